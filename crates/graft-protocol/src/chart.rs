@@ -1,0 +1,48 @@
+//! Line charts as data; graft-render draws them as SVG and PNG.
+
+use serde::{Deserialize, Serialize};
+
+/// A line chart.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Chart {
+    /// Shown above.
+    pub title: String,
+    /// Name and unit of the horizontal axis.
+    pub x_label: String,
+    /// Name and unit of the vertical axis.
+    pub y_label: String,
+    /// Right end of the horizontal axis when it is known before the points are (the planned steps).
+    pub x_max: Option<f64>,
+    /// Whether the vertical axis is logarithmic.
+    pub log_y: bool,
+    /// The lines, first drawn first.
+    pub series: Vec<Series>,
+    /// One line below: step, speed, outcome.
+    pub caption: String,
+}
+
+/// One line of a chart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Series {
+    /// Name in the legend.
+    pub name: String,
+    /// How it is drawn.
+    pub style: SeriesStyle,
+    /// `(x, y)`; a point with a non-finite y leaves a gap.
+    pub points: Vec<(f64, NonFinite)>,
+}
+
+/// A y value that may be NaN.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NonFinite(#[serde(with = "crate::number")] pub f64);
+
+/// How a series is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SeriesStyle {
+    /// A full line.
+    Line,
+    /// A thin pale line: the raw values behind a smoothed one.
+    Faint,
+    /// A line with a dot at every point: few, measured values such as validations.
+    Dots,
+}

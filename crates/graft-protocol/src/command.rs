@@ -1,0 +1,171 @@
+//! What a user can ask the session to do: every magic that needs the child parses to one of these.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Settings;
+
+/// One request to the session. Keys inside the [`Settings`] are canonical and checked; absent ones have their defaults.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// `%model load SOURCE`: `tiny`, a Hugging Face folder, or `ORG/NAME` on the Hub. Keys [`crate::training::MODEL`].
+    ModelLoad {
+        /// Where the model is.
+        source: String,
+        /// Keys of the load.
+        settings: Settings,
+    },
+    /// `%model`: the card of the current model.
+    ModelCard,
+    /// `%model tree`: its modules with shapes.
+    ModelTree,
+    /// `%data load SOURCE`: a built-in set (`which-book`, `error-codes`) or a jsonl, csv or txt file. Keys [`crate::training::DATA`].
+    DataLoad {
+        /// Built-in name or file.
+        source: String,
+        /// Keys of the load.
+        settings: Settings,
+    },
+    /// `%%data NAME` with examples in the cell.
+    DataInline {
+        /// Name of the data set.
+        name: String,
+        /// The cell's body.
+        text: String,
+        /// Keys of the load.
+        settings: Settings,
+    },
+    /// `%data show [NAME] [n=5]`.
+    DataShow {
+        /// Which set; none is the current one.
+        name: Option<String>,
+        /// Rows shown of each split.
+        rows: usize,
+    },
+    /// `%data use NAME`.
+    DataUse {
+        /// Which set becomes the current one.
+        name: String,
+    },
+    /// Anything done to an adapter: `%lora attach r=8`, `%lora save DIR`, ...
+    Adapter {
+        /// Verb of the method the line began with, such as `lora`.
+        method: String,
+        /// What to do.
+        action: AdapterAction,
+    },
+    /// `%train`, or `%prompt_tune tokens=20 steps=300`, which attaches first. Keys [`crate::training::TRAIN`].
+    Train {
+        /// Attach this first: verb of the method and its settings.
+        attach: Option<(String, Settings)>,
+        /// Keys of the training.
+        settings: Settings,
+    },
+    /// `%resume [RUN]`: continue an interrupted run from its last checkpoint; keys given replace those of the run.
+    Resume {
+        /// Which run; none is the last one.
+        run: Option<String>,
+        /// Keys that replace the run's own.
+        settings: Settings,
+    },
+    /// `%eval`. Keys [`crate::training::EVAL`].
+    Eval {
+        /// Keys of the evaluation.
+        settings: Settings,
+    },
+    /// `%generate "prompt"`. Keys [`crate::training::GENERATE`].
+    Generate {
+        /// The text to continue.
+        prompt: String,
+        /// Keys of the generation.
+        settings: Settings,
+    },
+    /// `%compare "prompt"`: the base and the active adapter side by side.
+    Compare {
+        /// The text to continue.
+        prompt: String,
+        /// Keys of the generation.
+        settings: Settings,
+    },
+    /// `%params`: trainable parameters by module, with HF PEFT's line.
+    Params,
+    /// `%seed [N]`.
+    Seed {
+        /// The new seed; none only shows it.
+        seed: Option<u64>,
+    },
+    /// `%device [cpu|cuda]`.
+    Device {
+        /// The new device; none only shows it.
+        device: Option<String>,
+    },
+    /// `%status`: model, adapters, data, runs, memory, device.
+    Status,
+}
+
+/// What to do with an adapter; a name of `None` means the active one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum AdapterAction {
+    /// Build and activate; keys of the method. A name in use is replaced, so that a cell can be run twice.
+    Attach {
+        /// Keys of the method, `adapter_name` among them.
+        settings: Settings,
+    },
+    /// Remove it; the base is as it was.
+    Detach {
+        /// Which adapter.
+        name: Option<String>,
+    },
+    /// Add the update to the base weights (kept separate so that it can be taken back).
+    Merge {
+        /// Which adapter.
+        name: Option<String>,
+    },
+    /// Take a merge back.
+    Unmerge {
+        /// Which adapter.
+        name: Option<String>,
+    },
+    /// Multiply its effect: 1 is as trained, 0 is the base.
+    Scale {
+        /// Which adapter.
+        name: Option<String>,
+        /// The factor; none only shows it.
+        factor: Option<f64>,
+    },
+    /// Write `adapter_config.json` and `adapter_model.safetensors` as HF PEFT does.
+    Save {
+        /// Which adapter.
+        name: Option<String>,
+        /// The folder, made if missing.
+        directory: String,
+    },
+    /// Read what HF PEFT or Graft wrote, and activate it.
+    Load {
+        /// The folder.
+        directory: String,
+        /// Name to give it; none is `default`.
+        name: Option<String>,
+    },
+    /// Table of the adapters.
+    List,
+    /// Make it the active one.
+    Use {
+        /// Which adapter.
+        name: String,
+    },
+    /// Switch every adapter off (on = false) or on again without removing it.
+    Enable {
+        /// Whether adapters act.
+        on: bool,
+    },
+}
+
+impl Command {
+    /// Whether the command only reads the session, so that it may be answered while a job runs.
+    pub fn is_read_only(&self) -> bool {
+        matches!(
+            self,
+            Self::ModelCard | Self::ModelTree | Self::DataShow { .. } | Self::Params | Self::Status | Self::Adapter { action: AdapterAction::List, .. }
+        ) || matches!(self, Self::Seed { seed: None } | Self::Device { device: None })
+    }
+}

@@ -1,0 +1,69 @@
+//! The two directions of the link.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Command, Event, Failure, Reply, Snapshot};
+
+/// Raised when a message changes its meaning; host and child of different versions refuse each other in words.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// From the host to the child.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ToChild {
+    /// Execute this; exactly one [`FromChild::Reply`] of the same number follows.
+    Request {
+        /// Number of the request.
+        id: u64,
+        /// What to do.
+        command: Command,
+    },
+    /// Stop the running job at its next step. Acknowledged by [`FromChild::InterruptSeen`].
+    Interrupt,
+    /// Set (or with `None` remove) a variable of the child's environment.
+    Environment {
+        /// Name of the variable.
+        name: String,
+        /// Its value.
+        value: Option<String>,
+    },
+    /// Change the working directory, as `%cd` does.
+    Directory {
+        /// The folder.
+        path: String,
+    },
+}
+
+/// From the child to the host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FromChild {
+    /// First message after the start.
+    Ready {
+        /// [`PROTOCOL_VERSION`] of the child.
+        protocol: u32,
+        /// Process number.
+        pid: u32,
+        /// Build identity of the facade.
+        identity: String,
+    },
+    /// Answer to a request.
+    Reply {
+        /// Number of the request.
+        id: u64,
+        /// What it gave.
+        result: Result<Reply, Failure>,
+    },
+    /// News, under the request that caused it or, when a Rust cell did, under none.
+    Event {
+        /// Number of the request.
+        request: Option<u64>,
+        /// The news.
+        event: Event,
+    },
+    /// The session's names changed.
+    Snapshot(Snapshot),
+    /// An interrupt arrived; `job` says what will stop, none when the session was idle.
+    InterruptSeen {
+        /// The job that stops.
+        job: Option<String>,
+    },
+}

@@ -1,0 +1,57 @@
+//! Keys of LoRA, as HF PEFT's `LoraConfig` names them.
+
+use super::{ADAPTER_NAME, MethodSpec};
+use crate::{KeyKind, KeySpec};
+
+/// LoRA: `y = W x + s B A x`.
+pub const SPEC: MethodSpec = MethodSpec {
+    verb: "lora",
+    peft_type: "LORA",
+    builder: "Lora",
+    summary: "low-rank adapters: train B·A beside frozen weights",
+    help: "Each targeted linear map becomes y = W x + s·B A x with A (r × d_in) and B (d_out × r) trained and W frozen; \
+           s = lora_alpha / r, or lora_alpha / √r with use_rslora. B starts at zero, so attaching changes nothing. \
+           Hu et al. 2021, arXiv:2106.09685; rsLoRA: Kalajdzievski 2023, arXiv:2312.03732.",
+    keys: KEYS,
+    learning_rate: 1e-3,
+};
+
+const KEYS: &[KeySpec] = &[
+    KeySpec {
+        name: "r",
+        aliases: &["rank"],
+        kind: KeyKind::Integer { min: 1, max: 65_536 },
+        default: "8",
+        help: "rank of the update, at least 1 and at most the layer's smaller side",
+    },
+    KeySpec {
+        name: "lora_alpha",
+        aliases: &["alpha"],
+        kind: KeyKind::Float { min: 0.0, max: 1e9 },
+        default: "8",
+        help: "scale of the update: s = lora_alpha / r",
+    },
+    KeySpec {
+        name: "lora_dropout",
+        aliases: &["dropout"],
+        kind: KeyKind::Float { min: 0.0, max: 0.999 },
+        default: "0",
+        help: "probability of dropping an input of A while training",
+    },
+    KeySpec {
+        name: "target_modules",
+        aliases: &["targets"],
+        kind: KeyKind::Modules,
+        default: "",
+        help: "module names (suffixes, a regular expression, or all-linear); without it the family's default, such as q_proj,v_proj",
+    },
+    KeySpec { name: "use_rslora", aliases: &["rslora"], kind: KeyKind::Bool, default: "false", help: "scale by lora_alpha / sqrt(r) instead" },
+    KeySpec {
+        name: "init_lora_weights",
+        aliases: &["init"],
+        kind: KeyKind::Choice(&["true", "gaussian"]),
+        default: "true",
+        help: "true: A uniform in ±1/sqrt(d_in) as HF PEFT; gaussian: N(0, 1/r)",
+    },
+    ADAPTER_NAME,
+];

@@ -1,0 +1,42 @@
+//! Keys of prompt tuning, as HF PEFT's `PromptTuningConfig` names them.
+
+use super::{ADAPTER_NAME, MethodSpec};
+use crate::{KeyKind, KeySpec};
+
+/// Prompt tuning: trained embeddings in front of the input.
+pub const SPEC: MethodSpec = MethodSpec {
+    verb: "prompt_tune",
+    peft_type: "PROMPT_TUNING",
+    builder: "PromptTuning",
+    summary: "a soft prompt: train the embeddings of virtual tokens in front of the input",
+    help: "num_virtual_tokens vectors of the model's hidden size are put in front of the embedded input and are all that is trained. \
+           prompt_tuning_init: RANDOM (N(0,1)), SAMPLE_VOCAB (rows of the embedding), TEXT (the embedded prompt_tuning_init_text, tiled or cut). \
+           Lester et al. 2021, arXiv:2104.08691.",
+    keys: KEYS,
+    learning_rate: 1e-2,
+};
+
+const KEYS: &[KeySpec] = &[
+    KeySpec {
+        name: "num_virtual_tokens",
+        aliases: &["tokens"],
+        kind: KeyKind::Integer { min: 1, max: 65_536 },
+        default: "20",
+        help: "number of virtual tokens; they take that much of the context",
+    },
+    KeySpec {
+        name: "prompt_tuning_init",
+        aliases: &[],
+        kind: KeyKind::Choice(&["RANDOM", "SAMPLE_VOCAB", "TEXT"]),
+        default: "SAMPLE_VOCAB",
+        help: "where the vectors start; TEXT is implied by prompt_tuning_init_text",
+    },
+    KeySpec {
+        name: "prompt_tuning_init_text",
+        aliases: &["init", "text"],
+        kind: KeyKind::Text,
+        default: "",
+        help: "the text whose embeddings the vectors start from",
+    },
+    ADAPTER_NAME,
+];

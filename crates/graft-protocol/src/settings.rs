@@ -1,0 +1,247 @@
+//! Keys and values: one [`KeySpec`] gives parser, help, completion, facade and documentation of a key; [`Settings`] holds the values given.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Failure;
+
+/// What may stand after `key=`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum KeyKind {
+    /// `true` or `false`; the bare key means true.
+    Bool,
+    /// A whole number in `[min, max]`; `200_000`, `2k` and `1e3` are understood.
+    Integer {
+        /// Least value allowed.
+        min: i64,
+        /// Greatest value allowed.
+        max: i64,
+    },
+    /// A finite number in `[min, max]`.
+    Float {
+        /// Least value allowed.
+        min: f64,
+        /// Greatest value allowed.
+        max: f64,
+    },
+    /// Any text, quoted when it has spaces.
+    Text,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// Names of modules: a comma-separated list of suffixes, a regular expression, or `all-linear`.
+    Modules,
+    /// A comma-separated list.
+    List,
+    /// A file or folder.
+    Path,
+}
+
+/// One key of a method, of training or of any other verb.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct KeySpec {
+    /// HF PEFT's word, such as `lora_alpha`.
+    pub name: &'static str,
+    /// Short forms accepted, such as `alpha`.
+    pub aliases: &'static [&'static str],
+    /// What may stand after `=`.
+    pub kind: KeyKind,
+    /// The default as a user would type it; empty when there is none (then `help` says what its absence means).
+    pub default: &'static str,
+    /// One line: meaning, unit, range.
+    pub help: &'static str,
+}
+
+/// A value that a user gave, already checked against its [`KeySpec`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Value {
+    /// From [`KeyKind::Bool`].
+    Bool(bool),
+    /// From [`KeyKind::Integer`].
+    Integer(i64),
+    /// From [`KeyKind::Float`]; always finite.
+    Float(f64),
+    /// From [`KeyKind::Text`], [`KeyKind::Choice`] and [`KeyKind::Path`].
+    Text(String),
+    /// From [`KeyKind::Modules`] and [`KeyKind::List`]; a regular expression is a list of one.
+    List(Vec<String>),
+}
+
+/// The keys that were given, by canonical name; what is absent has its default.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Canonical name to value.
+    pub values: BTreeMap<String, Value>,
+}
+
+impl KeySpec {
+    /// Whether `word` names this key, canonically or by an alias.
+    pub fn is_named(&self, word: &str) -> bool {
+        self.name == word || self.aliases.contains(&word)
+    }
+
+    /// Reads `text` as a value of this key.
+    ///
+    /// # Errors
+    /// `settings::wrong_type`, `settings::out_of_range` or `settings::no_choice`, with what is allowed in the hint.
+    pub fn parse(&self, text: &str) -> Result<Value, Failure> {
+        match self.kind {
+            KeyKind::Bool => match text.to_ascii_lowercase().as_str() {
+                "" | "true" | "yes" | "on" | "1" => Ok(Value::Bool(true)),
+                "false" | "no" | "off" | "0" => Ok(Value::Bool(false)),
+                _ => Err(self.wrong_type(text, "true or false")),
+            },
+            KeyKind::Integer { min, max } => {
+                let value = parse_integer(text).ok_or_else(|| self.wrong_type(text, "a whole number"))?;
+                if value < min || value > max {
+                    return Err(self.out_of_range(text, min as f64, max as f64));
+                }
+                Ok(Value::Integer(value))
+            }
+            KeyKind::Float { min, max } => {
+                let value: f64 = text.parse().ok().filter(|value: &f64| value.is_finite()).ok_or_else(|| self.wrong_type(text, "a number"))?;
+                if value < min || value > max {
+                    return Err(self.out_of_range(text, min, max));
+                }
+                Ok(Value::Float(value))
+            }
+            KeyKind::Choice(words) if !words.contains(&text) => Err(Failure::new("settings::no_choice", format!("`{}` cannot be `{text}`", self.name))
+                .hint(format!("`{}` is one of {}", self.name, words.join(", ")))),
+            KeyKind::Text | KeyKind::Path | KeyKind::Choice(_) => Ok(Value::Text(text.to_owned())),
+            KeyKind::Modules | KeyKind::List => Ok(Value::List(split_list(text, self.kind))),
+        }
+    }
+
+    /// The default as a value, when there is one.
+    pub fn default_value(&self) -> Option<Value> {
+        if self.default.is_empty() { None } else { self.parse(self.default).ok() }
+    }
+
+    fn wrong_type(&self, text: &str, wanted: &str) -> Failure {
+        Failure::new("settings::wrong_type", format!("`{}` wants {wanted}, not `{text}`", self.name)).hint(self.example())
+    }
+
+    fn out_of_range(&self, text: &str, min: f64, max: f64) -> Failure {
+        let range = if max >= 1e15 { format!("at least {min}") } else { format!("between {min} and {max}") };
+        Failure::new("settings::out_of_range", format!("`{}` must be {range}, not {text}", self.name)).hint(self.example())
+    }
+
+    fn example(&self) -> String {
+        if self.default.is_empty() { format!("{}: {}", self.name, self.help) } else { format!("for example {}={} ({})", self.name, self.default, self.help) }
+    }
+}
+
+fn parse_integer(text: &str) -> Option<i64> {
+    let plain = text.replace('_', "");
+    if let Ok(value) = plain.parse() {
+        return Some(value);
+    }
+    let (digits, factor) = match plain.strip_suffix(['k', 'K']) {
+        Some(digits) => (digits, 1e3),
+        None => (plain.as_str(), 1.0),
+    };
+    let value = digits.parse::<f64>().ok()? * factor;
+    (value.is_finite() && value.fract() == 0.0 && value.abs() < 9e15).then_some(value as i64)
+}
+
+/// A list splits at commas, but a regular expression (it has a character that no module name has) stays whole.
+fn split_list(text: &str, kind: KeyKind) -> Vec<String> {
+    if kind == KeyKind::Modules && text.contains(['*', '(', '[', '\\', '|', '^', '$', '+', '?']) {
+        return vec![text.to_owned()];
+    }
+    text.trim_matches(['[', ']']).split(',').map(|item| item.trim().trim_matches(['"', '\'']).to_owned()).filter(|item| !item.is_empty()).collect()
+}
+
+impl Settings {
+    /// Stores a value under its canonical name.
+    pub fn set(&mut self, name: &str, value: Value) {
+        self.values.insert(name.to_owned(), value);
+    }
+
+    /// A copy with one more value: the builders of the facade chain this.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Value) -> Self {
+        self.set(name, value);
+        self
+    }
+
+    /// The value given, or the default of its spec, or none.
+    pub fn get(&self, specs: &[KeySpec], name: &str) -> Option<Value> {
+        self.values.get(name).cloned().or_else(|| specs.iter().find(|spec| spec.name == name)?.default_value())
+    }
+
+    /// A whole number, given or default.
+    pub fn integer(&self, specs: &[KeySpec], name: &str) -> Option<i64> {
+        match self.get(specs, name)? {
+            Value::Integer(value) => Some(value),
+            Value::Float(value) if value.fract() == 0.0 => Some(value as i64),
+            _ => None,
+        }
+    }
+
+    /// A number, given or default.
+    pub fn float(&self, specs: &[KeySpec], name: &str) -> Option<f64> {
+        match self.get(specs, name)? {
+            Value::Float(value) => Some(value),
+            Value::Integer(value) => Some(value as f64),
+            _ => None,
+        }
+    }
+
+    /// A truth value, given or default; false when neither is there.
+    pub fn bool(&self, specs: &[KeySpec], name: &str) -> bool {
+        matches!(self.get(specs, name), Some(Value::Bool(true)))
+    }
+
+    /// A text, given or default.
+    pub fn text(&self, specs: &[KeySpec], name: &str) -> Option<String> {
+        match self.get(specs, name)? {
+            Value::Text(value) => Some(value),
+            Value::List(values) => Some(values.join(",")),
+            _ => None,
+        }
+    }
+
+    /// A list, given or default; a text counts as a list of one.
+    pub fn list(&self, specs: &[KeySpec], name: &str) -> Option<Vec<String>> {
+        match self.get(specs, name)? {
+            Value::List(values) => Some(values),
+            Value::Text(value) => Some(vec![value]),
+            _ => None,
+        }
+    }
+
+    /// Splits into the settings whose keys are in `first` and the rest.
+    pub fn split(self, first: &[KeySpec]) -> (Self, Self) {
+        let (mine, rest) = self.values.into_iter().partition(|(name, _)| first.iter().any(|spec| spec.name == name));
+        (Self { values: mine }, Self { values: rest })
+    }
+
+    /// Checks every value against its spec again: settings that came from Rust or over the link went through no parser.
+    ///
+    /// # Errors
+    /// `settings::unknown_key` with the keys there are, or any error of [`KeySpec::parse`].
+    pub fn check(&self, specs: &[KeySpec]) -> Result<(), Failure> {
+        for (name, value) in &self.values {
+            let Some(spec) = specs.iter().find(|spec| spec.name == name) else {
+                let names: Vec<_> = specs.iter().map(|spec| spec.name).collect();
+                return Err(Failure::new("settings::unknown_key", format!("there is no key `{name}`")).hint(format!("keys: {}", names.join(", "))));
+            };
+            spec.parse(&value.to_string())?;
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for Value {
+    /// As a user would type it, without quotes.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Integer(value) => write!(f, "{value}"),
+            Self::Float(value) => write!(f, "{value}"),
+            Self::Text(value) => write!(f, "{value}"),
+            Self::List(values) => write!(f, "{}", values.join(",")),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The keys of training, evaluation and generation.
+
+use crate::{KeyKind, KeySpec};
+
+/// Keys of `%train` (and of every method verb that trains in one line).
+pub const TRAIN: &[KeySpec] = &[
+    KeySpec { name: "steps", aliases: &["max_steps"], kind: KeyKind::Integer { min: 1, max: 100_000_000 }, default: "200", help: "optimizer steps" },
+    KeySpec {
+        name: "lr",
+        aliases: &["learning_rate"],
+        kind: KeyKind::Float { min: 0.0, max: 1e3 },
+        default: "",
+        help: "peak learning rate; without it the method's own default",
+    },
+    KeySpec { name: "batch", aliases: &["batch_size"], kind: KeyKind::Integer { min: 1, max: 65_536 }, default: "8", help: "examples per micro-batch" },
+    KeySpec {
+        name: "gradient_accumulation_steps",
+        aliases: &["accumulate"],
+        kind: KeyKind::Integer { min: 1, max: 65_536 },
+        default: "1",
+        help: "micro-batches per step; the loss is averaged over all their tokens",
+    },
+    KeySpec {
+        name: "max_length",
+        aliases: &["seq"],
+        kind: KeyKind::Integer { min: 2, max: 1_000_000 },
+        default: "",
+        help: "longest example in tokens; without it the model's context; longer examples are cut and counted",
+    },
+    KeySpec {
+        name: "schedule",
+        aliases: &["lr_scheduler_type"],
+        kind: KeyKind::Choice(&["constant", "linear", "cosine"]),
+        default: "cosine",
+        help: "course of the learning rate after the warm-up",
+    },
+    KeySpec {
+        name: "warmup",
+        aliases: &["warmup_steps"],
+        kind: KeyKind::Integer { min: 0, max: 100_000_000 },
+        default: "10",
+        help: "steps in which the learning rate rises from 0",
+    },
+    KeySpec { name: "weight_decay", aliases: &["decay"], kind: KeyKind::Float { min: 0.0, max: 10.0 }, default: "0", help: "decoupled weight decay of AdamW" },
+    KeySpec {
+        name: "max_grad_norm",
+        aliases: &["clip"],
+        kind: KeyKind::Float { min: 0.0, max: 1e9 },
+        default: "1",
+        help: "gradients are scaled down to this global norm; 0 switches it off",
+    },
+    KeySpec { name: "data", aliases: &[], kind: KeyKind::Text, default: "", help: "name of the data set; without it the current one" },
+    KeySpec {
+        name: "eval_every",
+        aliases: &["eval_steps"],
+        kind: KeyKind::Integer { min: 0, max: 100_000_000 },
+        default: "",
+        help: "steps between validations; without it a tenth of the run; 0 switches it off",
+    },
+    KeySpec {
+        name: "eval_examples",
+        aliases: &[],
+        kind: KeyKind::Integer { min: 1, max: 100_000_000 },
+        default: "64",
+        help: "validation examples used during training",
+    },
+    KeySpec {
+        name: "save_every",
+        aliases: &[],
+        kind: KeyKind::Integer { min: 0, max: 100_000 },
+        default: "60",
+        help: "seconds between checkpoints; 0 keeps only the last",
+    },
+    KeySpec {
+        name: "seed",
+        aliases: &[],
+        kind: KeyKind::Integer { min: 0, max: i64::MAX },
+        default: "",
+        help: "seed of data order and dropout; without it the session's (see %seed)",
+    },
+    KeySpec {
+        name: "checkpoint",
+        aliases: &["gradient_checkpointing"],
+        kind: KeyKind::Bool,
+        default: "false",
+        help: "recompute activations in the backward pass: less memory, about a third more time",
+    },
+];
+
+/// Keys of `%eval`.
+pub const EVAL: &[KeySpec] = &[
+    KeySpec { name: "data", aliases: &[], kind: KeyKind::Text, default: "", help: "name of the data set; without it the current one" },
+    KeySpec { name: "split", aliases: &[], kind: KeyKind::Choice(&["train", "validation", "test"]), default: "test", help: "which part of the data" },
+    KeySpec {
+        name: "examples",
+        aliases: &["n"],
+        kind: KeyKind::Integer { min: 1, max: 100_000_000 },
+        default: "200",
+        help: "most examples used, from the first",
+    },
+    KeySpec { name: "batch", aliases: &["batch_size"], kind: KeyKind::Integer { min: 1, max: 65_536 }, default: "16", help: "examples per forward pass" },
+    KeySpec { name: "base", aliases: &[], kind: KeyKind::Bool, default: "true", help: "also score the untuned base" },
+];
+
+/// Keys of `%generate` and `%compare`.
+pub const GENERATE: &[KeySpec] = &[
+    KeySpec { name: "max_new_tokens", aliases: &["tokens"], kind: KeyKind::Integer { min: 1, max: 100_000 }, default: "60", help: "most tokens written" },
+    KeySpec {
+        name: "temperature",
+        aliases: &["temp"],
+        kind: KeyKind::Float { min: 0.0, max: 100.0 },
+        default: "0",
+        help: "0 is greedy; 1 samples from the model's own distribution",
+    },
+    KeySpec {
+        name: "top_k",
+        aliases: &[],
+        kind: KeyKind::Integer { min: 0, max: 10_000_000 },
+        default: "0",
+        help: "sample among the k likeliest; 0 means all",
+    },
+    KeySpec {
+        name: "top_p",
+        aliases: &[],
+        kind: KeyKind::Float { min: 0.0, max: 1.0 },
+        default: "1",
+        help: "sample among the likeliest tokens whose probabilities sum to p",
+    },
+    KeySpec {
+        name: "seed",
+        aliases: &[],
+        kind: KeyKind::Integer { min: 0, max: i64::MAX },
+        default: "",
+        help: "seed of the sampling; without it the session's",
+    },
+    KeySpec { name: "stop", aliases: &[], kind: KeyKind::Text, default: "", help: "stop before this text" },
+];
+
+/// Keys of `%model load`.
+pub const MODEL: &[KeySpec] = &[
+    KeySpec {
+        name: "dtype",
+        aliases: &[],
+        kind: KeyKind::Choice(&["f32", "bf16", "f16"]),
+        default: "f32",
+        help: "how the frozen weights are kept; adapters are f32",
+    },
+    KeySpec { name: "revision", aliases: &[], kind: KeyKind::Text, default: "main", help: "branch, tag or commit on the Hub" },
+    KeySpec { name: "num_labels", aliases: &[], kind: KeyKind::Integer { min: 2, max: 100_000 }, default: "", help: "classes of a classification head" },
+];
+
+/// Keys of `%data load` and `%%data`.
+pub const DATA: &[KeySpec] = &[
+    KeySpec { name: "name", aliases: &[], kind: KeyKind::Text, default: "", help: "name of the data set; without it the file's stem" },
+    KeySpec {
+        name: "format",
+        aliases: &[],
+        kind: KeyKind::Choice(&["auto", "jsonl", "csv", "txt"]),
+        default: "auto",
+        help: "auto goes by the file's ending and first line",
+    },
+    KeySpec {
+        name: "validation",
+        aliases: &[],
+        kind: KeyKind::Float { min: 0.0, max: 0.9 },
+        default: "0.1",
+        help: "share of the examples kept for validation where the data has no split of its own",
+    },
+    KeySpec { name: "test", aliases: &[], kind: KeyKind::Float { min: 0.0, max: 0.9 }, default: "0.1", help: "share kept for the test" },
+    KeySpec {
+        name: "template",
+        aliases: &[],
+        kind: KeyKind::Text,
+        default: "",
+        help: "prompt around text of text/label data, with {text}, such as \"{text}\\nThis is from:\"",
+    },
+];

@@ -1,0 +1,2 @@
+//! Graft. 
+fn main() {}
