@@ -1,0 +1,65 @@
+//! The text of the Rust documentation: pages of Markdown-like text, each page in one split, no passage twice.
+
+mod dedupe;
+mod extract;
+mod page;
+mod walk;
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, BufWriter, Write};
+
+use rayon::prelude::*;
+
+pub use extract::blocks_of;
+pub use page::{Block, Page, Split, split_of};
+
+use crate::places::Places;
+use crate::{PretrainError, Result};
+
+/// The book whose pages are all held out of pretraining: the domain of the `error-codes` data set.
+pub const HELD_OUT_BOOK: &str = "error_codes";
+
+/// Extracts every page, removes repetitions and writes `corpus.jsonl`.
+///
+/// # Errors
+/// Those of reading the documentation and writing the file.
+pub fn build(places: &Places) -> Result<Vec<Page>> {
+    let sources = walk::sources(&places.documentation)?;
+    let pages: Result<Vec<Page>> = sources.par_iter().map(|source| read_page(places, source)).collect();
+    let pages = dedupe::keep_first(pages?);
+    fs::create_dir_all(&places.work).map_err(|source| PretrainError::io(&places.work, source))?;
+    write(places, &pages)?;
+    Ok(pages)
+}
+
+/// Reads what [`build`] wrote.
+///
+/// # Errors
+/// [`PretrainError::Io`] and [`PretrainError::Record`].
+pub fn read(places: &Places) -> Result<Vec<Page>> {
+    let path = places.corpus();
+    let file = File::open(&path).map_err(|source| PretrainError::io(&path, source))?;
+    let mut pages = Vec::new();
+    for (index, line) in BufReader::new(file).lines().enumerate() {
+        let line = line.map_err(|source| PretrainError::io(&path, source))?;
+        pages.push(serde_json::from_str(&line).map_err(|source| PretrainError::Record { path: path.clone(), line: index + 1, source })?);
+    }
+    Ok(pages)
+}
+
+fn read_page(places: &Places, source: &walk::Source) -> Result<Page> {
+    let path = places.documentation.join(&source.path);
+    let html = fs::read_to_string(&path).map_err(|error| PretrainError::io(&path, error))?;
+    Ok(Page { book: source.book.clone(), split: split_of(&source.key), path: source.path.clone(), blocks: blocks_of(&html) })
+}
+
+fn write(places: &Places, pages: &[Page]) -> Result<()> {
+    let path = places.corpus();
+    let wrap = |source| PretrainError::io(&path, source);
+    let mut file = BufWriter::new(File::create(&path).map_err(wrap)?);
+    for page in pages {
+        let line = serde_json::to_string(page).expect("invariant: a page is plain data");
+        writeln!(file, "{line}").map_err(wrap)?;
+    }
+    file.flush().map_err(wrap)
+}

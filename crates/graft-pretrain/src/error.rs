@@ -1,0 +1,60 @@
+//! What can go wrong in the recipe.
+
+use std::path::{Path, PathBuf};
+
+use graft_protocol::Hint;
+
+/// A stage of the recipe failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PretrainError {
+    /// A file or folder could not be read or written.
+    #[error("cannot use {}", path.display())]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The toolchain has no HTML documentation.
+    #[error("no Rust documentation in {}", looked.display())]
+    NoDocumentation {
+        /// Where it was looked for.
+        looked: PathBuf,
+    },
+    /// A file of an earlier stage is malformed.
+    #[error("{} line {line} is no record of this stage", path.display())]
+    Record {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+impl PretrainError {
+    /// An [`PretrainError::Io`] at `path`.
+    pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        Self::Io { path: path.as_ref().to_owned(), source }
+    }
+}
+
+impl Hint for PretrainError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "pretrain::io",
+            Self::NoDocumentation { .. } => "pretrain::no_documentation",
+            Self::Record { .. } => "pretrain::record",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoDocumentation { .. } => Some("rustup component add rust-docs".to_owned()),
+            Self::Record { .. } => Some("run the stage before this one again".to_owned()),
+            Self::Io { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! `graft-pretrain STAGE`: makes the embedded model and the bundled data sets. `cargo xtask pretrain` calls it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use graft_pretrain::places::Places;
+use graft_pretrain::{Result, corpus};
+
+/// Makes the embedded model `tiny` and the bundled data sets from the toolchain's documentation.
+#[derive(Parser)]
+struct Arguments {
+    /// Folder of intermediate files.
+    #[arg(long, default_value = "target/pretrain", global = true)]
+    work: PathBuf,
+    #[command(subcommand)]
+    stage: Stage,
+}
+
+#[derive(Subcommand)]
+enum Stage {
+    /// Extract the text of the documentation.
+    Corpus,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}", graft_protocol::Failure::from_hint(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let places = Places::of_checkout(arguments.work.clone())?;
+    match arguments.stage {
+        Stage::Corpus => {
+            let pages = corpus::build(&places)?;
+            println!("{} pages", pages.len());
+        }
+    }
+    Ok(())
+}

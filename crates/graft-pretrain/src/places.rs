@@ -1,0 +1,51 @@
+//! Where the recipe reads and writes.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::{PretrainError, Result};
+
+/// The folders of one run of the recipe.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The toolchain's documentation, `share/doc/rust/html`.
+    pub documentation: PathBuf,
+    /// Intermediate files: the corpus and the trainer's checkpoints.
+    pub work: PathBuf,
+    /// Where the data sets go: `crates/graft-train/assets`.
+    pub datasets: PathBuf,
+    /// Where the model goes: `crates/graft-models/assets/tiny`.
+    pub model: PathBuf,
+}
+
+impl Places {
+    /// The folders of this checkout, with intermediate files under `work`.
+    ///
+    /// # Errors
+    /// [`PretrainError::NoDocumentation`] when the toolchain has no HTML documentation.
+    pub fn of_checkout(work: PathBuf) -> Result<Self> {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("invariant: this crate lies in crates/");
+        Ok(Self {
+            documentation: find_documentation()?,
+            work,
+            datasets: crates.join("graft-train/assets"),
+            model: crates.join("graft-models/assets/tiny"),
+        })
+    }
+
+    /// The extracted pages.
+    pub fn corpus(&self) -> PathBuf {
+        self.work.join("corpus.jsonl")
+    }
+
+    /// The tokenizer, before it is copied beside the model.
+    pub fn tokenizer(&self) -> PathBuf {
+        self.work.join("tokenizer.json")
+    }
+}
+
+fn find_documentation() -> Result<PathBuf> {
+    let output = Command::new("rustc").args(["--print", "sysroot"]).output().map_err(|source| PretrainError::io("rustc", source))?;
+    let html = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()).join("share/doc/rust/html");
+    if html.join("book").is_dir() { Ok(html) } else { Err(PretrainError::NoDocumentation { looked: html }) }
+}
