@@ -1,1 +1,45 @@
-//! Graft.
+//! Layers on candle with named adapter slots, and the differentiable fused operations under them.
+//!
+//! This crate binds the rooms of Graft: models are built from its layers, methods put adapters into the layers' [`Slot`]s,
+//! the trainer asks for [`gradients()`] of [`Trainable`]s. It knows no model family, no PEFT method and no file format.
+//!
+//! * Numbers: [`ops`] (CustomOps whose backward never computes what nobody asked for), [`Rng`] (values depend on names, not on order).
+//! * Layers: [`Linear`], [`Embedding`], [`RmsNorm`]; each weight is a [`Parameter`], frozen until [`Parameter::train`].
+//! * Bindings: [`Model`], [`Site`], [`LinearAdapter`], [`SoftPrompt`], [`TokenEncoder`], [`Context`].
+
+pub mod device;
+pub mod ops;
+
+mod context;
+mod dropout;
+mod embedding;
+mod error;
+mod gradients;
+mod kv_cache;
+mod linear;
+mod model;
+mod norm;
+mod parameter;
+mod process;
+mod rng;
+mod site;
+mod slot;
+mod token_encoder;
+
+pub use candle_core::{DType, Device, Tensor, Var};
+
+pub use context::{Context, Mode};
+pub use dropout::{Dropout, DropoutMask};
+pub use embedding::{Embedding, SoftPrompt};
+pub use error::{NnError, Result};
+pub use gradients::{Trainable, gradients};
+pub use kv_cache::KvCache;
+pub use linear::{Linear, LinearAdapter};
+pub use model::{Hidden, Model, ModelShape};
+pub use norm::RmsNorm;
+pub use parameter::Parameter;
+pub use process::tune_process;
+pub use rng::{Rng, Stream};
+pub use site::{Layer, Role, Site};
+pub use slot::Slot;
+pub use token_encoder::TokenEncoder;

@@ -1,0 +1,57 @@
+//! What a forward pass needs beside its input: the mode, the dropout counters, the cache.
+
+use std::sync::Arc;
+
+use crate::{Dropout, DropoutMask, KvCache};
+
+/// Whether a forward pass trains (dropout acts) or evaluates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Dropout acts.
+    Train,
+    /// Nothing is random.
+    Eval,
+}
+
+/// Passed to every layer of one forward pass.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Training or evaluation.
+    pub mode: Mode,
+    /// Counters of the dropout masks.
+    pub dropout: Dropout,
+    /// Keys and values of earlier positions, while generating.
+    pub cache: Option<Arc<KvCache>>,
+}
+
+impl Context {
+    /// For evaluation.
+    pub fn eval() -> Self {
+        Self { mode: Mode::Eval, dropout: Dropout::new(0, 0, 0), cache: None }
+    }
+
+    /// For one micro-batch of one training step; the three counters decide the dropout masks.
+    pub fn train(seed: u64, step: u64, micro_batch: u32) -> Self {
+        Self { mode: Mode::Train, dropout: Dropout::new(seed, step, micro_batch), cache: None }
+    }
+
+    /// For generation with a cache.
+    #[must_use]
+    pub fn with_cache(mut self, cache: Arc<KvCache>) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+
+    /// Number of positions that earlier passes have put into the cache.
+    pub fn offset(&self) -> usize {
+        self.cache.as_ref().map_or(0, |cache| cache.offset())
+    }
+
+    /// The dropout mask of the layer at `path`; `None` when evaluating or when the probability is zero.
+    pub fn mask(&self, path: &str, probability: f64) -> Option<DropoutMask> {
+        match self.mode {
+            Mode::Train => self.dropout.mask(path, probability),
+            Mode::Eval => None,
+        }
+    }
+}

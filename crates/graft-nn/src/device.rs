@@ -1,0 +1,53 @@
+//! The choice of the device that holds all tensors of a session.
+
+use crate::{Device, NnError, Result};
+
+#[cfg(feature = "cuda")]
+const AVAILABLE: &[&str] = &["cpu", "cuda"];
+#[cfg(not(feature = "cuda"))]
+const AVAILABLE: &[&str] = &["cpu"];
+
+/// The device called `name`; without a name the processor.
+///
+/// # Errors
+/// [`NnError::Device`] when the name is unknown, or this build or machine cannot use it.
+pub fn choose(name: Option<&str>) -> Result<Device> {
+    match name {
+        None | Some("cpu") => Ok(Device::Cpu),
+        // One explicit stream: candle's default is a stream per thread, and tensors made on one would race with another.
+        #[cfg(feature = "cuda")]
+        Some("cuda") => Ok(Device::new_cuda_with_stream(0)?),
+        Some(other) => Err(NnError::Device { name: other.to_owned(), available: AVAILABLE.to_vec() }),
+    }
+}
+
+/// The device in words: `cpu, 8 threads` or `cuda:0`.
+pub fn describe(device: &Device) -> String {
+    match device.location() {
+        candle_core::DeviceLocation::Cpu => match rayon::current_num_threads() {
+            1 => "cpu, 1 thread".to_owned(),
+            threads => format!("cpu, {threads} threads"),
+        },
+        candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+        candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use graft_protocol::Hint;
+
+    #[test]
+    fn an_unknown_device_is_refused_with_the_names_that_work() {
+        let error = choose(Some("tpu")).expect_err("there is no tpu");
+        assert_eq!(error.to_string(), "device `tpu` is not available");
+        assert!(error.hint().expect("a hint").contains("cpu"));
+    }
+
+    #[test]
+    fn the_processor_is_the_default() {
+        assert!(choose(None).expect("a processor").is_cpu());
+        assert!(describe(&Device::Cpu).starts_with("cpu, "));
+    }
+}

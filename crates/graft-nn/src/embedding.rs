@@ -1,0 +1,91 @@
+//! The table of token vectors, with a slot for soft prompts.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{Context, NnError, Parameter, Result, Slot, Tensor, ops};
+
+/// Trained vectors that stand in front of the tokens (prompt tuning and its relatives).
+pub trait SoftPrompt: Send + Sync {
+    /// The vectors, (P, C).
+    ///
+    /// # Errors
+    /// What candle says.
+    fn embeddings(&self, cx: &Context) -> Result<Tensor>;
+
+    /// P: how many positions it takes.
+    fn len(&self) -> usize;
+
+    /// Whether it takes none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Tokens to vectors: row `id` of `W (V, C)`.
+pub struct Embedding {
+    path: String,
+    weight: Arc<Parameter>,
+    prompt: Slot<dyn SoftPrompt>,
+}
+
+impl Embedding {
+    /// A frozen table (V, C) at a Hugging Face path.
+    pub fn new(path: &str, weight: Tensor) -> Self {
+        let weight = Arc::new(Parameter::new(&format!("{path}.weight"), weight));
+        Self { path: path.to_owned(), weight, prompt: Slot::new() }
+    }
+
+    /// Hugging Face path.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// W, (V, C).
+    pub fn weight(&self) -> &Parameter {
+        &self.weight
+    }
+
+    /// W as a shared handle, for a tied head: see [`crate::Linear::sharing`].
+    pub fn shared_weight(&self) -> Arc<Parameter> {
+        self.weight.clone()
+    }
+
+    /// Its soft prompts.
+    pub fn prompt(&self) -> &Slot<dyn SoftPrompt> {
+        &self.prompt
+    }
+
+    /// Vectors (B, T, C) of `ids` (B, T) `u32`, without soft prompts.
+    ///
+    /// # Errors
+    /// [`NnError::OutOfRange`] when a token is outside the table; the error names the layer.
+    pub fn forward(&self, ids: &Tensor) -> Result<Tensor> {
+        ops::embedding(ids, &self.weight.tensor()).map_err(|error| NnError::at_path(error, &self.path))
+    }
+
+    /// Vectors (B, P+T, C) of `ids` (B, T) behind the soft prompts that act, and P. A pass that continues from a cache gets no
+    /// prompt: the cache holds it already.
+    ///
+    /// # Errors
+    /// As [`Embedding::forward`].
+    pub fn forward_with_prompt(&self, ids: &Tensor, cx: &Context) -> Result<(Tensor, usize)> {
+        let tokens = self.forward(ids)?; // (B, T, C)
+        let prompts = if cx.offset() == 0 { self.prompt.active() } else { Vec::new() };
+        if prompts.is_empty() {
+            return Ok((tokens, 0));
+        }
+        let (batch, _, width) = tokens.dims3()?;
+        let vectors = prompts.iter().map(|prompt| prompt.embeddings(cx)).collect::<Result<Vec<_>>>()?;
+        let vectors = Tensor::cat(&vectors, 0)?.to_dtype(tokens.dtype())?; // (P, C)
+        let count = vectors.dim(0)?;
+        let vectors = vectors.unsqueeze(0)?.broadcast_as((batch, count, width))?; // (B, P, C)
+        Ok((Tensor::cat(&[&vectors, &tokens], 1)?, count)) // (B, P+T, C)
+    }
+}
+
+impl fmt::Debug for Embedding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Embedding({}, {:?}, prompts {:?})", self.path, self.weight.dims(), self.prompt.names())
+    }
+}

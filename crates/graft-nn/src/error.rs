@@ -1,0 +1,95 @@
+//! What can go wrong in a layer, and what to do about it.
+
+use graft_protocol::Hint;
+
+/// `std::result::Result` with [`NnError`].
+pub type Result<T> = std::result::Result<T, NnError>;
+
+/// An error of a tensor operation, a layer or a device.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NnError {
+    /// candle refused an operation.
+    #[error("tensor operation failed")]
+    Tensor {
+        /// What candle said.
+        #[from]
+        source: candle_core::Error,
+    },
+    /// An error inside a named layer.
+    #[error("in {path}")]
+    At {
+        /// Hugging Face path of the layer.
+        path: String,
+        /// What happened there.
+        #[source]
+        source: Box<NnError>,
+    },
+    /// Two shapes do not fit.
+    #[error("{what}: expected {expected}, found {found:?}")]
+    Shape {
+        /// The operand, in words.
+        what: &'static str,
+        /// The shape it should have, in words.
+        expected: String,
+        /// The shape it has.
+        found: Vec<usize>,
+    },
+    /// A token, label or position lies outside its table.
+    #[error("{what} {index} is outside 0..{limit}")]
+    OutOfRange {
+        /// `token`, `label` or `position`.
+        what: &'static str,
+        /// The value.
+        index: i64,
+        /// One past the last allowed value.
+        limit: usize,
+    },
+    /// A parameter to be trained took no part in the loss.
+    #[error("no gradient reached `{name}`")]
+    MissingGradient {
+        /// Name of the parameter.
+        name: String,
+    },
+    /// No such device, or this build cannot use it.
+    #[error("device `{name}` is not available")]
+    Device {
+        /// What was asked for.
+        name: String,
+        /// Names that work here.
+        available: Vec<&'static str>,
+    },
+}
+
+impl NnError {
+    /// Adds the path of the layer in which `error` happened; the innermost path is kept, since it says most.
+    pub fn at_path(error: impl Into<NnError>, path: &str) -> Self {
+        match error.into() {
+            located @ Self::At { .. } => located,
+            other => Self::At { path: path.to_owned(), source: Box::new(other) },
+        }
+    }
+}
+
+impl Hint for NnError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Tensor { .. } => "nn::tensor",
+            Self::At { source, .. } => source.code(),
+            Self::Shape { .. } => "nn::shape",
+            Self::OutOfRange { .. } => "nn::out_of_range",
+            Self::MissingGradient { .. } => "nn::missing_gradient",
+            Self::Device { .. } => "nn::device",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::At { source, .. } => source.hint(),
+            Self::MissingGradient { .. } => Some("its layer must take part in the loss: is the adapter active?".to_owned()),
+            Self::Device { available, .. } => Some(format!("this build can use {}", available.join(", "))),
+            Self::OutOfRange { what: "position", limit, .. } => Some(format!("the model reads at most {limit} positions: shorten the text")),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! From a loss to the gradients of the parameters that are trained.
+
+use crate::{NnError, Result, Tensor, Var};
+
+/// A parameter to be trained: the one currency between methods, models and the optimiser.
+#[derive(Clone, Debug)]
+pub struct Trainable {
+    /// Its name: a path in the model or a key of the adapter's file.
+    pub name: String,
+    /// The variable, in 32-bit numbers.
+    pub var: Var,
+    /// Whether weight decay applies.
+    pub decay: bool,
+    /// Factor on the learning rate.
+    pub lr_scale: f64,
+}
+
+impl Trainable {
+    /// A parameter with weight decay and the plain learning rate.
+    pub fn new(name: impl Into<String>, var: Var) -> Self {
+        Self { name: name.into(), var, decay: true, lr_scale: 1.0 }
+    }
+}
+
+/// Gradients of `loss` for the wanted parameters, in their order, and free of the graph.
+///
+/// candle's store keeps the gradient of every intermediate value, and each stored gradient keeps the activations alive. So the
+/// wanted ones are taken out and detached, and the store is dropped here.
+///
+/// # Errors
+/// [`NnError::MissingGradient`] when a wanted parameter took no part in the loss.
+pub fn gradients(loss: &Tensor, wanted: &[Trainable]) -> Result<Vec<Tensor>> {
+    let mut store = loss.backward()?;
+    wanted
+        .iter()
+        .map(|parameter| {
+            let gradient = store.remove(parameter.var.as_tensor());
+            gradient.map(|gradient| gradient.detach()).ok_or_else(|| NnError::MissingGradient { name: parameter.name.clone() })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Device;
+
+    #[test]
+    fn gradients_come_in_order_and_without_the_graph() {
+        let (x, y) = (Var::new(&[2f32], &Device::Cpu).expect("x"), Var::new(&[3f32], &Device::Cpu).expect("y"));
+        let loss = (x.as_tensor() * y.as_tensor()).and_then(|p| p.sum_all()).expect("loss");
+        let found = gradients(&loss, &[Trainable::new("y", y), Trainable::new("x", x)]).expect("gradients");
+        let values: Vec<f32> = found.iter().map(|g| g.to_vec1::<f32>().expect("values")[0]).collect();
+        assert_eq!(values, [2.0, 3.0]);
+        assert!(found.iter().all(|g| !g.track_op()));
+    }
+
+    #[test]
+    fn a_parameter_outside_the_loss_is_named() {
+        let (x, y) = (Var::new(&[2f32], &Device::Cpu).expect("x"), Var::new(&[3f32], &Device::Cpu).expect("y"));
+        let loss = x.as_tensor().sum_all().expect("loss");
+        let error = gradients(&loss, &[Trainable::new("layer.lora_B", y)]).expect_err("missing");
+        assert_eq!(error.to_string(), "no gradient reached `layer.lora_B`");
+    }
+}

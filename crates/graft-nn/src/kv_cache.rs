@@ -1,0 +1,78 @@
+//! Keys and values of the positions already read, so that generating one token costs one position.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use candle_nn::kv_cache::KvCache as Rows;
+
+use crate::{NnError, Result, Tensor};
+
+/// Positions by which a layer's buffer grows.
+const GROWTH: usize = 256;
+
+/// Keys and values per layer, each (B, positions, K*D). Shared by the layers of one forward pass.
+#[derive(Debug)]
+pub struct KvCache {
+    layers: Mutex<Vec<Rows>>,
+}
+
+impl KvCache {
+    /// An empty cache for a model with this many layers.
+    pub fn new(layers: usize) -> Self {
+        Self { layers: Mutex::new(vec![Rows::new(1, GROWTH); layers]) }
+    }
+
+    /// Positions held by every layer: those of the passes that have ended. During a pass it does not change before the last layer.
+    pub fn offset(&self) -> usize {
+        self.lock().last().map_or(0, Rows::current_seq_len)
+    }
+
+    /// Adds the keys and values (B, T, K*D) of new positions to one layer and returns all of that layer's, (B, offset + T, K*D).
+    ///
+    /// # Errors
+    /// [`NnError::OutOfRange`] for a layer that the cache does not have; candle's when the shapes differ from earlier calls.
+    pub fn append(&self, layer: usize, keys: &Tensor, values: &Tensor) -> Result<(Tensor, Tensor)> {
+        let mut layers = self.lock();
+        let limit = layers.len();
+        let rows = layers.get_mut(layer).ok_or(NnError::OutOfRange { what: "layer", index: layer as i64, limit })?;
+        Ok(rows.append(&keys.detach().contiguous()?, &values.detach().contiguous()?)?) // (B, offset + T, K*D) twice
+    }
+
+    /// Forgets everything.
+    pub fn reset(&self) {
+        self.lock().iter_mut().for_each(Rows::reset);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Rows>> {
+        // A panic between two tensor operations leaves the rows consistent, so the data is usable.
+        self.layers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Device;
+
+    fn rows(from: f32, count: usize) -> Tensor {
+        Tensor::arange(from, from + count as f32 * 2.0, &Device::Cpu).and_then(|t| t.reshape((1, count, 2))).expect("rows")
+    }
+
+    #[test]
+    fn positions_add_up_beyond_the_first_buffer_and_the_offset_follows_the_last_layer() {
+        let cache = KvCache::new(2);
+        cache.append(0, &rows(0.0, 255), &rows(0.0, 255)).expect("appends");
+        assert_eq!(cache.offset(), 0);
+        cache.append(1, &rows(0.0, 255), &rows(0.0, 255)).expect("appends");
+        assert_eq!(cache.offset(), 255);
+        let (keys, values) = cache.append(0, &rows(510.0, 3), &rows(510.0, 3)).expect("appends");
+        assert_eq!(keys.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("values"), (0..516).map(|v| v as f32).collect::<Vec<_>>());
+        assert_eq!(values.dims(), keys.dims());
+        cache.reset();
+        assert_eq!(cache.offset(), 0);
+    }
+
+    #[test]
+    fn a_layer_too_many_is_an_error() {
+        assert_eq!(KvCache::new(1).append(1, &rows(0.0, 1), &rows(0.0, 1)).expect_err("no layer").to_string(), "layer 1 is outside 0..1");
+    }
+}

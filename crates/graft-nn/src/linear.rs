@@ -1,0 +1,144 @@
+//! A linear map with a slot for adapters.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{Context, NnError, Parameter, Result, Role, Slot, Tensor, ops};
+
+/// An adapter of one linear layer.
+pub trait LinearAdapter: Send + Sync {
+    /// The whole layer's output (.., d_out) for `x` (.., d_in), base included.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    fn forward(&self, base: &Linear, x: &Tensor, cx: &Context) -> Result<Tensor>;
+
+    /// What the adapter adds to the weight, (d_out, d_in); `None` when it is no change of the weight.
+    ///
+    /// # Errors
+    /// What candle says.
+    fn delta(&self, base: &Linear) -> Result<Option<Tensor>>;
+}
+
+/// `y = W x + b`, with adapters.
+///
+/// # Shapes
+/// `x: (.., d_in)` -> `(.., d_out)`; `W: (d_out, d_in)`, `b: (d_out)`
+pub struct Linear {
+    path: String,
+    role: Role,
+    weight: Arc<Parameter>,
+    bias: Option<Parameter>,
+    slot: Slot<dyn LinearAdapter>,
+    d_in: usize,
+    d_out: usize,
+}
+
+impl Linear {
+    /// A frozen layer at a Hugging Face path.
+    ///
+    /// # Errors
+    /// [`NnError::Shape`] when the weight is no matrix or the bias does not fit.
+    pub fn new(path: &str, role: Role, weight: Tensor, bias: Option<Tensor>) -> Result<Self> {
+        let weight = Arc::new(Parameter::new(&format!("{path}.weight"), weight));
+        let mut layer = Self::sharing(path, role, weight)?;
+        if let Some(bias) = bias {
+            if bias.dims() != [layer.d_out] {
+                let error = NnError::Shape { what: "bias", expected: format!("[{}]", layer.d_out), found: bias.dims().to_vec() };
+                return Err(NnError::at_path(error, path));
+            }
+            layer.bias = Some(Parameter::new(&format!("{path}.bias"), bias));
+        }
+        Ok(layer)
+    }
+
+    /// A layer whose weight belongs to another one too, such as a head tied to the embedding.
+    ///
+    /// # Errors
+    /// [`NnError::Shape`] when the weight is no matrix.
+    pub fn sharing(path: &str, role: Role, weight: Arc<Parameter>) -> Result<Self> {
+        let [d_out, d_in] = weight.dims()[..] else {
+            return Err(NnError::at_path(NnError::Shape { what: "weight", expected: "(d_out, d_in)".to_owned(), found: weight.dims() }, path));
+        };
+        Ok(Self { path: path.to_owned(), role, weight, bias: None, slot: Slot::new(), d_in, d_out })
+    }
+
+    /// Hugging Face path, such as `model.layers.0.self_attn.q_proj`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What it is for.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Width of its input.
+    pub fn d_in(&self) -> usize {
+        self.d_in
+    }
+
+    /// Width of its output.
+    pub fn d_out(&self) -> usize {
+        self.d_out
+    }
+
+    /// W, (d_out, d_in).
+    pub fn weight(&self) -> &Parameter {
+        &self.weight
+    }
+
+    /// b, (d_out).
+    pub fn bias(&self) -> Option<&Parameter> {
+        self.bias.as_ref()
+    }
+
+    /// Its adapters.
+    pub fn slot(&self) -> &Slot<dyn LinearAdapter> {
+        &self.slot
+    }
+
+    /// The layer with the adapters that act. With several, each adds its own change: `y = Σ y_i - (n - 1) y_base`.
+    ///
+    /// # Errors
+    /// When shapes do not fit; the error names the layer.
+    pub fn forward(&self, x: &Tensor, cx: &Context) -> Result<Tensor> {
+        let located = |error| NnError::at_path(error, &self.path);
+        match self.slot.active().as_slice() {
+            [] => self.base_forward(x),
+            [one] => one.forward(self, x, cx).map_err(located),
+            several => self.sum(several, x, cx).map_err(located),
+        }
+    }
+
+    /// The layer without adapters.
+    ///
+    /// # Errors
+    /// When shapes do not fit; the error names the layer.
+    pub fn base_forward(&self, x: &Tensor) -> Result<Tensor> {
+        let y = ops::linear(x, &self.weight.tensor()); // (.., d_out)
+        self.add_bias(y).map_err(|error| NnError::at_path(error, &self.path))
+    }
+
+    fn add_bias(&self, y: Result<Tensor>) -> Result<Tensor> {
+        match &self.bias {
+            Some(bias) => ops::bias_add(&y?, &bias.tensor()),
+            None => y,
+        }
+    }
+
+    fn sum(&self, adapters: &[Arc<dyn LinearAdapter>], x: &Tensor, cx: &Context) -> Result<Tensor> {
+        let base = self.base_forward(x)?;
+        let mut y = base.clone();
+        for adapter in adapters {
+            y = ((y + adapter.forward(self, x, cx)?)? - &base)?;
+        }
+        Ok(y)
+    }
+}
+
+impl fmt::Debug for Linear {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Linear({}, {} -> {}, adapters {:?})", self.path, self.d_in, self.d_out, self.slot.names())
+    }
+}

@@ -1,0 +1,77 @@
+//! What every model family offers.
+
+use crate::{Context, Embedding, Parameter, Result, Site, Tensor};
+
+/// Sizes of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelShape {
+    /// `model_type` of its config, such as `llama`.
+    pub family: String,
+    /// C: width of the hidden states.
+    pub hidden: usize,
+    /// Number of blocks.
+    pub layers: usize,
+    /// H: attention heads.
+    pub heads: usize,
+    /// K: heads of keys and values.
+    pub kv_heads: usize,
+    /// D: width of one head.
+    pub head_dim: usize,
+    /// F: width of the feed-forward blocks.
+    pub intermediate: usize,
+    /// V: number of tokens.
+    pub vocab: usize,
+    /// Most positions it was made for.
+    pub max_positions: usize,
+    /// Whether the head shares the embedding's weight.
+    pub tied: bool,
+}
+
+/// Hidden states of a forward pass.
+#[derive(Clone, Debug)]
+pub struct Hidden {
+    /// (B, P+T, C), after the final norm.
+    pub states: Tensor,
+    /// P: positions that a soft prompt added in front.
+    pub virtual_tokens: usize,
+}
+
+/// A causal language model made of the layers of this crate.
+pub trait Model: Send + Sync {
+    /// Its sizes.
+    fn shape(&self) -> &ModelShape;
+
+    /// Every layer in the order of the forward pass, the head last; a tied head is not listed again.
+    fn sites(&self) -> Vec<Site<'_>>;
+
+    /// The embedding, which holds the soft prompts.
+    fn embedding(&self) -> &Embedding;
+
+    /// Hidden states of `ids` (B, T) `u32` under a padding `mask` (B, T) `u8`, 1 for a token.
+    ///
+    /// # Errors
+    /// When shapes do not fit or a token is outside the vocabulary.
+    fn hidden(&self, ids: &Tensor, mask: Option<&Tensor>, cx: &Context) -> Result<Hidden>;
+
+    /// Logits (.., V) of hidden states (.., C).
+    ///
+    /// # Errors
+    /// When the width differs.
+    fn head(&self, states: &Tensor, cx: &Context) -> Result<Tensor>;
+
+    /// Names of the layers that LoRA targets by default in HF PEFT for this family.
+    fn default_targets(&self) -> &'static [&'static str];
+
+    /// Logits (B, P+T, V); the P positions of a soft prompt come first, as in HF PEFT.
+    ///
+    /// # Errors
+    /// As [`Model::hidden`].
+    fn logits(&self, ids: &Tensor, mask: Option<&Tensor>, cx: &Context) -> Result<Tensor> {
+        self.head(&self.hidden(ids, mask, cx)?.states, cx)
+    }
+
+    /// Every weight once, in the order of [`Model::sites`].
+    fn parameters(&self) -> Vec<&Parameter> {
+        self.sites().iter().flat_map(|site| site.layer.parameters()).collect()
+    }
+}

@@ -1,0 +1,26 @@
+//! Differentiable operations, one file each.
+//!
+//! On the processor, for 32-bit activations, each is one candle CustomOp with a fused forward and backward pass; elsewhere
+//! (`portable`) the same mathematics runs on candle's own operations, which also serve as the reference in the tests.
+//! Weights may be stored in bf16 or f16: they are widened where they are used.
+
+mod attention;
+mod bias_add;
+mod cross_entropy;
+mod embedding;
+mod linear;
+mod lora_linear;
+mod portable;
+mod rms_norm;
+mod rope;
+mod swiglu;
+
+pub use attention::{AttentionSpec, attention};
+pub use bias_add::bias_add;
+pub use cross_entropy::{IGNORED, cross_entropy};
+pub use embedding::embedding;
+pub use linear::linear;
+pub use lora_linear::{LowRank, lora_linear};
+pub use rms_norm::rms_norm;
+pub use rope::{RopeScaling, RopeSpec, RopeTable, rope};
+pub use swiglu::swiglu;

@@ -1,0 +1,99 @@
+//! Every operation made of candle's own ones: for devices other than the processor, and the reference for the fused ones.
+
+use candle_core::D;
+
+use super::{AttentionSpec, LowRank, RopeTable};
+use crate::{DType, Result, Tensor};
+
+/// `x Wᵀ`, with W widened to the type of `x`.
+pub(super) fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
+    let (d_out, d_in) = w.dims2()?;
+    let mut dims = x.dims().to_vec();
+    dims.pop();
+    dims.push(d_out);
+    let rows = x.reshape(((), d_in))?; // (N, d_in)
+    Ok(rows.matmul(&w.to_dtype(x.dtype())?.t()?)?.reshape(dims)?) // (.., d_out)
+}
+
+/// `x Wᵀ + s (m ∘ x) Aᵀ Bᵀ`.
+pub(super) fn lora_linear(x: &Tensor, w: &Tensor, update: &LowRank) -> Result<Tensor> {
+    let dropped = match &update.dropout {
+        Some(mask) => (x * Tensor::from_vec(mask.factors(x.elem_count()), x.dims(), x.device())?.to_dtype(x.dtype())?)?,
+        None => x.clone(),
+    };
+    let low = linear(&linear(&dropped, &update.a)?, &update.b)?; // (.., d_out)
+    Ok((linear(x, w)? + (low * update.scale)?)?)
+}
+
+/// `x / sqrt(mean(x²) + eps) ∘ w`.
+pub(super) fn rms_norm(x: &Tensor, w: &Tensor, eps: f64) -> Result<Tensor> {
+    let root = (x.sqr()?.mean_keepdim(D::Minus1)? + eps)?.sqrt()?; // (.., 1)
+    Ok(x.broadcast_div(&root)?.broadcast_mul(&w.to_dtype(x.dtype())?)?)
+}
+
+/// Rotates the halves of each head by the angles of its position.
+pub(super) fn rope(x: &Tensor, table: &RopeTable, offset: usize, heads: usize) -> Result<Tensor> {
+    let (batch, tokens, width) = x.dims3()?;
+    let (cos, sin) = table.tensors(offset, tokens, x)?; // (T, D/2) twice
+    let split = x.reshape((batch, tokens, heads, width / heads))?.transpose(1, 2)?.contiguous()?; // (B, H, T, D)
+    let turned = candle_nn::rotary_emb::rope_slow(&split, &cos, &sin)?;
+    Ok(turned.transpose(1, 2)?.contiguous()?.reshape((batch, tokens, width))?) // (B, T, H*D)
+}
+
+/// `softmax(s q kᵀ) v` per head, over the visible keys.
+pub(super) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
+    let ((batch, tokens, width), keys) = (q.dims3()?, k.dim(1)?);
+    let group = spec.heads / spec.kv_heads;
+    let split = |t: &Tensor, rows, heads| t.reshape((batch, rows, heads, width / spec.heads))?.transpose(1, 2)?.contiguous(); // (B, heads, rows, D)
+    let repeat = |t: Tensor| -> candle_core::Result<Tensor> {
+        let t = t.unsqueeze(2)?.broadcast_as((batch, spec.kv_heads, group, keys, width / spec.heads))?;
+        t.contiguous()?.reshape((batch, spec.heads, keys, width / spec.heads)) // (B, H, S, D)
+    };
+    let (q, k, v) = (split(q, tokens, spec.heads)?, repeat(split(k, keys, spec.kv_heads)?)?, repeat(split(v, keys, spec.kv_heads)?)?);
+    let seen = visible(spec, batch, tokens, keys)?.to_device(q.device())?.to_dtype(q.dtype())?; // (B, 1, T, S)
+    let scores = (q.matmul(&k.transpose(2, 3)?)? * f64::from(spec.scale))?; // (B, H, T, S)
+    let scores = scores.broadcast_add(&seen.affine(1e9, -1e9)?)?;
+    // A row without any visible key becomes zero instead of a mean over hidden ones.
+    let shares = candle_nn::ops::softmax(&scores, D::Minus1)?.broadcast_mul(&seen)?;
+    Ok(shares.matmul(&v)?.transpose(1, 2)?.contiguous()?.reshape((batch, tokens, width))?) // (B, T, H*D)
+}
+
+/// 1 where a query sees a key, (B, 1, T, S).
+fn visible(spec: &AttentionSpec, batch: usize, tokens: usize, keys: usize) -> Result<Tensor> {
+    let padding = spec.mask.as_ref().map(|mask| mask.to_dtype(DType::U8)?.to_vec2::<u8>()).transpose()?;
+    let mut seen = Vec::with_capacity(batch * tokens * keys);
+    for row in 0..batch {
+        for query in 0..tokens {
+            let sees = |key: usize| (!spec.causal || key <= query + spec.offset) && padding.as_ref().is_none_or(|p| p[row][key] != 0);
+            seen.extend((0..keys).map(|key| u8::from(sees(key))));
+        }
+    }
+    Ok(Tensor::from_vec(seen, (batch, 1, tokens, keys), &crate::Device::Cpu)?)
+}
+
+/// `silu(gate) ∘ up`.
+pub(super) fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
+    Ok((gate.silu()? * up)?)
+}
+
+/// Sum of the label losses over the normalizer; `kept` holds (row, label).
+pub(super) fn cross_entropy(logits: &Tensor, kept: &[(u32, u32)], normalizer: f64) -> Result<Tensor> {
+    let (rows, labels): (Vec<u32>, Vec<u32>) = kept.iter().copied().unzip();
+    let count = rows.len();
+    let logits = logits.index_select(&Tensor::from_vec(rows, count, logits.device())?, 0)?; // (kept, V)
+    let logs = candle_nn::ops::log_softmax(&logits, D::Minus1)?;
+    let picked = logs.gather(&Tensor::from_vec(labels, (count, 1), logits.device())?, 1)?; // (kept, 1)
+    Ok((picked.sum_all()? * (-1.0 / normalizer))?)
+}
+
+/// Rows of W.
+pub(super) fn embedding(ids: &Tensor, w: &Tensor) -> Result<Tensor> {
+    let mut dims = ids.dims().to_vec();
+    dims.push(w.dim(1)?);
+    Ok(w.to_dtype(DType::F32)?.index_select(&ids.flatten_all()?, 0)?.reshape(dims)?) // (.., C)
+}
+
+/// `x + b` over the last dimension.
+pub(super) fn bias_add(x: &Tensor, b: &Tensor) -> Result<Tensor> {
+    Ok(x.broadcast_add(&b.to_dtype(x.dtype())?)?)
+}

@@ -1,0 +1,139 @@
+//! One weight of the base model: frozen by default, trainable on request, exchangeable while others hold it.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::{DType, NnError, Result, Tensor, Var};
+
+/// A named weight. Everybody who holds the layer sees a swap at once; a forward pass that has already read the weight goes on with it.
+#[derive(Debug)]
+pub struct Parameter {
+    path: String,
+    state: ArcSwap<State>,
+}
+
+#[derive(Debug)]
+enum State {
+    Frozen(Tensor),
+    Trainable(Var),
+}
+
+impl State {
+    fn tensor(&self) -> &Tensor {
+        match self {
+            Self::Frozen(tensor) => tensor,
+            Self::Trainable(var) => var.as_tensor(),
+        }
+    }
+}
+
+impl Parameter {
+    /// A frozen weight with its Hugging Face path, such as `model.norm.weight`.
+    pub fn new(path: &str, tensor: Tensor) -> Self {
+        Self { path: path.to_owned(), state: ArcSwap::from_pointee(State::Frozen(tensor.detach())) }
+    }
+
+    /// Hugging Face path.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The weight now; a variable of candle's graph while it is trainable.
+    pub fn tensor(&self) -> Tensor {
+        self.state.load().tensor().clone()
+    }
+
+    /// Number of elements.
+    pub fn elements(&self) -> usize {
+        self.state.load().tensor().elem_count()
+    }
+
+    /// Sizes of its dimensions.
+    pub fn dims(&self) -> Vec<usize> {
+        self.state.load().tensor().dims().to_vec()
+    }
+
+    /// Whether gradients reach it.
+    pub fn is_trainable(&self) -> bool {
+        matches!(&**self.state.load(), State::Trainable(_))
+    }
+
+    /// Exchanges the value; a trainable weight stays the same variable.
+    ///
+    /// # Errors
+    /// [`NnError::Shape`] when the shape differs.
+    pub fn set(&self, tensor: Tensor) -> Result<()> {
+        let state = self.state.load_full();
+        let old = state.tensor();
+        if old.shape() != tensor.shape() {
+            let error = NnError::Shape { what: "new value", expected: format!("{:?}", old.dims()), found: tensor.dims().to_vec() };
+            return Err(NnError::at_path(error, &self.path));
+        }
+        match &*state {
+            State::Frozen(_) => self.state.store(Arc::new(State::Frozen(tensor.detach()))),
+            State::Trainable(var) => var.set(&tensor.to_dtype(DType::F32)?)?,
+        }
+        Ok(())
+    }
+
+    /// Makes it trainable and returns the variable, which holds 32-bit numbers whatever the weight was stored in.
+    ///
+    /// # Errors
+    /// What candle says when the copy fails.
+    pub fn train(&self) -> Result<Var> {
+        let state = self.state.load_full();
+        if let State::Trainable(var) = &*state {
+            return Ok(var.clone());
+        }
+        let var = Var::from_tensor(&state.tensor().to_dtype(DType::F32)?)?;
+        self.state.store(Arc::new(State::Trainable(var.clone())));
+        Ok(var)
+    }
+
+    /// Makes it frozen again, with the value it has now.
+    pub fn freeze(&self) {
+        let state = self.state.load_full();
+        if let State::Trainable(var) = &*state {
+            self.state.store(Arc::new(State::Frozen(var.as_detached_tensor())));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Device;
+
+    fn weight() -> Parameter {
+        Parameter::new("w", Tensor::ones((2, 3), DType::BF16, &Device::Cpu).expect("ones"))
+    }
+
+    #[test]
+    fn training_widens_to_32_bits_and_freezing_keeps_the_value() {
+        let w = weight();
+        assert!(!w.is_trainable() && !w.tensor().is_variable());
+        let var = w.train().expect("trains");
+        assert!(w.tensor().is_variable() && var.dtype() == DType::F32);
+        var.set(&Tensor::full(3f32, (2, 3), &Device::Cpu).expect("full")).expect("sets");
+        w.freeze();
+        assert!(!w.tensor().is_variable());
+        assert_eq!(w.tensor().to_vec2::<f32>().expect("values"), vec![vec![3.0; 3]; 2]);
+    }
+
+    #[test]
+    fn setting_a_trainable_weight_keeps_the_variable() {
+        let w = weight();
+        let var = w.train().expect("trains");
+        w.set(Tensor::zeros((2, 3), DType::F32, &Device::Cpu).expect("zeros")).expect("sets");
+        assert_eq!(var.as_tensor().to_vec2::<f32>().expect("values"), vec![vec![0.0; 3]; 2]);
+        assert_eq!(w.train().expect("trains").as_tensor().id(), var.as_tensor().id());
+    }
+
+    #[test]
+    fn another_shape_is_refused_with_the_path() {
+        let error = weight().set(Tensor::zeros((3, 2), DType::F32, &Device::Cpu).expect("zeros")).expect_err("refused");
+        assert_eq!(error.to_string(), "in w");
+        assert_eq!(std::error::Error::source(&error).expect("cause").to_string(), "new value: expected [2, 3], found [3, 2]");
+    }
+}

@@ -1,0 +1,154 @@
+//! Named adapters of one layer, exchanged while others read them.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+/// The adapters attached to one layer, and the names of those that act. Every change is one atomic exchange, so a forward
+/// pass sees either the old or the new set.
+#[derive(Debug)]
+pub struct Slot<A: ?Sized> {
+    state: ArcSwap<State<A>>,
+}
+
+#[derive(Debug)]
+struct State<A: ?Sized> {
+    /// In the order of attachment.
+    adapters: Vec<(String, Arc<A>)>,
+    /// In the order of activation.
+    active: Vec<String>,
+}
+
+impl<A: ?Sized> Clone for State<A> {
+    fn clone(&self) -> Self {
+        Self { adapters: self.adapters.clone(), active: self.active.clone() }
+    }
+}
+
+impl<A: ?Sized> Default for Slot<A> {
+    fn default() -> Self {
+        Self { state: ArcSwap::from_pointee(State { adapters: Vec::new(), active: Vec::new() }) }
+    }
+}
+
+impl<A: ?Sized> Slot<A> {
+    /// An empty slot.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts an adapter in under a name, in place of one with the same name. It acts only if the name is active.
+    pub fn insert(&self, name: &str, adapter: Arc<A>) {
+        self.change(|state| {
+            let adapter = adapter.clone();
+            match state.adapters.iter_mut().find(|(known, _)| known == name) {
+                Some((_, place)) => *place = adapter,
+                None => state.adapters.push((name.to_owned(), adapter)),
+            }
+        });
+    }
+
+    /// Takes an adapter out; its name stops being active.
+    pub fn remove(&self, name: &str) -> Option<Arc<A>> {
+        let removed = self.get(name);
+        self.change(|state| {
+            state.adapters.retain(|(known, _)| known != name);
+            state.active.retain(|known| known != name);
+        });
+        removed
+    }
+
+    /// The adapter with this name.
+    pub fn get(&self, name: &str) -> Option<Arc<A>> {
+        self.state.load().adapters.iter().find(|(known, _)| known == name).map(|(_, adapter)| adapter.clone())
+    }
+
+    /// All names, in the order of attachment.
+    pub fn names(&self) -> Vec<String> {
+        self.state.load().adapters.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Lets exactly these act. Names that this slot does not hold are left out: an adapter need not target every layer.
+    pub fn set_active(&self, names: &[&str]) {
+        self.change(|state| {
+            let held = names.iter().filter(|name| state.adapters.iter().any(|(known, _)| known == *name));
+            state.active = held.map(|name| (*name).to_owned()).collect();
+        });
+    }
+
+    /// Names of the adapters that act.
+    pub fn active_names(&self) -> Vec<String> {
+        self.state.load().active.clone()
+    }
+
+    /// The adapters that act, in the order of activation.
+    pub fn active(&self) -> Vec<Arc<A>> {
+        let state = self.state.load();
+        let find = |name: &String| state.adapters.iter().find(|(known, _)| known == name).map(|(_, adapter)| adapter.clone());
+        state.active.iter().filter_map(find).collect()
+    }
+
+    fn change(&self, edit: impl Fn(&mut State<A>)) {
+        self.state.rcu(|state| {
+            let mut next = State::clone(state);
+            edit(&mut next);
+            next
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot() -> Slot<str> {
+        let slot = Slot::new();
+        slot.insert("a", Arc::from("first"));
+        slot.insert("b", Arc::from("second"));
+        slot
+    }
+
+    fn acting(slot: &Slot<str>) -> Vec<String> {
+        slot.active().iter().map(|adapter| adapter.to_string()).collect()
+    }
+
+    #[test]
+    fn nothing_acts_until_it_is_activated() {
+        assert!(acting(&slot()).is_empty());
+    }
+
+    #[test]
+    fn activation_chooses_by_name_in_order_and_leaves_strangers_out() {
+        let slot = slot();
+        slot.set_active(&["b", "stranger", "a"]);
+        assert_eq!(acting(&slot), ["second", "first"]);
+        assert_eq!(slot.active_names(), ["b", "a"]);
+    }
+
+    #[test]
+    fn an_adapter_can_be_replaced_while_it_acts() {
+        let slot = slot();
+        slot.set_active(&["a"]);
+        slot.insert("a", Arc::from("newer"));
+        assert_eq!((acting(&slot), slot.names()), (vec!["newer".to_owned()], vec!["a".to_owned(), "b".to_owned()]));
+    }
+
+    #[test]
+    fn removing_deactivates_and_returns_the_adapter() {
+        let slot = slot();
+        slot.set_active(&["a"]);
+        assert_eq!(slot.remove("a").as_deref(), Some("first"));
+        assert!(acting(&slot).is_empty() && slot.remove("a").is_none());
+    }
+
+    #[test]
+    fn a_reader_keeps_what_it_has_read_while_others_change_the_slot() {
+        let slot = slot();
+        slot.set_active(&["a"]);
+        let seen = slot.active();
+        std::thread::scope(|scope| {
+            scope.spawn(|| slot.remove("a"));
+        });
+        assert_eq!((&*seen[0], slot.names().len()), ("first", 1));
+    }
+}
