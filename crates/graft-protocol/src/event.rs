@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Block;
+
 /// One piece of news; the host draws it under the cell that asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
@@ -35,6 +37,8 @@ pub enum Event {
     Text(String),
     /// Rich output from Rust cells or from the session.
     Display(MimeBundle),
+    /// A block that a Rust cell shows: the host draws it as one block of a reply.
+    Block(Block),
     /// Clear the cell's output; `wait` until the next output arrives.
     ClearOutput {
         /// Whether to wait.
