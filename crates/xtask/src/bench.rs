@@ -1,0 +1,51 @@
+//! `cargo xtask bench`: the kernel's figures beside those of its peers, in one run on one machine.
+
+use std::path::PathBuf;
+
+use crate::lab;
+use crate::machine;
+use crate::phases::Phases;
+use crate::places::Places;
+use crate::problem::Result;
+use crate::python::Environment;
+use crate::shell;
+
+/// The peer as cargo knows it; its lock file must be obeyed, or it does not build.
+const PEER: &[&str] = &["install", "evcxr_jupyter", "--version", "0.22.0", "--locked", "--root"];
+
+/// Builds, installs and measures.
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    crate::refuse_unknown("bench", arguments, &["--peers"])?;
+    let places = Places::here();
+    let mut phases = Phases::new(6);
+    phases.run("what the machine needs", || machine::c_compiler().and_then(|()| machine::python_with_venv()).and_then(|()| machine::rust_sources()))?;
+    let environment = phases.run("a private Python environment", || Environment::ready(&places.test(), &places.requirements("test")))?;
+    phases.run("the kernel's binary", || lab::build(&places))?;
+    phases.run("the kernel and its prebuilt Rust library", || lab::install(&places, &places.test()))?;
+    let peer = phases.run("the peer evcxr_jupyter", || peer(&places, arguments.iter().any(|it| it == "--peers")))?;
+    phases.run("measurements", || {
+        let mut python = environment.python();
+        python.arg(places.script("bench.py")).env("GRAFT_TEST_PREFIX", places.test());
+        if let Some(peer) = &peer {
+            python.arg("--evcxr").arg(peer);
+        }
+        shell::run(&mut python)
+    })?;
+    phases.summary();
+    Ok(())
+}
+
+/// The peer's binary: on PATH, built before, or built now when asked for.
+fn peer(places: &Places, build: bool) -> Result<Option<PathBuf>> {
+    let root = places.target.join("peers");
+    let built = root.join("bin/evcxr_jupyter");
+    if let Some(found) = shell::which("evcxr_jupyter").or_else(|| built.is_file().then(|| built.clone())) {
+        return Ok(Some(found));
+    }
+    if !build {
+        println!("  not installed; `cargo xtask bench --peers` builds it (about 5 minutes)");
+        return Ok(None);
+    }
+    shell::run(shell::command("cargo", PEER).arg(&root).env_remove("CARGO_TARGET_DIR"))?;
+    Ok(Some(built))
+}

@@ -1,0 +1,35 @@
+//! `cargo xtask check`: what a compiler can say without running anything.
+
+use crate::phases::Phases;
+use crate::places::Places;
+use crate::problem::Result;
+use crate::shell;
+
+/// Format, clippy and documentation over the whole workspace.
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    crate::refuse_unknown("check", arguments, &[])?;
+    let places = Places::here();
+    let mut phases = Phases::new(3);
+    phases.run("format", || format(&places))?;
+    phases.run("clippy", || clippy(&places))?;
+    phases.run("documentation", || documentation(&places))?;
+    phases.summary();
+    Ok(())
+}
+
+/// Every file is formatted.
+pub(crate) fn format(places: &Places) -> Result<()> {
+    shell::run(shell::command("cargo", &["fmt", "--all", "--check"]).current_dir(&places.root))
+}
+
+/// No warning anywhere, tests included.
+pub(crate) fn clippy(places: &Places) -> Result<()> {
+    let words = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    shell::run(shell::command("cargo", &words).current_dir(&places.root))
+}
+
+/// The documentation builds without a warning, so that no link in it is dead.
+pub(crate) fn documentation(places: &Places) -> Result<()> {
+    let mut cargo = shell::command("cargo", &["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"]);
+    shell::run(cargo.current_dir(&places.root).env("RUSTDOCFLAGS", "-D warnings"))
+}

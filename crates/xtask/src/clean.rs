@@ -1,0 +1,29 @@
+//! `cargo xtask clean`: takes away what `lab` and `test` made outside cargo's own folders.
+
+use crate::places::Places;
+use crate::problem::{Problem, Result};
+use crate::shell;
+
+/// Uninstalls the kernels, removes the environments, and lets the kernel remove its sessions and templates.
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    crate::refuse_unknown("clean", arguments, &[])?;
+    let places = Places::here();
+    let graft = places.graft();
+    for prefix in [places.lab(), places.test()] {
+        if graft.is_file() && prefix.is_dir() {
+            shell::run(shell::command(&graft, &["uninstall", "--prefix"]).arg(&prefix))?;
+        }
+    }
+    if graft.is_file() {
+        shell::run(&mut shell::command(&graft, &["clean"]))?;
+    }
+    for folder in [places.lab(), places.test(), places.target.join("peers")] {
+        match std::fs::remove_dir_all(&folder) {
+            Ok(()) => println!("  removed {}", folder.display()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Problem::file("remove", &folder, &error)),
+        }
+    }
+    println!("  cargo's own output stays; `cargo clean` removes it");
+    Ok(())
+}
