@@ -1,0 +1,354 @@
+"""A real Jupyter client with few words: start a kernel, run cells, look at what a reader would see.
+
+    with Kernel() as kernel:
+        cell = kernel.run("%model load tiny")
+        assert "tiny" in cell.text
+
+Everything a kernel writes outside its prefix goes to a folder of its own (`Places`), so that a test can say what was left behind.
+"""
+
+import os
+import pathlib
+import queue
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+import psutil
+from jupyter_client import KernelManager
+from jupyter_client.kernelspec import KernelSpecManager
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PREFIX = pathlib.Path(os.environ.get("GRAFT_TEST_PREFIX") or ROOT / "target" / "graft-test")
+GRAFT = pathlib.Path(os.environ.get("GRAFT_TEST_BINARY") or PREFIX.parent / "debug" / "graft")
+KERNEL_NAME = os.environ.get("GRAFT_TEST_KERNEL", "graft")
+LONG = bool(os.environ.get("GRAFT_TEST_LONG"))
+ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+# The first Rust cell starts evcxr and its rust-analyzer; on a busy machine of two cores that takes long.
+PATIENCE = 300
+
+
+class Places:
+    """Folders for one test: home, caches, runtime directory and a working directory, all removed at the end."""
+
+    def __init__(self):
+        scratch = PREFIX / "scratch"
+        scratch.mkdir(parents=True, exist_ok=True)
+        # Beside the template, so that sessions can be hard links to it; the sockets' directory is elsewhere, since a socket's path must be short.
+        self.root = pathlib.Path(tempfile.mkdtemp(dir=scratch))
+        self.runtime = pathlib.Path(tempfile.mkdtemp(prefix="graft-"))
+        self.work = self.folder("work")
+
+    def folder(self, name):
+        path = self.root / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def environment(self, **more):
+        home = pathlib.Path.home()
+        environment = dict(os.environ)
+        for name in [name for name in environment if name.startswith(("JUPYTER", "GRAFT_", "EVCXR"))]:
+            del environment[name]
+        environment.update(
+            CARGO_HOME=environment.get("CARGO_HOME") or str(home / ".cargo"),
+            RUSTUP_HOME=environment.get("RUSTUP_HOME") or str(home / ".rustup"),
+            HOME=str(self.folder("home")),
+            XDG_CACHE_HOME=str(self.folder("cache")),
+            XDG_CONFIG_HOME=str(self.folder("config")),
+            XDG_DATA_HOME=str(self.folder("data")),
+            XDG_STATE_HOME=str(self.folder("state")),
+            XDG_RUNTIME_DIR=str(self.runtime),
+            JUPYTER_CONFIG_DIR=str(self.folder("jupyter-config")),
+            JUPYTER_DATA_DIR=str(self.folder("jupyter-data")),
+            JUPYTER_RUNTIME_DIR=str(self.folder("jupyter-runtime")),
+            IPYTHONDIR=str(self.folder("ipython")),
+            PATH=f"{PREFIX / 'bin'}:{environment['PATH']}",
+        )
+        environment.update(more)
+        return environment
+
+    def remove(self):
+        shutil.rmtree(self.root, ignore_errors=True)
+        shutil.rmtree(self.runtime, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.remove()
+
+
+class Display:
+    """One output of a cell; `versions` are the bundles it has shown, last one standing."""
+
+    def __init__(self, kind, content):
+        self.kind = kind
+        self.display_id = content.get("transient", {}).get("display_id")
+        self.versions = [content["data"]]
+
+    @property
+    def data(self):
+        return self.versions[-1]
+
+
+class Cell:
+    """What one execute request gave, as far as it has come."""
+
+    def __init__(self, kernel, code, msg_id):
+        self.kernel, self.code, self.msg_id = kernel, code, msg_id
+        self.stdout = self.stderr = ""
+        self.displays, self.messages = [], []
+        self.error = self.reply = None
+        self.idle = False
+
+    def take(self, message):
+        """One iopub message of this cell."""
+        self.messages.append(message)
+        kind, content = message["msg_type"], message["content"]
+        if kind == "stream":
+            if content["name"] == "stdout":
+                self.stdout += content["text"]
+            else:
+                self.stderr += content["text"]
+        elif kind in ("display_data", "execute_result"):
+            self.displays.append(Display(kind, content))
+        elif kind == "update_display_data":
+            for display in self.kernel.displays_named(content.get("transient", {}).get("display_id")):
+                display.versions.append(content["data"])
+        elif kind == "clear_output":
+            self.displays, self.stdout = [], ""
+        elif kind == "error":
+            self.error = content
+        elif kind == "status" and content["execution_state"] == "idle":
+            self.idle = True
+
+    @property
+    def status(self):
+        return self.reply["status"] if self.reply else None
+
+    @property
+    def text(self):
+        """Stdout and the plain text of every display, without colours: what a reader sees."""
+        plain = [display.data.get("text/plain", "") for display in self.displays]
+        return ANSI.sub("", "\n".join([self.stdout, *plain]))
+
+    @property
+    def html(self):
+        return "\n".join(display.data.get("text/html", "") for display in self.displays)
+
+    @property
+    def failure(self):
+        """Name, sentence and traceback of the error, without colours."""
+        if not self.error:
+            return ""
+        return ANSI.sub("", "\n".join([self.error["ename"], self.error["evalue"], *self.error["traceback"]]))
+
+    def ok(self):
+        """Fails with everything that is known unless the cell succeeded."""
+        if self.status != "ok":
+            raise AssertionError(f"the cell failed:\n{self.code}\n--- {self.failure}\n--- stdout\n{self.text}\n--- stderr\n{self.stderr}")
+        return self
+
+    def fails_with(self, *patterns):
+        """The cell failed, reply and iopub agree, and each pattern is found in what the reader sees of it."""
+        assert self.status == "error", f"this cell should have failed:\n{self.code}\n---\n{self.text}"
+        assert self.error, "the reply says error, but no error was shown"
+        for key in ("ename", "evalue", "traceback"):
+            assert self.reply[key] == self.error[key], f"{key} differs between reply and iopub"
+        for pattern in patterns:
+            assert re.search(pattern, self.failure, re.I | re.S), f"{pattern!r} is not in\n{self.failure}"
+        return self
+
+    def wait(self, timeout=PATIENCE):
+        """Until the reply and the idle status have come."""
+        return self.kernel.until(lambda: self.reply is not None and self.idle, timeout, self) and self
+
+    def wait_for(self, predicate, timeout=PATIENCE):
+        """Until something is true of what has come so far."""
+        return self.kernel.until(lambda: predicate(self), timeout, self) and self
+
+
+class Kernel:
+    """A kernel started from its installed spec, and a client of it."""
+
+    def __init__(self, places=None, name=None, env=None, cwd=None):
+        self.own_places = places is None
+        self.places = places or Places()
+        self.environment = self.places.environment(**(env or {}))
+        specs = KernelSpecManager(kernel_dirs=[str(PREFIX / "share" / "jupyter" / "kernels")])
+        self.manager = KernelManager(kernel_name=name or KERNEL_NAME, kernel_spec_manager=specs)
+        self.manager.connection_file = str(self.places.folder("jupyter-runtime") / f"kernel-{time.monotonic_ns()}.json")
+        self.log = open(self.places.root / f"kernel-{time.monotonic_ns()}.log", "w+")
+        self.cells = {}
+        self.began = time.monotonic()
+        self.manager.start_kernel(env=self.environment, cwd=str(cwd or self.places.work), stdout=self.log, stderr=subprocess.STDOUT)
+        self.client = self.manager.client()
+        self.client.start_channels()
+        try:
+            self.client.wait_for_ready(timeout=60)
+        except RuntimeError as error:
+            raise AssertionError(f"the kernel did not answer: {error}\n{self.logged()}") from error
+        self.ready_after = time.monotonic() - self.began
+
+    def run(self, code, timeout=PATIENCE, **options):
+        """Runs a cell to its end; it must succeed."""
+        return self.start(code, **options).wait(timeout).ok()
+
+    def fail(self, code, *patterns, timeout=PATIENCE):
+        """Runs a cell that must fail with a message that matches each pattern."""
+        return self.start(code).wait(timeout).fails_with(*patterns)
+
+    def start(self, code, **options):
+        """Sends a cell and returns at once."""
+        cell = Cell(self, code, None)
+        cell.msg_id = self.client.execute(code, allow_stdin=False, **options)
+        self.cells[cell.msg_id] = cell
+        return cell
+
+    def until(self, predicate, timeout, cell=None):
+        """Takes messages until something is true."""
+        end = time.monotonic() + timeout
+        while not predicate():
+            if time.monotonic() > end:
+                seen = f"{cell.code}\n--- so far\n{cell.text}\n{cell.stderr}\n{cell.failure}" if cell else ""
+                raise AssertionError(f"waited {timeout} s in vain\n{seen}\n--- log\n{self.logged()}")
+            if not self.manager.is_alive():
+                raise AssertionError(f"the kernel died\n{self.logged()}")
+            self.take()
+        return True
+
+    def take(self):
+        """Takes what has arrived, waiting a moment for it."""
+        try:
+            message = self.client.get_iopub_msg(timeout=0.05)
+            cell = self.cells.get(message["parent_header"].get("msg_id"))
+            if cell:
+                cell.take(message)
+        except queue.Empty:
+            pass
+        try:
+            while True:
+                reply = self.client.get_shell_msg(timeout=0)
+                cell = self.cells.get(reply["parent_header"].get("msg_id"))
+                if cell and reply["msg_type"] == "execute_reply":
+                    cell.reply = reply["content"]
+        except queue.Empty:
+            pass
+
+    def displays_named(self, display_id):
+        """Every display of that name, in any cell: an update changes them all."""
+        return [display for cell in self.cells.values() for display in cell.displays if display.display_id == display_id]
+
+    def rest(self, seconds):
+        """Takes messages for a while."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.take()
+
+    def ask(self, request, timeout=30):
+        """Sends a request made by a method of the client, such as `client.complete`, and gives the content of its reply."""
+        msg_id = request()
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            try:
+                reply = self.client.get_shell_msg(timeout=0.2)
+            except queue.Empty:
+                continue
+            if reply["parent_header"].get("msg_id") == msg_id:
+                return reply["content"]
+            cell = self.cells.get(reply["parent_header"].get("msg_id"))
+            if cell:
+                cell.reply = reply["content"]
+        raise AssertionError("no reply")
+
+    def complete(self, code, cursor=None):
+        return self.ask(lambda: self.client.complete(code, len(code) if cursor is None else cursor))
+
+    def inspect(self, code, cursor=None, detail=0):
+        return self.ask(lambda: self.client.inspect(code, len(code) if cursor is None else cursor, detail))
+
+    def interrupt(self):
+        """What the stop button does."""
+        self.manager.interrupt_kernel()
+
+    @property
+    def process(self):
+        return psutil.Process(self.manager.provisioner.pid)
+
+    def child(self, timeout=20):
+        """The process that holds the session: the newest one that the host started as `graft child`."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            found = [it for it in self.process.children(recursive=True) if is_child(it)]
+            if found:
+                return max(found, key=lambda it: it.create_time())
+            time.sleep(0.05)
+        raise AssertionError("the host has no child")
+
+    def logged(self):
+        """What the kernel wrote to the terminal, which a user of JupyterLab sees only in the server's log."""
+        self.log.flush()
+        self.log.seek(0)
+        return self.log.read()
+
+    def shutdown(self):
+        """Asks the kernel to end, as closing the notebook does, and waits until it has."""
+        self.client.stop_channels()
+        if self.manager.has_kernel:
+            self.manager.shutdown_kernel()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.log.close()
+        if self.own_places:
+            self.places.remove()
+
+
+def is_child(process):
+    try:
+        words = process.cmdline()
+    except psutil.Error:
+        return False
+    return len(words) > 1 and words[1] == "child"
+
+
+def graft(*words, places, check=True, timeout=PATIENCE, **options):
+    """Runs the kernel's binary from a terminal and gives the completed process, output as text."""
+    done = subprocess.run(
+        [str(GRAFT), *map(str, words)], env=places.environment(), cwd=options.pop("cwd", places.work),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, **options,
+    )
+    if check and done.returncode != 0:
+        raise AssertionError(f"graft {' '.join(map(str, words))} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+def gone(pid, timeout=15):
+    """Whether a process ends within a time; a zombie has ended."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def kill(process):
+    os.kill(process.pid, signal.SIGKILL)
+
+
+def number(pattern, text):
+    """The first group of a pattern as a number; thousands separators allowed."""
+    found = re.search(pattern, text, re.I | re.S)
+    assert found, f"{pattern!r} is not in\n{text}"
+    return float(found.group(1).replace(",", "").replace("\u202f", "").replace("\u2009", ""))

@@ -1,0 +1,16 @@
+"""The helper's own logic against ipykernel, a kernel that is known to work: `GRAFT_TEST_KERNEL=python3 python selftest.py`."""
+
+from graft_testing import Kernel
+
+if __name__ == "__main__":
+    with Kernel(name="python3") as kernel:
+        cell = kernel.run("print('out'); 6 * 7")
+        assert cell.stdout == "out\n" and cell.displays[-1].data["text/plain"] == "42", cell.text
+        kernel.fail("1 / 0", "ZeroDivisionError", "division by zero")
+        updated = kernel.run("h = display('a', display_id=True); h.update('b')")
+        assert updated.displays[0].data["text/plain"] == "'b'" and len(updated.displays[0].versions) == 2
+        endless = kernel.start("print('go', flush=True)\nwhile True: pass").wait_for(lambda it: "go" in it.stdout)
+        kernel.interrupt()
+        endless.wait(10).fails_with("KeyboardInterrupt")
+        assert "real" in kernel.complete("(1).re")["matches"]
+    print("ok")
