@@ -1,0 +1,181 @@
+//! Just enough of Rust's grammar to know whether a line begins inside a string, a comment or an open bracket.
+
+/// Where a text of Rust has got to. Feed it line by line.
+#[derive(Debug, Default)]
+pub(crate) struct RustLines {
+    state: State,
+    /// Brackets open.
+    depth: u32,
+    code: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Code,
+    /// Nested block comments, so many deep.
+    Comment(u32),
+    /// A string with escapes.
+    Text,
+    /// A raw string that ends with a quote and so many `#`.
+    Raw(usize),
+}
+
+impl RustLines {
+    /// Whether the next line begins outside strings, comments and brackets.
+    pub(crate) fn is_top_level(&self) -> bool {
+        self.state == State::Code && self.depth == 0
+    }
+
+    /// Whether anything but comments and blanks was seen.
+    pub(crate) fn has_code(&self) -> bool {
+        self.code
+    }
+
+    /// Reads one line with its end.
+    pub(crate) fn feed(&mut self, line: &str) {
+        let mut rest = line;
+        while let Some(first) = rest.chars().next() {
+            rest = match self.state {
+                State::Code => self.code(rest, first),
+                State::Comment(depth) => self.comment(rest, first, depth),
+                State::Text => self.text(rest, first),
+                State::Raw(hashes) => self.raw(rest, hashes),
+            };
+        }
+    }
+
+    fn code<'a>(&mut self, rest: &'a str, first: char) -> &'a str {
+        if rest.starts_with("//") {
+            return "";
+        }
+        if let Some(after) = rest.strip_prefix("/*") {
+            self.state = State::Comment(1);
+            return after;
+        }
+        self.code |= !first.is_whitespace();
+        match first {
+            '"' => self.state = State::Text,
+            '(' | '[' | '{' => self.depth += 1,
+            ')' | ']' | '}' => self.depth = self.depth.saturating_sub(1),
+            '\'' => return after_quote(rest),
+            _ if first.is_alphanumeric() || first == '_' => return self.name(rest),
+            _ => {}
+        }
+        skip(rest, first.len_utf8())
+    }
+
+    /// A name, or the prefix of a raw string.
+    fn name<'a>(&mut self, rest: &'a str) -> &'a str {
+        let end = rest.find(|next: char| !next.is_alphanumeric() && next != '_').unwrap_or(rest.len());
+        let (name, after) = rest.split_at(end);
+        if matches!(name, "r" | "br" | "cr") {
+            let hashes = after.len() - after.trim_start_matches('#').len();
+            if let Some(inside) = skip(after, hashes).strip_prefix('"') {
+                self.state = State::Raw(hashes);
+                return inside;
+            }
+        }
+        after
+    }
+
+    fn comment<'a>(&mut self, rest: &'a str, first: char, depth: u32) -> &'a str {
+        if let Some(after) = rest.strip_prefix("*/") {
+            self.state = if depth > 1 { State::Comment(depth - 1) } else { State::Code };
+            return after;
+        }
+        if let Some(after) = rest.strip_prefix("/*") {
+            self.state = State::Comment(depth + 1);
+            return after;
+        }
+        skip(rest, first.len_utf8())
+    }
+
+    fn text<'a>(&mut self, rest: &'a str, first: char) -> &'a str {
+        if first == '"' {
+            self.state = State::Code;
+        }
+        let after = skip(rest, first.len_utf8());
+        if first == '\\' { skip(after, after.chars().next().map_or(0, char::len_utf8)) } else { after }
+    }
+
+    fn raw<'a>(&mut self, rest: &'a str, hashes: usize) -> &'a str {
+        let Some(quote) = rest.find('"') else { return "" };
+        let after = skip(rest, quote + 1);
+        if after.len() - after.trim_start_matches('#').len() < hashes {
+            return after;
+        }
+        self.state = State::Code;
+        skip(after, hashes)
+    }
+}
+
+/// What follows a `'`: a character literal is skipped whole, a lifetime only by its quote.
+fn after_quote(rest: &str) -> &str {
+    let inside = skip(rest, 1);
+    let mut chars = inside.chars();
+    match (chars.next(), chars.next()) {
+        (Some('\\'), Some(escaped)) => {
+            let after = skip(inside, 1 + escaped.len_utf8());
+            after.find('\'').filter(|end| *end <= 10).map_or(after, |end| skip(after, end + 1))
+        }
+        (Some(letter), Some('\'')) if letter != '\'' => skip(inside, letter.len_utf8() + 1),
+        _ => inside,
+    }
+}
+
+fn skip(text: &str, bytes: usize) -> &str {
+    text.get(bytes..).unwrap_or("")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open_after(text: &str) -> bool {
+        let mut lines = RustLines::default();
+        for line in text.split_inclusive('\n') {
+            lines.feed(line);
+        }
+        !lines.is_top_level()
+    }
+
+    #[test]
+    fn strings_comments_and_brackets_stay_open_over_lines() {
+        for open in ["let s = \"a", "let s = r#\"a\" b", "/* a /* b */", "f(1,", "let x = {", "vec![", "let s = br##\"x\"#", "let s = \"a\\\""] {
+            assert!(open_after(open), "{open} leaves something open");
+        }
+    }
+
+    #[test]
+    fn what_looks_open_but_is_not_is_closed() {
+        for closed in [
+            "let s = \"a\\\\\";",
+            "let s = r#\"a\"#;",
+            "// f(",
+            "/* ( */",
+            "let c = '(';",
+            "let c = '\"';",
+            "let c = '\\'';",
+            "fn f<'a>(x: &'a str) {}",
+            "let r#fn = 1;",
+            "'outer: loop {}",
+            "let c = '\\u{7b}';",
+            "let b = b'{';",
+            "\"// {\";",
+            "let x = 'é';",
+        ] {
+            assert!(!open_after(closed), "{closed} leaves nothing open");
+        }
+    }
+
+    #[test]
+    fn comments_alone_are_no_code() {
+        let mut lines = RustLines::default();
+        lines.feed("// note\n");
+        lines.feed("/* more */ \n");
+        assert!(!lines.has_code());
+        lines.feed("x\n");
+        assert!(lines.has_code());
+    }
+}

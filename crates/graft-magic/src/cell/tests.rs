@@ -1,0 +1,187 @@
+use graft_protocol::{AdapterAction, ModelEntry, ModuleEntry, Settings, Value};
+
+use super::*;
+
+fn parse(text: &str) -> Vec<Part> {
+    parse_cell(text, &Snapshot::default()).unwrap()
+}
+
+fn failure(text: &str) -> Failure {
+    parse_cell(text, &Snapshot::default()).unwrap_err()
+}
+
+/// The bad token that a failure points at.
+fn token(text: &str) -> (String, String, String) {
+    let failure = failure(text);
+    let span = failure.span.expect("a span");
+    let line = text.lines().nth(span.line).unwrap_or("");
+    (failure.code, line.chars().skip(span.start).take(span.end - span.start).collect(), failure.hint.unwrap_or_default())
+}
+
+#[test]
+fn magics_and_rust_share_a_cell_in_order_and_rust_keeps_its_lines() {
+    let parts = parse("%seed 7\nlet a = 1;\nlet b = 2;\n\n%params\na + b");
+    let kinds: Vec<_> = parts.iter().map(|part| (part.line, part.kind.clone())).collect();
+    assert_eq!(
+        kinds,
+        [
+            (0, PartKind::Session(Command::Seed { seed: Some(7) })),
+            (1, PartKind::Rust("\nlet a = 1;\nlet b = 2;".to_owned())),
+            (4, PartKind::Session(Command::Params)),
+            (5, PartKind::Rust("\n\n\n\n\na + b".to_owned())),
+        ]
+    );
+}
+
+#[test]
+fn a_percent_sign_inside_rust_is_rust() {
+    for rust in
+        ["let s = \"\n%params\n\";", "let s = r#\"\n%params\n\"#;", "/*\n%params\n*/", "let x = f(\n%params\n);", "let x = a\n% b;", "let x = a\n    %b;"]
+    {
+        let parts = parse(&format!("{rust}\nlet y = 1;"));
+        assert_eq!(parts.len(), 1, "{rust}");
+        assert!(matches!(parts[0].kind, PartKind::Rust(_)), "{rust}");
+    }
+}
+
+#[test]
+fn quotes_and_lifetimes_before_a_magic_do_not_hide_it() {
+    for rust in ["let c = '\"';", "fn f<'a>(x: &'a str) {}", "let c = '(';", "x; // don't (", "let c = '\\'';"] {
+        assert_eq!(parse(&format!("{rust}\n%params")).len(), 2, "{rust}");
+    }
+}
+
+#[test]
+fn a_cell_of_comments_is_nothing_to_do() {
+    assert_eq!(parse("// a note\n/* more */\n"), []);
+    assert_eq!(parse(""), []);
+    assert_eq!(parse("// first\n%params").len(), 1);
+}
+
+#[test]
+fn shell_lines_and_evcxr_commands_are_told_apart_from_rust() {
+    let parts = parse(":dep serde = \"1\"\n!ls -l\n::std::mem::drop(1);");
+    assert_eq!(parts[0].kind, PartKind::EvcxrCommand(":dep serde = \"1\"".to_owned()));
+    assert_eq!(parts[1].kind, PartKind::Shell("ls -l".to_owned()));
+    assert!(matches!(parts[2].kind, PartKind::Rust(_)));
+}
+
+#[test]
+fn a_cell_magic_takes_the_text_below_it() {
+    let parts = parse("\n%%data pairs validation=0.5\n{\"prompt\": \"a\"}\n% not a magic\n");
+    let settings = Settings::default().with("validation", Value::Float(0.5));
+    assert_eq!(parts[0].line, 1);
+    assert_eq!(
+        parts[0].kind,
+        PartKind::Session(Command::DataInline { name: "pairs".to_owned(), text: "{\"prompt\": \"a\"}\n% not a magic\n".to_owned(), settings })
+    );
+}
+
+#[test]
+fn time_over_a_cell_holds_its_parts_with_their_lines() {
+    let parts = parse("%%time\n%params\nlet a = 1;");
+    let PartKind::Host(HostCommand::TimeCell(inner)) = &parts[0].kind else { panic!("{parts:?}") };
+    assert_eq!(inner[0].line, 1);
+    assert_eq!(inner[1].kind, PartKind::Rust("\n\nlet a = 1;".to_owned()));
+}
+
+#[test]
+fn aliases_become_canonical_and_both_spellings_of_keys_are_one() {
+    let wanted = Settings::default()
+        .with("r", Value::Integer(4))
+        .with("lora_alpha", Value::Float(16.0))
+        .with("target_modules", Value::List(vec!["q_proj".to_owned(), "v_proj".to_owned()]))
+        .with("use_rslora", Value::Bool(true));
+    for text in [
+        "%lora attach rank=4 alpha=16 targets=q_proj,v_proj rslora",
+        "%lora attach --r 4 --lora-alpha=16 --target_modules [q_proj,v_proj] --use_rslora",
+        "%lora attach r=4 lora_alpha=1.6e1 target_modules=[\"q_proj\", \"v_proj\"] use_rslora=true",
+        "%lora attach r=4 lora_alpha=16 target_modules=q_proj, v_proj use_rslora=yes",
+    ] {
+        let action = AdapterAction::Attach { settings: wanted.clone() };
+        assert_eq!(parse(text)[0].kind, PartKind::Session(Command::Adapter { method: "lora".to_owned(), action }), "{text}");
+    }
+}
+
+#[test]
+fn a_method_with_keys_of_the_training_attaches_and_trains() {
+    let kind = parse("%prompt_tune tokens=20 init=\"Classify the sentence:\" steps=300")[0].kind.clone();
+    let method =
+        Settings::default().with("num_virtual_tokens", Value::Integer(20)).with("prompt_tuning_init_text", Value::Text("Classify the sentence:".to_owned()));
+    let settings = Settings::default().with("steps", Value::Integer(300));
+    assert_eq!(kind, PartKind::Session(Command::Train { attach: Some(("prompt_tune".to_owned(), method)), settings }));
+    assert!(matches!(parse("%lora r=4")[0].kind, PartKind::Session(Command::Adapter { action: AdapterAction::Attach { .. }, .. })));
+    assert!(matches!(parse("%lora")[0].kind, PartKind::Session(Command::Adapter { action: AdapterAction::List, .. })));
+}
+
+#[test]
+fn wrong_words_are_pointed_at_with_what_was_meant() {
+    for (text, code, bad, hint) in [
+        ("%lra attach r=8", "magic::unknown_verb", "lra", "`%lora`"),
+        ("%lora atach r=8", "magic::unknown_subcommand", "atach", "did you mean `%lora attach`"),
+        ("%lora attach rnk=8", "magic::unknown_key", "rnk", "did you mean `rank`?"),
+        ("%train schedule=cosin", "settings::no_choice", "cosin", "cosine"),
+        ("%lora attach r=0", "settings::out_of_range", "0", "for example r=8"),
+        ("%train steps=many", "settings::wrong_type", "many", "for example steps=200"),
+        ("let a = 1;\n%model load", "magic::missing_argument", "model", "usage: %model load SOURCE"),
+        ("%train steps = 3", "magic::unexpected_argument", "steps", "%train"),
+        ("%params now", "magic::unexpected_argument", "now", "usage: %params"),
+        ("%train steps=3 steps=4", "magic::repeated_key", "steps", "leave one"),
+        ("%status\n%%time", "magic::not_first", "%%time", "top"),
+        ("%%params\nx", "magic::not_a_cell_magic", "params", "one `%`"),
+        ("%seed -1", "magic::wrong_argument", "-1", "%seed 7"),
+        ("%device metal", "magic::wrong_argument", "metal", "one of cpu, cuda"),
+        ("%cd a --rust", "magic::no_rust", "--rust", "verbs of the session"),
+        ("%model tiny", "magic::unknown_subcommand", "tiny", "load | card | tree"),
+    ] {
+        let (found, token, said) = token(text);
+        assert_eq!((found.as_str(), token.as_str()), (code, bad), "{text}");
+        assert!(said.contains(hint), "{text}: {said}");
+    }
+}
+
+#[test]
+fn modules_are_checked_against_the_model_that_is_loaded() {
+    let module = |path: &str| ModuleEntry { path: path.to_owned(), kind: "linear".to_owned(), shape: vec![4, 4] };
+    let model = ModelEntry { name: "tiny".to_owned(), modules: vec![module("model.layers.0.self_attn.q_proj")], ..ModelEntry::default() };
+    let snapshot = Snapshot { model: Some(model), ..Snapshot::default() };
+    let failure = parse_cell("%lora attach target_modules=q_prj", &snapshot).unwrap_err();
+    assert_eq!((failure.code.as_str(), failure.hint.as_deref()), ("magic::unknown_module", Some("did you mean `q_proj`? `tiny` has q_proj")));
+    for fine in [
+        "%lora attach target_modules=q_proj",
+        "%lora attach target_modules=.*q_prj",
+        "%model load other\n%lora attach target_modules=query",
+        "%lora attach target_modules=all-linear",
+    ] {
+        assert!(parse_cell(fine, &snapshot).is_ok(), "{fine}");
+    }
+}
+
+#[test]
+fn help_is_asked_for_in_four_ways() {
+    for text in ["%lora?", "?%lora", "%lora -h", "%lora attach r=8 --help", "%lora??"] {
+        assert_eq!(parse(text)[0].kind, PartKind::Host(HostCommand::Help { verb: "lora".to_owned() }), "{text}");
+    }
+}
+
+#[test]
+fn prompts_need_no_quotes_and_keep_their_spaces_inside_them() {
+    let prompt = |text: &str| match &parse(text)[0].kind {
+        PartKind::Session(Command::Generate { prompt, .. }) => prompt.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(prompt("%generate The borrow checker doesn't max_new_tokens=3"), "The borrow checker doesn't");
+    assert_eq!(prompt("%generate \"a  b\\n\""), "a  b\n");
+    assert_eq!(prompt("%%generate\nfirst\n  second\n\n"), "first\n  second");
+}
+
+#[test]
+fn scale_takes_a_factor_and_a_name() {
+    let scale = |text: &str| match &parse(text)[0].kind {
+        PartKind::Session(Command::Adapter { action: AdapterAction::Scale { name, factor }, .. }) => (name.clone(), *factor),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(scale("%lora scale 0.5"), (None, Some(0.5)));
+    assert_eq!(scale("%lora scale -1 poet"), (Some("poet".to_owned()), Some(-1.0)));
+    assert_eq!(scale("%lora scale"), (None, None));
+}

@@ -1,0 +1,171 @@
+//! Completion of magics: verbs, subcommands, keys not yet given, values, names from the session, files. It asks nobody and waits for nothing.
+
+mod values;
+
+use graft_protocol::Snapshot;
+
+use crate::{
+    place::{self, Magic, Place},
+    verb::{Form, VerbSpec},
+    verbs,
+    words::{self, Word},
+};
+
+/// What may stand at the cursor.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Completion {
+    /// First code point of the cell that a choice replaces.
+    pub start: usize,
+    /// One past the last.
+    pub end: usize,
+    /// The choices, likeliest first.
+    pub items: Vec<Item>,
+}
+
+/// One choice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// What it puts there.
+    pub text: String,
+    /// What it is.
+    pub kind: ItemKind,
+    /// One line of help; may be empty.
+    pub help: String,
+}
+
+/// What an [`Item`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ItemKind {
+    /// A verb.
+    Magic,
+    /// A word after the verb.
+    Subcommand,
+    /// `key=` or `--key`.
+    Key,
+    /// A value of a key.
+    Value,
+    /// A module of the model.
+    Module,
+    /// An adapter, data set or run of the session.
+    Name,
+    /// A file or folder.
+    Path,
+}
+
+impl ItemKind {
+    /// The word Jupyter's frontends show beside the choice.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Magic => "magic",
+            Self::Subcommand => "function",
+            Self::Key => "property",
+            Self::Value => "value",
+            Self::Module => "module",
+            Self::Name => "instance",
+            Self::Path => "path",
+        }
+    }
+}
+
+/// What the items are drawn from.
+pub(crate) struct Sources<'a> {
+    pub snapshot: &'a Snapshot,
+    pub files: &'a dyn Fn(&str) -> Vec<String>,
+}
+
+/// Completes the magic at `cursor` (code points). `None`: the cursor is in Rust, ask there.
+///
+/// `files` lists the paths that begin with a text; folders end in `/`.
+pub fn complete(text: &str, cursor: usize, snapshot: &Snapshot, files: &dyn Fn(&str) -> Vec<String>) -> Option<Completion> {
+    let nothing = Completion { start: cursor, end: cursor, items: Vec::new() };
+    let magic = match place::find(text, cursor) {
+        Place::Rust => return None,
+        Place::Body => return Some(nothing),
+        Place::Magic(magic) => magic,
+    };
+    let sources = Sources { snapshot, files };
+    let (typed, items) = match magic.split() {
+        (sign, name, None) => (sign.len() + name.len(), names(&magic, sign)),
+        (sign, name, Some(before)) => arguments(verbs::find(name)?, sign == "%%", before, &sources),
+    };
+    let typed = if magic.split().2.is_none() { magic.text.get(..magic.cursor).map_or(typed, |before| before.chars().count()) } else { typed };
+    Some(Completion { start: cursor.saturating_sub(typed), items, ..nothing })
+}
+
+/// Verbs that begin as typed, with their sign.
+fn names(magic: &Magic<'_>, sign: &str) -> Vec<Item> {
+    let typed = magic.text.get(sign.len().min(magic.cursor)..magic.cursor).unwrap_or("");
+    let mut items = Vec::new();
+    for verb in verbs::all().iter().filter(|verb| begins(verb.name, typed)) {
+        if sign != "%%" && !verb.forms.is_empty() {
+            items.push(Item {
+                text: format!("{}{}", if sign.is_empty() { "%" } else { sign }, verb.name),
+                kind: ItemKind::Magic,
+                help: verb.summary.to_owned(),
+            });
+        }
+        if verb.cell.is_some() && magic.first && sign != "?%" {
+            items.push(Item { text: format!("%%{}", verb.name), kind: ItemKind::Magic, help: verb.summary.to_owned() });
+        }
+    }
+    items
+}
+
+/// Length of the typed part in code points, and the choices for it.
+fn arguments(verb: &'static VerbSpec, cell: bool, before: &str, sources: &Sources<'_>) -> (usize, Vec<Item>) {
+    if verb.is_raw() {
+        return raw(verb, before, sources);
+    }
+    let line = words::split_open(before, 0, 0);
+    if line.unclosed.is_some() {
+        return (0, Vec::new());
+    }
+    let typing = !before.ends_with(char::is_whitespace);
+    let mut done = line.words;
+    let current = if typing { done.pop() } else { None };
+    let (form, named) = form_of(verb, cell, &done);
+    let Some(form) = form else { return subcommands(verb, current.as_ref()) };
+    let given = done.get(usize::from(named)..).unwrap_or(&[]);
+    let (typed, mut items) = values::after(form, given, current.as_ref(), sources);
+    if !named && !cell && done.is_empty() && current.as_ref().is_none_or(|word| word.bare().is_some()) {
+        let mut first = subcommands(verb, current.as_ref()).1;
+        first.append(&mut items);
+        items = first;
+    }
+    (typed, items)
+}
+
+/// The form chosen so far and whether a word named it.
+fn form_of(verb: &'static VerbSpec, cell: bool, done: &[Word]) -> (Option<&'static Form>, bool) {
+    if cell {
+        return (verb.cell.as_ref(), false);
+    }
+    match done.first().and_then(Word::bare).filter(|word| !word.is_empty()).and_then(|word| verb.form(word)) {
+        Some(form) => (Some(form), true),
+        None => (verb.form(""), false),
+    }
+}
+
+fn subcommands(verb: &VerbSpec, current: Option<&Word>) -> (usize, Vec<Item>) {
+    let typed = current.map_or("", |word| word.text.as_str());
+    let item = |form: &Form| Item { text: form.word.to_owned(), kind: ItemKind::Subcommand, help: form.summary.to_owned() };
+    (typed.chars().count(), verb.subcommands().filter(|form| begins(form.word, typed)).map(item).collect())
+}
+
+/// `%time %mo`: the magic inside; `%env HO`: nothing; `!` lines and `%cd`: files.
+fn raw(verb: &VerbSpec, before: &str, sources: &Sources<'_>) -> (usize, Vec<Item>) {
+    let inner = before.trim_start();
+    if verb.name == "time" && inner.starts_with('%') {
+        let found = complete(inner, inner.chars().count(), sources.snapshot, sources.files).unwrap_or_default();
+        return (found.end - found.start, found.items);
+    }
+    (0, Vec::new())
+}
+
+/// Whether `name` begins with what was typed, without regard to case.
+pub(crate) fn begins(name: &str, typed: &str) -> bool {
+    name.get(..typed.len()).is_some_and(|start| start.eq_ignore_ascii_case(typed))
+}
+
+#[cfg(test)]
+mod tests;

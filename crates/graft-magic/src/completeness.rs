@@ -1,0 +1,74 @@
+//! Whether Enter should run the cell or open a new line.
+
+use crate::cell::{self, RustLines};
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Completeness {
+    /// Run it.
+    Complete,
+    /// More is to come.
+    Incomplete,
+    /// The cell ends in Rust: ask there, with this text, in which the lines of magics are blank.
+    Rust(String),
+}
+
+/// Judges a cell by its magics. A `%%` cell is complete after a blank line.
+pub fn is_complete(text: &str) -> Completeness {
+    if let Some(head) = cell::cell_magic(text) {
+        let ended = head.body.ends_with("\n\n") || head.body.lines().next_back().is_some_and(|last| last.trim().is_empty()) || text.ends_with("\n\n");
+        return if ended { Completeness::Complete } else { Completeness::Incomplete };
+    }
+    let mut rust = RustLines::default();
+    let mut plain = String::with_capacity(text.len());
+    let mut last = Last::Rust;
+    for line in text.split_inclusive('\n') {
+        let continued = matches!(last, Last::Magic { continued: true });
+        if continued || (rust.is_top_level() && cell::begins_magic(line)) {
+            last = Last::Magic { continued: line.trim_end().ends_with('\\') };
+            plain.push('\n');
+        } else {
+            rust.feed(line);
+            plain.push_str(line);
+            if !line.trim().is_empty() {
+                last = Last::Rust;
+            }
+        }
+    }
+    match last {
+        Last::Magic { continued: true } => Completeness::Incomplete,
+        Last::Magic { continued: false } => Completeness::Complete,
+        Last::Rust => Completeness::Rust(plain),
+    }
+}
+
+/// What the last line that is not blank belongs to.
+enum Last {
+    Rust,
+    Magic { continued: bool },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_magic_is_complete_and_a_continued_one_is_not() {
+        assert_eq!(is_complete("%model load tiny"), Completeness::Complete);
+        assert_eq!(is_complete("%train \\\n"), Completeness::Incomplete);
+        assert_eq!(is_complete("%train \\\n steps=3"), Completeness::Complete);
+    }
+
+    #[test]
+    fn a_cell_magic_is_complete_after_a_blank_line() {
+        assert_eq!(is_complete("%%time\nlet a = 1;"), Completeness::Incomplete);
+        assert_eq!(is_complete("%%time\nlet a = 1;\n\n"), Completeness::Complete);
+        assert_eq!(is_complete("%%time"), Completeness::Incomplete);
+    }
+
+    #[test]
+    fn rust_at_the_end_is_for_rust_to_judge_with_the_magics_blanked() {
+        assert_eq!(is_complete("%seed 7\nfn f() {"), Completeness::Rust("\nfn f() {".to_owned()));
+        assert_eq!(is_complete("let x = 1;"), Completeness::Rust("let x = 1;".to_owned()));
+    }
+}

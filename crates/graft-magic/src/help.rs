@@ -1,0 +1,161 @@
+//! The definitions as something to read: `-h`, `%verb?`, `%lsmagic`, `%quickref`.
+
+use graft_protocol::{Block, Cell, KeyKind, KeySpec, Reply, Table};
+
+use crate::{
+    cell::HostCommand,
+    verb::{Form, Slot, VerbSpec},
+    verbs,
+};
+
+/// A verb as the reference shows it.
+#[derive(Clone, Debug)]
+pub struct VerbDoc {
+    /// Name without `%`.
+    pub name: &'static str,
+    /// Other names.
+    pub aliases: &'static [&'static str],
+    /// One line.
+    pub summary: &'static str,
+    /// A paragraph; may be empty.
+    pub help: &'static str,
+    /// Its forms, those of whole cells last.
+    pub forms: Vec<FormDoc>,
+    /// Every key that any form takes, once.
+    pub keys: Vec<&'static KeySpec>,
+    /// Lines to try.
+    pub examples: Vec<String>,
+}
+
+/// One way to use a verb.
+#[derive(Clone, Debug)]
+pub struct FormDoc {
+    /// The whole line, such as `%model load SOURCE [key=value ...]`.
+    pub usage: String,
+    /// One line.
+    pub summary: &'static str,
+    /// Name and meaning of what is given by position.
+    pub slots: Vec<(&'static str, &'static str)>,
+}
+
+impl VerbDoc {
+    /// What the definition says.
+    pub fn of(verb: &VerbSpec) -> Self {
+        let document = |sign: &str, form: &Form| FormDoc {
+            usage: format!("{sign}{} {}", verb.name, form.usage()).trim_end().to_owned(),
+            summary: form.summary,
+            slots: form.slots.iter().map(|slot: &Slot| (slot.name, slot.help)).collect(),
+        };
+        let mut keys: Vec<&'static KeySpec> = Vec::new();
+        for key in verb.forms.iter().chain(&verb.cell).flat_map(|form| &form.keys) {
+            if !keys.iter().any(|known| known.name == key.name) {
+                keys.push(key);
+            }
+        }
+        let lines = verb.forms.iter().map(|form| document("%", form));
+        Self {
+            name: verb.name,
+            aliases: verb.aliases,
+            summary: verb.summary,
+            help: verb.help,
+            forms: lines.chain(verb.cell.iter().map(|form| document("%%", form))).collect(),
+            keys,
+            examples: verb.examples.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// The help as blocks for the renderer.
+    pub fn blocks(&self) -> Vec<Block> {
+        let aliases = if self.aliases.is_empty() { String::new() } else { format!(" (also %{})", self.aliases.join(", %")) };
+        let mut blocks = vec![Block::Text(format!("%{}{aliases}: {}", self.name, self.summary))];
+        if !self.help.is_empty() {
+            blocks.push(Block::Text(self.help.to_owned()));
+        }
+        blocks.push(Block::Table(self.usage_table()));
+        if !self.keys.is_empty() {
+            blocks.push(Block::Table(key_table("keys", &self.keys)));
+        }
+        if !self.examples.is_empty() {
+            blocks.push(Block::Text(format!("Examples\n{}", indented(&self.examples))));
+        }
+        blocks
+    }
+
+    fn usage_table(&self) -> Table {
+        let mut table = Table::new("", &["usage", "what it does"]);
+        for form in &self.forms {
+            let slots: Vec<_> = form.slots.iter().map(|(name, help)| format!("; {name}: {help}")).collect();
+            table.row(vec![Cell::Code(form.usage.clone()), Cell::Text(format!("{}{}", form.summary, slots.concat()))]);
+        }
+        table
+    }
+}
+
+fn indented(examples: &[String]) -> String {
+    let lines: Vec<_> = examples.iter().flat_map(|example| example.lines()).map(|line| format!("  {line}")).collect();
+    lines.join("\n")
+}
+
+/// Keys as a table: name, short names, values, default, meaning.
+pub(crate) fn key_table(title: &str, keys: &[&KeySpec]) -> Table {
+    let mut table = Table::new(title, &["key", "short", "value", "default", "meaning"]);
+    for key in keys {
+        table.row(vec![
+            Cell::Code(key.name.to_owned()),
+            Cell::Text(key.aliases.join(", ")),
+            Cell::Text(values(key)),
+            Cell::Text(key.default.to_owned()),
+            Cell::Text(key.help.to_owned()),
+        ]);
+    }
+    table
+}
+
+/// What may stand after `key=`, in words.
+pub(crate) fn values(key: &KeySpec) -> String {
+    match key.kind {
+        KeyKind::Bool => "true or false".to_owned(),
+        KeyKind::Integer { min, .. } => format!("whole number from {min}"),
+        KeyKind::Float { min, max } if max >= 1e3 => format!("number from {min}"),
+        KeyKind::Float { min, max } => format!("number, {min} to {max}"),
+        KeyKind::Text => "text".to_owned(),
+        KeyKind::Choice(words) => words.join(" | "),
+        KeyKind::Modules => "names, regex or all-linear".to_owned(),
+        KeyKind::List => "list".to_owned(),
+        KeyKind::Path => "path".to_owned(),
+    }
+}
+
+/// The answer to `%lsmagic`, `%verb?` and `%quickref`; `None` for what the host must do itself.
+pub fn host_reply(command: &HostCommand) -> Option<Reply> {
+    match command {
+        HostCommand::ListMagics => Some(Reply { blocks: vec![Block::Table(list())] }),
+        HostCommand::Help { verb } => Some(Reply { blocks: VerbDoc::of(verbs::find(verb)?).blocks() }),
+        HostCommand::Quickref => Some(Reply { blocks: vec![Block::Text(PRIMER.to_owned()), Block::Table(list())] }),
+        _ => None,
+    }
+}
+
+fn list() -> Table {
+    let mut table = Table::new("Magics", &["magic", "what it does"]);
+    for verb in verbs::all() {
+        let line = (!verb.forms.is_empty()).then(|| format!("%{}", verb.name));
+        let cell = verb.cell.is_some().then(|| format!("%%{}", verb.name));
+        let name: Vec<_> = line.into_iter().chain(cell).collect();
+        table.row(vec![Cell::Code(name.join(", ")), Cell::Text(verb.summary.to_owned())]);
+    }
+    for (name, what) in [("!command", "run a line in the shell"), (":dep NAME = \"1\"", "add a crate for Rust cells; `:help` lists evcxr's other commands")] {
+        table.row(vec![Cell::Code(name.to_owned()), Cell::Text(what.to_owned())]);
+    }
+    table.footer.push("%NAME? explains one; Tab completes names, keys and values; --rust prints the Rust that does the same".to_owned());
+    table
+}
+
+const PRIMER: &str = "The main job in six lines\n  \
+    %model load tiny\n  \
+    %data load which-book\n  \
+    %lora attach r=8 target_modules=q_proj,v_proj\n  \
+    %train steps=200\n  \
+    %compare \"The borrow checker\"\n  \
+    %lora save my-adapter\n\
+    Magics and Rust share a cell: a magic begins with % in the first column, and Rust reaches the same objects through lab().";

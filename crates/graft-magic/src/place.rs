@@ -1,0 +1,79 @@
+//! Which magic the cursor stands on.
+
+use crate::cell::{self, RustLines};
+
+/// Where the cursor stands.
+pub(crate) enum Place<'a> {
+    /// In Rust: not for this crate.
+    Rust,
+    /// In the text of a `%%` cell that is no code.
+    Body,
+    /// On a magic.
+    Magic(Magic<'a>),
+}
+
+/// The magic under the cursor.
+pub(crate) struct Magic<'a> {
+    /// From its sign to the end of the line, continued lines included.
+    pub text: &'a str,
+    /// Byte of `text` at which the cursor stands.
+    pub cursor: usize,
+    /// Whether it is the first thing in the cell: `%%` may stand here.
+    pub first: bool,
+}
+
+impl<'a> Magic<'a> {
+    /// Sign, name, and what stands between the name and the cursor (none when the cursor is in the name).
+    pub(crate) fn split(&self) -> (&'a str, &'a str, Option<&'a str>) {
+        let sign = self.text.len() - self.text.trim_start_matches(['%', '?']).len();
+        let (name, rest) = crate::line::split_name(self.text.get(sign..).unwrap_or(""));
+        let before = self.cursor.checked_sub(sign + name.len()).and_then(|end| rest.get(..end)).filter(|before| !before.is_empty());
+        (self.text.get(..sign).unwrap_or(""), name, before)
+    }
+}
+
+/// Finds the magic at `cursor`, a count of code points.
+pub(crate) fn find(text: &str, cursor: usize) -> Place<'_> {
+    let byte = text.char_indices().nth(cursor).map_or(text.len(), |(byte, _)| byte);
+    at_byte(text, byte, true)
+}
+
+fn at_byte(text: &str, cursor: usize, first: bool) -> Place<'_> {
+    if first && let Some(head) = cell::cell_magic(text) {
+        let start = text.len() - text.trim_start().len();
+        let line_end = text.get(start..).and_then(|rest| rest.find('\n')).map_or(text.len(), |end| start + end);
+        if cursor >= start && cursor <= line_end {
+            return Place::Magic(Magic { text: text.get(start..line_end).unwrap_or(""), cursor: cursor - start, first });
+        }
+        let body_start = text.len() - head.body.len();
+        return if head.text.starts_with("time") && cursor >= body_start { at_byte(head.body, cursor - body_start, true) } else { Place::Body };
+    }
+    in_lines(text, cursor)
+}
+
+fn in_lines(text: &str, cursor: usize) -> Place<'_> {
+    let mut rust = RustLines::default();
+    let mut start = 0;
+    let mut blank = true;
+    while start <= text.len() {
+        let rest = text.get(start..).unwrap_or("");
+        let is_magic = rust.is_top_level() && (rest.starts_with('%') && !rest.starts_with("% ") || rest.starts_with("?%"));
+        let mut length = rest.find('\n').map_or(rest.len(), |end| end + 1);
+        while is_magic && rest.get(..length).is_some_and(|line| line.trim_end().ends_with('\\') && line.ends_with('\n')) && length < rest.len() {
+            let more = rest.get(length..).unwrap_or("");
+            length += more.find('\n').map_or(more.len(), |end| end + 1);
+        }
+        let line = rest.get(..length).unwrap_or("");
+        let end = start + line.trim_end_matches(['\n', '\r']).len();
+        if cursor <= end || length == 0 || start + length >= text.len() && !line.ends_with('\n') {
+            let magic = Magic { text: text.get(start..end).unwrap_or(""), cursor: cursor.clamp(start, end) - start, first: blank };
+            return if is_magic { Place::Magic(magic) } else { Place::Rust };
+        }
+        if !is_magic && !cell::begins_magic(line) {
+            rust.feed(line);
+        }
+        blank &= line.trim().is_empty();
+        start += length;
+    }
+    Place::Rust
+}

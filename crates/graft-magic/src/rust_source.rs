@@ -1,0 +1,123 @@
+//! `--rust`: the Rust that does what a magic does, as a cell may contain it.
+
+use graft_protocol::{AdapterAction, Command, Settings, Value, methods};
+
+/// The Rust of `command`; every line ends in a statement or shows something.
+pub fn rust_source(command: &Command) -> String {
+    match command {
+        Command::ModelLoad { source, settings } => load("load_model", &[source], "ModelOptions", settings),
+        Command::ModelCard => shown("lab().model()?.card()?"),
+        Command::ModelTree => shown("lab().model()?.tree()?"),
+        Command::DataLoad { source, settings } => load("load_data", &[source], "DataOptions", settings),
+        Command::DataInline { name, text, settings } => load("data_inline", &[name, text], "DataOptions", settings),
+        Command::DataShow { name, rows } => shown(&format!("lab().show_data({}, {rows})?", option(name.as_deref()))),
+        Command::DataUse { name } => format!("lab().use_data({name:?})?;"),
+        Command::Adapter { method, action } => adapter(method, action),
+        Command::Train { attach: None, settings } => format!("lab().train({})?;", builder("Train", settings)),
+        Command::Train { attach: Some((method, keys)), settings } => {
+            format!("{}\nlab().train({})?;", attach(method, keys), builder("Train", settings))
+        }
+        Command::Resume { run, settings } if settings.values.is_empty() => format!("lab().resume({})?;", option(run.as_deref())),
+        Command::Resume { run, settings } => format!("lab().resume_with({}, {})?;", option(run.as_deref()), builder("Train", settings)),
+        Command::Eval { settings } => shown(&format!("lab().eval({})?", builder("Eval", settings))),
+        Command::Generate { prompt, settings } => shown(&format!("lab().generate({prompt:?}, {})?", builder("Generate", settings))),
+        Command::Compare { prompt, settings } => shown(&format!("lab().compare({prompt:?}, {})?", builder("Generate", settings))),
+        Command::Params => shown("lab().model()?.parameters()?"),
+        Command::Seed { seed: None } => shown("lab().seed()"),
+        Command::Seed { seed: Some(seed) } => format!("lab().set_seed({seed})?;"),
+        Command::Device { device: None } => shown("lab().device()"),
+        Command::Device { device: Some(device) } => format!("lab().set_device({device:?})?;"),
+        Command::Status => shown("lab().status()?"),
+    }
+}
+
+fn adapter(method: &str, action: &AdapterAction) -> String {
+    match action {
+        AdapterAction::Attach { settings } => attach(method, settings),
+        AdapterAction::Detach { name } => format!("{}.detach()?;", handle(name.as_deref())),
+        AdapterAction::Merge { name } => format!("{}.merge()?;", handle(name.as_deref())),
+        AdapterAction::Unmerge { name } => format!("{}.unmerge()?;", handle(name.as_deref())),
+        AdapterAction::Scale { name, factor: Some(factor) } => format!("{}.set_scale({factor:?})?;", handle(name.as_deref())),
+        AdapterAction::Scale { name, factor: None } => shown(&format!("{}.scale()", handle(name.as_deref()))),
+        AdapterAction::Save { name, directory } => format!("{}.save({directory:?})?;", handle(name.as_deref())),
+        AdapterAction::Load { directory, name: None } => format!("lab().model()?.load_adapter({directory:?})?;"),
+        AdapterAction::Load { directory, name: Some(name) } => format!("lab().model()?.load_adapter_as({directory:?}, {name:?})?;"),
+        AdapterAction::List => shown("lab().model()?.adapter_table()?"),
+        AdapterAction::Use { name } => format!("lab().model()?.adapter({name:?})?.activate()?;"),
+        AdapterAction::Enable { on } => format!("lab().model()?.enable_adapters({on})?;"),
+    }
+}
+
+fn attach(method: &str, settings: &Settings) -> String {
+    let name = methods::by_verb(method).map_or(method, |spec| spec.builder);
+    format!("lab().model()?.attach({})?;", builder(name, settings))
+}
+
+fn handle(name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("lab().model()?.adapter({name:?})?"),
+        None => "lab().model()?.active_adapter()?".to_owned(),
+    }
+}
+
+/// `lab().f("a")?;`, or `lab().f_with("a", Options::new().key(value))?;` when keys are given.
+fn load(function: &str, texts: &[&str], options: &str, settings: &Settings) -> String {
+    let texts: Vec<_> = texts.iter().map(|text| format!("{text:?}")).collect();
+    if settings.values.is_empty() {
+        return format!("lab().{function}({})?;", texts.join(", "));
+    }
+    format!("lab().{function}_with({}, {})?;", texts.join(", "), builder(options, settings))
+}
+
+/// `Lora::new().r(8).lora_alpha(16.0)`; the methods of a builder are the canonical keys.
+fn builder(name: &str, settings: &Settings) -> String {
+    let keys: Vec<_> = settings.values.iter().map(|(key, value)| format!(".{key}({})", literal(value))).collect();
+    format!("{name}::new(){}", keys.concat())
+}
+
+fn literal(value: &Value) -> String {
+    match value {
+        Value::Bool(value) => value.to_string(),
+        Value::Integer(value) => value.to_string(),
+        Value::Float(value) => format!("{value:?}"),
+        Value::Text(value) => format!("{value:?}"),
+        Value::List(values) => format!("{values:?}"),
+    }
+}
+
+fn option(text: Option<&str>) -> String {
+    text.map_or_else(|| "None".to_owned(), |text| format!("Some({text:?})"))
+}
+
+fn shown(expression: &str) -> String {
+    format!("println!(\"{{}}\", {expression});")
+}
+
+#[cfg(test)]
+mod tests {
+    use graft_protocol::Snapshot;
+
+    use crate::{PartKind, parse_cell};
+
+    #[test]
+    fn each_verb_prints_its_rust() {
+        for (magic, rust) in [
+            ("%model load tiny", r#"lab().load_model("tiny")?;"#),
+            ("%model load tiny dtype=bf16", r#"lab().load_model_with("tiny", ModelOptions::new().dtype("bf16"))?;"#),
+            (
+                "%lora attach r=8 alpha=16 targets=q_proj,v_proj",
+                r#"lab().model()?.attach(Lora::new().lora_alpha(16.0).r(8).target_modules(["q_proj", "v_proj"]))?;"#,
+            ),
+            ("%prompt_tune tokens=20 steps=3", "lab().model()?.attach(PromptTuning::new().num_virtual_tokens(20))?;\nlab().train(Train::new().steps(3))?;"),
+            ("%lora scale 0.5", "lab().model()?.active_adapter()?.set_scale(0.5)?;"),
+            ("%lora save \"my dir\" name=a", r#"lab().model()?.adapter("a")?.save("my dir")?;"#),
+            ("%train steps=200 lr=1e-3", "lab().train(Train::new().lr(0.001).steps(200))?;"),
+            ("%resume", "lab().resume(None)?;"),
+            ("%generate A trait is tokens=40", r#"println!("{}", lab().generate("A trait is", Generate::new().max_new_tokens(40))?);"#),
+            ("%seed 7", "lab().set_seed(7)?;"),
+        ] {
+            let parts = parse_cell(&format!("{magic} --rust"), &Snapshot::default()).unwrap();
+            assert_eq!(parts[0].kind, PartKind::ShowRust(rust.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The registry: every verb once, in the order the reference lists them. A new verb is one definition here below and one line in [`all`].
+
+mod compare;
+mod data;
+mod device;
+mod environment;
+mod eval;
+mod generate;
+mod help;
+mod history;
+mod method;
+mod model;
+mod params;
+mod run;
+mod seed;
+mod shell;
+mod status;
+mod time;
+mod train;
+mod variables;
+
+use std::sync::LazyLock;
+
+use graft_protocol::methods::METHODS;
+
+use crate::verb::VerbSpec;
+
+static VERBS: LazyLock<Vec<VerbSpec>> = LazyLock::new(|| {
+    let mut verbs = vec![model::verb(), data::verb()];
+    verbs.extend(METHODS.iter().map(|spec| method::verb(spec)));
+    verbs.extend([train::train(), train::resume(), eval::verb(), generate::verb(), compare::verb(), params::verb()]);
+    verbs.extend([seed::verb(), device::verb(), status::verb()]);
+    verbs.extend([help::lsmagic(), help::quickref(), time::verb(), environment::env(), environment::cd(), environment::pwd()]);
+    verbs.extend([history::history(), history::load(), run::verb(), variables::who(), variables::reset(), shell::verb()]);
+    verbs
+});
+
+/// Every verb.
+pub fn all() -> &'static [VerbSpec] {
+    &VERBS
+}
+
+/// The verb of that name or alias.
+pub fn find(name: &str) -> Option<&'static VerbSpec> {
+    all().iter().find(|verb| verb.is_named(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_verbs_share_a_name() {
+        let mut names: Vec<_> = all().iter().flat_map(|verb| std::iter::once(verb.name).chain(verb.aliases.iter().copied())).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn no_two_keys_of_a_form_share_a_name() {
+        for verb in all() {
+            for form in verb.forms.iter().chain(&verb.cell) {
+                let mut names: Vec<_> = form.keys.iter().map(|key| key.name).collect();
+                names.sort_unstable();
+                names.dedup();
+                assert_eq!(names.len(), form.keys.len(), "%{} {}", verb.name, form.word);
+            }
+        }
+    }
+
+    #[test]
+    fn every_example_parses() {
+        for verb in all() {
+            for example in &verb.examples {
+                crate::parse_cell(example, &graft_protocol::Snapshot::default()).unwrap_or_else(|failure| panic!("{example}: {failure}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! `%compare` and `%%compare`.
+
+use graft_protocol::{Command, training};
+
+use super::generate::{PROMPT, body_prompt};
+use crate::{
+    cell::PartKind,
+    verb::{Form, VerbSpec},
+};
+
+/// The definition.
+pub(super) fn verb() -> VerbSpec {
+    VerbSpec {
+        name: "compare",
+        aliases: &[],
+        summary: "continue a text with the base and with the adapter, side by side",
+        help: "Both start from the same seed.",
+        forms: vec![
+            Form::bare("", "continue the prompt twice", |line, _| {
+                Ok(PartKind::Session(Command::Compare { prompt: line.joined(), settings: line.settings.clone() }))
+            })
+            .slots(PROMPT)
+            .keys(training::GENERATE),
+        ],
+        cell: Some(
+            Form::bare("", "continue the text in this cell twice", |line, _| {
+                Ok(PartKind::Session(Command::Compare { prompt: body_prompt(line)?, settings: line.settings.clone() }))
+            })
+            .keys(training::GENERATE),
+        ),
+        examples: vec!["%compare \"error[E0502]:\" max_new_tokens=30".into()],
+    }
+}

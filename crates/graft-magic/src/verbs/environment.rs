@@ -1,0 +1,67 @@
+//! `%env`, `%cd`, `%pwd`.
+
+use graft_protocol::Failure;
+
+use crate::{
+    cell::{Context, HostCommand, PartKind},
+    verb::{Form, Invocation, Slot, SlotKind, VerbSpec},
+};
+
+const VARIABLE: &[Slot] = &[Slot::optional("NAME=VALUE", SlotKind::Raw, "a variable and its new value; a name alone shows it, nothing lists all")];
+const FOLDER: &[Slot] = &[Slot::optional("FOLDER", SlotKind::Path, "the folder; without it the home folder")];
+
+/// The definition of `%env`.
+pub(super) fn env() -> VerbSpec {
+    VerbSpec {
+        name: "env",
+        aliases: &["set_env"],
+        summary: "show or set variables of the environment",
+        help: "The session and Rust cells see the change.",
+        forms: vec![Form::bare("", "show or set variables", environment).slots(VARIABLE)],
+        cell: None,
+        examples: vec!["%env HF_HUB_OFFLINE=1".into(), "%env HOME".into()],
+    }
+}
+
+fn environment(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
+    let (name, value) = match line.raw.split_once('=').or_else(|| line.raw.split_once(char::is_whitespace)) {
+        Some((name, value)) => (name.trim(), Some(unquoted(value.trim()).to_owned())),
+        None => (line.raw, None),
+    };
+    let wrong = name.chars().any(|next| next.is_whitespace() || next == '\0') || value.as_deref().is_some_and(|value| value.contains('\0'));
+    if wrong || (name.is_empty() && value.is_some()) {
+        return Err(Failure::new("magic::wrong_argument", format!("`{name}` is no name of a variable")).hint("%env NAME=VALUE").span(line.raw_at));
+    }
+    Ok(PartKind::Host(HostCommand::Env { name: (!name.is_empty()).then(|| name.to_owned()), value }))
+}
+
+fn unquoted(value: &str) -> &str {
+    let inner = |quote| value.strip_prefix(quote).and_then(|rest: &str| rest.strip_suffix(quote));
+    inner('"').or_else(|| inner('\'')).unwrap_or(value)
+}
+
+/// The definition of `%cd`.
+pub(super) fn cd() -> VerbSpec {
+    VerbSpec {
+        name: "cd",
+        aliases: &[],
+        summary: "change the working folder",
+        help: "Of the session, of Rust cells and of `!` lines.",
+        forms: vec![Form::bare("", "change the working folder", |line, _| Ok(PartKind::Host(HostCommand::Cd(line.joined())))).slots(FOLDER)],
+        cell: None,
+        examples: vec!["%cd ..".into()],
+    }
+}
+
+/// The definition of `%pwd`.
+pub(super) fn pwd() -> VerbSpec {
+    VerbSpec {
+        name: "pwd",
+        aliases: &[],
+        summary: "show the working folder",
+        help: "",
+        forms: vec![Form::bare("", "show the working folder", |_, _| Ok(PartKind::Host(HostCommand::Pwd)))],
+        cell: None,
+        examples: vec!["%pwd".into()],
+    }
+}

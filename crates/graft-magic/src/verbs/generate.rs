@@ -1,0 +1,47 @@
+//! `%generate` and `%%generate`.
+
+use graft_protocol::{Command, Failure, training};
+
+use crate::{
+    cell::{Context, PartKind},
+    verb::{Form, Invocation, Slot, SlotKind, VerbSpec},
+};
+
+/// The prompt of `%generate` and `%compare`.
+pub(super) const PROMPT: &[Slot] = &[Slot::rest("PROMPT", SlotKind::Text, "the text to continue")];
+
+/// The definition.
+pub(super) fn verb() -> VerbSpec {
+    VerbSpec {
+        name: "generate",
+        aliases: &[],
+        summary: "continue a text with the model and its active adapter",
+        help: "Greedy by default; temperature, top_k and top_p sample.",
+        forms: vec![Form::bare("", "continue the prompt", line).slots(PROMPT).keys(training::GENERATE)],
+        cell: Some(Form::bare("", "continue the text in this cell", cell).keys(training::GENERATE)),
+        examples: vec![
+            "%generate \"The borrow checker\"".into(),
+            "%generate \"A trait is\" max_new_tokens=40 temperature=0.8 top_p=0.9".into(),
+            "%%generate temperature=0.7\nLifetimes are\n".into(),
+        ],
+    }
+}
+
+fn line(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
+    Ok(PartKind::Session(Command::Generate { prompt: line.joined(), settings: line.settings.clone() }))
+}
+
+fn cell(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
+    Ok(PartKind::Session(Command::Generate { prompt: body_prompt(line)?, settings: line.settings.clone() }))
+}
+
+/// The body of a `%%` cell as a prompt; the end of its last line is not part of it.
+pub(super) fn body_prompt(line: &Invocation<'_>) -> Result<String, Failure> {
+    let prompt = line.body.trim_end_matches(['\n', '\r']);
+    if prompt.trim().is_empty() {
+        return Err(Failure::new("magic::empty_cell", "there is no prompt under this line")
+            .hint(format!("write the prompt below, or use `%{}` with one `%`", line.verb.name))
+            .span(line.span));
+    }
+    Ok(prompt.to_owned())
+}

@@ -1,0 +1,45 @@
+//! `%history` and `%load`.
+
+use graft_protocol::Failure;
+
+use crate::{
+    cell::{Context, HostCommand, PartKind},
+    verb::{Form, Invocation, Slot, SlotKind, VerbSpec},
+};
+
+const COUNT: &[Slot] = &[Slot::optional("N", SlotKind::Number, "how many of the last cells; without it all of this session")];
+const FILE: &[Slot] = &[Slot::required("FILE", SlotKind::Path, "the file")];
+
+/// The definition of `%history`.
+pub(super) fn history() -> VerbSpec {
+    VerbSpec {
+        name: "history",
+        aliases: &["hist"],
+        summary: "show the cells that were run",
+        help: "",
+        forms: vec![Form::bare("", "show the cells", count).slots(COUNT)],
+        cell: None,
+        examples: vec!["%history 5".into()],
+    }
+}
+
+fn count(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
+    let Some(word) = line.positional.first() else { return Ok(PartKind::Host(HostCommand::History { count: None })) };
+    let count = word.text.parse().map_err(|_| {
+        Failure::new("magic::wrong_argument", format!("N is a whole number, not `{}`", word.text)).hint("for example %history 5").span(word.span)
+    })?;
+    Ok(PartKind::Host(HostCommand::History { count: Some(count) }))
+}
+
+/// The definition of `%load`.
+pub(super) fn load() -> VerbSpec {
+    VerbSpec {
+        name: "load",
+        aliases: &[],
+        summary: "put the text of a file into the cell",
+        help: "The cell is replaced and not run. To load a model, an adapter or data: %model load, %lora load, %data load.",
+        forms: vec![Form::bare("", "put the text of a file into the cell", |line, _| Ok(PartKind::Host(HostCommand::Load(line.joined())))).slots(FILE)],
+        cell: None,
+        examples: vec!["%load recipe.rs".into()],
+    }
+}

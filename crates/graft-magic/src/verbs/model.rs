@@ -1,0 +1,32 @@
+//! `%model`: load a model, look at it.
+
+use graft_protocol::{Command, training};
+
+use crate::{
+    cell::PartKind,
+    verb::{Form, Slot, SlotKind, VerbSpec},
+};
+
+const SOURCE: &[Slot] = &[Slot::required("SOURCE", SlotKind::ModelSource, "tiny (embedded), a Hugging Face folder, or ORG/NAME on the Hub")];
+
+/// The definition.
+pub(super) fn verb() -> VerbSpec {
+    VerbSpec {
+        name: "model",
+        aliases: &[],
+        summary: "load a model, show its card or its modules",
+        help: "The weights are frozen: only what a method attaches is trained. Loading another model puts the adapters of the old one away.",
+        forms: vec![
+            Form::bare("", "the card of the current model", |_, _| Ok(PartKind::Session(Command::ModelCard))),
+            Form::bare("load", "load a model and make it the current one", |line, _| {
+                Ok(PartKind::Session(Command::ModelLoad { source: line.joined(), settings: line.settings.clone() }))
+            })
+            .slots(SOURCE)
+            .keys(training::MODEL),
+            Form::bare("card", "the card of the current model", |_, _| Ok(PartKind::Session(Command::ModelCard))),
+            Form::bare("tree", "its modules with shapes and adapters", |_, _| Ok(PartKind::Session(Command::ModelTree))),
+        ],
+        cell: None,
+        examples: vec!["%model load tiny".into(), "%model load HuggingFaceTB/SmolLM2-135M dtype=bf16".into(), "%model tree".into()],
+    }
+}

@@ -1,0 +1,21 @@
+//! `%run`.
+
+use crate::{
+    cell::{HostCommand, PartKind},
+    verb::{Form, Slot, SlotKind, VerbSpec},
+};
+
+const FILE: &[Slot] = &[Slot::required("FILE", SlotKind::Path, "a file of magics and Rust")];
+
+/// The definition.
+pub(super) fn verb() -> VerbSpec {
+    VerbSpec {
+        name: "run",
+        aliases: &[],
+        summary: "run a file of magics and Rust as if it were typed here",
+        help: "In a terminal, `graft run FILE` does the same.",
+        forms: vec![Form::bare("", "run a file", |line, _| Ok(PartKind::Host(HostCommand::Run(line.joined())))).slots(FILE)],
+        cell: None,
+        examples: vec!["%run recipe.graft".into()],
+    }
+}

@@ -1,0 +1,21 @@
+//! `%status`.
+
+use graft_protocol::Command;
+
+use crate::{
+    cell::PartKind,
+    verb::{Form, VerbSpec},
+};
+
+/// The definition.
+pub(super) fn verb() -> VerbSpec {
+    VerbSpec {
+        name: "status",
+        aliases: &[],
+        summary: "model, adapters, data, runs, memory and device at a glance",
+        help: "Answers while a training runs.",
+        forms: vec![Form::bare("", "the table", |_, _| Ok(PartKind::Session(Command::Status)))],
+        cell: None,
+        examples: vec!["%status".into()],
+    }
+}

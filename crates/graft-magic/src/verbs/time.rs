@@ -1,0 +1,54 @@
+//! `%time` and `%%time`.
+
+use graft_protocol::{Failure, Span};
+
+use crate::{
+    cell::{Context, HostCommand, Part, PartKind, begins_magic, line_kind, parse_text},
+    verb::{Form, Invocation, Slot, SlotKind, VerbSpec},
+};
+
+const LINE: &[Slot] = &[Slot::rest("LINE", SlotKind::Raw, "a magic or a line of Rust")];
+
+/// The definition.
+pub(super) fn verb() -> VerbSpec {
+    VerbSpec {
+        name: "time",
+        aliases: &[],
+        summary: "measure how long a line or a cell takes",
+        help: "Wall time; for Rust it includes compiling.",
+        forms: vec![Form::bare("", "measure one line", line).slots(LINE)],
+        cell: Some(Form::bare("", "measure the whole cell", cell)),
+        examples: vec!["%time %eval examples=50".into(), "%time let x: u64 = (0..1_000_000).sum();".into(), "%%time\nlet a = 1;".into()],
+    }
+}
+
+fn line(magic: &Invocation<'_>, cx: &mut Context<'_>) -> Result<PartKind, Failure> {
+    let at = magic.raw_at;
+    if magic.raw.is_empty() {
+        return Err(Failure::new("magic::missing_argument", "`%time` lacks the line to measure")
+            .hint("`%time %eval`, or `%%time` over a cell")
+            .span(magic.span));
+    }
+    let kind = if begins_magic(magic.raw) {
+        line_kind(magic.raw, at.line, cx).map_err(|failure| moved(failure, at))?
+    } else {
+        PartKind::Rust(format!("{}{}", "\n".repeat(at.line), magic.raw))
+    };
+    Ok(PartKind::Host(HostCommand::Time(Box::new(Part { kind, line: at.line, text: magic.raw.to_owned() }))))
+}
+
+/// The inner line was read as if it began in column 0.
+fn moved(mut failure: Failure, at: Span) -> Failure {
+    failure.span = failure.span.map(|span| if span.line == at.line { Span { start: span.start + at.start, end: span.end + at.start, ..span } } else { span });
+    failure
+}
+
+fn cell(magic: &Invocation<'_>, cx: &mut Context<'_>) -> Result<PartKind, Failure> {
+    let parts = parse_text(magic.body, magic.body_line, cx)?;
+    if parts.is_empty() {
+        return Err(Failure::new("magic::empty_cell", "there is nothing to measure under this line")
+            .hint("did you mean `%time` with one `%`?")
+            .span(magic.span));
+    }
+    Ok(PartKind::Host(HostCommand::TimeCell(parts)))
+}

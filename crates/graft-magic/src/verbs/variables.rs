@@ -1,0 +1,37 @@
+//! `%who` and `%reset`.
+
+use graft_protocol::{KeyKind, KeySpec};
+
+use crate::{
+    cell::{HostCommand, PartKind},
+    verb::{Form, VerbSpec},
+};
+
+/// IPython's habit `-f` is accepted: nothing is asked either way.
+const FORCE: &[KeySpec] = &[KeySpec { name: "force", aliases: &["f"], kind: KeyKind::Bool, default: "true", help: "nothing is asked in either case" }];
+
+/// The definition of `%who`.
+pub(super) fn who() -> VerbSpec {
+    VerbSpec {
+        name: "who",
+        aliases: &["whos", "vars"],
+        summary: "the Rust variables with their types",
+        help: "",
+        forms: vec![Form::bare("", "the variables", |_, _| Ok(PartKind::Host(HostCommand::Who)))],
+        cell: None,
+        examples: vec!["%who".into()],
+    }
+}
+
+/// The definition of `%reset`.
+pub(super) fn reset() -> VerbSpec {
+    VerbSpec {
+        name: "reset",
+        aliases: &[],
+        summary: "start afresh: no variables, no model, no adapters",
+        help: "Runs and saved adapters stay on disk.",
+        forms: vec![Form::bare("", "start afresh", |_, _| Ok(PartKind::Host(HostCommand::Reset))).keys(FORCE)],
+        cell: None,
+        examples: vec!["%reset".into()],
+    }
+}

@@ -1,0 +1,191 @@
+//! One line into words, each with its place in the cell.
+//!
+//! Quoting is the shell's with two mercies: inside double quotes the escapes are Rust's (`\n`, `\t`, `\"`, `\\`) and an unknown
+//! one keeps its backslash, so that regular expressions survive; and a quote inside a word (`don't`) is a letter.
+
+use std::{iter::Peekable, str::Chars};
+
+use graft_protocol::{Failure, Span};
+
+/// One word of a magic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// The word without quotes and escapes.
+    pub text: String,
+    /// Byte of `text` at which `=` stands after a bare name: the word is `key=value`.
+    pub equals: Option<usize>,
+    /// Whether it began with a quote: then it is a value, never a name.
+    pub quoted: bool,
+    /// Where it stands in the cell.
+    pub span: Span,
+}
+
+/// The words of one line, and the place of a quote that was never closed.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    /// The words.
+    pub words: Vec<Word>,
+    /// The opening quote that lacks its end.
+    pub unclosed: Option<Span>,
+}
+
+impl Word {
+    /// Name and value of a `key=value` or `--key=value` word.
+    pub fn pair(&self) -> Option<(&str, &str)> {
+        let equals = self.equals?;
+        Some((self.text.get(..equals)?, self.text.get(equals + 1..)?))
+    }
+
+    /// The word as a name, when it was not quoted and is no pair.
+    pub fn bare(&self) -> Option<&str> {
+        (!self.quoted && self.equals.is_none()).then_some(self.text.as_str())
+    }
+
+    /// Where the name of a pair stands.
+    pub fn key_span(&self) -> Span {
+        let length = self.equals.map_or(0, |equals| self.text.get(..equals).map_or(0, |key| key.chars().count()));
+        if length == 0 { self.span } else { Span { end: self.span.start + length, ..self.span } }
+    }
+
+    /// Where the value of a pair stands; the whole word when it is none or the value is empty.
+    pub fn value_span(&self) -> Span {
+        let start = self.key_span().end + 1;
+        if self.equals.is_some() && start < self.span.end { Span { start, ..self.span } } else { self.span }
+    }
+}
+
+/// Splits `text`, which stands at `line` and code point `column` of the cell; a backslash at a line's end continues it.
+///
+/// # Errors
+/// `magic::unclosed_quote`.
+pub(crate) fn split(text: &str, line: usize, column: usize) -> Result<Vec<Word>, Failure> {
+    let found = split_open(text, line, column);
+    match found.unclosed {
+        None => Ok(found.words),
+        Some(span) => {
+            Err(Failure::new("magic::unclosed_quote", "this quote is never closed").hint("close it, or put a quoted text around the whole").span(span))
+        }
+    }
+}
+
+/// As [`split`], for a line that is still being typed.
+pub(crate) fn split_open(text: &str, line: usize, column: usize) -> Line {
+    let mut lexer = Lexer { chars: text.chars().peekable(), line, column, out: Line::default() };
+    while lexer.skip_space() {
+        lexer.word();
+    }
+    lexer.out
+}
+
+struct Lexer<'a> {
+    chars: Peekable<Chars<'a>>,
+    line: usize,
+    column: usize,
+    out: Line,
+}
+
+impl Lexer<'_> {
+    fn next(&mut self) -> Option<char> {
+        let next = self.chars.next()?;
+        if next == '\n' {
+            self.line += 1;
+            self.column = 0;
+        } else {
+            self.column += 1;
+        }
+        Some(next)
+    }
+
+    /// False at the end.
+    fn skip_space(&mut self) -> bool {
+        loop {
+            match self.chars.peek().copied() {
+                None => return false,
+                Some(next) if next.is_whitespace() => {
+                    self.next();
+                }
+                Some('\\') if self.continues() => {
+                    self.next();
+                }
+                Some(_) => return true,
+            }
+        }
+    }
+
+    /// Whether the backslash at hand is the last thing on its line.
+    fn continues(&self) -> bool {
+        let mut ahead = self.chars.clone();
+        ahead.next();
+        let rest = ahead.find(|next| *next == '\n' || !next.is_whitespace());
+        rest == Some('\n')
+    }
+
+    fn word(&mut self) {
+        let (line, start) = (self.line, self.column);
+        let mut word =
+            Word { text: String::new(), equals: None, quoted: matches!(self.chars.peek(), Some('"' | '\'')), span: Span { line, start, end: start } };
+        let mut may_open = true;
+        let mut depth = 0u32;
+        while let Some(&next) = self.chars.peek() {
+            if next == '\n' || (depth == 0 && (next.is_whitespace() || (next == '\\' && self.continues()))) {
+                break;
+            }
+            if may_open && matches!(next, '"' | '\'') {
+                self.quote(next, &mut word.text);
+                continue;
+            }
+            self.next();
+            may_open = matches!(next, '=' | ',' | '[' | ' ');
+            if next == '=' && word.equals.is_none() && !word.quoted && is_name(&word.text) {
+                word.equals = Some(word.text.len());
+                depth += u32::from(self.opens_list());
+            } else if next == ']' {
+                depth = depth.saturating_sub(1);
+            }
+            word.text.push(next);
+        }
+        word.span.end = if self.line == line { self.column } else { start + 1 };
+        self.out.words.push(word);
+    }
+
+    /// Whether a `[a, b]` list begins here: spaces inside it do not end the word.
+    fn opens_list(&self) -> bool {
+        let mut ahead = self.chars.clone();
+        ahead.next() == Some('[') && ahead.take_while(|next| *next != '\n').any(|next| next == ']')
+    }
+
+    fn quote(&mut self, quote: char, text: &mut String) {
+        let open = Span { line: self.line, start: self.column, end: self.column + 1 };
+        self.next();
+        while let Some(next) = self.next() {
+            match next {
+                _ if next == quote => return,
+                '\\' if quote == '"' => self.escape(text),
+                _ => text.push(next),
+            }
+        }
+        self.out.unclosed = Some(open);
+    }
+
+    fn escape(&mut self, text: &mut String) {
+        match self.next() {
+            Some('n') => text.push('\n'),
+            Some('t') => text.push('\t'),
+            Some('r') => text.push('\r'),
+            Some(next @ ('"' | '\\' | '\'')) => text.push(next),
+            Some('\n') => {}
+            Some(next) => text.extend(['\\', next]),
+            None => text.push('\\'),
+        }
+    }
+}
+
+/// Whether this may stand before `=`: a name, with dashes for `--max-length`.
+fn is_name(text: &str) -> bool {
+    let name = text.trim_start_matches('-');
+    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && name.chars().all(|next| next.is_ascii_alphanumeric() || next == '_' || next == '-')
+}
+
+#[cfg(test)]
+mod tests;

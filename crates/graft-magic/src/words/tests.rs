@@ -1,0 +1,56 @@
+use super::*;
+
+fn texts(line: &str) -> Vec<String> {
+    split(line, 0, 0).unwrap().into_iter().map(|word| word.text).collect()
+}
+
+#[test]
+fn words_split_at_spaces_and_quotes_hold_them_together() {
+    assert_eq!(texts(r#"attach r=8 init="Classify the sentence:" 'a b'"#), ["attach", "r=8", "init=Classify the sentence:", "a b"]);
+}
+
+#[test]
+fn double_quotes_know_rusts_escapes_and_leave_regular_expressions_alone() {
+    assert_eq!(texts(r#"template="{text}\nFrom:" target_modules=".*\.(q|v)_proj""#), ["template={text}\nFrom:", r"target_modules=.*\.(q|v)_proj"]);
+    assert_eq!(texts(r"'a\n'"), [r"a\n"]);
+}
+
+#[test]
+fn a_quote_inside_a_word_is_a_letter() {
+    assert_eq!(texts("don't panic"), ["don't", "panic"]);
+}
+
+#[test]
+fn an_equals_sign_inside_quotes_makes_no_key() {
+    let words = split(r#""a=b" x=1"#, 0, 0).unwrap();
+    assert_eq!(words[0].pair(), None);
+    assert_eq!(words[1].pair(), Some(("x", "1")));
+}
+
+#[test]
+fn spans_count_code_points_from_the_given_column() {
+    let words = split("é𝄞 r=8", 3, 10).unwrap();
+    assert_eq!(words[1].span, Span { line: 3, start: 13, end: 16 });
+    assert_eq!(words[1].key_span(), Span { line: 3, start: 13, end: 14 });
+    assert_eq!(words[1].value_span(), Span { line: 3, start: 15, end: 16 });
+}
+
+#[test]
+fn a_bracketed_list_keeps_its_spaces() {
+    assert_eq!(texts(r#"target_modules=["q_proj", "v_proj"] r=4"#), [r"target_modules=[q_proj, v_proj]", "r=4"]);
+    assert_eq!(texts("target_modules=[qv]_proj r=4"), ["target_modules=[qv]_proj", "r=4"]);
+    assert_eq!(texts("a=[b c"), ["a=[b", "c"]);
+}
+
+#[test]
+fn a_backslash_at_the_end_continues_the_line() {
+    let words = split("attach \\\n  r=8", 2, 6).unwrap();
+    assert_eq!(words[1].span, Span { line: 3, start: 2, end: 5 });
+}
+
+#[test]
+fn an_unclosed_quote_is_pointed_at() {
+    let failure = split("load \"tiny", 1, 7).unwrap_err();
+    assert_eq!(failure.code, "magic::unclosed_quote");
+    assert_eq!(failure.span, Some(Span { line: 1, start: 12, end: 13 }));
+}
