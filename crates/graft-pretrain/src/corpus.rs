@@ -11,6 +11,7 @@ use std::io::{BufRead, BufReader, BufWriter, Write};
 use rayon::prelude::*;
 
 pub use extract::blocks_of;
+pub(crate) use page::hash;
 pub use page::{Block, Page, Split, split_of};
 
 use crate::places::Places;

@@ -32,6 +32,12 @@ pub enum PretrainError {
         /// Why.
         source: serde_json::Error,
     },
+    /// The tokenizer could not be trained or read.
+    #[error("the tokenizer cannot be made")]
+    Tokenizer {
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
 impl PretrainError {
@@ -47,6 +53,7 @@ impl Hint for PretrainError {
             Self::Io { .. } => "pretrain::io",
             Self::NoDocumentation { .. } => "pretrain::no_documentation",
             Self::Record { .. } => "pretrain::record",
+            Self::Tokenizer { .. } => "pretrain::tokenizer",
         }
     }
 
@@ -54,7 +61,7 @@ impl Hint for PretrainError {
         match self {
             Self::NoDocumentation { .. } => Some("rustup component add rust-docs".to_owned()),
             Self::Record { .. } => Some("run the stage before this one again".to_owned()),
-            Self::Io { .. } => None,
+            Self::Io { .. } | Self::Tokenizer { .. } => None,
         }
     }
 }

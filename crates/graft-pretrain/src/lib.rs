@@ -5,8 +5,10 @@
 //! seed and the toolchain's version. Nothing here is used by the kernel; it only produces files under `crates/*/assets`.
 
 pub mod corpus;
+pub mod datasets;
 pub mod error;
 pub mod places;
+pub mod vocabulary;
 
 pub use error::PretrainError;
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use graft_pretrain::places::Places;
-use graft_pretrain::{Result, corpus};
+use graft_pretrain::{Result, corpus, datasets, vocabulary};
 
 /// Makes the embedded model `tiny` and the bundled data sets from the toolchain's documentation.
 #[derive(Parser)]
@@ -21,6 +21,10 @@ struct Arguments {
 enum Stage {
     /// Extract the text of the documentation.
     Corpus,
+    /// Make the bundled data sets from the corpus.
+    Data,
+    /// Train the tokenizer on the corpus.
+    Tokenizer,
 }
 
 fn main() -> ExitCode {
@@ -40,6 +44,12 @@ fn run(arguments: &Arguments) -> Result<()> {
             let pages = corpus::build(&places)?;
             println!("{} pages", pages.len());
         }
+        Stage::Data => {
+            for made in datasets::build(&places)? {
+                println!("{made}");
+            }
+        }
+        Stage::Tokenizer => println!("{} tokens", vocabulary::build(&places)?),
     }
     Ok(())
 }

@@ -1,0 +1,109 @@
+//! The data sets that come with Graft: `which-book` and `error-codes`, as JSON lines with a `split` field.
+
+use std::fs;
+
+use serde::Serialize;
+
+use crate::corpus::{self, Block, HELD_OUT_BOOK, Page, Split};
+use crate::places::Places;
+use crate::{PretrainError, Result};
+
+/// The classes of `which-book`: folder of the book, label.
+const BOOKS: &[(&str, &str)] = &[
+    ("book", "book"),
+    ("reference", "reference"),
+    ("cargo", "cargo"),
+    ("rustc", "rustc"),
+    ("nomicon", "nomicon"),
+    ("std", "std"),
+    ("rust-by-example", "examples"),
+];
+
+/// Length of a `which-book` paragraph in characters: at most about 160 tokens.
+const PARAGRAPH_LENGTH: std::ops::RangeInclusive<usize> = 120..=500;
+
+/// Most `which-book` paragraphs of one class in train, validation and test.
+const MOST_PER_CLASS: [usize; 3] = [450, 60, 60];
+
+/// An `error-codes` example ends before it exceeds this many characters, about 220 tokens.
+const EXPLANATION_LENGTH: usize = 700;
+
+/// One line of a data set.
+#[derive(Clone, Debug, Serialize)]
+struct Record {
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'static str>,
+    split: Split,
+    page: String,
+}
+
+/// Writes both data sets; returns one line about each.
+///
+/// # Errors
+/// Those of reading the corpus and writing the files.
+pub fn build(places: &Places) -> Result<Vec<String>> {
+    let pages = corpus::read(places)?;
+    fs::create_dir_all(&places.datasets).map_err(|source| PretrainError::io(&places.datasets, source))?;
+    Ok(vec![write(places, "which-book", &which_book(&pages))?, write(places, "error-codes", &error_codes(&pages))?])
+}
+
+/// Paragraphs of each book, chosen by a hash of their text, mixed by another.
+fn which_book(pages: &[Page]) -> Vec<Record> {
+    let mut records = Vec::new();
+    for &(book, label) in BOOKS {
+        for (split, most) in [Split::Train, Split::Validation, Split::Test].into_iter().zip(MOST_PER_CLASS) {
+            let mut found: Vec<Record> = paragraphs(pages, book, split).map(|(page, text)| record(page, text, Some(label))).collect();
+            found.sort_by_cached_key(|record| corpus::hash(&record.text));
+            found.truncate(most);
+            records.extend(found);
+        }
+    }
+    records.sort_by_cached_key(|record| (record.split, corpus::hash(&format!("mixed {}", record.text))));
+    records
+}
+
+fn paragraphs<'a>(pages: &'a [Page], book: &'a str, split: Split) -> impl Iterator<Item = (&'a Page, String)> {
+    let pages = pages.iter().filter(move |page| page.book == book && page.split == split);
+    pages.flat_map(|page| page.blocks.iter().map(move |block| (page, block))).filter_map(|(page, block)| match block {
+        Block::Paragraph(text) if PARAGRAPH_LENGTH.contains(&text.chars().count()) && !text.contains('\n') => Some((page, text.clone())),
+        _ => None,
+    })
+}
+
+/// The explanations of the compiler's error codes, cut between blocks into examples of moderate length.
+fn error_codes(pages: &[Page]) -> Vec<Record> {
+    let mut records = Vec::new();
+    for page in pages.iter().filter(|page| page.book == HELD_OUT_BOOK) {
+        let mut text = String::new();
+        for block in &page.blocks {
+            let next = block.text();
+            if !text.is_empty() && text.len() + next.len() > EXPLANATION_LENGTH {
+                records.push(record(page, std::mem::take(&mut text), None));
+            }
+            if !text.is_empty() {
+                text.push_str("\n\n");
+            }
+            text.push_str(&next);
+        }
+        records.push(record(page, text, None));
+    }
+    records.sort_by_key(|record| record.split);
+    records
+}
+
+fn record(page: &Page, text: String, label: Option<&'static str>) -> Record {
+    Record { text, label, split: page.split, page: page.path.clone() }
+}
+
+fn write(places: &Places, name: &str, records: &[Record]) -> Result<String> {
+    let path = places.datasets.join(format!("{name}.jsonl"));
+    let mut text = String::new();
+    for record in records {
+        text.push_str(&serde_json::to_string(record).expect("invariant: a record is plain data"));
+        text.push('\n');
+    }
+    fs::write(&path, &text).map_err(|source| PretrainError::io(&path, source))?;
+    let count = |split| records.iter().filter(|record| record.split == split).count();
+    Ok(format!("{name}: {} train, {} validation, {} test examples, {} bytes", count(Split::Train), count(Split::Validation), count(Split::Test), text.len()))
+}
