@@ -7,18 +7,24 @@
 //! * Layers: [`Linear`], [`Embedding`], [`RmsNorm`]; each weight is a [`Parameter`], frozen until [`Parameter::train`].
 //! * Bindings: [`Model`], [`Site`], [`LinearAdapter`], [`SoftPrompt`], [`TokenEncoder`], [`Context`].
 
+pub mod atomic_file;
 pub mod device;
 pub mod ops;
+pub mod tensor_file;
 
 mod context;
 mod dropout;
 mod embedding;
 mod error;
+mod floats;
 mod gradients;
+mod kernel;
 mod kv_cache;
 mod linear;
+mod matrix;
 mod model;
 mod norm;
+mod parallel;
 mod parameter;
 mod process;
 mod rng;

@@ -6,6 +6,8 @@
 
 mod attention;
 mod bias_add;
+#[cfg(test)]
+mod check;
 mod cross_entropy;
 mod embedding;
 mod linear;

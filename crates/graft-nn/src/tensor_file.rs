@@ -152,11 +152,16 @@ impl TensorFile {
     pub fn tensor(&self, name: &str, device: &Device) -> Result<Tensor, TensorFileError> {
         let entry = self.entries.get(name).ok_or_else(|| TensorFileError::NoTensor { path: self.path.clone(), name: name.to_owned() })?;
         let mut bytes = vec![0; (entry.end - entry.start) as usize];
-        self.file
-            .read_exact_at(&mut bytes, self.data_start + entry.start)
-            .map_err(|source| TensorFileError::Io { action: "read", path: self.path.clone(), source })?;
-        Tensor::from_raw_buffer(&bytes, entry.dtype, &entry.shape, device)
-            .map_err(|source| TensorFileError::Tensor { path: self.path.clone(), name: name.to_owned(), source })
+        self.file.read_exact_at(&mut bytes, self.data_start + entry.start).map_err(|source| TensorFileError::Io {
+            action: "read",
+            path: self.path.clone(),
+            source,
+        })?;
+        Tensor::from_raw_buffer(&bytes, entry.dtype, &entry.shape, device).map_err(|source| TensorFileError::Tensor {
+            path: self.path.clone(),
+            name: name.to_owned(),
+            source,
+        })
     }
 
     /// Reads every tensor.

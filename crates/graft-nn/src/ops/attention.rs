@@ -1,7 +1,10 @@
 //! Scaled dot-product attention with grouped heads, causal and padding masks.
 
+mod fused;
+
 use super::portable;
-use crate::{NnError, Result, Tensor};
+use crate::floats::is_native;
+use crate::{DType, NnError, Result, Tensor};
 
 /// The shape and the masks of one attention.
 #[derive(Clone, Debug)]
@@ -29,7 +32,12 @@ pub struct AttentionSpec {
 /// [`NnError::Shape`] when they do not fit.
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
     check(q, k, v, spec)?;
-    portable::attention(q, k, v, spec)
+    if ![q, k, v].into_iter().all(is_native) {
+        return portable::attention(q, k, v, spec);
+    }
+    let mask = spec.mask.as_ref().map(|mask| mask.to_dtype(DType::U8)?.flatten_all()?.to_vec1::<u8>()).transpose()?;
+    let op = fused::Attention { heads: spec.heads, kv_heads: spec.kv_heads, causal: spec.causal, mask, offset: spec.offset, scale: spec.scale };
+    Ok(q.contiguous()?.apply_op3(&fused::with_rows(k)?, &fused::with_rows(v)?, op)?)
 }
 
 fn check(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec) -> Result<()> {
@@ -50,5 +58,69 @@ fn check(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec) -> Result<()>
     match &spec.mask {
         Some(mask) if mask.dims() != [batch, keys] => refuse("padding mask", format!("[{batch}, {keys}]"), mask),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{assert_close, check, flat, normal};
+    use super::*;
+    use crate::{Device, KvCache};
+
+    fn spec(heads: usize, kv_heads: usize) -> AttentionSpec {
+        AttentionSpec { heads, kv_heads, causal: true, mask: None, offset: 0, scale: 0.4 }
+    }
+
+    #[test]
+    fn causal_attention_over_several_blocks_with_grouped_heads() {
+        check("attention", &[&[2, 3, 12], &[2, 3, 12], &[2, 3, 12]], |x| attention(&x[0], &x[1], &x[2], &spec(4, 4)));
+        // 67 queries: a full block and a part.
+        check("grouped attention", &[&[2, 67, 20], &[2, 67, 10], &[2, 67, 10]], |x| attention(&x[0], &x[1], &x[2], &spec(4, 2)));
+    }
+
+    #[test]
+    fn keys_from_a_cache_are_seen_by_every_query() {
+        let spec = AttentionSpec { offset: 5, ..spec(2, 1) };
+        check("attention behind a cache", &[&[2, 3, 6], &[2, 8, 3], &[2, 8, 3]], |x| attention(&x[0], &x[1], &x[2], &spec));
+    }
+
+    #[test]
+    fn attention_in_both_directions_may_have_any_number_of_keys() {
+        let spec = AttentionSpec { causal: false, ..spec(2, 2) };
+        check("full attention", &[&[2, 70, 6], &[2, 4, 6], &[2, 4, 6]], |x| attention(&x[0], &x[1], &x[2], &spec));
+    }
+
+    #[test]
+    fn padding_is_not_seen_and_a_query_that_sees_nothing_gives_zeros() {
+        let mask = Tensor::from_slice(&[1u8, 1, 1, 0, 0, 0, 1, 1], (2, 4), &Device::Cpu).expect("a mask");
+        let spec = AttentionSpec { mask: Some(mask), ..spec(2, 1) };
+        check("padded attention", &[&[2, 4, 6], &[2, 4, 3], &[2, 4, 3]], |x| attention(&x[0], &x[1], &x[2], &spec));
+        let [q, k] = [normal("q", &[2, 4, 6]), normal("k", &[2, 4, 3])];
+        let y = flat(&attention(&q, &k, &k, &spec).expect("works"));
+        assert!(y[24..36].iter().all(|v| *v == 0.0) && y[36..].iter().all(|v| *v != 0.0));
+    }
+
+    #[test]
+    fn token_by_token_with_a_cache_equals_all_at_once() {
+        let [q, k, v] = ["q", "k", "v"].map(|name| normal(name, &[2, 9, 8]));
+        let whole = attention(&q, &k, &v, &spec(2, 2)).expect("works");
+        let cache = KvCache::new(1);
+        let mut parts = Vec::new();
+        for (start, count) in [(0, 4), (4, 1), (5, 1), (6, 3)] {
+            let part = |t: &Tensor| t.narrow(1, start, count).expect("a part");
+            let (keys, values) = cache.append(0, &part(&k), &part(&v)).expect("appends");
+            parts.push(attention(&part(&q), &keys, &values, &AttentionSpec { offset: start, ..spec(2, 2) }).expect("works"));
+        }
+        assert_close("cache", &flat(&Tensor::cat(&parts, 1).expect("joins")), &flat(&whole));
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit_are_refused() {
+        let [q, k] = [normal("q", &[1, 3, 8]), normal("k", &[1, 3, 4])];
+        assert!(attention(&q, &k, &k, &spec(2, 2)).is_err());
+        assert!(attention(&q, &q, &q, &spec(3, 3)).is_err());
+        assert!(attention(&q, &q, &q, &AttentionSpec { offset: 1, ..spec(2, 2) }).is_err());
+        let mask = Tensor::ones((1, 2), DType::U8, &Device::Cpu).expect("a mask");
+        assert!(attention(&q, &q, &q, &AttentionSpec { mask: Some(mask), ..spec(2, 2) }).is_err());
     }
 }

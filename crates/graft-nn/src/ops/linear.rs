@@ -1,6 +1,10 @@
 //! A linear map.
 
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape};
+
 use super::portable;
+use crate::floats::{Floats, floats, is_native};
+use crate::matrix::Matrix;
 use crate::{NnError, Result, Tensor};
 
 /// `y = x Wᵀ`.
@@ -13,7 +17,11 @@ use crate::{NnError, Result, Tensor};
 /// [`NnError::Shape`] when the widths differ.
 pub fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
     check_width("input of a linear layer", x, w.dims2()?.1)?;
-    portable::linear(x, w)
+    match (is_native(x), w.is_variable()) {
+        (false, _) => portable::linear(x, w),
+        (true, false) => Ok(x.contiguous()?.apply_op1(Frozen { w: w.clone() })?),
+        (true, true) => Ok(x.contiguous()?.apply_op2(w, Trained)?),
+    }
 }
 
 /// Refuses `x` whose last dimension is not `width`.
@@ -21,5 +29,100 @@ pub(super) fn check_width(what: &'static str, x: &Tensor, width: usize) -> Resul
     match x.dims().last() {
         Some(last) if *last == width => Ok(()),
         _ => Err(NnError::Shape { what, expected: format!("(.., {width})"), found: x.dims().to_vec() }),
+    }
+}
+
+/// `x Wᵀ` with a captured W, so that the graph knows x only.
+struct Frozen {
+    w: Tensor,
+}
+
+impl CustomOp1 for Frozen {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        forward(floats(x, layout)?, layout, &Floats::read(&self.w)?, self.w.dims2()?)
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, g: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        input_gradient(x, g, &Floats::read(&self.w)?, self.w.dims2()?).map(Some)
+    }
+}
+
+/// `x Wᵀ` with W in the graph.
+struct Trained;
+
+impl CustomOp2 for Trained {
+    fn name(&self) -> &'static str {
+        "linear-trained"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, x_layout: &Layout, w: &CpuStorage, w_layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        forward(floats(x, x_layout)?, x_layout, floats(w, w_layout)?, w_layout.shape().dims2()?)
+    }
+
+    fn bwd(&self, x: &Tensor, w: &Tensor, _y: &Tensor, g: &Tensor) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        let (d_out, d_in) = w.dims2()?;
+        let dx = x.track_op().then(|| input_gradient(x, g, &Floats::read(w)?, (d_out, d_in))).transpose()?;
+        let (x, g) = (Floats::read(x)?, Floats::read(g)?);
+        let rows = x.len() / d_in;
+        let dw = Matrix::new(&g, rows, d_out).t().times(Matrix::new(&x, rows, d_in)).collect(); // (d_out, d_in)
+        Ok((dx, Some(Tensor::from_vec(dw, (d_out, d_in), w.device())?)))
+    }
+}
+
+fn forward(x: &[f32], layout: &Layout, w: &[f32], (d_out, d_in): (usize, usize)) -> candle_core::Result<(CpuStorage, Shape)> {
+    let rows = x.len() / d_in;
+    let y = Matrix::new(x, rows, d_in).times(Matrix::new(w, d_out, d_in).t()).collect(); // (N, d_out)
+    Ok((CpuStorage::F32(y), with_width(layout.dims(), d_out)))
+}
+
+/// `g W`
+fn input_gradient(x: &Tensor, g: &Tensor, w: &[f32], (d_out, d_in): (usize, usize)) -> candle_core::Result<Tensor> {
+    let g = Floats::read(g)?;
+    let dx = Matrix::new(&g, g.len() / d_out, d_out).times(Matrix::new(w, d_out, d_in)).collect(); // (N, d_in)
+    Tensor::from_vec(dx, x.dims(), x.device())
+}
+
+/// The shape with another last dimension.
+pub(super) fn with_width(dims: &[usize], width: usize) -> Shape {
+    let leading = dims.iter().take(dims.len().saturating_sub(1)).copied();
+    Shape::from(leading.chain([width]).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{assert_close, check, flat, normal};
+    use super::*;
+    use crate::DType;
+
+    #[test]
+    fn a_frozen_weight_passes_the_gradient_to_the_input() {
+        let w = normal("frozen w", &[5, 7]);
+        check("linear", &[&[2, 3, 7]], |x| linear(&x[0], &w));
+        check("linear with a strided input", &[&[7, 3]], |x| linear(&x[0].t()?, &w));
+    }
+
+    #[test]
+    fn a_trained_weight_gets_a_gradient_over_all_leading_dimensions() {
+        check("trained linear", &[&[2, 3, 7], &[5, 7]], |x| linear(&x[0], &x[1]));
+    }
+
+    #[test]
+    fn a_weight_stored_in_half_precision_is_widened() {
+        let (x, w) = (normal("x", &[4, 7]), normal("w", &[5, 7]));
+        for dtype in [DType::BF16, DType::F16] {
+            let stored = w.to_dtype(dtype).expect("converts");
+            let exact = linear(&x, &stored.to_dtype(DType::F32).expect("converts")).expect("works");
+            assert_close("half", &flat(&linear(&x, &stored).expect("works")), &flat(&exact));
+        }
+    }
+
+    #[test]
+    fn a_wrong_width_is_refused_in_words() {
+        let error = linear(&normal("x", &[4, 6]), &normal("w", &[5, 7])).expect_err("refused");
+        assert_eq!(error.to_string(), "input of a linear layer: expected (.., 7), found [4, 6]");
     }
 }

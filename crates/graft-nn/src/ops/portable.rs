@@ -90,7 +90,8 @@ pub(super) fn cross_entropy(logits: &Tensor, kept: &[(u32, u32)], normalizer: f6
 pub(super) fn embedding(ids: &Tensor, w: &Tensor) -> Result<Tensor> {
     let mut dims = ids.dims().to_vec();
     dims.push(w.dim(1)?);
-    Ok(w.to_dtype(DType::F32)?.index_select(&ids.flatten_all()?, 0)?.reshape(dims)?) // (.., C)
+    let rows = w.index_select(&ids.flatten_all()?, 0)?.reshape(dims)?; // (.., C)
+    Ok(if matches!(rows.dtype(), DType::BF16 | DType::F16) { rows.to_dtype(DType::F32)? } else { rows })
 }
 
 /// `x + b` over the last dimension.

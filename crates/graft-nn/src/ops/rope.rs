@@ -1,7 +1,10 @@
 //! Rotary position embedding.
 
+use candle_core::{CpuStorage, CustomOp1, Layout, Shape};
+
 use super::portable;
-use crate::{Device, NnError, Result, Tensor};
+use crate::floats::{Floats, floats, is_native};
+use crate::{Device, NnError, Result, Tensor, kernel, parallel};
 
 /// How the angles are stretched for long texts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -117,5 +120,99 @@ pub fn rope(x: &Tensor, table: &RopeTable, offset: usize, heads: usize) -> Resul
     if offset + tokens > table.positions {
         return Err(NnError::OutOfRange { what: "position", index: (offset + tokens - 1) as i64, limit: table.positions });
     }
-    portable::rope(x, table, offset, heads)
+    if !is_native(x) {
+        return portable::rope(x, table, offset, heads);
+    }
+    Ok(x.contiguous()?.apply_op1(Rope { table: table.clone(), offset, sign: 1.0 })?)
+}
+
+/// The rotation; its gradient is the rotation back.
+#[derive(Clone)]
+struct Rope {
+    table: RopeTable,
+    offset: usize,
+    sign: f32,
+}
+
+impl CustomOp1 for Rope {
+    fn name(&self) -> &'static str {
+        "rope"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        let (x, (_, tokens, width)) = (floats(x, layout)?, layout.shape().dims3()?);
+        let (cos, sin) = (Floats::read(&self.table.cos)?, Floats::read(&self.table.sin)?);
+        let (cos, sin): (&[f32], &[f32]) = (&cos, &sin);
+        let (head, half) = (self.table.head_dim, self.table.head_dim / 2);
+        let rows = parallel::rows_per_piece(width);
+        let mut y = vec![0.0; x.len()];
+        let pieces = x.chunks(rows * width).zip(y.chunks_mut(rows * width)).enumerate();
+        parallel::each(pieces, |(piece, (x, y))| {
+            for (row, (x, y)) in x.chunks(width).zip(y.chunks_mut(width)).enumerate() {
+                let angles = (self.offset + (piece * rows + row) % tokens) * half;
+                let (cos, sin) = (&cos[angles..][..half], &sin[angles..][..half]);
+                x.chunks(head).zip(y.chunks_mut(head)).for_each(|(x, y)| kernel::rotate(x, cos, sin, self.sign, y));
+            }
+        });
+        Ok((CpuStorage::F32(y), layout.shape().clone()))
+    }
+
+    fn bwd(&self, _x: &Tensor, _y: &Tensor, g: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        let back = Self { sign: -self.sign, ..self.clone() };
+        g.contiguous()?.apply_op1_no_bwd(&back).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{assert_close, check, flat, normal};
+    use super::*;
+
+    fn spec(scaling: RopeScaling) -> RopeSpec {
+        RopeSpec { head_dim: 6, theta: 10_000.0, scaling, positions: 40 }
+    }
+
+    fn table() -> RopeTable {
+        RopeTable::new(&spec(RopeScaling::Default), &Device::Cpu).expect("a table")
+    }
+
+    #[test]
+    fn it_rotates_each_head_by_its_position() {
+        let table = table();
+        check("rope", &[&[2, 5, 18]], |x| rope(&x[0], &table, 0, 3));
+        check("rope behind a cache", &[&[2, 5, 12]], |x| rope(&x[0], &table, 17, 2));
+    }
+
+    #[test]
+    fn a_later_position_is_the_same_as_an_offset() {
+        let (table, x) = (table(), normal("x", &[1, 9, 12]));
+        let whole = rope(&x, &table, 0, 2).expect("works").narrow(1, 4, 5).expect("a part");
+        let part = rope(&x.narrow(1, 4, 5).expect("a part"), &table, 4, 2).expect("works");
+        assert_close("offset", &flat(&part), &flat(&whole));
+    }
+
+    #[test]
+    fn scores_depend_on_the_distance_only() {
+        let (table, q, k) = (table(), normal("q", &[1, 1, 6]), normal("k", &[1, 1, 6]));
+        let turn = |x: &Tensor, position| rope(x, &table, position, 1).expect("works");
+        let score = |at: usize| (turn(&q, at + 7) * turn(&k, at)).and_then(|p| p.sum_all()).map(|s| flat(&s)[0]).expect("a score");
+        assert!((score(0) - score(30)).abs() < 1e-4);
+    }
+
+    #[test]
+    fn llama_3_keeps_high_frequencies_divides_low_ones_and_blends_between() {
+        let scaling = RopeScaling::Llama3 { factor: 32.0, low_freq_factor: 1.0, high_freq_factor: 4.0, original_max_positions: 8192.0 };
+        let spec = |scaling| RopeSpec { head_dim: 64, theta: 500_000.0, scaling, positions: 1 }.frequencies();
+        let (plain, scaled) = (spec(RopeScaling::Default), spec(scaling));
+        // The planes at which transformers 4.57 keeps, blends and divides for Llama 3.2 1B.
+        assert_eq!(plain[..15], scaled[..15]);
+        assert!((15..18).all(|i| scaled[i] < plain[i] && scaled[i] > plain[i] / 32.0));
+        assert!((18..32).all(|i| scaled[i] == plain[i] / 32.0));
+    }
+
+    #[test]
+    fn a_position_beyond_the_table_is_refused() {
+        let error = rope(&normal("x", &[1, 2, 6]), &table(), 39, 1).expect_err("refused");
+        assert_eq!(error.to_string(), "position 40 is outside 0..40");
+    }
 }

@@ -1,0 +1,41 @@
+//! One row of attention's softmax.
+
+use super::exp::exp;
+use super::lanes::{dot, max, sum};
+
+simd! {
+    /// Scores of keys that are no token (0 in `tokens`) become minus infinity.
+    fn hide(scores: &mut [f32], tokens: &[u8]) {
+        for (score, token) in scores.iter_mut().zip(tokens) {
+            *score = if *token == 0 { f32::NEG_INFINITY } else { *score };
+        }
+    }
+}
+
+simd! {
+    /// Scores to shares in place; a row whose scores are all minus infinity becomes zero.
+    fn softmax(row: &mut [f32]) {
+        let highest = max(row);
+        if highest == f32::NEG_INFINITY {
+            row.fill(0.0);
+            return;
+        }
+        for x in row.iter_mut() {
+            *x = exp(*x - highest);
+        }
+        let share = 1.0 / sum(row);
+        for x in row.iter_mut() {
+            *x *= share;
+        }
+    }
+}
+
+simd! {
+    /// Shares `p` and their gradient to the gradient of the scores, in place of the shares: `p ∘ (dp - Σ p dp)`
+    fn softmax_backward(p: &mut [f32], dp: &[f32]) {
+        let along = dot(p, dp);
+        for (p, dp) in p.iter_mut().zip(dp) {
+            *p *= dp - along;
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Attention on the processor: one head at a time per thread, a block of queries at a time, without transposes. The shares
+//! are computed again in the backward pass, so nothing of size T x S is kept.
+
+use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Storage, Tensor, bail};
+
+use crate::matrix::{Matrix, MatrixMut};
+use crate::{kernel, parallel};
+
+/// Queries per block: a block's shares fit the cache, and causal blocks skip the keys behind them.
+const BLOCK: usize = 64;
+
+/// The operation; see [`super::AttentionSpec`] for the fields.
+pub(super) struct Attention {
+    pub(super) heads: usize,
+    pub(super) kv_heads: usize,
+    pub(super) causal: bool,
+    /// B*S
+    pub(super) mask: Option<Vec<u8>>,
+    pub(super) offset: usize,
+    pub(super) scale: f32,
+}
+
+/// Rows of several sequences, possibly a part of a larger buffer: the cache hands out such views.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    data: &'a [f32],
+    batch_stride: usize,
+    row_stride: usize,
+    rows: usize,
+    width: usize,
+}
+
+impl<'a> Rows<'a> {
+    fn new(storage: &'a CpuStorage, layout: &Layout) -> candle_core::Result<Self> {
+        let (_, rows, width) = layout.shape().dims3()?;
+        match (storage, layout.stride()) {
+            (CpuStorage::F32(values), [batch_stride, row_stride, 1]) => {
+                let (batch_stride, row_stride) = (*batch_stride, *row_stride);
+                Ok(Self { data: &values[layout.start_offset()..], batch_stride, row_stride, rows, width })
+            }
+            _ => bail!("attention got an argument whose rows are not contiguous 32-bit numbers"),
+        }
+    }
+
+    /// One head of one sequence, (rows, D).
+    fn head(&self, batch: usize, head: usize, head_dim: usize) -> Matrix<'a> {
+        Matrix::strided(&self.data[batch * self.batch_stride..], self.rows, self.width, self.row_stride).columns(head * head_dim, head_dim)
+    }
+}
+
+/// The tensor itself when its last dimension is contiguous, else a contiguous copy.
+pub(super) fn with_rows(tensor: &Tensor) -> candle_core::Result<Tensor> {
+    if tensor.stride().last() == Some(&1) { Ok(tensor.clone()) } else { tensor.contiguous() }
+}
+
+/// Sizes of one call.
+#[derive(Clone, Copy)]
+struct Sizes {
+    batch: usize,
+    tokens: usize,
+    keys: usize,
+    head_dim: usize,
+}
+
+/// A block of consecutive queries and the number of keys that any of them sees.
+#[derive(Clone, Copy)]
+struct Block {
+    start: usize,
+    count: usize,
+    seen: usize,
+}
+
+impl Attention {
+    fn blocks(&self, sizes: Sizes) -> impl Iterator<Item = Block> + use<> {
+        let (causal, offset) = (self.causal, self.offset);
+        (0..sizes.tokens).step_by(BLOCK).map(move |start| {
+            let count = BLOCK.min(sizes.tokens - start);
+            Block { start, count, seen: if causal { (start + count + offset).min(sizes.keys) } else { sizes.keys } }
+        })
+    }
+
+    /// Shares of one block of queries, (count, seen).
+    fn shares(&self, q: Matrix<'_>, k: Matrix<'_>, block: Block, padding: Option<&[u8]>) -> Vec<f32> {
+        let mut shares = q.rows(block.start, block.count).times(k.rows(0, block.seen).t()).scale(self.scale).alone().collect(); // (count, seen)
+        for (row, scores) in shares.chunks_mut(block.seen).enumerate() {
+            let seen = if self.causal { block.start + row + self.offset + 1 } else { block.seen };
+            let (scores, hidden) = scores.split_at_mut(seen);
+            hidden.fill(0.0);
+            if let Some(padding) = padding {
+                kernel::hide(scores, padding);
+            }
+            kernel::softmax(scores);
+        }
+        shares
+    }
+
+    fn padding(&self, batch: usize, keys: usize) -> Option<&[u8]> {
+        self.mask.as_ref().map(|mask| &mask[batch * keys..][..keys])
+    }
+
+    fn forward(&self, [q, k, v]: [Rows<'_>; 3], sizes: Sizes) -> Vec<f32> {
+        let Sizes { tokens, keys, head_dim, .. } = sizes;
+        let (group, width) = (self.heads / self.kv_heads, self.heads * head_dim);
+        let mut y = vec![0.0; sizes.batch * tokens * width];
+        parallel::each(heads(&mut y, tokens, width, head_dim).into_iter().enumerate(), |(place, mut y)| {
+            let (batch, head) = (place / self.heads, place % self.heads);
+            let (q, k, v) = (q.head(batch, head, head_dim), k.head(batch, head / group, head_dim), v.head(batch, head / group, head_dim));
+            for block in self.blocks(sizes) {
+                let shares = self.shares(q, k, block, self.padding(batch, keys));
+                let shares = Matrix::new(&shares, block.count, block.seen);
+                shares.times(v.rows(0, block.seen)).alone().store(&mut y.row_block(block.start, block.count)); // (count, D)
+            }
+        });
+        y
+    }
+
+    /// Gradients of q, k and v.
+    fn backward(&self, inputs: [Rows<'_>; 3], g: Rows<'_>, sizes: Sizes) -> [Vec<f32>; 3] {
+        let Sizes { batch, tokens, keys, head_dim } = sizes;
+        let (width, kv_width) = (self.heads * head_dim, self.kv_heads * head_dim);
+        let (mut dq, mut dk, mut dv) = (vec![0.0; batch * tokens * width], vec![0.0; batch * keys * kv_width], vec![0.0; batch * keys * kv_width]);
+        {
+            // One piece of work per head of keys, with all the heads of queries that share it: their sums need one writer.
+            let mut queries = heads(&mut dq, tokens, width, head_dim).into_iter();
+            let pairs = heads(&mut dk, keys, kv_width, head_dim).into_iter().zip(heads(&mut dv, keys, kv_width, head_dim));
+            let group = self.heads / self.kv_heads;
+            let pieces = pairs.map(|(dk, dv)| Gradients { dq: queries.by_ref().take(group).collect(), dk, dv });
+            parallel::each(pieces.enumerate(), |(place, piece)| self.backward_group(inputs, g, sizes, (place, piece)));
+        }
+        [dq, dk, dv]
+    }
+
+    fn backward_group(&self, [q, k, v]: [Rows<'_>; 3], g: Rows<'_>, sizes: Sizes, (place, mut to): (usize, Gradients<'_>)) {
+        let (batch, kv_head) = (place / self.kv_heads, place % self.kv_heads);
+        let padding = self.padding(batch, sizes.keys);
+        let (k, v) = (k.head(batch, kv_head, sizes.head_dim), v.head(batch, kv_head, sizes.head_dim));
+        let first = kv_head * to.dq.len();
+        for (index, dq) in to.dq.iter_mut().enumerate() {
+            let (q, g) = (q.head(batch, first + index, sizes.head_dim), g.head(batch, first + index, sizes.head_dim));
+            for block in self.blocks(sizes) {
+                let Block { start, count, seen } = block;
+                let (q_block, g_block) = (q.rows(start, count), g.rows(start, count));
+                let mut shares = self.shares(q, k, block, padding);
+                Matrix::new(&shares, count, seen).t().times(g_block).alone().add_to(&mut to.dv.row_block(0, seen)); // dV = Pᵀ g
+                let gradient = g_block.times(v.rows(0, seen).t()).alone().collect(); // dP = g Vᵀ
+                shares.chunks_mut(seen).zip(gradient.chunks(seen)).for_each(|(p, dp)| kernel::softmax_backward(p, dp));
+                let scores = Matrix::new(&shares, count, seen); // dS
+                scores.times(k.rows(0, seen)).scale(self.scale).alone().store(&mut dq.row_block(start, count)); // dQ = s dS K
+                scores.t().times(q_block).scale(self.scale).alone().add_to(&mut to.dk.row_block(0, seen)); // dK = s dSᵀ Q
+            }
+        }
+    }
+}
+
+/// Where one head of keys and its queries put their gradients.
+struct Gradients<'a> {
+    dq: Vec<MatrixMut<'a>>,
+    dk: MatrixMut<'a>,
+    dv: MatrixMut<'a>,
+}
+
+/// The heads of (B, rows, width), sequence after sequence.
+fn heads(data: &mut [f32], rows: usize, width: usize, head_dim: usize) -> Vec<MatrixMut<'_>> {
+    data.chunks_mut(rows * width).flat_map(|one| MatrixMut::new(one, rows, width).column_blocks(head_dim)).collect()
+}
+
+impl CustomOp3 for Attention {
+    fn name(&self) -> &'static str {
+        "attention"
+    }
+
+    fn cpu_fwd(
+        &self,
+        q: &CpuStorage,
+        q_layout: &Layout,
+        k: &CpuStorage,
+        k_layout: &Layout,
+        v: &CpuStorage,
+        v_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let (batch, tokens, width) = q_layout.shape().dims3()?;
+        let sizes = Sizes { batch, tokens, keys: k_layout.shape().dims3()?.1, head_dim: width / self.heads };
+        let y = self.forward([Rows::new(q, q_layout)?, Rows::new(k, k_layout)?, Rows::new(v, v_layout)?], sizes);
+        Ok((CpuStorage::F32(y), q_layout.shape().clone()))
+    }
+
+    fn bwd(&self, q: &Tensor, k: &Tensor, v: &Tensor, _y: &Tensor, g: &Tensor) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (batch, tokens, width) = q.dims3()?;
+        let sizes = Sizes { batch, tokens, keys: k.dim(1)?, head_dim: width / self.heads };
+        let g = g.contiguous()?;
+        let guards = [q, k, v, &g].map(|tensor| tensor.storage_and_layout());
+        let mut rows = Vec::with_capacity(guards.len());
+        for (storage, layout) in &guards {
+            let Storage::Cpu(storage) = &**storage else { bail!("attention's backward pass got a tensor of another device") };
+            rows.push(Rows::new(storage, layout)?);
+        }
+        let [dq, dk, dv] = self.backward([rows[0], rows[1], rows[2]], rows[3], sizes);
+        let tensor = |values, like: &Tensor| like.track_op().then(|| Tensor::from_vec(values, like.dims(), like.device())).transpose();
+        Ok((tensor(dq, q)?, tensor(dk, k)?, tensor(dv, v)?))
+    }
+}
