@@ -1,0 +1,233 @@
+//! Runs a cell: cuts it into its parts, has each executed, and shows what comes of it.
+//!
+//! Written once for every frontend. While a part runs, whatever the engine tells is shown as it comes; the part's own
+//! answer is shown after everything that was printed before it.
+
+mod host;
+mod shell;
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use graft_magic::{Part, PartKind, parse_cell};
+use graft_protocol::{Block, Command, Failure, Reply, Snapshot};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::engine::{Output, RustOutput};
+use crate::executor::Executor;
+use crate::frontend::{CellError, Frontend, Rich};
+use crate::interrupt::Interrupt;
+use crate::launch::Launch;
+use crate::live::{Live, Question};
+
+/// Files that `%run` may run inside one another.
+const RUN_DEPTH: usize = 8;
+/// How often output is looked at when nothing is due.
+const FAR: Duration = Duration::from_secs(3600);
+
+/// Runs cells, one after the other.
+pub(crate) struct Cells {
+    launch: Launch,
+    outputs: mpsc::UnboundedReceiver<Output>,
+    interrupt: Interrupt,
+    /// What was set with `%env`, for shell lines; the child has it too.
+    env: BTreeMap<String, String>,
+    /// The cells of this session that ran, for `%history`.
+    ran: Vec<String>,
+    /// What the engine was last doing when no cell ran.
+    status: Option<String>,
+}
+
+/// One cell that runs.
+struct Running<'a> {
+    /// The text in which failures point at their token.
+    text: &'a str,
+    frontend: &'a dyn Frontend,
+    live: Live,
+    /// How many `%run` this is inside.
+    depth: usize,
+}
+
+impl Cells {
+    /// Cells run by the engine of `launch`, which tells what it does through `outputs`.
+    pub(crate) fn new(launch: Launch, outputs: mpsc::UnboundedReceiver<Output>, interrupt: Interrupt) -> Self {
+        Self { launch, outputs, interrupt, env: BTreeMap::new(), ran: Vec::new(), status: None }
+    }
+
+    /// Runs one cell. Its error, if any, has been shown when this returns.
+    ///
+    /// # Errors
+    /// What ended the cell.
+    pub(crate) async fn run(&mut self, text: &str, frontend: &dyn Frontend) -> Result<(), CellError> {
+        let mut running = Running { text, frontend, live: Live::new(frontend.display_interval()), depth: 0 };
+        if let Some(status) = self.status.take() {
+            running.live.take(Output::Status(status), frontend);
+        }
+        let result = self.text(&mut running, text).await;
+        running.live.finish(frontend);
+        if let Err(error) = &result {
+            frontend.error(error);
+        }
+        if !text.trim().is_empty() {
+            self.ran.push(text.to_owned());
+        }
+        result
+    }
+
+    /// Shows what arrives while no cell runs: threads of the user that print, a session that died.
+    pub(crate) async fn idle(&mut self, frontend: &dyn Frontend) -> Infallible {
+        let mut live = Live::new(frontend.display_interval());
+        while let Some(output) = self.outputs.recv().await {
+            match output {
+                Output::Status(line) => self.status = (!line.is_empty()).then_some(line),
+                Output::Input { answer, .. } => drop(answer.send(None)),
+                other => drop(live.take(other, frontend)),
+            }
+            live.draw(frontend);
+        }
+        std::future::pending().await
+    }
+
+    /// Runs a text inside the running cell.
+    async fn text(&mut self, running: &mut Running<'_>, text: &str) -> Result<(), CellError> {
+        let parts = parse_cell(text, &self.snapshot()).map_err(|failure| CellError::from_failure(&failure, text))?;
+        self.parts(running, &parts).await
+    }
+
+    async fn parts(&mut self, running: &mut Running<'_>, parts: &[Part]) -> Result<(), CellError> {
+        for (index, part) in parts.iter().enumerate() {
+            // Recursive: `%time`, `%%time` and `%run` hold parts of their own.
+            Box::pin(self.part(running, part, index + 1 == parts.len())).await?;
+            if self.interrupt.is_pressed() {
+                return Err(interrupted());
+            }
+        }
+        Ok(())
+    }
+
+    async fn part(&mut self, running: &mut Running<'_>, part: &Part, last: bool) -> Result<(), CellError> {
+        match &part.kind {
+            PartKind::Session(command) => {
+                let reply = self.command(running, command.clone()).await;
+                let reply = reply.map_err(|failure| CellError::from_failure(&failure, running.text))?;
+                show(&reply, running);
+            }
+            PartKind::Rust(code) | PartKind::EvcxrCommand(code) => {
+                let output = self.rust(running, code).await?;
+                show_rust(output, last, running.frontend);
+            }
+            PartKind::Shell(line) => self.shell(running, line).await?,
+            PartKind::ShowRust(source) => running.frontend.display(&Rich::rust_code(source), None),
+            PartKind::Host(command) => self.host(running, command, last).await?,
+        }
+        Ok(())
+    }
+
+    /// Has the session execute a command.
+    async fn command(&mut self, running: &mut Running<'_>, command: Command) -> Result<Reply, Failure> {
+        if let Command::Generate { prompt, .. } | Command::Compare { prompt, .. } = &command {
+            running.live.set_prompt(prompt);
+        }
+        let engine = self.engine(running).await?;
+        let work = async {
+            let result = engine.command(command).await;
+            engine.drain().await;
+            result
+        };
+        self.serve(running, work).await
+    }
+
+    async fn rust(&mut self, running: &mut Running<'_>, code: &str) -> Result<RustOutput, CellError> {
+        let engine = self.engine(running).await.map_err(|failure| CellError::from_failure(&failure, running.text))?;
+        let work = async {
+            let result = engine.rust(code).await;
+            engine.drain().await;
+            result
+        };
+        Ok(self.serve(running, work).await?)
+    }
+
+    /// The engine; while it starts, what it does is shown.
+    async fn engine(&mut self, running: &mut Running<'_>) -> Result<Arc<dyn Executor>, Failure> {
+        if let Some(engine) = self.launch.peek() {
+            return Ok(engine);
+        }
+        let (launch, interrupt) = (self.launch.clone(), self.interrupt.clone());
+        let work = async {
+            tokio::select! {
+                engine = launch.engine() => engine,
+                () = interrupt.pressed() => Err(Failure::new("cell::interrupted", "interrupted while the engine was starting; it goes on in the background")),
+            }
+        };
+        self.serve(running, work).await
+    }
+
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.launch.peek().map(|engine| engine.snapshot()).unwrap_or_default()
+    }
+
+    /// Waits for `work` and shows everything that the engine tells meanwhile, up to what it told before the work ended.
+    async fn serve<T>(&mut self, running: &mut Running<'_>, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        let result = loop {
+            let due = running.live.next_draw().unwrap_or_else(|| Instant::now() + FAR);
+            tokio::select! {
+                biased;
+                Some(output) = self.outputs.recv() => take(output, running, &self.interrupt).await,
+                result = &mut work => break result,
+                () = tokio::time::sleep_until(due) => {}
+            }
+            running.live.draw(running.frontend);
+        };
+        while let Ok(output) = self.outputs.try_recv() {
+            take(output, running, &self.interrupt).await;
+        }
+        result
+    }
+}
+
+async fn take(output: Output, running: &mut Running<'_>, interrupt: &Interrupt) {
+    let Some(Question { prompt, password, answer }) = running.live.take(output, running.frontend) else { return };
+    let typed = tokio::select! {
+        typed = running.frontend.input(&prompt, password) => typed,
+        () = interrupt.pressed() => None,
+    };
+    // The child may have died meanwhile; then nobody waits.
+    let _ = answer.send(typed);
+}
+
+/// Shows an answer of the session; a text that grew on the page is replaced by its final form.
+fn show(reply: &Reply, running: &mut Running<'_>) {
+    for block in &reply.blocks {
+        let rich = Rich::from_block(block);
+        let grown = matches!(block, Block::Generated { .. } | Block::SideBySide { .. }) && running.live.replace_text(&rich, running.frontend);
+        if !grown {
+            running.frontend.display(&rich, None);
+        }
+    }
+}
+
+/// Shows what Rust gave; the value of the cell's last expression is its result.
+fn show_rust(output: RustOutput, last: bool, frontend: &dyn Frontend) {
+    let count = output.mime.len();
+    for (index, mime) in output.mime.into_iter().enumerate() {
+        let rich = Rich { mime, ..Rich::default() };
+        match last && index + 1 == count {
+            true => frontend.result(&rich),
+            false => frontend.display(&rich, None),
+        }
+    }
+}
+
+fn interrupted() -> CellError {
+    let evalue = "stopped by you; what was done so far is kept".to_owned();
+    CellError { ename: "Interrupted".to_owned(), traceback: vec![format!("\u{1b}[31mInterrupted\u{1b}[0m: {evalue}")], evalue }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,8 @@
+//! The five channels of the Jupyter protocol, one file each.
+
+pub(crate) mod control;
+pub(crate) mod heartbeat;
+pub(crate) mod iopub;
+pub(crate) mod outbox;
+pub(crate) mod shell;
+pub(crate) mod stdin;

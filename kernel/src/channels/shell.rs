@@ -1,0 +1,57 @@
+//! The shell channel: cells go to the one execution lane, everything else is answered beside it.
+//!
+//! Completion, inspection and the rest never wait for a running cell; each is a task of its own.
+//! Spec: <https://jupyter-client.readthedocs.io/en/stable/messaging.html#messages-on-the-shell-router-dealer-channel>
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use zeromq::{RouterRecvHalf, SocketRecv, ZmqError};
+
+use super::outbox::Outbox;
+use crate::jupyter::kernel::Kernel;
+use crate::jupyter::lane::{Job, Lane};
+use crate::jupyter::request::Request;
+use crate::jupyter::wire::{Parent, Session};
+
+/// Answers until the kernel is shut down.
+pub(crate) async fn serve(mut socket: RouterRecvHalf, outbox: Outbox, kernel: Arc<Kernel>, lane: Lane) {
+    while let Some((parent, request)) = next(&mut socket, kernel.session(), "shell").await {
+        let parent = Arc::new(parent);
+        match request {
+            Request::Execute(execute) => lane.queue(Job { parent, execute }),
+            Request::Complete(_) | Request::Inspect(_) => {
+                let (kernel, outbox) = (kernel.clone(), outbox.clone());
+                tokio::spawn(async move { kernel.answer(parent, request, &outbox).await });
+            }
+            _ => kernel.answer(parent, request, &outbox).await,
+        }
+    }
+}
+
+/// The next message of a channel that is signed rightly and well formed; others are dropped with a line in the log.
+/// None when the socket is gone.
+pub(crate) async fn next(socket: &mut RouterRecvHalf, session: &Session, channel: &str) -> Option<(Parent, Request)> {
+    loop {
+        let message = match socket.recv().await {
+            Ok(message) => message,
+            Err(ZmqError::NoMessage) => return None,
+            Err(error) => {
+                crate::log::line(&format!("{channel}: {error}"));
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            }
+        };
+        let incoming = match session.decode(message) {
+            Ok(incoming) => incoming,
+            Err(error) => {
+                crate::log::line(&format!("{channel}: message dropped: {}", crate::log::chain(&error)));
+                continue;
+            }
+        };
+        match Request::parse(&incoming) {
+            Ok(request) => return Some((incoming.parent, request)),
+            Err(error) => crate::log::line(&format!("{channel}: {} dropped: {error}", incoming.msg_type)),
+        }
+    }
+}

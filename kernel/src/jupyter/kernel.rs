@@ -1,0 +1,153 @@
+//! What the channels share, and the answers to everything but cells.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::history::History;
+use super::reply::{HistoryReply, Reply};
+use super::assist;
+use super::request::{Request, Shutdown};
+use super::wire::{Parent, Session};
+
+use crate::channels::iopub::{Broadcast, IoPub};
+use crate::channels::outbox::Outbox;
+use crate::channels::stdin::Questions;
+use crate::interrupt::Interrupt;
+use crate::launch::Launch;
+
+/// How long the first request waits for a subscriber of iopub.
+const GREETING: Duration = Duration::from_millis(60);
+
+/// The parts that all channels use.
+pub(crate) struct Kernel {
+    parts: Parts,
+    running: Mutex<Option<Arc<Parent>>>,
+    stop: watch::Sender<bool>,
+}
+
+/// What a kernel is made of.
+pub(crate) struct Parts {
+    /// Signs and numbers messages.
+    pub(crate) session: Arc<Session>,
+    /// The broadcast channel.
+    pub(crate) iopub: IoPub,
+    /// The stdin channel.
+    pub(crate) questions: Questions,
+    /// The engine.
+    pub(crate) launch: Launch,
+    /// The stop button.
+    pub(crate) interrupt: Interrupt,
+    /// The cells that ran.
+    pub(crate) history: Arc<Mutex<History>>,
+}
+
+impl Kernel {
+    /// Puts the parts together.
+    pub(crate) fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self { parts, running: Mutex::default(), stop: watch::channel(false).0 })
+    }
+
+    /// Signs and numbers messages.
+    pub(crate) fn session(&self) -> &Session {
+        &self.parts.session
+    }
+
+    /// The broadcast channel.
+    pub(crate) fn iopub(&self) -> &IoPub {
+        &self.parts.iopub
+    }
+
+    /// The stdin channel.
+    pub(crate) fn questions(&self) -> &Questions {
+        &self.parts.questions
+    }
+
+    /// The engine.
+    pub(crate) fn launch(&self) -> &Launch {
+        &self.parts.launch
+    }
+
+    /// The stop button.
+    pub(crate) fn interrupt(&self) -> &Interrupt {
+        &self.parts.interrupt
+    }
+
+    /// The cells that ran.
+    pub(crate) fn history(&self) -> &Arc<Mutex<History>> {
+        &self.parts.history
+    }
+
+    /// Returns when a client has asked the kernel to end.
+    pub(crate) async fn stopped(&self) {
+        let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
+    }
+
+    /// Ends the kernel as if a client had asked.
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Says under which request the lane is busy; none when it is idle.
+    pub(crate) fn set_running(&self, parent: Option<Arc<Parent>>) {
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = parent;
+    }
+
+    /// Answers any request but a cell, between `busy` and `idle`.
+    pub(crate) async fn answer(&self, parent: Arc<Parent>, request: Request, outbox: &Outbox) {
+        self.iopub().greeted(GREETING).await;
+        self.iopub().status(&parent, "busy");
+        let shutdown = matches!(request, Request::Shutdown(_));
+        if let Some(reply) = self.reply(&parent, request).await {
+            outbox.send(&parent, &reply);
+        }
+        self.iopub().status(&parent, "idle");
+        // A frontend shows the last status it saw: beside a running cell that must be busy.
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(running) = running {
+            self.iopub().status(&running, "busy");
+        }
+        if shutdown {
+            outbox.flushed().await;
+            self.stop();
+        }
+    }
+
+    /// The stop button was pressed: the running cell, its question, and the engine are told.
+    pub(crate) async fn press_interrupt(&self) {
+        self.interrupt().press();
+        self.questions().cancel();
+        if let Some(engine) = self.launch().peek() {
+            engine.interrupt().await;
+        }
+    }
+
+    async fn reply(&self, parent: &Arc<Parent>, request: Request) -> Option<Reply> {
+        Some(match request {
+            Request::KernelInfo => Reply::kernel_info(),
+            Request::Complete(cursor) => Reply::Complete(assist::complete(self.launch(), &cursor).await),
+            Request::Inspect(cursor) => Reply::Inspect(assist::inspect(self.launch(), &cursor).await),
+            Request::IsComplete(code) => Reply::IsComplete(assist::is_complete(&code.code)),
+            Request::History(query) => {
+                let history = self.history().lock().unwrap_or_else(PoisonError::into_inner).answer(&query);
+                Reply::History(HistoryReply { status: "ok", history })
+            }
+            Request::CommInfo => Reply::CommInfo { status: "ok", comms: BTreeMap::new() },
+            Request::CommOpen(comm) => {
+                self.iopub().send(parent, Broadcast::CommClose { comm_id: comm.comm_id, data: BTreeMap::new() });
+                return None;
+            }
+            Request::Interrupt => {
+                self.press_interrupt().await;
+                Reply::Interrupt { status: "ok" }
+            }
+            Request::Shutdown(Shutdown { restart }) => {
+                self.iopub().send(parent, Broadcast::Shutdown { status: "ok", restart });
+                Reply::Shutdown { status: "ok", restart }
+            }
+            Request::Execute(_) | Request::CommOther | Request::InputReply(_) | Request::Unknown => return None,
+        })
+    }
+}

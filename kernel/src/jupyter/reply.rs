@@ -1,0 +1,305 @@
+//! What the kernel answers on shell, control and stdin.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::wire::VERSION;
+use crate::frontend::{CellError, Rich};
+
+/// Content of an answer; serialised as the protocol's JSON.
+/// Spec: <https://jupyter-client.readthedocs.io/en/stable/messaging.html>
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Reply {
+    /// `kernel_info_reply`
+    KernelInfo(KernelInfo),
+    /// `execute_reply`
+    Execute(ExecuteReply),
+    /// `complete_reply`
+    Complete(CompleteReply),
+    /// `inspect_reply`
+    Inspect(InspectReply),
+    /// `is_complete_reply`
+    IsComplete(IsCompleteReply),
+    /// `history_reply`
+    History(HistoryReply),
+    /// `comm_info_reply`: there are none.
+    CommInfo {
+        /// Always `ok`.
+        status: &'static str,
+        /// Always empty.
+        comms: BTreeMap<String, String>,
+    },
+    /// `interrupt_reply`
+    Interrupt {
+        /// Always `ok`.
+        status: &'static str,
+    },
+    /// `shutdown_reply`
+    Shutdown {
+        /// Always `ok`.
+        status: &'static str,
+        /// As in the request.
+        restart: bool,
+    },
+    /// `input_request`, on stdin
+    InputRequest {
+        /// Shown before the field.
+        prompt: String,
+        /// Whether the text is hidden.
+        password: bool,
+    },
+}
+
+/// Content of `kernel_info_reply`.
+#[derive(Debug, Serialize)]
+pub(crate) struct KernelInfo {
+    status: &'static str,
+    protocol_version: &'static str,
+    implementation: &'static str,
+    implementation_version: &'static str,
+    language_info: LanguageInfo,
+    banner: String,
+    help_links: Vec<HelpLink>,
+    debugger: bool,
+    supported_features: [&'static str; 0],
+}
+
+#[derive(Debug, Serialize)]
+struct LanguageInfo {
+    name: &'static str,
+    version: &'static str,
+    mimetype: &'static str,
+    file_extension: &'static str,
+    pygments_lexer: &'static str,
+    codemirror_mode: &'static str,
+    nbconvert_exporter: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct HelpLink {
+    text: &'static str,
+    url: &'static str,
+}
+
+/// Content of `execute_reply`.
+#[derive(Debug, Serialize)]
+pub(crate) struct ExecuteReply {
+    /// `ok` or `error`.
+    pub(crate) status: &'static str,
+    /// Number of the cell.
+    pub(crate) execution_count: u64,
+    /// Always there, always empty: Rust expressions would each cost a compilation.
+    pub(crate) user_expressions: BTreeMap<String, String>,
+    /// Pager and next-input payloads.
+    pub(crate) payload: Vec<Payload>,
+    /// The error, equal to the one on iopub.
+    #[serde(flatten)]
+    pub(crate) error: Option<ErrorContent>,
+}
+
+/// `ename`, `evalue`, `traceback`: in `execute_reply` and in iopub's `error`.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ErrorContent {
+    ename: String,
+    evalue: String,
+    traceback: Vec<String>,
+}
+
+/// One payload of `execute_reply`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "source", rename_all = "snake_case")]
+pub(crate) enum Payload {
+    /// Help for the pager.
+    Page {
+        /// MIME bundle.
+        data: BTreeMap<String, Value>,
+        /// First line shown.
+        start: u32,
+    },
+    /// Text for a cell.
+    SetNextInput {
+        /// The text.
+        text: String,
+        /// Whether it replaces the cell that ran.
+        replace: bool,
+    },
+}
+
+/// Content of `complete_reply`.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct CompleteReply {
+    /// Always `ok`.
+    pub(crate) status: &'static str,
+    /// Texts, best first.
+    pub(crate) matches: Vec<String>,
+    /// First code point replaced.
+    pub(crate) cursor_start: usize,
+    /// One past the last code point replaced.
+    pub(crate) cursor_end: usize,
+    /// Types, aligned with `matches`.
+    pub(crate) metadata: CompleteMetadata,
+}
+
+/// JupyterLab shows a kind beside each match; it takes them by position.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct CompleteMetadata {
+    /// One for each match, in the same order.
+    #[serde(rename = "_jupyter_types_experimental")]
+    pub(crate) types: Vec<CompleteType>,
+}
+
+/// Kind of one match.
+#[derive(Debug, Serialize)]
+pub(crate) struct CompleteType {
+    /// The match.
+    pub(crate) text: String,
+    /// `magic`, `key`, `function`, ...
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    /// Shown small beside it.
+    pub(crate) signature: String,
+    /// First code point replaced.
+    pub(crate) start: usize,
+    /// One past the last code point replaced.
+    pub(crate) end: usize,
+}
+
+/// Content of `inspect_reply`.
+#[derive(Debug, Serialize)]
+pub(crate) struct InspectReply {
+    /// Always `ok`.
+    pub(crate) status: &'static str,
+    /// Whether there is something to show.
+    pub(crate) found: bool,
+    /// MIME bundle.
+    pub(crate) data: BTreeMap<String, Value>,
+    /// Always empty.
+    pub(crate) metadata: BTreeMap<String, String>,
+}
+
+/// Content of `is_complete_reply`.
+#[derive(Debug, Serialize)]
+pub(crate) struct IsCompleteReply {
+    /// `complete`, `incomplete`, `invalid` or `unknown`.
+    pub(crate) status: &'static str,
+    /// Indentation of the next line, when incomplete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) indent: Option<String>,
+}
+
+/// Content of `history_reply`.
+#[derive(Debug, Serialize)]
+pub(crate) struct HistoryReply {
+    /// Always `ok`.
+    pub(crate) status: &'static str,
+    /// The entries, oldest first.
+    pub(crate) history: Vec<HistoryEntry>,
+}
+
+/// One entry: session, line, and the text (with its output when asked).
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum HistoryEntry {
+    /// Without output.
+    Input(i64, i64, String),
+    /// With output.
+    InputOutput(i64, i64, (String, Option<String>)),
+}
+
+impl Reply {
+    /// Who this kernel is.
+    pub(crate) fn kernel_info() -> Self {
+        let version = env!("CARGO_PKG_VERSION");
+        Self::KernelInfo(KernelInfo {
+            status: "ok",
+            protocol_version: VERSION,
+            implementation: "graft",
+            implementation_version: version,
+            language_info: LanguageInfo {
+                name: "rust",
+                version: env!("CARGO_PKG_RUST_VERSION"),
+                mimetype: "text/x-rustsrc",
+                file_extension: ".rs",
+                pygments_lexer: "rust",
+                codemirror_mode: "rust",
+                nbconvert_exporter: "script",
+            },
+            banner: format!("Graft {version}: Rust with fine-tuning built in. Start with `%model load tiny`; `%lsmagic` lists the commands."),
+            help_links: vec![
+                HelpLink { text: "The Rust Programming Language", url: "https://doc.rust-lang.org/book/" },
+                HelpLink { text: "Rust standard library", url: "https://doc.rust-lang.org/std/" },
+                HelpLink { text: "PEFT methods (Hugging Face)", url: "https://huggingface.co/docs/peft" },
+                HelpLink { text: "candle", url: "https://docs.rs/candle-core" },
+            ],
+            debugger: false,
+            supported_features: [],
+        })
+    }
+
+    /// Type of the message that carries it.
+    pub(crate) fn msg_type(&self) -> &'static str {
+        match self {
+            Self::KernelInfo(_) => "kernel_info_reply",
+            Self::Execute(_) => "execute_reply",
+            Self::Complete(_) => "complete_reply",
+            Self::Inspect(_) => "inspect_reply",
+            Self::IsComplete(_) => "is_complete_reply",
+            Self::History(_) => "history_reply",
+            Self::CommInfo { .. } => "comm_info_reply",
+            Self::Interrupt { .. } => "interrupt_reply",
+            Self::Shutdown { .. } => "shutdown_reply",
+            Self::InputRequest { .. } => "input_request",
+        }
+    }
+}
+
+impl From<&CellError> for ErrorContent {
+    fn from(error: &CellError) -> Self {
+        Self { ename: error.ename.clone(), evalue: error.evalue.clone(), traceback: error.traceback.clone() }
+    }
+}
+
+/// A MIME bundle as the protocol wants it: JSON types as JSON, everything else as text.
+pub(crate) fn mime_bundle(rich: &Rich) -> BTreeMap<String, Value> {
+    let value = |mime: &str, text: &str| {
+        let is_json = mime == "application/json" || mime.ends_with("+json");
+        let parsed = is_json.then(|| serde_json::from_str(text).ok()).flatten();
+        parsed.unwrap_or_else(|| Value::String(text.to_owned()))
+    };
+    rich.mime.iter().map(|(mime, text)| (mime.clone(), value(mime, text))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_reply_has_the_triple_beside_the_count() {
+        let error = CellError { ename: "UsageError".into(), evalue: "no such magic".into(), traceback: vec!["line".into()] };
+        let reply = ExecuteReply { status: "error", execution_count: 3, user_expressions: BTreeMap::new(), payload: vec![], error: Some((&error).into()) };
+        let json = serde_json::to_value(Reply::Execute(reply)).unwrap();
+        assert_eq!(json["ename"], "UsageError");
+        assert_eq!(json["traceback"][0], "line");
+        assert_eq!(json["user_expressions"], serde_json::json!({}));
+    }
+
+    #[test]
+    fn payloads_carry_their_source() {
+        let json = serde_json::to_value(Payload::SetNextInput { text: "x".into(), replace: true }).unwrap();
+        assert_eq!(json, serde_json::json!({"source": "set_next_input", "text": "x", "replace": true}));
+    }
+
+    #[test]
+    fn json_types_are_nested_and_damaged_ones_stay_text() {
+        let mut rich = Rich::plain("[1]");
+        rich.mime.insert("application/vnd.vegalite.v5+json".into(), "{\"a\":[1]}".into());
+        rich.mime.insert("application/json".into(), "{".into());
+        let bundle = mime_bundle(&rich);
+        assert_eq!(bundle["text/plain"], "[1]");
+        assert_eq!(bundle["application/vnd.vegalite.v5+json"]["a"][0], 1);
+        assert_eq!(bundle["application/json"], "{");
+    }
+}

@@ -1,0 +1,205 @@
+//! Messages on the wire: identities, `<IDS|MSG>`, signature, four JSON frames, buffers.
+//!
+//! Reading goes through `jupyter-zmq-client`, which verifies the signature over exactly the four frames; the frames are
+//! then parsed leniently here, because clients leave out fields that the typed messages of the crates insist on.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use jupyter_zmq_client::{RawMessage, RuntimeError};
+use ring::hmac;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use zeromq::ZmqMessage;
+
+/// Protocol version in headers and in `kernel_info_reply`.
+pub(crate) const VERSION: &str = "5.4";
+
+/// Why a message was dropped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum WireError {
+    /// Frames are missing or the signature is wrong.
+    #[error("frames or signature of a message are wrong")]
+    Envelope(#[source] Box<RuntimeError>),
+    /// A frame is not JSON, or the header lacks its type.
+    #[error("the {frame} frame of a message is malformed")]
+    Frame {
+        /// Which of the four frames.
+        frame: &'static str,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// This process as a party of the protocol: one session for its whole life, and the key that signs.
+pub(crate) struct Session {
+    id: String,
+    key: Option<hmac::Key>,
+    sent: AtomicU64,
+}
+
+/// The request that a message answers; cloned into everything that is published under it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Parent {
+    /// Routing of the client that asked.
+    pub(crate) identities: Vec<Bytes>,
+    /// Its header as it came, echoed without loss.
+    pub(crate) header: Value,
+}
+
+/// A message that came in and whose signature is right.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    /// Whom to answer.
+    pub(crate) parent: Parent,
+    /// `execute_request`, ...
+    pub(crate) msg_type: String,
+    /// The content frame, not yet parsed.
+    pub(crate) content: Bytes,
+}
+
+#[derive(Deserialize)]
+struct TypeOnly {
+    msg_type: String,
+}
+
+#[derive(Serialize)]
+struct Header<'a> {
+    msg_id: String,
+    session: &'a str,
+    username: &'static str,
+    date: String,
+    msg_type: &'a str,
+    version: &'static str,
+}
+
+impl Session {
+    /// A session of its own; an empty key switches signing off.
+    pub(crate) fn new(key: &str) -> Self {
+        let key = (!key.is_empty()).then(|| hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()));
+        Self { id: uuid::Uuid::new_v4().to_string(), key, sent: AtomicU64::new(0) }
+    }
+
+    /// Checks the signature and takes the message apart.
+    ///
+    /// # Errors
+    /// [`WireError`]: the message must be dropped.
+    pub(crate) fn decode(&self, message: ZmqMessage) -> Result<Incoming, WireError> {
+        let raw = RawMessage::from_multipart(message, &self.key).map_err(|error| WireError::Envelope(Box::new(error)))?;
+        let frame = |index: usize| raw.jparts.get(index).cloned().unwrap_or_default();
+        let header: Value = parse("header", &frame(0))?;
+        let TypeOnly { msg_type } = parse("header", &frame(0))?;
+        Ok(Incoming { parent: Parent { identities: raw.zmq_identities, header }, msg_type, content: frame(3) })
+    }
+
+    /// Builds a signed message. `prefix` are the routing frames: the client's identities, or the topic on iopub.
+    pub(crate) fn encode<T: Serialize>(&self, prefix: &[Bytes], parent: &Value, msg_type: &str, content: &T) -> Result<ZmqMessage, WireError> {
+        let number = self.sent.fetch_add(1, Ordering::Relaxed);
+        let msg_id = format!("{}_{}_{number}", self.id, std::process::id());
+        let header = Header { msg_id, session: &self.id, username: "graft", date: now(), msg_type, version: VERSION };
+        let no_parent = Value::Object(Map::new());
+        let parent = if parent.is_null() { &no_parent } else { parent };
+        let frames = [write("header", &header)?, write("parent_header", parent)?, Bytes::from_static(b"{}"), write("content", content)?];
+        let mut message = ZmqMessage::from(self.sign(&frames));
+        for frame in frames {
+            message.push_back(frame);
+        }
+        message.push_front(Bytes::from_static(b"<IDS|MSG>"));
+        for frame in prefix.iter().rev() {
+            message.push_front(frame.clone());
+        }
+        Ok(message)
+    }
+
+    fn sign(&self, frames: &[Bytes; 4]) -> String {
+        let Some(key) = &self.key else { return String::new() };
+        let mut context = hmac::Context::with_key(key);
+        for frame in frames {
+            context.update(frame);
+        }
+        context.sign().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(frame: &'static str, bytes: &[u8]) -> Result<T, WireError> {
+    serde_json::from_slice(bytes).map_err(|source| WireError::Frame { frame, source })
+}
+
+fn write<T: Serialize>(frame: &'static str, value: &T) -> Result<Bytes, WireError> {
+    serde_json::to_vec(value).map(Bytes::from).map_err(|source| WireError::Frame { frame, source })
+}
+
+/// The time as ISO 8601 in UTC with microseconds.
+fn now() -> String {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let seconds = since.as_secs();
+    let (year, month, day) = civil(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:06}Z", since.subsec_micros())
+}
+
+/// Year, month and day of a number of days since 1970-01-01 (Howard Hinnant, "chrono-compatible low-level date algorithms").
+fn civil(days: u64) -> (u64, u64, u64) {
+    let shifted = days + 719_468;
+    let era = shifted / 146_097;
+    let day_of_era = shifted % 146_097;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    (year, month, day_of_year - (153 * shifted_month + 2) / 5 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn message(session: &Session) -> ZmqMessage {
+        session.encode(&[Bytes::from_static(b"client")], &Value::Null, "kernel_info_request", &json!({"a": 1})).unwrap()
+    }
+
+    #[test]
+    fn what_one_session_signs_another_with_the_same_key_reads() {
+        let incoming = Session::new("key").decode(message(&Session::new("key"))).unwrap();
+        assert_eq!(incoming.msg_type, "kernel_info_request");
+        assert_eq!(incoming.parent.identities, vec![Bytes::from_static(b"client")]);
+        assert_eq!(&incoming.content[..], br#"{"a":1}"#);
+        assert_eq!(incoming.parent.header["version"], VERSION);
+    }
+
+    #[test]
+    fn a_wrong_key_is_refused() {
+        assert!(matches!(Session::new("other").decode(message(&Session::new("key"))), Err(WireError::Envelope(_))));
+    }
+
+    #[test]
+    fn a_changed_content_is_refused_and_an_added_buffer_is_not() {
+        let session = Session::new("key");
+        let mut frames = message(&session).into_vec();
+        frames.push(Bytes::from_static(b"buffer"));
+        assert!(session.decode(ZmqMessage::try_from(frames.clone()).unwrap()).is_ok());
+        frames[6] = Bytes::from_static(br#"{"a":2}"#);
+        assert!(session.decode(ZmqMessage::try_from(frames).unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_header_without_type_names_its_frame() {
+        let session = Session::new("");
+        let mut frames = message(&session).into_vec();
+        frames[3] = Bytes::from_static(b"{}");
+        let error = session.decode(ZmqMessage::try_from(frames).unwrap()).unwrap_err();
+        assert_eq!(error.to_string(), "the header frame of a message is malformed");
+    }
+
+    #[test]
+    fn days_become_dates() {
+        assert_eq!(civil(0), (1970, 1, 1));
+        assert_eq!(civil(19_782), (2024, 2, 29));
+        assert_eq!(civil(20_780), (2026, 11, 23));
+    }
+}

@@ -1,0 +1,208 @@
+//! Displays that change while a cell runs: the loss plot, progress, text as it is generated, what the engine is doing.
+//!
+//! Each is shown once and then updated under its own name, at most once per interval, the newest state alone
+//! (a training never waits for the page). The last update of a plot is a static figure, which is what a saved notebook keeps.
+
+mod run_view;
+mod slot;
+
+use std::time::Duration;
+
+use graft_protocol::{Block, Event, Failure, Level};
+use tokio::time::Instant;
+
+use crate::engine::Output;
+use crate::frontend::{Frontend, Rich, Stream};
+use run_view::RunView;
+use slot::Slot;
+
+/// A status that ends sooner is never shown.
+const STATUS_PATIENCE: Duration = Duration::from_millis(300);
+
+/// The live displays of one cell.
+pub(crate) struct Live {
+    interval: Duration,
+    run: Option<RunView>,
+    progress: Option<ProgressView>,
+    text: Option<TextView>,
+    status: Option<StatusView>,
+    prompt: String,
+}
+
+struct ProgressView {
+    slot: Slot,
+    label: String,
+    done: u64,
+    total: u64,
+}
+
+struct TextView {
+    slot: Slot,
+    text: String,
+}
+
+struct StatusView {
+    slot: Slot,
+    since: Instant,
+    line: String,
+}
+
+impl Live {
+    /// None yet; updates come at most once per `interval`.
+    pub(crate) fn new(interval: Duration) -> Self {
+        Self { interval, run: None, progress: None, text: None, status: None, prompt: String::new() }
+    }
+
+    /// The prompt that the next generated text continues.
+    pub(crate) fn set_prompt(&mut self, prompt: &str) {
+        prompt.clone_into(&mut self.prompt);
+    }
+
+    /// Draws, or remembers to draw, what the engine tells. A question for the user is not drawn but given back.
+    pub(crate) fn take(&mut self, output: Output, frontend: &dyn Frontend) -> Option<Question> {
+        match output {
+            Output::Stdout(bytes) => frontend.stream(Stream::Stdout, &bytes),
+            Output::Stderr(bytes) => frontend.stream(Stream::Stderr, &bytes),
+            Output::Event { event, .. } => self.event(event, frontend),
+            Output::Status(line) => self.status(line, frontend),
+            Output::Notice(failure) => frontend.display(&Rich::from_block(&notice(&failure)), None),
+            Output::Input { prompt, password, answer } => return Some(Question { prompt, password, answer }),
+        }
+        None
+    }
+
+    /// When the next update is due; none when nothing waits.
+    pub(crate) fn next_draw(&self) -> Option<Instant> {
+        self.slots().filter_map(Slot::due).min()
+    }
+
+    /// Makes the updates that are due.
+    pub(crate) fn draw(&mut self, frontend: &dyn Frontend) {
+        let now = Instant::now();
+        if let Some(view) = self.run.as_mut().filter(|view| view.slot.is_due(now)) {
+            view.draw(frontend, self.interval);
+        }
+        if let Some(view) = self.progress.as_mut().filter(|view| view.slot.is_due(now)) {
+            let rich = progress(view).live();
+            view.slot.show(&rich, frontend, self.interval);
+        }
+        if let Some(view) = self.text.as_mut().filter(|view| view.slot.is_due(now)) {
+            let rich = Rich::from_block(&Block::Generated { prompt: self.prompt.clone(), text: view.text.clone() }).live();
+            view.slot.show(&rich, frontend, self.interval);
+        }
+        if let Some(view) = self.status.as_mut().filter(|view| view.slot.is_due(now)) {
+            let rich = Rich::plain(view.line.clone()).live();
+            view.slot.show(&rich, frontend, self.interval);
+        }
+    }
+
+    /// Puts a finished text in the place of the one that was shown while it grew. False when none was.
+    pub(crate) fn replace_text(&mut self, rich: &Rich, frontend: &dyn Frontend) -> bool {
+        self.text.take().is_some_and(|mut view| view.slot.replace(rich, frontend))
+    }
+
+    /// The cell is over: everything gets its last state.
+    pub(crate) fn finish(&mut self, frontend: &dyn Frontend) {
+        if let Some(mut view) = self.run.take() {
+            view.finish(None, frontend);
+        }
+        self.end_progress(frontend);
+        if let Some(mut view) = self.text.take().filter(|view| view.slot.due().is_some()) {
+            view.slot.show(&Rich::from_block(&Block::Generated { prompt: self.prompt.clone(), text: view.text }), frontend, self.interval);
+        }
+        self.end_status(frontend);
+    }
+
+    fn event(&mut self, event: Event, frontend: &dyn Frontend) {
+        match event {
+            Event::RunStarted(started) => {
+                self.end_progress(frontend);
+                if let Some(mut view) = self.run.replace(RunView::new(started)) {
+                    view.finish(None, frontend);
+                }
+            }
+            Event::Step(step) => self.run.iter_mut().for_each(|view| view.step(step)),
+            Event::Validation(validation) => self.run.iter_mut().for_each(|view| view.validation(validation)),
+            Event::RunEnded(ended) => {
+                self.end_progress(frontend);
+                if let Some(mut view) = self.run.take() {
+                    view.finish(Some(&ended), frontend);
+                }
+            }
+            Event::Progress { label, done, total } => self.progress(label, done, total, frontend),
+            Event::Note { level, text } => frontend.display(&Rich::from_block(&Block::Note(level, text)), None),
+            Event::Text(piece) => {
+                let view = self.text.get_or_insert_with(|| TextView { slot: Slot::new(), text: String::new() });
+                view.text.push_str(&piece);
+                view.slot.change();
+            }
+            Event::Display(bundle) => {
+                let rich = Rich { mime: bundle.data, ..Rich::default() };
+                match bundle.display_id.as_deref() {
+                    Some(id) if bundle.update => frontend.update_display(&rich, id),
+                    id => frontend.display(&rich, id),
+                }
+            }
+            Event::Block(block) => frontend.display(&Rich::from_block(&block), None),
+            Event::ClearOutput { wait } => frontend.clear_output(wait),
+        }
+    }
+
+    fn progress(&mut self, label: String, done: u64, total: u64, frontend: &dyn Frontend) {
+        if self.progress.as_ref().is_some_and(|view| view.label != label) {
+            self.end_progress(frontend);
+        }
+        let view = self.progress.get_or_insert_with(|| ProgressView { slot: Slot::new(), label, done, total });
+        (view.done, view.total) = (done, total);
+        view.slot.change();
+    }
+
+    fn end_progress(&mut self, frontend: &dyn Frontend) {
+        if let Some(mut view) = self.progress.take() {
+            let rich = progress(&view);
+            view.slot.replace(&rich, frontend);
+        }
+    }
+
+    fn status(&mut self, line: String, frontend: &dyn Frontend) {
+        if line.is_empty() {
+            return self.end_status(frontend);
+        }
+        let view = self.status.get_or_insert_with(|| StatusView { slot: Slot::after(STATUS_PATIENCE), since: Instant::now(), line: String::new() });
+        view.line = line;
+        view.slot.change();
+    }
+
+    fn end_status(&mut self, frontend: &dyn Frontend) {
+        if let Some(mut view) = self.status.take() {
+            let line = format!("{} {:.1} s", view.line.trim_end_matches(['…', '.']), view.since.elapsed().as_secs_f64());
+            view.slot.replace(&Rich::plain(line), frontend);
+        }
+    }
+
+    fn slots(&self) -> impl Iterator<Item = &Slot> {
+        let run = self.run.iter().map(|view| &view.slot);
+        let progress = self.progress.iter().map(|view| &view.slot);
+        let text = self.text.iter().map(|view| &view.slot);
+        run.chain(progress).chain(text).chain(self.status.iter().map(|view| &view.slot))
+    }
+}
+
+/// A cell asks the user for a line.
+pub(crate) struct Question {
+    /// What to show.
+    pub(crate) prompt: String,
+    /// Whether the answer must not be shown.
+    pub(crate) password: bool,
+    /// Where the answer goes.
+    pub(crate) answer: tokio::sync::oneshot::Sender<Option<String>>,
+}
+
+/// A failure that no cell asked for, as a line to look at.
+fn notice(failure: &Failure) -> Block {
+    Block::Note(Level::Warning, failure.to_string())
+}
+
+fn progress(view: &ProgressView) -> Rich {
+    graft_render::progress(&view.label, view.done, view.total).into()
+}

@@ -1,0 +1,56 @@
+//! The loss plot of a training: live while it runs, a static figure when it is over.
+
+use std::time::Duration;
+
+use graft_protocol::{RunEnded, RunStarted, StepRecord, ValidationRecord};
+use graft_render::Progress;
+
+use super::slot::Slot;
+use crate::frontend::{Frontend, Rich};
+
+/// One training as the page shows it.
+pub(crate) struct RunView {
+    /// Its place.
+    pub(crate) slot: Slot,
+    started: RunStarted,
+    steps: Vec<StepRecord>,
+    validations: Vec<ValidationRecord>,
+}
+
+impl RunView {
+    /// A training that begins; a resumed one has its earlier curve already.
+    pub(crate) fn new(mut started: RunStarted) -> Self {
+        let mut slot = Slot::new();
+        slot.change();
+        let steps = std::mem::take(&mut started.earlier);
+        let validations = std::mem::take(&mut started.earlier_validations);
+        Self { slot, started, steps, validations }
+    }
+
+    /// Adds a step.
+    pub(crate) fn step(&mut self, step: StepRecord) {
+        self.steps.push(step);
+        self.slot.change();
+    }
+
+    /// Adds a validation.
+    pub(crate) fn validation(&mut self, validation: ValidationRecord) {
+        self.validations.push(validation);
+        self.slot.change();
+    }
+
+    /// Draws the live plot.
+    pub(crate) fn draw(&mut self, frontend: &dyn Frontend, interval: Duration) {
+        let chart = graft_render::run_chart(&self.started, &self.steps, &self.validations, None);
+        let progress = Progress::of_run(&self.started, &self.steps, &self.validations);
+        let rich = Rich::from(graft_render::live(&chart, &progress)).live();
+        self.slot.show(&rich, frontend, interval);
+    }
+
+    /// Draws the static figure in its place; without an end (the session died) the figure shows how far it came.
+    pub(crate) fn finish(&mut self, ended: Option<&RunEnded>, frontend: &dyn Frontend) {
+        let chart = graft_render::run_chart(&self.started, &self.steps, &self.validations, ended);
+        let rich = Rich::from(graft_render::chart(&chart));
+        self.slot.show(&rich, frontend, Duration::ZERO);
+    }
+}

@@ -1,0 +1,69 @@
+//! `graft uninstall`: takes away what `graft install` put into Jupyter's folders and under a prefix.
+
+use std::path::Path;
+
+use graft_protocol::Failure;
+
+use crate::cli::UninstallArgs;
+use crate::install::InstallError;
+use crate::install::kernelspec::{Owner, owner, valid_name};
+use crate::install::spec_dir::{self, Place, data_home};
+
+/// Removes the specification of that name everywhere this user may have put it, and the copies of the program.
+///
+/// # Errors
+/// The failure to print.
+pub(crate) fn run(args: &UninstallArgs) -> Result<(), Failure> {
+    let name = valid_name(&args.name)?;
+    let mut removed = 0;
+    for place in spec_dir::all(args.prefix.as_deref()) {
+        let kernels = place.data_dir()?.join("kernels");
+        let folder = kernels.join(name);
+        match owner(&folder) {
+            Owner::Graft => removed += usize::from(remove(&folder)?),
+            Owner::Other(display_name) => println!("left alone {}: it belongs to {display_name}", folder.display()),
+            Owner::Nobody => {}
+        }
+        if !other_specs(&kernels) {
+            removed += usize::from(remove_program(&place)?);
+        }
+    }
+    if removed == 0 {
+        println!("no kernel named {name} is installed here");
+    }
+    println!("templates and sessions: graft clean");
+    Ok(())
+}
+
+/// Whether a specification of Graft's is left that may name the program.
+fn other_specs(kernels: &Path) -> bool {
+    std::fs::read_dir(kernels).is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| owner(&entry.path()) == Owner::Graft)))
+}
+
+/// Removes the copy that `graft install` made for this place, and its empty folders.
+fn remove_program(place: &Place) -> Result<bool, InstallError> {
+    let copy = match place.prefix()? {
+        Some(prefix) => prefix.join("bin/graft"),
+        None => match data_home() {
+            Some(home) => home.join("graft/bin/graft"),
+            None => return Ok(false),
+        },
+    };
+    let removed = remove(&copy)?;
+    if matches!(place, Place::User) {
+        // Only when empty: runs may lie beside it.
+        let folders = [copy.parent(), copy.parent().and_then(Path::parent)];
+        folders.into_iter().flatten().for_each(|folder| drop(std::fs::remove_dir(folder)));
+    }
+    Ok(removed)
+}
+
+/// Removes a file or folder; false when it is not there.
+fn remove(path: &Path) -> Result<bool, InstallError> {
+    if !path.exists() {
+        return Ok(false);
+    }
+    if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }.map_err(InstallError::file(path))?;
+    println!("removed {}", path.display());
+    Ok(true)
+}
