@@ -1,0 +1,100 @@
+use graft_nn::{Device, SoftPrompt};
+use graft_protocol::Hint;
+
+use super::*;
+use crate::{Llama, LlamaConfig, tokenizer::tests::byte_level};
+
+fn parts(context: usize) -> (Llama, Tokenizer) {
+    let json = serde_json::json!({"vocab_size": 258, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "max_position_embeddings": context, "initializer_range": 0.3});
+    let model = Llama::random(&LlamaConfig::from_json(&json).unwrap(), 4, &Device::Cpu).unwrap();
+    (model, Tokenizer::new(tokenizers::Tokenizer::from_bytes(byte_level(true)).unwrap(), Vec::new()))
+}
+
+fn run(model: &Llama, tokenizer: &Tokenizer, prompt: &str, options: &GenerateOptions) -> Result<(Generated, String), ModelError> {
+    let mut streamed = String::new();
+    let generated = generate(model, tokenizer, prompt, options, &mut |piece| {
+        streamed.push_str(piece);
+        true
+    })?;
+    Ok((generated, streamed))
+}
+
+#[test]
+fn greedy_text_is_that_of_whole_passes_without_a_cache() {
+    let (model, tokenizer) = parts(64);
+    let (generated, streamed) = run(&model, &tokenizer, "let x", &GenerateOptions { max_new_tokens: 12, ..Default::default() }).unwrap();
+    let mut ids = prompt_ids(&tokenizer, "let x").unwrap();
+    let start = ids.len();
+    for _ in 0..12 {
+        let input = Tensor::from_slice(&ids, (1, ids.len()), &Device::Cpu).unwrap();
+        let logits = model.logits(&input, None, &Context::eval()).unwrap();
+        let last: Vec<f32> = logits.narrow(1, ids.len() - 1, 1).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        let best = (0..last.len()).fold(0, |best, id| if last[id] > last[best] { id } else { best });
+        ids.push(best as u32);
+    }
+    assert_eq!(generated.text, tokenizer.decode(&ids[start..]).unwrap());
+    assert_eq!(streamed, generated.text);
+    assert_eq!((generated.tokens, generated.stop), (12, StopReason::Length));
+    assert!(generated.logprob_mean < 0.0);
+}
+
+#[test]
+fn the_seed_decides_a_sampled_text() {
+    let (model, tokenizer) = parts(64);
+    let text = |seed| run(&model, &tokenizer, "a", &GenerateOptions { temperature: 1.0, seed, max_new_tokens: 20, ..Default::default() }).unwrap().0.text;
+    assert_eq!(text(1), text(1));
+    assert_ne!(text(1), text(2));
+}
+
+#[test]
+fn a_full_context_ends_the_text_and_a_prompt_that_fills_it_is_refused() {
+    let (model, tokenizer) = parts(16);
+    let (generated, _) = run(&model, &tokenizer, "0123456789", &GenerateOptions::default()).unwrap();
+    assert_eq!((generated.tokens, generated.stop), (5, StopReason::ContextFull(16)));
+    let error = run(&model, &tokenizer, "0123456789abcdef", &GenerateOptions::default()).unwrap_err();
+    assert_eq!(error.code(), "models::prompt_too_long");
+    assert_eq!(error.hint().unwrap(), "shorten the prompt by 2 tokens or more");
+}
+
+#[test]
+fn the_caller_can_stop_and_an_empty_prompt_starts_from_the_first_token() {
+    let (model, tokenizer) = parts(64);
+    let options = GenerateOptions { temperature: 1.0, ..Default::default() };
+    let generated = generate(&model, &tokenizer, "", &options, &mut |_| false).unwrap();
+    assert_eq!(generated.stop, StopReason::Caller);
+    assert!(generated.tokens >= 1);
+}
+
+struct Ones(usize);
+
+impl SoftPrompt for Ones {
+    fn embeddings(&self, _: &Context) -> graft_nn::Result<Tensor> {
+        Ok(Tensor::ones((self.0, 16), DType::F32, &Device::Cpu)?)
+    }
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+#[test]
+fn a_soft_prompt_acts_and_takes_its_share_of_the_context() {
+    let (model, tokenizer) = parts(16);
+    let options = GenerateOptions { max_new_tokens: 8, ..Default::default() };
+    let plain = run(&model, &tokenizer, "0123", &options).unwrap().0;
+    model.embedding().prompt().insert("soft", Arc::new(Ones(6)));
+    model.embedding().prompt().set_active(&["soft"]);
+    let soft = run(&model, &tokenizer, "0123", &options).unwrap().0;
+    assert_eq!((soft.tokens, soft.stop), (5, StopReason::ContextFull(16)));
+    assert_ne!(plain.text[..soft.text.len().min(plain.text.len())], soft.text);
+    let error = run(&model, &tokenizer, "0123456789", &options).unwrap_err();
+    assert!(error.to_string().contains("soft prompt of 6"), "{error}");
+}
+
+#[test]
+fn weights_that_are_not_finite_are_reported_and_not_sampled() {
+    let (model, tokenizer) = parts(16);
+    let norm = model.parameters().into_iter().find(|parameter| parameter.path() == "model.norm.weight").unwrap();
+    norm.set(Tensor::full(f32::NAN, 16, &Device::Cpu).unwrap()).unwrap();
+    assert_eq!(run(&model, &tokenizer, "a", &GenerateOptions::default()).unwrap_err().code(), "models::not_finite");
+}

@@ -1,0 +1,267 @@
+//! The Llama family: pre-norm blocks of grouped-query attention with rotary positions and a SwiGLU feed-forward part.
+//!
+//! ```text
+//! x = embed(ids)                              # soft prompts stand in front: T becomes P+T
+//! for each block:
+//!     x = x + o_proj(attention(rope(q_proj(n)), rope(k_proj(n)), v_proj(n)))      n = input_layernorm(x)
+//!     x = x + down_proj(silu(gate_proj(n)) * up_proj(n))                          n = post_attention_layernorm(x)
+//! logits = lm_head(norm(x))
+//! ```
+//! Names are those of Hugging Face, so that adapter files fit. B batch, T tokens, C hidden, H heads, K kv heads, D head width, F ffn, V vocab.
+//!
+//! # Source
+//! Touvron et al. 2023, arXiv:2302.13971; transformers' `modeling_llama.py`, which it matches within 1e-4 (goldens `llama`, `llama-tied`).
+
+mod config;
+
+use std::collections::BTreeMap;
+
+use graft_nn::{
+    Context, DType, Device, Embedding, Hidden, Layer, Linear, Model, ModelShape, NnError, Result, RmsNorm, Rng, Role, Site, Tensor,
+    ops::{self, AttentionSpec, RopeSpec, RopeTable},
+};
+
+pub use config::LlamaConfig;
+
+use crate::{ModelError, WeightSpec, families::Source};
+
+/// A Llama model.
+pub struct Llama {
+    shape: ModelShape,
+    embed_tokens: Embedding,
+    layers: Vec<Block>,
+    norm: RmsNorm,
+    lm_head: Linear,
+    rope: RopeTable,
+}
+
+struct Block {
+    input_layernorm: RmsNorm,
+    self_attn: Attention,
+    post_attention_layernorm: RmsNorm,
+    mlp: FeedForward,
+}
+
+struct Attention {
+    q_proj: Linear,
+    k_proj: Linear,
+    v_proj: Linear,
+    o_proj: Linear,
+}
+
+struct FeedForward {
+    gate_proj: Linear,
+    up_proj: Linear,
+    down_proj: Linear,
+}
+
+/// What the blocks of one forward pass share.
+struct Pass<'a> {
+    cx: &'a Context,
+    rope: &'a RopeTable,
+    spec: AttentionSpec,
+}
+
+impl Model for Llama {
+    fn shape(&self) -> &ModelShape {
+        &self.shape
+    }
+
+    fn sites(&self) -> Vec<Site<'_>> {
+        let mut sites = vec![Site { path: self.embed_tokens.path(), role: Role::Embedding, layer: Layer::Embedding(&self.embed_tokens) }];
+        for block in &self.layers {
+            let (attention, mlp) = (&block.self_attn, &block.mlp);
+            sites.push(norm_site(&block.input_layernorm));
+            sites.extend([&attention.q_proj, &attention.k_proj, &attention.v_proj, &attention.o_proj].map(linear_site));
+            sites.push(norm_site(&block.post_attention_layernorm));
+            sites.extend([&mlp.gate_proj, &mlp.up_proj, &mlp.down_proj].map(linear_site));
+        }
+        sites.push(norm_site(&self.norm));
+        if !self.shape.tied {
+            sites.push(linear_site(&self.lm_head));
+        }
+        sites
+    }
+
+    fn embedding(&self) -> &Embedding {
+        &self.embed_tokens
+    }
+
+    fn hidden(&self, ids: &Tensor, mask: Option<&Tensor>, cx: &Context) -> Result<Hidden> {
+        let offset = cx.offset();
+        let (mut x, virtual_tokens) = self.embed_tokens.forward_with_prompt(ids, cx)?; // (B, P+T, C)
+        let (_, length, _) = x.dims3()?;
+        if offset + length > self.rope.positions() {
+            return Err(NnError::OutOfRange { what: "position", index: (offset + length - 1) as i64, limit: self.rope.positions() });
+        }
+        let mask = mask.map(|mask| behind_prompt(mask, virtual_tokens)).transpose()?; // (B, P+T)
+        let pass = Pass { cx, rope: &self.rope, spec: self.attention_spec(mask, offset) };
+        for (index, block) in self.layers.iter().enumerate() {
+            x = block.forward(&x, index, &pass)?;
+        }
+        Ok(Hidden { states: self.norm.forward(&x)?, virtual_tokens })
+    }
+
+    fn head(&self, states: &Tensor, cx: &Context) -> Result<Tensor> {
+        self.lm_head.forward(states, cx) // (.., V)
+    }
+
+    fn default_targets(&self) -> &'static [&'static str] {
+        &["q_proj", "v_proj"]
+    }
+}
+
+impl Block {
+    fn forward(&self, x: &Tensor, index: usize, pass: &Pass<'_>) -> Result<Tensor> {
+        let attended = self.self_attn.forward(&self.input_layernorm.forward(x)?, index, pass)?;
+        let x = (x + attended)?;
+        let fed = self.mlp.forward(&self.post_attention_layernorm.forward(&x)?, pass.cx)?;
+        Ok((x + fed)?)
+    }
+}
+
+impl Attention {
+    fn forward(&self, x: &Tensor, index: usize, pass: &Pass<'_>) -> Result<Tensor> {
+        let Pass { cx, rope, spec } = pass;
+        let q = ops::rope(&self.q_proj.forward(x, cx)?, rope, spec.offset, spec.heads)?; // (B, T, H*D)
+        let k = ops::rope(&self.k_proj.forward(x, cx)?, rope, spec.offset, spec.kv_heads)?; // (B, T, K*D)
+        let v = self.v_proj.forward(x, cx)?; // (B, T, K*D)
+        let (k, v) = match &cx.cache {
+            Some(cache) => cache.append(index, &k, &v)?, // (B, offset + T, K*D)
+            None => (k, v),
+        };
+        self.o_proj.forward(&ops::attention(&q, &k, &v, spec)?, cx) // (B, T, C)
+    }
+}
+
+impl FeedForward {
+    fn forward(&self, x: &Tensor, cx: &Context) -> Result<Tensor> {
+        let (gate, up) = (self.gate_proj.forward(x, cx)?, self.up_proj.forward(x, cx)?); // (B, T, F)
+        self.down_proj.forward(&ops::swiglu(&gate, &up)?, cx) // (B, T, C)
+    }
+}
+
+impl Llama {
+    /// A model whose weights `source` gives one by one, in the order of [`LlamaConfig::weights`].
+    ///
+    /// # Errors
+    /// Those of `source`, and [`ModelError::Layer`] when a weight has another shape.
+    pub fn build(config: &LlamaConfig, device: &Device, source: &mut Source<'_>) -> std::result::Result<Self, ModelError> {
+        let mut parts = Parts { config, source };
+        let embed_tokens = Embedding::new("model.embed_tokens", parts.weight("model.embed_tokens.weight", &[config.vocab_size, config.hidden_size])?);
+        let layers = (0..config.num_hidden_layers).map(|index| parts.block(index)).collect::<std::result::Result<_, _>>()?;
+        let norm = parts.norm("model.norm")?;
+        let lm_head = if config.tie_word_embeddings {
+            Linear::sharing("lm_head", Role::Head, embed_tokens.shared_weight())?
+        } else {
+            parts.linear("lm_head", Role::Head, [config.vocab_size, config.hidden_size], false)?
+        };
+        let rope = RopeSpec { head_dim: config.head_dim, theta: config.rope_theta, scaling: config.rope_scaling, positions: config.max_position_embeddings };
+        Ok(Self { shape: config.shape(), embed_tokens, layers, norm, lm_head, rope: RopeTable::new(&rope, device)? })
+    }
+
+    /// A model with fresh weights: normal with standard deviation `initializer_range`, norms 1, biases 0, as transformers makes them.
+    ///
+    /// # Errors
+    /// [`ModelError::Layer`] when candle cannot make a tensor.
+    pub fn random(config: &LlamaConfig, seed: u64, device: &Device) -> std::result::Result<Self, ModelError> {
+        let rng = Rng::new(seed);
+        Self::build(config, device, &mut |spec| {
+            let count = spec.shape.iter().product();
+            let values = match spec.shape.len() {
+                1 => vec![if spec.name.ends_with(".bias") { 0.0 } else { 1.0 }; count],
+                _ => rng.stream("model.init", &spec.name).normal(0.0, config.initializer_range as f32, count),
+            };
+            Ok(Tensor::from_vec(values, spec.shape.as_slice(), device).map_err(NnError::from)?)
+        })
+    }
+
+    /// A model from tensors by Hugging Face name.
+    ///
+    /// # Errors
+    /// [`ModelError::MissingWeights`] for the first that is not there, [`ModelError::Layer`] when one has another shape.
+    pub fn load(tensors: &BTreeMap<String, Tensor>, config: &LlamaConfig, device: &Device) -> std::result::Result<Self, ModelError> {
+        let expected = config.weights().len();
+        Self::build(config, device, &mut |spec| {
+            let missing = || ModelError::MissingWeights { folder: "the tensors given".into(), names: vec![spec.name.clone()], expected };
+            tensors.get(&spec.name).cloned().ok_or_else(missing)
+        })
+    }
+
+    fn attention_spec(&self, mask: Option<Tensor>, offset: usize) -> AttentionSpec {
+        let ModelShape { heads, kv_heads, head_dim, .. } = self.shape;
+        AttentionSpec { heads, kv_heads, causal: true, mask, offset, scale: 1.0 / (head_dim as f32).sqrt() }
+    }
+}
+
+/// Asks a source for the weights of the parts, in order.
+struct Parts<'a, 'b> {
+    config: &'a LlamaConfig,
+    source: &'a mut Source<'b>,
+}
+
+impl Parts<'_, '_> {
+    fn block(&mut self, index: usize) -> std::result::Result<Block, ModelError> {
+        let config = self.config;
+        let (hidden, ffn, head) = (config.hidden_size, config.intermediate_size, config.head_dim);
+        let (queries, keys) = (config.num_attention_heads * head, config.num_key_value_heads * head);
+        let at = |name: &str| format!("model.layers.{index}.{name}");
+        let (attention_bias, mlp_bias) = (config.attention_bias, config.mlp_bias);
+        Ok(Block {
+            input_layernorm: self.norm(&at("input_layernorm"))?,
+            self_attn: Attention {
+                q_proj: self.linear(&at("self_attn.q_proj"), Role::Query, [queries, hidden], attention_bias)?,
+                k_proj: self.linear(&at("self_attn.k_proj"), Role::Key, [keys, hidden], attention_bias)?,
+                v_proj: self.linear(&at("self_attn.v_proj"), Role::Value, [keys, hidden], attention_bias)?,
+                o_proj: self.linear(&at("self_attn.o_proj"), Role::Output, [hidden, queries], attention_bias)?,
+            },
+            post_attention_layernorm: self.norm(&at("post_attention_layernorm"))?,
+            mlp: FeedForward {
+                gate_proj: self.linear(&at("mlp.gate_proj"), Role::Gate, [ffn, hidden], mlp_bias)?,
+                up_proj: self.linear(&at("mlp.up_proj"), Role::Up, [ffn, hidden], mlp_bias)?,
+                down_proj: self.linear(&at("mlp.down_proj"), Role::Down, [hidden, ffn], mlp_bias)?,
+            },
+        })
+    }
+
+    fn norm(&mut self, path: &str) -> std::result::Result<RmsNorm, ModelError> {
+        let weight = self.weight(&format!("{path}.weight"), &[self.config.hidden_size])?;
+        Ok(RmsNorm::new(path, weight, self.config.rms_norm_eps))
+    }
+
+    fn linear(&mut self, path: &str, role: Role, shape: [usize; 2], biased: bool) -> std::result::Result<Linear, ModelError> {
+        let [d_out, _] = shape;
+        let weight = self.weight(&format!("{path}.weight"), &shape)?;
+        let bias = if biased { Some(self.weight(&format!("{path}.bias"), &[d_out])?) } else { None };
+        Ok(Linear::new(path, role, weight, bias)?)
+    }
+
+    fn weight(&mut self, name: &str, shape: &[usize]) -> std::result::Result<Tensor, ModelError> {
+        let tensor = (self.source)(&WeightSpec::new(name.to_owned(), shape))?;
+        if tensor.dims() != shape {
+            let error = NnError::Shape { what: "weight", expected: format!("{shape:?}"), found: tensor.dims().to_vec() };
+            return Err(NnError::at_path(error, name).into());
+        }
+        Ok(tensor)
+    }
+}
+
+/// The padding mask with ones for the `count` virtual tokens in front: (B, T) -> (B, P+T).
+fn behind_prompt(mask: &Tensor, count: usize) -> Result<Tensor> {
+    if count == 0 {
+        return Ok(mask.clone());
+    }
+    let ones = Tensor::ones((mask.dims2()?.0, count), DType::U8, mask.device())?; // (B, P)
+    Ok(Tensor::cat(&[&ones, mask], 1)?) // (B, P+T)
+}
+
+fn linear_site(linear: &Linear) -> Site<'_> {
+    Site { path: linear.path(), role: linear.role(), layer: Layer::Linear(linear) }
+}
+
+fn norm_site(norm: &RmsNorm) -> Site<'_> {
+    Site { path: norm.path(), role: Role::Norm, layer: Layer::Norm(norm) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! `config.json` of the Llama family, in the spellings of transformers 4 and 5.
+
+use graft_nn::{ModelShape, ops::RopeScaling};
+use serde_json::{Value, json};
+
+use crate::{WeightSpec, rope};
+
+/// Sizes and constants of a Llama model, by Hugging Face's names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LlamaConfig {
+    /// `V`: rows of the embedding.
+    pub vocab_size: usize,
+    /// `C`: numbers per token between the layers.
+    pub hidden_size: usize,
+    /// `F`: numbers per token inside the feed-forward part.
+    pub intermediate_size: usize,
+    /// Layers.
+    pub num_hidden_layers: usize,
+    /// `H`: query heads.
+    pub num_attention_heads: usize,
+    /// `K`: key and value heads; `H / K` query heads share one.
+    pub num_key_value_heads: usize,
+    /// `D`: numbers per head.
+    pub head_dim: usize,
+    /// Longest context in tokens.
+    pub max_position_embeddings: usize,
+    /// Added to the mean square inside RMSNorm.
+    pub rms_norm_eps: f64,
+    /// Base of the rotary angles.
+    pub rope_theta: f64,
+    /// How they are stretched for a long context.
+    pub rope_scaling: RopeScaling,
+    /// Whether the head is the embedding.
+    pub tie_word_embeddings: bool,
+    /// Whether the four projections of attention have a bias.
+    pub attention_bias: bool,
+    /// Whether the three projections of the feed-forward part have a bias.
+    pub mlp_bias: bool,
+    /// Standard deviation of fresh weights.
+    pub initializer_range: f64,
+}
+
+impl LlamaConfig {
+    /// Reads `config.json`.
+    ///
+    /// # Errors
+    /// In words: the key that is missing, or the sizes that do not fit each other.
+    pub fn from_json(config: &Value) -> Result<Self, String> {
+        let size = |key: &str| config.get(key).and_then(Value::as_u64).filter(|value| *value > 0 && *value < 1 << 32).map(|value| value as usize);
+        let needed = |key: &str| size(key).ok_or_else(|| format!("`{key}` is missing or no positive whole number"));
+        let number = |key: &str, default| config.get(key).and_then(Value::as_f64).unwrap_or(default);
+        let flag = |key: &str| config.get(key).and_then(Value::as_bool).unwrap_or(false);
+        let activation = config.get("hidden_act").and_then(Value::as_str).unwrap_or("silu");
+        if activation != "silu" && activation != "swish" {
+            return Err(format!("its activation `{activation}` is not that of the Llama family (silu)"));
+        }
+        let (rope_theta, rope_scaling) = rope::from_config(config)?;
+        let (hidden_size, num_attention_heads) = (needed("hidden_size")?, needed("num_attention_heads")?);
+        let parsed = Self {
+            vocab_size: needed("vocab_size")?,
+            hidden_size,
+            intermediate_size: needed("intermediate_size")?,
+            num_hidden_layers: needed("num_hidden_layers")?,
+            num_attention_heads,
+            num_key_value_heads: size("num_key_value_heads").unwrap_or(num_attention_heads),
+            head_dim: size("head_dim").unwrap_or(hidden_size / num_attention_heads),
+            max_position_embeddings: size("max_position_embeddings").unwrap_or(2048),
+            rms_norm_eps: number("rms_norm_eps", 1e-6),
+            rope_theta,
+            rope_scaling,
+            tie_word_embeddings: flag("tie_word_embeddings"),
+            attention_bias: flag("attention_bias"),
+            mlp_bias: flag("mlp_bias"),
+            initializer_range: number("initializer_range", 0.02),
+        };
+        parsed.check()?;
+        Ok(parsed)
+    }
+
+    /// The `config.json` that transformers 4 and 5 both read. `bos` and `eos` are token ids.
+    pub fn to_json(&self, bos: Option<u32>, eos: Option<u32>) -> Value {
+        let rope = rope::to_config(self.rope_theta, self.rope_scaling);
+        let scaling = if self.rope_scaling == RopeScaling::Default { Value::Null } else { rope.clone() };
+        json!({
+            "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu", "torch_dtype": "float32",
+            "vocab_size": self.vocab_size, "hidden_size": self.hidden_size, "intermediate_size": self.intermediate_size,
+            "num_hidden_layers": self.num_hidden_layers, "num_attention_heads": self.num_attention_heads,
+            "num_key_value_heads": self.num_key_value_heads, "head_dim": self.head_dim,
+            "max_position_embeddings": self.max_position_embeddings, "rms_norm_eps": self.rms_norm_eps,
+            "rope_theta": self.rope_theta, "rope_scaling": scaling, "rope_parameters": rope,
+            "tie_word_embeddings": self.tie_word_embeddings, "attention_bias": self.attention_bias, "mlp_bias": self.mlp_bias,
+            "attention_dropout": 0.0, "initializer_range": self.initializer_range, "use_cache": true, "pretraining_tp": 1,
+            "bos_token_id": bos, "eos_token_id": eos,
+        })
+    }
+
+    /// Every weight, by Hugging Face name, those of a layer together.
+    pub fn weights(&self) -> Vec<WeightSpec> {
+        let (hidden, ffn) = (self.hidden_size, self.intermediate_size);
+        let (queries, keys) = (self.num_attention_heads * self.head_dim, self.num_key_value_heads * self.head_dim);
+        let mut specs = vec![WeightSpec::new("model.embed_tokens.weight".to_owned(), &[self.vocab_size, hidden])];
+        for layer in 0..self.num_hidden_layers {
+            let mut norm = |name: &str| specs.push(WeightSpec::new(format!("model.layers.{layer}.{name}.weight"), &[hidden]));
+            norm("input_layernorm");
+            norm("post_attention_layernorm");
+            let mut linear = |name: &str, shape: [usize; 2], biased: bool| {
+                let [d_out, _] = shape;
+                specs.push(WeightSpec::new(format!("model.layers.{layer}.{name}.weight"), &shape));
+                specs.extend(biased.then(|| WeightSpec::new(format!("model.layers.{layer}.{name}.bias"), &[d_out])));
+            };
+            linear("self_attn.q_proj", [queries, hidden], self.attention_bias);
+            linear("self_attn.k_proj", [keys, hidden], self.attention_bias);
+            linear("self_attn.v_proj", [keys, hidden], self.attention_bias);
+            linear("self_attn.o_proj", [hidden, queries], self.attention_bias);
+            linear("mlp.gate_proj", [ffn, hidden], self.mlp_bias);
+            linear("mlp.up_proj", [ffn, hidden], self.mlp_bias);
+            linear("mlp.down_proj", [hidden, ffn], self.mlp_bias);
+        }
+        specs.push(WeightSpec::new("model.norm.weight".to_owned(), &[hidden]));
+        specs.extend((!self.tie_word_embeddings).then(|| WeightSpec::new("lm_head.weight".to_owned(), &[self.vocab_size, hidden])));
+        specs
+    }
+
+    /// The sizes that every family has.
+    pub(super) fn shape(&self) -> ModelShape {
+        ModelShape {
+            family: "llama".to_owned(),
+            hidden: self.hidden_size,
+            layers: self.num_hidden_layers,
+            heads: self.num_attention_heads,
+            kv_heads: self.num_key_value_heads,
+            head_dim: self.head_dim,
+            intermediate: self.intermediate_size,
+            vocab: self.vocab_size,
+            max_positions: self.max_position_embeddings,
+            tied: self.tie_word_embeddings,
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if !self.num_attention_heads.is_multiple_of(self.num_key_value_heads) {
+            return Err(format!("{} query heads cannot share {} key heads evenly", self.num_attention_heads, self.num_key_value_heads));
+        }
+        if self.head_dim == 0 || !self.head_dim.is_multiple_of(2) {
+            return Err(format!("a head of {} dimensions cannot be rotated in pairs", self.head_dim));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn smallest() -> Value {
+        json!({"vocab_size": 96, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4})
+    }
+
+    #[test]
+    fn absent_keys_have_the_defaults_of_transformers() {
+        let config = LlamaConfig::from_json(&smallest()).unwrap();
+        assert_eq!((config.num_key_value_heads, config.head_dim, config.max_position_embeddings), (4, 8, 2048));
+        assert!(!config.tie_word_embeddings && !config.attention_bias);
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let mut config = LlamaConfig::from_json(&smallest()).unwrap();
+        config.rope_scaling = RopeScaling::Llama3 { factor: 8.0, low_freq_factor: 1.0, high_freq_factor: 4.0, original_max_positions: 64.0 };
+        config.tie_word_embeddings = true;
+        assert_eq!(LlamaConfig::from_json(&config.to_json(Some(1), Some(2))).unwrap(), config);
+    }
+
+    #[test]
+    fn a_bad_config_is_refused_in_words() {
+        let mut config = smallest();
+        config["hidden_size"] = json!(-1);
+        assert!(LlamaConfig::from_json(&config).unwrap_err().contains("`hidden_size`"));
+        let mut config = smallest();
+        config["num_key_value_heads"] = json!(3);
+        assert!(LlamaConfig::from_json(&config).unwrap_err().contains("4 query heads"));
+        let mut config = smallest();
+        config["head_dim"] = json!(7);
+        assert!(LlamaConfig::from_json(&config).unwrap_err().contains("7 dimensions"));
+    }
+}

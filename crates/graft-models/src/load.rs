@@ -1,0 +1,164 @@
+//! `%model load`: the embedded model, a Hugging Face folder, or the Hub.
+
+mod content;
+mod hub;
+mod weights;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use graft_nn::{DType, Device, Model, TokenEncoder};
+use graft_protocol::{Settings, training::MODEL};
+use serde_json::Value;
+
+use crate::{ModelError, Tokenizer, assets, families};
+use weights::Weights;
+
+/// A loaded model with everything that came with it.
+pub struct Loaded {
+    /// The model.
+    pub model: Arc<dyn Model>,
+    /// Its tokenizer.
+    pub tokenizer: Arc<Tokenizer>,
+    /// What the user called it: `tiny`, the folder, `ORG/NAME`.
+    pub name: String,
+    /// The folder that was read.
+    pub source: PathBuf,
+    /// The model card, README.md, where there is one.
+    pub card: Option<String>,
+    /// config.json.
+    pub config_json: Value,
+    /// Fingerprint of config.json and the weights, by which a checkpoint knows its base again.
+    pub content_hash: String,
+    /// What was odd but harmless, such as weights that the config does not ask for.
+    pub warnings: Vec<String>,
+}
+
+/// A model without its tokenizer: what [`load_model`] gives.
+pub struct ModelFiles {
+    /// The model.
+    pub model: Arc<dyn Model>,
+    /// config.json.
+    pub config_json: Value,
+    /// Fingerprint of config.json and the weights.
+    pub content_hash: String,
+    /// What was odd but harmless.
+    pub warnings: Vec<String>,
+}
+
+/// Loads `tiny`, a folder, or `ORG/NAME` of the Hub. Keys are [`MODEL`]'s; `progress` is called with a file or weight, what is done and what there is.
+///
+/// # Errors
+/// Any [`ModelError`] of loading; each names the file and what to do.
+pub fn load(source: &str, settings: &Settings, device: &Device, progress: &mut dyn FnMut(&str, u64, u64)) -> Result<Loaded, ModelError> {
+    settings.check(MODEL)?;
+    let folder = find(source, settings, progress)?;
+    let tokenizer = Tokenizer::from_folder(&folder)?;
+    let files = load_model(&folder, dtype(settings), device, progress)?;
+    let vocab = files.model.shape().vocab;
+    if tokenizer.vocab() > vocab {
+        return Err(ModelError::TokenizerMismatch { path: folder.join("tokenizer.json"), highest: tokenizer.vocab() as u32 - 1, vocab });
+    }
+    let card = std::fs::read_to_string(folder.join("README.md")).ok();
+    let ModelFiles { model, config_json, content_hash, warnings } = files;
+    Ok(Loaded { model, tokenizer: Arc::new(tokenizer), name: source.to_owned(), source: folder, card, config_json, content_hash, warnings })
+}
+
+/// Loads the model of a folder; it needs no tokenizer there. Matrices are kept as `dtype`, vectors (norms and biases) always in 32 bits.
+///
+/// # Errors
+/// Any [`ModelError`] of loading.
+pub fn load_model(folder: &Path, dtype: DType, device: &Device, progress: &mut dyn FnMut(&str, u64, u64)) -> Result<ModelFiles, ModelError> {
+    let path = folder.join("config.json");
+    let config_json = read_config(folder, &path)?;
+    let family = families::of(&config_json, &path)?;
+    let expected = (family.weights)(&config_json).map_err(|problem| ModelError::Malformed { path: path.clone(), problem })?;
+    let weights = Weights::open(folder)?;
+    let unexpected: Vec<_> = weights.check(&expected)?.into_iter().filter(|name| !is_harmless(name)).collect();
+    let mut done = 0;
+    let model = (family.build)(&config_json, device, &mut |spec| {
+        done += 1;
+        progress("weights", done, expected.len() as u64);
+        weights.read(&spec.name, if spec.shape.len() == 1 { DType::F32 } else { dtype }, device)
+    })?;
+    let content_hash = content::hash(std::iter::once(path.as_path()).chain(weights.paths()))?;
+    Ok(ModelFiles { model, config_json, content_hash, warnings: unexpected_warning(&unexpected) })
+}
+
+/// The folder that a source means.
+fn find(source: &str, settings: &Settings, progress: &mut dyn FnMut(&str, u64, u64)) -> Result<PathBuf, ModelError> {
+    let folder = expanded(source);
+    if source == "tiny" && !folder.join("config.json").is_file() {
+        let folder = assets().join("tiny");
+        return if folder.join("config.json").is_file() { Ok(folder) } else { Err(ModelError::NoTiny { folder }) };
+    }
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    if hub::is_repository(source) {
+        return hub::fetch(source, &settings.text(MODEL, "revision").unwrap_or_else(|| "main".to_owned()), progress);
+    }
+    let known = known_models();
+    let nearest = nearest(source, &known);
+    Err(ModelError::UnknownModel { name: source.to_owned(), nearest, known })
+}
+
+/// `~/` is the home folder, as in a shell.
+fn expanded(source: &str) -> PathBuf {
+    match (source.strip_prefix("~/"), std::env::var_os("HOME")) {
+        (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
+        _ => PathBuf::from(source),
+    }
+}
+
+/// `tiny` and the folders here that hold a config.json.
+fn known_models() -> Vec<String> {
+    let here = std::fs::read_dir(".").into_iter().flatten().flatten();
+    let mut folders: Vec<_> =
+        here.filter(|entry| entry.path().join("config.json").is_file()).map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    folders.sort();
+    std::iter::once("tiny".to_owned()).chain(folders).collect()
+}
+
+/// The known word that was probably meant.
+fn nearest(word: &str, known: &[String]) -> Option<String> {
+    let likeness = |candidate: &String| strsim::normalized_damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase());
+    known.iter().filter(|candidate| likeness(candidate) >= 0.5).max_by(|a, b| likeness(a).total_cmp(&likeness(b))).cloned()
+}
+
+fn dtype(settings: &Settings) -> DType {
+    match settings.text(MODEL, "dtype").as_deref() {
+        Some("bf16") => DType::BF16,
+        Some("f16") => DType::F16,
+        _ => DType::F32,
+    }
+}
+
+fn read_config(folder: &Path, path: &Path) -> Result<Value, ModelError> {
+    if !path.is_file() {
+        let hint = if folder.join("adapter_config.json").is_file() {
+            "this is an adapter: load its base model first, then %lora load DIR"
+        } else {
+            "a model folder holds config.json, tokenizer.json and model.safetensors"
+        };
+        return Err(ModelError::MissingFile { folder: folder.to_owned(), file: "config.json".to_owned(), hint: hint.to_owned() });
+    }
+    let bytes = std::fs::read(path).map_err(|source| ModelError::Io { action: "read", path: path.to_owned(), source })?;
+    serde_json::from_slice(&bytes).map_err(|error| ModelError::Malformed { path: path.to_owned(), problem: format!("it is no JSON ({error})") })
+}
+
+/// Buffers that transformers 4 stored and nobody needs, and the head of a model that declares it tied.
+fn is_harmless(name: &str) -> bool {
+    name.ends_with("rotary_emb.inv_freq") || name == "lm_head.weight"
+}
+
+fn unexpected_warning(names: &[String]) -> Vec<String> {
+    let Some(first) = names.first() else { return Vec::new() };
+    let others = if names.len() > 1 { format!(" and {} more", names.len() - 1) } else { String::new() };
+    vec![format!("the files hold weights that config.json does not ask for, which are left out: `{first}`{others}")]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+use std::fs;
+
+use graft_nn::{Context, NnError, Tensor};
+use graft_protocol::{Hint, Value as Setting};
+use serde_json::json;
+
+use super::*;
+use crate::{FolderParts, Llama, LlamaConfig, save_folder, tokenizer::tests::byte_level};
+
+fn config() -> LlamaConfig {
+    let json = json!({"vocab_size": 258, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2});
+    LlamaConfig::from_json(&json).unwrap()
+}
+
+/// A complete folder with a random model.
+fn folder() -> (tempfile::TempDir, Llama) {
+    let folder = tempfile::tempdir().unwrap();
+    let model = Llama::random(&config(), 1, &Device::Cpu).unwrap();
+    let config = config().to_json(Some(0), Some(1));
+    save_folder(folder.path(), &FolderParts { model: &model, dtype: DType::F32, config: &config, tokenizer: None, others: &[] }).unwrap();
+    fs::write(folder.path().join("tokenizer.json"), byte_level(true)).unwrap();
+    (folder, model)
+}
+
+fn open(folder: &Path) -> Result<Loaded, ModelError> {
+    load(folder.to_str().unwrap(), &Settings::default(), &Device::Cpu, &mut |_, _, _| {})
+}
+
+fn refused(folder: &Path) -> (&'static str, String) {
+    let error = open(folder).err().expect("refused");
+    (error.code(), format!("{error} / {}", error.hint().unwrap_or_default()))
+}
+
+fn logits(model: &dyn Model) -> Vec<f32> {
+    let ids = Tensor::new(&[[3u32, 9, 200]], &Device::Cpu).unwrap();
+    model.logits(&ids, None, &Context::eval()).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// Splits model.safetensors into two shards with an index.
+fn shard(folder: &Path) {
+    let whole = fs::read(folder.join("model.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&whole).unwrap();
+    let mut map = serde_json::Map::new();
+    for (number, file) in ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"].into_iter().enumerate() {
+        let part: Vec<_> = tensors.tensors().into_iter().enumerate().filter(|(place, _)| place % 2 == number).map(|(_, entry)| entry).collect();
+        map.extend(part.iter().map(|(name, _)| (name.clone(), file.into())));
+        fs::write(folder.join(file), safetensors::serialize(part, None).unwrap()).unwrap();
+    }
+    fs::write(folder.join("model.safetensors.index.json"), json!({ "weight_map": map }).to_string()).unwrap();
+    fs::remove_file(folder.join("model.safetensors")).unwrap();
+}
+
+#[test]
+fn a_saved_folder_loads_to_the_same_model_whole_or_in_shards() {
+    let (folder, model) = folder();
+    let whole = open(folder.path()).unwrap();
+    assert_eq!(logits(&*whole.model), logits(&model));
+    assert!(whole.warnings.is_empty(), "{:?}", whole.warnings);
+    assert_eq!(whole.tokenizer.eos(), Some(1));
+    shard(folder.path());
+    assert_eq!(logits(&*open(folder.path()).unwrap().model), logits(&model));
+}
+
+#[test]
+fn half_precision_storage_changes_the_numbers_only_a_little() {
+    let (folder, model) = folder();
+    let settings = Settings::default().with("dtype", Setting::Text("bf16".to_owned()));
+    let half = load(folder.path().to_str().unwrap(), &settings, &Device::Cpu, &mut |_, _, _| {}).unwrap();
+    let largest = logits(&*half.model).iter().zip(logits(&model)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(largest > 0.0 && largest < 1e-2, "{largest}");
+    let norm = half.model.parameters().into_iter().find(|parameter| parameter.path() == "model.norm.weight").unwrap().tensor();
+    assert_eq!(norm.dtype(), DType::F32);
+}
+
+#[test]
+fn damaged_files_are_refused_by_name() {
+    let (folder, _) = folder();
+    let path = folder.path().join("model.safetensors");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+    let (code, text) = refused(folder.path());
+    assert!(code == "file::truncated" && text.contains("model.safetensors"), "{code} {text}");
+    fs::write(&path, b"\x80\x02}q\x00(X\x05\x00\x00\x00").unwrap();
+    assert_eq!(refused(folder.path()).0, "file::malformed");
+    fs::remove_file(&path).unwrap();
+    assert_eq!(refused(folder.path()).0, "models::missing_file");
+    fs::write(folder.path().join("pytorch_model.bin"), "").unwrap();
+    let (code, text) = refused(folder.path());
+    assert!(code == "models::pickled" && text.contains("pytorch_model.bin"), "{text}");
+    fs::write(folder.path().join("config.json"), "{").unwrap();
+    assert_eq!(refused(folder.path()).0, "models::malformed");
+}
+
+#[test]
+fn weights_that_do_not_fit_the_config_are_named() {
+    let (folder, _) = folder();
+    let change = |key: &str, value: Value| {
+        let mut json = config().to_json(Some(0), Some(1));
+        json[key] = value;
+        fs::write(folder.path().join("config.json"), json.to_string()).unwrap();
+    };
+    change("num_hidden_layers", json!(2));
+    let (code, text) = refused(folder.path());
+    assert!(code == "models::missing_weights" && text.contains("9 of the 21") && text.contains("`model.layers.1.input_layernorm.weight`"), "{text}");
+    change("intermediate_size", json!(32));
+    let (code, text) = refused(folder.path());
+    assert!(code == "models::wrong_shape" && text.contains("gate_proj") && text.contains("[32, 16]") && text.contains("[24, 16]"), "{text}");
+    change("model_type", json!("gpt_neox"));
+    let (code, text) = refused(folder.path());
+    assert!(code == "models::unsupported_family" && text.contains("supported families: llama"), "{text}");
+    change("vocab_size", json!(258));
+    fs::write(folder.path().join("tokenizer.json"), byte_level(true).replace("\"</s>\":1,", "\"</s>\":1,\"more\":300,")).unwrap();
+    let (code, text) = refused(folder.path());
+    assert!(code == "models::tokenizer_mismatch" && text.contains("300") && text.contains("258"), "{text}");
+}
+
+#[test]
+fn a_shard_that_the_index_lists_must_be_there_and_in_the_folder() {
+    let (folder, _) = folder();
+    shard(folder.path());
+    fs::remove_file(folder.path().join("model-00002-of-00002.safetensors")).unwrap();
+    let (code, text) = refused(folder.path());
+    assert!(code == "models::missing_file" && text.contains("model-00002"), "{text}");
+    fs::write(folder.path().join("model.safetensors.index.json"), r#"{"weight_map": {"a": "../../x.safetensors"}}"#).unwrap();
+    assert_eq!(refused(folder.path()).0, "models::malformed");
+}
+
+#[test]
+fn weights_that_nobody_asked_for_are_a_warning() {
+    let (folder, model) = folder();
+    let mut tensors: std::collections::BTreeMap<_, _> =
+        model.parameters().into_iter().map(|parameter| (parameter.path().to_owned(), parameter.tensor())).collect();
+    tensors.insert("score.weight".to_owned(), Tensor::zeros((2, 16), DType::F32, &Device::Cpu).map_err(NnError::from).unwrap());
+    graft_nn::tensor_file::write(&folder.path().join("model.safetensors"), &tensors).unwrap();
+    let warnings = open(folder.path()).unwrap().warnings;
+    assert!(warnings.len() == 1 && warnings[0].contains("`score.weight`"), "{warnings:?}");
+}
+
+#[test]
+fn an_unknown_word_is_answered_with_the_nearest_known_one() {
+    let error = load("tiyn", &Settings::default(), &Device::Cpu, &mut |_, _, _| {}).err().unwrap();
+    assert_eq!(error.code(), "models::unknown_model");
+    assert!(error.hint().unwrap().contains("did you mean `tiny`?"), "{:?}", error.hint());
+}
+
+#[test]
+fn a_folder_that_holds_an_adapter_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("adapter_config.json"), "{}").unwrap();
+    assert!(refused(folder.path()).1.contains("%lora load"));
+}
+
+#[test]
+fn an_unknown_key_or_value_is_refused_before_anything_is_read() {
+    let settings = Settings::default().with("dtype", Setting::Text("int3".to_owned()));
+    let error = load("tiny", &settings, &Device::Cpu, &mut |_, _, _| {}).err().unwrap();
+    assert!(error.to_string().contains("int3"), "{error}");
+}

@@ -1,0 +1,117 @@
+//! The weights of a folder: one `model.safetensors`, or shards with their index.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use graft_nn::{DType, Device, Tensor, tensor_file::TensorFile};
+use serde_json::Value;
+
+use crate::{ModelError, WeightSpec};
+
+/// Every tensor of a folder, by name, not yet read.
+pub(super) struct Weights {
+    folder: PathBuf,
+    files: Vec<TensorFile>,
+    places: BTreeMap<String, usize>,
+}
+
+impl Weights {
+    /// Opens the safetensors files of a folder and reads their headers.
+    ///
+    /// # Errors
+    /// [`ModelError::MissingFile`], [`ModelError::Pickled`], [`ModelError::Malformed`] and [`ModelError::File`].
+    pub(super) fn open(folder: &Path) -> Result<Self, ModelError> {
+        let index = folder.join("model.safetensors.index.json");
+        let names = if folder.join("model.safetensors").is_file() {
+            vec!["model.safetensors".to_owned()]
+        } else if index.is_file() {
+            shards(&index)?
+        } else {
+            return Err(no_weights(folder));
+        };
+        let mut weights = Self { folder: folder.to_owned(), files: Vec::new(), places: BTreeMap::new() };
+        for name in names {
+            let path = folder.join(&name);
+            if !path.is_file() {
+                let hint = format!("{} lists it; copy or download it as well", index.display());
+                return Err(ModelError::MissingFile { folder: folder.to_owned(), file: name, hint });
+            }
+            let file = TensorFile::open(&path)?;
+            weights.places.extend(file.entries().keys().map(|key| (key.clone(), weights.files.len())));
+            weights.files.push(file);
+        }
+        Ok(weights)
+    }
+
+    /// Compares names and shapes with what the config asks for; the names left over come back.
+    ///
+    /// # Errors
+    /// [`ModelError::MissingWeights`] and [`ModelError::WrongShape`].
+    pub(super) fn check(&self, expected: &[WeightSpec]) -> Result<Vec<String>, ModelError> {
+        let missing: Vec<_> = expected.iter().filter(|spec| !self.places.contains_key(&spec.name)).map(|spec| spec.name.clone()).collect();
+        if !missing.is_empty() {
+            return Err(ModelError::MissingWeights { folder: self.folder.clone(), names: missing, expected: expected.len() });
+        }
+        for spec in expected {
+            let found = self.shape(&spec.name).unwrap_or_default();
+            if found != spec.shape {
+                return Err(ModelError::WrongShape { folder: self.folder.clone(), name: spec.name.clone(), expected: spec.shape.clone(), found });
+            }
+        }
+        let wanted: BTreeSet<_> = expected.iter().map(|spec| spec.name.as_str()).collect();
+        Ok(self.places.keys().filter(|name| !wanted.contains(name.as_str())).cloned().collect())
+    }
+
+    /// Reads one weight in the type asked for.
+    ///
+    /// # Errors
+    /// [`ModelError::File`].
+    pub(super) fn read(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor, ModelError> {
+        let Some(file) = self.places.get(name).and_then(|place| self.files.get(*place)) else {
+            return Err(ModelError::MissingWeights { folder: self.folder.clone(), names: vec![name.to_owned()], expected: 1 });
+        };
+        let tensor = file.tensor(name, &Device::Cpu)?;
+        Ok(tensor.to_dtype(dtype).and_then(|tensor| tensor.to_device(device)).map_err(graft_nn::NnError::from)?)
+    }
+
+    /// The files, in the order of the index.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(TensorFile::path)
+    }
+
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        let file = self.files.get(*self.places.get(name)?)?;
+        Some(file.entries().get(name)?.shape.clone())
+    }
+}
+
+/// Names of the shards that an index lists, each once. A name with a folder in it is refused: it could point anywhere.
+pub(crate) fn shards(index: &Path) -> Result<Vec<String>, ModelError> {
+    let malformed = |problem: &str| ModelError::Malformed { path: index.to_owned(), problem: problem.to_owned() };
+    let text = std::fs::read(index).map_err(|source| ModelError::Io { action: "read", path: index.to_owned(), source })?;
+    let json: Value = serde_json::from_slice(&text).map_err(|error| malformed(&format!("it is no JSON ({error})")))?;
+    let map = json.get("weight_map").and_then(Value::as_object).ok_or_else(|| malformed("it has no `weight_map`"))?;
+    let names: BTreeSet<_> = map.values().filter_map(Value::as_str).collect();
+    if let Some(name) = names.iter().find(|name| name.contains(['/', '\\']) || !name.ends_with(".safetensors")) {
+        return Err(malformed(&format!("it lists `{name}`, which is no safetensors file of this folder")));
+    }
+    if names.is_empty() {
+        return Err(malformed("its `weight_map` is empty"));
+    }
+    Ok(names.into_iter().map(str::to_owned).collect())
+}
+
+fn no_weights(folder: &Path) -> ModelError {
+    let names: BTreeSet<_> = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let pickle = names.iter().find(|name| [".bin", ".pt", ".pth", ".ckpt"].iter().any(|ending| name.ends_with(ending)));
+    match pickle {
+        Some(file) => ModelError::Pickled { folder: folder.to_owned(), file: file.clone() },
+        None => ModelError::MissingFile {
+            folder: folder.to_owned(),
+            file: "model.safetensors".to_owned(),
+            hint: "a model folder holds config.json, tokenizer.json and model.safetensors (or shards with model.safetensors.index.json)".to_owned(),
+        },
+    }
+}

@@ -1,0 +1,63 @@
+//! Writing a model as a Hugging Face folder.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use graft_nn::{DType, Model, NnError, Tensor, atomic_file, tensor_file};
+use serde_json::Value;
+
+use crate::{ModelError, Tokenizer};
+
+/// What a model folder is made of.
+pub struct FolderParts<'a> {
+    /// The weights.
+    pub model: &'a dyn Model,
+    /// How matrices are stored; vectors stay in 32 bits.
+    pub dtype: DType,
+    /// config.json.
+    pub config: &'a Value,
+    /// tokenizer.json, and generation_config.json with the tokens that begin and end a text.
+    pub tokenizer: Option<&'a Tokenizer>,
+    /// More files by name, such as README.md.
+    pub others: &'a [(&'a str, String)],
+}
+
+/// Writes the folder, made if missing. Each file is whole or as it was; config.json comes last, so that a folder with one is complete.
+///
+/// # Errors
+/// [`ModelError::Io`] and [`ModelError::File`], a full disk among them.
+pub fn save_folder(folder: &Path, parts: &FolderParts<'_>) -> Result<(), ModelError> {
+    let failed = |path: &Path, source| ModelError::Io { action: "write", path: PathBuf::from(path), source };
+    std::fs::create_dir_all(folder).map_err(|source| failed(folder, source))?;
+    let write = |name: &str, text: &str| {
+        let path = folder.join(name);
+        atomic_file::write(&path, text.as_bytes()).map_err(|source| failed(&path, source))
+    };
+    tensor_file::write(&folder.join("model.safetensors"), &tensors(parts.model, parts.dtype)?)?;
+    if let Some(tokenizer) = parts.tokenizer {
+        write("tokenizer.json", &tokenizer.to_json()?)?;
+        write("generation_config.json", &format!("{:#}\n", serde_json::json!({ "eos_token_id": tokenizer.ends() })))?;
+    }
+    for (name, text) in parts.others {
+        write(name, text)?;
+    }
+    let mut config = parts.config.clone();
+    if let Some(object) = config.as_object_mut() {
+        let name = match parts.dtype {
+            DType::BF16 => "bfloat16",
+            DType::F16 => "float16",
+            _ => "float32",
+        };
+        // transformers 4 reads the first spelling, 5 the second.
+        object.insert("torch_dtype".to_owned(), name.into());
+        object.insert("dtype".to_owned(), name.into());
+    }
+    write("config.json", &format!("{config:#}\n"))
+}
+
+fn tensors(model: &dyn Model, dtype: DType) -> Result<BTreeMap<String, Tensor>, NnError> {
+    let stored = |tensor: Tensor| if tensor.rank() == 1 { tensor.to_dtype(DType::F32) } else { tensor.to_dtype(dtype) };
+    model.parameters().into_iter().map(|parameter| Ok((parameter.path().to_owned(), stored(parameter.tensor().detach())?))).collect()
+}
