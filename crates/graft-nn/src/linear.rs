@@ -18,6 +18,11 @@ pub trait LinearAdapter: Send + Sync {
     /// # Errors
     /// What candle says.
     fn delta(&self, base: &Linear) -> Result<Option<Tensor>>;
+
+    /// Whether what it adds is in the base weight now.
+    fn is_merged(&self) -> bool {
+        false
+    }
 }
 
 /// `y = W x + b`, with adapters.
@@ -86,6 +91,11 @@ impl Linear {
     /// W, (d_out, d_in).
     pub fn weight(&self) -> &Parameter {
         &self.weight
+    }
+
+    /// W as a shared handle, for who must find it again without the model.
+    pub fn shared_weight(&self) -> Arc<Parameter> {
+        self.weight.clone()
     }
 
     /// b, (d_out).
