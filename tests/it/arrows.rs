@@ -1,0 +1,94 @@
+//! Which crate may know which: design by arrows, kept by a test. The picture is in crates/README.md.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use graft_tests::{Package, workspace};
+
+/// Direct dependencies among our own crates; any other arrow fails. Development crates (the recipe, the test helpers) are at the end.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("graft-protocol", &[]),
+    ("graft-magic", &["graft-protocol"]),
+    ("graft-render", &["graft-protocol"]),
+    ("graft-nn", &["graft-protocol"]),
+    ("graft-models", &["graft-nn", "graft-protocol"]),
+    ("graft-peft", &["graft-nn", "graft-protocol"]),
+    ("graft-train", &["graft-nn", "graft-protocol"]),
+    ("graft-session", &["graft-models", "graft-nn", "graft-peft", "graft-protocol", "graft-train"]),
+    ("graft", &["graft-models", "graft-nn", "graft-peft", "graft-protocol", "graft-session", "graft-train"]),
+    ("graft-kernel", &["graft-magic", "graft-protocol", "graft-render"]),
+    ("xtask", &[]),
+    ("graft-pretrain", &["graft-models", "graft-nn", "graft-protocol", "graft-train"]),
+    ("graft-testkit", &["graft-protocol"]),
+    ("graft-tests", &["graft-protocol", "graft-testkit"]),
+];
+
+/// Crates that carry tensors, directly or through others.
+const TENSORS: &[&str] = &["candle-core", "candle-nn", "gemm"];
+
+/// Crates of the Jupyter side.
+const JUPYTER: &[&str] = &["evcxr", "zeromq", "jupyter-protocol", "jupyter-zmq-client"];
+
+fn ours(packages: &[Package]) -> BTreeMap<String, BTreeSet<String>> {
+    let names: BTreeSet<&str> = packages.iter().map(|it| it.name.as_str()).collect();
+    let internal = |package: &Package| package.dependencies.iter().filter(|it| names.contains(it.as_str())).cloned().collect();
+    packages.iter().map(|package| (package.name.clone(), internal(package))).collect()
+}
+
+/// Everything a crate reaches, itself included.
+fn reach(arrows: &BTreeMap<String, BTreeSet<String>>, from: &str) -> BTreeSet<String> {
+    let mut seen = BTreeSet::new();
+    let mut open = vec![from.to_owned()];
+    while let Some(name) = open.pop() {
+        open.extend(arrows.get(&name).into_iter().flatten().cloned());
+        seen.insert(name);
+    }
+    seen
+}
+
+#[test]
+fn no_crate_depends_on_one_it_must_not_know() {
+    let allowed: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
+    for (name, dependencies) in ours(&workspace()) {
+        let Some(allowed) = allowed.get(name.as_str()) else { panic!("{name} has no line in ARROWS: decide what it may know") };
+        for dependency in dependencies {
+            assert!(allowed.contains(&dependency.as_str()), "{name} depends on {dependency}; it may know {allowed:?}");
+        }
+    }
+}
+
+#[test]
+fn host_magics_drawing_and_xtask_hold_no_tensor_code() {
+    let packages = workspace();
+    let arrows = ours(&packages);
+    for from in ["graft-kernel", "graft-magic", "graft-render", "graft-protocol", "graft-testkit", "graft-tests", "xtask"] {
+        let reached = reach(&arrows, from);
+        for package in packages.iter().filter(|it| reached.contains(&it.name)) {
+            let found = package.dependencies.iter().find(|it| TENSORS.contains(&it.as_str()));
+            assert_eq!(found, None, "{from} reaches tensors through {}", package.name);
+        }
+    }
+}
+
+#[test]
+fn only_the_kernel_knows_jupyter_and_evcxr() {
+    for package in workspace().iter().filter(|it| it.name != "graft-kernel") {
+        let found = package.dependencies.iter().find(|it| JUPYTER.contains(&it.as_str()));
+        assert_eq!(found, None, "{} depends on it", package.name);
+    }
+}
+
+#[test]
+fn the_protocol_needs_serde_and_nothing_else() {
+    let packages = workspace();
+    let protocol = packages.iter().find(|it| it.name == "graft-protocol").unwrap();
+    for dependency in &protocol.dependencies {
+        assert!(["serde", "serde_json", "thiserror"].contains(&dependency.as_str()), "graft-protocol depends on {dependency}");
+    }
+}
+
+#[test]
+fn xtask_is_built_in_seconds() {
+    let packages = workspace();
+    let xtask = packages.iter().find(|it| it.name == "xtask").unwrap();
+    assert!(xtask.dependencies.is_empty(), "each dependency keeps a newcomer waiting before the first line: {:?}", xtask.dependencies);
+}

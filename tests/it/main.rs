@@ -1,0 +1,121 @@
+//! The workspace's own tests: the shape of the house, and the whole product through real clients.
+
+/// One test for each scenario of a Python module of the same name.
+macro_rules! scenarios {
+    ($module:ident: $($function:ident),+ $(,)?) => {
+        mod $module {
+            $(#[test]
+            fn $function() {
+                graft_tests::scenario(stringify!($module), stringify!($function));
+            })+
+
+            #[test]
+            fn every_scenario_has_its_test() {
+                crate::listed::check(stringify!($module), &[$(stringify!($function)),+]);
+            }
+        }
+    };
+}
+
+mod arrows;
+mod house;
+mod listed;
+
+scenarios! {
+    rust_cells:
+    five_across_cells,
+    habits_of_evcxr_keep_working,
+    the_prelude_needs_no_use,
+    a_crate_added_after_tensors_exist,
+    clear_keeps_the_session,
+    a_panic_in_a_cell_is_told,
+}
+
+scenarios! {
+    main_job:
+    from_model_to_saved_adapter,
+    attaching_changes_nothing_and_detaching_gives_the_base_back,
+    the_same_seed_gives_the_same_losses,
+    the_plot_lives_and_then_stands_still,
+    prompt_tuning_in_one_line,
+    magics_answer_without_rust,
+}
+
+scenarios! {
+    bridge:
+    a_table_and_a_rust_cell_give_the_same_number,
+    a_scale_set_in_rust_changes_what_a_magic_generates,
+    what_rust_attaches_a_magic_lists,
+    printed_rust_runs,
+    a_training_in_rust_draws_the_same_plot,
+}
+
+scenarios! {
+    life:
+    the_stop_button_keeps_everything,
+    an_endless_rust_loop_is_ended,
+    one_press_is_enough_after_the_grace,
+    a_killed_child_is_replaced_and_its_run_resumed,
+    a_killed_child_leaves_rust_cells_working,
+    two_kernels_do_not_disturb_each_other,
+    nothing_is_left_behind,
+    a_killed_host_takes_its_child_along,
+    a_stale_template_is_noticed_and_rebuilt,
+    memory_is_modest,
+    inline_data_survives_an_interrupt,
+}
+
+scenarios! {
+    bad_input:
+    words_that_are_wrong,
+    numbers_that_do_not_fit,
+    modules_that_are_not_there,
+    steps_out_of_order,
+    files_that_are_missing,
+    weights_that_are_damaged,
+    a_tokenizer_of_another_model,
+    data_that_is_empty_or_broken,
+    an_example_that_is_too_long,
+    a_loss_that_is_not_a_number,
+    a_full_disk_while_saving,
+    an_error_stops_the_queue_but_not_the_kernel,
+}
+
+scenarios! {
+    protocol:
+    conformance,
+    a_wrong_signature_is_dropped,
+    garbage_on_the_socket_is_survived,
+    a_damaged_connection_file_is_named,
+    cursors_count_code_points,
+    completion_knows_keys_values_and_modules,
+    magics_are_explained,
+    questions_are_answered_while_training,
+    numbering_follows_the_specification,
+    a_shutdown_is_answered,
+}
+
+scenarios! {
+    terminal:
+    a_file_runs_as_a_notebook_does,
+    a_file_can_train,
+    a_failing_file_ends_with_another_code,
+    install_and_uninstall_leave_nothing,
+    the_installed_spec_says_what_it_is,
+    clean_removes_what_use_left,
+    the_doctor_names_what_it_finds,
+    a_wrong_command_line_is_refused,
+}
+
+scenarios! {
+    notebooks:
+    first_adapter,
+    magics_and_rust,
+    saved_notebooks_are_valid_and_carry_outputs,
+    nbconvert_keeps_the_figures,
+}
+
+scenarios! {
+    browser:
+    first_adapter,
+}

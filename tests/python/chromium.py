@@ -1,0 +1,76 @@
+"""Headless Chromium through its DevTools protocol, as far as the tests need it."""
+
+import base64
+import itertools
+import json
+import shutil
+import subprocess
+import time
+import urllib.request
+
+import websocket
+
+
+class Browser:
+    """One page. `run` evaluates JavaScript in it and gives the value; a promise is awaited."""
+
+    def __init__(self, places):
+        program = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])))
+        profile = places.folder("chromium")
+        options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--window-size=1280,1000"]
+        ports = ["--remote-debugging-port=0", "--remote-allow-origins=*", f"--user-data-dir={profile}"]
+        self.log = open(places.root / "chromium.log", "w")
+        self.process = subprocess.Popen([program, *options, *ports, "about:blank"], env=places.environment(), stdout=self.log, stderr=self.log)
+        port = self.port(profile / "DevToolsActivePort")
+        pages = json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}/json", timeout=10))
+        self.socket = websocket.create_connection(next(it for it in pages if it["type"] == "page")["webSocketDebuggerUrl"], timeout=60)
+        self.numbers = itertools.count(1)
+
+    def port(self, path):
+        for _ in range(600):
+            if path.is_file() and path.read_text().strip():
+                return path.read_text().split()[0]
+            assert self.process.poll() is None, f"Chromium ended with {self.process.returncode}"
+            time.sleep(0.1)
+        raise AssertionError("Chromium did not start")
+
+    def call(self, method, **parameters):
+        """One command of the protocol; events in between are passed over."""
+        number = next(self.numbers)
+        self.socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
+        while True:
+            answer = json.loads(self.socket.recv())
+            if answer.get("id") == number:
+                assert "error" not in answer, answer
+                return answer["result"]
+
+    def open(self, url):
+        self.call("Page.navigate", url=url)
+
+    def run(self, script):
+        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
+    def until(self, condition, timeout):
+        """Until an expression is true on the page; one that throws is not yet true."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            if self.run(f"(() => {{ try {{ return !!({condition}); }} catch (e) {{ return false; }} }})()"):
+                return
+            time.sleep(0.2)
+        seen = self.run("document.body.innerText.slice(-3000)")
+        raise AssertionError(f"waited {timeout} s in vain for {condition}\non the page:\n{seen}")
+
+    def picture(self, path):
+        """What a reader would see now, as a PNG."""
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+        self.process.terminate()
+        self.process.wait(20)
+        self.log.close()

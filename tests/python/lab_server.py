@@ -1,0 +1,58 @@
+"""A JupyterLab server of the test environment, for one test."""
+
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+from graft_testing import PREFIX
+
+TOKEN = "for-tests-only"
+
+
+class Lab:
+    """JupyterLab on a folder; `url` is where a notebook of it opens."""
+
+    def __init__(self, places, folder):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.path = places.root / "lab.log"
+        self.log = open(self.path, "w")
+        words = [
+            str(PREFIX / "bin" / "jupyter-lab"), "--no-browser", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={self.port}",
+            f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True",
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        ]
+        settings = places.folder("jupyter-config/lab/user-settings/@jupyterlab/apputils-extension")
+        (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
+        if os.geteuid() == 0:
+            words.append("--allow-root")
+        self.process = subprocess.Popen(words, env=places.environment(), cwd=folder, stdout=self.log, stderr=self.log)
+        self.wait()
+
+    def wait(self):
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api?token={TOKEN}", timeout=5)
+                return
+            except (urllib.error.URLError, OSError):
+                assert self.process.poll() is None, self.path.read_text()
+                time.sleep(0.1)
+        raise AssertionError(f"JupyterLab did not start\n{self.path.read_text()}")
+
+    def url(self, notebook):
+        return f"http://127.0.0.1:{self.port}/lab/tree/{notebook}?token={TOKEN}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        self.log.close()

@@ -1,0 +1,154 @@
+"""Bad input: each gets a clear error, the kernel goes on, nothing is lost."""
+
+import json
+import pathlib
+import struct
+
+from graft_testing import Kernel
+from scenarios.main_job import INLINE, ready
+
+
+def words_that_are_wrong():
+    """Unknown magic, unknown key, wrong type: a suggestion and a caret under the bad token."""
+    with Kernel() as kernel:
+        kernel.fail("%trian steps=3", "did you mean", "train", r"\^")
+        kernel.run("%model load tiny")
+        kernel.fail("%lora attach rnak=8", "did you mean", r"\br\b|rank", r"\^")
+        kernel.fail("%lora attach r=eight", "r", "integer|whole|number", r"\^")
+        kernel.fail("%lora atach r=8", "did you mean", "attach")
+        kernel.fail("%seed many", "seed")
+        assert "tiny" in kernel.run("%status").text
+
+
+def numbers_that_do_not_fit():
+    """Rank 0, a rank larger than the layer, a dropout of 1."""
+    with Kernel() as kernel:
+        kernel.run("%model load tiny")
+        kernel.fail("%lora attach r=0", r"\br\b|rank", "1")
+        kernel.fail("%lora attach r=60000", r"\br\b|rank", "60,?000")
+        kernel.fail("%lora attach r=4 lora_dropout=1.0", "dropout")
+        assert "no adapter" in kernel.run("%lora list").text.lower() or "default" not in kernel.run("%lora list").text
+
+
+def modules_that_are_not_there():
+    with Kernel() as kernel:
+        kernel.run("%model load tiny")
+        kernel.fail("%lora attach r=4 target_modules=query", "query", "q_proj")
+        kernel.fail("%lora attach r=4 target_modules=q_porj", "q_proj")
+
+
+def steps_out_of_order():
+    """Training without a model, without data, without an adapter."""
+    with Kernel() as kernel:
+        kernel.fail("%train steps=1", "model", r"%model load")
+        kernel.run("%model load tiny")
+        kernel.fail("%train steps=1", "adapter|data")
+        kernel.run(INLINE)
+        kernel.fail("%train steps=1", "adapter|lora")
+        kernel.fail("%resume", "run")
+        kernel.fail("%lora save somewhere", "adapter")
+
+
+def files_that_are_missing():
+    with Kernel() as kernel:
+        kernel.fail("%model load ./nowhere", "nowhere")
+        kernel.fail("%data load nowhere.jsonl", "nowhere.jsonl")
+        kernel.fail("%data load wich-book", "which-book")
+        kernel.run("%model load tiny")
+        kernel.fail("%lora load ./nowhere", "nowhere")
+
+
+def assets(kernel):
+    """The embedded model's folder, copied so that it may be damaged."""
+    import shutil
+
+    source = pathlib.Path(__file__).resolve().parents[3] / "crates" / "graft-models" / "assets" / "tiny"
+    copy = kernel.places.work / "copy"
+    shutil.copytree(source, copy)
+    return copy
+
+
+def weights_that_are_damaged():
+    """Truncated, absurd header, wrong shapes, no config."""
+    with Kernel() as kernel:
+        folder = assets(kernel)
+        weights = folder / "model.safetensors"
+        whole = weights.read_bytes()
+        kernel.run("%model load ./copy")
+        weights.write_bytes(whole[: len(whole) // 2])
+        kernel.fail("%model load ./copy", "model.safetensors|safetensors")
+        weights.write_bytes(struct.pack("<Q", 2**60) + whole[8:])
+        kernel.fail("%model load ./copy", "safetensors")
+        weights.write_bytes(b"")
+        kernel.fail("%model load ./copy", "safetensors")
+        weights.write_bytes(whole)
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, "hidden_size": config["hidden_size"] * 2}))
+        kernel.fail("%model load ./copy", "shape|hidden|size|head")
+        (folder / "config.json").write_text("{ not json")
+        kernel.fail("%model load ./copy", "config.json|json")
+        assert "copy" in kernel.run("%status").text, "the model that was loaded before is gone"
+
+
+def a_tokenizer_of_another_model():
+    """More tokens than the embedding has rows: an id would point past its end."""
+    with Kernel() as kernel:
+        folder = assets(kernel)
+        path = folder / "tokenizer.json"
+        tokenizer = json.loads(path.read_text())
+        vocabulary = tokenizer["model"]["vocab"]
+        vocabulary["zzzzzz-extra"] = len(vocabulary) + 5000
+        path.write_text(json.dumps(tokenizer))
+        kernel.fail("%model load ./copy", "token", "vocab|embedding|match")
+
+
+def data_that_is_empty_or_broken():
+    with Kernel() as kernel:
+        kernel.run("%model load tiny")
+        (kernel.places.work / "empty.jsonl").write_text("")
+        kernel.fail("%data load empty.jsonl", "empty|no example")
+        (kernel.places.work / "broken.jsonl").write_text('{"prompt": "a", "completion": "b"}\n{"prompt": \n')
+        kernel.fail("%data load broken.jsonl", "line 2|:2|2")
+        kernel.fail("%%data nothing\n", "empty|no example")
+
+
+def an_example_that_is_too_long():
+    """It is cut to the model's context, and the reader is told how many were."""
+    with Kernel() as kernel:
+        kernel.run("%model load tiny")
+        examples = [{"prompt": "word " * 3000, "completion": " end"}, {"prompt": "a", "completion": " b"}] * 8
+        (kernel.places.work / "long.jsonl").write_text("\n".join(map(json.dumps, examples)))
+        kernel.run("%data load long.jsonl")
+        kernel.run("%lora attach r=2")
+        cell = kernel.start("%train steps=2 batch=1 max_length=64 eval_every=0").wait()
+        assert "cut" in (cell.text + cell.failure).lower() or "longer" in (cell.text + cell.failure).lower(), cell.text + cell.failure
+
+
+def a_loss_that_is_not_a_number():
+    """Training stops, says at which step, and keeps the last good adapter."""
+    with Kernel() as kernel:
+        ready(kernel)
+        kernel.run("%train steps=5 batch=2")
+        kernel.fail("%train steps=500 batch=2 lr=1000 max_grad_norm=0 warmup=0 schedule=constant weight_decay=10", "step", "nan|finite|inf", timeout=600)
+        assert "nan" not in kernel.run('%generate "red" max_new_tokens=4').text.lower()
+        kernel.run("%train steps=2 batch=2")
+
+
+def a_full_disk_while_saving():
+    """`/dev/full` cannot be a folder; a folder that may not be written stands for it. Nothing half-written is left."""
+    with Kernel() as kernel:
+        ready(kernel)
+        (kernel.places.work / "occupied").write_text("a file where a folder is wanted")
+        kernel.fail("%lora save occupied", "occupied")
+        kernel.run("%lora save fine")
+        assert sorted(path.name for path in (kernel.places.work / "fine").iterdir()) >= ["adapter_config.json", "adapter_model.safetensors"]
+
+
+def an_error_stops_the_queue_but_not_the_kernel():
+    """A magic that fails keeps the Rust below it, and the cells behind it, from running."""
+    with Kernel() as kernel:
+        first = kernel.start("%nonsense\nprintln!(\"not reached\");")
+        second = kernel.start("%status")
+        assert first.wait().status == "error" and "not reached" not in first.stdout
+        assert second.wait().status in ("error", "aborted")
+        kernel.run("%status")

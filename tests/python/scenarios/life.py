@@ -1,0 +1,166 @@
+"""Interrupts, deaths and neighbours: what a reader loses, and what not."""
+
+import re
+import shutil
+import time
+
+import psutil
+from graft_testing import KERNEL_NAME, PREFIX, Kernel, Places, gone, graft, kill, number
+from scenarios.main_job import INLINE, ready
+
+LONG_RUN = "%train steps=100000 batch=2 save_every=1"
+
+
+def has_steps(count):
+    """Whether a cell's plot has come that far."""
+    return lambda cell: any(number(r"(\d+)", found) >= count for found in re.findall(r"step\s+([\d,]+)", cell.text, re.I))
+
+
+def the_stop_button_keeps_everything():
+    """The first press ends the training at its next step; model, adapter and curve are there, and `%resume` goes on."""
+    with Kernel() as kernel:
+        ready(kernel)
+        before = kernel.child().pid
+        cell = kernel.start(LONG_RUN).wait_for(has_steps(3))
+        kernel.interrupt()
+        pressed = time.monotonic()
+        cell.wait(20)
+        assert time.monotonic() - pressed < 15
+        assert "image/svg+xml" in max(cell.displays, key=lambda display: len(display.versions)).data, "the curve is gone"
+        assert kernel.child().pid == before, "the child was killed"
+        assert number(r"trainable params: ([\d,]+)", kernel.run("%params").text) > 0
+        resumed = kernel.start("%resume").wait_for(has_steps(5))
+        kernel.interrupt()
+        resumed.wait(20)
+        assert resumed.status in ("ok", "error")
+
+
+def an_endless_rust_loop_is_ended():
+    """First press asks, second press kills; the message names the variables that are gone, and the kernel goes on."""
+    with Kernel() as kernel:
+        kernel.run("let precious = vec![1, 2, 3];")
+        cell = kernel.start('println!("running");\nloop { std::thread::sleep(std::time::Duration::from_millis(50)); }')
+        cell.wait_for(lambda it: "running" in it.stdout)
+        kernel.interrupt()
+        kernel.rest(1)
+        assert not cell.idle, "one press must not kill at once"
+        kernel.interrupt()
+        cell.wait(60)
+        assert cell.status == "error"
+        seen = cell.failure + cell.text
+        assert "precious" in seen, seen
+        assert "2" in kernel.run("1 + 1").text
+        assert "tiny" in kernel.run("%model load tiny").text
+
+
+def one_press_is_enough_after_the_grace():
+    """nbclient presses once: after ten seconds without an answer the child is killed all the same."""
+    with Kernel() as kernel:
+        cell = kernel.start('println!("running");\nloop { std::hint::spin_loop(); }').wait_for(lambda it: "running" in it.stdout)
+        kernel.interrupt()
+        cell.wait(60)
+        assert cell.status == "error"
+        assert "2" in kernel.run("1 + 1").text
+
+
+def a_killed_child_is_replaced_and_its_run_resumed():
+    """`kill -9` during training: the cell says so, a new child answers at once, `%resume` continues from the last checkpoint."""
+    with Kernel() as kernel:
+        ready(kernel)
+        cell = kernel.start(LONG_RUN).wait_for(has_steps(3))
+        kernel.rest(3)
+        old = kernel.child()
+        kill(old)
+        cell.wait(20)
+        assert cell.status == "error", cell.text
+        assert re.search(r"resume", cell.failure, re.I), cell.failure
+        asked = time.monotonic()
+        kernel.run("%status")
+        assert time.monotonic() - asked < 5
+        assert kernel.child().pid != old.pid
+        resumed = kernel.start("%resume").wait_for(has_steps(4))
+        kernel.interrupt()
+        resumed.wait(20)
+        first = [number(r"(\d+)", step) for step in re.findall(r"step\s+([\d,]+)", resumed.text, re.I)]
+        assert first and first[0] > 1, "it began again instead of going on"
+
+
+def a_killed_child_leaves_rust_cells_working():
+    with Kernel() as kernel:
+        kernel.run("let a = 1;")
+        kill(kernel.child())
+        kernel.rest(2)
+        kernel.start("1 + 1").wait()
+        assert "4" in kernel.run("2 + 2").text
+        assert number(r"(\d+)", kernel.run("println!(\"{}\", lab().seed());").stdout) >= 0
+
+
+def two_kernels_do_not_disturb_each_other():
+    """Started and compiling at once, each with its own variables and its own session."""
+    with Places() as places, Kernel(places) as one, Kernel(places) as two:
+        cells = [(kernel, kernel.start(f"let mine = {value};\nprintln!(\"{{}}\", mine);")) for value, kernel in [(1, one), (2, two)]]
+        for value, (kernel, cell) in enumerate(cells, start=1):
+            assert cell.wait().ok().stdout.strip() == str(value)
+        one.run("%model load tiny")
+        assert "tiny" in one.run("%status").text
+        assert "tiny" not in two.run("%status").text.replace("%model load tiny", "")
+
+
+def nothing_is_left_behind():
+    """After a kernel has ended, no process of its own and no session directory remains."""
+    with Places() as places:
+        with Kernel(places) as kernel:
+            kernel.run("let a = 1;")
+            family = [kernel.process, *kernel.process.children(recursive=True)]
+            sessions = places.root / "cache" / "graft" / "sessions"
+            assert any(sessions.iterdir()), "no session directory was made, so the test could not see it removed"
+        for process in family:
+            assert gone(process.pid), f"{process} lives on"
+        assert not any(sessions.iterdir()), list(sessions.iterdir())
+        assert not any(places.runtime.rglob("*.sock")), list(places.runtime.rglob("*"))
+
+
+def a_killed_host_takes_its_child_along():
+    """`kill -9` of the host itself, as a machine short of memory does: the child ends, and the next kernel sweeps the session."""
+    with Places() as places:
+        with Kernel(places) as kernel:
+            kernel.run("%model load tiny")
+            family = kernel.process.children(recursive=True)
+            kill(kernel.process)
+            for process in family:
+                assert gone(process.pid), f"{process} lives on"
+            kernel.client.stop_channels()
+        with Kernel(places) as kernel:
+            kernel.run("let a = 1;")
+            sessions = [it for it in (places.root / "cache" / "graft" / "sessions").iterdir() if it.is_dir()]
+            assert len(sessions) == 1, sessions
+
+
+def a_stale_template_is_noticed_and_rebuilt():
+    """A template whose identity is another's is refused before the first cell, in words."""
+    with Places() as places:
+        spec = PREFIX / "share" / "jupyter" / "kernels" / KERNEL_NAME
+        assert spec.is_dir()
+        stale = places.folder("prefix") / "share" / "jupyter" / "kernels"
+        shutil.copytree(spec, stale / KERNEL_NAME)
+        done = graft("doctor", places=places, check=False)
+        assert re.search("template", done.stdout + done.stderr, re.I), done.stdout + done.stderr
+
+
+def memory_is_modest():
+    """Host and child together, magics only: the issue asks for at most 100 MiB."""
+    with Kernel() as kernel:
+        kernel.run("%status")
+        kernel.rest(1)
+        family = [kernel.process, *kernel.process.children(recursive=True)]
+        mib = sum(psutil.Process(it.pid).memory_full_info().pss for it in family) / 2**20
+        assert mib < 150, f"{mib:.0f} MiB"
+
+
+def inline_data_survives_an_interrupt():
+    with Kernel() as kernel:
+        kernel.run("%model load tiny")
+        kernel.run(INLINE)
+        kernel.interrupt()
+        kernel.rest(0.5)
+        assert "signals" in kernel.run("%status").text

@@ -1,0 +1,109 @@
+"""The main job on the embedded model, as a learner does it."""
+
+import json
+import re
+import xml.etree.ElementTree
+
+from graft_testing import Kernel, number
+
+# Short examples, so that steps are quick: the letters of a small cipher.
+PAIRS = [("red", "stop"), ("green", "go"), ("amber", "wait"), ("blue", "turn")]
+INLINE = "%%data signals\n" + "\n".join(json.dumps({"prompt": f"{a} means", "completion": f" {b}"}) for a, b in PAIRS * 8)
+
+
+def ready(kernel, r=4):
+    """A model, data and an adapter."""
+    kernel.run("%seed 7")
+    kernel.run("%model load tiny")
+    kernel.run(INLINE)
+    return kernel.run(f"%lora attach r={r}")
+
+
+def from_model_to_saved_adapter():
+    """Load, look, attach, train, evaluate, generate, compare, save, reload; every answer is there as text and the loss falls."""
+    with Kernel() as kernel:
+        assert "llama" in kernel.run("%model load tiny").text.lower()
+        assert "q_proj" in kernel.run("%model tree").text
+        kernel.run("%data load which-book")
+        assert kernel.run("%data show n=2").text.strip()
+        kernel.run("%lora attach r=8 alpha=16 target_modules=q_proj,v_proj")
+        params = kernel.run("%params")
+        line = re.search(r"trainable params: ([\d,]+) \|\| all params: ([\d,]+) \|\| trainable%: ([\d.]+)", params.text)
+        assert line, params.text
+        trainable, total = (int(group.replace(",", "")) for group in line.groups()[:2])
+        assert abs(100 * trainable / total - float(line.group(3))) < 1e-3
+        kernel.run("%train steps=12 batch=4 lr=3e-3 eval_every=6", timeout=600)
+        assert number(r"accuracy\D*([\d.]+)", kernel.run("%eval examples=12", timeout=600).text) >= 0
+        assert kernel.run('%generate "The borrow checker" max_new_tokens=8').text.strip()
+        compared = kernel.run('%compare "The borrow checker" max_new_tokens=8')
+        assert "base" in compared.text.lower(), compared.text
+        kernel.run("%lora save saved")
+        config = json.loads((kernel.places.work / "saved" / "adapter_config.json").read_text())
+        assert config["peft_type"] == "LORA" and config["r"] == 8 and config["lora_alpha"] == 16
+        before = kernel.run('%generate "fn main" max_new_tokens=8').text
+        kernel.run("%lora detach")
+        kernel.run("%lora load saved")
+        assert kernel.run('%generate "fn main" max_new_tokens=8').text == before
+
+
+def attaching_changes_nothing_and_detaching_gives_the_base_back():
+    with Kernel() as kernel:
+        kernel.run("%model load tiny")
+        base = kernel.run('%generate "fn main" max_new_tokens=12').text
+        kernel.run(INLINE)
+        kernel.run("%lora attach r=4")
+        assert kernel.run('%generate "fn main" max_new_tokens=12').text == base
+        kernel.run("%train steps=30 lr=1e-2 batch=4")
+        assert kernel.run('%generate "red means" max_new_tokens=12').text
+        kernel.run("%lora detach")
+        assert kernel.run('%generate "fn main" max_new_tokens=12').text == base
+
+
+def the_same_seed_gives_the_same_losses():
+    def losses():
+        with Kernel() as kernel:
+            ready(kernel)
+            kernel.run("%train steps=5 batch=2 seed=11")
+            [ledger] = (kernel.places.work / ".graft" / "runs").glob("*/*.jsonl")
+            return re.findall(r'"loss":([-\d.e]+)', ledger.read_text())
+
+    first = losses()
+    assert len(first) >= 5 and first == losses()
+
+
+def the_plot_lives_and_then_stands_still():
+    """While training one display is updated, at most five times a second, as inline SVG; at the end it is an SVG and a PNG of themselves."""
+    with Kernel() as kernel:
+        ready(kernel)
+        cell = kernel.run("%train steps=60 batch=2 lr=1e-2")
+        plot = max(cell.displays, key=lambda display: len(display.versions))
+        assert plot.display_id and len(plot.versions) >= 2, "the plot was not updated"
+        live, final = plot.versions[:-1], plot.data
+        assert any("<svg" in bundle.get("text/html", "") for bundle in live)
+        assert not any("<script" in bundle.get("text/html", "") for bundle in live)
+        assert "text/html" not in final, "the figure that stays must not depend on the theme"
+        assert final["image/png"] and "loss" in final["text/plain"].lower()
+        xml.etree.ElementTree.fromstring(final["image/svg+xml"])
+        assert number(r"(\d+)", final["text/plain"])
+        assert not cell.stderr
+
+
+def prompt_tuning_in_one_line():
+    with Kernel() as kernel:
+        kernel.run("%model load tiny")
+        kernel.run(INLINE)
+        kernel.run('%prompt_tune tokens=8 init="Classify the sentence:" steps=10 batch=2')
+        params = kernel.run("%params").text
+        trainable = number(r"trainable params: ([\d,]+)", params)
+        assert trainable > 0 and trainable % 8 == 0, params
+
+
+def magics_answer_without_rust():
+    """Every magic of the main job works before evcxr is there: no rust-analyzer is started for it."""
+    with Kernel() as kernel:
+        ready(kernel)
+        kernel.run("%train steps=3 batch=2")
+        for line in ["%params", "%status", "%device", "%seed", "%lsmagic", "%lora list", "%model", "%data show", "%lora -h", "%train?"]:
+            assert kernel.run(line).text.strip() or kernel.cells[list(kernel.cells)[-1]].reply.get("payload"), line
+        names = [process.name() for process in kernel.process.children(recursive=True)]
+        assert not any("rust" in name or "cargo" in name for name in names), names

@@ -1,0 +1,63 @@
+"""The tutorials, executed by the clients that people use."""
+
+import subprocess
+
+import nbformat
+from graft_testing import KERNEL_NAME, PREFIX, ROOT, Places
+from nbclient import NotebookClient
+
+NOTEBOOKS = ROOT / "notebooks"
+
+
+def execute(name):
+    """Executes a notebook from top to bottom in a folder of its own and gives it back with its outputs."""
+    with Places() as places:
+        notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
+        nbformat.validate(notebook)
+        client = NotebookClient(notebook, timeout=900, kernel_name=KERNEL_NAME, resources={"metadata": {"path": str(places.work)}})
+        client.execute(env=places.environment(JUPYTER_PATH=str(PREFIX / "share" / "jupyter")))
+        return notebook
+
+
+def outputs(notebook):
+    return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+def check(notebook):
+    """No error, nothing on stderr, and every figure carries its twins."""
+    for output in outputs(notebook):
+        assert output.output_type != "error", output
+        assert not (output.output_type == "stream" and output.name == "stderr"), output.text
+        if "image/svg+xml" in output.get("data", {}):
+            assert "image/png" in output.data and "text/plain" in output.data
+    assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip())
+
+
+def first_adapter():
+    notebook = execute("01-first-adapter.ipynb")
+    check(notebook)
+    assert sum("image/svg+xml" in output.get("data", {}) for output in outputs(notebook)) >= 2, "two trainings, two figures"
+
+
+def magics_and_rust():
+    check(execute("02-magics-and-rust.ipynb"))
+
+
+def saved_notebooks_are_valid_and_carry_outputs():
+    """What a visitor sees on a page that renders notebooks without running them."""
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+        assert notebook.metadata.kernelspec.name == "graft" and notebook.metadata.kernelspec.language == "rust"
+        assert all(cell.get("id") for cell in notebook.cells)
+        check(notebook)
+
+
+def nbconvert_keeps_the_figures():
+    """The page that nbconvert makes of the stored notebook holds its figures."""
+    with Places() as places:
+        words = ["jupyter-nbconvert", "--to", "html", "--output-dir", str(places.work), str(NOTEBOOKS / "01-first-adapter.ipynb")]
+        subprocess.run([str(PREFIX / "bin" / words[0]), *words[1:]], env=places.environment(), check=True, capture_output=True)
+        page = (places.work / "01-first-adapter.html").read_text()
+        assert "<svg" in page or "data:image/png;base64" in page

@@ -1,0 +1,89 @@
+"""The binary in a terminal: `graft run`, `install`, `uninstall`, `clean`, `doctor`."""
+
+import json
+import re
+
+from graft_testing import PREFIX, Places, graft
+from scenarios.main_job import INLINE
+
+JOB = f"""%seed 7
+%model load tiny
+%lora attach r=4
+%params
+%generate "red means" max_new_tokens=4
+"""
+
+
+def a_file_runs_as_a_notebook_does():
+    with Places() as places:
+        (places.work / "job.graft").write_text(JOB)
+        done = graft("run", "job.graft", places=places)
+        assert "trainable params:" in done.stdout, done.stdout
+        assert "<table" not in done.stdout and "<svg" not in done.stdout
+        assert "\x1b[90m" not in done.stdout, "bright black cannot be read on dark terminals"
+
+
+def a_file_can_train():
+    with Places() as places:
+        (places.work / "job.graft").write_text(JOB + "\n" + "%data load which-book\n%train steps=3 batch=1 max_length=64 eval_every=0\n")
+        done = graft("run", "job.graft", places=places)
+        assert re.search("loss", done.stdout + done.stderr, re.I), done.stdout
+        assert any((places.work / ".graft" / "runs").iterdir())
+
+
+def a_failing_file_ends_with_another_code():
+    with Places() as places:
+        (places.work / "job.graft").write_text("%model load tiny\n%lora atach\n%status\n")
+        done = graft("run", "job.graft", places=places, check=False)
+        assert done.returncode != 0
+        assert "attach" in done.stdout + done.stderr
+        assert graft("run", "missing.graft", places=places, check=False).returncode != 0
+
+
+def install_and_uninstall_leave_nothing():
+    """A kernel spec of another name, then away with it; evcxr's own spec `rust` is never touched."""
+    with Places() as places:
+        prefix = places.folder("prefix")
+        foreign = prefix / "share" / "jupyter" / "kernels" / "rust"
+        foreign.mkdir(parents=True)
+        (foreign / "kernel.json").write_text("{}")
+        before = sorted(path.relative_to(prefix) for path in prefix.rglob("*"))
+        # The template that the tests share is found in the cache, so that this installation does not build a second one.
+        cache = places.folder("cache") / "graft"
+        cache.mkdir(parents=True)
+        templates = PREFIX / "share" / "graft" / "templates"
+        if templates.is_dir():
+            (cache / "templates").symlink_to(templates)
+        graft("install", "--prefix", prefix, "--name", "graft-second", places=places, timeout=900)
+        spec = json.loads((prefix / "share" / "jupyter" / "kernels" / "graft-second" / "kernel.json").read_text())
+        assert spec["language"] == "rust" and spec["interrupt_mode"] == "message"
+        assert spec["argv"][0].startswith("/") and "{connection_file}" in " ".join(spec["argv"])
+        graft("uninstall", "--prefix", prefix, "--name", "graft-second", places=places)
+        after = sorted(path.relative_to(prefix) for path in prefix.rglob("*"))
+        assert after == before, set(after) - set(before)
+
+
+def the_installed_spec_says_what_it_is():
+    spec = json.loads((PREFIX / "share" / "jupyter" / "kernels" / "graft" / "kernel.json").read_text())
+    assert spec["display_name"] == "Rust (Graft)" and spec["language"] == "rust"
+
+
+def clean_removes_what_use_left():
+    with Places() as places:
+        sessions = places.folder("cache/graft/sessions/old")
+        (sessions / "file").write_text("left")
+        graft("clean", places=places)
+        assert not sessions.exists()
+
+
+def the_doctor_names_what_it_finds():
+    with Places() as places:
+        done = graft("doctor", places=places, check=False)
+        for word in ["rustc", "template|library", "sources|rust-src"]:
+            assert re.search(word, done.stdout, re.I), f"{word!r} is not in\n{done.stdout}\n{done.stderr}"
+
+
+def a_wrong_command_line_is_refused():
+    with Places() as places:
+        done = graft("instal", places=places, check=False)
+        assert done.returncode != 0 and "install" in done.stderr
