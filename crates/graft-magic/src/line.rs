@@ -81,7 +81,7 @@ fn find(name: &str, span: Span) -> Result<&'static VerbSpec, Failure> {
 }
 
 /// The form the words ask for, and how many of them named it.
-fn choose<'a>(verb: &'static VerbSpec, words: &'a [Word], magic: &MagicText<'_>, span: Span) -> Result<(&'static Form, usize), Failure> {
+fn choose(verb: &'static VerbSpec, words: &[Word], magic: &MagicText<'_>, span: Span) -> Result<(&'static Form, usize), Failure> {
     if magic.body.is_some() {
         return verb.cell.as_ref().map(|form| (form, 0)).ok_or_else(|| {
             let forms: Vec<_> = verbs::all().iter().filter(|verb| verb.cell.is_some()).map(|verb| format!("%%{}", verb.name)).collect();

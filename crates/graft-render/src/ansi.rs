@@ -1,0 +1,64 @@
+//! Blocks for a terminal. Bright black is avoided: dark themes show it black on black.
+
+use graft_protocol::{Block, Level};
+
+use crate::{block, generated, side_by_side, table, tree};
+
+/// Whether text carries escape sequences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Paint {
+    /// None.
+    Plain,
+    /// Colours and weights.
+    Ansi,
+}
+
+impl Paint {
+    /// Stands out.
+    pub(crate) fn strong(self, text: &str) -> String {
+        self.wrap(text, "1")
+    }
+
+    /// Green, for what is added.
+    pub(crate) fn fresh(self, text: &str) -> String {
+        self.wrap(text, "32")
+    }
+
+    /// Cyan, for hints.
+    pub(crate) fn hint(self, text: &str) -> String {
+        self.wrap(text, "36")
+    }
+
+    /// Yellow, for warnings.
+    pub(crate) fn warning(self, text: &str) -> String {
+        self.wrap(text, "33")
+    }
+
+    /// Red and bold, for failures.
+    pub(crate) fn bad(self, text: &str) -> String {
+        self.wrap(text, "1;31")
+    }
+
+    fn wrap(self, text: &str, code: &str) -> String {
+        match self {
+            Self::Plain => text.to_owned(),
+            Self::Ansi if text.is_empty() => String::new(),
+            Self::Ansi => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
+        }
+    }
+}
+
+/// Draws one block in at most `width` columns with colours.
+pub fn ansi(shown: &Block, width: usize) -> String {
+    let width = width.max(20);
+    match shown {
+        Block::Text(text) => text.clone(),
+        Block::Note(Level::Info, text) => Paint::Ansi.hint(text),
+        Block::Note(Level::Warning, text) => Paint::Ansi.warning(&format!("warning: {text}")),
+        Block::Table(shown) => table::aligned(shown, Paint::Ansi, width),
+        Block::Generated { prompt, text } => generated::painted(prompt, text, Paint::Ansi),
+        Block::SideBySide { prompt, columns } => side_by_side::aligned(prompt, columns, width, Paint::Ansi),
+        Block::Tree(lines) => tree::painted(lines, Paint::Ansi),
+        chart @ Block::Chart(_) => block::plain(chart),
+    }
+}

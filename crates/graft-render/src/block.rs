@@ -1,0 +1,112 @@
+//! A block as a bundle of MIME types.
+
+use graft_protocol::{Block, Level, Reply};
+use maud::{Markup, html};
+
+use crate::{chart_png, chart_svg, chart_text, generated, side_by_side, table, tree};
+
+/// One output: as many forms of it as make sense.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bundle {
+    /// `text/html`.
+    pub html: Option<String>,
+    /// `text/plain`.
+    pub plain: String,
+    /// `image/svg+xml`.
+    pub svg: Option<String>,
+    /// `image/png`, at twice the size of [`crate::FIGURE_SIZE`].
+    pub png: Option<Vec<u8>>,
+}
+
+/// Draws one block.
+pub fn block(block: &Block) -> Bundle {
+    match block {
+        Block::Chart(chart) => Bundle { html: None, plain: chart_text(chart), svg: Some(chart_svg(chart)), png: Some(chart_png(chart)) },
+        other => Bundle { html: Some(markup(other).into_string()), plain: plain(other), ..Bundle::default() },
+    }
+}
+
+/// Draws an answer: blocks of words and tables that follow each other become one output, each chart one of its own.
+pub fn reply(reply: &Reply) -> Vec<Bundle> {
+    let mut bundles: Vec<Bundle> = Vec::new();
+    for drawn in reply.blocks.iter().map(block) {
+        match (bundles.last_mut(), &drawn.html) {
+            (Some(Bundle { html: Some(before), plain, .. }), Some(more)) => {
+                before.push_str(more);
+                plain.push_str("\n\n");
+                plain.push_str(&drawn.plain);
+            }
+            _ => bundles.push(drawn),
+        }
+    }
+    bundles
+}
+
+/// Plain text of any block but a chart's picture.
+pub(crate) fn plain(block: &Block) -> String {
+    match block {
+        Block::Text(text) => text.clone(),
+        Block::Note(Level::Info, text) => text.clone(),
+        Block::Note(Level::Warning, text) => format!("warning: {text}"),
+        Block::Table(shown) => table::plain(shown),
+        Block::Chart(chart) => chart_text(chart),
+        Block::Generated { prompt, text } => generated::plain(prompt, text),
+        Block::SideBySide { prompt, columns } => side_by_side::plain(prompt, columns, 100),
+        Block::Tree(lines) => tree::plain(lines),
+    }
+}
+
+fn markup(block: &Block) -> Markup {
+    match block {
+        Block::Text(text) => paragraph(text),
+        Block::Note(level, text) => note(*level, text),
+        Block::Table(shown) => table::html(shown),
+        Block::Generated { prompt, text } => generated::html(prompt, text),
+        Block::SideBySide { prompt, columns } => side_by_side::html(prompt, columns),
+        Block::Tree(lines) => tree::html(lines),
+        Block::Chart(_) => html! {},
+    }
+}
+
+/// Line ends and runs of blanks stay as they are.
+fn paragraph(text: &str) -> Markup {
+    html! { div style="white-space:pre-wrap;margin:2px 0 6px" { (text) } }
+}
+
+fn note(level: Level, text: &str) -> Markup {
+    let (colour, sign) = match level {
+        Level::Info => ("#2b8fd0", ""),
+        Level::Warning => ("#e0691a", "warning: "),
+    };
+    html! { div style={ "white-space:pre-wrap;margin:4px 0;padding:2px 10px;border-left:3px solid " (colour) } { strong { (sign) } (text) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use graft_protocol::{Cell, Table};
+
+    use super::*;
+
+    #[test]
+    fn whatever_is_shown_is_escaped() {
+        let evil = "<script>alert(1)</script>".to_owned();
+        let mut table = Table::new(&*evil, &[&evil]);
+        table.row(vec![Cell::Code(evil.clone())]);
+        table.footer.push(evil.clone());
+        for drawn in
+            [Block::Text(evil.clone()), Block::Note(Level::Warning, evil.clone()), Block::Table(table), Block::Generated { prompt: evil.clone(), text: evil }]
+        {
+            let html = block(&drawn).html.unwrap();
+            assert!(!html.contains("<script>") && html.contains("&lt;script&gt;"), "{html}");
+        }
+    }
+
+    #[test]
+    fn words_and_tables_of_one_answer_are_one_output() {
+        let answer = Reply { blocks: vec![Block::Text("a".to_owned()), Block::Table(Table::new("t", &["x"])), Block::Chart(graft_protocol::Chart::default())] };
+        let bundles = reply(&answer);
+        assert_eq!(bundles.len(), 2);
+        assert!(bundles[0].plain.starts_with("a\n\nt"));
+        assert!(bundles[1].html.is_none() && bundles[1].svg.is_some() && bundles[1].png.is_some());
+    }
+}

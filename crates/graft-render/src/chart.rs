@@ -1,0 +1,80 @@
+//! The loss curve of a run.
+
+use graft_protocol::{Chart, RunEnded, RunStarted, Series, SeriesStyle, StepRecord, ValidationRecord, chart::NonFinite};
+
+/// The chart of a run so far: the loss of each step, faint; its running mean; validations as dots.
+///
+/// `steps` and `validations` are those of this start; a resumed run brings the earlier ones in `started`.
+pub fn run_chart(started: &RunStarted, steps: &[StepRecord], validations: &[ValidationRecord], ended: Option<&RunEnded>) -> Chart {
+    let raw: Vec<(f64, f64)> = started.earlier.iter().chain(steps).map(|step| (step.step as f64, step.loss)).collect();
+    let checks: Vec<(f64, f64)> = started.earlier_validations.iter().chain(validations).map(|check| (check.step as f64, check.loss)).collect();
+    let span = (started.steps / 20).clamp(1, 20) as f64;
+    let mut series = Vec::new();
+    if span > 1.0 {
+        series.push(line("train, each step", SeriesStyle::Faint, &raw));
+        series.push(line("train, running mean", SeriesStyle::Line, &smoothed(&raw, span)));
+    } else {
+        series.push(line("train", SeriesStyle::Line, &raw));
+    }
+    if !checks.is_empty() {
+        series.push(line("validation", SeriesStyle::Dots, &checks));
+    }
+    Chart {
+        title: started.title.clone(),
+        x_label: "step".to_owned(),
+        y_label: "loss, nats per token".to_owned(),
+        x_max: Some(started.steps as f64),
+        log_y: false,
+        series,
+        caption: ended.map(|ended| ended.summary.clone()).unwrap_or_default(),
+    }
+}
+
+fn line(name: &str, style: SeriesStyle, points: &[(f64, f64)]) -> Series {
+    Series { name: name.to_owned(), style, points: points.iter().map(|(x, y)| (*x, NonFinite(*y))).collect() }
+}
+
+/// Exponential running mean over about `span` points, unbiased at the start; a point that is not finite stays and does not spoil those after it.
+fn smoothed(points: &[(f64, f64)], span: f64) -> Vec<(f64, f64)> {
+    let keep = 1.0 - 1.0 / span;
+    let (mut sum, mut weight) = (0.0, 0.0);
+    let mut mean = |y: f64| {
+        if !y.is_finite() {
+            return y;
+        }
+        sum = keep * sum + (1.0 - keep) * y;
+        weight = keep * weight + (1.0 - keep);
+        sum / weight
+    };
+    points.iter().map(|(x, y)| (*x, mean(*y))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_running_mean_starts_at_the_first_value_and_survives_a_nan() {
+        let mean = smoothed(&[(1.0, 4.0), (2.0, 2.0), (3.0, f64::NAN), (4.0, 2.0)], 2.0);
+        assert_eq!(mean[0].1, 4.0);
+        assert!((mean[1].1 - 8.0 / 3.0).abs() < 1e-12);
+        assert!(mean[2].1.is_nan() && mean[3].1 < mean[1].1);
+    }
+
+    #[test]
+    fn a_resumed_run_begins_with_its_earlier_points() {
+        let step = |step| StepRecord { step, loss: 1.0, lr: 0.0, grad_norm: 0.0, tokens_per_second: 0.0, elapsed_seconds: 0.0 };
+        let started = RunStarted {
+            run: "r".into(),
+            title: "t".into(),
+            first_step: 1,
+            steps: 400,
+            trainable: 0,
+            total: 0,
+            earlier: vec![step(1)],
+            earlier_validations: vec![],
+        };
+        let chart = run_chart(&started, &[step(2)], &[], None);
+        assert_eq!(chart.series.iter().map(|series| series.points.len()).collect::<Vec<_>>(), [2, 2]);
+    }
+}

@@ -1,0 +1,36 @@
+//! Text the model wrote, with the prompt told apart from it.
+
+use maud::{Markup, html};
+
+use crate::ansi::Paint;
+
+/// The prompt in bold, then what followed. A `pre` keeps the line ends even where styles are removed.
+pub(crate) fn html(prompt: &str, text: &str) -> Markup {
+    html! {
+        pre style="white-space:pre-wrap;font-family:inherit;font-size:inherit;margin:4px 0 8px;padding:2px 12px;border-left:3px solid rgba(128,128,128,0.4);background:transparent;max-width:60em" {
+            strong { (prompt) } (text)
+        }
+    }
+}
+
+/// As one text.
+pub(crate) fn plain(prompt: &str, text: &str) -> String {
+    painted(prompt, text, Paint::Plain)
+}
+
+/// The prompt strong, then what followed.
+pub(crate) fn painted(prompt: &str, text: &str, paint: Paint) -> String {
+    format!("{}{text}", paint.strong(prompt))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prompt_stands_out_in_every_form() {
+        assert!(html("A", " b").into_string().ends_with("<strong>A</strong> b</pre>"));
+        assert_eq!(plain("A", " b"), "A b");
+        assert_eq!(painted("A", " b", Paint::Ansi), "\u{1b}[1mA\u{1b}[0m b");
+    }
+}

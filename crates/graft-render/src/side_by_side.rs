@@ -1,0 +1,90 @@
+//! Texts beside each other: the base and the adapter on one prompt.
+
+use graft_protocol::SideText;
+use maud::{Markup, html};
+
+use crate::{ansi::Paint, width};
+
+/// A table of one row; the notes stand under the texts.
+pub(crate) fn html(prompt: &str, columns: &[SideText]) -> Markup {
+    let share = 100 / columns.len().max(1);
+    let cell = "padding:4px 12px;border:0;text-align:left;vertical-align:top;white-space:normal;";
+    html! {
+        table style="border-collapse:collapse;margin:4px 0 8px;width:100%;max-width:72em;table-layout:fixed;border:0" {
+            caption style="caption-side:top;text-align:left;padding:4px 12px;color:inherit;white-space:pre-wrap" { strong { (prompt) } }
+            thead { tr style="background:transparent" { @for column in columns {
+                th style={ (cell) "width:" (share) "%;border-bottom:2px solid rgba(128,128,128,0.55);font-weight:600" } { (column.title) }
+            } } }
+            tbody {
+                tr style="background:transparent" { @for column in columns {
+                    td style=(cell) { pre style="white-space:pre-wrap;overflow-wrap:anywhere;font-family:inherit;font-size:inherit;margin:0;padding:0;background:transparent" { (column.text) } }
+                } }
+                @if columns.iter().any(|column| !column.note.is_empty()) { tr style="background:transparent" { @for column in columns {
+                    td style={ (cell) "opacity:0.75" } { small { (column.note) } }
+                } } }
+            }
+        }
+    }
+}
+
+/// In columns of text, `total` columns wide.
+pub(crate) fn plain(prompt: &str, columns: &[SideText], total: usize) -> String {
+    aligned(prompt, columns, total, Paint::Plain)
+}
+
+/// In columns of text; below each other where columns would be too narrow to read.
+pub(crate) fn aligned(prompt: &str, columns: &[SideText], total: usize, paint: Paint) -> String {
+    let each = (total.saturating_sub(3 * columns.len().saturating_sub(1)) / columns.len().max(1)).min(60);
+    let mut lines = vec![paint.strong(prompt)];
+    if each < 24 {
+        for column in columns {
+            lines.extend([paint.hint(&format!("── {} ──", column.title)), column.text.clone(), column.note.clone()]);
+        }
+        return lines.join("\n");
+    }
+    let row = |cells: Vec<String>| cells.iter().map(|cell| width::pad(cell, each, false)).collect::<Vec<_>>().join(" │ ").trim_end().to_owned();
+    lines.push(paint.hint(&row(columns.iter().map(|column| width::cut(&column.title, each)).collect())));
+    lines.push(vec!["─".repeat(each); columns.len()].join("─┼─"));
+    let bodies: Vec<Vec<String>> = columns.iter().map(|column| width::wrap(column.text.trim_end(), each)).collect();
+    for index in 0..bodies.iter().map(Vec::len).max().unwrap_or(0) {
+        lines.push(row(bodies.iter().map(|body| body.get(index).cloned().unwrap_or_default()).collect()));
+    }
+    lines.push(row(columns.iter().map(|column| width::cut(&column.note, each)).collect()));
+    lines.join("\n").trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns() -> Vec<SideText> {
+        let side = |title: &str, text: &str| SideText { title: title.to_owned(), text: text.to_owned(), note: "8 tokens".to_owned() };
+        vec![side("base", " is a thing that is\nnot"), side("default", " is a trait")]
+    }
+
+    #[test]
+    fn the_plain_twin_stands_in_columns() {
+        assert_eq!(
+            plain("Clone", &columns(), 51),
+            "Clone\n\
+             base                     │ default\n\
+             ─────────────────────────┼─────────────────────────\n \
+             is a thing that is      │  is a trait\n\
+             not                      │\n\
+             8 tokens                 │ 8 tokens"
+                .replace("─────────────────────────┼", "─────────────────────────┼")
+                .replace("┼─────────────────────────\n", "┼─────────────────────────\n")
+        );
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_them_below_each_other() {
+        assert_eq!(plain("P", &columns(), 40), "P\n── base ──\n is a thing that is\nnot\n8 tokens\n── default ──\n is a trait\n8 tokens");
+    }
+
+    #[test]
+    fn the_html_is_a_table_with_the_prompt_above() {
+        let page = html("Clone <T>", &columns()).into_string();
+        assert!(page.contains("<strong>Clone &lt;T&gt;</strong>") && page.matches("<th").count() == 3 && page.contains("not</pre>"), "{page}");
+    }
+}
