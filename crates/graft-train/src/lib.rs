@@ -1,1 +1,26 @@
-//! Graft.
+//! Data, loss, optimizer, the loop, checkpoints and the ledger of runs.
+//!
+//! [`fit()`] trains what a method made trainable (a list of graft-nn's `Trainable`s) on a [`data::Dataset`]; [`resume`] goes on with the very
+//! losses the uninterrupted run would have had; [`evaluate()`] measures. The loop itself is in `fit.rs`. This crate knows no method and no
+//! display: it emits graft-protocol's events and writes a [`runs::RunFolder`].
+
+pub mod batch;
+pub mod data;
+pub mod fit;
+pub mod loss;
+pub mod optimizer;
+pub mod runs;
+pub mod schedule;
+
+mod config;
+mod control;
+mod error;
+mod gather;
+mod source;
+mod state;
+
+pub use config::TrainConfig;
+pub use control::Control;
+pub use error::{Result, TrainError};
+pub use source::{Source, Validation};
+pub use state::Stateful;

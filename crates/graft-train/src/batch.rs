@@ -1,0 +1,119 @@
+//! Encoded examples put together for one forward pass.
+
+use graft_nn::ops::IGNORED;
+use graft_nn::{Device, Tensor};
+
+use crate::Result;
+
+/// One example as tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// The tokens.
+    pub ids: Vec<u32>,
+    /// The token itself where it counts, [`IGNORED`] where it does not (the prompt); as long as `ids`.
+    pub labels: Vec<i64>,
+}
+
+/// A micro-batch: examples padded on the right to the length of the longest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// B.
+    pub rows: usize,
+    /// T.
+    pub columns: usize,
+    /// (B, T) tokens, padding included.
+    pub ids: Vec<u32>,
+    /// (B, T), [`IGNORED`] on prompts and padding. The label of a position is its own token; the shift is in the loss.
+    pub labels: Vec<i64>,
+    /// (B), tokens of each row without padding.
+    pub lengths: Vec<usize>,
+}
+
+impl Batch {
+    /// Pads examples to a batch. What the padding holds does not matter, since it is masked and has no label.
+    pub fn of(examples: &[&Encoded]) -> Self {
+        let columns = examples.iter().map(|example| example.ids.len()).max().unwrap_or(0);
+        let (mut ids, mut labels) = (Vec::with_capacity(examples.len() * columns), Vec::with_capacity(examples.len() * columns));
+        for example in examples {
+            let padding = columns - example.ids.len();
+            ids.extend_from_slice(&example.ids);
+            ids.extend(std::iter::repeat_n(0, padding));
+            labels.extend_from_slice(&example.labels);
+            labels.extend(std::iter::repeat_n(IGNORED, padding));
+        }
+        Self { rows: examples.len(), columns, ids, labels, lengths: examples.iter().map(|example| example.ids.len()).collect() }
+    }
+
+    /// Tokens without padding.
+    pub fn tokens(&self) -> u64 {
+        self.lengths.iter().sum::<usize>() as u64
+    }
+
+    /// Positions of the flattened hidden states (B (P+T)) that predict a label, and those labels. Position `P + t - 1` predicts
+    /// token `t`; the first token of a row is predicted by the last of the P virtual tokens, or by nothing.
+    pub fn targets(&self, virtual_tokens: usize) -> (Vec<u32>, Vec<i64>) {
+        let mut targets = (Vec::new(), Vec::new());
+        for row in 0..self.rows {
+            for column in 0..self.columns {
+                let label = self.labels[row * self.columns + column];
+                let Some(before) = (virtual_tokens + column).checked_sub(1).filter(|_| label != IGNORED) else { continue };
+                targets.0.push((row * (virtual_tokens + self.columns) + before) as u32);
+                targets.1.push(label);
+            }
+        }
+        targets
+    }
+
+    /// The tokens as a tensor (B, T).
+    ///
+    /// # Errors
+    /// What candle says.
+    pub fn ids_tensor(&self, device: &Device) -> Result<Tensor> {
+        Ok(Tensor::from_slice(&self.ids, (self.rows, self.columns), device)?) // (B, T)
+    }
+
+    /// The mask (B, T), 1 for a token; none when nothing is padded.
+    ///
+    /// # Errors
+    /// What candle says.
+    pub fn mask_tensor(&self, device: &Device) -> Result<Option<Tensor>> {
+        if self.lengths.iter().all(|length| *length == self.columns) {
+            return Ok(None);
+        }
+        let mask: Vec<u8> = self.lengths.iter().flat_map(|length| (0..self.columns).map(move |column| u8::from(column < *length))).collect();
+        Ok(Some(Tensor::from_vec(mask, (self.rows, self.columns), device)?)) // (B, T)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example(ids: &[u32], prompt: usize) -> Encoded {
+        let labels = ids.iter().enumerate().map(|(index, id)| if index < prompt { IGNORED } else { i64::from(*id) }).collect();
+        Encoded { ids: ids.to_vec(), labels }
+    }
+
+    #[test]
+    fn padding_and_prompts_have_no_label() {
+        let batch = Batch::of(&[&example(&[5, 6, 7], 1), &example(&[8, 9], 1)]);
+        assert_eq!((batch.rows, batch.columns, batch.tokens()), (2, 3, 5));
+        assert_eq!(batch.labels, [IGNORED, 6, 7, IGNORED, 9, IGNORED]);
+        let mask = batch.mask_tensor(&Device::Cpu).expect("mask").expect("there is padding");
+        assert_eq!(mask.to_vec2::<u8>().expect("values"), [[1, 1, 1], [1, 1, 0]]);
+        assert!(Batch::of(&[&example(&[5, 6], 0)]).mask_tensor(&Device::Cpu).expect("mask").is_none());
+    }
+
+    #[test]
+    fn a_label_is_predicted_by_the_position_before_it() {
+        let batch = Batch::of(&[&example(&[5, 6, 7], 1), &example(&[8, 9], 1)]);
+        assert_eq!(batch.targets(0), (vec![0, 1, 3], vec![6, 7, 9]));
+    }
+
+    #[test]
+    fn virtual_tokens_shift_the_positions_and_predict_the_first_token() {
+        let batch = Batch::of(&[&example(&[5, 6], 0), &example(&[8, 9], 1)]);
+        assert_eq!(batch.targets(0), (vec![0, 2], vec![6, 9]));
+        assert_eq!(batch.targets(2), (vec![1, 2, 6], vec![5, 6, 9]));
+    }
+}

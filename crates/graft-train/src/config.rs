@@ -1,0 +1,83 @@
+//! How a training goes, from the keys of `%train`.
+
+use graft_protocol::{Settings, training::TRAIN};
+
+use crate::optimizer::AdamW;
+use crate::schedule::{Course, Schedule};
+
+/// Everything that decides the losses of a run beside model, adapter and data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainConfig {
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Peak learning rate.
+    pub lr: f64,
+    /// B: examples per micro-batch.
+    pub batch: usize,
+    /// Micro-batches per step.
+    pub accumulate: u64,
+    /// Longest example in tokens; without it the model's context.
+    pub max_length: Option<usize>,
+    /// Course of the learning rate after the warm-up.
+    pub course: Course,
+    /// Steps in which the learning rate rises.
+    pub warmup: u64,
+    /// Decays and epsilon of the optimizer.
+    pub optimizer: AdamW,
+    /// Gradients are scaled down to this global norm; 0 switches it off.
+    pub max_grad_norm: f64,
+    /// Steps between validations; 0 switches it off.
+    pub eval_every: u64,
+    /// Validation examples used during training.
+    pub eval_examples: usize,
+    /// Seconds between checkpoints; 0 keeps only the last.
+    pub save_every: u64,
+    /// Seed of data order and dropout.
+    pub seed: u64,
+}
+
+impl TrainConfig {
+    /// Reads checked settings; `default_lr` is the method's, `session_seed` stands in for a missing `seed`.
+    pub fn from_settings(settings: &Settings, default_lr: f64, session_seed: u64) -> Self {
+        let whole = |name: &str| settings.integer(TRAIN, name).map(i64::unsigned_abs);
+        let steps = whole("steps").unwrap_or(200);
+        let course = match settings.text(TRAIN, "schedule").as_deref() {
+            Some("constant") => Course::Constant,
+            Some("linear") => Course::Linear,
+            _ => Course::Cosine,
+        };
+        Self {
+            steps,
+            lr: settings.float(TRAIN, "lr").unwrap_or(default_lr),
+            batch: whole("batch").unwrap_or(8) as usize,
+            accumulate: whole("gradient_accumulation_steps").unwrap_or(1),
+            max_length: whole("max_length").map(|length| length as usize),
+            course,
+            warmup: whole("warmup").unwrap_or(10),
+            optimizer: AdamW { weight_decay: settings.float(TRAIN, "weight_decay").unwrap_or(0.0), ..AdamW::default() },
+            max_grad_norm: settings.float(TRAIN, "max_grad_norm").unwrap_or(1.0),
+            eval_every: whole("eval_every").unwrap_or((steps / 10).max(1)),
+            eval_examples: whole("eval_examples").unwrap_or(64) as usize,
+            save_every: whole("save_every").unwrap_or(60),
+            seed: whole("seed").unwrap_or(session_seed),
+        }
+    }
+
+    /// The learning rates of the run.
+    pub fn schedule(&self) -> Schedule {
+        Schedule { peak: self.lr, warmup: self.warmup, steps: self.steps, course: self.course }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use graft_protocol::Value;
+
+    #[test]
+    fn absent_keys_have_the_documented_defaults() {
+        let config = TrainConfig::from_settings(&Settings::default().with("steps", Value::Integer(50)), 3e-4, 7);
+        assert_eq!((config.steps, config.lr, config.batch, config.eval_every, config.seed), (50, 3e-4, 8, 5, 7));
+        assert_eq!((config.course, config.warmup, config.max_grad_norm, config.save_every), (Course::Cosine, 10, 1.0, 60));
+    }
+}

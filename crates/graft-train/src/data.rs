@@ -1,0 +1,5 @@
+//! Data sets.
+
+mod error;
+
+pub use error::DataError;

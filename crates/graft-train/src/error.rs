@@ -1,0 +1,147 @@
+//! What can go wrong in data, training and runs, and what to do about it.
+
+use std::path::{Path, PathBuf};
+
+use graft_nn::NnError;
+use graft_nn::tensor_file::TensorFileError;
+use graft_protocol::Hint;
+
+use crate::data::DataError;
+
+/// `std::result::Result` with [`TrainError`].
+pub type Result<T> = std::result::Result<T, TrainError>;
+
+/// An error of training, evaluation or a run's files.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// The data set cannot be used.
+    #[error("the data cannot be used")]
+    Data {
+        /// What is wrong with it.
+        #[from]
+        source: DataError,
+    },
+    /// The model or a tensor operation failed.
+    #[error("the model failed")]
+    Model {
+        /// Where and why.
+        #[from]
+        source: NnError,
+    },
+    /// The loss or a gradient is NaN or infinite.
+    #[error("{tensor} is not finite at step {step}; training stopped and the adapter of the last good step is kept")]
+    NotFinite {
+        /// The step, from 1.
+        step: u64,
+        /// `the loss`, or the parameter whose gradient it is.
+        tensor: String,
+    },
+    /// There is nothing to train.
+    #[error("there is nothing to train")]
+    NothingToTrain,
+    /// The split has no examples.
+    #[error("data set `{data}` has no {split} examples")]
+    EmptySplit {
+        /// Name of the data set.
+        data: String,
+        /// `train`, `validation` or `test`.
+        split: &'static str,
+    },
+    /// No run of that name.
+    #[error("there is no run `{name}`")]
+    NoRun {
+        /// The name asked for.
+        name: String,
+        /// Those there are, newest first.
+        known: Vec<String>,
+    },
+    /// The run has no checkpoint to go on from.
+    #[error("run `{run}` has no checkpoint")]
+    NoCheckpoint {
+        /// Name of the run.
+        run: String,
+    },
+    /// A checkpoint does not fit the adapter or is damaged.
+    #[error("the checkpoint `{}` cannot be used: {problem}", path.display())]
+    Checkpoint {
+        /// Its folder.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The run is done already.
+    #[error("run `{run}` has done all its {steps} steps")]
+    AlreadyDone {
+        /// Name of the run.
+        run: String,
+        /// Steps planned.
+        steps: u64,
+    },
+    /// The file system refuses.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// `read`, `write` or `make`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A file of tensors cannot be read or written.
+    #[error("the run's tensors cannot be stored or read")]
+    Tensors {
+        /// Which file and why.
+        #[from]
+        source: TensorFileError,
+    },
+}
+
+impl TrainError {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+}
+
+impl From<candle_core::Error> for TrainError {
+    fn from(source: candle_core::Error) -> Self {
+        Self::Model { source: source.into() }
+    }
+}
+
+impl Hint for TrainError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Data { source } => source.code(),
+            Self::Model { source } => source.code(),
+            Self::NotFinite { .. } => "train::not_finite",
+            Self::NothingToTrain => "train::nothing_to_train",
+            Self::EmptySplit { .. } => "train::empty_split",
+            Self::NoRun { .. } => "train::no_run",
+            Self::NoCheckpoint { .. } => "train::no_checkpoint",
+            Self::Checkpoint { .. } => "train::checkpoint",
+            Self::AlreadyDone { .. } => "train::already_done",
+            Self::Io { .. } => "train::io",
+            Self::Tensors { source } => source.code(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Data { source } => source.hint(),
+            Self::Model { source } => source.hint(),
+            Self::NotFinite { .. } => Some("try a smaller lr, a longer warmup or max_grad_norm=1".to_owned()),
+            Self::NothingToTrain => Some("attach an adapter first: %lora attach r=8".to_owned()),
+            Self::EmptySplit { .. } => Some("give it examples, or a share with %data load FILE validation=0.1 test=0.1".to_owned()),
+            Self::NoRun { known, .. } if known.is_empty() => Some("there are no runs here yet; %train makes one".to_owned()),
+            Self::NoRun { known, .. } => Some(format!("runs: {}", known.join(", "))),
+            Self::NoCheckpoint { .. } => Some("start again with %train".to_owned()),
+            Self::Checkpoint { .. } => Some("attach the adapter with the settings of the run, or start again with %train".to_owned()),
+            Self::AlreadyDone { steps, .. } => Some(format!("go on with more steps: %resume steps={}", steps.saturating_mul(2))),
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => Some("free some space on the disk; the last checkpoint is whole".to_owned()),
+            Self::Io { .. } => None,
+            Self::Tensors { source } => source.hint(),
+        }
+    }
+}

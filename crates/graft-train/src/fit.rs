@@ -1,0 +1,198 @@
+//! The training loop: read it from top to bottom.
+//!
+//! It knows nothing of display: it emits [`Event`]s and writes the ledger. What is trained is a list of [`Trainable`]s, where the
+//! batches come from is a [`Source`], what a checkpoint keeps is a [`Stateful`].
+
+mod outcome;
+
+use std::time::{Duration, Instant};
+
+use graft_nn::{Context, Model, Tensor, Trainable, gradients};
+use graft_protocol::{Event, RunEnded, RunOutcome, StepRecord, ValidationRecord};
+
+use crate::batch::Batch;
+use crate::control::Control;
+use crate::loss::{label_count, loss};
+use crate::optimizer::{Optimizer, global_norm};
+use crate::runs::{Checkpoint, Ledger, Progress, RunFolder, RunHeader};
+use crate::source::Source;
+use crate::state::Stateful;
+use crate::{Result, TrainConfig, TrainError};
+
+/// A training, ready to begin or to go on.
+pub struct Run<'a> {
+    /// The model, adapters attached and active.
+    pub model: &'a dyn Model,
+    /// What is trained.
+    pub trainables: Vec<Trainable>,
+    /// Where the micro-batches come from.
+    pub source: &'a dyn Source,
+    /// Steps, rates and the rest.
+    pub config: TrainConfig,
+    /// Where ledger and checkpoints go.
+    pub folder: RunFolder,
+    /// The run's head.
+    pub header: RunHeader,
+    /// What checkpoints keep of the adapter.
+    pub state: &'a dyn Stateful,
+}
+
+/// Trains from step 1.
+///
+/// # Errors
+/// [`TrainError::NotFinite`] (the parameters are those of the last good step), and those of model, data and files.
+pub fn begin(run: Run<'_>, control: &Control, emit: &mut dyn FnMut(Event)) -> Result<RunEnded> {
+    let mut trainer = Trainer::new(run, control, emit)?;
+    trainer.ledger.header(&trainer.run.header)?;
+    trainer.finish()
+}
+
+/// Goes on from the run's newest checkpoint that is whole; the losses are those the uninterrupted run would have had.
+///
+/// # Errors
+/// [`TrainError::NoCheckpoint`], [`TrainError::AlreadyDone`], [`TrainError::Checkpoint`], and those of [`begin`].
+pub fn go_on(run: Run<'_>, control: &Control, emit: &mut dyn FnMut(Event)) -> Result<RunEnded> {
+    let mut trainer = Trainer::new(run, control, emit)?;
+    trainer.restore()?;
+    trainer.finish()
+}
+
+struct Trainer<'a> {
+    run: Run<'a>,
+    optimizer: Optimizer,
+    ledger: Ledger,
+    control: &'a Control,
+    emit: &'a mut dyn FnMut(Event),
+    /// Steps done.
+    step: u64,
+    /// Micro-batches read.
+    position: u64,
+    began: Instant,
+    saved: Instant,
+    first: Option<StepRecord>,
+    last: Option<StepRecord>,
+    tokens: u64,
+}
+
+impl<'a> Trainer<'a> {
+    fn new(run: Run<'a>, control: &'a Control, emit: &'a mut dyn FnMut(Event)) -> Result<Self> {
+        if run.trainables.is_empty() {
+            return Err(TrainError::NothingToTrain);
+        }
+        let optimizer = Optimizer::new(run.config.optimizer, run.trainables.clone());
+        let ledger = run.folder.ledger()?;
+        let now = Instant::now();
+        Ok(Self { run, optimizer, ledger, control, emit, step: 0, position: 0, began: now, saved: now, first: None, last: None, tokens: 0 })
+    }
+
+    /// Runs to the end, however it comes, and says how it ended.
+    fn finish(mut self) -> Result<RunEnded> {
+        self.announce()?;
+        let outcome = self.steps().and_then(|outcome| self.save().map(|()| outcome));
+        match outcome {
+            Ok(outcome) => self.end(outcome),
+            Err(error) => {
+                self.fail(&error);
+                Err(error)
+            }
+        }
+    }
+
+    fn steps(&mut self) -> Result<RunOutcome> {
+        if self.step == 0 && self.run.config.eval_every > 0 {
+            self.validate()?;
+        }
+        while self.step < self.run.config.steps {
+            if self.control.is_stopped() {
+                return Ok(RunOutcome::Interrupted);
+            }
+            self.one_step()?;
+            if self.is_validation_due() {
+                self.validate()?;
+            }
+            if self.run.config.save_every > 0 && self.saved.elapsed() >= Duration::from_secs(self.run.config.save_every) {
+                self.save()?;
+            }
+        }
+        Ok(RunOutcome::Finished)
+    }
+
+    fn one_step(&mut self) -> Result<()> {
+        let began = Instant::now();
+        let step = self.step + 1;
+        let window = self.window()?;
+        let (loss, gradients) = self.window_gradients(step, &window)?;
+        let grad_norm = global_norm(&self.run.trainables, &gradients, step)?;
+        let lr = self.run.config.schedule().rate(step);
+        self.optimizer.step(&gradients, lr, self.clip(grad_norm))?;
+        self.step = step;
+        self.position += window.len() as u64;
+        let tokens: u64 = window.iter().map(Batch::tokens).sum();
+        self.tokens += tokens;
+        let seconds = |since: Instant| since.elapsed().as_secs_f64();
+        self.record(StepRecord { step, loss, lr, grad_norm, tokens_per_second: tokens as f64 / seconds(began).max(1e-9), elapsed_seconds: seconds(self.began) })
+    }
+
+    /// The micro-batches of the next step.
+    fn window(&self) -> Result<Vec<Batch>> {
+        (self.position..self.position + self.run.config.accumulate).map(|position| self.run.source.micro_batch(position)).collect()
+    }
+
+    /// Loss and gradients of a window: the mean over all its labels, whichever micro-batch they are in.
+    fn window_gradients(&self, step: u64, window: &[Batch]) -> Result<(f64, Vec<Tensor>)> {
+        let labels: usize = window.iter().map(|batch| label_count(self.run.model, batch)).sum();
+        let (mut sum, mut total): (f64, Vec<Tensor>) = (0.0, Vec::new());
+        for (index, batch) in window.iter().enumerate() {
+            let cx = Context::train(self.run.config.seed, step, index as u32);
+            let loss = loss(self.run.model, batch, &cx, labels.max(1) as f64)?;
+            sum += f64::from(loss.to_scalar::<f32>()?);
+            if !sum.is_finite() {
+                return Err(TrainError::NotFinite { step, tensor: "the loss".to_owned() });
+            }
+            let new = gradients(&loss, &self.run.trainables)?;
+            total = if total.is_empty() { new } else { total.iter().zip(&new).map(|(total, new)| total + new).collect::<candle_core::Result<_>>()? };
+        }
+        Ok((sum, total))
+    }
+
+    /// The factor that brings the global norm down to its limit.
+    fn clip(&self, norm: f64) -> f64 {
+        let limit = self.run.config.max_grad_norm;
+        if limit > 0.0 { (limit / (norm + 1e-6)).min(1.0) } else { 1.0 }
+    }
+
+    fn is_validation_due(&self) -> bool {
+        let every = self.run.config.eval_every;
+        every > 0 && (self.step.is_multiple_of(every) || self.step == self.run.config.steps)
+    }
+
+    /// Validates, unless the source has nothing to validate on or the user stops it half-way.
+    fn validate(&mut self) -> Result<()> {
+        let Some(validation) = self.run.source.validate(self.run.model, self.control)? else { return Ok(()) };
+        let record = ValidationRecord { step: self.step, loss: validation.loss, accuracy: validation.accuracy };
+        self.ledger.validation(&record)?;
+        (self.emit)(Event::Validation(record));
+        Ok(())
+    }
+
+    fn record(&mut self, record: StepRecord) -> Result<()> {
+        self.first.get_or_insert(record);
+        self.last = Some(record);
+        self.ledger.step(&record)?;
+        (self.emit)(Event::Step(record));
+        Ok(())
+    }
+
+    fn save(&mut self) -> Result<()> {
+        let progress = Progress {
+            header: self.run.header.clone(),
+            step: self.step,
+            position: self.position,
+            optimizer_steps: self.optimizer.steps(),
+            steps: self.run.config.steps,
+        };
+        Checkpoint::save(self.run.folder.path(), &progress, self.run.state, &self.optimizer)?;
+        self.saved = Instant::now();
+        Ok(())
+    }
+}

@@ -1,0 +1,84 @@
+//! Beginning and end of a run: what is announced, restored and summed up.
+
+use graft_protocol::{Event, RunEnded, RunOutcome, RunStarted};
+
+use super::Trainer;
+use crate::runs::RunRecord;
+use crate::{Result, TrainError};
+
+impl Trainer<'_> {
+    /// Says that the run begins or goes on, with what its ledger holds already.
+    pub(super) fn announce(&mut self) -> Result<()> {
+        let mut record = if self.step > 0 { self.run.folder.record()? } else { RunRecord::default() };
+        record.cut(self.step);
+        let header = &self.run.header;
+        (self.emit)(Event::RunStarted(RunStarted {
+            run: header.run.clone(),
+            title: header.title.clone(),
+            first_step: self.step,
+            steps: self.run.config.steps,
+            trainable: header.trainable,
+            total: header.total,
+            earlier: record.steps,
+            earlier_validations: record.validations,
+        }));
+        Ok(())
+    }
+
+    /// Takes up the newest checkpoint; a damaged one gives way to the one before.
+    pub(super) fn restore(&mut self) -> Result<()> {
+        let mut error = TrainError::NoCheckpoint { run: self.run.folder.name() };
+        for checkpoint in self.run.folder.checkpoints().iter().rev() {
+            match checkpoint.restore(self.run.state, &mut self.optimizer) {
+                Ok(progress) if progress.step >= self.run.config.steps => {
+                    return Err(TrainError::AlreadyDone { run: self.run.folder.name(), steps: self.run.config.steps });
+                }
+                Ok(progress) => {
+                    (self.step, self.position) = (progress.step, progress.position);
+                    return self.ledger.resumed(progress.step);
+                }
+                Err(problem) => error = problem,
+            }
+        }
+        Err(error)
+    }
+
+    pub(super) fn end(mut self, outcome: RunOutcome) -> Result<RunEnded> {
+        let ended = RunEnded { run: self.run.folder.name(), summary: self.summary(&outcome), outcome, step: self.step };
+        self.ledger.ended(&ended)?;
+        (self.emit)(Event::RunEnded(ended.clone()));
+        Ok(ended)
+    }
+
+    /// Ends a run that cannot go on. Where the numbers went out of bounds, the parameters go back to the step whose loss was still good.
+    pub(super) fn fail(&mut self, error: &TrainError) {
+        if matches!(error, TrainError::NotFinite { .. }) {
+            // The error that stopped the run matters more than one of taking it back.
+            let _ = self.optimizer.undo();
+        }
+        let ended = RunEnded { run: self.run.folder.name(), outcome: RunOutcome::Failed, step: self.step, summary: format!("{error}; {}", self.place()) };
+        // The disk may be the very reason of the failure.
+        let _ = self.ledger.ended(&ended);
+        (self.emit)(Event::RunEnded(ended));
+    }
+
+    fn summary(&self, outcome: &RunOutcome) -> String {
+        let seconds = self.began.elapsed().as_secs_f64();
+        let losses = match (self.first, self.last) {
+            (Some(first), Some(last)) => format!("loss {:.3} -> {:.3}, ", first.loss, last.loss),
+            _ => String::new(),
+        };
+        let speed = self.tokens as f64 / seconds.max(1e-9);
+        let place = self.place();
+        match outcome {
+            RunOutcome::Interrupted => {
+                format!("stopped at step {} of {}: {losses}{seconds:.1} s, {speed:.0} tokens/s; {place}; %resume goes on", self.step, self.run.config.steps)
+            }
+            _ => format!("{} steps: {losses}{seconds:.1} s, {speed:.0} tokens/s; {place}", self.step),
+        }
+    }
+
+    fn place(&self) -> String {
+        format!("kept in {}", self.run.folder.path().display())
+    }
+}

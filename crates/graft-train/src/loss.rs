@@ -1,0 +1,32 @@
+//! The loss of a micro-batch.
+
+use graft_nn::{Context, Model, Tensor, ops};
+
+use crate::batch::Batch;
+use crate::{Result, gather};
+
+/// P: positions that the model's active soft prompts take.
+pub fn virtual_tokens(model: &dyn Model) -> usize {
+    model.embedding().prompt().active().iter().map(|prompt| prompt.len()).sum()
+}
+
+/// Number of labels that a batch has for this model.
+pub fn label_count(model: &dyn Model, batch: &Batch) -> usize {
+    batch.targets(virtual_tokens(model)).1.len()
+}
+
+/// Sum of the label losses divided by `normalizer`, in nats.
+///
+/// Over several micro-batches the normalizer is the number of labels of all of them: the sum of their losses is then the mean over
+/// all labels, whatever the lengths, and so is the gradient.
+///
+/// # Errors
+/// Those of the model.
+pub fn loss(model: &dyn Model, batch: &Batch, cx: &Context, normalizer: f64) -> Result<Tensor> {
+    let device = model.embedding().weight().tensor().device().clone();
+    let hidden = model.hidden(&batch.ids_tensor(&device)?, batch.mask_tensor(&device)?.as_ref(), cx)?; // (B, P+T, C)
+    let (positions, labels) = batch.targets(hidden.virtual_tokens);
+    let states = gather::rows(&hidden.states.flatten(0, 1)?, &positions)?; // (N, C)
+    let logits = model.head(&states, cx)?; // (N, V)
+    Ok(ops::cross_entropy(&logits, &labels, normalizer)?)
+}

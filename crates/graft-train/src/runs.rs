@@ -1,0 +1,11 @@
+//! What a run leaves on disk: a folder with its header, its ledger and its last two checkpoints.
+
+mod checkpoint;
+mod folder;
+mod header;
+mod ledger;
+
+pub use checkpoint::{Checkpoint, Progress};
+pub use folder::{RunFolder, runs_folder};
+pub use header::RunHeader;
+pub use ledger::{Ledger, RunRecord, read_ledger};

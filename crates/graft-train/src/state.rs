@@ -1,0 +1,40 @@
+//! What a checkpoint keeps of the thing that is trained.
+
+use std::collections::BTreeMap;
+
+use graft_nn::{NnError, Tensor, Trainable};
+
+/// Tensors by name that make up an adapter (or a model): all that is needed to put it back as it was.
+pub trait Stateful {
+    /// The tensors now.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn state(&self) -> graft_nn::Result<BTreeMap<String, Tensor>>;
+
+    /// Puts tensors back that [`Stateful::state`] gave.
+    ///
+    /// # Errors
+    /// When one is missing or has another shape.
+    fn restore(&self, state: &BTreeMap<String, Tensor>) -> graft_nn::Result<()>;
+}
+
+/// A list of parameters is its own state, under their names.
+impl Stateful for Vec<Trainable> {
+    fn state(&self) -> graft_nn::Result<BTreeMap<String, Tensor>> {
+        self.iter().map(|trainable| Ok((trainable.name.clone(), trainable.var.as_detached_tensor().copy()?))).collect()
+    }
+
+    fn restore(&self, state: &BTreeMap<String, Tensor>) -> graft_nn::Result<()> {
+        for trainable in self {
+            let missing = || NnError::Shape { what: "checkpoint", expected: format!("a tensor `{}`", trainable.name), found: Vec::new() };
+            let tensor = state.get(&trainable.name).ok_or_else(missing)?;
+            if tensor.dims() != trainable.var.dims() {
+                let error = NnError::Shape { what: "checkpoint", expected: format!("{:?}", trainable.var.dims()), found: tensor.dims().to_vec() };
+                return Err(NnError::at_path(error, &trainable.name));
+            }
+            trainable.var.set(&tensor.to_device(trainable.var.device())?)?;
+        }
+        Ok(())
+    }
+}
