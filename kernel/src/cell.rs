@@ -9,7 +9,6 @@ mod shell;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +36,8 @@ pub(crate) struct Cells {
     interrupt: Interrupt,
     /// What was set with `%env`, for shell lines; the child has it too.
     env: BTreeMap<String, String>,
+    /// Whether the engine was told of what was set before it was there.
+    env_told: bool,
     /// The cells of this session that ran, for `%history`.
     ran: Vec<String>,
     /// What the engine was last doing when no cell ran.
@@ -56,7 +57,7 @@ struct Running<'a> {
 impl Cells {
     /// Cells run by the engine of `launch`, which tells what it does through `outputs`.
     pub(crate) fn new(launch: Launch, outputs: mpsc::UnboundedReceiver<Output>, interrupt: Interrupt) -> Self {
-        Self { launch, outputs, interrupt, env: BTreeMap::new(), ran: Vec::new(), status: None }
+        Self { launch, outputs, interrupt, env: BTreeMap::new(), env_told: false, ran: Vec::new(), status: None }
     }
 
     /// Runs one cell. Its error, if any, has been shown when this returns.
@@ -155,6 +156,7 @@ impl Cells {
     /// The engine; while it starts, what it does is shown.
     async fn engine(&mut self, running: &mut Running<'_>) -> Result<Arc<dyn Executor>, Failure> {
         if let Some(engine) = self.launch.peek() {
+            self.tell_env(&engine);
             return Ok(engine);
         }
         let (launch, interrupt) = (self.launch.clone(), self.interrupt.clone());
@@ -164,7 +166,15 @@ impl Cells {
                 () = interrupt.pressed() => Err(Failure::new("cell::interrupted", "interrupted while the engine was starting; it goes on in the background")),
             }
         };
-        self.serve(running, work).await
+        let engine = self.serve(running, work).await?;
+        self.tell_env(&engine);
+        Ok(engine)
+    }
+
+    fn tell_env(&mut self, engine: &Arc<dyn Executor>) {
+        if !std::mem::replace(&mut self.env_told, true) {
+            self.env.iter().for_each(|(name, value)| engine.set_env(name, value));
+        }
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {
@@ -201,15 +211,27 @@ async fn take(output: Output, running: &mut Running<'_>, interrupt: &Interrupt) 
     let _ = answer.send(typed);
 }
 
-/// Shows an answer of the session; a text that grew on the page is replaced by its final form.
+/// Shows an answer of the session: words and tables that follow each other as one display, each figure as one of its own.
+/// A text that grew on the page is replaced by its final form.
 fn show(reply: &Reply, running: &mut Running<'_>) {
-    for block in &reply.blocks {
-        let rich = Rich::from_block(block);
-        let grown = matches!(block, Block::Generated { .. } | Block::SideBySide { .. }) && running.live.replace_text(&rich, running.frontend);
-        if !grown {
+    for blocks in reply.blocks.chunk_by(|a, b| !stands_alone(a) && !stands_alone(b)) {
+        let (rich, text) = match blocks {
+            [block] => (Rich::from_block(block), is_text(block)),
+            blocks => (Rich::from_blocks(blocks), false),
+        };
+        if !(text && running.live.replace_text(&rich, running.frontend)) {
             running.frontend.display(&rich, None);
         }
     }
+}
+
+fn stands_alone(block: &Block) -> bool {
+    matches!(block, Block::Chart(_)) || is_text(block)
+}
+
+/// Whether the model wrote it.
+fn is_text(block: &Block) -> bool {
+    matches!(block, Block::Generated { .. } | Block::SideBySide { .. })
 }
 
 /// Shows what Rust gave; the value of the cell's last expression is its result.

@@ -4,38 +4,47 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use graft_protocol::{Block, Failure};
-use graft_render::Bundle;
+use graft_protocol::{Block, Chart, Failure, Reply};
+use graft_render::{Bundle, Progress};
 
 use crate::engine::RustError;
-use crate::frontend::{CellError, Rich};
+use crate::frontend::{CellError, Rich, Source};
 
 impl From<Bundle> for Rich {
     fn from(bundle: Bundle) -> Self {
         let mut mime = BTreeMap::from([("text/plain".to_owned(), bundle.plain)]);
         let rest = [("text/html", bundle.html), ("image/svg+xml", bundle.svg), ("image/png", bundle.png.map(|png| STANDARD.encode(png)))];
         mime.extend(rest.into_iter().filter_map(|(name, content)| Some((name.to_owned(), content?))));
-        Self { mime, ansi: bundle.ansi, live: false }
+        Self { mime, ..Self::default() }
     }
 }
 
 impl Rich {
     /// One block.
     pub(crate) fn from_block(block: &Block) -> Self {
-        graft_render::block(block).into()
+        Self { source: Source::Blocks(vec![block.clone()]), ..graft_render::block(block).into() }
     }
 
-    /// Several blocks as one display, one below the other.
+    /// Words and tables as one display, one below the other.
     pub(crate) fn from_blocks(blocks: &[Block]) -> Self {
-        let all: Vec<Self> = blocks.iter().map(Self::from_block).collect();
-        let join = |name: &str, separator: &str| {
-            let parts: Vec<&str> = all.iter().filter_map(|rich| rich.mime.get(name).map(String::as_str)).collect();
-            (!parts.is_empty()).then(|| parts.join(separator))
-        };
-        let mut mime = BTreeMap::from([("text/plain".to_owned(), join("text/plain", "\n\n").unwrap_or_default())]);
-        mime.extend(join("text/html", "\n").map(|html| ("text/html".to_owned(), html)));
-        let ansi: Vec<&str> = all.iter().map(|rich| rich.ansi.as_deref().unwrap_or_else(|| rich.text())).collect();
-        Self { mime, ansi: Some(ansi.join("\n\n")), live: false }
+        let reply = Reply { blocks: blocks.to_vec() };
+        let drawn = graft_render::reply(&reply);
+        let plain: Vec<String> = drawn.iter().map(|bundle| bundle.plain.clone()).collect();
+        let html: String = drawn.into_iter().filter_map(|bundle| bundle.html).collect();
+        let bundle = Bundle { plain: plain.join("\n\n"), html: Some(html), ..Bundle::default() };
+        Self { source: Source::Blocks(reply.blocks), ..bundle.into() }
+    }
+
+    /// How far something is.
+    pub(crate) fn from_progress(progress: &Progress) -> Self {
+        let bundle = Bundle { plain: progress.line(), html: Some(progress.html()), ..Bundle::default() };
+        Self { source: Source::Progress(progress.clone()), ..bundle.into() }
+    }
+
+    /// The plot of a running training.
+    pub(crate) fn from_run(chart: &Chart, progress: &Progress) -> Self {
+        let bundle = Bundle { plain: progress.line(), html: Some(graft_render::live_html(chart, progress)), ..Bundle::default() };
+        Self { source: Source::Progress(progress.clone()), live: true, ..bundle.into() }
     }
 
     /// Rust as a highlighted block.

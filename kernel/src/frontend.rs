@@ -8,6 +8,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use graft_protocol::Block;
+use graft_render::Progress;
+
 /// Which of the two standard streams a text belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stream {
@@ -18,14 +21,26 @@ pub(crate) enum Stream {
 }
 
 /// Rich output: the same thing in several forms, of which the reader's page picks the best.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Rich {
     /// MIME type to content; binary content as base64, JSON as its text.
     pub(crate) mime: BTreeMap<String, String>,
-    /// The form for a terminal, with ANSI colours; none when `text/plain` is good enough.
-    pub(crate) ansi: Option<String>,
+    /// What it was drawn from, for a terminal that draws it to its own width.
+    pub(crate) source: Source,
     /// Whether this is a passing state that an update will replace (a progress line), not a result.
     pub(crate) live: bool,
+}
+
+/// What something was drawn from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum Source {
+    /// Nothing more than its MIME types say.
+    #[default]
+    Mime,
+    /// Blocks of an answer, one below the other.
+    Blocks(Vec<Block>),
+    /// How far something is.
+    Progress(Progress),
 }
 
 impl Rich {

@@ -14,7 +14,7 @@ use crate::executor::Executor;
 /// What became of a start.
 type State = Option<Result<Arc<dyn Executor>, Failure>>;
 /// Starts an engine; called again when the last start failed.
-type Start = dyn Fn(mpsc::UnboundedSender<Output>) -> Result<Arc<dyn Executor>, Failure> + Send + Sync;
+pub(crate) type Start = dyn Fn(mpsc::UnboundedSender<Output>) -> Result<Arc<dyn Executor>, Failure> + Send + Sync;
 
 /// An engine that is, or soon will be, there. Clones share it.
 #[derive(Clone)]

@@ -9,6 +9,7 @@ mod slot;
 use std::time::Duration;
 
 use graft_protocol::{Block, Event, Failure, Level};
+use graft_render::Progress;
 use tokio::time::Instant;
 
 use crate::engine::Output;
@@ -204,5 +205,5 @@ fn notice(failure: &Failure) -> Block {
 }
 
 fn progress(view: &ProgressView) -> Rich {
-    graft_render::progress(&view.label, view.done, view.total).into()
+    Rich::from_progress(&Progress::of(&view.label, view.done, view.total))
 }

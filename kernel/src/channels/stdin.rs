@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
-use zeromq::{RouterRecvHalf, SocketRecv};
+use zeromq::RouterRecvHalf;
 
 use super::outbox::Outbox;
 use crate::jupyter::reply::Reply;

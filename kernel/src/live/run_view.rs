@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use graft_protocol::{RunEnded, RunStarted, StepRecord, ValidationRecord};
+use graft_protocol::{Block, RunEnded, RunStarted, StepRecord, ValidationRecord};
 use graft_render::Progress;
 
 use super::slot::Slot;
@@ -19,12 +19,10 @@ pub(crate) struct RunView {
 
 impl RunView {
     /// A training that begins; a resumed one has its earlier curve already.
-    pub(crate) fn new(mut started: RunStarted) -> Self {
+    pub(crate) fn new(started: RunStarted) -> Self {
         let mut slot = Slot::new();
         slot.change();
-        let steps = std::mem::take(&mut started.earlier);
-        let validations = std::mem::take(&mut started.earlier_validations);
-        Self { slot, started, steps, validations }
+        Self { slot, started, steps: Vec::new(), validations: Vec::new() }
     }
 
     /// Adds a step.
@@ -43,14 +41,12 @@ impl RunView {
     pub(crate) fn draw(&mut self, frontend: &dyn Frontend, interval: Duration) {
         let chart = graft_render::run_chart(&self.started, &self.steps, &self.validations, None);
         let progress = Progress::of_run(&self.started, &self.steps, &self.validations);
-        let rich = Rich::from(graft_render::live(&chart, &progress)).live();
-        self.slot.show(&rich, frontend, interval);
+        self.slot.show(&Rich::from_run(&chart, &progress), frontend, interval);
     }
 
     /// Draws the static figure in its place; without an end (the session died) the figure shows how far it came.
     pub(crate) fn finish(&mut self, ended: Option<&RunEnded>, frontend: &dyn Frontend) {
         let chart = graft_render::run_chart(&self.started, &self.steps, &self.validations, ended);
-        let rich = Rich::from(graft_render::chart(&chart));
-        self.slot.show(&rich, frontend, Duration::ZERO);
+        self.slot.show(&Rich::from_block(&Block::Chart(chart)), frontend, Duration::ZERO);
     }
 }
