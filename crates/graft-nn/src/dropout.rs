@@ -1,5 +1,6 @@
 //! Dropout without stored masks: which inputs fall out is computed from counters, so the backward pass computes it again.
 
+use crate::kernel;
 use crate::rng::{Rng, Stream};
 
 /// Elements per independently reachable piece of a mask; a piece is the unit of parallel work.
@@ -40,9 +41,7 @@ impl DropoutMask {
         let mut bytes = [0u8; 2 * PIECE];
         let bytes = &mut bytes[..2 * from.len()];
         self.stream.clone().bytes_at((piece * PIECE / 2) as u64, bytes);
-        for ((to, from), pair) in to.iter_mut().zip(from).zip(bytes.as_chunks::<2>().0) {
-            *to = if u32::from(u16::from_le_bytes(*pair)) < dropped { 0.0 } else { from * factor };
-        }
+        kernel::drop_out(bytes.as_chunks::<2>().0, dropped, factor, from, to);
     }
 
     /// The factors of the first `n` elements.

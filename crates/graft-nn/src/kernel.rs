@@ -39,6 +39,7 @@ macro_rules! simd {
 }
 
 mod cross_entropy;
+mod dropout;
 mod exp;
 mod lanes;
 mod rms_norm;
@@ -48,6 +49,7 @@ mod sum;
 mod swiglu;
 
 pub(crate) use cross_entropy::{log_sum_exp, log_sum_exp_backward};
+pub(crate) use dropout::drop_out;
 pub(crate) use rms_norm::{rms_norm, rms_norm_backward, rms_norm_weight};
 pub(crate) use rotary::rotate;
 pub(crate) use softmax::{hide, softmax, softmax_backward};
