@@ -18,6 +18,7 @@ macro_rules! scenarios {
 }
 
 mod arrows;
+mod documents;
 mod house;
 mod listed;
 
