@@ -35,7 +35,7 @@ pub fn chart_svg(chart: &Chart) -> String {
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (FIGURE_SIZE.0 * SVG_SCALE, FIGURE_SIZE.1 * SVG_SCALE)).into_drawing_area();
-        paint(&area, &scene(chart), f64::from(SVG_SCALE)).ok();
+        paint(&area, &scene(chart), f64::from(SVG_SCALE), 1.24).ok();
     }
     let (width, height) = FIGURE_SIZE;
     let drawn = format!("<svg width=\"{}\" height=\"{}\"", width * SVG_SCALE, height * SVG_SCALE);
@@ -49,12 +49,13 @@ pub fn chart_png(chart: &Chart) -> Vec<u8> {
     let mut pixels = vec![0; (width * height * 3) as usize];
     {
         let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
-        paint(&area, &scene(chart), f64::from(PIXELS)).ok();
+        paint(&area, &scene(chart), f64::from(PIXELS), 1.164).ok();
     }
     encode(&shrunk(&pixels, width as usize), width / OVERSAMPLING, height / OVERSAMPLING).unwrap_or_default()
 }
 
-fn paint<B: DrawingBackend>(area: &DrawingArea<B, Shift>, scene: &Scene, scale: f64) -> Result<(), Box<dyn Error + Send + Sync>>
+/// `letters` undoes what the backend takes from a font's size: SVG divides by 1.24, bitmaps count from ascender to descender.
+fn paint<B: DrawingBackend>(area: &DrawingArea<B, Shift>, scene: &Scene, scale: f64, letters: f64) -> Result<(), Box<dyn Error + Send + Sync>>
 where
     B::ErrorType: 'static,
 {
@@ -75,7 +76,7 @@ where
                     Anchor::End => HPos::Right,
                 };
                 let weight = if *bold { FontStyle::Bold } else { FontStyle::Normal };
-                let font = FontDesc::new(FontFamily::SansSerif, size * scale, weight);
+                let font = FontDesc::new(FontFamily::SansSerif, size * scale * letters, weight);
                 let style = font.color(&ink_colour(*ink)).pos(Pos::new(horizontal, VPos::Bottom));
                 let base = place((at.0, at.1 + size * 0.24));
                 area.draw(&Text::new(text.as_str(), base, style))?;

@@ -63,7 +63,7 @@ fn colour(ink: Ink) -> (&'static str, &'static str) {
         Ink::Muted => ("currentColor", "0.72"),
         Ink::Grid => ("currentColor", "0.13"),
         Ink::Series(index) => (series_on_page(index), "1"),
-        Ink::Pale(index) => (series_on_page(index), "0.35"),
+        Ink::Pale(index) => (series_on_page(index), "0.45"),
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn log_ticks(low: f64, high: f64) -> Vec<f64> {
 /// A tick as short as the step allows: no more decimals than it needs.
 pub(crate) fn label(value: f64, step: f64) -> String {
     let largest = value.abs().max(step);
-    if largest >= 1e6 || (largest < 1e-4 && largest > 0.0) {
+    if largest >= 1e7 || (largest < 1e-4 && largest > 0.0) {
         return if value == 0.0 { "0".to_owned() } else { format!("{value:.1e}").replace(".0e", "e") };
     }
     let decimals = (-(step.log10() + 1e-9).floor()).clamp(0.0, 6.0) as u8;
