@@ -84,6 +84,9 @@ pub(crate) struct CleanArgs {
 pub(crate) struct RunArgs {
     /// The file; `-` is standard input
     pub(crate) file: PathBuf,
+    /// Go on after an error; the exit status still tells of it
+    #[arg(short, long)]
+    pub(crate) keep_going: bool,
     /// Seconds that an interrupt may stay unanswered before the child is killed
     #[arg(long, default_value_t = 10.0)]
     pub(crate) grace: f64,

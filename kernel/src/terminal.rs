@@ -1,0 +1,67 @@
+//! `graft run FILE`: the same magics and Rust from a plain file, in a terminal.
+//!
+//! The cell runner is the notebook's; only the [`screen::Screen`] differs. The first error ends the run with exit status 1,
+//! Ctrl-C stops what runs (a training keeps what it has) and ends with 130.
+
+mod keyboard;
+mod screen;
+mod script;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use graft_protocol::Failure;
+use tokio::sync::mpsc;
+
+use crate::cell::Cells;
+use crate::cli::RunArgs;
+use crate::frontend::{CellError, Frontend};
+use crate::interrupt::Interrupt;
+use crate::launch::{Launch, Start};
+use screen::Screen;
+use script::Script;
+
+/// Exit status after Ctrl-C, as shells count it.
+const STOPPED: u8 = 130;
+
+/// Runs the file; its output is on the screen when this returns.
+pub(crate) async fn run(args: &RunArgs, start: Arc<Start>) -> ExitCode {
+    let screen = Screen::standard();
+    let script = match Script::read(&args.file) {
+        Ok(script) => script,
+        Err(error) => {
+            screen.error(&CellError::from_failure(&Failure::from(error), ""));
+            return ExitCode::from(2);
+        }
+    };
+    let (output, outputs) = mpsc::unbounded_channel();
+    let launch = Launch::begin(start, output);
+    let interrupt = Interrupt::default();
+    tokio::spawn(watch_keys(launch.clone(), interrupt.clone()));
+    let mut cells = Cells::new(launch.clone(), outputs, interrupt.clone());
+    let mut failed = false;
+    for cell in &script.cells {
+        failed |= cells.run(cell, &screen).await.is_err();
+        if interrupt.is_pressed() || screen.is_closed() || (failed && !args.keep_going) {
+            break;
+        }
+    }
+    if let Some(engine) = launch.peek() {
+        engine.shutdown().await;
+    }
+    match (interrupt.is_pressed(), failed) {
+        (true, _) => ExitCode::from(STOPPED),
+        (false, true) => ExitCode::FAILURE,
+        (false, false) => ExitCode::SUCCESS,
+    }
+}
+
+/// Ctrl-C is the stop button: the first asks, the second kills what does not listen.
+async fn watch_keys(launch: Launch, interrupt: Interrupt) {
+    while tokio::signal::ctrl_c().await.is_ok() {
+        interrupt.press();
+        if let Some(engine) = launch.peek() {
+            engine.interrupt().await;
+        }
+    }
+}

@@ -1,0 +1,98 @@
+use std::sync::Arc;
+
+use graft_protocol::{Cell, Table};
+use graft_render::Progress;
+
+use super::*;
+
+/// What was written, shared with the screen that writes.
+#[derive(Clone, Default)]
+struct Paper(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Paper {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Paper {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+fn screen(terminal: bool) -> (Screen, Paper, Paper) {
+    let (out, err) = (Paper::default(), Paper::default());
+    let look = Look { terminal, colours: terminal, width: 80 };
+    (Screen::new(look, Box::new(out.clone()), Box::new(err.clone())), out, err)
+}
+
+fn step(done: u64) -> Rich {
+    Rich::from_progress(&Progress::of("step", done, 10)).live()
+}
+
+fn table() -> Rich {
+    let mut table = Table::new("t", &["#n"]);
+    table.row(vec![Cell::Integer(1)]);
+    Rich::from_block(&Block::Table(table))
+}
+
+#[test]
+fn a_bar_is_drawn_over_and_gives_way_to_what_lasts() {
+    let (screen, out, _) = screen(true);
+    screen.display(&step(1), Some("a"));
+    screen.update_display(&step(2), "a");
+    screen.stream(Stream::Stdout, b"hello\n");
+    screen.update_display(&table(), "a");
+    let text = out.text();
+    assert_eq!(text.matches("\r\u{1b}[K").count(), 2, "{text:?}");
+    assert!(text.ends_with("\u{1b}[Khello\n\u{1b}[1mt\u{1b}[0m\n\u{1b}[1mn\u{1b}[0m\n─\n1\n"), "{text:?}");
+}
+
+#[test]
+fn a_pipe_gets_plain_lines() {
+    let (screen, out, _) = screen(false);
+    screen.display(&step(1), Some("a"));
+    screen.update_display(&step(10), "a");
+    screen.display(&table(), None);
+    assert_eq!(out.text(), "step 1/10 · 10%\nstep 10/10 · 100%\nt\nn\n─\n1\n");
+}
+
+#[test]
+fn a_generated_text_grows_on_a_terminal_and_comes_whole_through_a_pipe() {
+    let text = |text: &str| Rich::from_block(&Block::Generated { prompt: "A".to_owned(), text: text.to_owned() });
+    for (terminal, wanted) in [(true, "\u{1b}[1mA\u{1b}[0m b c\n"), (false, "A b c\n")] {
+        let (screen, out, _) = screen(terminal);
+        screen.display(&text(" b").live(), Some("g"));
+        screen.update_display(&text(" b c").live(), "g");
+        screen.update_display(&text(" b c"), "g");
+        assert_eq!(out.text(), wanted);
+    }
+}
+
+#[test]
+fn an_open_line_is_ended_before_a_block() {
+    let (screen, out, _) = screen(false);
+    screen.stream(Stream::Stdout, b"no end");
+    screen.display(&Rich::plain("next"), None);
+    assert_eq!(out.text(), "no end\nnext\n");
+}
+
+#[test]
+fn errors_go_to_standard_error_without_escapes_in_a_pipe() {
+    let (screen, out, err) = screen(false);
+    screen.error(&CellError { ename: "E".to_owned(), evalue: "v".to_owned(), traceback: vec!["\u{1b}[1;31mE\u{1b}[0m: v".to_owned()] });
+    assert_eq!((out.text().as_str(), err.text().as_str()), ("", "E: v\n"));
+}
+
+#[test]
+fn a_display_without_text_says_what_it_is() {
+    let (screen, out, _) = screen(false);
+    screen.result(&Rich { mime: BTreeMap::from([("image/png".to_owned(), "AAAA".to_owned())]), ..Rich::default() });
+    assert_eq!(out.text(), "[image/png]\n");
+}

@@ -1,0 +1,37 @@
+use super::*;
+
+fn cells(text: &str) -> Vec<String> {
+    Script::of_text(text).cells
+}
+
+#[test]
+fn a_plain_file_is_one_cell_without_its_shebang() {
+    assert_eq!(cells("#!/usr/bin/env -S graft run\n%model load tiny\n\nlet a = 1;\n"), ["\n%model load tiny\n\nlet a = 1;\n"]);
+    assert_eq!(cells("#![allow(unused)]\nlet a = 1;"), ["#![allow(unused)]\nlet a = 1;"]);
+    assert_eq!(cells("\n\n"), Vec::<String>::new());
+}
+
+#[test]
+fn marks_cut_it_and_cells_keep_the_lines_of_the_file() {
+    assert_eq!(cells("%seed 1\n// %% second\n%%time\n\nlet b = 2;\n"), ["%seed 1\n", "\n\n%%time\n\nlet b = 2;\n"]);
+}
+
+#[test]
+fn without_marks_a_cell_magic_ends_at_the_first_blank_line() {
+    assert_eq!(cells("%seed 1\n%%data pairs\n{}\n\n%train"), ["%seed 1\n", "\n%%data pairs\n{}\n", "\n\n\n\n%train"]);
+}
+
+#[test]
+fn a_notebook_gives_its_code_cells() {
+    let text = r##"{"cells": [{"cell_type": "markdown", "source": "# a"}, {"cell_type": "code", "source": ["%seed 1\n", "1 + 1"]}, {"cell_type": "code", "source": ""}], "nbformat": 4}"##;
+    assert_eq!(Script::of_notebook(serde_json::from_str(text).unwrap()).cells, ["%seed 1\n1 + 1"]);
+}
+
+#[test]
+fn a_missing_file_and_a_broken_notebook_are_told_apart() {
+    assert_eq!(Script::read(Path::new("/no/such/file.graft")).unwrap_err().code(), "terminal::unreadable");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("broken.ipynb");
+    std::fs::write(&path, "{").unwrap();
+    assert_eq!(Script::read(&path).unwrap_err().code(), "terminal::not_a_notebook");
+}
