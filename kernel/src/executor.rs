@@ -1,5 +1,8 @@
 //! What the cell runner and the Jupyter channels need of the engine; tests put a scripted one in its place.
 
+#[cfg(test)]
+pub(crate) mod script;
+
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;

@@ -154,3 +154,6 @@ fn remove_ipc(info: &ConnectionInfo) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -130,6 +130,8 @@ pub(crate) fn refuse_foreign(folder: &Path) -> Result<(), InstallError> {
 
 #[cfg(test)]
 mod tests {
+    use graft_protocol::Hint;
+
     use super::*;
 
     fn args() -> InstallArgs {

@@ -1,0 +1,197 @@
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::executor::script::Script;
+use crate::frontend::{Answer, Stream};
+
+/// Remembers what it was told, one line each.
+#[derive(Default)]
+struct Recorder {
+    lines: Mutex<Vec<String>>,
+    answer: Option<String>,
+}
+
+impl Recorder {
+    fn note(&self, line: String) {
+        self.lines.lock().unwrap().push(line);
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+}
+
+impl Frontend for Recorder {
+    fn stream(&self, stream: Stream, bytes: &[u8]) {
+        self.note(format!("{stream:?} {}", String::from_utf8_lossy(bytes).trim_end()));
+    }
+
+    fn display(&self, rich: &Rich, id: Option<&str>) {
+        let types: Vec<&str> = rich.mime.keys().map(String::as_str).collect();
+        self.note(format!("display{} {} [{}]", if id.is_some() { " live" } else { "" }, rich.text(), types.join(" ")));
+    }
+
+    fn update_display(&self, rich: &Rich, _id: &str) {
+        let types: Vec<&str> = rich.mime.keys().map(String::as_str).collect();
+        self.note(format!("update {} [{}]", rich.text(), types.join(" ")));
+    }
+
+    fn result(&self, rich: &Rich) {
+        self.note(format!("result {}", rich.text()));
+    }
+
+    fn clear_output(&self, wait: bool) {
+        self.note(format!("clear {wait}"));
+    }
+
+    fn error(&self, error: &CellError) {
+        self.note(format!("error {}: {}", error.ename, error.evalue));
+    }
+
+    fn page(&self, rich: &Rich) {
+        self.note(format!("page {}", rich.text().lines().next().unwrap_or_default()));
+    }
+
+    fn set_next_input(&self, text: &str, replace: bool) {
+        self.note(format!("next {text} {replace}"));
+    }
+
+    fn input<'a>(&'a self, _prompt: &'a str, _password: bool) -> Answer<'a> {
+        Box::pin(async { self.answer.clone() })
+    }
+
+    fn display_interval(&self) -> Duration {
+        Duration::from_millis(15)
+    }
+}
+
+async fn run_all(cells: &[&str], recorder: &Recorder) -> Vec<Result<(), CellError>> {
+    let (output, outputs) = mpsc::unbounded_channel();
+    let launch = Launch::begin(Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>)), output);
+    let mut runner = Cells::new(launch, outputs, Interrupt::default());
+    let mut results = Vec::new();
+    for cell in cells {
+        results.push(runner.run(cell, recorder).await);
+    }
+    results
+}
+
+async fn run(cell: &str) -> (Result<(), CellError>, Vec<String>) {
+    let recorder = Recorder { answer: Some("Ada".to_owned()), ..Recorder::default() };
+    let result = run_all(&[cell], &recorder).await.remove(0);
+    (result, recorder.lines())
+}
+
+#[tokio::test]
+async fn magics_and_rust_run_in_their_order() {
+    let (result, lines) = run("print a;\n%status\nprint b;\nvalue 3").await;
+    assert_eq!(result, Ok(()));
+    assert_eq!(lines, ["Stdout a", "display no model [text/html text/plain]", "Stdout b", "result 3"]);
+}
+
+#[tokio::test]
+async fn a_value_that_is_not_the_last_is_a_display() {
+    let (_, lines) = run("value 1\n%status").await;
+    assert_eq!(lines[0], "display 1 [text/plain]");
+}
+
+#[tokio::test]
+async fn nothing_runs_when_a_magic_is_wrong() {
+    let (result, lines) = run("print a;\n%statsu").await;
+    assert_eq!(result.unwrap_err().ename, "UsageError");
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].starts_with("error UsageError"), "{lines:?}");
+    assert!(lines[0].contains("%status"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn an_error_ends_the_cell_and_is_shown_once() {
+    let (result, lines) = run("fail broken\n%status").await;
+    assert_eq!(result.unwrap_err().evalue, "broken");
+    assert_eq!(lines, ["error Failed: broken"]);
+}
+
+#[tokio::test]
+async fn a_training_is_one_live_display_that_ends_as_a_figure() {
+    let (_, lines) = run("%train steps=50").await;
+    assert!(lines[0].starts_with("display live step"), "{lines:?}");
+    let updates = lines.iter().filter(|line| line.starts_with("update step")).count();
+    assert!((1..50).contains(&updates), "{updates} updates of 50 steps");
+    let figure = &lines[lines.len() - 2];
+    assert!(figure.starts_with("update ") && figure.ends_with("[image/png image/svg+xml text/plain]"), "{figure}");
+    assert_eq!(lines.last().unwrap(), "display trained [text/html text/plain]");
+}
+
+#[tokio::test]
+async fn text_that_grew_is_replaced_by_its_final_form() {
+    let (_, lines) = run("%generate \"Say\"").await;
+    assert!(lines[0].starts_with("display live"), "{lines:?}");
+    assert!(lines.last().unwrap().starts_with("update ") && lines.last().unwrap().contains("once upon a time"), "{lines:?}");
+    assert_eq!(lines.iter().filter(|line| line.starts_with("display")).count(), 1);
+}
+
+#[tokio::test]
+async fn a_cell_asks_and_gets_the_answer() {
+    let (_, lines) = run("ask name?").await;
+    assert_eq!(lines, ["Stdout got Ada"]);
+}
+
+#[tokio::test]
+async fn displays_and_clearing_arrive_in_order() {
+    let (_, lines) = run("show one\nclear\nshow two").await;
+    assert_eq!(lines, ["display one [text/html text/plain]", "clear true", "display two [text/html text/plain]"]);
+}
+
+#[tokio::test]
+async fn a_shell_line_streams_and_tells_its_status() {
+    let (result, lines) = run("!echo out; echo err >&2; exit 3").await;
+    assert_eq!(result, Ok(()));
+    assert!(lines.contains(&"Stdout out".to_owned()) && lines.contains(&"Stderr err".to_owned()), "{lines:?}");
+    assert_eq!(lines.last().unwrap(), "display exit status 3 [text/plain]");
+}
+
+#[tokio::test]
+async fn a_variable_set_with_env_reaches_shell_lines() {
+    let recorder = Recorder::default();
+    run_all(&["%env GRAFT_TEST=42", "!echo $GRAFT_TEST"], &recorder).await;
+    assert_eq!(recorder.lines()[1], "Stdout 42");
+}
+
+#[tokio::test]
+async fn help_goes_to_the_pager_and_a_file_into_the_cell() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "print loaded").unwrap();
+    let recorder = Recorder::default();
+    run_all(&["%train?", &format!("%load {}", file.path().display()), &format!("%run {}", file.path().display())], &recorder).await;
+    let lines = recorder.lines();
+    assert!(lines[0].starts_with("page %train"), "{lines:?}");
+    assert_eq!(lines[1..], ["next print loaded true", "Stdout loaded"]);
+}
+
+#[tokio::test]
+async fn a_missing_file_is_an_error_with_the_folder() {
+    let (result, _) = run("%run /nonexistent/file.rs").await;
+    let error = result.unwrap_err();
+    assert!(error.evalue.contains("/nonexistent/file.rs"), "{}", error.evalue);
+}
+
+#[tokio::test]
+async fn timing_tells_after_the_work() {
+    let (_, lines) = run("%time print a").await;
+    assert_eq!(lines[0], "Stdout a");
+    assert!(lines[1].starts_with("Stdout wall time: "), "{lines:?}");
+}
+
+#[tokio::test]
+async fn an_engine_that_cannot_start_leaves_the_host_s_magics() {
+    let (output, outputs) = mpsc::unbounded_channel();
+    let launch = Launch::begin(Arc::new(|_| Err(Failure::new("engine::child", "no child").hint("graft doctor"))), output);
+    let mut runner = Cells::new(launch, outputs, Interrupt::default());
+    let recorder = Recorder::default();
+    assert!(runner.run("%pwd", &recorder).await.is_ok());
+    let error = runner.run("%status", &recorder).await.unwrap_err();
+    assert_eq!((error.ename.as_str(), error.evalue.contains("no child")), ("engine::child", true));
+}

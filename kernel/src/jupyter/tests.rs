@@ -1,0 +1,326 @@
+//! The kernel over real sockets, with a scripted engine behind it.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use graft_testkit::{Channel, ConnectionFile, Frontend};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use super::*;
+use crate::executor::Executor;
+use crate::executor::script::Script;
+
+/// A kernel that runs beside the test.
+struct TestKernel {
+    file: ConnectionFile,
+    runtime: Option<Runtime>,
+    ended: Arc<AtomicU8>,
+}
+
+impl TestKernel {
+    fn start(file: ConnectionFile) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let (path, ended) = (file.path(), Arc::new(AtomicU8::new(0)));
+        let end = ended.clone();
+        runtime.spawn(async move {
+            let start: Arc<Start> = Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>));
+            serve(&path, start).await.unwrap();
+            end.store(1, Ordering::SeqCst);
+        });
+        Self { file, runtime: Some(runtime), ended }
+    }
+
+    fn frontend(&self) -> Frontend {
+        Frontend::connect(&self.file)
+    }
+
+    fn wait_for_end(&self) {
+        while self.ended.load(Ordering::SeqCst) == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for TestKernel {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn kernel() -> TestKernel {
+    TestKernel::start(ConnectionFile::ipc("secret"))
+}
+
+fn execute(code: &str) -> Value {
+    json!({ "code": code })
+}
+
+#[test]
+fn kernel_info_is_answered_on_shell_and_control_over_tcp() {
+    let kernel = TestKernel::start(ConnectionFile::tcp("secret"));
+    let mut frontend = kernel.frontend();
+    for channel in [Channel::Shell, Channel::Control] {
+        let reply = frontend.ask(channel, "kernel_info_request", json!({}));
+        assert_eq!(reply.content["language_info"]["name"], "rust");
+        assert_eq!(reply.content["language_info"]["pygments_lexer"], "rust");
+        assert_eq!(reply.content["supported_features"], json!([]));
+        assert_eq!(reply.content["status"], "ok");
+    }
+}
+
+#[test]
+fn starting_comes_once_after_the_welcome_and_before_any_busy() {
+    let kernel = kernel();
+    let mut frontend = Frontend::connect_silently(&kernel.file);
+    assert_eq!(frontend.published().kind(), "iopub_welcome");
+    let mut seen = vec![];
+    frontend.ask(Channel::Shell, "kernel_info_request", json!({}));
+    while let Some(message) = frontend.published_within(Duration::from_millis(250)) {
+        seen.extend(message.content["execution_state"].as_str().map(str::to_owned));
+    }
+    assert_eq!(seen, ["starting"]);
+}
+
+#[test]
+fn an_unsigned_connection_works() {
+    let kernel = TestKernel::start(ConnectionFile::ipc(""));
+    assert_eq!(kernel.frontend().execute("%status").status(), "ok");
+}
+
+#[test]
+fn a_cell_has_its_messages_in_order_and_counts_from_one() {
+    let kernel = kernel();
+    let mut frontend = kernel.frontend();
+    let cell = frontend.execute("print a;\nshow b\nvalue 7");
+    assert!(cell.announced);
+    assert_eq!(cell.kinds(), ["stream", "display_data", "execute_result"]);
+    assert_eq!(cell.stream("stdout"), "a\n");
+    assert_eq!(cell.outputs[2].content["execution_count"], 1);
+    assert_eq!(cell.reply.content["execution_count"], 1);
+    assert_eq!(cell.reply.content["user_expressions"], json!({}));
+    assert_eq!(frontend.execute("value 8").reply.content["execution_count"], 2);
+}
+
+#[test]
+fn silent_cells_show_and_count_nothing() {
+    let kernel = kernel();
+    let mut frontend = kernel.frontend();
+    let cell = frontend.execute_with(json!({ "code": "print a\nvalue 1", "silent": true }));
+    assert_eq!((cell.kinds().len(), cell.announced, cell.status()), (0, false, "ok"));
+    let unstored = frontend.execute_with(json!({ "code": "print b", "store_history": false }));
+    assert_eq!(unstored.stream("stdout"), "b\n");
+    assert_eq!(frontend.execute("").reply.content["execution_count"], 0);
+    assert_eq!(frontend.execute("print c").reply.content["execution_count"], 1);
+    let history = frontend.ask(Channel::Shell, "history_request", json!({ "hist_access_type": "tail", "n": 9 }));
+    assert_eq!(history.content["history"], json!([[1, 1, "print c"]]));
+}
+
+#[test]
+fn an_error_is_the_same_in_reply_and_broadcast() {
+    let kernel = kernel();
+    let mut frontend = kernel.frontend();
+    let cell = frontend.execute("fail broken");
+    assert_eq!(cell.kinds(), ["error"]);
+    for key in ["ename", "evalue", "traceback"] {
+        assert_eq!(cell.outputs[0].content[key], cell.reply.content[key]);
+    }
+    assert_eq!((cell.status(), &cell.reply.content["evalue"]), ("error", &json!("broken")));
+}
+
+#[test]
+fn an_error_aborts_what_waits_and_nothing_after() {
+    let kernel = kernel();
+    let mut frontend = kernel.frontend();
+    let ids: Vec<String> = ["fail x", "print never"].map(|code| frontend.request(Channel::Shell, "execute_request", execute(code))).into();
+    assert_eq!(frontend.finish(&ids[0]).status(), "error");
+    let aborted = frontend.finish(&ids[1]);
+    assert_eq!((aborted.status(), aborted.kinds().len()), ("error", 0));
+    assert_eq!(aborted.reply.content["ename"], "Aborted");
+    assert_eq!(frontend.execute("print after").stream("stdout"), "after\n");
+}
+
+#[test]
+fn without_stop_on_error_the_queue_goes_on() {
+    let kernel = kernel();
+    let mut frontend = kernel.frontend();
+    let first = frontend.request(Channel::Shell, "execute_request", json!({ "code": "fail x", "stop_on_error": false }));
+    let second = frontend.request(Channel::Shell, "execute_request", execute("print on"));
+    assert_eq!(frontend.finish(&first).status(), "error");
+    assert_eq!(frontend.finish(&second).stream("stdout"), "on\n");
+}
+
+#[test]
+fn a_panic_of_the_kernel_is_an_error_of_the_cell() {
+    let kernel = kernel();
+    let mut frontend = kernel.frontend();
+    let cell = frontend.execute("panic");
+    assert_eq!((cell.status(), cell.kinds()), ("error", vec!["error"]));
+    assert_eq!(frontend.execute("print alive").stream("stdout"), "alive\n");
+}
+
+#[test]
+fn interrupt_ends_a_running_cell_and_questions_are_answered_beside_it() {
+    let kernel = kernel();
+    let mut frontend = kernel.frontend();
+    let id = frontend.request(Channel::Shell, "execute_request", execute("wait"));
+    while frontend.published_under(&id).kind() != "stream" {}
+    frontend.ask(Channel::Control, "kernel_info_request", json!({}));
+    assert_eq!(frontend.published_under(&id).content["execution_state"], "busy");
+    let reply = frontend.ask(Channel::Shell, "complete_request", json!({ "code": "%stat", "cursor_pos": 5 }));
+    assert_eq!(reply.content["matches"], json!(["%status"]));
+    assert_eq!(frontend.published_under(&id).content["execution_state"], "busy");
+    let interrupt = frontend.request(Channel::Control, "interrupt_request", json!({}));
+    assert_eq!(frontend.receive(Channel::Control).kind(), "interrupt_reply");
+    let reply = frontend.receive(Channel::Shell);
+    assert_eq!((reply.parent_id(), &reply.content["ename"]), (id.as_str(), &json!("Interrupted")));
+    while frontend.published_under(&id).content["execution_state"] != "idle" {}
+    while frontend.published_under(&interrupt).content["execution_state"] != "idle" {}
+    frontend.skip_greetings();
+}
+
+#[test]
+fn shutdown_and_restart_are_answered_before_the_end() {
+    for (channel, restart) in [(Channel::Control, false), (Channel::Control, true), (Channel::Shell, false)] {
+        let kernel = kernel();
+        let mut frontend = kernel.frontend();
+        let id = frontend.request(channel, "shutdown_request", json!({ "restart": restart }));
+        assert_eq!(frontend.receive(channel).content, json!({ "status": "ok", "restart": restart }));
+        let kinds: Vec<String> = (0..3).map(|_| frontend.published_under(&id).kind().to_owned()).collect();
+        assert_eq!(kinds, ["status", "shutdown_reply", "status"]);
+        kernel.wait_for_end();
+        let left: Vec<_> = std::fs::read_dir(kernel.file.folder()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["connection.json"], "sockets of the ipc transport are removed");
+    }
+}
+
+#[test]
+fn wrong_signatures_and_malformed_messages_are_dropped_and_the_kernel_goes_on() {
+    let kernel = kernel();
+    let mut frontend = kernel.frontend();
+    let good = frontend.frames("kernel_info_request", json!({}));
+    let mut forged = good.clone();
+    forged[1] = "0".repeat(64).into();
+    let mut not_hex = good.clone();
+    not_hex[1] = "signature".into();
+    let mut changed = good.clone();
+    changed[5] = "{\"a\":1}".into();
+    for channel in [Channel::Shell, Channel::Control, Channel::Stdin] {
+        for frames in [forged.clone(), not_hex.clone(), changed.clone(), good[..3].to_vec(), good[1..].to_vec(), vec!["noise".into()]] {
+            frontend.send_frames(channel, frames);
+        }
+    }
+    frontend.request(Channel::Shell, "execute_request", json!("not an object"));
+    frontend.request(Channel::Shell, "execute_request", json!({ "code": 7 }));
+    frontend.expect_silence();
+    assert_eq!(frontend.execute("print alive").stream("stdout"), "alive\n");
+}
+
+#[test]
+fn an_unknown_request_is_busy_and_idle_without_a_reply() {
+    let kernel = kernel();
+    let mut frontend = kernel.frontend();
+    let id = frontend.request(Channel::Shell, "debug_request", json!({}));
+    let states: Vec<Value> = (0..2).map(|_| frontend.published_under(&id).content["execution_state"].clone()).collect();
+    assert_eq!(states, ["busy", "idle"]);
+}
+
+#[test]
+fn a_replayed_message_is_answered_again() {
+    let kernel = kernel();
+    let mut frontend = kernel.frontend();
+    let frames = frontend.frames("kernel_info_request", json!({}));
+    for _ in 0..2 {
+        frontend.send_frames(Channel::Control, frames.clone());
+        assert_eq!(frontend.receive(Channel::Control).kind(), "kernel_info_reply");
+        assert_eq!((0..2).map(|_| frontend.published().kind().to_owned()).collect::<Vec<_>>(), ["status", "status"]);
+    }
+}
+
+#[test]
+fn the_heartbeat_echoes_bytes() {
+    let kernel = kernel();
+    let mut frontend = kernel.frontend();
+    for bytes in [&b"ping"[..], &[0, 255, 1], &b"x".repeat(5000)] {
+        assert_eq!(frontend.beat(bytes), bytes);
+    }
+}
+
+#[test]
+fn a_question_is_asked_on_stdin_and_refused_where_nobody_answers() {
+    let kernel = kernel();
+    let mut frontend = kernel.frontend();
+    let id = frontend.request(Channel::Shell, "execute_request", json!({ "code": "secret who?", "allow_stdin": true }));
+    let question = frontend.receive(Channel::Stdin);
+    assert_eq!(question.content, json!({ "prompt": "who?", "password": true }));
+    assert_eq!(question.parent_id(), id);
+    frontend.request(Channel::Stdin, "input_reply", json!({ "value": "Ada", "status": "ok" }));
+    assert_eq!(frontend.finish(&id).stream("stdout"), "got Ada\n");
+    assert_eq!(frontend.execute("ask who?").status(), "error");
+}
+
+#[test]
+fn comms_of_unknown_targets_are_closed() {
+    let kernel = kernel();
+    let mut frontend = kernel.frontend();
+    let id = frontend.request(Channel::Shell, "comm_open", json!({ "comm_id": "c1", "target_name": "jupyter.widget" }));
+    let kinds: Vec<_> = (0..3).map(|_| frontend.published_under(&id)).collect();
+    assert_eq!((kinds[1].kind(), &kinds[1].content["comm_id"]), ("comm_close", &json!("c1")));
+    assert_eq!(frontend.ask(Channel::Shell, "comm_info_request", json!({})).content, json!({ "status": "ok", "comms": {} }));
+}
+
+#[test]
+fn cursors_are_code_points() {
+    let kernel = kernel();
+    let mut frontend = kernel.frontend();
+    frontend.execute("%status");
+    let code = "e\u{301}😀.len";
+    let reply = frontend.ask(Channel::Shell, "complete_request", json!({ "code": code, "cursor_pos": 7 }));
+    assert_eq!((&reply.content["cursor_start"], &reply.content["cursor_end"]), (&json!(4), &json!(7)));
+    assert_eq!(reply.content["metadata"]["_jupyter_types_experimental"][0]["text"], "length");
+    let reply = frontend.ask(Channel::Shell, "inspect_request", json!({ "code": code, "cursor_pos": 7, "detail_level": 0 }));
+    assert_eq!((&reply.content["found"], &reply.content["data"]["text/html"]), (&json!(true), &json!("<b>a name</b>")));
+}
+
+#[test]
+fn completeness_has_its_states() {
+    let kernel = kernel();
+    let mut frontend = kernel.frontend();
+    for (code, status) in [("%status", "complete"), ("fn f() {", "incomplete"), ("%%time\nx", "incomplete"), ("}", "invalid")] {
+        assert_eq!(frontend.ask(Channel::Shell, "is_complete_request", json!({ "code": code })).content["status"], status, "{code}");
+    }
+}
+
+#[test]
+fn the_pager_and_the_next_input_are_payloads() {
+    let kernel = kernel();
+    let mut frontend = kernel.frontend();
+    let page = frontend.execute("%train?");
+    assert_eq!(page.reply.content["payload"][0]["source"], "page");
+    assert!(page.reply.content["payload"][0]["data"]["text/plain"].as_str().unwrap().contains("steps"));
+    assert_eq!(page.outputs.len(), 0);
+}
+
+#[test]
+fn a_cell_that_prints_much_loses_nothing() {
+    let kernel = kernel();
+    let mut frontend = kernel.frontend();
+    let line = format!("print {}\n", "é".repeat(500));
+    let cell = frontend.execute(&line.repeat(500));
+    assert_eq!(cell.stream("stdout").len(), 500 * 1001);
+    assert!(cell.outputs.len() < 50, "{} messages", cell.outputs.len());
+}
+
+#[test]
+fn a_taken_port_is_named() {
+    let file = ConnectionFile::tcp("k");
+    let runtime = Runtime::new().unwrap();
+    let info = connection::read(&file.path()).unwrap();
+    let error = runtime.block_on(async {
+        let _first = Sockets::bind(&info).await.unwrap();
+        Sockets::bind(&info).await.err().unwrap()
+    });
+    assert!(error.to_string().contains("shell"), "{error}");
+}
