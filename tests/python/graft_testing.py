@@ -23,7 +23,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PREFIX = pathlib.Path(os.environ.get("GRAFT_TEST_PREFIX") or ROOT / "target" / "graft-test")
-GRAFT = pathlib.Path(os.environ.get("GRAFT_TEST_BINARY") or PREFIX.parent / "debug" / "graft")
+GRAFT = PREFIX / "bin" / "graft"
 KERNEL_NAME = os.environ.get("GRAFT_TEST_KERNEL", "graft")
 LONG = bool(os.environ.get("GRAFT_TEST_LONG"))
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")

@@ -21,7 +21,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     phases.run("what the machine needs", || machine::c_compiler().and_then(|()| machine::python_with_venv()).and_then(|()| machine::rust_sources()))?;
     let environment = phases.run("a private Python environment", || Environment::ready(&places.test(), &places.requirements("test")))?;
     phases.run("the kernel's binary", || lab::build(&places))?;
-    phases.run("the kernel and its prebuilt Rust library", || lab::install(&places, &places.test()))?;
+    phases.run("the kernel and its prebuilt Rust library", || lab::install_for_tests(&places))?;
     let peer = phases.run("the peer evcxr_jupyter", || peer(&places, arguments.iter().any(|it| it == "--peers")))?;
     phases.run("measurements", || {
         let mut python = environment.python();

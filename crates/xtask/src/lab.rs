@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     phases.run("what the machine needs", || machine::c_compiler().and_then(|()| machine::python_with_venv()).and_then(|()| machine::rust_sources()))?;
     phases.run("the kernel's binary (evcxr and its rust-analyzer: minutes the first time)", || build(&places))?;
     let environment = phases.run("a private JupyterLab", || Environment::ready(&places.lab(), &places.requirements("lab")))?;
-    phases.run("the kernel and its prebuilt Rust library (minutes the first time)", || install(&places, &places.lab()))?;
+    phases.run("the kernel and its prebuilt Rust library (minutes the first time)", || install(&places))?;
     match &options.run {
         Some(wanted) => {
             let notebook = notebook(&places, wanted)?;
@@ -58,9 +58,15 @@ pub(crate) fn build(places: &Places) -> Result<()> {
     shell::run(shell::command("cargo", &["build", "--locked", "--package", "graft-kernel", "--bin", "graft"]).current_dir(&places.root))
 }
 
-/// Installs the kernel into a prefix; the binary prebuilds its template there and shows how far it is.
-pub(crate) fn install(places: &Places, prefix: &Path) -> Result<()> {
-    shell::run(shell::command(places.graft(), &["install", "--prefix"]).arg(prefix))
+/// Installs the kernel into the lab; the binary prebuilds its template in the user's cache and shows how far it is.
+fn install(places: &Places) -> Result<()> {
+    shell::run(shell::command(places.graft(), &["install", "--prefix"]).arg(places.lab()))
+}
+
+/// Installs the kernel for the tests with its template in the prefix, as an installation for a whole machine has it, so that each test may have an
+/// empty cache of its own.
+pub(crate) fn install_for_tests(places: &Places) -> Result<()> {
+    shell::run(shell::command(places.graft(), &["install", "--prefix"]).arg(places.test()).env("XDG_CACHE_HOME", places.test().join("share")))
 }
 
 /// The notebook whose file name begins as asked.

@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         broken.extend(outcomes.into_iter().filter_map(Result::err).map(|problem| problem.to_string()));
     }
     phases.run("build of everything, tests included", || build(&places))?;
-    phases.run("the kernel and its prebuilt Rust library", || lab::install(&places, &places.test()))?;
+    phases.run("the kernel and its prebuilt Rust library", || lab::install_for_tests(&places))?;
     tally.add(phases.run("tests", || tests(&places, &options))?);
     if options.only.is_none() {
         tally.add(phases.run("examples in the documentation", || examples(&places))?);

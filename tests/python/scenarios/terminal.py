@@ -48,12 +48,6 @@ def install_and_uninstall_leave_nothing():
         foreign.mkdir(parents=True)
         (foreign / "kernel.json").write_text("{}")
         before = sorted(path.relative_to(prefix) for path in prefix.rglob("*"))
-        # The template that the tests share is found in the cache, so that this installation does not build a second one.
-        cache = places.folder("cache") / "graft"
-        cache.mkdir(parents=True)
-        templates = PREFIX / "share" / "graft" / "templates"
-        if templates.is_dir():
-            (cache / "templates").symlink_to(templates)
         graft("install", "--prefix", prefix, "--name", "graft-second", places=places, timeout=900)
         spec = json.loads((prefix / "share" / "jupyter" / "kernels" / "graft-second" / "kernel.json").read_text())
         assert spec["language"] == "rust" and spec["interrupt_mode"] == "message"
