@@ -38,6 +38,20 @@ pub enum PretrainError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The training failed.
+    #[error("the training failed")]
+    Train {
+        /// Why.
+        #[from]
+        source: graft_train::TrainError,
+    },
+    /// The model could not be made, read or written.
+    #[error("the model failed")]
+    Model {
+        /// Why.
+        #[from]
+        source: graft_models::ModelError,
+    },
 }
 
 impl PretrainError {
@@ -54,6 +68,8 @@ impl Hint for PretrainError {
             Self::NoDocumentation { .. } => "pretrain::no_documentation",
             Self::Record { .. } => "pretrain::record",
             Self::Tokenizer { .. } => "pretrain::tokenizer",
+            Self::Train { source } => source.code(),
+            Self::Model { source } => source.code(),
         }
     }
 
@@ -61,7 +77,15 @@ impl Hint for PretrainError {
         match self {
             Self::NoDocumentation { .. } => Some("rustup component add rust-docs".to_owned()),
             Self::Record { .. } => Some("run the stage before this one again".to_owned()),
+            Self::Train { source } => source.hint(),
+            Self::Model { source } => source.hint(),
             Self::Io { .. } | Self::Tokenizer { .. } => None,
         }
+    }
+}
+
+impl From<graft_nn::NnError> for PretrainError {
+    fn from(source: graft_nn::NnError) -> Self {
+        Self::Train { source: source.into() }
     }
 }

@@ -8,6 +8,9 @@ pub mod corpus;
 pub mod datasets;
 pub mod error;
 pub mod places;
+pub mod pretrain;
+pub mod recipe;
+pub mod stream;
 pub mod vocabulary;
 
 pub use error::PretrainError;

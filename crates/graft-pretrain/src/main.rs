@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use graft_pretrain::places::Places;
-use graft_pretrain::{Result, corpus, datasets, vocabulary};
+use graft_pretrain::{Result, corpus, datasets, pretrain, vocabulary};
 
 /// Makes the embedded model `tiny` and the bundled data sets from the toolchain's documentation.
 #[derive(Parser)]
@@ -25,10 +25,18 @@ enum Stage {
     Data,
     /// Train the tokenizer on the corpus.
     Tokenizer,
+    /// Pretrain the model; goes on where an earlier start was stopped.
+    Train,
 }
 
+/// Training walks long graphs of operations recursively.
+const STACK: usize = 16 << 20;
+
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
+    graft_nn::tune_process();
+    let arguments = Arguments::parse();
+    let job = std::thread::Builder::new().stack_size(STACK).spawn(move || graft_nn::Device::Cpu.with_context(|| run(&arguments)));
+    match job.expect("invariant: a process may start a thread").join().expect("invariant: the stages do not panic") {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{}", graft_protocol::Failure::from_hint(&error));
@@ -49,6 +57,7 @@ fn run(arguments: &Arguments) -> Result<()> {
                 println!("{made}");
             }
         }
+        Stage::Train => println!("{}", pretrain::train(&places)?),
         Stage::Tokenizer => println!("{} tokens", vocabulary::build(&places)?),
     }
     Ok(())

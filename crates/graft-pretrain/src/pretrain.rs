@@ -1,0 +1,126 @@
+//! Training the model: every parameter, on the stream of the training pages.
+
+use std::path::Path;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use graft_models::{FolderParts, Llama, Tokenizer, save_folder};
+use graft_nn::{DType, Device, Model, Trainable};
+use graft_protocol::{Event, RunEnded};
+use graft_train::Control;
+use graft_train::fit::{self, Run};
+use graft_train::runs::{RunFolder, RunHeader};
+
+use crate::corpus::{self, HELD_OUT_BOOK, Page, Split};
+use crate::places::Places;
+use crate::stream::{Stream, tokens};
+use crate::vocabulary::{BOS_ID, EOS_ID, is_pretraining};
+use crate::{PretrainError, Result, recipe};
+
+/// Name of the run's folder in the work folder.
+pub const RUN: &str = "pretrain-001";
+
+/// Seconds between two exports of the model as a Hugging Face folder.
+const EXPORT_EVERY: u64 = 240;
+
+/// Trains, or goes on from the last checkpoint in the work folder; the model's folder is rewritten every few minutes. Returns a line about the run.
+///
+/// # Errors
+/// Those of training, and of reading and writing.
+pub fn train(places: &Places) -> Result<String> {
+    let tokenizer = tokenizer(places)?;
+    let stream = stream(places, &tokenizer)?;
+    let config = recipe::model();
+    let model = Llama::random(&config, recipe::SEED, &Device::Cpu)?;
+    let trainables = trainables(&model)?;
+    let folder = RunFolder::open(&places.work, Some(RUN)).or_else(|_| RunFolder::create(&places.work, "pretrain"))?;
+    let resumes = !folder.checkpoints().is_empty();
+    let run = Run {
+        model: &model,
+        header: header(&folder, &trainables),
+        trainables: trainables.clone(),
+        source: &stream,
+        config: recipe::training(),
+        folder,
+        state: &trainables,
+    };
+    let mut exported = Instant::now();
+    let mut emit = |event: Event| {
+        report(&event);
+        if matches!(event, Event::Validation(_)) && exported.elapsed().as_secs() >= EXPORT_EVERY {
+            exported = Instant::now();
+            if let Err(error) = export(&model, &tokenizer, &places.model) {
+                eprintln!("the model could not be exported: {error}");
+            }
+        }
+    };
+    println!("{} tokens in an epoch, {} parameters", stream.len(), trainables.iter().map(|t| t.var.elem_count()).sum::<usize>());
+    let ended: RunEnded = if resumes { fit::go_on(run, &Control::new(), &mut emit)? } else { fit::begin(run, &Control::new(), &mut emit)? };
+    export(&model, &tokenizer, &places.model)?;
+    Ok(ended.summary)
+}
+
+/// The tokenizer of an earlier stage.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn tokenizer(places: &Places) -> Result<Tokenizer> {
+    let inner = tokenizers::Tokenizer::from_file(places.tokenizer()).map_err(|source| PretrainError::Tokenizer { source })?;
+    Ok(Tokenizer::new(inner, vec![EOS_ID]))
+}
+
+/// The pages of a split that are no part of the held-out domain.
+pub fn held_out(pages: &[Page], split: Split) -> Vec<&Page> {
+    pages.iter().filter(|page| page.split == split && page.book != HELD_OUT_BOOK).collect()
+}
+
+fn stream(places: &Places, tokenizer: &Tokenizer) -> Result<Stream> {
+    let pages = corpus::read(places)?;
+    let train: Vec<&Page> = pages.iter().filter(|page| is_pretraining(page)).collect();
+    // Every k-th validation page, so that the few windows that are watched come from every book.
+    let validation: Vec<&Page> = held_out(&pages, Split::Validation).into_iter().step_by(7).collect();
+    Ok(Stream::new(tokens(&train, tokenizer)?, &tokens(&validation, tokenizer)?, recipe::SEED))
+}
+
+/// Every parameter of the model, each once; only matrices decay, and the embedding does not.
+fn trainables(model: &dyn Model) -> Result<Vec<Trainable>> {
+    let mut trainables = Vec::new();
+    for parameter in model.parameters() {
+        let decay = parameter.dims().len() == 2 && !parameter.path().contains("embed");
+        trainables.push(Trainable { decay, ..Trainable::new(parameter.path(), parameter.train()?) });
+    }
+    Ok(trainables)
+}
+
+fn export(model: &dyn Model, tokenizer: &Tokenizer, folder: &Path) -> Result<()> {
+    let config = recipe::model().to_json(Some(BOS_ID), Some(EOS_ID));
+    Ok(save_folder(folder, &FolderParts { model, dtype: DType::F16, config: &config, tokenizer: Some(tokenizer), others: &[] })?)
+}
+
+fn header(folder: &RunFolder, trainables: &[Trainable]) -> RunHeader {
+    let parameters = trainables.iter().map(|trainable| trainable.var.elem_count() as u64).sum();
+    RunHeader {
+        run: folder.name(),
+        title: "pretraining tiny on the Rust documentation".to_owned(),
+        model: "tiny".to_owned(),
+        data: "rust-documentation".to_owned(),
+        seed: recipe::SEED,
+        device: "cpu".to_owned(),
+        dtype: "f32".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        trainable: parameters,
+        total: parameters,
+        ..RunHeader::default()
+    }
+}
+
+fn report(event: &Event) {
+    match event {
+        Event::Step(record) if record.step % 10 == 0 => println!(
+            "step {} loss {:.4} norm {:.2} lr {:.2e} {:.0} tokens/s {:.0} s",
+            record.step, record.loss, record.grad_norm, record.lr, record.tokens_per_second, record.elapsed_seconds
+        ),
+        Event::Validation(record) => println!("validation after step {}: {:.4} nats per token", record.step, record.loss),
+        _ => {}
+    }
+}

@@ -1,0 +1,63 @@
+//! The numbers of the recipe: sizes of the model, course of the training, seed.
+
+use graft_models::LlamaConfig;
+use graft_nn::ops::RopeScaling;
+use graft_train::TrainConfig;
+use graft_train::optimizer::AdamW;
+use graft_train::schedule::Course;
+
+use crate::vocabulary::VOCABULARY;
+
+/// Decides the first weights and the order of the text.
+pub const SEED: u64 = 20_260;
+
+/// Optimizer steps.
+pub const STEPS: u64 = 4_000;
+
+/// The last steps read long windows, so that positions up to the model's context are trained; the others read short ones, which cost less.
+pub const LONG_STEPS: u64 = 500;
+
+/// Tokens per window, and windows per step, of the short and of the long windows.
+pub const SHORT: (usize, usize) = (256, 8);
+/// See [`SHORT`]; as many tokens per step.
+pub const LONG: (usize, usize) = (512, 4);
+
+/// The sizes: 3.7 million parameters. Four layers and not six: the text is a few million tokens, and a larger model learns less from them in the same hour.
+pub fn model() -> LlamaConfig {
+    LlamaConfig {
+        vocab_size: VOCABULARY,
+        hidden_size: 256,
+        intermediate_size: 688,
+        num_hidden_layers: 4,
+        num_attention_heads: 4,
+        num_key_value_heads: 4,
+        head_dim: 64,
+        max_position_embeddings: LONG.0,
+        rms_norm_eps: 1e-5,
+        rope_theta: 10_000.0,
+        rope_scaling: RopeScaling::Default,
+        tie_word_embeddings: true,
+        attention_bias: false,
+        mlp_bias: false,
+        initializer_range: 0.02,
+    }
+}
+
+/// The course: AdamW, warm-up and cosine, decay of the matrices.
+pub fn training() -> TrainConfig {
+    TrainConfig {
+        steps: STEPS,
+        lr: 2e-3,
+        batch: SHORT.1,
+        accumulate: 1,
+        max_length: None,
+        course: Course::Cosine,
+        warmup: 150,
+        optimizer: AdamW { beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weight_decay: 0.1 },
+        max_grad_norm: 1.0,
+        eval_every: 100,
+        eval_examples: 16,
+        save_every: 120,
+        seed: SEED,
+    }
+}
