@@ -16,7 +16,7 @@ pub struct Dropout {
 impl Dropout {
     /// Counters of one micro-batch of one optimiser step.
     pub fn new(seed: u64, step: u64, micro_batch: u32) -> Self {
-        Self { rng: Rng::new(seed), index: (step << 16) ^ u64::from(micro_batch) }
+        Self { rng: Rng::new(seed), index: (step << 32) | u64::from(micro_batch) }
     }
 
     /// The mask of the layer at `path`, which drops with this probability; `None` when nothing falls out.

@@ -9,7 +9,7 @@ use super::portable;
 use crate::dropout::PIECE;
 use crate::floats::{Floats, floats, is_native};
 use crate::matrix::{Matrix, MatrixMut};
-use crate::{DropoutMask, Result, Tensor, parallel};
+use crate::{DropoutMask, NnError, Result, Tensor, kernel, parallel};
 
 /// The low-rank update `s B A` of a weight.
 #[derive(Clone, Debug)]
@@ -29,16 +29,27 @@ pub struct LowRank {
 /// # Shapes
 /// `x: (.., d_in)`, `w: (d_out, d_in)` -> `(.., d_out)`
 /// # Errors
-/// [`crate::NnError::Shape`] when the widths differ.
+/// [`NnError::Shape`] when the widths or the ranks differ.
 /// # Source
 /// Hu et al. 2021, arXiv:2106.09685 section 4.1
 pub fn lora_linear(x: &Tensor, w: &Tensor, update: &LowRank) -> Result<Tensor> {
-    check_width("input of a linear layer", x, w.dims2()?.1)?;
+    check(x, w, update)?;
     if !is_native(x) || w.is_variable() {
         return portable::lora_linear(x, w, update);
     }
     let op = LoraLinear { w: w.clone(), scale: update.scale as f32, dropout: update.dropout.clone() };
     Ok(x.contiguous()?.apply_op3(&update.a.contiguous()?, &update.b.contiguous()?, op)?)
+}
+
+fn check(x: &Tensor, w: &Tensor, update: &LowRank) -> Result<()> {
+    let ((d_out, d_in), (rank, _)) = (w.dims2()?, update.a.dims2()?);
+    check_width("input of a linear layer", x, d_in)?;
+    for (what, matrix, expected) in [("lora_A", &update.a, [rank, d_in]), ("lora_B", &update.b, [d_out, rank])] {
+        if matrix.dims() != expected {
+            return Err(NnError::Shape { what, expected: format!("{expected:?}"), found: matrix.dims().to_vec() });
+        }
+    }
+    Ok(())
 }
 
 struct LoraLinear {
@@ -64,7 +75,7 @@ impl LoraLinear {
         }
         let through = dh.times(a).collect(); // (N, d_in)
         let kept = self.dropped(&through);
-        parallel::each(dx.chunks_mut(PIECE).zip(kept.chunks(PIECE)), |(dx, kept)| crate::kernel::add(dx, kept));
+        parallel::each(dx.chunks_mut(PIECE).zip(kept.chunks(PIECE)), |(dx, kept)| kernel::add(dx, kept));
     }
 }
 
@@ -151,6 +162,13 @@ mod tests {
     #[test]
     fn a_trained_base_weight_gets_its_gradient_too() {
         check("lora on a trained weight", &[&[4, 7], &[3, 7], &[5, 3], &[5, 7]], |x| lora_linear(&x[0], &x[3], &update(x, None)));
+    }
+
+    #[test]
+    fn matrices_of_another_layer_are_refused_in_words() {
+        let [x, w, a, b] = [("x", [4, 7]), ("w", [5, 7]), ("a", [3, 7]), ("b", [6, 3])].map(|(name, dims)| normal(name, &dims));
+        let error = lora_linear(&x, &w, &LowRank { a, b, scale: 1.0, dropout: None }).expect_err("refused");
+        assert_eq!(error.to_string(), "lora_B: expected [5, 3], found [6, 3]");
     }
 
     #[test]
