@@ -34,7 +34,7 @@ pub(crate) fn rust_sources() -> Result<()> {
         return Ok(());
     }
     println!("  Rust's own sources are missing (rust-analyzer reads them); trying `rustup component add rust-src`");
-    let added = shell::which("rustup").is_some() && shell::run(&mut shell::command("rustup", &["component", "add", "rust-src"])).is_ok();
+    let added = shell::which("rustup").is_some() && shell::run(&mut shell::command("timeout", &["120", "rustup", "component", "add", "rust-src"])).is_ok();
     if added && rust_sources_at().is_some() {
         return Ok(());
     }
