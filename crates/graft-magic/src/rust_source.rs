@@ -25,7 +25,7 @@ pub fn rust_source(command: &Command) -> String {
         Command::Params => shown("lab().model()?.parameters()?"),
         Command::Seed { seed: None } => shown("lab().seed()"),
         Command::Seed { seed: Some(seed) } => format!("lab().set_seed({seed})?;"),
-        Command::Device { device: None } => shown("lab().device()"),
+        Command::Device { device: None } => shown("lab().device_name()"),
         Command::Device { device: Some(device) } => format!("lab().set_device({device:?})?;"),
         Command::Status => shown("lab().status()?"),
     }
