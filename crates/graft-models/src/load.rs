@@ -55,6 +55,8 @@ pub struct ModelFiles {
 pub fn load(source: &str, settings: &Settings, device: &Device, progress: &mut dyn FnMut(&str, u64, u64)) -> Result<Loaded, ModelError> {
     settings.check(MODEL)?;
     let folder = find(source, settings, progress)?;
+    // The config is the first thing a wrong folder lacks, and reading it twice costs nothing.
+    read_config(&folder, &folder.join("config.json"))?;
     let tokenizer = Tokenizer::from_folder(&folder)?;
     let files = load_model(&folder, dtype(settings), device, progress)?;
     let vocab = files.model.shape().vocab;

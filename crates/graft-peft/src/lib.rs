@@ -1,1 +1,25 @@
-//! Graft.
+//! Parameter-efficient fine-tuning: what is attached to the slots of graft-nn's layers, and HF PEFT's files.
+//!
+//! [`attach`] builds an adapter from keys and lets it act; [`load()`] reads what HF PEFT or [`Adapter::save`] wrote. An [`Adapter`] is
+//! switched, merged, scaled, saved and trained without touching the model's code. This crate knows no model family: it sees layers,
+//! their Hugging Face paths and their roles. A new method is one file in `methods/` and one line in its list.
+
+mod adapter;
+mod attach;
+mod config_file;
+mod counts;
+mod error;
+mod layers;
+mod merge;
+mod methods;
+mod parameter_table;
+mod shared;
+mod slots;
+mod targets;
+mod weights_file;
+
+pub use adapter::Adapter;
+pub use attach::{Workbench, attach, load};
+pub use counts::{Counts, counts};
+pub use error::PeftError;
+pub use parameter_table::parameter_table;

@@ -1,0 +1,249 @@
+//! One adapter in a model: what it trains, and what can be done with it.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use graft_nn::{Model, Tensor, Trainable, Var};
+use graft_protocol::{Settings, methods::MethodSpec};
+
+use crate::{
+    PeftError,
+    config_file::ConfigFile,
+    merge::Merge,
+    methods::{Built, Hook, Method, Part},
+    slots, weights_file,
+};
+
+/// An adapter with its weights. It stays usable when it is switched off or detached; when it is dropped while merged, the base gets its
+/// own weights back.
+pub struct Adapter {
+    name: String,
+    method: &'static dyn Method,
+    config: ConfigFile,
+    built: Built,
+    merge: Mutex<Option<Merge>>,
+}
+
+/// What an adapter is made from.
+pub(crate) struct Source {
+    pub(crate) config: ConfigFile,
+    pub(crate) built: Built,
+}
+
+impl Adapter {
+    pub(crate) fn new(name: String, method: &'static dyn Method, source: Source) -> Self {
+        Self { name, method, config: source.config, built: source.built, merge: Mutex::new(None) }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its method.
+    pub fn spec(&self) -> &'static MethodSpec {
+        self.method.spec()
+    }
+
+    /// Its keys as they turned out: targets by name, defaults filled in where they matter.
+    pub fn settings(&self) -> &Settings {
+        &self.built.settings
+    }
+
+    /// The settings in words, `r=8 lora_alpha=16 target_modules=q_proj,v_proj`.
+    pub fn summary(&self) -> String {
+        let shown = self.spec().keys.iter().filter_map(|key| {
+            let text = self.built.settings.values.get(key.name)?.to_string();
+            Some(if text.contains(char::is_whitespace) { format!("{}={text:?}", key.name) } else { format!("{}={text}", key.name) })
+        });
+        shown.collect::<Vec<_>>().join(" ")
+    }
+
+    /// What it trains, in the model's order, by the keys of `adapter_model.safetensors`.
+    pub fn trainables(&self) -> Vec<Trainable> {
+        self.weights().map(|(key, var)| Trainable::new(key.clone(), var.clone())).collect()
+    }
+
+    /// Number of trained numbers.
+    pub fn trainable_parameters(&self) -> u64 {
+        self.weights().map(|(_, var)| var.elem_count() as u64).sum()
+    }
+
+    /// Trained numbers in the layer at `path`.
+    pub(crate) fn parameters_at(&self, path: &str) -> u64 {
+        let parts = self.built.parts.iter().filter(|part| part.site == path);
+        parts.flat_map(|part| &part.weights).map(|(_, var)| var.elem_count() as u64).sum()
+    }
+
+    /// Number of virtual tokens; 0 for what is no soft prompt.
+    pub(crate) fn virtual_tokens(&self) -> usize {
+        let length = |part: &Part| if let Hook::Prompt(prompt) = &part.hook { prompt.len() } else { 0 };
+        self.built.parts.iter().map(length).sum()
+    }
+
+    /// Hugging Face paths of the layers it sits in.
+    pub fn sites(&self) -> Vec<String> {
+        self.built.parts.iter().map(|part| part.site.clone()).collect()
+    }
+
+    /// Whether it acts in this model now, merged or not.
+    pub fn is_active(&self, model: &dyn Model) -> bool {
+        match &*self.merge_state() {
+            Some(merge) => merge.is_applied(),
+            None => slots::is_active(model, &self.name, &self.built.parts),
+        }
+    }
+
+    /// Lets it act alone (true), or not at all (false). A merged adapter that is switched off gives the base its own weights back
+    /// until it is switched on again.
+    ///
+    /// # Errors
+    /// [`PeftError::Layer`] when candle cannot compute a merged weight.
+    pub fn set_active(&self, model: &dyn Model, active: bool) -> Result<(), PeftError> {
+        match (&mut *self.merge_state(), active) {
+            (None, true) => slots::activate_alone(model, &self.name),
+            (None, false) => slots::deactivate(model, &self.name),
+            (Some(merge), true) => {
+                slots::deactivate_all(model);
+                merge.apply(model, &self.built.parts)?;
+            }
+            (Some(merge), false) => merge.restore()?,
+        }
+        Ok(())
+    }
+
+    /// Takes it out of the model, which is then exactly as it was before.
+    ///
+    /// # Errors
+    /// [`PeftError::Layer`] when a merged weight cannot be put back.
+    pub fn detach(&self, model: &dyn Model) -> Result<(), PeftError> {
+        self.take_back()?;
+        slots::remove(model, &self.name, &self.built.parts);
+        Ok(())
+    }
+
+    /// Adds its change to the base weights, which then act without it. The base's own weights are kept, so that it can be taken back
+    /// exactly. What it adds is what it is now: training it further while merged has no effect.
+    ///
+    /// # Errors
+    /// [`PeftError::Refused`] for a method that is no change of weights, when it is merged already, and when another adapter is merged
+    /// into one of its layers; [`PeftError::NotFinite`] when a sum is not finite. The model is then as it was.
+    pub fn merge(&self, model: &dyn Model) -> Result<(), PeftError> {
+        let mut state = self.merge_state();
+        if state.is_some() {
+            let hint = format!("take it back with %{} unmerge", self.spec().verb);
+            return Err(PeftError::refused("peft::already_merged", format!("`{}` is merged already", self.name), hint));
+        }
+        *state = Some(Merge::new(model, &self.name, &self.built.parts)?);
+        self.built.shared.set_merged(true);
+        slots::deactivate(model, &self.name);
+        Ok(())
+    }
+
+    /// Takes a merge back: every base weight is bit for bit what it was, and the adapter acts beside it again if it acted.
+    ///
+    /// # Errors
+    /// [`PeftError::Refused`] when it is not merged; [`PeftError::Layer`] when candle cannot put a weight back.
+    pub fn unmerge(&self, model: &dyn Model) -> Result<(), PeftError> {
+        let was_active = self.is_active(model);
+        if !self.take_back()? {
+            let hint = format!("merge it first with %{} merge", self.spec().verb);
+            return Err(PeftError::refused("peft::not_merged", format!("`{}` is not merged", self.name), hint));
+        }
+        if was_active { self.set_active(model, true) } else { Ok(()) }
+    }
+
+    /// Whether its change is kept in the base weights.
+    pub fn is_merged(&self) -> bool {
+        self.built.shared.is_merged()
+    }
+
+    /// Factor on its effect: 1 is as trained, 0 is the base.
+    pub fn scale(&self) -> f64 {
+        self.built.shared.scale()
+    }
+
+    /// Sets the factor, also of a merged adapter. Files are written without it.
+    ///
+    /// # Errors
+    /// [`PeftError::Refused`] for a factor that is not finite, and for a soft prompt, whose effect is no sum.
+    pub fn set_scale(&self, model: &dyn Model, factor: f64) -> Result<(), PeftError> {
+        if !factor.is_finite() {
+            return Err(PeftError::refused("peft::bad_scale", format!("{factor} is no factor"), "1 is as trained, 0 is the base"));
+        }
+        if self.virtual_tokens() > 0 && factor != 1.0 {
+            let problem = "a soft prompt cannot be scaled: it stands before the input instead of being added to a weight";
+            return Err(PeftError::refused("peft::not_scalable", problem, format!("switch it off with %{} detach, or use a LoRA", self.spec().verb)));
+        }
+        self.built.shared.set_scale(factor);
+        match &mut *self.merge_state() {
+            Some(merge) if merge.is_applied() => merge.apply(model, &self.built.parts),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes `adapter_config.json` and `adapter_model.safetensors` as HF PEFT does, into a folder that is made if missing.
+    ///
+    /// # Errors
+    /// [`PeftError::Io`] and [`PeftError::File`], a full disk among them; [`PeftError::NotFinite`] for weights not worth keeping.
+    pub fn save(&self, directory: &Path, base_name: &str) -> Result<(), PeftError> {
+        let state = self.state();
+        for (name, tensor) in &state {
+            if !weights_file::is_finite(tensor)? {
+                return Err(PeftError::NotFinite { name: name.clone() });
+            }
+        }
+        std::fs::create_dir_all(directory).map_err(|source| PeftError::Io { action: "write", path: PathBuf::from(directory), source })?;
+        // The config comes last: a folder that has one is complete.
+        weights_file::write(directory, &state)?;
+        self.config.write(directory, base_name)
+    }
+
+    /// Its weights by the keys of `adapter_model.safetensors`: copies, for checkpoints.
+    pub fn state(&self) -> BTreeMap<String, Tensor> {
+        self.weights().filter_map(|(key, var)| Some((key.clone(), var.as_detached_tensor().copy().ok()?))).collect()
+    }
+
+    /// Puts back what [`Self::state`] gave. What is merged stays as it is until the next merge.
+    ///
+    /// # Errors
+    /// [`PeftError::MissingKeys`], [`PeftError::WrongShape`], [`PeftError::NotFinite`]; the weights are then as they were.
+    pub fn restore(&self, state: &BTreeMap<String, Tensor>) -> Result<(), PeftError> {
+        weights_file::fill(&self.built.parts, state, Path::new("the checkpoint")).map(|_| ())
+    }
+
+    /// Puts it into the model under its name, in place of whatever had that name, and lets it act alone.
+    pub(crate) fn install(&self, model: &dyn Model) {
+        slots::insert(model, &self.name, &self.built.parts);
+        slots::activate_alone(model, &self.name);
+    }
+
+    fn weights(&self) -> impl Iterator<Item = &(String, Var)> {
+        self.built.parts.iter().flat_map(|part| &part.weights)
+    }
+
+    /// Gives the base its own weights back; false when nothing was merged.
+    fn take_back(&self) -> Result<bool, PeftError> {
+        let mut state = self.merge_state();
+        let Some(merge) = state.as_mut() else { return Ok(false) };
+        merge.restore()?;
+        *state = None;
+        self.built.shared.set_merged(false);
+        Ok(true)
+    }
+
+    fn merge_state(&self) -> MutexGuard<'_, Option<Merge>> {
+        // A panic leaves the kept weights whole, so they can still be put back.
+        self.merge.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Adapter {
+    /// An adapter that was replaced or forgotten while merged must not stay in the base for ever.
+    fn drop(&mut self) {
+        let _ = self.take_back();
+    }
+}

@@ -1,0 +1,110 @@
+//! Making adapters: from keys, or from a folder that HF PEFT or Graft wrote.
+
+use std::path::Path;
+
+use graft_nn::{Model, TokenEncoder};
+use graft_protocol::{Failure, Settings, methods::METHODS};
+
+use crate::{
+    Adapter, PeftError,
+    adapter::Source,
+    config_file::ConfigFile,
+    methods::{self, Start},
+    weights_file,
+};
+
+/// What adapters are made on.
+#[derive(Clone, Copy)]
+pub struct Workbench<'a> {
+    /// The base model.
+    pub model: &'a dyn Model,
+    /// Its tokenizer, for soft prompts that start from a text.
+    pub tokenizer: Option<&'a dyn TokenEncoder>,
+    /// Decides every initial weight.
+    pub seed: u64,
+    /// What the model is called: it is written into the adapter's files and compared with what they say.
+    pub base_name: &'a str,
+}
+
+/// Builds an adapter of the method with this verb, puts it into the model under its `adapter_name` and lets it act alone.
+///
+/// An adapter of the same name is replaced, so that a cell can be run twice. On an error the model is as it was.
+///
+/// # Errors
+/// Any [`PeftError`] of building: [`PeftError::NoMatch`], [`PeftError::RankTooLarge`], [`PeftError::Settings`] and the method's refusals.
+pub fn attach(bench: &Workbench<'_>, method: &str, settings: &Settings) -> Result<Adapter, PeftError> {
+    let method = methods::by_verb(method).ok_or_else(|| unknown_method(method))?;
+    let keys = method.spec().keys;
+    settings.check(keys)?;
+    let name = settings.text(keys, "adapter_name").unwrap_or_else(|| "default".to_owned());
+    check_name(&name)?;
+    let config = method.config(bench, settings)?;
+    let built = method.build(bench, &config, Start::Fresh)?;
+    let adapter = Adapter::new(name, method, Source { config, built });
+    adapter.install(bench.model);
+    Ok(adapter)
+}
+
+/// Reads an adapter from a folder, puts it into the model under `name` and lets it act alone. What is odd but harmless comes back in words.
+///
+/// # Errors
+/// [`PeftError::MissingFile`], [`PeftError::Malformed`], [`PeftError::Unsupported`], [`PeftError::Pickled`], [`PeftError::MissingKeys`],
+/// [`PeftError::WrongShape`], [`PeftError::NotFinite`] and those of building. The model is then as it was.
+pub fn load(bench: &Workbench<'_>, directory: &Path, name: &str) -> Result<(Adapter, Vec<String>), PeftError> {
+    check_name(name)?;
+    let mut config = ConfigFile::read(directory)?;
+    let peft_type = config.text("peft_type").ok_or_else(|| config.wrong("peft_type", "the name of a method, such as LORA"))?.to_owned();
+    let unsupported = || PeftError::Unsupported { folder: directory.to_owned(), feature: format!("the method {peft_type}") };
+    let method = methods::by_peft_type(&peft_type).ok_or_else(unsupported)?;
+    let mut warnings = base_warning(&config, bench.base_name);
+    warnings.extend(unknown_warning(&config.complete(method.defaults())));
+    let built = method.build(bench, &config, Start::File)?;
+    let tensors = weights_file::read(directory)?;
+    let left_over = weights_file::fill(&built.parts, &tensors, &directory.join(weights_file::NAME))?;
+    warnings.extend(built.warnings.iter().cloned());
+    warnings.extend(left_over_warning(&left_over));
+    let adapter = Adapter::new(name.to_owned(), method, Source { config, built });
+    adapter.install(bench.model);
+    Ok((adapter, warnings))
+}
+
+fn unknown_method(verb: &str) -> PeftError {
+    let verbs: Vec<_> = METHODS.iter().map(|spec| spec.verb).collect();
+    let likeness = |verb_known: &&&str| strsim::normalized_damerau_levenshtein(verb, verb_known);
+    let nearest = verbs.iter().filter(|known| likeness(known) >= 0.5).max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let nearest = nearest.map(|known| format!("did you mean `{known}`? ")).unwrap_or_default();
+    PeftError::refused("peft::unknown_method", format!("there is no method `{verb}`"), format!("{nearest}methods: {}", verbs.join(", ")))
+}
+
+/// A name is also a folder's name where HF PEFT saves several adapters.
+fn check_name(name: &str) -> Result<(), PeftError> {
+    if name.is_empty() || name.contains(['/', '\\', '.']) || name.chars().any(char::is_control) {
+        let failure = Failure::new("peft::bad_name", format!("`{name}` cannot name an adapter")).hint("use letters, digits, `-` and `_`");
+        return Err(PeftError::Settings(failure));
+    }
+    Ok(())
+}
+
+/// The base is compared by the last part of its name: the same model lies in different folders on different machines.
+fn base_warning(config: &ConfigFile, base_name: &str) -> Vec<String> {
+    let last = |name: &str| name.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_lowercase();
+    match config.text("base_model_name_or_path") {
+        Some(trained) if !trained.is_empty() && last(trained) != last(base_name) => {
+            vec![format!("this adapter was trained on `{trained}`; the model here is `{base_name}`, on which it may mean nothing")]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn unknown_warning(names: &[String]) -> Vec<String> {
+    if names.is_empty() {
+        return Vec::new();
+    }
+    vec![format!("adapter_config.json has fields that Graft does not know and only keeps: {}", names.join(", "))]
+}
+
+fn left_over_warning(keys: &[String]) -> Vec<String> {
+    let Some(first) = keys.first() else { return Vec::new() };
+    let others = if keys.len() > 1 { format!(" and {} more", keys.len() - 1) } else { String::new() };
+    vec![format!("the file holds weights that belong to no layer of this adapter, which are left out: `{first}`{others}")]
+}

@@ -1,0 +1,143 @@
+//! `adapter_config.json`: read, completed with HF PEFT's defaults, and written back with everything it held.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use graft_nn::atomic_file;
+use serde_json::Value;
+
+use crate::PeftError;
+
+/// Name of the file.
+pub(crate) const NAME: &str = "adapter_config.json";
+/// The HF PEFT whose format is written, unless a loaded file names another.
+const PEFT_VERSION: &str = "0.21.2";
+
+/// The fields of one adapter, HF PEFT's names.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ConfigFile {
+    fields: BTreeMap<String, Value>,
+    /// Where it came from, for errors.
+    path: PathBuf,
+}
+
+impl ConfigFile {
+    /// A fresh one: `defaults` (a JSON object) with these fields set.
+    pub(crate) fn new(defaults: &str, fields: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
+        let mut config = Self { fields: parse(defaults), path: PathBuf::from("the adapter's configuration") };
+        config.fields.insert("peft_version".to_owned(), PEFT_VERSION.into());
+        config.fields.extend(fields.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        config
+    }
+
+    /// Reads the file of a folder.
+    ///
+    /// # Errors
+    /// [`PeftError::MissingFile`], [`PeftError::Io`] and [`PeftError::Malformed`].
+    pub(crate) fn read(folder: &Path) -> Result<Self, PeftError> {
+        let path = folder.join(NAME);
+        if !path.is_file() {
+            return Err(PeftError::MissingFile { folder: folder.to_owned(), file: NAME, hint: missing_hint(folder) });
+        }
+        let bytes = std::fs::read(&path).map_err(|source| PeftError::Io { action: "read", path: path.clone(), source })?;
+        match serde_json::from_slice::<BTreeMap<String, Value>>(&bytes) {
+            Ok(fields) => Ok(Self { fields, path }),
+            Err(error) => Err(PeftError::Malformed { path, problem: format!("it is no JSON object ({error})") }),
+        }
+    }
+
+    /// Adds the defaults for absent fields and returns the names that the method does not know: they are kept and written back.
+    pub(crate) fn complete(&mut self, defaults: &str) -> Vec<String> {
+        let defaults = parse(defaults);
+        let known = |name: &str| name == "peft_version" || defaults.contains_key(name);
+        let unknown = self.fields.keys().filter(|name| !known(name)).cloned().collect();
+        for (name, value) in defaults {
+            self.fields.entry(name).or_insert(value);
+        }
+        unknown
+    }
+
+    /// Writes the file: sorted keys, two spaces, `inference_mode` true, as HF PEFT does.
+    ///
+    /// # Errors
+    /// [`PeftError::Io`].
+    pub(crate) fn write(&self, folder: &Path, base_name: &str) -> Result<(), PeftError> {
+        let mut fields = self.fields.clone();
+        fields.insert("inference_mode".to_owned(), true.into());
+        fields.insert("base_model_name_or_path".to_owned(), base_name.into());
+        fields.entry("peft_version".to_owned()).or_insert_with(|| PEFT_VERSION.into());
+        let text = serde_json::to_string_pretty(&fields).unwrap_or_default();
+        let path = folder.join(NAME);
+        atomic_file::write(&path, format!("{text}\n").as_bytes()).map_err(|source| PeftError::Io { action: "write", path, source })
+    }
+
+    /// Where it came from.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.path.parent().map(PathBuf::from).unwrap_or_default()
+    }
+
+    /// The field, where it is there and not null.
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
+        self.fields.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A text.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).and_then(Value::as_str)
+    }
+
+    /// Whether a field holds anything but null, false, and the empty list, object and text.
+    pub(crate) fn is_set(&self, name: &str) -> bool {
+        match self.get(name) {
+            None | Some(Value::Null | Value::Bool(false)) => false,
+            Some(Value::Array(items)) => !items.is_empty(),
+            Some(Value::Object(fields)) => !fields.is_empty(),
+            Some(Value::String(text)) => !text.is_empty(),
+            Some(Value::Bool(true) | Value::Number(_)) => true,
+        }
+    }
+
+    /// A positive whole number.
+    ///
+    /// # Errors
+    /// [`PeftError::Malformed`] when it is absent or something else.
+    pub(crate) fn count(&self, name: &str) -> Result<usize, PeftError> {
+        let value = self.get(name).and_then(Value::as_u64).filter(|value| *value > 0 && *value < 1 << 32);
+        value.map(|value| value as usize).ok_or_else(|| self.wrong(name, "a positive whole number"))
+    }
+
+    /// A number.
+    ///
+    /// # Errors
+    /// [`PeftError::Malformed`] when it is absent or something else.
+    pub(crate) fn number(&self, name: &str) -> Result<f64, PeftError> {
+        self.get(name).and_then(Value::as_f64).filter(|value| value.is_finite()).ok_or_else(|| self.wrong(name, "a number"))
+    }
+
+    /// An error about one field.
+    pub(crate) fn wrong(&self, name: &str, wanted: &str) -> PeftError {
+        let found = self.fields.get(name).map_or_else(|| "nothing".to_owned(), Value::to_string);
+        PeftError::Malformed { path: self.path.clone(), problem: format!("`{name}` should be {wanted}, not {found}") }
+    }
+}
+
+/// A whole float as HF PEFT writes `lora_alpha`: without a fraction.
+pub(crate) fn plain_number(value: f64) -> Value {
+    if value.fract() == 0.0 && value.abs() < 9e15 { Value::from(value as i64) } else { Value::from(value) }
+}
+
+fn parse(defaults: &str) -> BTreeMap<String, Value> {
+    serde_json::from_str(defaults).unwrap_or_default()
+}
+
+/// HF PEFT writes an adapter that is not called `default` into a folder of its name.
+fn missing_hint(folder: &Path) -> String {
+    let inside = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).find(|path| path.join(NAME).is_file());
+    match inside {
+        Some(path) => format!("`{}` has one: load that", path.display()),
+        None if folder.is_dir() => "an adapter folder holds adapter_config.json and adapter_model.safetensors".to_owned(),
+        None => "there is no such folder".to_owned(),
+    }
+}

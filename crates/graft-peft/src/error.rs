@@ -1,0 +1,203 @@
+//! What can go wrong with an adapter, in words a learner can act on.
+
+use std::path::PathBuf;
+
+use graft_nn::{NnError, tensor_file::TensorFileError};
+use graft_protocol::{Failure, Hint, methods::METHODS};
+
+/// Why an adapter cannot be attached, changed, saved or loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PeftError {
+    /// A target names no layer.
+    #[error("no layer of `{model}` matches target `{target}`")]
+    NoMatch {
+        /// The base model.
+        model: String,
+        /// The target.
+        target: String,
+        /// The module that was probably meant.
+        nearest: Option<String>,
+        /// The modules there are, each kind once.
+        modules: Vec<String>,
+    },
+    /// A target is a regular expression that cannot be read.
+    #[error("`{pattern}` is no regular expression: {problem}")]
+    BadPattern {
+        /// The target.
+        pattern: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The rank is larger than a layer has use for.
+    #[error("r = {r} is larger than the smaller side of `{path}` ({d_out} × {d_in})")]
+    RankTooLarge {
+        /// The rank.
+        r: usize,
+        /// The layer.
+        path: String,
+        /// Width of its input.
+        d_in: usize,
+        /// Width of its output.
+        d_out: usize,
+    },
+    /// What was asked for is not possible.
+    #[error("{problem}")]
+    Refused {
+        /// Stable name.
+        code: &'static str,
+        /// What is not possible, and why.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A file that an adapter needs is not there.
+    #[error("`{}` has no {file}", folder.display())]
+    MissingFile {
+        /// The folder.
+        folder: PathBuf,
+        /// The file.
+        file: &'static str,
+        /// What to do.
+        hint: String,
+    },
+    /// adapter_config.json does not say what it should.
+    #[error("`{}`: {problem}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The adapter uses something that is not built in, and would not act as it was trained to without it.
+    #[error("the adapter in `{}` uses {feature}, which Graft does not have yet", folder.display())]
+    Unsupported {
+        /// The folder.
+        folder: PathBuf,
+        /// Such as `use_dora` or `the method HIRA`.
+        feature: String,
+    },
+    /// The weights are pickled Python objects.
+    #[error("`{file}` in `{}` is a Python pickle, which can run any code when it is read, so it is refused", folder.display())]
+    Pickled {
+        /// The folder.
+        folder: PathBuf,
+        /// The file.
+        file: &'static str,
+    },
+    /// The file lacks weights that the adapter needs.
+    #[error("{} of the {expected} weights that the adapter needs are not in `{}`: {}", names.len(), path.display(), first(names))]
+    MissingKeys {
+        /// The file.
+        path: PathBuf,
+        /// Their names.
+        names: Vec<String>,
+        /// How many there should be.
+        expected: usize,
+    },
+    /// A weight has another shape than this model needs.
+    #[error("`{name}` in `{}` has shape {found:?}, but this model needs {expected:?}", path.display())]
+    WrongShape {
+        /// The file, or what else held the weight.
+        path: PathBuf,
+        /// Name of the weight.
+        name: String,
+        /// For this model.
+        expected: Vec<usize>,
+        /// In the file.
+        found: Vec<usize>,
+    },
+    /// A weight is NaN or infinite.
+    #[error("`{name}` holds NaN or infinite numbers")]
+    NotFinite {
+        /// Name of the weight.
+        name: String,
+    },
+    /// The file system refuses.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A key has a value that it cannot have.
+    #[error(transparent)]
+    Settings(#[from] Failure),
+    /// A safetensors file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] TensorFileError),
+    /// A layer failed.
+    #[error(transparent)]
+    Layer(#[from] NnError),
+}
+
+impl PeftError {
+    /// Something that is not possible, with what to do instead.
+    pub(crate) fn refused(code: &'static str, problem: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Refused { code, problem: problem.into(), hint: hint.into() }
+    }
+}
+
+impl From<candle_core::Error> for PeftError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Layer(NnError::from(error))
+    }
+}
+
+impl Hint for PeftError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoMatch { .. } => "peft::no_match",
+            Self::BadPattern { .. } => "peft::bad_pattern",
+            Self::RankTooLarge { .. } => "peft::rank_too_large",
+            Self::Refused { code, .. } => code,
+            Self::MissingFile { .. } => "peft::missing_file",
+            Self::Malformed { .. } => "peft::malformed",
+            Self::Unsupported { .. } => "peft::unsupported",
+            Self::Pickled { .. } => "peft::pickled",
+            Self::MissingKeys { .. } => "peft::missing_keys",
+            Self::WrongShape { .. } => "peft::wrong_shape",
+            Self::NotFinite { .. } => "peft::not_finite",
+            Self::Io { .. } => "peft::io",
+            Self::Settings(_) => "peft::settings",
+            Self::File(error) => error.code(),
+            Self::Layer(error) => error.code(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoMatch { nearest, modules, .. } => {
+                let nearest = nearest.as_ref().map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
+                format!("{nearest}this model has {}; `all-linear` takes every one but the head", modules.join(", "))
+            }
+            Self::BadPattern { .. } => "a pattern must match the whole path, such as `.*\\.(0|1)\\..*(q_proj|v_proj)`; look-around is not supported".to_owned(),
+            Self::RankTooLarge { d_in, d_out, .. } => format!("choose r of at most {}; 4 to 16 is usual", d_in.min(d_out)),
+            Self::Refused { hint, .. } | Self::MissingFile { hint, .. } => hint.clone(),
+            Self::Unsupported { .. } => {
+                let names: Vec<_> = METHODS.iter().map(|spec| spec.peft_type).collect();
+                format!("supported methods: {}", names.join(", "))
+            }
+            Self::Pickled { .. } => "save it again with a current PEFT: model.save_pretrained(DIR) writes safetensors".to_owned(),
+            Self::MissingKeys { .. } => "the file belongs to another model or to other target_modules than its adapter_config.json says".to_owned(),
+            Self::WrongShape { .. } => "the adapter was made for another base model (see base_model_name_or_path in its adapter_config.json)".to_owned(),
+            Self::NotFinite { .. } => "its training diverged: load an earlier checkpoint, or train with a lower learning rate".to_owned(),
+            Self::Settings(failure) => return failure.hint.clone(),
+            Self::File(error) => return error.hint(),
+            Self::Layer(error) => return error.hint(),
+            Self::Malformed { .. } => "adapter_config.json is written by `save`; a minimal one has peft_type, r and target_modules".to_owned(),
+            Self::Io { .. } => return None,
+        })
+    }
+}
+
+/// The first few of many names.
+fn first(names: &[String]) -> String {
+    let shown: Vec<_> = names.iter().take(3).map(|name| format!("`{name}`")).collect();
+    let more = names.len().saturating_sub(shown.len());
+    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
+}

@@ -1,0 +1,90 @@
+//! Looking up a model's layers by path.
+
+use std::collections::BTreeMap;
+
+use graft_nn::{Layer, Linear, Model, Role, Site};
+
+use crate::{
+    PeftError, Workbench,
+    methods::Start,
+    targets::{Selection, Targets, ends_with},
+};
+
+/// Every linear layer by path.
+pub(crate) fn linears(model: &dyn Model) -> BTreeMap<String, &Linear> {
+    linear_sites(model).into_iter().map(|(site, linear)| (site.path.to_owned(), linear)).collect()
+}
+
+/// Every linear layer in the model's order.
+pub(crate) fn linear_sites(model: &dyn Model) -> Vec<(Site<'_>, &Linear)> {
+    model
+        .sites()
+        .into_iter()
+        .filter_map(|site| match site.layer {
+            Layer::Linear(linear) => Some((site, linear)),
+            Layer::Embedding(_) | Layer::Norm(_) => None,
+        })
+        .collect()
+}
+
+/// The last part of a path: `q_proj` of `model.layers.0.self_attn.q_proj`.
+pub(crate) fn leaf(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}
+
+/// The names of the linear layers, each once, in the model's order.
+pub(crate) fn leaves(model: &dyn Model) -> Vec<String> {
+    let mut leaves: Vec<String> = Vec::new();
+    for (site, _) in linear_sites(model) {
+        let leaf = leaf(site.path);
+        if !leaves.iter().any(|known| known == leaf) {
+            leaves.push(leaf.to_owned());
+        }
+    }
+    leaves
+}
+
+/// The name that was probably meant: that of a layer with the role of that name, or the nearest in spelling.
+pub(crate) fn nearest(model: &dyn Model, word: &str) -> Option<String> {
+    if let Some((site, _)) = linear_sites(model).iter().find(|(site, _)| site.role.as_str() == word) {
+        return Some(leaf(site.path).to_owned());
+    }
+    let likeness = |candidate: &String| strsim::normalized_damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase());
+    leaves(model).into_iter().filter(|candidate| likeness(candidate) >= 0.4).max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+}
+
+/// The linear layers that a selection means, in the model's order.
+///
+/// # Errors
+/// [`PeftError::NoMatch`] for a target that names no layer; in an adapter from a file, where HF PEFT is content with one that does, only
+/// when none does. [`PeftError::Refused`] for one that means an embedding or a norm, and when exclusions leave nothing.
+pub(crate) fn chosen<'a>(bench: &Workbench<'a>, selection: &Selection, start: Start) -> Result<Vec<&'a Linear>, PeftError> {
+    let matcher = selection.matcher()?;
+    let mut chosen = Vec::new();
+    for site in bench.model.sites() {
+        match site.layer {
+            Layer::Linear(linear) if matcher.matches(site.path, site.role != Role::Head) => chosen.push(linear),
+            Layer::Embedding(_) | Layer::Norm(_) if matcher.matches(site.path, false) => {
+                let problem = format!("`{}` is no linear layer ({}), and this method acts on linear layers only", site.path, site.role);
+                return Err(PeftError::refused("peft::not_linear", problem, format!("choose among {}", leaves(bench.model).join(", "))));
+            }
+            _ => {}
+        }
+    }
+    let named = |name: &String| linear_sites(bench.model).iter().any(|(site, _)| ends_with(site.path, name));
+    let missing = match &selection.targets {
+        Targets::List(names) if start == Start::Fresh || chosen.is_empty() => names.iter().find(|name| !named(name)),
+        Targets::Pattern(pattern) if chosen.is_empty() => Some(pattern),
+        _ => None,
+    };
+    if let Some(target) = missing {
+        let nearest = if matches!(selection.targets, Targets::List(_)) { nearest(bench.model, target) } else { None };
+        return Err(PeftError::NoMatch { model: bench.base_name.to_owned(), target: target.clone(), nearest, modules: leaves(bench.model) });
+    }
+    if chosen.is_empty() {
+        let problem = "the targets are there, but exclude_modules, layers_to_transform or layers_pattern leave none of them";
+        let hint = format!("this model has layers 0 to {}", bench.model.shape().layers.saturating_sub(1));
+        return Err(PeftError::refused("peft::all_excluded", problem, hint));
+    }
+    Ok(chosen)
+}

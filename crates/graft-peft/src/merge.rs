@@ -1,0 +1,102 @@
+//! An adapter's change added to the base weights, with the base's own weights kept to be put back bit for bit.
+
+use std::sync::Arc;
+
+use graft_nn::{DType, Linear, Model, Parameter, Tensor};
+
+use crate::{
+    PeftError,
+    layers::linears,
+    methods::{Hook, Part},
+    weights_file::is_finite,
+};
+
+/// The weights of the layers that an adapter is merged into, as they were before.
+pub(crate) struct Merge {
+    originals: Vec<(Arc<Parameter>, Tensor)>,
+    applied: bool,
+}
+
+impl Merge {
+    /// Adds the change of every part to its layer's weight: all or none.
+    ///
+    /// # Errors
+    /// [`PeftError::Refused`] for a part that is no change of a weight and for a layer with another merged adapter,
+    /// [`PeftError::NotFinite`], [`PeftError::Layer`].
+    pub(crate) fn new(model: &dyn Model, name: &str, parts: &[Part]) -> Result<Self, PeftError> {
+        let linears = linears(model);
+        let mut originals = Vec::new();
+        for part in parts {
+            let Some(linear) = linears.get(&part.site).filter(|_| matches!(part.hook, Hook::Linear(_))) else { return Err(not_mergeable()) };
+            refuse_second(linear, name)?;
+            originals.push((linear.shared_weight(), linear.weight().tensor().detach()));
+        }
+        let mut merge = Self { originals, applied: false };
+        merge.apply(model, parts)?;
+        Ok(merge)
+    }
+
+    /// Whether the change is in the weights now; it is not while the adapter is switched off.
+    pub(crate) fn is_applied(&self) -> bool {
+        self.applied
+    }
+
+    /// Computes the sums anew from the kept weights and puts them in place.
+    ///
+    /// # Errors
+    /// [`PeftError::NotFinite`], [`PeftError::Layer`]; the weights are then as they were.
+    pub(crate) fn apply(&mut self, model: &dyn Model, parts: &[Part]) -> Result<(), PeftError> {
+        let linears = linears(model);
+        let mut sums = Vec::new();
+        for (part, (_, original)) in parts.iter().zip(&self.originals) {
+            let Some(linear) = linears.get(&part.site) else { continue };
+            let sum = (original.to_dtype(DType::F32)? + delta(part, linear)?)?.to_dtype(original.dtype())?; // (d_out, d_in)
+            if !is_finite(&sum)? {
+                return Err(PeftError::NotFinite { name: format!("{}.weight", part.site) });
+            }
+            sums.push(sum);
+        }
+        for ((weight, _), sum) in self.originals.iter().zip(sums) {
+            weight.set(sum)?;
+        }
+        self.applied = true;
+        Ok(())
+    }
+
+    /// Puts the kept weights back.
+    ///
+    /// # Errors
+    /// [`PeftError::Layer`].
+    pub(crate) fn restore(&mut self) -> Result<(), PeftError> {
+        for (weight, original) in &self.originals {
+            weight.set(original.clone())?;
+        }
+        self.applied = false;
+        Ok(())
+    }
+}
+
+fn delta(part: &Part, linear: &Linear) -> Result<Tensor, PeftError> {
+    let delta = match &part.hook {
+        Hook::Linear(adapter) => adapter.delta(linear)?,
+        Hook::Prompt(_) => None,
+    };
+    delta.ok_or_else(not_mergeable)
+}
+
+fn not_mergeable() -> PeftError {
+    let problem = "this method is no change of the weights, so it cannot be merged into them";
+    PeftError::refused("peft::not_mergeable", problem, "keep it attached; it is saved and loaded by itself")
+}
+
+/// Weights are put back as they were before a merge; with two merges in one layer that would take the other one away too.
+fn refuse_second(linear: &Linear, name: &str) -> Result<(), PeftError> {
+    let is_merged = |other: &String| linear.slot().get(other).is_some_and(|adapter| adapter.is_merged());
+    match linear.slot().names().into_iter().find(|other| other != name && is_merged(other)) {
+        None => Ok(()),
+        Some(other) => {
+            let problem = format!("adapter `{other}` is merged into `{}` already, and a layer takes one merge", linear.path());
+            Err(PeftError::refused("peft::other_merged", problem, format!("unmerge `{other}` first, or let both act unmerged")))
+        }
+    }
+}

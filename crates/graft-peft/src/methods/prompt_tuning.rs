@@ -1,0 +1,161 @@
+//! Prompt tuning: trained vectors in front of the embedded input, `x' = [E; embed(ids)]`.
+//!
+//! # Shapes
+//! `E: (P, C)` with P virtual tokens; the model then reads P+T positions and gives logits for all of them, as HF PEFT does
+//! # Source
+//! Lester et al. 2021, arXiv:2104.08691. Golden `prompt-tuning`.
+
+use std::sync::Arc;
+
+use graft_nn::{Context, DType, Model, Result, Rng, SoftPrompt, Tensor, Var};
+use graft_protocol::{
+    Settings, Value as Setting,
+    methods::{MethodSpec, prompt_tuning::SPEC},
+};
+
+use super::{Built, Hook, Method, Part, Start};
+use crate::{PeftError, Workbench, config_file::ConfigFile, shared::Shared};
+
+/// Every field of PEFT 0.21's `PromptTuningConfig` with its default.
+const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "inference_mode": true, "modules_to_save": null,
+    "num_attention_heads": null, "num_layers": null, "num_transformer_submodules": 1, "num_virtual_tokens": null, "peft_type": "PROMPT_TUNING",
+    "prompt_tuning_init": "RANDOM", "prompt_tuning_init_text": null, "revision": null, "task_type": "CAUSAL_LM", "token_dim": null,
+    "tokenizer_kwargs": null, "tokenizer_name_or_path": null}"#;
+
+/// Its one key in `adapter_model.safetensors`.
+const KEY: &str = "prompt_embeddings";
+
+/// The method.
+pub(super) struct PromptTuning;
+
+struct Prompt {
+    vectors: Var,
+    count: usize,
+}
+
+impl SoftPrompt for Prompt {
+    fn embeddings(&self, _cx: &Context) -> Result<Tensor> {
+        Ok(self.vectors.as_tensor().clone()) // (P, C)
+    }
+
+    fn len(&self) -> usize {
+        self.count
+    }
+}
+
+impl Method for PromptTuning {
+    fn spec(&self) -> &'static MethodSpec {
+        &SPEC
+    }
+
+    fn defaults(&self) -> &'static str {
+        DEFAULTS
+    }
+
+    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> std::result::Result<ConfigFile, PeftError> {
+        let text = settings.text(SPEC.keys, "prompt_tuning_init_text").filter(|text| !text.is_empty());
+        let chosen = settings.values.get("prompt_tuning_init").map(Setting::to_string);
+        let init = match (chosen.as_deref(), &text) {
+            (None | Some("TEXT"), Some(_)) => "TEXT".to_owned(),
+            (Some(other), Some(_)) => {
+                let problem = format!("prompt_tuning_init={other} does not use a text, but prompt_tuning_init_text is given");
+                return Err(PeftError::refused("peft::conflict", problem, "leave out prompt_tuning_init, or set it to TEXT"));
+            }
+            (Some("TEXT"), None) => {
+                let hint = "add prompt_tuning_init_text=\"Classify the sentence:\" or another text";
+                return Err(PeftError::refused("peft::needs_text", "prompt_tuning_init=TEXT needs a text to start from", hint));
+            }
+            (other, None) => other.unwrap_or("SAMPLE_VOCAB").to_owned(),
+        };
+        let shape = bench.model.shape();
+        // HF PEFT refuses a configuration of TEXT that names no tokenizer.
+        let tokenizer = if init == "TEXT" { bench.base_name.into() } else { serde_json::Value::Null };
+        Ok(ConfigFile::new(
+            DEFAULTS,
+            [
+                ("num_virtual_tokens", settings.integer(SPEC.keys, "num_virtual_tokens").unwrap_or(20).into()),
+                ("prompt_tuning_init", init.into()),
+                ("prompt_tuning_init_text", text.into()),
+                ("tokenizer_name_or_path", tokenizer),
+                ("token_dim", shape.hidden.into()),
+                ("num_layers", shape.layers.into()),
+                ("num_attention_heads", shape.heads.into()),
+            ],
+        ))
+    }
+
+    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
+        let (count, shape) = (config.count("num_virtual_tokens")?, bench.model.shape());
+        refuse_unsupported(config, shape.hidden)?;
+        if count >= shape.max_positions {
+            let problem = format!("{count} virtual tokens leave no room in the model's context of {} tokens", shape.max_positions);
+            return Err(PeftError::refused("peft::prompt_too_long", problem, "choose num_virtual_tokens of a few dozen; 20 is usual"));
+        }
+        let init = config.text("prompt_tuning_init").unwrap_or("RANDOM").to_owned();
+        let text = config.text("prompt_tuning_init_text").unwrap_or_default().to_owned();
+        let vectors = match (start, init.as_str()) {
+            (Start::File, _) => Tensor::zeros((count, shape.hidden), DType::F32, &device(bench.model))?,
+            (Start::Fresh, "RANDOM") => random(bench, count)?,
+            (Start::Fresh, "TEXT") => from_text(bench, &text, count)?,
+            (Start::Fresh, _) => rows(bench.model, &sampled(bench, count))?,
+        };
+        let vectors = Var::from_tensor(&vectors)?; // (P, C)
+        let site = bench.model.embedding().path().to_owned();
+        let hook = Hook::Prompt(Arc::new(Prompt { vectors: vectors.clone(), count }));
+        let parts = vec![Part { site, hook, weights: vec![(KEY.to_owned(), vectors)] }];
+        let mut settings =
+            Settings::default().with("num_virtual_tokens", Setting::Integer(count as i64)).with("prompt_tuning_init", Setting::Text(init));
+        if !text.is_empty() {
+            settings.set("prompt_tuning_init_text", Setting::Text(text));
+        }
+        Ok(Built { settings, parts, shared: Arc::new(Shared::new()), warnings: Vec::new() })
+    }
+}
+
+fn refuse_unsupported(config: &ConfigFile, hidden: usize) -> std::result::Result<(), PeftError> {
+    if config.is_set("modules_to_save") {
+        return Err(PeftError::Unsupported { folder: config.folder(), feature: "`modules_to_save`".to_owned() });
+    }
+    if config.get("num_transformer_submodules").and_then(serde_json::Value::as_u64).is_some_and(|count| count != 1) {
+        return Err(PeftError::Unsupported { folder: config.folder(), feature: "prompts for an encoder and a decoder".to_owned() });
+    }
+    match config.get("token_dim") {
+        Some(width) if width.as_u64() != Some(hidden as u64) => Err(config.wrong("token_dim", &format!("{hidden}, the width of this model"))),
+        _ => Ok(()),
+    }
+}
+
+/// N(0, 1), as PyTorch's embeddings start.
+fn random(bench: &Workbench<'_>, count: usize) -> std::result::Result<Tensor, PeftError> {
+    let hidden = bench.model.shape().hidden;
+    let values = Rng::new(bench.seed).stream("prompt_tuning", "random").normal(0.0, 1.0, count * hidden);
+    Ok(Tensor::from_vec(values, (count, hidden), &device(bench.model))?) // (P, C)
+}
+
+/// Tokens drawn evenly, with repetition, as HF PEFT draws them.
+fn sampled(bench: &Workbench<'_>, count: usize) -> Vec<u32> {
+    let mut stream = Rng::new(bench.seed).stream("prompt_tuning", "sample_vocab");
+    (0..count).map(|_| stream.below(bench.model.shape().vocab as u64) as u32).collect()
+}
+
+/// The text's tokens, with the one that begins a text, repeated or cut to `count`: HF PEFT's rule.
+fn from_text(bench: &Workbench<'_>, text: &str, count: usize) -> std::result::Result<Tensor, PeftError> {
+    let tokenizer = bench.tokenizer.ok_or_else(|| {
+        PeftError::refused("peft::needs_tokenizer", "a text cannot start a soft prompt of a model without a tokenizer", "use prompt_tuning_init=SAMPLE_VOCAB")
+    })?;
+    let ids: Vec<u32> = tokenizer.bos().into_iter().chain(tokenizer.encode(text)?).cycle().take(count).collect();
+    if ids.is_empty() {
+        return Err(PeftError::refused("peft::needs_text", "prompt_tuning_init_text has no tokens", "give a text of at least one word"));
+    }
+    rows(bench.model, &ids)
+}
+
+/// Rows of the embedding, (P, C), as vectors of their own.
+fn rows(model: &dyn Model, ids: &[u32]) -> std::result::Result<Tensor, PeftError> {
+    let ids = Tensor::from_slice(ids, (1, ids.len()), &device(model))?; // (1, P)
+    Ok(model.embedding().forward(&ids)?.squeeze(0)?.detach().to_dtype(DType::F32)?) // (P, C)
+}
+
+fn device(model: &dyn Model) -> graft_nn::Device {
+    model.embedding().weight().tensor().device().clone()
+}

@@ -1,0 +1,33 @@
+//! What all parts of one adapter share.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// The factor on its effect, and whether its change is in the base weights now.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    scale: AtomicU64,
+    merged: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new() -> Self {
+        Self { scale: AtomicU64::new(1f64.to_bits()), merged: AtomicBool::new(false) }
+    }
+
+    /// 1 is as trained, 0 is the base.
+    pub(crate) fn scale(&self) -> f64 {
+        f64::from_bits(self.scale.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_scale(&self, factor: f64) {
+        self.scale.store(factor.to_bits(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_merged(&self) -> bool {
+        self.merged.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_merged(&self, merged: bool) {
+        self.merged.store(merged, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,70 @@
+//! `adapter_model.safetensors`: the weights under HF PEFT's keys, checked before anything is changed.
+
+use std::{collections::BTreeMap, path::Path};
+
+use graft_nn::{DType, Device, Tensor, Var, tensor_file};
+
+use crate::{PeftError, methods::Part};
+
+/// Name of the file.
+pub(crate) const NAME: &str = "adapter_model.safetensors";
+const PICKLED: &str = "adapter_model.bin";
+
+/// Reads every tensor of a folder's file.
+///
+/// # Errors
+/// [`PeftError::Pickled`] when there is only a pickle, [`PeftError::MissingFile`], [`PeftError::File`].
+pub(crate) fn read(folder: &Path) -> Result<BTreeMap<String, Tensor>, PeftError> {
+    let path = folder.join(NAME);
+    if !path.is_file() {
+        if folder.join(PICKLED).is_file() {
+            return Err(PeftError::Pickled { folder: folder.to_owned(), file: PICKLED });
+        }
+        let hint = "its adapter_config.json is there; copy the weights as well".to_owned();
+        return Err(PeftError::MissingFile { folder: folder.to_owned(), file: NAME, hint });
+    }
+    Ok(tensor_file::TensorFile::open(&path)?.tensors(&Device::Cpu)?)
+}
+
+/// Writes the weights.
+///
+/// # Errors
+/// [`PeftError::File`], a full disk among them.
+pub(crate) fn write(folder: &Path, weights: &BTreeMap<String, Tensor>) -> Result<(), PeftError> {
+    Ok(tensor_file::write(&folder.join(NAME), weights)?)
+}
+
+/// Puts tensors into the variables of `parts`, all or none; the keys that belong to none come back. `path` is for errors.
+///
+/// # Errors
+/// [`PeftError::MissingKeys`], [`PeftError::WrongShape`], [`PeftError::NotFinite`].
+pub(crate) fn fill(parts: &[Part], tensors: &BTreeMap<String, Tensor>, path: &Path) -> Result<Vec<String>, PeftError> {
+    let wanted: BTreeMap<&str, &Var> = parts.iter().flat_map(|part| &part.weights).map(|(key, var)| (key.as_str(), var)).collect();
+    let missing: Vec<_> = wanted.keys().filter(|key| !tensors.contains_key(**key)).map(|key| (*key).to_owned()).collect();
+    if !missing.is_empty() {
+        return Err(PeftError::MissingKeys { path: path.to_owned(), names: missing, expected: wanted.len() });
+    }
+    let mut ready = Vec::new();
+    for (key, var) in &wanted {
+        let Some(tensor) = tensors.get(*key) else { continue };
+        if tensor.dims() != var.dims() {
+            let (expected, found) = (var.dims().to_vec(), tensor.dims().to_vec());
+            return Err(PeftError::WrongShape { path: path.to_owned(), name: (*key).to_owned(), expected, found });
+        }
+        let tensor = tensor.to_dtype(DType::F32)?.to_device(var.device())?;
+        if !is_finite(&tensor)? {
+            return Err(PeftError::NotFinite { name: (*key).to_owned() });
+        }
+        ready.push((*var, tensor));
+    }
+    for (var, tensor) in ready {
+        var.set(&tensor)?;
+    }
+    Ok(tensors.keys().filter(|key| !wanted.contains_key(key.as_str())).cloned().collect())
+}
+
+/// Whether every number is finite.
+pub(crate) fn is_finite(tensor: &Tensor) -> Result<bool, PeftError> {
+    let values = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+    Ok(values.iter().all(|value| value.is_finite()))
+}

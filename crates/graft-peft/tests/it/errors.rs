@@ -1,0 +1,175 @@
+//! Bad input: each is refused in words that help, and the model stays as it was.
+
+use std::{fs, path::Path};
+
+use graft_models::Llama;
+use graft_nn::{Layer, Model, Tensor};
+use graft_peft::{PeftError, attach, load};
+use graft_protocol::{Hint, Settings, Value};
+
+use crate::contract::{bench, model, settings, targets};
+
+/// The error's code and everything it says.
+fn refused(model: &Llama, verb: &str, settings: &Settings) -> (String, String) {
+    let error = attach(&bench(model), verb, settings).err().expect("refused");
+    let held = |site: &graft_nn::Site<'_>| matches!(site.layer, Layer::Linear(linear) if !linear.slot().names().is_empty());
+    assert!(!model.sites().iter().any(held), "something was left attached");
+    assert!(model.embedding().prompt().names().is_empty());
+    (error.code().to_owned(), words(&error))
+}
+
+fn words(error: &PeftError) -> String {
+    format!("{error} / {}", error.hint().unwrap_or_default())
+}
+
+#[test]
+fn a_target_that_matches_nothing_is_answered_with_the_nearest_and_all_there_are() {
+    let model = model();
+    let (code, text) = refused(&model, "lora", &settings(&[targets(&["q_prj"])]));
+    assert_eq!(code, "peft::no_match");
+    assert!(text.contains("`q_prj`") && text.contains("did you mean `q_proj`?") && text.contains("gate_proj, up_proj, down_proj, lm_head"), "{text}");
+    assert!(text.contains("`toy`"), "{text}");
+    // A role is understood, and one bad name among good ones is not passed over.
+    assert!(refused(&model, "lora", &settings(&[targets(&["q_proj", "value"])])).1.contains("did you mean `v_proj`?"));
+    assert_eq!(refused(&model, "lora", &settings(&[targets(&[r"encoder\..*"])])).0, "peft::no_match");
+    assert_eq!(refused(&model, "lora", &settings(&[targets(&[r"(q_proj"])])).0, "peft::bad_pattern");
+    let (code, text) = refused(&model, "lora", &settings(&[targets(&["embed_tokens"])]));
+    assert!(code == "peft::not_linear" && text.contains("model.embed_tokens"), "{text}");
+}
+
+#[test]
+fn a_rank_that_is_zero_or_too_large_is_refused_with_what_is_possible() {
+    let model = model();
+    let (code, text) = refused(&model, "lora", &settings(&[("r", Value::Integer(0)), targets(&["q_proj"])]));
+    assert!(code == "peft::settings" && text.contains("`r` must be"), "{text}");
+    let (code, text) = refused(&model, "lora", &settings(&[("r", Value::Integer(9)), targets(&["q_proj", "v_proj"])]));
+    assert!(code == "peft::rank_too_large" && text.contains("v_proj` (8 × 16)") && text.contains("at most 8"), "{text}");
+}
+
+#[test]
+fn unknown_methods_and_keys_and_impossible_prompts_are_refused() {
+    let model = model();
+    assert!(refused(&model, "loar", &Settings::default()).1.contains("did you mean `lora`?"));
+    assert!(refused(&model, "lora", &settings(&[("rnk", Value::Integer(1))])).1.contains("keys: r, lora_alpha"));
+    assert_eq!(refused(&model, "prompt_tune", &settings(&[("num_virtual_tokens", Value::Integer(40))])).0, "peft::prompt_too_long");
+    let text = |text: &str| ("prompt_tuning_init_text", Value::Text(text.to_owned()));
+    let init = |word: &str| ("prompt_tuning_init", Value::Text(word.to_owned()));
+    assert_eq!(refused(&model, "prompt_tune", &settings(&[init("TEXT")])).0, "peft::needs_text");
+    assert_eq!(refused(&model, "prompt_tune", &settings(&[init("RANDOM"), text("a b")])).0, "peft::conflict");
+    assert_eq!(refused(&model, "prompt_tune", &settings(&[text("a b")])).0, "peft::needs_tokenizer");
+    assert_eq!(refused(&model, "lora", &settings(&[("adapter_name", Value::Text("a/b".to_owned()))])).0, "peft::settings");
+}
+
+#[test]
+fn a_soft_prompt_can_be_neither_merged_nor_scaled() {
+    let model = model();
+    let prompt = attach(&bench(&model), "prompt_tune", &Settings::default()).unwrap();
+    assert_eq!(prompt.merge(&model).unwrap_err().code(), "peft::not_mergeable");
+    assert_eq!(prompt.set_scale(&model, 0.5).unwrap_err().code(), "peft::not_scalable");
+    assert!(prompt.set_scale(&model, 1.0).is_ok() && !prompt.is_merged());
+}
+
+/// A saved LoRA on q_proj.
+fn saved(model: &Llama) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let adapter = attach(&bench(model), "lora", &settings(&[("r", Value::Integer(2)), targets(&["q_proj"])])).unwrap();
+    adapter.save(folder.path(), "toy").unwrap();
+    adapter.detach(model).unwrap();
+    folder
+}
+
+fn not_loaded(model: &Llama, folder: &Path) -> (String, String) {
+    let error = load(&bench(model), folder, "default").err().expect("refused");
+    let held = |site: &graft_nn::Site<'_>| matches!(site.layer, Layer::Linear(linear) if !linear.slot().names().is_empty());
+    assert!(!model.sites().iter().any(held), "something was left attached");
+    (error.code().to_owned(), words(&error))
+}
+
+fn change(folder: &Path, field: &str, value: serde_json::Value) {
+    let path = folder.join("adapter_config.json");
+    let mut config: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    config[field] = value;
+    fs::write(path, config.to_string()).unwrap();
+}
+
+#[test]
+fn a_folder_that_is_no_adapter_says_what_is_missing() {
+    let model = model();
+    let folder = saved(&model);
+    fs::remove_file(folder.path().join("adapter_model.safetensors")).unwrap();
+    assert_eq!(not_loaded(&model, folder.path()).0, "peft::missing_file");
+    fs::write(folder.path().join("adapter_model.bin"), "").unwrap();
+    assert_eq!(not_loaded(&model, folder.path()).0, "peft::pickled");
+    assert!(not_loaded(&model, folder.path().parent().unwrap().join("nowhere").as_path()).1.contains("no such folder"));
+    let outer = tempfile::tempdir().unwrap();
+    fs::create_dir(outer.path().join("french")).unwrap();
+    fs::copy(folder.path().join("adapter_config.json"), outer.path().join("french/adapter_config.json")).unwrap();
+    assert!(not_loaded(&model, outer.path()).1.contains("french"));
+    fs::write(folder.path().join("adapter_config.json"), "{\"r\": ").unwrap();
+    assert_eq!(not_loaded(&model, folder.path()).0, "peft::malformed");
+}
+
+#[test]
+fn features_that_are_not_built_in_are_refused_and_unknown_fields_are_kept() {
+    let model = model();
+    let folder = saved(&model);
+    change(folder.path(), "use_dora", true.into());
+    let (code, text) = not_loaded(&model, folder.path());
+    assert!(code == "peft::unsupported" && text.contains("`use_dora`"), "{text}");
+    change(folder.path(), "use_dora", false.into());
+    change(folder.path(), "peft_type", "HIRA".into());
+    assert!(not_loaded(&model, folder.path()).1.contains("the method HIRA"));
+    change(folder.path(), "peft_type", "LORA".into());
+    change(folder.path(), "r", "two".into());
+    assert!(not_loaded(&model, folder.path()).1.contains("`r` should be a positive whole number, not \"two\""));
+    change(folder.path(), "r", 2.into());
+    change(folder.path(), "invented_in_2027", serde_json::json!([1]));
+    change(folder.path(), "base_model_name_or_path", "meta-llama/Llama-3.2-1B".into());
+    let (adapter, warnings) = load(&bench(&model), folder.path(), "default").unwrap();
+    assert!(warnings.iter().any(|line| line.contains("invented_in_2027")), "{warnings:?}");
+    assert!(warnings.iter().any(|line| line.contains("meta-llama/Llama-3.2-1B")), "{warnings:?}");
+    adapter.save(folder.path(), "toy").unwrap();
+    assert!(fs::read_to_string(folder.path().join("adapter_config.json")).unwrap().contains("invented_in_2027"));
+}
+
+#[test]
+fn weights_that_are_missing_misshapen_left_over_or_not_finite_are_noticed() {
+    let model = model();
+    let folder = saved(&model);
+    let path = folder.path().join("adapter_model.safetensors");
+    let good = graft_nn::tensor_file::TensorFile::open(&path).unwrap().tensors(&graft_nn::Device::Cpu).unwrap();
+    let key = "base_model.model.model.layers.1.self_attn.q_proj.lora_A.weight";
+    let write = |name: &str, tensor: Option<Tensor>| {
+        let mut tensors = good.clone();
+        match tensor {
+            Some(tensor) => tensors.insert(name.to_owned(), tensor),
+            None => tensors.remove(name),
+        };
+        graft_nn::tensor_file::write(&path, &tensors).unwrap();
+    };
+    let full = |value: f32, shape: (usize, usize)| Some(Tensor::full(value, shape, &graft_nn::Device::Cpu).unwrap());
+    write(key, None);
+    let (code, text) = not_loaded(&model, folder.path());
+    assert!(code == "peft::missing_keys" && text.contains("1 of the 6") && text.contains(key), "{text}");
+    write(key, full(1.0, (2, 32)));
+    let (code, text) = not_loaded(&model, folder.path());
+    assert!(code == "peft::wrong_shape" && text.contains("[2, 32]") && text.contains("[2, 16]") && text.contains("another base"), "{text}");
+    write(key, full(f32::NAN, (2, 16)));
+    assert_eq!(not_loaded(&model, folder.path()).0, "peft::not_finite");
+    write("base_model.model.lm_head.weight", full(1.0, (2, 2)));
+    let (_, warnings) = load(&bench(&model), folder.path(), "default").unwrap();
+    assert!(warnings.len() == 1 && warnings[0].contains("lm_head"), "{warnings:?}");
+}
+
+#[test]
+fn an_adapter_that_diverged_is_not_saved_and_not_merged() {
+    let model = model();
+    let adapter = attach(&bench(&model), "lora", &settings(&[targets(&["q_proj"])])).unwrap();
+    let trainable = adapter.trainables().remove(0);
+    trainable.var.set(&Tensor::full(f32::INFINITY, trainable.var.dims(), &graft_nn::Device::Cpu).unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(adapter.save(&folder.path().join("x"), "toy").unwrap_err().code(), "peft::not_finite");
+    assert!(!folder.path().join("x").exists());
+    assert_eq!(adapter.merge(&model).unwrap_err().code(), "peft::not_finite");
+    assert!(!adapter.is_merged());
+}

@@ -1,0 +1,274 @@
+//! One golden case of tests/goldens checked from end to end: outputs, loss, gradients, training, counts, merge and files.
+//!
+//! Tolerances: 1e-4 absolute and relative for outputs and losses, 1e-3 of the norm for gradients and trained parameters.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use graft_nn::{Context, DType, Device, Model, Tensor, Trainable, Var, gradients, ops::cross_entropy, tensor_file::TensorFile};
+use graft_peft::{Adapter, PeftError, Workbench, counts, load};
+use serde_json::Value;
+
+/// How a case went.
+pub enum Outcome {
+    /// Everything agrees.
+    Passed,
+    /// It needs something that is not built in.
+    Skipped(String),
+    /// What differs.
+    Failed(Vec<String>),
+}
+
+/// The cases of a folder of goldens, as `(model folder, case)`, sorted.
+pub fn cases(root: &Path) -> Vec<(PathBuf, String)> {
+    let folders = |path: &Path| -> Vec<PathBuf> {
+        let mut found: Vec<_> = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+        found.sort();
+        found
+    };
+    let models = folders(root).into_iter().filter(|folder| folder.join("config.json").is_file());
+    let with_cases = |model: PathBuf| {
+        let cases = folders(&model).into_iter().filter(|folder| folder.join("expected.safetensors").is_file());
+        let name = |case: PathBuf| case.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        cases.map(|case| (model.clone(), name(case))).collect::<Vec<_>>()
+    };
+    models.flat_map(with_cases).collect()
+}
+
+/// Checks one case.
+pub fn check(model_folder: &Path, case: &str) -> Outcome {
+    let files = match graft_models::load_model(model_folder, DType::F32, &Device::Cpu, &mut |_, _, _| {}) {
+        Ok(files) => files,
+        Err(error @ graft_models::ModelError::UnsupportedFamily { .. }) => return Outcome::Skipped(error.to_string()),
+        Err(error) => return Outcome::Failed(vec![error.to_string()]),
+    };
+    let golden = match Golden::read(files.model, model_folder, case) {
+        Ok(golden) => golden,
+        Err(error) => return Outcome::Failed(vec![error]),
+    };
+    match golden.run() {
+        Ok(problems) if problems.is_empty() => Outcome::Passed,
+        Ok(problems) => Outcome::Failed(problems),
+        Err(error @ (PeftError::Unsupported { .. } | PeftError::Refused { code: "peft::not_linear", .. })) => Outcome::Skipped(error.to_string()),
+        Err(error) => Outcome::Failed(vec![error.to_string()]),
+    }
+}
+
+struct Golden {
+    model: Arc<dyn Model>,
+    base_name: String,
+    folder: PathBuf,
+    expected: BTreeMap<String, Tensor>,
+    case: Value,
+}
+
+impl Golden {
+    fn read(model: Arc<dyn Model>, model_folder: &Path, case: &str) -> Result<Self, String> {
+        let folder = model_folder.join(case);
+        let base_name = model_folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let file = TensorFile::open(&folder.join("expected.safetensors")).map_err(|error| error.to_string())?;
+        let expected = file.tensors(&Device::Cpu).map_err(|error| error.to_string())?;
+        let text = std::fs::read_to_string(folder.join("case.json")).map_err(|error| error.to_string())?;
+        let case = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        Ok(Self { model, base_name, folder, expected, case })
+    }
+
+    /// What differs.
+    fn run(&self) -> Result<Vec<String>, PeftError> {
+        let mut problems = Vec::new();
+        let model = &*self.model;
+        let untouched = self.logits(&Context::eval())?;
+        problems.extend(self.far("base_logits", &untouched)?);
+        let bench = Workbench { model, tokenizer: None, seed: 0, base_name: &self.base_name };
+        let (adapter, warnings) = load(&bench, &self.folder, "default")?;
+        problems.extend(warnings.into_iter().map(|warning| format!("warning: {warning}")));
+        problems.extend(self.far("logits", &self.logits(&Context::eval())?)?);
+        let counted = counts(model, &[&adapter]);
+        if self.case["line"] != counted.line() || self.case["trainable_params"] != counted.trainable || self.case["all_params"] != counted.all {
+            problems.push(format!("counts: {} instead of {}", counted.line(), self.case["line"]));
+        }
+        problems.extend(self.files(&adapter)?);
+        problems.extend(self.merged(&adapter)?);
+        problems.extend(self.training(&adapter)?);
+        adapter.detach(model)?;
+        if bits(&self.logits(&Context::eval())?)? != bits(&untouched)? {
+            problems.push("the base is not what it was after detach".to_owned());
+        }
+        Ok(problems)
+    }
+
+    fn merged(&self, adapter: &Adapter) -> Result<Vec<String>, PeftError> {
+        if !self.expected.contains_key("merged_logits") {
+            return Ok(Vec::new());
+        }
+        let model = &*self.model;
+        let weights = || model.parameters().iter().map(|parameter| bits(&parameter.tensor())).collect::<Result<Vec<_>, _>>();
+        let before = weights()?;
+        adapter.merge(model)?;
+        let mut problems: Vec<_> = self.far("merged_logits", &self.logits(&Context::eval())?)?.into_iter().collect();
+        if before == weights()? {
+            problems.push("merging changed no weight".to_owned());
+        }
+        adapter.unmerge(model)?;
+        if before != weights()? {
+            problems.push("unmerging did not restore the weights bit for bit".to_owned());
+        }
+        problems.extend(self.far("logits", &self.logits(&Context::eval())?)?);
+        Ok(problems)
+    }
+
+    /// Saves and compares with the reference's own files: keys, shapes, numbers, and every field of the config.
+    fn files(&self, adapter: &Adapter) -> Result<Vec<String>, PeftError> {
+        let folder = tempfile::tempdir().map_err(|source| PeftError::Io { action: "write", path: std::env::temp_dir(), source })?;
+        adapter.save(folder.path(), &self.base_name)?;
+        let name = "adapter_model.safetensors";
+        let (ours, theirs) = (TensorFile::open(&folder.path().join(name))?, TensorFile::open(&self.folder.join(name))?);
+        let mut problems = Vec::new();
+        if !ours.entries().keys().eq(theirs.entries().keys()) {
+            problems.push(format!("keys: {:?} instead of {:?}", ours.entries().keys(), theirs.entries().keys()));
+        } else {
+            for key in ours.entries().keys() {
+                if bits(&ours.tensor(key, &Device::Cpu)?)? != bits(&theirs.tensor(key, &Device::Cpu)?)? {
+                    problems.push(format!("saved `{key}` differs"));
+                }
+            }
+        }
+        if ours.metadata() != theirs.metadata() {
+            problems.push(format!("metadata: {:?} instead of {:?}", ours.metadata(), theirs.metadata()));
+        }
+        let config = |folder: &Path| std::fs::read_to_string(folder.join("adapter_config.json")).ok().and_then(|text| serde_json::from_str(&text).ok());
+        let (ours, theirs): (Option<Value>, Option<Value>) = (config(folder.path()), config(&self.folder));
+        if ours != theirs {
+            problems.push(format!("adapter_config.json: {ours:?} instead of {theirs:?}"));
+        }
+        Ok(problems)
+    }
+
+    /// The gradients of the first step, the losses of all steps and the parameters after them.
+    fn training(&self, adapter: &Adapter) -> Result<Vec<String>, PeftError> {
+        let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
+        let optimizer = &self.case["optimizer"];
+        let mut adam = Adam {
+            lr: number(&optimizer["lr"]),
+            betas: (number(&optimizer["betas"][0]), number(&optimizer["betas"][1])),
+            eps: number(&optimizer["eps"]),
+            decay: number(&optimizer["weight_decay"]),
+            moments: Vec::new(),
+            step: 0,
+        };
+        let (mut problems, mut losses) = (Vec::new(), Vec::new());
+        let trainables = adapter.trainables();
+        for step in 0..self.case["steps"].as_u64().unwrap_or(0) {
+            let loss = self.loss(&Context::train(0, step, 0))?;
+            losses.push(loss.to_scalar::<f32>()?);
+            let found = gradients(&loss, &trainables)?;
+            if step == 0 {
+                problems.extend(self.far("loss", &loss.reshape(1)?)?);
+                for (trainable, gradient) in trainables.iter().zip(&found) {
+                    problems.extend(self.off("grad", &trainable.name, gradient)?);
+                }
+            }
+            adam.update(&trainables, &found)?;
+        }
+        let count = losses.len();
+        problems.extend(self.far("losses", &Tensor::from_vec(losses, count, &Device::Cpu)?)?);
+        for trainable in &trainables {
+            problems.extend(self.off("after", &trainable.name, trainable.var.as_tensor())?);
+        }
+        Ok(problems)
+    }
+
+    fn logits(&self, cx: &Context) -> Result<Tensor, PeftError> {
+        let ids = self.expected("input_ids").to_dtype(DType::U32)?;
+        let mask = self.expected("attention_mask").to_dtype(DType::U8)?;
+        Ok(self.model.logits(&ids, Some(&mask), cx)?)
+    }
+
+    /// Mean cross-entropy of the next token; virtual tokens and padding have no label.
+    fn loss(&self, cx: &Context) -> Result<Tensor, PeftError> {
+        let logits = self.logits(cx)?; // (B, P+T, V)
+        let (batch, length, vocab) = logits.dims3()?;
+        let labels = self.expected("labels").to_vec2::<i64>()?;
+        let mut shifted = Vec::new();
+        for row in &labels {
+            let virtual_tokens = length - row.len();
+            let padded = std::iter::repeat_n(-100, virtual_tokens).chain(row.iter().copied());
+            shifted.extend(padded.skip(1).chain([-100]));
+        }
+        let counted = shifted.iter().filter(|label| **label != -100).count();
+        Ok(cross_entropy(&logits.reshape((batch * length, vocab))?, &shifted, counted as f64)?)
+    }
+
+    fn expected(&self, name: &str) -> Tensor {
+        self.expected.get(name).cloned().unwrap_or_else(|| panic!("{} has no `{name}`", self.folder.display()))
+    }
+
+    /// The largest difference of an output, when it is beyond the tolerance.
+    fn far(&self, name: &str, found: &Tensor) -> Result<Option<String>, PeftError> {
+        let (found, expected) = (numbers(found)?, numbers(&self.expected(name))?);
+        if found.len() != expected.len() {
+            return Ok(Some(format!("{name}: {} numbers instead of {}", found.len(), expected.len())));
+        }
+        let excess = |(found, expected): (&f32, &f32)| f64::from((found - expected).abs()) / (1e-4 + 1e-4 * f64::from(expected.abs()));
+        let worst = found.iter().zip(&expected).map(excess).fold(0.0, |worst: f64, one| if one.is_nan() { f64::INFINITY } else { worst.max(one) });
+        Ok((worst > 1.0).then(|| format!("{name}: {worst:.1} times the tolerance")))
+    }
+
+    /// The relative error of a gradient or parameter, when it is beyond the tolerance.
+    fn off(&self, kind: &str, key: &str, found: &Tensor) -> Result<Option<String>, PeftError> {
+        let (found, expected) = (numbers(found)?, numbers(&self.expected(&format!("{kind}.{key}")))?);
+        let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
+        let error = norm(&mut found.iter().zip(&expected).map(|(a, b)| f64::from(a - b)));
+        let relative = error / norm(&mut expected.iter().map(|value| f64::from(*value))).max(1e-12);
+        Ok((found.len() != expected.len() || relative.is_nan() || relative > 1e-3).then(|| format!("{kind}.{key}: relative error {relative:.2e}")))
+    }
+}
+
+/// Plain AdamW as PyTorch has it, written for these checks alone: they must not depend on the trainer that they serve as reference for.
+struct Adam {
+    lr: f64,
+    betas: (f64, f64),
+    eps: f64,
+    decay: f64,
+    moments: Vec<(Vec<f64>, Vec<f64>)>,
+    step: i32,
+}
+
+impl Adam {
+    fn update(&mut self, trainables: &[Trainable], gradients: &[Tensor]) -> Result<(), PeftError> {
+        self.step += 1;
+        self.moments.resize_with(trainables.len(), Default::default);
+        let (first, second) = self.betas;
+        let corrections = (1.0 - first.powi(self.step), 1.0 - second.powi(self.step));
+        for ((trainable, gradient), (m, v)) in trainables.iter().zip(gradients).zip(&mut self.moments) {
+            let gradient = numbers(gradient)?;
+            m.resize(gradient.len(), 0.0);
+            v.resize(gradient.len(), 0.0);
+            let mut values = numbers(trainable.var.as_tensor())?;
+            for (((value, gradient), m), v) in values.iter_mut().zip(&gradient).zip(m).zip(v) {
+                let gradient = f64::from(*gradient);
+                *m = first * *m + (1.0 - first) * gradient;
+                *v = second * *v + (1.0 - second) * gradient * gradient;
+                let change = (*m / corrections.0) / ((*v / corrections.1).sqrt() + self.eps);
+                *value = (f64::from(*value) * (1.0 - self.lr * self.decay) - self.lr * change) as f32;
+            }
+            set(&trainable.var, values)?;
+        }
+        Ok(())
+    }
+}
+
+fn set(var: &Var, values: Vec<f32>) -> Result<(), PeftError> {
+    Ok(var.set(&Tensor::from_vec(values, var.dims(), var.device())?)?)
+}
+
+fn numbers(tensor: &Tensor) -> Result<Vec<f32>, PeftError> {
+    Ok(tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
+}
+
+fn bits(tensor: &Tensor) -> Result<Vec<u32>, PeftError> {
+    Ok(numbers(tensor)?.into_iter().map(f32::to_bits).collect())
+}
