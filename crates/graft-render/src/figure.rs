@@ -25,9 +25,9 @@ pub const FIGURE_SIZE: (u32, u32) = (WIDTH as u32, HEIGHT as u32);
 
 /// Units of plotters' whole coordinates in one of ours: lines keep their tenths.
 const SVG_SCALE: u32 = 10;
-/// Pixels drawn for one unit; three by three of them make one of the PNG.
-const PIXELS: u32 = 6;
-const OVERSAMPLING: u32 = 3;
+/// Pixels drawn for one unit; two by two of them make one of the PNG.
+const PIXELS: u32 = 4;
+const OVERSAMPLING: u32 = 2;
 
 /// As SVG. Text stays text in the reader's sans-serif font.
 pub fn chart_svg(chart: &Chart) -> String {

@@ -53,7 +53,7 @@ impl Frame {
         let (low, high, value) = if self.log_y { (self.y.0.ln(), self.y.1.ln(), y.ln()) } else { (self.y.0, self.y.1, y) };
         let across = (x - self.x.0) / (self.x.1 - self.x.0);
         let up = (value - low) / (high - low);
-        (across.is_finite() && up.is_finite()).then(|| (self.left + across * (self.right - self.left), self.bottom - up * (self.bottom - self.top)))
+        (across.is_finite() && up.is_finite()).then_some((self.left + across * (self.right - self.left), self.bottom - up * (self.bottom - self.top)))
     }
 
     fn y_ticks(&self) -> Vec<(f64, String)> {
