@@ -133,7 +133,7 @@ pub(crate) fn begins_magic(line: &str) -> bool {
             second.is_ascii_alphabetic() || (line.starts_with("%%") && chars.next().is_some_and(|third| third.is_ascii_alphabetic()))
         }
         (Some('?'), Some('%')) => true,
-        (Some('!'), Some(second)) => !second.is_whitespace() && second != '=' && second != '[',
+        (Some('!'), Some(second)) => !second.is_whitespace() && !matches!(second, '=' | '[' | '('),
         _ => false,
     }
 }

@@ -85,10 +85,9 @@ pub fn complete(text: &str, cursor: usize, snapshot: &Snapshot, files: &dyn Fn(&
     };
     let sources = Sources { snapshot, files };
     let (typed, items) = match magic.split() {
-        (sign, name, None) => (sign.len() + name.len(), names(&magic, sign)),
+        (sign, _, None) => (magic.text.get(..magic.cursor).map_or(0, |before| before.chars().count()), names(&magic, sign)),
         (sign, name, Some(before)) => arguments(verbs::find(name)?, sign == "%%", before, &sources),
     };
-    let typed = if magic.split().2.is_none() { magic.text.get(..magic.cursor).map_or(typed, |before| before.chars().count()) } else { typed };
     Some(Completion { start: cursor.saturating_sub(typed), items, ..nothing })
 }
 

@@ -6,7 +6,7 @@ use crate::{
     arguments,
     cell::{Context, HostCommand, PartKind},
     rust_source, suggest,
-    verb::{Form, Invocation, VerbSpec},
+    verb::{Form, Invocation, Presence, VerbSpec},
     verbs,
     words::{self, Word},
 };
@@ -40,7 +40,9 @@ pub(crate) fn parse(magic: &MagicText<'_>, cx: &mut Context<'_>) -> Result<PartK
     }
     let raw_column = span.end + rest.chars().take_while(|next| next.is_whitespace()).count();
     let all = if verb.is_raw() { Vec::new() } else { words::split(raw, magic.line, raw_column)? };
-    if all.iter().any(|word| matches!(word.bare(), Some("-h" | "--help"))) {
+    let takes_text = verb.forms.iter().any(|form| form.slots.iter().any(|slot| slot.presence == Presence::Rest));
+    let asks = !takes_text && all.last().is_some_and(|word| word.bare().is_some_and(|text| text.ends_with('?')));
+    if asks || all.iter().any(|word| matches!(word.bare(), Some("-h" | "--help"))) {
         return help(verb.name, span);
     }
     let (form, used) = choose(verb, &all, magic, span)?;

@@ -187,8 +187,9 @@ impl Form {
                 Presence::Rest => format!("{}...", slot.name),
             });
         }
-        if !self.keys.is_empty() {
-            parts.push("[key=value ...]".to_owned());
+        match self.keys.len() {
+            0..=3 => parts.extend(self.keys.iter().map(|key| format!("[{}=...]", key.name))),
+            _ => parts.push("[key=value ...]".to_owned()),
         }
         parts.join(" ")
     }

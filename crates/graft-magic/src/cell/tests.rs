@@ -60,7 +60,7 @@ fn a_cell_of_comments_is_nothing_to_do() {
 
 #[test]
 fn shell_lines_and_evcxr_commands_are_told_apart_from_rust() {
-    let parts = parse(":dep serde = \"1\"\n!ls -l\n::std::mem::drop(1);");
+    let parts = parse(":dep serde = \"1\"\n!ls -l\n::std::mem::drop(1);\n!(true && false)");
     assert_eq!(parts[0].kind, PartKind::EvcxrCommand(":dep serde = \"1\"".to_owned()));
     assert_eq!(parts[1].kind, PartKind::Shell("ls -l".to_owned()));
     assert!(matches!(parts[2].kind, PartKind::Rust(_)));
@@ -159,7 +159,7 @@ fn modules_are_checked_against_the_model_that_is_loaded() {
 
 #[test]
 fn help_is_asked_for_in_four_ways() {
-    for text in ["%lora?", "?%lora", "%lora -h", "%lora attach r=8 --help", "%lora??"] {
+    for text in ["%lora?", "?%lora", "%lora -h", "%lora attach r=8 --help", "%lora??", "%lora attach?"] {
         assert_eq!(parse(text)[0].kind, PartKind::Host(HostCommand::Help { verb: "lora".to_owned() }), "{text}");
     }
 }
@@ -184,4 +184,59 @@ fn scale_takes_a_factor_and_a_name() {
     assert_eq!(scale("%lora scale 0.5"), (None, Some(0.5)));
     assert_eq!(scale("%lora scale -1 poet"), (Some("poet".to_owned()), Some(-1.0)));
     assert_eq!(scale("%lora scale"), (None, None));
+}
+
+/// Texts that are half typed, mixed up, or not ASCII: nothing may panic, at any cursor.
+#[test]
+fn nothing_that_can_be_typed_panics() {
+    let pieces = [
+        "%",
+        "%%",
+        "lora",
+        "é𝄞",
+        " ",
+        "\n",
+        "\\",
+        "\"",
+        "'",
+        "=",
+        "--",
+        "?",
+        "[",
+        "{",
+        "/*",
+        "r#",
+        "target_modules=",
+        "time",
+        "attach",
+        ",",
+        "\t",
+        "%%time\n",
+        "data x",
+    ];
+    let mut seed = 1u64;
+    for _ in 0..600 {
+        let mut text = String::new();
+        for _ in 0..8 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            text.push_str(pieces[(seed >> 33) as usize % pieces.len()]);
+        }
+        let snapshot = Snapshot::default();
+        let _ = parse_cell(&text, &snapshot);
+        let _ = crate::is_complete(&text);
+        for cursor in 0..=text.chars().count() + 1 {
+            if let Some(found) = crate::complete(&text, cursor, &snapshot, &|typed| vec![typed.to_owned()]) {
+                assert!(found.start <= found.end, "{text:?} at {cursor}");
+            }
+            let _ = crate::inspect(&text, cursor, &snapshot, 0);
+        }
+    }
+}
+
+#[test]
+fn a_large_cell_takes_one_pass() {
+    let mut text = "let x = vec![\n".to_owned();
+    text.push_str(&"    \"%params\", // a line of Rust {\n".repeat(20_000));
+    text.push_str("];\n%params");
+    assert_eq!(parse(&text).len(), 2);
 }
