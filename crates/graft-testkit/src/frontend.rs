@@ -67,7 +67,13 @@ impl Frontend {
             connect(&mut iopub, file, "iopub_port").await;
             let mut heartbeat = ReqSocket::new();
             connect(&mut heartbeat, file, "hb_port").await;
-            (dealer(file, "shell_port", &session).await, dealer(file, "control_port", &session).await, dealer(file, "stdin_port", &session).await, iopub, heartbeat)
+            (
+                dealer(file, "shell_port", &session).await,
+                dealer(file, "control_port", &session).await,
+                dealer(file, "stdin_port", &session).await,
+                iopub,
+                heartbeat,
+            )
         });
         Self { runtime, key: file.key().to_owned(), session, shell, control, stdin, iopub, heartbeat, waiting: VecDeque::new(), kernel_session: None }
     }

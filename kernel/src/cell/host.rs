@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use graft_magic::{HostCommand, Part, host_reply};
-use graft_protocol::{Block, Cell, Failure, Reply, Table};
+use graft_protocol::{Block, Cell, Failure, Table};
 
 use super::shell::{self, Ending, Surroundings};
 use super::{Cells, RUN_DEPTH, Running};
@@ -102,14 +102,13 @@ impl Cells {
             HostCommand::Pwd => vec![Block::Text(here()?.display().to_string())],
             HostCommand::History { count } => vec![Block::Text(self.history(*count))],
             HostCommand::Who => vec![Block::Table(self.who())],
-            other => host_reply(other).unwrap_or_else(Reply::default).blocks,
+            other => host_reply(other).unwrap_or_default().blocks,
         })
     }
 
     fn variables(&self) -> Table {
-        let mut all: std::collections::BTreeMap<String, String> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
-            .collect();
+        let mut all: std::collections::BTreeMap<String, String> =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))).collect();
         all.extend(self.env.clone());
         let mut table = Table::new("environment", &["variable", "value"]);
         for (name, value) in all {
@@ -154,7 +153,8 @@ impl Cells {
 }
 
 fn here() -> Result<PathBuf, Failure> {
-    std::env::current_dir().map_err(|error| Failure::new("cd::gone", format!("the current folder cannot be read: {error}")).hint("%cd FOLDER changes to another"))
+    std::env::current_dir()
+        .map_err(|error| Failure::new("cd::gone", format!("the current folder cannot be read: {error}")).hint("%cd FOLDER changes to another"))
 }
 
 /// `~` and an empty text are the home folder.

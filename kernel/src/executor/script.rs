@@ -68,10 +68,26 @@ impl Script {
 
     async fn train(&self) -> Reply {
         let run = "run-1".to_owned();
-        let started = RunStarted { run: run.clone(), title: "lora on tiny".into(), first_step: 0, steps: 50, trainable: 1, total: 2, earlier: vec![], earlier_validations: vec![] };
+        let started = RunStarted {
+            run: run.clone(),
+            title: "lora on tiny".into(),
+            first_step: 0,
+            steps: 50,
+            trainable: 1,
+            total: 2,
+            earlier: vec![],
+            earlier_validations: vec![],
+        };
         self.event(Event::RunStarted(started));
         for step in 1..=50 {
-            self.event(Event::Step(StepRecord { step, loss: 1.0 / step as f64, lr: 1e-3, grad_norm: 1.0, tokens_per_second: 1e3, elapsed_seconds: step as f64 }));
+            self.event(Event::Step(StepRecord {
+                step,
+                loss: 1.0 / step as f64,
+                lr: 1e-3,
+                grad_norm: 1.0,
+                tokens_per_second: 1e3,
+                elapsed_seconds: step as f64,
+            }));
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         self.event(Event::RunEnded(RunEnded { run, outcome: RunOutcome::Finished, step: 50, summary: "done".into() }));

@@ -35,11 +35,6 @@ impl History {
         }
     }
 
-    /// The last `count` cells as number and text; all without a count.
-    pub(crate) fn cells(&self, count: Option<usize>) -> Vec<(i64, String)> {
-        tail(&self.entries, count.unwrap_or(usize::MAX)).iter().map(|entry| (entry.line, entry.input.clone())).collect()
-    }
-
     /// Answers a request.
     pub(crate) fn answer(&self, query: &Query) -> Vec<HistoryEntry> {
         let found: Vec<&Entry> = match query.hist_access_type.as_str() {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::assist;
 use super::history::History;
 use super::reply::{HistoryReply, Reply};
-use super::assist;
 use super::request::{Request, Shutdown};
 use super::wire::{Parent, Session};
 

@@ -143,13 +143,8 @@ impl Runner {
     fn abort(&self, job: &Job) {
         self.kernel.iopub().status(&job.parent, "busy");
         let error = CellError { ename: "Aborted".to_owned(), evalue: "not run, because a cell before it failed".to_owned(), traceback: Vec::new() };
-        let reply = ExecuteReply {
-            status: "error",
-            execution_count: self.count,
-            user_expressions: BTreeMap::new(),
-            payload: Vec::new(),
-            error: Some((&error).into()),
-        };
+        let reply =
+            ExecuteReply { status: "error", execution_count: self.count, user_expressions: BTreeMap::new(), payload: Vec::new(), error: Some((&error).into()) };
         self.outbox.send(&job.parent, &Reply::Execute(reply));
         self.kernel.iopub().status(&job.parent, "idle");
     }

@@ -173,7 +173,9 @@ mod tests {
     fn missing_fields_have_the_defaults_of_the_protocol() {
         let Ok(Request::Execute(execute)) = parse("execute_request", r#"{"code":"1"}"#) else { panic!("not an execute_request") };
         assert!(!execute.silent && execute.store_history && execute.allow_stdin && execute.stop_on_error);
-        let Ok(Request::History(history)) = parse("history_request", r#"{"hist_access_type":"search","pattern":"a*"}"#) else { panic!("not a history_request") };
+        let Ok(Request::History(history)) = parse("history_request", r#"{"hist_access_type":"search","pattern":"a*"}"#) else {
+            panic!("not a history_request")
+        };
         assert_eq!((history.n, history.unique, history.stop), (None, false, None));
         assert!(matches!(parse("shutdown_request", "{}"), Ok(Request::Shutdown(Shutdown { restart: false }))));
     }
