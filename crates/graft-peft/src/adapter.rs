@@ -109,8 +109,12 @@ impl Adapter {
             (Some(merge), true) => {
                 slots::deactivate_all(model);
                 merge.apply(model, &self.built.parts)?;
+                merge.acts_after = true;
             }
-            (Some(merge), false) => merge.restore()?,
+            (Some(merge), false) => {
+                merge.restore()?;
+                merge.acts_after = false;
+            }
         }
         Ok(())
     }
@@ -143,17 +147,20 @@ impl Adapter {
         Ok(())
     }
 
-    /// Takes a merge back: every base weight is bit for bit what it was, and the adapter acts beside it again if it acted.
+    /// Takes a merge back: every base weight is bit for bit what it was, and the adapter acts beside it again if it did before.
     ///
     /// # Errors
     /// [`PeftError::Refused`] when it is not merged; [`PeftError::Layer`] when candle cannot put a weight back.
     pub fn unmerge(&self, model: &dyn Model) -> Result<(), PeftError> {
-        let was_active = self.is_active(model);
+        let acts_after = self.merge_state().as_ref().is_some_and(|merge| merge.acts_after);
         if !self.take_back()? {
             let hint = format!("merge it first with %{} merge", self.spec().verb);
             return Err(PeftError::refused("peft::not_merged", format!("`{}` is not merged", self.name), hint));
         }
-        if was_active { self.set_active(model, true) } else { Ok(()) }
+        if acts_after {
+            slots::activate_beside(model, &self.name);
+        }
+        Ok(())
     }
 
     /// Whether its change is kept in the base weights.

@@ -8,6 +8,7 @@ use crate::{
     PeftError,
     layers::linears,
     methods::{Hook, Part},
+    slots,
     weights_file::is_finite,
 };
 
@@ -15,6 +16,8 @@ use crate::{
 pub(crate) struct Merge {
     originals: Vec<(Arc<Parameter>, Tensor)>,
     applied: bool,
+    /// Whether it acts beside the weights when the merge is taken back.
+    pub(crate) acts_after: bool,
 }
 
 impl Merge {
@@ -24,6 +27,7 @@ impl Merge {
     /// [`PeftError::Refused`] for a part that is no change of a weight and for a layer with another merged adapter,
     /// [`PeftError::NotFinite`], [`PeftError::Layer`].
     pub(crate) fn new(model: &dyn Model, name: &str, parts: &[Part]) -> Result<Self, PeftError> {
+        let acts_after = slots::is_active(model, name, parts);
         let linears = linears(model);
         let mut originals = Vec::new();
         for part in parts {
@@ -31,7 +35,7 @@ impl Merge {
             refuse_second(linear, name)?;
             originals.push((linear.shared_weight(), linear.weight().tensor().detach()));
         }
-        let mut merge = Self { originals, applied: false };
+        let mut merge = Self { originals, applied: false, acts_after };
         merge.apply(model, parts)?;
         Ok(merge)
     }

@@ -55,6 +55,16 @@ pub(crate) fn activate_alone(model: &dyn Model, name: &str) {
     change_active(model, |_| vec![name.to_owned()]);
 }
 
+/// Lets the adapter of this name act beside those that act.
+pub(crate) fn activate_beside(model: &dyn Model, name: &str) {
+    change_active(model, |mut names| {
+        if !names.iter().any(|active| active == name) {
+            names.push(name.to_owned());
+        }
+        names
+    });
+}
+
 /// Lets no adapter act.
 pub(crate) fn deactivate_all(model: &dyn Model) {
     change_active(model, |_| Vec::new());

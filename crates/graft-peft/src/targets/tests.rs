@@ -79,5 +79,5 @@ fn the_first_fitting_pattern_gives_the_rank() {
     assert_eq!(rank("model.layers.0.q_proj"), Some(2));
     assert_eq!(rank("model.layers.1.q_proj"), Some(3));
     assert_eq!(rank("model.layers.1.xq_proj"), None);
-    assert_eq!(rank("v"), None);
+    assert_eq!((rank("v"), rank("x.v")), (Some(4), None));
 }

@@ -1,7 +1,7 @@
 //! What every adapter promises, on random input with weights that are not zero.
 
 use graft_models::{Llama, LlamaConfig};
-use graft_nn::{Context, Device, Model, Rng, Tensor, gradients, ops::cross_entropy};
+use graft_nn::{Context, Device, Model, Rng, Tensor, TokenEncoder, gradients, ops::cross_entropy};
 use graft_peft::{Adapter, PeftError, Workbench, attach, counts, load, parameter_table};
 use graft_protocol::{Cell, Hint, Settings, Value};
 
@@ -100,9 +100,7 @@ fn gradients_reach_every_adapter_parameter_and_no_base_weight() {
 #[test]
 fn a_merged_adapter_gives_the_same_output_and_unmerging_restores_every_bit() {
     let model = model();
-    let weights = || -> Vec<Vec<f32>> {
-        model.parameters().iter().map(|parameter| parameter.tensor().flatten_all().unwrap().to_vec1().unwrap()).collect()
-    };
+    let weights = || -> Vec<Vec<f32>> { model.parameters().iter().map(|parameter| parameter.tensor().flatten_all().unwrap().to_vec1().unwrap()).collect() };
     let adapter = lora(&model, "default", &["q_proj", "down_proj"]);
     stir(&adapter);
     let (original, beside) = (weights(), logits(&model));
@@ -256,9 +254,12 @@ fn the_start_is_that_of_hf_peft() {
     let of = |init: &str| {
         let keys = [("init_lora_weights", Value::Text(init.to_owned())), ("r", Value::Integer(4)), targets(&["all-linear"])];
         let adapter = attach(&bench(&model), "lora", &settings(&keys)).unwrap();
-        adapter.state().into_iter().filter(|(key, _)| key.contains("lora_A") && !key.contains("down_proj")).flat_map(|(_, tensor)| {
-            tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap()
-        }).collect::<Vec<_>>()
+        adapter
+            .state()
+            .into_iter()
+            .filter(|(key, _)| key.contains("lora_A") && !key.contains("down_proj"))
+            .flat_map(|(_, tensor)| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap())
+            .collect::<Vec<_>>()
     };
     let deviation = |values: &[f32]| (values.iter().map(|value| value * value).sum::<f32>() / values.len() as f32).sqrt();
     // Uniform in ±1/sqrt(16) has deviation 0.25 / sqrt 3; the normal one has 1/r.
@@ -273,9 +274,7 @@ fn dropout_acts_in_training_only_and_by_the_counters() {
     let model = model();
     let adapter = attach(&bench(&model), "lora", &settings(&[("lora_dropout", Value::Float(0.5)), targets(&["q_proj"])])).unwrap();
     stir(&adapter);
-    let train = |step| -> Vec<f32> {
-        model.logits(&ids(), None, &Context::train(1, step, 0)).unwrap().flatten_all().unwrap().to_vec1().unwrap()
-    };
+    let train = |step| -> Vec<f32> { model.logits(&ids(), None, &Context::train(1, step, 0)).unwrap().flatten_all().unwrap().to_vec1().unwrap() };
     assert_eq!(train(1), train(1));
     assert_ne!(train(1), train(2));
     assert_ne!(train(1), logits(&model));
@@ -290,9 +289,8 @@ fn the_table_has_a_row_per_kind_and_ends_with_the_line_of_hf_peft() {
     let names: Vec<_> = table.rows.iter().filter_map(|row| if let Cell::Code(name) = &row[0] { Some(name.as_str()) } else { None }).collect();
     assert_eq!(names.len(), 12, "{names:?}");
     assert!(names.contains(&"model.layers.0-2.self_attn.q_proj"));
-    let sum = |column: usize| -> i64 {
-        table.rows[..table.rows.len() - 1].iter().map(|row| if let Cell::Integer(value) = row[column] { value } else { 0 }).sum()
-    };
+    let sum =
+        |column: usize| -> i64 { table.rows[..table.rows.len() - 1].iter().map(|row| if let Cell::Integer(value) = row[column] { value } else { 0 }).sum() };
     let total = counts(&model, &[&adapter]);
     // q: 3·(16+16), v: 3·(16+8), in three layers.
     assert_eq!(total.trainable, 3 * 3 * (32 + 24));
@@ -303,4 +301,48 @@ fn the_table_has_a_row_per_kind_and_ends_with_the_line_of_hf_peft() {
     let table = parameter_table(&model, Some(&prompt));
     assert!(table.rows.iter().any(|row| row[0] == Cell::Code("prompt_embeddings".to_owned()) && row[3] == Cell::Integer(64)));
     assert_eq!(table.footer, [counts(&model, &[&prompt]).line()]);
+}
+
+/// Every letter is a token; a text begins with token 1.
+struct Letters;
+
+impl TokenEncoder for Letters {
+    fn encode(&self, text: &str) -> graft_nn::Result<Vec<u32>> {
+        Ok(text.bytes().map(|byte| u32::from(byte) % 50).collect())
+    }
+    fn decode(&self, _: &[u32]) -> graft_nn::Result<String> {
+        Ok(String::new())
+    }
+    fn bos(&self) -> Option<u32> {
+        Some(1)
+    }
+    fn eos(&self) -> Option<u32> {
+        None
+    }
+    fn vocab(&self) -> usize {
+        50
+    }
+    fn token(&self, id: u32) -> String {
+        id.to_string()
+    }
+}
+
+#[test]
+fn a_soft_prompt_starts_from_its_text_repeated_or_cut_or_from_rows_of_the_embedding() {
+    let model = model();
+    let table = model.embedding().weight().tensor().to_vec2::<f32>().unwrap();
+    let vectors = |count: i64, text: &str| {
+        let bench = Workbench { tokenizer: Some(&Letters), ..bench(&model) };
+        let mut keys = vec![("num_virtual_tokens", Value::Integer(count))];
+        if !text.is_empty() {
+            keys.push(("prompt_tuning_init_text", Value::Text(text.to_owned())));
+        }
+        let adapter = attach(&bench, "prompt_tune", &settings(&keys)).unwrap();
+        adapter.state().into_values().next().unwrap().to_vec2::<f32>().unwrap()
+    };
+    let rows = |ids: &[usize]| ids.iter().map(|id| table[*id].clone()).collect::<Vec<_>>();
+    // `a` is 97 mod 50 and `b` 98 mod 50; HF PEFT's text begins with the token that begins every text.
+    assert_eq!(vectors(5, "ab"), rows(&[1, 47, 48, 1, 47]));
+    assert_eq!(vectors(2, "ab"), rows(&[1, 47]));
+    assert!(vectors(6, "").iter().all(|vector| table.contains(vector)));
 }
