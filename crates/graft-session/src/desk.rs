@@ -1,0 +1,76 @@
+//! What a verb works with.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use graft_protocol::{Event, Level};
+
+use crate::{SessionError, State, job::Running, session::Shared};
+
+/// The session as one job sees it: the state, where its news goes, and whether it has been asked to stop.
+pub struct Desk {
+    shared: Arc<Shared>,
+    request: Option<u64>,
+    running: Running,
+}
+
+impl Desk {
+    pub(crate) fn new(shared: Arc<Shared>, request: Option<u64>, running: Running) -> Self {
+        Self { shared, request, running }
+    }
+
+    /// The state now.
+    pub fn state(&self) -> Arc<State> {
+        self.shared.state()
+    }
+
+    /// Exchanges the state for an edited copy and tells the host. `edit` may run more than once.
+    pub fn change(&self, edit: impl Fn(&mut State)) {
+        self.shared.change(edit);
+    }
+
+    /// Tells the host what changed inside adapters.
+    pub fn publish(&self) {
+        self.shared.publish();
+    }
+
+    /// Sends news under this job's request.
+    pub fn emit(&self, event: Event) {
+        self.shared.event(self.request, event);
+    }
+
+    /// Sends a line for the reader.
+    pub fn note(&self, text: impl Into<String>) {
+        self.emit(Event::Note { level: Level::Info, text: text.into() });
+    }
+
+    /// Sends a line to look at.
+    pub fn warn(&self, text: impl Into<String>) {
+        self.emit(Event::Note { level: Level::Warning, text: text.into() });
+    }
+
+    /// Whether the user has asked this job to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.running.stop.load(Ordering::SeqCst)
+    }
+
+    /// The job that runs now, in words.
+    pub fn running_job(&self) -> Option<String> {
+        self.shared.job()
+    }
+
+    /// The flag behind [`Desk::is_stopping`], for loops that live in other crates.
+    pub fn stop_flag(&self) -> Arc<AtomicBool> {
+        self.running.stop.clone()
+    }
+
+    /// Goes on unless the user has asked this job to stop.
+    ///
+    /// # Errors
+    /// [`SessionError::Interrupted`] with `what` was stopped.
+    pub fn go_on(&self, what: &str) -> Result<(), SessionError> {
+        if self.is_stopping() { Err(SessionError::Interrupted { what: what.to_owned(), next: None }) } else { Ok(()) }
+    }
+}

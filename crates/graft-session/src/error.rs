@@ -1,0 +1,158 @@
+//! What a session refuses, with the line to type next.
+
+use graft_protocol::Hint;
+
+use crate::suggest::did_you_mean;
+
+/// An error of the session itself; those of models, methods and training keep their own codes.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// A verb that needs a model came before the first one.
+    #[error("no model is loaded")]
+    NoModel,
+    /// A verb that needs data came before the first set.
+    #[error("no data is loaded")]
+    NoData,
+    /// A verb that needs an adapter came before the first one.
+    #[error("no adapter is attached")]
+    NoAdapter {
+        /// Verb of the method to propose.
+        method: &'static str,
+    },
+    /// There are adapters, but none acts or none is of the method the line began with.
+    #[error("no {method} adapter is attached")]
+    NoAdapterOfMethod {
+        /// Verb of the method the line began with.
+        method: String,
+        /// The adapters there are, as `name (method)`.
+        known: Vec<String>,
+    },
+    /// There are adapters, but none acts.
+    #[error("no adapter is in use")]
+    Silent {
+        /// One that could be used.
+        name: String,
+        /// Verb of its method.
+        method: &'static str,
+    },
+    /// The adapter's update is in the base weights, where training does not reach it.
+    #[error("adapter `{name}` is merged into the base")]
+    Merged {
+        /// Its name.
+        name: String,
+        /// Verb of its method.
+        method: &'static str,
+    },
+    /// No adapter of that name.
+    #[error("there is no adapter `{name}`")]
+    UnknownAdapter {
+        /// The name typed.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// No method of that verb.
+    #[error("there is no method `{verb}`")]
+    UnknownMethod {
+        /// The verb typed.
+        verb: String,
+    },
+    /// No data set of that name.
+    #[error("there is no data set `{name}`")]
+    UnknownData {
+        /// The name typed.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// Neither a built-in set nor a file.
+    #[error("`{source_name}` is neither a built-in data set nor a file")]
+    UnknownDataSource {
+        /// What was typed.
+        source_name: String,
+        /// The built-in sets.
+        builtin: Vec<String>,
+    },
+    /// No run of that name.
+    #[error("there is no run `{name}`")]
+    UnknownRun {
+        /// The name typed.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// Nothing to resume.
+    #[error("there is no run to resume")]
+    NoRun,
+    /// The checkpoint was made on other weights.
+    #[error("the model at `{model}` is not the one that run `{run}` was made on: its weights differ")]
+    OtherModel {
+        /// The run.
+        run: String,
+        /// Where its model was.
+        model: String,
+    },
+    /// The user stopped the job.
+    #[error("{what}")]
+    Interrupted {
+        /// What was stopped and where it stands.
+        what: String,
+        /// What to type next.
+        next: Option<String>,
+    },
+    /// A verb panicked; the session goes on.
+    #[error("internal error: {message}")]
+    Panic {
+        /// Message and place of the panic.
+        message: String,
+    },
+    /// The job thread is gone, because the process is ending.
+    #[error("the session is closing")]
+    Closed,
+}
+
+impl Hint for SessionError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoModel => "session::no_model",
+            Self::NoData => "session::no_data",
+            Self::NoAdapter { .. } | Self::NoAdapterOfMethod { .. } | Self::Silent { .. } => "session::no_adapter",
+            Self::Merged { .. } => "session::merged",
+            Self::UnknownAdapter { .. } => "session::unknown_adapter",
+            Self::UnknownMethod { .. } => "session::unknown_method",
+            Self::UnknownData { .. } => "session::unknown_data",
+            Self::UnknownDataSource { .. } => "session::unknown_data_source",
+            Self::UnknownRun { .. } => "session::unknown_run",
+            Self::NoRun => "session::no_run",
+            Self::OtherModel { .. } => "session::other_model",
+            Self::Interrupted { .. } => "session::interrupted",
+            Self::Panic { .. } => "session::panic",
+            Self::Closed => "session::closed",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoModel => Some("load one first: `%model load tiny`".to_owned()),
+            Self::NoData => Some("load some first: `%data load which-book`".to_owned()),
+            Self::NoAdapter { method } => Some(format!("attach one first: `%{method} attach`")),
+            Self::NoAdapterOfMethod { method, known } => Some(format!("attach one: `%{method} attach`; attached now: {}", known.join(", "))),
+            Self::Silent { name, method } => Some(format!("take one in use: `%{method} use {name}`")),
+            Self::Merged { name, method } => Some(format!("take it out first: `%{method} unmerge {name}`")),
+            Self::UnknownAdapter { name, known } => Some(did_you_mean(name, known, "adapters", "%lora attach")),
+            Self::UnknownMethod { verb } => {
+                let verbs: Vec<_> = graft_protocol::methods::METHODS.iter().map(|spec| spec.verb.to_owned()).collect();
+                Some(did_you_mean(verb, &verbs, "methods", "%lora attach"))
+            }
+            Self::UnknownData { name, known } => Some(did_you_mean(name, known, "data sets", "%data load which-book")),
+            Self::UnknownDataSource { source_name, builtin } => Some(did_you_mean(source_name, builtin, "built-in sets", "%data load which-book")),
+            Self::UnknownRun { name, known } => Some(did_you_mean(name, known, "runs", "%train")),
+            Self::NoRun => Some("start one: `%train steps=200`".to_owned()),
+            Self::OtherModel { .. } => Some("put the weights of that run back, or start a new run with `%train`".to_owned()),
+            Self::Interrupted { next, .. } => next.clone(),
+            Self::Panic { .. } => Some("the session goes on and keeps its model, adapters and data; this is a defect of Graft".to_owned()),
+            Self::Closed => None,
+        }
+    }
+}

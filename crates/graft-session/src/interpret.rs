@@ -1,0 +1,98 @@
+//! The one interpreter: a command becomes a verb, its result becomes blocks.
+
+use graft_protocol::{AdapterAction, Block, Command, Failure, Reply, Table};
+
+use crate::{
+    Desk,
+    verbs::{adapter, attach, compare, data, device, eval, generate, load_adapter, model, params, resume, seed, status, train, tree},
+};
+
+/// What a job of this command is called while it runs.
+pub(crate) fn label(command: &Command) -> String {
+    match command {
+        Command::ModelLoad { source, .. } => format!("loading the model {source}"),
+        Command::DataLoad { source, .. } => format!("loading the data {source}"),
+        Command::DataInline { name, .. } => format!("reading the data {name}"),
+        Command::Train { .. } => "training".to_owned(),
+        Command::Resume { .. } => "resuming a training".to_owned(),
+        Command::Eval { .. } => "evaluating".to_owned(),
+        Command::Generate { .. } => "generating".to_owned(),
+        Command::Compare { .. } => "comparing".to_owned(),
+        Command::Adapter { method, .. } => format!("changing a {method} adapter"),
+        Command::Device { .. } => "changing the device".to_owned(),
+        Command::ModelCard | Command::ModelTree | Command::DataShow { .. } | Command::DataUse { .. } => "reading".to_owned(),
+        Command::Params | Command::Seed { .. } | Command::Status => "reading".to_owned(),
+    }
+}
+
+/// Executes a command.
+pub(crate) fn interpret(desk: &Desk, command: Command) -> Result<Reply, Failure> {
+    Ok(match command {
+        Command::ModelLoad { source, settings } => model::load(desk, &source, &settings)?.reply(),
+        Command::ModelCard => model::card(desk)?.reply(),
+        Command::ModelTree => tree::reply(tree::tree(desk)?),
+        Command::DataLoad { source, settings } => data::reply(&*data::load(desk, &source, &settings)?),
+        Command::DataInline { name, text, settings } => data::reply(&*data::inline(desk, &name, &text, &settings)?),
+        Command::DataShow { name, rows } => shown(data::show(desk, name.as_deref(), rows)?),
+        Command::DataUse { name } => data::reply(&*data::choose(desk, &name)?),
+        Command::Adapter { method, action } => act(desk, &method, action)?,
+        Command::Train { attach, settings } => train::reply(train::train(desk, attach.as_ref(), &settings)?),
+        Command::Resume { run, settings } => train::reply(resume::resume(desk, run.as_deref(), &settings)?),
+        Command::Eval { settings } => shown(eval::eval(desk, &settings)?.table()),
+        Command::Generate { prompt, settings } => generate::reply(generate::generate(desk, &prompt, &settings)?),
+        Command::Compare { prompt, settings } => compare::compare(desk, &prompt, &settings)?.reply(),
+        Command::Params => shown(params::table(desk)?),
+        Command::Seed { seed } => seed::reply(seed::seed(desk, seed)?),
+        Command::Device { device } => device::device(desk, device.as_deref())?.reply(),
+        Command::Status => shown(status::table(desk)),
+    })
+}
+
+fn act(desk: &Desk, method: &str, action: AdapterAction) -> Result<Reply, Failure> {
+    let wanted = |name: Option<String>| adapter::find(&desk.state(), Some(method), name.as_deref());
+    match action {
+        AdapterAction::Attach { settings } => Ok(attach::attach(desk, method, &settings)?.reply()),
+        AdapterAction::Load { directory, name } => Ok(load_adapter::load(desk, &directory, name.as_deref())?.reply()),
+        AdapterAction::List => Ok(shown(adapter::table(&desk.state()))),
+        AdapterAction::Detach { name } => {
+            let attached = wanted(name)?;
+            adapter::detach(desk, &attached)?;
+            Ok(adapter::said(&attached, "is detached: the model is as it was without it"))
+        }
+        AdapterAction::Merge { name } => {
+            let attached = wanted(name)?;
+            adapter::merge(desk, &attached)?;
+            Ok(adapter::said(&attached, &format!("is merged into the base; `%{method} unmerge` takes it back")))
+        }
+        AdapterAction::Unmerge { name } => {
+            let attached = wanted(name)?;
+            adapter::unmerge(desk, &attached)?;
+            Ok(adapter::said(&attached, "is no longer merged: base and adapter are apart again"))
+        }
+        AdapterAction::Scale { name, factor } => {
+            let attached = wanted(name)?;
+            if let Some(factor) = factor {
+                adapter::set_scale(desk, &attached, factor)?;
+            }
+            Ok(adapter::said(&attached, &format!("acts with factor {}", attached.adapter.scale())))
+        }
+        AdapterAction::Save { name, directory } => {
+            let attached = wanted(name)?;
+            adapter::save(desk, &attached, &directory)?;
+            Ok(adapter::said(&attached, &format!("is saved in `{directory}`: adapter_config.json, adapter_model.safetensors, as HF PEFT reads them")))
+        }
+        AdapterAction::Use { name } => {
+            let attached = desk.state().adapter(&name)?;
+            adapter::choose(desk, &attached)?;
+            Ok(adapter::said(&attached, "is in use"))
+        }
+        AdapterAction::Enable { on } => {
+            let attached = adapter::enable(desk, on)?;
+            Ok(adapter::said(&attached, if on { "acts again" } else { "is switched off: the model is its base" }))
+        }
+    }
+}
+
+fn shown(table: Table) -> Reply {
+    Reply::one(Block::Table(table))
+}

@@ -1,0 +1,181 @@
+//! What a session holds. A [`State`] is a value: a change makes a new one and exchanges it, so that readers never wait for a job.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use graft_models::Loaded;
+use graft_nn::Device;
+use graft_peft::Adapter;
+use graft_protocol::Settings;
+use graft_train::data::Dataset;
+
+use crate::SessionError;
+
+/// Every name of the session and what it stands for.
+#[derive(Clone)]
+pub struct State {
+    /// The current model.
+    pub model: Option<Arc<LoadedModel>>,
+    /// Its adapters, in the order they were attached.
+    pub adapters: Vec<Arc<Attached>>,
+    /// Name of the adapter in use; none when there is no adapter.
+    pub in_use: Option<String>,
+    /// The data sets, the current one first.
+    pub data: Vec<Arc<LoadedData>>,
+    /// Names of the runs on disk, newest first.
+    pub runs: Vec<String>,
+    /// Seed of everything random that has no seed of its own.
+    pub seed: u64,
+    /// Where tensors live.
+    pub device: Device,
+}
+
+/// A model and how it came here.
+pub struct LoadedModel {
+    /// The model with its tokenizer.
+    pub loaded: Loaded,
+    /// What the user typed after `%model load`, which loads it again.
+    pub source: String,
+    /// The keys it was loaded with.
+    pub settings: Settings,
+}
+
+/// An adapter and what the session knows of it.
+pub struct Attached {
+    /// The adapter.
+    pub adapter: Adapter,
+    /// Steps it was trained in this session.
+    trained_steps: AtomicU64,
+}
+
+/// A data set and how it came here.
+pub struct LoadedData {
+    /// The examples.
+    pub dataset: Dataset,
+    /// Where they came from, which loads them again.
+    pub origin: DataOrigin,
+}
+
+/// Where a data set came from. Checkpoints keep it, so that a session that has not seen the data can resume their run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DataOrigin {
+    /// A built-in set or a file, relative to the folder of the notebook.
+    Source {
+        /// What the user typed after `%data load`.
+        source: String,
+        /// The keys it was loaded with.
+        settings: Settings,
+    },
+    /// Examples in a cell.
+    Inline {
+        /// Name of the set.
+        name: String,
+        /// The cell's body.
+        text: String,
+        /// The keys it was read with.
+        settings: Settings,
+    },
+}
+
+impl Attached {
+    /// An adapter that has just been attached or loaded.
+    pub fn new(adapter: Adapter) -> Self {
+        Self { adapter, trained_steps: AtomicU64::new(0) }
+    }
+
+    /// Steps it was trained in this session.
+    pub fn trained_steps(&self) -> u64 {
+        self.trained_steps.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add_steps(&self, steps: u64) {
+        self.trained_steps.fetch_add(steps, Ordering::Relaxed);
+    }
+
+    /// `default (lora r=8 ...)`.
+    pub fn describe(&self) -> String {
+        format!("`{}` ({} {})", self.adapter.name(), self.adapter.spec().verb, self.adapter.summary())
+    }
+}
+
+impl State {
+    pub(crate) fn new(device: Device, runs: Vec<String>) -> Self {
+        Self { model: None, adapters: Vec::new(), in_use: None, data: Vec::new(), runs, seed: 0, device }
+    }
+
+    /// The current model.
+    ///
+    /// # Errors
+    /// [`SessionError::NoModel`].
+    pub fn model(&self) -> Result<Arc<LoadedModel>, SessionError> {
+        self.model.clone().ok_or(SessionError::NoModel)
+    }
+
+    /// The data set of that name, or the current one.
+    ///
+    /// # Errors
+    /// [`SessionError::NoData`], [`SessionError::UnknownData`].
+    pub fn data(&self, name: Option<&str>) -> Result<Arc<LoadedData>, SessionError> {
+        match name {
+            None => self.data.first().cloned().ok_or(SessionError::NoData),
+            Some(name) => self
+                .data
+                .iter()
+                .find(|data| data.dataset.name == name)
+                .cloned()
+                .ok_or_else(|| SessionError::UnknownData { name: name.to_owned(), known: self.data.iter().map(|data| data.dataset.name.clone()).collect() }),
+        }
+    }
+
+    /// The adapter of that name.
+    ///
+    /// # Errors
+    /// [`SessionError::UnknownAdapter`].
+    pub fn adapter(&self, name: &str) -> Result<Arc<Attached>, SessionError> {
+        self.adapters.iter().find(|attached| attached.adapter.name() == name).cloned().ok_or_else(|| SessionError::UnknownAdapter {
+            name: name.to_owned(),
+            known: self.adapters.iter().map(|attached| attached.adapter.name().to_owned()).collect(),
+        })
+    }
+
+    /// The adapter in use, whether or not it is switched off.
+    pub fn adapter_in_use(&self) -> Option<Arc<Attached>> {
+        self.adapter(self.in_use.as_deref()?).ok()
+    }
+
+    /// The adapter that acts on the next forward pass.
+    pub fn acting(&self) -> Option<Arc<Attached>> {
+        self.adapter_in_use().filter(|attached| self.is_acting(attached))
+    }
+
+    /// Whether an adapter acts on the next forward pass, beside the weights or merged into them.
+    pub fn is_acting(&self, attached: &Attached) -> bool {
+        self.model.as_ref().is_some_and(|model| attached.adapter.is_active(model.loaded.model.as_ref()))
+    }
+
+    /// Takes an adapter's name out, and out of use
+    pub(crate) fn forget_adapter(&mut self, name: &str) {
+        self.adapters.retain(|attached| attached.adapter.name() != name);
+        if self.in_use.as_deref() == Some(name) {
+            self.in_use = None;
+        }
+    }
+
+    /// Puts an adapter in under its name, in place of one with the same name, and takes it in use.
+    pub(crate) fn remember_adapter(&mut self, attached: &Arc<Attached>) {
+        let name = attached.adapter.name();
+        match self.adapters.iter_mut().find(|known| known.adapter.name() == name) {
+            Some(place) => *place = attached.clone(),
+            None => self.adapters.push(attached.clone()),
+        }
+        self.in_use = Some(name.to_owned());
+    }
+
+    /// Puts a data set in under its name and makes it the current one.
+    pub(crate) fn remember_data(&mut self, data: &Arc<LoadedData>) {
+        self.data.retain(|known| known.dataset.name != data.dataset.name);
+        self.data.insert(0, data.clone());
+    }
+}

@@ -1,0 +1,21 @@
+//! What the session can do: one file per family of verbs. Each verb is a function of a [`crate::Desk`] that returns its result with
+//! its types, for Rust cells; the result turns into blocks for the magics.
+
+pub mod adapter;
+pub mod attach;
+mod bare;
+pub mod compare;
+pub mod data;
+pub mod device;
+pub mod eval;
+pub mod generate;
+pub mod load_adapter;
+pub mod model;
+pub mod params;
+pub mod resume;
+pub mod runs;
+pub mod seed;
+pub mod status;
+pub mod train;
+pub mod tree;
+mod words;

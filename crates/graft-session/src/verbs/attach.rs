@@ -1,0 +1,120 @@
+//! `%lora attach` and the like.
+
+use std::sync::Arc;
+
+use graft_peft::{Adapter, Workbench};
+use graft_protocol::{
+    Block, Failure, Level, Reply, Settings,
+    methods::{self, MethodSpec},
+};
+
+use crate::{
+    Desk, SessionError, State,
+    state::{Attached, LoadedModel},
+};
+
+/// An adapter that has just been attached or loaded.
+pub struct AttachReport {
+    /// The adapter.
+    pub attached: Arc<Attached>,
+    /// HF PEFT's line: trainable parameters, all, percent.
+    pub counts: String,
+    /// What it took the place of, and warnings of a reader.
+    pub notes: Vec<(Level, String)>,
+}
+
+/// The method of a verb.
+///
+/// # Errors
+/// [`SessionError::UnknownMethod`].
+pub fn method(verb: &str) -> Result<&'static MethodSpec, SessionError> {
+    methods::by_verb(verb).ok_or_else(|| SessionError::UnknownMethod { verb: verb.to_owned() })
+}
+
+/// Attaches a new adapter and takes it in use. One of the same name is replaced; another one that acted stays attached and is silent.
+///
+/// # Errors
+/// [`SessionError::NoModel`], [`SessionError::UnknownMethod`], and those of [`graft_peft::attach`]; then nothing has changed.
+pub fn attach(desk: &Desk, verb: &str, settings: &Settings) -> Result<AttachReport, Failure> {
+    let spec = method(verb)?;
+    settings.check(spec.keys)?;
+    let state = desk.state();
+    let model = state.model()?;
+    let name = settings.text(spec.keys, "adapter_name").unwrap_or_default();
+    install(desk, &state, &model, &name, || Ok((graft_peft::attach(&workbench(&state, &model), verb, settings)?, Vec::new())))
+}
+
+/// What graft-peft needs to build or read an adapter.
+pub(crate) fn workbench<'a>(state: &State, model: &'a LoadedModel) -> Workbench<'a> {
+    Workbench { model: model.loaded.model.as_ref(), tokenizer: Some(model.loaded.tokenizer.as_ref()), seed: state.seed, base_name: &model.source }
+}
+
+/// Makes an adapter with `build` and puts it into the session in place of one of the same name.
+pub(crate) fn install(
+    desk: &Desk,
+    state: &State,
+    model: &LoadedModel,
+    name: &str,
+    build: impl FnOnce() -> Result<(Adapter, Vec<String>), Failure>,
+) -> Result<AttachReport, Failure> {
+    let base = model.loaded.model.as_ref();
+    let old = state.adapter(name).ok();
+    let was_merged = old.as_ref().filter(|old| old.adapter.is_merged());
+    if let Some(old) = was_merged {
+        old.adapter.unmerge(base)?;
+    }
+    let (adapter, warnings) = build().inspect_err(|_| {
+        if let Some(old) = was_merged {
+            drop(old.adapter.merge(base));
+        }
+    })?;
+    let attached = Arc::new(Attached::new(adapter));
+    desk.change(|state| state.remember_adapter(&attached));
+    let mut notes: Vec<_> = warnings.into_iter().map(|warning| (Level::Warning, warning)).collect();
+    notes.extend(old.map(|old| (Level::Info, format!("it takes the place of {}{}", old.describe(), trained(&old)))));
+    notes.extend(merged_others(state, name).map(|note| (Level::Warning, note)));
+    let counts = graft_peft::counts(base, &[&attached.adapter]).line();
+    Ok(AttachReport { attached, counts, notes })
+}
+
+fn trained(old: &Attached) -> String {
+    match old.trained_steps() {
+        0 => String::new(),
+        steps => format!(", trained {steps} steps"),
+    }
+}
+
+fn merged_others(state: &State, name: &str) -> Option<String> {
+    let merged: Vec<_> = state.adapters.iter().map(|attached| &attached.adapter).filter(|other| other.is_merged() && other.name() != name).collect();
+    let names = merged.iter().map(|other| other.name().to_owned()).collect::<Vec<_>>();
+    (!names.is_empty()).then(|| format!("{} stays merged into the base below it", super::words::quoted(&names)))
+}
+
+/// The adapter that acts: what `%train`, `%eval` and `%compare` are about.
+///
+/// # Errors
+/// [`SessionError::NoAdapter`] when nothing is attached or all are switched off.
+pub(crate) fn adapter_wanted(state: &State) -> Result<Arc<Attached>, SessionError> {
+    state.acting().ok_or_else(|| match state.adapters.last() {
+        None => SessionError::NoAdapter { method: "lora" },
+        Some(last) => {
+            let silent = state.adapter_in_use().unwrap_or_else(|| last.clone());
+            SessionError::Silent { name: silent.adapter.name().to_owned(), method: silent.adapter.spec().verb }
+        }
+    })
+}
+
+impl AttachReport {
+    /// `attached default: lora r=8 ...`.
+    pub fn line(&self) -> String {
+        let adapter = &self.attached.adapter;
+        format!("`{}` is attached and in use: {} {}", adapter.name(), adapter.spec().verb, adapter.summary())
+    }
+
+    /// The answer to `attach` and `load`.
+    pub fn reply(self) -> Reply {
+        let mut blocks = vec![Block::Text(self.line()), Block::Text(self.counts)];
+        blocks.extend(self.notes.into_iter().map(|(level, note)| Block::Note(level, note)));
+        Reply { blocks }
+    }
+}

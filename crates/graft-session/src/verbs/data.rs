@@ -1,0 +1,103 @@
+//! `%data load`, `%%data`, `%data show`, `%data use`.
+
+use std::{path::Path, sync::Arc};
+
+use graft_protocol::{Block, Failure, Reply, Settings, Table, training};
+use graft_train::data::{self, Dataset, Kind};
+
+use super::words::{counted, thousands};
+use crate::{
+    Desk, SessionError,
+    state::{DataOrigin, LoadedData},
+};
+
+/// Loads a built-in set or a file and makes it the current set; a set of the same name is replaced.
+///
+/// # Errors
+/// [`SessionError::UnknownDataSource`], and those of the reader.
+pub fn load(desk: &Desk, source: &str, settings: &Settings) -> Result<Arc<LoadedData>, Failure> {
+    remember(desk, DataOrigin::Source { source: source.to_owned(), settings: settings.clone() })
+}
+
+/// Reads examples from a cell and makes them the current set.
+///
+/// # Errors
+/// Those of the reader.
+pub fn inline(desk: &Desk, name: &str, text: &str, settings: &Settings) -> Result<Arc<LoadedData>, Failure> {
+    remember(desk, DataOrigin::Inline { name: name.to_owned(), text: text.to_owned(), settings: settings.clone() })
+}
+
+/// The first `rows` examples of each split of a set; of the current one without a name.
+///
+/// # Errors
+/// [`SessionError::NoData`], [`SessionError::UnknownData`].
+pub fn show(desk: &Desk, name: Option<&str>, rows: usize) -> Result<Table, Failure> {
+    Ok(desk.state().data(name)?.dataset.table(rows))
+}
+
+/// Makes a set the current one.
+///
+/// # Errors
+/// [`SessionError::UnknownData`].
+pub fn choose(desk: &Desk, name: &str) -> Result<Arc<LoadedData>, Failure> {
+    let data = desk.state().data(Some(name))?;
+    desk.change(|state| state.remember_data(&data));
+    Ok(data)
+}
+
+fn open(origin: &DataOrigin) -> Result<Dataset, Failure> {
+    match origin {
+        DataOrigin::Source { source, settings } => {
+            settings.check(training::DATA)?;
+            match data::builtin(source)? {
+                Some(dataset) => Ok(named(dataset, settings)),
+                None => from_file(source, settings),
+            }
+        }
+        DataOrigin::Inline { name, text, settings } => {
+            settings.check(training::DATA)?;
+            Ok(data::parse_inline(name, text, settings)?)
+        }
+    }
+}
+
+/// Reads a set from where it comes from and makes it the current one.
+pub(crate) fn remember(desk: &Desk, origin: DataOrigin) -> Result<Arc<LoadedData>, Failure> {
+    let data = Arc::new(LoadedData { dataset: open(&origin)?, origin });
+    desk.change(|state| state.remember_data(&data));
+    Ok(data)
+}
+
+fn named(mut dataset: Dataset, settings: &Settings) -> Dataset {
+    if let Some(name) = settings.text(training::DATA, "name") {
+        dataset.name = name;
+    }
+    dataset
+}
+
+fn from_file(source: &str, settings: &Settings) -> Result<Dataset, Failure> {
+    let path = Path::new(source);
+    // A word without an ending or a folder is a name: its alternatives are the names there are.
+    if !path.exists() && path.extension().is_none() && path.components().count() == 1 {
+        let builtin = data::BUILTIN.iter().map(|name| (*name).to_owned()).collect();
+        return Err(SessionError::UnknownDataSource { source_name: source.to_owned(), builtin }.into());
+    }
+    Ok(data::load_file(path, settings)?)
+}
+
+/// `which-book: text with 6 labels; 2,400 training, 300 validation, 300 test examples`.
+pub fn line(data: &LoadedData) -> String {
+    let set = &data.dataset;
+    let kind = match &set.kind {
+        Kind::Text => "running text".to_owned(),
+        Kind::Completion => "prompts with completions".to_owned(),
+        Kind::Labels(labels) => format!("text with {}", counted(labels.len(), "label")),
+    };
+    let [train, validation, test] = [&set.train, &set.validation, &set.test].map(|split| thousands(split.len() as u64));
+    format!("data `{}`: {kind}; {train} training, {validation} validation and {test} test examples", set.name)
+}
+
+/// The answer to every verb that changes the current set.
+pub fn reply(data: &LoadedData) -> Reply {
+    Reply::one(Block::Text(line(data)))
+}

@@ -1,0 +1,95 @@
+//! `%eval`: the adapter beside the untuned base and the majority class.
+
+use graft_protocol::{Cell, Event, Failure, Settings, Table, training};
+use graft_train::{Control, Evaluation, evaluate};
+
+use super::{bare::Bare, words::counted};
+use crate::{Desk, SessionError, state::LoadedData};
+
+/// Scores on one split of a data set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scores {
+    /// Name of the data set.
+    pub data: String,
+    /// `train`, `validation` or `test`.
+    pub split: String,
+    /// The untuned base, unless it was not asked for.
+    pub base: Option<Evaluation>,
+    /// The adapter in use: its name, the verb of its method, its scores.
+    pub adapter: Option<(String, String, Evaluation)>,
+}
+
+/// Scores the adapter in use (when there is one) and the base.
+///
+/// # Errors
+/// [`SessionError::NoModel`], [`SessionError::NoData`], [`SessionError::Interrupted`], and those of [`graft_train::evaluate`].
+pub fn eval(desk: &Desk, settings: &Settings) -> Result<Scores, Failure> {
+    settings.check(training::EVAL)?;
+    let state = desk.state();
+    state.model()?;
+    let data = state.data(settings.text(training::EVAL, "data").as_deref())?;
+    let acting = state.acting();
+    let mut scores = Scores { data: data.dataset.name.clone(), split: split(settings), base: None, adapter: None };
+    if acting.is_none() || settings.bool(training::EVAL, "base") {
+        let _bare = Bare::new(&state)?;
+        scores.base = Some(score(desk, &data, settings, "the base")?);
+    }
+    if let Some(attached) = acting {
+        let (name, verb) = (attached.adapter.name().to_owned(), attached.adapter.spec().verb.to_owned());
+        let evaluation = score(desk, &data, settings, &name)?;
+        scores.adapter = Some((name, verb, evaluation));
+    }
+    Ok(scores)
+}
+
+fn split(settings: &Settings) -> String {
+    settings.text(training::EVAL, "split").unwrap_or_else(|| "test".to_owned())
+}
+
+fn score(desk: &Desk, data: &LoadedData, settings: &Settings, who: &str) -> Result<Evaluation, Failure> {
+    let model = desk.state().model()?;
+    let whole = |key: &str, default: usize| settings.integer(training::EVAL, key).and_then(|value| usize::try_from(value).ok()).unwrap_or(default);
+    let label = format!("evaluating {who} on {}", data.dataset.name);
+    let mut progress = |done: u64, total: u64| desk.emit(Event::Progress { label: label.clone(), done, total });
+    let control = Control::from_flag(desk.stop_flag());
+    let evaluation = evaluate(
+        model.loaded.model.as_ref(),
+        model.loaded.tokenizer.as_ref(),
+        &data.dataset,
+        &split(settings),
+        whole("examples", 200),
+        whole("batch", 16),
+        &control,
+        &mut progress,
+    );
+    if desk.is_stopping() {
+        return Err(SessionError::Interrupted { what: format!("stopped while {label}"), next: None }.into());
+    }
+    Ok(evaluation?)
+}
+
+impl Scores {
+    /// The answer to `%eval`.
+    pub fn table(&self) -> Table {
+        let mut table = Table::new(format!("{}, {} split", self.data, self.split), &["model", "#loss", "#perplexity", "#accuracy", "#examples"]);
+        let all = self.base.iter().chain(self.adapter.iter().map(|(_, _, evaluation)| evaluation)).collect::<Vec<_>>();
+        if let Some(base) = &self.base {
+            table.row(row(Cell::Text("base".to_owned()), base));
+        }
+        if let Some((name, verb, evaluation)) = &self.adapter {
+            table.row(row(Cell::Strong(format!("{name} ({verb})")), evaluation));
+        }
+        if let Some((majority, examples)) = all.iter().find_map(|evaluation| Some((evaluation.majority?, evaluation.examples))) {
+            table.row(vec![Cell::Text("majority class".to_owned()), Cell::Empty, Cell::Empty, Cell::Percent(majority, 1), Cell::Integer(examples as i64)]);
+        }
+        if let Some(tokens) = all.first().map(|evaluation| evaluation.tokens) {
+            table.footer.push(format!("loss in nats per token, over {} of completions", counted(tokens as usize, "token")));
+        }
+        table
+    }
+}
+
+fn row(name: Cell, evaluation: &Evaluation) -> Vec<Cell> {
+    let accuracy = evaluation.accuracy.map_or(Cell::Empty, |accuracy| Cell::Percent(accuracy, 1));
+    vec![name, Cell::Float(evaluation.loss, 3), Cell::Float(evaluation.perplexity, 2), accuracy, Cell::Integer(evaluation.examples as i64)]
+}

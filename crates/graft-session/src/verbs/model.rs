@@ -1,0 +1,152 @@
+//! `%model load`, `%model`.
+
+use std::sync::Arc;
+
+use graft_protocol::{Block, Cell, Event, Failure, Level, Reply, Settings, Table, training};
+
+use super::words::{counted, dtype, parameters, quoted, thousands};
+use crate::{Desk, State, state::LoadedModel};
+
+/// A model that has just been loaded.
+pub struct ModelReport {
+    /// The model.
+    pub model: Arc<LoadedModel>,
+    /// What it took the place of, in words.
+    pub dropped: Option<String>,
+}
+
+/// The card of a model.
+pub struct Card {
+    /// Its facts.
+    pub facts: Table,
+    /// What its makers say, in Markdown.
+    pub text: Option<String>,
+}
+
+/// Loads a model and makes it the current one. The one before stays until the new one is whole, then goes with its adapters.
+///
+/// # Errors
+/// Those of [`graft_models::load`]; then nothing has changed.
+pub fn load(desk: &Desk, source: &str, settings: &Settings) -> Result<ModelReport, Failure> {
+    settings.check(training::MODEL)?;
+    let model = open(desk, source, settings)?;
+    Ok(put(desk, model))
+}
+
+/// Makes a model the current one.
+pub(crate) fn put(desk: &Desk, model: Arc<LoadedModel>) -> ModelReport {
+    let dropped = what_goes(&desk.state());
+    desk.change(|state| {
+        state.model = Some(model.clone());
+        state.adapters.clear();
+        state.in_use = None;
+    });
+    ModelReport { model, dropped }
+}
+
+/// Reads a model without making it the current one.
+pub(crate) fn open(desk: &Desk, source: &str, settings: &Settings) -> Result<Arc<LoadedModel>, Failure> {
+    let mut progress = |label: &str, done: u64, total: u64| desk.emit(Event::Progress { label: label.to_owned(), done, total });
+    let loaded = graft_models::load(source, settings, &desk.state().device, &mut progress)?;
+    Ok(Arc::new(LoadedModel { loaded, source: source.to_owned(), settings: settings.clone() }))
+}
+
+/// The card of the current model.
+///
+/// # Errors
+/// [`crate::SessionError::NoModel`].
+pub fn card(desk: &Desk) -> Result<Card, Failure> {
+    let model = desk.state().model()?;
+    let text = model.loaded.card.as_deref().map(|card| without_front_matter(card).trim().to_owned());
+    Ok(Card { facts: facts(&model), text })
+}
+
+fn what_goes(state: &State) -> Option<String> {
+    let old = state.model.as_ref()?;
+    let adapters: Vec<_> = state.adapters.iter().map(|attached| attached.adapter.name().to_owned()).collect();
+    Some(match adapters.is_empty() {
+        true => format!("it takes the place of `{}`", old.source),
+        false => format!(
+            "it takes the place of `{}`, which is dropped with {} {}",
+            old.source,
+            if adapters.len() == 1 { "its adapter" } else { "its adapters" },
+            quoted(&adapters)
+        ),
+    })
+}
+
+fn facts(model: &LoadedModel) -> Table {
+    let loaded = &model.loaded;
+    let shape = loaded.model.shape();
+    let context = format!("{} tokens", thousands(shape.max_positions as u64));
+    let heads = format!("{} of width {}, {} for keys and values", shape.heads, shape.head_dim, shape.kv_heads);
+    let rows = [
+        ("family", shape.family.clone()),
+        ("parameters", thousands(parameters(loaded.model.as_ref()))),
+        ("layers", shape.layers.to_string()),
+        ("hidden size", shape.hidden.to_string()),
+        ("feed-forward size", shape.intermediate.to_string()),
+        ("attention heads", heads),
+        ("vocabulary", counted(shape.vocab, "token")),
+        ("context", context),
+        ("weights kept as", dtype(loaded.model.as_ref()).as_str().to_owned()),
+        ("read from", loaded.source.display().to_string()),
+    ];
+    let mut table = Table::new(format!("model {}", model.source), &["fact", "value"]);
+    for (fact, value) in rows {
+        table.row(vec![Cell::Text(fact.to_owned()), Cell::Text(value)]);
+    }
+    table
+}
+
+/// A Hugging Face card begins with YAML between two lines of three dashes, which is for machines.
+fn without_front_matter(card: &str) -> &str {
+    let after = card.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---\n"));
+    after.map_or(card, |(_, text)| text)
+}
+
+impl ModelReport {
+    /// `loaded tiny: llama, 5,243,904 parameters, ...`.
+    pub fn line(&self) -> String {
+        let model = self.model.loaded.model.as_ref();
+        let shape = model.shape();
+        format!(
+            "loaded `{}`: {}, {} parameters, {}, hidden size {}, vocabulary {}, weights as {}",
+            self.model.source,
+            shape.family,
+            thousands(parameters(model)),
+            counted(shape.layers, "layer"),
+            shape.hidden,
+            thousands(shape.vocab as u64),
+            dtype(model).as_str()
+        )
+    }
+
+    /// The answer to `%model load`.
+    pub fn reply(self) -> Reply {
+        let mut blocks = vec![Block::Text(self.line())];
+        blocks.extend(self.model.loaded.warnings.iter().map(|warning| Block::Note(Level::Warning, warning.clone())));
+        blocks.extend(self.dropped.map(|dropped| Block::Note(Level::Info, dropped)));
+        Reply { blocks }
+    }
+}
+
+impl Card {
+    /// The answer to `%model`.
+    pub fn reply(self) -> Reply {
+        let mut blocks = vec![Block::Table(self.facts)];
+        blocks.extend(self.text.map(Block::Text));
+        Reply { blocks }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_yaml_of_a_card_is_not_shown() {
+        assert_eq!(without_front_matter("---\nlicense: mit\n---\n# tiny\n"), "# tiny\n");
+        assert_eq!(without_front_matter("# tiny\n---\nrest"), "# tiny\n---\nrest");
+    }
+}

@@ -1,0 +1,16 @@
+//! `%params`.
+
+use graft_protocol::{Failure, Table};
+
+use crate::Desk;
+
+/// Parameters by module, trained and frozen, with HF PEFT's line below.
+///
+/// # Errors
+/// [`crate::SessionError::NoModel`].
+pub fn table(desk: &Desk) -> Result<Table, Failure> {
+    let state = desk.state();
+    let model = state.model()?;
+    let adapter = state.adapter_in_use();
+    Ok(graft_peft::parameter_table(model.loaded.model.as_ref(), adapter.as_ref().map(|attached| &attached.adapter)))
+}

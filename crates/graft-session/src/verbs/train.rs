@@ -1,0 +1,150 @@
+//! `%train`.
+
+use std::sync::Arc;
+
+use graft_nn::TokenEncoder;
+use graft_protocol::{Event, Failure, Reply, RunEnded, RunOutcome, Settings, training::TRAIN};
+use graft_train::{
+    Control, Job, TrainConfig, TrainError, fit,
+    runs::{RunFolder, RunHeader},
+};
+
+use super::{attach, runs, words::dtype};
+use crate::{
+    Desk, SessionError, State,
+    state::{Attached, DataOrigin, LoadedData, LoadedModel},
+};
+
+/// A run that has ended.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// How it ended.
+    pub ended: RunEnded,
+    /// Its folder, with ledger and checkpoints.
+    pub folder: RunFolder,
+}
+
+/// What a training is about.
+pub(crate) struct Plan {
+    pub(crate) model: Arc<LoadedModel>,
+    pub(crate) data: Arc<LoadedData>,
+    pub(crate) attached: Arc<Attached>,
+    pub(crate) header: RunHeader,
+    pub(crate) config: TrainConfig,
+    pub(crate) folder: RunFolder,
+}
+
+/// Trains the adapter in use on the current data; attaches one first when `attach` names a method and its keys.
+///
+/// # Errors
+/// [`SessionError::NoModel`], [`SessionError::NoData`], [`SessionError::NoAdapter`], those of [`attach::attach`] and [`graft_train::fit`];
+/// [`SessionError::Interrupted`] when the user stopped it, with everything kept.
+pub fn train(desk: &Desk, attach: Option<&(String, Settings)>, settings: &Settings) -> Result<Trained, Failure> {
+    settings.check(TRAIN)?;
+    let state = desk.state();
+    let model = state.model()?;
+    let data = state.data(settings.text(TRAIN, "data").as_deref())?;
+    if let Some((method, keys)) = attach {
+        let report = attach::attach(desk, method, keys)?;
+        desk.note(report.line());
+    }
+    let state = desk.state();
+    let attached = attach::adapter_wanted(&state)?;
+    if attached.adapter.is_merged() {
+        return Err(SessionError::Merged { name: attached.adapter.name().to_owned(), method: attached.adapter.spec().verb }.into());
+    }
+    let config = TrainConfig::from_settings(settings, attached.adapter.spec().learning_rate, state.seed);
+    let folder = RunFolder::create(&runs::base(), attached.adapter.spec().verb)?;
+    let header = header(&state, &model, &data, &attached, settings, &config, &folder);
+    let plan = Plan { model, data, attached, header, config, folder };
+    carry_out(desk, &plan, |job, control, emit| fit(job, control, emit))
+}
+
+/// Runs a plan with `go` (a new run or a resumed one) and settles the session afterwards, however it ended.
+pub(crate) fn carry_out(
+    desk: &Desk,
+    plan: &Plan,
+    go: impl FnOnce(Job<'_>, &Control, &mut dyn FnMut(Event)) -> Result<RunEnded, TrainError>,
+) -> Result<Trained, Failure> {
+    // The weights are all there is of an adapter beside its settings, and those are in the header.
+    let trainables = plan.attached.adapter.trainables();
+    let job = Job {
+        model: plan.model.loaded.model.as_ref(),
+        trainables: trainables.clone(),
+        tokenizer: plan.model.loaded.tokenizer.as_ref() as &dyn TokenEncoder,
+        data: &plan.data.dataset,
+        config: plan.config.clone(),
+        run: plan.folder.clone(),
+        header: plan.header.clone(),
+        state: &trainables,
+    };
+    let mut steps = 0;
+    let mut emit = |event: Event| {
+        steps += u64::from(matches!(event, Event::Step(_)));
+        desk.emit(event);
+    };
+    let result = go(job, &Control::from_flag(desk.stop_flag()), &mut emit);
+    plan.attached.add_steps(steps);
+    let names = runs::names();
+    desk.change(|state| state.runs.clone_from(&names));
+    let ended = result?;
+    match ended.outcome {
+        RunOutcome::Interrupted => Err(stopped(&ended, plan.config.steps).into()),
+        _ => Ok(Trained { ended, folder: plan.folder.clone() }),
+    }
+}
+
+fn stopped(ended: &RunEnded, steps: u64) -> SessionError {
+    let what = format!("training stopped at step {} of {steps}; model, adapter and curve are kept", ended.step);
+    SessionError::Interrupted { what, next: Some("`%resume` goes on".to_owned()) }
+}
+
+/// What a checkpoint of this run needs to stand alone.
+fn header(
+    state: &State,
+    model: &LoadedModel,
+    data: &LoadedData,
+    attached: &Attached,
+    settings: &Settings,
+    config: &TrainConfig,
+    folder: &RunFolder,
+) -> RunHeader {
+    let adapter = &attached.adapter;
+    let counts = graft_peft::counts(model.loaded.model.as_ref(), &[adapter]);
+    let (data_source, data_inline, data_settings) = match data.origin.clone() {
+        DataOrigin::Source { source, settings } => (source, None, settings),
+        DataOrigin::Inline { text, settings, .. } => (String::new(), Some(text), settings),
+    };
+    RunHeader {
+        run: folder.name(),
+        title: format!("{} {} on {}, {}", adapter.spec().verb, adapter.summary(), data.dataset.name, model.source),
+        model: model.source.clone(),
+        model_settings: model.settings.clone(),
+        model_hash: model.loaded.content_hash.clone(),
+        method: adapter.spec().verb.to_owned(),
+        adapter: adapter.name().to_owned(),
+        adapter_settings: adapter.settings().clone(),
+        data: data.dataset.name.clone(),
+        data_source,
+        data_inline,
+        data_settings,
+        train: settings.clone(),
+        default_lr: adapter.spec().learning_rate,
+        seed: config.seed,
+        device: graft_nn::device::describe(&state.device),
+        dtype: dtype(model.loaded.model.as_ref()).as_str().to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started: seconds_since_1970(),
+        trainable: counts.trainable,
+        total: counts.all,
+    }
+}
+
+fn seconds_since_1970() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// The answer to `%train`: the events have shown everything.
+pub fn reply(_trained: Trained) -> Reply {
+    Reply::default()
+}

@@ -1,0 +1,47 @@
+//! Numbers in sentences.
+
+use graft_nn::{DType, Model};
+
+/// `5243904` as `5,243,904`.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 adapter`, `2 adapters`.
+pub(crate) fn counted(number: usize, singular: &str) -> String {
+    if number == 1 { format!("1 {singular}") } else { format!("{} {singular}s", thousands(number as u64)) }
+}
+
+/// Names in backquotes, separated by commas.
+pub(crate) fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// All parameters of the base.
+pub(crate) fn parameters(model: &dyn Model) -> u64 {
+    model.parameters().iter().map(|parameter| parameter.elements() as u64).sum()
+}
+
+/// Type in which the base's weights are kept.
+pub(crate) fn dtype(model: &dyn Model) -> DType {
+    model.embedding().weight().tensor().dtype()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_separated() {
+        let written: Vec<_> = [0, 999, 1_000, 5_243_904].into_iter().map(thousands).collect();
+        assert_eq!(written, ["0", "999", "1,000", "5,243,904"]);
+    }
+}

@@ -1,0 +1,113 @@
+//! Loading, attaching, replacing, merging, scaling, saving.
+
+use graft_protocol::{AdapterAction, Block, Cell, Command, Settings};
+
+use crate::world::World;
+
+#[test]
+fn loading_a_model_again_says_what_it_drops() {
+    let world = World::attached();
+    let reply = world.run(Command::ModelLoad { source: world.model_folder(), settings: Settings::default() }).unwrap();
+    let Some(Block::Note(_, note)) = reply.blocks.get(1) else { panic!("{reply:?}") };
+    assert!(note.contains("its adapter `default`"), "{note}");
+    assert!(world.session.snapshot().adapters.is_empty());
+}
+
+#[test]
+fn attaching_under_a_name_in_use_replaces_the_adapter_everywhere() {
+    let world = World::ready();
+    let base = world.text();
+    world.attach("r=2 target_modules=q_proj,v_proj").unwrap();
+    world.train("steps=20 lr=0.1 eval_every=0").unwrap();
+    assert_ne!(world.text(), base);
+    world.attach("r=2 target_modules=q_proj").unwrap();
+    assert_eq!(world.session.snapshot().adapters.len(), 1);
+    assert_eq!(world.text(), base, "a layer of the old adapter still acts");
+}
+
+#[test]
+fn attaching_changes_nothing_and_the_first_adapter_falls_silent() {
+    let world = World::ready();
+    let base = world.text();
+    world.attach("r=2").unwrap();
+    world.train("steps=20 lr=0.1 eval_every=0").unwrap();
+    let tuned = world.text();
+    assert_ne!(tuned, base);
+    world.attach("r=4 adapter_name=second").unwrap();
+    assert_eq!(world.text(), base);
+    let active: Vec<_> = world.session.snapshot().adapters.iter().map(|entry| (entry.name.clone(), entry.active)).collect();
+    assert_eq!(active, [("default".to_owned(), false), ("second".to_owned(), true)]);
+    world.adapter(AdapterAction::Use { name: "default".to_owned() }).unwrap();
+    assert_eq!(world.text(), tuned);
+    world.adapter(AdapterAction::Enable { on: false }).unwrap();
+    assert_eq!(world.text(), base);
+    world.adapter(AdapterAction::Enable { on: true }).unwrap();
+    assert_eq!(world.text(), tuned);
+    world.adapter(AdapterAction::Detach { name: None }).unwrap();
+    assert_eq!(world.text(), base);
+}
+
+#[test]
+fn a_saved_adapter_comes_back_and_a_merge_is_taken_back() {
+    let world = World::attached();
+    let base = {
+        world.adapter(AdapterAction::Enable { on: false }).unwrap();
+        let base = world.text();
+        world.adapter(AdapterAction::Enable { on: true }).unwrap();
+        base
+    };
+    world.train("steps=20 lr=0.1 eval_every=0").unwrap();
+    let tuned = world.text();
+    world.adapter(AdapterAction::Merge { name: None }).unwrap();
+    assert!(world.session.snapshot().adapters[0].merged);
+    assert_eq!(world.text(), tuned);
+    let failure = world.train("steps=1").unwrap_err();
+    assert_eq!((failure.code.as_str(), failure.hint.as_deref()), ("session::merged", Some("take it out first: `%lora unmerge default`")));
+    world.adapter(AdapterAction::Unmerge { name: None }).unwrap();
+    let directory = world.folder.path().join("saved").display().to_string();
+    world.adapter(AdapterAction::Save { name: None, directory: directory.clone() }).unwrap();
+    world.adapter(AdapterAction::Detach { name: None }).unwrap();
+    assert_eq!(world.text(), base);
+    world.adapter(AdapterAction::Load { directory, name: None }).unwrap();
+    assert_eq!(world.text(), tuned);
+    world.adapter(AdapterAction::Scale { name: None, factor: Some(0.0) }).unwrap();
+    assert_eq!(world.text(), base);
+    assert_eq!(world.session.snapshot().adapters[0].scale, 0.0);
+}
+
+#[test]
+fn the_table_of_parameters_and_the_snapshot_agree() {
+    let world = World::attached();
+    let reply = world.run(Command::Params).unwrap();
+    let Some(Block::Table(table)) = reply.blocks.first() else { panic!("{reply:?}") };
+    let trainable = world.session.snapshot().adapters[0].trainable;
+    // Two layers, query and value of 16 x 16, rank 2: 2 * 2 * (2 * 16 + 16 * 2).
+    assert_eq!(trainable, 256);
+    assert!(table.footer.iter().any(|line| line.starts_with("trainable params: 256 || all params: ")), "{:?}", table.footer);
+}
+
+#[test]
+fn the_tree_marks_the_layers_that_carry_an_adapter_and_draws_equal_blocks_once() {
+    let world = World::attached();
+    let reply = world.run(Command::ModelTree).unwrap();
+    let Some(Block::Tree(lines)) = reply.blocks.first() else { panic!("{reply:?}") };
+    assert_eq!(lines.iter().filter(|line| line.strong).map(|line| line.name.as_str()).collect::<Vec<_>>(), ["q_proj", "v_proj"]);
+    assert!(lines.iter().any(|line| line.name == "0-1" && line.note == "2 equal blocks"));
+}
+
+#[test]
+fn eval_shows_base_adapter_and_majority_and_compare_shows_both_texts() {
+    let world = World::attached();
+    world.train("steps=20 lr=0.05 eval_every=0").unwrap();
+    let reply = world.run(Command::Eval { settings: Settings::default() }).unwrap();
+    let Some(Block::Table(table)) = reply.blocks.first() else { panic!("{reply:?}") };
+    let names: Vec<_> = table.rows.iter().map(|row| row[0].clone()).collect();
+    assert_eq!(names, [Cell::Text("base".to_owned()), Cell::Strong("default (lora)".to_owned()), Cell::Text("majority class".to_owned())]);
+    let (Cell::Float(base, _), Cell::Float(tuned, _)) = (&table.rows[0][1], &table.rows[1][1]) else { panic!("{table:?}") };
+    assert!(tuned < base, "training made it worse: {base} -> {tuned}");
+    let reply = world.run(Command::Compare { prompt: "the sky".to_owned(), settings: Settings::default() }).unwrap();
+    let Some(Block::SideBySide { columns, .. }) = reply.blocks.first() else { panic!("{reply:?}") };
+    assert_eq!(columns.iter().map(|column| column.title.as_str()).collect::<Vec<_>>(), ["base", "default (lora)"]);
+    assert_ne!(columns[0].text, columns[1].text);
+    assert!(columns[1].note.contains("mean log-probability -"), "{}", columns[1].note);
+}

@@ -1,0 +1,121 @@
+//! Training, interrupting, resuming, and numbers out of bounds.
+
+use graft_nn::{Layer, Tensor};
+use graft_protocol::{Command, Event, RunOutcome, Settings, training};
+
+use crate::world::{World, keys_of};
+
+#[test]
+fn the_loss_falls_and_the_run_is_listed() {
+    let world = World::attached();
+    world.train("steps=30 lr=0.05 eval_every=10").unwrap();
+    let losses = world.ear.losses();
+    assert_eq!(losses.len(), 30);
+    assert!(losses[29].1 < losses[0].1 * 0.8, "{losses:?}");
+    let events = world.ear.events();
+    assert!(events.iter().any(|event| matches!(event, Event::RunEnded(ended) if ended.outcome == RunOutcome::Finished)));
+    assert_eq!(world.session.snapshot().runs, ["lora-001"]);
+}
+
+#[test]
+fn prompt_tuning_attaches_and_trains_in_one_line_with_its_own_learning_rate() {
+    let world = World::ready();
+    let keys = keys_of(graft_protocol::methods::prompt_tuning::SPEC.keys, "num_virtual_tokens=4");
+    let settings = keys_of(training::TRAIN, "steps=12 warmup=0 schedule=constant eval_every=0");
+    world.run(Command::Train { attach: Some(("prompt_tune".to_owned(), keys)), settings }).unwrap();
+    let rates: Vec<_> = world.ear.events().iter().filter_map(|event| if let Event::Step(step) = event { Some(step.lr) } else { None }).collect();
+    assert_eq!(rates, vec![graft_protocol::methods::prompt_tuning::SPEC.learning_rate; 12]);
+    let losses = world.ear.losses();
+    assert!(losses[11].1 < losses[0].1, "{losses:?}");
+    assert_eq!(world.session.snapshot().adapters[0].trainable, 64);
+}
+
+#[test]
+fn an_interrupt_stops_within_a_step_and_a_new_session_resumes_with_the_same_losses() {
+    let whole = World::attached();
+    whole.train("steps=12 lr=0.02 eval_every=0 batch=4").unwrap();
+    let expected = whole.ear.losses();
+    drop(whole);
+
+    let world = World::attached();
+    let (session, mut asked) = (world.session.clone(), false);
+    world.ear.react(move |event| {
+        if matches!(event, Event::Step(step) if step.step == 5) {
+            assert_eq!(session.interrupt().as_deref(), Some("training"));
+            asked = true;
+        }
+        assert!(!(asked && matches!(event, Event::Step(step) if step.step > 5)), "a step after the interrupt");
+    });
+    let failure = world.train("steps=12 lr=0.02 eval_every=0 batch=4").unwrap_err();
+    assert_eq!((failure.code.as_str(), failure.hint.as_deref()), ("session::interrupted", Some("`%resume` goes on")));
+    assert_eq!(world.session.snapshot().adapters.len(), 1);
+
+    let reborn = world.reborn();
+    assert!(reborn.session.snapshot().model.is_none());
+    reborn.run(Command::Resume { run: None, settings: Settings::default() }).unwrap();
+    assert_eq!(reborn.ear.losses(), expected[5..]);
+    let snapshot = reborn.session.snapshot();
+    assert_eq!((snapshot.data.as_slice(), snapshot.adapters.len()), (["colours".to_owned()].as_slice(), 1));
+}
+
+#[test]
+fn resuming_in_the_same_session_uses_what_is_there() {
+    let world = World::attached();
+    world.train("steps=4 lr=0.02 eval_every=0").unwrap();
+    let failure = world.run(Command::Resume { run: None, settings: Settings::default() }).unwrap_err();
+    assert_eq!(failure.code, "train::already_done");
+    let model = world.session.state().model.clone().unwrap();
+    let settings = keys_of(training::TRAIN, "steps=6");
+    world.run(Command::Resume { run: Some("lora-001".to_owned()), settings }).unwrap();
+    assert_eq!(world.ear.losses().iter().map(|(step, _)| *step).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
+    assert!(std::sync::Arc::ptr_eq(&model, &world.session.state().model.clone().unwrap()));
+}
+
+#[test]
+fn resuming_on_other_weights_is_refused() {
+    let world = World::attached();
+    world.train("steps=2 eval_every=0").unwrap();
+    crate::tiny::write_model(&world.folder.path().join("model"), 99);
+    let reborn = world.reborn();
+    let failure = reborn.run(Command::Resume { run: None, settings: keys_of(training::TRAIN, "steps=4") }).unwrap_err();
+    assert_eq!(failure.code, "session::other_model");
+    assert!(reborn.session.snapshot().model.is_none());
+}
+
+#[test]
+fn a_loss_that_is_not_a_number_stops_at_its_step_and_keeps_the_last_good_adapter() {
+    let world = World::attached();
+    let model = world.session.state().model.clone().unwrap().loaded.model.clone();
+    let poisoned = model.clone();
+    let good = {
+        let norm = norm_of(model.as_ref());
+        norm.clone()
+    };
+    world.ear.react(move |event| {
+        if matches!(event, Event::Step(step) if step.step == 3) {
+            set_norm(poisoned.as_ref(), &Tensor::full(f32::NAN, good.dims(), good.device()).unwrap());
+        }
+    });
+    let good = norm_of(model.as_ref());
+    let failure = world.train("steps=9 eval_every=0").unwrap_err();
+    assert_eq!(failure.code, "train::not_finite");
+    assert!(failure.message.contains("step 4"), "{}", failure.message);
+    set_norm(model.as_ref(), &good);
+    for (name, tensor) in world.session.state().adapters[0].adapter.state() {
+        let sum = tensor.abs().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
+        assert!(sum.is_finite(), "{name}");
+    }
+    world.ear.react(|_| {});
+    world.train("steps=2 eval_every=0").unwrap();
+}
+
+fn norm_of(model: &dyn graft_nn::Model) -> Tensor {
+    let norm = model.sites().iter().find_map(|site| if let Layer::Norm(norm) = site.layer { Some(norm.weight().tensor()) } else { None });
+    norm.unwrap()
+}
+
+fn set_norm(model: &dyn graft_nn::Model, weight: &Tensor) {
+    let sites = model.sites();
+    let norm = sites.iter().find_map(|site| if let Layer::Norm(norm) = site.layer { Some(norm) } else { None });
+    norm.unwrap().weight().set(weight.clone()).unwrap();
+}

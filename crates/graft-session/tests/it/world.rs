@@ -1,0 +1,139 @@
+//! A session with a small random model, small data and an ear on its news.
+#![allow(unsafe_code)]
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use graft_protocol::{AdapterAction, Block, Command, Event, Failure, Reply, Settings, Snapshot, Value, training};
+use graft_session::{Session, Sink};
+
+use crate::tiny::{colours, write_model};
+
+/// The folder of runs belongs to the process, so the tests take turns.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// One test's surroundings: a model folder, a folder of runs, a session.
+pub(crate) struct World {
+    pub(crate) session: Arc<Session>,
+    pub(crate) ear: Arc<Ear>,
+    pub(crate) folder: tempfile::TempDir,
+    _turn: MutexGuard<'static, ()>,
+}
+
+type Reaction = Box<dyn FnMut(&Event) + Send>;
+
+/// Hears all news; may react to it on the job thread.
+#[derive(Default)]
+pub(crate) struct Ear {
+    events: Mutex<Vec<Event>>,
+    snapshots: Mutex<Vec<Snapshot>>,
+    reaction: Mutex<Option<Reaction>>,
+}
+
+impl Sink for Ear {
+    fn event(&self, _request: Option<u64>, event: Event) {
+        if let Some(react) = self.reaction.lock().unwrap().as_mut() {
+            react(&event);
+        }
+        self.events.lock().unwrap().push(event);
+    }
+
+    fn snapshot(&self, snapshot: Snapshot) {
+        self.snapshots.lock().unwrap().push(snapshot);
+    }
+}
+
+impl Ear {
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.events.lock().unwrap().clone()
+    }
+
+    pub(crate) fn snapshots(&self) -> Vec<Snapshot> {
+        self.snapshots.lock().unwrap().clone()
+    }
+
+    pub(crate) fn losses(&self) -> Vec<(u64, f64)> {
+        let steps = self.events().into_iter().filter_map(|event| if let Event::Step(step) = event { Some((step.step, step.loss)) } else { None });
+        steps.collect()
+    }
+
+    pub(crate) fn react(&self, reaction: impl FnMut(&Event) + Send + 'static) {
+        *self.reaction.lock().unwrap() = Some(Box::new(reaction));
+    }
+}
+
+impl World {
+    /// An empty session and a model folder.
+    pub(crate) fn new() -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = tempfile::tempdir().unwrap();
+        // SAFETY: tests that read or write the environment hold the turn.
+        unsafe { std::env::set_var("GRAFT_RUNS", folder.path().join("runs")) };
+        write_model(&folder.path().join("model"), 4);
+        let ear = Arc::new(Ear::default());
+        Self { session: Session::new(ear.clone()), ear, folder, _turn: turn }
+    }
+
+    /// A session with model and data.
+    pub(crate) fn ready() -> Self {
+        let world = Self::new();
+        world.load_model();
+        world.run(Command::DataInline { name: "colours".to_owned(), text: colours(), settings: Settings::default() }).unwrap();
+        world
+    }
+
+    /// A session with model, data and a LoRA.
+    pub(crate) fn attached() -> Self {
+        let world = Self::ready();
+        world.attach("r=2 lora_alpha=4").unwrap();
+        world
+    }
+
+    /// A new, empty session beside the same folders: a child after the death of the first.
+    pub(crate) fn reborn(self) -> Self {
+        let ear = Arc::new(Ear::default());
+        Self { session: Session::new(ear.clone()), ear, folder: self.folder, _turn: self._turn }
+    }
+
+    pub(crate) fn run(&self, command: Command) -> Result<Reply, Failure> {
+        self.session.execute(command)
+    }
+
+    pub(crate) fn model_folder(&self) -> String {
+        self.folder.path().join("model").display().to_string()
+    }
+
+    pub(crate) fn load_model(&self) {
+        self.run(Command::ModelLoad { source: self.model_folder(), settings: Settings::default() }).unwrap();
+    }
+
+    pub(crate) fn attach(&self, keys: &str) -> Result<Reply, Failure> {
+        let settings = keys_of(graft_protocol::methods::lora::SPEC.keys, keys);
+        self.adapter(AdapterAction::Attach { settings })
+    }
+
+    pub(crate) fn adapter(&self, action: AdapterAction) -> Result<Reply, Failure> {
+        self.run(Command::Adapter { method: "lora".to_owned(), action })
+    }
+
+    pub(crate) fn train(&self, keys: &str) -> Result<Reply, Failure> {
+        self.run(Command::Train { attach: None, settings: keys_of(training::TRAIN, keys) })
+    }
+
+    /// Greedy text, which tells models apart.
+    pub(crate) fn text(&self) -> String {
+        let settings = keys_of(training::GENERATE, "max_new_tokens=24");
+        let reply = self.run(Command::Generate { prompt: "the sky is".to_owned(), settings }).unwrap();
+        let Some(Block::Generated { text, .. }) = reply.blocks.into_iter().next() else { panic!("no text") };
+        text
+    }
+}
+
+/// `a=1 b=2`, as the magics parse it.
+pub(crate) fn keys_of(specs: &[graft_protocol::KeySpec], keys: &str) -> Settings {
+    let mut settings = Settings::default();
+    for (name, value) in keys.split_whitespace().map(|pair| pair.split_once('=').unwrap()) {
+        let spec = specs.iter().find(|spec| spec.is_named(name)).unwrap();
+        settings.set(spec.name, spec.parse(value).unwrap_or_else(|_| Value::Text(value.to_owned())));
+    }
+    settings
+}

@@ -1,0 +1,115 @@
+//! What the model wrote.
+
+use std::fmt;
+
+use graft_protocol::Block;
+use graft_session::verbs::compare;
+
+use crate::{Show, Shown, lab, plain};
+
+/// A prompt and what the model wrote after it.
+#[derive(Clone, PartialEq)]
+pub struct Generated {
+    prompt: String,
+    text: String,
+    tokens: usize,
+    logprob_mean: f64,
+}
+
+/// The base and the adapter after the same prompt.
+#[derive(Clone, PartialEq)]
+pub struct Comparison {
+    base: Generated,
+    tuned: Generated,
+    block: Block,
+}
+
+impl Generated {
+    pub(crate) fn new(generated: graft_models::Generated) -> Self {
+        let graft_models::Generated { prompt, text, tokens, logprob_mean, .. } = generated;
+        Self { prompt, text, tokens, logprob_mean }
+    }
+
+    /// The prompt.
+    pub fn prompt(&self) -> &str {
+        &self.prompt
+    }
+
+    /// What followed.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Tokens written.
+    pub fn tokens(&self) -> usize {
+        self.tokens
+    }
+
+    /// Mean log-probability of the tokens written, nats per token.
+    pub fn logprob_mean(&self) -> f64 {
+        self.logprob_mean
+    }
+
+    /// Shows itself: evcxr calls this for the last expression of a cell.
+    pub fn evcxr_display(&self) {
+        lab().display(self);
+    }
+}
+
+impl Comparison {
+    pub(crate) fn new(comparison: compare::Comparison) -> Self {
+        let block = Block::SideBySide { prompt: comparison.base.prompt.clone(), columns: comparison.columns() };
+        Self { block, base: Generated::new(comparison.base), tuned: Generated::new(comparison.tuned) }
+    }
+
+    /// What the untuned base wrote.
+    pub fn base(&self) -> &Generated {
+        &self.base
+    }
+
+    /// What the model with the adapter wrote.
+    pub fn tuned(&self) -> &Generated {
+        &self.tuned
+    }
+
+    /// Shows itself: evcxr calls this for the last expression of a cell.
+    pub fn evcxr_display(&self) {
+        lab().display(self);
+    }
+}
+
+impl Show for Generated {
+    fn shown(&self) -> Shown {
+        Shown::Block(Block::Generated { prompt: self.prompt.clone(), text: self.text.clone() })
+    }
+}
+
+impl Show for Comparison {
+    fn shown(&self) -> Shown {
+        Shown::Block(self.block.clone())
+    }
+}
+
+impl fmt::Display for Generated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.prompt, self.text)
+    }
+}
+
+impl fmt::Debug for Generated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&plain::block(&self.block))
+    }
+}
+
+impl fmt::Debug for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}

@@ -1,0 +1,280 @@
+//! The lab: one handle on the session that magics and cells share.
+
+use std::sync::{Arc, OnceLock};
+
+use graft_protocol::{Event, Failure, MimeBundle};
+use graft_session::{Desk, Session, State, verbs};
+
+use crate::{
+    Comparison, Data, DataOptions, Device, DisplayHandle, Error, Eval, Evaluation, Generate, Generated, Html, Markdown, Model, ModelOptions, Png, Result, Run,
+    Show, Shown, Svg, Table, Train, standalone::Standalone,
+};
+
+static LAB: OnceLock<Lab> = OnceLock::new();
+
+/// The session of this process: the one the magics work on or, in a program without a notebook, one of its own that prints its news.
+pub fn lab() -> Lab {
+    LAB.get_or_init(|| Lab::of(Session::new(Arc::new(Standalone)))).clone()
+}
+
+/// A handle on the session. Copies are the same session; what reads answers at once, what changes or takes long waits its turn
+/// behind the running job and can be interrupted like a magic.
+#[derive(Clone)]
+pub struct Lab {
+    pub(crate) session: Arc<Session>,
+}
+
+impl Lab {
+    pub(crate) fn of(session: Arc<Session>) -> Self {
+        Self { session }
+    }
+
+    /// Makes `session` the one that [`lab()`] gives; false when there is one already.
+    pub(crate) fn install(session: Arc<Session>) -> bool {
+        LAB.set(Self::of(session)).is_ok()
+    }
+
+    /// Loads a model (`tiny`, a Hugging Face folder, `ORG/NAME`) and makes it the current one.
+    ///
+    /// # Errors
+    /// When it cannot be found or read; the model before stays.
+    pub fn load_model(&self, source: &str) -> Result<Model> {
+        self.load_model_with(source, ModelOptions::new())
+    }
+
+    /// [`Lab::load_model`] with keys.
+    ///
+    /// # Errors
+    /// As [`Lab::load_model`].
+    pub fn load_model_with(&self, source: &str, options: ModelOptions) -> Result<Model> {
+        let source = source.to_owned();
+        let report = self.job("loading a model", move |desk| verbs::model::load(desk, &source, &options.into()))?;
+        Ok(Model::new(self.clone(), report.model))
+    }
+
+    /// The current model.
+    ///
+    /// # Errors
+    /// `session::no_model`.
+    pub fn model(&self) -> Result<Model> {
+        let model = self.state().model().map_err(Failure::from)?;
+        Ok(Model::new(self.clone(), model))
+    }
+
+    /// Loads a built-in data set (`which-book`, `error-codes`) or a jsonl, csv or txt file and makes it the current one.
+    ///
+    /// # Errors
+    /// When it cannot be found or read.
+    pub fn load_data(&self, source: &str) -> Result<Data> {
+        self.load_data_with(source, DataOptions::new())
+    }
+
+    /// [`Lab::load_data`] with keys.
+    ///
+    /// # Errors
+    /// As [`Lab::load_data`].
+    pub fn load_data_with(&self, source: &str, options: DataOptions) -> Result<Data> {
+        let source = source.to_owned();
+        self.job("loading data", move |desk| verbs::data::load(desk, &source, &options.into())).map(Data::new)
+    }
+
+    /// Reads examples from a text, as `%%data` does, and makes them the current data set.
+    ///
+    /// # Errors
+    /// When the text is not in a known format.
+    pub fn data_inline(&self, name: &str, text: &str) -> Result<Data> {
+        self.data_inline_with(name, text, DataOptions::new())
+    }
+
+    /// [`Lab::data_inline`] with keys.
+    ///
+    /// # Errors
+    /// As [`Lab::data_inline`].
+    pub fn data_inline_with(&self, name: &str, text: &str, options: DataOptions) -> Result<Data> {
+        let (name, text) = (name.to_owned(), text.to_owned());
+        self.job("reading data", move |desk| verbs::data::inline(desk, &name, &text, &options.into())).map(Data::new)
+    }
+
+    /// The data set of that name; the current one without a name.
+    ///
+    /// # Errors
+    /// `session::no_data`, `session::unknown_data`.
+    pub fn data(&self, name: Option<&str>) -> Result<Data> {
+        Ok(Data::new(self.state().data(name).map_err(Failure::from)?))
+    }
+
+    /// The first `rows` examples of each split of a data set; of the current one without a name.
+    ///
+    /// # Errors
+    /// As [`Lab::data`].
+    pub fn show_data(&self, name: Option<&str>, rows: usize) -> Result<Table> {
+        self.read(|desk| verbs::data::show(desk, name, rows)).map(Table::from)
+    }
+
+    /// Makes a data set the current one.
+    ///
+    /// # Errors
+    /// `session::unknown_data`.
+    pub fn use_data(&self, name: &str) -> Result<Data> {
+        let name = name.to_owned();
+        self.job("changing the data", move |desk| verbs::data::choose(desk, &name)).map(Data::new)
+    }
+
+    /// Trains the adapter in use on the current data, under a live plot.
+    ///
+    /// # Errors
+    /// When there is no model, adapter or data; when the loss is no longer finite; `session::interrupted` when it was stopped.
+    pub fn train(&self, options: Train) -> Result<Run> {
+        self.job("training", move |desk| verbs::train::train(desk, None, &options.into())).map(Run::new)
+    }
+
+    /// Continues a run from its last checkpoint; the last run without a name.
+    ///
+    /// # Errors
+    /// `session::unknown_run`, and as [`Lab::train`].
+    pub fn resume(&self, run: Option<&str>) -> Result<Run> {
+        self.resume_with(run, Train::new())
+    }
+
+    /// [`Lab::resume`] with keys that replace those of the run.
+    ///
+    /// # Errors
+    /// As [`Lab::resume`].
+    pub fn resume_with(&self, run: Option<&str>, options: Train) -> Result<Run> {
+        let run = run.map(str::to_owned);
+        self.job("resuming a training", move |desk| verbs::resume::resume(desk, run.as_deref(), &options.into())).map(Run::new)
+    }
+
+    /// Scores the adapter in use, the untuned base and the majority class.
+    ///
+    /// # Errors
+    /// When there is no model or data; `session::interrupted` when it was stopped.
+    pub fn eval(&self, options: Eval) -> Result<Evaluation> {
+        self.job("evaluating", move |desk| verbs::eval::eval(desk, &options.into())).map(Evaluation::new)
+    }
+
+    /// Continues a prompt; `println!` or the end of a cell shows the text.
+    ///
+    /// # Errors
+    /// When there is no model or the prompt does not fit; `session::interrupted` when it was stopped.
+    pub fn generate(&self, prompt: &str, options: Generate) -> Result<Generated> {
+        let prompt = prompt.to_owned();
+        self.job("generating", move |desk| verbs::generate::quietly(desk, &prompt, &options.into())).map(Generated::new)
+    }
+
+    /// Continues a prompt twice, with the base and with the adapter in use.
+    ///
+    /// # Errors
+    /// As [`Lab::generate`], and when no adapter is in use.
+    pub fn compare(&self, prompt: &str, options: Generate) -> Result<Comparison> {
+        let prompt = prompt.to_owned();
+        self.job("comparing", move |desk| verbs::compare::compare(desk, &prompt, &options.into())).map(Comparison::new)
+    }
+
+    /// Seed of everything random that has no seed of its own.
+    pub fn seed(&self) -> u64 {
+        self.state().seed
+    }
+
+    /// Sets the seed.
+    ///
+    /// # Errors
+    /// When the session is closing.
+    pub fn set_seed(&self, seed: u64) -> Result<()> {
+        self.job("setting the seed", move |desk| verbs::seed::seed(desk, Some(seed))).map(drop)
+    }
+
+    /// The device that holds the session's tensors; make yours on it.
+    pub fn device(&self) -> Device {
+        self.state().device.clone()
+    }
+
+    /// The device in words.
+    pub fn device_name(&self) -> String {
+        graft_nn::device::describe(&self.state().device)
+    }
+
+    /// Changes the device; the model is loaded again on it.
+    ///
+    /// # Errors
+    /// When this build or machine has no such device.
+    pub fn set_device(&self, name: &str) -> Result<()> {
+        let name = name.to_owned();
+        self.job("changing the device", move |desk| verbs::device::device(desk, Some(&name))).map(drop)
+    }
+
+    /// Names of the runs on disk, newest first.
+    pub fn runs(&self) -> Vec<String> {
+        self.state().runs.clone()
+    }
+
+    /// Model, adapters, data, runs, seed, device and memory.
+    ///
+    /// # Errors
+    /// None today.
+    pub fn status(&self) -> Result<Table> {
+        self.read(|desk| Ok(verbs::status::table(desk))).map(Table::from)
+    }
+
+    /// Shows something below the cell: a table, a chart, a generated text, HTML, SVG, PNG, Markdown.
+    pub fn display<T: Show + ?Sized>(&self, item: &T) {
+        self.show(item.shown());
+    }
+
+    /// Shows HTML; the handle can replace it later. What comes from outside must be escaped by the caller.
+    pub fn display_html(&self, html: &str) -> DisplayHandle {
+        DisplayHandle::open(self, &Html(html.to_owned()))
+    }
+
+    /// Shows an SVG drawing, such as plotters makes; the handle can replace it later.
+    pub fn display_svg(&self, svg: &str) -> DisplayHandle {
+        DisplayHandle::open(self, &Svg(svg.to_owned()))
+    }
+
+    /// Shows Markdown; the handle can replace it later.
+    pub fn display_markdown(&self, markdown: &str) -> DisplayHandle {
+        DisplayHandle::open(self, &Markdown(markdown.to_owned()))
+    }
+
+    /// Shows a PNG image; the handle can replace it later.
+    pub fn display_png(&self, bytes: &[u8]) -> DisplayHandle {
+        DisplayHandle::open(self, &Png(bytes.to_vec()))
+    }
+
+    /// Clears the output of the cell; with `wait` only when the next output arrives.
+    pub fn clear_output(&self, wait: bool) {
+        self.session.emit(Event::ClearOutput { wait });
+    }
+
+    pub(crate) fn show(&self, shown: Shown) {
+        match shown {
+            Shown::Block(block) => self.session.emit(Event::Block(block)),
+            Shown::Mime(data) => self.send(MimeBundle { data, display_id: None, update: false }),
+        }
+    }
+
+    pub(crate) fn send(&self, bundle: MimeBundle) {
+        self.session.emit(Event::Display(bundle));
+    }
+
+    pub(crate) fn state(&self) -> Arc<State> {
+        self.session.state()
+    }
+
+    pub(crate) fn job<T: Send + 'static>(&self, label: &str, work: impl FnOnce(&Desk) -> std::result::Result<T, Failure> + Send + 'static) -> Result<T> {
+        self.session.perform(label, work).map_err(Error::from)
+    }
+
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&Desk) -> std::result::Result<T, Failure>) -> Result<T> {
+        self.session.read(work).map_err(Error::from)
+    }
+}
+
+impl std::fmt::Debug for Lab {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.status() {
+            Ok(status) => write!(f, "{status}"),
+            Err(error) => write!(f, "{error}"),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The child's end of the link: requests come in, replies, events and snapshots go out.
+//!
+//! Reading and writing are two threads. The writer alone touches the socket's outgoing side, so a host that reads slowly never
+//! holds up training (see [`outbox`]).
+
+mod environment;
+mod outbox;
+
+use std::{
+    io::{self, BufReader},
+    os::unix::net::UnixStream,
+    sync::Arc,
+};
+
+use graft_protocol::{Event, FromChild, PROTOCOL_VERSION, Snapshot, ToChild, frame};
+use graft_session::{Session, Sink};
+
+use outbox::Outbox;
+
+/// Opens a session on this end of the link, greets the host, and serves it on threads of its own until the host closes its end;
+/// then `closed` is called.
+///
+/// # Errors
+/// When the socket cannot be doubled or a thread cannot be started.
+pub(crate) fn serve(stream: UnixStream, identity: &str, closed: impl FnOnce(&Session) + Send + 'static) -> io::Result<Arc<Session>> {
+    let outbox = Arc::new(Outbox::default());
+    outbox.push(FromChild::Ready { protocol: PROTOCOL_VERSION, pid: std::process::id(), identity: identity.to_owned() });
+    let session = Session::new(outbox.clone());
+    let mut writing_end = stream.try_clone()?;
+    let queue = outbox.clone();
+    thread("graft-link-out", move || queue.drain(|message| frame::write(&mut writing_end, message, &[])))?;
+    let served = session.clone();
+    thread("graft-link-in", move || {
+        if let Err(error) = receive(&served, &outbox, BufReader::new(stream)) {
+            eprintln!("graft: the link to the host broke: {error}");
+        }
+        outbox.close();
+        closed(&served);
+    })?;
+    Ok(session)
+}
+
+impl Sink for Outbox {
+    fn event(&self, request: Option<u64>, event: Event) {
+        self.push(FromChild::Event { request, event });
+    }
+
+    fn snapshot(&self, snapshot: Snapshot) {
+        self.push(FromChild::Snapshot(snapshot));
+    }
+}
+
+fn receive(session: &Session, outbox: &Arc<Outbox>, mut stream: BufReader<UnixStream>) -> io::Result<()> {
+    while let Some((message, _)) = frame::read::<ToChild>(&mut stream)? {
+        match message {
+            ToChild::Request { id, command } => {
+                let outbox = outbox.clone();
+                session.submit(Some(id), command, Box::new(move |result| outbox.push(FromChild::Reply { id, result })));
+            }
+            ToChild::Interrupt => outbox.push(FromChild::InterruptSeen { job: session.interrupt() }),
+            ToChild::Environment { name, value } => environment::set(&name, value.as_deref()),
+            ToChild::Directory { path } => change_directory(session, &path),
+        }
+    }
+    Ok(())
+}
+
+fn change_directory(session: &Session, path: &str) {
+    match std::env::set_current_dir(path) {
+        Ok(()) => session.refresh_runs(),
+        Err(error) => {
+            let text = format!("the session stays in its folder: `{path}`: {error}");
+            session.emit(Event::Note { level: graft_protocol::Level::Warning, text });
+        }
+    }
+}
+
+fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
+}

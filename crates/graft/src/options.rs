@@ -1,0 +1,45 @@
+//! Builders: the keys of the magics as Rust. A setter has the name of its key; what is not set has the default of the magic.
+
+mod data;
+mod evaluation;
+mod generation;
+mod lora;
+mod model;
+mod prompt_tuning;
+mod train;
+
+use graft_protocol::{Settings, Value};
+
+pub use data::DataOptions;
+pub use evaluation::Eval;
+pub use generation::Generate;
+pub use lora::Lora;
+pub use model::ModelOptions;
+pub use prompt_tuning::PromptTuning;
+pub use train::Train;
+
+/// A method with its keys: what [`crate::Model::attach`] takes.
+#[diagnostic::on_unimplemented(message = "`{Self}` is not a fine-tuning method", note = "methods are `Lora::new()` and `PromptTuning::new()`")]
+pub trait Method {
+    /// Name of its magic without `%`.
+    fn verb(&self) -> &'static str;
+    /// The keys that were set.
+    #[doc(hidden)]
+    fn into_settings(self) -> Settings;
+}
+
+macro_rules! settings_of {
+    ($($builder:ident),*) => {
+        $(impl From<$builder> for Settings {
+            fn from(builder: $builder) -> Self {
+                builder.settings
+            }
+        })*
+    };
+}
+settings_of!(DataOptions, Eval, Generate, ModelOptions, Train);
+
+/// A count as the link carries it; what is too large becomes the largest, which the key's range then refuses.
+fn integer(value: u64) -> Value {
+    Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
+}

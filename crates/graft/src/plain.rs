@@ -1,0 +1,70 @@
+//! Tables and other blocks as plain text: what `println!` shows. The host's renderer draws the rich forms.
+
+use graft_protocol::{Align, Block, Cell, Table, reply::TreeLine};
+
+/// A table with a line under its header.
+pub(crate) fn table(table: &Table) -> String {
+    let header = table.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
+    let rows = table.rows.iter().map(|row| row.iter().map(cell).collect()).collect::<Vec<Vec<String>>>();
+    let width = |place: usize| rows.iter().chain([&header]).filter_map(|row| row.get(place)).map(|text| text.chars().count()).max().unwrap_or(0);
+    let widths: Vec<_> = (0..header.len()).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let padded = row.iter().zip(&widths).zip(&table.columns).map(|((text, width), column)| match column.align {
+            Align::Left => format!("{text:<width$}"),
+            Align::Right => format!("{text:>width$}"),
+        });
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let rule = widths.iter().map(|width| "-".repeat(*width)).collect::<Vec<_>>().join("  ");
+    let mut lines: Vec<String> = (!table.title.is_empty()).then(|| table.title.clone()).into_iter().collect();
+    lines.extend([line(&header), rule]);
+    lines.extend(rows.iter().map(line));
+    lines.extend(table.footer.iter().cloned());
+    lines.join("\n")
+}
+
+/// The lines of a module tree.
+pub(crate) fn tree(lines: &[TreeLine]) -> String {
+    let line = |line: &TreeLine| format!("{}{}  {}", "  ".repeat(line.depth), line.name, line.note).trim_end().to_owned();
+    lines.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Any block.
+pub(crate) fn block(block: &Block) -> String {
+    match block {
+        Block::Text(text) | Block::Note(_, text) => text.clone(),
+        Block::Table(data) => table(data),
+        Block::Chart(chart) => format!("[chart: {}]", chart.title),
+        Block::Generated { prompt, text } => format!("{prompt}{text}"),
+        Block::SideBySide { prompt, columns } => {
+            let texts = columns.iter().map(|column| format!("--- {} ({})\n{prompt}{}", column.title, column.note, column.text));
+            texts.collect::<Vec<_>>().join("\n")
+        }
+        Block::Tree(lines) => tree(lines),
+    }
+}
+
+fn cell(cell: &Cell) -> String {
+    match cell {
+        Cell::Empty => String::new(),
+        Cell::Text(text) | Cell::Code(text) | Cell::Strong(text) => text.clone(),
+        Cell::Integer(value) => value.to_string(),
+        Cell::Float(value, decimals) => format!("{value:.*}", usize::from(*decimals)),
+        Cell::Percent(value, decimals) => format!("{:.*} %", usize::from(*decimals), value * 100.0),
+        Cell::Bytes(bytes) => format!("{:.1} MiB", *bytes as f64 / f64::from(1 << 20)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_stand_left_and_numbers_right() {
+        let mut data = Table::new("scores", &["model", "#loss"]);
+        data.row(vec![Cell::Text("base".to_owned()), Cell::Float(12.5, 2)]);
+        data.row(vec![Cell::Text("default".to_owned()), Cell::Float(1.25, 2)]);
+        data.footer.push("lower is better".to_owned());
+        assert_eq!(table(&data), "scores\nmodel     loss\n-------  -----\nbase     12.50\ndefault   1.25\nlower is better");
+    }
+}

@@ -1,0 +1,8 @@
+//! The facade over a socket pair, as the host sees it, and as a cell uses it.
+
+#[path = "../../graft-session/tests/it/tiny.rs"]
+mod tiny;
+
+mod cells;
+mod host;
+mod serving;

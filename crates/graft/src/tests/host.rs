@@ -1,0 +1,119 @@
+//! A host on the other end of the link.
+#![allow(unsafe_code)]
+
+use std::{
+    io::BufReader,
+    os::unix::net::UnixStream,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+};
+
+use graft_protocol::{AdapterAction, Command, Event, Failure, FromChild, Reply, Settings, Snapshot, ToChild, Value, frame, methods, training};
+use graft_session::Session;
+
+use super::tiny::{colours, write_model};
+use crate::{Lab, link};
+
+/// The link's child side with a session behind it, and the host's side in hand.
+pub(super) struct Host {
+    stream: BufReader<UnixStream>,
+    session: Arc<Session>,
+    next: u64,
+    pub(super) events: Vec<(Option<u64>, Event)>,
+    pub(super) snapshot: Snapshot,
+    pub(super) folder: tempfile::TempDir,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// Runs lie in one folder of the process, so tests that train take turns.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    static RUNS: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let runs = RUNS.get_or_init(|| tempfile::tempdir().unwrap());
+    // SAFETY: whoever reads or writes the environment in these tests holds the turn.
+    unsafe { std::env::set_var("GRAFT_RUNS", runs.path()) };
+    turn
+}
+
+impl Host {
+    /// Opens a link and reads the greeting.
+    pub(super) fn new() -> Self {
+        let turn = turn();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let session = link::serve(theirs, "test", |_| {}).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        write_model(&folder.path().join("model"), 4);
+        let mut host = Self { stream: BufReader::new(ours), session, next: 0, events: Vec::new(), snapshot: Snapshot::default(), folder, _turn: turn };
+        let FromChild::Ready { protocol, pid, identity } = host.read() else { panic!("no greeting") };
+        assert_eq!((protocol, pid, identity.as_str()), (graft_protocol::PROTOCOL_VERSION, std::process::id(), "test"));
+        host
+    }
+
+    /// With model, data and a LoRA.
+    pub(super) fn attached() -> Self {
+        let mut host = Self::new();
+        let source = host.folder.path().join("model").display().to_string();
+        host.run(Command::ModelLoad { source, settings: Settings::default() }).unwrap();
+        host.run(Command::DataInline { name: "colours".to_owned(), text: colours(), settings: Settings::default() }).unwrap();
+        let settings = Settings::default().with("r", Value::Integer(2));
+        settings.check(methods::lora::SPEC.keys).unwrap();
+        host.run(Command::Adapter { method: "lora".to_owned(), action: AdapterAction::Attach { settings } }).unwrap();
+        host
+    }
+
+    /// What a cell sees as `lab()`.
+    pub(super) fn lab(&self) -> Lab {
+        Lab::of(self.session.clone())
+    }
+
+    pub(super) fn read(&mut self) -> FromChild {
+        frame::read(&mut self.stream).unwrap().unwrap().0
+    }
+
+    pub(super) fn write(&mut self, message: &ToChild) {
+        frame::write(self.stream.get_mut(), message, &[]).unwrap();
+    }
+
+    pub(super) fn send(&mut self, command: Command) -> u64 {
+        self.next += 1;
+        let id = self.next;
+        self.write(&ToChild::Request { id, command });
+        id
+    }
+
+    /// Sends a command and reads until its reply.
+    pub(super) fn run(&mut self, command: Command) -> Result<Reply, Failure> {
+        let id = self.send(command);
+        self.reply(id)
+    }
+
+    /// Reads until the reply of that number, keeping what comes before.
+    pub(super) fn reply(&mut self, wanted: u64) -> Result<Reply, Failure> {
+        loop {
+            match self.read() {
+                FromChild::Reply { id, result } if id == wanted => return result,
+                FromChild::Event { request, event } => self.events.push((request, event)),
+                FromChild::Snapshot(snapshot) => self.snapshot = snapshot,
+                other => panic!("unexpected {other:?}"),
+            }
+        }
+    }
+
+    /// Reads until an event that fits.
+    pub(super) fn wait_for(&mut self, fits: impl Fn(&Event) -> bool) {
+        loop {
+            if let FromChild::Event { event, .. } = self.read()
+                && fits(&event)
+            {
+                return;
+            }
+        }
+    }
+}
+
+/// `%train` with these steps, and no validation.
+pub(super) fn train(steps: i64) -> Command {
+    let settings = Settings::default().with("steps", Value::Integer(steps)).with("eval_every", Value::Integer(0));
+    settings.check(training::TRAIN).unwrap();
+    Command::Train { attach: None, settings }
+}

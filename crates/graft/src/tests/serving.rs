@@ -1,0 +1,68 @@
+use graft_protocol::{Block, Command, Event, FromChild, Settings, ToChild};
+
+use super::host::{Host, train};
+
+#[test]
+fn requests_are_answered_under_their_numbers_with_their_events_and_the_snapshot_first() {
+    let mut host = Host::attached();
+    let id = host.send(train(3));
+    host.reply(id).unwrap();
+    let steps = host.events.iter().filter(|(request, event)| *request == Some(id) && matches!(event, Event::Step(_))).count();
+    assert_eq!(steps, 3);
+    assert_eq!((host.snapshot.job.clone(), host.snapshot.adapters.len()), (None, 1));
+    assert!(!host.snapshot.runs.is_empty());
+}
+
+#[test]
+fn a_running_training_is_interrupted_within_a_step_and_status_answers_meanwhile() {
+    let mut host = Host::attached();
+    let training = host.send(train(1_000_000));
+    host.wait_for(|event| matches!(event, Event::Step(_)));
+    let status = host.send(Command::Status);
+    let reply = host.reply(status).unwrap();
+    let Some(Block::Table(table)) = reply.blocks.first() else { panic!("{reply:?}") };
+    assert!(format!("{:?}", table.rows).contains("training"));
+    host.write(&ToChild::Interrupt);
+    let job = loop {
+        if let FromChild::InterruptSeen { job } = host.read() {
+            break job;
+        }
+    };
+    assert_eq!(job.as_deref(), Some("training"));
+    assert_eq!(host.reply(training).unwrap_err().code, "session::interrupted");
+    assert_eq!(host.snapshot.adapters.len(), 1);
+}
+
+#[test]
+fn an_idle_session_says_that_nothing_stops() {
+    let mut host = Host::new();
+    host.write(&ToChild::Interrupt);
+    let seen = loop {
+        match host.read() {
+            FromChild::Snapshot(_) => {}
+            other => break other,
+        }
+    };
+    assert_eq!(seen, FromChild::InterruptSeen { job: None });
+}
+
+#[test]
+fn training_does_not_wait_for_a_host_that_does_not_read() {
+    let mut host = Host::attached();
+    // Far more than a socket's buffer holds; nothing is read until the run is over, which the session's own state tells.
+    let id = host.send(train(3_000));
+    let lab = host.lab();
+    while lab.session.snapshot().job.is_none() {
+        std::thread::yield_now();
+    }
+    lab.set_seed(7).unwrap();
+    host.reply(id).unwrap();
+    assert_eq!(lab.seed(), 7);
+}
+
+#[test]
+fn a_failed_request_carries_its_failure() {
+    let mut host = Host::new();
+    let failure = host.run(Command::Eval { settings: Settings::default() }).unwrap_err();
+    assert_eq!(failure.code, "session::no_model");
+}
