@@ -27,32 +27,36 @@ const STOPPED: u8 = 130;
 /// Runs the file; its output is on the screen when this returns.
 pub(crate) async fn run(args: &RunArgs, start: Arc<Start>) -> ExitCode {
     let screen = Screen::standard();
-    let script = match Script::read(&args.file) {
-        Ok(script) => script,
+    match Script::read(&args.file) {
+        Ok(script) => ExitCode::from(run_cells(&script, &screen, args.keep_going, start).await),
         Err(error) => {
             screen.error(&CellError::from_failure(&Failure::from(error), ""));
-            return ExitCode::from(2);
+            ExitCode::from(2)
         }
-    };
+    }
+}
+
+/// Runs the cells one after the other; the exit status.
+async fn run_cells(script: &Script, screen: &Screen, keep_going: bool, start: Arc<Start>) -> u8 {
     let (output, outputs) = mpsc::unbounded_channel();
     let launch = Launch::begin(start, output);
     let interrupt = Interrupt::default();
-    tokio::spawn(watch_keys(launch.clone(), interrupt.clone()));
+    let keys = tokio::spawn(watch_keys(launch.clone(), interrupt.clone()));
     let mut cells = Cells::new(launch.clone(), outputs, interrupt.clone());
     let mut failed = false;
     for cell in &script.cells {
-        failed |= cells.run(cell, &screen).await.is_err();
-        if interrupt.is_pressed() || screen.is_closed() || (failed && !args.keep_going) {
+        failed |= cells.run(cell, screen).await.is_err();
+        if interrupt.is_pressed() || screen.is_closed() || (failed && !keep_going) {
             break;
         }
     }
+    keys.abort();
     if let Some(engine) = launch.peek() {
         engine.shutdown().await;
     }
-    match (interrupt.is_pressed(), failed) {
-        (true, _) => ExitCode::from(STOPPED),
-        (false, true) => ExitCode::FAILURE,
-        (false, false) => ExitCode::SUCCESS,
+    match interrupt.is_pressed() {
+        true => STOPPED,
+        false => u8::from(failed),
     }
 }
 
@@ -65,3 +69,6 @@ async fn watch_keys(launch: Launch, interrupt: Interrupt) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,7 +86,7 @@ pub fn complete(text: &str, cursor: usize, snapshot: &Snapshot, files: &dyn Fn(&
     let sources = Sources { snapshot, files };
     let (typed, items) = match magic.split() {
         (sign, _, None) => (magic.text.get(..magic.cursor).map_or(0, |before| before.chars().count()), names(&magic, sign)),
-        (sign, name, Some(before)) => arguments(verbs::find(name)?, sign == "%%", before, &sources),
+        (sign, name, Some(before)) => verbs::find(name).map_or_else(Default::default, |verb| arguments(verb, sign == "%%", before, &sources)),
     };
     Some(Completion { start: cursor.saturating_sub(typed), items, ..nothing })
 }

@@ -80,7 +80,7 @@ impl Progress {
     /// A bar and the line, in at most `width` columns, for a line that is drawn over and over.
     pub fn ansi(&self, columns: usize) -> String {
         let line = self.line();
-        let bar = columns.saturating_sub(width::of(&line) + 1).min(24);
+        let bar = columns.saturating_sub(width::of(&line) + 1).min(20);
         match self.share() {
             Some(share) if bar >= 8 => format!("{} {line}", Paint::Ansi.hint(&bar_of(share, bar))),
             _ => width::cut(&line, columns),

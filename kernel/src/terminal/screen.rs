@@ -66,7 +66,9 @@ impl Screen {
     /// What `rich` looks like here.
     fn text(&self, rich: &Rich) -> String {
         match &rich.source {
-            Source::Blocks(blocks) if self.look.colours => blocks.iter().map(|block| graft_render::ansi(block, self.look.width)).collect::<Vec<_>>().join("\n\n"),
+            Source::Blocks(blocks) if self.look.colours => {
+                blocks.iter().map(|block| graft_render::ansi(block, self.look.width)).collect::<Vec<_>>().join("\n\n")
+            }
             Source::Blocks(_) | Source::Progress(_) => rich.text().to_owned(),
             Source::Mime if rich.text().is_empty() => format!("[{}]", rich.mime.keys().cloned().collect::<Vec<_>>().join(", ")),
             Source::Mime => rich.text().to_owned(),
@@ -246,4 +248,4 @@ fn without_escapes(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

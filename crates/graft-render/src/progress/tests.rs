@@ -30,7 +30,7 @@ fn nothing_is_done_yet_and_nothing_panics() {
 #[test]
 fn the_bar_fills_and_fits() {
     let half = Progress::of("evaluating", 10, 20);
-    assert_eq!(half.ansi(60), "\u{1b}[36m████████████░░░░░░░░░░░░\u{1b}[0m evaluating 10/20 · 50%");
+    assert_eq!(half.ansi(60), "\u{1b}[36m██████████░░░░░░░░░░\u{1b}[0m evaluating 10/20 · 50%");
     assert_eq!(half.ansi(12), "evaluating…");
     assert!(half.html().contains("<progress max=\"1\" value=\"0.5000\""));
 }

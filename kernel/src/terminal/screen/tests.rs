@@ -7,7 +7,7 @@ use super::*;
 
 /// What was written, shared with the screen that writes.
 #[derive(Clone, Default)]
-struct Paper(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Paper(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Paper {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -21,12 +21,12 @@ impl Write for Paper {
 }
 
 impl Paper {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
 
-fn screen(terminal: bool) -> (Screen, Paper, Paper) {
+pub(crate) fn screen(terminal: bool) -> (Screen, Paper, Paper) {
     let (out, err) = (Paper::default(), Paper::default());
     let look = Look { terminal, colours: terminal, width: 80 };
     (Screen::new(look, Box::new(out.clone()), Box::new(err.clone())), out, err)

@@ -1,0 +1,45 @@
+use super::screen::tests::screen;
+use super::*;
+use crate::executor::script;
+
+/// Status, standard output and standard error of a file that is piped, or of one on a terminal.
+async fn run_text(text: &str, keep_going: bool, terminal: bool) -> (u8, String, String) {
+    let (screen, out, err) = screen(terminal);
+    let start: Arc<Start> = Arc::new(|output| Ok(Arc::new(script::Script::new(output))));
+    let status = run_cells(&Script::of_text(text), &screen, keep_going, start).await;
+    (status, out.text(), err.text())
+}
+
+#[tokio::test]
+async fn magics_and_rust_run_in_order_and_the_status_is_zero() {
+    let (status, out, err) = run_text("#!/usr/bin/env -S graft run\n%status\nprint one\nvalue 42\n// %%\n%status\n", false, false).await;
+    assert_eq!((status, out.as_str(), err.as_str()), (0, "no model\none\n42\nno model\n", ""));
+}
+
+#[tokio::test]
+async fn the_first_error_ends_the_run_with_its_line_in_the_file() {
+    let text = "%status\n// %%\n%lora attach rnk=8\n// %%\n%status\n";
+    let (status, out, err) = run_text(text, false, false).await;
+    assert_eq!((status, out.as_str()), (1, "no model\n"));
+    assert!(err.starts_with("UsageError: `%lora attach` has no key `rnk`\n3 | %lora attach rnk=8\n  |              ^^^\nhint: did you mean `rank`?"), "{err}");
+}
+
+#[tokio::test]
+async fn with_keep_going_the_rest_runs_and_the_status_still_tells() {
+    let (status, out, _) = run_text("fail here\n// %%\nprint after\n", true, false).await;
+    assert_eq!((status, out.as_str()), (1, "after\n"));
+}
+
+#[tokio::test]
+async fn a_training_shows_a_bar_on_a_terminal_and_ends_with_the_curve() {
+    let (status, out, _) = run_text("%train", false, true).await;
+    assert_eq!(status, 0);
+    assert!(out.contains("\r\u{1b}[K") && out.contains("tokens/s · ETA"), "{out:?}");
+    assert!(out.contains("lora on tiny\n") && out.contains("1.00 ┤") && out.contains("done\n") && out.ends_with("trained\n"), "{out}");
+}
+
+#[tokio::test]
+async fn a_generated_text_is_written_once() {
+    let (_, out, _) = run_text("%generate A tale:", false, true).await;
+    assert_eq!(out, "\u{1b}[1mA tale:\u{1b}[0monce upon a time\n");
+}
