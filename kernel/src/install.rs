@@ -89,8 +89,9 @@ pub(crate) fn run(args: &InstallArgs) -> Result<(), Failure> {
     let place = Place::of(args.sys_prefix, args.prefix.as_deref());
     let folder = place.data_dir()?.join("kernels").join(kernelspec::valid_name(&args.name)?);
     kernelspec::refuse_foreign(&folder)?;
-    let program = copy::program(&place)?;
+    // Last what is quick: when the template cannot be built, nothing is left behind.
     let template = template(&Places::user())?;
+    let program = copy::program(&place)?;
     let spec = Kernelspec::new(&program, args);
     spec.write(&folder)?;
     say(&format!("template  {}", template.layout.root().display()));
