@@ -28,8 +28,8 @@ pub(crate) fn clippy(places: &Places) -> Result<()> {
     shell::run(shell::command("cargo", &words).current_dir(&places.root))
 }
 
-/// The documentation builds without a warning, so that no link in it is dead.
+/// The documentation of every library builds without a warning, so that no link in it is dead. (The binary `graft` would share a page with the library.)
 pub(crate) fn documentation(places: &Places) -> Result<()> {
-    let mut cargo = shell::command("cargo", &["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"]);
+    let mut cargo = shell::command("cargo", &["doc", "--locked", "--workspace", "--no-deps", "--lib", "--document-private-items"]);
     shell::run(cargo.current_dir(&places.root).env("RUSTDOCFLAGS", "-D warnings"))
 }
