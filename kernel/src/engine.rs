@@ -4,12 +4,30 @@
 //! attached again while the child and the model in it live on. The engine knows no Jupyter and no terminal: it answers calls and
 //! sends [`Output`].
 
+mod attachment;
+mod commands;
+mod compilation;
+pub(crate) mod completeness;
+mod errors;
+pub(crate) mod folder;
+mod inner;
+mod losses;
+pub(crate) mod marker;
+mod process;
+mod progress;
+mod rust;
+mod shared;
+mod split;
+mod supervisor;
+mod watch;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use graft_protocol::{Command, Event, Failure, Hint, Reply, Snapshot};
+use inner::Inner;
 use tokio::sync::{mpsc, oneshot};
 
 /// How an engine starts.
@@ -163,7 +181,7 @@ impl Hint for EngineError {
 impl Engine {
     /// Starts the child (milliseconds) and, with `warm`, evcxr in the background.
     pub(crate) fn start(options: EngineOptions, output: mpsc::UnboundedSender<Output>) -> Result<Self, EngineError> {
-        todo(options, output)
+        Ok(Self { inner: Arc::new(Inner::start(options, output)?) })
     }
 
     /// Executes a command in the session. A child that dies meanwhile is a failure `engine::child_died` that says what was lost.

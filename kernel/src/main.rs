@@ -1,2 +1,81 @@
-//! Graft. 
-fn main() {}
+//! `graft`: the kernel that Jupyter starts, and every process that the kernel starts in turn.
+
+mod cell;
+mod channels;
+mod child;
+mod clean;
+mod cli;
+mod doctor;
+mod drawing;
+mod engine;
+mod executor;
+mod frontend;
+mod install;
+mod interrupt;
+mod jupyter;
+mod launch;
+mod live;
+mod log;
+mod probe;
+mod relay;
+mod start;
+mod template;
+mod terminal;
+mod uninstall;
+mod unix;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use cli::{Cli, Verb};
+use graft_protocol::Failure;
+
+fn main() -> ExitCode {
+    if let Some(status) = inner_process() {
+        return ExitCode::from(u8::try_from(status).unwrap_or(1));
+    }
+    evcxr::runtime_hook();
+    match run(Cli::parse().verb) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("graft: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Processes that the kernel or cargo starts. They come before evcxr's hook, since evcxr marks its subprocess (our relay) as a
+/// runtime, and before clap, which knows nothing of them.
+fn inner_process() -> Option<i32> {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next();
+    let arguments: Vec<String> = arguments.map(|argument| argument.to_string_lossy().into_owned()).collect();
+    if template::rustc::is_wrapper(program.as_ref()) {
+        return Some(template::rustc::run(&arguments));
+    }
+    let (verb, rest) = arguments.split_first()?;
+    match verb.as_str() {
+        "relay" => Some(relay::run(rest)),
+        "child" => Some(child::run(rest)),
+        _ => None,
+    }
+}
+
+fn run(verb: Verb) -> Result<ExitCode, Failure> {
+    match verb {
+        Verb::Install(args) => install::run(&args)?,
+        Verb::Uninstall(args) => uninstall::run(&args)?,
+        Verb::Clean(args) => clean::run(&args)?,
+        Verb::Doctor => return Ok(doctor::run()),
+        Verb::Kernel(args) => start::runtime()?.block_on(jupyter::serve(&args.file, start::starter(args.warm, args.grace)))?,
+        Verb::Run(args) => {
+            let runtime = start::runtime()?;
+            let status = runtime.block_on(terminal::run(&args, start::starter(false, args.grace)));
+            // A question nobody answers, or a template still being built, must not keep the shell waiting.
+            runtime.shutdown_background();
+            return Ok(status);
+        }
+        Verb::Probe(args) => return start::runtime()?.block_on(probe::run(&args.cells)),
+    }
+    Ok(ExitCode::SUCCESS)
+}

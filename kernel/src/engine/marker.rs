@@ -1,0 +1,123 @@
+//! Marks in the child's streams: all that was printed before a mark has arrived when the mark has.
+
+/// First bytes of a mark; a control character keeps it apart from anything that people print.
+const HEAD: &[u8] = b"\x1egraft-drained:";
+/// Last byte of a mark.
+const TAIL: u8 = 0x1e;
+/// More digits than a number can have.
+const MOST_DIGITS: usize = 20;
+
+/// The mark of that number, short enough that a pipe takes it in one piece.
+pub(crate) fn bytes(number: u64) -> Vec<u8> {
+    let mut mark = HEAD.to_vec();
+    mark.extend_from_slice(number.to_string().as_bytes());
+    mark.push(TAIL);
+    mark
+}
+
+/// A stream cut at its marks.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Bytes between marks.
+    Bytes(Vec<u8>),
+    /// The mark of that number.
+    Mark(u64),
+}
+
+/// Takes marks out of a stream that arrives in pieces.
+#[derive(Default)]
+pub(super) struct MarkFinder {
+    held: Vec<u8>,
+}
+
+impl MarkFinder {
+    /// Cuts the next piece; what may be the beginning of a mark is held back until the next one.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<Part> {
+        self.held.extend_from_slice(bytes);
+        let mut parts = Vec::new();
+        while let Some(start) = find(&self.held, HEAD) {
+            let digits = self.held.get(start + HEAD.len()..).unwrap_or_default();
+            match digits.iter().position(|byte| !byte.is_ascii_digit()) {
+                None if digits.len() <= MOST_DIGITS => return self.take(start, parts),
+                Some(end) if digits.get(end) == Some(&TAIL) => {
+                    let number = std::str::from_utf8(digits.get(..end).unwrap_or_default()).ok().and_then(|text| text.parse().ok());
+                    let mark_end = start + HEAD.len() + end + 1;
+                    push_bytes(&mut parts, self.held.drain(..mark_end).take(start).collect());
+                    parts.extend(number.map(Part::Mark));
+                }
+                _ => push_bytes(&mut parts, self.held.drain(..start + HEAD.len()).collect()),
+            }
+        }
+        let keep = suffix_that_begins(&self.held, HEAD);
+        let end = self.held.len() - keep;
+        self.take(end, parts)
+    }
+
+    /// Whether something is held back.
+    pub(super) fn is_holding(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Gives up waiting: what is held back is ordinary text.
+    pub(super) fn release(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.held)
+    }
+
+    fn take(&mut self, end: usize, mut parts: Vec<Part>) -> Vec<Part> {
+        push_bytes(&mut parts, self.held.drain(..end).collect());
+        parts
+    }
+}
+
+fn push_bytes(parts: &mut Vec<Part>, bytes: Vec<u8>) {
+    if !bytes.is_empty() {
+        parts.push(Part::Bytes(bytes));
+    }
+}
+
+/// First place of `needle` in `text`.
+pub(super) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
+    text.windows(needle.len()).position(|window| window == needle)
+}
+
+/// How many of the last bytes of `text` are a beginning of `word`, short of all of it.
+pub(super) fn suffix_that_begins(text: &[u8], word: &[u8]) -> usize {
+    let most = word.len().saturating_sub(1).min(text.len());
+    (1..=most).rev().find(|count| text.ends_with(word.get(..*count).unwrap_or_default())).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_found_wherever_the_stream_is_cut() {
+        let mut whole = b"before".to_vec();
+        whole.extend(bytes(1234));
+        whole.extend(b"after");
+        for cut in 0..=whole.len() {
+            let mut finder = MarkFinder::default();
+            let mut parts = finder.push(&whole[..cut]);
+            parts.extend(finder.push(&whole[cut..]));
+            let text: Vec<u8> = parts.iter().flat_map(|part| if let Part::Bytes(bytes) = part { bytes.clone() } else { vec![b'|'] }).collect();
+            assert_eq!(String::from_utf8(text).unwrap(), "before|after", "cut at {cut}");
+            assert!(parts.contains(&Part::Mark(1234)));
+            assert!(!finder.is_holding());
+        }
+    }
+
+    #[test]
+    fn text_that_only_looks_like_a_mark_passes() {
+        let mut finder = MarkFinder::default();
+        let parts = finder.push(b"\x1egraft-drained:x\n");
+        let text: Vec<u8> = parts.into_iter().flat_map(|part| if let Part::Bytes(bytes) = part { bytes } else { Vec::new() }).collect();
+        assert_eq!(text, b"\x1egraft-drained:x\n");
+    }
+
+    #[test]
+    fn ordinary_text_is_never_held() {
+        let mut finder = MarkFinder::default();
+        assert_eq!(finder.push(b"half a line"), [Part::Bytes(b"half a line".to_vec())]);
+        assert!(!finder.is_holding());
+    }
+}

@@ -1,0 +1,174 @@
+//! evcxr on a thread of its own: Rust cells, `:commands`, completion and inspection, one after the other.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::folder::Folder;
+use super::shared::Shared;
+use super::supervisor::Supervisor;
+use super::{EngineError, RustCompletion, RustError, RustInspection, RustOutput};
+use crate::unix;
+use worker::Worker;
+
+mod worker;
+
+/// Longest wait for completion or inspection while Rust is busy or starting.
+const PATIENCE_BUSY: Duration = Duration::from_millis(300);
+/// Longest wait while it is idle: the first answer after a change takes rust-analyzer a while.
+const PATIENCE_IDLE: Duration = Duration::from_secs(4);
+
+/// What the thread is asked to do.
+enum Job {
+    Run(String, oneshot::Sender<Result<RustOutput, RustError>>),
+    Complete(Question, oneshot::Sender<Vec<RustCompletion>>),
+    Inspect(Question, oneshot::Sender<Option<RustInspection>>),
+    Warm,
+    Stop,
+}
+
+/// A place in a text; worth nothing after the deadline.
+struct Question {
+    code: String,
+    byte: usize,
+    deadline: Instant,
+}
+
+/// What the worker needs of the engine.
+struct Context {
+    shared: Arc<Shared>,
+    supervisor: Arc<Supervisor>,
+    folder: Folder,
+    executable: PathBuf,
+    template: crate::template::Template,
+    relays: OwnedFd,
+    interrupted: Arc<AtomicBool>,
+}
+
+/// A handle to the thread.
+pub(super) struct RustThread {
+    jobs: Sender<Job>,
+    busy: Arc<AtomicBool>,
+    ready: Arc<AtomicBool>,
+    interrupted: Arc<AtomicBool>,
+    ended: std::sync::Mutex<Option<Receiver<()>>>,
+    hosts_end: OwnedFd,
+}
+
+impl RustThread {
+    /// Starts the thread; evcxr comes with the first job that needs it.
+    pub(super) fn start(shared: &Arc<Shared>, supervisor: &Arc<Supervisor>, plan: &super::process::Plan, folder: Folder) -> Result<Self, EngineError> {
+        let child = |source: std::io::Error| EngineError::Child { reason: source.to_string() };
+        let (hosts_end, relays) = unix::message_pair().map_err(child)?;
+        let taking = hosts_end.try_clone().map_err(child)?;
+        let taker = Arc::clone(supervisor);
+        std::thread::spawn(move || super::attachment::take_relays(&taking, &taker));
+        let (jobs, queue) = channel();
+        let (end, ended) = channel();
+        let busy = Arc::new(AtomicBool::new(false));
+        let ready = Arc::new(AtomicBool::new(false));
+        let interrupted = Arc::new(AtomicBool::new(false));
+        let context = Context {
+            shared: Arc::clone(shared),
+            supervisor: Arc::clone(supervisor),
+            folder,
+            executable: plan.executable.clone(),
+            template: plan.template.clone(),
+            relays,
+            interrupted: Arc::clone(&interrupted),
+        };
+        let (is_busy, is_ready) = (Arc::clone(&busy), Arc::clone(&ready));
+        let thread = std::thread::Builder::new().name("rust".to_owned()).stack_size(16 << 20);
+        thread
+            .spawn(move || {
+                serve(&queue, Worker::new(context), &is_busy, &is_ready);
+                let _ = end.send(());
+            })
+            .map_err(child)?;
+        Ok(Self { jobs, busy, ready, interrupted, ended: std::sync::Mutex::new(Some(ended)), hosts_end })
+    }
+
+    /// Runs a cell.
+    pub(super) async fn run(&self, code: &str) -> Result<RustOutput, RustError> {
+        self.interrupted.store(false, Ordering::Release);
+        let (sender, receiver) = oneshot::channel();
+        let _ = self.jobs.send(Job::Run(code.to_owned(), sender));
+        receiver.await.unwrap_or_else(|_| Err(super::errors::plain("SessionDied", "the Rust thread has ended; restart the kernel")))
+    }
+
+    /// Completes; none when there is no answer in time.
+    pub(super) async fn complete(&self, code: &str, byte: usize) -> Option<Vec<RustCompletion>> {
+        self.ask(code, byte, Job::Complete).await
+    }
+
+    /// Inspects; none when there is no answer in time.
+    pub(super) async fn inspect(&self, code: &str, byte: usize) -> Option<RustInspection> {
+        self.ask(code, byte, Job::Inspect).await.flatten()
+    }
+
+    /// Makes Rust ready in the background.
+    pub(super) fn warm(&self) {
+        let _ = self.jobs.send(Job::Warm);
+    }
+
+    /// Whether a job runs.
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Acquire)
+    }
+
+    /// The user has pressed stop: a compilation that fails now was interrupted.
+    pub(super) fn note_interrupt(&self) {
+        self.interrupted.store(true, Ordering::Release);
+    }
+
+    /// Ends the thread, evcxr and the session's folder; waits a little for it.
+    pub(super) fn stop(&self) {
+        let _ = self.jobs.send(Job::Stop);
+        let ended = super::shared::lock(&self.ended).take();
+        if let Some(ended) = ended {
+            let _ = ended.recv_timeout(Duration::from_secs(3));
+        }
+        unix::end_socket(self.hosts_end.as_fd());
+    }
+
+    async fn ask<T>(&self, code: &str, byte: usize, job: impl FnOnce(Question, oneshot::Sender<T>) -> Job) -> Option<T> {
+        if !self.ready.load(Ordering::Acquire) {
+            if !self.is_busy() {
+                self.warm();
+            }
+            return None;
+        }
+        let patience = if self.is_busy() { PATIENCE_BUSY } else { PATIENCE_IDLE };
+        let (sender, receiver) = oneshot::channel();
+        let question = Question { code: code.to_owned(), byte, deadline: Instant::now() + patience };
+        let _ = self.jobs.send(job(question, sender));
+        tokio::time::timeout(patience, receiver).await.ok()?.ok()
+    }
+}
+
+fn serve(queue: &Receiver<Job>, mut worker: Worker, busy: &AtomicBool, ready: &AtomicBool) {
+    while let Ok(job) = queue.recv() {
+        busy.store(true, Ordering::Release);
+        match job {
+            Job::Run(code, answer) => {
+                let _ = answer.send(worker.run(&code));
+            }
+            Job::Complete(question, answer) if Instant::now() < question.deadline => {
+                let _ = answer.send(worker.complete(&question.code, question.byte));
+            }
+            Job::Inspect(question, answer) if Instant::now() < question.deadline => {
+                let _ = answer.send(worker.inspect(&question.code, question.byte));
+            }
+            Job::Complete(..) | Job::Inspect(..) => {}
+            Job::Warm => worker.warm(),
+            Job::Stop => return,
+        }
+        ready.store(worker.is_ready(), Ordering::Release);
+        busy.store(false, Ordering::Release);
+    }
+}

@@ -1,0 +1,281 @@
+//! What happens on the Rust thread.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use evcxr::{CommandContext, EvalCallbacks, EvalContext};
+use tokio::sync::oneshot;
+
+use super::super::progress::Progress;
+use super::super::{Output, RustCompletion, RustError, RustInspection, RustOutput, commands, errors};
+use super::Context;
+use crate::template::{FACADE, toolchain};
+use crate::{relay, unix};
+
+/// Longest wait for the child before evcxr is attached to it.
+const CHILD_START: Duration = Duration::from_secs(10);
+
+/// A line that makes rust-analyzer infer a tensor's type, which it does slowly the first time.
+const WARM_UP: &str = "let warm = lab(); let tensor = graft::candle::Tensor::zeros(2, graft::candle::DType::F32, &graft::candle::Device::Cpu); warm.";
+
+/// evcxr and what it has been told.
+pub(super) struct Worker {
+    context: Context,
+    evcxr: Option<CommandContext>,
+}
+
+impl Worker {
+    /// Without evcxr yet.
+    pub(super) fn new(context: Context) -> Self {
+        Self { context, evcxr: None }
+    }
+
+    /// Whether evcxr is there.
+    pub(super) fn is_ready(&self) -> bool {
+        self.evcxr.is_some()
+    }
+
+    /// Runs a cell or a `:command`.
+    pub(super) fn run(&mut self, code: &str) -> Result<RustOutput, RustError> {
+        if let Some(refusal) = commands::of(code).find_map(|command| commands::refusal(&command)) {
+            return Err(refusal);
+        }
+        self.attach()?;
+        self.context.supervisor.cell().reset();
+        let progress = Progress::start(&self.context.shared, &self.context.folder.progress());
+        let result = self.execute(code);
+        drop(progress);
+        let result = self.finish(code, result);
+        self.after_commands(code, result.as_ref().ok())?;
+        self.publish_variables();
+        result
+    }
+
+    /// Completions at a byte.
+    pub(super) fn complete(&mut self, code: &str, byte: usize) -> Vec<RustCompletion> {
+        let Some(evcxr) = &mut self.evcxr else { return Vec::new() };
+        let found = std::panic::catch_unwind(AssertUnwindSafe(|| evcxr.completions(code, byte)));
+        let Ok(Ok(found)) = found else { return Vec::new() };
+        let (start, end) = (found.start_offset, found.end_offset);
+        found.completions.into_iter().map(|item| RustCompletion { text: item.code, kind: item.kind.to_owned(), start, end }).collect()
+    }
+
+    /// Documentation of the name at a byte.
+    pub(super) fn inspect(&mut self, code: &str, byte: usize) -> Option<RustInspection> {
+        let end = end_of_name(code, byte);
+        let evcxr = self.evcxr.as_mut()?;
+        let found = std::panic::catch_unwind(AssertUnwindSafe(|| evcxr.hover_at(code, end)));
+        let (plain, html) = found.ok()?.ok()?;
+        (plain != "No documentation found").then_some(RustInspection { plain, html })
+    }
+
+    /// Makes everything ready that a first cell would wait for.
+    pub(super) fn warm(&mut self) {
+        let _ = self.attach();
+    }
+
+    /// Starts evcxr if it is not there, and tells the frontend meanwhile.
+    fn attach(&mut self) -> Result<(), RustError> {
+        if self.evcxr.is_some() {
+            return Ok(());
+        }
+        let result = self.start();
+        self.context.shared.tell(Output::Status(String::new()));
+        self.evcxr = Some(result?);
+        self.publish_variables();
+        Ok(())
+    }
+
+    fn start(&self) -> Result<CommandContext, RustError> {
+        let tell = |text: &str| self.context.shared.tell(Output::Status(text.to_owned()));
+        tell("starting Rust…");
+        if !self.context.supervisor.wait_ready(CHILD_START) {
+            return Err(errors::plain("SessionDied", "the session's process is not running"));
+        }
+        self.check_toolchain()?;
+        let mut evcxr = self.create()?;
+        tell("loading the library that cells use…");
+        let set_up = evcxr.execute(&self.set_up_code());
+        set_up.map_err(|error| self.error(&self.set_up_code(), error))?;
+        tell("getting rust-analyzer ready…");
+        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| evcxr.completions(WARM_UP, WARM_UP.len())));
+        Ok(evcxr)
+    }
+
+    /// A cell must be compiled by the compiler that built the library.
+    fn check_toolchain(&self) -> Result<(), RustError> {
+        let version = toolchain::verbose_version().map_err(|error| {
+            errors::plain("RustMissing", format!("{error}: Rust cells need a compiler; magics work without\nhint: install Rust from https://rustup.rs, then `graft install`"))
+        })?;
+        let built = &self.context.template.stamp.rustc;
+        let have = version.lines().next().unwrap_or_default();
+        if built != have {
+            return Err(errors::plain(
+                "RustChanged",
+                format!("the library that cells use was built by {built}, but the compiler is now {have}\nhint: `graft install` builds it again; then restart the kernel"),
+            ));
+        }
+        let Some(sources) = toolchain::standard_sources() else {
+            return Err(errors::plain("RustSourcesMissing", "rust-analyzer needs the sources of the standard library\nhint: `rustup component add rust-src`, or on Debian `apt install rust-src`"));
+        };
+        unix::set_environment("RUST_SRC_PATH", Some(sources.as_os_str()));
+        Ok(())
+    }
+
+    /// evcxr with a configuration of its own: neither the user's nor the notebook folder's settings change what is built.
+    fn create(&self) -> Result<CommandContext, RustError> {
+        let folder = &self.context.folder;
+        unix::set_environment("EVCXR_CONFIG_DIR", Some(folder.configuration().as_os_str()));
+        unix::set_environment("EVCXR_TMPDIR", Some(folder.cell().as_os_str()));
+        for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"] {
+            unix::set_environment(variable, None);
+        }
+        // evcxr reads `evcxr.toml` of the current folder first; there is no other way to keep it from doing so.
+        let here = std::env::current_dir().ok().filter(|here| here.join("evcxr.toml").exists());
+        if here.is_some() {
+            let _ = std::env::set_current_dir(folder.configuration());
+        }
+        let command = relay::command(&self.context.executable, std::os::fd::AsFd::as_fd(&self.context.relays));
+        let created = std::panic::catch_unwind(AssertUnwindSafe(|| EvalContext::with_subprocess_command(command)));
+        if let Some(here) = here {
+            let _ = std::env::set_current_dir(here);
+        }
+        let (evcxr, outputs) = match created {
+            Ok(Ok(created)) => created,
+            Ok(Err(error)) => return Err(self.error("", error)),
+            Err(_) => return Err(errors::plain("EvcxrPanic", "evcxr panicked while it started; the kernel's log has the details")),
+        };
+        // Nothing arrives here but what the pump does not know; it must be read, since evcxr waits for that at the end of a cell.
+        std::thread::spawn(move || outputs.stdout.iter().for_each(drop));
+        std::thread::spawn(move || outputs.stderr.iter().for_each(drop));
+        Ok(CommandContext::with_eval_context(evcxr))
+    }
+
+    /// What makes the facade known: after the start, and again after `:clear`.
+    fn set_up_code(&self) -> String {
+        let facade = self.context.template.layout.facade().display().to_string();
+        format!(":linker system\n:dep {FACADE} = {{ path = {facade:?} }}\n#[allow(unused_imports)]\nuse {FACADE}::prelude::*;\n")
+    }
+
+    fn execute(&mut self, code: &str) -> Result<evcxr::EvalOutputs, RustError> {
+        let shared = std::sync::Arc::clone(&self.context.shared);
+        let ask = move |prompt: String, password: bool| {
+            let (answer, receiver) = oneshot::channel();
+            shared.tell(Output::Input { prompt, password, answer });
+            receiver.blocking_recv().ok().flatten().unwrap_or_default()
+        };
+        let Some(evcxr) = &mut self.evcxr else { return Err(errors::plain("SessionDied", "evcxr is not there")) };
+        let mut callbacks = EvalCallbacks { input_reader: &|request| ask(request.prompt, request.is_password) };
+        match std::panic::catch_unwind(AssertUnwindSafe(|| evcxr.execute_with_callbacks(code, &mut callbacks))) {
+            Ok(Ok(outputs)) => Ok(outputs),
+            Ok(Err(error)) => Err(self.error(code, error)),
+            Err(_) => {
+                self.evcxr = None;
+                let message = "evcxr panicked; it starts again with the next cell, without the variables and items of earlier ones. The session is kept";
+                Err(errors::plain("EvcxrPanic", message))
+            }
+        }
+    }
+
+    /// What the streams said decides whether a cell that evcxr calls done has failed.
+    fn finish(&self, code: &str, result: Result<evcxr::EvalOutputs, RustError>) -> Result<RustOutput, RustError> {
+        let outputs = result?;
+        if let Some(done) = self.context.supervisor.drain() {
+            // Standard error is read by another thread; its end belongs to the message.
+            let (sender, receiver) = std::sync::mpsc::channel();
+            std::thread::spawn(move || drop(sender.send(done.blocking_recv())));
+            let _ = receiver.recv_timeout(Duration::from_secs(2));
+        }
+        let cell = self.context.supervisor.cell();
+        if cell.panicked {
+            return Err(errors::panic(&cell.stderr_text()));
+        }
+        if cell.failed {
+            return Err(errors::question_mark(&cell.stderr_text()));
+        }
+        let mut mime = cell.displays();
+        let said: BTreeMap<String, String> = outputs.content_by_mime_type.into_iter().collect();
+        // What a `:command` says does not come through the child.
+        if commands::of(code).next().is_some() && mime.is_empty() && !said.is_empty() {
+            mime.push(said);
+        }
+        Ok(RustOutput { mime })
+    }
+
+    /// Some commands change more than evcxr knows of.
+    fn after_commands(&mut self, code: &str, output: Option<&RustOutput>) -> Result<(), RustError> {
+        for command in commands::of(code) {
+            match (command.name, command.argument.split_once('=')) {
+                (":clear", _) => self.set_up_again()?,
+                (":env", Some((name, value))) if output.is_some() => self.context.supervisor.set_env(name, Some(value)),
+                (":opt", _) => self.copy_opt_level(output),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn set_up_again(&mut self) -> Result<(), RustError> {
+        let code = self.set_up_code();
+        self.execute(&code).map(drop)
+    }
+
+    /// evcxr writes the level into the cell's manifest, but cargo takes profiles from the workspace's.
+    fn copy_opt_level(&self, output: Option<&RustOutput>) {
+        let text = output.and_then(|output| output.mime.first()).and_then(|said| said.get("text/plain"));
+        let Some(level) = text.and_then(|text| text.trim().strip_prefix("Optimization: ")).map(str::to_owned) else { return };
+        let manifest = self.context.folder.manifest();
+        let Ok(Ok(mut table)) = std::fs::read_to_string(&manifest).map(|text| text.parse::<toml::Table>()) else { return };
+        let value = level.parse::<i64>().map_or(toml::Value::String(level), toml::Value::Integer);
+        if let Some(profile) = table.get_mut("profile").and_then(|profile| profile.get_mut("dev")).and_then(toml::Value::as_table_mut) {
+            profile.insert("opt-level".to_owned(), value);
+            let _ = std::fs::write(&manifest, table.to_string());
+        }
+    }
+
+    fn publish_variables(&self) {
+        if let Some(evcxr) = &self.evcxr {
+            let variables = evcxr.variables_and_types().map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect();
+            self.context.shared.set_variables(variables);
+        }
+    }
+
+    fn error(&self, code: &str, error: evcxr::Error) -> RustError {
+        if self.context.interrupted.load(Ordering::Acquire) && !matches!(error, evcxr::Error::SubprocessTerminated(_)) {
+            return errors::plain("Interrupted", "interrupted while the cell was compiled; variables and session are kept");
+        }
+        match error {
+            evcxr::Error::CompilationErrors(found) => errors::compile(code, &found),
+            evcxr::Error::SubprocessTerminated(text) => match self.context.supervisor.last_death() {
+                Some(death) => errors::death(&death),
+                None => errors::plain("SessionDied", text),
+            },
+            evcxr::Error::TypeRedefinedVariablesLost(names) => {
+                errors::plain("TypeRedefined", format!("a type was defined again, so variables of the old one are gone: {}", names.join(", ")))
+            }
+            evcxr::Error::Message(text) => errors::plain("Error", text),
+        }
+    }
+}
+
+/// evcxr looks at the name that ends where it is told; the cursor may stand inside it.
+fn end_of_name(code: &str, byte: usize) -> usize {
+    let rest = code.get(byte..).unwrap_or_default();
+    let inside = rest.find(|character: char| !character.is_alphanumeric() && character != '_').unwrap_or(rest.len());
+    byte.min(code.len()) + inside
+}
+
+#[cfg(test)]
+mod tests {
+    use super::end_of_name;
+
+    #[test]
+    fn the_whole_name_under_the_cursor_is_inspected() {
+        assert_eq!(end_of_name("tensor.dims()", 3), 6);
+        assert_eq!(end_of_name("tensor.dims()", 6), 6);
+        assert_eq!(end_of_name("é", 0), 2);
+        assert_eq!(end_of_name("x", 9), 1);
+    }
+}

@@ -1,0 +1,222 @@
+//! The life of the child: started, listened to, buried and started again; and who waits for what from it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+use graft_protocol::{Command, Failure, Reply, ToChild};
+use tokio::sync::oneshot;
+
+use super::attachment::Attachment;
+use super::losses::{Cause, Death};
+use super::process::{Plan, Surroundings};
+use super::shared::{Shared, lock};
+use super::watch::CellWatch;
+use crate::unix;
+
+mod keeper;
+
+/// Longest time for which an instruction of evcxr waits for a new child.
+const MOST_WAIT: Duration = Duration::from_secs(10);
+
+/// How a command ended.
+type Outcome = Result<Reply, Failure>;
+
+/// The one child and everybody who deals with it.
+pub(super) struct Supervisor {
+    shared: Arc<Shared>,
+    plan: Plan,
+    state: Mutex<State>,
+    changed: Condvar,
+    surroundings: Mutex<Surroundings>,
+    pending: Mutex<BTreeMap<u64, oneshot::Sender<Outcome>>>,
+    drains: Mutex<BTreeMap<u64, Drain>>,
+    drain_number: AtomicU64,
+    cell: Mutex<CellWatch>,
+}
+
+#[derive(Default)]
+struct State {
+    live: Option<Live>,
+    attachment: Option<Attachment>,
+    /// Messages for a child that is not there yet.
+    backlog: Vec<ToChild>,
+    /// Why the host ended the child, set before it does.
+    cause: Option<Cause>,
+    last_death: Option<Death>,
+    /// The job that an interrupt met, since the last press.
+    acknowledged: bool,
+    /// No more children: the host goes, or they die before they are ready.
+    ended: Option<String>,
+}
+
+struct Live {
+    pid: u32,
+    stdin: Arc<File>,
+    link: Sender<ToChild>,
+    control: UnixStream,
+    ready: bool,
+}
+
+/// Someone waits for the marks of both streams.
+struct Drain {
+    missing: u8,
+    done: oneshot::Sender<()>,
+}
+
+impl Supervisor {
+    /// Starts the first child, on a thread that keeps one alive until [`Self::end`].
+    pub(super) fn start(shared: Arc<Shared>, plan: Plan, surroundings: Surroundings) -> Arc<Self> {
+        let supervisor = Arc::new(Self {
+            shared,
+            plan,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            surroundings: Mutex::new(surroundings),
+            pending: Mutex::default(),
+            drains: Mutex::default(),
+            drain_number: AtomicU64::new(1),
+            cell: Mutex::default(),
+        });
+        let keeper = Arc::clone(&supervisor);
+        std::thread::spawn(move || keeper.keep());
+        supervisor
+    }
+
+    /// Sends a command; the receiver gets its end, whatever happens to the child.
+    pub(super) fn request(&self, id: u64, command: Command) -> oneshot::Receiver<Outcome> {
+        let (sender, receiver) = oneshot::channel();
+        lock(&self.pending).insert(id, sender);
+        self.send(ToChild::Request { id, command });
+        receiver
+    }
+
+    /// Sends a message to the child, or to the next one if there is none just now.
+    pub(super) fn send(&self, message: ToChild) {
+        let mut state = lock(&self.state);
+        if let Some(reason) = state.ended.clone() {
+            drop(state);
+            return self.fail_all(&Failure::new("engine::child", reason).hint("`graft doctor` says what is missing; restart the kernel then"));
+        }
+        match &state.live {
+            // A link that has just broken belongs to a child whose burial answers everybody who waits.
+            Some(live) => drop(live.link.send(message)),
+            None => state.backlog.push(message),
+        }
+    }
+
+    /// Remembers a variable for this child and the next ones.
+    pub(super) fn set_env(&self, name: &str, value: Option<&str>) {
+        lock(&self.surroundings).environment.insert(name.to_owned(), value.map(str::to_owned));
+        self.send(ToChild::Environment { name: name.to_owned(), value: value.map(str::to_owned) });
+    }
+
+    /// Remembers the folder for this child and the next ones.
+    pub(super) fn set_cwd(&self, path: &std::path::Path) {
+        lock(&self.surroundings).cwd = Some(path.to_owned());
+        self.send(ToChild::Directory { path: path.display().to_string() });
+    }
+
+    /// Asks the running job to stop.
+    pub(super) fn interrupt(&self) {
+        lock(&self.state).acknowledged = false;
+        self.send(ToChild::Interrupt);
+    }
+
+    /// Whether a job has said since the last press that it stops.
+    pub(super) fn is_acknowledged(&self) -> bool {
+        lock(&self.state).acknowledged
+    }
+
+    /// Whether a command has not been answered yet.
+    pub(super) fn is_waited_for(&self) -> bool {
+        !lock(&self.pending).is_empty()
+    }
+
+    /// Kills the child; the keeper buries it and starts the next.
+    pub(super) fn kill(&self, cause: Cause) {
+        let mut state = lock(&self.state);
+        if cause == Cause::Shutdown {
+            state.ended = Some("the kernel is shutting down".to_owned());
+        }
+        if let Some(live) = &state.live {
+            let pid = live.pid;
+            state.cause = Some(cause);
+            // The keeper reaps only after it has taken `live` under this lock, so the number is still the child's.
+            unix::signal(pid, libc::SIGKILL);
+        }
+    }
+
+    /// Waits until a child is ready, or gives up.
+    pub(super) fn wait_ready(&self, limit: Duration) -> bool {
+        let state = lock(&self.state);
+        let is_waiting = |state: &mut State| state.ended.is_none() && !state.live.as_ref().is_some_and(|live| live.ready);
+        match self.changed.wait_timeout_while(state, limit, is_waiting) {
+            Ok((state, _)) => state.live.as_ref().is_some_and(|live| live.ready),
+            Err(_) => false,
+        }
+    }
+
+    /// Waits until there is no child, or gives up.
+    pub(super) fn wait_gone(&self, limit: Duration) {
+        let state = lock(&self.state);
+        drop(self.changed.wait_timeout_while(state, limit, |state| state.live.is_some()));
+    }
+
+    /// The last death, for an error message.
+    pub(super) fn last_death(&self) -> Option<Death> {
+        lock(&self.state).last_death.clone()
+    }
+
+    /// What is known of the running cell.
+    pub(super) fn cell(&self) -> MutexGuard<'_, CellWatch> {
+        lock(&self.cell)
+    }
+
+    /// The receiver gets word when both streams have been read up to now; none when there is no child.
+    pub(super) fn drain(&self) -> Option<oneshot::Receiver<()>> {
+        use std::io::Write;
+        let number = self.drain_number.fetch_add(1, Ordering::Relaxed);
+        let (done, receiver) = oneshot::channel();
+        lock(&self.drains).insert(number, Drain { missing: 2, done });
+        let state = lock(&self.state);
+        let sent = state.live.as_ref().is_some_and(|live| (&live.control).write_all(&number.to_le_bytes()).is_ok());
+        drop(state);
+        if sent {
+            return Some(receiver);
+        }
+        lock(&self.drains).remove(&number);
+        None
+    }
+
+    /// evcxr has a new relay.
+    pub(super) fn attach(&self, attachment: Attachment) {
+        lock(&self.state).attachment = Some(attachment);
+    }
+
+    /// evcxr has closed that relay.
+    pub(super) fn detach(&self, number: u64) {
+        let mut state = lock(&self.state);
+        if state.attachment.as_ref().is_some_and(|attachment| attachment.number == number) {
+            state.attachment = None;
+        }
+    }
+
+    /// Where evcxr's instructions go; waits for a new child if there is none.
+    pub(super) fn stdin_of_child(&self) -> Option<Arc<File>> {
+        if !self.wait_ready(MOST_WAIT) {
+            return None;
+        }
+        lock(&self.state).live.as_ref().map(|live| Arc::clone(&live.stdin))
+    }
+
+    fn fail_all(&self, failure: &Failure) {
+        for (_, waiting) in std::mem::take(&mut *lock(&self.pending)) {
+            let _ = waiting.send(Err(failure.clone()));
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! The threads that serve a child: the keeper, the link's two directions, and the pumps of its streams.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::{ChildStderr, ChildStdin, ChildStdout};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use graft_protocol::{Failure, FromChild, PROTOCOL_VERSION, Snapshot, ToChild, frame};
+
+use super::super::Output;
+use super::super::losses::{Cause, Death, describe};
+use super::super::marker::{MarkFinder, Part};
+use super::super::shared::lock;
+use super::super::split::{Piece, Splitter};
+use super::{Live, Supervisor};
+use crate::unix;
+
+/// Children that die before they are ready, one after the other, until the keeper gives up.
+const MOST_EARLY_DEATHS: u32 = 3;
+/// For how long text is held back that may be the beginning of a control line.
+const HOLD: Duration = Duration::from_millis(20);
+/// For how long a dead child's last words are read; a process that it has left behind may keep its streams open.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
+impl Supervisor {
+    /// Keeps a child alive until the host goes. Children die with this thread.
+    pub(super) fn keep(self: Arc<Self>) {
+        let mut early_deaths = 0;
+        while lock(&self.state).ended.is_none() {
+            let was_ready = match self.live_once() {
+                Ok(was_ready) => was_ready,
+                Err(error) => return self.give_up(format!("cannot start the session's process: {error}")),
+            };
+            early_deaths = if was_ready { 0 } else { early_deaths + 1 };
+            if early_deaths >= MOST_EARLY_DEATHS && lock(&self.state).ended.is_none() {
+                let last_words = self.cell().stderr_text();
+                return self.give_up(format!("the session's process dies at once: {}", last_words.trim()));
+            }
+        }
+    }
+
+    /// One child from start to burial; whether it ever became ready.
+    fn live_once(self: &Arc<Self>) -> std::io::Result<bool> {
+        let surroundings = lock(&self.surroundings).clone();
+        let mut started = self.plan.spawn(&surroundings)?;
+        let pid = started.process.id();
+        let (done, readers) = channel();
+        let link = self.serve_link(started.link, done.clone())?;
+        self.serve_streams(started.process.stdout.take(), started.process.stderr.take(), &done);
+        drop(done);
+        let stdin = started.process.stdin.take().map(|stdin: ChildStdin| Arc::new(File::from(OwnedFd::from(stdin))));
+        let Some(stdin) = stdin else { return Err(std::io::Error::other("no standard input")) };
+        {
+            let mut state = lock(&self.state);
+            for message in std::mem::take(&mut state.backlog) {
+                let _ = link.send(message);
+            }
+            state.live = Some(Live { pid, stdin, link, control: started.control, ready: false });
+            if state.ended.is_some() {
+                unix::signal(pid, libc::SIGKILL);
+            }
+        }
+        unix::wait_for_end(pid);
+        Ok(self.bury(started.process, &readers))
+    }
+
+    /// Takes a dead child out, tells everybody who waited, and says whether it had been ready.
+    fn bury(&self, mut process: std::process::Child, readers: &Receiver<()>) -> bool {
+        let (live, cause) = {
+            let mut state = lock(&self.state);
+            (state.live.take(), state.cause.take())
+        };
+        let ready = live.is_some_and(|live| live.ready);
+        let how = process.wait().map_or_else(|error| error.to_string(), describe);
+        while readers.recv_timeout(LAST_WORDS).is_ok() {}
+        let snapshot = self.shared.snapshot();
+        self.shared.set_snapshot(Snapshot { runs: snapshot.runs.clone(), seed: snapshot.seed, device: snapshot.device.clone(), ..Snapshot::default() });
+        let death = Death { cause, how, snapshot, variables: self.shared.set_variables(Vec::new()) };
+        let waited = !lock(&self.pending).is_empty();
+        self.fail_all(&death.failure());
+        lock(&self.drains).clear();
+        let was_idle = !waited && !self.shared.is_busy();
+        let attachment = {
+            let mut state = lock(&self.state);
+            state.last_death = Some(death.clone());
+            state.attachment.take()
+        };
+        drop(attachment);
+        self.changed.notify_all();
+        if was_idle && cause.is_none() && ready {
+            self.shared.tell(Output::Notice(death.failure()));
+        }
+        ready
+    }
+
+    fn give_up(&self, reason: String) {
+        let failure = Failure::new("engine::child", reason.clone()).hint("`graft doctor` says what is missing; restart the kernel then");
+        {
+            let mut state = lock(&self.state);
+            state.ended = Some(reason);
+            state.attachment = None;
+            state.backlog.clear();
+        }
+        self.changed.notify_all();
+        self.fail_all(&failure);
+        self.shared.tell(Output::Notice(failure));
+    }
+
+    /// Starts the link's two threads; messages go into the sender.
+    fn serve_link(self: &Arc<Self>, link: UnixStream, done: Sender<()>) -> std::io::Result<Sender<ToChild>> {
+        let (sender, messages) = channel();
+        let mut writer = link.try_clone()?;
+        std::thread::spawn(move || {
+            while let Ok(message) = messages.recv() {
+                if frame::write(&mut writer, &message, &[]).is_err() {
+                    return;
+                }
+            }
+            let _ = writer.shutdown(std::net::Shutdown::Write);
+        });
+        let supervisor = Arc::clone(self);
+        std::thread::spawn(move || {
+            let mut reader = BufReader::new(link);
+            while let Ok(Some((message, _))) = frame::read::<FromChild>(&mut reader) {
+                supervisor.receive(message);
+            }
+            let _ = done.send(());
+        });
+        Ok(sender)
+    }
+
+    fn receive(&self, message: FromChild) {
+        match message {
+            FromChild::Ready { protocol, identity, .. } => self.ready(protocol, &identity),
+            FromChild::Reply { id, result } => {
+                if let Some(waiting) = lock(&self.pending).remove(&id) {
+                    let _ = waiting.send(result);
+                }
+            }
+            FromChild::Event { request, event } => self.shared.tell(Output::Event { request, event }),
+            FromChild::Snapshot(snapshot) => self.shared.set_snapshot(snapshot),
+            FromChild::InterruptSeen { job } => lock(&self.state).acknowledged |= job.is_some(),
+        }
+    }
+
+    fn ready(&self, protocol: u32, identity: &str) {
+        let wanted = self.plan.template.stamp.identity.as_str();
+        if protocol != PROTOCOL_VERSION || identity != wanted {
+            let reason = format!("the template speaks protocol {protocol} and is build {identity}; this program wants {PROTOCOL_VERSION} and {wanted}");
+            self.kill(Cause::Shutdown);
+            return self.give_up(format!("{reason}; `graft install` builds the right one"));
+        }
+        if let Some(live) = &mut lock(&self.state).live {
+            live.ready = true;
+        }
+        self.changed.notify_all();
+    }
+
+    fn serve_streams(self: &Arc<Self>, stdout: Option<ChildStdout>, stderr: Option<ChildStderr>, done: &Sender<()>) {
+        if let Some(stdout) = stdout {
+            let (supervisor, done) = (Arc::clone(self), done.clone());
+            std::thread::spawn(move || {
+                supervisor.pump_stdout(File::from(OwnedFd::from(stdout)));
+                let _ = done.send(());
+            });
+        }
+        if let Some(stderr) = stderr {
+            let (supervisor, done) = (Arc::clone(self), done.clone());
+            std::thread::spawn(move || {
+                supervisor.pump_stderr(File::from(OwnedFd::from(stderr)));
+                let _ = done.send(());
+            });
+        }
+    }
+
+    /// Standard output: user text to the frontend at once, control lines to evcxr.
+    fn pump_stdout(&self, stdout: File) {
+        let mut splitter = Splitter::default();
+        pump(stdout, |step| match step {
+            Step::Bytes(bytes) => {
+                self.pieces(splitter.push(bytes));
+                splitter.is_holding()
+            }
+            Step::Mark(number) => {
+                self.pieces(splitter.release());
+                self.drained(number);
+                false
+            }
+            Step::Quiet => {
+                self.pieces(splitter.release());
+                false
+            }
+        });
+        self.pieces(splitter.release());
+    }
+
+    fn pump_stderr(&self, stderr: File) {
+        pump(stderr, |step| {
+            match step {
+                Step::Bytes(bytes) => {
+                    self.cell().stderr(bytes);
+                    self.shared.tell(Output::Stderr(bytes.to_vec()));
+                }
+                Step::Mark(number) => self.drained(number),
+                Step::Quiet => {}
+            }
+            false
+        });
+    }
+
+    fn pieces(&self, pieces: impl IntoIterator<Item = Piece>) {
+        for piece in pieces {
+            match piece {
+                Piece::Text(bytes) => self.shared.tell(Output::Stdout(bytes)),
+                Piece::Control(line) => {
+                    self.cell().control(&line);
+                    let to_evcxr = lock(&self.state).attachment.as_ref().map(|attachment| Arc::clone(&attachment.to_evcxr));
+                    if let Some(to_evcxr) = to_evcxr {
+                        let _ = (&*to_evcxr).write_all(&line);
+                    }
+                }
+            }
+        }
+    }
+
+    fn drained(&self, number: u64) {
+        let mut drains = lock(&self.drains);
+        let Some(drain) = drains.get_mut(&number) else { return };
+        drain.missing -= 1;
+        if drain.missing == 0
+            && let Some(drain) = drains.remove(&number)
+        {
+            let _ = drain.done.send(());
+        }
+    }
+}
+
+/// What a pump met.
+enum Step<'a> {
+    /// Bytes between marks.
+    Bytes(&'a [u8]),
+    /// A mark.
+    Mark(u64),
+    /// Nothing for a while.
+    Quiet,
+}
+
+/// Reads a stream to its end; `on_step` says whether it holds something back.
+fn pump(mut stream: File, mut on_step: impl FnMut(Step<'_>) -> bool) {
+    let mut finder = MarkFinder::default();
+    let mut buffer = vec![0; 64 << 10];
+    let mut is_holding = false;
+    loop {
+        let limit = (is_holding || finder.is_holding()).then_some(HOLD);
+        match unix::wait_readable(stream.as_fd(), limit) {
+            Ok(true) => {}
+            Ok(false) => {
+                let held = finder.release();
+                if !held.is_empty() {
+                    on_step(Step::Bytes(&held));
+                }
+                is_holding = on_step(Step::Quiet);
+                continue;
+            }
+            Err(_) => break,
+        }
+        let Ok(count @ 1..) = stream.read(&mut buffer) else { break };
+        for part in finder.push(buffer.get(..count).unwrap_or_default()) {
+            is_holding = match part {
+                Part::Bytes(bytes) => on_step(Step::Bytes(&bytes)),
+                Part::Mark(number) => on_step(Step::Mark(number)),
+            };
+        }
+    }
+    let held = finder.release();
+    if !held.is_empty() {
+        on_step(Step::Bytes(&held));
+    }
+}

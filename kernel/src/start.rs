@@ -1,0 +1,45 @@
+//! Starting an engine with a template that is built first where it is missing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use graft_protocol::Failure;
+use tokio::sync::mpsc;
+
+use crate::engine::{Engine, EngineOptions, Output};
+use crate::executor::Executor;
+use crate::launch::Start;
+use crate::template::{self, Places, Template};
+
+/// The runtime of the host's sockets and cells.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new("kernel::runtime", format!("cannot start threads: {error}")))
+}
+
+/// Starts engines for the kernel and for `graft run`; `grace` in seconds.
+pub(crate) fn starter(warm: bool, grace: f64) -> Arc<Start> {
+    let grace = Duration::try_from_secs_f64(grace).unwrap_or(Duration::from_secs(10));
+    Arc::new(move |output| {
+        let template = ready_template(&output)?;
+        let options = EngineOptions { template: template.layout.root().to_owned(), warm, cwd: std::env::current_dir().ok(), grace };
+        let engine: Arc<dyn Executor> = Arc::new(Engine::start(options, output)?);
+        Ok(engine)
+    })
+}
+
+/// The template of this program, built with visible progress where there is none.
+pub(crate) fn ready_template(output: &mpsc::UnboundedSender<Output>) -> Result<Template, Failure> {
+    let places = Places::user();
+    if let Some(template) = template::find(&places) {
+        return Ok(template);
+    }
+    let tell = |text: String| drop(output.send(Output::Status(text)));
+    tell("building the library that cells use; this is done once…".to_owned());
+    let built = template::build(&places, &mut |line| tell(format!("building the library that cells use: {line}")));
+    tell(String::new());
+    Ok(built?)
+}

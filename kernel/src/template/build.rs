@@ -1,0 +1,148 @@
+//! Builds a template: unpacks the sources, compiles the facade once as a shared library, prepares what sessions copy.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::{FACADE, Layout, Places, Stamp, TARGET, Template, TemplateError, archive, identity, manifests, open, toolchain};
+use crate::unix;
+
+/// Raised when what a template's folder looks like changes.
+pub(super) const LAYOUT_VERSION: &str = "1";
+
+/// Lines of cargo's that are kept for the error message.
+const KEPT_LINES: usize = 40;
+
+/// Builds the template for this program and compiler, or returns the one that is there. `progress` gets lines for the reader. What an
+/// interrupted build has compiled is used by the next; a second builder waits for the first.
+pub(crate) fn build(places: &Places, progress: &mut dyn FnMut(&str)) -> Result<Template, TemplateError> {
+    let identity = identity()?;
+    if let Some(ready) = super::find(places).filter(|template| template.stamp.identity == identity) {
+        return Ok(ready);
+    }
+    let layout = Layout::new(places.template_folder(&identity));
+    std::fs::create_dir_all(layout.root()).map_err(TemplateError::file(layout.root()))?;
+    let _lock = wait_for_lock(&layout, progress)?;
+    if let Some(ready) = open(layout.root()) {
+        return Ok(ready);
+    }
+    progress("unpacking sources");
+    write_sources(&layout)?;
+    compile(&layout, progress)?;
+    collect_libraries(&layout)?;
+    progress("preparing sessions");
+    prepare_sessions(&layout)?;
+    let rustc = toolchain::verbose_version()?.lines().next().unwrap_or_default().to_owned();
+    Stamp { identity, sources: archive::HASH.to_owned(), rustc }.write(&layout.stamp())?;
+    open(layout.root()).ok_or_else(|| TemplateError::Build { message: "the library is missing after the build".to_owned() })
+}
+
+/// Waits until no other process builds; the lock ends with the file.
+fn wait_for_lock(layout: &Layout, progress: &mut dyn FnMut(&str)) -> Result<std::fs::File, TemplateError> {
+    let path = layout.lock();
+    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(TemplateError::file(&path))?;
+    let mut told = false;
+    while !unix::try_lock(&file) {
+        if !std::mem::replace(&mut told, true) {
+            progress("another process is building the template; waiting for it");
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    Ok(file)
+}
+
+fn write_sources(layout: &Layout) -> Result<(), TemplateError> {
+    let sources = layout.sources();
+    archive::unpack(&sources)?;
+    archive::write_if_changed(&sources.join("Cargo.toml"), manifests::workspace_root()?.as_bytes())?;
+    for name in archive::manifests() {
+        archive::write_if_changed(&sources.join(name), manifests::member(name)?.as_bytes())?;
+    }
+    archive::write_if_changed(&layout.facade().join("Cargo.toml"), manifests::facade(layout)?.as_bytes())
+}
+
+/// Runs cargo on the copied workspace; the profile and flags are those of evcxr, so that sessions can use the compiled crates.
+fn compile(layout: &Layout, progress: &mut dyn FnMut(&str)) -> Result<(), TemplateError> {
+    let libraries = layout.libraries();
+    std::fs::create_dir_all(&libraries).map_err(TemplateError::file(&libraries))?;
+    let mut command = cargo(&layout.sources());
+    command.args(["rustc", "--package", FACADE, "--lib", "--crate-type", "dylib", "--target", TARGET, "--target-dir"]).arg(layout.target());
+    command.arg("--").arg(format!("--emit=metadata={}", layout.metadata().display()));
+    command.env("RUSTFLAGS", manifests::RUSTFLAGS).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut process = command.spawn().map_err(|source| TemplateError::Toolchain { tool: "cargo".to_owned(), source })?;
+    let mut last = Vec::new();
+    if let Some(stderr) = process.stderr.take() {
+        let mut compiled = 0;
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            report(&line, &mut compiled, progress);
+            last.push(line);
+            if last.len() > KEPT_LINES {
+                last.remove(0);
+            }
+        }
+    }
+    let status = process.wait().map_err(|source| TemplateError::Toolchain { tool: "cargo".to_owned(), source })?;
+    if status.success() { Ok(()) } else { Err(TemplateError::Build { message: last.join("\n") }) }
+}
+
+/// Cargo's own words, with a count.
+fn report(line: &str, compiled: &mut usize, progress: &mut dyn FnMut(&str)) {
+    let line = line.trim();
+    if line.starts_with("Compiling ") {
+        *compiled += 1;
+        progress(&format!("{} ({compiled})", line.split(" (").next().unwrap_or(line)));
+    } else if line.starts_with("Downloading ") || line.starts_with("Downloaded ") || line.starts_with("Updating ") || line.starts_with("Blocking ") {
+        progress(line);
+    }
+}
+
+/// The facade and libstd side by side, so that the child needs no toolchain.
+fn collect_libraries(layout: &Layout) -> Result<(), TemplateError> {
+    let built = layout.target().join(TARGET).join("debug/deps/libgraft.so");
+    copy_beside(&built, &layout.library())?;
+    let std = toolchain::shared_std()?;
+    let name = std.file_name().map(Path::new).unwrap_or(Path::new("libstd.so"));
+    copy_beside(&std, &layout.libraries().join(name))
+}
+
+/// Copies to a new file and renames it: a child that runs keeps the old one.
+fn copy_beside(from: &Path, to: &Path) -> Result<(), TemplateError> {
+    let beside = to.with_extension("new");
+    std::fs::copy(from, &beside).map_err(TemplateError::file(from))?;
+    std::fs::rename(&beside, to).map_err(TemplateError::file(to))
+}
+
+/// Writes what each session's folder begins with, and lets cargo make its lock file from the workspace's.
+fn prepare_sessions(layout: &Layout) -> Result<(), TemplateError> {
+    let skeleton = layout.skeleton();
+    archive::write_if_changed(&skeleton.join("Cargo.toml"), manifests::session_root().as_bytes())?;
+    archive::write_if_changed(&skeleton.join("keep/Cargo.toml"), manifests::session_keep(layout).as_bytes())?;
+    archive::write_if_changed(&skeleton.join("keep/src/lib.rs"), b"//! Keeps the lock file whole.\n")?;
+    archive::write_if_changed(&skeleton.join("cell/Cargo.toml"), manifests::session_cell().as_bytes())?;
+    archive::write_if_changed(&skeleton.join("cell/src/lib.rs"), b"")?;
+    let lock = layout.sources().join("Cargo.lock");
+    std::fs::copy(&lock, skeleton.join("Cargo.lock")).map_err(TemplateError::file(&lock))?;
+    let output = cargo(&skeleton)
+        .args(["metadata", "--format-version", "1", "--filter-platform", TARGET])
+        .env("RUSTFLAGS", format!("--cfg {}", manifests::ANALYSIS))
+        .output()
+        .map_err(|source| TemplateError::Toolchain { tool: "cargo".to_owned(), source })?;
+    if output.status.success() { Ok(()) } else { Err(TemplateError::Build { message: String::from_utf8_lossy(&output.stderr).into_owned() }) }
+}
+
+/// cargo in a folder, without what the caller's environment would change in the result.
+fn cargo(folder: &Path) -> Command {
+    let mut command = Command::new("cargo");
+    command.current_dir(folder).env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_PROGRESS_WHEN", "never");
+    for variable in ["CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET", "CARGO_BUILD_BUILD_DIR", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"] {
+        command.env_remove(variable);
+    }
+    // Set by cargo for a program that it runs; they would tell the inner cargo about the outer one's package.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CARGO_PKG_") || name.to_string_lossy().starts_with("CARGO_MANIFEST") {
+            command.env_remove(name);
+        }
+    }
+    command
+}

@@ -1,0 +1,65 @@
+use super::*;
+
+fn layout() -> Layout {
+    Layout::new(PathBuf::from("/cache/templates/abc"))
+}
+
+#[test]
+fn the_workspace_has_only_what_is_packed() {
+    let root: Table = workspace_root().unwrap().parse().unwrap();
+    let members = root["workspace"]["members"].as_array().unwrap();
+    assert!(members.contains(&Value::from("crates/graft")));
+    assert!(!members.contains(&Value::from("kernel")));
+    assert!(root["workspace"]["dependencies"].get("graft-kernel").is_none());
+    assert!(root["workspace"]["dependencies"].get("graft-nn").is_some());
+    assert_eq!(root["profile"]["dev"]["package"]["graft-nn"]["opt-level"].as_integer(), Some(3));
+}
+
+#[test]
+fn template_and_session_compile_dependencies_alike() {
+    let template: Table = workspace_root().unwrap().parse().unwrap();
+    let session: Table = session_root().parse().unwrap();
+    let mut base = template["profile"]["dev"].as_table().unwrap().clone();
+    let packages = base.remove("package").unwrap();
+    let mut other = session["profile"]["dev"].as_table().unwrap().clone();
+    let others = other.remove("package").unwrap();
+    assert_eq!(base, other);
+    assert_eq!(packages["*"], others["*"]);
+}
+
+#[test]
+fn a_member_loses_what_only_its_tests_need() {
+    for name in archive::manifests() {
+        let manifest: Table = member(name).unwrap().parse().unwrap();
+        assert!(manifest.get("dev-dependencies").is_none(), "{name}");
+    }
+}
+
+#[test]
+fn the_facade_hides_its_dependencies_from_builds() {
+    let manifest: Table = facade(&layout()).unwrap().parse().unwrap();
+    assert!(manifest.get("dependencies").is_none());
+    let seen = manifest["target"]["cfg(graft_analysis)"]["dependencies"].as_table().unwrap();
+    assert_eq!(seen["graft-session"]["path"].as_str(), Some("/cache/templates/abc/sources/crates/graft-session"));
+    assert!(seen["candle-core"]["version"].as_str().is_some());
+    assert_eq!(manifest["lib"]["crate-type"][0].as_str(), Some("dylib"));
+}
+
+#[test]
+fn features_of_workspace_and_member_add_up() {
+    let shared: Table = "[a]\nversion = \"1\"\nfeatures = [\"x\"]".parse().unwrap();
+    let value: Table = "a = { workspace = true, features = [\"y\"] }".parse().unwrap();
+    let resolved = resolved("a", &value["a"], &shared, &layout()).unwrap();
+    assert_eq!(resolved["features"].as_array().unwrap().len(), 2);
+    assert!(resolved.get("workspace").is_none());
+}
+
+#[test]
+fn odd_folders_do_not_break_the_session_configuration() {
+    let layout = Layout::new(PathBuf::from("/cache/a \"b\" \\c/abc"));
+    let text = session_config(&layout, Path::new("/x/graft-rustc"), Path::new("/x/progress"));
+    let config: Table = text.parse().unwrap();
+    assert_eq!(config["env"]["GRAFT_TEMPLATE"].as_str(), Some("/cache/a \"b\" \\c/abc"));
+    let keep: Table = session_keep(&layout).parse().unwrap();
+    assert_eq!(keep["dependencies"]["graft"]["path"].as_str(), Some("/cache/a \"b\" \\c/abc/facade"));
+}

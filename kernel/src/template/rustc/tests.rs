@@ -1,0 +1,72 @@
+use super::*;
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+fn template() -> (tempfile::TempDir, Layout) {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::new(folder.path().join("abc"));
+    for folder in layout.dependency_folders() {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    std::fs::create_dir_all(layout.libraries()).unwrap();
+    (folder, layout)
+}
+
+#[test]
+fn the_facade_is_never_compiled() {
+    let (folder, layout) = template();
+    let out = folder.path().join("out");
+    std::fs::create_dir(&out).unwrap();
+    let source = layout.sources().join("crates/graft/src/lib.rs");
+    let arguments = words(&format!("--crate-name graft {} --crate-type dylib --emit=dep-info,link --out-dir {}", source.display(), out.display()));
+    let call = Call::read(&arguments);
+    assert_eq!(act(&call, &layout, &arguments).unwrap(), Action::Done);
+    assert!(out.join("libgraft.so").exists());
+    assert!(std::fs::read_to_string(out.join("graft.d")).unwrap().ends_with("lib.rs\n"));
+}
+
+#[test]
+fn a_users_own_crate_called_graft_is_compiled() {
+    let (_folder, layout) = template();
+    let arguments = words("--crate-name graft /home/me/graft/src/lib.rs --crate-type lib --emit=dep-info,metadata,link --out-dir /x -C extra-filename=-1");
+    assert_eq!(act(&Call::read(&arguments), &layout, &arguments).unwrap(), Action::Compile(None));
+}
+
+#[test]
+fn a_cell_links_the_library_that_the_child_runs() {
+    let (_folder, layout) = template();
+    std::fs::write(layout.metadata(), b"").unwrap();
+    let arguments = words("--crate-name ctx cell/src/lib.rs --crate-type cdylib --extern graft=/s/libgraft.so --extern rand=/s/librand-1.rlib --out-dir /s");
+    let Action::Compile(Some(changed)) = act(&Call::read(&arguments), &layout, &arguments).unwrap() else { panic!("not rewritten") };
+    let externs: Vec<&String> = changed.iter().zip(changed.iter().skip(1)).filter(|(first, _)| *first == "--extern").map(|(_, second)| second).collect();
+    let library = format!("graft={}", layout.library().display());
+    let metadata = format!("graft={}", layout.metadata().display());
+    assert_eq!(externs, [&library, &metadata, &"rand=/s/librand-1.rlib".to_owned()]);
+    assert_eq!(changed.iter().filter(|word| word.starts_with("dependency=")).count(), 2);
+}
+
+#[test]
+fn a_crate_that_the_template_has_is_copied_with_a_fresh_time() {
+    let (folder, layout) = template();
+    let out = folder.path().join("out");
+    std::fs::create_dir(&out).unwrap();
+    let [target, _] = layout.dependency_folders();
+    for file in ["librand-77.rlib", "librand-77.rmeta", "rand-77.d"] {
+        std::fs::write(target.join(file), file).unwrap();
+        std::fs::File::open(target.join(file)).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    }
+    let arguments =
+        words(&format!("--crate-name rand r.rs --crate-type lib --emit=dep-info,metadata,link -C extra-filename=-77 --out-dir {}", out.display()));
+    assert_eq!(act(&Call::read(&arguments), &layout, &arguments).unwrap(), Action::Done);
+    assert_eq!(std::fs::read_to_string(out.join("librand-77.rlib")).unwrap(), "librand-77.rlib");
+    assert_ne!(std::fs::metadata(out.join("rand-77.d")).unwrap().modified().unwrap(), std::time::SystemTime::UNIX_EPOCH);
+}
+
+#[test]
+fn a_crate_in_another_form_is_compiled() {
+    let (_folder, layout) = template();
+    let arguments = words("--crate-name rand r.rs --crate-type lib --emit=dep-info,metadata,link -C extra-filename=-78 --out-dir /x");
+    assert_eq!(act(&Call::read(&arguments), &layout, &arguments).unwrap(), Action::Compile(None));
+}

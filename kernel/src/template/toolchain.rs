@@ -1,0 +1,77 @@
+//! The machine's Rust: compiler, cargo, libstd and the sources that rust-analyzer reads.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::TemplateError;
+
+/// `rustc -vV`.
+pub(crate) fn verbose_version() -> Result<String, TemplateError> {
+    rustc(&["-vV"])
+}
+
+/// Where rustc keeps the libraries of the target.
+pub(crate) fn library_folder() -> Result<PathBuf, TemplateError> {
+    Ok(PathBuf::from(rustc(&["--print", "target-libdir"])?.trim()))
+}
+
+/// The shared libstd of the compiler.
+pub(crate) fn shared_std() -> Result<PathBuf, TemplateError> {
+    let folder = library_folder()?;
+    let entries = std::fs::read_dir(&folder).map_err(TemplateError::file(&folder))?;
+    entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            name.starts_with("libstd-") && name.ends_with(".so")
+        })
+        .ok_or_else(|| TemplateError::Build { message: format!("there is no libstd-*.so in {}", folder.display()) })
+}
+
+/// Sources of the standard library, which rust-analyzer needs to infer types: the toolchain's own, `RUST_SRC_PATH`, or those of
+/// Debian's `rust-src` and `rust-web-src`.
+pub(crate) fn standard_sources() -> Option<PathBuf> {
+    let own = rustc(&["--print", "sysroot"]).ok().map(|text| Path::new(text.trim()).join("lib/rustlib/src/rust/library"));
+    let named = std::env::var_os("RUST_SRC_PATH").map(PathBuf::from);
+    let mut places: Vec<PathBuf> = own.into_iter().chain(named).collect();
+    places.extend(debian_sources(Path::new("/usr/src")));
+    places.push(PathBuf::from("/usr/lib/rustlib/src/rust/library"));
+    places.into_iter().find(|place| place.join("core/src/lib.rs").exists())
+}
+
+/// `/usr/src/rustc-*/library`, newest version first.
+fn debian_sources(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut found: Vec<PathBuf> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("rustc-"))).collect();
+    found.sort();
+    found.into_iter().rev().map(|path| path.join("library")).collect()
+}
+
+fn rustc(arguments: &[&str]) -> Result<String, TemplateError> {
+    let output = Command::new("rustc")
+        .args(arguments)
+        .env_remove("RUSTFLAGS")
+        .output()
+        .map_err(|source| TemplateError::Toolchain { tool: "rustc".to_owned(), source })?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(TemplateError::Build { message: String::from_utf8_lossy(&output.stderr).trim().to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_debian_sources_come_first() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["rustc-1.85.0", "rustc-1.96.0", "linux-headers"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let found = debian_sources(folder.path());
+        assert_eq!(found, [folder.path().join("rustc-1.96.0/library"), folder.path().join("rustc-1.85.0/library")]);
+    }
+}
