@@ -212,14 +212,15 @@ async fn take(output: Output, running: &mut Running<'_>, interrupt: &Interrupt) 
 }
 
 /// Shows an answer of the session: words and tables that follow each other as one display, each figure as one of its own.
-/// A text that grew on the page is replaced by its final form.
+/// A text that grew on the page is replaced by its final form, a progress bar by what it led to.
 fn show(reply: &Reply, running: &mut Running<'_>) {
     for blocks in reply.blocks.chunk_by(|a, b| !stands_alone(a) && !stands_alone(b)) {
         let (rich, text) = match blocks {
             [block] => (Rich::from_block(block), is_text(block)),
             blocks => (Rich::from_blocks(blocks), false),
         };
-        if !(text && running.live.replace_text(&rich, running.frontend)) {
+        let replaced = if text { running.live.replace_text(&rich, running.frontend) } else { running.live.replace_progress(&rich, running.frontend) };
+        if !replaced {
             running.frontend.display(&rich, None);
         }
     }

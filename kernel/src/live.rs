@@ -17,8 +17,8 @@ use crate::frontend::{Frontend, Rich, Stream};
 use run_view::RunView;
 use slot::Slot;
 
-/// A status that ends sooner is never shown.
-const STATUS_PATIENCE: Duration = Duration::from_millis(300);
+/// A status or progress that ends sooner is never shown.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// The live displays of one cell.
 pub(crate) struct Live {
@@ -102,6 +102,11 @@ impl Live {
         self.text.take().is_some_and(|mut view| view.slot.replace(rich, frontend))
     }
 
+    /// Puts what a progress bar led to in its place. False when none was shown.
+    pub(crate) fn replace_progress(&mut self, rich: &Rich, frontend: &dyn Frontend) -> bool {
+        self.progress.take().is_some_and(|mut view| view.slot.replace(rich, frontend))
+    }
+
     /// The cell is over: everything gets its last state.
     pub(crate) fn finish(&mut self, frontend: &dyn Frontend) {
         if let Some(mut view) = self.run.take() {
@@ -153,7 +158,7 @@ impl Live {
         if self.progress.as_ref().is_some_and(|view| view.label != label) {
             self.end_progress(frontend);
         }
-        let view = self.progress.get_or_insert_with(|| ProgressView { slot: Slot::new(), label, done, total });
+        let view = self.progress.get_or_insert_with(|| ProgressView { slot: Slot::after(PATIENCE), label, done, total });
         (view.done, view.total) = (done, total);
         view.slot.change();
     }
@@ -169,7 +174,7 @@ impl Live {
         if line.is_empty() {
             return self.end_status(frontend);
         }
-        let view = self.status.get_or_insert_with(|| StatusView { slot: Slot::after(STATUS_PATIENCE), since: Instant::now(), line: String::new() });
+        let view = self.status.get_or_insert_with(|| StatusView { slot: Slot::after(PATIENCE), since: Instant::now(), line: String::new() });
         view.line = line;
         view.slot.change();
     }

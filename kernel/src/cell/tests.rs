@@ -134,6 +134,13 @@ async fn text_that_grew_is_replaced_by_its_final_form() {
 }
 
 #[tokio::test]
+async fn a_progress_bar_gives_its_place_to_what_it_led_to() {
+    let (_, lines) = run("%eval").await;
+    assert!(lines[0].starts_with("display live evaluating"), "{lines:?}");
+    assert_eq!(lines.last().unwrap(), "update accuracy 0.9 [text/html text/plain]");
+}
+
+#[tokio::test]
 async fn a_cell_asks_and_gets_the_answer() {
     let (_, lines) = run("ask name?").await;
     assert_eq!(lines, ["Stdout got Ada"]);

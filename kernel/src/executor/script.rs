@@ -104,6 +104,13 @@ impl Executor for Script {
         Box::pin(async move {
             match command {
                 Command::Status => Ok(Reply::text("no model")),
+                Command::Eval { .. } => {
+                    for done in 1..=40 {
+                        self.event(Event::Progress { label: "evaluating".into(), done, total: 40 });
+                        tokio::time::sleep(Duration::from_millis(10)).await;
+                    }
+                    Ok(Reply::text("accuracy 0.9"))
+                }
                 Command::Train { .. } => Ok(self.train().await),
                 Command::Generate { prompt, .. } => {
                     for piece in ["once ", "upon ", "a time"] {
