@@ -21,8 +21,10 @@ pub struct VerbDoc {
     pub help: &'static str,
     /// Its forms, those of whole cells last.
     pub forms: Vec<FormDoc>,
-    /// Every key that any form takes, once.
+    /// Every key that a form takes, once.
     pub keys: Vec<&'static KeySpec>,
+    /// Keys that only the verb alone takes, beside its subcommands: those of the training for a method.
+    pub more_keys: Vec<&'static KeySpec>,
     /// Lines to try.
     pub examples: Vec<String>,
 }
@@ -52,6 +54,10 @@ impl VerbDoc {
                 keys.push(key);
             }
         }
+        let of_subcommands = |key: &KeySpec| verb.subcommands().any(|form| form.key(key.name).is_some());
+        let has_keys = verb.subcommands().any(|form| !form.keys.is_empty());
+        let (keys, more_keys) =
+            keys.into_iter().partition(|key| !has_keys || of_subcommands(key) || verb.cell.as_ref().is_some_and(|form| form.key(key.name).is_some()));
         let lines = verb.forms.iter().map(|form| document("%", form));
         Self {
             name: verb.name,
@@ -60,6 +66,7 @@ impl VerbDoc {
             help: verb.help,
             forms: lines.chain(verb.cell.iter().map(|form| document("%%", form))).collect(),
             keys,
+            more_keys,
             examples: verb.examples.iter().map(ToString::to_string).collect(),
         }
     }
@@ -74,6 +81,9 @@ impl VerbDoc {
         blocks.push(Block::Table(self.usage_table()));
         if !self.keys.is_empty() {
             blocks.push(Block::Table(key_table("keys", &self.keys)));
+        }
+        if !self.more_keys.is_empty() {
+            blocks.push(Block::Table(key_table(&format!("keys with which %{} also trains, as %train does", self.name), &self.more_keys)));
         }
         if !self.examples.is_empty() {
             blocks.push(Block::Text(format!("Examples\n{}", indented(&self.examples))));
@@ -115,9 +125,9 @@ pub(crate) fn key_table(title: &str, keys: &[&KeySpec]) -> Table {
 pub(crate) fn values(key: &KeySpec) -> String {
     match key.kind {
         KeyKind::Bool => "true or false".to_owned(),
-        KeyKind::Integer { min, .. } => format!("whole number from {min}"),
-        KeyKind::Float { min, max } if max >= 1e3 => format!("number from {min}"),
-        KeyKind::Float { min, max } => format!("number, {min} to {max}"),
+        KeyKind::Integer { min, .. } => format!("integer ≥ {min}"),
+        KeyKind::Float { min, max } if max >= 1e3 => format!("number ≥ {min}"),
+        KeyKind::Float { min, max } => format!("{min} to {max}"),
         KeyKind::Text => "text".to_owned(),
         KeyKind::Choice(words) => words.join(" | "),
         KeyKind::Modules => "names, regex or all-linear".to_owned(),

@@ -40,6 +40,10 @@ fn section(page: &mut String, verb: &VerbDoc) -> std::fmt::Result {
         writeln!(page, "\n| key | short | value | default | meaning |\n|---|---|---|---|---|")?;
         verb.keys.iter().try_for_each(|key| key_row(page, key))?;
     }
+    if !verb.more_keys.is_empty() {
+        let names: Vec<_> = verb.more_keys.iter().map(|key| key.name).collect();
+        writeln!(page, "\nWith keys of [`%train`](#train) it attaches and trains: `{}`.", names.join("`, `"))?;
+    }
     writeln!(page, "\n```text\n{}\n```", verb.examples.join("\n"))
 }
 

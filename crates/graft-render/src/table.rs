@@ -60,7 +60,7 @@ pub(crate) fn plain(table: &Table) -> String {
 /// As aligned text, painted, in at most `columns` columns: the widest column of words gives way first.
 pub(crate) fn aligned(table: &Table, paint: Paint, columns: usize) -> String {
     let cells: Vec<Vec<String>> = table.rows.iter().map(|row| row.iter().map(|cell| text(cell).replace('\n', " ")).collect()).collect();
-    let widths = fit(natural_widths(table, &cells), columns);
+    let widths = fit(natural_widths(table, &cells), &least_widths(table, &cells), columns);
     let mut lines = Vec::with_capacity(cells.len() + 3);
     if !table.title.is_empty() {
         lines.push(paint.strong(&table.title));
@@ -81,11 +81,23 @@ fn natural_widths(table: &Table, cells: &[Vec<String>]) -> Vec<usize> {
     table.columns.iter().enumerate().map(|(index, column)| width::of(&column.name).max(widest(index))).collect()
 }
 
-fn fit(mut widths: Vec<usize>, columns: usize) -> Vec<usize> {
+/// The longest word of each column: narrower it would be broken.
+fn least_widths(table: &Table, cells: &[Vec<String>]) -> Vec<usize> {
+    let longest = |text: &str| text.split(' ').map(width::of).max().unwrap_or(0);
+    let of_rows = |index: usize| cells.iter().filter_map(|row| row.get(index)).map(|cell| longest(cell)).max().unwrap_or(0);
+    table.columns.iter().enumerate().map(|(index, column)| longest(&column.name).max(of_rows(index))).collect()
+}
+
+/// Takes from the widest column that can give; when none can, from the widest of all.
+fn fit(mut widths: Vec<usize>, least: &[usize], columns: usize) -> Vec<usize> {
     let gaps = 2 * widths.len().saturating_sub(1);
     while widths.iter().sum::<usize>().saturating_add(gaps) > columns {
-        let Some(widest) = widths.iter_mut().max().filter(|widest| **widest > 8) else { break };
-        *widest -= 1;
+        let can_give = widths.iter().zip(least).enumerate().filter(|(_, (width, least))| width > least);
+        let widest = can_give.max_by_key(|(_, (width, _))| **width).map(|(index, _)| index);
+        let chosen = widest
+            .or_else(|| (0..widths.len()).filter(|index| widths.get(*index).is_some_and(|width| *width > 8)).max_by_key(|index| widths.get(*index).copied()));
+        let Some(width) = chosen.and_then(|index| widths.get_mut(index)) else { break };
+        *width -= 1;
     }
     widths
 }
