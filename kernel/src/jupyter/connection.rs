@@ -72,10 +72,14 @@ impl Hint for ConnectionError {
 /// [`ConnectionError`] with the file's name.
 pub(crate) fn read(path: &Path) -> Result<ConnectionInfo, ConnectionError> {
     let text = std::fs::read_to_string(path).map_err(|source| ConnectionError::Unreadable { path: path.to_owned(), source })?;
-    let info: ConnectionInfo = serde_json::from_str(&text).map_err(|source| ConnectionError::Damaged { path: path.to_owned(), source })?;
+    let mut info: ConnectionInfo = serde_json::from_str(&text).map_err(|source| ConnectionError::Damaged { path: path.to_owned(), source })?;
     // An empty key switches signing off, whatever the scheme says.
     if !info.key.is_empty() && info.signature_scheme != "hmac-sha256" {
         return Err(ConnectionError::Scheme { path: path.to_owned(), scheme: info.signature_scheme });
+    }
+    // What libzmq understands and zeromq does not.
+    if info.ip == "*" {
+        "0.0.0.0".clone_into(&mut info.ip);
     }
     Ok(info)
 }
@@ -116,6 +120,11 @@ mod tests {
         let error = read(Path::new("/nonexistent/connection.json")).unwrap_err();
         assert_eq!(error.code(), "connection::unreadable");
         assert!(error.to_string().contains("/nonexistent/connection.json"));
+    }
+
+    #[test]
+    fn a_star_means_every_interface() {
+        assert_eq!(read_text(&GOOD.replace("127.0.0.1", "*")).unwrap().ip, "0.0.0.0");
     }
 
     #[test]
