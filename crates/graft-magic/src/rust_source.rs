@@ -94,30 +94,4 @@ fn shown(expression: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use graft_protocol::Snapshot;
-
-    use crate::{PartKind, parse_cell};
-
-    #[test]
-    fn each_verb_prints_its_rust() {
-        for (magic, rust) in [
-            ("%model load tiny", r#"lab().load_model("tiny")?;"#),
-            ("%model load tiny dtype=bf16", r#"lab().load_model_with("tiny", ModelOptions::new().dtype("bf16"))?;"#),
-            (
-                "%lora attach r=8 alpha=16 targets=q_proj,v_proj",
-                r#"lab().model()?.attach(Lora::new().lora_alpha(16.0).r(8).target_modules(["q_proj", "v_proj"]))?;"#,
-            ),
-            ("%prompt_tune tokens=20 steps=3", "lab().model()?.attach(PromptTuning::new().num_virtual_tokens(20))?;\nlab().train(Train::new().steps(3))?;"),
-            ("%lora scale 0.5", "lab().model()?.active_adapter()?.set_scale(0.5)?;"),
-            ("%lora save \"my dir\" name=a", r#"lab().model()?.adapter("a")?.save("my dir")?;"#),
-            ("%train steps=200 lr=1e-3", "lab().train(Train::new().lr(0.001).steps(200))?;"),
-            ("%resume", "lab().resume(None)?;"),
-            ("%generate A trait is tokens=40", r#"println!("{}", lab().generate("A trait is", Generate::new().max_new_tokens(40))?);"#),
-            ("%seed 7", "lab().set_seed(7)?;"),
-        ] {
-            let parts = parse_cell(&format!("{magic} --rust"), &Snapshot::default()).unwrap();
-            assert_eq!(parts[0].kind, PartKind::ShowRust(rust.to_owned()));
-        }
-    }
-}
+mod tests;

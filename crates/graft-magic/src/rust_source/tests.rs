@@ -1,0 +1,107 @@
+use graft_protocol::{AdapterAction, Command, Settings, Snapshot, Value, methods::METHODS, training};
+
+use crate::{PartKind, parse_cell, rust_source};
+
+#[test]
+fn each_verb_prints_its_rust() {
+    for (magic, rust) in [
+        ("%model load tiny", r#"lab().load_model("tiny")?;"#),
+        ("%model load tiny dtype=bf16", r#"lab().load_model_with("tiny", ModelOptions::new().dtype("bf16"))?;"#),
+        (
+            "%lora attach r=8 alpha=16 targets=q_proj,v_proj",
+            r#"lab().model()?.attach(Lora::new().lora_alpha(16.0).r(8).target_modules(["q_proj", "v_proj"]))?;"#,
+        ),
+        ("%prompt_tune tokens=20 steps=3", "lab().model()?.attach(PromptTuning::new().num_virtual_tokens(20))?;\nlab().train(Train::new().steps(3))?;"),
+        ("%lora scale 0.5", "lab().model()?.active_adapter()?.set_scale(0.5)?;"),
+        ("%lora save \"my dir\" name=a", r#"lab().model()?.adapter("a")?.save("my dir")?;"#),
+        ("%train steps=200 lr=1e-3", "lab().train(Train::new().lr(0.001).steps(200))?;"),
+        ("%resume", "lab().resume(None)?;"),
+        ("%generate A trait is tokens=40", r#"println!("{}", lab().generate("A trait is", Generate::new().max_new_tokens(40))?);"#),
+        ("%seed 7", "lab().set_seed(7)?;"),
+    ] {
+        let parts = parse_cell(&format!("{magic} --rust"), &Snapshot::default()).unwrap();
+        assert_eq!(parts[0].kind, PartKind::ShowRust(rust.to_owned()));
+    }
+}
+
+/// Every public function of the facade, from its sources.
+fn facade() -> String {
+    let mut text = String::new();
+    let mut folders = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../graft/src"))];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => text.push_str(&std::fs::read_to_string(path).unwrap()),
+            }
+        }
+    }
+    text
+}
+
+/// All keys of a specification, with any value.
+fn every_key(specs: &[graft_protocol::KeySpec]) -> Settings {
+    specs.iter().fold(Settings::default(), |settings, key| settings.with(key.name, key.default_value().unwrap_or(Value::Integer(2))))
+}
+
+/// One of each command, with every key it takes.
+fn every_command() -> Vec<Command> {
+    let name = || Some("a".to_owned());
+    let adapter = |action| Command::Adapter { method: "lora".to_owned(), action };
+    let mut commands = vec![
+        Command::ModelLoad { source: "tiny".to_owned(), settings: every_key(training::MODEL) },
+        Command::ModelCard,
+        Command::ModelTree,
+        Command::DataLoad { source: "which-book".to_owned(), settings: every_key(training::DATA) },
+        Command::DataInline { name: "a".to_owned(), text: "b".to_owned(), settings: every_key(training::DATA) },
+        Command::DataInline { name: "a".to_owned(), text: "b".to_owned(), settings: Settings::default() },
+        Command::DataShow { name: name(), rows: 3 },
+        Command::DataUse { name: "a".to_owned() },
+        Command::Train { attach: None, settings: every_key(training::TRAIN) },
+        Command::Resume { run: None, settings: Settings::default() },
+        Command::Resume { run: name(), settings: every_key(training::TRAIN) },
+        Command::Eval { settings: every_key(training::EVAL) },
+        Command::Generate { prompt: "a".to_owned(), settings: every_key(training::GENERATE) },
+        Command::Compare { prompt: "a".to_owned(), settings: every_key(training::GENERATE) },
+        Command::Params,
+        Command::Seed { seed: None },
+        Command::Seed { seed: Some(1) },
+        Command::Device { device: None },
+        Command::Device { device: name() },
+        Command::Status,
+        adapter(AdapterAction::Detach { name: name() }),
+        adapter(AdapterAction::Merge { name: None }),
+        adapter(AdapterAction::Unmerge { name: None }),
+        adapter(AdapterAction::Scale { name: None, factor: None }),
+        adapter(AdapterAction::Scale { name: None, factor: Some(0.5) }),
+        adapter(AdapterAction::Save { name: None, directory: "a".to_owned() }),
+        adapter(AdapterAction::Load { directory: "a".to_owned(), name: None }),
+        adapter(AdapterAction::Load { directory: "a".to_owned(), name: name() }),
+        adapter(AdapterAction::List),
+        adapter(AdapterAction::Use { name: "a".to_owned() }),
+        adapter(AdapterAction::Enable { on: false }),
+    ];
+    let attach = |spec: &&graft_protocol::methods::MethodSpec| Command::Adapter {
+        method: spec.verb.to_owned(),
+        action: AdapterAction::Attach { settings: every_key(spec.keys) },
+    };
+    commands.extend(METHODS.iter().map(attach));
+    commands
+}
+
+#[test]
+fn every_function_it_prints_is_one_of_the_facade() {
+    let facade = facade();
+    for command in every_command() {
+        let rust = rust_source(&command);
+        assert!(rust.ends_with(';'), "{rust}");
+        let calls = rust.match_indices('(').filter_map(|(at, _)| rust[..at].rsplit(|next: char| !next.is_alphanumeric() && next != '_').next());
+        for call in calls.filter(|call| !matches!(*call, "" | "Some")) {
+            assert!(
+                facade.contains(&format!("pub fn {call}(")) || facade.contains(&format!("pub fn {call}<")),
+                "the facade has no `{call}`, which is in {rust}"
+            );
+        }
+    }
+}
