@@ -214,11 +214,6 @@ impl Engine {
         self.inner.inspect_rust(code, byte).await
     }
 
-    /// Whether the Rust text can be run as it stands; from its tokens alone, without a lock.
-    pub(crate) fn is_complete(&self, code: &str) -> Completeness {
-        completeness::of(code)
-    }
-
     /// Asks what runs to stop; a second press, or `grace` without effect, kills the child and says what was lost.
     pub(crate) async fn interrupt(&self) {
         self.inner.interrupt().await;

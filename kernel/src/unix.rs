@@ -152,6 +152,15 @@ pub(crate) fn signal(pid: u32, signal: i32) {
     }
 }
 
+/// Sends a signal to a whole process group; none is sent when there is no such group any more.
+pub(crate) fn signal_group(leader: u32, signal: i32) {
+    let Ok(leader) = i32::try_from(leader) else { return };
+    // SAFETY: kill takes two numbers and touches no memory.
+    unsafe {
+        libc::kill(-leader, signal);
+    }
+}
+
 /// Waits until `fd` has something to read or has ended; false when `limit` passes first.
 pub(crate) fn wait_readable(fd: BorrowedFd<'_>, limit: Option<Duration>) -> io::Result<bool> {
     let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };

@@ -3,10 +3,11 @@
 use std::process::Stdio;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 use crate::frontend::{Frontend, Stream};
 use crate::interrupt::Interrupt;
+use crate::unix;
 
 /// Where and with what the line runs.
 pub(crate) struct Surroundings<'a> {
@@ -42,7 +43,10 @@ pub(crate) async fn run(line: &str, around: Surroundings<'_>, frontend: &dyn Fro
             _ = &mut copy => break,
             () = around.interrupt.pressed(), if !pressed => {
                 pressed = true;
-                signal_group(&child);
+                // The whole group gets it, as in a terminal; the child is not yet waited for, so its number is still its own.
+                if let Some(leader) = child.id() {
+                    unix::signal_group(leader, libc::SIGINT);
+                }
             }
         }
     }
@@ -60,15 +64,5 @@ async fn pass_on(source: Option<impl AsyncRead + Unpin>, stream: Stream, fronten
     // An error here is the end of the pipe.
     while let Ok(count @ 1..) = source.read(&mut buffer).await {
         frontend.stream(stream, buffer.get(..count).unwrap_or_default());
-    }
-}
-
-/// The whole group gets SIGINT, as in a terminal.
-#[allow(unsafe_code)]
-fn signal_group(child: &Child) {
-    let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()) else { return };
-    // SAFETY: kill takes two integers and touches no memory; the child is not yet waited for, so its number is still its own.
-    unsafe {
-        libc::kill(-pid, libc::SIGINT);
     }
 }

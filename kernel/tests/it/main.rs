@@ -1,5 +1,7 @@
 //! The program as Jupyter starts it, on a machine without a Rust toolchain and without a template: what must work even there.
 
+#![allow(clippy::unwrap_used)]
+
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
