@@ -78,13 +78,6 @@ pub const TRAIN: &[KeySpec] = &[
         default: "",
         help: "seed of data order and dropout; without it the session's (see %seed)",
     },
-    KeySpec {
-        name: "checkpoint",
-        aliases: &["gradient_checkpointing"],
-        kind: KeyKind::Bool,
-        default: "false",
-        help: "recompute activations in the backward pass: less memory, about a third more time",
-    },
 ];
 
 /// Keys of `%eval`.

@@ -99,12 +99,6 @@ impl Train {
     pub fn seed(self, seed: u64) -> Self {
         Self { settings: self.settings.with("seed", integer(seed)) }
     }
-
-    /// Recompute activations in the backward pass: less memory, more time.
-    #[must_use]
-    pub fn checkpoint(self, checkpoint: bool) -> Self {
-        Self { settings: self.settings.with("checkpoint", Value::Bool(checkpoint)) }
-    }
 }
 
 #[cfg(test)]
@@ -129,8 +123,7 @@ mod tests {
             .eval_every(1)
             .eval_examples(1)
             .save_every(1)
-            .seed(1)
-            .checkpoint(true);
+            .seed(1);
         let set: Vec<_> = all.settings.values.keys().cloned().collect();
         let mut keys: Vec<_> = training::TRAIN.iter().map(|spec| spec.name).collect();
         keys.sort_unstable();
