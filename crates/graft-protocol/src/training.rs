@@ -139,7 +139,6 @@ pub const MODEL: &[KeySpec] = &[
         help: "how the frozen weights are kept; adapters are f32",
     },
     KeySpec { name: "revision", aliases: &[], kind: KeyKind::Text, default: "main", help: "branch, tag or commit on the Hub" },
-    KeySpec { name: "num_labels", aliases: &[], kind: KeyKind::Integer { min: 2, max: 100_000 }, default: "", help: "classes of a classification head" },
 ];
 
 /// Keys of `%data load` and `%%data`.

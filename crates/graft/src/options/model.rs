@@ -2,8 +2,6 @@
 
 use graft_protocol::{Settings, Value};
 
-use super::integer;
-
 /// Keys of `%model load`. Each setter is the key of the same name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelOptions {
@@ -27,12 +25,6 @@ impl ModelOptions {
     pub fn revision(self, revision: &str) -> Self {
         Self { settings: self.settings.with("revision", Value::Text(revision.to_owned())) }
     }
-
-    /// Classes of a classification head.
-    #[must_use]
-    pub fn num_labels(self, num_labels: usize) -> Self {
-        Self { settings: self.settings.with("num_labels", integer(num_labels as u64)) }
-    }
 }
 
 #[cfg(test)]
@@ -43,7 +35,7 @@ mod tests {
 
     #[test]
     fn there_is_a_setter_for_every_key() {
-        let all = ModelOptions::new().dtype("x").revision("x").num_labels(1);
+        let all = ModelOptions::new().dtype("x").revision("x");
         let set: Vec<_> = all.settings.values.keys().cloned().collect();
         let mut keys: Vec<_> = training::MODEL.iter().map(|spec| spec.name).collect();
         keys.sort_unstable();
