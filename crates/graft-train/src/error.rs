@@ -48,6 +48,17 @@ pub enum TrainError {
         /// `train`, `validation` or `test`.
         split: &'static str,
     },
+    /// Soft prompt or `max_length` leave no room for an example.
+    #[error("{virtual_tokens} virtual tokens leave no room for an example in a context of {context}")]
+    NoRoom {
+        /// Positions the model has.
+        context: usize,
+        /// Positions that the soft prompt takes.
+        virtual_tokens: usize,
+    },
+    /// The user stopped an evaluation.
+    #[error("stopped")]
+    Stopped,
     /// No run of that name.
     #[error("there is no run `{name}`")]
     NoRun {
@@ -118,6 +129,8 @@ impl Hint for TrainError {
             Self::NotFinite { .. } => "train::not_finite",
             Self::NothingToTrain => "train::nothing_to_train",
             Self::EmptySplit { .. } => "train::empty_split",
+            Self::NoRoom { .. } => "train::no_room",
+            Self::Stopped => "train::stopped",
             Self::NoRun { .. } => "train::no_run",
             Self::NoCheckpoint { .. } => "train::no_checkpoint",
             Self::Checkpoint { .. } => "train::checkpoint",
@@ -134,6 +147,8 @@ impl Hint for TrainError {
             Self::NotFinite { .. } => Some("try a smaller lr, a longer warmup or max_grad_norm=1".to_owned()),
             Self::NothingToTrain => Some("attach an adapter first: %lora attach r=8".to_owned()),
             Self::EmptySplit { .. } => Some("give it examples, or a share with %data load FILE validation=0.1 test=0.1".to_owned()),
+            Self::NoRoom { .. } => Some("attach a soft prompt with fewer num_virtual_tokens".to_owned()),
+            Self::Stopped => None,
             Self::NoRun { known, .. } if known.is_empty() => Some("there are no runs here yet; %train makes one".to_owned()),
             Self::NoRun { known, .. } => Some(format!("runs: {}", known.join(", "))),
             Self::NoCheckpoint { .. } => Some("start again with %train".to_owned()),

@@ -14,13 +14,21 @@ pub mod schedule;
 
 mod config;
 mod control;
+mod encode;
 mod error;
+mod evaluate;
+mod examples;
 mod gather;
+mod job;
 mod source;
 mod state;
+#[cfg(test)]
+mod testing;
 
 pub use config::TrainConfig;
 pub use control::Control;
 pub use error::{Result, TrainError};
+pub use evaluate::{Evaluation, Evaluator, Request, evaluate};
+pub use job::{Job, fit, resume};
 pub use source::{Source, Validation};
 pub use state::Stateful;

@@ -1,0 +1,107 @@
+//! A data set in memory.
+
+use std::fmt;
+
+/// One example.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Example {
+    /// What the model is given; empty for running text.
+    pub prompt: String,
+    /// What it should write; the loss counts this only.
+    pub completion: String,
+    /// Index of its label in [`Kind::Labels`].
+    pub label: Option<usize>,
+}
+
+/// What the examples are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Running text.
+    Text,
+    /// Prompts with completions.
+    Completion,
+    /// Text with one of these labels, in alphabetic order.
+    Labels(Vec<String>),
+}
+
+/// A named set of examples in three parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dataset {
+    /// Its name.
+    pub name: String,
+    /// What the examples are.
+    pub kind: Kind,
+    /// Prompt around the text of labelled examples, with `{text}`; empty for other kinds.
+    pub template: String,
+    /// What is trained on.
+    pub train: Vec<Example>,
+    /// What is watched during training.
+    pub validation: Vec<Example>,
+    /// What is reported.
+    pub test: Vec<Example>,
+}
+
+/// One of the three parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SplitName {
+    /// What is trained on.
+    Train,
+    /// What is watched during training.
+    Validation,
+    /// What is reported.
+    Test,
+}
+
+impl SplitName {
+    /// All three, in order.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
+
+    /// Reads a name, in the spellings that data sets use.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "train" | "training" => Some(Self::Train),
+            "validation" | "valid" | "val" | "dev" => Some(Self::Validation),
+            "test" => Some(Self::Test),
+            _ => None,
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
+
+impl fmt::Display for SplitName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Dataset {
+    /// The examples of one part.
+    pub fn split(&self, split: SplitName) -> &[Example] {
+        match split {
+            SplitName::Train => &self.train,
+            SplitName::Validation => &self.validation,
+            SplitName::Test => &self.test,
+        }
+    }
+
+    /// The labels; empty for other kinds.
+    pub fn labels(&self) -> &[String] {
+        match &self.kind {
+            Kind::Labels(labels) => labels,
+            Kind::Text | Kind::Completion => &[],
+        }
+    }
+
+    /// What the model should write for a label.
+    pub fn label_completion(label: &str) -> String {
+        format!(" {label}")
+    }
+}

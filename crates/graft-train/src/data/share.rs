@@ -1,0 +1,135 @@
+//! Records to a data set: one kind, labels in order, three parts.
+
+use graft_nn::Rng;
+use graft_protocol::{Settings, training::DATA};
+
+use super::dataset::{Dataset, Example, Kind, SplitName};
+use super::record::{Content, Record};
+use super::DataError;
+
+/// Prompt around the text of labelled examples, unless the user or the set has another.
+pub(super) const TEMPLATE: &str = "{text}\nLabel:";
+
+/// Makes a data set; `template` is used where the settings have none.
+pub(super) fn dataset(name: &str, source_name: &str, records: Vec<Record>, settings: &Settings, template: &str) -> Result<Dataset, DataError> {
+    let first = records.first().ok_or_else(|| DataError::Empty { source_name: source_name.to_owned() })?;
+    let kind_of_first = first.content.kind();
+    if let Some(other) = records.iter().find(|record| record.content.kind() != kind_of_first) {
+        let problem = format!("it has {}, the first example has {kind_of_first}", other.content.kind());
+        return Err(DataError::Malformed { source_name: source_name.to_owned(), line: other.line, problem });
+    }
+    let kind = kind(source_name, &records)?;
+    let template = if matches!(kind, Kind::Labels(_)) { chosen_template(settings, template)? } else { String::new() };
+    let splits = splits(name, &records, settings)?;
+    let mut dataset = Dataset { name: name.to_owned(), kind, template, train: Vec::new(), validation: Vec::new(), test: Vec::new() };
+    for (record, split) in records.into_iter().zip(splits) {
+        let example = example(record.content, &dataset);
+        match split {
+            SplitName::Train => dataset.train.push(example),
+            SplitName::Validation => dataset.validation.push(example),
+            SplitName::Test => dataset.test.push(example),
+        }
+    }
+    Ok(dataset)
+}
+
+fn kind(source_name: &str, records: &[Record]) -> Result<Kind, DataError> {
+    let mut labels: Vec<&String> = records.iter().filter_map(|record| if let Content::Labelled { label, .. } = &record.content { Some(label) } else { None }).collect();
+    labels.sort();
+    labels.dedup();
+    match (&records[0].content, labels.as_slice()) {
+        (Content::Text(_), _) => Ok(Kind::Text),
+        (Content::Completion { .. }, _) => Ok(Kind::Completion),
+        (Content::Labelled { .. }, [label]) => Err(DataError::OneLabel { source_name: source_name.to_owned(), label: (*label).clone() }),
+        (Content::Labelled { .. }, labels) => Ok(Kind::Labels(labels.iter().map(|label| (*label).clone()).collect())),
+    }
+}
+
+/// A backslash and an `n` in a template mean a line end: a cell's magic is one line. White space at its end would stand before the
+/// completion's own.
+fn chosen_template(settings: &Settings, default: &str) -> Result<String, DataError> {
+    let template = settings.text(DATA, "template").filter(|template| !template.is_empty()).unwrap_or_else(|| default.to_owned());
+    if !template.contains("{text}") {
+        return Err(DataError::Template { template });
+    }
+    Ok(template.replace("\\n", "\n").trim_end_matches(' ').to_owned())
+}
+
+fn example(content: Content, dataset: &Dataset) -> Example {
+    match content {
+        Content::Text(text) => Example { prompt: String::new(), completion: text, label: None },
+        Content::Completion { prompt, completion } => Example { prompt, completion, label: None },
+        Content::Labelled { text, label } => Example {
+            prompt: dataset.template.replace("{text}", &text),
+            label: dataset.labels().binary_search(&label).ok(),
+            completion: Dataset::label_completion(&label),
+        },
+    }
+}
+
+/// The part of each record: its own where the data has any, else drawn by the shares, the same for the same name and length.
+fn splits(name: &str, records: &[Record], settings: &Settings) -> Result<Vec<SplitName>, DataError> {
+    if records.iter().any(|record| record.split.is_some()) {
+        return Ok(records.iter().map(|record| record.split.unwrap_or(SplitName::Train)).collect());
+    }
+    let share = |key| settings.float(DATA, key).unwrap_or(0.0);
+    let (validation, test) = (share("validation"), share("test"));
+    let count = |share: f64| (records.len() as f64 * share).round() as usize;
+    if count(validation) + count(test) >= records.len() {
+        return Err(DataError::NothingLeft { validation, test, examples: records.len() });
+    }
+    let mut order: Vec<usize> = (0..records.len()).collect();
+    Rng::new(0).stream("split", name).shuffle(&mut order);
+    let mut splits = vec![SplitName::Train; records.len()];
+    for (rank, index) in order.into_iter().enumerate() {
+        if rank < count(validation) {
+            splits[index] = SplitName::Validation;
+        } else if rank < count(validation) + count(test) {
+            splits[index] = SplitName::Test;
+        }
+    }
+    Ok(splits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use graft_protocol::Value;
+
+    fn labelled(line: usize, label: &str) -> Record {
+        Record { line, content: Content::Labelled { text: format!("text {line}"), label: label.to_owned() }, split: None }
+    }
+
+    fn made(records: Vec<Record>, settings: &Settings) -> Result<Dataset, DataError> {
+        dataset("set", "set.csv", records, settings, TEMPLATE)
+    }
+
+    #[test]
+    fn labels_become_completions_of_a_templated_prompt() {
+        let settings = Settings::default().with("template", Value::Text("{text}\\nMood: ".into()));
+        let set = made(vec![labelled(1, "good"), labelled(2, "bad")], &settings).expect("a set");
+        assert_eq!(set.kind, Kind::Labels(vec!["bad".into(), "good".into()]));
+        assert_eq!(set.train[0], Example { prompt: "text 1\nMood:".into(), completion: " good".into(), label: Some(1) });
+    }
+
+    #[test]
+    fn parts_are_drawn_by_their_shares_the_same_each_time() {
+        let records: Vec<_> = (0..20).map(|line| labelled(line, if line % 2 == 0 { "a" } else { "b" })).collect();
+        let set = made(records.clone(), &Settings::default()).expect("a set");
+        assert_eq!((set.train.len(), set.validation.len(), set.test.len()), (16, 2, 2));
+        assert_eq!(made(records, &Settings::default()).expect("again"), set);
+    }
+
+    #[test]
+    fn sets_that_cannot_be_trained_on_are_refused_in_words() {
+        let error = |records, settings: &Settings| made(records, settings).expect_err("refused").to_string();
+        let plain = Settings::default();
+        assert_eq!(error(vec![], &plain), "`set.csv` has no examples");
+        assert_eq!(error(vec![labelled(1, "a"), labelled(2, "a")], &plain), "`set.csv` has the single label `a`: there is nothing to tell apart");
+        assert_eq!(error(vec![labelled(1, "a"), Record::text(2, "x")], &plain), "`set.csv` line 2: it has text, the first example has text and label");
+        let template = Settings::default().with("template", Value::Text("Label:".into()));
+        assert_eq!(error(vec![labelled(1, "a"), labelled(2, "b")], &template), "the template `Label:` has no {text}");
+        let shares = Settings::default().with("validation", Value::Float(0.5)).with("test", Value::Float(0.5));
+        assert_eq!(error(vec![labelled(1, "a"), labelled(2, "b")], &shares), "validation=0.5 and test=0.5 leave none of the 2 examples for training");
+    }
+}

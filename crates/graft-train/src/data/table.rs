@@ -1,0 +1,78 @@
+//! A data set as a table, for `%data show`.
+
+use graft_protocol::{Cell, Table};
+
+use super::dataset::{Dataset, Example, Kind, SplitName};
+
+/// Characters of a text that a row shows.
+const SHOWN: usize = 120;
+
+impl Dataset {
+    /// The first `rows` examples of each part, and how many there are.
+    pub fn table(&self, rows: usize) -> Table {
+        let headers: &[&str] = match self.kind {
+            Kind::Text => &["split", "text"],
+            Kind::Completion => &["split", "prompt", "completion"],
+            Kind::Labels(_) => &["split", "text", "label"],
+        };
+        let mut table = Table::new(&self.name, headers);
+        for split in SplitName::ALL {
+            for example in self.split(split).iter().take(rows) {
+                table.row(self.cells(split, example));
+            }
+        }
+        let counts = SplitName::ALL.map(|split| format!("{} {split}", self.split(split).len()));
+        table.footer.push(format!("{} examples", counts.join(", ")));
+        if !self.labels().is_empty() {
+            table.footer.push(format!("labels: {}", self.label_counts().join(", ")));
+            table.footer.push(format!("the model reads {:?} and should write a label", self.template));
+        }
+        table
+    }
+
+    fn cells(&self, split: SplitName, example: &Example) -> Vec<Cell> {
+        let mut cells = vec![Cell::Text(split.to_string())];
+        match self.kind {
+            Kind::Text => {}
+            Kind::Completion => cells.push(Cell::Text(shortened(&example.prompt))),
+            Kind::Labels(_) => cells.push(Cell::Text(shortened(self.text_of(example)))),
+        }
+        cells.push(Cell::Text(shortened(&example.completion)));
+        cells
+    }
+
+    /// The prompt without the template around it.
+    fn text_of<'a>(&self, example: &'a Example) -> &'a str {
+        let (before, after) = self.template.split_once("{text}").unwrap_or_default();
+        let text = example.prompt.strip_prefix(before).unwrap_or(&example.prompt);
+        text.strip_suffix(after).unwrap_or(text)
+    }
+
+    fn label_counts(&self) -> Vec<String> {
+        let count = |label: usize| SplitName::ALL.iter().flat_map(|split| self.split(*split)).filter(|example| example.label == Some(label)).count();
+        self.labels().iter().enumerate().map(|(label, name)| format!("{name} {}", count(label))).collect()
+    }
+}
+
+/// One line of at most [`SHOWN`] characters.
+fn shortened(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::data::parse_inline;
+    use graft_protocol::{Cell, Settings};
+
+    #[test]
+    fn rows_show_text_without_its_template_and_the_footer_counts() {
+        let set = parse_inline("moods", "text,label\nfine day,good\nawful day,bad\n", &Settings::default()).expect("a set");
+        let table = set.table(1);
+        assert_eq!(table.rows, [[Cell::Text("train".into()), Cell::Text("fine day".into()), Cell::Text("good".into())]]);
+        assert_eq!(table.footer[..2], ["2 train, 0 validation, 0 test examples", "labels: bad 1, good 1"]);
+    }
+}

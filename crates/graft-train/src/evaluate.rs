@@ -1,0 +1,149 @@
+//! Loss, perplexity and accuracy on a part of a data set.
+
+mod scoring;
+
+use graft_nn::{Model, TokenEncoder};
+
+use crate::control::Control;
+use crate::data::{Dataset, Example, Kind, SplitName};
+use crate::encode::Encoder;
+use crate::{Result, TrainError};
+use scoring::{Rows, Scored, score};
+
+/// What an evaluation finds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Mean loss per token of the completions, nats.
+    pub loss: f64,
+    /// `exp(loss)`.
+    pub perplexity: f64,
+    /// Share of examples whose own label scored highest among all labels; none for data without labels.
+    pub accuracy: Option<f64>,
+    /// Share of examples that have the commonest label of the training part: what is right without reading.
+    pub majority: Option<f64>,
+    /// Examples used.
+    pub examples: u64,
+    /// Tokens of their completions.
+    pub tokens: u64,
+}
+
+/// What to evaluate on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Which part of the data.
+    pub split: SplitName,
+    /// Most examples used, from the first.
+    pub examples: usize,
+    /// Examples per forward pass.
+    pub batch: usize,
+    /// Longest example in tokens; without it the model's context.
+    pub max_length: Option<usize>,
+}
+
+/// An evaluation, ready to run.
+pub struct Evaluator<'a> {
+    model: &'a dyn Model,
+    encoder: Encoder<'a>,
+    data: &'a Dataset,
+    /// Tokens of each label's completion.
+    labels: Vec<Vec<u32>>,
+    request: Request,
+}
+
+/// Scores `model` on the part `split` (`train`, `validation` or `test`); `progress` hears how many examples of how many are done.
+///
+/// # Errors
+/// [`TrainError::EmptySplit`], [`TrainError::Stopped`] when `control` says so, and those of model and tokenizer.
+#[expect(clippy::too_many_arguments, reason = "the plain form of Evaluator for callers that have each of these at hand")]
+pub fn evaluate(
+    model: &dyn Model,
+    tokenizer: &dyn TokenEncoder,
+    data: &Dataset,
+    split: &str,
+    examples: usize,
+    batch: usize,
+    control: &Control,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Evaluation> {
+    let split = SplitName::parse(split).unwrap_or(SplitName::Test);
+    Evaluator::new(model, tokenizer, data, Request { split, examples, batch, max_length: None })?.run(control, progress)
+}
+
+impl<'a> Evaluator<'a> {
+    /// Encodes the labels and checks that there is something to evaluate on.
+    ///
+    /// # Errors
+    /// [`TrainError::EmptySplit`], and those of the tokenizer.
+    pub fn new(model: &'a dyn Model, tokenizer: &'a dyn TokenEncoder, data: &'a Dataset, request: Request) -> Result<Self> {
+        if data.split(request.split).is_empty() {
+            return Err(TrainError::EmptySplit { data: data.name.clone(), split: request.split.name() });
+        }
+        let encoder = Encoder::new(model, tokenizer, request.max_length)?;
+        let mut labels = Vec::new();
+        for label in data.labels() {
+            labels.push(encoder.completion(&Dataset::label_completion(label))?);
+        }
+        end_ambiguous(&mut labels, encoder.end());
+        Ok(Self { model, encoder, data, labels, request })
+    }
+
+    /// Evaluates.
+    ///
+    /// # Errors
+    /// [`TrainError::Stopped`] when `control` says so, and those of the model.
+    pub fn run(&self, control: &Control, progress: &mut dyn FnMut(u64, u64)) -> Result<Evaluation> {
+        let all = self.data.split(self.request.split);
+        let examples = &all[..all.len().min(self.request.examples)];
+        let mut sum = Scored::default();
+        let mut done = 0;
+        for chunk in examples.chunks(self.request.batch.max(1)) {
+            if control.is_stopped() {
+                return Err(TrainError::Stopped);
+            }
+            sum.add(&score(self.model, &self.rows(chunk)?)?);
+            done += chunk.len();
+            progress(done as u64, examples.len() as u64);
+        }
+        let loss = sum.loss / (sum.tokens.max(1)) as f64;
+        let count = examples.len() as f64;
+        let is_labelled = matches!(self.data.kind, Kind::Labels(_));
+        Ok(Evaluation {
+            loss,
+            perplexity: loss.exp(),
+            accuracy: is_labelled.then(|| sum.right as f64 / count),
+            majority: self.majority(examples),
+            examples: examples.len() as u64,
+            tokens: sum.tokens,
+        })
+    }
+
+    fn rows(&self, examples: &[Example]) -> Result<Rows> {
+        let mut rows = Rows::default();
+        for example in examples {
+            let mut completion = self.encoder.completion(&example.completion)?;
+            completion.extend(self.encoder.end());
+            let mut prompt = self.encoder.prompt(&example.prompt)?;
+            self.encoder.fit(&mut prompt, &mut completion);
+            rows.push(&prompt, &completion, example.label.map(|label| (label, self.labels.as_slice())));
+        }
+        Ok(rows)
+    }
+
+    fn majority(&self, examples: &[Example]) -> Option<f64> {
+        let count = |examples: &[Example], label| examples.iter().filter(|example| example.label == Some(label)).count();
+        // Of equally common labels the first, so that the figure does not depend on the order of a map.
+        let commonest = (0..self.labels.len()).rev().max_by_key(|label| count(&self.data.train, *label))?;
+        Some(count(examples, commonest) as f64 / examples.len() as f64)
+    }
+}
+
+/// Where the tokens of one label begin another's, the end token decides between them; else it says nothing and costs a pass.
+fn end_ambiguous(labels: &mut [Vec<u32>], end: Option<u32>) {
+    let begins_another = |(index, label): (usize, &Vec<u32>)| labels.iter().enumerate().any(|(other, longer)| other != index && longer.starts_with(label));
+    if labels.iter().enumerate().any(begins_another) {
+        labels.iter_mut().for_each(|label| label.extend(end));
+    }
+}
+
+#[cfg(test)]
+mod tests;

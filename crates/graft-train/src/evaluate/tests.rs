@@ -1,0 +1,87 @@
+use super::*;
+use crate::testing::{TinyLlama, Words, labelled_data};
+use graft_nn::{Context, Tensor};
+
+fn request(split: SplitName) -> Request {
+    Request { split, examples: 100, batch: 3, max_length: None }
+}
+
+/// Log-probabilities of `completion` behind `prompt`, one row at a time: the slow and plain way.
+fn plain(model: &TinyLlama, prompt: &[u32], completion: &[u32]) -> Vec<f64> {
+    let ids = [prompt, completion].concat();
+    let ids_tensor = Tensor::new(&ids[..ids.len() - 1], &graft_nn::Device::Cpu).and_then(|t| t.unsqueeze(0)).expect("ids");
+    let logits = model.logits(&ids_tensor, None, &Context::eval()).and_then(|t| Ok(t.squeeze(0)?.to_vec2::<f32>()?)).expect("logits");
+    let shift = logits.len() + 1 - ids.len();
+    let score = |index: usize| {
+        let row = &logits[shift + prompt.len() + index - 1];
+        let sum: f64 = row.iter().map(|x| f64::from(*x).exp()).sum();
+        f64::from(row[completion[index] as usize]) - sum.ln()
+    };
+    (0..completion.len()).map(score).collect()
+}
+
+fn check(model: &TinyLlama) {
+    let data = labelled_data();
+    let found = Evaluator::new(model, &Words, &data, request(SplitName::Test)).and_then(|evaluator| evaluator.run(&Control::new(), &mut |_, _| {})).expect("evaluates");
+    let (mut loss, mut tokens, mut right) = (0.0, 0, 0);
+    for example in &data.test {
+        let prompt = [vec![0], Words.encode(&example.prompt).expect("prompt")].concat();
+        let completion = [Words.encode(&example.completion).expect("completion"), vec![1]].concat();
+        loss -= plain(model, &prompt, &completion).iter().sum::<f64>();
+        tokens += completion.len();
+        let scores: Vec<f64> = data.labels().iter().map(|label| plain(model, &prompt, &Words.encode(label).expect("label")).iter().sum()).collect();
+        let best = (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b]));
+        right += usize::from(best == example.label);
+    }
+    assert!((found.loss - loss / tokens as f64).abs() < 1e-5, "{} {}", found.loss, loss / tokens as f64);
+    assert_eq!(found.accuracy, Some(right as f64 / data.test.len() as f64));
+    assert_eq!((found.examples, found.tokens), (data.test.len() as u64, tokens as u64));
+    assert!((found.perplexity - found.loss.exp()).abs() < 1e-9);
+}
+
+#[test]
+fn batched_scores_are_those_of_one_row_at_a_time() {
+    check(&TinyLlama::new(16, 32));
+}
+
+#[test]
+fn a_soft_prompt_shifts_what_is_read() {
+    let model = TinyLlama::new(16, 32);
+    model.prompt(3);
+    check(&model);
+}
+
+#[test]
+fn the_majority_is_the_commonest_label_of_the_training_part() {
+    let data = labelled_data();
+    let model = TinyLlama::new(16, 32);
+    let found = evaluate(&model, &Words, &data, "test", 100, 4, &Control::new(), &mut |_, _| {}).expect("evaluates");
+    let count = |examples: &[Example], label| examples.iter().filter(|example| example.label == Some(label)).count();
+    let commonest = (0..3).find(|label| (0..3).all(|other| count(&data.train, *label) >= count(&data.train, other))).expect("a label");
+    assert_eq!(found.majority, Some(count(&data.test, commonest) as f64 / data.test.len() as f64));
+}
+
+#[test]
+fn a_stop_ends_an_evaluation_and_an_empty_part_is_refused() {
+    let (model, data, control) = (TinyLlama::new(16, 32), labelled_data(), Control::new());
+    let mut seen = 0;
+    let result = evaluate(&model, &Words, &data, "train", 100, 4, &control, &mut |done, _| {
+        seen = done;
+        control.stop();
+    });
+    assert!(matches!(result, Err(TrainError::Stopped)));
+    assert_eq!(seen, 4);
+    let empty = Dataset { test: Vec::new(), ..data };
+    let error = evaluate(&model, &Words, &empty, "test", 1, 1, &Control::new(), &mut |_, _| {}).expect_err("no examples");
+    assert_eq!(error.to_string(), "data set `firsts` has no test examples");
+}
+
+#[test]
+fn labels_that_begin_like_another_are_told_apart_by_their_end() {
+    let mut labels = vec![vec![7], vec![7, 8]];
+    end_ambiguous(&mut labels, Some(1));
+    assert_eq!(labels, [vec![7, 1], vec![7, 8, 1]]);
+    let mut labels = vec![vec![7, 3], vec![7, 8]];
+    end_ambiguous(&mut labels, Some(1));
+    assert_eq!(labels, [[7, 3], [7, 8]]);
+}

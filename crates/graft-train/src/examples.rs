@@ -1,0 +1,104 @@
+//! The source of fine-tuning: examples of a data set, in an order of their own in each epoch.
+
+use graft_nn::{Model, Rng, TokenEncoder};
+
+use crate::batch::{Batch, Encoded};
+use crate::config::TrainConfig;
+use crate::control::Control;
+use crate::data::{Dataset, SplitName};
+use crate::encode::Encoder;
+use crate::evaluate::{Evaluator, Request};
+use crate::source::{Source, Validation};
+use crate::{Result, TrainError};
+
+/// The training examples of a data set as tokens.
+pub(crate) struct Examples<'a> {
+    data: &'a Dataset,
+    tokenizer: &'a dyn TokenEncoder,
+    train: Vec<Encoded>,
+    config: TrainConfig,
+    /// Longest example in tokens, and how many were longer.
+    limit: usize,
+    cut: usize,
+}
+
+impl<'a> Examples<'a> {
+    /// Encodes the training examples.
+    ///
+    /// # Errors
+    /// [`TrainError::EmptySplit`], and those of the tokenizer.
+    pub(crate) fn new(model: &dyn Model, tokenizer: &'a dyn TokenEncoder, data: &'a Dataset, config: &TrainConfig) -> Result<Self> {
+        if data.train.is_empty() {
+            return Err(TrainError::EmptySplit { data: data.name.clone(), split: SplitName::Train.name() });
+        }
+        let encoder = Encoder::new(model, tokenizer, config.max_length)?;
+        let (mut train, mut cut) = (Vec::with_capacity(data.train.len()), 0);
+        for example in &data.train {
+            let (encoded, was_cut) = encoder.example(example)?;
+            cut += usize::from(was_cut);
+            train.push(encoded);
+        }
+        Ok(Self { data, tokenizer, train, config: config.clone(), limit: encoder.limit(), cut })
+    }
+
+    /// What to tell the reader about examples that were too long.
+    pub(crate) fn note(&self) -> Option<String> {
+        let Self { limit, cut, .. } = self;
+        (*cut > 0).then(|| format!("{cut} of {} training examples were longer than {limit} tokens and were cut", self.train.len()))
+    }
+
+    /// The order of the examples in an epoch.
+    fn order(&self, epoch: u64) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.train.len()).collect();
+        Rng::new(self.config.seed).indexed("shuffle", &self.data.name, epoch).shuffle(&mut order);
+        order
+    }
+}
+
+impl Source for Examples<'_> {
+    /// Batches do not reach across epochs, so the last of an epoch may be smaller.
+    fn micro_batch(&self, position: u64) -> Result<Batch> {
+        let per_epoch = self.train.len().div_ceil(self.config.batch) as u64;
+        let (epoch, index) = (position / per_epoch, (position % per_epoch) as usize);
+        let order = self.order(epoch);
+        let chosen = order.iter().skip(index * self.config.batch).take(self.config.batch);
+        Ok(Batch::of(&chosen.map(|example| &self.train[*example]).collect::<Vec<_>>()))
+    }
+
+    fn validate(&self, model: &dyn Model, control: &Control) -> Result<Option<Validation>> {
+        if self.data.validation.is_empty() {
+            return Ok(None);
+        }
+        let request = Request { split: SplitName::Validation, examples: self.config.eval_examples, batch: self.config.batch.max(16), max_length: self.config.max_length };
+        let evaluator = Evaluator::new(model, self.tokenizer, self.data, request)?;
+        match evaluator.run(control, &mut |_, _| {}) {
+            Ok(found) => Ok(Some(Validation { loss: found.loss, accuracy: found.accuracy })),
+            Err(TrainError::Stopped) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{TinyLlama, Words, config, labelled_data};
+
+    #[test]
+    fn an_epoch_reads_every_example_once_and_the_next_in_another_order() {
+        let (model, data) = (TinyLlama::new(16, 32), labelled_data());
+        let config = TrainConfig { batch: 3, ..config(1) };
+        let examples = Examples::new(&model, &Words, &data, &config).expect("encodes");
+        let per_epoch = data.train.len().div_ceil(3) as u64;
+        let read = |epoch: u64| -> Vec<Vec<u32>> {
+            let batches = (0..per_epoch).map(|index| examples.micro_batch(epoch * per_epoch + index).expect("a batch"));
+            batches.flat_map(|batch| batch.ids.chunks(batch.columns).zip(&batch.lengths).map(|(row, length)| row[..*length].to_vec()).collect::<Vec<_>>()).collect()
+        };
+        let (mut first, mut second) = (read(0), read(1));
+        assert_ne!(first, second);
+        first.sort();
+        second.sort();
+        assert_eq!(first, second);
+        assert_eq!(first.len(), data.train.len());
+    }
+}

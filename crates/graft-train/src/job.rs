@@ -1,0 +1,72 @@
+//! Fine-tuning as the session asks for it: a data set in, a run out.
+
+use graft_nn::{Model, TokenEncoder, Trainable};
+use graft_protocol::{Event, Level, RunEnded};
+
+use crate::config::TrainConfig;
+use crate::control::Control;
+use crate::data::Dataset;
+use crate::examples::Examples;
+use crate::fit::{Run, begin, go_on};
+use crate::runs::{RunFolder, RunHeader};
+use crate::state::Stateful;
+use crate::{Result, TrainError};
+
+/// A fine-tuning, ready to begin or to go on.
+pub struct Job<'a> {
+    /// The model, adapters attached and active.
+    pub model: &'a dyn Model,
+    /// What is trained.
+    pub trainables: Vec<Trainable>,
+    /// The model's tokenizer.
+    pub tokenizer: &'a dyn TokenEncoder,
+    /// What it is trained on.
+    pub data: &'a Dataset,
+    /// Steps, rates and the rest.
+    pub config: TrainConfig,
+    /// Where ledger and checkpoints go.
+    pub run: RunFolder,
+    /// The run's head.
+    pub header: RunHeader,
+    /// What checkpoints keep of the adapter.
+    pub state: &'a dyn Stateful,
+}
+
+/// Trains from step 1.
+///
+/// # Errors
+/// Those of [`begin`], and of encoding the data.
+pub fn fit(job: Job<'_>, control: &Control, emit: &mut dyn FnMut(Event)) -> Result<RunEnded> {
+    let folder = job.run.clone();
+    let result = train(job, control, emit, begin);
+    if result.is_err() && folder.record().is_err() {
+        // Nothing was begun: the empty folder goes, and only if it is empty.
+        let _ = std::fs::remove_dir(folder.path());
+    }
+    result
+}
+
+/// Goes on from the newest checkpoint, with the losses the uninterrupted run would have had.
+///
+/// # Errors
+/// Those of [`go_on`], and of encoding the data.
+pub fn resume(job: Job<'_>, control: &Control, emit: &mut dyn FnMut(Event)) -> Result<RunEnded> {
+    train(job, control, emit, go_on)
+}
+
+type Go = fn(Run<'_>, &Control, &mut dyn FnMut(Event)) -> Result<RunEnded>;
+
+fn train(job: Job<'_>, control: &Control, emit: &mut dyn FnMut(Event), go: Go) -> Result<RunEnded> {
+    if job.trainables.is_empty() {
+        return Err(TrainError::NothingToTrain);
+    }
+    let source = Examples::new(job.model, job.tokenizer, job.data, &job.config)?;
+    if let Some(text) = source.note() {
+        emit(Event::Note { level: Level::Warning, text });
+    }
+    let Job { model, trainables, config, run: folder, header, state, .. } = job;
+    go(Run { model, trainables, source: &source, config, folder, header, state }, control, emit)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+use super::*;
+use crate::testing::{TinyLlama, config, job, labelled_data};
+use graft_nn::Tensor;
+use graft_protocol::{RunOutcome, StepRecord};
+use tempfile::TempDir;
+
+/// A fresh model with adapters, data and a folder for runs.
+struct Bench {
+    model: TinyLlama,
+    trainables: Vec<Trainable>,
+    data: Dataset,
+    base: TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let model = TinyLlama::new(16, 32);
+        let trainables = model.attach(0.1);
+        Self { model, trainables, data: labelled_data(), base: tempfile::tempdir().expect("folder") }
+    }
+
+    fn job(&self, config: TrainConfig) -> Job<'_> {
+        job(&self.model, &self.data, &self.trainables, config, self.base.path())
+    }
+
+    fn values(&self) -> Vec<Vec<f32>> {
+        self.trainables.iter().map(|t| t.var.flatten_all().and_then(|flat| flat.to_vec1()).expect("values")).collect()
+    }
+}
+
+/// Runs and stops after so many steps of this call; returns the losses as bits.
+fn losses(job: Job<'_>, stop_after: u64, go: fn(Job<'_>, &Control, &mut dyn FnMut(Event)) -> Result<RunEnded>) -> (Vec<(u64, u64)>, RunEnded) {
+    let control = Control::new();
+    let mut losses = Vec::new();
+    let mut emit = |event| {
+        if let Event::Step(StepRecord { step, loss, .. }) = event {
+            losses.push((step, loss.to_bits()));
+            if losses.len() as u64 == stop_after {
+                control.stop();
+            }
+        }
+    };
+    let ended = go(job, &control, &mut emit).expect("trains");
+    (losses, ended)
+}
+
+#[test]
+fn training_lowers_the_loss_and_validates_on_the_way() {
+    let bench = Bench::new();
+    let mut validations = Vec::new();
+    let mut emit = |event| {
+        if let Event::Validation(record) = event {
+            validations.push(record);
+        }
+    };
+    let ended = fit(bench.job(config(30)), &Control::new(), &mut emit).expect("trains");
+    assert_eq!((ended.outcome, ended.step), (RunOutcome::Finished, 30));
+    assert_eq!(validations.iter().map(|record| record.step).take(3).collect::<Vec<_>>(), [0, 3, 6]);
+    let (first, last) = (validations[0], validations[validations.len() - 1]);
+    assert!(last.loss < 0.7 * first.loss && last.accuracy.is_some(), "{first:?} {last:?}");
+}
+
+#[test]
+fn a_stopped_run_resumes_with_the_very_losses_of_an_uninterrupted_one() {
+    let whole = Bench::new();
+    let (expected, _) = losses(whole.job(config(9)), u64::MAX, fit);
+    let halved = Bench::new();
+    let first = halved.job(config(9));
+    let folder = first.run.clone();
+    let (mut found, ended) = losses(first, 4, fit);
+    assert_eq!((ended.outcome, ended.step), (RunOutcome::Interrupted, 4));
+    // Another session: fresh adapters, everything else from the run's folder.
+    let later = Bench::new();
+    let mut second = later.job(config(9));
+    second.run = folder.clone();
+    let (rest, ended) = losses(second, u64::MAX, resume);
+    found.extend(rest);
+    assert_eq!(ended.outcome, RunOutcome::Finished);
+    assert_eq!(found, expected);
+    assert_eq!(later.values(), whole.values());
+    let record = folder.record().expect("reads");
+    assert_eq!(record.steps.iter().map(|step| (step.step, step.loss.to_bits())).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_damaged_last_checkpoint_gives_way_to_the_one_before() {
+    let bench = Bench::new();
+    let (expected, _) = losses(Bench::new().job(config(6)), u64::MAX, fit);
+    let first = bench.job(config(6));
+    let folder = first.run.clone();
+    losses(first, 2, fit);
+    let mut second = bench.job(config(6));
+    second.run = folder.clone();
+    losses(second, 2, resume);
+    let checkpoints = folder.checkpoints();
+    assert_eq!(checkpoints.len(), 2);
+    std::fs::write(checkpoints[1].path().join("adapter.safetensors"), b"cut").expect("damages");
+    let mut third = bench.job(config(6));
+    third.run = folder;
+    assert_eq!(losses(third, u64::MAX, resume).0, expected[2..]);
+}
+
+#[test]
+fn the_loss_of_a_window_is_the_mean_over_its_tokens_however_it_is_cut() {
+    let first_loss = |batch, accumulate| {
+        let bench = Bench { trainables: Vec::new(), ..Bench::new() };
+        let trainables = bench.model.attach(0.0);
+        let config = TrainConfig { batch, accumulate, eval_every: 0, ..config(1) };
+        let (found, _) = losses(job(&bench.model, &bench.data, &trainables, config, bench.base.path()), u64::MAX, fit);
+        f64::from_bits(found[0].1)
+    };
+    let (one, four) = (first_loss(12, 1), first_loss(3, 4));
+    assert!((one - four).abs() < 1e-5, "{one} {four}");
+}
+
+#[test]
+fn a_loss_out_of_bounds_stops_the_run_and_gives_the_last_good_adapter_back() {
+    let bench = Bench::new();
+    let mut steps = Vec::new();
+    let mut ended = None;
+    let mut good = Vec::new();
+    let huge = TrainConfig { lr: 1e38, warmup: 0, eval_every: 0, max_grad_norm: 0.0, ..config(20) };
+    let mut emit = |event| match event {
+        Event::RunStarted(_) => good.push(bench.values()),
+        Event::Step(record) => {
+            steps.push(record);
+            good.push(bench.values());
+        }
+        Event::RunEnded(record) => ended = Some(record),
+        _ => {}
+    };
+    let error = fit(bench.job(huge), &Control::new(), &mut emit).expect_err("the loss is not finite");
+    let step = steps.len() as u64 + 1;
+    assert!(matches!(error, TrainError::NotFinite { step: found, .. } if found == step), "{error}");
+    assert_eq!(ended.expect("the end is announced").outcome, RunOutcome::Failed);
+    assert_eq!(bench.values(), good[good.len() - 2]);
+    assert!(bench.values().iter().flatten().all(|value| value.is_finite()));
+}
+
+#[test]
+fn a_soft_prompt_trains_through_the_shifted_labels() {
+    let bench = Bench { trainables: Vec::new(), ..Bench::new() };
+    let model = TinyLlama::new(16, 32);
+    let trainables = model.prompt(3);
+    let before = trainables[0].var.to_vec2::<f32>().expect("values");
+    let (found, _) = losses(job(&model, &bench.data, &trainables, config(20), bench.base.path()), u64::MAX, fit);
+    assert!(f64::from_bits(found[19].1) < f64::from_bits(found[0].1));
+    assert_ne!(trainables[0].var.to_vec2::<f32>().expect("values"), before);
+}
+
+#[test]
+fn examples_too_long_are_cut_and_counted() {
+    let bench = Bench::new();
+    let mut notes = Vec::new();
+    let mut emit = |event| {
+        if let Event::Note { text, .. } = event {
+            notes.push(text);
+        }
+    };
+    fit(bench.job(TrainConfig { max_length: Some(5), ..config(1) }), &Control::new(), &mut emit).expect("trains");
+    assert_eq!(notes, ["11 of 15 training examples were longer than 5 tokens and were cut"]);
+}
+
+#[test]
+fn a_job_that_cannot_begin_leaves_no_run() {
+    let bench = Bench::new();
+    let empty = Dataset { train: Vec::new(), ..labelled_data() };
+    let job = Job { data: &empty, ..bench.job(config(1)) };
+    let error = fit(job, &Control::new(), &mut |_| {}).expect_err("no examples");
+    assert_eq!(error.to_string(), "data set `firsts` has no train examples");
+    let error = fit(Job { trainables: Vec::new(), ..bench.job(config(1)) }, &Control::new(), &mut |_| {}).expect_err("nothing to train");
+    assert_eq!(error.to_string(), "there is nothing to train");
+    assert_eq!(std::fs::read_dir(bench.base.path()).expect("lists").count(), 0);
+}
+
+#[test]
+fn a_finished_run_goes_on_only_with_more_steps() {
+    let bench = Bench::new();
+    let first = bench.job(config(2));
+    let folder = first.run.clone();
+    losses(first, u64::MAX, fit);
+    let again = |steps| Job { run: folder.clone(), ..bench.job(config(steps)) };
+    let error = resume(again(2), &Control::new(), &mut |_| {}).expect_err("done");
+    assert_eq!(error.to_string(), format!("run `{}` has done all its 2 steps", folder.name()));
+    assert_eq!(losses(again(4), u64::MAX, resume).0.len(), 2);
+}
+
+#[test]
+fn every_parameter_that_trains_moves_and_no_other_does() {
+    let bench = Bench::new();
+    let frozen = |model: &TinyLlama| -> Vec<Tensor> { model.parameters().iter().map(|parameter| parameter.tensor().copy().expect("copies")).collect() };
+    let (before, weights) = (bench.values(), frozen(&bench.model));
+    losses(bench.job(TrainConfig { eval_every: 0, ..config(2) }), u64::MAX, fit);
+    for ((trainable, old), new) in bench.trainables.iter().zip(before).zip(bench.values()) {
+        assert_ne!(old, new, "{}", trainable.name);
+    }
+    for (old, new) in weights.iter().zip(frozen(&bench.model)) {
+        assert_eq!(old.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("old"), new.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("new"));
+    }
+}

@@ -1,0 +1,222 @@
+//! A model, a tokenizer and data small enough for tests: one block with attention, and words that are numbers.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use graft_nn::ops::{self, AttentionSpec, LowRank};
+use graft_nn::{
+    Context, Device, Embedding, Hidden, Layer, Linear, LinearAdapter, Model, ModelShape, NnError, Result, Rng, Role, Site, SoftPrompt, Tensor, TokenEncoder,
+    Trainable, Var,
+};
+use graft_protocol::{Settings, Value};
+
+use crate::data::{Dataset, parse_inline};
+use crate::job::Job;
+use crate::optimizer::AdamW;
+use crate::runs::{RunFolder, RunHeader};
+use crate::schedule::Course;
+use crate::{Stateful, TrainConfig};
+
+/// Width of the model.
+const WIDTH: usize = 8;
+
+/// `x + o(attention(q(x), k(x), v(x)))`, then the head. No positions: the causal mask alone tells them apart.
+pub(crate) struct TinyLlama {
+    shape: ModelShape,
+    embedding: Embedding,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    output: Linear,
+    head: Linear,
+}
+
+impl TinyLlama {
+    pub(crate) fn new(vocab: usize, max_positions: usize) -> Self {
+        let linear = |path: &str, role, d_out| Linear::new(path, role, random(path, &[d_out, WIDTH], 0.5), None).expect("a layer");
+        Self {
+            shape: ModelShape {
+                family: "test".into(),
+                hidden: WIDTH,
+                layers: 1,
+                heads: 2,
+                kv_heads: 2,
+                head_dim: WIDTH / 2,
+                intermediate: 0,
+                vocab,
+                max_positions,
+                tied: false,
+            },
+            embedding: Embedding::new("embed_tokens", random("embed_tokens", &[vocab, WIDTH], 1.0)),
+            query: linear("q_proj", Role::Query, WIDTH),
+            key: linear("k_proj", Role::Key, WIDTH),
+            value: linear("v_proj", Role::Value, WIDTH),
+            output: linear("o_proj", Role::Output, WIDTH),
+            head: linear("lm_head", Role::Head, vocab),
+        }
+    }
+
+    /// Low-rank adapters with dropout on every linear map but the head.
+    pub(crate) fn attach(&self, dropout: f64) -> Vec<Trainable> {
+        let mut trainables = Vec::new();
+        for linear in [&self.query, &self.key, &self.value, &self.output] {
+            let variable = |part: &str, dims: &[usize]| Var::from_tensor(&random(&format!("{part} {}", linear.path()), dims, 0.3)).expect("a variable");
+            let (a, b) = (variable("A", &[2, WIDTH]), variable("B", &[WIDTH, 2]));
+            trainables.push(Trainable::new(format!("{}.lora_A", linear.path()), a.clone()));
+            trainables.push(Trainable::new(format!("{}.lora_B", linear.path()), b.clone()));
+            linear.slot().insert("low", Arc::new(Low { a, b, dropout }));
+            linear.slot().set_active(&["low"]);
+        }
+        trainables
+    }
+
+    /// A soft prompt of `count` vectors.
+    pub(crate) fn prompt(&self, count: usize) -> Vec<Trainable> {
+        let var = Var::from_tensor(&random("prompt", &[count, WIDTH], 0.5)).expect("a variable");
+        self.embedding.prompt().insert("soft", Arc::new(Soft(var.clone())));
+        self.embedding.prompt().set_active(&["soft"]);
+        vec![Trainable::new("prompt", var)]
+    }
+}
+
+fn random(path: &str, dims: &[usize], std: f32) -> Tensor {
+    let values = Rng::new(5).stream("init", path).normal(0.0, std, dims.iter().product());
+    Tensor::from_vec(values, dims, &Device::Cpu).expect("a tensor")
+}
+
+impl Model for TinyLlama {
+    fn shape(&self) -> &ModelShape {
+        &self.shape
+    }
+
+    fn sites(&self) -> Vec<Site<'_>> {
+        let linears = [&self.query, &self.key, &self.value, &self.output, &self.head];
+        let embedding = Site { path: self.embedding.path(), role: Role::Embedding, layer: Layer::Embedding(&self.embedding) };
+        let linears = linears.map(|linear| Site { path: linear.path(), role: linear.role(), layer: Layer::Linear(linear) });
+        std::iter::once(embedding).chain(linears).collect()
+    }
+
+    fn embedding(&self) -> &Embedding {
+        &self.embedding
+    }
+
+    fn hidden(&self, ids: &Tensor, mask: Option<&Tensor>, cx: &Context) -> Result<Hidden> {
+        let (x, virtual_tokens) = self.embedding.forward_with_prompt(ids, cx)?; // (B, P+T, C)
+        let mask = match mask {
+            Some(mask) => {
+                let ones = Tensor::ones((mask.dims2()?.0, virtual_tokens), mask.dtype(), mask.device())?;
+                Some(Tensor::cat(&[&ones, mask], 1)?) // (B, P+T)
+            }
+            None => None,
+        };
+        let spec = AttentionSpec { heads: 2, kv_heads: 2, causal: true, mask, offset: 0, scale: 0.5 };
+        let (q, k, v) = (self.query.forward(&x, cx)?, self.key.forward(&x, cx)?, self.value.forward(&x, cx)?);
+        let attended = self.output.forward(&ops::attention(&q, &k, &v, &spec)?, cx)?;
+        Ok(Hidden { states: (x + attended)?, virtual_tokens })
+    }
+
+    fn head(&self, states: &Tensor, cx: &Context) -> Result<Tensor> {
+        self.head.forward(states, cx)
+    }
+
+    fn default_targets(&self) -> &'static [&'static str] {
+        &["q_proj", "v_proj"]
+    }
+}
+
+struct Low {
+    a: Var,
+    b: Var,
+    dropout: f64,
+}
+
+impl LinearAdapter for Low {
+    fn forward(&self, base: &Linear, x: &Tensor, cx: &Context) -> Result<Tensor> {
+        let (a, b) = (self.a.as_tensor().clone(), self.b.as_tensor().clone());
+        ops::lora_linear(x, &base.weight().tensor(), &LowRank { a, b, scale: 2.0, dropout: cx.mask(base.path(), self.dropout) })
+    }
+
+    fn delta(&self, _base: &Linear) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+}
+
+struct Soft(Var);
+
+impl SoftPrompt for Soft {
+    fn embeddings(&self, _cx: &Context) -> Result<Tensor> {
+        Ok(self.0.as_tensor().clone())
+    }
+
+    fn len(&self) -> usize {
+        self.0.dims()[0]
+    }
+}
+
+/// Words are the numbers of their tokens; `<s>` is 0, `</s>` is 1.
+pub(crate) struct Words;
+
+impl TokenEncoder for Words {
+    fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        let number = |word: &str| word.parse().map_err(|_| NnError::from(candle_core::Error::Msg(format!("`{word}` is no token"))));
+        text.split_whitespace().map(number).collect()
+    }
+
+    fn decode(&self, ids: &[u32]) -> Result<String> {
+        Ok(ids.iter().map(u32::to_string).collect::<Vec<_>>().join(" "))
+    }
+
+    fn bos(&self) -> Option<u32> {
+        Some(0)
+    }
+
+    fn eos(&self) -> Option<u32> {
+        Some(1)
+    }
+
+    fn vocab(&self) -> usize {
+        16
+    }
+
+    fn token(&self, id: u32) -> String {
+        id.to_string()
+    }
+}
+
+/// Texts of different lengths whose label is their first token, in three parts.
+pub(crate) fn labelled_data() -> Dataset {
+    let mut text = "text,label,split\n".to_owned();
+    for index in 0..24 {
+        let (label, part) = (3 + index % 3, ["train", "train", "train", "validation", "test"][index % 5]);
+        let rest: Vec<String> = (0..index % 4).map(|word| (6 + (index + word) % 8).to_string()).collect();
+        text.push_str(&format!("{label} {},{},{part}\n", rest.join(" "), label + 9));
+    }
+    let settings = Settings::default().with("template", Value::Text("{text} 2".into()));
+    parse_inline("firsts", &text, &settings).expect("a data set")
+}
+
+/// A short training with everything that could break a resumption: dropout is on, two micro-batches per step, clipping acts.
+pub(crate) fn config(steps: u64) -> TrainConfig {
+    TrainConfig {
+        steps,
+        lr: 0.02,
+        batch: 4,
+        accumulate: 2,
+        max_length: None,
+        course: Course::Cosine,
+        warmup: 2,
+        optimizer: AdamW { weight_decay: 0.01, ..AdamW::default() },
+        max_grad_norm: 0.5,
+        eval_every: 3,
+        eval_examples: 4,
+        save_every: 0,
+        seed: 7,
+    }
+}
+
+/// A job on the test data.
+pub(crate) fn job<'a>(model: &'a TinyLlama, data: &'a Dataset, trainables: &'a Vec<Trainable>, config: TrainConfig, base: &Path) -> Job<'a> {
+    let run = RunFolder::create(base, "test").expect("a folder");
+    let header = RunHeader { run: run.name(), ..RunHeader::default() };
+    Job { model, trainables: trainables.clone(), tokenizer: &Words, data, config, run, header, state: trainables as &dyn Stateful }
+}
