@@ -10,6 +10,9 @@ use crate::{Llama, LlamaConfig, ModelError, WeightSpec};
 /// Gives the tensor of one weight.
 pub(crate) type Source<'a> = dyn FnMut(&WeightSpec) -> Result<Tensor, ModelError> + 'a;
 
+/// Makes a model of a family from its config.
+type Build = fn(&Value, &Device, &mut Source<'_>) -> Result<Arc<dyn Model>, ModelError>;
+
 /// One family.
 pub(crate) struct Family {
     /// `model_type` of its config.json.
@@ -17,7 +20,7 @@ pub(crate) struct Family {
     /// The weights that a config asks for.
     pub(crate) weights: fn(&Value) -> Result<Vec<WeightSpec>, String>,
     /// The model from a config that `weights` has accepted.
-    pub(crate) build: fn(&Value, &Device, &mut Source<'_>) -> Result<Arc<dyn Model>, ModelError>,
+    pub(crate) build: Build,
 }
 
 const FAMILIES: &[Family] = &[Family {

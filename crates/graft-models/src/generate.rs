@@ -110,43 +110,76 @@ pub fn generate(
     let virtual_tokens: usize = model.embedding().prompt().active().iter().map(|prompt| prompt.len()).sum();
     let context = model.shape().max_positions;
     let room = room(ids.len(), virtual_tokens, context)?;
-    let mut reader = Reader::new(model);
-    let mut logits = reader.read(&ids)?;
-    let mut stream = Rng::new(options.seed).stream("generate", "");
-    let mut text = TextStream::new(tokenizer, &ids, &options.stop)?;
-    let (mut tokens, mut logprob_sum) = (0, 0.0);
-    let stop = loop {
-        if tokens == options.max_new_tokens {
-            break StopReason::Length;
+    let text = TextStream::new(tokenizer, &ids, &options.stop)?;
+    let limits = Limits { context, room, start: virtual_tokens + ids.len() };
+    let mut writer = Writer { tokenizer, options, limits, reader: Reader::new(model), text, tokens: 0, logprobs: Vec::new() };
+    let stop = writer.write(&ids, on_text)?;
+    let logprob_mean = writer.logprobs.iter().sum::<f64>() / writer.logprobs.len().max(1) as f64;
+    Ok(Generated { prompt: prompt.to_owned(), text: writer.text.text().to_owned(), tokens: writer.tokens, logprob_mean, stop })
+}
+
+/// Positions of one generation.
+struct Limits {
+    /// Of the model.
+    context: usize,
+    /// Left for new tokens.
+    room: usize,
+    /// Taken by the prompt and the soft prompt.
+    start: usize,
+}
+
+/// One text on its way.
+struct Writer<'a> {
+    tokenizer: &'a Tokenizer,
+    options: &'a GenerateOptions,
+    limits: Limits,
+    reader: Reader<'a>,
+    text: TextStream<'a>,
+    tokens: usize,
+    /// Of every token chosen, the one that ended the text included.
+    logprobs: Vec<f64>,
+}
+
+impl Writer<'_> {
+    /// Writes until something ends it, and gives the rest of the text out.
+    fn write(&mut self, prompt: &[u32], on_text: &mut dyn FnMut(&str) -> bool) -> Result<StopReason, ModelError> {
+        let mut stream = Rng::new(self.options.seed).stream("generate", "");
+        let mut logits = self.reader.read(prompt)?;
+        loop {
+            if self.tokens == self.options.max_new_tokens {
+                return Ok(self.ended(StopReason::Length, on_text));
+            }
+            let not_finite = ModelError::NotFinite { position: self.limits.start + self.tokens };
+            let choice = choose(&logits, self.options, &mut stream).ok_or(not_finite)?;
+            self.logprobs.push(choice.logprob);
+            if self.tokenizer.is_end(choice.id) {
+                return Ok(self.ended(StopReason::EndOfText, on_text));
+            }
+            self.tokens += 1;
+            let piece = self.text.push(choice.id)?;
+            if !piece.is_empty() && !on_text(&piece) {
+                return Ok(StopReason::Caller);
+            }
+            if self.text.stopped() {
+                return Ok(StopReason::StopText);
+            }
+            if self.tokens == self.limits.room {
+                return Ok(self.ended(StopReason::ContextFull(self.limits.context), on_text));
+            }
+            if self.tokens < self.options.max_new_tokens {
+                logits = self.reader.read(&[choice.id])?;
+            }
         }
-        let position = virtual_tokens + ids.len() + tokens;
-        let choice = choose(&logits, options, &mut stream).ok_or(ModelError::NotFinite { position })?;
-        logprob_sum += choice.logprob;
-        if tokenizer.is_end(choice.id) {
-            break StopReason::EndOfText;
-        }
-        tokens += 1;
-        let piece = text.push(choice.id)?;
-        if !piece.is_empty() && !on_text(&piece) {
-            break StopReason::Caller;
-        }
-        if text.stopped() {
-            break StopReason::StopText;
-        }
-        if tokens == room {
-            break StopReason::ContextFull(context);
-        }
-        if tokens < options.max_new_tokens {
-            logits = reader.read(&[choice.id])?;
-        }
-    };
-    let rest = text.finish();
-    if !rest.is_empty() && stop != StopReason::Caller {
-        on_text(&rest);
     }
-    let chosen = tokens + usize::from(stop == StopReason::EndOfText);
-    let logprob_mean = if chosen == 0 { 0.0 } else { logprob_sum / chosen as f64 };
-    Ok(Generated { prompt: prompt.to_owned(), text: text.text().to_owned(), tokens, logprob_mean, stop })
+
+    /// Gives out what was held back.
+    fn ended(&mut self, stop: StopReason, on_text: &mut dyn FnMut(&str) -> bool) -> StopReason {
+        let rest = self.text.finish();
+        if !rest.is_empty() {
+            on_text(&rest);
+        }
+        stop
+    }
 }
 
 /// Reads tokens through a cache.

@@ -204,8 +204,9 @@ impl Adapter {
             }
         }
         std::fs::create_dir_all(directory).map_err(|source| PeftError::Io { action: "write", path: PathBuf::from(directory), source })?;
+        let copies = self.built.parts.iter().flat_map(|part| &part.copies).map(|(key, tensor)| (key.clone(), tensor.clone()));
         // The config comes last: a folder that has one is complete.
-        weights_file::write(directory, &state)?;
+        weights_file::write(directory, &state.into_iter().chain(copies).collect())?;
         self.config.write(directory, base_name)
     }
 

@@ -60,7 +60,9 @@ pub fn load(bench: &Workbench<'_>, directory: &Path, name: &str) -> Result<(Adap
     warnings.extend(unknown_warning(&config.complete(method.defaults())));
     let built = method.build(bench, &config, Start::File)?;
     let tensors = weights_file::read(directory)?;
-    let left_over = weights_file::fill(&built.parts, &tensors, &directory.join(weights_file::NAME))?;
+    let mut left_over = weights_file::fill(&built.parts, &tensors, &directory.join(weights_file::NAME))?;
+    let copies = weights_file::copies(&built.parts, &tensors)?;
+    left_over.retain(|key| !copies.contains(key));
     warnings.extend(built.warnings.iter().cloned());
     warnings.extend(left_over_warning(&left_over));
     let adapter = Adapter::new(name.to_owned(), method, Source { config, built });

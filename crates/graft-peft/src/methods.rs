@@ -5,7 +5,7 @@ mod prompt_tuning;
 
 use std::sync::Arc;
 
-use graft_nn::{LinearAdapter, SoftPrompt, Var};
+use graft_nn::{LinearAdapter, SoftPrompt, Tensor, Var};
 use graft_protocol::{Settings, methods::MethodSpec};
 
 use crate::{PeftError, Workbench, config_file::ConfigFile, shared::Shared};
@@ -64,6 +64,8 @@ pub(crate) struct Part {
     pub(crate) hook: Hook,
     /// Its weights, by their keys in `adapter_model.safetensors`.
     pub(crate) weights: Vec<(String, Var)>,
+    /// Base weights that HF PEFT writes along, by their keys: those of a targeted head, which others may have resized.
+    pub(crate) copies: Vec<(String, Tensor)>,
 }
 
 /// What acts in a layer.

@@ -63,6 +63,24 @@ pub(crate) fn fill(parts: &[Part], tensors: &BTreeMap<String, Tensor>, path: &Pa
     Ok(tensors.keys().filter(|key| !wanted.contains_key(key.as_str())).cloned().collect())
 }
 
+/// The keys of base weights that were written along and are those of this model: nothing is lost when they are left out.
+///
+/// # Errors
+/// [`PeftError::Layer`] when candle cannot compare them.
+pub(crate) fn copies(parts: &[Part], tensors: &BTreeMap<String, Tensor>) -> Result<Vec<String>, PeftError> {
+    let mut same = Vec::new();
+    for (key, own) in parts.iter().flat_map(|part| &part.copies) {
+        if let Some(theirs) = tensors.get(key).filter(|theirs| theirs.dims() == own.dims()) {
+            let own = own.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
+            let difference = (theirs.to_dtype(DType::F32)? - own)?.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>()?;
+            if difference < 1e-2 {
+                same.push(key.clone());
+            }
+        }
+    }
+    Ok(same)
+}
+
 /// Whether every number is finite.
 pub(crate) fn is_finite(tensor: &Tensor) -> Result<bool, PeftError> {
     let values = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;

@@ -123,23 +123,4 @@ impl Progress for Reporter<'_, '_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_two_plain_words_name_a_repository() {
-        for (source, expected) in
-            [("meta-llama/Llama-3.2-1B", true), ("tiny", false), ("a/b/c", false), ("../x", false), ("./x", false), ("/x", false), ("a b/c", false)]
-        {
-            assert_eq!(is_repository(source), expected, "{source}");
-        }
-    }
-
-    #[test]
-    fn refusals_are_told_apart() {
-        let status = |text: &str| explain("a/b", &ApiError::IoError(std::io::Error::other(text.to_owned()))).to_string();
-        assert!(status("http status: 404").contains("no such model"));
-        assert!(status("http status: 401").contains("refuses access"));
-        assert!(status("failed to lookup address").contains("cannot be reached"));
-    }
-}
+mod tests;

@@ -11,7 +11,7 @@ mod config;
 use std::sync::Arc;
 
 use graft_nn::{
-    Context, Linear, LinearAdapter, Model, Result, Rng, Tensor, Var,
+    Context, Linear, LinearAdapter, Model, Result, Rng, Role, Tensor, Var,
     ops::{self, LowRank},
 };
 use graft_protocol::{
@@ -96,7 +96,9 @@ impl Method for Lora {
             let key = |matrix: &str| format!("base_model.model.{}.lora_{matrix}.weight", linear.path());
             let weights = vec![(key("A"), a.clone()), (key("B"), b.clone())];
             let adapter = Arc::new(LoraLayer { a, b, scaling, dropout: lora.dropout, shared: shared.clone() });
-            parts.push(Part { site: linear.path().to_owned(), hook: Hook::Linear(adapter), weights });
+            let copy = || (format!("base_model.model.{}.base_layer.weight", linear.path()), linear.weight().tensor().detach());
+            let copies = (linear.role() == Role::Head).then(copy).into_iter().collect();
+            parts.push(Part { site: linear.path().to_owned(), hook: Hook::Linear(adapter), weights, copies });
         }
         let warnings = lora.unmatched_patterns(&layers)?;
         Ok(Built { settings: shown(&lora, bench.model, &layers), parts, shared, warnings })
