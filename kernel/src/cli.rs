@@ -109,6 +109,9 @@ pub(crate) struct KernelArgs {
 /// `graft probe`
 #[derive(Args)]
 pub(crate) struct ProbeArgs {
+    /// Use the template in this folder, whatever it was built from
+    #[arg(long, value_name = "DIR")]
+    pub(crate) template: Option<PathBuf>,
     /// Cells; also `@interrupt SECONDS CELL`, `@kill`, `@complete CODE`, `@inspect CODE`, `@sleep SECONDS`
     pub(crate) cells: Vec<String>,
 }

@@ -75,7 +75,7 @@ fn run(verb: Verb) -> Result<ExitCode, Failure> {
             runtime.shutdown_background();
             return Ok(status);
         }
-        Verb::Probe(args) => return start::runtime()?.block_on(probe::run(&args.cells)),
+        Verb::Probe(args) => return start::runtime()?.block_on(probe::run(&args)),
     }
     Ok(ExitCode::SUCCESS)
 }

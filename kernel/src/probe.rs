@@ -6,25 +6,29 @@ use std::time::{Duration, Instant};
 use graft_protocol::{Failure, Snapshot};
 use tokio::sync::mpsc;
 
+use crate::cli::ProbeArgs;
 use crate::engine::{Engine, EngineOptions, Output};
 use crate::start;
 
 /// Runs each argument and prints what the engine says, with times.
-pub(crate) async fn run(cells: &[String]) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(args: &ProbeArgs) -> Result<ExitCode, Failure> {
     let began = Instant::now();
     let (output, mut outputs) = mpsc::unbounded_channel();
-    let template = start::ready_template(&output)?;
-    println!("[{:>8.3}] template {}", began.elapsed().as_secs_f64(), template.layout.root().display());
+    let template = match &args.template {
+        Some(folder) => folder.clone(),
+        None => start::ready_template(&output)?.layout.root().to_owned(),
+    };
+    println!("[{:>8.3}] template {}", began.elapsed().as_secs_f64(), template.display());
     let cwd = std::env::current_dir().ok();
     let grace = Duration::from_secs(10);
-    let engine = Engine::start(EngineOptions { template: template.layout.root().to_owned(), warm: false, cwd, grace }, output)?;
+    let engine = Engine::start(EngineOptions { template, warm: false, cwd, grace }, output)?;
     tokio::spawn(async move {
         while let Some(output) = outputs.recv().await {
             show(began, output);
         }
     });
     let mut failed = false;
-    for cell in cells {
+    for cell in &args.cells {
         let start = Instant::now();
         println!("[{:>8.3}] > {}", began.elapsed().as_secs_f64(), cell.replace('\n', "\n           | "));
         let answer = one(&engine, cell).await;

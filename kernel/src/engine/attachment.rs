@@ -36,6 +36,10 @@ fn feed(mut from: File, number: u64, supervisor: &Supervisor) {
     let mut buffer = vec![0; 64 << 10];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         let bytes = buffer.get(..count).unwrap_or_default();
+        if !supervisor.is_attached(number) {
+            // The child that this relay stood for is dead: evcxr must see that, and not talk to another one.
+            return;
+        }
         if bytes.starts_with(b"LOAD_AND_RUN ") {
             supervisor.cell().begin();
         }

@@ -47,10 +47,8 @@ impl Plan {
         command.arg("child").arg(childs_link.as_raw_fd().to_string()).arg(childs_control.as_raw_fd().to_string());
         command.arg(self.template.layout.library()).arg(self.template.stamp.identity.as_str());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.env("EVCXR_IS_RUNTIME", "1").env("LD_LIBRARY_PATH", self.library_path());
-        if std::env::var_os("RUST_BACKTRACE").is_none() {
-            command.env("RUST_BACKTRACE", "0");
-        }
+        // A backtrace of a cell shows evcxr's frames and ours, not the cell's lines; `%env RUST_BACKTRACE=1` brings it back.
+        command.env("EVCXR_IS_RUNTIME", "1").env("LD_LIBRARY_PATH", self.library_path()).env("RUST_BACKTRACE", "0");
         for (name, value) in &surroundings.environment {
             match value {
                 Some(value) => command.env(name, value),

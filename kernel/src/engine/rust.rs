@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -152,7 +152,16 @@ impl RustThread {
 }
 
 fn serve(queue: &Receiver<Job>, mut worker: Worker, busy: &AtomicBool, ready: &AtomicBool) {
-    while let Ok(job) = queue.recv() {
+    loop {
+        // A cell that has just been answered leaves time for what the next `let` would wait for.
+        let job = match queue.try_recv() {
+            Ok(job) => job,
+            Err(TryRecvError::Empty) if worker.is_cold() => Job::Warm,
+            Err(_) => match queue.recv() {
+                Ok(job) => job,
+                Err(_) => return,
+            },
+        };
         busy.store(true, Ordering::Release);
         match job {
             Job::Run(code, answer) => {

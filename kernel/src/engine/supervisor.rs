@@ -42,6 +42,8 @@ pub(super) struct Supervisor {
 #[derive(Default)]
 struct State {
     live: Option<Live>,
+    /// Counts the children.
+    generation: u64,
     attachment: Option<Attachment>,
     /// Messages for a child that is not there yet.
     backlog: Vec<ToChild>,
@@ -196,6 +198,16 @@ impl Supervisor {
     /// evcxr has a new relay.
     pub(super) fn attach(&self, attachment: Attachment) {
         lock(&self.state).attachment = Some(attachment);
+    }
+
+    /// Whether that relay still stands for the living child.
+    pub(super) fn is_attached(&self, number: u64) -> bool {
+        lock(&self.state).attachment.as_ref().is_some_and(|attachment| attachment.number == number)
+    }
+
+    /// How many children there have been.
+    pub(super) fn generation(&self) -> u64 {
+        lock(&self.state).generation
     }
 
     /// evcxr has closed that relay.

@@ -24,12 +24,15 @@ const WARM_UP: &str = "let warm = lab(); let tensor = graft::candle::Tensor::zer
 pub(super) struct Worker {
     context: Context,
     evcxr: Option<CommandContext>,
+    /// The child that evcxr's variables lie in.
+    generation: u64,
+    warmed: bool,
 }
 
 impl Worker {
     /// Without evcxr yet.
     pub(super) fn new(context: Context) -> Self {
-        Self { context, evcxr: None }
+        Self { context, evcxr: None, generation: 0, warmed: false }
     }
 
     /// Whether evcxr is there.
@@ -43,14 +46,32 @@ impl Worker {
             return Err(refusal);
         }
         self.attach()?;
+        let lost = self.follow_child();
         self.context.supervisor.cell().reset();
         let progress = Progress::start(&self.context.shared, &self.context.folder.progress());
         let result = self.execute(code);
         drop(progress);
-        let result = self.finish(code, result);
+        let result = self.finish(code, result).map_err(|error| remind(error, &lost));
         self.after_commands(code, result.as_ref().ok())?;
+        if result.as_ref().is_err_and(|error| matches!(error.ename.as_str(), "SessionDied" | "Interrupted")) {
+            // evcxr has attached itself to the next child by now.
+            self.context.supervisor.wait_ready(CHILD_START);
+            self.generation = self.context.supervisor.generation();
+        }
         self.publish_variables();
         result
+    }
+
+    /// If the child has been replaced since the last cell, evcxr forgets its variables; their names.
+    fn follow_child(&mut self) -> Vec<String> {
+        if !self.context.supervisor.wait_ready(CHILD_START) || self.generation == self.context.supervisor.generation() {
+            return Vec::new();
+        }
+        self.generation = self.context.supervisor.generation();
+        let Some(evcxr) = &mut self.evcxr else { return Vec::new() };
+        let lost = evcxr.variables_and_types().map(|(name, _)| name.to_owned()).collect();
+        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| evcxr.execute(":restart")));
+        lost
     }
 
     /// Completions at a byte.
@@ -71,9 +92,19 @@ impl Worker {
         (plain != "No documentation found").then_some(RustInspection { plain, html })
     }
 
-    /// Makes everything ready that a first cell would wait for.
+    /// Makes everything ready that a first cell, or a first `let`, would wait for.
     pub(super) fn warm(&mut self) {
-        let _ = self.attach();
+        if self.attach().is_err() || std::mem::replace(&mut self.warmed, true) {
+            return;
+        }
+        if let Some(evcxr) = &mut self.evcxr {
+            let _ = std::panic::catch_unwind(AssertUnwindSafe(|| evcxr.completions(WARM_UP, WARM_UP.len())));
+        }
+    }
+
+    /// Whether [`Self::warm`] has something left to do.
+    pub(super) fn is_cold(&self) -> bool {
+        self.evcxr.is_some() && !self.warmed
     }
 
     /// Starts evcxr if it is not there, and tells the frontend meanwhile.
@@ -84,6 +115,8 @@ impl Worker {
         let result = self.start();
         self.context.shared.tell(Output::Status(String::new()));
         self.evcxr = Some(result?);
+        self.generation = self.context.supervisor.generation();
+        self.warmed = false;
         self.publish_variables();
         Ok(())
     }
@@ -99,8 +132,6 @@ impl Worker {
         tell("loading the library that cells use…");
         let set_up = evcxr.execute(&self.set_up_code());
         set_up.map_err(|error| self.error(&self.set_up_code(), error))?;
-        tell("getting rust-analyzer ready…");
-        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| evcxr.completions(WARM_UP, WARM_UP.len())));
         Ok(evcxr)
     }
 
@@ -258,6 +289,14 @@ impl Worker {
             evcxr::Error::Message(text) => errors::plain("Error", text),
         }
     }
+}
+
+/// Adds to an error about a name that the name was a variable of the session before.
+fn remind(mut error: RustError, lost: &[String]) -> RustError {
+    if error.ename == "CompileError" && !lost.is_empty() {
+        error.traceback.push(format!("the session's process was replaced since the last cell; its variables are gone: {}", lost.join(", ")));
+    }
+    error
 }
 
 /// evcxr looks at the name that ends where it is told; the cursor may stand inside it.

@@ -59,6 +59,7 @@ impl Supervisor {
             for message in std::mem::take(&mut state.backlog) {
                 let _ = link.send(message);
             }
+            state.generation += 1;
             state.live = Some(Live { pid, stdin, link, control: started.control, ready: false });
             if state.ended.is_some() {
                 unix::signal(pid, libc::SIGKILL);
