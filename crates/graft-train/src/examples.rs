@@ -69,7 +69,8 @@ impl Source for Examples<'_> {
         if self.data.validation.is_empty() {
             return Ok(None);
         }
-        let request = Request { split: SplitName::Validation, examples: self.config.eval_examples, batch: self.config.batch.max(16), max_length: self.config.max_length };
+        let request =
+            Request { split: SplitName::Validation, examples: self.config.eval_examples, batch: self.config.batch.max(16), max_length: self.config.max_length };
         let evaluator = Evaluator::new(model, self.tokenizer, self.data, request)?;
         match evaluator.run(control, &mut |_, _| {}) {
             Ok(found) => Ok(Some(Validation { loss: found.loss, accuracy: found.accuracy })),
@@ -92,7 +93,9 @@ mod tests {
         let per_epoch = data.train.len().div_ceil(3) as u64;
         let read = |epoch: u64| -> Vec<Vec<u32>> {
             let batches = (0..per_epoch).map(|index| examples.micro_batch(epoch * per_epoch + index).expect("a batch"));
-            batches.flat_map(|batch| batch.ids.chunks(batch.columns).zip(&batch.lengths).map(|(row, length)| row[..*length].to_vec()).collect::<Vec<_>>()).collect()
+            batches
+                .flat_map(|batch| batch.ids.chunks(batch.columns).zip(&batch.lengths).map(|(row, length)| row[..*length].to_vec()).collect::<Vec<_>>())
+                .collect()
         };
         let (mut first, mut second) = (read(0), read(1));
         assert_ne!(first, second);

@@ -1,41 +1,24 @@
 //! The training loop: read it from top to bottom.
 //!
-//! It knows nothing of display: it emits [`Event`]s and writes the ledger. What is trained is a list of [`Trainable`]s, where the
-//! batches come from is a [`Source`], what a checkpoint keeps is a [`Stateful`].
+//! It knows nothing of display: it emits [`Event`]s and writes the ledger. What is trained is a list of graft-nn's `Trainable`s, where the
+//! batches come from is a [`crate::Source`], what a checkpoint keeps is a [`crate::Stateful`].
 
-mod outcome;
+mod books;
+mod run;
+mod window;
 
 use std::time::{Duration, Instant};
 
-use graft_nn::{Context, Model, Tensor, Trainable, gradients};
 use graft_protocol::{Event, RunEnded, RunOutcome, StepRecord, ValidationRecord};
 
 use crate::batch::Batch;
 use crate::control::Control;
-use crate::loss::{label_count, loss};
-use crate::optimizer::{Optimizer, global_norm};
-use crate::runs::{Checkpoint, Ledger, Progress, RunFolder, RunHeader};
-use crate::source::Source;
-use crate::state::Stateful;
-use crate::{Result, TrainConfig, TrainError};
+use crate::norm::global_norm;
+use crate::optimizer::Optimizer;
+use crate::runs::Ledger;
+use crate::{Result, TrainError};
 
-/// A training, ready to begin or to go on.
-pub struct Run<'a> {
-    /// The model, adapters attached and active.
-    pub model: &'a dyn Model,
-    /// What is trained.
-    pub trainables: Vec<Trainable>,
-    /// Where the micro-batches come from.
-    pub source: &'a dyn Source,
-    /// Steps, rates and the rest.
-    pub config: TrainConfig,
-    /// Where ledger and checkpoints go.
-    pub folder: RunFolder,
-    /// The run's head.
-    pub header: RunHeader,
-    /// What checkpoints keep of the adapter.
-    pub state: &'a dyn Stateful,
-}
+pub use run::Run;
 
 /// Trains from step 1.
 ///
@@ -99,6 +82,10 @@ impl<'a> Trainer<'a> {
     }
 
     fn steps(&mut self) -> Result<RunOutcome> {
+        if self.step == 0 {
+            // A process that dies before the first interval is over can be resumed all the same.
+            self.save()?;
+        }
         if self.step == 0 && self.run.config.eval_every > 0 {
             self.validate()?;
         }
@@ -133,28 +120,6 @@ impl<'a> Trainer<'a> {
         self.record(StepRecord { step, loss, lr, grad_norm, tokens_per_second: tokens as f64 / seconds(began).max(1e-9), elapsed_seconds: seconds(self.began) })
     }
 
-    /// The micro-batches of the next step.
-    fn window(&self) -> Result<Vec<Batch>> {
-        (self.position..self.position + self.run.config.accumulate).map(|position| self.run.source.micro_batch(position)).collect()
-    }
-
-    /// Loss and gradients of a window: the mean over all its labels, whichever micro-batch they are in.
-    fn window_gradients(&self, step: u64, window: &[Batch]) -> Result<(f64, Vec<Tensor>)> {
-        let labels: usize = window.iter().map(|batch| label_count(self.run.model, batch)).sum();
-        let (mut sum, mut total): (f64, Vec<Tensor>) = (0.0, Vec::new());
-        for (index, batch) in window.iter().enumerate() {
-            let cx = Context::train(self.run.config.seed, step, index as u32);
-            let loss = loss(self.run.model, batch, &cx, labels.max(1) as f64)?;
-            sum += f64::from(loss.to_scalar::<f32>()?);
-            if !sum.is_finite() {
-                return Err(TrainError::NotFinite { step, tensor: "the loss".to_owned() });
-            }
-            let new = gradients(&loss, &self.run.trainables)?;
-            total = if total.is_empty() { new } else { total.iter().zip(&new).map(|(total, new)| total + new).collect::<candle_core::Result<_>>()? };
-        }
-        Ok((sum, total))
-    }
-
     /// The factor that brings the global norm down to its limit.
     fn clip(&self, norm: f64) -> f64 {
         let limit = self.run.config.max_grad_norm;
@@ -172,27 +137,6 @@ impl<'a> Trainer<'a> {
         let record = ValidationRecord { step: self.step, loss: validation.loss, accuracy: validation.accuracy };
         self.ledger.validation(&record)?;
         (self.emit)(Event::Validation(record));
-        Ok(())
-    }
-
-    fn record(&mut self, record: StepRecord) -> Result<()> {
-        self.first.get_or_insert(record);
-        self.last = Some(record);
-        self.ledger.step(&record)?;
-        (self.emit)(Event::Step(record));
-        Ok(())
-    }
-
-    fn save(&mut self) -> Result<()> {
-        let progress = Progress {
-            header: self.run.header.clone(),
-            step: self.step,
-            position: self.position,
-            optimizer_steps: self.optimizer.steps(),
-            steps: self.run.config.steps,
-        };
-        Checkpoint::save(self.run.folder.path(), &progress, self.run.state, &self.optimizer)?;
-        self.saved = Instant::now();
         Ok(())
     }
 }

@@ -54,9 +54,9 @@ pub fn resume(job: Job<'_>, control: &Control, emit: &mut dyn FnMut(Event)) -> R
     train(job, control, emit, go_on)
 }
 
-type Go = fn(Run<'_>, &Control, &mut dyn FnMut(Event)) -> Result<RunEnded>;
+type GoRun = fn(Run<'_>, &Control, &mut dyn FnMut(Event)) -> Result<RunEnded>;
 
-fn train(job: Job<'_>, control: &Control, emit: &mut dyn FnMut(Event), go: Go) -> Result<RunEnded> {
+fn train(job: Job<'_>, control: &Control, emit: &mut dyn FnMut(Event), go: GoRun) -> Result<RunEnded> {
     if job.trainables.is_empty() {
         return Err(TrainError::NothingToTrain);
     }

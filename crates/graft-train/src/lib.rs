@@ -20,6 +20,7 @@ mod evaluate;
 mod examples;
 mod gather;
 mod job;
+mod norm;
 mod source;
 mod state;
 #[cfg(test)]

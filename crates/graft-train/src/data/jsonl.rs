@@ -29,8 +29,8 @@ fn fields(source_name: &str, line: usize, text: &str) -> Result<BTreeMap<String,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::record::Content;
     use crate::data::SplitName;
+    use crate::data::record::Content;
     use graft_protocol::Hint;
 
     #[test]

@@ -3,9 +3,9 @@
 use graft_nn::Rng;
 use graft_protocol::{Settings, training::DATA};
 
+use super::DataError;
 use super::dataset::{Dataset, Example, Kind, SplitName};
 use super::record::{Content, Record};
-use super::DataError;
 
 /// Prompt around the text of labelled examples, unless the user or the set has another.
 pub(super) const TEMPLATE: &str = "{text}\nLabel:";
@@ -34,7 +34,8 @@ pub(super) fn dataset(name: &str, source_name: &str, records: Vec<Record>, setti
 }
 
 fn kind(source_name: &str, records: &[Record]) -> Result<Kind, DataError> {
-    let mut labels: Vec<&String> = records.iter().filter_map(|record| if let Content::Labelled { label, .. } = &record.content { Some(label) } else { None }).collect();
+    let mut labels: Vec<&String> =
+        records.iter().filter_map(|record| if let Content::Labelled { label, .. } = &record.content { Some(label) } else { None }).collect();
     labels.sort();
     labels.dedup();
     match (&records[0].content, labels.as_slice()) {

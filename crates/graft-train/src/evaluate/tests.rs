@@ -22,7 +22,8 @@ fn plain(model: &TinyLlama, prompt: &[u32], completion: &[u32]) -> Vec<f64> {
 
 fn check(model: &TinyLlama) {
     let data = labelled_data();
-    let found = Evaluator::new(model, &Words, &data, request(SplitName::Test)).and_then(|evaluator| evaluator.run(&Control::new(), &mut |_, _| {})).expect("evaluates");
+    let found =
+        Evaluator::new(model, &Words, &data, request(SplitName::Test)).and_then(|evaluator| evaluator.run(&Control::new(), &mut |_, _| {})).expect("evaluates");
     let (mut loss, mut tokens, mut right) = (0.0, 0, 0);
     for example in &data.test {
         let prompt = [vec![0], Words.encode(&example.prompt).expect("prompt")].concat();

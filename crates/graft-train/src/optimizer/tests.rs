@@ -69,12 +69,3 @@ fn a_step_can_be_taken_back() {
     optimizer.undo().expect("undo");
     assert_eq!(values(&p), good);
 }
-
-#[test]
-fn the_norm_is_taken_over_all_parameters_and_names_the_one_that_is_not_finite() {
-    let parameters = [parameter("a", &[0.0]), parameter("b", &[0.0, 0.0])];
-    let norm = global_norm(&parameters, &[gradient(&[2.0]), gradient(&[3.0, 6.0])], 1).expect("norm");
-    assert_eq!(norm, 7.0);
-    let error = global_norm(&parameters, &[gradient(&[2.0]), gradient(&[3.0, f32::NAN])], 5).expect_err("not finite");
-    assert!(error.to_string().starts_with("the gradient of `b` is not finite at step 5"), "{error}");
-}

@@ -42,10 +42,7 @@ impl RunFolder {
             Some(name) => known.iter().find(|run| run.name() == name),
             None => known.first(),
         };
-        found.cloned().ok_or_else(|| TrainError::NoRun {
-            name: name.unwrap_or("(the last)").to_owned(),
-            known: known.iter().map(Self::name).collect(),
-        })
+        found.cloned().ok_or_else(|| TrainError::NoRun { name: name.unwrap_or("(the last)").to_owned(), known: known.iter().map(Self::name).collect() })
     }
 
     /// Every run in `base`, newest first.

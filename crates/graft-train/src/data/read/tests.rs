@@ -12,11 +12,7 @@ fn file(name: &str, bytes: &[u8]) -> Result<Dataset, DataError> {
 #[test]
 fn the_ending_or_the_first_line_decides_the_format() {
     let plain = Settings::default();
-    let kinds = [
-        ("{\"text\": \"a\"}", Kind::Text),
-        ("prompt,completion\na,b", Kind::Completion),
-        ("One passage\nof two lines.\n\nAnother.", Kind::Text),
-    ];
+    let kinds = [("{\"text\": \"a\"}", Kind::Text), ("prompt,completion\na,b", Kind::Completion), ("One passage\nof two lines.\n\nAnother.", Kind::Text)];
     for (text, kind) in kinds {
         assert_eq!(parse_inline("set", text, &plain).expect(text).kind, kind);
     }

@@ -1,9 +1,11 @@
-//! Beginning and end of a run: what is announced, restored and summed up.
+//! The books of a run: what is announced, recorded, saved, restored and summed up.
 
-use graft_protocol::{Event, RunEnded, RunOutcome, RunStarted};
+use std::time::Instant;
+
+use graft_protocol::{Event, RunEnded, RunOutcome, RunStarted, StepRecord};
 
 use super::Trainer;
-use crate::runs::RunRecord;
+use crate::runs::{Checkpoint, Progress, RunRecord};
 use crate::{Result, TrainError};
 
 impl Trainer<'_> {
@@ -41,6 +43,27 @@ impl Trainer<'_> {
             }
         }
         Err(error)
+    }
+
+    pub(super) fn record(&mut self, record: StepRecord) -> Result<()> {
+        self.first.get_or_insert(record);
+        self.last = Some(record);
+        self.ledger.step(&record)?;
+        (self.emit)(Event::Step(record));
+        Ok(())
+    }
+
+    pub(super) fn save(&mut self) -> Result<()> {
+        let progress = Progress {
+            header: self.run.header.clone(),
+            step: self.step,
+            position: self.position,
+            optimizer_steps: self.optimizer.steps(),
+            steps: self.run.config.steps,
+        };
+        Checkpoint::save(self.run.folder.path(), &progress, self.run.state, &self.optimizer)?;
+        self.saved = Instant::now();
+        Ok(())
     }
 
     pub(super) fn end(mut self, outcome: RunOutcome) -> Result<RunEnded> {

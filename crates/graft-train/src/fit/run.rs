@@ -1,0 +1,26 @@
+//! What a training needs.
+
+use graft_nn::{Model, Trainable};
+
+use crate::TrainConfig;
+use crate::runs::{RunFolder, RunHeader};
+use crate::source::Source;
+use crate::state::Stateful;
+
+/// A training, ready to begin or to go on.
+pub struct Run<'a> {
+    /// The model, adapters attached and active.
+    pub model: &'a dyn Model,
+    /// What is trained.
+    pub trainables: Vec<Trainable>,
+    /// Where the micro-batches come from.
+    pub source: &'a dyn Source,
+    /// Steps, rates and the rest.
+    pub config: TrainConfig,
+    /// Where ledger and checkpoints go.
+    pub folder: RunFolder,
+    /// The run's head.
+    pub header: RunHeader,
+    /// What checkpoints keep of the adapter.
+    pub state: &'a dyn Stateful,
+}
