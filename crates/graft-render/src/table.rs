@@ -52,9 +52,12 @@ pub(crate) fn text(cell: &Cell) -> String {
     }
 }
 
+/// Columns of a plain table: as many as a page of text holds; longer cells are wrapped.
+const PLAIN_WIDTH: usize = 120;
+
 /// As aligned text.
 pub(crate) fn plain(table: &Table) -> String {
-    aligned(table, Paint::Plain, usize::MAX)
+    aligned(table, Paint::Plain, PLAIN_WIDTH)
 }
 
 /// As aligned text, painted, in at most `columns` columns: the widest column of words gives way first.

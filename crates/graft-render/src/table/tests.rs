@@ -40,3 +40,10 @@ fn a_narrow_terminal_wraps_the_widest_column() {
 fn an_empty_table_is_a_header() {
     assert_eq!(plain(&Table::new("", &["a", "#b"])), "a  b\n─  ─");
 }
+
+#[test]
+fn no_line_of_a_plain_table_is_wider_than_a_page() {
+    let mut table = Table::new("", &["prompt", "completion"]);
+    table.row(vec![Cell::Text("word ".repeat(80)), Cell::Text("x".repeat(300))]);
+    assert!(plain(&table).lines().all(|line| width::of(line) <= PLAIN_WIDTH));
+}
