@@ -54,6 +54,7 @@ pub extern "C" fn graft_flush() {
 }
 
 fn boot(link_fd: i32, identity: &str) -> i32 {
+    deepen_stacks();
     graft_nn::tune_process();
     // SAFETY: F_GETFD only asks about the descriptor.
     if link_fd < 0 || unsafe { libc::fcntl(link_fd, libc::F_GETFD) } < 0 {
@@ -68,6 +69,16 @@ fn boot(link_fd: i32, identity: &str) -> i32 {
     }
     let flushing = std::thread::Builder::new().name("graft-flush".to_owned()).spawn(flush);
     if flushing.is_ok() { OK } else { FAILED }
+}
+
+/// candle runs a job on the threads of its own pool, which have std's default stack: 2 MiB, unless this variable says more. Its backward
+/// pass recurses along the graph.
+fn deepen_stacks() {
+    const NAME: &str = "RUST_MIN_STACK";
+    if std::env::var_os(NAME).is_none() {
+        // SAFETY: the caller of `graft_boot` promises that no other thread touches the environment now.
+        unsafe { std::env::set_var(NAME, (16 << 20).to_string()) };
+    }
 }
 
 /// A program that a cell starts must not hold the link open after this process.

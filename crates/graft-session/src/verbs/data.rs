@@ -16,7 +16,7 @@ use crate::{
 /// # Errors
 /// [`SessionError::UnknownDataSource`], and those of the reader.
 pub fn load(desk: &Desk, source: &str, settings: &Settings) -> Result<Arc<LoadedData>, Failure> {
-    remember(desk, DataOrigin::Source { source: source.to_owned(), settings: settings.clone() })
+    remember(desk, DataOrigin::Source { source: if data::BUILTIN.contains(&source) { source.to_owned() } else { lasting(source) }, settings: settings.clone() })
 }
 
 /// Reads examples from a cell and makes them the current set.
@@ -66,6 +66,13 @@ pub(crate) fn remember(desk: &Desk, origin: DataOrigin) -> Result<Arc<LoadedData
     let data = Arc::new(LoadedData { dataset: open(&origin)?, origin });
     desk.change(|state| state.remember_data(&data));
     Ok(data)
+}
+
+/// A file by its full path: `%cd` and a later session must find it too.
+pub(crate) fn lasting(source: &str) -> String {
+    let path = Path::new(source);
+    let full = path.exists().then(|| std::path::absolute(path).ok()).flatten();
+    full.map_or_else(|| source.to_owned(), |full| full.display().to_string())
 }
 
 fn named(mut dataset: Dataset, settings: &Settings) -> Dataset {

@@ -31,8 +31,8 @@ pub fn resume(desk: &Desk, run: Option<&str>, settings: &Settings) -> Result<Tra
     let data = same_data(desk, &header)?;
     let attached = same_adapter(desk, &header)?;
     let config = TrainConfig::from_settings(&train, header.default_lr, header.seed);
-    let plan = Plan { model, data, attached, header: RunHeader { train, ..header }, config, folder };
-    carry_out(desk, &plan, |job, control, emit| graft_train::resume(job, control, emit))
+    let plan = Plan { model, data, attached, config, folder };
+    carry_out(desk, &plan, RunHeader { train, ..header }, graft_train::resume)
 }
 
 fn find(run: Option<&str>) -> Result<RunFolder, Failure> {

@@ -9,7 +9,7 @@ use graft_train::{
     runs::{RunFolder, RunHeader},
 };
 
-use super::{attach, runs, words::dtype};
+use super::{attach, data::lasting, runs, words::dtype};
 use crate::{
     Desk, SessionError, State,
     state::{Attached, DataOrigin, LoadedData, LoadedModel},
@@ -29,7 +29,6 @@ pub(crate) struct Plan {
     pub(crate) model: Arc<LoadedModel>,
     pub(crate) data: Arc<LoadedData>,
     pub(crate) attached: Arc<Attached>,
-    pub(crate) header: RunHeader,
     pub(crate) config: TrainConfig,
     pub(crate) folder: RunFolder,
 }
@@ -55,15 +54,16 @@ pub fn train(desk: &Desk, attach: Option<&(String, Settings)>, settings: &Settin
     }
     let config = TrainConfig::from_settings(settings, attached.adapter.spec().learning_rate, state.seed);
     let folder = RunFolder::create(&runs::base(), attached.adapter.spec().verb)?;
-    let header = header(&state, &model, &data, &attached, settings, &config, &folder);
-    let plan = Plan { model, data, attached, header, config, folder };
-    carry_out(desk, &plan, |job, control, emit| fit(job, control, emit))
+    let plan = Plan { model, data, attached, config, folder };
+    let header = header(&state, &plan, settings);
+    carry_out(desk, &plan, header, fit)
 }
 
 /// Runs a plan with `go` (a new run or a resumed one) and settles the session afterwards, however it ended.
 pub(crate) fn carry_out(
     desk: &Desk,
     plan: &Plan,
+    header: RunHeader,
     go: impl FnOnce(Job<'_>, &Control, &mut dyn FnMut(Event)) -> Result<RunEnded, TrainError>,
 ) -> Result<Trained, Failure> {
     // The weights are all there is of an adapter beside its settings, and those are in the header.
@@ -75,7 +75,7 @@ pub(crate) fn carry_out(
         data: &plan.data.dataset,
         config: plan.config.clone(),
         run: plan.folder.clone(),
-        header: plan.header.clone(),
+        header,
         state: &trainables,
     };
     let mut steps = 0;
@@ -100,15 +100,8 @@ fn stopped(ended: &RunEnded, steps: u64) -> SessionError {
 }
 
 /// What a checkpoint of this run needs to stand alone.
-fn header(
-    state: &State,
-    model: &LoadedModel,
-    data: &LoadedData,
-    attached: &Attached,
-    settings: &Settings,
-    config: &TrainConfig,
-    folder: &RunFolder,
-) -> RunHeader {
+fn header(state: &State, plan: &Plan, settings: &Settings) -> RunHeader {
+    let Plan { model, data, attached, config, folder } = plan;
     let adapter = &attached.adapter;
     let counts = graft_peft::counts(model.loaded.model.as_ref(), &[adapter]);
     let (data_source, data_inline, data_settings) = match data.origin.clone() {
@@ -118,7 +111,7 @@ fn header(
     RunHeader {
         run: folder.name(),
         title: format!("{} {} on {}, {}", adapter.spec().verb, adapter.summary(), data.dataset.name, model.source),
-        model: model.source.clone(),
+        model: if model.loaded.source == std::path::Path::new(&model.source) { lasting(&model.source) } else { model.source.clone() },
         model_settings: model.settings.clone(),
         model_hash: model.loaded.content_hash.clone(),
         method: adapter.spec().verb.to_owned(),

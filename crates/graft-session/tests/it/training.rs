@@ -59,6 +59,21 @@ fn an_interrupt_stops_within_a_step_and_a_new_session_resumes_with_the_same_loss
 }
 
 #[test]
+fn a_run_that_died_before_its_first_interval_was_over_is_resumed_from_its_start() {
+    let whole = World::attached();
+    whole.train("steps=6 lr=0.02 eval_every=0").unwrap();
+    let expected = whole.ear.losses();
+    drop(whole);
+
+    let world = World::attached();
+    world.ear.react(|event| assert!(!matches!(event, Event::Step(step) if step.step == 3), "death"));
+    assert_eq!(world.train("steps=6 lr=0.02 eval_every=0").unwrap_err().code, "session::panic");
+    let reborn = world.reborn();
+    reborn.run(Command::Resume { run: None, settings: Settings::default() }).unwrap();
+    assert_eq!(reborn.ear.losses(), expected);
+}
+
+#[test]
 fn resuming_in_the_same_session_uses_what_is_there() {
     let world = World::attached();
     world.train("steps=4 lr=0.02 eval_every=0").unwrap();

@@ -31,7 +31,7 @@ pub(crate) struct Ear {
 
 impl Sink for Ear {
     fn event(&self, _request: Option<u64>, event: Event) {
-        if let Some(react) = self.reaction.lock().unwrap().as_mut() {
+        if let Some(react) = self.reaction.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             react(&event);
         }
         self.events.lock().unwrap().push(event);
