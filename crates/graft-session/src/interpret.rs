@@ -4,6 +4,7 @@ use graft_protocol::{AdapterAction, Block, Command, Failure, Reply, Table};
 
 use crate::{
     Desk,
+    state::Attached,
     verbs::{adapter, attach, compare, data, device, eval, generate, load_adapter, model, params, resume, seed, status, train, tree},
 };
 
@@ -49,38 +50,10 @@ pub(crate) fn interpret(desk: &Desk, command: Command) -> Result<Reply, Failure>
 }
 
 fn act(desk: &Desk, method: &str, action: AdapterAction) -> Result<Reply, Failure> {
-    let wanted = |name: Option<String>| adapter::find(&desk.state(), Some(method), name.as_deref());
     match action {
         AdapterAction::Attach { settings } => Ok(attach::attach(desk, method, &settings)?.reply()),
         AdapterAction::Load { directory, name } => Ok(load_adapter::load(desk, &directory, name.as_deref())?.reply()),
         AdapterAction::List => Ok(shown(adapter::table(&desk.state()))),
-        AdapterAction::Detach { name } => {
-            let attached = wanted(name)?;
-            adapter::detach(desk, &attached)?;
-            Ok(adapter::said(&attached, "is detached: the model is as it was without it"))
-        }
-        AdapterAction::Merge { name } => {
-            let attached = wanted(name)?;
-            adapter::merge(desk, &attached)?;
-            Ok(adapter::said(&attached, &format!("is merged into the base; `%{method} unmerge` takes it back")))
-        }
-        AdapterAction::Unmerge { name } => {
-            let attached = wanted(name)?;
-            adapter::unmerge(desk, &attached)?;
-            Ok(adapter::said(&attached, "is no longer merged: base and adapter are apart again"))
-        }
-        AdapterAction::Scale { name, factor } => {
-            let attached = wanted(name)?;
-            if let Some(factor) = factor {
-                adapter::set_scale(desk, &attached, factor)?;
-            }
-            Ok(adapter::said(&attached, &format!("acts with factor {}", attached.adapter.scale())))
-        }
-        AdapterAction::Save { name, directory } => {
-            let attached = wanted(name)?;
-            adapter::save(desk, &attached, &directory)?;
-            Ok(adapter::said(&attached, &format!("is saved in `{directory}`: adapter_config.json, adapter_model.safetensors, as HF PEFT reads them")))
-        }
         AdapterAction::Use { name } => {
             let attached = desk.state().adapter(&name)?;
             adapter::choose(desk, &attached)?;
@@ -90,6 +63,43 @@ fn act(desk: &Desk, method: &str, action: AdapterAction) -> Result<Reply, Failur
             let attached = adapter::enable(desk, on)?;
             Ok(adapter::said(&attached, if on { "acts again" } else { "is switched off: the model is its base" }))
         }
+        AdapterAction::Detach { ref name }
+        | AdapterAction::Merge { ref name }
+        | AdapterAction::Unmerge { ref name }
+        | AdapterAction::Scale { ref name, .. }
+        | AdapterAction::Save { ref name, .. } => {
+            let attached = adapter::find(&desk.state(), Some(method), name.as_deref())?;
+            let said = act_on(desk, &attached, &action)?;
+            Ok(adapter::said(&attached, &said))
+        }
+    }
+}
+
+/// Does something to one adapter and says what became of it.
+fn act_on(desk: &Desk, attached: &Attached, action: &AdapterAction) -> Result<String, Failure> {
+    let verb = attached.adapter.spec().verb;
+    match action {
+        AdapterAction::Detach { .. } => {
+            adapter::detach(desk, attached)?;
+            Ok("is detached: the model is as it was without it".to_owned())
+        }
+        AdapterAction::Merge { .. } => {
+            adapter::merge(desk, attached)?;
+            Ok(format!("is merged into the base; `%{verb} unmerge` takes it back"))
+        }
+        AdapterAction::Unmerge { .. } => {
+            adapter::unmerge(desk, attached)?;
+            Ok("is no longer merged: base and adapter are apart again".to_owned())
+        }
+        AdapterAction::Scale { factor: Some(factor), .. } => {
+            adapter::set_scale(desk, attached, *factor)?;
+            Ok(format!("acts with factor {factor}"))
+        }
+        AdapterAction::Save { directory, .. } => {
+            adapter::save(desk, attached, directory)?;
+            Ok(format!("is saved in `{directory}`: adapter_config.json, adapter_model.safetensors, as HF PEFT reads them"))
+        }
+        _ => Ok(format!("acts with factor {}", attached.adapter.scale())),
     }
 }
 

@@ -69,10 +69,13 @@ fn score(desk: &Desk, data: &LoadedData, settings: &Settings, who: &str) -> Resu
 }
 
 impl Scores {
-    /// The answer to `%eval`.
+    /// The answer to `%eval`; only labels have an accuracy.
     pub fn table(&self) -> Table {
-        let mut table = Table::new(format!("{}, {} split", self.data, self.split), &["model", "#loss", "#perplexity", "#accuracy", "#examples"]);
-        let all = self.base.iter().chain(self.adapter.iter().map(|(_, _, evaluation)| evaluation)).collect::<Vec<_>>();
+        let all: Vec<_> = self.base.iter().chain(self.adapter.iter().map(|(_, _, evaluation)| evaluation)).collect();
+        let labelled = all.iter().any(|evaluation| evaluation.accuracy.is_some());
+        let headers: &[&str] =
+            if labelled { &["model", "#loss", "#perplexity", "#examples", "#accuracy"] } else { &["model", "#loss", "#perplexity", "#examples"] };
+        let mut table = Table::new(format!("{}, {} split", self.data, self.split), headers);
         if let Some(base) = &self.base {
             table.row(row(Cell::Text("base".to_owned()), base));
         }
@@ -80,7 +83,8 @@ impl Scores {
             table.row(row(Cell::Strong(format!("{name} ({verb})")), evaluation));
         }
         if let Some((majority, examples)) = all.iter().find_map(|evaluation| Some((evaluation.majority?, evaluation.examples))) {
-            table.row(vec![Cell::Text("majority class".to_owned()), Cell::Empty, Cell::Empty, Cell::Percent(majority, 1), Cell::Integer(examples as i64)]);
+            let examples = Cell::Integer(examples as i64);
+            table.row(vec![Cell::Text("majority class".to_owned()), Cell::Empty, Cell::Empty, examples, Cell::Percent(majority, 1)]);
         }
         if let Some(tokens) = all.first().map(|evaluation| evaluation.tokens) {
             table.footer.push(format!("loss in nats per token, over {} of completions", counted(tokens as usize, "token")));
@@ -90,6 +94,7 @@ impl Scores {
 }
 
 fn row(name: Cell, evaluation: &Evaluation) -> Vec<Cell> {
-    let accuracy = evaluation.accuracy.map_or(Cell::Empty, |accuracy| Cell::Percent(accuracy, 1));
-    vec![name, Cell::Float(evaluation.loss, 3), Cell::Float(evaluation.perplexity, 2), accuracy, Cell::Integer(evaluation.examples as i64)]
+    let mut cells = vec![name, Cell::Float(evaluation.loss, 3), Cell::Float(evaluation.perplexity, 2), Cell::Integer(evaluation.examples as i64)];
+    cells.extend(evaluation.accuracy.map(|accuracy| Cell::Percent(accuracy, 1)));
+    cells
 }

@@ -3,7 +3,10 @@
 
 use std::{
     io::BufReader,
-    os::unix::net::UnixStream,
+    os::{
+        fd::{AsRawFd, RawFd},
+        unix::net::UnixStream,
+    },
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
@@ -17,6 +20,7 @@ use crate::{Lab, link};
 pub(super) struct Host {
     stream: BufReader<UnixStream>,
     session: Arc<Session>,
+    theirs: RawFd,
     next: u64,
     pub(super) events: Vec<(Option<u64>, Event)>,
     pub(super) snapshot: Snapshot,
@@ -40,10 +44,20 @@ impl Host {
     pub(super) fn new() -> Self {
         let turn = turn();
         let (ours, theirs) = UnixStream::pair().unwrap();
+        let their_descriptor = theirs.as_raw_fd();
         let session = link::serve(theirs, "test", |_| {}).unwrap();
         let folder = tempfile::tempdir().unwrap();
         write_model(&folder.path().join("model"), 4);
-        let mut host = Self { stream: BufReader::new(ours), session, next: 0, events: Vec::new(), snapshot: Snapshot::default(), folder, _turn: turn };
+        let mut host = Self {
+            stream: BufReader::new(ours),
+            session,
+            theirs: their_descriptor,
+            next: 0,
+            events: Vec::new(),
+            snapshot: Snapshot::default(),
+            folder,
+            _turn: turn,
+        };
         let FromChild::Ready { protocol, pid, identity } = host.read() else { panic!("no greeting") };
         assert_eq!((protocol, pid, identity.as_str()), (graft_protocol::PROTOCOL_VERSION, std::process::id(), "test"));
         host
@@ -64,6 +78,17 @@ impl Host {
     /// What a cell sees as `lab()`.
     pub(super) fn lab(&self) -> Lab {
         Lab::of(self.session.clone())
+    }
+
+    /// Makes both sides of the socket hold as little as the system allows.
+    pub(super) fn shrink_buffer(&self) {
+        let size: libc::c_int = 1;
+        for (descriptor, option) in [(self.stream.get_ref().as_raw_fd(), libc::SO_RCVBUF), (self.theirs, libc::SO_SNDBUF)] {
+            // SAFETY: the option's value is an int that lives through the call.
+            let status =
+                unsafe { libc::setsockopt(descriptor, libc::SOL_SOCKET, option, (&raw const size).cast(), size_of::<libc::c_int>() as libc::socklen_t) };
+            assert_eq!(status, 0);
+        }
     }
 
     pub(super) fn read(&mut self) -> FromChild {
