@@ -135,7 +135,7 @@ impl Live {
                     view.finish(Some(&ended), frontend);
                 }
             }
-            Event::Progress { label, done, total } => self.progress(label, done, total, frontend),
+            Event::Progress { label, done, total } => self.progress(label, done, total),
             Event::Note { level, text } => frontend.display(&Rich::from_block(&Block::Note(level, text)), None),
             Event::Text(piece) => {
                 let view = self.text.get_or_insert_with(|| TextView { slot: Slot::new(), text: String::new() });
@@ -154,13 +154,10 @@ impl Live {
         }
     }
 
-    fn progress(&mut self, label: String, done: u64, total: u64, frontend: &dyn Frontend) {
-        if self.progress.as_ref().is_some_and(|view| view.label != label) {
-            self.end_progress(frontend);
-        }
-        let view = self.progress.get_or_insert_with(|| ProgressView { slot: Slot::after(PATIENCE), label, done, total });
-        (view.done, view.total) = (done, total);
-        view.slot.change();
+    /// One bar for all that a command does before it answers: the next thing takes the place of the last.
+    fn progress(&mut self, label: String, done: u64, total: u64) {
+        let slot = self.progress.take().map_or_else(|| Slot::after(PATIENCE), |view| view.slot);
+        self.progress.insert(ProgressView { slot, label, done, total }).slot.change();
     }
 
     fn end_progress(&mut self, frontend: &dyn Frontend) {

@@ -196,6 +196,47 @@ mod tests {
         assert_eq!(error.to_string(), "the header frame of a message is malformed");
     }
 
+    /// Seeded, so that a failure comes again.
+    struct Noise(u64);
+
+    impl Noise {
+        fn below(&mut self, end: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 as usize % end
+        }
+    }
+
+    #[test]
+    fn no_frames_however_spoilt_break_the_reader() {
+        let unsigned = Session::new("");
+        let mut noise = Noise(0x9E37_79B9_7F4A_7C15);
+        for _ in 0..20_000 {
+            let mut frames = message(&unsigned).into_vec();
+            for _ in 0..=noise.below(3) {
+                let at = noise.below(frames.len());
+                let mut bytes = frames[at].to_vec();
+                match noise.below(4) {
+                    0 => drop(frames.remove(at)),
+                    1 => frames.insert(at, Bytes::from(vec![noise.below(256) as u8; noise.below(40)])),
+                    2 => frames[at] = Bytes::copy_from_slice(&bytes[..noise.below(bytes.len() + 1)]),
+                    _ => {
+                        let place = noise.below(bytes.len().max(1));
+                        bytes.iter_mut().skip(place).take(1).for_each(|byte| *byte = noise.below(256) as u8);
+                        frames[at] = Bytes::from(bytes);
+                    }
+                }
+                if frames.is_empty() {
+                    frames.push(Bytes::new());
+                }
+            }
+            if let Ok(incoming) = unsigned.decode(ZmqMessage::try_from(frames).unwrap()) {
+                drop(crate::jupyter::request::Request::parse(&incoming));
+            }
+        }
+    }
+
     #[test]
     fn days_become_dates() {
         assert_eq!(civil(0), (1970, 1, 1));
