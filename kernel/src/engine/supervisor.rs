@@ -200,6 +200,12 @@ impl Supervisor {
         lock(&self.state).attachment = Some(attachment);
     }
 
+    /// Ends the relay that evcxr has, whichever it is.
+    pub(super) fn detach_all(&self) {
+        let attachment = lock(&self.state).attachment.take();
+        drop(attachment);
+    }
+
     /// Whether that relay still stands for the living child.
     pub(super) fn is_attached(&self, number: u64) -> bool {
         lock(&self.state).attachment.as_ref().is_some_and(|attachment| attachment.number == number)

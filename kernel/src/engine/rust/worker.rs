@@ -20,6 +20,9 @@ const CHILD_START: Duration = Duration::from_secs(10);
 /// A line that makes rust-analyzer infer a tensor's type, which it does slowly the first time.
 const WARM_UP: &str = "let warm = lab(); let tensor = graft::candle::Tensor::zeros(2, graft::candle::DType::F32, &graft::candle::Device::Cpu); warm.";
 
+/// Answer to `:restart`.
+const RESTARTED: &str = "the Rust variables are gone; items, model, adapters and data are kept\n";
+
 /// evcxr and what it has been told.
 pub(super) struct Worker {
     context: Context,
@@ -46,6 +49,11 @@ impl Worker {
             return Err(refusal);
         }
         self.attach()?;
+        if code.trim() == ":restart" {
+            self.forget_variables();
+            self.publish_variables();
+            return Ok(RustOutput { mime: vec![BTreeMap::from([("text/plain".to_owned(), RESTARTED.to_owned())])] });
+        }
         let lost = self.follow_child();
         self.context.supervisor.cell().reset();
         let progress = Progress::start(&self.context.shared, &self.context.folder.progress());
@@ -69,9 +77,18 @@ impl Worker {
         }
         self.generation = self.context.supervisor.generation();
         let Some(evcxr) = &mut self.evcxr else { return Vec::new() };
-        let lost = evcxr.variables_and_types().map(|(name, _)| name.to_owned()).collect();
-        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| evcxr.execute(":restart")));
+        let lost: Vec<String> = evcxr.variables_and_types().map(|(name, _)| name.to_owned()).collect();
+        self.forget_variables();
         lost
+    }
+
+    /// Makes evcxr take a new relay and forget the variables, but not the items. Its own `:restart` brings the variables back as soon
+    /// as it has dropped them, so a cell that finds its relay gone does it.
+    fn forget_variables(&mut self) {
+        self.context.supervisor.detach_all();
+        if let Some(evcxr) = &mut self.evcxr {
+            let _ = std::panic::catch_unwind(AssertUnwindSafe(|| evcxr.execute("();")));
+        }
     }
 
     /// Completions at a byte.
