@@ -120,7 +120,7 @@ pub fn table(state: &State) -> Table {
         ]);
     }
     if state.adapters.is_empty() {
-        table.footer.push("none: `%lora attach` makes the first".to_owned());
+        table.footer.push("no adapter yet: `%lora attach` makes the first".to_owned());
     }
     table
 }

@@ -98,13 +98,20 @@ impl RunFolder {
     }
 }
 
+/// `.graft/runs` below `beside`, where it may be written. Asking makes nothing: a nameless file in the nearest folder there is tells.
+fn below(beside: &Path) -> Option<PathBuf> {
+    let here = beside.join(".graft/runs");
+    let nearest = here.ancestors().find(|folder| folder.is_dir())?;
+    tempfile::tempfile_in(nearest).ok()?;
+    Some(here)
+}
+
 /// Where runs go: `$GRAFT_RUNS`, or `.graft/runs` below `beside` (the notebook's folder), or `$XDG_DATA_HOME/graft/runs` where that cannot be written.
 pub fn runs_folder(beside: &Path) -> PathBuf {
     if let Some(folder) = std::env::var_os("GRAFT_RUNS").filter(|folder| !folder.is_empty()) {
         return PathBuf::from(folder);
     }
-    let here = beside.join(".graft/runs");
-    if fs::create_dir_all(&here).is_ok() && tempfile::tempfile_in(&here).is_ok() {
+    if let Some(here) = below(beside) {
         return here;
     }
     let home = || std::env::var_os("HOME").map_or_else(std::env::temp_dir, PathBuf::from).join(".local/share");
@@ -130,6 +137,13 @@ mod tests {
         assert_eq!(RunFolder::list(base.path()), [second.clone(), first.clone()]);
         assert_eq!(RunFolder::open(base.path(), None).expect("the newest"), second);
         assert_eq!(RunFolder::open(base.path(), Some(&first.name())).expect("by name"), first);
+    }
+
+    #[test]
+    fn asking_where_runs_go_makes_no_folder() {
+        let folder = tempfile::tempdir().expect("folder");
+        assert_eq!(below(folder.path()), Some(folder.path().join(".graft/runs")));
+        assert!(!folder.path().join(".graft").exists());
     }
 
     #[test]
