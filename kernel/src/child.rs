@@ -8,12 +8,16 @@ use std::ffi::{CString, c_char};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
+use std::time::Duration;
 
 use crate::engine::marker;
 use crate::unix;
 
 /// Exit status when the library cannot be opened or refuses to start.
 pub(crate) const STATUS_NO_LIBRARY: i32 = 98;
+
+/// For how long the session may go on when the host is gone.
+const MOST_LAST_WORDS: Duration = Duration::from_secs(8);
 
 /// `graft_boot(link, identity)` of the facade.
 type Boot = unsafe extern "C" fn(i32, *const c_char) -> i32;
@@ -74,6 +78,9 @@ fn answer_drains(control: OwnedFd, flush: Option<Flush>) {
         unix::write_raw(std::io::stdout().as_fd().as_raw_fd(), &mark);
         unix::write_raw(std::io::stderr().as_fd().as_raw_fd(), &mark);
     }
+    // The host is gone. The session lets its job write a checkpoint and ends the process; a cell that never ends must not outlive that.
+    std::thread::sleep(MOST_LAST_WORDS);
+    unix::exit_now(0);
 }
 
 fn descriptor(text: &str) -> Result<OwnedFd, String> {

@@ -15,6 +15,7 @@ mod losses;
 pub(crate) mod marker;
 mod process;
 mod progress;
+mod quiet;
 mod rust;
 mod shared;
 mod split;

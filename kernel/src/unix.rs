@@ -99,21 +99,21 @@ pub(crate) fn inherit(command: &mut Command, descriptors: &[RawFd]) {
     }
 }
 
-/// Makes the processes that `command` starts die with the thread that spawns them, and gives them a process group of their own, so
-/// that a Ctrl-C meant for the host does not reach them.
-pub(crate) fn die_with_parent(command: &mut Command) {
+/// Gives the processes that `command` starts a process group of their own, so that a Ctrl-C meant for the host does not reach them.
+pub(crate) fn own_group(command: &mut Command) {
     command.process_group(0);
-    let host = std::process::id();
-    // SAFETY: between fork and exec only prctl, getppid and _exit are called, all async-signal-safe.
-    unsafe {
-        command.pre_exec(move || {
-            check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
-            if libc::getppid() as u32 != host {
-                libc::_exit(97);
-            }
-            Ok(())
-        });
-    }
+}
+
+/// Ends this process at once, without destructors.
+pub(crate) fn exit_now(status: i32) -> ! {
+    // SAFETY: plain call.
+    unsafe { libc::_exit(status) }
+}
+
+/// Makes this process's standard error a copy of another descriptor.
+pub(crate) fn replace_stderr(with: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: plain call on an open descriptor; the number 2 stays open.
+    check(unsafe { libc::dup2(with.as_raw_fd(), libc::STDERR_FILENO) })
 }
 
 /// Makes a descriptor close on exec, so that what the child starts does not hold it open.

@@ -21,6 +21,8 @@ use crate::template;
 const DRAIN: Duration = Duration::from_secs(2);
 /// Longest wait for a new child after a restart.
 const RESTART: Duration = Duration::from_secs(10);
+/// Longest wait for a job to stop when the session ends.
+const LAST_STEP: Duration = Duration::from_millis(2000);
 /// How often an unanswered interrupt looks whether it still is.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -131,7 +133,20 @@ impl Inner {
         }
     }
 
+    /// A running job writes its checkpoint before the child is ended.
+    async fn let_job_stop(&self) {
+        if self.shared.snapshot().job.is_none() {
+            return;
+        }
+        self.supervisor.interrupt();
+        let begin = Instant::now();
+        while self.shared.snapshot().job.is_some() && begin.elapsed() < LAST_STEP {
+            tokio::time::sleep(LOOK / 4).await;
+        }
+    }
+
     pub(super) async fn restart(&self) {
+        self.let_job_stop().await;
         self.supervisor.kill(Cause::Restart);
         let supervisor = Arc::clone(&self.supervisor);
         let _ = tokio::task::spawn_blocking(move || {
@@ -143,6 +158,7 @@ impl Inner {
 
     pub(super) async fn shutdown(&self) {
         compilation::interrupt();
+        self.let_job_stop().await;
         self.supervisor.kill(Cause::Shutdown);
         self.rust.stop();
         self.supervisor.wait_gone(Duration::from_secs(1));

@@ -39,7 +39,7 @@ pub(super) struct Started {
 }
 
 impl Plan {
-    /// Starts a child. It dies with the calling thread, which must therefore live as long as the child may.
+    /// Starts a child. It ends itself when the host closes its sockets, which the system does for a host that is killed.
     pub(super) fn spawn(&self, surroundings: &Surroundings) -> io::Result<Started> {
         let (link, childs_link) = UnixStream::pair()?;
         let (control, childs_control) = UnixStream::pair()?;
@@ -59,7 +59,7 @@ impl Plan {
             command.current_dir(cwd);
         }
         unix::inherit(&mut command, &[childs_link.as_raw_fd(), childs_control.as_raw_fd()]);
-        unix::die_with_parent(&mut command);
+        unix::own_group(&mut command);
         Ok(Started { process: command.spawn()?, link, control })
     }
 

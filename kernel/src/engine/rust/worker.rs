@@ -9,6 +9,7 @@ use evcxr::{CommandContext, EvalCallbacks, EvalContext};
 use tokio::sync::oneshot;
 
 use super::super::progress::Progress;
+use super::super::quiet::Quiet;
 use super::super::{Output, RustCompletion, RustError, RustInspection, RustOutput, commands, errors};
 use super::Context;
 use crate::template::{FACADE, toolchain};
@@ -57,8 +58,9 @@ impl Worker {
         let lost = self.follow_child();
         self.context.supervisor.cell().reset();
         let progress = Progress::start(&self.context.shared, &self.context.folder.progress());
+        let quiet = Quiet::begin();
         let result = self.execute(code);
-        drop(progress);
+        drop((progress, quiet));
         let result = self.finish(code, result).map_err(|error| remind(error, &lost));
         self.after_commands(code, result.as_ref().ok())?;
         if result.as_ref().is_err_and(|error| matches!(error.ename.as_str(), "SessionDied" | "Interrupted")) {
@@ -129,7 +131,9 @@ impl Worker {
         if self.evcxr.is_some() {
             return Ok(());
         }
+        let quiet = Quiet::begin();
         let result = self.start();
+        drop(quiet);
         self.context.shared.tell(Output::Status(String::new()));
         self.evcxr = Some(result?);
         self.generation = self.context.supervisor.generation();

@@ -27,7 +27,7 @@ const HOLD: Duration = Duration::from_millis(20);
 const LAST_WORDS: Duration = Duration::from_millis(300);
 
 impl Supervisor {
-    /// Keeps a child alive until the host goes. Children die with this thread.
+    /// Keeps a child alive until the host goes.
     pub(super) fn keep(self: Arc<Self>) {
         let mut early_deaths = 0;
         while lock(&self.state).ended.is_none() {
