@@ -8,7 +8,7 @@ use graft_protocol::{Chart, RunEnded, RunStarted, Series, SeriesStyle, StepRecor
 pub fn run_chart(started: &RunStarted, steps: &[StepRecord], validations: &[ValidationRecord], ended: Option<&RunEnded>) -> Chart {
     let raw: Vec<(f64, f64)> = started.earlier.iter().chain(steps).map(|step| (step.step as f64, step.loss)).collect();
     let checks: Vec<(f64, f64)> = started.earlier_validations.iter().chain(validations).map(|check| (check.step as f64, check.loss)).collect();
-    let span = (started.steps / 20).clamp(1, 20).max(started.steps / 100) as f64;
+    let span = if started.steps < 20 { 1.0 } else { (started.steps / 20).clamp(4, 20).max(started.steps / 100) as f64 };
     let mut series = Vec::new();
     if span > 1.0 {
         series.push(line("train, each step", SeriesStyle::Faint, &raw));

@@ -36,6 +36,8 @@ struct State {
     at_start: bool,
     /// Text of live displays as far as it is on the screen.
     grown: BTreeMap<String, String>,
+    /// The progress last written as a line: label and count.
+    last: (String, u64),
     /// Nobody reads any more.
     closed: bool,
 }
@@ -51,7 +53,7 @@ impl Screen {
 
     /// One that writes there.
     pub(crate) fn new(look: Look, out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Self {
-        Self { look, state: Mutex::new(State { out, err, bar: false, at_start: true, grown: BTreeMap::new(), closed: false }) }
+        Self { look, state: Mutex::new(State { out, err, bar: false, at_start: true, grown: BTreeMap::new(), last: Default::default(), closed: false }) }
     }
 
     /// Whether nobody reads the output any more, as after `| head`.
@@ -91,6 +93,9 @@ impl Screen {
             _ => rich.text().lines().next().unwrap_or("").chars().take(self.look.width.saturating_sub(1)).collect(),
         };
         let mut state = self.state();
+        if !self.look.terminal && state.is_told(rich) {
+            return;
+        }
         if self.look.terminal {
             state.clear_bar();
             state.fresh_line();
@@ -106,6 +111,9 @@ impl Screen {
         let text = self.text(rich);
         let mut state = self.state();
         state.clear_bar();
+        if state.is_told(rich) {
+            return;
+        }
         if let Some(id) = id.filter(|id| state.grown.contains_key(*id)) {
             state.grow(id, &text);
             state.grown.remove(id);
@@ -181,6 +189,13 @@ impl Frontend for Screen {
 }
 
 impl State {
+    /// Whether a line has said already how far this is.
+    fn is_told(&mut self, rich: &Rich) -> bool {
+        let Source::Progress(progress) = &rich.source else { return false };
+        let now = (progress.label.clone(), progress.done);
+        std::mem::replace(&mut self.last, now.clone()) == now
+    }
+
     fn write(&mut self, bytes: &[u8]) {
         let written = self.out.write_all(bytes).and_then(|()| self.out.flush());
         self.closed |= written.is_err();
