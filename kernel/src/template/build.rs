@@ -9,7 +9,7 @@ use super::{FACADE, Layout, Places, Stamp, TARGET, Template, TemplateError, arch
 use crate::unix;
 
 /// Raised when what a template's folder looks like changes.
-pub(super) const LAYOUT_VERSION: &str = "1";
+pub(super) const LAYOUT_VERSION: &str = "2";
 
 /// Lines of cargo's that are kept for the error message.
 const KEPT_LINES: usize = 40;
@@ -99,11 +99,25 @@ fn report(line: &str, compiled: &mut usize, progress: &mut dyn FnMut(&str)) {
 
 /// The facade and libstd side by side, so that the child needs no toolchain.
 fn collect_libraries(layout: &Layout) -> Result<(), TemplateError> {
-    let built = layout.target().join(TARGET).join("debug/deps/libgraft.so");
-    copy_beside(&built, &layout.library())?;
+    copy_beside(&layout.compiled().join("libgraft.so"), &layout.library())?;
+    collect_members(layout)?;
     let std = toolchain::shared_std()?;
     let name = std.file_name().map(Path::new).unwrap_or(Path::new("libstd.so"));
     copy_beside(&std, &layout.libraries().join(name))
+}
+
+/// What cargo compiled of the copied workspace, kept from the next template's build.
+fn collect_members(layout: &Layout) -> Result<(), TemplateError> {
+    let (from, to) = (layout.compiled(), layout.members());
+    std::fs::create_dir_all(&to).map_err(TemplateError::file(&to))?;
+    for entry in std::fs::read_dir(&from).map_err(TemplateError::file(&from))?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_compiled = name.starts_with("libgraft_") && (name.ends_with(".rmeta") || name.ends_with(".rlib"));
+        if is_compiled || (name.starts_with("graft_") && name.ends_with(".d")) {
+            copy_beside(&entry.path(), &to.join(name))?;
+        }
+    }
+    Ok(())
 }
 
 /// Copies to a new file and renames it: a child that runs keeps the old one.

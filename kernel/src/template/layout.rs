@@ -52,15 +52,26 @@ impl Layout {
         self.libraries().join("libgraft.rmeta")
     }
 
-    /// Where cargo builds; shared by the templates beside this one, so that a new one compiles only what has changed. Cargo's file
-    /// names carry hashes, so what an older template needs stays.
+    /// The compiled crates of the copied workspace. Cargo names their files by the path within the workspace, the same for every
+    /// template, so the next one would overwrite what this one's facade refers to.
+    pub(crate) fn members(&self) -> PathBuf {
+        self.libraries().join("members")
+    }
+
+    /// Where cargo builds; shared by the templates beside this one, so that a new one compiles only what has changed. Names of crates
+    /// from elsewhere carry hashes of their versions and features, so what an older template needs of them stays.
     pub(crate) fn target(&self) -> PathBuf {
         self.root.with_file_name("target")
     }
 
-    /// Where cargo leaves the compiled crates: for the target, and for the host (procedural macros).
-    pub(crate) fn dependency_folders(&self) -> [PathBuf; 2] {
-        [self.target().join(super::TARGET).join("debug/deps"), self.target().join("debug/deps")]
+    /// Where the crates inside the facade are described: this template's own, those compiled for the target, and for the host (procedural macros).
+    pub(crate) fn dependency_folders(&self) -> [PathBuf; 3] {
+        [self.members(), self.compiled(), self.target().join("debug/deps")]
+    }
+
+    /// Where cargo leaves the crates compiled for the target.
+    pub(crate) fn compiled(&self) -> PathBuf {
+        self.target().join(super::TARGET).join("debug/deps")
     }
 
     /// Written last: what the template is, and that it is whole.
