@@ -25,8 +25,18 @@ enum State {
 
 /// Prints the findings; fails when something is missing that Graft does not work without.
 pub(crate) fn run() -> ExitCode {
-    let findings =
-        [platform(), rustc(), cargo(), linker(), rust_sources(), template_state(), room(), program("python", &["python3", "python"]), jupyter(), kernel_specification()];
+    let findings = [
+        platform(),
+        rustc(),
+        cargo(),
+        linker(),
+        rust_sources(),
+        template_state(),
+        room(),
+        program("python", &["python3", "python"]),
+        jupyter(),
+        kernel_specification(),
+    ];
     for finding in &findings {
         let mark = match finding.state {
             State::Good => "ok  ",
@@ -83,7 +93,9 @@ fn linker() -> Finding {
 fn rust_sources() -> Finding {
     match toolchain::standard_sources() {
         Some(path) => good("rust sources", path.display().to_string()),
-        None if first_line("rustup", &["--version"]).is_some() => poor("rust sources", "missing, so Rust cells cannot keep variables: rustup component add rust-src"),
+        None if first_line("rustup", &["--version"]).is_some() => {
+            poor("rust sources", "missing, so Rust cells cannot keep variables: rustup component add rust-src")
+        }
         None => poor("rust sources", "missing, so Rust cells cannot keep variables: sudo apt install rust-src"),
     }
 }

@@ -35,11 +35,6 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Its path.
-    pub(super) fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// The folder that evcxr works in.
     pub(super) fn cell(&self) -> PathBuf {
         self.root.join("cell")
@@ -132,8 +127,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let layout = template(root.path());
         let folder = Folder::create(&root.path().join("sessions"), &layout).unwrap();
-        assert_eq!(std::fs::metadata(folder.root()).unwrap().permissions().mode() & 0o777, 0o700);
-        std::fs::write(folder.root().join("Cargo.lock"), "changed").unwrap();
+        assert_eq!(std::fs::metadata(&folder.root).unwrap().permissions().mode() & 0o777, 0o700);
+        std::fs::write(folder.root.join("Cargo.lock"), "changed").unwrap();
         assert_eq!(std::fs::read_to_string(layout.skeleton().join("Cargo.lock")).unwrap(), "Cargo.lock");
     }
 
@@ -158,7 +153,7 @@ mod tests {
         let young = sessions.join("2-young");
         std::fs::create_dir(&young).unwrap();
         sweep(&sessions);
-        assert!(living.root().exists());
+        assert!(living.root.exists());
         assert!(!dead.exists());
         assert!(young.exists());
     }

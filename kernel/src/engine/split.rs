@@ -133,7 +133,9 @@ impl Splitter {
 
 fn is_control(line: &[u8]) -> bool {
     ALONE.contains(&line)
-        || WITH_ARGUMENTS.iter().any(|word| line.len() > word.len() && line.starts_with(word) && (*word != BEGIN_CONTENT || !line[word.len()..].contains(&b' ')))
+        || WITH_ARGUMENTS
+            .iter()
+            .any(|word| line.len() > word.len() && line.starts_with(word) && (*word != BEGIN_CONTENT || !line[word.len()..].contains(&b' ')))
         || line == INPUT
         || line == PASSWORD
 }

@@ -25,11 +25,6 @@ impl Places {
         Self { cache, shared }
     }
 
-    /// All under one folder.
-    pub(crate) fn under(cache: &Path) -> Self {
-        Self { cache: cache.to_owned(), shared: Vec::new() }
-    }
-
     /// The folder of it all, for `graft clean`.
     pub(crate) fn cache(&self) -> &Path {
         &self.cache

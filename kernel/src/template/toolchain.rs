@@ -42,8 +42,10 @@ pub(crate) fn standard_sources() -> Option<PathBuf> {
 /// `/usr/src/rustc-*/library`, newest version first.
 fn debian_sources(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut found: Vec<PathBuf> =
-        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("rustc-"))).collect();
+    let mut found: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("rustc-")))
+        .collect();
     found.sort();
     found.into_iter().rev().map(|path| path.join("library")).collect()
 }

@@ -159,18 +159,26 @@ impl Worker {
     /// A cell must be compiled by the compiler that built the library.
     fn check_toolchain(&self) -> Result<(), RustError> {
         let version = toolchain::verbose_version().map_err(|error| {
-            errors::plain("RustMissing", format!("{error}: Rust cells need a compiler; magics work without\nhint: install Rust from https://rustup.rs, then `graft install`"))
+            errors::plain(
+                "RustMissing",
+                format!("{error}: Rust cells need a compiler; magics work without\nhint: install Rust from https://rustup.rs, then `graft install`"),
+            )
         })?;
         let built = &self.context.template.stamp.rustc;
         let have = version.lines().next().unwrap_or_default();
         if built != have {
             return Err(errors::plain(
                 "RustChanged",
-                format!("the library that cells use was built by {built}, but the compiler is now {have}\nhint: `graft install` builds it again; then restart the kernel"),
+                format!(
+                    "the library that cells use was built by {built}, but the compiler is now {have}\nhint: `graft install` builds it again; then restart the kernel"
+                ),
             ));
         }
         let Some(sources) = toolchain::standard_sources() else {
-            return Err(errors::plain("RustSourcesMissing", "rust-analyzer needs the sources of the standard library\nhint: `rustup component add rust-src`, or on Debian `apt install rust-src`"));
+            return Err(errors::plain(
+                "RustSourcesMissing",
+                "rust-analyzer needs the sources of the standard library\nhint: `rustup component add rust-src`, or on Debian `apt install rust-src`",
+            ));
         };
         unix::set_environment("RUST_SRC_PATH", Some(sources.as_os_str()));
         Ok(())

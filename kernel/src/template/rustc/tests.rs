@@ -57,8 +57,7 @@ fn a_crate_that_the_template_has_is_copied_with_a_fresh_time() {
         std::fs::write(target.join(file), file).unwrap();
         std::fs::File::open(target.join(file)).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
     }
-    let arguments =
-        words(&format!("--crate-name rand r.rs --crate-type lib --emit=dep-info,metadata,link -C extra-filename=-77 --out-dir {}", out.display()));
+    let arguments = words(&format!("--crate-name rand r.rs --crate-type lib --emit=dep-info,metadata,link -C extra-filename=-77 --out-dir {}", out.display()));
     assert_eq!(act(&Call::read(&arguments), &layout, &arguments).unwrap(), Action::Done);
     assert_eq!(std::fs::read_to_string(out.join("librand-77.rlib")).unwrap(), "librand-77.rlib");
     assert_ne!(std::fs::metadata(out.join("rand-77.d")).unwrap().modified().unwrap(), std::time::SystemTime::UNIX_EPOCH);
