@@ -59,7 +59,9 @@ impl CellError {
     /// A failure with its caret under the bad token of `cell`.
     pub(crate) fn from_failure(failure: &Failure, cell: &str) -> Self {
         let traceback = graft_render::failure_traceback(failure, cell);
-        Self { ename: traceback.ename, evalue: traceback.evalue, traceback: traceback.lines }
+        // The stop button has one name, wherever it was noticed.
+        let ename = if failure.code.ends_with("::interrupted") { "Interrupted".to_owned() } else { traceback.ename };
+        Self { ename, evalue: traceback.evalue, traceback: traceback.lines }
     }
 }
 
