@@ -1,7 +1,7 @@
 //! `graft run FILE`: the same magics and Rust from a plain file, in a terminal.
 //!
 //! The cell runner is the notebook's; only the [`screen::Screen`] differs. The first error ends the run with exit status 1,
-//! Ctrl-C stops what runs (a training keeps what it has) and ends with 130.
+//! Ctrl-C stops what runs (a training keeps what it has) and ends with 130. A reader that leaves, as `head` does, ends it quietly.
 
 mod keyboard;
 mod screen;
@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use graft_protocol::Failure;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::cell::Cells;
 use crate::cli::RunArgs;
@@ -41,7 +41,7 @@ async fn run_cells(script: &Script, screen: &Screen, keep_going: bool, start: Ar
     let (output, outputs) = mpsc::unbounded_channel();
     let launch = Launch::begin(start, output);
     let interrupt = Interrupt::default();
-    let keys = tokio::spawn(watch_keys(launch.clone(), interrupt.clone()));
+    let keys = tokio::spawn(watch(launch.clone(), interrupt.clone(), screen.left()));
     let mut cells = Cells::new(launch.clone(), outputs, interrupt.clone());
     let mut failed = false;
     for cell in &script.cells {
@@ -54,15 +54,20 @@ async fn run_cells(script: &Script, screen: &Screen, keep_going: bool, start: Ar
     if let Some(engine) = launch.peek() {
         engine.shutdown().await;
     }
-    match interrupt.is_pressed() {
-        true => STOPPED,
-        false => u8::from(failed),
+    match (screen.is_closed(), interrupt.is_pressed()) {
+        (true, _) => 0,
+        (false, true) => STOPPED,
+        (false, false) => u8::from(failed),
     }
 }
 
-/// Ctrl-C is the stop button: the first asks, the second kills what does not listen.
-async fn watch_keys(launch: Launch, interrupt: Interrupt) {
-    while tokio::signal::ctrl_c().await.is_ok() {
+/// Ctrl-C is the stop button: the first asks, the second kills what does not listen. A reader who left (`| head`) is one press.
+async fn watch(launch: Launch, interrupt: Interrupt, left: Arc<Notify>) {
+    loop {
+        tokio::select! {
+            key = tokio::signal::ctrl_c() => if key.is_err() { return },
+            () = left.notified() => {}
+        }
         interrupt.press();
         if let Some(engine) = launch.peek() {
             engine.interrupt().await;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use graft_protocol::Block;
+use tokio::sync::Notify;
 
 use super::keyboard;
 use crate::frontend::{Answer, CellError, Frontend, Rich, Source, Stream};
@@ -40,6 +41,8 @@ struct State {
     last: (String, u64),
     /// Nobody reads any more.
     closed: bool,
+    /// Told when that happens.
+    left: Arc<Notify>,
 }
 
 impl Screen {
@@ -53,12 +56,17 @@ impl Screen {
 
     /// One that writes there.
     pub(crate) fn new(look: Look, out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Self {
-        Self { look, state: Mutex::new(State { out, err, bar: false, at_start: true, grown: BTreeMap::new(), last: Default::default(), closed: false }) }
+        Self { look, state: Mutex::new(State { out, err, bar: false, at_start: true, grown: BTreeMap::new(), last: Default::default(), closed: false, left: Arc::default() }) }
     }
 
     /// Whether nobody reads the output any more, as after `| head`.
     pub(crate) fn is_closed(&self) -> bool {
         self.state().closed
+    }
+
+    /// Returns a permit when the reader has left.
+    pub(crate) fn left(&self) -> Arc<Notify> {
+        self.state().left.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -159,6 +167,9 @@ impl Frontend for Screen {
         let lines: Vec<String> = error.traceback.iter().map(|line| if colours { line.clone() } else { without_escapes(line) }).collect();
         let text = if lines.is_empty() { format!("{}: {}", error.ename, error.evalue) } else { lines.join("\n") };
         let mut state = self.state();
+        if state.closed {
+            return;
+        }
         state.clear_bar();
         state.fresh_line();
         state.write_error(format!("{text}\n").as_bytes());
@@ -198,7 +209,9 @@ impl State {
 
     fn write(&mut self, bytes: &[u8]) {
         let written = self.out.write_all(bytes).and_then(|()| self.out.flush());
-        self.closed |= written.is_err();
+        if written.is_err() && !std::mem::replace(&mut self.closed, true) {
+            self.left.notify_one();
+        }
         if let Some(last) = bytes.last() {
             self.at_start = *last == b'\n';
         }

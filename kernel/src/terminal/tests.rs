@@ -43,3 +43,29 @@ async fn a_generated_text_is_written_once() {
     let (_, out, _) = run_text("%generate A tale:", false, true).await;
     assert_eq!(out, "\u{1b}[1mA tale:\u{1b}[0monce upon a time\n");
 }
+
+/// Takes one write and then refuses, as a pipe does when `head` has what it wants.
+struct Leaves(bool);
+
+impl std::io::Write for Leaves {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match std::mem::replace(&mut self.0, true) {
+            false => Ok(bytes.len()),
+            true => Err(std::io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_reader_who_leaves_ends_the_run_quietly() {
+    let look = screen::Look { terminal: false, colours: false, width: 80 };
+    let errors = screen::tests::Paper::default();
+    let screen = Screen::new(look, Box::new(Leaves(false)), Box::new(errors.clone()));
+    let start: Arc<Start> = Arc::new(|output| Ok(Arc::new(script::Script::new(output))));
+    let status = run_cells(&Script::of_text("print one\nprint two\nwait\n"), &screen, false, start).await;
+    assert_eq!((status, errors.text().as_str()), (0, ""));
+}
