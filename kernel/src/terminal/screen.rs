@@ -56,7 +56,19 @@ impl Screen {
 
     /// One that writes there.
     pub(crate) fn new(look: Look, out: Box<dyn Write + Send>, err: Box<dyn Write + Send>) -> Self {
-        Self { look, state: Mutex::new(State { out, err, bar: false, at_start: true, grown: BTreeMap::new(), last: Default::default(), closed: false, left: Arc::default() }) }
+        Self {
+            look,
+            state: Mutex::new(State {
+                out,
+                err,
+                bar: false,
+                at_start: true,
+                grown: BTreeMap::new(),
+                last: Default::default(),
+                closed: false,
+                left: Arc::default(),
+            }),
+        }
     }
 
     /// Whether nobody reads the output any more, as after `| head`.
