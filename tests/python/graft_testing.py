@@ -141,6 +141,12 @@ class Cell:
         return "\n".join(display.data.get("text/html", "") for display in self.displays)
 
     @property
+    def page(self):
+        """What the reply asks the frontend to show in a pager, as text."""
+        payload = (self.reply or {}).get("payload", [])
+        return "\n".join(part["data"].get("text/plain", "") for part in payload if part["source"] == "page")
+
+    @property
     def failure(self):
         """Name, sentence and traceback of the error, without colours."""
         if not self.error:

@@ -104,6 +104,7 @@ def magics_answer_without_rust():
         ready(kernel)
         kernel.run("%train steps=3 batch=2")
         for line in ["%params", "%status", "%device", "%seed", "%lsmagic", "%lora list", "%model", "%data show", "%lora -h", "%train?"]:
-            assert kernel.run(line).text.strip() or kernel.cells[list(kernel.cells)[-1]].reply.get("payload"), line
+            cell = kernel.run(line)
+            assert cell.text.strip() or cell.page, line
         names = [process.name() for process in kernel.process.children(recursive=True)]
         assert not any("rust" in name or "cargo" in name for name in names), names

@@ -46,6 +46,7 @@ def install_and_uninstall_leave_nothing():
         prefix = places.folder("prefix")
         foreign = prefix / "share" / "jupyter" / "kernels" / "rust"
         foreign.mkdir(parents=True)
+        (prefix / "bin").mkdir()
         (foreign / "kernel.json").write_text("{}")
         before = sorted(path.relative_to(prefix) for path in prefix.rglob("*"))
         graft("install", "--prefix", prefix, "--name", "graft-second", places=places, timeout=900)

@@ -81,17 +81,27 @@ pub(crate) fn carry_out(
     let mut steps = 0;
     let mut emit = |event: Event| {
         steps += u64::from(matches!(event, Event::Step(_)));
+        let begins = matches!(event, Event::RunStarted(_));
         desk.emit(event);
+        if begins {
+            // Should this process die, the host can say that there is a run to go on with.
+            list_runs(desk);
+        }
     };
     let result = go(job, &Control::from_flag(desk.stop_flag()), &mut emit);
     plan.attached.add_steps(steps);
-    let names = runs::names();
-    desk.change(|state| state.runs.clone_from(&names));
+    list_runs(desk);
     let ended = result?;
     match ended.outcome {
         RunOutcome::Interrupted => Err(stopped(&ended, plan.config.steps).into()),
         _ => Ok(Trained { ended, folder: plan.folder.clone() }),
     }
+}
+
+/// Reads the names of the runs anew.
+fn list_runs(desk: &Desk) {
+    let names = runs::names();
+    desk.change(|state| state.runs.clone_from(&names));
 }
 
 fn stopped(ended: &RunEnded, steps: u64) -> SessionError {
