@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("graft", &["graft-models", "graft-nn", "graft-peft", "graft-protocol", "graft-session", "graft-train"]),
     ("graft-kernel", &["graft-magic", "graft-protocol", "graft-render"]),
     ("xtask", &[]),
-    ("graft-pretrain", &["graft-models", "graft-nn", "graft-protocol", "graft-train"]),
+    ("graft-pretrain", &["graft-models", "graft-nn", "graft-protocol", "graft-render", "graft-train"]),
     ("graft-testkit", &["graft-protocol"]),
     ("graft-tests", &["graft-protocol", "graft-testkit"]),
 ];

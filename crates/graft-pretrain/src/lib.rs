@@ -4,9 +4,12 @@
 //! [`vocabulary`] (byte-level BPE), [`pretrain`] (the model), [`card`] (held-out figures, samples, README). Every stage is reproducible from the
 //! seed and the toolchain's version. Nothing here is used by the kernel; it only produces files under `crates/*/assets`.
 
+pub mod card;
 pub mod corpus;
 pub mod datasets;
 pub mod error;
+pub mod held_out;
+pub mod ngram;
 pub mod places;
 pub mod pretrain;
 pub mod recipe;

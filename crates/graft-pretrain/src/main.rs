@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use graft_pretrain::places::Places;
-use graft_pretrain::{Result, corpus, datasets, pretrain, vocabulary};
+use graft_pretrain::{Result, card, corpus, datasets, pretrain, vocabulary};
 
 /// Makes the embedded model `tiny` and the bundled data sets from the toolchain's documentation.
 #[derive(Parser)]
@@ -13,11 +13,12 @@ struct Arguments {
     /// Folder of intermediate files.
     #[arg(long, default_value = "target/pretrain", global = true)]
     work: PathBuf,
+    /// One stage; without it all of them, in this order.
     #[command(subcommand)]
-    stage: Stage,
+    stage: Option<Stage>,
 }
 
-#[derive(Subcommand)]
+#[derive(Clone, Copy, Subcommand)]
 enum Stage {
     /// Extract the text of the documentation.
     Corpus,
@@ -27,6 +28,12 @@ enum Stage {
     Tokenizer,
     /// Pretrain the model; goes on where an earlier start was stopped.
     Train,
+    /// Measure the model on held-out pages and write its card.
+    Card,
+}
+
+impl Stage {
+    const ALL: [Self; 5] = [Self::Corpus, Self::Data, Self::Tokenizer, Self::Train, Self::Card];
 }
 
 /// Training walks long graphs of operations recursively.
@@ -48,17 +55,18 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     let places = Places::of_checkout(arguments.work.clone())?;
     match arguments.stage {
-        Stage::Corpus => {
-            let pages = corpus::build(&places)?;
-            println!("{} pages", pages.len());
-        }
-        Stage::Data => {
-            for made in datasets::build(&places)? {
-                println!("{made}");
-            }
-        }
-        Stage::Train => println!("{}", pretrain::train(&places)?),
-        Stage::Tokenizer => println!("{} tokens", vocabulary::build(&places)?),
+        Some(stage) => perform(stage, &places),
+        None => Stage::ALL.into_iter().try_for_each(|stage| perform(stage, &places)),
+    }
+}
+
+fn perform(stage: Stage, places: &Places) -> Result<()> {
+    match stage {
+        Stage::Corpus => println!("{} pages", corpus::build(places)?.len()),
+        Stage::Data => datasets::build(places)?.iter().for_each(|made| println!("{made}")),
+        Stage::Tokenizer => println!("{} tokens", vocabulary::build(places)?),
+        Stage::Train => println!("{}", pretrain::train(places)?),
+        Stage::Card => println!("{}", card::write(places)?),
     }
     Ok(())
 }

@@ -25,12 +25,7 @@ impl Places {
     /// [`PretrainError::NoDocumentation`] when the toolchain has no HTML documentation.
     pub fn of_checkout(work: PathBuf) -> Result<Self> {
         let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("invariant: this crate lies in crates/");
-        Ok(Self {
-            documentation: find_documentation()?,
-            work,
-            datasets: crates.join("graft-train/assets"),
-            model: crates.join("graft-models/assets/tiny"),
-        })
+        Ok(Self { documentation: find_documentation()?, work, datasets: crates.join("graft-train/assets"), model: crates.join("graft-models/assets/tiny") })
     }
 
     /// The extracted pages.

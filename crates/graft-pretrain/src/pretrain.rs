@@ -5,58 +5,74 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use graft_models::{FolderParts, Llama, Tokenizer, save_folder};
 use graft_nn::{DType, Device, Model, Trainable};
-use graft_protocol::{Event, RunEnded};
-use graft_train::Control;
+use graft_protocol::Event;
 use graft_train::fit::{self, Run};
 use graft_train::runs::{RunFolder, RunHeader};
+use graft_train::{Control, TrainError};
 
-use crate::corpus::{self, HELD_OUT_BOOK, Page, Split};
+use crate::corpus::{self, Page, Split};
+use crate::held_out;
 use crate::places::Places;
+use crate::recipe::PHASES;
 use crate::stream::{Stream, tokens};
 use crate::vocabulary::{BOS_ID, EOS_ID, is_pretraining};
 use crate::{PretrainError, Result, recipe};
 
-/// Name of the run's folder in the work folder.
-pub const RUN: &str = "pretrain-001";
+/// What the runs of the cycles are called.
+const RUN: &str = "pretrain";
 
 /// Seconds between two exports of the model as a Hugging Face folder.
 const EXPORT_EVERY: u64 = 240;
 
-/// Trains, or goes on from the last checkpoint in the work folder; the model's folder is rewritten every few minutes. Returns a line about the run.
+/// Trains cycle after cycle, or goes on from the last checkpoint in the work folder; the model's folder is rewritten every few minutes. Returns a
+/// line about each cycle.
 ///
 /// # Errors
 /// Those of training, and of reading and writing.
 pub fn train(places: &Places) -> Result<String> {
     let tokenizer = tokenizer(places)?;
-    let stream = stream(places, &tokenizer)?;
-    let config = recipe::model();
-    let model = Llama::random(&config, recipe::SEED, &Device::Cpu)?;
+    let (text, validation) = text(places, &tokenizer)?;
+    let model = Llama::random(&recipe::model(), recipe::SEED, &Device::Cpu)?;
     let trainables = trainables(&model)?;
-    let folder = RunFolder::open(&places.work, Some(RUN)).or_else(|_| RunFolder::create(&places.work, "pretrain"))?;
-    let resumes = !folder.checkpoints().is_empty();
-    let run = Run {
-        model: &model,
-        header: header(&folder, &trainables),
-        trainables: trainables.clone(),
-        source: &stream,
-        config: recipe::training(),
-        folder,
-        state: &trainables,
-    };
-    let mut exported = Instant::now();
-    let mut emit = |event: Event| {
-        report(&event);
-        if matches!(event, Event::Validation(_)) && exported.elapsed().as_secs() >= EXPORT_EVERY {
-            exported = Instant::now();
-            if let Err(error) = export(&model, &tokenizer, &places.model) {
-                eprintln!("the model could not be exported: {error}");
+    println!("{} tokens in an epoch, {} parameters", text.len(), trainables.iter().map(|t| t.var.elem_count()).sum::<usize>());
+    let mut summaries = Vec::new();
+    for (index, phase) in PHASES.iter().enumerate() {
+        let folder = RunFolder::open(&places.work, Some(&run_name(index))).or_else(|_| RunFolder::create(&places.work, RUN))?;
+        let resumes = !folder.checkpoints().is_empty();
+        let run = Run {
+            model: &model,
+            header: header(&folder, &trainables),
+            trainables: trainables.clone(),
+            source: &Stream::new(text.clone(), &validation, phase),
+            config: recipe::training(phase),
+            folder,
+            state: &trainables,
+        };
+        let mut exported = Instant::now();
+        let mut emit = |event: Event| {
+            report(&event);
+            if matches!(event, Event::Validation(_)) && exported.elapsed().as_secs() >= EXPORT_EVERY {
+                exported = Instant::now();
+                if let Err(error) = export(&model, &tokenizer, &places.model) {
+                    eprintln!("the model could not be exported: {error}");
+                }
             }
-        }
-    };
-    println!("{} tokens in an epoch, {} parameters", stream.len(), trainables.iter().map(|t| t.var.elem_count()).sum::<usize>());
-    let ended: RunEnded = if resumes { fit::go_on(run, &Control::new(), &mut emit)? } else { fit::begin(run, &Control::new(), &mut emit)? };
-    export(&model, &tokenizer, &places.model)?;
-    Ok(ended.summary)
+        };
+        let ended = if resumes { fit::go_on(run, &Control::new(), &mut emit) } else { fit::begin(run, &Control::new(), &mut emit) };
+        summaries.push(match ended {
+            Ok(ended) => ended.summary,
+            // The weights of the last checkpoint are in the model by now.
+            Err(done @ TrainError::AlreadyDone { .. }) => done.to_string(),
+            Err(error) => return Err(error.into()),
+        });
+        export(&model, &tokenizer, &places.model)?;
+    }
+    Ok(summaries.join("\n"))
+}
+
+/// Name of a cycle's folder in the work folder.
+pub fn run_name(phase: usize) -> String {
+    format!("{RUN}-{:03}", phase + 1)
 }
 
 /// The tokenizer of an earlier stage.
@@ -68,17 +84,13 @@ pub fn tokenizer(places: &Places) -> Result<Tokenizer> {
     Ok(Tokenizer::new(inner, vec![EOS_ID]))
 }
 
-/// The pages of a split that are no part of the held-out domain.
-pub fn held_out(pages: &[Page], split: Split) -> Vec<&Page> {
-    pages.iter().filter(|page| page.split == split && page.book != HELD_OUT_BOOK).collect()
-}
-
-fn stream(places: &Places, tokenizer: &Tokenizer) -> Result<Stream> {
+/// Tokens of the training pages, and of some validation pages.
+fn text(places: &Places, tokenizer: &Tokenizer) -> Result<(Vec<u32>, Vec<u32>)> {
     let pages = corpus::read(places)?;
     let train: Vec<&Page> = pages.iter().filter(|page| is_pretraining(page)).collect();
     // Every k-th validation page, so that the few windows that are watched come from every book.
-    let validation: Vec<&Page> = held_out(&pages, Split::Validation).into_iter().step_by(7).collect();
-    Ok(Stream::new(tokens(&train, tokenizer)?, &tokens(&validation, tokenizer)?, recipe::SEED))
+    let validation: Vec<&Page> = held_out::pages(&pages, Split::Validation).into_iter().step_by(7).collect();
+    Ok((tokens(&train, tokenizer)?, tokens(&validation, tokenizer)?))
 }
 
 /// Every parameter of the model, each once; only matrices decay, and the embedding does not.

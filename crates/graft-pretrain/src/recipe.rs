@@ -11,11 +11,35 @@ use crate::vocabulary::VOCABULARY;
 /// Decides the first weights and the order of the text.
 pub const SEED: u64 = 20_260;
 
-/// Optimizer steps.
-pub const STEPS: u64 = 4_000;
+/// The optimizer.
+pub const OPTIMIZER: AdamW = AdamW { beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weight_decay: 0.1 };
 
-/// The last steps read long windows, so that positions up to the model's context are trained; the others read short ones, which cost less.
-pub const LONG_STEPS: u64 = 500;
+/// Gradients are scaled down to this norm.
+pub const CLIP: f64 = 1.0;
+
+/// Windows that are watched during training.
+pub const VALIDATION_WINDOWS: usize = 16;
+
+/// One cycle of the learning rate: up to a peak, then half a cosine down to 0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Phase {
+    /// Optimizer steps.
+    pub steps: u64,
+    /// The last steps read long windows, so that positions up to the model's context are trained; the others read short ones, which cost less.
+    pub long_steps: u64,
+    /// Learning rate at the peak.
+    pub peak: f64,
+    /// Steps up to the peak.
+    pub warmup: u64,
+    /// Decides the order of the text.
+    pub seed: u64,
+}
+
+/// The cycles, each from the weights of the one before with a fresh optimizer. After the first the model is usable already; the second reads the text on.
+pub const PHASES: [Phase; 2] = [
+    Phase { steps: 3_000, long_steps: 400, peak: 2e-3, warmup: 150, seed: SEED },
+    Phase { steps: 4_000, long_steps: 600, peak: 1.2e-3, warmup: 100, seed: SEED + 1 },
+];
 
 /// Tokens per window, and windows per step, of the short and of the long windows.
 pub const SHORT: (usize, usize) = (256, 8);
@@ -43,21 +67,21 @@ pub fn model() -> LlamaConfig {
     }
 }
 
-/// The course: AdamW, warm-up and cosine, decay of the matrices.
-pub fn training() -> TrainConfig {
+/// The course of a cycle: AdamW, with decay of the matrices.
+pub fn training(phase: &Phase) -> TrainConfig {
     TrainConfig {
-        steps: STEPS,
-        lr: 2e-3,
+        steps: phase.steps,
+        lr: phase.peak,
         batch: SHORT.1,
         accumulate: 1,
         max_length: None,
         course: Course::Cosine,
-        warmup: 150,
-        optimizer: AdamW { beta1: 0.9, beta2: 0.98, epsilon: 1e-8, weight_decay: 0.1 },
-        max_grad_norm: 1.0,
+        warmup: phase.warmup,
+        optimizer: OPTIMIZER,
+        max_grad_norm: CLIP,
         eval_every: 100,
-        eval_examples: 16,
+        eval_examples: VALIDATION_WINDOWS,
         save_every: 120,
-        seed: SEED,
+        seed: phase.seed,
     }
 }

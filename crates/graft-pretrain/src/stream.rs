@@ -6,9 +6,9 @@ use graft_train::loss::{label_count, loss};
 use graft_train::{Control, Source, Validation};
 
 use crate::corpus::Page;
-use crate::recipe::{LONG, LONG_STEPS, SHORT, STEPS};
+use crate::recipe::{LONG, Phase, SHORT, VALIDATION_WINDOWS};
 use crate::vocabulary::{BOS_ID, EOS_ID};
-use crate::{PretrainError, Result, recipe};
+use crate::{PretrainError, Result};
 
 /// The tokens of pages, each between `<s>` and `</s>`.
 ///
@@ -35,14 +35,16 @@ pub fn window(tokens: &[u32]) -> Encoded {
 pub struct Stream {
     train: Vec<u32>,
     validation: Vec<Encoded>,
+    /// Steps that read short windows.
+    short_steps: u64,
     rng: Rng,
 }
 
 impl Stream {
-    /// A stream over training tokens that is validated on the first windows of other tokens.
-    pub fn new(train: Vec<u32>, validation: &[u32], seed: u64) -> Self {
-        let windows = validation.chunks_exact(LONG.0 - 1).take(recipe::training().eval_examples);
-        Self { train, validation: windows.map(window).collect(), rng: Rng::new(seed) }
+    /// The stream of a cycle over training tokens, validated on the first windows of other tokens.
+    pub fn new(train: Vec<u32>, validation: &[u32], phase: &Phase) -> Self {
+        let windows = validation.chunks_exact(LONG.0 - 1).take(VALIDATION_WINDOWS);
+        Self { train, validation: windows.map(window).collect(), short_steps: phase.steps - phase.long_steps, rng: Rng::new(phase.seed) }
     }
 
     /// Tokens of one epoch.
@@ -69,8 +71,7 @@ impl Stream {
 
 impl Source for Stream {
     fn micro_batch(&self, position: u64) -> graft_train::Result<Batch> {
-        let short_steps = STEPS - LONG_STEPS;
-        let ((length, rows), index) = if position < short_steps { (SHORT, position) } else { (LONG, position - short_steps) };
+        let ((length, rows), index) = if position < self.short_steps { (SHORT, position) } else { (LONG, position - self.short_steps) };
         let text = length - 1; // behind `<s>`
         let windows: Vec<Encoded> = (0..rows as u64)
             .map(|row| {
@@ -98,10 +99,11 @@ impl Source for Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recipe::PHASES;
 
     #[test]
     fn an_epoch_visits_every_window_once() {
-        let stream = Stream::new((0..2_560).collect(), &[], 1);
+        let stream = Stream::new((0..2_560).collect(), &[], &PHASES[0]);
         let mut starts: Vec<_> = (0..9).map(|number| stream.start(number, 256)).collect();
         let offset = starts.iter().min().copied().expect("windows");
         starts.sort_unstable();

@@ -30,16 +30,22 @@ const SKIPPED_CLASSES: &[&str] = &[
 ];
 
 /// Lists of rustdoc that repeat other pages.
-const SKIPPED_IDS: &[&str] =
-    &["trait-implementations-list", "synthetic-implementations-list", "blanket-implementations-list", "implementors-list", "foreign-impls", "synthetic-implementors-list"];
+const SKIPPED_IDS: &[&str] = &[
+    "trait-implementations-list",
+    "synthetic-implementations-list",
+    "blanket-implementations-list",
+    "implementors-list",
+    "foreign-impls",
+    "synthetic-implementors-list",
+];
 
 /// The text of one page: what stands in `<main>` (mdBook) or `#main-content` (rustdoc), without navigation and links to sources.
 pub fn blocks_of(html: &str) -> Vec<Block> {
     let document = Html::parse_document(html);
     let selector = Selector::parse("main, #main-content").expect("invariant: a constant selector");
     let mut blocks = Vec::new();
-    // rustdoc's #main-content lies inside <main>, so the innermost match is the content.
-    if let Some(content) = document.select(&selector).last() {
+    // rustdoc's #main-content lies inside <main>, so the last match in document order is the content.
+    if let Some(content) = document.select(&selector).next_back() {
         walk(content, "", &mut blocks);
     }
     blocks
@@ -178,11 +184,16 @@ fn table_text(element: ElementRef<'_>) -> String {
 
 fn is_skipped(element: ElementRef<'_>) -> bool {
     let value = element.value();
-    SKIPPED_ELEMENTS.contains(&value.name()) || value.classes().any(|class| SKIPPED_CLASSES.contains(&class)) || value.id().is_some_and(|id| SKIPPED_IDS.contains(&id))
+    SKIPPED_ELEMENTS.contains(&value.name())
+        || value.classes().any(|class| SKIPPED_CLASSES.contains(&class))
+        || value.id().is_some_and(|id| SKIPPED_IDS.contains(&id))
 }
 
 fn is_inline(element: ElementRef<'_>) -> bool {
-    matches!(element.value().name(), "a" | "code" | "em" | "strong" | "b" | "i" | "span" | "kbd" | "br" | "var" | "small" | "q" | "del" | "abbr" | "u" | "s" | "cite" | "dfn")
+    matches!(
+        element.value().name(),
+        "a" | "code" | "em" | "strong" | "b" | "i" | "span" | "kbd" | "br" | "var" | "small" | "q" | "del" | "abbr" | "u" | "s" | "cite" | "dfn"
+    )
 }
 
 fn has_class(element: ElementRef<'_>, name: &str) -> bool {

@@ -1,0 +1,100 @@
+//! The card of the model: what it is made of, how it was trained, and what it can do, measured.
+
+mod figures;
+mod page;
+
+use std::fs;
+
+use graft_models::{GenerateOptions, Loaded, generate};
+use graft_nn::Device;
+use graft_protocol::{RunStarted, Settings, StepRecord, ValidationRecord};
+use graft_render::{chart_svg, run_chart};
+use graft_train::runs::RunFolder;
+
+use crate::corpus;
+use crate::places::Places;
+use crate::pretrain::{run_name, tokenizer};
+use crate::recipe::{PHASES, SEED};
+use crate::stream::tokens;
+use crate::vocabulary::is_pretraining;
+use crate::{PretrainError, Result};
+
+/// Beginnings that the card lets the model continue.
+const PROMPTS: [&str; 3] = ["# Ownership\n\nOwnership is", "Returns `true` if", "The borrow checker"];
+
+/// What the card is written from.
+struct Facts {
+    pages: usize,
+    bytes: usize,
+    tokens: usize,
+    figures: Vec<figures::Figures>,
+    validations: Vec<ValidationRecord>,
+    /// Prompt and what the model wrote.
+    samples: Vec<(String, String)>,
+}
+
+/// Measures the model and writes `README.md` and `loss.svg` beside it; returns the figures in one line.
+///
+/// # Errors
+/// Those of reading the corpus, the runs and the model, and of writing.
+pub fn write(places: &Places) -> Result<String> {
+    let all = corpus::read(places)?;
+    let tokenizer = tokenizer(places)?;
+    let loaded = graft_models::load(&places.model.display().to_string(), &Settings::default(), &Device::Cpu, &mut |_, _, _| {})?;
+    let train: Vec<_> = all.iter().filter(|page| is_pretraining(page)).collect();
+    let stream = tokens(&train, &tokenizer)?;
+    let (steps, validations) = record(places)?;
+    let facts = Facts {
+        pages: train.len(),
+        bytes: train.iter().map(|page| page.text().len()).sum(),
+        tokens: stream.len(),
+        figures: figures::measure(&all, &stream, &tokenizer, loaded.model.as_ref())?,
+        validations,
+        samples: samples(&loaded)?,
+    };
+    put(places, "loss.svg", &curve(&steps, &facts.validations))?;
+    put(places, "README.md", &page::text(&facts))?;
+    Ok(facts.figures.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+}
+
+fn put(places: &Places, name: &str, text: &str) -> Result<()> {
+    let path = places.model.join(name);
+    fs::write(&path, text).map_err(|source| PretrainError::io(&path, source))
+}
+
+/// Steps and validations of the cycles that were run, numbered on.
+fn record(places: &Places) -> Result<(Vec<StepRecord>, Vec<ValidationRecord>)> {
+    let (mut steps, mut validations, mut before) = (Vec::new(), Vec::new(), 0);
+    for (index, phase) in PHASES.iter().enumerate() {
+        let Ok(folder) = RunFolder::open(&places.work, Some(&run_name(index))) else { break };
+        let record = folder.record()?;
+        steps.extend(record.steps.iter().map(|step| StepRecord { step: step.step + before, ..*step }));
+        // The validation before the first step of a later cycle repeats the last of the one before.
+        validations.extend(record.validations.iter().filter(|it| it.step > 0 || before == 0).map(|it| ValidationRecord { step: it.step + before, ..*it }));
+        before += phase.steps;
+    }
+    Ok((steps, validations))
+}
+
+fn samples(loaded: &Loaded) -> Result<Vec<(String, String)>> {
+    let sample = |prompt: &&str| {
+        let options = GenerateOptions { max_new_tokens: 160, temperature: 0.7, top_k: 0, top_p: 0.95, seed: SEED, stop: String::new() };
+        let written = generate(loaded.model.as_ref(), &loaded.tokenizer, prompt, &options, &mut |_| true)?;
+        Ok(((*prompt).to_owned(), written.text))
+    };
+    PROMPTS.iter().map(sample).collect()
+}
+
+fn curve(steps: &[StepRecord], validations: &[ValidationRecord]) -> String {
+    let started = RunStarted {
+        run: "pretrain".to_owned(),
+        title: "pretraining of tiny".to_owned(),
+        first_step: 0,
+        steps: steps.last().map_or(0, |step| step.step),
+        trainable: 0,
+        total: 0,
+        earlier: Vec::new(),
+        earlier_validations: Vec::new(),
+    };
+    chart_svg(&run_chart(&started, steps, validations, None))
+}
