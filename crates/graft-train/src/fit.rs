@@ -27,6 +27,8 @@ pub use run::Run;
 pub fn begin(run: Run<'_>, control: &Control, emit: &mut dyn FnMut(Event)) -> Result<RunEnded> {
     let mut trainer = Trainer::new(run, control, emit)?;
     trainer.ledger.header(&trainer.run.header)?;
+    // A run that dies before its first minute is over goes on from here.
+    trainer.save()?;
     trainer.finish()
 }
 

@@ -87,6 +87,23 @@ fn a_stopped_run_resumes_with_the_very_losses_of_an_uninterrupted_one() {
 }
 
 #[test]
+fn a_run_killed_before_its_first_checkpoint_resumes_from_the_beginning() {
+    let (expected, _) = losses(Bench::new().job(config(4)), u64::MAX, fit);
+    let bench = Bench::new();
+    let first = bench.job(config(4));
+    let folder = first.run.clone();
+    losses(first, 2, fit);
+    // What a kill leaves: the ledger's lines and the checkpoint of step 0.
+    let checkpoints = folder.checkpoints();
+    assert_eq!(checkpoints.len(), 2);
+    std::fs::remove_dir_all(checkpoints[1].path()).expect("removes");
+    let again = Bench::new();
+    let mut second = again.job(config(4));
+    second.run = folder;
+    assert_eq!(losses(second, u64::MAX, resume).0, expected);
+}
+
+#[test]
 fn a_damaged_last_checkpoint_gives_way_to_the_one_before() {
     let bench = Bench::new();
     let (expected, _) = losses(Bench::new().job(config(6)), u64::MAX, fit);
