@@ -45,6 +45,11 @@ impl Folder {
         self.root.join("config")
     }
 
+    /// A standard library without content: what rust-analyzer reads while evcxr tries itself out.
+    pub(super) fn empty_library(&self) -> PathBuf {
+        self.root.join("library")
+    }
+
     /// Takes the names of crates that are being compiled.
     pub(super) fn progress(&self) -> PathBuf {
         self.root.join("progress")
@@ -62,6 +67,11 @@ impl Folder {
         }
         for file in ["Cargo.toml", "Cargo.lock", "keep/Cargo.toml", "keep/src/lib.rs", "cell/Cargo.toml", "cell/src/lib.rs"] {
             copy_writable(&skeleton.join(file), &self.root.join(file))?;
+        }
+        for name in ["core", "alloc", "std"] {
+            let source = self.empty_library().join(name).join("src");
+            std::fs::create_dir_all(&source)?;
+            std::fs::write(source.join("lib.rs"), b"")?;
         }
         File::create(self.progress())?;
         let wrapper = self.root.join(rustc::WRAPPER);

@@ -58,7 +58,11 @@ pub(super) struct RustThread {
     interrupted: Arc<AtomicBool>,
     ended: std::sync::Mutex<Option<Receiver<()>>>,
     hosts_end: OwnedFd,
+    session: PathBuf,
 }
+
+/// How long evcxr may take to end: Jupyter waits two and a half seconds for the whole kernel before it sends signals.
+const LAST_WORK: Duration = Duration::from_secs(1);
 
 impl RustThread {
     /// Starts the thread; evcxr comes with the first job that needs it.
@@ -73,6 +77,7 @@ impl RustThread {
         let busy = Arc::new(AtomicBool::new(false));
         let ready = Arc::new(AtomicBool::new(false));
         let interrupted = Arc::new(AtomicBool::new(false));
+        let session = folder.manifest().with_file_name("");
         let context = Context {
             shared: Arc::clone(shared),
             supervisor: Arc::clone(supervisor),
@@ -90,7 +95,7 @@ impl RustThread {
                 let _ = end.send(());
             })
             .map_err(child)?;
-        Ok(Self { jobs, busy, ready, interrupted, ended: std::sync::Mutex::new(Some(ended)), hosts_end })
+        Ok(Self { jobs, busy, ready, interrupted, ended: std::sync::Mutex::new(Some(ended)), hosts_end, session })
     }
 
     /// Runs a cell.
@@ -130,10 +135,12 @@ impl RustThread {
     pub(super) fn stop(&self) {
         let _ = self.jobs.send(Job::Stop);
         let ended = super::shared::lock(&self.ended).take();
-        if let Some(ended) = ended {
-            let _ = ended.recv_timeout(Duration::from_secs(3));
-        }
+        let in_time = ended.is_none_or(|ended| ended.recv_timeout(LAST_WORK).is_ok());
         unix::end_socket(self.hosts_end.as_fd());
+        if !in_time {
+            // The thread ends with the process and removes nothing any more.
+            let _ = std::fs::remove_dir_all(&self.session);
+        }
     }
 
     async fn ask<T>(&self, code: &str, byte: usize, job: impl FnOnce(Question, oneshot::Sender<T>) -> Job) -> Option<T> {

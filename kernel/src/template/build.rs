@@ -9,7 +9,7 @@ use super::{FACADE, Layout, Places, Stamp, TARGET, Template, TemplateError, arch
 use crate::unix;
 
 /// Raised when what a template's folder looks like changes.
-pub(super) const LAYOUT_VERSION: &str = "2";
+pub(super) const LAYOUT_VERSION: &str = "3";
 
 /// Lines of cargo's that are kept for the error message.
 const KEPT_LINES: usize = 40;
@@ -59,7 +59,11 @@ fn write_sources(layout: &Layout) -> Result<(), TemplateError> {
     for name in archive::manifests() {
         archive::write_if_changed(&sources.join(name), manifests::member(name)?.as_bytes())?;
     }
-    archive::write_if_changed(&layout.facade().join("Cargo.toml"), manifests::facade(layout)?.as_bytes())
+    for member in manifests::members() {
+        let name = Path::new(member).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        archive::write_if_changed(&layout.analysis(&name).join("Cargo.toml"), manifests::analysis(layout, member)?.as_bytes())?;
+    }
+    Ok(())
 }
 
 /// Runs cargo on the copied workspace; the profile and flags are those of evcxr, so that sessions can use the compiled crates.

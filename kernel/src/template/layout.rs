@@ -27,9 +27,14 @@ impl Layout {
         self.root.join("sources")
     }
 
+    /// A packed crate as rust-analyzer sees it.
+    pub(crate) fn analysis(&self, name: &str) -> PathBuf {
+        self.root.join("analysis").join(name)
+    }
+
     /// The facade as the sessions' manifests name it.
     pub(crate) fn facade(&self) -> PathBuf {
-        self.root.join("facade")
+        self.analysis(FACADE)
     }
 
     /// What a session's folder begins with: workspace manifest, lock file, the member that keeps the lock whole.

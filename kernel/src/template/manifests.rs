@@ -33,6 +33,12 @@ debug-assertions = false
 overflow-checks = false
 "#;
 
+/// Foreign crates whose types a cell can hold.
+const SHOWN: [&str; 3] = ["candle-core", "candle-nn", "plotters"];
+
+/// Features that only add crates to read: rust-analyzer needs no image formats.
+const HIDDEN_FEATURES: [&str; 1] = ["bitmap_encoder"];
+
 /// Sections of a crate's manifest that only its own tests need, and that name what is not in the archive.
 const DEVELOPMENT: [&str; 4] = ["dev-dependencies", "test", "bench", "example"];
 
@@ -63,33 +69,33 @@ pub(super) fn member(name: &str) -> Result<String, TemplateError> {
     Ok(manifest.to_string())
 }
 
-/// The facade as a session's manifest names it: the same sources, a dylib, and to cargo's builds without dependencies.
-pub(super) fn facade(layout: &Layout) -> Result<String, TemplateError> {
-    let name = format!("crates/{FACADE}/Cargo.toml");
+/// A packed crate as rust-analyzer sees it: the same sources, but of the crates under it only those whose types a cell can hold, since
+/// rust-analyzer reads every crate that it is shown before it infers the first type. The facade is a dylib, and to cargo's builds it
+/// has no dependencies at all.
+pub(super) fn analysis(layout: &Layout, member: &str) -> Result<String, TemplateError> {
+    let file = format!("{member}/Cargo.toml");
+    let name = Path::new(member).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let root = parse("Cargo.toml")?;
     let shared = root.get("workspace").and_then(|workspace| workspace.get("dependencies")).and_then(Value::as_table).cloned().unwrap_or_default();
-    let manifest = parse(&name)?;
+    let manifest = parse(&file)?;
     let mut dependencies = Table::new();
-    for (key, value) in manifest.get("dependencies").and_then(Value::as_table).into_iter().flatten() {
-        dependencies.insert(key.clone(), resolved(key, value, &shared, layout).ok_or_else(|| bad(&name, &format!("dependency `{key}` is unknown")))?);
+    for (key, value) in manifest.get("dependencies").and_then(Value::as_table).into_iter().flatten().filter(|(key, _)| is_shown(key)) {
+        dependencies.insert(key.clone(), shown(key, value, &shared, layout).ok_or_else(|| bad(&file, &format!("dependency `{key}` is unknown")))?);
     }
-    let source = layout.sources().join("crates").join(FACADE).join("src/lib.rs");
-    let mut package = Table::new();
-    package.insert("name".to_owned(), FACADE.into());
-    package.insert("version".to_owned(), env!("CARGO_PKG_VERSION").into());
-    package.insert("edition".to_owned(), "2024".into());
-    let mut library = Table::new();
-    library.insert("path".to_owned(), source.display().to_string().into());
-    library.insert("crate-type".to_owned(), vec![Value::from("dylib")].into());
-    let mut only = Table::new();
-    only.insert("dependencies".to_owned(), dependencies.into());
-    let mut target = Table::new();
-    target.insert(format!("cfg({ANALYSIS})"), only.into());
+    let source = layout.sources().join(member).join("src/lib.rs");
+    let package = [("name", name.as_str()), ("version", env!("CARGO_PKG_VERSION")), ("edition", "2024")];
+    let mut library = Table::from_iter([("path".to_owned(), Value::from(source.display().to_string()))]);
     let mut all = Table::new();
-    all.insert("package".to_owned(), package.into());
+    all.insert("package".to_owned(), Table::from_iter(package.map(|(key, value)| (key.to_owned(), Value::from(value)))).into());
     all.insert("workspace".to_owned(), Table::new().into());
+    if name == FACADE {
+        library.insert("crate-type".to_owned(), vec![Value::from("dylib")].into());
+        let only = Table::from_iter([("dependencies".to_owned(), Value::from(dependencies))]);
+        all.insert("target".to_owned(), Table::from_iter([(format!("cfg({ANALYSIS})"), Value::from(only))]).into());
+    } else {
+        all.insert("dependencies".to_owned(), dependencies.into());
+    }
     all.insert("lib".to_owned(), library.into());
-    all.insert("target".to_owned(), target.into());
     Ok(all.to_string())
 }
 
@@ -99,11 +105,11 @@ pub(super) fn session_root() -> String {
     format!("[workspace]\nresolver = \"3\"\nmembers = [\"cell\", \"keep\"]\n{PROFILE}")
 }
 
-/// The member that keeps the lock.
+/// The member that keeps the lock. Its dependency is in the lock file for ever, but no build and no rust-analyzer sees it.
 pub(super) fn session_keep(layout: &Layout) -> String {
     let facade = layout.facade();
     format!(
-        "[package]\nname = \"graft-session-lock\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]\n{FACADE} = {{ path = {:?} }}\n",
+        "[package]\nname = \"graft-session-lock\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[target.'cfg(graft_lock)'.dependencies]\n{FACADE} = {{ path = {:?} }}\n",
         facade.display().to_string()
     )
 }
@@ -126,12 +132,19 @@ pub(crate) fn session_config(layout: &Layout, wrapper: &Path, progress: &Path) -
     )
 }
 
-fn members() -> impl Iterator<Item = &'static str> {
+pub(super) fn members() -> impl Iterator<Item = &'static str> {
     archive::manifests().filter_map(|name| name.strip_suffix("/Cargo.toml"))
 }
 
-/// A dependency with what `workspace = true` stands for, and with an absolute path.
-fn resolved(key: &str, value: &Value, shared: &Table, layout: &Layout) -> Option<Value> {
+fn is_shown(key: &str) -> bool {
+    SHOWN.contains(&key) || key == FACADE || key.starts_with("graft-")
+}
+
+/// A dependency as rust-analyzer sees it: with what `workspace = true` stands for, or another packed crate.
+fn shown(key: &str, value: &Value, shared: &Table, layout: &Layout) -> Option<Value> {
+    if !SHOWN.contains(&key) {
+        return Some(Table::from_iter([("path".to_owned(), Value::from(layout.analysis(key).display().to_string()))]).into());
+    }
     let mut own = match value {
         Value::Table(table) => table.clone(),
         other => return Some(other.clone()),
@@ -142,16 +155,12 @@ fn resolved(key: &str, value: &Value, shared: &Table, layout: &Layout) -> Option
             version => Table::from_iter([("version".to_owned(), version.clone())]),
         };
         let added = own.remove("features").and_then(|features| features.as_array().cloned()).unwrap_or_default();
-        if !added.is_empty() {
-            let mut features = base.get("features").and_then(Value::as_array).cloned().unwrap_or_default();
-            features.extend(added);
-            base.insert("features".to_owned(), features.into());
-        }
+        let mut features = base.get("features").and_then(Value::as_array).cloned().unwrap_or_default();
+        features.extend(added);
+        features.retain(|feature| !feature.as_str().is_some_and(|feature| HIDDEN_FEATURES.contains(&feature)));
+        base.insert("features".to_owned(), features.into());
         base.extend(own);
         own = base;
-    }
-    if let Some(path) = own.get("path").and_then(Value::as_str).map(PathBuf::from) {
-        own.insert("path".to_owned(), layout.sources().join(path).display().to_string().into());
     }
     Some(own.into())
 }

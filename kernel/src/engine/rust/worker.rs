@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -148,16 +149,20 @@ impl Worker {
         if !self.context.supervisor.wait_ready(CHILD_START) {
             return Err(errors::plain("SessionDied", "the session's process is not running"));
         }
-        self.check_toolchain()?;
-        let mut evcxr = self.create()?;
+        let sources = self.check_toolchain()?;
+        // evcxr begins with `42`, for which rust-analyzer would read the whole standard library, only to begin anew with the facade.
+        unix::set_environment("RUST_SRC_PATH", Some(self.context.folder.empty_library().as_os_str()));
+        let created = self.create();
+        unix::set_environment("RUST_SRC_PATH", Some(sources.as_os_str()));
+        let mut evcxr = created?;
         tell("loading the library that cells use…");
         let set_up = evcxr.execute(&self.set_up_code());
         set_up.map_err(|error| self.error(&self.set_up_code(), error))?;
         Ok(evcxr)
     }
 
-    /// A cell must be compiled by the compiler that built the library.
-    fn check_toolchain(&self) -> Result<(), RustError> {
+    /// A cell must be compiled by the compiler that built the library; where the standard library's sources are.
+    fn check_toolchain(&self) -> Result<PathBuf, RustError> {
         let version = toolchain::verbose_version().map_err(|error| {
             errors::plain(
                 "RustMissing",
@@ -180,8 +185,7 @@ impl Worker {
                 "rust-analyzer needs the sources of the standard library\nhint: `rustup component add rust-src`, or on Debian `apt install rust-src`",
             ));
         };
-        unix::set_environment("RUST_SRC_PATH", Some(sources.as_os_str()));
-        Ok(())
+        Ok(sources)
     }
 
     /// evcxr with a configuration of its own: neither the user's nor the notebook folder's settings change what is built.

@@ -37,20 +37,31 @@ fn a_member_loses_what_only_its_tests_need() {
 
 #[test]
 fn the_facade_hides_its_dependencies_from_builds() {
-    let manifest: Table = facade(&layout()).unwrap().parse().unwrap();
+    let manifest: Table = analysis(&layout(), "crates/graft").unwrap().parse().unwrap();
     assert!(manifest.get("dependencies").is_none());
     let seen = manifest["target"]["cfg(graft_analysis)"]["dependencies"].as_table().unwrap();
-    assert_eq!(seen["graft-session"]["path"].as_str(), Some("/cache/templates/abc/sources/crates/graft-session"));
+    assert_eq!(seen["graft-session"]["path"].as_str(), Some("/cache/templates/abc/analysis/graft-session"));
     assert!(seen["candle-core"]["version"].as_str().is_some());
     assert_eq!(manifest["lib"]["crate-type"][0].as_str(), Some("dylib"));
 }
 
 #[test]
+fn rust_analyzer_is_not_shown_what_no_cell_can_hold() {
+    for member in members() {
+        let manifest: Table = analysis(&layout(), member).unwrap().parse().unwrap();
+        let seen = manifest.get("dependencies").and_then(Value::as_table).cloned().unwrap_or_default();
+        assert!(seen.keys().all(|key| is_shown(key)), "{member}: {seen}");
+        assert_eq!(manifest["lib"]["path"].as_str().unwrap(), format!("/cache/templates/abc/sources/{member}/src/lib.rs"));
+    }
+}
+
+#[test]
 fn features_of_workspace_and_member_add_up() {
-    let shared: Table = "[a]\nversion = \"1\"\nfeatures = [\"x\"]".parse().unwrap();
-    let value: Table = "a = { workspace = true, features = [\"y\"] }".parse().unwrap();
-    let resolved = resolved("a", &value["a"], &shared, &layout()).unwrap();
-    assert_eq!(resolved["features"].as_array().unwrap().len(), 2);
+    let shared: Table = "plotters = { version = \"1\", features = [\"x\", \"bitmap_encoder\"] }".parse().unwrap();
+    let value: Table = "plotters = { workspace = true, features = [\"y\"] }".parse().unwrap();
+    let resolved = shown("plotters", &value["plotters"], &shared, &layout()).unwrap();
+    let features: Vec<_> = resolved["features"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert_eq!(features, ["x", "y"]);
     assert!(resolved.get("workspace").is_none());
 }
 
@@ -61,5 +72,5 @@ fn odd_folders_do_not_break_the_session_configuration() {
     let config: Table = text.parse().unwrap();
     assert_eq!(config["env"]["GRAFT_TEMPLATE"].as_str(), Some("/cache/a \"b\" \\c/abc"));
     let keep: Table = session_keep(&layout).parse().unwrap();
-    assert_eq!(keep["dependencies"]["graft"]["path"].as_str(), Some("/cache/a \"b\" \\c/abc/facade"));
+    assert_eq!(keep["target"]["cfg(graft_lock)"]["dependencies"]["graft"]["path"].as_str(), Some("/cache/a \"b\" \\c/abc/analysis/graft"));
 }
