@@ -153,7 +153,7 @@ impl Hint for TrainError {
             Self::NoRun { known, .. } => Some(format!("runs: {}", known.join(", "))),
             Self::NoCheckpoint { .. } => Some("start again with %train".to_owned()),
             Self::Checkpoint { .. } => Some("attach the adapter with the settings of the run, or start again with %train".to_owned()),
-            Self::AlreadyDone { steps, .. } => Some(format!("go on with more steps: %resume steps={}", steps.saturating_mul(2))),
+            Self::AlreadyDone { run, steps } => Some(format!("go on with more steps: %resume {run} steps={}", steps.saturating_mul(2))),
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 Some("free some space on the disk; the last checkpoint is whole".to_owned())
             }

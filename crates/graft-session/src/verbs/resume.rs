@@ -5,7 +5,7 @@ use std::sync::Arc;
 use graft_protocol::{Failure, Settings, Value, training::TRAIN};
 use graft_train::{
     TrainConfig, TrainError,
-    runs::{RunFolder, RunHeader},
+    runs::{Progress, RunFolder, RunHeader},
 };
 
 use super::{
@@ -25,12 +25,16 @@ use crate::{
 pub fn resume(desk: &Desk, run: Option<&str>, settings: &Settings) -> Result<Trained, Failure> {
     settings.check(TRAIN)?;
     let folder = find(run)?;
-    let header = header(&folder)?;
+    let Progress { header, step, .. } = newest(&folder)?;
     let train = overlaid(&header.train, settings);
+    let config = TrainConfig::from_settings(&train, header.default_lr, header.seed);
+    if step >= config.steps {
+        // Said before anything is exchanged: what the session holds may be worth more than a run that is over.
+        return Err(TrainError::AlreadyDone { run: folder.name(), steps: step }.into());
+    }
     let model = same_model(desk, &header)?;
     let data = same_data(desk, &header)?;
     let attached = same_adapter(desk, &header)?;
-    let config = TrainConfig::from_settings(&train, header.default_lr, header.seed);
     let plan = Plan { model, data, attached, config, folder };
     carry_out(desk, &plan, RunHeader { train, ..header }, graft_train::resume)
 }
@@ -43,12 +47,12 @@ fn find(run: Option<&str>) -> Result<RunFolder, Failure> {
     })
 }
 
-/// The head of a run as its newest readable checkpoint has it: a checkpoint stands alone.
-fn header(folder: &RunFolder) -> Result<RunHeader, Failure> {
+/// The head of a run and how far it is, as its newest readable checkpoint has it: a checkpoint stands alone.
+fn newest(folder: &RunFolder) -> Result<Progress, Failure> {
     let mut error = TrainError::NoCheckpoint { run: folder.name() };
     for checkpoint in folder.checkpoints().iter().rev() {
         match checkpoint.progress() {
-            Ok(progress) => return Ok(progress.header),
+            Ok(progress) => return Ok(progress),
             Err(problem) => error = problem,
         }
     }

@@ -106,7 +106,7 @@ fn list_runs(desk: &Desk) {
 
 fn stopped(ended: &RunEnded, steps: u64) -> SessionError {
     let what = format!("training stopped at step {} of {steps}; model, adapter and curve are kept", ended.step);
-    SessionError::Interrupted { what, next: Some("`%resume` goes on".to_owned()) }
+    SessionError::Interrupted { what, next: Some(format!("`%resume {}` goes on", ended.run)) }
 }
 
 /// What a checkpoint of this run needs to stand alone.

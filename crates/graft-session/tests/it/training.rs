@@ -47,7 +47,7 @@ fn an_interrupt_stops_within_a_step_and_a_new_session_resumes_with_the_same_loss
         assert!(!(asked && matches!(event, Event::Step(step) if step.step > 5)), "a step after the interrupt");
     });
     let failure = world.train("steps=12 lr=0.02 eval_every=0 batch=4").unwrap_err();
-    assert_eq!((failure.code.as_str(), failure.hint.as_deref()), ("session::interrupted", Some("`%resume` goes on")));
+    assert_eq!((failure.code.as_str(), failure.hint.as_deref()), ("session::interrupted", Some("`%resume lora-001` goes on")));
     assert_eq!(world.session.snapshot().adapters.len(), 1);
 
     let reborn = world.reborn();
@@ -84,6 +84,17 @@ fn resuming_in_the_same_session_uses_what_is_there() {
     world.run(Command::Resume { run: Some("lora-001".to_owned()), settings }).unwrap();
     assert_eq!(world.ear.losses().iter().map(|(step, _)| *step).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
     assert!(std::sync::Arc::ptr_eq(&model, &world.session.state().model.clone().unwrap()));
+}
+
+#[test]
+fn a_finished_run_is_refused_before_the_session_changes() {
+    let world = World::attached();
+    world.train("steps=2 eval_every=0").unwrap();
+    let reborn = world.reborn();
+    let failure = reborn.run(Command::Resume { run: None, settings: Settings::default() }).unwrap_err();
+    assert_eq!((failure.code.as_str(), failure.hint.as_deref()), ("train::already_done", Some("go on with more steps: %resume lora-001 steps=4")));
+    let snapshot = reborn.session.snapshot();
+    assert!(snapshot.model.is_none() && snapshot.data.is_empty() && snapshot.adapters.is_empty());
 }
 
 #[test]

@@ -92,10 +92,13 @@ impl Trainer<'_> {
             _ => String::new(),
         };
         let speed = self.tokens as f64 / seconds.max(1e-9);
-        let place = self.place();
+        let (place, run) = (self.place(), self.run.folder.name());
         match outcome {
             RunOutcome::Interrupted => {
-                format!("stopped at step {} of {}: {losses}{seconds:.1} s, {speed:.0} tokens/s; {place}; %resume goes on", self.step, self.run.config.steps)
+                format!(
+                    "stopped at step {} of {}: {losses}{seconds:.1} s, {speed:.0} tokens/s; {place}; %resume {run} goes on",
+                    self.step, self.run.config.steps
+                )
             }
             _ => format!("{} steps: {losses}{seconds:.1} s, {speed:.0} tokens/s; {place}", self.step),
         }
