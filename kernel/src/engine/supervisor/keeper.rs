@@ -48,10 +48,8 @@ impl Supervisor {
         let surroundings = lock(&self.surroundings).clone();
         let mut started = self.plan.spawn(&surroundings)?;
         let pid = started.process.id();
-        let (done, readers) = channel();
-        let link = self.serve_link(started.link, done.clone())?;
-        self.serve_streams(started.process.stdout.take(), started.process.stderr.take(), &done);
-        drop(done);
+        let writer = started.link.try_clone()?;
+        let (link, messages) = channel();
         let stdin = started.process.stdin.take().map(|stdin: ChildStdin| Arc::new(File::from(OwnedFd::from(stdin))));
         let Some(stdin) = stdin else { return Err(std::io::Error::other("no standard input")) };
         {
@@ -65,6 +63,11 @@ impl Supervisor {
                 unix::signal(pid, libc::SIGKILL);
             }
         }
+        // Only now: a word of the child's that came before it was known as the living one would be lost.
+        let (done, readers) = channel();
+        self.serve_link(started.link, writer, messages, done.clone());
+        self.serve_streams(started.process.stdout.take(), started.process.stderr.take(), &done);
+        drop(done);
         unix::wait_for_end(pid);
         Ok(self.bury(started.process, &readers))
     }
@@ -111,10 +114,8 @@ impl Supervisor {
         self.shared.tell(Output::Notice(failure));
     }
 
-    /// Starts the link's two threads; messages go into the sender.
-    fn serve_link(self: &Arc<Self>, link: UnixStream, done: Sender<()>) -> std::io::Result<Sender<ToChild>> {
-        let (sender, messages) = channel();
-        let mut writer = link.try_clone()?;
+    /// Starts the link's two threads.
+    fn serve_link(self: &Arc<Self>, link: UnixStream, mut writer: UnixStream, messages: Receiver<ToChild>, done: Sender<()>) {
         std::thread::spawn(move || {
             while let Ok(message) = messages.recv() {
                 if frame::write(&mut writer, &message, &[]).is_err() {
@@ -131,7 +132,6 @@ impl Supervisor {
             }
             let _ = done.send(());
         });
-        Ok(sender)
     }
 
     fn receive(&self, message: FromChild) {
