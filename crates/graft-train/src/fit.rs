@@ -54,6 +54,10 @@ struct Trainer<'a> {
     position: u64,
     began: Instant,
     saved: Instant,
+    /// Step of the newest checkpoint.
+    saved_step: Option<u64>,
+    /// Whether the ledger has the validation before the first step.
+    began_validated: bool,
     first: Option<StepRecord>,
     last: Option<StepRecord>,
     tokens: u64,
@@ -67,7 +71,9 @@ impl<'a> Trainer<'a> {
         let optimizer = Optimizer::new(run.config.optimizer, run.trainables.clone());
         let ledger = run.folder.ledger()?;
         let now = Instant::now();
-        Ok(Self { run, optimizer, ledger, control, emit, step: 0, position: 0, began: now, saved: now, first: None, last: None, tokens: 0 })
+        let (step, position, tokens, first, last) = (0, 0, 0, None, None);
+        let (began, saved, saved_step, began_validated) = (now, now, None, false);
+        Ok(Self { run, optimizer, ledger, control, emit, step, position, began, saved, saved_step, began_validated, first, last, tokens })
     }
 
     /// Runs to the end, however it comes, and says how it ended.
@@ -84,11 +90,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn steps(&mut self) -> Result<RunOutcome> {
-        if self.step == 0 {
-            // A process that dies before the first interval is over can be resumed all the same.
-            self.save()?;
-        }
-        if self.step == 0 && self.run.config.eval_every > 0 {
+        if self.step == 0 && !self.began_validated && self.run.config.eval_every > 0 {
             self.validate()?;
         }
         while self.step < self.run.config.steps {

@@ -5,14 +5,15 @@ use std::time::Instant;
 use graft_protocol::{Event, RunEnded, RunOutcome, RunStarted, StepRecord};
 
 use super::Trainer;
-use crate::runs::{Checkpoint, Progress, RunRecord};
+use crate::runs::{Checkpoint, Progress};
 use crate::{Result, TrainError};
 
 impl Trainer<'_> {
     /// Says that the run begins or goes on, with what its ledger holds already.
     pub(super) fn announce(&mut self) -> Result<()> {
-        let mut record = if self.step > 0 { self.run.folder.record()? } else { RunRecord::default() };
+        let mut record = self.run.folder.record()?;
         record.cut(self.step);
+        self.began_validated = record.validations.iter().any(|validation| validation.step == 0);
         let header = &self.run.header;
         (self.emit)(Event::RunStarted(RunStarted {
             run: header.run.clone(),
@@ -36,7 +37,7 @@ impl Trainer<'_> {
                     return Err(TrainError::AlreadyDone { run: self.run.folder.name(), steps: self.run.config.steps });
                 }
                 Ok(progress) => {
-                    (self.step, self.position) = (progress.step, progress.position);
+                    (self.step, self.position, self.saved_step) = (progress.step, progress.position, Some(progress.step));
                     return self.ledger.resumed(progress.step);
                 }
                 Err(problem) => error = problem,
@@ -53,7 +54,11 @@ impl Trainer<'_> {
         Ok(())
     }
 
+    /// Writes a checkpoint, unless this step has one.
     pub(super) fn save(&mut self) -> Result<()> {
+        if self.saved_step == Some(self.step) {
+            return Ok(());
+        }
         let progress = Progress {
             header: self.run.header.clone(),
             step: self.step,
@@ -62,7 +67,7 @@ impl Trainer<'_> {
             steps: self.run.config.steps,
         };
         Checkpoint::save(self.run.folder.path(), &progress, self.run.state, &self.optimizer)?;
-        self.saved = Instant::now();
+        (self.saved, self.saved_step) = (Instant::now(), Some(self.step));
         Ok(())
     }
 

@@ -99,8 +99,10 @@ fn a_run_killed_before_its_first_checkpoint_resumes_from_the_beginning() {
     std::fs::remove_dir_all(checkpoints[1].path()).expect("removes");
     let again = Bench::new();
     let mut second = again.job(config(4));
-    second.run = folder;
+    second.run = folder.clone();
     assert_eq!(losses(second, u64::MAX, resume).0, expected);
+    let at_the_start = folder.record().expect("reads").validations.iter().filter(|validation| validation.step == 0).count();
+    assert_eq!(at_the_start, 1);
 }
 
 #[test]

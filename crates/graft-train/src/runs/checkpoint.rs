@@ -51,6 +51,7 @@ impl Checkpoint {
             let _ = fs::remove_dir_all(&beside);
         }
         written?;
+        sweep(run);
         let all = Self::list(run);
         for old in all.iter().take(all.len().saturating_sub(KEPT)) {
             fs::remove_dir_all(&old.path).map_err(TrainError::io("remove", &old.path))?;
@@ -120,12 +121,29 @@ fn write(folder: &Path, progress: &Progress, state: &dyn Stateful, optimizer: &O
     atomic_file::write(&path, &json).map_err(TrainError::io("write", &path))
 }
 
-/// Renames `beside` to `path`, in place of a checkpoint of the same step.
+/// Renames `beside` to `path`, in place of a checkpoint of the same step, which stands aside until the new one is in.
 fn replace(beside: &Path, path: &Path) -> Result<()> {
-    if path.exists() {
-        fs::remove_dir_all(path).map_err(TrainError::io("remove", path))?;
+    let aside = beside.with_extension("old.part");
+    let stands = path.exists();
+    if stands {
+        fs::rename(path, &aside).map_err(TrainError::io("move", path))?;
     }
-    fs::rename(beside, path).map_err(TrainError::io("write", path))
+    let renamed = fs::rename(beside, path).map_err(TrainError::io("write", path));
+    if stands && renamed.is_err() {
+        // The first error is the one that matters.
+        let _ = fs::rename(&aside, path);
+    }
+    renamed
+}
+
+/// Removes what replaced checkpoints and processes that died while writing have left; what cannot be removed waits for the next time.
+fn sweep(run: &Path) {
+    for entry in fs::read_dir(run).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(".checkpoint-") && name.ends_with(".part") {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 #[cfg(test)]
