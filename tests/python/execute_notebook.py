@@ -58,7 +58,9 @@ def main():
     if options.save:
         for cell in notebook.cells:
             cell.metadata.pop("execution", None)
-        nbformat.write(notebook, options.notebook)
+        # The folder was this run's own: to a reader, what lies in it lies beside the notebook.
+        stored = nbformat.writes(notebook).replace(f"{folder}/", "")
+        options.notebook.write_text(stored + "\n")
     print(f"\n{options.notebook.name}: {sum(cell.cell_type == 'code' for cell in notebook.cells)} cells in {time.monotonic() - began:.0f} s")
 
 

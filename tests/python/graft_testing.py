@@ -30,6 +30,8 @@ ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 # The first Rust cell starts evcxr and its rust-analyzer; on a busy machine of two cores that takes long.
 PATIENCE = 300
+# For whatever comes at once on an idle machine. How fast it is, `cargo xtask bench` measures.
+ANSWER = 120
 
 
 class Places:
@@ -195,7 +197,7 @@ class Kernel:
         self.client = self.manager.client()
         self.client.start_channels()
         try:
-            self.client.wait_for_ready(timeout=60)
+            self.client.wait_for_ready(timeout=ANSWER)
         except RuntimeError as error:
             raise AssertionError(f"the kernel did not answer: {error}\n{self.logged()}") from error
         self.ready_after = time.monotonic() - self.began
@@ -255,7 +257,7 @@ class Kernel:
         while time.monotonic() < end:
             self.take()
 
-    def ask(self, request, timeout=30):
+    def ask(self, request, timeout=ANSWER):
         """Sends a request made by a method of the client, such as `client.complete`, and gives the content of its reply."""
         msg_id = request()
         end = time.monotonic() + timeout
@@ -285,7 +287,7 @@ class Kernel:
     def process(self):
         return psutil.Process(self.manager.provisioner.pid)
 
-    def child(self, timeout=20):
+    def child(self, timeout=ANSWER):
         """The process that holds the session: the newest one that the host started as `graft child`."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
@@ -336,7 +338,7 @@ def graft(*words, places, check=True, timeout=PATIENCE, **options):
     return done
 
 
-def gone(pid, timeout=15):
+def gone(pid, timeout=ANSWER):
     """Whether a process ends within a time; a zombie has ended."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:
