@@ -1,13 +1,21 @@
 //! `!command`: a line for the shell, its output shown as it comes.
 
+use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
+use tokio::time::Instant;
 
 use crate::frontend::{Frontend, Stream};
 use crate::interrupt::Interrupt;
 use crate::unix;
+
+/// For how long the output is read after the shell has ended: what it left in the background (`&`) may keep the pipes open for ever.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+/// How long the line may take to end after the stop button.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Where and with what the line runs.
 pub(crate) struct Surroundings<'a> {
@@ -26,7 +34,24 @@ pub(crate) enum Ending {
     Signal(i32),
 }
 
-/// Runs `sh -c LINE`, standard input empty, in a process group of its own.
+/// The line's process group, killed when the line is given up: by the stop button, or because the kernel ends.
+struct Group(Option<u32>);
+
+impl Group {
+    fn signal(&self, signal: i32) {
+        if let Some(leader) = self.0 {
+            unix::signal_group(leader, signal);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(libc::SIGKILL);
+    }
+}
+
+/// Runs `sh -c LINE`, standard input empty, in a process group of its own. What it starts in the background goes on.
 ///
 /// # Errors
 /// When `sh` cannot be started.
@@ -34,24 +59,40 @@ pub(crate) async fn run(line: &str, around: Surroundings<'_>, frontend: &dyn Fro
     let mut command = Command::new("sh");
     command.arg("-c").arg(line).envs(around.env).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.process_group(0).kill_on_drop(true).spawn()?;
+    let mut group = Group(child.id());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let copy = async { tokio::join!(pass_on(stdout, Stream::Stdout, frontend), pass_on(stderr, Stream::Stderr, frontend)) };
-    let mut pressed = false;
     tokio::pin!(copy);
-    loop {
+    let (mut copied, mut pressed, mut status, mut limit) = (false, false, None, None);
+    let status = loop {
+        if let Some(status) = status.filter(|_| copied) {
+            break status;
+        }
         tokio::select! {
-            _ = &mut copy => break,
+            _ = &mut copy, if !copied => copied = true,
+            ended = child.wait(), if status.is_none() => {
+                status = Some(ended?);
+                limit = Some(Instant::now() + LAST_WORDS);
+            }
             () = around.interrupt.pressed(), if !pressed => {
                 pressed = true;
-                // The whole group gets it, as in a terminal; the child is not yet waited for, so its number is still its own.
-                if let Some(leader) = child.id() {
-                    unix::signal_group(leader, libc::SIGINT);
-                }
+                // The whole group gets it, as in a terminal.
+                group.signal(libc::SIGINT);
+                limit = limit.or(Some(Instant::now() + GRACE));
             }
+            () = tokio::time::sleep_until(limit.unwrap_or_else(Instant::now)), if limit.is_some() => match status {
+                Some(status) => break status,
+                None => {
+                    group.signal(libc::SIGKILL);
+                    limit = None;
+                }
+            },
         }
+    };
+    // With the shell waited for and the pipes closed nobody may be left in the group, and its number may be another's.
+    if copied || !pressed {
+        group.0 = None;
     }
-    let status = child.wait().await?;
-    use std::os::unix::process::ExitStatusExt;
     Ok(match status.code() {
         Some(code) => Ending::Exit(code),
         None => Ending::Signal(status.signal().unwrap_or_default()),

@@ -161,6 +161,41 @@ async fn a_shell_line_streams_and_tells_its_status() {
 }
 
 #[tokio::test]
+async fn a_shell_line_that_leaves_something_in_the_background_ends() {
+    let (result, lines) = run("!sleep 1000 & echo $!").await;
+    assert_eq!(result, Ok(()));
+    let left: u32 = lines[0].trim_start_matches("Stdout ").parse().unwrap();
+    assert!(is_alive(left), "what `&` started goes on");
+    crate::unix::signal(left, libc::SIGKILL);
+}
+
+#[tokio::test]
+async fn the_stop_button_ends_a_shell_line_and_all_that_it_started() {
+    let (output, outputs) = mpsc::unbounded_channel();
+    let launch = Launch::begin(Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>)), output);
+    let (interrupt, recorder) = (Interrupt::default(), Recorder::default());
+    let mut runner = Cells::new(launch, outputs, interrupt.clone());
+    let press = async {
+        while recorder.lines().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        interrupt.press();
+    };
+    // The shell has its background processes ignore SIGINT.
+    let (result, ()) = tokio::join!(runner.run("!sleep 1000 & echo $!; wait", &recorder), press);
+    assert_eq!(result.unwrap_err().ename, "Interrupted");
+    let left: u32 = recorder.lines()[0].trim_start_matches("Stdout ").parse().unwrap();
+    while is_alive(left) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Whether a process is there and not just waiting to be reaped.
+fn is_alive(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.rsplit(") ").next().is_some_and(|rest| !rest.starts_with('Z')))
+}
+
+#[tokio::test]
 async fn a_variable_set_with_env_reaches_shell_lines() {
     let recorder = Recorder::default();
     run_all(&["%env GRAFT_TEST=42", "!echo $GRAFT_TEST"], &recorder).await;
