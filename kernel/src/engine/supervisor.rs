@@ -92,14 +92,19 @@ impl Supervisor {
     /// Sends a command; the receiver gets its end, whatever happens to the child.
     pub(super) fn request(&self, id: u64, command: Command) -> oneshot::Receiver<Outcome> {
         let (sender, receiver) = oneshot::channel();
+        // Under the lock of the burial: a command is either the dead child's, and fails with it, or the next one's, never both.
+        let state = lock(&self.state);
         lock(&self.pending).insert(id, sender);
-        self.send(ToChild::Request { id, command });
+        self.pass(state, ToChild::Request { id, command });
         receiver
     }
 
     /// Sends a message to the child, or to the next one if there is none just now.
     pub(super) fn send(&self, message: ToChild) {
-        let mut state = lock(&self.state);
+        self.pass(lock(&self.state), message);
+    }
+
+    fn pass(&self, mut state: MutexGuard<'_, State>, message: ToChild) {
         if let Some(reason) = state.ended.clone() {
             drop(state);
             return self.fail_all(&Failure::new("engine::child", reason).hint("`graft doctor` says what is missing; restart the kernel then"));
@@ -107,6 +112,8 @@ impl Supervisor {
         match &state.live {
             // A link that has just broken belongs to a child whose burial answers everybody who waits.
             Some(live) => drop(live.link.send(message)),
+            // What was to be stopped has died; the next child must not stop something else.
+            None if matches!(message, ToChild::Interrupt) => {}
             None => state.backlog.push(message),
         }
     }

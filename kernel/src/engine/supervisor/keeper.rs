@@ -41,6 +41,9 @@ impl Supervisor {
                 return self.give_up(format!("the session's process dies at once: {}", last_words.trim()));
             }
         }
+        // What came during the last burial waits for a child that does not come.
+        let reason = lock(&self.state).ended.clone().unwrap_or_default();
+        self.fail_all(&Failure::new("engine::child", reason));
     }
 
     /// One child from start to burial; whether it ever became ready.
@@ -74,9 +77,11 @@ impl Supervisor {
 
     /// Takes a dead child out, tells everybody who waited, and says whether it had been ready.
     fn bury(&self, mut process: std::process::Child, readers: &Receiver<()>) -> bool {
-        let (live, cause) = {
+        // Commands that come from here on wait for the next child and are not this one's to fail.
+        let (live, cause, waiting) = {
             let mut state = lock(&self.state);
-            (state.live.take(), state.cause.take())
+            let waiting: Vec<u64> = lock(&self.pending).keys().copied().collect();
+            (state.live.take(), state.cause.take(), waiting)
         };
         let ready = live.is_some_and(|live| live.ready);
         let how = process.wait().map_or_else(|error| error.to_string(), describe);
@@ -84,10 +89,12 @@ impl Supervisor {
         let snapshot = self.shared.snapshot();
         self.shared.set_snapshot(Snapshot { runs: snapshot.runs.clone(), seed: snapshot.seed, device: snapshot.device.clone(), ..Snapshot::default() });
         let death = Death { cause, how, snapshot, variables: self.shared.set_variables(Vec::new()) };
-        let waited = !lock(&self.pending).is_empty();
-        self.fail_all(&death.failure());
+        let failure = death.failure();
+        for waiting in waiting.iter().filter_map(|id| lock(&self.pending).remove(id)) {
+            let _ = waiting.send(Err(failure.clone()));
+        }
         lock(&self.drains).clear();
-        let was_idle = !waited && !self.shared.is_busy();
+        let was_idle = waiting.is_empty() && !self.shared.is_busy();
         let attachment = {
             let mut state = lock(&self.state);
             state.last_death = Some(death.clone());
@@ -96,7 +103,7 @@ impl Supervisor {
         drop(attachment);
         self.changed.notify_all();
         if was_idle && cause.is_none() && ready {
-            self.shared.tell(Output::Notice(death.failure()));
+            self.shared.tell(Output::Notice(failure));
         }
         ready
     }
