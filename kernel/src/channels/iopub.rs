@@ -28,9 +28,12 @@ const COALESCE: Duration = Duration::from_millis(60);
 /// Flushed at once beyond this.
 const FLUSH_BYTES: usize = 256 << 10;
 /// When a new subscriber is welcomed, after its connection: its subscription is a message of its own, which PUB does not report.
-const WELCOMES: [Duration; 4] = [Duration::from_millis(2), Duration::from_millis(12), Duration::from_millis(62), Duration::from_millis(162)];
+const WELCOMES: [Duration; 5] =
+    [Duration::from_millis(2), Duration::from_millis(12), Duration::from_millis(62), Duration::from_millis(162), Duration::from_millis(1062)];
 /// Which of the welcomes is followed by `starting`.
 const STARTING_AFTER: usize = 1;
+/// Which repeats it for a subscriber that came late, as long as no other status has gone out.
+const STARTING_AGAIN_AFTER: usize = WELCOMES.len() - 1;
 
 /// Content of a broadcast.
 #[derive(Clone, Debug, Serialize)]
@@ -129,7 +132,7 @@ impl IoPub {
     pub(crate) fn start(socket: PubSocket, session: Arc<Session>) -> Self {
         let (queue, items) = mpsc::unbounded_channel();
         let (greeter, greeted) = watch::channel(false);
-        let owner = Owner { socket, session, streams: TextStreams::default(), parent: Arc::new(Parent::default()), greeter };
+        let owner = Owner { socket, session, streams: TextStreams::default(), parent: Arc::new(Parent::default()), greeter, has_answered: false };
         tokio::spawn(owner.run(items));
         Self { queue, greeted }
     }
@@ -171,8 +174,11 @@ struct Owner {
     socket: PubSocket,
     session: Arc<Session>,
     streams: TextStreams,
+    /// Whose text waits.
     parent: Arc<Parent>,
     greeter: watch::Sender<bool>,
+    /// Whether a request was answered.
+    has_answered: bool,
 }
 
 impl Owner {
@@ -212,9 +218,12 @@ impl Owner {
                 }
             }
             Item::Message(parent, broadcast) => {
-                if matches!(*broadcast, Broadcast::Status { execution_state: "idle" }) {
+                let is_idle = matches!(*broadcast, Broadcast::Status { execution_state: "idle" });
+                // A request that is answered beside the cell must not cut a character of the cell's in two.
+                if is_idle && Arc::ptr_eq(&parent, &self.parent) {
                     self.streams.close();
                 }
+                self.has_answered |= is_idle;
                 self.flush().await;
                 self.publish(&parent, broadcast.msg_type(), &*broadcast).await;
             }
@@ -239,7 +248,8 @@ impl Owner {
     async fn welcome(&mut self, number: usize) {
         let nobody = Parent::default();
         self.publish(&nobody, "iopub_welcome", &Broadcast::Welcome { subscription: "" }).await;
-        if number == STARTING_AFTER && !*self.greeter.borrow() {
+        let is_first = number == STARTING_AFTER && !*self.greeter.borrow();
+        if is_first || (number == STARTING_AGAIN_AFTER && !self.has_answered) {
             self.publish(&nobody, "status", &Broadcast::Status { execution_state: "starting" }).await;
             self.greeter.send_replace(true);
         }

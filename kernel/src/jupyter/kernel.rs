@@ -90,9 +90,27 @@ impl Kernel {
         self.stop.send_replace(true);
     }
 
-    /// Says under which request the lane is busy; none when it is idle.
-    pub(crate) fn set_running(&self, parent: Option<Arc<Parent>>) {
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = parent;
+    /// The lane begins a cell.
+    pub(crate) fn begin_cell(&self, parent: &Arc<Parent>) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        self.iopub().status(parent, "busy");
+        *running = Some(parent.clone());
+    }
+
+    /// The lane has ended a cell. The status goes out under the lock, so that it is the last that a frontend sees.
+    pub(crate) fn end_cell(&self, parent: &Arc<Parent>) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        *running = None;
+        self.iopub().status(parent, "idle");
+    }
+
+    /// Ends the answer to a request. A frontend shows the last status it saw: beside a running cell that must be busy.
+    fn end_answer(&self, parent: &Arc<Parent>) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        self.iopub().status(parent, "idle");
+        if let Some(running) = running.as_ref() {
+            self.iopub().status(running, "busy");
+        }
     }
 
     /// Answers any request but a cell, between `busy` and `idle`.
@@ -103,12 +121,7 @@ impl Kernel {
         if let Some(reply) = self.reply(&parent, request).await {
             outbox.send(&parent, &reply);
         }
-        self.iopub().status(&parent, "idle");
-        // A frontend shows the last status it saw: beside a running cell that must be busy.
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(running) = running {
-            self.iopub().status(&running, "busy");
-        }
+        self.end_answer(&parent);
         if shutdown {
             outbox.flushed().await;
             self.stop();

@@ -81,15 +81,13 @@ impl Runner {
         let kernel = self.kernel.clone();
         kernel.iopub().greeted(GREETING).await;
         kernel.interrupt().clear();
-        kernel.iopub().status(&parent, "busy");
-        kernel.set_running(Some(parent.clone()));
+        kernel.begin_cell(&parent);
         let notebook = self.begin(&parent, &execute);
         let result = self.guarded(&execute.code, &notebook).await;
         let abort = result.is_err() && execute.stop_on_error;
         let aborted = if abort { self.settle(queue).await } else { Vec::new() };
         self.outbox.send(&parent, &Reply::Execute(self.reply(result.err().as_ref(), &notebook)));
-        kernel.set_running(None);
-        kernel.iopub().status(&parent, "idle");
+        kernel.end_cell(&parent);
         for job in aborted {
             self.abort(&job);
         }
