@@ -207,6 +207,9 @@ async fn take(output: Output, running: &mut Running<'_>, interrupt: &Interrupt) 
         typed = running.frontend.input(&prompt, password) => typed,
         () = interrupt.pressed() => None,
     };
+    if typed.is_none() && interrupt.is_pressed() {
+        return;
+    }
     // The child may have died meanwhile; then nobody waits.
     let _ = answer.send(typed);
 }

@@ -68,7 +68,7 @@ pub(crate) enum Output {
         prompt: String,
         /// Whether the answer must not be shown.
         password: bool,
-        /// Where the answer goes; none when nobody can answer.
+        /// Where the answer goes; none when nobody can answer, dropped when the user has stopped the cell instead.
         answer: oneshot::Sender<Option<String>>,
     },
 }

@@ -1,5 +1,6 @@
 //! What happens on the Rust thread.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
@@ -21,6 +22,11 @@ const CHILD_START: Duration = Duration::from_secs(10);
 
 /// A line that makes rust-analyzer infer a tensor's type, which it does slowly the first time.
 const WARM_UP: &str = "let warm = lab(); let tensor = graft::candle::Tensor::zeros(2, graft::candle::DType::F32, &graft::candle::Device::Cpu); warm.";
+
+/// A question that nobody can answer: name and text of the error.
+const INPUT_IMPOSSIBLE: (&str, &str) = ("StdinNotAvailable", "the cell asks for a line, but nobody can answer here");
+/// A question that was open when stop was pressed.
+const INPUT_INTERRUPTED: (&str, &str) = ("Interrupted", "stopped by you while the cell waited for a line; variables and session are kept");
 
 /// Answer to `:restart`.
 const RESTARTED: &str = "the Rust variables are gone; items, model, adapters and data are kept\n";
@@ -225,15 +231,27 @@ impl Worker {
 
     fn execute(&mut self, code: &str) -> Result<evcxr::EvalOutputs, RustError> {
         let shared = std::sync::Arc::clone(&self.context.shared);
-        let ask = move |prompt: String, password: bool| {
+        let unanswered = Cell::new(None);
+        let ask = |prompt: String, password: bool| {
+            // evcxr needs a line whatever happens; the cell that got an empty one for an answer fails as soon as it returns.
+            if unanswered.get().is_some() {
+                return String::new();
+            }
             let (answer, receiver) = oneshot::channel();
             shared.tell(Output::Input { prompt, password, answer });
-            receiver.blocking_recv().ok().flatten().unwrap_or_default()
+            let answer = receiver.blocking_recv().map_err(|_| INPUT_INTERRUPTED).and_then(|line| line.ok_or(INPUT_IMPOSSIBLE));
+            answer.unwrap_or_else(|error| {
+                unanswered.set(Some(error));
+                String::new()
+            })
         };
         let Some(evcxr) = &mut self.evcxr else { return Err(errors::plain("SessionDied", "evcxr is not there")) };
         let mut callbacks = EvalCallbacks { input_reader: &|request| ask(request.prompt, request.is_password) };
         match std::panic::catch_unwind(AssertUnwindSafe(|| evcxr.execute_with_callbacks(code, &mut callbacks))) {
-            Ok(Ok(outputs)) => Ok(outputs),
+            Ok(Ok(outputs)) => match unanswered.get() {
+                Some((ename, text)) => Err(errors::plain(ename, text)),
+                None => Ok(outputs),
+            },
             Ok(Err(error)) => Err(self.error(code, error)),
             Err(_) => {
                 self.evcxr = None;
