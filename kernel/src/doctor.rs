@@ -93,10 +93,7 @@ fn linker() -> Finding {
 fn rust_sources() -> Finding {
     match toolchain::standard_sources() {
         Some(path) => good("rust sources", path.display().to_string()),
-        None if first_line("rustup", &["--version"]).is_some() => {
-            poor("rust sources", "missing, so Rust cells cannot keep variables: rustup component add rust-src")
-        }
-        None => poor("rust sources", "missing, so Rust cells cannot keep variables: sudo apt install rust-src"),
+        None => poor("rust sources", format!("missing, so Rust cells cannot keep variables: {}", toolchain::SOURCES_HINT)),
     }
 }
 

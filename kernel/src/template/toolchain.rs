@@ -5,6 +5,10 @@ use std::process::Command;
 
 use super::TemplateError;
 
+/// How to get the sources of the standard library.
+pub(crate) const SOURCES_HINT: &str =
+    "`rustup component add rust-src`, or with Debian's own Rust `sudo apt install rust-src` (`rust-web-src` beside `rustc-web`)";
+
 /// `rustc -vV`.
 pub(crate) fn verbose_version() -> Result<String, TemplateError> {
     rustc(&["-vV"])

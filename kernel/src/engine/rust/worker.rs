@@ -188,7 +188,7 @@ impl Worker {
         let Some(sources) = toolchain::standard_sources() else {
             return Err(errors::plain(
                 "RustSourcesMissing",
-                "rust-analyzer needs the sources of the standard library\nhint: `rustup component add rust-src`, or on Debian `apt install rust-src`",
+                format!("rust-analyzer needs the sources of the standard library\nhint: {}", toolchain::SOURCES_HINT),
             ));
         };
         Ok(sources)
