@@ -25,10 +25,14 @@ mod uninstall;
 mod unix;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use cli::{Cli, Verb};
 use graft_protocol::Failure;
+
+/// How long the tasks of a process that ends may take to end what they have started.
+const LAST_MOMENT: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
     if let Some(status) = inner_process() {
@@ -67,15 +71,30 @@ fn run(verb: Verb) -> Result<ExitCode, Failure> {
         Verb::Uninstall(args) => uninstall::run(&args)?,
         Verb::Clean(args) => clean::run(&args)?,
         Verb::Doctor => return Ok(doctor::run()),
-        Verb::Kernel(args) => start::runtime()?.block_on(jupyter::serve(&args.file, start::starter(args.warm, args.grace)))?,
+        Verb::Kernel(args) => {
+            let runtime = start::runtime()?;
+            let result = runtime.block_on(jupyter::serve(&args.file, start::starter(args.warm, args.grace)));
+            end(runtime);
+            result?;
+        }
         Verb::Run(args) => {
             let runtime = start::runtime()?;
             let status = runtime.block_on(terminal::run(&args, start::starter(false, args.grace)));
-            // A question nobody answers, or a template still being built, must not keep the shell waiting.
-            runtime.shutdown_background();
+            end(runtime);
             return Ok(status);
         }
-        Verb::Probe(args) => return start::runtime()?.block_on(probe::run(&args)),
+        Verb::Probe(args) => {
+            let runtime = start::runtime()?;
+            let status = runtime.block_on(probe::run(&args));
+            end(runtime);
+            return status;
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A question nobody answers, or a template still being built, must not keep the caller waiting; tasks have a moment to clean up.
+fn end(runtime: tokio::runtime::Runtime) {
+    template::stop_build();
+    runtime.shutdown_timeout(LAST_MOMENT);
 }

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use graft_protocol::Hint;
 
-pub(crate) use build::build;
+pub(crate) use build::{build, stop as stop_build};
 pub(crate) use identity::{Identity, identity};
 pub(crate) use layout::{FACADE, Layout};
 pub(crate) use manifests::session_config;

@@ -104,6 +104,15 @@ pub(crate) fn own_group(command: &mut Command) {
     command.process_group(0);
 }
 
+/// Has the system end what `command` starts when the thread that starts it ends: with a group of its own, a Ctrl-C that ends this
+/// process does not reach it.
+pub(crate) fn end_with_starter(command: &mut Command) {
+    // SAFETY: between fork and exec only prctl is called, which is a plain system call.
+    unsafe {
+        command.pre_exec(|| check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM)));
+    }
+}
+
 /// Ends this process at once, without destructors.
 pub(crate) fn exit_now(status: i32) -> ! {
     // SAFETY: plain call.

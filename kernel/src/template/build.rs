@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{FACADE, Layout, Places, Stamp, TARGET, Template, TemplateError, archive, identity, manifests, open, toolchain};
@@ -13,6 +14,16 @@ pub(super) const LAYOUT_VERSION: &str = "3";
 
 /// Lines of cargo's that are kept for the error message.
 const KEPT_LINES: usize = 40;
+
+/// The cargo that compiles just now, leader of its process group.
+static COMPILING: Mutex<Option<u32>> = Mutex::new(None);
+
+/// Ends the compilation that runs, if one does, and all its compilers; the next build goes on from what they have finished.
+pub(crate) fn stop() {
+    if let Some(cargo) = *COMPILING.lock().unwrap_or_else(PoisonError::into_inner) {
+        unix::signal_group(cargo, libc::SIGKILL);
+    }
+}
 
 /// Builds the template for this program and compiler, or returns the one that is there. `progress` gets lines for the reader. What an
 /// interrupted build has compiled is used by the next; a second builder waits for the first.
@@ -74,7 +85,10 @@ fn compile(layout: &Layout, progress: &mut dyn FnMut(&str)) -> Result<(), Templa
     command.args(["rustc", "--package", FACADE, "--lib", "--crate-type", "dylib", "--target", TARGET, "--target-dir"]).arg(layout.target());
     command.arg("--").arg(format!("--emit=metadata={}", layout.metadata().display()));
     command.env("RUSTFLAGS", manifests::RUSTFLAGS).stdout(Stdio::null()).stderr(Stdio::piped());
+    unix::own_group(&mut command);
+    unix::end_with_starter(&mut command);
     let mut process = command.spawn().map_err(|source| TemplateError::Toolchain { tool: "cargo".to_owned(), source })?;
+    set_compiling(Some(process.id()));
     let mut last = Vec::new();
     if let Some(stderr) = process.stderr.take() {
         let mut compiled = 0;
@@ -86,8 +100,14 @@ fn compile(layout: &Layout, progress: &mut dyn FnMut(&str)) -> Result<(), Templa
             }
         }
     }
+    // Once it is waited for, the number may become another's.
+    set_compiling(None);
     let status = process.wait().map_err(|source| TemplateError::Toolchain { tool: "cargo".to_owned(), source })?;
     if status.success() { Ok(()) } else { Err(TemplateError::Build { message: last.join("\n") }) }
+}
+
+fn set_compiling(cargo: Option<u32>) {
+    *COMPILING.lock().unwrap_or_else(PoisonError::into_inner) = cargo;
 }
 
 /// Cargo's own words, with a count.
