@@ -5,8 +5,11 @@
 
 mod workspace;
 
+use std::fs::File;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 pub use workspace::{Package, source_files, workspace};
 
@@ -20,20 +23,70 @@ pub fn prefix() -> PathBuf {
     std::env::var_os("GRAFT_TEST_PREFIX").map_or_else(|| root().join("target/graft-test"), PathBuf::from)
 }
 
-/// Runs one scenario to its end.
+/// How long a scenario may take; it ends itself a little earlier, so that it can stop the kernels it has started.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// Runs one scenario to its end, or to its end by force after ten minutes.
 ///
 /// # Panics
 /// When it fails, with everything it printed; and when nothing is prepared, with the command that prepares it.
 pub fn scenario(module: &str, function: &str) {
     let python = prefix().join("bin/python");
     assert!(python.is_file(), "{} is missing: run `cargo xtask test`, which prepares what end-to-end tests need", python.display());
-    let script = root().join("tests/python/scenario.py");
     let mut command = Command::new(python);
-    command.arg(script).args([module, function]).env("GRAFT_TEST_PREFIX", prefix()).env_remove("PYTHONPATH").stdin(Stdio::null());
-    let output = match command.output() {
-        Ok(output) => output,
-        Err(error) => panic!("cannot start {command:?}: {error}"),
+    command.arg(root().join("tests/python/scenario.py")).args([module, function]).env("GRAFT_TEST_PREFIX", prefix()).env_remove("PYTHONPATH");
+    let (ended, printed) = match run(&mut command, &format!("{module}.{function}"), LIMIT) {
+        Ok(outcome) => outcome,
+        Err(error) => panic!("cannot run {command:?}: {error}"),
     };
-    let printed = [String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)].concat();
-    assert!(output.status.success(), "{module}.{function} failed:\n{printed}");
+    assert!(ended.is_some(), "{module}.{function} did not end within {LIMIT:?} and was killed:\n{printed}");
+    assert!(ended.is_some_and(|status| status.success()), "{module}.{function} failed:\n{printed}");
+}
+
+/// Runs a command in a process group of its own: how it ended, or nothing when it had to be killed, and what it printed.
+fn run(command: &mut Command, name: &str, limit: Duration) -> std::io::Result<(Option<ExitStatus>, String)> {
+    // A file and not a pipe: a grandchild that outlives the command would hold a pipe open for ever.
+    let path = std::env::temp_dir().join(format!("graft-{name}-{}.log", std::process::id()));
+    let log = File::create(&path)?;
+    let mut child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0).spawn()?;
+    let ended = wait(&mut child, limit)?;
+    let printed = String::from_utf8_lossy(&std::fs::read(&path)?).into_owned();
+    std::fs::remove_file(&path)?;
+    Ok((ended, printed))
+}
+
+/// Waits for a child that leads its process group; kills the whole group when the time is over.
+fn wait(child: &mut Child, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
+    let begun = Instant::now();
+    while begun.elapsed() < limit {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Command::new("sh").arg("-c").arg(format!("kill -KILL -{}", child.id())).status()?;
+    child.wait()?;
+    Ok(None)
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn a_command_that_never_ends_is_killed_with_what_it_started() {
+        let mut endless = Command::new("sh");
+        endless.args(["-c", "echo begun; sleep 1000 & echo $!; wait"]);
+        let (ended, printed) = run(&mut endless, "endless", Duration::from_secs(2)).unwrap();
+        assert!(ended.is_none());
+        let process = printed.strip_prefix("begun\n").expect("what was printed is kept").trim();
+        let state = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z "), "{state}");
+    }
+
+    #[test]
+    fn how_a_command_ends_is_told() {
+        let (ended, printed) = run(Command::new("sh").args(["-c", "echo out; echo err >&2; exit 3"]), "three", LIMIT).unwrap();
+        assert_eq!((ended.and_then(|status| status.code()), printed.as_str()), (Some(3), "out\nerr\n"));
+    }
 }

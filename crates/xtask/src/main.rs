@@ -70,6 +70,7 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        Err(problem) if problem.is_told() => ExitCode::FAILURE,
         Err(problem) => {
             eprintln!("\nxtask: {problem}");
             ExitCode::FAILURE

@@ -10,12 +10,24 @@ pub(crate) type Result<T> = std::result::Result<T, Problem>;
 pub(crate) struct Problem {
     message: String,
     hint: Option<String>,
+    told: bool,
 }
 
 impl Problem {
     /// A problem without advice.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+        Self { message: message.into(), hint: None, told: false }
+    }
+
+    /// Marks it as printed already, by a task that ends with a line of its own.
+    pub(crate) fn told(mut self) -> Self {
+        self.told = true;
+        self
+    }
+
+    /// Whether the reader has seen it.
+    pub(crate) fn is_told(&self) -> bool {
+        self.told
     }
 
     /// Adds what to type next.

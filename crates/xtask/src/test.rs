@@ -19,33 +19,60 @@ struct Options {
     only: Option<String>,
 }
 
-/// Prepares, checks, builds, installs, runs; the last line counts the tests.
+/// Prepares, checks, builds, installs, runs; whatever happens, the last line counts, and what broke counts as failed.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    let options = options(arguments)?;
+    let mut found = Found::default();
+    if let Err(problem) = options(arguments).and_then(|options| everything(&options, &mut found)) {
+        found.broken.push(problem);
+    }
+    conclude(&found)
+}
+
+/// What has been counted so far, and what could not be.
+#[derive(Debug, Default)]
+struct Found {
+    tally: Tally,
+    broken: Vec<Problem>,
+}
+
+impl Found {
+    /// Notes a check: passed, or broken.
+    fn check(&mut self, outcome: Result<()>) {
+        match outcome {
+            Ok(()) => self.tally.passed += 1,
+            Err(problem) => self.broken.push(problem),
+        }
+    }
+
+    /// Notes what a test runner counted, or that it broke.
+    fn tests(&mut self, outcome: Result<Tally>) {
+        match outcome {
+            Ok(tally) => self.tally.add(tally),
+            Err(problem) => self.broken.push(problem),
+        }
+    }
+}
+
+/// Every phase in order; a phase without which the next ones make no sense ends it with its problem.
+fn everything(options: &Options, found: &mut Found) -> Result<()> {
     let places = Places::here();
     let mut phases = Phases::new(if options.only.is_some() { 5 } else { 9 });
     phases.run("what the machine needs", machine_needs)?;
     phases.run("a private Python environment", || Environment::ready(&places.test(), &places.requirements("test")).map(drop))?;
-    let mut tally = Tally::default();
-    let mut broken = Vec::new();
     if options.only.is_none() {
         // What the compiler finds does not keep the tests from running: one call tells everything.
-        let outcomes = [
-            phases.run("format", || check::format(&places)),
-            phases.run("clippy", || check::clippy(&places)),
-            phases.run("documentation", || check::documentation(&places)),
-        ];
-        tally.passed += outcomes.iter().filter(|outcome| outcome.is_ok()).count() as u64;
-        broken.extend(outcomes.into_iter().filter_map(Result::err).map(|problem| problem.to_string()));
+        found.check(phases.run("format", || check::format(&places)));
+        found.check(phases.run("clippy", || check::clippy(&places)));
+        found.check(phases.run("documentation", || check::documentation(&places)));
     }
     phases.run("build of everything, tests included", || build(&places))?;
     phases.run("the kernel and its prebuilt Rust library", || lab::install_for_tests(&places))?;
-    tally.add(phases.run("tests", || tests(&places, &options))?);
+    found.tests(phases.run("tests", || tests(&places, options)));
     if options.only.is_none() {
-        tally.add(phases.run("examples in the documentation", || examples(&places))?);
+        found.tests(phases.run("examples in the documentation", || examples(&places)));
     }
     phases.summary();
-    conclude(tally, &broken)
+    Ok(())
 }
 
 /// Reads the arguments.
@@ -95,12 +122,14 @@ fn examples(places: &Places) -> Result<Tally> {
     runner::run(shell::command("cargo", &["test", "--locked", "--workspace", "--doc", "--no-fail-fast"]).current_dir(&places.root))
 }
 
-/// Prints the closing line; problems of the checks count as failures.
-fn conclude(mut tally: Tally, broken: &[String]) -> Result<()> {
-    tally.failed += broken.len() as u64;
-    let problems = broken.iter().map(|problem| format!("\n  {problem}")).collect::<String>();
-    println!("\n{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
-    if tally.failed == 0 { Ok(()) } else { Err(Problem::new(format!("{} failed{problems}", tally.failed))) }
+/// Prints what broke and then the closing line, behind which nothing may come.
+fn conclude(found: &Found) -> Result<()> {
+    for problem in &found.broken {
+        println!("\nxtask: {problem}");
+    }
+    let failed = found.tally.failed + found.broken.len() as u64;
+    println!("\n{} passed, {failed} failed, {} skipped", found.tally.passed, found.tally.skipped);
+    if failed == 0 { Ok(()) } else { Err(Problem::new(format!("{failed} failed")).told()) }
 }
 
 #[cfg(test)]
@@ -108,9 +137,15 @@ mod unit {
     use super::*;
 
     #[test]
-    fn a_failed_check_fails_the_whole() {
-        assert!(conclude(Tally { passed: 3, failed: 0, skipped: 1 }, &[]).is_ok());
-        assert!(conclude(Tally { passed: 3, failed: 0, skipped: 0 }, &["clippy".to_owned()]).is_err());
-        assert!(conclude(Tally { passed: 3, failed: 1, skipped: 0 }, &[]).is_err());
+    fn what_broke_fails_the_whole_and_is_told_before_the_last_line() {
+        let passed = Tally { passed: 3, failed: 0, skipped: 1 };
+        assert!(conclude(&Found { tally: passed, broken: vec![] }).is_ok());
+        assert!(conclude(&Found { tally: passed, broken: vec![Problem::new("clippy")] }).is_err_and(|problem| problem.is_told()));
+        assert!(conclude(&Found { tally: Tally { failed: 1, ..passed }, broken: vec![] }).is_err_and(|problem| problem.is_told()));
+    }
+
+    #[test]
+    fn a_wrong_word_ends_with_the_count_as_well() {
+        assert!(run(&["--nonsense".to_owned()]).is_err_and(|problem| problem.is_told()));
     }
 }
