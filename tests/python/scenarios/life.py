@@ -3,10 +3,9 @@
 import re
 import shutil
 import subprocess
-import time
 
 import psutil
-from graft_testing import GRAFT, Kernel, Places, gone, kill, number
+from graft_testing import ANSWER, GRAFT, Kernel, Places, gone, kill, number
 from scenarios.main_job import INLINE, ready
 
 LONG_RUN = "%train steps=100000 batch=2 save_every=1"
@@ -17,6 +16,12 @@ def has_steps(count):
     return lambda cell: any(number(r"(\d+)", found) >= count for found in re.findall(r"step\s+([\d,]+)", cell.text, re.I))
 
 
+def steps_shown(cell):
+    """The steps that a cell's display has shown while it ran, in order."""
+    shown = [bundle.get("text/plain", "") for display in cell.displays for bundle in display.versions]
+    return [number(r"([\d,]+)", found) for text in shown for found in re.findall(r"^step [\d,]+/", text)]
+
+
 def the_stop_button_keeps_everything():
     """The first press ends the training at its next step; model, adapter and curve are there, and `%resume` goes on."""
     with Kernel() as kernel:
@@ -24,16 +29,15 @@ def the_stop_button_keeps_everything():
         before = kernel.child().pid
         cell = kernel.start(LONG_RUN).wait_for(has_steps(3))
         kernel.interrupt()
-        pressed = time.monotonic()
-        cell.wait(20)
-        assert time.monotonic() - pressed < 15
+        cell.wait(ANSWER)
+        stopped = number(r"stopped at step ([\d,]+)", cell.text)
         assert "image/svg+xml" in max(cell.displays, key=lambda display: len(display.versions)).data, "the curve is gone"
         assert kernel.child().pid == before, "the child was killed"
         assert number(r"trainable params: ([\d,]+)", kernel.run("%params").text) > 0
-        resumed = kernel.start("%resume").wait_for(has_steps(5))
+        resumed = kernel.start("%resume").wait_for(lambda it: max(steps_shown(it), default=0) > stopped)
         kernel.interrupt()
-        resumed.wait(20)
-        assert resumed.status in ("ok", "error")
+        resumed.wait(ANSWER)
+        assert min(steps_shown(resumed)) >= stopped, "it began again instead of going on"
 
 
 def an_endless_rust_loop_is_ended():
@@ -46,7 +50,7 @@ def an_endless_rust_loop_is_ended():
         kernel.rest(1)
         assert not cell.idle, "one press must not kill at once"
         kernel.interrupt()
-        cell.wait(60)
+        cell.wait(ANSWER)
         assert cell.status == "error"
         seen = cell.failure + cell.text
         assert "precious" in seen, seen
@@ -59,7 +63,7 @@ def one_press_is_enough_after_the_grace():
     with Kernel() as kernel:
         cell = kernel.start('println!("running");\nloop { std::hint::spin_loop(); }').wait_for(lambda it: "running" in it.stdout)
         kernel.interrupt()
-        cell.wait(60)
+        cell.wait(ANSWER)
         assert cell.status == "error"
         assert "2" in kernel.run("1 + 1").text
 
@@ -72,16 +76,14 @@ def a_killed_child_is_replaced_and_its_run_resumed():
         kernel.rest(3)
         old = kernel.child()
         kill(old)
-        cell.wait(20)
+        cell.wait(ANSWER)
         assert cell.status == "error", cell.text
         assert re.search(r"resume", cell.failure, re.I), cell.failure
-        asked = time.monotonic()
-        kernel.run("%status")
-        assert time.monotonic() - asked < 5
+        kernel.run("%status", timeout=ANSWER)
         assert kernel.child().pid != old.pid
         resumed = kernel.start("%resume").wait_for(has_steps(4))
         kernel.interrupt()
-        resumed.wait(20)
+        resumed.wait(ANSWER)
         first = [number(r"(\d+)", step) for step in re.findall(r"step\s+([\d,]+)", resumed.text, re.I)]
         assert first and first[0] > 1, "it began again instead of going on"
 
@@ -149,13 +151,13 @@ case "$*" in
 esac
 """)
         shim.chmod(0o755)
-        done = subprocess.run([GRAFT, "doctor"], env=other(places, shim), capture_output=True, text=True, timeout=60)
+        done = subprocess.run([GRAFT, "doctor"], env=other(places, shim), capture_output=True, text=True, timeout=ANSWER)
         template = next(line for line in done.stdout.splitlines() if " template " in line)
         assert not template.startswith("ok"), template
         with Kernel(places, env={"PATH": other(places, shim)["PATH"]}) as kernel:
             cell = kernel.start("%status")
             shown = lambda it: any(re.search("building the library", bundle.get("text/plain", "")) for display in it.displays for bundle in display.versions)
-            cell.wait_for(shown, 60)
+            cell.wait_for(shown, ANSWER)
 
 
 def other(places, shim):
@@ -171,13 +173,15 @@ def memory_is_modest():
         kernel.rest(1)
         family = [kernel.process, *kernel.process.children(recursive=True)]
         mib = sum(psutil.Process(it.pid).memory_full_info().pss for it in family) / 2**20
-        assert mib < 150, f"{mib:.0f} MiB"
+        assert mib <= 100, f"{mib:.0f} MiB"
 
 
 def inline_data_survives_an_interrupt():
     with Kernel() as kernel:
-        kernel.run("%model load tiny")
-        kernel.run(INLINE)
+        ready(kernel)
+        shown = kernel.run("%data show n=4").text
+        cell = kernel.start(LONG_RUN).wait_for(has_steps(2))
         kernel.interrupt()
-        kernel.rest(0.5)
+        assert cell.wait(ANSWER).status == "error"
         assert "signals" in kernel.run("%status").text
+        assert kernel.run("%data show n=4").text == shown

@@ -33,7 +33,14 @@ def from_model_to_saved_adapter():
         trainable, total = (int(group.replace(",", "")) for group in line.groups()[:2])
         assert abs(100 * trainable / total - float(line.group(3))) < 1e-3
         kernel.run("%train steps=12 batch=4 lr=3e-3 eval_every=6", timeout=600)
-        assert number(r"accuracy\D*([\d.]+)", kernel.run("%eval examples=12", timeout=600).text) >= 0
+        [ledger] = (kernel.places.work / ".graft" / "runs").glob("*/ledger.jsonl")
+        losses = [record["step"]["loss"] for record in map(json.loads, ledger.read_text().splitlines()) if "step" in record]
+        assert len(losses) == 12 and losses[-1] < losses[0], losses
+        evaluated = kernel.run("%eval examples=12", timeout=600).text
+        print(evaluated)
+        loss = {model: number(rf"^{model}\b\D*([\d.]+)", row) for row in evaluated.splitlines() for model in ("base", "default") if row.startswith(model)}
+        assert loss["default"] < loss["base"], evaluated
+        assert number(r"default \(lora\).* ([\d.]+)%", evaluated) <= 100, evaluated
         assert kernel.run('%generate "The borrow checker" max_new_tokens=8').text.strip()
         compared = kernel.run('%compare "The borrow checker" max_new_tokens=8')
         assert "base" in compared.text.lower(), compared.text
