@@ -153,6 +153,12 @@ pub(crate) fn wait_for_end(pid: u32) {
     }
 }
 
+/// The user that this process acts as.
+pub(crate) fn user() -> u32 {
+    // SAFETY: plain query, which cannot fail.
+    unsafe { libc::geteuid() }
+}
+
 /// Sends a signal to a process that the caller has started and not yet reaped.
 pub(crate) fn signal(pid: u32, signal: i32) {
     if let Ok(pid) = i32::try_from(pid) {

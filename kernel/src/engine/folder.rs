@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::template::places::make_private;
 use crate::template::{Layout, rustc, session_config};
 use crate::unix;
 
@@ -24,7 +25,7 @@ pub(super) struct Folder {
 impl Folder {
     /// Makes a folder under `sessions` from the template's skeleton and sweeps those whose owners are gone.
     pub(super) fn create(sessions: &Path, template: &Layout) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(sessions)?;
+        make_private(sessions)?;
         sweep(sessions);
         let root = sessions.join(format!("{}-{}", std::process::id(), uuid::Uuid::new_v4().simple()));
         DirBuilder::new().mode(0o700).create(&root)?;

@@ -42,8 +42,10 @@ impl Inner {
         let template = template::open(&options.template)
             .ok_or_else(|| EngineError::Template { path: options.template.clone(), reason: "it is not there or not whole".to_owned() })?;
         let executable = std::env::current_exe().map_err(|error| EngineError::Child { reason: error.to_string() })?;
-        let sessions = template::Places::user().sessions();
-        let folder = Folder::create(&sessions, &template.layout).map_err(|source| EngineError::SessionFolder { path: sessions, source })?;
+        let places = template::Places::user();
+        let sessions = places.sessions();
+        let made = places.claim().and_then(|()| Folder::create(&sessions, &template.layout));
+        let folder = made.map_err(|source| EngineError::SessionFolder { path: sessions, source })?;
         let plan = Plan { template, executable };
         let shared = Arc::new(Shared::new(output));
         let surroundings = Surroundings { cwd: options.cwd, ..Surroundings::default() };

@@ -32,6 +32,7 @@ pub(crate) fn build(places: &Places, progress: &mut dyn FnMut(&str)) -> Result<T
     if let Some(ready) = super::find(places).filter(|template| template.stamp.identity == identity) {
         return Ok(ready);
     }
+    places.claim().map_err(TemplateError::file(places.cache()))?;
     let layout = Layout::new(places.template_folder(&identity));
     std::fs::create_dir_all(layout.root()).map_err(TemplateError::file(layout.root()))?;
     let _lock = wait_for_lock(&layout, progress)?;

@@ -1,8 +1,14 @@
 //! Where templates and sessions lie on this machine.
 
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::Identity;
+use crate::unix;
+
+/// Permission of everybody to write.
+const OTHERS_WRITE: u32 = 0o002;
 
 /// Folders of Graft outside the notebooks.
 #[derive(Clone, Debug)]
@@ -13,16 +19,29 @@ pub(crate) struct Places {
 
 impl Places {
     /// Those of this user: `$XDG_CACHE_HOME/graft` (else `~/.cache/graft`), and templates that an installation for the whole machine
-    /// put beside the program under `share/graft`.
+    /// put beside the program under `share/graft`. Without a home the cache is a folder of this user's among the temporary files.
     pub(crate) fn user() -> Self {
         let cache = std::env::var_os("XDG_CACHE_HOME")
             .map(PathBuf::from)
             .filter(|path| path.is_absolute())
             .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))
-            .unwrap_or_else(std::env::temp_dir)
-            .join("graft");
+            .map_or_else(|| std::env::temp_dir().join(format!("graft-{}", unix::user())), |home| home.join("graft"));
         let shared = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.parent()?.join("share/graft"))).into_iter().collect();
         Self { cache, shared }
+    }
+
+    /// Those of a test.
+    #[cfg(test)]
+    pub(crate) fn in_cache(cache: PathBuf) -> Self {
+        Self { cache, shared: Vec::new() }
+    }
+
+    /// Makes the cache where there is none yet.
+    ///
+    /// # Errors
+    /// When it cannot be made, or when somebody else could put libraries into it.
+    pub(crate) fn claim(&self) -> io::Result<()> {
+        make_private(&self.cache)
     }
 
     /// The folder of it all, for `graft clean`.
@@ -47,14 +66,19 @@ impl Places {
 
     /// Where one of that identity may be, best first.
     pub(crate) fn template_folders(&self, identity: &Identity) -> Vec<PathBuf> {
-        let shared = self.shared.iter().map(|folder| folder.join("templates").join(identity.short()));
-        std::iter::once(self.template_folder(identity)).chain(shared).collect()
+        self.trusted().map(|folder| folder.join(identity.short())).collect()
+    }
+
+    /// The folders of templates: this user's, unless somebody else could have put libraries into it, and the machine's.
+    fn trusted(&self) -> impl Iterator<Item = PathBuf> {
+        let own = check_private(&self.cache).is_ok().then(|| self.templates());
+        own.into_iter().chain(self.shared.iter().map(|folder| folder.join("templates")))
     }
 
     /// Every template there is, whole or not, newest first.
     pub(crate) fn all_templates(&self) -> Vec<PathBuf> {
-        let folders = std::iter::once(self.templates()).chain(self.shared.iter().map(|folder| folder.join("templates")));
-        let mut found: Vec<_> = folders
+        let mut found: Vec<_> = self
+            .trusted()
             .filter_map(|folder| std::fs::read_dir(folder).ok())
             .flatten()
             .filter_map(|entry| {
@@ -64,5 +88,54 @@ impl Places {
             .collect();
         found.sort();
         found.into_iter().rev().map(|(_, path)| path).collect()
+    }
+}
+
+/// Makes a folder that only this user can enter; one that is there is checked.
+///
+/// # Errors
+/// When it cannot be made, belongs to somebody else or can be written by everybody.
+pub(crate) fn make_private(folder: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    check_private(folder)
+}
+
+/// Refuses a folder, or a link to one, that others have made or can write into: its libraries are run.
+fn check_private(folder: &Path) -> io::Result<()> {
+    let refuse = |reason: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, reason));
+    let user = unix::user();
+    let entry = std::fs::symlink_metadata(folder)?;
+    let target = std::fs::metadata(folder)?;
+    match [entry.uid(), target.uid()].into_iter().find(|owner| *owner != user) {
+        Some(owner) => refuse(format!("{} belongs to user {owner}, not to user {user}", folder.display())),
+        None if target.mode() & OTHERS_WRITE != 0 => refuse(format!("{} can be written by everybody", folder.display())),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_new_cache_is_this_user_s_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let places = Places::in_cache(root.path().join("deep/graft"));
+        places.claim().unwrap();
+        assert_eq!(std::fs::metadata(places.cache()).unwrap().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_cache_that_everybody_can_write_is_neither_used_nor_read() {
+        let root = tempfile::tempdir().unwrap();
+        let places = Places::in_cache(root.path().join("graft"));
+        std::fs::create_dir_all(places.templates().join("planted")).unwrap();
+        std::fs::set_permissions(places.cache(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(places.all_templates(), [places.templates().join("planted")]);
+        std::fs::set_permissions(places.cache(), std::fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(places.claim().unwrap_err().to_string().contains("written by everybody"));
+        assert!(places.all_templates().is_empty());
     }
 }
