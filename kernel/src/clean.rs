@@ -5,28 +5,57 @@ use std::path::{Path, PathBuf};
 use graft_protocol::Failure;
 
 use crate::cli::CleanArgs;
+use crate::engine::folder::sweep;
 use crate::install::InstallError;
 use crate::install::spec_dir::data_home;
-use crate::template::Places;
+use crate::template::{Layout, Places};
+use crate::unix;
 
-/// Removes templates and sessions, and with `--all` the stored state and the runs that lie outside notebooks' folders.
+/// Removes templates and sessions that no living kernel uses, and with `--all` the stored state and the runs that lie outside notebooks' folders.
 ///
 /// # Errors
 /// The failure to print; what was removed before stays removed.
 pub(crate) fn run(args: &CleanArgs) -> Result<(), Failure> {
     let places = Places::user();
-    let mut folders = vec![places.templates(), places.sessions(), places.cache().to_owned()];
+    let mut freed = clean_cache(&places)?;
     if args.all {
-        folders.extend(state_home().map(|home| home.join("graft")));
-        folders.extend(data_home().map(|home| home.join("graft/runs")));
-    }
-    let mut freed = 0;
-    for folder in folders {
-        freed += remove(&folder)?;
+        let states = [state_home().map(|home| home.join("graft")), data_home().map(|home| home.join("graft/runs"))];
+        for folder in states.iter().flatten() {
+            freed += remove(folder)?;
+        }
     }
     println!("freed {:.0} MB", freed as f64 / 1e6);
     println!("runs beside notebooks (.graft/runs) are kept: they are yours to delete");
     Ok(())
+}
+
+/// Removes what no living process uses, and says how many bytes it held.
+fn clean_cache(places: &Places) -> Result<u64, InstallError> {
+    let sessions = places.sessions();
+    let before = size(&sessions);
+    sweep(&sessions);
+    let living = names(&sessions);
+    let mut freed = before - size(&sessions).min(before);
+    for name in &living {
+        println!("kept {}: its kernel still runs", sessions.join(name).display());
+    }
+    // Held, so that no build begins in what is being removed.
+    let lock = std::fs::File::open(Layout::new(places.templates().join("any")).lock()).ok();
+    if lock.as_ref().is_some_and(|lock| !unix::try_lock(lock)) {
+        println!("kept {}: a template is being built", places.templates().display());
+    } else if !living.is_empty() {
+        println!("kept {}: the kernels that still run use it", places.templates().display());
+    } else {
+        freed += remove(&places.templates())? + remove(&sessions)? + remove(places.cache())?;
+    }
+    Ok(freed)
+}
+
+/// What lies in a folder, sorted.
+fn names(folder: &Path) -> Vec<std::ffi::OsString> {
+    let mut names: Vec<_> = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
+    names.sort();
+    names
 }
 
 /// Removes a folder and says how many bytes it held.
@@ -67,6 +96,33 @@ fn state_home() -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_living_kernel_uses_is_spared() {
+        let home = tempfile::tempdir().unwrap();
+        let places = Places::in_cache(home.path().join("graft"));
+        let session = places.sessions().join("7-living");
+        std::fs::create_dir_all(session.join("cell")).unwrap();
+        std::fs::create_dir_all(places.templates().join("x")).unwrap();
+        let owner = std::fs::File::create(session.join("owner")).unwrap();
+        assert!(unix::try_lock(&owner));
+        clean_cache(&places).unwrap();
+        assert!(session.exists() && places.templates().join("x").exists());
+        drop(owner);
+        clean_cache(&places).unwrap();
+        assert!(!places.cache().exists());
+    }
+
+    #[test]
+    fn a_template_that_is_being_built_is_spared() {
+        let home = tempfile::tempdir().unwrap();
+        let places = Places::in_cache(home.path().join("graft"));
+        std::fs::create_dir_all(places.templates().join("x")).unwrap();
+        let lock = std::fs::File::create(places.templates().join("lock")).unwrap();
+        assert!(unix::try_lock(&lock));
+        clean_cache(&places).unwrap();
+        assert!(places.templates().join("x").exists());
+    }
 
     #[test]
     fn a_read_only_template_is_removed_and_counted() {
