@@ -93,7 +93,8 @@ impl std::fmt::Display for StopReason {
     }
 }
 
-/// Continues `prompt`; `on_text` gets the text in pieces of whole characters and returns false to stop.
+/// Continues `prompt`; `on_text` gets the text in pieces of whole characters, an empty one where a token completes none, and returns false to
+/// stop.
 ///
 /// The adapters and soft prompts that are active in the model act. The same seed, prompt and model give the same text.
 ///
@@ -157,7 +158,8 @@ impl Writer<'_> {
             }
             self.tokens += 1;
             let piece = self.text.push(choice.id)?;
-            if !piece.is_empty() && !on_text(&piece) {
+            // Asked at every token, also where no whole character is ready.
+            if !on_text(&piece) {
                 return Ok(StopReason::Caller);
             }
             if self.text.stopped() {

@@ -88,6 +88,9 @@ impl Model for Llama {
     }
 
     fn hidden(&self, ids: &Tensor, mask: Option<&Tensor>, cx: &Context) -> Result<Hidden> {
+        if ids.elem_count() == 0 {
+            return Err(NnError::Shape { what: "ids", expected: "(B, T) with a token or more".to_owned(), found: ids.dims().to_vec() });
+        }
         let offset = cx.offset();
         let (mut x, virtual_tokens) = self.embed_tokens.forward_with_prompt(ids, cx)?; // (B, P+T, C)
         let (_, length, _) = x.dims3()?;

@@ -66,6 +66,19 @@ fn the_caller_can_stop_and_an_empty_prompt_starts_from_the_first_token() {
     assert!(generated.tokens >= 1);
 }
 
+#[test]
+fn the_caller_is_asked_at_every_token() {
+    let (model, tokenizer) = parts(64);
+    let mut asked = 0;
+    let options = GenerateOptions { temperature: 1.0, max_new_tokens: 12, ..Default::default() };
+    let generated = generate(&model, &tokenizer, "a", &options, &mut |_| {
+        asked += 1;
+        asked < 4
+    });
+    let generated = generated.unwrap();
+    assert_eq!((generated.tokens, generated.stop), (4, StopReason::Caller));
+}
+
 struct Ones(usize);
 
 impl SoftPrompt for Ones {

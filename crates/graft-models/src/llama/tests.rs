@@ -79,3 +79,10 @@ fn more_tokens_than_positions_are_refused() {
     let error = model.logits(&ids(&[1; 33]), None, &Context::eval()).unwrap_err();
     assert_eq!(error.to_string(), "position 32 is outside 0..32");
 }
+
+#[test]
+fn no_tokens_at_all_are_an_error_and_no_panic() {
+    let model = Llama::random(&config(), 1, &Device::Cpu).unwrap();
+    let none = Tensor::zeros((1, 0), DType::U32, &Device::Cpu).unwrap();
+    assert!(matches!(model.hidden(&none, None, &Context::eval()), Err(NnError::Shape { what: "ids", .. })));
+}

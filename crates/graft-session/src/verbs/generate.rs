@@ -27,7 +27,9 @@ fn continuation(desk: &Desk, prompt: &str, settings: &Settings, heard: &dyn Fn(&
     let model = state.model()?;
     let options = GenerateOptions::from_settings(settings, state.seed);
     let mut on_text = |text: &str| {
-        heard(text);
+        if !text.is_empty() {
+            heard(text);
+        }
         !desk.is_stopping()
     };
     let generated = write(model.loaded.model.as_ref(), &model.loaded.tokenizer, prompt, &options, &mut on_text)?;
