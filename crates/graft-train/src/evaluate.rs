@@ -84,6 +84,8 @@ impl<'a> Evaluator<'a> {
             labels.push(encoder.completion(&Dataset::label_completion(label))?);
         }
         end_ambiguous(&mut labels, encoder.end());
+        // A token of the prompt always stands before a label.
+        labels.iter_mut().for_each(|label| label.truncate(encoder.limit() - 1));
         Ok(Self { model, encoder, data, labels, request })
     }
 
@@ -123,6 +125,11 @@ impl<'a> Evaluator<'a> {
             let mut completion = self.encoder.completion(&example.completion)?;
             completion.extend(self.encoder.end());
             let mut prompt = self.encoder.prompt(&example.prompt)?;
+            if example.label.is_some() {
+                // Every label stands behind the same prompt, so the longest decides how much of it there is room for.
+                let mut longest = self.labels.iter().max_by_key(|label| label.len()).cloned().unwrap_or_default();
+                self.encoder.fit(&mut prompt, &mut longest);
+            }
             self.encoder.fit(&mut prompt, &mut completion);
             rows.push(&prompt, &completion, example.label.map(|label| (label, self.labels.as_slice())));
         }

@@ -10,7 +10,7 @@ use crate::{Result, gather};
 pub(super) struct Scored {
     /// Negative log-probabilities of the completions, nats.
     pub(super) loss: f64,
-    /// Their tokens.
+    /// Their tokens that have one.
     pub(super) tokens: u64,
     /// Examples whose own label scored highest.
     pub(super) right: u64,
@@ -108,7 +108,10 @@ pub(super) fn score(model: &dyn Model, rows: &Rows) -> Result<Scored> {
     let mut scored = Scored::default();
     for example in &rows.examples {
         scored.loss -= read(&example.completion);
-        scored.tokens += example.completion.tokens.len() as u64;
+        // Without a token before it, the first token of a text is predicted from nothing and has no loss.
+        let first = &rows.rows[example.completion.row];
+        let unread = usize::from(hidden.virtual_tokens + first.prompt == 0).min(example.completion.tokens.len());
+        scored.tokens += (example.completion.tokens.len() - unread) as u64;
         let scores: Vec<f64> = example.labels.iter().map(read).collect();
         // Of equal scores the first counts, so that a model without any preference is not right by chance.
         let best = (0..scores.len()).rev().max_by(|a, b| scores[*a].total_cmp(&scores[*b]));
