@@ -30,12 +30,14 @@ pub enum TrainError {
         source: NnError,
     },
     /// The loss or a gradient is NaN or infinite.
-    #[error("{tensor} is not finite at step {step}; training stopped and the adapter of the last good step is kept")]
+    #[error("{tensor} is not finite at step {step}; training stopped and {}", kept(*taken_back))]
     NotFinite {
         /// The step, from 1.
         step: u64,
         /// `the loss`, or the parameter whose gradient it is.
         tensor: String,
+        /// Whether the last update was taken back; without one in this process there is none to take back.
+        taken_back: bool,
     },
     /// There is nothing to train.
     #[error("there is nothing to train")]
@@ -106,6 +108,10 @@ pub enum TrainError {
         #[from]
         source: TensorFileError,
     },
+}
+
+fn kept(taken_back: bool) -> &'static str {
+    if taken_back { "the adapter of the last good step is kept" } else { "the adapter is as it was when this training began" }
 }
 
 impl TrainError {

@@ -13,7 +13,7 @@ use graft_protocol::{Event, RunEnded, RunOutcome, StepRecord, ValidationRecord};
 
 use crate::batch::Batch;
 use crate::control::Control;
-use crate::norm::global_norm;
+use crate::norm::{check_finite, global_norm};
 use crate::optimizer::Optimizer;
 use crate::runs::Ledger;
 use crate::{Result, TrainError};
@@ -82,8 +82,8 @@ impl<'a> Trainer<'a> {
         let outcome = self.steps().and_then(|outcome| self.save().map(|()| outcome));
         match outcome {
             Ok(outcome) => self.end(outcome),
-            Err(error) => {
-                self.fail(&error);
+            Err(mut error) => {
+                self.fail(&mut error);
                 Err(error)
             }
         }
@@ -116,6 +116,8 @@ impl<'a> Trainer<'a> {
         let grad_norm = global_norm(&self.run.trainables, &gradients, step)?;
         let lr = self.run.config.schedule().rate(step);
         self.optimizer.step(&gradients, lr, self.clip(grad_norm))?;
+        // Here, so that no checkpoint and no finished run ever holds such numbers.
+        check_finite(&self.run.trainables, step)?;
         self.step = step;
         self.position += window.len() as u64;
         let tokens: u64 = window.iter().map(Batch::tokens).sum();
@@ -138,6 +140,9 @@ impl<'a> Trainer<'a> {
     /// Validates, unless the source has nothing to validate on or the user stops it half-way.
     fn validate(&mut self) -> Result<()> {
         let Some(validation) = self.run.source.validate(self.run.model, self.control)? else { return Ok(()) };
+        if !validation.loss.is_finite() {
+            return Err(TrainError::NotFinite { step: self.step, tensor: "the validation loss".to_owned(), taken_back: false });
+        }
         let record = ValidationRecord { step: self.step, loss: validation.loss, accuracy: validation.accuracy };
         self.ledger.validation(&record)?;
         (self.emit)(Event::Validation(record));

@@ -18,11 +18,24 @@ pub(crate) fn global_norm(trainables: &[Trainable], gradients: &[Tensor], step: 
     for (trainable, gradient) in trainables.iter().zip(gradients) {
         let squares = sum_of_squares(gradient)?;
         if !squares.is_finite() {
-            return Err(TrainError::NotFinite { step, tensor: format!("the gradient of `{}`", trainable.name) });
+            return Err(TrainError::NotFinite { step, tensor: format!("the gradient of `{}`", trainable.name), taken_back: false });
         }
         sum += squares;
     }
     Ok(sum.sqrt())
+}
+
+/// Checks that every parameter is finite.
+///
+/// # Errors
+/// [`TrainError::NotFinite`] naming the first that is not.
+pub(crate) fn check_finite(trainables: &[Trainable], step: u64) -> Result<()> {
+    for trainable in trainables {
+        if !sum_of_squares(trainable.var.as_tensor())?.is_finite() {
+            return Err(TrainError::NotFinite { step, tensor: format!("`{}`", trainable.name), taken_back: false });
+        }
+    }
+    Ok(())
 }
 
 fn sum_of_squares(gradient: &Tensor) -> Result<f64> {

@@ -115,17 +115,17 @@ impl Optimizer {
         Ok(())
     }
 
-    /// Puts the parameters back to where they were before the last step; does nothing before the first.
+    /// Puts the parameters back to where they were before the last step, and says whether there was one: before the first it does nothing.
     ///
     /// # Errors
     /// What candle says.
-    pub fn undo(&mut self) -> Result<()> {
+    pub fn undo(&mut self) -> Result<bool> {
         for (trainable, moments) in self.trainables.iter().zip(&self.moments) {
             if !moments.previous.is_empty() {
                 trainable.var.set(&Tensor::from_slice(&moments.previous, trainable.var.shape(), trainable.var.device())?)?;
             }
         }
-        Ok(())
+        Ok(self.moments.iter().any(|moments| !moments.previous.is_empty()))
     }
 
     /// The state as tensors: `NAME.exp_avg` and `NAME.exp_avg_sq`.

@@ -79,10 +79,15 @@ impl Trainer<'_> {
     }
 
     /// Ends a run that cannot go on. Where the numbers went out of bounds, the parameters go back to the step whose loss was still good.
-    pub(super) fn fail(&mut self, error: &TrainError) {
-        if matches!(error, TrainError::NotFinite { .. }) {
-            // The error that stopped the run matters more than one of taking it back.
-            let _ = self.optimizer.undo();
+    /// Whatever else stops it (but for a disk that does not take it), the steps since the last checkpoint are kept.
+    pub(super) fn fail(&mut self, error: &mut TrainError) {
+        // The error that stopped the run matters more than one of taking it back or of saving.
+        match error {
+            TrainError::NotFinite { taken_back, .. } => *taken_back = self.optimizer.undo().unwrap_or(false),
+            TrainError::Io { .. } | TrainError::Tensors { .. } => {}
+            // An update that was cut short is no step to go on from.
+            _ if self.optimizer.steps() == self.step => drop(self.save()),
+            _ => {}
         }
         let ended = RunEnded { run: self.run.folder.name(), outcome: RunOutcome::Failed, step: self.step, summary: format!("{error}; {}", self.place()) };
         // The disk may be the very reason of the failure.
@@ -110,6 +115,10 @@ impl Trainer<'_> {
     }
 
     fn place(&self) -> String {
-        format!("kept in {}", self.run.folder.path().display())
+        let path = self.run.folder.path();
+        // Beside the notebook the short form says enough, and a stored figure does not tell where it was made.
+        let here = std::env::current_dir().ok();
+        let short = here.as_deref().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
+        format!("kept in {}", short.display())
     }
 }

@@ -22,7 +22,7 @@ impl Trainer<'_> {
             let loss = loss(self.run.model, batch, &cx, labels.max(1) as f64)?;
             sum += f64::from(loss.to_scalar::<f32>()?);
             if !sum.is_finite() {
-                return Err(TrainError::NotFinite { step, tensor: "the loss".to_owned() });
+                return Err(TrainError::NotFinite { step, tensor: "the loss".to_owned(), taken_back: false });
             }
             let new = gradients(&loss, &self.run.trainables)?;
             total = if total.is_empty() { new } else { total.iter().zip(&new).map(|(total, new)| total + new).collect::<candle_core::Result<_>>()? };
