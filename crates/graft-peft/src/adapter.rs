@@ -11,7 +11,7 @@ use graft_protocol::{Settings, methods::MethodSpec};
 
 use crate::{
     PeftError,
-    config_file::ConfigFile,
+    config_file::{self, ConfigFile},
     merge::Merge,
     methods::{Built, Hook, Method, Part},
     slots, weights_file,
@@ -197,7 +197,7 @@ impl Adapter {
     /// # Errors
     /// [`PeftError::Io`] and [`PeftError::File`], a full disk among them; [`PeftError::NotFinite`] for weights not worth keeping.
     pub fn save(&self, directory: &Path, base_name: &str) -> Result<(), PeftError> {
-        let state = self.state();
+        let state = self.state()?;
         for (name, tensor) in &state {
             if !weights_file::is_finite(tensor)? {
                 return Err(PeftError::NotFinite { name: name.clone() });
@@ -205,14 +205,31 @@ impl Adapter {
         }
         std::fs::create_dir_all(directory).map_err(|source| PeftError::Io { action: "write", path: PathBuf::from(directory), source })?;
         let copies = self.built.parts.iter().flat_map(|part| &part.copies).map(|(key, tensor)| (key.clone(), tensor.clone()));
-        // The config comes last: a folder that has one is complete.
-        weights_file::write(directory, &state.into_iter().chain(copies).collect())?;
-        self.config.write(directory, base_name)
+        // Both stand ready before either takes its place: an old config must never describe new weights.
+        let beside = directory.join(format!(".saving.{}", std::process::id()));
+        let failed = |path: &Path| {
+            let path = PathBuf::from(path);
+            move |source| PeftError::Io { action: "write", path, source }
+        };
+        let saved = std::fs::create_dir_all(&beside).map_err(failed(&beside)).and_then(|()| {
+            weights_file::write(&beside, &state.into_iter().chain(copies).collect())?;
+            self.config.write(&beside, base_name)?;
+            [weights_file::NAME, config_file::NAME].into_iter().try_for_each(|name| {
+                let place = directory.join(name);
+                std::fs::rename(beside.join(name), &place).map_err(failed(&place))
+            })
+        });
+        // The error that matters is the first one.
+        let _ = std::fs::remove_dir_all(&beside);
+        saved
     }
 
     /// Its weights by the keys of `adapter_model.safetensors`: copies, for checkpoints.
-    pub fn state(&self) -> BTreeMap<String, Tensor> {
-        self.weights().filter_map(|(key, var)| Some((key.clone(), var.as_detached_tensor().copy().ok()?))).collect()
+    ///
+    /// # Errors
+    /// [`PeftError::Layer`] when candle cannot copy one.
+    pub fn state(&self) -> Result<BTreeMap<String, Tensor>, PeftError> {
+        self.weights().map(|(key, var)| Ok((key.clone(), var.as_detached_tensor().copy()?))).collect()
     }
 
     /// Puts back what [`Self::state`] gave. What is merged stays as it is until the next merge.

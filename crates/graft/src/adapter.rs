@@ -109,8 +109,11 @@ impl Adapter {
     }
 
     /// Its tensors by their names in `adapter_model.safetensors`.
-    pub fn tensors(&self) -> BTreeMap<String, Tensor> {
-        self.attached.adapter.state()
+    ///
+    /// # Errors
+    /// When one cannot be copied.
+    pub fn tensors(&self) -> Result<BTreeMap<String, Tensor>> {
+        Ok(self.attached.adapter.state().map_err(Failure::from)?)
     }
 
     /// One of its tensors, by its name in `adapter_model.safetensors` or the end of it: `layers.0.self_attn.q_proj.lora_A.weight`.
@@ -118,7 +121,7 @@ impl Adapter {
     /// # Errors
     /// `graft::unknown_tensor` when none or several names fit.
     pub fn tensor(&self, name: &str) -> Result<Tensor> {
-        let tensors = self.tensors();
+        let tensors = self.tensors()?;
         if let Some(tensor) = tensors.get(name) {
             return Ok(tensor.clone());
         }

@@ -228,7 +228,7 @@ fn a_checkpoint_restores_the_weights_exactly() {
     let model = model();
     let adapter = lora(&model, "default", &["q_proj"]);
     stir(&adapter);
-    let (state, then) = (adapter.state(), logits(&model));
+    let (state, then) = (adapter.state().unwrap(), logits(&model));
     stir(&adapter);
     assert_ne!(logits(&model), then);
     adapter.restore(&state).unwrap();
@@ -237,12 +237,29 @@ fn a_checkpoint_restores_the_weights_exactly() {
 }
 
 #[test]
+fn saving_over_another_adapter_replaces_both_files_or_none() {
+    let (model, folder) = (model(), tempfile::tempdir().unwrap());
+    let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    lora(&model, "default", &["q_proj"]).save(folder.path(), "base").unwrap();
+    let old = read("adapter_model.safetensors");
+    // A folder in the way of the other files: the config cannot be written.
+    let beside = folder.path().join(format!(".saving.{}/adapter_config.json", std::process::id()));
+    std::fs::create_dir_all(&beside).unwrap();
+    let other = lora(&model, "default", &["q_proj", "down_proj"]);
+    assert!(other.save(folder.path(), "base").is_err());
+    assert_eq!(read("adapter_model.safetensors"), old);
+    other.save(folder.path(), "base").unwrap();
+    assert_ne!(read("adapter_model.safetensors"), old);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
 fn the_seed_decides_the_start_and_the_order_of_targets_does_not() {
     let model = model();
     let start = |seed, names: &[&str]| {
         let bench = Workbench { seed, ..bench(&model) };
         let adapter = attach(&bench, "lora", &settings(&[targets(names)])).unwrap();
-        adapter.state().into_values().map(|tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap()).collect::<Vec<_>>()
+        adapter.state().unwrap().into_values().map(|tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(start(1, &["q_proj", "v_proj"]), start(1, &["v_proj", "q_proj"]));
     assert_ne!(start(1, &["q_proj"]), start(2, &["q_proj"]));
@@ -256,6 +273,7 @@ fn the_start_is_that_of_hf_peft() {
         let adapter = attach(&bench(&model), "lora", &settings(&keys)).unwrap();
         adapter
             .state()
+            .unwrap()
             .into_iter()
             .filter(|(key, _)| key.contains("lora_A") && !key.contains("down_proj"))
             .flat_map(|(_, tensor)| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap())
@@ -338,7 +356,7 @@ fn a_soft_prompt_starts_from_its_text_repeated_or_cut_or_from_rows_of_the_embedd
             keys.push(("prompt_tuning_init_text", Value::Text(text.to_owned())));
         }
         let adapter = attach(&bench, "prompt_tune", &settings(&keys)).unwrap();
-        adapter.state().into_values().next().unwrap().to_vec2::<f32>().unwrap()
+        adapter.state().unwrap().into_values().next().unwrap().to_vec2::<f32>().unwrap()
     };
     let rows = |ids: &[usize]| ids.iter().map(|id| table[*id].clone()).collect::<Vec<_>>();
     // `a` is 97 mod 50 and `b` 98 mod 50; HF PEFT's text begins with the token that begins every text.
