@@ -44,6 +44,24 @@ pub enum SessionError {
         /// Verb of its method.
         method: &'static str,
     },
+    /// Another adapter is in the base weights: what is trained above it would not fit the base that a later session loads.
+    #[error("adapter `{name}` is merged into the base that would be trained on")]
+    MergedBelow {
+        /// Its name.
+        name: String,
+        /// Verb of its method.
+        method: &'static str,
+    },
+    /// The run was made on other data.
+    #[error("run `{run}` was trained on `{data}`, and a resumed run keeps its data")]
+    OtherData {
+        /// The run.
+        run: String,
+        /// Its data.
+        data: String,
+        /// The data typed.
+        asked: String,
+    },
     /// No adapter of that name.
     #[error("there is no adapter `{name}`")]
     UnknownAdapter {
@@ -119,6 +137,8 @@ impl Hint for SessionError {
             Self::NoData => "session::no_data",
             Self::NoAdapter { .. } | Self::NoAdapterOfMethod { .. } | Self::Silent { .. } => "session::no_adapter",
             Self::Merged { .. } => "session::merged",
+            Self::MergedBelow { .. } => "session::merged",
+            Self::OtherData { .. } => "session::other_data",
             Self::UnknownAdapter { .. } => "session::unknown_adapter",
             Self::UnknownMethod { .. } => "session::unknown_method",
             Self::UnknownData { .. } => "session::unknown_data",
@@ -140,6 +160,8 @@ impl Hint for SessionError {
             Self::NoAdapterOfMethod { method, known } => Some(format!("attach one: `%{method} attach`; attached now: {}", known.join(", "))),
             Self::Silent { name, method } => Some(format!("take one in use: `%{method} use {name}`")),
             Self::Merged { name, method } => Some(format!("take it out first: `%{method} unmerge {name}`")),
+            Self::MergedBelow { name, method } => Some(format!("take it out first: `%{method} unmerge {name}`")),
+            Self::OtherData { asked, .. } => Some(format!("leave `data` out to go on, or train on it: `%train data={asked}`")),
             Self::UnknownAdapter { name, known } => Some(did_you_mean(name, known, "adapters", "%lora attach")),
             Self::UnknownMethod { verb } => {
                 let verbs: Vec<_> = graft_protocol::methods::METHODS.iter().map(|spec| spec.verb.to_owned()).collect();

@@ -91,7 +91,7 @@ pub fn choose(desk: &Desk, attached: &Attached) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Switches adapters off without removing them, or on again.
+/// Switches every adapter off without removing it, or the last one in use on again.
 ///
 /// # Errors
 /// [`SessionError::NoModel`], [`SessionError::NoAdapter`], and those of [`graft_peft::Adapter::set_active`].
@@ -99,7 +99,11 @@ pub fn enable(desk: &Desk, on: bool) -> Result<Arc<Attached>, Failure> {
     let state = desk.state();
     let model = state.model()?;
     let attached = find(&state, None, None)?;
-    attached.adapter.set_active(model.loaded.model.as_ref(), on)?;
+    if on {
+        attached.adapter.set_active(model.loaded.model.as_ref(), true)?;
+    } else {
+        state.adapters.iter().try_for_each(|each| each.adapter.set_active(model.loaded.model.as_ref(), false))?;
+    }
     desk.change(|state| state.in_use = Some(attached.adapter.name().to_owned()));
     Ok(attached)
 }

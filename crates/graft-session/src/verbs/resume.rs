@@ -26,6 +26,9 @@ pub fn resume(desk: &Desk, run: Option<&str>, settings: &Settings) -> Result<Tra
     settings.check(TRAIN)?;
     let folder = find(run)?;
     let Progress { header, step, .. } = newest(&folder)?;
+    if let Some(asked) = settings.text(TRAIN, "data").filter(|asked| settings.values.contains_key("data") && *asked != header.data) {
+        return Err(SessionError::OtherData { run: folder.name(), data: header.data, asked }.into());
+    }
     let train = overlaid(&header.train, settings);
     let config = TrainConfig::from_settings(&train, header.default_lr, header.seed);
     if step >= config.steps {
@@ -108,6 +111,8 @@ fn same_adapter(desk: &Desk, header: &RunHeader) -> Result<Arc<Attached>, Failur
     }
     let settings = header.adapter_settings.clone().with("adapter_name", Value::Text(header.adapter.clone()));
     let report = attach::attach(desk, &header.method, &settings)?;
+    // One that is merged into the base would act along.
+    adapter::choose(desk, &report.attached)?;
     desk.note(report.line());
     Ok(report.attached)
 }

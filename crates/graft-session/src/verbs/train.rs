@@ -52,6 +52,10 @@ pub fn train(desk: &Desk, attach: Option<&(String, Settings)>, settings: &Settin
     if attached.adapter.is_merged() {
         return Err(SessionError::Merged { name: attached.adapter.name().to_owned(), method: attached.adapter.spec().verb }.into());
     }
+    let merged_below = |other: &&Arc<Attached>| other.adapter.is_merged() && other.adapter.is_active(model.loaded.model.as_ref());
+    if let Some(below) = state.adapters.iter().find(merged_below) {
+        return Err(SessionError::MergedBelow { name: below.adapter.name().to_owned(), method: below.adapter.spec().verb }.into());
+    }
     let config = TrainConfig::from_settings(settings, attached.adapter.spec().learning_rate, state.seed);
     let folder = RunFolder::create(&runs::base(), attached.adapter.spec().verb)?;
     let plan = Plan { model, data, attached, config, folder };

@@ -111,3 +111,19 @@ fn eval_shows_base_adapter_and_majority_and_compare_shows_both_texts() {
     assert_ne!(columns[0].text, columns[1].text);
     assert!(columns[1].note.contains("mean log-probability -"), "{}", columns[1].note);
 }
+
+#[test]
+fn nothing_is_trained_above_a_merged_adapter_and_off_switches_all_off() {
+    let world = World::attached();
+    world.adapter(AdapterAction::Enable { on: false }).unwrap();
+    let base = world.text();
+    world.adapter(AdapterAction::Enable { on: true }).unwrap();
+    world.train("steps=20 lr=0.1 eval_every=0").unwrap();
+    world.adapter(AdapterAction::Merge { name: None }).unwrap();
+    world.attach("r=2 adapter_name=second").unwrap();
+    assert_ne!(world.text(), base);
+    let failure = world.train("steps=1").unwrap_err();
+    assert_eq!((failure.code.as_str(), failure.hint.as_deref()), ("session::merged", Some("take it out first: `%lora unmerge default`")));
+    world.adapter(AdapterAction::Enable { on: false }).unwrap();
+    assert_eq!(world.text(), base);
+}
