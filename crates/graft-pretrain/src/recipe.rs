@@ -35,11 +35,8 @@ pub struct Phase {
     pub seed: u64,
 }
 
-/// The cycles, each from the weights of the one before with a fresh optimizer. After the first the model is usable already; the second reads the text on.
-pub const PHASES: [Phase; 2] = [
-    Phase { steps: 3_000, long_steps: 400, peak: 2e-3, warmup: 150, seed: SEED },
-    Phase { steps: 4_000, long_steps: 600, peak: 1.2e-3, warmup: 100, seed: SEED + 1 },
-];
+/// The cycles, each from the weights of the one before with a fresh optimizer.
+pub const PHASES: [Phase; 1] = [Phase { steps: 3_000, long_steps: 400, peak: 2e-3, warmup: 150, seed: SEED }];
 
 /// Tokens per window, and windows per step, of the short and of the long windows.
 pub const SHORT: (usize, usize) = (256, 8);

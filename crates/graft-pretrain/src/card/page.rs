@@ -39,7 +39,7 @@ fn recipe() -> String {
         * {} layers, width {}, {} heads, feed-forward {}, context {}, head tied to the embedding; {} byte-level BPE tokens; stored in f16.\n\
         * Seed {SEED}; {steps} steps of {per_step} tokens ({} in all), windows of {} tokens, of {} in the last {long} steps.\n\
         * AdamW, betas {} and {}, weight decay {} on the matrices, gradients clipped to norm {CLIP}.\n\
-        * Learning rate: cycles of half a cosine: {}.\n",
+        * Learning rate, falling to 0 along half a cosine: {}.\n",
         config.num_hidden_layers,
         config.hidden_size,
         config.num_attention_heads,
@@ -52,7 +52,7 @@ fn recipe() -> String {
         OPTIMIZER.beta1,
         OPTIMIZER.beta2,
         OPTIMIZER.weight_decay,
-        cycles.join("; "),
+        cycles.join(", then "),
     )
 }
 
