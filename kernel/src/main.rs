@@ -1,4 +1,6 @@
 //! `graft`: the kernel that Jupyter starts, and every process that the kernel starts in turn.
+//!
+//! The host answers Jupyter's sockets, parses and draws; its child holds the session and runs the cells. No tensor code is linked here.
 
 mod cell;
 mod channels;
