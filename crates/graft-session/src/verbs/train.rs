@@ -36,7 +36,7 @@ pub(crate) struct Plan {
 /// Trains the adapter in use on the current data; attaches one first when `attach` names a method and its keys.
 ///
 /// # Errors
-/// [`SessionError::NoModel`], [`SessionError::NoData`], [`SessionError::NoAdapter`], those of [`attach::attach`] and [`graft_train::fit`];
+/// [`SessionError::NoModel`], [`SessionError::NoData`], [`SessionError::NoAdapter`], those of [`attach::attach`] and [`graft_train::fit()`];
 /// [`SessionError::Interrupted`] when the user stopped it, with everything kept.
 pub fn train(desk: &Desk, attach: Option<&(String, Settings)>, settings: &Settings) -> Result<Trained, Failure> {
     settings.check(TRAIN)?;
