@@ -1,6 +1,6 @@
 //! Parameter-efficient fine-tuning: what is attached to the slots of graft-nn's layers, and HF PEFT's files.
 //!
-//! [`attach`] builds an adapter from keys and lets it act; [`load()`] reads what HF PEFT or [`Adapter::save`] wrote. An [`Adapter`] is
+//! [`attach()`] builds an adapter from keys and lets it act; [`load()`] reads what HF PEFT or [`Adapter::save`] wrote. An [`Adapter`] is
 //! switched, merged, scaled, saved and trained without touching the model's code. This crate knows no model family: it sees layers,
 //! their Hugging Face paths and their roles. A new method is one file in `methods/` and one line in its list.
 
