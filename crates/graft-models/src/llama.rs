@@ -17,7 +17,7 @@ mod config;
 use std::collections::BTreeMap;
 
 use graft_nn::{
-    Context, DType, Device, Embedding, Hidden, Layer, Linear, Model, ModelShape, NnError, Result, RmsNorm, Rng, Role, Site, Tensor,
+    Context, DType, Device, Embedding, Hidden, Linear, Model, ModelShape, NnError, Norm, Result, Rng, Role, Site, Tensor,
     ops::{self, AttentionSpec, RopeSpec, RopeTable},
 };
 
@@ -30,15 +30,15 @@ pub struct Llama {
     shape: ModelShape,
     embed_tokens: Embedding,
     layers: Vec<Block>,
-    norm: RmsNorm,
+    norm: Norm,
     lm_head: Linear,
     rope: RopeTable,
 }
 
 struct Block {
-    input_layernorm: RmsNorm,
+    input_layernorm: Norm,
     self_attn: Attention,
-    post_attention_layernorm: RmsNorm,
+    post_attention_layernorm: Norm,
     mlp: FeedForward,
 }
 
@@ -68,17 +68,17 @@ impl Model for Llama {
     }
 
     fn sites(&self) -> Vec<Site<'_>> {
-        let mut sites = vec![Site { path: self.embed_tokens.path(), role: Role::Embedding, layer: Layer::Embedding(&self.embed_tokens) }];
+        let mut sites = vec![Site::embedding(&self.embed_tokens, Role::Embedding)];
         for block in &self.layers {
             let (attention, mlp) = (&block.self_attn, &block.mlp);
-            sites.push(norm_site(&block.input_layernorm));
-            sites.extend([&attention.q_proj, &attention.k_proj, &attention.v_proj, &attention.o_proj].map(linear_site));
-            sites.push(norm_site(&block.post_attention_layernorm));
-            sites.extend([&mlp.gate_proj, &mlp.up_proj, &mlp.down_proj].map(linear_site));
+            sites.push(Site::norm(&block.input_layernorm));
+            sites.extend([&attention.q_proj, &attention.k_proj, &attention.v_proj, &attention.o_proj].map(Site::linear));
+            sites.push(Site::norm(&block.post_attention_layernorm));
+            sites.extend([&mlp.gate_proj, &mlp.up_proj, &mlp.down_proj].map(Site::linear));
         }
-        sites.push(norm_site(&self.norm));
+        sites.push(Site::norm(&self.norm));
         if !self.shape.tied {
-            sites.push(linear_site(&self.lm_head));
+            sites.push(Site::linear(&self.lm_head));
         }
         sites
     }
@@ -193,7 +193,7 @@ impl Llama {
 
     fn attention_spec(&self, mask: Option<Tensor>, offset: usize) -> AttentionSpec {
         let ModelShape { heads, kv_heads, head_dim, .. } = self.shape;
-        AttentionSpec { heads, kv_heads, causal: true, mask, offset, scale: 1.0 / (head_dim as f32).sqrt() }
+        AttentionSpec { heads, kv_heads, causal: true, mask, offset, scale: 1.0 / (head_dim as f32).sqrt(), window: None }
     }
 }
 
@@ -227,9 +227,9 @@ impl Parts<'_, '_> {
         })
     }
 
-    fn norm(&mut self, path: &str) -> std::result::Result<RmsNorm, ModelError> {
+    fn norm(&mut self, path: &str) -> std::result::Result<Norm, ModelError> {
         let weight = self.weight(&format!("{path}.weight"), &[self.config.hidden_size])?;
-        Ok(RmsNorm::new(path, weight, self.config.rms_norm_eps))
+        Ok(Norm::rms(path, weight, self.config.rms_norm_eps))
     }
 
     fn linear(&mut self, path: &str, role: Role, shape: [usize; 2], biased: bool) -> std::result::Result<Linear, ModelError> {
@@ -256,14 +256,6 @@ fn behind_prompt(mask: &Tensor, count: usize) -> Result<Tensor> {
     }
     let ones = Tensor::ones((mask.dims2()?.0, count), DType::U8, mask.device())?; // (B, P)
     Ok(Tensor::cat(&[&ones, mask], 1)?) // (B, P+T)
-}
-
-fn linear_site(linear: &Linear) -> Site<'_> {
-    Site { path: linear.path(), role: linear.role(), layer: Layer::Linear(linear) }
-}
-
-fn norm_site(norm: &RmsNorm) -> Site<'_> {
-    Site { path: norm.path(), role: Role::Norm, layer: Layer::Norm(norm) }
 }
 
 #[cfg(test)]

@@ -51,6 +51,12 @@ pub enum NnError {
         /// Name of the parameter.
         name: String,
     },
+    /// The model is an encoder without a head.
+    #[error("a `{family}` encoder gives hidden states and no logits")]
+    NoHead {
+        /// `model_type` of the model.
+        family: String,
+    },
     /// No such device, or this build cannot use it.
     #[error("device `{name}` is not available")]
     Device {
@@ -79,6 +85,7 @@ impl Hint for NnError {
             Self::Shape { .. } => "nn::shape",
             Self::OutOfRange { .. } => "nn::out_of_range",
             Self::MissingGradient { .. } => "nn::missing_gradient",
+            Self::NoHead { .. } => "nn::no_head",
             Self::Device { .. } => "nn::device",
         }
     }
@@ -87,6 +94,7 @@ impl Hint for NnError {
         match self {
             Self::At { source, .. } => source.hint(),
             Self::MissingGradient { .. } => Some("its layer must take part in the loss: is the adapter active?".to_owned()),
+            Self::NoHead { .. } => Some("load it with a head for classes: %model load PATH num_labels=6".to_owned()),
             Self::Device { available, .. } => Some(format!("this build can use {}", available.join(", "))),
             Self::OutOfRange { what: "position", limit, .. } => Some(format!("the model reads at most {limit} positions: shorten the text")),
             _ => None,

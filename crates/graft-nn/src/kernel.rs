@@ -41,7 +41,9 @@ macro_rules! simd {
 mod cross_entropy;
 mod dropout;
 mod exp;
+mod gelu;
 mod lanes;
+mod layer_norm;
 mod rms_norm;
 mod rotary;
 mod softmax;
@@ -50,6 +52,8 @@ mod swiglu;
 
 pub(crate) use cross_entropy::{log_sum_exp, log_sum_exp_backward};
 pub(crate) use dropout::drop_out;
+pub(crate) use gelu::{gelu, gelu_backward, gelu_tanh, gelu_tanh_backward};
+pub(crate) use layer_norm::{layer_norm, layer_norm_backward, layer_norm_weight};
 pub(crate) use rms_norm::{rms_norm, rms_norm_backward, rms_norm_weight};
 pub(crate) use rotary::rotate;
 pub(crate) use softmax::{hide, softmax, softmax_backward};

@@ -4,7 +4,7 @@
 //! the trainer asks for [`gradients()`] of [`Trainable`]s. It knows no model family, no PEFT method and no file format.
 //!
 //! * Numbers: [`ops`] (CustomOps whose backward never computes what nobody asked for), [`Rng`] (values depend on names, not on order).
-//! * Layers: [`Linear`], [`Embedding`], [`RmsNorm`]; each weight is a [`Parameter`], frozen until [`Parameter::train`].
+//! * Layers: [`Linear`], [`Embedding`], [`Norm`]; each weight is a [`Parameter`], frozen until [`Parameter::train`].
 //! * Bindings: [`Model`], [`Site`], [`LinearAdapter`], [`SoftPrompt`], [`TokenEncoder`], [`Context`].
 
 pub mod atomic_file;
@@ -41,8 +41,8 @@ pub use error::{NnError, Result};
 pub use gradients::{Trainable, gradients};
 pub use kv_cache::KvCache;
 pub use linear::{Linear, LinearAdapter};
-pub use model::{Hidden, Model, ModelShape};
-pub use norm::RmsNorm;
+pub use model::{Hidden, Model, ModelShape, Task};
+pub use norm::{Norm, NormKind};
 pub use parameter::Parameter;
 pub use process::tune_process;
 pub use rng::{Rng, Stream};

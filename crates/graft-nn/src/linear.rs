@@ -37,6 +37,7 @@ pub struct Linear {
     slot: Slot<dyn LinearAdapter>,
     d_in: usize,
     d_out: usize,
+    fan_in_fan_out: bool,
 }
 
 impl Linear {
@@ -57,6 +58,13 @@ impl Linear {
         Ok(layer)
     }
 
+    /// The layer with a note for those who write files: its weight lies there as (d_in, d_out), as that of GPT-2's `Conv1D`. In memory it is
+    /// (d_out, d_in) all the same, so that no method needs to know.
+    #[must_use]
+    pub fn stored_fan_in_fan_out(self) -> Self {
+        Self { fan_in_fan_out: true, ..self }
+    }
+
     /// A layer whose weight belongs to another one too, such as a head tied to the embedding.
     ///
     /// # Errors
@@ -65,7 +73,7 @@ impl Linear {
         let [d_out, d_in] = weight.dims()[..] else {
             return Err(NnError::at_path(NnError::Shape { what: "weight", expected: "(d_out, d_in)".to_owned(), found: weight.dims() }, path));
         };
-        Ok(Self { path: path.to_owned(), role, weight, bias: None, slot: Slot::new(), d_in, d_out })
+        Ok(Self { path: path.to_owned(), role, weight, bias: None, slot: Slot::new(), d_in, d_out, fan_in_fan_out: false })
     }
 
     /// Hugging Face path, such as `model.layers.0.self_attn.q_proj`.
@@ -86,6 +94,11 @@ impl Linear {
     /// Width of its output.
     pub fn d_out(&self) -> usize {
         self.d_out
+    }
+
+    /// Whether its weight is stored as (d_in, d_out) in model files: HF PEFT's `fan_in_fan_out`. Here it is (d_out, d_in) all the same.
+    pub fn fan_in_fan_out(&self) -> bool {
+        self.fan_in_fan_out
     }
 
     /// W, (d_out, d_in).

@@ -27,6 +27,31 @@ pub struct ModelShape {
     pub tied: bool,
 }
 
+/// What a model is for, in the words of HF PEFT's `task_type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// It predicts the next token: [`Model::head`] gives logits (.., V) of states (.., C).
+    CausalLm,
+    /// It tells `labels` kinds of text apart: [`Model::head`] gives logits (B, labels) of states (B, P+T, C).
+    SequenceClassification {
+        /// Number of kinds.
+        labels: usize,
+    },
+    /// Its hidden states are all it gives; it has no [`Model::head`].
+    FeatureExtraction,
+}
+
+impl Task {
+    /// `CAUSAL_LM`, `SEQ_CLS` or `FEATURE_EXTRACTION`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CausalLm => "CAUSAL_LM",
+            Self::SequenceClassification { .. } => "SEQ_CLS",
+            Self::FeatureExtraction => "FEATURE_EXTRACTION",
+        }
+    }
+}
+
 /// Hidden states of a forward pass.
 #[derive(Clone, Debug)]
 pub struct Hidden {
@@ -36,10 +61,15 @@ pub struct Hidden {
     pub virtual_tokens: usize,
 }
 
-/// A causal language model made of the layers of this crate.
+/// A language model made of the layers of this crate.
 pub trait Model: Send + Sync {
     /// Its sizes.
     fn shape(&self) -> &ModelShape;
+
+    /// What it is for.
+    fn task(&self) -> Task {
+        Task::CausalLm
+    }
 
     /// Every layer in the order of the forward pass, the head last; a tied head is not listed again.
     fn sites(&self) -> Vec<Site<'_>>;
@@ -53,16 +83,16 @@ pub trait Model: Send + Sync {
     /// When shapes do not fit or a token is outside the vocabulary.
     fn hidden(&self, ids: &Tensor, mask: Option<&Tensor>, cx: &Context) -> Result<Hidden>;
 
-    /// Logits (.., V) of hidden states (.., C).
+    /// Logits of hidden states, by [`Model::task`]: (.., V) of (.., C), or (B, labels) of (B, P+T, C).
     ///
     /// # Errors
-    /// When the width differs.
+    /// When the width differs; [`crate::NnError::NoHead`] when there is none.
     fn head(&self, states: &Tensor, cx: &Context) -> Result<Tensor>;
 
     /// Names of the layers that LoRA targets by default in HF PEFT for this family.
     fn default_targets(&self) -> &'static [&'static str];
 
-    /// Logits (B, P+T, V); the P positions of a soft prompt come first, as in HF PEFT.
+    /// Logits (B, P+T, V), or (B, labels) of a classifier; the P positions of a soft prompt come first, as in HF PEFT.
     ///
     /// # Errors
     /// As [`Model::hidden`].

@@ -1,22 +1,43 @@
-//! Root-mean-square normalisation.
+//! Normalisation of hidden states, with or without their mean.
 
 use crate::{NnError, Parameter, Result, Tensor, ops};
 
-/// `y = x / sqrt(mean(x^2) + eps) * w` over the last dimension.
+/// How a norm measures its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NormKind {
+    /// `x / sqrt(mean(x²) + eps) ∘ w`: RMSNorm, as in Llama (Zhang and Sennrich 2019, arXiv:1910.07467).
+    RootMeanSquare,
+    /// `(x - mean(x)) / sqrt(var(x) + eps) ∘ w + b`: LayerNorm, as in GPT-2 and BERT (Ba et al. 2016, arXiv:1607.06450).
+    Layer,
+}
+
+/// A norm over the last dimension.
 ///
-/// # Source
-/// Zhang and Sennrich 2019, arXiv:1910.07467
+/// # Shapes
+/// `x: (.., C)` -> `(.., C)`; `w, b: (C)`
 #[derive(Debug)]
-pub struct RmsNorm {
+pub struct Norm {
     path: String,
+    kind: NormKind,
     weight: Parameter,
+    bias: Option<Parameter>,
     eps: f64,
 }
 
-impl RmsNorm {
-    /// A frozen norm at a Hugging Face path; `weight` is (C).
-    pub fn new(path: &str, weight: Tensor, eps: f64) -> Self {
-        Self { path: path.to_owned(), weight: Parameter::new(&format!("{path}.weight"), weight), eps }
+impl Norm {
+    /// A frozen RMSNorm at a Hugging Face path; `weight` is (C).
+    pub fn rms(path: &str, weight: Tensor, eps: f64) -> Self {
+        Self::new(path, NormKind::RootMeanSquare, weight, None, eps)
+    }
+
+    /// A frozen LayerNorm at a Hugging Face path; `weight` and `bias` are (C).
+    pub fn layer(path: &str, weight: Tensor, bias: Option<Tensor>, eps: f64) -> Self {
+        Self::new(path, NormKind::Layer, weight, bias, eps)
+    }
+
+    fn new(path: &str, kind: NormKind, weight: Tensor, bias: Option<Tensor>, eps: f64) -> Self {
+        let parameter = |name: &str, tensor| Parameter::new(&format!("{path}.{name}"), tensor);
+        Self { path: path.to_owned(), kind, weight: parameter("weight", weight), bias: bias.map(|bias| parameter("bias", bias)), eps }
     }
 
     /// Hugging Face path.
@@ -24,9 +45,19 @@ impl RmsNorm {
         &self.path
     }
 
+    /// How it measures its input.
+    pub fn kind(&self) -> NormKind {
+        self.kind
+    }
+
     /// w, (C).
     pub fn weight(&self) -> &Parameter {
         &self.weight
+    }
+
+    /// b, (C).
+    pub fn bias(&self) -> Option<&Parameter> {
+        self.bias.as_ref()
     }
 
     /// Normalises `x` (.., C).
@@ -34,6 +65,11 @@ impl RmsNorm {
     /// # Errors
     /// When the width differs; the error names the layer.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        ops::rms_norm(x, &self.weight.tensor(), self.eps).map_err(|error| NnError::at_path(error, &self.path))
+        let (weight, bias) = (self.weight.tensor(), self.bias.as_ref().map(Parameter::tensor));
+        let y = match self.kind {
+            NormKind::RootMeanSquare => ops::rms_norm(x, &weight, self.eps),
+            NormKind::Layer => ops::layer_norm(x, &weight, bias.as_ref(), self.eps),
+        };
+        y.map_err(|error| NnError::at_path(error, &self.path))
     }
 }

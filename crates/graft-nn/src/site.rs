@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Embedding, Linear, Parameter, RmsNorm};
+use crate::{Embedding, Linear, Norm, Parameter};
 
 /// What a layer is for, whatever its family calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -13,6 +13,8 @@ pub enum Role {
     Key,
     /// Value projection of attention.
     Value,
+    /// The three of them in one map, one behind the other.
+    QueryKeyValue,
     /// Output projection of attention.
     Output,
     /// Gate of a gated feed-forward block.
@@ -21,10 +23,16 @@ pub enum Role {
     Up,
     /// Last map of a feed-forward block.
     Down,
+    /// The first position's hidden state to that of the whole text.
+    Pooler,
     /// Hidden states to logits.
     Head,
     /// Tokens to vectors.
     Embedding,
+    /// Places in the text to vectors.
+    Position,
+    /// First or second text to vectors.
+    TokenType,
     /// A normalisation.
     Norm,
 }
@@ -36,12 +44,16 @@ impl Role {
             Self::Query => "query",
             Self::Key => "key",
             Self::Value => "value",
+            Self::QueryKeyValue => "query_key_value",
             Self::Output => "output",
             Self::Gate => "ffn_gate",
             Self::Up => "ffn_up",
             Self::Down => "ffn_down",
+            Self::Pooler => "pooler",
             Self::Head => "head",
             Self::Embedding => "embedding",
+            Self::Position => "position",
+            Self::TokenType => "token_type",
             Self::Norm => "norm",
         }
     }
@@ -61,7 +73,7 @@ pub enum Layer<'a> {
     /// A table of vectors.
     Embedding(&'a Embedding),
     /// A normalisation.
-    Norm(&'a RmsNorm),
+    Norm(&'a Norm),
 }
 
 impl<'a> Layer<'a> {
@@ -70,7 +82,7 @@ impl<'a> Layer<'a> {
         match self {
             Self::Linear(linear) => std::iter::once(linear.weight()).chain(linear.bias()).collect(),
             Self::Embedding(embedding) => vec![embedding.weight()],
-            Self::Norm(norm) => vec![norm.weight()],
+            Self::Norm(norm) => std::iter::once(norm.weight()).chain(norm.bias()).collect(),
         }
     }
 }
@@ -84,4 +96,21 @@ pub struct Site<'a> {
     pub role: Role,
     /// The layer.
     pub layer: Layer<'a>,
+}
+
+impl<'a> Site<'a> {
+    /// The site of a linear map.
+    pub fn linear(linear: &'a Linear) -> Self {
+        Self { path: linear.path(), role: linear.role(), layer: Layer::Linear(linear) }
+    }
+
+    /// The site of a norm.
+    pub fn norm(norm: &'a Norm) -> Self {
+        Self { path: norm.path(), role: Role::Norm, layer: Layer::Norm(norm) }
+    }
+
+    /// The site of a table of vectors: of tokens, of positions or of token types.
+    pub fn embedding(embedding: &'a Embedding, role: Role) -> Self {
+        Self { path: embedding.path(), role, layer: Layer::Embedding(embedding) }
+    }
 }

@@ -2,6 +2,8 @@
 
 mod fused;
 
+use std::ops::Range;
+
 use super::portable;
 use crate::floats::is_native;
 use crate::{DType, NnError, Result, Tensor};
@@ -21,10 +23,24 @@ pub struct AttentionSpec {
     pub offset: usize,
     /// Factor on the scores, usually 1/sqrt(D).
     pub scale: f32,
+    /// A causal query sees only this many of the last keys, its own included; `None` when it sees all.
+    pub window: Option<usize>,
 }
 
-/// `softmax(s q kᵀ) v` per head; query `i` sees key `j` when `j <= i + offset` (causal) and the mask has 1 at `j`. A query
-/// that sees nothing gives zeros.
+impl AttentionSpec {
+    /// The keys that a causal query sees, by its position among the queries.
+    pub(super) fn span(&self, query: usize) -> Range<usize> {
+        span(query + self.offset + 1, self.window)
+    }
+}
+
+/// Keys up to `end`, the last `window` of them.
+fn span(end: usize, window: Option<usize>) -> Range<usize> {
+    window.map_or(0, |window| end.saturating_sub(window))..end
+}
+
+/// `softmax(s q kᵀ) v` per head; query `i` sees key `j` when `j <= i + offset` (causal), `j > i + offset - window` (where there is one) and the
+/// mask has 1 at `j`. A query that sees nothing gives zeros.
 ///
 /// # Shapes
 /// `q: (B, T, H*D)`, `k, v: (B, S, K*D)` -> `(B, T, H*D)`
@@ -36,7 +52,8 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec) -> Re
         return portable::attention(q, k, v, spec);
     }
     let mask = spec.mask.as_ref().map(|mask| mask.to_dtype(DType::U8)?.flatten_all()?.to_vec1::<u8>()).transpose()?;
-    let op = fused::Attention { heads: spec.heads, kv_heads: spec.kv_heads, causal: spec.causal, mask, offset: spec.offset, scale: spec.scale };
+    let AttentionSpec { heads, kv_heads, causal, offset, scale, window, .. } = *spec;
+    let op = fused::Attention { heads, kv_heads, causal, mask, offset, scale, window };
     Ok(q.contiguous()?.apply_op3(&fused::with_rows(k)?, &fused::with_rows(v)?, op)?)
 }
 
@@ -68,7 +85,7 @@ mod tests {
     use crate::{Device, KvCache};
 
     fn spec(heads: usize, kv_heads: usize) -> AttentionSpec {
-        AttentionSpec { heads, kv_heads, causal: true, mask: None, offset: 0, scale: 0.4 }
+        AttentionSpec { heads, kv_heads, causal: true, mask: None, offset: 0, scale: 0.4, window: None }
     }
 
     #[test]
@@ -82,6 +99,20 @@ mod tests {
     fn keys_from_a_cache_are_seen_by_every_query() {
         let spec = AttentionSpec { offset: 5, ..spec(2, 1) };
         check("attention behind a cache", &[&[2, 3, 6], &[2, 8, 3], &[2, 8, 3]], |x| attention(&x[0], &x[1], &x[2], &spec));
+    }
+
+    #[test]
+    fn a_sliding_window_hides_the_keys_that_lie_too_far_back() {
+        let spec = AttentionSpec { window: Some(5), ..spec(4, 2) };
+        check("windowed attention", &[&[2, 67, 20], &[2, 67, 10], &[2, 67, 10]], |x| attention(&x[0], &x[1], &x[2], &spec));
+        let mask = Tensor::from_vec((0..14).map(|place| u8::from(place % 4 != 0)).collect::<Vec<_>>(), (2, 7), &Device::Cpu).expect("a mask");
+        let behind = AttentionSpec { offset: 4, window: Some(3), mask: Some(mask), ..spec.clone() };
+        check("windowed attention behind a cache", &[&[2, 3, 20], &[2, 7, 10], &[2, 7, 10]], |x| attention(&x[0], &x[1], &x[2], &behind));
+        // Only the last five of seven keys reach the last query.
+        let [q, k] = [normal("q", &[1, 7, 20]), normal("k", &[1, 7, 10])];
+        let moved = Tensor::cat(&[&normal("other", &[1, 2, 10]), &k.narrow(1, 2, 5).expect("a part")], 1).expect("joins");
+        let last = |k: &Tensor| flat(&attention(&q, k, k, &spec).expect("works").narrow(1, 6, 1).expect("a part"));
+        assert_eq!(last(&k), last(&moved));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use candle_core::D;
 
-use super::{AttentionSpec, LowRank, RopeTable};
+use super::{AttentionSpec, Gelu, LowRank, RopeTable};
 use crate::{DType, Result, Tensor};
 
 /// `x Wᵀ`, with W widened to the type of `x`.
@@ -29,6 +29,22 @@ pub(super) fn lora_linear(x: &Tensor, w: &Tensor, update: &LowRank) -> Result<Te
 pub(super) fn rms_norm(x: &Tensor, w: &Tensor, eps: f64) -> Result<Tensor> {
     let root = (x.sqr()?.mean_keepdim(D::Minus1)? + eps)?.sqrt()?; // (.., 1)
     Ok(x.broadcast_div(&root)?.broadcast_mul(&w.to_dtype(x.dtype())?)?)
+}
+
+/// `(x - mean(x)) / sqrt(var(x) + eps) ∘ w + b`.
+pub(super) fn layer_norm(x: &Tensor, w: &Tensor, b: Option<&Tensor>, eps: f64) -> Result<Tensor> {
+    let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?; // (.., C)
+    let root = (centred.sqr()?.mean_keepdim(D::Minus1)? + eps)?.sqrt()?; // (.., 1)
+    let y = centred.broadcast_div(&root)?.broadcast_mul(&w.to_dtype(x.dtype())?)?;
+    b.map_or(Ok(y.clone()), |b| bias_add(&y, b))
+}
+
+/// `x Φ(x)`, or its approximation by a hyperbolic tangent.
+pub(super) fn gelu(x: &Tensor, kind: Gelu) -> Result<Tensor> {
+    Ok(match kind {
+        Gelu::Exact => x.gelu_erf()?,
+        Gelu::Tanh => x.gelu()?,
+    })
 }
 
 /// Rotates the halves of each head by the angles of its position.
@@ -64,7 +80,7 @@ fn visible(spec: &AttentionSpec, batch: usize, tokens: usize, keys: usize) -> Re
     let mut seen = Vec::with_capacity(batch * tokens * keys);
     for row in 0..batch {
         for query in 0..tokens {
-            let sees = |key: usize| (!spec.causal || key <= query + spec.offset) && padding.as_ref().is_none_or(|p| p[row][key] != 0);
+            let sees = |key: usize| (!spec.causal || spec.span(query).contains(&key)) && padding.as_ref().is_none_or(|p| p[row][key] != 0);
             seen.extend((0..keys).map(|key| u8::from(sees(key))));
         }
     }

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use graft_nn::ops::{self, AttentionSpec, LowRank, RopeScaling, RopeSpec, RopeTable};
-use graft_nn::{Context, Device, Embedding, Hidden, Layer, Linear, LinearAdapter, Model, ModelShape, Result, RmsNorm, Rng, Role, Site, Tensor, Trainable, Var};
+use graft_nn::{Context, Device, Embedding, Hidden, Layer, Linear, LinearAdapter, Model, ModelShape, Norm, Result, Rng, Role, Site, Tensor, Trainable, Var};
 
 /// One block.
 struct Block {
-    input_norm: RmsNorm,
+    input_norm: Norm,
     query: Linear,
     key: Linear,
     value: Linear,
     output: Linear,
-    post_norm: RmsNorm,
+    post_norm: Norm,
     gate: Linear,
     up: Linear,
     down: Linear,
@@ -23,7 +23,7 @@ pub(crate) struct Tiny {
     shape: ModelShape,
     embedding: Embedding,
     blocks: Vec<Block>,
-    norm: RmsNorm,
+    norm: Norm,
     head: Linear,
     table: RopeTable,
 }
@@ -53,9 +53,9 @@ fn linear(path: String, role: Role, d_in: usize, d_out: usize) -> Result<Linear>
     Linear::new(&path, role, random(&path, &[d_out, d_in], (d_in as f32).powf(-0.5))?, None)
 }
 
-fn norm(path: String, width: usize) -> Result<RmsNorm> {
+fn norm(path: String, width: usize) -> Result<Norm> {
     let weight = (random(&path, &[width], 0.1)? + 1.0)?;
-    Ok(RmsNorm::new(&path, weight, 1e-5))
+    Ok(Norm::rms(&path, weight, 1e-5))
 }
 
 impl Block {
@@ -86,7 +86,7 @@ impl Block {
             None => (k, v),
         };
         let scale = (shape.head_dim as f32).powf(-0.5);
-        let spec = AttentionSpec { heads: shape.heads, kv_heads: shape.kv_heads, causal: true, mask: None, offset, scale };
+        let spec = AttentionSpec { heads: shape.heads, kv_heads: shape.kv_heads, causal: true, mask: None, offset, scale, window: None };
         let x = (x + self.output.forward(&ops::attention(&q, &k, &v, &spec)?, cx)?)?;
         let h = self.post_norm.forward(&x)?;
         let h = ops::swiglu(&self.gate.forward(&h, cx)?, &self.up.forward(&h, cx)?)?;

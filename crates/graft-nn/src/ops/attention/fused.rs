@@ -18,6 +18,7 @@ pub(super) struct Attention {
     pub(super) mask: Option<Vec<u8>>,
     pub(super) offset: usize,
     pub(super) scale: f32,
+    pub(super) window: Option<usize>,
 }
 
 /// Rows of several sequences, possibly a part of a larger buffer: the cache hands out such views.
@@ -83,11 +84,13 @@ impl Attention {
     fn shares(&self, q: Matrix<'_>, k: Matrix<'_>, block: Block, padding: Option<&[u8]>) -> Vec<f32> {
         let mut shares = q.rows(block.start, block.count).times(k.rows(0, block.seen).t()).scale(self.scale).alone().collect(); // (count, seen)
         for (row, scores) in shares.chunks_mut(block.seen).enumerate() {
-            let seen = if self.causal { block.start + row + self.offset + 1 } else { block.seen };
-            let (scores, hidden) = scores.split_at_mut(seen);
-            hidden.fill(0.0);
+            let seen = if self.causal { super::span(block.start + row + self.offset + 1, self.window) } else { 0..block.seen };
+            let (scores, behind) = scores.split_at_mut(seen.end);
+            let (before, scores) = scores.split_at_mut(seen.start);
+            before.fill(0.0);
+            behind.fill(0.0);
             if let Some(padding) = padding {
-                kernel::hide(scores, padding);
+                kernel::hide(scores, &padding[seen.start..]);
             }
             kernel::softmax(scores);
         }
