@@ -109,6 +109,10 @@ impl Model for Llama {
         self.lm_head.forward(states, cx) // (.., V)
     }
 
+    fn label_loss(&self, states: &Tensor, labels: &[i64], normalizer: f64, cx: &Context) -> Result<Tensor> {
+        self.lm_head.cross_entropy(states, labels, normalizer, cx)
+    }
+
     fn default_targets(&self) -> &'static [&'static str] {
         &["q_proj", "v_proj"]
     }

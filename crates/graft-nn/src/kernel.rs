@@ -50,7 +50,7 @@ mod softmax;
 mod sum;
 mod swiglu;
 
-pub(crate) use cross_entropy::{log_sum_exp, log_sum_exp_backward};
+pub(crate) use cross_entropy::{log_sum_exp, log_sum_exp_backward, log_sum_exp_gradient};
 pub(crate) use dropout::drop_out;
 pub(crate) use gelu::{gelu, gelu_backward, gelu_tanh, gelu_tanh_backward};
 pub(crate) use layer_norm::{layer_norm, layer_norm_backward, layer_norm_weight};

@@ -143,6 +143,20 @@ impl Linear {
         self.add_bias(y).map_err(|error| NnError::at_path(error, &self.path))
     }
 
+    /// The loss of the labels that this layer, as the head of a language model, predicts from `x`. A plain head never makes the whole logits:
+    /// [`ops::linear_cross_entropy`]; one with a bias or an adapter does.
+    ///
+    /// # Shapes
+    /// `x: (N, C)`, `labels`: N -> scalar
+    /// # Errors
+    /// Those of [`ops::linear_cross_entropy`]; the error names the layer.
+    pub fn cross_entropy(&self, x: &Tensor, labels: &[i64], normalizer: f64, cx: &Context) -> Result<Tensor> {
+        if self.bias.is_some() || !self.slot.active().is_empty() {
+            return ops::cross_entropy(&self.forward(x, cx)?, labels, normalizer);
+        }
+        ops::linear_cross_entropy(x, &self.weight.tensor(), labels, normalizer).map_err(|error| NnError::at_path(error, &self.path))
+    }
+
     fn add_bias(&self, y: Result<Tensor>) -> Result<Tensor> {
         match &self.bias {
             Some(bias) => ops::bias_add(&y?, &bias.tensor()),

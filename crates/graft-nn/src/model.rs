@@ -1,6 +1,6 @@
 //! What every model family offers.
 
-use crate::{Context, Embedding, Parameter, Result, Site, Tensor};
+use crate::{Context, Embedding, Parameter, Result, Site, Tensor, ops};
 
 /// Sizes of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +88,15 @@ pub trait Model: Send + Sync {
     /// # Errors
     /// When the width differs; [`crate::NnError::NoHead`] when there is none.
     fn head(&self, states: &Tensor, cx: &Context) -> Result<Tensor>;
+
+    /// Loss of the labels predicted from `states` (N, C), summed and divided by `normalizer`. A family whose head is a [`crate::Linear`] answers with
+    /// [`crate::Linear::cross_entropy`], which spares the whole logits.
+    ///
+    /// # Errors
+    /// As [`Model::head`], and for a label outside the vocabulary.
+    fn label_loss(&self, states: &Tensor, labels: &[i64], normalizer: f64, cx: &Context) -> Result<Tensor> {
+        ops::cross_entropy(&self.head(states, cx)?, labels, normalizer)
+    }
 
     /// Names of the layers that LoRA targets by default in HF PEFT for this family.
     fn default_targets(&self) -> &'static [&'static str];

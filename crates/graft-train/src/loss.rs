@@ -1,6 +1,6 @@
 //! The loss of a micro-batch.
 
-use graft_nn::{Context, Model, Tensor, ops};
+use graft_nn::{Context, Model, Tensor};
 
 use crate::batch::Batch;
 use crate::{Result, gather};
@@ -27,6 +27,5 @@ pub fn loss(model: &dyn Model, batch: &Batch, cx: &Context, normalizer: f64) -> 
     let hidden = model.hidden(&batch.ids_tensor(&device)?, batch.mask_tensor(&device)?.as_ref(), cx)?; // (B, P+T, C)
     let (positions, labels) = batch.targets(hidden.virtual_tokens);
     let states = gather::rows(&hidden.states.flatten(0, 1)?, &positions)?; // (N, C)
-    let logits = model.head(&states, cx)?; // (N, V)
-    Ok(ops::cross_entropy(&logits, &labels, normalizer)?)
+    Ok(model.label_loss(&states, &labels, normalizer, cx)?)
 }

@@ -21,6 +21,15 @@ simd! {
 }
 
 simd! {
+    /// `x = factor exp(x - log_sum)`
+    fn log_sum_exp_gradient(x: &mut [f32], log_sum: f32, factor: f32) {
+        for x in x {
+            *x = factor * exp(*x - log_sum);
+        }
+    }
+}
+
+simd! {
     /// `dx = factor exp(x - log_sum)`
     fn log_sum_exp_backward(x: &[f32], log_sum: f32, factor: f32, dx: &mut [f32]) {
         for (dx, x) in dx.iter_mut().zip(x) {

@@ -88,7 +88,7 @@ impl CustomOp1 for CrossEntropy {
 }
 
 /// (row, label) of the counted rows.
-fn kept(labels: &[i64], vocab: usize) -> Result<Vec<(u32, u32)>> {
+pub(super) fn kept(labels: &[i64], vocab: usize) -> Result<Vec<(u32, u32)>> {
     let counted = labels.iter().enumerate().filter(|(_, label)| **label != IGNORED);
     let place = |(row, label): (usize, &i64)| match u32::try_from(*label) {
         Ok(id) if (id as usize) < vocab => Ok((row as u32, id)),

@@ -1,0 +1,247 @@
+//! The loss of a language model from its last states, without ever holding all the logits.
+
+use std::sync::{Mutex, PoisonError};
+
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape};
+
+use super::cross_entropy::{cross_entropy, kept};
+use super::linear::{check_width, linear};
+use crate::floats::{Floats, floats, is_native};
+use crate::matrix::{Matrix, MatrixMut};
+use crate::{NnError, Result, Tensor, kernel, parallel};
+
+/// Logits that exist at one time: 8 MiB, which is more than enough rows for a fast product with the usual vocabularies.
+const ELEMENTS: usize = 1 << 21;
+
+/// Rows below which the product with W would be slow.
+const FEWEST: usize = 64;
+
+/// `cross_entropy(x Wᵀ, labels, normalizer)`, a few rows at a time.
+///
+/// The gradient of a row's logits is known as soon as they are, so the forward pass takes the gradients of `x` (and of a trained `W`) with it and
+/// drops the logits: memory is that of `x` instead of N x V, and nothing is computed twice.
+///
+/// # Shapes
+/// `x: (N, C)`, `w: (V, C)`, `labels`: N, each in `0..V` or [`super::IGNORED`] -> scalar
+/// # Errors
+/// [`NnError::Shape`] when N or C differ, [`NnError::OutOfRange`] for a label outside the vocabulary.
+/// # Source
+/// The order of work is that of Hsu et al. 2024 (Liger Kernel), arXiv:2410.10989, section 3.2
+pub fn linear_cross_entropy(x: &Tensor, w: &Tensor, labels: &[i64], normalizer: f64) -> Result<Tensor> {
+    let vocab = w.dims2()?.0;
+    in_pieces(x, w, labels, normalizer, (ELEMENTS / vocab.max(1)).max(FEWEST))
+}
+
+fn in_pieces(x: &Tensor, w: &Tensor, labels: &[i64], normalizer: f64, piece: usize) -> Result<Tensor> {
+    let ((rows, _), (vocab, width)) = (x.dims2()?, w.dims2()?);
+    check_width("states before the head", x, width)?;
+    if labels.len() != rows {
+        return Err(NnError::Shape { what: "labels", expected: format!("[{rows}]"), found: vec![labels.len()] });
+    }
+    let kept = kept(labels, vocab)?;
+    if !is_native(x) || kept.is_empty() {
+        return cross_entropy(&linear(x, w)?, labels, normalizer);
+    }
+    let wanted = Wanted { states: x.track_op(), weight: w.is_variable() };
+    let op = HeadLoss { kept, normalizer, piece, wanted, gradients: Mutex::new(None) };
+    let x = x.contiguous()?;
+    Ok(if wanted.weight { x.apply_op2(&w.contiguous()?, op)? } else { x.apply_op1(Frozen { w: w.clone(), op })? })
+}
+
+/// Which gradients the forward pass takes with it.
+#[derive(Clone, Copy)]
+struct Wanted {
+    states: bool,
+    weight: bool,
+}
+
+/// Gradients of the loss, before the factor from behind it.
+struct Gradients {
+    /// (N, C)
+    states: Option<Vec<f32>>,
+    /// (V, C)
+    weight: Option<Vec<f32>>,
+}
+
+/// The operation with W in the graph.
+struct HeadLoss {
+    /// (row, label)
+    kept: Vec<(u32, u32)>,
+    normalizer: f64,
+    /// Rows at a time.
+    piece: usize,
+    wanted: Wanted,
+    /// From the forward pass until the backward pass takes them.
+    gradients: Mutex<Option<Gradients>>,
+}
+
+/// The operation with a captured W.
+struct Frozen {
+    w: Tensor,
+    op: HeadLoss,
+}
+
+impl HeadLoss {
+    /// The loss, and the gradients that are wanted.
+    fn run(&self, x: &[f32], w: &[f32], (vocab, width): (usize, usize)) -> (f64, Gradients) {
+        let zeros = |wanted: bool, count: usize| wanted.then(|| vec![0f32; count]);
+        let mut gradients = Gradients { states: zeros(self.wanted.states, x.len()), weight: zeros(self.wanted.weight, w.len()) };
+        let w = Matrix::new(w, vocab, width);
+        let mut logits = vec![0f32; self.piece.min(self.kept.len()) * vocab];
+        let mut loss = 0.0;
+        for kept in self.kept.chunks(self.piece) {
+            let states = gather(x, kept, width); // (P, C)
+            let (states, logits) = (Matrix::new(&states, kept.len(), width), &mut logits[..kept.len() * vocab]);
+            states.times(w.t()).store(&mut MatrixMut::new(logits, kept.len(), vocab)); // (P, V)
+            loss += self.turn_into_gradient(logits, kept, vocab);
+            let logits = Matrix::new(logits, kept.len(), vocab);
+            if let Some(dw) = &mut gradients.weight {
+                logits.t().times(states).add_to(&mut MatrixMut::new(dw, vocab, width)); // (V, C)
+            }
+            if let Some(dx) = &mut gradients.states {
+                let rows = logits.times(w).collect(); // (P, C)
+                for ((row, _), values) in kept.iter().zip(rows.chunks(width)) {
+                    dx[*row as usize * width..][..width].copy_from_slice(values);
+                }
+            }
+        }
+        (loss / self.normalizer, gradients)
+    }
+
+    /// Sum of the losses of some rows of logits, which become their own gradient where one is wanted.
+    fn turn_into_gradient(&self, logits: &mut [f32], kept: &[(u32, u32)], vocab: usize) -> f64 {
+        let (factor, wanted) = ((1.0 / self.normalizer) as f32, self.wanted.states || self.wanted.weight);
+        let losses = parallel::map(logits.chunks_mut(vocab).zip(kept), |(logits, (_, label))| {
+            let (label, log_sum) = (*label as usize, kernel::log_sum_exp(logits));
+            let loss = f64::from(log_sum - logits[label]);
+            if wanted {
+                kernel::log_sum_exp_gradient(logits, log_sum, factor);
+                logits[label] -= factor;
+            }
+            loss
+        });
+        losses.iter().sum()
+    }
+
+    fn forward(&self, x: &[f32], w: &[f32], sizes: (usize, usize)) -> (CpuStorage, Shape) {
+        let (loss, gradients) = self.run(x, w, sizes);
+        *self.gradients.lock().unwrap_or_else(PoisonError::into_inner) = Some(gradients);
+        (CpuStorage::F32(vec![loss as f32]), Shape::from(()))
+    }
+
+    /// The gradients times `g`; computed again when an earlier backward pass has taken them.
+    fn backward(&self, x: &Tensor, w: &Tensor, g: &Tensor) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        let ready = self.gradients.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Gradients { states, weight } = match ready {
+            Some(gradients) => gradients,
+            None => self.run(&Floats::read(x)?, &Floats::read(w)?, w.dims2()?).1,
+        };
+        let factor = f64::from(g.to_scalar::<f32>()?);
+        let tensor = |values: Option<Vec<f32>>, like: &Tensor| {
+            let Some(values) = values else { return Ok(None) };
+            let tensor = Tensor::from_vec(values, like.dims(), like.device())?;
+            if factor == 1.0 { Ok(Some(tensor)) } else { (tensor * factor).map(Some) }
+        };
+        Ok((tensor(states, x)?, tensor(weight, w)?))
+    }
+}
+
+/// The kept rows of `x`, one below the other.
+fn gather(x: &[f32], kept: &[(u32, u32)], width: usize) -> Vec<f32> {
+    let mut rows = Vec::with_capacity(kept.len() * width);
+    for (row, _) in kept {
+        rows.extend_from_slice(&x[*row as usize * width..][..width]);
+    }
+    rows
+}
+
+impl CustomOp1 for Frozen {
+    fn name(&self) -> &'static str {
+        "linear-cross-entropy"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        Ok(self.op.forward(floats(x, layout)?, &Floats::read(&self.w)?, self.w.dims2()?))
+    }
+
+    fn bwd(&self, x: &Tensor, _loss: &Tensor, g: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        Ok(self.op.backward(x, &self.w, g)?.0)
+    }
+}
+
+impl CustomOp2 for HeadLoss {
+    fn name(&self) -> &'static str {
+        "linear-cross-entropy-trained"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, x_layout: &Layout, w: &CpuStorage, w_layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        Ok(self.forward(floats(x, x_layout)?, floats(w, w_layout)?, w_layout.shape().dims2()?))
+    }
+
+    fn bwd(&self, x: &Tensor, w: &Tensor, _loss: &Tensor, g: &Tensor) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        self.backward(x, w, g)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::IGNORED;
+    use super::super::check::{assert_close, check, flat, normal};
+    use super::*;
+    use crate::{DType, Var};
+
+    const LABELS: [i64; 7] = [3, IGNORED, 0, 36, 5, IGNORED, 12];
+
+    #[test]
+    fn a_frozen_head_passes_the_gradient_to_the_states_however_many_rows_go_together() {
+        let w = normal("head", &[37, 5]);
+        for piece in [1, 2, 3, 100] {
+            check("head loss", &[&[7, 5]], |x| in_pieces(&x[0], &w, &LABELS, 4.0, piece));
+        }
+        check("head loss of strided states", &[&[5, 7]], |x| linear_cross_entropy(&x[0].t()?, &w, &LABELS, 4.0));
+    }
+
+    #[test]
+    fn a_trained_head_gets_its_gradient_over_all_pieces() {
+        for piece in [2, 100] {
+            check("trained head loss", &[&[7, 5], &[37, 5]], |x| in_pieces(&x[0], &x[1], &LABELS, 4.0, piece));
+        }
+    }
+
+    #[test]
+    fn it_is_the_loss_of_the_whole_logits_also_for_a_head_stored_in_half_precision() {
+        let (x, w) = (normal("x", &[7, 5]), normal("w", &[37, 5]).to_dtype(DType::BF16).expect("converts"));
+        let whole = cross_entropy(&linear(&x, &w).expect("logits"), &LABELS, 3.0).expect("works");
+        assert_close("half", &flat(&linear_cross_entropy(&x, &w, &LABELS, 3.0).expect("works")), &flat(&whole));
+    }
+
+    #[test]
+    fn a_second_backward_pass_gives_the_same_and_a_factor_behind_the_loss_counts() {
+        let (x, w) = (Var::from_tensor(&normal("x", &[7, 5])).expect("a variable"), normal("w", &[37, 5]));
+        let loss = linear_cross_entropy(x.as_tensor(), &w, &LABELS, 3.0).expect("works");
+        let gradient = |loss: &Tensor| flat(&loss.backward().expect("works").remove(&x).expect("a gradient"));
+        let first = gradient(&loss);
+        assert_eq!(first, gradient(&loss));
+        let doubled: Vec<f64> = first.iter().map(|value| 2.0 * value).collect();
+        assert_eq!(doubled, gradient(&(loss * 2.0).expect("works")));
+    }
+
+    #[test]
+    fn without_any_label_loss_and_gradient_are_zero_and_an_empty_batch_is_no_error() {
+        let (x, w) = (Var::from_tensor(&normal("x", &[2, 5])).expect("a variable"), normal("w", &[37, 5]));
+        let loss = linear_cross_entropy(x.as_tensor(), &w, &[IGNORED; 2], 1.0).expect("works");
+        let gradient = loss.backward().expect("works").remove(&x).expect("a gradient");
+        assert_eq!((flat(&loss), flat(&gradient)), (vec![0.0], vec![0.0; 10]));
+        let none = Tensor::zeros((0, 5), DType::F32, &crate::Device::Cpu).expect("an empty tensor");
+        assert_eq!(flat(&linear_cross_entropy(&none, &w, &[], 1.0).expect("works")), [0.0]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let (x, w) = (normal("x", &[2, 5]), normal("w", &[37, 5]));
+        assert!(linear_cross_entropy(&x, &w, &[1], 1.0).is_err());
+        assert!(linear_cross_entropy(&x, &normal("w", &[37, 4]), &[1, 2], 1.0).is_err());
+        let error = linear_cross_entropy(&x, &w, &[1, 37], 1.0).expect_err("refused");
+        assert_eq!(error.to_string(), "label 37 is outside 0..37");
+    }
+}
