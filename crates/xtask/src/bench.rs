@@ -1,4 +1,6 @@
-//! `cargo xtask bench`: the kernel's figures beside those of its peers, in one run on one machine.
+//! `cargo xtask bench`: the kernel's figures beside those of its peers, in one run on one machine. `bench train` measures training.
+
+mod train;
 
 use std::path::PathBuf;
 
@@ -15,6 +17,9 @@ const PEER: &[&str] = &["install", "evcxr_jupyter", "--version", "0.22.0", "--lo
 
 /// Builds, installs and measures.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    if let Some(("train", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return train::run(rest);
+    }
     crate::refuse_unknown("bench", arguments, &["--peers"])?;
     let places = Places::here();
     let mut phases = Phases::new(6);

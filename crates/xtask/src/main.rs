@@ -42,8 +42,8 @@ const TASKS: &[Task] = &[
     Task { name: "check", usage: "check", summary: "format, clippy and documentation, without running anything", run: check::run },
     Task {
         name: "bench",
-        usage: "bench [--peers]",
-        summary: "measure start-up, round trips and memory beside ipykernel; --peers installs evcxr_jupyter and measures it too",
+        usage: "bench [--peers] | train [ARGS]",
+        summary: "measure start-up, round trips and memory beside ipykernel (--peers adds evcxr_jupyter), or a LoRA step beside plain candle (train --help)",
         run: bench::run,
     },
     Task { name: "pretrain", usage: "pretrain [ARGS]", summary: "make the embedded model again (hours); ARGS go to the recipe", run: pretrain::run },

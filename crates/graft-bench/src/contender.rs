@@ -1,0 +1,94 @@
+//! Who takes part, and the figures each prints.
+
+use std::time::Instant;
+
+use clap::ValueEnum;
+use graft_models::llama::Llama;
+use graft_nn::{Device, Trainable};
+use graft_peft::{Adapter, Workbench, attach};
+use graft_protocol::{Settings, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::workload::{RANK, Shape};
+use crate::{Result, ours, peak, plain_candle};
+
+/// A contender that this binary holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Contender {
+    /// Graft's own loop: ledger, clipping, checks and all.
+    Graft,
+    /// candle's operations that have a gradient, candle's AdamW and candle's defaults.
+    Candle,
+}
+
+/// What a contender prints as one line of JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Milliseconds of each step, warm-up included.
+    pub step_milliseconds: Vec<f64>,
+    /// Loss of each step.
+    pub losses: Vec<f64>,
+    /// Milliseconds from the start of the process to the end of the first step.
+    pub first_step_milliseconds: f64,
+    /// Peak resident memory of the process.
+    pub peak_bytes: Option<u64>,
+}
+
+impl Contender {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Graft => "graft",
+            Self::Candle => "candle",
+        }
+    }
+
+    /// Trains that many steps. `began` is when the process started.
+    ///
+    /// # Errors
+    /// Those of model, adapter and training.
+    pub fn run(self, shape: Shape, steps: usize, began: Instant) -> Result<Figures> {
+        let (model, adapter) = model(shape)?;
+        let trainables = adapter.trainables();
+        let (step_milliseconds, losses, first) = match self {
+            Self::Graft => ours::train(&model, trainables, shape, steps)?,
+            Self::Candle => plain_candle::train(&model, &trainables, shape, steps)?,
+        }
+        .columns();
+        let first_step_milliseconds = first.duration_since(began).as_secs_f64() * 1e3;
+        Ok(Figures { step_milliseconds, losses, first_step_milliseconds, peak_bytes: peak::resident_bytes() })
+    }
+}
+
+/// The steps of one training.
+pub(crate) struct Steps {
+    /// (milliseconds, loss)
+    pub(crate) each: Vec<(f64, f64)>,
+    /// When the first had ended.
+    pub(crate) first: Instant,
+}
+
+impl Steps {
+    fn columns(self) -> (Vec<f64>, Vec<f64>, Instant) {
+        let (milliseconds, losses) = self.each.into_iter().unzip();
+        (milliseconds, losses, self.first)
+    }
+}
+
+/// The model with LoRA on all its linear maps.
+pub(crate) fn model(shape: Shape) -> Result<(Llama, Adapter)> {
+    let model = Llama::random(&shape.config(), 1, &Device::Cpu)?;
+    let settings = Settings::default()
+        .with("r", Value::Integer(RANK as i64))
+        .with("lora_alpha", Value::Float(2.0 * RANK as f64))
+        .with("target_modules", Value::List(vec!["all-linear".to_owned()]));
+    let bench = Workbench { model: &model, tokenizer: None, seed: 1, base_name: shape.name() };
+    let adapter = attach(&bench, "lora", &settings)?;
+    Ok((model, adapter))
+}
+
+/// The trained matrix of a layer: `part` is `lora_A` or `lora_B`.
+pub(crate) fn part<'a>(trainables: &'a [Trainable], path: &str, part: &str) -> Option<&'a Trainable> {
+    let name = format!("{path}.{part}.");
+    trainables.iter().find(|trainable| trainable.name.contains(&name))
+}

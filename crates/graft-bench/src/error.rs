@@ -1,0 +1,85 @@
+//! What can stop a measurement.
+
+use graft_protocol::Hint;
+
+/// `std::result::Result` with [`BenchError`].
+pub type Result<T> = std::result::Result<T, BenchError>;
+
+/// An error of the measurements.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BenchError {
+    /// The model cannot be made.
+    #[error("the model cannot be made")]
+    Model {
+        /// Why.
+        #[from]
+        source: graft_models::ModelError,
+    },
+    /// The adapter cannot be attached.
+    #[error("the adapter cannot be attached")]
+    Adapter {
+        /// Why.
+        #[from]
+        source: graft_peft::PeftError,
+    },
+    /// Graft's training failed.
+    #[error("the training failed")]
+    Training {
+        /// Why.
+        #[from]
+        source: graft_train::TrainError,
+    },
+    /// candle failed.
+    #[error("candle failed")]
+    Candle {
+        /// What it says.
+        #[from]
+        source: candle_core::Error,
+    },
+    /// A contender ended badly or said something else than its figures.
+    #[error("{contender} gave no figures: {said}")]
+    Contender {
+        /// Its name.
+        contender: String,
+        /// Its last words.
+        said: String,
+    },
+    /// A file or a process could not be used.
+    #[error("cannot {action}")]
+    Io {
+        /// `start the contender`, `make a folder`.
+        action: &'static str,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+impl BenchError {
+    pub(crate) fn io(action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io { action, source }
+    }
+}
+
+impl Hint for BenchError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Model { source } => source.code(),
+            Self::Adapter { source } => source.code(),
+            Self::Training { source } => source.code(),
+            Self::Candle { .. } => "bench::candle",
+            Self::Contender { .. } => "bench::contender",
+            Self::Io { .. } => "bench::io",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Model { source } => source.hint(),
+            Self::Adapter { source } => source.hint(),
+            Self::Training { source } => source.hint(),
+            Self::Contender { contender, .. } => Some(format!("run it alone to see all it says: graft-bench step {contender}")),
+            Self::Candle { .. } | Self::Io { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Training measured beside its peers: the same LoRA step in Graft, in plain candle and, where Python has them, in PyTorch with HF PEFT.
+//!
+//! A contender runs in a process of its own ([`contender`]), so that its peak memory is its own; [`rounds`] starts them in turn (A B A B), so that a
+//! machine that slows down slows all of them. `cargo xtask bench train` calls it.
+
+pub mod contender;
+pub mod rounds;
+pub mod table;
+pub mod workload;
+
+mod error;
+mod ours;
+mod peak;
+mod plain_candle;
+
+pub use error::{BenchError, Result};

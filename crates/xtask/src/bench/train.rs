@@ -1,0 +1,20 @@
+//! `cargo xtask bench train`: training beside plain candle and, with `--python`, PyTorch and HF PEFT.
+
+use crate::machine;
+use crate::phases::Phases;
+use crate::places::Places;
+use crate::problem::Result;
+use crate::shell;
+
+/// Builds the measuring program and runs it with the given arguments.
+pub(super) fn run(arguments: &[String]) -> Result<()> {
+    let places = Places::here();
+    let mut phases = Phases::new(2);
+    phases.run("the measuring program", || {
+        machine::c_compiler()?;
+        shell::run(shell::command("cargo", &["build", "--locked", "--package", "graft-bench"]).current_dir(&places.root))
+    })?;
+    phases.run("measurements", || shell::run(shell::command(places.target.join("debug/graft-bench"), &["train"]).args(arguments)))?;
+    phases.summary();
+    Ok(())
+}
