@@ -30,6 +30,9 @@ pub struct Figures {
     pub losses: Vec<f64>,
     /// Milliseconds from the start of the process to the end of the first step.
     pub first_step_milliseconds: f64,
+    /// Resident memory before the model was made.
+    #[serde(default)]
+    pub start_bytes: Option<u64>,
     /// Peak resident memory of the process.
     pub peak_bytes: Option<u64>,
 }
@@ -48,6 +51,7 @@ impl Contender {
     /// # Errors
     /// Those of model, adapter and training.
     pub fn run(self, shape: Shape, steps: usize, began: Instant) -> Result<Figures> {
+        let start_bytes = peak::resident_bytes();
         let (model, adapter) = model(shape)?;
         let trainables = adapter.trainables();
         let (step_milliseconds, losses, first) = match self {
@@ -56,7 +60,7 @@ impl Contender {
         }
         .columns();
         let first_step_milliseconds = first.duration_since(began).as_secs_f64() * 1e3;
-        Ok(Figures { step_milliseconds, losses, first_step_milliseconds, peak_bytes: peak::resident_bytes() })
+        Ok(Figures { step_milliseconds, losses, first_step_milliseconds, start_bytes, peak_bytes: peak::resident_bytes() })
     }
 }
 

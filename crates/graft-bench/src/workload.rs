@@ -4,6 +4,9 @@ use clap::ValueEnum;
 use graft_models::llama::LlamaConfig;
 use graft_nn::ops::RopeScaling;
 use graft_train::batch::{Batch, Encoded};
+use graft_train::memory::{Sizes, of_model};
+
+use crate::{Result, contender};
 
 /// Rank of the adapters; `lora_alpha` is twice that.
 pub const RANK: usize = 8;
@@ -68,6 +71,15 @@ impl Shape {
             Self::Tiny => 128,
             Self::D768 => 256,
         }
+    }
+
+    /// Sizes of the training, for [`graft_train::memory::Memory::predict`].
+    ///
+    /// # Errors
+    /// Those of making the model.
+    pub fn with_sizes<T>(self, work: impl FnOnce(&Sizes<'_>) -> T) -> Result<T> {
+        let (model, adapter) = contender::model(self)?;
+        Ok(work(&Sizes { added: adapter.trainable_parameters(), rows: self.rows(), tokens: self.tokens(), ..of_model(&model) }))
     }
 
     /// The micro-batch of every step: rows of full length in which every token but the first is a label.

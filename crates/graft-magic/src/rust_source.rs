@@ -22,6 +22,7 @@ pub fn rust_source(command: &Command) -> String {
         Command::Eval { settings } => shown(&format!("lab().eval({})?", builder("Eval", settings))),
         Command::Generate { prompt, settings } => shown(&format!("lab().generate({prompt:?}, {})?", builder("Generate", settings))),
         Command::Compare { prompt, settings } => shown(&format!("lab().compare({prompt:?}, {})?", builder("Generate", settings))),
+        Command::Memory { of, settings } => shown(&format!("lab().memory({}, {})?", option(of.as_deref()), builder("MemoryOptions", settings))),
         Command::Params => shown("lab().model()?.parameters()?"),
         Command::Seed { seed: None } => shown("lab().seed()"),
         Command::Seed { seed: Some(seed) } => format!("lab().set_seed({seed})?;"),

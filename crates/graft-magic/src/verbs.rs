@@ -8,6 +8,7 @@ mod eval;
 mod generate;
 mod help;
 mod history;
+mod memory;
 mod method;
 mod model;
 mod params;
@@ -28,7 +29,7 @@ use crate::verb::VerbSpec;
 static VERBS: LazyLock<Vec<VerbSpec>> = LazyLock::new(|| {
     let mut verbs = vec![model::verb(), data::verb()];
     verbs.extend(METHODS.iter().map(|spec| method::verb(spec)));
-    verbs.extend([train::train(), train::resume(), eval::verb(), generate::verb(), compare::verb(), params::verb()]);
+    verbs.extend([train::train(), train::resume(), eval::verb(), generate::verb(), compare::verb(), params::verb(), memory::verb()]);
     verbs.extend([seed::verb(), device::verb(), status::verb()]);
     verbs.extend([help::lsmagic(), help::quickref(), time::verb(), environment::env(), environment::cd(), environment::pwd()]);
     verbs.extend([history::history(), history::load(), run::verb(), variables::who(), variables::reset(), shell::verb()]);

@@ -10,6 +10,7 @@ mod error;
 mod families;
 mod generate;
 mod load;
+mod published;
 mod rope;
 mod save;
 mod tokenizer;
@@ -20,6 +21,7 @@ pub use error::ModelError;
 pub use generate::{GenerateOptions, Generated, StopReason, generate};
 pub use llama::{Llama, LlamaConfig};
 pub use load::{Loaded, ModelFiles, load, load_model};
+pub use published::{Published, published, published_names};
 pub use save::{FolderParts, save_folder};
 pub use tokenizer::Tokenizer;
 

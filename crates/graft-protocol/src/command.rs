@@ -88,6 +88,13 @@ pub enum Command {
     },
     /// `%params`: trainable parameters by module, with HF PEFT's line.
     Params,
+    /// `%memory`, `%memory for MODEL`: what a training would take. Keys [`crate::training::MEMORY`].
+    Memory {
+        /// A published model; none is the current one with its adapter.
+        of: Option<String>,
+        /// Keys of the question.
+        settings: Settings,
+    },
     /// `%seed [N]`.
     Seed {
         /// The new seed; none only shows it.
@@ -165,7 +172,13 @@ impl Command {
     pub fn is_read_only(&self) -> bool {
         matches!(
             self,
-            Self::ModelCard | Self::ModelTree | Self::DataShow { .. } | Self::Params | Self::Status | Self::Adapter { action: AdapterAction::List, .. }
+            Self::Memory { .. }
+                | Self::ModelCard
+                | Self::ModelTree
+                | Self::DataShow { .. }
+                | Self::Params
+                | Self::Status
+                | Self::Adapter { action: AdapterAction::List, .. }
         ) || matches!(self, Self::Seed { seed: None } | Self::Device { device: None })
     }
 }

@@ -141,6 +141,26 @@ pub const MODEL: &[KeySpec] = &[
     KeySpec { name: "revision", aliases: &[], kind: KeyKind::Text, default: "main", help: "branch, tag or commit on the Hub" },
 ];
 
+/// Keys of `%memory`.
+pub const MEMORY: &[KeySpec] = &[
+    KeySpec { name: "batch", aliases: &["batch_size"], kind: KeyKind::Integer { min: 1, max: 65_536 }, default: "8", help: "examples per micro-batch" },
+    KeySpec {
+        name: "max_length",
+        aliases: &["seq"],
+        kind: KeyKind::Integer { min: 2, max: 1_000_000 },
+        default: "",
+        help: "tokens of an example; without it the model's context, and 1,024 for a published model",
+    },
+    KeySpec { name: "r", aliases: &["rank"], kind: KeyKind::Integer { min: 1, max: 65_536 }, default: "16", help: "rank of the LoRA on a published model" },
+    KeySpec {
+        name: "dtype",
+        aliases: &[],
+        kind: KeyKind::Choice(&["f32", "bf16", "f16"]),
+        default: "bf16",
+        help: "how a published model's frozen weights are kept",
+    },
+];
+
 /// Keys of `%data load` and `%%data`.
 pub const DATA: &[KeySpec] = &[
     KeySpec { name: "name", aliases: &[], kind: KeyKind::Text, default: "", help: "name of the data set; without it the file's stem" },

@@ -84,6 +84,14 @@ pub enum SessionError {
         /// The names there are.
         known: Vec<String>,
     },
+    /// No published model of that name.
+    #[error("the sizes of `{name}` are not known here")]
+    UnknownShape {
+        /// The name typed.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
     /// Neither a built-in set nor a file.
     #[error("`{source_name}` is neither a built-in data set nor a file")]
     UnknownDataSource {
@@ -142,6 +150,7 @@ impl Hint for SessionError {
             Self::UnknownAdapter { .. } => "session::unknown_adapter",
             Self::UnknownMethod { .. } => "session::unknown_method",
             Self::UnknownData { .. } => "session::unknown_data",
+            Self::UnknownShape { .. } => "session::unknown_shape",
             Self::UnknownDataSource { .. } => "session::unknown_data_source",
             Self::UnknownRun { .. } => "session::unknown_run",
             Self::NoRun => "session::no_run",
@@ -168,6 +177,7 @@ impl Hint for SessionError {
                 Some(did_you_mean(verb, &verbs, "methods", "%lora attach"))
             }
             Self::UnknownData { name, known } => Some(did_you_mean(name, known, "data sets", "%data load which-book")),
+            Self::UnknownShape { name, known } => Some(did_you_mean(name, known, "published models", "%memory for llama-3.2-1b")),
             Self::UnknownDataSource { source_name, builtin } => Some(did_you_mean(source_name, builtin, "built-in sets", "%data load which-book")),
             Self::UnknownRun { name, known } => Some(did_you_mean(name, known, "runs", "%train")),
             Self::NoRun => Some("start one: `%train steps=200`".to_owned()),

@@ -5,7 +5,7 @@ use graft_protocol::{AdapterAction, Block, Command, Failure, Reply, Table};
 use crate::{
     Desk,
     state::Attached,
-    verbs::{adapter, attach, compare, data, device, eval, generate, load_adapter, model, params, resume, seed, status, train, tree},
+    verbs::{adapter, attach, compare, data, device, eval, generate, load_adapter, memory, model, params, resume, seed, status, train, tree},
 };
 
 /// What a job of this command is called while it runs.
@@ -22,7 +22,7 @@ pub(crate) fn label(command: &Command) -> String {
         Command::Adapter { method, .. } => format!("changing a {method} adapter"),
         Command::Device { .. } => "changing the device".to_owned(),
         Command::ModelCard | Command::ModelTree | Command::DataShow { .. } | Command::DataUse { .. } => "reading".to_owned(),
-        Command::Params | Command::Seed { .. } | Command::Status => "reading".to_owned(),
+        Command::Memory { .. } | Command::Params | Command::Seed { .. } | Command::Status => "reading".to_owned(),
     }
 }
 
@@ -42,6 +42,7 @@ pub(crate) fn interpret(desk: &Desk, command: Command) -> Result<Reply, Failure>
         Command::Eval { settings } => shown(eval::eval(desk, &settings)?.table()),
         Command::Generate { prompt, settings } => generate::reply(generate::generate(desk, &prompt, &settings)?),
         Command::Compare { prompt, settings } => compare::compare(desk, &prompt, &settings)?.reply(),
+        Command::Memory { of, settings } => shown(memory::table(desk, of.as_deref(), &settings)?),
         Command::Params => shown(params::table(desk)?),
         Command::Seed { seed } => seed::reply(seed::seed(desk, seed)?),
         Command::Device { device } => device::device(desk, device.as_deref())?.reply(),

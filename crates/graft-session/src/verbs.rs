@@ -10,6 +10,7 @@ pub mod device;
 pub mod eval;
 pub mod generate;
 pub mod load_adapter;
+pub mod memory;
 pub mod model;
 pub mod params;
 pub mod resume;

@@ -91,6 +91,20 @@ pub enum TrainError {
         /// Steps planned.
         steps: u64,
     },
+    /// The machine has not the memory.
+    #[error("a batch of {rows} rows of {tokens} tokens would take {} beside the model, and this machine has {} left", gibibytes(*needed), gibibytes(*available))]
+    WouldNotFit {
+        /// Bytes on top of the loaded model.
+        needed: u64,
+        /// Bytes the system could still give.
+        available: u64,
+        /// Rows of a micro-batch.
+        rows: usize,
+        /// Positions of the longest.
+        tokens: usize,
+        /// Bytes that one row would take.
+        one_row: u64,
+    },
     /// The file system refuses.
     #[error("cannot {action} `{}`", path.display())]
     Io {
@@ -112,6 +126,18 @@ pub enum TrainError {
 
 fn kept(taken_back: bool) -> &'static str {
     if taken_back { "the adapter of the last good step is kept" } else { "the adapter is as it was when this training began" }
+}
+
+fn gibibytes(bytes: u64) -> String {
+    format!("{:.2} GiB", bytes as f64 / (1u64 << 30) as f64)
+}
+
+/// Fewer rows where one would fit, else shorter ones.
+fn smaller(rows: usize, tokens: usize, one_row_fits: bool) -> String {
+    if one_row_fits && rows > 1 {
+        return format!("the same step in parts: batch={} gradient_accumulation_steps=2", rows.div_ceil(2));
+    }
+    format!("try max_length={}, a smaller r or a smaller model; %memory shows what takes how much", (tokens / 2).max(2))
 }
 
 impl TrainError {
@@ -141,6 +167,7 @@ impl Hint for TrainError {
             Self::NoCheckpoint { .. } => "train::no_checkpoint",
             Self::Checkpoint { .. } => "train::checkpoint",
             Self::AlreadyDone { .. } => "train::already_done",
+            Self::WouldNotFit { .. } => "train::would_not_fit",
             Self::Io { .. } => "train::io",
             Self::Tensors { source } => source.code(),
         }
@@ -160,6 +187,7 @@ impl Hint for TrainError {
             Self::NoCheckpoint { .. } => Some("start again with %train".to_owned()),
             Self::Checkpoint { .. } => Some("attach the adapter with the settings of the run, or start again with %train".to_owned()),
             Self::AlreadyDone { run, steps } => Some(format!("go on with more steps: %resume {run} steps={}", steps.saturating_mul(2))),
+            Self::WouldNotFit { rows, tokens, one_row, available, .. } => Some(smaller(*rows, *tokens, one_row <= available)),
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 Some("free some space on the disk; the last checkpoint is whole".to_owned())
             }

@@ -47,6 +47,11 @@ impl<'a> Examples<'a> {
         (*cut > 0).then(|| format!("{cut} of {} training examples were longer than {limit} tokens and were cut", self.train.len()))
     }
 
+    /// Tokens of the longest training example.
+    pub(crate) fn longest(&self) -> usize {
+        self.train.iter().map(|example| example.ids.len()).max().unwrap_or(0)
+    }
+
     /// The order of the examples in an epoch.
     fn order(&self, epoch: u64) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.train.len()).collect();

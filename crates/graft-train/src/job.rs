@@ -10,7 +10,7 @@ use crate::examples::Examples;
 use crate::fit::{Run, begin, go_on};
 use crate::runs::{RunFolder, RunHeader};
 use crate::state::Stateful;
-use crate::{Result, TrainError};
+use crate::{Result, TrainError, memory};
 
 /// A fine-tuning, ready to begin or to go on.
 pub struct Job<'a> {
@@ -64,6 +64,7 @@ fn train(job: Job<'_>, control: &Control, emit: &mut dyn FnMut(Event), go: GoRun
     if let Some(text) = source.note() {
         emit(Event::Note { level: Level::Warning, text });
     }
+    memory::check(job.model, &job.trainables, job.config.batch, source.longest())?;
     let Job { model, trainables, config, run: folder, header, state, .. } = job;
     go(Run { model, trainables, source: &source, config, folder, header, state }, control, emit)
 }

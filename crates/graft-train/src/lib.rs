@@ -8,6 +8,7 @@ pub mod batch;
 pub mod data;
 pub mod fit;
 pub mod loss;
+pub mod memory;
 pub mod optimizer;
 pub mod runs;
 pub mod schedule;

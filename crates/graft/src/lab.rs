@@ -6,8 +6,8 @@ use graft_protocol::{Event, Failure, MimeBundle};
 use graft_session::{Desk, Session, State, verbs};
 
 use crate::{
-    Comparison, Data, DataOptions, Device, DisplayHandle, Error, Eval, Evaluation, Generate, Generated, Html, Markdown, Model, ModelOptions, Png, Result, Run,
-    Show, Shown, Svg, Table, Train, standalone::Standalone,
+    Comparison, Data, DataOptions, Device, DisplayHandle, Error, Eval, Evaluation, Generate, Generated, Html, Markdown, MemoryOptions, Model, ModelOptions,
+    Png, Result, Run, Show, Shown, Svg, Table, Train, standalone::Standalone,
 };
 
 static LAB: OnceLock<Lab> = OnceLock::new();
@@ -214,6 +214,14 @@ impl Lab {
     /// None today.
     pub fn status(&self) -> Result<Table> {
         self.read(|desk| Ok(verbs::status::table(desk))).map(Table::from)
+    }
+
+    /// What training the adapter in use would take, part by part, beside full fine-tuning; with a name, LoRA on that published model.
+    ///
+    /// # Errors
+    /// When no model is loaded or no adapter acts; for a name, when it is not known.
+    pub fn memory(&self, of: Option<&str>, options: MemoryOptions) -> Result<Table> {
+        self.read(|desk| verbs::memory::table(desk, of, &options.into())).map(Table::from)
     }
 
     /// Shows something below the cell: a table, a chart, a generated text, HTML, SVG, PNG, Markdown.

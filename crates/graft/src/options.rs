@@ -4,6 +4,7 @@ mod data;
 mod evaluation;
 mod generation;
 mod lora;
+mod memory;
 mod model;
 mod prompt_tuning;
 mod train;
@@ -14,6 +15,7 @@ pub use data::DataOptions;
 pub use evaluation::Eval;
 pub use generation::Generate;
 pub use lora::Lora;
+pub use memory::MemoryOptions;
 pub use model::ModelOptions;
 pub use prompt_tuning::PromptTuning;
 pub use train::Train;
@@ -37,7 +39,7 @@ macro_rules! settings_of {
         })*
     };
 }
-settings_of!(DataOptions, Eval, Generate, ModelOptions, Train);
+settings_of!(DataOptions, Eval, Generate, MemoryOptions, ModelOptions, Train);
 
 /// A count as the link carries it; what is too large becomes the largest, which the key's range then refuses.
 fn integer(value: u64) -> Value {

@@ -64,6 +64,8 @@ fn every_command() -> Vec<Command> {
         Command::Eval { settings: every_key(training::EVAL) },
         Command::Generate { prompt: "a".to_owned(), settings: every_key(training::GENERATE) },
         Command::Compare { prompt: "a".to_owned(), settings: every_key(training::GENERATE) },
+        Command::Memory { of: None, settings: every_key(training::MEMORY) },
+        Command::Memory { of: name(), settings: Settings::default() },
         Command::Params,
         Command::Seed { seed: None },
         Command::Seed { seed: Some(1) },

@@ -5,6 +5,7 @@
 mod adapters;
 mod errors;
 mod jobs;
+mod memory;
 mod tiny;
 mod training;
 mod world;

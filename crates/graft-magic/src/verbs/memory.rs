@@ -1,0 +1,37 @@
+//! `%memory`.
+
+use graft_protocol::{Command, training};
+
+use crate::{
+    cell::PartKind,
+    verb::{Form, Slot, SlotKind, VerbSpec},
+};
+
+const SHAPE: &[Slot] = &[
+    Slot::required("MODEL", SlotKind::Text, "a published model, such as llama-3.2-1b, qwen3-4b, mistral-7b, gpt2 or bert-base"),
+    Slot::optional("METHOD", SlotKind::Choice(&["lora"]), "the method; there is only lora"),
+];
+
+/// The definition.
+pub(super) fn verb() -> VerbSpec {
+    VerbSpec {
+        name: "memory",
+        aliases: &[],
+        summary: "what a training would take, part by part, beside full fine-tuning",
+        help: "Predicted from sizes; `for` asks about a published model with LoRA on all its linear maps and needs no weights. \
+               A training that would not fit into this machine's memory is refused before it starts.",
+        forms: vec![
+            Form::bare("", "the adapter in use on the current model", |line, _| {
+                Ok(PartKind::Session(Command::Memory { of: None, settings: line.settings.clone() }))
+            })
+            .keys(training::MEMORY),
+            Form::bare("for", "a published model, and the consumer cards it fits on", |line, _| {
+                Ok(PartKind::Session(Command::Memory { of: line.word(0), settings: line.settings.clone() }))
+            })
+            .slots(SHAPE)
+            .keys(training::MEMORY),
+        ],
+        cell: None,
+        examples: vec!["%memory batch=16".into(), "%memory for llama-3.2-1b lora r=16 batch=1 max_length=1024".into()],
+    }
+}

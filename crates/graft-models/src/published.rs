@@ -1,0 +1,141 @@
+//! Sizes of well-known models, for questions that need no weights.
+
+use graft_nn::ModelShape;
+
+/// A model that somebody has published.
+#[derive(Clone, Copy, Debug)]
+pub struct Published {
+    /// Short name, such as `llama-3.2-1b`.
+    pub name: &'static str,
+    family: &'static str,
+    hidden: usize,
+    layers: usize,
+    heads: usize,
+    kv_heads: usize,
+    head_dim: usize,
+    intermediate: usize,
+    vocab: usize,
+    positions: usize,
+    tied: bool,
+}
+
+type Row = (&'static str, &'static str, [usize; 8], bool);
+
+/// Name, family, (C, layers, H, K, D, F, V, positions), tied: from each model's config.json.
+const ROWS: &[Row] = &[
+    ("llama-3.2-1b", "llama", [2048, 16, 32, 8, 64, 8192, 128_256, 131_072], true),
+    ("llama-3.2-3b", "llama", [3072, 28, 24, 8, 128, 8192, 128_256, 131_072], true),
+    ("llama-3.1-8b", "llama", [4096, 32, 32, 8, 128, 14_336, 128_256, 131_072], false),
+    ("qwen2.5-0.5b", "qwen2", [896, 24, 14, 2, 64, 4864, 151_936, 32_768], true),
+    ("qwen2.5-1.5b", "qwen2", [1536, 28, 12, 2, 128, 8960, 151_936, 131_072], true),
+    ("qwen2.5-7b", "qwen2", [3584, 28, 28, 4, 128, 18_944, 152_064, 131_072], false),
+    ("qwen3-0.6b", "qwen3", [1024, 28, 16, 8, 128, 3072, 151_936, 40_960], true),
+    ("qwen3-1.7b", "qwen3", [2048, 28, 16, 8, 128, 6144, 151_936, 40_960], true),
+    ("qwen3-4b", "qwen3", [2560, 36, 32, 8, 128, 9728, 151_936, 40_960], true),
+    ("qwen3-8b", "qwen3", [4096, 36, 32, 8, 128, 12_288, 151_936, 40_960], false),
+    ("mistral-7b", "mistral", [4096, 32, 32, 8, 128, 14_336, 32_000, 32_768], false),
+    ("gpt2", "gpt2", [768, 12, 12, 12, 64, 3072, 50_257, 1024], true),
+    ("bert-base", "bert", [768, 12, 12, 12, 64, 3072, 30_522, 512], true),
+];
+
+/// The published model of that name, whatever the case.
+pub fn published(name: &str) -> Option<Published> {
+    ROWS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name)).map(Published::of)
+}
+
+/// The names there are.
+pub fn published_names() -> Vec<&'static str> {
+    ROWS.iter().map(|(name, ..)| *name).collect()
+}
+
+impl Published {
+    fn of((name, family, sizes, tied): &Row) -> Self {
+        let [hidden, layers, heads, kv_heads, head_dim, intermediate, vocab, positions] = *sizes;
+        Self { name, family, hidden, layers, heads, kv_heads, head_dim, intermediate, vocab, positions, tied: *tied }
+    }
+
+    /// Its sizes.
+    pub fn shape(&self) -> ModelShape {
+        ModelShape {
+            family: self.family.to_owned(),
+            hidden: self.hidden,
+            layers: self.layers,
+            heads: self.heads,
+            kv_heads: self.kv_heads,
+            head_dim: self.head_dim,
+            intermediate: self.intermediate,
+            vocab: self.vocab,
+            max_positions: self.positions,
+            tied: self.tied,
+        }
+    }
+
+    /// (d_out, d_in) of the linear maps of one block.
+    fn linears(&self) -> Vec<(u64, u64)> {
+        let [hidden, queries, keys, wide] = [self.hidden, self.heads * self.head_dim, self.kv_heads * self.head_dim, self.intermediate].map(|size| size as u64);
+        match self.family {
+            "gpt2" => vec![(3 * hidden, hidden), (hidden, hidden), (wide, hidden), (hidden, wide)],
+            "bert" => vec![(hidden, hidden), (hidden, hidden), (hidden, hidden), (hidden, hidden), (wide, hidden), (hidden, wide)],
+            _ => vec![(queries, hidden), (keys, hidden), (keys, hidden), (hidden, queries), (wide, hidden), (wide, hidden), (hidden, wide)],
+        }
+    }
+
+    /// All parameters.
+    pub fn parameters(&self) -> u64 {
+        let [hidden, vocab, positions, head_dim] = [self.hidden, self.vocab, self.positions, self.head_dim].map(|size| size as u64);
+        let linears = self.linears();
+        let weights: u64 = linears.iter().map(|(d_out, d_in)| d_out * d_in).sum();
+        let biases: u64 = match self.family {
+            "gpt2" | "bert" => linears.iter().map(|(d_out, _)| d_out).sum(),
+            "qwen2" => linears.iter().take(3).map(|(d_out, _)| d_out).sum(),
+            _ => 0,
+        };
+        // Two norms in a block; with a bias where they are LayerNorms, and Qwen3 norms queries and keys too.
+        let (norms, outside) = match self.family {
+            "gpt2" => (4 * hidden, positions * hidden + 2 * hidden),
+            // Positions, two token types, the embeddings' norm, the pooler.
+            "bert" => (4 * hidden, (positions + 2) * hidden + 2 * hidden + hidden * hidden + hidden),
+            "qwen3" => (2 * hidden + 2 * head_dim, hidden),
+            _ => (2 * hidden, hidden),
+        };
+        let tables = if self.tied { vocab * hidden } else { 2 * vocab * hidden };
+        tables + outside + self.layers as u64 * (weights + biases + norms)
+    }
+
+    /// Numbers of a LoRA of that rank on all linear maps of the blocks.
+    pub fn lora_parameters(&self, rank: u64) -> u64 {
+        self.layers as u64 * self.linears().iter().map(|(d_out, d_in)| rank * (d_out + d_in)).sum::<u64>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sizes_give_the_published_numbers_of_parameters() {
+        let expected = [
+            ("llama-3.2-1b", 1_235_814_400),
+            ("llama-3.2-3b", 3_212_749_824),
+            ("llama-3.1-8b", 8_030_261_248),
+            ("qwen2.5-0.5b", 494_032_768),
+            ("qwen2.5-1.5b", 1_543_714_304),
+            ("qwen2.5-7b", 7_615_616_512),
+            ("qwen3-0.6b", 596_049_920),
+            ("qwen3-1.7b", 1_720_574_976),
+            ("qwen3-4b", 4_022_468_096),
+            ("qwen3-8b", 8_190_735_360),
+            ("mistral-7b", 7_241_732_096),
+            ("gpt2", 124_439_808),
+            ("bert-base", 109_482_240),
+        ];
+        let found: Vec<_> = published_names().into_iter().map(|name| (name, published(name).map_or(0, |model| model.parameters()))).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn lora_on_every_linear_map_has_the_number_that_peft_prints() {
+        // HF PEFT on Llama 3.2 1B, r=16, all-linear: trainable params: 11,272,192.
+        assert_eq!(published("Llama-3.2-1B").map(|model| model.lora_parameters(16)), Some(11_272_192));
+    }
+}

@@ -1,0 +1,50 @@
+//! `%memory`: the prediction for the session and for published models.
+
+use graft_protocol::{Block, Cell, Command, Failure, Settings, Table, Value};
+
+use crate::world::World;
+
+fn memory(world: &World, of: Option<&str>, settings: Settings) -> Result<Table, Failure> {
+    let reply = world.run(Command::Memory { of: of.map(str::to_owned), settings })?;
+    match reply.blocks.into_iter().next() {
+        Some(Block::Table(table)) => Ok(table),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Bytes of a column, by part; the last row is the sum.
+fn bytes(table: &Table, column: usize) -> Vec<u64> {
+    let cell = |row: &Vec<Cell>| if let Cell::Bytes(bytes) = row[column] { bytes } else { panic!("{row:?}") };
+    table.rows.iter().map(cell).collect()
+}
+
+#[test]
+fn the_parts_add_up_and_more_rows_take_more_activations_only() {
+    let world = World::attached();
+    let of = |batch| memory(&world, None, Settings::default().with("batch", Value::Integer(batch))).unwrap();
+    let (one, two) = (of(1), of(2));
+    let (small, large) = (bytes(&one, 1), bytes(&two, 1));
+    assert_eq!(small[..5].iter().sum::<u64>(), small[5]);
+    assert_eq!(small[..3], large[..3]);
+    assert_eq!(2 * small[3], large[3]);
+    assert!(bytes(&one, 4)[2] > small[2], "full fine-tuning has more optimizer states");
+    assert!(one.footer.iter().any(|line| line.contains("this machine has")), "{:?}", one.footer);
+}
+
+#[test]
+fn a_published_model_needs_no_session_and_names_the_cards_it_fits_on() {
+    let world = World::ready();
+    let settings = |r| Settings::default().with("r", Value::Integer(r)).with("batch", Value::Integer(1));
+    let small = memory(&world, Some("Llama-3.2-1B"), settings(16)).unwrap();
+    assert!(small.footer[1].contains("24 GB (RTX 3090, 4090)"), "{:?}", small.footer);
+    assert!(bytes(&memory(&world, Some("llama-3.2-1b"), settings(64)).unwrap(), 1)[1] == 4 * bytes(&small, 1)[1]);
+    let large = memory(&world, Some("llama-3.1-8b"), settings(16).with("dtype", Value::Text("f32".into()))).unwrap();
+    assert_eq!(large.footer[1], "larger than every consumer card");
+    let failure = memory(&world, Some("llama-3.2-1c"), Settings::default()).unwrap_err();
+    assert!(failure.hint.is_some_and(|hint| hint.contains("llama-3.2-1b")));
+}
+
+#[test]
+fn without_an_adapter_the_question_is_refused() {
+    assert!(memory(&World::ready(), None, Settings::default()).is_err());
+}

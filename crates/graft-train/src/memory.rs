@@ -1,0 +1,179 @@
+//! How much memory a training takes, from sizes alone, before it starts.
+
+use graft_nn::{Model, ModelShape, Trainable};
+
+use crate::loss::virtual_tokens;
+use crate::{Result, TrainError};
+
+/// Bytes of one 32-bit number.
+const FLOAT: u64 = 4;
+
+/// Logits that exist at one time; graft-nn's head takes that many.
+const LOGITS: u64 = 1 << 21;
+
+/// What decides the memory of a training.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes<'a> {
+    /// The model.
+    pub shape: &'a ModelShape,
+    /// Its parameters.
+    pub parameters: u64,
+    /// Bytes in which each is kept: 4, or 2 in half precision.
+    pub bytes_each: u64,
+    /// Numbers that are trained beside the model's own; 0 in full fine-tuning.
+    pub added: u64,
+    /// Numbers of the model that are trained themselves.
+    pub opened: u64,
+    /// B: rows of a micro-batch.
+    pub rows: usize,
+    /// P+T: positions of a row.
+    pub tokens: usize,
+}
+
+/// The parts of a training's memory, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// The model and what is added to it.
+    pub weights: u64,
+    /// One number for each that is trained.
+    pub gradients: u64,
+    /// AdamW's two moments, and the parameters of the step before, to which a failed step goes back.
+    pub optimizer: u64,
+    /// What the forward pass keeps for the backward pass.
+    pub activations: u64,
+    /// The most that lives for a moment: gradients inside a block, a piece of the logits, a half-precision weight that was widened.
+    pub temporary: u64,
+}
+
+impl Memory {
+    /// Predicts the memory of one step.
+    ///
+    /// A block keeps, for each of the N = B (P+T) positions, six vectors of C (both norms, both sums, both branches), three of `H*D` (queries before and
+    /// after the rotation, what attention gives), three of `K*D`, and three of F (two where there is no gate). Attention's shares and the logits are not
+    /// kept. Methods that put operations of their own between the layers keep more than this.
+    pub fn predict(sizes: &Sizes<'_>) -> Self {
+        let Sizes { shape, parameters, bytes_each, added, opened, .. } = *sizes;
+        let positions = (sizes.rows * sizes.tokens) as u64;
+        let [hidden, queries, keys, wide, vocab] =
+            [shape.hidden, shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim, shape.intermediate, shape.vocab].map(|size| size as u64);
+        let feeds = if matches!(shape.family.as_str(), "gpt2" | "bert") { 2 } else { 3 };
+        let block = 6 * hidden + 3 * queries + 3 * keys + feeds * wide;
+        let trained = added + opened;
+        // A weight that is trained is kept in 32-bit numbers.
+        let weights = (parameters - opened) * bytes_each + trained * FLOAT;
+        // Inside a feed-forward part: the gradients of its three values, and one of them twice while candle adds; the two sums above it.
+        let backward = positions * (5 * wide + 2 * hidden) * FLOAT;
+        let logits = (LOGITS.max(64 * vocab)).min(positions * vocab) * FLOAT;
+        let widened = if bytes_each < FLOAT { hidden * wide.max(vocab) * FLOAT } else { 0 };
+        Self {
+            weights,
+            gradients: trained * FLOAT,
+            optimizer: 3 * trained * FLOAT,
+            activations: positions * (shape.layers as u64 * block + 2 * hidden) * FLOAT,
+            temporary: backward.max(logits) + widened,
+        }
+    }
+
+    /// Everything together.
+    pub fn total(&self) -> u64 {
+        self.parts().iter().map(|(_, bytes)| bytes).sum()
+    }
+
+    /// The parts with their names.
+    pub fn parts(&self) -> [(&'static str, u64); 5] {
+        [
+            ("weights", self.weights),
+            ("gradients", self.gradients),
+            ("optimizer states", self.optimizer),
+            ("activations", self.activations),
+            ("temporary", self.temporary),
+        ]
+    }
+
+    /// What comes on top of the loaded model.
+    pub fn on_top(&self) -> u64 {
+        self.total() - self.weights
+    }
+
+    /// Refuses a training that would not fit into `available` bytes, the model being there already.
+    ///
+    /// # Errors
+    /// [`TrainError::WouldNotFit`].
+    pub fn fits(&self, available: u64, sizes: &Sizes<'_>) -> Result<()> {
+        if self.on_top() <= available {
+            return Ok(());
+        }
+        let (rows, tokens) = (sizes.rows, sizes.tokens);
+        // All but gradients and moments grows with the rows.
+        let one_row = Self::predict(&Sizes { rows: 1, ..*sizes }).on_top();
+        Err(TrainError::WouldNotFit { needed: self.on_top(), available, rows, tokens, one_row })
+    }
+}
+
+/// Refuses a training of `trainables` whose batches have `rows` rows of at most `tokens` tokens, when the machine has not the memory.
+///
+/// # Errors
+/// [`TrainError::WouldNotFit`].
+pub(crate) fn check(model: &dyn Model, trainables: &[Trainable], rows: usize, tokens: usize) -> Result<()> {
+    let Some(available) = available_bytes().filter(|_| model.embedding().weight().tensor().device().is_cpu()) else { return Ok(()) };
+    let trained = trainables.iter().map(|trainable| trainable.var.elem_count() as u64).sum();
+    let sizes = Sizes { added: trained, rows, tokens: tokens + virtual_tokens(model), ..of_model(model) };
+    Memory::predict(&sizes).fits(available, &sizes)
+}
+
+/// The sizes of a loaded model, nothing trained, one position.
+pub fn of_model(model: &dyn Model) -> Sizes<'_> {
+    let parameters = model.parameters().iter().map(|parameter| parameter.elements() as u64).sum();
+    let bytes_each = model.embedding().weight().tensor().dtype().size_in_bytes() as u64;
+    Sizes { shape: model.shape(), parameters, bytes_each, added: 0, opened: 0, rows: 1, tokens: 1 }
+}
+
+/// Memory that the system could still give; none where it does not tell.
+pub fn available_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use graft_protocol::Hint;
+
+    fn shape() -> ModelShape {
+        let (hidden, layers, heads, kv_heads, head_dim, intermediate) = (8, 2, 2, 1, 4, 20);
+        ModelShape { family: "llama".into(), hidden, layers, heads, kv_heads, head_dim, intermediate, vocab: 10, max_positions: 64, tied: true }
+    }
+
+    #[test]
+    fn every_part_is_counted_by_hand() {
+        let shape = shape();
+        let sizes = Sizes { shape: &shape, parameters: 1000, bytes_each: 2, added: 30, opened: 0, rows: 3, tokens: 5 };
+        let memory = Memory::predict(&sizes);
+        // 6 C + 3 H*D + 3 K*D + 3 F = 48 + 24 + 12 + 60 = 144 in each of two blocks, and two vectors of C behind them.
+        let expected =
+            Memory { weights: 2000 + 120, gradients: 120, optimizer: 360, activations: 15 * (2 * 144 + 16) * 4, temporary: 15 * (100 + 16) * 4 + 8 * 20 * 4 };
+        assert_eq!(memory, expected);
+        assert_eq!(memory.total(), expected.weights + memory.on_top());
+    }
+
+    #[test]
+    fn full_fine_tuning_keeps_the_weights_it_opens_in_32_bits() {
+        let shape = shape();
+        let memory = Memory::predict(&Sizes { shape: &shape, parameters: 1000, bytes_each: 2, added: 0, opened: 1000, rows: 1, tokens: 1 });
+        assert_eq!((memory.weights, memory.gradients, memory.optimizer), (4000, 4000, 12_000));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_what_to_change_and_what_fits_is_not() {
+        let shape = shape();
+        let sizes = Sizes { shape: &shape, parameters: 1000, bytes_each: 4, added: 30, opened: 0, rows: 4, tokens: 5 };
+        let memory = Memory::predict(&sizes);
+        assert!(memory.fits(memory.on_top(), &sizes).is_ok());
+        let error = memory.fits(memory.on_top() - 1, &sizes).expect_err("refused");
+        assert!(error.to_string().contains("4 rows of 5 tokens"), "{error}");
+        assert!(error.hint().expect("a hint").contains("batch=2 gradient_accumulation_steps=2"), "{:?}", error.hint());
+        let error = memory.fits(0, &sizes).expect_err("refused");
+        assert!(error.hint().expect("a hint").contains("max_length=2"), "{:?}", error.hint());
+    }
+}
