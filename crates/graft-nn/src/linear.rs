@@ -19,6 +19,14 @@ pub trait LinearAdapter: Send + Sync {
     /// What candle says.
     fn delta(&self, base: &Linear) -> Result<Option<Tensor>>;
 
+    /// What the adapter adds to the bias, (d_out); `None` when nothing, or when there is no bias.
+    ///
+    /// # Errors
+    /// What candle says.
+    fn bias_delta(&self, _base: &Linear) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+
     /// Whether what it adds is in the base weight now.
     fn is_merged(&self) -> bool {
         false
@@ -33,7 +41,7 @@ pub struct Linear {
     path: String,
     role: Role,
     weight: Arc<Parameter>,
-    bias: Option<Parameter>,
+    bias: Option<Arc<Parameter>>,
     slot: Slot<dyn LinearAdapter>,
     d_in: usize,
     d_out: usize,
@@ -53,7 +61,7 @@ impl Linear {
                 let error = NnError::Shape { what: "bias", expected: format!("[{}]", layer.d_out), found: bias.dims().to_vec() };
                 return Err(NnError::at_path(error, path));
             }
-            layer.bias = Some(Parameter::new(&format!("{path}.bias"), bias));
+            layer.bias = Some(Arc::new(Parameter::new(&format!("{path}.bias"), bias)));
         }
         Ok(layer)
     }
@@ -113,7 +121,12 @@ impl Linear {
 
     /// b, (d_out).
     pub fn bias(&self) -> Option<&Parameter> {
-        self.bias.as_ref()
+        self.bias.as_deref()
+    }
+
+    /// b as a shared handle, for who must find it again without the model.
+    pub fn shared_bias(&self) -> Option<Arc<Parameter>> {
+        self.bias.clone()
     }
 
     /// Its adapters.

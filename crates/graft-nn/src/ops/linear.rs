@@ -9,7 +9,7 @@ use crate::{NnError, Result, Tensor};
 
 /// `y = x Wᵀ`.
 ///
-/// A frozen `W` gets no gradient and none is computed; a trainable one (a variable) does.
+/// A frozen `W` gets no gradient and none is computed; a trained one (a variable, or computed from variables) does.
 ///
 /// # Shapes
 /// `x: (.., d_in)`, `w: (d_out, d_in)` -> `(.., d_out)`
@@ -17,10 +17,10 @@ use crate::{NnError, Result, Tensor};
 /// [`NnError::Shape`] when the widths differ.
 pub fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
     check_width("input of a linear layer", x, w.dims2()?.1)?;
-    match (is_native(x), w.is_variable()) {
+    match (is_native(x), w.track_op()) {
         (false, _) => portable::linear(x, w),
         (true, false) => Ok(x.contiguous()?.apply_op1(Frozen { w: w.clone() })?),
-        (true, true) => Ok(x.contiguous()?.apply_op2(w, Trained)?),
+        (true, true) => Ok(x.contiguous()?.apply_op2(&w.contiguous()?, Trained)?),
     }
 }
 
@@ -108,6 +108,12 @@ mod tests {
     #[test]
     fn a_trained_weight_gets_a_gradient_over_all_leading_dimensions() {
         check("trained linear", &[&[2, 3, 7], &[5, 7]], |x| linear(&x[0], &x[1]));
+    }
+
+    #[test]
+    fn a_weight_computed_from_variables_passes_its_gradient_on_to_them() {
+        check("linear with a computed weight", &[&[4, 7], &[5, 7], &[5, 7]], |x| linear(&x[0], &(&x[1] * &x[2])?));
+        check("linear with a turned weight", &[&[4, 7], &[7, 5]], |x| linear(&x[0], &x[1].t()?));
     }
 
     #[test]
