@@ -49,8 +49,8 @@ const TASKS: &[Task] = &[
     Task { name: "pretrain", usage: "pretrain [ARGS]", summary: "make the embedded model again (hours); ARGS go to the recipe", run: pretrain::run },
     Task {
         name: "goldens",
-        usage: "goldens DIR",
-        summary: "run the parity tests against other reference cases than those in tests/goldens",
+        usage: "goldens DIR [MODEL[/CASE]]",
+        summary: "check every reference case of a folder laid out as tests/goldens and print a table",
         run: goldens::run,
     },
     Task { name: "measure", usage: "measure [DIR]...", summary: "sizes, documentation and panics of each crate, in figures", run: measure::run },
