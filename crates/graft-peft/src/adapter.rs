@@ -229,7 +229,8 @@ impl Adapter {
     /// # Errors
     /// [`PeftError::Layer`] when candle cannot copy one.
     pub fn state(&self) -> Result<BTreeMap<String, Tensor>, PeftError> {
-        self.weights().map(|(key, var)| Ok((key.clone(), var.as_detached_tensor().copy()?))).collect()
+        let stored = self.built.parts.iter().flat_map(weights_file::stored);
+        stored.map(|(key, var)| Ok((key.clone(), var.as_detached_tensor().copy()?))).collect()
     }
 
     /// Puts back what [`Self::state`] gave. What is merged stays as it is until the next merge.

@@ -9,7 +9,8 @@ use crate::{
     Adapter, PeftError,
     adapter::Source,
     config_file::ConfigFile,
-    methods::{self, Start},
+    layers::linears,
+    methods::{self, Part, Start},
     weights_file,
 };
 
@@ -38,8 +39,12 @@ pub fn attach(bench: &Workbench<'_>, method: &str, settings: &Settings) -> Resul
     settings.check(keys)?;
     let name = settings.text(keys, "adapter_name").unwrap_or_else(|| "default".to_owned());
     check_name(&name)?;
-    let config = method.config(bench, settings)?;
+    let mut config = method.config(bench, settings)?;
+    config.set("task_type", bench.model.task().as_str().into());
     let built = method.build(bench, &config, Start::Fresh)?;
+    if config.get("fan_in_fan_out").is_some() {
+        config.set("fan_in_fan_out", is_stored_turned(bench.model, &built.parts).into());
+    }
     let adapter = Adapter::new(name, method, Source { config, built });
     adapter.install(bench.model);
     Ok(adapter)
@@ -55,7 +60,7 @@ pub fn load(bench: &Workbench<'_>, directory: &Path, name: &str) -> Result<(Adap
     let mut config = ConfigFile::read(directory)?;
     let peft_type = config.text("peft_type").ok_or_else(|| config.wrong("peft_type", "the name of a method, such as LORA"))?.to_owned();
     let unsupported = || PeftError::Unsupported { folder: directory.to_owned(), feature: format!("the method {peft_type}") };
-    let method = methods::by_peft_type(&peft_type).ok_or_else(unsupported)?;
+    let method = methods::of(&config).ok_or_else(unsupported)?;
     let mut warnings = base_warning(&config, bench.base_name);
     warnings.extend(unknown_warning(&config.complete(method.defaults())));
     let built = method.build(bench, &config, Start::File)?;
@@ -70,10 +75,17 @@ pub fn load(bench: &Workbench<'_>, directory: &Path, name: &str) -> Result<(Adap
     Ok((adapter, warnings))
 }
 
+/// Whether a part sits in a layer whose weight lies the other way round in files, as GPT-2's: HF PEFT must be told so.
+fn is_stored_turned(model: &dyn Model, parts: &[Part]) -> bool {
+    let linears = linears(model);
+    parts.iter().filter_map(|part| linears.get(&part.site)).any(|linear| linear.fan_in_fan_out())
+}
+
 fn unknown_method(verb: &str) -> PeftError {
     let verbs: Vec<_> = METHODS.iter().map(|spec| spec.verb).collect();
     let likeness = |verb_known: &&&str| strsim::normalized_damerau_levenshtein(verb, verb_known);
-    let nearest = verbs.iter().filter(|known| likeness(known) >= 0.5).max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    // Of two as near the first in the list is meant.
+    let nearest = verbs.iter().rev().filter(|known| likeness(known) >= 0.5).max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     let nearest = nearest.map(|known| format!("did you mean `{known}`? ")).unwrap_or_default();
     PeftError::refused("peft::unknown_method", format!("there is no method `{verb}`"), format!("{nearest}methods: {}", verbs.join(", ")))
 }

@@ -73,6 +73,11 @@ impl ConfigFile {
         atomic_file::write(&path, format!("{text}\n").as_bytes()).map_err(|source| PeftError::Io { action: "write", path, source })
     }
 
+    /// Sets a field.
+    pub(crate) fn set(&mut self, name: &str, value: Value) {
+        self.fields.insert(name.to_owned(), value);
+    }
+
     /// Where it came from.
     pub(crate) fn folder(&self) -> PathBuf {
         self.path.parent().map(PathBuf::from).unwrap_or_default()
@@ -114,6 +119,47 @@ impl ConfigFile {
     /// [`PeftError::Malformed`] when it is absent or something else.
     pub(crate) fn number(&self, name: &str) -> Result<f64, PeftError> {
         self.get(name).and_then(Value::as_f64).filter(|value| value.is_finite()).ok_or_else(|| self.wrong(name, "a number"))
+    }
+
+    /// A probability below 1.
+    ///
+    /// # Errors
+    /// [`PeftError::Malformed`].
+    pub(crate) fn probability(&self, name: &str) -> Result<f64, PeftError> {
+        let value = self.number(name)?;
+        if (0.0..1.0).contains(&value) { Ok(value) } else { Err(self.wrong(name, "a probability below 1")) }
+    }
+
+    /// Whether a field is true; false when it is absent.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.get(name).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// Refuses fields that change what the adapter computes in a way that is not built in.
+    ///
+    /// # Errors
+    /// [`PeftError::Unsupported`] for the first of `names` that is set.
+    pub(crate) fn refuse(&self, names: &[&str]) -> Result<(), PeftError> {
+        match names.iter().find(|name| self.is_set(name)) {
+            Some(name) => Err(self.unsupported(format!("`{name}`"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a `bias` other than `none`.
+    ///
+    /// # Errors
+    /// [`PeftError::Unsupported`].
+    pub(crate) fn refuse_bias(&self) -> Result<(), PeftError> {
+        match self.text("bias").filter(|bias| *bias != "none") {
+            Some(bias) => Err(self.unsupported(format!("`bias` = {bias}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// An error about a feature that is not built in.
+    pub(crate) fn unsupported(&self, feature: String) -> PeftError {
+        PeftError::Unsupported { folder: self.folder(), feature }
     }
 
     /// An error about one field.

@@ -32,6 +32,14 @@ pub(crate) fn leaf(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
 }
 
+/// The shortest end of a layer's path that means no layer of another role, such as `down_proj` or `mlp.c_proj`; numbers of blocks are no part of it.
+pub(crate) fn suffix(model: &dyn Model, linear: &Linear) -> String {
+    let parts: Vec<_> = linear.path().rsplit('.').take_while(|part| part.parse::<usize>().is_err()).collect();
+    let end = |length: usize| parts[..length].iter().rev().copied().collect::<Vec<_>>().join(".");
+    let is_clear = |name: &String| linear_sites(model).iter().all(|(site, _)| site.role == linear.role() || !ends_with(site.path, name));
+    (1..=parts.len()).map(end).find(is_clear).unwrap_or_else(|| end(parts.len()))
+}
+
 /// The names of the linear layers, each once, in the model's order.
 pub(crate) fn leaves(model: &dyn Model) -> Vec<String> {
     let mut leaves: Vec<String> = Vec::new();
@@ -42,6 +50,26 @@ pub(crate) fn leaves(model: &dyn Model) -> Vec<String> {
         }
     }
     leaves
+}
+
+/// The shortest names that mean the same layers as `targets` does: a regular expression stays one.
+pub(crate) fn short_targets(targets: &Targets, model: &dyn Model, chosen: &[&Linear]) -> Vec<String> {
+    if let Targets::Pattern(pattern) = targets {
+        return vec![pattern.clone()];
+    }
+    let mut leaves: Vec<String> = Vec::new();
+    for linear in chosen {
+        let leaf = leaf(linear.path());
+        if !leaves.iter().any(|known| known == leaf) {
+            leaves.push(leaf.to_owned());
+        }
+    }
+    let meant = linear_sites(model).iter().filter(|(site, _)| leaves.iter().any(|known| known == leaf(site.path))).count();
+    match targets {
+        _ if meant == chosen.len() => leaves,
+        Targets::List(names) => names.clone(),
+        _ => chosen.iter().map(|linear| linear.path().to_owned()).collect(),
+    }
 }
 
 /// The name that was probably meant: that of a layer with the role of that name, or the nearest in spelling.
@@ -60,6 +88,11 @@ pub(crate) fn nearest(model: &dyn Model, word: &str) -> Option<String> {
 /// when none does. [`PeftError::Refused`] for one that means an embedding or a norm, and when exclusions leave nothing.
 pub(crate) fn chosen<'a>(bench: &Workbench<'a>, selection: &Selection, start: Start) -> Result<Vec<&'a Linear>, PeftError> {
     let matcher = selection.matcher()?;
+    let blocks = bench.model.shape().layers;
+    if let Some(beyond) = selection.layers.iter().find(|layer| start == Start::Fresh && **layer >= blocks) {
+        let problem = format!("layers_to_transform names block {beyond}, and `{}` has {blocks}", bench.base_name);
+        return Err(PeftError::refused("peft::no_such_layer", problem, format!("blocks are numbered 0 to {}", blocks.saturating_sub(1))));
+    }
     let mut chosen = Vec::new();
     for site in bench.model.sites() {
         match site.layer {

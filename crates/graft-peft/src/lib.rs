@@ -9,13 +9,18 @@ mod attach;
 mod config_file;
 mod counts;
 mod error;
+mod fields;
+mod initial;
 mod layers;
 mod merge;
 mod methods;
 mod parameter_table;
+mod ranks;
 mod shared;
 mod slots;
 mod targets;
+mod torch_rng;
+mod update_dropout;
 mod weights_file;
 
 pub use adapter::Adapter;

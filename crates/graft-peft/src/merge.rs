@@ -12,12 +12,18 @@ use crate::{
     weights_file::is_finite,
 };
 
-/// The weights of the layers that an adapter is merged into, as they were before.
+/// The weights and biases that an adapter is merged into, as they were before.
 pub(crate) struct Merge {
-    originals: Vec<(Arc<Parameter>, Tensor)>,
+    originals: Vec<Original>,
     applied: bool,
     /// Whether it acts beside the weights when the merge is taken back.
     pub(crate) acts_after: bool,
+}
+
+/// One layer's weight and bias before the merge.
+struct Original {
+    weight: (Arc<Parameter>, Tensor),
+    bias: Option<(Arc<Parameter>, Tensor)>,
 }
 
 impl Merge {
@@ -33,7 +39,8 @@ impl Merge {
         for part in parts {
             let Some(linear) = linears.get(&part.site).filter(|_| matches!(part.hook, Hook::Linear(_))) else { return Err(not_mergeable()) };
             refuse_second(linear, name)?;
-            originals.push((linear.shared_weight(), linear.weight().tensor().detach()));
+            let kept = |parameter: Arc<Parameter>| (parameter.clone(), parameter.tensor().detach());
+            originals.push(Original { weight: kept(linear.shared_weight()), bias: linear.shared_bias().map(kept) });
         }
         let mut merge = Self { originals, applied: false, acts_after };
         merge.apply(model, parts)?;
@@ -50,18 +57,20 @@ impl Merge {
     /// # Errors
     /// [`PeftError::NotFinite`], [`PeftError::Layer`]; the weights are then as they were.
     pub(crate) fn apply(&mut self, model: &dyn Model, parts: &[Part]) -> Result<(), PeftError> {
+        // What an adapter adds may depend on the base's own weights.
+        self.restore()?;
         let linears = linears(model);
         let mut sums = Vec::new();
-        for (part, (_, original)) in parts.iter().zip(&self.originals) {
-            let Some(linear) = linears.get(&part.site) else { continue };
-            let sum = (original.to_dtype(DType::F32)? + delta(part, linear)?)?.to_dtype(original.dtype())?; // (d_out, d_in)
-            if !is_finite(&sum)? {
-                return Err(PeftError::NotFinite { name: format!("{}.weight", part.site) });
+        for (part, original) in parts.iter().zip(&self.originals) {
+            let (Some(linear), Hook::Linear(adapter)) = (linears.get(&part.site), &part.hook) else { continue };
+            let delta = adapter.delta(linear)?.ok_or_else(not_mergeable)?;
+            sums.push(sum(&original.weight, &delta)?); // (d_out, d_in)
+            if let (Some(bias), Some(delta)) = (&original.bias, adapter.bias_delta(linear)?) {
+                sums.push(sum(bias, &delta)?); // (d_out)
             }
-            sums.push(sum);
         }
-        for ((weight, _), sum) in self.originals.iter().zip(sums) {
-            weight.set(sum)?;
+        for (parameter, sum) in sums {
+            parameter.set(sum)?;
         }
         self.applied = true;
         Ok(())
@@ -72,20 +81,23 @@ impl Merge {
     /// # Errors
     /// [`PeftError::Layer`].
     pub(crate) fn restore(&mut self) -> Result<(), PeftError> {
-        for (weight, original) in &self.originals {
-            weight.set(original.clone())?;
+        for original in &self.originals {
+            for (parameter, tensor) in std::iter::once(&original.weight).chain(&original.bias) {
+                parameter.set(tensor.clone())?;
+            }
         }
         self.applied = false;
         Ok(())
     }
 }
 
-fn delta(part: &Part, linear: &Linear) -> Result<Tensor, PeftError> {
-    let delta = match &part.hook {
-        Hook::Linear(adapter) => adapter.delta(linear)?,
-        Hook::Prompt(_) => None,
-    };
-    delta.ok_or_else(not_mergeable)
+/// A kept weight plus a change, in 32 bits, rounded once to the weight's own type.
+fn sum<'a>((parameter, original): &'a (Arc<Parameter>, Tensor), delta: &Tensor) -> Result<(&'a Arc<Parameter>, Tensor), PeftError> {
+    let sum = (original.to_dtype(DType::F32)? + delta.to_dtype(DType::F32)?)?.to_dtype(original.dtype())?;
+    if !is_finite(&sum)? {
+        return Err(PeftError::NotFinite { name: parameter.path().to_owned() });
+    }
+    Ok((parameter, sum))
 }
 
 fn not_mergeable() -> PeftError {

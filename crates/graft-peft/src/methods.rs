@@ -1,17 +1,23 @@
 //! The methods: one file each, and one line in [`METHODS`]. Their keys and words are in graft-protocol.
 
+mod dora;
+mod ia3;
+mod loha;
+mod lokr;
 mod lora;
+mod oft;
 mod prompt_tuning;
+mod vera;
 
 use std::sync::Arc;
 
-use graft_nn::{LinearAdapter, SoftPrompt, Tensor, Var};
+use graft_nn::{Linear, LinearAdapter, SoftPrompt, Tensor, Var};
 use graft_protocol::{Settings, methods::MethodSpec};
 
 use crate::{PeftError, Workbench, config_file::ConfigFile, shared::Shared};
 
 /// Every method.
-const METHODS: &[&dyn Method] = &[&lora::Lora, &prompt_tuning::PromptTuning];
+const METHODS: &[&dyn Method] = &[&lora::Lora, &dora::Dora, &vera::Vera, &loha::LoHa, &lokr::LoKr, &oft::Oft, &ia3::Ia3, &prompt_tuning::PromptTuning];
 
 /// What a method must say. `adapter_config.json` is the one truth of an adapter: keys become its fields, and parts are built from those
 /// whether they came from keys or from a file.
@@ -21,6 +27,11 @@ pub(crate) trait Method: Sync {
 
     /// Every field that HF PEFT writes for it, with its default, as a JSON object.
     fn defaults(&self) -> &'static str;
+
+    /// Whether a configuration is of this method; two methods may share HF PEFT's `peft_type`.
+    fn reads(&self, config: &ConfigFile) -> bool {
+        config.text("peft_type") == Some(self.spec().peft_type)
+    }
 
     /// The fields that the keys mean on this model. Keys are checked already.
     ///
@@ -66,6 +77,28 @@ pub(crate) struct Part {
     pub(crate) weights: Vec<(String, Var)>,
     /// Base weights that HF PEFT writes along, by their keys: those of a targeted head, which others may have resized.
     pub(crate) copies: Vec<(String, Tensor)>,
+    /// What is written and read like weights but never trained, by their keys: the random matrices of VeRA.
+    pub(crate) constants: Vec<(String, Var)>,
+}
+
+impl Built {
+    /// Without warnings.
+    pub(crate) fn new(settings: Settings, parts: Vec<Part>, shared: Arc<Shared>) -> Self {
+        Self { settings, parts, shared, warnings: Vec::new() }
+    }
+}
+
+impl Part {
+    /// What acts at a path, with its weights by their whole keys.
+    pub(crate) fn new(site: &str, hook: Hook, weights: Vec<(String, Var)>) -> Self {
+        Self { site: site.to_owned(), hook, weights, copies: Vec::new(), constants: Vec::new() }
+    }
+
+    /// What acts in a linear layer; the weights' keys are the layer's with these endings.
+    pub(crate) fn linear(linear: &Linear, adapter: Arc<dyn LinearAdapter>, weights: Vec<(&str, Var)>) -> Self {
+        let weights = weights.into_iter().map(|(ending, var)| (format!("base_model.model.{}.{ending}", linear.path()), var));
+        Self::new(linear.path(), Hook::Linear(adapter), weights.collect())
+    }
 }
 
 /// What acts in a layer.
@@ -81,7 +114,7 @@ pub(crate) fn by_verb(verb: &str) -> Option<&'static dyn Method> {
     METHODS.iter().copied().find(|method| method.spec().verb == verb)
 }
 
-/// The method of that `peft_type`.
-pub(crate) fn by_peft_type(peft_type: &str) -> Option<&'static dyn Method> {
-    METHODS.iter().copied().find(|method| method.spec().peft_type == peft_type)
+/// The method of a configuration.
+pub(crate) fn of(config: &ConfigFile) -> Option<&'static dyn Method> {
+    METHODS.iter().copied().find(|method| method.reads(config))
 }

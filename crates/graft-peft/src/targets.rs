@@ -6,7 +6,7 @@
 use regex::Regex;
 use serde_json::Value;
 
-use crate::PeftError;
+use crate::{PeftError, config_file::ConfigFile};
 
 /// The word that takes every linear layer but the head, in any case.
 pub(crate) const ALL_LINEAR: &str = "all-linear";
@@ -57,6 +57,18 @@ impl Targets {
         }
     }
 
+    /// HF PEFT's looser rule for IA³'s feed-forward modules: a name need not begin after a dot.
+    ///
+    /// # Errors
+    /// [`PeftError::BadPattern`].
+    pub(crate) fn ends(&self, path: &str) -> Result<bool, PeftError> {
+        match self {
+            Self::AllLinear => Ok(true),
+            Self::List(names) => Ok(names.iter().any(|name| path.ends_with(name))),
+            Self::Pattern(pattern) => Ok(compile(pattern, &format!("^(?:{pattern})$"))?.is_match(path)),
+        }
+    }
+
     /// For `adapter_config.json`.
     pub(crate) fn to_json(&self) -> Value {
         match self {
@@ -68,6 +80,29 @@ impl Targets {
 }
 
 impl Selection {
+    /// Reads the fields that decide it.
+    ///
+    /// # Errors
+    /// [`PeftError::Malformed`] for a value of another kind and when `target_modules` is absent.
+    pub(crate) fn read(config: &ConfigFile) -> Result<Self, PeftError> {
+        let targets = |name: &str| match config.get(name) {
+            None => Ok(None),
+            Some(value) => Targets::from_json(value).map(Some).ok_or_else(|| config.wrong(name, "a list of module names or a regular expression")),
+        };
+        let layers = match config.get("layers_to_transform") {
+            None => Vec::new(),
+            Some(Value::Array(items)) => items.iter().filter_map(Value::as_u64).map(|layer| layer as usize).collect(),
+            Some(one) => vec![one.as_u64().ok_or_else(|| config.wrong("layers_to_transform", "layer numbers"))? as usize],
+        };
+        let layers_pattern = match config.get("layers_pattern") {
+            Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            Some(Value::String(one)) => vec![one.clone()],
+            _ => Vec::new(),
+        };
+        let chosen = targets("target_modules")?.ok_or_else(|| config.wrong("target_modules", "a list of module names or a regular expression"))?;
+        Ok(Self { targets: chosen, excluded: targets("exclude_modules")?, layers, layers_pattern })
+    }
+
     /// Whether the layer at `path` is meant; `is_head` is for the head alone. Called for linear layers; see [`Matcher`] to test many.
     ///
     /// # Errors

@@ -39,7 +39,7 @@ pub(crate) fn write(folder: &Path, weights: &BTreeMap<String, Tensor>) -> Result
 /// # Errors
 /// [`PeftError::MissingKeys`], [`PeftError::WrongShape`], [`PeftError::NotFinite`].
 pub(crate) fn fill(parts: &[Part], tensors: &BTreeMap<String, Tensor>, path: &Path) -> Result<Vec<String>, PeftError> {
-    let wanted: BTreeMap<&str, &Var> = parts.iter().flat_map(|part| &part.weights).map(|(key, var)| (key.as_str(), var)).collect();
+    let wanted: BTreeMap<&str, &Var> = parts.iter().flat_map(stored).map(|(key, var)| (key.as_str(), var)).collect();
     let missing: Vec<_> = wanted.keys().filter(|key| !tensors.contains_key(**key)).map(|key| (*key).to_owned()).collect();
     if !missing.is_empty() {
         return Err(PeftError::MissingKeys { path: path.to_owned(), names: missing, expected: wanted.len() });
@@ -61,6 +61,11 @@ pub(crate) fn fill(parts: &[Part], tensors: &BTreeMap<String, Tensor>, path: &Pa
         var.set(&tensor)?;
     }
     Ok(tensors.keys().filter(|key| !wanted.contains_key(key.as_str())).cloned().collect())
+}
+
+/// Everything of a part that its file holds: weights and constants.
+pub(crate) fn stored(part: &Part) -> impl Iterator<Item = &(String, Var)> {
+    part.weights.iter().chain(&part.constants)
 }
 
 /// The keys of base weights that were written along and are those of this model: nothing is lost when they are left out.

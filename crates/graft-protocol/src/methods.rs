@@ -1,9 +1,15 @@
 //! The methods and their keys. A new method is one file here and one line in [`METHODS`]; its mathematics is one file in graft-peft.
 
+pub mod dora;
+pub mod ia3;
+pub mod loha;
+pub mod lokr;
 pub mod lora;
+pub mod oft;
 pub mod prompt_tuning;
+pub mod vera;
 
-use crate::KeySpec;
+use crate::{KeyKind, KeySpec};
 
 /// What a method is called and which keys it takes.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +31,7 @@ pub struct MethodSpec {
 }
 
 /// Every method, in the order the reference lists them.
-pub const METHODS: &[&MethodSpec] = &[&lora::SPEC, &prompt_tuning::SPEC];
+pub const METHODS: &[&MethodSpec] = &[&lora::SPEC, &dora::SPEC, &vera::SPEC, &loha::SPEC, &lokr::SPEC, &oft::SPEC, &ia3::SPEC, &prompt_tuning::SPEC];
 
 /// The method of that verb.
 pub fn by_verb(verb: &str) -> Option<&'static MethodSpec> {
@@ -41,7 +47,61 @@ pub fn by_peft_type(peft_type: &str) -> Option<&'static MethodSpec> {
 pub const ADAPTER_NAME: KeySpec = KeySpec {
     name: "adapter_name",
     aliases: &["name"],
-    kind: crate::KeyKind::Text,
+    kind: KeyKind::Text,
     default: "default",
     help: "name of the adapter; attaching under a name in use replaces that adapter",
+};
+
+/// The layers that are adapted, common to all methods that act on linear layers.
+pub const TARGET_MODULES: KeySpec = KeySpec {
+    name: "target_modules",
+    aliases: &["targets"],
+    kind: KeyKind::Modules,
+    default: "",
+    help: "module names (suffixes, a regular expression, or all-linear); without it the family's default, such as q_proj,v_proj",
+};
+
+/// Layers that the targets would take in and that are left alone.
+pub const EXCLUDE_MODULES: KeySpec = KeySpec {
+    name: "exclude_modules",
+    aliases: &["exclude"],
+    kind: KeyKind::Modules,
+    default: "",
+    help: "module names, or a regular expression, that are left out of the targets",
+};
+
+/// Numbers of the blocks that are adapted.
+pub const LAYERS_TO_TRANSFORM: KeySpec = KeySpec {
+    name: "layers_to_transform",
+    aliases: &["layers"],
+    kind: KeyKind::List,
+    default: "",
+    help: "numbers of the blocks, such as 0,2,4; without it all of them",
+};
+
+/// Rank by module.
+pub const RANK_PATTERN: KeySpec = KeySpec {
+    name: "rank_pattern",
+    aliases: &[],
+    kind: KeyKind::List,
+    default: "",
+    help: "other ranks for some modules, such as q_proj:16,v_proj:4; a key is a regular expression for the end of the path",
+};
+
+/// Alpha by module.
+pub const ALPHA_PATTERN: KeySpec = KeySpec {
+    name: "alpha_pattern",
+    aliases: &[],
+    kind: KeyKind::List,
+    default: "",
+    help: "another alpha for some modules, such as q_proj:32; a key is a regular expression for the end of the path",
+};
+
+/// Rank of a low-rank update.
+pub(crate) const RANK: KeySpec = KeySpec {
+    name: "r",
+    aliases: &["rank"],
+    kind: KeyKind::Integer { min: 1, max: 65_536 },
+    default: "8",
+    help: "rank of the update, at least 1 and at most the layer's smaller side",
 };

@@ -187,6 +187,3 @@ pub const DATA: &[KeySpec] = &[
         help: "prompt around text of text/label data, with {text}, such as \"{text}\\nThis is from:\"",
     },
 ];
-
-/// Keys of `%%data NAME`: those of a file without `name`, which stands in the line already.
-pub const INLINE_DATA: &[KeySpec] = DATA.split_at(1).1;

@@ -3,8 +3,8 @@
 mod data;
 mod evaluation;
 mod generation;
-mod lora;
 mod memory;
+mod methods;
 mod model;
 mod prompt_tuning;
 mod train;
@@ -14,14 +14,14 @@ use graft_protocol::{Settings, Value};
 pub use data::DataOptions;
 pub use evaluation::Eval;
 pub use generation::Generate;
-pub use lora::Lora;
 pub use memory::MemoryOptions;
+pub use methods::{Dora, Ia3, LoHa, LoKr, Lora, Oft, Vera};
 pub use model::ModelOptions;
 pub use prompt_tuning::PromptTuning;
 pub use train::Train;
 
 /// A method with its keys: what [`crate::Model::attach`] takes.
-#[diagnostic::on_unimplemented(message = "`{Self}` is not a fine-tuning method", note = "methods are `Lora::new()` and `PromptTuning::new()`")]
+#[diagnostic::on_unimplemented(message = "`{Self}` is not a fine-tuning method", note = "methods are builders such as `Lora::new()` and `PromptTuning::new()`")]
 pub trait Method {
     /// Name of its magic without `%`.
     fn verb(&self) -> &'static str;

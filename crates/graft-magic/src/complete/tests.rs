@@ -41,7 +41,7 @@ fn subcommands_come_before_keys_and_given_keys_are_left_out() {
     assert_eq!(choices("%lora attach r=8 lora_|"), ["lora_alpha=", "lora_dropout="]);
     assert!(!choices("%lora attach r=8 |").contains(&"r=".to_owned()));
     assert_eq!(choices("%lora attach --lora_a|"), ["--lora_alpha"]);
-    assert_eq!(choices("%lora attach alp|"), ["lora_alpha="]);
+    assert_eq!(choices("%lora attach alp|"), ["lora_alpha=", "alpha_pattern="]);
     assert_eq!(choices("%train --ru|"), ["--rust"]);
 }
 

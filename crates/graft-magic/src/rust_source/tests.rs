@@ -54,7 +54,7 @@ fn every_command() -> Vec<Command> {
         Command::ModelCard,
         Command::ModelTree,
         Command::DataLoad { source: "which-book".to_owned(), settings: every_key(training::DATA) },
-        Command::DataInline { name: "a".to_owned(), text: "b".to_owned(), settings: every_key(training::INLINE_DATA) },
+        Command::DataInline { name: "a".to_owned(), text: "b".to_owned(), settings: every_key(training::DATA) },
         Command::DataInline { name: "a".to_owned(), text: "b".to_owned(), settings: Settings::default() },
         Command::DataShow { name: name(), rows: 3 },
         Command::DataUse { name: "a".to_owned() },

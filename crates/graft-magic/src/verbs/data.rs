@@ -29,7 +29,7 @@ pub(super) fn verb() -> VerbSpec {
             Form::bare("use", "make a loaded set the current one", |line, _| Ok(PartKind::Session(Command::DataUse { name: line.joined() }))).slots(NAME),
             Form::bare("show", "sizes of the splits and the first rows", show).slots(MAYBE_NAME).keys(SHOW),
         ],
-        cell: Some(Form::bare("", "the examples in this cell, one a line", inline).slots(NEW_NAME).keys(training::INLINE_DATA)),
+        cell: Some(Form::bare("", "the examples in this cell, one a line", inline).slots(NEW_NAME).keys(training::DATA)),
         examples: vec![
             "%data load which-book".into(),
             "%data load reviews.csv name=reviews validation=0.2".into(),

@@ -11,23 +11,18 @@ mod config;
 use std::sync::Arc;
 
 use graft_nn::{
-    Context, Linear, LinearAdapter, Model, Result, Rng, Role, Tensor, Var,
+    Context, Linear, LinearAdapter, Result, Role, Tensor, Var,
     ops::{self, LowRank},
 };
 use graft_protocol::{
-    Settings, Value as Setting,
+    Settings,
     methods::{MethodSpec, lora::SPEC},
 };
 
-use super::{Built, Hook, Method, Part, Start};
-use crate::{
-    PeftError, Workbench,
-    config_file::ConfigFile,
-    layers::{chosen, leaf, linear_sites},
-    shared::Shared,
-    targets::Targets,
-};
-use config::LoraConfig;
+use super::{Built, Method, Part, Start};
+use crate::{PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, layers::chosen, ranks::check_rank, shared::Shared};
+
+pub(super) use config::{DEFAULTS, LoraConfig};
 
 /// The method.
 pub(super) struct Lora;
@@ -74,11 +69,15 @@ impl Method for Lora {
     }
 
     fn defaults(&self) -> &'static str {
-        config::DEFAULTS
+        DEFAULTS
+    }
+
+    fn reads(&self, config: &ConfigFile) -> bool {
+        config.text("peft_type") == Some(SPEC.peft_type) && !config.flag("use_dora")
     }
 
     fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> std::result::Result<ConfigFile, PeftError> {
-        config::from_settings(bench, settings)
+        fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)
     }
 
     fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
@@ -87,65 +86,28 @@ impl Method for Lora {
         let layers = chosen(bench, &lora.selection, start)?;
         let mut parts = Vec::new();
         for linear in &layers {
-            let (r, alpha) = lora.rank_and_alpha(linear.path())?;
-            if start == Start::Fresh && r > linear.d_in().min(linear.d_out()) {
-                return Err(PeftError::RankTooLarge { r, path: linear.path().to_owned(), d_in: linear.d_in(), d_out: linear.d_out() });
-            }
-            let scaling = if lora.use_rslora { alpha / (r as f64).sqrt() } else { alpha / r as f64 };
+            let (r, scaling) = lora.rank_and_scaling(linear.path())?;
+            check_rank(r, linear, start)?;
             let (a, b) = initial(linear, r, lora.gaussian, bench.seed)?;
-            let key = |matrix: &str| format!("base_model.model.{}.lora_{matrix}.weight", linear.path());
-            let weights = vec![(key("A"), a.clone()), (key("B"), b.clone())];
+            let weights = vec![("lora_A.weight", a.clone()), ("lora_B.weight", b.clone())];
             let adapter = Arc::new(LoraLayer { a, b, scaling, dropout: lora.dropout, shared: shared.clone() });
-            let copy = || (format!("base_model.model.{}.base_layer.weight", linear.path()), linear.weight().tensor().detach());
-            let copies = (linear.role() == Role::Head).then(copy).into_iter().collect();
-            parts.push(Part { site: linear.path().to_owned(), hook: Hook::Linear(adapter), weights, copies });
+            parts.push(Part { copies: copies(linear), ..Part::linear(linear, adapter, weights) });
         }
-        let warnings = lora.unmatched_patterns(&layers)?;
-        Ok(Built { settings: shown(&lora, bench.model, &layers), parts, shared, warnings })
+        let warnings = lora.ranks.unmatched(&layers, start)?;
+        let settings = fields::to_settings(&SPEC, config, &["r", "lora_alpha"], &lora.selection, bench.model, &layers);
+        Ok(Built { warnings, ..Built::new(settings, parts, shared) })
     }
 }
 
-/// A by PyTorch's `kaiming_uniform_(a = sqrt 5)`, which is uniform in ±1/sqrt(d_in), or normal with standard deviation 1/r; B zero.
-fn initial(linear: &Linear, r: usize, gaussian: bool, seed: u64) -> std::result::Result<(Var, Var), PeftError> {
-    let (d_in, d_out) = (linear.d_in(), linear.d_out());
-    let mut stream = Rng::new(seed).stream("lora_A", linear.path());
-    let bound = 1.0 / (d_in as f32).sqrt();
-    let a = if gaussian { stream.normal(0.0, 1.0 / r as f32, r * d_in) } else { stream.uniform(-bound, bound, r * d_in) };
-    let device = linear.weight().tensor().device().clone();
-    let a = Var::from_tensor(&Tensor::from_vec(a, (r, d_in), &device)?)?; // (r, d_in)
-    let b = Var::zeros((d_out, r), graft_nn::DType::F32, &device)?; // (d_out, r)
-    Ok((a, b))
+/// HF PEFT writes the weight of a targeted head along, because others may have resized it.
+pub(super) fn copies(linear: &Linear) -> Vec<(String, Tensor)> {
+    let copy = || (format!("base_model.model.{}.base_layer.weight", linear.path()), linear.weight().tensor().detach());
+    (linear.role() == Role::Head).then(copy).into_iter().collect()
 }
 
-/// The keys as they turned out; targets by the shortest names that mean the same layers.
-fn shown(lora: &LoraConfig, model: &dyn Model, chosen: &[&Linear]) -> Settings {
-    let mut settings = Settings::default()
-        .with("r", Setting::Integer(lora.r as i64))
-        .with("lora_alpha", Setting::Float(lora.alpha))
-        .with("target_modules", Setting::List(short_targets(lora, model, chosen)));
-    if lora.dropout > 0.0 {
-        settings.set("lora_dropout", Setting::Float(lora.dropout));
-    }
-    if lora.use_rslora {
-        settings.set("use_rslora", Setting::Bool(true));
-    }
-    if lora.gaussian {
-        settings.set("init_lora_weights", Setting::Text("gaussian".to_owned()));
-    }
-    settings
-}
-
-fn short_targets(lora: &LoraConfig, model: &dyn Model, chosen: &[&Linear]) -> Vec<String> {
-    if let Targets::Pattern(pattern) = &lora.selection.targets {
-        return vec![pattern.clone()];
-    }
-    let mut leaves: Vec<String> = Vec::new();
-    for linear in chosen {
-        let leaf = leaf(linear.path());
-        if !leaves.iter().any(|known| known == leaf) {
-            leaves.push(leaf.to_owned());
-        }
-    }
-    let meant = linear_sites(model).iter().filter(|(site, _)| leaves.iter().any(|known| known == leaf(site.path))).count();
-    if meant == chosen.len() { leaves } else { chosen.iter().map(|linear| linear.path().to_owned()).collect() }
+/// A by PyTorch's `kaiming_uniform_(a = sqrt 5)`, or normal with standard deviation 1/r; B zero.
+pub(super) fn initial(linear: &Linear, r: usize, gaussian: bool, seed: u64) -> std::result::Result<(Var, Var), PeftError> {
+    let (initial, shape) = (Initial::of(linear, seed), (r, linear.d_in()));
+    let a = if gaussian { initial.normal("lora_A", shape, 1.0 / r as f32)? } else { initial.kaiming("lora_A", shape)? };
+    Ok((a, initial.full(0.0, &[linear.d_out(), r])?))
 }

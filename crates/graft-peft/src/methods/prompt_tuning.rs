@@ -100,14 +100,13 @@ impl Method for PromptTuning {
             (Start::Fresh, _) => rows(bench.model, &sampled(bench, count))?,
         };
         let vectors = Var::from_tensor(&vectors)?; // (P, C)
-        let site = bench.model.embedding().path().to_owned();
         let hook = Hook::Prompt(Arc::new(Prompt { vectors: vectors.clone(), count }));
-        let parts = vec![Part { site, hook, weights: vec![(KEY.to_owned(), vectors)], copies: Vec::new() }];
+        let parts = vec![Part::new(bench.model.embedding().path(), hook, vec![(KEY.to_owned(), vectors)])];
         let mut settings = Settings::default().with("num_virtual_tokens", Setting::Integer(count as i64)).with("prompt_tuning_init", Setting::Text(init));
         if !text.is_empty() {
             settings.set("prompt_tuning_init_text", Setting::Text(text));
         }
-        Ok(Built { settings, parts, shared: Arc::new(Shared::new()), warnings: Vec::new() })
+        Ok(Built::new(settings, parts, Arc::new(Shared::new())))
     }
 }
 

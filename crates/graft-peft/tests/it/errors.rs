@@ -113,10 +113,10 @@ fn a_folder_that_is_no_adapter_says_what_is_missing() {
 fn features_that_are_not_built_in_are_refused_and_unknown_fields_are_kept() {
     let model = model();
     let folder = saved(&model);
-    change(folder.path(), "use_dora", true.into());
+    change(folder.path(), "use_qalora", true.into());
     let (code, text) = not_loaded(&model, folder.path());
-    assert!(code == "peft::unsupported" && text.contains("`use_dora`"), "{text}");
-    change(folder.path(), "use_dora", false.into());
+    assert!(code == "peft::unsupported" && text.contains("`use_qalora`"), "{text}");
+    change(folder.path(), "use_qalora", false.into());
     change(folder.path(), "peft_type", "HIRA".into());
     assert!(not_loaded(&model, folder.path()).1.contains("the method HIRA"));
     change(folder.path(), "peft_type", "LORA".into());

@@ -1,6 +1,6 @@
 //! Keys of LoRA, as HF PEFT's `LoraConfig` names them.
 
-use super::{ADAPTER_NAME, MethodSpec};
+use super::{ADAPTER_NAME, ALPHA_PATTERN, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MethodSpec, RANK, RANK_PATTERN, TARGET_MODULES};
 use crate::{KeyKind, KeySpec};
 
 /// LoRA: `y = W x + s B A x`.
@@ -17,13 +17,7 @@ pub const SPEC: MethodSpec = MethodSpec {
 };
 
 const KEYS: &[KeySpec] = &[
-    KeySpec {
-        name: "r",
-        aliases: &["rank"],
-        kind: KeyKind::Integer { min: 1, max: 65_536 },
-        default: "8",
-        help: "rank of the update, at least 1 and at most the layer's smaller side",
-    },
+    RANK,
     KeySpec {
         name: "lora_alpha",
         aliases: &["alpha"],
@@ -38,13 +32,11 @@ const KEYS: &[KeySpec] = &[
         default: "0",
         help: "probability of dropping an input of A while training",
     },
-    KeySpec {
-        name: "target_modules",
-        aliases: &["targets"],
-        kind: KeyKind::Modules,
-        default: "",
-        help: "module names (suffixes, a regular expression, or all-linear); without it the family's default, such as q_proj,v_proj",
-    },
+    TARGET_MODULES,
+    EXCLUDE_MODULES,
+    LAYERS_TO_TRANSFORM,
+    RANK_PATTERN,
+    ALPHA_PATTERN,
     KeySpec { name: "use_rslora", aliases: &["rslora"], kind: KeyKind::Bool, default: "false", help: "scale by lora_alpha / sqrt(r) instead" },
     KeySpec {
         name: "init_lora_weights",

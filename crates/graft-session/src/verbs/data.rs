@@ -49,13 +49,13 @@ fn open(origin: &DataOrigin) -> Result<Dataset, Failure> {
     match origin {
         DataOrigin::Source { source, settings } => {
             settings.check(training::DATA)?;
-            match data::builtin(source, settings)? {
-                Some(dataset) => Ok(dataset),
+            match data::builtin(source)? {
+                Some(dataset) => Ok(named(dataset, settings)),
                 None => from_file(source, settings),
             }
         }
         DataOrigin::Inline { name, text, settings } => {
-            settings.check(training::INLINE_DATA)?;
+            settings.check(training::DATA)?;
             Ok(data::parse_inline(name, text, settings)?)
         }
     }
@@ -73,6 +73,13 @@ pub(crate) fn lasting(source: &str) -> String {
     let path = Path::new(source);
     let full = path.exists().then(|| std::path::absolute(path).ok()).flatten();
     full.map_or_else(|| source.to_owned(), |full| full.display().to_string())
+}
+
+fn named(mut dataset: Dataset, settings: &Settings) -> Dataset {
+    if let Some(name) = settings.text(training::DATA, "name") {
+        dataset.name = name;
+    }
+    dataset
 }
 
 fn from_file(source: &str, settings: &Settings) -> Result<Dataset, Failure> {

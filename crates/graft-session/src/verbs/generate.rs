@@ -1,9 +1,8 @@
 //! `%generate`.
 
-use graft_models::{GenerateOptions, Generated, StopReason, generate as write};
-use graft_protocol::{Block, Event, Failure, Level, Reply, Settings, training};
+use graft_models::{GenerateOptions, Generated, generate as write};
+use graft_protocol::{Block, Event, Failure, Reply, Settings, training};
 
-use super::words::counted;
 use crate::{Desk, SessionError};
 
 /// Continues a prompt with whatever adapter acts; the text goes out piece by piece while it is written.
@@ -41,11 +40,7 @@ fn continuation(desk: &Desk, prompt: &str, settings: &Settings, heard: &dyn Fn(&
     Ok(generated)
 }
 
-/// The answer to `%generate`; a text that ends because nothing more fits says so.
+/// The answer to `%generate`.
 pub fn reply(generated: Generated) -> Reply {
-    let mut blocks = vec![Block::Generated { prompt: generated.prompt, text: generated.text }];
-    if let StopReason::ContextFull(_) = generated.stop {
-        blocks.push(Block::Note(Level::Info, format!("ended after {}: {}", counted(generated.tokens, "token"), generated.stop)));
-    }
-    Reply { blocks }
+    Reply::one(Block::Generated { prompt: generated.prompt, text: generated.text })
 }

@@ -38,10 +38,6 @@ pub fn resume(desk: &Desk, run: Option<&str>, settings: &Settings) -> Result<Tra
     let model = same_model(desk, &header)?;
     let data = same_data(desk, &header)?;
     let attached = same_adapter(desk, &header)?;
-    let scale = header.adapter_scale.unwrap_or(1.0);
-    if attached.adapter.scale() != scale {
-        adapter::set_scale(desk, &attached, scale)?;
-    }
     let plan = Plan { model, data, attached, config, folder };
     carry_out(desk, &plan, RunHeader { train, ..header }, graft_train::resume)
 }

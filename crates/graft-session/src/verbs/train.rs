@@ -131,7 +131,6 @@ fn header(state: &State, plan: &Plan, settings: &Settings) -> RunHeader {
         method: adapter.spec().verb.to_owned(),
         adapter: adapter.name().to_owned(),
         adapter_settings: adapter.settings().clone(),
-        adapter_scale: Some(adapter.scale()).filter(|scale| *scale != 1.0),
         data: data.dataset.name.clone(),
         data_source,
         data_inline,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use graft_nn::{Layer, Tensor};
-use graft_protocol::{AdapterAction, Command, Event, RunOutcome, Settings, training};
+use graft_protocol::{Command, Event, RunOutcome, Settings, training};
 
 use crate::world::{World, keys_of};
 
@@ -58,32 +58,6 @@ fn an_interrupt_stops_within_a_step_and_a_new_session_resumes_with_the_same_loss
     assert_eq!(reborn.ear.losses(), expected[5..]);
     let snapshot = reborn.session.snapshot();
     assert_eq!((snapshot.data.as_slice(), snapshot.adapters.len()), (["colours".to_owned()].as_slice(), 1));
-}
-
-#[test]
-fn a_run_resumes_with_the_factor_its_adapter_had() {
-    let train = "steps=8 lr=0.02 eval_every=0 batch=4";
-    let halved = || {
-        let world = World::attached();
-        world.adapter(AdapterAction::Scale { name: None, factor: Some(0.5) }).unwrap();
-        world
-    };
-    let whole = halved();
-    whole.train(train).unwrap();
-    let expected = whole.ear.losses();
-    drop(whole);
-
-    let world = halved();
-    let session = world.session.clone();
-    world.ear.react(move |event| {
-        if matches!(event, Event::Step(step) if step.step == 3) {
-            session.interrupt();
-        }
-    });
-    assert_eq!(world.train(train).unwrap_err().code, "session::interrupted");
-    let reborn = world.reborn();
-    reborn.run(Command::Resume { run: None, settings: Settings::default() }).unwrap();
-    assert_eq!(reborn.ear.losses(), expected[3..]);
 }
 
 #[test]

@@ -68,16 +68,6 @@ pub enum DataError {
         /// The template given.
         template: String,
     },
-    /// A key was given that changes nothing about this data.
-    #[error("{key}= has nothing to act on in `{source_name}`: {because}")]
-    IdleKey {
-        /// The key.
-        key: &'static str,
-        /// Where.
-        source_name: String,
-        /// Why, in words.
-        because: &'static str,
-    },
     /// Validation and test leave nothing to train on.
     #[error("validation={validation} and test={test} leave none of the {examples} examples for training")]
     NothingLeft {
@@ -104,7 +94,6 @@ impl Hint for DataError {
             Self::MissingField { .. } => "data::missing_field",
             Self::OneLabel { .. } => "data::one_label",
             Self::Template { .. } => "data::template",
-            Self::IdleKey { .. } => "data::idle_key",
             Self::NothingLeft { .. } => "data::nothing_left",
         }
     }
@@ -121,7 +110,6 @@ impl Hint for DataError {
             Self::Malformed { .. } => Some("format=jsonl, csv or txt says how to read it".to_owned()),
             Self::OneLabel { .. } => Some("load it without the label field to train on the text alone".to_owned()),
             Self::Template { .. } => Some("for example template=\"{text}\\nThis is from:\"".to_owned()),
-            Self::IdleKey { key, .. } => Some(format!("leave {key}= away")),
             Self::NothingLeft { .. } => Some("give smaller shares".to_owned()),
         }
     }

@@ -28,21 +28,18 @@ pub fn assets() -> PathBuf {
     std::env::var_os("GRAFT_DATA").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("assets"), PathBuf::from)
 }
 
-/// The built-in set called `source`; `None` when there is none. Its `name` and, where it has labels, its `template` can be others.
+/// The built-in set of that name; `None` when there is none.
 ///
 /// # Errors
-/// When its file is missing or damaged, or when a key has nothing to act on.
-pub fn builtin(source: &str, settings: &Settings) -> Result<Option<Dataset>, DataError> {
-    if !BUILTIN.contains(&source) {
+/// When its file is missing or damaged.
+pub fn builtin(name: &str) -> Result<Option<Dataset>, DataError> {
+    if !BUILTIN.contains(&name) {
         return Ok(None);
     }
-    if settings.text(&[], "format").is_some_and(|format| format != "auto") {
-        return Err(DataError::IdleKey { key: "format", source_name: source.to_owned(), because: "it is built in and no file is read by a format" });
-    }
-    let path = assets().join(format!("{source}.jsonl"));
-    let records = jsonl::parse(&path.display().to_string(), &read(&path)?)?;
-    let name = settings.text(DATA, "name").unwrap_or_else(|| source.to_owned());
-    share::dataset(&name, source, records, settings, WHICH_BOOK_TEMPLATE).map(Some)
+    let path = assets().join(format!("{name}.jsonl"));
+    let source_name = path.display().to_string();
+    let records = jsonl::parse(&source_name, &read(&path)?)?;
+    share::dataset(name, &source_name, records, &Settings::default(), WHICH_BOOK_TEMPLATE).map(Some)
 }
 
 /// Reads a jsonl, csv or txt file; keys of `%data load`.

@@ -19,7 +19,6 @@ pub(super) fn dataset(name: &str, source_name: &str, records: Vec<Record>, setti
         return Err(DataError::Malformed { source_name: source_name.to_owned(), line: other.line, problem });
     }
     let kind = kind(source_name, &records)?;
-    refuse_idle_keys(source_name, &kind, &records, settings)?;
     let template = if matches!(kind, Kind::Labels(_)) { chosen_template(settings, template)? } else { String::new() };
     let splits = splits(name, &records, settings)?;
     let mut dataset = Dataset { name: name.to_owned(), kind, template, train: Vec::new(), validation: Vec::new(), test: Vec::new() };
@@ -32,20 +31,6 @@ pub(super) fn dataset(name: &str, source_name: &str, records: Vec<Record>, setti
         }
     }
     Ok(dataset)
-}
-
-/// A key that changes nothing would let its author believe that it did.
-fn refuse_idle_keys(source_name: &str, kind: &Kind, records: &[Record], settings: &Settings) -> Result<(), DataError> {
-    let idle = |key, because| Err(DataError::IdleKey { key, source_name: source_name.to_owned(), because });
-    let templated = settings.text(&[], "template").is_some_and(|template| !template.is_empty());
-    if templated && !matches!(kind, Kind::Labels(_)) {
-        return idle("template", "only examples with a text and a label are put into a prompt");
-    }
-    let is_split = records.iter().any(|record| record.split.is_some());
-    match ["validation", "test"].into_iter().find(|key| is_split && settings.get(&[], key).is_some()) {
-        Some(key) => idle(key, "its examples say themselves which split they are in"),
-        None => Ok(()),
-    }
 }
 
 fn kind(source_name: &str, records: &[Record]) -> Result<Kind, DataError> {
@@ -147,16 +132,5 @@ mod tests {
         assert_eq!(error(vec![labelled(1, "a"), labelled(2, "b")], &template), "the template `Label:` has no {text}");
         let shares = Settings::default().with("validation", Value::Float(0.5)).with("test", Value::Float(0.5));
         assert_eq!(error(vec![labelled(1, "a"), labelled(2, "b")], &shares), "validation=0.5 and test=0.5 leave none of the 2 examples for training");
-    }
-
-    #[test]
-    fn a_key_that_would_change_nothing_is_refused() {
-        let error = |records, settings: &Settings| made(records, settings).expect_err("refused").to_string();
-        let template = Settings::default().with("template", Value::Text("Say {text}".into()));
-        let texts = vec![Record::text(1, "x"), Record::text(2, "y")];
-        assert_eq!(error(texts, &template), "template= has nothing to act on in `set.csv`: only examples with a text and a label are put into a prompt");
-        let share = Settings::default().with("test", Value::Float(0.2));
-        let split = vec![Record { split: Some(SplitName::Train), ..Record::text(1, "x") }, Record::text(2, "y")];
-        assert_eq!(error(split, &share), "test= has nothing to act on in `set.csv`: its examples say themselves which split they are in");
     }
 }

@@ -23,8 +23,6 @@ pub struct RunHeader {
     pub adapter: String,
     /// Keys of its attachment, resolved.
     pub adapter_settings: Settings,
-    /// Factor on the adapter's effect while it was trained, where it was another than 1.
-    pub adapter_scale: Option<f64>,
     /// Name of the data set.
     pub data: String,
     /// What it was loaded from: a built-in name or a file; empty for examples that stood in a cell.

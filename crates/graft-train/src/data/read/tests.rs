@@ -43,7 +43,7 @@ fn a_byte_order_mark_is_no_part_of_the_first_field() {
 
 #[test]
 fn the_built_in_sets_are_whole() {
-    let books = builtin("which-book", &Settings::default()).expect("reads").expect("is built in");
+    let books = builtin("which-book").expect("reads").expect("is built in");
     assert!(books.labels().len() >= 5, "{:?}", books.labels());
     for label in 0..books.labels().len() {
         for split in SplitName::ALL {
@@ -52,29 +52,17 @@ fn the_built_in_sets_are_whole() {
         }
     }
     assert!(books.train[0].prompt.ends_with("\nThis is from:"));
-    let codes = builtin("error-codes", &Settings::default()).expect("reads").expect("is built in");
+    let codes = builtin("error-codes").expect("reads").expect("is built in");
     assert_eq!(codes.kind, Kind::Text);
     assert!(codes.train.len() > 500 && codes.test.len() > 50);
-    assert_eq!(builtin("nothing", &Settings::default()).expect("no error"), None);
+    assert_eq!(builtin("nothing").expect("no error"), None);
 }
 
 #[test]
 fn no_text_of_a_held_out_split_is_trained_on() {
     for name in BUILTIN {
-        let set = builtin(name, &Settings::default()).expect("reads").expect("is built in");
+        let set = builtin(name).expect("reads").expect("is built in");
         let train: std::collections::HashSet<_> = set.train.iter().map(|example| (&example.prompt, &example.completion)).collect();
         assert!(set.validation.iter().chain(&set.test).all(|example| !train.contains(&(&example.prompt, &example.completion))), "{name}");
     }
-}
-
-#[test]
-fn the_prompt_and_the_name_of_a_built_in_set_can_be_others_but_not_its_format() {
-    let settings = |key: &str, value: &str| Settings::default().with(key, graft_protocol::Value::Text(value.into()));
-    let books = builtin("which-book", &settings("template", "Which book? {text}\\nAnswer:").with("name", graft_protocol::Value::Text("books".into())));
-    let books = books.expect("reads").expect("is built in");
-    assert_eq!(books.name, "books");
-    assert!(books.train[0].prompt.starts_with("Which book? ") && books.train[0].prompt.ends_with("\nAnswer:"), "{}", books.train[0].prompt);
-    let error = builtin("which-book", &settings("format", "csv")).expect_err("no file");
-    assert_eq!(error.to_string(), "format= has nothing to act on in `which-book`: it is built in and no file is read by a format");
-    assert_eq!(builtin("error-codes", &settings("template", "{text}")).expect_err("no labels").code(), "data::idle_key");
 }

@@ -1,0 +1,38 @@
+//! Where the weights of a fresh adapter start: seeded by name, so that neither the order of layers nor the device shows.
+
+use graft_nn::{DType, Device, Linear, Rng, Tensor, Var};
+
+use crate::PeftError;
+
+/// Makes the weights of one layer.
+#[derive(Clone, Debug)]
+pub(crate) struct Initial<'a> {
+    rng: Rng,
+    path: &'a str,
+    device: Device,
+}
+
+impl<'a> Initial<'a> {
+    /// For a linear layer, on its device.
+    pub(crate) fn of(linear: &'a Linear, seed: u64) -> Self {
+        Self { rng: Rng::new(seed), path: linear.path(), device: linear.weight().tensor().device().clone() }
+    }
+
+    /// Uniform in ±1/sqrt(columns): PyTorch's `kaiming_uniform_(a = sqrt 5)`.
+    pub(crate) fn kaiming(&self, name: &str, (rows, columns): (usize, usize)) -> Result<Var, PeftError> {
+        let bound = 1.0 / (columns as f32).sqrt();
+        let values = self.rng.stream(name, self.path).uniform(-bound, bound, rows * columns);
+        Ok(Var::from_tensor(&Tensor::from_vec(values, (rows, columns), &self.device)?)?)
+    }
+
+    /// Normal with mean 0.
+    pub(crate) fn normal(&self, name: &str, (rows, columns): (usize, usize), deviation: f32) -> Result<Var, PeftError> {
+        let values = self.rng.stream(name, self.path).normal(0.0, deviation, rows * columns);
+        Ok(Var::from_tensor(&Tensor::from_vec(values, (rows, columns), &self.device)?)?)
+    }
+
+    /// One value everywhere.
+    pub(crate) fn full(&self, value: f32, shape: &[usize]) -> Result<Var, PeftError> {
+        Ok(Var::from_tensor(&Tensor::full(value, shape, &self.device)?.to_dtype(DType::F32)?)?)
+    }
+}

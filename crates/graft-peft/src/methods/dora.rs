@@ -1,0 +1,124 @@
+//! DoRA: the direction of each row of a weight is adapted by a low-rank update, its length by a trained vector,
+//! `y = m ∘ (W + s B A) x / n`, `n_i = ‖(W + s B A)_i‖`.
+//!
+//! `n` is a constant in the backward pass (section 4.3 of the paper), and `m` starts as the lengths of the rows of `W`.
+//!
+//! # Shapes
+//! `x: (.., d_in)`, `A: (r, d_in)`, `B: (d_out, r)`, `W: (d_out, d_in)` frozen, `m, n: (d_out)`; `s = lora_alpha / r`
+//! # Source
+//! Liu et al. 2024, arXiv:2402.09353; HF PEFT keeps it in LoRA's files with `use_dora`. Golden `dora`.
+
+use std::sync::Arc;
+
+use graft_nn::{
+    Context, DType, Linear, LinearAdapter, Result, Tensor, Var,
+    ops::{self, LowRank},
+};
+use graft_protocol::{
+    Settings,
+    methods::{MethodSpec, dora::SPEC},
+};
+
+use super::{Built, Method, Part, Start, lora};
+use crate::{PeftError, Workbench, config_file::ConfigFile, fields, layers::chosen, ranks::check_rank, shared::Shared};
+
+/// The method.
+pub(super) struct Dora;
+
+struct DoraLayer {
+    a: Var,
+    b: Var,
+    magnitude: Var,
+    /// `s`.
+    scaling: f64,
+    dropout: f64,
+    shared: Arc<Shared>,
+}
+
+impl DoraLayer {
+    fn low_rank(&self, dropout: Option<graft_nn::DropoutMask>) -> LowRank {
+        LowRank { a: self.a.as_tensor().clone(), b: self.b.as_tensor().clone(), scale: self.scaling, dropout }
+    }
+
+    /// `W + s B A`, free of the graph.
+    fn direction(&self, base: &Linear) -> Result<Tensor> {
+        let update = self.b.as_detached_tensor().matmul(&self.a.as_detached_tensor())?; // (d_out, d_in)
+        Ok((base.weight().tensor().detach().to_dtype(DType::F32)? + (update * self.scaling)?)?)
+    }
+}
+
+impl LinearAdapter for DoraLayer {
+    fn forward(&self, base: &Linear, x: &Tensor, cx: &Context) -> Result<Tensor> {
+        let lengths = self.direction(base)?.sqr()?.sum(1)?.sqrt()?; // (d_out)
+        let ratio = (self.magnitude.as_tensor() / lengths)?.to_dtype(x.dtype())?; // (d_out)
+        let w = base.weight().tensor();
+        let change = match cx.mask(base.path(), self.dropout) {
+            None if self.shared.scale() == 1.0 => {
+                let y = ops::lora_linear(x, &w, &self.low_rank(None))?.broadcast_mul(&ratio)?; // (.., d_out)
+                return match base.bias() {
+                    Some(bias) => ops::bias_add(&y, &bias.tensor()),
+                    None => Ok(y),
+                };
+            }
+            None => (ops::lora_linear(x, &w, &self.low_rank(None))?.broadcast_mul(&ratio)? - ops::linear(x, &w)?)?, // (.., d_out)
+            // HF PEFT lets the dropped input also through W, as the update changes the length of what W gives.
+            Some(mask) => {
+                let factors = Tensor::from_vec(mask.factors(x.elem_count()), x.dims(), x.device())?.to_dtype(x.dtype())?;
+                let x = (x * factors)?; // (.., d_in)
+                (ops::lora_linear(&x, &w, &self.low_rank(None))?.broadcast_mul(&ratio)? - ops::linear(&x, &w)?)? // (.., d_out)
+            }
+        };
+        Ok((base.base_forward(x)? + (change * self.shared.scale())?)?)
+    }
+
+    fn delta(&self, base: &Linear) -> Result<Option<Tensor>> {
+        let direction = self.direction(base)?; // (d_out, d_in)
+        let ratio = (self.magnitude.as_detached_tensor() / direction.sqr()?.sum(1)?.sqrt()?)?.unsqueeze(1)?; // (d_out, 1)
+        let change = (direction.broadcast_mul(&ratio)? - base.weight().tensor().detach().to_dtype(DType::F32)?)?; // (d_out, d_in)
+        Ok(Some((change * self.shared.scale())?))
+    }
+
+    fn is_merged(&self) -> bool {
+        self.shared.is_merged()
+    }
+}
+
+impl Method for Dora {
+    fn spec(&self) -> &'static MethodSpec {
+        &SPEC
+    }
+
+    fn defaults(&self) -> &'static str {
+        lora::DEFAULTS
+    }
+
+    fn reads(&self, config: &ConfigFile) -> bool {
+        config.text("peft_type") == Some(SPEC.peft_type) && config.flag("use_dora")
+    }
+
+    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> std::result::Result<ConfigFile, PeftError> {
+        let mut config = fields::on_default_targets(&SPEC, lora::DEFAULTS, bench, settings)?;
+        config.set("use_dora", true.into());
+        Ok(config)
+    }
+
+    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
+        let lora = lora::LoraConfig::read(config)?;
+        let shared = Arc::new(Shared::new());
+        let layers = chosen(bench, &lora.selection, start)?;
+        let mut parts = Vec::new();
+        for linear in &layers {
+            let (r, scaling) = lora.rank_and_scaling(linear.path())?;
+            check_rank(r, linear, start)?;
+            let (a, b) = lora::initial(linear, r, lora.gaussian, bench.seed)?;
+            let lengths = linear.weight().tensor().detach().to_dtype(DType::F32)?.sqr()?.sum(1)?.sqrt()?; // (d_out)
+            let magnitude = Var::from_tensor(&lengths)?;
+            let weights = vec![("lora_A.weight", a.clone()), ("lora_B.weight", b.clone()), ("lora_magnitude_vector", magnitude.clone())];
+            let adapter = Arc::new(DoraLayer { a, b, magnitude, scaling, dropout: lora.dropout, shared: shared.clone() });
+            parts.push(Part { copies: lora::copies(linear), ..Part::linear(linear, adapter, weights) });
+        }
+        let warnings = lora.ranks.unmatched(&layers, start)?;
+        let settings = fields::to_settings(&SPEC, config, &["r", "lora_alpha"], &lora.selection, bench.model, &layers);
+        Ok(Built { warnings, ..Built::new(settings, parts, shared) })
+    }
+}

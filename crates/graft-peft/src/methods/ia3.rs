@@ -1,0 +1,148 @@
+//! IA³: one trained factor per activation, `y = l ∘ (W x + b)`, or before a feed-forward module, `y = W (l ∘ x) + b`.
+//!
+//! # Shapes
+//! `l: (d_out, 1)`; in feed-forward modules `(1, d_in)`
+//! # Source
+//! Liu et al. 2022, arXiv:2205.05638. Golden `ia3`. HF PEFT scales the bias too, also when merging.
+
+use std::sync::Arc;
+
+use graft_nn::{Context, DType, Linear, LinearAdapter, Model, Result, Role, Tensor, Var};
+use graft_protocol::{
+    Settings,
+    methods::{MethodSpec, ia3::SPEC},
+};
+
+use super::{Built, Method, Part, Start};
+use crate::{
+    PeftError, Workbench,
+    config_file::ConfigFile,
+    fields,
+    initial::Initial,
+    layers::{chosen, linear_sites, suffix},
+    shared::Shared,
+    targets::{Selection, Targets},
+};
+
+/// Every field of PEFT 0.21's `IA3Config` with its default.
+const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "exclude_modules": null, "fan_in_fan_out": false,
+    "feedforward_modules": null, "inference_mode": true, "init_ia3_weights": true, "modules_to_save": null, "peft_type": "IA3",
+    "revision": null, "target_modules": null, "task_type": "CAUSAL_LM"}"#;
+
+/// The method.
+pub(super) struct Ia3;
+
+struct Ia3Layer {
+    /// (d_out, 1) or (1, d_in).
+    factors: Var,
+    is_feedforward: bool,
+    shared: Arc<Shared>,
+}
+
+impl Ia3Layer {
+    /// `1 + factor (l - 1)` with the user's factor, which is `l` as trained.
+    fn scaled(&self, factors: &Tensor) -> Result<Tensor> {
+        let factor = self.shared.scale();
+        Ok(if factor == 1.0 { factors.clone() } else { factors.affine(factor, 1.0 - factor)? })
+    }
+
+    /// What is multiplied by the factors, times `l - 1`: what merging adds.
+    fn change(&self, of: &Tensor, factors: &Tensor) -> Result<Tensor> {
+        let extra = (self.scaled(factors)? - 1.0)?;
+        Ok(of.detach().to_dtype(DType::F32)?.broadcast_mul(&extra)?)
+    }
+}
+
+impl LinearAdapter for Ia3Layer {
+    fn forward(&self, base: &Linear, x: &Tensor, _cx: &Context) -> Result<Tensor> {
+        let factors = self.scaled(&self.factors.flatten_all()?)?.to_dtype(x.dtype())?; // (d_out) or (d_in)
+        if self.is_feedforward {
+            return base.base_forward(&x.broadcast_mul(&factors)?); // (.., d_out)
+        }
+        Ok(base.base_forward(x)?.broadcast_mul(&factors)?) // (.., d_out)
+    }
+
+    fn delta(&self, base: &Linear) -> Result<Option<Tensor>> {
+        self.change(&base.weight().tensor(), &self.factors.as_detached_tensor()).map(Some) // (d_out, d_in)
+    }
+
+    fn bias_delta(&self, base: &Linear) -> Result<Option<Tensor>> {
+        let bias = base.bias().filter(|_| !self.is_feedforward);
+        bias.map(|bias| self.change(&bias.tensor(), &self.factors.as_detached_tensor().flatten_all()?)).transpose() // (d_out)
+    }
+
+    fn is_merged(&self) -> bool {
+        self.shared.is_merged()
+    }
+}
+
+impl Method for Ia3 {
+    fn spec(&self) -> &'static MethodSpec {
+        &SPEC
+    }
+
+    fn defaults(&self) -> &'static str {
+        DEFAULTS
+    }
+
+    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> std::result::Result<ConfigFile, PeftError> {
+        let default_targets = named_by_role(bench.model, &[Role::Key, Role::Value, Role::Down]);
+        let mut config = fields::from_settings(&SPEC, DEFAULTS, settings, &default_targets)?;
+        if config.get("feedforward_modules").is_none() {
+            let selection = Selection::read(&config)?;
+            let last_maps: Vec<&Linear> = chosen(bench, &selection, Start::Fresh)?.into_iter().filter(|linear| linear.role() == Role::Down).collect();
+            let mut names: Vec<String> = last_maps.iter().map(|linear| suffix(bench.model, linear)).collect();
+            names.dedup();
+            config.set("feedforward_modules", names.into());
+        }
+        Ok(config)
+    }
+
+    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
+        config.refuse(&["modules_to_save"])?;
+        let selection = Selection::read(config)?;
+        let feedforward = match config.get("feedforward_modules") {
+            None => None,
+            Some(value) => {
+                Some(Targets::from_json(value).ok_or_else(|| config.wrong("feedforward_modules", "a list of module names or a regular expression"))?)
+            }
+        };
+        let layers = chosen(bench, &selection, start)?;
+        check_feedforward(feedforward.as_ref(), &layers, start)?;
+        let shared = Arc::new(Shared::new());
+        let mut parts = Vec::new();
+        for linear in &layers {
+            let is_feedforward = feedforward.as_ref().map(|targets| targets.ends(linear.path())).transpose()?.unwrap_or(false);
+            let shape = if is_feedforward { [1, linear.d_in()] } else { [linear.d_out(), 1] };
+            let factors = Initial::of(linear, bench.seed).full(1.0, &shape)?;
+            let adapter = Arc::new(Ia3Layer { factors: factors.clone(), is_feedforward, shared: shared.clone() });
+            parts.push(Part::linear(linear, adapter, vec![("ia3_l", factors)]));
+        }
+        let settings = fields::to_settings(&SPEC, config, &[], &selection, bench.model, &layers);
+        Ok(Built::new(settings, parts, shared))
+    }
+}
+
+/// A feed-forward module that is no target would be silently without effect.
+fn check_feedforward(feedforward: Option<&Targets>, layers: &[&Linear], start: Start) -> std::result::Result<(), PeftError> {
+    let Some(Targets::List(names)) = feedforward.filter(|_| start == Start::Fresh) else { return Ok(()) };
+    match names.iter().find(|name| !layers.iter().any(|linear| linear.path().ends_with(*name))) {
+        None => Ok(()),
+        Some(name) => {
+            let problem = format!("`{name}` in feedforward_modules is not among the target_modules");
+            Err(PeftError::refused("peft::not_a_target", problem, format!("add {name} to target_modules, or leave feedforward_modules out")))
+        }
+    }
+}
+
+/// The shortest names of the layers with these roles, in the model's order.
+fn named_by_role(model: &dyn Model, roles: &[Role]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for (site, linear) in linear_sites(model) {
+        let name = suffix(model, linear);
+        if roles.contains(&site.role) && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}

@@ -1,0 +1,189 @@
+//! LoKr: the Kronecker product of two small matrices, `y = W x + s (w1 ⊗ w2) x`.
+//!
+//! The product is never formed while training: with `x` as a matrix `X: (m, n)`, `(w1 ⊗ w2) x` is `w1 X w2ᵀ`.
+//!
+//! # Shapes
+//! `d_out = l k`, `d_in = m n`; `w1: (l, m)`, `w2: (k, n)`, either of them also as a product of rank r; `s = alpha / r`
+//! # Source
+//! Edalati et al. 2022, arXiv:2212.10650; Yeh et al. 2023, arXiv:2309.14859 (LyCORIS). Golden `lokr`.
+
+use std::sync::Arc;
+
+use graft_nn::{Context, Linear, LinearAdapter, Result, Tensor, Var, ops};
+use graft_protocol::{
+    Settings,
+    methods::{MethodSpec, lokr::SPEC},
+};
+
+use super::{Built, Method, Part, Start};
+use crate::{
+    PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, layers::chosen, ranks::Ranks, shared::Shared, targets::Selection,
+    update_dropout::UpdateDropout,
+};
+
+/// Every field of PEFT 0.21's `LoKrConfig` with its default.
+const DEFAULTS: &str = r#"{"alpha": 8, "alpha_pattern": {}, "auto_mapping": null, "base_model_name_or_path": null, "decompose_both": false,
+    "decompose_factor": -1, "exclude_modules": null, "inference_mode": true, "init_weights": true, "layers_pattern": null,
+    "layers_to_transform": null, "module_dropout": 0.0, "modules_to_save": null, "peft_type": "LOKR", "r": 8, "rank_dropout": 0.0,
+    "rank_dropout_scale": false, "rank_pattern": {}, "revision": null, "target_modules": null, "task_type": "CAUSAL_LM",
+    "use_effective_conv2d": false}"#;
+
+/// The method.
+pub(super) struct LoKr;
+
+struct LoKrLayer {
+    first: Factor,
+    second: Factor,
+    /// `s`
+    scaling: f64,
+    dropout: UpdateDropout,
+    shared: Arc<Shared>,
+}
+
+/// One matrix of the product.
+enum Factor {
+    Whole(Var),
+    /// `a b` with a: (rows, r), b: (r, columns).
+    Product(Var, Var),
+}
+
+impl Factor {
+    fn new(initial: &Initial<'_>, name: &str, shape: (usize, usize), rank: Option<usize>, zero: bool) -> std::result::Result<Self, PeftError> {
+        let (rows, columns) = shape;
+        let start = |part: &str, shape: (usize, usize)| if zero { initial.full(0.0, &[shape.0, shape.1]) } else { initial.kaiming(part, shape) };
+        Ok(match rank {
+            None => Self::Whole(start(name, shape)?),
+            Some(r) => Self::Product(start(&format!("{name}_a"), (rows, r))?, initial.kaiming(&format!("{name}_b"), (r, columns))?),
+        })
+    }
+
+    /// `x wᵀ` for x: (.., columns).
+    fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Whole(w) => ops::linear(x, w.as_tensor()),
+            Self::Product(a, b) => ops::linear(&ops::linear(x, b.as_tensor())?, a.as_tensor()),
+        }
+    }
+
+    /// The matrix, (rows, columns), free of the graph.
+    fn matrix(&self) -> Result<Tensor> {
+        match self {
+            Self::Whole(w) => Ok(w.as_detached_tensor()),
+            Self::Product(a, b) => Ok(a.as_detached_tensor().matmul(&b.as_detached_tensor())?),
+        }
+    }
+
+    fn columns(&self) -> Result<usize> {
+        let (Self::Whole(last) | Self::Product(_, last)) = self;
+        Ok(last.dim(1)?)
+    }
+
+    fn weights(&self, [whole, a_name, b_name]: [&'static str; 3]) -> Vec<(&'static str, Var)> {
+        match self {
+            Self::Whole(w) => vec![(whole, w.clone())],
+            Self::Product(a, b) => vec![(a_name, a.clone()), (b_name, b.clone())],
+        }
+    }
+}
+
+impl LoKrLayer {
+    /// `s (w1 ⊗ w2) x`.
+    fn change(&self, base: &Linear, x: &Tensor) -> Result<Tensor> {
+        let (m, n) = (self.first.columns()?, self.second.columns()?);
+        let mut dims = x.dims().to_vec();
+        dims.pop();
+        dims.push(base.d_out());
+        let y = self.second.apply(&x.reshape(((), m, n))?)?; // (N, m, k)
+        let y = self.first.apply(&y.transpose(1, 2)?.contiguous()?)?; // (N, k, l)
+        let y = y.transpose(1, 2)?.contiguous()?.reshape(dims)?; // (.., d_out)
+        Ok((y * (self.scaling * self.shared.scale()))?)
+    }
+}
+
+impl LinearAdapter for LoKrLayer {
+    fn forward(&self, base: &Linear, x: &Tensor, cx: &Context) -> Result<Tensor> {
+        self.dropout.add(base, x, cx, || self.change(base, x))
+    }
+
+    fn delta(&self, base: &Linear) -> Result<Option<Tensor>> {
+        let (first, second) = (self.first.matrix()?, self.second.matrix()?);
+        let first = first.unsqueeze(1)?.unsqueeze(3)?; // (l, 1, m, 1)
+        let product = first.broadcast_mul(&second.unsqueeze(0)?.unsqueeze(2)?)?; // (l, k, m, n)
+        Ok(Some((product.reshape((base.d_out(), base.d_in()))? * (self.scaling * self.shared.scale()))?)) // (d_out, d_in)
+    }
+
+    fn is_merged(&self) -> bool {
+        self.shared.is_merged()
+    }
+}
+
+impl Method for LoKr {
+    fn spec(&self) -> &'static MethodSpec {
+        &SPEC
+    }
+
+    fn defaults(&self) -> &'static str {
+        DEFAULTS
+    }
+
+    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> std::result::Result<ConfigFile, PeftError> {
+        fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)
+    }
+
+    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
+        config.refuse(&["modules_to_save"])?;
+        let (ranks, dropout, selection) = (Ranks::read(config, "alpha")?, UpdateDropout::read(config)?, Selection::read(config)?);
+        let factor = config.get("decompose_factor").and_then(serde_json::Value::as_i64).unwrap_or(-1);
+        let layers = chosen(bench, &selection, start)?;
+        let shared = Arc::new(Shared::new());
+        let mut parts = Vec::new();
+        for linear in &layers {
+            let (r, alpha) = ranks.at(linear.path())?;
+            let initial = Initial::of(linear, bench.seed);
+            let ((l, k), (m, n)) = (factors(linear.d_out(), factor), factors(linear.d_in(), factor));
+            let is_low = |rows: usize, columns: usize| 2 * r < rows.max(columns);
+            let first_rank = (config.flag("decompose_both") && is_low(l, m)).then_some(r);
+            let first = Factor::new(&initial, "lokr_w1", (l, m), first_rank, true)?;
+            let second = Factor::new(&initial, "lokr_w2", (k, n), is_low(k, n).then_some(r), false)?;
+            let mut weights = first.weights(["lokr_w1", "lokr_w1_a", "lokr_w1_b"]);
+            weights.extend(second.weights(["lokr_w2", "lokr_w2_a", "lokr_w2_b"]));
+            let adapter = Arc::new(LoKrLayer { first, second, scaling: alpha / r as f64, dropout, shared: shared.clone() });
+            parts.push(Part::linear(linear, adapter, weights));
+        }
+        let warnings = ranks.unmatched(&layers, start)?;
+        let settings = fields::to_settings(&SPEC, config, &["r", "alpha"], &selection, bench.model, &layers);
+        Ok(Built { warnings, ..Built::new(settings, parts, shared) })
+    }
+}
+
+/// Two factors of a width, the smaller first: `factor` itself where it divides the width, else the most even pair whose smaller one is at
+/// most `factor`; -1 sets no limit.
+fn factors(width: usize, factor: i64) -> (usize, usize) {
+    let limit = usize::try_from(factor).ok().filter(|factor| *factor > 0);
+    if let Some(factor) = limit.filter(|factor| width.is_multiple_of(*factor)) {
+        return (factor, width / factor);
+    }
+    let fits = |small: &usize| width.is_multiple_of(*small) && limit.is_none_or(|limit| *small <= limit);
+    let small = (1..=width.isqrt()).rev().find(fits).unwrap_or(1);
+    (small, width / small)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::factors;
+
+    #[test]
+    fn a_width_is_split_as_in_hf_peft() {
+        // Values of HF PEFT's `factorization`: a factor that divides the width stands first, even where it is the larger one.
+        for (width, by_factor) in [
+            (127, [(1, 127), (1, 127), (1, 127), (1, 127), (1, 127)]),
+            (128, [(8, 16), (2, 64), (4, 32), (8, 16), (16, 8)]),
+            (250, [(10, 25), (2, 125), (2, 125), (5, 50), (10, 25)]),
+            (360, [(18, 20), (2, 180), (4, 90), (8, 45), (15, 24)]),
+            (512, [(16, 32), (2, 256), (4, 128), (8, 64), (16, 32)]),
+            (1024, [(32, 32), (2, 512), (4, 256), (8, 128), (16, 64)]),
+        ] {
+            assert_eq!([-1, 2, 4, 8, 16].map(|factor| factors(width, factor)), by_factor, "{width}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! OFT: the input of each layer is rotated by an orthogonal matrix made of blocks, `y = W Rᵀ x`.
+//!
+//! Each block is Cayley's `R = (I - Q)(I + Q)⁻¹` of a trained skew-symmetric `Q`. With `use_cayley_neumann` it is the first terms of the series
+//! of `(I + Q)(I - Q)⁻¹`, which turns the other way round and is orthogonal only as long as `Q` is small: that is how HF PEFT has it.
+//!
+//! # Shapes
+//! `n` blocks of side `b`, `n b = d_in`; trained: `(n, b (b - 1) / 2)`, the numbers of `Q` above its diagonal, row by row
+//! # Source
+//! Qiu et al. 2023, arXiv:2306.07280; Qiu et al. 2025, arXiv:2506.19847 (OFTv2). Golden `oft`.
+
+mod cayley;
+
+use std::sync::Arc;
+
+use graft_nn::{Context, DType, Linear, LinearAdapter, Result, Tensor, Var};
+use graft_protocol::{
+    Settings,
+    methods::{MethodSpec, oft::SPEC},
+};
+
+use super::{Built, Method, Part, Start};
+use crate::{PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, layers::chosen, shared::Shared, targets::Selection};
+use cayley::Cayley;
+
+/// Every field of PEFT 0.21's `OFTConfig` with its default.
+const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "bias": "none", "block_share": false, "coft": false,
+    "eps": 6e-05, "exclude_modules": null, "fan_in_fan_out": false, "inference_mode": true, "init_weights": true, "layers_pattern": null,
+    "layers_to_transform": null, "module_dropout": 0.0, "modules_to_save": null, "num_cayley_neumann_terms": 5, "oft_block_size": 32,
+    "peft_type": "OFT", "r": 0, "revision": null, "target_modules": null, "task_type": "CAUSAL_LM", "use_cayley_neumann": true}"#;
+
+/// The method.
+pub(super) struct Oft;
+
+struct OftLayer {
+    /// Above the diagonal of `Q`: (n, b (b - 1) / 2), or one row for all blocks.
+    upper: Var,
+    block_size: usize,
+    cayley: Cayley,
+    shared: Arc<Shared>,
+}
+
+impl OftLayer {
+    /// `x R` in blocks, blended with `x` by the user's factor: (.., d_in).
+    fn rotate(&self, x: &Tensor, upper: &Tensor) -> Result<Tensor> {
+        let side = self.block_size;
+        let blocks = self.cayley.rotations(upper, side)?.to_dtype(x.dtype())?; // (n, b, b)
+        let rows = x.elem_count() / x.dim(candle_core::D::Minus1)?;
+        let count = x.elem_count() / (rows * side);
+        let blocks = blocks.broadcast_as((count, side, side))?.contiguous()?; // (n, b, b)
+        let split = x.reshape((rows, count, side))?.transpose(0, 1)?.contiguous()?; // (n, N, b)
+        let turned = split.matmul(&blocks)?.transpose(0, 1)?.contiguous()?.reshape(x.dims())?; // (.., d_in)
+        let factor = self.shared.scale();
+        if factor == 1.0 { Ok(turned) } else { Ok((x + ((turned - x)? * factor)?)?) }
+    }
+}
+
+impl LinearAdapter for OftLayer {
+    fn forward(&self, base: &Linear, x: &Tensor, _cx: &Context) -> Result<Tensor> {
+        base.base_forward(&self.rotate(x, self.upper.as_tensor())?) // (.., d_out)
+    }
+
+    fn delta(&self, base: &Linear) -> Result<Option<Tensor>> {
+        let w = base.weight().tensor().detach().to_dtype(DType::F32)?; // (d_out, d_in)
+        let upper = self.upper.as_detached_tensor();
+        // `x R Wᵀ` is `x (W Rᵀ)ᵀ`, and the rows of `W Rᵀ` are those of W turned back.
+        let back = Self { upper: self.upper.clone(), block_size: self.block_size, cayley: self.cayley.transposed(), shared: self.shared.clone() };
+        Ok(Some((back.rotate(&w, &upper)? - w)?)) // (d_out, d_in)
+    }
+
+    fn is_merged(&self) -> bool {
+        self.shared.is_merged()
+    }
+}
+
+impl Method for Oft {
+    fn spec(&self) -> &'static MethodSpec {
+        &SPEC
+    }
+
+    fn defaults(&self) -> &'static str {
+        DEFAULTS
+    }
+
+    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> std::result::Result<ConfigFile, PeftError> {
+        let mut config = fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)?;
+        let given = |name: &str| settings.values.contains_key(name);
+        // Exactly one of the two is not zero: who gives one means the other to be.
+        if given("r") && !given("oft_block_size") && config.count("r").is_ok() {
+            config.set("oft_block_size", 0.into());
+        }
+        Ok(config)
+    }
+
+    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
+        config.refuse(&["modules_to_save", "coft"])?;
+        config.refuse_bias()?;
+        if config.number("module_dropout")? != 0.0 {
+            return Err(config.unsupported("`module_dropout`".to_owned()));
+        }
+        let selection = Selection::read(config)?;
+        let layers = chosen(bench, &selection, start)?;
+        let cayley = Cayley::new(config.flag("use_cayley_neumann").then_some(config.count("num_cayley_neumann_terms")?));
+        let shared = Arc::new(Shared::new());
+        let mut parts = Vec::new();
+        for linear in &layers {
+            let block_size = block_size(config, linear)?;
+            let count = if config.flag("block_share") { 1 } else { linear.d_in() / block_size };
+            let upper = Initial::of(linear, bench.seed).full(0.0, &[count, block_size * (block_size - 1) / 2])?;
+            let weights = vec![("oft_R.weight", upper.clone())];
+            let adapter = Arc::new(OftLayer { upper, block_size, cayley: cayley.clone(), shared: shared.clone() });
+            parts.push(Part::linear(linear, adapter, weights));
+        }
+        let settings = fields::to_settings(&SPEC, config, &["oft_block_size"], &selection, bench.model, &layers);
+        Ok(Built::new(settings, parts, shared))
+    }
+}
+
+/// Side of a block: `oft_block_size`, or `d_in / r`. HF PEFT quietly takes another size where one does not divide the width.
+fn block_size(config: &ConfigFile, linear: &Linear) -> std::result::Result<usize, PeftError> {
+    let width = linear.d_in();
+    let (name, number) = match (config.count("r"), config.count("oft_block_size")) {
+        (Err(_), Ok(size)) => ("oft_block_size", size),
+        (Ok(r), Err(_)) => ("r", r),
+        _ => {
+            let problem = "exactly one of `r` (number of blocks) and `oft_block_size` (their size) must be positive, and the other 0";
+            return Err(PeftError::refused("peft::oft_blocks", problem, "give oft_block_size=32 alone"));
+        }
+    };
+    if !width.is_multiple_of(number) || number == width && name == "r" || number == 1 && name == "oft_block_size" {
+        let fitting: Vec<_> = (2..=width.min(1024)).filter(|size| width.is_multiple_of(*size)).map(|size| size.to_string()).collect();
+        let problem = format!("{name} = {number} does not divide the input of `{}`, {width} wide, into blocks of at least 2", linear.path());
+        return Err(PeftError::refused("peft::oft_block_size", problem, format!("sizes that fit: {}", fitting.join(", "))));
+    }
+    Ok(if name == "r" { width / number } else { number })
+}

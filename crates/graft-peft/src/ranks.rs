@@ -1,0 +1,81 @@
+//! Rank and scale by layer: `r` and `alpha` with `rank_pattern` and `alpha_pattern`.
+
+use graft_nn::Linear;
+use serde_json::Value;
+
+use crate::{PeftError, config_file::ConfigFile, methods::Start, targets::by_pattern};
+
+/// Rank and alpha of every layer of an adapter.
+#[derive(Clone, Debug)]
+pub(crate) struct Ranks {
+    r: usize,
+    alpha: f64,
+    rank_pattern: Vec<(String, usize)>,
+    alpha_pattern: Vec<(String, f64)>,
+}
+
+impl Ranks {
+    /// Reads `r`, the field of alpha (LoRA's is `lora_alpha`) and both patterns.
+    ///
+    /// # Errors
+    /// [`PeftError::Malformed`].
+    pub(crate) fn read(config: &ConfigFile, alpha: &str) -> Result<Self, PeftError> {
+        Ok(Self {
+            r: config.count("r")?,
+            alpha: config.number(alpha)?,
+            rank_pattern: pattern(config, "rank_pattern", |value| value.as_u64().filter(|r| *r > 0).map(|r| r as usize))?,
+            alpha_pattern: pattern(config, "alpha_pattern", Value::as_f64)?,
+        })
+    }
+
+    /// Rank and alpha of the layer at `path`.
+    ///
+    /// # Errors
+    /// [`PeftError::BadPattern`].
+    pub(crate) fn at(&self, path: &str) -> Result<(usize, f64), PeftError> {
+        let r = by_pattern(&self.rank_pattern, path)?.unwrap_or(self.r);
+        Ok((r, by_pattern(&self.alpha_pattern, path)?.unwrap_or(self.alpha)))
+    }
+
+    /// A warning for each pattern of an adapter from a file that fits no chosen layer: HF PEFT says nothing then.
+    ///
+    /// # Errors
+    /// [`PeftError::Refused`] for such a pattern of a fresh adapter, [`PeftError::BadPattern`].
+    pub(crate) fn unmatched(&self, chosen: &[&Linear], start: Start) -> Result<Vec<String>, PeftError> {
+        let keys = self.rank_pattern.iter().map(|(key, _)| ("rank_pattern", key)).chain(self.alpha_pattern.iter().map(|(key, _)| ("alpha_pattern", key)));
+        let mut warnings = Vec::new();
+        for (field, key) in keys {
+            let pattern = [(key.clone(), ())];
+            let mut fits = false;
+            for linear in chosen {
+                fits |= by_pattern(&pattern, linear.path())?.is_some();
+            }
+            let problem = format!("`{key}` in {field} fits no layer of the adapter");
+            match (fits, start) {
+                (true, _) => {}
+                (false, Start::File) => warnings.push(problem),
+                (false, Start::Fresh) => {
+                    let first = chosen.first().map(|linear| linear.path()).unwrap_or_default();
+                    return Err(PeftError::refused("peft::unmatched_pattern", problem, format!("it must match the end of a path, such as {first}")));
+                }
+            }
+        }
+        Ok(warnings)
+    }
+}
+
+/// Refuses a rank above the layer's smaller side in a fresh adapter; one from a file is taken as it is.
+///
+/// # Errors
+/// [`PeftError::RankTooLarge`].
+pub(crate) fn check_rank(r: usize, linear: &Linear, start: Start) -> Result<(), PeftError> {
+    if start == Start::Fresh && r > linear.d_in().min(linear.d_out()) {
+        return Err(PeftError::RankTooLarge { r, path: linear.path().to_owned(), d_in: linear.d_in(), d_out: linear.d_out() });
+    }
+    Ok(())
+}
+
+fn pattern<T>(config: &ConfigFile, name: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Vec<(String, T)>, PeftError> {
+    let fields = config.get(name).and_then(Value::as_object).into_iter().flatten();
+    fields.map(|(key, value)| Ok((key.clone(), read(value).ok_or_else(|| config.wrong(name, "numbers by module name"))?))).collect()
+}

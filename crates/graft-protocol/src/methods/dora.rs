@@ -1,0 +1,42 @@
+//! Keys of DoRA, as HF PEFT's `LoraConfig(use_dora=True)` names them.
+
+use super::{ADAPTER_NAME, ALPHA_PATTERN, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MethodSpec, RANK, RANK_PATTERN, TARGET_MODULES};
+use crate::{KeyKind, KeySpec};
+
+/// DoRA: `y = m ∘ (W + s B A) x / ‖W + s B A‖`.
+pub const SPEC: MethodSpec = MethodSpec {
+    verb: "dora",
+    peft_type: "LORA",
+    builder: "Dora",
+    summary: "weight-decomposed LoRA: train the direction as B·A and the length m of each row",
+    help: "Each targeted linear map becomes y = m ∘ (W x + s·B A x) / n, where n holds the lengths of the rows of W + s·B A, taken as constants, \
+           and m, which starts as the lengths of the rows of W, is trained beside A (r × d_in) and B (d_out × r); s = lora_alpha / r. \
+           B starts at zero, so attaching changes nothing. The files are HF PEFT's LoRA with use_dora. Liu et al. 2024, arXiv:2402.09353.",
+    keys: KEYS,
+    learning_rate: 1e-3,
+};
+
+const KEYS: &[KeySpec] = &[
+    RANK,
+    KeySpec {
+        name: "lora_alpha",
+        aliases: &["alpha"],
+        kind: KeyKind::Float { min: 0.0, max: 1e9 },
+        default: "8",
+        help: "scale of the update: s = lora_alpha / r",
+    },
+    KeySpec {
+        name: "lora_dropout",
+        aliases: &["dropout"],
+        kind: KeyKind::Float { min: 0.0, max: 0.999 },
+        default: "0",
+        help: "probability of dropping an input of the update while training",
+    },
+    TARGET_MODULES,
+    EXCLUDE_MODULES,
+    LAYERS_TO_TRANSFORM,
+    RANK_PATTERN,
+    ALPHA_PATTERN,
+    KeySpec { name: "use_rslora", aliases: &["rslora"], kind: KeyKind::Bool, default: "false", help: "scale by lora_alpha / sqrt(r) instead" },
+    ADAPTER_NAME,
+];

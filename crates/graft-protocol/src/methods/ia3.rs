@@ -1,0 +1,30 @@
+//! Keys of IA³, as HF PEFT's `IA3Config` names them.
+
+use super::{ADAPTER_NAME, EXCLUDE_MODULES, MethodSpec, TARGET_MODULES};
+use crate::{KeyKind, KeySpec};
+
+/// IA³: `y = l ∘ (W x + b)`, in feed-forward modules `y = W (l ∘ x) + b`.
+pub const SPEC: MethodSpec = MethodSpec {
+    verb: "ia3",
+    peft_type: "IA3",
+    builder: "Ia3",
+    summary: "rescaling: train one factor per activation",
+    help: "Each targeted linear map becomes y = l ∘ (W x + b) with one trained factor per output; in feedforward_modules the factors stand before it, \
+           y = W (l ∘ x) + b. All start at 1, so attaching changes nothing. Without target_modules: keys, values and the last map of the feed-forward blocks, as in the paper. \
+           Liu et al. 2022, arXiv:2205.05638.",
+    keys: KEYS,
+    learning_rate: 1e-2,
+};
+
+const KEYS: &[KeySpec] = &[
+    TARGET_MODULES,
+    KeySpec {
+        name: "feedforward_modules",
+        aliases: &["feedforward"],
+        kind: KeyKind::Modules,
+        default: "",
+        help: "those of the targets whose inputs are rescaled; without it the last maps of the feed-forward blocks among them",
+    },
+    EXCLUDE_MODULES,
+    ADAPTER_NAME,
+];

@@ -1,0 +1,42 @@
+//! Keys of LoHa, as HF PEFT's `LoHaConfig` names them.
+
+use super::{ADAPTER_NAME, ALPHA_PATTERN, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MethodSpec, RANK, RANK_PATTERN, TARGET_MODULES};
+use crate::{KeyKind, KeySpec};
+
+/// LoHa: `y = W x + s (B₁A₁ ∘ B₂A₂) x`.
+pub const SPEC: MethodSpec = MethodSpec {
+    verb: "loha",
+    peft_type: "LOHA",
+    builder: "LoHa",
+    summary: "the product, number by number, of two low-rank updates",
+    help: "Each targeted linear map becomes y = W x + s·(B₁A₁ ∘ B₂A₂) x with s = alpha / r: two products of rank r, multiplied number by number, \
+           reach rank r² with twice the parameters of a LoRA. The second product starts at zero, so attaching changes nothing. \
+           Hyeon-Woo et al. 2021, arXiv:2108.06098 (FedPara); Yeh et al. 2023, arXiv:2309.14859 (LyCORIS).",
+    keys: KEYS,
+    learning_rate: 1e-3,
+};
+
+const KEYS: &[KeySpec] = &[
+    RANK,
+    KeySpec { name: "alpha", aliases: &[], kind: KeyKind::Float { min: 0.0, max: 1e9 }, default: "8", help: "scale of the update: s = alpha / r" },
+    KeySpec {
+        name: "rank_dropout",
+        aliases: &[],
+        kind: KeyKind::Float { min: 0.0, max: 0.999 },
+        default: "0",
+        help: "probability of dropping an output of the update while training",
+    },
+    KeySpec {
+        name: "module_dropout",
+        aliases: &[],
+        kind: KeyKind::Float { min: 0.0, max: 0.999 },
+        default: "0",
+        help: "probability of leaving the whole update of a layer out in a training step",
+    },
+    TARGET_MODULES,
+    EXCLUDE_MODULES,
+    LAYERS_TO_TRANSFORM,
+    RANK_PATTERN,
+    ALPHA_PATTERN,
+    ADAPTER_NAME,
+];

@@ -1,0 +1,50 @@
+//! Keys of LoKr, as HF PEFT's `LoKrConfig` names them.
+
+use super::{ADAPTER_NAME, ALPHA_PATTERN, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MethodSpec, RANK, RANK_PATTERN, TARGET_MODULES};
+use crate::{KeyKind, KeySpec};
+
+/// LoKr: `y = W x + s (W₁ ⊗ W₂) x`.
+pub const SPEC: MethodSpec = MethodSpec {
+    verb: "lokr",
+    peft_type: "LOKR",
+    builder: "LoKr",
+    summary: "the Kronecker product of a small matrix and a low-rank one",
+    help: "Each targeted linear map becomes y = W x + s·(W₁ ⊗ W₂) x with s = alpha / r. The sides of W are split into two factors each; W₁ is small, \
+           W₂ is a product of rank r where that is smaller than the matrix. W₁ starts at zero, so attaching changes nothing. The product is applied, never formed. \
+           Edalati et al. 2022, arXiv:2212.10650; Yeh et al. 2023, arXiv:2309.14859 (LyCORIS).",
+    keys: KEYS,
+    learning_rate: 1e-3,
+};
+
+const KEYS: &[KeySpec] = &[
+    RANK,
+    KeySpec { name: "alpha", aliases: &[], kind: KeyKind::Float { min: 0.0, max: 1e9 }, default: "8", help: "scale of the update: s = alpha / r" },
+    KeySpec {
+        name: "rank_dropout",
+        aliases: &[],
+        kind: KeyKind::Float { min: 0.0, max: 0.999 },
+        default: "0",
+        help: "probability of dropping an output of the update while training",
+    },
+    KeySpec {
+        name: "module_dropout",
+        aliases: &[],
+        kind: KeyKind::Float { min: 0.0, max: 0.999 },
+        default: "0",
+        help: "probability of leaving the whole update of a layer out in a training step",
+    },
+    KeySpec { name: "decompose_both", aliases: &[], kind: KeyKind::Bool, default: "false", help: "make W₁ a product of rank r too, where that is smaller" },
+    KeySpec {
+        name: "decompose_factor",
+        aliases: &["factor"],
+        kind: KeyKind::Integer { min: -1, max: 65_536 },
+        default: "-1",
+        help: "the smaller factor of each side; -1 takes the most even one",
+    },
+    TARGET_MODULES,
+    EXCLUDE_MODULES,
+    LAYERS_TO_TRANSFORM,
+    RANK_PATTERN,
+    ALPHA_PATTERN,
+    ADAPTER_NAME,
+];

@@ -1,0 +1,47 @@
+//! Keys of OFT, as HF PEFT's `OFTConfig` names them.
+
+use super::{ADAPTER_NAME, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MethodSpec, TARGET_MODULES};
+use crate::{KeyKind, KeySpec};
+
+/// OFT: `y = W R x` with R orthogonal, in blocks.
+pub const SPEC: MethodSpec = MethodSpec {
+    verb: "oft",
+    peft_type: "OFT",
+    builder: "Oft",
+    summary: "orthogonal fine-tuning: rotate the inputs of each layer, in blocks",
+    help: "Each targeted linear map becomes y = W R x. R is orthogonal and block-diagonal; each block is Cayley's (I - Q)(I + Q)⁻¹ of a trained skew-symmetric Q, \
+           so lengths and angles between the rows of W are kept. use_cayley_neumann replaces the inverse by the first terms of its series. \
+           Q starts at zero, so attaching changes nothing. Qiu et al. 2023, arXiv:2306.07280; Qiu et al. 2025, arXiv:2506.19847 (OFTv2).",
+    keys: KEYS,
+    learning_rate: 1e-3,
+};
+
+const KEYS: &[KeySpec] = &[
+    KeySpec {
+        name: "oft_block_size",
+        aliases: &["block_size"],
+        kind: KeyKind::Integer { min: 0, max: 65_536 },
+        default: "32",
+        help: "side of a block; it must divide the width of the input; 0 when r is given",
+    },
+    KeySpec {
+        name: "r",
+        aliases: &["blocks"],
+        kind: KeyKind::Integer { min: 0, max: 65_536 },
+        default: "0",
+        help: "number of blocks instead of their size; 0 when oft_block_size is given",
+    },
+    KeySpec { name: "block_share", aliases: &[], kind: KeyKind::Bool, default: "false", help: "one Q for all blocks of a layer" },
+    KeySpec {
+        name: "use_cayley_neumann",
+        aliases: &[],
+        kind: KeyKind::Bool,
+        default: "true",
+        help: "the first terms of the series instead of the inverse: faster, and orthogonal only as long as Q is small",
+    },
+    KeySpec { name: "num_cayley_neumann_terms", aliases: &[], kind: KeyKind::Integer { min: 1, max: 64 }, default: "5", help: "terms of the series" },
+    TARGET_MODULES,
+    EXCLUDE_MODULES,
+    LAYERS_TO_TRANSFORM,
+    ADAPTER_NAME,
+];

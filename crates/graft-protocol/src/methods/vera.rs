@@ -1,0 +1,52 @@
+//! Keys of VeRA, as HF PEFT's `VeraConfig` names them.
+
+use super::{ADAPTER_NAME, LAYERS_TO_TRANSFORM, MethodSpec, TARGET_MODULES};
+use crate::{KeyKind, KeySpec};
+
+/// VeRA: `y = W x + b ∘ B (d ∘ A x)` with A and B random, frozen and shared by all layers.
+pub const SPEC: MethodSpec = MethodSpec {
+    verb: "vera",
+    peft_type: "VERA",
+    builder: "Vera",
+    summary: "two vectors per layer around random matrices that all layers share",
+    help: "Each targeted linear map becomes y = W x + λ_b ∘ B (λ_d ∘ A x). A (r × d_in) and B (d_out × r) are random, frozen and the same for every layer, cut to its size; \
+           λ_d (r) and λ_b (d_out) are all that is trained, so a large r is cheap. λ_b starts at zero, so attaching changes nothing. \
+           Kopiczko et al. 2023, arXiv:2310.11454.",
+    keys: KEYS,
+    learning_rate: 1e-2,
+};
+
+const KEYS: &[KeySpec] = &[
+    KeySpec {
+        name: "r",
+        aliases: &["rank"],
+        kind: KeyKind::Integer { min: 1, max: 65_536 },
+        default: "256",
+        help: "rank of the shared matrices; it may exceed the sides of a layer",
+    },
+    KeySpec { name: "d_initial", aliases: &[], kind: KeyKind::Float { min: -1e9, max: 1e9 }, default: "0.1", help: "where every number of λ_d starts" },
+    KeySpec {
+        name: "vera_dropout",
+        aliases: &["dropout"],
+        kind: KeyKind::Float { min: 0.0, max: 0.999 },
+        default: "0",
+        help: "probability of dropping an input of A while training",
+    },
+    KeySpec {
+        name: "projection_prng_key",
+        aliases: &["key"],
+        kind: KeyKind::Integer { min: 0, max: 4_294_967_295 },
+        default: "0",
+        help: "seed of A and B: the same numbers as in HF PEFT",
+    },
+    KeySpec {
+        name: "save_projection",
+        aliases: &[],
+        kind: KeyKind::Bool,
+        default: "true",
+        help: "write A and B into the file too; without them it is smaller, and they are drawn again from projection_prng_key",
+    },
+    TARGET_MODULES,
+    LAYERS_TO_TRANSFORM,
+    ADAPTER_NAME,
+];

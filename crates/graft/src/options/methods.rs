@@ -1,0 +1,283 @@
+//! Builders of the methods that act on linear layers: what `%lora attach`, `%dora attach` and their kin take.
+
+use graft_protocol::{Settings, Value};
+
+use super::{Method, integer};
+
+/// One setter: the value's kind decides what it takes.
+macro_rules! setter {
+    ($(#[$doc:meta])* $key:ident(count)) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $key(self, $key: usize) -> Self {
+            Self { settings: self.settings.with(stringify!($key), integer($key as u64)) }
+        }
+    };
+    ($(#[$doc:meta])* $key:ident(whole)) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $key(self, $key: i64) -> Self {
+            Self { settings: self.settings.with(stringify!($key), Value::Integer($key)) }
+        }
+    };
+    ($(#[$doc:meta])* $key:ident(number)) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $key(self, $key: f64) -> Self {
+            Self { settings: self.settings.with(stringify!($key), Value::Float($key)) }
+        }
+    };
+    ($(#[$doc:meta])* $key:ident(flag)) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $key(self, $key: bool) -> Self {
+            Self { settings: self.settings.with(stringify!($key), Value::Bool($key)) }
+        }
+    };
+    ($(#[$doc:meta])* $key:ident(word)) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $key(self, $key: &str) -> Self {
+            Self { settings: self.settings.with(stringify!($key), Value::Text($key.to_owned())) }
+        }
+    };
+    ($(#[$doc:meta])* $key:ident(list)) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $key<T: Into<String>>(self, $key: impl IntoIterator<Item = T>) -> Self {
+            let items = $key.into_iter().map(Into::into).collect();
+            Self { settings: self.settings.with(stringify!($key), Value::List(items)) }
+        }
+    };
+}
+
+/// A value for a setter, in the test that there is one for every key.
+#[cfg(test)]
+macro_rules! sample {
+    (count) => {
+        1
+    };
+    (whole) => {
+        1
+    };
+    (number) => {
+        0.5
+    };
+    (flag) => {
+        true
+    };
+    (word) => {
+        "x"
+    };
+    (list) => {
+        ["x"]
+    };
+}
+
+/// A builder: a setter for each key of the method with that verb, and for the adapter's name.
+macro_rules! builder {
+    ($(#[$doc:meta])* $name:ident, $verb:literal; $($(#[$key_doc:meta])* pub fn $key:ident($kind:ident);)*) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct $name {
+            settings: Settings,
+        }
+
+        impl $name {
+            /// All defaults.
+            pub fn new() -> Self {
+                Self::default()
+            }
+
+            $(setter! { $(#[$key_doc])* $key($kind) })*
+
+            setter! {
+                /// Name of the adapter; one in use is replaced. Default `default`.
+                adapter_name(word)
+            }
+
+            #[cfg(test)]
+            fn everything() -> (&'static str, Settings) {
+                ($verb, Self::new()$(.$key(sample!($kind)))*.adapter_name("x").settings)
+            }
+        }
+
+        impl Method for $name {
+            fn verb(&self) -> &'static str {
+                $verb
+            }
+
+            fn into_settings(self) -> Settings {
+                self.settings
+            }
+        }
+    };
+}
+
+builder! {
+    /// `%lora attach`: low-rank adapters, `y = W x + s B A x`. Each setter is the key of the same name.
+    Lora, "lora";
+    /// Rank of the update, at least 1 and at most the layer's smaller side. Default 8.
+    pub fn r(count);
+    /// Scale of the update: `s = lora_alpha / r`. Default 8.
+    pub fn lora_alpha(number);
+    /// Probability of dropping an input of A while training. Default 0.
+    pub fn lora_dropout(number);
+    /// Module names (suffixes), one regular expression, or `all-linear`. Default: the family's, as in HF PEFT.
+    pub fn target_modules(list);
+    /// Module names, or one regular expression, that are left out of the targets.
+    pub fn exclude_modules(list);
+    /// Numbers of the blocks, such as `["0", "2", "4-7"]`. Default: all.
+    pub fn layers_to_transform(list);
+    /// Other ranks for some modules, such as `["q_proj:16"]`.
+    pub fn rank_pattern(list);
+    /// Another `lora_alpha` for some modules, such as `["q_proj:32"]`.
+    pub fn alpha_pattern(list);
+    /// Scale by `lora_alpha / sqrt(r)` instead.
+    pub fn use_rslora(flag);
+    /// `true`: A uniform in ±1/sqrt(d_in), as HF PEFT; `gaussian`: N(0, 1/r).
+    pub fn init_lora_weights(word);
+}
+
+builder! {
+    /// `%dora attach`: weight-decomposed LoRA, `y = m ∘ (W + s B A) x / ‖W + s B A‖`. Each setter is the key of the same name.
+    Dora, "dora";
+    /// Rank of the update, at least 1 and at most the layer's smaller side. Default 8.
+    pub fn r(count);
+    /// Scale of the update: `s = lora_alpha / r`. Default 8.
+    pub fn lora_alpha(number);
+    /// Probability of dropping an input of the update while training. Default 0.
+    pub fn lora_dropout(number);
+    /// Module names (suffixes), one regular expression, or `all-linear`. Default: the family's, as in HF PEFT.
+    pub fn target_modules(list);
+    /// Module names, or one regular expression, that are left out of the targets.
+    pub fn exclude_modules(list);
+    /// Numbers of the blocks, such as `["0", "2", "4-7"]`. Default: all.
+    pub fn layers_to_transform(list);
+    /// Other ranks for some modules, such as `["q_proj:16"]`.
+    pub fn rank_pattern(list);
+    /// Another `lora_alpha` for some modules, such as `["q_proj:32"]`.
+    pub fn alpha_pattern(list);
+    /// Scale by `lora_alpha / sqrt(r)` instead.
+    pub fn use_rslora(flag);
+}
+
+builder! {
+    /// `%vera attach`: two vectors per layer around shared random matrices, `y = W x + λ_b ∘ B (λ_d ∘ A x)`. Each setter is the key of the same name.
+    Vera, "vera";
+    /// Rank of the shared matrices; it may exceed the sides of a layer. Default 256.
+    pub fn r(count);
+    /// Where every number of `λ_d` starts. Default 0.1.
+    pub fn d_initial(number);
+    /// Probability of dropping an input of A while training. Default 0.
+    pub fn vera_dropout(number);
+    /// Seed of A and B: the same numbers as in HF PEFT. Default 0.
+    pub fn projection_prng_key(count);
+    /// Write A and B into the file too. Default true.
+    pub fn save_projection(flag);
+    /// Module names (suffixes), one regular expression, or `all-linear`. Default: the family's, as in HF PEFT.
+    pub fn target_modules(list);
+    /// Numbers of the blocks, such as `["0", "2", "4-7"]`. Default: all.
+    pub fn layers_to_transform(list);
+}
+
+builder! {
+    /// `%loha attach`: the product of two low-rank updates, `y = W x + s (B₁A₁ ∘ B₂A₂) x`. Each setter is the key of the same name.
+    LoHa, "loha";
+    /// Rank of each of the two updates. Default 8.
+    pub fn r(count);
+    /// Scale of the update: `s = alpha / r`. Default 8.
+    pub fn alpha(number);
+    /// Probability of dropping an output of the update while training. Default 0.
+    pub fn rank_dropout(number);
+    /// Probability of leaving a layer's whole update out in a training step. Default 0.
+    pub fn module_dropout(number);
+    /// Module names (suffixes), one regular expression, or `all-linear`. Default: the family's, as in HF PEFT.
+    pub fn target_modules(list);
+    /// Module names, or one regular expression, that are left out of the targets.
+    pub fn exclude_modules(list);
+    /// Numbers of the blocks, such as `["0", "2", "4-7"]`. Default: all.
+    pub fn layers_to_transform(list);
+    /// Other ranks for some modules, such as `["q_proj:16"]`.
+    pub fn rank_pattern(list);
+    /// Another `alpha` for some modules, such as `["q_proj:32"]`.
+    pub fn alpha_pattern(list);
+}
+
+builder! {
+    /// `%lokr attach`: a Kronecker product, `y = W x + s (W₁ ⊗ W₂) x`. Each setter is the key of the same name.
+    LoKr, "lokr";
+    /// Rank of `W₂` where that makes it smaller. Default 8.
+    pub fn r(count);
+    /// Scale of the update: `s = alpha / r`. Default 8.
+    pub fn alpha(number);
+    /// Probability of dropping an output of the update while training. Default 0.
+    pub fn rank_dropout(number);
+    /// Probability of leaving a layer's whole update out in a training step. Default 0.
+    pub fn module_dropout(number);
+    /// Make `W₁` a product of rank r too, where that is smaller. Default false.
+    pub fn decompose_both(flag);
+    /// The smaller factor of each side; -1, the default, takes the most even one.
+    pub fn decompose_factor(whole);
+    /// Module names (suffixes), one regular expression, or `all-linear`. Default: the family's, as in HF PEFT.
+    pub fn target_modules(list);
+    /// Module names, or one regular expression, that are left out of the targets.
+    pub fn exclude_modules(list);
+    /// Numbers of the blocks, such as `["0", "2", "4-7"]`. Default: all.
+    pub fn layers_to_transform(list);
+    /// Other ranks for some modules, such as `["q_proj:16"]`.
+    pub fn rank_pattern(list);
+    /// Another `alpha` for some modules, such as `["q_proj:32"]`.
+    pub fn alpha_pattern(list);
+}
+
+builder! {
+    /// `%oft attach`: orthogonal fine-tuning, `y = W R x`. Each setter is the key of the same name.
+    Oft, "oft";
+    /// Side of a block; it must divide the width of the input. Default 32.
+    pub fn oft_block_size(count);
+    /// Number of blocks, instead of their size.
+    pub fn r(count);
+    /// One rotation for all blocks of a layer. Default false.
+    pub fn block_share(flag);
+    /// The first terms of the series instead of the inverse. Default true.
+    pub fn use_cayley_neumann(flag);
+    /// Terms of the series. Default 5.
+    pub fn num_cayley_neumann_terms(count);
+    /// Module names (suffixes), one regular expression, or `all-linear`. Default: the family's, as in HF PEFT.
+    pub fn target_modules(list);
+    /// Module names, or one regular expression, that are left out of the targets.
+    pub fn exclude_modules(list);
+    /// Numbers of the blocks, such as `["0", "2", "4-7"]`. Default: all.
+    pub fn layers_to_transform(list);
+}
+
+builder! {
+    /// `%ia3 attach`: one factor per activation, `y = l ∘ (W x + b)`. Each setter is the key of the same name.
+    Ia3, "ia3";
+    /// Module names (suffixes), one regular expression, or `all-linear`. Default: keys, values and the last maps of the feed-forward blocks.
+    pub fn target_modules(list);
+    /// Those of the targets whose inputs are rescaled. Default: the last maps of the feed-forward blocks among them.
+    pub fn feedforward_modules(list);
+    /// Module names, or one regular expression, that are left out of the targets.
+    pub fn exclude_modules(list);
+}
+
+#[cfg(test)]
+mod tests {
+    use graft_protocol::methods;
+
+    use super::*;
+
+    #[test]
+    fn there_is_a_setter_for_every_key() {
+        for (verb, settings) in
+            [Lora::everything(), Dora::everything(), Vera::everything(), LoHa::everything(), LoKr::everything(), Oft::everything(), Ia3::everything()]
+        {
+            let set: Vec<_> = settings.values.keys().cloned().collect();
+            let mut keys: Vec<_> = methods::by_verb(verb).expect("a method").keys.iter().map(|spec| spec.name).collect();
+            keys.sort_unstable();
+            assert_eq!(set, keys, "{verb}");
+        }
+    }
+}
