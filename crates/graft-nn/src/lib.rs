@@ -43,7 +43,7 @@ pub use kv_cache::KvCache;
 pub use linear::{Linear, LinearAdapter};
 pub use model::{Hidden, Model, ModelShape, Task};
 pub use norm::{Norm, NormKind};
-pub use parameter::Parameter;
+pub use parameter::{Parameter, StandIn};
 pub use process::tune_process;
 pub use rng::{Rng, Stream};
 pub use site::{Layer, Role, Site};

@@ -1,5 +1,7 @@
 //! Normalisation of hidden states, with or without their mean.
 
+use std::sync::Arc;
+
 use crate::{NnError, Parameter, Result, Tensor, ops};
 
 /// How a norm measures its input.
@@ -19,8 +21,8 @@ pub enum NormKind {
 pub struct Norm {
     path: String,
     kind: NormKind,
-    weight: Parameter,
-    bias: Option<Parameter>,
+    weight: Arc<Parameter>,
+    bias: Option<Arc<Parameter>>,
     eps: f64,
 }
 
@@ -36,7 +38,7 @@ impl Norm {
     }
 
     fn new(path: &str, kind: NormKind, weight: Tensor, bias: Option<Tensor>, eps: f64) -> Self {
-        let parameter = |name: &str, tensor| Parameter::new(&format!("{path}.{name}"), tensor);
+        let parameter = |name: &str, tensor| Arc::new(Parameter::new(&format!("{path}.{name}"), tensor));
         Self { path: path.to_owned(), kind, weight: parameter("weight", weight), bias: bias.map(|bias| parameter("bias", bias)), eps }
     }
 
@@ -57,7 +59,17 @@ impl Norm {
 
     /// b, (C).
     pub fn bias(&self) -> Option<&Parameter> {
-        self.bias.as_ref()
+        self.bias.as_deref()
+    }
+
+    /// w as a shared handle, for who must find it again without the model.
+    pub fn shared_weight(&self) -> Arc<Parameter> {
+        self.weight.clone()
+    }
+
+    /// b as a shared handle, for who must find it again without the model.
+    pub fn shared_bias(&self) -> Option<Arc<Parameter>> {
+        self.bias.clone()
     }
 
     /// Normalises `x` (.., C).
@@ -65,7 +77,7 @@ impl Norm {
     /// # Errors
     /// When the width differs; the error names the layer.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (weight, bias) = (self.weight.tensor(), self.bias.as_ref().map(Parameter::tensor));
+        let (weight, bias) = (self.weight.tensor(), self.bias.as_ref().map(|bias| bias.tensor()));
         let y = match self.kind {
             NormKind::RootMeanSquare => ops::rms_norm(x, &weight, self.eps),
             NormKind::Layer => ops::layer_norm(x, &weight, bias.as_ref(), self.eps),

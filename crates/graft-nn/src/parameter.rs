@@ -1,16 +1,28 @@
-//! One weight of the base model: frozen by default, trainable on request, exchangeable while others hold it.
+//! One weight of the base model: frozen by default, trainable on request, exchangeable while others hold it, with a slot for what stands in for it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::{DType, NnError, Result, Tensor, Var};
+use crate::{DType, NnError, Result, Slot, Tensor, Var};
+
+/// A weight that an adapter puts in the place of one of the base's: a trained bias, norm or head.
+pub trait StandIn: Send + Sync {
+    /// The weight, of the same shape; in the graph where it is trained.
+    fn tensor(&self) -> Tensor;
+
+    /// Whether it has been written into the base's weight now.
+    fn is_merged(&self) -> bool {
+        false
+    }
+}
 
 /// A named weight. Everybody who holds the layer sees a swap at once; a forward pass that has already read the weight goes on with it.
-#[derive(Debug)]
 pub struct Parameter {
     path: String,
     state: ArcSwap<State>,
+    stand_ins: Slot<dyn StandIn>,
 }
 
 #[derive(Debug)]
@@ -31,7 +43,7 @@ impl State {
 impl Parameter {
     /// A frozen weight with its Hugging Face path, such as `model.norm.weight`.
     pub fn new(path: &str, tensor: Tensor) -> Self {
-        Self { path: path.to_owned(), state: ArcSwap::from_pointee(State::Frozen(tensor.detach())) }
+        Self { path: path.to_owned(), state: ArcSwap::from_pointee(State::Frozen(tensor.detach())), stand_ins: Slot::new() }
     }
 
     /// Hugging Face path.
@@ -39,9 +51,19 @@ impl Parameter {
         &self.path
     }
 
-    /// The weight now; a variable of candle's graph while it is trainable.
+    /// The weight now: what stands in for it, or its own value, a variable of candle's graph while it is trainable.
     pub fn tensor(&self) -> Tensor {
+        self.stand_ins.last_active().map_or_else(|| self.own(), |stand_in| stand_in.tensor())
+    }
+
+    /// Its own value, whatever stands in for it.
+    pub fn own(&self) -> Tensor {
         self.state.load().tensor().clone()
+    }
+
+    /// What adapters put in its place; of several that act the last counts.
+    pub fn stand_ins(&self) -> &Slot<dyn StandIn> {
+        &self.stand_ins
     }
 
     /// Number of elements.
@@ -59,7 +81,7 @@ impl Parameter {
         matches!(&**self.state.load(), State::Trainable(_))
     }
 
-    /// Exchanges the value; a trainable weight stays the same variable.
+    /// Exchanges its own value; a trainable weight stays the same variable.
     ///
     /// # Errors
     /// [`NnError::Shape`] when the shape differs.
@@ -100,6 +122,12 @@ impl Parameter {
     }
 }
 
+impl fmt::Debug for Parameter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Parameter({}, {:?}, stand-ins {:?})", self.path, self.dims(), self.stand_ins.names())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +156,26 @@ mod tests {
         w.set(Tensor::zeros((2, 3), DType::F32, &Device::Cpu).expect("zeros")).expect("sets");
         assert_eq!(var.as_tensor().to_vec2::<f32>().expect("values"), vec![vec![0.0; 3]; 2]);
         assert_eq!(w.train().expect("trains").as_tensor().id(), var.as_tensor().id());
+    }
+
+    #[test]
+    fn what_stands_in_is_seen_while_it_acts_and_the_own_value_stays() {
+        struct Other(Tensor);
+        impl StandIn for Other {
+            fn tensor(&self) -> Tensor {
+                self.0.clone()
+            }
+        }
+        let w = weight();
+        let first = |w: &Parameter| w.tensor().to_dtype(DType::F32).expect("wide").to_vec2::<f32>().expect("values")[0][0];
+        w.stand_ins().insert("a", Arc::new(Other(Tensor::zeros((2, 3), DType::F32, &Device::Cpu).expect("zeros"))));
+        assert_eq!(first(&w), 1.0);
+        w.stand_ins().set_active(&["a"]);
+        assert_eq!(first(&w), 0.0);
+        w.set(Tensor::full(3f32, (2, 3), &Device::Cpu).expect("full")).expect("sets");
+        assert_eq!(first(&w), 0.0);
+        w.stand_ins().remove("a");
+        assert_eq!(first(&w), 3.0);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The places of a model to which adapters attach.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::{Embedding, Linear, Norm, Parameter};
 
@@ -83,6 +84,15 @@ impl<'a> Layer<'a> {
             Self::Linear(linear) => std::iter::once(linear.weight()).chain(linear.bias()).collect(),
             Self::Embedding(embedding) => vec![embedding.weight()],
             Self::Norm(norm) => std::iter::once(norm.weight()).chain(norm.bias()).collect(),
+        }
+    }
+
+    /// The same as shared handles, for who must find them again without the model.
+    pub fn shared_parameters(self) -> Vec<Arc<Parameter>> {
+        match self {
+            Self::Linear(linear) => std::iter::once(linear.shared_weight()).chain(linear.shared_bias()).collect(),
+            Self::Embedding(embedding) => vec![embedding.shared_weight()],
+            Self::Norm(norm) => std::iter::once(norm.shared_weight()).chain(norm.shared_bias()).collect(),
         }
     }
 }

@@ -88,6 +88,13 @@ impl<A: ?Sized> Slot<A> {
         state.active.iter().filter_map(find).collect()
     }
 
+    /// The adapter that was activated last.
+    pub fn last_active(&self) -> Option<Arc<A>> {
+        let state = self.state.load();
+        let last = state.active.last()?;
+        state.adapters.iter().find(|(known, _)| known == last).map(|(_, adapter)| adapter.clone())
+    }
+
     fn change(&self, edit: impl Fn(&mut State<A>)) {
         self.state.rcu(|state| {
             let mut next = State::clone(state);

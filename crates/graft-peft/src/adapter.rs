@@ -72,10 +72,21 @@ impl Adapter {
         self.weights().map(|(_, var)| var.elem_count() as u64).sum()
     }
 
-    /// Trained numbers in the layer at `path`.
-    pub(crate) fn parameters_at(&self, path: &str) -> u64 {
-        let parts = self.built.parts.iter().filter(|part| part.site == path);
-        parts.flat_map(|part| &part.weights).map(|(_, var)| var.elem_count() as u64).sum()
+    /// Trained numbers that the base does not have.
+    pub(crate) fn added_parameters(&self) -> u64 {
+        let added = self.built.parts.iter().filter(|part| !part.in_place);
+        added.flat_map(|part| &part.weights).map(|(_, var)| var.elem_count() as u64).sum()
+    }
+
+    /// Trained numbers in the layer at `path`, and those of them that the base does not have.
+    pub(crate) fn parameters_at(&self, path: &str) -> (u64, u64) {
+        let (mut trained, mut added) = (0, 0);
+        for part in self.built.parts.iter().filter(|part| part.site == path) {
+            let count: u64 = part.weights.iter().map(|(_, var)| var.elem_count() as u64).sum();
+            trained += count;
+            added += if part.in_place { 0 } else { count };
+        }
+        (trained, added)
     }
 
     /// Number of virtual tokens; 0 for what is no soft prompt.
@@ -176,7 +187,7 @@ impl Adapter {
     /// Sets the factor, also of a merged adapter. Files are written without it.
     ///
     /// # Errors
-    /// [`PeftError::Refused`] for a factor that is not finite, and for a soft prompt, whose effect is no sum.
+    /// [`PeftError::Refused`] for a factor that is not finite, and for a soft prompt and weights that train along, whose effect is no sum.
     pub fn set_scale(&self, model: &dyn Model, factor: f64) -> Result<(), PeftError> {
         if !factor.is_finite() {
             return Err(PeftError::refused("peft::bad_scale", format!("{factor} is no factor"), "1 is as trained, 0 is the base"));
@@ -184,6 +195,10 @@ impl Adapter {
         if self.virtual_tokens() > 0 && factor != 1.0 {
             let problem = "a soft prompt cannot be scaled: it stands before the input instead of being added to a weight";
             return Err(PeftError::refused("peft::not_scalable", problem, format!("switch it off with %{} detach, or use a LoRA", self.spec().verb)));
+        }
+        if factor != 1.0 && self.built.parts.iter().any(|part| matches!(part.hook, Hook::Weight(..))) {
+            let problem = format!("`{}` trains weights of the base along (bias or modules_to_save), and those have no factor", self.name);
+            return Err(PeftError::refused("peft::not_scalable", problem, format!("switch it off with %{} off", self.spec().verb)));
         }
         self.built.shared.set_scale(factor);
         match &mut *self.merge_state() {

@@ -11,7 +11,7 @@ use crate::{
     config_file::ConfigFile,
     layers::linears,
     methods::{self, Part, Start},
-    weights_file,
+    opened, weights_file,
 };
 
 /// What adapters are made on.
@@ -41,7 +41,9 @@ pub fn attach(bench: &Workbench<'_>, method: &str, settings: &Settings) -> Resul
     check_name(&name)?;
     let mut config = method.config(bench, settings)?;
     config.set("task_type", bench.model.task().as_str().into());
-    let built = method.build(bench, &config, Start::Fresh)?;
+    opened::add_heads(bench, &mut config);
+    let mut built = method.build(bench, &config, Start::Fresh)?;
+    opened::open(bench, &config, &mut built, Start::Fresh)?;
     if config.get("fan_in_fan_out").is_some() {
         config.set("fan_in_fan_out", is_stored_turned(bench.model, &built.parts).into());
     }
@@ -63,7 +65,8 @@ pub fn load(bench: &Workbench<'_>, directory: &Path, name: &str) -> Result<(Adap
     let method = methods::of(&config).ok_or_else(unsupported)?;
     let mut warnings = base_warning(&config, bench.base_name);
     warnings.extend(unknown_warning(&config.complete(method.defaults())));
-    let built = method.build(bench, &config, Start::File)?;
+    let mut built = method.build(bench, &config, Start::File)?;
+    opened::open(bench, &config, &mut built, Start::File)?;
     let tensors = weights_file::read(directory)?;
     let mut left_over = weights_file::fill(&built.parts, &tensors, &directory.join(weights_file::NAME))?;
     let copies = weights_file::copies(&built.parts, &tensors)?;

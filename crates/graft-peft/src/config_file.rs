@@ -146,17 +146,6 @@ impl ConfigFile {
         }
     }
 
-    /// Refuses a `bias` other than `none`.
-    ///
-    /// # Errors
-    /// [`PeftError::Unsupported`].
-    pub(crate) fn refuse_bias(&self) -> Result<(), PeftError> {
-        match self.text("bias").filter(|bias| *bias != "none") {
-            Some(bias) => Err(self.unsupported(format!("`bias` = {bias}"))),
-            None => Ok(()),
-        }
-    }
-
     /// An error about a feature that is not built in.
     pub(crate) fn unsupported(&self, feature: String) -> PeftError {
         PeftError::Unsupported { folder: self.folder(), feature }

@@ -28,8 +28,9 @@ impl Counts {
 /// Counts a model with adapters: every one of them is part of `all`, those that act and base weights that are not frozen are trainable.
 pub fn counts(model: &dyn Model, adapters: &[&Adapter]) -> Counts {
     let base = |trainable: bool| model.parameters().iter().filter(|p| !trainable || p.is_trainable()).map(|p| p.elements() as u64).sum::<u64>();
-    let added = |active: bool| adapters.iter().filter(|a| !active || a.is_active(model)).map(|a| a.trainable_parameters()).sum::<u64>();
-    Counts { trainable: base(true) + added(true), all: base(false) + added(false) }
+    let trained: u64 = adapters.iter().filter(|adapter| adapter.is_active(model)).map(|adapter| adapter.trainable_parameters()).sum();
+    let added: u64 = adapters.iter().map(|adapter| adapter.added_parameters()).sum();
+    Counts { trainable: base(true) + trained, all: base(false) + added }
 }
 
 /// Digits in groups of three.

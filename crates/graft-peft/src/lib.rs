@@ -14,6 +14,7 @@ mod initial;
 mod layers;
 mod merge;
 mod methods;
+mod opened;
 mod parameter_table;
 mod ranks;
 mod shared;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use graft_nn::{DType, Linear, Model, Parameter, Tensor};
+use graft_nn::{DType, Layer, Model, Parameter, Tensor};
 
 use crate::{
     PeftError,
@@ -14,17 +14,15 @@ use crate::{
 
 /// The weights and biases that an adapter is merged into, as they were before.
 pub(crate) struct Merge {
-    originals: Vec<Original>,
+    /// Of each part.
+    originals: Vec<Vec<Original>>,
     applied: bool,
     /// Whether it acts beside the weights when the merge is taken back.
     pub(crate) acts_after: bool,
 }
 
-/// One layer's weight and bias before the merge.
-struct Original {
-    weight: (Arc<Parameter>, Tensor),
-    bias: Option<(Arc<Parameter>, Tensor)>,
-}
+/// One weight before the merge.
+type Original = (Arc<Parameter>, Tensor);
 
 impl Merge {
     /// Adds the change of every part to its layer's weight: all or none.
@@ -34,13 +32,14 @@ impl Merge {
     /// [`PeftError::NotFinite`], [`PeftError::Layer`].
     pub(crate) fn new(model: &dyn Model, name: &str, parts: &[Part]) -> Result<Self, PeftError> {
         let acts_after = slots::is_active(model, name, parts);
-        let linears = linears(model);
         let mut originals = Vec::new();
         for part in parts {
-            let Some(linear) = linears.get(&part.site).filter(|_| matches!(part.hook, Hook::Linear(_))) else { return Err(not_mergeable()) };
-            refuse_second(linear, name)?;
-            let kept = |parameter: Arc<Parameter>| (parameter.clone(), parameter.tensor().detach());
-            originals.push(Original { weight: kept(linear.shared_weight()), bias: linear.shared_bias().map(kept) });
+            let site = model.sites().into_iter().find(|site| site.path == part.site);
+            let layer = site.map(|site| site.layer).filter(|_| !matches!(part.hook, Hook::Prompt(_))).ok_or_else(not_mergeable)?;
+            refuse_second(layer, &part.site, name)?;
+            let changes = |parameter: &Arc<Parameter>| if let Hook::Weight(path, _) = &part.hook { parameter.path() == path } else { true };
+            let kept = layer.shared_parameters().into_iter().filter(changes).map(|parameter| (parameter.clone(), parameter.own().detach()));
+            originals.push(kept.collect());
         }
         let mut merge = Self { originals, applied: false, acts_after };
         merge.apply(model, parts)?;
@@ -60,17 +59,21 @@ impl Merge {
         // What an adapter adds may depend on the base's own weights.
         self.restore()?;
         let linears = linears(model);
-        let mut sums = Vec::new();
-        for (part, original) in parts.iter().zip(&self.originals) {
-            let (Some(linear), Hook::Linear(adapter)) = (linears.get(&part.site), &part.hook) else { continue };
-            let delta = adapter.delta(linear)?.ok_or_else(not_mergeable)?;
-            sums.push(sum(&original.weight, &delta)?); // (d_out, d_in)
-            if let (Some(bias), Some(delta)) = (&original.bias, adapter.bias_delta(linear)?) {
-                sums.push(sum(bias, &delta)?); // (d_out)
+        let mut merged = Vec::new();
+        for (part, originals) in parts.iter().zip(&self.originals) {
+            match (&part.hook, linears.get(&part.site), originals.as_slice()) {
+                (Hook::Linear(adapter), Some(linear), [weight, bias @ ..]) => {
+                    merged.push(sum(weight, &adapter.delta(linear)?.ok_or_else(not_mergeable)?)?); // (d_out, d_in)
+                    if let (Some(bias), Some(delta)) = (bias.first(), adapter.bias_delta(linear)?) {
+                        merged.push(sum(bias, &delta)?); // (d_out)
+                    }
+                }
+                (Hook::Weight(_, stand_in), _, [weight]) => merged.push(rounded(weight, &stand_in.tensor().detach())?),
+                _ => return Err(not_mergeable()),
             }
         }
-        for (parameter, sum) in sums {
-            parameter.set(sum)?;
+        for (parameter, tensor) in merged {
+            parameter.set(tensor)?;
         }
         self.applied = true;
         Ok(())
@@ -81,23 +84,26 @@ impl Merge {
     /// # Errors
     /// [`PeftError::Layer`].
     pub(crate) fn restore(&mut self) -> Result<(), PeftError> {
-        for original in &self.originals {
-            for (parameter, tensor) in std::iter::once(&original.weight).chain(&original.bias) {
-                parameter.set(tensor.clone())?;
-            }
+        for (parameter, tensor) in self.originals.iter().flatten() {
+            parameter.set(tensor.clone())?;
         }
         self.applied = false;
         Ok(())
     }
 }
 
-/// A kept weight plus a change, in 32 bits, rounded once to the weight's own type.
-fn sum<'a>((parameter, original): &'a (Arc<Parameter>, Tensor), delta: &Tensor) -> Result<(&'a Arc<Parameter>, Tensor), PeftError> {
-    let sum = (original.to_dtype(DType::F32)? + delta.to_dtype(DType::F32)?)?.to_dtype(original.dtype())?;
-    if !is_finite(&sum)? {
+/// A kept weight plus a change, in 32 bits, rounded once.
+fn sum<'a>(original: &'a Original, delta: &Tensor) -> Result<(&'a Arc<Parameter>, Tensor), PeftError> {
+    rounded(original, &(original.1.to_dtype(DType::F32)? + delta.to_dtype(DType::F32)?)?)
+}
+
+/// What takes the place of a kept weight, in that weight's own type.
+fn rounded<'a>((parameter, original): &'a Original, tensor: &Tensor) -> Result<(&'a Arc<Parameter>, Tensor), PeftError> {
+    let tensor = tensor.to_dtype(original.dtype())?.copy()?;
+    if !is_finite(&tensor)? {
         return Err(PeftError::NotFinite { name: parameter.path().to_owned() });
     }
-    Ok((parameter, sum))
+    Ok((parameter, tensor))
 }
 
 fn not_mergeable() -> PeftError {
@@ -106,12 +112,20 @@ fn not_mergeable() -> PeftError {
 }
 
 /// Weights are put back as they were before a merge; with two merges in one layer that would take the other one away too.
-fn refuse_second(linear: &Linear, name: &str) -> Result<(), PeftError> {
-    let is_merged = |other: &String| linear.slot().get(other).is_some_and(|adapter| adapter.is_merged());
-    match linear.slot().names().into_iter().find(|other| other != name && is_merged(other)) {
+fn refuse_second(layer: Layer<'_>, path: &str, name: &str) -> Result<(), PeftError> {
+    let mut merged = Vec::new();
+    if let Layer::Linear(linear) = layer {
+        let slot = linear.slot();
+        merged.extend(slot.names().into_iter().filter(|other| slot.get(other).is_some_and(|adapter| adapter.is_merged())));
+    }
+    for parameter in layer.parameters() {
+        let slot = parameter.stand_ins();
+        merged.extend(slot.names().into_iter().filter(|other| slot.get(other).is_some_and(|stand_in| stand_in.is_merged())));
+    }
+    match merged.into_iter().find(|other| other != name) {
         None => Ok(()),
         Some(other) => {
-            let problem = format!("adapter `{other}` is merged into `{}` already, and a layer takes one merge", linear.path());
+            let problem = format!("adapter `{other}` is merged into `{path}` already, and a layer takes one merge");
             Err(PeftError::refused("peft::other_merged", problem, format!("unmerge `{other}` first, or let both act unmerged")))
         }
     }

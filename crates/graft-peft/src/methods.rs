@@ -11,7 +11,7 @@ mod vera;
 
 use std::sync::Arc;
 
-use graft_nn::{Linear, LinearAdapter, SoftPrompt, Tensor, Var};
+use graft_nn::{Linear, LinearAdapter, SoftPrompt, StandIn, Tensor, Var};
 use graft_protocol::{Settings, methods::MethodSpec};
 
 use crate::{PeftError, Workbench, config_file::ConfigFile, shared::Shared};
@@ -79,6 +79,8 @@ pub(crate) struct Part {
     pub(crate) copies: Vec<(String, Tensor)>,
     /// What is written and read like weights but never trained, by their keys: the random matrices of VeRA.
     pub(crate) constants: Vec<(String, Var)>,
+    /// Whether its numbers are no more than the base has: HF PEFT trains biases themselves and counts them once.
+    pub(crate) in_place: bool,
 }
 
 impl Built {
@@ -91,7 +93,7 @@ impl Built {
 impl Part {
     /// What acts at a path, with its weights by their whole keys.
     pub(crate) fn new(site: &str, hook: Hook, weights: Vec<(String, Var)>) -> Self {
-        Self { site: site.to_owned(), hook, weights, copies: Vec::new(), constants: Vec::new() }
+        Self { site: site.to_owned(), hook, weights, copies: Vec::new(), constants: Vec::new(), in_place: false }
     }
 
     /// What acts in a linear layer; the weights' keys are the layer's with these endings.
@@ -107,6 +109,8 @@ pub(crate) enum Hook {
     Linear(Arc<dyn LinearAdapter>),
     /// In front of the embedded input.
     Prompt(Arc<dyn SoftPrompt>),
+    /// In the place of one of the layer's weights, by that weight's path.
+    Weight(String, Arc<dyn StandIn>),
 }
 
 /// The method of that verb.

@@ -45,7 +45,7 @@ fn groups(model: &dyn Model, adapter: Option<&Adapter>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for site in model.sites() {
         // A soft prompt sits at the embedding but is no part of it: it has a row of its own.
-        let added = adapter.filter(|adapter| adapter.virtual_tokens() == 0).map_or(0, |adapter| adapter.parameters_at(site.path));
+        let added = adapter.filter(|adapter| adapter.virtual_tokens() == 0).map_or((0, 0), |adapter| adapter.parameters_at(site.path));
         let (path, number) = split(site.path);
         let group = of_site(&site, path, added, acts);
         match groups.iter_mut().find(|known| known.is_like(&group)) {
@@ -56,12 +56,12 @@ fn groups(model: &dyn Model, adapter: Option<&Adapter>) -> Vec<Group> {
     groups
 }
 
-fn of_site(site: &Site<'_>, path: (String, String), added: u64, acts: bool) -> Group {
+fn of_site(site: &Site<'_>, path: (String, String), (in_adapter, added): (u64, u64), acts: bool) -> Group {
     let parameters = site.layer.parameters();
     let base: u64 = parameters.iter().map(|parameter| parameter.elements() as u64).sum();
     let trained: u64 = parameters.iter().filter(|parameter| parameter.is_trainable()).map(|parameter| parameter.elements() as u64).sum();
     let shape = parameters.first().map(|parameter| parameter.dims()).unwrap_or_default();
-    Group { path, numbers: Vec::new(), shape, trainable: trained + if acts { added } else { 0 }, all: base + added }
+    Group { path, numbers: Vec::new(), shape, trainable: trained + if acts { in_adapter } else { 0 }, all: base + added }
 }
 
 impl Group {

@@ -2,52 +2,100 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use graft_nn::{Linear, Model};
+use graft_nn::{Linear, Model, Parameter, Slot, SoftPrompt};
 
 use crate::{
     layers::linears,
     methods::{Hook, Part},
 };
 
-/// Puts the parts in under a name, in place of whatever had that name anywhere in the model.
-pub(crate) fn insert(model: &dyn Model, name: &str, parts: &[Part]) {
-    let linears = linears(model);
-    let prompt_slot = model.embedding().prompt();
-    for linear in linears.values() {
-        linear.slot().remove(name);
+/// Every slot of a model.
+struct Slots<'a> {
+    /// By the layer's path.
+    linears: BTreeMap<String, &'a Linear>,
+    /// By the weight's path.
+    weights: BTreeMap<&'a str, &'a Parameter>,
+    prompt: &'a Slot<dyn SoftPrompt>,
+}
+
+impl<'a> Slots<'a> {
+    fn of(model: &'a dyn Model) -> Self {
+        let weights = model.parameters().into_iter().map(|parameter| (parameter.path(), parameter)).collect();
+        Self { linears: linears(model), weights, prompt: model.embedding().prompt() }
     }
-    prompt_slot.remove(name);
-    for part in parts {
+
+    fn insert(&self, name: &str, part: &Part) {
         match &part.hook {
             Hook::Linear(adapter) => {
-                if let Some(linear) = linears.get(&part.site) {
+                if let Some(linear) = self.linears.get(&part.site) {
                     linear.slot().insert(name, adapter.clone());
                 }
             }
-            Hook::Prompt(prompt) => prompt_slot.insert(name, prompt.clone()),
+            Hook::Prompt(prompt) => self.prompt.insert(name, prompt.clone()),
+            Hook::Weight(path, stand_in) => {
+                if let Some(weight) = self.weights.get(path.as_str()) {
+                    weight.stand_ins().insert(name, stand_in.clone());
+                }
+            }
         }
     }
+
+    fn remove(&self, name: &str, part: &Part) {
+        match &part.hook {
+            Hook::Linear(_) => drop(self.linears.get(&part.site).and_then(|linear| linear.slot().remove(name))),
+            Hook::Prompt(_) => drop(self.prompt.remove(name)),
+            Hook::Weight(path, _) => drop(self.weights.get(path.as_str()).and_then(|weight| weight.stand_ins().remove(name))),
+        }
+    }
+
+    fn remove_all(&self, name: &str) {
+        self.linears.values().for_each(|linear| drop(linear.slot().remove(name)));
+        self.weights.values().for_each(|weight| drop(weight.stand_ins().remove(name)));
+        self.prompt.remove(name);
+    }
+
+    /// Whether the slot of this part holds it, and not what another adapter has put in under the same name since.
+    fn holds(&self, name: &str, part: &Part) -> bool {
+        match &part.hook {
+            Hook::Linear(adapter) => {
+                let found = self.linears.get(&part.site).and_then(|linear| linear.slot().get(name));
+                found.is_some_and(|found| Arc::ptr_eq(&found, adapter))
+            }
+            Hook::Prompt(prompt) => self.prompt.get(name).is_some_and(|found| Arc::ptr_eq(&found, prompt)),
+            Hook::Weight(path, stand_in) => {
+                let found = self.weights.get(path.as_str()).and_then(|weight| weight.stand_ins().get(name));
+                found.is_some_and(|found| Arc::ptr_eq(&found, stand_in))
+            }
+        }
+    }
+
+    fn acts(&self, name: &str, part: &Part) -> bool {
+        let names = match &part.hook {
+            Hook::Linear(_) => self.linears.get(&part.site).map(|linear| linear.slot().active_names()),
+            Hook::Prompt(_) => Some(self.prompt.active_names()),
+            Hook::Weight(path, _) => self.weights.get(path.as_str()).map(|weight| weight.stand_ins().active_names()),
+        };
+        names.is_some_and(|names| names.iter().any(|active| active == name))
+    }
+}
+
+/// Puts the parts in under a name, in place of whatever had that name anywhere in the model.
+pub(crate) fn insert(model: &dyn Model, name: &str, parts: &[Part]) {
+    let slots = Slots::of(model);
+    slots.remove_all(name);
+    parts.iter().for_each(|part| slots.insert(name, part));
 }
 
 /// Takes the parts out, but not those that another adapter has put in under the same name since.
 pub(crate) fn remove(model: &dyn Model, name: &str, parts: &[Part]) {
-    let linears = linears(model);
-    for part in parts.iter().filter(|part| is_held(model, &linears, name, part)) {
-        match &part.hook {
-            Hook::Linear(_) => drop(linears.get(&part.site).and_then(|linear| linear.slot().remove(name))),
-            Hook::Prompt(_) => drop(model.embedding().prompt().remove(name)),
-        }
-    }
+    let slots = Slots::of(model);
+    parts.iter().filter(|part| slots.holds(name, part)).for_each(|part| slots.remove(name, part));
 }
 
 /// Whether these very parts act.
 pub(crate) fn is_active(model: &dyn Model, name: &str, parts: &[Part]) -> bool {
-    let linears = linears(model);
-    let acts = |part: &Part| match &part.hook {
-        Hook::Linear(_) => linears.get(&part.site).is_some_and(|linear| linear.slot().active_names().iter().any(|active| active == name)),
-        Hook::Prompt(_) => model.embedding().prompt().active_names().iter().any(|active| active == name),
-    };
-    parts.iter().any(|part| acts(part) && is_held(model, &linears, name, part))
+    let slots = Slots::of(model);
+    parts.iter().any(|part| slots.acts(name, part) && slots.holds(name, part))
 }
 
 /// Lets the adapter of this name act alone, and none where it has no part.
@@ -78,23 +126,15 @@ pub(crate) fn deactivate(model: &dyn Model, name: &str) {
     });
 }
 
-/// A slot leaves out names that it does not hold.
 fn change_active(model: &dyn Model, change: impl Fn(Vec<String>) -> Vec<String>) {
-    for linear in linears(model).values() {
-        let names = change(linear.slot().active_names());
-        linear.slot().set_active(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    }
-    let slot = model.embedding().prompt();
-    let names = change(slot.active_names());
-    slot.set_active(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let slots = Slots::of(model);
+    slots.linears.values().for_each(|linear| change_slot(linear.slot(), &change));
+    slots.weights.values().for_each(|weight| change_slot(weight.stand_ins(), &change));
+    change_slot(slots.prompt, &change);
 }
 
-fn is_held(model: &dyn Model, linears: &BTreeMap<String, &Linear>, name: &str, part: &Part) -> bool {
-    match &part.hook {
-        Hook::Linear(adapter) => {
-            let found = linears.get(&part.site).and_then(|linear| linear.slot().get(name));
-            found.is_some_and(|found| Arc::ptr_eq(&found, adapter))
-        }
-        Hook::Prompt(prompt) => model.embedding().prompt().get(name).is_some_and(|found| Arc::ptr_eq(&found, prompt)),
-    }
+/// A slot leaves out names that it does not hold.
+fn change_slot<A: ?Sized>(slot: &Slot<A>, change: &impl Fn(Vec<String>) -> Vec<String>) {
+    let names = change(slot.active_names());
+    slot.set_active(&names.iter().map(String::as_str).collect::<Vec<_>>());
 }

@@ -6,7 +6,7 @@
 use regex::Regex;
 use serde_json::Value;
 
-use crate::{PeftError, config_file::ConfigFile};
+use crate::{PeftError, config_file::ConfigFile, opened};
 
 /// The word that takes every linear layer but the head, in any case.
 pub(crate) const ALL_LINEAR: &str = "all-linear";
@@ -35,6 +35,8 @@ pub(crate) struct Selection {
     pub(crate) layers: Vec<usize>,
     /// `layers_pattern`: names of the list of blocks.
     pub(crate) layers_pattern: Vec<String>,
+    /// `modules_to_save`: never targeted.
+    pub(crate) saved: Vec<String>,
 }
 
 impl Targets {
@@ -100,7 +102,7 @@ impl Selection {
             _ => Vec::new(),
         };
         let chosen = targets("target_modules")?.ok_or_else(|| config.wrong("target_modules", "a list of module names or a regular expression"))?;
-        Ok(Self { targets: chosen, excluded: targets("exclude_modules")?, layers, layers_pattern })
+        Ok(Self { targets: chosen, excluded: targets("exclude_modules")?, layers, layers_pattern, saved: opened::names(config) })
     }
 
     /// Whether the layer at `path` is meant; `is_head` is for the head alone. Called for linear layers; see [`Matcher`] to test many.
@@ -134,7 +136,7 @@ pub(crate) struct Matcher<'a> {
 impl Matcher<'_> {
     /// Whether the layer at `path` is meant. Only linear layers that are not the head belong to `all-linear`.
     pub(crate) fn matches(&self, path: &str, in_all_linear: bool) -> bool {
-        if self.is_excluded(path) {
+        if self.is_excluded(path) || opened::is_named(path, &self.selection.saved) {
             return false;
         }
         match (&self.selection.targets, &self.pattern) {

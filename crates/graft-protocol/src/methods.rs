@@ -97,6 +97,15 @@ pub const ALPHA_PATTERN: KeySpec = KeySpec {
     help: "another alpha for some modules, such as q_proj:32; a key is a regular expression for the end of the path",
 };
 
+/// Modules that are trained whole, beside the method.
+pub const MODULES_TO_SAVE: KeySpec = KeySpec {
+    name: "modules_to_save",
+    aliases: &[],
+    kind: KeyKind::Modules,
+    default: "",
+    help: "modules trained whole and saved along, such as lm_head; copies, so that the base stays as it is",
+};
+
 /// Rank of a low-rank update.
 pub(crate) const RANK: KeySpec = KeySpec {
     name: "r",

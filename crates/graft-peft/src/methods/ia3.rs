@@ -99,7 +99,6 @@ impl Method for Ia3 {
     }
 
     fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
-        config.refuse(&["modules_to_save"])?;
         let selection = Selection::read(config)?;
         let feedforward = match config.get("feedforward_modules") {
             None => None,

@@ -82,7 +82,6 @@ impl Method for LoHa {
     }
 
     fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
-        config.refuse(&["modules_to_save"])?;
         if config.text("init_weights").is_some_and(|init| init.eq_ignore_ascii_case("abba")) || config.is_set("use_khatri_rao") {
             return Err(config.unsupported("ABBA (`init_weights` or `use_khatri_rao`)".to_owned()));
         }

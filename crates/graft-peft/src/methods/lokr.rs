@@ -131,7 +131,6 @@ impl Method for LoKr {
     }
 
     fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
-        config.refuse(&["modules_to_save"])?;
         let (ranks, dropout, selection) = (Ranks::read(config, "alpha")?, UpdateDropout::read(config)?, Selection::read(config)?);
         let factor = config.get("decompose_factor").and_then(serde_json::Value::as_i64).unwrap_or(-1);
         let layers = chosen(bench, &selection, start)?;

@@ -92,8 +92,7 @@ impl Method for Oft {
     }
 
     fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
-        config.refuse(&["modules_to_save", "coft"])?;
-        config.refuse_bias()?;
+        config.refuse(&["coft"])?;
         if config.number("module_dropout")? != 0.0 {
             return Err(config.unsupported("`module_dropout`".to_owned()));
         }

@@ -111,9 +111,6 @@ impl Method for PromptTuning {
 }
 
 fn refuse_unsupported(config: &ConfigFile, hidden: usize) -> std::result::Result<(), PeftError> {
-    if config.is_set("modules_to_save") {
-        return Err(PeftError::Unsupported { folder: config.folder(), feature: "`modules_to_save`".to_owned() });
-    }
     if config.get("num_transformer_submodules").and_then(serde_json::Value::as_u64).is_some_and(|count| count != 1) {
         return Err(PeftError::Unsupported { folder: config.folder(), feature: "prompts for an encoder and a decoder".to_owned() });
     }

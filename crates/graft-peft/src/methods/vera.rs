@@ -87,8 +87,6 @@ impl Method for Vera {
     }
 
     fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
-        config.refuse(&["modules_to_save"])?;
-        config.refuse_bias()?;
         let (r, d, dropout) = (config.count("r")?, config.number("d_initial")?, config.probability("vera_dropout")?);
         let selection = Selection::read(config)?;
         let layers = chosen(bench, &selection, start)?;

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 
 fn selection(targets: Value) -> Selection {
-    Selection { targets: Targets::from_json(&targets).unwrap(), excluded: None, layers: Vec::new(), layers_pattern: Vec::new() }
+    Selection { targets: Targets::from_json(&targets).unwrap(), excluded: None, layers: Vec::new(), layers_pattern: Vec::new(), saved: Vec::new() }
 }
 
 fn matches(selection: &Selection, path: &str) -> bool {

@@ -69,6 +69,21 @@ fn a_soft_prompt_can_be_neither_merged_nor_scaled() {
     assert!(prompt.set_scale(&model, 1.0).is_ok() && !prompt.is_merged());
 }
 
+#[test]
+fn modules_and_biases_that_are_not_there_are_refused() {
+    let model = model();
+    let save = |names: &[&str]| ("modules_to_save", Value::List(names.iter().map(|name| (*name).to_owned()).collect()));
+    let (code, text) = refused(&model, "lora", &settings(&[save(&["lm_haed"])]));
+    assert!(code == "peft::no_such_module" && text.contains("`lm_haed`") && text.contains("lm_head"), "{text}");
+    let only = ("bias", Value::Text("lora_only".to_owned()));
+    let (code, text) = refused(&model, "lora", &settings(&[only.clone(), targets(&["up_proj"])]));
+    assert!(code == "peft::no_bias" && text.contains("bias=lora_only"), "{text}");
+    let adapter = attach(&bench(&model), "lora", &settings(&[only, targets(&["q_proj"]), ("r", Value::Integer(2))])).unwrap();
+    // Three layers, each 2·(16 + 16) and a bias of 16.
+    assert_eq!(adapter.trainable_parameters(), 3 * (64 + 16));
+    assert_eq!(adapter.set_scale(&model, 0.5).unwrap_err().code(), "peft::not_scalable");
+}
+
 /// A saved LoRA on q_proj.
 fn saved(model: &Llama) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();

@@ -5,6 +5,8 @@ mod contract;
 #[cfg(test)]
 mod errors;
 mod golden;
+#[cfg(test)]
+mod promises;
 
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! Keys of IA³, as HF PEFT's `IA3Config` names them.
 
-use super::{ADAPTER_NAME, EXCLUDE_MODULES, MethodSpec, TARGET_MODULES};
+use super::{ADAPTER_NAME, EXCLUDE_MODULES, MODULES_TO_SAVE, MethodSpec, TARGET_MODULES};
 use crate::{KeyKind, KeySpec};
 
 /// IA³: `y = l ∘ (W x + b)`, in feed-forward modules `y = W (l ∘ x) + b`.
@@ -26,5 +26,6 @@ const KEYS: &[KeySpec] = &[
         help: "those of the targets whose inputs are rescaled; without it the last maps of the feed-forward blocks among them",
     },
     EXCLUDE_MODULES,
+    MODULES_TO_SAVE,
     ADAPTER_NAME,
 ];

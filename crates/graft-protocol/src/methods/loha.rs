@@ -1,6 +1,6 @@
 //! Keys of LoHa, as HF PEFT's `LoHaConfig` names them.
 
-use super::{ADAPTER_NAME, ALPHA_PATTERN, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MethodSpec, RANK, RANK_PATTERN, TARGET_MODULES};
+use super::{ADAPTER_NAME, ALPHA_PATTERN, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MODULES_TO_SAVE, MethodSpec, RANK, RANK_PATTERN, TARGET_MODULES};
 use crate::{KeyKind, KeySpec};
 
 /// LoHa: `y = W x + s (B₁A₁ ∘ B₂A₂) x`.
@@ -38,5 +38,6 @@ const KEYS: &[KeySpec] = &[
     LAYERS_TO_TRANSFORM,
     RANK_PATTERN,
     ALPHA_PATTERN,
+    MODULES_TO_SAVE,
     ADAPTER_NAME,
 ];

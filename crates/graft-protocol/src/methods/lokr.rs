@@ -1,6 +1,6 @@
 //! Keys of LoKr, as HF PEFT's `LoKrConfig` names them.
 
-use super::{ADAPTER_NAME, ALPHA_PATTERN, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MethodSpec, RANK, RANK_PATTERN, TARGET_MODULES};
+use super::{ADAPTER_NAME, ALPHA_PATTERN, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MODULES_TO_SAVE, MethodSpec, RANK, RANK_PATTERN, TARGET_MODULES};
 use crate::{KeyKind, KeySpec};
 
 /// LoKr: `y = W x + s (W₁ ⊗ W₂) x`.
@@ -46,5 +46,6 @@ const KEYS: &[KeySpec] = &[
     LAYERS_TO_TRANSFORM,
     RANK_PATTERN,
     ALPHA_PATTERN,
+    MODULES_TO_SAVE,
     ADAPTER_NAME,
 ];

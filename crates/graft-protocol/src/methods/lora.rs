@@ -1,6 +1,6 @@
 //! Keys of LoRA, as HF PEFT's `LoraConfig` names them.
 
-use super::{ADAPTER_NAME, ALPHA_PATTERN, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MethodSpec, RANK, RANK_PATTERN, TARGET_MODULES};
+use super::{ADAPTER_NAME, ALPHA_PATTERN, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MODULES_TO_SAVE, MethodSpec, RANK, RANK_PATTERN, TARGET_MODULES};
 use crate::{KeyKind, KeySpec};
 
 /// LoRA: `y = W x + s B A x`.
@@ -45,5 +45,13 @@ const KEYS: &[KeySpec] = &[
         default: "true",
         help: "true: A uniform in ±1/sqrt(d_in) as HF PEFT; gaussian: N(0, 1/r)",
     },
+    KeySpec {
+        name: "bias",
+        aliases: &[],
+        kind: KeyKind::Choice(&["none", "all", "lora_only"]),
+        default: "none",
+        help: "biases that are trained along: those of the whole model or of the targets; copies, so that the base stays as it is",
+    },
+    MODULES_TO_SAVE,
     ADAPTER_NAME,
 ];

@@ -1,6 +1,6 @@
 //! Keys of OFT, as HF PEFT's `OFTConfig` names them.
 
-use super::{ADAPTER_NAME, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MethodSpec, TARGET_MODULES};
+use super::{ADAPTER_NAME, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MODULES_TO_SAVE, MethodSpec, TARGET_MODULES};
 use crate::{KeyKind, KeySpec};
 
 /// OFT: `y = W R x` with R orthogonal, in blocks.
@@ -43,5 +43,6 @@ const KEYS: &[KeySpec] = &[
     TARGET_MODULES,
     EXCLUDE_MODULES,
     LAYERS_TO_TRANSFORM,
+    MODULES_TO_SAVE,
     ADAPTER_NAME,
 ];

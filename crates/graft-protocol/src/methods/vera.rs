@@ -1,6 +1,6 @@
 //! Keys of VeRA, as HF PEFT's `VeraConfig` names them.
 
-use super::{ADAPTER_NAME, LAYERS_TO_TRANSFORM, MethodSpec, TARGET_MODULES};
+use super::{ADAPTER_NAME, LAYERS_TO_TRANSFORM, MODULES_TO_SAVE, MethodSpec, TARGET_MODULES};
 use crate::{KeyKind, KeySpec};
 
 /// VeRA: `y = W x + b ∘ B (d ∘ A x)` with A and B random, frozen and shared by all layers.
@@ -48,5 +48,6 @@ const KEYS: &[KeySpec] = &[
     },
     TARGET_MODULES,
     LAYERS_TO_TRANSFORM,
+    MODULES_TO_SAVE,
     ADAPTER_NAME,
 ];

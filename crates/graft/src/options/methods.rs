@@ -137,6 +137,10 @@ builder! {
     pub fn use_rslora(flag);
     /// `true`: A uniform in ±1/sqrt(d_in), as HF PEFT; `gaussian`: N(0, 1/r).
     pub fn init_lora_weights(word);
+    /// Biases trained along: `none` (default), `all` or `lora_only`.
+    pub fn bias(word);
+    /// Modules trained whole and saved along, such as `lm_head`.
+    pub fn modules_to_save(list);
 }
 
 builder! {
@@ -160,6 +164,10 @@ builder! {
     pub fn alpha_pattern(list);
     /// Scale by `lora_alpha / sqrt(r)` instead.
     pub fn use_rslora(flag);
+    /// Biases trained along: `none` (default), `all` or `lora_only`.
+    pub fn bias(word);
+    /// Modules trained whole and saved along, such as `lm_head`.
+    pub fn modules_to_save(list);
 }
 
 builder! {
@@ -179,6 +187,8 @@ builder! {
     pub fn target_modules(list);
     /// Numbers of the blocks, such as `["0", "2", "4-7"]`. Default: all.
     pub fn layers_to_transform(list);
+    /// Modules trained whole and saved along, such as `lm_head`.
+    pub fn modules_to_save(list);
 }
 
 builder! {
@@ -202,6 +212,8 @@ builder! {
     pub fn rank_pattern(list);
     /// Another `alpha` for some modules, such as `["q_proj:32"]`.
     pub fn alpha_pattern(list);
+    /// Modules trained whole and saved along, such as `lm_head`.
+    pub fn modules_to_save(list);
 }
 
 builder! {
@@ -229,6 +241,8 @@ builder! {
     pub fn rank_pattern(list);
     /// Another `alpha` for some modules, such as `["q_proj:32"]`.
     pub fn alpha_pattern(list);
+    /// Modules trained whole and saved along, such as `lm_head`.
+    pub fn modules_to_save(list);
 }
 
 builder! {
@@ -250,6 +264,8 @@ builder! {
     pub fn exclude_modules(list);
     /// Numbers of the blocks, such as `["0", "2", "4-7"]`. Default: all.
     pub fn layers_to_transform(list);
+    /// Modules trained whole and saved along, such as `lm_head`.
+    pub fn modules_to_save(list);
 }
 
 builder! {
@@ -261,6 +277,8 @@ builder! {
     pub fn feedforward_modules(list);
     /// Module names, or one regular expression, that are left out of the targets.
     pub fn exclude_modules(list);
+    /// Modules trained whole and saved along, such as `lm_head`.
+    pub fn modules_to_save(list);
 }
 
 #[cfg(test)]

@@ -17,7 +17,6 @@ const UNSUPPORTED: &[&str] = &[
     "use_qalora",
     "use_bdlora",
     "lora_bias",
-    "modules_to_save",
     "trainable_token_indices",
     "target_parameters",
     "layer_replication",
@@ -45,7 +44,6 @@ impl LoraConfig {
     /// [`PeftError::Malformed`] for a value of another kind, [`PeftError::Unsupported`] for a field that asks for what is not built in.
     pub(in crate::methods) fn read(config: &ConfigFile) -> Result<Self, PeftError> {
         config.refuse(UNSUPPORTED)?;
-        config.refuse_bias()?;
         refuse_changed_base(config)?;
         Ok(Self {
             dropout: config.probability("lora_dropout")?,

@@ -1,0 +1,143 @@
+//! Weights of the base that train along, whatever the method: `bias` and `modules_to_save`.
+//!
+//! A copy is trained and stands in for the base's own weight while the adapter acts, so that the base stays what it was.
+
+use std::sync::Arc;
+
+use graft_nn::{DType, Parameter, Site, StandIn, Task, Tensor, Var};
+use serde_json::Value;
+
+use crate::{
+    PeftError, Workbench,
+    config_file::ConfigFile,
+    layers::leaf,
+    methods::{Built, Hook, Part, Start},
+    shared::Shared,
+};
+
+/// The heads of classifiers: HF PEFT trains them along with every method.
+const HEADS: &[&str] = &["classifier", "score"];
+
+/// A trained copy of a base weight.
+struct Opened {
+    var: Var,
+    shared: Arc<Shared>,
+}
+
+impl StandIn for Opened {
+    fn tensor(&self) -> Tensor {
+        self.var.as_tensor().clone()
+    }
+
+    fn is_merged(&self) -> bool {
+        self.shared.is_merged()
+    }
+}
+
+/// The names in `modules_to_save`, each once.
+pub(crate) fn names(config: &ConfigFile) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in config.get("modules_to_save").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+/// Whether the layer at `path`, or a module around it, is among the names: HF PEFT lets a name begin inside a word.
+pub(crate) fn is_named(path: &str, names: &[String]) -> bool {
+    let ends = path.match_indices('.').map(|(end, _)| end).chain([path.len()]);
+    ends.map(|end| &path[..end]).any(|module| names.iter().any(|name| module.ends_with(name.as_str())))
+}
+
+/// Adds the heads of a classifier to `modules_to_save`, as HF PEFT does.
+pub(crate) fn add_heads(bench: &Workbench<'_>, config: &mut ConfigFile) {
+    if matches!(bench.model.task(), Task::SequenceClassification { .. }) {
+        let mut all = names(config);
+        all.extend(HEADS.iter().filter(|head| !all.iter().any(|name| name == *head)).map(|head| (*head).to_owned()).collect::<Vec<_>>());
+        config.set("modules_to_save", all.into());
+    }
+}
+
+/// The parts that `bias` and `modules_to_save` mean, beside those of the method, with warnings.
+///
+/// # Errors
+/// [`PeftError::Refused`] for a name that no module has and for biases of a model that has none, in a fresh adapter;
+/// [`PeftError::Unsupported`] for a head that shares the embedding's weight and for a layer stored the other way round.
+pub(crate) fn open(bench: &Workbench<'_>, config: &ConfigFile, built: &mut Built, start: Start) -> Result<(), PeftError> {
+    let saved = names(config);
+    if saved.is_empty() && config.is_set("modules_to_save") {
+        return Err(config.wrong("modules_to_save", "a list of module names"));
+    }
+    check_names(bench, &saved, built, start)?;
+    let bias = config.text("bias").unwrap_or("none");
+    let is_target = |path: &str| built.parts.iter().any(|part| matches!(part.hook, Hook::Linear(_)) && part.site == path);
+    let mut parts = Vec::new();
+    for site in bench.model.sites() {
+        let (is_saved, is_target) = (is_named(site.path, &saved), is_target(site.path));
+        if is_saved && matches!(site.layer, graft_nn::Layer::Linear(linear) if linear.fan_in_fan_out()) {
+            return Err(config.unsupported(format!("`modules_to_save` for `{}`, whose weight is stored the other way round", site.path)));
+        }
+        for parameter in site.layer.parameters() {
+            let opens_bias = leaf(parameter.path()) == "bias" && (bias == "all" || (bias.ends_with("_only") && is_target));
+            if is_saved || opens_bias {
+                parts.push(part(config, &site, parameter, (is_saved, is_target), &built.shared)?);
+            }
+        }
+    }
+    if start == Start::Fresh && bias != "none" && !parts.iter().any(|part| part.in_place) {
+        let problem = format!("bias={bias} trains nothing: the layers of `{}` that it means have no bias", bench.base_name);
+        return Err(PeftError::refused("peft::no_bias", problem, "leave bias out"));
+    }
+    built.parts.extend(parts);
+    Ok(())
+}
+
+/// A trained copy of one weight. HF PEFT trains biases themselves and modules as copies beside the original.
+fn part(config: &ConfigFile, site: &Site<'_>, parameter: &Parameter, (is_saved, is_target): (bool, bool), shared: &Arc<Shared>) -> Result<Part, PeftError> {
+    let var = Var::from_tensor(&parameter.own().detach().to_dtype(DType::F32)?)?;
+    let is_prompt = config.get("num_virtual_tokens").is_some();
+    let prefix = if is_prompt { "base_model" } else { "base_model.model" };
+    let inner = if is_target && !is_saved { ".base_layer" } else { "" };
+    let key = format!("{prefix}.{}{inner}.{}", site.path, leaf(parameter.path()));
+    let stand_in = Arc::new(Opened { var: var.clone(), shared: shared.clone() });
+    let hook = Hook::Weight(parameter.path().to_owned(), stand_in);
+    Ok(Part { in_place: !is_saved, ..Part::new(site.path, hook, vec![(key, var)]) })
+}
+
+/// A name that no module has would be silently without effect.
+fn check_names(bench: &Workbench<'_>, names: &[String], built: &mut Built, start: Start) -> Result<(), PeftError> {
+    let sites = bench.model.sites();
+    let is_known = |name: &String| sites.iter().any(|site| is_named(site.path, std::slice::from_ref(name)));
+    let is_head = |name: &str| HEADS.contains(&name) && HEADS.iter().any(|head| is_known(&(*head).to_owned()));
+    for name in names.iter().filter(|name| !is_known(name) && !is_head(name)) {
+        let tied = bench.model.shape().tied && name.as_str() == "lm_head";
+        let problem = match tied {
+            true => "`lm_head` in modules_to_save shares its weight with the embedding, and Graft does not train them apart".to_owned(),
+            false => format!("`{name}` in modules_to_save is no module of `{}`", bench.base_name),
+        };
+        if start == Start::Fresh || tied {
+            let mut known: Vec<&str> = sites.iter().map(|site| leaf(site.path)).collect();
+            known.dedup();
+            known.sort_unstable();
+            known.dedup();
+            return Err(PeftError::refused("peft::no_such_module", problem, format!("modules: {}", known.join(", "))));
+        }
+        built.warnings.push(problem);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_means_a_module_that_ends_with_it_and_everything_inside() {
+        let named = |path: &str, name: &str| is_named(path, &[name.to_owned()]);
+        assert!(named("lm_head", "lm_head") && named("lm_head", "head") && named("classifier.dense", "classifier"));
+        assert!(named("model.layers.0.mlp.up_proj", "mlp") && named("model.layers.0.mlp.up_proj", "layers.0.mlp"));
+        assert!(!named("classifier_dropout.dense", "classifier") && !named("lm_head", "lm"));
+    }
+}

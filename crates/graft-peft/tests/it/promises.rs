@@ -1,0 +1,276 @@
+//! One body of promises for every method on every family: random input, weights that are not zero. The table of what was kept is in README.md.
+
+use std::collections::BTreeMap;
+
+use graft_models::{Llama, LlamaConfig};
+use graft_nn::{Context, Device, Model, Rng, Tensor, gradients, ops::cross_entropy};
+use graft_peft::{Adapter, Workbench, attach, load};
+use graft_protocol::{Hint, Settings, Value, methods::METHODS};
+
+type Held = Result<(), String>;
+/// A promise: it gets a base that nothing is attached to and leaves it so.
+type Promise = (&'static str, fn(&dyn Model, &Case) -> Held);
+
+/// In the order of the table's legend.
+const PROMISES: &[Promise] = &[
+    ("attaching changes nothing", attaching_changes_nothing),
+    ("only the adapter is trained", only_the_adapter_is_trained),
+    ("off and detached is the base, bit for bit", off_and_detached_is_the_base),
+    ("merged equals unmerged, and unmerging restores every bit", merging_is_exact_enough_and_undone),
+    ("what is saved is loaded and acts the same", what_is_saved_is_loaded),
+    ("two adapters do not disturb each other", two_adapters_are_apart),
+    ("attaching again replaces", attaching_again_replaces),
+];
+
+/// A method with keys that suit small models.
+struct Case {
+    title: String,
+    verb: &'static str,
+    settings: Settings,
+}
+
+impl Case {
+    fn attach(&self, model: &dyn Model, name: &str) -> Result<Adapter, String> {
+        let settings = self.settings.clone().with("adapter_name", Value::Text(name.to_owned()));
+        attach(&bench(model), self.verb, &settings).map_err(|error| format!("{error} ({:?})", error.hint()))
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let mut cases: Vec<_> = METHODS.iter().map(|spec| case(spec.verb, spec.verb, small(spec.verb))).collect();
+    let list = |word: &str| Value::List(vec![word.to_owned()]);
+    cases.push(case("lora bias=all", "lora", small("lora").with("bias", Value::Text("all".to_owned()))));
+    cases.push(case("ia3 modules_to_save=lm_head", "ia3", Settings::default().with("modules_to_save", list("lm_head"))));
+    cases
+}
+
+fn case(title: &str, verb: &'static str, settings: Settings) -> Case {
+    Case { title: title.to_owned(), verb, settings }
+}
+
+fn small(verb: &str) -> Settings {
+    let keys = METHODS.iter().find(|spec| spec.verb == verb).map_or(&[] as &[_], |spec| spec.keys);
+    let sizes = [("oft_block_size", 4), ("num_virtual_tokens", 4), ("r", 3)];
+    let size = sizes.iter().find(|(name, _)| keys.iter().any(|key| key.name == *name));
+    size.map_or_else(Settings::default, |(name, size)| Settings::default().with(name, Value::Integer(*size)))
+}
+
+fn families() -> Vec<(&'static str, Box<dyn Model>)> {
+    let llama = |tied: bool| {
+        let json = serde_json::json!({"vocab_size": 50, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,
+            "num_key_value_heads": 2, "max_position_embeddings": 40, "initializer_range": 0.2, "attention_bias": true, "tie_word_embeddings": tied});
+        Box::new(Llama::random(&LlamaConfig::from_json(&json).unwrap(), 1, &Device::Cpu).unwrap()) as Box<dyn Model>
+    };
+    vec![("Llama", llama(false)), ("Llama, tied", llama(true))]
+}
+
+fn bench(model: &dyn Model) -> Workbench<'_> {
+    Workbench { model, tokenizer: None, seed: 9, base_name: "toy" }
+}
+
+fn run(model: &dyn Model, cx: &Context) -> Tensor {
+    let ids = Tensor::new(&[[4u32, 8, 15, 16, 23, 42], [7, 7, 1, 0, 49, 3]], &Device::Cpu).unwrap();
+    model.logits(&ids, None, cx).unwrap()
+}
+
+fn output(model: &dyn Model) -> Vec<f32> {
+    run(model, &Context::eval()).flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn weights(model: &dyn Model) -> Vec<Vec<f32>> {
+    model.parameters().iter().map(|parameter| parameter.own().flatten_all().unwrap().to_vec1().unwrap()).collect()
+}
+
+fn distance(a: &[f32], b: &[f32]) -> f32 {
+    if a.len() != b.len() { f32::INFINITY } else { a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) }
+}
+
+/// Moves every weight off its start, so that the adapter acts.
+fn stir(adapter: &Adapter, seed: u64) {
+    for trainable in adapter.trainables() {
+        let noise = Rng::new(seed).stream("stir", &trainable.name).normal(0.0, 0.2, trainable.var.elem_count());
+        let noise = Tensor::from_vec(noise, trainable.var.dims(), &Device::Cpu).unwrap();
+        trainable.var.set(&(trainable.var.as_detached_tensor() + noise).unwrap()).unwrap();
+    }
+}
+
+fn holds(condition: bool, otherwise: impl Into<String>) -> Held {
+    if condition { Ok(()) } else { Err(otherwise.into()) }
+}
+
+fn is_prompt(model: &dyn Model) -> bool {
+    !model.embedding().prompt().active().is_empty()
+}
+
+fn attaching_changes_nothing(model: &dyn Model, case: &Case) -> Held {
+    let base = output(model);
+    let adapter = case.attach(model, "default")?;
+    let away = distance(&output(model), &base);
+    let held = holds(is_prompt(model) || away < 1e-5, format!("{away} away"));
+    adapter.detach(model).unwrap();
+    held
+}
+
+fn only_the_adapter_is_trained(model: &dyn Model, case: &Case) -> Held {
+    let before = weights(model);
+    let adapter = case.attach(model, "default")?;
+    stir(&adapter, 3);
+    let logits = run(model, &Context::train(1, 0, 0));
+    let (rows, width) = (logits.elem_count() / logits.dims().last().unwrap(), *logits.dims().last().unwrap());
+    let labels: Vec<i64> = (0..rows as i64).map(|row| (7 * row + 3) % width as i64).collect();
+    let loss = cross_entropy(&logits.reshape((rows, width)).unwrap(), &labels, rows as f64).unwrap();
+    let trainables = adapter.trainables();
+    for (trainable, gradient) in trainables.iter().zip(gradients(&loss, &trainables).unwrap()) {
+        let norm = gradient.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
+        holds(norm.is_finite() && norm > 0.0, format!("{} has gradient norm² {norm}", trainable.name))?;
+        trainable.var.set(&(trainable.var.as_detached_tensor() - gradient).unwrap()).unwrap();
+    }
+    let store = loss.backward().unwrap();
+    holds(model.parameters().iter().all(|parameter| store.get(&parameter.own()).is_none()), "a base weight has a gradient")?;
+    holds(weights(model) == before, "a base weight changed")?;
+    adapter.detach(model).unwrap();
+    Ok(())
+}
+
+fn off_and_detached_is_the_base(model: &dyn Model, case: &Case) -> Held {
+    let base = output(model);
+    let adapter = case.attach(model, "default")?;
+    stir(&adapter, 3);
+    let acting = output(model);
+    holds(distance(&acting, &base) > 1e-3, "it does not act")?;
+    adapter.set_active(model, false).unwrap();
+    holds(output(model) == base, "off is not the base")?;
+    adapter.set_active(model, true).unwrap();
+    holds(output(model) == acting, "on again is not what it was")?;
+    adapter.detach(model).unwrap();
+    holds(output(model) == base, "detached is not the base")
+}
+
+fn merging_is_exact_enough_and_undone(model: &dyn Model, case: &Case) -> Held {
+    let (base, own) = (output(model), weights(model));
+    let adapter = case.attach(model, "default")?;
+    stir(&adapter, 3);
+    let beside = output(model);
+    let merged = adapter.merge(model);
+    if is_prompt(model) {
+        adapter.detach(model).unwrap();
+        return holds(merged.is_err_and(|error| error.code() == "peft::not_mergeable"), "a soft prompt was merged");
+    }
+    merged.map_err(|error| error.to_string())?;
+    let away = distance(&output(model), &beside);
+    holds(away < 1e-4, format!("merged is {away} away"))?;
+    adapter.set_active(model, false).unwrap();
+    holds(output(model) == base, "merged and off is not the base")?;
+    adapter.set_active(model, true).unwrap();
+    adapter.unmerge(model).unwrap();
+    holds(weights(model) == own && output(model) == beside, "unmerging did not restore")?;
+    adapter.detach(model).unwrap();
+    Ok(())
+}
+
+fn what_is_saved_is_loaded(model: &dyn Model, case: &Case) -> Held {
+    let folder = tempfile::tempdir().unwrap();
+    let adapter = case.attach(model, "default")?;
+    stir(&adapter, 3);
+    let acting = output(model);
+    adapter.save(folder.path(), "toy").map_err(|error| error.to_string())?;
+    adapter.detach(model).unwrap();
+    let (again, warnings) = load(&bench(model), folder.path(), "other").map_err(|error| error.to_string())?;
+    let away = distance(&output(model), &acting);
+    holds(warnings.is_empty(), format!("{warnings:?}"))?;
+    holds(away == 0.0 && again.summary() == adapter.summary(), format!("{away} away, {}", again.summary()))?;
+    again.detach(model).unwrap();
+    Ok(())
+}
+
+fn two_adapters_are_apart(model: &dyn Model, case: &Case) -> Held {
+    let first = case.attach(model, "first")?;
+    stir(&first, 3);
+    let alone = output(model);
+    let second = case.attach(model, "second")?;
+    stir(&second, 4);
+    let other = output(model);
+    holds(distance(&alone, &other) > 1e-3, "they act alike")?;
+    first.set_active(model, true).unwrap();
+    holds(output(model) == alone, "switched back is not the same")?;
+    second.set_active(model, true).unwrap();
+    holds(output(model) == other, "the second is not the same")?;
+    second.detach(model).unwrap();
+    first.set_active(model, true).unwrap();
+    holds(output(model) == alone, "detaching the second changed the first")?;
+    first.detach(model).unwrap();
+    Ok(())
+}
+
+fn attaching_again_replaces(model: &dyn Model, case: &Case) -> Held {
+    let base = output(model);
+    let once = case.attach(model, "default")?;
+    let fresh = output(model);
+    stir(&once, 3);
+    let twice = case.attach(model, "default")?;
+    holds(output(model) == fresh, "the second attach is not fresh")?;
+    once.detach(model).unwrap();
+    holds(output(model) == fresh, "the old handle took the new adapter away")?;
+    twice.detach(model).unwrap();
+    holds(output(model) == base, "something stayed behind")
+}
+
+#[test]
+fn every_method_keeps_every_promise_on_every_family() {
+    let (mut rows, mut broken) = (BTreeMap::<String, Vec<String>>::new(), Vec::new());
+    for (family, _) in families() {
+        for case in cases() {
+            let model = families().into_iter().find(|(name, _)| *name == family).unwrap().1;
+            if is_impossible(&*model, &case) {
+                rows.entry(case.title.clone()).or_default().push("–".to_owned());
+                continue;
+            }
+            let kept = PROMISES.iter().filter(|(promise, check)| match check(&*model, &case) {
+                Ok(()) => true,
+                Err(problem) => {
+                    broken.push(format!("{} on {family}: {promise}: {problem}", case.title));
+                    false
+                }
+            });
+            let kept = kept.count();
+            rows.entry(case.title.clone()).or_default().push(format!("{kept} of {}", PROMISES.len()));
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+    check_page(&rows);
+}
+
+/// A tied head cannot be trained apart from the embedding.
+fn is_impossible(model: &dyn Model, case: &Case) -> bool {
+    model.shape().tied && case.title.contains("lm_head")
+}
+
+/// Compares README.md with what was found, or writes it anew.
+fn check_page(rows: &BTreeMap<String, Vec<String>>) {
+    let names: Vec<_> = families().into_iter().map(|(name, _)| name).collect();
+    let mut page = format!("{INTRODUCTION}\n| method | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
+    for case in cases() {
+        page.push_str(&format!("| `{}` | {} |\n", case.title, rows[&case.title].join(" | ")));
+    }
+    page.push_str("\nThe promises:\n\n");
+    PROMISES.iter().enumerate().for_each(|(number, (promise, _))| page.push_str(&format!("{}. {promise}\n", number + 1)));
+    page.push_str(NOTE);
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    if std::env::var_os("GRAFT_BLESS").is_some() {
+        std::fs::write(path, &page).unwrap();
+    }
+    assert!(std::fs::read_to_string(path).unwrap_or_default() == page, "README.md is out of date: run GRAFT_BLESS=1 cargo test -p graft-peft");
+}
+
+const INTRODUCTION: &str = "# The methods of Graft
+
+Each method is one file in [src/methods](src/methods) (mathematics and Hugging Face files) beside one in graft-protocol (keys and help). HF PEFT's
+own numbers are met by the cases in [tests/goldens](../../tests/goldens); `cargo xtask goldens DIR` checks those of any folder.
+
+What every method promises is one test body, [tests/it/promises.rs](tests/it/promises.rs), which writes this table: how many of the promises hold.
+";
+
+const NOTE: &str = "
+A soft prompt changes the output when it is attached and cannot be merged; for those the first promise is waived and the fourth is that merging is
+refused. A dash stands where the keys make no sense: the head of a tied model shares its weight with the embedding.
+";
