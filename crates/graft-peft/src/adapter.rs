@@ -12,6 +12,7 @@ use graft_protocol::{Settings, methods::MethodSpec};
 use crate::{
     PeftError,
     config_file::{self, ConfigFile},
+    fields,
     merge::Merge,
     methods::{Built, Hook, Method, Part},
     slots, weights_file,
@@ -64,7 +65,9 @@ impl Adapter {
 
     /// What it trains, in the model's order, by the keys of `adapter_model.safetensors`.
     pub fn trainables(&self) -> Vec<Trainable> {
-        self.weights().map(|(key, var)| Trainable::new(key.clone(), var.clone())).collect()
+        let ratio = self.built.settings.float(self.spec().keys, fields::LORAPLUS).unwrap_or(1.0);
+        let rate = |key: &str| if key.contains(".lora_B") { ratio } else { 1.0 };
+        self.weights().map(|(key, var)| Trainable { lr_scale: rate(key), ..Trainable::new(key.clone(), var.clone()) }).collect()
     }
 
     /// Number of trained numbers.

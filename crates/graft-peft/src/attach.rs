@@ -9,6 +9,7 @@ use crate::{
     Adapter, PeftError,
     adapter::Source,
     config_file::ConfigFile,
+    fields,
     layers::linears,
     methods::{self, Part, Start},
     opened, weights_file,
@@ -46,6 +47,9 @@ pub fn attach(bench: &Workbench<'_>, method: &str, settings: &Settings) -> Resul
     opened::open(bench, &config, &mut built, Start::Fresh)?;
     if config.get("fan_in_fan_out").is_some() {
         config.set("fan_in_fan_out", is_stored_turned(bench.model, &built.parts).into());
+    }
+    if let Some(ratio) = settings.values.get(fields::LORAPLUS) {
+        built.settings.set(fields::LORAPLUS, ratio.clone());
     }
     let adapter = Adapter::new(name, method, Source { config, built });
     adapter.install(bench.model);

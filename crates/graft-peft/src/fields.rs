@@ -14,13 +14,18 @@ use crate::{
 /// Keys whose list of `name:number` is an object in the file.
 const PATTERNS: &[&str] = &["rank_pattern", "alpha_pattern"];
 
+/// Keys that are about naming or training and have no field in the file.
+const NOT_FIELDS: &[&str] = &["adapter_name", LORAPLUS];
+/// LoRA+'s factor on the learning rate of B.
+pub(crate) const LORAPLUS: &str = "loraplus_lr_ratio";
+
 /// The configuration that keys mean: `defaults` with the given keys as fields. `default_targets` stand where `target_modules` is not given.
 ///
 /// # Errors
 /// [`PeftError::Refused`] when the targets are an empty list or a list does not say what it should.
 pub(crate) fn from_settings(spec: &MethodSpec, defaults: &'static str, settings: &Settings, default_targets: &[String]) -> Result<ConfigFile, PeftError> {
     let mut fields = Vec::new();
-    for key in spec.keys.iter().filter(|key| key.name != "adapter_name") {
+    for key in spec.keys.iter().filter(|key| !NOT_FIELDS.contains(&key.name)) {
         let given = settings.get(spec.keys, key.name);
         let value = match given {
             Some(given) => field(key, given)?,
@@ -49,7 +54,7 @@ pub(crate) fn on_default_targets(spec: &MethodSpec, defaults: &'static str, benc
 /// or whose name is in `always`.
 pub(crate) fn to_settings(spec: &MethodSpec, config: &ConfigFile, always: &[&str], selection: &Selection, model: &dyn Model, chosen: &[&Linear]) -> Settings {
     let mut settings = Settings::default();
-    for key in spec.keys.iter().filter(|key| key.name != "adapter_name") {
+    for key in spec.keys.iter().filter(|key| !NOT_FIELDS.contains(&key.name)) {
         if key.name == "target_modules" {
             settings.set(key.name, Setting::List(short_targets(&selection.targets, model, chosen)));
             continue;
@@ -146,7 +151,7 @@ mod tests {
         for spec in METHODS.iter().filter(|spec| spec.keys.iter().any(|key| key.name == "target_modules")) {
             let method = by_verb(spec.verb).expect("a method for every spec");
             let theirs = ConfigFile::new(method.defaults(), []);
-            for key in spec.keys.iter().filter(|key| !key.default.is_empty() && key.name != "adapter_name") {
+            for key in spec.keys.iter().filter(|key| !key.default.is_empty() && !NOT_FIELDS.contains(&key.name)) {
                 let ours = field(key, key.default_value().expect("a default")).expect("a field");
                 let theirs = theirs.get(key.name).unwrap_or_else(|| panic!("{} has no field {}", spec.peft_type, key.name));
                 assert!(*theirs == ours || theirs.as_f64().is_some_and(|number| Some(number) == ours.as_f64()), "{} {}: {ours} {theirs}", spec.verb, key.name);

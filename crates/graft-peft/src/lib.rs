@@ -8,6 +8,7 @@ mod adapter;
 mod attach;
 mod config_file;
 mod counts;
+mod decomposition;
 mod error;
 mod fields;
 mod initial;

@@ -104,13 +104,16 @@ impl Method for Dora {
 
     fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
         let lora = lora::LoraConfig::read(config)?;
+        if matches!(lora.init, lora::Init::Pissa | lora::Init::Olora) {
+            return Err(config.unsupported("DoRA with `init_lora_weights` = pissa or olora".to_owned()));
+        }
         let shared = Arc::new(Shared::new());
         let layers = chosen(bench, &lora.selection, start)?;
         let mut parts = Vec::new();
         for linear in &layers {
             let (r, scaling) = lora.rank_and_scaling(linear.path())?;
             check_rank(r, linear, start)?;
-            let (a, b) = lora::initial(linear, r, lora.gaussian, bench.seed)?;
+            let lora::LowRankStart { a, b, .. } = lora.init.start(linear, (r, scaling), bench.seed, start)?;
             let lengths = linear.weight().tensor().detach().to_dtype(DType::F32)?.sqr()?.sum(1)?.sqrt()?; // (d_out)
             let magnitude = Var::from_tensor(&lengths)?;
             let weights = vec![("lora_A.weight", a.clone()), ("lora_B.weight", b.clone()), ("lora_magnitude_vector", magnitude.clone())];

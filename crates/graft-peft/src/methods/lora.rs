@@ -4,9 +4,10 @@
 //! `x: (.., d_in)`, `A: (r, d_in)`, `B: (d_out, r)`, `W: (d_out, d_in)` frozen; `s = lora_alpha / r`, with rsLoRA `lora_alpha / sqrt(r)`
 //! # Source
 //! Hu et al. 2021, arXiv:2106.09685; rsLoRA: Kalajdzievski 2023, arXiv:2312.03732. Goldens `lora`, `lora-all-linear`, `lora-mlp-regex`, `rslora`,
-//! `lora-rank-pattern`, `lora-layers`.
+//! `lora-rank-pattern`, `lora-layers`, `lora-bias-all`, `lora-bias-lora-only`, `lora-modules-to-save`.
 
 mod config;
+mod start;
 
 use std::sync::Arc;
 
@@ -20,9 +21,10 @@ use graft_protocol::{
 };
 
 use super::{Built, Method, Part, Start};
-use crate::{PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, layers::chosen, ranks::check_rank, shared::Shared};
+use crate::{PeftError, Workbench, config_file::ConfigFile, fields, layers::chosen, ranks::check_rank, shared::Shared};
 
 pub(super) use config::{DEFAULTS, LoraConfig};
+pub(super) use start::{Init, LowRankStart};
 
 /// The method.
 pub(super) struct Lora;
@@ -31,6 +33,8 @@ pub(super) struct Lora;
 struct LoraLayer {
     a: Var,
     b: Var,
+    /// `A₀` and `B₀`: what of W the update stands for.
+    taken: Option<(Tensor, Tensor)>,
     /// `s` without the user's factor.
     scaling: f64,
     /// Probability of dropping an input of A, in training only.
@@ -40,13 +44,17 @@ struct LoraLayer {
 
 impl LinearAdapter for LoraLayer {
     fn forward(&self, base: &Linear, x: &Tensor, cx: &Context) -> Result<Tensor> {
+        let scale = self.scaling * self.shared.scale();
         let update = LowRank {
             a: self.a.as_tensor().clone(), // (r, d_in)
             b: self.b.as_tensor().clone(), // (d_out, r)
-            scale: self.scaling * self.shared.scale(),
+            scale,
             dropout: cx.mask(base.path(), self.dropout),
         };
-        let y = ops::lora_linear(x, &base.weight().tensor(), &update)?; // (.., d_out)
+        let mut y = ops::lora_linear(x, &base.weight().tensor(), &update)?; // (.., d_out)
+        if let Some((a, b)) = &self.taken {
+            y = (y - (ops::linear(&ops::linear(x, a)?, b)? * scale)?)?; // (.., d_out)
+        }
         match base.bias() {
             Some(bias) => ops::bias_add(&y, &bias.tensor()),
             None => Ok(y),
@@ -54,7 +62,10 @@ impl LinearAdapter for LoraLayer {
     }
 
     fn delta(&self, _base: &Linear) -> Result<Option<Tensor>> {
-        let product = self.b.as_detached_tensor().matmul(&self.a.as_detached_tensor())?; // (d_out, d_in)
+        let mut product = self.b.as_detached_tensor().matmul(&self.a.as_detached_tensor())?; // (d_out, d_in)
+        if let Some((a, b)) = &self.taken {
+            product = (product - b.matmul(a)?)?; // (d_out, d_in)
+        }
         Ok(Some((product * (self.scaling * self.shared.scale()))?))
     }
 
@@ -88,9 +99,9 @@ impl Method for Lora {
         for linear in &layers {
             let (r, scaling) = lora.rank_and_scaling(linear.path())?;
             check_rank(r, linear, start)?;
-            let (a, b) = initial(linear, r, lora.gaussian, bench.seed)?;
+            let LowRankStart { a, b, taken } = lora.init.start(linear, (r, scaling), bench.seed, start)?;
             let weights = vec![("lora_A.weight", a.clone()), ("lora_B.weight", b.clone())];
-            let adapter = Arc::new(LoraLayer { a, b, scaling, dropout: lora.dropout, shared: shared.clone() });
+            let adapter = Arc::new(LoraLayer { a, b, taken, scaling, dropout: lora.dropout, shared: shared.clone() });
             parts.push(Part { copies: copies(linear), ..Part::linear(linear, adapter, weights) });
         }
         let warnings = lora.ranks.unmatched(&layers, start)?;
@@ -103,11 +114,4 @@ impl Method for Lora {
 pub(super) fn copies(linear: &Linear) -> Vec<(String, Tensor)> {
     let copy = || (format!("base_model.model.{}.base_layer.weight", linear.path()), linear.weight().tensor().detach());
     (linear.role() == Role::Head).then(copy).into_iter().collect()
-}
-
-/// A by PyTorch's `kaiming_uniform_(a = sqrt 5)`, or normal with standard deviation 1/r; B zero.
-pub(super) fn initial(linear: &Linear, r: usize, gaussian: bool, seed: u64) -> std::result::Result<(Var, Var), PeftError> {
-    let (initial, shape) = (Initial::of(linear, seed), (r, linear.d_in()));
-    let a = if gaussian { initial.normal("lora_A", shape, 1.0 / r as f32)? } else { initial.kaiming("lora_A", shape)? };
-    Ok((a, initial.full(0.0, &[linear.d_out(), r])?))
 }

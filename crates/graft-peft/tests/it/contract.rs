@@ -288,6 +288,17 @@ fn the_start_is_that_of_hf_peft() {
 }
 
 #[test]
+fn lora_plus_speeds_up_b_alone_and_is_not_written_into_the_file() {
+    let (model, folder) = (model(), tempfile::tempdir().unwrap());
+    let adapter = attach(&bench(&model), "lora", &settings(&[("loraplus_lr_ratio", Value::Float(16.0)), targets(&["q_proj"])])).unwrap();
+    let factors: Vec<_> = adapter.trainables().iter().map(|trainable| (trainable.name.contains("lora_B"), trainable.lr_scale)).collect();
+    assert_eq!(factors, [(false, 1.0), (true, 16.0)].repeat(3));
+    assert!(adapter.summary().contains("loraplus_lr_ratio=16"), "{}", adapter.summary());
+    adapter.save(folder.path(), "toy").unwrap();
+    assert!(!std::fs::read_to_string(folder.path().join("adapter_config.json")).unwrap().contains("loraplus"));
+}
+
+#[test]
 fn dropout_acts_in_training_only_and_by_the_counters() {
     let model = model();
     let adapter = attach(&bench(&model), "lora", &settings(&[("lora_dropout", Value::Float(0.5)), targets(&["q_proj"])])).unwrap();

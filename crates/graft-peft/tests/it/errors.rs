@@ -42,6 +42,10 @@ fn a_rank_that_is_zero_or_too_large_is_refused_with_what_is_possible() {
     let model = model();
     let (code, text) = refused(&model, "lora", &settings(&[("r", Value::Integer(0)), targets(&["q_proj"])]));
     assert!(code == "peft::settings" && text.contains("`r` must be"), "{text}");
+    let init = |word: &str| ("init_lora_weights", Value::Text(word.to_owned()));
+    let (code, text) = refused(&model, "lora", &settings(&[("r", Value::Integer(3)), init("orthogonal")]));
+    assert!(code == "peft::odd_rank" && text.contains("r=4"), "{text}");
+    assert_eq!(refused(&model, "lora", &settings(&[("lora_alpha", Value::Float(0.0)), init("pissa")])).0, "peft::no_scale");
     let (code, text) = refused(&model, "lora", &settings(&[("r", Value::Integer(9)), targets(&["q_proj", "v_proj"])]));
     assert!(code == "peft::rank_too_large" && text.contains("v_proj` (8 × 16)") && text.contains("at most 8"), "{text}");
 }

@@ -40,6 +40,10 @@ fn cases() -> Vec<Case> {
     let mut cases: Vec<_> = METHODS.iter().map(|spec| case(spec.verb, spec.verb, small(spec.verb))).collect();
     let list = |word: &str| Value::List(vec![word.to_owned()]);
     cases.push(case("lora bias=all", "lora", small("lora").with("bias", Value::Text("all".to_owned()))));
+    for init in ["orthogonal", "pissa", "olora"] {
+        let keys = Settings::default().with("r", Value::Integer(4)).with("init_lora_weights", Value::Text(init.to_owned()));
+        cases.push(case(&format!("lora init_lora_weights={init}"), "lora", keys));
+    }
     cases.push(case("ia3 modules_to_save=lm_head", "ia3", Settings::default().with("modules_to_save", list("lm_head"))));
     cases
 }

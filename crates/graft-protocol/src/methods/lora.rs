@@ -11,7 +11,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     summary: "low-rank adapters: train B·A beside frozen weights",
     help: "Each targeted linear map becomes y = W x + s·B A x with A (r × d_in) and B (d_out × r) trained and W frozen; \
            s = lora_alpha / r, or lora_alpha / √r with use_rslora. B starts at zero, so attaching changes nothing. \
-           Hu et al. 2021, arXiv:2106.09685; rsLoRA: Kalajdzievski 2023, arXiv:2312.03732.",
+           Hu et al. 2021, arXiv:2106.09685; rsLoRA: Kalajdzievski 2023, arXiv:2312.03732; LoRA+: Hayou et al. 2024, arXiv:2402.12354.",
     keys: KEYS,
     learning_rate: 1e-3,
 };
@@ -41,9 +41,17 @@ const KEYS: &[KeySpec] = &[
     KeySpec {
         name: "init_lora_weights",
         aliases: &["init"],
-        kind: KeyKind::Choice(&["true", "gaussian"]),
+        kind: KeyKind::Choice(&["true", "gaussian", "orthogonal", "pissa", "olora"]),
         default: "true",
-        help: "true: A uniform in ±1/sqrt(d_in) as HF PEFT; gaussian: N(0, 1/r)",
+        help: "true: A uniform in ±1/sqrt(d_in), B zero; gaussian: A from N(0, 1/r); orthogonal: B·A = 0, both not zero; \
+               pissa, olora: the leading part of W by singular values or by columns, which the base is relieved of while the adapter acts",
+    },
+    KeySpec {
+        name: "loraplus_lr_ratio",
+        aliases: &["lr_ratio"],
+        kind: KeyKind::Float { min: 0.0, max: 1e6 },
+        default: "1",
+        help: "LoRA+: factor on the learning rate of B, usually 4 to 16; part of the training, not of the file",
     },
     KeySpec {
         name: "bias",

@@ -137,6 +137,8 @@ builder! {
     pub fn use_rslora(flag);
     /// `true`: A uniform in ±1/sqrt(d_in), as HF PEFT; `gaussian`: N(0, 1/r).
     pub fn init_lora_weights(word);
+    /// LoRA+: factor on the learning rate of B. Default 1.
+    pub fn loraplus_lr_ratio(number);
     /// Biases trained along: `none` (default), `all` or `lora_only`.
     pub fn bias(word);
     /// Modules trained whole and saved along, such as `lm_head`.

@@ -1,5 +1,6 @@
 //! The fields of `adapter_config.json` that mean something for LoRA, and those that must not be set.
 
+use super::Init;
 use crate::{PeftError, config_file::ConfigFile, ranks::Ranks, targets::Selection};
 
 /// Every field of PEFT 0.21's `LoraConfig` with its default.
@@ -31,7 +32,7 @@ const UNSUPPORTED: &[&str] = &[
 #[derive(Clone, Debug)]
 pub(in crate::methods) struct LoraConfig {
     pub(in crate::methods) dropout: f64,
-    pub(in crate::methods) gaussian: bool,
+    pub(in crate::methods) init: Init,
     pub(in crate::methods) selection: Selection,
     pub(in crate::methods) ranks: Ranks,
     use_rslora: bool,
@@ -44,11 +45,10 @@ impl LoraConfig {
     /// [`PeftError::Malformed`] for a value of another kind, [`PeftError::Unsupported`] for a field that asks for what is not built in.
     pub(in crate::methods) fn read(config: &ConfigFile) -> Result<Self, PeftError> {
         config.refuse(UNSUPPORTED)?;
-        refuse_changed_base(config)?;
         Ok(Self {
             dropout: config.probability("lora_dropout")?,
             use_rslora: config.flag("use_rslora"),
-            gaussian: config.text("init_lora_weights") == Some("gaussian"),
+            init: Init::read(config)?,
             selection: Selection::read(config)?,
             ranks: Ranks::read(config, "lora_alpha")?,
         })
@@ -61,14 +61,5 @@ impl LoraConfig {
     pub(in crate::methods) fn rank_and_scaling(&self, path: &str) -> Result<(usize, f64), PeftError> {
         let (r, alpha) = self.ranks.at(path)?;
         Ok((r, if self.use_rslora { alpha / (r as f64).sqrt() } else { alpha / r as f64 }))
-    }
-}
-
-/// Some initialisations change the base weights when the adapter is made, so the file alone does not say what it does.
-fn refuse_changed_base(config: &ConfigFile) -> Result<(), PeftError> {
-    let init = config.text("init_lora_weights").unwrap_or_default();
-    match ["pissa", "olora", "corda", "loftq", "lora_ga", "mica"].iter().find(|name| init.starts_with(*name)) {
-        Some(name) => Err(config.unsupported(format!("`init_lora_weights` = {name}"))),
-        None => Ok(()),
     }
 }

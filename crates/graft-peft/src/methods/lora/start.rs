@@ -1,0 +1,112 @@
+//! Where A and B of LoRA start: `init_lora_weights`.
+//!
+//! PiSSA and OLoRA start from a leading part `s B₀ A₀` of the weight itself. HF PEFT takes it out of the base weight; here the layer subtracts it while
+//! the adapter acts, so that the base stays as it is: `y = W x + s (B A - B₀ A₀) x`.
+//!
+//! # Source
+//! PiSSA: Meng et al. 2024, arXiv:2404.02948; OLoRA: Büyükakyüz 2024, arXiv:2406.01775 (HF PEFT decomposes GPT-2's weights the wrong way round; here
+//! it is `W` as it acts); orthogonal: `orthogonal_init` in HF PEFT. Goldens `lora-pissa`, `lora-olora`.
+
+use candle_core::D;
+use graft_nn::{DType, Device, Linear, Tensor, Var};
+
+use crate::{PeftError, config_file::ConfigFile, decomposition, initial::Initial, methods::Start};
+
+/// `init_lora_weights`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::methods) enum Init {
+    /// A uniform in ±1/sqrt(d_in), B zero.
+    Uniform,
+    /// A from N(0, 1/r), B zero.
+    Gaussian,
+    /// Both random with `B A = 0`; r must be even.
+    Orthogonal,
+    /// The part of W with the largest singular values.
+    Pissa,
+    /// The part of W that its first columns span.
+    Olora,
+}
+
+/// A and B of one layer, and the part of W that they stand for at the start.
+pub(in crate::methods) struct LowRankStart {
+    pub(in crate::methods) a: Var,
+    pub(in crate::methods) b: Var,
+    /// `A₀ (r, d_in)` and `B₀ (d_out, r)`.
+    pub(in crate::methods) taken: Option<(Tensor, Tensor)>,
+}
+
+impl Init {
+    /// Reads the field.
+    ///
+    /// # Errors
+    /// [`PeftError::Unsupported`] for one that changes the base in a way that the file alone does not say.
+    pub(in crate::methods) fn read(config: &ConfigFile) -> Result<Self, PeftError> {
+        match config.text("init_lora_weights").unwrap_or_default() {
+            "gaussian" => Ok(Self::Gaussian),
+            "orthogonal" => Ok(Self::Orthogonal),
+            "pissa" => Ok(Self::Pissa),
+            "olora" => Ok(Self::Olora),
+            name if ["pissa_niter", "corda", "loftq", "lora_ga", "mica"].iter().any(|other| name.starts_with(other)) => {
+                Err(config.unsupported(format!("`init_lora_weights` = {name}")))
+            }
+            _ => Ok(Self::Uniform),
+        }
+    }
+
+    /// The start of one layer with the factor `s` on `B A`.
+    ///
+    /// # Errors
+    /// [`PeftError::Refused`] for an odd rank where it must be even.
+    pub(in crate::methods) fn start(self, linear: &Linear, (r, s): (usize, f64), seed: u64, start: Start) -> Result<LowRankStart, PeftError> {
+        let initial = Initial::of(linear, seed);
+        let plain = |a: Var| Ok(LowRankStart { a, b: initial.full(0.0, &[linear.d_out(), r])?, taken: None });
+        match self {
+            Self::Gaussian => plain(initial.normal("lora_A", (r, linear.d_in()), 1.0 / r as f32)?),
+            Self::Orthogonal if start == Start::Fresh => orthogonal(linear, r, &initial),
+            Self::Uniform | Self::Orthogonal => plain(initial.kaiming("lora_A", (r, linear.d_in()))?),
+            Self::Pissa | Self::Olora => {
+                let w = linear.weight().own();
+                let (a, b) = if self == Self::Pissa { pissa(&w, r, s)? } else { olora(&w, r)? };
+                let like = |tensor: &Tensor| tensor.to_dtype(DType::F32)?.to_device(w.device());
+                let (a, b) = (like(&a)?, like(&b)?);
+                Ok(LowRankStart { a: Var::from_tensor(&a)?, b: Var::from_tensor(&b)?, taken: Some((a, b)) })
+            }
+        }
+    }
+}
+
+/// `A = √(Σ/s) Vᵀ`, `B = U √(Σ/s)` of the largest singular values.
+fn pissa(w: &Tensor, r: usize, s: f64) -> Result<(Tensor, Tensor), PeftError> {
+    if s <= 0.0 {
+        return Err(PeftError::refused("peft::no_scale", "init_lora_weights=pissa needs a lora_alpha above 0", "leave lora_alpha at 8"));
+    }
+    let (u, sigma, vt) = decomposition::singular(w, r)?;
+    let roots: Vec<f64> = sigma.iter().map(|sigma| (sigma / s).sqrt()).collect();
+    let roots = Tensor::from_vec(roots, r, &Device::Cpu)?;
+    Ok((vt.broadcast_mul(&roots.unsqueeze(D::Minus1)?)?, u.broadcast_mul(&roots)?)) // (r, d_in), (d_out, r)
+}
+
+/// `A = R`, `B = Q` of the first columns.
+fn olora(w: &Tensor, r: usize) -> Result<(Tensor, Tensor), PeftError> {
+    let (q, rows) = decomposition::leading_columns(w, r)?;
+    Ok((rows, q)) // (r, d_in), (d_out, r)
+}
+
+/// A from the even rows of an orthogonal matrix, B from the odd ones: `B A = 0`.
+fn orthogonal(linear: &Linear, r: usize, initial: &Initial<'_>) -> Result<LowRankStart, PeftError> {
+    if !r.is_multiple_of(2) {
+        let problem = format!("init_lora_weights=orthogonal needs an even rank, and r = {r}");
+        return Err(PeftError::refused("peft::odd_rank", problem, format!("take an even one, such as r={}", r + 1)));
+    }
+    let normal = |name: &str, rows: usize, columns: usize| -> Result<Tensor, PeftError> {
+        Ok(initial.normal(name, (rows, columns), 1.0)?.as_detached_tensor().to_device(&Device::Cpu)?.to_dtype(DType::F64)?)
+    };
+    let rows = decomposition::orthonormal(&normal("lora_Q", r, r)?)?; // (r, r)
+    let every_second = |first: u32| rows.index_select(&Tensor::arange_step(first, r as u32, 2, &Device::Cpu)?, 0); // (r/2, r)
+    let (even, odd) = (every_second(0)?, every_second(1)?);
+    let a = (normal("lora_A", linear.d_in(), r / 2)?.matmul(&even)? / 10.0)?.t()?.contiguous()?; // (r, d_in)
+    let b = (normal("lora_B", linear.d_out(), r / 2)?.matmul(&odd)? / 10.0)?; // (d_out, r)
+    let device = linear.weight().own().device().clone();
+    let var = |tensor: Tensor| Ok::<_, PeftError>(Var::from_tensor(&tensor.to_dtype(DType::F32)?.to_device(&device)?)?);
+    Ok(LowRankStart { a: var(a)?, b: var(b)?, taken: None })
+}
