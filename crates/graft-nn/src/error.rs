@@ -57,6 +57,14 @@ pub enum NnError {
         /// `model_type` of the model.
         family: String,
     },
+    /// A method's schedule does not fit the training.
+    #[error("{what} leave no room in a training of {steps} steps")]
+    Schedule {
+        /// The keys and their values.
+        what: String,
+        /// Steps of the training.
+        steps: u64,
+    },
     /// No such device, or this build cannot use it.
     #[error("device `{name}` is not available")]
     Device {
@@ -86,6 +94,7 @@ impl Hint for NnError {
             Self::OutOfRange { .. } => "nn::out_of_range",
             Self::MissingGradient { .. } => "nn::missing_gradient",
             Self::NoHead { .. } => "nn::no_head",
+            Self::Schedule { .. } => "nn::schedule",
             Self::Device { .. } => "nn::device",
         }
     }
@@ -95,6 +104,7 @@ impl Hint for NnError {
             Self::At { source, .. } => source.hint(),
             Self::MissingGradient { .. } => Some("its layer must take part in the loss: is the adapter active?".to_owned()),
             Self::NoHead { .. } => Some("load it with a head for classes: %model load PATH num_labels=6".to_owned()),
+            Self::Schedule { steps, .. } => Some(format!("train for more steps, or attach with a sum below {steps}")),
             Self::Device { available, .. } => Some(format!("this build can use {}", available.join(", "))),
             Self::OutOfRange { what: "position", limit, .. } => Some(format!("the model reads at most {limit} positions: shorten the text")),
             _ => None,

@@ -12,6 +12,7 @@ pub mod device;
 pub mod ops;
 pub mod tensor_file;
 
+mod companion;
 mod context;
 mod dropout;
 mod embedding;
@@ -34,6 +35,7 @@ mod token_encoder;
 
 pub use candle_core::{DType, Device, Tensor, Var};
 
+pub use companion::Companion;
 pub use context::{Context, Mode};
 pub use dropout::{Dropout, DropoutMask};
 pub use embedding::{Embedding, SoftPrompt};

@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use graft_nn::{Model, Tensor, Trainable, Var};
+use graft_nn::{Companion, Model, Tensor, Trainable, Var};
 use graft_protocol::{Settings, methods::MethodSpec};
 
 use crate::{
@@ -70,26 +70,25 @@ impl Adapter {
         self.weights().map(|(key, var)| Trainable { lr_scale: rate(key), ..Trainable::new(key.clone(), var.clone()) }).collect()
     }
 
+    /// What it does in a training beside having its weights updated.
+    pub fn companion(&self) -> Option<&dyn Companion> {
+        self.built.companion.as_deref().map(|companion| companion as &dyn Companion)
+    }
+
     /// Number of trained numbers.
     pub fn trainable_parameters(&self) -> u64 {
         self.weights().map(|(_, var)| var.elem_count() as u64).sum()
     }
 
-    /// Trained numbers that the base does not have.
+    /// Numbers that the base does not have.
     pub(crate) fn added_parameters(&self) -> u64 {
-        let added = self.built.parts.iter().filter(|part| !part.in_place);
-        added.flat_map(|part| &part.weights).map(|(_, var)| var.elem_count() as u64).sum()
+        self.built.parts.iter().map(Part::added).sum()
     }
 
-    /// Trained numbers in the layer at `path`, and those of them that the base does not have.
+    /// Trained numbers in the layer at `path`, and those that the base does not have.
     pub(crate) fn parameters_at(&self, path: &str) -> (u64, u64) {
-        let (mut trained, mut added) = (0, 0);
-        for part in self.built.parts.iter().filter(|part| part.site == path) {
-            let count: u64 = part.weights.iter().map(|(_, var)| var.elem_count() as u64).sum();
-            trained += count;
-            added += if part.in_place { 0 } else { count };
-        }
-        (trained, added)
+        let parts = || self.built.parts.iter().filter(|part| part.site == path);
+        (parts().map(Part::trained).sum(), parts().map(Part::added).sum())
     }
 
     /// Number of virtual tokens; 0 for what is no soft prompt.
@@ -215,7 +214,10 @@ impl Adapter {
     /// # Errors
     /// [`PeftError::Io`] and [`PeftError::File`], a full disk among them; [`PeftError::NotFinite`] for weights not worth keeping.
     pub fn save(&self, directory: &Path, base_name: &str) -> Result<(), PeftError> {
-        let state = self.state()?;
+        let (mut config, mut state) = (self.config.clone(), self.state()?);
+        if let Some(companion) = &self.built.companion {
+            companion.export(&mut config, &mut state)?;
+        }
         for (name, tensor) in &state {
             if !weights_file::is_finite(tensor)? {
                 return Err(PeftError::NotFinite { name: name.clone() });
@@ -231,7 +233,7 @@ impl Adapter {
         };
         let saved = std::fs::create_dir_all(&beside).map_err(failed(&beside)).and_then(|()| {
             weights_file::write(&beside, &state.into_iter().chain(copies).collect())?;
-            self.config.write(&beside, base_name)?;
+            config.write(&beside, base_name)?;
             [weights_file::NAME, config_file::NAME].into_iter().try_for_each(|name| {
                 let place = directory.join(name);
                 std::fs::rename(beside.join(name), &place).map_err(failed(&place))

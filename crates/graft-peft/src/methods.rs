@@ -1,5 +1,6 @@
 //! The methods: one file each, and one line in [`METHODS`]. Their keys and words are in graft-protocol.
 
+mod adalora;
 mod dora;
 mod ia3;
 mod loha;
@@ -9,15 +10,16 @@ mod oft;
 mod prompt_tuning;
 mod vera;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use graft_nn::{Linear, LinearAdapter, SoftPrompt, StandIn, Tensor, Var};
+use graft_nn::{Companion, Linear, LinearAdapter, SoftPrompt, StandIn, Tensor, Var};
 use graft_protocol::{Settings, methods::MethodSpec};
 
 use crate::{PeftError, Workbench, config_file::ConfigFile, shared::Shared};
 
 /// Every method.
-const METHODS: &[&dyn Method] = &[&lora::Lora, &dora::Dora, &vera::Vera, &loha::LoHa, &lokr::LoKr, &oft::Oft, &ia3::Ia3, &prompt_tuning::PromptTuning];
+const METHODS: &[&dyn Method] =
+    &[&lora::Lora, &dora::Dora, &adalora::AdaLora, &vera::Vera, &loha::LoHa, &lokr::LoKr, &oft::Oft, &ia3::Ia3, &prompt_tuning::PromptTuning];
 
 /// What a method must say. `adapter_config.json` is the one truth of an adapter: keys become its fields, and parts are built from those
 /// whether they came from keys or from a file.
@@ -65,6 +67,17 @@ pub(crate) struct Built {
     pub(crate) shared: Arc<Shared>,
     /// What is odd but harmless.
     pub(crate) warnings: Vec<String>,
+    /// What it does in a training by itself.
+    pub(crate) companion: Option<Arc<dyn Export>>,
+}
+
+/// A companion of trainings that has a say in what is saved.
+pub(crate) trait Export: Companion {
+    /// Brings the fields and the weights into the form of HF PEFT's files.
+    ///
+    /// # Errors
+    /// What candle says.
+    fn export(&self, config: &mut ConfigFile, state: &mut BTreeMap<String, Tensor>) -> Result<(), PeftError>;
 }
 
 /// What sits in one layer.
@@ -81,19 +94,31 @@ pub(crate) struct Part {
     pub(crate) constants: Vec<(String, Var)>,
     /// Whether its numbers are no more than the base has: HF PEFT trains biases themselves and counts them once.
     pub(crate) in_place: bool,
+    /// Numbers that HF PEFT counts as parameters and never trains: AdaLoRA's number of ranks.
+    pub(crate) counted: u64,
 }
 
 impl Built {
     /// Without warnings.
     pub(crate) fn new(settings: Settings, parts: Vec<Part>, shared: Arc<Shared>) -> Self {
-        Self { settings, parts, shared, warnings: Vec::new() }
+        Self { settings, parts, shared, warnings: Vec::new(), companion: None }
     }
 }
 
 impl Part {
     /// What acts at a path, with its weights by their whole keys.
     pub(crate) fn new(site: &str, hook: Hook, weights: Vec<(String, Var)>) -> Self {
-        Self { site: site.to_owned(), hook, weights, copies: Vec::new(), constants: Vec::new(), in_place: false }
+        Self { site: site.to_owned(), hook, weights, copies: Vec::new(), constants: Vec::new(), in_place: false, counted: 0 }
+    }
+
+    /// Trained numbers.
+    pub(crate) fn trained(&self) -> u64 {
+        self.weights.iter().map(|(_, var)| var.elem_count() as u64).sum()
+    }
+
+    /// Numbers that the base does not have.
+    pub(crate) fn added(&self) -> u64 {
+        self.counted + if self.in_place { 0 } else { self.trained() }
     }
 
     /// What acts in a linear layer; the weights' keys are the layer's with these endings.

@@ -1,5 +1,6 @@
 //! The methods and their keys. A new method is one file here and one line in [`METHODS`]; its mathematics is one file in graft-peft.
 
+pub mod adalora;
 pub mod dora;
 pub mod ia3;
 pub mod loha;
@@ -31,7 +32,8 @@ pub struct MethodSpec {
 }
 
 /// Every method, in the order the reference lists them.
-pub const METHODS: &[&MethodSpec] = &[&lora::SPEC, &dora::SPEC, &vera::SPEC, &loha::SPEC, &lokr::SPEC, &oft::SPEC, &ia3::SPEC, &prompt_tuning::SPEC];
+pub const METHODS: &[&MethodSpec] =
+    &[&lora::SPEC, &dora::SPEC, &adalora::SPEC, &vera::SPEC, &loha::SPEC, &lokr::SPEC, &oft::SPEC, &ia3::SPEC, &prompt_tuning::SPEC];
 
 /// The method of that verb.
 pub fn by_verb(verb: &str) -> Option<&'static MethodSpec> {

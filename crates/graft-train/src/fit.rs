@@ -68,6 +68,9 @@ impl<'a> Trainer<'a> {
         if run.trainables.is_empty() {
             return Err(TrainError::NothingToTrain);
         }
+        if let Some(companion) = run.state.companion() {
+            companion.begin(run.config.steps)?;
+        }
         let optimizer = Optimizer::new(run.config.optimizer, run.trainables.clone());
         let ledger = run.folder.ledger()?;
         let now = Instant::now();
@@ -118,6 +121,10 @@ impl<'a> Trainer<'a> {
         self.optimizer.step(&gradients, lr, self.clip(grad_norm))?;
         // Here, so that no checkpoint and no finished run ever holds such numbers.
         check_finite(&self.run.trainables, step)?;
+        if let Some(companion) = self.run.state.companion() {
+            let named = self.run.trainables.iter().map(|trainable| trainable.name.as_str()).zip(&gradients);
+            companion.after_step(step, &named.collect())?;
+        }
         self.step = step;
         self.position += window.len() as u64;
         let tokens: u64 = window.iter().map(Batch::tokens).sum();

@@ -33,4 +33,4 @@ pub use error::{Result, TrainError};
 pub use evaluate::{Evaluation, Evaluator, Request, evaluate};
 pub use job::{Job, fit, resume};
 pub use source::{Source, Validation};
-pub use state::Stateful;
+pub use state::{Accompanied, Stateful};

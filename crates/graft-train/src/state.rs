@@ -1,11 +1,17 @@
-//! What a checkpoint keeps of the thing that is trained.
+//! What a training asks of the thing that is trained, beside its list of parameters.
 
 use std::collections::BTreeMap;
 
-use graft_nn::{NnError, Tensor, Trainable};
+use graft_nn::{Companion, NnError, Tensor, Trainable};
 
-/// Tensors by name that make up an adapter (or a model): all that is needed to put it back as it was.
+/// Tensors by name that make up an adapter (or a model): all that is needed to put it back as it was. A method with a schedule of its own is also
+/// asked in each step.
 pub trait Stateful {
+    /// A method's own part in the training.
+    fn companion(&self) -> Option<&dyn Companion> {
+        None
+    }
+
     /// The tensors now.
     ///
     /// # Errors
@@ -17,6 +23,31 @@ pub trait Stateful {
     /// # Errors
     /// When one is missing or has another shape.
     fn restore(&self, state: &BTreeMap<String, Tensor>) -> graft_nn::Result<()>;
+}
+
+/// Parameters with a method's own part in their training.
+pub struct Accompanied<'a> {
+    /// The parameters.
+    pub trainables: &'a Vec<Trainable>,
+    /// The method's part.
+    pub companion: Option<&'a dyn Companion>,
+}
+
+impl Stateful for Accompanied<'_> {
+    fn companion(&self) -> Option<&dyn Companion> {
+        self.companion
+    }
+
+    fn state(&self) -> graft_nn::Result<BTreeMap<String, Tensor>> {
+        let mut state = self.trainables.state()?;
+        state.extend(self.companion.map(|companion| companion.state()).into_iter().flatten());
+        Ok(state)
+    }
+
+    fn restore(&self, state: &BTreeMap<String, Tensor>) -> graft_nn::Result<()> {
+        self.trainables.restore(state)?;
+        self.companion.map_or(Ok(()), |companion| companion.restore(state))
+    }
 }
 
 /// A list of parameters is its own state, under their names.

@@ -1,6 +1,6 @@
 //! What cells see without a `use`: the lab, its handles, the builders, and candle's everyday names.
 
 pub use crate::{
-    Adapter, Chart, Comparison, D, DType, Data, DataOptions, Device, Dora, Eval, Evaluation, Generate, Generated, Ia3, IndexOp, Lab, LoHa, LoKr, Lora,
+    AdaLora, Adapter, Chart, Comparison, D, DType, Data, DataOptions, Device, Dora, Eval, Evaluation, Generate, Generated, Ia3, IndexOp, Lab, LoHa, LoKr, Lora,
     MemoryOptions, Model, ModelOptions, Oft, PromptTuning, Run, Show, Table, Tensor, Tokenizer, Train, Var, Vera, lab,
 };

@@ -23,7 +23,7 @@ use graft_protocol::{
 use super::{Built, Method, Part, Start};
 use crate::{PeftError, Workbench, config_file::ConfigFile, fields, layers::chosen, ranks::check_rank, shared::Shared};
 
-pub(super) use config::{DEFAULTS, LoraConfig};
+pub(super) use config::{DEFAULTS, LoraConfig, UNSUPPORTED};
 pub(super) use start::{Init, LowRankStart};
 
 /// The method.

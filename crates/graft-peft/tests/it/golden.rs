@@ -171,7 +171,10 @@ impl Golden {
         let (mut problems, mut losses) = (Vec::new(), Vec::new());
         let trainables = adapter.trainables();
         for step in 0..self.case["steps"].as_u64().unwrap_or(0) {
-            let loss = self.loss(&Context::train(0, step, 0))?;
+            let mut loss = self.loss(&Context::train(0, step, 0))?;
+            if let Some(companion) = adapter.companion() {
+                loss = (loss + companion.penalty()?)?;
+            }
             losses.push(loss.to_scalar::<f32>()?);
             let found = gradients(&loss, &trainables)?;
             if step == 0 {

@@ -54,9 +54,10 @@ fn case(title: &str, verb: &'static str, settings: Settings) -> Case {
 
 fn small(verb: &str) -> Settings {
     let keys = METHODS.iter().find(|spec| spec.verb == verb).map_or(&[] as &[_], |spec| spec.keys);
-    let sizes = [("oft_block_size", 4), ("num_virtual_tokens", 4), ("r", 3)];
+    let sizes = [("oft_block_size", 4), ("num_virtual_tokens", 4), ("init_r", 3), ("r", 3)];
     let size = sizes.iter().find(|(name, _)| keys.iter().any(|key| key.name == *name));
-    size.map_or_else(Settings::default, |(name, size)| Settings::default().with(name, Value::Integer(*size)))
+    let settings = size.map_or_else(Settings::default, |(name, size)| Settings::default().with(name, Value::Integer(*size)));
+    if verb == "adalora" { settings.with("target_r", Value::Integer(2)) } else { settings }
 }
 
 fn families() -> Vec<(&'static str, Box<dyn Model>)> {

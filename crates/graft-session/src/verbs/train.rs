@@ -5,7 +5,7 @@ use std::sync::Arc;
 use graft_nn::TokenEncoder;
 use graft_protocol::{Event, Failure, Reply, RunEnded, RunOutcome, Settings, training::TRAIN};
 use graft_train::{
-    Control, Job, TrainConfig, TrainError, fit,
+    Accompanied, Control, Job, TrainConfig, TrainError, fit,
     runs::{RunFolder, RunHeader},
 };
 
@@ -70,8 +70,9 @@ pub(crate) fn carry_out(
     header: RunHeader,
     go: impl FnOnce(Job<'_>, &Control, &mut dyn FnMut(Event)) -> Result<RunEnded, TrainError>,
 ) -> Result<Trained, Failure> {
-    // The weights are all there is of an adapter beside its settings, and those are in the header.
+    // The weights, and what a schedule has found out, are all there is of an adapter beside its settings, and those are in the header.
     let trainables = plan.attached.adapter.trainables();
+    let state = Accompanied { trainables: &trainables, companion: plan.attached.adapter.companion() };
     let job = Job {
         model: plan.model.loaded.model.as_ref(),
         trainables: trainables.clone(),
@@ -80,7 +81,7 @@ pub(crate) fn carry_out(
         config: plan.config.clone(),
         run: plan.folder.clone(),
         header,
-        state: &trainables,
+        state: &state,
     };
     let mut steps = 0;
     let mut emit = |event: Event| {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use graft_nn::{Layer, Tensor};
-use graft_protocol::{Command, Event, RunOutcome, Settings, training};
+use graft_protocol::{AdapterAction, Command, Event, RunOutcome, Settings, training};
 
 use crate::world::{World, keys_of};
 
@@ -58,6 +58,45 @@ fn an_interrupt_stops_within_a_step_and_a_new_session_resumes_with_the_same_loss
     assert_eq!(reborn.ear.losses(), expected[5..]);
     let snapshot = reborn.session.snapshot();
     assert_eq!((snapshot.data.as_slice(), snapshot.adapters.len()), (["colours".to_owned()].as_slice(), 1));
+}
+
+#[test]
+fn adalora_shares_out_its_ranks_by_itself_also_across_an_interruption() {
+    let train_for = |world: &World, steps: u64| {
+        let keys = keys_of(graft_protocol::methods::adalora::SPEC.keys, "init_r=4 target_r=2 tinit=2 tfinal=3");
+        let settings = keys_of(training::TRAIN, &format!("steps={steps} lr=0.02 eval_every=0 batch=4"));
+        world.run(Command::Train { attach: Some(("adalora".to_owned(), keys)), settings })
+    };
+    let pattern = |world: &World| -> serde_json::Value {
+        let directory = format!("{}-adalora", world.model_folder());
+        let action = AdapterAction::Save { name: None, directory: directory.clone() };
+        world.run(Command::Adapter { method: "adalora".to_owned(), action }).unwrap();
+        let config: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(format!("{directory}/adapter_config.json")).unwrap()).unwrap();
+        assert_eq!(config["total_step"], 12);
+        world.run(Command::Adapter { method: "adalora".to_owned(), action: AdapterAction::Load { name: None, directory } }).unwrap();
+        config["rank_pattern"].clone()
+    };
+    let train = |world: &World| train_for(world, 12);
+    let whole = World::ready();
+    train(&whole).unwrap();
+    let (expected, ranks) = (whole.ear.losses(), pattern(&whole));
+    let kept = ranks.as_object().unwrap().values().flat_map(|kept| kept.as_array().unwrap()).filter(|kept| **kept == true).count();
+    assert_eq!(kept, 2 * ranks.as_object().unwrap().len());
+    drop(whole);
+
+    let world = World::ready();
+    let session = world.session.clone();
+    world.ear.react(move |event| {
+        if matches!(event, Event::Step(step) if step.step == 5) {
+            session.interrupt();
+        }
+    });
+    assert_eq!(train(&world).unwrap_err().code, "session::interrupted");
+    let reborn = world.reborn();
+    reborn.run(Command::Resume { run: None, settings: Settings::default() }).unwrap();
+    assert_eq!(reborn.ear.losses(), expected[5..]);
+    assert_eq!(pattern(&reborn), ranks);
+    assert_eq!(train_for(&reborn, 5).unwrap_err().code, "nn::schedule");
 }
 
 #[test]

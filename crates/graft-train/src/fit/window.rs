@@ -19,7 +19,10 @@ impl Trainer<'_> {
         let (mut sum, mut total): (f64, Vec<Tensor>) = (0.0, Vec::new());
         for (index, batch) in window.iter().enumerate() {
             let cx = Context::train(self.run.config.seed, step, index as u32);
-            let loss = loss(self.run.model, batch, &cx, labels.max(1) as f64)?;
+            let mut loss = loss(self.run.model, batch, &cx, labels.max(1) as f64)?;
+            if let Some(companion) = self.run.state.companion().filter(|_| index == 0) {
+                loss = (loss + companion.penalty()?)?;
+            }
             sum += f64::from(loss.to_scalar::<f32>()?);
             if !sum.is_finite() {
                 return Err(TrainError::NotFinite { step, tensor: "the loss".to_owned(), taken_back: false });

@@ -173,6 +173,40 @@ builder! {
 }
 
 builder! {
+    /// `%adalora attach`: LoRA whose ranks move to the layers that need them, `y = W x + s B (E ∘ A) x`. Each setter is the key of the same name.
+    AdaLora, "adalora";
+    /// Rank of each layer at the start. Default 12.
+    pub fn init_r(count);
+    /// Average rank at the end. Default 8.
+    pub fn target_r(count);
+    /// Scale of the update: `s = lora_alpha / init_r`. Default 8.
+    pub fn lora_alpha(number);
+    /// Probability of dropping an input of A while training. Default 0.
+    pub fn lora_dropout(number);
+    /// Steps before ranks are taken away. Default 0.
+    pub fn tinit(count);
+    /// Last steps, in which the ranks stay. Default 0.
+    pub fn tfinal(count);
+    /// Steps between two cuts, `deltaT` in files. Default 1.
+    #[allow(non_snake_case, reason = "HF PEFT's name")]
+    pub fn deltaT(count);
+    /// Smoothing of the sensitivity. Default 0.85.
+    pub fn beta1(number);
+    /// Smoothing of its uncertainty. Default 0.85.
+    pub fn beta2(number);
+    /// Weight of the term that keeps A and B orthogonal. Default 0.5.
+    pub fn orth_reg_weight(number);
+    /// Module names (suffixes), one regular expression, or `all-linear`. Default: the family's, as in HF PEFT.
+    pub fn target_modules(list);
+    /// Module names, or one regular expression, that are left out of the targets.
+    pub fn exclude_modules(list);
+    /// Numbers of the blocks, such as `["0", "2", "4-7"]`. Default: all.
+    pub fn layers_to_transform(list);
+    /// Modules trained whole and saved along, such as `lm_head`.
+    pub fn modules_to_save(list);
+}
+
+builder! {
     /// `%vera attach`: two vectors per layer around shared random matrices, `y = W x + λ_b ∘ B (λ_d ∘ A x)`. Each setter is the key of the same name.
     Vera, "vera";
     /// Rank of the shared matrices; it may exceed the sides of a layer. Default 256.
@@ -291,9 +325,16 @@ mod tests {
 
     #[test]
     fn there_is_a_setter_for_every_key() {
-        for (verb, settings) in
-            [Lora::everything(), Dora::everything(), Vera::everything(), LoHa::everything(), LoKr::everything(), Oft::everything(), Ia3::everything()]
-        {
+        for (verb, settings) in [
+            Lora::everything(),
+            Dora::everything(),
+            AdaLora::everything(),
+            Vera::everything(),
+            LoHa::everything(),
+            LoKr::everything(),
+            Oft::everything(),
+            Ia3::everything(),
+        ] {
             let set: Vec<_> = settings.values.keys().cloned().collect();
             let mut keys: Vec<_> = methods::by_verb(verb).expect("a method").keys.iter().map(|spec| spec.name).collect();
             keys.sort_unstable();

@@ -14,7 +14,7 @@ pub(in crate::methods) const DEFAULTS: &str = r#"{"alora_invocation_tokens": nul
     "use_dora": false, "use_qalora": false, "use_rslora": false, "velora_config": null}"#;
 
 /// Fields that change what the adapter computes in a way that is not built in.
-const UNSUPPORTED: &[&str] = &[
+pub(in crate::methods) const UNSUPPORTED: &[&str] = &[
     "use_qalora",
     "use_bdlora",
     "lora_bias",

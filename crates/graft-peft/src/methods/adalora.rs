@@ -1,0 +1,133 @@
+//! AdaLoRA: a low-rank update with one factor per rank, `y = W x + s B (E ∘ A) x`, whose ranks move to the layers that need them.
+//!
+//! # Shapes
+//! `A: (R, d_in)`, `E: (R, 1)`, `B: (d_out, R)`; `s = lora_alpha / (init_r + 1e-5)` also after ranks were taken away
+//! # Source
+//! Zhang et al. 2023, arXiv:2303.10512. Golden `adalora`.
+
+mod allocator;
+
+use std::sync::Arc;
+
+use graft_nn::{
+    Context, Linear, LinearAdapter, Result, Tensor, Var,
+    ops::{self, LowRank},
+};
+use graft_protocol::{
+    Settings,
+    methods::{MethodSpec, adalora::SPEC},
+};
+use serde_json::Value;
+
+use super::{Built, Method, Part, Start, lora};
+use crate::{PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, layers::chosen, ranks::check_rank, shared::Shared, targets::Selection};
+use allocator::{Allocator, Schedule, Triplet};
+
+/// Every field of PEFT 0.21's `AdaLoraConfig` with its default.
+const DEFAULTS: &str = r#"{"alora_invocation_tokens": null, "alpha_pattern": {}, "arrow_config": null, "auto_mapping": null,
+    "base_model_name_or_path": null, "beta1": 0.85, "beta2": 0.85, "bias": "none", "corda_config": null, "deltaT": 1,
+    "ensure_weight_tying": false, "eva_config": null, "exclude_modules": null, "fan_in_fan_out": false, "inference_mode": true,
+    "init_lora_weights": true, "init_r": 12, "kasa_config": null, "layer_replication": null, "layers_pattern": null,
+    "layers_to_transform": null, "loftq_config": {}, "lora_alpha": 8, "lora_bias": false, "lora_dropout": 0.0, "lora_ga_config": null,
+    "megatron_config": null, "megatron_core": "megatron.core", "modules_to_save": null, "monteclora_config": null, "orth_reg_weight": 0.5,
+    "peft_type": "ADALORA", "qalora_group_size": 16, "r": 8, "rank_pattern": null, "revision": null, "target_modules": null,
+    "target_parameters": null, "target_r": 8, "task_type": "CAUSAL_LM", "tfinal": 0, "tinit": 0, "total_step": null,
+    "trainable_token_indices": null, "use_bdlora": null, "use_dora": false, "use_qalora": false, "use_rslora": false, "velora_config": null}"#;
+
+/// The method.
+pub(super) struct AdaLora;
+
+struct AdaLoraLayer {
+    matrices: Triplet,
+    /// `s`
+    scaling: f64,
+    dropout: f64,
+    shared: Arc<Shared>,
+}
+
+impl LinearAdapter for AdaLoraLayer {
+    fn forward(&self, base: &Linear, x: &Tensor, cx: &Context) -> Result<Tensor> {
+        let Triplet { a, e, b, .. } = &self.matrices;
+        let update = LowRank {
+            a: a.as_tensor().broadcast_mul(e.as_tensor())?, // (R, d_in)
+            b: b.as_tensor().clone(),                       // (d_out, R)
+            scale: self.scaling * self.shared.scale(),
+            dropout: cx.mask(base.path(), self.dropout),
+        };
+        let y = ops::lora_linear(x, &base.weight().tensor(), &update)?; // (.., d_out)
+        match base.bias() {
+            Some(bias) => ops::bias_add(&y, &bias.tensor()),
+            None => Ok(y),
+        }
+    }
+
+    fn delta(&self, _base: &Linear) -> Result<Option<Tensor>> {
+        let Triplet { a, e, b, .. } = &self.matrices;
+        let a = a.as_detached_tensor().broadcast_mul(&e.as_detached_tensor())?; // (R, d_in)
+        Ok(Some((b.as_detached_tensor().matmul(&a)? * (self.scaling * self.shared.scale()))?)) // (d_out, d_in)
+    }
+
+    fn is_merged(&self) -> bool {
+        self.shared.is_merged()
+    }
+}
+
+impl Method for AdaLora {
+    fn spec(&self) -> &'static MethodSpec {
+        &SPEC
+    }
+
+    fn defaults(&self) -> &'static str {
+        DEFAULTS
+    }
+
+    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> std::result::Result<ConfigFile, PeftError> {
+        fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)
+    }
+
+    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
+        config.refuse(lora::UNSUPPORTED)?;
+        config.refuse(&["use_dora", "use_rslora", "alpha_pattern"])?;
+        let (init_r, target_r) = (config.count("init_r")?, config.count("target_r")?);
+        if start == Start::Fresh && target_r > init_r {
+            let problem = format!("target_r = {target_r} is above init_r = {init_r}: AdaLoRA takes ranks away and adds none");
+            return Err(PeftError::refused("peft::target_rank", problem, format!("take target_r={} or init_r={}", init_r, target_r * 3 / 2)));
+        }
+        let (scaling, dropout) = (config.number("lora_alpha")? / (init_r as f64 + 1e-5), config.probability("lora_dropout")?);
+        let selection = Selection::read(config)?;
+        let layers = chosen(bench, &selection, start)?;
+        let shared = Arc::new(Shared::new());
+        let (mut parts, mut triplets) = (Vec::new(), Vec::new());
+        for linear in &layers {
+            let r = kept_ranks(config, linear.path()).unwrap_or(init_r);
+            check_rank(r, linear, start)?;
+            let matrices = triplet(linear, r, bench.seed)?;
+            let weights = vec![("lora_A", matrices.a.clone()), ("lora_B", matrices.b.clone()), ("lora_E", matrices.e.clone())];
+            triplets.push(matrices.clone());
+            let adapter = Arc::new(AdaLoraLayer { matrices, scaling, dropout, shared: shared.clone() });
+            parts.push(Part { counted: 1, ..Part::linear(linear, adapter, weights) });
+        }
+        let allocator = Allocator::new(triplets, Schedule::read(config, init_r, target_r)?);
+        let settings = fields::to_settings(&SPEC, config, &["init_r", "target_r", "lora_alpha"], &selection, bench.model, &layers);
+        Ok(Built { companion: Some(Arc::new(allocator)), ..Built::new(settings, parts, shared) })
+    }
+}
+
+/// A and B normal with deviation 0.02, E zero.
+fn triplet(linear: &Linear, r: usize, seed: u64) -> std::result::Result<Triplet, PeftError> {
+    let initial = Initial::of(linear, seed);
+    let (a, b): (Var, Var) = (initial.normal("lora_A", (r, linear.d_in()), 0.02)?, initial.normal("lora_B", (linear.d_out(), r), 0.02)?);
+    Ok(Triplet { path: linear.path().to_owned(), a, b, e: initial.full(0.0, &[r, 1])? })
+}
+
+/// How many ranks a file has kept in the layer at `path`: `rank_pattern` holds a list of true and false for each.
+fn kept_ranks(config: &ConfigFile, path: &str) -> Option<usize> {
+    let prefix = format!("{path}.lora_E");
+    let (_, kept) = config.get("rank_pattern")?.as_object()?.iter().find(|(key, _)| key.starts_with(&prefix))?;
+    Some(kept.as_array()?.iter().filter(|kept| kept.as_bool() == Some(true)).count())
+}
+
+/// Whether a file's ranks are shared out already.
+fn is_shared_out(config: &ConfigFile) -> bool {
+    config.get("rank_pattern").and_then(Value::as_object).is_some_and(|pattern| !pattern.is_empty())
+}

@@ -1,0 +1,258 @@
+//! Which ranks AdaLoRA keeps: a budget that falls from `init_r` to `target_r` per layer, and a score for every rank.
+//!
+//! The score of rank i is `S(E_i) + mean S(A_i,:) + mean S(B_:,i)` with `S = I U`: the smoothed sensitivity `I` of `|w g|` and its smoothed
+//! uncertainty `U`.
+//!
+//! # Source
+//! Zhang et al. 2023, arXiv:2303.10512, section 3; HF PEFT's `RankAllocator`, with steps counted from 1.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use graft_nn::{Companion, DType, NnError, Result, Tensor, Var};
+use serde_json::{Map, Value};
+
+use super::is_shared_out;
+use crate::{PeftError, config_file::ConfigFile, methods::Export};
+
+/// The matrices of one layer.
+#[derive(Clone, Debug)]
+pub(super) struct Triplet {
+    pub(super) path: String,
+    pub(super) a: Var,
+    pub(super) b: Var,
+    pub(super) e: Var,
+}
+
+impl Triplet {
+    fn key(&self, matrix: &str) -> String {
+        format!("base_model.model.{}.{matrix}", self.path)
+    }
+
+    fn matrices(&self) -> [(String, &Var); 3] {
+        [(self.key("lora_A"), &self.a), (self.key("lora_B"), &self.b), (self.key("lora_E"), &self.e)]
+    }
+
+    /// Sets the factors of the ranks that are not kept to zero.
+    fn mask(&self, kept: &[bool]) -> Result<()> {
+        let mask: Vec<f32> = kept.iter().map(|kept| f32::from(u8::from(*kept))).collect();
+        let mask = Tensor::from_vec(mask, (kept.len(), 1), self.e.device())?;
+        Ok(self.e.set(&(self.e.as_detached_tensor() * mask)?)?)
+    }
+}
+
+/// When ranks are taken away.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Schedule {
+    init_r: usize,
+    target_r: usize,
+    tinit: u64,
+    tfinal: u64,
+    delta: u64,
+    betas: (f64, f64),
+    orthogonality: f64,
+    /// Whether a file says that it is over.
+    done: bool,
+}
+
+impl Schedule {
+    /// Reads the fields.
+    ///
+    /// # Errors
+    /// [`PeftError::Malformed`].
+    pub(super) fn read(config: &ConfigFile, init_r: usize, target_r: usize) -> std::result::Result<Self, PeftError> {
+        let steps = |name: &str| config.get(name).and_then(Value::as_u64).ok_or_else(|| config.wrong(name, "a number of steps"));
+        let (tinit, tfinal, delta) = (steps("tinit")?, steps("tfinal")?, steps("deltaT")?.max(1));
+        let betas = (config.probability("beta1")?, config.probability("beta2")?);
+        Ok(Self { init_r, target_r, tinit, tfinal, delta, betas, orthogonality: config.number("orth_reg_weight")?, done: is_shared_out(config) })
+    }
+
+    /// Ranks that may stay after `step` of `total` in all `layers`, falling with the third power; none where nothing is cut.
+    fn budget(&self, step: u64, total: u64, layers: usize) -> Option<usize> {
+        let (first, last) = (self.init_r * layers, self.target_r * layers);
+        if step <= self.tinit || (step < total - self.tfinal && !step.is_multiple_of(self.delta)) {
+            return None;
+        }
+        let left = 1.0 - (step - self.tinit) as f64 / (total - self.tfinal - self.tinit) as f64;
+        Some(((first - last) as f64 * left.max(0.0).powi(3) + last as f64) as usize)
+    }
+}
+
+/// The allocator of one adapter.
+pub(super) struct Allocator {
+    layers: Vec<Triplet>,
+    schedule: Schedule,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Default)]
+struct Progress {
+    /// Steps of the training; 0 before the first.
+    total: u64,
+    /// Sensitivity and uncertainty, by the matrix's key.
+    scores: BTreeMap<String, (Tensor, Tensor)>,
+    /// By layer, once ranks have been taken away.
+    kept: Option<Vec<Vec<bool>>>,
+}
+
+impl Allocator {
+    pub(super) fn new(layers: Vec<Triplet>, schedule: Schedule) -> Self {
+        Self { layers, schedule, progress: Mutex::new(Progress::default()) }
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        // Scores are replaced one by one, each whole.
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Smooths the sensitivity `|w g|` and its uncertainty.
+    fn update(&self, progress: &mut Progress, gradients: &BTreeMap<&str, &Tensor>) -> Result<()> {
+        let (beta1, beta2) = self.schedule.betas;
+        for (key, var) in self.layers.iter().flat_map(Triplet::matrices) {
+            let Some(gradient) = gradients.get(key.as_str()) else { continue };
+            let importance = (var.as_detached_tensor() * gradient.detach())?.abs()?;
+            let zero = importance.zeros_like()?;
+            let (sensitivity, uncertainty) = progress.scores.get(&key).cloned().unwrap_or((zero.clone(), zero));
+            let sensitivity = ((sensitivity * beta1)? + (&importance * (1.0 - beta1))?)?;
+            let uncertainty = ((uncertainty * beta2)? + ((importance - &sensitivity)?.abs()? * (1.0 - beta2))?)?;
+            progress.scores.insert(key, (sensitivity, uncertainty));
+        }
+        Ok(())
+    }
+
+    /// The score of every rank of every layer.
+    fn scores(&self, progress: &Progress) -> Result<Vec<Vec<f32>>> {
+        let of_layer = |layer: &Triplet| -> Result<Vec<f32>> {
+            let product = |matrix: &str| match progress.scores.get(&layer.key(matrix)) {
+                Some((sensitivity, uncertainty)) => Ok::<_, NnError>(Some((sensitivity * uncertainty)?)),
+                None => Ok(None),
+            };
+            let (Some(a), Some(b), Some(e)) = (product("lora_A")?, product("lora_B")?, product("lora_E")?) else {
+                return Ok(vec![0.0; layer.e.elem_count()]);
+            };
+            Ok((e.flatten_all()? + (a.mean(1)? + b.mean(0)?)?)?.to_vec1()?) // (R)
+        };
+        self.layers.iter().map(of_layer).collect()
+    }
+
+    /// Takes away all but the `budget` best ranks.
+    fn cut(&self, progress: &mut Progress, budget: usize) -> Result<()> {
+        let scores = self.scores(progress)?;
+        let mut all: Vec<f32> = scores.concat();
+        let Some(last) = all.len().checked_sub(budget + 1) else { return Ok(()) };
+        all.sort_unstable_by(f32::total_cmp);
+        let kept: Vec<Vec<bool>> = scores.iter().map(|scores| scores.iter().map(|score| *score > all[last]).collect()).collect();
+        self.layers.iter().zip(&kept).try_for_each(|(layer, kept)| layer.mask(kept))?;
+        progress.kept = Some(kept);
+        Ok(())
+    }
+}
+
+impl Companion for Allocator {
+    fn begin(&self, steps: u64) -> Result<()> {
+        let Schedule { tinit, tfinal, done, .. } = self.schedule;
+        if !done && tinit + tfinal >= steps {
+            return Err(NnError::Schedule { what: format!("tinit={tinit} and tfinal={tfinal}"), steps });
+        }
+        self.progress().total = steps;
+        Ok(())
+    }
+
+    /// The mean over all A and B of `‖P Pᵀ - I‖`, weighted.
+    fn penalty(&self) -> Result<Tensor> {
+        let mut sum = Tensor::zeros((), DType::F32, self.layers[0].a.device())?;
+        for layer in &self.layers {
+            let (a, b) = (layer.a.as_tensor(), layer.b.as_tensor());
+            let identity = Tensor::eye(layer.e.elem_count(), DType::F32, a.device())?; // (R, R)
+            for square in [a.matmul(&a.t()?.contiguous()?)?, b.t()?.contiguous()?.matmul(b)?] {
+                sum = (sum + (square - &identity)?.sqr()?.sum_all()?.sqrt()?)?;
+            }
+        }
+        Ok((sum * (self.schedule.orthogonality / (2 * self.layers.len()) as f64))?)
+    }
+
+    fn after_step(&self, step: u64, gradients: &BTreeMap<&str, &Tensor>) -> Result<()> {
+        let mut progress = self.progress();
+        let last = progress.total.saturating_sub(self.schedule.tfinal);
+        if self.schedule.done {
+            return Ok(());
+        }
+        if step < last {
+            self.update(&mut progress, gradients)?;
+        }
+        if step > last {
+            let kept = progress.kept.clone().unwrap_or_default();
+            return self.layers.iter().zip(&kept).try_for_each(|(layer, kept)| layer.mask(kept));
+        }
+        let total = progress.total;
+        match self.schedule.budget(step, total, self.layers.len()) {
+            Some(budget) => self.cut(&mut progress, budget),
+            None => Ok(()),
+        }
+    }
+
+    fn state(&self) -> BTreeMap<String, Tensor> {
+        let progress = self.progress();
+        let mut state = BTreeMap::new();
+        for (key, (sensitivity, uncertainty)) in &progress.scores {
+            state.insert(format!("sensitivity.{key}"), sensitivity.clone());
+            state.insert(format!("uncertainty.{key}"), uncertainty.clone());
+        }
+        for (layer, kept) in self.layers.iter().zip(progress.kept.iter().flatten()) {
+            let kept: Vec<f32> = kept.iter().map(|kept| f32::from(u8::from(*kept))).collect();
+            if let Ok(kept) = Tensor::new(kept, layer.e.device()) {
+                state.insert(format!("kept.{}", layer.path), kept);
+            }
+        }
+        state
+    }
+
+    fn restore(&self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        let mut progress = self.progress();
+        progress.scores.clear();
+        for (key, var) in self.layers.iter().flat_map(Triplet::matrices) {
+            if let (Some(sensitivity), Some(uncertainty)) = (state.get(&format!("sensitivity.{key}")), state.get(&format!("uncertainty.{key}"))) {
+                let pair = (sensitivity.to_device(var.device())?, uncertainty.to_device(var.device())?);
+                progress.scores.insert(key, pair);
+            }
+        }
+        let kept = |layer: &Triplet| -> Result<Option<Vec<bool>>> {
+            let Some(kept) = state.get(&format!("kept.{}", layer.path)) else { return Ok(None) };
+            Ok(Some(kept.to_vec1::<f32>()?.into_iter().map(|kept| kept > 0.0).collect()))
+        };
+        progress.kept = self.layers.iter().map(kept).collect::<Result<Option<Vec<_>>>>()?;
+        Ok(())
+    }
+}
+
+impl Export for Allocator {
+    /// HF PEFT writes the ranks that stay, and which those are; it will not read a file that does not say how long the training was.
+    fn export(&self, config: &mut ConfigFile, state: &mut BTreeMap<String, Tensor>) -> std::result::Result<(), PeftError> {
+        let progress = self.progress();
+        let Schedule { tinit, tfinal, .. } = self.schedule;
+        if progress.total > 0 || config.get("total_step").is_none() {
+            config.set("total_step", progress.total.max(tinit + tfinal + 1).into());
+        }
+        let Some(kept) = &progress.kept else { return Ok(()) };
+        let mut pattern = Map::new();
+        for (layer, kept) in self.layers.iter().zip(kept) {
+            // A layer that has lost every rank keeps the first, which is zero: an empty matrix is no file's friend.
+            let kept: Vec<bool> = kept.iter().enumerate().map(|(rank, is_kept)| *is_kept || (rank == 0 && !kept.contains(&true))).collect();
+            let ranks: Vec<u32> = (0..).zip(&kept).filter(|(_, kept)| **kept).map(|(rank, _)| rank).collect();
+            let ranks = Tensor::new(ranks, layer.e.device())?;
+            for (key, dimension) in [(layer.key("lora_A"), 0), (layer.key("lora_B"), 1), (layer.key("lora_E"), 0)] {
+                if let Some(tensor) = state.get_mut(&key) {
+                    *tensor = tensor.index_select(&ranks, dimension)?.contiguous()?;
+                }
+            }
+            pattern.insert(format!("{}.lora_E", layer.path), kept.into());
+        }
+        config.set("rank_pattern", Value::Object(pattern));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
