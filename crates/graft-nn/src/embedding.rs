@@ -1,4 +1,4 @@
-//! The table of token vectors, with a slot for soft prompts.
+//! The table of token vectors, with slots for adapters and for soft prompts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,10 +22,31 @@ pub trait SoftPrompt: Send + Sync {
     }
 }
 
+/// An adapter of one table.
+pub trait EmbeddingAdapter: Send + Sync {
+    /// The vectors (.., C) of `ids` (..), base included.
+    ///
+    /// # Errors
+    /// When a token is outside the table.
+    fn forward(&self, base: &Embedding, ids: &Tensor) -> Result<Tensor>;
+
+    /// What the adapter adds to the table, (V, C).
+    ///
+    /// # Errors
+    /// What candle says.
+    fn delta(&self, base: &Embedding) -> Result<Tensor>;
+
+    /// Whether what it adds is in the base's table now.
+    fn is_merged(&self) -> bool {
+        false
+    }
+}
+
 /// Tokens to vectors: row `id` of `W (V, C)`.
 pub struct Embedding {
     path: String,
     weight: Arc<Parameter>,
+    slot: Slot<dyn EmbeddingAdapter>,
     prompt: Slot<dyn SoftPrompt>,
 }
 
@@ -33,7 +54,7 @@ impl Embedding {
     /// A frozen table (V, C) at a Hugging Face path.
     pub fn new(path: &str, weight: Tensor) -> Self {
         let weight = Arc::new(Parameter::new(&format!("{path}.weight"), weight));
-        Self { path: path.to_owned(), weight, prompt: Slot::new() }
+        Self { path: path.to_owned(), weight, slot: Slot::new(), prompt: Slot::new() }
     }
 
     /// Hugging Face path.
@@ -51,16 +72,35 @@ impl Embedding {
         self.weight.clone()
     }
 
+    /// Its adapters.
+    pub fn slot(&self) -> &Slot<dyn EmbeddingAdapter> {
+        &self.slot
+    }
+
     /// Its soft prompts.
     pub fn prompt(&self) -> &Slot<dyn SoftPrompt> {
         &self.prompt
     }
 
-    /// Vectors (B, T, C) of `ids` (B, T) `u32`, without soft prompts.
+    /// Vectors (B, T, C) of `ids` (B, T) `u32` with the adapters that act, without soft prompts. With several, each adds its own change.
     ///
     /// # Errors
     /// [`NnError::OutOfRange`] when a token is outside the table; the error names the layer.
     pub fn forward(&self, ids: &Tensor) -> Result<Tensor> {
+        let base = self.base_forward(ids)?; // (B, T, C)
+        let mut vectors = base.clone();
+        for adapter in self.slot.active() {
+            let adapted = adapter.forward(self, ids).map_err(|error| NnError::at_path(error, &self.path))?;
+            vectors = (vectors + (adapted - &base)?)?; // (B, T, C)
+        }
+        Ok(vectors)
+    }
+
+    /// Vectors (B, T, C) of `ids` (B, T) `u32`, without adapters.
+    ///
+    /// # Errors
+    /// As [`Embedding::forward`].
+    pub fn base_forward(&self, ids: &Tensor) -> Result<Tensor> {
         ops::embedding(ids, &self.weight.tensor()).map_err(|error| NnError::at_path(error, &self.path))
     }
 
@@ -86,6 +126,6 @@ impl Embedding {
 
 impl fmt::Debug for Embedding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Embedding({}, {:?}, prompts {:?})", self.path, self.weight.dims(), self.prompt.names())
+        write!(f, "Embedding({}, {:?}, adapters {:?}, prompts {:?})", self.path, self.weight.dims(), self.slot.names(), self.prompt.names())
     }
 }

@@ -38,7 +38,7 @@ pub use candle_core::{DType, Device, Tensor, Var};
 pub use companion::Companion;
 pub use context::{Context, Mode};
 pub use dropout::{Dropout, DropoutMask};
-pub use embedding::{Embedding, SoftPrompt};
+pub use embedding::{Embedding, EmbeddingAdapter, SoftPrompt};
 pub use error::{NnError, Result};
 pub use gradients::{Trainable, gradients};
 pub use kv_cache::KvCache;

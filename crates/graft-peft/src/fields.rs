@@ -67,6 +67,18 @@ pub(crate) fn to_settings(spec: &MethodSpec, config: &ConfigFile, always: &[&str
     settings
 }
 
+/// Adds the names of targets that are no linear layers to a list of targets.
+pub(crate) fn add_targets<'a>(settings: &mut Settings, selection: &Selection, names: impl Iterator<Item = &'a str>) {
+    if let (Targets::List(_), Some(Setting::List(targets))) = (&selection.targets, settings.values.get_mut("target_modules")) {
+        names
+            .filter(|name| !targets.iter().any(|target| target == name))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .for_each(|name| targets.push(name));
+    }
+}
+
 /// A key's value as the field of the same name.
 fn field(key: &KeySpec, given: Setting) -> Result<Value, PeftError> {
     Ok(match given {

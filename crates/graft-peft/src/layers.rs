@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use graft_nn::{Layer, Linear, Model, Role, Site};
+use graft_nn::{Embedding, Layer, Linear, Model, Role, Site};
 
 use crate::{
     PeftError, Workbench,
@@ -84,40 +84,56 @@ pub(crate) fn nearest(model: &dyn Model, word: &str) -> Option<String> {
 /// The linear layers that a selection means, in the model's order.
 ///
 /// # Errors
-/// [`PeftError::NoMatch`] for a target that names no layer; in an adapter from a file, where HF PEFT is content with one that does, only
-/// when none does. [`PeftError::Refused`] for one that means an embedding or a norm, and when exclusions leave nothing.
+/// Those of [`chosen_layers`], and [`PeftError::Refused`] for a target that means an embedding.
 pub(crate) fn chosen<'a>(bench: &Workbench<'a>, selection: &Selection, start: Start) -> Result<Vec<&'a Linear>, PeftError> {
+    let (linears, embeddings) = chosen_layers(bench, selection, start)?;
+    match embeddings.first() {
+        None => Ok(linears),
+        Some(embedding) => Err(not_linear(bench.model, embedding.path(), Role::Embedding)),
+    }
+}
+
+/// The linear layers and the tables of vectors that a selection means, in the model's order.
+///
+/// # Errors
+/// [`PeftError::NoMatch`] for a target that names no layer; in an adapter from a file, where HF PEFT is content with one that does, only
+/// when none does. [`PeftError::Refused`] for one that means a norm, and when exclusions leave nothing.
+pub(crate) fn chosen_layers<'a>(bench: &Workbench<'a>, selection: &Selection, start: Start) -> Result<(Vec<&'a Linear>, Vec<&'a Embedding>), PeftError> {
     let matcher = selection.matcher()?;
     let blocks = bench.model.shape().layers;
     if let Some(beyond) = selection.layers.iter().find(|layer| start == Start::Fresh && **layer >= blocks) {
         let problem = format!("layers_to_transform names block {beyond}, and `{}` has {blocks}", bench.base_name);
         return Err(PeftError::refused("peft::no_such_layer", problem, format!("blocks are numbered 0 to {}", blocks.saturating_sub(1))));
     }
-    let mut chosen = Vec::new();
+    let (mut chosen, mut embeddings) = (Vec::new(), Vec::new());
     for site in bench.model.sites() {
         match site.layer {
             Layer::Linear(linear) if matcher.matches(site.path, site.role != Role::Head) => chosen.push(linear),
-            Layer::Embedding(_) | Layer::Norm(_) if matcher.matches(site.path, false) => {
-                let problem = format!("`{}` is no linear layer ({}), and this method acts on linear layers only", site.path, site.role);
-                return Err(PeftError::refused("peft::not_linear", problem, format!("choose among {}", leaves(bench.model).join(", "))));
-            }
+            Layer::Embedding(embedding) if matcher.matches(site.path, false) => embeddings.push(embedding),
+            Layer::Norm(_) if matcher.matches(site.path, false) => return Err(not_linear(bench.model, site.path, site.role)),
             _ => {}
         }
     }
-    let named = |name: &String| linear_sites(bench.model).iter().any(|(site, _)| ends_with(site.path, name));
+    let named = |name: &String| bench.model.sites().iter().any(|site| !matches!(site.layer, Layer::Norm(_)) && ends_with(site.path, name));
+    let is_empty = chosen.is_empty() && embeddings.is_empty();
     let missing = match &selection.targets {
-        Targets::List(names) if start == Start::Fresh || chosen.is_empty() => names.iter().find(|name| !named(name)),
-        Targets::Pattern(pattern) if chosen.is_empty() => Some(pattern),
+        Targets::List(names) if start == Start::Fresh || is_empty => names.iter().find(|name| !named(name)),
+        Targets::Pattern(pattern) if is_empty => Some(pattern),
         _ => None,
     };
     if let Some(target) = missing {
         let nearest = if matches!(selection.targets, Targets::List(_)) { nearest(bench.model, target) } else { None };
         return Err(PeftError::NoMatch { model: bench.base_name.to_owned(), target: target.clone(), nearest, modules: leaves(bench.model) });
     }
-    if chosen.is_empty() {
+    if is_empty {
         let problem = "the targets are there, but exclude_modules, layers_to_transform or layers_pattern leave none of them";
         let hint = format!("this model has layers 0 to {}", bench.model.shape().layers.saturating_sub(1));
         return Err(PeftError::refused("peft::all_excluded", problem, hint));
     }
-    Ok(chosen)
+    Ok((chosen, embeddings))
+}
+
+fn not_linear(model: &dyn Model, path: &str, role: Role) -> PeftError {
+    let problem = format!("`{path}` is no linear layer ({role}), and this method acts on linear layers only");
+    PeftError::refused("peft::not_linear", problem, format!("choose among {}", leaves(model).join(", ")))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use graft_nn::{DType, Layer, Model, Parameter, Tensor};
+use graft_nn::{DType, Embedding, Layer, Model, Parameter, Tensor};
 
 use crate::{
     PeftError,
@@ -31,6 +31,10 @@ impl Merge {
     /// [`PeftError::Refused`] for a part that is no change of a weight and for a layer with another merged adapter,
     /// [`PeftError::NotFinite`], [`PeftError::Layer`].
     pub(crate) fn new(model: &dyn Model, name: &str, parts: &[Part]) -> Result<Self, PeftError> {
+        if model.shape().tied && parts.iter().any(|part| matches!(part.hook, Hook::Embedding(_))) {
+            let problem = "the embedding shares its weight with the head, so a merge into it would change the head too";
+            return Err(PeftError::refused("peft::tied_embedding", problem, "keep it attached; it is saved and loaded by itself"));
+        }
         let acts_after = slots::is_active(model, name, parts);
         let mut originals = Vec::new();
         for part in parts {
@@ -67,6 +71,10 @@ impl Merge {
                     if let (Some(bias), Some(delta)) = (bias.first(), adapter.bias_delta(linear)?) {
                         merged.push(sum(bias, &delta)?); // (d_out)
                     }
+                }
+                (Hook::Embedding(adapter), _, [weight]) => {
+                    let embedding = embedding(model, &part.site).ok_or_else(not_mergeable)?;
+                    merged.push(sum(weight, &adapter.delta(embedding)?)?); // (V, C)
                 }
                 (Hook::Weight(_, stand_in), _, [weight]) => merged.push(rounded(weight, &stand_in.tensor().detach())?),
                 _ => return Err(not_mergeable()),
@@ -106,6 +114,10 @@ fn rounded<'a>((parameter, original): &'a Original, tensor: &Tensor) -> Result<(
     Ok((parameter, tensor))
 }
 
+fn embedding<'a>(model: &'a dyn Model, path: &str) -> Option<&'a Embedding> {
+    model.sites().into_iter().find(|site| site.path == path).and_then(|site| if let Layer::Embedding(embedding) = site.layer { Some(embedding) } else { None })
+}
+
 fn not_mergeable() -> PeftError {
     let problem = "this method is no change of the weights, so it cannot be merged into them";
     PeftError::refused("peft::not_mergeable", problem, "keep it attached; it is saved and loaded by itself")
@@ -116,6 +128,10 @@ fn refuse_second(layer: Layer<'_>, path: &str, name: &str) -> Result<(), PeftErr
     let mut merged = Vec::new();
     if let Layer::Linear(linear) = layer {
         let slot = linear.slot();
+        merged.extend(slot.names().into_iter().filter(|other| slot.get(other).is_some_and(|adapter| adapter.is_merged())));
+    }
+    if let Layer::Embedding(embedding) = layer {
+        let slot = embedding.slot();
         merged.extend(slot.names().into_iter().filter(|other| slot.get(other).is_some_and(|adapter| adapter.is_merged())));
     }
     for parameter in layer.parameters() {

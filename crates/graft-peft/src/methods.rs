@@ -12,7 +12,7 @@ mod vera;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use graft_nn::{Companion, Linear, LinearAdapter, SoftPrompt, StandIn, Tensor, Var};
+use graft_nn::{Companion, EmbeddingAdapter, Linear, LinearAdapter, SoftPrompt, StandIn, Tensor, Var};
 use graft_protocol::{Settings, methods::MethodSpec};
 
 use crate::{PeftError, Workbench, config_file::ConfigFile, shared::Shared};
@@ -132,6 +132,8 @@ impl Part {
 pub(crate) enum Hook {
     /// In a linear layer.
     Linear(Arc<dyn LinearAdapter>),
+    /// In a table of vectors.
+    Embedding(Arc<dyn EmbeddingAdapter>),
     /// In front of the embedded input.
     Prompt(Arc<dyn SoftPrompt>),
     /// In the place of one of the layer's weights, by that weight's path.

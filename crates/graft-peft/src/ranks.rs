@@ -41,21 +41,21 @@ impl Ranks {
     ///
     /// # Errors
     /// [`PeftError::Refused`] for such a pattern of a fresh adapter, [`PeftError::BadPattern`].
-    pub(crate) fn unmatched(&self, chosen: &[&Linear], start: Start) -> Result<Vec<String>, PeftError> {
+    pub(crate) fn unmatched<'a>(&self, chosen: impl IntoIterator<Item = &'a str>, start: Start) -> Result<Vec<String>, PeftError> {
         let keys = self.rank_pattern.iter().map(|(key, _)| ("rank_pattern", key)).chain(self.alpha_pattern.iter().map(|(key, _)| ("alpha_pattern", key)));
-        let mut warnings = Vec::new();
+        let (chosen, mut warnings): (Vec<&str>, _) = (chosen.into_iter().collect(), Vec::new());
         for (field, key) in keys {
             let pattern = [(key.clone(), ())];
             let mut fits = false;
-            for linear in chosen {
-                fits |= by_pattern(&pattern, linear.path())?.is_some();
+            for path in &chosen {
+                fits |= by_pattern(&pattern, path)?.is_some();
             }
             let problem = format!("`{key}` in {field} fits no layer of the adapter");
             match (fits, start) {
                 (true, _) => {}
                 (false, Start::File) => warnings.push(problem),
                 (false, Start::Fresh) => {
-                    let first = chosen.first().map(|linear| linear.path()).unwrap_or_default();
+                    let first = chosen.first().copied().unwrap_or_default();
                     return Err(PeftError::refused("peft::unmatched_pattern", problem, format!("it must match the end of a path, such as {first}")));
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use graft_nn::{Linear, Model, Parameter, Slot, SoftPrompt};
+use graft_nn::{Embedding, Layer, Linear, Model, Parameter, Slot, SoftPrompt};
 
 use crate::{
     layers::linears,
@@ -13,6 +13,8 @@ use crate::{
 struct Slots<'a> {
     /// By the layer's path.
     linears: BTreeMap<String, &'a Linear>,
+    /// By the table's path.
+    embeddings: BTreeMap<String, &'a Embedding>,
     /// By the weight's path.
     weights: BTreeMap<&'a str, &'a Parameter>,
     prompt: &'a Slot<dyn SoftPrompt>,
@@ -21,7 +23,9 @@ struct Slots<'a> {
 impl<'a> Slots<'a> {
     fn of(model: &'a dyn Model) -> Self {
         let weights = model.parameters().into_iter().map(|parameter| (parameter.path(), parameter)).collect();
-        Self { linears: linears(model), weights, prompt: model.embedding().prompt() }
+        let table = |layer: Layer<'a>| if let Layer::Embedding(embedding) = layer { Some((embedding.path().to_owned(), embedding)) } else { None };
+        let embeddings = model.sites().into_iter().filter_map(|site| table(site.layer)).collect();
+        Self { linears: linears(model), embeddings, weights, prompt: model.embedding().prompt() }
     }
 
     fn insert(&self, name: &str, part: &Part) {
@@ -29,6 +33,11 @@ impl<'a> Slots<'a> {
             Hook::Linear(adapter) => {
                 if let Some(linear) = self.linears.get(&part.site) {
                     linear.slot().insert(name, adapter.clone());
+                }
+            }
+            Hook::Embedding(adapter) => {
+                if let Some(embedding) = self.embeddings.get(&part.site) {
+                    embedding.slot().insert(name, adapter.clone());
                 }
             }
             Hook::Prompt(prompt) => self.prompt.insert(name, prompt.clone()),
@@ -43,6 +52,7 @@ impl<'a> Slots<'a> {
     fn remove(&self, name: &str, part: &Part) {
         match &part.hook {
             Hook::Linear(_) => drop(self.linears.get(&part.site).and_then(|linear| linear.slot().remove(name))),
+            Hook::Embedding(_) => drop(self.embeddings.get(&part.site).and_then(|embedding| embedding.slot().remove(name))),
             Hook::Prompt(_) => drop(self.prompt.remove(name)),
             Hook::Weight(path, _) => drop(self.weights.get(path.as_str()).and_then(|weight| weight.stand_ins().remove(name))),
         }
@@ -50,6 +60,7 @@ impl<'a> Slots<'a> {
 
     fn remove_all(&self, name: &str) {
         self.linears.values().for_each(|linear| drop(linear.slot().remove(name)));
+        self.embeddings.values().for_each(|embedding| drop(embedding.slot().remove(name)));
         self.weights.values().for_each(|weight| drop(weight.stand_ins().remove(name)));
         self.prompt.remove(name);
     }
@@ -59,6 +70,10 @@ impl<'a> Slots<'a> {
         match &part.hook {
             Hook::Linear(adapter) => {
                 let found = self.linears.get(&part.site).and_then(|linear| linear.slot().get(name));
+                found.is_some_and(|found| Arc::ptr_eq(&found, adapter))
+            }
+            Hook::Embedding(adapter) => {
+                let found = self.embeddings.get(&part.site).and_then(|embedding| embedding.slot().get(name));
                 found.is_some_and(|found| Arc::ptr_eq(&found, adapter))
             }
             Hook::Prompt(prompt) => self.prompt.get(name).is_some_and(|found| Arc::ptr_eq(&found, prompt)),
@@ -72,6 +87,7 @@ impl<'a> Slots<'a> {
     fn acts(&self, name: &str, part: &Part) -> bool {
         let names = match &part.hook {
             Hook::Linear(_) => self.linears.get(&part.site).map(|linear| linear.slot().active_names()),
+            Hook::Embedding(_) => self.embeddings.get(&part.site).map(|embedding| embedding.slot().active_names()),
             Hook::Prompt(_) => Some(self.prompt.active_names()),
             Hook::Weight(path, _) => self.weights.get(path.as_str()).map(|weight| weight.stand_ins().active_names()),
         };
@@ -129,6 +145,7 @@ pub(crate) fn deactivate(model: &dyn Model, name: &str) {
 fn change_active(model: &dyn Model, change: impl Fn(Vec<String>) -> Vec<String>) {
     let slots = Slots::of(model);
     slots.linears.values().for_each(|linear| change_slot(linear.slot(), &change));
+    slots.embeddings.values().for_each(|embedding| change_slot(embedding.slot(), &change));
     slots.weights.values().for_each(|weight| change_slot(weight.stand_ins(), &change));
     change_slot(slots.prompt, &change);
 }

@@ -120,7 +120,7 @@ impl Method for Dora {
             let adapter = Arc::new(DoraLayer { a, b, magnitude, scaling, dropout: lora.dropout, shared: shared.clone() });
             parts.push(Part { copies: lora::copies(linear), ..Part::linear(linear, adapter, weights) });
         }
-        let warnings = lora.ranks.unmatched(&layers, start)?;
+        let warnings = lora.ranks.unmatched(layers.iter().map(|linear| linear.path()), start)?;
         let settings = fields::to_settings(&SPEC, config, &["r", "lora_alpha"], &lora.selection, bench.model, &layers);
         Ok(Built { warnings, ..Built::new(settings, parts, shared) })
     }

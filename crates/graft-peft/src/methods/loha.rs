@@ -100,7 +100,7 @@ impl Method for LoHa {
             let adapter = Arc::new(LoHaLayer { first, second, scaling: alpha / r as f64, dropout, shared: shared.clone() });
             parts.push(Part::linear(linear, adapter, weights));
         }
-        let warnings = ranks.unmatched(&layers, start)?;
+        let warnings = ranks.unmatched(layers.iter().map(|linear| linear.path()), start)?;
         let settings = fields::to_settings(&SPEC, config, &["r", "alpha"], &selection, bench.model, &layers);
         Ok(Built { warnings, ..Built::new(settings, parts, shared) })
     }

@@ -4,9 +4,10 @@
 //! `x: (.., d_in)`, `A: (r, d_in)`, `B: (d_out, r)`, `W: (d_out, d_in)` frozen; `s = lora_alpha / r`, with rsLoRA `lora_alpha / sqrt(r)`
 //! # Source
 //! Hu et al. 2021, arXiv:2106.09685; rsLoRA: Kalajdzievski 2023, arXiv:2312.03732. Goldens `lora`, `lora-all-linear`, `lora-mlp-regex`, `rslora`,
-//! `lora-rank-pattern`, `lora-layers`, `lora-bias-all`, `lora-bias-lora-only`, `lora-modules-to-save`.
+//! `lora-rank-pattern`, `lora-layers`, `lora-bias-all`, `lora-bias-lora-only`, `lora-modules-to-save`, `lora-embedding`.
 
 mod config;
+mod embedding;
 mod start;
 
 use std::sync::Arc;
@@ -21,7 +22,14 @@ use graft_protocol::{
 };
 
 use super::{Built, Method, Part, Start};
-use crate::{PeftError, Workbench, config_file::ConfigFile, fields, layers::chosen, ranks::check_rank, shared::Shared};
+use crate::{
+    PeftError, Workbench,
+    config_file::ConfigFile,
+    fields,
+    layers::{chosen_layers, leaf},
+    ranks::check_rank,
+    shared::Shared,
+};
 
 pub(super) use config::{DEFAULTS, LoraConfig, UNSUPPORTED};
 pub(super) use start::{Init, LowRankStart};
@@ -94,7 +102,7 @@ impl Method for Lora {
     fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
         let lora = LoraConfig::read(config)?;
         let shared = Arc::new(Shared::new());
-        let layers = chosen(bench, &lora.selection, start)?;
+        let (layers, embeddings) = chosen_layers(bench, &lora.selection, start)?;
         let mut parts = Vec::new();
         for linear in &layers {
             let (r, scaling) = lora.rank_and_scaling(linear.path())?;
@@ -104,8 +112,13 @@ impl Method for Lora {
             let adapter = Arc::new(LoraLayer { a, b, taken, scaling, dropout: lora.dropout, shared: shared.clone() });
             parts.push(Part { copies: copies(linear), ..Part::linear(linear, adapter, weights) });
         }
-        let warnings = lora.ranks.unmatched(&layers, start)?;
-        let settings = fields::to_settings(&SPEC, config, &["r", "lora_alpha"], &lora.selection, bench.model, &layers);
+        for table in &embeddings {
+            let (r, scaling) = lora.rank_and_scaling(table.path())?;
+            parts.push(embedding::part(table, (r, scaling), (bench.seed, start), &shared)?);
+        }
+        let warnings = lora.ranks.unmatched(layers.iter().map(|linear| linear.path()).chain(embeddings.iter().map(|table| table.path())), start)?;
+        let mut settings = fields::to_settings(&SPEC, config, &["r", "lora_alpha"], &lora.selection, bench.model, &layers);
+        fields::add_targets(&mut settings, &lora.selection, embeddings.iter().map(|table| leaf(table.path())));
         Ok(Built { warnings, ..Built::new(settings, parts, shared) })
     }
 }

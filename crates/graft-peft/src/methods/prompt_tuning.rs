@@ -148,7 +148,7 @@ fn from_text(bench: &Workbench<'_>, text: &str, count: usize) -> std::result::Re
 /// Rows of the embedding, (P, C), as vectors of their own.
 fn rows(model: &dyn Model, ids: &[u32]) -> std::result::Result<Tensor, PeftError> {
     let ids = Tensor::from_slice(ids, (1, ids.len()), &device(model))?; // (1, P)
-    Ok(model.embedding().forward(&ids)?.squeeze(0)?.detach().to_dtype(DType::F32)?) // (P, C)
+    Ok(model.embedding().base_forward(&ids)?.squeeze(0)?.detach().to_dtype(DType::F32)?) // (P, C)
 }
 
 fn device(model: &dyn Model) -> graft_nn::Device {

@@ -33,8 +33,9 @@ fn a_target_that_matches_nothing_is_answered_with_the_nearest_and_all_there_are(
     assert!(refused(&model, "lora", &settings(&[targets(&["q_proj", "value"])])).1.contains("did you mean `v_proj`?"));
     assert_eq!(refused(&model, "lora", &settings(&[targets(&[r"encoder\..*"])])).0, "peft::no_match");
     assert_eq!(refused(&model, "lora", &settings(&[targets(&[r"(q_proj"])])).0, "peft::bad_pattern");
-    let (code, text) = refused(&model, "lora", &settings(&[targets(&["embed_tokens"])]));
+    let (code, text) = refused(&model, "dora", &settings(&[targets(&["embed_tokens"])]));
     assert!(code == "peft::not_linear" && text.contains("model.embed_tokens"), "{text}");
+    assert_eq!(refused(&model, "lora", &settings(&[targets(&["input_layernorm"])])).0, "peft::not_linear");
 }
 
 #[test]

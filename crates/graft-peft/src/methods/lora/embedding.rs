@@ -1,0 +1,62 @@
+//! LoRA in a table of vectors: `y = W[id] + s B A[:, id]`.
+//!
+//! # Shapes
+//! `W: (V, C)` frozen, `A: (r, V)` zero at the start, `B: (C, r)` from N(0, 1); dropout does not act here
+//! # Source
+//! HF PEFT's `lora.Embedding`. Golden `lora-embedding`. In a model whose head shares the table HF PEFT's merge changes the head too, so that its output
+//! is another one; here such a merge is refused.
+
+use std::sync::Arc;
+
+use graft_nn::{DType, Embedding, EmbeddingAdapter, Result, Rng, Tensor, Var, ops};
+
+use crate::{
+    PeftError,
+    methods::{Hook, Part, Start},
+    shared::Shared,
+};
+
+struct LoraEmbedding {
+    a: Var,
+    b: Var,
+    scaling: f64,
+    shared: Arc<Shared>,
+}
+
+impl EmbeddingAdapter for LoraEmbedding {
+    fn forward(&self, base: &Embedding, ids: &Tensor) -> Result<Tensor> {
+        let low = ops::embedding(ids, &self.a.as_tensor().t()?.contiguous()?)?; // (.., r)
+        let change = ops::linear(&low, self.b.as_tensor())?; // (.., C)
+        Ok((base.base_forward(ids)? + (change * (self.scaling * self.shared.scale()))?)?)
+    }
+
+    fn delta(&self, _base: &Embedding) -> Result<Tensor> {
+        let product = self.b.as_detached_tensor().matmul(&self.a.as_detached_tensor())?; // (C, V)
+        Ok((product.t()?.contiguous()? * (self.scaling * self.shared.scale()))?) // (V, C)
+    }
+
+    fn is_merged(&self) -> bool {
+        self.shared.is_merged()
+    }
+}
+
+/// The part in one table.
+///
+/// # Errors
+/// [`PeftError::RankTooLarge`] for a fresh one.
+pub(super) fn part(table: &Embedding, (r, scaling): (usize, f64), (seed, start): (u64, Start), shared: &Arc<Shared>) -> std::result::Result<Part, PeftError> {
+    let weight = table.weight().own();
+    let (vocab, width) = weight.dims2()?;
+    if start == Start::Fresh && r > width.min(vocab) {
+        return Err(PeftError::RankTooLarge { r, path: table.path().to_owned(), d_in: vocab, d_out: width });
+    }
+    let normal = Rng::new(seed).stream("lora_embedding_B", table.path()).normal(0.0, 1.0, width * r);
+    let a = Var::zeros((r, vocab), DType::F32, weight.device())?;
+    let b = Var::from_tensor(&Tensor::from_vec(normal, (width, r), weight.device())?)?;
+    let key = |name: &str| format!("base_model.model.{}.{name}", table.path());
+    let weights = vec![(key("lora_embedding_A"), a.clone()), (key("lora_embedding_B"), b.clone())];
+    let adapter = Arc::new(LoraEmbedding { a, b, scaling, shared: shared.clone() });
+    // HF PEFT writes the table along where it bears this name, because others may have resized it.
+    let copies = if table.path().ends_with("embed_tokens") { vec![(key("base_layer.weight"), weight.detach())] } else { Vec::new() };
+    Ok(Part { copies, ..Part::new(table.path(), Hook::Embedding(adapter), weights) })
+}
