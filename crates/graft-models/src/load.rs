@@ -2,6 +2,7 @@
 
 mod content;
 mod hub;
+mod packing;
 mod weights;
 
 use std::{
@@ -54,6 +55,7 @@ pub struct ModelFiles {
 /// Any [`ModelError`] of loading; each names the file and what to do.
 pub fn load(source: &str, settings: &Settings, device: &Device, progress: &mut dyn FnMut(&str, u64, u64)) -> Result<Loaded, ModelError> {
     settings.check(MODEL)?;
+    let quantization = packing::asked(settings, device)?;
     let folder = find(source, settings, progress)?;
     // The config is the first thing a wrong folder lacks, and reading it twice costs nothing.
     read_config(&folder, &folder.join("config.json"))?;
@@ -62,6 +64,9 @@ pub fn load(source: &str, settings: &Settings, device: &Device, progress: &mut d
     let vocab = files.model.shape().vocab;
     if tokenizer.vocab() > vocab {
         return Err(ModelError::TokenizerMismatch { path: folder.join("tokenizer.json"), highest: tokenizer.vocab() as u32 - 1, vocab });
+    }
+    if let Some(quantization) = quantization {
+        packing::pack(&*files.model, quantization, progress)?;
     }
     let card = std::fs::read_to_string(folder.join("README.md")).ok();
     let ModelFiles { model, config_json, content_hash, warnings } = files;

@@ -1,6 +1,6 @@
 //! Sizes of well-known models, for questions that need no weights.
 
-use graft_nn::ModelShape;
+use graft_nn::{ModelShape, Quantization};
 
 /// A model that somebody has published.
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +100,19 @@ impl Published {
         };
         let tables = if self.tied { vocab * hidden } else { 2 * vocab * hidden };
         tables + outside + self.layers as u64 * (weights + biases + norms)
+    }
+
+    /// Bytes of all parameters at `bytes_each`, the linear maps of the blocks packed where that is asked for.
+    pub fn bytes(&self, bytes_each: u64, packed: Option<Quantization>) -> u64 {
+        let all = bytes_each * self.parameters();
+        let saved = |(d_out, d_in): &(u64, u64), packed: Quantization| bytes_each * d_out * d_in - packed.bytes((*d_out as usize, *d_in as usize)) as u64;
+        all - packed.map_or(0, |packed| self.layers as u64 * self.linears().iter().map(|map| saved(map, packed)).sum::<u64>())
+    }
+
+    /// Numbers of the largest of its matrices.
+    pub fn largest(&self) -> u64 {
+        let vocabulary = (self.vocab * self.hidden) as u64;
+        self.linears().iter().map(|(d_out, d_in)| d_out * d_in).fold(vocabulary, u64::max)
     }
 
     /// Numbers of a LoRA of that rank on all linear maps of the blocks.

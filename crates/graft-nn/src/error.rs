@@ -45,6 +45,12 @@ pub enum NnError {
         /// One past the last allowed value.
         limit: usize,
     },
+    /// A NaN or an infinity where there must be none.
+    #[error("{what} holds a NaN or an infinity")]
+    NotFinite {
+        /// What, in words.
+        what: &'static str,
+    },
     /// A parameter to be trained took no part in the loss.
     #[error("no gradient reached `{name}`")]
     MissingGradient {
@@ -92,6 +98,7 @@ impl Hint for NnError {
             Self::At { source, .. } => source.code(),
             Self::Shape { .. } => "nn::shape",
             Self::OutOfRange { .. } => "nn::out_of_range",
+            Self::NotFinite { .. } => "nn::not_finite",
             Self::MissingGradient { .. } => "nn::missing_gradient",
             Self::NoHead { .. } => "nn::no_head",
             Self::Schedule { .. } => "nn::schedule",
@@ -102,6 +109,7 @@ impl Hint for NnError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::At { source, .. } => source.hint(),
+            Self::NotFinite { .. } => Some("the file is damaged: copy or download it again".to_owned()),
             Self::MissingGradient { .. } => Some("its layer must take part in the loss: is the adapter active?".to_owned()),
             Self::NoHead { .. } => Some("load it with a head for classes: %model load PATH num_labels=6".to_owned()),
             Self::Schedule { steps, .. } => Some(format!("train for more steps, or attach with a sum below {steps}")),

@@ -10,6 +10,7 @@
 pub mod atomic_file;
 pub mod device;
 pub mod ops;
+pub mod packed;
 pub mod tensor_file;
 
 mod companion;
@@ -32,6 +33,7 @@ mod rng;
 mod site;
 mod slot;
 mod token_encoder;
+mod weight;
 
 pub use candle_core::{DType, Device, Tensor, Var};
 
@@ -45,9 +47,11 @@ pub use kv_cache::KvCache;
 pub use linear::{Linear, LinearAdapter};
 pub use model::{Hidden, Model, ModelShape, Task};
 pub use norm::{Norm, NormKind};
+pub use packed::{Packed, Quantization};
 pub use parameter::{Parameter, StandIn};
 pub use process::tune_process;
 pub use rng::{Rng, Stream};
-pub use site::{Layer, Role, Site};
+pub use site::{Layer, Role, Site, packable};
 pub use slot::Slot;
 pub use token_encoder::TokenEncoder;
+pub use weight::Weight;

@@ -152,7 +152,7 @@ impl Linear {
     /// # Errors
     /// When shapes do not fit; the error names the layer.
     pub fn base_forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = ops::linear(x, &self.weight.tensor()); // (.., d_out)
+        let y = ops::linear(x, self.weight.weight()); // (.., d_out)
         self.add_bias(y).map_err(|error| NnError::at_path(error, &self.path))
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::{DType, NnError, Result, Slot, Tensor, Var};
+use crate::{DType, NnError, Packed, Quantization, Result, Slot, Tensor, Var, Weight};
 
 /// A weight that an adapter puts in the place of one of the base's: a trained bias, norm or head.
 pub trait StandIn: Send + Sync {
@@ -27,15 +27,23 @@ pub struct Parameter {
 
 #[derive(Debug)]
 enum State {
-    Frozen(Tensor),
+    Frozen(Weight),
     Trainable(Var),
 }
 
 impl State {
-    fn tensor(&self) -> &Tensor {
+    fn weight(&self) -> Weight {
         match self {
-            Self::Frozen(tensor) => tensor,
-            Self::Trainable(var) => var.as_tensor(),
+            Self::Frozen(weight) => weight.clone(),
+            Self::Trainable(var) => Weight::Dense(var.as_tensor().clone()),
+        }
+    }
+
+    fn dims(&self) -> Vec<usize> {
+        match self {
+            Self::Frozen(Weight::Dense(tensor)) => tensor.dims().to_vec(),
+            Self::Frozen(Weight::Packed(packed)) => vec![packed.dims().0, packed.dims().1],
+            Self::Trainable(var) => var.dims().to_vec(),
         }
     }
 }
@@ -43,7 +51,7 @@ impl State {
 impl Parameter {
     /// A frozen weight with its Hugging Face path, such as `model.norm.weight`.
     pub fn new(path: &str, tensor: Tensor) -> Self {
-        Self { path: path.to_owned(), state: ArcSwap::from_pointee(State::Frozen(tensor.detach())), stand_ins: Slot::new() }
+        Self { path: path.to_owned(), state: ArcSwap::from_pointee(State::Frozen(tensor.detach().into())), stand_ins: Slot::new() }
     }
 
     /// Hugging Face path.
@@ -56,9 +64,33 @@ impl Parameter {
         self.stand_ins.last_active().map_or_else(|| self.own(), |stand_in| stand_in.tensor())
     }
 
-    /// Its own value, whatever stands in for it.
+    /// Its own value, whatever stands in for it; a packed one is unpacked, and takes that memory for as long as the tensor lives.
     pub fn own(&self) -> Tensor {
-        self.state.load().tensor().clone()
+        self.own_weight().tensor()
+    }
+
+    /// What stands in for it, or its own value, as a linear map multiplies by it: packed where it is packed.
+    pub fn weight(&self) -> Weight {
+        self.stand_ins.last_active().map_or_else(|| self.own_weight(), |stand_in| stand_in.tensor().into())
+    }
+
+    /// Its own value as it is kept.
+    pub fn own_weight(&self) -> Weight {
+        self.state.load().weight()
+    }
+
+    /// Packs its own value, which must be a frozen matrix on the processor; packed already, it stays as it is.
+    ///
+    /// # Errors
+    /// Those of [`Packed::new`], with the path.
+    pub fn pack(&self, quantization: Quantization) -> Result<()> {
+        match self.own_weight() {
+            Weight::Dense(tensor) => {
+                let packed = Packed::new(&tensor, quantization).map_err(|error| NnError::at_path(error, &self.path))?;
+                self.set(Weight::Packed(Arc::new(packed)))
+            }
+            Weight::Packed(_) => Ok(()),
+        }
     }
 
     /// What adapters put in its place; of several that act the last counts.
@@ -68,12 +100,12 @@ impl Parameter {
 
     /// Number of elements.
     pub fn elements(&self) -> usize {
-        self.state.load().tensor().elem_count()
+        self.dims().iter().product()
     }
 
     /// Sizes of its dimensions.
     pub fn dims(&self) -> Vec<usize> {
-        self.state.load().tensor().dims().to_vec()
+        self.state.load().dims()
     }
 
     /// Whether gradients reach it.
@@ -85,16 +117,19 @@ impl Parameter {
     ///
     /// # Errors
     /// [`NnError::Shape`] when the shape differs.
-    pub fn set(&self, tensor: Tensor) -> Result<()> {
+    pub fn set(&self, value: impl Into<Weight>) -> Result<()> {
         let state = self.state.load_full();
-        let old = state.tensor();
-        if old.shape() != tensor.shape() {
-            let error = NnError::Shape { what: "new value", expected: format!("{:?}", old.dims()), found: tensor.dims().to_vec() };
+        let new = match value.into() {
+            Weight::Dense(tensor) => State::Frozen(tensor.detach().into()),
+            packed @ Weight::Packed(_) => State::Frozen(packed),
+        };
+        if state.dims() != new.dims() {
+            let error = NnError::Shape { what: "new value", expected: format!("{:?}", state.dims()), found: new.dims() };
             return Err(NnError::at_path(error, &self.path));
         }
         match &*state {
-            State::Frozen(_) => self.state.store(Arc::new(State::Frozen(tensor.detach()))),
-            State::Trainable(var) => var.set(&tensor.to_dtype(DType::F32)?)?,
+            State::Frozen(_) => self.state.store(Arc::new(new)),
+            State::Trainable(var) => var.set(&new.weight().tensor().to_dtype(DType::F32)?)?,
         }
         Ok(())
     }
@@ -108,7 +143,7 @@ impl Parameter {
         if let State::Trainable(var) = &*state {
             return Ok(var.clone());
         }
-        let var = Var::from_tensor(&state.tensor().to_dtype(DType::F32)?)?;
+        let var = Var::from_tensor(&state.weight().tensor().to_dtype(DType::F32)?)?;
         self.state.store(Arc::new(State::Trainable(var.clone())));
         Ok(var)
     }
@@ -117,7 +152,7 @@ impl Parameter {
     pub fn freeze(&self) {
         let state = self.state.load_full();
         if let State::Trainable(var) = &*state {
-            self.state.store(Arc::new(State::Frozen(var.as_detached_tensor())));
+            self.state.store(Arc::new(State::Frozen(var.as_detached_tensor().into())));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Embedding, Linear, Norm, Parameter};
+use crate::{Embedding, Linear, Model, Norm, Parameter};
 
 /// What a layer is for, whatever its family calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -95,6 +95,12 @@ impl<'a> Layer<'a> {
             Self::Norm(norm) => std::iter::once(norm.shared_weight()).chain(norm.shared_bias()).collect(),
         }
     }
+}
+
+/// The linear layers of a model that may be packed: all but the head, which decides between tokens that lie close together, as in bitsandbytes.
+pub fn packable(model: &dyn Model) -> Vec<&Linear> {
+    let sites = model.sites().into_iter().filter(|site| site.role != Role::Head);
+    sites.filter_map(|site| if let Layer::Linear(linear) = site.layer { Some(linear) } else { None }).collect()
 }
 
 /// A layer with its Hugging Face path and its role.

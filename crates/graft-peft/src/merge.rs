@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use graft_nn::{DType, Embedding, Layer, Model, Parameter, Tensor};
+use graft_nn::{DType, Embedding, Layer, Model, Parameter, Tensor, Weight};
 
 use crate::{
     PeftError,
@@ -22,7 +22,7 @@ pub(crate) struct Merge {
 }
 
 /// One weight before the merge.
-type Original = (Arc<Parameter>, Tensor);
+type Original = (Arc<Parameter>, Weight);
 
 impl Merge {
     /// Adds the change of every part to its layer's weight: all or none.
@@ -42,7 +42,7 @@ impl Merge {
             let layer = site.map(|site| site.layer).filter(|_| !matches!(part.hook, Hook::Prompt(_))).ok_or_else(not_mergeable)?;
             refuse_second(layer, &part.site, name)?;
             let changes = |parameter: &Arc<Parameter>| if let Hook::Weight(path, _) = &part.hook { parameter.path() == path } else { true };
-            let kept = layer.shared_parameters().into_iter().filter(changes).map(|parameter| (parameter.clone(), parameter.own().detach()));
+            let kept = layer.shared_parameters().into_iter().filter(changes).map(|parameter| (parameter.clone(), kept(&parameter)));
             originals.push(kept.collect());
         }
         let mut merge = Self { originals, applied: false, acts_after };
@@ -100,12 +100,20 @@ impl Merge {
     }
 }
 
-/// A kept weight plus a change, in 32 bits, rounded once.
-fn sum<'a>(original: &'a Original, delta: &Tensor) -> Result<(&'a Arc<Parameter>, Tensor), PeftError> {
-    rounded(original, &(original.1.to_dtype(DType::F32)? + delta.to_dtype(DType::F32)?)?)
+/// A weight as it is, free of the graph.
+fn kept(parameter: &Parameter) -> Weight {
+    match parameter.own_weight() {
+        Weight::Dense(tensor) => tensor.detach().into(),
+        packed @ Weight::Packed(_) => packed,
+    }
 }
 
-/// What takes the place of a kept weight, in that weight's own type.
+/// A kept weight plus a change, in 32 bits, rounded once.
+fn sum<'a>(original: &'a Original, delta: &Tensor) -> Result<(&'a Arc<Parameter>, Tensor), PeftError> {
+    rounded(original, &(original.1.tensor().to_dtype(DType::F32)? + delta.to_dtype(DType::F32)?)?)
+}
+
+/// What takes the place of a kept weight, in that weight's own type; a packed one gives way to 32-bit numbers, since packed again it would lose the change.
 fn rounded<'a>((parameter, original): &'a Original, tensor: &Tensor) -> Result<(&'a Arc<Parameter>, Tensor), PeftError> {
     let tensor = tensor.to_dtype(original.dtype())?.copy()?;
     if !is_finite(&tensor)? {

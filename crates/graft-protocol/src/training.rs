@@ -138,6 +138,27 @@ pub const MODEL: &[KeySpec] = &[
         default: "f32",
         help: "how the frozen weights are kept; adapters are f32",
     },
+    KeySpec {
+        name: "load_in_4bit",
+        aliases: &["nf4"],
+        kind: KeyKind::Bool,
+        default: "false",
+        help: "pack the linear layers but the head into 4-bit NormalFloat, as QLoRA does; they stay packed while an adapter trains",
+    },
+    KeySpec {
+        name: "bnb_4bit_use_double_quant",
+        aliases: &["double_quant"],
+        kind: KeyKind::Bool,
+        default: "true",
+        help: "with load_in_4bit: pack the blocks' scales as well, 4.13 bits a weight instead of 4.5",
+    },
+    KeySpec {
+        name: "load_in_8bit",
+        aliases: &["int8"],
+        kind: KeyKind::Bool,
+        default: "false",
+        help: "pack the linear layers but the head into 8-bit integers with a scale a row",
+    },
     KeySpec { name: "revision", aliases: &[], kind: KeyKind::Text, default: "main", help: "branch, tag or commit on the Hub" },
 ];
 
@@ -155,7 +176,7 @@ pub const MEMORY: &[KeySpec] = &[
     KeySpec {
         name: "dtype",
         aliases: &[],
-        kind: KeyKind::Choice(&["f32", "bf16", "f16"]),
+        kind: KeyKind::Choice(&["f32", "bf16", "f16", "nf4", "int8"]),
         default: "bf16",
         help: "how a published model's frozen weights are kept",
     },

@@ -1,6 +1,6 @@
 //! How much memory a training takes, from sizes alone, before it starts.
 
-use graft_nn::{Model, ModelShape, Trainable};
+use graft_nn::{Model, ModelShape, Parameter, Quantization, Trainable, packable};
 
 use crate::loss::virtual_tokens;
 use crate::{Result, TrainError};
@@ -18,8 +18,10 @@ pub struct Sizes<'a> {
     pub shape: &'a ModelShape,
     /// Its parameters.
     pub parameters: u64,
-    /// Bytes in which each is kept: 4, or 2 in half precision.
-    pub bytes_each: u64,
+    /// Bytes in which they are kept while frozen.
+    pub kept: u64,
+    /// Bytes of the largest weight that a product has to widen to 32 bits first; 0 when they are kept so.
+    pub widened: u64,
     /// Numbers that are trained beside the model's own; 0 in full fine-tuning.
     pub added: u64,
     /// Numbers of the model that are trained themselves.
@@ -52,7 +54,7 @@ impl Memory {
     /// after the rotation, what attention gives), three of `K*D`, and three of F (two where there is no gate). Attention's shares and the logits are not
     /// kept. Methods that put operations of their own between the layers keep more than this.
     pub fn predict(sizes: &Sizes<'_>) -> Self {
-        let Sizes { shape, parameters, bytes_each, added, opened, .. } = *sizes;
+        let Sizes { shape, parameters, kept, added, opened, .. } = *sizes;
         let positions = (sizes.rows * sizes.tokens) as u64;
         let [hidden, queries, keys, wide, vocab] =
             [shape.hidden, shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim, shape.intermediate, shape.vocab].map(|size| size as u64);
@@ -60,17 +62,16 @@ impl Memory {
         let block = 6 * hidden + 3 * queries + 3 * keys + feeds * wide;
         let trained = added + opened;
         // A weight that is trained is kept in 32-bit numbers.
-        let weights = (parameters - opened) * bytes_each + trained * FLOAT;
+        let weights = kept - share(kept, opened, parameters) + trained * FLOAT;
         // Inside a feed-forward part: the gradients of its three values, and one of them twice while candle adds; the two sums above it.
         let backward = positions * (5 * wide + 2 * hidden) * FLOAT;
         let logits = (LOGITS.max(64 * vocab)).min(positions * vocab) * FLOAT;
-        let widened = if bytes_each < FLOAT { hidden * wide.max(vocab) * FLOAT } else { 0 };
         Self {
             weights,
             gradients: trained * FLOAT,
             optimizer: 3 * trained * FLOAT,
             activations: positions * (shape.layers as u64 * block + 2 * hidden) * FLOAT,
-            temporary: backward.max(logits) + widened,
+            temporary: backward.max(logits) + sizes.widened,
         }
     }
 
@@ -124,8 +125,26 @@ pub(crate) fn check(model: &dyn Model, trainables: &[Trainable], rows: usize, to
 /// The sizes of a loaded model, nothing trained, one position.
 pub fn of_model(model: &dyn Model) -> Sizes<'_> {
     let parameters = model.parameters().iter().map(|parameter| parameter.elements() as u64).sum();
-    let bytes_each = model.embedding().weight().tensor().dtype().size_in_bytes() as u64;
-    Sizes { shape: model.shape(), parameters, bytes_each, added: 0, opened: 0, rows: 1, tokens: 1 }
+    let kept = model.parameters().iter().map(|parameter| parameter.own_weight().bytes() as u64).sum();
+    let widens = |parameter: &&&Parameter| (parameter.own_weight().bytes() as u64) < FLOAT * parameter.elements() as u64;
+    let widened = model.parameters().iter().filter(widens).map(|parameter| FLOAT * parameter.elements() as u64).max().unwrap_or(0);
+    Sizes { shape: model.shape(), parameters, kept, widened, added: 0, opened: 0, rows: 1, tokens: 1 }
+}
+
+/// The sizes with the linear layers but the head packed, as `load_in_4bit` does.
+pub fn packed<'a>(model: &dyn Model, sizes: &Sizes<'a>, quantization: Quantization) -> Sizes<'a> {
+    let mut packed = *sizes;
+    for linear in packable(model) {
+        let bytes = quantization.bytes((linear.d_out(), linear.d_in())) as u64;
+        packed.kept = packed.kept - linear.weight().own_weight().bytes() as u64 + bytes;
+        packed.widened = packed.widened.max(FLOAT * linear.weight().elements() as u64);
+    }
+    packed
+}
+
+/// `kept * part / whole`, without overflow.
+fn share(kept: u64, part: u64, whole: u64) -> u64 {
+    (u128::from(kept) * u128::from(part) / u128::from(whole.max(1))) as u64
 }
 
 /// Memory that the system could still give; none where it does not tell.
@@ -148,7 +167,7 @@ mod tests {
     #[test]
     fn every_part_is_counted_by_hand() {
         let shape = shape();
-        let sizes = Sizes { shape: &shape, parameters: 1000, bytes_each: 2, added: 30, opened: 0, rows: 3, tokens: 5 };
+        let sizes = Sizes { shape: &shape, parameters: 1000, kept: 2000, widened: 640, added: 30, opened: 0, rows: 3, tokens: 5 };
         let memory = Memory::predict(&sizes);
         // 6 C + 3 H*D + 3 K*D + 3 F = 48 + 24 + 12 + 60 = 144 in each of two blocks, and two vectors of C behind them.
         let expected =
@@ -160,14 +179,14 @@ mod tests {
     #[test]
     fn full_fine_tuning_keeps_the_weights_it_opens_in_32_bits() {
         let shape = shape();
-        let memory = Memory::predict(&Sizes { shape: &shape, parameters: 1000, bytes_each: 2, added: 0, opened: 1000, rows: 1, tokens: 1 });
+        let memory = Memory::predict(&Sizes { shape: &shape, parameters: 1000, kept: 2000, widened: 0, added: 0, opened: 1000, rows: 1, tokens: 1 });
         assert_eq!((memory.weights, memory.gradients, memory.optimizer), (4000, 4000, 12_000));
     }
 
     #[test]
     fn what_does_not_fit_is_refused_with_what_to_change_and_what_fits_is_not() {
         let shape = shape();
-        let sizes = Sizes { shape: &shape, parameters: 1000, bytes_each: 4, added: 30, opened: 0, rows: 4, tokens: 5 };
+        let sizes = Sizes { shape: &shape, parameters: 1000, kept: 4000, widened: 0, added: 30, opened: 0, rows: 4, tokens: 5 };
         let memory = Memory::predict(&sizes);
         assert!(memory.fits(memory.on_top(), &sizes).is_ok());
         let error = memory.fits(memory.on_top() - 1, &sizes).expect_err("refused");

@@ -133,7 +133,7 @@ struct Low {
 impl LinearAdapter for Low {
     fn forward(&self, base: &Linear, x: &Tensor, cx: &Context) -> Result<Tensor> {
         let (a, b) = (self.a.as_tensor().clone(), self.b.as_tensor().clone());
-        ops::lora_linear(x, &base.weight().tensor(), &LowRank { a, b, scale: 2.0, dropout: cx.mask(base.path(), self.dropout) })
+        ops::lora_linear(x, base.weight().weight(), &LowRank { a, b, scale: 2.0, dropout: cx.mask(base.path(), self.dropout) })
     }
 
     fn delta(&self, _base: &Linear) -> Result<Option<Tensor>> {

@@ -38,7 +38,12 @@ const TASKS: &[Task] = &[
         summary: "build, install into target/graft-lab and open the notebooks; --run 01 executes one headless and prints its figures",
         run: lab::run,
     },
-    Task { name: "test", usage: "test [--long] [--only PATTERN]", summary: "install what the tests need and run every one of them", run: test::run },
+    Task {
+        name: "test",
+        usage: "test [--long] [--peft] [--only PATTERN]",
+        summary: "install what the tests need and run every one of them; --peft adds those against HF PEFT itself",
+        run: test::run,
+    },
     Task { name: "check", usage: "check", summary: "format, clippy and documentation, without running anything", run: check::run },
     Task {
         name: "bench",

@@ -36,7 +36,12 @@ impl Places {
         self.target.join("graft-test")
     }
 
-    /// Pinned requirements by name, `lab` or `test`.
+    /// The Python environment with PyTorch and HF PEFT that `test --peft` makes.
+    pub(crate) fn peft(&self) -> PathBuf {
+        self.target.join("graft-peft")
+    }
+
+    /// Pinned requirements by name: `lab`, `test` or `peft`.
     pub(crate) fn requirements(&self, name: &str) -> PathBuf {
         self.root.join("crates/xtask/requirements").join(format!("{name}.txt"))
     }

@@ -15,6 +15,8 @@ use crate::shell;
 struct Options {
     /// Also the tests that need a network or many minutes.
     long: bool,
+    /// Also the tests that hold Graft's files to HF PEFT itself.
+    peft: bool,
     /// Only tests whose name contains this; then nothing but the tests runs.
     only: Option<String>,
 }
@@ -56,9 +58,14 @@ impl Found {
 /// Every phase in order; a phase without which the next ones make no sense ends it with its problem.
 fn everything(options: &Options, found: &mut Found) -> Result<()> {
     let places = Places::here();
-    let mut phases = Phases::new(if options.only.is_some() { 5 } else { 9 });
+    let mut phases = Phases::new(if options.only.is_some() { 5 } else { 9 } + usize::from(options.peft));
     phases.run("what the machine needs", machine_needs)?;
     phases.run("a private Python environment", || Environment::ready(&places.test(), &places.requirements("test")).map(drop))?;
+    if options.peft {
+        phases.run("PyTorch and HF PEFT (gigabytes, the first time)", || Environment::ready(&places.peft(), &places.requirements("peft")).map(drop))?;
+    } else if options.only.is_none() {
+        println!("\nSKIPPED: adapters are not opened in HF PEFT itself, which needs PyTorch; `cargo xtask test --peft` installs both and does it.");
+    }
     if options.only.is_none() {
         // What the compiler finds does not keep the tests from running: one call tells everything.
         found.check(phases.run("format", || check::format(&places)));
@@ -82,8 +89,9 @@ fn options(arguments: &[String]) -> Result<Options> {
     while let Some(word) = words.next() {
         match word.as_str() {
             "--long" => options.long = true,
+            "--peft" => options.peft = true,
             "--only" => options.only = Some(words.next().ok_or_else(|| Problem::new("`--only` needs a part of a test's name"))?.clone()),
-            other => return Err(Problem::new(format!("`test` does not take `{other}`")).hint("it takes: --long, --only PATTERN")),
+            other => return Err(Problem::new(format!("`test` does not take `{other}`")).hint("it takes: --long, --peft, --only PATTERN")),
         }
     }
     Ok(options)
@@ -113,6 +121,9 @@ fn tests(places: &Places, options: &Options) -> Result<Tally> {
     cargo.args(&options.only).current_dir(&places.root).env("GRAFT_TEST_PREFIX", places.test());
     if options.long {
         cargo.env("GRAFT_TEST_LONG", "1");
+    }
+    if options.peft {
+        cargo.args(if nextest { ["--run-ignored", "all"] } else { ["--", "--include-ignored"] }).env("GRAFT_PEFT_PYTHON", places.peft().join("bin/python"));
     }
     runner::run(&mut cargo)
 }

@@ -5,22 +5,25 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape};
 use super::portable;
 use crate::floats::{Floats, floats, is_native};
 use crate::matrix::Matrix;
-use crate::{NnError, Result, Tensor};
+use crate::{NnError, Result, Tensor, Weight};
 
 /// `y = x Wᵀ`.
 ///
-/// A frozen `W` gets no gradient and none is computed; a trained one (a variable, or computed from variables) does.
+/// A frozen `W` gets no gradient and none is computed; a trained one (a variable, or computed from variables) does. A packed one is unpacked for each
+/// product, in the forward and again in the backward pass.
 ///
 /// # Shapes
 /// `x: (.., d_in)`, `w: (d_out, d_in)` -> `(.., d_out)`
 /// # Errors
 /// [`NnError::Shape`] when the widths differ.
-pub fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
-    check_width("input of a linear layer", x, w.dims2()?.1)?;
-    match (is_native(x), w.track_op()) {
-        (false, _) => portable::linear(x, w),
-        (true, false) => Ok(x.contiguous()?.apply_op1(Frozen { w: w.clone() })?),
-        (true, true) => Ok(x.contiguous()?.apply_op2(&w.contiguous()?, Trained)?),
+pub fn linear(x: &Tensor, w: impl Into<Weight>) -> Result<Tensor> {
+    let w = w.into();
+    let dims = w.dims2()?;
+    check_width("input of a linear layer", x, dims.1)?;
+    match (is_native(x), w.tracked()) {
+        (false, _) => portable::linear(x, &w.tensor()),
+        (true, None) => Ok(x.contiguous()?.apply_op1(Frozen { w, dims })?),
+        (true, Some(w)) => Ok(x.contiguous()?.apply_op2(&w.contiguous()?, Trained)?),
     }
 }
 
@@ -34,7 +37,8 @@ pub(super) fn check_width(what: &'static str, x: &Tensor, width: usize) -> Resul
 
 /// `x Wᵀ` with a captured W, so that the graph knows x only.
 struct Frozen {
-    w: Tensor,
+    w: Weight,
+    dims: (usize, usize),
 }
 
 impl CustomOp1 for Frozen {
@@ -43,11 +47,11 @@ impl CustomOp1 for Frozen {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        forward(floats(x, layout)?, layout, &Floats::read(&self.w)?, self.w.dims2()?)
+        forward(floats(x, layout)?, layout, &self.w.floats()?, self.dims)
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, g: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        input_gradient(x, g, &Floats::read(&self.w)?, self.w.dims2()?).map(Some)
+        input_gradient(x, g, &self.w.floats()?, self.dims).map(Some)
     }
 }
 
@@ -94,9 +98,11 @@ pub(super) fn with_width(dims: &[usize], width: usize) -> Shape {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::check::{assert_close, check, flat, normal};
     use super::*;
-    use crate::DType;
+    use crate::{DType, Packed, Quantization};
 
     #[test]
     fn a_frozen_weight_passes_the_gradient_to_the_input() {
@@ -121,14 +127,24 @@ mod tests {
         let (x, w) = (normal("x", &[4, 7]), normal("w", &[5, 7]));
         for dtype in [DType::BF16, DType::F16] {
             let stored = w.to_dtype(dtype).expect("converts");
-            let exact = linear(&x, &stored.to_dtype(DType::F32).expect("converts")).expect("works");
+            let exact = linear(&x, stored.to_dtype(DType::F32).expect("converts")).expect("works");
             assert_close("half", &flat(&linear(&x, &stored).expect("works")), &flat(&exact));
         }
     }
 
     #[test]
+    fn a_packed_weight_acts_as_what_it_unpacks_to_in_both_passes() {
+        for quantization in [Quantization::Nf4 { double: true }, Quantization::Int8] {
+            let packed = Weight::Packed(Arc::new(Packed::new(&normal("w", &[5, 7]), quantization).expect("packs")));
+            check("linear with a packed weight", &[&[4, 7]], |x| linear(&x[0], &packed));
+            let (x, dense) = (normal("x", &[4, 7]), packed.tensor());
+            assert_close("packed", &flat(&linear(&x, &packed).expect("works")), &flat(&linear(&x, &dense).expect("works")));
+        }
+    }
+
+    #[test]
     fn a_wrong_width_is_refused_in_words() {
-        let error = linear(&normal("x", &[4, 6]), &normal("w", &[5, 7])).expect_err("refused");
+        let error = linear(&normal("x", &[4, 6]), normal("w", &[5, 7])).expect_err("refused");
         assert_eq!(error.to_string(), "input of a linear layer: expected (.., 7), found [4, 6]");
     }
 }

@@ -9,7 +9,7 @@ use super::portable;
 use crate::dropout::PIECE;
 use crate::floats::{Floats, floats, is_native};
 use crate::matrix::{Matrix, MatrixMut};
-use crate::{DropoutMask, NnError, Result, Tensor, kernel, parallel};
+use crate::{DropoutMask, NnError, Result, Tensor, Weight, kernel, parallel};
 
 /// The low-rank update `s B A` of a weight.
 #[derive(Clone, Debug)]
@@ -32,17 +32,18 @@ pub struct LowRank {
 /// [`NnError::Shape`] when the widths or the ranks differ.
 /// # Source
 /// Hu et al. 2021, arXiv:2106.09685 section 4.1
-pub fn lora_linear(x: &Tensor, w: &Tensor, update: &LowRank) -> Result<Tensor> {
-    check(x, w, update)?;
-    if !is_native(x) || w.is_variable() {
-        return portable::lora_linear(x, w, update);
+pub fn lora_linear(x: &Tensor, w: impl Into<Weight>, update: &LowRank) -> Result<Tensor> {
+    let w = w.into();
+    check(x, w.dims2()?, update)?;
+    if !is_native(x) || w.tracked().is_some() {
+        return portable::lora_linear(x, &w.tensor(), update);
     }
-    let op = LoraLinear { w: w.clone(), scale: update.scale as f32, dropout: update.dropout.clone() };
+    let op = LoraLinear { w, scale: update.scale as f32, dropout: update.dropout.clone() };
     Ok(x.contiguous()?.apply_op3(&update.a.contiguous()?, &update.b.contiguous()?, op)?)
 }
 
-fn check(x: &Tensor, w: &Tensor, update: &LowRank) -> Result<()> {
-    let ((d_out, d_in), (rank, _)) = (w.dims2()?, update.a.dims2()?);
+fn check(x: &Tensor, (d_out, d_in): (usize, usize), update: &LowRank) -> Result<()> {
+    let (rank, _) = update.a.dims2()?;
     check_width("input of a linear layer", x, d_in)?;
     for (what, matrix, expected) in [("lora_A", &update.a, [rank, d_in]), ("lora_B", &update.b, [d_out, rank])] {
         if matrix.dims() != expected {
@@ -53,7 +54,7 @@ fn check(x: &Tensor, w: &Tensor, update: &LowRank) -> Result<()> {
 }
 
 struct LoraLinear {
-    w: Tensor,
+    w: Weight,
     scale: f32,
     dropout: Option<DropoutMask>,
 }
@@ -94,7 +95,7 @@ impl CustomOp3 for LoraLinear {
         b_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let ((rank, d_in), (d_out, _)) = (a_layout.shape().dims2()?, b_layout.shape().dims2()?);
-        let (x, w) = (floats(x, x_layout)?, Floats::read(&self.w)?);
+        let (x, w) = (floats(x, x_layout)?, self.w.floats()?);
         let rows = x.len() / d_in;
         let a = Matrix::new(floats(a, a_layout)?, rank, d_in);
         let b = Matrix::new(floats(b, b_layout)?, d_out, rank);
@@ -118,7 +119,7 @@ impl CustomOp3 for LoraLinear {
         let db = g.t().times(Matrix::new(&h, rows, rank)).scale(self.scale).collect(); // (d_out, R)
         let da = dh.t().times(kept).collect(); // (R, d_in)
         let dx = if x.track_op() {
-            let w = Floats::read(&self.w)?;
+            let w = self.w.floats()?;
             let mut dx = g.times(Matrix::new(&w, d_out, d_in)).collect(); // (N, d_in)
             self.add_through_a(dh, a_matrix, &mut dx, (rows, d_in));
             Some(Tensor::from_vec(dx, x.dims(), x.device())?)
@@ -134,7 +135,7 @@ impl CustomOp3 for LoraLinear {
 mod tests {
     use super::super::check::{assert_close, check, flat, normal};
     use super::*;
-    use crate::{DType, Dropout};
+    use crate::{DType, Dropout, Packed, Quantization};
 
     fn update(x: &[Tensor], dropout: Option<DropoutMask>) -> LowRank {
         LowRank { a: x[1].clone(), b: x[2].clone(), scale: 1.75, dropout }
@@ -157,6 +158,13 @@ mod tests {
     fn a_weight_stored_in_half_precision_gives_the_gradient_of_the_widened_one() {
         let stored = normal("frozen w", &[5, 7]).to_dtype(DType::BF16).expect("converts");
         check("lora on bf16", &[&[4, 7], &[3, 7], &[5, 3]], |x| lora_linear(&x[0], &stored, &update(x, None)));
+    }
+
+    #[test]
+    fn the_gradient_flows_through_a_packed_weight() {
+        let packed = Packed::new(&normal("frozen w", &[5, 7]), Quantization::Nf4 { double: true }).expect("packs");
+        let packed = crate::Weight::Packed(std::sync::Arc::new(packed));
+        check("lora on 4 bits", &[&[4, 7], &[3, 7], &[5, 3]], |x| lora_linear(&x[0], &packed, &update(x, None)));
     }
 
     #[test]

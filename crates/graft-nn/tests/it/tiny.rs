@@ -202,7 +202,7 @@ impl LinearAdapter for Low {
     fn forward(&self, base: &Linear, x: &Tensor, cx: &Context) -> Result<Tensor> {
         let (a, b) = (self.a.as_tensor().clone(), self.b.as_tensor().clone());
         let update = LowRank { a, b, scale: 2.0, dropout: cx.mask(base.path(), self.dropout) };
-        ops::lora_linear(x, &base.weight().tensor(), &update)
+        ops::lora_linear(x, base.weight().weight(), &update)
     }
 
     fn delta(&self, _base: &Linear) -> Result<Option<Tensor>> {

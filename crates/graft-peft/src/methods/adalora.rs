@@ -54,7 +54,7 @@ impl LinearAdapter for AdaLoraLayer {
             scale: self.scaling * self.shared.scale(),
             dropout: cx.mask(base.path(), self.dropout),
         };
-        let y = ops::lora_linear(x, &base.weight().tensor(), &update)?; // (.., d_out)
+        let y = ops::lora_linear(x, base.weight().weight(), &update)?; // (.., d_out)
         match base.bias() {
             Some(bias) => ops::bias_add(&y, &bias.tensor()),
             None => Ok(y),

@@ -51,7 +51,7 @@ impl LinearAdapter for DoraLayer {
     fn forward(&self, base: &Linear, x: &Tensor, cx: &Context) -> Result<Tensor> {
         let lengths = self.direction(base)?.sqr()?.sum(1)?.sqrt()?; // (d_out)
         let ratio = (self.magnitude.as_tensor() / lengths)?.to_dtype(x.dtype())?; // (d_out)
-        let w = base.weight().tensor();
+        let w = base.weight().weight();
         let change = match cx.mask(base.path(), self.dropout) {
             None if self.shared.scale() == 1.0 => {
                 let y = ops::lora_linear(x, &w, &self.low_rank(None))?.broadcast_mul(&ratio)?; // (.., d_out)

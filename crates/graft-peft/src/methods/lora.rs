@@ -59,7 +59,7 @@ impl LinearAdapter for LoraLayer {
             scale,
             dropout: cx.mask(base.path(), self.dropout),
         };
-        let mut y = ops::lora_linear(x, &base.weight().tensor(), &update)?; // (.., d_out)
+        let mut y = ops::lora_linear(x, base.weight().weight(), &update)?; // (.., d_out)
         if let Some((a, b)) = &self.taken {
             y = (y - (ops::linear(&ops::linear(x, a)?, b)? * scale)?)?; // (.., d_out)
         }

@@ -4,6 +4,8 @@
 mod contract;
 #[cfg(test)]
 mod errors;
+#[cfg(test)]
+mod exchange;
 mod golden;
 #[cfg(test)]
 mod promises;

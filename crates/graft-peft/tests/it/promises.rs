@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use graft_models::{Llama, LlamaConfig};
-use graft_nn::{Context, Device, Model, Rng, Tensor, gradients, ops::cross_entropy};
+use graft_nn::{Context, Device, Model, Quantization, Rng, Tensor, gradients, ops::cross_entropy, packable};
 use graft_peft::{Adapter, Workbench, attach, load};
 use graft_protocol::{Hint, Settings, Value, methods::METHODS};
 
@@ -23,20 +23,20 @@ const PROMISES: &[Promise] = &[
 ];
 
 /// A method with keys that suit small models.
-struct Case {
-    title: String,
+pub(crate) struct Case {
+    pub(crate) title: String,
     verb: &'static str,
     settings: Settings,
 }
 
 impl Case {
-    fn attach(&self, model: &dyn Model, name: &str) -> Result<Adapter, String> {
+    pub(crate) fn attach(&self, model: &dyn Model, name: &str) -> Result<Adapter, String> {
         let settings = self.settings.clone().with("adapter_name", Value::Text(name.to_owned()));
         attach(&bench(model), self.verb, &settings).map_err(|error| format!("{error} ({:?})", error.hint()))
     }
 }
 
-fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut cases: Vec<_> = METHODS.iter().map(|spec| case(spec.verb, spec.verb, small(spec.verb))).collect();
     let list = |word: &str| Value::List(vec![word.to_owned()]);
     cases.push(case("lora bias=all", "lora", small("lora").with("bias", Value::Text("all".to_owned()))));
@@ -68,7 +68,9 @@ fn families() -> Vec<(&'static str, Box<dyn Model>)> {
             "num_key_value_heads": 2, "max_position_embeddings": 40, "initializer_range": 0.2, "attention_bias": true, "tie_word_embeddings": tied});
         Box::new(Llama::random(&LlamaConfig::from_json(&json).unwrap(), 1, &Device::Cpu).unwrap()) as Box<dyn Model>
     };
-    vec![("Llama", llama(false)), ("Llama, tied", llama(true))]
+    let packed = llama(false);
+    packable(&*packed).into_iter().for_each(|linear| linear.weight().pack(Quantization::Nf4 { double: true }).unwrap());
+    vec![("Llama", llama(false)), ("Llama, tied", llama(true)), ("Llama in 4 bits", packed)]
 }
 
 fn bench(model: &dyn Model) -> Workbench<'_> {
@@ -93,7 +95,7 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// Moves every weight off its start, so that the adapter acts.
-fn stir(adapter: &Adapter, seed: u64) {
+pub(crate) fn stir(adapter: &Adapter, seed: u64) {
     for trainable in adapter.trainables() {
         let noise = Rng::new(seed).stream("stir", &trainable.name).normal(0.0, 0.2, trainable.var.elem_count());
         let noise = Tensor::from_vec(noise, trainable.var.dims(), &Device::Cpu).unwrap();
@@ -253,7 +255,7 @@ fn every_method_keeps_every_promise_on_every_family() {
 }
 
 /// A tied head cannot be trained apart from the embedding.
-fn is_impossible(model: &dyn Model, case: &Case) -> bool {
+pub(crate) fn is_impossible(model: &dyn Model, case: &Case) -> bool {
     model.shape().tied && case.title.contains("lm_head")
 }
 
@@ -277,7 +279,8 @@ fn check_page(rows: &BTreeMap<String, Vec<String>>) {
 const INTRODUCTION: &str = "# The methods of Graft
 
 Each method is one file in [src/methods](src/methods) (mathematics and Hugging Face files) beside one in graft-protocol (keys and help). HF PEFT's
-own numbers are met by the cases in [tests/goldens](../../tests/goldens); `cargo xtask goldens DIR` checks those of any folder.
+own numbers are met by the cases in [tests/goldens](../../tests/goldens); `cargo xtask goldens DIR` checks those of any folder. `cargo xtask test --peft`
+opens what every method saves in HF PEFT itself, and what it merges in transformers, and compares the logits.
 
 What every method promises is one test body, [tests/it/promises.rs](tests/it/promises.rs), which writes this table: how many of the promises hold.
 ";

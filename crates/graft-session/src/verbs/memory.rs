@@ -1,14 +1,18 @@
 //! `%memory`: what a training would take, before it starts.
 
 use graft_models::{Published, published, published_names};
+use graft_nn::Quantization;
 use graft_protocol::{Cell, Failure, Settings, Table, training::MEMORY};
-use graft_train::memory::{Memory, Sizes, available_bytes, of_model};
+use graft_train::memory::{Memory, Sizes, available_bytes, of_model, packed};
 
 use super::{attach::adapter_wanted, words::thousands};
 use crate::{Desk, SessionError};
 
 /// Memory of consumer cards in GiB, each with one that has it.
 const CARDS: &[(u64, &str)] = &[(8, "RTX 4060"), (12, "RTX 3060"), (16, "RTX 4060 Ti"), (24, "RTX 3090, 4090"), (32, "RTX 5090")];
+
+/// What QLoRA packs a base into.
+const FOUR_BITS: Quantization = Quantization::Nf4 { double: true };
 
 /// Memory of training the adapter in use on the current model, beside full fine-tuning; `of` asks about a published model instead.
 ///
@@ -31,7 +35,8 @@ fn of_session(desk: &Desk, settings: &Settings) -> Result<Table, Failure> {
     let tokens = whole(settings, "max_length").map_or(positions, |length| (length as usize).min(positions));
     let sizes = Sizes { rows: rows(settings), tokens, added: attached.adapter.trainable_parameters(), ..of_model(base) };
     let verb = attached.adapter.spec().verb;
-    let mut table = compared(&format!("memory of training {}", model.source), &format!("{verb} {}", attached.adapter.summary()), &sizes);
+    let label = format!("{verb} {}", attached.adapter.summary());
+    let mut table = compared(&format!("memory of training {}", model.source), &label, &sizes, &packed(base, &sizes, FOUR_BITS));
     if let Some(available) = available_bytes() {
         let needed = Memory::predict(&sizes).on_top();
         let verdict = if needed <= available { "it fits" } else { "it does not fit" };
@@ -43,12 +48,18 @@ fn of_session(desk: &Desk, settings: &Settings) -> Result<Table, Failure> {
 fn of_published(name: &str, settings: &Settings) -> Result<Table, Failure> {
     let model: Published = published(name).ok_or_else(|| SessionError::UnknownShape { name: name.to_owned(), known: owned(&published_names()) })?;
     let (shape, rank) = (model.shape(), whole(settings, "r").unwrap_or(16));
-    let bytes_each = if settings.text(MEMORY, "dtype").as_deref() == Some("f32") { 4 } else { 2 };
-    let tokens = whole(settings, "max_length").unwrap_or(1024) as usize;
-    let added = model.lora_parameters(rank);
-    let sizes =
-        Sizes { shape: &shape, parameters: model.parameters(), bytes_each, added, opened: 0, rows: rows(settings), tokens: tokens.min(shape.max_positions) };
-    let mut table = compared(&format!("memory of training {}", model.name), &format!("lora r={rank} all-linear"), &sizes);
+    let (bytes_each, packed) = match settings.text(MEMORY, "dtype").as_deref() {
+        Some("f32") => (4, None),
+        Some("nf4") => (2, Some(FOUR_BITS)),
+        Some("int8") => (2, Some(Quantization::Int8)),
+        _ => (2, None),
+    };
+    let tokens = (whole(settings, "max_length").unwrap_or(1024) as usize).min(shape.max_positions);
+    let widened = if bytes_each < 4 { 4 * model.largest() } else { 0 };
+    let (parameters, added) = (model.parameters(), model.lora_parameters(rank));
+    let sizes = Sizes { shape: &shape, parameters, kept: model.bytes(bytes_each, packed), widened, added, opened: 0, rows: rows(settings), tokens };
+    let four_bits = Sizes { kept: model.bytes(bytes_each, Some(FOUR_BITS)), widened: 4 * model.largest(), ..sizes };
+    let mut table = compared(&format!("memory of training {}", model.name), &format!("lora r={rank} all-linear"), &sizes, &four_bits);
     let total = Memory::predict(&sizes).total();
     let cards: Vec<_> = CARDS.iter().filter(|(size, _)| total <= size << 30).map(|(size, card)| format!("{size} GB ({card})")).collect();
     table.footer.push(if cards.is_empty() {
@@ -59,21 +70,24 @@ fn of_published(name: &str, settings: &Settings) -> Result<Table, Failure> {
     Ok(table)
 }
 
-/// The parts of a training beside those of full fine-tuning.
-fn compared(title: &str, label: &str, sizes: &Sizes<'_>) -> Table {
+/// The parts of a training beside those on a 4-bit base and of full fine-tuning.
+fn compared(title: &str, label: &str, sizes: &Sizes<'_>, four_bits: &Sizes<'_>) -> Table {
     let memory = Memory::predict(sizes);
+    let packed = Memory::predict(four_bits);
     let full = Memory::predict(&Sizes { added: 0, opened: sizes.parameters, ..*sizes });
-    let mut table = Table::new(title, &["part", &format!("#{label}"), "#share", "", "#full fine-tuning"]);
-    for ((name, bytes), (_, opened)) in memory.parts().into_iter().zip(full.parts()) {
+    let mut table = Table::new(title, &["part", &format!("#{label}"), "#share", "", "#on a 4-bit base", "#full fine-tuning"]);
+    for (((name, bytes), (_, packed)), (_, opened)) in memory.parts().into_iter().zip(packed.parts()).zip(full.parts()) {
         let share = bytes as f64 / memory.total() as f64;
         let bar = "█".repeat((20.0 * share).round() as usize);
-        table.row(vec![Cell::Text(name.to_owned()), Cell::Bytes(bytes), Cell::Percent(share, 0), Cell::Text(bar), Cell::Bytes(opened)]);
+        let cells = [Cell::Bytes(bytes), Cell::Percent(share, 0), Cell::Text(bar), Cell::Bytes(packed), Cell::Bytes(opened)];
+        table.row([Cell::Text(name.to_owned())].into_iter().chain(cells).collect());
     }
-    table.row(vec![Cell::Strong("together".to_owned()), Cell::Bytes(memory.total()), Cell::Empty, Cell::Empty, Cell::Bytes(full.total())]);
+    let totals = [Cell::Bytes(memory.total()), Cell::Empty, Cell::Empty, Cell::Bytes(packed.total()), Cell::Bytes(full.total())];
+    table.row([Cell::Strong("together".to_owned())].into_iter().chain(totals).collect());
     table.footer.push(format!(
-        "{} parameters of {} bytes, {} trained; {} x {} tokens, activations as on the processor",
+        "{} parameters of {:.2} bytes, {} trained; {} x {} tokens, activations as on the processor",
         thousands(sizes.parameters),
-        sizes.bytes_each,
+        sizes.kept as f64 / sizes.parameters as f64,
         thousands(sizes.added),
         sizes.rows,
         sizes.tokens

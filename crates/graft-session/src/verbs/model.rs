@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use graft_protocol::{Block, Cell, Event, Failure, Level, Reply, Settings, Table, training};
 
-use super::words::{counted, dtype, parameters, quoted, thousands};
+use super::words::{counted, kept_as, kept_bytes, parameters, quoted, thousands};
 use crate::{Desk, State, state::LoadedModel};
 
 /// A model that has just been loaded.
@@ -89,13 +89,14 @@ fn facts(model: &LoadedModel) -> Table {
         ("attention heads", heads),
         ("vocabulary", counted(shape.vocab, "token")),
         ("context", context),
-        ("weights kept as", dtype(loaded.model.as_ref()).as_str().to_owned()),
+        ("weights kept as", kept_as(loaded.model.as_ref())),
         ("read from", loaded.source.display().to_string()),
     ];
     let mut table = Table::new(format!("model {}", model.source), &["fact", "value"]);
     for (fact, value) in rows {
         table.row(vec![Cell::Text(fact.to_owned()), Cell::Text(value)]);
     }
+    table.row(vec![Cell::Text("memory of the weights".to_owned()), Cell::Bytes(kept_bytes(loaded.model.as_ref()))]);
     table
 }
 
@@ -118,7 +119,7 @@ impl ModelReport {
             counted(shape.layers, "layer"),
             shape.hidden,
             thousands(shape.vocab as u64),
-            dtype(model).as_str()
+            kept_as(model)
         )
     }
 

@@ -9,7 +9,7 @@ use graft_train::{
     runs::{RunFolder, RunHeader},
 };
 
-use super::{attach, data::lasting, runs, words::dtype};
+use super::{attach, data::lasting, runs, words::kept_as};
 use crate::{
     Desk, SessionError, State,
     state::{Attached, DataOrigin, LoadedData, LoadedModel},
@@ -140,7 +140,7 @@ fn header(state: &State, plan: &Plan, settings: &Settings) -> RunHeader {
         default_lr: adapter.spec().learning_rate,
         seed: config.seed,
         device: graft_nn::device::describe(&state.device),
-        dtype: dtype(model.loaded.model.as_ref()).as_str().to_owned(),
+        dtype: kept_as(model.loaded.model.as_ref()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: seconds_since_1970(),
         trainable: counts.trainable,

@@ -1,6 +1,6 @@
 //! Numbers in sentences.
 
-use graft_nn::{DType, Model};
+use graft_nn::{Model, Weight, packable};
 
 /// `5243904` as `5,243,904`.
 pub(crate) fn thousands(number: u64) -> String {
@@ -30,9 +30,19 @@ pub(crate) fn parameters(model: &dyn Model) -> u64 {
     model.parameters().iter().map(|parameter| parameter.elements() as u64).sum()
 }
 
-/// Type in which the base's weights are kept.
-pub(crate) fn dtype(model: &dyn Model) -> DType {
-    model.embedding().weight().tensor().dtype()
+/// How the base's weights are kept: `f32`, or `nf4, the rest f32`.
+pub(crate) fn kept_as(model: &dyn Model) -> String {
+    let rest = model.embedding().weight().own_weight().dtype().as_str();
+    let packed = packable(model).into_iter().find_map(|linear| match linear.weight().own_weight() {
+        Weight::Packed(packed) => Some(packed.name()),
+        Weight::Dense(_) => None,
+    });
+    packed.map_or_else(|| rest.to_owned(), |packed| format!("{packed}, the rest {rest}"))
+}
+
+/// Bytes of the base's weights as they are kept.
+pub(crate) fn kept_bytes(model: &dyn Model) -> u64 {
+    model.parameters().iter().map(|parameter| parameter.own_weight().bytes() as u64).sum()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod adapters;
 mod errors;
 mod jobs;
 mod memory;
+mod packed;
 mod tiny;
 mod training;
 mod world;

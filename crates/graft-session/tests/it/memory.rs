@@ -27,7 +27,8 @@ fn the_parts_add_up_and_more_rows_take_more_activations_only() {
     assert_eq!(small[..5].iter().sum::<u64>(), small[5]);
     assert_eq!(small[..3], large[..3]);
     assert_eq!(2 * small[3], large[3]);
-    assert!(bytes(&one, 4)[2] > small[2], "full fine-tuning has more optimizer states");
+    assert!(bytes(&one, 4)[0] < small[0], "a 4-bit base has smaller weights");
+    assert!(bytes(&one, 5)[2] > small[2], "full fine-tuning has more optimizer states");
     assert!(one.footer.iter().any(|line| line.contains("this machine has")), "{:?}", one.footer);
 }
 
@@ -38,6 +39,9 @@ fn a_published_model_needs_no_session_and_names_the_cards_it_fits_on() {
     let small = memory(&world, Some("Llama-3.2-1B"), settings(16)).unwrap();
     assert!(small.footer[1].contains("24 GB (RTX 3090, 4090)"), "{:?}", small.footer);
     assert!(bytes(&memory(&world, Some("llama-3.2-1b"), settings(64)).unwrap(), 1)[1] == 4 * bytes(&small, 1)[1]);
+    let packed = memory(&world, Some("llama-3.2-1b"), settings(16).with("dtype", Value::Text("nf4".into()))).unwrap();
+    assert_eq!(bytes(&packed, 1), bytes(&small, 4), "what the column of 4 bits says is what dtype=nf4 says");
+    assert!(packed.footer[1].contains("16 GB"), "{:?}", packed.footer);
     let large = memory(&world, Some("llama-3.1-8b"), settings(16).with("dtype", Value::Text("f32".into()))).unwrap();
     assert_eq!(large.footer[1], "larger than every consumer card");
     let failure = memory(&world, Some("llama-3.2-1c"), Settings::default()).unwrap_err();

@@ -20,6 +20,24 @@ impl ModelOptions {
         Self { settings: self.settings.with("dtype", Value::Text(dtype.to_owned())) }
     }
 
+    /// Whether the linear layers but the head are packed into 4-bit NormalFloat. Default `false`.
+    #[must_use]
+    pub fn load_in_4bit(self, load_in_4bit: bool) -> Self {
+        Self { settings: self.settings.with("load_in_4bit", Value::Bool(load_in_4bit)) }
+    }
+
+    /// With `load_in_4bit`: whether the blocks' scales are packed as well. Default `true`.
+    #[must_use]
+    pub fn bnb_4bit_use_double_quant(self, bnb_4bit_use_double_quant: bool) -> Self {
+        Self { settings: self.settings.with("bnb_4bit_use_double_quant", Value::Bool(bnb_4bit_use_double_quant)) }
+    }
+
+    /// Whether the linear layers but the head are packed into 8-bit integers. Default `false`.
+    #[must_use]
+    pub fn load_in_8bit(self, load_in_8bit: bool) -> Self {
+        Self { settings: self.settings.with("load_in_8bit", Value::Bool(load_in_8bit)) }
+    }
+
     /// Branch, tag or commit on the Hub. Default `main`.
     #[must_use]
     pub fn revision(self, revision: &str) -> Self {
@@ -35,7 +53,7 @@ mod tests {
 
     #[test]
     fn there_is_a_setter_for_every_key() {
-        let all = ModelOptions::new().dtype("x").revision("x");
+        let all = ModelOptions::new().dtype("x").load_in_4bit(true).bnb_4bit_use_double_quant(true).load_in_8bit(true).revision("x");
         let set: Vec<_> = all.settings.values.keys().cloned().collect();
         let mut keys: Vec<_> = training::MODEL.iter().map(|spec| spec.name).collect();
         keys.sort_unstable();

@@ -1,0 +1,204 @@
+//! Frozen matrices in 4 or 8 bits: the base of QLoRA.
+
+mod byte_blocks;
+mod int8;
+mod nf4;
+
+pub use byte_blocks::ByteBlocks;
+pub use int8::Int8;
+pub use nf4::{NF4, Nf4, Scales};
+
+use crate::{DType, Device, NnError, Result, Tensor};
+
+/// How numbers are packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quantization {
+    /// 4-bit NormalFloat in blocks of 64; with `double`, the blocks' scales are packed into 8 bits themselves: 4.127 bits a number instead of 4.5.
+    Nf4 {
+        /// Double quantization.
+        double: bool,
+    },
+    /// 8-bit integers with one scale a row.
+    Int8,
+}
+
+impl Quantization {
+    /// Bytes of a packed matrix (d_out, d_in), scales included.
+    pub fn bytes(self, (d_out, d_in): (usize, usize)) -> usize {
+        let numbers = d_out * d_in;
+        match self {
+            Self::Nf4 { double } => nf4::bytes(numbers, double),
+            Self::Int8 => numbers + 4 * d_out,
+        }
+    }
+}
+
+/// A packed matrix (d_out, d_in).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Packed {
+    dims: (usize, usize),
+    numbers: Numbers,
+}
+
+/// The packed numbers, row by row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Numbers {
+    /// 4-bit NormalFloat.
+    Nf4(Nf4),
+    /// 8-bit integers.
+    Int8(Int8),
+}
+
+impl Packed {
+    /// Packs a matrix on the processor.
+    ///
+    /// # Errors
+    /// [`NnError::Shape`] when it is no matrix or empty, [`NnError::NotFinite`] when it holds a NaN or an infinity.
+    pub fn new(matrix: &Tensor, quantization: Quantization) -> Result<Self> {
+        let dims = match matrix.dims()[..] {
+            [d_out, d_in] if d_out * d_in > 0 => (d_out, d_in),
+            _ => return Err(NnError::Shape { what: "a weight to pack", expected: "(d_out, d_in)".to_owned(), found: matrix.dims().to_vec() }),
+        };
+        let values: Vec<f32> = matrix.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+        if !values.iter().all(|value| value.is_finite()) {
+            return Err(NnError::NotFinite { what: "a weight to pack" });
+        }
+        let numbers = match quantization {
+            Quantization::Nf4 { double } => Numbers::Nf4(Nf4::pack(&values, double)),
+            Quantization::Int8 => Numbers::Int8(Int8::pack(&values, dims.1)),
+        };
+        Ok(Self { dims, numbers })
+    }
+
+    /// What somebody else has packed.
+    ///
+    /// # Errors
+    /// [`NnError::Shape`] when there are not as many numbers and scales as the sizes ask for.
+    pub fn from_numbers(dims: (usize, usize), numbers: Numbers) -> Result<Self> {
+        let fits = match &numbers {
+            Numbers::Nf4(nf4) => nf4.fits(dims.0 * dims.1),
+            Numbers::Int8(int8) => int8.fits(dims),
+        };
+        if fits {
+            return Ok(Self { dims, numbers });
+        }
+        Err(NnError::Shape { what: "packed numbers", expected: format!("those of ({}, {})", dims.0, dims.1), found: vec![numbers.bytes()] })
+    }
+
+    /// (d_out, d_in)
+    pub fn dims(&self) -> (usize, usize) {
+        self.dims
+    }
+
+    /// `nf4` or `int8`.
+    pub fn name(&self) -> &'static str {
+        match &self.numbers {
+            Numbers::Nf4(_) => "nf4",
+            Numbers::Int8(_) => "int8",
+        }
+    }
+
+    /// The packed numbers.
+    pub fn numbers(&self) -> &Numbers {
+        &self.numbers
+    }
+
+    /// Bytes in memory, scales included.
+    pub fn bytes(&self) -> usize {
+        self.numbers.bytes()
+    }
+
+    /// The numbers, row by row.
+    pub fn unpack(&self) -> Vec<f32> {
+        let mut values = vec![0.0; self.dims.0 * self.dims.1];
+        match &self.numbers {
+            Numbers::Nf4(nf4) => nf4.unpack(&mut values),
+            Numbers::Int8(int8) => int8.unpack(&mut values, self.dims.1),
+        }
+        values
+    }
+
+    /// The numbers as a matrix of 32-bit ones.
+    pub fn tensor(&self) -> Tensor {
+        match Tensor::from_vec(self.unpack(), self.dims, &Device::Cpu) {
+            Ok(tensor) => tensor,
+            Err(_) => unreachable!("invariant: `unpack` gives as many numbers as the sizes say"),
+        }
+    }
+}
+
+impl Numbers {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Nf4(nf4) => nf4.bytes(),
+            Self::Int8(int8) => int8.bytes(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Rng;
+
+    fn matrix(rows: usize, columns: usize) -> Tensor {
+        Tensor::from_vec(Rng::new(3).stream("packed", "w").normal(0.0, 0.05, rows * columns), (rows, columns), &Device::Cpu).expect("a matrix")
+    }
+
+    /// Root of the mean squared error, relative to that of the numbers.
+    fn error(quantization: Quantization) -> f64 {
+        let w = matrix(96, 200);
+        let packed = Packed::new(&w, quantization).expect("packs");
+        let (before, after) = (w.flatten_all().expect("flat").to_vec1::<f32>().expect("values"), packed.unpack());
+        let square = |values: &mut dyn Iterator<Item = f32>| values.map(|value| f64::from(value).powi(2)).sum::<f64>();
+        (square(&mut before.iter().zip(&after).map(|(a, b)| a - b)) / square(&mut before.iter().copied())).sqrt()
+    }
+
+    #[test]
+    fn the_error_is_that_of_the_number_of_bits() {
+        let (nf4, double, int8) = (error(Quantization::Nf4 { double: false }), error(Quantization::Nf4 { double: true }), error(Quantization::Int8));
+        assert!((0.07..0.11).contains(&nf4), "{nf4}");
+        assert!((nf4 - double).abs() < 0.002, "{double}");
+        assert!((0.003..0.012).contains(&int8), "{int8}");
+    }
+
+    #[test]
+    fn bytes_are_those_of_the_paper() {
+        let w = matrix(128, 256);
+        let bits = |quantization| Packed::new(&w, quantization).expect("packs").bytes() as f64 * 8.0 / (128.0 * 256.0);
+        assert_eq!(bits(Quantization::Nf4 { double: false }), 4.5);
+        assert!((4.126..4.14).contains(&bits(Quantization::Nf4 { double: true })));
+        assert_eq!(bits(Quantization::Int8), 8.0 + 32.0 / 256.0);
+    }
+
+    #[test]
+    fn bytes_are_known_before_anything_is_packed() {
+        for quantization in [Quantization::Nf4 { double: true }, Quantization::Nf4 { double: false }, Quantization::Int8] {
+            for (rows, columns) in [(1, 1), (5, 13), (129, 257)] {
+                let packed = Packed::new(&matrix(rows, columns), quantization).expect("packs");
+                assert_eq!(quantization.bytes((rows, columns)), packed.bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn odd_sizes_and_rows_of_zeros_are_packed() {
+        for (rows, columns) in [(1, 1), (3, 7), (5, 13), (1, 129)] {
+            for quantization in [Quantization::Nf4 { double: true }, Quantization::Nf4 { double: false }, Quantization::Int8] {
+                let zeros = Packed::new(&matrix(rows, columns).zeros_like().expect("zeros"), quantization).expect("packs");
+                assert_eq!(zeros.unpack(), vec![0.0; rows * columns], "{rows} x {columns} {quantization:?}");
+                let w = matrix(rows, columns);
+                let away = (Packed::new(&w, quantization).expect("packs").tensor() - w).expect("same shape").abs().expect("abs");
+                assert!(away.max_all().expect("max").to_scalar::<f32>().expect("a number") < 0.05, "{rows} x {columns} {quantization:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_packed_is_refused_in_words() {
+        let vector = Tensor::zeros(4, DType::F32, &Device::Cpu).expect("zeros");
+        assert!(Packed::new(&vector, Quantization::Int8).expect_err("refused").to_string().contains("(d_out, d_in)"));
+        let infinite = Tensor::full(f32::INFINITY, (2, 2), &Device::Cpu).expect("full");
+        assert!(matches!(Packed::new(&infinite, Quantization::Int8), Err(NnError::NotFinite { .. })));
+    }
+}

@@ -1,0 +1,116 @@
+//! Numbers in 8 bits on levels that are dense near zero and reach over seven decades.
+
+/// `value = level[code] * scale[block]`, as bitsandbytes keeps the scales of a doubly quantized matrix.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ByteBlocks {
+    codes: Vec<u8>,
+    scales: Vec<f32>,
+    block: usize,
+    levels: Vec<f32>,
+}
+
+/// Numbers that share a scale.
+const BLOCK: usize = 256;
+
+impl ByteBlocks {
+    /// Codes and scales of others, with their block and their 256 levels in ascending order; nothing when they do not fit together.
+    pub fn new(codes: Vec<u8>, scales: Vec<f32>, block: usize, levels: Vec<f32>) -> Option<Self> {
+        let fits = block > 0 && scales.len() == codes.len().div_ceil(block) && levels.len() == 256;
+        fits.then_some(Self { codes, scales, block, levels })
+    }
+
+    /// Packs finite numbers.
+    pub(super) fn pack(values: &[f32]) -> Self {
+        let levels = levels();
+        let scales: Vec<f32> = values.chunks(BLOCK).map(|block| block.iter().fold(0.0, |most: f32, value| most.max(value.abs()))).collect();
+        let code = |(index, value): (usize, &f32)| {
+            let scale = scales[index / BLOCK];
+            nearest(&levels, if scale > 0.0 { value / scale } else { 0.0 })
+        };
+        let codes = values.iter().enumerate().map(code).collect();
+        Self { codes, scales, block: BLOCK, levels }
+    }
+
+    /// The numbers.
+    pub(super) fn unpack(&self) -> Vec<f32> {
+        self.codes.iter().enumerate().map(|(index, code)| self.levels[usize::from(*code)] * self.scales[index / self.block]).collect()
+    }
+
+    /// One code a number.
+    pub fn codes(&self) -> &[u8] {
+        &self.codes
+    }
+
+    /// One scale a block.
+    pub fn scales(&self) -> &[f32] {
+        &self.scales
+    }
+
+    /// Numbers that share a scale.
+    pub fn block(&self) -> usize {
+        self.block
+    }
+
+    /// The 256 levels.
+    pub fn levels(&self) -> &[f32] {
+        &self.levels
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.codes.len()
+    }
+
+    /// The levels are the same for all and not counted.
+    pub(super) fn bytes(&self) -> usize {
+        self.codes.len() + 4 * self.scales.len()
+    }
+
+    /// Bytes of that many numbers.
+    pub(super) fn bytes_of(numbers: usize) -> usize {
+        numbers + 4 * numbers.div_ceil(BLOCK)
+    }
+}
+
+/// The place of the nearest level.
+fn nearest(levels: &[f32], value: f32) -> u8 {
+    let above = levels.partition_point(|level| *level < value).min(levels.len() - 1);
+    let below = above.saturating_sub(1);
+    (if value - levels[below] < levels[above] - value { below } else { above }) as u8
+}
+
+/// The signed dynamic 8-bit data type: in each of seven decades, twice as many levels as in the one below, evenly spread over 0.1..1 of it.
+///
+/// # Source
+/// Dettmers 2015, arXiv:1511.04561; bitsandbytes' `create_dynamic_map`
+fn levels() -> Vec<f32> {
+    let mut levels = vec![0.0, 1.0];
+    for decade in 0..7 {
+        let count = 1 << decade;
+        let edge = |index: i32| 0.1 + 0.9 * f64::from(index) / f64::from(count);
+        for index in 0..count {
+            let level = f64::midpoint(edge(index), edge(index + 1)) * 10f64.powi(decade - 6);
+            levels.extend([level as f32, -level as f32]);
+        }
+    }
+    levels.sort_unstable_by(f32::total_cmp);
+    levels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_256_levels_in_ascending_order_with_zero_and_one() {
+        let levels = levels();
+        assert_eq!(levels.len(), 256);
+        assert!(levels.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(levels.contains(&0.0) && levels.last() == Some(&1.0));
+    }
+
+    #[test]
+    fn every_level_is_its_own_code() {
+        let levels = levels();
+        assert!(levels.iter().enumerate().all(|(code, level)| usize::from(nearest(&levels, *level)) == code));
+    }
+}

@@ -1,0 +1,63 @@
+"""Opens adapters that Graft wrote in HF PEFT, and merged models in transformers, and compares their logits: `hf_peft.py BASES ADAPTERS`.
+
+BASES/MODEL is a Hugging Face folder, ADAPTERS/MODEL/METHOD what Graft wrote for it. Prints a row each; ends with 1 when one differs.
+"""
+
+import json
+import pathlib
+import sys
+import warnings
+
+import torch
+import transformers
+from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PeftModel
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+
+TOLERANCE = 1e-4
+
+
+def base(folder):
+    """The model of a folder, by what its config says it is."""
+    architectures = json.loads((folder / "config.json").read_text()).get("architectures") or [""]
+    kind = AutoModelForSequenceClassification if "SequenceClassification" in architectures[0] else AutoModelForCausalLM
+    return kind.from_pretrained(folder, dtype=torch.float32).eval()
+
+
+def distance(model, given):
+    """Largest difference of a logit; infinite for another shape."""
+    with torch.no_grad():
+        logits = model(input_ids=given["input_ids"]).logits
+    if logits.shape != given["logits"].shape:
+        return float("inf")
+    return (logits - given["logits"]).abs().max().item()
+
+
+def opened(model_folder, folder):
+    """What PEFT makes of the adapter: how far away its logits are, and what it complains of."""
+    peft_type = json.loads((folder / "adapter_config.json").read_text()).get("peft_type")
+    if peft_type not in PEFT_TYPE_TO_CONFIG_MAPPING:
+        return None, f"HF PEFT has no {peft_type}"
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = PeftModel.from_pretrained(base(model_folder), folder).eval()
+    complaints = [str(warning.message) for warning in caught if "missing adapter keys" in str(warning.message).lower()]
+    return distance(model, load_file(folder / "given.safetensors")), "; ".join(complaints)
+
+
+def main(bases, adapters):
+    failed = 0
+    for folder in sorted(adapters.glob("*/*")):
+        given = load_file(folder / "given.safetensors")
+        away, note = opened(bases / folder.parent.name, folder)
+        merged = distance(base(folder / "merged"), given) if (folder / "merged").is_dir() else None
+        good = not (away is None and merged is None) and all(it is None or it < TOLERANCE for it in (away, merged)) and (away is None or not note)
+        failed += not good
+        shown = ["-" if it is None else f"{it:.1e}" for it in (away, merged)]
+        print(f"{'ok' if good else 'FAILED':6} {folder.parent.name:12} {folder.name:44} opened {shown[0]:>8}  merged {shown[1]:>8}  {note}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    transformers.logging.disable_progress_bar()
+    sys.exit(main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])))
