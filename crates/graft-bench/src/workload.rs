@@ -1,7 +1,7 @@
 //! What every contender trains: a Llama of a given shape with LoRA on all its linear maps, and the tokens.
 
 use clap::ValueEnum;
-use graft_models::llama::LlamaConfig;
+use graft_models::llama::{LlamaConfig, Variant};
 use graft_nn::ops::RopeScaling;
 use graft_train::batch::{Batch, Encoded};
 use graft_train::memory::{Sizes, of_model};
@@ -54,6 +54,7 @@ impl Shape {
             attention_bias: false,
             mlp_bias: false,
             initializer_range: 0.02,
+            variant: Variant::default(),
         }
     }
 

@@ -4,21 +4,32 @@
 //! `Model` trait and its [`Tokenizer`]. [`generate()`] continues a text with it. This crate knows no PEFT method: adapters act through
 //! the slots of graft-nn's layers. A new family is one file like [`llama`] and one line in `families.rs`.
 
+pub mod bert;
+pub mod gpt2;
 pub mod llama;
+pub mod mistral;
+pub mod qwen2;
+pub mod qwen3;
 
+mod activation;
 mod error;
 mod families;
 mod generate;
 mod load;
+mod parts;
 mod published;
 mod rope;
 mod save;
 mod tokenizer;
+mod window;
 
 use std::path::PathBuf;
 
+pub use bert::{Bert, BertConfig};
 pub use error::ModelError;
+pub use families::random_model;
 pub use generate::{GenerateOptions, Generated, StopReason, generate};
+pub use gpt2::{Gpt2, Gpt2Config};
 pub use llama::{Llama, LlamaConfig};
 pub use load::{Loaded, ModelFiles, load, load_model};
 pub use published::{Published, published, published_names};

@@ -1,4 +1,5 @@
-//! The Llama family: pre-norm blocks of grouped-query attention with rotary positions and a SwiGLU feed-forward part.
+//! The Llama family: pre-norm blocks of grouped-query attention with rotary positions and a SwiGLU feed-forward part. Its relatives
+//! ([`mistral`](crate::mistral), [`qwen2`](crate::qwen2), [`qwen3`](crate::qwen3)) say in a [`Variant`] in what they differ.
 //!
 //! ```text
 //! x = embed(ids)                              # soft prompts stand in front: T becomes P+T
@@ -17,13 +18,17 @@ mod config;
 use std::collections::BTreeMap;
 
 use graft_nn::{
-    Context, DType, Device, Embedding, Hidden, Linear, Model, ModelShape, NnError, Norm, Result, Rng, Role, Site, Tensor,
+    Context, Device, Embedding, Hidden, Linear, Model, ModelShape, NnError, Norm, Result, Rng, Role, Site, Tensor,
     ops::{self, AttentionSpec, RopeSpec, RopeTable},
 };
 
-pub use config::LlamaConfig;
+pub use config::{LlamaConfig, Variant};
 
-use crate::{ModelError, WeightSpec, families::Source};
+use crate::{
+    ModelError,
+    families::Source,
+    parts::{Parts, behind_prompt, check_length, fresh},
+};
 
 /// A Llama model.
 pub struct Llama {
@@ -33,6 +38,7 @@ pub struct Llama {
     norm: Norm,
     lm_head: Linear,
     rope: RopeTable,
+    windows: Vec<Option<usize>>,
 }
 
 struct Block {
@@ -47,6 +53,8 @@ struct Attention {
     k_proj: Linear,
     v_proj: Linear,
     o_proj: Linear,
+    q_norm: Option<Norm>,
+    k_norm: Option<Norm>,
 }
 
 struct FeedForward {
@@ -73,6 +81,7 @@ impl Model for Llama {
             let (attention, mlp) = (&block.self_attn, &block.mlp);
             sites.push(Site::norm(&block.input_layernorm));
             sites.extend([&attention.q_proj, &attention.k_proj, &attention.v_proj, &attention.o_proj].map(Site::linear));
+            sites.extend([&attention.q_norm, &attention.k_norm].into_iter().flatten().map(Site::norm));
             sites.push(Site::norm(&block.post_attention_layernorm));
             sites.extend([&mlp.gate_proj, &mlp.up_proj, &mlp.down_proj].map(Site::linear));
         }
@@ -88,18 +97,13 @@ impl Model for Llama {
     }
 
     fn hidden(&self, ids: &Tensor, mask: Option<&Tensor>, cx: &Context) -> Result<Hidden> {
-        if ids.elem_count() == 0 {
-            return Err(NnError::Shape { what: "ids", expected: "(B, T) with a token or more".to_owned(), found: ids.dims().to_vec() });
-        }
         let offset = cx.offset();
         let (mut x, virtual_tokens) = self.embed_tokens.forward_with_prompt(ids, cx)?; // (B, P+T, C)
-        let (_, length, _) = x.dims3()?;
-        if offset + length > self.rope.positions() {
-            return Err(NnError::OutOfRange { what: "position", index: (offset + length - 1) as i64, limit: self.rope.positions() });
-        }
+        check_length(ids, x.dim(1)?, self.rope.positions(), cx)?;
         let mask = mask.map(|mask| behind_prompt(mask, virtual_tokens)).transpose()?; // (B, P+T)
-        let pass = Pass { cx, rope: &self.rope, spec: self.attention_spec(mask, offset) };
+        let mut pass = Pass { cx, rope: &self.rope, spec: self.attention_spec(mask, offset) };
         for (index, block) in self.layers.iter().enumerate() {
+            pass.spec.window = self.windows.get(index).copied().flatten();
             x = block.forward(&x, index, &pass)?;
         }
         Ok(Hidden { states: self.norm.forward(&x)?, virtual_tokens })
@@ -130,8 +134,10 @@ impl Block {
 impl Attention {
     fn forward(&self, x: &Tensor, index: usize, pass: &Pass<'_>) -> Result<Tensor> {
         let Pass { cx, rope, spec } = pass;
-        let q = ops::rope(&self.q_proj.forward(x, cx)?, rope, spec.offset, spec.heads)?; // (B, T, H*D)
-        let k = ops::rope(&self.k_proj.forward(x, cx)?, rope, spec.offset, spec.kv_heads)?; // (B, T, K*D)
+        let (q, k) = (self.q_proj.forward(x, cx)?, self.k_proj.forward(x, cx)?); // (B, T, H*D), (B, T, K*D)
+        let (q, k) = (norm_heads(self.q_norm.as_ref(), q, spec.heads)?, norm_heads(self.k_norm.as_ref(), k, spec.kv_heads)?);
+        let q = ops::rope(&q, rope, spec.offset, spec.heads)?; // (B, T, H*D)
+        let k = ops::rope(&k, rope, spec.offset, spec.kv_heads)?; // (B, T, K*D)
         let v = self.v_proj.forward(x, cx)?; // (B, T, K*D)
         let (k, v) = match &cx.cache {
             Some(cache) => cache.append(index, &k, &v)?, // (B, offset + T, K*D)
@@ -154,17 +160,18 @@ impl Llama {
     /// # Errors
     /// Those of `source`, and [`ModelError::Layer`] when a weight has another shape.
     pub fn build(config: &LlamaConfig, device: &Device, source: &mut Source<'_>) -> std::result::Result<Self, ModelError> {
-        let mut parts = Parts { config, source };
-        let embed_tokens = Embedding::new("model.embed_tokens", parts.weight("model.embed_tokens.weight", &[config.vocab_size, config.hidden_size])?);
-        let layers = (0..config.num_hidden_layers).map(|index| parts.block(index)).collect::<std::result::Result<_, _>>()?;
-        let norm = parts.norm("model.norm")?;
+        let mut parts = Parts::new(source);
+        let embed_tokens = parts.embedding("model.embed_tokens", [config.vocab_size, config.hidden_size])?;
+        let layers = (0..config.num_hidden_layers).map(|index| block(&mut parts, config, index)).collect::<std::result::Result<_, _>>()?;
+        let norm = parts.rms_norm("model.norm", config.hidden_size, config.rms_norm_eps)?;
         let lm_head = if config.tie_word_embeddings {
             Linear::sharing("lm_head", Role::Head, embed_tokens.shared_weight())?
         } else {
             parts.linear("lm_head", Role::Head, [config.vocab_size, config.hidden_size], false)?
         };
         let rope = RopeSpec { head_dim: config.head_dim, theta: config.rope_theta, scaling: config.rope_scaling, positions: config.max_position_embeddings };
-        Ok(Self { shape: config.shape(), embed_tokens, layers, norm, lm_head, rope: RopeTable::new(&rope, device)? })
+        let windows = config.variant.windows.clone();
+        Ok(Self { shape: config.shape(), embed_tokens, layers, norm, lm_head, rope: RopeTable::new(&rope, device)?, windows })
     }
 
     /// A model with fresh weights: normal with standard deviation `initializer_range`, norms 1, biases 0, as transformers makes them.
@@ -174,12 +181,7 @@ impl Llama {
     pub fn random(config: &LlamaConfig, seed: u64, device: &Device) -> std::result::Result<Self, ModelError> {
         let rng = Rng::new(seed);
         Self::build(config, device, &mut |spec| {
-            let count = spec.shape.iter().product();
-            let values = match spec.shape.len() {
-                1 => vec![if spec.name.ends_with(".bias") { 0.0 } else { 1.0 }; count],
-                _ => rng.stream("model.init", &spec.name).normal(0.0, config.initializer_range as f32, count),
-            };
-            Ok(Tensor::from_vec(values, spec.shape.as_slice(), device).map_err(NnError::from)?)
+            Ok(Tensor::from_vec(fresh(spec, config.initializer_range, &rng), spec.shape.as_slice(), device).map_err(NnError::from)?)
         })
     }
 
@@ -201,66 +203,39 @@ impl Llama {
     }
 }
 
-/// Asks a source for the weights of the parts, in order.
-struct Parts<'a, 'b> {
-    config: &'a LlamaConfig,
-    source: &'a mut Source<'b>,
+/// The layers of one block.
+fn block(parts: &mut Parts<'_, '_>, config: &LlamaConfig, index: usize) -> std::result::Result<Block, ModelError> {
+    let (hidden, ffn, head, eps) = (config.hidden_size, config.intermediate_size, config.head_dim, config.rms_norm_eps);
+    let (queries, keys) = (config.num_attention_heads * head, config.num_key_value_heads * head);
+    let at = |name: &str| format!("model.layers.{index}.{name}");
+    let ((inner, outer), mlp_bias) = (config.attention_biases(), config.mlp_bias);
+    let head_norm = |parts: &mut Parts<'_, '_>, name: &str| config.variant.qk_norm.then(|| parts.rms_norm(&at(name), head, eps)).transpose();
+    Ok(Block {
+        input_layernorm: parts.rms_norm(&at("input_layernorm"), hidden, eps)?,
+        self_attn: Attention {
+            q_proj: parts.linear(&at("self_attn.q_proj"), Role::Query, [queries, hidden], inner)?,
+            k_proj: parts.linear(&at("self_attn.k_proj"), Role::Key, [keys, hidden], inner)?,
+            v_proj: parts.linear(&at("self_attn.v_proj"), Role::Value, [keys, hidden], inner)?,
+            o_proj: parts.linear(&at("self_attn.o_proj"), Role::Output, [hidden, queries], outer)?,
+            q_norm: head_norm(parts, "self_attn.q_norm")?,
+            k_norm: head_norm(parts, "self_attn.k_norm")?,
+        },
+        post_attention_layernorm: parts.rms_norm(&at("post_attention_layernorm"), hidden, eps)?,
+        mlp: FeedForward {
+            gate_proj: parts.linear(&at("mlp.gate_proj"), Role::Gate, [ffn, hidden], mlp_bias)?,
+            up_proj: parts.linear(&at("mlp.up_proj"), Role::Up, [ffn, hidden], mlp_bias)?,
+            down_proj: parts.linear(&at("mlp.down_proj"), Role::Down, [hidden, ffn], mlp_bias)?,
+        },
+    })
 }
 
-impl Parts<'_, '_> {
-    fn block(&mut self, index: usize) -> std::result::Result<Block, ModelError> {
-        let config = self.config;
-        let (hidden, ffn, head) = (config.hidden_size, config.intermediate_size, config.head_dim);
-        let (queries, keys) = (config.num_attention_heads * head, config.num_key_value_heads * head);
-        let at = |name: &str| format!("model.layers.{index}.{name}");
-        let (attention_bias, mlp_bias) = (config.attention_bias, config.mlp_bias);
-        Ok(Block {
-            input_layernorm: self.norm(&at("input_layernorm"))?,
-            self_attn: Attention {
-                q_proj: self.linear(&at("self_attn.q_proj"), Role::Query, [queries, hidden], attention_bias)?,
-                k_proj: self.linear(&at("self_attn.k_proj"), Role::Key, [keys, hidden], attention_bias)?,
-                v_proj: self.linear(&at("self_attn.v_proj"), Role::Value, [keys, hidden], attention_bias)?,
-                o_proj: self.linear(&at("self_attn.o_proj"), Role::Output, [hidden, queries], attention_bias)?,
-            },
-            post_attention_layernorm: self.norm(&at("post_attention_layernorm"))?,
-            mlp: FeedForward {
-                gate_proj: self.linear(&at("mlp.gate_proj"), Role::Gate, [ffn, hidden], mlp_bias)?,
-                up_proj: self.linear(&at("mlp.up_proj"), Role::Up, [ffn, hidden], mlp_bias)?,
-                down_proj: self.linear(&at("mlp.down_proj"), Role::Down, [hidden, ffn], mlp_bias)?,
-            },
-        })
-    }
-
-    fn norm(&mut self, path: &str) -> std::result::Result<Norm, ModelError> {
-        let weight = self.weight(&format!("{path}.weight"), &[self.config.hidden_size])?;
-        Ok(Norm::rms(path, weight, self.config.rms_norm_eps))
-    }
-
-    fn linear(&mut self, path: &str, role: Role, shape: [usize; 2], biased: bool) -> std::result::Result<Linear, ModelError> {
-        let [d_out, _] = shape;
-        let weight = self.weight(&format!("{path}.weight"), &shape)?;
-        let bias = if biased { Some(self.weight(&format!("{path}.bias"), &[d_out])?) } else { None };
-        Ok(Linear::new(path, role, weight, bias)?)
-    }
-
-    fn weight(&mut self, name: &str, shape: &[usize]) -> std::result::Result<Tensor, ModelError> {
-        let tensor = (self.source)(&WeightSpec::new(name.to_owned(), shape))?;
-        if tensor.dims() != shape {
-            let error = NnError::Shape { what: "weight", expected: format!("{shape:?}"), found: tensor.dims().to_vec() };
-            return Err(NnError::at_path(error, name).into());
-        }
-        Ok(tensor)
-    }
-}
-
-/// The padding mask with ones for the `count` virtual tokens in front: (B, T) -> (B, P+T).
-fn behind_prompt(mask: &Tensor, count: usize) -> Result<Tensor> {
-    if count == 0 {
-        return Ok(mask.clone());
-    }
-    let ones = Tensor::ones((mask.dims2()?.0, count), DType::U8, mask.device())?; // (B, P)
-    Ok(Tensor::cat(&[&ones, mask], 1)?) // (B, P+T)
+/// Each of the heads normalised by itself, where there is a norm.
+fn norm_heads(norm: Option<&Norm>, x: Tensor, heads: usize) -> Result<Tensor> {
+    let Some(norm) = norm else { return Ok(x) };
+    let (batch, tokens, width) = x.dims3()?;
+    let split = x.reshape((batch, tokens, heads, width / heads))?; // (B, T, H, D)
+    Ok(norm.forward(&split)?.reshape((batch, tokens, width))?) // (B, T, H*D)
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -6,15 +6,16 @@ mod packing;
 mod weights;
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use graft_nn::{DType, Device, Model, TokenEncoder};
+use graft_nn::{DType, Device, Model, Tensor, TokenEncoder};
 use graft_protocol::{Settings, training::MODEL};
 use serde_json::Value;
 
-use crate::{ModelError, Tokenizer, assets, families};
+use crate::{ModelError, Tokenizer, WeightSpec, assets, families};
 use weights::Weights;
 
 /// A loaded model with everything that came with it.
@@ -80,18 +81,23 @@ pub fn load(source: &str, settings: &Settings, device: &Device, progress: &mut d
 pub fn load_model(folder: &Path, dtype: DType, device: &Device, progress: &mut dyn FnMut(&str, u64, u64)) -> Result<ModelFiles, ModelError> {
     let path = folder.join("config.json");
     let config_json = read_config(folder, &path)?;
-    let family = families::of(&config_json, &path)?;
-    let expected = (family.weights)(&config_json).map_err(|problem| ModelError::Malformed { path: path.clone(), problem })?;
-    let weights = Weights::open(folder)?;
-    let unexpected: Vec<_> = weights.check(&expected)?.into_iter().filter(|name| !is_harmless(name)).collect();
+    let plan = families::plan(&config_json, &path)?;
+    let expected = plan.weights();
+    let weights = Weights::open(folder, plan.prefix(), &expected)?;
+    let (stored, fresh): (Vec<_>, Vec<_>) = expected.iter().cloned().partition(|spec| weights.has(spec) || plan.fresh(spec).is_none());
+    let unexpected: Vec<_> = weights.check(&stored)?.into_iter().filter(|name| !is_harmless(name)).collect();
     let mut done = 0;
-    let model = (family.build)(&config_json, device, &mut |spec| {
+    let model = plan.build(device, &mut |spec| {
         done += 1;
         progress("weights", done, expected.len() as u64);
+        if let Some(values) = plan.fresh(spec).filter(|_| fresh.contains(spec)) {
+            return Ok(Tensor::from_vec(values, spec.shape.as_slice(), device).map_err(graft_nn::NnError::from)?);
+        }
         weights.read(&spec.name, if spec.shape.len() == 1 { DType::F32 } else { dtype }, device)
     })?;
     let content_hash = content::hash(std::iter::once(path.as_path()).chain(weights.paths()))?;
-    Ok(ModelFiles { model, config_json, content_hash, warnings: unexpected_warning(&unexpected) })
+    let warnings = unexpected_warning(&unexpected).into_iter().chain(fresh_warning(&fresh)).collect();
+    Ok(ModelFiles { model, config_json, content_hash, warnings })
 }
 
 /// The folder that a source means.
@@ -156,9 +162,16 @@ fn read_config(folder: &Path, path: &Path) -> Result<Value, ModelError> {
     serde_json::from_slice(&bytes).map_err(|error| ModelError::Malformed { path: path.to_owned(), problem: format!("it is no JSON ({error})") })
 }
 
-/// Buffers that transformers 4 stored and nobody needs, and the head of a model that declares it tied.
+/// Buffers that transformers 4 stored and nobody needs, heads that pretraining had, and the head of a model that declares it tied.
 fn is_harmless(name: &str) -> bool {
-    name.ends_with("rotary_emb.inv_freq") || name == "lm_head.weight"
+    let buffers = ["rotary_emb.inv_freq", "attn.bias", "attn.masked_bias", "embeddings.position_ids"];
+    buffers.iter().any(|buffer| name.ends_with(buffer)) || name.starts_with("cls.") || name == "lm_head.weight"
+}
+
+fn fresh_warning(specs: &[WeightSpec]) -> Option<String> {
+    let layers: BTreeSet<_> = specs.iter().filter_map(|spec| spec.name.rsplit_once('.')).map(|(layer, _)| format!("`{layer}`")).collect();
+    let layers = layers.into_iter().collect::<Vec<_>>().join(" and ");
+    (!layers.is_empty()).then(|| format!("the files hold no weights for {layers}: fresh ones were made, and mean nothing until they are trained"))
 }
 
 fn unexpected_warning(names: &[String]) -> Vec<String> {

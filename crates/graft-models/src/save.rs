@@ -1,11 +1,11 @@
 //! Writing a model as a Hugging Face folder.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
-use graft_nn::{DType, Model, NnError, Tensor, atomic_file, tensor_file};
+use graft_nn::{DType, Layer, Model, NnError, Parameter, Site, Tensor, atomic_file, tensor_file};
 use serde_json::Value;
 
 use crate::{ModelError, Tokenizer};
@@ -58,6 +58,13 @@ pub fn save_folder(folder: &Path, parts: &FolderParts<'_>) -> Result<(), ModelEr
 }
 
 fn tensors(model: &dyn Model, dtype: DType) -> Result<BTreeMap<String, Tensor>, NnError> {
-    let stored = |tensor: Tensor| if tensor.rank() == 1 { tensor.to_dtype(DType::F32) } else { tensor.to_dtype(dtype) };
-    model.parameters().into_iter().map(|parameter| Ok((parameter.path().to_owned(), stored(parameter.tensor().detach())?))).collect()
+    let sites = model.sites();
+    let is_turned = |site: &&Site<'_>| matches!(site.layer, Layer::Linear(linear) if linear.fan_in_fan_out());
+    let turned: BTreeSet<_> = sites.iter().filter(is_turned).map(|site| format!("{}.weight", site.path)).collect();
+    let stored = |parameter: &Parameter| -> Result<Tensor, NnError> {
+        let tensor = parameter.tensor().detach();
+        let tensor = if turned.contains(parameter.path()) { tensor.t()?.contiguous()? } else { tensor };
+        Ok(if tensor.rank() == 1 { tensor.to_dtype(DType::F32)? } else { tensor.to_dtype(dtype)? })
+    };
+    model.parameters().into_iter().map(|parameter| Ok((parameter.path().to_owned(), stored(parameter)?))).collect()
 }

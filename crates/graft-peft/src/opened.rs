@@ -100,10 +100,17 @@ fn part(config: &ConfigFile, site: &Site<'_>, parameter: &Parameter, (is_saved, 
     let is_prompt = config.get("num_virtual_tokens").is_some();
     let prefix = if is_prompt { "base_model" } else { "base_model.model" };
     let inner = if is_target && !is_saved { ".base_layer" } else { "" };
-    let key = format!("{prefix}.{}{inner}.{}", site.path, leaf(parameter.path()));
+    let (path, leaf) = (site.path, leaf(parameter.path()));
+    let key = format!("{prefix}.{path}{inner}.{leaf}");
     let stand_in = Arc::new(Opened { var: var.clone(), shared: shared.clone() });
     let hook = Hook::Weight(parameter.path().to_owned(), stand_in);
-    Ok(Part { in_place: !is_saved, ..Part::new(site.path, hook, vec![(key, var)]) })
+    if is_saved && leaf == "bias" && config.text("bias") == Some("all") {
+        // HF PEFT then takes the bias for a module to save and for a bias as well: it writes it twice, and the base's beside it.
+        let original = (format!("{prefix}.{path}.original_module.bias"), parameter.own().detach());
+        let weights = vec![(format!("{prefix}.{path}.modules_to_save.bias"), var.clone())];
+        return Ok(Part { copies: vec![original], constants: vec![(key, var)], ..Part::new(path, hook, weights) });
+    }
+    Ok(Part { in_place: !is_saved, ..Part::new(path, hook, vec![(key, var)]) })
 }
 
 /// A name that no module has would be silently without effect.

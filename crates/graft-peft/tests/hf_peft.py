@@ -35,12 +35,22 @@ def distance(model, given):
 
 def opened(model_folder, folder):
     """What PEFT makes of the adapter: how far away its logits are, and what it complains of."""
-    peft_type = json.loads((folder / "adapter_config.json").read_text()).get("peft_type")
+    config = json.loads((folder / "adapter_config.json").read_text())
+    peft_type = config.get("peft_type")
     if peft_type not in PEFT_TYPE_TO_CONFIG_MAPPING:
         return None, f"HF PEFT has no {peft_type}"
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        model = PeftModel.from_pretrained(base(model_folder), folder).eval()
+        try:
+            model = PeftModel.from_pretrained(base(model_folder), folder).eval()
+        except TypeError as refusal:  # GPT-2's Conv1D under LoHa, LoKr and OFT
+            if "not supported" not in str(refusal):
+                raise
+            return None, "HF PEFT refuses this layer"
+        except RuntimeError as mismatch:  # PiSSA and OLoRA on GPT-2's Conv1D
+            if "size mismatch" not in str(mismatch) or not (config.get("fan_in_fan_out") and isinstance(config.get("init_lora_weights"), str)):
+                raise
+            return None, "HF PEFT starts this method with matrices of turned shapes on this layer"
     complaints = [str(warning.message) for warning in caught if "missing adapter keys" in str(warning.message).lower()]
     return distance(model, load_file(folder / "given.safetensors")), "; ".join(complaints)
 

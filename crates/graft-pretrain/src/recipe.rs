@@ -1,6 +1,6 @@
 //! The numbers of the recipe: sizes of the model, course of the training, seed.
 
-use graft_models::LlamaConfig;
+use graft_models::llama::{LlamaConfig, Variant};
 use graft_nn::ops::RopeScaling;
 use graft_train::TrainConfig;
 use graft_train::optimizer::AdamW;
@@ -61,6 +61,7 @@ pub fn model() -> LlamaConfig {
         attention_bias: false,
         mlp_bias: false,
         initializer_range: 0.02,
+        variant: Variant::default(),
     }
 }
 

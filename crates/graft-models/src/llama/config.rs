@@ -1,9 +1,30 @@
-//! `config.json` of the Llama family, in the spellings of transformers 4 and 5.
+//! `config.json` of the Llama family and its relatives, in the spellings of transformers 4 and 5.
 
 use graft_nn::{ModelShape, ops::RopeScaling};
 use serde_json::{Value, json};
 
 use crate::{WeightSpec, rope};
+
+/// In what a relative of Llama differs from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variant {
+    /// `model_type` of its config.json.
+    pub model_type: &'static str,
+    /// `architectures` of its config.json.
+    pub architecture: &'static str,
+    /// Whether queries, keys and values have a bias and attention's output has none, whatever `attention_bias` says.
+    pub qkv_bias: bool,
+    /// Whether each head of queries and keys is normalised before the rotation.
+    pub qk_norm: bool,
+    /// How many of the last keys the queries of each layer see; empty when all see everything.
+    pub windows: Vec<Option<usize>>,
+}
+
+impl Default for Variant {
+    fn default() -> Self {
+        Self { model_type: "llama", architecture: "LlamaForCausalLM", qkv_bias: false, qk_norm: false, windows: Vec::new() }
+    }
+}
 
 /// Sizes and constants of a Llama model, by Hugging Face's names.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +59,8 @@ pub struct LlamaConfig {
     pub mlp_bias: bool,
     /// Standard deviation of fresh weights.
     pub initializer_range: f64,
+    /// Which relative of Llama it is.
+    pub variant: Variant,
 }
 
 impl LlamaConfig {
@@ -72,6 +95,7 @@ impl LlamaConfig {
             attention_bias: flag("attention_bias"),
             mlp_bias: flag("mlp_bias"),
             initializer_range: number("initializer_range", 0.02),
+            variant: Variant::default(),
         };
         parsed.check()?;
         Ok(parsed)
@@ -82,7 +106,7 @@ impl LlamaConfig {
         let rope = rope::to_config(self.rope_theta, self.rope_scaling);
         let scaling = if self.rope_scaling == RopeScaling::Default { Value::Null } else { rope.clone() };
         json!({
-            "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu", "torch_dtype": "float32",
+            "architectures": [self.variant.architecture], "model_type": self.variant.model_type, "hidden_act": "silu", "torch_dtype": "float32",
             "vocab_size": self.vocab_size, "hidden_size": self.hidden_size, "intermediate_size": self.intermediate_size,
             "num_hidden_layers": self.num_hidden_layers, "num_attention_heads": self.num_attention_heads,
             "num_key_value_heads": self.num_key_value_heads, "head_dim": self.head_dim,
@@ -108,23 +132,31 @@ impl LlamaConfig {
                 specs.push(WeightSpec::new(format!("model.layers.{layer}.{name}.weight"), &shape));
                 specs.extend(biased.then(|| WeightSpec::new(format!("model.layers.{layer}.{name}.bias"), &[d_out])));
             };
-            linear("self_attn.q_proj", [queries, hidden], self.attention_bias);
-            linear("self_attn.k_proj", [keys, hidden], self.attention_bias);
-            linear("self_attn.v_proj", [keys, hidden], self.attention_bias);
-            linear("self_attn.o_proj", [hidden, queries], self.attention_bias);
+            let (inner, outer) = self.attention_biases();
+            linear("self_attn.q_proj", [queries, hidden], inner);
+            linear("self_attn.k_proj", [keys, hidden], inner);
+            linear("self_attn.v_proj", [keys, hidden], inner);
+            linear("self_attn.o_proj", [hidden, queries], outer);
             linear("mlp.gate_proj", [ffn, hidden], self.mlp_bias);
             linear("mlp.up_proj", [ffn, hidden], self.mlp_bias);
             linear("mlp.down_proj", [hidden, ffn], self.mlp_bias);
+            let head_norm = |name: &str| WeightSpec::new(format!("model.layers.{layer}.self_attn.{name}.weight"), &[self.head_dim]);
+            specs.extend(["q_norm", "k_norm"].into_iter().filter(|_| self.variant.qk_norm).map(head_norm));
         }
         specs.push(WeightSpec::new("model.norm.weight".to_owned(), &[hidden]));
         specs.extend((!self.tie_word_embeddings).then(|| WeightSpec::new("lm_head.weight".to_owned(), &[self.vocab_size, hidden])));
         specs
     }
 
+    /// Whether queries, keys and values have a bias, and whether attention's output has one.
+    pub(super) fn attention_biases(&self) -> (bool, bool) {
+        (self.attention_bias || self.variant.qkv_bias, self.attention_bias && !self.variant.qkv_bias)
+    }
+
     /// The sizes that every family has.
     pub(super) fn shape(&self) -> ModelShape {
         ModelShape {
-            family: "llama".to_owned(),
+            family: self.variant.model_type.to_owned(),
             hidden: self.hidden_size,
             layers: self.num_hidden_layers,
             heads: self.num_attention_heads,

@@ -1,20 +1,24 @@
 use std::sync::Arc;
 
-use graft_nn::KvCache;
+use graft_nn::{DType, KvCache};
 
 use super::*;
+use crate::WeightSpec;
 
-fn config() -> LlamaConfig {
-    let json = serde_json::json!({"vocab_size": 40, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,
-        "num_key_value_heads": 2, "max_position_embeddings": 32, "initializer_range": 0.2, "attention_bias": true});
-    LlamaConfig::from_json(&json).unwrap()
+pub(crate) fn json() -> serde_json::Value {
+    serde_json::json!({"vocab_size": 40, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "max_position_embeddings": 32, "initializer_range": 0.2, "attention_bias": true})
 }
 
-fn ids(values: &[u32]) -> Tensor {
+fn config() -> LlamaConfig {
+    LlamaConfig::from_json(&json()).unwrap()
+}
+
+pub(crate) fn ids(values: &[u32]) -> Tensor {
     Tensor::from_slice(values, (1, values.len()), &Device::Cpu).unwrap()
 }
 
-fn close(a: &Tensor, b: &Tensor) -> bool {
+pub(crate) fn close(a: &Tensor, b: &Tensor) -> bool {
     let difference = (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
     difference < 1e-5
 }

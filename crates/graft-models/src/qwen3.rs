@@ -1,0 +1,35 @@
+//! The Qwen3 family: Llama whose heads of queries and keys are normalised before the rotation.
+//!
+//! # Source
+//! Yang et al. 2025, arXiv:2505.09388; transformers' `modeling_qwen3.py`, which it matches within 1e-4 (goldens `qwen3`)
+
+use serde_json::Value;
+
+use crate::llama::{LlamaConfig, Variant};
+use crate::qwen2::windows;
+
+/// Reads `config.json`.
+///
+/// # Errors
+/// Those of [`LlamaConfig::from_json`].
+pub fn config(json: &Value) -> Result<LlamaConfig, String> {
+    let config = LlamaConfig::from_json(json)?;
+    let windows = windows(json, config.num_hidden_layers)?;
+    let head_dim = if json.get("head_dim").is_some() { config.head_dim } else { 128 };
+    let variant = Variant { model_type: "qwen3", architecture: "Qwen3ForCausalLM", qk_norm: true, windows, ..Variant::default() };
+    Ok(LlamaConfig { head_dim, mlp_bias: false, variant, ..config })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_layer_has_a_norm_as_wide_as_a_head_for_queries_and_keys() {
+        let mut json = crate::llama::tests::json();
+        json["head_dim"] = 6.into();
+        let weights = config(&json).unwrap().weights();
+        let norms: Vec<_> = weights.iter().filter(|spec| spec.name.contains("_norm.weight")).map(|spec| spec.shape.clone()).collect();
+        assert_eq!(norms, vec![vec![6]; 4]);
+    }
+}

@@ -1,0 +1,50 @@
+//! Sliding windows as `config.json` asks for them.
+
+use serde_json::Value;
+
+/// `sliding_window`, where it is a number.
+pub(crate) fn size(config: &Value) -> Option<usize> {
+    config.get("sliding_window").and_then(Value::as_u64).filter(|size| *size > 0).map(|size| size as usize)
+}
+
+/// The window of each layer, empty when none has one: by `layer_types` (transformers 5), or else `sliding` from the layer `first` on.
+///
+/// # Errors
+/// In words, when `layer_types` has another length or an unknown word.
+pub(crate) fn of_layers(config: &Value, layers: usize, first: usize, sliding: Option<usize>) -> Result<Vec<Option<usize>>, String> {
+    let Some(sliding) = sliding else { return Ok(Vec::new()) };
+    let Some(types) = config.get("layer_types").and_then(Value::as_array) else {
+        return Ok((0..layers).map(|layer| (layer >= first).then_some(sliding)).collect());
+    };
+    if types.len() != layers {
+        return Err(format!("`layer_types` has {} entries for {layers} layers", types.len()));
+    }
+    let window = |kind: &Value| match kind.as_str() {
+        Some("sliding_attention") => Ok(Some(sliding)),
+        Some("full_attention") => Ok(None),
+        _ => Err(format!("`layer_types` has {kind}, which is not supported (full_attention and sliding_attention are)")),
+    };
+    types.iter().map(window).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn types_of_layers_go_before_the_first_layer_that_slides() {
+        assert_eq!(of_layers(&json!({}), 3, 1, Some(8)).unwrap(), [None, Some(8), Some(8)]);
+        let typed = json!({"layer_types": ["sliding_attention", "full_attention"]});
+        assert_eq!(of_layers(&typed, 2, 9, Some(8)).unwrap(), [Some(8), None]);
+        assert_eq!(of_layers(&typed, 2, 0, None).unwrap(), []);
+    }
+
+    #[test]
+    fn types_that_do_not_fit_are_named() {
+        let typed = json!({"layer_types": ["linear_attention"]});
+        assert!(of_layers(&typed, 1, 0, Some(8)).unwrap_err().contains("linear_attention"));
+        assert!(of_layers(&typed, 2, 0, Some(8)).unwrap_err().contains("1 entries for 2 layers"));
+    }
+}
