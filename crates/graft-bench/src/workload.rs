@@ -92,7 +92,7 @@ impl Shape {
             .map(|row| {
                 let ids: Vec<u32> = (row * length..(row + 1) * length).map(id).collect();
                 let labels = ids.iter().map(|id| i64::from(*id)).collect();
-                Encoded { ids, labels }
+                Encoded { ids, labels, class: None }
             })
             .collect();
         Batch::of(&rows.iter().collect::<Vec<_>>())

@@ -22,6 +22,7 @@ use graft_nn::{
 };
 
 pub use config::BertConfig;
+use graft_protocol::Failure;
 
 use crate::{
     ModelError, WeightSpec,
@@ -170,6 +171,10 @@ impl Plan for BertConfig {
 
     fn build(&self, _device: &Device, source: &mut Source<'_>) -> std::result::Result<Arc<dyn Model>, ModelError> {
         Ok(Arc::new(Bert::build(self, source)?))
+    }
+
+    fn with_labels(self: Box<Self>, labels: usize) -> std::result::Result<Box<dyn Plan>, Failure> {
+        Ok(Box::new(Self { num_labels: Some(labels), ..*self }))
     }
 
     fn prefix(&self) -> &'static str {

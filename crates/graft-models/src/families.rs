@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use graft_nn::{Device, Model, NnError, Rng, Tensor};
+use graft_protocol::Failure;
 use serde_json::Value;
 
 use crate::{BertConfig, Gpt2Config, Llama, LlamaConfig, ModelError, WeightSpec, mistral, parts::fresh, qwen2, qwen3};
@@ -20,6 +21,15 @@ pub(crate) trait Plan {
     /// # Errors
     /// Those of `source`, and of layers that do not fit.
     fn build(&self, device: &Device, source: &mut Source<'_>) -> Result<Arc<dyn Model>, ModelError>;
+
+    /// The same model with a head that tells so many kinds of text apart.
+    ///
+    /// # Errors
+    /// A [`Failure`] where the family has no such head.
+    fn with_labels(self: Box<Self>, _labels: usize) -> Result<Box<dyn Plan>, Failure> {
+        let failure = Failure::new("models::no_classifier", "num_labels makes a head for the encoders of the BERT family only");
+        Err(failure.hint("leave it out: a language model learns labels as words, with %data load which-book and %train"))
+    }
 
     /// What the names of this family begin with; files of a bare trunk leave it out.
     fn prefix(&self) -> &'static str {

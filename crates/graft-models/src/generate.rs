@@ -5,7 +5,7 @@ mod stream;
 
 use std::sync::Arc;
 
-use graft_nn::{Context, DType, KvCache, Model, NnError, Rng, Tensor, TokenEncoder};
+use graft_nn::{Context, DType, KvCache, Model, NnError, Rng, Task, Tensor, TokenEncoder};
 use graft_protocol::{Settings, training::GENERATE};
 
 use crate::{ModelError, Tokenizer};
@@ -99,7 +99,7 @@ impl std::fmt::Display for StopReason {
 /// The adapters and soft prompts that are active in the model act. The same seed, prompt and model give the same text.
 ///
 /// # Errors
-/// [`ModelError::Prompt`] for a prompt that is empty or fills the context, [`ModelError::NotFinite`], [`ModelError::Layer`].
+/// [`ModelError::Prompt`] for an encoder and for a prompt that is empty or fills the context, [`ModelError::NotFinite`], [`ModelError::Layer`].
 pub fn generate(
     model: &dyn Model,
     tokenizer: &Tokenizer,
@@ -107,6 +107,11 @@ pub fn generate(
     options: &GenerateOptions,
     on_text: &mut dyn FnMut(&str) -> bool,
 ) -> Result<Generated, ModelError> {
+    if model.task() != Task::CausalLm {
+        let problem = format!("a `{}` encoder reads in both directions and cannot continue a text", model.shape().family);
+        let hint = "`%eval` scores a classifier; load a language model, such as tiny, to generate".to_owned();
+        return Err(ModelError::Prompt { code: "models::not_generative", problem, hint });
+    }
     let ids = prompt_ids(tokenizer, prompt)?;
     let virtual_tokens: usize = model.embedding().prompt().active().iter().map(|prompt| prompt.len()).sum();
     let context = model.shape().max_positions;

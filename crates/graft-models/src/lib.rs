@@ -12,6 +12,7 @@ pub mod qwen2;
 pub mod qwen3;
 
 mod activation;
+mod embed;
 mod error;
 mod families;
 mod generate;
@@ -26,6 +27,7 @@ mod window;
 use std::path::PathBuf;
 
 pub use bert::{Bert, BertConfig};
+pub use embed::embed;
 pub use error::ModelError;
 pub use families::random_model;
 pub use generate::{GenerateOptions, Generated, StopReason, generate};

@@ -61,7 +61,8 @@ pub fn load(source: &str, settings: &Settings, device: &Device, progress: &mut d
     // The config is the first thing a wrong folder lacks, and reading it twice costs nothing.
     read_config(&folder, &folder.join("config.json"))?;
     let tokenizer = Tokenizer::from_folder(&folder)?;
-    let files = load_model(&folder, dtype(settings), device, progress)?;
+    let labels = settings.integer(MODEL, "num_labels").and_then(|labels| usize::try_from(labels).ok());
+    let files = load_as(&folder, dtype(settings), labels, device, progress)?;
     let vocab = files.model.shape().vocab;
     if tokenizer.vocab() > vocab {
         return Err(ModelError::TokenizerMismatch { path: folder.join("tokenizer.json"), highest: tokenizer.vocab() as u32 - 1, vocab });
@@ -79,9 +80,17 @@ pub fn load(source: &str, settings: &Settings, device: &Device, progress: &mut d
 /// # Errors
 /// Any [`ModelError`] of loading.
 pub fn load_model(folder: &Path, dtype: DType, device: &Device, progress: &mut dyn FnMut(&str, u64, u64)) -> Result<ModelFiles, ModelError> {
+    load_as(folder, dtype, None, device, progress)
+}
+
+/// Loads the model of a folder, with a head for so many classes where that is asked for.
+fn load_as(folder: &Path, dtype: DType, labels: Option<usize>, device: &Device, progress: &mut dyn FnMut(&str, u64, u64)) -> Result<ModelFiles, ModelError> {
     let path = folder.join("config.json");
     let config_json = read_config(folder, &path)?;
-    let plan = families::plan(&config_json, &path)?;
+    let mut plan = families::plan(&config_json, &path)?;
+    if let Some(labels) = labels {
+        plan = plan.with_labels(labels)?;
+    }
     let expected = plan.weights();
     let weights = Weights::open(folder, plan.prefix(), &expected)?;
     let (stored, fresh): (Vec<_>, Vec<_>) = expected.iter().cloned().partition(|spec| weights.has(spec) || plan.fresh(spec).is_none());

@@ -19,13 +19,14 @@ impl Tokenizer {
     /// A tokenizer and the ids that end a text.
     ///
     /// What begins a text is what the tokenizer itself puts in front (its template), so that training and generation see what
-    /// `AutoTokenizer` would give; truncation and padding that the file asks for are switched off.
+    /// `AutoTokenizer` would give, and so is what ends one where `eos` is empty (BERT's `[SEP]`); truncation and padding that the file asks for are switched off.
     pub fn new(mut inner: tokenizers::Tokenizer, eos: Vec<u32>) -> Self {
         inner.with_padding(None);
         // Only a stride beyond the length is refused, and there is no length here.
         let _ = inner.with_truncation(None);
         let vocab = inner.get_vocab(true).values().max().map_or(0, |highest| *highest as usize + 1);
-        let bos = template_start(&inner);
+        let (bos, end) = template(&inner);
+        let eos = if eos.is_empty() { end.into_iter().collect() } else { eos };
         Self { inner, bos, eos, vocab }
     }
 
@@ -96,12 +97,12 @@ fn failed(error: tokenizers::Error) -> NnError {
     NnError::from(candle_core::Error::Msg(error.to_string()))
 }
 
-/// The one token that the template puts before a text.
-fn template_start(inner: &tokenizers::Tokenizer) -> Option<u32> {
-    let with = inner.encode_fast("a", true).ok()?;
-    let without = inner.encode_fast("a", false).ok()?;
-    let first = *with.get_ids().first()?;
-    (without.get_ids().first() != Some(&first)).then_some(first)
+/// The one token that the template puts before a text, and the one behind it.
+fn template(inner: &tokenizers::Tokenizer) -> (Option<u32>, Option<u32>) {
+    let ids = |special: bool| inner.encode_fast("a", special).map(|encoding| encoding.get_ids().to_vec()).unwrap_or_default();
+    let (with, without) = (ids(true), ids(false));
+    let added = |with: Option<&u32>, without: Option<&u32>| with.filter(|id| without != Some(id)).copied();
+    (added(with.first(), without.first()), added(with.last(), without.last()))
 }
 
 fn end_tokens(folder: &Path, inner: &tokenizers::Tokenizer) -> Vec<u32> {

@@ -28,7 +28,7 @@ pub fn tokens(pages: &[&Page], tokenizer: &dyn TokenEncoder) -> Result<Vec<u32>>
 pub fn window(tokens: &[u32]) -> Encoded {
     let ids: Vec<u32> = std::iter::once(BOS_ID).chain(tokens.iter().copied()).collect();
     let labels = ids.iter().map(|id| i64::from(*id)).collect();
-    Encoded { ids, labels }
+    Encoded { ids, labels, class: None }
 }
 
 /// The source of pretraining: windows in an order that differs from epoch to epoch.

@@ -159,6 +159,13 @@ pub const MODEL: &[KeySpec] = &[
         default: "false",
         help: "pack the linear layers but the head into 8-bit integers with a scale a row",
     },
+    KeySpec {
+        name: "num_labels",
+        aliases: &["labels"],
+        kind: KeyKind::Integer { min: 1, max: 65_536 },
+        default: "",
+        help: "load an encoder (BERT) with a head for that many kinds of text; a head that the files lack is made fresh and trained with every adapter",
+    },
     KeySpec { name: "revision", aliases: &[], kind: KeyKind::Text, default: "main", help: "branch, tag or commit on the Hub" },
 ];
 

@@ -12,6 +12,8 @@ pub struct Encoded {
     pub ids: Vec<u32>,
     /// The token itself where it counts, [`IGNORED`] where it does not (the prompt); as long as `ids`.
     pub labels: Vec<i64>,
+    /// The kind of text, where a classifier is to tell it; `labels` count for nothing then.
+    pub class: Option<i64>,
 }
 
 /// A micro-batch: examples padded on the right to the length of the longest.
@@ -27,6 +29,8 @@ pub struct Batch {
     pub labels: Vec<i64>,
     /// (B), tokens of each row without padding.
     pub lengths: Vec<usize>,
+    /// (B), the kinds of the texts for a classifier; else empty.
+    pub classes: Vec<i64>,
 }
 
 impl Batch {
@@ -41,7 +45,8 @@ impl Batch {
             labels.extend_from_slice(&example.labels);
             labels.extend(std::iter::repeat_n(IGNORED, padding));
         }
-        Self { rows: examples.len(), columns, ids, labels, lengths: examples.iter().map(|example| example.ids.len()).collect() }
+        let classes = examples.iter().filter_map(|example| example.class).collect();
+        Self { rows: examples.len(), columns, ids, labels, lengths: examples.iter().map(|example| example.ids.len()).collect(), classes }
     }
 
     /// Tokens without padding.
@@ -91,7 +96,7 @@ mod tests {
 
     fn example(ids: &[u32], prompt: usize) -> Encoded {
         let labels = ids.iter().enumerate().map(|(index, id)| if index < prompt { IGNORED } else { i64::from(*id) }).collect();
-        Encoded { ids: ids.to_vec(), labels }
+        Encoded { ids: ids.to_vec(), labels, class: None }
     }
 
     #[test]

@@ -4,15 +4,18 @@ use graft_nn::ops::IGNORED;
 use graft_nn::{Model, TokenEncoder};
 
 use crate::batch::Encoded;
+use crate::classify::is_classifier;
 use crate::data::Example;
 use crate::loss::virtual_tokens;
 use crate::{Result, TrainError};
 
 /// Turns examples into tokens: `<s> prompt completion </s>`, where the model has such tokens; only the completion and its end have labels.
+/// A classifier reads `<s> prompt </s>` and has the kind of the text as its label.
 pub(crate) struct Encoder<'a> {
     tokenizer: &'a dyn TokenEncoder,
     /// Longest example in tokens.
     limit: usize,
+    classifies: bool,
 }
 
 impl<'a> Encoder<'a> {
@@ -26,7 +29,7 @@ impl<'a> Encoder<'a> {
         if limit < 2 {
             return Err(TrainError::NoRoom { context, virtual_tokens: taken });
         }
-        Ok(Self { tokenizer, limit })
+        Ok(Self { tokenizer, limit, classifies: is_classifier(model) })
     }
 
     /// Longest example in tokens.
@@ -55,13 +58,28 @@ impl<'a> Encoder<'a> {
 
     /// One example; the second value says whether it was cut.
     pub(crate) fn example(&self, example: &Example) -> Result<(Encoded, bool)> {
+        if self.classifies {
+            return self.text(example);
+        }
         let mut completion = self.completion(&example.completion)?;
         completion.extend(self.end());
         let mut prompt = self.prompt(&example.prompt)?;
         let cut = self.fit(&mut prompt, &mut completion);
         let labels = std::iter::repeat_n(IGNORED, prompt.len()).chain(completion.iter().map(|id| i64::from(*id))).collect();
         let ids = prompt.into_iter().chain(completion).collect();
-        Ok((Encoded { ids, labels }, cut))
+        Ok((Encoded { ids, labels, class: None }, cut))
+    }
+
+    /// A text of a kind; its end goes first where it is too long.
+    fn text(&self, example: &Example) -> Result<(Encoded, bool)> {
+        let mut ids = self.prompt(&example.prompt)?;
+        let end = self.end();
+        let room = self.limit - usize::from(end.is_some());
+        let cut = ids.len() > room;
+        ids.truncate(room);
+        ids.extend(end);
+        let labels = vec![IGNORED; ids.len()];
+        Ok((Encoded { ids, labels, class: example.label.map(|label| label as i64) }, cut))
     }
 
     /// Cuts a prompt and its completion to the limit: the beginning of the prompt goes first (its end is where the question stands), then

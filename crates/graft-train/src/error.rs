@@ -42,6 +42,24 @@ pub enum TrainError {
     /// There is nothing to train.
     #[error("there is nothing to train")]
     NothingToTrain,
+    /// The model is an encoder without a head.
+    #[error("a bare `{family}` encoder gives hidden states, and nothing to compare with a label")]
+    NoHead {
+        /// `model_type` of the model.
+        family: String,
+        /// Labels that the data has.
+        labels: usize,
+    },
+    /// The head of a classifier does not fit the data.
+    #[error("the model tells {head} kinds of text apart, but data set `{data}` has {}", kinds(*found))]
+    Classes {
+        /// Kinds that the head knows.
+        head: usize,
+        /// Name of the data set.
+        data: String,
+        /// Labels that it has; 0 for data of another kind.
+        found: usize,
+    },
     /// The split has no examples.
     #[error("data set `{data}` has no {split} examples")]
     EmptySplit {
@@ -147,6 +165,11 @@ impl TrainError {
     }
 }
 
+/// How many labels data has, in words.
+fn kinds(found: usize) -> String {
+    if found == 0 { "no labels".to_owned() } else { format!("{found} labels") }
+}
+
 impl From<candle_core::Error> for TrainError {
     fn from(source: candle_core::Error) -> Self {
         Self::Model { source: source.into() }
@@ -160,6 +183,8 @@ impl Hint for TrainError {
             Self::Model { source } => source.code(),
             Self::NotFinite { .. } => "train::not_finite",
             Self::NothingToTrain => "train::nothing_to_train",
+            Self::NoHead { .. } => "train::no_head",
+            Self::Classes { .. } => "train::classes",
             Self::EmptySplit { .. } => "train::empty_split",
             Self::NoRoom { .. } => "train::no_room",
             Self::Stopped => "train::stopped",
@@ -179,6 +204,9 @@ impl Hint for TrainError {
             Self::Model { source } => source.hint(),
             Self::NotFinite { .. } => Some("try a smaller lr, a longer warmup or max_grad_norm=1".to_owned()),
             Self::NothingToTrain => Some("attach an adapter first: %lora attach r=8".to_owned()),
+            Self::NoHead { labels: 0, .. } | Self::Classes { found: 0, .. } => Some("load data with labels, such as %data load which-book".to_owned()),
+            Self::NoHead { labels, .. } => Some(format!("load it with a head for classes: %model load DIR num_labels={labels}")),
+            Self::Classes { found, .. } => Some(format!("%model load DIR num_labels={found} makes a head that fits")),
             Self::EmptySplit { .. } => Some("give it examples, or a share with %data load FILE validation=0.1 test=0.1".to_owned()),
             Self::NoRoom { .. } => Some("attach a soft prompt with fewer num_virtual_tokens".to_owned()),
             Self::Stopped => None,

@@ -7,13 +7,13 @@ use graft_nn::{Model, TokenEncoder};
 use crate::control::Control;
 use crate::data::{Dataset, Example, Kind, SplitName};
 use crate::encode::Encoder;
-use crate::{Result, TrainError};
+use crate::{Result, TrainError, classify};
 use scoring::{Rows, Scored, score};
 
 /// What an evaluation finds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluation {
-    /// Mean loss per token of the completions, nats.
+    /// Mean loss per token of the completions, or per example of a classifier, nats.
     pub loss: f64,
     /// `exp(loss)`.
     pub perplexity: f64,
@@ -23,7 +23,7 @@ pub struct Evaluation {
     pub majority: Option<f64>,
     /// Examples used.
     pub examples: u64,
-    /// Tokens of their completions.
+    /// Tokens of their completions; for a classifier the examples once more.
     pub tokens: u64,
 }
 
@@ -78,6 +78,7 @@ impl<'a> Evaluator<'a> {
         if data.split(request.split).is_empty() {
             return Err(TrainError::EmptySplit { data: data.name.clone(), split: request.split.name() });
         }
+        classify::check(model, data)?;
         let encoder = Encoder::new(model, tokenizer, request.max_length)?;
         let mut labels = Vec::new();
         for label in data.labels() {
@@ -102,7 +103,7 @@ impl<'a> Evaluator<'a> {
             if control.is_stopped() {
                 return Err(TrainError::Stopped);
             }
-            sum.add(&score(self.model, &self.rows(chunk)?)?);
+            sum.add(&self.scored(chunk)?);
             done += chunk.len();
             progress(done as u64, examples.len() as u64);
         }
@@ -117,6 +118,15 @@ impl<'a> Evaluator<'a> {
             examples: examples.len() as u64,
             tokens: sum.tokens,
         })
+    }
+
+    fn scored(&self, examples: &[Example]) -> Result<Scored> {
+        if !classify::is_classifier(self.model) {
+            return score(self.model, &self.rows(examples)?);
+        }
+        let encoded = examples.iter().map(|example| Ok(self.encoder.example(example)?.0)).collect::<Result<Vec<_>>>()?;
+        let (loss, right) = classify::score(self.model, &encoded)?;
+        Ok(Scored { loss, tokens: encoded.len() as u64, right })
     }
 
     fn rows(&self, examples: &[Example]) -> Result<Rows> {

@@ -9,7 +9,7 @@ use crate::data::{Dataset, SplitName};
 use crate::encode::Encoder;
 use crate::evaluate::{Evaluator, Request};
 use crate::source::{Source, Validation};
-use crate::{Result, TrainError};
+use crate::{Result, TrainError, classify};
 
 /// The training examples of a data set as tokens.
 pub(crate) struct Examples<'a> {
@@ -31,6 +31,7 @@ impl<'a> Examples<'a> {
         if data.train.is_empty() {
             return Err(TrainError::EmptySplit { data: data.name.clone(), split: SplitName::Train.name() });
         }
+        classify::check(model, data)?;
         let encoder = Encoder::new(model, tokenizer, config.max_length)?;
         let (mut train, mut cut) = (Vec::with_capacity(data.train.len()), 0);
         for example in &data.train {

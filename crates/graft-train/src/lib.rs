@@ -13,6 +13,7 @@ pub mod optimizer;
 pub mod runs;
 pub mod schedule;
 
+mod classify;
 mod config;
 mod control;
 mod encode;

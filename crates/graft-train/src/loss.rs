@@ -1,6 +1,6 @@
 //! The loss of a micro-batch.
 
-use graft_nn::{Context, Model, Tensor};
+use graft_nn::{Context, Model, Tensor, ops};
 
 use crate::batch::Batch;
 use crate::{Result, gather};
@@ -12,6 +12,9 @@ pub fn virtual_tokens(model: &dyn Model) -> usize {
 
 /// Number of labels that a batch has for this model.
 pub fn label_count(model: &dyn Model, batch: &Batch) -> usize {
+    if !batch.classes.is_empty() {
+        return batch.classes.len();
+    }
     batch.targets(virtual_tokens(model)).1.len()
 }
 
@@ -25,6 +28,9 @@ pub fn label_count(model: &dyn Model, batch: &Batch) -> usize {
 pub fn loss(model: &dyn Model, batch: &Batch, cx: &Context, normalizer: f64) -> Result<Tensor> {
     let device = model.embedding().weight().tensor().device().clone();
     let hidden = model.hidden(&batch.ids_tensor(&device)?, batch.mask_tensor(&device)?.as_ref(), cx)?; // (B, P+T, C)
+    if !batch.classes.is_empty() {
+        return Ok(ops::cross_entropy(&model.head(&hidden.states, cx)?, &batch.classes, normalizer)?); // (B, labels)
+    }
     let (positions, labels) = batch.targets(hidden.virtual_tokens);
     let states = gather::rows(&hidden.states.flatten(0, 1)?, &positions)?; // (N, C)
     Ok(model.label_loss(&states, &labels, normalizer, cx)?)

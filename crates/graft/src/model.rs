@@ -111,6 +111,20 @@ impl Model {
         Ok(if ids.rank() == 1 { logits.squeeze(0)? } else { logits }) // (P+T, V) or (B, P+T, V)
     }
 
+    /// One vector a text: the mean of the hidden states over its tokens, with the adapter in use. With an encoder such as MiniLM, texts that mean the
+    /// same have a cosine near 1.
+    ///
+    /// # Shapes
+    /// n texts -> (n, C)
+    /// # Errors
+    /// Without a text, and when the model fails.
+    /// # Source
+    /// Reimers and Gurevych 2019, arXiv:1908.10084 section 3
+    pub fn embed(&self, texts: &[&str]) -> Result<Tensor> {
+        let loaded = &self.loaded.loaded;
+        graft_models::embed(loaded.model.as_ref(), &loaded.tokenizer, texts).map_err(|error| Failure::from_hint(&error).into())
+    }
+
     /// Its tokenizer.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod adapters;
+mod encoder;
 mod errors;
 mod jobs;
 mod memory;

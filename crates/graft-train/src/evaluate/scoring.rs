@@ -83,7 +83,7 @@ impl Rows {
 
 /// One forward pass over the rows.
 pub(super) fn score(model: &dyn Model, rows: &Rows) -> Result<Scored> {
-    let encoded: Vec<Encoded> = rows.rows.iter().map(|row| Encoded { ids: row.ids.clone(), labels: vec![0; row.ids.len()] }).collect();
+    let encoded: Vec<Encoded> = rows.rows.iter().map(|row| Encoded { ids: row.ids.clone(), labels: vec![0; row.ids.len()], class: None }).collect();
     let batch = Batch::of(&encoded.iter().collect::<Vec<_>>());
     let device = model.embedding().weight().tensor().device().clone();
     let cx = Context::eval();

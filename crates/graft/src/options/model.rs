@@ -38,6 +38,12 @@ impl ModelOptions {
         Self { settings: self.settings.with("load_in_8bit", Value::Bool(load_in_8bit)) }
     }
 
+    /// Kinds of text that the head of an encoder tells apart.
+    #[must_use]
+    pub fn num_labels(self, num_labels: i64) -> Self {
+        Self { settings: self.settings.with("num_labels", Value::Integer(num_labels)) }
+    }
+
     /// Branch, tag or commit on the Hub. Default `main`.
     #[must_use]
     pub fn revision(self, revision: &str) -> Self {
@@ -53,7 +59,7 @@ mod tests {
 
     #[test]
     fn there_is_a_setter_for_every_key() {
-        let all = ModelOptions::new().dtype("x").load_in_4bit(true).bnb_4bit_use_double_quant(true).load_in_8bit(true).revision("x");
+        let all = ModelOptions::new().dtype("x").load_in_4bit(true).bnb_4bit_use_double_quant(true).load_in_8bit(true).num_labels(2).revision("x");
         let set: Vec<_> = all.settings.values.keys().cloned().collect();
         let mut keys: Vec<_> = training::MODEL.iter().map(|spec| spec.name).collect();
         keys.sort_unstable();

@@ -1,0 +1,44 @@
+//! Classifiers: models whose head tells kinds of text apart instead of predicting tokens.
+
+use graft_nn::{Context, Model, Task};
+
+use crate::batch::{Batch, Encoded};
+use crate::data::{Dataset, Kind};
+use crate::{Result, TrainError};
+
+/// Refuses data that does not fit what the model's head is for.
+///
+/// # Errors
+/// [`TrainError::NoHead`] for a bare encoder, [`TrainError::Classes`] when a classifier is to learn data without labels or with another number of them.
+pub(crate) fn check(model: &dyn Model, data: &Dataset) -> Result<()> {
+    let found = if let Kind::Labels(labels) = &data.kind { labels.len() } else { 0 };
+    match model.task() {
+        Task::CausalLm => Ok(()),
+        Task::FeatureExtraction => Err(TrainError::NoHead { family: model.shape().family.clone(), labels: found }),
+        Task::SequenceClassification { labels } if labels == found => Ok(()),
+        Task::SequenceClassification { labels } => Err(TrainError::Classes { head: labels, data: data.name.clone(), found }),
+    }
+}
+
+/// Whether the model is a classifier.
+pub(crate) fn is_classifier(model: &dyn Model) -> bool {
+    matches!(model.task(), Task::SequenceClassification { .. })
+}
+
+/// One forward pass: the sum of the losses in nats, and how many of the examples were told right.
+pub(crate) fn score(model: &dyn Model, examples: &[Encoded]) -> Result<(f64, u64)> {
+    let batch = Batch::of(&examples.iter().collect::<Vec<_>>());
+    let device = model.embedding().weight().tensor().device().clone();
+    let logits = model.logits(&batch.ids_tensor(&device)?, batch.mask_tensor(&device)?.as_ref(), &Context::eval())?; // (B, labels)
+    let (mut loss, mut right) = (0.0, 0);
+    for (row, class) in logits.to_vec2::<f32>()?.iter().zip(&batch.classes) {
+        let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let sum: f64 = row.iter().map(|logit| f64::from(logit - most).exp()).sum();
+        let own = usize::try_from(*class).ok().and_then(|class| row.get(class)).copied().unwrap_or(f32::NEG_INFINITY);
+        loss -= f64::from(own - most) - sum.ln();
+        // Of equal scores the first counts, so that a head without any preference is not right by chance.
+        let best = (0..row.len()).rev().max_by(|a, b| row[*a].total_cmp(&row[*b]));
+        right += u64::from(best.map(|best| best as i64) == Some(*class));
+    }
+    Ok((loss, right))
+}
