@@ -10,7 +10,7 @@ use super::{FACADE, Layout, Places, Stamp, TARGET, Template, TemplateError, arch
 use crate::unix;
 
 /// Raised when what a template's folder looks like changes.
-pub(super) const LAYOUT_VERSION: &str = "3";
+pub(super) const LAYOUT_VERSION: &str = "4";
 
 /// Lines of cargo's that are kept for the error message.
 const KEPT_LINES: usize = 40;
@@ -44,6 +44,7 @@ pub(crate) fn build(places: &Places, progress: &mut dyn FnMut(&str)) -> Result<T
     compile(&layout, progress)?;
     collect_libraries(&layout)?;
     progress("preparing sessions");
+    write_foreign(&layout)?;
     prepare_sessions(&layout)?;
     let rustc = toolchain::verbose_version()?.lines().next().unwrap_or_default().to_owned();
     Stamp { identity, sources: archive::HASH.to_owned(), rustc }.write(&layout.stamp())?;
@@ -156,18 +157,31 @@ fn copy_beside(from: &Path, to: &Path) -> Result<(), TemplateError> {
 fn prepare_sessions(layout: &Layout) -> Result<(), TemplateError> {
     let skeleton = layout.skeleton();
     archive::write_if_changed(&skeleton.join("Cargo.toml"), manifests::session_root().as_bytes())?;
-    archive::write_if_changed(&skeleton.join("keep/Cargo.toml"), manifests::session_keep(layout).as_bytes())?;
+    archive::write_if_changed(&skeleton.join("keep/Cargo.toml"), manifests::session_keep(layout)?.as_bytes())?;
     archive::write_if_changed(&skeleton.join("keep/src/lib.rs"), b"//! Keeps the lock file whole.\n")?;
     archive::write_if_changed(&skeleton.join("cell/Cargo.toml"), manifests::session_cell().as_bytes())?;
     archive::write_if_changed(&skeleton.join("cell/src/lib.rs"), b"")?;
     let lock = layout.sources().join("Cargo.lock");
     std::fs::copy(&lock, skeleton.join("Cargo.lock")).map_err(TemplateError::file(&lock))?;
-    let output = cargo(&skeleton)
+    metadata(&skeleton).map(drop)
+}
+
+/// Describes the crates from elsewhere that rust-analyzer is shown.
+fn write_foreign(layout: &Layout) -> Result<(), TemplateError> {
+    for (name, manifest) in manifests::foreign(&metadata(&layout.sources())?, layout)? {
+        archive::write_if_changed(&layout.analysis(&name).join("Cargo.toml"), manifest.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// What `cargo metadata` says of a folder; it also completes the folder's lock file.
+fn metadata(folder: &Path) -> Result<Vec<u8>, TemplateError> {
+    let output = cargo(folder)
         .args(["metadata", "--format-version", "1", "--filter-platform", TARGET])
         .env("RUSTFLAGS", format!("--cfg {}", manifests::ANALYSIS))
         .output()
         .map_err(|source| TemplateError::Toolchain { tool: "cargo".to_owned(), source })?;
-    if output.status.success() { Ok(()) } else { Err(TemplateError::Build { message: String::from_utf8_lossy(&output.stderr).into_owned() }) }
+    if output.status.success() { Ok(output.stdout) } else { Err(TemplateError::Build { message: String::from_utf8_lossy(&output.stderr).into_owned() }) }
 }
 
 /// cargo in a folder, without what the caller's environment would change in the result.

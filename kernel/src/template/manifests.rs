@@ -1,5 +1,7 @@
 //! The manifests of a template: those of the copied workspace, of the facade as sessions see it, and of a session's folder.
 
+mod foreign;
+
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
@@ -33,11 +35,8 @@ debug-assertions = false
 overflow-checks = false
 "#;
 
-/// Foreign crates whose types a cell can hold.
+/// Foreign crates that a cell reaches through the facade.
 const SHOWN: [&str; 3] = ["candle-core", "candle-nn", "plotters"];
-
-/// Features that only add crates to read: rust-analyzer needs no image formats.
-const HIDDEN_FEATURES: [&str; 1] = ["bitmap_encoder"];
 
 /// Sections of a crate's manifest that only its own tests need, and that name what is not in the archive.
 const DEVELOPMENT: [&str; 4] = ["dev-dependencies", "test", "bench", "example"];
@@ -75,13 +74,10 @@ pub(super) fn member(name: &str) -> Result<String, TemplateError> {
 pub(super) fn analysis(layout: &Layout, member: &str) -> Result<String, TemplateError> {
     let file = format!("{member}/Cargo.toml");
     let name = Path::new(member).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let root = parse("Cargo.toml")?;
-    let shared = root.get("workspace").and_then(|workspace| workspace.get("dependencies")).and_then(Value::as_table).cloned().unwrap_or_default();
     let manifest = parse(&file)?;
-    let mut dependencies = Table::new();
-    for (key, value) in manifest.get("dependencies").and_then(Value::as_table).into_iter().flatten().filter(|(key, _)| is_shown(key)) {
-        dependencies.insert(key.clone(), shown(key, value, &shared, layout).ok_or_else(|| bad(&file, &format!("dependency `{key}` is unknown")))?);
-    }
+    let keys = manifest.get("dependencies").and_then(Value::as_table).into_iter().flatten().map(|(key, _)| key);
+    let path = |key: &str| Table::from_iter([("path".to_owned(), Value::from(layout.analysis(key).display().to_string()))]);
+    let dependencies: Table = keys.filter(|key| is_shown(key)).map(|key| (key.clone(), path(key).into())).collect();
     let source = layout.sources().join(member).join("src/lib.rs");
     let package = [("name", name.as_str()), ("version", env!("CARGO_PKG_VERSION")), ("edition", "2024")];
     let mut library = Table::from_iter([("path".to_owned(), Value::from(source.display().to_string()))]);
@@ -105,13 +101,27 @@ pub(super) fn session_root() -> String {
     format!("[workspace]\nresolver = \"3\"\nmembers = [\"cell\", \"keep\"]\n{PROFILE}")
 }
 
-/// The member that keeps the lock. Its dependency is in the lock file for ever, but no build and no rust-analyzer sees it.
-pub(super) fn session_keep(layout: &Layout) -> String {
-    let facade = layout.facade();
-    format!(
-        "[package]\nname = \"graft-session-lock\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[target.'cfg(graft_lock)'.dependencies]\n{FACADE} = {{ path = {:?} }}\n",
-        facade.display().to_string()
-    )
+/// The member that keeps the lock. Its dependencies are in the lock file for ever, but no build and no rust-analyzer sees them: the
+/// facade, and the crates from elsewhere that it is made of, so that a cell's `:dep` takes the versions that are there already.
+pub(super) fn session_keep(layout: &Layout) -> Result<String, TemplateError> {
+    let root = parse("Cargo.toml")?;
+    let shared = root.get("workspace").and_then(|workspace| workspace.get("dependencies")).and_then(Value::as_table);
+    let mut dependencies: Table = shared.into_iter().flatten().filter(|(key, _)| SHOWN.contains(&key.as_str())).map(|(key, value)| (key.clone(), value.clone())).collect();
+    let facade = Table::from_iter([("path".to_owned(), Value::from(layout.facade().display().to_string()))]);
+    dependencies.insert(FACADE.to_owned(), facade.into());
+    let only = Table::from_iter([("dependencies".to_owned(), Value::from(dependencies))]);
+    let package = [("name", "graft-session-lock"), ("version", "0.0.0"), ("edition", "2024")];
+    let mut all = Table::new();
+    all.insert("package".to_owned(), Table::from_iter(package.map(|(key, value)| (key.to_owned(), Value::from(value)))).into());
+    all.insert("target".to_owned(), Table::from_iter([("cfg(graft_lock)".to_owned(), Value::from(only))]).into());
+    Ok(all.to_string())
+}
+
+/// Name and manifest of each crate from elsewhere as rust-analyzer sees it; `metadata` is what `cargo metadata` says of the copied
+/// workspace.
+pub(super) fn foreign(metadata: &[u8], layout: &Layout) -> Result<Vec<(String, String)>, TemplateError> {
+    let metadata = foreign::Metadata::parse(metadata)?;
+    Ok(metadata.manifests(layout).into_iter().map(|(name, manifest)| (name.to_owned(), manifest)).collect())
 }
 
 /// A first manifest of the member that evcxr writes, for the lock file.
@@ -138,31 +148,6 @@ pub(super) fn members() -> impl Iterator<Item = &'static str> {
 
 fn is_shown(key: &str) -> bool {
     SHOWN.contains(&key) || key == FACADE || key.starts_with("graft-")
-}
-
-/// A dependency as rust-analyzer sees it: with what `workspace = true` stands for, or another packed crate.
-fn shown(key: &str, value: &Value, shared: &Table, layout: &Layout) -> Option<Value> {
-    if !SHOWN.contains(&key) {
-        return Some(Table::from_iter([("path".to_owned(), Value::from(layout.analysis(key).display().to_string()))]).into());
-    }
-    let mut own = match value {
-        Value::Table(table) => table.clone(),
-        other => return Some(other.clone()),
-    };
-    if own.remove("workspace").is_some() {
-        let mut base = match shared.get(key)? {
-            Value::Table(table) => table.clone(),
-            version => Table::from_iter([("version".to_owned(), version.clone())]),
-        };
-        let added = own.remove("features").and_then(|features| features.as_array().cloned()).unwrap_or_default();
-        let mut features = base.get("features").and_then(Value::as_array).cloned().unwrap_or_default();
-        features.extend(added);
-        features.retain(|feature| !feature.as_str().is_some_and(|feature| HIDDEN_FEATURES.contains(&feature)));
-        base.insert("features".to_owned(), features.into());
-        base.extend(own);
-        own = base;
-    }
-    Some(own.into())
 }
 
 /// Adds an override like that of `*` (which means dependencies only) for each member.
