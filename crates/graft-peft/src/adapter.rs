@@ -199,7 +199,7 @@ impl Adapter {
             return Err(PeftError::refused("peft::not_scalable", problem, format!("switch it off with %{} detach, or use a LoRA", self.spec().verb)));
         }
         if factor != 1.0 && self.built.parts.iter().any(|part| matches!(part.hook, Hook::Weight(..))) {
-            let problem = format!("`{}` trains weights of the base along (bias or modules_to_save), and those have no factor", self.name);
+            let problem = format!("`{}` trains weights of the base as they are, and those have no factor", self.name);
             return Err(PeftError::refused("peft::not_scalable", problem, format!("switch it off with %{} off", self.spec().verb)));
         }
         self.built.shared.set_scale(factor);

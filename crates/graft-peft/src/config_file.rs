@@ -83,6 +83,11 @@ impl ConfigFile {
         self.path.parent().map(PathBuf::from).unwrap_or_default()
     }
 
+    /// Whether the method has this field, null or not.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.fields.contains_key(name)
+    }
+
     /// The field, where it is there and not null.
     pub(crate) fn get(&self, name: &str) -> Option<&Value> {
         self.fields.get(name).filter(|value| !value.is_null())

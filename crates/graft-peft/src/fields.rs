@@ -14,12 +14,16 @@ use crate::{
 /// Keys whose list of `name:number` is an object in the file.
 const PATTERNS: &[&str] = &["rank_pattern", "alpha_pattern"];
 
+/// Keys whose list is one of whole numbers.
+const NUMBERS: &[&str] = &["layers_to_transform", "token_indices"];
+
 /// Keys that are about naming or training and have no field in the file.
 const NOT_FIELDS: &[&str] = &["adapter_name", LORAPLUS];
 /// LoRA+'s factor on the learning rate of B.
 pub(crate) const LORAPLUS: &str = "loraplus_lr_ratio";
 
-/// The configuration that keys mean: `defaults` with the given keys as fields. `default_targets` stand where `target_modules` is not given.
+/// The configuration that keys mean: `defaults` with the given keys as fields. `default_targets`, when there
+/// are any, stand where `target_modules` is not given.
 ///
 /// # Errors
 /// [`PeftError::Refused`] when the targets are an empty list or a list does not say what it should.
@@ -29,7 +33,7 @@ pub(crate) fn from_settings(spec: &MethodSpec, defaults: &'static str, settings:
         let given = settings.get(spec.keys, key.name);
         let value = match given {
             Some(given) => field(key, given)?,
-            None if key.name == "target_modules" => default_targets.to_vec().into(),
+            None if key.name == "target_modules" && !default_targets.is_empty() => default_targets.to_vec().into(),
             None => continue,
         };
         if key.name == "target_modules" && value.as_array().is_some_and(Vec::is_empty) {
@@ -53,12 +57,13 @@ pub(crate) fn on_default_targets(spec: &MethodSpec, defaults: &'static str, benc
 /// The keys as they turned out: targets by the shortest names that mean the chosen layers, and every other key whose field is not the default
 /// or whose name is in `always`.
 pub(crate) fn to_settings(spec: &MethodSpec, config: &ConfigFile, always: &[&str], selection: &Selection, model: &dyn Model, chosen: &[&Linear]) -> Settings {
+    plain_settings(spec, config, always).with("target_modules", Setting::List(short_targets(&selection.targets, model, chosen)))
+}
+
+/// [`to_settings`] of a method whose targets are no linear layers: they stay as they are.
+pub(crate) fn plain_settings(spec: &MethodSpec, config: &ConfigFile, always: &[&str]) -> Settings {
     let mut settings = Settings::default();
     for key in spec.keys.iter().filter(|key| !NOT_FIELDS.contains(&key.name)) {
-        if key.name == "target_modules" {
-            settings.set(key.name, Setting::List(short_targets(&selection.targets, model, chosen)));
-            continue;
-        }
         let Some(setting) = config.get(key.name).and_then(|value| setting(key, value)) else { continue };
         if always.contains(&key.name) || key.default_value().is_none_or(|default| default.to_string() != setting.to_string()) {
             settings.set(key.name, setting);
@@ -91,7 +96,7 @@ fn field(key: &KeySpec, given: Setting) -> Result<Value, PeftError> {
         Setting::Text(word) if word == "true" || word == "false" => (word == "true").into(),
         Setting::Text(word) => word.into(),
         Setting::List(items) if PATTERNS.contains(&key.name) => Value::Object(numbers_by_name(key, &items)?),
-        Setting::List(items) if key.name == "layers_to_transform" => block_numbers(key, &items)?.into(),
+        Setting::List(items) if NUMBERS.contains(&key.name) => numbers(key, &items)?.into(),
         Setting::List(items) if key.kind == KeyKind::Modules => Targets::from_words(&items).to_json(),
         Setting::List(items) => items.into(),
     })
@@ -135,16 +140,16 @@ fn numbers_by_name(key: &KeySpec, items: &[String]) -> Result<Map<String, Value>
     items.iter().map(|item| read(item).ok_or_else(|| wrong(item))).collect()
 }
 
-/// Numbers of blocks; `4-7` stands for four of them.
-fn block_numbers(key: &KeySpec, items: &[String]) -> Result<Vec<u64>, PeftError> {
+/// Numbers of blocks or tokens; `4-7` stands for four of them.
+fn numbers(key: &KeySpec, items: &[String]) -> Result<Vec<u64>, PeftError> {
     let read = |item: &String| {
         let (first, last) = item.split_once('-').unwrap_or((item, item));
-        Some((first.trim().parse::<u64>().ok()?, last.trim().parse::<u64>().ok().filter(|last| *last < 1 << 16)?))
+        Some((first.trim().parse::<u64>().ok()?, last.trim().parse::<u64>().ok().filter(|last| *last < 1 << 24)?))
     };
     let mut numbers = Vec::new();
     for item in items {
         let (first, last) = read(item).filter(|(first, last)| first <= last).ok_or_else(|| {
-            PeftError::refused("peft::bad_layers", format!("`{item}` in {} is no number of a block", key.name), format!("for example {}=0,2,4-7", key.name))
+            PeftError::refused("peft::bad_numbers", format!("`{item}` in {} is no whole number", key.name), format!("for example {}=0,2,4-7", key.name))
         })?;
         numbers.extend(first..=last);
     }

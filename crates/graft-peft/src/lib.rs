@@ -18,6 +18,7 @@ mod methods;
 mod opened;
 mod parameter_table;
 mod ranks;
+mod selected;
 mod shared;
 mod slots;
 mod targets;

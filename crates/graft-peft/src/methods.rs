@@ -1,13 +1,17 @@
 //! The methods: one file each, and one line in [`METHODS`]. Their keys and words are in graft-protocol.
 
 mod adalora;
+mod bitfit;
 mod dora;
+mod full;
 mod ia3;
+mod ln_tuning;
 mod loha;
 mod lokr;
 mod lora;
 mod oft;
 mod prompt_tuning;
+mod trainable_tokens;
 mod vera;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -18,8 +22,21 @@ use graft_protocol::{Settings, methods::MethodSpec};
 use crate::{PeftError, Workbench, config_file::ConfigFile, shared::Shared};
 
 /// Every method.
-const METHODS: &[&dyn Method] =
-    &[&lora::Lora, &dora::Dora, &adalora::AdaLora, &vera::Vera, &loha::LoHa, &lokr::LoKr, &oft::Oft, &ia3::Ia3, &prompt_tuning::PromptTuning];
+const METHODS: &[&dyn Method] = &[
+    &lora::Lora,
+    &dora::Dora,
+    &adalora::AdaLora,
+    &vera::Vera,
+    &loha::LoHa,
+    &lokr::LoKr,
+    &oft::Oft,
+    &ia3::Ia3,
+    &prompt_tuning::PromptTuning,
+    &bitfit::BitFit,
+    &ln_tuning::LnTuning,
+    &trainable_tokens::TrainableTokens,
+    &full::Full,
+];
 
 /// What a method must say. `adapter_config.json` is the one truth of an adapter: keys become its fields, and parts are built from those
 /// whether they came from keys or from a file.

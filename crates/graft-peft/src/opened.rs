@@ -1,4 +1,4 @@
-//! Weights of the base that train along, whatever the method: `bias` and `modules_to_save`.
+//! Weights of the base that are trained as they are: `bias` and `modules_to_save` beside any method, and the selective methods.
 //!
 //! A copy is trained and stands in for the base's own weight while the adapter acts, so that the base stays what it was.
 
@@ -34,6 +34,16 @@ impl StandIn for Opened {
     }
 }
 
+/// A trained copy of a weight, and what puts it in the weight's place.
+///
+/// # Errors
+/// [`PeftError::Layer`] when candle cannot copy it.
+pub(crate) fn copy(parameter: &Parameter, shared: &Arc<Shared>) -> Result<(Var, Hook), PeftError> {
+    let var = Var::from_tensor(&parameter.own().detach().to_dtype(DType::F32)?)?;
+    let stand_in = Arc::new(Opened { var: var.clone(), shared: shared.clone() });
+    Ok((var, Hook::Weight(parameter.path().to_owned(), stand_in)))
+}
+
 /// The names in `modules_to_save`, each once.
 pub(crate) fn names(config: &ConfigFile) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
@@ -51,9 +61,9 @@ pub(crate) fn is_named(path: &str, names: &[String]) -> bool {
     ends.map(|end| &path[..end]).any(|module| names.iter().any(|name| module.ends_with(name.as_str())))
 }
 
-/// Adds the heads of a classifier to `modules_to_save`, as HF PEFT does.
+/// Adds the heads of a classifier to `modules_to_save`, as HF PEFT does for every method that has such a field.
 pub(crate) fn add_heads(bench: &Workbench<'_>, config: &mut ConfigFile) {
-    if matches!(bench.model.task(), Task::SequenceClassification { .. }) {
+    if config.knows("modules_to_save") && matches!(bench.model.task(), Task::SequenceClassification { .. }) {
         let mut all = names(config);
         all.extend(HEADS.iter().filter(|head| !all.iter().any(|name| name == *head)).map(|head| (*head).to_owned()).collect::<Vec<_>>());
         config.set("modules_to_save", all.into());
@@ -96,14 +106,12 @@ pub(crate) fn open(bench: &Workbench<'_>, config: &ConfigFile, built: &mut Built
 
 /// A trained copy of one weight. HF PEFT trains biases themselves and modules as copies beside the original.
 fn part(config: &ConfigFile, site: &Site<'_>, parameter: &Parameter, (is_saved, is_target): (bool, bool), shared: &Arc<Shared>) -> Result<Part, PeftError> {
-    let var = Var::from_tensor(&parameter.own().detach().to_dtype(DType::F32)?)?;
+    let (var, hook) = copy(parameter, shared)?;
     let is_prompt = config.get("num_virtual_tokens").is_some();
     let prefix = if is_prompt { "base_model" } else { "base_model.model" };
     let inner = if is_target && !is_saved { ".base_layer" } else { "" };
     let (path, leaf) = (site.path, leaf(parameter.path()));
     let key = format!("{prefix}.{path}{inner}.{leaf}");
-    let stand_in = Arc::new(Opened { var: var.clone(), shared: shared.clone() });
-    let hook = Hook::Weight(parameter.path().to_owned(), stand_in);
     if is_saved && leaf == "bias" && config.text("bias") == Some("all") {
         // HF PEFT then takes the bias for a module to save and for a bias as well: it writes it twice, and the base's beside it.
         let original = (format!("{prefix}.{path}.original_module.bias"), parameter.own().detach());

@@ -71,6 +71,30 @@ impl Targets {
         }
     }
 
+    /// Whether the layer at `path`, or a module around it, is meant: `layers.0` means everything inside the first block.
+    ///
+    /// # Errors
+    /// [`PeftError::BadPattern`].
+    pub(crate) fn covers(&self, path: &str) -> Result<bool, PeftError> {
+        let mut modules = path.match_indices('.').map(|(end, _)| &path[..end]).chain([path]);
+        match self {
+            Self::AllLinear => Ok(true),
+            Self::List(names) => Ok(modules.any(|module| names.iter().any(|name| ends_with(module, name)))),
+            Self::Pattern(pattern) => {
+                let whole = compile(pattern, &format!("^(?:{pattern})$"))?;
+                Ok(modules.any(|module| whole.is_match(module)))
+            }
+        }
+    }
+
+    /// The names, or the pattern, one by one.
+    pub(crate) fn words(&self) -> Vec<Self> {
+        match self {
+            Self::List(names) => names.iter().map(|name| Self::List(vec![name.clone()])).collect(),
+            other => vec![other.clone()],
+        }
+    }
+
     /// For `adapter_config.json`.
     pub(crate) fn to_json(&self) -> Value {
         match self {

@@ -1,13 +1,17 @@
 //! The methods and their keys. A new method is one file here and one line in [`METHODS`]; its mathematics is one file in graft-peft.
 
 pub mod adalora;
+pub mod bitfit;
 pub mod dora;
+pub mod full;
 pub mod ia3;
+pub mod ln_tuning;
 pub mod loha;
 pub mod lokr;
 pub mod lora;
 pub mod oft;
 pub mod prompt_tuning;
+pub mod trainable_tokens;
 pub mod vera;
 
 use crate::{KeyKind, KeySpec};
@@ -32,8 +36,21 @@ pub struct MethodSpec {
 }
 
 /// Every method, in the order the reference lists them.
-pub const METHODS: &[&MethodSpec] =
-    &[&lora::SPEC, &dora::SPEC, &adalora::SPEC, &vera::SPEC, &loha::SPEC, &lokr::SPEC, &oft::SPEC, &ia3::SPEC, &prompt_tuning::SPEC];
+pub const METHODS: &[&MethodSpec] = &[
+    &lora::SPEC,
+    &dora::SPEC,
+    &adalora::SPEC,
+    &vera::SPEC,
+    &loha::SPEC,
+    &lokr::SPEC,
+    &oft::SPEC,
+    &ia3::SPEC,
+    &prompt_tuning::SPEC,
+    &bitfit::SPEC,
+    &ln_tuning::SPEC,
+    &trainable_tokens::SPEC,
+    &full::SPEC,
+];
 
 /// The method of that verb.
 pub fn by_verb(verb: &str) -> Option<&'static MethodSpec> {

@@ -49,7 +49,10 @@ pub use evaluation::{Evaluation, Score};
 pub use generated::{Comparison, Generated};
 pub use lab::{Lab, lab};
 pub use model::{Model, Module};
-pub use options::{AdaLora, DataOptions, Dora, Eval, Generate, Ia3, LoHa, LoKr, Lora, MemoryOptions, Method, ModelOptions, Oft, PromptTuning, Train, Vera};
+pub use options::{
+    AdaLora, BitFit, DataOptions, Dora, Eval, Full, Generate, Ia3, LnTuning, LoHa, LoKr, Lora, MemoryOptions, Method, ModelOptions, Oft, PromptTuning, Train,
+    TrainableTokens, Vera,
+};
 pub use run::{Run, Step};
 pub use table::Table;
 pub use tokenizer::Tokenizer;

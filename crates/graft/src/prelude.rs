@@ -1,6 +1,7 @@
 //! What cells see without a `use`: the lab, its handles, the builders, and candle's everyday names.
 
 pub use crate::{
-    AdaLora, Adapter, Chart, Comparison, D, DType, Data, DataOptions, Device, Dora, Eval, Evaluation, Generate, Generated, Ia3, IndexOp, Lab, LoHa, LoKr, Lora,
-    MemoryOptions, Model, ModelOptions, Oft, PromptTuning, Run, Show, Table, Tensor, Tokenizer, Train, Var, Vera, lab,
+    AdaLora, Adapter, BitFit, Chart, Comparison, D, DType, Data, DataOptions, Device, Dora, Eval, Evaluation, Full, Generate, Generated, Ia3, IndexOp, Lab,
+    LnTuning, LoHa, LoKr, Lora, MemoryOptions, Model, ModelOptions, Oft, PromptTuning, Run, Show, Table, Tensor, Tokenizer, Train, TrainableTokens, Var, Vera,
+    lab,
 };

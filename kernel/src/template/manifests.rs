@@ -106,7 +106,8 @@ pub(super) fn session_root() -> String {
 pub(super) fn session_keep(layout: &Layout) -> Result<String, TemplateError> {
     let root = parse("Cargo.toml")?;
     let shared = root.get("workspace").and_then(|workspace| workspace.get("dependencies")).and_then(Value::as_table);
-    let mut dependencies: Table = shared.into_iter().flatten().filter(|(key, _)| SHOWN.contains(&key.as_str())).map(|(key, value)| (key.clone(), value.clone())).collect();
+    let mut dependencies: Table =
+        shared.into_iter().flatten().filter(|(key, _)| SHOWN.contains(&key.as_str())).map(|(key, value)| (key.clone(), value.clone())).collect();
     let facade = Table::from_iter([("path".to_owned(), Value::from(layout.facade().display().to_string()))]);
     dependencies.insert(FACADE.to_owned(), facade.into());
     let only = Table::from_iter([("dependencies".to_owned(), Value::from(dependencies))]);

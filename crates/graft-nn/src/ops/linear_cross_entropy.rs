@@ -42,7 +42,7 @@ fn in_pieces(x: &Tensor, w: &Tensor, labels: &[i64], normalizer: f64, piece: usi
     if !is_native(x) || kept.is_empty() {
         return cross_entropy(&linear(x, w)?, labels, normalizer);
     }
-    let wanted = Wanted { states: x.track_op(), weight: w.is_variable() };
+    let wanted = Wanted { states: x.track_op(), weight: w.track_op() };
     let op = HeadLoss { kept, normalizer, piece, wanted, gradients: Mutex::new(None) };
     let x = x.contiguous()?;
     Ok(if wanted.weight { x.apply_op2(&w.contiguous()?, op)? } else { x.apply_op1(Frozen { w: w.clone(), op })? })

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use graft_models::{Llama, LlamaConfig, random_model};
-use graft_nn::{Context, Device, Model, Quantization, Rng, Tensor, gradients, ops::cross_entropy, packable};
+use graft_nn::{Context, Device, Model, Quantization, Rng, Tensor, Weight, gradients, ops::cross_entropy, packable};
 use graft_peft::{Adapter, Workbench, attach, load};
 use graft_protocol::{Hint, Settings, Value, methods::METHODS};
 
@@ -25,7 +25,7 @@ const PROMISES: &[Promise] = &[
 /// A method with keys that suit small models.
 pub(crate) struct Case {
     pub(crate) title: String,
-    verb: &'static str,
+    pub(crate) verb: &'static str,
     settings: Settings,
 }
 
@@ -59,6 +59,9 @@ fn small(verb: &str) -> Settings {
     let sizes = [("oft_block_size", 4), ("num_virtual_tokens", 4), ("init_r", 3), ("r", 3)];
     let size = sizes.iter().find(|(name, _)| keys.iter().any(|key| key.name == *name));
     let settings = size.map_or_else(Settings::default, |(name, size)| Settings::default().with(name, Value::Integer(*size)));
+    if verb == "trainable_tokens" {
+        return settings.with("token_indices", Value::List(["4", "7", "42"].map(str::to_owned).to_vec()));
+    }
     if verb == "adalora" { settings.with("target_r", Value::Integer(2)) } else { settings }
 }
 
@@ -268,10 +271,11 @@ fn every_method_keeps_every_promise_on_every_family() {
     check_page(&rows);
 }
 
-/// The case names a module that the model does not have, or a head that cannot be trained apart from the embedding.
+/// The case names a module that the model does not have, a head that cannot be trained apart from the embedding, or weights that are packed.
 pub(crate) fn is_impossible(model: &dyn Model, case: &Case) -> bool {
     let has = |name: &str| model.sites().iter().any(|site| site.path.ends_with(name));
-    ["lm_head", "embed_tokens"].iter().any(|name| case.title.contains(name) && !has(name))
+    let is_packed = model.parameters().iter().any(|parameter| matches!(parameter.own_weight(), Weight::Packed(_)));
+    is_packed && case.verb == "full" || ["lm_head", "embed_tokens"].iter().any(|name| case.title.contains(name) && !has(name))
 }
 
 /// Compares README.md with what was found, or writes it anew.
@@ -302,5 +306,6 @@ What every method promises is one test body, [tests/it/promises.rs](tests/it/pro
 
 const NOTE: &str = "
 A soft prompt changes the output when it is attached and cannot be merged; for those the first promise is waived and the fourth is that merging is
-refused, as it is for the embedding of a model whose head shares its weight. A dash stands where the keys make no sense: a module of another family, or the head of a tied model, which cannot be trained apart.
+refused, as it is for the embedding of a model whose head shares its weight. A dash stands where the keys make no sense: a module of another family, the head of a tied model, which cannot be trained apart, or full
+fine-tuning of packed weights.
 ";

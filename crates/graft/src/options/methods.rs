@@ -1,4 +1,4 @@
-//! Builders of the methods that act on linear layers: what `%lora attach`, `%dora attach` and their kin take.
+//! Builders of the methods: what `%lora attach`, `%full attach` and their kin take.
 
 use graft_protocol::{Settings, Value};
 
@@ -317,6 +317,46 @@ builder! {
     pub fn modules_to_save(list);
 }
 
+builder! {
+    /// `%bitfit attach`: the biases are trained, `y = W x + b`. Each setter is the key of the same name.
+    BitFit, "bitfit";
+    /// Modules whose biases are trained, with everything inside them. Default: all.
+    pub fn target_modules(list);
+    /// Modules whose biases stay frozen.
+    pub fn exclude_modules(list);
+    /// Modules trained whole and saved along, such as `lm_head`.
+    pub fn modules_to_save(list);
+}
+
+builder! {
+    /// `%ln_tuning attach`: the norms are trained, `y = x̂ ∘ w + b`. Each setter is the key of the same name.
+    LnTuning, "ln_tuning";
+    /// Names of norms (suffixes), or one regular expression. Default: those of the blocks and the final one.
+    pub fn target_modules(list);
+    /// Norms, or one regular expression, that are left out of the targets.
+    pub fn exclude_modules(list);
+    /// Modules trained whole and saved along, such as `lm_head`.
+    pub fn modules_to_save(list);
+}
+
+builder! {
+    /// `%trainable_tokens attach`: some rows of the embedding are trained. Each setter is the key of the same name.
+    TrainableTokens, "trainable_tokens";
+    /// Numbers of the tokens, such as `["3", "17", "40-44"]`.
+    pub fn token_indices(list);
+    /// Name of the embedding. Default: the model's own.
+    pub fn target_modules(list);
+}
+
+builder! {
+    /// `%full attach`: full fine-tuning, the baseline. Each setter is the key of the same name.
+    Full, "full";
+    /// Modules that are trained, with everything inside them. Default: all.
+    pub fn target_modules(list);
+    /// Modules that stay frozen, with everything inside them.
+    pub fn exclude_modules(list);
+}
+
 #[cfg(test)]
 mod tests {
     use graft_protocol::methods;
@@ -334,6 +374,10 @@ mod tests {
             LoKr::everything(),
             Oft::everything(),
             Ia3::everything(),
+            BitFit::everything(),
+            LnTuning::everything(),
+            TrainableTokens::everything(),
+            Full::everything(),
         ] {
             let set: Vec<_> = settings.values.keys().cloned().collect();
             let mut keys: Vec<_> = methods::by_verb(verb).expect("a method").keys.iter().map(|spec| spec.name).collect();

@@ -1,0 +1,63 @@
+//! Full fine-tuning, the baseline: a trained copy of every weight, or of those of some modules, in the place of the base's own.
+//!
+//! # Shapes
+//! Those of the weights. A weight that GPT-2 stores turned is saved as (d_out, d_in), like all others.
+//! # Source
+//! No golden: HF PEFT has no such method. Freezing by layers: Lee et al. 2019, arXiv:1911.03090.
+
+use std::sync::Arc;
+
+use graft_nn::{Parameter, Weight};
+use graft_protocol::{
+    Settings,
+    methods::{MethodSpec, full::SPEC},
+};
+
+use super::{Built, Method, Part, Start};
+use crate::{PeftError, Workbench, config_file::ConfigFile, fields, opened, selected, shared::Shared};
+
+/// The fields, HF PEFT's words where it has them.
+const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "exclude_modules": null, "inference_mode": true, "peft_type": "FULL",
+    "revision": null, "target_modules": null, "task_type": "CAUSAL_LM"}"#;
+
+/// The method.
+pub(super) struct Full;
+
+impl Method for Full {
+    fn spec(&self) -> &'static MethodSpec {
+        &SPEC
+    }
+
+    fn defaults(&self) -> &'static str {
+        DEFAULTS
+    }
+
+    fn config(&self, _bench: &Workbench<'_>, settings: &Settings) -> Result<ConfigFile, PeftError> {
+        fields::from_settings(&SPEC, DEFAULTS, settings, &[])
+    }
+
+    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> Result<Built, PeftError> {
+        let shared = Arc::new(Shared::new());
+        let mut parts = Vec::new();
+        for site in selected::sites(bench, config, start)? {
+            for parameter in site.layer.parameters() {
+                refuse_packed(parameter)?;
+                let (var, hook) = opened::copy(parameter, &shared)?;
+                let key = format!("base_model.model.{}", parameter.path());
+                parts.push(Part { in_place: true, ..Part::new(site.path, hook, vec![(key, var)]) });
+            }
+        }
+        Ok(Built::new(fields::plain_settings(&SPEC, config, &[]), parts, shared))
+    }
+}
+
+/// A step smaller than the distance of two packed numbers would be lost.
+fn refuse_packed(parameter: &Parameter) -> Result<(), PeftError> {
+    match parameter.own_weight() {
+        Weight::Dense(_) => Ok(()),
+        Weight::Packed(_) => {
+            let problem = format!("`{}` is packed into few bits, and packed numbers cannot be trained", parameter.path());
+            Err(PeftError::refused("peft::packed", problem, "load the model without load_in_4bit and load_in_8bit, or train a %lora beside the packed weights"))
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! LayerNorm tuning: trained copies of a norm's weight and bias in the place of the base's own, `y = x̂ ∘ w' + b'`.
+//!
+//! # Shapes
+//! `x̂: (.., C)` normalised; `w', b': (C)`
+//! # Source
+//! Zhao et al. 2023, arXiv:2312.11420. Golden `ln-tuning`.
+
+use std::sync::Arc;
+
+use graft_nn::{Layer, Model, Norm};
+use graft_protocol::{
+    Settings,
+    methods::{MethodSpec, ln_tuning::SPEC},
+};
+
+use super::{Built, Method, Part, Start};
+use crate::{PeftError, Workbench, config_file::ConfigFile, fields, layers::leaf, opened, selected, shared::Shared, targets::Selection};
+
+/// Every field of PEFT 0.21's `LNTuningConfig` with its default.
+const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "exclude_modules": null, "inference_mode": true, "modules_to_save": null,
+    "peft_type": "LN_TUNING", "revision": null, "target_modules": null, "task_type": "CAUSAL_LM"}"#;
+
+/// Norms inside attention, which HF PEFT leaves out of the families' defaults.
+const INNER: &[&str] = &["q_norm", "k_norm"];
+
+/// The method.
+pub(super) struct LnTuning;
+
+impl Method for LnTuning {
+    fn spec(&self) -> &'static MethodSpec {
+        &SPEC
+    }
+
+    fn defaults(&self) -> &'static str {
+        DEFAULTS
+    }
+
+    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> Result<ConfigFile, PeftError> {
+        let mut names: Vec<String> = Vec::new();
+        for name in norms(bench.model).iter().map(|norm| leaf(norm.path())).filter(|name| !INNER.contains(name)) {
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+        fields::from_settings(&SPEC, DEFAULTS, settings, &names)
+    }
+
+    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> Result<Built, PeftError> {
+        let selection = Selection::read(config)?;
+        selected::check_names(bench, &selection.targets, start, |site| matches!(site.layer, Layer::Norm(_)))?;
+        let (matcher, shared) = (selection.matcher()?, Arc::new(Shared::new()));
+        let mut parts = Vec::new();
+        for norm in norms(bench.model).into_iter().filter(|norm| matcher.matches(norm.path(), false)) {
+            for parameter in std::iter::once(norm.weight()).chain(norm.bias()) {
+                let (var, hook) = opened::copy(parameter, &shared)?;
+                let key = format!("base_model.model.{}.ln_tuning_layers.{}", norm.path(), leaf(parameter.path()));
+                parts.push(Part::new(norm.path(), hook, vec![(key, var)]));
+            }
+        }
+        if parts.is_empty() {
+            return Err(selected::nothing_left());
+        }
+        Ok(Built::new(fields::plain_settings(&SPEC, config, &["target_modules"]), parts, shared))
+    }
+}
+
+fn norms(model: &dyn Model) -> Vec<&Norm> {
+    model.sites().into_iter().filter_map(|site| if let Layer::Norm(norm) = site.layer { Some(norm) } else { None }).collect()
+}

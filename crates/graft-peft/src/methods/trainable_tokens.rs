@@ -1,0 +1,122 @@
+//! Trainable tokens: some rows of the embedding, `E'[i] = D[n]` for the n-th of the chosen tokens i, and `E[i]` for all others.
+//!
+//! # Shapes
+//! `E: (V, C)` frozen, `D: (N, C)` trained
+//! # Source
+//! HF PEFT's `TrainableTokensModel` ("delta" is its name for the rows themselves). Golden `trainable-tokens`.
+
+use std::sync::Arc;
+
+use graft_nn::{DType, Embedding, Layer, Role, StandIn, Tensor, Var};
+use graft_protocol::{
+    Settings,
+    methods::{MethodSpec, trainable_tokens::SPEC},
+};
+use serde_json::Value;
+
+use super::{Built, Hook, Method, Part, Start};
+use crate::{PeftError, Workbench, config_file::ConfigFile, fields, layers::leaf, selected, shared::Shared, targets::Selection};
+
+/// Every field of PEFT 0.21's `TrainableTokensConfig` with its default.
+const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "inference_mode": true, "init_weights": true,
+    "peft_type": "TRAINABLE_TOKENS", "revision": null, "target_modules": null, "task_type": "CAUSAL_LM", "token_indices": []}"#;
+
+/// The method.
+pub(super) struct TrainableTokens;
+
+/// The table with the trained rows in it.
+struct Rows {
+    /// The base's table with zeros where the rows go, (V, C).
+    rest: Tensor,
+    /// Their numbers, (N).
+    indices: Tensor,
+    /// (N, C).
+    rows: Var,
+    shared: Arc<Shared>,
+}
+
+impl Rows {
+    fn new(embedding: &Embedding, indices: &[u32], shared: &Arc<Shared>) -> Result<Self, PeftError> {
+        let table = embedding.weight().own().detach().to_dtype(DType::F32)?; // (V, C)
+        let indices = Tensor::from_slice(indices, indices.len(), table.device())?; // (N)
+        let rows = table.index_select(&indices, 0)?; // (N, C)
+        let rest = table.index_add(&indices, &rows.neg()?, 0)?;
+        let rest = Self { rest, indices, rows: Var::from_tensor(&rows)?, shared: shared.clone() };
+        rest.whole()?;
+        Ok(rest)
+    }
+
+    fn whole(&self) -> Result<Tensor, PeftError> {
+        Ok(self.rest.index_add(&self.indices, self.rows.as_tensor(), 0)?) // (V, C)
+    }
+}
+
+impl StandIn for Rows {
+    fn tensor(&self) -> Tensor {
+        // The same sum was computed when the part was made, so it has no way to fail.
+        self.whole().unwrap_or_else(|_| self.rest.clone())
+    }
+
+    fn is_merged(&self) -> bool {
+        self.shared.is_merged()
+    }
+}
+
+impl Method for TrainableTokens {
+    fn spec(&self) -> &'static MethodSpec {
+        &SPEC
+    }
+
+    fn defaults(&self) -> &'static str {
+        DEFAULTS
+    }
+
+    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> Result<ConfigFile, PeftError> {
+        fields::from_settings(&SPEC, DEFAULTS, settings, &[leaf(bench.model.embedding().path()).to_owned()])
+    }
+
+    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> Result<Built, PeftError> {
+        let selection = Selection::read(config)?;
+        let is_choice = |role: Role| role == Role::Embedding;
+        selected::check_names(bench, &selection.targets, start, |site| is_choice(site.role))?;
+        let indices = indices(config, bench.model.shape().vocab)?;
+        let (matcher, shared) = (selection.matcher()?, Arc::new(Shared::new()));
+        let mut parts = Vec::new();
+        for site in bench.model.sites().into_iter().filter(|site| is_choice(site.role) && matcher.matches(site.path, false)) {
+            let Layer::Embedding(embedding) = site.layer else { continue };
+            let rows = Rows::new(embedding, &indices, &shared)?;
+            let (var, key) = (rows.rows.clone(), |path: &str| format!("base_model.model.{path}.trainable_tokens_delta"));
+            // HF PEFT writes the rows of a head that shares the table a second time.
+            let constants = if bench.model.shape().tied { vec![(key("lm_head"), var.clone())] } else { Vec::new() };
+            let hook = Hook::Weight(embedding.weight().path().to_owned(), Arc::new(rows));
+            parts.push(Part { constants, ..Part::new(site.path, hook, vec![(key(site.path), var)]) });
+        }
+        if parts.is_empty() {
+            return Err(selected::nothing_left());
+        }
+        Ok(Built::new(fields::plain_settings(&SPEC, config, &["target_modules"]), parts, shared))
+    }
+}
+
+/// The tokens, each once.
+fn indices(config: &ConfigFile, vocab: usize) -> Result<Vec<u32>, PeftError> {
+    let mut indices: Vec<u32> = Vec::new();
+    for value in config.get("token_indices").and_then(Value::as_array).into_iter().flatten() {
+        let index = value.as_u64().ok_or_else(|| config.wrong("token_indices", "a list of numbers of tokens"))?;
+        if index >= vocab as u64 {
+            let problem = format!("token {index} is outside the vocabulary of {vocab}");
+            return Err(PeftError::refused("peft::no_such_token", problem, format!("tokens are numbered 0 to {}", vocab.saturating_sub(1))));
+        }
+        if !indices.contains(&(index as u32)) {
+            indices.push(index as u32);
+        }
+    }
+    if indices.is_empty() {
+        return Err(PeftError::refused(
+            "peft::no_tokens",
+            "`token_indices` names no token, so there is nothing to train",
+            "for example token_indices=3,17,40-44",
+        ));
+    }
+    Ok(indices)
+}

@@ -1,0 +1,24 @@
+//! Keys of BitFit. HF PEFT has only LoRA with `bias=all`; here the biases are trained alone.
+
+use super::{ADAPTER_NAME, EXCLUDE_MODULES, MODULES_TO_SAVE, MethodSpec, TARGET_MODULES};
+use crate::{KeyKind, KeySpec};
+
+/// BitFit: `y = W x + b` with b trained.
+pub const SPEC: MethodSpec = MethodSpec {
+    verb: "bitfit",
+    peft_type: "BITFIT",
+    builder: "BitFit",
+    summary: "train the biases and nothing else",
+    help: "Each map keeps its weights and trains its bias, y = W x + b; norms with a bias train theirs. Copies are trained, so that the base stays as it is. \
+           A family without biases (Llama and its kin: tiny too) has nothing to train and is refused: norms (%ln_tuning) are the nearest relative there. \
+           Ben Zaken et al. 2021, arXiv:2106.10199.",
+    keys: KEYS,
+    learning_rate: 5e-3,
+};
+
+const KEYS: &[KeySpec] = &[
+    KeySpec { help: "modules whose biases are trained, with everything inside them; without it every bias of the model", ..TARGET_MODULES },
+    KeySpec { kind: KeyKind::Modules, help: "modules whose biases stay frozen", ..EXCLUDE_MODULES },
+    MODULES_TO_SAVE,
+    ADAPTER_NAME,
+];

@@ -1,0 +1,36 @@
+//! Keys of full fine-tuning, the baseline; HF PEFT has no such method, so the names are its words for the same things.
+
+use super::{ADAPTER_NAME, MethodSpec};
+use crate::{KeyKind, KeySpec};
+
+/// Full fine-tuning: every weight is trained, or those of some modules.
+pub const SPEC: MethodSpec = MethodSpec {
+    verb: "full",
+    peft_type: "FULL",
+    builder: "Full",
+    summary: "full fine-tuning, the baseline: train every weight, or those of some modules",
+    help: "A copy of every weight is trained and stands in for the base's own while it acts: W' is what is learned, W stays what it was, so detaching gives the base back. \
+           Training costs a copy, a gradient and two moments of every trained number, which %memory lays open. exclude_modules freezes modules by name (embed_tokens, layers.0) \
+           or by a regular expression; target_modules trains nothing but those. A base in 4 or 8 bits cannot be trained whole. Saved as an adapter of Graft's own; \
+           %full merge and %model save give a plain Hugging Face folder. Howard and Ruder 2018, arXiv:1801.06146 (freezing); Lee et al. 2019, arXiv:1911.03090.",
+    keys: KEYS,
+    learning_rate: 5e-4,
+};
+
+const KEYS: &[KeySpec] = &[
+    KeySpec {
+        name: "target_modules",
+        aliases: &["targets"],
+        kind: KeyKind::Modules,
+        default: "",
+        help: "modules that are trained, with everything inside them: names such as layers.3 or lm_head, or a regular expression; without it all",
+    },
+    KeySpec {
+        name: "exclude_modules",
+        aliases: &["exclude", "freeze"],
+        kind: KeyKind::Modules,
+        default: "",
+        help: "modules that stay frozen, with everything inside them: names such as embed_tokens or layers.0, or a regular expression",
+    },
+    ADAPTER_NAME,
+];

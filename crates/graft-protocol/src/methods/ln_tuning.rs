@@ -1,0 +1,23 @@
+//! Keys of LayerNorm tuning, as HF PEFT's `LNTuningConfig` names them.
+
+use super::{ADAPTER_NAME, EXCLUDE_MODULES, MODULES_TO_SAVE, MethodSpec, TARGET_MODULES};
+use crate::KeySpec;
+
+/// LayerNorm tuning: `y = x̂ ∘ w + b` with w and b trained.
+pub const SPEC: MethodSpec = MethodSpec {
+    verb: "ln_tuning",
+    peft_type: "LN_TUNING",
+    builder: "LnTuning",
+    summary: "train the weights of the norms and nothing else",
+    help: "Each targeted norm gets a trained copy of its weight w, and of its bias b where it has one: y = x̂ ∘ w + b with x̂ the normalised input. \
+           The copies start as the base's own, so attaching changes nothing. Zhao et al. 2023, arXiv:2312.11420.",
+    keys: KEYS,
+    learning_rate: 1e-2,
+};
+
+const KEYS: &[KeySpec] = &[
+    KeySpec { help: "names of norms (suffixes, or a regular expression); without it those of the blocks and the final one", ..TARGET_MODULES },
+    KeySpec { help: "norms, or a regular expression, that are left out of the targets", ..EXCLUDE_MODULES },
+    MODULES_TO_SAVE,
+    ADAPTER_NAME,
+];

@@ -1,0 +1,28 @@
+//! Keys of trainable tokens, as HF PEFT's `TrainableTokensConfig` names them.
+
+use super::{ADAPTER_NAME, MethodSpec, TARGET_MODULES};
+use crate::{KeyKind, KeySpec};
+
+/// Trainable tokens: some rows of the embedding are trained.
+pub const SPEC: MethodSpec = MethodSpec {
+    verb: "trainable_tokens",
+    peft_type: "TRAINABLE_TOKENS",
+    builder: "TrainableTokens",
+    summary: "train the embeddings of some tokens and nothing else",
+    help: "The rows E[i] of the embedding with i in token_indices are replaced by trained copies; all other rows stay. A head that shares the embedding's weight sees the \
+           same trained rows. The copies start as the base's own, so attaching changes nothing. Of use for new words and special tokens. HF PEFT's TrainableTokensConfig.",
+    keys: KEYS,
+    learning_rate: 1e-2,
+};
+
+const KEYS: &[KeySpec] = &[
+    KeySpec {
+        name: "token_indices",
+        aliases: &["tokens"],
+        kind: KeyKind::List,
+        default: "",
+        help: "numbers of the tokens, such as 3,17,40-44; lab().model()?.tokenizer()?.encode(\"text\") gives those of a text",
+    },
+    KeySpec { help: "name of the embedding; without it the model's own, such as embed_tokens", ..TARGET_MODULES },
+    ADAPTER_NAME,
+];
