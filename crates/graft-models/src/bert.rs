@@ -17,7 +17,7 @@ mod config;
 use std::sync::Arc;
 
 use graft_nn::{
-    Context, Device, Embedding, Hidden, Linear, Model, ModelShape, NnError, Norm, Result, Rng, Role, Site, Task, Tensor,
+    Context, Device, Embedding, Hidden, Linear, Model, ModelShape, NnError, Norm, Prefixes, Result, Rng, Role, Site, Task, Tensor,
     ops::{self, AttentionSpec, Gelu},
 };
 
@@ -58,6 +58,13 @@ struct Block {
     output_norm: Norm,
 }
 
+/// What the blocks of one forward pass share.
+struct Pass<'a> {
+    cx: &'a Context,
+    prefixes: &'a Prefixes,
+    spec: AttentionSpec,
+}
+
 impl Model for Bert {
     fn shape(&self) -> &ModelShape {
         &self.shape
@@ -88,14 +95,16 @@ impl Model for Bert {
     }
 
     fn hidden(&self, ids: &Tensor, mask: Option<&Tensor>, cx: &Context) -> Result<Hidden> {
+        let prefixes = Prefixes::of(&self.embeddings.word, cx)?;
         let (words, virtual_tokens) = self.embeddings.word.forward_with_prompt(ids, cx)?; // (B, P+T, C)
-        check_length(ids, words.dim(1)?, self.shape.max_positions, cx)?;
-        let mut x = self.embeddings.forward(&words)?; // (B, P+T, C)
-        let mask = mask.map(|mask| behind_prompt(mask, virtual_tokens)).transpose()?; // (B, P+T)
+        check_length(ids, prefixes.len() + words.dim(1)?, self.shape.max_positions, cx)?;
+        let mut x = self.embeddings.forward(&words, prefixes.len())?; // (B, P+T, C)
+        let mask = mask.map(|mask| prefixes.mask(&behind_prompt(mask, virtual_tokens)?)).transpose()?; // (B, P+T)
         let ModelShape { heads, kv_heads, head_dim, .. } = self.shape;
         let spec = AttentionSpec { heads, kv_heads, causal: false, mask, offset: 0, scale: 1.0 / (head_dim as f32).sqrt(), window: None };
-        for block in &self.layers {
-            x = block.forward(&x, &spec, self.gelu, cx)?;
+        let pass = Pass { cx, prefixes: &prefixes, spec };
+        for (index, block) in self.layers.iter().enumerate() {
+            x = block.forward(&x, index, &pass, self.gelu)?;
         }
         Ok(Hidden { states: x, virtual_tokens })
     }
@@ -112,16 +121,18 @@ impl Model for Bert {
 }
 
 impl Embeddings {
-    fn forward(&self, words: &Tensor) -> Result<Tensor> {
-        let places = positions(&self.position, 0, words.dim(1)?)?; // (1, P+T, C)
+    fn forward(&self, words: &Tensor, offset: usize) -> Result<Tensor> {
+        let places = positions(&self.position, offset, words.dim(1)?)?; // (1, P+T, C)
         let kind = positions(&self.token_type, 0, 1)?; // (1, 1, C): the first text
         self.norm.forward(&words.broadcast_add(&places.broadcast_add(&kind)?)?) // (B, P+T, C)
     }
 }
 
 impl Block {
-    fn forward(&self, x: &Tensor, spec: &AttentionSpec, gelu: Gelu, cx: &Context) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, index: usize, pass: &Pass<'_>, gelu: Gelu) -> Result<Tensor> {
+        let Pass { cx, prefixes, spec } = pass;
         let (q, k, v) = (self.query.forward(x, cx)?, self.key.forward(x, cx)?, self.value.forward(x, cx)?); // (B, T, C) each
+        let (k, v) = prefixes.before(index, k, v)?; // behind a prefix (B, P+T, C)
         let attended = self.attention_output.forward(&ops::attention(&q, &k, &v, spec)?, cx)?; // (B, T, C)
         let x = self.attention_norm.forward(&(attended + x)?)?;
         let wide = ops::gelu(&self.intermediate.forward(&x, cx)?, gelu)?; // (B, T, F)

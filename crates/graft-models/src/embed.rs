@@ -25,7 +25,7 @@ pub fn embed(model: &dyn Model, tokenizer: &Tokenizer, texts: &[&str]) -> Result
 /// `<s> text </s>`, where the model has such tokens.
 fn ids(model: &dyn Model, tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, ModelError> {
     let (start, end) = (tokenizer.bos(), tokenizer.eos());
-    let virtual_tokens: usize = model.embedding().prompt().active().iter().map(|prompt| prompt.len()).sum();
+    let virtual_tokens = model.embedding().positions_taken();
     let mut ids = tokenizer.encode(text)?;
     ids.truncate(model.shape().max_positions.saturating_sub(virtual_tokens + start.iter().count() + end.iter().count()));
     Ok(start.into_iter().chain(ids).chain(end).collect())

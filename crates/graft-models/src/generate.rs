@@ -113,7 +113,7 @@ pub fn generate(
         return Err(ModelError::Prompt { code: "models::not_generative", problem, hint });
     }
     let ids = prompt_ids(tokenizer, prompt)?;
-    let virtual_tokens: usize = model.embedding().prompt().active().iter().map(|prompt| prompt.len()).sum();
+    let virtual_tokens = model.embedding().positions_taken();
     let context = model.shape().max_positions;
     let room = room(ids.len(), virtual_tokens, context)?;
     let text = TextStream::new(tokenizer, &ids, &options.stop)?;

@@ -18,7 +18,7 @@ mod config;
 use std::sync::Arc;
 
 use graft_nn::{
-    Context, Device, Embedding, Hidden, Linear, Model, ModelShape, Norm, Result, Role, Site, Tensor,
+    Context, Device, Embedding, Hidden, Linear, Model, ModelShape, Norm, Prefixes, Result, Role, Site, Tensor,
     ops::{self, AttentionSpec, Gelu},
 };
 
@@ -59,6 +59,13 @@ struct FeedForward {
     c_proj: Linear,
 }
 
+/// What one block's part of a forward pass needs beside its input.
+struct Pass<'a> {
+    cx: &'a Context,
+    prefixes: &'a Prefixes,
+    spec: AttentionSpec,
+}
+
 impl Model for Gpt2 {
     fn shape(&self) -> &ModelShape {
         &self.shape
@@ -84,14 +91,16 @@ impl Model for Gpt2 {
     }
 
     fn hidden(&self, ids: &Tensor, mask: Option<&Tensor>, cx: &Context) -> Result<Hidden> {
-        let offset = cx.offset();
+        let prefixes = Prefixes::of(&self.wte, cx)?;
+        let offset = cx.offset() + prefixes.len();
         let (tokens, virtual_tokens) = self.wte.forward_with_prompt(ids, cx)?; // (B, P+T, C)
         let length = tokens.dim(1)?;
-        check_length(ids, length, self.shape.max_positions, cx)?;
+        check_length(ids, prefixes.len() + length, self.shape.max_positions, cx)?;
         let mut x = tokens.broadcast_add(&positions(&self.wpe, offset, length)?)?; // (B, P+T, C)
-        let mask = mask.map(|mask| behind_prompt(mask, virtual_tokens)).transpose()?; // (B, P+T)
+        let mask = mask.map(|mask| prefixes.mask(&behind_prompt(mask, virtual_tokens)?)).transpose()?; // (B, P+T)
         for (index, block) in self.h.iter().enumerate() {
-            x = block.forward(&x, index, self.attention_spec(index, mask.clone(), offset), self.gelu, cx)?;
+            let pass = Pass { cx, prefixes: &prefixes, spec: self.attention_spec(index, mask.clone(), offset) };
+            x = block.forward(&x, index, &pass, self.gelu)?;
         }
         Ok(Hidden { states: self.ln_f.forward(&x)?, virtual_tokens })
     }
@@ -110,19 +119,20 @@ impl Model for Gpt2 {
 }
 
 impl Block {
-    fn forward(&self, x: &Tensor, index: usize, spec: AttentionSpec, gelu: Gelu, cx: &Context) -> Result<Tensor> {
-        let x = (x + self.attn.forward(&self.ln_1.forward(x)?, index, &spec, cx)?)?;
-        let fed = self.mlp.forward(&self.ln_2.forward(&x)?, gelu, cx)?;
+    fn forward(&self, x: &Tensor, index: usize, pass: &Pass<'_>, gelu: Gelu) -> Result<Tensor> {
+        let x = (x + self.attn.forward(&self.ln_1.forward(x)?, index, pass)?)?;
+        let fed = self.mlp.forward(&self.ln_2.forward(&x)?, gelu, pass.cx)?;
         Ok((x + fed)?)
     }
 }
 
 impl Attention {
-    fn forward(&self, x: &Tensor, index: usize, spec: &AttentionSpec, cx: &Context) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, index: usize, pass: &Pass<'_>) -> Result<Tensor> {
+        let Pass { cx, prefixes, spec } = pass;
         let width = self.c_proj.d_in();
         let joined = self.c_attn.forward(x, cx)?; // (B, T, 3C)
         let [q, k, v] = [0, 1, 2].map(|part| joined.narrow(2, part * width, width)); // (B, T, C) each
-        let (k, v) = (k?.contiguous()?, v?.contiguous()?);
+        let (k, v) = prefixes.before(index, k?.contiguous()?, v?.contiguous()?)?; // behind a prefix (B, P+T, C)
         let (k, v) = match &cx.cache {
             Some(cache) => cache.append(index, &k, &v)?, // (B, offset + T, C)
             None => (k, v),

@@ -18,7 +18,7 @@ mod config;
 use std::collections::BTreeMap;
 
 use graft_nn::{
-    Context, Device, Embedding, Hidden, Linear, Model, ModelShape, NnError, Norm, Result, Rng, Role, Site, Tensor,
+    Context, Device, Embedding, Hidden, Linear, Model, ModelShape, NnError, Norm, Prefixes, Result, Rng, Role, Site, Tensor,
     ops::{self, AttentionSpec, RopeSpec, RopeTable},
 };
 
@@ -66,6 +66,7 @@ struct FeedForward {
 /// What the blocks of one forward pass share.
 struct Pass<'a> {
     cx: &'a Context,
+    prefixes: Prefixes,
     rope: &'a RopeTable,
     spec: AttentionSpec,
 }
@@ -97,11 +98,12 @@ impl Model for Llama {
     }
 
     fn hidden(&self, ids: &Tensor, mask: Option<&Tensor>, cx: &Context) -> Result<Hidden> {
-        let offset = cx.offset();
+        let prefixes = Prefixes::of(&self.embed_tokens, cx)?;
+        let offset = cx.offset() + prefixes.len();
         let (mut x, virtual_tokens) = self.embed_tokens.forward_with_prompt(ids, cx)?; // (B, P+T, C)
-        check_length(ids, x.dim(1)?, self.rope.positions(), cx)?;
-        let mask = mask.map(|mask| behind_prompt(mask, virtual_tokens)).transpose()?; // (B, P+T)
-        let mut pass = Pass { cx, rope: &self.rope, spec: self.attention_spec(mask, offset) };
+        check_length(ids, prefixes.len() + x.dim(1)?, self.rope.positions(), cx)?;
+        let mask = mask.map(|mask| prefixes.mask(&behind_prompt(mask, virtual_tokens)?)).transpose()?; // (B, P+T)
+        let mut pass = Pass { cx, prefixes, rope: &self.rope, spec: self.attention_spec(mask, offset) };
         for (index, block) in self.layers.iter().enumerate() {
             pass.spec.window = self.windows.get(index).copied().flatten();
             x = block.forward(&x, index, &pass)?;
@@ -133,12 +135,12 @@ impl Block {
 
 impl Attention {
     fn forward(&self, x: &Tensor, index: usize, pass: &Pass<'_>) -> Result<Tensor> {
-        let Pass { cx, rope, spec } = pass;
+        let Pass { cx, prefixes, rope, spec } = pass;
         let (q, k) = (self.q_proj.forward(x, cx)?, self.k_proj.forward(x, cx)?); // (B, T, H*D), (B, T, K*D)
         let (q, k) = (norm_heads(self.q_norm.as_ref(), q, spec.heads)?, norm_heads(self.k_norm.as_ref(), k, spec.kv_heads)?);
         let q = ops::rope(&q, rope, spec.offset, spec.heads)?; // (B, T, H*D)
         let k = ops::rope(&k, rope, spec.offset, spec.kv_heads)?; // (B, T, K*D)
-        let v = self.v_proj.forward(x, cx)?; // (B, T, K*D)
+        let (k, v) = prefixes.before(index, k, self.v_proj.forward(x, cx)?)?; // (B, T, K*D), behind a prefix (B, P+T, K*D)
         let (k, v) = match &cx.cache {
             Some(cache) => cache.append(index, &k, &v)?, // (B, offset + T, K*D)
             None => (k, v),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Context, NnError, Parameter, Result, Slot, Tensor, ops};
+use crate::{Context, NnError, Parameter, Prefix, Result, Slot, Tensor, ops};
 
 /// Trained vectors that stand in front of the tokens (prompt tuning and its relatives).
 pub trait SoftPrompt: Send + Sync {
@@ -48,13 +48,14 @@ pub struct Embedding {
     weight: Arc<Parameter>,
     slot: Slot<dyn EmbeddingAdapter>,
     prompt: Slot<dyn SoftPrompt>,
+    prefix: Slot<dyn Prefix>,
 }
 
 impl Embedding {
     /// A frozen table (V, C) at a Hugging Face path.
     pub fn new(path: &str, weight: Tensor) -> Self {
         let weight = Arc::new(Parameter::new(&format!("{path}.weight"), weight));
-        Self { path: path.to_owned(), weight, slot: Slot::new(), prompt: Slot::new() }
+        Self { path: path.to_owned(), weight, slot: Slot::new(), prompt: Slot::new(), prefix: Slot::new() }
     }
 
     /// Hugging Face path.
@@ -80,6 +81,16 @@ impl Embedding {
     /// Its soft prompts.
     pub fn prompt(&self) -> &Slot<dyn SoftPrompt> {
         &self.prompt
+    }
+
+    /// Its prefixes: keys and values in front of the input's, for every block of the model.
+    pub fn prefix(&self) -> &Slot<dyn Prefix> {
+        &self.prefix
+    }
+
+    /// Positions that the soft prompts and prefixes that act take from the model's context.
+    pub fn positions_taken(&self) -> usize {
+        self.prompt.active().iter().map(|prompt| prompt.len()).chain(self.prefix.active().iter().map(|prefix| prefix.len())).sum()
     }
 
     /// Vectors (B, T, C) of `ids` (B, T) `u32` with the adapters that act, without soft prompts. With several, each adds its own change.

@@ -72,7 +72,7 @@ impl Adapter {
 
     /// What it does in a training beside having its weights updated.
     pub fn companion(&self) -> Option<&dyn Companion> {
-        self.built.companion.as_deref().map(|companion| companion as &dyn Companion)
+        self.built.companion.as_deref()
     }
 
     /// Number of trained numbers.
@@ -87,14 +87,21 @@ impl Adapter {
 
     /// Trained numbers in the layer at `path`, and those that the base does not have.
     pub(crate) fn parameters_at(&self, path: &str) -> (u64, u64) {
-        let parts = || self.built.parts.iter().filter(|part| part.site == path);
+        // A soft prompt sits at the embedding but is no part of it: it has rows of its own.
+        let is_inside = |part: &&Part| part.site == path && !matches!(part.hook, Hook::Prompt(_) | Hook::Prefix(_));
+        let parts = || self.built.parts.iter().filter(is_inside);
         (parts().map(Part::trained).sum(), parts().map(Part::added).sum())
     }
 
-    /// Number of virtual tokens; 0 for what is no soft prompt.
-    pub(crate) fn virtual_tokens(&self) -> usize {
-        let length = |part: &Part| if let Hook::Prompt(prompt) = &part.hook { prompt.len() } else { 0 };
-        self.built.parts.iter().map(length).sum()
+    /// Whether it stands before the input, as vectors or as keys and values, and changes no weight.
+    pub(crate) fn is_soft_prompt(&self) -> bool {
+        self.built.parts.iter().any(|part| matches!(part.hook, Hook::Prompt(_) | Hook::Prefix(_)))
+    }
+
+    /// The trained tensors of a soft prompt by name, without a head that trains along.
+    pub(crate) fn prompt_weights(&self) -> impl Iterator<Item = (&str, &Var)> {
+        let prompts = self.built.parts.iter().filter(|part| matches!(part.hook, Hook::Prompt(_) | Hook::Prefix(_)));
+        prompts.flat_map(|part| &part.weights).map(|(key, var)| (key.as_str(), var))
     }
 
     /// Hugging Face paths of the layers it sits in.
@@ -194,7 +201,7 @@ impl Adapter {
         if !factor.is_finite() {
             return Err(PeftError::refused("peft::bad_scale", format!("{factor} is no factor"), "1 is as trained, 0 is the base"));
         }
-        if self.virtual_tokens() > 0 && factor != 1.0 {
+        if self.is_soft_prompt() && factor != 1.0 {
             let problem = "a soft prompt cannot be scaled: it stands before the input instead of being added to a weight";
             return Err(PeftError::refused("peft::not_scalable", problem, format!("switch it off with %{} detach, or use a LoRA", self.spec().verb)));
         }
@@ -215,8 +222,8 @@ impl Adapter {
     /// [`PeftError::Io`] and [`PeftError::File`], a full disk among them; [`PeftError::NotFinite`] for weights not worth keeping.
     pub fn save(&self, directory: &Path, base_name: &str) -> Result<(), PeftError> {
         let (mut config, mut state) = (self.config.clone(), self.state()?);
-        if let Some(companion) = &self.built.companion {
-            companion.export(&mut config, &mut state)?;
+        if let Some(export) = &self.built.export {
+            export.export(&mut config, &mut state)?;
         }
         for (name, tensor) in &state {
             if !weights_file::is_finite(tensor)? {

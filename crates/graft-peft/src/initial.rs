@@ -18,11 +18,20 @@ impl<'a> Initial<'a> {
         Self { rng: Rng::new(seed), path: linear.path(), device: linear.weight().tensor().device().clone() }
     }
 
+    /// For what belongs to no layer, under a name of its own.
+    pub(crate) fn named(path: &'a str, device: Device, seed: u64) -> Self {
+        Self { rng: Rng::new(seed), path, device }
+    }
+
+    /// Uniform in ±bound.
+    pub(crate) fn uniform(&self, name: &str, shape: &[usize], bound: f32) -> Result<Var, PeftError> {
+        let values = self.rng.stream(name, self.path).uniform(-bound, bound, shape.iter().product());
+        Ok(Var::from_tensor(&Tensor::from_vec(values, shape, &self.device)?)?)
+    }
+
     /// Uniform in ±1/sqrt(columns): PyTorch's `kaiming_uniform_(a = sqrt 5)`.
     pub(crate) fn kaiming(&self, name: &str, (rows, columns): (usize, usize)) -> Result<Var, PeftError> {
-        let bound = 1.0 / (columns as f32).sqrt();
-        let values = self.rng.stream(name, self.path).uniform(-bound, bound, rows * columns);
-        Ok(Var::from_tensor(&Tensor::from_vec(values, (rows, columns), &self.device)?)?)
+        self.uniform(name, &[rows, columns], 1.0 / (columns as f32).sqrt())
     }
 
     /// Normal with mean 0.

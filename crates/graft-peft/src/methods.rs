@@ -10,13 +10,16 @@ mod loha;
 mod lokr;
 mod lora;
 mod oft;
+mod p_tuning;
+mod prefix_tuning;
+mod prompt_encoder;
 mod prompt_tuning;
 mod trainable_tokens;
 mod vera;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use graft_nn::{Companion, EmbeddingAdapter, Linear, LinearAdapter, SoftPrompt, StandIn, Tensor, Var};
+use graft_nn::{Companion, EmbeddingAdapter, Linear, LinearAdapter, Prefix, SoftPrompt, StandIn, Tensor, Var};
 use graft_protocol::{Settings, methods::MethodSpec};
 
 use crate::{PeftError, Workbench, config_file::ConfigFile, shared::Shared};
@@ -32,6 +35,8 @@ const METHODS: &[&dyn Method] = &[
     &oft::Oft,
     &ia3::Ia3,
     &prompt_tuning::PromptTuning,
+    &p_tuning::PTuning,
+    &prefix_tuning::PrefixTuning,
     &bitfit::BitFit,
     &ln_tuning::LnTuning,
     &trainable_tokens::TrainableTokens,
@@ -85,11 +90,13 @@ pub(crate) struct Built {
     /// What is odd but harmless.
     pub(crate) warnings: Vec<String>,
     /// What it does in a training by itself.
-    pub(crate) companion: Option<Arc<dyn Export>>,
+    pub(crate) companion: Option<Arc<dyn Companion>>,
+    /// What it has to say when it is saved.
+    pub(crate) export: Option<Arc<dyn Export>>,
 }
 
-/// A companion of trainings that has a say in what is saved.
-pub(crate) trait Export: Companion {
+/// Whose files hold something else than what is trained.
+pub(crate) trait Export: Send + Sync {
     /// Brings the fields and the weights into the form of HF PEFT's files.
     ///
     /// # Errors
@@ -118,7 +125,7 @@ pub(crate) struct Part {
 impl Built {
     /// Without warnings.
     pub(crate) fn new(settings: Settings, parts: Vec<Part>, shared: Arc<Shared>) -> Self {
-        Self { settings, parts, shared, warnings: Vec::new(), companion: None }
+        Self { settings, parts, shared, warnings: Vec::new(), companion: None, export: None }
     }
 }
 
@@ -153,6 +160,8 @@ pub(crate) enum Hook {
     Embedding(Arc<dyn EmbeddingAdapter>),
     /// In front of the embedded input.
     Prompt(Arc<dyn SoftPrompt>),
+    /// In front of the keys and values of every block.
+    Prefix(Arc<dyn Prefix>),
     /// In the place of one of the layer's weights, by that weight's path.
     Weight(String, Arc<dyn StandIn>),
 }

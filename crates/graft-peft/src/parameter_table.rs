@@ -29,11 +29,10 @@ pub fn parameter_table(model: &dyn Model, adapter: Option<&Adapter>) -> Table {
     for group in groups(model, adapter) {
         table.row(group.cells());
     }
-    if let Some(adapter) = adapter.filter(|adapter| adapter.virtual_tokens() > 0) {
-        let added = adapter.trainable_parameters();
-        let shape = [adapter.virtual_tokens(), model.shape().hidden];
-        let row = Group { path: ("prompt_embeddings".to_owned(), String::new()), numbers: Vec::new(), shape: shape.to_vec(), trainable: 0, all: added };
-        table.row(Group { trainable: if adapter.is_active(model) { added } else { 0 }, ..row }.cells());
+    for (name, var) in adapter.into_iter().flat_map(Adapter::prompt_weights) {
+        let added = var.elem_count() as u64;
+        let row = Group { path: (name.to_owned(), String::new()), numbers: Vec::new(), shape: var.dims().to_vec(), trainable: 0, all: added };
+        table.row(Group { trainable: if adapter.is_some_and(|adapter| adapter.is_active(model)) { added } else { 0 }, ..row }.cells());
     }
     table.row(total_cells(total));
     table.footer.push(total.line());
@@ -44,8 +43,7 @@ fn groups(model: &dyn Model, adapter: Option<&Adapter>) -> Vec<Group> {
     let acts = adapter.is_some_and(|adapter| adapter.is_active(model));
     let mut groups: Vec<Group> = Vec::new();
     for site in model.sites() {
-        // A soft prompt sits at the embedding but is no part of it: it has a row of its own.
-        let added = adapter.filter(|adapter| adapter.virtual_tokens() == 0).map_or((0, 0), |adapter| adapter.parameters_at(site.path));
+        let added = adapter.map_or((0, 0), |adapter| adapter.parameters_at(site.path));
         let (path, number) = split(site.path);
         let group = of_site(&site, path, added, acts);
         match groups.iter_mut().find(|known| known.is_like(&group)) {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use graft_nn::{Embedding, Layer, Linear, Model, Parameter, Slot, SoftPrompt};
+use graft_nn::{Embedding, Layer, Linear, Model, Parameter, Prefix, Slot, SoftPrompt};
 
 use crate::{
     layers::linears,
@@ -18,6 +18,7 @@ struct Slots<'a> {
     /// By the weight's path.
     weights: BTreeMap<&'a str, &'a Parameter>,
     prompt: &'a Slot<dyn SoftPrompt>,
+    prefix: &'a Slot<dyn Prefix>,
 }
 
 impl<'a> Slots<'a> {
@@ -25,7 +26,7 @@ impl<'a> Slots<'a> {
         let weights = model.parameters().into_iter().map(|parameter| (parameter.path(), parameter)).collect();
         let table = |layer: Layer<'a>| if let Layer::Embedding(embedding) = layer { Some((embedding.path().to_owned(), embedding)) } else { None };
         let embeddings = model.sites().into_iter().filter_map(|site| table(site.layer)).collect();
-        Self { linears: linears(model), embeddings, weights, prompt: model.embedding().prompt() }
+        Self { linears: linears(model), embeddings, weights, prompt: model.embedding().prompt(), prefix: model.embedding().prefix() }
     }
 
     fn insert(&self, name: &str, part: &Part) {
@@ -41,6 +42,7 @@ impl<'a> Slots<'a> {
                 }
             }
             Hook::Prompt(prompt) => self.prompt.insert(name, prompt.clone()),
+            Hook::Prefix(prefix) => self.prefix.insert(name, prefix.clone()),
             Hook::Weight(path, stand_in) => {
                 if let Some(weight) = self.weights.get(path.as_str()) {
                     weight.stand_ins().insert(name, stand_in.clone());
@@ -54,6 +56,7 @@ impl<'a> Slots<'a> {
             Hook::Linear(_) => drop(self.linears.get(&part.site).and_then(|linear| linear.slot().remove(name))),
             Hook::Embedding(_) => drop(self.embeddings.get(&part.site).and_then(|embedding| embedding.slot().remove(name))),
             Hook::Prompt(_) => drop(self.prompt.remove(name)),
+            Hook::Prefix(_) => drop(self.prefix.remove(name)),
             Hook::Weight(path, _) => drop(self.weights.get(path.as_str()).and_then(|weight| weight.stand_ins().remove(name))),
         }
     }
@@ -63,6 +66,7 @@ impl<'a> Slots<'a> {
         self.embeddings.values().for_each(|embedding| drop(embedding.slot().remove(name)));
         self.weights.values().for_each(|weight| drop(weight.stand_ins().remove(name)));
         self.prompt.remove(name);
+        self.prefix.remove(name);
     }
 
     /// Whether the slot of this part holds it, and not what another adapter has put in under the same name since.
@@ -77,6 +81,7 @@ impl<'a> Slots<'a> {
                 found.is_some_and(|found| Arc::ptr_eq(&found, adapter))
             }
             Hook::Prompt(prompt) => self.prompt.get(name).is_some_and(|found| Arc::ptr_eq(&found, prompt)),
+            Hook::Prefix(prefix) => self.prefix.get(name).is_some_and(|found| Arc::ptr_eq(&found, prefix)),
             Hook::Weight(path, stand_in) => {
                 let found = self.weights.get(path.as_str()).and_then(|weight| weight.stand_ins().get(name));
                 found.is_some_and(|found| Arc::ptr_eq(&found, stand_in))
@@ -89,6 +94,7 @@ impl<'a> Slots<'a> {
             Hook::Linear(_) => self.linears.get(&part.site).map(|linear| linear.slot().active_names()),
             Hook::Embedding(_) => self.embeddings.get(&part.site).map(|embedding| embedding.slot().active_names()),
             Hook::Prompt(_) => Some(self.prompt.active_names()),
+            Hook::Prefix(_) => Some(self.prefix.active_names()),
             Hook::Weight(path, _) => self.weights.get(path.as_str()).map(|weight| weight.stand_ins().active_names()),
         };
         names.is_some_and(|names| names.iter().any(|active| active == name))
@@ -148,6 +154,7 @@ fn change_active(model: &dyn Model, change: impl Fn(Vec<String>) -> Vec<String>)
     slots.embeddings.values().for_each(|embedding| change_slot(embedding.slot(), &change));
     slots.weights.values().for_each(|weight| change_slot(weight.stand_ins(), &change));
     change_slot(slots.prompt, &change);
+    change_slot(slots.prefix, &change);
 }
 
 /// A slot leaves out names that it does not hold.

@@ -10,6 +10,8 @@ pub mod loha;
 pub mod lokr;
 pub mod lora;
 pub mod oft;
+pub mod p_tuning;
+pub mod prefix_tuning;
 pub mod prompt_tuning;
 pub mod trainable_tokens;
 pub mod vera;
@@ -46,6 +48,8 @@ pub const METHODS: &[&MethodSpec] = &[
     &oft::SPEC,
     &ia3::SPEC,
     &prompt_tuning::SPEC,
+    &p_tuning::SPEC,
+    &prefix_tuning::SPEC,
     &bitfit::SPEC,
     &ln_tuning::SPEC,
     &trainable_tokens::SPEC,
@@ -123,6 +127,15 @@ pub const MODULES_TO_SAVE: KeySpec = KeySpec {
     kind: KeyKind::Modules,
     default: "",
     help: "modules trained whole and saved along, such as lm_head; copies, so that the base stays as it is",
+};
+
+/// Number of virtual tokens.
+pub(crate) const VIRTUAL_TOKENS: KeySpec = KeySpec {
+    name: "num_virtual_tokens",
+    aliases: &["tokens"],
+    kind: KeyKind::Integer { min: 1, max: 65_536 },
+    default: "20",
+    help: "number of virtual tokens; they take that much of the context",
 };
 
 /// Rank of a low-rank update.

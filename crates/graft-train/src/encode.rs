@@ -6,7 +6,6 @@ use graft_nn::{Model, TokenEncoder};
 use crate::batch::Encoded;
 use crate::classify::is_classifier;
 use crate::data::Example;
-use crate::loss::virtual_tokens;
 use crate::{Result, TrainError};
 
 /// Turns examples into tokens: `<s> prompt completion </s>`, where the model has such tokens; only the completion and its end have labels.
@@ -24,7 +23,7 @@ impl<'a> Encoder<'a> {
     /// # Errors
     /// [`TrainError::NoRoom`] when not even two tokens fit.
     pub(crate) fn new(model: &dyn Model, tokenizer: &'a dyn TokenEncoder, max_length: Option<usize>) -> Result<Self> {
-        let (context, taken) = (model.shape().max_positions, virtual_tokens(model));
+        let (context, taken) = (model.shape().max_positions, model.embedding().positions_taken());
         let limit = context.saturating_sub(taken).min(max_length.unwrap_or(usize::MAX));
         if limit < 2 {
             return Err(TrainError::NoRoom { context, virtual_tokens: taken });

@@ -2,7 +2,6 @@
 
 use graft_nn::{Model, ModelShape, Parameter, Quantization, Trainable, packable};
 
-use crate::loss::virtual_tokens;
 use crate::{Result, TrainError};
 
 /// Bytes of one 32-bit number.
@@ -118,7 +117,7 @@ impl Memory {
 pub(crate) fn check(model: &dyn Model, trainables: &[Trainable], rows: usize, tokens: usize) -> Result<()> {
     let Some(available) = available_bytes().filter(|_| model.embedding().weight().tensor().device().is_cpu()) else { return Ok(()) };
     let trained = trainables.iter().map(|trainable| trainable.var.elem_count() as u64).sum();
-    let sizes = Sizes { added: trained, rows, tokens: tokens + virtual_tokens(model), ..of_model(model) };
+    let sizes = Sizes { added: trained, rows, tokens: tokens + model.embedding().positions_taken(), ..of_model(model) };
     Memory::predict(&sizes).fits(available, &sizes)
 }
 

@@ -2,6 +2,6 @@
 
 pub use crate::{
     AdaLora, Adapter, BitFit, Chart, Comparison, D, DType, Data, DataOptions, Device, Dora, Eval, Evaluation, Full, Generate, Generated, Ia3, IndexOp, Lab,
-    LnTuning, LoHa, LoKr, Lora, MemoryOptions, Model, ModelOptions, Oft, PromptTuning, Run, Show, Table, Tensor, Tokenizer, Train, TrainableTokens, Var, Vera,
-    lab,
+    LnTuning, LoHa, LoKr, Lora, MemoryOptions, Model, ModelOptions, Oft, PTuning, PrefixTuning, PromptTuning, Run, Show, Table, Tensor, Tokenizer, Train,
+    TrainableTokens, Var, Vera, lab,
 };

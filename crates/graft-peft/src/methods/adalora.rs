@@ -109,7 +109,8 @@ impl Method for AdaLora {
         }
         let allocator = Allocator::new(triplets, Schedule::read(config, init_r, target_r)?);
         let settings = fields::to_settings(&SPEC, config, &["init_r", "target_r", "lora_alpha"], &selection, bench.model, &layers);
-        Ok(Built { companion: Some(Arc::new(allocator)), ..Built::new(settings, parts, shared) })
+        let allocator = Arc::new(allocator);
+        Ok(Built { companion: Some(allocator.clone()), export: Some(allocator), ..Built::new(settings, parts, shared) })
     }
 }
 

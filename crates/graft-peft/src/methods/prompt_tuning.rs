@@ -13,7 +13,10 @@ use graft_protocol::{
     methods::{MethodSpec, prompt_tuning::SPEC},
 };
 
-use super::{Built, Hook, Method, Part, Start};
+use super::{
+    Built, Hook, Method, Part, Start,
+    prompt_encoder::{KEY, count, device},
+};
 use crate::{PeftError, Workbench, config_file::ConfigFile, shared::Shared};
 
 /// Every field of PEFT 0.21's `PromptTuningConfig` with its default.
@@ -21,9 +24,6 @@ const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null
     "num_attention_heads": null, "num_layers": null, "num_transformer_submodules": 1, "num_virtual_tokens": null, "peft_type": "PROMPT_TUNING",
     "prompt_tuning_init": "RANDOM", "prompt_tuning_init_text": null, "revision": null, "task_type": "CAUSAL_LM", "token_dim": null,
     "tokenizer_kwargs": null, "tokenizer_name_or_path": null}"#;
-
-/// Its one key in `adapter_model.safetensors`.
-const KEY: &str = "prompt_embeddings";
 
 /// The method.
 pub(super) struct PromptTuning;
@@ -85,12 +85,8 @@ impl Method for PromptTuning {
     }
 
     fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
-        let (count, shape) = (config.count("num_virtual_tokens")?, bench.model.shape());
-        refuse_unsupported(config, shape.hidden)?;
-        if count >= shape.max_positions {
-            let problem = format!("{count} virtual tokens leave no room in the model's context of {} tokens", shape.max_positions);
-            return Err(PeftError::refused("peft::prompt_too_long", problem, "choose num_virtual_tokens of a few dozen; 20 is usual"));
-        }
+        let shape = bench.model.shape();
+        let count = count(bench, config, shape.hidden)?;
         let init = config.text("prompt_tuning_init").unwrap_or("RANDOM").to_owned();
         let text = config.text("prompt_tuning_init_text").unwrap_or_default().to_owned();
         let vectors = match (start, init.as_str()) {
@@ -107,16 +103,6 @@ impl Method for PromptTuning {
             settings.set("prompt_tuning_init_text", Setting::Text(text));
         }
         Ok(Built::new(settings, parts, Arc::new(Shared::new())))
-    }
-}
-
-fn refuse_unsupported(config: &ConfigFile, hidden: usize) -> std::result::Result<(), PeftError> {
-    if config.get("num_transformer_submodules").and_then(serde_json::Value::as_u64).is_some_and(|count| count != 1) {
-        return Err(PeftError::Unsupported { folder: config.folder(), feature: "prompts for an encoder and a decoder".to_owned() });
-    }
-    match config.get("token_dim") {
-        Some(width) if width.as_u64() != Some(hidden as u64) => Err(config.wrong("token_dim", &format!("{hidden}, the width of this model"))),
-        _ => Ok(()),
     }
 }
 
@@ -149,8 +135,4 @@ fn from_text(bench: &Workbench<'_>, text: &str, count: usize) -> std::result::Re
 fn rows(model: &dyn Model, ids: &[u32]) -> std::result::Result<Tensor, PeftError> {
     let ids = Tensor::from_slice(ids, (1, ids.len()), &device(model))?; // (1, P)
     Ok(model.embedding().base_forward(&ids)?.squeeze(0)?.detach().to_dtype(DType::F32)?) // (P, C)
-}
-
-fn device(model: &dyn Model) -> graft_nn::Device {
-    model.embedding().weight().tensor().device().clone()
 }

@@ -38,6 +38,10 @@ impl Case {
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases: Vec<_> = METHODS.iter().map(|spec| case(spec.verb, spec.verb, small(spec.verb))).collect();
+    let projects = small("prefix_tune").with("prefix_projection", Value::Bool(true));
+    cases.push(case("prefix_tune prefix_projection=true", "prefix_tune", projects));
+    let lstm = small("p_tune").with("encoder_reparameterization_type", Value::Text("LSTM".to_owned())).with("encoder_hidden_size", Value::Integer(6));
+    cases.push(case("p_tune encoder_reparameterization_type=LSTM", "p_tune", lstm));
     let list = |word: &str| Value::List(vec![word.to_owned()]);
     cases.push(case("lora bias=all", "lora", small("lora").with("bias", Value::Text("all".to_owned()))));
     for init in ["orthogonal", "pissa", "olora"] {
@@ -125,7 +129,7 @@ fn holds(condition: bool, otherwise: impl Into<String>) -> Held {
 }
 
 fn is_prompt(model: &dyn Model) -> bool {
-    !model.embedding().prompt().active().is_empty()
+    model.embedding().positions_taken() > 0
 }
 
 fn attaching_changes_nothing(model: &dyn Model, case: &Case) -> Held {

@@ -1,6 +1,6 @@
 //! Keys of prompt tuning, as HF PEFT's `PromptTuningConfig` names them.
 
-use super::{ADAPTER_NAME, MethodSpec};
+use super::{ADAPTER_NAME, MethodSpec, VIRTUAL_TOKENS};
 use crate::{KeyKind, KeySpec};
 
 /// Prompt tuning: trained embeddings in front of the input.
@@ -17,13 +17,7 @@ pub const SPEC: MethodSpec = MethodSpec {
 };
 
 const KEYS: &[KeySpec] = &[
-    KeySpec {
-        name: "num_virtual_tokens",
-        aliases: &["tokens"],
-        kind: KeyKind::Integer { min: 1, max: 65_536 },
-        default: "20",
-        help: "number of virtual tokens; they take that much of the context",
-    },
+    VIRTUAL_TOKENS,
     KeySpec {
         name: "prompt_tuning_init",
         aliases: &[],

@@ -43,7 +43,7 @@ fn leaf(site: &Site<'_>) -> Leaf {
     let shape = entry.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(" × ");
     let adapters = match site.layer {
         Layer::Linear(linear) => linear.slot().names(),
-        Layer::Embedding(embedding) => embedding.prompt().names(),
+        Layer::Embedding(embedding) => embedding.prompt().names().into_iter().chain(embedding.prefix().names()).collect(),
         Layer::Norm(_) => Vec::new(),
     };
     let mut note = format!("{} {shape}", entry.kind);

@@ -357,6 +357,34 @@ builder! {
     pub fn exclude_modules(list);
 }
 
+builder! {
+    /// `%p_tune attach`: a soft prompt that a small network computes. Each setter is the key of the same name.
+    PTuning, "p_tune";
+    /// Number of virtual tokens; they take that much of the context. Default 20.
+    pub fn num_virtual_tokens(count);
+    /// The network: `MLP` (default) or `LSTM`.
+    pub fn encoder_reparameterization_type(word);
+    /// Width of its hidden layers. Default: the model's own.
+    pub fn encoder_hidden_size(count);
+    /// Layers of the LSTM. Default 2.
+    pub fn encoder_num_layers(count);
+    /// Probability of dropping a number between two layers of the LSTM. Default 0.
+    pub fn encoder_dropout(number);
+}
+
+builder! {
+    /// `%prefix_tune attach`: keys and values in front of the input's, in every block. Each setter is the key of the same name.
+    PrefixTuning, "prefix_tune";
+    /// Number of virtual tokens; they take that much of the context. Default 20.
+    pub fn num_virtual_tokens(count);
+    /// Let a network compute keys and values while training. Default false.
+    pub fn prefix_projection(flag);
+    /// Width of that network's hidden layer. Default: that of a block's keys.
+    pub fn encoder_hidden_size(count);
+    /// `random`, N(0, 1) (default), or `zero`.
+    pub fn init_weights(word);
+}
+
 #[cfg(test)]
 mod tests {
     use graft_protocol::methods;
@@ -378,6 +406,8 @@ mod tests {
             LnTuning::everything(),
             TrainableTokens::everything(),
             Full::everything(),
+            PTuning::everything(),
+            PrefixTuning::everything(),
         ] {
             let set: Vec<_> = settings.values.keys().cloned().collect();
             let mut keys: Vec<_> = methods::by_verb(verb).expect("a method").keys.iter().map(|spec| spec.name).collect();

@@ -1,0 +1,94 @@
+//! P-tuning: a soft prompt computed by a small trained network, `x' = [f(E); embed(ids)]`.
+//!
+//! # Shapes
+//! `E: (P, C)`; MLP: C -> H -> H -> C with ReLU between; LSTM: C -> 2H in both directions, then 2H -> 2H -> C
+//! # Source
+//! Liu et al. 2021, arXiv:2103.10385. Golden `p-tuning` (MLP); the LSTM is checked against PyTorch's numbers. HF PEFT ignores `encoder_num_layers` for the MLP.
+
+use std::sync::Arc;
+
+use graft_nn::{Context, Result, SoftPrompt, Tensor};
+use graft_protocol::{
+    Settings,
+    methods::{MethodSpec, p_tuning::SPEC},
+};
+
+use super::{
+    Built, Export, Hook, Method, Part, Start,
+    prompt_encoder::{self, Activation, Dense, Encoder, Lstm, Vectors},
+};
+use crate::{PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, shared::Shared};
+
+/// Every field of PEFT 0.21's `PromptEncoderConfig` with its default.
+const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "encoder_dropout": 0.0, "encoder_hidden_size": null,
+    "encoder_num_layers": 2, "encoder_reparameterization_type": "MLP", "inference_mode": true, "modules_to_save": null,
+    "num_attention_heads": null, "num_layers": null, "num_transformer_submodules": 1, "num_virtual_tokens": null, "peft_type": "P_TUNING",
+    "revision": null, "task_type": "CAUSAL_LM", "token_dim": null}"#;
+
+/// The method.
+pub(super) struct PTuning;
+
+struct Prompt {
+    vectors: Vectors,
+    count: usize,
+}
+
+impl SoftPrompt for Prompt {
+    fn embeddings(&self, cx: &Context) -> Result<Tensor> {
+        self.vectors.tensor(cx) // (P, C)
+    }
+
+    fn len(&self) -> usize {
+        self.count
+    }
+}
+
+impl Method for PTuning {
+    fn spec(&self) -> &'static MethodSpec {
+        &SPEC
+    }
+
+    fn defaults(&self) -> &'static str {
+        DEFAULTS
+    }
+
+    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> std::result::Result<ConfigFile, PeftError> {
+        let (mut config, shape) = (fields::from_settings(&SPEC, DEFAULTS, settings, &[])?, bench.model.shape());
+        let dims = [("token_dim", shape.hidden), ("num_layers", shape.layers), ("num_attention_heads", shape.heads)];
+        dims.into_iter().for_each(|(name, value)| config.set(name, value.into()));
+        if config.get("encoder_hidden_size").is_none() {
+            config.set("encoder_hidden_size", shape.hidden.into());
+        }
+        Ok(config)
+    }
+
+    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
+        let width = bench.model.shape().hidden;
+        let count = prompt_encoder::count(bench, config, width)?;
+        let device = prompt_encoder::device(bench.model);
+        let vectors = match start {
+            Start::File => Vectors::empty(count, width, &device)?,
+            Start::Fresh => Vectors::Encoded(encoder(config, &Initial::named("p_tuning", device, bench.seed), (count, width))?),
+        };
+        let export = if let Vectors::Encoded(encoder) = &vectors { Some(Arc::new(encoder.clone()) as Arc<dyn Export>) } else { None };
+        let weights = vectors.weights();
+        let part = Part::new(bench.model.embedding().path(), Hook::Prompt(Arc::new(Prompt { vectors, count })), weights);
+        let settings = fields::plain_settings(&SPEC, config, &["num_virtual_tokens", "encoder_reparameterization_type", "encoder_hidden_size"]);
+        Ok(Built { export, ..Built::new(settings, vec![part], Arc::new(Shared::new())) })
+    }
+}
+
+fn encoder(config: &ConfigFile, initial: &Initial<'_>, (count, width): (usize, usize)) -> std::result::Result<Encoder, PeftError> {
+    let hidden = config.count("encoder_hidden_size")?;
+    let embedding = initial.normal("embedding.weight", (count, width), 1.0)?;
+    let map = |name: &str, d_out: usize, d_in: usize| Dense::new(initial, name, (d_out, d_in));
+    let (lstm, maps) = match config.text("encoder_reparameterization_type") {
+        Some("MLP") => (None, vec![map("mlp_head.0", hidden, width)?, map("mlp_head.2", hidden, hidden)?, map("mlp_head.4", width, hidden)?]),
+        Some("LSTM") => {
+            let lstm = Lstm::new(initial, (width, hidden), config.count("encoder_num_layers")?, config.probability("encoder_dropout")?)?;
+            (Some(lstm), vec![map("mlp_head.0", 2 * hidden, 2 * hidden)?, map("mlp_head.2", width, 2 * hidden)?])
+        }
+        _ => return Err(config.wrong("encoder_reparameterization_type", "MLP or LSTM")),
+    };
+    Ok(Encoder { embedding, lstm, maps, activation: Activation::Relu })
+}

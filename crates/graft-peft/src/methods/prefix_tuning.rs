@@ -1,0 +1,118 @@
+//! Prefix tuning: trained keys and values in front of those of the input, `softmax(q [Pk; k]ᵀ) [Pv; v]` in every block.
+//!
+//! # Shapes
+//! `E: (P, L * 2 * K*D)`: for each of L blocks the keys, then the values, of K heads of width D; with projection `E = W₂ tanh(W₁ e)` with `e: (P, K*D)`
+//! # Source
+//! Li and Liang 2021, arXiv:2101.00190. Golden `prefix-tuning`.
+
+use std::sync::Arc;
+
+use graft_nn::{Context, Prefix, Result, Tensor, Var};
+use graft_protocol::{
+    Settings,
+    methods::{MethodSpec, prefix_tuning::SPEC},
+};
+
+use super::{
+    Built, Export, Hook, Method, Part, Start,
+    prompt_encoder::{self, Activation, Dense, Encoder, Vectors},
+};
+use crate::{PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, shared::Shared};
+
+/// Every field of PEFT 0.21's `PrefixTuningConfig` with its default.
+const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "encoder_hidden_size": null, "inference_mode": true,
+    "init_weights": null, "modules_to_save": null, "num_attention_heads": null, "num_layers": null, "num_transformer_submodules": 1,
+    "num_virtual_tokens": null, "peft_type": "PREFIX_TUNING", "prefix_projection": false, "revision": null, "task_type": "CAUSAL_LM",
+    "token_dim": null}"#;
+
+/// The method.
+pub(super) struct PrefixTuning;
+
+struct KeysAndValues {
+    vectors: Vectors,
+    count: usize,
+    /// L.
+    blocks: usize,
+    /// K*D.
+    width: usize,
+}
+
+impl Prefix for KeysAndValues {
+    fn keys_values(&self, cx: &Context) -> Result<Vec<(Tensor, Tensor)>> {
+        let all = self.vectors.tensor(cx)?; // (P, L * 2 * K*D)
+        let part = |number: usize| all.narrow(1, number * self.width, self.width); // (P, K*D)
+        (0..self.blocks).map(|block| Ok((part(2 * block)?, part(2 * block + 1)?))).collect()
+    }
+
+    fn len(&self) -> usize {
+        self.count
+    }
+}
+
+impl Method for PrefixTuning {
+    fn spec(&self) -> &'static MethodSpec {
+        &SPEC
+    }
+
+    fn defaults(&self) -> &'static str {
+        DEFAULTS
+    }
+
+    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> std::result::Result<ConfigFile, PeftError> {
+        let (mut config, shape) = (fields::from_settings(&SPEC, DEFAULTS, settings, &[])?, bench.model.shape());
+        let dims = [("token_dim", width(bench)), ("num_layers", shape.layers), ("num_attention_heads", shape.kv_heads)];
+        dims.into_iter().for_each(|(name, value)| config.set(name, value.into()));
+        if config.get("encoder_hidden_size").is_none() {
+            config.set("encoder_hidden_size", width(bench).into());
+        }
+        if config.text("init_weights") == Some("random") {
+            config.set("init_weights", serde_json::Value::Null);
+        }
+        Ok(config)
+    }
+
+    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
+        let (width, blocks) = (width(bench), bench.model.shape().layers);
+        let count = prompt_encoder::count(bench, config, width)?;
+        let device = prompt_encoder::device(bench.model);
+        let vectors = match start {
+            Start::File => Vectors::empty(count, 2 * blocks * width, &device)?,
+            Start::Fresh => fresh(config, &Initial::named("prefix_tuning", device, bench.seed), (count, width, 2 * blocks * width))?,
+        };
+        let export = if let Vectors::Encoded(encoder) = &vectors { Some(Arc::new(encoder.clone()) as Arc<dyn Export>) } else { None };
+        let weights = vectors.weights();
+        let prefix = KeysAndValues { vectors, count, blocks, width };
+        let part = Part::new(bench.model.embedding().path(), Hook::Prefix(Arc::new(prefix)), weights);
+        let projects = if config.flag("prefix_projection") { "encoder_hidden_size" } else { "num_virtual_tokens" };
+        let mut settings = fields::plain_settings(&SPEC, config, &["num_virtual_tokens", projects]);
+        if !config.flag("prefix_projection") {
+            settings.values.remove("encoder_hidden_size");
+        }
+        Ok(Built { export, ..Built::new(settings, vec![part], Arc::new(Shared::new())) })
+    }
+}
+
+/// K*D.
+fn width(bench: &Workbench<'_>) -> usize {
+    bench.model.shape().kv_heads * bench.model.shape().head_dim
+}
+
+fn fresh(config: &ConfigFile, initial: &Initial<'_>, (count, width, all): (usize, usize, usize)) -> std::result::Result<Vectors, PeftError> {
+    let starts_at_zero = match config.text("init_weights") {
+        None => false,
+        Some("zero") => true,
+        Some(_) => return Err(config.wrong("init_weights", "null or zero")),
+    };
+    if !config.flag("prefix_projection") {
+        let vectors = initial.normal("embedding.weight", (count, all), 1.0)?; // (P, L * 2 * K*D)
+        return Ok(Vectors::Plain(if starts_at_zero { Var::from_tensor(&vectors.zeros_like()?)? } else { vectors }));
+    }
+    let hidden = config.count("encoder_hidden_size")?;
+    let last = Dense::new(initial, "transform.2", (all, hidden))?;
+    Ok(Vectors::Encoded(Encoder {
+        embedding: initial.normal("embedding.weight", (count, width), 1.0)?,
+        lstm: None,
+        maps: vec![Dense::new(initial, "transform.0", (hidden, width))?, if starts_at_zero { last.zeroed()? } else { last }],
+        activation: Activation::Tanh,
+    }))
+}
