@@ -43,6 +43,11 @@ scenarios! {
 }
 
 scenarios! {
+    encoder:
+    minilm_embeds_as_transformers_does_and_learns_which_book,
+}
+
+scenarios! {
     bridge:
     a_table_and_a_rust_cell_give_the_same_number,
     a_scale_set_in_rust_changes_what_a_magic_generates,

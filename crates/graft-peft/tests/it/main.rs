@@ -9,6 +9,10 @@ mod exchange;
 mod golden;
 #[cfg(test)]
 mod promises;
+#[cfg(test)]
+mod selective;
+#[cfg(test)]
+mod soft_prompts;
 
 use std::path::PathBuf;
 

@@ -1,5 +1,6 @@
 //! `%eval`: the adapter beside the untuned base and the majority class.
 
+use graft_nn::Task;
 use graft_protocol::{Cell, Event, Failure, Settings, Table, training};
 use graft_train::{Control, Evaluation, evaluate};
 
@@ -13,6 +14,8 @@ pub struct Scores {
     pub data: String,
     /// `train`, `validation` or `test`.
     pub split: String,
+    /// Whether the model chooses among labels with a head of its own, instead of predicting tokens.
+    pub classifies: bool,
     /// The untuned base, unless it was not asked for.
     pub base: Option<Evaluation>,
     /// The adapter in use: its name, the verb of its method, its scores.
@@ -26,10 +29,10 @@ pub struct Scores {
 pub fn eval(desk: &Desk, settings: &Settings) -> Result<Scores, Failure> {
     settings.check(training::EVAL)?;
     let state = desk.state();
-    state.model()?;
+    let classifies = matches!(state.model()?.loaded.model.task(), Task::SequenceClassification { .. });
     let data = state.data(settings.text(training::EVAL, "data").as_deref())?;
     let acting = state.acting();
-    let mut scores = Scores { data: data.dataset.name.clone(), split: split(settings), base: None, adapter: None };
+    let mut scores = Scores { data: data.dataset.name.clone(), split: split(settings), classifies, base: None, adapter: None };
     if acting.is_none() || settings.bool(training::EVAL, "base") {
         let _bare = Bare::new(&state)?;
         scores.base = Some(score(desk, &data, settings, "the base")?);
@@ -86,8 +89,11 @@ impl Scores {
             let examples = Cell::Integer(examples as i64);
             table.row(vec![Cell::Text("majority class".to_owned()), Cell::Empty, Cell::Empty, examples, Cell::Percent(majority, 1)]);
         }
-        if let Some(tokens) = all.first().map(|evaluation| evaluation.tokens) {
-            table.footer.push(format!("loss in nats per token, over {} of completions", counted(tokens as usize, "token")));
+        if let Some(first) = all.first() {
+            table.footer.push(match self.classifies {
+                true => format!("loss in nats per example, over {}", counted(first.examples as usize, "example")),
+                false => format!("loss in nats per token, over {} of completions", counted(first.tokens as usize, "token")),
+            });
         }
         table
     }
