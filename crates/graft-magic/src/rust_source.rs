@@ -19,6 +19,10 @@ pub fn rust_source(command: &Command) -> String {
         }
         Command::Resume { run, settings } if settings.values.is_empty() => format!("lab().resume({})?;", option(run.as_deref())),
         Command::Resume { run, settings } => format!("lab().resume_with({}, {})?;", option(run.as_deref()), builder("Train", settings)),
+        Command::Ablate { methods, keys } => {
+            let keys: String = keys.iter().map(|(key, value)| format!(".key({key:?}, {value:?})")).collect();
+            shown(&format!("lab().ablate(Ablate::of({methods:?}){keys})?"))
+        }
         Command::Eval { settings } => shown(&format!("lab().eval({})?", builder("Eval", settings))),
         Command::Generate { prompt, settings } => shown(&format!("lab().generate({prompt:?}, {})?", builder("Generate", settings))),
         Command::Compare { prompt, settings } => shown(&format!("lab().compare({prompt:?}, {})?", builder("Generate", settings))),

@@ -1,5 +1,6 @@
 //! The registry: every verb once, in the order the reference lists them. A new verb is one definition here below and one line in [`all`].
 
+mod ablate;
 mod compare;
 mod data;
 mod device;
@@ -29,7 +30,7 @@ use crate::verb::VerbSpec;
 static VERBS: LazyLock<Vec<VerbSpec>> = LazyLock::new(|| {
     let mut verbs = vec![model::verb(), data::verb()];
     verbs.extend(METHODS.iter().map(|spec| method::verb(spec)));
-    verbs.extend([train::train(), train::resume(), eval::verb(), generate::verb(), compare::verb(), params::verb(), memory::verb()]);
+    verbs.extend([train::train(), train::resume(), eval::verb(), ablate::verb(), generate::verb(), compare::verb(), params::verb(), memory::verb()]);
     verbs.extend([seed::verb(), device::verb(), status::verb()]);
     verbs.extend([help::lsmagic(), help::quickref(), time::verb(), environment::env(), environment::cd(), environment::pwd()]);
     verbs.extend([history::history(), history::load(), run::verb(), variables::who(), variables::reset(), shell::verb()]);

@@ -72,6 +72,13 @@ pub enum Command {
         /// Keys of the evaluation.
         settings: Settings,
     },
+    /// `%ablate lora r=1,2,4 seeds=3`: trains every combination and compares; see [`crate::ablation::Ablation::parse`].
+    Ablate {
+        /// Verbs of the methods.
+        methods: Vec<String>,
+        /// Keys with their values as typed.
+        keys: Vec<(String, String)>,
+    },
     /// `%generate "prompt"`. Keys [`crate::training::GENERATE`].
     Generate {
         /// The text to continue.

@@ -4,6 +4,7 @@
 //! [`Reply`] or a [`Failure`]; while it works it sends [`Event`]s. This crate holds those types, the keys of every method
 //! and of training ([`methods`], [`training`]), and the [`frame`] format they travel in. It knows no tensor, no Jupyter, no drawing.
 
+pub mod ablation;
 pub mod chart;
 pub mod command;
 pub mod event;

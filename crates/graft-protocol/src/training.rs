@@ -95,6 +95,33 @@ pub const EVAL: &[KeySpec] = &[
     KeySpec { name: "base", aliases: &[], kind: KeyKind::Bool, default: "true", help: "also score the untuned base" },
 ];
 
+/// Keys of `%ablate` beside those of the methods and of `%train`.
+pub const ABLATE: &[KeySpec] = &[
+    KeySpec {
+        name: "seeds",
+        aliases: &[],
+        kind: KeyKind::Integer { min: 1, max: 100 },
+        default: "1",
+        help: "trainings per configuration: the session's seed and those after it",
+    },
+    KeySpec {
+        name: "split",
+        aliases: &[],
+        kind: KeyKind::Choice(&["train", "validation", "test"]),
+        default: "validation",
+        help: "which part of the data the trials are scored on; keep the test for the one that you choose",
+    },
+    KeySpec {
+        name: "examples",
+        aliases: &["n"],
+        kind: KeyKind::Integer { min: 1, max: 100_000_000 },
+        default: "200",
+        help: "most examples each trial is scored on, from the first",
+    },
+    KeySpec { name: "fresh", aliases: &[], kind: KeyKind::Bool, default: "false", help: "train again what an earlier run of the same line has finished" },
+    KeySpec { name: "confirm", aliases: &[], kind: KeyKind::Bool, default: "false", help: "train more than 60 times" },
+];
+
 /// Keys of `%generate` and `%compare`.
 pub const GENERATE: &[KeySpec] = &[
     KeySpec { name: "max_new_tokens", aliases: &["tokens"], kind: KeyKind::Integer { min: 1, max: 100_000 }, default: "60", help: "most tokens written" },

@@ -5,7 +5,7 @@ use graft_protocol::{AdapterAction, Block, Command, Failure, Reply, Table};
 use crate::{
     Desk,
     state::Attached,
-    verbs::{adapter, attach, compare, data, device, eval, generate, load_adapter, memory, model, params, resume, seed, status, train, tree},
+    verbs::{ablate, adapter, attach, compare, data, device, eval, generate, load_adapter, memory, model, params, resume, seed, status, train, tree},
 };
 
 /// What a job of this command is called while it runs.
@@ -16,6 +16,7 @@ pub(crate) fn label(command: &Command) -> String {
         Command::DataInline { name, .. } => format!("reading the data {name}"),
         Command::Train { .. } => "training".to_owned(),
         Command::Resume { .. } => "resuming a training".to_owned(),
+        Command::Ablate { .. } => "comparing configurations".to_owned(),
         Command::Eval { .. } => "evaluating".to_owned(),
         Command::Generate { .. } => "generating".to_owned(),
         Command::Compare { .. } => "comparing".to_owned(),
@@ -39,6 +40,7 @@ pub(crate) fn interpret(desk: &Desk, command: Command) -> Result<Reply, Failure>
         Command::Adapter { method, action } => act(desk, &method, action)?,
         Command::Train { attach, settings } => train::reply(train::train(desk, attach.as_ref(), &settings)?),
         Command::Resume { run, settings } => train::reply(resume::resume(desk, run.as_deref(), &settings)?),
+        Command::Ablate { methods, keys } => ablate::ablate(desk, &methods, &keys)?.reply(),
         Command::Eval { settings } => shown(eval::eval(desk, &settings)?.table()),
         Command::Generate { prompt, settings } => generate::reply(generate::generate(desk, &prompt, &settings)?),
         Command::Compare { prompt, settings } => compare::compare(desk, &prompt, &settings)?.reply(),

@@ -1,6 +1,7 @@
 //! What the session can do: one file per family of verbs. Each verb is a function of a [`crate::Desk`] that returns its result with
 //! its types, for Rust cells; the result turns into blocks for the magics.
 
+pub mod ablate;
 pub mod adapter;
 pub mod attach;
 mod bare;

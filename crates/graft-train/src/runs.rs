@@ -4,8 +4,10 @@ mod checkpoint;
 mod folder;
 mod header;
 mod ledger;
+mod trials;
 
 pub use checkpoint::{Checkpoint, Progress};
 pub use folder::{RunFolder, runs_folder};
 pub use header::RunHeader;
 pub use ledger::{Ledger, RunRecord, read_ledger};
+pub use trials::{TrialRecord, Trials};

@@ -6,8 +6,8 @@ use graft_protocol::{Event, Failure, MimeBundle};
 use graft_session::{Desk, Session, State, verbs};
 
 use crate::{
-    Comparison, Data, DataOptions, Device, DisplayHandle, Error, Eval, Evaluation, Generate, Generated, Html, Markdown, MemoryOptions, Model, ModelOptions,
-    Png, Result, Run, Show, Shown, Svg, Table, Train, standalone::Standalone,
+    Ablate, Comparison, Data, DataOptions, Device, DisplayHandle, Error, Eval, Evaluation, Generate, Generated, Html, Markdown, MemoryOptions, Model,
+    ModelOptions, Png, Result, Run, Show, Shown, Svg, Table, Train, standalone::Standalone,
 };
 
 static LAB: OnceLock<Lab> = OnceLock::new();
@@ -151,6 +151,15 @@ impl Lab {
     /// When there is no model or data; `session::interrupted` when it was stopped.
     pub fn eval(&self, options: Eval) -> Result<Evaluation> {
         self.job("evaluating", move |desk| verbs::eval::eval(desk, &options.into())).map(Evaluation::new)
+    }
+
+    /// Trains every combination of a grid on the current data and compares them; adapters stay as they are. The table has the base, the
+    /// configurations and what may be said of them.
+    ///
+    /// # Errors
+    /// When the grid cannot be meant, there is no model or data, or no trial succeeds.
+    pub fn ablate(&self, grid: Ablate) -> Result<Table> {
+        self.job("comparing configurations", move |desk| verbs::ablate::ablate(desk, &grid.methods, &grid.keys)).map(|compared| Table::from(compared.table))
     }
 
     /// Continues a prompt; `println!` or the end of a cell shows the text.

@@ -1,5 +1,6 @@
 //! Builders: the keys of the magics as Rust. A setter has the name of its key; what is not set has the default of the magic.
 
+mod ablate;
 mod data;
 mod evaluation;
 mod generation;
@@ -11,6 +12,7 @@ mod train;
 
 use graft_protocol::{Settings, Value};
 
+pub use ablate::Ablate;
 pub use data::DataOptions;
 pub use evaluation::Eval;
 pub use generation::Generate;

@@ -70,6 +70,34 @@ pub(crate) fn carry_out(
     header: RunHeader,
     go: impl FnOnce(Job<'_>, &Control, &mut dyn FnMut(Event)) -> Result<RunEnded, TrainError>,
 ) -> Result<Trained, Failure> {
+    let mut steps = 0;
+    let mut emit = |event: Event| {
+        steps += u64::from(matches!(event, Event::Step(_)));
+        let begins = matches!(event, Event::RunStarted(_));
+        desk.emit(event);
+        if begins {
+            // Should this process die, the host can say that there is a run to go on with.
+            list_runs(desk);
+        }
+    };
+    let result = work(desk, plan, header, go, &mut emit);
+    plan.attached.add_steps(steps);
+    list_runs(desk);
+    let ended = result?;
+    match ended.outcome {
+        RunOutcome::Interrupted => Err(stopped(&ended, plan.config.steps).into()),
+        _ => Ok(Trained { ended, folder: plan.folder.clone() }),
+    }
+}
+
+/// Runs a plan with `go`; the session is left to the caller.
+pub(crate) fn work(
+    desk: &Desk,
+    plan: &Plan,
+    header: RunHeader,
+    go: impl FnOnce(Job<'_>, &Control, &mut dyn FnMut(Event)) -> Result<RunEnded, TrainError>,
+    emit: &mut dyn FnMut(Event),
+) -> Result<RunEnded, Failure> {
     // The weights, and what a schedule has found out, are all there is of an adapter beside its settings, and those are in the header.
     let trainables = plan.attached.adapter.trainables();
     let state = Accompanied { trainables: &trainables, companion: plan.attached.adapter.companion() };
@@ -83,24 +111,7 @@ pub(crate) fn carry_out(
         header,
         state: &state,
     };
-    let mut steps = 0;
-    let mut emit = |event: Event| {
-        steps += u64::from(matches!(event, Event::Step(_)));
-        let begins = matches!(event, Event::RunStarted(_));
-        desk.emit(event);
-        if begins {
-            // Should this process die, the host can say that there is a run to go on with.
-            list_runs(desk);
-        }
-    };
-    let result = go(job, &Control::from_flag(desk.stop_flag()), &mut emit);
-    plan.attached.add_steps(steps);
-    list_runs(desk);
-    let ended = result?;
-    match ended.outcome {
-        RunOutcome::Interrupted => Err(stopped(&ended, plan.config.steps).into()),
-        _ => Ok(Trained { ended, folder: plan.folder.clone() }),
-    }
+    Ok(go(job, &Control::from_flag(desk.stop_flag()), emit)?)
 }
 
 /// Reads the names of the runs anew.
@@ -115,7 +126,7 @@ fn stopped(ended: &RunEnded, steps: u64) -> SessionError {
 }
 
 /// What a checkpoint of this run needs to stand alone.
-fn header(state: &State, plan: &Plan, settings: &Settings) -> RunHeader {
+pub(crate) fn header(state: &State, plan: &Plan, settings: &Settings) -> RunHeader {
     let Plan { model, data, attached, config, folder } = plan;
     let adapter = &attached.adapter;
     let counts = graft_peft::counts(model.loaded.model.as_ref(), &[adapter]);

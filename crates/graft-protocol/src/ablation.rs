@@ -1,0 +1,284 @@
+//! `%ablate`: a line of methods and `key=values` becomes the list of its trials.
+
+use crate::{
+    Failure, KeySpec, Settings, Value,
+    methods::{self, METHODS, MethodSpec},
+    training::{ABLATE, TRAIN},
+};
+
+/// More configurations than this are trained only with `confirm=true`.
+pub const MANY: usize = 60;
+/// `lora_alpha / r` where a grid over the rank does not say it.
+const ALPHA_PER_RANK: f64 = 2.0;
+/// Keys of `%train` that a grid cannot hold: the trials share them.
+const SHARED: &[&str] = &["seed", "data", "save_every", "eval_every", "eval_examples"];
+
+/// What is to be compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ablation {
+    /// The configurations, in the order of the line; each is trained with every seed.
+    pub trials: Vec<Trial>,
+    /// Keys of [`ABLATE`].
+    pub settings: Settings,
+    /// How `lora_alpha` follows the rank, in words; none where no rank varies.
+    pub scaling: Option<String>,
+}
+
+/// One configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trial {
+    /// Verb of the method.
+    pub method: &'static str,
+    /// The method and what varies, such as `lora r=4`.
+    pub label: String,
+    /// Keys of the method.
+    pub settings: Settings,
+    /// Keys of the training.
+    pub train: Settings,
+}
+
+/// One key with its values, as typed.
+struct Axis<'a> {
+    name: &'a str,
+    texts: Vec<String>,
+}
+
+/// Where a key belongs.
+enum Home {
+    Own(&'static KeySpec),
+    Train(&'static KeySpec),
+    Methods,
+}
+
+/// How alpha follows the rank.
+#[derive(Clone, Copy)]
+enum Alpha {
+    /// Nothing was said.
+    Unsaid,
+    /// `alpha=2r`.
+    PerRank(f64),
+    /// A number, or `fixed`: alpha as it is, so that the scale falls with the rank.
+    AsGiven,
+}
+
+impl Ablation {
+    /// Reads methods and `key=values`. Values are separated by commas; inside one value of a list, `+` stands for the comma.
+    ///
+    /// # Errors
+    /// `ablate::*` for a grid without methods or configurations, an unknown method or key and too many trials; those of [`KeySpec::parse`].
+    pub fn parse(words: &[String], pairs: &[(String, String)]) -> Result<Self, Failure> {
+        let listed = pairs.iter().filter(|(key, _)| key == "methods").flat_map(|(_, value)| value.split(','));
+        let names: Vec<&str> = words.iter().map(String::as_str).chain(listed).map(str::trim).filter(|name| !name.is_empty() && *name != "x").collect();
+        let specs = names.iter().map(|name| methods::by_verb(name).ok_or_else(|| unknown_method(name))).collect::<Result<Vec<_>, _>>()?;
+        if specs.is_empty() {
+            return Err(Failure::new("ablate::no_method", "there is no method to compare").hint("for example %ablate lora r=1,4,16 seeds=3 steps=100"));
+        }
+        let (mut settings, mut axes, mut alpha) = (Settings::default(), Vec::new(), Alpha::Unsaid);
+        for (key, value) in pairs.iter().filter(|(key, _)| key != "methods") {
+            match home(key, &specs)? {
+                Home::Own(spec) => settings.set(spec.name, spec.parse(value)?),
+                Home::Train(spec) if SHARED.contains(&spec.name) => return Err(shared(spec)),
+                Home::Methods if is_alpha(key) && policy(value).is_some() => alpha = policy(value).unwrap_or(Alpha::Unsaid),
+                Home::Methods if is_alpha(key) => {
+                    alpha = Alpha::AsGiven;
+                    axes.push(Axis::new(key, value)?);
+                }
+                Home::Train(_) | Home::Methods => axes.push(Axis::new(key, value)?),
+            }
+        }
+        let trials = specs.iter().map(|spec| trials(spec, &axes, alpha)).collect::<Result<Vec<_>, _>>()?.concat();
+        let found = Self { scaling: scaling(&axes, alpha), trials, settings };
+        found.check_size()?;
+        Ok(found)
+    }
+
+    /// Seeds per configuration.
+    pub fn seeds(&self) -> u64 {
+        self.settings.integer(ABLATE, "seeds").map_or(1, i64::unsigned_abs)
+    }
+
+    fn check_size(&self) -> Result<(), Failure> {
+        let count = self.trials.len() * self.seeds() as usize;
+        if count <= MANY || self.settings.bool(ABLATE, "confirm") {
+            return Ok(());
+        }
+        let problem = format!("these are {count} trainings ({} configurations, {} seeds)", self.trials.len(), self.seeds());
+        Err(Failure::new("ablate::many", problem).hint("add confirm=true to train them all, or name fewer values; finished trials are never trained twice"))
+    }
+}
+
+impl<'a> Axis<'a> {
+    fn new(name: &'a str, value: &str) -> Result<Self, Failure> {
+        let texts: Vec<String> = value.split(',').map(|text| text.trim().replace('+', ",")).filter(|text| !text.is_empty()).collect();
+        if texts.is_empty() {
+            return Err(Failure::new("ablate::empty", format!("`{name}` has no values")).hint(format!("for example {name}=1,2,4")));
+        }
+        Ok(Self { name, texts })
+    }
+
+    fn varies(&self) -> bool {
+        self.texts.len() > 1
+    }
+}
+
+/// Every combination of the values whose keys this method, or the training, has.
+fn trials(spec: &'static MethodSpec, axes: &[Axis<'_>], alpha: Alpha) -> Result<Vec<Trial>, Failure> {
+    let mut found = vec![Trial { method: spec.verb, label: spec.verb.to_owned(), settings: Settings::default(), train: Settings::default() }];
+    for axis in axes {
+        let (key, is_training) = match (TRAIN.iter().find(|key| key.is_named(axis.name)), spec.keys.iter().find(|key| key.is_named(axis.name))) {
+            (Some(key), _) => (key, true),
+            (None, Some(key)) => (key, false),
+            // Another of the methods has it.
+            (None, None) => continue,
+        };
+        let mut wider = Vec::new();
+        for trial in &found {
+            for text in &axis.texts {
+                let (mut trial, value) = (trial.clone(), key.parse(text)?);
+                if axis.varies() {
+                    trial.label.push_str(&format!(" {}={text}", key.name));
+                }
+                if is_training {
+                    trial.train.set(key.name, value)
+                } else {
+                    trial.settings.set(key.name, value)
+                }
+                wider.push(trial);
+            }
+        }
+        found = wider;
+    }
+    let rank_varies = axes.iter().any(|axis| axis.varies() && spec.keys.iter().any(|key| key.name == "r" && key.is_named(axis.name)));
+    found.iter_mut().for_each(|trial| scale(spec, trial, alpha, rank_varies));
+    Ok(found)
+}
+
+/// Sets alpha by the rank where that is the policy.
+fn scale(spec: &MethodSpec, trial: &mut Trial, alpha: Alpha, rank_varies: bool) {
+    let per_rank = match alpha {
+        Alpha::PerRank(factor) => factor,
+        Alpha::Unsaid if rank_varies => ALPHA_PER_RANK,
+        Alpha::Unsaid | Alpha::AsGiven => return,
+    };
+    let name = spec.keys.iter().map(|key| key.name).find(|name| is_alpha(name));
+    if let (Some(name), Some(rank)) = (name, trial.settings.integer(spec.keys, "r")) {
+        trial.settings.set(name, Value::Float(per_rank * rank as f64));
+    }
+}
+
+fn scaling(axes: &[Axis<'_>], alpha: Alpha) -> Option<String> {
+    let rank_varies = axes.iter().any(|axis| axis.varies() && matches!(axis.name, "r" | "rank"));
+    match alpha {
+        Alpha::PerRank(factor) => Some(format!("alpha = {factor}r: the scale alpha/r is the same at every rank")),
+        Alpha::Unsaid if rank_varies => {
+            Some(format!("alpha was not given, so alpha = {ALPHA_PER_RANK}r: the scale alpha/r is the same at every rank (alpha=fixed keeps the default)"))
+        }
+        Alpha::AsGiven if rank_varies => Some("alpha does not follow the rank, so the scale alpha/r differs from row to row".to_owned()),
+        _ => None,
+    }
+}
+
+fn is_alpha(key: &str) -> bool {
+    matches!(key, "lora_alpha" | "alpha")
+}
+
+/// `2r`, `r` or `fixed`.
+fn policy(value: &str) -> Option<Alpha> {
+    if value == "fixed" {
+        return Some(Alpha::AsGiven);
+    }
+    match value.strip_suffix('r')? {
+        "" => Some(Alpha::PerRank(1.0)),
+        factor => factor.parse().ok().filter(|factor: &f64| *factor > 0.0 && factor.is_finite()).map(Alpha::PerRank),
+    }
+}
+
+fn home(key: &str, specs: &[&'static MethodSpec]) -> Result<Home, Failure> {
+    if let Some(spec) = ABLATE.iter().find(|spec| spec.is_named(key)) {
+        return Ok(Home::Own(spec));
+    }
+    if let Some(spec) = TRAIN.iter().find(|spec| spec.is_named(key)) {
+        return Ok(Home::Train(spec));
+    }
+    if specs.iter().any(|spec| spec.keys.iter().any(|known| known.is_named(key) && known.name != "adapter_name")) {
+        return Ok(Home::Methods);
+    }
+    let mut known: Vec<&str> = specs.iter().flat_map(|spec| spec.keys).chain(TRAIN).chain(ABLATE).map(|spec| spec.name).collect();
+    known.retain(|name| !SHARED.contains(name) && *name != "adapter_name");
+    known.sort_unstable();
+    known.dedup();
+    let verbs: Vec<_> = specs.iter().map(|spec| spec.verb).collect();
+    Err(Failure::new("ablate::unknown_key", format!("neither {} nor the training has a key `{key}`", verbs.join(", ")))
+        .hint(format!("keys: {}", known.join(", "))))
+}
+
+fn shared(spec: &KeySpec) -> Failure {
+    let hint = if spec.name == "seed" { "seeds=3 trains every configuration with the session's seed and the two after it" } else { "the trials share it" };
+    Failure::new("ablate::shared", format!("`{}` cannot be part of a grid", spec.name)).hint(hint)
+}
+
+fn unknown_method(name: &str) -> Failure {
+    let verbs: Vec<_> = METHODS.iter().map(|spec| spec.verb).collect();
+    Failure::new("ablate::unknown_method", format!("there is no method `{name}`")).hint(format!("methods: {}", verbs.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Ablation, Failure> {
+        let (pairs, words): (Vec<&str>, Vec<&str>) = line.split_whitespace().partition(|word| word.contains('='));
+        let pairs: Vec<_> = pairs.iter().filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        Ablation::parse(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>(), &pairs)
+    }
+
+    #[test]
+    fn every_combination_is_a_trial_and_the_label_says_what_varies() {
+        let found = parse("lora r=4,8 x target_modules=q_proj+v_proj,all-linear steps=20 seeds=3").unwrap();
+        let labels: Vec<_> = found.trials.iter().map(|trial| trial.label.as_str()).collect();
+        assert_eq!(labels[0], "lora r=4 target_modules=q_proj,v_proj");
+        assert_eq!(labels.len(), 4);
+        assert_eq!(found.seeds(), 3);
+        let list = |names: &[&str]| Some(Value::List(names.iter().map(|name| (*name).to_owned()).collect()));
+        assert_eq!(found.trials[0].settings.values.get("target_modules").cloned(), list(&["q_proj", "v_proj"]));
+        assert!(found.trials.iter().all(|trial| trial.train.values.get("steps") == Some(&Value::Integer(20))));
+    }
+
+    #[test]
+    fn the_scale_does_not_change_with_the_rank_unless_that_is_asked_for() {
+        let ratios = |line: &str| -> Vec<f64> {
+            let keys = methods::lora::SPEC.keys;
+            let ratio = |trial: &Trial| trial.settings.float(keys, "lora_alpha").unwrap() / trial.settings.float(keys, "r").unwrap();
+            parse(line).unwrap().trials.iter().map(ratio).collect()
+        };
+        assert_eq!(ratios("lora r=1,2,16"), [2.0, 2.0, 2.0]);
+        assert_eq!(ratios("lora r=1,16 alpha=r"), [1.0, 1.0]);
+        assert_eq!(ratios("lora r=1,8 alpha=fixed"), [8.0, 1.0]);
+        assert_eq!(ratios("lora r=4 lr=1e-3,1e-2"), [2.0, 2.0], "a lone rank keeps the default alpha of 8");
+        assert!(parse("lora r=1,2").unwrap().scaling.is_some_and(|text| text.contains("2r")));
+    }
+
+    #[test]
+    fn a_key_of_one_method_leaves_the_others_alone() {
+        let found = parse("methods=lora,ia3,full r=2,4").unwrap();
+        assert_eq!(found.trials.iter().map(|trial| trial.label.as_str()).collect::<Vec<_>>(), ["lora r=2", "lora r=4", "ia3", "full"]);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_with_what_can() {
+        for (line, code) in [
+            ("", "ablate::no_method"),
+            ("lora r=", "ablate::empty"),
+            ("lorra r=1", "ablate::unknown_method"),
+            ("lora ranks=1,2", "ablate::unknown_key"),
+            ("lora r=1,two", "settings::wrong_type"),
+            ("lora r=0,1", "settings::out_of_range"),
+            ("lora seed=1,2", "ablate::shared"),
+            ("lora r=1,2,3,4,5,6,7,8 lr=1,2,3,4,5 seeds=2", "ablate::many"),
+        ] {
+            let failure = parse(line).unwrap_err();
+            assert!(failure.code == code && failure.hint.is_some(), "{line}: {failure:?}");
+        }
+        assert!(parse("lora r=1,2,3,4,5,6,7,8 lr=1,2,3,4,5 seeds=2 confirm=true").is_ok());
+    }
+}

@@ -1,0 +1,130 @@
+//! `%ablate`: every combination of a grid is trained on the same data and compared, honestly.
+//!
+//! The base is shared: each trial attaches an adapter under a name of its own, trains it, scores it and takes it away again, so that the user's
+//! adapters are what they were. Every seed means the same order of the data for every configuration, and a LoRA of rank 4 starts as the first rows
+//! of one of rank 16, so that differences are paired by seed.
+
+mod report;
+mod statistics;
+mod trial;
+
+use graft_protocol::{Block, Event, Failure, Level, Reply, Table, ablation::Ablation, training::ABLATE};
+use graft_train::{Control, Evaluation, evaluate, runs::Trials};
+
+use super::{bare::Bare, runs};
+use crate::{Desk, SessionError};
+use trial::Bench;
+
+/// What a comparison found.
+#[derive(Clone, Debug)]
+pub struct Compared {
+    /// The configurations with their results, the base and the majority class.
+    pub table: Table,
+    /// What is drawn below the table.
+    charts: Vec<graft_protocol::Chart>,
+    /// What to know beside it.
+    notes: Vec<(Level, String)>,
+}
+
+/// One configuration and how its trainings went, by seed.
+struct Row {
+    label: String,
+    /// `lora_alpha / r`, where the method has both.
+    scale: Option<f64>,
+    results: Vec<Result<graft_train::runs::TrialRecord, Failure>>,
+}
+
+/// Trains every configuration of the grid with every seed.
+///
+/// A trial that fails is marked and the rest goes on; when the user stops it, what is finished is kept, shown, and not trained again by the same line.
+///
+/// # Errors
+/// Those of [`Ablation::parse`]; [`SessionError::NoModel`], [`SessionError::NoData`], those of [`graft_train::evaluate`], and the failure of the first trial
+/// when no trial succeeds.
+pub fn ablate(desk: &Desk, methods: &[String], keys: &[(String, String)]) -> Result<Compared, Failure> {
+    let grid = Ablation::parse(methods, keys)?;
+    let state = desk.state();
+    state.model()?;
+    let data = state.data(None)?;
+    let _bare = Bare::new(&state)?;
+    let mut kept = Trials::read(&runs::base());
+    let bench = Bench { desk, state: state.clone(), data: data.clone(), grid: &grid };
+    let base = score(desk, &bench, "the base")?;
+    let (mut rows, mut reused, mut stopped): (Vec<Row>, usize, bool) = (Vec::new(), 0, false);
+    let total = grid.trials.len() as u64 * grid.seeds();
+    for (index, trial) in grid.trials.iter().enumerate() {
+        let mut row = Row { label: trial.label.clone(), scale: trial::scale(trial), results: Vec::new() };
+        for number in (0..grid.seeds()).take_while(|_| !desk.is_stopping()) {
+            let seed = state.seed + number;
+            let key = bench.key(trial, seed);
+            let earlier = kept.find(&key).filter(|_| !grid.settings.bool(ABLATE, "fresh")).cloned();
+            reused += usize::from(earlier.is_some());
+            let label = format!("trial {} of {total}: {}, seed {seed}", index as u64 * grid.seeds() + number + 1, trial.label);
+            match earlier.map_or_else(|| bench.run(trial, seed, key, &label), Ok) {
+                Ok(record) => {
+                    if kept.find(&record.key) != Some(&record) {
+                        kept.add(record.clone())?;
+                    }
+                    row.results.push(Ok(record));
+                }
+                Err(_) if desk.is_stopping() => break,
+                Err(failure) => row.results.push(Err(failure)),
+            }
+        }
+        stopped |= (row.results.len() as u64) < grid.seeds();
+        rows.extend((!row.results.is_empty()).then_some(row));
+    }
+    desk.change(|state| state.runs = runs::names());
+    if let Some(failure) = first_failure(&rows) {
+        return Err(failure);
+    }
+    let mut notes = Vec::new();
+    if stopped {
+        let done: usize = rows.iter().map(|row| row.results.len()).sum();
+        notes.push((Level::Warning, format!("stopped by you after {done} of {total} trainings; the same line again trains the others")));
+    }
+    if reused > 0 {
+        notes.push((
+            Level::Info,
+            format!("{reused} of {total} trainings were finished by an earlier run of this line and not repeated (fresh=true trains them again)"),
+        ));
+    }
+    if kept.damaged > 0 {
+        notes.push((Level::Warning, format!("{} damaged lines of .graft/ablations.jsonl were skipped", kept.damaged)));
+    }
+    Ok(Compared { table: report::table(&rows, &base, &grid, &data.dataset.name), charts: report::charts(&rows, &base), notes })
+}
+
+/// The failure to report when not one training succeeded.
+fn first_failure(rows: &[Row]) -> Option<Failure> {
+    let results = || rows.iter().flat_map(|row| &row.results);
+    if results().any(Result::is_ok) {
+        return None;
+    }
+    results().find_map(|result| result.clone().err())
+}
+
+/// Scores the model as it is now.
+fn score(desk: &Desk, bench: &Bench<'_>, who: &str) -> Result<Evaluation, Failure> {
+    let model = bench.state.model()?;
+    let label = format!("scoring {who} on {}", bench.data.dataset.name);
+    let mut progress = |done: u64, total: u64| desk.emit(Event::Progress { label: label.clone(), done, total });
+    let split = bench.grid.settings.text(ABLATE, "split").unwrap_or_default();
+    let examples = bench.grid.settings.integer(ABLATE, "examples").map_or(200, |count| count.unsigned_abs() as usize);
+    let (model, tokenizer) = (model.loaded.model.as_ref(), model.loaded.tokenizer.as_ref());
+    let found = evaluate(model, tokenizer, &bench.data.dataset, &split, examples, 16, &Control::from_flag(desk.stop_flag()), &mut progress);
+    if desk.is_stopping() {
+        return Err(SessionError::Interrupted { what: format!("stopped while {label}"), next: None }.into());
+    }
+    Ok(found?)
+}
+
+impl Compared {
+    /// The answer to `%ablate`.
+    pub fn reply(self) -> Reply {
+        let mut blocks = vec![Block::Table(self.table)];
+        blocks.extend(self.charts.into_iter().map(Block::Chart));
+        blocks.extend(self.notes.into_iter().map(|(level, text)| Block::Note(level, text)));
+        Reply { blocks }
+    }
+}

@@ -1,0 +1,179 @@
+//! The table, the charts and the sentence below them.
+
+use graft_protocol::{Cell, Chart, Series, SeriesStyle, Table, ablation::Ablation, chart::NonFinite, training::ABLATE};
+use graft_train::{Evaluation, runs::TrialRecord};
+
+use super::{
+    Row,
+    statistics::{differ, half_interval, mean},
+};
+
+/// What is compared: the accuracy where the data has labels, else the loss.
+struct Metric {
+    name: &'static str,
+    has_labels: bool,
+}
+
+impl Metric {
+    fn of(base: &Evaluation) -> Self {
+        let has_labels = base.accuracy.is_some();
+        Self { name: if has_labels { "accuracy" } else { "loss" }, has_labels }
+    }
+
+    fn value(&self, record: &TrialRecord) -> f64 {
+        if self.has_labels { record.accuracy.unwrap_or(f64::NAN) } else { record.loss }
+    }
+
+    fn cell(&self, value: f64) -> Cell {
+        if self.has_labels { Cell::Percent(value, 1) } else { Cell::Float(value, 3) }
+    }
+
+    /// Whether `one` is better than `other`.
+    fn prefers(&self, one: f64, other: f64) -> bool {
+        if self.has_labels { one > other } else { one < other }
+    }
+}
+
+impl Row {
+    fn records(&self) -> Vec<&TrialRecord> {
+        self.results.iter().filter_map(|result| result.as_ref().ok()).collect()
+    }
+
+    fn values(&self, metric: &Metric) -> Vec<f64> {
+        self.records().iter().map(|record| metric.value(record)).collect()
+    }
+
+    fn trainable(&self) -> u64 {
+        self.records().first().map_or(0, |record| record.trainable)
+    }
+}
+
+/// One row a configuration, between the base and what the majority class would be.
+pub(super) fn table(rows: &[Row], base: &Evaluation, grid: &Ablation, data: &str) -> Table {
+    let metric = Metric::of(base);
+    let split = grid.settings.text(ABLATE, "split").unwrap_or_default();
+    let title = format!(
+        "{data}, {split} split, {} examples, {}",
+        base.examples,
+        if grid.seeds() == 1 { "1 seed".to_owned() } else { format!("{} seeds", grid.seeds()) }
+    );
+    let mut table = Table::new(title, &["trial", "#trainable", "#%", "#alpha/r", "#loss", &format!("#{}", metric.name), "#± 95 %", "#seconds", "status"]);
+    if !metric.has_labels {
+        table.columns.remove(5);
+    }
+    let mut add = |mut cells: Vec<Cell>| {
+        if !metric.has_labels {
+            cells.remove(5);
+        }
+        table.row(cells);
+    };
+    let plain = |name: &str, loss: Cell, value: Cell| {
+        vec![Cell::Text(name.to_owned()), Cell::Integer(0), Cell::Empty, Cell::Empty, loss, value, Cell::Empty, Cell::Empty, Cell::Empty]
+    };
+    add(plain("untuned base", Cell::Float(base.loss, 3), base.accuracy.map_or(Cell::Empty, |accuracy| metric.cell(accuracy))));
+    if let Some(majority) = base.majority {
+        add(plain("majority class", Cell::Empty, metric.cell(majority)));
+    }
+    rows.iter().for_each(|row| add(cells(row, &metric, grid.seeds())));
+    table.footer.extend(grid.scaling.clone());
+    table.footer.extend(
+        grid.trials
+            .iter()
+            .any(|trial| !trial.train.values.contains_key("lr"))
+            .then(|| "where lr is not given, each method trains with its own default".to_owned()),
+    );
+    table.footer.push(sentence(rows, &metric));
+    table
+}
+
+fn cells(row: &Row, metric: &Metric, seeds: u64) -> Vec<Cell> {
+    let (records, values) = (row.records(), row.values(metric));
+    let of = |value: fn(&TrialRecord) -> f64| mean(&records.iter().map(|record| value(record)).collect::<Vec<_>>());
+    let failure = row.results.iter().find_map(|result| result.as_ref().err());
+    let status = match failure {
+        Some(failure) => format!("{} of {seeds} failed: {}", row.results.len() - records.len(), failure.message),
+        None if (row.results.len() as u64) < seeds => format!("{} of {seeds} done", row.results.len()),
+        None => "done".to_owned(),
+    };
+    let Some(first) = records.first() else {
+        let mut cells = vec![Cell::Text(row.label.clone())];
+        cells.resize(8, Cell::Empty);
+        cells.push(Cell::Text(status));
+        return cells;
+    };
+    let spread = half_interval(&values).map_or(Cell::Empty, |half| metric.cell(half));
+    vec![
+        Cell::Text(row.label.clone()),
+        Cell::Integer(first.trainable as i64),
+        Cell::Percent(first.trainable as f64 / first.total.max(1) as f64, 3),
+        row.scale.map_or(Cell::Empty, |scale| Cell::Float(scale, 2)),
+        Cell::Float(of(|record| record.loss), 3),
+        metric.cell(mean(&values)),
+        spread,
+        Cell::Float(of(|record| record.seconds), 1),
+        Cell::Text(status),
+    ]
+}
+
+/// What the data allow to say, and no more.
+fn sentence(rows: &[Row], metric: &Metric) -> String {
+    let complete: Vec<&Row> = rows.iter().filter(|row| row.results.iter().all(Result::is_ok)).collect();
+    let value = |row: &Row| mean(&row.values(metric));
+    let Some(best) = complete.iter().copied().reduce(|best, row| if metric.prefers(value(row), value(best)) { row } else { best }) else {
+        return "no configuration was trained with every seed".to_owned();
+    };
+    if complete.len() == 1 {
+        return "one configuration alone: add values to compare, such as r=1,4,16".to_owned();
+    }
+    if best.results.len() < 2 {
+        return format!("`{}` has the best {}, but with one seed no difference can be told from noise: add seeds=3", best.label, metric.name);
+    }
+    let alike: Vec<&Row> = complete.iter().copied().filter(|row| !differ(&row.values(metric), &best.values(metric))).collect();
+    let cheapest = alike.iter().copied().min_by_key(|row| row.trainable()).unwrap_or(best);
+    match alike.len() {
+        count if count == complete.len() => {
+            format!("these seeds show no difference in {} between the configurations; `{}` has the fewest parameters", metric.name, cheapest.label)
+        }
+        1 => format!("`{}` has the best {}, and differs from every other by more than the seeds do", best.label, metric.name),
+        count => format!(
+            "`{}` has the best {}; {} cannot be told from it with these seeds, the one with the fewest parameters being `{}`",
+            best.label,
+            metric.name,
+            if count == 2 { "1 other".to_owned() } else { format!("{} others", count - 1) },
+            cheapest.label
+        ),
+    }
+}
+
+/// The metric over the trained parameters, and the curves of the first seed.
+pub(super) fn charts(rows: &[Row], base: &Evaluation) -> Vec<Chart> {
+    let metric = Metric::of(base);
+    let mut points: Vec<(f64, NonFinite)> =
+        rows.iter().filter(|row| !row.records().is_empty()).map(|row| (row.trainable() as f64, NonFinite(mean(&row.values(&metric))))).collect();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let most = points.last().map_or(0.0, |point| point.0);
+    let flat =
+        |name: &str, value: f64| Series { name: name.to_owned(), style: SeriesStyle::Faint, points: vec![(0.0, NonFinite(value)), (most, NonFinite(value))] };
+    let mut series = vec![flat("untuned base", base.accuracy.unwrap_or(base.loss))];
+    series.push(Series { name: "trials, mean over seeds".to_owned(), style: SeriesStyle::Dots, points });
+    let by_size = Chart {
+        title: format!("{} by trained parameters", metric.name),
+        x_label: "trained parameters".to_owned(),
+        y_label: if metric.has_labels { "accuracy, share".to_owned() } else { "loss, nats".to_owned() },
+        series,
+        ..Chart::default()
+    };
+    let line = |row: &Row| {
+        let record = *row.records().first()?;
+        let points = record.curve.iter().map(|(step, loss)| (*step as f64, NonFinite(*loss))).collect();
+        Some(Series { name: row.label.clone(), style: SeriesStyle::Line, points })
+    };
+    let curves = Chart {
+        title: "training loss, first seed, running mean".to_owned(),
+        x_label: "step".to_owned(),
+        y_label: "loss, nats".to_owned(),
+        series: rows.iter().filter_map(line).collect(),
+        ..Chart::default()
+    };
+    vec![by_size, curves].into_iter().filter(|chart| chart.series.iter().any(|series| series.points.len() > 1)).collect()
+}

@@ -1,0 +1,112 @@
+//! One training of a comparison.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use graft_peft::Workbench;
+use graft_protocol::{
+    Event, Failure, RunOutcome, Value,
+    ablation::{Ablation, Trial},
+    methods,
+    training::ABLATE,
+};
+use graft_train::{
+    TrainConfig, fit,
+    runs::{RunFolder, TrialRecord},
+};
+
+use super::score;
+use crate::{
+    Desk, SessionError, State,
+    state::{Attached, LoadedData, LoadedModel},
+    verbs::{attach, runs, train, words::kept_as},
+};
+
+/// Name of a trial's adapter in the model; the session never lists it.
+const NAME: &str = "_ablate";
+/// Smoothing of the curves that are drawn.
+const SMOOTHING: f64 = 0.8;
+/// Time between two pieces of news.
+const NEWS: Duration = Duration::from_millis(200);
+
+/// What all trials share.
+pub(super) struct Bench<'a> {
+    pub(super) desk: &'a Desk,
+    pub(super) state: Arc<State>,
+    pub(super) data: Arc<LoadedData>,
+    pub(super) grid: &'a Ablation,
+}
+
+/// Takes a trial's adapter away, however the trial ends.
+struct Passing {
+    model: Arc<LoadedModel>,
+    attached: Arc<Attached>,
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        // A trial's adapter is never merged, so nothing can fail.
+        drop(self.attached.adapter.detach(self.model.loaded.model.as_ref()));
+    }
+}
+
+impl Bench<'_> {
+    /// Everything that decides the result of a trial, in words.
+    pub(super) fn key(&self, trial: &Trial, seed: u64) -> String {
+        let model = self.state.model.as_ref().map(|model| (model.loaded.content_hash.clone(), kept_as(model.loaded.model.as_ref())));
+        let asked = ["split", "examples"].map(|name| self.grid.settings.get(ABLATE, name).map(|value| value.to_string()));
+        let (data, version) = (&self.data, env!("CARGO_PKG_VERSION"));
+        format!(
+            "{model:?} {:?} {} {:?} {} {:?} {:?} {seed} {asked:?} {version}",
+            data.origin,
+            data.dataset.name,
+            graft_nn::device::describe(&self.state.device),
+            trial.method,
+            trial.settings.values,
+            trial.train.values
+        )
+    }
+
+    /// Attaches, trains, scores and detaches.
+    pub(super) fn run(&self, trial: &Trial, seed: u64, key: String, label: &str) -> Result<TrialRecord, Failure> {
+        let model = self.state.model()?;
+        let spec = attach::method(trial.method)?;
+        let settings = trial.settings.clone().with("adapter_name", Value::Text(NAME.to_owned()));
+        let adapter = graft_peft::attach(&Workbench { seed, ..attach::workbench(&self.state, &model) }, trial.method, &settings)?;
+        let attached = Arc::new(Attached::new(adapter));
+        let _passing = Passing { model: model.clone(), attached: attached.clone() };
+        let keys = trial.train.clone().with("eval_every", Value::Integer(0)).with("save_every", Value::Integer(0));
+        let config = TrainConfig::from_settings(&keys, spec.learning_rate, seed);
+        let folder = RunFolder::create(&runs::base(), trial.method)?;
+        let run = folder.name();
+        let plan = train::Plan { model: model.clone(), data: self.data.clone(), attached: attached.clone(), config, folder };
+        let (mut curve, mut smooth, mut said) = (Vec::new(), f64::NAN, Instant::now());
+        let (steps, started) = (plan.config.steps, Instant::now());
+        let mut hear = |event: Event| {
+            let Event::Step(step) = event else { return };
+            smooth = if smooth.is_nan() { step.loss } else { SMOOTHING * smooth + (1.0 - SMOOTHING) * step.loss };
+            curve.push((step.step, smooth));
+            if said.elapsed() > NEWS || step.step == steps {
+                said = Instant::now();
+                self.desk.emit(Event::Progress { label: format!("{label}, loss {smooth:.3}"), done: step.step, total: steps });
+            }
+        };
+        let ended = train::work(self.desk, &plan, train::header(&self.state, &plan, &keys), fit, &mut hear)?;
+        let seconds = started.elapsed().as_secs_f64();
+        if ended.outcome == RunOutcome::Interrupted {
+            return Err(SessionError::Interrupted { what: format!("stopped in {label}"), next: None }.into());
+        }
+        let found = score(self.desk, self, &trial.label)?;
+        let counts = graft_peft::counts(model.loaded.model.as_ref(), &[&attached.adapter]);
+        Ok(TrialRecord { key, run, loss: found.loss, accuracy: found.accuracy, trainable: counts.trainable, total: counts.all, seconds, curve })
+    }
+}
+
+/// `lora_alpha / r` of a configuration, where its method has both.
+pub(super) fn scale(trial: &Trial) -> Option<f64> {
+    let keys = methods::by_verb(trial.method)?.keys;
+    let alpha = keys.iter().find(|key| matches!(key.name, "lora_alpha" | "alpha"))?;
+    Some(trial.settings.float(keys, alpha.name)? / trial.settings.float(keys, "r")?)
+}

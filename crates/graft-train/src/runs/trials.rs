@@ -1,0 +1,104 @@
+//! What `%ablate` has finished: one JSON line a training, so that the same line again goes on where it stopped.
+
+use std::{
+    fs::OpenOptions,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Result, TrainError};
+
+/// A finished training of a comparison.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrialRecord {
+    /// Everything that decides the result, in words.
+    pub key: String,
+    /// Name of its run.
+    pub run: String,
+    /// Mean loss on the scored examples, nats.
+    #[serde(with = "graft_protocol::number")]
+    pub loss: f64,
+    /// Share of examples whose label scored highest, for data with labels.
+    #[serde(with = "graft_protocol::number::option")]
+    pub accuracy: Option<f64>,
+    /// Parameters trained.
+    pub trainable: u64,
+    /// All parameters, adapter included.
+    pub total: u64,
+    /// Wall time of the training.
+    pub seconds: f64,
+    /// Training loss by step, smoothed.
+    pub curve: Vec<(u64, f64)>,
+}
+
+/// The file beside the folder of the runs.
+#[derive(Clone, Debug)]
+pub struct Trials {
+    path: PathBuf,
+    /// What is finished, in the order it was.
+    pub records: Vec<TrialRecord>,
+    /// Lines that say nothing that can be read.
+    pub damaged: usize,
+}
+
+impl Trials {
+    /// Reads what is there; damaged lines, and those of a newer version with other fields, are counted and skipped.
+    pub fn read(runs: &Path) -> Self {
+        let path = runs.with_file_name("ablations.jsonl");
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).map(serde_json::from_str::<TrialRecord>).collect();
+        let damaged = lines.iter().filter(|line| line.is_err()).count();
+        Self { path, records: lines.into_iter().flatten().collect(), damaged }
+    }
+
+    /// The newest record of that key.
+    pub fn find(&self, key: &str) -> Option<&TrialRecord> {
+        self.records.iter().rev().find(|record| record.key == key)
+    }
+
+    /// Adds a record, on disk first: one write of a whole line, which another process cannot cut in half.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`], a full disk among them.
+    pub fn add(&mut self, record: TrialRecord) -> Result<()> {
+        let failed = || TrainError::io("write", &self.path);
+        if let Some(folder) = self.path.parent() {
+            std::fs::create_dir_all(folder).map_err(failed())?;
+        }
+        let mut line = b"\n".to_vec();
+        line.extend(serde_json::to_vec(&record).unwrap_or_default());
+        line.push(b'\n');
+        let mut file = OpenOptions::new().create(true).append(true).open(&self.path).map_err(failed())?;
+        file.write_all(&line).map_err(failed())?;
+        self.records.push(record);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(key: &str, loss: f64) -> TrialRecord {
+        TrialRecord { key: key.to_owned(), run: "lora-001".to_owned(), loss, accuracy: Some(0.5), trainable: 8, total: 80, seconds: 1.5, curve: vec![(1, 2.0)] }
+    }
+
+    #[test]
+    fn what_was_added_is_there_for_the_next_reader_and_a_damaged_line_is_skipped() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let runs = folder.path().join("runs");
+        let mut trials = Trials::read(&runs);
+        trials.add(record("a", 1.0)).expect("written");
+        std::fs::OpenOptions::new()
+            .append(true)
+            .open(folder.path().join("ablations.jsonl"))
+            .and_then(|mut file| file.write_all(b"{\"key\": \"b"))
+            .expect("cut");
+        Trials::read(&runs).add(record("a", f64::NAN)).expect("written");
+        let again = Trials::read(&runs);
+        assert_eq!((again.records.len(), again.damaged), (2, 1));
+        assert!(again.find("a").is_some_and(|newest| newest.loss.is_nan()) && again.find("b").is_none());
+    }
+}
