@@ -39,6 +39,7 @@ scenarios! {
     the_same_seed_gives_the_same_losses,
     the_plot_lives_and_then_stands_still,
     prompt_tuning_in_one_line,
+    a_grid_is_compared_and_a_second_look_costs_nothing,
     magics_answer_without_rust,
 }
 
@@ -117,6 +118,7 @@ scenarios! {
     notebooks:
     first_adapter,
     magics_and_rust,
+    rank_ablation,
     saved_notebooks_are_valid_and_carry_outputs,
     nbconvert_keeps_the_figures,
 }

@@ -105,6 +105,21 @@ def prompt_tuning_in_one_line():
         assert trainable > 0 and trainable % 8 == 0, params
 
 
+def a_grid_is_compared_and_a_second_look_costs_nothing():
+    with Kernel() as kernel:
+        ready(kernel)
+        line = "%ablate lora r=1,2 seeds=2 steps=4 batch=4 examples=4"
+        first = kernel.run(line, timeout=600)
+        assert all(row in first.text for row in ("untuned base", "lora r=1", "lora r=2", "alpha/r")), first.text
+        assert any("image/svg+xml" in data for data in first.data), "a grid ends with a picture"
+        assert len(list((kernel.places.work / ".graft" / "runs").iterdir())) == 4
+        again = kernel.run(line).text
+        assert "4 of 4 trainings were finished" in again, again
+        assert len(list((kernel.places.work / ".graft" / "runs").iterdir())) == 4
+        assert "default" in kernel.run("%lora list").text
+        kernel.fail("%ablate lora ranks=1,2", "ranks", "lora_alpha")
+
+
 def magics_answer_without_rust():
     """Every magic of the main job works before evcxr is there: no rust-analyzer is started for it."""
     with Kernel() as kernel:

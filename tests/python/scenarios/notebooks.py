@@ -43,6 +43,13 @@ def magics_and_rust():
     check(execute("02-magics-and-rust.ipynb"))
 
 
+def rank_ablation():
+    notebook = execute("06-rank-ablation.ipynb")
+    check(notebook)
+    tables = [output.data["text/plain"] for output in outputs(notebook) if "untuned base" in str(output.get("data", {}).get("text/plain", ""))]
+    assert len(tables) >= 3 and all("lora r=1" in table or "full" in table for table in tables), tables
+
+
 def saved_notebooks_are_valid_and_carry_outputs():
     """What a visitor sees on a page that renders notebooks without running them."""
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
