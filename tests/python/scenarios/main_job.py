@@ -111,7 +111,7 @@ def a_grid_is_compared_and_a_second_look_costs_nothing():
         line = "%ablate lora r=1,2 seeds=2 steps=4 batch=4 examples=4"
         first = kernel.run(line, timeout=600)
         assert all(row in first.text for row in ("untuned base", "lora r=1", "lora r=2", "alpha/r")), first.text
-        assert any("image/svg+xml" in data for data in first.data), "a grid ends with a picture"
+        assert any("image/svg+xml" in display.data for display in first.displays), "a grid ends with a picture"
         assert len(list((kernel.places.work / ".graft" / "runs").iterdir())) == 4
         again = kernel.run(line).text
         assert "4 of 4 trainings were finished" in again, again
