@@ -17,7 +17,7 @@ mod config;
 use std::sync::Arc;
 
 use graft_nn::{
-    Context, Device, Embedding, Hidden, Linear, Model, ModelShape, NnError, Norm, Prefixes, Result, Rng, Role, Site, Task, Tensor,
+    Context, Device, Embedding, Hidden, Junction, Linear, Model, ModelShape, NnError, Norm, Prefixes, Result, Rng, Role, Site, Sublayer, Task, Tensor,
     ops::{self, AttentionSpec, Gelu},
 };
 
@@ -52,9 +52,11 @@ struct Block {
     key: Linear,
     value: Linear,
     attention_output: Linear,
+    attended: Junction,
     attention_norm: Norm,
     intermediate: Linear,
     output: Linear,
+    fed: Junction,
     output_norm: Norm,
 }
 
@@ -88,6 +90,10 @@ impl Model for Bert {
         sites.push(Site::linear(&self.pooler));
         sites.extend(self.classifier.as_ref().map(Site::linear));
         sites
+    }
+
+    fn junctions(&self) -> Vec<&Junction> {
+        self.layers.iter().flat_map(|block| [&block.attended, &block.fed]).collect()
     }
 
     fn embedding(&self) -> &Embedding {
@@ -134,9 +140,9 @@ impl Block {
         let (q, k, v) = (self.query.forward(x, cx)?, self.key.forward(x, cx)?, self.value.forward(x, cx)?); // (B, T, C) each
         let (k, v) = prefixes.before(index, k, v)?; // behind a prefix (B, P+T, C)
         let attended = self.attention_output.forward(&ops::attention(&q, &k, &v, spec)?, cx)?; // (B, T, C)
-        let x = self.attention_norm.forward(&(attended + x)?)?;
+        let x = self.attended.join(&attended, x, Some(&self.attention_norm), cx)?;
         let wide = ops::gelu(&self.intermediate.forward(&x, cx)?, gelu)?; // (B, T, F)
-        self.output_norm.forward(&(self.output.forward(&wide, cx)? + x)?) // (B, T, C)
+        self.fed.join(&self.output.forward(&wide, cx)?, &x, Some(&self.output_norm), cx) // (B, T, C)
     }
 }
 
@@ -162,9 +168,11 @@ impl Bert {
                 key: parts.linear(&at("attention.self.key"), Role::Key, [width, width], true)?,
                 value: parts.linear(&at("attention.self.value"), Role::Value, [width, width], true)?,
                 attention_output: parts.linear(&at("attention.output.dense"), Role::Output, [width, width], true)?,
+                attended: Junction::new(at("attention.output"), Sublayer::Attention, index),
                 attention_norm: parts.layer_norm(&at("attention.output.LayerNorm"), width, eps)?,
                 intermediate: parts.linear(&at("intermediate.dense"), Role::Up, [wide, width], true)?,
                 output: parts.linear(&at("output.dense"), Role::Down, [width, wide], true)?,
+                fed: Junction::new(at("output"), Sublayer::FeedForward, index),
                 output_norm: parts.layer_norm(&at("output.LayerNorm"), width, eps)?,
             })
         };

@@ -18,7 +18,7 @@ mod config;
 use std::sync::Arc;
 
 use graft_nn::{
-    Context, Device, Embedding, Hidden, Linear, Model, ModelShape, Norm, Prefixes, Result, Role, Site, Tensor,
+    Context, Device, Embedding, Hidden, Junction, Linear, Model, ModelShape, Norm, Prefixes, Result, Role, Site, Sublayer, Tensor,
     ops::{self, AttentionSpec, Gelu},
 };
 
@@ -45,8 +45,10 @@ pub struct Gpt2 {
 struct Block {
     ln_1: Norm,
     attn: Attention,
+    attended: Junction,
     ln_2: Norm,
     mlp: FeedForward,
+    fed: Junction,
 }
 
 struct Attention {
@@ -86,6 +88,10 @@ impl Model for Gpt2 {
         sites
     }
 
+    fn junctions(&self) -> Vec<&Junction> {
+        self.h.iter().flat_map(|block| [&block.attended, &block.fed]).collect()
+    }
+
     fn embedding(&self) -> &Embedding {
         &self.wte
     }
@@ -120,9 +126,10 @@ impl Model for Gpt2 {
 
 impl Block {
     fn forward(&self, x: &Tensor, index: usize, pass: &Pass<'_>, gelu: Gelu) -> Result<Tensor> {
-        let x = (x + self.attn.forward(&self.ln_1.forward(x)?, index, pass)?)?;
+        let attended = self.attn.forward(&self.ln_1.forward(x)?, index, pass)?;
+        let x = self.attended.join(&attended, x, None, pass.cx)?;
         let fed = self.mlp.forward(&self.ln_2.forward(&x)?, gelu, pass.cx)?;
-        Ok((x + fed)?)
+        self.fed.join(&fed, &x, None, pass.cx)
     }
 }
 
@@ -166,11 +173,13 @@ impl Gpt2 {
                     c_attn: parts.conv1d(&at("attn.c_attn"), Role::QueryKeyValue, [3 * width, width])?,
                     c_proj: parts.conv1d(&at("attn.c_proj"), Role::Output, [width, width])?,
                 },
+                attended: Junction::new(at("attention_adapters"), Sublayer::Attention, index),
                 ln_2: parts.layer_norm(&at("ln_2"), width, eps)?,
                 mlp: FeedForward {
                     c_fc: parts.conv1d(&at("mlp.c_fc"), Role::Up, [config.n_inner, width])?,
                     c_proj: parts.conv1d(&at("mlp.c_proj"), Role::Down, [width, config.n_inner])?,
                 },
+                fed: Junction::new(at("output_adapters"), Sublayer::FeedForward, index),
             })
         };
         let h = (0..config.n_layer).map(&mut block).collect::<std::result::Result<_, _>>()?;

@@ -18,7 +18,7 @@ mod config;
 use std::collections::BTreeMap;
 
 use graft_nn::{
-    Context, Device, Embedding, Hidden, Linear, Model, ModelShape, NnError, Norm, Prefixes, Result, Rng, Role, Site, Tensor,
+    Context, Device, Embedding, Hidden, Junction, Linear, Model, ModelShape, NnError, Norm, Prefixes, Result, Rng, Role, Site, Sublayer, Tensor,
     ops::{self, AttentionSpec, RopeSpec, RopeTable},
 };
 
@@ -44,8 +44,10 @@ pub struct Llama {
 struct Block {
     input_layernorm: Norm,
     self_attn: Attention,
+    attended: Junction,
     post_attention_layernorm: Norm,
     mlp: FeedForward,
+    fed: Junction,
 }
 
 struct Attention {
@@ -93,6 +95,10 @@ impl Model for Llama {
         sites
     }
 
+    fn junctions(&self) -> Vec<&Junction> {
+        self.layers.iter().flat_map(|block| [&block.attended, &block.fed]).collect()
+    }
+
     fn embedding(&self) -> &Embedding {
         &self.embed_tokens
     }
@@ -127,9 +133,9 @@ impl Model for Llama {
 impl Block {
     fn forward(&self, x: &Tensor, index: usize, pass: &Pass<'_>) -> Result<Tensor> {
         let attended = self.self_attn.forward(&self.input_layernorm.forward(x)?, index, pass)?;
-        let x = (x + attended)?;
+        let x = self.attended.join(&attended, x, None, pass.cx)?;
         let fed = self.mlp.forward(&self.post_attention_layernorm.forward(&x)?, pass.cx)?;
-        Ok((x + fed)?)
+        self.fed.join(&fed, &x, None, pass.cx)
     }
 }
 
@@ -222,12 +228,14 @@ fn block(parts: &mut Parts<'_, '_>, config: &LlamaConfig, index: usize) -> std::
             q_norm: head_norm(parts, "self_attn.q_norm")?,
             k_norm: head_norm(parts, "self_attn.k_norm")?,
         },
+        attended: Junction::new(at("attention_adapters"), Sublayer::Attention, index),
         post_attention_layernorm: parts.rms_norm(&at("post_attention_layernorm"), hidden, eps)?,
         mlp: FeedForward {
             gate_proj: parts.linear(&at("mlp.gate_proj"), Role::Gate, [ffn, hidden], mlp_bias)?,
             up_proj: parts.linear(&at("mlp.up_proj"), Role::Up, [ffn, hidden], mlp_bias)?,
             down_proj: parts.linear(&at("mlp.down_proj"), Role::Down, [hidden, ffn], mlp_bias)?,
         },
+        fed: Junction::new(at("output_adapters"), Sublayer::FeedForward, index),
     })
 }
 

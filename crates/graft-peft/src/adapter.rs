@@ -87,8 +87,7 @@ impl Adapter {
 
     /// Trained numbers in the layer at `path`, and those that the base does not have.
     pub(crate) fn parameters_at(&self, path: &str) -> (u64, u64) {
-        // A soft prompt sits at the embedding but is no part of it: it has rows of its own.
-        let is_inside = |part: &&Part| part.site == path && !matches!(part.hook, Hook::Prompt(_) | Hook::Prefix(_));
+        let is_inside = |part: &&Part| part.site == path && !part.stands_apart();
         let parts = || self.built.parts.iter().filter(is_inside);
         (parts().map(Part::trained).sum(), parts().map(Part::added).sum())
     }
@@ -98,10 +97,10 @@ impl Adapter {
         self.built.parts.iter().any(|part| matches!(part.hook, Hook::Prompt(_) | Hook::Prefix(_)))
     }
 
-    /// The trained tensors of a soft prompt by name, without a head that trains along.
-    pub(crate) fn prompt_weights(&self) -> impl Iterator<Item = (&str, &Var)> {
-        let prompts = self.built.parts.iter().filter(|part| matches!(part.hook, Hook::Prompt(_) | Hook::Prefix(_)));
-        prompts.flat_map(|part| &part.weights).map(|(key, var)| (key.as_str(), var))
+    /// The trained tensors that belong to no layer of the base, by name: soft prompts and networks between layers.
+    pub(crate) fn weights_apart(&self) -> impl Iterator<Item = (&str, &Var)> {
+        let apart = self.built.parts.iter().filter(|part| part.stands_apart());
+        apart.flat_map(|part| &part.weights).map(|(key, var)| (key.as_str(), var))
     }
 
     /// Hugging Face paths of the layers it sits in.
@@ -233,15 +232,16 @@ impl Adapter {
         std::fs::create_dir_all(directory).map_err(|source| PeftError::Io { action: "write", path: PathBuf::from(directory), source })?;
         let copies = self.built.parts.iter().flat_map(|part| &part.copies).map(|(key, tensor)| (key.clone(), tensor.clone()));
         // Both stand ready before either takes its place: an old config must never describe new weights.
+        let weights_name = weights_file::name_for(&config);
         let beside = directory.join(format!(".saving.{}", std::process::id()));
         let failed = |path: &Path| {
             let path = PathBuf::from(path);
             move |source| PeftError::Io { action: "write", path, source }
         };
         let saved = std::fs::create_dir_all(&beside).map_err(failed(&beside)).and_then(|()| {
-            weights_file::write(&beside, &state.into_iter().chain(copies).collect())?;
+            weights_file::write(&beside.join(weights_name), &state.into_iter().chain(copies).collect())?;
             config.write(&beside, base_name)?;
-            [weights_file::NAME, config_file::NAME].into_iter().try_for_each(|name| {
+            [weights_name, config_file::NAME].into_iter().try_for_each(|name| {
                 let place = directory.join(name);
                 std::fs::rename(beside.join(name), &place).map_err(failed(&place))
             })

@@ -8,7 +8,7 @@ use std::{
 use graft_nn::atomic_file;
 use serde_json::Value;
 
-use crate::PeftError;
+use crate::{PeftError, adapterhub};
 
 /// Name of the file.
 pub(crate) const NAME: &str = "adapter_config.json";
@@ -43,7 +43,7 @@ impl ConfigFile {
         }
         let bytes = std::fs::read(&path).map_err(|source| PeftError::Io { action: "read", path: path.clone(), source })?;
         match serde_json::from_slice::<BTreeMap<String, Value>>(&bytes) {
-            Ok(fields) => Ok(Self { fields, path }),
+            Ok(fields) => Ok(Self { fields: adapterhub::flat(fields), path }),
             Err(error) => Err(PeftError::Malformed { path, problem: format!("it is no JSON object ({error})") }),
         }
     }
@@ -68,6 +68,9 @@ impl ConfigFile {
         fields.insert("inference_mode".to_owned(), true.into());
         fields.insert("base_model_name_or_path".to_owned(), base_name.into());
         fields.entry("peft_version".to_owned()).or_insert_with(|| PEFT_VERSION.into());
+        if self.text("peft_type") == Some(adapterhub::PEFT_TYPE) {
+            fields = adapterhub::nested(&self.fields, base_name);
+        }
         let text = serde_json::to_string_pretty(&fields).unwrap_or_default();
         let path = folder.join(NAME);
         atomic_file::write(&path, format!("{text}\n").as_bytes()).map_err(|source| PeftError::Io { action: "write", path, source })
@@ -76,6 +79,11 @@ impl ConfigFile {
     /// Sets a field.
     pub(crate) fn set(&mut self, name: &str, value: Value) {
         self.fields.insert(name.to_owned(), value);
+    }
+
+    /// Takes a field out.
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.fields.remove(name);
     }
 
     /// Where it came from.

@@ -15,7 +15,7 @@ use crate::{
 const PATTERNS: &[&str] = &["rank_pattern", "alpha_pattern"];
 
 /// Keys whose list is one of whole numbers.
-const NUMBERS: &[&str] = &["layers_to_transform", "token_indices"];
+const NUMBERS: &[&str] = &["layers_to_transform", "token_indices", "leave_out"];
 
 /// Keys that are about naming or training and have no field in the file.
 const NOT_FIELDS: &[&str] = &["adapter_name", LORAPLUS];

@@ -5,6 +5,7 @@
 //! their Hugging Face paths and their roles. A new method is one file in `methods/` and one line in its list.
 
 mod adapter;
+mod adapterhub;
 mod attach;
 mod config_file;
 mod counts;

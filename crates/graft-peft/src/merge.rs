@@ -39,7 +39,10 @@ impl Merge {
         let mut originals = Vec::new();
         for part in parts {
             let site = model.sites().into_iter().find(|site| site.path == part.site);
-            let layer = site.map(|site| site.layer).filter(|_| !matches!(part.hook, Hook::Prompt(_) | Hook::Prefix(_))).ok_or_else(not_mergeable)?;
+            let layer = site
+                .map(|site| site.layer)
+                .filter(|_| !matches!(part.hook, Hook::Prompt(_) | Hook::Prefix(_) | Hook::Junction(_)))
+                .ok_or_else(not_mergeable)?;
             refuse_second(layer, &part.site, name)?;
             let changes = |parameter: &Arc<Parameter>| if let Hook::Weight(path, _) = &part.hook { parameter.path() == path } else { true };
             let kept = layer.shared_parameters().into_iter().filter(changes).map(|parameter| (parameter.clone(), kept(&parameter)));

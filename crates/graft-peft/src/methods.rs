@@ -2,6 +2,7 @@
 
 mod adalora;
 mod bitfit;
+mod bottleneck;
 mod dora;
 mod full;
 mod ia3;
@@ -19,7 +20,7 @@ mod vera;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use graft_nn::{Companion, EmbeddingAdapter, Linear, LinearAdapter, Prefix, SoftPrompt, StandIn, Tensor, Var};
+use graft_nn::{Companion, EmbeddingAdapter, JunctionAdapter, Linear, LinearAdapter, Prefix, SoftPrompt, StandIn, Tensor, Var};
 use graft_protocol::{Settings, methods::MethodSpec};
 
 use crate::{PeftError, Workbench, config_file::ConfigFile, shared::Shared};
@@ -37,6 +38,7 @@ const METHODS: &[&dyn Method] = &[
     &prompt_tuning::PromptTuning,
     &p_tuning::PTuning,
     &prefix_tuning::PrefixTuning,
+    &bottleneck::Bottleneck,
     &bitfit::BitFit,
     &ln_tuning::LnTuning,
     &trainable_tokens::TrainableTokens,
@@ -145,6 +147,11 @@ impl Part {
         self.counted + if self.in_place { 0 } else { self.trained() }
     }
 
+    /// Whether it belongs to no layer of the base: the tables show it in rows of its own.
+    pub(crate) fn stands_apart(&self) -> bool {
+        matches!(self.hook, Hook::Prompt(_) | Hook::Prefix(_) | Hook::Junction(_))
+    }
+
     /// What acts in a linear layer; the weights' keys are the layer's with these endings.
     pub(crate) fn linear(linear: &Linear, adapter: Arc<dyn LinearAdapter>, weights: Vec<(&str, Var)>) -> Self {
         let weights = weights.into_iter().map(|(ending, var)| (format!("base_model.model.{}.{ending}", linear.path()), var));
@@ -162,6 +169,8 @@ pub(crate) enum Hook {
     Prompt(Arc<dyn SoftPrompt>),
     /// In front of the keys and values of every block.
     Prefix(Arc<dyn Prefix>),
+    /// Between a sublayer and the stream.
+    Junction(Arc<dyn JunctionAdapter>),
     /// In the place of one of the layer's weights, by that weight's path.
     Weight(String, Arc<dyn StandIn>),
 }

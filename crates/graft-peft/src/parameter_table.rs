@@ -29,11 +29,6 @@ pub fn parameter_table(model: &dyn Model, adapter: Option<&Adapter>) -> Table {
     for group in groups(model, adapter) {
         table.row(group.cells());
     }
-    for (name, var) in adapter.into_iter().flat_map(Adapter::prompt_weights) {
-        let added = var.elem_count() as u64;
-        let row = Group { path: (name.to_owned(), String::new()), numbers: Vec::new(), shape: var.dims().to_vec(), trainable: 0, all: added };
-        table.row(Group { trainable: if adapter.is_some_and(|adapter| adapter.is_active(model)) { added } else { 0 }, ..row }.cells());
-    }
     table.row(total_cells(total));
     table.footer.push(total.line());
     table
@@ -46,12 +41,23 @@ fn groups(model: &dyn Model, adapter: Option<&Adapter>) -> Vec<Group> {
         let added = adapter.map_or((0, 0), |adapter| adapter.parameters_at(site.path));
         let (path, number) = split(site.path);
         let group = of_site(&site, path, added, acts);
-        match groups.iter_mut().find(|known| known.is_like(&group)) {
-            Some(known) => known.numbers.extend(number),
-            None => groups.push(Group { numbers: number.into_iter().collect(), ..group }),
-        }
+        add(&mut groups, group, number);
+    }
+    for (name, var) in adapter.into_iter().flat_map(Adapter::weights_apart) {
+        let (path, number) = split(name);
+        let added = var.elem_count() as u64;
+        let group = Group { path, numbers: Vec::new(), shape: var.dims().to_vec(), trainable: if acts { added } else { 0 }, all: added };
+        add(&mut groups, group, number);
     }
     groups
+}
+
+/// Counts a layer with those of its kind, or begins a new row.
+fn add(groups: &mut Vec<Group>, group: Group, number: Option<usize>) {
+    match groups.iter_mut().find(|known| known.is_like(&group)) {
+        Some(known) => known.numbers.extend(number),
+        None => groups.push(Group { numbers: number.into_iter().collect(), ..group }),
+    }
 }
 
 fn of_site(site: &Site<'_>, path: (String, String), (in_adapter, added): (u64, u64), acts: bool) -> Group {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use graft_nn::{Embedding, Layer, Linear, Model, Parameter, Prefix, Slot, SoftPrompt};
+use graft_nn::{Embedding, Junction, Layer, Linear, Model, Parameter, Prefix, Slot, SoftPrompt};
 
 use crate::{
     layers::linears,
@@ -17,6 +17,8 @@ struct Slots<'a> {
     embeddings: BTreeMap<String, &'a Embedding>,
     /// By the weight's path.
     weights: BTreeMap<&'a str, &'a Parameter>,
+    /// By AdapterHub's path.
+    junctions: BTreeMap<&'a str, &'a Junction>,
     prompt: &'a Slot<dyn SoftPrompt>,
     prefix: &'a Slot<dyn Prefix>,
 }
@@ -26,7 +28,8 @@ impl<'a> Slots<'a> {
         let weights = model.parameters().into_iter().map(|parameter| (parameter.path(), parameter)).collect();
         let table = |layer: Layer<'a>| if let Layer::Embedding(embedding) = layer { Some((embedding.path().to_owned(), embedding)) } else { None };
         let embeddings = model.sites().into_iter().filter_map(|site| table(site.layer)).collect();
-        Self { linears: linears(model), embeddings, weights, prompt: model.embedding().prompt(), prefix: model.embedding().prefix() }
+        let junctions = model.junctions().into_iter().map(|junction| (junction.path(), junction)).collect();
+        Self { junctions, linears: linears(model), embeddings, weights, prompt: model.embedding().prompt(), prefix: model.embedding().prefix() }
     }
 
     fn insert(&self, name: &str, part: &Part) {
@@ -39,6 +42,11 @@ impl<'a> Slots<'a> {
             Hook::Embedding(adapter) => {
                 if let Some(embedding) = self.embeddings.get(&part.site) {
                     embedding.slot().insert(name, adapter.clone());
+                }
+            }
+            Hook::Junction(adapter) => {
+                if let Some(junction) = self.junctions.get(part.site.as_str()) {
+                    junction.slot().insert(name, adapter.clone());
                 }
             }
             Hook::Prompt(prompt) => self.prompt.insert(name, prompt.clone()),
@@ -55,6 +63,7 @@ impl<'a> Slots<'a> {
         match &part.hook {
             Hook::Linear(_) => drop(self.linears.get(&part.site).and_then(|linear| linear.slot().remove(name))),
             Hook::Embedding(_) => drop(self.embeddings.get(&part.site).and_then(|embedding| embedding.slot().remove(name))),
+            Hook::Junction(_) => drop(self.junctions.get(part.site.as_str()).and_then(|junction| junction.slot().remove(name))),
             Hook::Prompt(_) => drop(self.prompt.remove(name)),
             Hook::Prefix(_) => drop(self.prefix.remove(name)),
             Hook::Weight(path, _) => drop(self.weights.get(path.as_str()).and_then(|weight| weight.stand_ins().remove(name))),
@@ -65,6 +74,7 @@ impl<'a> Slots<'a> {
         self.linears.values().for_each(|linear| drop(linear.slot().remove(name)));
         self.embeddings.values().for_each(|embedding| drop(embedding.slot().remove(name)));
         self.weights.values().for_each(|weight| drop(weight.stand_ins().remove(name)));
+        self.junctions.values().for_each(|junction| drop(junction.slot().remove(name)));
         self.prompt.remove(name);
         self.prefix.remove(name);
     }
@@ -80,6 +90,10 @@ impl<'a> Slots<'a> {
                 let found = self.embeddings.get(&part.site).and_then(|embedding| embedding.slot().get(name));
                 found.is_some_and(|found| Arc::ptr_eq(&found, adapter))
             }
+            Hook::Junction(adapter) => {
+                let found = self.junctions.get(part.site.as_str()).and_then(|junction| junction.slot().get(name));
+                found.is_some_and(|found| Arc::ptr_eq(&found, adapter))
+            }
             Hook::Prompt(prompt) => self.prompt.get(name).is_some_and(|found| Arc::ptr_eq(&found, prompt)),
             Hook::Prefix(prefix) => self.prefix.get(name).is_some_and(|found| Arc::ptr_eq(&found, prefix)),
             Hook::Weight(path, stand_in) => {
@@ -93,6 +107,7 @@ impl<'a> Slots<'a> {
         let names = match &part.hook {
             Hook::Linear(_) => self.linears.get(&part.site).map(|linear| linear.slot().active_names()),
             Hook::Embedding(_) => self.embeddings.get(&part.site).map(|embedding| embedding.slot().active_names()),
+            Hook::Junction(_) => self.junctions.get(part.site.as_str()).map(|junction| junction.slot().active_names()),
             Hook::Prompt(_) => Some(self.prompt.active_names()),
             Hook::Prefix(_) => Some(self.prefix.active_names()),
             Hook::Weight(path, _) => self.weights.get(path.as_str()).map(|weight| weight.stand_ins().active_names()),
@@ -153,6 +168,7 @@ fn change_active(model: &dyn Model, change: impl Fn(Vec<String>) -> Vec<String>)
     slots.linears.values().for_each(|linear| change_slot(linear.slot(), &change));
     slots.embeddings.values().for_each(|embedding| change_slot(embedding.slot(), &change));
     slots.weights.values().for_each(|weight| change_slot(weight.stand_ins(), &change));
+    slots.junctions.values().for_each(|junction| change_slot(junction.slot(), &change));
     change_slot(slots.prompt, &change);
     change_slot(slots.prefix, &change);
 }

@@ -4,21 +4,26 @@ use std::{collections::BTreeMap, path::Path};
 
 use graft_nn::{DType, Device, Tensor, Var, tensor_file};
 
-use crate::{PeftError, methods::Part};
+use crate::{PeftError, adapterhub, config_file::ConfigFile, methods::Part};
 
 /// Name of the file.
 pub(crate) const NAME: &str = "adapter_model.safetensors";
-const PICKLED: &str = "adapter_model.bin";
+const PICKLED: [&str; 2] = ["adapter_model.bin", "pytorch_adapter.bin"];
+
+/// What the file of that configuration's weights is called: AdapterHub has a name of its own.
+pub(crate) fn name_for(config: &ConfigFile) -> &'static str {
+    if config.text("peft_type") == Some(adapterhub::PEFT_TYPE) { adapterhub::WEIGHTS } else { NAME }
+}
 
 /// Reads every tensor of a folder's file.
 ///
 /// # Errors
 /// [`PeftError::Pickled`] when there is only a pickle, [`PeftError::MissingFile`], [`PeftError::File`].
 pub(crate) fn read(folder: &Path) -> Result<BTreeMap<String, Tensor>, PeftError> {
-    let path = folder.join(NAME);
+    let path = [NAME, adapterhub::WEIGHTS].map(|name| folder.join(name)).into_iter().find(|path| path.is_file()).unwrap_or_else(|| folder.join(NAME));
     if !path.is_file() {
-        if folder.join(PICKLED).is_file() {
-            return Err(PeftError::Pickled { folder: folder.to_owned(), file: PICKLED });
+        if let Some(file) = PICKLED.into_iter().find(|file| folder.join(file).is_file()) {
+            return Err(PeftError::Pickled { folder: folder.to_owned(), file });
         }
         let hint = "its adapter_config.json is there; copy the weights as well".to_owned();
         return Err(PeftError::MissingFile { folder: folder.to_owned(), file: NAME, hint });
@@ -30,8 +35,8 @@ pub(crate) fn read(folder: &Path) -> Result<BTreeMap<String, Tensor>, PeftError>
 ///
 /// # Errors
 /// [`PeftError::File`], a full disk among them.
-pub(crate) fn write(folder: &Path, weights: &BTreeMap<String, Tensor>) -> Result<(), PeftError> {
-    Ok(tensor_file::write(&folder.join(NAME), weights)?)
+pub(crate) fn write(path: &Path, weights: &BTreeMap<String, Tensor>) -> Result<(), PeftError> {
+    Ok(tensor_file::write(path, weights)?)
 }
 
 /// Puts tensors into the variables of `parts`, all or none; the keys that belong to none come back. `path` is for errors.

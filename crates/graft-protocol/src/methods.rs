@@ -2,6 +2,7 @@
 
 pub mod adalora;
 pub mod bitfit;
+pub mod bottleneck;
 pub mod dora;
 pub mod full;
 pub mod ia3;
@@ -50,6 +51,7 @@ pub const METHODS: &[&MethodSpec] = &[
     &prompt_tuning::SPEC,
     &p_tuning::SPEC,
     &prefix_tuning::SPEC,
+    &bottleneck::SPEC,
     &bitfit::SPEC,
     &ln_tuning::SPEC,
     &trainable_tokens::SPEC,

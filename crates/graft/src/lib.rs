@@ -50,8 +50,8 @@ pub use generated::{Comparison, Generated};
 pub use lab::{Lab, lab};
 pub use model::{Model, Module};
 pub use options::{
-    Ablate, AdaLora, BitFit, DataOptions, Dora, Eval, Full, Generate, Ia3, LnTuning, LoHa, LoKr, Lora, MemoryOptions, Method, ModelOptions, Oft, PTuning,
-    PrefixTuning, PromptTuning, Train, TrainableTokens, Vera,
+    Ablate, AdaLora, BitFit, Bottleneck, DataOptions, Dora, Eval, Full, Generate, Ia3, LnTuning, LoHa, LoKr, Lora, MemoryOptions, Method, ModelOptions, Oft,
+    PTuning, PrefixTuning, PromptTuning, Train, TrainableTokens, Vera,
 };
 pub use run::{Run, Step};
 pub use table::Table;

@@ -17,7 +17,7 @@ pub use data::DataOptions;
 pub use evaluation::Eval;
 pub use generation::Generate;
 pub use memory::MemoryOptions;
-pub use methods::{AdaLora, BitFit, Dora, Full, Ia3, LnTuning, LoHa, LoKr, Lora, Oft, PTuning, PrefixTuning, TrainableTokens, Vera};
+pub use methods::{AdaLora, BitFit, Bottleneck, Dora, Full, Ia3, LnTuning, LoHa, LoKr, Lora, Oft, PTuning, PrefixTuning, TrainableTokens, Vera};
 pub use model::ModelOptions;
 pub use prompt_tuning::PromptTuning;
 pub use train::Train;

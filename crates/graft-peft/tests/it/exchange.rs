@@ -11,7 +11,7 @@ use crate::promises::{Case, cases, is_impossible, stir};
 const GOLDENS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/goldens");
 
 /// Methods that HF PEFT does not have.
-const OWN: &[&str] = &["bitfit", "full"];
+const OWN: &[&str] = &["bitfit", "bottleneck", "full"];
 
 #[test]
 #[ignore = "needs PyTorch and HF PEFT: `cargo xtask test --peft` installs them"]

@@ -42,6 +42,9 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.push(case("prefix_tune prefix_projection=true", "prefix_tune", projects));
     let lstm = small("p_tune").with("encoder_reparameterization_type", Value::Text("LSTM".to_owned())).with("encoder_hidden_size", Value::Integer(6));
     cases.push(case("p_tune encoder_reparameterization_type=LSTM", "p_tune", lstm));
+    for preset in ["houlsby", "parallel"] {
+        cases.push(case(&format!("bottleneck config={preset}"), "bottleneck", small("bottleneck").with("config", Value::Text(preset.to_owned()))));
+    }
     let list = |word: &str| Value::List(vec![word.to_owned()]);
     cases.push(case("lora bias=all", "lora", small("lora").with("bias", Value::Text("all".to_owned()))));
     for init in ["orthogonal", "pissa", "olora"] {
@@ -60,7 +63,7 @@ fn case(title: &str, verb: &'static str, settings: Settings) -> Case {
 
 fn small(verb: &str) -> Settings {
     let keys = METHODS.iter().find(|spec| spec.verb == verb).map_or(&[] as &[_], |spec| spec.keys);
-    let sizes = [("oft_block_size", 4), ("num_virtual_tokens", 4), ("init_r", 3), ("r", 3)];
+    let sizes = [("reduction_factor", 4), ("oft_block_size", 4), ("num_virtual_tokens", 4), ("init_r", 3), ("r", 3)];
     let size = sizes.iter().find(|(name, _)| keys.iter().any(|key| key.name == *name));
     let settings = size.map_or_else(Settings::default, |(name, size)| Settings::default().with(name, Value::Integer(*size)));
     if verb == "trainable_tokens" {
@@ -182,7 +185,7 @@ fn merging_is_exact_enough_and_undone(model: &dyn Model, case: &Case) -> Held {
     stir(&adapter, 3);
     let beside = output(model);
     let merged = adapter.merge(model);
-    let cannot = match (is_prompt(model), model.shape().tied && case.title.contains("embed_tokens")) {
+    let cannot = match (is_prompt(model) || case.verb == "bottleneck", model.shape().tied && case.title.contains("embed_tokens")) {
         (true, _) => Some("peft::not_mergeable"),
         (_, true) => Some("peft::tied_embedding"),
         _ => None,

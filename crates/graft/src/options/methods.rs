@@ -318,6 +318,27 @@ builder! {
 }
 
 builder! {
+    /// `%bottleneck attach`: small networks between the sublayers, `h + s U f(D z)`. Each setter is the key of the same name.
+    Bottleneck, "bottleneck";
+    /// `pfeiffer` (default), `houlsby` or `parallel`.
+    pub fn config(word);
+    /// The model's width over that of the bottleneck. Default 16.
+    pub fn reduction_factor(number);
+    /// `relu`, `swish`, `gelu` or `tanh`. Default: by the config.
+    pub fn non_linearity(word);
+    /// Factor on the network's output. Default: by the config.
+    pub fn scaling(number);
+    /// Probability of dropping an output of the network while training. Default 0.
+    pub fn dropout(number);
+    /// `mam_adapter` (default), with zeros, or `bert`.
+    pub fn init_weights(word);
+    /// Numbers of the blocks without networks.
+    pub fn leave_out(list);
+    /// Modules trained whole and saved along, such as `lm_head`.
+    pub fn modules_to_save(list);
+}
+
+builder! {
     /// `%bitfit attach`: the biases are trained, `y = W x + b`. Each setter is the key of the same name.
     BitFit, "bitfit";
     /// Modules whose biases are trained, with everything inside them. Default: all.
@@ -402,6 +423,7 @@ mod tests {
             LoKr::everything(),
             Oft::everything(),
             Ia3::everything(),
+            Bottleneck::everything(),
             BitFit::everything(),
             LnTuning::everything(),
             TrainableTokens::everything(),

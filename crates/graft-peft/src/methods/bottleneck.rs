@@ -1,0 +1,213 @@
+//! Bottleneck adapters: `h + s U f(D z + d) + s u` in the place of a sublayer's output h, before it joins the stream x.
+//!
+//! # Shapes
+//! `D: (b, C)`, `d: (b)`, `U: (C, b)`, `u: (C)` with `b = C / reduction_factor`; z is h + x (pfeiffer; normalised where a norm follows the sum), h (houlsby) or
+//! x (parallel)
+//! # Source
+//! Houlsby et al. 2019, arXiv:1902.00751; Pfeiffer et al. 2020, arXiv:2005.00052; He et al. 2021, arXiv:2110.04366. Goldens `adapter-houlsby`,
+//! `adapter-pfeiffer`, `adapter-parallel`, computed by AdapterHub's `adapters`.
+
+use std::sync::Arc;
+
+use graft_nn::{Context, Junction, JunctionAdapter, Norm, Result, Sublayer, Tensor, Var, ops};
+use graft_protocol::{
+    Settings, Value as Setting,
+    methods::{MethodSpec, bottleneck::SPEC},
+};
+use serde_json::Value;
+
+use super::{Built, Hook, Method, Part, Start};
+use crate::{
+    PeftError, Workbench,
+    config_file::{ConfigFile, plain_number},
+    fields,
+    initial::Initial,
+    shared::Shared,
+};
+
+/// Every field of `BnConfig` of adapters 1.3 with its default for `seq_bn`, flat, with those that stand around it.
+const DEFAULTS: &str = r#"{"adapter_residual_before_ln": false, "cross_adapter": false, "dropout": 0.0, "factorized_phm_W": true,
+    "factorized_phm_rule": false, "hypercomplex_nonlinearity": "glorot-uniform", "init_weights": "bert", "init_weights_seed": null,
+    "inv_adapter": null, "inv_adapter_reduction_factor": null, "is_parallel": false, "learn_phm": true, "leave_out": [], "ln_after": false,
+    "ln_before": false, "mh_adapter": false, "non_linearity": "relu", "original_ln_after": true, "original_ln_before": true,
+    "output_adapter": true, "phm_bias": true, "phm_c_init": "normal", "phm_dim": 4, "phm_init_range": 0.0001, "phm_layer": false, "phm_rank": 1,
+    "reduction_factor": 16, "residual_before_ln": true, "scaling": 1.0, "shared_W_phm": false, "shared_phm_rule": true, "stochastic_depth": 0.0,
+    "use_gating": false, "peft_type": "ADAPTERHUB", "hidden_size": null, "model_class": null, "model_name": null, "model_type": null, "name": null,
+    "version": "adapters.1.3.0", "modules_to_save": null, "task_type": "CAUSAL_LM", "base_model_name_or_path": null}"#;
+
+/// Fields that change what is computed in a way that is not built in.
+const UNSUPPORTED: &[&str] = &["cross_adapter", "inv_adapter", "ln_after", "ln_before", "phm_layer", "use_gating", "factorized_phm_rule"];
+
+/// The method.
+pub(super) struct Bottleneck;
+
+struct Network {
+    down: (Var, Var),
+    up: (Var, Var),
+    reads: Reads,
+    activation: Activation,
+    scaling: f64,
+    dropout: f64,
+    path: String,
+    shared: Arc<Shared>,
+}
+
+/// z.
+#[derive(Clone, Copy)]
+enum Reads {
+    Sum,
+    Output,
+    Stream,
+}
+
+/// f.
+#[derive(Clone, Copy)]
+enum Activation {
+    Relu,
+    Swish,
+    Gelu,
+    Tanh,
+}
+
+impl JunctionAdapter for Network {
+    fn forward(&self, output: &Tensor, stream: &Tensor, norm: Option<&Norm>, cx: &Context) -> Result<Tensor> {
+        let z = match (self.reads, norm) {
+            (Reads::Sum, Some(norm)) => norm.forward(&(output + stream)?)?,
+            (Reads::Sum, None) => (output + stream)?,
+            (Reads::Output, _) => output.clone(),
+            (Reads::Stream, _) => stream.clone(),
+        }; // (B, T, C)
+        let map = |x: &Tensor, (weight, bias): &(Var, Var)| ops::bias_add(&ops::linear(x, weight.as_tensor())?, bias.as_tensor());
+        let narrow = self.activation.of(&map(&z, &self.down)?)?; // (B, T, b)
+        let mut change = (map(&narrow, &self.up)? * (self.scaling * self.shared.scale()))?; // (B, T, C)
+        if let Some(mask) = cx.mask(&self.path, self.dropout) {
+            change = (&change * Tensor::from_vec(mask.factors(change.elem_count()), change.dims(), change.device())?)?;
+        }
+        Ok((output + change)?)
+    }
+}
+
+impl Activation {
+    fn read(config: &ConfigFile) -> std::result::Result<Self, PeftError> {
+        match config.text("non_linearity").map(str::to_lowercase).as_deref() {
+            Some("relu") => Ok(Self::Relu),
+            Some("swish") => Ok(Self::Swish),
+            Some("gelu") => Ok(Self::Gelu),
+            Some("tanh") => Ok(Self::Tanh),
+            other => Err(config.unsupported(format!("`non_linearity` {}", other.unwrap_or("null")))),
+        }
+    }
+
+    fn of(self, x: &Tensor) -> Result<Tensor> {
+        Ok(match self {
+            Self::Relu => x.relu()?,
+            Self::Swish => (x / (x.neg()?.exp()? + 1.0)?)?,
+            Self::Gelu => ops::gelu(x, ops::Gelu::Exact)?,
+            Self::Tanh => x.tanh()?,
+        })
+    }
+}
+
+impl Method for Bottleneck {
+    fn spec(&self) -> &'static MethodSpec {
+        &SPEC
+    }
+
+    fn defaults(&self) -> &'static str {
+        DEFAULTS
+    }
+
+    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> std::result::Result<ConfigFile, PeftError> {
+        let preset = settings.text(SPEC.keys, "config").unwrap_or_default();
+        let (is_houlsby, is_parallel) = (preset == "houlsby", preset == "parallel");
+        let mut config = fields::from_settings(&SPEC, DEFAULTS, settings, &[])?;
+        config.remove("config");
+        config.remove("peft_version");
+        let (activation, scaling) = (if is_houlsby { "swish" } else { "relu" }, if is_parallel { 4.0 } else { 1.0 });
+        config.set("non_linearity", settings.text(SPEC.keys, "non_linearity").unwrap_or_else(|| activation.to_owned()).into());
+        config.set("scaling", settings.float(SPEC.keys, "scaling").unwrap_or(scaling).into());
+        config.set("reduction_factor", plain_number(settings.float(SPEC.keys, "reduction_factor").unwrap_or(16.0)));
+        for (name, value) in [("mh_adapter", is_houlsby), ("original_ln_before", !is_houlsby && !is_parallel), ("is_parallel", is_parallel)] {
+            config.set(name, value.into());
+        }
+        let shape = bench.model.shape();
+        config.set("hidden_size", shape.hidden.into());
+        config.set("model_type", shape.family.clone().into());
+        config.set("name", settings.text(SPEC.keys, "adapter_name").unwrap_or_else(|| "default".to_owned()).into());
+        Ok(config)
+    }
+
+    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
+        config.refuse(UNSUPPORTED)?;
+        if config.number("stochastic_depth").is_ok_and(|depth| depth != 0.0) {
+            return Err(config.unsupported("`stochastic_depth`".to_owned()));
+        }
+        let width = bench.model.shape().hidden;
+        let factor = config.number("reduction_factor").ok().filter(|factor| *factor > 0.0);
+        let factor = factor.ok_or_else(|| config.wrong("reduction_factor", "a positive number for all blocks"))?;
+        let shape = (((width as f64 / factor) as usize).max(1), width);
+        let name = config.text("name").ok_or_else(|| config.wrong("name", "the adapter's name"))?;
+        let left_out: Vec<u64> = config.get("leave_out").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_u64).collect();
+        let shared = Arc::new(Shared::new());
+        let mut parts = Vec::new();
+        for junction in bench.model.junctions().into_iter().filter(|junction| is_meant(config, junction) && !left_out.contains(&(junction.block() as u64))) {
+            parts.push(part(bench, config, junction, (name, shape, start), &shared)?);
+        }
+        if parts.is_empty() {
+            let problem = format!("there is no place for a network in `{}` that leave_out does not exclude", bench.base_name);
+            return Err(PeftError::refused("peft::all_excluded", problem, "leave out leave_out, or name fewer blocks there"));
+        }
+        let mut settings = fields::plain_settings(&SPEC, config, &["reduction_factor"]).with("config", Setting::Text(preset(config).to_owned()));
+        if config.number("dropout").is_ok_and(|dropout| dropout == 0.0) {
+            settings.values.remove("dropout");
+        }
+        Ok(Built::new(settings, parts, shared))
+    }
+}
+
+fn is_meant(config: &ConfigFile, junction: &Junction) -> bool {
+    config.flag(if junction.sublayer() == Sublayer::Attention { "mh_adapter" } else { "output_adapter" })
+}
+
+/// The name of the key `config` that comes nearest.
+fn preset(config: &ConfigFile) -> &'static str {
+    match (config.flag("is_parallel"), config.flag("mh_adapter")) {
+        (true, _) => "parallel",
+        (false, true) => "houlsby",
+        (false, false) => "pfeiffer",
+    }
+}
+
+fn part(
+    bench: &Workbench<'_>,
+    config: &ConfigFile,
+    junction: &Junction,
+    (name, (narrow, width), start): (&str, (usize, usize), Start),
+    shared: &Arc<Shared>,
+) -> std::result::Result<Part, PeftError> {
+    let initial = Initial::named(junction.path(), bench.model.embedding().weight().own().device().clone(), bench.seed);
+    let weight = |leaf: &str, shape: (usize, usize), is_up: bool| match (start, config.text("init_weights")) {
+        (Start::Fresh, Some("mam_adapter")) if is_up => initial.full(0.0, &[shape.0, shape.1]),
+        (Start::Fresh, Some("mam_adapter")) => initial.kaiming(leaf, shape),
+        (Start::Fresh, Some("bert")) => initial.normal(leaf, shape, 0.02),
+        (Start::File, _) => initial.full(0.0, &[shape.0, shape.1]),
+        _ => Err(config.unsupported("these `init_weights`".to_owned())),
+    };
+    let down = (weight("adapter_down", (narrow, width), false)?, initial.full(0.0, &[narrow])?);
+    let up = (weight("adapter_up", (width, narrow), true)?, initial.full(0.0, &[width])?);
+    let key = |leaf: &str| format!("{}.adapters.{name}.{leaf}", junction.path());
+    let weights = [("adapter_down.0.weight", &down.0), ("adapter_down.0.bias", &down.1), ("adapter_up.weight", &up.0), ("adapter_up.bias", &up.1)]
+        .map(|(leaf, var)| (key(leaf), var.clone()))
+        .to_vec();
+    let reads = match (config.flag("is_parallel"), config.flag("original_ln_before")) {
+        (true, _) => Reads::Stream,
+        (false, true) => Reads::Sum,
+        (false, false) => Reads::Output,
+    };
+    let (activation, scaling, dropout) = (Activation::read(config)?, config.number("scaling")?, config.probability("dropout")?);
+    if !config.flag("is_parallel") && config.get("residual_before_ln").and_then(Value::as_bool) != Some(true) || !config.flag("original_ln_after") {
+        return Err(config.unsupported("another place of the residual (`residual_before_ln`, `original_ln_after`)".to_owned()));
+    }
+    let network = Network { down, up, reads, activation, scaling, dropout, path: junction.path().to_owned(), shared: shared.clone() };
+    Ok(Part::new(junction.path(), Hook::Junction(Arc::new(network)), weights))
+}
