@@ -88,6 +88,10 @@ impl Model for Gpt2 {
         sites
     }
 
+    fn tied_head(&self) -> Option<&Linear> {
+        self.shape.tied.then_some(&self.lm_head)
+    }
+
     fn junctions(&self) -> Vec<&Junction> {
         self.h.iter().flat_map(|block| [&block.attended, &block.fed]).collect()
     }

@@ -95,6 +95,10 @@ impl Model for Llama {
         sites
     }
 
+    fn tied_head(&self) -> Option<&Linear> {
+        self.shape.tied.then_some(&self.lm_head)
+    }
+
     fn junctions(&self) -> Vec<&Junction> {
         self.layers.iter().flat_map(|block| [&block.attended, &block.fed]).collect()
     }

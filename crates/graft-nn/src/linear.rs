@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Context, NnError, Parameter, Result, Role, Slot, Tensor, ops};
+use crate::{Context, NnError, Parameter, Result, Role, Slot, StandIn, Tensor, Weight, ops};
 
 /// An adapter of one linear layer.
 pub trait LinearAdapter: Send + Sync {
@@ -43,6 +43,7 @@ pub struct Linear {
     weight: Arc<Parameter>,
     bias: Option<Arc<Parameter>>,
     slot: Slot<dyn LinearAdapter>,
+    apart: Slot<dyn StandIn>,
     d_in: usize,
     d_out: usize,
     fan_in_fan_out: bool,
@@ -81,7 +82,7 @@ impl Linear {
         let [d_out, d_in] = weight.dims()[..] else {
             return Err(NnError::at_path(NnError::Shape { what: "weight", expected: "(d_out, d_in)".to_owned(), found: weight.dims() }, path));
         };
-        Ok(Self { path: path.to_owned(), role, weight, bias: None, slot: Slot::new(), d_in, d_out, fan_in_fan_out: false })
+        Ok(Self { path: path.to_owned(), role, weight, bias: None, slot: Slot::new(), apart: Slot::new(), d_in, d_out, fan_in_fan_out: false })
     }
 
     /// Hugging Face path, such as `model.layers.0.self_attn.q_proj`.
@@ -134,6 +135,15 @@ impl Linear {
         &self.slot
     }
 
+    /// What stands in for W in this layer alone: a head that shares its weight with the embedding can be trained apart from it.
+    pub fn stand_ins(&self) -> &Slot<dyn StandIn> {
+        &self.apart
+    }
+
+    fn acting_weight(&self) -> Weight {
+        self.apart.last_active().map_or_else(|| self.weight.weight(), |stand_in| stand_in.tensor().into())
+    }
+
     /// The layer with the adapters that act. With several, each adds its own change: `y = Σ y_i - (n - 1) y_base`.
     ///
     /// # Errors
@@ -152,7 +162,7 @@ impl Linear {
     /// # Errors
     /// When shapes do not fit; the error names the layer.
     pub fn base_forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = ops::linear(x, self.weight.weight()); // (.., d_out)
+        let y = ops::linear(x, self.acting_weight()); // (.., d_out)
         self.add_bias(y).map_err(|error| NnError::at_path(error, &self.path))
     }
 
@@ -167,7 +177,7 @@ impl Linear {
         if self.bias.is_some() || !self.slot.active().is_empty() {
             return ops::cross_entropy(&self.forward(x, cx)?, labels, normalizer);
         }
-        ops::linear_cross_entropy(x, &self.weight.tensor(), labels, normalizer).map_err(|error| NnError::at_path(error, &self.path))
+        ops::linear_cross_entropy(x, &self.acting_weight().tensor(), labels, normalizer).map_err(|error| NnError::at_path(error, &self.path))
     }
 
     fn add_bias(&self, y: Result<Tensor>) -> Result<Tensor> {

@@ -1,6 +1,6 @@
 //! What every model family offers.
 
-use crate::{Context, Embedding, Junction, Parameter, Result, Site, Tensor, ops};
+use crate::{Context, Embedding, Junction, Linear, Parameter, Result, Site, Tensor, ops};
 
 /// Sizes of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +73,11 @@ pub trait Model: Send + Sync {
 
     /// Every layer in the order of the forward pass, the head last; a tied head is not listed again.
     fn sites(&self) -> Vec<Site<'_>>;
+
+    /// The head, where it shares the embedding's weight and so is no site of its own.
+    fn tied_head(&self) -> Option<&Linear> {
+        None
+    }
 
     /// The places where sublayers join the stream, in the order of the forward pass; none in a family that has no slots there.
     fn junctions(&self) -> Vec<&Junction> {

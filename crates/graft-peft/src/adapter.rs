@@ -204,7 +204,7 @@ impl Adapter {
             let problem = "a soft prompt cannot be scaled: it stands before the input instead of being added to a weight";
             return Err(PeftError::refused("peft::not_scalable", problem, format!("switch it off with %{} detach, or use a LoRA", self.spec().verb)));
         }
-        if factor != 1.0 && self.built.parts.iter().any(|part| matches!(part.hook, Hook::Weight(..))) {
+        if factor != 1.0 && self.built.parts.iter().any(|part| matches!(part.hook, Hook::Weight(..) | Hook::Head(_))) {
             let problem = format!("`{}` trains weights of the base as they are, and those have no factor", self.name);
             return Err(PeftError::refused("peft::not_scalable", problem, format!("switch it off with %{} off", self.spec().verb)));
         }

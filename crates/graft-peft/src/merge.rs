@@ -31,8 +31,8 @@ impl Merge {
     /// [`PeftError::Refused`] for a part that is no change of a weight and for a layer with another merged adapter,
     /// [`PeftError::NotFinite`], [`PeftError::Layer`].
     pub(crate) fn new(model: &dyn Model, name: &str, parts: &[Part]) -> Result<Self, PeftError> {
-        if model.shape().tied && parts.iter().any(|part| matches!(part.hook, Hook::Embedding(_))) {
-            let problem = "the embedding shares its weight with the head, so a merge into it would change the head too";
+        if model.shape().tied && parts.iter().any(|part| matches!(part.hook, Hook::Embedding(_) | Hook::Head(_))) {
+            let problem = "the embedding shares its weight with the head, so a merge into one of them would change the other too";
             return Err(PeftError::refused("peft::tied_embedding", problem, "keep it attached; it is saved and loaded by itself"));
         }
         let acts_after = slots::is_active(model, name, parts);

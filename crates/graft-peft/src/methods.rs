@@ -149,7 +149,7 @@ impl Part {
 
     /// Whether it belongs to no layer of the base: the tables show it in rows of its own.
     pub(crate) fn stands_apart(&self) -> bool {
-        matches!(self.hook, Hook::Prompt(_) | Hook::Prefix(_) | Hook::Junction(_))
+        matches!(self.hook, Hook::Prompt(_) | Hook::Prefix(_) | Hook::Junction(_) | Hook::Head(_))
     }
 
     /// What acts in a linear layer; the weights' keys are the layer's with these endings.
@@ -171,6 +171,8 @@ pub(crate) enum Hook {
     Prefix(Arc<dyn Prefix>),
     /// Between a sublayer and the stream.
     Junction(Arc<dyn JunctionAdapter>),
+    /// In the place of a tied head's weight, and not in that of the embedding, which shares it.
+    Head(Arc<dyn StandIn>),
     /// In the place of one of the layer's weights, by that weight's path.
     Weight(String, Arc<dyn StandIn>),
 }

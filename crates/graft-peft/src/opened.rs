@@ -39,9 +39,18 @@ impl StandIn for Opened {
 /// # Errors
 /// [`PeftError::Layer`] when candle cannot copy it.
 pub(crate) fn copy(parameter: &Parameter, shared: &Arc<Shared>) -> Result<(Var, Hook), PeftError> {
-    let var = Var::from_tensor(&parameter.own().detach().to_dtype(DType::F32)?)?;
-    let stand_in = Arc::new(Opened { var: var.clone(), shared: shared.clone() });
+    let (var, stand_in) = trained_copy(parameter, shared)?;
     Ok((var, Hook::Weight(parameter.path().to_owned(), stand_in)))
+}
+
+fn trained_copy(parameter: &Parameter, shared: &Arc<Shared>) -> Result<(Var, Arc<dyn StandIn>), PeftError> {
+    let var = Var::from_tensor(&parameter.own().detach().to_dtype(DType::F32)?)?;
+    Ok((var.clone(), Arc::new(Opened { var, shared: shared.clone() })))
+}
+
+/// What stands before a module's path in the file's keys.
+fn prefix(config: &ConfigFile) -> &'static str {
+    if config.get("num_virtual_tokens").is_some() { "base_model" } else { "base_model.model" }
 }
 
 /// The names in `modules_to_save`, each once.
@@ -96,6 +105,10 @@ pub(crate) fn open(bench: &Workbench<'_>, config: &ConfigFile, built: &mut Built
             }
         }
     }
+    if let Some(head) = bench.model.tied_head().filter(|head| is_named(head.path(), &saved)) {
+        let (var, stand_in) = trained_copy(head.weight(), &built.shared)?;
+        parts.push(Part::new(head.path(), Hook::Head(stand_in), vec![(format!("{}.{}.weight", prefix(config), head.path()), var)]));
+    }
     if start == Start::Fresh && bias != "none" && !parts.iter().any(|part| part.in_place) {
         let problem = format!("bias={bias} trains nothing: the layers of `{}` that it means have no bias", bench.base_name);
         return Err(PeftError::refused("peft::no_bias", problem, "leave bias out"));
@@ -107,8 +120,7 @@ pub(crate) fn open(bench: &Workbench<'_>, config: &ConfigFile, built: &mut Built
 /// A trained copy of one weight. HF PEFT trains biases themselves and modules as copies beside the original.
 fn part(config: &ConfigFile, site: &Site<'_>, parameter: &Parameter, (is_saved, is_target): (bool, bool), shared: &Arc<Shared>) -> Result<Part, PeftError> {
     let (var, hook) = copy(parameter, shared)?;
-    let is_prompt = config.get("num_virtual_tokens").is_some();
-    let prefix = if is_prompt { "base_model" } else { "base_model.model" };
+    let prefix = prefix(config);
     let inner = if is_target && !is_saved { ".base_layer" } else { "" };
     let (path, leaf) = (site.path, leaf(parameter.path()));
     let key = format!("{prefix}.{path}{inner}.{leaf}");
@@ -124,16 +136,13 @@ fn part(config: &ConfigFile, site: &Site<'_>, parameter: &Parameter, (is_saved, 
 /// A name that no module has would be silently without effect.
 fn check_names(bench: &Workbench<'_>, names: &[String], built: &mut Built, start: Start) -> Result<(), PeftError> {
     let sites = bench.model.sites();
-    let is_known = |name: &String| sites.iter().any(|site| is_named(site.path, std::slice::from_ref(name)));
+    let paths = || sites.iter().map(|site| site.path).chain(bench.model.tied_head().map(|head| head.path()));
+    let is_known = |name: &String| paths().any(|path| is_named(path, std::slice::from_ref(name)));
     let is_head = |name: &str| HEADS.contains(&name) && HEADS.iter().any(|head| is_known(&(*head).to_owned()));
     for name in names.iter().filter(|name| !is_known(name) && !is_head(name)) {
-        let tied = bench.model.shape().tied && name.as_str() == "lm_head";
-        let problem = match tied {
-            true => "`lm_head` in modules_to_save shares its weight with the embedding, and Graft does not train them apart".to_owned(),
-            false => format!("`{name}` in modules_to_save is no module of `{}`", bench.base_name),
-        };
-        if start == Start::Fresh || tied {
-            let mut known: Vec<&str> = sites.iter().map(|site| leaf(site.path)).collect();
+        let problem = format!("`{name}` in modules_to_save is no module of `{}`", bench.base_name);
+        if start == Start::Fresh {
+            let mut known: Vec<&str> = paths().map(leaf).collect();
             known.dedup();
             known.sort_unstable();
             known.dedup();

@@ -19,6 +19,7 @@ struct Slots<'a> {
     weights: BTreeMap<&'a str, &'a Parameter>,
     /// By AdapterHub's path.
     junctions: BTreeMap<&'a str, &'a Junction>,
+    head: Option<&'a Linear>,
     prompt: &'a Slot<dyn SoftPrompt>,
     prefix: &'a Slot<dyn Prefix>,
 }
@@ -29,7 +30,15 @@ impl<'a> Slots<'a> {
         let table = |layer: Layer<'a>| if let Layer::Embedding(embedding) = layer { Some((embedding.path().to_owned(), embedding)) } else { None };
         let embeddings = model.sites().into_iter().filter_map(|site| table(site.layer)).collect();
         let junctions = model.junctions().into_iter().map(|junction| (junction.path(), junction)).collect();
-        Self { junctions, linears: linears(model), embeddings, weights, prompt: model.embedding().prompt(), prefix: model.embedding().prefix() }
+        Self {
+            junctions,
+            head: model.tied_head(),
+            linears: linears(model),
+            embeddings,
+            weights,
+            prompt: model.embedding().prompt(),
+            prefix: model.embedding().prefix(),
+        }
     }
 
     fn insert(&self, name: &str, part: &Part) {
@@ -49,6 +58,11 @@ impl<'a> Slots<'a> {
                     junction.slot().insert(name, adapter.clone());
                 }
             }
+            Hook::Head(stand_in) => {
+                if let Some(head) = self.head {
+                    head.stand_ins().insert(name, stand_in.clone());
+                }
+            }
             Hook::Prompt(prompt) => self.prompt.insert(name, prompt.clone()),
             Hook::Prefix(prefix) => self.prefix.insert(name, prefix.clone()),
             Hook::Weight(path, stand_in) => {
@@ -64,6 +78,7 @@ impl<'a> Slots<'a> {
             Hook::Linear(_) => drop(self.linears.get(&part.site).and_then(|linear| linear.slot().remove(name))),
             Hook::Embedding(_) => drop(self.embeddings.get(&part.site).and_then(|embedding| embedding.slot().remove(name))),
             Hook::Junction(_) => drop(self.junctions.get(part.site.as_str()).and_then(|junction| junction.slot().remove(name))),
+            Hook::Head(_) => drop(self.head.and_then(|head| head.stand_ins().remove(name))),
             Hook::Prompt(_) => drop(self.prompt.remove(name)),
             Hook::Prefix(_) => drop(self.prefix.remove(name)),
             Hook::Weight(path, _) => drop(self.weights.get(path.as_str()).and_then(|weight| weight.stand_ins().remove(name))),
@@ -75,6 +90,7 @@ impl<'a> Slots<'a> {
         self.embeddings.values().for_each(|embedding| drop(embedding.slot().remove(name)));
         self.weights.values().for_each(|weight| drop(weight.stand_ins().remove(name)));
         self.junctions.values().for_each(|junction| drop(junction.slot().remove(name)));
+        drop(self.head.and_then(|head| head.stand_ins().remove(name)));
         self.prompt.remove(name);
         self.prefix.remove(name);
     }
@@ -94,6 +110,10 @@ impl<'a> Slots<'a> {
                 let found = self.junctions.get(part.site.as_str()).and_then(|junction| junction.slot().get(name));
                 found.is_some_and(|found| Arc::ptr_eq(&found, adapter))
             }
+            Hook::Head(stand_in) => {
+                let found = self.head.and_then(|head| head.stand_ins().get(name));
+                found.is_some_and(|found| Arc::ptr_eq(&found, stand_in))
+            }
             Hook::Prompt(prompt) => self.prompt.get(name).is_some_and(|found| Arc::ptr_eq(&found, prompt)),
             Hook::Prefix(prefix) => self.prefix.get(name).is_some_and(|found| Arc::ptr_eq(&found, prefix)),
             Hook::Weight(path, stand_in) => {
@@ -108,6 +128,7 @@ impl<'a> Slots<'a> {
             Hook::Linear(_) => self.linears.get(&part.site).map(|linear| linear.slot().active_names()),
             Hook::Embedding(_) => self.embeddings.get(&part.site).map(|embedding| embedding.slot().active_names()),
             Hook::Junction(_) => self.junctions.get(part.site.as_str()).map(|junction| junction.slot().active_names()),
+            Hook::Head(_) => self.head.map(|head| head.stand_ins().active_names()),
             Hook::Prompt(_) => Some(self.prompt.active_names()),
             Hook::Prefix(_) => Some(self.prefix.active_names()),
             Hook::Weight(path, _) => self.weights.get(path.as_str()).map(|weight| weight.stand_ins().active_names()),
@@ -169,6 +190,7 @@ fn change_active(model: &dyn Model, change: impl Fn(Vec<String>) -> Vec<String>)
     slots.embeddings.values().for_each(|embedding| change_slot(embedding.slot(), &change));
     slots.weights.values().for_each(|weight| change_slot(weight.stand_ins(), &change));
     slots.junctions.values().for_each(|junction| change_slot(junction.slot(), &change));
+    slots.head.into_iter().for_each(|head| change_slot(head.stand_ins(), &change));
     change_slot(slots.prompt, &change);
     change_slot(slots.prefix, &change);
 }

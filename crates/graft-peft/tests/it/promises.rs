@@ -185,11 +185,12 @@ fn merging_is_exact_enough_and_undone(model: &dyn Model, case: &Case) -> Held {
     stir(&adapter, 3);
     let beside = output(model);
     let merged = adapter.merge(model);
-    let cannot = match (is_prompt(model) || case.verb == "bottleneck", model.shape().tied && case.title.contains("embed_tokens")) {
-        (true, _) => Some("peft::not_mergeable"),
-        (_, true) => Some("peft::tied_embedding"),
-        _ => None,
-    };
+    let cannot =
+        match (is_prompt(model) || case.verb == "bottleneck", model.shape().tied && ["embed_tokens", "lm_head"].iter().any(|name| case.title.contains(name))) {
+            (true, _) => Some("peft::not_mergeable"),
+            (_, true) => Some("peft::tied_embedding"),
+            _ => None,
+        };
     if let Some(code) = cannot {
         adapter.detach(model).unwrap();
         return holds(merged.is_err_and(|error| error.code() == code), "it was merged");
@@ -278,9 +279,9 @@ fn every_method_keeps_every_promise_on_every_family() {
     check_page(&rows);
 }
 
-/// The case names a module that the model does not have, a head that cannot be trained apart from the embedding, or weights that are packed.
+/// The case names a module that the model does not have, or weights that are packed.
 pub(crate) fn is_impossible(model: &dyn Model, case: &Case) -> bool {
-    let has = |name: &str| model.sites().iter().any(|site| site.path.ends_with(name));
+    let has = |name: &str| model.sites().iter().map(|site| site.path).chain(model.tied_head().map(|head| head.path())).any(|path| path.ends_with(name));
     let is_packed = model.parameters().iter().any(|parameter| matches!(parameter.own_weight(), Weight::Packed(_)));
     is_packed && case.verb == "full" || ["lm_head", "embed_tokens"].iter().any(|name| case.title.contains(name) && !has(name))
 }
@@ -313,6 +314,5 @@ What every method promises is one test body, [tests/it/promises.rs](tests/it/pro
 
 const NOTE: &str = "
 A soft prompt changes the output when it is attached and cannot be merged; for those the first promise is waived and the fourth is that merging is
-refused, as it is for the embedding of a model whose head shares its weight. A dash stands where the keys make no sense: a module of another family, the head of a tied model, which cannot be trained apart, or full
-fine-tuning of packed weights.
+refused, as it is for the embedding of a model whose head shares its weight, and for that head. A dash stands where the keys make no sense: a module of another family, or full fine-tuning of packed weights.
 ";
