@@ -100,9 +100,18 @@ fn act_on(desk: &Desk, attached: &Attached, action: &AdapterAction) -> Result<St
         }
         AdapterAction::Save { directory, .. } => {
             adapter::save(desk, attached, directory)?;
-            Ok(format!("is saved in `{directory}`: adapter_config.json, adapter_model.safetensors, as HF PEFT reads them"))
+            Ok(format!("is saved in `{directory}`: {}", files(attached.adapter.spec().peft_type)))
         }
         _ => Ok(format!("acts with factor {}", attached.adapter.scale())),
+    }
+}
+
+/// What an adapter is saved as, and who reads it.
+fn files(peft_type: &str) -> &'static str {
+    match peft_type {
+        "ADAPTERHUB" => "adapter_config.json, adapter.safetensors, as AdapterHub reads them",
+        "FULL" | "BITFIT" => "adapter_config.json, adapter_model.safetensors, which Graft reads; HF PEFT has no such method",
+        _ => "adapter_config.json, adapter_model.safetensors, as HF PEFT reads them",
     }
 }
 

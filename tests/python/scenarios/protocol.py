@@ -23,7 +23,7 @@ class Conformance(jupyter_kernel_test.KernelTests):
     file_extension = ".rs"
     code_hello_world = 'println!("hello, world");'
     code_stderr = 'eprintln!("to stderr");'
-    completion_samples = [{"text": "%lor", "matches": {"%lora"}}, {"text": "%trai", "matches": {"%train"}}]
+    completion_samples = [{"text": "%lor", "matches": {"%lora"}}, {"text": "%trai", "matches": {"%train", "%trainable_tokens"}}]
     complete_code_samples = ["let a = 1;", "%status", "1 + 1"]
     incomplete_code_samples = ["fn f() {", "let a = (1,"]
     code_page_something = "%lora?"
