@@ -13,6 +13,8 @@ mod promises;
 mod selective;
 #[cfg(test)]
 mod soft_prompts;
+#[cfg(test)]
+mod start;
 
 use std::path::PathBuf;
 

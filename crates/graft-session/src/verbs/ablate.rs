@@ -36,11 +36,11 @@ struct Row {
 
 /// Trains every configuration of the grid with every seed.
 ///
-/// A trial that fails is marked and the rest goes on; when the user stops it, what is finished is kept, shown, and not trained again by the same line.
+/// A trial that fails is marked and the rest goes on; when the user stops it, what is finished is shown and kept, and not trained again by the same line.
 ///
 /// # Errors
-/// Those of [`Ablation::parse`]; [`SessionError::NoModel`], [`SessionError::NoData`], those of [`graft_train::evaluate`], and the failure of the first trial
-/// when no trial succeeds.
+/// Those of [`Ablation::parse`]; [`SessionError::NoModel`], [`SessionError::NoData`], those of [`graft_train::evaluate`], the failure of the first trial when
+/// no trial succeeds, and [`SessionError::Interrupted`] when the user stopped it.
 pub fn ablate(desk: &Desk, methods: &[String], keys: &[(String, String)]) -> Result<Compared, Failure> {
     let grid = Ablation::parse(methods, keys)?;
     let state = desk.state();
@@ -50,49 +50,63 @@ pub fn ablate(desk: &Desk, methods: &[String], keys: &[(String, String)]) -> Res
     let mut kept = Trials::read(&runs::base());
     let bench = Bench { desk, state: state.clone(), data: data.clone(), grid: &grid };
     let base = score(desk, &bench, "the base")?;
-    let (mut rows, mut reused, mut stopped): (Vec<Row>, usize, bool) = (Vec::new(), 0, false);
-    let total = grid.trials.len() as u64 * grid.seeds();
-    for (index, trial) in grid.trials.iter().enumerate() {
-        let mut row = Row { label: trial.label.clone(), scale: trial::scale(trial), results: Vec::new() };
-        for number in (0..grid.seeds()).take_while(|_| !desk.is_stopping()) {
-            let seed = state.seed + number;
-            let key = bench.key(trial, seed);
-            let earlier = kept.find(&key).filter(|_| !grid.settings.bool(ABLATE, "fresh")).cloned();
-            reused += usize::from(earlier.is_some());
-            let label = format!("trial {} of {total}: {}, seed {seed}", index as u64 * grid.seeds() + number + 1, trial.label);
-            match earlier.map_or_else(|| bench.run(trial, seed, key, &label), Ok) {
-                Ok(record) => {
-                    if kept.find(&record.key) != Some(&record) {
-                        kept.add(record.clone())?;
-                    }
-                    row.results.push(Ok(record));
-                }
-                Err(_) if desk.is_stopping() => break,
-                Err(failure) => row.results.push(Err(failure)),
-            }
-        }
-        stopped |= (row.results.len() as u64) < grid.seeds();
-        rows.extend((!row.results.is_empty()).then_some(row));
-    }
+    let (rows, reused) = train(&bench, &mut kept)?;
     desk.change(|state| state.runs = runs::names());
     if let Some(failure) = first_failure(&rows) {
         return Err(failure);
     }
+    let table = report::table(&rows, &base, &grid, &data.dataset.name);
+    let (total, done) = (bench.trainings(), rows.iter().map(|row| row.results.len() as u64).sum::<u64>());
+    let compared = Compared { table, charts: report::charts(&rows, &base), notes: notes(reused, total, kept.damaged) };
+    if done == total {
+        return Ok(compared);
+    }
+    if done > 0 {
+        compared.reply().blocks.into_iter().for_each(|block| desk.emit(Event::Block(block)));
+    }
+    let what = format!("stopped after {done} of {total} trainings; what is finished is kept");
+    Err(SessionError::Interrupted { what, next: Some("the same line again trains the others".to_owned()) }.into())
+}
+
+/// Trains what is not finished yet, one configuration after the other, until the user stops it; also how many were finished before.
+fn train(bench: &Bench<'_>, kept: &mut Trials) -> Result<(Vec<Row>, usize), Failure> {
+    let (mut rows, mut reused, seeds) = (Vec::new(), 0, bench.grid.seeds());
+    for (index, trial) in bench.grid.trials.iter().enumerate() {
+        let mut row = Row { label: trial.label.clone(), scale: trial::scale(trial), results: Vec::new() };
+        for number in (0..seeds).take_while(|_| !bench.desk.is_stopping()) {
+            let seed = bench.state.seed + number;
+            let key = bench.key(trial, seed);
+            if let Some(earlier) = kept.find(&key).filter(|_| !bench.grid.settings.bool(ABLATE, "fresh")) {
+                row.results.push(Ok(earlier.clone()));
+                reused += 1;
+                continue;
+            }
+            let label = format!("trial {} of {}: {}, seed {seed}", index as u64 * seeds + number + 1, bench.trainings(), trial.label);
+            match bench.run(trial, seed, key, &label) {
+                Ok(record) => {
+                    kept.add(record.clone())?;
+                    row.results.push(Ok(record));
+                }
+                Err(_) if bench.desk.is_stopping() => break,
+                Err(failure) => row.results.push(Err(failure)),
+            }
+        }
+        rows.extend((!row.results.is_empty()).then_some(row));
+    }
+    Ok((rows, reused))
+}
+
+/// What to know beside the table.
+fn notes(reused: usize, total: u64, damaged: usize) -> Vec<(Level, String)> {
     let mut notes = Vec::new();
-    if stopped {
-        let done: usize = rows.iter().map(|row| row.results.len()).sum();
-        notes.push((Level::Warning, format!("stopped by you after {done} of {total} trainings; the same line again trains the others")));
-    }
     if reused > 0 {
-        notes.push((
-            Level::Info,
-            format!("{reused} of {total} trainings were finished by an earlier run of this line and not repeated (fresh=true trains them again)"),
-        ));
+        let text = format!("{reused} of {total} trainings were finished by an earlier run of this line and not repeated (fresh=true trains them again)");
+        notes.push((Level::Info, text));
     }
-    if kept.damaged > 0 {
-        notes.push((Level::Warning, format!("{} damaged lines of .graft/ablations.jsonl were skipped", kept.damaged)));
+    if damaged > 0 {
+        notes.push((Level::Warning, format!("{damaged} damaged lines of .graft/ablations.jsonl were skipped")));
     }
-    Ok(Compared { table: report::table(&rows, &base, &grid, &data.dataset.name), charts: report::charts(&rows, &base), notes })
+    notes
 }
 
 /// The failure to report when not one training succeeded.

@@ -77,9 +77,11 @@ fn stop_keeps_what_is_finished_and_the_same_line_goes_on() {
             session.interrupt();
         }
     });
-    let stopped = ablate(&world, &["lora"], &quick(&[("r", "1,2,4")])).unwrap();
-    assert_eq!(labels(table(&stopped)), ["untuned base", "majority class", "lora r=1"]);
-    assert!(format!("{:?}", stopped.blocks).contains("stopped by you after 1 of 3"));
+    let stopped = ablate(&world, &["lora"], &quick(&[("r", "1,2,4")])).unwrap_err();
+    assert_eq!(stopped.code, "session::interrupted");
+    assert!(stopped.message.contains("after 1 of 3"), "{stopped}");
+    let shown = world.ear.events().into_iter().find_map(|event| if let Event::Block(Block::Table(table)) = event { Some(table) } else { None });
+    assert_eq!(labels(&shown.expect("what is finished is shown")), ["untuned base", "majority class", "lora r=1"]);
     world.ear.react(|_| {});
     let whole = ablate(&world, &["lora"], &quick(&[("r", "1,2,4")])).unwrap();
     assert_eq!(table(&whole).rows.len(), 5);

@@ -53,6 +53,11 @@ impl Drop for Passing {
 }
 
 impl Bench<'_> {
+    /// Configurations times seeds.
+    pub(super) fn trainings(&self) -> u64 {
+        self.grid.trials.len() as u64 * self.grid.seeds()
+    }
+
     /// Everything that decides the result of a trial, in words.
     pub(super) fn key(&self, trial: &Trial, seed: u64) -> String {
         let model = self.state.model.as_ref().map(|model| (model.loaded.content_hash.clone(), kept_as(model.loaded.model.as_ref())));
