@@ -1,6 +1,6 @@
 //! `--rust`: the Rust that does what a magic does, as a cell may contain it.
 
-use graft_protocol::{AdapterAction, Command, Settings, Value, methods};
+use graft_protocol::{AdapterAction, Command, Settings, Value, methods, training};
 
 /// The Rust of `command`; every line ends in a statement or shows something.
 pub fn rust_source(command: &Command) -> String {
@@ -8,6 +8,10 @@ pub fn rust_source(command: &Command) -> String {
         Command::ModelLoad { source, settings } => load("load_model", &[source], "ModelOptions", settings),
         Command::ModelCard => shown("lab().model()?.card()?"),
         Command::ModelTree => shown("lab().model()?.tree()?"),
+        Command::ModelSave { directory, settings } => match settings.text(training::MODEL_SAVE, "dtype") {
+            Some(dtype) if settings.values.contains_key("dtype") => format!("lab().model()?.save_as({directory:?}, {dtype:?})?;"),
+            _ => format!("lab().model()?.save({directory:?})?;"),
+        },
         Command::DataLoad { source, settings } => load("load_data", &[source], "DataOptions", settings),
         Command::DataInline { name, text, settings } => load("data_inline", &[name, text], "DataOptions", settings),
         Command::DataShow { name, rows } => shown(&format!("lab().show_data({}, {rows})?", option(name.as_deref()))),

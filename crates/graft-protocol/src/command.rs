@@ -18,6 +18,13 @@ pub enum Command {
     ModelCard,
     /// `%model tree`: its modules with shapes.
     ModelTree,
+    /// `%model save DIR`: a plain Hugging Face folder, merged adapters inside. Keys [`crate::training::MODEL_SAVE`].
+    ModelSave {
+        /// The folder, made if missing.
+        directory: String,
+        /// Keys of the save.
+        settings: Settings,
+    },
     /// `%data load SOURCE`: a built-in set (`which-book`, `error-codes`) or a jsonl, csv or txt file. Keys [`crate::training::DATA`].
     DataLoad {
         /// Built-in name or file.

@@ -196,6 +196,15 @@ pub const MODEL: &[KeySpec] = &[
     KeySpec { name: "revision", aliases: &[], kind: KeyKind::Text, default: "main", help: "branch, tag or commit on the Hub" },
 ];
 
+/// Keys of `%model save`.
+pub const MODEL_SAVE: &[KeySpec] = &[KeySpec {
+    name: "dtype",
+    aliases: &[],
+    kind: KeyKind::Choice(&["f32", "bf16", "f16"]),
+    default: "f32",
+    help: "how matrices are written; vectors stay in 32 bits, and packed layers are unpacked",
+}];
+
 /// Keys of `%memory`.
 pub const MEMORY: &[KeySpec] = &[
     KeySpec { name: "batch", aliases: &["batch_size"], kind: KeyKind::Integer { min: 1, max: 65_536 }, default: "8", help: "examples per micro-batch" },

@@ -52,6 +52,14 @@ pub enum SessionError {
         /// Verb of its method.
         method: &'static str,
     },
+    /// An adapter acts that is not in the weights: a folder written now would not act as the model does.
+    #[error("adapter `{name}` acts beside the weights, so a saved model would act without it")]
+    ActsBeside {
+        /// Its name.
+        name: String,
+        /// Verb of its method.
+        method: &'static str,
+    },
     /// The run was made on other data.
     #[error("run `{run}` was trained on `{data}`, and a resumed run keeps its data")]
     OtherData {
@@ -146,6 +154,7 @@ impl Hint for SessionError {
             Self::NoAdapter { .. } | Self::NoAdapterOfMethod { .. } | Self::Silent { .. } => "session::no_adapter",
             Self::Merged { .. } => "session::merged",
             Self::MergedBelow { .. } => "session::merged",
+            Self::ActsBeside { .. } => "session::acts_beside",
             Self::OtherData { .. } => "session::other_data",
             Self::UnknownAdapter { .. } => "session::unknown_adapter",
             Self::UnknownMethod { .. } => "session::unknown_method",
@@ -170,6 +179,9 @@ impl Hint for SessionError {
             Self::Silent { name, method } => Some(format!("take one in use: `%{method} use {name}`")),
             Self::Merged { name, method } => Some(format!("take it out first: `%{method} unmerge {name}`")),
             Self::MergedBelow { name, method } => Some(format!("take it out first: `%{method} unmerge {name}`")),
+            Self::ActsBeside { name, method } => {
+                Some(format!("`%{method} merge {name}` puts it into the weights, `%{method} off` leaves it out; `%{method} save DIR` writes it alone"))
+            }
             Self::OtherData { asked, .. } => Some(format!("leave `data` out to go on, or train on it: `%train data={asked}`")),
             Self::UnknownAdapter { name, known } => Some(did_you_mean(name, known, "adapters", "%lora attach")),
             Self::UnknownMethod { verb } => {

@@ -12,6 +12,7 @@ use crate::{
 pub(crate) fn label(command: &Command) -> String {
     match command {
         Command::ModelLoad { source, .. } => format!("loading the model {source}"),
+        Command::ModelSave { directory, .. } => format!("saving the model in {directory}"),
         Command::DataLoad { source, .. } => format!("loading the data {source}"),
         Command::DataInline { name, .. } => format!("reading the data {name}"),
         Command::Train { .. } => "training".to_owned(),
@@ -32,6 +33,7 @@ pub(crate) fn interpret(desk: &Desk, command: Command) -> Result<Reply, Failure>
     Ok(match command {
         Command::ModelLoad { source, settings } => model::load(desk, &source, &settings)?.reply(),
         Command::ModelCard => model::card(desk)?.reply(),
+        Command::ModelSave { directory, settings } => Reply::text(model::save(desk, &directory, &settings)?),
         Command::ModelTree => tree::reply(tree::tree(desk)?),
         Command::DataLoad { source, settings } => data::reply(&*data::load(desk, &source, &settings)?),
         Command::DataInline { name, text, settings } => data::reply(&*data::inline(desk, &name, &text, &settings)?),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use graft_nn::Context;
-use graft_protocol::{Failure, Settings};
+use graft_protocol::{Failure, Settings, Value};
 use graft_session::{
     Desk, SessionError,
     state::LoadedModel,
@@ -47,6 +47,24 @@ impl Model {
     pub fn card(&self) -> Result<Card> {
         self.current()?;
         self.lab.read(verbs::model::card).map(Card::from)
+    }
+
+    /// Writes it as a Hugging Face folder in 32-bit numbers, with merged adapters inside.
+    ///
+    /// # Errors
+    /// `session::acts_beside` while an adapter acts that is not merged; a full disk.
+    pub fn save(&self, directory: &str) -> Result<()> {
+        self.save_as(directory, "f32")
+    }
+
+    /// As [`Model::save`], with matrices as `f32`, `bf16` or `f16`.
+    ///
+    /// # Errors
+    /// As [`Model::save`].
+    pub fn save_as(&self, directory: &str, dtype: &str) -> Result<()> {
+        self.current()?;
+        let (directory, settings) = (directory.to_owned(), Settings::default().with("dtype", Value::Text(dtype.to_owned())));
+        self.lab.job("saving the model", move |desk| verbs::model::save(desk, &directory, &settings)).map(drop)
     }
 
     /// Its modules with shapes and adapters.

@@ -132,7 +132,7 @@ fn wrong_words_are_pointed_at_with_what_was_meant() {
         ("%seed -1", "magic::wrong_argument", "-1", "%seed 7"),
         ("%device metal", "magic::wrong_argument", "metal", "one of cpu, cuda"),
         ("%cd a --rust", "magic::no_rust", "--rust", "verbs of the session"),
-        ("%model tiny", "magic::unknown_subcommand", "tiny", "load | card | tree"),
+        ("%model tiny", "magic::unknown_subcommand", "tiny", "load | card | save | tree"),
     ] {
         let (found, token, said) = token(text);
         assert_eq!((found.as_str(), token.as_str()), (code, bad), "{text}");

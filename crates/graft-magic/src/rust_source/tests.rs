@@ -53,6 +53,8 @@ fn every_command() -> Vec<Command> {
         Command::ModelLoad { source: "tiny".to_owned(), settings: every_key(training::MODEL) },
         Command::ModelCard,
         Command::ModelTree,
+        Command::ModelSave { directory: "a".to_owned(), settings: Settings::default() },
+        Command::ModelSave { directory: "a".to_owned(), settings: every_key(training::MODEL_SAVE) },
         Command::DataLoad { source: "which-book".to_owned(), settings: every_key(training::DATA) },
         Command::DataInline { name: "a".to_owned(), text: "b".to_owned(), settings: every_key(training::DATA) },
         Command::DataInline { name: "a".to_owned(), text: "b".to_owned(), settings: Settings::default() },

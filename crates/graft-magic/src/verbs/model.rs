@@ -9,12 +9,14 @@ use crate::{
 
 const SOURCE: &[Slot] = &[Slot::required("SOURCE", SlotKind::ModelSource, "tiny (embedded), a Hugging Face folder, or ORG/NAME on the Hub")];
 
+const FOLDER: &[Slot] = &[Slot::required("DIR", SlotKind::Path, "the folder, made if missing")];
+
 /// The definition.
 pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "model",
         aliases: &[],
-        summary: "load a model, show its card or its modules",
+        summary: "load a model, show its card or its modules, save it",
         help: "The weights are frozen: only what a method attaches is trained. Loading another model puts the adapters of the old one away.",
         forms: vec![
             Form::bare("", "the card of the current model", |_, _| Ok(PartKind::Session(Command::ModelCard))),
@@ -24,9 +26,19 @@ pub(super) fn verb() -> VerbSpec {
             .slots(SOURCE)
             .keys(training::MODEL),
             Form::bare("card", "the card of the current model", |_, _| Ok(PartKind::Session(Command::ModelCard))),
+            Form::bare("save", "write it as a Hugging Face folder that transformers loads; merged adapters are inside", |line, _| {
+                Ok(PartKind::Session(Command::ModelSave { directory: line.joined(), settings: line.settings.clone() }))
+            })
+            .slots(FOLDER)
+            .keys(training::MODEL_SAVE),
             Form::bare("tree", "its modules with shapes and adapters", |_, _| Ok(PartKind::Session(Command::ModelTree))),
         ],
         cell: None,
-        examples: vec!["%model load tiny".into(), "%model load HuggingFaceTB/SmolLM2-135M dtype=bf16".into(), "%model tree".into()],
+        examples: vec![
+            "%model load tiny".into(),
+            "%model load HuggingFaceTB/SmolLM2-135M dtype=bf16".into(),
+            "%model tree".into(),
+            "%model save merged dtype=bf16".into(),
+        ],
     }
 }

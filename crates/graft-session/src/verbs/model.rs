@@ -1,11 +1,13 @@
-//! `%model load`, `%model`.
+//! `%model load`, `%model`, `%model save`.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
+use graft_models::FolderParts;
+use graft_nn::DType;
 use graft_protocol::{Block, Cell, Event, Failure, Level, Reply, Settings, Table, training};
 
 use super::words::{counted, kept_as, kept_bytes, parameters, quoted, thousands};
-use crate::{Desk, State, state::LoadedModel};
+use crate::{Desk, SessionError, State, state::LoadedModel};
 
 /// A model that has just been loaded.
 pub struct ModelReport {
@@ -49,6 +51,36 @@ pub(crate) fn open(desk: &Desk, source: &str, settings: &Settings) -> Result<Arc
     let mut progress = |label: &str, done: u64, total: u64| desk.emit(Event::Progress { label: label.to_owned(), done, total });
     let loaded = graft_models::load(source, settings, &desk.state().device, &mut progress)?;
     Ok(Arc::new(LoadedModel { loaded, source: source.to_owned(), settings: settings.clone() }))
+}
+
+/// Writes the current model as a Hugging Face folder that transformers loads, with merged adapters inside; what was written, in words.
+///
+/// # Errors
+/// [`SessionError::NoModel`]; [`SessionError::ActsBeside`] while an adapter acts that is not in the weights; those of [`graft_models::save_folder`].
+pub fn save(desk: &Desk, directory: &str, settings: &Settings) -> Result<String, Failure> {
+    settings.check(training::MODEL_SAVE)?;
+    let state = desk.state();
+    let model = state.model()?;
+    let base = model.loaded.model.as_ref();
+    let beside = state.adapters.iter().find(|attached| attached.adapter.is_active(base) && !attached.adapter.is_merged());
+    if let Some(attached) = beside {
+        return Err(SessionError::ActsBeside { name: attached.adapter.name().to_owned(), method: attached.adapter.spec().verb }.into());
+    }
+    let dtype = match settings.text(training::MODEL_SAVE, "dtype").as_deref() {
+        Some("bf16") => DType::BF16,
+        Some("f16") => DType::F16,
+        _ => DType::F32,
+    };
+    let parts = FolderParts { model: base, dtype, config: &model.loaded.config_json, tokenizer: Some(&model.loaded.tokenizer), others: &[] };
+    graft_models::save_folder(Path::new(directory), &parts)?;
+    let merged: Vec<_> = state.adapters.iter().map(|attached| &attached.adapter).filter(|adapter| adapter.is_merged() && adapter.is_active(base)).collect();
+    let names: Vec<_> = merged.iter().map(|adapter| adapter.name().to_owned()).collect();
+    let inside = if names.is_empty() { "the base as it is".to_owned() } else { format!("with {} merged into the weights", quoted(&names)) };
+    Ok(format!(
+        "`{}` is saved in `{directory}`, {inside}: config.json, model.safetensors as {}, tokenizer.json; transformers loads it",
+        model.source,
+        dtype.as_str()
+    ))
 }
 
 /// The card of the current model.

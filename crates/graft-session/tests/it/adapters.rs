@@ -127,3 +127,28 @@ fn nothing_is_trained_above_a_merged_adapter_and_off_switches_all_off() {
     world.adapter(AdapterAction::Enable { on: false }).unwrap();
     assert_eq!(world.text(), base);
 }
+
+#[test]
+fn a_merged_model_is_saved_as_a_folder_that_acts_as_it_did() {
+    let world = World::attached();
+    world.train("steps=6 lr=0.05 eval_every=0 batch=4").unwrap();
+    let save = |directory: &str| {
+        let directory = world.folder.path().join(directory).display().to_string();
+        world.run(Command::ModelSave { directory, settings: Settings::default() })
+    };
+    let failure = save("merged").unwrap_err();
+    assert!(failure.code == "session::acts_beside" && failure.hint.unwrap().contains("%lora merge default"), "{}", failure.message);
+    assert!(!world.folder.path().join("merged").exists());
+    let logits = |world: &World| {
+        let state = world.session.state();
+        let model = state.model().unwrap();
+        let ids = graft_nn::Tensor::new(&[[3u32, 5, 8, 13]], &graft_nn::Device::Cpu).unwrap();
+        model.loaded.model.logits(&ids, None, &graft_nn::Context::eval()).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
+    world.adapter(AdapterAction::Merge { name: None }).unwrap();
+    let before = logits(&world);
+    assert!(format!("{:?}", save("merged").unwrap().blocks).contains("`default` merged into the weights"));
+    world.run(Command::ModelLoad { source: world.folder.path().join("merged").display().to_string(), settings: Settings::default() }).unwrap();
+    let after = logits(&world);
+    assert!(before.iter().zip(&after).all(|(a, b)| (a - b).abs() < 1e-5), "{before:?} {after:?}");
+}
