@@ -53,6 +53,11 @@ fn the_same_seed_gives_the_same_numbers_and_the_same_line_trains_nothing_twice()
     assert_eq!(steps(&world), trained);
     assert_eq!(table(&again).rows, table(&first).rows);
     assert!(format!("{:?}", again.blocks).contains("2 of 2 trainings were finished"));
+    let other = crate::tiny::colours().replace("sky", "sea");
+    world.run(Command::DataInline { name: "colours".to_owned(), text: other, settings: Default::default() }).unwrap();
+    let on_other = ablate(&world, &["lora"], &quick(&[("r", "1,2")])).unwrap();
+    assert!(!format!("{:?}", on_other.blocks).contains("were finished"), "another text under the same name is other data");
+    world.run(Command::DataInline { name: "colours".to_owned(), text: crate::tiny::colours(), settings: Default::default() }).unwrap();
     let fresh = ablate(&world, &["lora"], &quick(&[("r", "1,2"), ("fresh", "true")])).unwrap();
     let losses = |reply: &Reply| table(reply).rows.iter().map(|row| row[4].clone()).collect::<Vec<_>>();
     assert_eq!(losses(&fresh), losses(&first));

@@ -1,9 +1,10 @@
 //! A data set in memory.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// One example.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Example {
     /// What the model is given; empty for running text.
     pub prompt: String,
@@ -98,6 +99,14 @@ impl Dataset {
             Kind::Labels(labels) => labels,
             Kind::Text | Kind::Completion => &[],
         }
+    }
+
+    /// A number that other examples do not have, whatever the set is called and wherever it was read from. Good for one version of the program: its
+    /// hash function may change with the next.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.labels(), &self.template, &self.train, &self.validation, &self.test).hash(&mut hasher);
+        hasher.finish()
     }
 
     /// What the model should write for a label.

@@ -64,9 +64,9 @@ impl Bench<'_> {
         let asked = ["split", "examples"].map(|name| self.grid.settings.get(ABLATE, name).map(|value| value.to_string()));
         let (data, version) = (&self.data, env!("CARGO_PKG_VERSION"));
         format!(
-            "{model:?} {:?} {} {:?} {} {:?} {:?} {seed} {asked:?} {version}",
-            data.origin,
+            "{model:?} {} {:x} {} {} {:?} {:?} {seed} {asked:?} {version}",
             data.dataset.name,
+            data.dataset.fingerprint(),
             graft_nn::device::describe(&self.state.device),
             trial.method,
             trial.settings.values,
