@@ -101,7 +101,7 @@ impl Activation {
     fn of(self, x: &Tensor) -> Result<Tensor> {
         Ok(match self {
             Self::Relu => x.relu()?,
-            Self::Swish => (x / (x.neg()?.exp()? + 1.0)?)?,
+            Self::Swish => x.silu()?,
             Self::Gelu => ops::gelu(x, ops::Gelu::Exact)?,
             Self::Tanh => x.tanh()?,
         })
@@ -148,6 +148,7 @@ impl Method for Bottleneck {
         let shape = (((width as f64 / factor) as usize).max(1), width);
         let name = config.text("name").ok_or_else(|| config.wrong("name", "the adapter's name"))?;
         let left_out: Vec<u64> = config.get("leave_out").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_u64).collect();
+        check_left_out(bench, config, &left_out)?;
         let shared = Arc::new(Shared::new());
         let mut parts = Vec::new();
         for junction in bench.model.junctions().into_iter().filter(|junction| is_meant(config, junction) && !left_out.contains(&(junction.block() as u64))) {
@@ -163,6 +164,15 @@ impl Method for Bottleneck {
         }
         Ok(Built::new(settings, parts, shared))
     }
+}
+
+/// A block that the model does not have would be silently without effect.
+fn check_left_out(bench: &Workbench<'_>, config: &ConfigFile, left_out: &[u64]) -> std::result::Result<(), PeftError> {
+    let blocks = bench.model.junctions().iter().map(|junction| junction.block() + 1).max().unwrap_or(0);
+    if left_out.iter().any(|block| *block >= blocks as u64) {
+        return Err(config.wrong("leave_out", &format!("numbers of blocks of `{}`, which are below {blocks}", bench.base_name)));
+    }
+    Ok(())
 }
 
 fn is_meant(config: &ConfigFile, junction: &Junction) -> bool {

@@ -193,3 +193,12 @@ fn an_adapter_that_diverged_is_not_saved_and_not_merged() {
     assert_eq!(adapter.merge(&model).unwrap_err().code(), "peft::not_finite");
     assert!(!adapter.is_merged());
 }
+
+#[test]
+fn a_block_left_out_that_is_not_there_is_refused() {
+    let model = model();
+    let error = attach(&bench(&model), "bottleneck", &settings(&[("leave_out", Value::List(vec!["7".to_owned()]))])).err().unwrap();
+    assert!(error.to_string().contains("leave_out") && error.to_string().contains("below 3"), "{error}");
+    let adapter = attach(&bench(&model), "bottleneck", &settings(&[("leave_out", Value::List(vec!["0".to_owned(), "2".to_owned()]))])).unwrap();
+    assert!(adapter.sites().iter().all(|site| site.contains("layers.1.")), "{:?}", adapter.sites());
+}

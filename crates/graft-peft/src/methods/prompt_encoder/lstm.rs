@@ -107,9 +107,9 @@ impl Direction {
     }
 }
 
-/// `1 / (1 + exp(-x))`.
+/// `1 / (1 + exp(-x))` by way of tanh, whose gradient stays finite where the exponential overflows.
 fn sigmoid(x: &Tensor) -> Result<Tensor> {
-    Ok((x.neg()?.exp()? + 1.0)?.recip()?)
+    Ok((((x * 0.5)?.tanh()? + 1.0)? * 0.5)?)
 }
 
 #[cfg(test)]
