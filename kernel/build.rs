@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 mod hash;
 
 /// The crates that the facade is made of.
-const CRATES: [&str; 7] = ["graft-protocol", "graft-nn", "graft-models", "graft-peft", "graft-train", "graft-session", "graft"];
+const CRATES: [&str; 8] = ["graft-font", "graft-protocol", "graft-nn", "graft-models", "graft-peft", "graft-train", "graft-session", "graft"];
 /// What is packed of each crate.
 const PARTS: [&str; 4] = ["Cargo.toml", "build.rs", "src", "assets"];
 

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::engine::{Output, RustOutput};
 use crate::executor::Executor;
+use crate::flow::Flow;
 use crate::frontend::{CellError, Frontend, Rich};
 use crate::interrupt::Interrupt;
 use crate::launch::Launch;
@@ -34,6 +35,7 @@ pub(crate) struct Cells {
     launch: Launch,
     outputs: mpsc::UnboundedReceiver<Output>,
     interrupt: Interrupt,
+    flow: Flow,
     /// What was set with `%env`, for shell lines; the child has it too.
     env: BTreeMap<String, String>,
     /// Whether the engine was told of what was set before it was there.
@@ -56,8 +58,8 @@ struct Running<'a> {
 
 impl Cells {
     /// Cells run by the engine of `launch`, which tells what it does through `outputs`.
-    pub(crate) fn new(launch: Launch, outputs: mpsc::UnboundedReceiver<Output>, interrupt: Interrupt) -> Self {
-        Self { launch, outputs, interrupt, env: BTreeMap::new(), env_told: false, ran: Vec::new(), status: None }
+    pub(crate) fn new(launch: Launch, outputs: mpsc::UnboundedReceiver<Output>, interrupt: Interrupt, flow: Flow) -> Self {
+        Self { launch, outputs, interrupt, flow, env: BTreeMap::new(), env_told: false, ran: Vec::new(), status: None }
     }
 
     /// Runs one cell. Its error, if any, has been shown when this returns.
@@ -74,10 +76,14 @@ impl Cells {
         if let Err(error) = &result {
             frontend.error(error);
         }
+        result
+    }
+
+    /// Remembers a cell for `%history`.
+    pub(crate) fn remember(&mut self, text: &str) {
         if !text.trim().is_empty() {
             self.ran.push(text.to_owned());
         }
-        result
     }
 
     /// Shows what arrives while no cell runs: threads of the user that print, a session that died.

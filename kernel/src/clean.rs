@@ -8,6 +8,7 @@ use crate::cli::CleanArgs;
 use crate::engine::folder::sweep;
 use crate::install::InstallError;
 use crate::install::spec_dir::data_home;
+use crate::jupyter::history;
 use crate::template::{Layout, Places};
 use crate::unix;
 
@@ -23,6 +24,7 @@ pub(crate) fn run(args: &CleanArgs) -> Result<(), Failure> {
         for folder in states.iter().flatten() {
             freed += remove(folder)?;
         }
+        freed += remove_history()?;
     }
     println!("freed {:.0} MB", freed as f64 / 1e6);
     println!("runs beside notebooks (.graft/runs) are kept: they are yours to delete");
@@ -47,6 +49,22 @@ fn clean_cache(places: &Places) -> Result<u64, InstallError> {
         println!("kept {}: the kernels that still run use it", places.templates().display());
     } else {
         freed += remove(&places.templates())? + remove(&sessions)? + remove(places.cache())?;
+    }
+    Ok(freed)
+}
+
+/// The history and the files that SQLite keeps beside it.
+fn remove_history() -> Result<u64, InstallError> {
+    let Some(file) = history::user_file() else { return Ok(0) };
+    let mut freed = 0;
+    for end in ["", "-wal", "-shm", ".damaged"] {
+        let path = file.with_extension(format!("sqlite{end}"));
+        let bytes = path.metadata().map_or(0, |data| data.len());
+        if path.exists() {
+            std::fs::remove_file(&path).map_err(InstallError::file(&path))?;
+            println!("removed {}", path.display());
+            freed += bytes;
+        }
     }
     Ok(freed)
 }
@@ -77,7 +95,7 @@ fn size(folder: &Path) -> u64 {
 }
 
 /// Templates are read-only, their folders too: without this their files cannot be removed.
-fn make_writable(folder: &Path) {
+pub(crate) fn make_writable(folder: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let _ = std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700));
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();

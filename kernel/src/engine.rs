@@ -11,6 +11,7 @@ pub(crate) mod completeness;
 mod errors;
 pub(crate) mod folder;
 mod inner;
+mod last_words;
 mod losses;
 pub(crate) mod marker;
 mod process;
@@ -27,9 +28,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use graft_protocol::{Command, Event, Failure, Hint, Reply, Snapshot};
 use inner::Inner;
 use tokio::sync::{mpsc, oneshot};
+
+use crate::flow::Flow;
 
 /// How an engine starts.
 #[derive(Clone, Debug)]
@@ -42,15 +46,17 @@ pub(crate) struct EngineOptions {
     pub(crate) cwd: Option<PathBuf>,
     /// How long an interrupt may stay unanswered before the child is killed.
     pub(crate) grace: Duration,
+    /// How much of what it prints is still on its way to the reader.
+    pub(crate) flow: Flow,
 }
 
 /// What the engine tells while it works.
 #[derive(Debug)]
 pub(crate) enum Output {
     /// Text of the child's standard output, evcxr's control lines taken out; may end inside a character.
-    Stdout(Vec<u8>),
+    Stdout(Bytes),
     /// Text of the child's standard error.
-    Stderr(Vec<u8>),
+    Stderr(Bytes),
     /// News from the session, with the number that [`Engine::command_numbered`] gave when a command caused it.
     Event {
         /// Number of the command, none when a Rust cell caused it.

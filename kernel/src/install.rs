@@ -90,7 +90,7 @@ pub(crate) fn run(args: &InstallArgs) -> Result<(), Failure> {
     let folder = place.data_dir()?.join("kernels").join(kernelspec::valid_name(&args.name)?);
     kernelspec::refuse_foreign(&folder)?;
     // Last what is quick: when the template cannot be built, nothing is left behind.
-    let template = template(&Places::user())?;
+    let template = template(&places(&place)?)?;
     let program = copy::program(&place)?;
     let spec = Kernelspec::new(&program, args);
     spec.write(&folder)?;
@@ -99,6 +99,15 @@ pub(crate) fn run(args: &InstallArgs) -> Result<(), Failure> {
     say(&format!("kernel    {} as `{}`", folder.display(), args.display_name));
     say(&format!("\nTry: jupyter lab (choose {}), or jupyter console --kernel {}", args.display_name, args.name));
     Ok(())
+}
+
+/// Where the template goes: a prefix is whole in itself, for every user of it.
+fn places(place: &Place) -> Result<Places, InstallError> {
+    let Some(prefix) = place.prefix()? else { return Ok(Places::user()) };
+    let places = Places::in_prefix(&prefix);
+    // Not private like a user's cache: everybody must be able to read it.
+    std::fs::create_dir_all(places.cache()).map_err(InstallError::file(places.cache()))?;
+    Ok(places)
 }
 
 /// The template that is there, or a new one.

@@ -6,6 +6,7 @@
 pub(crate) mod assist;
 pub(crate) mod code_points;
 pub(crate) mod connection;
+pub(crate) mod expression;
 pub(crate) mod history;
 pub(crate) mod kernel;
 pub(crate) mod lane;
@@ -29,6 +30,7 @@ use crate::channels::iopub::IoPub;
 use crate::channels::outbox::Outbox;
 use crate::channels::stdin::Questions;
 use crate::channels::{control, heartbeat, shell};
+use crate::flow::Flow;
 use crate::interrupt::Interrupt;
 use crate::launch::{Launch, Start};
 use connection::ConnectionError;
@@ -47,11 +49,11 @@ const FAREWELL: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 /// [`ConnectionError`] when the connection file is unusable or a port is taken.
-pub(crate) async fn serve(connection_file: &Path, start: Arc<Start>) -> Result<(), ConnectionError> {
+pub(crate) async fn serve(connection_file: &Path, surroundings: Surroundings) -> Result<(), ConnectionError> {
     let info = connection::read(connection_file)?;
     let sockets = Sockets::bind(&info).await?;
     let session = Arc::new(Session::new(&info.key));
-    let kernel = spawn(sockets, session, start);
+    let kernel = spawn(sockets, session, surroundings);
     tokio::select! {
         () = kernel.stopped() => {}
         () = told_to_end(&kernel) => {}
@@ -96,18 +98,37 @@ async fn bind<S: Socket>(channel: &'static str, endpoint: String) -> Result<S, C
     }
 }
 
+/// What a kernel is given from outside.
+pub(crate) struct Surroundings {
+    /// Starts the engine.
+    pub(crate) start: Arc<Start>,
+    /// How much output is on its way.
+    pub(crate) flow: Flow,
+    /// The cells that ran, and where they are kept.
+    pub(crate) history: History,
+}
+
+impl Surroundings {
+    /// Those of a kernel that a client has started; `warm` and `grace` as the engine has them.
+    pub(crate) fn of_user(warm: bool, grace: f64) -> Self {
+        let flow = Flow::default();
+        Self { start: crate::start::starter(warm, grace, flow.clone()), flow, history: History::of_user() }
+    }
+}
+
 /// Starts every task of a kernel.
-pub(crate) fn spawn(sockets: Sockets, session: Arc<Session>, start: Arc<Start>) -> Arc<Kernel> {
+pub(crate) fn spawn(sockets: Sockets, session: Arc<Session>, surroundings: Surroundings) -> Arc<Kernel> {
+    let Surroundings { start, flow, history } = surroundings;
     let (output, outputs) = mpsc::unbounded_channel();
     let launch = Launch::begin(start, output);
     let (shell_out, shell_in) = sockets.shell.split();
     let (control_out, control_in) = sockets.control.split();
     let (stdin_out, stdin_in) = sockets.stdin.split();
-    let iopub = IoPub::start(sockets.iopub, session.clone());
+    let iopub = IoPub::start(sockets.iopub, session.clone(), flow.clone());
     let questions = Questions::start(stdin_in, Outbox::start(stdin_out, session.clone()), session.clone());
-    let history = Arc::new(Mutex::new(History::default()));
+    let history = Arc::new(Mutex::new(history));
     let interrupt = Interrupt::default();
-    let cells = Cells::new(launch.clone(), outputs, interrupt.clone());
+    let cells = Cells::new(launch.clone(), outputs, interrupt.clone(), flow);
     let kernel = Kernel::new(Parts { session: session.clone(), iopub, questions, launch, interrupt, history });
     let outbox = Outbox::start(shell_out, session.clone());
     let lane = Lane::start(kernel.clone(), cells, outbox.clone());

@@ -144,11 +144,9 @@ impl Live {
             }
             Event::Display(bundle) => {
                 let rich = Rich { mime: bundle.data, ..Rich::default() };
-                match bundle.display_id.as_deref() {
-                    Some(id) if bundle.update => frontend.update_display(&rich, id),
-                    id => frontend.display(&rich, id),
-                }
+                place(&rich, bundle.display_id.as_deref(), bundle.update, frontend);
             }
+            Event::Named { block, display_id, update } => place(&Rich::from_block(&block), Some(&display_id), update, frontend),
             Event::Block(block) => frontend.display(&Rich::from_block(&block), None),
             Event::ClearOutput { wait } => frontend.clear_output(wait),
         }
@@ -199,6 +197,14 @@ pub(crate) struct Question {
     pub(crate) password: bool,
     /// Where the answer goes.
     pub(crate) answer: tokio::sync::oneshot::Sender<Option<String>>,
+}
+
+/// Shows something, or puts it in the place of what has that name.
+fn place(rich: &Rich, display_id: Option<&str>, update: bool, frontend: &dyn Frontend) {
+    match display_id {
+        Some(id) if update => frontend.update_display(rich, id),
+        id => frontend.display(rich, id),
+    }
 }
 
 /// A failure that no cell asked for, as a line to look at.

@@ -11,6 +11,7 @@ mod doctor;
 mod drawing;
 mod engine;
 mod executor;
+mod flow;
 mod frontend;
 mod install;
 mod interrupt;
@@ -79,13 +80,13 @@ fn run(verb: Verb) -> Result<ExitCode, Failure> {
         Verb::Doctor => return Ok(doctor::run()),
         Verb::Kernel(args) => {
             let runtime = start::runtime()?;
-            let result = runtime.block_on(jupyter::serve(&args.file, start::starter(args.warm, args.grace)));
+            let result = runtime.block_on(jupyter::serve(&args.file, jupyter::Surroundings::of_user(args.warm, args.grace)));
             end(runtime);
             result?;
         }
         Verb::Run(args) => {
             let runtime = start::runtime()?;
-            let status = runtime.block_on(terminal::run(&args, start::starter(false, args.grace)));
+            let status = runtime.block_on(terminal::run(&args, start::starter(false, args.grace, flow::Flow::default())));
             end(runtime);
             return Ok(status);
         }

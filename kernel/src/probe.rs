@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::cli::ProbeArgs;
 use crate::engine::{Engine, EngineOptions, Output};
+use crate::flow::Flow;
 use crate::start;
 
 /// Runs each argument and prints what the engine says, with times.
@@ -21,7 +22,7 @@ pub(crate) async fn run(args: &ProbeArgs) -> Result<ExitCode, Failure> {
     println!("[{:>8.3}] template {}", began.elapsed().as_secs_f64(), template.display());
     let cwd = std::env::current_dir().ok();
     let grace = Duration::from_secs(10);
-    let engine = Engine::start(EngineOptions { template, warm: false, cwd, grace }, output)?;
+    let engine = Engine::start(EngineOptions { template, warm: false, cwd, grace, flow: Flow::default() }, output)?;
     tokio::spawn(async move {
         while let Some(output) = outputs.recv().await {
             show(began, output);

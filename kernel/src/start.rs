@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::engine::{Engine, EngineOptions, Output};
 use crate::executor::Executor;
+use crate::flow::Flow;
 use crate::launch::Start;
 use crate::template::{self, Places, Template};
 
@@ -20,12 +21,12 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .map_err(|error| Failure::new("kernel::runtime", format!("cannot start threads: {error}")))
 }
 
-/// Starts engines for the kernel and for `graft run`; `grace` in seconds.
-pub(crate) fn starter(warm: bool, grace: f64) -> Arc<Start> {
+/// Starts engines for the kernel and for `graft run`; `grace` in seconds, what they print counted in `flow`.
+pub(crate) fn starter(warm: bool, grace: f64, flow: Flow) -> Arc<Start> {
     let grace = Duration::try_from_secs_f64(grace).unwrap_or(Duration::from_secs(10));
     Arc::new(move |output| {
         let template = ready_template(&output)?;
-        let options = EngineOptions { template: template.layout.root().to_owned(), warm, cwd: std::env::current_dir().ok(), grace };
+        let options = EngineOptions { template: template.layout.root().to_owned(), warm, cwd: std::env::current_dir().ok(), grace, flow: flow.clone() };
         let engine: Arc<dyn Executor> = Arc::new(Engine::start(options, output)?);
         Ok(engine)
     })

@@ -12,6 +12,7 @@ mod layout;
 mod manifests;
 pub(crate) mod places;
 pub(crate) mod rustc;
+mod seed;
 mod stamp;
 pub(crate) mod toolchain;
 

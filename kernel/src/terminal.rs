@@ -15,6 +15,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::cell::Cells;
 use crate::cli::RunArgs;
+use crate::flow::Flow;
 use crate::frontend::{CellError, Frontend};
 use crate::interrupt::Interrupt;
 use crate::launch::{Launch, Start};
@@ -42,10 +43,11 @@ async fn run_cells(script: &Script, screen: &Screen, keep_going: bool, start: Ar
     let launch = Launch::begin(start, output);
     let interrupt = Interrupt::default();
     let keys = tokio::spawn(watch(launch.clone(), interrupt.clone(), screen.left()));
-    let mut cells = Cells::new(launch.clone(), outputs, interrupt.clone());
+    let mut cells = Cells::new(launch.clone(), outputs, interrupt.clone(), Flow::default());
     let mut failed = false;
     for cell in &script.cells {
         failed |= cells.run(cell, screen).await.is_err();
+        cells.remember(cell);
         if interrupt.is_pressed() || screen.is_closed() || (failed && !keep_going) {
             break;
         }

@@ -4,10 +4,12 @@ use std::path::Path;
 
 use graft_protocol::Failure;
 
+use crate::clean::make_writable;
 use crate::cli::UninstallArgs;
 use crate::install::InstallError;
 use crate::install::kernelspec::{Owner, owner, valid_name};
 use crate::install::spec_dir::{self, Place, data_home};
+use crate::template::Places;
 
 /// Removes the specification of that name everywhere this user may have put it, and the copies of the program.
 ///
@@ -49,7 +51,12 @@ fn remove_program(place: &Place) -> Result<bool, InstallError> {
             None => return Ok(false),
         },
     };
-    let removed = remove(&copy)?;
+    let mut removed = remove(&copy)?;
+    if let Some(prefix) = place.prefix()? {
+        let template = Places::in_prefix(&prefix).cache().to_owned();
+        make_writable(&template);
+        removed |= remove(&template)?;
+    }
     if matches!(place, Place::User) {
         // Only when empty: runs may lie beside it.
         let folders = [copy.parent(), copy.parent().and_then(Path::parent)];

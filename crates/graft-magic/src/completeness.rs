@@ -9,6 +9,8 @@ pub enum Completeness {
     Complete,
     /// More is to come.
     Incomplete,
+    /// A quote of the last shell line is open: whether the shell would wait for more is its affair.
+    Unknown,
     /// The cell ends in Rust: ask there, with this text, in which the lines of magics are blank.
     Rust(String),
 }
@@ -25,7 +27,8 @@ pub fn is_complete(text: &str) -> Completeness {
     for line in text.split_inclusive('\n') {
         let continued = matches!(last, Last::Magic { continued: true });
         if continued || (rust.is_top_level() && cell::begins_magic(line)) {
-            last = Last::Magic { continued: line.trim_end().ends_with('\\') };
+            let is_open = line.trim_start().starts_with('!') && shlex::split(line).is_none();
+            last = if is_open { Last::OpenShell } else { Last::Magic { continued: line.trim_end().ends_with('\\') } };
             plain.push('\n');
         } else {
             rust.feed(line);
@@ -36,6 +39,7 @@ pub fn is_complete(text: &str) -> Completeness {
         }
     }
     match last {
+        Last::OpenShell => Completeness::Unknown,
         Last::Magic { continued: true } => Completeness::Incomplete,
         Last::Magic { continued: false } => Completeness::Complete,
         Last::Rust => Completeness::Rust(plain),
@@ -46,6 +50,7 @@ pub fn is_complete(text: &str) -> Completeness {
 enum Last {
     Rust,
     Magic { continued: bool },
+    OpenShell,
 }
 
 #[cfg(test)]
@@ -57,6 +62,13 @@ mod tests {
         assert_eq!(is_complete("%model load tiny"), Completeness::Complete);
         assert_eq!(is_complete("%train \\\n"), Completeness::Incomplete);
         assert_eq!(is_complete("%train \\\n steps=3"), Completeness::Complete);
+    }
+
+    #[test]
+    fn what_a_shell_line_with_an_open_quote_waits_for_is_unknown() {
+        assert_eq!(is_complete("!echo 'a"), Completeness::Unknown);
+        assert_eq!(is_complete("!echo 'a'"), Completeness::Complete);
+        assert_eq!(is_complete("!ls \\\n"), Completeness::Incomplete);
     }
 
     #[test]

@@ -39,6 +39,15 @@ pub enum Event {
     Display(MimeBundle),
     /// A block that a Rust cell shows: the host draws it as one block of a reply.
     Block(Block),
+    /// The same under a name, by which it can be replaced later, by a block or by other content.
+    Named {
+        /// What to draw.
+        block: Block,
+        /// The name.
+        display_id: String,
+        /// Whether this replaces an earlier display of that name.
+        update: bool,
+    },
     /// Clear the cell's output; `wait` until the next output arrives.
     ClearOutput {
         /// Whether to wait.

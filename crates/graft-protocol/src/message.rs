@@ -5,7 +5,13 @@ use serde::{Deserialize, Serialize};
 use crate::{Command, Event, Failure, Reply, Snapshot};
 
 /// Raised when a message changes its meaning; host and child of different versions refuse each other in words.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
+
+/// Variable of the child's environment: the format of a cell's last value, such as `{:#?}` (evcxr's `:fmt`); unset is `{:?}`.
+pub const CELL_FORMAT: &str = "GRAFT_CELL_FORMAT";
+
+/// Variable of the child's environment: set when a cell's last value is shown with its type (evcxr's `:types`).
+pub const CELL_TYPES: &str = "GRAFT_CELL_TYPES";
 
 /// From the host to the child.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

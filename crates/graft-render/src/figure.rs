@@ -16,7 +16,7 @@ use plotters::{
 };
 
 use crate::{
-    font, palette,
+    palette,
     scene::{Anchor, HEIGHT, Ink, Scene, Shape, WIDTH, scene},
 };
 
@@ -31,7 +31,7 @@ const OVERSAMPLING: u32 = 2;
 
 /// As SVG. Text stays text in the reader's sans-serif font.
 pub fn chart_svg(chart: &Chart) -> String {
-    font::register();
+    graft_font::register();
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (FIGURE_SIZE.0 * SVG_SCALE, FIGURE_SIZE.1 * SVG_SCALE)).into_drawing_area();
@@ -44,7 +44,7 @@ pub fn chart_svg(chart: &Chart) -> String {
 
 /// As PNG of twice [`FIGURE_SIZE`]. Empty only if plotters cannot draw at all.
 pub fn chart_png(chart: &Chart) -> Vec<u8> {
-    font::register();
+    graft_font::register();
     let (width, height) = (FIGURE_SIZE.0 * PIXELS, FIGURE_SIZE.1 * PIXELS);
     let mut pixels = vec![0; (width * height * 3) as usize];
     {

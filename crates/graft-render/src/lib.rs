@@ -17,7 +17,6 @@ mod block;
 mod chart;
 mod failure;
 mod figure;
-mod font;
 mod generated;
 mod live;
 mod palette;

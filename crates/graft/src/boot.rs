@@ -56,6 +56,7 @@ pub extern "C" fn graft_flush() {
 fn boot(link_fd: i32, identity: &str) -> i32 {
     deepen_stacks();
     graft_nn::tune_process();
+    graft_font::register();
     // SAFETY: F_GETFD only asks about the descriptor.
     if link_fd < 0 || unsafe { libc::fcntl(link_fd, libc::F_GETFD) } < 0 {
         return BAD_DESCRIPTOR;

@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, OnceLock};
 
-use graft_protocol::{Event, Failure, MimeBundle};
+use graft_protocol::{Event, Failure};
 use graft_session::{Desk, Session, State, verbs};
 
 use crate::{
-    Ablate, Comparison, Data, DataOptions, Device, DisplayHandle, Error, Eval, Evaluation, Generate, Generated, Html, Markdown, MemoryOptions, Model,
-    ModelOptions, Png, Result, Run, Show, Shown, Svg, Table, Train, standalone::Standalone,
+    Ablate, Comparison, Data, DataOptions, Device, DisplayHandle, Drawing, Error, Eval, Evaluation, Generate, Generated, Html, Markdown, MemoryOptions, Model,
+    ModelOptions, Painted, Png, Result, Run, Show, Svg, Table, Train, drawing, standalone::Standalone,
 };
 
 static LAB: OnceLock<Lab> = OnceLock::new();
@@ -233,45 +233,43 @@ impl Lab {
         self.read(|desk| verbs::memory::table(desk, of, &options.into())).map(Table::from)
     }
 
-    /// Shows something below the cell: a table, a chart, a generated text, HTML, SVG, PNG, Markdown.
-    pub fn display<T: Show + ?Sized>(&self, item: &T) {
-        self.show(item.shown());
+    /// Shows something below the cell, while it runs: a tensor, a table, a chart, a generated text, or content made by hand (`Html`,
+    /// `Svg`, `Png`, `Markdown`, `Latex`, `Json`, `VegaLite`, `Mime`). The handle can put something else in its place later.
+    pub fn display<T: Show + ?Sized>(&self, item: &T) -> DisplayHandle {
+        DisplayHandle::open(self, item.shown())
     }
 
     /// Shows HTML; the handle can replace it later. What comes from outside must be escaped by the caller.
     pub fn display_html(&self, html: &str) -> DisplayHandle {
-        DisplayHandle::open(self, &Html(html.to_owned()))
+        self.display(&Html(html.to_owned()))
     }
 
     /// Shows an SVG drawing, such as plotters makes; the handle can replace it later.
     pub fn display_svg(&self, svg: &str) -> DisplayHandle {
-        DisplayHandle::open(self, &Svg(svg.to_owned()))
+        self.display(&Svg(svg.to_owned()))
     }
 
     /// Shows Markdown; the handle can replace it later.
     pub fn display_markdown(&self, markdown: &str) -> DisplayHandle {
-        DisplayHandle::open(self, &Markdown(markdown.to_owned()))
+        self.display(&Markdown(markdown.to_owned()))
     }
 
     /// Shows a PNG image; the handle can replace it later.
     pub fn display_png(&self, bytes: &[u8]) -> DisplayHandle {
-        DisplayHandle::open(self, &Png(bytes.to_vec()))
+        self.display(&Png(bytes.to_vec()))
+    }
+
+    /// Draws with plotters and shows the drawing as SVG: `lab().draw(640, 360, |area| { area.fill(&WHITE)?; Ok(()) })?`. Sizes in pixels.
+    ///
+    /// # Errors
+    /// `graft::drawing`, with what the closure met; nothing is shown then.
+    pub fn draw(&self, width: u32, height: u32, paint: impl FnOnce(&Drawing<'_>) -> Painted) -> Result<DisplayHandle> {
+        drawing::svg((width, height), paint).map(|svg| self.display(&Svg(svg)))
     }
 
     /// Clears the output of the cell; with `wait` only when the next output arrives.
     pub fn clear_output(&self, wait: bool) {
         self.session.emit(Event::ClearOutput { wait });
-    }
-
-    pub(crate) fn show(&self, shown: Shown) {
-        match shown {
-            Shown::Block(block) => self.session.emit(Event::Block(block)),
-            Shown::Mime(data) => self.send(MimeBundle { data, display_id: None, update: false }),
-        }
-    }
-
-    pub(crate) fn send(&self, bundle: MimeBundle) {
-        self.session.emit(Event::Display(bundle));
     }
 
     pub(crate) fn state(&self) -> Arc<State> {

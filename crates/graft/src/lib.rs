@@ -25,10 +25,12 @@ mod card;
 mod chart;
 mod data;
 mod display;
+mod drawing;
 mod error;
 mod evaluation;
 mod generated;
 mod lab;
+mod last_value;
 mod link;
 mod model;
 mod options;
@@ -36,6 +38,7 @@ mod plain;
 mod run;
 mod standalone;
 mod table;
+mod tensor;
 mod tokenizer;
 mod tree;
 
@@ -43,11 +46,13 @@ pub use adapter::Adapter;
 pub use card::Card;
 pub use chart::Chart;
 pub use data::Data;
-pub use display::{DisplayHandle, Html, Markdown, Png, Show, Shown, Svg};
+pub use display::{DisplayHandle, Html, Json, Latex, Markdown, Mime, Png, Show, Shown, Svg, VegaLite};
+pub use drawing::{Drawing, Painted};
 pub use error::{Error, Result};
 pub use evaluation::{Evaluation, Score};
 pub use generated::{Comparison, Generated};
 pub use lab::{Lab, lab};
+pub use last_value::LastValue;
 pub use model::{Model, Module};
 pub use options::{
     Ablate, AdaLora, BitFit, Bottleneck, DataOptions, Dora, Eval, Full, Generate, Ia3, LnTuning, LoHa, LoKr, Lora, MemoryOptions, Method, ModelOptions, Oft,

@@ -22,7 +22,7 @@ fn line(event: &Event) -> Option<String> {
         Event::Validation(validation) => Some(format!("step {}: validation loss {:.4}", validation.step, validation.loss)),
         Event::RunEnded(run) => Some(run.summary.clone()),
         Event::Note { text, .. } => Some(text.clone()),
-        Event::Block(block) => Some(crate::plain::block(block)),
+        Event::Block(block) | Event::Named { block, .. } => Some(crate::plain::block(block)),
         Event::Display(bundle) => bundle.data.get("text/plain").cloned(),
         Event::Step(_) | Event::Progress { .. } | Event::Text(_) | Event::ClearOutput { .. } => None,
     }

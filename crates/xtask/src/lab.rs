@@ -58,15 +58,14 @@ pub(crate) fn build(places: &Places) -> Result<()> {
     shell::run(shell::command("cargo", &["build", "--locked", "--package", "graft-kernel", "--bin", "graft"]).current_dir(&places.root))
 }
 
-/// Installs the kernel into the lab; the binary prebuilds its template in the user's cache and shows how far it is.
+/// Installs the kernel into the lab; the binary prebuilds its template there and shows how far it is.
 fn install(places: &Places) -> Result<()> {
     shell::run(shell::command(places.graft(), &["install", "--prefix"]).arg(places.lab()))
 }
 
-/// Installs the kernel for the tests with its template in the prefix, as an installation for a whole machine has it, so that each test may have an
-/// empty cache of its own.
+/// Installs the kernel for the tests; its template lies in the prefix, so that each test may have an empty cache of its own.
 pub(crate) fn install_for_tests(places: &Places) -> Result<()> {
-    shell::run(shell::command(places.graft(), &["install", "--prefix"]).arg(places.test()).env("XDG_CACHE_HOME", places.test().join("share")))
+    shell::run(shell::command(places.graft(), &["install", "--prefix"]).arg(places.test()))
 }
 
 /// The notebook whose file name begins as asked.

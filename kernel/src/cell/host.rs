@@ -39,7 +39,7 @@ impl Cells {
 
     /// Runs a shell line; its exit status is told but is no error, as in IPython.
     pub(super) async fn shell(&mut self, running: &mut Running<'_>, line: &str) -> Result<(), CellError> {
-        let ending = shell::run(line, Surroundings { env: &self.env, interrupt: &self.interrupt }, running.frontend).await;
+        let ending = shell::run(line, Surroundings { env: &self.env, interrupt: &self.interrupt, flow: &self.flow }, running.frontend).await;
         let text = match ending {
             Ok(Ending::Exit(0)) => return Ok(()),
             Ok(Ending::Exit(code)) => format!("exit status {code}"),

@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use tokio::time::Instant;
 
+use crate::flow::Flow;
 use crate::frontend::{Frontend, Stream};
 use crate::interrupt::Interrupt;
 use crate::unix;
@@ -23,6 +24,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) env: &'a std::collections::BTreeMap<String, String>,
     /// The stop button.
     pub(crate) interrupt: &'a Interrupt,
+    /// How much of what it prints is still on its way.
+    pub(crate) flow: &'a Flow,
 }
 
 /// How a shell line ended.
@@ -61,7 +64,8 @@ pub(crate) async fn run(line: &str, around: Surroundings<'_>, frontend: &dyn Fro
     let mut child = command.process_group(0).kill_on_drop(true).spawn()?;
     let mut group = Group(child.id());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let copy = async { tokio::join!(pass_on(stdout, Stream::Stdout, frontend), pass_on(stderr, Stream::Stderr, frontend)) };
+    let to = |stream| Way { stream, frontend, flow: around.flow };
+    let copy = async { tokio::join!(pass_on(stdout, to(Stream::Stdout)), pass_on(stderr, to(Stream::Stderr))) };
     tokio::pin!(copy);
     let (mut copied, mut pressed, mut status, mut limit) = (false, false, None, None);
     let status = loop {
@@ -99,11 +103,19 @@ pub(crate) async fn run(line: &str, around: Surroundings<'_>, frontend: &dyn Fro
     })
 }
 
-async fn pass_on(source: Option<impl AsyncRead + Unpin>, stream: Stream, frontend: &dyn Frontend) {
+/// Where one of the line's streams goes.
+struct Way<'a> {
+    stream: Stream,
+    frontend: &'a dyn Frontend,
+    flow: &'a Flow,
+}
+
+async fn pass_on(source: Option<impl AsyncRead + Unpin>, way: Way<'_>) {
     let Some(mut source) = source else { return };
     let mut buffer = vec![0; 16 << 10];
     // An error here is the end of the pipe.
     while let Ok(count @ 1..) = source.read(&mut buffer).await {
-        frontend.stream(stream, buffer.get(..count).unwrap_or_default());
+        way.flow.room().await;
+        way.frontend.stream(way.stream, buffer.get(..count).unwrap_or_default());
     }
 }

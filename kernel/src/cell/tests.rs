@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::executor::script::Script;
+use crate::flow::Flow;
 use crate::frontend::{Answer, Stream};
 
 /// Remembers what it was told, one line each.
@@ -71,10 +72,11 @@ impl Frontend for Recorder {
 async fn run_all(cells: &[&str], recorder: &Recorder) -> Vec<Result<(), CellError>> {
     let (output, outputs) = mpsc::unbounded_channel();
     let launch = Launch::begin(Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>)), output);
-    let mut runner = Cells::new(launch, outputs, Interrupt::default());
+    let mut runner = Cells::new(launch, outputs, Interrupt::default(), Flow::default());
     let mut results = Vec::new();
     for cell in cells {
         results.push(runner.run(cell, recorder).await);
+        runner.remember(cell);
     }
     results
 }
@@ -174,7 +176,7 @@ async fn the_stop_button_ends_a_shell_line_and_all_that_it_started() {
     let (output, outputs) = mpsc::unbounded_channel();
     let launch = Launch::begin(Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>)), output);
     let (interrupt, recorder) = (Interrupt::default(), Recorder::default());
-    let mut runner = Cells::new(launch, outputs, interrupt.clone());
+    let mut runner = Cells::new(launch, outputs, interrupt.clone(), Flow::default());
     let press = async {
         while recorder.lines().is_empty() {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -231,7 +233,7 @@ async fn timing_tells_after_the_work() {
 async fn an_engine_that_cannot_start_leaves_the_host_s_magics() {
     let (output, outputs) = mpsc::unbounded_channel();
     let launch = Launch::begin(Arc::new(|_| Err(Failure::new("engine::child", "no child").hint("graft doctor"))), output);
-    let mut runner = Cells::new(launch, outputs, Interrupt::default());
+    let mut runner = Cells::new(launch, outputs, Interrupt::default(), Flow::default());
     let recorder = Recorder::default();
     assert!(runner.run("%pwd", &recorder).await.is_ok());
     let error = runner.run("%status", &recorder).await.unwrap_err();

@@ -18,6 +18,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 use zeromq::{PubSocket, Socket, SocketEvent, SocketSend};
 
+use crate::flow::Flow;
 use crate::frontend::Stream;
 use crate::jupyter::reply::ErrorContent;
 use crate::jupyter::text_stream::TextStreams;
@@ -27,6 +28,8 @@ use crate::jupyter::wire::{Parent, Session};
 const COALESCE: Duration = Duration::from_millis(60);
 /// Flushed at once beyond this.
 const FLUSH_BYTES: usize = 256 << 10;
+/// Text longer than this is bulk, which a reader can miss.
+const BULK: usize = 16 << 10;
 /// When a new subscriber is welcomed, after its connection: its subscription is a message of its own, which PUB does not report.
 const WELCOMES: [Duration; 5] =
     [Duration::from_millis(2), Duration::from_millis(12), Duration::from_millis(62), Duration::from_millis(162), Duration::from_millis(1062)];
@@ -116,7 +119,7 @@ struct StreamContent<'a> {
 
 enum Item {
     Message(Arc<Parent>, Box<Broadcast>),
-    Text(Arc<Parent>, Stream, Vec<u8>),
+    Text(Arc<Parent>, Stream, Bytes),
     Flushed(oneshot::Sender<()>),
 }
 
@@ -125,16 +128,26 @@ enum Item {
 pub(crate) struct IoPub {
     queue: mpsc::UnboundedSender<Item>,
     greeted: watch::Receiver<bool>,
+    flow: Flow,
 }
 
 impl IoPub {
     /// Starts the task that owns the socket.
-    pub(crate) fn start(socket: PubSocket, session: Arc<Session>) -> Self {
+    pub(crate) fn start(socket: PubSocket, session: Arc<Session>, flow: Flow) -> Self {
         let (queue, items) = mpsc::unbounded_channel();
         let (greeter, greeted) = watch::channel(false);
-        let owner = Owner { socket, session, streams: TextStreams::default(), parent: Arc::new(Parent::default()), greeter, has_answered: false };
+        let owner = Owner {
+            socket,
+            session,
+            streams: TextStreams::default(),
+            parent: Arc::new(Parent::default()),
+            greeter,
+            has_answered: false,
+            flow: flow.clone(),
+            left_out: 0,
+        };
         tokio::spawn(owner.run(items));
-        Self { queue, greeted }
+        Self { queue, greeted, flow }
     }
 
     /// Publishes under a request.
@@ -150,7 +163,7 @@ impl IoPub {
 
     /// Text of a stream under a request.
     pub(crate) fn text(&self, parent: &Arc<Parent>, stream: Stream, bytes: &[u8]) {
-        let _ = self.queue.send(Item::Text(parent.clone(), stream, bytes.to_vec()));
+        let _ = self.queue.send(Item::Text(parent.clone(), stream, self.flow.carry(bytes.to_vec())));
     }
 
     /// Waits until everything queued so far was given to the socket.
@@ -179,6 +192,9 @@ struct Owner {
     greeter: watch::Sender<bool>,
     /// Whether a request was answered.
     has_answered: bool,
+    flow: Flow,
+    /// Bytes of text that were left out because nobody read.
+    left_out: usize,
 }
 
 impl Owner {
@@ -225,7 +241,11 @@ impl Owner {
                 }
                 self.has_answered |= is_idle;
                 self.flush().await;
-                self.publish(&parent, broadcast.msg_type(), &*broadcast).await;
+                let is_passing = matches!(*broadcast, Broadcast::Display { update: true, .. });
+                if !(is_passing && self.flow.is_stuck()) {
+                    let weight = broadcast.weight();
+                    self.publish(&parent, broadcast.msg_type(), &*broadcast, weight).await;
+                }
             }
             Item::Flushed(done) => {
                 self.flush().await;
@@ -234,29 +254,40 @@ impl Owner {
         }
     }
 
+    /// Publishes the text that waits. While nobody reads, bulk is left out, and its place is marked.
     async fn flush(&mut self) {
         let parent = self.parent.clone();
-        for (stream, text) in self.streams.take() {
+        let is_stuck = self.flow.is_stuck();
+        for (stream, mut text) in self.streams.take() {
+            if is_stuck && (text.len() > BULK || self.flow.is_overfull()) {
+                self.left_out += text.len();
+                continue;
+            }
+            if self.left_out > 0 {
+                text.insert_str(0, &format!("\n[{:.1} MB left out: a client of this kernel had stopped reading]\n", self.left_out as f64 / 1e6));
+                self.left_out = 0;
+            }
             let name = match stream {
                 Stream::Stdout => "stdout",
                 Stream::Stderr => "stderr",
             };
-            self.publish(&parent, "stream", &StreamContent { name, text: &text }).await;
+            self.publish(&parent, "stream", &StreamContent { name, text: &text }, text.len()).await;
         }
     }
 
     async fn welcome(&mut self, number: usize) {
         let nobody = Parent::default();
-        self.publish(&nobody, "iopub_welcome", &Broadcast::Welcome { subscription: "" }).await;
+        self.publish(&nobody, "iopub_welcome", &Broadcast::Welcome { subscription: "" }, 0).await;
         let is_first = number == STARTING_AFTER && !*self.greeter.borrow();
         if is_first || (number == STARTING_AGAIN_AFTER && !self.has_answered) {
-            self.publish(&nobody, "status", &Broadcast::Status { execution_state: "starting" }).await;
+            self.publish(&nobody, "status", &Broadcast::Status { execution_state: "starting" }, 0).await;
             self.greeter.send_replace(true);
         }
     }
 
-    async fn publish<T: Serialize>(&mut self, parent: &Parent, msg_type: &'static str, content: &T) {
-        let topic = Bytes::from(format!("kernel.graft.{msg_type}"));
+    /// Sends to every subscriber; the topic's frame, which lives as long as the message, stands for all its bytes in the count.
+    async fn publish<T: Serialize>(&mut self, parent: &Parent, msg_type: &'static str, content: &T, weight: usize) {
+        let topic = self.flow.carry_as(format!("kernel.graft.{msg_type}").into_bytes(), weight);
         match self.session.encode(&[topic], &parent.header, msg_type, content) {
             Ok(message) => {
                 if let Err(error) = self.socket.send(message).await {
@@ -279,6 +310,15 @@ fn schedule_welcomes(greet: mpsc::UnboundedSender<usize>) {
 }
 
 impl Broadcast {
+    /// About how many bytes it has.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Display { data, .. } | Self::Result { data, .. } => data.values().filter_map(Value::as_str).map(str::len).sum(),
+            Self::ExecuteInput { code, .. } => code.len(),
+            _ => 0,
+        }
+    }
+
     fn msg_type(&self) -> &'static str {
         match self {
             Self::Status { .. } => "status",

@@ -37,6 +37,9 @@ pub(super) fn refusal(command: &ColonCommand<'_>) -> Option<RustError> {
              set the compiler with `rustup default` or RUSTUP_TOOLCHAIN, run `graft install`, and restart the kernel"
         }
         (":allow_static_linking", "0") => "the library that cells use is linked dynamically already; other crates must be linked into their cell",
+        (":fmt", _) if !matches!(command.argument, "" | "{:?}" | "{:#?}" | "{:x?}" | "{:X?}" | "{:#x?}") => {
+            "the library that cells use writes their values; it knows `{:?}`, `{:#?}`, `{:x?}`, `{:X?}` and `{:#x?}`"
+        }
         (":sccache", "1") => SECOND_WRAPPER,
         (":cache", size) if !matches!(size, "" | "0") => SECOND_WRAPPER,
         (":build_env", "RUSTC" | "RUSTC_WRAPPER" | "RUSTC_WORKSPACE_WRAPPER" | "CARGO_ENCODED_RUSTFLAGS") => {
@@ -64,11 +67,20 @@ mod tests {
 
     #[test]
     fn what_would_break_the_session_is_refused_with_a_reason() {
-        for line in [":quit", ":toolchain nightly", ":allow_static_linking 0", ":sccache 1", ":cache 500", ":build_env RUSTC_WRAPPER=x", ":dep graft = \"1\""] {
+        for line in [
+            ":quit",
+            ":toolchain nightly",
+            ":allow_static_linking 0",
+            ":sccache 1",
+            ":cache 500",
+            ":build_env RUSTC_WRAPPER=x",
+            ":fmt {}",
+            ":dep graft = \"1\"",
+        ] {
             let command = of(line).next().unwrap();
             assert!(refusal(&command).is_some(), "{line}");
         }
-        for line in [":dep graft-utils = \"1\"", ":linker lld", ":toolchain", ":cache 0", ":build_env A=b", ":clear"] {
+        for line in [":fmt {:#?}", ":fmt", ":dep graft-utils = \"1\"", ":linker lld", ":toolchain", ":cache 0", ":build_env A=b", ":clear"] {
             let command = of(line).next().unwrap();
             assert!(refusal(&command).is_none(), "{line}");
         }

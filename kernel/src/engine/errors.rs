@@ -1,9 +1,14 @@
 //! evcxr's errors as a reader of the cell needs them: the cell's own lines, the message under the place, what to do.
 
+mod panic;
+
+use std::ops::Range;
+
 use evcxr::CompilationError;
 
 use super::RustError;
 use super::losses::{Cause, Death};
+use panic::Site;
 
 const RED: &str = "\x1b[31m";
 const BLUE: &str = "\x1b[34m";
@@ -38,22 +43,43 @@ pub(super) fn compile(code: &str, errors: &[CompilationError]) -> RustError {
     RustError { ename: "CompileError".to_owned(), evalue, traceback }
 }
 
-/// A panic: the message that the hook wrote to standard error.
-pub(super) fn panic(stderr: &str) -> RustError {
-    let message = panic_message(stderr).unwrap_or_else(|| "the cell panicked".to_owned());
+/// A panic: the message that the hook wrote to standard error, and the line of the cell that it came from; `generated` is the source
+/// that evcxr made of the cell.
+pub(super) fn panic(stderr: &str, cell: &str, generated: &str) -> RustError {
+    let found = panic::last(stderr);
+    let message = found.as_ref().map_or("the cell panicked", |panic| panic.message.as_str());
     let mut error = plain("Panic", message);
-    error.traceback.push("variables made before this cell are kept; those that it made or took are gone".to_owned());
+    match found.and_then(|panic| panic.site(cell, generated)) {
+        Some(Site::Cell(line)) => error.traceback.push(numbered(line, cell.lines().nth(line - 1).unwrap_or_default())),
+        Some(Site::Earlier(text)) => error.traceback.push(format!("{BLUE}in an earlier cell |{PLAIN} {text}")),
+        Some(Site::File(place)) => error.traceback.push(format!("{BLUE}at{PLAIN} {place}")),
+        None => {}
+    }
     error
 }
 
 /// A `?` that met an error: its text is the last thing on standard error.
 pub(super) fn question_mark(stderr: &str) -> RustError {
+    let message = &stderr[last_message(stderr)];
+    plain("Error", if message.is_empty() { "the cell ended with an error" } else { message })
+}
+
+/// What a failed cell wrote to standard error besides the message of its error.
+pub(super) fn besides(stderr: &str, panicked: bool) -> String {
+    let said = match panicked {
+        true => panic::last(stderr).map_or(0..0, |panic| panic.range),
+        false => last_message(stderr).start..stderr.len(),
+    };
+    [&stderr[..said.start], &stderr[said.end..]].concat()
+}
+
+/// Place of the last line, with its hint.
+fn last_message(stderr: &str) -> Range<usize> {
     let text = stderr.trim_end();
     // A hint follows its message on a line of its own.
-    let start = text.rfind("\nhint: ").map_or(text.len(), |hint| hint);
+    let start = text.rfind("\nhint: ").unwrap_or(text.len());
     let begin = text.get(..start).and_then(|head| head.rfind('\n')).map_or(0, |end| end + 1);
-    let message = text.get(begin..).unwrap_or_default();
-    plain("Error", if message.is_empty() { "the cell ended with an error" } else { message })
+    begin..text.len()
 }
 
 /// The child died under the cell.
@@ -98,19 +124,15 @@ fn point(code: &str, start: (usize, usize), end: (usize, usize), label: &str, pr
     let to = if end.0 == start.0 { end.1.saturating_sub(1).clamp(from, length.max(from)) } else { length };
     let (mark, colour) = if primary { ('^', RED) } else { ('-', BLUE) };
     let width = start.0.to_string().len();
-    lines.push(format!("{BLUE}{} |{PLAIN} {text}", start.0));
+    lines.push(numbered(start.0, text));
     let marks: String = std::iter::repeat_n(mark, (to - from).max(1)).collect();
     let indent: String = text.chars().take(from).map(|character| if character == '\t' { '\t' } else { ' ' }).collect();
     lines.push(format!("{BLUE}{:width$} |{PLAIN} {indent}{colour}{marks} {label}{PLAIN}", ""));
 }
 
-/// The text of the last panic on standard error: `thread 'main' panicked at src/lib.rs:1:2:` and the lines behind it.
-fn panic_message(stderr: &str) -> Option<String> {
-    let start = stderr.rfind(" panicked at ")?;
-    let mut lines = stderr.get(start..)?.lines().skip(1);
-    let mut message = vec![lines.next()?];
-    message.extend(lines.take_while(|line| !line.is_empty() && !line.starts_with("note: ") && !line.starts_with("stack backtrace")));
-    Some(message.join("\n"))
+/// A line of the cell behind its number.
+fn numbered(line: usize, text: &str) -> String {
+    format!("{BLUE}{line} |{PLAIN} {text}")
 }
 
 #[cfg(test)]
@@ -118,10 +140,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_its_message() {
-        let stderr = "\nthread 'main' (7) panicked at src/lib.rs:132:1:\nindex out of bounds: the len is 3\nnote: run with `RUST_BACKTRACE=1`\n";
-        assert_eq!(panic(stderr).evalue, "index out of bounds: the len is 3");
-        assert_eq!(panic("").ename, "Panic");
+    fn a_panic_is_its_message_and_the_line_of_the_cell() {
+        let stderr = "\nthread 'main' (7) panicked at src/lib.rs:2:1:\nindex out of bounds: the len is 3\nnote: run with `RUST_BACKTRACE=1`\n";
+        let error = panic(stderr, "let a = 1;\nv[3];", "fn f() {\nv[3];");
+        assert_eq!(error.evalue, "index out of bounds: the len is 3");
+        assert!(error.traceback[1].contains("2 |") && error.traceback[1].ends_with("v[3];"), "{:?}", error.traceback);
+        assert_eq!(panic("", "", "").ename, "Panic");
     }
 
     #[test]

@@ -61,6 +61,11 @@ impl Folder {
         self.root.join("Cargo.toml")
     }
 
+    /// What evcxr made of the last cell.
+    pub(super) fn generated(&self) -> PathBuf {
+        self.root.join("cell/src/lib.rs")
+    }
+
     fn fill(&self, template: &Layout) -> io::Result<()> {
         let skeleton = template.skeleton();
         for folder in ["cell/src", "keep/src", "config", ".cargo"] {

@@ -47,7 +47,7 @@ impl Inner {
         let made = places.claim().and_then(|()| Folder::create(&sessions, &template.layout));
         let folder = made.map_err(|source| EngineError::SessionFolder { path: sessions, source })?;
         let plan = Plan { template, executable };
-        let shared = Arc::new(Shared::new(output));
+        let shared = Arc::new(Shared::new(output, options.flow));
         let surroundings = Surroundings { cwd: options.cwd, ..Surroundings::default() };
         let supervisor = Supervisor::start(Arc::clone(&shared), plan.clone(), surroundings);
         let rust = RustThread::start(&shared, &supervisor, &plan, folder)?;

@@ -3,14 +3,17 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use graft_protocol::Snapshot;
 use tokio::sync::mpsc;
 
 use super::Output;
+use crate::flow::Flow;
 
 /// The way out, and what is known of the session.
 pub(super) struct Shared {
     output: mpsc::UnboundedSender<Output>,
+    flow: Flow,
     snapshot: Mutex<Arc<Snapshot>>,
     variables: Mutex<Vec<(String, String)>>,
     busy: AtomicUsize,
@@ -27,8 +30,8 @@ impl Drop for Busy<'_> {
 
 impl Shared {
     /// Nothing known yet.
-    pub(super) fn new(output: mpsc::UnboundedSender<Output>) -> Self {
-        Self { output, snapshot: Mutex::default(), variables: Mutex::default(), busy: AtomicUsize::new(0) }
+    pub(super) fn new(output: mpsc::UnboundedSender<Output>, flow: Flow) -> Self {
+        Self { output, flow, snapshot: Mutex::default(), variables: Mutex::default(), busy: AtomicUsize::new(0) }
     }
 
     /// Somebody waits for the child from now on.
@@ -45,6 +48,14 @@ impl Shared {
     /// Tells the frontend; one that has gone away needs nothing.
     pub(super) fn tell(&self, output: Output) {
         let _ = self.output.send(output);
+    }
+
+    /// Passes on what the child printed. Waits while too much of it is on its way: the child's pipe fills then, and the child waits too.
+    pub(super) fn print(&self, kind: fn(Bytes) -> Output, bytes: Vec<u8>) {
+        if !bytes.is_empty() {
+            self.flow.wait();
+            self.tell(kind(self.flow.carry(bytes)));
+        }
     }
 
     /// The session's names.

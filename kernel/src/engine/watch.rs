@@ -12,6 +12,8 @@ const MOST_STDERR: usize = 64 << 10;
 pub(super) struct CellWatch {
     /// Whether the child is in the cell's code.
     pub(super) executing: bool,
+    /// Whether its streams may still bring something of it.
+    pub(super) is_open: bool,
     /// Whether it panicked.
     pub(super) panicked: bool,
     /// Whether a `?` ended it.
@@ -33,6 +35,7 @@ impl CellWatch {
     /// The child enters the cell.
     pub(super) fn begin(&mut self) {
         self.executing = true;
+        self.is_open = true;
     }
 
     /// A control line passed.

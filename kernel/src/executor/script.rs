@@ -41,8 +41,8 @@ impl Script {
     async fn line(&self, line: &str, mime: &mut RustOutput) -> Result<(), RustError> {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word {
-            "print" => self.tell(Output::Stdout(format!("{rest}\n").into_bytes())),
-            "eprint" => self.tell(Output::Stderr(format!("{rest}\n").into_bytes())),
+            "print" => self.tell(Output::Stdout(format!("{rest}\n").into())),
+            "eprint" => self.tell(Output::Stderr(format!("{rest}\n").into())),
             "value" => mime.mime.push([("text/plain".to_owned(), rest.to_owned())].into()),
             "clear" => self.event(Event::ClearOutput { wait: true }),
             "show" => self.event(Event::Block(Block::Text(rest.to_owned()))),
@@ -50,12 +50,12 @@ impl Script {
                 let (answer, wait) = oneshot::channel();
                 self.tell(Output::Input { prompt: rest.to_owned(), password: word == "secret", answer });
                 match wait.await.unwrap() {
-                    Some(typed) => self.tell(Output::Stdout(format!("got {typed}\n").into_bytes())),
+                    Some(typed) => self.tell(Output::Stdout(format!("got {typed}\n").into())),
                     None => return Err(error("Input", "nobody can answer")),
                 }
             }
             "wait" => {
-                self.tell(Output::Stdout(b"waiting\n".to_vec()));
+                self.tell(Output::Stdout("waiting\n".into()));
                 self.interrupt.pressed().await;
                 return Err(error("Interrupted", "the cell was interrupted"));
             }

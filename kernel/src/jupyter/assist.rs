@@ -47,6 +47,7 @@ pub(crate) fn is_complete(text: &str) -> IsCompleteReply {
     let rust = match graft_magic::is_complete(text) {
         graft_magic::Completeness::Complete => Completeness::Complete,
         graft_magic::Completeness::Incomplete => Completeness::Incomplete { indent: String::new() },
+        graft_magic::Completeness::Unknown => return IsCompleteReply { status: "unknown", indent: None },
         graft_magic::Completeness::Rust(text) => completeness::of(&text),
     };
     match rust {
@@ -138,6 +139,7 @@ mod tests {
         assert_eq!(is_complete("fn f() {").status, "incomplete");
         assert_eq!(is_complete("let x = 1;").status, "complete");
         assert_eq!(is_complete("}").status, "invalid");
+        assert_eq!(is_complete("!echo \"").status, "unknown");
     }
 
     #[test]

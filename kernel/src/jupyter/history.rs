@@ -1,117 +1,108 @@
-//! The cells of this session, for the up arrow of `jupyter console` and for `%history`.
+//! The cells that ran, for the up arrow of `jupyter console` and for searching: kept in a file of the user's, over all sessions.
 //!
 //! Spec: <https://jupyter-client.readthedocs.io/en/stable/messaging.html#history>
 
+mod store;
+
+use std::path::{Path, PathBuf};
+
 use super::reply::HistoryEntry;
 use super::request::History as Query;
+use crate::install::spec_dir::data_home;
+use store::{Store, Wanted};
 
-/// This session's number: the history lives as long as the kernel.
-const SESSION: i64 = 1;
+/// Variable that names another file, or with `off` keeps the history in memory.
+const VARIABLE: &str = "GRAFT_HISTORY";
 
-/// One cell that ran.
-#[derive(Clone, Debug)]
-struct Entry {
-    line: i64,
-    input: String,
-    output: Option<String>,
+/// The history as one kernel sees it. The file is opened when it is first needed.
+pub(crate) struct History {
+    file: Option<PathBuf>,
+    store: Option<Store>,
 }
 
-/// The cells that ran with `store_history`, oldest first.
-#[derive(Debug, Default)]
-pub(crate) struct History {
-    entries: Vec<Entry>,
+/// The user's file: `$XDG_DATA_HOME/graft/history.sqlite`; none without a home.
+pub(crate) fn user_file() -> Option<PathBuf> {
+    Some(data_home()?.join("graft/history.sqlite"))
 }
 
 impl History {
-    /// Adds a cell.
+    /// The user's, or as the variable says.
+    pub(crate) fn of_user() -> Self {
+        let file = match std::env::var_os(VARIABLE) {
+            Some(value) if value == "off" => None,
+            Some(value) if !value.is_empty() => Some(PathBuf::from(value)),
+            _ => user_file(),
+        };
+        Self { file, store: None }
+    }
+
+    /// One that ends with the kernel.
+    #[cfg(test)]
+    pub(crate) fn in_memory() -> Self {
+        Self { file: None, store: None }
+    }
+
+    /// Adds a cell. What cannot be written is told in the log; the cell runs all the same.
     pub(crate) fn add(&mut self, line: u64, input: &str) {
-        self.entries.push(Entry { line: i64::try_from(line).unwrap_or(i64::MAX), input: input.to_owned(), output: None });
+        self.with(|store| store.add(line, input));
     }
 
     /// Sets the result of the last cell, as text.
     pub(crate) fn set_output(&mut self, text: &str) {
-        if let Some(last) = self.entries.last_mut() {
-            last.output = Some(text.to_owned());
-        }
+        self.with(|store| store.set_output(text));
     }
 
     /// Answers a request.
-    pub(crate) fn answer(&self, query: &Query) -> Vec<HistoryEntry> {
-        let found: Vec<&Entry> = match query.hist_access_type.as_str() {
-            "range" => self.range(query),
-            "search" => self.search(query),
-            _ => tail(&self.entries, query.n.unwrap_or(10)).iter().collect(),
+    pub(crate) fn answer(&mut self, query: &Query) -> Vec<HistoryEntry> {
+        let wanted = match query.hist_access_type.as_str() {
+            "range" => Wanted::Range { session: query.session, start: query.start.unwrap_or(1), stop: query.stop.unwrap_or(i64::MAX) },
+            "search" => Wanted::Search { glob: query.pattern.clone().unwrap_or_else(|| "*".to_owned()), most: query.n, unique: query.unique },
+            _ => Wanted::Tail { most: query.n.unwrap_or(10) },
         };
-        found
-            .into_iter()
-            .map(|entry| match query.output {
-                true => HistoryEntry::InputOutput(SESSION, entry.line, (entry.input.clone(), entry.output.clone())),
-                false => HistoryEntry::Input(SESSION, entry.line, entry.input.clone()),
-            })
-            .collect()
+        let found = self.with(|store| store.find(&wanted)).unwrap_or_default();
+        let entry = |line: store::Line| match query.output {
+            true => HistoryEntry::InputOutput(line.session, line.number, (line.input, line.output)),
+            false => HistoryEntry::Input(line.session, line.number, line.input),
+        };
+        found.into_iter().map(entry).collect()
     }
 
-    fn range(&self, query: &Query) -> Vec<&Entry> {
-        if query.session != 0 && query.session != SESSION {
-            return Vec::new();
-        }
-        let (start, stop) = (query.start.unwrap_or(1), query.stop.unwrap_or(i64::MAX));
-        self.entries.iter().filter(|entry| (start..stop).contains(&entry.line)).collect()
-    }
-
-    fn search(&self, query: &Query) -> Vec<&Entry> {
-        let pattern: Vec<char> = query.pattern.as_deref().unwrap_or("*").chars().collect();
-        let mut found: Vec<&Entry> = Vec::new();
-        for entry in self.entries.iter().rev() {
-            let text: Vec<char> = entry.input.chars().collect();
-            let seen = query.unique && found.iter().any(|other| other.input == entry.input);
-            if !seen && found.len() < query.n.unwrap_or(usize::MAX) && matches(&pattern, &text) {
-                found.push(entry);
-            }
-        }
-        found.reverse();
-        found
+    fn with<T>(&mut self, work: impl FnOnce(&mut Store) -> Result<T, rusqlite::Error>) -> Option<T> {
+        let file = self.file.as_deref();
+        let store = match &mut self.store {
+            Some(store) => store,
+            none => none.insert(open(file)?),
+        };
+        work(store).inspect_err(|error| crate::log::line(&format!("history: {error}"))).ok()
     }
 }
 
-fn tail(entries: &[Entry], count: usize) -> &[Entry] {
-    entries.get(entries.len().saturating_sub(count)..).unwrap_or_default()
-}
-
-/// A glob over the whole text: `*` is any run of characters, `?` any one.
-fn matches(pattern: &[char], text: &[char]) -> bool {
-    let (mut at, mut position) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while position < text.len() {
-        match pattern.get(at) {
-            Some('*') => {
-                star = Some((at, position));
-                at += 1;
+/// The store in that file; where it cannot be used, one that ends with the kernel. A damaged file is put aside, not overwritten.
+fn open(file: Option<&Path>) -> Option<Store> {
+    if let Some(file) = file {
+        let opened = Store::open(file).or_else(|error| {
+            if !store::is_damage(&error) {
+                return Err(error);
             }
-            Some(c) if *c == '?' || Some(c) == text.get(position) => {
-                at += 1;
-                position += 1;
-            }
-            // The last star takes one character more.
-            _ => match &mut star {
-                Some((star_at, taken)) => {
-                    *taken += 1;
-                    at = *star_at + 1;
-                    position = *taken;
-                }
-                None => return false,
-            },
+            let aside = file.with_extension("sqlite.damaged");
+            crate::log::line(&format!("history: {} is damaged and now lies in {}: {error}", file.display(), aside.display()));
+            // One that cannot be moved cannot be opened anew either, which the next line finds.
+            let _ = std::fs::rename(file, aside);
+            Store::open(file)
+        });
+        match opened {
+            Ok(store) => return Some(store),
+            Err(error) => crate::log::line(&format!("history: {} cannot be used; it is kept in memory: {error}", file.display())),
         }
     }
-    pattern.get(at..).unwrap_or_default().iter().all(|c| *c == '*')
+    Store::in_memory().inspect_err(|error| crate::log::line(&format!("history: {error}"))).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn history() -> History {
-        let mut history = History::default();
+    fn filled(mut history: History) -> History {
         for (line, text) in [(1, "1+1"), (2, "2+2"), (3, "1+1"), (4, "let x = 1;")] {
             history.add(line, text);
         }
@@ -119,12 +110,12 @@ mod tests {
         history
     }
 
-    fn texts(query: Query) -> Vec<String> {
+    fn texts(history: &mut History, query: Query) -> Vec<String> {
         let text = |entry| match entry {
-            HistoryEntry::Input(_, line, text) => format!("{line} {text}"),
-            HistoryEntry::InputOutput(_, line, (text, output)) => format!("{line} {text} -> {output:?}"),
+            HistoryEntry::Input(session, line, text) => format!("{session}/{line} {text}"),
+            HistoryEntry::InputOutput(session, line, (text, output)) => format!("{session}/{line} {text} -> {output:?}"),
         };
-        history().answer(&query).into_iter().map(text).collect()
+        history.answer(&query).into_iter().map(text).collect()
     }
 
     fn query(kind: &str) -> Query {
@@ -133,21 +124,53 @@ mod tests {
 
     #[test]
     fn a_tail_gives_the_last_cells_oldest_first() {
-        assert_eq!(texts(Query { n: Some(2), ..query("tail") }), ["3 1+1", "4 let x = 1;"]);
-        assert_eq!(texts(Query { n: Some(1), output: true, ..query("tail") }), ["4 let x = 1; -> Some(\"1\")"]);
+        let mut history = filled(History::in_memory());
+        assert_eq!(texts(&mut history, Query { n: Some(2), ..query("tail") }), ["1/3 1+1", "1/4 let x = 1;"]);
+        assert_eq!(texts(&mut history, Query { n: Some(1), output: true, ..query("tail") }), ["1/4 let x = 1; -> Some(\"1\")"]);
     }
 
     #[test]
     fn a_range_excludes_its_stop_and_other_sessions() {
-        assert_eq!(texts(Query { start: Some(2), stop: Some(4), ..query("range") }), ["2 2+2", "3 1+1"]);
-        assert_eq!(texts(Query { session: 7, ..query("range") }), Vec::<String>::new());
+        let mut history = filled(History::in_memory());
+        assert_eq!(texts(&mut history, Query { start: Some(2), stop: Some(4), ..query("range") }), ["1/2 2+2", "1/3 1+1"]);
+        assert_eq!(texts(&mut history, Query { session: 7, ..query("range") }), Vec::<String>::new());
     }
 
     #[test]
     fn a_search_is_a_glob_with_unique_and_n() {
-        assert_eq!(texts(Query { pattern: Some("?+?".into()), ..query("search") }), ["1 1+1", "2 2+2", "3 1+1"]);
-        assert_eq!(texts(Query { pattern: Some("1*1".into()), unique: true, ..query("search") }), ["3 1+1"]);
-        assert_eq!(texts(Query { pattern: Some("*+*".into()), n: Some(2), ..query("search") }), ["2 2+2", "3 1+1"]);
-        assert_eq!(texts(Query { pattern: Some("let".into()), ..query("search") }), Vec::<String>::new());
+        let mut history = filled(History::in_memory());
+        assert_eq!(texts(&mut history, Query { pattern: Some("?+?".into()), ..query("search") }), ["1/1 1+1", "1/2 2+2", "1/3 1+1"]);
+        assert_eq!(texts(&mut history, Query { pattern: Some("1*1".into()), unique: true, ..query("search") }), ["1/3 1+1"]);
+        assert_eq!(texts(&mut history, Query { pattern: Some("*+*".into()), n: Some(2), ..query("search") }), ["1/2 2+2", "1/3 1+1"]);
+        assert_eq!(texts(&mut history, Query { pattern: Some("let".into()), ..query("search") }), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_next_kernel_finds_the_cells_of_the_one_before() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("graft/history.sqlite");
+        let of_file = || History { file: Some(file.clone()), store: None };
+        drop(filled(of_file()));
+        let mut next = of_file();
+        next.add(1, "new");
+        assert_eq!(texts(&mut next, Query { n: Some(2), ..query("tail") }), ["1/4 let x = 1;", "2/1 new"]);
+        assert_eq!(texts(&mut next, Query { session: -1, stop: Some(2), ..query("range") }), ["1/1 1+1"]);
+        assert_eq!(texts(&mut next, Query { session: 0, ..query("range") }), ["2/1 new"]);
+        // Two kernels at once have a session each.
+        let mut other = of_file();
+        other.add(1, "beside");
+        assert_eq!(texts(&mut next, Query { n: Some(1), ..query("tail") }), ["3/1 beside"]);
+    }
+
+    #[test]
+    fn a_damaged_file_is_put_aside_and_a_folder_that_cannot_be_written_is_no_error() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("history.sqlite");
+        std::fs::write(&file, "this is no database, however long it is read for").unwrap();
+        let mut history = filled(History { file: Some(file.clone()), store: None });
+        assert_eq!(texts(&mut history, Query { n: Some(1), ..query("tail") }), ["1/4 let x = 1;"]);
+        assert!(std::fs::read_to_string(home.path().join("history.sqlite.damaged")).unwrap().starts_with("this is no"));
+        let mut nowhere = filled(History { file: Some("/proc/none/history.sqlite".into()), store: None });
+        assert_eq!(texts(&mut nowhere, Query { n: Some(1), ..query("tail") }), ["1/4 let x = 1;"]);
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio::sync::mpsc;
 
+use super::expression::{self, Evaluated};
 use super::kernel::Kernel;
 use super::notebook::{Manners, Notebook};
 use super::reply::{ExecuteReply, Reply};
@@ -84,9 +85,13 @@ impl Runner {
         kernel.begin_cell(&parent);
         let notebook = self.begin(&parent, &execute);
         let result = self.guarded(&execute.code, &notebook).await;
+        if !execute.silent {
+            self.cells.remember(&execute.code);
+        }
+        let values = if result.is_ok() { self.expressions(&execute.user_expressions).await } else { BTreeMap::new() };
         let abort = result.is_err() && execute.stop_on_error;
         let aborted = if abort { self.settle(queue).await } else { Vec::new() };
-        self.outbox.send(&parent, &Reply::Execute(self.reply(result.err().as_ref(), &notebook)));
+        self.outbox.send(&parent, &Reply::Execute(self.reply(result.err().as_ref(), values, &notebook)));
         kernel.end_cell(&parent);
         for job in aborted {
             self.abort(&job);
@@ -121,11 +126,19 @@ impl Runner {
         Notebook::new(self.kernel.clone(), parent.clone(), self.count, manners)
     }
 
-    fn reply(&self, error: Option<&CellError>, notebook: &Notebook) -> ExecuteReply {
+    async fn expressions(&mut self, wanted: &BTreeMap<String, String>) -> BTreeMap<String, Evaluated> {
+        let mut values = BTreeMap::new();
+        for (name, code) in wanted {
+            values.insert(name.clone(), expression::evaluate(&mut self.cells, code).await);
+        }
+        values
+    }
+
+    fn reply(&self, error: Option<&CellError>, user_expressions: BTreeMap<String, Evaluated>, notebook: &Notebook) -> ExecuteReply {
         ExecuteReply {
             status: if error.is_some() { "error" } else { "ok" },
             execution_count: notebook.execution_count(),
-            user_expressions: BTreeMap::new(),
+            user_expressions,
             payload: notebook.take_payload(),
             error: error.map(Into::into),
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::expression::Evaluated;
 use super::wire::VERSION;
 use crate::frontend::{CellError, Rich};
 
@@ -91,8 +92,8 @@ pub(crate) struct ExecuteReply {
     pub(crate) status: &'static str,
     /// Number of the cell.
     pub(crate) execution_count: u64,
-    /// Always there, always empty: Rust expressions would each cost a compilation.
-    pub(crate) user_expressions: BTreeMap<String, String>,
+    /// What the request's expressions gave, when the cell went well.
+    pub(crate) user_expressions: BTreeMap<String, Evaluated>,
     /// Pager and next-input payloads.
     pub(crate) payload: Vec<Payload>,
     /// The error, equal to the one on iopub.

@@ -1,5 +1,7 @@
 //! What clients ask, parsed leniently: a field that is missing has the protocol's default.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::wire::Incoming;
@@ -48,6 +50,9 @@ pub(crate) struct Execute {
     /// Whether it counts and enters the history; not when silent.
     #[serde(default = "yes")]
     pub(crate) store_history: bool,
+    /// Names to expressions that are evaluated when the cell went well.
+    #[serde(default)]
+    pub(crate) user_expressions: BTreeMap<String, String>,
     /// Whether the client can answer `input_request`.
     #[serde(default = "yes")]
     pub(crate) allow_stdin: bool,

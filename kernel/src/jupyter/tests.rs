@@ -25,7 +25,7 @@ impl TestKernel {
         let end = ended.clone();
         runtime.spawn(async move {
             let start: Arc<Start> = Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>));
-            serve(&path, start).await.unwrap();
+            serve(&path, Surroundings { start, flow: Flow::default(), history: History::in_memory() }).await.unwrap();
             end.store(1, Ordering::SeqCst);
         });
         Self { file, runtime: Some(runtime), ended }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{FACADE, Layout, Places, Stamp, TARGET, Template, TemplateError, archive, identity, manifests, open, toolchain};
+use super::{FACADE, Layout, Places, Stamp, TARGET, Template, TemplateError, archive, identity, manifests, open, seed, toolchain};
 use crate::unix;
 
 /// Raised when what a template's folder looks like changes.
@@ -41,6 +41,12 @@ pub(crate) fn build(places: &Places, progress: &mut dyn FnMut(&str)) -> Result<T
     }
     progress("unpacking sources");
     write_sources(&layout)?;
+    if !layout.target().exists()
+        && let Some(seed) = places.seeds().map(|folder| folder.join("target")).find(|folder| folder.is_dir())
+    {
+        // Without it everything is compiled.
+        let _ = seed::copy(&seed, &layout.target());
+    }
     compile(&layout, progress)?;
     collect_libraries(&layout)?;
     progress("preparing sessions");

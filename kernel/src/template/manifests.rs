@@ -33,6 +33,18 @@ overflow-checks = true
 opt-level = 3
 debug-assertions = false
 overflow-checks = false
+
+[profile.dev.package.syn]
+opt-level = 0
+
+[profile.dev.package.quote]
+opt-level = 0
+
+[profile.dev.package.proc-macro2]
+opt-level = 0
+
+[profile.dev.package.serde_derive]
+opt-level = 0
 "#;
 
 /// Foreign crates that a cell reaches through the facade.

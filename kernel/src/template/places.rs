@@ -15,6 +15,8 @@ const OTHERS_WRITE: u32 = 0o002;
 pub(crate) struct Places {
     cache: PathBuf,
     shared: Vec<PathBuf>,
+    /// Where crates may be compiled already that a new template needs.
+    seeds: Vec<PathBuf>,
 }
 
 impl Places {
@@ -27,13 +29,20 @@ impl Places {
             .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))
             .map_or_else(|| std::env::temp_dir().join(format!("graft-{}", unix::user())), |home| home.join("graft"));
         let shared = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.parent()?.join("share/graft"))).into_iter().collect();
-        Self { cache, shared }
+        Self { cache, shared, seeds: Vec::new() }
+    }
+
+    /// Those of an installation under a prefix: its templates lie beside its program, where everybody who starts it finds them.
+    pub(crate) fn in_prefix(prefix: &Path) -> Self {
+        let user = Self::user();
+        let seeds = user.trusted().collect();
+        Self { cache: prefix.join("share/graft"), shared: Vec::new(), seeds }
     }
 
     /// Those of a test.
     #[cfg(test)]
     pub(crate) fn in_cache(cache: PathBuf) -> Self {
-        Self { cache, shared: Vec::new() }
+        Self { cache, shared: Vec::new(), seeds: Vec::new() }
     }
 
     /// Makes the cache where there is none yet.
@@ -47,6 +56,11 @@ impl Places {
     /// The folder of it all, for `graft clean`.
     pub(crate) fn cache(&self) -> &Path {
         &self.cache
+    }
+
+    /// Folders of other templates, beside which compiled crates may lie.
+    pub(crate) fn seeds(&self) -> impl Iterator<Item = &Path> {
+        self.seeds.iter().map(PathBuf::as_path)
     }
 
     /// Where sessions lie.

@@ -101,7 +101,9 @@ fn what_a_cell_shows_reaches_the_host_under_no_request() {
     let handle = lab.display_html("<b>one</b>");
     handle.update(&crate::Html("<b>two</b>".to_owned()));
     host.run(Command::Seed { seed: None }).unwrap();
-    let [(None, Event::Block(Block::Table(shown))), (None, Event::Display(first)), (None, Event::Display(second))] = host.events.as_slice() else {
+    let [(None, Event::Named { block: Block::Table(shown), update: false, .. }), (None, Event::Display(first)), (None, Event::Display(second))] =
+        host.events.as_slice()
+    else {
         panic!("{:?}", host.events)
     };
     assert_eq!(shown.title, "scores");

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use evcxr::{CommandContext, EvalCallbacks, EvalContext};
+use graft_protocol::message::{CELL_FORMAT, CELL_TYPES};
 use tokio::sync::oneshot;
 
 use super::super::progress::Progress;
@@ -272,7 +273,9 @@ impl Worker {
         }
         let cell = self.context.supervisor.cell();
         if cell.panicked {
-            return Err(errors::panic(&cell.stderr_text()));
+            // Without the source there is no line to point at.
+            let generated = std::fs::read_to_string(self.context.folder.generated()).unwrap_or_default();
+            return Err(errors::panic(&cell.stderr_text(), code, &generated));
         }
         if cell.failed {
             return Err(errors::question_mark(&cell.stderr_text()));
@@ -292,6 +295,14 @@ impl Worker {
             match (command.name, command.argument.split_once('=')) {
                 (":clear", _) => self.set_up_again()?,
                 (":env", Some((name, value))) if output.is_some() => self.context.supervisor.set_env(name, Some(value)),
+                (":fmt", _) if output.is_some() => {
+                    let format = if command.argument.is_empty() { None } else { Some(command.argument) };
+                    self.context.supervisor.set_env(CELL_FORMAT, format);
+                }
+                (":types", _) => {
+                    let is_on = said(output).is_some_and(|text| text.trim_end().ends_with("true"));
+                    self.context.supervisor.set_env(CELL_TYPES, is_on.then_some("1"));
+                }
                 (":opt", _) => self.copy_opt_level(output),
                 _ => {}
             }
@@ -306,8 +317,7 @@ impl Worker {
 
     /// evcxr writes the level into the cell's manifest, but cargo takes profiles from the workspace's.
     fn copy_opt_level(&self, output: Option<&RustOutput>) {
-        let text = output.and_then(|output| output.mime.first()).and_then(|said| said.get("text/plain"));
-        let Some(level) = text.and_then(|text| text.trim().strip_prefix("Optimization: ")).map(str::to_owned) else { return };
+        let Some(level) = said(output).and_then(|text| text.trim().strip_prefix("Optimization: ")).map(str::to_owned) else { return };
         let manifest = self.context.folder.manifest();
         let Ok(Ok(mut table)) = std::fs::read_to_string(&manifest).map(|text| text.parse::<toml::Table>()) else { return };
         let value = level.parse::<i64>().map_or(toml::Value::String(level), toml::Value::Integer);
@@ -340,6 +350,11 @@ impl Worker {
             evcxr::Error::Message(text) => errors::plain("Error", text),
         }
     }
+}
+
+/// What a `:command` answered.
+fn said(output: Option<&RustOutput>) -> Option<&str> {
+    output?.mime.first()?.get("text/plain").map(String::as_str)
 }
 
 /// Adds to an error about a name that the name was a variable of the session before.

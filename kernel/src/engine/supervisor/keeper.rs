@@ -12,6 +12,7 @@ use std::time::Duration;
 use graft_protocol::{Failure, FromChild, PROTOCOL_VERSION, Snapshot, ToChild, frame};
 
 use super::super::Output;
+use super::super::last_words::{self, LastWords};
 use super::super::losses::{Cause, Death, describe};
 use super::super::marker::{MarkFinder, Part};
 use super::super::shared::lock;
@@ -188,7 +189,7 @@ impl Supervisor {
     /// Standard output: user text to the frontend at once, control lines to evcxr.
     fn pump_stdout(&self, stdout: File) {
         let mut splitter = Splitter::default();
-        pump(stdout, |step| match step {
+        pump(stdout, HOLD, |step| match step {
             Step::Bytes(bytes) => {
                 self.pieces(splitter.push(bytes));
                 splitter.is_holding()
@@ -207,23 +208,35 @@ impl Supervisor {
     }
 
     fn pump_stderr(&self, stderr: File) {
-        pump(stderr, |step| {
-            match step {
+        let mut words = LastWords::default();
+        pump(stderr, last_words::HOLD, |step| {
+            let shown = match step {
                 Step::Bytes(bytes) => {
-                    self.cell().stderr(bytes);
-                    self.shared.tell(Output::Stderr(bytes.to_vec()));
+                    let mut cell = self.cell();
+                    cell.stderr(bytes);
+                    if cell.is_open { words.push(bytes) } else { [words.take(), bytes.to_vec()].concat() }
                 }
-                Step::Mark(number) => self.drained(number),
-                Step::Quiet => {}
-            }
-            false
+                Step::Mark(number) => {
+                    let mut cell = self.cell();
+                    cell.is_open = false;
+                    let shown = words.end(cell.panicked, cell.failed);
+                    drop(cell);
+                    self.shared.print(Output::Stderr, shown);
+                    self.drained(number);
+                    return false;
+                }
+                Step::Quiet => words.take(),
+            };
+            self.shared.print(Output::Stderr, shown);
+            words.is_holding()
         });
+        self.shared.print(Output::Stderr, words.take());
     }
 
     fn pieces(&self, pieces: impl IntoIterator<Item = Piece>) {
         for piece in pieces {
             match piece {
-                Piece::Text(bytes) => self.shared.tell(Output::Stdout(bytes)),
+                Piece::Text(bytes) => self.shared.print(Output::Stdout, bytes),
                 Piece::Control(line) => {
                     self.cell().control(&line);
                     let to_evcxr = lock(&self.state).attachment.as_ref().map(|attachment| Arc::clone(&attachment.to_evcxr));
@@ -257,13 +270,13 @@ enum Step<'a> {
     Quiet,
 }
 
-/// Reads a stream to its end; `on_step` says whether it holds something back.
-fn pump(mut stream: File, mut on_step: impl FnMut(Step<'_>) -> bool) {
+/// Reads a stream to its end; `on_step` says whether it holds something back, and is told after `hold` without news.
+fn pump(mut stream: File, hold: Duration, mut on_step: impl FnMut(Step<'_>) -> bool) {
     let mut finder = MarkFinder::default();
     let mut buffer = vec![0; 64 << 10];
     let mut is_holding = false;
     loop {
-        let limit = (is_holding || finder.is_holding()).then_some(HOLD);
+        let limit = (is_holding || finder.is_holding()).then_some(hold);
         match unix::wait_readable(stream.as_fd(), limit) {
             Ok(true) => {}
             Ok(false) => {

@@ -1,4 +1,5 @@
-//! The font of bitmaps: DejaVu Sans, cut to Latin, Greek, Cyrillic and signs; no font of the system is asked for.
+//! The font of every picture that plotters draws: DejaVu Sans, cut to Latin, Greek, Cyrillic and signs; no font of the system is asked
+//! for. The host draws with it, and so do the cells.
 
 use std::sync::Once;
 
@@ -8,7 +9,7 @@ static REGULAR: &[u8] = include_bytes!("../assets/DejaVuSans.ttf");
 static BOLD: &[u8] = include_bytes!("../assets/DejaVuSans-Bold.ttf");
 
 /// Makes the font known to plotters as `sans-serif`; later calls do nothing.
-pub(crate) fn register() {
+pub fn register() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         for (style, bytes) in [(FontStyle::Normal, REGULAR), (FontStyle::Bold, BOLD)] {

@@ -1,0 +1,45 @@
+//! Compiled crates of another place, so that a template for a whole machine need not compile what this user's has already.
+
+use std::fs::{File, FileTimes};
+use std::io;
+use std::path::Path;
+
+/// Copies a folder of cargo's with its times, by which cargo knows what is fresh. What was copied of a folder that could not be copied
+/// whole is removed again.
+pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    copy_tree(from, to).inspect_err(|_| drop(std::fs::remove_dir_all(to)))
+}
+
+fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (kind, to) = (entry.file_type()?, to.join(entry.file_name()));
+        if kind.is_dir() {
+            copy_tree(&entry.path(), &to)?;
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), &to)?;
+            let modified = entry.metadata()?.modified()?;
+            File::options().write(true).open(&to)?.set_times(FileTimes::new().set_modified(modified))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_keep_their_times() {
+        let root = tempfile::tempdir().unwrap();
+        let (from, to) = (root.path().join("a/b"), root.path().join("c"));
+        std::fs::create_dir_all(&from).unwrap();
+        std::fs::write(from.join("x"), "x").unwrap();
+        let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        File::options().write(true).open(from.join("x")).unwrap().set_times(FileTimes::new().set_modified(time)).unwrap();
+        copy(&root.path().join("a"), &to).unwrap();
+        assert_eq!(std::fs::metadata(to.join("b/x")).unwrap().modified().unwrap(), time);
+        assert!(copy(&root.path().join("none"), &root.path().join("d")).is_err() && !root.path().join("d").exists());
+    }
+}
