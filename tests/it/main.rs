@@ -103,6 +103,62 @@ scenarios! {
 }
 
 scenarios! {
+    requests:
+    every_request_is_between_busy_and_idle,
+    silent_cells_leave_no_trace,
+    expressions_come_with_the_reply,
+    comms_that_nobody_knows_are_closed,
+    history_outlives_the_kernel,
+    a_cell_is_complete_incomplete_invalid_or_unknown,
+    help_goes_to_the_pager_and_files_into_the_cell,
+    a_cell_can_ask_the_user,
+    displays_change_and_output_is_cleared,
+    streams_come_as_they_are_written,
+}
+
+scenarios! {
+    wire:
+    the_signature_covers_exactly_four_frames,
+    a_replayed_message_does_no_harm,
+    the_heartbeat_echoes,
+    a_restart_gives_a_new_session,
+    sockets_can_be_files,
+    starting_is_told_once_and_parents_are_kept,
+    a_client_that_stops_reading_stalls_nobody,
+}
+
+scenarios! {
+    clients:
+    papermill_runs_a_notebook,
+    nbconvert_runs_and_draws_a_page,
+    a_console_runs_cells_and_completes,
+    a_second_client_sees_what_the_first_runs,
+    the_terminal_runs_what_a_notebook_runs,
+}
+
+scenarios! {
+    robust:
+    a_hundred_megabytes_of_output_pass,
+    a_shell_line_without_end_is_stopped,
+    an_error_message_is_shown_once,
+    errors_count_lines_from_the_top_of_the_cell,
+    large_cells_and_odd_text_pass,
+    a_kernel_told_to_end_leaves_nothing,
+    many_cells_hold_no_memory,
+    starts_and_stops_leave_nothing,
+}
+
+scenarios! {
+    crates:
+    crates_that_everybody_uses,
+    a_crate_in_a_folder,
+    commands_of_evcxr,
+    items_of_all_kinds_and_async,
+    displays_of_evcxr,
+    tensors_show_themselves,
+}
+
+scenarios! {
     terminal:
     a_file_runs_as_a_notebook_does,
     a_file_can_train,
@@ -126,4 +182,11 @@ scenarios! {
 scenarios! {
     browser:
     first_adapter,
+}
+
+scenarios! {
+    jupyterlab:
+    a_saved_notebook_opens_with_its_figure,
+    the_buttons_stop_and_restart,
+    tab_completes_and_shift_tab_explains,
 }

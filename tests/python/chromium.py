@@ -62,6 +62,20 @@ class Browser:
         seen = self.run("document.body.innerText.slice(-3000)")
         raise AssertionError(f"waited {timeout} s in vain for {condition}\non the page:\n{seen}")
 
+    def key(self, name, shift=False):
+        """A real key, which the page's own shortcuts see."""
+        code = {"Enter": 13, "Tab": 9}[name]
+        for kind in ["rawKeyDown", "keyUp"]:
+            self.call("Input.dispatchKeyEvent", type=kind, key=name, code=name, windowsVirtualKeyCode=code, modifiers=8 if shift else 0)
+
+    def click(self, selector):
+        """The left button in the middle of the first element that is visible."""
+        script = f"""(() => {{ for (const it of document.querySelectorAll({json.dumps(selector)})) {{ const box = it.getBoundingClientRect();
+            if (box.width > 0 && box.height > 0) return [box.x + box.width / 2, box.y + box.height / 2]; }} }})()"""
+        x, y = self.run(script)
+        for kind in ["mousePressed", "mouseReleased"]:
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
     def picture(self, path):
         """What a reader would see now, as a PNG."""
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))

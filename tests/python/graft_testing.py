@@ -183,13 +183,16 @@ class Cell:
 class Kernel:
     """A kernel started from its installed spec, and a client of it."""
 
-    def __init__(self, places=None, name=None, env=None, cwd=None):
+    def __init__(self, places=None, name=None, env=None, cwd=None, transport="tcp"):
         self.own_places = places is None
         self.places = places or Places()
         self.environment = self.places.environment(**(env or {}))
         specs = KernelSpecManager(kernel_dirs=[str(PREFIX / "share" / "jupyter" / "kernels")])
-        self.manager = KernelManager(kernel_name=name or KERNEL_NAME, kernel_spec_manager=specs)
+        self.manager = KernelManager(kernel_name=name or KERNEL_NAME, kernel_spec_manager=specs, transport=transport)
         self.manager.connection_file = str(self.places.folder("jupyter-runtime") / f"kernel-{time.monotonic_ns()}.json")
+        if transport == "ipc":
+            # A socket's path must be short.
+            self.manager.ip = str(self.places.runtime / "k")
         self.log = open(self.places.root / f"kernel-{time.monotonic_ns()}.log", "w+")
         self.cells = {}
         self.began = time.monotonic()

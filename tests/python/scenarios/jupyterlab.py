@@ -1,0 +1,94 @@
+"""JupyterLab's buttons, popups and saved files, in headless Chromium."""
+
+import json
+
+import nbformat
+from chromium import Browser
+from graft_testing import PREFIX, Places
+from lab_server import Lab
+from scenarios.browser import NOTEBOOK
+
+TRAINING = '%model load tiny\n%data load which-book\n%lora attach r=2\n%train steps=12 eval_every=6'
+
+
+class Page:
+    """A notebook that is open in JupyterLab."""
+
+    def __init__(self, places, *cells):
+        book = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "graft", "display_name": "Rust (Graft)", "language": "rust"}})
+        book.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+        self.path = places.work / "book.ipynb"
+        nbformat.write(book, self.path)
+        self.lab, self.browser = Lab(places, places.work), Browser(places)
+        self.browser.open(self.lab.url("book.ipynb"))
+        self.ready(len(cells))
+
+    def ready(self, cells):
+        self.browser.until(f"document.querySelectorAll('.jp-Notebook .jp-Cell').length >= {cells}", 90)
+        self.browser.until(f"{NOTEBOOK}.sessionContext.session.kernel.status === 'idle'", 90)
+        self.browser.run(f"window.jupyterapp.shell.activateById({NOTEBOOK}.id); 1")
+
+    def choose(self, index):
+        self.browser.run(f"{NOTEBOOK}.content.activeCellIndex = {index}; {NOTEBOOK}.content.mode = 'edit'; {NOTEBOOK}.content.activeCell.editor.focus(); 1")
+
+    def run_cell(self, index):
+        """Shift-Enter in a cell."""
+        self.choose(index)
+        self.browser.key("Enter", shift=True)
+
+    def output(self, index):
+        return f"{NOTEBOOK}.content.widgets[{index}].outputArea.node"
+
+    def status(self):
+        return f"{NOTEBOOK}.sessionContext.session.kernel.status"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.browser.__exit__()
+        self.lab.__exit__()
+
+
+def a_saved_notebook_opens_with_its_figure():
+    """After training and saving, the page opened again shows the figure without running anything."""
+    with Places() as places, Page(places, TRAINING) as page:
+        page.run_cell(0)
+        page.browser.until(f"{page.output(0)}.querySelector('img[src^=\"data:image/\"]') && {page.status()} === 'idle'", 120)
+        page.browser.run(f"{NOTEBOOK}.context.save().then(() => 1)")
+        outputs = json.loads(page.path.read_text())["cells"][0]["outputs"]
+        assert any("image/png" in output.get("data", {}) for output in outputs), [sorted(output.get("data", {})) for output in outputs]
+        page.browser.open("about:blank")
+        page.browser.open(page.lab.url("book.ipynb"))
+        page.ready(1)
+        page.browser.until(f"{page.output(0)}.querySelector('img[src^=\"data:image/\"]').getBoundingClientRect().height > 100", 60)
+
+
+def the_buttons_stop_and_restart():
+    with Places() as places, Page(places, "%model load tiny\n%data load which-book\n%lora attach r=2\n%train steps=5000", "%status") as page:
+        page.run_cell(0)
+        page.browser.until(f"{page.output(0)}.querySelector('svg') && {page.status()} === 'busy'", 120)
+        page.browser.click("[data-command='notebook:interrupt-kernel'], [data-jp-item-name='interrupt'] jp-button, [data-jp-item-name='interrupt'] button")
+        page.browser.until(f"{page.status()} === 'idle' && {page.output(0)}.innerText.includes('Interrupted')", 60)
+        page.run_cell(1)
+        page.browser.until(f"{page.output(1)}.innerText.includes('tiny')", 60)
+        page.browser.click("[data-command='kernelmenu:restart'], [data-jp-item-name='restart'] jp-button, [data-jp-item-name='restart'] button")
+        page.browser.until("document.querySelector('.jp-Dialog .jp-mod-accept, .jp-Dialog .jp-mod-warn')", 30)
+        page.browser.click(".jp-Dialog .jp-mod-accept, .jp-Dialog .jp-mod-warn")
+        page.browser.until(f"{page.status()} === 'idle' && !document.querySelector('.jp-Dialog')", 60)
+        page.run_cell(1)
+        page.browser.until(f"{page.output(1)}.innerText.includes('no model') || !{page.output(1)}.innerText.includes('Llama')", 60)
+        page.browser.picture(PREFIX / "lab-restarted.png")
+
+
+def tab_completes_and_shift_tab_explains():
+    with Places() as places, Page(places, "%lora attach lora_al", "%train steps=5") as page:
+        page.choose(0)
+        page.browser.run(f"{NOTEBOOK}.content.activeCell.editor.setCursorPosition({{line: 0, column: 20}}); 1")
+        page.browser.key("Tab")
+        page.browser.until(f"{NOTEBOOK}.content.activeCell.model.sharedModel.source.includes('lora_alpha') || document.querySelector('.jp-Completer')?.innerText.includes('lora_alpha')", 60)
+        page.choose(1)
+        page.browser.run(f"{NOTEBOOK}.content.activeCell.editor.setCursorPosition({{line: 0, column: 4}}); 1")
+        page.browser.key("Tab", shift=True)
+        page.browser.until("document.querySelector('.jp-Tooltip')?.innerText.includes('steps')", 60)
+        page.browser.picture(PREFIX / "lab-tooltip.png")
