@@ -10,7 +10,8 @@ use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 use std::time::Duration;
 
-use crate::engine::marker;
+use graft_protocol::mark;
+
 use crate::unix;
 
 /// Exit status when the library cannot be opened or refuses to start.
@@ -74,7 +75,7 @@ fn answer_drains(control: OwnedFd, flush: Option<Flush>) {
         }
         // SAFETY: a null stream means all of C's streams.
         unsafe { libc::fflush(std::ptr::null_mut()) };
-        let mark = marker::bytes(u64::from_le_bytes(number));
+        let mark = mark::bytes(u64::from_le_bytes(number));
         unix::write_raw(std::io::stdout().as_fd().as_raw_fd(), &mark);
         unix::write_raw(std::io::stderr().as_fd().as_raw_fd(), &mark);
     }

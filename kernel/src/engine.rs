@@ -13,7 +13,7 @@ pub(crate) mod folder;
 mod inner;
 mod last_words;
 mod losses;
-pub(crate) mod marker;
+mod marker;
 mod process;
 mod progress;
 mod quiet;

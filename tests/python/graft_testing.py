@@ -205,6 +205,11 @@ class Kernel:
             raise AssertionError(f"the kernel did not answer: {error}\n{self.logged()}") from error
         self.ready_after = time.monotonic() - self.began
 
+    def warm(self):
+        """Starts Rust, which says so below the first cell that needs it."""
+        self.run("let warm = 1;")
+        return self
+
     def run(self, code, timeout=PATIENCE, **options):
         """Runs a cell to its end; it must succeed."""
         return self.start(code, **options).wait(timeout).ok()

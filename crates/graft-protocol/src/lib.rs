@@ -10,6 +10,7 @@ pub mod command;
 pub mod event;
 pub mod failure;
 pub mod frame;
+pub mod mark;
 pub mod message;
 pub mod methods;
 pub mod number;

@@ -58,6 +58,11 @@ pub enum FromChild {
         /// What it gave.
         result: Result<Reply, Failure>,
     },
+    /// The link has come to where the mark of that number stands in standard output: neither way overtakes the other there.
+    Meeting {
+        /// From [`crate::mark::FIRST_OF_CHILD`] on, growing.
+        number: u64,
+    },
     /// News, under the request that caused it or, when a Rust cell did, under none.
     Event {
         /// Number of the request.

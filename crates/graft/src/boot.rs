@@ -64,10 +64,11 @@ fn boot(link_fd: i32, identity: &str) -> i32 {
     // SAFETY: the descriptor is open, and the caller hands it over.
     let stream = UnixStream::from(unsafe { OwnedFd::from_raw_fd(link_fd) });
     keep_from_programs(link_fd);
-    let Ok(session) = link::serve(stream, identity, end) else { return FAILED };
+    let Ok((session, outgoing)) = link::serve(stream, identity, end) else { return FAILED };
     if !Lab::install(session) {
         return ALREADY_OPEN;
     }
+    link::begin_meetings(outgoing);
     let flushing = std::thread::Builder::new().name("graft-flush".to_owned()).spawn(flush);
     if flushing.is_ok() { OK } else { FAILED }
 }

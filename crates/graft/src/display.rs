@@ -59,7 +59,7 @@ impl DisplayHandle {
 
     fn send(&self, shown: Shown, update: bool) {
         let display_id = self.id.clone();
-        self.lab.session.emit(match shown {
+        self.lab.tell(match shown {
             Shown::Mime(data) => Event::Display(MimeBundle { data, display_id: Some(display_id), update }),
             Shown::Block(block) => Event::Named { block, display_id, update },
         });

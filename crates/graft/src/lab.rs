@@ -7,7 +7,7 @@ use graft_session::{Desk, Session, State, verbs};
 
 use crate::{
     Ablate, Comparison, Data, DataOptions, Device, DisplayHandle, Drawing, Error, Eval, Evaluation, Generate, Generated, Html, Markdown, MemoryOptions, Model,
-    ModelOptions, Painted, Png, Result, Run, Show, Svg, Table, Train, drawing, standalone::Standalone,
+    ModelOptions, Painted, Png, Result, Run, Show, Svg, Table, Train, drawing, link, standalone::Standalone,
 };
 
 static LAB: OnceLock<Lab> = OnceLock::new();
@@ -269,7 +269,14 @@ impl Lab {
 
     /// Clears the output of the cell; with `wait` only when the next output arrives.
     pub fn clear_output(&self, wait: bool) {
-        self.session.emit(Event::ClearOutput { wait });
+        self.tell(Event::ClearOutput { wait });
+    }
+
+    /// Tells the host in order with what the cell prints.
+    pub(crate) fn tell(&self, event: Event) {
+        link::meet();
+        self.session.emit(event);
+        link::meet();
     }
 
     pub(crate) fn state(&self) -> Arc<State> {
@@ -277,7 +284,10 @@ impl Lab {
     }
 
     pub(crate) fn job<T: Send + 'static>(&self, label: &str, work: impl FnOnce(&Desk) -> std::result::Result<T, Failure> + Send + 'static) -> Result<T> {
-        self.session.perform(label, work).map_err(Error::from)
+        link::meet();
+        let result = self.session.perform(label, work);
+        link::meet();
+        result.map_err(Error::from)
     }
 
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Desk) -> std::result::Result<T, Failure>) -> Result<T> {

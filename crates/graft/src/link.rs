@@ -4,6 +4,7 @@
 //! holds up training (see [`outbox`]).
 
 mod environment;
+mod meeting;
 mod outbox;
 
 use std::{
@@ -15,19 +16,20 @@ use std::{
 use graft_protocol::{Event, FromChild, PROTOCOL_VERSION, Snapshot, ToChild, frame};
 use graft_session::{Session, Sink};
 
+pub(crate) use meeting::{begin as begin_meetings, meet};
 use outbox::Outbox;
 
 /// Opens a session on this end of the link, greets the host, and serves it on threads of its own until the host closes its end;
-/// then `closed` is called.
+/// then `closed` is called. What waits to be written comes back too, for [`begin_meetings`].
 ///
 /// # Errors
 /// When the socket cannot be doubled or a thread cannot be started.
-pub(crate) fn serve(stream: UnixStream, identity: &str, closed: impl FnOnce(&Session) + Send + 'static) -> io::Result<Arc<Session>> {
+pub(crate) fn serve(stream: UnixStream, identity: &str, closed: impl FnOnce(&Session) + Send + 'static) -> io::Result<(Arc<Session>, Arc<Outbox>)> {
     let outbox = Arc::new(Outbox::default());
     outbox.push(FromChild::Ready { protocol: PROTOCOL_VERSION, pid: std::process::id(), identity: identity.to_owned() });
     let session = Session::new(outbox.clone());
     let mut writing_end = stream.try_clone()?;
-    let queue = outbox.clone();
+    let (queue, link) = (outbox.clone(), outbox.clone());
     thread("graft-link-out", move || queue.drain(|message| frame::write(&mut writing_end, message, &[])))?;
     let served = session.clone();
     thread("graft-link-in", move || {
@@ -37,7 +39,7 @@ pub(crate) fn serve(stream: UnixStream, identity: &str, closed: impl FnOnce(&Ses
         outbox.close();
         closed(&served);
     })?;
-    Ok(session)
+    Ok((session, link))
 }
 
 impl Sink for Outbox {

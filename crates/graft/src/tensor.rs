@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use candle_core::{DType, Result, Tensor, Var};
+use candle_core::{DType, DeviceLocation, Result, Tensor, Var};
 
 use crate::{Show, Shown};
 
@@ -38,7 +38,7 @@ fn shown(kind: &str, tensor: &Tensor) -> Shown {
 
 /// One line: `Tensor [2, 3] f32 on cpu · from -1.2 to 3.4 · mean 0.5`.
 fn facts(kind: &str, tensor: &Tensor) -> String {
-    let mut line = format!("{kind} {:?} {} on {}", tensor.dims(), tensor.dtype().as_str(), graft_nn::device::describe(tensor.device()));
+    let mut line = format!("{kind} {:?} {} on {}", tensor.dims(), tensor.dtype().as_str(), device(tensor));
     if tensor.elem_count() > MOST_READ {
         let _ = write!(line, " · {} values", tensor.elem_count());
         return line;
@@ -56,6 +56,14 @@ fn facts(kind: &str, tensor: &Tensor) -> String {
         let _ = write!(line, " · {odd} not finite");
     }
     line
+}
+
+fn device(tensor: &Tensor) -> String {
+    match tensor.device().location() {
+        DeviceLocation::Cpu => "cpu".to_owned(),
+        DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+        DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
+    }
 }
 
 /// The last matrix of a tensor (a vector is one row), its middle left out where it is large.

@@ -59,7 +59,9 @@ fn rust_sources_at() -> Option<PathBuf> {
     let named = std::env::var_os("RUST_SRC_PATH").map(PathBuf::from);
     let sysroot = shell::answer(&mut shell::command("rustc", &["--print", "sysroot"])).map(|root| Path::new(&root).join("lib/rustlib/src/rust/library"));
     let packaged = std::fs::read_dir("/usr/src").into_iter().flatten().flatten();
-    let packaged = packaged.filter(|entry| entry.file_name().to_string_lossy().starts_with("rustc-")).map(|entry| entry.path().join("library"));
+    // rust-analyzer panics on those of Debian 12's own rust-src, 1.63.
+    let is_recent = |name: &str| name.strip_prefix("rustc-1.").and_then(|rest| rest.split('.').next()?.parse().ok()).is_some_and(|minor: u32| minor >= 85);
+    let packaged = packaged.filter(|entry| is_recent(&entry.file_name().to_string_lossy())).map(|entry| entry.path().join("library"));
     named.into_iter().chain(sysroot).chain(packaged).find(|folder| folder.join("core").is_dir())
 }
 

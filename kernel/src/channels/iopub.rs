@@ -30,6 +30,8 @@ const COALESCE: Duration = Duration::from_millis(60);
 const FLUSH_BYTES: usize = 256 << 10;
 /// Text longer than this is bulk, which a reader can miss.
 const BULK: usize = 16 << 10;
+/// How much of the end of bulk is published all the same.
+const KEPT: usize = 2 << 10;
 /// When a new subscriber is welcomed, after its connection: its subscription is a message of its own, which PUB does not report.
 const WELCOMES: [Duration; 5] =
     [Duration::from_millis(2), Duration::from_millis(12), Duration::from_millis(62), Duration::from_millis(162), Duration::from_millis(1062)];
@@ -241,6 +243,10 @@ impl Owner {
                 }
                 self.has_answered |= is_idle;
                 self.flush().await;
+                if is_idle && self.left_out > 0 {
+                    let text = self.gap();
+                    self.publish(&parent, "stream", &StreamContent { name: "stdout", text: &text }, 0).await;
+                }
                 let is_passing = matches!(*broadcast, Broadcast::Display { update: true, .. });
                 if !(is_passing && self.flow.is_stuck()) {
                     let weight = broadcast.weight();
@@ -260,18 +266,28 @@ impl Owner {
         let is_stuck = self.flow.is_stuck();
         for (stream, mut text) in self.streams.take() {
             if is_stuck && (text.len() > BULK || self.flow.is_overfull()) {
-                self.left_out += text.len();
+                // Its end stays, as far as there is room: it may say how the cell ended.
+                let kept = if self.flow.is_overfull() { text.len() } else { text.floor_char_boundary(text.len().saturating_sub(KEPT)) };
+                self.left_out += kept;
+                text.drain(..kept);
+            }
+            if text.is_empty() {
                 continue;
             }
-            if self.left_out > 0 {
-                text.insert_str(0, &format!("\n[{:.1} MB left out: a client of this kernel had stopped reading]\n", self.left_out as f64 / 1e6));
-                self.left_out = 0;
-            }
+            text.insert_str(0, &self.gap());
             let name = match stream {
                 Stream::Stdout => "stdout",
                 Stream::Stderr => "stderr",
             };
             self.publish(&parent, "stream", &StreamContent { name, text: &text }, text.len()).await;
+        }
+    }
+
+    /// Marks the place of text that was left out; empty where none was.
+    fn gap(&mut self) -> String {
+        match std::mem::take(&mut self.left_out) {
+            0 => String::new(),
+            bytes => format!("\n[{:.1} MB left out: a client of this kernel has stopped reading]\n", bytes as f64 / 1e6),
         }
     }
 

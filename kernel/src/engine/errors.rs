@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_panic_is_its_message_and_the_line_of_the_cell() {
-        let stderr = "\nthread 'main' (7) panicked at src/lib.rs:2:1:\nindex out of bounds: the len is 3\nnote: run with `RUST_BACKTRACE=1`\n";
+        let stderr = "\nthread 'main' (7) panicked at cell/src/lib.rs:2:1:\nindex out of bounds: the len is 3\nnote: run with `RUST_BACKTRACE=1`\n";
         let error = panic(stderr, "let a = 1;\nv[3];", "fn f() {\nv[3];");
         assert_eq!(error.evalue, "index out of bounds: the len is 3");
         assert!(error.traceback[1].contains("2 |") && error.traceback[1].ends_with("v[3];"), "{:?}", error.traceback);

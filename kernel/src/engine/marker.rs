@@ -1,19 +1,9 @@
 //! Marks in the child's streams: all that was printed before a mark has arrived when the mark has.
 
-/// First bytes of a mark; a control character keeps it apart from anything that people print.
-const HEAD: &[u8] = b"\x1egraft-drained:";
-/// Last byte of a mark.
-const TAIL: u8 = 0x1e;
+use graft_protocol::mark::{HEAD, TAIL};
+
 /// More digits than a number can have.
 const MOST_DIGITS: usize = 20;
-
-/// The mark of that number, short enough that a pipe takes it in one piece.
-pub(crate) fn bytes(number: u64) -> Vec<u8> {
-    let mut mark = HEAD.to_vec();
-    mark.extend_from_slice(number.to_string().as_bytes());
-    mark.push(TAIL);
-    mark
-}
 
 /// A stream cut at its marks.
 #[derive(Debug, PartialEq, Eq)]
@@ -88,6 +78,8 @@ pub(super) fn suffix_that_begins(text: &[u8], word: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use graft_protocol::mark::bytes;
+
     use super::*;
 
     #[test]

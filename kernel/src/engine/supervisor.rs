@@ -12,13 +12,16 @@ use graft_protocol::{Command, Failure, Reply, ToChild};
 use tokio::sync::oneshot;
 
 use super::attachment::Attachment;
+use super::last_words::LastWords;
 use super::losses::{Cause, Death};
 use super::process::{Plan, Surroundings};
 use super::shared::{Shared, lock};
 use super::watch::CellWatch;
 use crate::unix;
+use meetings::Meetings;
 
 mod keeper;
+mod meetings;
 
 /// Longest time for which an instruction of evcxr waits for a new child.
 const MOST_WAIT: Duration = Duration::from_secs(10);
@@ -37,6 +40,9 @@ pub(super) struct Supervisor {
     drains: Mutex<BTreeMap<u64, Drain>>,
     drain_number: AtomicU64,
     cell: Mutex<CellWatch>,
+    /// The end of the running cell's standard error.
+    words: Mutex<LastWords>,
+    meetings: Meetings,
 }
 
 #[derive(Default)]
@@ -83,6 +89,8 @@ impl Supervisor {
             drains: Mutex::default(),
             drain_number: AtomicU64::new(1),
             cell: Mutex::default(),
+            words: Mutex::default(),
+            meetings: Meetings::default(),
         });
         let keeper = Arc::clone(&supervisor);
         std::thread::spawn(move || keeper.keep());

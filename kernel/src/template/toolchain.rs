@@ -43,15 +43,21 @@ pub(crate) fn standard_sources() -> Option<PathBuf> {
     places.into_iter().find(|place| place.join("core/src/lib.rs").exists())
 }
 
-/// `/usr/src/rustc-*/library`, newest version first.
+/// The oldest standard library that evcxr's rust-analyzer understands (edition 2024); on one of 1.63 it panics.
+const OLDEST_SOURCES: u32 = 85;
+
+/// `/usr/src/rustc-1.*/library`, newest version first.
 fn debian_sources(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut found: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("rustc-")))
+    let minor = |path: &Path| path.file_name()?.to_str()?.strip_prefix("rustc-1.")?.split('.').next()?.parse::<u32>().ok();
+    let mut found: Vec<(u32, PathBuf)> = entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            Some((minor(&path).filter(|minor| *minor >= OLDEST_SOURCES)?, path))
+        })
         .collect();
     found.sort();
-    found.into_iter().rev().map(|path| path.join("library")).collect()
+    found.into_iter().rev().map(|(_, path)| path.join("library")).collect()
 }
 
 fn rustc(arguments: &[&str]) -> Result<String, TemplateError> {
@@ -74,10 +80,10 @@ mod tests {
     #[test]
     fn the_newest_debian_sources_come_first() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["rustc-1.85.0", "rustc-1.96.0", "linux-headers"] {
+        for name in ["rustc-1.85.0", "rustc-1.100.0", "rustc-1.96.0", "rustc-1.63.0", "linux-headers"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
         let found = debian_sources(folder.path());
-        assert_eq!(found, [folder.path().join("rustc-1.96.0/library"), folder.path().join("rustc-1.85.0/library")]);
+        assert_eq!(found, ["rustc-1.100.0", "rustc-1.96.0", "rustc-1.85.0"].map(|name| folder.path().join(name).join("library")), "1.63 is too old");
     }
 }

@@ -47,7 +47,7 @@ def silent_cells_leave_no_trace():
 def expressions_come_with_the_reply():
     """What they give goes into the reply and not onto the page, and one that fails hurts neither the cell nor the others."""
     with Kernel() as kernel:
-        cell = kernel.run("let n = 6;", user_expressions={"product": "n * 7", "wrong": "nothing + 1", "magic": "%seed"})
+        cell = kernel.warm().run("let n = 6;", user_expressions={"product": "n * 7", "wrong": "nothing + 1", "magic": "%seed"})
         values = cell.reply["user_expressions"]
         assert values["product"]["status"] == "ok" and values["product"]["data"]["text/plain"] == "42", values
         assert values["wrong"]["status"] == "error" and "nothing" in "".join(values["wrong"]["traceback"]), values
@@ -113,7 +113,7 @@ def help_goes_to_the_pager_and_files_into_the_cell():
 def a_cell_can_ask_the_user():
     """A line and a password; where nobody can answer the cell says so and ends."""
     with Kernel() as kernel:
-        kernel.run(':dep evcxr_input = "1.1"', timeout=600)
+        kernel.run(':dep evcxr_input = "1"', timeout=600)
         for call, hidden in [("get_string", False), ("get_password", True)]:
             code = f'let typed = evcxr_input::{call}("Name? ");\nprintln!("hello {{typed}}");'
             cell = Cell(kernel, code, kernel.client.execute(code, allow_stdin=True))
@@ -128,7 +128,7 @@ def a_cell_can_ask_the_user():
 
 def displays_change_and_output_is_cleared():
     with Kernel() as kernel:
-        cell = kernel.run('let shown = lab().display_html("<b>one</b>");\nshown.update(&graft::Markdown("**two**".into()));')
+        cell = kernel.warm().run('let shown = lab().display_html("<b>one</b>");\nshown.update(&graft::Markdown("**two**".into()));')
         assert [sorted(version) for version in cell.displays[0].versions] == [["text/html", "text/plain"], ["text/markdown", "text/plain"]]
         later = kernel.run('let mut table = Table::new("scores", &["name", "#loss"]);\ntable.row(&["base", "1.5"]);\nshown.update(&table);')
         assert not later.displays and "base" in cell.displays[0].data["text/html"]
@@ -141,7 +141,7 @@ def displays_change_and_output_is_cleared():
 def streams_come_as_they_are_written():
     """A progress bar without line ends moves while the cell runs, and each stream keeps its order."""
     with Kernel() as kernel:
-        kernel.run("let warm = 1;")
+        kernel.warm()
         cell = kernel.start(
             'use std::io::Write;\nfor i in 0..8 { print!("\\r{} of 8", i + 1); std::io::stdout().flush()?; std::thread::sleep(std::time::Duration::from_millis(250)); }\n'
             'eprintln!("warned");\nlab().display_html("<i>end</i>");\nprintln!("after");'

@@ -47,7 +47,7 @@ def an_error_message_is_shown_once():
         assert cell.stderr == "", cell.stderr
         cell = kernel.fail("lab().train(Train::new().steps(3))?;", "no model is loaded", "%model load tiny")
         assert cell.stderr == "", cell.stderr
-        caught = kernel.run('let caught = std::panic::catch_unwind(|| panic!("inside"));\nprintln!("{}", caught.is_err());')
+        caught = kernel.run('let caught = std::panic::catch_unwind(|| panic!("inside")).is_err();\nprintln!("{caught}");')
         assert caught.stdout == "true\n" and "inside" in caught.stderr, "a panic that the cell caught itself is its own affair"
         kernel.run("fn fails(i: usize) -> i32 {\n    [1, 2][i]\n}")
         kernel.fail("fails(5)", r"in an earlier cell \| \[1, 2\]\[i\]")
@@ -56,14 +56,14 @@ def an_error_message_is_shown_once():
 def errors_count_lines_from_the_top_of_the_cell():
     """A Rust error below magics names the line that the reader sees."""
     with Kernel() as kernel:
-        kernel.fail('%seed 3\n%status\nlet right = 1;\nlet wrong: i32 = "text";', r"4 \| let wrong")
+        kernel.warm().fail('%seed 3\n%status\nlet right = 1;\nlet wrong: i32 = "text";', r"4 \| let wrong")
         kernel.fail('%seed 3\n\nlet values = vec![1];\nlet at = 5 + values.len();\nvalues[at]', r"5 \| values\[at\]")
 
 
 def large_cells_and_odd_text_pass():
     with Kernel() as kernel:
         text = "é🦀\u200d漢\u0301" * 20_000
-        assert kernel.run(f'let text = "{text}";\ntext.chars().count()').text.strip() == str(5 * 20_000)
+        assert kernel.warm().run(f'let text = "{text}";\ntext.chars().count()').text.strip() == str(5 * 20_000)
         assert kernel.run('println!("{}", "\\u{1f980}".repeat(50_000));').stdout.count("🦀") == 50_000
         assert kernel.run("\n".join(f"let v{i} = {i};" for i in range(300)) + "\nv299").text.strip() == "299"
         # Bytes that are no text, and a line that looks like evcxr's own.

@@ -17,7 +17,7 @@ const CROWDED: usize = 256;
 
 /// A queue with one writer behind it.
 #[derive(Default)]
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     waiting: Mutex<Waiting>,
     news: Condvar,
 }

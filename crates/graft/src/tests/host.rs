@@ -45,7 +45,7 @@ impl Host {
         let turn = turn();
         let (ours, theirs) = UnixStream::pair().unwrap();
         let their_descriptor = theirs.as_raw_fd();
-        let session = link::serve(theirs, "test", |_| {}).unwrap();
+        let (session, _) = link::serve(theirs, "test", |_| {}).unwrap();
         let folder = tempfile::tempdir().unwrap();
         write_model(&folder.path().join("model"), 4);
         let mut host = Self {

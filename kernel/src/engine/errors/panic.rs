@@ -1,9 +1,9 @@
-//! A panic as it stands on standard error: `thread 'main' (7) panicked at src/lib.rs:132:1:` and the lines behind it.
+//! A panic as it stands on standard error: `thread 'main' (7) panicked at cell/src/lib.rs:132:1:` and the lines behind it.
 
 use std::ops::Range;
 
-/// Where evcxr writes the source of a cell, within the cell's crate.
-const GENERATED: &str = "src/lib.rs";
+/// Where evcxr writes the source of a cell, within the session's workspace.
+const GENERATED: &str = "cell/src/lib.rs";
 
 /// The last panic of a text.
 #[derive(Debug, PartialEq, Eq)]
@@ -83,7 +83,8 @@ impl Panic<'_> {
 mod tests {
     use super::*;
 
-    const STDERR: &str = "before\n\nthread 'main' (7) panicked at src/lib.rs:3:1:\nindex out of bounds: the len is 3\nnote: run with `RUST_BACKTRACE=1`\nafter";
+    const STDERR: &str =
+        "before\n\nthread 'main' (7) panicked at cell/src/lib.rs:3:1:\nindex out of bounds: the len is 3\nnote: run with `RUST_BACKTRACE=1`\nafter";
 
     #[test]
     fn a_panic_is_its_message_and_can_be_cut_out() {
@@ -110,6 +111,6 @@ mod tests {
 
     #[test]
     fn a_backtrace_that_was_asked_for_stays_where_it_is() {
-        assert!(last("thread 'main' panicked at src/lib.rs:1:1:\nboom\nstack backtrace:\n 0: x\n").is_none());
+        assert!(last("thread 'main' panicked at cell/src/lib.rs:1:1:\nboom\nstack backtrace:\n 0: x\n").is_none());
     }
 }

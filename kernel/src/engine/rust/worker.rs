@@ -29,6 +29,9 @@ const INPUT_IMPOSSIBLE: (&str, &str) = ("StdinNotAvailable", "the cell asks for 
 /// A question that was open when stop was pressed.
 const INPUT_INTERRUPTED: (&str, &str) = ("Interrupted", "stopped by you while the cell waited for a line; variables and session are kept");
 
+/// The least that needs a `?`.
+const QUESTION_MARK: &str = "Ok::<(), std::fmt::Error>(())?;";
+
 /// Answer to `:restart`.
 const RESTARTED: &str = "the Rust variables are gone; items, model, adapters and data are kept\n";
 
@@ -39,12 +42,14 @@ pub(super) struct Worker {
     /// The child that evcxr's variables lie in.
     generation: u64,
     warmed: bool,
+    /// Whether evcxr knows that cells use `?`.
+    question_mark: bool,
 }
 
 impl Worker {
     /// Without evcxr yet.
     pub(super) fn new(context: Context) -> Self {
-        Self { context, evcxr: None, generation: 0, warmed: false }
+        Self { context, evcxr: None, generation: 0, warmed: false, question_mark: false }
     }
 
     /// Whether evcxr is there.
@@ -67,6 +72,7 @@ impl Worker {
         self.context.supervisor.cell().reset();
         let progress = Progress::start(&self.context.shared, &self.context.folder.progress());
         let quiet = Quiet::begin();
+        self.allow_question_mark(code);
         let result = self.execute(code);
         drop((progress, quiet));
         let result = self.finish(code, result).map_err(|error| remind(error, &lost));
@@ -78,6 +84,16 @@ impl Worker {
         }
         self.publish_variables();
         result
+    }
+
+    /// evcxr finds out that a cell uses `?` from a compilation that fails, and gives up the value's own display in the same step. Where
+    /// that would show, a cell of no other use tells it beforehand.
+    fn allow_question_mark(&mut self, code: &str) {
+        let last = code.rsplit(';').next().unwrap_or_default();
+        if !self.question_mark && last.contains('?') && self.execute(QUESTION_MARK).is_ok() {
+            self.question_mark = true;
+            self.context.supervisor.cell().reset();
+        }
     }
 
     /// If the child has been replaced since the last cell, evcxr forgets its variables; their names.
@@ -146,6 +162,7 @@ impl Worker {
         self.evcxr = Some(result?);
         self.generation = self.context.supervisor.generation();
         self.warmed = false;
+        self.question_mark = false;
         self.publish_variables();
         Ok(())
     }
@@ -311,6 +328,7 @@ impl Worker {
     }
 
     fn set_up_again(&mut self) -> Result<(), RustError> {
+        self.question_mark = false;
         let code = self.set_up_code();
         self.execute(&code).map(drop)
     }

@@ -9,14 +9,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use graft_protocol::{Failure, FromChild, PROTOCOL_VERSION, Snapshot, ToChild, frame};
+use graft_protocol::{Failure, FromChild, PROTOCOL_VERSION, Snapshot, ToChild, frame, mark};
 
 use super::super::Output;
-use super::super::last_words::{self, LastWords};
+use super::super::last_words;
 use super::super::losses::{Cause, Death, describe};
 use super::super::marker::{MarkFinder, Part};
 use super::super::shared::lock;
 use super::super::split::{Piece, Splitter};
+use super::meetings::Way;
 use super::{Live, Supervisor};
 use crate::unix;
 
@@ -62,6 +63,7 @@ impl Supervisor {
                 let _ = link.send(message);
             }
             state.generation += 1;
+            self.meetings.reset();
             state.live = Some(Live { pid, stdin, link, control: started.control, ready: false });
             if state.ended.is_some() {
                 unix::signal(pid, libc::SIGKILL);
@@ -150,6 +152,7 @@ impl Supervisor {
                     let _ = waiting.send(result);
                 }
             }
+            FromChild::Meeting { number } => self.meetings.arrive(Way::Link, number),
             FromChild::Event { request, event } => self.shared.tell(Output::Event { request, event }),
             FromChild::Snapshot(snapshot) => self.shared.set_snapshot(snapshot),
             FromChild::InterruptSeen { job } => lock(&self.state).acknowledged |= job.is_some(),
@@ -196,7 +199,12 @@ impl Supervisor {
             }
             Step::Mark(number) => {
                 self.pieces(splitter.release());
-                self.drained(number);
+                if number >= mark::FIRST_OF_CHILD {
+                    self.shared.print(Output::Stderr, lock(&self.words).take());
+                    self.meetings.arrive(Way::Stream, number);
+                } else {
+                    self.drained(number);
+                }
                 false
             }
             Step::Quiet => {
@@ -208,29 +216,29 @@ impl Supervisor {
     }
 
     fn pump_stderr(&self, stderr: File) {
-        let mut words = LastWords::default();
         pump(stderr, last_words::HOLD, |step| {
             let shown = match step {
                 Step::Bytes(bytes) => {
                     let mut cell = self.cell();
                     cell.stderr(bytes);
+                    let mut words = lock(&self.words);
                     if cell.is_open { words.push(bytes) } else { [words.take(), bytes.to_vec()].concat() }
                 }
                 Step::Mark(number) => {
                     let mut cell = self.cell();
                     cell.is_open = false;
-                    let shown = words.end(cell.panicked, cell.failed);
+                    let shown = lock(&self.words).end(cell.panicked, cell.failed);
                     drop(cell);
                     self.shared.print(Output::Stderr, shown);
                     self.drained(number);
                     return false;
                 }
-                Step::Quiet => words.take(),
+                Step::Quiet => lock(&self.words).take(),
             };
             self.shared.print(Output::Stderr, shown);
-            words.is_holding()
+            lock(&self.words).is_holding()
         });
-        self.shared.print(Output::Stderr, words.take());
+        self.shared.print(Output::Stderr, lock(&self.words).take());
     }
 
     fn pieces(&self, pieces: impl IntoIterator<Item = Piece>) {

@@ -1,0 +1,35 @@
+//! Meetings of the two ways to the host. What a cell prints goes through its standard output, what it shows through the link; so that
+//! neither overtakes the other, both say where they meet, and the host lets them wait for each other there.
+
+use std::{
+    io::Write,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use graft_protocol::{FromChild, mark};
+
+use super::outbox::Outbox;
+
+/// The link of this process; none where no host reads.
+static LINK: OnceLock<Arc<Outbox>> = OnceLock::new();
+
+/// Meetings begin: standard output belongs to the host.
+pub(crate) fn begin(link: Arc<Outbox>) {
+    // The second session of a process is refused by its boot.
+    let _ = LINK.set(link);
+}
+
+/// What this thread has printed and shown so far comes before whatever it prints or shows from now on.
+pub(crate) fn meet() {
+    static NEXT: AtomicU64 = AtomicU64::new(mark::FIRST_OF_CHILD);
+    let Some(link) = LINK.get() else { return };
+    let mut stdout = std::io::stdout().lock();
+    // Under the lock, so that meetings of several threads come in one order on both ways.
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    if stdout.write_all(&mark::bytes(number)).and_then(|()| stdout.flush()).is_ok() {
+        link.push(FromChild::Meeting { number });
+    }
+}
