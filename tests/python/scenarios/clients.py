@@ -55,8 +55,10 @@ def a_console_runs_cells_and_completes():
         console.expect("42", timeout=300)
         console.sendline("undefined_name")
         console.expect("cannot find value", timeout=300)
-        console.sendline("exit")
-        console.expect(pexpect.EOF, timeout=60)
+        console.sendeof()
+        console.expect("exit")
+        console.sendline("y")
+        console.expect(pexpect.EOF)
 
 
 def a_second_client_sees_what_the_first_runs():

@@ -69,7 +69,7 @@ def the_buttons_stop_and_restart():
         page.run_cell(0)
         page.browser.until(f"{page.output(0)}.querySelector('svg') && {page.status()} === 'busy'", 120)
         page.browser.click("[data-command='notebook:interrupt-kernel'], [data-jp-item-name='interrupt'] jp-button, [data-jp-item-name='interrupt'] button")
-        page.browser.until(f"{page.status()} === 'idle' && {page.output(0)}.innerText.includes('Interrupted')", 60)
+        page.browser.until(f"{page.status()} === 'idle' && {page.output(0)}.innerText.toLowerCase().includes('interrupted')", 60)
         page.run_cell(1)
         page.browser.until(f"{page.output(1)}.innerText.includes('tiny')", 60)
         page.browser.click("[data-command='kernelmenu:restart'], [data-jp-item-name='restart'] jp-button, [data-jp-item-name='restart'] button")
