@@ -174,6 +174,7 @@ scenarios! {
     notebooks:
     first_adapter,
     magics_and_rust,
+    rust_kernel_tour,
     rank_ablation,
     saved_notebooks_are_valid_and_carry_outputs,
     nbconvert_keeps_the_figures,

@@ -22,6 +22,9 @@ pub(crate) const TEMPLATE_VARIABLE: &str = "GRAFT_TEMPLATE";
 pub(crate) const PROGRESS_VARIABLE: &str = "GRAFT_PROGRESS";
 /// Name of the crate that evcxr makes of a cell.
 const CELL: &str = "ctx";
+/// The `metadata` of every cell. Cargo's own changes with each `:dep`, and with it the identity of every type that a cell has defined, so
+/// that evcxr would drop the variables of such types.
+const CELL_METADATA: &str = "metadata=graft-cell";
 
 /// Whether this process was started as the wrapper.
 pub(crate) fn is_wrapper(program: Option<&std::ffi::OsString>) -> bool {
@@ -119,7 +122,7 @@ fn act(call: &Call, layout: &Layout, arguments: &[String]) -> std::io::Result<Ac
         return Ok(Action::Done);
     }
     if call.crate_name == CELL {
-        return Ok(Action::Compile(Some(link_template(arguments, layout))));
+        return Ok(Action::Compile(Some(compile_cell(arguments, layout))));
     }
     if matches!(call.crate_type.as_str(), "lib" | "rlib" | "proc-macro") && copy_from_template(call, layout)? {
         return Ok(Action::Done);
@@ -138,11 +141,16 @@ fn put_placeholders(call: &Call) -> std::io::Result<()> {
     std::fs::write(call.out_dir.join(call.dep_info()), format!("{}: {}\n", call.out_dir.join(first).display(), call.source))
 }
 
-/// Turns `--extern graft=...` to the template's library, and adds where the crates inside it are described.
-fn link_template(arguments: &[String], layout: &Layout) -> Vec<String> {
+/// Turns `--extern graft=...` to the template's library, adds where the crates inside it are described, and keeps the identity of the
+/// cells' own types.
+fn compile_cell(arguments: &[String], layout: &Layout) -> Vec<String> {
     let mut changed = Vec::with_capacity(arguments.len() + 8);
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
+        if argument.starts_with("metadata=") {
+            changed.push(CELL_METADATA.to_owned());
+            continue;
+        }
         changed.push(argument.clone());
         if argument != "--extern" {
             continue;

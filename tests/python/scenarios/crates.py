@@ -42,11 +42,13 @@ def crates_that_everybody_uses():
     with Kernel() as kernel:
         kernel.run("%model load tiny")
         kernel.run("let t = Tensor::new(&[1f32, 2.0, 3.0], &Device::Cpu)?;\nlet w = Var::from_tensor(&t)?;")
+        kernel.run("#[derive(Debug)]\nstruct Mine(u32);\nlet mine = vec![Mine(7)];")
         child = kernel.child().pid
         status = kernel.start(f":dep {COMMON[0][1]}")
         status.wait(560).ok()
         assert "Compiling" in status.text or "anyhow" in status.text, "what is compiled is told"
         check(kernel, COMMON + (HEAVY if LONG else []))
+        assert kernel.run("mine").text.strip() == "[Mine(7)]", "a variable of a type from a cell"
         assert kernel.run("(w.as_tensor() * &t)?.sum_all()?.backward()?.get(&w).unwrap().to_vec1::<f32>()?").text.strip() == "[1.0, 2.0, 3.0]"
         assert kernel.child().pid == child and "tiny" in kernel.run("%status").text
         missing = kernel.start(':dep no-such-crate-anywhere = "1"\nno_such_crate_anywhere::f();').wait(560)

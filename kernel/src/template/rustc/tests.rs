@@ -48,6 +48,20 @@ fn a_cell_links_the_library_that_the_child_runs() {
 }
 
 #[test]
+fn the_types_of_cells_keep_their_identity_when_crates_are_added() {
+    let (_folder, layout) = template();
+    let compiled = |metadata: &str| {
+        let arguments = words(&format!("--crate-name ctx cell/src/lib.rs --crate-type cdylib -C metadata={metadata} -C extra-filename=-{metadata} --out-dir /s"));
+        let Action::Compile(Some(changed)) = act(&Call::read(&arguments), &layout, &arguments).unwrap() else { panic!("not rewritten") };
+        changed
+    };
+    let (one, other) = (compiled("1a"), compiled("2b"));
+    assert!(one.contains(&CELL_METADATA.to_owned()) && other.contains(&CELL_METADATA.to_owned()));
+    assert!(one.contains(&"extra-filename=-1a".to_owned()), "cargo finds the file by its name");
+    assert!(!one.contains(&"metadata=1a".to_owned()));
+}
+
+#[test]
 fn a_crate_that_the_template_has_is_copied_with_a_fresh_time() {
     let (folder, layout) = template();
     let out = folder.path().join("out");
