@@ -91,7 +91,7 @@ mod tests {
                 7
             }
         }
-        assert_eq!(Own.evcxr_display(), 7);
-        assert_eq!((&Own).evcxr_display(), 7);
+        let own = &Own;
+        assert_eq!((Own.evcxr_display(), own.evcxr_display()), (7, 7));
     }
 }
