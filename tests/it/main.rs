@@ -159,6 +159,18 @@ scenarios! {
 }
 
 scenarios! {
+    surroundings:
+    a_port_that_is_taken_is_named,
+    a_home_that_cannot_be_written,
+    no_compiler_on_the_path,
+    sources_that_are_nowhere,
+    a_full_disk_at_the_start,
+    a_full_disk_while_installing,
+    a_client_that_vanishes_in_the_middle_of_a_cell,
+    a_request_before_any_subscriber,
+}
+
+scenarios! {
     terminal:
     a_file_runs_as_a_notebook_does,
     a_file_can_train,

@@ -43,9 +43,9 @@ impl Inner {
             .ok_or_else(|| EngineError::Template { path: options.template.clone(), reason: "it is not there or not whole".to_owned() })?;
         let executable = std::env::current_exe().map_err(|error| EngineError::Child { reason: error.to_string() })?;
         let places = template::Places::user();
-        let sessions = places.sessions();
-        let made = places.claim().and_then(|()| Folder::create(&sessions, &template.layout));
-        let folder = made.map_err(|source| EngineError::SessionFolder { path: sessions, source })?;
+        let failed = |path: std::path::PathBuf| move |source| EngineError::SessionFolder { path, source };
+        let sessions = places.clone().claimed().map_err(failed(places.sessions()))?.sessions();
+        let folder = Folder::create(&sessions, &template.layout).map_err(failed(sessions))?;
         let plan = Plan { template, executable };
         let shared = Arc::new(Shared::new(output, options.flow));
         let surroundings = Surroundings { cwd: options.cwd, ..Surroundings::default() };

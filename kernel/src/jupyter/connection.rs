@@ -91,6 +91,21 @@ mod tests {
     const GOOD: &str = r#"{"ip":"127.0.0.1","transport":"tcp","shell_port":1,"iopub_port":2,"stdin_port":3,"control_port":4,"hb_port":5,
         "key":"k","signature_scheme":"hmac-sha256","kernel_name":"graft","jupyter_session":"x"}"#;
 
+    proptest::proptest! {
+        #[test]
+        fn a_spoilt_file_is_read_or_refused(place in 0..GOOD.len(), byte in proptest::prelude::any::<u8>(), cut in 0..GOOD.len()) {
+            let mut bytes = GOOD.as_bytes().to_vec();
+            bytes[place] = byte;
+            let file = tempfile::NamedTempFile::new().unwrap();
+            for bytes in [&bytes[..], &bytes[..cut]] {
+                std::fs::write(file.path(), bytes).unwrap();
+                if let Err(error) = read(file.path()) {
+                    proptest::prop_assert!(error.to_string().contains(&file.path().display().to_string()));
+                }
+            }
+        }
+    }
+
     fn read_text(text: &str) -> Result<ConnectionInfo, ConnectionError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();

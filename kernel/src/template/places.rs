@@ -27,9 +27,22 @@ impl Places {
             .map(PathBuf::from)
             .filter(|path| path.is_absolute())
             .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))
-            .map_or_else(|| std::env::temp_dir().join(format!("graft-{}", unix::user())), |home| home.join("graft"));
+            .map_or_else(temporary, |home| home.join("graft"));
         let shared = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.parent()?.join("share/graft"))).into_iter().collect();
         Self { cache, shared, seeds: Vec::new() }
+    }
+
+    /// Claims the cache; where this user cannot write it (a home that is read-only), sessions go into a folder among the temporary files.
+    ///
+    /// # Errors
+    /// When neither can be made, or when somebody else could put libraries into them.
+    pub(crate) fn claimed(mut self) -> io::Result<Self> {
+        if let Err(error) = self.claim() {
+            self.cache = temporary();
+            // What is wrong with the cache itself says more.
+            self.claim().map_err(|_| error)?;
+        }
+        Ok(self)
     }
 
     /// Those of an installation under a prefix: its templates lie beside its program, where everybody who starts it finds them.
@@ -103,6 +116,11 @@ impl Places {
         found.sort();
         found.into_iter().rev().map(|(_, path)| path).collect()
     }
+}
+
+/// Where the cache is without a home.
+fn temporary() -> PathBuf {
+    std::env::temp_dir().join(format!("graft-{}", unix::user()))
 }
 
 /// Makes a folder that only this user can enter; one that is there is checked.

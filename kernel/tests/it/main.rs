@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod zmq_client;
+
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 

@@ -4,7 +4,7 @@ import signal
 import time
 
 import psutil
-from graft_testing import ANSWER, Kernel, Places, gone
+from graft_testing import ANSWER, LONG, Kernel, Places, gone
 
 
 def megabytes(kernel):
@@ -93,7 +93,7 @@ def many_cells_hold_no_memory():
             kernel.run("%status")
         kernel.run("let mut n = 0;")
         before = kernel.process.memory_info().rss
-        for _ in range(300):
+        for _ in range(970 if LONG else 300):
             kernel.run("%status")
         for _ in range(15):
             kernel.run("n += 1;")
@@ -106,7 +106,7 @@ def many_cells_hold_no_memory():
 def starts_and_stops_leave_nothing():
     with Places() as places:
         pids = []
-        for _ in range(6):
+        for _ in range(200 if LONG else 6):
             with Kernel(places) as kernel:
                 kernel.run("%model load tiny")
                 pids += [kernel.process.pid, kernel.child().pid]

@@ -1,0 +1,48 @@
+//! Whatever comes over the link: reading frames ends with a message or an error, never with a panic or gigabytes of memory.
+
+#![allow(clippy::unwrap_used)]
+
+use graft_protocol::{FromChild, ToChild, frame};
+use proptest::prelude::*;
+
+/// A good frame, to be spoilt.
+fn good() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    frame::write(&mut bytes, &ToChild::Environment { name: "A".to_owned(), value: Some("é".to_owned()) }, b"binary").unwrap();
+    bytes
+}
+
+/// Reads to the end or to the first error.
+fn read_all(mut bytes: &[u8]) -> usize {
+    let mut read = 0;
+    while let Ok(Some(_)) = frame::read::<ToChild>(&mut bytes) {
+        read += 1;
+    }
+    read
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        read_all(&bytes);
+        let _ = frame::read::<FromChild>(&mut &bytes[..]);
+    }
+
+    #[test]
+    fn a_spoilt_byte_spoils_no_frame_before_it(place in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut bytes = [good(), good()].concat();
+        let place = place.index(bytes.len());
+        bytes[place] = byte;
+        let whole = usize::from(place >= good().len());
+        prop_assert!(read_all(&bytes) >= whole);
+    }
+
+    #[test]
+    fn a_stream_that_ends_early_gives_what_was_whole(cut in any::<prop::sample::Index>()) {
+        let bytes = [good(), good()].concat();
+        let cut = cut.index(bytes.len());
+        prop_assert_eq!(read_all(&bytes[..cut]), cut / good().len());
+    }
+}
