@@ -51,6 +51,7 @@ fn adapter(method: &str, action: &AdapterAction) -> String {
         AdapterAction::Save { name, directory } => format!("{}.save({directory:?})?;", handle(name.as_deref())),
         AdapterAction::Load { directory, name: None } => format!("lab().model()?.load_adapter({directory:?})?;"),
         AdapterAction::Load { directory, name: Some(name) } => format!("lab().model()?.load_adapter_as({directory:?}, {name:?})?;"),
+        AdapterAction::Combine { names, settings } => format!("lab().model()?.combine({names:?}, {})?;", builder("Combine", settings)),
         AdapterAction::List => shown("lab().model()?.adapter_table()?"),
         AdapterAction::Use { name } => format!("lab().model()?.adapter({name:?})?.activate()?;"),
         AdapterAction::Enable { on } => format!("lab().model()?.enable_adapters({on})?;"),

@@ -12,9 +12,52 @@ use proptest::prelude::*;
 /// Pieces of real cells, so that most texts get past the first word.
 fn piece() -> impl Strategy<Value = String> {
     let words = [
-        "%", "%%", "!", ":dep ", "%lora", "%lora attach", " r=8", " r=", "=", "%train steps=5", " lr=1e-3", " target_modules=q_proj,v_proj", "%%data x\n", "%%time",
-        "%model load tiny", "%generate \"a", "\"", "'", "\\", "\n", "\n\n", " ", "\t", "--rust", "-h", "?", "let x = 1;", "{", "}", "//", "/*", "*/", "r#\"", "é🦀", "\u{301}",
-        "\u{0}", "%ablate lora r=1,4 seeds=3", ",", "[", "]", "%run f", "%time %status", "%env A=b", "1e999", "-", "9999999999999999999",
+        "%",
+        "%%",
+        "!",
+        ":dep ",
+        "%lora",
+        "%lora attach",
+        " r=8",
+        " r=",
+        "=",
+        "%train steps=5",
+        " lr=1e-3",
+        " target_modules=q_proj,v_proj",
+        "%%data x\n",
+        "%%time",
+        "%model load tiny",
+        "%generate \"a",
+        "\"",
+        "'",
+        "\\",
+        "\n",
+        "\n\n",
+        " ",
+        "\t",
+        "--rust",
+        "-h",
+        "?",
+        "let x = 1;",
+        "{",
+        "}",
+        "//",
+        "/*",
+        "*/",
+        "r#\"",
+        "é🦀",
+        "\u{301}",
+        "\u{0}",
+        "%ablate lora r=1,4 seeds=3",
+        ",",
+        "[",
+        "]",
+        "%run f",
+        "%time %status",
+        "%env A=b",
+        "1e999",
+        "-",
+        "9999999999999999999",
     ];
     prop_oneof![5 => proptest::sample::select(words.to_vec()).prop_map(str::to_owned), 1 => any::<char>().prop_map(String::from), 1 => "[ -~]{0,12}"]
 }
@@ -23,8 +66,14 @@ fn cell() -> impl Strategy<Value = String> {
     proptest::collection::vec(piece(), 0..12).prop_map(|pieces| pieces.concat())
 }
 
+/// So many, or as many as `PROPTEST_CASES` asks for.
+fn cases(number: u32) -> ProptestConfig {
+    let default = ProptestConfig::default();
+    if std::env::var_os("PROPTEST_CASES").is_some() { default } else { ProptestConfig { cases: number, ..default } }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(cases(2000))]
 
     #[test]
     fn a_failure_points_inside_the_cell(text in cell()) {

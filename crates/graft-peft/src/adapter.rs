@@ -274,6 +274,11 @@ impl Adapter {
         slots::activate_alone(model, &self.name);
     }
 
+    /// What it is made of, in the model's order.
+    pub(crate) fn parts(&self) -> &[Part] {
+        &self.built.parts
+    }
+
     fn weights(&self) -> impl Iterator<Item = &(String, Var)> {
         self.built.parts.iter().flat_map(|part| &part.weights)
     }

@@ -98,7 +98,7 @@ fn unknown_method(verb: &str) -> PeftError {
 }
 
 /// A name is also a folder's name where HF PEFT saves several adapters.
-fn check_name(name: &str) -> Result<(), PeftError> {
+pub(crate) fn check_name(name: &str) -> Result<(), PeftError> {
     if name.is_empty() || name.contains(['/', '\\', '.']) || name.chars().any(char::is_control) {
         let failure = Failure::new("peft::bad_name", format!("`{name}` cannot name an adapter")).hint("use letters, digits, `-` and `_`");
         return Err(PeftError::Settings(failure));

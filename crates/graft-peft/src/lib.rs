@@ -7,6 +7,7 @@
 mod adapter;
 mod adapterhub;
 mod attach;
+mod combine;
 mod config_file;
 mod counts;
 mod decomposition;
@@ -29,6 +30,7 @@ mod weights_file;
 
 pub use adapter::Adapter;
 pub use attach::{Workbench, attach, load};
+pub use combine::{Combined, combine};
 pub use counts::{Counts, counts};
 pub use error::PeftError;
 pub use parameter_table::parameter_table;

@@ -15,6 +15,7 @@ mod p_tuning;
 mod prefix_tuning;
 mod prompt_encoder;
 mod prompt_tuning;
+mod shira;
 mod trainable_tokens;
 mod vera;
 
@@ -35,6 +36,7 @@ const METHODS: &[&dyn Method] = &[
     &lokr::LoKr,
     &oft::Oft,
     &ia3::Ia3,
+    &shira::Shira,
     &prompt_tuning::PromptTuning,
     &p_tuning::PTuning,
     &prefix_tuning::PrefixTuning,

@@ -29,6 +29,17 @@ impl TorchRng {
         (0..n).map(|_| unit(self.bits()) * (high - low) + low).collect()
     }
 
+    /// The first `count` numbers of `torch.randperm(n)`, for an n below 2³² / 20.
+    pub(crate) fn permutation(&mut self, n: u32, count: usize) -> Vec<u32> {
+        let mut numbers: Vec<u32> = (0..n).collect();
+        for index in 0..count.min(numbers.len().saturating_sub(1)) {
+            let other = index + (self.bits() % (n - index as u32)) as usize;
+            numbers.swap(index, other);
+        }
+        numbers.truncate(count);
+        numbers
+    }
+
     fn bits(&mut self) -> u32 {
         if self.next == Self::WORDS {
             self.twist();
@@ -54,6 +65,13 @@ impl TorchRng {
 #[cfg(test)]
 mod tests {
     use super::TorchRng;
+
+    #[test]
+    fn a_permutation_is_that_of_torch() {
+        // torch.manual_seed(0); torch.randperm(10)
+        assert_eq!(TorchRng::new(0).permutation(10, 10), [4, 1, 7, 5, 3, 9, 0, 8, 6, 2]);
+        assert_eq!(TorchRng::new(0).permutation(10, 3), [4, 1, 7]);
+    }
 
     #[test]
     fn the_bits_are_those_of_the_reference_implementation() {

@@ -167,6 +167,13 @@ pub enum AdapterAction {
         /// Name to give it; none is `default`.
         name: Option<String>,
     },
+    /// Make one adapter of several, which stay; keys [`crate::combination::KEYS`].
+    Combine {
+        /// Which adapters.
+        names: Vec<String>,
+        /// Weights, way and name.
+        settings: Settings,
+    },
     /// Table of the adapters.
     List,
     /// Make it the active one.

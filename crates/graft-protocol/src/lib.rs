@@ -6,6 +6,7 @@
 
 pub mod ablation;
 pub mod chart;
+pub mod combination;
 pub mod command;
 pub mod event;
 pub mod failure;

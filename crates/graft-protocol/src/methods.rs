@@ -14,6 +14,7 @@ pub mod oft;
 pub mod p_tuning;
 pub mod prefix_tuning;
 pub mod prompt_tuning;
+pub mod shira;
 pub mod trainable_tokens;
 pub mod vera;
 
@@ -48,6 +49,7 @@ pub const METHODS: &[&MethodSpec] = &[
     &lokr::SPEC,
     &oft::SPEC,
     &ia3::SPEC,
+    &shira::SPEC,
     &prompt_tuning::SPEC,
     &p_tuning::SPEC,
     &prefix_tuning::SPEC,

@@ -5,7 +5,7 @@ use graft_protocol::{AdapterAction, Block, Command, Failure, Reply, Table};
 use crate::{
     Desk,
     state::Attached,
-    verbs::{ablate, adapter, attach, compare, data, device, eval, generate, load_adapter, memory, model, params, resume, seed, status, train, tree},
+    verbs::{ablate, adapter, attach, combine, compare, data, device, eval, generate, load_adapter, memory, model, params, resume, seed, status, train, tree},
 };
 
 /// What a job of this command is called while it runs.
@@ -58,6 +58,7 @@ fn act(desk: &Desk, method: &str, action: AdapterAction) -> Result<Reply, Failur
     match action {
         AdapterAction::Attach { settings } => Ok(attach::attach(desk, method, &settings)?.reply()),
         AdapterAction::Load { directory, name } => Ok(load_adapter::load(desk, &directory, name.as_deref())?.reply()),
+        AdapterAction::Combine { names, settings } => Ok(combine::combine(desk, &names, &settings)?.reply()),
         AdapterAction::List => Ok(shown(adapter::table(&desk.state()))),
         AdapterAction::Use { name } => {
             let attached = desk.state().adapter(&name)?;

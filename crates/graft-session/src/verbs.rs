@@ -5,6 +5,7 @@ pub mod ablate;
 pub mod adapter;
 pub mod attach;
 mod bare;
+pub mod combine;
 pub mod compare;
 pub mod data;
 pub mod device;

@@ -10,7 +10,7 @@ use graft_session::{
     verbs::{self, attach::AttachReport},
 };
 
-use crate::{Adapter, Card, Error, Lab, Method, Result, Table, Tensor, Tokenizer, Tree};
+use crate::{Adapter, Card, Combine, Error, Lab, Method, Result, Table, Tensor, Tokenizer, Tree};
 
 /// A loaded model: the very object that the magics work on. Copies are the same model.
 #[derive(Clone)]
@@ -178,6 +178,15 @@ impl Model {
     pub fn load_adapter_as(&self, directory: &str, name: &str) -> Result<Adapter> {
         let (directory, name) = (directory.to_owned(), name.to_owned());
         self.attached(move |desk| verbs::load_adapter::load(desk, &directory, Some(&name)))
+    }
+
+    /// Makes one LoRA of several adapters, which stay, and takes it in use: `model.combine(["a", "b"], Combine::new().weights(["0.7", "0.3"]))?`.
+    ///
+    /// # Errors
+    /// When a name is not known, the weights do not fit, or an adapter is more than updates of linear layers; then nothing has changed.
+    pub fn combine<const N: usize>(&self, names: [&str; N], options: Combine) -> Result<Adapter> {
+        let names = names.map(str::to_owned);
+        self.attached(move |desk| verbs::combine::combine(desk, &names, &options.into()))
     }
 
     /// The adapter of that name.

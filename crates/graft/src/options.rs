@@ -1,6 +1,7 @@
 //! Builders: the keys of the magics as Rust. A setter has the name of its key; what is not set has the default of the magic.
 
 mod ablate;
+mod combine;
 mod data;
 mod evaluation;
 mod generation;
@@ -13,11 +14,12 @@ mod train;
 use graft_protocol::{Settings, Value};
 
 pub use ablate::Ablate;
+pub use combine::Combine;
 pub use data::DataOptions;
 pub use evaluation::Eval;
 pub use generation::Generate;
 pub use memory::MemoryOptions;
-pub use methods::{AdaLora, BitFit, Bottleneck, Dora, Full, Ia3, LnTuning, LoHa, LoKr, Lora, Oft, PTuning, PrefixTuning, TrainableTokens, Vera};
+pub use methods::{AdaLora, BitFit, Bottleneck, Dora, Full, Ia3, LnTuning, LoHa, LoKr, Lora, Oft, PTuning, PrefixTuning, Shira, TrainableTokens, Vera};
 pub use model::ModelOptions;
 pub use prompt_tuning::PromptTuning;
 pub use train::Train;
@@ -41,7 +43,7 @@ macro_rules! settings_of {
         })*
     };
 }
-settings_of!(DataOptions, Eval, Generate, MemoryOptions, ModelOptions, Train);
+settings_of!(Combine, DataOptions, Eval, Generate, MemoryOptions, ModelOptions, Train);
 
 /// A count as the link carries it; what is too large becomes the largest, which the key's range then refuses.
 fn integer(value: u64) -> Value {

@@ -67,7 +67,7 @@ fn push_bytes(parts: &mut Vec<Part>, bytes: Vec<u8>) {
 
 /// First place of `needle` in `text`.
 pub(super) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
-    text.windows(needle.len()).position(|window| window == needle)
+    memchr::memmem::find(text, needle)
 }
 
 /// How many of the last bytes of `text` are a beginning of `word`, short of all of it.

@@ -1,6 +1,8 @@
 //! The kernel seen by `jupyter-zmq-client`, a client that shares no line with ours.
 
-use jupyter_protocol::{ConnectionInfo, ExecuteRequest, ExecutionState, IsCompleteRequest, JupyterMessage, JupyterMessageContent, KernelInfoRequest, ReplyStatus, ShutdownRequest};
+use jupyter_protocol::{
+    ConnectionInfo, ExecuteRequest, ExecutionState, IsCompleteRequest, JupyterMessage, JupyterMessageContent, KernelInfoRequest, ReplyStatus, ShutdownRequest,
+};
 use jupyter_zmq_client as client;
 
 use super::Kernel;

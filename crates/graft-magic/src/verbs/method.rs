@@ -1,6 +1,6 @@
 //! The verb of a method, `%lora` and its kin: the same subcommands for each, the keys from its [`MethodSpec`].
 
-use graft_protocol::{AdapterAction, Command, Failure, KeySpec, methods::MethodSpec, training};
+use graft_protocol::{AdapterAction, Command, Failure, KeySpec, combination, methods::MethodSpec, training};
 
 use crate::{
     cell::{Context, PartKind},
@@ -9,6 +9,7 @@ use crate::{
 
 const NAME: &[Slot] = &[Slot::required("NAME", SlotKind::Adapter, "name of an adapter")];
 const MAYBE_NAME: &[Slot] = &[Slot::optional("NAME", SlotKind::Adapter, "name of an adapter; without it the active one")];
+const NAMES: &[Slot] = &[Slot::required("NAMES", SlotKind::Adapter, "names of adapters, with commas between them")];
 const FOLDER: &[Slot] = &[Slot::required("FOLDER", SlotKind::Path, "the folder")];
 const FACTOR: &[Slot] = &[
     Slot::optional("FACTOR", SlotKind::Number, "1 is as trained, 0 is the base; without it the factor is shown"),
@@ -38,6 +39,7 @@ pub(super) fn verb(spec: &'static MethodSpec) -> VerbSpec {
             Form::bare("scale", "multiply its effect", scale).slots(FACTOR).keys(ONE_NAME),
             Form::bare("save", "write the files HF PEFT reads", save).slots(FOLDER).keys(ONE_NAME),
             Form::bare("load", "read what HF PEFT or Graft wrote, and make it the active one", load).slots(FOLDER).keys(ONE_NAME),
+            Form::bare("combine", "make one adapter of several, which stay as they are", combine).slots(NAMES).keys(combination::KEYS),
             Form::bare("list", "the adapters", |line, _| act(line, AdapterAction::List)),
             Form::bare("use", "make it the active one", |line, _| act(line, AdapterAction::Use { name: line.joined() })).slots(NAME),
             Form::bare("on", "switch the adapters on again", |line, _| act(line, AdapterAction::Enable { on: true })),
@@ -95,6 +97,11 @@ fn scale(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure
             .span(word.span));
     }
     act(line, AdapterAction::Scale { name: name(line, 1), factor })
+}
+
+fn combine(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
+    let names = line.joined().split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    act(line, AdapterAction::Combine { names, settings: line.settings.clone() })
 }
 
 fn save(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {

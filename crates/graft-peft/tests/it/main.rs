@@ -1,7 +1,11 @@
 //! graft-peft against HF PEFT (golden) and against its own promises (contract).
 
 #[cfg(test)]
+mod combine;
+#[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod counts;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]

@@ -76,6 +76,24 @@ fn a_saved_adapter_comes_back_and_a_merge_is_taken_back() {
 }
 
 #[test]
+fn adapters_are_combined_into_one_that_is_in_use_and_they_stay() {
+    let world = World::attached();
+    world.train("steps=8 lr=0.05").unwrap();
+    let tuned = world.text();
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let keys = |how: &str| Settings::default().with("adapter_name", Value::Text("sum".to_owned())).with("combination_type", Value::Text(how.to_owned()));
+    let combine = |of: &[&str], settings: Settings| world.adapter(AdapterAction::Combine { names: names(of), settings });
+    combine(&["default", "default"], keys("linear")).unwrap();
+    let snapshot = world.session.snapshot();
+    assert_eq!(snapshot.adapters.iter().map(|adapter| adapter.name.as_str()).collect::<Vec<_>>(), ["default", "sum"]);
+    assert_eq!(world.text(), tuned, "half of it and half of it again");
+    let reply = combine(&["default"], keys("svd").with("svd_rank", Value::Integer(1))).unwrap();
+    assert!(format!("{reply:?}").contains("% of the combined update"), "{reply:?}");
+    let failure = combine(&["default", "defualt"], keys("linear")).unwrap_err();
+    assert!(failure.to_string().contains("default"), "{failure}");
+}
+
+#[test]
 fn the_table_of_parameters_and_the_snapshot_agree() {
     let world = World::attached();
     let reply = world.run(Command::Params).unwrap();

@@ -253,6 +253,19 @@ builder! {
 }
 
 builder! {
+    /// `%shira attach`: a sparse update, `y = (W + S) x`. Each setter is the key of the same name.
+    Shira, "shira";
+    /// Numbers trained in a layer: `r (d_in + d_out)`. Default 32.
+    pub fn r(count);
+    /// Decides the places, as in HF PEFT. Default: PyTorch's own default seed.
+    pub fn random_seed(count);
+    /// Module names (suffixes), one regular expression, or `all-linear`. Default: the family's, as in HF PEFT.
+    pub fn target_modules(list);
+    /// Modules trained whole and saved along, such as `lm_head`.
+    pub fn modules_to_save(list);
+}
+
+builder! {
     /// `%lokr attach`: a Kronecker product, `y = W x + s (W₁ ⊗ W₂) x`. Each setter is the key of the same name.
     LoKr, "lokr";
     /// Rank of `W₂` where that makes it smaller. Default 8.
@@ -423,6 +436,7 @@ mod tests {
             LoKr::everything(),
             Oft::everything(),
             Ia3::everything(),
+            Shira::everything(),
             Bottleneck::everything(),
             BitFit::everything(),
             LnTuning::everything(),

@@ -51,7 +51,8 @@ fn a_cell_links_the_library_that_the_child_runs() {
 fn the_types_of_cells_keep_their_identity_when_crates_are_added() {
     let (_folder, layout) = template();
     let compiled = |metadata: &str| {
-        let arguments = words(&format!("--crate-name ctx cell/src/lib.rs --crate-type cdylib -C metadata={metadata} -C extra-filename=-{metadata} --out-dir /s"));
+        let arguments =
+            words(&format!("--crate-name ctx cell/src/lib.rs --crate-type cdylib -C metadata={metadata} -C extra-filename=-{metadata} --out-dir /s"));
         let Action::Compile(Some(changed)) = act(&Call::read(&arguments), &layout, &arguments).unwrap() else { panic!("not rewritten") };
         changed
     };

@@ -1,0 +1,196 @@
+//! Weighted combination: the updates of several adapters, `ΔW = Σ wᵢ ΔWᵢ` or a thinned form of it, become one LoRA.
+//!
+//! Everything is computed on the updates themselves, whatever method made them, so that each counts with its weight once. HF PEFT's
+//! `add_weighted_adapter` differs on purpose: its `linear`, `ties` and `dare_*` add A and B apart from each other (so that
+//! `(Σ Bᵢ)(Σ Aᵢ)` has terms of one adapter's B with another's A), its `*_svd` multiply by the scaling twice, and rsLoRA's flag stays on a
+//! result that is scaled already. Where nothing of that shows (`cat`), the numbers are the same.
+//!
+//! # Source
+//! TIES: Yadav et al. 2023, arXiv:2306.01708; DARE: Yu et al. 2023, arXiv:2311.03099
+
+mod thinning;
+
+use std::{collections::BTreeMap, path::Path};
+
+use graft_nn::{DType, Device, Linear, Rng, Tensor};
+use graft_protocol::{Failure, Settings, Value, combination::KEYS, methods};
+
+use crate::{
+    Adapter, PeftError, Workbench,
+    adapter::Source,
+    attach::check_name,
+    decomposition::singular,
+    layers::{leaf, linear_sites},
+    methods::{Hook, Start, by_verb},
+    weights_file,
+};
+use thinning::{Majority, Thinning};
+
+/// Rank of what a method without ranks becomes when nothing is said.
+const RANK: usize = 8;
+
+/// What came of a combination.
+pub struct Combined {
+    /// The new adapter, which acts alone.
+    pub adapter: Adapter,
+    /// Share of the combined update's norm that the ranks hold: 1 is all of it.
+    pub kept: f64,
+}
+
+/// How the updates are combined.
+struct Combination {
+    thinning: Thinning,
+    /// Whether the result has all ranks together.
+    is_exact: bool,
+    rank: Option<usize>,
+    rng: Rng,
+}
+
+/// Combines adapters of this model, each with its weight, into a new LoRA named `adapter_name`; they stay as they are.
+///
+/// # Errors
+/// [`PeftError::Refused`] for fewer than one adapter, for weights that are no numbers or too few, for an adapter that is merged or that is
+/// more than updates of linear layers; [`PeftError::Settings`] for a bad name.
+pub fn combine(bench: &Workbench<'_>, adapters: &[&Adapter], settings: &Settings) -> Result<Combined, PeftError> {
+    settings.check(KEYS)?;
+    let name = settings.text(KEYS, methods::ADAPTER_NAME.name).unwrap_or_else(|| "default".to_owned());
+    check_name(&name)?;
+    for adapter in adapters {
+        check(adapter)?;
+    }
+    let weights = weights(adapters, settings)?;
+    let combination = Combination::read(settings, bench.seed);
+    let (mut state, mut ranks, mut norms) = (BTreeMap::new(), Vec::new(), (0.0, 0.0));
+    for (site, linear) in linear_sites(bench.model) {
+        let Some((update, r)) = combination.update(linear, adapters, &weights)? else { continue };
+        let (m, n) = update.dims2()?;
+        let r = r.clamp(1, m.min(n));
+        let (u, sigma, vt) = singular(&update, r)?; // (m, r), (r), (r, n)
+        norms.0 += sigma.iter().map(|sigma| sigma * sigma).sum::<f64>();
+        norms.1 += update.sqr()?.sum_all()?.to_scalar::<f64>()?;
+        let roots = Tensor::from_vec(sigma.iter().map(|sigma| sigma.sqrt()).collect(), r, &Device::Cpu)?;
+        let b = u.broadcast_mul(&roots)?; // (m, r)
+        let a = vt.broadcast_mul(&roots.reshape((r, 1))?)?; // (r, n)
+        for (key, tensor) in [("lora_A", a), ("lora_B", b)] {
+            state.insert(format!("base_model.model.{}.{key}.weight", site.path), tensor.to_dtype(DType::F32)?);
+        }
+        ranks.push((site.path.to_owned(), r));
+    }
+    let adapter = lora(bench, &name, &ranks, &state)?;
+    adapter.install(bench.model);
+    let kept = if norms.1 > 0.0 { (norms.0 / norms.1).sqrt().min(1.0) } else { 1.0 };
+    Ok(Combined { adapter, kept })
+}
+
+/// The LoRA with those ranks and weights, its scaling 1.
+fn lora(bench: &Workbench<'_>, name: &str, ranks: &[(String, usize)], state: &BTreeMap<String, Tensor>) -> Result<Adapter, PeftError> {
+    let Some(method) = by_verb("lora") else { return Err(nothing()) };
+    let r = ranks.iter().map(|(_, r)| *r).max().ok_or_else(nothing)?;
+    let integer = Value::Integer(i64::try_from(r).unwrap_or(i64::MAX));
+    let settings = Settings::default().with("r", integer).with("lora_alpha", Value::Float(r as f64)).with("target_modules", Value::List(targets(bench, ranks)));
+    let mut config = method.config(bench, &settings)?;
+    config.set("task_type", bench.model.task().as_str().into());
+    let others: serde_json::Map<_, _> = ranks.iter().filter(|(_, rank)| *rank != r).map(|(path, rank)| (path.clone(), (*rank).into())).collect();
+    for field in ["rank_pattern", "alpha_pattern"] {
+        config.set(field, others.clone().into());
+    }
+    let built = method.build(bench, &config, Start::File)?;
+    weights_file::fill(&built.parts, state, Path::new("the combination"))?;
+    Ok(Adapter::new(name.to_owned(), method, Source { config, built }))
+}
+
+/// The shortest names that mean those layers and no other.
+fn targets(bench: &Workbench<'_>, ranks: &[(String, usize)]) -> Vec<String> {
+    let mut leaves: Vec<String> = Vec::new();
+    for (path, _) in ranks {
+        if !leaves.iter().any(|known| known == leaf(path)) {
+            leaves.push(leaf(path).to_owned());
+        }
+    }
+    let meant = linear_sites(bench.model).iter().filter(|(site, _)| leaves.iter().any(|known| known == leaf(site.path))).count();
+    if meant == ranks.len() { leaves } else { ranks.iter().map(|(path, _)| path.clone()).collect() }
+}
+
+impl Combination {
+    fn read(settings: &Settings, seed: u64) -> Self {
+        let density = settings.float(KEYS, "density").unwrap_or(0.5);
+        let majority = match settings.text(KEYS, "majority_sign_method").as_deref() {
+            Some("frequency") => Majority::Frequency,
+            _ => Majority::Total,
+        };
+        let how = settings.text(KEYS, "combination_type").unwrap_or_default();
+        let thinning = match how.as_str() {
+            "ties" => Thinning::Largest { density, elect: Some(majority) },
+            "magnitude_prune" => Thinning::Largest { density, elect: None },
+            "dare_ties" => Thinning::Random { density, elect: Some(majority) },
+            "dare_linear" => Thinning::Random { density, elect: None },
+            _ => Thinning::None,
+        };
+        let rank = settings.integer(KEYS, "svd_rank").and_then(|rank| usize::try_from(rank).ok());
+        Self { thinning, is_exact: matches!(how.as_str(), "linear" | "cat"), rank, rng: Rng::new(seed) }
+    }
+
+    /// The combined update of one layer (d_out, d_in) in 64 bits, and the rank that it is to have; none when no adapter acts there.
+    fn update(&self, linear: &Linear, adapters: &[&Adapter], weights: &[f64]) -> Result<Option<(Tensor, usize)>, PeftError> {
+        let (mut updates, mut ranks) = (Vec::new(), Vec::new());
+        for (adapter, weight) in adapters.iter().zip(weights) {
+            let Some((delta, rank)) = delta(adapter, linear)? else { continue };
+            let delta = delta.detach().to_device(&Device::Cpu)?.to_dtype(DType::F64)?; // (d_out, d_in)
+            updates.push((delta, *weight));
+            ranks.push(rank.unwrap_or(RANK));
+        }
+        if updates.is_empty() {
+            return Ok(None);
+        }
+        let rank = self.rank.unwrap_or_else(|| if self.is_exact { ranks.iter().sum() } else { ranks.iter().copied().max().unwrap_or(RANK) });
+        Ok(Some((self.thinning.combine(&updates, &self.rng, linear.path())?, rank)))
+    }
+}
+
+/// What an adapter adds to a layer's weight, with its rank where it has one.
+fn delta(adapter: &Adapter, linear: &Linear) -> Result<Option<(Tensor, Option<usize>)>, PeftError> {
+    let Some(part) = adapter.parts().iter().find(|part| part.site == linear.path()) else { return Ok(None) };
+    let Hook::Linear(hook) = &part.hook else { return Ok(None) };
+    let rank = part.weights.iter().find(|(key, _)| key.contains(".lora_A.")).and_then(|(_, a)| a.dim(0).ok());
+    Ok(hook.delta(linear)?.map(|delta| (delta, rank)))
+}
+
+/// An adapter that is more than updates of linear layers would lose the rest without a word.
+fn check(adapter: &Adapter) -> Result<(), PeftError> {
+    let (name, verb) = (adapter.name(), adapter.spec().verb);
+    if adapter.is_merged() {
+        return Err(PeftError::refused("peft::not_combinable", format!("`{name}` is merged into the base"), format!("%{verb} unmerge {name} first")));
+    }
+    match adapter.parts().iter().find(|part| !matches!(part.hook, Hook::Linear(_))) {
+        None => Ok(()),
+        Some(part) => {
+            let problem = format!("`{name}` is more than updates of linear layers: it has a part of its own at `{}`", part.site);
+            Err(PeftError::refused("peft::not_combinable", problem, "combine adapters without modules_to_save, biases, embeddings and soft prompts"))
+        }
+    }
+}
+
+fn weights(adapters: &[&Adapter], settings: &Settings) -> Result<Vec<f64>, PeftError> {
+    if adapters.is_empty() {
+        return Err(nothing());
+    }
+    let Some(Value::List(words)) = settings.values.get("weights") else {
+        return Ok(vec![1.0 / adapters.len() as f64; adapters.len()]);
+    };
+    let numbers: Option<Vec<f64>> = words.iter().map(|word| word.parse().ok().filter(|number: &f64| number.is_finite())).collect();
+    match numbers {
+        Some(numbers) if numbers.len() == adapters.len() => Ok(numbers),
+        _ => {
+            let failure = Failure::new("peft::bad_weights", format!("weights={} does not fit {} adapters", words.join(","), adapters.len()));
+            Err(PeftError::Settings(failure.hint("give one number for each, such as weights=0.7,0.3")))
+        }
+    }
+}
+
+fn nothing() -> PeftError {
+    PeftError::refused(
+        "peft::nothing_to_combine",
+        "there is nothing to combine: no adapter named here changes a linear layer",
+        "name two or more: `%lora combine a,b`",
+    )
+}
