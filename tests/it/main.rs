@@ -202,4 +202,5 @@ scenarios! {
     a_saved_notebook_opens_with_its_figure,
     the_buttons_stop_and_restart,
     tab_completes_and_shift_tab_explains,
+    notebook_7_runs_cells,
 }

@@ -13,16 +13,16 @@ TOKEN = "for-tests-only"
 
 
 class Lab:
-    """JupyterLab on a folder; `url` is where a notebook of it opens."""
+    """JupyterLab (or another page of the same server) on a folder; `url` is where a notebook of it opens."""
 
-    def __init__(self, places, folder):
+    def __init__(self, places, folder, program="jupyter-lab"):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.path = places.root / "lab.log"
         self.log = open(self.path, "w")
         words = [
-            str(PREFIX / "bin" / "jupyter-lab"), "--no-browser", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={self.port}",
+            str(PREFIX / "bin" / program), "--no-browser", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={self.port}",
             f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True",
             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         ]

@@ -13,7 +13,7 @@ mod thinning;
 use std::{collections::BTreeMap, path::Path};
 
 use graft_nn::{DType, Device, Linear, Rng, Tensor};
-use graft_protocol::{Failure, Settings, Value, combination::KEYS, methods};
+use graft_protocol::{Settings, Value, combination::KEYS, methods};
 
 use crate::{
     Adapter, PeftError, Workbench,
@@ -181,8 +181,8 @@ fn weights(adapters: &[&Adapter], settings: &Settings) -> Result<Vec<f64>, PeftE
     match numbers {
         Some(numbers) if numbers.len() == adapters.len() => Ok(numbers),
         _ => {
-            let failure = Failure::new("peft::bad_weights", format!("weights={} does not fit {} adapters", words.join(","), adapters.len()));
-            Err(PeftError::Settings(failure.hint("give one number for each, such as weights=0.7,0.3")))
+            let problem = format!("weights={} does not fit {} adapters", words.join(","), adapters.len());
+            Err(PeftError::refused("peft::bad_weights", problem, "give one number for each, such as weights=0.7,0.3"))
         }
     }
 }

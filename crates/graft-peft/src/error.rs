@@ -125,7 +125,7 @@ pub enum PeftError {
         source: std::io::Error,
     },
     /// A key has a value that it cannot have.
-    #[error(transparent)]
+    #[error("{}", .0.message)]
     Settings(#[from] Failure),
     /// A safetensors file cannot be read or written.
     #[error(transparent)]

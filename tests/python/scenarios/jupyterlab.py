@@ -11,14 +11,18 @@ from scenarios.browser import NOTEBOOK
 TRAINING = '%model load tiny\n%data load which-book\n%lora attach r=2\n%train steps=12 eval_every=6'
 
 
+def book(*cells):
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "graft", "display_name": "Rust (Graft)", "language": "rust"}})
+    notebook.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    return notebook
+
+
 class Page:
     """A notebook that is open in JupyterLab."""
 
     def __init__(self, places, *cells):
-        book = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "graft", "display_name": "Rust (Graft)", "language": "rust"}})
-        book.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
         self.path = places.work / "book.ipynb"
-        nbformat.write(book, self.path)
+        nbformat.write(book(*cells), self.path)
         self.lab, self.browser = Lab(places, places.work), Browser(places)
         self.browser.open(self.lab.url("book.ipynb"))
         self.ready(len(cells))
@@ -92,3 +96,24 @@ def tab_completes_and_shift_tab_explains():
         page.browser.key("Tab", shift=True)
         page.browser.until("document.querySelector('.jp-Tooltip')?.innerText.includes('steps')", 60)
         page.browser.picture(PREFIX / "lab-tooltip.png")
+
+
+def notebook_7_runs_cells():
+    """The classic page: the same kernel, the same outputs."""
+    with Places() as places:
+        nbformat.write(book("%model load tiny", "%params"), places.work / "book.ipynb")
+        with Lab(places, places.work, "jupyter-notebook") as server, Browser(places) as browser:
+            browser.open(server.url("book.ipynb").replace("/lab/tree/", "/notebooks/"))
+            browser.until("document.querySelectorAll('.jp-Notebook .jp-Cell').length >= 2", 90)
+            # The page may ask which kernel to start; it has chosen this one already.
+            browser.until("document.querySelector('.jp-Dialog .jp-mod-accept') || document.body.innerText.includes('Idle') || document.querySelector('.jp-Notebook-ExecutionIndicator[data-status=idle]')", 60)
+            if browser.run("!!document.querySelector('.jp-Dialog .jp-mod-accept')"):
+                browser.click(".jp-Dialog .jp-mod-accept")
+                browser.until("!document.querySelector('.jp-Dialog')", 30)
+            for index in range(2):
+                browser.until(f"document.querySelectorAll('.jp-Notebook .jp-CodeCell .cm-content').length > {index}", 60)
+                browser.run(f"document.querySelectorAll('.jp-Notebook .jp-CodeCell .cm-content')[{index}].focus(); 1")
+                browser.key("Enter", shift=True)
+                browser.until(f"document.querySelectorAll('.jp-Notebook .jp-CodeCell')[{index}].querySelector('.jp-OutputArea-output')", 90)
+            browser.until("document.querySelector('.jp-OutputArea table') && document.body.innerText.includes('embed_tokens')", 60)
+            browser.picture(PREFIX / "notebook-7.png")

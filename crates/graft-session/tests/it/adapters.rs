@@ -1,6 +1,6 @@
 //! Loading, attaching, replacing, merging, scaling, saving.
 
-use graft_protocol::{AdapterAction, Block, Cell, Command, Settings};
+use graft_protocol::{AdapterAction, Block, Cell, Command, Settings, Value};
 
 use crate::world::World;
 
