@@ -1,4 +1,5 @@
-//! `graft-bench train` measures training beside its peers; `graft-bench step` is one contender alone. `cargo xtask bench train` calls it.
+//! `graft-bench train` measures training beside its peers; `graft-bench methods` every method beside LoRA; `step` and `method`
+//! are one of them alone. `cargo xtask bench` calls it.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,7 +9,7 @@ use clap::{Parser, Subcommand};
 use graft_bench::contender::Contender;
 use graft_bench::rounds::{self, Plan};
 use graft_bench::workload::Shape;
-use graft_bench::{Result, table};
+use graft_bench::{Result, methods, table};
 
 /// Measures training.
 #[derive(Parser)]
@@ -37,6 +38,32 @@ enum Task {
         #[arg(long)]
         python: Option<PathBuf>,
     },
+    /// Every method beside plain LoRA and the frozen base, and a table.
+    Methods {
+        /// Sizes of model and batch.
+        #[arg(long, default_value = "tiny")]
+        shape: Shape,
+        /// How often each method starts.
+        #[arg(long, default_value_t = 2)]
+        rounds: usize,
+        /// Steps of each start.
+        #[arg(long, default_value_t = 8)]
+        steps: usize,
+        /// Steps of each start that do not count.
+        #[arg(long, default_value_t = 2)]
+        warm_up: usize,
+    },
+    /// One method; its costs as JSON.
+    Method {
+        /// Its verb, or `frozen`.
+        verb: String,
+        /// Sizes of model and batch.
+        #[arg(long)]
+        shape: Shape,
+        /// Steps.
+        #[arg(long)]
+        steps: usize,
+    },
     /// One contender; its figures as JSON.
     Step {
         /// Which.
@@ -57,7 +84,7 @@ fn main() -> ExitCode {
     let began = Instant::now();
     let task = Arguments::parse().task;
     // Peers run as their users run them; only Graft tunes the process.
-    let is_graft = matches!(task, Task::Step { contender: Contender::Graft, .. });
+    let is_graft = matches!(task, Task::Step { contender: Contender::Graft, .. } | Task::Method { .. });
     if is_graft {
         graft_nn::tune_process();
     }
@@ -77,6 +104,15 @@ fn perform(task: Task, began: Instant) -> Result<()> {
         Task::Step { contender, shape, steps } => {
             let figures = contender.run(shape, steps, began)?;
             println!("{}", serde_json::to_string(&figures).expect("invariant: figures are plain data"));
+        }
+        Task::Method { verb, shape, steps } => {
+            let costs = methods::measure(&verb, shape, steps)?;
+            println!("{}", serde_json::to_string(&costs).expect("invariant: costs are plain data"));
+        }
+        Task::Methods { shape, rounds, steps, warm_up } => {
+            let plan = methods::Plan { shape, rounds, steps, warm_up };
+            let all = methods::run(plan, &mut |line| eprintln!("  {line}"))?;
+            println!("\n{}", methods::markdown(plan, &all));
         }
         Task::Train { shape, rounds, steps, warm_up, python } => {
             let shapes = shape.map_or_else(|| vec![Shape::Tiny, Shape::D768], |shape| vec![shape]);

@@ -179,7 +179,9 @@ impl Hint for PeftError {
             Self::RankTooLarge { d_in, d_out, .. } => format!("choose r of at most {}; 4 to 16 is usual", d_in.min(d_out)),
             Self::Refused { hint, .. } | Self::MissingFile { hint, .. } => hint.clone(),
             Self::Unsupported { .. } => {
-                let names: Vec<_> = METHODS.iter().map(|spec| spec.peft_type).collect();
+                let mut names: Vec<_> = METHODS.iter().map(|spec| spec.peft_type).collect();
+                // LoRA and DoRA share theirs and stand side by side.
+                names.dedup();
                 format!("supported methods: {}", names.join(", "))
             }
             Self::Pickled { .. } => "save it again with a current PEFT: model.save_pretrained(DIR) writes safetensors".to_owned(),

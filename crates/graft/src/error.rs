@@ -7,7 +7,7 @@ use graft_protocol::{Failure, Hint};
 /// `std::result::Result` with [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong, where, and what to type next. `Debug` reads like `Display`, because evcxr prints errors with `{:?}`.
+/// What went wrong, where, and what to type next. `Debug` reads like `Display`, for `unwrap` and `:efmt {:?}`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error(Box<Failure>);
 

@@ -1,0 +1,181 @@
+//! Every method beside plain LoRA and the frozen base: forward pass, training step, numbers trained, file and memory.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use graft_models::llama::{Llama, LlamaConfig};
+use graft_nn::{Context, Device, Model, Tensor};
+use graft_peft::{Adapter, Workbench, attach};
+use graft_protocol::methods::{self, METHODS};
+use graft_protocol::{Settings, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::table::median;
+use crate::workload::{RANK, Shape};
+use crate::{BenchError, Result, ours, peak};
+
+/// The row without an adapter.
+pub const BASE: &str = "frozen";
+/// What the others are compared with.
+const YARDSTICK: &str = "lora";
+/// Virtual tokens of the soft prompts.
+const VIRTUAL_TOKENS: i64 = 20;
+
+/// What one method costs, from a process of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Costs {
+    /// Milliseconds of each forward pass without gradients.
+    pub forward_milliseconds: Vec<f64>,
+    /// Milliseconds of each training step; none for the frozen base.
+    pub step_milliseconds: Vec<f64>,
+    /// Numbers trained.
+    pub trainable: u64,
+    /// Bytes of the adapter's weights file.
+    pub file_bytes: u64,
+    /// Peak resident memory of the process.
+    pub peak_bytes: Option<u64>,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Sizes.
+    pub shape: Shape,
+    /// How often each method starts.
+    pub rounds: usize,
+    /// Steps and passes of each start, the warm-up included.
+    pub steps: usize,
+    /// Those at the beginning that do not count.
+    pub warm_up: usize,
+}
+
+/// Measures one method, by its verb, or [`BASE`], in this process.
+///
+/// # Errors
+/// Those of model, adapter and training.
+pub fn measure(verb: &str, shape: Shape, steps: usize) -> Result<Costs> {
+    // Room for a soft prompt in front of a batch of full length; biases where they are what is trained.
+    let config = LlamaConfig { max_position_embeddings: 2 * shape.tokens(), attention_bias: verb == "bitfit", ..shape.config() };
+    let model = Llama::random(&config, 1, &Device::Cpu)?;
+    let adapter = if verb == BASE { None } else { Some(adapter(&model, verb, shape)?) };
+    let step_milliseconds = match &adapter {
+        Some(adapter) => ours::train(&model, adapter.trainables(), shape, steps)?.each.into_iter().map(|(milliseconds, _)| milliseconds).collect(),
+        None => Vec::new(),
+    };
+    Ok(Costs {
+        forward_milliseconds: forward(&model, shape, steps)?,
+        step_milliseconds,
+        trainable: adapter.as_ref().map_or(0, Adapter::trainable_parameters),
+        file_bytes: adapter.as_ref().map(|adapter| file_bytes(adapter, shape)).transpose()?.unwrap_or(0),
+        peak_bytes: peak::resident_bytes(),
+    })
+}
+
+/// With keys that make the methods comparable: rank 8 on the family's default layers, 20 virtual tokens.
+fn adapter(model: &Llama, verb: &str, shape: Shape) -> Result<Adapter> {
+    let keys = methods::by_verb(verb).map_or(&[] as &[_], |spec| spec.keys);
+    let sizes = [("init_r", RANK as i64), ("r", RANK as i64), ("num_virtual_tokens", VIRTUAL_TOKENS)];
+    let size = sizes.iter().find(|(name, _)| keys.iter().any(|key| key.name == *name));
+    let mut settings = size.map_or_else(Settings::default, |(name, size)| Settings::default().with(name, Value::Integer(*size)));
+    match verb {
+        // One of the two sizes alone may be given.
+        "oft" => settings = Settings::default(),
+        "adalora" => settings = settings.with("target_r", Value::Integer(RANK as i64 / 2)),
+        "trainable_tokens" => settings = settings.with("token_indices", Value::List(vec!["1".to_owned(), "2".to_owned()])),
+        _ => {}
+    }
+    Ok(attach(&Workbench { model, tokenizer: None, seed: 1, base_name: shape.name() }, verb, &settings)?)
+}
+
+fn forward(model: &Llama, shape: Shape, times: usize) -> Result<Vec<f64>> {
+    let (rows, length) = (shape.rows(), shape.tokens());
+    let vocab = shape.config().vocab_size;
+    let ids: Vec<u32> = (0..rows * length).map(|place| ((place * 7919) % vocab) as u32).collect();
+    let ids = Tensor::from_vec(ids, (rows, length), &Device::Cpu)?; // (B, T)
+    let pass = || {
+        let began = Instant::now();
+        model.logits(&ids, None, &Context::eval()).map(|_| began.elapsed().as_secs_f64() * 1e3)
+    };
+    (0..times).map(|_| pass().map_err(|error| BenchError::Model { source: error.into() })).collect()
+}
+
+fn file_bytes(adapter: &Adapter, shape: Shape) -> Result<u64> {
+    let folder = tempfile::tempdir().map_err(BenchError::io("make a folder"))?;
+    adapter.save(folder.path(), shape.name())?;
+    let files = std::fs::read_dir(folder.path()).map_err(BenchError::io("read a folder"))?.flatten();
+    let weights = files.filter(|file| file.path().extension().is_some_and(|end| end == "safetensors"));
+    Ok(weights.filter_map(|file| file.metadata().ok()).map(|data| data.len()).sum())
+}
+
+/// Every method and the base in turn, each time in a process of its own; `told` hears of every start.
+///
+/// # Errors
+/// [`BenchError::Contender`] and [`BenchError::Io`].
+pub fn run(plan: Plan, told: &mut dyn FnMut(&str)) -> Result<Vec<(String, Vec<Costs>)>> {
+    let own = std::env::current_exe().map_err(BenchError::io("find this program"))?;
+    let names = [BASE].into_iter().chain(METHODS.iter().map(|spec| spec.verb));
+    let mut all: Vec<(String, Vec<Costs>)> = names.map(|name| (name.to_owned(), Vec::new())).collect();
+    for round in 1..=plan.rounds {
+        for (name, costs) in &mut all {
+            told(&format!("round {round} of {}: {name} on {}", plan.rounds, plan.shape.name()));
+            costs.push(start(&own, name, plan)?);
+        }
+    }
+    Ok(all)
+}
+
+fn start(own: &Path, name: &str, plan: Plan) -> Result<Costs> {
+    let mut command = Command::new(own);
+    command.args(["method", name, "--shape", plan.shape.name(), "--steps", &plan.steps.to_string()]);
+    let output = command.output().map_err(BenchError::io("start a method"))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let parsed = said.lines().last().and_then(|line| serde_json::from_str(line).ok());
+    let last_words = || String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("it said nothing").to_owned();
+    parsed.ok_or_else(|| BenchError::Contender { contender: name.to_owned(), said: last_words() })
+}
+
+/// Markdown: one row for each method, times as ratios to plain LoRA's.
+pub fn markdown(plan: Plan, all: &[(String, Vec<Costs>)]) -> String {
+    let mut page = format!(
+        "{}: medians of {} steps in each of {} rounds, beside plain LoRA (r = {RANK})\n\n\
+         | method | trained | file, KB | forward, ms | beside LoRA | training step, ms | beside LoRA | peak memory, MB |\n|---|---:|---:|---:|---:|---:|---:|---:|\n",
+        plan.shape.name(),
+        plan.steps.saturating_sub(plan.warm_up),
+        plan.rounds
+    );
+    let middle = |costs: &[Costs], of: fn(&Costs) -> &Vec<f64>| median(costs.iter().flat_map(|costs| of(costs).iter().skip(plan.warm_up).copied()).collect());
+    let yardstick = all.iter().find(|(name, _)| name == YARDSTICK).map_or(&[][..], |(_, costs)| costs);
+    let times: [fn(&Costs) -> &Vec<f64>; 2] = [|costs| &costs.forward_milliseconds, |costs| &costs.step_milliseconds];
+    for (name, costs) in all {
+        let figures = times.map(|of| match middle(costs, of) {
+            none if none.is_nan() => "— | —".to_owned(),
+            time => format!("{time:.1} | {:.2}", time / middle(yardstick, of)),
+        });
+        let (trainable, bytes) = costs.first().map_or((0, 0), |costs| (costs.trainable, costs.file_bytes));
+        let peak = costs.iter().filter_map(|costs| costs.peak_bytes).max().map_or_else(|| "unknown".to_owned(), |bytes| format!("{:.0}", bytes as f64 / 1e6));
+        page.push_str(&format!("| {name} | {trainable} | {:.0} | {} | {peak} |\n", bytes as f64 / 1e3, figures.join(" | ")));
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_is_measured_and_compared_with_lora() {
+        let plan = Plan { shape: Shape::Tiny, rounds: 1, steps: 2, warm_up: 1 };
+        let costs = |forward: f64, step: &[f64]| Costs {
+            forward_milliseconds: vec![900.0, forward],
+            step_milliseconds: step.to_vec(),
+            trainable: 7,
+            file_bytes: 2_000,
+            peak_bytes: Some(3_000_000),
+        };
+        let all = [("frozen".to_owned(), vec![costs(10.0, &[])]), ("lora".to_owned(), vec![costs(20.0, &[800.0, 40.0])])];
+        let page = markdown(plan, &all);
+        assert!(page.contains("| frozen | 7 | 2 | 10.0 | 0.50 | — | — | 3 |"), "{page}");
+        assert!(page.contains("| lora | 7 | 2 | 20.0 | 1.00 | 40.0 | 1.00 | 3 |"), "{page}");
+    }
+}
