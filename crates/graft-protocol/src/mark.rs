@@ -10,6 +10,11 @@ pub const TAIL: u8 = 0x1e;
 /// The child's numbers begin here, the host's stay below.
 pub const FIRST_OF_CHILD: u64 = 1 << 63;
 
+/// What stands in standard error before the message of the error that ended a cell.
+pub const ERROR_BEGINS: &str = "\x1egraft-error:";
+/// And behind it.
+pub const ERROR_ENDS: &str = "\x1e";
+
 /// The mark of that number, short enough that a pipe takes it in one piece.
 pub fn bytes(number: u64) -> Vec<u8> {
     let mut mark = HEAD.to_vec();

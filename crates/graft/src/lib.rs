@@ -22,6 +22,7 @@ pub mod prelude;
 mod adapter;
 pub mod boot;
 mod card;
+mod cell_error;
 mod chart;
 mod data;
 mod display;
@@ -44,6 +45,8 @@ mod tree;
 
 pub use adapter::Adapter;
 pub use card::Card;
+#[doc(hidden)]
+pub use cell_error::cell_error;
 pub use chart::Chart;
 pub use data::Data;
 pub use display::{DisplayHandle, Html, Json, Latex, Markdown, Mime, Png, Show, Shown, Svg, VegaLite};

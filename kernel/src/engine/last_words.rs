@@ -31,16 +31,20 @@ impl LastWords {
 
     /// Gives up waiting.
     pub(super) fn take(&mut self) -> Vec<u8> {
+        super::errors::without_marks(self.release())
+    }
+
+    fn release(&mut self) -> Vec<u8> {
         self.since = None;
         std::mem::take(&mut self.held)
     }
 
     /// The cell is over: what is to be shown besides its error.
     pub(super) fn end(&mut self, panicked: bool, failed: bool) -> Vec<u8> {
-        let held = self.take();
         if !panicked && !failed {
-            return held;
+            return self.take();
         }
+        let held = self.release();
         let text = String::from_utf8_lossy(&held);
         super::errors::besides(&text, panicked).into_bytes()
     }

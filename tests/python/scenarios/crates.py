@@ -48,6 +48,7 @@ def crates_that_everybody_uses():
         status.wait(560).ok()
         assert "Compiling" in status.text or "anyhow" in status.text, "what is compiled is told"
         check(kernel, COMMON + (HEAVY if LONG else []))
+        kernel.fail('Err::<(), _>(anyhow::anyhow!("the file is gone").context("no settings"))?;', "no settings: the file is gone")
         assert kernel.run("mine").text.strip() == "[Mine(7)]", "a variable of a type from a cell"
         assert kernel.run("(w.as_tensor() * &t)?.sum_all()?.backward()?.get(&w).unwrap().to_vec1::<f32>()?").text.strip() == "[1.0, 2.0, 3.0]"
         assert kernel.child().pid == child and "tiny" in kernel.run("%status").text

@@ -45,6 +45,12 @@ def an_error_message_is_shown_once():
         assert cell.stderr == "mine\n", cell.stderr
         cell = kernel.fail('let n: i32 = "seven".parse()?;', "invalid digit found in string")
         assert cell.stderr == "", cell.stderr
+        kernel.fail(
+            'let outer: Result<(), Box<dyn std::error::Error>> = Err(Box::new(std::io::Error::other("seven".parse::<i32>().unwrap_err())));\n'
+            'let wrapped: Result<(), Box<dyn std::error::Error + Send + Sync>> = std::fs::read("/nowhere").map(drop).map_err(|error| format!("no settings: {error}").into());\n'
+            "wrapped?; outer?;",
+            "no settings: No such file",
+        )
         cell = kernel.fail("lab().train(Train::new().steps(3))?;", "no model is loaded", "%model load tiny")
         assert cell.stderr == "", cell.stderr
         caught = kernel.run('let caught = std::panic::catch_unwind(|| panic!("inside")).is_err();\nprintln!("{caught}");')
