@@ -2,6 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use graft_protocol::mark::ERROR_BEGINS;
+
+use super::marker::find;
+
 /// For how long text is held back.
 pub(super) const HOLD: Duration = Duration::from_millis(100);
 /// Most bytes that are held back.
@@ -29,8 +33,17 @@ impl LastWords {
         !self.held.is_empty()
     }
 
-    /// Gives up waiting.
+    /// Gives up waiting, but not for the rest of an error's message, behind which the cell ends whatever the machine does meanwhile.
     pub(super) fn take(&mut self) -> Vec<u8> {
+        let message = find(&self.held, ERROR_BEGINS.as_bytes()).filter(|start| self.held.len() - start <= MOST);
+        match message {
+            Some(start) => self.held.drain(..start).collect(),
+            None => self.release(),
+        }
+    }
+
+    /// The stream has ended: all that is left, as a reader wants it.
+    pub(super) fn close(&mut self) -> Vec<u8> {
         super::errors::without_marks(self.release())
     }
 
@@ -42,7 +55,7 @@ impl LastWords {
     /// The cell is over: what is to be shown besides its error.
     pub(super) fn end(&mut self, panicked: bool, failed: bool) -> Vec<u8> {
         if !panicked && !failed {
-            return self.take();
+            return self.close();
         }
         let held = self.release();
         let text = String::from_utf8_lossy(&held);
@@ -70,6 +83,19 @@ mod tests {
         assert_eq!(words.end(false, true), b"warning\n");
         words.push(b"a\n\nthread 'main' (7) panicked at src/lib.rs:1:1:\nboom\nnote: run with\nb\n");
         assert_eq!(words.end(true, false), b"a\nb\n");
+    }
+
+    #[test]
+    fn a_message_whose_end_is_late_is_waited_for() {
+        let mut words = LastWords::default();
+        words.push(format!("mine\n{ERROR_BEGINS}").as_bytes());
+        assert_eq!(words.take(), b"mine\n");
+        assert!(words.is_holding() && words.take().is_empty());
+        words.push(b"boom\x1e\n");
+        assert!(words.take().is_empty());
+        assert_eq!(words.end(false, true), b"");
+        words.push(format!("{ERROR_BEGINS}boom\x1e\n").as_bytes());
+        assert_eq!(words.close(), b"boom\n");
     }
 
     #[test]

@@ -238,7 +238,8 @@ impl Supervisor {
             self.shared.print(Output::Stderr, shown);
             lock(&self.words).is_holding()
         });
-        self.shared.print(Output::Stderr, lock(&self.words).take());
+        let rest = lock(&self.words).close();
+        self.shared.print(Output::Stderr, rest);
     }
 
     fn pieces(&self, pieces: impl IntoIterator<Item = Piece>) {
