@@ -23,7 +23,7 @@ HEAVY = [
     ("nalgebra", 'nalgebra = "0.34"', "nalgebra::Vector3::new(3.0, 0.0, 4.0).norm()", "5.0"),
     ("ndarray", 'ndarray = "0.16"', "ndarray::arr2(&[[1, 2], [3, 4]]).sum()", "10"),
     ("plotters", 'plotters = { version = "0.3", default-features = false, features = ["svg_backend"] }', "plotters::style::RED.0", "255"),
-    ("polars", 'polars = { version = "0.51", default-features = false }', 'polars::prelude::Series::new("a".into(), &[1i32, 2]).len()', "2"),
+    ("polars", 'polars = { version = "0.51", default-features = false }', '{ use polars::prelude::*; Series::new("a".into(), &[1i32, 2]).len() }', "2"),
     ("reqwest", 'reqwest = { version = "0.12", default-features = false }', 'reqwest::Url::parse("http://a/b").unwrap().path().to_owned()', '"/b"'),
     ("serde", 'serde = { version = "1", features = ["derive"] }', '{ #[derive(serde::Serialize)] struct A; 1 }', "1"),
     ("tokio", 'tokio = { version = "1", features = ["full"] }', "tokio::runtime::Runtime::new().unwrap().block_on(async { 5 })", "5"),
