@@ -267,9 +267,9 @@ impl Owner {
         for (stream, mut text) in self.streams.take() {
             if is_stuck && (text.len() > BULK || self.flow.is_overfull()) {
                 // Its end stays, as far as there is room: it may say how the cell ended.
-                let kept = if self.flow.is_overfull() { text.len() } else { text.floor_char_boundary(text.len().saturating_sub(KEPT)) };
-                self.left_out += kept;
-                text.drain(..kept);
+                let cut = if self.flow.is_overfull() { text.len() } else { text.floor_char_boundary(text.len().saturating_sub(KEPT)) };
+                self.left_out += cut;
+                text.drain(..cut);
             }
             if text.is_empty() {
                 continue;

@@ -45,12 +45,14 @@ def an_error_message_is_shown_once():
         assert cell.stderr == "mine\n", cell.stderr
         cell = kernel.fail('let n: i32 = "seven".parse()?;', "invalid digit found in string")
         assert cell.stderr == "", cell.stderr
-        kernel.fail(
-            'let outer: Result<(), Box<dyn std::error::Error>> = Err(Box::new(std::io::Error::other("seven".parse::<i32>().unwrap_err())));\n'
-            'let wrapped: Result<(), Box<dyn std::error::Error + Send + Sync>> = std::fs::read("/nowhere").map(drop).map_err(|error| format!("no settings: {error}").into());\n'
-            "wrapped?; outer?;",
-            "no settings: No such file",
+        kernel.run(
+            "#[derive(Debug)]\nstruct Unread(std::num::ParseIntError);\n"
+            'impl std::fmt::Display for Unread { fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result { write!(f, "no settings") } }\n'
+            "impl std::error::Error for Unread { fn source(&self) -> Option<&(dyn std::error::Error + 'static)> { Some(&self.0) } }"
         )
+        boxed = 'Err::<(), Box<dyn std::error::Error>>(Box::new(Unread("seven".parse::<i32>().unwrap_err())))?;'
+        cell = kernel.fail(boxed, "no settings\ncaused by: invalid digit found in string")
+        assert cell.stderr == "", cell.stderr
         cell = kernel.fail("lab().train(Train::new().steps(3))?;", "no model is loaded", "%model load tiny")
         assert cell.stderr == "", cell.stderr
         caught = kernel.run('let caught = std::panic::catch_unwind(|| panic!("inside")).is_err();\nprintln!("{caught}");')
