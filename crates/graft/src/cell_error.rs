@@ -1,7 +1,8 @@
 //! What is told of the error that a `?` at the top of a cell has met: its message and those of its sources.
 //!
-//! evcxr writes `{error}` to standard error. The session's compiler wrapper puts a call of [`cell_error`] in that place, so that the
-//! sources are told too, and so that the host knows where the message begins and ends.
+//! evcxr writes `{error}` to standard error. The session's compiler wrapper puts a call of [`typed_cell_error`] in that place, or of
+//! [`cell_error`] in a cell whose `?` meets something that is no `Error`, so that the sources are told too, and so that the host knows
+//! where the message begins and ends.
 
 use std::{any::TypeId, error::Error as StdError, fmt::Display};
 
@@ -11,23 +12,30 @@ use graft_protocol::mark;
 type Boxed = Box<dyn StdError>;
 type Sendable = Box<dyn StdError + Send + Sync>;
 
-/// Writes an error to standard error, between the marks that the host looks for.
+/// Writes an error and its sources to standard error, between the marks that the host looks for.
+#[doc(hidden)]
+pub fn typed_cell_error<T: StdError>(error: &T) {
+    tell(&chain(error.to_string(), error.source()));
+}
+
+/// Writes whatever a `?` may meet to standard error, between the same marks.
 #[doc(hidden)]
 pub fn cell_error<T: Display>(error: &T) {
-    eprintln!("{}{}{}", mark::ERROR_BEGINS, text(error), mark::ERROR_ENDS);
+    tell(&text(error));
+}
+
+fn tell(message: &str) {
+    eprintln!("{}{message}{}", mark::ERROR_BEGINS, mark::ERROR_ENDS);
 }
 
 /// The message, and below it each source's. Errors that write their own chain when asked for the long form (`anyhow`, `eyre`) do so.
 fn text<T: Display>(error: &T) -> String {
-    let long = format!("{error:#}");
-    match source_of(error) {
-        Some(first) => with_sources(long, first),
-        None => long,
-    }
+    chain(format!("{error:#}"), source_of(error))
 }
 
-fn with_sources(mut text: String, first: &dyn StdError) -> String {
-    let mut source = Some(first);
+/// A message, and below it those of the sources, from the first on.
+fn chain(mut text: String, first: Option<&(dyn StdError + 'static)>) -> String {
+    let mut source = first;
     while let Some(error) = source {
         let said = error.to_string();
         // Many messages end in that of their source already.
@@ -91,6 +99,7 @@ mod tests {
         let (boxed, sendable): (Boxed, Sendable) = (Box::new(outer()), Box::new(outer()));
         assert_eq!((text(&boxed).as_str(), text(&sendable).as_str()), (wanted, wanted));
         assert_eq!(text(&std::io::Error::other(outer())), wanted);
+        assert_eq!(chain(outer().to_string(), outer().source()), wanted);
     }
 
     #[test]

@@ -46,7 +46,7 @@ mod tree;
 pub use adapter::Adapter;
 pub use card::Card;
 #[doc(hidden)]
-pub use cell_error::cell_error;
+pub use cell_error::{cell_error, typed_cell_error};
 pub use chart::Chart;
 pub use data::Data;
 pub use display::{DisplayHandle, Html, Json, Latex, Markdown, Mime, Png, Show, Shown, Svg, VegaLite};

@@ -14,6 +14,10 @@ use std::process::Command;
 
 use super::layout::{FACADE, Layout};
 
+mod question_mark;
+
+use question_mark::Cell;
+
 /// Name under which a session calls this program as cargo's rustc wrapper.
 pub(crate) const WRAPPER: &str = "graft-rustc";
 /// Variable with the template's folder, set by the session's cargo configuration.
@@ -38,6 +42,7 @@ pub(crate) fn run(arguments: &[String]) -> i32 {
         return 1;
     };
     let mut rewritten = None;
+    let mut told = None;
     if let Some(template) = std::env::var_os(TEMPLATE_VARIABLE) {
         let layout = Layout::new(PathBuf::from(template));
         let call = Call::read(arguments);
@@ -46,8 +51,16 @@ pub(crate) fn run(arguments: &[String]) -> i32 {
             Ok(Action::Compile(changed)) => rewritten = changed,
             Err(error) => eprintln!("{WRAPPER}: {error}"),
         }
+        if call.crate_name == CELL {
+            told = Cell::read(Path::new(&call.source));
+        }
     }
-    let error = Command::new(rustc).args(rewritten.as_deref().unwrap_or(arguments)).exec();
+    let arguments = rewritten.as_deref().unwrap_or(arguments);
+    // Without it a `?` tells the message alone; what is wrong with the file rustc says.
+    if told.is_some_and(|cell| cell.compile_strictly(rustc, arguments).unwrap_or(false)) {
+        return 0;
+    }
+    let error = Command::new(rustc).args(arguments).exec();
     eprintln!("cannot run {rustc}: {error}");
     1
 }
@@ -122,8 +135,6 @@ fn act(call: &Call, layout: &Layout, arguments: &[String]) -> std::io::Result<Ac
         return Ok(Action::Done);
     }
     if call.crate_name == CELL {
-        // Without it a `?` tells the message alone; what is wrong with the file rustc says.
-        let _ = tell_sources(Path::new(&call.source));
         return Ok(Action::Compile(Some(compile_cell(arguments, layout))));
     }
     if matches!(call.crate_type.as_str(), "lib" | "rlib" | "proc-macro") && copy_from_template(call, layout)? {
@@ -175,24 +186,6 @@ fn compile_cell(arguments: &[String], layout: &Layout) -> Vec<String> {
         changed.push(format!("dependency={}", folder.display()));
     }
     changed
-}
-
-/// Lets the cell tell the sources of an error that a `?` meets: evcxr's own line writes its message alone. The lines stay where they are.
-fn tell_sources(source: &Path) -> std::io::Result<()> {
-    let text = std::fs::read_to_string(source)?;
-    match with_sources(&text) {
-        Some(changed) => std::fs::write(source, changed),
-        None => Ok(()),
-    }
-}
-
-/// The source of a cell with that line replaced; none where there is no such line (the cell has no `?`, or `:efmt` another form).
-fn with_sources(text: &str) -> Option<String> {
-    const IMPL: &str = "impl<T: std::fmt::Display> From<T> for EvcxrUserCodeError";
-    const LINE: &str = "eprintln!(\"{}\", error);";
-    let start = text.find(IMPL)?;
-    let place = start + text.get(start..)?.find(LINE)?;
-    Some(format!("{}::{FACADE}::cell_error(&error);{}", text.get(..place)?, text.get(place + LINE.len()..)?))
 }
 
 /// Copies the crate if the template has every file of it; the copies are new files with a fresh time, as cargo wants.

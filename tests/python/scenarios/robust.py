@@ -53,6 +53,11 @@ def an_error_message_is_shown_once():
         boxed = 'Err::<(), Box<dyn std::error::Error>>(Box::new(Unread("seven".parse::<i32>().unwrap_err())))?;'
         cell = kernel.fail(boxed, "no settings\ncaused by: invalid digit found in string")
         assert cell.stderr == "", cell.stderr
+        typed = 'Err::<(), Unread>(Unread("seven".parse::<i32>().unwrap_err()))?;'
+        cell = kernel.fail(typed, "no settings\ncaused by: invalid digit found in string")
+        assert cell.stderr == "", cell.stderr
+        kernel.fail('let n: i32 = "7".parse()?;\nErr::<(), &str>("no error, but a text")?;', "no error, but a text")
+        kernel.fail('let n: i32 = "7".parse()?;\nlet wrong: i32 = "text";', r"2 \| let wrong", "mismatched types")
         cell = kernel.fail("lab().train(Train::new().steps(3))?;", "no model is loaded", "%model load tiny")
         assert cell.stderr == "", cell.stderr
         caught = kernel.run('let caught = std::panic::catch_unwind(|| panic!("inside")).is_err();\nprintln!("{caught}");')

@@ -48,15 +48,6 @@ fn a_cell_links_the_library_that_the_child_runs() {
 }
 
 #[test]
-fn an_error_that_a_question_mark_meets_is_told_with_its_sources() {
-    let cell = "struct EvcxrUserCodeError {}\nimpl<T: std::fmt::Display> From<T> for EvcxrUserCodeError {\n fn from(error: T) -> Self {\n  eprintln!(\"{}\", error);\n";
-    let changed = with_sources(&format!("eprintln!(\"{{}}\", error);\n{cell}")).unwrap();
-    assert!(changed.starts_with("eprintln!(\"{}\", error);\n"), "the user's own line stays: {changed}");
-    assert!(changed.ends_with("  ::graft::cell_error(&error);\n"), "{changed}");
-    assert_eq!(with_sources("let x = 1;"), None);
-}
-
-#[test]
 fn the_types_of_cells_keep_their_identity_when_crates_are_added() {
     let (_folder, layout) = template();
     let compiled = |metadata: &str| {
