@@ -86,7 +86,7 @@ pub(crate) fn model(shape: Shape) -> Result<(Llama, Adapter)> {
         .with("r", Value::Integer(RANK as i64))
         .with("lora_alpha", Value::Float(2.0 * RANK as f64))
         .with("target_modules", Value::List(vec!["all-linear".to_owned()]));
-    let bench = Workbench { model: &model, tokenizer: None, seed: 1, base_name: shape.name() };
+    let bench = Workbench::new(&model, shape.name(), 1);
     let adapter = attach(&bench, "lora", &settings)?;
     Ok((model, adapter))
 }

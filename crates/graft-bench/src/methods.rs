@@ -85,7 +85,7 @@ fn adapter(model: &Llama, verb: &str, shape: Shape) -> Result<Adapter> {
         "trainable_tokens" => settings = settings.with("token_indices", Value::List(vec!["1".to_owned(), "2".to_owned()])),
         _ => {}
     }
-    Ok(attach(&Workbench { model, tokenizer: None, seed: 1, base_name: shape.name() }, verb, &settings)?)
+    Ok(attach(&Workbench::new(model, shape.name(), 1), verb, &settings)?)
 }
 
 fn forward(model: &Llama, shape: Shape, times: usize) -> Result<Vec<f64>> {

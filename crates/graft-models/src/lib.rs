@@ -33,7 +33,7 @@ pub use families::random_model;
 pub use generate::{GenerateOptions, Generated, StopReason, generate};
 pub use gpt2::{Gpt2, Gpt2Config};
 pub use llama::{Llama, LlamaConfig};
-pub use load::{Loaded, ModelFiles, load, load_model};
+pub use load::{Loaded, ModelFiles, OriginalWeights, load, load_model};
 pub use published::{Published, published, published_names};
 pub use save::{FolderParts, save_folder};
 pub use tokenizer::Tokenizer;

@@ -2,6 +2,7 @@
 
 mod content;
 mod hub;
+mod original;
 mod packing;
 mod weights;
 
@@ -16,6 +17,7 @@ use graft_protocol::{Settings, training::MODEL};
 use serde_json::Value;
 
 use crate::{ModelError, Tokenizer, WeightSpec, assets, families};
+pub use original::OriginalWeights;
 use weights::Weights;
 
 /// A loaded model with everything that came with it.

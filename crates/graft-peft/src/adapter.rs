@@ -7,7 +7,7 @@ use std::{
 };
 
 use graft_nn::{Companion, Model, Tensor, Trainable, Var};
-use graft_protocol::{Settings, methods::MethodSpec};
+use graft_protocol::{Settings, Value, methods::MethodSpec};
 
 use crate::{
     PeftError,
@@ -26,6 +26,17 @@ pub struct Adapter {
     config: ConfigFile,
     built: Built,
     merge: Mutex<Option<Merge>>,
+}
+
+/// Items of a list that are shown when it has many.
+const SHOWN: usize = 3;
+
+/// A value as a line has room for it: of a long list the first few items.
+fn shortened(value: &Value) -> String {
+    match value {
+        Value::List(items) if items.len() > 2 * SHOWN + 2 => format!("{},… {} more", items[..SHOWN].join(","), items.len() - SHOWN),
+        other => other.to_string(),
+    }
 }
 
 /// What an adapter is made from.
@@ -49,6 +60,11 @@ impl Adapter {
         self.method.spec()
     }
 
+    /// What was odd but harmless when it was made, or was found out on the way.
+    pub fn notes(&self) -> &[String] {
+        &self.built.warnings
+    }
+
     /// Its keys as they turned out: targets by name, defaults filled in where they matter.
     pub fn settings(&self) -> &Settings {
         &self.built.settings
@@ -57,7 +73,7 @@ impl Adapter {
     /// The settings in words, `r=8 lora_alpha=16 target_modules=q_proj,v_proj`.
     pub fn summary(&self) -> String {
         let shown = self.spec().keys.iter().filter_map(|key| {
-            let text = self.built.settings.values.get(key.name)?.to_string();
+            let text = shortened(self.built.settings.values.get(key.name)?);
             Some(if text.contains(char::is_whitespace) { format!("{}={text:?}", key.name) } else { format!("{}={text}", key.name) })
         });
         shown.collect::<Vec<_>>().join(" ")

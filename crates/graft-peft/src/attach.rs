@@ -6,7 +6,7 @@ use graft_nn::{Model, TokenEncoder};
 use graft_protocol::{Failure, Settings, methods::METHODS};
 
 use crate::{
-    Adapter, PeftError,
+    Adapter, Inputs, Originals, PeftError,
     adapter::Source,
     config_file::ConfigFile,
     fields,
@@ -26,6 +26,17 @@ pub struct Workbench<'a> {
     pub seed: u64,
     /// What the model is called: it is written into the adapter's files and compared with what they say.
     pub base_name: &'a str,
+    /// The data that it is to be trained on, for starts that look at them.
+    pub inputs: Option<&'a dyn Inputs>,
+    /// Its weights before they were packed, for starts that make up for the loss.
+    pub originals: Option<&'a dyn Originals>,
+}
+
+impl<'a> Workbench<'a> {
+    /// A model alone: no tokenizer, no data, nothing packed.
+    pub fn new(model: &'a dyn Model, base_name: &'a str, seed: u64) -> Self {
+        Self { model, tokenizer: None, seed, base_name, inputs: None, originals: None }
+    }
 }
 
 /// Builds an adapter of the method with this verb, puts it into the model under its `adapter_name` and lets it act alone.
@@ -45,6 +56,9 @@ pub fn attach(bench: &Workbench<'_>, method: &str, settings: &Settings) -> Resul
     opened::add_heads(bench, &mut config);
     let mut built = method.build(bench, &config, Start::Fresh)?;
     opened::open(bench, &config, &mut built, Start::Fresh)?;
+    if let Some(decided) = built.config.take() {
+        config = decided;
+    }
     if config.get("fan_in_fan_out").is_some() {
         config.set("fan_in_fan_out", is_stored_turned(bench.model, &built.parts).into());
     }

@@ -20,17 +20,22 @@ const TOLERANCE: f64 = 1e-10;
 /// # Source
 /// Halko, Martinsson and Tropp 2011, arXiv:0909.4061, algorithm 4.4
 pub(crate) fn singular(w: &Tensor, r: usize) -> Result<(Tensor, Vec<f64>, Tensor), PeftError> {
+    singular_within(w, r, ROUNDS)
+}
+
+/// [`singular`] after at most so many rounds: enough where the values fall off fast.
+pub(crate) fn singular_within(w: &Tensor, r: usize, rounds: usize) -> Result<(Tensor, Vec<f64>, Tensor), PeftError> {
     let w = w.detach().to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
     let (m, n) = w.dims2()?;
     if n > m {
-        let (u, sigma, vt) = tall(&w.t()?.contiguous()?, r)?;
+        let (u, sigma, vt) = tall(&w.t()?.contiguous()?, r, rounds)?;
         return Ok((vt.t()?.contiguous()?, sigma, u.t()?.contiguous()?));
     }
-    tall(&w, r)
+    tall(&w, r, rounds)
 }
 
-/// [`singular`] for m >= n.
-fn tall(w: &Tensor, r: usize) -> Result<(Tensor, Vec<f64>, Tensor), PeftError> {
+/// [`singular_within`] for m >= n.
+fn tall(w: &Tensor, r: usize, rounds: usize) -> Result<(Tensor, Vec<f64>, Tensor), PeftError> {
     let n = w.dim(D::Minus1)?;
     let (k, wt) = ((2 * r + OVERSAMPLING).min(n), w.t()?.contiguous()?);
     let random: Vec<f64> = Rng::new(0).stream("decomposition", "start").normal(0.0, 1.0, n * k).into_iter().map(f64::from).collect();
@@ -45,7 +50,7 @@ fn tall(w: &Tensor, r: usize) -> Result<(Tensor, Vec<f64>, Tensor), PeftError> {
         let expected = ritz.broadcast_mul(&Tensor::from_slice(&values, k, &Device::Cpu)?)?; // (n, k)
         let residual: Vec<f64> = (&image - expected)?.sqr()?.sum(0)?.sqrt()?.to_vec1()?;
         round += 1;
-        if round == ROUNDS || residual.iter().take(r).all(|residual| *residual <= TOLERANCE * largest) {
+        if round == rounds || residual.iter().take(r).all(|residual| *residual <= TOLERANCE * largest) {
             let sigma: Vec<f64> = values.iter().take(r).map(|value| value.max(0.0).sqrt()).collect();
             let inverse: Vec<f64> = sigma.iter().map(|sigma| if *sigma > 0.0 { 1.0 / sigma } else { 0.0 }).collect();
             let u = y.matmul(&vectors)?.narrow(1, 0, r)?.broadcast_mul(&Tensor::from_vec(inverse, r, &Device::Cpu)?)?; // (m, r)

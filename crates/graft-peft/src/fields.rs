@@ -17,10 +17,12 @@ const PATTERNS: &[&str] = &["rank_pattern", "alpha_pattern"];
 /// Keys whose list is one of whole numbers.
 const NUMBERS: &[&str] = &["layers_to_transform", "token_indices", "leave_out"];
 
-/// Keys that are about naming or training and have no field in the file.
-const NOT_FIELDS: &[&str] = &["adapter_name", LORAPLUS];
+/// Keys that have no field of their own in the file.
+const NOT_FIELDS: &[&str] = &["adapter_name", LORAPLUS, EVA_RHO];
 /// LoRA+'s factor on the learning rate of B.
 pub(crate) const LORAPLUS: &str = "loraplus_lr_ratio";
+/// `rho` of the field `eva_config`.
+pub(crate) const EVA_RHO: &str = "eva_rho";
 
 /// The configuration that keys mean: `defaults` with the given keys as fields. `default_targets`, when there
 /// are any, stand where `target_modules` is not given.

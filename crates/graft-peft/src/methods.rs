@@ -91,8 +91,10 @@ pub(crate) struct Built {
     pub(crate) parts: Vec<Part>,
     /// What the parts share.
     pub(crate) shared: Arc<Shared>,
-    /// What is odd but harmless.
+    /// What is odd but harmless, or was found out on the way.
     pub(crate) warnings: Vec<String>,
+    /// The fields, where building has decided some of them.
+    pub(crate) config: Option<ConfigFile>,
     /// What it does in a training by itself.
     pub(crate) companion: Option<Arc<dyn Companion>>,
     /// What it has to say when it is saved.
@@ -129,7 +131,7 @@ pub(crate) struct Part {
 impl Built {
     /// Without warnings.
     pub(crate) fn new(settings: Settings, parts: Vec<Part>, shared: Arc<Shared>) -> Self {
-        Self { settings, parts, shared, warnings: Vec::new(), companion: None, export: None }
+        Self { settings, parts, shared, warnings: Vec::new(), config: None, companion: None, export: None }
     }
 }
 

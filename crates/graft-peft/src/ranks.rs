@@ -28,6 +28,11 @@ impl Ranks {
         })
     }
 
+    /// `r` and alpha without patterns.
+    pub(crate) fn whole(&self) -> (usize, f64) {
+        (self.r, self.alpha)
+    }
+
     /// Rank and alpha of the layer at `path`.
     ///
     /// # Errors

@@ -137,6 +137,34 @@ impl<'a> Slots<'a> {
     }
 }
 
+/// What acts now acts again when this is dropped.
+pub(crate) struct Remembered<'a>(Vec<Box<dyn Fn() + 'a>>);
+
+impl Drop for Remembered<'_> {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|put_back| put_back());
+    }
+}
+
+/// Remembers what acts in every slot.
+pub(crate) fn remember(model: &dyn Model) -> Remembered<'_> {
+    let slots = Slots::of(model);
+    let mut kept = Vec::new();
+    slots.linears.values().for_each(|linear| kept.push(kept_slot(linear.slot())));
+    slots.embeddings.values().for_each(|embedding| kept.push(kept_slot(embedding.slot())));
+    slots.weights.values().for_each(|weight| kept.push(kept_slot(weight.stand_ins())));
+    slots.junctions.values().for_each(|junction| kept.push(kept_slot(junction.slot())));
+    slots.head.into_iter().for_each(|head| kept.push(kept_slot(head.stand_ins())));
+    kept.push(kept_slot(slots.prompt));
+    kept.push(kept_slot(slots.prefix));
+    Remembered(kept)
+}
+
+fn kept_slot<A: ?Sized>(slot: &Slot<A>) -> Box<dyn Fn() + '_> {
+    let names = slot.active_names();
+    Box::new(move || slot.set_active(&names.iter().map(String::as_str).collect::<Vec<_>>()))
+}
+
 /// Puts the parts in under a name, in place of whatever had that name anywhere in the model.
 pub(crate) fn insert(model: &dyn Model, name: &str, parts: &[Part]) {
     let slots = Slots::of(model);

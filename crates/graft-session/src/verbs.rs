@@ -18,6 +18,7 @@ pub mod params;
 pub mod resume;
 pub mod runs;
 pub mod seed;
+mod sources;
 pub mod status;
 pub mod train;
 pub mod tree;

@@ -12,7 +12,7 @@ use crate::source::{Source, Validation};
 use crate::{Result, TrainError, classify};
 
 /// The training examples of a data set as tokens.
-pub(crate) struct Examples<'a> {
+pub struct Examples<'a> {
     data: &'a Dataset,
     tokenizer: &'a dyn TokenEncoder,
     train: Vec<Encoded>,
@@ -27,7 +27,7 @@ impl<'a> Examples<'a> {
     ///
     /// # Errors
     /// [`TrainError::EmptySplit`], and those of the tokenizer.
-    pub(crate) fn new(model: &dyn Model, tokenizer: &'a dyn TokenEncoder, data: &'a Dataset, config: &TrainConfig) -> Result<Self> {
+    pub fn new(model: &dyn Model, tokenizer: &'a dyn TokenEncoder, data: &'a Dataset, config: &TrainConfig) -> Result<Self> {
         if data.train.is_empty() {
             return Err(TrainError::EmptySplit { data: data.name.clone(), split: SplitName::Train.name() });
         }

@@ -82,6 +82,11 @@ impl Weights {
         Ok(tensor.to_dtype(dtype).and_then(|tensor| tensor.to_device(device)).map_err(graft_nn::NnError::from)?)
     }
 
+    /// Where they lie.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The files, in the order of the index.
     pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(TensorFile::path)

@@ -8,6 +8,9 @@
 
 mod config;
 mod embedding;
+mod eva;
+mod loftq;
+mod prepared;
 mod start;
 
 use std::sync::Arc;
@@ -32,6 +35,7 @@ use crate::{
 };
 
 pub(super) use config::{DEFAULTS, LoraConfig, UNSUPPORTED};
+use prepared::Prepared;
 pub(super) use start::{Init, LowRankStart};
 
 /// The method.
@@ -96,18 +100,34 @@ impl Method for Lora {
     }
 
     fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> std::result::Result<ConfigFile, PeftError> {
-        fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)
+        let mut config = fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)?;
+        match (config.text("init_lora_weights"), settings.values.get(fields::EVA_RHO)) {
+            (Some("eva"), _) => config.set("eva_config", eva::eva_config(settings.float(SPEC.keys, fields::EVA_RHO).unwrap_or(2.0))),
+            (_, Some(_)) => return Err(PeftError::refused("peft::no_eva", "eva_rho is for init_lora_weights=eva only", "add init=eva, or leave eva_rho out")),
+            _ => {}
+        }
+        Ok(config)
     }
 
     fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
-        let lora = LoraConfig::read(config)?;
+        let mut lora = LoraConfig::read(config)?;
         let shared = Arc::new(Shared::new());
-        let (layers, embeddings) = chosen_layers(bench, &lora.selection, start)?;
+        let mut chosen = chosen_layers(bench, &lora.selection, start)?;
+        for linear in &chosen.0 {
+            check_rank(lora.rank_and_scaling(linear.path())?.0, linear, start)?;
+        }
+        let prepared = Prepared::new(bench, config, &lora, &chosen, start)?;
+        if let Some(changed) = &prepared.config {
+            lora = LoraConfig::read(changed)?;
+            chosen = chosen_layers(bench, &lora.selection, start)?;
+        }
+        let (layers, embeddings) = chosen;
         let mut parts = Vec::new();
         for linear in &layers {
             let (r, scaling) = lora.rank_and_scaling(linear.path())?;
-            check_rank(r, linear, start)?;
-            let LowRankStart { a, b, taken } = lora.init.start(linear, (r, scaling), bench.seed, start)?;
+            let begun = lora.init.start(linear, (r, scaling), bench.seed, start)?;
+            prepared.put(linear.path(), &begun)?;
+            let LowRankStart { a, b, taken } = begun;
             let weights = vec![("lora_A.weight", a.clone()), ("lora_B.weight", b.clone())];
             let adapter = Arc::new(LoraLayer { a, b, taken, scaling, dropout: lora.dropout, shared: shared.clone() });
             parts.push(Part { copies: copies(linear), ..Part::linear(linear, adapter, weights) });
@@ -116,10 +136,15 @@ impl Method for Lora {
             let (r, scaling) = lora.rank_and_scaling(table.path())?;
             parts.push(embedding::part(table, (r, scaling), (bench.seed, start), &shared)?);
         }
-        let warnings = lora.ranks.unmatched(layers.iter().map(|linear| linear.path()).chain(embeddings.iter().map(|table| table.path())), start)?;
-        let mut settings = fields::to_settings(&SPEC, config, &["r", "lora_alpha"], &lora.selection, bench.model, &layers);
+        let mut warnings = lora.ranks.unmatched(layers.iter().map(|linear| linear.path()).chain(embeddings.iter().map(|table| table.path())), start)?;
+        warnings.extend(prepared.note);
+        let mut settings = fields::to_settings(&SPEC, prepared.config.as_ref().unwrap_or(config), &["r", "lora_alpha"], &lora.selection, bench.model, &layers);
+        if prepared.config.is_some() {
+            // What was found is in the patterns and the weights; a resumed run must not look for it again.
+            settings.values.remove("init_lora_weights");
+        }
         fields::add_targets(&mut settings, &lora.selection, embeddings.iter().map(|table| leaf(table.path())));
-        Ok(Built { warnings, ..Built::new(settings, parts, shared) })
+        Ok(Built { warnings, config: prepared.config, ..Built::new(settings, parts, shared) })
     }
 }
 

@@ -14,7 +14,7 @@ fn model() -> Llama {
 }
 
 fn bench(model: &Llama) -> Workbench<'_> {
-    Workbench { model, tokenizer: None, seed: 9, base_name: "toy" }
+    Workbench::new(model, "toy", 9)
 }
 
 /// A LoRA that acts, of its own rank and targets.

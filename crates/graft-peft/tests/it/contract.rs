@@ -12,7 +12,7 @@ pub(crate) fn model() -> Llama {
 }
 
 pub(crate) fn bench(model: &Llama) -> Workbench<'_> {
-    Workbench { model, tokenizer: None, seed: 9, base_name: "toy" }
+    Workbench::new(model, "toy", 9)
 }
 
 pub(crate) fn settings(values: &[(&str, Value)]) -> Settings {

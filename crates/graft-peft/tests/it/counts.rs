@@ -50,7 +50,7 @@ fn published_counts_are_met_on_the_shapes_of_llama_3_2_3b() {
     let (one, two) = (model(1), model(2));
     for (verb, keys, published) in PUBLISHED {
         let trained = |model: &Arc<dyn Model>| {
-            let bench = Workbench { model: model.as_ref(), tokenizer: None, seed: 1, base_name: "llama-3.2-3b" };
+            let bench = Workbench::new(model.as_ref(), "llama-3.2-3b", 1);
             let adapter = attach(&bench, verb, &settings(verb, keys)).unwrap_or_else(|error| panic!("{verb} {keys}: {error}"));
             let count = adapter.trainable_parameters();
             adapter.detach(model.as_ref()).unwrap();

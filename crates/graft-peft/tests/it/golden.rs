@@ -82,7 +82,7 @@ impl Golden {
         let model = &*self.model;
         let untouched = self.logits(&Context::eval())?;
         problems.extend(self.far("base_logits", &untouched)?);
-        let bench = Workbench { model, tokenizer: None, seed: 0, base_name: &self.base_name };
+        let bench = Workbench::new(model, &self.base_name, 0);
         let (adapter, warnings) = load(&bench, &self.folder, "default")?;
         problems.extend(warnings.into_iter().map(|warning| format!("warning: {warning}")));
         problems.extend(self.far("logits", &self.logits(&Context::eval())?)?);

@@ -98,7 +98,7 @@ fn families() -> Vec<(&'static str, Arc<dyn Model>)> {
 }
 
 fn bench(model: &dyn Model) -> Workbench<'_> {
-    Workbench { model, tokenizer: None, seed: 9, base_name: "toy" }
+    Workbench::new(model, "toy", 9)
 }
 
 fn run(model: &dyn Model, cx: &Context) -> Tensor {

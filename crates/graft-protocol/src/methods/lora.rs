@@ -41,10 +41,19 @@ const KEYS: &[KeySpec] = &[
     KeySpec {
         name: "init_lora_weights",
         aliases: &["init"],
-        kind: KeyKind::Choice(&["true", "gaussian", "orthogonal", "pissa", "olora"]),
+        kind: KeyKind::Choice(&["true", "gaussian", "orthogonal", "pissa", "olora", "eva", "loftq"]),
         default: "true",
         help: "true: A uniform in ±1/sqrt(d_in), B zero; gaussian: A from N(0, 1/r); orthogonal: B·A = 0, both not zero; \
-               pissa, olora: the leading part of W by singular values or by columns, which the base is relieved of while the adapter acts",
+               pissa, olora: the leading part of W by singular values or by columns, which the base is relieved of while the adapter acts; \
+               eva: A from the directions in which the layer's inputs vary most on the current data, the rank shared out among the layers by how much; \
+               loftq: what packing the base into 4 or 8 bits has lost, as far as the rank reaches",
+    },
+    KeySpec {
+        name: "eva_rho",
+        aliases: &["rho"],
+        kind: KeyKind::Float { min: 1.0, max: 1000.0 },
+        default: "2",
+        help: "init=eva: no layer gets more than eva_rho × r of the rank; 1 leaves every layer its r",
     },
     KeySpec {
         name: "loraplus_lr_ratio",

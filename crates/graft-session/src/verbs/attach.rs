@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use graft_peft::{Adapter, Workbench};
+use graft_peft::{Adapter, Inputs, Originals, Workbench};
 use graft_protocol::{
     Block, Failure, Level, Reply, Settings,
     methods::{self, MethodSpec},
 };
 
+use super::sources::{DataInputs, Files};
 use crate::{
     Desk, SessionError, State,
-    state::{Attached, LoadedModel},
+    state::{Attached, LoadedData, LoadedModel},
 };
 
 /// An adapter that has just been attached or loaded.
@@ -36,17 +37,54 @@ pub fn method(verb: &str) -> Result<&'static MethodSpec, SessionError> {
 /// # Errors
 /// [`SessionError::NoModel`], [`SessionError::UnknownMethod`], and those of [`graft_peft::attach`]; then nothing has changed.
 pub fn attach(desk: &Desk, verb: &str, settings: &Settings) -> Result<AttachReport, Failure> {
+    attach_for(desk, verb, settings, None)
+}
+
+/// [`attach`] for a training on the data of that name; none means those loaded last.
+///
+/// # Errors
+/// As [`attach`].
+pub(crate) fn attach_for(desk: &Desk, verb: &str, settings: &Settings, data: Option<&str>) -> Result<AttachReport, Failure> {
     let spec = method(verb)?;
     settings.check(spec.keys)?;
     let state = desk.state();
     let model = state.model()?;
     let name = settings.text(spec.keys, "adapter_name").unwrap_or_default();
-    install(desk, &state, &model, &name, || Ok((graft_peft::attach(&workbench(&state, &model), verb, settings)?, Vec::new())))
+    let data = state.data(data).ok();
+    let mut report = install(desk, &state, &model, &name, || Ok((build(desk, &state, (&model, data.as_deref()), (spec, settings), state.seed)?, Vec::new())))?;
+    let notes = report.attached.adapter.notes().to_vec();
+    report.notes.splice(0..0, notes.into_iter().map(|note| (Level::Info, note)));
+    Ok(report)
+}
+
+/// Builds an adapter and puts it into the model, with whatever its start looks at.
+///
+/// # Errors
+/// Those of [`graft_peft::attach`], and of reading data or the model's files.
+pub(crate) fn build(
+    desk: &Desk,
+    state: &State,
+    (model, data): (&LoadedModel, Option<&LoadedData>),
+    (spec, settings): (&MethodSpec, &Settings),
+    seed: u64,
+) -> Result<Adapter, Failure> {
+    let start = settings.text(spec.keys, "init_lora_weights").unwrap_or_default();
+    let data = data.filter(|_| start == "eva");
+    let inputs = data.map(|data| DataInputs::new(desk, state, model, data, model.loaded.tokenizer.as_ref())).transpose()?;
+    let files = (start == "loftq").then(|| Files::of(model)).transpose()?;
+    let bench = Workbench {
+        seed,
+        inputs: inputs.as_ref().map(|inputs| inputs as &dyn Inputs),
+        originals: files.as_ref().map(|files| files as &dyn Originals),
+        ..workbench(state, model)
+    };
+    Ok(graft_peft::attach(&bench, spec.verb, settings)?)
 }
 
 /// What graft-peft needs to build or read an adapter.
 pub(crate) fn workbench<'a>(state: &State, model: &'a LoadedModel) -> Workbench<'a> {
-    Workbench { model: model.loaded.model.as_ref(), tokenizer: Some(model.loaded.tokenizer.as_ref()), seed: state.seed, base_name: &model.source }
+    let bench = Workbench::new(model.loaded.model.as_ref(), &model.source, state.seed);
+    Workbench { tokenizer: Some(model.loaded.tokenizer.as_ref()), ..bench }
 }
 
 /// Makes an adapter with `build` and puts it into the session in place of one of the same name.

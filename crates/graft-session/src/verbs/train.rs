@@ -44,7 +44,7 @@ pub fn train(desk: &Desk, attach: Option<&(String, Settings)>, settings: &Settin
     let model = state.model()?;
     let data = state.data(settings.text(TRAIN, "data").as_deref())?;
     if let Some((method, keys)) = attach {
-        let report = attach::attach(desk, method, keys)?;
+        let report = attach::attach_for(desk, method, keys, settings.text(TRAIN, "data").as_deref())?;
         desk.note(report.line());
     }
     let state = desk.state();

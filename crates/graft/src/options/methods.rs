@@ -135,8 +135,11 @@ builder! {
     pub fn alpha_pattern(list);
     /// Scale by `lora_alpha / sqrt(r)` instead.
     pub fn use_rslora(flag);
-    /// `true`: A uniform in ±1/sqrt(d_in), as HF PEFT; `gaussian`: N(0, 1/r).
+    /// `true`: A uniform in ±1/sqrt(d_in), as HF PEFT; `gaussian`: N(0, 1/r); `orthogonal`, `pissa`, `olora`, `eva` (looks at the current
+    /// data) or `loftq` (of a packed model).
     pub fn init_lora_weights(word);
+    /// `init_lora_weights=eva`: no layer gets more than `eva_rho r` of the rank. Default 2.
+    pub fn eva_rho(number);
     /// LoRA+: factor on the learning rate of B. Default 1.
     pub fn loraplus_lr_ratio(number);
     /// Biases trained along: `none` (default), `all` or `lora_only`.

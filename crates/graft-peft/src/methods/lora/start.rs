@@ -25,6 +25,10 @@ pub(in crate::methods) enum Init {
     Pissa,
     /// The part of W that its first columns span.
     Olora,
+    /// A from the inputs of the layer, B zero; see [`super::eva`].
+    Eva,
+    /// The part of what packing has lost with the largest singular values; see [`super::loftq`].
+    Loftq,
 }
 
 /// A and B of one layer, and the part of W that they stand for at the start.
@@ -46,7 +50,9 @@ impl Init {
             "orthogonal" => Ok(Self::Orthogonal),
             "pissa" => Ok(Self::Pissa),
             "olora" => Ok(Self::Olora),
-            name if ["pissa_niter", "corda", "loftq", "lora_ga", "mica"].iter().any(|other| name.starts_with(other)) => {
+            "eva" => Ok(Self::Eva),
+            "loftq" => Ok(Self::Loftq),
+            name if ["pissa_niter", "corda", "lora_ga", "mica"].iter().any(|other| name.starts_with(other)) => {
                 Err(config.unsupported(format!("`init_lora_weights` = {name}")))
             }
             _ => Ok(Self::Uniform),
@@ -63,10 +69,10 @@ impl Init {
         match self {
             Self::Gaussian => plain(initial.normal("lora_A", (r, linear.d_in()), 1.0 / r as f32)?),
             Self::Orthogonal if start == Start::Fresh => orthogonal(linear, r, &initial),
-            Self::Uniform | Self::Orthogonal => plain(initial.kaiming("lora_A", (r, linear.d_in()))?),
+            Self::Uniform | Self::Orthogonal | Self::Eva | Self::Loftq => plain(initial.kaiming("lora_A", (r, linear.d_in()))?),
             Self::Pissa | Self::Olora => {
                 let w = linear.weight().own();
-                let (a, b) = if self == Self::Pissa { pissa(&w, r, s)? } else { olora(&w, r)? };
+                let (a, b) = if self == Self::Pissa { leading_part(&w, r, s, "pissa")? } else { olora(&w, r)? };
                 let like = |tensor: &Tensor| tensor.to_dtype(DType::F32)?.to_device(w.device());
                 let (a, b) = (like(&a)?, like(&b)?);
                 Ok(LowRankStart { a: Var::from_tensor(&a)?, b: Var::from_tensor(&b)?, taken: Some((a, b)) })
@@ -75,10 +81,10 @@ impl Init {
     }
 }
 
-/// `A = √(Σ/s) Vᵀ`, `B = U √(Σ/s)` of the largest singular values.
-fn pissa(w: &Tensor, r: usize, s: f64) -> Result<(Tensor, Tensor), PeftError> {
+/// `A = √(Σ/s) Vᵀ`, `B = U √(Σ/s)` of the largest singular values, for the start of this name.
+pub(super) fn leading_part(w: &Tensor, r: usize, s: f64, init: &str) -> Result<(Tensor, Tensor), PeftError> {
     if s <= 0.0 {
-        return Err(PeftError::refused("peft::no_scale", "init_lora_weights=pissa needs a lora_alpha above 0", "leave lora_alpha at 8"));
+        return Err(PeftError::refused("peft::no_scale", format!("init_lora_weights={init} needs a lora_alpha above 0"), "leave lora_alpha at 8"));
     }
     let (u, sigma, vt) = decomposition::singular(w, r)?;
     let roots: Vec<f64> = sigma.iter().map(|sigma| (sigma / s).sqrt()).collect();

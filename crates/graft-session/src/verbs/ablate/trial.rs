@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use graft_peft::Workbench;
 use graft_protocol::{
     Event, Failure, RunOutcome, Value,
     ablation::{Ablation, Trial},
@@ -79,7 +78,7 @@ impl Bench<'_> {
         let model = self.state.model()?;
         let spec = attach::method(trial.method)?;
         let settings = trial.settings.clone().with("adapter_name", Value::Text(NAME.to_owned()));
-        let adapter = graft_peft::attach(&Workbench { seed, ..attach::workbench(&self.state, &model) }, trial.method, &settings)?;
+        let adapter = attach::build(self.desk, &self.state, (&model, Some(&self.data)), (spec, &settings), seed)?;
         let attached = Arc::new(Attached::new(adapter));
         let _passing = Passing { model: model.clone(), attached: attached.clone() };
         let keys = trial.train.clone().with("eval_every", Value::Integer(0)).with("save_every", Value::Integer(0));

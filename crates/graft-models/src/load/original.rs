@@ -1,0 +1,40 @@
+//! The weights of a packed model as its files have them.
+
+use std::path::Path;
+
+use graft_nn::{DType, Device, Linear, Tensor};
+
+use super::{read_config, weights::Weights};
+use crate::{ModelError, families};
+
+/// The files of a folder, from which single weights are read again.
+pub struct OriginalWeights {
+    weights: Weights,
+}
+
+impl OriginalWeights {
+    /// Opens the files of a folder and reads their headers.
+    ///
+    /// # Errors
+    /// Those of finding out what the folder holds.
+    pub fn open(folder: &Path) -> Result<Self, ModelError> {
+        let path = folder.join("config.json");
+        let plan = families::plan(&read_config(folder, &path)?, &path)?;
+        Ok(Self { weights: Weights::open(folder, plan.prefix(), &plan.weights())? })
+    }
+
+    /// The weight (d_out, d_in) of a layer in 32-bit numbers, on the processor.
+    ///
+    /// # Errors
+    /// [`ModelError::MissingWeights`], [`ModelError::File`], and [`ModelError::WrongShape`] when the files are no longer those of the model.
+    pub fn of(&self, linear: &Linear) -> Result<Tensor, ModelError> {
+        let name = format!("{}.weight", linear.path());
+        let stored = self.weights.read(&name, DType::F32, &Device::Cpu)?;
+        let turned = if linear.fan_in_fan_out() { stored.t().and_then(|t| t.contiguous()).map_err(graft_nn::NnError::from)? } else { stored };
+        let expected = vec![linear.d_out(), linear.d_in()];
+        if turned.dims() != expected {
+            return Err(ModelError::WrongShape { folder: self.weights.folder().to_owned(), name, expected, found: turned.dims().to_vec() });
+        }
+        Ok(turned)
+    }
+}

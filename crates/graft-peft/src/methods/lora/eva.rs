@@ -1,0 +1,137 @@
+//! EVA: A starts as the directions in which the inputs of a layer vary most, and layers whose inputs vary in more directions get more of the rank.
+//!
+//! # Mathematics
+//! The base reads batches of the data; `V (k, d_in)` are the principal components of a layer's centred inputs with `k = rho r`, and `e_i` the share
+//! of the spread along each. The `Σ r` largest `e_i` of all layers are taken: a layer starts with those of its components that are among them as
+//! `A`, `B = 0`, and `lora_alpha` in proportion to its new rank. Batches are read until the components taken turn by less than `arccos(tau)` from one
+//! batch to the next. A layer that gets none is no target.
+//! # Source
+//! Paischer et al. 2024, arXiv:2410.07170; HF PEFT's `initialize_lora_eva_weights`, which leaves the reading of data to its user and reads the
+//! tokens with a label only; here all tokens are read, because a completion may have fewer of them than components are wanted.
+
+mod components;
+mod survey;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    LoraConfig,
+    prepared::{Chosen, Prepared},
+};
+use crate::{
+    Inputs, PeftError, Workbench,
+    config_file::{ConfigFile, plain_number},
+};
+use survey::{Seen, Survey};
+
+/// Least cosine of a component with what it was before, at which it counts as found.
+const TAU: f64 = 0.99;
+/// Most batches that are read.
+const MOST_BATCHES: u64 = 200;
+
+/// The field `eva_config`, HF PEFT's `EvaConfig`.
+pub(super) fn eva_config(rho: f64) -> Value {
+    json!({"adjust_scaling_factors": true, "label_mask_value": -100, "rho": rho, "tau": TAU, "use_label_mask": false, "whiten": false})
+}
+
+/// Reads data and decides.
+///
+/// # Errors
+/// [`PeftError::Refused`] without data, [`PeftError::Malformed`] for a field that it cannot read, and what reading the data gives.
+pub(super) fn find(bench: &Workbench<'_>, config: &ConfigFile, lora: &LoraConfig, chosen: &Chosen<'_>) -> Result<Prepared, PeftError> {
+    let layers = chosen.0.as_slice();
+    let Some(inputs) = bench.inputs else {
+        return Err(PeftError::refused(
+            "peft::no_data",
+            "init_lora_weights=eva looks at the inputs of the layers, and there are no data",
+            "%data load which-book",
+        ));
+    };
+    let rho = config.get("eva_config").and_then(|eva| eva.get("rho")).map_or(Some(2.0), Value::as_f64).filter(|rho| *rho >= 1.0);
+    let rho = rho.ok_or_else(|| config.wrong("eva_config", "an object with a `rho` of at least 1"))?;
+    let ranks = layers.iter().map(|linear| Ok(lora.rank_and_scaling(linear.path())?.0)).collect::<Result<Vec<_>, PeftError>>()?;
+    let largest = |r: usize| (r as f64 * rho).round() as usize;
+    let most: Vec<usize> = layers.iter().zip(&ranks).map(|(linear, r)| largest(*r).min(linear.d_in()).min(linear.d_out())).collect();
+    let survey = Survey::new(bench.model, layers, most.clone());
+    let (batches, shared_out) = read(&survey, inputs, &most, ranks.iter().sum())?;
+    let seen = survey.seen();
+    let unsettled = seen.done.iter().filter(|done| !**done).count();
+    let mut weights = BTreeMap::new();
+    for (layer, linear) in layers.iter().enumerate().filter(|(layer, _)| shared_out[*layer] > 0) {
+        let components = seen.groups[layer].and_then(|group| seen.components.get(group));
+        if let Some(first) = components.map(|components| components.first(shared_out[layer])).transpose()?.flatten() {
+            weights.insert(linear.path().to_owned(), (first, None));
+        }
+    }
+    if weights.is_empty() {
+        let problem = format!("{batches} batches of the data hold too few tokens for {} directions", most.iter().max().unwrap_or(&0));
+        return Err(PeftError::refused("peft::little_data", problem, "take a larger data set, or a smaller r"));
+    }
+    let (least, largest) = (shared_out.iter().min().unwrap_or(&0), shared_out.iter().max().unwrap_or(&0));
+    let mut note = format!("eva has read {batches} batches of the data: ranks from {least} to {largest}");
+    if unsettled > 0 {
+        note.push_str(&format!("; the directions of {unsettled} inputs were still turning"));
+    }
+    Ok(Prepared { config: Some(shared(config, lora, chosen, &shared_out)?), weights, note: Some(note) })
+}
+
+/// Reads batches until the components that are taken have settled; how many it read, and the rank of each layer.
+fn read(survey: &Survey<'_>, inputs: &dyn Inputs, most: &[usize], budget: usize) -> Result<(u64, Vec<usize>), PeftError> {
+    let mut ranks = most.to_vec();
+    for batch in 0..MOST_BATCHES {
+        survey.pass(&inputs.batch(batch)?)?;
+        let mut seen = survey.seen();
+        if seen.components.iter().all(|components| components.shares().count() > 0) {
+            ranks = share_out(&seen, most, budget);
+        }
+        for group in 0..seen.components.len() {
+            let of_group = seen.groups.iter().zip(&ranks).filter(|(own, _)| **own == Some(group));
+            let count = of_group.map(|(_, rank)| *rank).max().unwrap_or(0);
+            seen.done[group] = seen.components[group].are_settled(count, TAU);
+        }
+        if seen.done.iter().all(|done| *done) {
+            return Ok((batch + 1, ranks));
+        }
+    }
+    Ok((MOST_BATCHES, ranks))
+}
+
+/// The budget by the largest shares of all layers; of equal ones the earlier layer's is taken. A layer without input keeps its rank.
+fn share_out(seen: &Seen, most: &[usize], budget: usize) -> Vec<usize> {
+    let mut shares: Vec<(usize, f64)> = Vec::new();
+    for (layer, group) in seen.groups.iter().enumerate() {
+        let components = group.and_then(|group| seen.components.get(group));
+        shares.extend(components.into_iter().flat_map(|components| components.shares()).take(most[layer]).map(|share| (layer, share)));
+    }
+    shares.sort_by(|one, other| other.1.total_cmp(&one.1));
+    let mut ranks = vec![0; most.len()];
+    shares.iter().take(budget).for_each(|(layer, _)| ranks[*layer] += 1);
+    ranks
+}
+
+/// The fields with each layer's rank and with alpha in proportion to it, so that the scale stays what it was. Targets are those with a rank.
+fn shared(config: &ConfigFile, lora: &LoraConfig, (layers, tables): &Chosen<'_>, ranks: &[usize]) -> Result<ConfigFile, PeftError> {
+    let (whole, whole_alpha) = lora.ranks.whole();
+    let (mut rank_pattern, mut alpha_pattern, mut targets) = (Map::new(), Map::new(), Vec::new());
+    for (linear, rank) in layers.iter().zip(ranks).filter(|(_, rank)| **rank > 0) {
+        let (before, alpha) = lora.ranks.at(linear.path())?;
+        let alpha = alpha * *rank as f64 / before as f64;
+        if *rank != whole {
+            rank_pattern.insert(linear.path().to_owned(), (*rank).into());
+        }
+        if (alpha - whole_alpha).abs() > 1e-12 {
+            alpha_pattern.insert(linear.path().to_owned(), plain_number(alpha));
+        }
+        targets.push(linear.path().to_owned());
+    }
+    let mut config = config.clone();
+    config.set("rank_pattern", rank_pattern.into());
+    config.set("alpha_pattern", alpha_pattern.into());
+    if targets.len() < layers.len() {
+        targets.extend(tables.iter().map(|table| table.path().to_owned()));
+        config.set("target_modules", targets.into());
+    }
+    Ok(config)
+}

@@ -1,0 +1,145 @@
+//! The leading directions of a stream of vectors, batch by batch.
+
+use graft_nn::{DType, Device, Tensor};
+
+use crate::{PeftError, decomposition};
+
+/// Rounds of the iteration that finds the directions of a batch; the batches before have found most of them.
+const ROUNDS: usize = 3;
+
+/// Principal components of centred vectors, without keeping the vectors: those of `[Σ V; X - mean(X); shift of the mean]` are those of all
+/// that has been seen, as far as the dropped ones do not matter.
+///
+/// # Shapes
+/// vectors of a batch `X: (n, d)`, components `V: (k, d)` in rows of length 1, the strongest first
+/// # Source
+/// Ross et al. 2008, Incremental Learning for Robust Visual Tracking, section 3.1; HF PEFT's `IncrementalPCA`
+pub(super) struct Components {
+    k: usize,
+    seen: usize,
+    mean: Vec<f64>,
+    /// Sum of the squared distances from the mean.
+    spread: f64,
+    sigma: Vec<f64>,
+    vectors: Option<Tensor>,
+    /// Cosine of each component with what it was before the last batch.
+    settled: Vec<f64>,
+}
+
+impl Components {
+    /// For `k` components.
+    pub(super) fn new(k: usize) -> Self {
+        Self { k, seen: 0, mean: Vec::new(), spread: 0.0, sigma: Vec::new(), vectors: None, settled: Vec::new() }
+    }
+
+    /// Takes in a batch (n, d); one of fewer vectors than components is passed over.
+    pub(super) fn add(&mut self, batch: &Tensor) -> Result<(), PeftError> {
+        let batch = batch.detach().to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
+        let (n, d) = batch.dims2()?;
+        if n < self.k {
+            return Ok(());
+        }
+        let mean = batch.mean(0)?; // (d)
+        let centred = batch.broadcast_sub(&mean)?; // (n, d)
+        let mean: Vec<f64> = mean.to_vec1()?;
+        let spread: f64 = centred.sqr()?.sum_all()?.to_scalar()?;
+        let total = self.seen + n;
+        let stacked = match &self.vectors {
+            None => centred,
+            Some(before) => {
+                let weight = self.seen as f64 * n as f64 / total as f64;
+                let shift: Vec<f64> = self.mean.iter().zip(&mean).map(|(before, now)| (before - now) * weight.sqrt()).collect();
+                self.spread += shift.iter().map(|shift| shift * shift).sum::<f64>();
+                let strengths = Tensor::from_slice(&self.sigma, (self.sigma.len(), 1), &Device::Cpu)?;
+                Tensor::cat(&[before.broadcast_mul(&strengths)?, centred, Tensor::from_vec(shift, (1, d), &Device::Cpu)?], 0)? // (k + n + 1, d)
+            }
+        };
+        let (_, sigma, vectors) = decomposition::singular_within(&stacked, self.k, ROUNDS)?;
+        let vectors = pointing_up(&vectors)?;
+        self.settled = match &self.vectors {
+            Some(before) => (before * &vectors)?.sum(1)?.to_vec1()?,
+            None => vec![0.0; self.k],
+        };
+        let moved = |(before, now): (&f64, &f64)| (before * self.seen as f64 + now * n as f64) / total as f64;
+        self.mean = if self.seen == 0 { mean } else { self.mean.iter().zip(&mean).map(moved).collect() };
+        self.spread += spread;
+        (self.seen, self.sigma, self.vectors) = (total, sigma, Some(vectors));
+        Ok(())
+    }
+
+    /// Whether the first `count` have stopped turning: each has at least the cosine `tau` with what it was before the last batch.
+    pub(super) fn are_settled(&self, count: usize, tau: f64) -> bool {
+        self.vectors.is_some() && self.settled.iter().take(count).all(|cosine| *cosine >= tau)
+    }
+
+    /// The share of all the spread that lies along each; none before the first batch.
+    pub(super) fn shares(&self) -> impl Iterator<Item = f64> {
+        let spread = self.spread.max(f64::MIN_POSITIVE);
+        self.sigma.iter().map(move |sigma| sigma * sigma / spread)
+    }
+
+    /// The first `count`, (count, d).
+    pub(super) fn first(&self, count: usize) -> Result<Option<Tensor>, PeftError> {
+        self.vectors.as_ref().map(|vectors| Ok(vectors.narrow(0, 0, count)?.to_dtype(DType::F32)?)).transpose()
+    }
+}
+
+/// Rows turned so that the number of the largest magnitude in each is positive: a direction has no sign of its own.
+fn pointing_up(rows: &Tensor) -> Result<Tensor, PeftError> {
+    let sign = |row: &Vec<f64>| row.iter().copied().fold(0.0, |most: f64, value| if value.abs() > most.abs() { value } else { most }).signum();
+    let signs: Vec<f64> = rows.to_vec2()?.iter().map(sign).collect();
+    Ok(rows.broadcast_mul(&Tensor::from_slice(&signs, (signs.len(), 1), &Device::Cpu)?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use graft_nn::Rng;
+
+    use super::*;
+
+    /// Vectors in 12 dimensions with spreads 12, 11 .. 1 along the axes, away from the origin.
+    fn vectors(n: usize) -> Tensor {
+        let normal = Rng::new(5).stream("vectors", "").normal(0.0, 1.0, n * 12);
+        let value = |(place, value): (usize, f32)| 3.0 + value * (12 - place % 12) as f32;
+        Tensor::from_vec(normal.into_iter().enumerate().map(value).collect::<Vec<_>>(), (n, 12), &Device::Cpu).unwrap()
+    }
+
+    fn of(batches: &[Tensor]) -> Components {
+        let mut components = Components::new(4);
+        batches.iter().for_each(|batch| components.add(batch).unwrap());
+        components
+    }
+
+    #[test]
+    fn batches_give_the_components_that_all_vectors_together_have() {
+        let all = vectors(600);
+        let batches: Vec<Tensor> = (0..6).map(|index| all.narrow(0, 100 * index, 100).unwrap()).collect();
+        let (whole, parts) = (of(&[all]), of(&batches));
+        for (one, other) in whole.shares().zip(parts.shares()) {
+            assert!((one - other).abs() < 0.01 * one, "{one} {other}");
+        }
+        let cosines: Vec<f32> = (whole.first(4).unwrap().unwrap() * parts.first(4).unwrap().unwrap()).unwrap().sum(1).unwrap().to_vec1().unwrap();
+        assert!(cosines.iter().all(|cosine| *cosine > 0.99), "{cosines:?}");
+        assert!(whole.shares().sum::<f64>() < 1.0);
+    }
+
+    #[test]
+    fn the_mean_is_no_direction() {
+        // Along the first axis the spread is largest; the mean lies on the diagonal.
+        let first: Vec<f32> = of(&[vectors(2000)]).first(1).unwrap().unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        assert!(first[0] > 0.95, "{first:?}");
+    }
+
+    #[test]
+    fn components_settle_when_nothing_new_comes() {
+        let batch = vectors(300);
+        assert!(!of(std::slice::from_ref(&batch)).are_settled(4, 0.99));
+        assert!(of(&[batch.clone(), batch]).are_settled(4, 0.99));
+    }
+
+    #[test]
+    fn a_batch_of_fewer_vectors_than_components_is_passed_over() {
+        let few = of(&[vectors(3)]);
+        assert!(few.first(4).unwrap().is_none() && few.shares().count() == 0);
+    }
+}

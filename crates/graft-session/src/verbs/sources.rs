@@ -1,0 +1,61 @@
+//! What the start of an adapter may look at beside the model: the session's data, and the files that a packed model was loaded from.
+
+use graft_models::OriginalWeights;
+use graft_nn::{Device, Linear, Tensor, TokenEncoder};
+use graft_peft::{InputBatch, Inputs, Originals, PeftError};
+use graft_protocol::{Failure, Settings};
+use graft_train::{Control, Examples, Source, TrainConfig};
+
+use crate::{
+    Desk, SessionError, State,
+    state::{LoadedData, LoadedModel},
+};
+
+/// The training examples in the order in which a training with default keys reads them.
+pub(crate) struct DataInputs<'a> {
+    examples: Examples<'a>,
+    device: Device,
+    control: Control,
+}
+
+impl<'a> DataInputs<'a> {
+    /// Of a data set, for a model.
+    ///
+    /// # Errors
+    /// Those of encoding the data.
+    pub(crate) fn new(desk: &Desk, state: &State, model: &LoadedModel, data: &'a LoadedData, tokenizer: &'a dyn TokenEncoder) -> Result<Self, Failure> {
+        let config = TrainConfig::from_settings(&Settings::default(), 1e-3, state.seed);
+        let examples = Examples::new(model.loaded.model.as_ref(), tokenizer, &data.dataset, &config)?;
+        Ok(Self { examples, device: state.device.clone(), control: Control::from_flag(desk.stop_flag()) })
+    }
+}
+
+impl Inputs for DataInputs<'_> {
+    fn batch(&self, index: u64) -> Result<InputBatch, PeftError> {
+        if self.control.is_stopped() {
+            return Err(PeftError::Settings(SessionError::Interrupted { what: "stopped before anything was attached".to_owned(), next: None }.into()));
+        }
+        let failed = |error: graft_train::TrainError| PeftError::Settings(error.into());
+        let batch = self.examples.micro_batch(index).map_err(failed)?;
+        Ok(InputBatch { ids: batch.ids_tensor(&self.device).map_err(failed)?, mask: batch.mask_tensor(&self.device).map_err(failed)? })
+    }
+}
+
+/// The files of a model.
+pub(crate) struct Files(OriginalWeights);
+
+impl Files {
+    /// Those that it was loaded from.
+    ///
+    /// # Errors
+    /// When they are no longer there.
+    pub(crate) fn of(model: &LoadedModel) -> Result<Self, Failure> {
+        Ok(Self(OriginalWeights::open(&model.loaded.source)?))
+    }
+}
+
+impl Originals for Files {
+    fn weight(&self, linear: &Linear) -> Result<Tensor, PeftError> {
+        self.0.of(linear).map_err(|error| PeftError::Settings(error.into()))
+    }
+}
