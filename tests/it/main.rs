@@ -44,6 +44,12 @@ scenarios! {
 }
 
 scenarios! {
+    starts:
+    eva_reads_the_data_and_shares_the_rank_out,
+    loftq_makes_up_for_packing,
+}
+
+scenarios! {
     encoder:
     minilm_embeds_as_transformers_does_and_learns_which_book,
 }

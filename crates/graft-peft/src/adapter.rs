@@ -28,14 +28,15 @@ pub struct Adapter {
     merge: Mutex<Option<Merge>>,
 }
 
-/// Items of a list that are shown when it has many.
-const SHOWN: usize = 3;
+/// Characters of a list that a line has room for.
+const ROOM: usize = 72;
 
-/// A value as a line has room for it: of a long list the first few items.
+/// A value as a line has room for it: of a long list the first item.
 fn shortened(value: &Value) -> String {
+    let text = value.to_string();
     match value {
-        Value::List(items) if items.len() > 2 * SHOWN + 2 => format!("{},… {} more", items[..SHOWN].join(","), items.len() - SHOWN),
-        other => other.to_string(),
+        Value::List(items) if items.len() > 2 && text.len() > ROOM => format!("{},…({} more)", items[0], items.len() - 1),
+        _ => text,
     }
 }
 

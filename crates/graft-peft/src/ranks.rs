@@ -69,13 +69,21 @@ impl Ranks {
     }
 }
 
-/// Refuses a rank above the layer's smaller side in a fresh adapter; one from a file is taken as it is.
+/// Refuses a rank above the layer's smaller side in a fresh adapter; one from a file is taken as it is, with a word in `warnings` for the first
+/// such layer.
 ///
 /// # Errors
 /// [`PeftError::RankTooLarge`].
-pub(crate) fn check_rank(r: usize, linear: &Linear, start: Start) -> Result<(), PeftError> {
-    if start == Start::Fresh && r > linear.d_in().min(linear.d_out()) {
-        return Err(PeftError::RankTooLarge { r, path: linear.path().to_owned(), d_in: linear.d_in(), d_out: linear.d_out() });
+pub(crate) fn check_rank(r: usize, linear: &Linear, start: Start, warnings: &mut Vec<String>) -> Result<(), PeftError> {
+    if r <= linear.d_in().min(linear.d_out()) {
+        return Ok(());
+    }
+    let error = PeftError::RankTooLarge { r, path: linear.path().to_owned(), d_in: linear.d_in(), d_out: linear.d_out() };
+    if start == Start::Fresh {
+        return Err(error);
+    }
+    if warnings.is_empty() {
+        warnings.push(format!("{error}: more rank than the layer has use for"));
     }
     Ok(())
 }

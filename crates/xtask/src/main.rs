@@ -41,7 +41,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "test",
         usage: "test [--long] [--peft] [--only PATTERN]",
-        summary: "install what the tests need and run every one of them; --peft adds those against HF PEFT itself",
+        summary: "install what the tests need and run every one of them; --peft adds those against HF PEFT and AdapterHub themselves",
         run: test::run,
     },
     Task { name: "check", usage: "check", summary: "format, clippy and documentation, without running anything", run: check::run },

@@ -41,7 +41,12 @@ impl Places {
         self.target.join("graft-peft")
     }
 
-    /// Pinned requirements by name: `lab`, `test` or `peft`.
+    /// The one with PyTorch and AdapterHub's library.
+    pub(crate) fn adapterhub(&self) -> PathBuf {
+        self.target.join("graft-adapterhub")
+    }
+
+    /// Pinned requirements by name: `lab`, `test`, `peft` or `adapterhub`.
     pub(crate) fn requirements(&self, name: &str) -> PathBuf {
         self.root.join("crates/xtask/requirements").join(format!("{name}.txt"))
     }

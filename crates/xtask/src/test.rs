@@ -58,13 +58,16 @@ impl Found {
 /// Every phase in order; a phase without which the next ones make no sense ends it with its problem.
 fn everything(options: &Options, found: &mut Found) -> Result<()> {
     let places = Places::here();
-    let mut phases = Phases::new(if options.only.is_some() { 5 } else { 9 } + usize::from(options.peft));
+    let mut phases = Phases::new(if options.only.is_some() { 5 } else { 9 } + 2 * usize::from(options.peft));
     phases.run("what the machine needs", machine_needs)?;
     phases.run("a private Python environment", || Environment::ready(&places.test(), &places.requirements("test")).map(drop))?;
     if options.peft {
         phases.run("PyTorch and HF PEFT (gigabytes, the first time)", || Environment::ready(&places.peft(), &places.requirements("peft")).map(drop))?;
+        phases.run("PyTorch and AdapterHub's library", || Environment::ready(&places.adapterhub(), &places.requirements("adapterhub")).map(drop))?;
     } else if options.only.is_none() {
-        println!("\nSKIPPED: adapters are not opened in HF PEFT itself, which needs PyTorch; `cargo xtask test --peft` installs both and does it.");
+        println!(
+            "\nSKIPPED: adapters are not opened in HF PEFT and AdapterHub's library themselves, which need PyTorch; `cargo xtask test --peft` installs all three and does it."
+        );
     }
     if options.only.is_none() {
         // What the compiler finds does not keep the tests from running: one call tells everything.
@@ -123,7 +126,8 @@ fn tests(places: &Places, options: &Options) -> Result<Tally> {
         cargo.env("GRAFT_TEST_LONG", "1");
     }
     if options.peft {
-        cargo.args(if nextest { ["--run-ignored", "all"] } else { ["--", "--include-ignored"] }).env("GRAFT_PEFT_PYTHON", places.peft().join("bin/python"));
+        cargo.args(if nextest { ["--run-ignored", "all"] } else { ["--", "--include-ignored"] });
+        cargo.env("GRAFT_PEFT_PYTHON", places.peft().join("bin/python")).env("GRAFT_ADAPTERHUB_PYTHON", places.adapterhub().join("bin/python"));
     }
     runner::run(&mut cargo)
 }

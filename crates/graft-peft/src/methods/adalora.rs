@@ -97,10 +97,10 @@ impl Method for AdaLora {
         let selection = Selection::read(config)?;
         let layers = chosen(bench, &selection, start)?;
         let shared = Arc::new(Shared::new());
-        let (mut parts, mut triplets) = (Vec::new(), Vec::new());
+        let (mut parts, mut triplets, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
         for linear in &layers {
             let r = kept_ranks(config, linear.path()).unwrap_or(init_r);
-            check_rank(r, linear, start)?;
+            check_rank(r, linear, start, &mut warnings)?;
             let matrices = triplet(linear, r, bench.seed)?;
             let weights = vec![("lora_A", matrices.a.clone()), ("lora_B", matrices.b.clone()), ("lora_E", matrices.e.clone())];
             triplets.push(matrices.clone());
@@ -110,7 +110,7 @@ impl Method for AdaLora {
         let allocator = Allocator::new(triplets, Schedule::read(config, init_r, target_r)?);
         let settings = fields::to_settings(&SPEC, config, &["init_r", "target_r", "lora_alpha"], &selection, bench.model, &layers);
         let allocator = Arc::new(allocator);
-        Ok(Built { companion: Some(allocator.clone()), export: Some(allocator), ..Built::new(settings, parts, shared) })
+        Ok(Built { warnings, companion: Some(allocator.clone()), export: Some(allocator), ..Built::new(settings, parts, shared) })
     }
 }
 

@@ -109,10 +109,10 @@ impl Method for Dora {
         }
         let shared = Arc::new(Shared::new());
         let layers = chosen(bench, &lora.selection, start)?;
-        let mut parts = Vec::new();
+        let (mut parts, mut warnings) = (Vec::new(), Vec::new());
         for linear in &layers {
             let (r, scaling) = lora.rank_and_scaling(linear.path())?;
-            check_rank(r, linear, start)?;
+            check_rank(r, linear, start, &mut warnings)?;
             let lora::LowRankStart { a, b, .. } = lora.init.start(linear, (r, scaling), bench.seed, start)?;
             let lengths = linear.weight().tensor().detach().to_dtype(DType::F32)?.sqr()?.sum(1)?.sqrt()?; // (d_out)
             let magnitude = Var::from_tensor(&lengths)?;
@@ -120,7 +120,7 @@ impl Method for Dora {
             let adapter = Arc::new(DoraLayer { a, b, magnitude, scaling, dropout: lora.dropout, shared: shared.clone() });
             parts.push(Part { copies: lora::copies(linear), ..Part::linear(linear, adapter, weights) });
         }
-        let warnings = lora.ranks.unmatched(layers.iter().map(|linear| linear.path()), start)?;
+        warnings.extend(lora.ranks.unmatched(layers.iter().map(|linear| linear.path()), start)?);
         let settings = fields::to_settings(&SPEC, config, &["r", "lora_alpha"], &lora.selection, bench.model, &layers);
         Ok(Built { warnings, ..Built::new(settings, parts, shared) })
     }

@@ -88,10 +88,10 @@ impl Method for LoHa {
         let (ranks, dropout, selection) = (Ranks::read(config, "alpha")?, UpdateDropout::read(config)?, Selection::read(config)?);
         let layers = chosen(bench, &selection, start)?;
         let shared = Arc::new(Shared::new());
-        let mut parts = Vec::new();
+        let (mut parts, mut warnings) = (Vec::new(), Vec::new());
         for linear in &layers {
             let (r, alpha) = ranks.at(linear.path())?;
-            check_rank(r, linear, start)?;
+            check_rank(r, linear, start, &mut warnings)?;
             let (initial, d_in, d_out) = (Initial::of(linear, bench.seed), linear.d_in(), linear.d_out());
             let first = (initial.kaiming("hada_w1_a", (d_out, r))?, initial.kaiming("hada_w1_b", (r, d_in))?);
             let second = (initial.kaiming("hada_w2_a", (d_out, r))?, initial.full(0.0, &[r, d_in])?);
@@ -100,7 +100,7 @@ impl Method for LoHa {
             let adapter = Arc::new(LoHaLayer { first, second, scaling: alpha / r as f64, dropout, shared: shared.clone() });
             parts.push(Part::linear(linear, adapter, weights));
         }
-        let warnings = ranks.unmatched(layers.iter().map(|linear| linear.path()), start)?;
+        warnings.extend(ranks.unmatched(layers.iter().map(|linear| linear.path()), start)?);
         let settings = fields::to_settings(&SPEC, config, &["r", "alpha"], &selection, bench.model, &layers);
         Ok(Built { warnings, ..Built::new(settings, parts, shared) })
     }

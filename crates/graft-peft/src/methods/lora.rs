@@ -113,8 +113,9 @@ impl Method for Lora {
         let mut lora = LoraConfig::read(config)?;
         let shared = Arc::new(Shared::new());
         let mut chosen = chosen_layers(bench, &lora.selection, start)?;
+        let mut warnings = Vec::new();
         for linear in &chosen.0 {
-            check_rank(lora.rank_and_scaling(linear.path())?.0, linear, start)?;
+            check_rank(lora.rank_and_scaling(linear.path())?.0, linear, start, &mut warnings)?;
         }
         let prepared = Prepared::new(bench, config, &lora, &chosen, start)?;
         if let Some(changed) = &prepared.config {
@@ -136,10 +137,10 @@ impl Method for Lora {
             let (r, scaling) = lora.rank_and_scaling(table.path())?;
             parts.push(embedding::part(table, (r, scaling), (bench.seed, start), &shared)?);
         }
-        let mut warnings = lora.ranks.unmatched(layers.iter().map(|linear| linear.path()).chain(embeddings.iter().map(|table| table.path())), start)?;
+        warnings.extend(lora.ranks.unmatched(layers.iter().map(|linear| linear.path()).chain(embeddings.iter().map(|table| table.path())), start)?);
         warnings.extend(prepared.note);
         let mut settings = fields::to_settings(&SPEC, prepared.config.as_ref().unwrap_or(config), &["r", "lora_alpha"], &lora.selection, bench.model, &layers);
-        if prepared.config.is_some() {
+        if matches!(lora.init, Init::Eva) || prepared.config.is_some() {
             // What was found is in the patterns and the weights; a resumed run must not look for it again.
             settings.values.remove("init_lora_weights");
         }

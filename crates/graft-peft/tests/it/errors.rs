@@ -181,6 +181,23 @@ fn weights_that_are_missing_misshapen_left_over_or_not_finite_are_noticed() {
     assert!(warnings.len() == 1 && warnings[0].contains("lm_head"), "{warnings:?}");
 }
 
+/// HF PEFT makes such adapters, so they are opened.
+#[test]
+fn a_rank_above_the_layer_is_taken_from_a_file_with_a_warning() {
+    let model = model();
+    let folder = saved(&model);
+    let path = folder.path().join("adapter_model.safetensors");
+    let mut tensors = graft_nn::tensor_file::TensorFile::open(&path).unwrap().tensors(&graft_nn::Device::Cpu).unwrap();
+    for (key, tensor) in &mut tensors {
+        let shape = if key.contains("lora_A") { (20, 16) } else { (16, 20) };
+        *tensor = Tensor::zeros(shape, tensor.dtype(), tensor.device()).unwrap();
+    }
+    graft_nn::tensor_file::write(&path, &tensors).unwrap();
+    change(folder.path(), "r", 20.into());
+    let (_, warnings) = load(&bench(&model), folder.path(), "default").unwrap();
+    assert!(warnings.len() == 1 && warnings[0].contains("r = 20 is larger than the smaller side"), "{warnings:?}");
+}
+
 #[test]
 fn an_adapter_that_diverged_is_not_saved_and_not_merged() {
     let model = model();

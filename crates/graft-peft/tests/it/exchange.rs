@@ -1,9 +1,15 @@
 //! What Graft writes is opened by HF PEFT and transformers themselves and acts the same there. It needs PyTorch, so `cargo xtask test --peft` runs it.
 
-use std::{path::Path, process::Command, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
 
 use graft_models::{FolderParts, save_folder};
-use graft_nn::{Context, DType, Device, Model, Tensor, tensor_file};
+use graft_nn::{Context, DType, Device, Model, Task, Tensor, tensor_file};
+use graft_peft::{Adapter, Workbench, attach, combine};
+use graft_protocol::{Settings, Value as Setting};
 use serde_json::Value;
 
 use crate::promises::{Case, cases, is_impossible, stir};
@@ -16,35 +22,81 @@ const OWN: &[&str] = &["bitfit", "bottleneck", "full"];
 #[test]
 #[ignore = "needs PyTorch and HF PEFT: `cargo xtask test --peft` installs them"]
 fn hf_peft_opens_what_graft_saves_and_gives_the_same_logits() {
-    let python = std::env::var_os("GRAFT_PEFT_PYTHON").expect("GRAFT_PEFT_PYTHON names a Python with torch, transformers and peft");
     let out = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(GOLDENS).unwrap().flatten() {
-        let base = entry.path();
-        if base.join("config.json").is_file() {
-            write_adapters(&base, &out.path().join(entry.file_name()));
-        }
+    for (name, base) in bases() {
+        write_adapters(&base, &out.path().join(&name), |case| !OWN.contains(&case.verb));
+        write_combined(&base, &out.path().join(&name));
     }
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/hf_peft.py");
-    let status = Command::new(python).arg(script).arg(GOLDENS).arg(out.path()).env("HF_HUB_OFFLINE", "1").status().unwrap();
-    assert!(status.success(), "HF PEFT does not agree; the table above says where");
+    check("GRAFT_PEFT_PYTHON", "hf_peft.py", out.path());
 }
 
-/// One folder per method: the adapter, what it gives, and, where it can be merged, the merged model.
-fn write_adapters(base: &Path, out: &Path) {
-    let config: Value = serde_json::from_str(&std::fs::read_to_string(base.join("config.json")).unwrap()).unwrap();
-    for case in cases().into_iter().filter(|case| !OWN.contains(&case.verb)) {
-        let model = graft_models::load_model(base, DType::F32, &Device::Cpu, &mut |_, _, _| {}).unwrap().model;
+#[test]
+#[ignore = "needs PyTorch and AdapterHub's library: `cargo xtask test --peft` installs them"]
+fn adapterhub_opens_the_bottleneck_adapters_that_graft_saves_and_gives_the_same_logits() {
+    let out = tempfile::tempdir().unwrap();
+    for (name, base) in bases() {
+        write_adapters(&base, &out.path().join(&name), |case| case.verb == "bottleneck");
+    }
+    check("GRAFT_ADAPTERHUB_PYTHON", "adapterhub.py", out.path());
+}
+
+/// The models that the goldens stand on.
+fn bases() -> impl Iterator<Item = (String, PathBuf)> {
+    let folders = std::fs::read_dir(GOLDENS).unwrap().flatten();
+    folders.filter(|entry| entry.path().join("config.json").is_file()).map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
+}
+
+/// Runs a script in the Python that a variable names.
+fn check(python: &str, script: &str, adapters: &Path) {
+    let python = std::env::var_os(python).unwrap_or_else(|| panic!("{python} names a Python with what {script} imports"));
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
+    let status = Command::new(python).arg(&script).arg(GOLDENS).arg(adapters).env("HF_HUB_OFFLINE", "1").status().unwrap();
+    assert!(status.success(), "{} does not agree; the table above says where", script.display());
+}
+
+fn open(base: &Path) -> (Arc<dyn Model>, Value) {
+    let config = serde_json::from_str(&std::fs::read_to_string(base.join("config.json")).unwrap()).unwrap();
+    (graft_models::load_model(base, DType::F32, &Device::Cpu, &mut |_, _, _| {}).unwrap().model, config)
+}
+
+/// One folder per case: the adapter, what it gives, and, where it can be merged, the merged model.
+fn write_adapters(base: &Path, out: &Path, is_wanted: impl Fn(&Case) -> bool) {
+    for case in cases().into_iter().filter(is_wanted) {
+        let (model, config) = open(base);
         let has_bias = model.parameters().iter().any(|parameter| parameter.path().ends_with(".bias"));
         if is_impossible(&*model, &case) || case.title.contains("bias") && !has_bias {
             continue;
         }
-        write_adapter(&model, &config, &case, &out.join(case.title.replace([' ', '=', ','], "-")));
+        let adapter = case.attach(&*model, "default").unwrap();
+        stir(&adapter, 3);
+        write_adapter(&model, &config, &adapter, &out.join(case.title.replace([' ', '=', ','], "-")));
     }
 }
 
-fn write_adapter(model: &Arc<dyn Model>, config: &Value, case: &Case, folder: &Path) {
-    let adapter = case.attach(&**model, "default").unwrap();
-    stir(&adapter, 3);
+/// Adapters that were combined of two; those of a classifier have a head each, and heads cannot be combined.
+fn write_combined(base: &Path, out: &Path) {
+    let (model, config) = open(base);
+    if matches!(model.task(), Task::SequenceClassification { .. }) {
+        return;
+    }
+    let bench = Workbench::new(&*model, "base", 1);
+    let lora = |name: &str, r: i64| {
+        let keys = Settings::default().with("adapter_name", Setting::Text(name.to_owned())).with("r", Setting::Integer(r));
+        let adapter = attach(&bench, "lora", &keys).unwrap();
+        stir(&adapter, r as u64);
+        adapter
+    };
+    let (one, other) = (lora("one", 2), lora("other", 3));
+    let weights = Setting::List(vec!["0.7".to_owned(), "0.4".to_owned()]);
+    for kind in ["svd", "cat"] {
+        let keys = Settings::default().with("combination_type", Setting::Text(kind.to_owned())).with("weights", weights.clone());
+        let both = combine(&bench, &[&one, &other], &keys.with("adapter_name", Setting::Text("both".to_owned()))).unwrap();
+        write_adapter(&model, &config, &both.adapter, &out.join(format!("lora-combine-{kind}")));
+        both.adapter.detach(&*model).unwrap();
+    }
+}
+
+fn write_adapter(model: &Arc<dyn Model>, config: &Value, adapter: &Adapter, folder: &Path) {
     adapter.save(folder, "base").unwrap();
     let ids = Tensor::new(&[[4u32, 8, 15, 16, 23, 42], [7, 7, 1, 0, 49, 3]], &Device::Cpu).unwrap();
     let logits = model.logits(&ids, None, &Context::eval()).unwrap();

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use graft_models::{Llama, LlamaConfig, random_model};
 use graft_nn::{Context, Device, Model, Quantization, Rng, Tensor, Weight, gradients, ops::cross_entropy, packable};
-use graft_peft::{Adapter, Workbench, attach, load};
+use graft_peft::{Adapter, InputBatch, Inputs, PeftError, Workbench, attach, load};
 use graft_protocol::{Hint, Settings, Value, methods::METHODS};
 
 type Held = Result<(), String>;
@@ -47,7 +47,7 @@ pub(crate) fn cases() -> Vec<Case> {
     }
     let list = |word: &str| Value::List(vec![word.to_owned()]);
     cases.push(case("lora bias=all", "lora", small("lora").with("bias", Value::Text("all".to_owned()))));
-    for init in ["orthogonal", "pissa", "olora"] {
+    for init in ["orthogonal", "pissa", "olora", "eva"] {
         let keys = Settings::default().with("r", Value::Integer(4)).with("init_lora_weights", Value::Text(init.to_owned()));
         cases.push(case(&format!("lora init_lora_weights={init}"), "lora", keys));
     }
@@ -98,7 +98,17 @@ fn families() -> Vec<(&'static str, Arc<dyn Model>)> {
 }
 
 fn bench(model: &dyn Model) -> Workbench<'_> {
-    Workbench::new(model, "toy", 9)
+    Workbench { inputs: Some(&Noise), ..Workbench::new(model, "toy", 9) }
+}
+
+/// Data for a start that asks for some.
+struct Noise;
+
+impl Inputs for Noise {
+    fn batch(&self, index: u64) -> Result<InputBatch, PeftError> {
+        let ids: Vec<u32> = (0..128).map(|place| (place * place + 7 * (index as u32 % 5)) % 50).collect();
+        Ok(InputBatch { ids: Tensor::from_vec(ids, (8, 16), &Device::Cpu)?, mask: None })
+    }
 }
 
 fn run(model: &dyn Model, cx: &Context) -> Tensor {

@@ -116,7 +116,7 @@ mod tests {
         let batches: Vec<Tensor> = (0..6).map(|index| all.narrow(0, 100 * index, 100).unwrap()).collect();
         let (whole, parts) = (of(&[all]), of(&batches));
         for (one, other) in whole.shares().zip(parts.shares()) {
-            assert!((one - other).abs() < 0.01 * one, "{one} {other}");
+            assert!((one - other).abs() < 0.03 * one, "{one} {other}");
         }
         let cosines: Vec<f32> = (whole.first(4).unwrap().unwrap() * parts.first(4).unwrap().unwrap()).unwrap().sum(1).unwrap().to_vec1().unwrap();
         assert!(cosines.iter().all(|cosine| *cosine > 0.99), "{cosines:?}");
