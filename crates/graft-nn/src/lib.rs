@@ -51,6 +51,7 @@ pub use linear::{Linear, LinearAdapter};
 pub use model::{Hidden, Model, ModelShape, Task};
 pub use norm::{Norm, NormKind};
 pub use packed::{Packed, Quantization};
+pub use parallel::summed;
 pub use parameter::{Parameter, StandIn};
 pub use prefix::{Prefix, Prefixes};
 pub use process::tune_process;

@@ -152,7 +152,7 @@ impl Product<'_> {
     /// `to` must be valid for writes of `rows * columns` elements with that row stride, and for reads when `add`.
     unsafe fn run(self, to: *mut f32, row_stride: usize, add: bool) {
         let (left, right) = (self.left, self.right);
-        let threads = if self.alone || rayon::current_num_threads() == 1 { Parallelism::None } else { Parallelism::Rayon(0) };
+        let threads = if self.alone || crate::parallel::is_alone() { Parallelism::None } else { Parallelism::Rayon(0) };
         let stride = |stride: usize| stride as isize;
         // SAFETY: `Matrix` lies inside its slice by construction; the caller answers for `to`.
         unsafe {

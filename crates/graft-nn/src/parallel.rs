@@ -1,7 +1,15 @@
 //! Independent pieces of work on all threads. The pieces are chosen by the caller and never by the number of threads, so
 //! results are the same on one thread and on many.
 
+use std::cell::Cell;
+use std::ops::Range;
+
 use rayon::prelude::*;
+
+thread_local! {
+    /// Whether this thread does a piece of something larger, so that what it does is not divided again.
+    static ALONE: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Elements per piece of elementwise work: large enough to pay for the hand-over, small enough to stay in the cache.
 pub(crate) const CHUNK: usize = 8192;
@@ -23,6 +31,105 @@ pub(crate) fn map<T: Send, R: Send>(pieces: impl Iterator<Item = T>, work: impl 
     if alone(pieces.len()) { pieces.into_iter().map(work).collect() } else { pieces.into_par_iter().map(work).collect() }
 }
 
+/// The sum of what `work` makes of each of the pieces 0..count, which are whole passes through a model: pairs are added, then pairs of pairs, so
+/// that the sum is the same bit for bit whoever made its parts.
+///
+/// Where there are as many pieces as threads, each thread does pieces of its own from beginning to end, which spares it waiting for the others
+/// at every operation; else the pieces come one after another, and all threads share the operations of each.
+///
+/// # Errors
+/// The first of `work` or `add`, in the order of the pieces.
+pub fn summed<R: Send, E: Send>(
+    count: usize,
+    work: &(impl Fn(usize) -> Result<R, E> + Sync),
+    add: &(impl Fn(R, R) -> Result<R, E> + Sync),
+) -> Option<Result<R, E>> {
+    let divided = count > 1 && count >= rayon::current_num_threads() && !is_alone();
+    (count > 0).then(|| if divided { sum_apart(0..count, work, add) } else { sum_in_turn(0..count, work, add) })
+}
+
+fn sum_apart<R: Send, E: Send>(
+    pieces: Range<usize>,
+    work: &(impl Fn(usize) -> Result<R, E> + Sync),
+    add: &(impl Fn(R, R) -> Result<R, E> + Sync),
+) -> Result<R, E> {
+    if pieces.len() == 1 {
+        return alone_here(|| work(pieces.start));
+    }
+    let (left, right) = halves(pieces);
+    let (left, right) = rayon::join(|| sum_apart(left, work, add), || sum_apart(right, work, add));
+    add(left?, right?)
+}
+
+fn sum_in_turn<R, E>(pieces: Range<usize>, work: &impl Fn(usize) -> Result<R, E>, add: &impl Fn(R, R) -> Result<R, E>) -> Result<R, E> {
+    if pieces.len() == 1 {
+        return work(pieces.start);
+    }
+    let (left, right) = halves(pieces);
+    add(sum_in_turn(left, work, add)?, sum_in_turn(right, work, add)?)
+}
+
+fn halves(pieces: Range<usize>) -> (Range<usize>, Range<usize>) {
+    let middle = usize::midpoint(pieces.start, pieces.end);
+    (pieces.start..middle, middle..pieces.end)
+}
+
+/// Nothing inside `work` is divided among threads.
+fn alone_here<R>(work: impl FnOnce() -> R) -> R {
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            ALONE.set(self.0);
+        }
+    }
+    let _before = Before(ALONE.replace(true));
+    work()
+}
+
+/// Whether work is not to be divided: this thread has a piece of its own, or there is no other.
+pub(crate) fn is_alone() -> bool {
+    ALONE.get() || rayon::current_num_threads() == 1
+}
+
 fn alone(pieces: usize) -> bool {
-    pieces < 2 || rayon::current_num_threads() == 1
+    pieces < 2 || is_alone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(threads: usize) -> rayon::ThreadPool {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads")
+    }
+
+    #[test]
+    fn a_sum_of_pieces_is_the_same_on_any_number_of_threads() {
+        // Each rounding depends on the order.
+        let sum = |threads: usize, count: usize| {
+            let work = |piece: usize| Ok::<f32, ()>(1.0 / (piece as f32 + 0.3));
+            pool(threads).install(|| summed(count, &work, &|one, other| Ok(one + other)).map(|sum| sum.expect("no error").to_bits()))
+        };
+        assert_eq!(sum(2, 0), None);
+        for count in [1, 2, 3, 7, 64] {
+            assert_eq!(sum(1, count), sum(2, count));
+            assert_eq!(sum(1, count), sum(5, count));
+        }
+    }
+
+    #[test]
+    fn a_piece_is_not_divided_again_and_what_follows_is() {
+        let inside = pool(2).install(|| summed(4, &|_| Ok::<_, ()>(u32::from(is_alone())), &|one, other| Ok(one + other)));
+        assert_eq!(inside, Some(Ok(4)));
+        assert!(!pool(2).install(is_alone));
+        // Fewer pieces than threads: the threads share each.
+        let shared = pool(3).install(|| summed(2, &|_| Ok::<_, ()>(u32::from(is_alone())), &|one, other| Ok(one + other)));
+        assert_eq!(shared, Some(Ok(0)));
+    }
+
+    #[test]
+    fn the_first_error_is_the_answer() {
+        let answer = pool(2).install(|| summed(5, &|piece| if piece > 1 { Err(piece) } else { Ok(piece) }, &|one, other| Ok(one + other)));
+        assert_eq!(answer, Some(Err(2)));
+    }
 }

@@ -1,5 +1,7 @@
 //! Encoded examples put together for one forward pass.
 
+use std::ops::Range;
+
 use graft_nn::ops::IGNORED;
 use graft_nn::{Device, Tensor};
 
@@ -33,7 +35,13 @@ pub struct Batch {
     pub classes: Vec<i64>,
 }
 
+/// Positions of a piece: enough for a product of matrices to be fast.
+const PIECE: usize = 256;
+
 impl Batch {
+    /// Most pieces of a batch.
+    pub const MOST_PIECES: usize = 64;
+
     /// Pads examples to a batch. What the padding holds does not matter, since it is masked and has no label.
     pub fn of(examples: &[&Encoded]) -> Self {
         let columns = examples.iter().map(|example| example.ids.len()).max().unwrap_or(0);
@@ -47,6 +55,33 @@ impl Batch {
         }
         let classes = examples.iter().filter_map(|example| example.class).collect();
         Self { rows: examples.len(), columns, ids, labels, lengths: examples.iter().map(|example| example.ids.len()).collect(), classes }
+    }
+
+    /// The batch in pieces of some 256 positions, at most [`Self::MOST_PIECES`] of them, each padded to its own longest row: together they are the
+    /// batch. Their number follows from the sizes alone.
+    pub fn pieces(&self) -> Vec<Self> {
+        let count = Self::piece_count(self.rows, self.columns);
+        let edge = |piece: usize| piece * self.rows / count;
+        (0..count).map(|piece| self.rows_from(edge(piece)..edge(piece + 1))).collect()
+    }
+
+    /// Number of pieces of a batch of that size.
+    pub fn piece_count(rows: usize, columns: usize) -> usize {
+        (rows * columns / PIECE).clamp(1, rows.clamp(1, Self::MOST_PIECES))
+    }
+
+    fn rows_from(&self, rows: Range<usize>) -> Self {
+        let lengths = self.lengths[rows.clone()].to_vec();
+        let columns = lengths.iter().copied().max().unwrap_or(0);
+        let of_row = |row: usize| row * self.columns..row * self.columns + columns;
+        Self {
+            rows: rows.len(),
+            columns,
+            ids: rows.clone().flat_map(|row| self.ids[of_row(row)].iter().copied()).collect(),
+            labels: rows.clone().flat_map(|row| self.labels[of_row(row)].iter().copied()).collect(),
+            lengths,
+            classes: self.classes.get(rows).map(<[i64]>::to_vec).unwrap_or_default(),
+        }
     }
 
     /// Tokens without padding.
@@ -107,6 +142,23 @@ mod tests {
         let mask = batch.mask_tensor(&Device::Cpu).expect("mask").expect("there is padding");
         assert_eq!(mask.to_vec2::<u8>().expect("values"), [[1, 1, 1], [1, 1, 0]]);
         assert!(Batch::of(&[&example(&[5, 6], 0)]).mask_tensor(&Device::Cpu).expect("mask").is_none());
+    }
+
+    #[test]
+    fn pieces_are_the_batch_and_are_padded_to_their_own_longest_row() {
+        let long = |count: u32, length: u32| example(&(count..count + length).collect::<Vec<_>>(), 1);
+        let rows = [long(1, 300), long(2, 20), long(3, 400), long(4, 350), long(5, 7)];
+        let batch = Batch::of(&rows.iter().collect::<Vec<_>>());
+        let pieces = batch.pieces();
+        assert_eq!(pieces.iter().map(|piece| piece.rows).collect::<Vec<_>>(), [1; 5]);
+        assert_eq!(pieces.iter().map(|piece| piece.columns).collect::<Vec<_>>(), [300, 20, 400, 350, 7]);
+        for (piece, row) in pieces.iter().zip(&rows) {
+            assert_eq!((&piece.ids, &piece.labels), (&row.ids, &row.labels));
+        }
+        let short = Batch::of(&[&example(&[5, 6], 0), &example(&[8, 9, 1], 1)]);
+        assert_eq!(short.pieces(), [short]);
+        let classes = Batch { classes: vec![2, 0, 1, 1, 0], ..batch };
+        assert_eq!(classes.pieces().iter().map(|piece| piece.classes[0]).collect::<Vec<_>>(), [2, 0, 1, 1, 0]);
     }
 
     #[test]

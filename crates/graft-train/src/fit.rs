@@ -19,6 +19,7 @@ use crate::runs::Ledger;
 use crate::{Result, TrainError};
 
 pub use run::Run;
+pub(crate) use window::MOST_TRAINED;
 
 /// Trains from step 1.
 ///

@@ -2,6 +2,8 @@
 
 use graft_nn::{Model, ModelShape, Parameter, Quantization, Trainable, packable};
 
+use crate::batch::Batch;
+use crate::fit::MOST_TRAINED;
 use crate::{Result, TrainError};
 
 /// Bytes of one 32-bit number.
@@ -9,6 +11,9 @@ const FLOAT: u64 = 4;
 
 /// Logits that exist at one time; graft-nn's head takes that many.
 const LOGITS: u64 = 1 << 21;
+
+/// What a thread takes for the packed panels of a product, its stack and the allocator's store.
+const THREAD: u64 = 4 << 20;
 
 /// What decides the memory of a training.
 #[derive(Clone, Copy, Debug)]
@@ -51,26 +56,30 @@ impl Memory {
     ///
     /// A block keeps, for each of the N = B (P+T) positions, six vectors of C (both norms, both sums, both branches), three of `H*D` (queries before and
     /// after the rotation, what attention gives), three of `K*D`, and three of F (two where there is no gate). Attention's shares and the logits are not
-    /// kept. Methods that put operations of their own between the layers keep more than this.
+    /// kept. A batch is divided ([`Batch::pieces`]), and only the pieces that are under way count. Methods that put operations of their own between the layers keep more than this.
     pub fn predict(sizes: &Sizes<'_>) -> Self {
         let Sizes { shape, parameters, kept, added, opened, .. } = *sizes;
-        let positions = (sizes.rows * sizes.tokens) as u64;
+        let trained = added + opened;
+        let (pieces, at_once) = under_way(sizes);
+        // Of the last row of a piece that has one more than another nothing is spared.
+        let positions = (at_once * sizes.rows.div_ceil(pieces) * sizes.tokens) as u64;
         let [hidden, queries, keys, wide, vocab] =
             [shape.hidden, shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim, shape.intermediate, shape.vocab].map(|size| size as u64);
         let feeds = if matches!(shape.family.as_str(), "gpt2" | "bert") { 2 } else { 3 };
         let block = 6 * hidden + 3 * queries + 3 * keys + feeds * wide;
-        let trained = added + opened;
         // A weight that is trained is kept in 32-bit numbers.
         let weights = kept - share(kept, opened, parameters) + trained * FLOAT;
         // Inside a feed-forward part: the gradients of its three values, and one of them twice while candle adds; the two sums above it.
         let backward = positions * (5 * wide + 2 * hidden) * FLOAT;
-        let logits = (LOGITS.max(64 * vocab)).min(positions * vocab) * FLOAT;
+        let logits = (LOGITS.max(64 * vocab) * at_once as u64).min(positions * vocab) * FLOAT;
+        // Each piece that is under way has a gradient of its own, beside the sum of those before.
+        let gradients = if pieces > 1 { at_once as u64 * trained * FLOAT } else { 0 };
         Self {
             weights,
             gradients: trained * FLOAT,
             optimizer: 3 * trained * FLOAT,
             activations: positions * (shape.layers as u64 * block + 2 * hidden) * FLOAT,
-            temporary: backward.max(logits) + sizes.widened,
+            temporary: backward.max(logits) + gradients + at_once as u64 * (sizes.widened + THREAD),
         }
     }
 
@@ -141,6 +150,15 @@ pub fn packed<'a>(model: &dyn Model, sizes: &Sizes<'a>, quantization: Quantizati
     packed
 }
 
+/// Pieces of a micro-batch, and how many of them are under way at one time: as many as there are threads, or one that all threads share.
+fn under_way(sizes: &Sizes<'_>) -> (usize, usize) {
+    if sizes.added + sizes.opened > MOST_TRAINED as u64 {
+        return (1, 1);
+    }
+    let (pieces, threads) = (Batch::piece_count(sizes.rows, sizes.tokens), candle_core::utils::get_num_threads());
+    (pieces, if pieces >= threads { threads } else { 1 })
+}
+
 /// `kept * part / whole`, without overflow.
 fn share(kept: u64, part: u64, whole: u64) -> u64 {
     (u128::from(kept) * u128::from(part) / u128::from(whole.max(1))) as u64
@@ -169,8 +187,13 @@ mod tests {
         let sizes = Sizes { shape: &shape, parameters: 1000, kept: 2000, widened: 640, added: 30, opened: 0, rows: 3, tokens: 5 };
         let memory = Memory::predict(&sizes);
         // 6 C + 3 H*D + 3 K*D + 3 F = 48 + 24 + 12 + 60 = 144 in each of two blocks, and two vectors of C behind them.
-        let expected =
-            Memory { weights: 2000 + 120, gradients: 120, optimizer: 360, activations: 15 * (2 * 144 + 16) * 4, temporary: 15 * (100 + 16) * 4 + 8 * 20 * 4 };
+        let expected = Memory {
+            weights: 2000 + 120,
+            gradients: 120,
+            optimizer: 360,
+            activations: 15 * (2 * 144 + 16) * 4,
+            temporary: 15 * (100 + 16) * 4 + 8 * 20 * 4 + (4 << 20),
+        };
         assert_eq!(memory, expected);
         assert_eq!(memory.total(), expected.weights + memory.on_top());
     }

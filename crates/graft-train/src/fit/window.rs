@@ -1,11 +1,17 @@
 //! The micro-batches of one step, and their gradient.
 
-use graft_nn::{Context, Tensor, gradients};
+use graft_nn::{Companion, Context, Model, Tensor, Trainable, gradients, summed};
 
 use super::Trainer;
 use crate::batch::Batch;
 use crate::loss::{label_count, loss};
 use crate::{Result, TrainError};
+
+/// Most trained numbers with which a micro-batch is divided: every piece that is under way has a gradient of its own.
+pub(crate) const MOST_TRAINED: usize = 1 << 23;
+
+/// Loss and gradients.
+type Found = (f64, Vec<Tensor>);
 
 impl Trainer<'_> {
     /// The micro-batches of the next step.
@@ -14,22 +20,71 @@ impl Trainer<'_> {
     }
 
     /// Loss and gradients of a window: the mean over all its labels, whichever micro-batch they are in.
-    pub(super) fn window_gradients(&self, step: u64, window: &[Batch]) -> Result<(f64, Vec<Tensor>)> {
+    pub(super) fn window_gradients(&self, step: u64, window: &[Batch]) -> Result<Found> {
         let labels: usize = window.iter().map(|batch| label_count(self.run.model, batch)).sum();
-        let (mut sum, mut total): (f64, Vec<Tensor>) = (0.0, Vec::new());
+        let passes = Passes {
+            model: self.run.model,
+            trainables: &self.run.trainables,
+            companion: self.run.state.companion(),
+            seed: self.run.config.seed,
+            step,
+            labels: labels.max(1) as f64,
+        };
+        let mut total: Option<Found> = None;
         for (index, batch) in window.iter().enumerate() {
-            let cx = Context::train(self.run.config.seed, step, index as u32);
-            let mut loss = loss(self.run.model, batch, &cx, labels.max(1) as f64)?;
-            if let Some(companion) = self.run.state.companion().filter(|_| index == 0) {
-                loss = (loss + companion.penalty()?)?;
-            }
-            sum += f64::from(loss.to_scalar::<f32>()?);
-            if !sum.is_finite() {
+            let pieces = passes.pieces(batch);
+            let Some(found) = summed(pieces.len(), &|piece| passes.through(index, piece, &pieces[piece]), &add) else { continue };
+            let found = found?;
+            if !found.0.is_finite() {
                 return Err(TrainError::NotFinite { step, tensor: "the loss".to_owned(), taken_back: false });
             }
-            let new = gradients(&loss, &self.run.trainables)?;
-            total = if total.is_empty() { new } else { total.iter().zip(&new).map(|(total, new)| total + new).collect::<candle_core::Result<_>>()? };
+            total = Some(match total {
+                None => found,
+                Some(before) => add(before, found)?,
+            });
         }
-        Ok((sum, total))
+        Ok(total.unwrap_or_default())
     }
+}
+
+/// What the passes of one step have in common.
+struct Passes<'a> {
+    model: &'a dyn Model,
+    trainables: &'a [Trainable],
+    companion: Option<&'a dyn Companion>,
+    seed: u64,
+    step: u64,
+    /// Of the whole window.
+    labels: f64,
+}
+
+impl Passes<'_> {
+    /// What passes through the model at one time. A piece without a label teaches nothing.
+    fn pieces(&self, batch: &Batch) -> Vec<Batch> {
+        let trained: usize = self.trainables.iter().map(|trainable| trainable.var.elem_count()).sum();
+        if trained > MOST_TRAINED || !self.model.embedding().weight().own().device().is_cpu() {
+            return vec![batch.clone()];
+        }
+        let mut pieces = batch.pieces();
+        if pieces.len() > 1 {
+            pieces.retain(|piece| label_count(self.model, piece) > 0);
+        }
+        if pieces.is_empty() { vec![batch.clone()] } else { pieces }
+    }
+
+    /// One pass there and back: piece number `piece` of micro-batch number `index`.
+    fn through(&self, index: usize, piece: usize, batch: &Batch) -> Result<Found> {
+        // Each piece has counters of its own, so that its masks are its own.
+        let cx = Context::train(self.seed, self.step, (index * Batch::MOST_PIECES + piece) as u32);
+        let mut loss = loss(self.model, batch, &cx, self.labels)?;
+        if let Some(companion) = self.companion.filter(|_| index == 0 && piece == 0) {
+            loss = (loss + companion.penalty()?)?;
+        }
+        Ok((f64::from(loss.to_scalar::<f32>()?), gradients(&loss, self.trainables)?))
+    }
+}
+
+fn add((loss, gradients): Found, (other, others): Found) -> Result<Found> {
+    let sums = gradients.iter().zip(&others).map(|(one, other)| one + other).collect::<candle_core::Result<_>>()?;
+    Ok((loss + other, sums))
 }
