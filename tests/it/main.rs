@@ -37,6 +37,7 @@ scenarios! {
     from_model_to_saved_adapter,
     attaching_changes_nothing_and_detaching_gives_the_base_back,
     the_same_seed_gives_the_same_losses,
+    blocks_that_are_computed_twice_train_alike_and_keep_less,
     the_plot_lives_and_then_stands_still,
     prompt_tuning_in_one_line,
     a_grid_is_compared_and_a_second_look_costs_nothing,

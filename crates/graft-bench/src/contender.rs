@@ -1,15 +1,14 @@
 //! Who takes part, and the figures each prints.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::ValueEnum;
-use graft_models::llama::Llama;
-use graft_nn::{Device, Trainable};
+use graft_nn::{Model, Trainable};
 use graft_peft::{Adapter, Workbench, attach};
-use graft_protocol::{Settings, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::workload::{RANK, Shape};
+use crate::workload::{Shape, Work};
 use crate::{Result, ours, peak, plain_candle};
 
 /// A contender that this binary holds.
@@ -17,7 +16,7 @@ use crate::{Result, ours, peak, plain_candle};
 pub enum Contender {
     /// Graft's own loop: ledger, clipping, checks and all.
     Graft,
-    /// candle's operations that have a gradient, candle's AdamW and candle's defaults.
+    /// candle's operations that have a gradient, candle's AdamW and candle's defaults: a Llama with LoRA on all linear maps.
     Candle,
 }
 
@@ -50,13 +49,13 @@ impl Contender {
     ///
     /// # Errors
     /// Those of model, adapter and training.
-    pub fn run(self, shape: Shape, steps: usize, began: Instant) -> Result<Figures> {
+    pub fn run(self, (shape, work): (Shape, Work), steps: usize, began: Instant) -> Result<Figures> {
         let start_bytes = peak::resident_bytes();
-        let (model, adapter) = model(shape)?;
+        let (model, adapter) = model(shape, work)?;
         let trainables = adapter.trainables();
         let (step_milliseconds, losses, first) = match self {
-            Self::Graft => ours::train(&model, trainables, shape, steps)?,
-            Self::Candle => plain_candle::train(&model, &trainables, shape, steps)?,
+            Self::Graft => ours::train(&*model, trainables, (shape, work), steps)?,
+            Self::Candle => plain_candle::train(&*model, &trainables, shape, steps)?,
         }
         .columns();
         let first_step_milliseconds = first.duration_since(began).as_secs_f64() * 1e3;
@@ -79,15 +78,11 @@ impl Steps {
     }
 }
 
-/// The model with LoRA on all its linear maps.
-pub(crate) fn model(shape: Shape) -> Result<(Llama, Adapter)> {
-    let model = Llama::random(&shape.config(), 1, &Device::Cpu)?;
-    let settings = Settings::default()
-        .with("r", Value::Integer(RANK as i64))
-        .with("lora_alpha", Value::Float(2.0 * RANK as f64))
-        .with("target_modules", Value::List(vec!["all-linear".to_owned()]));
-    let bench = Workbench::new(&model, shape.name(), 1);
-    let adapter = attach(&bench, "lora", &settings)?;
+/// The model with what is trained in it.
+pub(crate) fn model(shape: Shape, work: Work) -> Result<(Arc<dyn Model>, Adapter)> {
+    let model = shape.model()?;
+    let (verb, settings) = work.method();
+    let adapter = attach(&Workbench::new(&*model, shape.name(), 1), verb, &settings)?;
     Ok((model, adapter))
 }
 

@@ -56,7 +56,8 @@ pub enum BenchError {
 }
 
 impl BenchError {
-    pub(crate) fn io(action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+    /// What the system says to `action`.
+    pub fn io(action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { action, source }
     }
 }

@@ -8,8 +8,8 @@ use std::time::Instant;
 use clap::{Parser, Subcommand};
 use graft_bench::contender::Contender;
 use graft_bench::rounds::{self, Plan};
-use graft_bench::workload::Shape;
-use graft_bench::{Result, methods, table};
+use graft_bench::workload::{Shape, Work};
+use graft_bench::{BenchError, Result, methods, table};
 
 /// Measures training.
 #[derive(Parser)]
@@ -22,9 +22,15 @@ struct Arguments {
 enum Task {
     /// All contenders in turn, and a table.
     Train {
-        /// Sizes of model and batch; without it both, one after the other.
+        /// Sizes of model and batch; without it each that the work is measured on, one after the other.
         #[arg(long)]
         shape: Option<Shape>,
+        /// What is trained; without it each, one after the other.
+        #[arg(long)]
+        work: Option<Work>,
+        /// Where the table of all ratios goes, as Markdown.
+        #[arg(long)]
+        out: Option<PathBuf>,
         /// How often each contender starts.
         #[arg(long, default_value_t = 2)]
         rounds: usize,
@@ -71,11 +77,29 @@ enum Task {
         /// Sizes of model and batch.
         #[arg(long)]
         shape: Shape,
+        /// What is trained.
+        #[arg(long, default_value = "lora")]
+        work: Work,
         /// Steps.
         #[arg(long)]
         steps: usize,
     },
 }
+
+/// What is measured when nothing is named: the works on the smallest model, and the commonest of them on the others.
+const PROGRAM: &[(Shape, Work)] = &[
+    (Shape::Tiny, Work::Lora),
+    (Shape::Tiny, Work::Checkpointed),
+    (Shape::Tiny, Work::LoraQv),
+    (Shape::Tiny, Work::Dora),
+    (Shape::Tiny, Work::Prompt),
+    (Shape::Tiny, Work::Full),
+    (Shape::D768, Work::Lora),
+    (Shape::D768, Work::Checkpointed),
+    (Shape::D768, Work::Full),
+    (Shape::Gpt2, Work::Lora),
+    (Shape::Bert, Work::Lora),
+];
 
 /// Backward passes walk long graphs of operations recursively.
 const STACK: usize = 64 << 20;
@@ -101,8 +125,8 @@ fn main() -> ExitCode {
 
 fn perform(task: Task, began: Instant) -> Result<()> {
     match task {
-        Task::Step { contender, shape, steps } => {
-            let figures = contender.run(shape, steps, began)?;
+        Task::Step { contender, shape, work, steps } => {
+            let figures = contender.run((shape, work), steps, began)?;
             println!("{}", serde_json::to_string(&figures).expect("invariant: figures are plain data"));
         }
         Task::Method { verb, shape, steps } => {
@@ -114,12 +138,22 @@ fn perform(task: Task, began: Instant) -> Result<()> {
             let all = methods::run(plan, &mut |line| eprintln!("  {line}"))?;
             println!("\n{}", methods::markdown(plan, &all));
         }
-        Task::Train { shape, rounds, steps, warm_up, python } => {
-            let shapes = shape.map_or_else(|| vec![Shape::Tiny, Shape::D768], |shape| vec![shape]);
-            for shape in shapes {
-                let plan = Plan { shape, rounds, steps, warm_up, python: python.clone() };
+        Task::Train { shape, work, rounds, steps, warm_up, python, out } => {
+            let asked = |(one, other): &&(Shape, Work)| shape.is_none_or(|shape| shape == *one) && work.is_none_or(|work| work == *other);
+            let mut program: Vec<_> = PROGRAM.iter().filter(asked).copied().collect();
+            // What is named is measured though it is not on the list.
+            program.extend(shape.zip(work).filter(|named| !program.contains(named)));
+            let mut all = Vec::new();
+            for (shape, work) in program {
+                let plan = Plan { shape, work, rounds, steps, warm_up, python: python.clone() };
                 let measured = rounds::run(&plan, &mut |line| eprintln!("  {line}"))?;
                 println!("\n{}\n", table::markdown(&plan, &measured));
+                all.push((plan, measured));
+            }
+            let page = table::summary(&all);
+            println!("{page}");
+            if let Some(out) = out {
+                std::fs::write(out, page).map_err(BenchError::io("write the table"))?;
             }
         }
     }

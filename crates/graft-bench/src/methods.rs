@@ -12,7 +12,7 @@ use graft_protocol::{Settings, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::table::median;
-use crate::workload::{RANK, Shape};
+use crate::workload::{RANK, Shape, Work};
 use crate::{BenchError, Result, ours, peak};
 
 /// The row without an adapter.
@@ -60,7 +60,9 @@ pub fn measure(verb: &str, shape: Shape, steps: usize) -> Result<Costs> {
     let model = Llama::random(&config, 1, &Device::Cpu)?;
     let adapter = if verb == BASE { None } else { Some(adapter(&model, verb, shape)?) };
     let step_milliseconds = match &adapter {
-        Some(adapter) => ours::train(&model, adapter.trainables(), shape, steps)?.each.into_iter().map(|(milliseconds, _)| milliseconds).collect(),
+        Some(adapter) => {
+            ours::train(&model, adapter.trainables(), (shape, Work::Lora), steps)?.each.into_iter().map(|(milliseconds, _)| milliseconds).collect()
+        }
         None => Vec::new(),
     };
     Ok(Costs {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use candle_core::{D, DType, Device, Tensor, Var};
 use candle_nn::{AdamW, Optimizer, ParamsAdamW};
-use graft_models::llama::{Llama, LlamaConfig};
+use graft_models::llama::LlamaConfig;
 use graft_nn::{Model, Trainable};
 
 use crate::Result;
@@ -43,7 +43,7 @@ pub(crate) struct PlainLlama {
 
 impl PlainLlama {
     /// The same model with the same adapters.
-    pub(crate) fn of(model: &Llama, trainables: &[Trainable], shape: Shape) -> Result<Self> {
+    pub(crate) fn of(model: &dyn Model, trainables: &[Trainable], shape: Shape) -> Result<Self> {
         let mut weights = BTreeMap::new();
         let mut linears = BTreeMap::new();
         for parameter in model.parameters() {
@@ -103,7 +103,7 @@ impl PlainLlama {
 }
 
 /// Trains with candle's AdamW.
-pub(crate) fn train(model: &Llama, trainables: &[Trainable], shape: Shape, steps: usize) -> Result<Steps> {
+pub(crate) fn train(model: &dyn Model, trainables: &[Trainable], shape: Shape, steps: usize) -> Result<Steps> {
     let plain = PlainLlama::of(model, trainables, shape)?;
     let ids = shape.batch().ids_tensor(&Device::Cpu)?.to_dtype(DType::U32)?; // (B, T)
     let variables = trainables.iter().map(|trainable| trainable.var.clone()).collect();

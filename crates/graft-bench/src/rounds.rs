@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::contender::{Contender, Figures};
-use crate::workload::Shape;
+use crate::workload::{Shape, Work};
 use crate::{BenchError, Result};
 
 /// What is measured.
@@ -12,6 +12,8 @@ use crate::{BenchError, Result};
 pub struct Plan {
     /// Sizes.
     pub shape: Shape,
+    /// What is trained.
+    pub work: Work,
     /// How often each contender starts.
     pub rounds: usize,
     /// Steps of each start, the warm-up included.
@@ -32,7 +34,7 @@ pub struct Measured {
 }
 
 /// The Python contender.
-const PEFT: &str = include_str!("../peers/lora.py");
+const PEFT: &str = include_str!("../peers/peft.py");
 
 /// Runs the plan; `told` hears of every start.
 ///
@@ -40,12 +42,13 @@ const PEFT: &str = include_str!("../peers/lora.py");
 /// [`BenchError::Contender`] and [`BenchError::Io`].
 pub fn run(plan: &Plan, told: &mut dyn FnMut(&str)) -> Result<Vec<Measured>> {
     let own = std::env::current_exe().map_err(BenchError::io("find this program"))?;
-    let mut names: Vec<&str> = vec![Contender::Graft.name(), Contender::Candle.name()];
+    let mut names: Vec<&str> = vec![Contender::Graft.name()];
+    names.extend((plan.work == Work::Lora && matches!(plan.shape, Shape::Tiny | Shape::D768)).then(|| Contender::Candle.name()));
     names.extend(plan.python.as_ref().map(|_| "peft"));
     let mut measured: Vec<Measured> = names.iter().map(|name| Measured { name: (*name).to_owned(), rounds: Vec::new() }).collect();
     for round in 1..=plan.rounds {
         for contender in &mut measured {
-            told(&format!("round {round} of {}: {} on {}", plan.rounds, contender.name, plan.shape.name()));
+            told(&format!("round {round} of {}: {} with {} on {}", plan.rounds, contender.name, plan.work.name(), plan.shape.name()));
             let figures = figures(&contender.name, command(&contender.name, plan, &own))?;
             contender.rounds.push(figures);
         }
@@ -66,7 +69,7 @@ fn command(name: &str, plan: &Plan, own: &Path) -> Command {
             command
         }
     };
-    command.args(["--shape", plan.shape.name(), "--steps", &plan.steps.to_string()]);
+    command.args(["--shape", plan.shape.name(), "--work", plan.work.name(), "--steps", &plan.steps.to_string()]);
     command
 }
 

@@ -6,8 +6,9 @@ use crate::rounds::{Measured, Plan};
 pub fn markdown(plan: &Plan, measured: &[Measured]) -> String {
     let tokens = (plan.shape.rows() * plan.shape.tokens()) as f64;
     let mut page = format!(
-        "LoRA on all linear maps, {}: {} rounds in turn, median of {} steps each after {} to warm up, {} threads\n\n\
+        "{} on {}: {} rounds in turn, median of {} steps each after {} to warm up, {} threads\n\n\
          | contender | ms per step | tokens/s | peak memory, MB | to the first step, ms | loss, first and last |\n|---|---:|---:|---:|---:|---:|\n",
+        plan.work.name(),
         plan.shape.name(),
         plan.rounds,
         plan.steps.saturating_sub(plan.warm_up),
@@ -27,6 +28,70 @@ pub fn markdown(plan: &Plan, measured: &[Measured]) -> String {
     }
     let ratios = measured.split_first().map_or_else(Vec::new, |(ours, peers)| peers.iter().map(|peer| ratio(ours, peer, plan.warm_up)).collect());
     page + "\n" + &ratios.join("\n")
+}
+
+/// Markdown: one row for each measurement, Graft beside PyTorch with HF PEFT, with the machine and the day.
+pub fn summary(all: &[(Plan, Vec<Measured>)]) -> String {
+    let Some((first, _)) = all.first() else { return String::new() };
+    let mut page = format!(
+        "Measured on {}, {} threads, {}: rounds in turn, medians of {} steps in each of {}.\n\n\
+         | model | trained | Graft, ms | PyTorch + PEFT, ms | ratio | Graft, MB | PyTorch + PEFT, MB | ratio | to the first step, ratio | plain candle, ratio |\n\
+         |---|---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+        machine(),
+        std::thread::available_parallelism().map_or(1, usize::from),
+        day(),
+        first.steps.saturating_sub(first.warm_up),
+        first.rounds,
+    );
+    for (plan, measured) in all {
+        let of = |name: &str| measured.iter().find(|contender| contender.name == name);
+        let Some(ours) = of("graft") else { continue };
+        let step = ours.step_milliseconds(plan.warm_up);
+        let megabytes = |contender: &Measured| contender.peak_bytes().map(|bytes| bytes as f64 / 1e6);
+        let shown = |value: Option<f64>, digits: usize| value.map_or_else(|| "—".to_owned(), |value| format!("{value:.digits$}"));
+        let peft = of("peft");
+        let (peer_step, peer_memory) = (peft.map(|peft| peft.step_milliseconds(plan.warm_up)), peft.and_then(megabytes));
+        let first = peft.map(|peft| ours.first_step_milliseconds() / peft.first_step_milliseconds());
+        let candle = of("candle").map(|candle| step / candle.step_milliseconds(plan.warm_up));
+        let cells = [
+            shown(Some(step), 1),
+            shown(peer_step, 1),
+            shown(peer_step.map(|peer| step / peer), 2),
+            shown(megabytes(ours), 0),
+            shown(peer_memory, 0),
+            shown(megabytes(ours).zip(peer_memory).map(|(ours, peer)| ours / peer), 2),
+            shown(first, 2),
+            shown(candle, 2),
+        ];
+        page.push_str(&format!("| {} | {} | {} |\n", plan.shape.name(), plan.work.name(), cells.join(" | ")));
+    }
+    page
+}
+
+/// The processor's name.
+fn machine() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = text.lines().find_map(|line| line.strip_prefix("model name")).and_then(|rest| rest.split_once(':'));
+    name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
+}
+
+/// The date, from the days since 1970.
+fn day() -> String {
+    let days = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs() / 86_400) as i64;
+    let (year, month, day) = civil(days);
+    format!("{year}-{month:02}-{day:02}")
+}
+
+/// Year, month and day of a number of days since 1970, by eras of 400 years that begin in March.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, of_year - (153 * from_march + 2) / 5 + 1)
 }
 
 fn ratio(ours: &Measured, peer: &Measured, warm_up: usize) -> String {
@@ -70,7 +135,7 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
 mod tests {
     use super::*;
     use crate::contender::Figures;
-    use crate::workload::Shape;
+    use crate::workload::{Shape, Work};
 
     fn measured(name: &str, milliseconds: &[f64], peak: u64) -> Measured {
         let figures = Figures {
@@ -84,8 +149,22 @@ mod tests {
     }
 
     #[test]
+    fn the_summary_has_a_row_for_each_measurement_with_its_ratios() {
+        let plan = Plan { shape: Shape::Gpt2, work: Work::Full, rounds: 1, steps: 4, warm_up: 1, python: None };
+        let both = vec![measured("graft", &[900.0, 10.0, 30.0, 20.0], 3_000_000), measured("peft", &[1.0, 40.0, 50.0], 12_000_000)];
+        let page = summary(&[(plan.clone(), both), (plan, vec![measured("graft", &[9.0, 10.0], 3_000_000)])]);
+        assert!(page.contains("| gpt2 | full | 20.0 | 45.0 | 0.44 | 3 | 12 | 0.25 | 1.00 | — |"), "{page}");
+        assert!(page.contains("| gpt2 | full | 10.0 | — | — | 3 | — | — | — | — |"), "{page}");
+    }
+
+    #[test]
+    fn days_are_dates() {
+        assert_eq!([0, 59, 11_016, 20_785].map(civil), [(1970, 1, 1), (1970, 3, 1), (2000, 2, 29), (2026, 11, 28)]);
+    }
+
+    #[test]
     fn the_warm_up_does_not_count_and_ratios_are_to_each_peer() {
-        let plan = Plan { shape: Shape::Tiny, rounds: 1, steps: 4, warm_up: 1, python: None };
+        let plan = Plan { shape: Shape::Tiny, work: Work::Lora, rounds: 1, steps: 4, warm_up: 1, python: None };
         let page = markdown(&plan, &[measured("graft", &[900.0, 10.0, 30.0, 20.0], 3_000_000), measured("candle", &[1.0, 40.0, 50.0], 12_000_000)]);
         assert!(page.contains("| graft | 20.0 | 51200 | 3 | 70 | 5.0000, 4.0000 |"), "{page}");
         assert!(page.ends_with("beside candle: 0.44 of its time, 0.25 of its memory"), "{page}");

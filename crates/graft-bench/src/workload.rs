@@ -1,15 +1,24 @@
-//! What every contender trains: a Llama of a given shape with LoRA on all its linear maps, and the tokens.
+//! What every contender trains: a model of a given shape, the method, and the tokens.
+
+use std::sync::Arc;
 
 use clap::ValueEnum;
-use graft_models::llama::{LlamaConfig, Variant};
+use graft_models::llama::{Llama, LlamaConfig, Variant};
+use graft_models::random_model;
 use graft_nn::ops::RopeScaling;
+use graft_nn::{Device, Model};
+use graft_protocol::{Settings, Value};
 use graft_train::batch::{Batch, Encoded};
 use graft_train::memory::{Sizes, of_model};
+use serde_json::json;
 
 use crate::{Result, contender};
 
 /// Rank of the adapters; `lora_alpha` is twice that.
 pub const RANK: usize = 8;
+
+/// Labels of the classifier.
+const CLASSES: usize = 7;
 
 /// Peak of the learning rate.
 pub const LEARNING_RATE: f64 = 1e-3;
@@ -17,10 +26,58 @@ pub const LEARNING_RATE: f64 = 1e-3;
 /// Sizes of model and batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Shape {
-    /// C 256, F 688, 4 layers, 4 heads, V 2,048; B 8, T 128: the embedded model's size.
+    /// A Llama: C 256, F 688, 4 layers, 4 heads, V 2,048; B 8, T 128: the embedded model's size.
     Tiny,
-    /// C 768, F 2,048, 8 layers, 12 heads, V 8,192; B 4, T 256.
+    /// A Llama: C 768, F 2,048, 8 layers, 12 heads, V 8,192; B 4, T 256.
     D768,
+    /// GPT-2 small: C 768, 12 layers, V 50,257, 124 million parameters; B 2, T 256.
+    Gpt2,
+    /// BERT base as a classifier of 7 labels: C 768, 12 layers, 109 million parameters; B 8, T 128.
+    Bert,
+}
+
+/// What is trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Work {
+    /// LoRA on all linear maps but the head, rank 8.
+    Lora,
+    /// The same with gradient checkpointing.
+    Checkpointed,
+    /// LoRA on the family's default maps, queries and values in a Llama, rank 8.
+    LoraQv,
+    /// DoRA on all linear maps but the head, rank 8.
+    Dora,
+    /// A soft prompt of 20 tokens.
+    Prompt,
+    /// All weights.
+    Full,
+}
+
+impl Work {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lora => "lora",
+            Self::Checkpointed => "checkpointed",
+            Self::LoraQv => "lora-qv",
+            Self::Dora => "dora",
+            Self::Prompt => "prompt",
+            Self::Full => "full",
+        }
+    }
+
+    /// Verb and keys.
+    pub(crate) fn method(self) -> (&'static str, Settings) {
+        let all = Value::List(vec!["all-linear".to_owned()]);
+        let ranked = Settings::default().with("r", Value::Integer(RANK as i64)).with("lora_alpha", Value::Float(2.0 * RANK as f64));
+        match self {
+            Self::Lora | Self::Checkpointed => ("lora", ranked.with("target_modules", all)),
+            Self::LoraQv => ("lora", ranked),
+            Self::Dora => ("dora", ranked.with("target_modules", all)),
+            Self::Prompt => ("prompt_tune", Settings::default().with("num_virtual_tokens", Value::Integer(20))),
+            Self::Full => ("full", Settings::default()),
+        }
+    }
 }
 
 impl Shape {
@@ -29,14 +86,34 @@ impl Shape {
         match self {
             Self::Tiny => "tiny",
             Self::D768 => "d768",
+            Self::Gpt2 => "gpt2",
+            Self::Bert => "bert",
         }
     }
 
-    /// The model.
+    /// The model, with fresh weights.
+    ///
+    /// # Errors
+    /// Those of making the model.
+    pub fn model(self) -> Result<Arc<dyn Model>> {
+        let other = match self {
+            Self::Tiny | Self::D768 => {
+                let config = LlamaConfig { max_position_embeddings: 2 * self.tokens(), ..self.config() };
+                return Ok(Arc::new(Llama::random(&config, 1, &Device::Cpu)?));
+            }
+            Self::Gpt2 => json!({"model_type": "gpt2", "vocab_size": 50257, "n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024}),
+            Self::Bert => json!({"model_type": "bert", "architectures": ["BertForSequenceClassification"], "num_labels": CLASSES,
+                "vocab_size": 30522, "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
+                "max_position_embeddings": 512}),
+        };
+        Ok(random_model(&other, 1, &Device::Cpu)?)
+    }
+
+    /// The Llama of this size; of another family's, one of the same width.
     pub fn config(self) -> LlamaConfig {
         let [vocab_size, hidden_size, intermediate_size, num_hidden_layers, heads] = match self {
             Self::Tiny => [2048, 256, 688, 4, 4],
-            Self::D768 => [8192, 768, 2048, 8, 12],
+            Self::D768 | Self::Gpt2 | Self::Bert => [8192, 768, 2048, 8, 12],
         };
         LlamaConfig {
             vocab_size,
@@ -61,16 +138,17 @@ impl Shape {
     /// B.
     pub fn rows(self) -> usize {
         match self {
-            Self::Tiny => 8,
+            Self::Tiny | Self::Bert => 8,
             Self::D768 => 4,
+            Self::Gpt2 => 2,
         }
     }
 
     /// T.
     pub fn tokens(self) -> usize {
         match self {
-            Self::Tiny => 128,
-            Self::D768 => 256,
+            Self::Tiny | Self::Bert => 128,
+            Self::D768 | Self::Gpt2 => 256,
         }
     }
 
@@ -79,20 +157,28 @@ impl Shape {
     /// # Errors
     /// Those of making the model.
     pub fn with_sizes<T>(self, work: impl FnOnce(&Sizes<'_>) -> T) -> Result<T> {
-        let (model, adapter) = contender::model(self)?;
-        Ok(work(&Sizes { added: adapter.trainable_parameters(), rows: self.rows(), tokens: self.tokens(), ..of_model(&model) }))
+        let (model, adapter) = contender::model(self, Work::Lora)?;
+        Ok(work(&Sizes { added: adapter.trainable_parameters(), rows: self.rows(), tokens: self.tokens(), ..of_model(&*model) }))
     }
 
-    /// The micro-batch of every step: rows of full length in which every token but the first is a label.
+    fn vocab(self) -> usize {
+        match self {
+            Self::Gpt2 => 50257,
+            Self::Bert => 30522,
+            Self::Tiny | Self::D768 => self.config().vocab_size,
+        }
+    }
+
+    /// The micro-batch of every step: rows of full length in which every token but the first is a label, or which have a class each.
     pub fn batch(self) -> Batch {
-        let (length, vocab) = (self.tokens(), self.config().vocab_size);
+        let (length, vocab) = (self.tokens(), self.vocab());
         // The recipe is repeated in the Python contender.
         let id = |place: usize| ((place * 7919 + place * place * 31) % vocab) as u32;
         let rows: Vec<Encoded> = (0..self.rows())
             .map(|row| {
                 let ids: Vec<u32> = (row * length..(row + 1) * length).map(id).collect();
                 let labels = ids.iter().map(|id| i64::from(*id)).collect();
-                Encoded { ids, labels, class: None }
+                Encoded { ids, labels, class: (self == Self::Bert).then_some((row % CLASSES) as i64) }
             })
             .collect();
         Batch::of(&rows.iter().collect::<Vec<_>>())

@@ -2,7 +2,6 @@
 
 use std::process::Command;
 
-use clap::ValueEnum;
 use graft_bench::contender::Figures;
 use graft_bench::workload::Shape;
 use graft_train::memory::Memory;
@@ -17,7 +16,7 @@ fn measured(shape: Shape) -> Figures {
 
 #[test]
 fn the_prediction_is_within_a_tenth_of_what_a_training_takes() {
-    for shape in Shape::value_variants() {
+    for shape in &[Shape::Tiny, Shape::D768] {
         let figures = measured(*shape);
         let Some((start, peak)) = figures.start_bytes.zip(figures.peak_bytes) else { return };
         let predicted = shape.with_sizes(|sizes| Memory::predict(sizes).total()).expect("a model");

@@ -34,7 +34,7 @@ use crate::{
 pub struct Bert {
     shape: ModelShape,
     embeddings: Embeddings,
-    layers: Vec<Block>,
+    layers: Vec<Arc<Block>>,
     pooler: Linear,
     classifier: Option<Linear>,
     gelu: Gelu,
@@ -61,9 +61,10 @@ struct Block {
 }
 
 /// What the blocks of one forward pass share.
-struct Pass<'a> {
-    cx: &'a Context,
-    prefixes: &'a Prefixes,
+#[derive(Clone)]
+struct Pass {
+    cx: Context,
+    prefixes: Prefixes,
     spec: AttentionSpec,
 }
 
@@ -108,9 +109,10 @@ impl Model for Bert {
         let mask = mask.map(|mask| prefixes.mask(&behind_prompt(mask, virtual_tokens)?)).transpose()?; // (B, P+T)
         let ModelShape { heads, kv_heads, head_dim, .. } = self.shape;
         let spec = AttentionSpec { heads, kv_heads, causal: false, mask, offset: 0, scale: 1.0 / (head_dim as f32).sqrt(), window: None };
-        let pass = Pass { cx, prefixes: &prefixes, spec };
+        let pass = Pass { cx: cx.clone(), prefixes, spec };
         for (index, block) in self.layers.iter().enumerate() {
-            x = block.forward(&x, index, &pass, self.gelu)?;
+            let (block, pass, gelu) = (block.clone(), pass.clone(), self.gelu);
+            x = cx.through(&x, move |x| block.forward(x, index, &pass, gelu))?;
         }
         Ok(Hidden { states: x, virtual_tokens })
     }
@@ -135,7 +137,7 @@ impl Embeddings {
 }
 
 impl Block {
-    fn forward(&self, x: &Tensor, index: usize, pass: &Pass<'_>, gelu: Gelu) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, index: usize, pass: &Pass, gelu: Gelu) -> Result<Tensor> {
         let Pass { cx, prefixes, spec } = pass;
         let (q, k, v) = (self.query.forward(x, cx)?, self.key.forward(x, cx)?, self.value.forward(x, cx)?); // (B, T, C) each
         let (k, v) = prefixes.before(index, k, v)?; // behind a prefix (B, P+T, C)
@@ -161,9 +163,9 @@ impl Bert {
             token_type: parts.embedding(&at("embeddings.token_type_embeddings"), [config.type_vocab_size, width])?,
             norm: parts.layer_norm(&at("embeddings.LayerNorm"), width, eps)?,
         };
-        let mut block = |index: usize| -> std::result::Result<Block, ModelError> {
+        let mut block = |index: usize| -> std::result::Result<Arc<Block>, ModelError> {
             let at = |name: &str| format!("{trunk}encoder.layer.{index}.{name}");
-            Ok(Block {
+            Ok(Arc::new(Block {
                 query: parts.linear(&at("attention.self.query"), Role::Query, [width, width], true)?,
                 key: parts.linear(&at("attention.self.key"), Role::Key, [width, width], true)?,
                 value: parts.linear(&at("attention.self.value"), Role::Value, [width, width], true)?,
@@ -174,7 +176,7 @@ impl Bert {
                 output: parts.linear(&at("output.dense"), Role::Down, [width, wide], true)?,
                 fed: Junction::new(at("output"), Sublayer::FeedForward, index),
                 output_norm: parts.layer_norm(&at("output.LayerNorm"), width, eps)?,
-            })
+            }))
         };
         let layers = (0..config.num_hidden_layers).map(&mut block).collect::<std::result::Result<_, _>>()?;
         let pooler = parts.linear(&at("pooler.dense"), Role::Pooler, [width, width], true)?;

@@ -35,7 +35,7 @@ pub struct Gpt2 {
     shape: ModelShape,
     wte: Embedding,
     wpe: Embedding,
-    h: Vec<Block>,
+    h: Vec<Arc<Block>>,
     ln_f: Norm,
     lm_head: Linear,
     gelu: Gelu,
@@ -62,9 +62,9 @@ struct FeedForward {
 }
 
 /// What one block's part of a forward pass needs beside its input.
-struct Pass<'a> {
-    cx: &'a Context,
-    prefixes: &'a Prefixes,
+struct Pass {
+    cx: Context,
+    prefixes: Prefixes,
     spec: AttentionSpec,
 }
 
@@ -109,8 +109,9 @@ impl Model for Gpt2 {
         let mut x = tokens.broadcast_add(&positions(&self.wpe, offset, length)?)?; // (B, P+T, C)
         let mask = mask.map(|mask| prefixes.mask(&behind_prompt(mask, virtual_tokens)?)).transpose()?; // (B, P+T)
         for (index, block) in self.h.iter().enumerate() {
-            let pass = Pass { cx, prefixes: &prefixes, spec: self.attention_spec(index, mask.clone(), offset) };
-            x = block.forward(&x, index, &pass, self.gelu)?;
+            let pass = Pass { cx: cx.clone(), prefixes: prefixes.clone(), spec: self.attention_spec(index, mask.clone(), offset) };
+            let (block, gelu) = (block.clone(), self.gelu);
+            x = cx.through(&x, move |x| block.forward(x, index, &pass, gelu))?;
         }
         Ok(Hidden { states: self.ln_f.forward(&x)?, virtual_tokens })
     }
@@ -129,16 +130,16 @@ impl Model for Gpt2 {
 }
 
 impl Block {
-    fn forward(&self, x: &Tensor, index: usize, pass: &Pass<'_>, gelu: Gelu) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, index: usize, pass: &Pass, gelu: Gelu) -> Result<Tensor> {
         let attended = self.attn.forward(&self.ln_1.forward(x)?, index, pass)?;
-        let x = self.attended.join(&attended, x, None, pass.cx)?;
-        let fed = self.mlp.forward(&self.ln_2.forward(&x)?, gelu, pass.cx)?;
-        self.fed.join(&fed, &x, None, pass.cx)
+        let x = self.attended.join(&attended, x, None, &pass.cx)?;
+        let fed = self.mlp.forward(&self.ln_2.forward(&x)?, gelu, &pass.cx)?;
+        self.fed.join(&fed, &x, None, &pass.cx)
     }
 }
 
 impl Attention {
-    fn forward(&self, x: &Tensor, index: usize, pass: &Pass<'_>) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, index: usize, pass: &Pass) -> Result<Tensor> {
         let Pass { cx, prefixes, spec } = pass;
         let width = self.c_proj.d_in();
         let joined = self.c_attn.forward(x, cx)?; // (B, T, 3C)
@@ -169,9 +170,9 @@ impl Gpt2 {
         let mut parts = Parts::new(source);
         let wte = parts.embedding("transformer.wte", [config.vocab_size, width])?;
         let wpe = parts.embedding("transformer.wpe", [config.n_positions, width])?;
-        let mut block = |index: usize| -> std::result::Result<Block, ModelError> {
+        let mut block = |index: usize| -> std::result::Result<Arc<Block>, ModelError> {
             let at = |name: &str| format!("transformer.h.{index}.{name}");
-            Ok(Block {
+            Ok(Arc::new(Block {
                 ln_1: parts.layer_norm(&at("ln_1"), width, eps)?,
                 attn: Attention {
                     c_attn: parts.conv1d(&at("attn.c_attn"), Role::QueryKeyValue, [3 * width, width])?,
@@ -184,7 +185,7 @@ impl Gpt2 {
                     c_proj: parts.conv1d(&at("mlp.c_proj"), Role::Down, [width, config.n_inner])?,
                 },
                 fed: Junction::new(at("output_adapters"), Sublayer::FeedForward, index),
-            })
+            }))
         };
         let h = (0..config.n_layer).map(&mut block).collect::<std::result::Result<_, _>>()?;
         let ln_f = parts.layer_norm("transformer.ln_f", width, eps)?;

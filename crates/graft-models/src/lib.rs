@@ -5,6 +5,7 @@
 //! the slots of graft-nn's layers. A new family is one file like [`llama`] and one line in `families.rs`.
 
 pub mod bert;
+mod bnb;
 pub mod gpt2;
 pub mod llama;
 pub mod mistral;

@@ -15,7 +15,7 @@
 
 mod config;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use graft_nn::{
     Context, Device, Embedding, Hidden, Junction, Linear, Model, ModelShape, NnError, Norm, Prefixes, Result, Rng, Role, Site, Sublayer, Tensor,
@@ -34,7 +34,7 @@ use crate::{
 pub struct Llama {
     shape: ModelShape,
     embed_tokens: Embedding,
-    layers: Vec<Block>,
+    layers: Vec<Arc<Block>>,
     norm: Norm,
     lm_head: Linear,
     rope: RopeTable,
@@ -66,10 +66,11 @@ struct FeedForward {
 }
 
 /// What the blocks of one forward pass share.
-struct Pass<'a> {
-    cx: &'a Context,
+#[derive(Clone)]
+struct Pass {
+    cx: Context,
     prefixes: Prefixes,
-    rope: &'a RopeTable,
+    rope: RopeTable,
     spec: AttentionSpec,
 }
 
@@ -113,10 +114,11 @@ impl Model for Llama {
         let (mut x, virtual_tokens) = self.embed_tokens.forward_with_prompt(ids, cx)?; // (B, P+T, C)
         check_length(ids, prefixes.len() + x.dim(1)?, self.rope.positions(), cx)?;
         let mask = mask.map(|mask| prefixes.mask(&behind_prompt(mask, virtual_tokens)?)).transpose()?; // (B, P+T)
-        let mut pass = Pass { cx, prefixes, rope: &self.rope, spec: self.attention_spec(mask, offset) };
+        let mut pass = Pass { cx: cx.clone(), prefixes, rope: self.rope.clone(), spec: self.attention_spec(mask, offset) };
         for (index, block) in self.layers.iter().enumerate() {
             pass.spec.window = self.windows.get(index).copied().flatten();
-            x = block.forward(&x, index, &pass)?;
+            let (block, pass) = (block.clone(), pass.clone());
+            x = cx.through(&x, move |x| block.forward(x, index, &pass))?;
         }
         Ok(Hidden { states: self.norm.forward(&x)?, virtual_tokens })
     }
@@ -135,16 +137,16 @@ impl Model for Llama {
 }
 
 impl Block {
-    fn forward(&self, x: &Tensor, index: usize, pass: &Pass<'_>) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, index: usize, pass: &Pass) -> Result<Tensor> {
         let attended = self.self_attn.forward(&self.input_layernorm.forward(x)?, index, pass)?;
-        let x = self.attended.join(&attended, x, None, pass.cx)?;
-        let fed = self.mlp.forward(&self.post_attention_layernorm.forward(&x)?, pass.cx)?;
-        self.fed.join(&fed, &x, None, pass.cx)
+        let x = self.attended.join(&attended, x, None, &pass.cx)?;
+        let fed = self.mlp.forward(&self.post_attention_layernorm.forward(&x)?, &pass.cx)?;
+        self.fed.join(&fed, &x, None, &pass.cx)
     }
 }
 
 impl Attention {
-    fn forward(&self, x: &Tensor, index: usize, pass: &Pass<'_>) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, index: usize, pass: &Pass) -> Result<Tensor> {
         let Pass { cx, prefixes, rope, spec } = pass;
         let (q, k) = (self.q_proj.forward(x, cx)?, self.k_proj.forward(x, cx)?); // (B, T, H*D), (B, T, K*D)
         let (q, k) = (norm_heads(self.q_norm.as_ref(), q, spec.heads)?, norm_heads(self.k_norm.as_ref(), k, spec.kv_heads)?);
@@ -216,13 +218,13 @@ impl Llama {
 }
 
 /// The layers of one block.
-fn block(parts: &mut Parts<'_, '_>, config: &LlamaConfig, index: usize) -> std::result::Result<Block, ModelError> {
+fn block(parts: &mut Parts<'_, '_>, config: &LlamaConfig, index: usize) -> std::result::Result<Arc<Block>, ModelError> {
     let (hidden, ffn, head, eps) = (config.hidden_size, config.intermediate_size, config.head_dim, config.rms_norm_eps);
     let (queries, keys) = (config.num_attention_heads * head, config.num_key_value_heads * head);
     let at = |name: &str| format!("model.layers.{index}.{name}");
     let ((inner, outer), mlp_bias) = (config.attention_biases(), config.mlp_bias);
     let head_norm = |parts: &mut Parts<'_, '_>, name: &str| config.variant.qk_norm.then(|| parts.rms_norm(&at(name), head, eps)).transpose();
-    Ok(Block {
+    Ok(Arc::new(Block {
         input_layernorm: parts.rms_norm(&at("input_layernorm"), hidden, eps)?,
         self_attn: Attention {
             q_proj: parts.linear(&at("self_attn.q_proj"), Role::Query, [queries, hidden], inner)?,
@@ -240,7 +242,7 @@ fn block(parts: &mut Parts<'_, '_>, config: &LlamaConfig, index: usize) -> std::
             down_proj: parts.linear(&at("mlp.down_proj"), Role::Down, [hidden, ffn], mlp_bias)?,
         },
         fed: Junction::new(at("output_adapters"), Sublayer::FeedForward, index),
-    })
+    }))
 }
 
 /// Each of the heads normalised by itself, where there is a norm.

@@ -7,7 +7,7 @@ mod packing;
 mod weights;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -89,6 +89,7 @@ pub fn load_model(folder: &Path, dtype: DType, device: &Device, progress: &mut d
 fn load_as(folder: &Path, dtype: DType, labels: Option<usize>, device: &Device, progress: &mut dyn FnMut(&str, u64, u64)) -> Result<ModelFiles, ModelError> {
     let path = folder.join("config.json");
     let config_json = read_config(folder, &path)?;
+    check_quantization(&config_json, &path)?;
     let mut plan = families::plan(&config_json, &path)?;
     if let Some(labels) = labels {
         plan = plan.with_labels(labels)?;
@@ -97,15 +98,25 @@ fn load_as(folder: &Path, dtype: DType, labels: Option<usize>, device: &Device, 
     let weights = Weights::open(folder, plan.prefix(), &expected)?;
     let (stored, fresh): (Vec<_>, Vec<_>) = expected.iter().cloned().partition(|spec| weights.has(spec) || plan.fresh(spec).is_none());
     let unexpected: Vec<_> = weights.check(&stored)?.into_iter().filter(|name| !is_harmless(name)).collect();
-    let mut done = 0;
+    let (mut done, mut packed) = (0, BTreeMap::new());
     let model = plan.build(device, &mut |spec| {
         done += 1;
         progress("weights", done, expected.len() as u64);
         if let Some(values) = plan.fresh(spec).filter(|_| fresh.contains(spec)) {
             return Ok(Tensor::from_vec(values, spec.shape.as_slice(), device).map_err(graft_nn::NnError::from)?);
         }
-        weights.read(&spec.name, if spec.shape.len() == 1 { DType::F32 } else { dtype }, device)
+        match spec.shape[..] {
+            [d_out, d_in] if weights.is_packed(&spec.name) => {
+                packed.insert(spec.name.clone(), weights.packed(&spec.name, (d_out, d_in))?);
+                // Holds the place until the model is there; it takes no memory.
+                let zero = Tensor::zeros((1, 1), dtype, device).and_then(|zero| zero.broadcast_as((d_out, d_in)));
+                Ok(zero.map_err(graft_nn::NnError::from)?)
+            }
+            [_] => weights.read(&spec.name, DType::F32, device),
+            _ => weights.read(&spec.name, dtype, device),
+        }
     })?;
+    packing::put(&*model, packed, (dtype, device), &path)?;
     let content_hash = content::hash(std::iter::once(path.as_path()).chain(weights.paths()))?;
     let warnings = unexpected_warning(&unexpected).into_iter().chain(fresh_warning(&fresh)).collect();
     Ok(ModelFiles { model, config_json, content_hash, warnings })
@@ -157,6 +168,18 @@ fn dtype(settings: &Settings) -> DType {
         Some("bf16") => DType::BF16,
         Some("f16") => DType::F16,
         _ => DType::F32,
+    }
+}
+
+/// Refuses weights that another program than bitsandbytes has packed.
+fn check_quantization(config: &Value, path: &Path) -> Result<(), ModelError> {
+    let method = config.get("quantization_config").map(|quantization| quantization.get("quant_method").and_then(Value::as_str).unwrap_or("bitsandbytes"));
+    match method {
+        None | Some("bitsandbytes") => Ok(()),
+        Some(other) => {
+            let problem = format!("its weights are packed with {other}; those that bitsandbytes packs (nf4, int8) and plain ones are read");
+            Err(ModelError::Malformed { path: path.to_owned(), problem })
+        }
     }
 }
 

@@ -5,10 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use graft_nn::{DType, Layer, Model, NnError, Parameter, Site, Tensor, atomic_file, tensor_file};
+use graft_nn::{DType, Layer, Model, NnError, Parameter, Site, Tensor, Weight, atomic_file, tensor_file};
 use serde_json::Value;
 
-use crate::{ModelError, Tokenizer};
+use crate::{ModelError, Tokenizer, bnb};
 
 /// What a model folder is made of.
 pub struct FolderParts<'a> {
@@ -35,7 +35,8 @@ pub fn save_folder(folder: &Path, parts: &FolderParts<'_>) -> Result<(), ModelEr
         let path = folder.join(name);
         atomic_file::write(&path, text.as_bytes()).map_err(|source| failed(&path, source))
     };
-    tensor_file::write(&folder.join("model.safetensors"), &tensors(parts.model, parts.dtype)?)?;
+    let (stored, quantization) = tensors(parts.model, parts.dtype)?;
+    tensor_file::write(&folder.join("model.safetensors"), &stored)?;
     if let Some(tokenizer) = parts.tokenizer {
         write("tokenizer.json", &tokenizer.to_json()?)?;
         write("generation_config.json", &format!("{:#}\n", serde_json::json!({ "eos_token_id": tokenizer.ends() })))?;
@@ -51,13 +52,16 @@ pub fn save_folder(folder: &Path, parts: &FolderParts<'_>) -> Result<(), ModelEr
             _ => "float32",
         };
         // transformers 4 reads the first spelling, 5 the second.
+        object.remove("quantization_config");
+        object.extend(quantization.map(|quantization| ("quantization_config".to_owned(), quantization)));
         object.insert("torch_dtype".to_owned(), name.into());
         object.insert("dtype".to_owned(), name.into());
     }
     write("config.json", &format!("{config:#}\n"))
 }
 
-fn tensors(model: &dyn Model, dtype: DType) -> Result<BTreeMap<String, Tensor>, NnError> {
+/// The tensors by name, and `quantization_config` where some of them are packed.
+fn tensors(model: &dyn Model, dtype: DType) -> Result<(BTreeMap<String, Tensor>, Option<Value>), NnError> {
     let sites = model.sites();
     let is_turned = |site: &&Site<'_>| matches!(site.layer, Layer::Linear(linear) if linear.fan_in_fan_out());
     let turned: BTreeSet<_> = sites.iter().filter(is_turned).map(|site| format!("{}.weight", site.path)).collect();
@@ -66,5 +70,24 @@ fn tensors(model: &dyn Model, dtype: DType) -> Result<BTreeMap<String, Tensor>, 
         let tensor = if turned.contains(parameter.path()) { tensor.t()?.contiguous()? } else { tensor };
         Ok(if tensor.rank() == 1 { tensor.to_dtype(DType::F32)? } else { tensor.to_dtype(dtype)? })
     };
-    model.parameters().into_iter().map(|parameter| Ok((parameter.path().to_owned(), stored(parameter)?))).collect()
+    let (mut all, mut doubled) = (BTreeMap::new(), None);
+    for parameter in model.parameters() {
+        match parameter.weight() {
+            // GPT-2's weights lie the other way round in files, where they are packed as well.
+            Weight::Packed(packed) if !turned.contains(parameter.path()) => match bnb::tensors(parameter.path(), &packed)? {
+                Some(tensors) => {
+                    doubled = Some(tensors.iter().any(|(name, _)| name.ends_with(".nested_absmax")));
+                    all.extend(tensors);
+                }
+                None => drop(all.insert(parameter.path().to_owned(), stored(parameter)?)),
+            },
+            _ => drop(all.insert(parameter.path().to_owned(), stored(parameter)?)),
+        }
+    }
+    let quantization = doubled.map(|double| {
+        let is_plain =
+            |site: &&Site<'_>| matches!(site.layer, Layer::Linear(linear) if all.get(linear.weight().path()).is_some_and(|tensor| tensor.dtype() != DType::U8));
+        bnb::config(double, &sites.iter().filter(is_plain).map(|site| site.path.to_owned()).collect::<Vec<_>>())
+    });
+    Ok((all, quantization))
 }

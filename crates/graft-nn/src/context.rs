@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Dropout, DropoutMask, KvCache};
+use crate::{Dropout, DropoutMask, KvCache, Recompute, Result, Tensor};
 
 /// Whether a forward pass trains (dropout acts) or evaluates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,17 +22,19 @@ pub struct Context {
     pub dropout: Dropout,
     /// Keys and values of earlier positions, while generating.
     pub cache: Option<Arc<KvCache>>,
+    /// Where blocks are computed again for the backward pass; without it what they compute is kept.
+    pub recompute: Option<Arc<Recompute>>,
 }
 
 impl Context {
     /// For evaluation.
     pub fn eval() -> Self {
-        Self { mode: Mode::Eval, dropout: Dropout::new(0, 0, 0), cache: None }
+        Self { mode: Mode::Eval, dropout: Dropout::new(0, 0, 0), cache: None, recompute: None }
     }
 
     /// For one micro-batch of one training step; the three counters decide the dropout masks.
     pub fn train(seed: u64, step: u64, micro_batch: u32) -> Self {
-        Self { mode: Mode::Train, dropout: Dropout::new(seed, step, micro_batch), cache: None }
+        Self { mode: Mode::Train, dropout: Dropout::new(seed, step, micro_batch), cache: None, recompute: None }
     }
 
     /// For generation with a cache.
@@ -40,6 +42,24 @@ impl Context {
     pub fn with_cache(mut self, cache: Arc<KvCache>) -> Self {
         self.cache = Some(cache);
         self
+    }
+
+    /// For a training that computes its blocks twice.
+    #[must_use]
+    pub fn with_recompute(mut self, recompute: Arc<Recompute>) -> Self {
+        self.recompute = Some(recompute);
+        self
+    }
+
+    /// A block of the model: kept for the backward pass, or computed again in it.
+    ///
+    /// # Errors
+    /// Those of the block.
+    pub fn through(&self, x: &Tensor, block: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static) -> Result<Tensor> {
+        match &self.recompute {
+            None => block(x),
+            Some(recompute) => recompute.through(x, block),
+        }
     }
 
     /// Number of positions that earlier passes have put into the cache.

@@ -1,6 +1,6 @@
 //! From a loss to the gradients of the parameters that are trained.
 
-use crate::{NnError, Result, Tensor, Var};
+use crate::{NnError, Recompute, Result, Tensor, Var};
 
 /// A parameter to be trained: the one currency between methods, models and the optimiser.
 #[derive(Clone, Debug)]
@@ -30,14 +30,25 @@ impl Trainable {
 /// # Errors
 /// [`NnError::MissingGradient`] when a wanted parameter took no part in the loss.
 pub fn gradients(loss: &Tensor, wanted: &[Trainable]) -> Result<Vec<Tensor>> {
+    gradients_through(loss, wanted, None)
+}
+
+/// [`gradients`] of a loss whose blocks were computed with `recompute`, which was made for the same parameters.
+///
+/// # Errors
+/// As [`gradients`].
+pub fn gradients_through(loss: &Tensor, wanted: &[Trainable], recompute: Option<&Recompute>) -> Result<Vec<Tensor>> {
     let mut store = loss.backward()?;
-    wanted
-        .iter()
-        .map(|parameter| {
-            let gradient = store.remove(parameter.var.as_tensor());
-            gradient.map(|gradient| gradient.detach()).ok_or_else(|| NnError::MissingGradient { name: parameter.name.clone() })
-        })
-        .collect()
+    let inside = recompute.map_or_else(|| vec![None; wanted.len()], Recompute::take);
+    let mut found = Vec::with_capacity(wanted.len());
+    for (parameter, inside) in wanted.iter().zip(inside) {
+        let outside = store.remove(parameter.var.as_tensor()).map(|gradient| gradient.detach());
+        found.push(match (outside, inside) {
+            (Some(outside), Some(inside)) => (outside + inside)?,
+            (one, other) => one.or(other).ok_or_else(|| NnError::MissingGradient { name: parameter.name.clone() })?,
+        });
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

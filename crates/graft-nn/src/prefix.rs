@@ -20,6 +20,7 @@ pub trait Prefix: Send + Sync {
 }
 
 /// The prefixes that act in one forward pass, one behind the other.
+#[derive(Clone)]
 pub struct Prefixes {
     /// Of each block; empty when none acts.
     blocks: Vec<(Tensor, Tensor)>,

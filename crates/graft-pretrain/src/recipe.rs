@@ -77,6 +77,7 @@ pub fn training(phase: &Phase) -> TrainConfig {
         warmup: phase.warmup,
         optimizer: OPTIMIZER,
         max_grad_norm: CLIP,
+        recompute: false,
         eval_every: 100,
         eval_examples: VALIDATION_WINDOWS,
         save_every: 120,

@@ -49,6 +49,13 @@ pub const TRAIN: &[KeySpec] = &[
         default: "1",
         help: "gradients are scaled down to this global norm; 0 switches it off",
     },
+    KeySpec {
+        name: "gradient_checkpointing",
+        aliases: &["checkpoint"],
+        kind: KeyKind::Bool,
+        default: "false",
+        help: "compute each block again for the backward pass instead of keeping what is inside it: less memory, about a third more time",
+    },
     KeySpec { name: "data", aliases: &[], kind: KeyKind::Text, default: "", help: "name of the data set; without it the current one" },
     KeySpec {
         name: "eval_every",
@@ -214,6 +221,13 @@ pub const MEMORY: &[KeySpec] = &[
         kind: KeyKind::Integer { min: 2, max: 1_000_000 },
         default: "",
         help: "tokens of an example; without it the model's context, and 1,024 for a published model",
+    },
+    KeySpec {
+        name: "gradient_checkpointing",
+        aliases: &["checkpoint"],
+        kind: KeyKind::Bool,
+        default: "false",
+        help: "as with %train gradient_checkpointing=true: blocks are computed again for the backward pass",
     },
     KeySpec { name: "r", aliases: &["rank"], kind: KeyKind::Integer { min: 1, max: 65_536 }, default: "16", help: "rank of the LoRA on a published model" },
     KeySpec {

@@ -26,6 +26,8 @@ pub struct TrainConfig {
     pub optimizer: AdamW,
     /// Gradients are scaled down to this global norm; 0 switches it off.
     pub max_grad_norm: f64,
+    /// Whether blocks are computed again for the backward pass.
+    pub recompute: bool,
     /// Steps between validations; 0 switches it off.
     pub eval_every: u64,
     /// Validation examples used during training.
@@ -56,6 +58,7 @@ impl TrainConfig {
             warmup: whole("warmup").unwrap_or(10),
             optimizer: AdamW { weight_decay: settings.float(TRAIN, "weight_decay").unwrap_or(0.0), ..AdamW::default() },
             max_grad_norm: settings.float(TRAIN, "max_grad_norm").unwrap_or(1.0),
+            recompute: settings.bool(TRAIN, "gradient_checkpointing"),
             eval_every: whole("eval_every").unwrap_or((steps / 10).max(1)),
             eval_examples: whole("eval_examples").unwrap_or(64) as usize,
             save_every: whole("save_every").unwrap_or(60),

@@ -120,8 +120,10 @@ pub enum TrainError {
         rows: usize,
         /// Positions of the longest.
         tokens: usize,
-        /// Bytes that one row would take.
-        one_row: u64,
+        /// Most rows that would fit, if any.
+        fitting: Option<usize>,
+        /// Whether it would fit with blocks that are computed again.
+        recomputed: bool,
     },
     /// The file system refuses.
     #[error("cannot {action} `{}`", path.display())]
@@ -150,10 +152,10 @@ fn gibibytes(bytes: u64) -> String {
     format!("{:.2} GiB", bytes as f64 / (1u64 << 30) as f64)
 }
 
-/// Fewer rows where one would fit, else shorter ones.
-fn smaller(rows: usize, tokens: usize, one_row_fits: bool) -> String {
-    if one_row_fits && rows > 1 {
-        return format!("the same step in parts: batch={} gradient_accumulation_steps=2", rows.div_ceil(2));
+/// Fewer rows where some would fit, else shorter ones.
+fn smaller(rows: usize, tokens: usize, fitting: Option<usize>) -> String {
+    if let Some(fitting) = fitting {
+        return format!("the same step in parts: batch={fitting} gradient_accumulation_steps={}", rows.div_ceil(fitting));
     }
     format!("try max_length={}, a smaller r or a smaller model; %memory shows what takes how much", (tokens / 2).max(2))
 }
@@ -215,7 +217,8 @@ impl Hint for TrainError {
             Self::NoCheckpoint { .. } => Some("start again with %train".to_owned()),
             Self::Checkpoint { .. } => Some("attach the adapter with the settings of the run, or start again with %train".to_owned()),
             Self::AlreadyDone { run, steps } => Some(format!("go on with more steps: %resume {run} steps={}", steps.saturating_mul(2))),
-            Self::WouldNotFit { rows, tokens, one_row, available, .. } => Some(smaller(*rows, *tokens, one_row <= available)),
+            Self::WouldNotFit { recomputed: true, .. } => Some("gradient_checkpointing=true keeps less of the forward pass, for a third more time".to_owned()),
+            Self::WouldNotFit { rows, tokens, fitting, .. } => Some(smaller(*rows, *tokens, *fitting)),
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 Some("free some space on the disk; the last checkpoint is whole".to_owned())
             }

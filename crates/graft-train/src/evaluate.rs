@@ -2,13 +2,16 @@
 
 mod scoring;
 
-use graft_nn::{Model, TokenEncoder};
+use graft_nn::{Model, TokenEncoder, summed};
 
 use crate::control::Control;
 use crate::data::{Dataset, Example, Kind, SplitName};
 use crate::encode::Encoder;
 use crate::{Result, TrainError, classify};
 use scoring::{Rows, Scored, score};
+
+/// Examples that pass through the model at one time on the processor.
+const PIECE: usize = 4;
 
 /// What an evaluation finds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -103,7 +106,7 @@ impl<'a> Evaluator<'a> {
             if control.is_stopped() {
                 return Err(TrainError::Stopped);
             }
-            sum.add(&self.scored(chunk)?);
+            sum.add(&self.scored_apart(chunk)?);
             done += chunk.len();
             progress(done as u64, examples.len() as u64);
         }
@@ -118,6 +121,17 @@ impl<'a> Evaluator<'a> {
             examples: examples.len() as u64,
             tokens: sum.tokens,
         })
+    }
+
+    /// A chunk in pieces, each on a thread of its own where there are enough.
+    fn scored_apart(&self, chunk: &[Example]) -> Result<Scored> {
+        let piece = if self.model.embedding().weight().own().device().is_cpu() { PIECE } else { chunk.len().max(1) };
+        let pieces: Vec<&[Example]> = chunk.chunks(piece).collect();
+        let add = |mut one: Scored, other: Scored| {
+            one.add(&other);
+            Ok(one)
+        };
+        summed(pieces.len(), &|piece| self.scored(pieces[piece]), &add).unwrap_or_else(|| Ok(Scored::default()))
     }
 
     fn scored(&self, examples: &[Example]) -> Result<Scored> {

@@ -64,7 +64,7 @@ fn train(job: Job<'_>, control: &Control, emit: &mut dyn FnMut(Event), go: GoRun
     if let Some(text) = source.note() {
         emit(Event::Note { level: Level::Warning, text });
     }
-    memory::check(job.model, &job.trainables, job.config.batch, source.longest())?;
+    memory::check(job.model, &job.trainables, (job.config.batch, source.longest()), job.config.recompute)?;
     let Job { model, trainables, config, run: folder, header, state, .. } = job;
     go(Run { model, trainables, source: &source, config, folder, header, state }, control, emit)
 }

@@ -34,6 +34,10 @@ pub struct Sizes<'a> {
     pub rows: usize,
     /// P+T: positions of a row.
     pub tokens: usize,
+    /// Whether blocks are computed again for the backward pass.
+    pub recompute: bool,
+    /// Threads that pass pieces of a batch through the model; 0 where a batch passes whole, as on a card.
+    pub threads: usize,
 }
 
 /// The parts of a training's memory, in bytes.
@@ -67,6 +71,9 @@ impl Memory {
             [shape.hidden, shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim, shape.intermediate, shape.vocab].map(|size| size as u64);
         let feeds = if matches!(shape.family.as_str(), "gpt2" | "bert") { 2 } else { 3 };
         let block = 6 * hidden + 3 * queries + 3 * keys + feeds * wide;
+        // With blocks that are computed again only their inputs are kept, and one block at a time.
+        let blocks = shape.layers as u64;
+        let kept_of_blocks = if sizes.recompute { blocks * hidden + block } else { blocks * block };
         // A weight that is trained is kept in 32-bit numbers.
         let weights = kept - share(kept, opened, parameters) + trained * FLOAT;
         // Inside a feed-forward part: the gradients of its three values, and one of them twice while candle adds; the two sums above it.
@@ -78,7 +85,7 @@ impl Memory {
             weights,
             gradients: trained * FLOAT,
             optimizer: 3 * trained * FLOAT,
-            activations: positions * (shape.layers as u64 * block + 2 * hidden) * FLOAT,
+            activations: positions * (kept_of_blocks + 2 * hidden) * FLOAT,
             temporary: backward.max(logits) + gradients + at_once as u64 * (sizes.widened + THREAD),
         }
     }
@@ -113,9 +120,9 @@ impl Memory {
             return Ok(());
         }
         let (rows, tokens) = (sizes.rows, sizes.tokens);
-        // All but gradients and moments grows with the rows.
-        let one_row = Self::predict(&Sizes { rows: 1, ..*sizes }).on_top();
-        Err(TrainError::WouldNotFit { needed: self.on_top(), available, rows, tokens, one_row })
+        let recomputed = !sizes.recompute && Self::predict(&Sizes { recompute: true, ..*sizes }).on_top() <= available;
+        let fitting = (1..rows).rev().find(|rows| Self::predict(&Sizes { rows: *rows, ..*sizes }).on_top() <= available);
+        Err(TrainError::WouldNotFit { needed: self.on_top(), available, rows, tokens, fitting, recomputed })
     }
 }
 
@@ -123,10 +130,10 @@ impl Memory {
 ///
 /// # Errors
 /// [`TrainError::WouldNotFit`].
-pub(crate) fn check(model: &dyn Model, trainables: &[Trainable], rows: usize, tokens: usize) -> Result<()> {
+pub(crate) fn check(model: &dyn Model, trainables: &[Trainable], (rows, tokens): (usize, usize), recompute: bool) -> Result<()> {
     let Some(available) = available_bytes().filter(|_| model.embedding().weight().tensor().device().is_cpu()) else { return Ok(()) };
     let trained = trainables.iter().map(|trainable| trainable.var.elem_count() as u64).sum();
-    let sizes = Sizes { added: trained, rows, tokens: tokens + model.embedding().positions_taken(), ..of_model(model) };
+    let sizes = Sizes { added: trained, rows, tokens: tokens + model.embedding().positions_taken(), recompute, ..of_model(model) };
     Memory::predict(&sizes).fits(available, &sizes)
 }
 
@@ -136,7 +143,8 @@ pub fn of_model(model: &dyn Model) -> Sizes<'_> {
     let kept = model.parameters().iter().map(|parameter| parameter.own_weight().bytes() as u64).sum();
     let widens = |parameter: &&&Parameter| (parameter.own_weight().bytes() as u64) < FLOAT * parameter.elements() as u64;
     let widened = model.parameters().iter().filter(widens).map(|parameter| FLOAT * parameter.elements() as u64).max().unwrap_or(0);
-    Sizes { shape: model.shape(), parameters, kept, widened, added: 0, opened: 0, rows: 1, tokens: 1 }
+    let threads = if model.embedding().weight().own().device().is_cpu() { candle_core::utils::get_num_threads() } else { 0 };
+    Sizes { shape: model.shape(), parameters, kept, widened, added: 0, opened: 0, rows: 1, tokens: 1, recompute: false, threads }
 }
 
 /// The sizes with the linear layers but the head packed, as `load_in_4bit` does.
@@ -152,11 +160,11 @@ pub fn packed<'a>(model: &dyn Model, sizes: &Sizes<'a>, quantization: Quantizati
 
 /// Pieces of a micro-batch, and how many of them are under way at one time: as many as there are threads, or one that all threads share.
 fn under_way(sizes: &Sizes<'_>) -> (usize, usize) {
-    if sizes.added + sizes.opened > MOST_TRAINED as u64 {
+    if sizes.threads == 0 || sizes.added + sizes.opened > MOST_TRAINED as u64 {
         return (1, 1);
     }
-    let (pieces, threads) = (Batch::piece_count(sizes.rows, sizes.tokens), candle_core::utils::get_num_threads());
-    (pieces, if pieces >= threads { threads } else { 1 })
+    let pieces = Batch::piece_count(sizes.rows, sizes.tokens);
+    (pieces, if pieces >= sizes.threads { sizes.threads } else { 1 })
 }
 
 /// `kept * part / whole`, without overflow.
@@ -184,7 +192,7 @@ mod tests {
     #[test]
     fn every_part_is_counted_by_hand() {
         let shape = shape();
-        let sizes = Sizes { shape: &shape, parameters: 1000, kept: 2000, widened: 640, added: 30, opened: 0, rows: 3, tokens: 5 };
+        let sizes = Sizes { shape: &shape, parameters: 1000, kept: 2000, widened: 640, added: 30, opened: 0, rows: 3, tokens: 5, recompute: false, threads: 0 };
         let memory = Memory::predict(&sizes);
         // 6 C + 3 H*D + 3 K*D + 3 F = 48 + 24 + 12 + 60 = 144 in each of two blocks, and two vectors of C behind them.
         let expected = Memory {
@@ -201,19 +209,47 @@ mod tests {
     #[test]
     fn full_fine_tuning_keeps_the_weights_it_opens_in_32_bits() {
         let shape = shape();
-        let memory = Memory::predict(&Sizes { shape: &shape, parameters: 1000, kept: 2000, widened: 0, added: 0, opened: 1000, rows: 1, tokens: 1 });
+        let memory = Memory::predict(&Sizes {
+            shape: &shape,
+            parameters: 1000,
+            kept: 2000,
+            widened: 0,
+            added: 0,
+            opened: 1000,
+            rows: 1,
+            tokens: 1,
+            recompute: false,
+            threads: 0,
+        });
         assert_eq!((memory.weights, memory.gradients, memory.optimizer), (4000, 4000, 12_000));
+    }
+
+    #[test]
+    fn of_a_divided_batch_the_pieces_under_way_count() {
+        let shape = shape();
+        let whole = Sizes { shape: &shape, parameters: 1000, kept: 2000, widened: 0, added: 30, opened: 0, rows: 8, tokens: 256, recompute: false, threads: 0 };
+        let on = |threads: usize| Memory::predict(&Sizes { threads, ..whole }).activations;
+        assert_eq!((on(1) * 8, on(2) * 4), (on(0), on(0)));
+        // More threads than pieces share one piece after another.
+        assert_eq!(on(9), on(1));
+    }
+
+    #[test]
+    fn blocks_that_are_computed_again_keep_their_inputs_and_one_block() {
+        let shape = shape();
+        let sizes = Sizes { shape: &shape, parameters: 1000, kept: 2000, widened: 0, added: 30, opened: 0, rows: 3, tokens: 5, recompute: true, threads: 0 };
+        assert_eq!(Memory::predict(&sizes).activations, 15 * (2 * 8 + 144 + 16) * 4);
     }
 
     #[test]
     fn what_does_not_fit_is_refused_with_what_to_change_and_what_fits_is_not() {
         let shape = shape();
-        let sizes = Sizes { shape: &shape, parameters: 1000, kept: 4000, widened: 0, added: 30, opened: 0, rows: 4, tokens: 5 };
+        let sizes = Sizes { shape: &shape, parameters: 1000, kept: 4000, widened: 0, added: 30, opened: 0, rows: 4, tokens: 5, recompute: false, threads: 0 };
         let memory = Memory::predict(&sizes);
         assert!(memory.fits(memory.on_top(), &sizes).is_ok());
         let error = memory.fits(memory.on_top() - 1, &sizes).expect_err("refused");
         assert!(error.to_string().contains("4 rows of 5 tokens"), "{error}");
-        assert!(error.hint().expect("a hint").contains("batch=2 gradient_accumulation_steps=2"), "{:?}", error.hint());
+        assert!(error.hint().expect("a hint").contains("gradient_checkpointing=true"), "{:?}", error.hint());
         let error = memory.fits(0, &sizes).expect_err("refused");
         assert!(error.hint().expect("a hint").contains("max_length=2"), "{:?}", error.hint());
     }

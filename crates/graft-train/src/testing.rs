@@ -207,6 +207,7 @@ pub(crate) fn config(steps: u64) -> TrainConfig {
         warmup: 2,
         optimizer: AdamW { weight_decay: 0.01, ..AdamW::default() },
         max_grad_norm: 0.5,
+        recompute: false,
         eval_every: 3,
         eval_examples: 4,
         save_every: 0,

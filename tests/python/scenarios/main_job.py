@@ -78,6 +78,20 @@ def the_same_seed_gives_the_same_losses():
     assert len(first) >= 5 and first == losses()
 
 
+def blocks_that_are_computed_twice_train_alike_and_keep_less():
+    def losses(keys):
+        with Kernel() as kernel:
+            ready(kernel)
+            kernel.run(f"%train steps=5 batch=4 {keys}", timeout=600)
+            [ledger] = (kernel.places.work / ".graft" / "runs").glob("*/ledger.jsonl")
+            activations = number(r"activations\D*([\d.]+)", kernel.run(f"%memory {keys}").text)
+            return [record["step"]["loss"] for record in map(json.loads, ledger.read_text().splitlines()) if "step" in record], activations
+
+    (kept, whole), (again, less) = losses(""), losses("gradient_checkpointing=true")
+    assert len(kept) == 5 and all(abs(one - other) < 1e-4 * one for one, other in zip(kept, again)), (kept, again)
+    assert less < whole, (less, whole)
+
+
 def the_plot_lives_and_then_stands_still():
     """While training one display is updated, at most five times a second, as inline SVG; at the end it is an SVG and a PNG of themselves."""
     with Kernel() as kernel:

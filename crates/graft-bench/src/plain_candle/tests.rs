@@ -1,5 +1,6 @@
 use super::*;
 use crate::contender::model;
+use crate::workload::Work;
 use graft_nn::{Context, Rng, gradients};
 
 fn flat(tensor: &Tensor) -> Vec<f32> {
@@ -9,7 +10,7 @@ fn flat(tensor: &Tensor) -> Vec<f32> {
 #[test]
 fn our_loss_and_every_gradient_are_those_of_plain_candle() {
     let shape = Shape::Tiny;
-    let (model, adapter) = model(shape).expect("a model");
+    let (model, adapter) = model(shape, Work::Lora).expect("a model");
     let trainables = adapter.trainables();
     // B is zero when it is attached, and a zero B would hide A.
     for trainable in &trainables {
@@ -17,9 +18,9 @@ fn our_loss_and_every_gradient_are_those_of_plain_candle() {
         trainable.var.set(&Tensor::from_vec(values, trainable.var.shape(), &Device::Cpu).expect("a tensor")).expect("fits");
     }
     let batch = shape.batch();
-    let labels = graft_train::loss::label_count(&model, &batch) as f64;
-    let ours = graft_train::loss::loss(&model, &batch, &Context::train(1, 1, 0), labels).expect("our loss");
-    let plain = PlainLlama::of(&model, &trainables, shape).and_then(|plain| Ok(plain.loss(&batch.ids_tensor(&Device::Cpu)?)?)).expect("candle's loss");
+    let labels = graft_train::loss::label_count(&*model, &batch) as f64;
+    let ours = graft_train::loss::loss(&*model, &batch, &Context::train(1, 1, 0), labels).expect("our loss");
+    let plain = PlainLlama::of(&*model, &trainables, shape).and_then(|plain| Ok(plain.loss(&batch.ids_tensor(&Device::Cpu)?)?)).expect("candle's loss");
     let (a, b) = (flat(&ours)[0], flat(&plain)[0]);
     assert!((a - b).abs() < 1e-4, "{a} instead of {b}");
     let pairs = gradients(&ours, &trainables).expect("our gradients").into_iter().zip(gradients(&plain, &trainables).expect("candle's gradients"));

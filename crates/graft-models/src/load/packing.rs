@@ -1,6 +1,8 @@
 //! `load_in_4bit` and `load_in_8bit`: the base of QLoRA.
 
-use graft_nn::{Device, Model, Quantization, packable};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use graft_nn::{DType, Device, Layer, Model, NnError, Packed, Quantization, Weight, packable};
 use graft_protocol::{Failure, Settings, training::MODEL};
 
 use crate::ModelError;
@@ -37,4 +39,28 @@ pub(super) fn pack(model: &dyn Model, quantization: Quantization, progress: &mut
         progress("packing", done as u64 + 1, layers.len() as u64);
     }
     Ok(())
+}
+
+/// Puts weights that came packed in their places; on a card, which multiplies no packed ones, they are unpacked.
+///
+/// # Errors
+/// [`ModelError::Malformed`] for one that belongs to no linear layer, or to one that is stored the other way round.
+pub(super) fn put(model: &dyn Model, mut packed: BTreeMap<String, Packed>, (dtype, device): (DType, &Device), path: &Path) -> Result<(), ModelError> {
+    for site in model.sites() {
+        let Layer::Linear(linear) = site.layer else { continue };
+        let Some(weight) = packed.remove(linear.weight().path()) else { continue };
+        if linear.fan_in_fan_out() {
+            let problem = format!("`{}` is packed, and its family stores weights the other way round, which is not read", linear.path());
+            return Err(ModelError::Malformed { path: path.to_owned(), problem });
+        }
+        if device.is_cpu() {
+            linear.weight().set(Weight::Packed(Arc::new(weight)))?;
+        } else {
+            linear.weight().set(weight.tensor().to_dtype(dtype).and_then(|tensor| tensor.to_device(device)).map_err(NnError::from)?)?;
+        }
+    }
+    match packed.keys().next() {
+        None => Ok(()),
+        Some(name) => Err(ModelError::Malformed { path: path.to_owned(), problem: format!("`{name}` is packed, and only linear layers may be") }),
+    }
 }

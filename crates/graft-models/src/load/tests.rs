@@ -156,3 +156,83 @@ fn an_unknown_key_or_value_is_refused_before_anything_is_read() {
     let error = load("tiny", &settings, &Device::Cpu, &mut |_, _, _| {}).err().unwrap();
     assert!(error.to_string().contains("int3"), "{error}");
 }
+
+/// What bitsandbytes and transformers have written; `make_bnb.py` beside the goldens made the folders.
+fn packed_folder(kind: &str) -> PathBuf {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/goldens-bnb")).join(kind)
+}
+
+fn tensors_of(file: &Path) -> std::collections::BTreeMap<String, Tensor> {
+    graft_nn::tensor_file::TensorFile::open(file).unwrap().tensors(&Device::Cpu).unwrap()
+}
+
+fn far(one: &Tensor, other: &Tensor) -> f32 {
+    (one - other).unwrap().abs().unwrap().max_all().unwrap().to_scalar().unwrap()
+}
+
+#[test]
+fn what_bitsandbytes_has_packed_stays_packed_and_means_the_same() {
+    for kind in ["nf4", "nf4-double", "int8"] {
+        let files = load_model(&packed_folder(kind), DType::F32, &Device::Cpu, &mut |_, _, _| {}).unwrap();
+        assert!(files.warnings.is_empty(), "{:?}", files.warnings);
+        let expected = tensors_of(&packed_folder(kind).join("expected.safetensors"));
+        let ids = expected["input_ids"].to_dtype(DType::U32).unwrap();
+        assert!(far(&files.model.logits(&ids, None, &Context::eval()).unwrap(), &expected["logits"]) < 1e-4, "{kind}");
+        let mut compared = 0;
+        for linear in graft_nn::packable(&*files.model) {
+            assert!(matches!(linear.weight().own_weight(), graft_nn::Weight::Packed(_)), "{kind} {}", linear.path());
+            if let Some(unpacked) = expected.get(linear.weight().path()) {
+                assert!(far(&linear.weight().own(), unpacked) < 1e-6, "{kind} {}", linear.path());
+                compared += 1;
+            }
+        }
+        assert_eq!(compared, 2);
+        let saved = tempfile::tempdir().unwrap();
+        let parts = FolderParts { model: &*files.model, dtype: DType::F32, config: &files.config_json, tokenizer: None, others: &[] };
+        save_folder(saved.path(), &parts).unwrap();
+        let config = read_config(saved.path(), &saved.path().join("config.json")).unwrap();
+        let again = load_model(saved.path(), DType::F32, &Device::Cpu, &mut |_, _, _| {}).unwrap();
+        assert!(far(&again.model.logits(&ids, None, &Context::eval()).unwrap(), &expected["logits"]) < 1e-4, "{kind}");
+        if kind == "int8" {
+            assert!(config.get("quantization_config").is_none(), "8-bit numbers are written unpacked");
+            continue;
+        }
+        assert_eq!(config["quantization_config"]["bnb_4bit_use_double_quant"], json!(kind == "nf4-double"));
+        assert_eq!(config["quantization_config"]["llm_int8_skip_modules"], json!(["lm_head"]));
+        let (theirs, ours) = (tensors_of(&packed_folder(kind).join("model.safetensors")), tensors_of(&saved.path().join("model.safetensors")));
+        assert_eq!(theirs.keys().collect::<Vec<_>>(), ours.keys().collect::<Vec<_>>());
+        for (name, theirs) in theirs.iter().filter(|(name, _)| !name.contains("quant_state")) {
+            let flat = |tensor: &Tensor| tensor.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            assert_eq!((theirs.dims(), flat(theirs)), (ours[name].dims(), flat(&ours[name])), "{name}");
+        }
+    }
+}
+
+#[test]
+fn packed_weights_that_lack_something_are_refused_in_words() {
+    let broken = |edit: &dyn Fn(&mut std::collections::BTreeMap<String, Tensor>)| {
+        let folder = tempfile::tempdir().unwrap();
+        fs::copy(packed_folder("nf4").join("config.json"), folder.path().join("config.json")).unwrap();
+        let mut tensors = tensors_of(&packed_folder("nf4").join("model.safetensors"));
+        edit(&mut tensors);
+        graft_nn::tensor_file::write(&folder.path().join("model.safetensors"), &tensors).unwrap();
+        load_model(folder.path(), DType::F32, &Device::Cpu, &mut |_, _, _| {}).err().expect("refused").to_string()
+    };
+    let weight = "model.layers.0.mlp.up_proj.weight";
+    let state = format!("{weight}.quant_state.bitsandbytes__nf4");
+    assert!(broken(&|tensors| drop(tensors.remove(&format!("{weight}.quant_map")))).contains("quant_map` is missing"));
+    assert!(broken(&|tensors| drop(tensors.insert(state.clone(), Tensor::new(b"{]".as_slice(), &Device::Cpu).unwrap()))).contains("no JSON"));
+    let cut = |tensors: &mut std::collections::BTreeMap<String, Tensor>| {
+        let codes = tensors[weight].narrow(0, 0, 7).unwrap();
+        tensors.insert(weight.to_owned(), codes);
+    };
+    assert!(broken(&cut).contains("packed numbers"));
+    // Without its state it is a weight of bytes and of another shape.
+    assert!(broken(&|tensors| drop(tensors.remove(&state))).contains("has shape"));
+    let (folder, _) = folder();
+    let path = folder.path().join("config.json");
+    let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    config["quantization_config"] = json!({"quant_method": "gptq"});
+    fs::write(&path, config.to_string()).unwrap();
+    assert!(refused(folder.path()).1.contains("packed with gptq"));
+}

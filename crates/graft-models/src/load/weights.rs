@@ -5,10 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use graft_nn::{DType, Device, Tensor, tensor_file::TensorFile};
+use graft_nn::{DType, Device, Packed, Tensor, tensor_file::TensorFile};
 use serde_json::Value;
 
-use crate::{ModelError, WeightSpec};
+use crate::{ModelError, WeightSpec, bnb};
 
 /// Every tensor of a folder, by name, not yet read.
 pub(super) struct Weights {
@@ -62,12 +62,12 @@ impl Weights {
         }
         for spec in expected {
             let found = self.shape(&spec.name).unwrap_or_default();
-            if found != spec.shape {
+            if found != spec.shape && !self.is_packed(&spec.name) {
                 return Err(ModelError::WrongShape { folder: self.folder.clone(), name: spec.name.clone(), expected: spec.shape.clone(), found });
             }
         }
         let wanted: BTreeSet<_> = expected.iter().map(|spec| spec.name.as_str()).collect();
-        Ok(self.places.keys().filter(|name| !wanted.contains(name.as_str())).cloned().collect())
+        Ok(self.places.keys().filter(|name| !wanted.contains(name.as_str()) && !bnb::is_beside(name)).cloned().collect())
     }
 
     /// Reads one weight in the type asked for.
@@ -79,7 +79,32 @@ impl Weights {
             return Err(ModelError::MissingWeights { folder: self.folder.clone(), names: vec![name.to_owned()], expected: 1 });
         };
         let tensor = file.tensor(stored, &Device::Cpu)?;
+        if tensor.dtype() == DType::U8 {
+            let problem = format!("`{stored}` is stored in bytes without the scales that bitsandbytes writes beside them");
+            return Err(ModelError::Malformed { path: file.path().to_owned(), problem });
+        }
         Ok(tensor.to_dtype(dtype).and_then(|tensor| tensor.to_device(device)).map_err(graft_nn::NnError::from)?)
+    }
+
+    /// Whether bitsandbytes has packed a weight.
+    pub(super) fn is_packed(&self, name: &str) -> bool {
+        let stored = self.place(name).map(|(_, stored)| stored.to_owned());
+        stored.is_some_and(|stored| bnb::marks(&stored).iter().any(|mark| self.holds(mark)))
+    }
+
+    /// A weight that bitsandbytes has packed.
+    ///
+    /// # Errors
+    /// [`ModelError::Malformed`] when its parts do not fit together.
+    pub(super) fn packed(&self, name: &str, dims: (usize, usize)) -> Result<Packed, ModelError> {
+        let (path, stored) =
+            self.place(name).map_or_else(|| (self.folder.clone(), name.to_owned()), |(file, stored)| (file.path().to_owned(), stored.to_owned()));
+        let read = |name: &str| self.files.iter().find(|file| file.entries().contains_key(name))?.tensor(name, &Device::Cpu).ok();
+        bnb::read(&stored, dims, &read).map_err(|problem| ModelError::Malformed { path, problem })
+    }
+
+    fn holds(&self, stored: &str) -> bool {
+        self.files.iter().any(|file| file.entries().contains_key(stored))
     }
 
     /// Where they lie.

@@ -58,7 +58,7 @@ fn parse(json: BTreeMap<String, Value>, data_start: u64) -> Result<Header, Strin
 
 fn entry(value: &Value) -> Result<Entry, String> {
     let dtype = value.get("dtype").and_then(Value::as_str).ok_or("has no dtype")?;
-    let (dtype, width) = self::dtype(dtype).ok_or_else(|| format!("is stored as {dtype}, which is not read (F32, F16, BF16, F64, I64, U32, U8 are)"))?;
+    let (dtype, width) = self::dtype(dtype).ok_or_else(|| format!("is stored as {dtype}, which is not read (F32, F16, BF16, F64, I64, U32, U8, I8 are)"))?;
     let numbers = |key: &str| -> Option<Vec<u64>> { value.get(key)?.as_array()?.iter().map(Value::as_u64).collect() };
     let shape = numbers("shape").ok_or("has no shape")?;
     let offsets = numbers("data_offsets").ok_or("has no data_offsets")?;
@@ -79,7 +79,8 @@ fn dtype(name: &str) -> Option<(DType, u64)> {
         "U32" => (DType::U32, 4),
         "F16" => (DType::F16, 2),
         "BF16" => (DType::BF16, 2),
-        "U8" => (DType::U8, 1),
+        // candle has no signed bytes: whoever asks for some knows that they are.
+        "U8" | "I8" => (DType::U8, 1),
         _ => return None,
     })
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use graft_models::{Llama, LlamaConfig, random_model};
-use graft_nn::{Context, Device, Model, Quantization, Rng, Tensor, Weight, gradients, ops::cross_entropy, packable};
+use graft_nn::{Context, Device, Model, Quantization, Recompute, Rng, Tensor, Weight, gradients, gradients_through, ops::cross_entropy, packable};
 use graft_peft::{Adapter, InputBatch, Inputs, PeftError, Workbench, attach, load};
 use graft_protocol::{Hint, Settings, Value, methods::METHODS};
 
@@ -20,6 +20,7 @@ const PROMISES: &[Promise] = &[
     ("what is saved is loaded and acts the same", what_is_saved_is_loaded),
     ("two adapters do not disturb each other", two_adapters_are_apart),
     ("attaching again replaces", attaching_again_replaces),
+    ("blocks that are computed again give the same gradients", computing_again_changes_no_gradient),
 ];
 
 /// A method with keys that suit small models.
@@ -158,10 +159,7 @@ fn only_the_adapter_is_trained(model: &dyn Model, case: &Case) -> Held {
     let before = weights(model);
     let adapter = case.attach(model, "default")?;
     stir(&adapter, 3);
-    let logits = run(model, &Context::train(1, 0, 0));
-    let (rows, width) = (logits.elem_count() / logits.dims().last().unwrap(), *logits.dims().last().unwrap());
-    let labels: Vec<i64> = (0..rows as i64).map(|row| (7 * row + 3) % width as i64).collect();
-    let loss = cross_entropy(&logits.reshape((rows, width)).unwrap(), &labels, rows as f64).unwrap();
+    let loss = loss(model, &Context::train(1, 0, 0));
     let trainables = adapter.trainables();
     for (trainable, gradient) in trainables.iter().zip(gradients(&loss, &trainables).unwrap()) {
         let norm = gradient.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
@@ -171,6 +169,30 @@ fn only_the_adapter_is_trained(model: &dyn Model, case: &Case) -> Held {
     let store = loss.backward().unwrap();
     holds(model.parameters().iter().all(|parameter| store.get(&parameter.own()).is_none()), "a base weight has a gradient")?;
     holds(weights(model) == before, "a base weight changed")?;
+    adapter.detach(model).unwrap();
+    Ok(())
+}
+
+/// Of the model's output with some labels.
+fn loss(model: &dyn Model, cx: &Context) -> Tensor {
+    let logits = run(model, cx);
+    let (rows, width) = (logits.elem_count() / logits.dims().last().unwrap(), *logits.dims().last().unwrap());
+    let labels: Vec<i64> = (0..rows as i64).map(|row| (7 * row + 3) % width as i64).collect();
+    cross_entropy(&logits.reshape((rows, width)).unwrap(), &labels, rows as f64).unwrap()
+}
+
+fn computing_again_changes_no_gradient(model: &dyn Model, case: &Case) -> Held {
+    let adapter = case.attach(model, "default")?;
+    stir(&adapter, 3);
+    let (trainables, cx) = (adapter.trainables(), Context::train(1, 0, 0));
+    let kept = gradients(&loss(model, &cx), &trainables).unwrap();
+    let recompute = Arc::new(Recompute::new(&trainables).unwrap());
+    let again = gradients_through(&loss(model, &cx.with_recompute(recompute.clone())), &trainables, Some(&recompute)).unwrap();
+    for ((trainable, kept), again) in trainables.iter().zip(&kept).zip(&again) {
+        let norm = |tensor: &Tensor| tensor.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
+        let away = norm(&(kept - again).unwrap());
+        holds(away <= 1e-5 * norm(kept), format!("the gradient of {} is {away} away from {}", trainable.name, norm(kept)))?;
+    }
     adapter.detach(model).unwrap();
     Ok(())
 }

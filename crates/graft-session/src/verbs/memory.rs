@@ -33,7 +33,8 @@ fn of_session(desk: &Desk, settings: &Settings) -> Result<Table, Failure> {
     let base = model.loaded.model.as_ref();
     let positions = base.shape().max_positions;
     let tokens = whole(settings, "max_length").map_or(positions, |length| (length as usize).min(positions));
-    let sizes = Sizes { rows: rows(settings), tokens, added: attached.adapter.trainable_parameters(), ..of_model(base) };
+    let recompute = settings.bool(MEMORY, "gradient_checkpointing");
+    let sizes = Sizes { rows: rows(settings), tokens, added: attached.adapter.trainable_parameters(), recompute, ..of_model(base) };
     let verb = attached.adapter.spec().verb;
     let label = format!("{verb} {}", attached.adapter.summary());
     let mut table = compared(&format!("memory of training {}", model.source), &label, &sizes, &packed(base, &sizes, FOUR_BITS));
@@ -57,7 +58,18 @@ fn of_published(name: &str, settings: &Settings) -> Result<Table, Failure> {
     let tokens = (whole(settings, "max_length").unwrap_or(1024) as usize).min(shape.max_positions);
     let widened = if bytes_each < 4 { 4 * model.largest() } else { 0 };
     let (parameters, added) = (model.parameters(), model.lora_parameters(rank));
-    let sizes = Sizes { shape: &shape, parameters, kept: model.bytes(bytes_each, packed), widened, added, opened: 0, rows: rows(settings), tokens };
+    let sizes = Sizes {
+        shape: &shape,
+        parameters,
+        kept: model.bytes(bytes_each, packed),
+        widened,
+        added,
+        opened: 0,
+        rows: rows(settings),
+        tokens,
+        recompute: settings.bool(MEMORY, "gradient_checkpointing"),
+        threads: 0,
+    };
     let four_bits = Sizes { kept: model.bytes(bytes_each, Some(FOUR_BITS)), widened: 4 * model.largest(), ..sizes };
     let mut table = compared(&format!("memory of training {}", model.name), &format!("lora r={rank} all-linear"), &sizes, &four_bits);
     let total = Memory::predict(&sizes).total();

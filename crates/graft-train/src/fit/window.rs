@@ -1,6 +1,8 @@
 //! The micro-batches of one step, and their gradient.
 
-use graft_nn::{Companion, Context, Model, Tensor, Trainable, gradients, summed};
+use std::sync::Arc;
+
+use graft_nn::{Companion, Context, Model, Recompute, Tensor, Trainable, gradients_through, summed};
 
 use super::Trainer;
 use crate::batch::Batch;
@@ -26,6 +28,7 @@ impl Trainer<'_> {
             model: self.run.model,
             trainables: &self.run.trainables,
             companion: self.run.state.companion(),
+            recompute: self.run.config.recompute,
             seed: self.run.config.seed,
             step,
             labels: labels.max(1) as f64,
@@ -52,6 +55,8 @@ struct Passes<'a> {
     model: &'a dyn Model,
     trainables: &'a [Trainable],
     companion: Option<&'a dyn Companion>,
+    /// Whether blocks are computed again for the backward pass.
+    recompute: bool,
     seed: u64,
     step: u64,
     /// Of the whole window.
@@ -75,12 +80,16 @@ impl Passes<'_> {
     /// One pass there and back: piece number `piece` of micro-batch number `index`.
     fn through(&self, index: usize, piece: usize, batch: &Batch) -> Result<Found> {
         // Each piece has counters of its own, so that its masks are its own.
-        let cx = Context::train(self.seed, self.step, (index * Batch::MOST_PIECES + piece) as u32);
+        let mut cx = Context::train(self.seed, self.step, (index * Batch::MOST_PIECES + piece) as u32);
+        let recompute = if self.recompute { Some(Arc::new(Recompute::new(self.trainables)?)) } else { None };
+        if let Some(recompute) = &recompute {
+            cx = cx.with_recompute(recompute.clone());
+        }
         let mut loss = loss(self.model, batch, &cx, self.labels)?;
         if let Some(companion) = self.companion.filter(|_| index == 0 && piece == 0) {
             loss = (loss + companion.penalty()?)?;
         }
-        Ok((f64::from(loss.to_scalar::<f32>()?), gradients(&loss, self.trainables)?))
+        Ok((f64::from(loss.to_scalar::<f32>()?), gradients_through(&loss, self.trainables, recompute.as_deref())?))
     }
 }
 

@@ -1,0 +1,82 @@
+"""A fine-tuning step in PyTorch with HF PEFT: a contender of graft-bench. Prints its figures as one line of JSON."""
+
+import argparse
+import json
+import resource
+import time
+
+began = time.perf_counter()
+
+import torch
+from peft import LoraConfig, PromptTuningConfig, get_peft_model
+from transformers import BertConfig, BertForSequenceClassification, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+
+
+def llama(hidden, ffn, layers, heads, vocab, tokens):
+    return LlamaForCausalLM(LlamaConfig(
+        vocab_size=vocab, hidden_size=hidden, intermediate_size=ffn, num_hidden_layers=layers, num_attention_heads=heads,
+        num_key_value_heads=heads, max_position_embeddings=2 * tokens, rms_norm_eps=1e-5, tie_word_embeddings=False, use_cache=False,
+    ))
+
+
+def gpt2():
+    # Without dropout, as the others.
+    return GPT2LMHeadModel(GPT2Config(attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0, use_cache=False))
+
+
+def bert():
+    return BertForSequenceClassification(BertConfig(num_labels=7, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0))
+
+
+# rows, tokens, vocabulary, model
+SHAPES = {
+    "tiny": (8, 128, 2048, lambda: llama(256, 688, 4, 4, 2048, 128)),
+    "d768": (4, 256, 8192, lambda: llama(768, 2048, 8, 12, 8192, 256)),
+    "gpt2": (2, 256, 50257, gpt2),
+    "bert": (8, 128, 30522, bert),
+}
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--shape", choices=SHAPES, required=True)
+parser.add_argument("--work", choices=["lora", "checkpointed", "lora-qv", "dora", "prompt", "full"], required=True)
+parser.add_argument("--steps", type=int, required=True)
+arguments = parser.parse_args()
+rows, tokens, vocab, make = SHAPES[arguments.shape]
+is_classifier = arguments.shape == "bert"
+task = "SEQ_CLS" if is_classifier else "CAUSAL_LM"
+
+torch.manual_seed(1)
+model = make()
+if arguments.work == "prompt":
+    model = get_peft_model(model, PromptTuningConfig(num_virtual_tokens=20, task_type=task))
+elif arguments.work != "full":
+    targets = None if arguments.work == "lora-qv" else "all-linear"
+    model = get_peft_model(model, LoraConfig(r=8, lora_alpha=16, target_modules=targets, use_dora=arguments.work == "dora", task_type=task))
+model.train()
+if arguments.work == "checkpointed":
+    model.enable_input_require_grads()
+    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+optimizer = torch.optim.AdamW(trained, lr=1e-3, weight_decay=0.0)
+places = torch.arange(rows * tokens)
+ids = ((places * 7919 + places * places * 31) % vocab).reshape(rows, tokens)
+labels = torch.arange(rows) % 7 if is_classifier else ids
+
+step_milliseconds, losses, first = [], [], None
+for _ in range(arguments.steps):
+    start = time.perf_counter()
+    loss = model(input_ids=ids, labels=labels).loss
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(trained, 1.0)
+    optimizer.step()
+    optimizer.zero_grad()
+    losses.append(loss.item())
+    step_milliseconds.append(1e3 * (time.perf_counter() - start))
+    first = first or 1e3 * (time.perf_counter() - began)
+
+print(json.dumps({
+    "step_milliseconds": step_milliseconds,
+    "losses": losses,
+    "first_step_milliseconds": first,
+    "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+}))

@@ -1,0 +1,122 @@
+//! Packed weights as bitsandbytes' users keep them: what transformers writes of a model that was loaded in 4 or 8 bits.
+//!
+//! # Format
+//! NF4: `W.weight` holds the codes, two a byte; `W.weight.absmax` the blocks' scales; `W.weight.quant_map` the sixteen levels;
+//! `W.weight.quant_state.bitsandbytes__nf4` a JSON object with shape and block size. With double quantization the scales are 8-bit codes, with
+//! `nested_absmax`, `nested_quant_map` and, in the JSON, `nested_blocksize` and `nested_offset` to them. 8 bits: `W.weight` holds signed bytes, `W.SCB`
+//! a scale a row.
+//! # Source
+//! bitsandbytes 0.50 `QuantState.as_dict`, transformers 5.24; goldens `tests/goldens-bnb`
+
+use graft_nn::packed::{ByteBlocks, Int8, Nf4, Numbers, Scales};
+use graft_nn::{DType, Device, NnError, Packed, Tensor};
+use serde_json::{Value, json};
+
+/// How `quant_state` is named for NF4.
+const STATE: &str = "quant_state.bitsandbytes__nf4";
+/// Types of 4 bits that are not NF4.
+const OTHER_STATE: &str = "quant_state.bitsandbytes__fp4";
+/// What stands beside a packed weight, by its ending.
+const BESIDE: &[&str] = &[".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map", ".SCB", ".weight_format"];
+
+/// Reads a tensor of the same model by its name, if it is there.
+pub(crate) type Read<'a> = &'a dyn Fn(&str) -> Option<Tensor>;
+
+/// Whether a tensor belongs to a packed weight.
+pub(crate) fn is_beside(name: &str) -> bool {
+    BESIDE.iter().any(|ending| name.ends_with(ending)) || name.ends_with(STATE) || name.ends_with(OTHER_STATE)
+}
+
+/// The names that tell that `W.weight` is packed.
+pub(crate) fn marks(weight: &str) -> [String; 3] {
+    let layer = weight.strip_suffix(".weight").unwrap_or(weight);
+    [format!("{weight}.{STATE}"), format!("{weight}.{OTHER_STATE}"), format!("{layer}.SCB")]
+}
+
+/// The packed weight (d_out, d_in) of that name.
+///
+/// # Errors
+/// In words, when something of it is missing, of another type or does not fit together.
+pub(crate) fn read(weight: &str, (d_out, d_in): (usize, usize), read: Read<'_>) -> Result<Packed, String> {
+    let [state, other, scb] = marks(weight);
+    let get = |name: &str| read(name).ok_or_else(|| format!("`{name}` is missing"));
+    if read(&other).is_some() {
+        return Err(format!("`{weight}` is packed as FP4, and only NF4 is read"));
+    }
+    let numbers = match read(&scb) {
+        Some(scales) => Numbers::Int8(Int8::new(bytes(&get(weight)?)?.into_iter().map(|byte| byte as i8).collect(), floats(&scales)?)),
+        None => {
+            let text = bytes(&get(&state)?)?;
+            let state: Value = serde_json::from_slice(&text).map_err(|error| format!("`{state}` is no JSON ({error})"))?;
+            let levels =
+                <[f32; 16]>::try_from(floats(&get(&format!("{weight}.quant_map"))?)?).map_err(|_| format!("`{weight}.quant_map` has not 16 levels"))?;
+            let block = whole(&state, "blocksize")?;
+            if state.get("shape").and_then(Value::as_array).is_some_and(|shape| *shape != [json!(d_out), json!(d_in)]) {
+                return Err(format!("`{weight}` is packed from {}, and config.json says [{d_out}, {d_in}]", state["shape"]));
+            }
+            Numbers::Nf4(Nf4::new(bytes(&get(weight)?)?, scales(weight, &state, &get)?, block, levels))
+        }
+    };
+    Packed::from_numbers((d_out, d_in), numbers).map_err(|error| format!("`{weight}`: {error}"))
+}
+
+fn scales(weight: &str, state: &Value, get: &dyn Fn(&str) -> Result<Tensor, String>) -> Result<Scales, String> {
+    let absmax = get(&format!("{weight}.absmax"))?;
+    if state.get("nested_blocksize").is_none() {
+        return Ok(Scales::Plain(floats(&absmax)?));
+    }
+    let (nested, map) = (get(&format!("{weight}.nested_absmax"))?, get(&format!("{weight}.nested_quant_map"))?);
+    let blocks = ByteBlocks::new(bytes(&absmax)?, floats(&nested)?, whole(state, "nested_blocksize")?, floats(&map)?);
+    let blocks = blocks.ok_or_else(|| format!("the scales of `{weight}` do not fit together"))?;
+    let offset = state.get("nested_offset").and_then(Value::as_f64).ok_or_else(|| format!("the state of `{weight}` has no nested_offset"))?;
+    Ok(Scales::Double { blocks, offset: offset as f32 })
+}
+
+/// The tensors that say the same to bitsandbytes, by name; none for 8-bit numbers, which are written unpacked.
+///
+/// # Errors
+/// What candle says.
+pub(crate) fn tensors(weight: &str, packed: &Packed) -> Result<Option<Vec<(String, Tensor)>>, NnError> {
+    let Numbers::Nf4(nf4) = packed.numbers() else { return Ok(None) };
+    let (d_out, d_in) = packed.dims();
+    let of_bytes = |values: &[u8]| Tensor::from_slice(values, values.len(), &Device::Cpu);
+    let of_floats = |values: &[f32]| Tensor::from_slice(values, values.len(), &Device::Cpu);
+    let mut state = json!({"quant_type": "nf4", "blocksize": nf4.block(), "dtype": "float32", "shape": [d_out, d_in]});
+    let mut all = vec![(weight.to_owned(), of_bytes(nf4.codes())?.reshape((nf4.codes().len(), 1))?)];
+    match nf4.scales() {
+        Scales::Plain(scales) => all.push((format!("{weight}.absmax"), of_floats(scales)?)),
+        Scales::Double { blocks, offset } => {
+            all.push((format!("{weight}.absmax"), of_bytes(blocks.codes())?));
+            all.push((format!("{weight}.nested_absmax"), of_floats(blocks.scales())?));
+            all.push((format!("{weight}.nested_quant_map"), of_floats(blocks.levels())?));
+            state["nested_blocksize"] = blocks.block().into();
+            state["nested_dtype"] = "float32".into();
+            state["nested_offset"] = f64::from(*offset).into();
+        }
+    }
+    all.push((format!("{weight}.quant_map"), of_floats(nf4.levels())?));
+    all.push((format!("{weight}.{STATE}"), of_bytes(state.to_string().as_bytes())?));
+    Ok(Some(all))
+}
+
+/// `quantization_config` of a model of which these layers are packed as NF4 and those are not.
+pub(crate) fn config(double: bool, unpacked: &[String]) -> Value {
+    json!({"quant_method": "bitsandbytes", "load_in_4bit": true, "load_in_8bit": false, "_load_in_4bit": true, "_load_in_8bit": false,
+        "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": double, "bnb_4bit_compute_dtype": "float32", "bnb_4bit_quant_storage": "uint8",
+        "llm_int8_skip_modules": unpacked})
+}
+
+fn bytes(tensor: &Tensor) -> Result<Vec<u8>, String> {
+    if tensor.dtype() != DType::U8 {
+        return Err(format!("packed numbers are stored as {:?} instead of bytes", tensor.dtype()));
+    }
+    tensor.flatten_all().and_then(|flat| flat.to_vec1()).map_err(|error| error.to_string())
+}
+
+fn floats(tensor: &Tensor) -> Result<Vec<f32>, String> {
+    tensor.to_dtype(DType::F32).and_then(|tensor| tensor.flatten_all()?.to_vec1()).map_err(|error| error.to_string())
+}
+
+fn whole(state: &Value, name: &str) -> Result<usize, String> {
+    state.get(name).and_then(Value::as_u64).map(|value| value as usize).ok_or_else(|| format!("the state of a packed weight has no {name}"))
+}
