@@ -87,7 +87,9 @@ fn tensors(model: &dyn Model, dtype: DType) -> Result<(BTreeMap<String, Tensor>,
     let quantization = doubled.map(|double| {
         let is_plain =
             |site: &&Site<'_>| matches!(site.layer, Layer::Linear(linear) if all.get(linear.weight().path()).is_some_and(|tensor| tensor.dtype() != DType::U8));
-        bnb::config(double, &sites.iter().filter(is_plain).map(|site| site.path.to_owned()).collect::<Vec<_>>())
+        // transformers would pack a tied head too if it were not told.
+        let unpacked = sites.iter().filter(is_plain).map(|site| site.path).chain(model.tied_head().map(|head| head.path()));
+        bnb::config(double, &unpacked.map(str::to_owned).collect::<Vec<_>>())
     });
     Ok((all, quantization))
 }

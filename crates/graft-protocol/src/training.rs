@@ -54,7 +54,7 @@ pub const TRAIN: &[KeySpec] = &[
         aliases: &["checkpoint"],
         kind: KeyKind::Bool,
         default: "false",
-        help: "compute each block again for the backward pass instead of keeping what is inside it: less memory, about a third more time",
+        help: "compute each block again for the backward pass instead of keeping what is inside it: less memory, about half as much time again",
     },
     KeySpec { name: "data", aliases: &[], kind: KeyKind::Text, default: "", help: "name of the data set; without it the current one" },
     KeySpec {

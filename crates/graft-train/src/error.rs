@@ -217,7 +217,9 @@ impl Hint for TrainError {
             Self::NoCheckpoint { .. } => Some("start again with %train".to_owned()),
             Self::Checkpoint { .. } => Some("attach the adapter with the settings of the run, or start again with %train".to_owned()),
             Self::AlreadyDone { run, steps } => Some(format!("go on with more steps: %resume {run} steps={}", steps.saturating_mul(2))),
-            Self::WouldNotFit { recomputed: true, .. } => Some("gradient_checkpointing=true keeps less of the forward pass, for a third more time".to_owned()),
+            Self::WouldNotFit { recomputed: true, .. } => {
+                Some("gradient_checkpointing=true keeps less of the forward pass, for half as much time again".to_owned())
+            }
             Self::WouldNotFit { rows, tokens, fitting, .. } => Some(smaller(*rows, *tokens, *fitting)),
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 Some("free some space on the disk; the last checkpoint is whole".to_owned())

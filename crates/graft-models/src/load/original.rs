@@ -26,9 +26,13 @@ impl OriginalWeights {
     /// The weight (d_out, d_in) of a layer in 32-bit numbers, on the processor.
     ///
     /// # Errors
-    /// [`ModelError::MissingWeights`], [`ModelError::File`], and [`ModelError::WrongShape`] when the files are no longer those of the model.
+    /// [`ModelError::MissingWeights`], [`ModelError::File`], [`ModelError::Malformed`] for files that are packed themselves, and [`ModelError::WrongShape`] when the files are no longer those of the model.
     pub fn of(&self, linear: &Linear) -> Result<Tensor, ModelError> {
         let name = format!("{}.weight", linear.path());
+        if self.weights.is_packed(&name) {
+            let problem = "its weights are packed already, and what packing has lost is not in it; load the plain model with load_in_4bit=true".to_owned();
+            return Err(ModelError::Malformed { path: self.weights.folder().to_owned(), problem });
+        }
         let stored = self.weights.read(&name, DType::F32, &Device::Cpu)?;
         let turned = if linear.fan_in_fan_out() { stored.t().and_then(|t| t.contiguous()).map_err(graft_nn::NnError::from)? } else { stored };
         let expected = vec![linear.d_out(), linear.d_in()];

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use graft_models::FolderParts;
-use graft_nn::DType;
+use graft_nn::{DType, Weight};
 use graft_protocol::{Block, Cell, Event, Failure, Level, Reply, Settings, Table, training};
 
 use super::words::{counted, kept_as, kept_bytes, parameters, quoted, thousands};
@@ -76,8 +76,10 @@ pub fn save(desk: &Desk, directory: &str, settings: &Settings) -> Result<String,
     let merged: Vec<_> = state.adapters.iter().map(|attached| &attached.adapter).filter(|adapter| adapter.is_merged() && adapter.is_active(base)).collect();
     let names: Vec<_> = merged.iter().map(|adapter| adapter.name().to_owned()).collect();
     let inside = if names.is_empty() { "the base as it is".to_owned() } else { format!("with {} merged into the weights", quoted(&names)) };
+    let is_nf4 = |linear: &&graft_nn::Linear| matches!(linear.weight().weight(), Weight::Packed(packed) if packed.name() == "nf4" && !linear.fan_in_fan_out());
+    let packed = if graft_nn::packable(base).iter().any(is_nf4) { "nf4 as bitsandbytes packs it, the rest " } else { "" };
     Ok(format!(
-        "`{}` is saved in `{directory}`, {inside}: config.json, model.safetensors as {}, tokenizer.json; transformers loads it",
+        "`{}` is saved in `{directory}`, {inside}: config.json, model.safetensors as {packed}{}, tokenizer.json; transformers loads it",
         model.source,
         dtype.as_str()
     ))

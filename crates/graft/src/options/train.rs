@@ -70,7 +70,7 @@ impl Train {
         Self { settings: self.settings.with("max_grad_norm", Value::Float(max_grad_norm)) }
     }
 
-    /// Computes each block again for the backward pass instead of keeping what is inside it: less memory, about a third more time. Default false.
+    /// Computes each block again for the backward pass instead of keeping what is inside it: less memory, about half as much time again. Default false.
     #[must_use]
     pub fn gradient_checkpointing(self, gradient_checkpointing: bool) -> Self {
         Self { settings: self.settings.with("gradient_checkpointing", Value::Bool(gradient_checkpointing)) }
