@@ -51,6 +51,11 @@ scenarios! {
 }
 
 scenarios! {
+    runs:
+    runs_are_listed_compared_drawn_written_and_trained_again,
+}
+
+scenarios! {
     encoder:
     minilm_embeds_as_transformers_does_and_learns_which_book,
 }

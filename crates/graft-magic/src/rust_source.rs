@@ -1,6 +1,6 @@
 //! `--rust`: the Rust that does what a magic does, as a cell may contain it.
 
-use graft_protocol::{AdapterAction, Command, Settings, Value, methods, training};
+use graft_protocol::{AdapterAction, Command, RunsAction, Settings, Value, methods, training};
 
 /// The Rust of `command`; every line ends in a statement or shows something.
 pub fn rust_source(command: &Command) -> String {
@@ -37,6 +37,17 @@ pub fn rust_source(command: &Command) -> String {
         Command::Device { device: None } => shown("lab().device_name()"),
         Command::Device { device: Some(device) } => format!("lab().set_device({device:?})?;"),
         Command::Status => shown("lab().status()?"),
+        Command::Runs { action } => runs(action),
+    }
+}
+
+fn runs(action: &RunsAction) -> String {
+    match action {
+        RunsAction::List => shown("lab().run_table()?"),
+        RunsAction::Show { run } => shown(&format!("lab().run_facts({})?", option(run.as_deref()))),
+        RunsAction::Diff { one, other } => shown(&format!("lab().compare_runs({one:?}, {other:?})?")),
+        RunsAction::Plot { runs, settings } => shown(&format!("lab().plot_runs(&{runs:?}, {})?", builder("Plot", settings))),
+        RunsAction::Export { run, file } => format!("lab().export_run({run:?}, {file:?})?;"),
     }
 }
 

@@ -14,6 +14,7 @@ mod method;
 mod model;
 mod params;
 mod run;
+mod runs;
 mod seed;
 mod shell;
 mod status;
@@ -31,6 +32,7 @@ static VERBS: LazyLock<Vec<VerbSpec>> = LazyLock::new(|| {
     let mut verbs = vec![model::verb(), data::verb()];
     verbs.extend(METHODS.iter().map(|spec| method::verb(spec)));
     verbs.extend([train::train(), train::resume(), eval::verb(), ablate::verb(), generate::verb(), compare::verb(), params::verb(), memory::verb()]);
+    verbs.extend([runs::runs(), runs::plot()]);
     verbs.extend([seed::verb(), device::verb(), status::verb()]);
     verbs.extend([help::lsmagic(), help::quickref(), time::verb(), environment::env(), environment::cd(), environment::pwd()]);
     verbs.extend([history::history(), history::load(), run::verb(), variables::who(), variables::reset(), shell::verb()]);

@@ -121,6 +121,44 @@ pub enum Command {
     },
     /// `%status`: model, adapters, data, runs, memory, device.
     Status,
+    /// `%runs`, `%plot`: what was trained here.
+    Runs {
+        /// What to tell of them.
+        action: RunsAction,
+    },
+}
+
+/// What to tell of the runs on disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum RunsAction {
+    /// A row each, the newest first.
+    List,
+    /// One of them: settings, course, checkpoints.
+    Show {
+        /// Which run; none is the last one.
+        run: Option<String>,
+    },
+    /// What differs between two of them, in settings and in result.
+    Diff {
+        /// One run.
+        one: String,
+        /// The other.
+        other: String,
+    },
+    /// Their curves in one picture. Keys [`crate::training::PLOT`].
+    Plot {
+        /// Which runs; none are the last ones.
+        runs: Vec<String>,
+        /// Keys of the picture.
+        settings: Settings,
+    },
+    /// Its steps as csv, everything as json, or, as `.graft`, a file for `graft run` that trains it again.
+    Export {
+        /// Which run.
+        run: String,
+        /// The file; its ending says what is written.
+        file: String,
+    },
 }
 
 /// What to do with an adapter; a name of `None` means the active one.
@@ -199,6 +237,7 @@ impl Command {
                 | Self::DataShow { .. }
                 | Self::Params
                 | Self::Status
+                | Self::Runs { .. }
                 | Self::Adapter { action: AdapterAction::List, .. }
         ) || matches!(self, Self::Seed { seed: None } | Self::Device { device: None })
     }

@@ -22,7 +22,7 @@ pub mod table;
 pub mod training;
 
 pub use chart::{Chart, Series, SeriesStyle};
-pub use command::{AdapterAction, Command};
+pub use command::{AdapterAction, Command, RunsAction};
 pub use event::{Event, Level, MimeBundle, RunEnded, RunOutcome, RunStarted, StepRecord, ValidationRecord};
 pub use failure::{Failure, Hint, Span};
 pub use message::{FromChild, PROTOCOL_VERSION, ToChild};

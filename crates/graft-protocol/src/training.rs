@@ -265,3 +265,22 @@ pub const DATA: &[KeySpec] = &[
         help: "prompt around text of text/label data, with {text}, such as \"{text}\\nThis is from:\"",
     },
 ];
+
+/// Keys of `%plot`.
+pub const PLOT: &[KeySpec] = &[
+    KeySpec {
+        name: "y",
+        aliases: &["metric"],
+        kind: KeyKind::Choice(&["loss", "validation", "accuracy", "lr", "grad_norm", "tokens_per_second"]),
+        default: "loss",
+        help: "what is drawn against the steps",
+    },
+    KeySpec {
+        name: "smooth",
+        aliases: &["smoothing"],
+        kind: KeyKind::Float { min: 0.0, max: 0.999 },
+        default: "0.8",
+        help: "share of what was before in a running mean of loss, gradient norm and speed; 0 draws each step as it was",
+    },
+    KeySpec { name: "log", aliases: &["log_y"], kind: KeyKind::Bool, default: "false", help: "logarithmic vertical axis" },
+];

@@ -1,11 +1,15 @@
 //! The one interpreter: a command becomes a verb, its result becomes blocks.
 
-use graft_protocol::{AdapterAction, Block, Command, Failure, Reply, Table};
+use std::path::Path;
+
+use graft_protocol::{AdapterAction, Block, Command, Failure, Reply, RunsAction, Table};
 
 use crate::{
     Desk,
     state::Attached,
-    verbs::{ablate, adapter, attach, combine, compare, data, device, eval, generate, load_adapter, memory, model, params, resume, seed, status, train, tree},
+    verbs::{
+        ablate, adapter, attach, combine, compare, data, device, eval, generate, load_adapter, memory, model, params, resume, runs, seed, status, train, tree,
+    },
 };
 
 /// What a job of this command is called while it runs.
@@ -24,7 +28,7 @@ pub(crate) fn label(command: &Command) -> String {
         Command::Adapter { method, .. } => format!("changing a {method} adapter"),
         Command::Device { .. } => "changing the device".to_owned(),
         Command::ModelCard | Command::ModelTree | Command::DataShow { .. } | Command::DataUse { .. } => "reading".to_owned(),
-        Command::Memory { .. } | Command::Params | Command::Seed { .. } | Command::Status => "reading".to_owned(),
+        Command::Memory { .. } | Command::Params | Command::Seed { .. } | Command::Status | Command::Runs { .. } => "reading".to_owned(),
     }
 }
 
@@ -51,6 +55,13 @@ pub(crate) fn interpret(desk: &Desk, command: Command) -> Result<Reply, Failure>
         Command::Seed { seed } => seed::reply(seed::seed(desk, seed)?),
         Command::Device { device } => device::device(desk, device.as_deref())?.reply(),
         Command::Status => shown(status::table(desk)),
+        Command::Runs { action } => match action {
+            RunsAction::List => shown(runs::table()),
+            RunsAction::Show { run } => shown(runs::facts(run.as_deref())?),
+            RunsAction::Diff { one, other } => shown(runs::difference(&one, &other)?),
+            RunsAction::Plot { runs, settings } => Reply::one(Block::Chart(runs::plot(&runs, &settings)?)),
+            RunsAction::Export { run, file } => Reply::text(runs::export(&run, Path::new(&file))?),
+        },
     })
 }
 

@@ -55,6 +55,12 @@ impl Chart {
     }
 }
 
+impl From<graft_protocol::Chart> for Chart {
+    fn from(chart: graft_protocol::Chart) -> Self {
+        Self { chart }
+    }
+}
+
 impl Show for Chart {
     fn shown(&self) -> Shown {
         Shown::Block(Block::Chart(self.chart.clone()))

@@ -6,8 +6,8 @@ use graft_protocol::{Event, Failure};
 use graft_session::{Desk, Session, State, verbs};
 
 use crate::{
-    Ablate, Comparison, Data, DataOptions, Device, DisplayHandle, Drawing, Error, Eval, Evaluation, Generate, Generated, Html, Markdown, MemoryOptions, Model,
-    ModelOptions, Painted, Png, Result, Run, Show, Svg, Table, Train, drawing, link, standalone::Standalone,
+    Ablate, Chart, Comparison, Data, DataOptions, Device, DisplayHandle, Drawing, Error, Eval, Evaluation, Generate, Generated, Html, Markdown, MemoryOptions,
+    Model, ModelOptions, Painted, Plot, Png, Result, Run, Show, Svg, Table, Train, drawing, link, standalone::Standalone,
 };
 
 static LAB: OnceLock<Lab> = OnceLock::new();
@@ -215,6 +215,47 @@ impl Lab {
     /// Names of the runs on disk, newest first.
     pub fn runs(&self) -> Vec<String> {
         self.state().runs.clone()
+    }
+
+    /// A row for each run on disk, the newest first.
+    ///
+    /// # Errors
+    /// None today.
+    pub fn run_table(&self) -> Result<Table> {
+        self.read(|_| Ok(verbs::runs::table())).map(Table::from)
+    }
+
+    /// Settings and course of one run; none is the last one.
+    ///
+    /// # Errors
+    /// When there is no such run.
+    pub fn run_facts(&self, run: Option<&str>) -> Result<Table> {
+        self.read(|_| verbs::runs::facts(run)).map(Table::from)
+    }
+
+    /// What differs between two runs, in settings and in result.
+    ///
+    /// # Errors
+    /// When there is no such run.
+    pub fn compare_runs(&self, one: &str, other: &str) -> Result<Table> {
+        self.read(|_| verbs::runs::difference(one, other)).map(Table::from)
+    }
+
+    /// The curves of runs in one picture; without names those of the newest.
+    ///
+    /// # Errors
+    /// When there is no such run, or more than can be told apart.
+    pub fn plot_runs<S: AsRef<str>>(&self, runs: &[S], options: Plot) -> Result<Chart> {
+        let runs: Vec<String> = runs.iter().map(|run| run.as_ref().to_owned()).collect();
+        self.read(|_| verbs::runs::plot(&runs, &options.into())).map(Chart::from)
+    }
+
+    /// Writes a run into a file: .csv has the steps, .json everything, .graft the magics that train it again.
+    ///
+    /// # Errors
+    /// When there is no such run, for another ending, or when the file cannot be written.
+    pub fn export_run(&self, run: &str, file: &str) -> Result<()> {
+        self.read(|_| verbs::runs::export(run, std::path::Path::new(file))).map(drop)
     }
 
     /// Model, adapters, data, runs, seed, device and memory.

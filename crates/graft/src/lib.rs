@@ -59,7 +59,7 @@ pub use last_value::LastValue;
 pub use model::{Model, Module};
 pub use options::{
     Ablate, AdaLora, BitFit, Bottleneck, Combine, DataOptions, Dora, Eval, Full, Generate, Ia3, LnTuning, LoHa, LoKr, Lora, MemoryOptions, Method,
-    ModelOptions, Oft, PTuning, PrefixTuning, PromptTuning, Shira, Train, TrainableTokens, Vera,
+    ModelOptions, Oft, PTuning, Plot, PrefixTuning, PromptTuning, Shira, Train, TrainableTokens, Vera,
 };
 pub use run::{Run, Step};
 pub use table::Table;

@@ -8,6 +8,7 @@ mod generation;
 mod memory;
 mod methods;
 mod model;
+mod plot;
 mod prompt_tuning;
 mod train;
 
@@ -21,6 +22,7 @@ pub use generation::Generate;
 pub use memory::MemoryOptions;
 pub use methods::{AdaLora, BitFit, Bottleneck, Dora, Full, Ia3, LnTuning, LoHa, LoKr, Lora, Oft, PTuning, PrefixTuning, Shira, TrainableTokens, Vera};
 pub use model::ModelOptions;
+pub use plot::Plot;
 pub use prompt_tuning::PromptTuning;
 pub use train::Train;
 
@@ -43,7 +45,7 @@ macro_rules! settings_of {
         })*
     };
 }
-settings_of!(Combine, DataOptions, Eval, Generate, MemoryOptions, ModelOptions, Train);
+settings_of!(Combine, DataOptions, Eval, Generate, MemoryOptions, ModelOptions, Plot, Train);
 
 /// A count as the link carries it; what is too large becomes the largest, which the key's range then refuses.
 fn integer(value: u64) -> Value {

@@ -2,6 +2,6 @@
 
 pub use crate::{
     Ablate, AdaLora, Adapter, BitFit, Bottleneck, Chart, Combine, Comparison, D, DType, Data, DataOptions, Device, Dora, Eval, Evaluation, Full, Generate,
-    Generated, Ia3, IndexOp, Lab, LastValue, LnTuning, LoHa, LoKr, Lora, MemoryOptions, Model, ModelOptions, Oft, PTuning, PrefixTuning, PromptTuning, Run,
-    Shira, Show, Table, Tensor, Tokenizer, Train, TrainableTokens, Var, Vera, lab,
+    Generated, Ia3, IndexOp, Lab, LastValue, LnTuning, LoHa, LoKr, Lora, MemoryOptions, Model, ModelOptions, Oft, PTuning, Plot, PrefixTuning, PromptTuning,
+    Run, Shira, Show, Table, Tensor, Tokenizer, Train, TrainableTokens, Var, Vera, lab,
 };

@@ -1,4 +1,4 @@
-use graft_protocol::{AdapterAction, Command, Settings, Snapshot, Value, methods::METHODS, training};
+use graft_protocol::{AdapterAction, Command, RunsAction, Settings, Snapshot, Value, methods::METHODS, training};
 
 use crate::{PartKind, parse_cell, rust_source};
 
@@ -75,6 +75,11 @@ fn every_command() -> Vec<Command> {
         Command::Device { device: None },
         Command::Device { device: name() },
         Command::Status,
+        Command::Runs { action: RunsAction::List },
+        Command::Runs { action: RunsAction::Show { run: name() } },
+        Command::Runs { action: RunsAction::Diff { one: "a".to_owned(), other: "b".to_owned() } },
+        Command::Runs { action: RunsAction::Plot { runs: vec!["a".to_owned()], settings: every_key(training::PLOT) } },
+        Command::Runs { action: RunsAction::Export { run: "a".to_owned(), file: "b.csv".to_owned() } },
         adapter(AdapterAction::Detach { name: name() }),
         adapter(AdapterAction::Merge { name: None }),
         adapter(AdapterAction::Unmerge { name: None }),

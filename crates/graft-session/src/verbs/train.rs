@@ -150,6 +150,7 @@ pub(crate) fn header(state: &State, plan: &Plan, settings: &Settings) -> RunHead
         train: settings.clone(),
         default_lr: adapter.spec().learning_rate,
         seed: config.seed,
+        session_seed: Some(state.seed),
         device: graft_nn::device::describe(&state.device),
         dtype: kept_as(model.loaded.model.as_ref()),
         version: env!("CARGO_PKG_VERSION").to_owned(),

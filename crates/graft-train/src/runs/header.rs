@@ -37,6 +37,8 @@ pub struct RunHeader {
     pub default_lr: f64,
     /// Seed of the run.
     pub seed: u64,
+    /// Seed of the session when it began, which decided where the adapter's weights start.
+    pub session_seed: Option<u64>,
     /// Device in words.
     pub device: String,
     /// Type of the frozen weights.

@@ -1,0 +1,63 @@
+//! `%runs` and `%plot`.
+
+use graft_protocol::{Command, RunsAction, training};
+
+use crate::{
+    cell::PartKind,
+    verb::{Form, Slot, SlotKind, VerbSpec},
+};
+
+const ONE: &[Slot] = &[Slot::optional("RUN", SlotKind::Run, "name of the run; without it the last one")];
+const TWO: &[Slot] = &[Slot::required("RUN", SlotKind::Run, "one run"), Slot::required("OTHER", SlotKind::Run, "the other")];
+const EXPORT: &[Slot] = &[
+    Slot::required("RUN", SlotKind::Run, "name of the run"),
+    Slot::required("FILE", SlotKind::Path, "where it goes: .csv has the steps, .json everything, .graft trains it again with graft run"),
+];
+const SEVERAL: &[Slot] = &[Slot::rest("RUN", SlotKind::Run, "names of runs")];
+
+/// The definition of `%runs`.
+pub(super) fn runs() -> VerbSpec {
+    VerbSpec {
+        name: "runs",
+        aliases: &[],
+        summary: "what was trained here: a list, one of them, two side by side, and files of them",
+        help: "Runs lie in .graft/runs beside the notebook and outlive the kernel.",
+        forms: vec![
+            Form::bare("", "every run, the newest first", |_, _| told(RunsAction::List)),
+            Form::bare("show", "one run: settings, course, checkpoints", |line, _| told(RunsAction::Show { run: line.word(0) })).slots(ONE),
+            Form::bare("diff", "what differs between two runs, in settings and in result", |line, _| {
+                told(RunsAction::Diff { one: line.word(0).unwrap_or_default(), other: line.word(1).unwrap_or_default() })
+            })
+            .slots(TWO),
+            Form::bare("export", "write a run into a file", |line, _| {
+                told(RunsAction::Export { run: line.word(0).unwrap_or_default(), file: line.word(1).unwrap_or_default() })
+            })
+            .slots(EXPORT),
+        ],
+        cell: None,
+        examples: vec!["%runs".into(), "%runs show lora-001".into(), "%runs diff lora-001 lora-002".into(), "%runs export lora-001 again.graft".into()],
+    }
+}
+
+/// The definition of `%plot`.
+pub(super) fn plot() -> VerbSpec {
+    VerbSpec {
+        name: "plot",
+        aliases: &[],
+        summary: "curves of several runs in one picture",
+        help: "Loss, validation, accuracy, learning rate, gradient norm or speed against the steps, read from the runs' ledgers.",
+        forms: vec![
+            Form::bare("", "draw runs", |line, _| {
+                told(RunsAction::Plot { runs: line.positional.iter().map(|word| word.text.clone()).collect(), settings: line.settings.clone() })
+            })
+            .slots(SEVERAL)
+            .keys(training::PLOT),
+        ],
+        cell: None,
+        examples: vec!["%plot lora-001 lora-002".into(), "%plot lora-001 y=grad_norm smooth=0.9 log=true".into()],
+    }
+}
+
+fn told(action: RunsAction) -> Result<PartKind, graft_protocol::Failure> {
+    Ok(PartKind::Session(Command::Runs { action }))
+}
