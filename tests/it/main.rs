@@ -38,6 +38,7 @@ scenarios! {
     attaching_changes_nothing_and_detaching_gives_the_base_back,
     the_same_seed_gives_the_same_losses,
     blocks_that_are_computed_twice_train_alike_and_keep_less,
+    a_training_says_what_it_did_and_whether_that_was_anything,
     the_plot_lives_and_then_stands_still,
     prompt_tuning_in_one_line,
     a_grid_is_compared_and_a_second_look_costs_nothing,

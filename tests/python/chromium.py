@@ -52,13 +52,19 @@ class Browser:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def until(self, condition, timeout):
-        """Until an expression is true on the page; one that throws is not yet true."""
+    def comes(self, condition, timeout):
+        """Whether an expression becomes true on the page; one that throws is not yet true."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             if self.run(f"(() => {{ try {{ return !!({condition}); }} catch (e) {{ return false; }} }})()"):
-                return
+                return True
             time.sleep(0.2)
+        return False
+
+    def until(self, condition, timeout):
+        """Until an expression is true on the page."""
+        if self.comes(condition, timeout):
+            return
         seen = self.run("document.body.innerText.slice(-3000)")
         raise AssertionError(f"waited {timeout} s in vain for {condition}\non the page:\n{seen}")
 

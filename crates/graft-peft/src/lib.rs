@@ -7,6 +7,7 @@
 mod adapter;
 mod adapterhub;
 mod attach;
+mod change;
 mod combine;
 mod config_file;
 mod counts;
@@ -31,6 +32,7 @@ mod weights_file;
 
 pub use adapter::Adapter;
 pub use attach::{Workbench, attach, load};
+pub use change::{Change, changes};
 pub use combine::{Combined, combine};
 pub use counts::{Counts, counts};
 pub use error::PeftError;

@@ -9,6 +9,7 @@ pub mod combine;
 pub mod compare;
 pub mod data;
 pub mod device;
+mod effect;
 pub mod eval;
 pub mod generate;
 pub mod load_adapter;

@@ -72,7 +72,8 @@ impl Batch {
 
     fn rows_from(&self, rows: Range<usize>) -> Self {
         let lengths = self.lengths[rows.clone()].to_vec();
-        let columns = lengths.iter().copied().max().unwrap_or(0);
+        // A text without tokens keeps one place, which the mask hides.
+        let columns = lengths.iter().copied().max().unwrap_or(0).clamp(1.min(self.columns), self.columns);
         let of_row = |row: usize| row * self.columns..row * self.columns + columns;
         Self {
             rows: rows.len(),

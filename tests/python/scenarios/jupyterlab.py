@@ -112,8 +112,13 @@ def notebook_7_runs_cells():
                 browser.until("!document.querySelector('.jp-Dialog')", 30)
             for index in range(2):
                 browser.until(f"document.querySelectorAll('.jp-Notebook .jp-CodeCell .cm-content').length > {index}", 60)
-                browser.run(f"document.querySelectorAll('.jp-Notebook .jp-CodeCell .cm-content')[{index}].focus(); 1")
-                browser.key("Enter", shift=True)
-                browser.until(f"document.querySelectorAll('.jp-Notebook .jp-CodeCell')[{index}].querySelector('.jp-OutputArea-output')", 90)
+                output = f"document.querySelectorAll('.jp-Notebook .jp-CodeCell')[{index}].querySelector('.jp-OutputArea-output')"
+                # On a busy machine the page takes keys before it has its shortcuts; a cell that has run may run again.
+                for attempt in range(6):
+                    browser.run(f"document.querySelectorAll('.jp-Notebook .jp-CodeCell .cm-content')[{index}].focus(); 1")
+                    browser.key("Enter", shift=True)
+                    if browser.comes(output, 20):
+                        break
+                assert browser.comes(output, 1), browser.run("document.body.innerText.slice(-3000)")
             browser.until("document.querySelector('.jp-OutputArea table') && document.body.innerText.includes('embed_tokens')", 60)
             browser.picture(PREFIX / "notebook-7.png")

@@ -92,6 +92,16 @@ def blocks_that_are_computed_twice_train_alike_and_keep_less():
     assert less < whole, (less, whole)
 
 
+def a_training_says_what_it_did_and_whether_that_was_anything():
+    with Kernel() as kernel:
+        kernel.run("%model load tiny")
+        kernel.run("%data load which-book")
+        kernel.run("%lora attach r=4")
+        told = kernel.run("%train steps=4 batch=2 lr=1e-9 eval_every=2 eval_examples=16 max_length=64", timeout=600).text
+        assert "of the weights' length on average, most in `model.layers." in told, told
+        assert "no more than the commonest label gives" in told, told
+
+
 def the_plot_lives_and_then_stands_still():
     """While training one display is updated, at most five times a second, as inline SVG; at the end it is an SVG and a PNG of themselves."""
     with Kernel() as kernel:

@@ -9,7 +9,7 @@ use graft_train::{
     runs::{RunFolder, RunHeader},
 };
 
-use super::{attach, data::lasting, runs, words::kept_as};
+use super::{attach, data::lasting, effect, runs, words::kept_as};
 use crate::{
     Desk, SessionError, State,
     state::{Attached, DataOrigin, LoadedData, LoadedModel},
@@ -86,7 +86,10 @@ pub(crate) fn carry_out(
     let ended = result?;
     match ended.outcome {
         RunOutcome::Interrupted => Err(stopped(&ended, plan.config.steps).into()),
-        _ => Ok(Trained { ended, folder: plan.folder.clone() }),
+        _ => {
+            effect::tell(desk, plan);
+            Ok(Trained { ended, folder: plan.folder.clone() })
+        }
     }
 }
 

@@ -1,0 +1,101 @@
+//! "Did it do anything?", answered unasked after a training.
+
+use graft_peft::changes;
+use graft_train::{TrainConfig, data::Dataset, runs::RunRecord};
+
+use super::train::Plan;
+use crate::Desk;
+
+/// Accuracy above the commonest label's that is no luck yet.
+const MARGIN: f64 = 0.02;
+
+/// Says how far the weights have moved, and warns when loss or accuracy show that nothing was learned.
+pub(crate) fn tell(desk: &Desk, plan: &Plan) {
+    // What cannot be told is no reason for a training that has ended well to fail.
+    let moved = changes(plan.model.loaded.model.as_ref(), &plan.attached.adapter).unwrap_or_default();
+    if let Some(most) = moved.iter().max_by(|one, other| one.share.total_cmp(&other.share)) {
+        let mean = moved.iter().map(|change| change.share).sum::<f64>() / moved.len() as f64;
+        desk.note(format!("the update is {} of the weights' length on average, most in `{}` ({})", percent(mean), most.path, percent(most.share)));
+    }
+    if let Some(alarm) = plan.folder.record().ok().and_then(|record| alarm(&record, &plan.data.dataset, &plan.config)) {
+        desk.warn(alarm);
+    }
+}
+
+/// Three digits: updates may be small.
+fn percent(share: f64) -> String {
+    let digits = if share >= 0.1 {
+        0
+    } else if share >= 0.001 {
+        1
+    } else {
+        3
+    };
+    format!("{:.digits$} %", 100.0 * share)
+}
+
+/// What the curves say against the training.
+fn alarm(record: &RunRecord, data: &Dataset, config: &TrainConfig) -> Option<String> {
+    let accuracies: Vec<f64> = record.validations.iter().filter_map(|found| found.accuracy).collect();
+    let next = "train longer, or with a larger lr or r";
+    let last = accuracies.last().filter(|_| accuracies.len() > 1);
+    if let (Some(last), Some(majority)) = (last, majority(data, config.eval_examples))
+        && *last <= majority + MARGIN
+    {
+        let (found, chance) = (whole(*last), whole(majority));
+        return Some(format!("accuracy is {found}, no more than the commonest label gives ({chance}): it has not learned to tell them apart; {next}"));
+    }
+    let tenth = record.steps.len().div_ceil(10);
+    let mean = |steps: &[graft_protocol::StepRecord]| steps.iter().map(|step| step.loss).sum::<f64>() / steps.len().max(1) as f64;
+    let (first, last) = (mean(&record.steps[..tenth]), mean(&record.steps[record.steps.len() - tenth..]));
+    (record.steps.len() >= 20 && last >= first).then(|| format!("the loss has not fallen: {first:.3} in the first steps, {last:.3} in the last; {next}"))
+}
+
+fn whole(share: f64) -> String {
+    format!("{:.0} %", 100.0 * share)
+}
+
+/// Share of the validation examples that have the commonest label of the training part; none without labels.
+fn majority(data: &Dataset, examples: usize) -> Option<f64> {
+    let used = &data.validation[..data.validation.len().min(examples)];
+    let count = |label: usize| data.train.iter().filter(|example| example.label == Some(label)).count();
+    let commonest = (0..data.labels().len()).rev().max_by_key(|label| count(*label))?;
+    let right = used.iter().filter(|example| example.label == Some(commonest)).count();
+    (!used.is_empty()).then(|| right as f64 / used.len() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use graft_protocol::{Settings, StepRecord, ValidationRecord};
+
+    use super::*;
+
+    fn record(losses: &[f64], accuracies: &[f64]) -> RunRecord {
+        let step = |(index, loss): (usize, &f64)| StepRecord {
+            step: index as u64 + 1,
+            loss: *loss,
+            lr: 0.1,
+            grad_norm: 1.0,
+            tokens_per_second: 1.0,
+            elapsed_seconds: 1.0,
+        };
+        let validation = |(index, accuracy): (usize, &f64)| ValidationRecord { step: index as u64, loss: 1.0, accuracy: Some(*accuracy) };
+        RunRecord {
+            steps: losses.iter().enumerate().map(step).collect(),
+            validations: accuracies.iter().enumerate().map(validation).collect(),
+            ..RunRecord::default()
+        }
+    }
+
+    #[test]
+    fn an_accuracy_of_the_commonest_label_and_a_loss_that_stays_are_told() {
+        let data = graft_train::data::builtin("which-book").unwrap().unwrap();
+        let config = TrainConfig::from_settings(&Settings::default(), 1e-3, 1);
+        let tell = |record: &RunRecord| alarm(record, &data, &config);
+        let commonest = majority(&data, config.eval_examples).unwrap();
+        assert!(tell(&record(&[3.0, 2.0], &[0.1, commonest])).unwrap().contains("no more than the commonest label gives"));
+        assert_eq!(tell(&record(&[3.0, 2.0], &[0.1, commonest + 0.2])), None);
+        assert!(tell(&record(&[3.0; 20], &[])).unwrap().contains("has not fallen"));
+        assert_eq!(tell(&record(&[3.0; 5], &[])), None);
+    }
+}
