@@ -99,7 +99,7 @@ def a_training_says_what_it_did_and_whether_that_was_anything():
         kernel.run("%lora attach r=4")
         told = kernel.run("%train steps=4 batch=2 lr=1e-9 eval_every=2 eval_examples=16 max_length=64", timeout=600).text
         assert "of the weights' length on average, most in `model.layers." in told, told
-        assert "no more than the commonest label gives" in told, told
+        assert "no more than the commonest label gives" in told or "accuracy has stayed at" in told, told
 
 
 def the_plot_lives_and_then_stands_still():

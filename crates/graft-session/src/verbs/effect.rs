@@ -45,6 +45,12 @@ fn alarm(record: &RunRecord, data: &Dataset, config: &TrainConfig) -> Option<Str
         let (found, chance) = (whole(*last), whole(majority));
         return Some(format!("accuracy is {found}, no more than the commonest label gives ({chance}): it has not learned to tell them apart; {next}"));
     }
+    if let [first, rest @ ..] = accuracies.as_slice()
+        && rest.len() > 1
+        && rest.iter().all(|accuracy| accuracy == first)
+    {
+        return Some(format!("accuracy has stayed at {} from before the first step: nothing was learned that shows; {next}", whole(*first)));
+    }
     let tenth = record.steps.len().div_ceil(10);
     let mean = |steps: &[graft_protocol::StepRecord]| steps.iter().map(|step| step.loss).sum::<f64>() / steps.len().max(1) as f64;
     let (first, last) = (mean(&record.steps[..tenth]), mean(&record.steps[record.steps.len() - tenth..]));
@@ -95,6 +101,7 @@ mod tests {
         let commonest = majority(&data, config.eval_examples).unwrap();
         assert!(tell(&record(&[3.0, 2.0], &[0.1, commonest])).unwrap().contains("no more than the commonest label gives"));
         assert_eq!(tell(&record(&[3.0, 2.0], &[0.1, commonest + 0.2])), None);
+        assert!(tell(&record(&[3.0, 2.0], &[0.9; 3])).unwrap().contains("has stayed at 90 %"));
         assert!(tell(&record(&[3.0; 20], &[])).unwrap().contains("has not fallen"));
         assert_eq!(tell(&record(&[3.0; 5], &[])), None);
     }
