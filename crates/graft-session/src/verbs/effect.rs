@@ -37,7 +37,7 @@ fn percent(share: f64) -> String {
 /// What the curves say against the training.
 fn alarm(record: &RunRecord, data: &Dataset, config: &TrainConfig) -> Option<String> {
     let accuracies: Vec<f64> = record.validations.iter().filter_map(|found| found.accuracy).collect();
-    let next = "train longer, or with a larger lr or r";
+    let next = "train longer, or with a larger lr";
     let last = accuracies.last().filter(|_| accuracies.len() > 1);
     if let (Some(last), Some(majority)) = (last, majority(data, config.eval_examples))
         && *last <= majority + MARGIN
