@@ -114,6 +114,18 @@ fn eva_changes_nothing_before_training_keeps_the_budget_and_comes_back_from_its_
 }
 
 #[test]
+fn a_layer_behind_the_tokens_keeps_its_rank_under_eva() {
+    let model = golden("bert");
+    let ids: Vec<u32> = (0..128u32).map(|place| (place * place * 7 + place) % 96).collect();
+    let batches = Batches(Tensor::from_vec(ids, (1, 8, 16), &Device::Cpu).unwrap());
+    let adapter = eva(&*model, &batches, &[targets(&["all-linear"])]).unwrap();
+    let ranks: BTreeMap<String, usize> =
+        adapter.state().unwrap().iter().filter(|(key, _)| key.contains("lora_A")).map(|(key, a)| (key.clone(), a.dims()[0])).collect();
+    let pooler = ranks.iter().find(|(key, _)| key.contains("pooler")).expect("the pooler is a target");
+    assert_eq!((*pooler.1, ranks.values().sum::<usize>()), (4, 4 * 13), "{ranks:?}");
+}
+
+#[test]
 fn eva_without_data_or_with_too_little_leaves_the_model_as_it_was() {
     let model = golden("llama");
     let error = attach(&Workbench::new(&*model, "toy", 1), "lora", &settings(&[("init_lora_weights", text("eva"))])).err().expect("refused");

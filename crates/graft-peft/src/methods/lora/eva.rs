@@ -55,7 +55,7 @@ pub(super) fn find(bench: &Workbench<'_>, config: &ConfigFile, lora: &LoraConfig
     let largest = |r: usize| (r as f64 * rho).round() as usize;
     let most: Vec<usize> = layers.iter().zip(&ranks).map(|(linear, r)| largest(*r).min(linear.d_in()).min(linear.d_out())).collect();
     let survey = Survey::new(bench.model, layers, most.clone());
-    let (batches, shared_out) = read(&survey, inputs, &most, ranks.iter().sum())?;
+    let (batches, shared_out) = read(&survey, inputs, &most, &ranks)?;
     let seen = survey.seen();
     let unsettled = seen.done.iter().filter(|done| !**done).count();
     let mut weights = BTreeMap::new();
@@ -78,13 +78,13 @@ pub(super) fn find(bench: &Workbench<'_>, config: &ConfigFile, lora: &LoraConfig
 }
 
 /// Reads batches until the components that are taken have settled; how many it read, and the rank of each layer.
-fn read(survey: &Survey<'_>, inputs: &dyn Inputs, most: &[usize], budget: usize) -> Result<(u64, Vec<usize>), PeftError> {
+fn read(survey: &Survey<'_>, inputs: &dyn Inputs, most: &[usize], asked: &[usize]) -> Result<(u64, Vec<usize>), PeftError> {
     let mut ranks = most.to_vec();
     for batch in 0..MOST_BATCHES {
         survey.pass(&inputs.batch(batch)?)?;
         let mut seen = survey.seen();
         if seen.components.iter().all(|components| components.shares().count() > 0) {
-            ranks = share_out(&seen, most, budget);
+            ranks = share_out(&seen, most, asked);
         }
         for group in 0..seen.components.len() {
             let of_group = seen.groups.iter().zip(&ranks).filter(|(own, _)| **own == Some(group));
@@ -98,15 +98,17 @@ fn read(survey: &Survey<'_>, inputs: &dyn Inputs, most: &[usize], budget: usize)
     Ok((MOST_BATCHES, ranks))
 }
 
-/// The budget by the largest shares of all layers; of equal ones the earlier layer's is taken. A layer without input keeps its rank.
-fn share_out(seen: &Seen, most: &[usize], budget: usize) -> Vec<usize> {
+/// The ranks that were asked for by the largest shares of all layers; of equal ones the earlier layer's is taken. A layer without input, as a
+/// pooler, keeps its own.
+fn share_out(seen: &Seen, most: &[usize], asked: &[usize]) -> Vec<usize> {
     let mut shares: Vec<(usize, f64)> = Vec::new();
     for (layer, group) in seen.groups.iter().enumerate() {
         let components = group.and_then(|group| seen.components.get(group));
         shares.extend(components.into_iter().flat_map(|components| components.shares()).take(most[layer]).map(|share| (layer, share)));
     }
     shares.sort_by(|one, other| other.1.total_cmp(&one.1));
-    let mut ranks = vec![0; most.len()];
+    let mut ranks: Vec<usize> = seen.groups.iter().zip(asked).map(|(group, asked)| if group.is_none() { *asked } else { 0 }).collect();
+    let budget = asked.iter().sum::<usize>() - ranks.iter().sum::<usize>();
     shares.iter().take(budget).for_each(|(layer, _)| ranks[*layer] += 1);
     ranks
 }

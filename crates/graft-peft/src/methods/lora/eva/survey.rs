@@ -6,7 +6,7 @@ use std::{
 };
 
 use candle_core::TensorId;
-use graft_nn::{Context, DType, Linear, LinearAdapter, Model, NnError, Result, Role, Tensor};
+use graft_nn::{Context, DType, Linear, LinearAdapter, Model, NnError, Result, Role, Task, Tensor};
 
 use super::components::Components;
 use crate::{InputBatch, PeftError, slots};
@@ -61,7 +61,9 @@ impl<'a> Survey<'a> {
         let _watching = Watching::begin(self);
         slots::activate_alone(self.model, NAME);
         let hidden = self.model.hidden(&batch.ids, batch.mask.as_ref(), &Context::eval())?;
-        if self.layers.iter().any(|layer| layer.role() == Role::Head) {
+        // The head of a classifier reads one vector a text, too few to have directions.
+        let reads_tokens = self.model.task() == Task::CausalLm;
+        if reads_tokens && self.layers.iter().any(|layer| layer.role() == Role::Head) {
             self.model.head(&hidden.states, &Context::eval())?;
         }
         Ok(())
