@@ -117,7 +117,7 @@ impl<'a> Evaluator<'a> {
             loss,
             perplexity: loss.exp(),
             accuracy: is_labelled.then(|| sum.right as f64 / count),
-            majority: self.majority(examples),
+            majority: self.data.majority(examples),
             examples: examples.len() as u64,
             tokens: sum.tokens,
         })
@@ -158,13 +158,6 @@ impl<'a> Evaluator<'a> {
             rows.push(&prompt, &completion, example.label.map(|label| (label, self.labels.as_slice())));
         }
         Ok(rows)
-    }
-
-    fn majority(&self, examples: &[Example]) -> Option<f64> {
-        let count = |examples: &[Example], label| examples.iter().filter(|example| example.label == Some(label)).count();
-        // Of equally common labels the first, so that the figure does not depend on the order of a map.
-        let commonest = (0..self.labels.len()).rev().max_by_key(|label| count(&self.data.train, *label))?;
-        Some(count(examples, commonest) as f64 / examples.len() as f64)
     }
 }
 

@@ -39,7 +39,8 @@ fn alarm(record: &RunRecord, data: &Dataset, config: &TrainConfig) -> Option<Str
     let accuracies: Vec<f64> = record.validations.iter().filter_map(|found| found.accuracy).collect();
     let next = "train longer, or with a larger lr";
     let last = accuracies.last().filter(|_| accuracies.len() > 1);
-    if let (Some(last), Some(majority)) = (last, majority(data, config.eval_examples))
+    let used = &data.validation[..data.validation.len().min(config.eval_examples)];
+    if let (Some(last), Some(majority)) = (last, data.majority(used))
         && *last <= majority + MARGIN
     {
         let (found, chance) = (whole(*last), whole(majority));
@@ -59,15 +60,6 @@ fn alarm(record: &RunRecord, data: &Dataset, config: &TrainConfig) -> Option<Str
 
 fn whole(share: f64) -> String {
     format!("{:.0} %", 100.0 * share)
-}
-
-/// Share of the validation examples that have the commonest label of the training part; none without labels.
-fn majority(data: &Dataset, examples: usize) -> Option<f64> {
-    let used = &data.validation[..data.validation.len().min(examples)];
-    let count = |label: usize| data.train.iter().filter(|example| example.label == Some(label)).count();
-    let commonest = (0..data.labels().len()).rev().max_by_key(|label| count(*label))?;
-    let right = used.iter().filter(|example| example.label == Some(commonest)).count();
-    (!used.is_empty()).then(|| right as f64 / used.len() as f64)
 }
 
 #[cfg(test)]
@@ -98,7 +90,7 @@ mod tests {
         let data = graft_train::data::builtin("which-book").unwrap().unwrap();
         let config = TrainConfig::from_settings(&Settings::default(), 1e-3, 1);
         let tell = |record: &RunRecord| alarm(record, &data, &config);
-        let commonest = majority(&data, config.eval_examples).unwrap();
+        let commonest = data.majority(&data.validation[..config.eval_examples]).unwrap();
         assert!(tell(&record(&[3.0, 2.0], &[0.1, commonest])).unwrap().contains("no more than the commonest label gives"));
         assert_eq!(tell(&record(&[3.0, 2.0], &[0.1, commonest + 0.2])), None);
         assert!(tell(&record(&[3.0, 2.0], &[0.9; 3])).unwrap().contains("has stayed at 90 %"));

@@ -93,6 +93,14 @@ impl Dataset {
         }
     }
 
+    /// Share of `examples` that have the commonest label of the training part: what is right without reading. None without labels or examples.
+    pub fn majority(&self, examples: &[Example]) -> Option<f64> {
+        let count = |examples: &[Example], label| examples.iter().filter(|example| example.label == Some(label)).count();
+        // Of equally common labels the first, so that the figure does not depend on the order of a map.
+        let commonest = (0..self.labels().len()).rev().max_by_key(|label| count(&self.train, *label))?;
+        (!examples.is_empty()).then(|| count(examples, commonest) as f64 / examples.len() as f64)
+    }
+
     /// The labels; empty for other kinds.
     pub fn labels(&self) -> &[String] {
         match &self.kind {
