@@ -1,5 +1,6 @@
 """A JupyterLab server of the test environment, for one test."""
 
+import json
 import os
 import socket
 import subprocess
@@ -45,6 +46,17 @@ class Lab:
 
     def url(self, notebook):
         return f"http://127.0.0.1:{self.port}/lab/tree/{notebook}?token={TOKEN}"
+
+    def begin(self, notebook):
+        """Starts Graft for a notebook; a page opened afterwards joins it and has no kernel to choose.
+
+        A page that is slow to load chooses before it has read the notebook's kernel, and takes Python.
+        """
+        session = {"path": notebook, "name": notebook, "type": "notebook", "kernel": {"name": "graft"}}
+        headers = {"Authorization": f"token {TOKEN}", "Content-Type": "application/json"}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/api/sessions", json.dumps(session).encode(), headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            assert json.load(answer)["kernel"]["name"] == "graft"
 
     def __enter__(self):
         return self

@@ -103,13 +103,10 @@ def notebook_7_runs_cells():
     with Places() as places:
         nbformat.write(book("%model load tiny", "%params"), places.work / "book.ipynb")
         with Lab(places, places.work, "jupyter-notebook") as server, Browser(places) as browser:
+            server.begin("book.ipynb")
             browser.open(server.url("book.ipynb").replace("/lab/tree/", "/notebooks/"))
             browser.until("document.querySelectorAll('.jp-Notebook .jp-Cell').length >= 2", 90)
-            # The page may ask which kernel to start; it has chosen this one already.
-            browser.until("document.querySelector('.jp-Dialog .jp-mod-accept') || document.body.innerText.includes('Idle') || document.querySelector('.jp-Notebook-ExecutionIndicator[data-status=idle]')", 60)
-            if browser.run("!!document.querySelector('.jp-Dialog .jp-mod-accept')"):
-                browser.click(".jp-Dialog .jp-mod-accept")
-                browser.until("!document.querySelector('.jp-Dialog')", 30)
+            browser.until("document.body.innerText.includes('Rust (Graft)')", 60)
             for index in range(2):
                 browser.until(f"document.querySelectorAll('.jp-Notebook .jp-CodeCell .cm-content').length > {index}", 60)
                 output = f"document.querySelectorAll('.jp-Notebook .jp-CodeCell')[{index}].querySelector('.jp-OutputArea-output')"
