@@ -25,7 +25,7 @@ pub(crate) enum Verb {
     /// Run a file of magics and Rust in the terminal
     Run(RunArgs),
     /// Check this machine: one line for each thing Graft needs
-    Doctor,
+    Doctor(DoctorArgs),
     /// Serve Jupyter (what the kernel specification calls)
     #[command(hide = true)]
     Kernel(KernelArgs),
@@ -46,6 +46,9 @@ pub(crate) struct InstallArgs {
     /// Install under PREFIX/share/jupyter
     #[arg(long, group = "place", value_name = "PREFIX")]
     pub(crate) prefix: Option<PathBuf>,
+    /// Prebuild for NVIDIA cards too; needs CUDA's compiler (`cargo xtask cuda-build` brings it)
+    #[arg(long)]
+    pub(crate) cuda: bool,
     /// Name of the kernel specification
     #[arg(long, default_value = "graft")]
     pub(crate) name: String,
@@ -58,6 +61,14 @@ pub(crate) struct InstallArgs {
     /// Seconds that an interrupt may stay unanswered before the child is killed
     #[arg(long, default_value_t = 10.0)]
     pub(crate) grace: f64,
+}
+
+/// `graft doctor`
+#[derive(Args)]
+pub(crate) struct DoctorArgs {
+    /// Check the card, its driver and NVIDIA's libraries instead
+    #[arg(long)]
+    pub(crate) gpu: bool,
 }
 
 /// `graft uninstall`

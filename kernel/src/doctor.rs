@@ -1,5 +1,7 @@
 //! `graft doctor`: one line for each thing that Graft needs, with the one command that mends it.
 
+mod gpu;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -24,8 +26,22 @@ enum State {
 }
 
 /// Prints the findings; fails when something is missing that Graft does not work without.
-pub(crate) fn run() -> ExitCode {
-    let findings = [
+pub(crate) fn run(of_gpu: bool) -> ExitCode {
+    let findings = if of_gpu { gpu::findings() } else { machine() };
+    for finding in &findings {
+        let mark = match finding.state {
+            State::Good => "ok  ",
+            State::Poor => "note",
+            State::Bad => "FAIL",
+        };
+        println!("{mark}  {:<16} {}", finding.name, finding.text);
+    }
+    if findings.iter().any(|finding| finding.state == State::Bad) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// What every use of Graft needs.
+fn machine() -> Vec<Finding> {
+    vec![
         platform(),
         rustc(),
         cargo(),
@@ -36,16 +52,7 @@ pub(crate) fn run() -> ExitCode {
         program("python", &["python3", "python"]),
         jupyter(),
         kernel_specification(),
-    ];
-    for finding in &findings {
-        let mark = match finding.state {
-            State::Good => "ok  ",
-            State::Poor => "note",
-            State::Bad => "FAIL",
-        };
-        println!("{mark}  {:<16} {}", finding.name, finding.text);
-    }
-    if findings.iter().any(|finding| finding.state == State::Bad) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    ]
 }
 
 fn good(name: &'static str, text: impl Into<String>) -> Finding {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use graft_protocol::{Failure, Hint};
 
 use crate::cli::InstallArgs;
-use crate::template::{self, Places, Template};
+use crate::template::{self, Flavour, Places, Template};
 use kernelspec::Kernelspec;
 use spec_dir::Place;
 
@@ -90,7 +90,7 @@ pub(crate) fn run(args: &InstallArgs) -> Result<(), Failure> {
     let folder = place.data_dir()?.join("kernels").join(kernelspec::valid_name(&args.name)?);
     kernelspec::refuse_foreign(&folder)?;
     // Last what is quick: when the template cannot be built, nothing is left behind.
-    let template = template(&places(&place)?)?;
+    let template = template(&places(&place)?, if args.cuda { Flavour::Cuda } else { Flavour::Plain })?;
     let program = copy::program(&place)?;
     let spec = Kernelspec::new(&program, args);
     spec.write(&folder)?;
@@ -111,12 +111,12 @@ fn places(place: &Place) -> Result<Places, InstallError> {
 }
 
 /// The template that is there, or a new one.
-pub(crate) fn template(places: &Places) -> Result<Template, Failure> {
-    if let Some(found) = template::find(places) {
+pub(crate) fn template(places: &Places, flavour: Flavour) -> Result<Template, Failure> {
+    if let Some(found) = template::find_flavour(places, flavour) {
         return Ok(found);
     }
     say("building the library that cells use (once for each compiler; minutes)");
-    Ok(template::build(places, &mut |line| say(&format!("  {line}")))?)
+    Ok(template::build(places, flavour, &mut |line| say(&format!("  {line}")))?)
 }
 
 /// A line on standard output; a closed one ends nothing.

@@ -77,7 +77,7 @@ fn run(verb: Verb) -> Result<ExitCode, Failure> {
         Verb::Install(args) => install::run(&args)?,
         Verb::Uninstall(args) => uninstall::run(&args)?,
         Verb::Clean(args) => clean::run(&args)?,
-        Verb::Doctor => return Ok(doctor::run()),
+        Verb::Doctor(args) => return Ok(doctor::run(args.gpu)),
         Verb::Kernel(args) => {
             let runtime = start::runtime()?;
             let result = runtime.block_on(jupyter::serve(&args.file, jupyter::Surroundings::of_user(args.warm, args.grace)));

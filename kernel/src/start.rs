@@ -10,7 +10,7 @@ use crate::engine::{Engine, EngineOptions, Output};
 use crate::executor::Executor;
 use crate::flow::Flow;
 use crate::launch::Start;
-use crate::template::{self, Places, Template};
+use crate::template::{self, Flavour, Places, Template};
 
 /// The runtime of the host's sockets and cells.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
@@ -40,7 +40,7 @@ pub(crate) fn ready_template(output: &mpsc::UnboundedSender<Output>) -> Result<T
     }
     let tell = |text: String| drop(output.send(Output::Status(text)));
     tell("building the library that cells use; this is done once…".to_owned());
-    let built = template::build(&places, &mut |line| tell(format!("building the library that cells use: {line}")));
+    let built = template::build(&places, Flavour::Plain, &mut |line| tell(format!("building the library that cells use: {line}")));
     tell(String::new());
     Ok(built?)
 }

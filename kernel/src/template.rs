@@ -6,6 +6,7 @@
 
 pub(crate) mod archive;
 mod build;
+mod flavour;
 mod hash;
 mod identity;
 mod layout;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 use graft_protocol::Hint;
 
 pub(crate) use build::{build, stop as stop_build};
+pub(crate) use flavour::Flavour;
 pub(crate) use identity::{Identity, identity};
 pub(crate) use layout::{FACADE, Layout};
 pub(crate) use manifests::session_config;
@@ -103,12 +105,19 @@ impl Hint for TemplateError {
     }
 }
 
-/// The template for this program and this machine's compiler; without a compiler, one of the same sources, which serves the magics.
+/// The template for this program and this machine's compiler, the most able there is; without a compiler, one of the same sources, which
+/// serves the magics.
 pub(crate) fn find(places: &Places) -> Option<Template> {
-    match identity() {
-        Ok(identity) => places.template_folders(&identity).into_iter().find_map(|folder| open(&folder).filter(|template| template.stamp.identity == identity)),
+    match toolchain::verbose_version() {
+        Ok(_) => Flavour::BEST_FIRST.into_iter().find_map(|flavour| find_flavour(places, flavour)),
         Err(_) => places.all_templates().into_iter().filter_map(|folder| open(&folder)).find(|template| template.stamp.sources == archive::HASH),
     }
+}
+
+/// The template of that flavour.
+pub(crate) fn find_flavour(places: &Places, flavour: Flavour) -> Option<Template> {
+    let identity = identity(flavour).ok()?;
+    places.template_folders(&identity).into_iter().find_map(|folder| open(&folder).filter(|template| template.stamp.identity == identity))
 }
 
 /// Opens the template in a folder, if it is whole.

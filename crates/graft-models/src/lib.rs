@@ -17,6 +17,7 @@ mod embed;
 mod error;
 mod families;
 mod generate;
+mod gguf;
 mod load;
 mod parts;
 mod published;

@@ -16,9 +16,11 @@ use graft_nn::{DType, Device, Model, Tensor, TokenEncoder};
 use graft_protocol::{Settings, training::MODEL};
 use serde_json::Value;
 
-use crate::{ModelError, Tokenizer, WeightSpec, assets, families};
+use crate::{
+    ModelError, Tokenizer, WeightSpec, assets, families,
+    gguf::{self, Gguf, is_gguf},
+};
 pub use original::OriginalWeights;
-use weights::Weights;
 
 /// A loaded model with everything that came with it.
 pub struct Loaded {
@@ -28,11 +30,11 @@ pub struct Loaded {
     pub tokenizer: Arc<Tokenizer>,
     /// What the user called it: `tiny`, the folder, `ORG/NAME`.
     pub name: String,
-    /// The folder that was read.
+    /// The folder or GGUF file that was read.
     pub source: PathBuf,
     /// The model card, README.md, where there is one.
     pub card: Option<String>,
-    /// config.json.
+    /// config.json, or what a GGUF file says in its place.
     pub config_json: Value,
     /// Fingerprint of config.json and the weights, by which a checkpoint knows its base again.
     pub content_hash: String,
@@ -52,51 +54,53 @@ pub struct ModelFiles {
     pub warnings: Vec<String>,
 }
 
-/// Loads `tiny`, a folder, or `ORG/NAME` of the Hub. Keys are [`MODEL`]'s; `progress` is called with a file or weight, what is done and what there is.
+/// Loads `tiny`, a folder, a GGUF file, or `ORG/NAME` of the Hub. Keys are [`MODEL`]'s; `progress` is called with a file or weight, what is done and what there is.
 ///
 /// # Errors
 /// Any [`ModelError`] of loading; each names the file and what to do.
 pub fn load(source: &str, settings: &Settings, device: &Device, progress: &mut dyn FnMut(&str, u64, u64)) -> Result<Loaded, ModelError> {
     settings.check(MODEL)?;
     let quantization = packing::asked(settings, device)?;
-    let folder = find(source, settings, progress)?;
+    let place = find(source, settings, progress)?;
     // The config is the first thing a wrong folder lacks, and reading it twice costs nothing.
-    read_config(&folder, &folder.join("config.json"))?;
-    let tokenizer = Tokenizer::from_folder(&folder)?;
+    config_of(&place)?;
+    let (tokenizer, tokens_from) = match is_gguf(&place) {
+        true => (Gguf::open(&place)?.tokenizer()?, place.clone()),
+        false => (Tokenizer::from_folder(&place)?, place.join("tokenizer.json")),
+    };
     let labels = settings.integer(MODEL, "num_labels").and_then(|labels| usize::try_from(labels).ok());
-    let files = load_as(&folder, dtype(settings), labels, device, progress)?;
+    let files = load_as(&place, dtype(settings), labels, device, progress)?;
     let vocab = files.model.shape().vocab;
     if tokenizer.vocab() > vocab {
-        return Err(ModelError::TokenizerMismatch { path: folder.join("tokenizer.json"), highest: tokenizer.vocab() as u32 - 1, vocab });
+        return Err(ModelError::TokenizerMismatch { path: tokens_from, highest: tokenizer.vocab() as u32 - 1, vocab });
     }
     if let Some(quantization) = quantization {
         packing::pack(&*files.model, quantization, progress)?;
     }
-    let card = std::fs::read_to_string(folder.join("README.md")).ok();
+    let card = std::fs::read_to_string(place.join("README.md")).ok();
     let ModelFiles { model, config_json, content_hash, warnings } = files;
-    Ok(Loaded { model, tokenizer: Arc::new(tokenizer), name: source.to_owned(), source: folder, card, config_json, content_hash, warnings })
+    Ok(Loaded { model, tokenizer: Arc::new(tokenizer), name: source.to_owned(), source: place, card, config_json, content_hash, warnings })
 }
 
-/// Loads the model of a folder; it needs no tokenizer there. Matrices are kept as `dtype`, vectors (norms and biases) always in 32 bits.
+/// Loads the model of a folder or GGUF file; it needs no tokenizer there. Matrices are kept as `dtype`, vectors (norms and biases) always in 32 bits.
 ///
 /// # Errors
 /// Any [`ModelError`] of loading.
-pub fn load_model(folder: &Path, dtype: DType, device: &Device, progress: &mut dyn FnMut(&str, u64, u64)) -> Result<ModelFiles, ModelError> {
-    load_as(folder, dtype, None, device, progress)
+pub fn load_model(place: &Path, dtype: DType, device: &Device, progress: &mut dyn FnMut(&str, u64, u64)) -> Result<ModelFiles, ModelError> {
+    load_as(place, dtype, None, device, progress)
 }
 
-/// Loads the model of a folder, with a head for so many classes where that is asked for.
-fn load_as(folder: &Path, dtype: DType, labels: Option<usize>, device: &Device, progress: &mut dyn FnMut(&str, u64, u64)) -> Result<ModelFiles, ModelError> {
-    let path = folder.join("config.json");
-    let config_json = read_config(folder, &path)?;
+/// Loads the model of a folder or file, with a head for so many classes where that is asked for.
+fn load_as(place: &Path, dtype: DType, labels: Option<usize>, device: &Device, progress: &mut dyn FnMut(&str, u64, u64)) -> Result<ModelFiles, ModelError> {
+    let (config_json, path) = config_of(place)?;
     check_quantization(&config_json, &path)?;
     let mut plan = families::plan(&config_json, &path)?;
     if let Some(labels) = labels {
         plan = plan.with_labels(labels)?;
     }
     let expected = plan.weights();
-    let weights = Weights::open(folder, plan.prefix(), &expected)?;
-    let (stored, fresh): (Vec<_>, Vec<_>) = expected.iter().cloned().partition(|spec| weights.has(spec) || plan.fresh(spec).is_none());
+    let weights = weights::open(place, plan.prefix(), &expected)?;
+    let (stored, fresh): (Vec<_>, Vec<_>) = expected.iter().cloned().partition(|spec| weights.shape(&spec.name).is_some() || plan.fresh(spec).is_none());
     let unexpected: Vec<_> = weights.check(&stored)?.into_iter().filter(|name| !is_harmless(name)).collect();
     let (mut done, mut packed) = (0, BTreeMap::new());
     let model = plan.build(device, &mut |spec| {
@@ -117,7 +121,7 @@ fn load_as(folder: &Path, dtype: DType, labels: Option<usize>, device: &Device, 
         }
     })?;
     packing::put(&*model, packed, (dtype, device), &path)?;
-    let content_hash = content::hash(std::iter::once(path.as_path()).chain(weights.paths()))?;
+    let content_hash = content::hash(content_paths(&path, &*weights).into_iter())?;
     let warnings = unexpected_warning(&unexpected).into_iter().chain(fresh_warning(&fresh)).collect();
     Ok(ModelFiles { model, config_json, content_hash, warnings })
 }
@@ -129,8 +133,11 @@ fn find(source: &str, settings: &Settings, progress: &mut dyn FnMut(&str, u64, u
         let folder = assets().join("tiny");
         return if folder.join("config.json").is_file() { Ok(folder) } else { Err(ModelError::NoTiny { folder }) };
     }
-    if folder.is_dir() {
+    if is_gguf(&folder) && folder.is_file() {
         return Ok(folder);
+    }
+    if folder.is_dir() {
+        return only_gguf(folder);
     }
     if hub::is_repository(source) {
         return hub::fetch(source, &settings.text(MODEL, "revision").unwrap_or_else(|| "main".to_owned()), progress);
@@ -138,6 +145,22 @@ fn find(source: &str, settings: &Settings, progress: &mut dyn FnMut(&str, u64, u
     let known = known_models();
     let nearest = nearest(source, &known);
     Err(ModelError::UnknownModel { name: source.to_owned(), nearest, known })
+}
+
+/// A folder, or the one GGUF file in it where there is nothing else.
+fn only_gguf(folder: PathBuf) -> Result<PathBuf, ModelError> {
+    if folder.join("config.json").is_file() {
+        return Ok(folder);
+    }
+    let mut files = gguf::in_folder(&folder);
+    match files.len() {
+        0 => Ok(folder),
+        1 => Ok(files.remove(0)),
+        _ => {
+            let names = files.iter().map(|file| format!("%model load {}", file.display())).collect::<Vec<_>>().join(", ");
+            Err(ModelError::MissingFile { folder, file: "config.json, but several GGUF files".to_owned(), hint: format!("name one: {names}") })
+        }
+    }
 }
 
 /// `~/` is the home folder, as in a shell.
@@ -148,11 +171,11 @@ fn expanded(source: &str) -> PathBuf {
     }
 }
 
-/// `tiny` and the folders here that hold a config.json.
+/// `tiny`, and what can be loaded here: folders that hold a config.json, and GGUF files.
 fn known_models() -> Vec<String> {
     let here = std::fs::read_dir(".").into_iter().flatten().flatten();
-    let mut folders: Vec<_> =
-        here.filter(|entry| entry.path().join("config.json").is_file()).map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let is_model = |path: &Path| path.join("config.json").is_file() || is_gguf(path);
+    let mut folders: Vec<_> = here.filter(|entry| is_model(&entry.path())).map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     folders.sort();
     std::iter::once("tiny".to_owned()).chain(folders).collect()
 }
@@ -181,6 +204,22 @@ fn check_quantization(config: &Value, path: &Path) -> Result<(), ModelError> {
             Err(ModelError::Malformed { path: path.to_owned(), problem })
         }
     }
+}
+
+/// The config of a folder or GGUF file, and where it stands.
+fn config_of(place: &Path) -> Result<(Value, PathBuf), ModelError> {
+    if is_gguf(place) {
+        return Ok((Gguf::open(place)?.config()?, place.to_owned()));
+    }
+    let path = place.join("config.json");
+    Ok((read_config(place, &path)?, path))
+}
+
+/// The files by which a model is known again, each once.
+fn content_paths<'a>(config: &'a Path, weights: &'a dyn weights::WeightFiles) -> Vec<&'a Path> {
+    let mut paths = vec![config];
+    paths.extend(weights.paths().into_iter().filter(|path| *path != config));
+    paths
 }
 
 fn read_config(folder: &Path, path: &Path) -> Result<Value, ModelError> {

@@ -16,9 +16,17 @@ pub fn choose(name: Option<&str>) -> Result<Device> {
         None | Some("cpu") => Ok(Device::Cpu),
         // One explicit stream: candle's default is a stream per thread, and tensors made on one would race with another.
         #[cfg(feature = "cuda")]
-        Some("cuda") => Ok(Device::new_cuda_with_stream(0)?),
+        Some("cuda") => Device::new_cuda_with_stream(0).map_err(|error| NnError::NoCard { reason: first_line(&error) }),
+        #[cfg(not(feature = "cuda"))]
+        Some("cuda") => Err(NnError::NoCuda),
         Some(other) => Err(NnError::Device { name: other.to_owned(), available: AVAILABLE.to_vec() }),
     }
+}
+
+/// What candle says of a failure, without the frames that it may append.
+#[cfg(feature = "cuda")]
+fn first_line(error: &candle_core::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 /// The device in words: `cpu, 8 threads` or `cuda:0`.
@@ -43,6 +51,14 @@ mod tests {
         let error = choose(Some("tpu")).expect_err("there is no tpu");
         assert_eq!(error.to_string(), "device `tpu` is not available");
         assert!(error.hint().expect("a hint").contains("cpu"));
+    }
+
+    #[test]
+    fn a_card_that_cannot_be_had_is_refused_with_the_way_to_one() {
+        let error = choose(Some("cuda")).expect_err("no card here");
+        assert!(error.to_string().contains("stays on the processor"), "{error}");
+        let hint = error.hint().expect("a hint");
+        assert!(hint.contains("cuda-build") || hint.contains("graft doctor --gpu"), "{hint}");
     }
 
     #[test]

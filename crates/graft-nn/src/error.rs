@@ -71,6 +71,15 @@ pub enum NnError {
         /// Steps of the training.
         steps: u64,
     },
+    /// The build has no code for NVIDIA cards.
+    #[error("this build computes on the processor only, and the session stays on the processor")]
+    NoCuda,
+    /// The card, its driver or a library of NVIDIA's is missing or does not answer.
+    #[error("no usable NVIDIA card ({reason}); the session stays on the processor")]
+    NoCard {
+        /// What the driver says.
+        reason: String,
+    },
     /// No such device, or this build cannot use it.
     #[error("device `{name}` is not available")]
     Device {
@@ -102,7 +111,7 @@ impl Hint for NnError {
             Self::MissingGradient { .. } => "nn::missing_gradient",
             Self::NoHead { .. } => "nn::no_head",
             Self::Schedule { .. } => "nn::schedule",
-            Self::Device { .. } => "nn::device",
+            Self::Device { .. } | Self::NoCuda | Self::NoCard { .. } => "nn::device",
         }
     }
 
@@ -113,6 +122,8 @@ impl Hint for NnError {
             Self::MissingGradient { .. } => Some("its layer must take part in the loss: is the adapter active?".to_owned()),
             Self::NoHead { .. } => Some("load it with a head for classes: %model load PATH num_labels=6".to_owned()),
             Self::Schedule { steps, .. } => Some(format!("train for more steps, or attach with a sum below {steps}")),
+            Self::NoCuda => Some("`cargo xtask cuda-build` makes one for NVIDIA cards".to_owned()),
+            Self::NoCard { .. } => Some("`graft doctor --gpu` in a terminal says what is missing".to_owned()),
             Self::Device { available, .. } => Some(format!("this build can use {}", available.join(", "))),
             Self::OutOfRange { what: "position", limit, .. } => Some(format!("the model reads at most {limit} positions: shorten the text")),
             _ => None,

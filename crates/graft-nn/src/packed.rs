@@ -1,10 +1,12 @@
 //! Frozen matrices in 4 or 8 bits: the base of QLoRA.
 
 mod byte_blocks;
+mod ggml;
 mod int8;
 mod nf4;
 
 pub use byte_blocks::ByteBlocks;
+pub use ggml::Ggml;
 pub use int8::Int8;
 pub use nf4::{NF4, Nf4, Scales};
 
@@ -47,6 +49,8 @@ pub enum Numbers {
     Nf4(Nf4),
     /// 8-bit integers.
     Int8(Int8),
+    /// The blocks of a GGUF file.
+    Ggml(Ggml),
 }
 
 impl Packed {
@@ -78,6 +82,7 @@ impl Packed {
         let fits = match &numbers {
             Numbers::Nf4(nf4) => nf4.fits(dims.0 * dims.1),
             Numbers::Int8(int8) => int8.fits(dims),
+            Numbers::Ggml(ggml) => ggml.fits(dims),
         };
         if fits {
             return Ok(Self { dims, numbers });
@@ -90,11 +95,12 @@ impl Packed {
         self.dims
     }
 
-    /// `nf4` or `int8`.
+    /// `nf4`, `int8`, or the name of a GGUF file's blocks such as `q4_k`.
     pub fn name(&self) -> &'static str {
         match &self.numbers {
             Numbers::Nf4(_) => "nf4",
             Numbers::Int8(_) => "int8",
+            Numbers::Ggml(ggml) => ggml.name(),
         }
     }
 
@@ -114,6 +120,7 @@ impl Packed {
         match &self.numbers {
             Numbers::Nf4(nf4) => nf4.unpack(&mut values),
             Numbers::Int8(int8) => int8.unpack(&mut values, self.dims.1),
+            Numbers::Ggml(ggml) => ggml.unpack(&mut values),
         }
         values
     }
@@ -132,6 +139,7 @@ impl Numbers {
         match self {
             Self::Nf4(nf4) => nf4.bytes(),
             Self::Int8(int8) => int8.bytes(),
+            Self::Ggml(ggml) => ggml.bytes(),
         }
     }
 }

@@ -6,6 +6,7 @@
 mod bench;
 mod check;
 mod clean;
+mod cuda;
 mod goldens;
 mod lab;
 mod machine;
@@ -50,6 +51,12 @@ const TASKS: &[Task] = &[
         usage: "bench [kernel] [--peers] | train [ARGS] | methods [ARGS]",
         summary: "measure start-up, round trips and memory beside ipykernel (--peers adds evcxr_jupyter), or a LoRA step beside plain candle (train --help)",
         run: bench::run,
+    },
+    Task {
+        name: "cuda-build",
+        usage: "cuda-build [--arch 80,86,89,90,120] [--prefix FOLDER]",
+        summary: "the kernel with a library for NVIDIA cards, into target/graft-cuda or FOLDER; needs no card to build",
+        run: cuda::run,
     },
     Task { name: "pretrain", usage: "pretrain [ARGS]", summary: "make the embedded model again (hours); ARGS go to the recipe", run: pretrain::run },
     Task {

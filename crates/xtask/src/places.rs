@@ -46,7 +46,12 @@ impl Places {
         self.target.join("graft-adapterhub")
     }
 
-    /// Pinned requirements by name: `lab`, `test`, `peft` or `adapterhub`.
+    /// NVIDIA's compiler and libraries, and by default the kernel, that `cuda-build` makes.
+    pub(crate) fn cuda(&self) -> PathBuf {
+        self.target.join("graft-cuda")
+    }
+
+    /// Pinned requirements by name: `lab`, `test`, `peft`, `adapterhub` or `cuda`.
     pub(crate) fn requirements(&self, name: &str) -> PathBuf {
         self.root.join("crates/xtask/requirements").join(format!("{name}.txt"))
     }

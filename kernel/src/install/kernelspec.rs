@@ -135,7 +135,16 @@ mod tests {
     use super::*;
 
     fn args() -> InstallArgs {
-        InstallArgs { user: false, sys_prefix: false, prefix: None, name: "graft".to_owned(), display_name: "Rust (Graft)".to_owned(), warm: true, grace: 10.0 }
+        InstallArgs {
+            user: false,
+            sys_prefix: false,
+            prefix: None,
+            cuda: false,
+            name: "graft".to_owned(),
+            display_name: "Rust (Graft)".to_owned(),
+            warm: true,
+            grace: 10.0,
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{FACADE, Layout, Places, Stamp, TARGET, Template, TemplateError, archive, identity, manifests, open, seed, toolchain};
+use super::{FACADE, Flavour, Layout, Places, Stamp, TARGET, Template, TemplateError, archive, identity, manifests, open, seed, toolchain};
 use crate::unix;
 
 /// Raised when what a template's folder looks like changes.
@@ -27,9 +27,9 @@ pub(crate) fn stop() {
 
 /// Builds the template for this program and compiler, or returns the one that is there. `progress` gets lines for the reader. What an
 /// interrupted build has compiled is used by the next; a second builder waits for the first.
-pub(crate) fn build(places: &Places, progress: &mut dyn FnMut(&str)) -> Result<Template, TemplateError> {
-    let identity = identity()?;
-    if let Some(ready) = super::find(places).filter(|template| template.stamp.identity == identity) {
+pub(crate) fn build(places: &Places, flavour: Flavour, progress: &mut dyn FnMut(&str)) -> Result<Template, TemplateError> {
+    let identity = identity(flavour)?;
+    if let Some(ready) = super::find_flavour(places, flavour) {
         return Ok(ready);
     }
     places.claim().map_err(TemplateError::file(places.cache()))?;
@@ -47,7 +47,7 @@ pub(crate) fn build(places: &Places, progress: &mut dyn FnMut(&str)) -> Result<T
         // Without it everything is compiled.
         let _ = seed::copy(&seed, &layout.target());
     }
-    compile(&layout, progress)?;
+    compile(&layout, flavour, progress)?;
     collect_libraries(&layout)?;
     progress("preparing sessions");
     write_foreign(&layout)?;
@@ -86,11 +86,13 @@ fn write_sources(layout: &Layout) -> Result<(), TemplateError> {
 }
 
 /// Runs cargo on the copied workspace; the profile and flags are those of evcxr, so that sessions can use the compiled crates.
-fn compile(layout: &Layout, progress: &mut dyn FnMut(&str)) -> Result<(), TemplateError> {
+fn compile(layout: &Layout, flavour: Flavour, progress: &mut dyn FnMut(&str)) -> Result<(), TemplateError> {
     let libraries = layout.libraries();
     std::fs::create_dir_all(&libraries).map_err(TemplateError::file(&libraries))?;
     let mut command = cargo(&layout.sources());
-    command.args(["rustc", "--package", FACADE, "--lib", "--crate-type", "dylib", "--target", TARGET, "--target-dir"]).arg(layout.target());
+    command
+        .args(["rustc", "--package", FACADE, "--lib", "--crate-type", "dylib", "--target", TARGET, "--features", flavour.features(), "--target-dir"])
+        .arg(layout.target());
     command.arg("--").arg(format!("--emit=metadata={}", layout.metadata().display()));
     command.env("RUSTFLAGS", manifests::RUSTFLAGS).stdout(Stdio::null()).stderr(Stdio::piped());
     unix::own_group(&mut command);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::hash::Hash;
-use super::{TemplateError, archive, manifests, toolchain};
+use super::{Flavour, TemplateError, archive, manifests, toolchain};
 
 /// Hash of compiler, sources, lock, features, flags, profile and processor baseline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,15 +21,15 @@ impl Identity {
     }
 }
 
-/// The identity that a template must have for this program and this machine's compiler.
-pub(crate) fn identity() -> Result<Identity, TemplateError> {
-    Ok(of(&toolchain::verbose_version()?, archive::HASH))
+/// The identity that a template of that flavour must have for this program and this machine's compiler.
+pub(crate) fn identity(flavour: Flavour) -> Result<Identity, TemplateError> {
+    Ok(of(&toolchain::verbose_version()?, archive::HASH, flavour))
 }
 
 /// Hashes what goes in; the sources' hash covers manifests, features and lock.
-fn of(rustc: &str, sources: &str) -> Identity {
+fn of(rustc: &str, sources: &str, flavour: Flavour) -> Identity {
     let mut hash = Hash::new();
-    for piece in [rustc, sources, manifests::PROFILE, manifests::RUSTFLAGS, super::TARGET, super::build::LAYOUT_VERSION] {
+    for piece in [rustc, sources, manifests::PROFILE, manifests::RUSTFLAGS, super::TARGET, super::build::LAYOUT_VERSION, flavour.features()] {
         hash.add(piece.as_bytes());
     }
     Identity(hash.text())
@@ -41,15 +41,16 @@ mod tests {
 
     #[test]
     fn another_compiler_or_other_sources_give_another_identity() {
-        let first = of("rustc 1.95.0", "aa");
-        assert_eq!(first, of("rustc 1.95.0", "aa"));
-        assert_ne!(first, of("rustc 1.96.0", "aa"));
-        assert_ne!(first, of("rustc 1.95.0", "ab"));
+        let first = of("rustc 1.95.0", "aa", Flavour::Plain);
+        assert_eq!(first, of("rustc 1.95.0", "aa", Flavour::Plain));
+        assert_ne!(first, of("rustc 1.96.0", "aa", Flavour::Plain));
+        assert_ne!(first, of("rustc 1.95.0", "ab", Flavour::Plain));
+        assert_ne!(first, of("rustc 1.95.0", "aa", Flavour::Cuda));
         assert_eq!(first.short().len(), 16);
     }
 
     #[test]
     fn pieces_do_not_run_into_each_other() {
-        assert_ne!(of("ab", "c"), of("a", "bc"));
+        assert_ne!(of("ab", "c", Flavour::Plain), of("a", "bc", Flavour::Plain));
     }
 }

@@ -4,23 +4,26 @@ use std::path::Path;
 
 use graft_nn::{DType, Device, Linear, Tensor};
 
-use super::{read_config, weights::Weights};
+use super::{
+    config_of,
+    weights::{self, WeightFiles},
+};
 use crate::{ModelError, families};
 
 /// The files of a folder, from which single weights are read again.
 pub struct OriginalWeights {
-    weights: Weights,
+    weights: Box<dyn WeightFiles>,
 }
 
 impl OriginalWeights {
-    /// Opens the files of a folder and reads their headers.
+    /// Opens the files of a folder, or a GGUF file, and reads their headers.
     ///
     /// # Errors
     /// Those of finding out what the folder holds.
-    pub fn open(folder: &Path) -> Result<Self, ModelError> {
-        let path = folder.join("config.json");
-        let plan = families::plan(&read_config(folder, &path)?, &path)?;
-        Ok(Self { weights: Weights::open(folder, plan.prefix(), &plan.weights())? })
+    pub fn open(place: &Path) -> Result<Self, ModelError> {
+        let (config, path) = config_of(place)?;
+        let plan = families::plan(&config, &path)?;
+        Ok(Self { weights: weights::open(place, plan.prefix(), &plan.weights())? })
     }
 
     /// The weight (d_out, d_in) of a layer in 32-bit numbers, on the processor.
@@ -31,13 +34,13 @@ impl OriginalWeights {
         let name = format!("{}.weight", linear.path());
         if self.weights.is_packed(&name) {
             let problem = "its weights are packed already, and what packing has lost is not in it; load the plain model with load_in_4bit=true".to_owned();
-            return Err(ModelError::Malformed { path: self.weights.folder().to_owned(), problem });
+            return Err(ModelError::Malformed { path: self.weights.place().to_owned(), problem });
         }
         let stored = self.weights.read(&name, DType::F32, &Device::Cpu)?;
         let turned = if linear.fan_in_fan_out() { stored.t().and_then(|t| t.contiguous()).map_err(graft_nn::NnError::from)? } else { stored };
         let expected = vec![linear.d_out(), linear.d_in()];
         if turned.dims() != expected {
-            return Err(ModelError::WrongShape { folder: self.weights.folder().to_owned(), name, expected, found: turned.dims().to_vec() });
+            return Err(ModelError::WrongShape { folder: self.weights.place().to_owned(), name, expected, found: turned.dims().to_vec() });
         }
         Ok(turned)
     }

@@ -1,4 +1,4 @@
-//! The weights of a folder: one `model.safetensors`, or shards with their index.
+//! The weights of a model: one `model.safetensors`, shards with their index, or a GGUF file.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,10 +8,100 @@ use std::{
 use graft_nn::{DType, Device, Packed, Tensor, tensor_file::TensorFile};
 use serde_json::Value;
 
-use crate::{ModelError, WeightSpec, bnb};
+use crate::{
+    ModelError, WeightSpec, bnb,
+    gguf::{Gguf, is_gguf},
+};
+
+/// Where weights are read from, by the names that the config asks for.
+pub(super) trait WeightFiles {
+    /// The folder or file, as a reader knows it.
+    fn place(&self) -> &Path;
+
+    /// The files.
+    fn paths(&self) -> Vec<&Path>;
+
+    /// The shape of a weight as it is stored; none where it is not there.
+    fn shape(&self, name: &str) -> Option<Vec<usize>>;
+
+    /// Names that the config does not ask for.
+    fn others(&self, wanted: &BTreeSet<&str>) -> Vec<String>;
+
+    /// Reads one weight in the type asked for.
+    ///
+    /// # Errors
+    /// [`ModelError::File`], [`ModelError::Malformed`].
+    fn read(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor, ModelError>;
+
+    /// Whether a weight of a linear layer is stored packed.
+    fn is_packed(&self, name: &str) -> bool;
+
+    /// A weight that is stored packed.
+    ///
+    /// # Errors
+    /// [`ModelError::Malformed`] when its parts do not fit together.
+    fn packed(&self, name: &str, dims: (usize, usize)) -> Result<Packed, ModelError>;
+
+    /// Compares names and shapes with what the config asks for; the names left over come back.
+    ///
+    /// # Errors
+    /// [`ModelError::MissingWeights`] and [`ModelError::WrongShape`].
+    fn check(&self, expected: &[WeightSpec]) -> Result<Vec<String>, ModelError> {
+        let missing: Vec<_> = expected.iter().filter(|spec| self.shape(&spec.name).is_none()).map(|spec| spec.name.clone()).collect();
+        if !missing.is_empty() {
+            return Err(ModelError::MissingWeights { folder: self.place().to_owned(), names: missing, expected: expected.len() });
+        }
+        for spec in expected {
+            let found = self.shape(&spec.name).unwrap_or_default();
+            // What bitsandbytes packs has a shape of its own.
+            if found != spec.shape && !self.is_packed(&spec.name) {
+                return Err(ModelError::WrongShape { folder: self.place().to_owned(), name: spec.name.clone(), expected: spec.shape.clone(), found });
+            }
+        }
+        Ok(self.others(&expected.iter().map(|spec| spec.name.as_str()).collect()))
+    }
+}
+
+/// The weights at a folder or GGUF file; `prefix` is that of the family's names.
+///
+/// # Errors
+/// [`ModelError::MissingFile`], [`ModelError::Pickled`], [`ModelError::Malformed`] and [`ModelError::File`].
+pub(super) fn open(place: &Path, prefix: &str, expected: &[WeightSpec]) -> Result<Box<dyn WeightFiles>, ModelError> {
+    if is_gguf(place) { Ok(Box::new(Gguf::open(place)?)) } else { Ok(Box::new(Weights::open(place, prefix, expected)?)) }
+}
+
+impl WeightFiles for Gguf {
+    fn place(&self) -> &Path {
+        self.path()
+    }
+
+    fn paths(&self) -> Vec<&Path> {
+        vec![self.path()]
+    }
+
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        self.shape(name)
+    }
+
+    fn others(&self, wanted: &BTreeSet<&str>) -> Vec<String> {
+        self.others(wanted)
+    }
+
+    fn read(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor, ModelError> {
+        self.read(name, dtype, device)
+    }
+
+    fn is_packed(&self, name: &str) -> bool {
+        self.is_packed(name)
+    }
+
+    fn packed(&self, name: &str, dims: (usize, usize)) -> Result<Packed, ModelError> {
+        self.packed(name, dims)
+    }
+}
 
 /// Every tensor of a folder, by name, not yet read.
-pub(super) struct Weights {
+struct Weights {
     folder: PathBuf,
     files: Vec<TensorFile>,
     /// By the name that the config asks for: the file, and the name there.
@@ -24,7 +114,7 @@ impl Weights {
     ///
     /// # Errors
     /// [`ModelError::MissingFile`], [`ModelError::Pickled`], [`ModelError::Malformed`] and [`ModelError::File`].
-    pub(super) fn open(folder: &Path, prefix: &str, expected: &[WeightSpec]) -> Result<Self, ModelError> {
+    fn open(folder: &Path, prefix: &str, expected: &[WeightSpec]) -> Result<Self, ModelError> {
         let index = folder.join("model.safetensors.index.json");
         let names = if folder.join("model.safetensors").is_file() {
             vec!["model.safetensors".to_owned()]
@@ -51,31 +141,38 @@ impl Weights {
         Ok(weights)
     }
 
-    /// Compares names and shapes with what the config asks for; the names left over come back.
-    ///
-    /// # Errors
-    /// [`ModelError::MissingWeights`] and [`ModelError::WrongShape`].
-    pub(super) fn check(&self, expected: &[WeightSpec]) -> Result<Vec<String>, ModelError> {
-        let missing: Vec<_> = expected.iter().filter(|spec| !self.has(spec)).map(|spec| spec.name.clone()).collect();
-        if !missing.is_empty() {
-            return Err(ModelError::MissingWeights { folder: self.folder.clone(), names: missing, expected: expected.len() });
-        }
-        for spec in expected {
-            let found = self.shape(&spec.name).unwrap_or_default();
-            if found != spec.shape && !self.is_packed(&spec.name) {
-                return Err(ModelError::WrongShape { folder: self.folder.clone(), name: spec.name.clone(), expected: spec.shape.clone(), found });
-            }
-        }
-        let wanted: BTreeSet<_> = expected.iter().map(|spec| spec.name.as_str()).collect();
-        Ok(self.places.keys().filter(|name| !wanted.contains(name.as_str()) && !bnb::is_beside(name)).cloned().collect())
+    fn holds(&self, stored: &str) -> bool {
+        self.files.iter().any(|file| file.entries().contains_key(stored))
     }
 
-    /// Reads one weight in the type asked for.
-    ///
-    /// # Errors
-    /// [`ModelError::File`].
-    pub(super) fn read(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor, ModelError> {
-        let Some((file, stored)) = self.place(name) else {
+    /// The file that holds a weight, and its name there.
+    fn find(&self, name: &str) -> Option<(&TensorFile, &str)> {
+        let (file, stored) = self.places.get(name)?;
+        Some((self.files.get(*file)?, stored))
+    }
+}
+
+impl WeightFiles for Weights {
+    fn place(&self) -> &Path {
+        &self.folder
+    }
+
+    /// In the order of the index.
+    fn paths(&self) -> Vec<&Path> {
+        self.files.iter().map(TensorFile::path).collect()
+    }
+
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        let (file, stored) = self.find(name)?;
+        Some(file.entries().get(stored)?.shape.clone())
+    }
+
+    fn others(&self, wanted: &BTreeSet<&str>) -> Vec<String> {
+        self.places.keys().filter(|name| !wanted.contains(name.as_str()) && !bnb::is_beside(name)).cloned().collect()
+    }
+
+    fn read(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor, ModelError> {
+        let Some((file, stored)) = self.find(name) else {
             return Err(ModelError::MissingWeights { folder: self.folder.clone(), names: vec![name.to_owned()], expected: 1 });
         };
         let tensor = file.tensor(stored, &Device::Cpu)?;
@@ -86,51 +183,17 @@ impl Weights {
         Ok(tensor.to_dtype(dtype).and_then(|tensor| tensor.to_device(device)).map_err(graft_nn::NnError::from)?)
     }
 
-    /// Whether bitsandbytes has packed a weight.
-    pub(super) fn is_packed(&self, name: &str) -> bool {
-        let stored = self.place(name).map(|(_, stored)| stored.to_owned());
+    /// By bitsandbytes.
+    fn is_packed(&self, name: &str) -> bool {
+        let stored = self.find(name).map(|(_, stored)| stored.to_owned());
         stored.is_some_and(|stored| bnb::marks(&stored).iter().any(|mark| self.holds(mark)))
     }
 
-    /// A weight that bitsandbytes has packed.
-    ///
-    /// # Errors
-    /// [`ModelError::Malformed`] when its parts do not fit together.
-    pub(super) fn packed(&self, name: &str, dims: (usize, usize)) -> Result<Packed, ModelError> {
+    fn packed(&self, name: &str, dims: (usize, usize)) -> Result<Packed, ModelError> {
         let (path, stored) =
-            self.place(name).map_or_else(|| (self.folder.clone(), name.to_owned()), |(file, stored)| (file.path().to_owned(), stored.to_owned()));
+            self.find(name).map_or_else(|| (self.folder.clone(), name.to_owned()), |(file, stored)| (file.path().to_owned(), stored.to_owned()));
         let read = |name: &str| self.files.iter().find(|file| file.entries().contains_key(name))?.tensor(name, &Device::Cpu).ok();
         bnb::read(&stored, dims, &read).map_err(|problem| ModelError::Malformed { path, problem })
-    }
-
-    fn holds(&self, stored: &str) -> bool {
-        self.files.iter().any(|file| file.entries().contains_key(stored))
-    }
-
-    /// Where they lie.
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// The files, in the order of the index.
-    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.files.iter().map(TensorFile::path)
-    }
-
-    fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        let (file, stored) = self.place(name)?;
-        Some(file.entries().get(stored)?.shape.clone())
-    }
-
-    /// Whether a weight is in the files.
-    pub(super) fn has(&self, spec: &WeightSpec) -> bool {
-        self.places.contains_key(&spec.name)
-    }
-
-    /// The file that holds a weight, and its name there.
-    fn place(&self, name: &str) -> Option<(&TensorFile, &str)> {
-        let (file, stored) = self.places.get(name)?;
-        Some((self.files.get(*file)?, stored))
     }
 }
 

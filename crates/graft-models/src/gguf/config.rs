@@ -1,0 +1,67 @@
+//! The sizes and constants in a GGUF file as a config.json would say them.
+
+use candle_core::Device;
+use serde_json::{Value, json};
+
+use super::Gguf;
+use crate::ModelError;
+
+/// The tensor by whose numbers llama.cpp divides the frequencies of Llama 3's positions.
+pub(super) const ROPE_FACTORS: &str = "rope_freqs.weight";
+
+/// Architectures that are read, and what transformers calls them.
+const ARCHITECTURES: [(&str, &str); 3] = [("llama", "LlamaForCausalLM"), ("qwen2", "Qwen2ForCausalLM"), ("qwen3", "Qwen3ForCausalLM")];
+
+/// Where Llama 3's stretching begins and ends, the same in all its versions.
+const LOW_FREQ_FACTOR: f64 = 1.0;
+const HIGH_FREQ_FACTOR: f64 = 4.0;
+const ORIGINAL_POSITIONS: u64 = 8192;
+
+/// Reads them.
+pub(super) fn read(file: &Gguf) -> Result<Value, ModelError> {
+    let architecture = file.text("general.architecture").ok_or_else(|| file.malformed("it does not say its architecture".to_owned()))?;
+    let Some((model_type, class)) = ARCHITECTURES.into_iter().find(|(known, _)| *known == architecture) else {
+        return Err(ModelError::UnsupportedFamily { path: file.path.clone(), model_type: architecture });
+    };
+    let size = |key: &str| file.size(&format!("{architecture}.{key}"));
+    let number = |key: &str| file.number(&format!("{architecture}.{key}"));
+    let needed = |key: &str| size(key).ok_or_else(|| file.malformed(format!("it has no `{architecture}.{key}`")));
+    let (hidden, heads) = (needed("embedding_length")?, needed("attention.head_count")?);
+    let embeddings = file.shape("model.embed_tokens.weight").ok_or_else(|| file.malformed("it has no `token_embd.weight`".to_owned()))?;
+    let rope = rope(file, number("rope.freq_base").unwrap_or(10_000.0), &architecture)?;
+    Ok(json!({
+        "architectures": [class], "model_type": model_type, "hidden_act": "silu",
+        "vocab_size": embeddings.first(), "hidden_size": hidden, "intermediate_size": needed("feed_forward_length")?,
+        "num_hidden_layers": needed("block_count")?, "num_attention_heads": heads, "num_key_value_heads": size("attention.head_count_kv").unwrap_or(heads),
+        "head_dim": size("attention.key_length").unwrap_or(hidden / heads.max(1)),
+        "max_position_embeddings": needed("context_length")?, "rms_norm_eps": number("attention.layer_norm_rms_epsilon").unwrap_or(1e-5),
+        "rope_parameters": rope.clone(), "rope_theta": rope["rope_theta"], "rope_scaling": if rope["rope_type"] == "default" { Value::Null } else { rope.clone() },
+        "tie_word_embeddings": file.shape("lm_head.weight").is_none(), "attention_bias": file.shape("model.layers.0.self_attn.o_proj.bias").is_some(),
+        "bos_token_id": file.size("tokenizer.ggml.bos_token_id"), "eos_token_id": file.size("tokenizer.ggml.eos_token_id"),
+    }))
+}
+
+/// How positions are rotated: stretched by Llama 3's factors where the file has them, or evenly.
+fn rope(file: &Gguf, theta: f64, architecture: &str) -> Result<Value, ModelError> {
+    if let Some(info) = file.content.tensor_infos.get(ROPE_FACTORS) {
+        let read = |file: &Gguf| {
+            let factors = info.read(&mut std::fs::File::open(&file.path)?, file.content.tensor_data_offset, &Device::Cpu)?.dequantize(&Device::Cpu)?;
+            factors.flatten_all()?.to_vec1::<f32>()
+        };
+        let factors = read(file).map_err(|error| file.malformed(format!("`{ROPE_FACTORS}` cannot be read ({})", super::line(&error))))?;
+        // The slowest frequencies are divided by the whole factor.
+        let factor = factors.iter().copied().fold(1.0, f32::max);
+        return Ok(json!({
+            "rope_theta": theta, "rope_type": "llama3", "factor": factor, "low_freq_factor": LOW_FREQ_FACTOR, "high_freq_factor": HIGH_FREQ_FACTOR,
+            "original_max_position_embeddings": ORIGINAL_POSITIONS,
+        }));
+    }
+    match file.text(&format!("{architecture}.rope.scaling.type")).as_deref() {
+        None | Some("none") => Ok(json!({ "rope_theta": theta, "rope_type": "default" })),
+        Some("linear") => {
+            let factor = file.number(&format!("{architecture}.rope.scaling.factor")).unwrap_or(1.0);
+            Ok(json!({ "rope_theta": theta, "rope_type": "linear", "factor": factor }))
+        }
+        Some(other) => Err(file.malformed(format!("its positions are stretched by `{other}`, which is not supported (linear and Llama 3's are)"))),
+    }
+}

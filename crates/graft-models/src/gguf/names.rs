@@ -1,0 +1,44 @@
+//! Names of weights in GGUF files.
+
+/// What stands outside the blocks, by Hugging Face's names.
+const WHOLE: &[(&str, &str)] = &[("model.embed_tokens", "token_embd"), ("model.norm", "output_norm"), ("lm_head", "output")];
+
+/// What a block is made of.
+const BLOCK: &[(&str, &str)] = &[
+    ("self_attn.q_proj", "attn_q"),
+    ("self_attn.k_proj", "attn_k"),
+    ("self_attn.v_proj", "attn_v"),
+    ("self_attn.o_proj", "attn_output"),
+    ("self_attn.q_norm", "attn_q_norm"),
+    ("self_attn.k_norm", "attn_k_norm"),
+    ("mlp.gate_proj", "ffn_gate"),
+    ("mlp.up_proj", "ffn_up"),
+    ("mlp.down_proj", "ffn_down"),
+    ("input_layernorm", "attn_norm"),
+    ("post_attention_layernorm", "ffn_norm"),
+];
+
+/// `blk.3.attn_q.weight` of `model.layers.3.self_attn.q_proj.weight`; none for a name that no GGUF file has.
+pub(super) fn of(name: &str) -> Option<String> {
+    let (layer, kind) = name.rsplit_once('.')?;
+    let find = |table: &[(&str, &'static str)], layer: &str| table.iter().find(|(known, _)| *known == layer).map(|(_, stored)| *stored);
+    match layer.strip_prefix("model.layers.") {
+        Some(inside) => {
+            let (number, part) = inside.split_once('.')?;
+            Some(format!("blk.{number}.{}.{kind}", find(BLOCK, part)?))
+        }
+        None => Some(format!("{}.{kind}", find(WHOLE, layer)?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of;
+
+    #[test]
+    fn weights_and_biases_of_blocks_and_of_the_whole_have_their_names() {
+        assert_eq!(of("model.layers.12.self_attn.k_proj.bias").as_deref(), Some("blk.12.attn_k.bias"));
+        assert_eq!(of("lm_head.weight").as_deref(), Some("output.weight"));
+        assert_eq!(of("model.layers.1.self_attn.unknown.weight"), None);
+    }
+}

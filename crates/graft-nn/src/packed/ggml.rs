@@ -1,0 +1,149 @@
+//! The block formats of ggml, as GGUF files hold them: Q4_0 to Q8_0 and the K-quants.
+
+use std::borrow::Cow;
+
+use candle_core::quantized::{GgmlDType, QStorage, QTensor};
+
+use crate::parallel;
+use crate::{Device, Result};
+
+/// Rows of blocks of 32 or 256 numbers, each with its scales; candle's own code reads them.
+///
+/// # Source
+/// ggml's `ggml-common.h`; candle-core's `quantized`
+#[derive(Clone)]
+pub struct Ggml {
+    kind: GgmlDType,
+    /// Row by row, as in the file.
+    bytes: std::sync::Arc<[u8]>,
+    width: usize,
+}
+
+impl Ggml {
+    /// The blocks of rows of `width` numbers.
+    ///
+    /// # Errors
+    /// In words, when a row is no whole number of blocks or the bytes are no whole number of rows.
+    pub fn new(kind: GgmlDType, bytes: Vec<u8>, width: usize) -> std::result::Result<Self, String> {
+        if width == 0 || width % kind.block_size() != 0 {
+            return Err(format!("rows of {width} numbers are no whole blocks of {} ({kind:?})", kind.block_size()));
+        }
+        let packed = Self { kind, bytes: bytes.into(), width };
+        match packed.bytes.len() % packed.row() {
+            0 => Ok(packed),
+            _ => Err(format!("{} bytes are no whole rows of {} ({kind:?})", packed.bytes.len(), packed.row())),
+        }
+    }
+
+    /// The same rows in another order: row `i` of the result is row `from(i)`.
+    pub fn reordered(&self, from: impl Fn(usize) -> usize) -> Self {
+        let row = self.row();
+        let rows = (0..self.rows()).filter_map(|index| self.bytes.get(from(index) * row..(from(index) + 1) * row));
+        Self { bytes: rows.flatten().copied().collect(), ..self.clone() }
+    }
+
+    /// `q8_0`, `q4_k` and so on.
+    pub(super) fn name(&self) -> &'static str {
+        match self.kind {
+            GgmlDType::F32 => "f32",
+            GgmlDType::F16 => "f16",
+            GgmlDType::BF16 => "bf16",
+            GgmlDType::Q4_0 => "q4_0",
+            GgmlDType::Q4_1 => "q4_1",
+            GgmlDType::Q5_0 => "q5_0",
+            GgmlDType::Q5_1 => "q5_1",
+            GgmlDType::Q8_0 => "q8_0",
+            GgmlDType::Q8_1 => "q8_1",
+            GgmlDType::Q2K => "q2_k",
+            GgmlDType::Q3K => "q3_k",
+            GgmlDType::Q4K => "q4_k",
+            GgmlDType::Q5K => "q5_k",
+            GgmlDType::Q6K => "q6_k",
+            GgmlDType::Q8K => "q8_k",
+        }
+    }
+
+    /// Writes the numbers, row by row.
+    pub(super) fn unpack(&self, values: &mut [f32]) {
+        let rows = parallel::rows_per_piece(self.width);
+        let pieces = values.chunks_mut(rows * self.width).zip(self.bytes.chunks(rows * self.row()));
+        parallel::each(pieces, |(values, bytes)| match self.read(bytes, values.len()) {
+            Ok(numbers) => values.copy_from_slice(&numbers),
+            Err(_) => unreachable!("invariant: `new` has seen that the bytes are whole rows"),
+        });
+    }
+
+    fn read(&self, bytes: &[u8], numbers: usize) -> Result<Vec<f32>> {
+        let storage = QStorage::from_data(Cow::Borrowed(bytes), &Device::Cpu, self.kind)?;
+        Ok(QTensor::new(storage, numbers)?.dequantize(&Device::Cpu)?.to_vec1()?)
+    }
+
+    pub(super) fn fits(&self, (d_out, d_in): (usize, usize)) -> bool {
+        self.width == d_in && self.rows() == d_out
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn rows(&self) -> usize {
+        self.bytes.len() / self.row()
+    }
+
+    /// Bytes of a row.
+    fn row(&self) -> usize {
+        self.width / self.kind.block_size() * self.kind.type_size()
+    }
+}
+
+impl PartialEq for Ggml {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.width == other.width && self.bytes == other.bytes
+    }
+}
+
+impl std::fmt::Debug for Ggml {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} rows of {} in {}", self.rows(), self.width, self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Rng, Tensor};
+
+    /// Packed by candle, and the numbers that candle reads out of it.
+    fn packed(kind: GgmlDType, (rows, width): (usize, usize)) -> (Ggml, Vec<f32>) {
+        let values = Rng::new(3).stream("ggml", "w").normal(0.0, 0.05, rows * width);
+        let whole = QTensor::quantize(&Tensor::from_vec(values, (rows, width), &Device::Cpu).expect("a matrix"), kind).expect("packs");
+        let numbers = whole.dequantize(&Device::Cpu).expect("numbers").flatten_all().expect("flat").to_vec1().expect("values");
+        (Ggml::new(kind, whole.data().expect("bytes").into_owned(), width).expect("whole rows"), numbers)
+    }
+
+    #[test]
+    fn pieces_of_rows_give_the_numbers_of_the_whole() {
+        for kind in [GgmlDType::Q8_0, GgmlDType::Q4_0, GgmlDType::Q5_1, GgmlDType::Q2K, GgmlDType::Q3K, GgmlDType::Q4K, GgmlDType::Q5K, GgmlDType::Q6K] {
+            let (blocks, numbers) = packed(kind, (130, 512));
+            assert!(blocks.fits((130, 512)) && !blocks.fits((512, 130)));
+            let mut values = vec![0.0; numbers.len()];
+            blocks.unpack(&mut values);
+            assert_eq!(values, numbers, "{}", blocks.name());
+        }
+    }
+
+    #[test]
+    fn rows_are_put_into_another_order_without_unpacking() {
+        let (blocks, numbers) = packed(GgmlDType::Q4K, (6, 256));
+        let mut values = vec![0.0; numbers.len()];
+        blocks.reordered(|row| 5 - row).unpack(&mut values);
+        let expected: Vec<f32> = numbers.chunks(256).rev().flatten().copied().collect();
+        assert_eq!(values, expected);
+    }
+
+    #[test]
+    fn broken_rows_are_refused_in_words() {
+        assert!(Ggml::new(GgmlDType::Q4K, vec![0; 144], 64).expect_err("refused").contains("256"));
+        assert!(Ggml::new(GgmlDType::Q8_0, vec![0; 33], 32).expect_err("refused").contains("33 bytes"));
+    }
+}

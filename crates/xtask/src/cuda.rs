@@ -1,0 +1,110 @@
+//! `cargo xtask cuda-build`: the kernel with a library for NVIDIA cards, made on any machine, with or without one.
+//!
+//! Only the library that holds the session knows of CUDA; the kernel's program stays as it is. The result opens NVIDIA's libraries when
+//! a card is first asked for, so that it runs on machines without them, on the processor.
+
+mod lazy;
+mod toolkit;
+
+use std::path::PathBuf;
+
+use crate::phases::Phases;
+use crate::places::Places;
+use crate::problem::{Problem, Result};
+use crate::python::Environment;
+use crate::{lab, machine, shell};
+use toolkit::Toolkit;
+
+/// Cards people own: Turing, Ampere (A100, RTX 30), Ada, Hopper, Blackwell.
+const KNOWN: [u32; 10] = [75, 80, 86, 87, 89, 90, 100, 103, 120, 121];
+
+/// The oldest whose cards compute in bf16 themselves.
+const FIRST_WITH_BF16: u32 = 80;
+
+/// What was asked for.
+#[derive(Debug, PartialEq)]
+struct Options {
+    /// The oldest card that is to be served; what is made for it serves every newer one.
+    oldest: u32,
+    prefix: Option<PathBuf>,
+}
+
+/// Installs the toolkit's wheels, and the kernel with a library for CUDA.
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    let options = options(arguments)?;
+    let places = Places::here();
+    let prefix = options.prefix.clone().unwrap_or_else(|| places.cuda());
+    let mut phases = Phases::new(5);
+    phases.run("what the machine needs", || machine::c_compiler().and_then(|()| machine::python_with_venv()))?;
+    phases.run("NVIDIA's compiler and libraries (1.2 GB)", || Environment::ready(&places.cuda(), &places.requirements("cuda")).map(drop))?;
+    let toolkit = phases.run("stand-ins for what only a machine with a card has", || Toolkit::ready(&places.cuda()))?;
+    phases.run("the kernel's binary", || lab::build(&places))?;
+    phases.run("the library for CUDA (nvcc compiles candle's kernels: minutes)", || {
+        let mut install = shell::command(places.graft(), &["install", "--cuda", "--prefix"]);
+        toolkit.prepare(&mut install, options.oldest);
+        shell::run(install.arg(&prefix))
+    })?;
+    phases.summary();
+    println!("\nserves cards of compute capability {} and newer; the driver must be 580 or newer", spoken(options.oldest));
+    if options.oldest < FIRST_WITH_BF16 {
+        println!("cards before 8.0 have no bf16, so this library has none either: leave 75 out of --arch for models in bf16");
+    }
+    println!(
+        "`{} doctor --gpu` says what this machine's card lacks; in a notebook, `%device cuda` moves the session to it",
+        prefix.join("bin/graft").display()
+    );
+    Ok(())
+}
+
+/// Reads the arguments.
+fn options(arguments: &[String]) -> Result<Options> {
+    let mut options = Options { oldest: FIRST_WITH_BF16, prefix: None };
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        let mut value = |what: &str| words.next().ok_or_else(|| Problem::new(format!("`{word}` needs {what}")));
+        match word.as_str() {
+            "--arch" => options.oldest = oldest(value("capabilities, such as 80,86,89")?)?,
+            "--prefix" => options.prefix = Some(PathBuf::from(value("a folder")?)),
+            other => return Err(Problem::new(format!("`cuda-build` does not take `{other}`")).hint("it takes: --arch 80,86,89,90,120 --prefix FOLDER")),
+        }
+    }
+    Ok(options)
+}
+
+/// The oldest of a list of compute capabilities.
+fn oldest(list: &str) -> Result<u32> {
+    let number = |text: &str| text.trim().replace('.', "").parse().ok().filter(|number| KNOWN.contains(number));
+    let known = || KNOWN.map(|it| it.to_string()).join(", ");
+    let numbers = list.split(',').map(|text| {
+        number(text).ok_or_else(|| Problem::new(format!("`{text}` is no compute capability that CUDA 13 compiles for")).hint(format!("it knows {}", known())))
+    });
+    numbers.collect::<Result<Vec<u32>>>()?.into_iter().min().ok_or_else(|| Problem::new("`--arch` is empty"))
+}
+
+/// `8.6` for 86.
+fn spoken(capability: u32) -> String {
+    format!("{}.{}", capability / 10, capability % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_oldest_card_of_the_list_decides() {
+        assert_eq!(options(&words("--arch 90,75,8.6 --prefix p")).unwrap(), Options { oldest: 75, prefix: Some(PathBuf::from("p")) });
+        assert_eq!(options(&[]).unwrap().oldest, 80);
+        assert_eq!(spoken(120), "12.0");
+    }
+
+    #[test]
+    fn what_is_no_capability_is_refused_with_those_there_are() {
+        assert!(options(&words("--arch 61")).unwrap_err().to_string().contains("75, 80"));
+        assert!(options(&words("--arch")).is_err());
+        assert!(options(&words("--archs 80")).is_err());
+    }
+}

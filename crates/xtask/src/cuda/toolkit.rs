@@ -1,0 +1,93 @@
+//! A `CUDA_HOME` made of NVIDIA's wheels, with which candle is compiled and linked on a machine that has no card, driver or toolkit.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::lazy::{self, Library};
+use crate::problem::{Problem, Result};
+
+/// Libraries of the toolkit that candle links beside the driver, with the status that each answers when it is not there.
+const LIBRARIES: [(&str, u32); 4] = [("cublas", 1), ("cublasLt", 1), ("curand", 203), ("nvrtc", 11)];
+
+/// `CUDA_ERROR_NO_DEVICE`.
+const NO_DEVICE: u32 = 100;
+
+/// The version of the toolkit as cudarc spells it.
+const VERSION: &str = "13000";
+
+/// What the kernels' build script runs as nvcc.
+const COMPILER: &str = include_str!("nvcc.sh");
+
+/// The folder, ready for a build.
+pub(super) struct Toolkit {
+    home: PathBuf,
+    nvcc: PathBuf,
+}
+
+impl Toolkit {
+    /// Makes the folder from the wheels of a Python environment; what is there already is kept.
+    pub(super) fn ready(environment: &Path) -> Result<Self> {
+        let wheels = wheels(environment)?;
+        let home = environment.join("cuda-home");
+        let (libraries, work) = (home.join("lib64"), home.join("work"));
+        for folder in [&libraries, &work] {
+            std::fs::create_dir_all(folder).map_err(|error| Problem::file("make", folder, &error))?;
+        }
+        for name in ["include", "nvvm"] {
+            link(&wheels.join(name), &home.join(name))?;
+        }
+        for name in ["libcudart.a", "libcudart_static.a"] {
+            link(&wheels.join("lib/libcudart_static.a"), &libraries.join(name))?;
+        }
+        let driver = ["libcuda.so.1", "libcuda.so"].map(str::to_owned).to_vec();
+        let functions = lazy::declared(&wheels.join("include"))?;
+        Library { name: "cuda", missing: NO_DEVICE, files: driver, functions }.build(&libraries, &work)?;
+        for (name, missing) in LIBRARIES {
+            let real = versioned(&wheels.join("lib"), name)?;
+            let file = real.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let functions = lazy::exported(&real)?;
+            Library { name, missing, files: vec![file, format!("lib{name}.so")], functions }.build(&libraries, &work)?;
+        }
+        let script = home.join("nvcc.sh");
+        std::fs::write(&script, COMPILER).map_err(|error| Problem::file("write", &script, &error))?;
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).map_err(|error| Problem::file("write", &script, &error))?;
+        Ok(Self { nvcc: wheels.join("bin/nvcc"), home })
+    }
+
+    /// Tells a build where everything is, and for which card it compiles: `capability` is `80` for 8.0.
+    pub(super) fn prepare(&self, command: &mut Command, capability: u32) {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let programs = self.nvcc.parent().map(Path::to_path_buf);
+        let path = std::env::join_paths(programs.into_iter().chain(std::env::split_paths(&path))).unwrap_or(path);
+        let libraries = self.home.join("lib64");
+        for name in ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"] {
+            command.env(name, &self.home);
+        }
+        command.env("NVCC", self.home.join("nvcc.sh")).env("GRAFT_NVCC", &self.nvcc).env("PATH", path);
+        command.env("CUDA_COMPUTE_CAP", capability.to_string()).env("CUDARC_CUDA_VERSION", VERSION);
+        command.env("LIBRARY_PATH", libraries).env("CUDAFORGE_THREADS", "2");
+    }
+}
+
+/// The folder of NVIDIA's wheels in an environment.
+fn wheels(environment: &Path) -> Result<PathBuf> {
+    let library = environment.join("lib");
+    let entries = std::fs::read_dir(&library).map_err(|error| Problem::file("read", &library, &error))?;
+    let found = entries.flatten().map(|entry| entry.path().join("site-packages/nvidia/cu13")).find(|folder| folder.join("bin/nvcc").is_file());
+    found.ok_or_else(|| Problem::new(format!("no nvcc under {}", library.display())).hint("remove that folder's environment and run the task again"))
+}
+
+/// `libNAME.so.N`, of which the wheels have one each.
+fn versioned(folder: &Path, name: &str) -> Result<PathBuf> {
+    let start = format!("lib{name}.so.");
+    let entries = std::fs::read_dir(folder).map_err(|error| Problem::file("read", folder, &error))?;
+    let found = entries.flatten().map(|entry| entry.path()).find(|path| path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&start)));
+    found.ok_or_else(|| Problem::new(format!("no {start}* in {}", folder.display())))
+}
+
+/// A symbolic link, made anew.
+fn link(to: &Path, at: &Path) -> Result<()> {
+    let _ = std::fs::remove_file(at);
+    std::os::unix::fs::symlink(to, at).map_err(|error| Problem::file("write", at, &error))
+}
