@@ -184,6 +184,11 @@ scenarios! {
 }
 
 scenarios! {
+    gguf:
+    a_gguf_model_is_adapted_saved_and_read_back,
+}
+
+scenarios! {
     terminal:
     a_file_runs_as_a_notebook_does,
     a_file_can_train,
@@ -192,6 +197,7 @@ scenarios! {
     the_installed_spec_says_what_it_is,
     clean_removes_what_use_left,
     the_doctor_names_what_it_finds,
+    the_doctor_names_what_a_card_lacks,
     a_wrong_command_line_is_refused,
 }
 

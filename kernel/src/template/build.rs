@@ -10,7 +10,7 @@ use super::{FACADE, Flavour, Layout, Places, Stamp, TARGET, Template, TemplateEr
 use crate::unix;
 
 /// Raised when what a template's folder looks like changes.
-pub(super) const LAYOUT_VERSION: &str = "4";
+pub(super) const LAYOUT_VERSION: &str = "5";
 
 /// Lines of cargo's that are kept for the error message.
 const KEPT_LINES: usize = 40;
@@ -49,6 +49,7 @@ pub(crate) fn build(places: &Places, flavour: Flavour, progress: &mut dyn FnMut(
     }
     compile(&layout, flavour, progress)?;
     collect_libraries(&layout)?;
+    write_native(&layout, flavour)?;
     progress("preparing sessions");
     write_foreign(&layout)?;
     prepare_sessions(&layout)?;
@@ -150,6 +151,14 @@ fn collect_members(layout: &Layout) -> Result<(), TemplateError> {
         if is_compiled || (name.starts_with("graft_") && name.ends_with(".d")) {
             copy_beside(&entry.path(), &to.join(name))?;
         }
+    }
+    Ok(())
+}
+
+/// Archives without anything in them, for the linker of cells.
+fn write_native(layout: &Layout, flavour: Flavour) -> Result<(), TemplateError> {
+    for name in flavour.native() {
+        archive::write_if_changed(&layout.native().join(format!("lib{name}.a")), b"!<arch>\n")?;
     }
     Ok(())
 }

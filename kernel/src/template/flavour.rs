@@ -20,4 +20,12 @@ impl Flavour {
             Self::Cuda => "cuda",
         }
     }
+
+    /// Native libraries that the facade's crates name and that are linked into the facade.
+    pub(super) fn native(self) -> &'static [&'static str] {
+        match self {
+            Self::Plain => &[],
+            Self::Cuda => &["cuda", "cudart", "cublas", "cublasLt", "curand", "nvrtc", "moe"],
+        }
+    }
 }

@@ -79,6 +79,11 @@ impl Layout {
         self.target().join(super::TARGET).join("debug/deps")
     }
 
+    /// Empty libraries under the names of those that are inside the facade already: the linker asks for them again for every cell.
+    pub(crate) fn native(&self) -> PathBuf {
+        self.libraries().join("native")
+    }
+
     /// Written last: what the template is, and that it is whole.
     pub(crate) fn stamp(&self) -> PathBuf {
         self.root.join("template.json")

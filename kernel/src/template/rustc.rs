@@ -185,6 +185,7 @@ fn compile_cell(arguments: &[String], layout: &Layout) -> Vec<String> {
         changed.push("-L".to_owned());
         changed.push(format!("dependency={}", folder.display()));
     }
+    changed.extend(["-L".to_owned(), format!("native={}", layout.native().display())]);
     changed
 }
 

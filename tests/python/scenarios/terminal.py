@@ -80,6 +80,15 @@ def the_doctor_names_what_it_finds():
             assert re.search(word, done.stdout, re.I), f"{word!r} is not in\n{done.stdout}\n{done.stderr}"
 
 
+def the_doctor_names_what_a_card_lacks():
+    """Where there is no card, every line that fails says what to do; and a session asked for one stays where it is."""
+    with Places() as places:
+        done = graft("doctor", "--gpu", places=places, check=False)
+        assert "driver" in done.stdout and "cargo xtask cuda-build" in done.stdout, done.stdout
+        if "libcuda.so.1 is not on this machine" in done.stdout:
+            assert done.returncode == 1 and "580" in done.stdout, done.stdout
+
+
 def a_wrong_command_line_is_refused():
     with Places() as places:
         done = graft("instal", places=places, check=False)

@@ -33,11 +33,16 @@ pub(crate) fn parameters(model: &dyn Model) -> u64 {
 /// How the base's weights are kept: `f32`, or `nf4, the rest f32`.
 pub(crate) fn kept_as(model: &dyn Model) -> String {
     let rest = model.embedding().weight().own_weight().dtype().as_str();
-    let packed = packable(model).into_iter().find_map(|linear| match linear.weight().own_weight() {
-        Weight::Packed(packed) => Some(packed.name()),
-        Weight::Dense(_) => None,
-    });
-    packed.map_or_else(|| rest.to_owned(), |packed| format!("{packed}, the rest {rest}"))
+    let kinds: std::collections::BTreeSet<_> = packable(model)
+        .into_iter()
+        .filter_map(|linear| match linear.weight().own_weight() {
+            Weight::Packed(packed) => Some(packed.name()),
+            Weight::Dense(_) => None,
+        })
+        .collect();
+    // A GGUF file mixes several.
+    let kinds = kinds.into_iter().collect::<Vec<_>>().join(" and ");
+    if kinds.is_empty() { rest.to_owned() } else { format!("{kinds}, the rest {rest}") }
 }
 
 /// Bytes of the base's weights as they are kept.
