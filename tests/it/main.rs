@@ -34,6 +34,7 @@ scenarios! {
 
 scenarios! {
     main_job:
+    what_is_forgotten_is_measured_while_methods_train,
     from_model_to_saved_adapter,
     attaching_changes_nothing_and_detaching_gives_the_base_back,
     the_same_seed_gives_the_same_losses,

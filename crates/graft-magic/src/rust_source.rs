@@ -23,10 +23,8 @@ pub fn rust_source(command: &Command) -> String {
         }
         Command::Resume { run, settings } if settings.values.is_empty() => format!("lab().resume({})?;", option(run.as_deref())),
         Command::Resume { run, settings } => format!("lab().resume_with({}, {})?;", option(run.as_deref()), builder("Train", settings)),
-        Command::Ablate { methods, keys } => {
-            let keys: String = keys.iter().map(|(key, value)| format!(".key({key:?}, {value:?})")).collect();
-            shown(&format!("lab().ablate(Ablate::of({methods:?}){keys})?"))
-        }
+        Command::Ablate { methods, keys } => grid("ablate", methods, keys),
+        Command::Forgetting { methods, keys } => grid("forgetting", methods, keys),
         Command::Eval { settings } => shown(&format!("lab().eval({})?", builder("Eval", settings))),
         Command::Generate { prompt, settings } => shown(&format!("lab().generate({prompt:?}, {})?", builder("Generate", settings))),
         Command::Compare { prompt, settings } => shown(&format!("lab().compare({prompt:?}, {})?", builder("Generate", settings))),
@@ -39,6 +37,13 @@ pub fn rust_source(command: &Command) -> String {
         Command::Status => shown("lab().status()?"),
         Command::Runs { action } => runs(action),
     }
+}
+
+fn grid(verb: &str, methods: &[String], keys: &[(String, String)]) -> String {
+    let keys: String = keys.iter().map(|(key, value)| format!(".key({key:?}, {value:?})")).collect();
+    // The type of no names at all has to be said.
+    let names = if methods.is_empty() { "[\"\"; 0]".to_owned() } else { format!("{methods:?}") };
+    shown(&format!("lab().{verb}(Ablate::of({names}){keys})?"))
 }
 
 fn runs(action: &RunsAction) -> String {

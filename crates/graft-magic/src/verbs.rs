@@ -31,7 +31,17 @@ use crate::verb::VerbSpec;
 static VERBS: LazyLock<Vec<VerbSpec>> = LazyLock::new(|| {
     let mut verbs = vec![model::verb(), data::verb()];
     verbs.extend(METHODS.iter().map(|spec| method::verb(spec)));
-    verbs.extend([train::train(), train::resume(), eval::verb(), ablate::verb(), generate::verb(), compare::verb(), params::verb(), memory::verb()]);
+    verbs.extend([
+        train::train(),
+        train::resume(),
+        eval::verb(),
+        ablate::verb(),
+        ablate::forgetting(),
+        generate::verb(),
+        compare::verb(),
+        params::verb(),
+        memory::verb(),
+    ]);
     verbs.extend([runs::runs(), runs::plot()]);
     verbs.extend([seed::verb(), device::verb(), status::verb()]);
     verbs.extend([help::lsmagic(), help::quickref(), time::verb(), environment::env(), environment::cd(), environment::pwd()]);

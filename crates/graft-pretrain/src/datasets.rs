@@ -1,4 +1,4 @@
-//! The data sets that come with Graft: `which-book` and `error-codes`, as JSON lines with a `split` field.
+//! The data sets that come with Graft: `which-book`, `error-codes` and `rust-docs`, as JSON lines with a `split` field.
 
 use std::fs;
 
@@ -25,8 +25,14 @@ const PARAGRAPH_LENGTH: std::ops::RangeInclusive<usize> = 120..=500;
 /// Most `which-book` paragraphs of one class in train, validation and test.
 const MOST_PER_CLASS: [usize; 3] = [450, 60, 60];
 
-/// An `error-codes` example ends before it exceeds this many characters, about 220 tokens.
-const EXPLANATION_LENGTH: usize = 700;
+/// A passage ends before it exceeds this many characters, about 220 tokens.
+const PASSAGE_LENGTH: usize = 700;
+
+/// Shorter passages are left out of `rust-docs`: their first tokens, which nothing stands before, would decide the loss.
+const LEAST_PASSAGE: usize = 300;
+
+/// Most `rust-docs` passages in train, validation and test.
+const MOST_PASSAGES: [usize; 3] = [300, 150, 150];
 
 /// One line of a data set.
 #[derive(Clone, Debug, Serialize)]
@@ -38,14 +44,15 @@ struct Record {
     page: String,
 }
 
-/// Writes both data sets; returns one line about each.
+/// Writes the data sets; returns one line about each.
 ///
 /// # Errors
 /// Those of reading the corpus and writing the files.
 pub fn build(places: &Places) -> Result<Vec<String>> {
     let pages = corpus::read(places)?;
     fs::create_dir_all(&places.datasets).map_err(|source| PretrainError::io(&places.datasets, source))?;
-    Ok(vec![write(places, "which-book", &which_book(&pages))?, write(places, "error-codes", &error_codes(&pages))?])
+    let sets = [("which-book", which_book(&pages)), ("error-codes", error_codes(&pages)), ("rust-docs", rust_docs(&pages))];
+    sets.iter().map(|(name, records)| write(places, name, records)).collect()
 }
 
 /// Paragraphs of each book, chosen by a hash of their text, mixed by another.
@@ -73,22 +80,40 @@ fn paragraphs<'a>(pages: &'a [Page], book: &'a str, split: Split) -> impl Iterat
 
 /// The explanations of the compiler's error codes, cut between blocks into examples of moderate length.
 fn error_codes(pages: &[Page]) -> Vec<Record> {
-    let mut records = Vec::new();
-    for page in pages.iter().filter(|page| page.book == HELD_OUT_BOOK) {
-        let mut text = String::new();
-        for block in &page.blocks {
-            let next = block.text();
-            if !text.is_empty() && text.len() + next.len() > EXPLANATION_LENGTH {
-                records.push(record(page, std::mem::take(&mut text), None));
-            }
-            if !text.is_empty() {
-                text.push_str("\n\n");
-            }
-            text.push_str(&next);
-        }
-        records.push(record(page, text, None));
-    }
+    let mut records: Vec<Record> = pages.iter().filter(|page| page.book == HELD_OUT_BOOK).flat_map(passages).collect();
     records.sort_by_key(|record| record.split);
+    records
+}
+
+/// Passages of everything else, code and prose as they stand: the domain that the model was pretrained on. Those of validation and test it has
+/// never seen.
+fn rust_docs(pages: &[Page]) -> Vec<Record> {
+    let mut records = Vec::new();
+    for (split, most) in [Split::Train, Split::Validation, Split::Test].into_iter().zip(MOST_PASSAGES) {
+        let pages = pages.iter().filter(|page| page.book != HELD_OUT_BOOK && page.split == split);
+        let mut found: Vec<Record> = pages.flat_map(passages).filter(|record| (LEAST_PASSAGE..=PASSAGE_LENGTH).contains(&record.text.len())).collect();
+        found.sort_by_cached_key(|record| corpus::hash(&record.text));
+        found.dedup_by(|one, other| one.text == other.text);
+        found.truncate(most);
+        records.extend(found);
+    }
+    records
+}
+
+/// A page cut between its blocks.
+fn passages(page: &Page) -> Vec<Record> {
+    let (mut records, mut text) = (Vec::new(), String::new());
+    for block in &page.blocks {
+        let next = block.text();
+        if !text.is_empty() && text.len() + next.len() > PASSAGE_LENGTH {
+            records.push(record(page, std::mem::take(&mut text), None));
+        }
+        if !text.is_empty() {
+            text.push_str("\n\n");
+        }
+        text.push_str(&next);
+    }
+    records.push(record(page, text, None));
     records
 }
 

@@ -68,7 +68,8 @@ impl Ablation {
     /// `ablate::*` for a grid without methods or configurations, an unknown method or key and too many trials; those of [`KeySpec::parse`].
     pub fn parse(words: &[String], pairs: &[(String, String)]) -> Result<Self, Failure> {
         let listed = pairs.iter().filter(|(key, _)| key == "methods").flat_map(|(_, value)| value.split(','));
-        let names: Vec<&str> = words.iter().map(String::as_str).chain(listed).map(str::trim).filter(|name| !name.is_empty() && *name != "x").collect();
+        let names: Vec<&str> =
+            words.iter().flat_map(|word| word.split(',')).chain(listed).map(str::trim).filter(|name| !name.is_empty() && *name != "x").collect();
         let specs = names.iter().map(|name| methods::by_verb(name).ok_or_else(|| unknown_method(name))).collect::<Result<Vec<_>, _>>()?;
         if specs.is_empty() {
             return Err(Failure::new("ablate::no_method", "there is no method to compare").hint("for example %ablate lora r=1,4,16 seeds=3 steps=100"));
@@ -90,6 +91,25 @@ impl Ablation {
         let found = Self { scaling: scaling(&axes, alpha), trials, settings };
         found.check_size()?;
         Ok(found)
+    }
+
+    /// The keys of a line without methods, which measures and trains nothing.
+    ///
+    /// # Errors
+    /// A [`Failure`] for a key that only a training has, and those of [`KeySpec::parse`].
+    pub fn measurement(pairs: &[(String, String)]) -> Result<Settings, Failure> {
+        let mut settings = Settings::default();
+        for (key, value) in pairs {
+            match ABLATE.iter().find(|spec| spec.is_named(key)) {
+                Some(spec) if !matches!(spec.name, "seeds" | "fresh" | "confirm") => settings.set(spec.name, spec.parse(value)?),
+                _ => {
+                    let failure = Failure::new("ablate::no_method", format!("`{key}` is a key of a training, and no method is named"));
+                    return Err(failure
+                        .hint("for example %forgetting lora,full steps=100; without a method what is attached is measured: %forgetting domain=rust-docs"));
+                }
+            }
+        }
+        Ok(settings)
     }
 
     /// Seeds per configuration.

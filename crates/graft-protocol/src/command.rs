@@ -25,7 +25,7 @@ pub enum Command {
         /// Keys of the save.
         settings: Settings,
     },
-    /// `%data load SOURCE`: a built-in set (`which-book`, `error-codes`) or a jsonl, csv or txt file. Keys [`crate::training::DATA`].
+    /// `%data load SOURCE`: a built-in set (`which-book`, `error-codes`, `rust-docs`) or a jsonl, csv or txt file. Keys [`crate::training::DATA`].
     DataLoad {
         /// Built-in name or file.
         source: String,
@@ -82,6 +82,13 @@ pub enum Command {
     /// `%ablate lora r=1,2,4 seeds=3`: trains every combination and compares; see [`crate::ablation::Ablation::parse`].
     Ablate {
         /// Verbs of the methods.
+        methods: Vec<String>,
+        /// Keys with their values as typed.
+        keys: Vec<(String, String)>,
+    },
+    /// `%forgetting`: the loss on the base's own domain, of what is attached or of methods that are trained for it; grammar of [`Self::Ablate`].
+    Forgetting {
+        /// Verbs of the methods; none measure what is attached.
         methods: Vec<String>,
         /// Keys with their values as typed.
         keys: Vec<(String, String)>,

@@ -125,6 +125,20 @@ pub const ABLATE: &[KeySpec] = &[
         default: "200",
         help: "most examples each trial is scored on, from the first",
     },
+    KeySpec {
+        name: "domain",
+        aliases: &["on"],
+        kind: KeyKind::Text,
+        default: "",
+        help: "also measure what is forgotten, on text like that the model was trained on: a loaded or built-in set, or a file; %forgetting takes rust-docs for `tiny`",
+    },
+    KeySpec {
+        name: "domain_examples",
+        aliases: &[],
+        kind: KeyKind::Integer { min: 1, max: 100_000_000 },
+        default: "60",
+        help: "most examples of the domain, from the first",
+    },
     KeySpec { name: "fresh", aliases: &[], kind: KeyKind::Bool, default: "false", help: "train again what an earlier run of the same line has finished" },
     KeySpec { name: "confirm", aliases: &[], kind: KeyKind::Bool, default: "false", help: "train more than 60 times" },
 ];

@@ -14,6 +14,18 @@ pub enum SessionError {
     /// A verb that needs data came before the first set.
     #[error("no data is loaded")]
     NoData,
+    /// Nobody has said what the model knew before.
+    #[error("what `{model}` was trained on is not known here, so what it forgets cannot be measured")]
+    NoDomain {
+        /// The model.
+        model: String,
+    },
+    /// A text without a part that may be measured on.
+    #[error("`{name}` has no validation examples to measure on")]
+    NoDomainText {
+        /// The set.
+        name: String,
+    },
     /// A verb that needs an adapter came before the first one.
     #[error("no adapter is attached")]
     NoAdapter {
@@ -151,6 +163,7 @@ impl Hint for SessionError {
         match self {
             Self::NoModel => "session::no_model",
             Self::NoData => "session::no_data",
+            Self::NoDomain { .. } | Self::NoDomainText { .. } => "session::no_domain",
             Self::NoAdapter { .. } | Self::NoAdapterOfMethod { .. } | Self::Silent { .. } => "session::no_adapter",
             Self::Merged { .. } => "session::merged",
             Self::MergedBelow { .. } => "session::merged",
@@ -174,6 +187,8 @@ impl Hint for SessionError {
         match self {
             Self::NoModel => Some("load one first: `%model load tiny`".to_owned()),
             Self::NoData => Some("load some first: `%data load which-book`".to_owned()),
+            Self::NoDomain { .. } => Some("name text like that of its training: %forgetting domain=FILE.txt, a loaded data set, or rust-docs".to_owned()),
+            Self::NoDomainText { .. } => Some("name a set with a validation part, or a longer file, of which a tenth becomes one".to_owned()),
             Self::NoAdapter { method } => Some(format!("attach one first: `%{method} attach`")),
             Self::NoAdapterOfMethod { method, known } => Some(format!("attach one: `%{method} attach`; attached now: {}", known.join(", "))),
             Self::Silent { name, method } => Some(format!("take one in use: `%{method} use {name}`")),

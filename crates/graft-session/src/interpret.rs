@@ -8,7 +8,8 @@ use crate::{
     Desk,
     state::Attached,
     verbs::{
-        ablate, adapter, attach, combine, compare, data, device, eval, generate, load_adapter, memory, model, params, resume, runs, seed, status, train, tree,
+        ablate, adapter, attach, combine, compare, data, device, eval, forgetting, generate, load_adapter, memory, model, params, resume, runs, seed, status,
+        train, tree,
     },
 };
 
@@ -22,6 +23,7 @@ pub(crate) fn label(command: &Command) -> String {
         Command::Train { .. } => "training".to_owned(),
         Command::Resume { .. } => "resuming a training".to_owned(),
         Command::Ablate { .. } => "comparing configurations".to_owned(),
+        Command::Forgetting { .. } => "measuring what is forgotten".to_owned(),
         Command::Eval { .. } => "evaluating".to_owned(),
         Command::Generate { .. } => "generating".to_owned(),
         Command::Compare { .. } => "comparing".to_owned(),
@@ -47,6 +49,7 @@ pub(crate) fn interpret(desk: &Desk, command: Command) -> Result<Reply, Failure>
         Command::Train { attach, settings } => train::reply(train::train(desk, attach.as_ref(), &settings)?),
         Command::Resume { run, settings } => train::reply(resume::resume(desk, run.as_deref(), &settings)?),
         Command::Ablate { methods, keys } => ablate::ablate(desk, &methods, &keys)?.reply(),
+        Command::Forgetting { methods, keys } => forgetting::forgetting(desk, &methods, &keys)?.reply(),
         Command::Eval { settings } => shown(eval::eval(desk, &settings)?.table()),
         Command::Generate { prompt, settings } => generate::reply(generate::generate(desk, &prompt, &settings)?),
         Command::Compare { prompt, settings } => compare::compare(desk, &prompt, &settings)?.reply(),

@@ -14,6 +14,7 @@ use crate::{Result, TrainError, classify};
 /// The training examples of a data set as tokens.
 pub struct Examples<'a> {
     data: &'a Dataset,
+    validation: &'a Dataset,
     tokenizer: &'a dyn TokenEncoder,
     train: Vec<Encoded>,
     config: TrainConfig,
@@ -39,7 +40,12 @@ impl<'a> Examples<'a> {
             cut += usize::from(was_cut);
             train.push(encoded);
         }
-        Ok(Self { data, tokenizer, train, config: config.clone(), limit: encoder.limit(), cut })
+        Ok(Self { data, validation: data, tokenizer, train, config: config.clone(), limit: encoder.limit(), cut })
+    }
+
+    /// Validates on another set.
+    pub(crate) fn validated_on(self, validation: &'a Dataset) -> Self {
+        Self { validation, ..self }
     }
 
     /// What to tell the reader about examples that were too long.
@@ -72,12 +78,12 @@ impl Source for Examples<'_> {
     }
 
     fn validate(&self, model: &dyn Model, control: &Control) -> Result<Option<Validation>> {
-        if self.data.validation.is_empty() {
+        if self.validation.validation.is_empty() {
             return Ok(None);
         }
         let request =
             Request { split: SplitName::Validation, examples: self.config.eval_examples, batch: self.config.batch.max(16), max_length: self.config.max_length };
-        let evaluator = Evaluator::new(model, self.tokenizer, self.data, request)?;
+        let evaluator = Evaluator::new(model, self.tokenizer, self.validation, request)?;
         match evaluator.run(control, &mut |_, _| {}) {
             Ok(found) => Ok(Some(Validation { loss: found.loss, accuracy: found.accuracy })),
             Err(TrainError::Stopped) => Ok(None),

@@ -22,6 +22,8 @@ pub struct Job<'a> {
     pub tokenizer: &'a dyn TokenEncoder,
     /// What it is trained on.
     pub data: &'a Dataset,
+    /// What is validated on in place of the data's own validation part, such as text from before the training.
+    pub watched: Option<&'a Dataset>,
     /// Steps, rates and the rest.
     pub config: TrainConfig,
     /// Where ledger and checkpoints go.
@@ -60,7 +62,7 @@ fn train(job: Job<'_>, control: &Control, emit: &mut dyn FnMut(Event), go: GoRun
     if job.trainables.is_empty() {
         return Err(TrainError::NothingToTrain);
     }
-    let source = Examples::new(job.model, job.tokenizer, job.data, &job.config)?;
+    let source = Examples::new(job.model, job.tokenizer, job.data, &job.config)?.validated_on(job.watched.unwrap_or(job.data));
     if let Some(text) = source.note() {
         emit(Event::Note { level: Level::Warning, text });
     }

@@ -219,5 +219,5 @@ pub(crate) fn config(steps: u64) -> TrainConfig {
 pub(crate) fn job<'a>(model: &'a TinyLlama, data: &'a Dataset, trainables: &'a Vec<Trainable>, config: TrainConfig, base: &Path) -> Job<'a> {
     let run = RunFolder::create(base, "test").expect("a folder");
     let header = RunHeader { run: run.name(), ..RunHeader::default() };
-    Job { model, trainables: trainables.clone(), tokenizer: &Words, data, config, run, header, state: trainables as &dyn Stateful }
+    Job { model, trainables: trainables.clone(), tokenizer: &Words, data, watched: None, config, run, header, state: trainables as &dyn Stateful }
 }

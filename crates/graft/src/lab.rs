@@ -61,7 +61,7 @@ impl Lab {
         Ok(Model::new(self.clone(), model))
     }
 
-    /// Loads a built-in data set (`which-book`, `error-codes`) or a jsonl, csv or txt file and makes it the current one.
+    /// Loads a built-in data set (`which-book`, `error-codes`, `rust-docs`) or a jsonl, csv or txt file and makes it the current one.
     ///
     /// # Errors
     /// When it cannot be found or read.
@@ -160,6 +160,16 @@ impl Lab {
     /// When the grid cannot be meant, there is no model or data, or no trial succeeds.
     pub fn ablate(&self, grid: Ablate) -> Result<Table> {
         self.job("comparing configurations", move |desk| verbs::ablate::ablate(desk, &grid.methods, &grid.keys)).map(|compared| Table::from(compared.table))
+    }
+
+    /// Trains the methods of a grid and compares what each forgets of the base's own domain; without methods, measures what is attached. The key
+    /// `domain` names text like that the model was trained on: a data set or a file (for `tiny` it is known).
+    ///
+    /// # Errors
+    /// As [`Lab::ablate`], and when nobody says what the model knew before.
+    pub fn forgetting(&self, grid: Ablate) -> Result<Table> {
+        self.job("measuring what is forgotten", move |desk| verbs::forgetting::forgetting(desk, &grid.methods, &grid.keys))
+            .map(|compared| Table::from(compared.table))
     }
 
     /// Continues a prompt; `println!` or the end of a cell shows the text.

@@ -92,7 +92,7 @@ fn of_slot(slot: &Slot, typed: &str, sources: &Sources<'_>) -> Vec<Item> {
     };
     match slot.kind {
         SlotKind::ModelSource => with_files(choices(["tiny"], typed, ItemKind::Value)),
-        SlotKind::DataSource => with_files(choices(["which-book", "error-codes"], typed, ItemKind::Value)),
+        SlotKind::DataSource => with_files(choices(["which-book", "error-codes", "rust-docs"], typed, ItemKind::Value)),
         SlotKind::Data => choices(snapshot.data.iter().map(String::as_str), typed, ItemKind::Name),
         SlotKind::Adapter => choices(snapshot.adapters.iter().map(|adapter| adapter.name.as_str()), typed, ItemKind::Name),
         SlotKind::Run => choices(snapshot.runs.iter().map(String::as_str), typed, ItemKind::Name),

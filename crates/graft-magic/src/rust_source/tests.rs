@@ -64,6 +64,7 @@ fn every_command() -> Vec<Command> {
         Command::Resume { run: None, settings: Settings::default() },
         Command::Resume { run: name(), settings: every_key(training::TRAIN) },
         Command::Eval { settings: every_key(training::EVAL) },
+        Command::Forgetting { methods: Vec::new(), keys: vec![("domain".to_owned(), "rust-docs".to_owned())] },
         Command::Ablate { methods: vec!["lora".to_owned()], keys: vec![("r".to_owned(), "1,2".to_owned())] },
         Command::Generate { prompt: "a".to_owned(), settings: every_key(training::GENERATE) },
         Command::Compare { prompt: "a".to_owned(), settings: every_key(training::GENERATE) },

@@ -1,4 +1,4 @@
-//! `%ablate`.
+//! `%ablate` and `%forgetting`.
 
 use graft_protocol::{Command, Failure, Span, ablation::Ablation};
 
@@ -20,7 +20,7 @@ pub(super) fn verb() -> VerbSpec {
         help: "Keys are those of the methods and of %train; values are separated by commas, and `+` stands for the comma inside one value \
                (target_modules=q_proj+v_proj,all-linear). seeds=3 trains each three times, with the same order of the data for all; the table gives means and 95 % intervals \
                beside the untuned base and the majority class. While the rank varies, alpha follows it (alpha=2r; alpha=r, alpha=fixed or numbers say otherwise). Your adapters \
-               stay as they are. Stop keeps what is finished, and the same line again trains the rest. Keys of its own: seeds, split, examples, fresh, confirm.",
+               stay as they are. Stop keeps what is finished, and the same line again trains the rest. Keys of its own: seeds, split, examples, domain, domain_examples, fresh, confirm.",
         forms: vec![Form::bare("", "compare configurations", build).slots(GRID)],
         cell: None,
         examples: vec![
@@ -31,17 +31,47 @@ pub(super) fn verb() -> VerbSpec {
     }
 }
 
+/// `%forgetting`.
+pub(super) fn forgetting() -> VerbSpec {
+    VerbSpec {
+        name: "forgetting",
+        aliases: &[],
+        summary: "what is left of what the base knew: its loss on text of its own domain, before and after",
+        help: "Without methods it measures what is attached, each adapter alone. With methods it trains them on the current data as %ablate does, with the same keys                (seeds=3, r=4,16, steps=100), looks at the domain while they train, and compares what each gains with what it forgets. The domain of `tiny` is the set                rust-docs, pages that it never saw; of another model domain=NAME says a data set or a file of text like that it was trained on.",
+        forms: vec![Form::bare("", "measure, or train and compare", build_forgetting).slots(GRID)],
+        cell: None,
+        examples: vec!["%forgetting".into(), "%forgetting lora,full steps=100".into(), "%forgetting lora r=2,16 seeds=3 steps=100 domain=rust-docs".into()],
+    }
+}
+
 fn build(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
+    command(line, |methods, keys| Ablation::parse(methods, keys).map(drop), |methods, keys| Command::Ablate { methods, keys })
+}
+
+fn build_forgetting(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
+    let check = |methods: &[String], keys: &[(String, String)]| match methods.is_empty() && keys.iter().all(|(key, _)| key != "methods") {
+        true => Ablation::measurement(keys).map(drop),
+        false => Ablation::parse(methods, keys).map(drop),
+    };
+    command(line, check, |methods, keys| Command::Forgetting { methods, keys })
+}
+
+/// Reads methods and keys, and points at the word that is wrong.
+fn command(
+    line: &Invocation<'_>,
+    check: impl Fn(&[String], &[(String, String)]) -> Result<(), Failure>,
+    command: impl Fn(Vec<String>, Vec<(String, String)>) -> Command,
+) -> Result<PartKind, Failure> {
     let all = words::split(line.raw, line.raw_at.line, line.raw_at.start)?;
     let shows_rust = all.iter().any(|word| word.bare() == Some("--rust"));
     let given: Vec<&Word> = all.iter().filter(|word| word.bare() != Some("--rust")).collect();
     let methods: Vec<String> = given.iter().filter(|word| word.pair().is_none()).map(|word| word.text.clone()).collect();
     let keys: Vec<_> = given.iter().filter_map(|word| word.pair()).map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-    Ablation::parse(&methods, &keys).map_err(|failure| {
+    check(&methods, &keys).map_err(|failure| {
         let span = bad_word(&failure, &given).unwrap_or(line.span);
         failure.span(span)
     })?;
-    let command = Command::Ablate { methods, keys };
+    let command = command(methods, keys);
     Ok(if shows_rust { PartKind::ShowRust(rust_source(&command)) } else { PartKind::Session(command) })
 }
 

@@ -7,7 +7,7 @@ use crate::{
     verb::{Form, Invocation, Slot, SlotKind, VerbSpec},
 };
 
-const SOURCE: &[Slot] = &[Slot::required("SOURCE", SlotKind::DataSource, "which-book or error-codes (built in), or a jsonl, csv or txt file")];
+const SOURCE: &[Slot] = &[Slot::required("SOURCE", SlotKind::DataSource, "which-book, error-codes or rust-docs (built in), or a jsonl, csv or txt file")];
 const NAME: &[Slot] = &[Slot::required("NAME", SlotKind::Data, "name of a data set")];
 const MAYBE_NAME: &[Slot] = &[Slot::optional("NAME", SlotKind::Data, "name of a data set; without it the current one")];
 const NEW_NAME: &[Slot] = &[Slot::required("NAME", SlotKind::Text, "name for the examples in this cell")];

@@ -4,6 +4,7 @@
 //! adapters are what they were. Every seed means the same order of the data for every configuration, and a LoRA of rank 4 starts as the first rows
 //! of one of rank 16, so that differences are paired by seed.
 
+mod forgotten;
 mod report;
 mod statistics;
 mod trial;
@@ -11,7 +12,7 @@ mod trial;
 use graft_protocol::{Block, Event, Failure, Level, Reply, Table, ablation::Ablation, training::ABLATE};
 use graft_train::{Control, Evaluation, evaluate, runs::Trials};
 
-use super::{bare::Bare, runs};
+use super::{bare::Bare, domain::Domain, runs};
 use crate::{Desk, SessionError};
 use trial::Bench;
 
@@ -34,6 +35,21 @@ struct Row {
     results: Vec<Result<graft_train::runs::TrialRecord, Failure>>,
 }
 
+/// A comparison, finished or stopped, for whoever tells of it.
+struct Found<'a> {
+    rows: Vec<Row>,
+    /// The untuned base on the data.
+    base: Evaluation,
+    grid: &'a Ablation,
+    /// Name of the data.
+    data: String,
+    /// Name of the base's own domain and the loss of the untuned base there.
+    domain: Option<(String, f64)>,
+}
+
+/// The table and the charts of a comparison.
+type Tell = fn(&Found<'_>) -> (Table, Vec<graft_protocol::Chart>);
+
 /// Trains every configuration of the grid with every seed.
 ///
 /// A trial that fails is marked and the rest goes on; when the user stops it, what is finished is shown and kept, and not trained again by the same line.
@@ -42,22 +58,39 @@ struct Row {
 /// Those of [`Ablation::parse`]; [`SessionError::NoModel`], [`SessionError::NoData`], those of [`graft_train::evaluate`], the failure of the first trial when
 /// no trial succeeds, and [`SessionError::Interrupted`] when the user stopped it.
 pub fn ablate(desk: &Desk, methods: &[String], keys: &[(String, String)]) -> Result<Compared, Failure> {
-    let grid = Ablation::parse(methods, keys)?;
+    compare(desk, &Ablation::parse(methods, keys)?, report::tell)
+}
+
+/// Trains the configurations as [`ablate`] does, and tells what each has forgotten of the base's own domain.
+///
+/// # Errors
+/// Those of [`ablate`], and [`SessionError::NoDomain`] where nobody says what the model knew before.
+pub(super) fn forgetting(desk: &Desk, methods: &[String], keys: &[(String, String)]) -> Result<Compared, Failure> {
+    let mut grid = Ablation::parse(methods, keys)?;
+    grid.settings = Domain::wanted(&desk.state(), grid.settings)?;
+    compare(desk, &grid, forgotten::tell)
+}
+
+fn compare(desk: &Desk, grid: &Ablation, tell: Tell) -> Result<Compared, Failure> {
     let state = desk.state();
     state.model()?;
     let data = state.data(None)?;
     let _bare = Bare::new(&state)?;
     let mut kept = Trials::read(&runs::base());
-    let bench = Bench { desk, state: state.clone(), data: data.clone(), grid: &grid };
+    let domain = Domain::named(&state, &grid.settings)?;
+    let bench = Bench { desk, state: state.clone(), data: data.clone(), domain, grid };
     let base = score(desk, &bench, "the base")?;
+    let domain = bench.domain.as_ref().map(|domain| Ok::<_, Failure>((domain.data.dataset.name.clone(), domain.loss(desk, "the base")?))).transpose()?;
     let (rows, reused) = train(&bench, &mut kept)?;
     desk.change(|state| state.runs = runs::names());
     if let Some(failure) = first_failure(&rows) {
         return Err(failure);
     }
-    let table = report::table(&rows, &base, &grid, &data.dataset.name);
+    let found = Found { rows, base, grid, data: data.dataset.name.clone(), domain };
+    let (table, charts) = tell(&found);
+    let rows = &found.rows;
     let (total, done) = (bench.trainings(), rows.iter().map(|row| row.results.len() as u64).sum::<u64>());
-    let compared = Compared { table, charts: report::charts(&rows, &base), notes: notes(reused, total, kept.damaged) };
+    let compared = Compared { table, charts, notes: notes(reused, total, kept.damaged) };
     if done == total {
         return Ok(compared);
     }
@@ -134,6 +167,11 @@ fn score(desk: &Desk, bench: &Bench<'_>, who: &str) -> Result<Evaluation, Failur
 }
 
 impl Compared {
+    /// A table alone.
+    pub(super) fn of(table: Table) -> Self {
+        Self { table, charts: Vec::new(), notes: Vec::new() }
+    }
+
     /// The answer to `%ablate`.
     pub fn reply(self) -> Reply {
         let mut blocks = vec![Block::Table(self.table)];

@@ -7,7 +7,7 @@ use graft_train::data::{self, Dataset, Kind};
 
 use super::words::{counted, thousands};
 use crate::{
-    Desk, SessionError,
+    Desk, SessionError, State,
     state::{DataOrigin, LoadedData},
 };
 
@@ -66,6 +66,15 @@ pub(crate) fn remember(desk: &Desk, origin: DataOrigin) -> Result<Arc<LoadedData
     let data = Arc::new(LoadedData { dataset: open(&origin)?, origin });
     desk.change(|state| state.remember_data(&data));
     Ok(data)
+}
+
+/// A set for a single use: one that is loaded, else a built-in one or a file, which does not become the current one.
+pub(crate) fn lent(state: &State, source: &str) -> Result<Arc<LoadedData>, Failure> {
+    if let Ok(loaded) = state.data(Some(source)) {
+        return Ok(loaded);
+    }
+    let origin = DataOrigin::Source { source: source.to_owned(), settings: Settings::default() };
+    Ok(Arc::new(LoadedData { dataset: open(&origin)?, origin }))
 }
 
 /// A file by its full path: `%cd` and a later session must find it too.

@@ -38,7 +38,7 @@ pub fn resume(desk: &Desk, run: Option<&str>, settings: &Settings) -> Result<Tra
     let model = same_model(desk, &header)?;
     let data = same_data(desk, &header)?;
     let attached = same_adapter(desk, &header)?;
-    let plan = Plan { model, data, attached, config, folder };
+    let plan = Plan { model, data, watched: None, attached, config, folder };
     carry_out(desk, &plan, RunHeader { train, ..header }, graft_train::resume)
 }
 

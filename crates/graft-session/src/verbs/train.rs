@@ -28,6 +28,8 @@ pub struct Trained {
 pub(crate) struct Plan {
     pub(crate) model: Arc<LoadedModel>,
     pub(crate) data: Arc<LoadedData>,
+    /// What is validated on in place of the data's own validation part.
+    pub(crate) watched: Option<Arc<LoadedData>>,
     pub(crate) attached: Arc<Attached>,
     pub(crate) config: TrainConfig,
     pub(crate) folder: RunFolder,
@@ -58,7 +60,7 @@ pub fn train(desk: &Desk, attach: Option<&(String, Settings)>, settings: &Settin
     }
     let config = TrainConfig::from_settings(settings, attached.adapter.spec().learning_rate, state.seed);
     let folder = RunFolder::create(&runs::base(), attached.adapter.spec().verb)?;
-    let plan = Plan { model, data, attached, config, folder };
+    let plan = Plan { model, data, watched: None, attached, config, folder };
     let header = header(&state, &plan, settings);
     carry_out(desk, &plan, header, fit)
 }
@@ -109,6 +111,7 @@ pub(crate) fn work(
         trainables: trainables.clone(),
         tokenizer: plan.model.loaded.tokenizer.as_ref() as &dyn TokenEncoder,
         data: &plan.data.dataset,
+        watched: plan.watched.as_ref().map(|data| &data.dataset),
         config: plan.config.clone(),
         run: plan.folder.clone(),
         header,
@@ -130,7 +133,7 @@ fn stopped(ended: &RunEnded, steps: u64) -> SessionError {
 
 /// What a checkpoint of this run needs to stand alone.
 pub(crate) fn header(state: &State, plan: &Plan, settings: &Settings) -> RunHeader {
-    let Plan { model, data, attached, config, folder } = plan;
+    let Plan { model, data, attached, config, folder, .. } = plan;
     let adapter = &attached.adapter;
     let counts = graft_peft::counts(model.loaded.model.as_ref(), &[adapter]);
     let (data_source, data_inline, data_settings) = match data.origin.clone() {

@@ -6,6 +6,7 @@ mod ablation;
 mod adapters;
 mod encoder;
 mod errors;
+mod forgetting;
 mod jobs;
 mod memory;
 mod packed;

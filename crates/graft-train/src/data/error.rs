@@ -102,7 +102,7 @@ impl Hint for DataError {
         const FIELDS: &str = "an example has the fields prompt and completion, or text, or text and label";
         match self {
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                Some("give a jsonl, csv or txt file, or a built-in set: which-book, error-codes".to_owned())
+                Some("give a jsonl, csv or txt file, or a built-in set: which-book, error-codes, rust-docs".to_owned())
             }
             Self::Io { .. } => None,
             Self::Empty { .. } | Self::MissingField { .. } => Some(FIELDS.to_owned()),

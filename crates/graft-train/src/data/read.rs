@@ -10,7 +10,7 @@ use super::record::Record;
 use super::{DataError, csv, jsonl, share};
 
 /// Names of the built-in sets.
-pub const BUILTIN: &[&str] = &["which-book", "error-codes"];
+pub const BUILTIN: &[&str] = &["which-book", "error-codes", "rust-docs"];
 
 /// Prompt of the built-in classification.
 const WHICH_BOOK_TEMPLATE: &str = "{text}\nThis is from:";

@@ -31,6 +31,9 @@ pub struct TrialRecord {
     pub seconds: f64,
     /// Training loss by step, smoothed.
     pub curve: Vec<(u64, f64)>,
+    /// Loss on the base's own domain by step, from before the first; empty where it was not asked for.
+    #[serde(default)]
+    pub domain: Vec<(u64, f64)>,
 }
 
 /// The file beside the folder of the runs.
@@ -82,7 +85,17 @@ mod tests {
     use super::*;
 
     fn record(key: &str, loss: f64) -> TrialRecord {
-        TrialRecord { key: key.to_owned(), run: "lora-001".to_owned(), loss, accuracy: Some(0.5), trainable: 8, total: 80, seconds: 1.5, curve: vec![(1, 2.0)] }
+        TrialRecord {
+            key: key.to_owned(),
+            run: "lora-001".to_owned(),
+            loss,
+            accuracy: Some(0.5),
+            trainable: 8,
+            total: 80,
+            seconds: 1.5,
+            curve: vec![(1, 2.0)],
+            domain: Vec::new(),
+        }
     }
 
     #[test]

@@ -4,27 +4,27 @@ use graft_protocol::{Cell, Chart, Series, SeriesStyle, Table, ablation::Ablation
 use graft_train::{Evaluation, runs::TrialRecord};
 
 use super::{
-    Row,
+    Found, Row,
     statistics::{differ, half_interval, mean},
 };
 
 /// What is compared: the accuracy where the data has labels, else the loss.
-struct Metric {
-    name: &'static str,
-    has_labels: bool,
+pub(super) struct Metric {
+    pub(super) name: &'static str,
+    pub(super) has_labels: bool,
 }
 
 impl Metric {
-    fn of(base: &Evaluation) -> Self {
+    pub(super) fn of(base: &Evaluation) -> Self {
         let has_labels = base.accuracy.is_some();
         Self { name: if has_labels { "accuracy" } else { "loss" }, has_labels }
     }
 
-    fn value(&self, record: &TrialRecord) -> f64 {
+    pub(super) fn value(&self, record: &TrialRecord) -> f64 {
         if self.has_labels { record.accuracy.unwrap_or(f64::NAN) } else { record.loss }
     }
 
-    fn cell(&self, value: f64) -> Cell {
+    pub(super) fn cell(&self, value: f64) -> Cell {
         if self.has_labels { Cell::Percent(value, 1) } else { Cell::Float(value, 3) }
     }
 
@@ -35,12 +35,26 @@ impl Metric {
 }
 
 impl Row {
-    fn records(&self) -> Vec<&TrialRecord> {
+    pub(super) fn records(&self) -> Vec<&TrialRecord> {
         self.results.iter().filter_map(|result| result.as_ref().ok()).collect()
     }
 
-    fn values(&self, metric: &Metric) -> Vec<f64> {
+    pub(super) fn values(&self, metric: &Metric) -> Vec<f64> {
         self.records().iter().map(|record| metric.value(record)).collect()
+    }
+
+    /// By how much each seed's loss on the base's own domain has risen from `before`, nats a token.
+    pub(super) fn forgotten(&self, before: f64) -> Vec<f64> {
+        self.records().iter().filter_map(|record| Some(record.domain.last()?.1 - before)).collect()
+    }
+
+    /// How many of its trainings went well.
+    pub(super) fn status(&self, seeds: u64) -> String {
+        match self.results.iter().find_map(|result| result.as_ref().err()) {
+            Some(failure) => format!("{} of {seeds} failed: {}", self.results.len() - self.records().len(), failure.message),
+            None if (self.results.len() as u64) < seeds => format!("{} of {seeds} done", self.results.len()),
+            None => "done".to_owned(),
+        }
     }
 
     fn trainable(&self) -> u64 {
@@ -48,8 +62,27 @@ impl Row {
     }
 }
 
+/// What `%ablate` answers.
+pub(super) fn tell(found: &Found<'_>) -> (Table, Vec<Chart>) {
+    let Found { rows, base, grid, data, domain } = found;
+    let mut table = table(rows, base, grid, data);
+    if let Some((name, before)) = domain {
+        let rows_before = table.rows.len() - rows.len();
+        let status = table.columns.len() - 1;
+        let mut of_domain = Table::new("", &["#forgotten"]);
+        table.columns.insert(status, of_domain.columns.remove(0));
+        for (index, cells) in table.rows.iter_mut().enumerate() {
+            let row = index.checked_sub(rows_before).and_then(|index| rows.get(index));
+            let lost = row.map(|row| mean(&row.forgotten(*before))).filter(|lost| lost.is_finite());
+            cells.insert(status, lost.map_or(Cell::Empty, |lost| Cell::Float(lost, 3)));
+        }
+        table.footer.push(format!("forgotten: by how many nats a token the loss on {name} has risen from the base's {before:.3}"));
+    }
+    (table, charts(rows, base))
+}
+
 /// One row a configuration, between the base and what the majority class would be.
-pub(super) fn table(rows: &[Row], base: &Evaluation, grid: &Ablation, data: &str) -> Table {
+fn table(rows: &[Row], base: &Evaluation, grid: &Ablation, data: &str) -> Table {
     let metric = Metric::of(base);
     let split = grid.settings.text(ABLATE, "split").unwrap_or_default();
     let title = format!(
@@ -89,12 +122,7 @@ pub(super) fn table(rows: &[Row], base: &Evaluation, grid: &Ablation, data: &str
 fn cells(row: &Row, metric: &Metric, seeds: u64) -> Vec<Cell> {
     let (records, values) = (row.records(), row.values(metric));
     let of = |value: fn(&TrialRecord) -> f64| mean(&records.iter().map(|record| value(record)).collect::<Vec<_>>());
-    let failure = row.results.iter().find_map(|result| result.as_ref().err());
-    let status = match failure {
-        Some(failure) => format!("{} of {seeds} failed: {}", row.results.len() - records.len(), failure.message),
-        None if (row.results.len() as u64) < seeds => format!("{} of {seeds} done", row.results.len()),
-        None => "done".to_owned(),
-    };
+    let status = row.status(seeds);
     let Some(first) = records.first() else {
         let mut cells = vec![Cell::Text(row.label.clone())];
         cells.resize(8, Cell::Empty);
@@ -146,7 +174,7 @@ fn sentence(rows: &[Row], metric: &Metric) -> String {
 }
 
 /// The metric over the trained parameters, and the curves of the first seed.
-pub(super) fn charts(rows: &[Row], base: &Evaluation) -> Vec<Chart> {
+fn charts(rows: &[Row], base: &Evaluation) -> Vec<Chart> {
     let metric = Metric::of(base);
     let mut points: Vec<(f64, NonFinite)> =
         rows.iter().filter(|row| !row.records().is_empty()).map(|row| (row.trainable() as f64, NonFinite(mean(&row.values(&metric))))).collect();

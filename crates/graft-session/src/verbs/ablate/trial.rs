@@ -20,13 +20,15 @@ use super::score;
 use crate::{
     Desk, SessionError, State,
     state::{Attached, LoadedData, LoadedModel},
-    verbs::{attach, runs, train, words::kept_as},
+    verbs::{attach, domain::Domain, runs, train, words::kept_as},
 };
 
 /// Name of a trial's adapter in the model; the session never lists it.
 const NAME: &str = "_ablate";
 /// Smoothing of the curves that are drawn.
 const SMOOTHING: f64 = 0.8;
+/// How often a training looks at the base's own domain, beside the look before it begins.
+const LOOKS: u64 = 8;
 /// Time between two pieces of news.
 const NEWS: Duration = Duration::from_millis(200);
 
@@ -35,6 +37,8 @@ pub(super) struct Bench<'a> {
     pub(super) desk: &'a Desk,
     pub(super) state: Arc<State>,
     pub(super) data: Arc<LoadedData>,
+    /// The base's own domain, where forgetting is measured.
+    pub(super) domain: Option<Domain>,
     pub(super) grid: &'a Ablation,
 }
 
@@ -62,8 +66,9 @@ impl Bench<'_> {
         let model = self.state.model.as_ref().map(|model| (model.loaded.content_hash.clone(), kept_as(model.loaded.model.as_ref())));
         let asked = ["split", "examples"].map(|name| self.grid.settings.get(ABLATE, name).map(|value| value.to_string()));
         let (data, version) = (&self.data, env!("CARGO_PKG_VERSION"));
+        let domain = self.domain.as_ref().map_or_else(String::new, |domain| format!(" {:x} {}", domain.data.dataset.fingerprint(), domain.examples));
         format!(
-            "{model:?} {} {:x} {} {} {:?} {:?} {seed} {asked:?} {version}",
+            "{model:?} {} {:x} {} {} {:?} {:?} {seed} {asked:?} {version}{domain}",
             data.dataset.name,
             data.dataset.fingerprint(),
             graft_nn::device::describe(&self.state.device),
@@ -82,14 +87,22 @@ impl Bench<'_> {
         let attached = Arc::new(Attached::new(adapter));
         let _passing = Passing { model: model.clone(), attached: attached.clone() };
         let keys = trial.train.clone().with("eval_every", Value::Integer(0)).with("save_every", Value::Integer(0));
-        let config = TrainConfig::from_settings(&keys, spec.learning_rate, seed);
+        let mut config = TrainConfig::from_settings(&keys, spec.learning_rate, seed);
+        if let Some(domain) = &self.domain {
+            (config.eval_every, config.eval_examples) = (config.steps.div_ceil(LOOKS), domain.examples);
+        }
         let folder = RunFolder::create(&runs::base(), trial.method)?;
         let run = folder.name();
-        let plan = train::Plan { model: model.clone(), data: self.data.clone(), attached: attached.clone(), config, folder };
-        let (mut curve, mut smooth, mut said) = (Vec::new(), f64::NAN, Instant::now());
+        let watched = self.domain.as_ref().map(|domain| domain.data.clone());
+        let plan = train::Plan { model: model.clone(), data: self.data.clone(), watched, attached: attached.clone(), config, folder };
+        let (mut curve, mut domain, mut smooth, mut said) = (Vec::new(), Vec::new(), f64::NAN, Instant::now());
         let (steps, started) = (plan.config.steps, Instant::now());
         let mut hear = |event: Event| {
-            let Event::Step(step) = event else { return };
+            let step = match event {
+                Event::Validation(seen) => return domain.push((seen.step, seen.loss)),
+                Event::Step(step) => step,
+                _ => return,
+            };
             smooth = if smooth.is_nan() { step.loss } else { SMOOTHING * smooth + (1.0 - SMOOTHING) * step.loss };
             curve.push((step.step, smooth));
             if said.elapsed() > NEWS || step.step == steps {
@@ -104,7 +117,7 @@ impl Bench<'_> {
         }
         let found = score(self.desk, self, &trial.label)?;
         let counts = graft_peft::counts(model.loaded.model.as_ref(), &[&attached.adapter]);
-        Ok(TrialRecord { key, run, loss: found.loss, accuracy: found.accuracy, trainable: counts.trainable, total: counts.all, seconds, curve })
+        Ok(TrialRecord { key, run, loss: found.loss, accuracy: found.accuracy, trainable: counts.trainable, total: counts.all, seconds, curve, domain })
     }
 }
 
