@@ -24,9 +24,11 @@ def outputs(notebook):
 
 
 def check(notebook):
-    """No error, nothing on stderr, and every figure carries its twins."""
+    """No error but where one is meant, nothing on stderr, and every figure carries its twins."""
+    for cell in notebook.cells:
+        failed = [output for output in cell.get("outputs", []) if output.output_type == "error"]
+        assert bool(failed) == ("raises-exception" in cell.metadata.get("tags", [])), (cell.source, failed)
     for output in outputs(notebook):
-        assert output.output_type != "error", output
         assert not (output.output_type == "stream" and output.name == "stderr"), output.text
         # What a cell draws itself (`lab().draw`) is an SVG and nothing else.
         if "image/svg+xml" in output.get("data", {}) and output.data["text/plain"] != "SVG drawing":

@@ -35,8 +35,7 @@ fn of_session(desk: &Desk, settings: &Settings) -> Result<Table, Failure> {
     let tokens = whole(settings, "max_length").map_or(positions, |length| (length as usize).min(positions));
     let recompute = settings.bool(MEMORY, "gradient_checkpointing");
     let sizes = Sizes { rows: rows(settings), tokens, added: attached.adapter.trainable_parameters(), recompute, ..of_model(base) };
-    let verb = attached.adapter.spec().verb;
-    let label = format!("{verb} {}", attached.adapter.summary());
+    let label = format!("{} ({})", attached.adapter.name(), attached.adapter.spec().verb);
     let mut table = compared(&format!("memory of training {}", model.source), &label, &sizes, &packed(base, &sizes, FOUR_BITS));
     if let Some(available) = available_bytes() {
         let needed = Memory::predict(&sizes).on_top();

@@ -109,6 +109,11 @@ fn what_goes(state: &State) -> Option<String> {
     })
 }
 
+/// Where the files are; of the embedded model, whose place says nothing to a reader, that it is embedded.
+fn read_from(source: &Path) -> String {
+    if source.starts_with(graft_models::assets()) { "Graft itself".to_owned() } else { source.display().to_string() }
+}
+
 fn facts(model: &LoadedModel) -> Table {
     let loaded = &model.loaded;
     let shape = loaded.model.shape();
@@ -124,7 +129,7 @@ fn facts(model: &LoadedModel) -> Table {
         ("vocabulary", counted(shape.vocab, "token")),
         ("context", context),
         ("weights kept as", kept_as(loaded.model.as_ref())),
-        ("read from", loaded.source.display().to_string()),
+        ("read from", read_from(&loaded.source)),
     ];
     let mut table = Table::new(format!("model {}", model.source), &["fact", "value"]);
     for (fact, value) in rows {
