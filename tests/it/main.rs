@@ -185,6 +185,12 @@ scenarios! {
 }
 
 scenarios! {
+    background:
+    a_training_in_the_background_leaves_the_notebook_free,
+    a_kernel_told_to_end_keeps_what_trains_in_the_background,
+}
+
+scenarios! {
     gguf:
     a_gguf_model_is_adapted_saved_and_read_back,
 }
@@ -207,7 +213,15 @@ scenarios! {
     first_adapter,
     magics_and_rust,
     rust_kernel_tour,
+    why_peft,
+    lora_from_scratch,
     rank_ablation,
+    additive_methods,
+    prompt_tuning,
+    selective,
+    choosing_a_method,
+    bring_your_model,
+    qlora,
     saved_notebooks_are_valid_and_carry_outputs,
     nbconvert_keeps_the_figures,
 }

@@ -4,7 +4,8 @@ use graft_protocol::{Failure, Snapshot, Value};
 
 use crate::{cell::Context, suggest};
 
-/// Checks that each name of a `target_modules` value occurs in the model; a regular expression is the session's to judge.
+/// Checks that each name of a `target_modules` value occurs in the model, as a module or as one with others inside (`layers.0`); a regular
+/// expression, and whether the method takes such a module, is the session's to judge.
 ///
 /// # Errors
 /// `magic::unknown_module`, with the names there are.
@@ -12,7 +13,7 @@ pub(crate) fn check(value: &Value, cx: &Context<'_>) -> Result<(), Failure> {
     let (Value::List(names), false, Some(model)) = (value, cx.model_changes, &cx.snapshot.model) else { return Ok(()) };
     let is_regex = |name: &str| name.contains(['*', '(', '[', '\\', '|', '^', '$', '+', '?']);
     for name in names {
-        let fits = |path: &str| path == name || path.strip_suffix(name.as_str()).is_some_and(|before| before.ends_with('.'));
+        let fits = |path: &str| format!(".{path}.").contains(&format!(".{name}."));
         if name != "all-linear" && !is_regex(name) && !model.modules.iter().any(|module| fits(&module.path)) {
             let leaves = leaves(cx.snapshot);
             let list = format!("`{}` has {}", model.name, leaves.join(", "));
@@ -36,4 +37,24 @@ pub(crate) fn leaves(snapshot: &Snapshot) -> Vec<&str> {
         }
     }
     leaves
+}
+
+#[cfg(test)]
+mod tests {
+    use graft_protocol::{ModelEntry, ModuleEntry};
+
+    use crate::parse_cell;
+
+    #[test]
+    fn a_module_with_others_inside_is_a_name_and_a_part_of_a_name_is_none() {
+        let module = ModuleEntry { path: "model.layers.0.mlp.up_proj".to_owned(), kind: "linear".to_owned(), shape: vec![4, 4] };
+        let model = ModelEntry { name: "m".to_owned(), family: "llama".to_owned(), modules: vec![module], parameters: 16 };
+        let snapshot = graft_protocol::Snapshot { model: Some(model), ..Default::default() };
+        for name in ["layers.0", "mlp", "up_proj", "model.layers.0.mlp.up_proj"] {
+            assert!(parse_cell(&format!("%full attach freeze={name}"), &snapshot).is_ok(), "{name}");
+        }
+        for name in ["layers.00", "proj", "layer"] {
+            assert!(parse_cell(&format!("%full attach freeze={name}"), &snapshot).is_err(), "{name}");
+        }
+    }
 }

@@ -17,12 +17,19 @@ pub fn rust_source(command: &Command) -> String {
         Command::DataShow { name, rows } => shown(&format!("lab().show_data({}, {rows})?", option(name.as_deref()))),
         Command::DataUse { name } => format!("lab().use_data({name:?})?;"),
         Command::Adapter { method, action } => adapter(method, action),
-        Command::Train { attach: None, settings } => format!("lab().train({})?;", builder("Train", settings)),
+        Command::Train { attach, settings } if command.is_background() => {
+            let attached = attach.iter().map(|(method, keys)| format!("{}\n", crate::rust_source::attach(method, keys)));
+            format!("{}{}", attached.collect::<String>(), shown(&format!("lab().train_in_background({})?", foreground(settings))))
+        }
+        Command::Train { attach: None, settings } => format!("lab().train({})?;", foreground(settings)),
         Command::Train { attach: Some((method, keys)), settings } => {
-            format!("{}\nlab().train({})?;", attach(method, keys), builder("Train", settings))
+            format!("{}\nlab().train({})?;", attach(method, keys), foreground(settings))
+        }
+        Command::Resume { run, settings } if command.is_background() => {
+            shown(&format!("lab().resume_in_background({}, {})?", option(run.as_deref()), foreground(settings)))
         }
         Command::Resume { run, settings } if settings.values.is_empty() => format!("lab().resume({})?;", option(run.as_deref())),
-        Command::Resume { run, settings } => format!("lab().resume_with({}, {})?;", option(run.as_deref()), builder("Train", settings)),
+        Command::Resume { run, settings } => format!("lab().resume_with({}, {})?;", option(run.as_deref()), foreground(settings)),
         Command::Ablate { methods, keys } => grid("ablate", methods, keys),
         Command::Forgetting { methods, keys } => grid("forgetting", methods, keys),
         Command::Eval { settings } => shown(&format!("lab().eval({})?", builder("Eval", settings))),
@@ -35,8 +42,18 @@ pub fn rust_source(command: &Command) -> String {
         Command::Device { device: None } => shown("lab().device_name()"),
         Command::Device { device: Some(device) } => format!("lab().set_device({device:?})?;"),
         Command::Status => shown("lab().status()?"),
+        Command::Jobs => shown("lab().jobs()?"),
+        Command::Stop => shown("lab().stop()?"),
+        Command::Watch { run } => format!("lab().watch({})?;", option(run.as_deref())),
         Command::Runs { action } => runs(action),
     }
+}
+
+/// The builder of a training whose call says already where it runs.
+fn foreground(settings: &Settings) -> String {
+    let mut settings = settings.clone();
+    settings.values.remove("bg");
+    builder("Train", &settings)
 }
 
 fn grid(verb: &str, methods: &[String], keys: &[(String, String)]) -> String {

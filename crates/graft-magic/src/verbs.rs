@@ -9,6 +9,7 @@ mod eval;
 mod generate;
 mod help;
 mod history;
+mod jobs;
 mod memory;
 mod method;
 mod model;
@@ -42,7 +43,7 @@ static VERBS: LazyLock<Vec<VerbSpec>> = LazyLock::new(|| {
         params::verb(),
         memory::verb(),
     ]);
-    verbs.extend([runs::runs(), runs::plot()]);
+    verbs.extend([runs::runs(), runs::plot(), jobs::jobs(), jobs::watch(), jobs::stop()]);
     verbs.extend([seed::verb(), device::verb(), status::verb()]);
     verbs.extend([help::lsmagic(), help::quickref(), time::verb(), environment::env(), environment::cd(), environment::pwd()]);
     verbs.extend([history::history(), history::load(), run::verb(), variables::who(), variables::reset(), shell::verb()]);

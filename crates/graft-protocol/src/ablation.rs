@@ -11,7 +11,7 @@ pub const MANY: usize = 60;
 /// `lora_alpha / r` where a grid over the rank does not say it.
 const ALPHA_PER_RANK: f64 = 2.0;
 /// Keys of `%train` that a grid cannot hold: the trials share them.
-const SHARED: &[&str] = &["seed", "data", "save_every", "eval_every", "eval_examples"];
+const SHARED: &[&str] = &["seed", "data", "save_every", "eval_every", "eval_examples", "bg"];
 
 /// What is to be compared.
 #[derive(Clone, Debug, PartialEq)]

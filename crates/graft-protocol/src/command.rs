@@ -128,6 +128,15 @@ pub enum Command {
     },
     /// `%status`: model, adapters, data, runs, memory, device.
     Status,
+    /// `%jobs`: what trains, or has trained, in the background.
+    Jobs,
+    /// `%stop`: ends the training in the background at its next step, everything kept.
+    Stop,
+    /// `%watch [RUN]`: the live curve of a run, from its ledger.
+    Watch {
+        /// Which run; none is the one in the background, else the last one.
+        run: Option<String>,
+    },
     /// `%runs`, `%plot`: what was trained here.
     Runs {
         /// What to tell of them.
@@ -234,6 +243,28 @@ pub enum AdapterAction {
 }
 
 impl Command {
+    /// Whether the command only looks at the session but takes its time, so that it gets a thread of its own beside a training in the background.
+    pub fn is_patient(&self) -> bool {
+        matches!(self, Self::Stop | Self::Watch { .. })
+    }
+
+    /// Whether it is a training that shall run in the background.
+    pub fn is_background(&self) -> bool {
+        match self {
+            Self::Train { settings, .. } | Self::Resume { settings, .. } => settings.bool(crate::training::TRAIN, "bg"),
+            _ => false,
+        }
+    }
+
+    /// The same training with nothing said of the background: what a run remembers, and what repeats it.
+    #[must_use]
+    pub fn in_foreground(mut self) -> Self {
+        if let Self::Train { settings, .. } | Self::Resume { settings, .. } = &mut self {
+            settings.values.remove("bg");
+        }
+        self
+    }
+
     /// Whether the command only reads the session, so that it may be answered while a job runs.
     pub fn is_read_only(&self) -> bool {
         matches!(
@@ -244,6 +275,7 @@ impl Command {
                 | Self::DataShow { .. }
                 | Self::Params
                 | Self::Status
+                | Self::Jobs
                 | Self::Runs { .. }
                 | Self::Adapter { action: AdapterAction::List, .. }
         ) || matches!(self, Self::Seed { seed: None } | Self::Device { device: None })

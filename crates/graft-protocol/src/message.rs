@@ -25,6 +25,8 @@ pub enum ToChild {
     },
     /// Stop the running job at its next step. Acknowledged by [`FromChild::InterruptSeen`].
     Interrupt,
+    /// As [`ToChild::Interrupt`], for a training in the background too: the child is about to be ended.
+    StopAll,
     /// Set (or with `None` remove) a variable of the child's environment.
     Environment {
         /// Name of the variable.

@@ -72,6 +72,13 @@ pub const TRAIN: &[KeySpec] = &[
         help: "validation examples used during training",
     },
     KeySpec {
+        name: "bg",
+        aliases: &["background"],
+        kind: KeyKind::Bool,
+        default: "false",
+        help: "train in the background: the cell ends at once, %watch shows the curve, %jobs lists, %stop ends it, %generate answers meanwhile",
+    },
+    KeySpec {
         name: "save_every",
         aliases: &[],
         kind: KeyKind::Integer { min: 0, max: 100_000 },

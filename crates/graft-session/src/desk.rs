@@ -7,18 +7,30 @@ use std::sync::{
 
 use graft_protocol::{Event, Level};
 
-use crate::{SessionError, State, job::Running, session::Shared};
+use crate::{
+    SessionError, State,
+    background::{Handover, Report},
+    job::Running,
+    session::Shared,
+};
 
 /// The session as one job sees it: the state, where its news goes, and whether it has been asked to stop.
 pub struct Desk {
     shared: Arc<Shared>,
     request: Option<u64>,
     running: Running,
+    /// In a background job, what is left of its cell.
+    handover: Option<Arc<Handover>>,
 }
 
 impl Desk {
     pub(crate) fn new(shared: Arc<Shared>, request: Option<u64>, running: Running) -> Self {
-        Self { shared, request, running }
+        Self { shared, request, running, handover: None }
+    }
+
+    /// That of a background job.
+    pub(crate) fn in_background(shared: Arc<Shared>, request: Option<u64>, running: Running, handover: Arc<Handover>) -> Self {
+        Self { shared, request, running, handover: Some(handover) }
     }
 
     /// The state now.
@@ -38,7 +50,11 @@ impl Desk {
 
     /// Sends news under this job's request.
     pub fn emit(&self, event: Event) {
-        self.shared.event(self.request, event);
+        let event = match &self.handover {
+            Some(handover) => handover.pass(event),
+            None => Some(event),
+        };
+        event.into_iter().for_each(|event| self.shared.event(self.request, event));
     }
 
     /// Sends a line for the reader.
@@ -59,6 +75,16 @@ impl Desk {
     /// The job that runs now, in words.
     pub fn running_job(&self) -> Option<String> {
         self.shared.job()
+    }
+
+    /// The trainings in the background, oldest first.
+    pub(crate) fn background(&self) -> Vec<Report> {
+        self.shared.reports.all()
+    }
+
+    /// Asks the training in the background to stop, and waits until it has, at most `limit`; false where there is none.
+    pub(crate) fn stop_background(&self, limit: std::time::Duration) -> bool {
+        self.shared.stop_background(limit)
     }
 
     /// The flag behind [`Desk::is_stopping`], for loops that live in other crates.

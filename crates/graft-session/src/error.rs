@@ -14,6 +14,15 @@ pub enum SessionError {
     /// A verb that needs data came before the first set.
     #[error("no data is loaded")]
     NoData,
+    /// Something wants the session while a training runs in the background.
+    #[error("`{run}` trains in the background, and the session does one thing at a time")]
+    Background {
+        /// The run.
+        run: String,
+    },
+    /// There is nothing that could be stopped.
+    #[error("nothing trains in the background")]
+    NoBackground,
     /// Nobody has said what the model knew before.
     #[error("what `{model}` was trained on is not known here, so what it forgets cannot be measured")]
     NoDomain {
@@ -163,6 +172,7 @@ impl Hint for SessionError {
         match self {
             Self::NoModel => "session::no_model",
             Self::NoData => "session::no_data",
+            Self::Background { .. } | Self::NoBackground => "session::background",
             Self::NoDomain { .. } | Self::NoDomainText { .. } => "session::no_domain",
             Self::NoAdapter { .. } | Self::NoAdapterOfMethod { .. } | Self::Silent { .. } => "session::no_adapter",
             Self::Merged { .. } => "session::merged",
@@ -187,6 +197,10 @@ impl Hint for SessionError {
         match self {
             Self::NoModel => Some("load one first: `%model load tiny`".to_owned()),
             Self::NoData => Some("load some first: `%data load which-book`".to_owned()),
+            Self::Background { .. } => {
+                Some("`%watch` waits for its end under its curve, `%stop` ends it; %generate, %status, %jobs, %runs and %plot answer meanwhile".to_owned())
+            }
+            Self::NoBackground => Some("the stop button stops a cell that runs; `%train bg=true` trains in the background".to_owned()),
             Self::NoDomain { .. } => Some("name text like that of its training: %forgetting domain=FILE.txt, a loaded data set, or rust-docs".to_owned()),
             Self::NoDomainText { .. } => Some("name a set with a validation part, or a longer file, of which a tenth becomes one".to_owned()),
             Self::NoAdapter { method } => Some(format!("attach one first: `%{method} attach`")),

@@ -8,8 +8,8 @@ use crate::{
     Desk,
     state::Attached,
     verbs::{
-        ablate, adapter, attach, combine, compare, data, device, eval, forgetting, generate, load_adapter, memory, model, params, resume, runs, seed, status,
-        train, tree,
+        ablate, adapter, attach, combine, compare, data, device, eval, forgetting, generate, jobs, load_adapter, memory, model, params, resume, runs, seed,
+        status, train, tree,
     },
 };
 
@@ -30,6 +30,8 @@ pub(crate) fn label(command: &Command) -> String {
         Command::Adapter { method, .. } => format!("changing a {method} adapter"),
         Command::Device { .. } => "changing the device".to_owned(),
         Command::ModelCard | Command::ModelTree | Command::DataShow { .. } | Command::DataUse { .. } => "reading".to_owned(),
+        Command::Watch { .. } => "watching".to_owned(),
+        Command::Stop | Command::Jobs => "reading".to_owned(),
         Command::Memory { .. } | Command::Params | Command::Seed { .. } | Command::Status | Command::Runs { .. } => "reading".to_owned(),
     }
 }
@@ -58,6 +60,9 @@ pub(crate) fn interpret(desk: &Desk, command: Command) -> Result<Reply, Failure>
         Command::Seed { seed } => seed::reply(seed::seed(desk, seed)?),
         Command::Device { device } => device::device(desk, device.as_deref())?.reply(),
         Command::Status => shown(status::table(desk)),
+        Command::Jobs => shown(jobs::table(desk)?),
+        Command::Stop => Reply::text(jobs::stop(desk)?),
+        Command::Watch { run } => jobs::watch(desk, run.as_deref())?,
         Command::Runs { action } => match action {
             RunsAction::List => shown(runs::table()),
             RunsAction::Show { run } => shown(runs::facts(run.as_deref())?),

@@ -28,11 +28,18 @@ pub(crate) struct Running {
     pub(crate) label: String,
     /// Set by an interrupt, read by the job at each of its steps.
     pub(crate) stop: Arc<AtomicBool>,
+    /// Whether its cell has ended: the stop button means something else then.
+    pub(crate) is_background: bool,
 }
 
 impl Running {
     pub(crate) fn new(label: &str) -> Self {
-        Self { label: label.to_owned(), stop: Arc::new(AtomicBool::new(false)) }
+        Self { label: label.to_owned(), stop: Arc::new(AtomicBool::new(false)), is_background: false }
+    }
+
+    /// One whose cell ends when it begins.
+    pub(crate) fn in_background(label: &str) -> Self {
+        Self { is_background: true, ..Self::new(label) }
     }
 
     pub(crate) fn interrupt(&self) {
@@ -43,10 +50,13 @@ impl Running {
 /// Starts the thread; it ends when the sender is dropped.
 pub(crate) fn start() -> mpsc::Sender<Job> {
     let (sender, jobs) = mpsc::channel::<Job>();
-    let thread = std::thread::Builder::new().name("graft-session".to_owned()).stack_size(STACK_BYTES);
-    let work = move || jobs.into_iter().for_each(|job| job());
-    thread.spawn(work).expect("invariant: a process that has just started can start one thread");
+    thread("graft-session", move || jobs.into_iter().for_each(|job| job())).expect("invariant: a process that has just started can start one thread");
     sender
+}
+
+/// Starts a thread on which a model can run.
+pub(crate) fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    std::thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(work).map(drop)
 }
 
 thread_local! {

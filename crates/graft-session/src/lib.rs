@@ -6,6 +6,7 @@
 //!
 //! Reading order: [`Session`], then [`state`], then one file of [`verbs`].
 
+mod background;
 mod desk;
 mod error;
 mod interpret;

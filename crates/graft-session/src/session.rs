@@ -13,7 +13,9 @@ use graft_nn::Device;
 use graft_protocol::{Command, Event, Failure, Reply, Snapshot};
 
 use crate::{
-    Desk, SessionError, Sink, State, interpret,
+    Desk, SessionError, Sink, State,
+    background::{Done, Handover, Reports},
+    interpret,
     job::{self, Job, Running},
     snapshot, verbs,
 };
@@ -29,6 +31,9 @@ pub(crate) struct Shared {
     state: ArcSwap<State>,
     published: Mutex<Arc<Snapshot>>,
     running: Mutex<Option<Running>>,
+    /// Work on threads of its own, beside a training in the background.
+    guests: Mutex<Vec<Running>>,
+    pub(crate) reports: Arc<Reports>,
     idle: Condvar,
     sink: Arc<dyn Sink>,
 }
@@ -39,7 +44,8 @@ impl Session {
         graft_nn::tune_process();
         let state = State::new(Device::Cpu, verbs::runs::names());
         let published = Mutex::new(Arc::new(snapshot::of(&state, None)));
-        let shared = Arc::new(Shared { state: ArcSwap::from_pointee(state), published, running: Mutex::new(None), idle: Condvar::new(), sink });
+        let (running, guests, reports) = (Mutex::new(None), Mutex::default(), Arc::default());
+        let shared = Arc::new(Shared { state: ArcSwap::from_pointee(state), published, running, guests, reports, idle: Condvar::new(), sink });
         shared.sink.snapshot(Snapshot::clone(&shared.snapshot()));
         Arc::new(Self { shared, jobs: Mutex::new(job::start()) })
     }
@@ -61,6 +67,17 @@ impl Session {
             return done(self.read(|desk| interpret::interpret(desk, command)));
         }
         let label = interpret::label(&command);
+        let trains = self.shared.background_run();
+        if command.is_patient() || (trains.is_some() && matches!(command, Command::Generate { .. })) {
+            return self.be_guest(request, &label, move |desk| interpret::interpret(desk, command), done);
+        }
+        if let Some(run) = trains {
+            return done(Err(SessionError::Background { run }.into()));
+        }
+        if command.is_background() {
+            let command = command.in_foreground();
+            return self.enqueue_background(request, label, move |desk| interpret::interpret(desk, command), done);
+        }
         self.enqueue(request, label, move |desk| interpret::interpret(desk, command), done);
     }
 
@@ -69,9 +86,40 @@ impl Session {
     /// # Errors
     /// Those of `work`, and as [`Session::execute`].
     pub fn perform<T: Send + 'static>(&self, label: &str, work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+        if let Some(run) = self.shared.background_run() {
+            return Err(SessionError::Background { run }.into());
+        }
         let (sender, receiver) = mpsc::channel();
         self.enqueue(None, label.to_owned(), work, Box::new(move |result| drop(sender.send(result))));
         receiver.recv().unwrap_or_else(|_| Err(SessionError::Closed.into()))
+    }
+
+    /// Trains in the background and gives the cell's reply once it has begun.
+    ///
+    /// # Errors
+    /// Whatever keeps it from beginning.
+    pub fn begin(&self, command: Command) -> Result<Reply, Failure> {
+        let (sender, receiver) = mpsc::channel();
+        let label = interpret::label(&command);
+        let work = move |desk: &Desk| interpret::interpret(desk, command.in_foreground());
+        if let Some(run) = self.shared.background_run() {
+            return Err(SessionError::Background { run }.into());
+        }
+        self.enqueue_background(None, label, work, Box::new(move |result| drop(sender.send(result))));
+        receiver.recv().unwrap_or_else(|_| Err(SessionError::Closed.into()))
+    }
+
+    /// Runs a piece of work that only looks but takes its time, on this thread, beside a training in the background; the stop button ends it.
+    ///
+    /// # Errors
+    /// Those of `work`, and `session::panic`.
+    pub fn attend<T>(&self, label: &str, work: impl FnOnce(&Desk) -> Result<T, Failure>) -> Result<T, Failure> {
+        let running = Running::new(label);
+        self.shared.guests().push(running.clone());
+        let desk = Desk::new(self.shared.clone(), None, running.clone());
+        let result = job::guarded(|| work(&desk));
+        self.shared.guests().retain(|guest| !Arc::ptr_eq(&guest.stop, &running.stop));
+        result
     }
 
     /// Runs a piece of work that only reads, on this thread and at once.
@@ -93,10 +141,20 @@ impl Session {
         self.shared.snapshot()
     }
 
-    /// Asks the running job to stop at its next step and says which it is; none when the session is idle.
+    /// Asks the running job to stop at its next step and says which it is; none when the session is idle. A training in the background goes on:
+    /// its cell has ended, so what is to be stopped is something else.
     pub fn interrupt(&self) -> Option<String> {
+        let guests = self.shared.guests();
+        guests.iter().for_each(Running::interrupt);
         let running = self.shared.running();
-        running.as_ref().inspect(|running| running.interrupt()).map(|running| running.label.clone())
+        let foreground = running.as_ref().filter(|running| !running.is_background).inspect(|running| running.interrupt());
+        foreground.or(guests.first()).map(|running| running.label.clone())
+    }
+
+    /// Asks whatever runs to stop, in the background too.
+    pub fn stop_all(&self) {
+        self.interrupt();
+        self.shared.running().iter().for_each(Running::interrupt);
     }
 
     /// Waits until no job runs, at most `limit`.
@@ -116,13 +174,39 @@ impl Session {
         self.shared.change(|state| state.runs.clone_from(&runs));
     }
 
-    fn enqueue<T: Send + 'static>(
-        &self,
-        request: Option<u64>,
-        label: String,
-        work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static,
-        done: Box<dyn FnOnce(Result<T, Failure>) + Send>,
-    ) {
+    /// Runs a piece of work on a thread of its own, beside the job thread.
+    fn be_guest<T: Send + 'static>(&self, request: Option<u64>, label: &str, work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static, done: Done<T>) {
+        let (shared, running) = (self.shared.clone(), Running::new(label));
+        shared.guests().push(running.clone());
+        let visit = move || {
+            let desk = Desk::new(shared.clone(), request, running.clone());
+            let device = shared.state().device.clone();
+            let result = device.with_context(|| job::guarded(|| work(&desk)));
+            shared.guests().retain(|guest| !Arc::ptr_eq(&guest.stop, &running.stop));
+            done(result);
+        };
+        // As with a job: a thread that cannot be had drops `done`, which its caller notices.
+        drop(job::thread("graft-guest", visit));
+    }
+
+    /// Runs a training as a job whose caller has its answer when it begins.
+    fn enqueue_background(&self, request: Option<u64>, label: String, work: impl FnOnce(&Desk) -> Result<Reply, Failure> + Send + 'static, done: Done<Reply>) {
+        let (shared, handover) = (self.shared.clone(), Arc::new(Handover::new(done, self.shared.reports.clone())));
+        let job: Job = Box::new(move || {
+            let running = Running::in_background(&format!("{label} in the background"));
+            let desk = Desk::in_background(shared.clone(), request, running.clone(), handover.clone());
+            shared.set_running(Some(running));
+            let device = shared.state().device.clone();
+            let result = device.with_context(|| job::guarded(|| work(&desk)));
+            // Before the session is idle: whoever has waited for that reads the report.
+            let waits = handover.end(result);
+            shared.set_running(None);
+            waits.into_iter().for_each(|(done, result)| done(result));
+        });
+        drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).send(job));
+    }
+
+    fn enqueue<T: Send + 'static>(&self, request: Option<u64>, label: String, work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static, done: Done<T>) {
         let shared = self.shared.clone();
         let job: Job = Box::new(move || {
             let running = Running::new(&label);
@@ -166,6 +250,24 @@ impl Shared {
             *published = Arc::new(now.clone());
             self.sink.snapshot(now);
         }
+    }
+
+    /// The run that trains in the background now.
+    pub(crate) fn background_run(&self) -> Option<String> {
+        self.reports.all().into_iter().rfind(|report| report.is_running).map(|report| report.run)
+    }
+
+    /// As [`Desk::stop_background`].
+    pub(crate) fn stop_background(&self, limit: Duration) -> bool {
+        let running = self.running();
+        let Some(job) = running.as_ref().filter(|running| running.is_background) else { return false };
+        job.interrupt();
+        drop(self.idle.wait_timeout_while(running, limit, |running| running.as_ref().is_some_and(|running| running.is_background)));
+        true
+    }
+
+    fn guests(&self) -> std::sync::MutexGuard<'_, Vec<Running>> {
+        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn job(&self) -> Option<String> {

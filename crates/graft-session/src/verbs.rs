@@ -14,6 +14,7 @@ mod effect;
 pub mod eval;
 pub mod forgetting;
 pub mod generate;
+pub mod jobs;
 pub mod load_adapter;
 pub mod memory;
 pub mod model;

@@ -99,7 +99,7 @@ fn flush() {
 
 /// The host is gone: a running training stops and keeps its checkpoint, then the process ends.
 fn end(session: &Session) {
-    session.interrupt();
+    session.stop_all();
     session.wait_until_idle(LAST_WORDS);
     graft_flush();
     // SAFETY: `_exit` ends the process at once; destructors must not run, since cells and jobs may still be on other threads.

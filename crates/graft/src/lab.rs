@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use graft_protocol::{Event, Failure};
+use graft_protocol::{Command, Event, Failure};
 use graft_session::{Desk, Session, State, verbs};
 
 use crate::{
@@ -126,6 +126,57 @@ impl Lab {
     /// When there is no model, adapter or data; when the loss is no longer finite; `session::interrupted` when it was stopped.
     pub fn train(&self, options: Train) -> Result<Run> {
         self.job("training", move |desk| verbs::train::train(desk, None, &options.into())).map(Run::new)
+    }
+
+    /// Trains the adapter in use in the background and says how its run is called; cells stay free meanwhile. See [`Lab::jobs`], [`Lab::watch`] and
+    /// [`Lab::stop`].
+    ///
+    /// # Errors
+    /// When it cannot begin, as [`Lab::train`]; `session::background` while another training is there.
+    pub fn train_in_background(&self, options: Train) -> Result<String> {
+        self.begin(Command::Train { attach: None, settings: options.into() })
+    }
+
+    /// [`Lab::resume_with`] in the background.
+    ///
+    /// # Errors
+    /// As [`Lab::resume`] and [`Lab::train_in_background`].
+    pub fn resume_in_background(&self, run: Option<&str>, options: Train) -> Result<String> {
+        self.begin(Command::Resume { run: run.map(str::to_owned), settings: options.into() })
+    }
+
+    fn begin(&self, command: Command) -> Result<String> {
+        link::meet();
+        let begun = self.session.begin(command).map_err(Error::from);
+        link::meet();
+        begun.and_then(|_| Ok(self.read(|desk| Ok(verbs::jobs::newest(desk)))?.unwrap_or_default()))
+    }
+
+    /// The trainings that run, or have run, in the background.
+    ///
+    /// # Errors
+    /// None yet.
+    pub fn jobs(&self) -> Result<Table> {
+        self.read(verbs::jobs::table).map(Table::from)
+    }
+
+    /// Ends the training in the background at its next step and says what became of it; everything is kept.
+    ///
+    /// # Errors
+    /// `session::background` when nothing trains there.
+    pub fn stop(&self) -> Result<String> {
+        self.read(verbs::jobs::stop)
+    }
+
+    /// Shows the live curve of a run until it ends: of the one in the background, or of the one named.
+    ///
+    /// # Errors
+    /// `session::unknown_run`; `session::interrupted` when the watching was stopped, which stops nothing else.
+    pub fn watch(&self, run: Option<&str>) -> Result<()> {
+        link::meet();
+        let watched = self.session.attend("watching", |desk| verbs::jobs::watch(desk, run));
+        link::meet();
+        watched.map(drop).map_err(Error::from)
     }
 
     /// Continues a run from its last checkpoint; the last run without a name.

@@ -60,6 +60,7 @@ fn receive(session: &Session, outbox: &Arc<Outbox>, mut stream: BufReader<UnixSt
                 session.submit(Some(id), command, Box::new(move |result| outbox.push(FromChild::Reply { id, result })));
             }
             ToChild::Interrupt => outbox.push(FromChild::InterruptSeen { job: session.interrupt() }),
+            ToChild::StopAll => session.stop_all(),
             ToChild::Environment { name, value } => environment::set(&name, value.as_deref()),
             ToChild::Directory { path } => change_directory(session, &path),
         }

@@ -51,8 +51,8 @@ pub(crate) fn run(command: &mut Command) -> Result<Tally> {
 
 /// The figures of a summary line of nextest or of libtest; nothing for any other line.
 fn counts(line: &str) -> Tally {
-    let line = line.trim();
-    let is_summary = line.starts_with("Summary [") && line.contains(" run: ");
+    let is_summary = line.trim_start().starts_with("Summary [") && line.contains(" run: ");
+    // Indented, it is what nextest tells of a failed test's own output, and the test is in nextest's summary already.
     let Some(rest) = line.strip_prefix("test result: ").or_else(|| is_summary.then(|| line.split_once(" run: ").map_or("", |(_, rest)| rest))) else {
         return Tally::default();
     };
@@ -80,6 +80,7 @@ mod tests {
         assert_eq!(counts(nextest), Tally { passed: 117, failed: 3, skipped: 4 });
         let libtest = "test result: FAILED. 12 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.30s";
         assert_eq!(counts(libtest), Tally { passed: 12, failed: 1, skipped: 2 });
+        assert_eq!(counts(&format!("    {libtest}")), Tally::default());
         assert_eq!(counts("     Summary of 3 passed things"), Tally::default());
         assert_eq!(counts("12 passed"), Tally::default());
     }

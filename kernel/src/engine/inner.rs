@@ -140,7 +140,7 @@ impl Inner {
         if self.shared.snapshot().job.is_none() {
             return;
         }
-        self.supervisor.interrupt();
+        self.supervisor.stop_all();
         let begin = Instant::now();
         while self.shared.snapshot().job.is_some() && begin.elapsed() < LAST_STEP {
             tokio::time::sleep(LOOK / 4).await;

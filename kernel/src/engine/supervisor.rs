@@ -121,7 +121,7 @@ impl Supervisor {
             // A link that has just broken belongs to a child whose burial answers everybody who waits.
             Some(live) => drop(live.link.send(message)),
             // What was to be stopped has died; the next child must not stop something else.
-            None if matches!(message, ToChild::Interrupt) => {}
+            None if matches!(message, ToChild::Interrupt | ToChild::StopAll) => {}
             None => state.backlog.push(message),
         }
     }
@@ -142,6 +142,11 @@ impl Supervisor {
     pub(super) fn interrupt(&self) {
         lock(&self.state).acknowledged = false;
         self.send(ToChild::Interrupt);
+    }
+
+    /// Asks everything to stop, what runs in the background too.
+    pub(super) fn stop_all(&self) {
+        self.send(ToChild::StopAll);
     }
 
     /// Whether a job has said since the last press that it stops.

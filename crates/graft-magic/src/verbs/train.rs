@@ -15,13 +15,13 @@ pub(super) fn train() -> VerbSpec {
         name: "train",
         aliases: &[],
         summary: "train the active adapter under a live loss plot",
-        help: "AdamW on the current data. The stop button ends it at the next step and keeps model, adapter and curve; %resume goes on.",
+        help: "AdamW on the current data. The stop button ends it at the next step and keeps model, adapter and curve; %resume goes on. bg=true trains in the background: the cell ends at once, and %watch, %jobs and %stop look after it.",
         forms: vec![
             Form::bare("", "train the active adapter", |line, _| Ok(PartKind::Session(Command::Train { attach: None, settings: line.settings.clone() })))
                 .keys(training::TRAIN),
         ],
         cell: None,
-        examples: vec!["%train steps=200 lr=1e-3 batch=8".into(), "%train steps=1k schedule=linear eval_every=50".into()],
+        examples: vec!["%train steps=200 lr=1e-3 batch=8".into(), "%train steps=1k schedule=linear eval_every=50".into(), "%train steps=2k bg=true".into()],
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod ablation;
 mod adapters;
+mod background;
 mod encoder;
 mod errors;
 mod forgetting;
