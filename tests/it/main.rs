@@ -234,6 +234,7 @@ scenarios! {
 scenarios! {
     jupyterlab:
     a_saved_notebook_opens_with_its_figure,
+    a_closed_lid_loses_nothing,
     the_buttons_stop_and_restart,
     tab_completes_and_shift_tab_explains,
     notebook_7_runs_cells,

@@ -1,6 +1,7 @@
 """JupyterLab's buttons, popups and saved files, in headless Chromium."""
 
 import json
+import time
 
 import nbformat
 from chromium import Browser
@@ -66,6 +67,29 @@ def a_saved_notebook_opens_with_its_figure():
         page.browser.open(page.lab.url("book.ipynb"))
         page.ready(1)
         page.browser.until(f"{page.output(0)}.querySelector('img[src^=\"data:image/\"]').getBoundingClientRect().height > 100", 60)
+
+
+def a_closed_lid_loses_nothing():
+    """A training in the background goes on while the page is gone; opened again, %watch draws the whole curve, moving, and %stop ends it."""
+    background = "%model load tiny\n%data load which-book\n%lora attach r=2\n%train bg=true steps=100000 batch=2 max_length=48 eval_every=0"
+    with Places() as places, Page(places, background, "%watch", "%stop") as page:
+        page.run_cell(0)
+        page.browser.until(f"{page.output(0)}.innerText.includes('trains in the background') && {page.status()} === 'idle'", 60)
+        page.browser.run(f"{NOTEBOOK}.context.save().then(() => 1)")
+        page.browser.open("about:blank")
+        time.sleep(3)
+        page.browser.open(page.lab.url("book.ipynb"))
+        page.ready(3)
+        page.run_cell(1)
+        step = f"Number(({page.output(1)}.innerText.match(/step ([\\d,]+)\\//) || [0, '0'])[1].replace(/,/g, ''))"
+        page.browser.until(f"{page.output(1)}.querySelector('svg') && {step} > 20", 60)
+        first = page.browser.run(step)
+        page.browser.until(f"{step} > {first}", 60)
+        page.browser.picture(PREFIX / "lab-watch.png")
+        page.browser.click("[data-command='notebook:interrupt-kernel'], [data-jp-item-name='interrupt'] jp-button, [data-jp-item-name='interrupt'] button")
+        page.browser.until(f"{page.status()} === 'idle'", 60)
+        page.run_cell(2)
+        page.browser.until(f"{page.output(2)}.innerText.includes('has stopped after step')", 60)
 
 
 def the_buttons_stop_and_restart():
