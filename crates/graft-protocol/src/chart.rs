@@ -15,6 +15,9 @@ pub struct Chart {
     pub x_max: Option<f64>,
     /// Whether the vertical axis is logarithmic.
     pub log_y: bool,
+    /// Whether the horizontal axis is logarithmic.
+    #[serde(default)]
+    pub log_x: bool,
     /// The lines, first drawn first.
     pub series: Vec<Series>,
     /// One line below: step, speed, outcome.

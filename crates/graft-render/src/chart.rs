@@ -24,6 +24,7 @@ pub fn run_chart(started: &RunStarted, steps: &[StepRecord], validations: &[Vali
         x_label: "step".to_owned(),
         y_label: "loss, nats per token".to_owned(),
         x_max: Some(started.steps as f64),
+        log_x: false,
         log_y: false,
         series,
         caption: ended.map(|ended| ended.summary.clone()).unwrap_or_default(),

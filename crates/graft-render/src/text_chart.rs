@@ -12,7 +12,11 @@ pub fn chart_text(chart: &Chart) -> String {
     let mut lines: Vec<String> = [&chart.title].into_iter().filter(|title| !title.is_empty()).map(|title| width::cut(title, COLUMNS + 10)).collect();
     let drawable = |y: f64| y.is_finite() && (!chart.log_y || y > 0.0);
     let solid = || chart.series.iter().filter(|series| series.style != SeriesStyle::Faint || chart.series.len() == 1);
-    let points: Vec<(f64, f64)> = solid().flat_map(|series| &series.points).filter(|(x, y)| x.is_finite() && drawable(y.0)).map(|(x, y)| (*x, y.0)).collect();
+    let points: Vec<(f64, f64)> = solid()
+        .flat_map(|series| &series.points)
+        .filter(|(x, y)| x.is_finite() && (!chart.log_x || *x > 0.0) && drawable(y.0))
+        .map(|(x, y)| (*x, y.0))
+        .collect();
     if points.is_empty() {
         lines.push("(no points)".to_owned());
     } else {
@@ -28,6 +32,7 @@ pub fn chart_text(chart: &Chart) -> String {
 
 fn canvas(chart: &Chart, points: &[(f64, f64)]) -> Vec<String> {
     let height = |y: f64| if chart.log_y { y.ln() } else { y };
+    let along = |x: f64| if chart.log_x { x.ln() } else { x };
     let bounds =
         |value: fn(&(f64, f64)) -> f64| points.iter().map(value).fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), next| (low.min(next), high.max(next)));
     let (left, mut right) = bounds(|point| point.0);
@@ -40,7 +45,7 @@ fn canvas(chart: &Chart, points: &[(f64, f64)]) -> Vec<String> {
         }
         let mut before = None;
         for (x, y) in &series.points {
-            let across = share(*x, left, right) * (2 * COLUMNS - 1) as f64;
+            let across = share(along(*x), along(left), along(right)) * (2 * COLUMNS - 1) as f64;
             let up = share(height(y.0), height(low), height(high)) * (4 * ROWS - 1) as f64;
             let here = (across.is_finite() && up.is_finite()).then_some((across, (4 * ROWS - 1) as f64 - up));
             if let Some(to) = here {

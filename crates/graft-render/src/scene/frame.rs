@@ -20,6 +20,7 @@ pub(crate) struct Frame {
     pub bottom: f64,
     x: (f64, f64),
     y: (f64, f64),
+    log_x: bool,
     log_y: bool,
     /// Whether any point can be drawn.
     pub has_points: bool,
@@ -29,7 +30,8 @@ impl Frame {
     /// Scales that hold every point, and margins that hold every label.
     pub(crate) fn of(chart: &Chart) -> Self {
         let drawable = |y: f64| y.is_finite() && (!chart.log_y || y > 0.0);
-        let points = || chart.series.iter().flat_map(|series| &series.points).filter(|(x, y)| x.is_finite() && drawable(y.0));
+        let across = |x: f64| x.is_finite() && (!chart.log_x || x > 0.0);
+        let points = || chart.series.iter().flat_map(|series| &series.points).filter(|(x, y)| across(*x) && drawable(y.0));
         let x = range(points().map(|point| point.0)).map(|(low, high)| (low, chart.x_max.filter(|max| max.is_finite()).map_or(high, |max| high.max(max))));
         let y = range(points().map(|point| point.1.0));
         let from_zero = |(low, high): (f64, f64)| if chart.x_max.is_some() && low > 0.0 { (0.0, high) } else { (low, high) };
@@ -38,7 +40,8 @@ impl Frame {
             right: WIDTH - 16.0 - labels::ends_width(chart),
             top: labels::head_height(chart),
             bottom: HEIGHT - if chart.caption.is_empty() { 44.0 } else { 64.0 },
-            x: widened(from_zero(x.unwrap_or((0.0, chart.x_max.unwrap_or(1.0)))), false, false),
+            x: widened(from_zero(x.unwrap_or((0.0, chart.x_max.unwrap_or(1.0)))), chart.log_x && y.is_some(), false),
+            log_x: chart.log_x && y.is_some(),
             y: widened(y.unwrap_or((0.0, 1.0)), chart.log_y && y.is_some(), true),
             log_y: chart.log_y && y.is_some(),
             has_points: y.is_some(),
@@ -50,9 +53,8 @@ impl Frame {
 
     /// The place of a point; none when it cannot be drawn.
     pub(crate) fn place(&self, x: f64, y: f64) -> Option<(f64, f64)> {
-        let (low, high, value) = if self.log_y { (self.y.0.ln(), self.y.1.ln(), y.ln()) } else { (self.y.0, self.y.1, y) };
-        let across = (x - self.x.0) / (self.x.1 - self.x.0);
-        let up = (value - low) / (high - low);
+        let across = share(x, self.x, self.log_x);
+        let up = share(y, self.y, self.log_y);
         (across.is_finite() && up.is_finite()).then_some((self.left + across * (self.right - self.left), self.bottom - up * (self.bottom - self.top)))
     }
 
@@ -69,6 +71,9 @@ impl Frame {
 
     /// As many as fit without touching.
     fn x_ticks(&self, whole: bool) -> Vec<(f64, String)> {
+        if self.log_x {
+            return ticks::log_ticks(self.x.0, self.x.1).into_iter().map(|value| (value, ticks::label(value, value.abs().min(1.0)))).collect();
+        }
         for wanted in [8, 6, 4, 3, 2, 1] {
             let (values, step) = ticks::ticks(self.x.0, self.x.1, wanted, whole);
             let labels: Vec<(f64, String)> = values.into_iter().map(|value| (value, ticks::label(value, step))).collect();
@@ -95,6 +100,11 @@ impl Frame {
             shapes.push(text((x, self.bottom + 17.0), label, Anchor::Middle));
         }
     }
+}
+
+/// How far along an axis a value lies, from 0 to 1.
+fn share(value: f64, (low, high): (f64, f64), log: bool) -> f64 {
+    if log { (value / low).ln() / (high / low).ln() } else { (value - low) / (high - low) }
 }
 
 fn range(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {

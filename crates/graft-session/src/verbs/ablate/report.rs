@@ -8,6 +8,9 @@ use super::{
     statistics::{differ, half_interval, mean},
 };
 
+/// More configurations than these share one name in the picture.
+const MOST_NAMED: usize = 12;
+
 /// What is compared: the accuracy where the data has labels, else the loss.
 pub(super) struct Metric {
     pub(super) name: &'static str,
@@ -176,19 +179,12 @@ fn sentence(rows: &[Row], metric: &Metric) -> String {
 /// The metric over the trained parameters, and the curves of the first seed.
 fn charts(rows: &[Row], base: &Evaluation) -> Vec<Chart> {
     let metric = Metric::of(base);
-    let mut points: Vec<(f64, NonFinite)> =
-        rows.iter().filter(|row| !row.records().is_empty()).map(|row| (row.trainable() as f64, NonFinite(mean(&row.values(&metric))))).collect();
-    points.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let most = points.last().map_or(0.0, |point| point.0);
-    let flat =
-        |name: &str, value: f64| Series { name: name.to_owned(), style: SeriesStyle::Faint, points: vec![(0.0, NonFinite(value)), (most, NonFinite(value))] };
-    let mut series = vec![flat("untuned base", base.accuracy.unwrap_or(base.loss))];
-    series.push(Series { name: "trials, mean over seeds".to_owned(), style: SeriesStyle::Dots, points });
     let by_size = Chart {
         title: format!("{} by trained parameters", metric.name),
         x_label: "trained parameters".to_owned(),
         y_label: if metric.has_labels { "accuracy, share".to_owned() } else { "loss, nats".to_owned() },
-        series,
+        log_x: true,
+        series: by_size(rows, &metric, base.accuracy.unwrap_or(base.loss)),
         ..Chart::default()
     };
     let line = |row: &Row| {
@@ -204,4 +200,32 @@ fn charts(rows: &[Row], base: &Evaluation) -> Vec<Chart> {
         ..Chart::default()
     };
     vec![by_size, curves].into_iter().filter(|chart| chart.series.iter().any(|series| series.points.len() > 1)).collect()
+}
+
+/// A point for each configuration, the untuned base, and the front of those that nothing of their size or smaller beats.
+fn by_size(rows: &[Row], metric: &Metric, base: f64) -> Vec<Series> {
+    let point = |row: &Row| (row.trainable() as f64, mean(&row.values(metric)));
+    let mut points: Vec<(f64, f64)> = rows.iter().filter(|row| !row.records().is_empty()).map(point).collect();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (Some(least), Some(most)) = (points.first().map(|point| point.0), points.last().map(|point| point.0)) else { return Vec::new() };
+    let mut front: Vec<(f64, f64)> = Vec::new();
+    for &(size, value) in &points {
+        if front.last().is_none_or(|best| metric.prefers(value, best.1)) {
+            front.push((size, value));
+        }
+    }
+    let series = |name: &str, style, points: Vec<(f64, f64)>| {
+        let points = points.into_iter().map(|(x, y)| (x, NonFinite(y))).collect();
+        Series { name: name.to_owned(), style, points }
+    };
+    let mut all = vec![series("untuned base", SeriesStyle::Faint, vec![(least, base), (most, base)])];
+    if front.len() > 1 {
+        all.push(series("front", SeriesStyle::Faint, front));
+    }
+    if rows.len() <= MOST_NAMED {
+        all.extend(rows.iter().filter(|row| !row.records().is_empty()).map(|row| series(&row.label, SeriesStyle::Dots, vec![point(row)])));
+    } else {
+        all.push(series("configurations, mean over seeds", SeriesStyle::Dots, points));
+    }
+    all
 }
