@@ -95,19 +95,16 @@ impl Gguf {
     /// # Errors
     /// [`ModelError::Io`], [`ModelError::Malformed`].
     pub(crate) fn read(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor, ModelError> {
-        let plain = || {
-            let stored = self.stored(name)?.dequantize(&Device::Cpu).map_err(NnError::from)?;
-            let plain = match self.turn(name, stored.dim(0).map_err(NnError::from)?) {
-                Some(turn) => {
-                    let rows = stored.dim(0).map_err(NnError::from)?;
-                    let order = Tensor::from_iter((0..rows as u32).map(|row| turn.stored(row as usize) as u32), &Device::Cpu).map_err(NnError::from)?;
-                    stored.index_select(&order, 0).map_err(NnError::from)?
-                }
-                None => stored,
-            };
-            Ok::<_, ModelError>(plain.to_dtype(dtype).and_then(|tensor| tensor.to_device(device)).map_err(NnError::from)?)
+        let stored = self.stored(name)?.dequantize(&Device::Cpu).map_err(NnError::from)?;
+        let rows = stored.dim(0).map_err(NnError::from)?;
+        let plain = match self.turn(name, rows) {
+            Some(turn) => {
+                let order = Tensor::from_iter((0..rows).map(|row| turn.stored(row) as u32), &Device::Cpu);
+                order.and_then(|order| stored.index_select(&order, 0)).map_err(NnError::from)?
+            }
+            None => stored,
         };
-        plain()
+        Ok(plain.to_dtype(dtype).and_then(|tensor| tensor.to_device(device)).map_err(NnError::from)?)
     }
 
     /// A weight in its blocks.
@@ -149,7 +146,7 @@ impl Gguf {
         };
         let architecture = self.text("general.architecture")?;
         let heads = self.size(&format!("{architecture}.{heads}")).or_else(|| self.size(&format!("{architecture}.attention.head_count")))?;
-        (architecture == "llama" && heads > 0 && rows % (2 * heads) == 0).then_some(Turn { width: rows / heads })
+        (architecture == "llama" && heads > 0 && rows.is_multiple_of(2 * heads)).then_some(Turn { width: rows / heads })
     }
 
     fn entry(&self, key: &str) -> Option<&Entry> {

@@ -25,7 +25,7 @@ impl Ggml {
     /// # Errors
     /// In words, when a row is no whole number of blocks or the bytes are no whole number of rows.
     pub fn new(kind: GgmlDType, bytes: Vec<u8>, width: usize) -> std::result::Result<Self, String> {
-        if width == 0 || width % kind.block_size() != 0 {
+        if width == 0 || !width.is_multiple_of(kind.block_size()) {
             return Err(format!("rows of {width} numbers are no whole blocks of {} ({kind:?})", kind.block_size()));
         }
         let packed = Self { kind, bytes: bytes.into(), width };
