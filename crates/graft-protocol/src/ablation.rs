@@ -22,6 +22,8 @@ pub struct Ablation {
     pub settings: Settings,
     /// How `lora_alpha` follows the rank, in words; none where no rank varies.
     pub scaling: Option<String>,
+    /// `lr=auto`: short trainings find the learning rate of each configuration.
+    pub search_lr: bool,
 }
 
 /// One configuration.
@@ -75,7 +77,9 @@ impl Ablation {
             return Err(Failure::new("ablate::no_method", "there is no method to compare").hint("for example %ablate lora r=1,4,16 seeds=3 steps=100"));
         }
         let (mut settings, mut axes, mut alpha) = (Settings::default(), Vec::new(), Alpha::Unsaid);
-        for (key, value) in pairs.iter().filter(|(key, _)| key != "methods") {
+        let seeks = |key: &str, value: &str| value == "auto" && TRAIN.iter().any(|spec| spec.name == "lr" && spec.is_named(key));
+        let search_lr = pairs.iter().any(|(key, value)| seeks(key, value));
+        for (key, value) in pairs.iter().filter(|(key, value)| key != "methods" && !seeks(key, value)) {
             match home(key, &specs)? {
                 Home::Own(spec) => settings.set(spec.name, spec.parse(value)?),
                 Home::Train(spec) if SHARED.contains(&spec.name) => return Err(shared(spec)),
@@ -88,7 +92,7 @@ impl Ablation {
             }
         }
         let trials = specs.iter().map(|spec| trials(spec, &axes, alpha)).collect::<Result<Vec<_>, _>>()?.concat();
-        let found = Self { scaling: scaling(&axes, alpha), trials, settings };
+        let found = Self { scaling: scaling(&axes, alpha), trials, settings, search_lr };
         found.check_size()?;
         Ok(found)
     }
@@ -276,6 +280,14 @@ mod tests {
         assert_eq!(ratios("lora r=1,8 alpha=fixed"), [8.0, 1.0]);
         assert_eq!(ratios("lora r=4 lr=1e-3,1e-2"), [2.0, 2.0], "a lone rank keeps the default alpha of 8");
         assert!(parse("lora r=1,2").unwrap().scaling.is_some_and(|text| text.contains("2r")));
+    }
+
+    #[test]
+    fn a_rate_that_is_to_be_found_is_no_value_of_the_grid() {
+        let found = parse("lora r=1,4 lr=auto").unwrap();
+        assert!(found.search_lr && found.trials.len() == 2 && found.trials.iter().all(|trial| !trial.train.values.contains_key("lr")));
+        assert!(!parse("lora lr=1e-3").unwrap().search_lr);
+        assert!(parse("lora lr=auto,1e-3").is_err());
     }
 
     #[test]

@@ -19,14 +19,14 @@ pub(super) fn verb() -> VerbSpec {
         summary: "train every combination of a grid on the same data, and say what the differences are worth",
         help: "Keys are those of the methods and of %train; values are separated by commas, and `+` stands for the comma inside one value \
                (target_modules=q_proj+v_proj,all-linear). seeds=3 trains each three times, with the same order of the data for all; the table gives means and 95 % intervals \
-               beside the untuned base and the majority class. While the rank varies, alpha follows it (alpha=2r; alpha=r, alpha=fixed or numbers say otherwise). Your adapters \
+               beside the untuned base and the majority class. lr=auto seeks the learning rate of each configuration by short trainings. While the rank varies, alpha follows it (alpha=2r; alpha=r, alpha=fixed or numbers say otherwise). Your adapters \
                stay as they are. Stop keeps what is finished, and the same line again trains the rest. Keys of its own: seeds, split, examples, domain, domain_examples, fresh, confirm.",
         forms: vec![Form::bare("", "compare configurations", build).slots(GRID)],
         cell: None,
         examples: vec![
             "%ablate lora r=1,4,16 seeds=3 steps=100".into(),
             "%ablate lora r=4,8 target_modules=q_proj+v_proj,all-linear steps=100".into(),
-            "%ablate methods=lora,ia3,ln_tuning,full steps=100".into(),
+            "%ablate methods=lora,ia3,ln_tuning,full lr=auto steps=100".into(),
         ],
     }
 }

@@ -6,6 +6,7 @@
 
 mod forgotten;
 mod report;
+mod search;
 mod statistics;
 mod trial;
 
@@ -115,7 +116,7 @@ fn train(bench: &Bench<'_>, kept: &mut Trials) -> Result<(Vec<Row>, usize), Fail
                 continue;
             }
             let label = format!("trial {} of {}: {}, seed {seed}", index as u64 * seeds + number + 1, bench.trainings(), trial.label);
-            match bench.run(trial, seed, key, &label) {
+            match bench.rate(&row, trial, seed, &label).and_then(|lr| bench.run(trial, seed, key, lr, &label)) {
                 Ok(record) => {
                     kept.add(record.clone())?;
                     row.results.push(Ok(record));
@@ -124,9 +125,27 @@ fn train(bench: &Bench<'_>, kept: &mut Trials) -> Result<(Vec<Row>, usize), Fail
                 Err(failure) => row.results.push(Err(failure)),
             }
         }
+        row.label.extend(row.lr().map(|lr| format!(" lr={lr:e}")));
         rows.extend((!row.results.is_empty()).then_some(row));
     }
     Ok((rows, reused))
+}
+
+impl Row {
+    /// The learning rate that a search has found for it.
+    fn lr(&self) -> Option<f64> {
+        self.results.iter().find_map(|result| result.as_ref().ok()?.lr)
+    }
+}
+
+impl Bench<'_> {
+    /// What `lr=auto` finds with the first seed, for every seed of a configuration; none where the rate is given.
+    fn rate(&self, row: &Row, trial: &graft_protocol::ablation::Trial, seed: u64, label: &str) -> Result<Option<f64>, Failure> {
+        match row.lr() {
+            None if self.grid.search_lr => self.search(trial, seed, label).map(Some),
+            found => Ok(found),
+        }
+    }
 }
 
 /// What to know beside the table.

@@ -100,3 +100,17 @@ fn without_model_or_data_it_says_what_is_missing() {
     world.load_model();
     assert_eq!(ablate(&world, &["lora"], &[("r", "1,2")]).unwrap_err().code, "session::no_data");
 }
+
+#[test]
+fn a_rate_that_is_sought_is_told_and_its_tries_leave_no_runs() {
+    let world = World::ready();
+    let keys = [("steps", "12"), ("batch", "4"), ("examples", "8"), ("lr", "auto"), ("seeds", "2")];
+    let reply = ablate(&world, &["lora"], &keys).unwrap();
+    let found = table(&reply);
+    let label = labels(found).pop().unwrap();
+    assert!(label.starts_with("lora lr=") && label.contains("e-"), "{label}");
+    assert!(found.footer.iter().any(|line| line.contains("sought")), "{:?}", found.footer);
+    let runs = std::fs::read_dir(world.folder.path().join("runs")).unwrap().count();
+    assert_eq!(runs, 2, "one for each seed");
+    assert_eq!(labels(table(&ablate(&world, &["lora"], &keys).unwrap())).pop().unwrap(), label, "what is finished keeps its rate");
+}

@@ -29,6 +29,9 @@ pub struct TrialRecord {
     pub total: u64,
     /// Wall time of the training.
     pub seconds: f64,
+    /// The learning rate, where it was found by a search.
+    #[serde(default)]
+    pub lr: Option<f64>,
     /// Training loss by step, smoothed.
     pub curve: Vec<(u64, f64)>,
     /// Loss on the base's own domain by step, from before the first; empty where it was not asked for.
@@ -93,6 +96,7 @@ mod tests {
             trainable: 8,
             total: 80,
             seconds: 1.5,
+            lr: None,
             curve: vec![(1, 2.0)],
             domain: Vec::new(),
         }

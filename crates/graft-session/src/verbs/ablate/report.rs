@@ -112,10 +112,15 @@ fn table(rows: &[Row], base: &Evaluation, grid: &Ablation, data: &str) -> Table 
     }
     rows.iter().for_each(|row| add(cells(row, &metric, grid.seeds())));
     table.footer.extend(grid.scaling.clone());
+    let sought = || {
+        let times = super::search::FACTORS.map(|factor| factor.to_string()).join(", ");
+        format!("lr was sought for each configuration among {times} times its method's default, by short trainings with the first seed")
+    };
+    table.footer.extend(grid.search_lr.then(sought));
     table.footer.extend(
         grid.trials
             .iter()
-            .any(|trial| !trial.train.values.contains_key("lr"))
+            .any(|trial| !grid.search_lr && !trial.train.values.contains_key("lr"))
             .then(|| "where lr is not given, each method trains with its own default".to_owned()),
     );
     table.footer.push(sentence(rows, &metric));

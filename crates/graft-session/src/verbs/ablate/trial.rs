@@ -6,7 +6,7 @@ use std::{
 };
 
 use graft_protocol::{
-    Event, Failure, RunOutcome, Value,
+    Event, Failure, RunOutcome, Settings, Value,
     ablation::{Ablation, Trial},
     methods,
     training::ABLATE,
@@ -42,6 +42,15 @@ pub(super) struct Bench<'a> {
     pub(super) grid: &'a Ablation,
 }
 
+/// A training that has ended, its adapter still attached.
+pub(super) struct Course {
+    passing: Passing,
+    seconds: f64,
+    /// Training loss by step, smoothed.
+    pub(super) curve: Vec<(u64, f64)>,
+    domain: Vec<(u64, f64)>,
+}
+
 /// Takes a trial's adapter away, however the trial ends.
 struct Passing {
     model: Arc<LoadedModel>,
@@ -67,8 +76,9 @@ impl Bench<'_> {
         let asked = ["split", "examples"].map(|name| self.grid.settings.get(ABLATE, name).map(|value| value.to_string()));
         let (data, version) = (&self.data, env!("CARGO_PKG_VERSION"));
         let domain = self.domain.as_ref().map_or_else(String::new, |domain| format!(" {:x} {}", domain.data.dataset.fingerprint(), domain.examples));
+        let seeks = if self.grid.search_lr { " lr=auto" } else { "" };
         format!(
-            "{model:?} {} {:x} {} {} {:?} {:?} {seed} {asked:?} {version}{domain}",
+            "{model:?} {} {:x} {} {} {:?} {:?} {seed} {asked:?} {version}{domain}{seeks}",
             data.dataset.name,
             data.dataset.fingerprint(),
             graft_nn::device::describe(&self.state.device),
@@ -78,23 +88,41 @@ impl Bench<'_> {
         )
     }
 
-    /// Attaches, trains, scores and detaches.
-    pub(super) fn run(&self, trial: &Trial, seed: u64, key: String, label: &str) -> Result<TrialRecord, Failure> {
+    /// Attaches, trains, scores and detaches; `lr` is what a search has found.
+    pub(super) fn run(&self, trial: &Trial, seed: u64, key: String, lr: Option<f64>, label: &str) -> Result<TrialRecord, Failure> {
+        let keys = lr.map_or_else(|| trial.train.clone(), |lr| trial.train.clone().with("lr", Value::Float(lr)));
+        let folder = RunFolder::create(&runs::base(), trial.method)?;
+        let run = folder.name();
+        let course = self.train(trial, seed, (&keys, self.domain.as_ref()), folder, label)?;
+        let found = score(self.desk, self, &trial.label)?;
+        let counts = graft_peft::counts(course.passing.model.loaded.model.as_ref(), &[&course.passing.attached.adapter]);
+        let Course { seconds, curve, domain, .. } = course;
+        let (trainable, total) = (counts.trainable, counts.all);
+        Ok(TrialRecord { key, run, loss: found.loss, accuracy: found.accuracy, trainable, total, seconds, lr, curve, domain })
+    }
+
+    /// Attaches an adapter and trains it; it goes with what comes back.
+    pub(super) fn train(
+        &self,
+        trial: &Trial,
+        seed: u64,
+        (keys, domain): (&Settings, Option<&Domain>),
+        folder: RunFolder,
+        label: &str,
+    ) -> Result<Course, Failure> {
         let model = self.state.model()?;
         let spec = attach::method(trial.method)?;
         let settings = trial.settings.clone().with("adapter_name", Value::Text(NAME.to_owned()));
         let adapter = attach::build(self.desk, &self.state, (&model, Some(&self.data)), (spec, &settings), seed)?;
         let attached = Arc::new(Attached::new(adapter));
-        let _passing = Passing { model: model.clone(), attached: attached.clone() };
-        let keys = trial.train.clone().with("eval_every", Value::Integer(0)).with("save_every", Value::Integer(0));
+        let passing = Passing { model: model.clone(), attached: attached.clone() };
+        let keys = keys.clone().with("eval_every", Value::Integer(0)).with("save_every", Value::Integer(0));
         let mut config = TrainConfig::from_settings(&keys, spec.learning_rate, seed);
-        if let Some(domain) = &self.domain {
+        if let Some(domain) = domain {
             (config.eval_every, config.eval_examples) = (config.steps.div_ceil(LOOKS), domain.examples);
         }
-        let folder = RunFolder::create(&runs::base(), trial.method)?;
-        let run = folder.name();
-        let watched = self.domain.as_ref().map(|domain| domain.data.clone());
-        let plan = train::Plan { model: model.clone(), data: self.data.clone(), watched, attached: attached.clone(), config, folder };
+        let watched = domain.map(|domain| domain.data.clone());
+        let plan = train::Plan { model, data: self.data.clone(), watched, attached, config, folder };
         let (mut curve, mut domain, mut smooth, mut said) = (Vec::new(), Vec::new(), f64::NAN, Instant::now());
         let (steps, started) = (plan.config.steps, Instant::now());
         let mut hear = |event: Event| {
@@ -115,9 +143,7 @@ impl Bench<'_> {
         if ended.outcome == RunOutcome::Interrupted {
             return Err(SessionError::Interrupted { what: format!("stopped in {label}"), next: None }.into());
         }
-        let found = score(self.desk, self, &trial.label)?;
-        let counts = graft_peft::counts(model.loaded.model.as_ref(), &[&attached.adapter]);
-        Ok(TrialRecord { key, run, loss: found.loss, accuracy: found.accuracy, trainable: counts.trainable, total: counts.all, seconds, curve, domain })
+        Ok(Course { passing, seconds, curve, domain })
     }
 }
 

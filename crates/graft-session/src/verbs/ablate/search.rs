@@ -1,0 +1,59 @@
+//! `lr=auto`: a few short trainings of a configuration tell which learning rate suits it.
+
+use graft_protocol::{Failure, Value, ablation::Trial, training::TRAIN};
+use graft_train::runs::RunFolder;
+
+use super::trial::Bench;
+use crate::verbs::{attach, runs};
+
+/// Rates that are tried, as multiples of the method's own default.
+pub(super) const FACTORS: [f64; 4] = [0.3, 1.0, 3.0, 10.0];
+/// How many times shorter than the whole training each try is ...
+const SHORTER: u64 = 4;
+/// ... and how many steps it has at least.
+const LEAST: u64 = 10;
+
+impl Bench<'_> {
+    /// The rate whose short training ends with the lowest loss.
+    ///
+    /// # Errors
+    /// When the user stops it, and the last failure when every rate fails.
+    pub(super) fn search(&self, trial: &Trial, seed: u64, label: &str) -> Result<f64, Failure> {
+        let default = attach::method(trial.method)?.learning_rate;
+        let steps = trial.train.integer(TRAIN, "steps").map_or(LEAST, i64::unsigned_abs).div_ceil(SHORTER).max(LEAST);
+        let (mut best, mut failure): (Option<(f64, f64)>, _) = (None, None);
+        for (index, factor) in FACTORS.iter().enumerate() {
+            let rate = rounded(default * factor);
+            let keys = trial.train.clone().with("lr", Value::Float(rate)).with("steps", Value::Integer(steps as i64));
+            let folder = RunFolder::create(&runs::base(), trial.method)?;
+            let tried = self.train(trial, seed, (&keys, None), folder.clone(), &format!("{label}, seeking lr ({} of {})", index + 1, FACTORS.len()));
+            // A try is no run that anybody would want to see again.
+            let _ = std::fs::remove_dir_all(folder.path());
+            match tried.map(|course| course.curve.last().map_or(f64::NAN, |last| last.1)) {
+                Ok(loss) if loss.is_finite() && best.is_none_or(|(least, _)| loss < least) => best = Some((loss, rate)),
+                Ok(_) => {}
+                Err(stopped) if self.desk.is_stopping() => return Err(stopped),
+                // A rate that is too large diverges, and the others go on.
+                Err(other) => failure = Some(other),
+            }
+        }
+        let none = || {
+            Failure::new("ablate::no_rate", format!("no learning rate between {} and {} trains {}", FACTORS[0] * default, FACTORS[3] * default, trial.label))
+        };
+        best.map(|(_, rate)| rate).ok_or_else(|| failure.unwrap_or_else(|| none().hint("name one: lr=1e-3")))
+    }
+}
+
+/// One digit is enough, and reads well.
+fn rounded(rate: f64) -> f64 {
+    format!("{rate:.0e}").parse().unwrap_or(rate)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_rate_has_one_digit() {
+        assert_eq!(super::rounded(0.000_299_999_999), 3e-4);
+        assert_eq!(super::rounded(0.02 * 10.0), 0.2);
+    }
+}
