@@ -180,8 +180,9 @@ impl Session {
         shared.guests().push(running.clone());
         let visit = move || {
             let desk = Desk::new(shared.clone(), request, running.clone());
-            let device = shared.state().device.clone();
-            let result = device.with_context(|| job::guarded(|| work(&desk)));
+            // Not in candle's pool, where a job runs: its threads take up each other's work while they wait, so the training could come to wait
+            // for a guest that waits for the training.
+            let result = job::guarded(|| work(&desk));
             shared.guests().retain(|guest| !Arc::ptr_eq(&guest.stop, &running.stop));
             done(result);
         };
