@@ -17,7 +17,8 @@ mod config;
 use std::sync::Arc;
 
 use graft_nn::{
-    Context, Device, Embedding, Hidden, Junction, Linear, Model, ModelShape, NnError, Norm, Prefixes, Result, Rng, Role, Site, Sublayer, Task, Tensor,
+    Context, Device, Embedding, Hidden, Junction, Linear, Model, ModelShape, NnError, Norm, Positions, Prefixes, Result, Rng, Role, Site, Sublayer, Task,
+    Tensor,
     ops::{self, AttentionSpec, Gelu},
 };
 
@@ -104,11 +105,12 @@ impl Model for Bert {
     fn hidden(&self, ids: &Tensor, mask: Option<&Tensor>, cx: &Context) -> Result<Hidden> {
         let prefixes = Prefixes::of(&self.embeddings.word, cx)?;
         let (words, virtual_tokens) = self.embeddings.word.forward_with_prompt(ids, cx)?; // (B, P+T, C)
-        check_length(ids, prefixes.len() + words.dim(1)?, self.shape.max_positions, cx)?;
-        let mut x = self.embeddings.forward(&words, prefixes.len())?; // (B, P+T, C)
+        check_length(ids, prefixes.len(), words.dim(1)?, self.shape.max_positions, cx)?;
+        let mut x = self.embeddings.forward(&words, &cx.positions(prefixes.len()))?; // (B, P+T, C)
         let mask = mask.map(|mask| prefixes.mask(&behind_prompt(mask, virtual_tokens)?)).transpose()?; // (B, P+T)
         let ModelShape { heads, kv_heads, head_dim, .. } = self.shape;
-        let spec = AttentionSpec { heads, kv_heads, causal: false, mask, offset: 0, scale: 1.0 / (head_dim as f32).sqrt(), window: None };
+        let (scale, sequences) = (1.0 / (head_dim as f32).sqrt(), cx.sequences.clone());
+        let spec = AttentionSpec { heads, kv_heads, causal: false, mask, offset: 0, scale, window: None, sequences };
         let pass = Pass { cx: cx.clone(), prefixes, spec };
         for (index, block) in self.layers.iter().enumerate() {
             let (block, pass, gelu) = (block.clone(), pass.clone(), self.gelu);
@@ -119,7 +121,14 @@ impl Model for Bert {
 
     fn head(&self, states: &Tensor, cx: &Context) -> Result<Tensor> {
         let Some(classifier) = &self.classifier else { return Err(NnError::NoHead { family: self.shape.family.clone() }) };
-        let first = states.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?; // (B, C)
+        let first = match &cx.sequences {
+            None => states.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?, // (B, C)
+            Some(sequences) => {
+                let starts: Vec<u32> = sequences.ranges().map(|range| range.start as u32).collect();
+                let count = starts.len();
+                states.squeeze(0)?.index_select(&Tensor::from_vec(starts, count, states.device())?, 0)? // (B, C)
+            }
+        };
         classifier.forward(&self.pooler.forward(&first, cx)?.tanh()?, cx) // (B, labels)
     }
 
@@ -129,9 +138,9 @@ impl Model for Bert {
 }
 
 impl Embeddings {
-    fn forward(&self, words: &Tensor, offset: usize) -> Result<Tensor> {
-        let places = positions(&self.position, offset, words.dim(1)?)?; // (1, P+T, C)
-        let kind = positions(&self.token_type, 0, 1)?; // (1, 1, C): the first text
+    fn forward(&self, words: &Tensor, at: &Positions) -> Result<Tensor> {
+        let places = positions(&self.position, at, words.dim(1)?)?; // (1, P+T, C)
+        let kind = positions(&self.token_type, &Positions::From(0), 1)?; // (1, 1, C): the first text
         self.norm.forward(&words.broadcast_add(&places.broadcast_add(&kind)?)?) // (B, P+T, C)
     }
 }

@@ -105,11 +105,11 @@ impl Model for Gpt2 {
         let offset = cx.offset() + prefixes.len();
         let (tokens, virtual_tokens) = self.wte.forward_with_prompt(ids, cx)?; // (B, P+T, C)
         let length = tokens.dim(1)?;
-        check_length(ids, prefixes.len() + length, self.shape.max_positions, cx)?;
-        let mut x = tokens.broadcast_add(&positions(&self.wpe, offset, length)?)?; // (B, P+T, C)
+        check_length(ids, prefixes.len(), length, self.shape.max_positions, cx)?;
+        let mut x = tokens.broadcast_add(&positions(&self.wpe, &cx.positions(prefixes.len()), length)?)?; // (B, P+T, C)
         let mask = mask.map(|mask| prefixes.mask(&behind_prompt(mask, virtual_tokens)?)).transpose()?; // (B, P+T)
         for (index, block) in self.h.iter().enumerate() {
-            let pass = Pass { cx: cx.clone(), prefixes: prefixes.clone(), spec: self.attention_spec(index, mask.clone(), offset) };
+            let pass = Pass { cx: cx.clone(), prefixes: prefixes.clone(), spec: self.attention_spec(index, mask.clone(), offset, cx) };
             let (block, gelu) = (block.clone(), self.gelu);
             x = cx.through(&x, move |x| block.forward(x, index, &pass, gelu))?;
         }
@@ -197,10 +197,11 @@ impl Gpt2 {
         Ok(Self { shape: config.shape(), wte, wpe, h, ln_f, lm_head, gelu: config.gelu, by_layer: config.scale_attn_by_inverse_layer_idx })
     }
 
-    fn attention_spec(&self, index: usize, mask: Option<Tensor>, offset: usize) -> AttentionSpec {
+    fn attention_spec(&self, index: usize, mask: Option<Tensor>, offset: usize, cx: &Context) -> AttentionSpec {
         let ModelShape { heads, kv_heads, head_dim, .. } = self.shape;
         let depth = if self.by_layer { index as f32 + 1.0 } else { 1.0 };
-        AttentionSpec { heads, kv_heads, causal: true, mask, offset, scale: 1.0 / ((head_dim as f32).sqrt() * depth), window: None }
+        let (scale, sequences) = (1.0 / ((head_dim as f32).sqrt() * depth), cx.sequences.clone());
+        AttentionSpec { heads, kv_heads, causal: true, mask, offset, scale, window: None, sequences }
     }
 }
 

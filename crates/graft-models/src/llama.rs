@@ -18,7 +18,7 @@ mod config;
 use std::{collections::BTreeMap, sync::Arc};
 
 use graft_nn::{
-    Context, Device, Embedding, Hidden, Junction, Linear, Model, ModelShape, NnError, Norm, Prefixes, Result, Rng, Role, Site, Sublayer, Tensor,
+    Context, Device, Embedding, Hidden, Junction, Linear, Model, ModelShape, NnError, Norm, Positions, Prefixes, Result, Rng, Role, Site, Sublayer, Tensor,
     ops::{self, AttentionSpec, RopeSpec, RopeTable},
 };
 
@@ -71,6 +71,7 @@ struct Pass {
     cx: Context,
     prefixes: Prefixes,
     rope: RopeTable,
+    positions: Positions,
     spec: AttentionSpec,
 }
 
@@ -110,11 +111,12 @@ impl Model for Llama {
 
     fn hidden(&self, ids: &Tensor, mask: Option<&Tensor>, cx: &Context) -> Result<Hidden> {
         let prefixes = Prefixes::of(&self.embed_tokens, cx)?;
-        let offset = cx.offset() + prefixes.len();
+        let positions = cx.positions(prefixes.len());
         let (mut x, virtual_tokens) = self.embed_tokens.forward_with_prompt(ids, cx)?; // (B, P+T, C)
-        check_length(ids, prefixes.len() + x.dim(1)?, self.rope.positions(), cx)?;
+        check_length(ids, prefixes.len(), x.dim(1)?, self.rope.positions(), cx)?;
         let mask = mask.map(|mask| prefixes.mask(&behind_prompt(mask, virtual_tokens)?)).transpose()?; // (B, P+T)
-        let mut pass = Pass { cx: cx.clone(), prefixes, rope: self.rope.clone(), spec: self.attention_spec(mask, offset) };
+        let spec = self.attention_spec(mask, cx.offset() + prefixes.len(), cx);
+        let mut pass = Pass { cx: cx.clone(), prefixes, rope: self.rope.clone(), positions, spec };
         for (index, block) in self.layers.iter().enumerate() {
             pass.spec.window = self.windows.get(index).copied().flatten();
             let (block, pass) = (block.clone(), pass.clone());
@@ -147,11 +149,11 @@ impl Block {
 
 impl Attention {
     fn forward(&self, x: &Tensor, index: usize, pass: &Pass) -> Result<Tensor> {
-        let Pass { cx, prefixes, rope, spec } = pass;
+        let Pass { cx, prefixes, rope, positions, spec } = pass;
         let (q, k) = (self.q_proj.forward(x, cx)?, self.k_proj.forward(x, cx)?); // (B, T, H*D), (B, T, K*D)
         let (q, k) = (norm_heads(self.q_norm.as_ref(), q, spec.heads)?, norm_heads(self.k_norm.as_ref(), k, spec.kv_heads)?);
-        let q = ops::rope(&q, rope, spec.offset, spec.heads)?; // (B, T, H*D)
-        let k = ops::rope(&k, rope, spec.offset, spec.kv_heads)?; // (B, T, K*D)
+        let q = ops::rope(&q, rope, positions.clone(), spec.heads)?; // (B, T, H*D)
+        let k = ops::rope(&k, rope, positions.clone(), spec.kv_heads)?; // (B, T, K*D)
         let (k, v) = prefixes.before(index, k, self.v_proj.forward(x, cx)?)?; // (B, T, K*D), behind a prefix (B, P+T, K*D)
         let (k, v) = match &cx.cache {
             Some(cache) => cache.append(index, &k, &v)?, // (B, offset + T, K*D)
@@ -211,9 +213,10 @@ impl Llama {
         })
     }
 
-    fn attention_spec(&self, mask: Option<Tensor>, offset: usize) -> AttentionSpec {
+    fn attention_spec(&self, mask: Option<Tensor>, offset: usize, cx: &Context) -> AttentionSpec {
         let ModelShape { heads, kv_heads, head_dim, .. } = self.shape;
-        AttentionSpec { heads, kv_heads, causal: true, mask, offset, scale: 1.0 / (head_dim as f32).sqrt(), window: None }
+        let scale = 1.0 / (head_dim as f32).sqrt();
+        AttentionSpec { heads, kv_heads, causal: true, mask, offset, scale, window: None, sequences: cx.sequences.clone() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the families are made of: layers whose weights a source gives, and what their forward passes share.
 
-use graft_nn::{Context, DType, Embedding, Linear, NnError, Norm, Rng, Role, Tensor};
+use graft_nn::{Context, DType, Embedding, Linear, NnError, Norm, Positions, Rng, Role, Sequences, Tensor};
 
 use crate::{ModelError, WeightSpec, families::Source};
 
@@ -74,17 +74,22 @@ pub(crate) fn behind_prompt(mask: &Tensor, count: usize) -> graft_nn::Result<Ten
     Ok(Tensor::cat(&[&ones, mask], 1)?) // (B, P+T)
 }
 
-/// Refuses an empty input, and one that reaches beyond the `limit` positions of a model.
-pub(crate) fn check_length(ids: &Tensor, length: usize, limit: usize, cx: &Context) -> graft_nn::Result<()> {
+/// Refuses an empty input, one whose `length` behind a prefix reaches beyond the `limit` positions of a model, and packed sequences with virtual tokens.
+pub(crate) fn check_length(ids: &Tensor, prefix: usize, length: usize, limit: usize, cx: &Context) -> graft_nn::Result<()> {
     if ids.elem_count() == 0 {
         return Err(NnError::Shape { what: "ids", expected: "(B, T) with a token or more".to_owned(), found: ids.dims().to_vec() });
     }
-    let end = cx.offset() + length;
+    let packed = cx.sequences.as_ref().map(Sequences::tokens);
+    if let Some(packed) = packed.filter(|packed| prefix > 0 || length != *packed || ids.dims() != [1, *packed]) {
+        let expected = format!("(1, {packed}), since as many tokens are packed, and no virtual tokens");
+        return Err(NnError::Shape { what: "packed ids", expected, found: ids.dims().to_vec() });
+    }
+    let end = cx.positions(prefix).end(length);
     if end > limit { Err(NnError::OutOfRange { what: "position", index: end as i64 - 1, limit }) } else { Ok(()) }
 }
 
-/// The vectors of the positions `offset..offset + length`: (1, T, C).
-pub(crate) fn positions(table: &Embedding, offset: usize, length: usize) -> graft_nn::Result<Tensor> {
-    let places: Vec<u32> = (offset..offset + length).map(|place| place as u32).collect();
+/// The vectors of the positions of `length` tokens: (1, T, C).
+pub(crate) fn positions(table: &Embedding, positions: &Positions, length: usize) -> graft_nn::Result<Tensor> {
+    let places: Vec<u32> = positions.list(length).into_iter().map(|place| place as u32).collect();
     table.forward(&Tensor::from_vec(places, (1, length), table.weight().own().device())?)
 }

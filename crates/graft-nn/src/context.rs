@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Dropout, DropoutMask, KvCache, Recompute, Result, Tensor};
+use crate::{Dropout, DropoutMask, KvCache, Positions, Recompute, Result, Sequences, Tensor};
 
 /// Whether a forward pass trains (dropout acts) or evaluates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,17 +24,19 @@ pub struct Context {
     pub cache: Option<Arc<KvCache>>,
     /// Where blocks are computed again for the backward pass; without it what they compute is kept.
     pub recompute: Option<Arc<Recompute>>,
+    /// The sequences that are packed into the only row of the input; without it every row is one.
+    pub sequences: Option<Sequences>,
 }
 
 impl Context {
     /// For evaluation.
     pub fn eval() -> Self {
-        Self { mode: Mode::Eval, dropout: Dropout::new(0, 0, 0), cache: None, recompute: None }
+        Self { mode: Mode::Eval, dropout: Dropout::new(0, 0, 0), cache: None, recompute: None, sequences: None }
     }
 
     /// For one micro-batch of one training step; the three counters decide the dropout masks.
     pub fn train(seed: u64, step: u64, micro_batch: u32) -> Self {
-        Self { mode: Mode::Train, dropout: Dropout::new(seed, step, micro_batch), cache: None, recompute: None }
+        Self { mode: Mode::Train, dropout: Dropout::new(seed, step, micro_batch), cache: None, recompute: None, sequences: None }
     }
 
     /// For generation with a cache.
@@ -48,6 +50,13 @@ impl Context {
     #[must_use]
     pub fn with_recompute(mut self, recompute: Arc<Recompute>) -> Self {
         self.recompute = Some(recompute);
+        self
+    }
+
+    /// For a batch of one row into which sequences are packed. It goes without a mask, a cache, soft prompts and prefixes.
+    #[must_use]
+    pub fn with_sequences(mut self, sequences: Sequences) -> Self {
+        self.sequences = Some(sequences);
         self
     }
 
@@ -65,6 +74,14 @@ impl Context {
     /// Number of positions that earlier passes have put into the cache.
     pub fn offset(&self) -> usize {
         self.cache.as_ref().map_or(0, |cache| cache.offset())
+    }
+
+    /// The positions of the input, behind those of the cache and `more`.
+    pub fn positions(&self, more: usize) -> Positions {
+        match &self.sequences {
+            Some(sequences) => Positions::Restarting(sequences.clone()),
+            None => Positions::From(self.offset() + more),
+        }
     }
 
     /// The dropout mask of the layer at `path`; `None` when evaluating or when the probability is zero.

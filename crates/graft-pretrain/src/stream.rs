@@ -115,6 +115,6 @@ mod tests {
     fn every_token_of_a_window_is_predicted() {
         let window = window(&[5, 6]);
         assert_eq!(window.ids, [BOS_ID, 5, 6]);
-        assert_eq!(Batch::of(&[&window]).targets(0).1, [5, 6]);
+        assert_eq!(Batch::of(&[&window]).targets(0, &[0]).1, [5, 6]);
     }
 }

@@ -90,15 +90,25 @@ impl Batch {
         self.lengths.iter().sum::<usize>() as u64
     }
 
-    /// Positions of the flattened hidden states (B (P+T)) that predict a label, and those labels. Position `P + t - 1` predicts
-    /// token `t`; the first token of a row is predicted by the last of the P virtual tokens, or by nothing.
-    pub fn targets(&self, virtual_tokens: usize) -> (Vec<u32>, Vec<i64>) {
+    /// The first position of each row in the flattened hidden states (B (P+T)).
+    pub fn starts(&self, virtual_tokens: usize) -> Vec<usize> {
+        (0..self.rows).map(|row| row * (virtual_tokens + self.columns)).collect()
+    }
+
+    /// The tokens without padding, row after row.
+    pub fn unpadded(&self) -> Vec<u32> {
+        (0..self.rows).flat_map(|row| self.ids[row * self.columns..][..self.lengths[row]].iter().copied()).collect()
+    }
+
+    /// Positions of the flattened hidden states that predict a label, and those labels; row `b` begins at `starts[b]`. Position `P + t - 1`
+    /// of a row predicts token `t`; the first token is predicted by the last of the P virtual tokens, or by nothing.
+    pub fn targets(&self, virtual_tokens: usize, starts: &[usize]) -> (Vec<u32>, Vec<i64>) {
         let mut targets = (Vec::new(), Vec::new());
-        for row in 0..self.rows {
+        for (row, start) in starts.iter().enumerate() {
             for column in 0..self.columns {
                 let label = self.labels[row * self.columns + column];
                 let Some(before) = (virtual_tokens + column).checked_sub(1).filter(|_| label != IGNORED) else { continue };
-                targets.0.push((row * (virtual_tokens + self.columns) + before) as u32);
+                targets.0.push((start + before) as u32);
                 targets.1.push(label);
             }
         }
@@ -165,13 +175,13 @@ mod tests {
     #[test]
     fn a_label_is_predicted_by_the_position_before_it() {
         let batch = Batch::of(&[&example(&[5, 6, 7], 1), &example(&[8, 9], 1)]);
-        assert_eq!(batch.targets(0), (vec![0, 1, 3], vec![6, 7, 9]));
+        assert_eq!(batch.targets(0, &batch.starts(0)), (vec![0, 1, 3], vec![6, 7, 9]));
     }
 
     #[test]
     fn virtual_tokens_shift_the_positions_and_predict_the_first_token() {
         let batch = Batch::of(&[&example(&[5, 6], 0), &example(&[8, 9], 1)]);
-        assert_eq!(batch.targets(0), (vec![0, 2], vec![6, 9]));
-        assert_eq!(batch.targets(2), (vec![1, 2, 6], vec![5, 6, 9]));
+        assert_eq!(batch.targets(0, &batch.starts(0)), (vec![0, 2], vec![6, 9]));
+        assert_eq!(batch.targets(2, &batch.starts(2)), (vec![1, 2, 6], vec![5, 6, 9]));
     }
 }

@@ -4,6 +4,7 @@ use graft_nn::{Context, Model, Task};
 
 use crate::batch::{Batch, Encoded};
 use crate::data::{Dataset, Kind};
+use crate::pass::pass;
 use crate::{Result, TrainError};
 
 /// Refuses data that does not fit what the model's head is for.
@@ -28,8 +29,8 @@ pub(crate) fn is_classifier(model: &dyn Model) -> bool {
 /// One forward pass: the sum of the losses in nats, and how many of the examples were told right.
 pub(crate) fn score(model: &dyn Model, examples: &[Encoded]) -> Result<(f64, u64)> {
     let batch = Batch::of(&examples.iter().collect::<Vec<_>>());
-    let device = model.embedding().weight().tensor().device().clone();
-    let logits = model.logits(&batch.ids_tensor(&device)?, batch.mask_tensor(&device)?.as_ref(), &Context::eval())?; // (B, labels)
+    let passed = pass(model, &batch, &Context::eval())?;
+    let logits = model.head(&passed.states, &passed.cx)?; // (B, labels)
     let (mut loss, mut right) = (0.0, 0);
     for (row, class) in logits.to_vec2::<f32>()?.iter().zip(&batch.classes) {
         let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);

@@ -23,6 +23,7 @@ mod examples;
 mod gather;
 mod job;
 mod norm;
+mod pass;
 mod source;
 mod state;
 #[cfg(test)]
@@ -33,6 +34,6 @@ pub use control::Control;
 pub use error::{Result, TrainError};
 pub use evaluate::{Evaluation, Evaluator, Request, evaluate};
 pub use examples::Examples;
-pub use job::{Job, fit, resume};
+pub use job::{Job, fit, largest_batch, resume};
 pub use source::{Source, Validation};
 pub use state::{Accompanied, Stateful};

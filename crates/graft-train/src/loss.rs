@@ -3,6 +3,7 @@
 use graft_nn::{Context, Model, Tensor, ops};
 
 use crate::batch::Batch;
+use crate::pass::{Passed, pass};
 use crate::{Result, gather};
 
 /// P: positions that the model's active soft prompts take.
@@ -15,7 +16,8 @@ pub fn label_count(model: &dyn Model, batch: &Batch) -> usize {
     if !batch.classes.is_empty() {
         return batch.classes.len();
     }
-    batch.targets(virtual_tokens(model)).1.len()
+    let virtual_tokens = virtual_tokens(model);
+    batch.targets(virtual_tokens, &batch.starts(virtual_tokens)).1.len()
 }
 
 /// Sum of the label losses divided by `normalizer`, in nats.
@@ -26,12 +28,11 @@ pub fn label_count(model: &dyn Model, batch: &Batch) -> usize {
 /// # Errors
 /// Those of the model.
 pub fn loss(model: &dyn Model, batch: &Batch, cx: &Context, normalizer: f64) -> Result<Tensor> {
-    let device = model.embedding().weight().tensor().device().clone();
-    let hidden = model.hidden(&batch.ids_tensor(&device)?, batch.mask_tensor(&device)?.as_ref(), cx)?; // (B, P+T, C)
+    let Passed { states, virtual_tokens, starts, cx } = pass(model, batch, cx)?;
     if !batch.classes.is_empty() {
-        return Ok(ops::cross_entropy(&model.head(&hidden.states, cx)?, &batch.classes, normalizer)?); // (B, labels)
+        return Ok(ops::cross_entropy(&model.head(&states, &cx)?, &batch.classes, normalizer)?); // (B, labels)
     }
-    let (positions, labels) = batch.targets(hidden.virtual_tokens);
-    let states = gather::rows(&hidden.states.flatten(0, 1)?, &positions)?; // (N, C)
-    Ok(model.label_loss(&states, &labels, normalizer, cx)?)
+    let (positions, labels) = batch.targets(virtual_tokens, &starts);
+    let states = gather::rows(&states.flatten(0, 1)?, &positions)?; // (L, C)
+    Ok(model.label_loss(&states, &labels, normalizer, &cx)?)
 }

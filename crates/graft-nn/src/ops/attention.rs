@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::portable;
 use crate::floats::is_native;
-use crate::{DType, NnError, Result, Tensor};
+use crate::{DType, NnError, Result, Sequences, Tensor};
 
 /// The shape and the masks of one attention.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct AttentionSpec {
     pub scale: f32,
     /// A causal query sees only this many of the last keys, its own included; `None` when it sees all.
     pub window: Option<usize>,
+    /// The sequences that are packed into the only row, each of which sees itself alone; `None` when every row is one.
+    pub sequences: Option<Sequences>,
 }
 
 impl AttentionSpec {
@@ -40,7 +42,7 @@ fn span(end: usize, window: Option<usize>) -> Range<usize> {
 }
 
 /// `softmax(s q kᵀ) v` per head; query `i` sees key `j` when `j <= i + offset` (causal), `j > i + offset - window` (where there is one) and the
-/// mask has 1 at `j`. A query that sees nothing gives zeros.
+/// mask has 1 at `j`. A query that sees nothing gives zeros. Of packed sequences `i` and `j` are counted from the beginning of each.
 ///
 /// # Shapes
 /// `q: (B, T, H*D)`, `k, v: (B, S, K*D)` -> `(B, T, H*D)`
@@ -53,7 +55,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec) -> Re
     }
     let mask = spec.mask.as_ref().map(|mask| mask.to_dtype(DType::U8)?.flatten_all()?.to_vec1::<u8>()).transpose()?;
     let AttentionSpec { heads, kv_heads, causal, offset, scale, window, .. } = *spec;
-    let op = fused::Attention { heads, kv_heads, causal, mask, offset, scale, window };
+    let op = fused::Attention { heads, kv_heads, causal, mask, offset, scale, window, sequences: spec.sequences.clone() };
     Ok(q.contiguous()?.apply_op3(&fused::with_rows(k)?, &fused::with_rows(v)?, op)?)
 }
 
@@ -72,6 +74,12 @@ fn check(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec) -> Result<()>
     if spec.causal && keys != spec.offset + tokens {
         return refuse("keys", format!("(B, {} + {tokens}, ..)", spec.offset), k);
     }
+    if let Some(sequences) = &spec.sequences {
+        let packed = sequences.tokens();
+        if [batch, tokens, keys] != [1, packed, packed] || spec.offset > 0 || spec.mask.is_some() {
+            return refuse("packed sequences", format!("one row of {packed} queries and as many keys, without mask and cache"), q);
+        }
+    }
     match &spec.mask {
         Some(mask) if mask.dims() != [batch, keys] => refuse("padding mask", format!("[{batch}, {keys}]"), mask),
         _ => Ok(()),
@@ -85,7 +93,7 @@ mod tests {
     use crate::{Device, KvCache};
 
     fn spec(heads: usize, kv_heads: usize) -> AttentionSpec {
-        AttentionSpec { heads, kv_heads, causal: true, mask: None, offset: 0, scale: 0.4, window: None }
+        AttentionSpec { heads, kv_heads, causal: true, mask: None, offset: 0, scale: 0.4, window: None, sequences: None }
     }
 
     #[test]
@@ -146,6 +154,24 @@ mod tests {
     }
 
     #[test]
+    fn packed_sequences_see_themselves_alone() {
+        let lengths = [3, 70, 1, 6];
+        let whole: usize = lengths.iter().sum();
+        let (alone, packed) = (spec(4, 2), AttentionSpec { sequences: Some(Sequences::new(&lengths)), ..spec(4, 2) });
+        let sizes: [&[usize]; 3] = [&[1, 80, 20], &[1, 80, 10], &[1, 80, 10]];
+        for spec in [packed.clone(), AttentionSpec { window: Some(4), ..packed.clone() }, AttentionSpec { causal: false, ..packed.clone() }] {
+            check("packed attention", &sizes, |x| attention(&x[0], &x[1], &x[2], &spec));
+        }
+        let [q, k, v] = [normal("q", &[1, whole, 20]), normal("k", &[1, whole, 10]), normal("v", &[1, whole, 10])];
+        let together = attention(&q, &k, &v, &packed).expect("works");
+        for range in Sequences::new(&lengths).ranges() {
+            let part = |t: &Tensor| t.narrow(1, range.start, range.len()).expect("a part");
+            let apart = attention(&part(&q), &part(&k), &part(&v), &alone).expect("works");
+            assert_close("packed", &flat(&part(&together)), &flat(&apart));
+        }
+    }
+
+    #[test]
     fn shapes_that_do_not_fit_are_refused() {
         let [q, k] = [normal("q", &[1, 3, 8]), normal("k", &[1, 3, 4])];
         assert!(attention(&q, &k, &k, &spec(2, 2)).is_err());
@@ -153,5 +179,6 @@ mod tests {
         assert!(attention(&q, &q, &q, &AttentionSpec { offset: 1, ..spec(2, 2) }).is_err());
         let mask = Tensor::ones((1, 2), DType::U8, &Device::Cpu).expect("a mask");
         assert!(attention(&q, &q, &q, &AttentionSpec { mask: Some(mask), ..spec(2, 2) }).is_err());
+        assert!(attention(&q, &q, &q, &AttentionSpec { sequences: Some(Sequences::new(&[2, 2])), ..spec(2, 2) }).is_err());
     }
 }

@@ -1,9 +1,11 @@
 //! Every operation made of candle's own ones: for devices other than the processor, and the reference for the fused ones.
 
+use std::ops::Range;
+
 use candle_core::D;
 
 use super::{AttentionSpec, Gelu, LowRank, RopeTable};
-use crate::{DType, Result, Tensor};
+use crate::{DType, Positions, Result, Tensor};
 
 /// `x Wᵀ`, with W widened to the type of `x`.
 pub(super) fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
@@ -48,9 +50,9 @@ pub(super) fn gelu(x: &Tensor, kind: Gelu) -> Result<Tensor> {
 }
 
 /// Rotates the halves of each head by the angles of its position.
-pub(super) fn rope(x: &Tensor, table: &RopeTable, offset: usize, heads: usize) -> Result<Tensor> {
+pub(super) fn rope(x: &Tensor, table: &RopeTable, positions: &Positions, heads: usize) -> Result<Tensor> {
     let (batch, tokens, width) = x.dims3()?;
-    let (cos, sin) = table.tensors(offset, tokens, x)?; // (T, D/2) twice
+    let (cos, sin) = table.tensors(positions, tokens, x)?; // (T, D/2) twice
     let split = x.reshape((batch, tokens, heads, width / heads))?.transpose(1, 2)?.contiguous()?; // (B, H, T, D)
     let turned = candle_nn::rotary_emb::rope_slow(&split, &cos, &sin)?;
     Ok(turned.transpose(1, 2)?.contiguous()?.reshape((batch, tokens, width))?) // (B, T, H*D)
@@ -58,6 +60,12 @@ pub(super) fn rope(x: &Tensor, table: &RopeTable, offset: usize, heads: usize) -
 
 /// `softmax(s q kᵀ) v` per head, over the visible keys.
 pub(super) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
+    if let Some(sequences) = &spec.sequences {
+        let alone = AttentionSpec { sequences: None, ..spec.clone() };
+        let part = |t: &Tensor, range: &Range<usize>| t.narrow(1, range.start, range.len())?.contiguous();
+        let apart = |range: Range<usize>| attention(&part(q, &range)?, &part(k, &range)?, &part(v, &range)?, &alone);
+        return Ok(Tensor::cat(&sequences.ranges().map(apart).collect::<Result<Vec<_>>>()?, 1)?); // (1, N, H*D)
+    }
     let ((batch, tokens, width), keys) = (q.dims3()?, k.dim(1)?);
     let group = spec.heads / spec.kv_heads;
     let split = |t: &Tensor, rows, heads| t.reshape((batch, rows, heads, width / spec.heads))?.transpose(1, 2)?.contiguous(); // (B, heads, rows, D)

@@ -1,10 +1,12 @@
 //! Rotary position embedding.
 
+use std::sync::Arc;
+
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape};
 
 use super::portable;
 use crate::floats::{Floats, floats, is_native};
-use crate::{Device, NnError, Result, Tensor, kernel, parallel};
+use crate::{Device, NnError, Positions, Result, Tensor, kernel, parallel};
 
 /// How the angles are stretched for long texts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -97,14 +99,21 @@ impl RopeTable {
         self.positions
     }
 
-    /// Cosines and sines (T, D/2) of `tokens` positions from `offset` on, in the type of `like`.
-    pub(super) fn tensors(&self, offset: usize, tokens: usize, like: &Tensor) -> Result<(Tensor, Tensor)> {
-        let part = |table: &Tensor| table.narrow(0, offset, tokens)?.to_dtype(like.dtype()); // (T, D/2)
-        Ok((part(&self.cos)?, part(&self.sin)?))
+    /// Cosines and sines (T, D/2) of `tokens` positions, in the type of `like`.
+    pub(super) fn tensors(&self, positions: &Positions, tokens: usize, like: &Tensor) -> Result<(Tensor, Tensor)> {
+        let part = |table: &Tensor| match positions {
+            Positions::From(offset) => table.narrow(0, *offset, tokens),
+            Positions::Restarting(_) => {
+                let places: Vec<u32> = positions.list(tokens).into_iter().map(|position| position as u32).collect();
+                table.index_select(&Tensor::from_vec(places, tokens, table.device())?, 0)
+            }
+        };
+        let typed = |table: &Tensor| part(table)?.to_dtype(like.dtype()); // (T, D/2)
+        Ok((typed(&self.cos)?, typed(&self.sin)?))
     }
 }
 
-/// Rotates, in each head, the plane of elements `i` and `i + D/2` by `position * frequency_i`; positions start at `offset`.
+/// Rotates, in each head, the plane of elements `i` and `i + D/2` by `position * frequency_i`; a number means the positions from there on.
 ///
 /// # Shapes
 /// `x: (B, T, H*D)` -> the same
@@ -112,25 +121,27 @@ impl RopeTable {
 /// [`NnError::OutOfRange`] beyond the table, [`NnError::Shape`] when the width is not `heads * D`.
 /// # Source
 /// Su et al. 2021, arXiv:2104.09864, with the halves paired as in transformers
-pub fn rope(x: &Tensor, table: &RopeTable, offset: usize, heads: usize) -> Result<Tensor> {
-    let (_, tokens, width) = x.dims3()?;
+pub fn rope(x: &Tensor, table: &RopeTable, positions: impl Into<Positions>, heads: usize) -> Result<Tensor> {
+    let ((_, tokens, width), positions) = (x.dims3()?, positions.into());
     if width != heads * table.head_dim {
         return Err(NnError::Shape { what: "heads to rotate", expected: format!("(B, T, {heads}*{})", table.head_dim), found: x.dims().to_vec() });
     }
-    if offset + tokens > table.positions {
-        return Err(NnError::OutOfRange { what: "position", index: (offset + tokens - 1) as i64, limit: table.positions });
+    let end = positions.end(tokens);
+    if end > table.positions {
+        return Err(NnError::OutOfRange { what: "position", index: end as i64 - 1, limit: table.positions });
     }
     if !is_native(x) {
-        return portable::rope(x, table, offset, heads);
+        return portable::rope(x, table, &positions, heads);
     }
-    Ok(x.contiguous()?.apply_op1(Rope { table: table.clone(), offset, sign: 1.0 })?)
+    Ok(x.contiguous()?.apply_op1(Rope { table: table.clone(), positions: positions.list(tokens).into(), sign: 1.0 })?)
 }
 
 /// The rotation; its gradient is the rotation back.
 #[derive(Clone)]
 struct Rope {
     table: RopeTable,
-    offset: usize,
+    /// (T)
+    positions: Arc<[usize]>,
     sign: f32,
 }
 
@@ -149,7 +160,7 @@ impl CustomOp1 for Rope {
         let pieces = x.chunks(rows * width).zip(y.chunks_mut(rows * width)).enumerate();
         parallel::each(pieces, |(piece, (x, y))| {
             for (row, (x, y)) in x.chunks(width).zip(y.chunks_mut(width)).enumerate() {
-                let angles = (self.offset + (piece * rows + row) % tokens) * half;
+                let angles = self.positions[(piece * rows + row) % tokens] * half;
                 let (cos, sin) = (&cos[angles..][..half], &sin[angles..][..half]);
                 x.chunks(head).zip(y.chunks_mut(head)).for_each(|(x, y)| kernel::rotate(x, cos, sin, self.sign, y));
             }
@@ -167,6 +178,7 @@ impl CustomOp1 for Rope {
 mod tests {
     use super::super::check::{assert_close, check, flat, normal};
     use super::*;
+    use crate::Sequences;
 
     fn spec(scaling: RopeScaling) -> RopeSpec {
         RopeSpec { head_dim: 6, theta: 10_000.0, scaling, positions: 40 }
@@ -189,6 +201,18 @@ mod tests {
         let whole = rope(&x, &table, 0, 2).expect("works").narrow(1, 4, 5).expect("a part");
         let part = rope(&x.narrow(1, 4, 5).expect("a part"), &table, 4, 2).expect("works");
         assert_close("offset", &flat(&part), &flat(&whole));
+    }
+
+    #[test]
+    fn packed_sequences_begin_at_position_zero_each() {
+        let (table, sequences) = (table(), Sequences::new(&[3, 1, 5]));
+        check("packed rope", &[&[1, 9, 12]], |x| rope(&x[0], &table, Positions::Restarting(sequences.clone()), 2));
+        let x = normal("x", &[1, 9, 12]);
+        let packed = rope(&x, &table, Positions::Restarting(sequences.clone()), 2).expect("works");
+        for range in sequences.ranges() {
+            let part = |t: &Tensor| t.narrow(1, range.start, range.len()).expect("a part");
+            assert_close("packed", &flat(&part(&packed)), &flat(&rope(&part(&x), &table, 0, 2).expect("works")));
+        }
     }
 
     #[test]

@@ -86,7 +86,16 @@ impl Block {
             None => (k, v),
         };
         let scale = (shape.head_dim as f32).powf(-0.5);
-        let spec = AttentionSpec { heads: shape.heads, kv_heads: shape.kv_heads, causal: true, mask: None, offset, scale, window: None };
+        let spec = AttentionSpec {
+            heads: shape.heads,
+            kv_heads: shape.kv_heads,
+            causal: true,
+            mask: None,
+            offset,
+            scale,
+            window: None,
+            sequences: cx.sequences.clone(),
+        };
         let x = (x + self.output.forward(&ops::attention(&q, &k, &v, &spec)?, cx)?)?;
         let h = self.post_norm.forward(&x)?;
         let h = ops::swiglu(&self.gate.forward(&h, cx)?, &self.up.forward(&h, cx)?)?;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use graft_models::{Llama, LlamaConfig, random_model};
-use graft_nn::{Context, Device, Model, Quantization, Recompute, Rng, Tensor, Weight, gradients, gradients_through, ops::cross_entropy, packable};
+use graft_nn::{Context, Device, Model, Quantization, Recompute, Rng, Sequences, Tensor, Weight, gradients, gradients_through, ops::cross_entropy, packable};
 use graft_peft::{Adapter, InputBatch, Inputs, PeftError, Workbench, attach, load};
 use graft_protocol::{Hint, Settings, Value, methods::METHODS};
 
@@ -21,6 +21,7 @@ const PROMISES: &[Promise] = &[
     ("two adapters do not disturb each other", two_adapters_are_apart),
     ("attaching again replaces", attaching_again_replaces),
     ("blocks that are computed again give the same gradients", computing_again_changes_no_gradient),
+    ("texts packed into one row are as they are alone", packed_texts_are_apart),
 ];
 
 /// A method with keys that suit small models.
@@ -197,6 +198,25 @@ fn computing_again_changes_no_gradient(model: &dyn Model, case: &Case) -> Held {
     Ok(())
 }
 
+fn packed_texts_are_apart(model: &dyn Model, case: &Case) -> Held {
+    let adapter = case.attach(model, "default")?;
+    stir(&adapter, 3);
+    let texts: [&[u32]; 3] = [&[4, 8, 15, 16, 23, 42], &[7], &[1, 0, 49, 3]];
+    let row = |ids: &[u32]| Tensor::new(ids, &Device::Cpu).unwrap().unsqueeze(0).unwrap();
+    let packed = Context::eval().with_sequences(Sequences::new(&texts.map(<[u32]>::len)));
+    let together = model.logits(&row(&texts.concat()), None, &packed);
+    let result = if is_prompt(model) {
+        holds(together.is_err_and(|error| error.to_string().contains("no virtual tokens")), "packed texts behind one prompt")
+    } else {
+        let values = |logits: &Tensor| logits.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let alone: Vec<f32> = texts.iter().flat_map(|text| values(&model.logits(&row(text), None, &Context::eval()).unwrap())).collect();
+        let away = distance(&values(&together.unwrap()), &alone);
+        holds(away < 1e-4, format!("{away} away"))
+    };
+    adapter.detach(model).unwrap();
+    result
+}
+
 fn off_and_detached_is_the_base(model: &dyn Model, case: &Case) -> Held {
     let base = output(model);
     let adapter = case.attach(model, "default")?;
@@ -346,5 +366,6 @@ What every method promises is one test body, [tests/it/promises.rs](tests/it/pro
 
 const NOTE: &str = "
 A soft prompt changes the output when it is attached and cannot be merged; for those the first promise is waived and the fourth is that merging is
-refused, as it is for the embedding of a model whose head shares its weight, and for that head. A dash stands where the keys make no sense: a module of another family, or full fine-tuning of packed weights.
+refused, as it is for the embedding of a model whose head shares its weight, and for that head. Texts are not packed behind virtual tokens, which stand
+before each of them; the ninth promise is then that this is refused. A dash stands where the keys make no sense: a module of another family, or full fine-tuning of packed weights.
 ";

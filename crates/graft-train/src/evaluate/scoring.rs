@@ -3,6 +3,7 @@
 use graft_nn::{Context, Model, Tensor};
 
 use crate::batch::{Batch, Encoded};
+use crate::pass::{Passed, pass};
 use crate::{Result, gather};
 
 /// Sums over examples.
@@ -85,24 +86,21 @@ impl Rows {
 pub(super) fn score(model: &dyn Model, rows: &Rows) -> Result<Scored> {
     let encoded: Vec<Encoded> = rows.rows.iter().map(|row| Encoded { ids: row.ids.clone(), labels: vec![0; row.ids.len()], class: None }).collect();
     let batch = Batch::of(&encoded.iter().collect::<Vec<_>>());
-    let device = model.embedding().weight().tensor().device().clone();
-    let cx = Context::eval();
-    let hidden = model.hidden(&batch.ids_tensor(&device)?, batch.mask_tensor(&device)?.as_ref(), &cx)?; // (B, P+T, C)
-    let columns = hidden.virtual_tokens + batch.columns;
+    let Passed { states, virtual_tokens, starts, cx } = pass(model, &batch, &Context::eval())?;
     let readings: Vec<&Reading> = rows.examples.iter().flat_map(|example| std::iter::once(&example.completion).chain(&example.labels)).collect();
     // Positions in the order the readings want them; a position that several want is computed once.
     let mut positions: Vec<u32> = Vec::new();
     for reading in &readings {
-        positions.extend((0..reading.tokens.len()).filter_map(|index| position(&rows.rows[reading.row], reading.row, index, hidden.virtual_tokens, columns)));
+        positions.extend((0..reading.tokens.len()).filter_map(|index| position(&rows.rows[reading.row], starts[reading.row], index, virtual_tokens)));
     }
     positions.sort_unstable();
     positions.dedup();
-    let states = gather::rows(&hidden.states.flatten(0, 1)?, &positions)?; // (N, C)
+    let states = gather::rows(&states.flatten(0, 1)?, &positions)?; // (N, C)
     let logits = Logits { positions, rows: model.head(&states, &cx)? }; // (N, V)
     let log_probabilities = logits.normalised()?;
     let read = |reading: &Reading| -> f64 {
         let row = &rows.rows[reading.row];
-        let places = (0..reading.tokens.len()).map(|index| position(row, reading.row, index, hidden.virtual_tokens, columns));
+        let places = (0..reading.tokens.len()).map(|index| position(row, starts[reading.row], index, virtual_tokens));
         places.zip(&reading.tokens).filter_map(|(place, token)| Some(log_probabilities.get(&logits.positions, place?, *token))).sum()
     };
     let mut scored = Scored::default();
@@ -110,7 +108,7 @@ pub(super) fn score(model: &dyn Model, rows: &Rows) -> Result<Scored> {
         scored.loss -= read(&example.completion);
         // Without a token before it, the first token of a text is predicted from nothing and has no loss.
         let first = &rows.rows[example.completion.row];
-        let unread = usize::from(hidden.virtual_tokens + first.prompt == 0).min(example.completion.tokens.len());
+        let unread = usize::from(virtual_tokens + first.prompt == 0).min(example.completion.tokens.len());
         scored.tokens += (example.completion.tokens.len() - unread) as u64;
         let scores: Vec<f64> = example.labels.iter().map(read).collect();
         // Of equal scores the first counts, so that a model without any preference is not right by chance.
@@ -120,10 +118,10 @@ pub(super) fn score(model: &dyn Model, rows: &Rows) -> Result<Scored> {
     Ok(scored)
 }
 
-/// The flattened position that predicts token `index` behind the prompt of a row; none when nothing stands before it.
-fn position(row: &Row, number: usize, index: usize, virtual_tokens: usize, columns: usize) -> Option<u32> {
+/// The flattened position that predicts token `index` behind the prompt of a row that begins at `start`; none when nothing stands before it.
+fn position(row: &Row, start: usize, index: usize, virtual_tokens: usize) -> Option<u32> {
     let before = (virtual_tokens + row.prompt + index).checked_sub(1)?;
-    Some((number * columns + before) as u32)
+    Some((start + before) as u32)
 }
 
 /// Logits at sorted positions.

@@ -4,7 +4,7 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Storage, Tensor, bail};
 
 use crate::matrix::{Matrix, MatrixMut};
-use crate::{kernel, parallel};
+use crate::{Sequences, kernel, parallel};
 
 /// Queries per block: a block's shares fit the cache, and causal blocks skip the keys behind them.
 const BLOCK: usize = 64;
@@ -19,6 +19,7 @@ pub(super) struct Attention {
     pub(super) offset: usize,
     pub(super) scale: f32,
     pub(super) window: Option<usize>,
+    pub(super) sequences: Option<Sequences>,
 }
 
 /// Rows of several sequences, possibly a part of a larger buffer: the cache hands out such views.
@@ -27,25 +28,25 @@ struct Rows<'a> {
     data: &'a [f32],
     batch_stride: usize,
     row_stride: usize,
-    rows: usize,
     width: usize,
 }
 
 impl<'a> Rows<'a> {
     fn new(storage: &'a CpuStorage, layout: &Layout) -> candle_core::Result<Self> {
-        let (_, rows, width) = layout.shape().dims3()?;
+        let width = layout.shape().dims3()?.2;
         match (storage, layout.stride()) {
             (CpuStorage::F32(values), [batch_stride, row_stride, 1]) => {
                 let (batch_stride, row_stride) = (*batch_stride, *row_stride);
-                Ok(Self { data: &values[layout.start_offset()..], batch_stride, row_stride, rows, width })
+                Ok(Self { data: &values[layout.start_offset()..], batch_stride, row_stride, width })
             }
             _ => bail!("attention got an argument whose rows are not contiguous 32-bit numbers"),
         }
     }
 
-    /// One head of one sequence, (rows, D).
-    fn head(&self, batch: usize, head: usize, head_dim: usize) -> Matrix<'a> {
-        Matrix::strided(&self.data[batch * self.batch_stride..], self.rows, self.width, self.row_stride).columns(head * head_dim, head_dim)
+    /// One head of the rows of one sequence, (count, D).
+    fn head(&self, sequence: Sequence, count: usize, head: usize, head_dim: usize) -> Matrix<'a> {
+        let start = sequence.batch * self.batch_stride + sequence.start * self.row_stride;
+        Matrix::strided(&self.data[start..], count, self.width, self.row_stride).columns(head * head_dim, head_dim)
     }
 }
 
@@ -63,6 +64,16 @@ struct Sizes {
     head_dim: usize,
 }
 
+/// Queries and keys that see each other: a row of the batch, or one of the sequences packed into its only row.
+#[derive(Clone, Copy)]
+struct Sequence {
+    batch: usize,
+    /// Its first row in that of the batch.
+    start: usize,
+    tokens: usize,
+    keys: usize,
+}
+
 /// A block of consecutive queries and the number of keys that any of them sees.
 #[derive(Clone, Copy)]
 struct Block {
@@ -72,11 +83,19 @@ struct Block {
 }
 
 impl Attention {
-    fn blocks(&self, sizes: Sizes) -> impl Iterator<Item = Block> + use<> {
+    fn sequences(&self, sizes: Sizes) -> Vec<Sequence> {
+        let Sizes { batch, tokens, keys, .. } = sizes;
+        match &self.sequences {
+            None => (0..batch).map(|batch| Sequence { batch, start: 0, tokens, keys }).collect(),
+            Some(packed) => packed.ranges().map(|range| Sequence { batch: 0, start: range.start, tokens: range.len(), keys: range.len() }).collect(),
+        }
+    }
+
+    fn blocks(&self, Sequence { tokens, keys, .. }: Sequence) -> impl Iterator<Item = Block> + use<> {
         let (causal, offset) = (self.causal, self.offset);
-        (0..sizes.tokens).step_by(BLOCK).map(move |start| {
-            let count = BLOCK.min(sizes.tokens - start);
-            Block { start, count, seen: if causal { (start + count + offset).min(sizes.keys) } else { sizes.keys } }
+        (0..tokens).step_by(BLOCK).map(move |start| {
+            let count = BLOCK.min(tokens - start);
+            Block { start, count, seen: if causal { (start + count + offset).min(keys) } else { keys } }
         })
     }
 
@@ -102,13 +121,17 @@ impl Attention {
     }
 
     fn forward(&self, [q, k, v]: [Rows<'_>; 3], sizes: Sizes) -> Vec<f32> {
-        let Sizes { tokens, keys, head_dim, .. } = sizes;
+        let Sizes { batch, tokens, head_dim, .. } = sizes;
         let (group, width) = (self.heads / self.kv_heads, self.heads * head_dim);
-        let mut y = vec![0.0; sizes.batch * tokens * width];
-        parallel::each(heads(&mut y, tokens, width, head_dim).into_iter().enumerate(), |(place, mut y)| {
-            let (batch, head) = (place / self.heads, place % self.heads);
-            let (q, k, v) = (q.head(batch, head, head_dim), k.head(batch, head / group, head_dim), v.head(batch, head / group, head_dim));
-            for block in self.blocks(sizes) {
+        let sequences = self.sequences(sizes);
+        let mut y = vec![0.0; batch * tokens * width];
+        let lengths = sequences.iter().map(|sequence| sequence.tokens);
+        parallel::each(heads(&mut y, lengths, width, head_dim).into_iter().enumerate(), |(place, mut y)| {
+            let (sequence, head) = (sequences[place / self.heads], place % self.heads);
+            let Sequence { batch, tokens, keys, .. } = sequence;
+            let q = q.head(sequence, tokens, head, head_dim);
+            let [k, v] = [k, v].map(|rows| rows.head(sequence, keys, head / group, head_dim));
+            for block in self.blocks(sequence) {
                 let shares = self.shares(q, k, block, self.padding(batch, keys));
                 let shares = Matrix::new(&shares, block.count, block.seen);
                 shares.times(v.rows(0, block.seen)).alone().store(&mut y.row_block(block.start, block.count)); // (count, D)
@@ -122,25 +145,29 @@ impl Attention {
         let Sizes { batch, tokens, keys, head_dim } = sizes;
         let (width, kv_width) = (self.heads * head_dim, self.kv_heads * head_dim);
         let (mut dq, mut dk, mut dv) = (vec![0.0; batch * tokens * width], vec![0.0; batch * keys * kv_width], vec![0.0; batch * keys * kv_width]);
+        let sequences = self.sequences(sizes);
         {
             // One piece of work per head of keys, with all the heads of queries that share it: their sums need one writer.
-            let mut queries = heads(&mut dq, tokens, width, head_dim).into_iter();
-            let pairs = heads(&mut dk, keys, kv_width, head_dim).into_iter().zip(heads(&mut dv, keys, kv_width, head_dim));
+            let (tokens, keys) = (|| sequences.iter().map(|sequence| sequence.tokens), || sequences.iter().map(|sequence| sequence.keys));
+            let mut queries = heads(&mut dq, tokens(), width, head_dim).into_iter();
+            let pairs = heads(&mut dk, keys(), kv_width, head_dim).into_iter().zip(heads(&mut dv, keys(), kv_width, head_dim));
             let group = self.heads / self.kv_heads;
             let pieces = pairs.map(|(dk, dv)| Gradients { dq: queries.by_ref().take(group).collect(), dk, dv });
-            parallel::each(pieces.enumerate(), |(place, piece)| self.backward_group(inputs, g, sizes, (place, piece)));
+            parallel::each(pieces.enumerate(), |(place, piece)| {
+                self.backward_group(inputs, g, (sequences[place / self.kv_heads], head_dim), (place % self.kv_heads, piece));
+            });
         }
         [dq, dk, dv]
     }
 
-    fn backward_group(&self, [q, k, v]: [Rows<'_>; 3], g: Rows<'_>, sizes: Sizes, (place, mut to): (usize, Gradients<'_>)) {
-        let (batch, kv_head) = (place / self.kv_heads, place % self.kv_heads);
-        let padding = self.padding(batch, sizes.keys);
-        let (k, v) = (k.head(batch, kv_head, sizes.head_dim), v.head(batch, kv_head, sizes.head_dim));
+    fn backward_group(&self, [q, k, v]: [Rows<'_>; 3], g: Rows<'_>, (sequence, head_dim): (Sequence, usize), (kv_head, mut to): (usize, Gradients<'_>)) {
+        let Sequence { batch, tokens, keys, .. } = sequence;
+        let padding = self.padding(batch, keys);
+        let [k, v] = [k, v].map(|rows| rows.head(sequence, keys, kv_head, head_dim));
         let first = kv_head * to.dq.len();
         for (index, dq) in to.dq.iter_mut().enumerate() {
-            let (q, g) = (q.head(batch, first + index, sizes.head_dim), g.head(batch, first + index, sizes.head_dim));
-            for block in self.blocks(sizes) {
+            let [q, g] = [q, g].map(|rows| rows.head(sequence, tokens, first + index, head_dim));
+            for block in self.blocks(sequence) {
                 let Block { start, count, seen } = block;
                 let (q_block, g_block) = (q.rows(start, count), g.rows(start, count));
                 let mut shares = self.shares(q, k, block, padding);
@@ -162,9 +189,14 @@ struct Gradients<'a> {
     dv: MatrixMut<'a>,
 }
 
-/// The heads of (B, rows, width), sequence after sequence.
-fn heads(data: &mut [f32], rows: usize, width: usize, head_dim: usize) -> Vec<MatrixMut<'_>> {
-    data.chunks_mut(rows * width).flat_map(|one| MatrixMut::new(one, rows, width).column_blocks(head_dim)).collect()
+/// The heads of sequences that lie one behind the other, sequence after sequence.
+fn heads(mut data: &mut [f32], lengths: impl Iterator<Item = usize>, width: usize, head_dim: usize) -> Vec<MatrixMut<'_>> {
+    let of_sequence = move |rows: usize| {
+        let (one, others) = std::mem::take(&mut data).split_at_mut(rows * width);
+        data = others;
+        MatrixMut::new(one, rows, width).column_blocks(head_dim)
+    };
+    lengths.flat_map(of_sequence).collect()
 }
 
 impl CustomOp3 for Attention {

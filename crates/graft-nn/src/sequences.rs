@@ -1,0 +1,83 @@
+//! Sequences of several lengths in one row, one behind the other, without padding.
+
+use std::{ops::Range, sync::Arc};
+
+/// The lengths of the sequences that are packed into a row of N positions. Each begins at position 0 and sees itself alone.
+///
+/// # Source
+/// The `cu_seqlens` of Dao 2023, arXiv:2307.08691 (variable lengths)
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sequences(Arc<[usize]>);
+
+impl Sequences {
+    /// Sequences of these lengths.
+    pub fn new(lengths: &[usize]) -> Self {
+        Self(lengths.into())
+    }
+
+    /// N: positions of all of them.
+    pub fn tokens(&self) -> usize {
+        self.0.iter().sum()
+    }
+
+    /// Positions of the longest.
+    pub fn longest(&self) -> usize {
+        self.0.iter().copied().max().unwrap_or(0)
+    }
+
+    /// Where each lies in the row.
+    pub fn ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        self.0.iter().scan(0, |end, length| {
+            *end += length;
+            Some(*end - length..*end)
+        })
+    }
+}
+
+/// The positions of the tokens of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Positions {
+    /// One after the other from this one on.
+    From(usize),
+    /// From 0 in each of the packed sequences.
+    Restarting(Sequences),
+}
+
+impl Positions {
+    /// The first `tokens` of them.
+    pub fn list(&self, tokens: usize) -> Vec<usize> {
+        match self {
+            Self::From(offset) => (*offset..offset + tokens).collect(),
+            Self::Restarting(sequences) => sequences.0.iter().flat_map(|length| 0..*length).take(tokens).collect(),
+        }
+    }
+
+    /// One more than the highest of the first `tokens`.
+    pub fn end(&self, tokens: usize) -> usize {
+        match self {
+            Self::From(offset) => offset + tokens,
+            Self::Restarting(sequences) => sequences.longest(),
+        }
+    }
+}
+
+impl From<usize> for Positions {
+    fn from(offset: usize) -> Self {
+        Self::From(offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequences_lie_one_behind_the_other_and_count_from_zero() {
+        let sequences = Sequences::new(&[2, 0, 3]);
+        assert_eq!((sequences.tokens(), sequences.longest()), (5, 3));
+        assert_eq!(sequences.ranges().collect::<Vec<_>>(), [0..2, 2..2, 2..5]);
+        let positions = Positions::Restarting(sequences);
+        assert_eq!((positions.list(5), positions.end(5)), (vec![0, 1, 0, 1, 2], 3));
+        assert_eq!((Positions::From(4).list(2), Positions::From(4).end(2)), (vec![4, 5], 6));
+    }
+}
