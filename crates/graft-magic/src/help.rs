@@ -126,6 +126,7 @@ pub(crate) fn values(key: &KeySpec) -> String {
     match key.kind {
         KeyKind::Bool => "true or false".to_owned(),
         KeyKind::Integer { min, .. } => format!("integer ≥ {min}"),
+        KeyKind::IntegerOrAuto { min, .. } => format!("integer ≥ {min} or auto"),
         KeyKind::Float { min, max } if max >= 1e3 => format!("number ≥ {min}"),
         KeyKind::Float { min, max } => format!("{min} to {max}"),
         KeyKind::Text => "text".to_owned(),

@@ -107,7 +107,7 @@ fn field(key: &KeySpec, given: Setting) -> Result<Value, PeftError> {
 /// A field as the value of the key of the same name; none for a field that holds nothing.
 fn setting(key: &KeySpec, value: &Value) -> Option<Setting> {
     Some(match (key.kind, value) {
-        (KeyKind::Integer { .. }, _) => Setting::Integer(value.as_i64()?),
+        (KeyKind::Integer { .. } | KeyKind::IntegerOrAuto { .. }, _) => Setting::Integer(value.as_i64()?),
         (KeyKind::Float { .. }, _) => Setting::Float(value.as_f64()?),
         (KeyKind::Bool, _) => Setting::Bool(value.as_bool()?),
         (KeyKind::List | KeyKind::Modules, Value::Array(items)) if items.is_empty() => return None,

@@ -1,7 +1,7 @@
 //! `%ablate`: a line of methods and `key=values` becomes the list of its trials.
 
 use crate::{
-    Failure, KeySpec, Settings, Value,
+    AUTO, Failure, KeySpec, Settings, Value,
     methods::{self, METHODS, MethodSpec},
     training::{ABLATE, TRAIN},
 };
@@ -90,6 +90,10 @@ impl Ablation {
                 }
                 Home::Train(_) | Home::Methods => axes.push(Axis::new(key, value)?),
             }
+        }
+        if axes.iter().any(|axis| axis.texts.iter().any(|text| text == AUTO) && TRAIN.iter().any(|spec| spec.name == "batch" && spec.is_named(axis.name))) {
+            let failure = Failure::new("ablate::auto_batch", "batch=auto would give each trial a size of its own, and then they could not be compared");
+            return Err(failure.hint("give one number, such as batch=8; %train batch=auto says which size fits"));
         }
         let trials = specs.iter().map(|spec| trials(spec, &axes, alpha)).collect::<Result<Vec<_>, _>>()?.concat();
         let found = Self { scaling: scaling(&axes, alpha), trials, settings, search_lr };

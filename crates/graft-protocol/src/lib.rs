@@ -27,6 +27,6 @@ pub use event::{Event, Level, MimeBundle, RunEnded, RunOutcome, RunStarted, Step
 pub use failure::{Failure, Hint, Span};
 pub use message::{FromChild, PROTOCOL_VERSION, ToChild};
 pub use reply::{Block, Reply, SideText};
-pub use settings::{KeyKind, KeySpec, Settings, Value};
+pub use settings::{AUTO, KeyKind, KeySpec, Settings, Value};
 pub use snapshot::{AdapterEntry, ModelEntry, ModuleEntry, Snapshot};
 pub use table::{Align, Cell, Column, Table};

@@ -18,6 +18,13 @@ pub enum KeyKind {
         /// Greatest value allowed.
         max: i64,
     },
+    /// The same, or `auto`.
+    IntegerOrAuto {
+        /// Least value allowed.
+        min: i64,
+        /// Greatest value allowed.
+        max: i64,
+    },
     /// A finite number in `[min, max]`.
     Float {
         /// Least value allowed.
@@ -36,6 +43,9 @@ pub enum KeyKind {
     /// A file or folder.
     Path,
 }
+
+/// The value that leaves the choice to Graft.
+pub const AUTO: &str = "auto";
 
 /// One key of a method, of training or of any other verb.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,7 +71,7 @@ pub enum Value {
     Integer(i64),
     /// From [`KeyKind::Float`]; always finite.
     Float(f64),
-    /// From [`KeyKind::Text`], [`KeyKind::Choice`] and [`KeyKind::Path`].
+    /// From [`KeyKind::Text`], [`KeyKind::Choice`] and [`KeyKind::Path`]; [`AUTO`].
     Text(String),
     /// From [`KeyKind::Modules`] and [`KeyKind::List`]; a regular expression is a list of one.
     List(Vec<String>),
@@ -91,8 +101,10 @@ impl KeySpec {
                 "false" | "no" | "off" | "0" => Ok(Value::Bool(false)),
                 _ => Err(self.wrong_type(text, "true or false")),
             },
-            KeyKind::Integer { min, max } => {
-                let value = parse_integer(text).ok_or_else(|| self.wrong_type(text, "a whole number"))?;
+            KeyKind::IntegerOrAuto { .. } if text == AUTO => Ok(Value::Text(AUTO.to_owned())),
+            KeyKind::Integer { min, max } | KeyKind::IntegerOrAuto { min, max } => {
+                let wanted = if matches!(self.kind, KeyKind::Integer { .. }) { "a whole number" } else { "a whole number or auto" };
+                let value = parse_integer(text).ok_or_else(|| self.wrong_type(text, wanted))?;
                 if value < min || value > max {
                     return Err(self.out_of_range(text, min as f64, max as f64));
                 }

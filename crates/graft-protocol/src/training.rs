@@ -12,7 +12,13 @@ pub const TRAIN: &[KeySpec] = &[
         default: "",
         help: "peak learning rate; without it the method's own default",
     },
-    KeySpec { name: "batch", aliases: &["batch_size"], kind: KeyKind::Integer { min: 1, max: 65_536 }, default: "8", help: "examples per micro-batch" },
+    KeySpec {
+        name: "batch",
+        aliases: &["batch_size"],
+        kind: KeyKind::IntegerOrAuto { min: 1, max: 65_536 },
+        default: "8",
+        help: "examples per micro-batch; auto takes as many as fit into memory, up to 64. Nothing is computed for padding",
+    },
     KeySpec {
         name: "gradient_accumulation_steps",
         aliases: &["accumulate"],

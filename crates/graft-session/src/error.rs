@@ -91,6 +91,12 @@ pub enum SessionError {
         /// The data typed.
         asked: String,
     },
+    /// A resumed run has its batch size already.
+    #[error("run `{run}` goes on with the batch size that it began with")]
+    OtherBatch {
+        /// The run.
+        run: String,
+    },
     /// No adapter of that name.
     #[error("there is no adapter `{name}`")]
     UnknownAdapter {
@@ -179,6 +185,7 @@ impl Hint for SessionError {
             Self::MergedBelow { .. } => "session::merged",
             Self::ActsBeside { .. } => "session::acts_beside",
             Self::OtherData { .. } => "session::other_data",
+            Self::OtherBatch { .. } => "session::other_batch",
             Self::UnknownAdapter { .. } => "session::unknown_adapter",
             Self::UnknownMethod { .. } => "session::unknown_method",
             Self::UnknownData { .. } => "session::unknown_data",
@@ -212,6 +219,7 @@ impl Hint for SessionError {
                 Some(format!("`%{method} merge {name}` puts it into the weights, `%{method} off` leaves it out; `%{method} save DIR` writes it alone"))
             }
             Self::OtherData { asked, .. } => Some(format!("leave `data` out to go on, or train on it: `%train data={asked}`")),
+            Self::OtherBatch { .. } => Some("leave `batch` out, or give a number: the losses are then those of another run".to_owned()),
             Self::UnknownAdapter { name, known } => Some(did_you_mean(name, known, "adapters", "%lora attach")),
             Self::UnknownMethod { verb } => {
                 let verbs: Vec<_> = graft_protocol::methods::METHODS.iter().map(|spec| spec.verb.to_owned()).collect();

@@ -125,6 +125,9 @@ pub enum TrainError {
         /// Whether it would fit with blocks that are computed again.
         recomputed: bool,
     },
+    /// How much memory is left cannot be known.
+    #[error("batch=auto needs to know how much memory is left, which only the processor under Linux tells")]
+    UnknownMemory,
     /// The file system refuses.
     #[error("cannot {action} `{}`", path.display())]
     Io {
@@ -195,6 +198,7 @@ impl Hint for TrainError {
             Self::Checkpoint { .. } => "train::checkpoint",
             Self::AlreadyDone { .. } => "train::already_done",
             Self::WouldNotFit { .. } => "train::would_not_fit",
+            Self::UnknownMemory => "train::unknown_memory",
             Self::Io { .. } => "train::io",
             Self::Tensors { source } => source.code(),
         }
@@ -220,6 +224,7 @@ impl Hint for TrainError {
             Self::WouldNotFit { recomputed: true, .. } => {
                 Some("gradient_checkpointing=true keeps less of the forward pass, for half as much time again".to_owned())
             }
+            Self::UnknownMemory => Some("give a number, such as batch=8".to_owned()),
             Self::WouldNotFit { rows, tokens, fitting, .. } => Some(smaller(*rows, *tokens, *fitting)),
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 Some("free some space on the disk; the last checkpoint is whole".to_owned())

@@ -132,9 +132,40 @@ impl Memory {
 /// [`TrainError::WouldNotFit`].
 pub(crate) fn check(model: &dyn Model, trainables: &[Trainable], (rows, tokens): (usize, usize), recompute: bool) -> Result<()> {
     let Some(available) = available_bytes().filter(|_| model.embedding().weight().tensor().device().is_cpu()) else { return Ok(()) };
-    let trained = trainables.iter().map(|trainable| trainable.var.elem_count() as u64).sum();
-    let sizes = Sizes { added: trained, rows, tokens: tokens + model.embedding().positions_taken(), recompute, ..of_model(model) };
+    let sizes = Sizes { rows, ..of_training(model, trainables, tokens, recompute) };
     Memory::predict(&sizes).fits(available, &sizes)
+}
+
+/// A micro-batch that fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fitting {
+    /// B: its rows.
+    pub rows: usize,
+    /// Tokens of the longest.
+    pub tokens: usize,
+    /// Bytes that it takes beside the model.
+    pub needed: u64,
+    /// Bytes that are left.
+    pub available: u64,
+}
+
+/// The most rows of `tokens` tokens, at most `most`, that fit into nine tenths of `available` bytes: a prediction may be off by the tenth.
+///
+/// # Errors
+/// [`TrainError::WouldNotFit`] when one row is too much.
+pub(crate) fn largest(sizes: &Sizes<'_>, most: usize, available: u64) -> Result<Fitting> {
+    let on_top = |rows: usize| Memory::predict(&Sizes { rows, ..*sizes }).on_top();
+    let budget = available / 10 * 9;
+    let rows = (1..=most).rev().find(|rows| on_top(*rows) <= budget).unwrap_or(1);
+    let sizes = Sizes { rows, ..*sizes };
+    Memory::predict(&sizes).fits(budget, &sizes)?;
+    Ok(Fitting { rows, tokens: sizes.tokens, needed: on_top(rows), available })
+}
+
+/// The sizes of a training whose longest example has `tokens` tokens, one row.
+pub(crate) fn of_training<'a>(model: &'a dyn Model, trainables: &[Trainable], tokens: usize, recompute: bool) -> Sizes<'a> {
+    let trained = trainables.iter().map(|trainable| trainable.var.elem_count() as u64).sum();
+    Sizes { added: trained, tokens: tokens + model.embedding().positions_taken(), recompute, ..of_model(model) }
 }
 
 /// The sizes of a loaded model, nothing trained, one position.
@@ -239,6 +270,17 @@ mod tests {
         let shape = shape();
         let sizes = Sizes { shape: &shape, parameters: 1000, kept: 2000, widened: 0, added: 30, opened: 0, rows: 3, tokens: 5, recompute: true, threads: 0 };
         assert_eq!(Memory::predict(&sizes).activations, 15 * (2 * 8 + 144 + 16) * 4);
+    }
+
+    #[test]
+    fn the_largest_batch_fits_and_one_more_row_would_not() {
+        let shape = shape();
+        let sizes = Sizes { shape: &shape, parameters: 1000, kept: 4000, widened: 0, added: 30, opened: 0, rows: 1, tokens: 5, recompute: false, threads: 0 };
+        let of = |rows: usize| Memory::predict(&Sizes { rows, ..sizes }).on_top();
+        let enough = of(7) * 10 / 9 + 10;
+        assert_eq!(largest(&sizes, 64, enough).expect("fits"), Fitting { rows: 7, tokens: 5, needed: of(7), available: enough });
+        assert_eq!(largest(&sizes, 3, enough).expect("fits").rows, 3);
+        assert!(matches!(largest(&sizes, 64, 100), Err(TrainError::WouldNotFit { rows: 1, .. })));
     }
 
     #[test]

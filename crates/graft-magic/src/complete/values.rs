@@ -1,6 +1,6 @@
 //! What may follow a verb and its subcommand: keys, values of a key, words by position.
 
-use graft_protocol::{KeyKind, KeySpec};
+use graft_protocol::{AUTO, KeyKind, KeySpec};
 
 use super::{Item, ItemKind, Sources, begins};
 use crate::{
@@ -72,6 +72,7 @@ fn of_key(key: &KeySpec, value: &str, sources: &Sources<'_>) -> (usize, Vec<Item
     let items = match (key.kind, key.name) {
         (KeyKind::Choice(words), _) => choices(words.iter().copied(), typed, ItemKind::Value),
         (KeyKind::Bool, _) => choices(["true", "false"], typed, ItemKind::Value),
+        (KeyKind::IntegerOrAuto { .. }, _) => choices([AUTO], typed, ItemKind::Value),
         (KeyKind::Modules, _) => choices(modules::leaves(snapshot).into_iter().chain(["all-linear"]), typed, ItemKind::Module),
         (KeyKind::Path, _) => choices((sources.files)(typed).iter().map(String::as_str), typed, ItemKind::Path),
         (_, "data") => choices(snapshot.data.iter().map(String::as_str), typed, ItemKind::Name),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use graft_protocol::{Failure, Settings, Value, training::TRAIN};
+use graft_protocol::{AUTO, Failure, Settings, Value, training::TRAIN};
 use graft_train::{
     TrainConfig, TrainError,
     runs::{Progress, RunFolder, RunHeader},
@@ -28,6 +28,9 @@ pub fn resume(desk: &Desk, run: Option<&str>, settings: &Settings) -> Result<Tra
     let Progress { header, step, .. } = newest(&folder)?;
     if let Some(asked) = settings.text(TRAIN, "data").filter(|asked| settings.values.contains_key("data") && *asked != header.data) {
         return Err(SessionError::OtherData { run: folder.name(), data: header.data, asked }.into());
+    }
+    if settings.text(TRAIN, "batch").as_deref() == Some(AUTO) {
+        return Err(SessionError::OtherBatch { run: folder.name() }.into());
     }
     let train = overlaid(&header.train, settings);
     let config = TrainConfig::from_settings(&train, header.default_lr, header.seed);

@@ -3,13 +3,18 @@
 use std::sync::Arc;
 
 use graft_nn::TokenEncoder;
-use graft_protocol::{Event, Failure, Reply, RunEnded, RunOutcome, Settings, training::TRAIN};
+use graft_protocol::{AUTO, Event, Failure, Reply, RunEnded, RunOutcome, Settings, Value, training::TRAIN};
 use graft_train::{
-    Accompanied, Control, Job, TrainConfig, TrainError, fit,
+    Accompanied, Control, Job, TrainConfig, TrainError, fit, largest_batch,
     runs::{RunFolder, RunHeader},
 };
 
-use super::{attach, data::lasting, effect, runs, words::kept_as};
+use super::{
+    attach,
+    data::lasting,
+    effect, runs,
+    words::{counted, kept_as, thousands},
+};
 use crate::{
     Desk, SessionError, State,
     state::{Attached, DataOrigin, LoadedData, LoadedModel},
@@ -58,11 +63,25 @@ pub fn train(desk: &Desk, attach: Option<&(String, Settings)>, settings: &Settin
     if let Some(below) = state.adapters.iter().find(merged_below) {
         return Err(SessionError::MergedBelow { name: below.adapter.name().to_owned(), method: below.adapter.spec().verb }.into());
     }
+    let settings = &sized(desk, settings, &model, &data, &attached)?;
     let config = TrainConfig::from_settings(settings, attached.adapter.spec().learning_rate, state.seed);
     let folder = RunFolder::create(&runs::base(), attached.adapter.spec().verb)?;
     let plan = Plan { model, data, watched: None, attached, config, folder };
     let header = header(&state, &plan, settings);
     carry_out(desk, &plan, header, fit)
+}
+
+/// The settings with a number in place of `batch=auto`: a run goes on with the size that it began with.
+fn sized(desk: &Desk, settings: &Settings, model: &LoadedModel, data: &LoadedData, attached: &Attached) -> Result<Settings, Failure> {
+    if settings.text(TRAIN, "batch").as_deref() != Some(AUTO) {
+        return Ok(settings.clone());
+    }
+    let (base, tokenizer) = (model.loaded.model.as_ref(), model.loaded.tokenizer.as_ref());
+    let config = TrainConfig::from_settings(settings, attached.adapter.spec().learning_rate, 0);
+    let found = largest_batch(base, &attached.adapter.trainables(), tokenizer, &data.dataset, &config)?;
+    let [needed, available] = [found.needed, found.available].map(|bytes| thousands(bytes.div_ceil(1_000_000)));
+    desk.note(format!("batch=auto: {} of at most {} tokens, {needed} MB of {available} MB left", counted(found.rows, "example"), found.tokens));
+    Ok(settings.clone().with("batch", Value::Integer(found.rows as i64)))
 }
 
 /// Runs a plan with `go` (a new run or a resumed one) and settles the session afterwards, however it ended.

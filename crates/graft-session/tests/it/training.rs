@@ -204,3 +204,19 @@ fn set_norm(model: &dyn graft_nn::Model, weight: &Tensor) {
     let norm = sites.iter().find_map(|site| if let Layer::Norm(norm) = site.layer { Some(norm) } else { None });
     norm.unwrap().weight().set(weight.clone()).unwrap();
 }
+
+#[test]
+fn an_automatic_batch_is_as_large_as_the_data_and_is_kept_when_the_run_goes_on() {
+    let world = World::attached();
+    world.train("steps=2 batch=auto eval_every=0").unwrap();
+    let said = world.ear.events().into_iter().find_map(|event| match event {
+        Event::Note { text, .. } if text.starts_with("batch=auto:") => Some(text),
+        _ => None,
+    });
+    let data = world.session.state().data[0].dataset.train.len().min(64);
+    assert!(said.as_ref().is_some_and(|said| said.starts_with(&format!("batch=auto: {data} examples"))), "{said:?}");
+    let resumed = world.run(Command::Resume { run: None, settings: keys_of(training::TRAIN, "steps=4") });
+    assert!(resumed.is_ok(), "{resumed:?}");
+    let refused = world.run(Command::Resume { run: None, settings: keys_of(training::TRAIN, "steps=6 batch=auto") }).unwrap_err();
+    assert_eq!(refused.code, "session::other_batch");
+}

@@ -1,6 +1,6 @@
 //! Keys of `%train`.
 
-use graft_protocol::{Settings, Value};
+use graft_protocol::{AUTO, Settings, Value};
 
 use super::integer;
 
@@ -32,6 +32,12 @@ impl Train {
     #[must_use]
     pub fn batch(self, batch: usize) -> Self {
         Self { settings: self.settings.with("batch", integer(batch as u64)) }
+    }
+
+    /// As many examples per micro-batch as fit into memory, up to 64.
+    #[must_use]
+    pub fn batch_auto(self) -> Self {
+        Self { settings: self.settings.with("batch", Value::Text(AUTO.to_owned())) }
     }
 
     /// Micro-batches per step; the loss is averaged over all their tokens. Default 1.
