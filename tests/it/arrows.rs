@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("graft-kernel", &["graft-magic", "graft-protocol", "graft-render"]),
     ("xtask", &[]),
     ("graft-pretrain", &["graft-models", "graft-nn", "graft-protocol", "graft-render", "graft-train"]),
-    ("graft-bench", &["graft-models", "graft-nn", "graft-peft", "graft-protocol", "graft-train"]),
+    ("graft-bench", &["graft-models", "graft-nn", "graft-peft", "graft-protocol", "graft-render", "graft-train"]),
     ("graft-testkit", &["graft-protocol"]),
     ("graft-tests", &["graft-protocol", "graft-testkit"]),
 ];

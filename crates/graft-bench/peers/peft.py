@@ -28,30 +28,34 @@ def bert():
     return BertForSequenceClassification(BertConfig(num_labels=7, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0))
 
 
-# rows, tokens, vocabulary, model
+# vocabulary, model of so many tokens
 SHAPES = {
-    "tiny": (8, 128, 2048, lambda: llama(256, 688, 4, 4, 2048, 128)),
-    "d768": (4, 256, 8192, lambda: llama(768, 2048, 8, 12, 8192, 256)),
-    "gpt2": (2, 256, 50257, gpt2),
-    "bert": (8, 128, 30522, bert),
+    "tiny": (2048, lambda tokens: llama(256, 688, 4, 4, 2048, tokens)),
+    "d768": (8192, lambda tokens: llama(768, 2048, 8, 12, 8192, tokens)),
+    "gpt2": (50257, lambda tokens: gpt2()),
+    "bert": (30522, lambda tokens: bert()),
 }
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--shape", choices=SHAPES, required=True)
 parser.add_argument("--work", choices=["lora", "checkpointed", "lora-qv", "dora", "prompt", "full"], required=True)
-parser.add_argument("--steps", type=int, required=True)
+for number in ("rows", "tokens", "rank", "steps"):
+    parser.add_argument(f"--{number}", type=int, required=True)
 arguments = parser.parse_args()
-rows, tokens, vocab, make = SHAPES[arguments.shape]
+rows, tokens = arguments.rows, arguments.tokens
+vocab, make = SHAPES[arguments.shape]
 is_classifier = arguments.shape == "bert"
 task = "SEQ_CLS" if is_classifier else "CAUSAL_LM"
 
 torch.manual_seed(1)
-model = make()
+model = make(tokens)
 if arguments.work == "prompt":
     model = get_peft_model(model, PromptTuningConfig(num_virtual_tokens=20, task_type=task))
 elif arguments.work != "full":
     targets = None if arguments.work == "lora-qv" else "all-linear"
-    model = get_peft_model(model, LoraConfig(r=8, lora_alpha=16, target_modules=targets, use_dora=arguments.work == "dora", task_type=task))
+    model = get_peft_model(model, LoraConfig(
+        r=arguments.rank, lora_alpha=2 * arguments.rank, target_modules=targets, use_dora=arguments.work == "dora", task_type=task,
+    ))
 model.train()
 if arguments.work == "checkpointed":
     model.enable_input_require_grads()

@@ -8,7 +8,7 @@ use graft_nn::{Model, Trainable};
 use graft_peft::{Adapter, Workbench, attach};
 use serde::{Deserialize, Serialize};
 
-use crate::workload::{Shape, Work};
+use crate::workload::Scene;
 use crate::{Result, ours, peak, plain_candle};
 
 /// A contender that this binary holds.
@@ -49,13 +49,13 @@ impl Contender {
     ///
     /// # Errors
     /// Those of model, adapter and training.
-    pub fn run(self, (shape, work): (Shape, Work), steps: usize, began: Instant) -> Result<Figures> {
+    pub fn run(self, scene: &Scene, steps: usize, began: Instant) -> Result<Figures> {
         let start_bytes = peak::resident_bytes();
-        let (model, adapter) = model(shape, work)?;
+        let (model, adapter) = model(scene)?;
         let trainables = adapter.trainables();
         let (step_milliseconds, losses, first) = match self {
-            Self::Graft => ours::train(&*model, trainables, (shape, work), steps)?,
-            Self::Candle => plain_candle::train(&*model, &trainables, shape, steps)?,
+            Self::Graft => ours::train(&*model, trainables, scene, steps)?,
+            Self::Candle => plain_candle::train(&*model, &trainables, scene, steps)?,
         }
         .columns();
         let first_step_milliseconds = first.duration_since(began).as_secs_f64() * 1e3;
@@ -79,10 +79,10 @@ impl Steps {
 }
 
 /// The model with what is trained in it.
-pub(crate) fn model(shape: Shape, work: Work) -> Result<(Arc<dyn Model>, Adapter)> {
-    let model = shape.model()?;
-    let (verb, settings) = work.method();
-    let adapter = attach(&Workbench::new(&*model, shape.name(), 1), verb, &settings)?;
+pub(crate) fn model(scene: &Scene) -> Result<(Arc<dyn Model>, Adapter)> {
+    let model = scene.model()?;
+    let (verb, settings) = scene.method();
+    let adapter = attach(&Workbench::new(&*model, scene.shape.name(), 1), verb, &settings)?;
     Ok((model, adapter))
 }
 

@@ -2,9 +2,11 @@
 //!
 //! A contender runs in a process of its own ([`contender`]), so that its peak memory is its own; [`rounds`] starts them in turn (A B A B), so that a
 //! machine that slows down slows all of them. `cargo xtask bench train` calls it.
+//! [`curves`] varies length, batch, rank, instruction set and threads; `cargo xtask bench curves`.
 //! [`methods`] measures every fine-tuning method beside plain LoRA and the frozen base; `cargo xtask bench methods` calls that.
 
 pub mod contender;
+pub mod curves;
 pub mod methods;
 pub mod rounds;
 pub mod table;

@@ -1,5 +1,5 @@
-//! `graft-bench train` measures training beside its peers; `graft-bench methods` every method beside LoRA; `step` and `method`
-//! are one of them alone. `cargo xtask bench` calls it.
+//! `graft-bench train` measures training beside its peers, `curves` how it grows with the sizes, `methods` every method beside LoRA; `step` and
+//! `method` are one of them alone. `cargo xtask bench` calls it.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 use graft_bench::contender::Contender;
-use graft_bench::rounds::{self, Plan};
-use graft_bench::workload::{Shape, Work};
+use graft_bench::curves::{self, Course};
+use graft_bench::rounds::{self, Limits, Plan};
+use graft_bench::workload::{Scene, Shape, Work};
 use graft_bench::{BenchError, Result, methods, table};
 
 /// Measures training.
@@ -59,6 +60,27 @@ enum Task {
         #[arg(long, default_value_t = 2)]
         warm_up: usize,
     },
+    /// Curves over length, batch and rank, and rows by instruction set and threads: tables and a figure.
+    Curves {
+        /// The model whose sizes vary.
+        #[arg(long, default_value = "tiny")]
+        shape: Shape,
+        /// How often each contender starts.
+        #[arg(long, default_value_t = 1)]
+        rounds: usize,
+        /// Steps of each start.
+        #[arg(long, default_value_t = 8)]
+        steps: usize,
+        /// Steps of each start that do not count.
+        #[arg(long, default_value_t = 2)]
+        warm_up: usize,
+        /// A Python with torch, transformers and peft, which joins in.
+        #[arg(long)]
+        python: Option<PathBuf>,
+        /// Folder for `curves.md` and `curves.svg`.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
     /// One method; its costs as JSON.
     Method {
         /// Its verb, or `frozen`.
@@ -80,6 +102,15 @@ enum Task {
         /// What is trained.
         #[arg(long, default_value = "lora")]
         work: Work,
+        /// B; without it the usual size, as the next two.
+        #[arg(long)]
+        rows: Option<usize>,
+        /// T.
+        #[arg(long)]
+        tokens: Option<usize>,
+        /// Rank of the adapters.
+        #[arg(long)]
+        rank: Option<usize>,
         /// Steps.
         #[arg(long)]
         steps: usize,
@@ -125,8 +156,10 @@ fn main() -> ExitCode {
 
 fn perform(task: Task, began: Instant) -> Result<()> {
     match task {
-        Task::Step { contender, shape, work, steps } => {
-            let figures = contender.run((shape, work), steps, began)?;
+        Task::Step { contender, shape, work, rows, tokens, rank, steps } => {
+            let usual = Scene::new(shape, work);
+            let scene = Scene { rows: rows.unwrap_or(usual.rows), tokens: tokens.unwrap_or(usual.tokens), rank: rank.unwrap_or(usual.rank), ..usual };
+            let figures = contender.run(&scene, steps, began)?;
             println!("{}", serde_json::to_string(&figures).expect("invariant: figures are plain data"));
         }
         Task::Method { verb, shape, steps } => {
@@ -138,6 +171,15 @@ fn perform(task: Task, began: Instant) -> Result<()> {
             let all = methods::run(plan, &mut |line| eprintln!("  {line}"))?;
             println!("\n{}", methods::markdown(plan, &all));
         }
+        Task::Curves { shape, rounds, steps, warm_up, python, out } => {
+            let course = Course { shape, rounds, steps, warm_up, python };
+            let (page, figure) = curves::run(&course, &mut |line| eprintln!("  {line}"))?;
+            println!("\n{page}");
+            for (name, text) in [("curves.md", page), ("curves.svg", figure)] {
+                let Some(out) = &out else { continue };
+                std::fs::write(out.join(name), text).map_err(BenchError::io("write the curves"))?;
+            }
+        }
         Task::Train { shape, work, rounds, steps, warm_up, python, out } => {
             let asked = |(one, other): &&(Shape, Work)| shape.is_none_or(|shape| shape == *one) && work.is_none_or(|work| work == *other);
             let mut program: Vec<_> = PROGRAM.iter().filter(asked).copied().collect();
@@ -145,7 +187,7 @@ fn perform(task: Task, began: Instant) -> Result<()> {
             program.extend(shape.zip(work).filter(|named| !program.contains(named)));
             let mut all = Vec::new();
             for (shape, work) in program {
-                let plan = Plan { shape, work, rounds, steps, warm_up, python: python.clone() };
+                let plan = Plan { scene: Scene::new(shape, work), rounds, steps, warm_up, python: python.clone(), limits: Limits::default() };
                 let measured = rounds::run(&plan, &mut |line| eprintln!("  {line}"))?;
                 println!("\n{}\n", table::markdown(&plan, &measured));
                 all.push((plan, measured));

@@ -12,7 +12,7 @@ use graft_protocol::{Settings, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::table::median;
-use crate::workload::{RANK, Shape, Work};
+use crate::workload::{RANK, Scene, Shape, Work};
 use crate::{BenchError, Result, ours, peak};
 
 /// The row without an adapter.
@@ -61,7 +61,7 @@ pub fn measure(verb: &str, shape: Shape, steps: usize) -> Result<Costs> {
     let adapter = if verb == BASE { None } else { Some(adapter(&model, verb, shape)?) };
     let step_milliseconds = match &adapter {
         Some(adapter) => {
-            ours::train(&model, adapter.trainables(), (shape, Work::Lora), steps)?.each.into_iter().map(|(milliseconds, _)| milliseconds).collect()
+            ours::train(&model, adapter.trainables(), &Scene::new(shape, Work::Lora), steps)?.each.into_iter().map(|(milliseconds, _)| milliseconds).collect()
         }
         None => Vec::new(),
     };

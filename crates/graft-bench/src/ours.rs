@@ -10,7 +10,7 @@ use graft_train::runs::{RunFolder, RunHeader};
 use graft_train::{Control, Source, TrainConfig, Validation};
 
 use crate::contender::Steps;
-use crate::workload::{LEARNING_RATE, Shape, Work};
+use crate::workload::{LEARNING_RATE, Scene, Work};
 use crate::{BenchError, Result};
 
 /// The same micro-batch over and over.
@@ -27,13 +27,13 @@ impl Source for Always {
 }
 
 /// Trains and takes the time of each step from the ledger's own records.
-pub(crate) fn train(model: &dyn Model, trainables: Vec<Trainable>, (shape, work): (Shape, Work), steps: usize) -> Result<Steps> {
+pub(crate) fn train(model: &dyn Model, trainables: Vec<Trainable>, scene: &Scene, steps: usize) -> Result<Steps> {
     let place = tempfile::tempdir().map_err(BenchError::io("make a folder"))?;
-    let source = Always(shape.batch());
+    let source = Always(scene.batch());
     let settings = [("warmup", 0), ("eval_every", 0), ("save_every", 0), ("steps", steps as i64)]
         .into_iter()
         .fold(Settings::default(), |settings, (key, value)| settings.with(key, Value::Integer(value)))
-        .with("gradient_checkpointing", Value::Bool(work == Work::Checkpointed))
+        .with("gradient_checkpointing", Value::Bool(scene.work == Work::Checkpointed))
         .with("schedule", Value::Text("constant".to_owned()));
     let config = TrainConfig::from_settings(&settings, LEARNING_RATE, 1);
     let folder = RunFolder::create(place.path(), "bench")?;

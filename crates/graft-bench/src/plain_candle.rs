@@ -12,7 +12,7 @@ use graft_nn::{Model, Trainable};
 
 use crate::Result;
 use crate::contender::{Steps, part};
-use crate::workload::{LEARNING_RATE, RANK, Shape};
+use crate::workload::{LEARNING_RATE, RANK, Scene};
 
 /// A linear map `y = W x + s B A x`.
 struct Linear {
@@ -43,7 +43,7 @@ pub(crate) struct PlainLlama {
 
 impl PlainLlama {
     /// The same model with the same adapters.
-    pub(crate) fn of(model: &dyn Model, trainables: &[Trainable], shape: Shape) -> Result<Self> {
+    pub(crate) fn of(model: &dyn Model, trainables: &[Trainable], scene: &Scene) -> Result<Self> {
         let mut weights = BTreeMap::new();
         let mut linears = BTreeMap::new();
         for parameter in model.parameters() {
@@ -52,8 +52,8 @@ impl PlainLlama {
             linears.insert(path.clone(), Linear { weight: parameter.tensor(), update: var("lora_A").zip(var("lora_B")) });
             weights.insert(path, parameter.tensor());
         }
-        let config = shape.config();
-        let (length, half) = (shape.tokens(), config.head_dim / 2);
+        let config = scene.shape.config();
+        let (length, half) = (scene.tokens, config.head_dim / 2);
         let frequency = |index: usize| config.rope_theta.powf(-(2.0 * index as f64) / config.head_dim as f64) as f32;
         let angles = (0..length).flat_map(|place| (0..half).map(move |index| place as f32 * frequency(index))).collect::<Vec<_>>();
         let angles = Tensor::from_vec(angles, (length, half), &Device::Cpu)?; // (T, D/2)
@@ -103,9 +103,9 @@ impl PlainLlama {
 }
 
 /// Trains with candle's AdamW.
-pub(crate) fn train(model: &dyn Model, trainables: &[Trainable], shape: Shape, steps: usize) -> Result<Steps> {
-    let plain = PlainLlama::of(model, trainables, shape)?;
-    let ids = shape.batch().ids_tensor(&Device::Cpu)?.to_dtype(DType::U32)?; // (B, T)
+pub(crate) fn train(model: &dyn Model, trainables: &[Trainable], scene: &Scene, steps: usize) -> Result<Steps> {
+    let plain = PlainLlama::of(model, trainables, scene)?;
+    let ids = scene.batch().ids_tensor(&Device::Cpu)?.to_dtype(DType::U32)?; // (B, T)
     let variables = trainables.iter().map(|trainable| trainable.var.clone()).collect();
     let mut optimizer = AdamW::new(variables, ParamsAdamW { lr: LEARNING_RATE, weight_decay: 0.0, ..ParamsAdamW::default() })?;
     let (mut each, mut first) = (Vec::new(), None);

@@ -4,16 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::contender::{Contender, Figures};
-use crate::workload::{Shape, Work};
+use crate::workload::{Scene, Shape, Work};
 use crate::{BenchError, Result};
 
 /// What is measured.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Sizes.
-    pub shape: Shape,
     /// What is trained.
-    pub work: Work,
+    pub scene: Scene,
     /// How often each contender starts.
     pub rounds: usize,
     /// Steps of each start, the warm-up included.
@@ -22,6 +20,17 @@ pub struct Plan {
     pub warm_up: usize,
     /// A Python with torch, transformers and peft.
     pub python: Option<PathBuf>,
+    /// Instruction set and threads of the contenders, where they are not the best and all.
+    pub limits: Limits,
+}
+
+/// What a contender may use of the processor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Name of the instruction set, for [`graft_nn::Instructions`]; all peers but Python know it.
+    pub simd: Option<&'static str>,
+    /// Threads.
+    pub threads: Option<usize>,
 }
 
 /// A contender and the figures of its rounds.
@@ -43,12 +52,15 @@ const PEFT: &str = include_str!("../peers/peft.py");
 pub fn run(plan: &Plan, told: &mut dyn FnMut(&str)) -> Result<Vec<Measured>> {
     let own = std::env::current_exe().map_err(BenchError::io("find this program"))?;
     let mut names: Vec<&str> = vec![Contender::Graft.name()];
-    names.extend((plan.work == Work::Lora && matches!(plan.shape, Shape::Tiny | Shape::D768)).then(|| Contender::Candle.name()));
+    let Scene { shape, work, .. } = plan.scene;
+    let has_candle =
+        work == Work::Lora && matches!(shape, Shape::Tiny | Shape::D768) && plan.scene == Scene::new(shape, work) && plan.limits == Limits::default();
+    names.extend(has_candle.then(|| Contender::Candle.name()));
     names.extend(plan.python.as_ref().map(|_| "peft"));
     let mut measured: Vec<Measured> = names.iter().map(|name| Measured { name: (*name).to_owned(), rounds: Vec::new() }).collect();
     for round in 1..=plan.rounds {
         for contender in &mut measured {
-            told(&format!("round {round} of {}: {} with {} on {}", plan.rounds, contender.name, plan.work.name(), plan.shape.name()));
+            told(&format!("round {round} of {}: {} with {} on {}", plan.rounds, contender.name, work.name(), shape.name()));
             let figures = figures(&contender.name, command(&contender.name, plan, &own))?;
             contender.rounds.push(figures);
         }
@@ -69,7 +81,13 @@ fn command(name: &str, plan: &Plan, own: &Path) -> Command {
             command
         }
     };
-    command.args(["--shape", plan.shape.name(), "--work", plan.work.name(), "--steps", &plan.steps.to_string()]);
+    command.args(plan.scene.arguments()).args(["--steps", &plan.steps.to_string()]);
+    if let Some(simd) = plan.limits.simd {
+        command.env("GRAFT_SIMD", simd).env("ATEN_CPU_CAPABILITY", simd).env("ONEDNN_MAX_CPU_ISA", simd);
+    }
+    if let Some(threads) = plan.limits.threads {
+        command.env("RAYON_NUM_THREADS", threads.to_string()).env("OMP_NUM_THREADS", threads.to_string());
+    }
     command
 }
 

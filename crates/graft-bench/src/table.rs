@@ -4,12 +4,12 @@ use crate::rounds::{Measured, Plan};
 
 /// Markdown: one row for each contender.
 pub fn markdown(plan: &Plan, measured: &[Measured]) -> String {
-    let tokens = (plan.shape.rows() * plan.shape.tokens()) as f64;
+    let tokens = (plan.scene.rows * plan.scene.tokens) as f64;
     let mut page = format!(
         "{} on {}: {} rounds in turn, median of {} steps each after {} to warm up, {} threads\n\n\
          | contender | ms per step | tokens/s | peak memory, MB | to the first step, ms | loss, first and last |\n|---|---:|---:|---:|---:|---:|\n",
-        plan.work.name(),
-        plan.shape.name(),
+        plan.scene.work.name(),
+        plan.scene.shape.name(),
         plan.rounds,
         plan.steps.saturating_sub(plan.warm_up),
         plan.warm_up,
@@ -63,20 +63,20 @@ pub fn summary(all: &[(Plan, Vec<Measured>)]) -> String {
             shown(first, 2),
             shown(candle, 2),
         ];
-        page.push_str(&format!("| {} | {} | {} |\n", plan.shape.name(), plan.work.name(), cells.join(" | ")));
+        page.push_str(&format!("| {} | {} | {} |\n", plan.scene.shape.name(), plan.scene.work.name(), cells.join(" | ")));
     }
     page
 }
 
 /// The processor's name.
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = text.lines().find_map(|line| line.strip_prefix("model name")).and_then(|rest| rest.split_once(':'));
     name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
 }
 
 /// The date, from the days since 1970.
-fn day() -> String {
+pub(crate) fn day() -> String {
     let days = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs() / 86_400) as i64;
     let (year, month, day) = civil(days);
     format!("{year}-{month:02}-{day:02}")
@@ -135,7 +135,12 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
 mod tests {
     use super::*;
     use crate::contender::Figures;
-    use crate::workload::{Shape, Work};
+    use crate::rounds::Limits;
+    use crate::workload::{Scene, Shape, Work};
+
+    fn plan(shape: Shape, work: Work) -> Plan {
+        Plan { scene: Scene::new(shape, work), rounds: 1, steps: 4, warm_up: 1, python: None, limits: Limits::default() }
+    }
 
     fn measured(name: &str, milliseconds: &[f64], peak: u64) -> Measured {
         let figures = Figures {
@@ -150,7 +155,7 @@ mod tests {
 
     #[test]
     fn the_summary_has_a_row_for_each_measurement_with_its_ratios() {
-        let plan = Plan { shape: Shape::Gpt2, work: Work::Full, rounds: 1, steps: 4, warm_up: 1, python: None };
+        let plan = plan(Shape::Gpt2, Work::Full);
         let both = vec![measured("graft", &[900.0, 10.0, 30.0, 20.0], 3_000_000), measured("peft", &[1.0, 40.0, 50.0], 12_000_000)];
         let page = summary(&[(plan.clone(), both), (plan, vec![measured("graft", &[9.0, 10.0], 3_000_000)])]);
         assert!(page.contains("| gpt2 | full | 20.0 | 45.0 | 0.44 | 3 | 12 | 0.25 | 1.00 | — |"), "{page}");
@@ -164,7 +169,7 @@ mod tests {
 
     #[test]
     fn the_warm_up_does_not_count_and_ratios_are_to_each_peer() {
-        let plan = Plan { shape: Shape::Tiny, work: Work::Lora, rounds: 1, steps: 4, warm_up: 1, python: None };
+        let plan = plan(Shape::Tiny, Work::Lora);
         let page = markdown(&plan, &[measured("graft", &[900.0, 10.0, 30.0, 20.0], 3_000_000), measured("candle", &[1.0, 40.0, 50.0], 12_000_000)]);
         assert!(page.contains("| graft | 20.0 | 51200 | 3 | 70 | 5.0000, 4.0000 |"), "{page}");
         assert!(page.ends_with("beside candle: 0.44 of its time, 0.25 of its memory"), "{page}");

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::{Result, contender};
 
-/// Rank of the adapters; `lora_alpha` is twice that.
+/// Usual rank of the adapters; `lora_alpha` is twice the rank.
 pub const RANK: usize = 8;
 
 /// Labels of the classifier.
@@ -65,19 +65,6 @@ impl Work {
             Self::Full => "full",
         }
     }
-
-    /// Verb and keys.
-    pub(crate) fn method(self) -> (&'static str, Settings) {
-        let all = Value::List(vec!["all-linear".to_owned()]);
-        let ranked = Settings::default().with("r", Value::Integer(RANK as i64)).with("lora_alpha", Value::Float(2.0 * RANK as f64));
-        match self {
-            Self::Lora | Self::Checkpointed => ("lora", ranked.with("target_modules", all)),
-            Self::LoraQv => ("lora", ranked),
-            Self::Dora => ("dora", ranked.with("target_modules", all)),
-            Self::Prompt => ("prompt_tune", Settings::default().with("num_virtual_tokens", Value::Integer(20))),
-            Self::Full => ("full", Settings::default()),
-        }
-    }
 }
 
 impl Shape {
@@ -89,24 +76,6 @@ impl Shape {
             Self::Gpt2 => "gpt2",
             Self::Bert => "bert",
         }
-    }
-
-    /// The model, with fresh weights.
-    ///
-    /// # Errors
-    /// Those of making the model.
-    pub fn model(self) -> Result<Arc<dyn Model>> {
-        let other = match self {
-            Self::Tiny | Self::D768 => {
-                let config = LlamaConfig { max_position_embeddings: 2 * self.tokens(), ..self.config() };
-                return Ok(Arc::new(Llama::random(&config, 1, &Device::Cpu)?));
-            }
-            Self::Gpt2 => json!({"model_type": "gpt2", "vocab_size": 50257, "n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024}),
-            Self::Bert => json!({"model_type": "bert", "architectures": ["BertForSequenceClassification"], "num_labels": CLASSES,
-                "vocab_size": 30522, "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
-                "max_position_embeddings": 512}),
-        };
-        Ok(random_model(&other, 1, &Device::Cpu)?)
     }
 
     /// The Llama of this size; of another family's, one of the same width.
@@ -152,15 +121,6 @@ impl Shape {
         }
     }
 
-    /// Sizes of the training, for [`graft_train::memory::Memory::predict`].
-    ///
-    /// # Errors
-    /// Those of making the model.
-    pub fn with_sizes<T>(self, work: impl FnOnce(&Sizes<'_>) -> T) -> Result<T> {
-        let (model, adapter) = contender::model(self, Work::Lora)?;
-        Ok(work(&Sizes { added: adapter.trainable_parameters(), rows: self.rows(), tokens: self.tokens(), ..of_model(&*model) }))
-    }
-
     fn vocab(self) -> usize {
         match self {
             Self::Gpt2 => 50257,
@@ -168,17 +128,87 @@ impl Shape {
             Self::Tiny | Self::D768 => self.config().vocab_size,
         }
     }
+}
+
+/// One measurement: what is trained, and how large.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scene {
+    /// The model.
+    pub shape: Shape,
+    /// The method.
+    pub work: Work,
+    /// B.
+    pub rows: usize,
+    /// T.
+    pub tokens: usize,
+    /// Rank of the adapters.
+    pub rank: usize,
+}
+
+impl Scene {
+    /// Of the usual size.
+    pub fn new(shape: Shape, work: Work) -> Self {
+        Self { shape, work, rows: shape.rows(), tokens: shape.tokens(), rank: RANK }
+    }
+
+    /// As words on a command line.
+    pub fn arguments(&self) -> Vec<String> {
+        let Self { shape, work, rows, tokens, rank } = self;
+        let words = [("shape", shape.name().to_owned()), ("work", work.name().to_owned())];
+        let sizes = [("rows", rows), ("tokens", tokens), ("rank", rank)].map(|(name, size)| (name, size.to_string()));
+        words.into_iter().chain(sizes).flat_map(|(name, value)| [format!("--{name}"), value]).collect()
+    }
+
+    /// The model, with fresh weights.
+    ///
+    /// # Errors
+    /// Those of making the model.
+    pub fn model(&self) -> Result<Arc<dyn Model>> {
+        let other = match self.shape {
+            Shape::Tiny | Shape::D768 => {
+                let config = LlamaConfig { max_position_embeddings: 2 * self.tokens, ..self.shape.config() };
+                return Ok(Arc::new(Llama::random(&config, 1, &Device::Cpu)?));
+            }
+            Shape::Gpt2 => json!({"model_type": "gpt2", "vocab_size": 50257, "n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024}),
+            Shape::Bert => json!({"model_type": "bert", "architectures": ["BertForSequenceClassification"], "num_labels": CLASSES,
+                "vocab_size": 30522, "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
+                "max_position_embeddings": 512}),
+        };
+        Ok(random_model(&other, 1, &Device::Cpu)?)
+    }
+
+    /// Verb and keys.
+    pub(crate) fn method(&self) -> (&'static str, Settings) {
+        let all = Value::List(vec!["all-linear".to_owned()]);
+        let ranked = Settings::default().with("r", Value::Integer(self.rank as i64)).with("lora_alpha", Value::Float(2.0 * self.rank as f64));
+        match self.work {
+            Work::Lora | Work::Checkpointed => ("lora", ranked.with("target_modules", all)),
+            Work::LoraQv => ("lora", ranked),
+            Work::Dora => ("dora", ranked.with("target_modules", all)),
+            Work::Prompt => ("prompt_tune", Settings::default().with("num_virtual_tokens", Value::Integer(20))),
+            Work::Full => ("full", Settings::default()),
+        }
+    }
+
+    /// Sizes of the training, for [`graft_train::memory::Memory::predict`].
+    ///
+    /// # Errors
+    /// Those of making the model.
+    pub fn with_sizes<T>(&self, work: impl FnOnce(&Sizes<'_>) -> T) -> Result<T> {
+        let (model, adapter) = contender::model(self)?;
+        Ok(work(&Sizes { added: adapter.trainable_parameters(), rows: self.rows, tokens: self.tokens, ..of_model(&*model) }))
+    }
 
     /// The micro-batch of every step: rows of full length in which every token but the first is a label, or which have a class each.
-    pub fn batch(self) -> Batch {
-        let (length, vocab) = (self.tokens(), self.vocab());
+    pub fn batch(&self) -> Batch {
+        let (length, vocab) = (self.tokens, self.shape.vocab());
         // The recipe is repeated in the Python contender.
         let id = |place: usize| ((place * 7919 + place * place * 31) % vocab) as u32;
-        let rows: Vec<Encoded> = (0..self.rows())
+        let rows: Vec<Encoded> = (0..self.rows)
             .map(|row| {
                 let ids: Vec<u32> = (row * length..(row + 1) * length).map(id).collect();
                 let labels = ids.iter().map(|id| i64::from(*id)).collect();
-                Encoded { ids, labels, class: (self == Self::Bert).then_some((row % CLASSES) as i64) }
+                Encoded { ids, labels, class: (self.shape == Shape::Bert).then_some((row % CLASSES) as i64) }
             })
             .collect();
         Batch::of(&rows.iter().collect::<Vec<_>>())

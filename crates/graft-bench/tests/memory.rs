@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use graft_bench::contender::Figures;
-use graft_bench::workload::Shape;
+use graft_bench::workload::{Scene, Shape, Work};
 use graft_train::memory::Memory;
 
 /// Trains two steps in a process of its own.
@@ -19,7 +19,7 @@ fn the_prediction_is_within_a_tenth_of_what_a_training_takes() {
     for shape in &[Shape::Tiny, Shape::D768] {
         let figures = measured(*shape);
         let Some((start, peak)) = figures.start_bytes.zip(figures.peak_bytes) else { return };
-        let predicted = shape.with_sizes(|sizes| Memory::predict(sizes).total()).expect("a model");
+        let predicted = Scene::new(*shape, Work::Lora).with_sizes(|sizes| Memory::predict(sizes).total()).expect("a model");
         let taken = peak - start;
         let ratio = predicted as f64 / taken as f64;
         assert!((0.9..1.1).contains(&ratio), "{}: predicted {predicted}, taken {taken}: {ratio:.3}", shape.name());

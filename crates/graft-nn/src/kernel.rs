@@ -24,13 +24,12 @@ macro_rules! simd {
                     portable($($arg),*)
                 }
 
-                if $crate::kernel::has_avx512() {
-                    // SAFETY: the processor has every instruction set that the function enables.
-                    return unsafe { avx512($($arg),*) };
-                }
-                if $crate::kernel::has_avx2() {
+                match $crate::Instructions::chosen() {
+                    // SAFETY: only an instruction set that the processor has is ever chosen.
+                    $crate::Instructions::Avx512 => return unsafe { avx512($($arg),*) },
                     // SAFETY: as above.
-                    return unsafe { avx2($($arg),*) };
+                    $crate::Instructions::Avx2 => return unsafe { avx2($($arg),*) },
+                    $crate::Instructions::Portable => {}
                 }
             }
             portable($($arg),*)
@@ -59,17 +58,3 @@ pub(crate) use rotary::rotate;
 pub(crate) use softmax::{hide, softmax, softmax_backward};
 pub(crate) use sum::add;
 pub(crate) use swiglu::{swiglu, swiglu_backward};
-
-#[cfg(target_arch = "x86_64")]
-fn has_avx512() -> bool {
-    is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("avx512dq")
-        && has_avx2()
-}
-
-#[cfg(target_arch = "x86_64")]
-fn has_avx2() -> bool {
-    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
-}

@@ -1,6 +1,8 @@
 //! Views of slices as matrices, and their product: the only door to the `gemm` crate.
 #![allow(unsafe_code)]
 
+mod gemm_for;
+
 use std::marker::PhantomData;
 
 use gemm::Parallelism;
@@ -154,9 +156,10 @@ impl Product<'_> {
         let (left, right) = (self.left, self.right);
         let threads = if self.alone || crate::parallel::is_alone() { Parallelism::None } else { Parallelism::Rayon(0) };
         let stride = |stride: usize| stride as isize;
+        let product = gemm_for::product();
         // SAFETY: `Matrix` lies inside its slice by construction; the caller answers for `to`.
         unsafe {
-            gemm::gemm(
+            product(
                 left.rows,
                 right.columns,
                 left.columns,

@@ -1,5 +1,5 @@
 //! `cargo xtask bench`: the kernel's figures beside those of its peers, in one run on one machine. `bench train` measures training,
-//! `bench methods` every fine-tuning method.
+//! `bench curves` how it grows, `bench methods` every fine-tuning method.
 
 mod train;
 
@@ -18,7 +18,7 @@ const PEER: &[&str] = &["install", "evcxr_jupyter", "--version", "0.22.0", "--lo
 
 /// Builds, installs and measures.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    if let Some((task @ ("train" | "methods"), rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+    if let Some((task @ ("train" | "curves" | "methods"), rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return train::run(task, rest);
     }
     // The kernel is what is measured when nothing is named.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::contender::model;
-use crate::workload::Work;
+use crate::workload::{Shape, Work};
 use graft_nn::{Context, Rng, gradients};
 
 fn flat(tensor: &Tensor) -> Vec<f32> {
@@ -9,18 +9,18 @@ fn flat(tensor: &Tensor) -> Vec<f32> {
 
 #[test]
 fn our_loss_and_every_gradient_are_those_of_plain_candle() {
-    let shape = Shape::Tiny;
-    let (model, adapter) = model(shape, Work::Lora).expect("a model");
+    let scene = Scene::new(Shape::Tiny, Work::Lora);
+    let (model, adapter) = model(&scene).expect("a model");
     let trainables = adapter.trainables();
     // B is zero when it is attached, and a zero B would hide A.
     for trainable in &trainables {
         let values = Rng::new(3).stream("test", &trainable.name).normal(0.0, 0.05, trainable.var.elem_count());
         trainable.var.set(&Tensor::from_vec(values, trainable.var.shape(), &Device::Cpu).expect("a tensor")).expect("fits");
     }
-    let batch = shape.batch();
+    let batch = scene.batch();
     let labels = graft_train::loss::label_count(&*model, &batch) as f64;
     let ours = graft_train::loss::loss(&*model, &batch, &Context::train(1, 1, 0), labels).expect("our loss");
-    let plain = PlainLlama::of(&*model, &trainables, shape).and_then(|plain| Ok(plain.loss(&batch.ids_tensor(&Device::Cpu)?)?)).expect("candle's loss");
+    let plain = PlainLlama::of(&*model, &trainables, &scene).and_then(|plain| Ok(plain.loss(&batch.ids_tensor(&Device::Cpu)?)?)).expect("candle's loss");
     let (a, b) = (flat(&ours)[0], flat(&plain)[0]);
     assert!((a - b).abs() < 1e-4, "{a} instead of {b}");
     let pairs = gradients(&ours, &trainables).expect("our gradients").into_iter().zip(gradients(&plain, &trainables).expect("candle's gradients"));

@@ -1,5 +1,5 @@
-//! `cargo xtask bench train`: training beside plain candle and, with `--python`, PyTorch and HF PEFT. `cargo xtask bench methods`: every
-//! method beside plain LoRA.
+//! `cargo xtask bench train`: training beside plain candle and, with `--python`, PyTorch and HF PEFT. `cargo xtask bench curves`: the
+//! same over length, batch, rank, instruction set and threads. `cargo xtask bench methods`: every method beside plain LoRA.
 
 use crate::machine;
 use crate::phases::Phases;
