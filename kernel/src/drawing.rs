@@ -47,6 +47,16 @@ impl Rich {
         Self { source: Source::Progress(progress.clone()), live: true, ..bundle.into() }
     }
 
+    /// How far something is, and what stands so far.
+    pub(crate) fn from_standing(progress: &Progress, standing: &[Block]) -> Self {
+        let html = |block: &Block| match block {
+            Block::Chart(chart) => graft_render::live_html(chart, progress),
+            other => graft_render::block(other).html.unwrap_or_default(),
+        };
+        let bundle = Bundle { plain: progress.line(), html: Some(standing.iter().map(html).collect()), ..Bundle::default() };
+        Self { source: Source::Progress(progress.clone()), live: true, ..bundle.into() }
+    }
+
     /// Rust as a highlighted block.
     pub(crate) fn rust_code(source: &str) -> Self {
         let mut rich = Self::plain(source);

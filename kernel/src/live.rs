@@ -35,6 +35,8 @@ struct ProgressView {
     label: String,
     done: u64,
     total: u64,
+    /// What stands so far, shown below the bar.
+    standing: Vec<Block>,
 }
 
 struct TextView {
@@ -136,6 +138,12 @@ impl Live {
                 }
             }
             Event::Progress { label, done, total } => self.progress(label, done, total),
+            Event::Standing(blocks) => {
+                if let Some(view) = &mut self.progress {
+                    view.standing = blocks;
+                    view.slot.change();
+                }
+            }
             Event::Note { level, text } => frontend.display(&Rich::from_block(&Block::Note(level, text)), None),
             Event::Text(piece) => {
                 let view = self.text.get_or_insert_with(|| TextView { slot: Slot::new(), text: String::new() });
@@ -154,8 +162,9 @@ impl Live {
 
     /// One bar for all that a command does before it answers: the next thing takes the place of the last.
     fn progress(&mut self, label: String, done: u64, total: u64) {
-        let slot = self.progress.take().map_or_else(|| Slot::after(PATIENCE), |view| view.slot);
-        self.progress.insert(ProgressView { slot, label, done, total }).slot.change();
+        let before = self.progress.take().map(|view| (view.slot, view.standing));
+        let (slot, standing) = before.unwrap_or_else(|| (Slot::after(PATIENCE), Vec::new()));
+        self.progress.insert(ProgressView { slot, label, done, total, standing }).slot.change();
     }
 
     fn end_progress(&mut self, frontend: &dyn Frontend) {
@@ -213,5 +222,6 @@ fn notice(failure: &Failure) -> Block {
 }
 
 fn progress(view: &ProgressView) -> Rich {
-    Rich::from_progress(&Progress::of(&view.label, view.done, view.total))
+    let bar = Progress::of(&view.label, view.done, view.total);
+    if view.standing.is_empty() { Rich::from_progress(&bar) } else { Rich::from_standing(&bar, &view.standing) }
 }

@@ -125,6 +125,11 @@ impl Ablation {
         self.settings.integer(ABLATE, "seeds").map_or(1, i64::unsigned_abs)
     }
 
+    /// Whether the worse half is given up twice on the way.
+    pub fn halves(&self) -> bool {
+        self.settings.text(ABLATE, "early").as_deref() == Some("halving")
+    }
+
     fn check_size(&self) -> Result<(), Failure> {
         let count = self.trials.len() * self.seeds() as usize;
         if count <= MANY || self.settings.bool(ABLATE, "confirm") {

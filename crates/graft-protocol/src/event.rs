@@ -26,6 +26,8 @@ pub enum Event {
         /// Of how much; 0 when unknown.
         total: u64,
     },
+    /// How what [`Event::Progress`] tells of stands so far: shown below its bar, until the answer takes their place.
+    Standing(Vec<Block>),
     /// A line for the reader.
     Note {
         /// How loud.

@@ -152,6 +152,13 @@ pub const ABLATE: &[KeySpec] = &[
         default: "60",
         help: "most examples of the domain, from the first",
     },
+    KeySpec {
+        name: "early",
+        aliases: &[],
+        kind: KeyKind::Choice(&["none", "halving"]),
+        default: "none",
+        help: "halving gives up the half with the higher training loss after a quarter of the steps, and half of the rest after another quarter",
+    },
     KeySpec { name: "fresh", aliases: &[], kind: KeyKind::Bool, default: "false", help: "train again what an earlier run of the same line has finished" },
     KeySpec { name: "confirm", aliases: &[], kind: KeyKind::Bool, default: "false", help: "train more than 60 times" },
 ];

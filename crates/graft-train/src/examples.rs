@@ -55,7 +55,7 @@ impl<'a> Examples<'a> {
     }
 
     /// Tokens of the longest training example.
-    pub(crate) fn longest(&self) -> usize {
+    pub fn longest(&self) -> usize {
         self.train.iter().map(|example| example.ids.len()).max().unwrap_or(0)
     }
 

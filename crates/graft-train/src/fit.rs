@@ -21,39 +21,38 @@ use crate::{Result, TrainError};
 pub use run::Run;
 pub(crate) use window::MOST_TRAINED;
 
-/// Trains from step 1.
+/// Hears what happens.
+type Emit<'e> = &'e mut dyn FnMut(Event);
+
+/// Trains from step 1 to the end.
 ///
 /// # Errors
 /// [`TrainError::NotFinite`] (the parameters are those of the last good step), and those of model, data and files.
-pub fn begin(run: Run<'_>, control: &Control, emit: &mut dyn FnMut(Event)) -> Result<RunEnded> {
-    let mut trainer = Trainer::new(run, control, emit)?;
-    trainer.ledger.header(&trainer.run.header)?;
-    // A run that dies before its first minute is over goes on from here.
-    trainer.save()?;
-    trainer.finish()
+pub fn begin(run: Run<'_>, control: &Control, emit: Emit<'_>) -> Result<RunEnded> {
+    Training::begin(run, emit)?.to_end(control, emit)
 }
 
 /// Goes on from the run's newest checkpoint that is whole; the losses are those the uninterrupted run would have had.
 ///
 /// # Errors
 /// [`TrainError::NoCheckpoint`], [`TrainError::AlreadyDone`], [`TrainError::Checkpoint`], and those of [`begin`].
-pub fn go_on(run: Run<'_>, control: &Control, emit: &mut dyn FnMut(Event)) -> Result<RunEnded> {
-    let mut trainer = Trainer::new(run, control, emit)?;
-    trainer.restore()?;
-    trainer.finish()
+pub fn go_on(run: Run<'_>, control: &Control, emit: Emit<'_>) -> Result<RunEnded> {
+    Training::go_on(run, emit)?.to_end(control, emit)
 }
 
-struct Trainer<'a> {
+/// A training between two of its steps: several can advance in turn.
+pub struct Training<'a> {
     run: Run<'a>,
     optimizer: Optimizer,
     ledger: Ledger,
-    control: &'a Control,
-    emit: &'a mut dyn FnMut(Event),
     /// Steps done.
     step: u64,
     /// Micro-batches read.
     position: u64,
-    began: Instant,
+    /// Time spent on steps, up to the last time that it was left.
+    spent: Duration,
+    /// When it was taken up again.
+    taken_up: Instant,
     saved: Instant,
     /// Step of the newest checkpoint.
     saved_step: Option<u64>,
@@ -64,8 +63,32 @@ struct Trainer<'a> {
     tokens: u64,
 }
 
-impl<'a> Trainer<'a> {
-    fn new(run: Run<'a>, control: &'a Control, emit: &'a mut dyn FnMut(Event)) -> Result<Self> {
+impl<'a> Training<'a> {
+    /// One that is at its beginning.
+    ///
+    /// # Errors
+    /// [`TrainError::NothingToTrain`], and those of files.
+    pub fn begin(run: Run<'a>, emit: Emit<'_>) -> Result<Self> {
+        let mut training = Self::new(run)?;
+        training.ledger.header(&training.run.header)?;
+        // A run that dies before its first minute is over goes on from here.
+        training.save()?;
+        training.announce(emit)?;
+        Ok(training)
+    }
+
+    /// One that stands where its newest checkpoint that is whole was made.
+    ///
+    /// # Errors
+    /// Those of [`go_on`].
+    pub fn go_on(run: Run<'a>, emit: Emit<'_>) -> Result<Self> {
+        let mut training = Self::new(run)?;
+        training.restore()?;
+        training.announce(emit)?;
+        Ok(training)
+    }
+
+    fn new(run: Run<'a>) -> Result<Self> {
         if run.trainables.is_empty() {
             return Err(TrainError::NothingToTrain);
         }
@@ -76,43 +99,64 @@ impl<'a> Trainer<'a> {
         let ledger = run.folder.ledger()?;
         let now = Instant::now();
         let (step, position, tokens, first, last) = (0, 0, 0, None, None);
-        let (began, saved, saved_step, began_validated) = (now, now, None, false);
-        Ok(Self { run, optimizer, ledger, control, emit, step, position, began, saved, saved_step, began_validated, first, last, tokens })
+        let (spent, taken_up, saved, saved_step, began_validated) = (Duration::ZERO, now, now, None, false);
+        Ok(Self { run, optimizer, ledger, step, position, spent, taken_up, saved, saved_step, began_validated, first, last, tokens })
     }
 
-    /// Runs to the end, however it comes, and says how it ended.
-    fn finish(mut self) -> Result<RunEnded> {
-        self.announce()?;
-        let outcome = self.steps().and_then(|outcome| self.save().map(|()| outcome));
-        match outcome {
-            Ok(outcome) => self.end(outcome),
-            Err(mut error) => {
-                self.fail(&mut error);
-                Err(error)
+    /// Steps done.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// At most `steps` more steps, and how it comes to its end, if it does: [`Self::end`] is then to be called.
+    ///
+    /// # Errors
+    /// Those of [`begin`]; the run has then ended as failed.
+    pub fn advance(&mut self, steps: u64, control: &Control, emit: Emit<'_>) -> Result<Option<RunOutcome>> {
+        self.taken_up = Instant::now();
+        let outcome = self.steps(self.step.saturating_add(steps), control, emit);
+        self.spent += self.taken_up.elapsed();
+        outcome.map_err(|error| self.failed(error, emit))
+    }
+
+    /// Keeps what has been reached, and ends the run.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`]; the run has then ended as failed.
+    pub fn end(mut self, outcome: RunOutcome, emit: Emit<'_>) -> Result<RunEnded> {
+        self.save().map_err(|error| self.failed(error, emit))?;
+        self.ended(outcome, emit)
+    }
+
+    fn to_end(mut self, control: &Control, emit: Emit<'_>) -> Result<RunEnded> {
+        loop {
+            if let Some(outcome) = self.advance(u64::MAX, control, emit)? {
+                return self.end(outcome, emit);
             }
         }
     }
 
-    fn steps(&mut self) -> Result<RunOutcome> {
+    fn steps(&mut self, until: u64, control: &Control, emit: Emit<'_>) -> Result<Option<RunOutcome>> {
         if self.step == 0 && !self.began_validated && self.run.config.eval_every > 0 {
-            self.validate()?;
+            self.began_validated = true;
+            self.validate(control, emit)?;
         }
-        while self.step < self.run.config.steps {
-            if self.control.is_stopped() {
-                return Ok(RunOutcome::Interrupted);
+        while self.step < until.min(self.run.config.steps) {
+            if control.is_stopped() {
+                return Ok(Some(RunOutcome::Interrupted));
             }
-            self.one_step()?;
+            self.one_step(emit)?;
             if self.is_validation_due() {
-                self.validate()?;
+                self.validate(control, emit)?;
             }
             if self.run.config.save_every > 0 && self.saved.elapsed() >= Duration::from_secs(self.run.config.save_every) {
                 self.save()?;
             }
         }
-        Ok(RunOutcome::Finished)
+        Ok((self.step >= self.run.config.steps).then_some(RunOutcome::Finished))
     }
 
-    fn one_step(&mut self) -> Result<()> {
+    fn one_step(&mut self, emit: Emit<'_>) -> Result<()> {
         let began = Instant::now();
         let step = self.step + 1;
         let window = self.window()?;
@@ -130,8 +174,13 @@ impl<'a> Trainer<'a> {
         self.position += window.len() as u64;
         let tokens: u64 = window.iter().map(Batch::tokens).sum();
         self.tokens += tokens;
-        let seconds = |since: Instant| since.elapsed().as_secs_f64();
-        self.record(StepRecord { step, loss, lr, grad_norm, tokens_per_second: tokens as f64 / seconds(began).max(1e-9), elapsed_seconds: seconds(self.began) })
+        let tokens_per_second = tokens as f64 / began.elapsed().as_secs_f64().max(1e-9);
+        self.record(StepRecord { step, loss, lr, grad_norm, tokens_per_second, elapsed_seconds: self.seconds() }, emit)
+    }
+
+    /// Time spent on it, without the pauses.
+    fn seconds(&self) -> f64 {
+        (self.spent + self.taken_up.elapsed()).as_secs_f64()
     }
 
     /// The factor that brings the global norm down to its limit.
@@ -146,14 +195,14 @@ impl<'a> Trainer<'a> {
     }
 
     /// Validates, unless the source has nothing to validate on or the user stops it half-way.
-    fn validate(&mut self) -> Result<()> {
-        let Some(validation) = self.run.source.validate(self.run.model, self.control)? else { return Ok(()) };
+    fn validate(&mut self, control: &Control, emit: Emit<'_>) -> Result<()> {
+        let Some(validation) = self.run.source.validate(self.run.model, control)? else { return Ok(()) };
         if !validation.loss.is_finite() {
             return Err(TrainError::NotFinite { step: self.step, tensor: "the validation loss".to_owned(), taken_back: false });
         }
         let record = ValidationRecord { step: self.step, loss: validation.loss, accuracy: validation.accuracy };
         self.ledger.validation(&record)?;
-        (self.emit)(Event::Validation(record));
+        emit(Event::Validation(record));
         Ok(())
     }
 }

@@ -75,16 +75,35 @@ pub fn largest_batch(model: &dyn Model, trainables: &[Trainable], tokenizer: &dy
 type GoRun = fn(Run<'_>, &Control, &mut dyn FnMut(Event)) -> Result<RunEnded>;
 
 fn train(job: Job<'_>, control: &Control, emit: &mut dyn FnMut(Event), go: GoRun) -> Result<RunEnded> {
-    if job.trainables.is_empty() {
-        return Err(TrainError::NothingToTrain);
+    let source = job.source(emit)?;
+    go(job.run(&source), control, emit)
+}
+
+impl<'a> Job<'a> {
+    /// Encodes the data and checks that the training fits.
+    ///
+    /// # Errors
+    /// [`TrainError::NothingToTrain`], [`TrainError::WouldNotFit`], and those of encoding the data.
+    pub fn source(&self, emit: &mut dyn FnMut(Event)) -> Result<Examples<'a>> {
+        if self.trainables.is_empty() {
+            return Err(TrainError::NothingToTrain);
+        }
+        let source = Examples::new(self.model, self.tokenizer, self.data, &self.config)?.validated_on(self.watched.unwrap_or(self.data));
+        if let Some(text) = source.note() {
+            emit(Event::Note { level: Level::Warning, text });
+        }
+        memory::check(self.model, &self.trainables, (self.config.batch, source.longest()), self.config.recompute)?;
+        Ok(source)
     }
-    let source = Examples::new(job.model, job.tokenizer, job.data, &job.config)?.validated_on(job.watched.unwrap_or(job.data));
-    if let Some(text) = source.note() {
-        emit(Event::Note { level: Level::Warning, text });
+
+    /// The training with that source, for [`crate::fit::Training`].
+    pub fn run<'b>(self, source: &'b Examples<'b>) -> Run<'b>
+    where
+        'a: 'b,
+    {
+        let Job { model, trainables, config, run: folder, header, state, .. } = self;
+        Run { model, trainables, source, config, folder, header, state }
     }
-    memory::check(job.model, &job.trainables, (job.config.batch, source.longest()), job.config.recompute)?;
-    let Job { model, trainables, config, run: folder, header, state, .. } = job;
-    go(Run { model, trainables, source: &source, config, folder, header, state }, control, emit)
 }
 
 #[cfg(test)]

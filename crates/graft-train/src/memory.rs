@@ -162,6 +162,11 @@ pub(crate) fn largest(sizes: &Sizes<'_>, most: usize, available: u64) -> Result<
     Ok(Fitting { rows, tokens: sizes.tokens, needed: on_top(rows), available })
 }
 
+/// What a training of `trainables` takes whose batches have `rows` rows of at most `tokens` tokens.
+pub fn predicted(model: &dyn Model, trainables: &[Trainable], (rows, tokens): (usize, usize), recompute: bool) -> Memory {
+    Memory::predict(&Sizes { rows, ..of_training(model, trainables, tokens, recompute) })
+}
+
 /// The sizes of a training whose longest example has `tokens` tokens, one row.
 pub(crate) fn of_training<'a>(model: &'a dyn Model, trainables: &[Trainable], tokens: usize, recompute: bool) -> Sizes<'a> {
     let trained = trainables.iter().map(|trainable| trainable.var.elem_count() as u64).sum();

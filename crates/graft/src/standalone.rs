@@ -24,6 +24,6 @@ fn line(event: &Event) -> Option<String> {
         Event::Note { text, .. } => Some(text.clone()),
         Event::Block(block) | Event::Named { block, .. } => Some(crate::plain::block(block)),
         Event::Display(bundle) => bundle.data.get("text/plain").cloned(),
-        Event::Step(_) | Event::Progress { .. } | Event::Text(_) | Event::ClearOutput { .. } => None,
+        Event::Step(_) | Event::Progress { .. } | Event::Standing(_) | Event::Text(_) | Event::ClearOutput { .. } => None,
     }
 }

@@ -1,16 +1,22 @@
 //! `%ablate`: every combination of a grid is trained on the same data and compared, honestly.
 //!
-//! The base is shared: each trial attaches an adapter under a name of its own, trains it, scores it and takes it away again, so that the user's
-//! adapters are what they were. Every seed means the same order of the data for every configuration, and a LoRA of rank 4 starts as the first rows
+//! The base is shared: each trial attaches an adapter under a name of its own, the trials are trained in turn, scored, and taken away again, so that
+//! the user's adapters are what they were. Every seed means the same order of the data for every configuration, and a LoRA of rank 4 starts as the first rows
 //! of one of rank 16, so that differences are paired by seed.
 
 mod forgotten;
 mod report;
 mod search;
+mod standing;
 mod statistics;
+mod together;
 mod trial;
 
-use graft_protocol::{Block, Event, Failure, Level, Reply, Table, ablation::Ablation, training::ABLATE};
+use graft_protocol::{
+    Block, Event, Failure, Level, Reply, Table,
+    ablation::{Ablation, Trial},
+    training::ABLATE,
+};
 use graft_train::{Control, Evaluation, evaluate, runs::Trials};
 
 use super::{bare::Bare, domain::Domain, runs};
@@ -82,7 +88,7 @@ fn compare(desk: &Desk, grid: &Ablation, tell: Tell) -> Result<Compared, Failure
     let bench = Bench { desk, state: state.clone(), data: data.clone(), domain, grid };
     let base = score(desk, &bench, "the base")?;
     let domain = bench.domain.as_ref().map(|domain| Ok::<_, Failure>((domain.data.dataset.name.clone(), domain.loss(desk, "the base")?))).transpose()?;
-    let (rows, reused) = train(&bench, &mut kept)?;
+    let (rows, reused) = bench.train_all(&mut kept)?;
     desk.change(|state| state.runs = runs::names());
     if let Some(failure) = first_failure(&rows) {
         return Err(failure);
@@ -92,46 +98,26 @@ fn compare(desk: &Desk, grid: &Ablation, tell: Tell) -> Result<Compared, Failure
     let rows = &found.rows;
     let (total, done) = (bench.trainings(), rows.iter().map(|row| row.results.len() as u64).sum::<u64>());
     let compared = Compared { table, charts, notes: notes(reused, total, kept.damaged) };
-    if done == total {
+    if !desk.is_stopping() {
         return Ok(compared);
     }
     if done > 0 {
         compared.reply().blocks.into_iter().for_each(|block| desk.emit(Event::Block(block)));
     }
-    let what = format!("stopped after {done} of {total} trainings; what is finished is kept");
-    Err(SessionError::Interrupted { what, next: Some("the same line again trains the others".to_owned()) }.into())
-}
-
-/// Trains what is not finished yet, one configuration after the other, until the user stops it; also how many were finished before.
-fn train(bench: &Bench<'_>, kept: &mut Trials) -> Result<(Vec<Row>, usize), Failure> {
-    let (mut rows, mut reused, seeds) = (Vec::new(), 0, bench.grid.seeds());
-    for (index, trial) in bench.grid.trials.iter().enumerate() {
-        let mut row = Row { label: trial.label.clone(), scale: trial::scale(trial), results: Vec::new() };
-        for number in (0..seeds).take_while(|_| !bench.desk.is_stopping()) {
-            let seed = bench.state.seed + number;
-            let key = bench.key(trial, seed);
-            if let Some(earlier) = kept.find(&key).filter(|_| !bench.grid.settings.bool(ABLATE, "fresh")) {
-                row.results.push(Ok(earlier.clone()));
-                reused += 1;
-                continue;
-            }
-            let label = format!("trial {} of {}: {}, seed {seed}", index as u64 * seeds + number + 1, bench.trainings(), trial.label);
-            match bench.rate(&row, trial, seed, &label).and_then(|lr| bench.run(trial, seed, key, lr, &label)) {
-                Ok(record) => {
-                    kept.add(record.clone())?;
-                    row.results.push(Ok(record));
-                }
-                Err(_) if bench.desk.is_stopping() => break,
-                Err(failure) => row.results.push(Err(failure)),
-            }
-        }
-        row.label.extend(row.lr().map(|lr| format!(" lr={lr:e}")));
-        rows.extend((!row.results.is_empty()).then_some(row));
-    }
-    Ok((rows, reused))
+    let what = format!("stopped after {done} of {total} trainings; what is finished is kept, and so is what is half-way");
+    Err(SessionError::Interrupted { what, next: Some("the same line again goes on".to_owned()) }.into())
 }
 
 impl Row {
+    fn new(trial: &Trial) -> Self {
+        Self { label: trial.label.clone(), scale: trial::scale(trial), results: Vec::new() }
+    }
+
+    /// Whether it failed or was given up, so that no other seed is tried.
+    fn is_over(&self) -> bool {
+        self.results.iter().any(|result| result.as_ref().map_or(true, |record| record.stopped.is_some()))
+    }
+
     /// The learning rate that a search has found for it.
     fn lr(&self) -> Option<f64> {
         self.results.iter().find_map(|result| result.as_ref().ok()?.lr)
@@ -140,7 +126,7 @@ impl Row {
 
 impl Bench<'_> {
     /// What `lr=auto` finds with the first seed, for every seed of a configuration; none where the rate is given.
-    fn rate(&self, row: &Row, trial: &graft_protocol::ablation::Trial, seed: u64, label: &str) -> Result<Option<f64>, Failure> {
+    fn rate(&self, row: &Row, trial: &Trial, seed: u64, label: &str) -> Result<Option<f64>, Failure> {
         match row.lr() {
             None if self.grid.search_lr => self.search(trial, seed, label).map(Some),
             found => Ok(found),

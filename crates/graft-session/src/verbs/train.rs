@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use graft_nn::TokenEncoder;
+use graft_nn::{TokenEncoder, Trainable};
 use graft_protocol::{AUTO, Event, Failure, Reply, RunEnded, RunOutcome, Settings, Value, training::TRAIN};
 use graft_train::{
     Accompanied, Control, Job, TrainConfig, TrainError, fit, largest_batch,
@@ -122,21 +122,29 @@ pub(crate) fn work(
     go: impl FnOnce(Job<'_>, &Control, &mut dyn FnMut(Event)) -> Result<RunEnded, TrainError>,
     emit: &mut dyn FnMut(Event),
 ) -> Result<RunEnded, Failure> {
-    // The weights, and what a schedule has found out, are all there is of an adapter beside its settings, and those are in the header.
     let trainables = plan.attached.adapter.trainables();
-    let state = Accompanied { trainables: &trainables, companion: plan.attached.adapter.companion() };
-    let job = Job {
+    let state = accompanied(plan, &trainables);
+    Ok(go(job(plan, header, &trainables, &state), &Control::from_flag(desk.stop_flag()), emit)?)
+}
+
+/// What a checkpoint keeps: the weights, and what a schedule has found out, are all there is of an adapter beside its settings, and those are in the header.
+pub(crate) fn accompanied<'a>(plan: &'a Plan, trainables: &'a Vec<Trainable>) -> Accompanied<'a> {
+    Accompanied { trainables, companion: plan.attached.adapter.companion() }
+}
+
+/// A plan as graft-train wants it.
+pub(crate) fn job<'a>(plan: &'a Plan, header: RunHeader, trainables: &[Trainable], state: &'a Accompanied<'a>) -> Job<'a> {
+    Job {
         model: plan.model.loaded.model.as_ref(),
-        trainables: trainables.clone(),
+        trainables: trainables.to_vec(),
         tokenizer: plan.model.loaded.tokenizer.as_ref() as &dyn TokenEncoder,
         data: &plan.data.dataset,
         watched: plan.watched.as_ref().map(|data| &data.dataset),
         config: plan.config.clone(),
         run: plan.folder.clone(),
         header,
-        state: &state,
-    };
-    Ok(go(job, &Control::from_flag(desk.stop_flag()), emit)?)
+        state,
+    }
 }
 
 /// Reads the names of the runs anew.
@@ -182,6 +190,7 @@ pub(crate) fn header(state: &State, plan: &Plan, settings: &Settings) -> RunHead
         started: seconds_since_1970(),
         trainable: counts.trainable,
         total: counts.all,
+        trial: None,
     }
 }
 

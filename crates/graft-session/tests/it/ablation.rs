@@ -31,6 +31,8 @@ fn every_configuration_stands_beside_the_base_and_the_users_adapter_is_what_it_w
     let reply = ablate(&world, &["lora", "ia3"], &quick(&[("r", "1,2"), ("seeds", "2")])).unwrap();
     let found = table(&reply);
     assert_eq!(labels(found), ["untuned base", "majority class", "lora r=1", "lora r=2", "ia3"]);
+    let column = |name: &str| found.columns.iter().position(|column| column.name == name).unwrap();
+    assert!(found.rows[2..].iter().all(|row| ["trainable", "tokens/s", "MB"].iter().all(|name| matches!(row[column(name)], Cell::Integer(1..)))), "{found:?}");
     let scale = found.columns.iter().position(|column| column.name == "alpha/r").unwrap();
     assert_eq!(found.rows[2][scale], Cell::Float(2.0, 2));
     assert_eq!(found.rows[3][scale], Cell::Float(2.0, 2));
@@ -74,23 +76,62 @@ fn a_trial_that_cannot_be_is_marked_and_the_others_go_on() {
 }
 
 #[test]
-fn stop_keeps_what_is_finished_and_the_same_line_goes_on() {
+fn stop_keeps_what_is_finished_and_the_same_line_goes_on_where_it_was() {
     let world = World::ready();
+    let keys = quick(&[("r", "1,2"), ("seeds", "2"), ("steps", "24")]);
     let session = world.session.clone();
+    let mut turns = 0;
     world.ear.react(move |event| {
-        if matches!(event, Event::Progress { label, .. } if label.starts_with("trial 2 of 3")) {
+        // In the second seed, when each of the two has had some turns.
+        turns += usize::from(matches!(event, Event::Progress { label, .. } if label.starts_with("trial 4 of 4")));
+        if turns == 5 {
             session.interrupt();
         }
     });
-    let stopped = ablate(&world, &["lora"], &quick(&[("r", "1,2,4")])).unwrap_err();
+    let stopped = ablate(&world, &["lora"], &keys).unwrap_err();
     assert_eq!(stopped.code, "session::interrupted");
-    assert!(stopped.message.contains("after 1 of 3"), "{stopped}");
+    assert!(stopped.message.contains("after 2 of 4"), "{stopped}");
     let shown = world.ear.events().into_iter().find_map(|event| if let Event::Block(Block::Table(table)) = event { Some(table) } else { None });
-    assert_eq!(labels(&shown.expect("what is finished is shown")), ["untuned base", "majority class", "lora r=1"]);
+    assert_eq!(labels(&shown.expect("what is finished is shown")), ["untuned base", "majority class", "lora r=1", "lora r=2"]);
     world.ear.react(|_| {});
-    let whole = ablate(&world, &["lora"], &quick(&[("r", "1,2,4")])).unwrap();
-    assert_eq!(table(&whole).rows.len(), 5);
-    assert!(format!("{:?}", whole.blocks).contains("1 of 3 trainings were finished"));
+    let whole = ablate(&world, &["lora"], &keys).unwrap();
+    assert!(format!("{:?}", whole.blocks).contains("2 of 4 trainings were finished"));
+    let runs = || std::fs::read_dir(world.folder.path().join("runs")).unwrap().count();
+    assert_eq!(runs(), 4, "what was half-way is the same run");
+    let fresh = ablate(&world, &["lora"], &[keys, vec![("fresh", "true")]].concat()).unwrap();
+    let losses = |reply: &Reply| table(reply).rows.iter().map(|row| row[4].clone()).collect::<Vec<_>>();
+    assert_eq!(losses(&whole), losses(&fresh), "the losses are those of an uninterrupted comparison");
+}
+
+#[test]
+fn trials_advance_in_turn_and_are_what_each_is_alone() {
+    let world = World::ready();
+    let keys = quick(&[("steps", "24")]);
+    let together = ablate(&world, &["lora", "ln_tuning", "full", "prompt_tune"], &keys).unwrap();
+    let numbers: Vec<String> =
+        world.ear.events().into_iter().filter_map(|event| if let Event::Progress { label, .. } = event { Some(label) } else { None }).collect();
+    let turns: Vec<&str> = numbers.iter().filter_map(|label| label.strip_prefix("trial ")).map(|label| &label[..1]).collect();
+    assert_eq!(turns[..8], ["1", "2", "3", "4", "1", "2", "3", "4"]);
+    let standing = world.ear.events().into_iter().find_map(|event| if let Event::Standing(blocks) = event { Some(blocks) } else { None });
+    assert!(matches!(standing.as_deref(), Some([Block::Table(table), Block::Chart(_)]) if table.rows.len() == 4), "{standing:?}");
+    for (row, method) in ["lora", "ln_tuning", "full", "prompt_tune"].into_iter().enumerate() {
+        let alone = ablate(&world, &[method], &[keys.clone(), vec![("fresh", "true")]].concat()).unwrap();
+        assert_eq!(table(&alone).rows[2][4], table(&together).rows[2 + row][4], "{method}");
+    }
+}
+
+#[test]
+fn halving_gives_up_the_worse_half_twice_and_says_so() {
+    let world = World::ready();
+    let keys = [("steps", "24"), ("lr", "0.02,0.00001,0.000001,0.01"), ("batch", "4"), ("examples", "8"), ("early", "halving")];
+    let reply = ablate(&world, &["lora"], &keys).unwrap();
+    let statuses = |reply: &Reply| -> Vec<String> { table(reply).rows[2..].iter().map(|row| format!("{:?}", row.last().unwrap())).collect() };
+    let first = statuses(&reply);
+    let given_up = |step: &str| first.iter().filter(|status| status.contains(&format!("given up at step {step}"))).count();
+    assert_eq!((given_up("6"), given_up("12")), (2, 1), "{first:?}");
+    assert!(first[1].contains("step 6") && first[2].contains("step 6"), "the rates that learn nothing go first: {first:?}");
+    let again = ablate(&world, &["lora"], &keys).unwrap();
+    assert_eq!(statuses(&again), first, "what was given up is not taken up again");
 }
 
 #[test]

@@ -4,18 +4,18 @@ use std::time::Instant;
 
 use graft_protocol::{Event, RunEnded, RunOutcome, RunStarted, StepRecord};
 
-use super::Trainer;
+use super::{Emit, Training};
 use crate::runs::{Checkpoint, Progress};
 use crate::{Result, TrainError};
 
-impl Trainer<'_> {
+impl Training<'_> {
     /// Says that the run begins or goes on, with what its ledger holds already.
-    pub(super) fn announce(&mut self) -> Result<()> {
+    pub(super) fn announce(&mut self, emit: Emit<'_>) -> Result<()> {
         let mut record = self.run.folder.record()?;
         record.cut(self.step);
         self.began_validated = record.validations.iter().any(|validation| validation.step == 0);
         let header = &self.run.header;
-        (self.emit)(Event::RunStarted(RunStarted {
+        emit(Event::RunStarted(RunStarted {
             run: header.run.clone(),
             title: header.title.clone(),
             first_step: self.step,
@@ -46,11 +46,11 @@ impl Trainer<'_> {
         Err(error)
     }
 
-    pub(super) fn record(&mut self, record: StepRecord) -> Result<()> {
+    pub(super) fn record(&mut self, record: StepRecord, emit: Emit<'_>) -> Result<()> {
         self.first.get_or_insert(record);
         self.last = Some(record);
         self.ledger.step(&record)?;
-        (self.emit)(Event::Step(record));
+        emit(Event::Step(record));
         Ok(())
     }
 
@@ -71,18 +71,18 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    pub(super) fn end(mut self, outcome: RunOutcome) -> Result<RunEnded> {
+    pub(super) fn ended(mut self, outcome: RunOutcome, emit: Emit<'_>) -> Result<RunEnded> {
         let ended = RunEnded { run: self.run.folder.name(), summary: self.summary(&outcome), outcome, step: self.step };
         self.ledger.ended(&ended)?;
-        (self.emit)(Event::RunEnded(ended.clone()));
+        emit(Event::RunEnded(ended.clone()));
         Ok(ended)
     }
 
     /// Ends a run that cannot go on. Where the numbers went out of bounds, the parameters go back to the step whose loss was still good.
     /// Whatever else stops it (but for a disk that does not take it), the steps since the last checkpoint are kept.
-    pub(super) fn fail(&mut self, error: &mut TrainError) {
+    pub(super) fn failed(&mut self, mut error: TrainError, emit: Emit<'_>) -> TrainError {
         // The error that stopped the run matters more than one of taking it back or of saving.
-        match error {
+        match &mut error {
             TrainError::NotFinite { taken_back, .. } => *taken_back = self.optimizer.undo().unwrap_or(false),
             TrainError::Io { .. } | TrainError::Tensors { .. } => {}
             // An update that was cut short is no step to go on from.
@@ -92,11 +92,12 @@ impl Trainer<'_> {
         let ended = RunEnded { run: self.run.folder.name(), outcome: RunOutcome::Failed, step: self.step, summary: format!("{error}; {}", self.place()) };
         // The disk may be the very reason of the failure.
         let _ = self.ledger.ended(&ended);
-        (self.emit)(Event::RunEnded(ended));
+        emit(Event::RunEnded(ended));
+        error
     }
 
     fn summary(&self, outcome: &RunOutcome) -> String {
-        let seconds = self.began.elapsed().as_secs_f64();
+        let seconds = self.spent.as_secs_f64();
         let losses = match (self.first, self.last) {
             (Some(first), Some(last)) => format!("loss {:.3} -> {:.3}, ", first.loss, last.loss),
             _ => String::new(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use graft_nn::{Companion, Context, Model, Recompute, Tensor, Trainable, gradients_through, summed};
 
-use super::Trainer;
+use super::Training;
 use crate::batch::Batch;
 use crate::loss::{label_count, loss};
 use crate::{Result, TrainError};
@@ -15,7 +15,7 @@ pub(crate) const MOST_TRAINED: usize = 1 << 23;
 /// Loss and gradients.
 type Found = (f64, Vec<Tensor>);
 
-impl Trainer<'_> {
+impl Training<'_> {
     /// The micro-batches of the next step.
     pub(super) fn window(&self) -> Result<Vec<Batch>> {
         (self.position..self.position + self.run.config.accumulate).map(|position| self.run.source.micro_batch(position)).collect()

@@ -51,4 +51,6 @@ pub struct RunHeader {
     pub trainable: u64,
     /// All parameters, adapter included.
     pub total: u64,
+    /// What a training of a comparison is found by, when the same line goes on.
+    pub trial: Option<String>,
 }

@@ -34,6 +34,12 @@ pub struct TrialRecord {
     pub lr: Option<f64>,
     /// Training loss by step, smoothed.
     pub curve: Vec<(u64, f64)>,
+    /// Tokens a second of the training, and bytes that it was predicted to take beside the base.
+    #[serde(default)]
+    pub cost: Option<(f64, u64)>,
+    /// The step at which it was given up in favour of better ones.
+    #[serde(default)]
+    pub stopped: Option<u64>,
     /// Loss on the base's own domain by step, from before the first; empty where it was not asked for.
     #[serde(default)]
     pub domain: Vec<(u64, f64)>,
@@ -97,6 +103,8 @@ mod tests {
             total: 80,
             seconds: 1.5,
             lr: None,
+            cost: None,
+            stopped: None,
             curve: vec![(1, 2.0)],
             domain: Vec::new(),
         }

@@ -8,6 +8,8 @@ use super::{
     statistics::{differ, half_interval, mean},
 };
 
+/// Cells of a row.
+const CELLS: usize = 11;
 /// More configurations than these share one name in the picture.
 const MOST_NAMED: usize = 12;
 
@@ -53,6 +55,9 @@ impl Row {
 
     /// How many of its trainings went well.
     pub(super) fn status(&self, seeds: u64) -> String {
+        if let Some(step) = self.records().iter().find_map(|record| record.stopped) {
+            return format!("given up at step {step}");
+        }
         match self.results.iter().find_map(|result| result.as_ref().err()) {
             Some(failure) => format!("{} of {seeds} failed: {}", self.results.len() - self.records().len(), failure.message),
             None if (self.results.len() as u64) < seeds => format!("{} of {seeds} done", self.results.len()),
@@ -93,7 +98,10 @@ fn table(rows: &[Row], base: &Evaluation, grid: &Ablation, data: &str) -> Table 
         base.examples,
         if grid.seeds() == 1 { "1 seed".to_owned() } else { format!("{} seeds", grid.seeds()) }
     );
-    let mut table = Table::new(title, &["trial", "#trainable", "#%", "#alpha/r", "#loss", &format!("#{}", metric.name), "#± 95 %", "#seconds", "status"]);
+    let mut table = Table::new(
+        title,
+        &["trial", "#trainable", "#%", "#alpha/r", "#loss", &format!("#{}", metric.name), "#± 95 %", "#seconds", "#tokens/s", "#MB", "status"],
+    );
     if !metric.has_labels {
         table.columns.remove(5);
     }
@@ -104,7 +112,9 @@ fn table(rows: &[Row], base: &Evaluation, grid: &Ablation, data: &str) -> Table 
         table.row(cells);
     };
     let plain = |name: &str, loss: Cell, value: Cell| {
-        vec![Cell::Text(name.to_owned()), Cell::Integer(0), Cell::Empty, Cell::Empty, loss, value, Cell::Empty, Cell::Empty, Cell::Empty]
+        let mut cells = vec![Cell::Text(name.to_owned()), Cell::Integer(0), Cell::Empty, Cell::Empty, loss, value];
+        cells.resize(CELLS, Cell::Empty);
+        cells
     };
     add(plain("untuned base", Cell::Float(base.loss, 3), base.accuracy.map_or(Cell::Empty, |accuracy| metric.cell(accuracy))));
     if let Some(majority) = base.majority {
@@ -123,6 +133,12 @@ fn table(rows: &[Row], base: &Evaluation, grid: &Ablation, data: &str) -> Table 
             .any(|trial| !grid.search_lr && !trial.train.values.contains_key("lr"))
             .then(|| "where lr is not given, each method trains with its own default".to_owned()),
     );
+    table
+        .footer
+        .push("MB: what the training takes beside the shared base, predicted from its sizes (adapter, gradients, optimizer states, activations)".to_owned());
+    if grid.halves() {
+        table.footer.push("early=halving: the half with the higher training loss was given up after a quarter of the steps, and half of the rest at the middle; a slow starter may be among them".to_owned());
+    }
     table.footer.push(sentence(rows, &metric));
     table
 }
@@ -133,7 +149,7 @@ fn cells(row: &Row, metric: &Metric, seeds: u64) -> Vec<Cell> {
     let status = row.status(seeds);
     let Some(first) = records.first() else {
         let mut cells = vec![Cell::Text(row.label.clone())];
-        cells.resize(8, Cell::Empty);
+        cells.resize(CELLS - 1, Cell::Empty);
         cells.push(Cell::Text(status));
         return cells;
     };
@@ -147,13 +163,15 @@ fn cells(row: &Row, metric: &Metric, seeds: u64) -> Vec<Cell> {
         metric.cell(mean(&values)),
         spread,
         Cell::Float(of(|record| record.seconds), 1),
+        first.cost.map_or(Cell::Empty, |_| Cell::Integer(of(|record| record.cost.map_or(f64::NAN, |cost| cost.0)) as i64)),
+        first.cost.map_or(Cell::Empty, |(_, bytes)| Cell::Integer(bytes.div_ceil(1_000_000) as i64)),
         Cell::Text(status),
     ]
 }
 
 /// What the data allow to say, and no more.
 fn sentence(rows: &[Row], metric: &Metric) -> String {
-    let complete: Vec<&Row> = rows.iter().filter(|row| row.results.iter().all(Result::is_ok)).collect();
+    let complete: Vec<&Row> = rows.iter().filter(|row| !row.is_over()).collect();
     let value = |row: &Row| mean(&row.values(metric));
     let Some(best) = complete.iter().copied().reduce(|best, row| if metric.prefers(value(row), value(best)) { row } else { best }) else {
         return "no configuration was trained with every seed".to_owned();

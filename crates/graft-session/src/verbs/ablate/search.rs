@@ -1,10 +1,8 @@
 //! `lr=auto`: a few short trainings of a configuration tell which learning rate suits it.
 
-use graft_protocol::{Failure, Value, ablation::Trial, training::TRAIN};
-use graft_train::runs::RunFolder;
-
 use super::trial::Bench;
-use crate::verbs::{attach, runs};
+use crate::verbs::attach;
+use graft_protocol::{Failure, Value, ablation::Trial, training::TRAIN};
 
 /// Rates that are tried, as multiples of the method's own default.
 pub(super) const FACTORS: [f64; 4] = [0.3, 1.0, 3.0, 10.0];
@@ -25,11 +23,14 @@ impl Bench<'_> {
         for (index, factor) in FACTORS.iter().enumerate() {
             let rate = rounded(default * factor);
             let keys = trial.train.clone().with("lr", Value::Float(rate)).with("steps", Value::Integer(steps as i64));
-            let folder = RunFolder::create(&runs::base(), trial.method)?;
-            let tried = self.train(trial, seed, (&keys, None), folder.clone(), &format!("{label}, seeking lr ({} of {})", index + 1, FACTORS.len()));
-            // A try is no run that anybody would want to see again.
-            let _ = std::fs::remove_dir_all(folder.path());
-            match tried.map(|course| course.curve.last().map_or(f64::NAN, |last| last.1)) {
+            let label = format!("{label}, seeking lr ({} of {})", index + 1, FACTORS.len());
+            let tried = self.enter((0, trial), seed, (String::new(), None), &keys, None).and_then(|entrant| {
+                let heard = self.alone(&entrant, &label);
+                // A try is no run that anybody would want to see again.
+                let _ = std::fs::remove_dir_all(entrant.plan.folder.path());
+                heard
+            });
+            match tried.map(|heard| heard.loss().unwrap_or(f64::NAN)) {
                 Ok(loss) if loss.is_finite() && best.is_none_or(|(least, _)| loss < least) => best = Some((loss, rate)),
                 Ok(_) => {}
                 Err(stopped) if self.desk.is_stopping() => return Err(stopped),

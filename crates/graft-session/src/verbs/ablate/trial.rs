@@ -1,37 +1,38 @@
-//! One training of a comparison.
+//! One training of a comparison: what decides it, how it is set up, what it tells.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
+use graft_nn::Trainable;
 use graft_protocol::{
-    Event, Failure, RunOutcome, Settings, Value,
+    Event, Failure, Settings, StepRecord, Value,
     ablation::{Ablation, Trial},
     methods,
     training::ABLATE,
 };
 use graft_train::{
-    TrainConfig, fit,
-    runs::{RunFolder, TrialRecord},
+    TrainConfig,
+    memory::predicted,
+    runs::{RunFolder, RunHeader},
 };
 
-use super::score;
 use crate::{
-    Desk, SessionError, State,
+    Desk, State,
     state::{Attached, LoadedData, LoadedModel},
-    verbs::{attach, domain::Domain, runs, train, words::kept_as},
+    verbs::{
+        attach,
+        domain::Domain,
+        runs,
+        train::{self, Plan},
+        words::kept_as,
+    },
 };
 
-/// Name of a trial's adapter in the model; the session never lists it.
+/// What the name of a trial's adapter in the model begins with; the session never lists it.
 const NAME: &str = "_ablate";
 /// Smoothing of the curves that are drawn.
 const SMOOTHING: f64 = 0.8;
 /// How often a training looks at the base's own domain, beside the look before it begins.
 const LOOKS: u64 = 8;
-/// Time between two pieces of news.
-const NEWS: Duration = Duration::from_millis(200);
-
 /// What all trials share.
 pub(super) struct Bench<'a> {
     pub(super) desk: &'a Desk,
@@ -42,13 +43,38 @@ pub(super) struct Bench<'a> {
     pub(super) grid: &'a Ablation,
 }
 
-/// A training that has ended, its adapter still attached.
-pub(super) struct Course {
+/// A training of the comparison, its adapter attached and silent between its turns.
+pub(super) struct Entrant<'a> {
+    /// Number of its configuration.
+    pub(super) place: usize,
+    pub(super) trial: &'a Trial,
+    pub(super) seed: u64,
+    pub(super) key: String,
+    /// What a search has found.
+    pub(super) lr: Option<f64>,
+    pub(super) plan: Plan,
+    pub(super) trainables: Vec<Trainable>,
+    pub(super) header: RunHeader,
+    /// Parameters trained, and all of them.
+    pub(super) counts: (u64, u64),
+    /// Whether it goes on from a checkpoint.
+    pub(super) goes_on: bool,
     passing: Passing,
-    seconds: f64,
+}
+
+/// What a training has told so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Heard {
     /// Training loss by step, smoothed.
     pub(super) curve: Vec<(u64, f64)>,
-    domain: Vec<(u64, f64)>,
+    /// Loss on the base's own domain by step.
+    pub(super) domain: Vec<(u64, f64)>,
+    /// Time spent on it, by earlier runs of the same line too.
+    pub(super) seconds: f64,
+    /// Time of the runs before this one.
+    before: f64,
+    /// Sum of the times that a token took, over the steps.
+    seconds_per_token: f64,
 }
 
 /// Takes a trial's adapter away, however the trial ends.
@@ -77,8 +103,9 @@ impl Bench<'_> {
         let (data, version) = (&self.data, env!("CARGO_PKG_VERSION"));
         let domain = self.domain.as_ref().map_or_else(String::new, |domain| format!(" {:x} {}", domain.data.dataset.fingerprint(), domain.examples));
         let seeks = if self.grid.search_lr { " lr=auto" } else { "" };
+        let halves = if self.grid.halves() { " early=halving" } else { "" };
         format!(
-            "{model:?} {} {:x} {} {} {:?} {:?} {seed} {asked:?} {version}{domain}{seeks}",
+            "{model:?} {} {:x} {} {} {:?} {:?} {seed} {asked:?} {version}{domain}{seeks}{halves}",
             data.dataset.name,
             data.dataset.fingerprint(),
             graft_nn::device::describe(&self.state.device),
@@ -88,62 +115,103 @@ impl Bench<'_> {
         )
     }
 
-    /// Attaches, trains, scores and detaches; `lr` is what a search has found.
-    pub(super) fn run(&self, trial: &Trial, seed: u64, key: String, lr: Option<f64>, label: &str) -> Result<TrialRecord, Failure> {
-        let keys = lr.map_or_else(|| trial.train.clone(), |lr| trial.train.clone().with("lr", Value::Float(lr)));
-        let folder = RunFolder::create(&runs::base(), trial.method)?;
-        let run = folder.name();
-        let course = self.train(trial, seed, (&keys, self.domain.as_ref()), folder, label)?;
-        let found = score(self.desk, self, &trial.label)?;
-        let counts = graft_peft::counts(course.passing.model.loaded.model.as_ref(), &[&course.passing.attached.adapter]);
-        let Course { seconds, curve, domain, .. } = course;
-        let (trainable, total) = (counts.trainable, counts.all);
-        Ok(TrialRecord { key, run, loss: found.loss, accuracy: found.accuracy, trainable, total, seconds, lr, curve, domain })
-    }
-
-    /// Attaches an adapter and trains it; it goes with what comes back.
-    pub(super) fn train(
+    /// Attaches the adapter of a training, which is silent until its turn. One that was stopped half-way goes on.
+    pub(super) fn enter<'t>(
         &self,
-        trial: &Trial,
+        (place, trial): (usize, &'t Trial),
         seed: u64,
-        (keys, domain): (&Settings, Option<&Domain>),
-        folder: RunFolder,
-        label: &str,
-    ) -> Result<Course, Failure> {
+        (key, lr): (String, Option<f64>),
+        keys: &Settings,
+        domain: Option<&Domain>,
+    ) -> Result<Entrant<'t>, Failure> {
         let model = self.state.model()?;
         let spec = attach::method(trial.method)?;
-        let settings = trial.settings.clone().with("adapter_name", Value::Text(NAME.to_owned()));
+        let settings = trial.settings.clone().with("adapter_name", Value::Text(format!("{NAME}{place}")));
         let adapter = attach::build(self.desk, &self.state, (&model, Some(&self.data)), (spec, &settings), seed)?;
         let attached = Arc::new(Attached::new(adapter));
         let passing = Passing { model: model.clone(), attached: attached.clone() };
-        let keys = keys.clone().with("eval_every", Value::Integer(0)).with("save_every", Value::Integer(0));
+        let mut keys = keys.clone().with("eval_every", Value::Integer(0)).with("save_every", Value::Integer(0));
+        keys.values.extend(lr.map(|lr| ("lr".to_owned(), Value::Float(lr))));
         let mut config = TrainConfig::from_settings(&keys, spec.learning_rate, seed);
         if let Some(domain) = domain {
             (config.eval_every, config.eval_examples) = (config.steps.div_ceil(LOOKS), domain.examples);
         }
         let watched = domain.map(|domain| domain.data.clone());
-        let plan = train::Plan { model, data: self.data.clone(), watched, attached, config, folder };
-        let (mut curve, mut domain, mut smooth, mut said) = (Vec::new(), Vec::new(), f64::NAN, Instant::now());
-        let (steps, started) = (plan.config.steps, Instant::now());
-        let mut hear = |event: Event| {
-            let step = match event {
-                Event::Validation(seen) => return domain.push((seen.step, seen.loss)),
-                Event::Step(step) => step,
-                _ => return,
-            };
-            smooth = if smooth.is_nan() { step.loss } else { SMOOTHING * smooth + (1.0 - SMOOTHING) * step.loss };
-            curve.push((step.step, smooth));
-            if said.elapsed() > NEWS || step.step == steps {
-                said = Instant::now();
-                self.desk.emit(Event::Progress { label: format!("{label}, loss {smooth:.3}"), done: step.step, total: steps });
-            }
+        let earlier = if self.is_fresh() { None } else { half_way(&key) };
+        let (folder, goes_on) = match earlier {
+            Some(folder) => (folder, true),
+            None => (RunFolder::create(&runs::base(), trial.method)?, false),
         };
-        let ended = train::work(self.desk, &plan, train::header(&self.state, &plan, &keys), fit, &mut hear)?;
-        let seconds = started.elapsed().as_secs_f64();
-        if ended.outcome == RunOutcome::Interrupted {
-            return Err(SessionError::Interrupted { what: format!("stopped in {label}"), next: None }.into());
+        let plan = Plan { model, data: self.data.clone(), watched, attached, config, folder };
+        let header = RunHeader { trial: (!key.is_empty()).then(|| key.clone()), ..train::header(&self.state, &plan, &keys) };
+        let trainables = plan.attached.adapter.trainables();
+        let counts = (header.trainable, header.total);
+        let entrant = Entrant { place, trial, seed, key, lr, plan, trainables, header, counts, goes_on, passing };
+        entrant.turn(false)?;
+        Ok(entrant)
+    }
+
+    /// Whether what is finished or half-way is trained again.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.grid.settings.bool(ABLATE, "fresh")
+    }
+}
+
+/// The run of a training that was stopped before its end.
+fn half_way(key: &str) -> Option<RunFolder> {
+    let is_it = |folder: &RunFolder| folder.header().is_some_and(|header| !key.is_empty() && header.trial.as_deref() == Some(key));
+    let goes_on = |folder: &RunFolder| folder.checkpoints().last().and_then(|kept| kept.progress().ok()).is_some_and(|progress| progress.step < progress.steps);
+    RunFolder::list(&runs::base()).into_iter().find(|folder| is_it(folder) && goes_on(folder))
+}
+
+impl Entrant<'_> {
+    /// Switches its adapter on, alone, or off.
+    pub(super) fn turn(&self, on: bool) -> Result<(), Failure> {
+        Ok(self.passing.attached.adapter.set_active(self.passing.model.loaded.model.as_ref(), on)?)
+    }
+
+    /// Bytes that its training takes beside the shared base, as predicted.
+    pub(super) fn bytes(&self, longest: usize) -> u64 {
+        let model = self.passing.model.loaded.model.as_ref();
+        predicted(model, &self.trainables, (self.plan.config.batch, longest), self.plan.config.recompute).on_top()
+    }
+}
+
+impl Heard {
+    /// Takes in one event of its training.
+    pub(super) fn hear(&mut self, event: Event) {
+        match event {
+            Event::RunStarted(started) => {
+                started.earlier.iter().for_each(|step| self.step(step));
+                self.domain.extend(started.earlier_validations.iter().map(|seen| (seen.step, seen.loss)));
+                self.before = self.seconds;
+            }
+            Event::Step(step) => self.step(&step),
+            Event::Validation(seen) => self.domain.push((seen.step, seen.loss)),
+            _ => {}
         }
-        Ok(Course { passing, seconds, curve, domain })
+    }
+
+    fn step(&mut self, step: &StepRecord) {
+        let smooth = self.loss().map_or(step.loss, |smooth| SMOOTHING * smooth + (1.0 - SMOOTHING) * step.loss);
+        self.curve.push((step.step, smooth));
+        self.seconds = self.before + step.elapsed_seconds;
+        self.seconds_per_token += 1.0 / step.tokens_per_second;
+    }
+
+    /// Steps done.
+    pub(super) fn steps(&self) -> u64 {
+        self.curve.last().map_or(0, |last| last.0)
+    }
+
+    /// The training loss, smoothed.
+    pub(super) fn loss(&self) -> Option<f64> {
+        self.curve.last().map(|last| last.1)
+    }
+
+    /// Tokens a second, over all steps.
+    pub(super) fn tokens_per_second(&self) -> f64 {
+        self.curve.len() as f64 / self.seconds_per_token
     }
 }
 

@@ -1,0 +1,255 @@
+//! Trainings that advance in turn over the shared base, so that every curve is to be seen soon.
+
+use graft_protocol::{Event, Failure, RunOutcome, ablation::Trial};
+use graft_train::{
+    Accompanied, Control, Examples, Job,
+    fit::Training,
+    runs::{TrialRecord, Trials},
+};
+
+use super::{
+    Row, score,
+    standing::{Standing, Under},
+    trial::{Bench, Entrant, Heard},
+};
+use crate::verbs::train;
+
+/// Trainings that are under way at one time: each holds its adapter, its optimizer's state and its data.
+const TOGETHER: usize = 12;
+/// Turns of a training.
+const TURNS: u64 = 12;
+/// The turns after which `early=halving` gives up the worse half: a quarter and a half of the way.
+const HALVINGS: [u64; 2] = [3, 6];
+
+/// One training of a group.
+struct Racer<'a> {
+    entrant: &'a Entrant<'a>,
+    training: Option<Training<'a>>,
+    heard: Heard,
+    end: Option<Result<RunOutcome, Failure>>,
+    /// Where it was given up.
+    stopped: Option<u64>,
+    cost: u64,
+}
+
+impl Bench<'_> {
+    /// Trains what is not finished yet, seed after seed, the configurations in turn, until the user stops it; also how many were finished before.
+    pub(super) fn train_all(&self, kept: &mut Trials) -> Result<(Vec<Row>, usize), Failure> {
+        let mut rows: Vec<Row> = self.grid.trials.iter().map(Row::new).collect();
+        let mut reused = 0;
+        for seed in (0..self.grid.seeds()).map(|number| self.state.seed + number) {
+            let mut waiting = Vec::new();
+            for (place, trial) in self.grid.trials.iter().enumerate() {
+                let (row, key) = (&mut rows[place], self.key(trial, seed));
+                // What cannot be attached, or was given up, with one seed is not tried with the next.
+                if row.is_over() {
+                    continue;
+                }
+                match kept.find(&key).filter(|_| !self.is_fresh()) {
+                    Some(earlier) => {
+                        row.results.push(Ok(earlier.clone()));
+                        reused += 1;
+                    }
+                    None => waiting.push((place, trial, key)),
+                }
+            }
+            for group in waiting.chunks(TOGETHER) {
+                if self.desk.is_stopping() {
+                    break;
+                }
+                self.group(group, seed, &mut rows, kept)?;
+            }
+        }
+        for row in &mut rows {
+            row.label.extend(row.lr().map(|lr| format!(" lr={lr:e}")));
+        }
+        rows.retain(|row| !row.results.is_empty());
+        Ok((rows, reused))
+    }
+
+    /// One seed of some configurations.
+    fn group(&self, group: &[(usize, &Trial, String)], seed: u64, rows: &mut [Row], kept: &mut Trials) -> Result<(), Failure> {
+        let mut entrants = Vec::new();
+        for (place, trial, key) in group {
+            let label = format!("trial {} of {}: {}, seed {seed}", self.number(*place, seed), self.trainings(), trial.label);
+            let entered = self.rate(&rows[*place], trial, seed, &label);
+            let entered = entered.and_then(|lr| self.enter((*place, trial), seed, (key.clone(), lr), &trial.train, self.domain.as_ref()));
+            match entered {
+                Ok(entrant) => entrants.push(entrant),
+                Err(_) if self.desk.is_stopping() => return Ok(()),
+                Err(failure) => rows[*place].results.push(Err(failure)),
+            }
+        }
+        let states: Vec<Accompanied<'_>> = entrants.iter().map(|entrant| train::accompanied(&entrant.plan, &entrant.trainables)).collect();
+        let sources: Vec<_> = entrants.iter().zip(&states).map(|(entrant, state)| entrant.job(state).source(&mut |_| {})).collect();
+        let mut racers: Vec<Racer<'_>> =
+            entrants.iter().zip(&states).zip(&sources).map(|((entrant, state), source)| Racer::new(entrant, state, source)).collect();
+        self.race(&mut racers, rows);
+        for racer in racers {
+            let place = racer.entrant.place;
+            match self.settle(racer) {
+                Ok(Some(record)) => {
+                    kept.add(record.clone())?;
+                    rows[place].results.push(Ok(record));
+                }
+                // It goes on with the same line.
+                Ok(None) => {}
+                Err(_) if self.desk.is_stopping() => {}
+                Err(failure) => rows[place].results.push(Err(failure)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives every training its turns, until all have come to their end or the user stops them.
+    fn race(&self, racers: &mut [Racer<'_>], rows: &[Row]) {
+        let mut standing = Standing::new(self, rows);
+        for turn in 1..=TURNS {
+            for index in 0..racers.len() {
+                if self.desk.is_stopping() {
+                    return;
+                }
+                let Racer { entrant, .. } = &racers[index];
+                let (number, seed) = (self.number(entrant.place, entrant.seed), entrant.seed);
+                let label = format!("trial {number} of {}: {}, seed {seed}", self.trainings(), entrant.trial.label);
+                racers[index].advance(turn, &Control::from_flag(self.desk.stop_flag()));
+                let (done, total) = progress(racers);
+                self.desk.emit(Event::Progress { label, done, total });
+                standing.show(&racers.iter().map(Racer::under).collect::<Vec<_>>());
+            }
+            if self.grid.halves() && HALVINGS.contains(&turn) {
+                give_up_half(racers);
+            }
+        }
+    }
+
+    /// Ends a training; its record when it has finished or was given up, none when the user has stopped it.
+    fn settle(&self, racer: Racer<'_>) -> Result<Option<TrialRecord>, Failure> {
+        let Racer { entrant, training, mut heard, end, stopped, cost } = racer;
+        let outcome = match end {
+            Some(Err(failure)) => return Err(failure),
+            Some(Ok(outcome)) => outcome,
+            None => RunOutcome::Interrupted,
+        };
+        let finished = outcome == RunOutcome::Finished || stopped.is_some();
+        if let Some(training) = training {
+            training.end(outcome, &mut |event| heard.hear(event))?;
+        }
+        if !finished {
+            return Ok(None);
+        }
+        entrant.turn(true)?;
+        let found = score(self.desk, self, &entrant.trial.label);
+        entrant.turn(false)?;
+        let (found, (trainable, total)) = (found?, entrant.counts);
+        let (cost, run) = (Some((heard.tokens_per_second(), cost)), entrant.header.run.clone());
+        let Entrant { key, lr, .. } = entrant;
+        let Heard { curve, domain, seconds, .. } = heard;
+        Ok(Some(TrialRecord {
+            key: key.clone(),
+            run,
+            loss: found.loss,
+            accuracy: found.accuracy,
+            trainable,
+            total,
+            seconds,
+            lr: *lr,
+            cost,
+            stopped,
+            curve,
+            domain,
+        }))
+    }
+
+    /// Number of a training, from 1.
+    fn number(&self, place: usize, seed: u64) -> u64 {
+        (seed - self.state.seed) * self.grid.trials.len() as u64 + place as u64 + 1
+    }
+
+    /// One training from beginning to end, by itself; nothing of it is kept but what it told.
+    pub(super) fn alone(&self, entrant: &Entrant<'_>, label: &str) -> Result<Heard, Failure> {
+        let state = train::accompanied(&entrant.plan, &entrant.trainables);
+        let source = entrant.job(&state).source(&mut |_| {});
+        let mut racer = Racer::new(entrant, &state, &source);
+        for turn in 1..=TURNS {
+            racer.advance(turn, &Control::from_flag(self.desk.stop_flag()));
+            let (done, total) = progress(std::slice::from_ref(&racer));
+            self.desk.emit(Event::Progress { label: label.to_owned(), done, total });
+        }
+        match racer.end {
+            Some(Err(failure)) => Err(failure),
+            Some(Ok(RunOutcome::Finished)) => Ok(racer.heard),
+            _ => Err(crate::SessionError::Interrupted { what: format!("stopped in {label}"), next: None }.into()),
+        }
+    }
+}
+
+impl Entrant<'_> {
+    fn job<'b>(&'b self, state: &'b Accompanied<'b>) -> Job<'b> {
+        train::job(&self.plan, self.header.clone(), &self.trainables, state)
+    }
+}
+
+impl<'a> Racer<'a> {
+    /// At the start, or where it was left; one that cannot start has come to its end.
+    fn new(entrant: &'a Entrant<'a>, state: &'a Accompanied<'a>, source: &'a graft_train::Result<Examples<'a>>) -> Self {
+        let mut racer = Self { entrant, training: None, heard: Heard::default(), end: None, stopped: None, cost: 0 };
+        match source {
+            Err(error) => racer.end = Some(Err(Failure::from_hint(error))),
+            Ok(source) => {
+                racer.cost = entrant.bytes(source.longest());
+                let (run, start) = (entrant.job(state).run(source), if entrant.goes_on { Training::go_on } else { Training::begin });
+                match start(run, &mut |event| racer.heard.hear(event)) {
+                    Ok(training) => racer.training = Some(training),
+                    Err(error) => racer.end = Some(Err(error.into())),
+                }
+            }
+        }
+        racer
+    }
+
+    /// Its steps up to the end of that turn.
+    fn advance(&mut self, turn: u64, control: &Control) {
+        let (Some(training), None) = (&mut self.training, &self.end) else { return };
+        let until = self.entrant.plan.config.steps * turn / TURNS;
+        let steps = until.saturating_sub(training.step());
+        if steps == 0 && turn < TURNS {
+            return;
+        }
+        let advanced = self.entrant.turn(true).and_then(|()| Ok(training.advance(steps, control, &mut |event| self.heard.hear(event))?));
+        let silent = self.entrant.turn(false);
+        self.end = advanced.and_then(|outcome| silent.map(|()| outcome)).transpose();
+        if matches!(self.end, Some(Err(_))) {
+            self.training = None;
+        }
+    }
+
+    fn under(&self) -> Under<'_> {
+        Under {
+            place: self.entrant.place,
+            heard: &self.heard,
+            steps: self.entrant.plan.config.steps,
+            counts: self.entrant.counts,
+            cost: self.cost,
+            stopped: self.stopped,
+        }
+    }
+}
+
+/// Steps done by all of them, and to do.
+fn progress(racers: &[Racer<'_>]) -> (u64, u64) {
+    let going = || racers.iter().filter(|racer| racer.stopped.is_none() && !matches!(racer.end, Some(Err(_))));
+    (going().map(|racer| racer.heard.steps()).sum(), going().map(|racer| racer.entrant.plan.config.steps).sum())
+}
+
+/// Gives up those with the higher training loss, so that half of what is under way, rounded up, goes on.
+fn give_up_half(racers: &mut [Racer<'_>]) {
+    let mut going: Vec<&mut Racer<'_>> = racers.iter_mut().filter(|racer| racer.end.is_none()).collect();
+    let loss = |racer: &Racer<'_>| racer.heard.loss().filter(|loss| loss.is_finite()).unwrap_or(f64::INFINITY);
+    going.sort_by(|one, other| loss(one).total_cmp(&loss(other)));
+    let go_on = going.len().div_ceil(2);
+    for racer in going.into_iter().skip(go_on) {
+        racer.stopped = Some(racer.heard.steps());
+        racer.end = Some(Ok(RunOutcome::Interrupted));
+    }
+}
