@@ -37,6 +37,7 @@ pub fn rust_source(command: &Command) -> String {
         Command::Compare { prompt, settings } => shown(&format!("lab().compare({prompt:?}, {})?", builder("Generate", settings))),
         Command::Memory { of, settings } => shown(&format!("lab().memory({}, {})?", option(of.as_deref()), builder("MemoryOptions", settings))),
         Command::Params => shown("lab().model()?.parameters()?"),
+        Command::Weights { module } => format!("lab().show_weights({})?;", option(module.as_deref())),
         Command::Seed { seed: None } => shown("lab().seed()"),
         Command::Seed { seed: Some(seed) } => format!("lab().set_seed({seed})?;"),
         Command::Device { device: None } => shown("lab().device_name()"),

@@ -40,7 +40,8 @@ static VERBS: LazyLock<Vec<VerbSpec>> = LazyLock::new(|| {
         ablate::forgetting(),
         generate::verb(),
         compare::verb(),
-        params::verb(),
+        params::params(),
+        params::weights(),
         memory::verb(),
     ]);
     verbs.extend([runs::runs(), runs::plot(), jobs::jobs(), jobs::watch(), jobs::stop()]);

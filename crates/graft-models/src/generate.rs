@@ -38,6 +38,8 @@ pub struct Generated {
     pub text: String,
     /// Tokens written, the one that ended the text not counted.
     pub tokens: usize,
+    /// The text in pieces of whole characters, each with the natural log-probability of the tokens that made it, under the model at temperature 1.
+    pub pieces: Vec<(String, f64)>,
     /// Mean natural log-probability of the tokens chosen, under the model at temperature 1; 0 when none was.
     pub logprob_mean: f64,
     /// Why it ended.
@@ -118,10 +120,11 @@ pub fn generate(
     let room = room(ids.len(), virtual_tokens, context)?;
     let text = TextStream::new(tokenizer, &ids, &options.stop)?;
     let limits = Limits { context, room, start: virtual_tokens + ids.len() };
-    let mut writer = Writer { tokenizer, options, limits, reader: Reader::new(model), text, tokens: 0, logprobs: Vec::new() };
+    let mut writer = Writer { tokenizer, options, limits, reader: Reader::new(model), text, tokens: 0, logprobs: Vec::new(), pieces: Vec::new(), pending: 0.0 };
     let stop = writer.write(&ids, on_text)?;
     let logprob_mean = writer.logprobs.iter().sum::<f64>() / writer.logprobs.len().max(1) as f64;
-    Ok(Generated { prompt: prompt.to_owned(), text: writer.text.text().to_owned(), tokens: writer.tokens, logprob_mean, stop })
+    let (text, pieces) = (writer.text.text().to_owned(), writer.pieces);
+    Ok(Generated { prompt: prompt.to_owned(), text, tokens: writer.tokens, pieces, logprob_mean, stop })
 }
 
 /// Positions of one generation.
@@ -144,6 +147,10 @@ struct Writer<'a> {
     tokens: usize,
     /// Of every token chosen, the one that ended the text included.
     logprobs: Vec<f64>,
+    /// What has been given out.
+    pieces: Vec<(String, f64)>,
+    /// Log-probability of tokens whose characters are not complete.
+    pending: f64,
 }
 
 impl Writer<'_> {
@@ -163,6 +170,9 @@ impl Writer<'_> {
             }
             self.tokens += 1;
             let piece = self.text.push(choice.id)?;
+            // Finite, so that it can be written down.
+            self.pending += choice.logprob.max(-1e3);
+            self.keep(&piece);
             // Asked at every token, also where no whole character is ready.
             if !on_text(&piece) {
                 return Ok(StopReason::Caller);
@@ -179,10 +189,18 @@ impl Writer<'_> {
         }
     }
 
+    /// Notes a piece with the probability of all its tokens.
+    fn keep(&mut self, piece: &str) {
+        if !piece.is_empty() {
+            self.pieces.push((piece.to_owned(), std::mem::take(&mut self.pending)));
+        }
+    }
+
     /// Gives out what was held back.
     fn ended(&mut self, stop: StopReason, on_text: &mut dyn FnMut(&str) -> bool) -> StopReason {
         let rest = self.text.finish();
         if !rest.is_empty() {
+            self.keep(&rest);
             on_text(&rest);
         }
         stop

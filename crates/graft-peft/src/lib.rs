@@ -6,6 +6,7 @@
 
 mod adapter;
 mod adapterhub;
+mod anatomy;
 mod attach;
 mod change;
 mod combine;
@@ -31,6 +32,7 @@ mod update_dropout;
 mod weights_file;
 
 pub use adapter::Adapter;
+pub use anatomy::{Anatomy, Grid, Neighbour, anatomy, neighbours};
 pub use attach::{Workbench, attach, load};
 pub use change::{Change, changes};
 pub use combine::{Combined, combine};

@@ -128,6 +128,11 @@ pub enum Command {
     },
     /// `%status`: model, adapters, data, runs, memory, device.
     Status,
+    /// `%weights [MODULE]`: what the adapter in use does to the weights, in pictures.
+    Weights {
+        /// Which layer, or part of its path; none is the one that has moved most.
+        module: Option<String>,
+    },
     /// `%jobs`: what trains, or has trained, in the background.
     Jobs,
     /// `%stop`: ends the training in the background at its next step, everything kept.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Chart, Level, Table};
+use crate::{Chart, HeatMap, Level, Table};
 
 /// The answer to a command that succeeded.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub enum Block {
     Table(Table),
     /// A chart.
     Chart(Chart),
+    /// Matrices beside each other, as one picture.
+    Heat(Vec<HeatMap>),
     /// Text the model wrote after a prompt.
     Generated {
         /// The prompt.
@@ -41,12 +43,14 @@ pub enum Block {
 }
 
 /// One text of [`Block::SideBySide`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SideText {
     /// What it is: `base`, the adapter's name.
     pub title: String,
     /// The text.
     pub text: String,
+    /// The same text in pieces, each with its natural log-probability, which is shown as shading; empty where nothing is known of it.
+    pub pieces: Vec<(String, f64)>,
     /// Small print: tokens, log-probability.
     pub note: String,
 }

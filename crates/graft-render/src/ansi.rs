@@ -59,6 +59,6 @@ pub fn ansi(shown: &Block, width: usize) -> String {
         Block::Generated { prompt, text } => generated::painted(prompt, text, Paint::Ansi),
         Block::SideBySide { prompt, columns } => side_by_side::aligned(prompt, columns, width, Paint::Ansi),
         Block::Tree(lines) => tree::painted(lines, Paint::Ansi),
-        chart @ Block::Chart(_) => block::plain(chart),
+        picture @ (Block::Chart(_) | Block::Heat(_)) => block::plain(picture),
     }
 }

@@ -3,7 +3,7 @@
 use graft_protocol::{Block, Level, Reply};
 use maud::{Markup, html};
 
-use crate::{chart_png, chart_svg, chart_text, generated, side_by_side, table, tree};
+use crate::{chart_png, chart_svg, chart_text, generated, heat, side_by_side, table, tree};
 
 /// One output: as many forms of it as make sense.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +22,7 @@ pub struct Bundle {
 pub fn block(block: &Block) -> Bundle {
     match block {
         Block::Chart(chart) => Bundle { html: None, plain: chart_text(chart), svg: Some(chart_svg(chart)), png: Some(chart_png(chart)) },
+        Block::Heat(maps) => Bundle { plain: heat::plain(maps), png: Some(heat::png(maps)), ..Bundle::default() },
         other => Bundle { html: Some(markup(other).into_string()), plain: plain(other), ..Bundle::default() },
     }
 }
@@ -50,6 +51,7 @@ pub(crate) fn plain(block: &Block) -> String {
         Block::Note(Level::Warning, text) => format!("warning: {text}"),
         Block::Table(shown) => table::plain(shown),
         Block::Chart(chart) => chart_text(chart),
+        Block::Heat(maps) => heat::plain(maps),
         Block::Generated { prompt, text } => generated::plain(prompt, text),
         Block::SideBySide { prompt, columns } => side_by_side::plain(prompt, columns, 100),
         Block::Tree(lines) => tree::plain(lines),
@@ -64,7 +66,7 @@ fn markup(block: &Block) -> Markup {
         Block::Generated { prompt, text } => generated::html(prompt, text),
         Block::SideBySide { prompt, columns } => side_by_side::html(prompt, columns),
         Block::Tree(lines) => tree::html(lines),
-        Block::Chart(_) => html! {},
+        Block::Chart(_) | Block::Heat(_) => html! {},
     }
 }
 

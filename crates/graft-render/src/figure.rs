@@ -26,8 +26,8 @@ pub const FIGURE_SIZE: (u32, u32) = (WIDTH as u32, HEIGHT as u32);
 /// Units of plotters' whole coordinates in one of ours: lines keep their tenths.
 const SVG_SCALE: u32 = 10;
 /// Pixels drawn for one unit; two by two of them make one of the PNG.
-const PIXELS: u32 = 4;
-const OVERSAMPLING: u32 = 2;
+pub(crate) const PIXELS: u32 = 4;
+pub(crate) const OVERSAMPLING: u32 = 2;
 
 /// As SVG. Text stays text in the reader's sans-serif font.
 pub fn chart_svg(chart: &Chart) -> String {
@@ -97,12 +97,12 @@ fn ink_colour(ink: Ink) -> RGBColor {
     })
 }
 
-fn colour_of((red, green, blue): palette::Rgb) -> RGBColor {
+pub(crate) fn colour_of((red, green, blue): palette::Rgb) -> RGBColor {
     RGBColor(red, green, blue)
 }
 
 /// The mean of each square of [`OVERSAMPLING`] pixels: smooth edges, which plotters' own lines lack.
-fn shrunk(pixels: &[u8], width: usize) -> Vec<u8> {
+pub(crate) fn shrunk(pixels: &[u8], width: usize) -> Vec<u8> {
     let step = OVERSAMPLING as usize;
     let row = width * 3;
     let mut out = Vec::with_capacity(pixels.len() / (step * step));
@@ -118,7 +118,7 @@ fn shrunk(pixels: &[u8], width: usize) -> Vec<u8> {
     out
 }
 
-fn encode(pixels: &[u8], width: u32, height: u32) -> Result<Vec<u8>, png::EncodingError> {
+pub(crate) fn encode(pixels: &[u8], width: u32, height: u32) -> Result<Vec<u8>, png::EncodingError> {
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, width, height);
     encoder.set_color(png::ColorType::Rgb);

@@ -18,6 +18,7 @@ mod chart;
 mod failure;
 mod figure;
 mod generated;
+mod heat;
 mod live;
 mod palette;
 mod progress;

@@ -5,6 +5,9 @@ use maud::{Markup, html};
 
 use crate::{ansi::Paint, width};
 
+/// Opacity of the shade of a token that the model held impossible: text stays readable on it, on light and dark pages.
+const DARKEST: f64 = 0.6;
+
 /// A table of one row; the notes stand under the texts.
 pub(crate) fn html(prompt: &str, columns: &[SideText]) -> Markup {
     let share = 100 / columns.len().max(1);
@@ -17,12 +20,27 @@ pub(crate) fn html(prompt: &str, columns: &[SideText]) -> Markup {
             } } }
             tbody {
                 tr style="background:transparent" { @for column in columns {
-                    td style=(cell) { pre style="white-space:pre-wrap;overflow-wrap:anywhere;font-family:inherit;font-size:inherit;margin:0;padding:0;background:transparent" { (column.text) } }
+                    td style=(cell) { pre style="white-space:pre-wrap;overflow-wrap:anywhere;font-family:inherit;font-size:inherit;margin:0;padding:0;background:transparent" { (body(column)) } }
                 } }
                 @if columns.iter().any(|column| !column.note.is_empty()) { tr style="background:transparent" { @for column in columns {
                     td style={ (cell) "opacity:0.75" } { small { (column.note) } }
                 } } }
+                @if columns.iter().any(|column| !column.pieces.is_empty()) { tr style="background:transparent" {
+                    td colspan=(columns.len()) style={ (cell) "opacity:0.75" } { small { "the stronger the shade, the less likely the model held the token" } }
+                } }
             }
+        }
+    }
+}
+
+/// The text; what the model held less likely stands on a stronger shade.
+fn body(column: &SideText) -> Markup {
+    html! {
+        @if column.pieces.is_empty() { (column.text) }
+        @for (piece, log_probability) in &column.pieces {
+            @let probability = log_probability.exp();
+            span style={ "background:rgba(230,159,0," (format!("{:.2}", DARKEST * (1.0 - probability))) ")" }
+                title={ "probability " (format!("{probability:.3}")) } { (piece) }
         }
     }
 }
@@ -58,7 +76,7 @@ mod tests {
     use super::*;
 
     fn columns() -> Vec<SideText> {
-        let side = |title: &str, text: &str| SideText { title: title.to_owned(), text: text.to_owned(), note: "8 tokens".to_owned() };
+        let side = |title: &str, text: &str| SideText { title: title.to_owned(), text: text.to_owned(), pieces: Vec::new(), note: "8 tokens".to_owned() };
         vec![side("base", " is a thing that is\nnot"), side("default", " is a trait")]
     }
 
@@ -78,6 +96,16 @@ mod tests {
     #[test]
     fn a_narrow_terminal_gets_them_below_each_other() {
         assert_eq!(plain("P", &columns(), 40), "P\n── base ──\n is a thing that is\nnot\n8 tokens\n── default ──\n is a trait\n8 tokens");
+    }
+
+    #[test]
+    fn a_piece_is_shaded_by_how_unlikely_it_was() {
+        let mut columns = columns();
+        columns[1].pieces = vec![(" is a".to_owned(), 0.0), (" <trait".to_owned(), 0.25f64.ln())];
+        let page = html("Clone", &columns).into_string();
+        assert!(page.contains(r#"<span style="background:rgba(230,159,0,0.00)" title="probability 1.000"> is a</span>"#), "{page}");
+        assert!(page.contains(r#"<span style="background:rgba(230,159,0,0.45)" title="probability 0.250"> &lt;trait</span>"#), "{page}");
+        assert!(page.contains("is a thing that is\nnot</pre>") && page.contains("the less likely"), "{page}");
     }
 
     #[test]

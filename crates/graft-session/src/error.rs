@@ -91,6 +91,22 @@ pub enum SessionError {
         /// The data typed.
         asked: String,
     },
+    /// The adapter changes no layer of that name.
+    #[error("the adapter changes no layer `{name}`")]
+    NoSuchLayer {
+        /// The name typed.
+        name: String,
+        /// Those it changes.
+        known: Vec<String>,
+    },
+    /// The adapter has no weights of its own to look at.
+    #[error("`{name}` ({method}) changes no weight and adds no vectors in front of the text")]
+    NoWeights {
+        /// The adapter.
+        name: String,
+        /// Verb of its method.
+        method: &'static str,
+    },
     /// A resumed run has its batch size already.
     #[error("run `{run}` goes on with the batch size that it began with")]
     OtherBatch {
@@ -185,6 +201,8 @@ impl Hint for SessionError {
             Self::MergedBelow { .. } => "session::merged",
             Self::ActsBeside { .. } => "session::acts_beside",
             Self::OtherData { .. } => "session::other_data",
+            Self::NoSuchLayer { .. } => "session::no_such_layer",
+            Self::NoWeights { .. } => "session::no_weights",
             Self::OtherBatch { .. } => "session::other_batch",
             Self::UnknownAdapter { .. } => "session::unknown_adapter",
             Self::UnknownMethod { .. } => "session::unknown_method",
@@ -219,6 +237,8 @@ impl Hint for SessionError {
                 Some(format!("`%{method} merge {name}` puts it into the weights, `%{method} off` leaves it out; `%{method} save DIR` writes it alone"))
             }
             Self::OtherData { asked, .. } => Some(format!("leave `data` out to go on, or train on it: `%train data={asked}`")),
+            Self::NoSuchLayer { name, known } => Some(did_you_mean(name, known, "layers", "%params")),
+            Self::NoWeights { .. } => Some("%params shows what it trains, %compare what it does".to_owned()),
             Self::OtherBatch { .. } => Some("leave `batch` out, or give a number: the losses are then those of another run".to_owned()),
             Self::UnknownAdapter { name, known } => Some(did_you_mean(name, known, "adapters", "%lora attach")),
             Self::UnknownMethod { verb } => {

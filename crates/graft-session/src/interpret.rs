@@ -9,7 +9,7 @@ use crate::{
     state::Attached,
     verbs::{
         ablate, adapter, attach, combine, compare, data, device, eval, forgetting, generate, jobs, load_adapter, memory, model, params, resume, runs, seed,
-        status, train, tree,
+        status, train, tree, weights,
     },
 };
 
@@ -27,6 +27,7 @@ pub(crate) fn label(command: &Command) -> String {
         Command::Eval { .. } => "evaluating".to_owned(),
         Command::Generate { .. } => "generating".to_owned(),
         Command::Compare { .. } => "comparing".to_owned(),
+        Command::Weights { .. } => "looking at the weights".to_owned(),
         Command::Adapter { method, .. } => format!("changing a {method} adapter"),
         Command::Device { .. } => "changing the device".to_owned(),
         Command::ModelCard | Command::ModelTree | Command::DataShow { .. } | Command::DataUse { .. } => "reading".to_owned(),
@@ -56,6 +57,7 @@ pub(crate) fn interpret(desk: &Desk, command: Command) -> Result<Reply, Failure>
         Command::Generate { prompt, settings } => generate::reply(generate::generate(desk, &prompt, &settings)?),
         Command::Compare { prompt, settings } => compare::compare(desk, &prompt, &settings)?.reply(),
         Command::Memory { of, settings } => shown(memory::table(desk, of.as_deref(), &settings)?),
+        Command::Weights { module } => weights::weights(desk, module.as_deref())?,
         Command::Params => shown(params::table(desk)?),
         Command::Seed { seed } => seed::reply(seed::seed(desk, seed)?),
         Command::Device { device } => device::device(desk, device.as_deref())?.reply(),

@@ -26,4 +26,5 @@ mod sources;
 pub mod status;
 pub mod train;
 pub mod tree;
+pub mod weights;
 mod words;

@@ -319,6 +319,18 @@ impl Lab {
         self.read(|_| verbs::runs::export(run, std::path::Path::new(file))).map(drop)
     }
 
+    /// Shows what the adapter in use does to the weights: how far each layer has moved, and pictures of one, the one named or the one that has moved most;
+    /// of a soft prompt its nearest words.
+    ///
+    /// # Errors
+    /// When there is no adapter, it changes no layer of that name, or no weights at all.
+    pub fn show_weights(&self, module: Option<&str>) -> Result<()> {
+        let module = module.map(str::to_owned);
+        let reply = self.job("looking at the weights", move |desk| verbs::weights::weights(desk, module.as_deref()))?;
+        reply.blocks.into_iter().for_each(|block| self.session.emit(Event::Block(block)));
+        Ok(())
+    }
+
     /// Model, adapters, data, runs, seed, device and memory.
     ///
     /// # Errors

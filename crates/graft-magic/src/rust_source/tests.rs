@@ -76,6 +76,7 @@ fn every_command() -> Vec<Command> {
         Command::Memory { of: None, settings: every_key(training::MEMORY) },
         Command::Memory { of: name(), settings: Settings::default() },
         Command::Params,
+        Command::Weights { module: Some("q_proj".into()) },
         Command::Seed { seed: None },
         Command::Seed { seed: Some(1) },
         Command::Device { device: None },

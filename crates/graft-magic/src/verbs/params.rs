@@ -1,14 +1,17 @@
-//! `%params`.
+//! `%params` and `%weights`.
 
 use graft_protocol::Command;
 
 use crate::{
     cell::PartKind,
-    verb::{Form, VerbSpec},
+    verb::{Form, Slot, SlotKind, VerbSpec},
 };
 
-/// The definition.
-pub(super) fn verb() -> VerbSpec {
+/// The layer of `%weights`.
+const MODULE: &[Slot] = &[Slot::optional("MODULE", SlotKind::Text, "the layer's path, or the end of it; without it the layer that has moved most")];
+
+/// The definition of `%params`.
+pub(super) fn params() -> VerbSpec {
     VerbSpec {
         name: "params",
         aliases: &["parameters"],
@@ -17,5 +20,19 @@ pub(super) fn verb() -> VerbSpec {
         forms: vec![Form::bare("", "the table", |_, _| Ok(PartKind::Session(Command::Params)))],
         cell: None,
         examples: vec!["%params".into()],
+    }
+}
+
+/// The definition of `%weights`.
+pub(super) fn weights() -> VerbSpec {
+    VerbSpec {
+        name: "weights",
+        aliases: &[],
+        summary: "what the adapter in use does to the weights, in pictures",
+        help: "A table of how far each layer has moved; of one layer the matrices A and B and the update, and the singular values of the update beside \
+               those of the frozen weight. Of a soft prompt, the words of the vocabulary that lie nearest to each of its vectors.",
+        forms: vec![Form::bare("", "look at a layer", |line, _| Ok(PartKind::Session(Command::Weights { module: line.word(0) }))).slots(MODULE)],
+        cell: None,
+        examples: vec!["%weights".into(), "%weights layers.2.self_attn.v_proj".into()],
     }
 }

@@ -37,6 +37,8 @@ fn greedy_text_is_that_of_whole_passes_without_a_cache() {
     assert_eq!(streamed, generated.text);
     assert_eq!((generated.tokens, generated.stop), (12, StopReason::Length));
     assert!(generated.logprob_mean < 0.0);
+    assert_eq!(generated.pieces.iter().map(|(piece, _)| piece.as_str()).collect::<String>(), generated.text);
+    assert!(generated.pieces.iter().all(|(_, logprob)| *logprob < 0.0), "{:?}", generated.pieces);
 }
 
 #[test]

@@ -36,7 +36,12 @@ fn samples() -> Vec<Block> {
     }
     table.row(vec![Cell::Strong("total".to_owned()), Cell::Empty, Cell::Integer(3_712_192), Cell::Integer(18_432), Cell::Percent(0.00494, 2)]);
     table.footer.push("trainable params: 18,432 || all params: 3,730,624 || trainable%: 0.4941".to_owned());
-    let side = |title: &str, text: &str| SideText { title: title.to_owned(), text: text.to_owned(), note: "40 tokens, mean log-probability -1.93".to_owned() };
+    let side = |title: &str, text: &str| SideText {
+        title: title.to_owned(),
+        text: text.to_owned(),
+        pieces: Vec::new(),
+        note: "40 tokens, mean log-probability -1.93".to_owned(),
+    };
     let columns = vec![
         side("base", " is a type that can be used to store a value of the same type as the value.\n\n## Examples\n\nlet x = 5;"),
         side("default (lora r=8)", " is borrowed as mutable more than once at a time.\n\nErroneous code example:"),

@@ -49,5 +49,5 @@ impl Comparison {
 
 fn side(title: &str, generated: &Generated) -> SideText {
     let note = format!("{}, mean log-probability {:.2}", counted(generated.tokens, "token"), generated.logprob_mean);
-    SideText { title: title.to_owned(), text: generated.text.clone(), note }
+    SideText { title: title.to_owned(), text: generated.text.clone(), pieces: generated.pieces.clone(), note }
 }

@@ -170,3 +170,30 @@ fn a_merged_model_is_saved_as_a_folder_that_acts_as_it_did() {
     let after = logits(&world);
     assert!(before.iter().zip(&after).all(|(a, b)| (a - b).abs() < 1e-5), "{before:?} {after:?}");
 }
+
+#[test]
+fn the_pictures_of_a_layer_show_its_factors_its_update_and_their_singular_values() {
+    let world = World::attached();
+    world.train("steps=6 lr=0.05 eval_every=0").unwrap();
+    let look = |module: Option<&str>| world.run(Command::Weights { module: module.map(str::to_owned) });
+    let reply = look(Some("v_proj")).unwrap();
+    let [Block::Table(table), Block::Heat(maps), Block::Chart(chart)] = reply.blocks.as_slice() else { panic!("{reply:?}") };
+    assert!(!table.rows.is_empty());
+    let titles: Vec<_> = maps.iter().map(|map| (map.title.as_str(), map.limit() > 0.0)).collect();
+    assert_eq!(titles, [("lora_A", true), ("lora_B", true), ("update = scale · B A", true)]);
+    let update = chart.series.iter().find(|series| series.name == "update").unwrap();
+    assert_eq!(update.points.len(), 2, "an update of rank 2 has two singular values");
+    let refused = look(Some("v_prjo")).unwrap_err();
+    assert!(refused.code == "session::no_such_layer" && refused.hint.unwrap().contains("did you mean `v_proj`?"));
+}
+
+#[test]
+fn the_vectors_of_a_soft_prompt_have_their_nearest_words() {
+    let world = World::ready();
+    let settings = crate::world::keys_of(graft_protocol::methods::prompt_tuning::SPEC.keys, "num_virtual_tokens=3");
+    world.run(Command::Adapter { method: "prompt_tune".to_owned(), action: AdapterAction::Attach { settings } }).unwrap();
+    let reply = world.run(Command::Weights { module: None }).unwrap();
+    let [Block::Table(table)] = reply.blocks.as_slice() else { panic!("{reply:?}") };
+    assert_eq!(table.rows.len(), 3);
+    assert!(format!("{:?}", table.rows[0]).contains("1.00"), "it starts from the vocabulary: {:?}", table.rows[0]);
+}

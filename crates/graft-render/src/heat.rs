@@ -1,0 +1,127 @@
+//! Matrices as colours, beside each other in one picture.
+
+use std::error::Error;
+
+use graft_protocol::HeatMap;
+use plotters::{
+    drawing::IntoDrawingArea,
+    element::{Rectangle, Text},
+    prelude::{BitMapBackend, DrawingBackend as _},
+    style::{
+        Color, FontDesc, FontFamily, FontStyle, RGBColor,
+        text_anchor::{HPos, Pos, VPos},
+    },
+};
+
+use crate::{
+    figure::{OVERSAMPLING, PIXELS, colour_of, encode, shrunk},
+    number, palette,
+};
+
+/// Width and height of one matrix with its labels.
+const PANEL: (u32, u32) = (300, 330);
+/// Left, top, width and height of the cells in their panel.
+const CELLS: (u32, u32, u32, u32) = (20, 48, 260, 210);
+/// Most positive and most negative: Okabe and Ito's vermilion and blue.
+const ENDS: (palette::Rgb, palette::Rgb) = ((213, 94, 0), (0, 114, 178));
+/// What plotters takes from a font's size in a bitmap.
+const LETTERS: f64 = 1.164;
+
+/// As PNG; empty only if plotters cannot draw at all.
+pub(crate) fn png(maps: &[HeatMap]) -> Vec<u8> {
+    graft_font::register();
+    let (width, height) = (PANEL.0 * PIXELS * maps.len().max(1) as u32, PANEL.1 * PIXELS);
+    let mut pixels = vec![255; (width * height * 3) as usize];
+    if paint(&mut pixels, (width, height), maps).is_err() {
+        return Vec::new();
+    }
+    encode(&shrunk(&pixels, width as usize), width / OVERSAMPLING, height / OVERSAMPLING).unwrap_or_default()
+}
+
+/// In words.
+pub(crate) fn plain(maps: &[HeatMap]) -> String {
+    let line = |map: &HeatMap| format!("{}: {} by {}, at most {} from 0", map.title, map.row_label, map.column_label, number::significant(map.limit(), 3));
+    maps.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn paint(pixels: &mut [u8], size: (u32, u32), maps: &[HeatMap]) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut backend = BitMapBackend::with_buffer(pixels, size);
+    for (index, map) in maps.iter().enumerate() {
+        let origin = (index as u32 * PANEL.0 + CELLS.0, CELLS.1);
+        cells(&mut backend, origin, map)?;
+    }
+    let area = backend.into_drawing_area();
+    for (index, map) in maps.iter().enumerate() {
+        let left = index as u32 * PANEL.0 + CELLS.0;
+        let bottom = CELLS.1 + CELLS.3;
+        let write = |at: (u32, u32), text: &str, size: f64, (weight, colour), anchor: HPos| {
+            let style = FontDesc::new(FontFamily::SansSerif, size * f64::from(PIXELS) * LETTERS, weight).color(&colour_of(colour));
+            area.draw(&Text::new(text.to_owned(), ((at.0 * PIXELS) as i32, (at.1 * PIXELS) as i32), style.pos(Pos::new(anchor, VPos::Center))))
+        };
+        let small = (FontStyle::Normal, palette::MUTED);
+        write((left, 18), &map.title, 13.0, (FontStyle::Bold, palette::TEXT), HPos::Left)?;
+        write((left, 36), &format!("{} by {}", map.row_label, map.column_label), 11.0, small, HPos::Left)?;
+        // The scale: from the most negative through white to the most positive.
+        let (from, steps) = ((left, bottom + 16), 60);
+        for step in 0..steps {
+            let share = 2.0 * f64::from(step) / f64::from(steps - 1) - 1.0;
+            let x = from.0 + step * CELLS.2 / steps;
+            let corners =
+                [((x * PIXELS) as i32, (from.1 * PIXELS) as i32), (((from.0 + (step + 1) * CELLS.2 / steps) * PIXELS) as i32, ((from.1 + 10) * PIXELS) as i32)];
+            area.draw(&Rectangle::new(corners, shade(share).filled()))?;
+        }
+        let limit = number::significant(map.limit(), 2);
+        write((left, bottom + 40), &format!("−{limit}"), 11.0, small, HPos::Left)?;
+        write((left + CELLS.2 / 2, bottom + 40), "0", 11.0, small, HPos::Center)?;
+        write((left + CELLS.2, bottom + 40), &limit, 11.0, small, HPos::Right)?;
+    }
+    area.present()?;
+    Ok(())
+}
+
+fn cells(backend: &mut BitMapBackend<'_>, (left, top): (u32, u32), map: &HeatMap) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let (limit, rows, columns) = (map.limit(), map.rows as u32, map.columns as u32);
+    let edge = |start: u32, length: u32, place: u32, count: u32| (start * PIXELS + place * length * PIXELS / count.max(1)) as i32;
+    for row in 0..rows {
+        for column in 0..columns {
+            let value = map.values.get((row * columns + column) as usize).copied().unwrap_or(0.0);
+            let colour = shade(if limit > 0.0 { value / limit } else { 0.0 });
+            let from = (edge(left, CELLS.2, column, columns), edge(top, CELLS.3, row, rows));
+            let to = (edge(left, CELLS.2, column + 1, columns) - 1, edge(top, CELLS.3, row + 1, rows) - 1);
+            backend.draw_rect(from, to, &colour, true)?;
+        }
+    }
+    let grid = colour_of(palette::GRID);
+    let (from, to) = ((edge(left, 0, 0, 1) - 1, edge(top, 0, 0, 1) - 1), (edge(left, CELLS.2, 1, 1), edge(top, CELLS.3, 1, 1)));
+    Ok(backend.draw_rect(from, to, &grid, false)?)
+}
+
+/// The colour of a value between -1 and 1.
+fn shade(value: f64) -> RGBColor {
+    let (end, strength) = (if value < 0.0 { ENDS.1 } else { ENDS.0 }, value.abs().clamp(0.0, 1.0));
+    let mix = |full: u8| (255.0 + (f64::from(full) - 255.0) * strength).round() as u8;
+    RGBColor(mix(end.0), mix(end.1), mix(end.2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn maps() -> Vec<HeatMap> {
+        let labels = || ["rank 2".to_owned(), "d_in 3".to_owned()];
+        vec![HeatMap::of("A", labels(), (2, 3), &[0.5, -0.25, 0.0, 0.1, 0.2, -0.5], 64), HeatMap::of("zeros", labels(), (2, 3), &[0.0; 6], 64)]
+    }
+
+    #[test]
+    fn both_signs_have_a_colour_of_their_own_and_zero_is_white() {
+        assert_eq!([shade(1.0), shade(-1.0), shade(0.0)], [RGBColor(213, 94, 0), RGBColor(0, 114, 178), RGBColor(255, 255, 255)]);
+    }
+
+    #[test]
+    fn the_picture_has_a_panel_for_each_matrix() {
+        let picture = png(&maps());
+        let decoder = png::Decoder::new(std::io::Cursor::new(&picture)).read_info().expect("a picture");
+        assert_eq!(decoder.info().size(), (2 * 2 * PANEL.0, 2 * PANEL.1));
+        assert!(plain(&maps()).starts_with("A: rank 2 by d_in 3, at most 0.5"), "{}", plain(&maps()));
+    }
+}

@@ -1,0 +1,116 @@
+//! `%weights`: what the adapter in use does to the weights, in pictures.
+
+use std::collections::BTreeSet;
+
+use graft_nn::{Model, TokenEncoder};
+use graft_peft::{Adapter, Anatomy, Change, Grid, anatomy, changes, neighbours};
+use graft_protocol::{Block, Cell, Chart, Failure, HeatMap, Reply, Series, SeriesStyle, Table, chart::NonFinite};
+
+use super::attach::adapter_wanted;
+use crate::{Desk, SessionError};
+
+/// Cells of a picture along each side.
+const CELLS: usize = 64;
+/// Layers in the table.
+const LAYERS: usize = 12;
+/// Words shown for each vector of a soft prompt.
+const WORDS: usize = 3;
+
+/// The table of what has moved, and the pictures of one layer; of a soft prompt, its nearest words.
+///
+/// # Errors
+/// [`SessionError::NoModel`], [`SessionError::NoAdapter`], [`SessionError::NoSuchLayer`], [`SessionError::NoWeights`] for a method that changes no weight.
+pub fn weights(desk: &Desk, module: Option<&str>) -> Result<Reply, Failure> {
+    let state = desk.state();
+    let loaded = state.model()?;
+    let attached = adapter_wanted(&state)?;
+    let (model, adapter) = (loaded.loaded.model.as_ref(), &attached.adapter);
+    let mut moved = changes(model, adapter)?;
+    let mut blocks = Vec::new();
+    if module.is_none() {
+        blocks.extend(prompt(model, loaded.loaded.tokenizer.as_ref())?.map(Block::Table));
+    }
+    moved.sort_by(|one, other| other.share.total_cmp(&one.share));
+    if let Some(path) = chosen(&moved, module)? {
+        blocks.push(Block::Table(table(adapter, &moved)));
+        if let Some(found) = anatomy(model, adapter, &path)? {
+            blocks.extend([Block::Heat(maps(&found)), Block::Chart(spectrum(&found))]);
+        }
+    }
+    if blocks.is_empty() {
+        return Err(SessionError::NoWeights { name: adapter.name().to_owned(), method: adapter.spec().verb }.into());
+    }
+    Ok(Reply { blocks })
+}
+
+/// The layer to look at: the one whose path is `module` or ends with it, else the one that has moved most.
+fn chosen(moved: &[Change], module: Option<&str>) -> Result<Option<String>, SessionError> {
+    let Some(module) = module else { return Ok(moved.first().map(|change| change.path.clone())) };
+    let paths = || moved.iter().map(|change| change.path.clone());
+    let ends = |path: &String| path == module || path.ends_with(&format!(".{module}"));
+    match paths().find(ends) {
+        Some(path) => Ok(Some(path)),
+        None => {
+            // The ends of the paths are what one types, and few.
+            let ends: BTreeSet<String> = paths().filter_map(|path| Some(path.rsplit('.').next()?.to_owned())).collect();
+            Err(SessionError::NoSuchLayer { name: module.to_owned(), known: ends.into_iter().collect() })
+        }
+    }
+}
+
+fn table(adapter: &Adapter, moved: &[Change]) -> Table {
+    let title = format!("how far `{}` has moved the weights", adapter.name());
+    let mut table = Table::new(title, &["layer", "#update / weight"]);
+    for change in moved.iter().take(LAYERS) {
+        table.row(vec![Cell::Code(change.path.clone()), Cell::Percent(change.share, 2)]);
+    }
+    let more = moved.len().saturating_sub(LAYERS);
+    table.footer.extend((more > 0).then(|| format!("and {more} more that have moved less")));
+    table.footer.push("lengths are Frobenius norms; the pictures are of the first layer, `%weights LAYER` shows another".to_owned());
+    table
+}
+
+/// A, B and the update.
+fn maps(found: &Anatomy) -> Vec<HeatMap> {
+    let map = |title: &str, grid: &Grid, [rows, columns]: [&str; 2]| {
+        let labels = [format!("{rows} {}", grid.rows), format!("{columns} {}", grid.columns)];
+        HeatMap::of(title, labels, (grid.rows, grid.columns), &grid.values, CELLS)
+    };
+    let factors = [("lora_A", &found.a, ["rank", "d_in"]), ("lora_B", &found.b, ["d_out", "rank"])];
+    let mut maps: Vec<_> = factors.into_iter().filter_map(|(title, grid, labels)| Some(map(title, grid.as_ref()?, labels))).collect();
+    let title = if maps.len() == 2 { "update = scale · B A" } else { "update" };
+    maps.push(map(title, &found.update, ["d_out", "d_in"]));
+    maps
+}
+
+/// Singular values of the update beside the frozen weight's.
+fn spectrum(found: &Anatomy) -> Chart {
+    let largest = found.update_values.first().copied().unwrap_or(0.0);
+    // What is nothing but rounding would stretch the axis.
+    let line = |name: &str, values: &[f64], least: f64| {
+        let points = values.iter().enumerate().filter(|(_, value)| **value > least).map(|(index, value)| (index as f64 + 1.0, NonFinite(*value)));
+        Series { name: name.to_owned(), style: SeriesStyle::Dots, points: points.collect() }
+    };
+    let series = vec![line("frozen weight", &found.weight_values, 0.0), line("update", &found.update_values, largest * 1e-4)];
+    Chart {
+        title: format!("singular values, {}", found.path),
+        x_label: "number".to_owned(),
+        y_label: "singular value".to_owned(),
+        log_y: true,
+        series: series.into_iter().filter(|series| !series.points.is_empty()).collect(),
+        ..Chart::default()
+    }
+}
+
+/// The words nearest to each vector of the soft prompts that act; none where none does.
+fn prompt(model: &dyn Model, tokenizer: &dyn TokenEncoder) -> Result<Option<Table>, Failure> {
+    let found = neighbours(model, WORDS)?;
+    let mut table = Table::new("the soft prompt, vector by vector", &["#vector", "#length", "nearest words of the vocabulary, with their cosines"]);
+    for (index, (length, words)) in found.iter().enumerate() {
+        let word = |(id, cosine): &(u32, f32)| format!("{:?} {cosine:.2}", tokenizer.decode(&[*id]).unwrap_or_default());
+        let words: Vec<_> = words.iter().map(word).collect();
+        table.row(vec![Cell::Integer(index as i64 + 1), Cell::Float(f64::from(*length), 2), Cell::Text(words.join(", "))]);
+    }
+    table.footer.push("a cosine near 1 is that word; far below it the vector is no word at all, which training is free to find".to_owned());
+    Ok((!found.is_empty()).then_some(table))
+}
