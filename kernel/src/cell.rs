@@ -4,6 +4,7 @@
 //! answer is shown after everything that was printed before it.
 
 mod host;
+mod picture;
 mod shell;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use crate::frontend::{CellError, Frontend, Rich};
 use crate::interrupt::Interrupt;
 use crate::launch::Launch;
 use crate::live::{Live, Question};
+use picture::Picture;
 
 /// Files that `%run` may run inside one another.
 const RUN_DEPTH: usize = 8;
@@ -120,7 +122,10 @@ impl Cells {
     async fn part(&mut self, running: &mut Running<'_>, part: &Part, last: bool) -> Result<(), CellError> {
         match &part.kind {
             PartKind::Session(command) => {
-                let reply = self.command(running, command.clone()).await;
+                let reply = match Picture::asked(command) {
+                    Some((picture, curves)) => self.command(running, curves).await.and_then(|reply| picture.write(&reply)),
+                    None => self.command(running, command.clone()).await,
+                };
                 let reply = reply.map_err(|failure| CellError::from_failure(&failure, running.text))?;
                 show(&reply, running);
             }
@@ -236,7 +241,7 @@ fn show(reply: &Reply, running: &mut Running<'_>) {
 }
 
 fn stands_alone(block: &Block) -> bool {
-    matches!(block, Block::Chart(_)) || is_text(block)
+    matches!(block, Block::Chart(_) | Block::Heat(_)) || is_text(block)
 }
 
 /// Whether the model wrote it.

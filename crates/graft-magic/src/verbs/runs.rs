@@ -11,7 +11,11 @@ const ONE: &[Slot] = &[Slot::optional("RUN", SlotKind::Run, "name of the run; wi
 const TWO: &[Slot] = &[Slot::required("RUN", SlotKind::Run, "one run"), Slot::required("OTHER", SlotKind::Run, "the other")];
 const EXPORT: &[Slot] = &[
     Slot::required("RUN", SlotKind::Run, "name of the run"),
-    Slot::required("FILE", SlotKind::Path, "where it goes: .csv has the steps, .json everything, .graft trains it again with graft run"),
+    Slot::required(
+        "FILE",
+        SlotKind::Path,
+        "where it goes: .csv has the steps, .json everything, .svg and .png the curves, .graft trains it again with graft run",
+    ),
 ];
 const SEVERAL: &[Slot] = &[Slot::rest("RUN", SlotKind::Run, "names of runs")];
 
@@ -35,7 +39,13 @@ pub(super) fn runs() -> VerbSpec {
             .slots(EXPORT),
         ],
         cell: None,
-        examples: vec!["%runs".into(), "%runs show lora-001".into(), "%runs diff lora-001 lora-002".into(), "%runs export lora-001 again.graft".into()],
+        examples: vec![
+            "%runs".into(),
+            "%runs show lora-001".into(),
+            "%runs diff lora-001 lora-002".into(),
+            "%runs export lora-001 again.graft".into(),
+            "%runs export lora-001 curves.svg".into(),
+        ],
     }
 }
 

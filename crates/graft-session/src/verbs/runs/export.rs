@@ -20,7 +20,9 @@ pub fn export(name: &str, file: &Path) -> Result<String, Failure> {
         Some("graft") => (script(&header), "the magics that train it again: graft run FILE".to_owned()),
         _ => {
             let failure = Failure::new("session::export", format!("`{}` does not say in what form the run is to be written", file.display()));
-            return Err(failure.hint(format!("%runs export {name} {name}.csv, {name}.json or {name}.graft")));
+            return Err(
+                failure.hint(format!("%runs export {name} {name}.csv, .json, .graft, or as a magic .svg and .png; a Rust cell draws with lab().plot_runs"))
+            );
         }
     };
     let failed = |error: std::io::Error| Failure::new("session::io", format!("cannot write `{}`: {error}", file.display())).hint("choose another place");

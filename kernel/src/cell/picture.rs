@@ -1,0 +1,72 @@
+//! `%runs export RUN FILE.svg` and `.png`: the session, which draws nothing, gives the curves, and the host draws them.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use graft_protocol::{Block, Chart, Command, Failure, Reply, RunsAction, Settings};
+
+/// A picture that is to be made of a run.
+pub(super) struct Picture {
+    file: PathBuf,
+    draw: fn(&Chart) -> Vec<u8>,
+}
+
+impl Picture {
+    /// The picture that a command asks for, and the command that gives its curves.
+    pub(super) fn asked(command: &Command) -> Option<(Self, Command)> {
+        let Command::Runs { action: RunsAction::Export { run, file } } = command else { return None };
+        let draw: fn(&Chart) -> Vec<u8> = match Path::new(file).extension()?.to_str()? {
+            "svg" => |chart| graft_render::chart_svg(chart).into_bytes(),
+            "png" => graft_render::chart_png,
+            _ => return None,
+        };
+        let plot = RunsAction::Plot { runs: vec![run.clone()], settings: Settings::default() };
+        Some((Self { file: file.into(), draw }, Command::Runs { action: plot }))
+    }
+
+    /// Writes it: whole, or not at all.
+    pub(super) fn write(&self, reply: &Reply) -> Result<Reply, Failure> {
+        let chart = reply.blocks.iter().find_map(|block| if let Block::Chart(chart) = block { Some(chart) } else { None });
+        let Some(chart) = chart else { return Err(Failure::new("runs::no_curve", "the run has no curve to draw").hint("%runs lists those that have steps")) };
+        let folder = self.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut beside| {
+            beside.write_all(&(self.draw)(chart))?;
+            beside.as_file().sync_all()?;
+            Ok(beside.persist(&self.file)?)
+        });
+        let failed = |error: std::io::Error| Failure::new("runs::io", format!("cannot write `{}`: {error}", self.file.display())).hint("choose another place");
+        written.map(|_| Reply::text(format!("`{}` has the curves", self.file.display()))).map_err(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use graft_protocol::{Series, SeriesStyle, chart::NonFinite};
+
+    use super::*;
+
+    fn export(file: &Path) -> Command {
+        Command::Runs { action: RunsAction::Export { run: "lora-001".into(), file: file.display().to_string() } }
+    }
+
+    fn curve() -> Reply {
+        let series = Series { name: "loss".into(), style: SeriesStyle::Line, points: vec![(1.0, NonFinite(2.0)), (2.0, NonFinite(1.0))] };
+        Reply::one(Block::Chart(Chart { title: "runs".into(), series: vec![series], ..Chart::default() }))
+    }
+
+    #[test]
+    fn a_picture_is_written_whole_and_a_place_that_is_not_there_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, begins) in [("a.svg", &b"<svg"[..]), ("a.png", &b"\x89PNG"[..])] {
+            let file = folder.path().join(name);
+            let (picture, command) = Picture::asked(&export(&file)).unwrap();
+            assert!(matches!(command, Command::Runs { action: RunsAction::Plot { runs, .. } } if runs == ["lora-001"]));
+            picture.write(&curve()).unwrap();
+            assert!(std::fs::read(&file).unwrap().starts_with(begins));
+        }
+        assert!(Picture::asked(&export(Path::new("a.csv"))).is_none());
+        let (picture, _) = Picture::asked(&export(&folder.path().join("nowhere/a.svg"))).unwrap();
+        assert_eq!(picture.write(&curve()).unwrap_err().code, "runs::io");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+}
