@@ -30,6 +30,13 @@ pub fn rust_source(command: &Command) -> String {
         }
         Command::Resume { run, settings } if settings.values.is_empty() => format!("lab().resume({})?;", option(run.as_deref())),
         Command::Resume { run, settings } => format!("lab().resume_with({}, {})?;", option(run.as_deref()), foreground(settings)),
+        Command::Ablate { .. } | Command::Forgetting { .. } if command.is_background() => match command.clone().in_foreground() {
+            Command::Ablate { methods, keys } => grid("ablate_in_background", &methods, &keys),
+            Command::Forgetting { methods, keys } => grid("forgetting_in_background", &methods, &keys),
+            _ => String::new(),
+        },
+        Command::TrialStop { number } => shown(&format!("lab().stop_trial({number})?")),
+        Command::TrialClone { number, keys } => format!("lab().clone_trial({number}, &{keys:?})?;"),
         Command::Ablate { methods, keys } => grid("ablate", methods, keys),
         Command::Forgetting { methods, keys } => grid("forgetting", methods, keys),
         Command::Eval { settings } => shown(&format!("lab().eval({})?", builder("Eval", settings))),

@@ -38,6 +38,7 @@ static VERBS: LazyLock<Vec<VerbSpec>> = LazyLock::new(|| {
         eval::verb(),
         ablate::verb(),
         ablate::forgetting(),
+        ablate::trial(),
         generate::verb(),
         compare::verb(),
         params::params(),

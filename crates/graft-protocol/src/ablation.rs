@@ -120,6 +120,53 @@ impl Ablation {
         Ok(settings)
     }
 
+    /// The comparison with one more configuration: like number `number`, from 1, but for `keys`. Alpha keeps its ratio to the rank where it follows it.
+    ///
+    /// # Errors
+    /// `ablate::no_trial` for a number that there is not, `ablate::same_trial` when there is such a configuration already, and those of [`Self::parse`].
+    pub fn with_clone(&self, number: usize, keys: &[(String, String)]) -> Result<Self, Failure> {
+        let count = self.trials.len();
+        let Some(original) = number.checked_sub(1).and_then(|index| self.trials.get(index)) else {
+            return Err(Failure::new("ablate::no_trial", format!("there is no trial {number}")).hint(format!("the comparison has the trials 1 to {count}")));
+        };
+        let spec = methods::by_verb(original.method).ok_or_else(|| unknown_method(original.method))?;
+        let mut trial = original.clone();
+        for (key, text) in keys {
+            let (found, is_training) = match home(key, &[spec])? {
+                Home::Own(own) => return Err(shared(own)),
+                Home::Train(train) if SHARED.contains(&train.name) => return Err(shared(train)),
+                Home::Train(train) => (train, true),
+                Home::Methods => (spec.keys.iter().find(|known| known.is_named(key)).unwrap_or(&spec.keys[0]), false),
+            };
+            let value = found.parse(&text.replace('+', ","))?;
+            if is_training {
+                trial.train.set(found.name, value)
+            } else {
+                trial.settings.set(found.name, value)
+            }
+            trial.label = relabelled(&trial.label, found.name, text);
+        }
+        let alpha = spec.keys.iter().map(|key| key.name).find(|name| is_alpha(name));
+        let [before, after] = [&original.settings, &trial.settings].map(|settings| settings.integer(spec.keys, "r"));
+        if let (Some(alpha), Some(before), Some(after), Some(_)) = (alpha, before, after, &self.scaling)
+            && before != after
+            && !keys.iter().any(|(key, _)| is_alpha(key))
+            && let Some(old) = trial.settings.values.get(alpha).and_then(|_| trial.settings.float(spec.keys, alpha))
+        {
+            trial.settings.set(alpha, Value::Float(old * after as f64 / before as f64));
+        }
+        if let Some(same) =
+            self.trials.iter().position(|other| (&other.settings, &other.train) == (&trial.settings, &trial.train) && other.method == trial.method)
+        {
+            return Err(Failure::new("ablate::same_trial", format!("that is trial {}", same + 1)).hint("name a key with another value, such as r=32"));
+        }
+        let mut wider = self.clone();
+        wider.trials.push(trial);
+        // What is finished is not trained again for the sake of another.
+        wider.settings.values.remove("fresh");
+        Ok(wider)
+    }
+
     /// Seeds per configuration.
     pub fn seeds(&self) -> u64 {
         self.settings.integer(ABLATE, "seeds").map_or(1, i64::unsigned_abs)
@@ -152,6 +199,12 @@ impl<'a> Axis<'a> {
     fn varies(&self) -> bool {
         self.texts.len() > 1
     }
+}
+
+/// A label with another value of a key.
+fn relabelled(label: &str, key: &str, value: &str) -> String {
+    let others = label.split(' ').filter(|word| word.split_once('=').is_none_or(|(name, _)| name != key));
+    format!("{} {key}={value}", others.collect::<Vec<_>>().join(" "))
 }
 
 /// Every combination of the values whose keys this method, or the training, has.
@@ -263,6 +316,18 @@ mod tests {
         let (pairs, words): (Vec<&str>, Vec<&str>) = line.split_whitespace().partition(|word| word.contains('='));
         let pairs: Vec<_> = pairs.iter().filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         Ablation::parse(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>(), &pairs)
+    }
+
+    #[test]
+    fn a_clone_differs_in_what_is_named_and_keeps_the_scale() {
+        let (found, pair) = (parse("lora r=4,8 steps=20 fresh=true").unwrap(), |key: &str, value: &str| vec![(key.to_owned(), value.to_owned())]);
+        let wider = found.with_clone(2, &pair("r", "32")).unwrap();
+        let (trial, keys) = (&wider.trials[2], methods::by_verb("lora").unwrap().keys);
+        assert_eq!((trial.label.as_str(), trial.settings.integer(keys, "r"), trial.settings.float(keys, "lora_alpha")), ("lora r=32", Some(32), Some(64.0)));
+        assert!(wider.settings.values.is_empty(), "what is finished stays");
+        assert_eq!(found.with_clone(2, &pair("r", "4")).unwrap_err().message, "that is trial 1");
+        assert_eq!(found.with_clone(0, &[]).unwrap_err().code, "ablate::no_trial");
+        assert_eq!(found.with_clone(1, &pair("seeds", "3")).unwrap_err().code, "ablate::shared");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Settings;
+use crate::{Settings, Value};
 
 /// One request to the session. Keys inside the [`Settings`] are canonical and checked; absent ones have their defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,6 +91,18 @@ pub enum Command {
         /// Verbs of the methods; none measure what is attached.
         methods: Vec<String>,
         /// Keys with their values as typed.
+        keys: Vec<(String, String)>,
+    },
+    /// `%trial stop 3`: gives up one configuration of the comparison that runs in the background.
+    TrialStop {
+        /// Its number, from 1.
+        number: usize,
+    },
+    /// `%trial clone 2 r=32`: adds a configuration like another to the comparison in the background, or to the last one.
+    TrialClone {
+        /// Number of the other, from 1.
+        number: usize,
+        /// What differs: keys with their values as typed.
         keys: Vec<(String, String)>,
     },
     /// `%generate "prompt"`. Keys [`crate::training::GENERATE`].
@@ -253,10 +265,15 @@ impl Command {
         matches!(self, Self::Stop | Self::Watch { .. })
     }
 
-    /// Whether it is a training that shall run in the background.
+    /// Whether it is a training, or a comparison, that shall run in the background.
     pub fn is_background(&self) -> bool {
         match self {
             Self::Train { settings, .. } | Self::Resume { settings, .. } => settings.bool(crate::training::TRAIN, "bg"),
+            Self::Ablate { keys, .. } | Self::Forgetting { keys, .. } => {
+                let spec = crate::training::ABLATE.iter().find(|spec| spec.name == "bg");
+                let asks = |(key, value): &(String, String)| spec.is_some_and(|spec| spec.is_named(key) && spec.parse(value) == Ok(Value::Bool(true)));
+                keys.iter().any(asks)
+            }
             _ => false,
         }
     }
@@ -264,8 +281,10 @@ impl Command {
     /// The same training with nothing said of the background: what a run remembers, and what repeats it.
     #[must_use]
     pub fn in_foreground(mut self) -> Self {
-        if let Self::Train { settings, .. } | Self::Resume { settings, .. } = &mut self {
-            settings.values.remove("bg");
+        match &mut self {
+            Self::Train { settings, .. } | Self::Resume { settings, .. } => drop(settings.values.remove("bg")),
+            Self::Ablate { keys, .. } | Self::Forgetting { keys, .. } => keys.retain(|(key, _)| !matches!(key.as_str(), "bg" | "background")),
+            _ => {}
         }
         self
     }
@@ -281,6 +300,7 @@ impl Command {
                 | Self::Params
                 | Self::Status
                 | Self::Jobs
+                | Self::TrialStop { .. }
                 | Self::Runs { .. }
                 | Self::Adapter { action: AdapterAction::List, .. }
         ) || matches!(self, Self::Seed { seed: None } | Self::Device { device: None })

@@ -161,6 +161,13 @@ pub const ABLATE: &[KeySpec] = &[
     },
     KeySpec { name: "fresh", aliases: &[], kind: KeyKind::Bool, default: "false", help: "train again what an earlier run of the same line has finished" },
     KeySpec { name: "confirm", aliases: &[], kind: KeyKind::Bool, default: "false", help: "train more than 60 times" },
+    KeySpec {
+        name: "bg",
+        aliases: &["background"],
+        kind: KeyKind::Bool,
+        default: "false",
+        help: "compare in the background: %watch shows how it stands, %trial gives one up or adds one, %stop ends it, %generate answers meanwhile",
+    },
 ];
 
 /// Keys of `%generate` and `%compare`.

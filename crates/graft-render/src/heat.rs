@@ -87,7 +87,7 @@ fn cells(backend: &mut BitMapBackend<'_>, (left, top): (u32, u32), map: &HeatMap
             let value = map.values.get((row * columns + column) as usize).copied().unwrap_or(0.0);
             let colour = shade(if limit > 0.0 { value / limit } else { 0.0 });
             let from = (edge(left, CELLS.2, column, columns), edge(top, CELLS.3, row, rows));
-            let to = (edge(left, CELLS.2, column + 1, columns) - 1, edge(top, CELLS.3, row + 1, rows) - 1);
+            let to = (edge(left, CELLS.2, column + 1, columns), edge(top, CELLS.3, row + 1, rows));
             backend.draw_rect(from, to, &colour, true)?;
         }
     }

@@ -1,4 +1,4 @@
-//! Trainings whose cell ends when they begin.
+//! Trainings and comparisons whose cell ends when they begin.
 //!
 //! Until the first step a background job speaks as any other does, so that what is wrong with it fails the cell. Then it hands the cell its reply and
 //! falls silent: the ledger has its course, and what it says beside that is kept for whoever asks.
@@ -10,10 +10,13 @@ use graft_protocol::{Block, Event, Failure, Reply};
 /// What a caller waits for.
 pub(crate) type Done<T> = Box<dyn FnOnce(Result<T, Failure>) + Send>;
 
-/// How a training in the background stands.
-#[derive(Clone, Debug)]
+/// What a comparison is called among the runs in the background.
+pub(crate) const COMPARISON: &str = "comparison";
+
+/// How a training or a comparison in the background stands.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Report {
-    /// Name of its run.
+    /// Name of its run; [`COMPARISON`] of a comparison.
     pub(crate) run: String,
     /// Why it failed or was stopped; none while it runs and when it has done all its steps.
     pub(crate) failure: Option<Failure>,
@@ -21,6 +24,14 @@ pub(crate) struct Report {
     pub(crate) is_running: bool,
     /// What it has said beside its course.
     pub(crate) notes: Vec<Block>,
+    /// How a comparison stands, and its answer when it has ended.
+    pub(crate) standing: Vec<Block>,
+    /// What a comparison does now, how much of it is done, and of how much.
+    pub(crate) progress: (String, u64, u64),
+    /// Numbers of the trials that are to be given up, from 1.
+    pub(crate) stops: Vec<usize>,
+    /// Trials that are to be added: the number of another, and what differs.
+    pub(crate) clones: Vec<(usize, Vec<(String, String)>)>,
 }
 
 /// The cell of a background job, until it has its reply; the job's report afterwards.
@@ -44,8 +55,8 @@ impl Reports {
     }
 
     /// Changes the newest.
-    fn change(&self, edit: impl FnOnce(&mut Report)) {
-        self.lock().last_mut().map(edit);
+    pub(crate) fn change<T>(&self, edit: impl FnOnce(&mut Report) -> T) -> Option<T> {
+        self.lock().last_mut().map(edit)
     }
 }
 
@@ -60,18 +71,33 @@ impl Handover {
         match (event, done.is_some()) {
             (Event::RunStarted(started), true) => {
                 let text = format!("`{}` trains in the background: %watch shows its curve, %stop ends it, %generate answers meanwhile", started.run);
-                self.reports.lock().push(Report { run: started.run, failure: None, is_running: true, notes: Vec::new() });
-                if let Some(done) = done.take() {
-                    done(Ok(Reply::text(text)));
-                }
+                self.hand_over(&mut done, Report { run: started.run, is_running: true, ..Report::default() }, text);
+                None
+            }
+            (Event::Standing(standing), true) => {
+                let text = "the comparison goes on in the background: %watch shows how it stands, %trial stop 2 gives one up, %stop ends it".to_owned();
+                self.hand_over(&mut done, Report { run: COMPARISON.to_owned(), is_running: true, standing, ..Report::default() }, text);
                 None
             }
             (event, true) => Some(event),
-            (Event::Note { level, text }, false) => {
-                self.reports.change(|report| report.notes.push(Block::Note(level, text)));
+            (event, false) => {
+                self.reports.change(|report| match event {
+                    Event::Note { level, text } => report.notes.push(Block::Note(level, text)),
+                    Event::Standing(standing) => report.standing = standing,
+                    Event::Progress { label, done, total } => report.progress = (label, done, total),
+                    Event::Block(block) => report.notes.push(block),
+                    _ => {}
+                });
                 None
             }
-            (_, false) => None,
+        }
+    }
+
+    /// The job has begun: its cell gets its reply.
+    fn hand_over(&self, done: &mut Option<Done<Reply>>, report: Report, text: String) {
+        self.reports.lock().push(report);
+        if let Some(done) = done.take() {
+            done(Ok(Reply::text(text)));
         }
     }
 
@@ -82,7 +108,11 @@ impl Handover {
         }
         self.reports.change(|report| {
             report.is_running = false;
-            report.failure = result.err();
+            match result {
+                Ok(reply) if report.run == COMPARISON => report.standing = reply.blocks,
+                Ok(_) => {}
+                Err(failure) => report.failure = Some(failure),
+            }
         });
         None
     }

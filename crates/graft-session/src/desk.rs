@@ -82,6 +82,16 @@ impl Desk {
         self.shared.reports.all()
     }
 
+    /// Changes the report of the newest of them; none when there is none.
+    pub(crate) fn change_background<T>(&self, edit: impl FnOnce(&mut Report) -> T) -> Option<T> {
+        self.shared.reports.change(edit)
+    }
+
+    /// Whether this job runs in the background itself.
+    pub(crate) fn is_background(&self) -> bool {
+        self.handover.is_some()
+    }
+
     /// Asks the training in the background to stop, and waits until it has, at most `limit`; false where there is none.
     pub(crate) fn stop_background(&self, limit: std::time::Duration) -> bool {
         self.shared.stop_background(limit)

@@ -15,13 +15,13 @@ pub enum SessionError {
     #[error("no data is loaded")]
     NoData,
     /// Something wants the session while a training runs in the background.
-    #[error("`{run}` trains in the background, and the session does one thing at a time")]
+    #[error("`{run}` runs in the background, and the session does one thing at a time")]
     Background {
         /// The run.
         run: String,
     },
     /// There is nothing that could be stopped.
-    #[error("nothing trains in the background")]
+    #[error("nothing runs in the background")]
     NoBackground,
     /// Nobody has said what the model knew before.
     #[error("what `{model}` was trained on is not known here, so what it forgets cannot be measured")]
@@ -91,6 +91,9 @@ pub enum SessionError {
         /// The data typed.
         asked: String,
     },
+    /// There is no comparison that a trial could be of.
+    #[error("there is no comparison to change")]
+    NoComparison,
     /// The adapter changes no layer of that name.
     #[error("the adapter changes no layer `{name}`")]
     NoSuchLayer {
@@ -201,6 +204,7 @@ impl Hint for SessionError {
             Self::MergedBelow { .. } => "session::merged",
             Self::ActsBeside { .. } => "session::acts_beside",
             Self::OtherData { .. } => "session::other_data",
+            Self::NoComparison => "session::no_comparison",
             Self::NoSuchLayer { .. } => "session::no_such_layer",
             Self::NoWeights { .. } => "session::no_weights",
             Self::OtherBatch { .. } => "session::other_batch",
@@ -237,6 +241,9 @@ impl Hint for SessionError {
                 Some(format!("`%{method} merge {name}` puts it into the weights, `%{method} off` leaves it out; `%{method} save DIR` writes it alone"))
             }
             Self::OtherData { asked, .. } => Some(format!("leave `data` out to go on, or train on it: `%train data={asked}`")),
+            Self::NoComparison => {
+                Some("begin one: %ablate lora r=1,4,16 bg=true; %trial stop changes one in the background, %trial clone adds to the last one too".to_owned())
+            }
             Self::NoSuchLayer { name, known } => Some(did_you_mean(name, known, "layers", "%params")),
             Self::NoWeights { .. } => Some("%params shows what it trains, %compare what it does".to_owned()),
             Self::OtherBatch { .. } => Some("leave `batch` out, or give a number: the losses are then those of another run".to_owned()),

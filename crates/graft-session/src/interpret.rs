@@ -9,7 +9,7 @@ use crate::{
     state::Attached,
     verbs::{
         ablate, adapter, attach, combine, compare, data, device, eval, forgetting, generate, jobs, load_adapter, memory, model, params, resume, runs, seed,
-        status, train, tree, weights,
+        status, train, tree, trial, weights,
     },
 };
 
@@ -27,6 +27,7 @@ pub(crate) fn label(command: &Command) -> String {
         Command::Eval { .. } => "evaluating".to_owned(),
         Command::Generate { .. } => "generating".to_owned(),
         Command::Compare { .. } => "comparing".to_owned(),
+        Command::TrialStop { .. } | Command::TrialClone { .. } => "changing a comparison".to_owned(),
         Command::Weights { .. } => "looking at the weights".to_owned(),
         Command::Adapter { method, .. } => format!("changing a {method} adapter"),
         Command::Device { .. } => "changing the device".to_owned(),
@@ -53,6 +54,8 @@ pub(crate) fn interpret(desk: &Desk, command: Command) -> Result<Reply, Failure>
         Command::Resume { run, settings } => train::reply(resume::resume(desk, run.as_deref(), &settings)?),
         Command::Ablate { methods, keys } => ablate::ablate(desk, &methods, &keys)?.reply(),
         Command::Forgetting { methods, keys } => forgetting::forgetting(desk, &methods, &keys)?.reply(),
+        Command::TrialStop { number } => Reply::text(trial::stop(desk, number)?),
+        Command::TrialClone { number, keys } => trial::clone(desk, number, &keys)?,
         Command::Eval { settings } => shown(eval::eval(desk, &settings)?.table()),
         Command::Generate { prompt, settings } => generate::reply(generate::generate(desk, &prompt, &settings)?),
         Command::Compare { prompt, settings } => compare::compare(desk, &prompt, &settings)?.reply(),

@@ -68,7 +68,7 @@ impl Session {
         }
         let label = interpret::label(&command);
         let trains = self.shared.background_run();
-        if command.is_patient() || (trains.is_some() && matches!(command, Command::Generate { .. })) {
+        if command.is_patient() || (trains.is_some() && matches!(command, Command::Generate { .. } | Command::TrialClone { .. })) {
             return self.be_guest(request, &label, move |desk| interpret::interpret(desk, command), done);
         }
         if let Some(run) = trains {

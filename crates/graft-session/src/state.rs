@@ -8,7 +8,7 @@ use std::sync::{
 use graft_models::Loaded;
 use graft_nn::Device;
 use graft_peft::Adapter;
-use graft_protocol::Settings;
+use graft_protocol::{Settings, ablation::Ablation};
 use graft_train::data::Dataset;
 
 use crate::SessionError;
@@ -30,6 +30,16 @@ pub struct State {
     pub seed: u64,
     /// Where tensors live.
     pub device: Device,
+    /// The last comparison, to which `%trial clone` adds.
+    pub compared: Option<Arc<Comparison>>,
+}
+
+/// What was compared.
+pub struct Comparison {
+    /// The configurations.
+    pub grid: Ablation,
+    /// Whether the question was what is forgotten.
+    pub forgetting: bool,
 }
 
 /// A model and how it came here.
@@ -102,7 +112,7 @@ impl Attached {
 
 impl State {
     pub(crate) fn new(device: Device, runs: Vec<String>) -> Self {
-        Self { model: None, adapters: Vec::new(), in_use: None, data: Vec::new(), runs, seed: 0, device }
+        Self { model: None, adapters: Vec::new(), in_use: None, data: Vec::new(), runs, seed: 0, device, compared: None }
     }
 
     /// The current model.

@@ -26,5 +26,6 @@ mod sources;
 pub mod status;
 pub mod train;
 pub mod tree;
+pub mod trial;
 pub mod weights;
 mod words;

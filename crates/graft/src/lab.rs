@@ -145,6 +145,43 @@ impl Lab {
         self.begin(Command::Resume { run: run.map(str::to_owned), settings: options.into() })
     }
 
+    /// [`Lab::ablate`] in the background, and its name there: `watch` shows how it stands, [`Lab::stop_trial`] and [`Lab::clone_trial`] change it.
+    ///
+    /// # Errors
+    /// When it cannot begin, as [`Lab::ablate`].
+    pub fn ablate_in_background(&self, grid: Ablate) -> Result<String> {
+        let Ablate { methods, keys } = grid;
+        self.begin(Command::Ablate { methods, keys })
+    }
+
+    /// [`Lab::forgetting`] in the background, and its name there.
+    ///
+    /// # Errors
+    /// When it cannot begin, as [`Lab::forgetting`].
+    pub fn forgetting_in_background(&self, grid: Ablate) -> Result<String> {
+        let Ablate { methods, keys } = grid;
+        self.begin(Command::Forgetting { methods, keys })
+    }
+
+    /// Gives up a configuration, by its number from 1, of the comparison in the background at its next turn.
+    ///
+    /// # Errors
+    /// `session::no_comparison` when none runs there, `ablate::no_trial` for a number that there is not.
+    pub fn stop_trial(&self, number: usize) -> Result<String> {
+        self.read(|desk| verbs::trial::stop(desk, number))
+    }
+
+    /// Adds a configuration like number `number` but for `keys` to the comparison in the background, or to the last one, which is then shown with it.
+    ///
+    /// # Errors
+    /// `session::no_comparison` when nothing was compared, for a number or a key that there is not, and as [`Lab::ablate`].
+    pub fn clone_trial<K: AsRef<str>, V: AsRef<str>>(&self, number: usize, keys: &[(K, V)]) -> Result<()> {
+        let keys = keys.iter().map(|(key, value)| (key.as_ref().to_owned(), value.as_ref().to_owned())).collect();
+        let reply = self.session.execute(Command::TrialClone { number, keys })?;
+        reply.blocks.into_iter().for_each(|block| self.session.emit(Event::Block(block)));
+        Ok(())
+    }
+
     fn begin(&self, command: Command) -> Result<String> {
         link::meet();
         let begun = self.session.begin(command).map_err(Error::from);

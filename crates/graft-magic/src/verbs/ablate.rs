@@ -20,7 +20,8 @@ pub(super) fn verb() -> VerbSpec {
         help: "Keys are those of the methods and of %train; values are separated by commas, and `+` stands for the comma inside one value \
                (target_modules=q_proj+v_proj,all-linear). seeds=3 trains each three times, with the same order of the data for all; the table gives means and 95 % intervals \
                beside the untuned base and the majority class. lr=auto seeks the learning rate of each configuration by short trainings. While the rank varies, alpha follows it (alpha=2r; alpha=r, alpha=fixed or numbers say otherwise). Your adapters \
-               stay as they are. Stop keeps what is finished, and the same line again trains the rest. Keys of its own: seeds, split, examples, domain, domain_examples, fresh, confirm.",
+               stay as they are. Stop keeps what is finished, and the same line again goes on where it was. The configurations are trained in turn, so that every curve is to be seen soon; early=halving gives up the worse half twice; \
+               bg=true compares in the background, where %trial changes it. Keys of its own: seeds, split, examples, domain, domain_examples, early, bg, fresh, confirm.",
         forms: vec![Form::bare("", "compare configurations", build).slots(GRID)],
         cell: None,
         examples: vec![
@@ -29,6 +30,43 @@ pub(super) fn verb() -> VerbSpec {
             "%ablate methods=lora,ia3,ln_tuning,full lr=auto steps=100".into(),
         ],
     }
+}
+
+/// `%trial`.
+pub(super) fn trial() -> VerbSpec {
+    VerbSpec {
+        name: "trial",
+        aliases: &[],
+        summary: "give up one configuration of a comparison, or add one like another",
+        help: "Numbers are those of the live table. `stop` changes the comparison in the background (%ablate ... bg=true); `clone` adds to that one, or to the last one that ran, \
+               whose finished configurations are not trained again.",
+        forms: vec![Form::bare("", "give one up at its next turn, or add one that differs in the keys named", build_trial).slots(TRIAL)],
+        cell: None,
+        examples: vec!["%trial stop 3".into(), "%trial clone 2 r=32".into()],
+    }
+}
+
+const TRIAL: &[Slot] =
+    &[Slot::rest("stop NUMBER | clone NUMBER key=VALUE", SlotKind::Raw, "what to do, the number in the live table, from 1, and the keys that differ")];
+
+fn build_trial(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
+    let all = words::split(line.raw, line.raw_at.line, line.raw_at.start)?;
+    let shows_rust = all.iter().any(|word| word.bare() == Some("--rust"));
+    let keys: Vec<_> = all.iter().filter_map(Word::pair).map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let mut plain = all.iter().filter(|word| word.pair().is_none() && word.bare() != Some("--rust"));
+    let (action, number) = (plain.next(), plain.next());
+    let span = number.or(action).map_or(line.span, |word| word.span);
+    let number = number.and_then(|word| word.text.parse().ok()).ok_or_else(|| no_number(span));
+    let command = match action.map(|word| word.text.as_str()) {
+        Some("stop") => Command::TrialStop { number: number? },
+        Some("clone") => Command::TrialClone { number: number?, keys },
+        _ => return Err(Failure::new("magic::no_action", "`%trial` either stops or clones").hint("%trial stop 3, or %trial clone 2 r=32").span(span)),
+    };
+    Ok(if shows_rust { PartKind::ShowRust(rust_source(&command)) } else { PartKind::Session(command) })
+}
+
+fn no_number(span: Span) -> Failure {
+    Failure::new("magic::no_number", "which trial is meant is not said").hint("for example %trial stop 3, or %trial clone 2 r=32").span(span)
 }
 
 /// `%forgetting`.
@@ -97,6 +135,9 @@ mod tests {
         assert_eq!(parsed[0].kind, PartKind::Session(Command::Ablate { methods: vec!["lora".to_owned()], keys }));
         let failure = crate::parse_cell("%ablate lora ranks=1,4", &Snapshot::default()).unwrap_err();
         assert_eq!(failure.span, Some(Span { line: 0, start: 13, end: 22 }));
+        for (line, code) in [("%trial 3", "magic::no_action"), ("%trial stop", "magic::no_number"), ("%trial clone r=3", "magic::no_number")] {
+            assert_eq!(crate::parse_cell(line, &Snapshot::default()).unwrap_err().code, code, "{line}");
+        }
         let PartKind::ShowRust(rust) = &crate::parse_cell("%ablate lora r=1,4 --rust", &Snapshot::default()).unwrap()[0].kind else { panic!("no Rust") };
         assert!(rust.contains("Ablate::of([\"lora\"])"), "{rust}");
     }

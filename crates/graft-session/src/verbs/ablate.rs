@@ -12,6 +12,8 @@ mod statistics;
 mod together;
 mod trial;
 
+use std::sync::Arc;
+
 use graft_protocol::{
     Block, Event, Failure, Level, Reply, Table,
     ablation::{Ablation, Trial},
@@ -20,7 +22,7 @@ use graft_protocol::{
 use graft_train::{Control, Evaluation, evaluate, runs::Trials};
 
 use super::{bare::Bare, domain::Domain, runs};
-use crate::{Desk, SessionError};
+use crate::{Desk, SessionError, state::Comparison};
 use trial::Bench;
 
 /// What a comparison found.
@@ -65,7 +67,30 @@ type Tell = fn(&Found<'_>) -> (Table, Vec<graft_protocol::Chart>);
 /// Those of [`Ablation::parse`]; [`SessionError::NoModel`], [`SessionError::NoData`], those of [`graft_train::evaluate`], the failure of the first trial when
 /// no trial succeeds, and [`SessionError::Interrupted`] when the user stopped it.
 pub fn ablate(desk: &Desk, methods: &[String], keys: &[(String, String)]) -> Result<Compared, Failure> {
-    compare(desk, &Ablation::parse(methods, keys)?, report::tell)
+    again(desk, Ablation::parse(methods, keys)?, false)
+}
+
+/// Trains the configurations of a grid, and those that `%trial clone` adds meanwhile.
+///
+/// # Errors
+/// Those of [`ablate`].
+pub(super) fn again(desk: &Desk, mut grid: Ablation, forgetting: bool) -> Result<Compared, Failure> {
+    loop {
+        let remembered = Arc::new(Comparison { grid: grid.clone(), forgetting });
+        desk.change(|state| state.compared = Some(remembered.clone()));
+        let compared = compare(desk, &grid, if forgetting { forgotten::tell } else { report::tell })?;
+        let clones = if desk.is_background() { desk.change_background(|report| std::mem::take(&mut report.clones)).unwrap_or_default() } else { Vec::new() };
+        if clones.is_empty() {
+            return Ok(compared);
+        }
+        for (number, keys) in clones {
+            match grid.with_clone(number, &keys) {
+                Ok(wider) => grid = wider,
+                // Asked for twice.
+                Err(failure) => desk.warn(failure.to_string()),
+            }
+        }
+    }
 }
 
 /// Trains the configurations as [`ablate`] does, and tells what each has forgotten of the base's own domain.
@@ -75,7 +100,7 @@ pub fn ablate(desk: &Desk, methods: &[String], keys: &[(String, String)]) -> Res
 pub(super) fn forgetting(desk: &Desk, methods: &[String], keys: &[(String, String)]) -> Result<Compared, Failure> {
     let mut grid = Ablation::parse(methods, keys)?;
     grid.settings = Domain::wanted(&desk.state(), grid.settings)?;
-    compare(desk, &grid, forgotten::tell)
+    again(desk, grid, true)
 }
 
 fn compare(desk: &Desk, grid: &Ablation, tell: Tell) -> Result<Compared, Failure> {

@@ -6,7 +6,10 @@ use graft_protocol::{Block, Cell, Event, Failure, Reply, RunStarted, Table, trai
 use graft_train::runs::{RunFolder, RunRecord};
 
 use super::runs::base;
-use crate::{Desk, SessionError, background::Report};
+use crate::{
+    Desk, SessionError,
+    background::{COMPARISON, Report},
+};
 
 /// How long a stop waits for the training's next step and its checkpoint.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -20,6 +23,13 @@ const LOOK: Duration = Duration::from_millis(250);
 pub fn table(desk: &Desk) -> Result<Table, Failure> {
     let mut table = Table::new("trainings in the background", &["run", "state", "#step", "#of", "#loss", "#seconds"]);
     for report in desk.background().iter().rev() {
+        if report.run == COMPARISON {
+            let (_, done, total) = report.progress;
+            let mut row = vec![Cell::Text(report.run.clone()), Cell::Text(state(report)), Cell::Integer(done as i64), Cell::Integer(total as i64)];
+            row.resize(table.columns.len(), Cell::Empty);
+            table.row(row);
+            continue;
+        }
         let record = folder(Some(&report.run)).and_then(|folder| Ok(folder.record()?)).unwrap_or_default();
         let last = record.steps.last();
         let mut row = vec![Cell::Text(report.run.clone()), Cell::Text(state(report))];
@@ -53,6 +63,9 @@ pub fn stop(desk: &Desk) -> Result<String, Failure> {
     if report.is_running {
         return Ok(format!("`{}` has been asked to stop and ends with its step", report.run));
     }
+    if report.run == COMPARISON {
+        return Ok("the comparison has stopped; what is finished is kept, and so is what is half-way: the same line goes on".to_owned());
+    }
     let step = folder(Some(&report.run))?.record()?.steps.last().map_or(0, |step| step.step);
     Ok(format!("`{}` has stopped after step {step}; model, adapter and curve are kept, and `%resume {}` goes on", report.run, report.run))
 }
@@ -62,6 +75,9 @@ pub fn stop(desk: &Desk) -> Result<String, Failure> {
 /// # Errors
 /// Those of reading the ledger; [`SessionError::Interrupted`] when the user stops watching, which stops nothing else.
 pub fn watch(desk: &Desk, run: Option<&str>) -> Result<Reply, Failure> {
+    if run.or(newest(desk).as_deref()) == Some(COMPARISON) {
+        return watch_comparison(desk);
+    }
     let folder = folder(run.or(newest(desk).as_deref()))?;
     let name = folder.name();
     let mut seen = folder.record()?;
@@ -80,6 +96,25 @@ pub fn watch(desk: &Desk, run: Option<&str>) -> Result<Reply, Failure> {
     }
     let report = desk.background().into_iter().rfind(|report| report.run == name);
     Ok(Reply { blocks: report.map(said).unwrap_or_default() })
+}
+
+/// Shows how the comparison in the background stands until it ends, then its answer.
+fn watch_comparison(desk: &Desk) -> Result<Reply, Failure> {
+    loop {
+        let report = desk.background().into_iter().rfind(|report| report.run == COMPARISON).ok_or(SessionError::NoBackground)?;
+        if !report.is_running {
+            let blocks = if report.failure.is_none() { report.standing.clone() } else { Vec::new() };
+            return Ok(Reply { blocks: blocks.into_iter().chain(said(report)).collect() });
+        }
+        if desk.is_stopping() {
+            let (what, next) = ("stopped watching; the comparison goes on".to_owned(), Some("`%watch` looks again, `%stop` ends it".to_owned()));
+            return Err(SessionError::Interrupted { what, next }.into());
+        }
+        let (label, done, total) = report.progress;
+        desk.emit(Event::Progress { label, done, total });
+        desk.emit(Event::Standing(report.standing));
+        std::thread::sleep(LOOK);
+    }
 }
 
 /// What a run has said beside its curve, and why it failed.
@@ -121,6 +156,7 @@ fn planned(record: &RunRecord) -> Option<u64> {
 
 fn state(report: &Report) -> String {
     match &report.failure {
+        _ if report.is_running && report.run == COMPARISON => "compares".to_owned(),
         _ if report.is_running => "trains".to_owned(),
         None => "done".to_owned(),
         Some(failure) if failure.code == "session::interrupted" => "stopped".to_owned(),

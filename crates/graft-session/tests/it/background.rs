@@ -98,3 +98,55 @@ fn the_end_of_the_session_stops_it_and_it_can_go_on() {
     world.run(Command::Stop).unwrap();
     assert_eq!(jobs(&world).rows.len(), 2);
 }
+
+/// A comparison of three ranks in the background.
+fn compare(world: &World, steps: &str) -> Reply {
+    let keys = [("r", "1,2,3"), ("steps", steps), ("batch", "4"), ("lr", "0.02"), ("examples", "8"), ("bg", "true")];
+    let keys = keys.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
+    world.run(Command::Ablate { methods: vec!["lora".to_owned()], keys }).unwrap()
+}
+
+/// The first cell and the last of each row of the first table.
+fn ends(reply: &Reply) -> Vec<(String, String)> {
+    let table = reply.blocks.iter().find_map(|block| if let Block::Table(table) = block { Some(table) } else { None }).unwrap();
+    let words = |cell: &Cell| if let Cell::Text(text) = cell { text.clone() } else { format!("{cell:?}") };
+    table.rows.iter().map(|row| (words(&row[0]), words(row.last().unwrap()))).collect()
+}
+
+#[test]
+fn a_comparison_in_the_background_loses_one_trial_and_gets_another() {
+    let world = World::attached();
+    let begun = compare(&world, "20000");
+    assert!(text(&begun).contains("goes on in the background"), "{begun:?}");
+    assert_eq!(state(&world), "compares");
+    let prompt = Command::Generate { prompt: "red".to_owned(), settings: Settings::default() };
+    world.run(prompt).unwrap();
+    assert_eq!(world.run(Command::TrialStop { number: 4 }).unwrap_err().code, "ablate::no_trial");
+    for number in [1, 2, 3] {
+        world.run(Command::TrialStop { number }).unwrap();
+    }
+    let rank = |value: &str| vec![("r".to_owned(), value.to_owned()), ("steps".to_owned(), "6".to_owned())];
+    assert_eq!(world.run(Command::TrialClone { number: 2, keys: vec![("ranks".to_owned(), "4".to_owned())] }).unwrap_err().code, "ablate::unknown_key");
+    world.run(Command::TrialClone { number: 2, keys: rank("4") }).unwrap();
+    let watched = world.run(Command::Watch { run: None }).unwrap();
+    let found = ends(&watched);
+    let labels: Vec<&str> = found.iter().map(|(label, _)| label.as_str()).collect();
+    assert_eq!(labels, ["untuned base", "majority class", "lora r=1", "lora r=2", "lora r=3", "lora r=4 steps=6"]);
+    assert!(found[2..5].iter().all(|(_, status)| status.starts_with("given up at step")) && found[5].1 == "done", "{found:?}");
+    assert_eq!(state(&world), "done");
+    // Afterwards one more is trained at once, with what is finished beside it.
+    let wider = world.run(Command::TrialClone { number: 4, keys: rank("8") }).unwrap();
+    assert_eq!(ends(&wider).last().unwrap(), &("lora r=8 steps=6".to_owned(), "done".to_owned()));
+    assert_eq!(world.run(Command::TrialStop { number: 1 }).unwrap_err().code, "session::no_comparison");
+    assert_eq!(world.run(Command::TrialClone { number: 4, keys: rank("8") }).unwrap_err().code, "ablate::same_trial");
+}
+
+#[test]
+fn a_comparison_in_the_background_is_stopped_and_keeps_what_is_half_way() {
+    let world = World::ready();
+    compare(&world, "1000000");
+    let stopped = text(&world.run(Command::Stop).unwrap());
+    assert!(stopped.contains("the same line goes on"), "{stopped}");
+    assert_eq!(state(&world), "stopped");
+    assert!(world.run(Command::Status).is_ok());
+}

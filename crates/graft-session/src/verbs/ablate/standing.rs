@@ -49,10 +49,10 @@ impl<'a> Standing<'a> {
 
     fn table(&self, under: &[Under<'_>]) -> Table {
         let seeds = self.bench.grid.seeds();
-        let mut table = Table::new("", &["trial", "status", "#trainable", "#%", "#training loss", "#tokens/s", "#MB"]);
+        let mut table = Table::new("", &["#number", "trial", "status", "#trainable", "#%", "#training loss", "#tokens/s", "#MB"]);
         for (place, row) in self.rows.iter().enumerate() {
             let now = under.iter().find(|under| under.place == place);
-            let mut cells = vec![Cell::Text(row.label.clone()), Cell::Text(status(row, now, seeds))];
+            let mut cells = vec![Cell::Integer(place as i64 + 1), Cell::Text(row.label.clone()), Cell::Text(status(row, now, seeds))];
             cells.extend(now.map_or_else(Vec::new, |under| {
                 let (trainable, total) = under.counts;
                 let share = Cell::Percent(trainable as f64 / total.max(1) as f64, 3);

@@ -109,6 +109,7 @@ impl Bench<'_> {
                 if self.desk.is_stopping() {
                     return;
                 }
+                self.give_up_named(racers);
                 let Racer { entrant, .. } = &racers[index];
                 let (number, seed) = (self.number(entrant.place, entrant.seed), entrant.seed);
                 let label = format!("trial {number} of {}: {}, seed {seed}", self.trainings(), entrant.trial.label);
@@ -121,6 +122,15 @@ impl Bench<'_> {
                 give_up_half(racers);
             }
         }
+    }
+
+    /// Gives up those that `%trial stop` has named.
+    fn give_up_named(&self, racers: &mut [Racer<'_>]) {
+        if !self.desk.is_background() {
+            return;
+        }
+        let named = self.desk.change_background(|report| report.stops.clone()).unwrap_or_default();
+        racers.iter_mut().filter(|racer| racer.end.is_none() && named.contains(&(racer.entrant.place + 1))).for_each(Racer::give_up);
     }
 
     /// Ends a training; its record when it has finished or was given up, none when the user has stopped it.
@@ -224,6 +234,12 @@ impl<'a> Racer<'a> {
         }
     }
 
+    /// It trains no further, and is scored as it is.
+    fn give_up(&mut self) {
+        self.stopped = Some(self.heard.steps());
+        self.end = Some(Ok(RunOutcome::Interrupted));
+    }
+
     fn under(&self) -> Under<'_> {
         Under {
             place: self.entrant.place,
@@ -248,8 +264,5 @@ fn give_up_half(racers: &mut [Racer<'_>]) {
     let loss = |racer: &Racer<'_>| racer.heard.loss().filter(|loss| loss.is_finite()).unwrap_or(f64::INFINITY);
     going.sort_by(|one, other| loss(one).total_cmp(&loss(other)));
     let go_on = going.len().div_ceil(2);
-    for racer in going.into_iter().skip(go_on) {
-        racer.stopped = Some(racer.heard.steps());
-        racer.end = Some(Ok(RunOutcome::Interrupted));
-    }
+    going.into_iter().skip(go_on).for_each(Racer::give_up);
 }

@@ -1,0 +1,44 @@
+//! `%trial`: one configuration of a comparison, given up or added.
+
+use graft_protocol::{Failure, Reply};
+
+use super::ablate;
+use crate::{Desk, SessionError, background::COMPARISON};
+
+/// Gives up a configuration of the comparison in the background at its next turn.
+///
+/// # Errors
+/// [`SessionError::NoComparison`] when none runs there, and `ablate::no_trial` for a number that there is not.
+pub fn stop(desk: &Desk, number: usize) -> Result<String, Failure> {
+    if !runs(desk) {
+        return Err(SessionError::NoComparison.into());
+    }
+    let comparison = desk.state().compared.clone().ok_or(SessionError::NoComparison)?;
+    let Some(trial) = number.checked_sub(1).and_then(|index| comparison.grid.trials.get(index)) else {
+        // Says which there are.
+        return Err(comparison.grid.with_clone(number, &[]).err().unwrap_or_else(|| SessionError::NoComparison.into()));
+    };
+    desk.change_background(|report| report.stops.push(number));
+    Ok(format!("trial {number}, {}, is given up at its next turn", trial.label))
+}
+
+/// Adds a configuration like number `number` but for `keys`: to the comparison in the background, which trains it when the others are done, or to the last
+/// one, which is trained now and told with the others.
+///
+/// # Errors
+/// [`SessionError::NoComparison`] when nothing was compared yet; those of [`graft_protocol::ablation::Ablation::with_clone`] and of [`ablate::ablate`].
+pub fn clone(desk: &Desk, number: usize, keys: &[(String, String)]) -> Result<Reply, Failure> {
+    let comparison = desk.state().compared.clone().ok_or(SessionError::NoComparison)?;
+    let wider = comparison.grid.with_clone(number, keys)?;
+    if !runs(desk) {
+        return Ok(ablate::again(desk, wider, comparison.forgetting)?.reply());
+    }
+    let label = wider.trials.last().map(|trial| trial.label.clone()).unwrap_or_default();
+    desk.change_background(|report| report.clones.push((number, keys.to_vec())));
+    Ok(Reply::text(format!("{label} is trained when the others are done")))
+}
+
+/// Whether a comparison runs in the background.
+fn runs(desk: &Desk) -> bool {
+    desk.background().last().is_some_and(|report| report.is_running && report.run == COMPARISON)
+}
