@@ -55,6 +55,7 @@ scenarios! {
 scenarios! {
     runs:
     runs_are_listed_compared_drawn_written_and_trained_again,
+    weights_are_drawn_and_tokens_shaded,
 }
 
 scenarios! {
@@ -188,6 +189,7 @@ scenarios! {
     background:
     a_training_in_the_background_leaves_the_notebook_free,
     a_kernel_told_to_end_keeps_what_trains_in_the_background,
+    a_comparison_in_the_background_is_watched_and_changed,
 }
 
 scenarios! {

@@ -18,8 +18,8 @@ def a_training_in_the_background_leaves_the_notebook_free():
         assert "trains" in kernel.run("%jobs").text
         assert "background" in kernel.run("%status").text
         assert "6" in kernel.run("2 * 3", timeout=120).text
-        kernel.fail("%eval", "trains in the background", "%stop")
-        kernel.fail("lab().eval(Eval::new())?", "trains in the background")
+        kernel.fail("%eval", "runs in the background", "%stop")
+        kernel.fail("lab().eval(Eval::new())?", "runs in the background")
         # The button ends the watching, and nothing else.
         watching = kernel.start("%watch").wait_for(lambda it: "<svg" in it.html and "step" in it.text, 60)
         kernel.interrupt()
@@ -50,3 +50,20 @@ def a_kernel_told_to_end_keeps_what_trains_in_the_background():
         shown = kernel.run("%stop").text
         assert int(re.search(r"after step (\d+)", shown).group(1)) > 3, shown
         assert places
+
+
+def a_comparison_in_the_background_is_watched_and_changed():
+    """Its table and curves are drawn live; %trial gives one up and adds another; the notebook stays free."""
+    with Kernel() as kernel:
+        kernel.run("%model load tiny\n%data load which-book")
+        begun = kernel.run("%ablate lora r=1,4 steps=4000 batch=2 max_length=32 examples=8 bg=true", timeout=120)
+        assert "goes on in the background" in begun.text, begun.text
+        assert kernel.run('%generate "The borrow checker" max_new_tokens=5').text
+        kernel.fail("%trial stop 3", "no trial 3", "1 to 2")
+        for number in (1, 2):
+            assert "given up" in kernel.run(f"%trial stop {number}").text
+        assert "r=2" in kernel.run("%trial clone 1 r=2 steps=6").text
+        watched = kernel.run("%watch", timeout=300)
+        assert "given up at step" in watched.text and "lora r=2 steps=6" in watched.text, watched.text
+        assert any("image/svg+xml" in display.data for display in watched.displays)
+        assert "done" in kernel.run("%jobs").text

@@ -36,6 +36,10 @@ def runs_are_listed_compared_drawn_written_and_trained_again():
         work = kernel.places.work
         for name in ("steps.csv", "all.json", "again.graft"):
             assert name in kernel.run(f"%runs export lora-001 {name}").text
+        for name, begins in (("curves.svg", b"<svg"), ("curves.png", b"\x89PNG")):
+            assert name in kernel.run(f"%runs export lora-001 {name}").text
+            assert (work / name).read_bytes().startswith(begins)
+        kernel.fail("%runs export lora-009 curves.svg", "lora-009", "lora-002")
         rows = list(csv.DictReader((work / "steps.csv").open()))
         first = losses(work / ".graft" / "runs" / "lora-001")
         assert [float(row["loss"]) for row in rows] == first and rows[2]["validation_loss"]
@@ -48,3 +52,19 @@ def runs_are_listed_compared_drawn_written_and_trained_again():
         # Another process trains it again, to the same losses.
         graft("run", "again.graft", places=kernel.places, timeout=600)
         assert losses(work / ".graft" / "runs" / "lora-003") == first, (work / "again.graft").read_text()
+
+
+def weights_are_drawn_and_tokens_shaded():
+    with Kernel() as kernel:
+        ready(kernel, r=2)
+        kernel.run("%train steps=6 batch=4 lr=2e-3 eval_every=0", timeout=600)
+        looked = kernel.run("%weights v_proj")
+        assert "how far" in looked.text and "lora_A" in looked.text, looked.text
+        forms = [set(display.data) for display in looked.displays]
+        assert any("image/png" in form and "image/svg+xml" not in form for form in forms), forms
+        assert any("image/svg+xml" in form for form in forms), forms
+        kernel.fail("%weights v_prjo", "v_proj")
+        compared = kernel.run('%compare "The borrow checker" max_new_tokens=8').html
+        assert compared.count('title="probability') >= 8, compared[:600]
+        shown = kernel.run("%ablate lora r=1,2 steps=60 batch=4 examples=16", timeout=300)
+        assert "tokens/s" in shown.text and "MB" in shown.text, shown.text
