@@ -29,7 +29,7 @@ type Emit<'e> = &'e mut dyn FnMut(Event);
 /// # Errors
 /// [`TrainError::NotFinite`] (the parameters are those of the last good step), and those of model, data and files.
 pub fn begin(run: Run<'_>, control: &Control, emit: Emit<'_>) -> Result<RunEnded> {
-    Training::begin(run, emit)?.to_end(control, emit)
+    Training::begin(run, emit)?.run_out(control, emit)
 }
 
 /// Goes on from the run's newest checkpoint that is whole; the losses are those the uninterrupted run would have had.
@@ -37,7 +37,7 @@ pub fn begin(run: Run<'_>, control: &Control, emit: Emit<'_>) -> Result<RunEnded
 /// # Errors
 /// [`TrainError::NoCheckpoint`], [`TrainError::AlreadyDone`], [`TrainError::Checkpoint`], and those of [`begin`].
 pub fn go_on(run: Run<'_>, control: &Control, emit: Emit<'_>) -> Result<RunEnded> {
-    Training::go_on(run, emit)?.to_end(control, emit)
+    Training::go_on(run, emit)?.run_out(control, emit)
 }
 
 /// A training between two of its steps: several can advance in turn.
@@ -128,7 +128,7 @@ impl<'a> Training<'a> {
         self.ended(outcome, emit)
     }
 
-    fn to_end(mut self, control: &Control, emit: Emit<'_>) -> Result<RunEnded> {
+    fn run_out(mut self, control: &Control, emit: Emit<'_>) -> Result<RunEnded> {
         loop {
             if let Some(outcome) = self.advance(u64::MAX, control, emit)? {
                 return self.end(outcome, emit);

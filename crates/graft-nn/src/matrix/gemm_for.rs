@@ -32,6 +32,7 @@ mod lesser {
             ///
             /// # Safety
             /// As `gemm::gemm`.
+            #[expect(clippy::too_many_arguments, reason = "those of `gemm::gemm`, which it stands for")]
             pub(super) unsafe fn $name(
                 m: usize, n: usize, k: usize,
                 to: *mut f32, to_columns: isize, to_rows: isize, add: bool,
