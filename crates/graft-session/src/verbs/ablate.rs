@@ -67,22 +67,28 @@ type Tell = fn(&Found<'_>) -> (Table, Vec<graft_protocol::Chart>);
 /// Those of [`Ablation::parse`]; [`SessionError::NoModel`], [`SessionError::NoData`], those of [`graft_train::evaluate`], the failure of the first trial when
 /// no trial succeeds, and [`SessionError::Interrupted`] when the user stopped it.
 pub fn ablate(desk: &Desk, methods: &[String], keys: &[(String, String)]) -> Result<Compared, Failure> {
-    again(desk, Ablation::parse(methods, keys)?, false)
+    all(desk, Ablation::parse(methods, keys)?, (false, false))
 }
 
-/// Trains the configurations of a grid, and those that `%trial clone` adds meanwhile.
+/// A grid that has grown: what is finished, and what was given up, stays as it is.
 ///
 /// # Errors
 /// Those of [`ablate`].
-pub(super) fn again(desk: &Desk, mut grid: Ablation, forgetting: bool) -> Result<Compared, Failure> {
+pub(super) fn again(desk: &Desk, grid: Ablation, forgetting: bool) -> Result<Compared, Failure> {
+    all(desk, grid, (forgetting, true))
+}
+
+/// Trains the configurations of a grid, and those that `%trial clone` adds meanwhile.
+fn all(desk: &Desk, mut grid: Ablation, (forgetting, mut leaves_given_up): (bool, bool)) -> Result<Compared, Failure> {
     loop {
         let remembered = Arc::new(Comparison { grid: grid.clone(), forgetting });
         desk.change(|state| state.compared = Some(remembered.clone()));
-        let compared = compare(desk, &grid, if forgetting { forgotten::tell } else { report::tell })?;
+        let compared = compare(desk, &grid, (if forgetting { forgotten::tell } else { report::tell }, leaves_given_up))?;
         let clones = if desk.is_background() { desk.change_background(|report| std::mem::take(&mut report.clones)).unwrap_or_default() } else { Vec::new() };
         if clones.is_empty() {
             return Ok(compared);
         }
+        leaves_given_up = true;
         for (number, keys) in clones {
             match grid.with_clone(number, &keys) {
                 Ok(wider) => grid = wider,
@@ -100,17 +106,17 @@ pub(super) fn again(desk: &Desk, mut grid: Ablation, forgetting: bool) -> Result
 pub(super) fn forgetting(desk: &Desk, methods: &[String], keys: &[(String, String)]) -> Result<Compared, Failure> {
     let mut grid = Ablation::parse(methods, keys)?;
     grid.settings = Domain::wanted(&desk.state(), grid.settings)?;
-    again(desk, grid, true)
+    all(desk, grid, (true, false))
 }
 
-fn compare(desk: &Desk, grid: &Ablation, tell: Tell) -> Result<Compared, Failure> {
+fn compare(desk: &Desk, grid: &Ablation, (tell, leaves_given_up): (Tell, bool)) -> Result<Compared, Failure> {
     let state = desk.state();
     state.model()?;
     let data = state.data(None)?;
     let _bare = Bare::new(&state)?;
     let mut kept = Trials::read(&runs::base());
     let domain = Domain::named(&state, &grid.settings)?;
-    let bench = Bench { desk, state: state.clone(), data: data.clone(), domain, grid };
+    let bench = Bench { desk, state: state.clone(), data: data.clone(), domain, grid, leaves_given_up };
     let base = score(desk, &bench, "the base")?;
     let domain = bench.domain.as_ref().map(|domain| Ok::<_, Failure>((domain.data.dataset.name.clone(), domain.loss(desk, "the base")?))).transpose()?;
     let (rows, reused) = bench.train_all(&mut kept)?;

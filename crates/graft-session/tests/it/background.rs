@@ -139,6 +139,10 @@ fn a_comparison_in_the_background_loses_one_trial_and_gets_another() {
     assert_eq!(ends(&wider).last().unwrap(), &("lora r=8 steps=6".to_owned(), "done".to_owned()));
     assert_eq!(world.run(Command::TrialStop { number: 1 }).unwrap_err().code, "session::no_comparison");
     assert_eq!(world.run(Command::TrialClone { number: 4, keys: rank("8") }).unwrap_err().code, "ablate::same_trial");
+    // The same line takes up again what was given up by hand.
+    compare(&world, "20000");
+    assert_eq!(state(&world), "compares");
+    world.run(Command::Stop).unwrap();
 }
 
 #[test]

@@ -45,7 +45,8 @@ impl Bench<'_> {
                 if row.is_over() {
                     continue;
                 }
-                match kept.find(&key).filter(|_| !self.is_fresh()) {
+                let stays = |record: &&TrialRecord| record.stopped.is_none() || self.leaves_given_up || self.grid.halves();
+                match kept.find(&key).filter(|_| !self.is_fresh()).filter(stays) {
                     Some(earlier) => {
                         row.results.push(Ok(earlier.clone()));
                         reused += 1;

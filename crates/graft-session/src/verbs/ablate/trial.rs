@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use graft_nn::Trainable;
 use graft_protocol::{
-    Event, Failure, Settings, StepRecord, Value,
+    Event, Failure, RunOutcome, Settings, StepRecord, Value,
     ablation::{Ablation, Trial},
     methods,
     training::ABLATE,
@@ -41,6 +41,8 @@ pub(super) struct Bench<'a> {
     /// The base's own domain, where forgetting is measured.
     pub(super) domain: Option<Domain>,
     pub(super) grid: &'a Ablation,
+    /// Whether what `%trial stop` gave up stays so; the same line typed again takes it up.
+    pub(super) leaves_given_up: bool,
 }
 
 /// A training of the comparison, its adapter attached and silent between its turns.
@@ -157,11 +159,11 @@ impl Bench<'_> {
     }
 }
 
-/// The run of a training that was stopped before its end.
+/// The run of a training that was stopped before its end. One that has not ended may be another kernel's, which trains it now.
 fn half_way(key: &str) -> Option<RunFolder> {
     let is_it = |folder: &RunFolder| folder.header().is_some_and(|header| !key.is_empty() && header.trial.as_deref() == Some(key));
-    let goes_on = |folder: &RunFolder| folder.checkpoints().last().and_then(|kept| kept.progress().ok()).is_some_and(|progress| progress.step < progress.steps);
-    RunFolder::list(&runs::base()).into_iter().find(|folder| is_it(folder) && goes_on(folder))
+    let stopped = |folder: &RunFolder| folder.record().ok().and_then(|record| record.ended).is_some_and(|ended| ended.outcome == RunOutcome::Interrupted);
+    RunFolder::list(&runs::base()).into_iter().find(|folder| is_it(folder) && stopped(folder))
 }
 
 impl Entrant<'_> {
