@@ -82,9 +82,9 @@ impl Desk {
         self.shared.reports.all()
     }
 
-    /// Changes the report of the newest of them; none when there is none.
+    /// Changes the report of the one that runs; none when none does.
     pub(crate) fn change_background<T>(&self, edit: impl FnOnce(&mut Report) -> T) -> Option<T> {
-        self.shared.reports.change(edit)
+        self.shared.reports.change(|report| report.is_running.then(|| edit(report))).flatten()
     }
 
     /// Whether this job runs in the background itself.

@@ -18,6 +18,8 @@ use crate::verbs::train;
 const TOGETHER: usize = 12;
 /// Turns of a training.
 const TURNS: u64 = 12;
+/// Steps between two pieces of news.
+const STEPS: u64 = 8;
 /// The turns after which `early=halving` gives up the worse half: a quarter and a half of the way.
 const HALVINGS: [u64; 2] = [3, 6];
 
@@ -105,19 +107,23 @@ impl Bench<'_> {
     /// Gives every training its turns, until all have come to their end or the user stops them.
     fn race(&self, racers: &mut [Racer<'_>], rows: &[Row]) {
         let mut standing = Standing::new(self, rows);
+        let control = Control::from_flag(self.desk.stop_flag());
         for turn in 1..=TURNS {
             for index in 0..racers.len() {
-                if self.desk.is_stopping() {
-                    return;
-                }
                 self.give_up_named(racers);
-                let Racer { entrant, .. } = &racers[index];
-                let (number, seed) = (self.number(entrant.place, entrant.seed), entrant.seed);
-                let label = format!("trial {number} of {}: {}, seed {seed}", self.trainings(), entrant.trial.label);
-                racers[index].advance(turn, &Control::from_flag(self.desk.stop_flag()));
-                let (done, total) = progress(racers);
-                self.desk.emit(Event::Progress { label, done, total });
-                standing.show(&racers.iter().map(Racer::under).collect::<Vec<_>>());
+                // News comes within a turn too: that of a long training takes its time.
+                while racers[index].is_before(turn) {
+                    let Racer { entrant, .. } = &racers[index];
+                    let (number, seed) = (self.number(entrant.place, entrant.seed), entrant.seed);
+                    let label = format!("trial {number} of {}: {}, seed {seed}", self.trainings(), entrant.trial.label);
+                    let (done, total) = progress(racers);
+                    self.desk.emit(Event::Progress { label, done, total });
+                    standing.show(&racers.iter().map(Racer::under).collect::<Vec<_>>());
+                    if self.desk.is_stopping() {
+                        return;
+                    }
+                    racers[index].advance(turn, &control);
+                }
             }
             if self.grid.halves() && HALVINGS.contains(&turn) {
                 give_up_half(racers);
@@ -153,7 +159,7 @@ impl Bench<'_> {
         let found = score(self.desk, self, &entrant.trial.label);
         entrant.turn(false)?;
         let (found, (trainable, total)) = (found?, entrant.counts);
-        let (cost, run) = (Some((heard.tokens_per_second(), cost)), entrant.header.run.clone());
+        let (cost, run) = ((heard.steps() > 0).then(|| (heard.tokens_per_second(), cost)), entrant.header.run.clone());
         let Entrant { key, lr, .. } = entrant;
         let Heard { curve, domain, seconds, .. } = heard;
         Ok(Some(TrialRecord {
@@ -182,10 +188,10 @@ impl Bench<'_> {
         let state = train::accompanied(&entrant.plan, &entrant.trainables);
         let source = entrant.job(&state).source(&mut |_| {});
         let mut racer = Racer::new(entrant, &state, &source);
-        for turn in 1..=TURNS {
-            racer.advance(turn, &Control::from_flag(self.desk.stop_flag()));
+        while racer.is_before(TURNS) && !self.desk.is_stopping() {
             let (done, total) = progress(std::slice::from_ref(&racer));
             self.desk.emit(Event::Progress { label: label.to_owned(), done, total });
+            racer.advance(TURNS, &Control::from_flag(self.desk.stop_flag()));
         }
         match racer.end {
             Some(Err(failure)) => Err(failure),
@@ -219,14 +225,22 @@ impl<'a> Racer<'a> {
         racer
     }
 
-    /// Its steps up to the end of that turn.
+    /// Step at which that turn ends.
+    fn end_of(&self, turn: u64) -> u64 {
+        self.entrant.plan.config.steps * turn / TURNS
+    }
+
+    /// Whether it has something to do in that turn.
+    fn is_before(&self, turn: u64) -> bool {
+        let step = self.training.as_ref().map(Training::step);
+        self.end.is_none() && step.is_some_and(|step| step < self.end_of(turn) || turn == TURNS)
+    }
+
+    /// Some of its steps in that turn.
     fn advance(&mut self, turn: u64, control: &Control) {
-        let (Some(training), None) = (&mut self.training, &self.end) else { return };
-        let until = self.entrant.plan.config.steps * turn / TURNS;
-        let steps = until.saturating_sub(training.step());
-        if steps == 0 && turn < TURNS {
-            return;
-        }
+        let until = self.end_of(turn);
+        let Some(training) = &mut self.training else { return };
+        let steps = until.saturating_sub(training.step()).min(STEPS);
         let advanced = self.entrant.turn(true).and_then(|()| Ok(training.advance(steps, control, &mut |event| self.heard.hear(event))?));
         let silent = self.entrant.turn(false);
         self.end = advanced.and_then(|outcome| silent.map(|()| outcome)).transpose();
