@@ -130,6 +130,7 @@ fn halving_gives_up_the_worse_half_twice_and_says_so() {
     let given_up = |step: &str| first.iter().filter(|status| status.contains(&format!("given up at step {step}"))).count();
     assert_eq!((given_up("6"), given_up("12")), (2, 1), "{first:?}");
     assert!(first[1].contains("step 6") && first[2].contains("step 6"), "the rates that learn nothing go first: {first:?}");
+    assert!(table(&reply).footer.iter().any(|line| line == "`lora lr=0.02` is what is left of 4 configurations"), "{:?}", table(&reply).footer);
     let again = ablate(&world, &["lora"], &keys).unwrap();
     assert_eq!(statuses(&again), first, "what was given up is not taken up again");
 }

@@ -176,6 +176,9 @@ fn sentence(rows: &[Row], metric: &Metric) -> String {
     let Some(best) = complete.iter().copied().reduce(|best, row| if metric.prefers(value(row), value(best)) { row } else { best }) else {
         return "no configuration was trained with every seed".to_owned();
     };
+    if complete.len() == 1 && rows.len() > 1 {
+        return format!("`{}` is what is left of {} configurations", best.label, rows.len());
+    }
     if complete.len() == 1 {
         return "one configuration alone: add values to compare, such as r=1,4,16".to_owned();
     }
