@@ -104,6 +104,41 @@ fn stop_keeps_what_is_finished_and_the_same_line_goes_on_where_it_was() {
 }
 
 #[test]
+fn what_was_trained_and_not_yet_scored_is_not_trained_again() {
+    let world = World::ready();
+    let keys = quick(&[("r", "1,2")]);
+    let session = world.session.clone();
+    world.ear.react(move |event| {
+        if matches!(event, Event::Progress { label, .. } if label.starts_with("scoring lora r=1")) {
+            session.interrupt();
+        }
+    });
+    assert_eq!(ablate(&world, &["lora"], &keys).unwrap_err().code, "session::interrupted");
+    world.ear.react(|_| {});
+    let trained =
+        |world: &World| world.ear.events().iter().filter(|event| matches!(event, Event::Progress { label, .. } if label.starts_with("trial"))).count();
+    let before = trained(&world);
+    let whole = ablate(&world, &["lora"], &keys).unwrap();
+    assert_eq!(trained(&world), before);
+    let fresh = ablate(&world, &["lora"], &[keys, vec![("fresh", "true")]].concat()).unwrap();
+    let losses = |reply: &Reply| table(reply).rows.iter().map(|row| row[4].clone()).collect::<Vec<_>>();
+    assert_eq!(losses(&whole), losses(&fresh));
+}
+
+#[test]
+fn each_configuration_has_the_rate_that_was_sought_for_it() {
+    let world = World::ready();
+    let keys = [("steps", "12"), ("batch", "4"), ("examples", "8"), ("lr", "auto"), ("r", "1,2")];
+    let together = ablate(&world, &["lora"], &keys).unwrap();
+    for rank in ["1", "2"] {
+        let keys = [("steps", "12"), ("batch", "4"), ("examples", "8"), ("lr", "auto"), ("r", rank), ("alpha", "2r"), ("fresh", "true")];
+        let alone = ablate(&world, &["lora"], &keys).unwrap();
+        let row = table(&together).rows.iter().find(|row| format!("{:?}", row[0]).contains(&format!("r={rank}"))).unwrap();
+        assert_eq!(table(&alone).rows[2][4], row[4], "rank {rank}");
+    }
+}
+
+#[test]
 fn trials_advance_in_turn_and_are_what_each_is_alone() {
     let world = World::ready();
     let keys = quick(&[("steps", "24")]);

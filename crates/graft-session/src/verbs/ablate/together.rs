@@ -2,7 +2,7 @@
 
 use graft_protocol::{Event, Failure, RunOutcome, ablation::Trial};
 use graft_train::{
-    Accompanied, Control, Examples, Job,
+    Accompanied, Control, Examples, Job, TrainError,
     fit::Training,
     runs::{TrialRecord, Trials},
 };
@@ -72,12 +72,12 @@ impl Bench<'_> {
 
     /// One seed of some configurations.
     fn group(&self, group: &[(usize, &Trial, String)], seed: u64, rows: &mut [Row], kept: &mut Trials) -> Result<(), Failure> {
+        let label = |place: usize, trial: &Trial| format!("trial {} of {}: {}, seed {seed}", self.number(place, seed), self.trainings(), trial.label);
+        // Rates are sought while no other adapter of the comparison is there.
+        let rates: Vec<_> = group.iter().map(|(place, trial, _)| self.rate(&rows[*place], trial, seed, &label(*place, trial))).collect();
         let mut entrants = Vec::new();
-        for (place, trial, key) in group {
-            let label = format!("trial {} of {}: {}, seed {seed}", self.number(*place, seed), self.trainings(), trial.label);
-            let entered = self.rate(&rows[*place], trial, seed, &label);
-            let entered = entered.and_then(|lr| self.enter((*place, trial), seed, (key.clone(), lr), &trial.train, self.domain.as_ref()));
-            match entered {
+        for ((place, trial, key), lr) in group.iter().zip(rates) {
+            match lr.and_then(|lr| self.enter((*place, trial), seed, (key.clone(), lr), &trial.train, self.domain.as_ref())) {
                 Ok(entrant) => entrants.push(entrant),
                 Err(_) if self.desk.is_stopping() => return Ok(()),
                 Err(failure) => rows[*place].results.push(Err(failure)),
@@ -113,9 +113,8 @@ impl Bench<'_> {
                 self.give_up_named(racers);
                 // News comes within a turn too: that of a long training takes its time.
                 while racers[index].is_before(turn) {
-                    let Racer { entrant, .. } = &racers[index];
-                    let (number, seed) = (self.number(entrant.place, entrant.seed), entrant.seed);
-                    let label = format!("trial {number} of {}: {}, seed {seed}", self.trainings(), entrant.trial.label);
+                    let Entrant { place, trial, seed, .. } = racers[index].entrant;
+                    let label = format!("trial {} of {}: {}, seed {seed}", self.number(*place, *seed), self.trainings(), trial.label);
                     let (done, total) = progress(racers);
                     self.desk.emit(Event::Progress { label, done, total });
                     standing.show(&racers.iter().map(Racer::under).collect::<Vec<_>>());
@@ -218,6 +217,11 @@ impl<'a> Racer<'a> {
                 let (run, start) = (entrant.job(state).run(source), if entrant.goes_on { Training::go_on } else { Training::begin });
                 match start(run, &mut |event| racer.heard.hear(event)) {
                     Ok(training) => racer.training = Some(training),
+                    // It was stopped when it had been trained and not yet scored; its weights are those of its last step now.
+                    Err(TrainError::AlreadyDone { .. }) => {
+                        racer.heard.remember(&entrant.plan.folder.record().unwrap_or_default());
+                        racer.end = Some(Ok(RunOutcome::Finished));
+                    }
                     Err(error) => racer.end = Some(Err(error.into())),
                 }
             }

@@ -12,7 +12,7 @@ use graft_protocol::{
 use graft_train::{
     TrainConfig,
     memory::predicted,
-    runs::{RunFolder, RunHeader},
+    runs::{RunFolder, RunHeader, RunRecord},
 };
 
 use crate::{
@@ -159,10 +159,10 @@ impl Bench<'_> {
     }
 }
 
-/// The run of a training that was stopped before its end. One that has not ended may be another kernel's, which trains it now.
+/// The run of a training that was stopped, before its end or before it was scored. One that has not ended may be another kernel's, which trains it now.
 fn half_way(key: &str) -> Option<RunFolder> {
     let is_it = |folder: &RunFolder| folder.header().is_some_and(|header| !key.is_empty() && header.trial.as_deref() == Some(key));
-    let stopped = |folder: &RunFolder| folder.record().ok().and_then(|record| record.ended).is_some_and(|ended| ended.outcome == RunOutcome::Interrupted);
+    let stopped = |folder: &RunFolder| folder.record().ok().and_then(|record| record.ended).is_some_and(|ended| ended.outcome != RunOutcome::Failed);
     RunFolder::list(&runs::base()).into_iter().find(|folder| is_it(folder) && stopped(folder))
 }
 
@@ -184,14 +184,20 @@ impl Heard {
     pub(super) fn hear(&mut self, event: Event) {
         match event {
             Event::RunStarted(started) => {
-                started.earlier.iter().for_each(|step| self.step(step));
-                self.domain.extend(started.earlier_validations.iter().map(|seen| (seen.step, seen.loss)));
-                self.before = self.seconds;
+                let (steps, validations) = (started.earlier, started.earlier_validations);
+                self.remember(&RunRecord { steps, validations, ..RunRecord::default() });
             }
             Event::Step(step) => self.step(&step),
             Event::Validation(seen) => self.domain.push((seen.step, seen.loss)),
             _ => {}
         }
+    }
+
+    /// Takes in what was told before.
+    pub(super) fn remember(&mut self, record: &RunRecord) {
+        record.steps.iter().for_each(|step| self.step(step));
+        self.domain.extend(record.validations.iter().map(|seen| (seen.step, seen.loss)));
+        self.before = self.seconds;
     }
 
     fn step(&mut self, step: &StepRecord) {
