@@ -71,7 +71,9 @@ def rank_ablation():
     notebook = execute("06-rank-ablation.ipynb")
     check(notebook)
     tables = [output.data["text/plain"] for output in outputs(notebook) if "untuned base" in str(output.get("data", {}).get("text/plain", ""))]
-    assert len(tables) >= 3 and all("lora r=1" in table or "full" in table for table in tables), tables
+    assert len(tables) >= 4 and all("lora r=1" in table or "full" in table or "what is left of 4" in table for table in tables), tables
+    assert sum("given up at step" in table for table in tables) == 1, tables
+    assert any("image/png" in output.get("data", {}) and "lora_B" in output.data["text/plain"] for output in outputs(notebook)), "no heat map"
 
 
 def additive_methods():
