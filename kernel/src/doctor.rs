@@ -98,7 +98,12 @@ fn linker() -> Finding {
 }
 
 fn rust_sources() -> Finding {
-    match toolchain::standard_sources() {
+    let found = toolchain::standard_sources();
+    if let Some((sources, compiler)) = found.as_deref().and_then(toolchain::sources_of_another_version) {
+        let text = format!("those of Rust {sources} beside a compiler {compiler}: some untyped `let` with vec! or format! fail; rustup component add rust-src");
+        return poor("rust sources", text);
+    }
+    match found {
         Some(path) => good("rust sources", path.display().to_string()),
         None => poor("rust sources", format!("missing, so Rust cells cannot keep variables: {}", toolchain::SOURCES_HINT)),
     }

@@ -90,7 +90,7 @@ impl Live {
             view.slot.show(&rich, frontend, self.interval);
         }
         if let Some(view) = self.text.as_mut().filter(|view| view.slot.is_due(now)) {
-            let rich = Rich::from_block(&Block::Generated { prompt: self.prompt.clone(), text: view.text.clone() }).live();
+            let rich = Rich::from_block(&grown(&self.prompt, &view.text)).live();
             view.slot.show(&rich, frontend, self.interval);
         }
         if let Some(view) = self.status.as_mut().filter(|view| view.slot.is_due(now)) {
@@ -116,7 +116,7 @@ impl Live {
         }
         self.end_progress(frontend);
         if let Some(mut view) = self.text.take().filter(|view| view.slot.due().is_some()) {
-            view.slot.show(&Rich::from_block(&Block::Generated { prompt: self.prompt.clone(), text: view.text }), frontend, self.interval);
+            view.slot.show(&Rich::from_block(&grown(&self.prompt, &view.text)), frontend, self.interval);
         }
         self.end_status(frontend);
     }
@@ -219,6 +219,11 @@ fn place(rich: &Rich, display_id: Option<&str>, update: bool, frontend: &dyn Fro
 /// A failure that no cell asked for, as a line to look at.
 fn notice(failure: &Failure) -> Block {
     Block::Note(Level::Warning, failure.to_string())
+}
+
+/// A text while it is written; its shades come with the end.
+fn grown(prompt: &str, text: &str) -> Block {
+    Block::Generated { prompt: prompt.to_owned(), text: text.to_owned(), pieces: Vec::new() }
 }
 
 fn progress(view: &ProgressView) -> Rich {

@@ -99,6 +99,7 @@ scenarios! {
     data_that_is_empty_or_broken,
     an_example_that_is_too_long,
     a_loss_that_is_not_a_number,
+    a_full_disk_while_comparing,
     a_full_disk_while_saving,
     an_error_stops_the_queue_but_not_the_kernel,
 }

@@ -12,10 +12,10 @@ from peft import LoraConfig, PromptTuningConfig, get_peft_model
 from transformers import BertConfig, BertForSequenceClassification, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 
-def llama(hidden, ffn, layers, heads, vocab, tokens):
+def llama(hidden, ffn, layers, heads, vocab, tokens, kv_heads=None, tied=False):
     return LlamaForCausalLM(LlamaConfig(
         vocab_size=vocab, hidden_size=hidden, intermediate_size=ffn, num_hidden_layers=layers, num_attention_heads=heads,
-        num_key_value_heads=heads, max_position_embeddings=2 * tokens, rms_norm_eps=1e-5, tie_word_embeddings=False, use_cache=False,
+        num_key_value_heads=kv_heads or heads, max_position_embeddings=2 * tokens, rms_norm_eps=1e-5, tie_word_embeddings=tied, use_cache=False,
     ))
 
 
@@ -34,11 +34,13 @@ SHAPES = {
     "d768": (8192, lambda tokens: llama(768, 2048, 8, 12, 8192, tokens)),
     "gpt2": (50257, lambda tokens: gpt2()),
     "bert": (30522, lambda tokens: bert()),
+    "llama-1b": (128256, lambda tokens: llama(2048, 8192, 16, 32, 128256, tokens, kv_heads=8, tied=True)),
 }
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--shape", choices=SHAPES, required=True)
 parser.add_argument("--work", choices=["lora", "checkpointed", "lora-qv", "dora", "prompt", "full"], required=True)
+parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
 for number in ("rows", "tokens", "rank", "steps"):
     parser.add_argument(f"--{number}", type=int, required=True)
 arguments = parser.parse_args()
@@ -48,7 +50,11 @@ is_classifier = arguments.shape == "bert"
 task = "SEQ_CLS" if is_classifier else "CAUSAL_LM"
 
 torch.manual_seed(1)
+# On a card weights are made there; PEFT keeps the adapters of a bf16 base in 32 bits, as the other contender does.
+torch.set_default_device(arguments.device)
+torch.set_default_dtype(torch.bfloat16 if arguments.shape == "llama-1b" else torch.float32)
 model = make(tokens)
+torch.set_default_dtype(torch.float32)
 if arguments.work == "prompt":
     model = get_peft_model(model, PromptTuningConfig(num_virtual_tokens=20, task_type=task))
 elif arguments.work != "full":
@@ -74,7 +80,7 @@ for _ in range(arguments.steps):
     torch.nn.utils.clip_grad_norm_(trained, 1.0)
     optimizer.step()
     optimizer.zero_grad()
-    losses.append(loss.item())
+    losses.append(loss.item())  # waits for a card
     step_milliseconds.append(1e3 * (time.perf_counter() - start))
     first = first or 1e3 * (time.perf_counter() - began)
 

@@ -16,6 +16,19 @@ pub enum BenchError {
         #[from]
         source: graft_models::ModelError,
     },
+    /// The device cannot be had.
+    #[error(transparent)]
+    Device {
+        /// Why.
+        #[from]
+        source: graft_nn::NnError,
+    },
+    /// No card to measure.
+    #[error("no NVIDIA card here: `nvidia-smi` {said}")]
+    NoCard {
+        /// `is not there`, or what it says.
+        said: String,
+    },
     /// The adapter cannot be attached.
     #[error("the adapter cannot be attached")]
     Adapter {
@@ -66,6 +79,8 @@ impl Hint for BenchError {
     fn code(&self) -> &'static str {
         match self {
             Self::Model { source } => source.code(),
+            Self::Device { source } => source.code(),
+            Self::NoCard { .. } => "bench::no_card",
             Self::Adapter { source } => source.code(),
             Self::Training { source } => source.code(),
             Self::Candle { .. } => "bench::candle",
@@ -77,6 +92,8 @@ impl Hint for BenchError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Model { source } => source.hint(),
+            Self::Device { source } => source.hint(),
+            Self::NoCard { .. } => Some("carry this program alone to a machine with a card and its driver, and call it there".to_owned()),
             Self::Adapter { source } => source.hint(),
             Self::Training { source } => source.hint(),
             Self::Contender { contender, .. } => Some(format!("run it alone to see all it says: graft-bench step {contender}")),

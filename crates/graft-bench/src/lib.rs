@@ -3,8 +3,10 @@
 //! A contender runs in a process of its own ([`contender`]), so that its peak memory is its own; [`rounds`] starts them in turn (A B A B), so that a
 //! machine that slows down slows all of them. `cargo xtask bench train` calls it.
 //! [`curves`] varies length, batch, rank, instruction set and threads; `cargo xtask bench curves`.
+//! [`card`] measures a step on an NVIDIA card; `cargo xtask bench gpu` builds the program for it.
 //! [`methods`] measures every fine-tuning method beside plain LoRA and the frozen base; `cargo xtask bench methods` calls that.
 
+pub mod card;
 pub mod contender;
 pub mod curves;
 pub mod methods;

@@ -1,5 +1,5 @@
-//! `graft-bench train` measures training beside its peers, `curves` how it grows with the sizes, `methods` every method beside LoRA; `step` and
-//! `method` are one of them alone. `cargo xtask bench` calls it.
+//! `graft-bench train` measures training beside its peers, `curves` how it grows with the sizes, `methods` every method beside LoRA, `gpu` a step
+//! on a card; `step` and `method` are one of them alone. `cargo xtask bench` calls it.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,8 +9,8 @@ use clap::{Parser, Subcommand};
 use graft_bench::contender::Contender;
 use graft_bench::curves::{self, Course};
 use graft_bench::rounds::{self, Limits, Plan};
-use graft_bench::workload::{Scene, Shape, Work};
-use graft_bench::{BenchError, Result, methods, table};
+use graft_bench::workload::{Place, Scene, Shape, Work};
+use graft_bench::{BenchError, Result, card, methods, table};
 
 /// Measures training.
 #[derive(Parser)]
@@ -81,6 +81,33 @@ enum Task {
         #[arg(long)]
         out: Option<PathBuf>,
     },
+    /// A step on an NVIDIA card beside PyTorch with HF PEFT, and a table.
+    Gpu {
+        /// The model.
+        #[arg(long, default_value = "llama-1b")]
+        shape: Shape,
+        /// B.
+        #[arg(long)]
+        rows: Option<usize>,
+        /// Rank of the adapters on all linear maps.
+        #[arg(long, default_value_t = 16)]
+        rank: usize,
+        /// How often each contender starts.
+        #[arg(long, default_value_t = 2)]
+        rounds: usize,
+        /// Steps of each start.
+        #[arg(long, default_value_t = 18)]
+        steps: usize,
+        /// Steps of each start that do not count.
+        #[arg(long, default_value_t = 3)]
+        warm_up: usize,
+        /// A Python with torch for CUDA, transformers and peft, which joins in.
+        #[arg(long)]
+        python: Option<PathBuf>,
+        /// Where the table goes, as Markdown.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
     /// One method; its costs as JSON.
     Method {
         /// Its verb, or `frozen`.
@@ -111,6 +138,9 @@ enum Task {
         /// Rank of the adapters.
         #[arg(long)]
         rank: Option<usize>,
+        /// Where the model lies.
+        #[arg(long, default_value = "cpu")]
+        device: Place,
         /// Steps.
         #[arg(long)]
         steps: usize,
@@ -156,9 +186,9 @@ fn main() -> ExitCode {
 
 fn perform(task: Task, began: Instant) -> Result<()> {
     match task {
-        Task::Step { contender, shape, work, rows, tokens, rank, steps } => {
+        Task::Step { contender, shape, work, rows, tokens, rank, device: place, steps } => {
             let usual = Scene::new(shape, work);
-            let scene = Scene { rows: rows.unwrap_or(usual.rows), tokens: tokens.unwrap_or(usual.tokens), rank: rank.unwrap_or(usual.rank), ..usual };
+            let scene = Scene { rows: rows.unwrap_or(usual.rows), tokens: tokens.unwrap_or(usual.tokens), rank: rank.unwrap_or(usual.rank), place, ..usual };
             let figures = contender.run(&scene, steps, began)?;
             println!("{}", serde_json::to_string(&figures).expect("invariant: figures are plain data"));
         }
@@ -178,6 +208,16 @@ fn perform(task: Task, began: Instant) -> Result<()> {
             for (name, text) in [("curves.md", page), ("curves.svg", figure)] {
                 let Some(out) = &out else { continue };
                 std::fs::write(out.join(name), text).map_err(BenchError::io("write the curves"))?;
+            }
+        }
+        Task::Gpu { shape, rows, rank, rounds, steps, warm_up, python, out } => {
+            let usual = Scene::new(shape, Work::Lora);
+            let scene = Scene { rows: rows.unwrap_or(usual.rows), rank, place: Place::Cuda, ..usual };
+            let plan = Plan { scene, rounds, steps, warm_up, python, limits: Limits::default() };
+            let page = card::run(&plan, &mut |line| eprintln!("  {line}"))?;
+            println!("\n{page}");
+            if let Some(out) = out {
+                std::fs::write(out, page).map_err(BenchError::io("write the table"))?;
             }
         }
         Task::Train { shape, work, rounds, steps, warm_up, python, out } => {

@@ -68,7 +68,8 @@ pub fn run(plan: &Plan, told: &mut dyn FnMut(&str)) -> Result<Vec<Measured>> {
     Ok(measured)
 }
 
-fn command(name: &str, plan: &Plan, own: &Path) -> Command {
+/// The call of a contender.
+pub(crate) fn command(name: &str, plan: &Plan, own: &Path) -> Command {
     let mut command = match &plan.python {
         Some(python) if name == "peft" => {
             let mut command = Command::new(python);
@@ -91,7 +92,8 @@ fn command(name: &str, plan: &Plan, own: &Path) -> Command {
     command
 }
 
-fn figures(contender: &str, mut command: Command) -> Result<Figures> {
+/// Runs a contender to its end.
+pub(crate) fn figures(contender: &str, mut command: Command) -> Result<Figures> {
     let output = command.output().map_err(BenchError::io("start a contender"))?;
     let said = String::from_utf8_lossy(&output.stdout);
     let parsed = said.lines().last().and_then(|line| serde_json::from_str(line).ok());

@@ -1,12 +1,13 @@
 //! What every contender trains: a model of a given shape, the method, and the tokens.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clap::ValueEnum;
 use graft_models::llama::{Llama, LlamaConfig, Variant};
-use graft_models::random_model;
+use graft_models::{WeightSpec, random_model};
 use graft_nn::ops::RopeScaling;
-use graft_nn::{Device, Model};
+use graft_nn::{DType, Device, Model, Rng, Tensor};
 use graft_protocol::{Settings, Value};
 use graft_train::batch::{Batch, Encoded};
 use graft_train::memory::{Sizes, of_model};
@@ -34,6 +35,29 @@ pub enum Shape {
     Gpt2,
     /// BERT base as a classifier of 7 labels: C 768, 12 layers, 109 million parameters; B 8, T 128.
     Bert,
+    /// Llama 3.2 1B: C 2,048, F 8,192, 16 layers, 32 heads over 8, V 128,256, 1.24 billion parameters in bf16; B 1, T 1,024.
+    #[value(name = "llama-1b")]
+    Llama1b,
+}
+
+/// Where the model lies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Place {
+    /// In main memory.
+    #[default]
+    Cpu,
+    /// On an NVIDIA card.
+    Cuda,
+}
+
+impl Place {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+        }
+    }
 }
 
 /// What is trained.
@@ -75,14 +99,16 @@ impl Shape {
             Self::D768 => "d768",
             Self::Gpt2 => "gpt2",
             Self::Bert => "bert",
+            Self::Llama1b => "llama-1b",
         }
     }
 
     /// The Llama of this size; of another family's, one of the same width.
     pub fn config(self) -> LlamaConfig {
-        let [vocab_size, hidden_size, intermediate_size, num_hidden_layers, heads] = match self {
-            Self::Tiny => [2048, 256, 688, 4, 4],
-            Self::D768 | Self::Gpt2 | Self::Bert => [8192, 768, 2048, 8, 12],
+        let [vocab_size, hidden_size, intermediate_size, num_hidden_layers, heads, kv_heads] = match self {
+            Self::Tiny => [2048, 256, 688, 4, 4, 4],
+            Self::D768 | Self::Gpt2 | Self::Bert => [8192, 768, 2048, 8, 12, 12],
+            Self::Llama1b => [128_256, 2048, 8192, 16, 32, 8],
         };
         LlamaConfig {
             vocab_size,
@@ -90,13 +116,13 @@ impl Shape {
             intermediate_size,
             num_hidden_layers,
             num_attention_heads: heads,
-            num_key_value_heads: heads,
+            num_key_value_heads: kv_heads,
             head_dim: hidden_size / heads,
             max_position_embeddings: self.tokens(),
             rms_norm_eps: 1e-5,
             rope_theta: 10_000.0,
             rope_scaling: RopeScaling::Default,
-            tie_word_embeddings: false,
+            tie_word_embeddings: self == Self::Llama1b,
             attention_bias: false,
             mlp_bias: false,
             initializer_range: 0.02,
@@ -110,6 +136,7 @@ impl Shape {
             Self::Tiny | Self::Bert => 8,
             Self::D768 => 4,
             Self::Gpt2 => 2,
+            Self::Llama1b => 1,
         }
     }
 
@@ -118,6 +145,7 @@ impl Shape {
         match self {
             Self::Tiny | Self::Bert => 128,
             Self::D768 | Self::Gpt2 => 256,
+            Self::Llama1b => 1024,
         }
     }
 
@@ -125,7 +153,7 @@ impl Shape {
         match self {
             Self::Gpt2 => 50257,
             Self::Bert => 30522,
-            Self::Tiny | Self::D768 => self.config().vocab_size,
+            Self::Tiny | Self::D768 | Self::Llama1b => self.config().vocab_size,
         }
     }
 }
@@ -143,18 +171,20 @@ pub struct Scene {
     pub tokens: usize,
     /// Rank of the adapters.
     pub rank: usize,
+    /// Where.
+    pub place: Place,
 }
 
 impl Scene {
     /// Of the usual size.
     pub fn new(shape: Shape, work: Work) -> Self {
-        Self { shape, work, rows: shape.rows(), tokens: shape.tokens(), rank: RANK }
+        Self { shape, work, rows: shape.rows(), tokens: shape.tokens(), rank: RANK, place: Place::Cpu }
     }
 
     /// As words on a command line.
     pub fn arguments(&self) -> Vec<String> {
-        let Self { shape, work, rows, tokens, rank } = self;
-        let words = [("shape", shape.name().to_owned()), ("work", work.name().to_owned())];
+        let Self { shape, work, rows, tokens, rank, place } = self;
+        let words = [("shape", shape.name()), ("work", work.name()), ("device", place.name())].map(|(name, value)| (name, value.to_owned()));
         let sizes = [("rows", rows), ("tokens", tokens), ("rank", rank)].map(|(name, size)| (name, size.to_string()));
         words.into_iter().chain(sizes).flat_map(|(name, value)| [format!("--{name}"), value]).collect()
     }
@@ -164,17 +194,36 @@ impl Scene {
     /// # Errors
     /// Those of making the model.
     pub fn model(&self) -> Result<Arc<dyn Model>> {
+        let device = graft_nn::device::choose(Some(self.place.name()))?;
         let other = match self.shape {
             Shape::Tiny | Shape::D768 => {
                 let config = LlamaConfig { max_position_embeddings: 2 * self.tokens, ..self.shape.config() };
-                return Ok(Arc::new(Llama::random(&config, 1, &Device::Cpu)?));
+                return Ok(Arc::new(Llama::random(&config, 1, &device)?));
             }
+            Shape::Llama1b => return Ok(Arc::new(self.in_bf16(&device)?)),
             Shape::Gpt2 => json!({"model_type": "gpt2", "vocab_size": 50257, "n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024}),
             Shape::Bert => json!({"model_type": "bert", "architectures": ["BertForSequenceClassification"], "num_labels": CLASSES,
                 "vocab_size": 30522, "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
                 "max_position_embeddings": 512}),
         };
-        Ok(random_model(&other, 1, &Device::Cpu)?)
+        Ok(random_model(&other, 1, &device)?)
+    }
+
+    /// A Llama in bf16. Each weight is made in main memory, so that the device never holds it in 32 bits.
+    fn in_bf16(&self, device: &Device) -> Result<Llama> {
+        let config = self.shape.config();
+        let rng = Rng::new(1);
+        let weight = |spec: WeightSpec| {
+            let count = spec.shape.iter().product();
+            let values = match spec.shape.len() {
+                1 => vec![1.0; count],
+                _ => rng.stream("bench", &spec.name).normal(0.0, config.initializer_range as f32, count),
+            };
+            let tensor = Tensor::from_vec(values, spec.shape.as_slice(), &Device::Cpu)?.to_dtype(DType::BF16)?.to_device(device)?;
+            Ok((spec.name, tensor))
+        };
+        let weights = config.weights().into_iter().map(weight).collect::<Result<BTreeMap<_, _>>>()?;
+        Ok(Llama::load(&weights, &config, device)?)
     }
 
     /// Verb and keys.

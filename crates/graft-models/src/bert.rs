@@ -110,7 +110,7 @@ impl Model for Bert {
         let mask = mask.map(|mask| prefixes.mask(&behind_prompt(mask, virtual_tokens)?)).transpose()?; // (B, P+T)
         let ModelShape { heads, kv_heads, head_dim, .. } = self.shape;
         let (scale, sequences) = (1.0 / (head_dim as f32).sqrt(), cx.sequences.clone());
-        let spec = AttentionSpec { heads, kv_heads, causal: false, mask, offset: 0, scale, window: None, sequences };
+        let spec = AttentionSpec { heads, kv_heads, causal: false, mask, offset: 0, scale, window: None, sequences, shares: cx.shares.clone() };
         let pass = Pass { cx: cx.clone(), prefixes, spec };
         for (index, block) in self.layers.iter().enumerate() {
             let (block, pass, gelu) = (block.clone(), pass.clone(), self.gelu);

@@ -201,7 +201,7 @@ impl Gpt2 {
         let ModelShape { heads, kv_heads, head_dim, .. } = self.shape;
         let depth = if self.by_layer { index as f32 + 1.0 } else { 1.0 };
         let (scale, sequences) = (1.0 / ((head_dim as f32).sqrt() * depth), cx.sequences.clone());
-        AttentionSpec { heads, kv_heads, causal: true, mask, offset, scale, window: None, sequences }
+        AttentionSpec { heads, kv_heads, causal: true, mask, offset, scale, window: None, sequences, shares: cx.shares.clone() }
     }
 }
 

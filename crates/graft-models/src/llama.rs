@@ -216,7 +216,7 @@ impl Llama {
     fn attention_spec(&self, mask: Option<Tensor>, offset: usize, cx: &Context) -> AttentionSpec {
         let ModelShape { heads, kv_heads, head_dim, .. } = self.shape;
         let scale = 1.0 / (head_dim as f32).sqrt();
-        AttentionSpec { heads, kv_heads, causal: true, mask, offset, scale, window: None, sequences: cx.sequences.clone() }
+        AttentionSpec { heads, kv_heads, causal: true, mask, offset, scale, window: None, sequences: cx.sequences.clone(), shares: cx.shares.clone() }
     }
 }
 

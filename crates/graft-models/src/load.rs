@@ -40,6 +40,8 @@ pub struct Loaded {
     pub content_hash: String,
     /// What was odd but harmless, such as weights that the config does not ask for.
     pub warnings: Vec<String>,
+    /// Weights of the files that the model took, and all that they hold.
+    pub keys: (usize, usize),
 }
 
 /// A model without its tokenizer: what [`load_model`] gives.
@@ -52,6 +54,8 @@ pub struct ModelFiles {
     pub content_hash: String,
     /// What was odd but harmless.
     pub warnings: Vec<String>,
+    /// Weights of the files that the model took, and all that they hold.
+    pub keys: (usize, usize),
 }
 
 /// Loads `tiny`, a folder, a GGUF file, or `ORG/NAME` of the Hub. Keys are [`MODEL`]'s; `progress` is called with a file or weight, what is done and what there is.
@@ -60,7 +64,7 @@ pub struct ModelFiles {
 /// Any [`ModelError`] of loading; each names the file and what to do.
 pub fn load(source: &str, settings: &Settings, device: &Device, progress: &mut dyn FnMut(&str, u64, u64)) -> Result<Loaded, ModelError> {
     settings.check(MODEL)?;
-    let quantization = packing::asked(settings, device)?;
+    let quantization = packing::asked(settings)?;
     let place = find(source, settings, progress)?;
     // The config is the first thing a wrong folder lacks, and reading it twice costs nothing.
     config_of(&place)?;
@@ -78,8 +82,8 @@ pub fn load(source: &str, settings: &Settings, device: &Device, progress: &mut d
         packing::pack(&*files.model, quantization, progress)?;
     }
     let card = std::fs::read_to_string(place.join("README.md")).ok();
-    let ModelFiles { model, config_json, content_hash, warnings } = files;
-    Ok(Loaded { model, tokenizer: Arc::new(tokenizer), name: source.to_owned(), source: place, card, config_json, content_hash, warnings })
+    let ModelFiles { model, config_json, content_hash, warnings, keys } = files;
+    Ok(Loaded { model, tokenizer: Arc::new(tokenizer), name: source.to_owned(), source: place, card, config_json, content_hash, warnings, keys })
 }
 
 /// Loads the model of a folder or GGUF file; it needs no tokenizer there. Matrices are kept as `dtype`, vectors (norms and biases) always in 32 bits.
@@ -120,10 +124,11 @@ fn load_as(place: &Path, dtype: DType, labels: Option<usize>, device: &Device, p
             _ => weights.read(&spec.name, dtype, device),
         }
     })?;
-    packing::put(&*model, packed, (dtype, device), &path)?;
+    packing::put(&*model, packed, device, &path)?;
     let content_hash = content::hash(content_paths(&path, &*weights).into_iter())?;
     let warnings = unexpected_warning(&unexpected).into_iter().chain(fresh_warning(&fresh)).collect();
-    Ok(ModelFiles { model, config_json, content_hash, warnings })
+    let keys = (stored.len(), stored.len() + unexpected.len());
+    Ok(ModelFiles { model, config_json, content_hash, warnings, keys })
 }
 
 /// The folder that a source means.

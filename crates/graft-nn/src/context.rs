@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Dropout, DropoutMask, KvCache, Positions, Recompute, Result, Sequences, Tensor};
+use crate::{Dropout, DropoutMask, KvCache, Positions, Recompute, Result, Sequences, Shares, Tensor};
 
 /// Whether a forward pass trains (dropout acts) or evaluates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,17 +26,19 @@ pub struct Context {
     pub recompute: Option<Arc<Recompute>>,
     /// The sequences that are packed into the only row of the input; without it every row is one.
     pub sequences: Option<Sequences>,
+    /// Where attention tells what it gives to each key; without it nobody looks.
+    pub shares: Option<Arc<Shares>>,
 }
 
 impl Context {
     /// For evaluation.
     pub fn eval() -> Self {
-        Self { mode: Mode::Eval, dropout: Dropout::new(0, 0, 0), cache: None, recompute: None, sequences: None }
+        Self { mode: Mode::Eval, dropout: Dropout::new(0, 0, 0), cache: None, recompute: None, sequences: None, shares: None }
     }
 
     /// For one micro-batch of one training step; the three counters decide the dropout masks.
     pub fn train(seed: u64, step: u64, micro_batch: u32) -> Self {
-        Self { mode: Mode::Train, dropout: Dropout::new(seed, step, micro_batch), cache: None, recompute: None, sequences: None }
+        Self { mode: Mode::Train, dropout: Dropout::new(seed, step, micro_batch), cache: None, recompute: None, sequences: None, shares: None }
     }
 
     /// For generation with a cache.
@@ -57,6 +59,13 @@ impl Context {
     #[must_use]
     pub fn with_sequences(mut self, sequences: Sequences) -> Self {
         self.sequences = Some(sequences);
+        self
+    }
+
+    /// For a pass whose attention somebody wants to see.
+    #[must_use]
+    pub fn with_shares(mut self, shares: Arc<Shares>) -> Self {
+        self.shares = Some(shares);
         self
     }
 

@@ -10,6 +10,7 @@ mod bias_add;
 mod check;
 mod cross_entropy;
 mod embedding;
+mod frozen;
 mod gelu;
 mod layer_norm;
 mod linear;

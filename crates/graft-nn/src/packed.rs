@@ -4,6 +4,7 @@ mod byte_blocks;
 mod ggml;
 mod int8;
 mod nf4;
+mod resident;
 
 pub use byte_blocks::ByteBlocks;
 pub use ggml::Ggml;
@@ -11,6 +12,7 @@ pub use int8::Int8;
 pub use nf4::{NF4, Nf4, Scales};
 
 use crate::{DType, Device, NnError, Result, Tensor};
+use resident::Resident;
 
 /// How numbers are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +38,19 @@ impl Quantization {
 }
 
 /// A packed matrix (d_out, d_in).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Packed {
     dims: (usize, usize),
+    /// In main memory, from where it is saved, also when a card multiplies by it.
     numbers: Numbers,
+    /// The same numbers on the card that multiplies by them.
+    resident: Option<Resident>,
+}
+
+impl PartialEq for Packed {
+    fn eq(&self, other: &Self) -> bool {
+        (self.dims, &self.numbers) == (other.dims, &other.numbers)
+    }
 }
 
 /// The packed numbers, row by row.
@@ -71,7 +82,7 @@ impl Packed {
             Quantization::Nf4 { double } => Numbers::Nf4(Nf4::pack(&values, double)),
             Quantization::Int8 => Numbers::Int8(Int8::pack(&values, dims.1)),
         };
-        Ok(Self { dims, numbers })
+        Ok(Self { dims, numbers, resident: None })
     }
 
     /// What somebody else has packed.
@@ -85,9 +96,18 @@ impl Packed {
             Numbers::Ggml(ggml) => ggml.fits(dims),
         };
         if fits {
-            return Ok(Self { dims, numbers });
+            return Ok(Self { dims, numbers, resident: None });
         }
         Err(NnError::Shape { what: "packed numbers", expected: format!("those of ({}, {})", dims.0, dims.1), found: vec![numbers.bytes()] })
+    }
+
+    /// The same matrix where that device multiplies by it: packed there too, and unpacked there for each product.
+    ///
+    /// # Errors
+    /// candle's, when the device has no room.
+    pub fn to_device(self, device: &Device) -> Result<Self> {
+        let resident = if device.is_cpu() { None } else { Some(Resident::new(&self.numbers, self.dims, device)?) };
+        Ok(Self { resident, ..self })
     }
 
     /// (d_out, d_in)
@@ -125,8 +145,19 @@ impl Packed {
         values
     }
 
-    /// The numbers as a matrix of 32-bit ones.
-    pub fn tensor(&self) -> Tensor {
+    /// The numbers as a matrix of 32-bit ones, on the device that multiplies by it.
+    ///
+    /// # Errors
+    /// candle's, when a card has no room for it; never on the processor.
+    pub fn tensor(&self) -> Result<Tensor> {
+        match &self.resident {
+            Some(resident) => resident.tensor(self.dims),
+            None => Ok(self.on_processor()),
+        }
+    }
+
+    /// The numbers as a matrix of 32-bit ones in main memory.
+    pub(crate) fn on_processor(&self) -> Tensor {
         match Tensor::from_vec(self.unpack(), self.dims, &Device::Cpu) {
             Ok(tensor) => tensor,
             Err(_) => unreachable!("invariant: `unpack` gives as many numbers as the sizes say"),
@@ -196,7 +227,7 @@ mod tests {
                 let zeros = Packed::new(&matrix(rows, columns).zeros_like().expect("zeros"), quantization).expect("packs");
                 assert_eq!(zeros.unpack(), vec![0.0; rows * columns], "{rows} x {columns} {quantization:?}");
                 let w = matrix(rows, columns);
-                let away = (Packed::new(&w, quantization).expect("packs").tensor() - w).expect("same shape").abs().expect("abs");
+                let away = (Packed::new(&w, quantization).expect("packs").on_processor() - w).expect("same shape").abs().expect("abs");
                 assert!(away.max_all().expect("max").to_scalar::<f32>().expect("a number") < 0.05, "{rows} x {columns} {quantization:?}");
             }
         }

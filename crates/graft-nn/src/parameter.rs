@@ -79,14 +79,15 @@ impl Parameter {
         self.state.load().weight()
     }
 
-    /// Packs its own value, which must be a frozen matrix on the processor; packed already, it stays as it is.
+    /// Packs its own value, which must be a frozen matrix, and leaves it on its device; packed already, it stays as it is.
     ///
     /// # Errors
     /// Those of [`Packed::new`], with the path.
     pub fn pack(&self, quantization: Quantization) -> Result<()> {
         match self.own_weight() {
             Weight::Dense(tensor) => {
-                let packed = Packed::new(&tensor, quantization).map_err(|error| NnError::at_path(error, &self.path))?;
+                let packed = Packed::new(&tensor, quantization).and_then(|packed| packed.to_device(tensor.device()));
+                let packed = packed.map_err(|error| NnError::at_path(error, &self.path))?;
                 self.set(Weight::Packed(Arc::new(packed)))
             }
             Weight::Packed(_) => Ok(()),

@@ -30,8 +30,23 @@ impl Weight {
     pub fn tensor(&self) -> Tensor {
         match self {
             Self::Dense(tensor) => tensor.clone(),
-            Self::Packed(packed) => packed.tensor(),
+            // A card without room for it: whatever comes next refuses numbers that are elsewhere.
+            Self::Packed(packed) => packed.tensor().unwrap_or_else(|_| packed.on_processor()),
         }
+    }
+
+    /// The type of both factors when `x` is multiplied by it: that of `x`, but that a card multiplies bf16 by bf16 and sums in 32 bits.
+    pub(crate) fn factor_dtype(&self, x: &Tensor) -> DType {
+        if self.dtype() == DType::BF16 && x.device().is_cuda() { DType::BF16 } else { x.dtype() }
+    }
+
+    /// Its numbers as a factor of that type, without gaps between them, on the device that multiplies by it.
+    pub(crate) fn factor(&self, dtype: DType) -> Result<Tensor> {
+        let tensor = match self {
+            Self::Dense(tensor) => tensor.clone(),
+            Self::Packed(packed) => packed.tensor()?,
+        };
+        Ok(tensor.to_dtype(dtype)?.contiguous()?)
     }
 
     /// The type in which a value that takes its place is kept: packed numbers give way to 32-bit ones.

@@ -1,6 +1,8 @@
 //! One layer's update taken apart, for those who want to see it.
 
-use graft_nn::{Context, DType, Device, Model, Tensor};
+use std::sync::Arc;
+
+use graft_nn::{Context, DType, Device, Model, Shares, Tensor};
 
 use crate::{Adapter, PeftError, decomposition::singular_within, layers::linears, methods::Hook};
 
@@ -82,6 +84,35 @@ pub fn neighbours(model: &dyn Model, count: usize) -> Result<Vec<(f32, Vec<Neigh
         }
     }
     Ok(found)
+}
+
+/// How much of its attention each block gives to each virtual token that acts, (L, P) for L blocks and P tokens: the mean over heads, over the positions of
+/// a text and over the texts. None when no virtual token acts or there is no text.
+///
+/// # Errors
+/// What the model says of the texts.
+pub fn attention_to_prompt(model: &dyn Model, texts: &[Vec<u32>]) -> Result<Option<Grid>, PeftError> {
+    let count = model.embedding().positions_taken();
+    if count == 0 || texts.is_empty() {
+        return Ok(None);
+    }
+    let device = model.embedding().weight().own().device().clone();
+    let mut sums: Vec<f32> = Vec::new();
+    for text in texts {
+        let shares = Arc::new(Shares::default());
+        model.hidden(&Tensor::from_slice(text, (1, text.len()), &device)?, None, &Context::eval().with_shares(shares.clone()))?;
+        let given = shares.take().iter().map(|given| to_front(given, text.len(), count)).collect::<Result<Vec<_>, _>>()?.concat();
+        sums.resize(given.len(), 0.0);
+        sums.iter_mut().zip(given).for_each(|(sum, share)| *sum += share);
+    }
+    let values = sums.into_iter().map(|sum| sum / texts.len() as f32).collect::<Vec<_>>();
+    Ok(Some(Grid { rows: values.len() / count, columns: count, values }))
+}
+
+/// What the last `tokens` queries give to each of the first `count` keys, from (1, H, T, S).
+fn to_front(given: &Tensor, tokens: usize, count: usize) -> Result<Vec<f32>, PeftError> {
+    let of_text = given.narrow(2, given.dim(2)? - tokens, tokens)?.narrow(3, 0, count)?; // (1, H, tokens, P)
+    Ok(plain(&of_text.mean((0, 1, 2))?)?.to_vec1()?)
 }
 
 fn lengths(rows: &Tensor) -> Result<Vec<f32>, PeftError> {

@@ -32,7 +32,7 @@ mod update_dropout;
 mod weights_file;
 
 pub use adapter::Adapter;
-pub use anatomy::{Anatomy, Grid, Neighbour, anatomy, neighbours};
+pub use anatomy::{Anatomy, Grid, Neighbour, anatomy, attention_to_prompt, neighbours};
 pub use attach::{Workbench, attach, load};
 pub use change::{Change, changes};
 pub use combine::{Combined, combine};

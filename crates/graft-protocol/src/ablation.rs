@@ -6,8 +6,8 @@ use crate::{
     training::{ABLATE, TRAIN},
 };
 
-/// More configurations than this are trained only with `confirm=true`.
-pub const MANY: usize = 60;
+/// More trainings than this are trained only with `confirm=true`.
+pub const MANY: u64 = 60;
 /// `lora_alpha / r` where a grid over the rank does not say it.
 const ALPHA_PER_RANK: f64 = 2.0;
 /// Keys of `%train` that a grid cannot hold: the trials share them.
@@ -67,7 +67,7 @@ impl Ablation {
     /// Reads methods and `key=values`. Values are separated by commas; inside one value of a list, `+` stands for the comma.
     ///
     /// # Errors
-    /// `ablate::*` for a grid without methods or configurations, an unknown method or key and too many trials; those of [`KeySpec::parse`].
+    /// `ablate::*` for a grid without methods or configurations, an unknown method or key; those of [`KeySpec::parse`].
     pub fn parse(words: &[String], pairs: &[(String, String)]) -> Result<Self, Failure> {
         let listed = pairs.iter().filter(|(key, _)| key == "methods").flat_map(|(_, value)| value.split(','));
         let names: Vec<&str> =
@@ -96,9 +96,7 @@ impl Ablation {
             return Err(failure.hint("give one number, such as batch=8; %train batch=auto says which size fits"));
         }
         let trials = specs.iter().map(|spec| trials(spec, &axes, alpha)).collect::<Result<Vec<_>, _>>()?.concat();
-        let found = Self { scaling: scaling(&axes, alpha), trials, settings, search_lr };
-        found.check_size()?;
-        Ok(found)
+        Ok(Self { scaling: scaling(&axes, alpha), trials, settings, search_lr })
     }
 
     /// The keys of a line without methods, which measures and trains nothing.
@@ -177,13 +175,14 @@ impl Ablation {
         self.settings.text(ABLATE, "early").as_deref() == Some("halving")
     }
 
-    fn check_size(&self) -> Result<(), Failure> {
-        let count = self.trials.len() * self.seeds() as usize;
-        if count <= MANY || self.settings.bool(ABLATE, "confirm") {
-            return Ok(());
-        }
-        let problem = format!("these are {count} trainings ({} configurations, {} seeds)", self.trials.len(), self.seeds());
-        Err(Failure::new("ablate::many", problem).hint("add confirm=true to train them all, or name fewer values; finished trials are never trained twice"))
+    /// Trainings in all.
+    pub fn trainings(&self) -> u64 {
+        self.trials.len() as u64 * self.seeds()
+    }
+
+    /// Whether there are so many trainings that the line may be a slip, and nobody has confirmed it.
+    pub fn wants_confirmation(&self) -> bool {
+        self.trainings() > MANY && !self.settings.bool(ABLATE, "confirm")
     }
 }
 
@@ -380,11 +379,18 @@ mod tests {
             ("lora r=1,two", "settings::wrong_type"),
             ("lora r=0,1", "settings::out_of_range"),
             ("lora seed=1,2", "ablate::shared"),
-            ("lora r=1,2,3,4,5,6,7,8 lr=1,2,3,4,5 seeds=2", "ablate::many"),
         ] {
             let failure = parse(line).unwrap_err();
             assert!(failure.code == code && failure.hint.is_some(), "{line}: {failure:?}");
         }
-        assert!(parse("lora r=1,2,3,4,5,6,7,8 lr=1,2,3,4,5 seeds=2 confirm=true").is_ok());
+    }
+
+    #[test]
+    fn a_large_grid_wants_to_be_confirmed() {
+        let grid = |line| parse(line).unwrap();
+        let large = grid("lora r=1,2,3,4,5,6,7,8 lr=1,2,3,4,5 seeds=2");
+        assert!(large.trainings() == 80 && large.wants_confirmation());
+        assert!(!grid("lora r=1,2,3,4,5,6,7,8 lr=1,2,3,4,5 seeds=2 confirm=true").wants_confirmation());
+        assert!(!grid("lora r=1,2,3,4,5,6 lr=1,2,3,4,5 seeds=2").wants_confirmation());
     }
 }

@@ -30,6 +30,8 @@ pub enum Block {
         prompt: String,
         /// What followed.
         text: String,
+        /// The same in pieces, as those of [`SideText`].
+        pieces: Vec<(String, f64)>,
     },
     /// Two or more texts beside each other: the base and the adapter.
     SideBySide {

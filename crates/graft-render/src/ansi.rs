@@ -56,7 +56,7 @@ pub fn ansi(shown: &Block, width: usize) -> String {
         Block::Note(Level::Info, text) => Paint::Ansi.hint(text),
         Block::Note(Level::Warning, text) => Paint::Ansi.warning(&format!("warning: {text}")),
         Block::Table(shown) => table::aligned(shown, Paint::Ansi, width),
-        Block::Generated { prompt, text } => generated::painted(prompt, text, Paint::Ansi),
+        Block::Generated { prompt, text, .. } => generated::painted(prompt, text, Paint::Ansi),
         Block::SideBySide { prompt, columns } => side_by_side::aligned(prompt, columns, width, Paint::Ansi),
         Block::Tree(lines) => tree::painted(lines, Paint::Ansi),
         picture @ (Block::Chart(_) | Block::Heat(_)) => block::plain(picture),

@@ -52,7 +52,7 @@ pub(crate) fn plain(block: &Block) -> String {
         Block::Table(shown) => table::plain(shown),
         Block::Chart(chart) => chart_text(chart),
         Block::Heat(maps) => heat::plain(maps),
-        Block::Generated { prompt, text } => generated::plain(prompt, text),
+        Block::Generated { prompt, text, .. } => generated::plain(prompt, text),
         Block::SideBySide { prompt, columns } => side_by_side::plain(prompt, columns, 100),
         Block::Tree(lines) => tree::plain(lines),
     }
@@ -63,7 +63,7 @@ fn markup(block: &Block) -> Markup {
         Block::Text(text) => paragraph(text),
         Block::Note(level, text) => note(*level, text),
         Block::Table(shown) => table::html(shown),
-        Block::Generated { prompt, text } => generated::html(prompt, text),
+        Block::Generated { prompt, text, pieces } => generated::html(prompt, text, pieces),
         Block::SideBySide { prompt, columns } => side_by_side::html(prompt, columns),
         Block::Tree(lines) => tree::html(lines),
         Block::Chart(_) | Block::Heat(_) => html! {},

@@ -2,14 +2,15 @@
 
 use maud::{Markup, html};
 
-use crate::ansi::Paint;
+use crate::{ansi::Paint, shade};
 
-/// The prompt in bold, then what followed. A `pre` keeps the line ends even where styles are removed.
-pub(crate) fn html(prompt: &str, text: &str) -> Markup {
+/// The prompt in bold, then what followed, shaded where its probabilities are known. A `pre` keeps the line ends even where styles are removed.
+pub(crate) fn html(prompt: &str, text: &str, pieces: &[(String, f64)]) -> Markup {
     html! {
         pre style="white-space:pre-wrap;font-family:inherit;font-size:inherit;margin:4px 0 8px;padding:2px 12px;border-left:3px solid rgba(128,128,128,0.4);background:transparent;max-width:60em" {
-            strong { (prompt) } (text)
+            strong { (prompt) } @if pieces.is_empty() { (text) } @else { (shade::pieces(pieces)) }
         }
+        @if !pieces.is_empty() { div style="margin:-6px 0 8px;padding:0 15px;opacity:0.75" { small { (shade::LEGEND) } } }
     }
 }
 
@@ -29,7 +30,8 @@ mod tests {
 
     #[test]
     fn the_prompt_stands_out_in_every_form() {
-        assert!(html("A", " b").into_string().ends_with("<strong>A</strong> b</pre>"));
+        assert!(html("A", " b", &[]).into_string().ends_with("<strong>A</strong> b</pre>"));
+        assert!(html("A", " b", &[(" b".to_owned(), -0.5)]).into_string().contains(shade::LEGEND));
         assert_eq!(plain("A", " b"), "A b");
         assert_eq!(painted("A", " b", Paint::Ansi), "\u{1b}[1mA\u{1b}[0m b");
     }

@@ -23,6 +23,7 @@ mod live;
 mod palette;
 mod progress;
 mod scene;
+mod shade;
 mod side_by_side;
 mod table;
 mod text_chart;

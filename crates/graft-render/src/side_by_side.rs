@@ -3,10 +3,7 @@
 use graft_protocol::SideText;
 use maud::{Markup, html};
 
-use crate::{ansi::Paint, width};
-
-/// Opacity of the shade of a token that the model held impossible: text stays readable on it, on light and dark pages.
-const DARKEST: f64 = 0.6;
+use crate::{ansi::Paint, shade, width};
 
 /// A table of one row; the notes stand under the texts.
 pub(crate) fn html(prompt: &str, columns: &[SideText]) -> Markup {
@@ -26,23 +23,16 @@ pub(crate) fn html(prompt: &str, columns: &[SideText]) -> Markup {
                     td style={ (cell) "opacity:0.75" } { small { (column.note) } }
                 } } }
                 @if columns.iter().any(|column| !column.pieces.is_empty()) { tr style="background:transparent" {
-                    td colspan=(columns.len()) style={ (cell) "opacity:0.75" } { small { "the stronger the shade, the less likely the model held the token" } }
+                    td colspan=(columns.len()) style={ (cell) "opacity:0.75" } { small { (shade::LEGEND) } }
                 } }
             }
         }
     }
 }
 
-/// The text; what the model held less likely stands on a stronger shade.
+/// The text, shaded where its probabilities are known.
 fn body(column: &SideText) -> Markup {
-    html! {
-        @if column.pieces.is_empty() { (column.text) }
-        @for (piece, log_probability) in &column.pieces {
-            @let probability = log_probability.exp();
-            span style={ "background:rgba(230,159,0," (format!("{:.2}", DARKEST * (1.0 - probability))) ")" }
-                title={ "probability " (format!("{probability:.3}")) } { (piece) }
-        }
-    }
+    html! { @if column.pieces.is_empty() { (column.text) } @else { (shade::pieces(&column.pieces)) } }
 }
 
 /// In columns of text, `total` columns wide.
@@ -99,13 +89,12 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_is_shaded_by_how_unlikely_it_was() {
+    fn a_text_whose_probabilities_are_known_is_shaded_and_the_shade_explained() {
         let mut columns = columns();
         columns[1].pieces = vec![(" is a".to_owned(), 0.0), (" <trait".to_owned(), 0.25f64.ln())];
         let page = html("Clone", &columns).into_string();
-        assert!(page.contains(r#"<span style="background:rgba(230,159,0,0.00)" title="probability 1.000"> is a</span>"#), "{page}");
-        assert!(page.contains(r#"<span style="background:rgba(230,159,0,0.45)" title="probability 0.250"> &lt;trait</span>"#), "{page}");
-        assert!(page.contains("is a thing that is\nnot</pre>") && page.contains("the less likely"), "{page}");
+        assert_eq!(page.matches("<span").count(), 2, "{page}");
+        assert!(page.contains("is a thing that is\nnot</pre>") && page.contains(shade::LEGEND), "{page}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use graft_protocol::Hint;
 
 use crate::suggest::did_you_mean;
+use crate::verbs::words::{counted, duration, thousands};
 
 /// An error of the session itself; those of models, methods and training keep their own codes.
 #[derive(Debug, thiserror::Error)]
@@ -173,6 +174,18 @@ pub enum SessionError {
         /// Where its model was.
         model: String,
     },
+    /// A comparison that would take long, and that nobody has confirmed.
+    #[error("these are {} trainings ({}, {}), about {} on this machine", thousands(*trainings), counted(*configurations, "configuration"), counted(*seeds as usize, "seed"), duration(*seconds))]
+    LargeGrid {
+        /// Trainings in all.
+        trainings: u64,
+        /// Configurations.
+        configurations: usize,
+        /// Seeds of each.
+        seeds: u64,
+        /// Time that they would take.
+        seconds: f64,
+    },
     /// The user stopped the job.
     #[error("{what}")]
     Interrupted {
@@ -216,6 +229,7 @@ impl Hint for SessionError {
             Self::UnknownRun { .. } => "session::unknown_run",
             Self::NoRun => "session::no_run",
             Self::OtherModel { .. } => "session::other_model",
+            Self::LargeGrid { .. } => "ablate::many",
             Self::Interrupted { .. } => "session::interrupted",
             Self::Panic { .. } => "session::panic",
             Self::Closed => "session::closed",
@@ -258,6 +272,10 @@ impl Hint for SessionError {
             Self::UnknownRun { name, known } => Some(did_you_mean(name, known, "runs", "%train")),
             Self::NoRun => Some("start one: `%train steps=200`".to_owned()),
             Self::OtherModel { .. } => Some("put the weights of that run back, or start a new run with `%train`".to_owned()),
+            Self::LargeGrid { .. } => Some(
+                "add confirm=true to train them all, or name fewer values; early=halving gives up the worse ones, and finished trials are never trained twice"
+                    .to_owned(),
+            ),
             Self::Interrupted { next, .. } => next.clone(),
             Self::Panic { .. } => Some("the session goes on and keeps its model, adapters and data; this is a defect of Graft".to_owned()),
             Self::Closed => None,

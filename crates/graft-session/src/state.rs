@@ -1,7 +1,7 @@
 //! What a session holds. A [`State`] is a value: a change makes a new one and exchanges it, so that readers never wait for a job.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -58,6 +58,8 @@ pub struct Attached {
     pub adapter: Adapter,
     /// Steps it was trained in this session.
     trained_steps: AtomicU64,
+    /// The keys that it was asked for with, where its start looked at data or at unpacked weights: the adapter's own settings say what was found.
+    asked: OnceLock<Settings>,
 }
 
 /// A data set and how it came here.
@@ -92,7 +94,20 @@ pub enum DataOrigin {
 impl Attached {
     /// An adapter that has just been attached or loaded.
     pub fn new(adapter: Adapter) -> Self {
-        Self { adapter, trained_steps: AtomicU64::new(0) }
+        Self { adapter, trained_steps: AtomicU64::new(0), asked: OnceLock::new() }
+    }
+
+    /// Remembers the keys of a start that has looked for something, which whoever repeats it has to type again.
+    pub(crate) fn remember_asked(&self, settings: &Settings) {
+        let start = settings.text(self.adapter.spec().keys, "init_lora_weights").unwrap_or_default();
+        if matches!(start.as_str(), "eva" | "loftq") {
+            self.asked.get_or_init(|| settings.clone());
+        }
+    }
+
+    /// The keys with which it is attached again from the beginning.
+    pub(crate) fn asked(&self) -> &Settings {
+        self.asked.get().unwrap_or_else(|| self.adapter.settings())
     }
 
     /// Steps it was trained in this session.

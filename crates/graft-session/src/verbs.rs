@@ -28,4 +28,4 @@ pub mod train;
 pub mod tree;
 pub mod trial;
 pub mod weights;
-mod words;
+pub(crate) mod words;

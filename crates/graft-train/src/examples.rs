@@ -67,6 +67,17 @@ impl<'a> Examples<'a> {
     }
 }
 
+/// Tokens of the first `count` examples that are not trained on, prompt and completion as the model reads them; of the training examples where there
+/// are no others.
+///
+/// # Errors
+/// Those of the tokenizer.
+pub fn samples(model: &dyn Model, tokenizer: &dyn TokenEncoder, data: &Dataset, count: usize) -> Result<Vec<Vec<u32>>> {
+    let encoder = Encoder::new(model, tokenizer, None)?;
+    let split = if data.validation.is_empty() { &data.train } else { &data.validation };
+    split.iter().take(count).map(|example| Ok(encoder.example(example)?.0.ids)).collect()
+}
+
 impl Source for Examples<'_> {
     /// Batches do not reach across epochs, so the last of an epoch may be smaller.
     fn micro_batch(&self, position: u64) -> Result<Batch> {

@@ -33,7 +33,7 @@ pub use config::TrainConfig;
 pub use control::Control;
 pub use error::{Result, TrainError};
 pub use evaluate::{Evaluation, Evaluator, Request, evaluate};
-pub use examples::Examples;
+pub use examples::{Examples, samples};
 pub use job::{Job, fit, largest_batch, resume};
 pub use source::{Source, Validation};
 pub use state::{Accompanied, Stateful};

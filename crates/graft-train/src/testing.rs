@@ -109,7 +109,17 @@ impl Model for TinyLlama {
             }
             None => None,
         };
-        let spec = AttentionSpec { heads: 2, kv_heads: 2, causal: true, mask, offset: 0, scale: 0.5, window: None, sequences: cx.sequences.clone() };
+        let spec = AttentionSpec {
+            heads: 2,
+            kv_heads: 2,
+            causal: true,
+            mask,
+            offset: 0,
+            scale: 0.5,
+            window: None,
+            sequences: cx.sequences.clone(),
+            shares: cx.shares.clone(),
+        };
         let (q, k, v) = (self.query.forward(&x, cx)?, self.key.forward(&x, cx)?, self.value.forward(&x, cx)?);
         let attended = self.output.forward(&ops::attention(&q, &k, &v, &spec)?, cx)?;
         Ok(Hidden { states: (x + attended)?, virtual_tokens })

@@ -12,6 +12,7 @@ use crate::{Show, Shown, lab, plain};
 pub struct Generated {
     prompt: String,
     text: String,
+    pieces: Vec<(String, f64)>,
     tokens: usize,
     logprob_mean: f64,
 }
@@ -26,8 +27,8 @@ pub struct Comparison {
 
 impl Generated {
     pub(crate) fn new(generated: graft_models::Generated) -> Self {
-        let graft_models::Generated { prompt, text, tokens, logprob_mean, .. } = generated;
-        Self { prompt, text, tokens, logprob_mean }
+        let graft_models::Generated { prompt, text, pieces, tokens, logprob_mean, .. } = generated;
+        Self { prompt, text, pieces, tokens, logprob_mean }
     }
 
     /// The prompt.
@@ -80,7 +81,7 @@ impl Comparison {
 
 impl Show for Generated {
     fn shown(&self) -> Shown {
-        Shown::Block(Block::Generated { prompt: self.prompt.clone(), text: self.text.clone() })
+        Shown::Block(Block::Generated { prompt: self.prompt.clone(), text: self.text.clone(), pieces: self.pieces.clone() })
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn block(block: &Block) -> String {
         Block::Table(data) => table(data),
         Block::Chart(chart) => format!("[chart: {}]", chart.title),
         Block::Heat(maps) => format!("[heat maps: {}]", maps.iter().map(|map| map.title.as_str()).collect::<Vec<_>>().join(", ")),
-        Block::Generated { prompt, text } => format!("{prompt}{text}"),
+        Block::Generated { prompt, text, .. } => format!("{prompt}{text}"),
         Block::SideBySide { prompt, columns } => {
             let texts = columns.iter().map(|column| format!("--- {} ({})\n{prompt}{}", column.title, column.note, column.text));
             texts.collect::<Vec<_>>().join("\n")

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the kernel's figures beside those of its peers, in one run on one machine. `bench train` measures training,
-//! `bench curves` how it grows, `bench methods` every fine-tuning method.
+//! `bench curves` how it grows, `bench methods` every fine-tuning method, `bench gpu` a step on a card.
 
+mod gpu;
 mod train;
 
 use std::path::PathBuf;
@@ -20,6 +21,9 @@ const PEER: &[&str] = &["install", "evcxr_jupyter", "--version", "0.22.0", "--lo
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if let Some((task @ ("train" | "curves" | "methods"), rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return train::run(task, rest);
+    }
+    if let Some(("gpu", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return gpu::run(rest);
     }
     // The kernel is what is measured when nothing is named.
     let arguments = arguments.strip_prefix(&["kernel".to_owned()]).unwrap_or(arguments);

@@ -13,13 +13,13 @@ use crate::places::Places;
 use crate::problem::{Problem, Result};
 use crate::python::Environment;
 use crate::{lab, machine, shell};
-use toolkit::Toolkit;
+pub(crate) use toolkit::Toolkit;
 
 /// Cards people own: Turing, Ampere (A100, RTX 30), Ada, Hopper, Blackwell.
 const KNOWN: [u32; 10] = [75, 80, 86, 87, 89, 90, 100, 103, 120, 121];
 
 /// The oldest whose cards compute in bf16 themselves.
-const FIRST_WITH_BF16: u32 = 80;
+pub(crate) const FIRST_WITH_BF16: u32 = 80;
 
 /// What was asked for.
 #[derive(Debug, PartialEq)]
@@ -72,7 +72,7 @@ fn options(arguments: &[String]) -> Result<Options> {
 }
 
 /// The oldest of a list of compute capabilities.
-fn oldest(list: &str) -> Result<u32> {
+pub(crate) fn oldest(list: &str) -> Result<u32> {
     let number = |text: &str| text.trim().replace('.', "").parse().ok().filter(|number| KNOWN.contains(number));
     let known = || KNOWN.map(|it| it.to_string()).join(", ");
     let numbers = list.split(',').map(|text| {

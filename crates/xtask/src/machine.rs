@@ -30,12 +30,12 @@ pub(crate) fn python_with_venv() -> Result<()> {
 
 /// The sources of the standard library: evcxr's rust-analyzer infers the types of a cell's variables with them.
 pub(crate) fn rust_sources() -> Result<()> {
-    if rust_sources_at().is_some() {
+    if own_sources().is_some() {
         return Ok(());
     }
     println!("  Rust's own sources are missing (rust-analyzer reads them); trying `rustup component add rust-src`");
     let added = shell::which("rustup").is_some() && shell::run(&mut shell::command("timeout", &["120", "rustup", "component", "add", "rust-src"])).is_ok();
-    if added && rust_sources_at().is_some() {
+    if added && own_sources().is_some() || other_sources().is_some() {
         return Ok(());
     }
     debian_package("rust-web-src", "Rust's own sources")
@@ -54,15 +54,20 @@ pub(crate) fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
-/// Where the sources of the standard library are, looked for as the kernel does.
-fn rust_sources_at() -> Option<PathBuf> {
+/// The compiler's own sources of the standard library.
+fn own_sources() -> Option<PathBuf> {
+    let sysroot = shell::answer(&mut shell::command("rustc", &["--print", "sysroot"]))?;
+    Some(Path::new(&sysroot).join("lib/rustlib/src/rust/library")).filter(|folder| folder.join("core").is_dir())
+}
+
+/// Sources that somebody names, or a package's, which may be those of another version: rust-analyzer infers less with them.
+fn other_sources() -> Option<PathBuf> {
     let named = std::env::var_os("RUST_SRC_PATH").map(PathBuf::from);
-    let sysroot = shell::answer(&mut shell::command("rustc", &["--print", "sysroot"])).map(|root| Path::new(&root).join("lib/rustlib/src/rust/library"));
     let packaged = std::fs::read_dir("/usr/src").into_iter().flatten().flatten();
     // rust-analyzer panics on those of Debian 12's own rust-src, 1.63.
     let is_recent = |name: &str| name.strip_prefix("rustc-1.").and_then(|rest| rest.split('.').next()?.parse().ok()).is_some_and(|minor: u32| minor >= 85);
     let packaged = packaged.filter(|entry| is_recent(&entry.file_name().to_string_lossy())).map(|entry| entry.path().join("library"));
-    named.into_iter().chain(sysroot).chain(packaged).find(|folder| folder.join("core").is_dir())
+    named.into_iter().chain(packaged).find(|folder| folder.join("core").is_dir())
 }
 
 /// Installs a Debian package when we are root on such a system, and otherwise says what is missing.

@@ -48,7 +48,7 @@ const TASKS: &[Task] = &[
     Task { name: "check", usage: "check", summary: "format, clippy and documentation, without running anything", run: check::run },
     Task {
         name: "bench",
-        usage: "bench [kernel] [--peers] | train [ARGS] | methods [ARGS]",
+        usage: "bench [kernel] [--peers] | train [ARGS] | curves [ARGS] | methods [ARGS] | gpu [--arch LIST] [ARGS]",
         summary: "measure start-up, round trips and memory beside ipykernel (--peers adds evcxr_jupyter), or a LoRA step beside plain candle (train --help)",
         run: bench::run,
     },

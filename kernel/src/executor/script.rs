@@ -117,7 +117,7 @@ impl Executor for Script {
                         self.event(Event::Text(piece.to_owned()));
                         tokio::time::sleep(Duration::from_millis(30)).await;
                     }
-                    Ok(Reply::one(Block::Generated { prompt, text: "once upon a time".into() }))
+                    Ok(Reply::one(Block::Generated { prompt, text: "once upon a time".into(), pieces: Vec::new() }))
                 }
                 other => Err(Failure::new("script::unknown", format!("{other:?} is not in the script")).hint("use another")),
             }

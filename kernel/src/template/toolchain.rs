@@ -6,8 +6,7 @@ use std::process::Command;
 use super::TemplateError;
 
 /// How to get the sources of the standard library.
-pub(crate) const SOURCES_HINT: &str =
-    "`rustup component add rust-src`, or with Debian's own Rust `sudo apt install rust-src` (`rust-web-src` beside `rustc-web`)";
+pub(crate) const SOURCES_HINT: &str = "`rustup component add rust-src`; only beside Debian's own Rust `sudo apt install rust-src` (`rust-web-src` beside `rustc-web`), which are those of its version";
 
 /// `rustc -vV`.
 pub(crate) fn verbose_version() -> Result<String, TemplateError> {
@@ -41,6 +40,20 @@ pub(crate) fn standard_sources() -> Option<PathBuf> {
     places.extend(debian_sources(Path::new("/usr/src")));
     places.push(PathBuf::from("/usr/lib/rustlib/src/rust/library"));
     places.into_iter().find(|place| place.join("core/src/lib.rs").exists())
+}
+
+/// The version of sources that are not those of the compiler, `1.85`, with the compiler's: types are then inferred from another standard library, and
+/// some of `let v = vec![1];` and `format!` cannot be kept.
+pub(crate) fn sources_of_another_version(sources: &Path) -> Option<(String, String)> {
+    let version = rustc(&["--version"]).ok()?;
+    let compiler = version.split_whitespace().nth(1).map(series)?;
+    let named = sources.ancestors().find_map(|folder| folder.file_name()?.to_str()?.strip_prefix("rustc-").map(series))?;
+    (named != compiler).then_some((named, compiler))
+}
+
+/// `1.85` of `1.85.0`.
+fn series(version: &str) -> String {
+    version.split('.').take(2).collect::<Vec<_>>().join(".")
 }
 
 /// The oldest standard library that evcxr's rust-analyzer understands (edition 2024); on one of 1.63 it panics.
@@ -84,6 +97,9 @@ mod tests {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
         let found = debian_sources(folder.path());
+        let old = sources_of_another_version(&folder.path().join("rustc-1.63.0/library")).map(|(sources, _)| sources);
+        assert_eq!(old.as_deref(), Some("1.63"));
+        assert_eq!(sources_of_another_version(Path::new("/opt/toolchain/lib/rustlib/src/rust/library")), None, "the compiler's own");
         assert_eq!(found, ["rustc-1.100.0", "rustc-1.96.0", "rustc-1.85.0"].map(|name| folder.path().join(name).join("library")), "1.63 is too old");
     }
 }

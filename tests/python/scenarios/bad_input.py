@@ -174,6 +174,26 @@ def a_full_disk_while_saving():
         assert kernel.child().pid == child.pid, "the session died"
 
 
+def a_full_disk_while_comparing():
+    """The ledger of %ablate cannot grow, as on a full disk: the line says so, and typed again when there is room it goes on with what was trained."""
+    ignoring = functools.partial(subprocess.Popen, restore_signals=False)
+    with unittest.mock.patch("jupyter_client.launcher.Popen", ignoring), Kernel() as kernel:
+        ready(kernel)
+        ledger = kernel.places.work / ".graft" / "ablations.jsonl"
+        ledger.parent.mkdir(exist_ok=True)
+        ledger.write_text("\n" * (1 << 20))
+        child = kernel.child()
+        limits = child.rlimit(psutil.RLIMIT_FSIZE)
+        child.rlimit(psutil.RLIMIT_FSIZE, (1 << 20, limits[1]))
+        line = "%ablate lora r=1,2 steps=3 batch=2 examples=8"
+        kernel.fail(line, "ablations.jsonl", "large|space|full")
+        child.rlimit(psutil.RLIMIT_FSIZE, limits)
+        told = kernel.run(line).text
+        assert told.count("done") == 2, told
+        assert "2 of 2 trainings were finished" in kernel.run(line).text
+        assert kernel.child().pid == child.pid, "the session died"
+
+
 def content(folder):
     """Every file of a folder by its name."""
     return {path.name: path.read_bytes() for path in folder.iterdir()}

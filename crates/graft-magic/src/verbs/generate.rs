@@ -16,7 +16,7 @@ pub(super) fn verb() -> VerbSpec {
         name: "generate",
         aliases: &[],
         summary: "continue a text with the model and its active adapter",
-        help: "Greedy by default; temperature, top_k and top_p sample.",
+        help: "Greedy by default; temperature, top_k and top_p sample. When it has ended, the stronger a token is shaded, the less likely the model held it.",
         forms: vec![Form::bare("", "continue the prompt", line).slots(PROMPT).keys(training::GENERATE)],
         cell: Some(Form::bare("", "continue the text in this cell", cell).keys(training::GENERATE)),
         examples: vec![

@@ -30,7 +30,8 @@ pub(super) fn weights() -> VerbSpec {
         aliases: &[],
         summary: "what the adapter in use does to the weights, in pictures",
         help: "A table of how far each layer has moved; of one layer the matrices A and B and the update, and the singular values of the update beside \
-               those of the frozen weight. Of a soft prompt, the words of the vocabulary that lie nearest to each of its vectors.",
+               those of the frozen weight. Of a soft prompt, the words of the vocabulary that lie nearest to each of its vectors, \
+               and the attention that the texts of the data give to it.",
         forms: vec![Form::bare("", "look at a layer", |line, _| Ok(PartKind::Session(Command::Weights { module: line.word(0) }))).slots(MODULE)],
         cell: None,
         examples: vec!["%weights".into(), "%weights layers.2.self_attn.v_proj".into()],

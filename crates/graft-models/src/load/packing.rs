@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use graft_nn::{DType, Device, Layer, Model, NnError, Packed, Quantization, Weight, packable};
+use graft_nn::{Device, Layer, Model, Packed, Quantization, Weight, packable};
 use graft_protocol::{Failure, Settings, training::MODEL};
 
 use crate::ModelError;
@@ -10,22 +10,17 @@ use crate::ModelError;
 /// How the keys of `%model load` ask for the linear layers to be packed.
 ///
 /// # Errors
-/// A [`Failure`] when they contradict each other or the device.
-pub(super) fn asked(settings: &Settings, device: &Device) -> Result<Option<Quantization>, Failure> {
-    let quantization = match (settings.bool(MODEL, "load_in_4bit"), settings.bool(MODEL, "load_in_8bit")) {
-        (false, false) => return Ok(None),
+/// A [`Failure`] when they contradict each other.
+pub(super) fn asked(settings: &Settings) -> Result<Option<Quantization>, Failure> {
+    match (settings.bool(MODEL, "load_in_4bit"), settings.bool(MODEL, "load_in_8bit")) {
+        (false, false) => Ok(None),
         (true, true) => {
             let failure = Failure::new("models::packing", "load_in_4bit and load_in_8bit cannot both be true");
-            return Err(failure.hint("4 bits take half the memory of 8, 8 bits keep the numbers ten times closer"));
+            Err(failure.hint("4 bits take half the memory of 8, 8 bits keep the numbers ten times closer"))
         }
-        (true, false) => Quantization::Nf4 { double: settings.bool(MODEL, "bnb_4bit_use_double_quant") },
-        (false, true) => Quantization::Int8,
-    };
-    if device.is_cpu() {
-        return Ok(Some(quantization));
+        (true, false) => Ok(Some(Quantization::Nf4 { double: settings.bool(MODEL, "bnb_4bit_use_double_quant") })),
+        (false, true) => Ok(Some(Quantization::Int8)),
     }
-    let failure = Failure::new("models::packing", "packed weights are multiplied on the processor only");
-    Err(failure.hint("%device cpu, or load with dtype=bf16, which a card multiplies itself"))
 }
 
 /// Packs the linear layers but the head, one after another.
@@ -41,11 +36,12 @@ pub(super) fn pack(model: &dyn Model, quantization: Quantization, progress: &mut
     Ok(())
 }
 
-/// Puts weights that came packed in their places; on a card, which multiplies no packed ones, they are unpacked.
+/// Puts weights that came packed in their places, on the device that multiplies by them.
 ///
 /// # Errors
-/// [`ModelError::Malformed`] for one that belongs to no linear layer, or to one that is stored the other way round.
-pub(super) fn put(model: &dyn Model, mut packed: BTreeMap<String, Packed>, (dtype, device): (DType, &Device), path: &Path) -> Result<(), ModelError> {
+/// [`ModelError::Malformed`] for one that belongs to no linear layer, or to one that is stored the other way round; [`ModelError::Layer`] when a card
+/// has no room for it.
+pub(super) fn put(model: &dyn Model, mut packed: BTreeMap<String, Packed>, device: &Device, path: &Path) -> Result<(), ModelError> {
     for site in model.sites() {
         let Layer::Linear(linear) = site.layer else { continue };
         let Some(weight) = packed.remove(linear.weight().path()) else { continue };
@@ -53,11 +49,7 @@ pub(super) fn put(model: &dyn Model, mut packed: BTreeMap<String, Packed>, (dtyp
             let problem = format!("`{}` is packed, and its family stores weights the other way round, which is not read", linear.path());
             return Err(ModelError::Malformed { path: path.to_owned(), problem });
         }
-        if device.is_cpu() {
-            linear.weight().set(Weight::Packed(Arc::new(weight)))?;
-        } else {
-            linear.weight().set(weight.tensor().to_dtype(dtype).and_then(|tensor| tensor.to_device(device)).map_err(NnError::from)?)?;
-        }
+        linear.weight().set(Weight::Packed(Arc::new(weight.to_device(device)?)))?;
     }
     match packed.keys().next() {
         None => Ok(()),

@@ -3,10 +3,11 @@
 mod fused;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::portable;
 use crate::floats::is_native;
-use crate::{DType, NnError, Result, Sequences, Tensor};
+use crate::{DType, NnError, Result, Sequences, Shares, Tensor};
 
 /// The shape and the masks of one attention.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct AttentionSpec {
     pub window: Option<usize>,
     /// The sequences that are packed into the only row, each of which sees itself alone; `None` when every row is one.
     pub sequences: Option<Sequences>,
+    /// Who wants to see the shares of the keys; packed sequences tell none.
+    pub shares: Option<Arc<Shares>>,
 }
 
 impl AttentionSpec {
@@ -50,6 +53,9 @@ fn span(end: usize, window: Option<usize>) -> Range<usize> {
 /// [`NnError::Shape`] when they do not fit.
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
     check(q, k, v, spec)?;
+    if let (Some(shares), None) = (&spec.shares, &spec.sequences) {
+        shares.push(&portable::shares(q, k, spec)?);
+    }
     if ![q, k, v].into_iter().all(is_native) {
         return portable::attention(q, k, v, spec);
     }
@@ -93,7 +99,7 @@ mod tests {
     use crate::{Device, KvCache};
 
     fn spec(heads: usize, kv_heads: usize) -> AttentionSpec {
-        AttentionSpec { heads, kv_heads, causal: true, mask: None, offset: 0, scale: 0.4, window: None, sequences: None }
+        AttentionSpec { heads, kv_heads, causal: true, mask: None, offset: 0, scale: 0.4, window: None, sequences: None, shares: None }
     }
 
     #[test]

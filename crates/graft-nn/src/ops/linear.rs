@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape};
 
-use super::portable;
+use super::{frozen, portable};
 use crate::floats::{Floats, floats, is_native};
 use crate::matrix::Matrix;
 use crate::{NnError, Result, Tensor, Weight};
@@ -21,7 +21,8 @@ pub fn linear(x: &Tensor, w: impl Into<Weight>) -> Result<Tensor> {
     let dims = w.dims2()?;
     check_width("input of a linear layer", x, dims.1)?;
     match (is_native(x), w.tracked()) {
-        (false, _) => portable::linear(x, &w.tensor()),
+        (false, None) => frozen::linear(x, w),
+        (false, Some(w)) => portable::linear(x, w),
         (true, None) => Ok(x.contiguous()?.apply_op1(Frozen { w, dims })?),
         (true, Some(w)) => Ok(x.contiguous()?.apply_op2(&w.contiguous()?, Trained)?),
     }

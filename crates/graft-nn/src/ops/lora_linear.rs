@@ -36,7 +36,7 @@ pub fn lora_linear(x: &Tensor, w: impl Into<Weight>, update: &LowRank) -> Result
     let w = w.into();
     check(x, w.dims2()?, update)?;
     if !is_native(x) || w.tracked().is_some() {
-        return portable::lora_linear(x, &w.tensor(), update);
+        return portable::lora_linear(x, &w, update);
     }
     let op = LoraLinear { w, scale: update.scale as f32, dropout: update.dropout.clone() };
     Ok(x.contiguous()?.apply_op3(&update.a.contiguous()?, &update.b.contiguous()?, op)?)

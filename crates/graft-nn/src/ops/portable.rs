@@ -5,7 +5,7 @@ use std::ops::Range;
 use candle_core::D;
 
 use super::{AttentionSpec, Gelu, LowRank, RopeTable};
-use crate::{DType, Positions, Result, Tensor};
+use crate::{DType, Positions, Result, Tensor, Weight};
 
 /// `x Wᵀ`, with W widened to the type of `x`.
 pub(super) fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
@@ -18,13 +18,13 @@ pub(super) fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
 }
 
 /// `x Wᵀ + s (m ∘ x) Aᵀ Bᵀ`.
-pub(super) fn lora_linear(x: &Tensor, w: &Tensor, update: &LowRank) -> Result<Tensor> {
+pub(super) fn lora_linear(x: &Tensor, w: &Weight, update: &LowRank) -> Result<Tensor> {
     let dropped = match &update.dropout {
         Some(mask) => (x * Tensor::from_vec(mask.factors(x.elem_count()), x.dims(), x.device())?.to_dtype(x.dtype())?)?,
         None => x.clone(),
     };
     let low = linear(&linear(&dropped, &update.a)?, &update.b)?; // (.., d_out)
-    Ok((linear(x, w)? + (low * update.scale)?)?)
+    Ok((super::linear(x, w)? + (low * update.scale)?)?)
 }
 
 /// `x / sqrt(mean(x²) + eps) ∘ w`.
@@ -66,20 +66,33 @@ pub(super) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec
         let apart = |range: Range<usize>| attention(&part(q, &range)?, &part(k, &range)?, &part(v, &range)?, &alone);
         return Ok(Tensor::cat(&sequences.ranges().map(apart).collect::<Result<Vec<_>>>()?, 1)?); // (1, N, H*D)
     }
-    let ((batch, tokens, width), keys) = (q.dims3()?, k.dim(1)?);
-    let group = spec.heads / spec.kv_heads;
-    let split = |t: &Tensor, rows, heads| t.reshape((batch, rows, heads, width / spec.heads))?.transpose(1, 2)?.contiguous(); // (B, heads, rows, D)
-    let repeat = |t: Tensor| -> candle_core::Result<Tensor> {
-        let t = t.unsqueeze(2)?.broadcast_as((batch, spec.kv_heads, group, keys, width / spec.heads))?;
-        t.contiguous()?.reshape((batch, spec.heads, keys, width / spec.heads)) // (B, H, S, D)
-    };
-    let (q, k, v) = (split(q, tokens, spec.heads)?, repeat(split(k, keys, spec.kv_heads)?)?, repeat(split(v, keys, spec.kv_heads)?)?);
+    let shares = shares(q, k, spec)?; // (B, H, T, S)
+    Ok(shares.matmul(&repeated(v, spec)?)?.transpose(1, 2)?.contiguous()?.reshape(q.dims())?) // (B, T, H*D)
+}
+
+/// Heads beside each other, (B, rows, heads*D) -> (B, heads, rows, D).
+fn split(t: &Tensor, heads: usize) -> Result<Tensor> {
+    let (batch, rows, width) = t.dims3()?;
+    Ok(t.reshape((batch, rows, heads, width / heads))?.transpose(1, 2)?.contiguous()?)
+}
+
+/// Heads of keys or values, each as often as queries share it: (B, S, K*D) -> (B, H, S, D).
+fn repeated(t: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
+    let t = split(t, spec.kv_heads)?;
+    let (batch, heads, keys, width) = t.dims4()?;
+    let t = t.unsqueeze(2)?.broadcast_as((batch, heads, spec.heads / heads, keys, width))?;
+    Ok(t.contiguous()?.reshape((batch, spec.heads, keys, width))?)
+}
+
+/// `softmax(s q kᵀ)` per head, over the visible keys.
+pub(super) fn shares(q: &Tensor, k: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
+    let ((batch, tokens, _), keys) = (q.dims3()?, k.dim(1)?);
+    let (q, k) = (split(q, spec.heads)?, repeated(k, spec)?);
     let seen = visible(spec, batch, tokens, keys)?.to_device(q.device())?.to_dtype(q.dtype())?; // (B, 1, T, S)
     let scores = (q.matmul(&k.transpose(2, 3)?)? * f64::from(spec.scale))?; // (B, H, T, S)
     let scores = scores.broadcast_add(&seen.affine(1e9, -1e9)?)?;
     // A row without any visible key becomes zero instead of a mean over hidden ones.
-    let shares = candle_nn::ops::softmax(&scores, D::Minus1)?.broadcast_mul(&seen)?;
-    Ok(shares.matmul(&v)?.transpose(1, 2)?.contiguous()?.reshape((batch, tokens, width))?) // (B, T, H*D)
+    Ok(candle_nn::ops::softmax(&scores, D::Minus1)?.broadcast_mul(&seen)?)
 }
 
 /// 1 where a query sees a key, (B, 1, T, S).

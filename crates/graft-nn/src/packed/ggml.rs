@@ -86,6 +86,16 @@ impl Ggml {
         self.bytes.len()
     }
 
+    /// The type of the blocks.
+    pub(super) fn kind(&self) -> GgmlDType {
+        self.kind
+    }
+
+    /// The blocks, row by row.
+    pub(super) fn raw(&self) -> &[u8] {
+        &self.bytes
+    }
+
     fn rows(&self) -> usize {
         self.bytes.len() / self.row()
     }

@@ -8,9 +8,12 @@ fn whatever_is_shown_is_escaped() {
     let mut table = Table::new(&*evil, &[&evil]);
     table.row(vec![Cell::Code(evil.clone())]);
     table.footer.push(evil.clone());
-    for drawn in
-        [Block::Text(evil.clone()), Block::Note(Level::Warning, evil.clone()), Block::Table(table), Block::Generated { prompt: evil.clone(), text: evil }]
-    {
+    for drawn in [
+        Block::Text(evil.clone()),
+        Block::Note(Level::Warning, evil.clone()),
+        Block::Table(table),
+        Block::Generated { prompt: evil.clone(), text: evil.clone(), pieces: vec![(evil, -1.0)] },
+    ] {
         let html = block(&drawn).html.unwrap();
         assert!(!html.contains("<script>") && html.contains("&lt;script&gt;"), "{html}");
     }
@@ -52,7 +55,11 @@ fn samples() -> Vec<Block> {
         Block::Note(Level::Info, "adapter `default` replaces the one of that name".to_owned()),
         Block::Note(Level::Warning, "12 examples are longer than 256 tokens and were cut".to_owned()),
         Block::Table(table),
-        Block::Generated { prompt: "The borrow checker".to_owned(), text: " is a part of the compiler.\nIt makes sure that references are valid.".to_owned() },
+        Block::Generated {
+            prompt: "The borrow checker".to_owned(),
+            text: " is a part of the compiler.\nIt makes sure that references are valid.".to_owned(),
+            pieces: Vec::new(),
+        },
         Block::SideBySide { prompt: "error[E0499]: a variable".to_owned(), columns },
         Block::Tree(vec![
             line(0, "model", "", false),

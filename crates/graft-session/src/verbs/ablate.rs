@@ -4,6 +4,7 @@
 //! the user's adapters are what they were. Every seed means the same order of the data for every configuration, and a LoRA of rank 4 starts as the first rows
 //! of one of rank 16, so that differences are paired by seed.
 
+mod estimate;
 mod forgotten;
 mod report;
 mod search;
@@ -64,10 +65,12 @@ type Tell = fn(&Found<'_>) -> (Table, Vec<graft_protocol::Chart>);
 /// A trial that fails is marked and the rest goes on; when the user stops it, what is finished is shown and kept, and not trained again by the same line.
 ///
 /// # Errors
-/// Those of [`Ablation::parse`]; [`SessionError::NoModel`], [`SessionError::NoData`], those of [`graft_train::evaluate`], the failure of the first trial when
+/// Those of [`Ablation::parse`]; [`SessionError::LargeGrid`] for a large grid that nobody has confirmed; [`SessionError::NoModel`], [`SessionError::NoData`], those of [`graft_train::evaluate`], the failure of the first trial when
 /// no trial succeeds, and [`SessionError::Interrupted`] when the user stopped it.
 pub fn ablate(desk: &Desk, methods: &[String], keys: &[(String, String)]) -> Result<Compared, Failure> {
-    all(desk, Ablation::parse(methods, keys)?, (false, false))
+    let grid = Ablation::parse(methods, keys)?;
+    estimate::confirmed(desk, &grid)?;
+    all(desk, grid, (false, false))
 }
 
 /// A grid that has grown: what is finished, and what was given up, stays as it is.
@@ -106,6 +109,7 @@ fn all(desk: &Desk, mut grid: Ablation, (forgetting, mut leaves_given_up): (bool
 pub(super) fn forgetting(desk: &Desk, methods: &[String], keys: &[(String, String)]) -> Result<Compared, Failure> {
     let mut grid = Ablation::parse(methods, keys)?;
     grid.settings = Domain::wanted(&desk.state(), grid.settings)?;
+    estimate::confirmed(desk, &grid)?;
     all(desk, grid, (true, false))
 }
 
@@ -119,7 +123,7 @@ fn compare(desk: &Desk, grid: &Ablation, (tell, leaves_given_up): (Tell, bool)) 
     let bench = Bench { desk, state: state.clone(), data: data.clone(), domain, grid, leaves_given_up };
     let base = score(desk, &bench, "the base")?;
     let domain = bench.domain.as_ref().map(|domain| Ok::<_, Failure>((domain.data.dataset.name.clone(), domain.loss(desk, "the base")?))).transpose()?;
-    let (rows, reused) = bench.train_all(&mut kept)?;
+    let (rows, reused) = bench.train_all(&mut kept, &report::Metric::of(&base))?;
     desk.change(|state| state.runs = runs::names());
     if let Some(failure) = first_failure(&rows) {
         return Err(failure);
@@ -189,11 +193,16 @@ fn first_failure(rows: &[Row]) -> Option<Failure> {
 
 /// Scores the model as it is now.
 fn score(desk: &Desk, bench: &Bench<'_>, who: &str) -> Result<Evaluation, Failure> {
+    let examples = bench.grid.settings.integer(ABLATE, "examples").map_or(200, |count| count.unsigned_abs() as usize);
+    score_on(desk, bench, who, examples)
+}
+
+/// Scores it on the first so many examples of the split.
+fn score_on(desk: &Desk, bench: &Bench<'_>, who: &str, examples: usize) -> Result<Evaluation, Failure> {
     let model = bench.state.model()?;
     let label = format!("scoring {who} on {}", bench.data.dataset.name);
     let mut progress = |done: u64, total: u64| desk.emit(Event::Progress { label: label.clone(), done, total });
     let split = bench.grid.settings.text(ABLATE, "split").unwrap_or_default();
-    let examples = bench.grid.settings.integer(ABLATE, "examples").map_or(200, |count| count.unsigned_abs() as usize);
     let (model, tokenizer) = (model.loaded.model.as_ref(), model.loaded.tokenizer.as_ref());
     let found = evaluate(model, tokenizer, &bench.data.dataset, &split, examples, 16, &Control::from_flag(desk.stop_flag()), &mut progress);
     if desk.is_stopping() {

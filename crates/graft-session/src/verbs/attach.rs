@@ -52,6 +52,7 @@ pub(crate) fn attach_for(desk: &Desk, verb: &str, settings: &Settings, data: Opt
     let name = settings.text(spec.keys, "adapter_name").unwrap_or_default();
     let data = state.data(data).ok();
     let mut report = install(desk, &state, &model, &name, || Ok((build(desk, &state, (&model, data.as_deref()), (spec, settings), state.seed)?, Vec::new())))?;
+    report.attached.remember_asked(settings);
     let notes = report.attached.adapter.notes().to_vec();
     report.notes.splice(0..0, notes.into_iter().map(|note| (Level::Info, note)));
     Ok(report)

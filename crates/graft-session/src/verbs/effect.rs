@@ -1,15 +1,19 @@
 //! "Did it do anything?", answered unasked after a training.
 
+use graft_nn::{Context, DType, Model, NnError, Task, Tensor};
 use graft_peft::changes;
-use graft_train::{TrainConfig, data::Dataset, runs::RunRecord};
+use graft_protocol::Failure;
+use graft_train::{TrainConfig, data::Dataset, runs::RunRecord, samples};
 
-use super::train::Plan;
+use super::{bare::Bare, train::Plan, words::counted};
 use crate::Desk;
 
 /// Accuracy above the commonest label's that is no luck yet.
 const MARGIN: f64 = 0.02;
+/// Examples whose logits are looked at, and tokens of each.
+const LOOKED_AT: (usize, usize) = (4, 64);
 
-/// Says how far the weights have moved, and warns when loss or accuracy show that nothing was learned.
+/// Says how far the weights and the logits have moved, and warns when loss or accuracy show that nothing was learned.
 pub(crate) fn tell(desk: &Desk, plan: &Plan) {
     // What cannot be told is no reason for a training that has ended well to fail.
     let moved = changes(plan.model.loaded.model.as_ref(), &plan.attached.adapter).unwrap_or_default();
@@ -17,9 +21,43 @@ pub(crate) fn tell(desk: &Desk, plan: &Plan) {
         let mean = moved.iter().map(|change| change.share).sum::<f64>() / moved.len() as f64;
         desk.note(format!("the update is {} of the weights' length on average, most in `{}` ({})", percent(mean), most.path, percent(most.share)));
     }
+    // Switching the adapter off and on would be felt by whoever works beside a training in the background.
+    if let Some((most, examples)) = if desk.is_background() { None } else { logits(desk, plan).unwrap_or_default() } {
+        desk.note(format!("it changes a logit by up to {most:.3} on {} it was not trained on", counted(examples, "example")));
+    }
     if let Some(alarm) = plan.folder.record().ok().and_then(|record| alarm(&record, &plan.data.dataset, &plan.config)) {
         desk.warn(alarm);
     }
+}
+
+/// The largest change of a logit by what acts now, and on how many examples; none for a model without logits.
+fn logits(desk: &Desk, plan: &Plan) -> Result<Option<(f64, usize)>, Failure> {
+    let (model, tokenizer) = (plan.model.loaded.model.as_ref(), plan.model.loaded.tokenizer.as_ref());
+    if model.task() == Task::FeatureExtraction {
+        return Ok(None);
+    }
+    let mut texts = samples(model, tokenizer, &plan.data.dataset, LOOKED_AT.0)?;
+    texts.iter_mut().for_each(|text| text.truncate(LOOKED_AT.1));
+    let all = || texts.iter().map(|text| logits_of(model, text)).collect::<Result<Vec<_>, _>>().map_err(|error| Failure::from_hint(&error));
+    let tuned = all()?;
+    let _bare = Bare::new(&desk.state())?;
+    let mut most = 0f64;
+    for (tuned, base) in tuned.iter().zip(all()?) {
+        let away = (tuned - base).and_then(|away| away.abs()?.max_all()?.to_scalar::<f32>()).map_err(NnError::from);
+        most = most.max(f64::from(away.map_err(|error| Failure::from_hint(&error))?));
+    }
+    Ok(Some((most, texts.len())))
+}
+
+/// Logits of a text without those of a soft prompt in front of it.
+fn logits_of(model: &dyn Model, text: &[u32]) -> Result<Tensor, NnError> {
+    let (cx, ids) = (Context::eval(), Tensor::from_slice(text, (1, text.len()), model.embedding().weight().own().device())?);
+    let hidden = model.hidden(&ids, None, &cx)?;
+    let states = match model.task() {
+        Task::CausalLm => hidden.states.narrow(1, hidden.virtual_tokens, text.len())?,
+        _ => hidden.states,
+    };
+    Ok(model.head(&states, &cx)?.to_dtype(DType::F32)?)
 }
 
 /// Three digits: updates may be small.

@@ -42,5 +42,5 @@ fn continuation(desk: &Desk, prompt: &str, settings: &Settings, heard: &dyn Fn(&
 
 /// The answer to `%generate`.
 pub fn reply(generated: Generated) -> Reply {
-    Reply::one(Block::Generated { prompt: generated.prompt, text: generated.text })
+    Reply::one(Block::Generated { prompt: generated.prompt, text: generated.text, pieces: generated.pieces })
 }

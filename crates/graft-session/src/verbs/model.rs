@@ -128,6 +128,7 @@ fn facts(model: &LoadedModel) -> Table {
         ("attention heads", heads),
         ("vocabulary", counted(shape.vocab, "token")),
         ("context", context),
+        ("weights read", format!("{} of the {} in the files", loaded.keys.0, loaded.keys.1)),
         ("weights kept as", kept_as(loaded.model.as_ref())),
         ("read from", read_from(&loaded.source)),
     ];
@@ -151,14 +152,16 @@ impl ModelReport {
         let model = self.model.loaded.model.as_ref();
         let shape = model.shape();
         format!(
-            "loaded `{}`: {}, {} parameters, {}, hidden size {}, vocabulary {}, weights as {}",
+            "loaded `{}`: {}, {} parameters, {}, hidden size {}, vocabulary {}, weights as {}; {} of {} keys of the files used",
             self.model.source,
             shape.family,
             thousands(parameters(model)),
             counted(shape.layers, "layer"),
             shape.hidden,
             thousands(shape.vocab as u64),
-            kept_as(model)
+            kept_as(model),
+            self.model.loaded.keys.0,
+            self.model.loaded.keys.1
         )
     }
 

@@ -176,6 +176,7 @@ pub(crate) fn header(state: &State, plan: &Plan, settings: &Settings) -> RunHead
         method: adapter.spec().verb.to_owned(),
         adapter: adapter.name().to_owned(),
         adapter_settings: adapter.settings().clone(),
+        adapter_asked: attached.asked().clone(),
         data: data.dataset.name.clone(),
         data_source,
         data_inline,

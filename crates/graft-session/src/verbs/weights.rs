@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use graft_nn::{Model, TokenEncoder};
-use graft_peft::{Adapter, Anatomy, Change, Grid, anatomy, changes, neighbours};
+use graft_peft::{Adapter, Anatomy, Change, Grid, anatomy, attention_to_prompt, changes, neighbours};
 use graft_protocol::{Block, Cell, Chart, Failure, HeatMap, Reply, Series, SeriesStyle, Table, chart::NonFinite};
+use graft_train::samples;
 
-use super::attach::adapter_wanted;
-use crate::{Desk, SessionError};
+use super::{attach::adapter_wanted, words::counted};
+use crate::{Desk, SessionError, State};
 
 /// Cells of a picture along each side.
 const CELLS: usize = 64;
@@ -15,8 +16,10 @@ const CELLS: usize = 64;
 const LAYERS: usize = 12;
 /// Words shown for each vector of a soft prompt.
 const WORDS: usize = 3;
+/// Examples whose attention is looked at.
+const TEXTS: usize = 8;
 
-/// The table of what has moved, and the pictures of one layer; of a soft prompt, its nearest words.
+/// The table of what has moved, and the pictures of one layer; of a soft prompt, its nearest words and the attention that the data's texts give it.
 ///
 /// # Errors
 /// [`SessionError::NoModel`], [`SessionError::NoAdapter`], [`SessionError::NoSuchLayer`], [`SessionError::NoWeights`] for a method that changes no weight.
@@ -29,6 +32,7 @@ pub fn weights(desk: &Desk, module: Option<&str>) -> Result<Reply, Failure> {
     let mut blocks = Vec::new();
     if module.is_none() {
         blocks.extend(prompt(model, loaded.loaded.tokenizer.as_ref())?.map(Block::Table));
+        blocks.extend(attention(&state, model, loaded.loaded.tokenizer.as_ref())?);
     }
     moved.sort_by(|one, other| other.share.total_cmp(&one.share));
     if let Some(path) = chosen(&moved, module)? {
@@ -113,4 +117,28 @@ fn prompt(model: &dyn Model, tokenizer: &dyn TokenEncoder) -> Result<Option<Tabl
     }
     table.footer.push("a cosine near 1 is that word; far below it the vector is no word at all, which training is free to find".to_owned());
     Ok((!found.is_empty()).then_some(table))
+}
+
+/// What the texts of the data give to each virtual token; nothing where none acts or no data is loaded.
+fn attention(state: &State, model: &dyn Model, tokenizer: &dyn TokenEncoder) -> Result<Vec<Block>, Failure> {
+    let Ok(data) = state.data(None) else { return Ok(Vec::new()) };
+    let texts = samples(model, tokenizer, &data.dataset, TEXTS)?;
+    let Some(given) = attention_to_prompt(model, &texts)? else { return Ok(Vec::new()) };
+    let labels = [format!("layer {}", given.rows), format!("virtual token {}", given.columns)];
+    let map = HeatMap::of("attention to the virtual tokens", labels, (given.rows, given.columns), &given.values, CELLS);
+    let share = given.values.iter().map(|share| f64::from(*share)).sum::<f64>() / given.rows.max(1) as f64;
+    let tokens = texts.iter().map(Vec::len).sum::<usize>() as f64 / texts.len() as f64;
+    // The query at position t sees t tokens, its own included, and all virtual ones.
+    let virtual_tokens = given.columns as f64;
+    let even = |text: &Vec<u32>| (1..=text.len()).map(|seen| virtual_tokens / (virtual_tokens + seen as f64)).sum::<f64>() / text.len() as f64;
+    let even = texts.iter().map(even).sum::<f64>() / texts.len() as f64;
+    let words = format!(
+        "the tokens of {} of {} ({tokens:.0} tokens each on average) give {:.0} % of their attention to the virtual tokens; spread evenly over all that \
+         a token sees it would be {:.0} %",
+        counted(texts.len(), "text"),
+        data.dataset.name,
+        100.0 * share,
+        100.0 * even,
+    );
+    Ok(vec![Block::Heat(vec![map]), Block::Text(words)])
 }

@@ -20,6 +20,17 @@ pub(crate) fn counted(number: usize, singular: &str) -> String {
     if number == 1 { format!("1 {singular}") } else { format!("{} {singular}s", thousands(number as u64)) }
 }
 
+/// `40 s`, `12 min`, `3 h 20 min`, `2 days 4 h`: as exact as an estimate may sound.
+pub(crate) fn duration(seconds: f64) -> String {
+    let minutes = (seconds / 60.0).round() as u64;
+    match minutes {
+        _ if seconds < 100.0 => format!("{seconds:.0} s"),
+        0..60 => format!("{minutes} min"),
+        60..1440 => format!("{} h {} min", minutes / 60, minutes % 60),
+        _ => format!("{} h", counted((minutes / 1440) as usize, "day") + &format!(" {}", minutes % 1440 / 60)),
+    }
+}
+
 /// Names in backquotes, separated by commas.
 pub(crate) fn quoted(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
@@ -58,5 +69,11 @@ mod tests {
     fn thousands_are_separated() {
         let written: Vec<_> = [0, 999, 1_000, 5_243_904].into_iter().map(thousands).collect();
         assert_eq!(written, ["0", "999", "1,000", "5,243,904"]);
+    }
+
+    #[test]
+    fn an_estimate_is_as_exact_as_it_may_sound() {
+        let written: Vec<_> = [41.2, 700.0, 12_000.0, 187_000.0].into_iter().map(duration).collect();
+        assert_eq!(written, ["41 s", "12 min", "3 h 20 min", "2 days 3 h"]);
     }
 }

@@ -23,6 +23,8 @@ pub struct RunHeader {
     pub adapter: String,
     /// Keys of its attachment, resolved.
     pub adapter_settings: Settings,
+    /// Keys that attach it again as it began: those above, but for a start that looked at data or unpacked weights. Empty in older files.
+    pub adapter_asked: Settings,
     /// Name of the data set.
     pub data: String,
     /// What it was loaded from: a built-in name or a file; empty for examples that stood in a cell.

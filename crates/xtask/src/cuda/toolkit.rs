@@ -20,14 +20,14 @@ const VERSION: &str = "13000";
 const COMPILER: &str = include_str!("nvcc.sh");
 
 /// The folder, ready for a build.
-pub(super) struct Toolkit {
+pub(crate) struct Toolkit {
     home: PathBuf,
     nvcc: PathBuf,
 }
 
 impl Toolkit {
     /// Makes the folder from the wheels of a Python environment; what is there already is kept.
-    pub(super) fn ready(environment: &Path) -> Result<Self> {
+    pub(crate) fn ready(environment: &Path) -> Result<Self> {
         let wheels = wheels(environment)?;
         let home = environment.join("cuda-home");
         let (libraries, work) = (home.join("lib64"), home.join("work"));
@@ -56,7 +56,7 @@ impl Toolkit {
     }
 
     /// Tells a build where everything is, and for which card it compiles: `capability` is `80` for 8.0.
-    pub(super) fn prepare(&self, command: &mut Command, capability: u32) {
+    pub(crate) fn prepare(&self, command: &mut Command, capability: u32) {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let programs = self.nvcc.parent().map(Path::to_path_buf);
         let path = std::env::join_paths(programs.into_iter().chain(std::env::split_paths(&path))).unwrap_or(path);

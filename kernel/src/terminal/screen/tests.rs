@@ -66,7 +66,7 @@ fn a_pipe_gets_plain_lines() {
 
 #[test]
 fn a_generated_text_grows_on_a_terminal_and_comes_whole_through_a_pipe() {
-    let text = |text: &str| Rich::from_block(&Block::Generated { prompt: "A".to_owned(), text: text.to_owned() });
+    let text = |text: &str| Rich::from_block(&Block::Generated { prompt: "A".to_owned(), text: text.to_owned(), pieces: Vec::new() });
     for (terminal, wanted) in [(true, "\u{1b}[1mA\u{1b}[0m b c\n"), (false, "A b c\n")] {
         let (screen, out, _) = screen(terminal);
         screen.display(&text(" b").live(), Some("g"));

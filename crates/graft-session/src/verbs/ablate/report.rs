@@ -29,6 +29,11 @@ impl Metric {
         if self.has_labels { record.accuracy.unwrap_or(f64::NAN) } else { record.loss }
     }
 
+    /// Of an evaluation on the same kind of data.
+    pub(super) fn of_evaluation(&self, found: &Evaluation) -> f64 {
+        if self.has_labels { found.accuracy.unwrap_or(f64::NAN) } else { found.loss }
+    }
+
     pub(super) fn cell(&self, value: f64) -> Cell {
         if self.has_labels { Cell::Percent(value, 1) } else { Cell::Float(value, 3) }
     }

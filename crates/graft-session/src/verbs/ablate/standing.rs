@@ -6,6 +6,8 @@ use graft_protocol::{Block, Cell, Chart, Event, Series, SeriesStyle, Table, char
 
 use super::{
     Row,
+    report::Metric,
+    statistics::mean,
     trial::{Bench, Heard},
 };
 
@@ -24,65 +26,78 @@ pub(super) struct Under<'a> {
     /// Predicted bytes.
     pub(super) cost: u64,
     pub(super) stopped: Option<u64>,
+    /// What the last look on the way has found.
+    pub(super) metric: Option<f64>,
 }
 
 /// What the reader sees of it.
 pub(super) struct Standing<'a> {
     bench: &'a Bench<'a>,
-    rows: &'a [Row],
+    metric: &'a Metric,
     shown: Option<Instant>,
 }
 
 impl<'a> Standing<'a> {
-    pub(super) fn new(bench: &'a Bench<'a>, rows: &'a [Row]) -> Self {
-        Self { bench, rows, shown: None }
+    pub(super) fn new(bench: &'a Bench<'a>, metric: &'a Metric) -> Self {
+        Self { bench, metric, shown: None }
+    }
+
+    /// What is compared.
+    pub(super) fn metric(&self) -> &'a Metric {
+        self.metric
     }
 
     /// Shows how it stands, unless it was shown a moment ago.
-    pub(super) fn show(&mut self, under: &[Under<'_>]) {
+    pub(super) fn show(&mut self, rows: &[Row], under: &[Under<'_>]) {
         if self.shown.is_some_and(|shown| shown.elapsed() < NEWS) {
             return;
         }
         self.shown = Some(Instant::now());
-        self.bench.desk.emit(Event::Standing(vec![Block::Table(self.table(under)), Block::Chart(self.chart(under))]));
+        self.bench.desk.emit(Event::Standing(vec![Block::Table(self.table(rows, under)), Block::Chart(chart(rows, under))]));
     }
 
-    fn table(&self, under: &[Under<'_>]) -> Table {
+    fn table(&self, rows: &[Row], under: &[Under<'_>]) -> Table {
         let seeds = self.bench.grid.seeds();
-        let mut table = Table::new("", &["#number", "trial", "status", "#trainable", "#%", "#training loss", "#tokens/s", "#MB"]);
-        for (place, row) in self.rows.iter().enumerate() {
+        let metric = format!("#{}", if self.metric.has_labels { "accuracy" } else { "held-out loss" });
+        let mut table = Table::new("", &["#number", "trial", "status", "#trainable", "#%", "#training loss", &metric, "#tokens/s", "#MB"]);
+        for (place, row) in rows.iter().enumerate() {
             let now = under.iter().find(|under| under.place == place);
             let mut cells = vec![Cell::Integer(place as i64 + 1), Cell::Text(row.label.clone()), Cell::Text(status(row, now, seeds))];
-            cells.extend(now.map_or_else(Vec::new, |under| {
-                let (trainable, total) = under.counts;
-                let share = Cell::Percent(trainable as f64 / total.max(1) as f64, 3);
-                let loss = under.heard.loss().map_or(Cell::Empty, |loss| Cell::Float(loss, 3));
-                let speed = if under.heard.steps() == 0 { Cell::Empty } else { Cell::Integer(under.heard.tokens_per_second() as i64) };
-                vec![Cell::Integer(trainable as i64), share, loss, speed, Cell::Integer(under.cost.div_ceil(1_000_000) as i64)]
-            }));
-            cells.resize(table.columns.len(), Cell::Empty);
+            let finished = row.values(self.metric);
+            let scored = (!finished.is_empty()).then(|| mean(&finished));
+            let (loss, speed) = now.map_or((None, None), |under| (under.heard.loss(), (under.heard.steps() > 0).then(|| under.heard.tokens_per_second())));
+            let integer = |number: Option<u64>| number.map_or(Cell::Empty, |number| Cell::Integer(number as i64));
+            let counts = now.map(|under| under.counts).or_else(|| row.records().first().map(|record| (record.trainable, record.total)));
+            cells.extend([
+                integer(counts.map(|(trainable, _)| trainable)),
+                counts.map_or(Cell::Empty, |(trainable, total)| Cell::Percent(trainable as f64 / total.max(1) as f64, 3)),
+                loss.map_or(Cell::Empty, |loss| Cell::Float(loss, 3)),
+                now.and_then(|under| under.metric).or(scored).map_or(Cell::Empty, |value| self.metric.cell(value)),
+                integer(speed.map(|speed| speed as u64)),
+                integer(now.map(|under| under.cost.div_ceil(1_000_000))),
+            ]);
             table.row(cells);
         }
         table
     }
+}
 
-    /// The curves of the seed that is under way, and of those that are finished.
-    fn chart(&self, under: &[Under<'_>]) -> Chart {
-        let line = |(place, row): (usize, &Row)| {
-            let finished = row.records().first().map(|record| record.curve.as_slice());
-            let curve = under.iter().find(|under| under.place == place).map(|under| under.heard.curve.as_slice()).or(finished)?;
-            let every = curve.len().div_ceil(POINTS).max(1);
-            let points = curve.iter().step_by(every).map(|(step, loss)| (*step as f64, NonFinite(*loss))).collect();
-            Some(Series { name: row.label.clone(), style: SeriesStyle::Line, points })
-        };
-        Chart {
-            title: "training loss, running mean".to_owned(),
-            x_label: "step".to_owned(),
-            y_label: "loss, nats".to_owned(),
-            x_max: under.iter().map(|under| under.steps as f64).reduce(f64::max),
-            series: self.rows.iter().enumerate().filter_map(line).filter(|series| !series.points.is_empty()).collect(),
-            ..Chart::default()
-        }
+/// The curves of the seed that is under way, and of those that are finished.
+fn chart(rows: &[Row], under: &[Under<'_>]) -> Chart {
+    let line = |(place, row): (usize, &Row)| {
+        let finished = row.records().first().map(|record| record.curve.as_slice());
+        let curve = under.iter().find(|under| under.place == place).map(|under| under.heard.curve.as_slice()).or(finished)?;
+        let every = curve.len().div_ceil(POINTS).max(1);
+        let points = curve.iter().step_by(every).map(|(step, loss)| (*step as f64, NonFinite(*loss))).collect();
+        Some(Series { name: row.label.clone(), style: SeriesStyle::Line, points })
+    };
+    Chart {
+        title: "training loss, running mean".to_owned(),
+        x_label: "step".to_owned(),
+        y_label: "loss, nats".to_owned(),
+        x_max: under.iter().map(|under| under.steps as f64).reduce(f64::max),
+        series: rows.iter().enumerate().filter_map(line).filter(|series| !series.points.is_empty()).collect(),
+        ..Chart::default()
     }
 }
 

@@ -8,7 +8,9 @@ use graft_train::{
 };
 
 use super::{
-    Row, score,
+    Row,
+    report::Metric,
+    score, score_on,
     standing::{Standing, Under},
     trial::{Bench, Entrant, Heard},
 };
@@ -20,6 +22,9 @@ const TOGETHER: usize = 12;
 const TURNS: u64 = 12;
 /// Steps between two pieces of news.
 const STEPS: u64 = 8;
+/// The turns after which each is looked at on the way, and examples that are looked at.
+const LOOKS: [u64; 2] = [4, 8];
+const LOOKED_AT: usize = 32;
 /// The turns after which `early=halving` gives up the worse half: a quarter and a half of the way.
 const HALVINGS: [u64; 2] = [3, 6];
 
@@ -32,11 +37,13 @@ struct Racer<'a> {
     /// Where it was given up.
     stopped: Option<u64>,
     cost: u64,
+    /// What the last look on the way has found.
+    metric: Option<f64>,
 }
 
 impl Bench<'_> {
     /// Trains what is not finished yet, seed after seed, the configurations in turn, until the user stops it; also how many were finished before.
-    pub(super) fn train_all(&self, kept: &mut Trials) -> Result<(Vec<Row>, usize), Failure> {
+    pub(super) fn train_all(&self, kept: &mut Trials, metric: &Metric) -> Result<(Vec<Row>, usize), Failure> {
         let mut rows: Vec<Row> = self.grid.trials.iter().map(Row::new).collect();
         let mut reused = 0;
         for seed in (0..self.grid.seeds()).map(|number| self.state.seed + number) {
@@ -60,7 +67,7 @@ impl Bench<'_> {
                 if self.desk.is_stopping() {
                     break;
                 }
-                self.group(group, seed, &mut rows, kept)?;
+                self.group((group, seed), &mut rows, kept, metric)?;
             }
         }
         for row in &mut rows {
@@ -71,7 +78,7 @@ impl Bench<'_> {
     }
 
     /// One seed of some configurations.
-    fn group(&self, group: &[(usize, &Trial, String)], seed: u64, rows: &mut [Row], kept: &mut Trials) -> Result<(), Failure> {
+    fn group(&self, (group, seed): (&[(usize, &Trial, String)], u64), rows: &mut [Row], kept: &mut Trials, metric: &Metric) -> Result<(), Failure> {
         let label = |place: usize, trial: &Trial| format!("trial {} of {}: {}, seed {seed}", self.number(place, seed), self.trainings(), trial.label);
         // Rates are sought while no other adapter of the comparison is there.
         let rates: Vec<_> = group.iter().map(|(place, trial, _)| self.rate(&rows[*place], trial, seed, &label(*place, trial))).collect();
@@ -87,8 +94,10 @@ impl Bench<'_> {
         let sources: Vec<_> = entrants.iter().zip(&states).map(|(entrant, state)| entrant.job(state).source(&mut |_| {})).collect();
         let mut racers: Vec<Racer<'_>> =
             entrants.iter().zip(&states).zip(&sources).map(|((entrant, state), source)| Racer::new(entrant, state, source)).collect();
-        self.race(&mut racers, rows);
-        for racer in racers {
+        let mut standing = Standing::new(self, metric);
+        self.race(&mut racers, rows, &mut standing);
+        let mut racers = std::collections::VecDeque::from(racers);
+        while let Some(racer) = racers.pop_front() {
             let place = racer.entrant.place;
             match self.settle(racer) {
                 Ok(Some(record)) => {
@@ -100,13 +109,13 @@ impl Bench<'_> {
                 Err(_) if self.desk.is_stopping() => {}
                 Err(failure) => rows[place].results.push(Err(failure)),
             }
+            standing.show(rows, &racers.iter().map(Racer::under).collect::<Vec<_>>());
         }
         Ok(())
     }
 
     /// Gives every training its turns, until all have come to their end or the user stops them.
-    fn race(&self, racers: &mut [Racer<'_>], rows: &[Row]) {
-        let mut standing = Standing::new(self, rows);
+    fn race(&self, racers: &mut [Racer<'_>], rows: &[Row], standing: &mut Standing<'_>) {
         let control = Control::from_flag(self.desk.stop_flag());
         for turn in 1..=TURNS {
             for index in 0..racers.len() {
@@ -117,16 +126,31 @@ impl Bench<'_> {
                     let label = format!("trial {} of {}: {}, seed {seed}", self.number(*place, *seed), self.trainings(), trial.label);
                     let (done, total) = progress(racers);
                     self.desk.emit(Event::Progress { label, done, total });
-                    standing.show(&racers.iter().map(Racer::under).collect::<Vec<_>>());
+                    standing.show(rows, &racers.iter().map(Racer::under).collect::<Vec<_>>());
                     if self.desk.is_stopping() {
                         return;
                     }
                     racers[index].advance(turn, &control);
                 }
             }
+            if LOOKS.contains(&turn) {
+                racers.iter_mut().for_each(|racer| self.look(racer, standing.metric()));
+            }
             if self.grid.halves() && HALVINGS.contains(&turn) {
                 give_up_half(racers);
             }
+        }
+    }
+
+    /// Scores a training that is on its way on a few examples; what cannot be scored now is told of at its end.
+    fn look(&self, racer: &mut Racer<'_>, metric: &Metric) {
+        if racer.end.is_some() || self.desk.is_stopping() || racer.entrant.turn(true).is_err() {
+            return;
+        }
+        let found = score_on(self.desk, self, &racer.entrant.trial.label, LOOKED_AT);
+        racer.metric = found.ok().map(|found| metric.of_evaluation(&found));
+        if let Err(failure) = racer.entrant.turn(false) {
+            racer.end = Some(Err(failure));
         }
     }
 
@@ -141,7 +165,7 @@ impl Bench<'_> {
 
     /// Ends a training; its record when it has finished or was given up, none when the user has stopped it.
     fn settle(&self, racer: Racer<'_>) -> Result<Option<TrialRecord>, Failure> {
-        let Racer { entrant, training, mut heard, end, stopped, cost } = racer;
+        let Racer { entrant, training, mut heard, end, stopped, cost, .. } = racer;
         let outcome = match end {
             Some(Err(failure)) => return Err(failure),
             Some(Ok(outcome)) => outcome,
@@ -209,7 +233,7 @@ impl Entrant<'_> {
 impl<'a> Racer<'a> {
     /// At the start, or where it was left; one that cannot start has come to its end.
     fn new(entrant: &'a Entrant<'a>, state: &'a Accompanied<'a>, source: &'a graft_train::Result<Examples<'a>>) -> Self {
-        let mut racer = Self { entrant, training: None, heard: Heard::default(), end: None, stopped: None, cost: 0 };
+        let mut racer = Self { entrant, training: None, heard: Heard::default(), end: None, stopped: None, cost: 0, metric: None };
         match source {
             Err(error) => racer.end = Some(Err(Failure::from_hint(error))),
             Ok(source) => {
@@ -267,6 +291,7 @@ impl<'a> Racer<'a> {
             counts: self.entrant.counts,
             cost: self.cost,
             stopped: self.stopped,
+            metric: self.metric,
         }
     }
 }

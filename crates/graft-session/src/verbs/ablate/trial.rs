@@ -131,6 +131,7 @@ impl Bench<'_> {
         let settings = trial.settings.clone().with("adapter_name", Value::Text(format!("{NAME}{place}")));
         let adapter = attach::build(self.desk, &self.state, (&model, Some(&self.data)), (spec, &settings), seed)?;
         let attached = Arc::new(Attached::new(adapter));
+        attached.remember_asked(&settings);
         let passing = Passing { model: model.clone(), attached: attached.clone() };
         let mut keys = keys.clone().with("eval_every", Value::Integer(0)).with("save_every", Value::Integer(0));
         keys.values.extend(lr.map(|lr| ("lr".to_owned(), Value::Float(lr))));

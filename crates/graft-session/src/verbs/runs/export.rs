@@ -56,7 +56,8 @@ fn script(header: &RunHeader) -> String {
     if header.data_inline.is_none() {
         let _ = writeln!(text, "%data load {}{}", word(&header.data_source), keys(&header.data_settings));
     }
-    let _ = writeln!(text, "%{} attach{}", header.method, keys(&header.adapter_settings));
+    let asked = if header.adapter_asked.values.is_empty() { &header.adapter_settings } else { &header.adapter_asked };
+    let _ = writeln!(text, "%{} attach{}", header.method, keys(asked));
     let _ = writeln!(text, "%train{}", keys(&header.train));
     match &header.data_inline {
         None => text,

@@ -1,0 +1,32 @@
+//! Tokens on a shade that says how likely the model held them.
+
+use maud::{Markup, html};
+
+/// Opacity of the shade of a token that the model held impossible: text stays readable on it, on light and dark pages.
+const DARKEST: f64 = 0.6;
+
+/// What the shades mean.
+pub(crate) const LEGEND: &str = "the stronger the shade, the less likely the model held the token";
+
+/// Pieces of a text with their natural log-probabilities; what the model held less likely stands on a stronger shade, and the pointer shows the number.
+pub(crate) fn pieces(pieces: &[(String, f64)]) -> Markup {
+    html! {
+        @for (piece, log_probability) in pieces {
+            @let probability = log_probability.exp();
+            span style={ "background:rgba(230,159,0," (format!("{:.2}", DARKEST * (1.0 - probability))) ")" }
+                title={ "probability " (format!("{probability:.3}")) } { (piece) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_is_shaded_by_how_unlikely_it_was() {
+        let page = pieces(&[(" is a".to_owned(), 0.0), (" <trait".to_owned(), 0.25f64.ln())]).into_string();
+        assert!(page.starts_with(r#"<span style="background:rgba(230,159,0,0.00)" title="probability 1.000"> is a</span>"#), "{page}");
+        assert!(page.ends_with(r#"<span style="background:rgba(230,159,0,0.45)" title="probability 0.250"> &lt;trait</span>"#), "{page}");
+    }
+}
