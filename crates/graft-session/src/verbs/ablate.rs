@@ -194,21 +194,20 @@ fn first_failure(rows: &[Row]) -> Option<Failure> {
 /// Scores the model as it is now.
 fn score(desk: &Desk, bench: &Bench<'_>, who: &str) -> Result<Evaluation, Failure> {
     let examples = bench.grid.settings.integer(ABLATE, "examples").map_or(200, |count| count.unsigned_abs() as usize);
-    score_on(desk, bench, who, examples)
-}
-
-/// Scores it on the first so many examples of the split.
-fn score_on(desk: &Desk, bench: &Bench<'_>, who: &str, examples: usize) -> Result<Evaluation, Failure> {
-    let model = bench.state.model()?;
     let label = format!("scoring {who} on {}", bench.data.dataset.name);
-    let mut progress = |done: u64, total: u64| desk.emit(Event::Progress { label: label.clone(), done, total });
-    let split = bench.grid.settings.text(ABLATE, "split").unwrap_or_default();
-    let (model, tokenizer) = (model.loaded.model.as_ref(), model.loaded.tokenizer.as_ref());
-    let found = evaluate(model, tokenizer, &bench.data.dataset, &split, examples, 16, &Control::from_flag(desk.stop_flag()), &mut progress);
+    let found = score_on(desk, bench, examples, &mut |done, total| desk.emit(Event::Progress { label: label.clone(), done, total }));
     if desk.is_stopping() {
         return Err(SessionError::Interrupted { what: format!("stopped while {label}"), next: None }.into());
     }
-    Ok(found?)
+    found
+}
+
+/// Scores it on the first so many examples of the split.
+fn score_on(desk: &Desk, bench: &Bench<'_>, examples: usize, progress: &mut dyn FnMut(u64, u64)) -> Result<Evaluation, Failure> {
+    let model = bench.state.model()?;
+    let split = bench.grid.settings.text(ABLATE, "split").unwrap_or_default();
+    let (model, tokenizer) = (model.loaded.model.as_ref(), model.loaded.tokenizer.as_ref());
+    Ok(evaluate(model, tokenizer, &bench.data.dataset, &split, examples, 16, &Control::from_flag(desk.stop_flag()), progress)?)
 }
 
 impl Compared {

@@ -104,6 +104,32 @@ fn stop_keeps_what_is_finished_and_the_same_line_goes_on_where_it_was() {
 }
 
 #[test]
+fn a_large_grid_names_the_time_that_it_would_take_and_trains_nothing_of_it() {
+    let world = World::ready();
+    let ranks = (1..=50).map(|rank| rank.to_string()).collect::<Vec<_>>().join(",");
+    let rates = (1..=100).map(|rate| format!("{rate}e-4")).collect::<Vec<_>>().join(",");
+    let keys = [("r", ranks.as_str()), ("lr", rates.as_str()), ("seeds", "2"), ("steps", "100"), ("batch", "4"), ("examples", "8")];
+    let refused = ablate(&world, &["lora"], &keys).unwrap_err();
+    assert_eq!(refused.code, "ablate::many");
+    assert!(refused.message.starts_with("these are 10,000 trainings (5,000 configurations, 2 seeds), about "), "{refused}");
+    assert!(refused.message.contains(" min") || refused.message.contains(" h"), "{refused}");
+    assert!(refused.hint.unwrap().contains("confirm=true"));
+    let runs = std::fs::read_dir(world.folder.path().join("runs")).map_or(0, Iterator::count);
+    assert_eq!(runs, 0, "the run that was timed is gone");
+}
+
+#[test]
+fn the_metric_is_to_be_seen_while_a_configuration_is_still_training() {
+    let world = World::ready();
+    ablate(&world, &["lora"], &[("r", "1,2"), ("steps", "60"), ("lr", "0.02"), ("batch", "4"), ("examples", "8")]).unwrap();
+    let standing = |event| if let Event::Standing(blocks) = event { Some(blocks) } else { None };
+    let tables = world.ear.events().into_iter().filter_map(standing).flatten().filter_map(|block| if let Block::Table(table) = block { Some(table) } else { None });
+    let seen: Vec<_> = tables.flat_map(|table| table.rows).map(|row| format!("{:?} {:?}", row[2], row[6])).collect();
+    assert!(seen.iter().any(|row| row.contains("step 60 of 60") && row.contains("Percent")), "trained and not yet scored: {seen:?}");
+    assert!(seen.iter().any(|row| row.contains("done") && row.contains("Percent")), "{seen:?}");
+}
+
+#[test]
 fn what_was_trained_and_not_yet_scored_is_not_trained_again() {
     let world = World::ready();
     let keys = quick(&[("r", "1,2")]);

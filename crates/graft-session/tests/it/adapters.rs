@@ -193,7 +193,24 @@ fn the_vectors_of_a_soft_prompt_have_their_nearest_words() {
     let settings = crate::world::keys_of(graft_protocol::methods::prompt_tuning::SPEC.keys, "num_virtual_tokens=3");
     world.run(Command::Adapter { method: "prompt_tune".to_owned(), action: AdapterAction::Attach { settings } }).unwrap();
     let reply = world.run(Command::Weights { module: None }).unwrap();
-    let [Block::Table(table)] = reply.blocks.as_slice() else { panic!("{reply:?}") };
+    let [Block::Table(table), Block::Heat(maps), Block::Text(share)] = reply.blocks.as_slice() else { panic!("{reply:?}") };
     assert_eq!(table.rows.len(), 3);
     assert!(format!("{:?}", table.rows[0]).contains("1.00"), "it starts from the vocabulary: {:?}", table.rows[0]);
+    let [given] = maps.as_slice() else { panic!("{maps:?}") };
+    assert_eq!((given.rows, given.columns), (2, 3), "layers by virtual tokens");
+    assert!(given.values.iter().all(|share| (0.0..1.0).contains(share) && *share > 0.0), "{given:?}");
+    assert!(share.contains("of their attention to the virtual tokens"), "{share}");
+}
+
+#[test]
+fn a_prefix_gets_attention_too_and_an_adapter_without_virtual_tokens_none() {
+    let world = World::ready();
+    let settings = crate::world::keys_of(graft_protocol::methods::prefix_tuning::SPEC.keys, "num_virtual_tokens=4");
+    world.run(Command::Adapter { method: "prefix_tune".to_owned(), action: AdapterAction::Attach { settings } }).unwrap();
+    let reply = world.run(Command::Weights { module: None }).unwrap();
+    let [Block::Heat(maps), Block::Text(_)] = reply.blocks.as_slice() else { panic!("{reply:?}") };
+    assert_eq!((maps[0].rows, maps[0].columns), (2, 4));
+    world.attach("r=2").unwrap();
+    let reply = world.run(Command::Weights { module: None }).unwrap();
+    assert!(!format!("{reply:?}").contains("attention to the virtual tokens"), "{reply:?}");
 }

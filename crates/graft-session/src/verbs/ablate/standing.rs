@@ -52,6 +52,11 @@ impl<'a> Standing<'a> {
         if self.shown.is_some_and(|shown| shown.elapsed() < NEWS) {
             return;
         }
+        self.tell(rows, under);
+    }
+
+    /// Shows how it stands now.
+    pub(super) fn tell(&mut self, rows: &[Row], under: &[Under<'_>]) {
         self.shown = Some(Instant::now());
         self.bench.desk.emit(Event::Standing(vec![Block::Table(self.table(rows, under)), Block::Chart(chart(rows, under))]));
     }

@@ -109,7 +109,7 @@ impl Bench<'_> {
                 Err(_) if self.desk.is_stopping() => {}
                 Err(failure) => rows[place].results.push(Err(failure)),
             }
-            standing.show(rows, &racers.iter().map(Racer::under).collect::<Vec<_>>());
+            standing.tell(rows, &racers.iter().map(Racer::under).collect::<Vec<_>>());
         }
         Ok(())
     }
@@ -147,8 +147,8 @@ impl Bench<'_> {
         if racer.end.is_some() || self.desk.is_stopping() || racer.entrant.turn(true).is_err() {
             return;
         }
-        let found = score_on(self.desk, self, &racer.entrant.trial.label, LOOKED_AT);
-        racer.metric = found.ok().map(|found| metric.of_evaluation(&found));
+        let found = score_on(self.desk, self, LOOKED_AT, &mut |_, _| {});
+        racer.metric = found.ok().filter(|_| !self.desk.is_stopping()).map(|found| metric.of_evaluation(&found));
         if let Err(failure) = racer.entrant.turn(false) {
             racer.end = Some(Err(failure));
         }
