@@ -238,6 +238,7 @@ scenarios! {
     jupyterlab:
     a_saved_notebook_opens_with_its_figure,
     a_closed_lid_loses_nothing,
+    a_comparison_is_watched_while_it_forms,
     the_buttons_stop_and_restart,
     tab_completes_and_shift_tab_explains,
     notebook_7_runs_cells,

@@ -61,18 +61,22 @@ fn paint(pixels: &mut [u8], size: (u32, u32), maps: &[HeatMap]) -> Result<(), Bo
         let small = (FontStyle::Normal, palette::MUTED);
         write((left, 18), &map.title, 13.0, (FontStyle::Bold, palette::TEXT), HPos::Left)?;
         write((left, 36), &format!("{} by {}", map.row_label, map.column_label), 11.0, small, HPos::Left)?;
-        // The scale: from the most negative through white to the most positive.
-        let (from, steps) = ((left, bottom + 16), 60);
+        // The scale: from the most negative, or 0 where nothing is, to the most positive.
+        let (from, steps, has_negative) = ((left, bottom + 16), 60, map.values.iter().any(|value| *value < 0.0));
         for step in 0..steps {
-            let share = 2.0 * f64::from(step) / f64::from(steps - 1) - 1.0;
+            let place = f64::from(step) / f64::from(steps - 1);
+            let share = if has_negative { 2.0 * place - 1.0 } else { place };
             let x = from.0 + step * CELLS.2 / steps;
             let corners =
                 [((x * PIXELS) as i32, (from.1 * PIXELS) as i32), (((from.0 + (step + 1) * CELLS.2 / steps) * PIXELS) as i32, ((from.1 + 10) * PIXELS) as i32)];
             area.draw(&Rectangle::new(corners, shade(share).filled()))?;
         }
         let limit = number::significant(map.limit(), 2);
-        write((left, bottom + 40), &format!("−{limit}"), 11.0, small, HPos::Left)?;
-        write((left + CELLS.2 / 2, bottom + 40), "0", 11.0, small, HPos::Center)?;
+        if has_negative {
+            write((left, bottom + 40), &format!("−{limit}"), 11.0, small, HPos::Left)?;
+        }
+        let zero = if has_negative { (left + CELLS.2 / 2, HPos::Center) } else { (left, HPos::Left) };
+        write((zero.0, bottom + 40), "0", 11.0, small, zero.1)?;
         write((left + CELLS.2, bottom + 40), &limit, 11.0, small, HPos::Right)?;
     }
     area.present()?;

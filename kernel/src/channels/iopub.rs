@@ -20,7 +20,7 @@ use zeromq::{PubSocket, Socket, SocketEvent, SocketSend};
 
 use crate::flow::Flow;
 use crate::frontend::Stream;
-use crate::jupyter::reply::ErrorContent;
+use crate::jupyter::reply::{ErrorContent, PictureSize};
 use crate::jupyter::text_stream::TextStreams;
 use crate::jupyter::wire::{Parent, Session};
 
@@ -61,7 +61,7 @@ pub(crate) enum Broadcast {
         /// MIME bundle.
         data: BTreeMap<String, Value>,
         /// Always empty.
-        metadata: BTreeMap<String, String>,
+        metadata: BTreeMap<String, PictureSize>,
         /// The display's name.
         transient: Transient,
         /// Which of the two messages it is.
@@ -73,7 +73,7 @@ pub(crate) enum Broadcast {
         /// MIME bundle.
         data: BTreeMap<String, Value>,
         /// Always empty.
-        metadata: BTreeMap<String, String>,
+        metadata: BTreeMap<String, PictureSize>,
         /// The cell's number.
         execution_count: u64,
     },

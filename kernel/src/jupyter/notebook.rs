@@ -1,11 +1,10 @@
 //! One cell's way out to its client: [`Frontend`] over iopub and stdin.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::history::History;
 use super::kernel::Kernel;
-use super::reply::{Payload, mime_bundle};
+use super::reply::{Payload, mime_bundle, picture_sizes};
 use super::wire::Parent;
 use crate::channels::iopub::{Broadcast, Transient};
 use crate::frontend::{Answer, CellError, Frontend, Rich, Stream};
@@ -60,7 +59,7 @@ impl Notebook {
 
     fn show(&self, rich: &Rich, display_id: Option<&str>, update: bool) {
         let transient = Transient { display_id: display_id.map(str::to_owned) };
-        self.publish(Broadcast::Display { data: mime_bundle(rich), metadata: BTreeMap::new(), transient, update });
+        self.publish(Broadcast::Display { data: mime_bundle(rich), metadata: picture_sizes(rich), transient, update });
     }
 }
 
@@ -83,7 +82,7 @@ impl Frontend for Notebook {
         if let Some(history) = &self.history {
             history.lock().unwrap_or_else(PoisonError::into_inner).set_output(rich.text());
         }
-        self.publish(Broadcast::Result { data: mime_bundle(rich), metadata: BTreeMap::new(), execution_count: self.execution_count });
+        self.publish(Broadcast::Result { data: mime_bundle(rich), metadata: picture_sizes(rich), execution_count: self.execution_count });
     }
 
     fn clear_output(&self, wait: bool) {

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::expression::Evaluated;
 use super::wire::VERSION;
-use crate::frontend::{CellError, Rich};
+use crate::frontend::{CellError, Rich, Source};
 
 /// Content of an answer; serialised as the protocol's JSON.
 /// Spec: <https://jupyter-client.readthedocs.io/en/stable/messaging.html>
@@ -273,9 +275,38 @@ pub(crate) fn mime_bundle(rich: &Rich) -> BTreeMap<String, Value> {
     rich.mime.iter().map(|(mime, text)| (mime.clone(), value(mime, text))).collect()
 }
 
+/// How large a front end shows a picture, in its `metadata`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct PictureSize {
+    width: u32,
+    height: u32,
+}
+
+/// Graft's own pictures are drawn with twice the pixels that they are to be shown with, so that they are sharp on a fine screen.
+pub(crate) fn picture_sizes(rich: &Rich) -> BTreeMap<String, PictureSize> {
+    let png = matches!(rich.source, Source::Blocks(_)).then(|| rich.mime.get("image/png")).flatten();
+    let size = png.and_then(|png| size_of_png(png)).map(|(width, height)| PictureSize { width: width / 2, height: height / 2 });
+    size.map(|size| ("image/png".to_owned(), size)).into_iter().collect()
+}
+
+/// Width and height stand in the first 24 bytes, which are 32 characters of base64.
+fn size_of_png(base64: &str) -> Option<(u32, u32)> {
+    let head = STANDARD.decode(base64.get(..32)?).ok()?;
+    let number = |from: usize| Some(u32::from_be_bytes(head.get(from..from + 4)?.try_into().ok()?));
+    Some((number(16)?, number(20)?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_picture_of_graft_is_shown_at_half_its_pixels_and_one_of_the_user_as_it_is() {
+        let block = graft_protocol::Block::Heat(vec![graft_protocol::HeatMap::of("A", ["r 1".to_owned(), "c 1".to_owned()], (1, 1), &[1.0], 4)]);
+        let drawn = Rich::from_block(&block);
+        assert_eq!(picture_sizes(&drawn).get("image/png"), Some(&PictureSize { width: 300, height: 330 }));
+        assert!(picture_sizes(&Rich { source: Source::Mime, ..drawn }).is_empty());
+    }
 
     #[test]
     fn an_error_reply_has_the_triple_beside_the_count() {

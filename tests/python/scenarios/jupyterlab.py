@@ -92,6 +92,23 @@ def a_closed_lid_loses_nothing():
         page.browser.until(f"{page.output(2)}.innerText.includes('has stopped after step')", 60)
 
 
+def a_comparison_is_watched_while_it_forms():
+    """Table and curves of %ablate stand and move before any configuration has ended, and its accuracies come while it still runs."""
+    cells = ["%model load tiny\n%data load which-book\n%ablate lora r=1,4,16 steps=36 batch=4 examples=48",
+             "%prompt_tune attach num_virtual_tokens=20\n%weights", '%generate "The borrow checker" max_new_tokens=24']
+    with Places() as places, Page(places, *cells) as page:
+        page.run_cell(0)
+        rows = f"[...{page.output(0)}.querySelectorAll('tbody tr')].map(it => it.innerText)"
+        page.browser.until(f"{page.output(0)}.querySelector('svg') && {rows}.filter(it => /step \\d+ of 36/.test(it)).length === 3", 120)
+        page.browser.until(f"{page.status()} === 'busy' && {rows}.some(it => /step \\d+ of 36[^]*%[^]*%/.test(it))", 120)
+        page.browser.picture(PREFIX / "lab-ablate.png")
+        page.browser.until(f"{page.status()} === 'idle' && {page.output(0)}.innerText.includes('untuned base')", 120)
+        for index, mark in [(1, "of their attention to the virtual tokens"), (2, "the stronger the shade")]:
+            page.run_cell(index)
+            page.browser.until(f"{page.status()} === 'idle' && {page.output(index)}.innerText.includes('{mark}')", 120)
+            page.browser.picture(PREFIX / f"lab-ablate-{index}.png")
+
+
 def the_buttons_stop_and_restart():
     with Places() as places, Page(places, "%model load tiny\n%data load which-book\n%lora attach r=2\n%train steps=5000", "%status") as page:
         page.run_cell(0)

@@ -126,4 +126,36 @@ mod tests {
         assert_eq!((again.records.len(), again.damaged), (2, 1));
         assert!(again.find("a").is_some_and(|newest| newest.loss.is_nan()) && again.find("b").is_none());
     }
+
+    #[test]
+    fn a_line_of_a_newer_version_is_read_where_it_says_the_same_and_counted_where_it_does_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let line = |change: fn(&mut serde_json::Map<String, serde_json::Value>)| {
+            let mut value = serde_json::to_value(record("a", 1.0)).expect("plain data");
+            change(value.as_object_mut().expect("an object"));
+            value.to_string()
+        };
+        let more = line(|fields| drop(fields.insert("watts".to_owned(), 15.into())));
+        let other = line(|fields| drop(fields.insert("loss".to_owned(), serde_json::json!({"mean": 1.0}))));
+        std::fs::write(folder.path().join("ablations.jsonl"), format!("{more}\n{other}\n")).expect("written");
+        let read = Trials::read(&folder.path().join("runs"));
+        assert_eq!((read.records, read.damaged), (vec![record("a", 1.0)], 1));
+    }
+
+    #[test]
+    fn two_kernels_write_into_one_ledger_without_cutting_each_others_lines() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let runs = folder.path().join("runs");
+        std::thread::scope(|scope| {
+            for kernel in ["one", "other"] {
+                let mut trials = Trials::read(&runs);
+                // A long curve makes lines that no buffer holds whole.
+                let long = move |number: usize| TrialRecord { curve: vec![(1, 2.0); 2000], ..record(&format!("{kernel} {number}"), 1.0) };
+                scope.spawn(move || (0..50).for_each(|number| trials.add(long(number)).expect("written")));
+            }
+        });
+        let read = Trials::read(&runs);
+        assert_eq!((read.records.len(), read.damaged), (100, 0));
+        assert!(read.find("one 49").is_some() && read.find("other 0").is_some());
+    }
 }
