@@ -10,7 +10,7 @@ pub const TRAIN: &[KeySpec] = &[
         aliases: &["learning_rate"],
         kind: KeyKind::Float { min: 0.0, max: 1e3 },
         default: "",
-        help: "peak learning rate; without it the method's own default",
+        help: "peak learning rate; without it the method's own default, which is smaller in wider models",
     },
     KeySpec {
         name: "batch",

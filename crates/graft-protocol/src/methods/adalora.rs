@@ -14,7 +14,8 @@ pub const SPEC: MethodSpec = MethodSpec {
            until target_r are left on average. The loop does that by itself, and the loss has a term that keeps A and B orthogonal. E starts at zero, so \
            attaching changes nothing. Zhang et al. 2023, arXiv:2303.10512.",
     keys: KEYS,
-    learning_rate: 1e-3,
+    learning_rate: 1e-2,
+    rate_falls_with_width: true,
 };
 
 const KEYS: &[KeySpec] = &[

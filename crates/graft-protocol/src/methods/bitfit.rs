@@ -14,6 +14,7 @@ pub const SPEC: MethodSpec = MethodSpec {
            Ben Zaken et al. 2021, arXiv:2106.10199.",
     keys: KEYS,
     learning_rate: 5e-3,
+    rate_falls_with_width: false,
 };
 
 const KEYS: &[KeySpec] = &[

@@ -13,7 +13,8 @@ pub const SPEC: MethodSpec = MethodSpec {
            config=pfeiffer: behind the feed-forward part, z = h + x (normalised in BERT); houlsby: behind attention and feed-forward, z = h; parallel: beside the feed-forward part, z = x. \
            U starts at zero, so attaching changes nothing. Files are AdapterHub's. Houlsby et al. 2019, arXiv:1902.00751; Pfeiffer et al. 2020, arXiv:2005.00052; He et al. 2021, arXiv:2110.04366.",
     keys: KEYS,
-    learning_rate: 5e-3,
+    learning_rate: 1e-2,
+    rate_falls_with_width: true,
 };
 
 const KEYS: &[KeySpec] = &[

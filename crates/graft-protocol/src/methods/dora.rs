@@ -13,7 +13,8 @@ pub const SPEC: MethodSpec = MethodSpec {
            and m, which starts as the lengths of the rows of W, is trained beside A (r × d_in) and B (d_out × r); s = lora_alpha / r. \
            B starts at zero, so attaching changes nothing. The files are HF PEFT's LoRA with use_dora. Liu et al. 2024, arXiv:2402.09353.",
     keys: KEYS,
-    learning_rate: 1e-3,
+    learning_rate: 5e-3,
+    rate_falls_with_width: true,
 };
 
 const KEYS: &[KeySpec] = &[

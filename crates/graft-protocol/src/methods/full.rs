@@ -14,7 +14,8 @@ pub const SPEC: MethodSpec = MethodSpec {
            or by a regular expression; target_modules trains nothing but those. A base in 4 or 8 bits cannot be trained whole. Saved as an adapter of Graft's own; \
            %full merge and %model save give a plain Hugging Face folder. Howard and Ruder 2018, arXiv:1801.06146 (freezing); Lee et al. 2019, arXiv:1911.03090.",
     keys: KEYS,
-    learning_rate: 2e-4,
+    learning_rate: 5e-4,
+    rate_falls_with_width: true,
 };
 
 const KEYS: &[KeySpec] = &[

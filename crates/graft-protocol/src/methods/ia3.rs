@@ -13,7 +13,8 @@ pub const SPEC: MethodSpec = MethodSpec {
            y = W (l ∘ x) + b. All start at 1, so attaching changes nothing. Without target_modules: keys, values and the last map of the feed-forward blocks, as in the paper. \
            Liu et al. 2022, arXiv:2205.05638.",
     keys: KEYS,
-    learning_rate: 1e-2,
+    learning_rate: 5e-2,
+    rate_falls_with_width: false,
 };
 
 const KEYS: &[KeySpec] = &[

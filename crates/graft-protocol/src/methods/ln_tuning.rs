@@ -12,7 +12,8 @@ pub const SPEC: MethodSpec = MethodSpec {
     help: "Each targeted norm gets a trained copy of its weight w, and of its bias b where it has one: y = x̂ ∘ w + b with x̂ the normalised input. \
            The copies start as the base's own, so attaching changes nothing. Zhao et al. 2023, arXiv:2312.11420.",
     keys: KEYS,
-    learning_rate: 2e-2,
+    learning_rate: 1e-1,
+    rate_falls_with_width: false,
 };
 
 const KEYS: &[KeySpec] = &[

@@ -13,7 +13,8 @@ pub const SPEC: MethodSpec = MethodSpec {
            W₂ is a product of rank r where that is smaller than the matrix. W₁ starts at zero, so attaching changes nothing. The product is applied, never formed. \
            Edalati et al. 2022, arXiv:2212.10650; Yeh et al. 2023, arXiv:2309.14859 (LyCORIS).",
     keys: KEYS,
-    learning_rate: 1e-3,
+    learning_rate: 1e-2,
+    rate_falls_with_width: true,
 };
 
 const KEYS: &[KeySpec] = &[

@@ -13,7 +13,8 @@ pub const SPEC: MethodSpec = MethodSpec {
            s = lora_alpha / r, or lora_alpha / √r with use_rslora. B starts at zero, so attaching changes nothing. \
            Hu et al. 2021, arXiv:2106.09685; rsLoRA: Kalajdzievski 2023, arXiv:2312.03732; LoRA+: Hayou et al. 2024, arXiv:2402.12354.",
     keys: KEYS,
-    learning_rate: 1e-3,
+    learning_rate: 5e-3,
+    rate_falls_with_width: true,
 };
 
 const KEYS: &[KeySpec] = &[

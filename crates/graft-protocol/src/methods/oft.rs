@@ -13,7 +13,8 @@ pub const SPEC: MethodSpec = MethodSpec {
            so lengths and angles between the rows of W are kept. use_cayley_neumann replaces the inverse by the first terms of its series. \
            Q starts at zero, so attaching changes nothing. Qiu et al. 2023, arXiv:2306.07280; Qiu et al. 2025, arXiv:2506.19847 (OFTv2).",
     keys: KEYS,
-    learning_rate: 1e-3,
+    learning_rate: 5e-3,
+    rate_falls_with_width: true,
 };
 
 const KEYS: &[KeySpec] = &[

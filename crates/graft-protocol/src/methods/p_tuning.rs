@@ -13,7 +13,8 @@ pub const SPEC: MethodSpec = MethodSpec {
            f is an MLP of three maps with ReLU between them, or an LSTM in both directions with two maps behind it. The network couples the vectors, which makes them easier to train. \
            As in HF PEFT the file holds f(E) alone: an adapter that is loaded trains those vectors themselves. Liu et al. 2021, arXiv:2103.10385.",
     keys: KEYS,
-    learning_rate: 2e-2,
+    learning_rate: 5e-2,
+    rate_falls_with_width: true,
 };
 
 const KEYS: &[KeySpec] = &[

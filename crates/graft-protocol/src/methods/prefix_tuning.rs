@@ -13,7 +13,8 @@ pub const SPEC: MethodSpec = MethodSpec {
            With prefix_projection a two-layer network with tanh computes them from num_virtual_tokens vectors while training; as in HF PEFT the file holds what it computes. \
            Li and Liang 2021, arXiv:2101.00190.",
     keys: KEYS,
-    learning_rate: 1e-1,
+    learning_rate: 5e-1,
+    rate_falls_with_width: true,
 };
 
 const KEYS: &[KeySpec] = &[

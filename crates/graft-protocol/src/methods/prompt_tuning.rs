@@ -13,7 +13,8 @@ pub const SPEC: MethodSpec = MethodSpec {
            prompt_tuning_init: RANDOM (N(0,1)), SAMPLE_VOCAB (rows of the embedding), TEXT (the embedded prompt_tuning_init_text, tiled or cut). \
            Lester et al. 2021, arXiv:2104.08691.",
     keys: KEYS,
-    learning_rate: 1e-2,
+    learning_rate: 5e-2,
+    rate_falls_with_width: true,
 };
 
 const KEYS: &[KeySpec] = &[

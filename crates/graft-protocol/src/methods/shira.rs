@@ -13,7 +13,8 @@ pub const SPEC: MethodSpec = MethodSpec {
            of high rank. The places follow from random_seed and the size of the layer, as in HF PEFT, and are not in the file. S starts at zero, so attaching changes nothing. \
            Bhardwaj et al. 2024, arXiv:2406.13175.",
     keys: KEYS,
-    learning_rate: 5e-3,
+    learning_rate: 2e-2,
+    rate_falls_with_width: true,
 };
 
 const KEYS: &[KeySpec] = &[

@@ -13,6 +13,7 @@ pub const SPEC: MethodSpec = MethodSpec {
            same trained rows. The copies start as the base's own, so attaching changes nothing. Of use for new words and special tokens. HF PEFT's TrainableTokensConfig.",
     keys: KEYS,
     learning_rate: 1e-2,
+    rate_falls_with_width: true,
 };
 
 const KEYS: &[KeySpec] = &[

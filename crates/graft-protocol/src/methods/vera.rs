@@ -13,7 +13,8 @@ pub const SPEC: MethodSpec = MethodSpec {
            λ_d (r) and λ_b (d_out) are all that is trained, so a large r is cheap. λ_b starts at zero, so attaching changes nothing. \
            Kopiczko et al. 2023, arXiv:2310.11454.",
     keys: KEYS,
-    learning_rate: 1e-2,
+    learning_rate: 5e-2,
+    rate_falls_with_width: false,
 };
 
 const KEYS: &[KeySpec] = &[

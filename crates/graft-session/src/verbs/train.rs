@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use graft_nn::{TokenEncoder, Trainable};
-use graft_protocol::{AUTO, Event, Failure, Reply, RunEnded, RunOutcome, Settings, Value, training::TRAIN};
+use graft_protocol::{AUTO, Event, Failure, Reply, RunEnded, RunOutcome, Settings, Value, methods::MethodSpec, training::TRAIN};
 use graft_train::{
     Accompanied, Control, Job, TrainConfig, TrainError, fit, largest_batch,
     runs::{RunFolder, RunHeader},
@@ -64,11 +64,16 @@ pub fn train(desk: &Desk, attach: Option<&(String, Settings)>, settings: &Settin
         return Err(SessionError::MergedBelow { name: below.adapter.name().to_owned(), method: below.adapter.spec().verb }.into());
     }
     let settings = &sized(desk, settings, &model, &data, &attached)?;
-    let config = TrainConfig::from_settings(settings, attached.adapter.spec().learning_rate, state.seed);
+    let config = TrainConfig::from_settings(settings, default_rate(&model, attached.adapter.spec()), state.seed);
     let folder = RunFolder::create(&runs::base(), attached.adapter.spec().verb)?;
     let plan = Plan { model, data, watched: None, attached, config, folder };
     let header = header(&state, &plan, settings);
     carry_out(desk, &plan, header, fit)
+}
+
+/// Learning rate of a method where none is given.
+pub(crate) fn default_rate(model: &LoadedModel, spec: &MethodSpec) -> f64 {
+    spec.learning_rate_for(model.loaded.model.shape().hidden)
 }
 
 /// The settings with a number in place of `batch=auto`: a run goes on with the size that it began with.
@@ -77,7 +82,7 @@ fn sized(desk: &Desk, settings: &Settings, model: &LoadedModel, data: &LoadedDat
         return Ok(settings.clone());
     }
     let (base, tokenizer) = (model.loaded.model.as_ref(), model.loaded.tokenizer.as_ref());
-    let config = TrainConfig::from_settings(settings, attached.adapter.spec().learning_rate, 0);
+    let config = TrainConfig::from_settings(settings, default_rate(model, attached.adapter.spec()), 0);
     let found = largest_batch(base, &attached.adapter.trainables(), tokenizer, &data.dataset, &config)?;
     let [needed, available] = [found.needed, found.available].map(|bytes| thousands(bytes.div_ceil(1_000_000)));
     desk.note(format!("batch=auto: {} of at most {} tokens, {needed} MB of {available} MB left", counted(found.rows, "example"), found.tokens));
@@ -182,7 +187,7 @@ pub(crate) fn header(state: &State, plan: &Plan, settings: &Settings) -> RunHead
         data_inline,
         data_settings,
         train: settings.clone(),
-        default_lr: adapter.spec().learning_rate,
+        default_lr: default_rate(model, adapter.spec()),
         seed: config.seed,
         session_seed: Some(state.seed),
         device: graft_nn::device::describe(&state.device),

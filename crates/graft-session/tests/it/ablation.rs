@@ -123,7 +123,8 @@ fn the_metric_is_to_be_seen_while_a_configuration_is_still_training() {
     let world = World::ready();
     ablate(&world, &["lora"], &[("r", "1,2"), ("steps", "60"), ("lr", "0.02"), ("batch", "4"), ("examples", "8")]).unwrap();
     let standing = |event| if let Event::Standing(blocks) = event { Some(blocks) } else { None };
-    let tables = world.ear.events().into_iter().filter_map(standing).flatten().filter_map(|block| if let Block::Table(table) = block { Some(table) } else { None });
+    let tables =
+        world.ear.events().into_iter().filter_map(standing).flatten().filter_map(|block| if let Block::Table(table) = block { Some(table) } else { None });
     let seen: Vec<_> = tables.flat_map(|table| table.rows).map(|row| format!("{:?} {:?}", row[2], row[6])).collect();
     assert!(seen.iter().any(|row| row.contains("step 60 of 60") && row.contains("Percent")), "trained and not yet scored: {seen:?}");
     assert!(seen.iter().any(|row| row.contains("done") && row.contains("Percent")), "{seen:?}");

@@ -1,7 +1,7 @@
 //! `lr=auto`: a few short trainings of a configuration tell which learning rate suits it.
 
 use super::trial::Bench;
-use crate::verbs::attach;
+use crate::verbs::{attach, train};
 use graft_protocol::{Failure, Value, ablation::Trial, training::TRAIN};
 
 /// Rates that are tried, as multiples of the method's own default.
@@ -17,7 +17,7 @@ impl Bench<'_> {
     /// # Errors
     /// When the user stops it, and the last failure when every rate fails.
     pub(super) fn search(&self, trial: &Trial, seed: u64, label: &str) -> Result<f64, Failure> {
-        let default = attach::method(trial.method)?.learning_rate;
+        let default = train::default_rate(&*self.state.model()?, attach::method(trial.method)?);
         let steps = trial.train.integer(TRAIN, "steps").map_or(LEAST, i64::unsigned_abs).div_ceil(SHORTER).max(LEAST);
         let (mut best, mut failure): (Option<(f64, f64)>, _) = (None, None);
         for (index, factor) in FACTORS.iter().enumerate() {

@@ -135,7 +135,7 @@ impl Bench<'_> {
         let passing = Passing { model: model.clone(), attached: attached.clone() };
         let mut keys = keys.clone().with("eval_every", Value::Integer(0)).with("save_every", Value::Integer(0));
         keys.values.extend(lr.map(|lr| ("lr".to_owned(), Value::Float(lr))));
-        let mut config = TrainConfig::from_settings(&keys, spec.learning_rate, seed);
+        let mut config = TrainConfig::from_settings(&keys, train::default_rate(&model, spec), seed);
         if let Some(domain) = domain {
             (config.eval_every, config.eval_examples) = (config.steps.div_ceil(LOOKS), domain.examples);
         }
