@@ -55,6 +55,7 @@ scenarios! {
 scenarios! {
     runs:
     runs_are_listed_compared_drawn_written_and_trained_again,
+    a_run_that_began_by_looking_at_its_data_is_trained_again_from_its_script,
     weights_are_drawn_and_tokens_shaded,
 }
 

@@ -54,6 +54,19 @@ def runs_are_listed_compared_drawn_written_and_trained_again():
         assert losses(work / ".graft" / "runs" / "lora-003") == first, (work / "again.graft").read_text()
 
 
+def a_run_that_began_by_looking_at_its_data_is_trained_again_from_its_script():
+    """EVA's start looks for the directions of the data; a script that forgot it would begin elsewhere."""
+    with Kernel() as kernel:
+        kernel.run("%model load tiny\n%data load which-book\n%lora attach r=2 init=eva")
+        kernel.run("%train steps=4 batch=4 eval_every=0", timeout=600)
+        kernel.run("%runs export lora-001 eva.graft")
+        script = (kernel.places.work / "eva.graft").read_text()
+        assert "init_lora_weights=eva" in script and " lr=0.005" in script, script
+        graft("run", "eva.graft", places=kernel.places, timeout=600)
+        runs = kernel.places.work / ".graft" / "runs"
+        assert losses(runs / "lora-002") == losses(runs / "lora-001"), script
+
+
 def weights_are_drawn_and_tokens_shaded():
     with Kernel() as kernel:
         ready(kernel, r=2)

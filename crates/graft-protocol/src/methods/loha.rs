@@ -13,7 +13,7 @@ pub const SPEC: MethodSpec = MethodSpec {
            reach rank r² with twice the parameters of a LoRA. The second product starts at zero, so attaching changes nothing. \
            Hyeon-Woo et al. 2021, arXiv:2108.06098 (FedPara); Yeh et al. 2023, arXiv:2309.14859 (LyCORIS).",
     keys: KEYS,
-    learning_rate: 5e-3,
+    learning_rate: 1e-2,
     rate_falls_with_width: true,
 };
 

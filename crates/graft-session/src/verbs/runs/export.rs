@@ -58,7 +58,10 @@ fn script(header: &RunHeader) -> String {
     }
     let asked = if header.adapter_asked.values.is_empty() { &header.adapter_settings } else { &header.adapter_asked };
     let _ = writeln!(text, "%{} attach{}", header.method, keys(asked));
-    let _ = writeln!(text, "%train{}", keys(&header.train));
+    // Defaults may be others in the version that reads it.
+    let rate = header.default_lr.to_string();
+    let rate = if header.train.values.contains_key("lr") || header.default_lr == 0.0 { String::new() } else { format!(" lr={rate}") };
+    let _ = writeln!(text, "%train{}{rate}", keys(&header.train));
     match &header.data_inline {
         None => text,
         Some(inline) => format!("%%data {}{}\n{}\n// %%\n{text}", word(&header.data), keys(&header.data_settings), inline.trim_end()),
@@ -93,6 +96,8 @@ mod tests {
             ..RunHeader::default()
         };
         let text = script(&header);
+        let with_default = RunHeader { train: Settings::default().with("steps", Value::Integer(5)), default_lr: 0.005, ..header.clone() };
+        assert!(script(&with_default).ends_with("%train steps=5 lr=0.005\n"));
         assert!(text.ends_with("%seed 7\n%model load tiny\n%data load \"my data.jsonl\"\n%lora attach r=8\n%train lr=0.003 steps=5\n"), "{text}");
     }
 }
