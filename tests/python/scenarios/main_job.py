@@ -157,18 +157,18 @@ def magics_answer_without_rust():
 
 
 def what_is_forgotten_is_measured_while_methods_train():
-    """Full fine-tuning forgets more than a LoRA; the user's adapter and the table of what is attached are as they were."""
+    """At one learning rate full fine-tuning forgets more than a LoRA; the user's adapter and the table of what is attached are as they were."""
     with Kernel() as kernel:
         kernel.run("%model load tiny")
         kernel.run("%data load which-book")
         kernel.run("%lora attach r=2")
         assert "default (lora)" in kernel.run("%forgetting domain_examples=8", timeout=300).text
-        line = "%forgetting lora,full r=4 steps=16 batch=4 examples=8 domain_examples=16"
+        line = "%forgetting lora,full r=4 steps=16 lr=1e-3 batch=4 examples=8 domain_examples=16"
         told = kernel.run(line, timeout=600)
         assert "rust-docs" in told.text and "`full` forgets most" in told.text, told.text
         assert "image/svg+xml" in str(told.messages) or "image/png" in str(told.messages)
         assert "default" in kernel.run("%lora list").text
         kernel.fail("%forgetting lora domain=rust-doc steps=2", "rust-doc", "rust-docs")
         kernel.fail("%forgetting steps=2", "no method is named", "%forgetting lora,full")
-        shown = kernel.run('lab().forgetting(Ablate::of(["lora", "full"]).key("r", "4").key("steps", "16").key("batch", "4").key("examples", "8").key("domain_examples", "16"))?', timeout=300)
+        shown = kernel.run('lab().forgetting(Ablate::of(["lora", "full"]).key("r", "4").key("steps", "16").key("lr", "1e-3").key("batch", "4").key("examples", "8").key("domain_examples", "16"))?', timeout=300)
         assert "forgotten" in shown.text, shown.text
