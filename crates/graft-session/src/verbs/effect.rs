@@ -23,7 +23,7 @@ pub(crate) fn tell(desk: &Desk, plan: &Plan) {
     }
     // Switching the adapter off and on would be felt by whoever works beside a training in the background.
     if let Some((most, examples)) = if desk.is_background() { None } else { logits(desk, plan).unwrap_or_default() } {
-        desk.note(format!("it changes a logit by up to {most:.3} on {} it was not trained on", counted(examples, "example")));
+        desk.note(format!("it changes a logit by up to {most:.3} on {} of {}", counted(examples, "example"), plan.data.dataset.name));
     }
     if let Some(alarm) = plan.folder.record().ok().and_then(|record| alarm(&record, &plan.data.dataset, &plan.config)) {
         desk.warn(alarm);

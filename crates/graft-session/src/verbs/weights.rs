@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use graft_nn::{Model, TokenEncoder};
+use graft_nn::{Model, Task, TokenEncoder};
 use graft_peft::{Adapter, Anatomy, Change, Grid, anatomy, attention_to_prompt, changes, neighbours};
 use graft_protocol::{Block, Cell, Chart, Failure, HeatMap, Reply, Series, SeriesStyle, Table, chart::NonFinite};
 use graft_train::samples;
@@ -128,10 +128,7 @@ fn attention(state: &State, model: &dyn Model, tokenizer: &dyn TokenEncoder) -> 
     let map = HeatMap::of("attention to the virtual tokens", labels, (given.rows, given.columns), &given.values, CELLS);
     let share = given.values.iter().map(|share| f64::from(*share)).sum::<f64>() / given.rows.max(1) as f64;
     let tokens = texts.iter().map(Vec::len).sum::<usize>() as f64 / texts.len() as f64;
-    // The query at position t sees t tokens, its own included, and all virtual ones.
-    let virtual_tokens = given.columns as f64;
-    let even = |text: &Vec<u32>| (1..=text.len()).map(|seen| virtual_tokens / (virtual_tokens + seen as f64)).sum::<f64>() / text.len() as f64;
-    let even = texts.iter().map(even).sum::<f64>() / texts.len() as f64;
+    let even = texts.iter().map(|text| even_share(given.columns, text.len(), model.task() == Task::CausalLm)).sum::<f64>() / texts.len() as f64;
     let words = format!(
         "the tokens of {} of {} ({tokens:.0} tokens each on average) give {:.0} % of their attention to the virtual tokens; spread evenly over all that \
          a token sees it would be {:.0} %",
@@ -141,4 +138,22 @@ fn attention(state: &State, model: &dyn Model, tokenizer: &dyn TokenEncoder) -> 
         100.0 * even,
     );
     Ok(vec![Block::Heat(vec![map]), Block::Text(words)])
+}
+
+/// What `count` virtual tokens would get on average from the tokens of a text that spread their attention evenly: each sees those before it and itself in a
+/// causal model, else all of them.
+fn even_share(count: usize, tokens: usize, is_causal: bool) -> f64 {
+    let share = |seen: usize| count as f64 / (count + seen) as f64;
+    if is_causal { (1..=tokens).map(share).sum::<f64>() / tokens.max(1) as f64 } else { share(tokens) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::even_share;
+
+    #[test]
+    fn an_even_spread_counts_what_a_token_sees() {
+        assert_eq!(even_share(2, 2, false), 0.5);
+        assert_eq!(even_share(2, 2, true), f64::midpoint(2.0 / 3.0, 0.5));
+    }
 }
