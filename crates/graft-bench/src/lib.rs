@@ -4,12 +4,14 @@
 //! machine that slows down slows all of them. `cargo xtask bench train` calls it.
 //! [`curves`] varies length, batch, rank, instruction set and threads; `cargo xtask bench curves`.
 //! [`card`] measures a step on an NVIDIA card; `cargo xtask bench gpu` builds the program for it.
+//! [`products`] says how far a step is from its matrix products alone.
 //! [`methods`] measures every fine-tuning method beside plain LoRA and the frozen base; `cargo xtask bench methods` calls that.
 
 pub mod card;
 pub mod contender;
 pub mod curves;
 pub mod methods;
+pub mod products;
 pub mod rounds;
 pub mod table;
 pub mod workload;

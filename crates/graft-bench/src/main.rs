@@ -10,7 +10,7 @@ use graft_bench::contender::Contender;
 use graft_bench::curves::{self, Course};
 use graft_bench::rounds::{self, Limits, Plan};
 use graft_bench::workload::{Place, Scene, Shape, Work};
-use graft_bench::{BenchError, Result, card, methods, table};
+use graft_bench::{BenchError, Result, card, methods, products, table};
 
 /// Measures training.
 #[derive(Parser)]
@@ -228,9 +228,10 @@ fn perform(task: Task, began: Instant) -> Result<()> {
             let mut all = Vec::new();
             for (shape, work) in program {
                 let plan = Plan { scene: Scene::new(shape, work), rounds, steps, warm_up, python: python.clone(), limits: Limits::default() };
+                let before = products::rate()?;
                 let measured = rounds::run(&plan, &mut |line| eprintln!("  {line}"))?;
                 println!("\n{}\n", table::markdown(&plan, &measured));
-                all.push((plan, measured));
+                all.push(table::Row { plan, measured, rate: before.max(products::rate()?) });
             }
             let page = table::summary(&all);
             println!("{page}");

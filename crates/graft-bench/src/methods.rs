@@ -8,12 +8,12 @@ use graft_models::llama::{Llama, LlamaConfig};
 use graft_nn::{Context, Device, Model, Tensor};
 use graft_peft::{Adapter, Workbench, attach};
 use graft_protocol::methods::{self, METHODS};
-use graft_protocol::{Settings, Value};
+use graft_protocol::{MemoryUse, Settings, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::table::median;
 use crate::workload::{RANK, Scene, Shape, Work};
-use crate::{BenchError, Result, ours, peak};
+use crate::{BenchError, Result, ours};
 
 /// The row without an adapter.
 pub const BASE: &str = "frozen";
@@ -33,8 +33,8 @@ pub struct Costs {
     pub trainable: u64,
     /// Bytes of the adapter's weights file.
     pub file_bytes: u64,
-    /// Peak resident memory of the process.
-    pub peak_bytes: Option<u64>,
+    /// What the training took beside the model.
+    pub memory: Option<MemoryUse>,
 }
 
 /// What is measured.
@@ -59,18 +59,14 @@ pub fn measure(verb: &str, shape: Shape, steps: usize) -> Result<Costs> {
     let config = LlamaConfig { max_position_embeddings: 2 * shape.tokens(), attention_bias: verb == "bitfit", ..shape.config() };
     let model = Llama::random(&config, 1, &Device::Cpu)?;
     let adapter = if verb == BASE { None } else { Some(adapter(&model, verb, shape)?) };
-    let step_milliseconds = match &adapter {
-        Some(adapter) => {
-            ours::train(&model, adapter.trainables(), &Scene::new(shape, Work::Lora), steps)?.each.into_iter().map(|(milliseconds, _)| milliseconds).collect()
-        }
-        None => Vec::new(),
-    };
+    let trained = adapter.as_ref().map(|adapter| ours::train(&model, adapter.trainables(), &Scene::new(shape, Work::Lora), steps)).transpose()?;
+    let (step_milliseconds, memory) = trained.map_or((Vec::new(), None), |(steps, memory)| (steps.columns().0, Some(memory)));
     Ok(Costs {
         forward_milliseconds: forward(&model, shape, steps)?,
         step_milliseconds,
         trainable: adapter.as_ref().map_or(0, Adapter::trainable_parameters),
         file_bytes: adapter.as_ref().map(|adapter| file_bytes(adapter, shape)).transpose()?.unwrap_or(0),
-        peak_bytes: peak::resident_bytes(),
+        memory,
     })
 }
 
@@ -141,7 +137,7 @@ fn start(own: &Path, name: &str, plan: Plan) -> Result<Costs> {
 pub fn markdown(plan: Plan, all: &[(String, Vec<Costs>)]) -> String {
     let mut page = format!(
         "{}: medians of {} steps in each of {} rounds, beside plain LoRA (r = {RANK})\n\n\
-         | method | trained | file, KB | forward, ms | beside LoRA | training step, ms | beside LoRA | peak memory, MB |\n|---|---:|---:|---:|---:|---:|---:|---:|\n",
+         | method | trained | file, KB | forward, ms | beside LoRA | training step, ms | beside LoRA | memory beside the model, MB | predicted, MB | ratio |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
         plan.shape.name(),
         plan.steps.saturating_sub(plan.warm_up),
         plan.rounds
@@ -155,10 +151,17 @@ pub fn markdown(plan: Plan, all: &[(String, Vec<Costs>)]) -> String {
             time => format!("{time:.1} | {:.2}", time / middle(yardstick, of)),
         });
         let (trainable, bytes) = costs.first().map_or((0, 0), |costs| (costs.trainable, costs.file_bytes));
-        let peak = costs.iter().filter_map(|costs| costs.peak_bytes).max().map_or_else(|| "unknown".to_owned(), |bytes| format!("{:.0}", bytes as f64 / 1e6));
-        page.push_str(&format!("| {name} | {trainable} | {:.0} | {} | {peak} |\n", bytes as f64 / 1e3, figures.join(" | ")));
+        page.push_str(&format!("| {name} | {trainable} | {:.0} | {} | {} |\n", bytes as f64 / 1e3, figures.join(" | "), memory(costs)));
     }
     page
+}
+
+/// Taken, predicted, and the one divided by the other.
+fn memory(costs: &[Costs]) -> String {
+    let uses = || costs.iter().filter_map(|costs| costs.memory);
+    let taken = median(uses().filter_map(|memory| memory.taken).map(|bytes| bytes as f64 / 1e6).collect());
+    let predicted = median(uses().filter_map(|memory| memory.predicted).map(|bytes| bytes as f64 / 1e6).collect());
+    if taken.is_nan() || predicted.is_nan() { "— | — | —".to_owned() } else { format!("{taken:.1} | {predicted:.1} | {:.2}", predicted / taken) }
 }
 
 #[cfg(test)]
@@ -173,11 +176,11 @@ mod tests {
             step_milliseconds: step.to_vec(),
             trainable: 7,
             file_bytes: 2_000,
-            peak_bytes: Some(3_000_000),
+            memory: (!step.is_empty()).then_some(MemoryUse { predicted: Some(4_500_000), taken: Some(3_000_000) }),
         };
         let all = [("frozen".to_owned(), vec![costs(10.0, &[])]), ("lora".to_owned(), vec![costs(20.0, &[800.0, 40.0])])];
         let page = markdown(plan, &all);
-        assert!(page.contains("| frozen | 7 | 2 | 10.0 | 0.50 | — | — | 3 |"), "{page}");
-        assert!(page.contains("| lora | 7 | 2 | 20.0 | 1.00 | 40.0 | 1.00 | 3 |"), "{page}");
+        assert!(page.contains("| frozen | 7 | 2 | 10.0 | 0.50 | — | — | — | — | — |"), "{page}");
+        assert!(page.contains("| lora | 7 | 2 | 20.0 | 1.00 | 40.0 | 1.00 | 3.0 | 4.5 | 1.50 |"), "{page}");
     }
 }

@@ -3,9 +3,10 @@
 use std::time::Instant;
 
 use graft_nn::{Model, Trainable};
-use graft_protocol::{Event, Settings, Value};
+use graft_protocol::{Event, MemoryUse, Settings, Value};
 use graft_train::batch::Batch;
 use graft_train::fit::{Run, begin};
+use graft_train::memory::predicted;
 use graft_train::runs::{RunFolder, RunHeader};
 use graft_train::{Control, Source, TrainConfig, Validation};
 
@@ -26,8 +27,8 @@ impl Source for Always {
     }
 }
 
-/// Trains and takes the time of each step from the ledger's own records.
-pub(crate) fn train(model: &dyn Model, trainables: Vec<Trainable>, scene: &Scene, steps: usize) -> Result<Steps> {
+/// Trains, takes the time of each step from the ledger's own records, and gives what the ledger says of the memory.
+pub(crate) fn train(model: &dyn Model, trainables: Vec<Trainable>, scene: &Scene, steps: usize) -> Result<(Steps, MemoryUse)> {
     let place = tempfile::tempdir().map_err(BenchError::io("make a folder"))?;
     let source = Always(scene.batch());
     let settings = [("warmup", 0), ("eval_every", 0), ("save_every", 0), ("steps", steps as i64)]
@@ -39,12 +40,14 @@ pub(crate) fn train(model: &dyn Model, trainables: Vec<Trainable>, scene: &Scene
     let folder = RunFolder::create(place.path(), "bench")?;
     let (header, tokens) = (RunHeader { run: folder.name(), ..RunHeader::default() }, source.0.tokens() as f64);
     let (mut each, mut first) = (Vec::new(), None);
-    let run = Run { model, trainables: trainables.clone(), source: &source, config, folder, header, state: &trainables };
-    begin(run, &Control::new(), &mut |event| {
+    let predicted = Some(predicted(model, &trainables, (scene.rows, scene.tokens), config.recompute).on_top());
+    let run = Run { model, trainables: trainables.clone(), source: &source, config, folder, header, state: &trainables, predicted };
+    let ended = begin(run, &Control::new(), &mut |event| {
         if let Event::Step(record) = event {
             first.get_or_insert_with(Instant::now);
             each.push((1e3 * tokens / record.tokens_per_second, record.loss));
         }
     })?;
-    Ok(Steps { each, first: first.unwrap_or_else(Instant::now) })
+    let memory = ended.memory.unwrap_or(MemoryUse { predicted, taken: None });
+    Ok((Steps { each, first: first.unwrap_or_else(Instant::now) }, memory))
 }

@@ -1,5 +1,6 @@
 //! The figures of the contenders as a table, with ratios to the last of them.
 
+use crate::products::operations;
 use crate::rounds::{Measured, Plan};
 
 /// Markdown: one row for each contender.
@@ -30,20 +31,35 @@ pub fn markdown(plan: &Plan, measured: &[Measured]) -> String {
     page + "\n" + &ratios.join("\n")
 }
 
+/// A measurement of the summary.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// What was measured.
+    pub plan: Plan,
+    /// The contenders.
+    pub measured: Vec<Measured>,
+    /// Operations per second of the machine's best products, seen around it ([`crate::products::rate`]).
+    pub rate: f64,
+}
+
 /// Markdown: one row for each measurement, Graft beside PyTorch with HF PEFT, with the machine and the day.
-pub fn summary(all: &[(Plan, Vec<Measured>)]) -> String {
-    let Some((first, _)) = all.first() else { return String::new() };
+///
+/// The last two columns say what the products alone would take at the machine's best rate: as a share of Graft's step, and beside PyTorch's, which is
+/// the ratio that nothing could go below.
+pub fn summary(all: &[Row]) -> String {
+    let Some(Row { plan: first, .. }) = all.first() else { return String::new() };
     let mut page = format!(
         "Measured on {}, {} threads, {}: rounds in turn, medians of {} steps in each of {}.\n\n\
-         | model | trained | Graft, ms | PyTorch + PEFT, ms | ratio | Graft, MB | PyTorch + PEFT, MB | ratio | to the first step, ratio | plain candle, ratio |\n\
-         |---|---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+         | model | trained | Graft, ms | PyTorch + PEFT, ms | ratio | Graft, MB | PyTorch + PEFT, MB | ratio | to the first step, ratio | plain candle, ratio \
+         | products at the best rate, share of the step | their ratio |\n\
+         |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
         machine(),
         std::thread::available_parallelism().map_or(1, usize::from),
         day(),
         first.steps.saturating_sub(first.warm_up),
         first.rounds,
     );
-    for (plan, measured) in all {
+    for Row { plan, measured, rate } in all {
         let of = |name: &str| measured.iter().find(|contender| contender.name == name);
         let Some(ours) = of("graft") else { continue };
         let step = ours.step_milliseconds(plan.warm_up);
@@ -53,6 +69,7 @@ pub fn summary(all: &[(Plan, Vec<Measured>)]) -> String {
         let (peer_step, peer_memory) = (peft.map(|peft| peft.step_milliseconds(plan.warm_up)), peft.and_then(megabytes));
         let first = peft.map(|peft| ours.first_step_milliseconds() / peft.first_step_milliseconds());
         let candle = of("candle").map(|candle| step / candle.step_milliseconds(plan.warm_up));
+        let products = operations(&plan.scene).map(|operations| 1e3 * operations / rate);
         let cells = [
             shown(Some(step), 1),
             shown(peer_step, 1),
@@ -62,6 +79,8 @@ pub fn summary(all: &[(Plan, Vec<Measured>)]) -> String {
             shown(megabytes(ours).zip(peer_memory).map(|(ours, peer)| ours / peer), 2),
             shown(first, 2),
             shown(candle, 2),
+            shown(products.map(|products| products / step), 2),
+            shown(products.zip(peer_step).map(|(products, peer)| products / peer), 2),
         ];
         page.push_str(&format!("| {} | {} | {} |\n", plan.scene.shape.name(), plan.scene.work.name(), cells.join(" | ")));
     }
@@ -155,11 +174,16 @@ mod tests {
 
     #[test]
     fn the_summary_has_a_row_for_each_measurement_with_its_ratios() {
-        let plan = plan(Shape::Gpt2, Work::Full);
+        let gpt2 = plan(Shape::Gpt2, Work::Full);
         let both = vec![measured("graft", &[900.0, 10.0, 30.0, 20.0], 3_000_000), measured("peft", &[1.0, 40.0, 50.0], 12_000_000)];
-        let page = summary(&[(plan.clone(), both), (plan, vec![measured("graft", &[9.0, 10.0], 3_000_000)])]);
-        assert!(page.contains("| gpt2 | full | 20.0 | 45.0 | 0.44 | 3 | 12 | 0.25 | 1.00 | — |"), "{page}");
-        assert!(page.contains("| gpt2 | full | 10.0 | — | — | 3 | — | — | — | — |"), "{page}");
+        let row = |plan: &Plan, measured: Vec<Measured>, rate: f64| Row { plan: plan.clone(), measured, rate };
+        let page = summary(&[row(&gpt2, both.clone(), 1e9), row(&gpt2, vec![measured("graft", &[9.0, 10.0], 3_000_000)], 1e9)]);
+        assert!(page.contains("| gpt2 | full | 20.0 | 45.0 | 0.44 | 3 | 12 | 0.25 | 1.00 | — | — | — |"), "{page}");
+        assert!(page.contains("| gpt2 | full | 10.0 | — | — | 3 | — | — | — | — | — | — |"), "{page}");
+        // At that rate the products of a step take 10 ms.
+        let tiny = plan(Shape::Tiny, Work::Lora);
+        let page = summary(&[row(&tiny, both, 1e2 * operations(&tiny.scene).expect("counted"))]);
+        assert!(page.contains("| — | 0.50 | 0.22 |"), "{page}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The choice of the device that holds all tensors of a session.
 
+#[cfg(feature = "cuda")]
+use crate::memory;
 use crate::{Device, NnError, Result};
 
 #[cfg(feature = "cuda")]
@@ -16,7 +18,11 @@ pub fn choose(name: Option<&str>) -> Result<Device> {
         None | Some("cpu") => Ok(Device::Cpu),
         // One explicit stream: candle's default is a stream per thread, and tensors made on one would race with another.
         #[cfg(feature = "cuda")]
-        Some("cuda") => Device::new_cuda_with_stream(0).map_err(|error| NnError::NoCard { reason: first_line(&error) }),
+        Some("cuda") => {
+            let card = Device::new_cuda_with_stream(0).map_err(|error| NnError::NoCard { reason: first_line(&error) })?;
+            memory::keep_freed(&card);
+            Ok(card)
+        }
         #[cfg(not(feature = "cuda"))]
         Some("cuda") => Err(NnError::NoCuda),
         Some(other) => Err(NnError::Device { name: other.to_owned(), available: AVAILABLE.to_vec() }),

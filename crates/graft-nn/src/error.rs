@@ -13,7 +13,18 @@ pub enum NnError {
     #[error("tensor operation failed")]
     Tensor {
         /// What candle said.
-        #[from]
+        source: candle_core::Error,
+    },
+    /// The card has no memory left for a tensor.
+    #[error("the card's memory is full")]
+    CardFull {
+        /// What the driver said.
+        source: candle_core::Error,
+    },
+    /// The card, or what the process had on it, is gone: the driver refuses everything from here on.
+    #[error("the card no longer answers, and what lay on it is lost")]
+    CardLost {
+        /// What the driver said.
         source: candle_core::Error,
     },
     /// An error inside a named layer.
@@ -90,6 +101,51 @@ pub enum NnError {
     },
 }
 
+/// How CUDA's libraries name an allocation that failed.
+const FULL: &[&str] = &["CUDA_ERROR_OUT_OF_MEMORY", "CUBLAS_STATUS_ALLOC_FAILED"];
+
+/// Errors after which the driver answers every later call of the process with the same error (CUDA Driver API, `CUresult`: "the process must be
+/// terminated and relaunched"), and those of a card that fell off its bus.
+const LOST: &[&str] = &[
+    "CUDA_ERROR_ILLEGAL_ADDRESS",
+    "CUDA_ERROR_LAUNCH_FAILED",
+    "CUDA_ERROR_LAUNCH_TIMEOUT",
+    "CUDA_ERROR_HARDWARE_STACK_ERROR",
+    "CUDA_ERROR_ECC_UNCORRECTABLE",
+    "CUDA_ERROR_DEVICE_UNAVAILABLE",
+    "CUDA_ERROR_CONTEXT_IS_DESTROYED",
+    "CUDA_ERROR_EXTERNAL_DEVICE",
+    "CUDA_ERROR_UNKNOWN",
+];
+
+impl From<candle_core::Error> for NnError {
+    /// candle hands the driver's errors on as text alone.
+    fn from(source: candle_core::Error) -> Self {
+        let said = source.to_string();
+        let names = |errors: &[&str]| errors.iter().any(|error| said.contains(error));
+        if names(FULL) {
+            Self::CardFull { source }
+        } else if names(LOST) {
+            Self::CardLost { source }
+        } else {
+            Self::Tensor { source }
+        }
+    }
+}
+
+impl From<NnError> for candle_core::Error {
+    /// For operations that candle calls: the whole chain of causes, since candle keeps no source.
+    fn from(error: NnError) -> Self {
+        let mut chain = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(deeper) = cause {
+            chain = format!("{chain}: {deeper}");
+            cause = deeper.source();
+        }
+        Self::msg(chain)
+    }
+}
+
 impl NnError {
     /// Adds the path of the layer in which `error` happened; the innermost path is kept, since it says most.
     pub fn at_path(error: impl Into<NnError>, path: &str) -> Self {
@@ -104,6 +160,8 @@ impl Hint for NnError {
     fn code(&self) -> &'static str {
         match self {
             Self::Tensor { .. } => "nn::tensor",
+            Self::CardFull { .. } => "nn::card_full",
+            Self::CardLost { .. } => "nn::card_lost",
             Self::At { source, .. } => source.code(),
             Self::Shape { .. } => "nn::shape",
             Self::OutOfRange { .. } => "nn::out_of_range",
@@ -118,6 +176,14 @@ impl Hint for NnError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::At { source, .. } => source.hint(),
+            Self::CardFull { .. } => Some(
+                "it gave back what it had taken for this; try a smaller batch or batch=auto, a shorter max_length, gradient_checkpointing=true or \
+                 %model load MODEL load_in_4bit=true; %memory shows what takes how much"
+                    .to_owned(),
+            ),
+            Self::CardLost { .. } => {
+                Some("restart the kernel: checkpoints are whole, and %resume RUN goes on; `graft doctor --gpu` says whether the card is there again".to_owned())
+            }
             Self::NotFinite { .. } => Some("the file is damaged: copy or download it again".to_owned()),
             Self::MissingGradient { .. } => Some("its layer must take part in the loss: is the adapter active?".to_owned()),
             Self::NoHead { .. } => Some("load it with a head for classes: %model load PATH num_labels=6".to_owned()),
@@ -128,5 +194,34 @@ impl Hint for NnError {
             Self::OutOfRange { what: "position", limit, .. } => Some(format!("the model reads at most {limit} positions: shorten the text")),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> NnError {
+        NnError::at_path(candle_core::Error::Cuda(text.into()), "model.layers.3")
+    }
+
+    #[test]
+    fn a_full_card_is_told_from_a_lost_one_and_both_from_a_wrong_operation() {
+        let full = said("DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")");
+        assert_eq!(full.code(), "nn::card_full");
+        assert!(full.hint().expect("a hint").contains("batch=auto"));
+        let lost = said("DriverError(CUDA_ERROR_ILLEGAL_ADDRESS, \"an illegal memory access was encountered\")");
+        assert_eq!(lost.code(), "nn::card_lost");
+        assert!(lost.hint().expect("a hint").contains("%resume"));
+        assert_eq!(said("DriverError(CUDA_ERROR_INVALID_VALUE, \"invalid argument\")").code(), "nn::tensor");
+    }
+
+    #[test]
+    fn a_full_card_is_seen_through_what_candle_puts_around_it() {
+        let inner = candle_core::Error::Cuda("CublasError(CUBLAS_STATUS_ALLOC_FAILED)".into());
+        assert_eq!(NnError::from(inner.context("in a product")).code(), "nn::card_full");
+        let through = candle_core::Error::from(said("DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")"));
+        assert!(through.to_string().starts_with("in model.layers.3: the card's memory is full: "), "{through}");
+        assert_eq!(NnError::from(through).code(), "nn::card_full");
     }
 }

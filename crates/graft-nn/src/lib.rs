@@ -9,6 +9,7 @@
 
 pub mod atomic_file;
 pub mod device;
+pub mod memory;
 pub mod ops;
 pub mod packed;
 pub mod tensor_file;

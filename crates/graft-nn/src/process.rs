@@ -37,3 +37,12 @@ fn keep_freed_memory() {
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 fn keep_freed_memory() {}
+
+/// Gives freed memory that the allocator keeps back to the system; it comes again at the price of page faults.
+pub(crate) fn give_freed_memory_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: malloc_trim releases free pages under malloc's own locks.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}

@@ -89,7 +89,7 @@ impl CustomOp2 for Again {
 
     fn bwd(&self, x: &Tensor, _trained: &Tensor, _y: &Tensor, g: &Tensor) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
         let input = Var::from_tensor(&x.detach())?;
-        let y = (self.block)(input.as_tensor()).map_err(candle_core::Error::wrap)?;
+        let y = (self.block)(input.as_tensor())?;
         let mut store = (y * g)?.sum_all()?.backward()?;
         self.owner.add(&mut store)?;
         Ok((store.remove(input.as_tensor()).filter(|_| x.track_op()), None))

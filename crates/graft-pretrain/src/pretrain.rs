@@ -47,6 +47,7 @@ pub fn train(places: &Places) -> Result<String> {
             config: recipe::training(phase),
             folder,
             state: &trainables,
+            predicted: None,
         };
         let mut exported = Instant::now();
         let mut emit = |event: Event| {

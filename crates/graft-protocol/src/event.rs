@@ -139,8 +139,20 @@ pub struct RunEnded {
     pub outcome: RunOutcome,
     /// Last step done.
     pub step: u64,
-    /// One line: losses, time, speed, where it is stored, how to go on.
+    /// What it took of the memory; none in ledgers of older versions, and where a training failed before its first step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryUse>,
+    /// One line: losses, time, speed, memory, where it is stored, how to go on.
     pub summary: String,
+}
+
+/// Memory of a training on top of the loaded model, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryUse {
+    /// From sizes alone, for a batch of the longest examples; none for a training that is not fine-tuning on a data set.
+    pub predicted: Option<u64>,
+    /// The most that was really taken, by the process or on the card; none where the system does not tell.
+    pub taken: Option<u64>,
 }
 
 /// How a run ended.

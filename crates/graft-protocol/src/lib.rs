@@ -24,7 +24,7 @@ pub mod training;
 
 pub use chart::{Chart, Series, SeriesStyle};
 pub use command::{AdapterAction, Command, RunsAction};
-pub use event::{Event, Level, MimeBundle, RunEnded, RunOutcome, RunStarted, StepRecord, ValidationRecord};
+pub use event::{Event, Level, MemoryUse, MimeBundle, RunEnded, RunOutcome, RunStarted, StepRecord, ValidationRecord};
 pub use failure::{Failure, Hint, Span};
 pub use heat::HeatMap;
 pub use message::{FromChild, PROTOCOL_VERSION, ToChild};

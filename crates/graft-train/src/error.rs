@@ -126,7 +126,7 @@ pub enum TrainError {
         recomputed: bool,
     },
     /// How much memory is left cannot be known.
-    #[error("batch=auto needs to know how much memory is left, which only the processor under Linux tells")]
+    #[error("batch=auto needs to know how much memory is left, which this device does not tell")]
     UnknownMemory,
     /// The file system refuses.
     #[error("cannot {action} `{}`", path.display())]
@@ -164,6 +164,11 @@ fn smaller(rows: usize, tokens: usize, fitting: Option<usize>) -> String {
 }
 
 impl TrainError {
+    /// Whether a card had no memory left.
+    pub(crate) fn is_full_card(&self) -> bool {
+        self.code() == "nn::card_full"
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }

@@ -59,6 +59,19 @@ impl<'a> Examples<'a> {
         self.train.iter().map(|example| example.ids.len()).max().unwrap_or(0)
     }
 
+    /// The `rows` longest training examples.
+    pub(crate) fn longest_batch(&self, rows: usize) -> Batch {
+        let mut longest: Vec<&Encoded> = self.train.iter().collect();
+        longest.sort_by_key(|example| std::cmp::Reverse(example.ids.len()));
+        longest.truncate(rows);
+        Batch::of(&longest)
+    }
+
+    /// Rows of the largest micro-batch: those asked for, or all the examples there are.
+    pub(crate) fn rows(&self) -> usize {
+        self.config.batch.min(self.train.len())
+    }
+
     /// The order of the examples in an epoch.
     fn order(&self, epoch: u64) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.train.len()).collect();

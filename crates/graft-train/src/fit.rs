@@ -9,17 +9,19 @@ mod window;
 
 use std::time::{Duration, Instant};
 
+use graft_nn::memory::Meter;
 use graft_protocol::{Event, RunEnded, RunOutcome, StepRecord, ValidationRecord};
 
 use crate::batch::Batch;
 use crate::control::Control;
+use crate::memory::device_of;
 use crate::norm::{check_finite, global_norm};
 use crate::optimizer::Optimizer;
 use crate::runs::Ledger;
 use crate::{Result, TrainError};
 
 pub use run::Run;
-pub(crate) use window::MOST_TRAINED;
+pub(crate) use window::{MOST_TRAINED, there_and_back};
 
 /// Hears what happens.
 type Emit<'e> = &'e mut dyn FnMut(Event);
@@ -61,6 +63,7 @@ pub struct Training<'a> {
     first: Option<StepRecord>,
     last: Option<StepRecord>,
     tokens: u64,
+    meter: Option<Meter>,
 }
 
 impl<'a> Training<'a> {
@@ -100,7 +103,8 @@ impl<'a> Training<'a> {
         let now = Instant::now();
         let (step, position, tokens, first, last) = (0, 0, 0, None, None);
         let (spent, taken_up, saved, saved_step, began_validated) = (Duration::ZERO, now, now, None, false);
-        Ok(Self { run, optimizer, ledger, step, position, spent, taken_up, saved, saved_step, began_validated, first, last, tokens })
+        let meter = None;
+        Ok(Self { run, optimizer, ledger, step, position, spent, taken_up, saved, saved_step, began_validated, first, last, tokens, meter })
     }
 
     /// Steps done.
@@ -129,6 +133,8 @@ impl<'a> Training<'a> {
     }
 
     fn run_out(mut self, control: &Control, emit: Emit<'_>) -> Result<RunEnded> {
+        // Trainings that take turns have one memory, of which none can be told its own.
+        self.meter = Meter::start(&device_of(self.run.model));
         loop {
             if let Some(outcome) = self.advance(u64::MAX, control, emit)? {
                 return self.end(outcome, emit);

@@ -8,13 +8,9 @@ use crate::control::Control;
 use crate::data::Dataset;
 use crate::examples::Examples;
 use crate::fit::{Run, begin, go_on};
-use crate::memory::Fitting;
 use crate::runs::{RunFolder, RunHeader};
 use crate::state::Stateful;
 use crate::{Result, TrainError, memory};
-
-/// More rows than this make a step longer and teach no more per token.
-const MOST_ROWS: usize = 64;
 
 /// A fine-tuning, ready to begin or to go on.
 pub struct Job<'a> {
@@ -60,18 +56,6 @@ pub fn resume(job: Job<'_>, control: &Control, emit: &mut dyn FnMut(Event)) -> R
     train(job, control, emit, go_on)
 }
 
-/// The most examples per micro-batch, up to 64 and to as many as there are, with which this training fits into the memory that is left.
-///
-/// # Errors
-/// [`TrainError::WouldNotFit`] when one example is too much, [`TrainError::UnknownMemory`] where nothing tells how much there is, and those of encoding the data.
-pub fn largest_batch(model: &dyn Model, trainables: &[Trainable], tokenizer: &dyn TokenEncoder, data: &Dataset, config: &TrainConfig) -> Result<Fitting> {
-    let is_cpu = model.embedding().weight().own().device().is_cpu();
-    let available = memory::available_bytes().filter(|_| is_cpu).ok_or(TrainError::UnknownMemory)?;
-    let longest = Examples::new(model, tokenizer, data, config)?.longest();
-    let sizes = memory::of_training(model, trainables, longest, config.recompute);
-    memory::largest(&sizes, data.train.len().min(MOST_ROWS), available)
-}
-
 type GoRun = fn(Run<'_>, &Control, &mut dyn FnMut(Event)) -> Result<RunEnded>;
 
 fn train(job: Job<'_>, control: &Control, emit: &mut dyn FnMut(Event), go: GoRun) -> Result<RunEnded> {
@@ -92,7 +76,7 @@ impl<'a> Job<'a> {
         if let Some(text) = source.note() {
             emit(Event::Note { level: Level::Warning, text });
         }
-        memory::check(self.model, &self.trainables, (self.config.batch, source.longest()), self.config.recompute)?;
+        memory::check(self.model, &self.trainables, (source.rows(), source.longest()), self.config.recompute)?;
         Ok(source)
     }
 
@@ -102,7 +86,8 @@ impl<'a> Job<'a> {
         'a: 'b,
     {
         let Job { model, trainables, config, run: folder, header, state, .. } = self;
-        Run { model, trainables, source, config, folder, header, state }
+        let predicted = memory::predicted(model, &trainables, (source.rows(), source.longest()), config.recompute).on_top();
+        Run { model, trainables, source, config, folder, header, state, predicted: Some(predicted) }
     }
 }
 

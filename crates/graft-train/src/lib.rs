@@ -13,6 +13,7 @@ pub mod optimizer;
 pub mod runs;
 pub mod schedule;
 
+mod batch_size;
 mod classify;
 mod config;
 mod control;
@@ -29,11 +30,12 @@ mod state;
 #[cfg(test)]
 mod testing;
 
+pub use batch_size::largest_batch;
 pub use config::TrainConfig;
 pub use control::Control;
 pub use error::{Result, TrainError};
 pub use evaluate::{Evaluation, Evaluator, Request, evaluate};
 pub use examples::{Examples, samples};
-pub use job::{Job, fit, largest_batch, resume};
+pub use job::{Job, fit, resume};
 pub use source::{Source, Validation};
 pub use state::{Accompanied, Stateful};

@@ -1,6 +1,6 @@
 //! How much memory a training takes, from sizes alone, before it starts.
 
-use graft_nn::{Model, ModelShape, Parameter, Quantization, Trainable, packable};
+use graft_nn::{Device, Model, ModelShape, Parameter, Quantization, Trainable, packable};
 
 use crate::batch::Batch;
 use crate::fit::MOST_TRAINED;
@@ -126,12 +126,13 @@ impl Memory {
     }
 }
 
-/// Refuses a training of `trainables` whose batches have `rows` rows of at most `tokens` tokens, when the machine has not the memory.
+/// Refuses a training of `trainables` whose batches have `rows` rows of at most `tokens` tokens, when the machine has not the memory. On a card what is
+/// counted is the least that it takes: operations that have no kernel of their own there keep more.
 ///
 /// # Errors
 /// [`TrainError::WouldNotFit`].
 pub(crate) fn check(model: &dyn Model, trainables: &[Trainable], (rows, tokens): (usize, usize), recompute: bool) -> Result<()> {
-    let Some(available) = available_bytes().filter(|_| model.embedding().weight().tensor().device().is_cpu()) else { return Ok(()) };
+    let Some(available) = graft_nn::memory::left(&device_of(model)) else { return Ok(()) };
     let sizes = Sizes { rows, ..of_training(model, trainables, tokens, recompute) };
     Memory::predict(&sizes).fits(available, &sizes)
 }
@@ -159,7 +160,12 @@ pub(crate) fn largest(sizes: &Sizes<'_>, most: usize, available: u64) -> Result<
     let rows = (1..=most).rev().find(|rows| on_top(*rows) <= budget).unwrap_or(1);
     let sizes = Sizes { rows, ..*sizes };
     Memory::predict(&sizes).fits(budget, &sizes)?;
-    Ok(Fitting { rows, tokens: sizes.tokens, needed: on_top(rows), available })
+    Ok(fitting(&sizes, rows, available))
+}
+
+/// What is said of that many rows.
+pub(crate) fn fitting(sizes: &Sizes<'_>, rows: usize, available: u64) -> Fitting {
+    Fitting { rows, tokens: sizes.tokens, needed: Memory::predict(&Sizes { rows, ..*sizes }).on_top(), available }
 }
 
 /// What a training of `trainables` takes whose batches have `rows` rows of at most `tokens` tokens.
@@ -179,7 +185,7 @@ pub fn of_model(model: &dyn Model) -> Sizes<'_> {
     let kept = model.parameters().iter().map(|parameter| parameter.own_weight().bytes() as u64).sum();
     let widens = |parameter: &&&Parameter| (parameter.own_weight().bytes() as u64) < FLOAT * parameter.elements() as u64;
     let widened = model.parameters().iter().filter(widens).map(|parameter| FLOAT * parameter.elements() as u64).max().unwrap_or(0);
-    let threads = if model.embedding().weight().own().device().is_cpu() { candle_core::utils::get_num_threads() } else { 0 };
+    let threads = if device_of(model).is_cpu() { candle_core::utils::get_num_threads() } else { 0 };
     Sizes { shape: model.shape(), parameters, kept, widened, added: 0, opened: 0, rows: 1, tokens: 1, recompute: false, threads }
 }
 
@@ -194,6 +200,11 @@ pub fn packed<'a>(model: &dyn Model, sizes: &Sizes<'a>, quantization: Quantizati
     packed
 }
 
+/// Where the model lies.
+pub fn device_of(model: &dyn Model) -> Device {
+    model.embedding().weight().own().device().clone()
+}
+
 /// Pieces of a micro-batch, and how many of them are under way at one time: as many as there are threads, or one that all threads share.
 fn under_way(sizes: &Sizes<'_>) -> (usize, usize) {
     if sizes.threads == 0 || sizes.added + sizes.opened > MOST_TRAINED as u64 {
@@ -206,13 +217,6 @@ fn under_way(sizes: &Sizes<'_>) -> (usize, usize) {
 /// `kept * part / whole`, without overflow.
 fn share(kept: u64, part: u64, whole: u64) -> u64 {
     (u128::from(kept) * u128::from(part) / u128::from(whole.max(1))) as u64
-}
-
-/// Memory that the system could still give; none where it does not tell.
-pub fn available_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
 }
 
 #[cfg(test)]

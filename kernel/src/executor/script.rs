@@ -90,7 +90,7 @@ impl Script {
             }));
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        self.event(Event::RunEnded(RunEnded { run, outcome: RunOutcome::Finished, step: 50, summary: "done".into() }));
+        self.event(Event::RunEnded(RunEnded { run, outcome: RunOutcome::Finished, step: 50, memory: None, summary: "done".into() }));
         Reply::text("trained")
     }
 }

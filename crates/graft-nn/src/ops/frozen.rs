@@ -26,7 +26,7 @@ struct Frozen {
 
 impl Frozen {
     fn weight(&self, dtype: DType) -> candle_core::Result<Tensor> {
-        self.w.factor(dtype).map_err(candle_core::Error::wrap)
+        self.w.factor(dtype).map_err(candle_core::Error::from)
     }
 
     /// `x Wᵀ`, as (1, N, d_in) times (1, d_in, d_out).

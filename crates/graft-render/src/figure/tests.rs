@@ -37,6 +37,7 @@ fn run(steps: u64) -> Chart {
         run: "r".into(),
         outcome: RunOutcome::Finished,
         step: steps,
+        memory: None,
         summary: "200 steps in 0:20, 12.0k tokens/s; validation loss 3.20 → 1.31; kept in .graft/runs/r".into(),
     };
     run_chart(&started, &records, &checks, Some(&ended))

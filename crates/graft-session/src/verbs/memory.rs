@@ -3,7 +3,7 @@
 use graft_models::{Published, published, published_names};
 use graft_nn::Quantization;
 use graft_protocol::{Cell, Failure, Settings, Table, training::MEMORY};
-use graft_train::memory::{Memory, Sizes, available_bytes, of_model, packed};
+use graft_train::memory::{Memory, Sizes, device_of, of_model, packed};
 
 use super::{attach::adapter_wanted, words::thousands};
 use crate::{Desk, SessionError};
@@ -37,7 +37,7 @@ fn of_session(desk: &Desk, settings: &Settings) -> Result<Table, Failure> {
     let sizes = Sizes { rows: rows(settings), tokens, added: attached.adapter.trainable_parameters(), recompute, ..of_model(base) };
     let label = format!("{} ({})", attached.adapter.name(), attached.adapter.spec().verb);
     let mut table = compared(&format!("memory of training {}", model.source), &label, &sizes, &packed(base, &sizes, FOUR_BITS));
-    if let Some(available) = available_bytes() {
+    if let Some(available) = graft_nn::memory::left(&device_of(base)) {
         let needed = Memory::predict(&sizes).on_top();
         let verdict = if needed <= available { "it fits" } else { "it does not fit" };
         table.footer.push(format!("on top of the loaded model {}; this machine has {} left: {verdict}", gibibytes(needed), gibibytes(available)));

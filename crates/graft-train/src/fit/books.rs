@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use graft_protocol::{Event, RunEnded, RunOutcome, RunStarted, StepRecord};
+use graft_nn::memory::Meter;
+use graft_protocol::{Event, MemoryUse, RunEnded, RunOutcome, RunStarted, StepRecord};
 
 use super::{Emit, Training};
 use crate::runs::{Checkpoint, Progress};
@@ -72,7 +73,8 @@ impl Training<'_> {
     }
 
     pub(super) fn ended(mut self, outcome: RunOutcome, emit: Emit<'_>) -> Result<RunEnded> {
-        let ended = RunEnded { run: self.run.folder.name(), summary: self.summary(&outcome), outcome, step: self.step };
+        let memory = self.memory();
+        let ended = RunEnded { run: self.run.folder.name(), summary: self.summary(&outcome, memory), outcome, step: self.step, memory: Some(memory) };
         self.ledger.ended(&ended)?;
         emit(Event::RunEnded(ended.clone()));
         Ok(ended)
@@ -89,29 +91,37 @@ impl Training<'_> {
             _ if self.optimizer.steps() == self.step => drop(self.save()),
             _ => {}
         }
-        let ended = RunEnded { run: self.run.folder.name(), outcome: RunOutcome::Failed, step: self.step, summary: format!("{error}; {}", self.place()) };
+        let summary = format!("{error}; {}", self.place());
+        let memory = (self.step > 0).then(|| self.memory());
+        let ended = RunEnded { run: self.run.folder.name(), outcome: RunOutcome::Failed, step: self.step, memory, summary };
         // The disk may be the very reason of the failure.
         let _ = self.ledger.ended(&ended);
         emit(Event::RunEnded(ended));
         error
     }
 
-    fn summary(&self, outcome: &RunOutcome) -> String {
+    /// What it has taken up to now.
+    fn memory(&self) -> MemoryUse {
+        MemoryUse { predicted: self.run.predicted, taken: self.meter.as_ref().and_then(Meter::most) }
+    }
+
+    fn summary(&self, outcome: &RunOutcome, memory: MemoryUse) -> String {
         let seconds = self.spent.as_secs_f64();
         let losses = match (self.first, self.last) {
             (Some(first), Some(last)) => format!("loss {:.3} -> {:.3}, ", first.loss, last.loss),
             _ => String::new(),
         };
         let speed = self.tokens as f64 / seconds.max(1e-9);
+        let taken = memory.taken.map(|bytes| format!(", {} MB beside the model", bytes.div_ceil(1_000_000))).unwrap_or_default();
         let (place, run) = (self.place(), self.run.folder.name());
         match outcome {
             RunOutcome::Interrupted => {
                 format!(
-                    "stopped at step {} of {}: {losses}{seconds:.1} s, {speed:.0} tokens/s; {place}; %resume {run} goes on",
+                    "stopped at step {} of {}: {losses}{seconds:.1} s, {speed:.0} tokens/s{taken}; {place}; %resume {run} goes on",
                     self.step, self.run.config.steps
                 )
             }
-            _ => format!("{} steps: {losses}{seconds:.1} s, {speed:.0} tokens/s; {place}", self.step),
+            _ => format!("{} steps: {losses}{seconds:.1} s, {speed:.0} tokens/s{taken}; {place}", self.step),
         }
     }
 

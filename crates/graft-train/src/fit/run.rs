@@ -23,4 +23,6 @@ pub struct Run<'a> {
     pub header: RunHeader,
     /// What checkpoints keep of the adapter.
     pub state: &'a dyn Stateful,
+    /// Bytes that it is expected to take on top of the model, for the ledger.
+    pub predicted: Option<u64>,
 }

@@ -6,6 +6,7 @@ use graft_nn::{Companion, Context, Model, Recompute, Tensor, Trainable, gradient
 
 use super::Training;
 use crate::batch::Batch;
+use crate::config::TrainConfig;
 use crate::loss::{label_count, loss};
 use crate::{Result, TrainError};
 
@@ -13,7 +14,7 @@ use crate::{Result, TrainError};
 pub(crate) const MOST_TRAINED: usize = 1 << 23;
 
 /// Loss and gradients.
-type Found = (f64, Vec<Tensor>);
+pub(crate) type Found = (f64, Vec<Tensor>);
 
 impl Training<'_> {
     /// The micro-batches of the next step.
@@ -48,6 +49,12 @@ impl Training<'_> {
         }
         Ok(total.unwrap_or_default())
     }
+}
+
+/// Loss and gradients of a batch that passes whole, outside any training.
+pub(crate) fn there_and_back(model: &dyn Model, trainables: &[Trainable], batch: &Batch, config: &TrainConfig) -> Result<Found> {
+    let labels = label_count(model, batch).max(1) as f64;
+    Passes { model, trainables, companion: None, recompute: config.recompute, seed: config.seed, step: 0, labels }.through(0, 0, batch)
 }
 
 /// What the passes of one step have in common.

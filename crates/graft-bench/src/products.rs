@@ -1,0 +1,79 @@
+//! How much of a step is its matrix products, were they done at the best rate that this machine reaches.
+
+use std::time::Instant;
+
+use graft_models::llama::LlamaConfig;
+use graft_nn::{Device, Tensor};
+
+use crate::Result;
+use crate::workload::{Scene, Shape, Work};
+
+/// Rows, columns and inner size of the product that gives the rate: large enough for its edges not to matter, small enough to be quick.
+const SIZE: usize = 1536;
+/// How often it is done; the best counts, since a neighbour can only slow it down.
+const TIMES: usize = 6;
+
+/// The best rate of products of 32-bit numbers on all threads, in floating-point operations per second.
+///
+/// # Errors
+/// What candle says.
+pub fn rate() -> Result<f64> {
+    let device = Device::Cpu;
+    let (a, b) = (Tensor::rand(-1f32, 1f32, (SIZE, SIZE), &device)?, Tensor::rand(-1f32, 1f32, (SIZE, SIZE), &device)?);
+    let mut best = 0f64;
+    for _ in 0..TIMES {
+        let began = Instant::now();
+        std::hint::black_box(a.matmul(&b)?);
+        best = best.max(2.0 * (SIZE as f64).powi(3) / began.elapsed().as_secs_f64());
+    }
+    Ok(best)
+}
+
+/// Floating-point operations in the products of one step, that cannot be spared; none for what is not counted here.
+///
+/// With N = B T positions and P weights of the layers and V C of the head: LoRA takes 4 N (P + V C) for the way there and for the gradient of the inputs (the
+/// first layer's attention has no input that wants one), and 6 N r (d_in + d_out) in each adapted layer for its factors; full fine-tuning takes
+/// 6 N (P + V C). Attention takes B T² H D for each of its products below the diagonal: two there, and five back, one of them again.
+pub fn operations(scene: &Scene) -> Option<f64> {
+    if !matches!(scene.shape, Shape::Tiny | Shape::D768) {
+        return None;
+    }
+    let LlamaConfig { hidden_size, intermediate_size, num_hidden_layers, num_attention_heads, num_key_value_heads, head_dim, vocab_size, .. } =
+        scene.shape.config();
+    let [hidden, wide, layers, vocab] = [hidden_size, intermediate_size, num_hidden_layers, vocab_size].map(|size| size as f64);
+    let [queries, keys] = [num_attention_heads, num_key_value_heads].map(|heads| (heads * head_dim) as f64);
+    let maps = [(hidden, queries), (hidden, keys), (hidden, keys), (queries, hidden), (hidden, wide), (hidden, wide), (wide, hidden)];
+    let weights = |maps: &[(f64, f64)]| maps.iter().map(|(d_in, d_out)| d_in * d_out).sum::<f64>();
+    let [rows, tokens, rank] = [scene.rows, scene.tokens, scene.rank].map(|size| size as f64);
+    let positions = rows * tokens;
+    let all = layers * weights(&maps) + vocab * hidden;
+    let attention = 7.0 * layers * rows * tokens * tokens * queries;
+    let factors = 6.0 * positions * rank * layers * maps.iter().map(|(d_in, d_out)| d_in + d_out).sum::<f64>();
+    match scene.work {
+        Work::Lora => Some(4.0 * positions * all - 2.0 * positions * weights(&maps[..3]) + factors + attention),
+        Work::Full => Some(6.0 * positions * all + attention),
+        Work::Checkpointed | Work::LoraQv | Work::Dora | Work::Prompt => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_operations_of_a_step_are_those_counted_by_hand() {
+        // C = H D = K D = 256, F = 688, 4 layers, V = 2,048, N = 8 x 128 = 1,024, r = 8.
+        let (layer, head) = (4.0 * 256.0 * 256.0 + 3.0 * 256.0 * 688.0, 2048.0 * 256.0);
+        let attention = 7.0 * 4.0 * 8.0 * 128.0 * 128.0 * 256.0;
+        let factors = 6.0 * 1024.0 * 8.0 * 4.0 * (4.0 * 512.0 + 3.0 * 944.0);
+        let first = 2.0 * 1024.0 * 3.0 * 256.0 * 256.0;
+        assert_eq!(operations(&Scene::new(Shape::Tiny, Work::Lora)), Some(4096.0 * (4.0 * layer + head) - first + factors + attention));
+        assert_eq!(operations(&Scene::new(Shape::Tiny, Work::Full)), Some(6144.0 * (4.0 * layer + head) + attention));
+        assert_eq!(operations(&Scene::new(Shape::Bert, Work::Lora)), None);
+    }
+
+    #[test]
+    fn the_rate_is_one_that_a_processor_can_have() {
+        assert!((1e8..1e14).contains(&rate().expect("products")));
+    }
+}
