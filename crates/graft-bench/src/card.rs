@@ -24,7 +24,7 @@ pub fn run(plan: &Plan, told: &mut dyn FnMut(&str)) -> Result<String> {
             told(&format!("round {round} of {}: {} with {} on {}", plan.rounds, contender.name, plan.scene.work.name(), plan.scene.shape.name()));
             let meter = Meter::start()?;
             let figures = figures(&contender.name, command(&contender.name, plan, &own))?;
-            contender.rounds.push(Figures { peak_bytes: Some(meter.stop()), start_bytes: None, ..figures });
+            contender.rounds.push(Figures { peak_bytes: Some(meter.stop()), memory: None, ..figures });
         }
     }
     Ok(page(&name, plan, &measured))
@@ -107,7 +107,7 @@ mod tests {
             step_milliseconds: vec![900.0, 100.0, 100.0],
             losses: vec![11.8, 11.7, 11.6],
             first_step_milliseconds: 950.0,
-            start_bytes: None,
+            memory: None,
             peak_bytes: Some(4 << 30),
         };
         let page = page("NVIDIA T4, 580.65", &plan(), &[Measured { name: "graft".to_owned(), rounds: vec![figures] }]);

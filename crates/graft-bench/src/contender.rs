@@ -6,6 +6,7 @@ use std::time::Instant;
 use clap::ValueEnum;
 use graft_nn::{Model, Trainable};
 use graft_peft::{Adapter, Workbench, attach};
+use graft_protocol::MemoryUse;
 use serde::{Deserialize, Serialize};
 
 use crate::workload::Scene;
@@ -29,9 +30,9 @@ pub struct Figures {
     pub losses: Vec<f64>,
     /// Milliseconds from the start of the process to the end of the first step.
     pub first_step_milliseconds: f64,
-    /// Resident memory before the model was made.
+    /// What the training took beside the model, as Graft's ledger has it.
     #[serde(default)]
-    pub start_bytes: Option<u64>,
+    pub memory: Option<MemoryUse>,
     /// Peak resident memory of the process.
     pub peak_bytes: Option<u64>,
 }
@@ -50,18 +51,17 @@ impl Contender {
     /// # Errors
     /// Those of model, adapter and training.
     pub fn run(self, scene: &Scene, steps: usize, began: Instant) -> Result<Figures> {
-        let start_bytes = peak::resident_bytes();
         let (model, adapter) = model(scene)?;
         let trainables = adapter.trainables();
         // Graft's training measures its own peak, and for that sets the process's back.
         let made_bytes = peak::resident_bytes();
-        let (step_milliseconds, losses, first) = match self {
-            Self::Graft => ours::train(&*model, trainables, scene, steps)?.0,
-            Self::Candle => plain_candle::train(&*model, &trainables, scene, steps)?,
-        }
-        .columns();
+        let (steps, memory) = match self {
+            Self::Graft => ours::train(&*model, trainables, scene, steps).map(|(steps, memory)| (steps, Some(memory)))?,
+            Self::Candle => (plain_candle::train(&*model, &trainables, scene, steps)?, None),
+        };
+        let (step_milliseconds, losses, first) = steps.columns();
         let first_step_milliseconds = first.duration_since(began).as_secs_f64() * 1e3;
-        Ok(Figures { step_milliseconds, losses, first_step_milliseconds, start_bytes, peak_bytes: peak::resident_bytes().max(made_bytes) })
+        Ok(Figures { step_milliseconds, losses, first_step_milliseconds, memory, peak_bytes: peak::resident_bytes().max(made_bytes) })
     }
 }
 

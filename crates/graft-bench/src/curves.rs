@@ -156,13 +156,8 @@ mod tests {
     use crate::contender::Figures;
 
     fn measured(name: &str, milliseconds: f64, peak: u64) -> Measured {
-        let figures = Figures {
-            step_milliseconds: vec![900.0, milliseconds],
-            losses: Vec::new(),
-            first_step_milliseconds: 1.0,
-            start_bytes: None,
-            peak_bytes: Some(peak),
-        };
+        let figures =
+            Figures { step_milliseconds: vec![900.0, milliseconds], losses: Vec::new(), first_step_milliseconds: 1.0, memory: None, peak_bytes: Some(peak) };
         Measured { name: name.to_owned(), rounds: vec![figures] }
     }
 

@@ -162,13 +162,8 @@ mod tests {
     }
 
     fn measured(name: &str, milliseconds: &[f64], peak: u64) -> Measured {
-        let figures = Figures {
-            step_milliseconds: milliseconds.to_vec(),
-            losses: vec![5.0, 4.0],
-            first_step_milliseconds: 70.0,
-            start_bytes: None,
-            peak_bytes: Some(peak),
-        };
+        let figures =
+            Figures { step_milliseconds: milliseconds.to_vec(), losses: vec![5.0, 4.0], first_step_milliseconds: 70.0, memory: None, peak_bytes: Some(peak) };
         Measured { name: name.to_owned(), rounds: vec![figures] }
     }
 

@@ -10,10 +10,9 @@ use graft_nn::ops::RopeScaling;
 use graft_nn::{DType, Device, Model, Rng, Tensor};
 use graft_protocol::{Settings, Value};
 use graft_train::batch::{Batch, Encoded};
-use graft_train::memory::{Sizes, of_model};
 use serde_json::json;
 
-use crate::{Result, contender};
+use crate::Result;
 
 /// Usual rank of the adapters; `lora_alpha` is twice the rank.
 pub const RANK: usize = 8;
@@ -237,15 +236,6 @@ impl Scene {
             Work::Prompt => ("prompt_tune", Settings::default().with("num_virtual_tokens", Value::Integer(20))),
             Work::Full => ("full", Settings::default()),
         }
-    }
-
-    /// Sizes of the training, for [`graft_train::memory::Memory::predict`].
-    ///
-    /// # Errors
-    /// Those of making the model.
-    pub fn with_sizes<T>(&self, work: impl FnOnce(&Sizes<'_>) -> T) -> Result<T> {
-        let (model, adapter) = contender::model(self)?;
-        Ok(work(&Sizes { added: adapter.trainable_parameters(), rows: self.rows, tokens: self.tokens, ..of_model(&*model) }))
     }
 
     /// The micro-batch of every step: rows of full length in which every token but the first is a label, or which have a class each.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Context, NnError, Norm, Result, Slot, Tensor};
+use crate::{Context, Kept, NnError, Norm, Result, Slot, Tensor};
 
 /// What stands between a sublayer and the stream.
 pub trait JunctionAdapter: Send + Sync {
@@ -12,6 +12,11 @@ pub trait JunctionAdapter: Send + Sync {
     /// # Errors
     /// When shapes do not fit.
     fn forward(&self, output: &Tensor, stream: &Tensor, norm: Option<&Norm>, cx: &Context) -> Result<Tensor>;
+
+    /// What a training keeps of it, for the prediction of the memory.
+    fn kept(&self) -> Kept {
+        Kept::default()
+    }
 }
 
 /// Which sublayer's output joins the stream.
@@ -55,6 +60,11 @@ impl Junction {
     /// Its adapters.
     pub fn slot(&self) -> &Slot<dyn JunctionAdapter> {
         &self.slot
+    }
+
+    /// What a training keeps of the adapters that act.
+    pub fn kept(&self) -> Kept {
+        self.slot.active().iter().map(|adapter| adapter.kept()).sum()
     }
 
     /// `norm(stream + output)` with the adapters that act; with several, each adds its own change.

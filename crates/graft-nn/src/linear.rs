@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Context, NnError, Parameter, Result, Role, Slot, StandIn, Tensor, Weight, ops};
+use crate::{Context, Kept, NnError, Parameter, Result, Role, Slot, StandIn, Tensor, Weight, ops};
 
 /// An adapter of one linear layer.
 pub trait LinearAdapter: Send + Sync {
@@ -30,6 +30,11 @@ pub trait LinearAdapter: Send + Sync {
     /// Whether what it adds is in the base weight now.
     fn is_merged(&self) -> bool {
         false
+    }
+
+    /// What a training keeps of it, for the prediction of the memory.
+    fn kept(&self, _base: &Linear) -> Kept {
+        Kept::default()
     }
 }
 
@@ -138,6 +143,12 @@ impl Linear {
     /// What stands in for W in this layer alone: a head that shares its weight with the embedding can be trained apart from it.
     pub fn stand_ins(&self) -> &Slot<dyn StandIn> {
         &self.apart
+    }
+
+    /// What a training keeps of its bias and of the adapters that act, beside its input and its output.
+    pub fn kept(&self) -> Kept {
+        let bias = Kept::per_position(if self.bias.is_some() { self.d_out } else { 0 });
+        bias + self.slot.active().iter().map(|adapter| adapter.kept(self)).sum()
     }
 
     fn acting_weight(&self) -> Weight {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::{DType, NnError, Packed, Quantization, Result, Slot, Tensor, Var, Weight};
+use crate::{DType, Kept, NnError, Packed, Quantization, Result, Slot, Tensor, Var, Weight};
 
 /// A weight that an adapter puts in the place of one of the base's: a trained bias, norm or head.
 pub trait StandIn: Send + Sync {
@@ -15,6 +15,11 @@ pub trait StandIn: Send + Sync {
     /// Whether it has been written into the base's weight now.
     fn is_merged(&self) -> bool {
         false
+    }
+
+    /// What a training keeps of it beside itself, for the prediction of the memory.
+    fn kept(&self) -> Kept {
+        Kept::default()
     }
 }
 
@@ -97,6 +102,11 @@ impl Parameter {
     /// What adapters put in its place; of several that act the last counts.
     pub fn stand_ins(&self) -> &Slot<dyn StandIn> {
         &self.stand_ins
+    }
+
+    /// What a training keeps of the stand-ins that act.
+    pub fn kept(&self) -> Kept {
+        self.stand_ins.active().iter().map(|stand_in| stand_in.kept()).sum()
     }
 
     /// Number of elements.

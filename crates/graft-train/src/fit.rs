@@ -31,7 +31,8 @@ type Emit<'e> = &'e mut dyn FnMut(Event);
 /// # Errors
 /// [`TrainError::NotFinite`] (the parameters are those of the last good step), and those of model, data and files.
 pub fn begin(run: Run<'_>, control: &Control, emit: Emit<'_>) -> Result<RunEnded> {
-    Training::begin(run, emit)?.run_out(control, emit)
+    let meter = Meter::start(&device_of(run.model));
+    Training { meter, ..Training::begin(run, emit)? }.run_out(control, emit)
 }
 
 /// Goes on from the run's newest checkpoint that is whole; the losses are those the uninterrupted run would have had.
@@ -39,7 +40,8 @@ pub fn begin(run: Run<'_>, control: &Control, emit: Emit<'_>) -> Result<RunEnded
 /// # Errors
 /// [`TrainError::NoCheckpoint`], [`TrainError::AlreadyDone`], [`TrainError::Checkpoint`], and those of [`begin`].
 pub fn go_on(run: Run<'_>, control: &Control, emit: Emit<'_>) -> Result<RunEnded> {
-    Training::go_on(run, emit)?.run_out(control, emit)
+    let meter = Meter::start(&device_of(run.model));
+    Training { meter, ..Training::go_on(run, emit)? }.run_out(control, emit)
 }
 
 /// A training between two of its steps: several can advance in turn.
@@ -63,6 +65,7 @@ pub struct Training<'a> {
     first: Option<StepRecord>,
     last: Option<StepRecord>,
     tokens: u64,
+    /// Of a training that is alone: those that take turns have one memory, of which none can be told its own.
     meter: Option<Meter>,
 }
 
@@ -133,8 +136,6 @@ impl<'a> Training<'a> {
     }
 
     fn run_out(mut self, control: &Control, emit: Emit<'_>) -> Result<RunEnded> {
-        // Trainings that take turns have one memory, of which none can be told its own.
-        self.meter = Meter::start(&device_of(self.run.model));
         loop {
             if let Some(outcome) = self.advance(u64::MAX, control, emit)? {
                 return self.end(outcome, emit);

@@ -1,6 +1,6 @@
 //! How much memory a training takes, from sizes alone, before it starts.
 
-use graft_nn::{Device, Model, ModelShape, Parameter, Quantization, Trainable, packable};
+use graft_nn::{Device, Junction, Kept, Layer, Linear, Model, ModelShape, Parameter, Quantization, Role, Sublayer, Trainable, packable};
 
 use crate::batch::Batch;
 use crate::fit::MOST_TRAINED;
@@ -13,7 +13,7 @@ const FLOAT: u64 = 4;
 const LOGITS: u64 = 1 << 21;
 
 /// What a thread takes for the packed panels of a product, its stack and the allocator's store.
-const THREAD: u64 = 4 << 20;
+const THREAD: u64 = 2 << 20;
 
 /// What decides the memory of a training.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,10 @@ pub struct Sizes<'a> {
     pub rows: usize,
     /// P+T: positions of a row.
     pub tokens: usize,
+    /// What adapters and biases keep beside the layers.
+    pub adapters: Kept,
+    /// Blocks in front of everything that is trained: nothing of them is kept.
+    pub untouched: usize,
     /// Whether blocks are computed again for the backward pass.
     pub recompute: bool,
     /// Threads that pass pieces of a batch through the model; 0 where a batch passes whole, as on a card.
@@ -72,21 +76,24 @@ impl Memory {
         let feeds = if matches!(shape.family.as_str(), "gpt2" | "bert") { 2 } else { 3 };
         let block = 6 * hidden + 3 * queries + 3 * keys + feeds * wide;
         // With blocks that are computed again only their inputs are kept, and one block at a time.
-        let blocks = shape.layers as u64;
-        let kept_of_blocks = if sizes.recompute { blocks * hidden + block } else { blocks * block };
+        let blocks = (shape.layers - sizes.untouched.min(shape.layers)) as u64;
+        let [per_position, per_pass] = [sizes.adapters.per_position, sizes.adapters.per_pass].map(|numbers| numbers as u64);
+        let kept_of_blocks = if sizes.recompute { blocks * hidden + block + per_position / blocks.max(1) } else { blocks * block + per_position };
+        let per_pass = if sizes.recompute { per_pass / blocks.max(1) } else { per_pass };
         // A weight that is trained is kept in 32-bit numbers.
         let weights = kept - share(kept, opened, parameters) + trained * FLOAT;
         // Inside a feed-forward part: the gradients of its three values, and one of them twice while candle adds; the two sums above it.
         let backward = positions * (5 * wide + 2 * hidden) * FLOAT;
         let logits = (LOGITS.max(64 * vocab) * at_once as u64).min(positions * vocab) * FLOAT;
-        // Each piece that is under way has a gradient of its own, beside the sum of those before.
-        let gradients = if pieces > 1 { at_once as u64 * trained * FLOAT } else { 0 };
+        // Each piece that is under way ends with a gradient of its own, beside the sums of those before it, one for each doubling.
+        let gradients = if pieces > 1 { at_once * (1 + pieces.div_ceil(at_once).next_power_of_two().ilog2() as usize) } else { 1 };
+        let at_the_end = at_once as u64 * sizes.adapters.at_the_end as u64 * FLOAT;
         Self {
             weights,
             gradients: trained * FLOAT,
             optimizer: 3 * trained * FLOAT,
-            activations: positions * (kept_of_blocks + 2 * hidden) * FLOAT,
-            temporary: backward.max(logits) + gradients + at_once as u64 * (sizes.widened + THREAD),
+            activations: (positions * (kept_of_blocks + 2 * hidden) + at_once as u64 * per_pass) * FLOAT,
+            temporary: backward.max(logits).max(at_the_end) + (gradients as u64 - 1) * trained * FLOAT + at_once as u64 * (sizes.widened + THREAD),
         }
     }
 
@@ -186,7 +193,55 @@ pub fn of_model(model: &dyn Model) -> Sizes<'_> {
     let widens = |parameter: &&&Parameter| (parameter.own_weight().bytes() as u64) < FLOAT * parameter.elements() as u64;
     let widened = model.parameters().iter().filter(widens).map(|parameter| FLOAT * parameter.elements() as u64).max().unwrap_or(0);
     let threads = if device_of(model).is_cpu() { candle_core::utils::get_num_threads() } else { 0 };
-    Sizes { shape: model.shape(), parameters, kept, widened, added: 0, opened: 0, rows: 1, tokens: 1, recompute: false, threads }
+    Sizes {
+        shape: model.shape(),
+        parameters,
+        kept,
+        widened,
+        added: 0,
+        opened: 0,
+        rows: 1,
+        tokens: 1,
+        adapters: kept_beside(model),
+        untouched: untouched(model),
+        recompute: false,
+        threads,
+    }
+}
+
+/// What biases and the adapters that act keep.
+fn kept_beside(model: &dyn Model) -> Kept {
+    let of_weights: Kept = model.parameters().into_iter().map(Parameter::kept).sum();
+    let of_layers: Kept = model.sites().into_iter().filter_map(|site| if let Layer::Linear(linear) = site.layer { Some(linear.kept()) } else { None }).sum();
+    of_weights + of_layers + model.junctions().into_iter().map(Junction::kept).sum()
+}
+
+/// Blocks in front of the first place where something is trained.
+fn untouched(model: &dyn Model) -> usize {
+    let embedding = model.embedding();
+    if embedding.positions_taken() > 0 || !embedding.slot().active_names().is_empty() {
+        return 0;
+    }
+    let mut begun = 0;
+    let mut first = model.shape().layers;
+    for site in model.sites() {
+        begun += usize::from(matches!(site.role, Role::Query | Role::QueryKeyValue));
+        if is_touched(site.layer) {
+            // A norm may stand in front of its block's first map; then one block more is counted.
+            first = usize::saturating_sub(begun, 1);
+            break;
+        }
+    }
+    // The block of an adapter behind a feed-forward part has nothing trained in front of it.
+    let acting = model.junctions().into_iter().find(|junction| !junction.slot().active_names().is_empty());
+    let joined = acting.map(|junction| junction.block() + usize::from(junction.sublayer() == Sublayer::FeedForward));
+    joined.map_or(first, |joined| joined.min(first))
+}
+
+fn is_touched(layer: Layer<'_>) -> bool {
+    let is_open = |parameter: &Parameter| parameter.is_trainable() || !parameter.stand_ins().active_names().is_empty();
+    let has_adapter = |linear: &Linear| !linear.slot().active_names().is_empty() || !linear.stand_ins().active_names().is_empty();
+    layer.parameters().into_iter().any(is_open) || matches!(layer, Layer::Linear(linear) if has_adapter(linear))
 }
 
 /// The sizes with the linear layers but the head packed, as `load_in_4bit` does.
@@ -232,7 +287,20 @@ mod tests {
     #[test]
     fn every_part_is_counted_by_hand() {
         let shape = shape();
-        let sizes = Sizes { shape: &shape, parameters: 1000, kept: 2000, widened: 640, added: 30, opened: 0, rows: 3, tokens: 5, recompute: false, threads: 0 };
+        let sizes = Sizes {
+            shape: &shape,
+            parameters: 1000,
+            kept: 2000,
+            widened: 640,
+            added: 30,
+            opened: 0,
+            rows: 3,
+            tokens: 5,
+            adapters: Kept::default(),
+            untouched: 0,
+            recompute: false,
+            threads: 0,
+        };
         let memory = Memory::predict(&sizes);
         // 6 C + 3 H*D + 3 K*D + 3 F = 48 + 24 + 12 + 60 = 144 in each of two blocks, and two vectors of C behind them.
         let expected = Memory {
@@ -240,7 +308,7 @@ mod tests {
             gradients: 120,
             optimizer: 360,
             activations: 15 * (2 * 144 + 16) * 4,
-            temporary: 15 * (100 + 16) * 4 + 8 * 20 * 4 + (4 << 20),
+            temporary: 15 * (100 + 16) * 4 + 8 * 20 * 4 + (2 << 20),
         };
         assert_eq!(memory, expected);
         assert_eq!(memory.total(), expected.weights + memory.on_top());
@@ -258,6 +326,8 @@ mod tests {
             opened: 1000,
             rows: 1,
             tokens: 1,
+            adapters: Kept::default(),
+            untouched: 0,
             recompute: false,
             threads: 0,
         });
@@ -267,7 +337,20 @@ mod tests {
     #[test]
     fn of_a_divided_batch_the_pieces_under_way_count() {
         let shape = shape();
-        let whole = Sizes { shape: &shape, parameters: 1000, kept: 2000, widened: 0, added: 30, opened: 0, rows: 8, tokens: 256, recompute: false, threads: 0 };
+        let whole = Sizes {
+            shape: &shape,
+            parameters: 1000,
+            kept: 2000,
+            widened: 0,
+            added: 30,
+            opened: 0,
+            rows: 8,
+            tokens: 256,
+            adapters: Kept::default(),
+            untouched: 0,
+            recompute: false,
+            threads: 0,
+        };
         let on = |threads: usize| Memory::predict(&Sizes { threads, ..whole }).activations;
         assert_eq!((on(1) * 8, on(2) * 4), (on(0), on(0)));
         // More threads than pieces share one piece after another.
@@ -277,14 +360,40 @@ mod tests {
     #[test]
     fn blocks_that_are_computed_again_keep_their_inputs_and_one_block() {
         let shape = shape();
-        let sizes = Sizes { shape: &shape, parameters: 1000, kept: 2000, widened: 0, added: 30, opened: 0, rows: 3, tokens: 5, recompute: true, threads: 0 };
+        let sizes = Sizes {
+            shape: &shape,
+            parameters: 1000,
+            kept: 2000,
+            widened: 0,
+            added: 30,
+            opened: 0,
+            rows: 3,
+            tokens: 5,
+            adapters: Kept::default(),
+            untouched: 0,
+            recompute: true,
+            threads: 0,
+        };
         assert_eq!(Memory::predict(&sizes).activations, 15 * (2 * 8 + 144 + 16) * 4);
     }
 
     #[test]
     fn the_largest_batch_fits_and_one_more_row_would_not() {
         let shape = shape();
-        let sizes = Sizes { shape: &shape, parameters: 1000, kept: 4000, widened: 0, added: 30, opened: 0, rows: 1, tokens: 5, recompute: false, threads: 0 };
+        let sizes = Sizes {
+            shape: &shape,
+            parameters: 1000,
+            kept: 4000,
+            widened: 0,
+            added: 30,
+            opened: 0,
+            rows: 1,
+            tokens: 5,
+            adapters: Kept::default(),
+            untouched: 0,
+            recompute: false,
+            threads: 0,
+        };
         let of = |rows: usize| Memory::predict(&Sizes { rows, ..sizes }).on_top();
         let enough = of(7) * 10 / 9 + 10;
         assert_eq!(largest(&sizes, 64, enough).expect("fits"), Fitting { rows: 7, tokens: 5, needed: of(7), available: enough });
@@ -295,7 +404,20 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused_with_what_to_change_and_what_fits_is_not() {
         let shape = shape();
-        let sizes = Sizes { shape: &shape, parameters: 1000, kept: 4000, widened: 0, added: 30, opened: 0, rows: 4, tokens: 5, recompute: false, threads: 0 };
+        let sizes = Sizes {
+            shape: &shape,
+            parameters: 1000,
+            kept: 4000,
+            widened: 0,
+            added: 30,
+            opened: 0,
+            rows: 4,
+            tokens: 5,
+            adapters: Kept::default(),
+            untouched: 0,
+            recompute: false,
+            threads: 0,
+        };
         let memory = Memory::predict(&sizes);
         assert!(memory.fits(memory.on_top(), &sizes).is_ok());
         let error = memory.fits(memory.on_top() - 1, &sizes).expect_err("refused");

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use graft_nn::{Context, Junction, JunctionAdapter, Norm, Result, Sublayer, Tensor, Var, ops};
+use graft_nn::{Context, Junction, JunctionAdapter, Kept, Norm, Result, Sublayer, Tensor, Var, ops};
 use graft_protocol::{
     Settings, Value as Setting,
     methods::{MethodSpec, bottleneck::SPEC},
@@ -84,6 +84,14 @@ impl JunctionAdapter for Network {
             change = (&change * Tensor::from_vec(mask.factors(change.elem_count()), change.dims(), change.device())?)?;
         }
         Ok((output + change)?)
+    }
+
+    /// Each map's product and sum, what f gives, the change with its factor, and the three sums that put it into the stream.
+    fn kept(&self) -> Kept {
+        let (narrow, wide) = (self.down.1.elem_count(), self.up.1.elem_count());
+        let dropped = if self.dropout > 0.0 { 2 } else { 0 };
+        let summed = usize::from(matches!(self.reads, Reads::Sum));
+        Kept::per_position(3 * narrow + (6 + dropped + summed) * wide)
     }
 }
 

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use graft_nn::{
-    Context, DType, Linear, LinearAdapter, Result, Tensor, Var,
+    Context, DType, Kept, Linear, LinearAdapter, Result, Tensor, Var,
     ops::{self, LowRank},
 };
 use graft_protocol::{
@@ -80,6 +80,13 @@ impl LinearAdapter for DoraLayer {
 
     fn is_merged(&self) -> bool {
         self.shared.is_merged()
+    }
+
+    /// What is scaled, beside the scaled; with a factor of the user's or dropout also all that the change is told apart with.
+    fn kept(&self, base: &Linear) -> Kept {
+        let is_plain = self.dropout == 0.0 && self.shared.scale() == 1.0;
+        let dropped = if self.dropout > 0.0 { 2 * base.d_in() } else { 0 };
+        Kept::per_position(if is_plain { base.d_out() } else { 6 * base.d_out() + dropped })
     }
 }
 

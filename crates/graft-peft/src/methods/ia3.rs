@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use graft_nn::{Context, DType, Linear, LinearAdapter, Model, Result, Role, Tensor, Var};
+use graft_nn::{Context, DType, Kept, Linear, LinearAdapter, Model, Result, Role, Tensor, Var};
 use graft_protocol::{
     Settings,
     methods::{MethodSpec, ia3::SPEC},
@@ -73,6 +73,11 @@ impl LinearAdapter for Ia3Layer {
 
     fn is_merged(&self) -> bool {
         self.shared.is_merged()
+    }
+
+    /// What is scaled, beside the scaled.
+    fn kept(&self, base: &Linear) -> Kept {
+        Kept::per_position(if self.is_feedforward { base.d_in() } else { base.d_out() })
     }
 }
 

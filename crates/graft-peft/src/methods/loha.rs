@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use graft_nn::{Context, Linear, LinearAdapter, Result, Tensor, Var, ops};
+use graft_nn::{Context, Kept, Linear, LinearAdapter, Result, Tensor, Var, ops};
 use graft_protocol::{
     Settings,
     methods::{MethodSpec, loha::SPEC},
@@ -65,6 +65,11 @@ impl LinearAdapter for LoHaLayer {
 
     fn is_merged(&self) -> bool {
         self.shared.is_merged()
+    }
+
+    /// The base's output and the change; both products, theirs, and that with its factor, and two gradients that wait until all layers are through.
+    fn kept(&self, base: &Linear) -> Kept {
+        Kept::per_position(2 * base.d_out()).and_per_pass(6 * base.d_in() * base.d_out())
     }
 }
 

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use graft_nn::{Context, Linear, LinearAdapter, Result, Tensor, Var, ops};
+use graft_nn::{Context, Kept, Linear, LinearAdapter, Result, Tensor, Var, ops};
 use graft_protocol::{
     Settings,
     methods::{MethodSpec, lokr::SPEC},
@@ -78,6 +78,16 @@ impl Factor {
         Ok(last.dim(1)?)
     }
 
+    fn rows(&self) -> Result<usize> {
+        let (Self::Whole(first) | Self::Product(first, _)) = self;
+        Ok(first.dim(0)?)
+    }
+
+    /// r of a product.
+    fn inner(&self) -> usize {
+        if let Self::Product(a, _) = self { a.elem_count() / a.dims()[0].max(1) } else { 0 }
+    }
+
     fn weights(&self, [whole, a_name, b_name]: [&'static str; 3]) -> Vec<(&'static str, Var)> {
         match self {
             Self::Whole(w) => vec![(whole, w.clone())],
@@ -114,6 +124,12 @@ impl LinearAdapter for LoKrLayer {
 
     fn is_merged(&self) -> bool {
         self.shared.is_merged()
+    }
+
+    /// What the second factor gives, twice since it is turned round, that of the first likewise, with its factor, and the base's output.
+    fn kept(&self, base: &Linear) -> Kept {
+        let (Ok(m), Ok(k)) = (self.first.columns(), self.second.rows()) else { return Kept::default() };
+        Kept::per_position(2 * m * k + 4 * base.d_out() + m * self.second.inner() + k * self.first.inner())
     }
 }
 

@@ -12,7 +12,7 @@ mod cayley;
 
 use std::sync::Arc;
 
-use graft_nn::{Context, DType, Linear, LinearAdapter, Result, Tensor, Var};
+use graft_nn::{Context, DType, Kept, Linear, LinearAdapter, Result, Tensor, Var};
 use graft_protocol::{
     Settings,
     methods::{MethodSpec, oft::SPEC},
@@ -69,6 +69,12 @@ impl LinearAdapter for OftLayer {
 
     fn is_merged(&self) -> bool {
         self.shared.is_merged()
+    }
+
+    /// The input in blocks, the turned blocks, and these in a row again; some twelve matrices of the series for each block.
+    fn kept(&self, base: &Linear) -> Kept {
+        let blended = if self.shared.scale() == 1.0 { 0 } else { 3 };
+        Kept::per_position((3 + blended) * base.d_in()).and_per_pass(12 * base.d_in() * self.block_size)
     }
 }
 

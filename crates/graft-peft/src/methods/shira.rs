@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use graft_nn::{Context, DType, Linear, LinearAdapter, Result, Tensor, Var, ops};
+use graft_nn::{Context, DType, Kept, Linear, LinearAdapter, Result, Tensor, Var, ops};
 use graft_protocol::{
     Settings,
     methods::{MethodSpec, shira::SPEC},
@@ -56,6 +56,11 @@ impl LinearAdapter for ShiraLayer {
 
     fn is_merged(&self) -> bool {
         self.shared.is_merged()
+    }
+
+    /// The base's output and the change; the zeros, what the values make of them, and its gradient, which waits until all layers are through.
+    fn kept(&self, base: &Linear) -> Kept {
+        Kept::per_position(2 * base.d_out()).and_per_pass(3 * base.d_in() * base.d_out())
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use graft_nn::{DType, Embedding, Layer, Role, StandIn, Tensor, Var};
+use graft_nn::{DType, Embedding, Kept, Layer, Role, StandIn, Tensor, Var};
 use graft_protocol::{
     Settings,
     methods::{MethodSpec, trainable_tokens::SPEC},
@@ -59,6 +59,12 @@ impl StandIn for Rows {
 
     fn is_merged(&self) -> bool {
         self.shared.is_merged()
+    }
+
+    /// The table with its new rows; at the end its gradient, and that of the table without them, which candle computes in two steps.
+    fn kept(&self) -> Kept {
+        let table = self.rest.elem_count();
+        Kept { per_pass: table, at_the_end: 3 * table, ..Kept::default() }
     }
 }
 

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use graft_nn::{Context, Device, Linear, LinearAdapter, Result, Tensor, Var, ops};
+use graft_nn::{Context, Device, Kept, Linear, LinearAdapter, Result, Tensor, Var, ops};
 use graft_protocol::{
     Settings,
     methods::{MethodSpec, vera::SPEC},
@@ -70,6 +70,13 @@ impl LinearAdapter for VeraLayer {
 
     fn is_merged(&self) -> bool {
         self.shared.is_merged()
+    }
+
+    /// Both products before and after their scaling, the change with the user's factor, and the base's own output; A as far as the layer reads it.
+    fn kept(&self, base: &Linear) -> Kept {
+        let r = self.lambda_d.elem_count();
+        let dropped = if self.dropout > 0.0 { 2 * base.d_in() } else { 0 };
+        Kept::per_position(2 * r + 4 * base.d_out() + dropped).and_per_pass(r * base.d_in())
     }
 }
 

@@ -1,7 +1,7 @@
 //! `%memory`: what a training would take, before it starts.
 
 use graft_models::{Published, published, published_names};
-use graft_nn::Quantization;
+use graft_nn::{Kept, Quantization};
 use graft_protocol::{Cell, Failure, Settings, Table, training::MEMORY};
 use graft_train::memory::{Memory, Sizes, device_of, of_model, packed};
 
@@ -66,6 +66,8 @@ fn of_published(name: &str, settings: &Settings) -> Result<Table, Failure> {
         opened: 0,
         rows: rows(settings),
         tokens,
+        adapters: Kept::default(),
+        untouched: 0,
         recompute: settings.bool(MEMORY, "gradient_checkpointing"),
         threads: 0,
     };
@@ -85,7 +87,7 @@ fn of_published(name: &str, settings: &Settings) -> Result<Table, Failure> {
 fn compared(title: &str, label: &str, sizes: &Sizes<'_>, four_bits: &Sizes<'_>) -> Table {
     let memory = Memory::predict(sizes);
     let packed = Memory::predict(four_bits);
-    let full = Memory::predict(&Sizes { added: 0, opened: sizes.parameters, ..*sizes });
+    let full = Memory::predict(&Sizes { added: 0, opened: sizes.parameters, adapters: Kept::default(), untouched: 0, ..*sizes });
     let mut table = Table::new(title, &["part", &format!("#{label}"), "#share", "", "#on a 4-bit base", "#full fine-tuning"]);
     for (((name, bytes), (_, packed)), (_, opened)) in memory.parts().into_iter().zip(packed.parts()).zip(full.parts()) {
         let share = bytes as f64 / memory.total() as f64;
