@@ -5,7 +5,7 @@ use graft_nn::{Kept, Quantization};
 use graft_protocol::{Cell, Failure, Settings, Table, training::MEMORY};
 use graft_train::memory::{Memory, Sizes, device_of, of_model, packed};
 
-use super::{attach::adapter_wanted, words::thousands};
+use super::{attach::adapter_wanted, runs::newest_memory, words::thousands};
 use crate::{Desk, SessionError};
 
 /// Memory of consumer cards in GiB, each with one that has it.
@@ -37,10 +37,19 @@ fn of_session(desk: &Desk, settings: &Settings) -> Result<Table, Failure> {
     let sizes = Sizes { rows: rows(settings), tokens, added: attached.adapter.trainable_parameters(), recompute, ..of_model(base) };
     let label = format!("{} ({})", attached.adapter.name(), attached.adapter.spec().verb);
     let mut table = compared(&format!("memory of training {}", model.source), &label, &sizes, &packed(base, &sizes, FOUR_BITS));
-    if let Some(available) = graft_nn::memory::left(&device_of(base)) {
+    let device = device_of(base);
+    if let Some(available) = graft_nn::memory::left(&device) {
         let needed = Memory::predict(&sizes).on_top();
         let verdict = if needed <= available { "it fits" } else { "it does not fit" };
-        table.footer.push(format!("on top of the loaded model {}; this machine has {} left: {verdict}", gibibytes(needed), gibibytes(available)));
+        table.footer.push(format!(
+            "on top of the loaded model {}; {} has {} left: {verdict}",
+            gibibytes(needed),
+            if device.is_cpu() { "this machine" } else { "the card" },
+            gibibytes(available)
+        ));
+    }
+    if let Some((run, memory)) = newest_memory(&model.loaded.content_hash) {
+        table.footer.push(format!("measured in the newest run of this model, {run}: {memory}"));
     }
     Ok(table)
 }

@@ -5,13 +5,15 @@ mod export;
 use std::path::PathBuf;
 
 use graft_protocol::{
-    Cell, Chart, Failure, RunOutcome, Series, SeriesStyle, Settings, Table,
+    Cell, Chart, Failure, MemoryUse, RunOutcome, Series, SeriesStyle, Settings, Table,
     chart::NonFinite,
     training::{PLOT, TRAIN},
 };
 use graft_train::runs::{RunFolder, RunHeader, RunRecord, runs_folder};
 
 pub use export::export;
+
+use super::words::thousands;
 
 /// Runs that are drawn when none is named.
 const NEWEST: usize = 4;
@@ -213,6 +215,9 @@ fn course_of(record: &RunRecord) -> Vec<(String, String)> {
         facts.push(("loss over the last tenth".to_owned(), format!("{:.4}", final_loss(record).unwrap_or(last.loss))));
         facts.push(("time, s".to_owned(), format!("{:.1}", last.elapsed_seconds)));
     }
+    if let Some(memory) = record.ended.as_ref().and_then(|ended| ended.memory).and_then(in_words) {
+        facts.push(("memory beside the model".to_owned(), memory));
+    }
     if let Some(best) = record.validations.iter().min_by(|one, other| one.loss.total_cmp(&other.loss)) {
         facts.push(("best validation".to_owned(), format!("{:.4} at step {}", best.loss, best.step)));
     }
@@ -220,4 +225,18 @@ fn course_of(record: &RunRecord) -> Vec<(String, String)> {
         facts.push(("last accuracy".to_owned(), format!("{:.0} %", 100.0 * accuracy)));
     }
     facts
+}
+
+/// `92 MB taken, 95 MB predicted`; none where nothing was measured.
+fn in_words(memory: MemoryUse) -> Option<String> {
+    let megabytes = |bytes: u64| format!("{} MB", thousands(bytes.div_ceil(1_000_000)));
+    let predicted = memory.predicted.map(|bytes| format!(", {} predicted", megabytes(bytes))).unwrap_or_default();
+    memory.taken.map(|taken| format!("{} taken{predicted}", megabytes(taken)))
+}
+
+/// What the newest run of a model took of the memory: its name, and in words.
+pub(crate) fn newest_memory(model_hash: &str) -> Option<(String, String)> {
+    let folder = RunFolder::list(&base()).into_iter().find(|folder| folder.header().is_some_and(|header| header.model_hash == model_hash))?;
+    let memory = folder.record().ok()?.ended?.memory?;
+    Some((folder.name(), in_words(memory)?))
 }

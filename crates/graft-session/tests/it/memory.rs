@@ -1,6 +1,6 @@
 //! `%memory`: the prediction for the session and for published models.
 
-use graft_protocol::{Block, Cell, Command, Failure, Settings, Table, Value};
+use graft_protocol::{Block, Cell, Command, Event, Failure, Settings, Table, Value};
 
 use crate::world::World;
 
@@ -16,6 +16,22 @@ fn memory(world: &World, of: Option<&str>, settings: Settings) -> Result<Table, 
 fn bytes(table: &Table, column: usize) -> Vec<u64> {
     let cell = |row: &Vec<Cell>| if let Cell::Bytes(bytes) = row[column] { bytes } else { panic!("{row:?}") };
     table.rows.iter().map(cell).collect()
+}
+
+#[test]
+fn what_a_training_took_stands_beside_what_was_predicted() {
+    let world = World::attached();
+    world.train("steps=3 eval_every=0").unwrap();
+    let ended = world.ear.events().into_iter().find_map(|event| if let Event::RunEnded(ended) = event { Some(ended) } else { None }).unwrap();
+    let use_of_run = ended.memory.expect("a run that ended has its memory");
+    assert!(use_of_run.predicted.is_some_and(|bytes| bytes > 0));
+    // Where the system does not tell, nothing is claimed.
+    if use_of_run.taken.is_some() {
+        assert!(ended.summary.contains(" MB beside the model"), "{}", ended.summary);
+        let table = memory(&world, None, Settings::default()).unwrap();
+        let line = table.footer.iter().find(|line| line.contains(&ended.run)).unwrap_or_else(|| panic!("{:?}", table.footer));
+        assert!(line.contains("MB taken") && line.contains("MB predicted"), "{line}");
+    }
 }
 
 #[test]

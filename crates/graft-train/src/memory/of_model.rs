@@ -1,0 +1,90 @@
+//! The sizes of a loaded model, as the prediction of the memory wants them.
+
+use graft_nn::{Device, Junction, Kept, Layer, Linear, Model, Parameter, Quantization, Role, Sublayer, Trainable, packable};
+
+use super::{FLOAT, Memory, Sizes};
+
+/// What a training of `trainables` takes whose batches have `rows` rows of at most `tokens` tokens.
+pub fn predicted(model: &dyn Model, trainables: &[Trainable], (rows, tokens): (usize, usize), recompute: bool) -> Memory {
+    Memory::predict(&Sizes { rows, ..of_training(model, trainables, tokens, recompute) })
+}
+
+/// The sizes of a training whose longest example has `tokens` tokens, one row.
+pub(crate) fn of_training<'a>(model: &'a dyn Model, trainables: &[Trainable], tokens: usize, recompute: bool) -> Sizes<'a> {
+    let trained = trainables.iter().map(|trainable| trainable.var.elem_count() as u64).sum();
+    Sizes { added: trained, tokens: tokens + model.embedding().positions_taken(), recompute, ..of_model(model) }
+}
+
+/// The sizes of a loaded model, nothing trained, one position.
+pub fn of_model(model: &dyn Model) -> Sizes<'_> {
+    let parameters = model.parameters().iter().map(|parameter| parameter.elements() as u64).sum();
+    let kept = model.parameters().iter().map(|parameter| parameter.own_weight().bytes() as u64).sum();
+    let widens = |parameter: &&&Parameter| (parameter.own_weight().bytes() as u64) < FLOAT * parameter.elements() as u64;
+    let widened = model.parameters().iter().filter(widens).map(|parameter| FLOAT * parameter.elements() as u64).max().unwrap_or(0);
+    let threads = if device_of(model).is_cpu() { candle_core::utils::get_num_threads() } else { 0 };
+    Sizes {
+        shape: model.shape(),
+        parameters,
+        kept,
+        widened,
+        added: 0,
+        opened: 0,
+        rows: 1,
+        tokens: 1,
+        adapters: kept_beside(model),
+        untouched: untouched(model),
+        recompute: false,
+        threads,
+    }
+}
+
+/// What biases and the adapters that act keep.
+fn kept_beside(model: &dyn Model) -> Kept {
+    let of_weights: Kept = model.parameters().into_iter().map(Parameter::kept).sum();
+    let of_layers: Kept = model.sites().into_iter().filter_map(|site| if let Layer::Linear(linear) = site.layer { Some(linear.kept()) } else { None }).sum();
+    of_weights + of_layers + model.junctions().into_iter().map(Junction::kept).sum()
+}
+
+/// Blocks in front of the first place where something is trained.
+fn untouched(model: &dyn Model) -> usize {
+    let embedding = model.embedding();
+    if embedding.positions_taken() > 0 || !embedding.slot().active_names().is_empty() {
+        return 0;
+    }
+    let mut begun = 0;
+    let mut first = model.shape().layers;
+    for site in model.sites() {
+        begun += usize::from(matches!(site.role, Role::Query | Role::QueryKeyValue));
+        if is_touched(site.layer) {
+            // A norm may stand in front of its block's first map; then one block more is counted.
+            first = usize::saturating_sub(begun, 1);
+            break;
+        }
+    }
+    // The block of an adapter behind a feed-forward part has nothing trained in front of it.
+    let acting = model.junctions().into_iter().find(|junction| !junction.slot().active_names().is_empty());
+    let joined = acting.map(|junction| junction.block() + usize::from(junction.sublayer() == Sublayer::FeedForward));
+    joined.map_or(first, |joined| joined.min(first))
+}
+
+fn is_touched(layer: Layer<'_>) -> bool {
+    let is_open = |parameter: &Parameter| parameter.is_trainable() || !parameter.stand_ins().active_names().is_empty();
+    let has_adapter = |linear: &Linear| !linear.slot().active_names().is_empty() || !linear.stand_ins().active_names().is_empty();
+    layer.parameters().into_iter().any(is_open) || matches!(layer, Layer::Linear(linear) if has_adapter(linear))
+}
+
+/// The sizes with the linear layers but the head packed, as `load_in_4bit` does.
+pub fn packed<'a>(model: &dyn Model, sizes: &Sizes<'a>, quantization: Quantization) -> Sizes<'a> {
+    let mut packed = *sizes;
+    for linear in packable(model) {
+        let bytes = quantization.bytes((linear.d_out(), linear.d_in())) as u64;
+        packed.kept = packed.kept - linear.weight().own_weight().bytes() as u64 + bytes;
+        packed.widened = packed.widened.max(FLOAT * linear.weight().elements() as u64);
+    }
+    packed
+}
+
+/// Where the model lies.
+pub fn device_of(model: &dyn Model) -> Device {
+    model.embedding().weight().own().device().clone()
+}

@@ -1,0 +1,108 @@
+use super::*;
+use graft_protocol::Hint;
+
+fn shape() -> ModelShape {
+    let (hidden, layers, heads, kv_heads, head_dim, intermediate) = (8, 2, 2, 1, 4, 20);
+    ModelShape { family: "llama".into(), hidden, layers, heads, kv_heads, head_dim, intermediate, vocab: 10, max_positions: 64, tied: true }
+}
+
+/// Adapters of 30 numbers, three rows of five tokens, the batch whole.
+fn sizes_of(shape: &ModelShape) -> Sizes<'_> {
+    let (adapters, recompute) = (Kept::default(), false);
+    Sizes { shape, parameters: 1000, kept: 4000, widened: 0, added: 30, opened: 0, rows: 3, tokens: 5, adapters, untouched: 0, recompute, threads: 0 }
+}
+
+#[test]
+fn every_part_is_counted_by_hand() {
+    let shape = shape();
+    let sizes = Sizes { kept: 2000, widened: 640, ..sizes_of(&shape) };
+    let memory = Memory::predict(&sizes);
+    // 6 C + 3 H*D + 3 K*D + 3 F = 48 + 24 + 12 + 60 = 144 in each of two blocks, and two vectors of C behind them.
+    let expected = Memory {
+        weights: 2000 + 120,
+        gradients: 120,
+        optimizer: 360,
+        activations: 15 * (2 * 144 + 16) * 4,
+        temporary: 15 * (100 + 16) * 4 + 8 * 20 * 4 + (2 << 20),
+    };
+    assert_eq!(memory, expected);
+    assert_eq!(memory.total(), expected.weights + memory.on_top());
+}
+
+#[test]
+fn full_fine_tuning_keeps_the_weights_it_opens_in_32_bits() {
+    let shape = shape();
+    let memory = Memory::predict(&Sizes { kept: 2000, added: 0, opened: 1000, rows: 1, tokens: 1, ..sizes_of(&shape) });
+    assert_eq!((memory.weights, memory.gradients, memory.optimizer), (4000, 4000, 12_000));
+}
+
+#[test]
+fn of_a_divided_batch_the_pieces_under_way_count() {
+    let shape = shape();
+    let whole = Sizes { kept: 2000, rows: 8, tokens: 256, ..sizes_of(&shape) };
+    let on = |threads: usize| Memory::predict(&Sizes { threads, ..whole }).activations;
+    assert_eq!((on(1) * 8, on(2) * 4), (on(0), on(0)));
+    // More threads than pieces share one piece after another.
+    assert_eq!(on(9), on(1));
+}
+
+#[test]
+fn blocks_that_are_computed_again_keep_their_inputs_and_one_block() {
+    let shape = shape();
+    let sizes = Sizes { kept: 2000, recompute: true, ..sizes_of(&shape) };
+    assert_eq!(Memory::predict(&sizes).activations, 15 * ((2 + 9) * 8 + 144 + 16) * 4);
+}
+
+#[test]
+fn the_largest_batch_fits_and_one_more_row_would_not() {
+    let shape = shape();
+    let sizes = Sizes { rows: 1, ..sizes_of(&shape) };
+    let of = |rows: usize| Memory::predict(&Sizes { rows, ..sizes }).on_top();
+    let enough = of(7) * 10 / 9 + 10;
+    assert_eq!(largest(&sizes, 64, enough).expect("fits"), Fitting { rows: 7, tokens: 5, needed: of(7), available: enough });
+    assert_eq!(largest(&sizes, 3, enough).expect("fits").rows, 3);
+    assert!(matches!(largest(&sizes, 64, 100), Err(TrainError::WouldNotFit { rows: 1, .. })));
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_what_to_change_and_what_fits_is_not() {
+    let shape = shape();
+    let sizes = Sizes { rows: 4, ..sizes_of(&shape) };
+    let memory = Memory::predict(&sizes);
+    assert!(memory.fits(memory.on_top(), &sizes).is_ok());
+    let error = memory.fits(memory.on_top() - 1, &sizes).expect_err("refused");
+    assert!(error.to_string().contains("4 rows of 5 tokens"), "{error}");
+    assert!(error.hint().expect("a hint").contains("gradient_checkpointing=true"), "{:?}", error.hint());
+    let error = memory.fits(0, &sizes).expect_err("refused");
+    assert!(error.hint().expect("a hint").contains("max_length=2"), "{:?}", error.hint());
+}
+
+#[test]
+fn what_adapters_keep_counts_in_their_measure() {
+    let shape = shape();
+    let (plain, own) = (Memory::predict(&sizes_of(&shape)), Kept { per_position: 7, per_pass: 11, at_the_end: 0 });
+    let more = Memory::predict(&Sizes { adapters: own, ..sizes_of(&shape) });
+    assert_eq!(more.activations - plain.activations, (15 * 7 + 11) * 4);
+    // At the end of a pass what was needed for a moment is gone.
+    let at_the_end = |numbers: usize| Memory::predict(&Sizes { adapters: Kept { at_the_end: numbers, ..Kept::default() }, ..sizes_of(&shape) }).temporary;
+    assert_eq!(at_the_end(100), plain.temporary);
+    assert!(at_the_end(100_000) > plain.temporary);
+}
+
+#[test]
+fn nothing_is_kept_of_the_blocks_in_front_of_what_is_trained() {
+    let shape = shape();
+    let activations = |untouched: usize| Memory::predict(&Sizes { untouched, ..sizes_of(&shape) }).activations;
+    assert_eq!(activations(0) - activations(1), 15 * 144 * 4);
+    assert_eq!(activations(2), activations(3));
+}
+
+#[test]
+fn pieces_hold_gradients_of_their_own_beside_the_sums_of_those_before() {
+    let shape = shape();
+    let sizes = Sizes { rows: 8, tokens: 256, added: 100_000, ..sizes_of(&shape) };
+    let temporary = |threads: usize| Memory::predict(&Sizes { threads, ..sizes }).temporary;
+    // Eight pieces: on two threads four each, of which sums of two, of one and the last are there; on eight threads each has its own.
+    let gradient = 100_000 * 4;
+    assert!(temporary(2) > 5 * gradient && temporary(8) > 7 * gradient && temporary(2) < 7 * gradient + (4 << 20), "{} {}", temporary(2), temporary(8));
+}
