@@ -19,7 +19,8 @@ pub(super) fn verb() -> VerbSpec {
         aliases: &[],
         summary: "what a training would take, part by part, beside full fine-tuning",
         help: "Predicted from sizes; `for` asks about a published model with LoRA on all its linear maps and needs no weights. \
-               A training that would not fit into this machine's memory is refused before it starts.",
+               A training that would not fit into the memory of this machine, of its container or of the card is refused before it starts. \
+               The last line is what the newest run of this model really took; `%runs show` has it for each run.",
         forms: vec![
             Form::bare("", "the adapter in use on the current model", |line, _| {
                 Ok(PartKind::Session(Command::Memory { of: None, settings: line.settings.clone() }))
