@@ -26,7 +26,7 @@ use tokio::sync::mpsc;
 use zeromq::{PubSocket, RepSocket, RouterSocket, Socket};
 
 use crate::cell::Cells;
-use crate::channels::iopub::IoPub;
+use crate::channels::iopub::{self, IoPub};
 use crate::channels::outbox::Outbox;
 use crate::channels::stdin::Questions;
 use crate::channels::{control, heartbeat, shell};
@@ -73,7 +73,7 @@ pub(crate) struct Sockets {
     shell: RouterSocket,
     control: RouterSocket,
     stdin: RouterSocket,
-    iopub: PubSocket,
+    iopub: iopub::Bound,
     heartbeat: RepSocket,
 }
 
@@ -84,14 +84,24 @@ impl Sockets {
             shell: bind("shell", info.shell_url()).await?,
             control: bind("control", info.control_url()).await?,
             stdin: bind("stdin", info.stdin_url()).await?,
-            iopub: bind("iopub", info.iopub_url()).await?,
+            iopub: bind_iopub(info.iopub_url()).await?,
             heartbeat: bind("heartbeat", info.hb_url()).await?,
         })
     }
 }
 
 async fn bind<S: Socket>(channel: &'static str, endpoint: String) -> Result<S, ConnectionError> {
-    let mut socket = S::new();
+    bind_socket(S::new(), channel, endpoint).await
+}
+
+/// A client may connect as soon as the socket is bound, and only a monitor that is there by then hears of it.
+async fn bind_iopub(endpoint: String) -> Result<iopub::Bound, ConnectionError> {
+    let mut socket = PubSocket::new();
+    let monitor = socket.monitor();
+    Ok(iopub::Bound { socket: bind_socket(socket, "iopub", endpoint).await?, monitor })
+}
+
+async fn bind_socket<S: Socket>(mut socket: S, channel: &'static str, endpoint: String) -> Result<S, ConnectionError> {
     match socket.bind(&endpoint).await {
         Ok(_) => Ok(socket),
         Err(source) => Err(ConnectionError::Bind { channel, endpoint, source }),
@@ -124,12 +134,12 @@ pub(crate) fn spawn(sockets: Sockets, session: Arc<Session>, surroundings: Surro
     let (shell_out, shell_in) = sockets.shell.split();
     let (control_out, control_in) = sockets.control.split();
     let (stdin_out, stdin_in) = sockets.stdin.split();
-    let iopub = IoPub::start(sockets.iopub, session.clone(), flow.clone());
+    let published = IoPub::start(sockets.iopub, session.clone(), flow.clone());
     let questions = Questions::start(stdin_in, Outbox::start(stdin_out, session.clone()), session.clone());
     let history = Arc::new(Mutex::new(history));
     let interrupt = Interrupt::default();
     let cells = Cells::new(launch.clone(), outputs, interrupt.clone(), flow);
-    let kernel = Kernel::new(Parts { session: session.clone(), iopub, questions, launch, interrupt, history });
+    let kernel = Kernel::new(Parts { session: session.clone(), iopub: published, questions, launch, interrupt, history });
     let outbox = Outbox::start(shell_out, session.clone());
     let lane = Lane::start(kernel.clone(), cells, outbox.clone());
     tokio::spawn(heartbeat::serve(sockets.heartbeat));

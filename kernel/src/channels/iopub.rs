@@ -16,7 +16,7 @@ use futures::StreamExt;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
-use zeromq::{PubSocket, Socket, SocketEvent, SocketSend};
+use zeromq::{PubSocket, SocketEvent, SocketSend};
 
 use crate::flow::Flow;
 use crate::frontend::Stream;
@@ -125,6 +125,14 @@ enum Item {
     Flushed(oneshot::Sender<()>),
 }
 
+/// The socket, bound, and what tells who connects to it; made before it was bound, so that it misses nobody.
+pub(crate) struct Bound {
+    /// The socket.
+    pub(crate) socket: PubSocket,
+    /// Its monitor.
+    pub(crate) monitor: futures::channel::mpsc::Receiver<SocketEvent>,
+}
+
 /// The way into the queue; clone it freely.
 #[derive(Clone)]
 pub(crate) struct IoPub {
@@ -135,7 +143,7 @@ pub(crate) struct IoPub {
 
 impl IoPub {
     /// Starts the task that owns the socket.
-    pub(crate) fn start(socket: PubSocket, session: Arc<Session>, flow: Flow) -> Self {
+    pub(crate) fn start(Bound { socket, monitor }: Bound, session: Arc<Session>, flow: Flow) -> Self {
         let (queue, items) = mpsc::unbounded_channel();
         let (greeter, greeted) = watch::channel(false);
         let owner = Owner {
@@ -148,7 +156,7 @@ impl IoPub {
             flow: flow.clone(),
             left_out: 0,
         };
-        tokio::spawn(owner.run(items));
+        tokio::spawn(owner.run(items, monitor));
         Self { queue, greeted, flow }
     }
 
@@ -200,8 +208,7 @@ struct Owner {
 }
 
 impl Owner {
-    async fn run(mut self, mut items: mpsc::UnboundedReceiver<Item>) {
-        let mut monitor = self.socket.monitor();
+    async fn run(mut self, mut items: mpsc::UnboundedReceiver<Item>, mut monitor: futures::channel::mpsc::Receiver<SocketEvent>) {
         let (greet, mut greetings) = mpsc::unbounded_channel();
         let mut flush_at: Option<tokio::time::Instant> = None;
         loop {

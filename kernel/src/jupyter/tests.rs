@@ -91,6 +91,22 @@ fn an_unsigned_connection_works() {
 }
 
 #[test]
+fn a_client_that_connects_before_the_tasks_of_the_kernel_run_is_welcomed_too() {
+    let file = ConnectionFile::ipc("secret");
+    let runtime = Runtime::new().unwrap();
+    let info = connection::read(&file.path()).unwrap();
+    let sockets = runtime.block_on(Sockets::bind(&info)).unwrap();
+    let mut frontend = Frontend::connect_silently(&file);
+    // Long enough for the socket to have taken it.
+    std::thread::sleep(Duration::from_millis(100));
+    let start: Arc<Start> = Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>));
+    let surroundings = Surroundings { start, flow: Flow::default(), history: History::in_memory() };
+    let _kernel = runtime.block_on(async { spawn(sockets, Arc::new(Session::new(&info.key)), surroundings) });
+    assert_eq!(frontend.published().kind(), "iopub_welcome");
+    frontend.skip_greetings();
+}
+
+#[test]
 fn a_cell_has_its_messages_in_order_and_counts_from_one() {
     let kernel = kernel();
     let mut frontend = kernel.frontend();
