@@ -9,6 +9,7 @@ import statistics
 import time
 
 import psutil
+
 from graft_testing import PREFIX, Kernel, Places, kill
 
 # Of figures that differ from one time to the next.

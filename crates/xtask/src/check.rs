@@ -3,6 +3,7 @@
 use crate::phases::Phases;
 use crate::places::Places;
 use crate::problem::Result;
+use crate::python::Environment;
 use crate::shell;
 
 /// Format, clippy and documentation over the whole workspace.
@@ -32,4 +33,10 @@ pub(crate) fn clippy(places: &Places) -> Result<()> {
 pub(crate) fn documentation(places: &Places) -> Result<()> {
     let mut cargo = shell::command("cargo", &["doc", "--locked", "--workspace", "--no-deps", "--lib", "--document-private-items"]);
     shell::run(cargo.current_dir(&places.root).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// The Python tests have no unused names, wrong imports or likely bugs, by the rules in `tests/python/pyproject.toml`.
+pub(crate) fn python(places: &Places) -> Result<()> {
+    let mut ruff = Environment::at(&places.test()).program("ruff");
+    shell::run(ruff.args(["check", "--no-cache"]).arg(places.root.join("tests/python")))
 }

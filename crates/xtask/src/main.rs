@@ -19,6 +19,7 @@ mod python;
 mod runner;
 mod shell;
 mod test;
+mod timings;
 
 use std::process::ExitCode;
 
@@ -41,8 +42,8 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "test",
-        usage: "test [--long] [--peft] [--only PATTERN]",
-        summary: "install what the tests need and run every one of them; --peft adds those against HF PEFT and AdapterHub themselves",
+        usage: "test [PATTERN] [--long] [--peft]",
+        summary: "install what the tests need and run every one of them, or those whose name contains PATTERN; --long adds soak and fuzz campaigns, --peft those against HF PEFT and AdapterHub themselves",
         run: test::run,
     },
     Task { name: "check", usage: "check", summary: "format, clippy and documentation, without running anything", run: check::run },

@@ -35,6 +35,11 @@ impl Environment {
         Ok(environment)
     }
 
+    /// The environment of that folder, which [`Environment::ready`] has made before.
+    pub(crate) fn at(prefix: &Path) -> Self {
+        Self { prefix: prefix.to_path_buf() }
+    }
+
     /// Its interpreter, with nothing inherited from a user's own Python or Jupyter settings.
     pub(crate) fn python(&self) -> Command {
         self.program("python")

@@ -6,6 +6,7 @@ use std::sync::mpsc;
 
 use crate::problem::{Problem, Result};
 use crate::shell;
+use crate::timings::{self, Timing};
 
 /// What test runners reported, added up.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -27,8 +28,20 @@ impl Tally {
     }
 }
 
+/// What one test runner reported.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Report {
+    /// Its counts.
+    pub(crate) tally: Tally,
+    /// How long its tests took, as far as it says.
+    pub(crate) timings: Vec<Timing>,
+}
+
+/// The exit code of pytest when no test matches a selection.
+const PYTEST_SELECTED_NOTHING: i32 = 5;
+
 /// Runs the runner, echoing each line as it comes; a failing test is counted, anything else that goes wrong is a problem.
-pub(crate) fn run(command: &mut Command) -> Result<Tally> {
+pub(crate) fn run(command: &mut Command) -> Result<Report> {
     println!("  $ {}", shell::shown(command));
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(|error| shell::cannot_start(command, &error))?;
     let (send, lines) = mpsc::channel();
@@ -37,32 +50,41 @@ pub(crate) fn run(command: &mut Command) -> Result<Tally> {
         std::thread::spawn(move || BufReader::new(stream).lines().map_while(std::result::Result::ok).try_for_each(|line| send.send(line)));
     }
     drop(send);
-    let mut tally = Tally::default();
+    let mut report = Report::default();
     for line in lines {
         println!("{line}");
-        tally.add(counts(&line));
+        report.tally.add(counts(&line));
+        report.timings.extend(timings::from_nextest(&line));
     }
     let status = child.wait().map_err(|error| shell::cannot_start(command, &error))?;
-    if !status.success() && tally.failed == 0 {
-        return Err(Problem::new(format!("`{}` ended with {status} before it had counted its tests", shell::shown(command))));
-    }
-    Ok(tally)
+    let is_counted = status.success() || report.tally.failed > 0 || status.code() == Some(PYTEST_SELECTED_NOTHING);
+    if is_counted { Ok(report) } else { Err(Problem::new(format!("`{}` ended with {status} before it had counted its tests", shell::shown(command)))) }
 }
 
-/// The figures of a summary line of nextest or of libtest; nothing for any other line.
+/// The part of a summary line of nextest, libtest or pytest that holds the counts.
+fn summary(line: &str) -> Option<&str> {
+    // Indented, it is the output of a failed test that nextest repeats, and the test is in nextest's own summary.
+    if let Some(libtest) = line.strip_prefix("test result: ") {
+        return Some(libtest);
+    }
+    if line.trim_start().starts_with("Summary [") {
+        return line.split_once(" run: ").map(|(_, rest)| rest);
+    }
+    // `===== 2 failed, 120 passed in 31.20s =====`
+    let pytest = line.strip_prefix('=')?.trim_matches('=').trim();
+    pytest.split_once(" in ").map(|(counts, _)| counts)
+}
+
+/// The figures of a summary line; nothing for any other line.
 fn counts(line: &str) -> Tally {
-    let is_summary = line.trim_start().starts_with("Summary [") && line.contains(" run: ");
-    // Indented, it is what nextest tells of a failed test's own output, and the test is in nextest's summary already.
-    let Some(rest) = line.strip_prefix("test result: ").or_else(|| is_summary.then(|| line.split_once(" run: ").map_or("", |(_, rest)| rest))) else {
-        return Tally::default();
-    };
+    let Some(rest) = summary(line) else { return Tally::default() };
     let mut tally = Tally::default();
     for part in rest.split([';', ',', '.']) {
         let mut words = part.split_whitespace();
         let (Some(Ok(count)), Some(what)) = (words.next().map(str::parse::<u64>), words.next()) else { continue };
         match what {
             "passed" => tally.passed += count,
-            "failed" | "timed" | "exec" => tally.failed += count,
+            "failed" | "timed" | "exec" | "error" | "errors" => tally.failed += count,
             "skipped" | "ignored" => tally.skipped += count,
             _ => {}
         }
@@ -82,6 +104,9 @@ mod tests {
         assert_eq!(counts(libtest), Tally { passed: 12, failed: 1, skipped: 2 });
         assert_eq!(counts(&format!("    {libtest}")), Tally::default());
         assert_eq!(counts("     Summary of 3 passed things"), Tally::default());
+        let pytest = "=========== 1 failed, 20 passed, 2 skipped, 1 error in 31.20s ===========";
+        assert_eq!(counts(pytest), Tally { passed: 20, failed: 2, skipped: 2 });
+        assert_eq!(counts("=========================== short test summary info ============================"), Tally::default());
         assert_eq!(counts("12 passed"), Tally::default());
     }
 
@@ -89,6 +114,7 @@ mod tests {
     fn a_runner_that_dies_before_counting_is_a_problem() {
         assert!(run(&mut shell::command("sh", &["-c", "exit 3"])).is_err());
         let counted = run(&mut shell::command("sh", &["-c", "echo 'test result: FAILED. 1 passed; 1 failed; 0 ignored'; exit 101"])).unwrap();
-        assert_eq!(counted, Tally { passed: 1, failed: 1, skipped: 0 });
+        assert_eq!(counted.tally, Tally { passed: 1, failed: 1, skipped: 0 });
+        assert!(run(&mut shell::command("sh", &["-c", "exit 5"])).is_ok_and(|report| report == Report::default()), "pytest selected nothing");
     }
 }

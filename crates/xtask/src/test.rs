@@ -7,18 +7,19 @@ use crate::phases::Phases;
 use crate::places::Places;
 use crate::problem::{Problem, Result};
 use crate::python::Environment;
-use crate::runner::{self, Tally};
+use crate::runner::{self, Report, Tally};
 use crate::shell;
+use crate::timings::{self, Timing};
 
 /// What was asked for.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 struct Options {
-    /// Also the tests that need a network or many minutes.
+    /// Also the soak and fuzz campaigns, and tests that need a network.
     long: bool,
     /// Also the tests that hold Graft's files to HF PEFT itself.
     peft: bool,
-    /// Only tests whose name contains this; then nothing but the tests runs.
-    only: Option<String>,
+    /// Only tests, in Rust and Python, whose name contains this; then the checks are left out.
+    pattern: Option<String>,
 }
 
 /// Prepares, checks, builds, installs, runs; whatever happens, the last line counts, and what broke counts as failed.
@@ -34,6 +35,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 #[derive(Debug, Default)]
 struct Found {
     tally: Tally,
+    timings: Vec<Timing>,
     broken: Vec<Problem>,
 }
 
@@ -47,9 +49,12 @@ impl Found {
     }
 
     /// Notes what a test runner counted, or that it broke.
-    fn tests(&mut self, outcome: Result<Tally>) {
+    fn tests(&mut self, outcome: Result<Report>) {
         match outcome {
-            Ok(tally) => self.tally.add(tally),
+            Ok(report) => {
+                self.tally.add(report.tally);
+                self.timings.extend(report.timings);
+            }
             Err(problem) => self.broken.push(problem),
         }
     }
@@ -58,29 +63,33 @@ impl Found {
 /// Every phase in order; a phase without which the next ones make no sense ends it with its problem.
 fn everything(options: &Options, found: &mut Found) -> Result<()> {
     let places = Places::here();
-    let mut phases = Phases::new(if options.only.is_some() { 5 } else { 9 } + 2 * usize::from(options.peft));
+    let is_all = options.pattern.is_none();
+    let mut phases = Phases::new(if is_all { 11 } else { 6 } + 2 * usize::from(options.peft));
     phases.run("what the machine needs", machine_needs)?;
     phases.run("a private Python environment", || Environment::ready(&places.test(), &places.requirements("test")).map(drop))?;
     if options.peft {
         phases.run("PyTorch and HF PEFT (gigabytes, the first time)", || Environment::ready(&places.peft(), &places.requirements("peft")).map(drop))?;
         phases.run("PyTorch and AdapterHub's library", || Environment::ready(&places.adapterhub(), &places.requirements("adapterhub")).map(drop))?;
-    } else if options.only.is_none() {
+    } else if is_all {
         println!(
             "\nSKIPPED: adapters are not opened in HF PEFT and AdapterHub's library themselves, which need PyTorch; `cargo xtask test --peft` installs all three and does it."
         );
     }
-    if options.only.is_none() {
-        // What the compiler finds does not keep the tests from running: one call tells everything.
+    if is_all {
+        // What the compiler finds does not keep the tests from running: one call reports everything.
         found.check(phases.run("format", || check::format(&places)));
+        found.check(phases.run("Python checks", || check::python(&places)));
         found.check(phases.run("clippy", || check::clippy(&places)));
         found.check(phases.run("documentation", || check::documentation(&places)));
     }
     phases.run("build of everything, tests included", || build(&places))?;
     phases.run("the kernel and its prebuilt Rust library", || lab::install_for_tests(&places))?;
-    found.tests(phases.run("tests", || tests(&places, options)));
-    if options.only.is_none() {
+    found.tests(phases.run("Rust tests", || rust_tests(&places, options)));
+    if is_all {
         found.tests(phases.run("examples in the documentation", || examples(&places)));
     }
+    found.tests(phases.run("end-to-end tests (pytest)", || end_to_end(&places, options)));
+    timings::print_slowest(&found.timings);
     phases.summary();
     Ok(())
 }
@@ -93,8 +102,11 @@ fn options(arguments: &[String]) -> Result<Options> {
         match word.as_str() {
             "--long" => options.long = true,
             "--peft" => options.peft = true,
-            "--only" => options.only = Some(words.next().ok_or_else(|| Problem::new("`--only` needs a part of a test's name"))?.clone()),
-            other => return Err(Problem::new(format!("`test` does not take `{other}`")).hint("it takes: --long, --peft, --only PATTERN")),
+            flag if flag.starts_with('-') => {
+                return Err(Problem::new(format!("`test` does not take `{flag}`")).hint("it takes: --long, --peft, and a part of a test's name"));
+            }
+            pattern if options.pattern.is_none() => options.pattern = Some(pattern.to_owned()),
+            second => return Err(Problem::new(format!("`test` takes one pattern, found a second one, `{second}`"))),
         }
     }
     Ok(options)
@@ -113,15 +125,15 @@ fn build(places: &Places) -> Result<()> {
     shell::run(shell::command("cargo", &["build", "--locked", "--workspace", "--all-targets"]).current_dir(&places.root))
 }
 
-/// Unit tests and end-to-end tests, through nextest where it is installed.
-fn tests(places: &Places, options: &Options) -> Result<Tally> {
+/// Unit and integration tests, through nextest where it is installed.
+fn rust_tests(places: &Places, options: &Options) -> Result<Report> {
     let nextest = shell::which("cargo-nextest").is_some();
     let mut cargo = if nextest {
         shell::command("cargo", &["nextest", "run", "--locked", "--workspace", "--all-targets", "--no-fail-fast", "--no-tests", "pass"])
     } else {
         shell::command("cargo", &["test", "--locked", "--workspace", "--all-targets", "--no-fail-fast"])
     };
-    cargo.args(&options.only).current_dir(&places.root).env("GRAFT_TEST_PREFIX", places.test());
+    cargo.args(&options.pattern).current_dir(&places.root);
     if options.long {
         cargo.env("GRAFT_TEST_LONG", "1");
     }
@@ -133,8 +145,26 @@ fn tests(places: &Places, options: &Options) -> Result<Tally> {
 }
 
 /// The examples in doc comments, which nextest does not run.
-fn examples(places: &Places) -> Result<Tally> {
+fn examples(places: &Places) -> Result<Report> {
     runner::run(shell::command("cargo", &["test", "--locked", "--workspace", "--doc", "--no-fail-fast"]).current_dir(&places.root))
+}
+
+/// Real clients on the installed kernel, two at a time.
+fn end_to_end(places: &Places, options: &Options) -> Result<Report> {
+    let junit = places.test().join("pytest.xml");
+    let mut pytest = Environment::at(&places.test()).python();
+    pytest.args(["-m", "pytest", "--numprocesses", "2", "--dist", "worksteal", "--junitxml"]).arg(&junit);
+    if let Some(pattern) = &options.pattern {
+        // Of a Rust path its last part: pytest's expressions have no `::`.
+        pytest.args(["-k", pattern.rsplit("::").next().unwrap_or_default()]);
+    }
+    pytest.arg(places.root.join("tests/python")).current_dir(&places.root).env("GRAFT_TEST_PREFIX", places.test());
+    if options.long {
+        pytest.env("GRAFT_TEST_LONG", "1");
+    }
+    let mut report = runner::run(&mut pytest)?;
+    report.timings = std::fs::read_to_string(&junit).map(|xml| timings::from_junit(&xml)).unwrap_or_default();
+    Ok(report)
 }
 
 /// Prints what broke and then the closing line, behind which nothing may come.
@@ -154,9 +184,16 @@ mod unit {
     #[test]
     fn what_broke_fails_the_whole_and_is_told_before_the_last_line() {
         let passed = Tally { passed: 3, failed: 0, skipped: 1 };
-        assert!(conclude(&Found { tally: passed, broken: vec![] }).is_ok());
-        assert!(conclude(&Found { tally: passed, broken: vec![Problem::new("clippy")] }).is_err_and(|problem| problem.is_told()));
-        assert!(conclude(&Found { tally: Tally { failed: 1, ..passed }, broken: vec![] }).is_err_and(|problem| problem.is_told()));
+        assert!(conclude(&Found { tally: passed, ..Found::default() }).is_ok());
+        assert!(conclude(&Found { tally: passed, broken: vec![Problem::new("clippy")], ..Found::default() }).is_err_and(|problem| problem.is_told()));
+        assert!(conclude(&Found { tally: Tally { failed: 1, ..passed }, ..Found::default() }).is_err_and(|problem| problem.is_told()));
+    }
+
+    #[test]
+    fn one_pattern_selects_tests_of_both_runners() {
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(options(&words("--long storm")).unwrap(), Options { long: true, peft: false, pattern: Some("storm".to_owned()) });
+        assert!(options(&words("storm calm")).is_err() && options(&words("--only storm")).is_err());
     }
 
     #[test]

@@ -4,10 +4,11 @@ import json
 import time
 
 import nbformat
+
 from chromium import Browser
 from graft_testing import PREFIX, Places
 from lab_server import Lab
-from scenarios.browser import NOTEBOOK
+from test_browser import NOTEBOOK
 
 TRAINING = '%model load tiny\n%data load which-book\n%lora attach r=2\n%train steps=12 eval_every=6'
 
@@ -55,7 +56,7 @@ class Page:
         self.lab.__exit__()
 
 
-def a_saved_notebook_opens_with_its_figure():
+def test_a_saved_notebook_opens_with_its_figure():
     """After training and saving, the page opened again shows the figure without running anything."""
     with Places() as places, Page(places, TRAINING) as page:
         page.run_cell(0)
@@ -69,7 +70,7 @@ def a_saved_notebook_opens_with_its_figure():
         page.browser.until(f"{page.output(0)}.querySelector('img[src^=\"data:image/\"]').getBoundingClientRect().height > 100", 60)
 
 
-def a_closed_lid_loses_nothing():
+def test_a_closed_lid_loses_nothing():
     """A training in the background goes on while the page is gone; opened again, %watch draws the whole curve, moving, and %stop ends it."""
     background = "%model load tiny\n%data load which-book\n%lora attach r=2\n%train bg=true steps=100000 batch=2 max_length=48 eval_every=0"
     with Places() as places, Page(places, background, "%watch", "%stop") as page:
@@ -92,7 +93,7 @@ def a_closed_lid_loses_nothing():
         page.browser.until(f"{page.output(2)}.innerText.includes('has stopped after step')", 60)
 
 
-def a_comparison_is_watched_while_it_forms():
+def test_a_comparison_is_watched_while_it_forms():
     """Table and curves of %ablate stand and move before any configuration has ended, and its accuracies come while it still runs."""
     cells = ["%model load tiny\n%data load which-book\n%ablate lora r=1,4,16 steps=36 batch=4 examples=48",
              "%prompt_tune attach num_virtual_tokens=20\n%weights", '%generate "The borrow checker" max_new_tokens=24']
@@ -109,7 +110,7 @@ def a_comparison_is_watched_while_it_forms():
             page.browser.picture(PREFIX / f"lab-ablate-{index}.png")
 
 
-def the_buttons_stop_and_restart():
+def test_the_buttons_stop_and_restart():
     with Places() as places, Page(places, "%model load tiny\n%data load which-book\n%lora attach r=2\n%train steps=5000", "%status") as page:
         page.run_cell(0)
         page.browser.until(f"{page.output(0)}.querySelector('svg') && {page.status()} === 'busy'", 120)
@@ -126,7 +127,7 @@ def the_buttons_stop_and_restart():
         page.browser.picture(PREFIX / "lab-restarted.png")
 
 
-def tab_completes_and_shift_tab_explains():
+def test_tab_completes_and_shift_tab_explains():
     with Places() as places, Page(places, "%lora attach lora_al", "%train steps=5") as page:
         page.choose(0)
         page.browser.run(f"{NOTEBOOK}.content.activeCell.editor.setCursorPosition({{line: 0, column: 20}}); 1")
@@ -139,24 +140,23 @@ def tab_completes_and_shift_tab_explains():
         page.browser.picture(PREFIX / "lab-tooltip.png")
 
 
-def notebook_7_runs_cells():
+def test_notebook_7_runs_cells(places):
     """The classic page: the same kernel, the same outputs."""
-    with Places() as places:
-        nbformat.write(book("%model load tiny", "%params"), places.work / "book.ipynb")
-        with Lab(places, places.work, "jupyter-notebook") as server, Browser(places) as browser:
-            server.begin("book.ipynb")
-            browser.open(server.url("book.ipynb").replace("/lab/tree/", "/notebooks/"))
-            browser.until("document.querySelectorAll('.jp-Notebook .jp-Cell').length >= 2", 90)
-            browser.until("document.body.innerText.includes('Rust (Graft)')", 60)
-            for index in range(2):
-                browser.until(f"document.querySelectorAll('.jp-Notebook .jp-CodeCell .cm-content').length > {index}", 60)
-                output = f"document.querySelectorAll('.jp-Notebook .jp-CodeCell')[{index}].querySelector('.jp-OutputArea-output')"
-                # On a busy machine the page takes keys before it has its shortcuts; a cell that has run may run again.
-                for attempt in range(6):
-                    browser.run(f"document.querySelectorAll('.jp-Notebook .jp-CodeCell .cm-content')[{index}].focus(); 1")
-                    browser.key("Enter", shift=True)
-                    if browser.comes(output, 20):
-                        break
-                assert browser.comes(output, 1), browser.run("document.body.innerText.slice(-3000)")
-            browser.until("document.querySelector('.jp-OutputArea table') && document.body.innerText.includes('embed_tokens')", 60)
-            browser.picture(PREFIX / "notebook-7.png")
+    nbformat.write(book("%model load tiny", "%params"), places.work / "book.ipynb")
+    with Lab(places, places.work, "jupyter-notebook") as server, Browser(places) as browser:
+        server.begin("book.ipynb")
+        browser.open(server.url("book.ipynb").replace("/lab/tree/", "/notebooks/"))
+        browser.until("document.querySelectorAll('.jp-Notebook .jp-Cell').length >= 2", 90)
+        browser.until("document.body.innerText.includes('Rust (Graft)')", 60)
+        for index in range(2):
+            browser.until(f"document.querySelectorAll('.jp-Notebook .jp-CodeCell .cm-content').length > {index}", 60)
+            output = f"document.querySelectorAll('.jp-Notebook .jp-CodeCell')[{index}].querySelector('.jp-OutputArea-output')"
+            # On a busy machine the page takes keys before it has its shortcuts; a cell that has run may run again.
+            for _attempt in range(6):
+                browser.run(f"document.querySelectorAll('.jp-Notebook .jp-CodeCell .cm-content')[{index}].focus(); 1")
+                browser.key("Enter", shift=True)
+                if browser.comes(output, 20):
+                    break
+            assert browser.comes(output, 1), browser.run("document.body.innerText.slice(-3000)")
+        browser.until("document.querySelector('.jp-OutputArea table') && document.body.innerText.includes('embed_tokens')", 60)
+        browser.picture(PREFIX / "notebook-7.png")

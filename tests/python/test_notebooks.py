@@ -4,9 +4,10 @@ import re
 import subprocess
 
 import nbformat
-from graft_testing import KERNEL_NAME, PREFIX, ROOT, Places
 from nbclient import NotebookClient
-from scenarios.encoder import minilm
+
+from graft_testing import KERNEL_NAME, PREFIX, ROOT, Places
+from test_encoder import minilm
 
 NOTEBOOKS = ROOT / "notebooks"
 # `steps=80` of a magic and `.key("steps", "80")` of a Rust cell.
@@ -48,21 +49,21 @@ def check(notebook):
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip())
 
 
-def first_adapter():
+def test_first_adapter():
     notebook = execute("01-first-adapter.ipynb")
     check(notebook)
     assert sum("image/svg+xml" in output.get("data", {}) for output in outputs(notebook)) >= 2, "two trainings, two figures"
 
 
-def magics_and_rust():
+def test_magics_and_rust():
     check(execute("02-magics-and-rust.ipynb"))
 
 
-def rust_kernel_tour():
+def test_rust_kernel_tour():
     check(execute("03-rust-kernel-tour.ipynb"))
 
 
-def why_peft():
+def test_why_peft():
     notebook = execute("04-why-peft.ipynb")
     check(notebook)
     # The text says twenty times; what it must not be is untrue.
@@ -71,11 +72,11 @@ def why_peft():
     assert lost["full"] > 3 * lost["lora"] > 0, table
 
 
-def lora_from_scratch():
+def test_lora_from_scratch():
     check(execute("05-lora-from-scratch.ipynb"))
 
 
-def rank_ablation():
+def test_rank_ablation():
     notebook = execute("06-rank-ablation.ipynb", shorter=3)
     check(notebook)
     tables = [output.data["text/plain"] for output in outputs(notebook) if "untuned base" in str(output.get("data", {}).get("text/plain", ""))]
@@ -84,32 +85,32 @@ def rank_ablation():
     assert any("image/png" in output.get("data", {}) and "lora_B" in output.data["text/plain"] for output in outputs(notebook)), "no heat map"
 
 
-def additive_methods():
+def test_additive_methods():
     check(execute("07-additive-methods.ipynb"))
 
 
-def prompt_tuning():
+def test_prompt_tuning():
     check(execute("08-prompt-tuning.ipynb"))
 
 
-def selective():
+def test_selective():
     check(execute("09-selective.ipynb", shorter=4))
 
 
-def choosing_a_method():
+def test_choosing_a_method():
     check(execute("10-choosing-a-method.ipynb", shorter=4))
 
 
-def bring_your_model():
+def test_bring_your_model():
     minilm(PREFIX / "minilm")
     check(execute("11-bring-your-model.ipynb", models=PREFIX / "minilm"))
 
 
-def qlora():
+def test_qlora():
     check(execute("12-qlora.ipynb"))
 
 
-def saved_notebooks_are_valid_and_carry_outputs():
+def test_saved_notebooks_are_valid_and_carry_outputs():
     """What a visitor sees on a page that renders notebooks without running them."""
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
@@ -120,10 +121,9 @@ def saved_notebooks_are_valid_and_carry_outputs():
         check(notebook)
 
 
-def nbconvert_keeps_the_figures():
+def test_nbconvert_keeps_the_figures(places):
     """The page that nbconvert makes of the stored notebook holds its figures."""
-    with Places() as places:
-        words = ["jupyter-nbconvert", "--to", "html", "--output-dir", str(places.work), str(NOTEBOOKS / "01-first-adapter.ipynb")]
-        subprocess.run([str(PREFIX / "bin" / words[0]), *words[1:]], env=places.environment(), check=True, capture_output=True)
-        page = (places.work / "01-first-adapter.html").read_text()
-        assert "<svg" in page or "data:image/png;base64" in page
+    words = ["jupyter-nbconvert", "--to", "html", "--output-dir", str(places.work), str(NOTEBOOKS / "01-first-adapter.ipynb")]
+    subprocess.run([str(PREFIX / "bin" / words[0]), *words[1:]], env=places.environment(), check=True, capture_output=True)
+    page = (places.work / "01-first-adapter.html").read_text()
+    assert "<svg" in page or "data:image/png;base64" in page

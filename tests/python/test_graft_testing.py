@@ -1,11 +1,12 @@
-"""The helper's own logic against ipykernel, a kernel that is known to work: `GRAFT_TEST_KERNEL=python3 python selftest.py`."""
+"""The helper's own logic against ipykernel, a kernel that is known to work."""
 
 from graft_testing import Kernel
 
-if __name__ == "__main__":
+
+def test_the_helper_reports_what_ipykernel_does():
     with Kernel(name="python3") as kernel:
         cell = kernel.run("print('out'); 6 * 7")
-        assert cell.stdout == "out\n" and cell.displays[-1].data["text/plain"] == "42", cell.text
+        assert cell.stdout == "out\n" and cell.displays[-1].data["text/plain"] == "42"
         kernel.fail("1 / 0", "ZeroDivisionError", "division by zero")
         updated = kernel.run("h = display('a', display_id=True); h.update('b')")
         assert updated.displays[0].data["text/plain"] == "'b'" and len(updated.displays[0].versions) == 2
@@ -13,4 +14,3 @@ if __name__ == "__main__":
         kernel.interrupt()
         endless.wait(10).fails_with("KeyboardInterrupt")
         assert "real" in kernel.complete("(1).re")["matches"]
-    print("ok")

@@ -1,0 +1,35 @@
+"""Fixtures of the end-to-end tests, and how they share a machine.
+
+A test asks for a `kernel` (a fresh one, installed as users install it) or for `places` (private home, caches and working folder) by naming it as a
+parameter. Tests run two at a time, the longest files first.
+"""
+
+import pytest
+
+from graft_testing import LONG, Kernel, Places
+
+
+@pytest.fixture
+def places():
+    """Private folders, removed after the test."""
+    with Places() as made:
+        yield made
+
+
+@pytest.fixture
+def kernel():
+    """A running kernel in private folders, shut down after the test."""
+    with Kernel() as started:
+        yield started
+
+
+# Files whose tests take minutes: started last, one of them would keep a single worker busy while the other has nothing left to do.
+LONGEST = ["test_notebooks", "test_jupyterlab", "test_browser", "test_crates", "test_life"]
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first; tests marked `long` run with `cargo xtask test --long` only."""
+    items.sort(key=lambda item: LONGEST.index(item.module.__name__) if item.module.__name__ in LONGEST else len(LONGEST))
+    for item in items:
+        if item.get_closest_marker("long") and not LONG:
+            item.add_marker(pytest.mark.skip(reason="runs with `cargo xtask test --long`"))

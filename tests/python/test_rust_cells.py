@@ -1,0 +1,71 @@
+"""Rust cells: one library for all of them, the prelude, crates added later."""
+
+from graft_testing import LONG, number
+
+
+def test_five_across_cells(kernel):
+    """Tensors of different cells are different tensors: d(w·x)/dw is x. With a library linked into each cell it came out 8."""
+    kernel.run("use graft::candle::{Device, Tensor, Var};\nlet w = Var::new(3f32, &Device::Cpu)?;")
+    kernel.run("let x = Var::new(5f32, &Device::Cpu)?;")
+    cell = kernel.run(
+        "let y = (w.as_tensor() * x.as_tensor())?;\n"
+        "let gradients = y.backward()?;\n"
+        "println!(\"dw = {}\", gradients.get(&w).expect(\"w has a gradient\").to_scalar::<f32>()?);"
+    )
+    assert cell.stdout.strip() == "dw = 5", cell.text
+    assert not cell.stderr, cell.stderr
+
+
+def test_habits_of_evcxr_keep_working(kernel):
+    """The value of the last expression, `?`, async, MIME blocks, partial lines, items, and an error that leaves variables alive."""
+    assert "42" in kernel.run("let a = 6;\na * 7").text
+    kernel.run("fn double(n: i32) -> i32 { 2 * n }")
+    assert kernel.run("println!(\"{}\", double(21));").stdout.strip() == "42"
+    assert kernel.run("print!(\"no line end\");").stdout == "no line end"
+    kernel.fail("let n: i32 = \"seven\".parse::<i32>()?;", "invalid digit")
+    kernel.fail("let wrong: i32 = \"text\";", "mismatched types")
+    shown = kernel.run('println!("EVCXR_BEGIN_CONTENT text/html\\n<b>bold</b>\\nEVCXR_END_CONTENT");')
+    assert "<b>bold</b>" in shown.html, shown.messages
+    assert kernel.run("a").text.strip().endswith("6")
+
+
+def test_the_prelude_needs_no_use(kernel):
+    """`lab()` and the handles are there in the first cell, and only text goes to stdout."""
+    kernel.run("%model load tiny")
+    cell = kernel.run("let model = lab().model()?;\nprintln!(\"{}\", model.all_parameters());")
+    assert number(r"(\d+)", cell.stdout) > 1_000_000
+    assert not cell.stderr, cell.stderr
+
+
+def test_a_crate_added_after_tensors_exist(kernel):
+    """`:dep` in the middle of a session: the child lives on, with its tensors, variables and model."""
+    kernel.run("%model load tiny")
+    kernel.run("use graft::candle::{Device, Tensor};\nlet t = Tensor::new(&[1f32, 2.0, 3.0], &Device::Cpu)?;")
+    before = kernel.child().pid
+    kernel.run(':dep serde_json = "1"', timeout=600)
+    cell = kernel.run("let value = serde_json::json!({\"dims\": t.dims()});\nprintln!(\"{value}\");", timeout=600)
+    assert cell.stdout.strip() == '{"dims":[3]}', cell.text
+    if LONG:
+        kernel.run(':dep rand = "0.9"', timeout=900)
+        kernel.run("let r: f32 = rand::random();\nprintln!(\"{}\", (t.sum_all()?.to_scalar::<f32>()? + 0.0 * r));", timeout=900)
+    assert kernel.run("println!(\"{:?}\", t.dims());").stdout.strip() == "[3]"
+    assert kernel.child().pid == before, "the child was replaced"
+    assert "tiny" in kernel.run("%status").text
+
+
+def test_clear_keeps_the_session(kernel):
+    """`:clear` forgets the variables; the model, being the session's, stays."""
+    kernel.run("%model load tiny")
+    kernel.run("let kept = 1;")
+    kernel.run(":clear")
+    kernel.fail("println!(\"{kept}\");", "kept")
+    assert "tiny" in kernel.run("%status").text
+    assert number(r"(\d+)", kernel.run("println!(\"{}\", lab().model()?.all_parameters());").stdout) > 1_000_000
+
+
+def test_a_panic_in_a_cell_is_told(kernel):
+    """A panic says its message, and the kernel goes on with the model."""
+    kernel.run("%model load tiny")
+    kernel.fail("panic!(\"deliberate\");", "deliberate|panic")
+    assert "2" in kernel.run("1 + 1").text
+    assert "tiny" in kernel.run("%status").text
