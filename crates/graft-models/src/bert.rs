@@ -17,8 +17,8 @@ mod config;
 use std::sync::Arc;
 
 use graft_nn::{
-    Context, Device, Embedding, Hidden, Junction, Linear, Model, ModelShape, NnError, Norm, Positions, Prefixes, Result, Rng, Role, Site, Sublayer, Task,
-    Tensor,
+    Context, Device, Embedding, Hidden, Junction, LabelNames, Linear, Model, ModelShape, NnError, Norm, Positions, Prefixes, Result, Rng, Role, Site, Sublayer,
+    Task, Tensor,
     ops::{self, AttentionSpec, Gelu},
 };
 
@@ -38,6 +38,7 @@ pub struct Bert {
     layers: Vec<Arc<Block>>,
     pooler: Linear,
     classifier: Option<Linear>,
+    label_names: LabelNames,
     gelu: Gelu,
 }
 
@@ -76,6 +77,10 @@ impl Model for Bert {
 
     fn task(&self) -> Task {
         self.classifier.as_ref().map_or(Task::FeatureExtraction, |head| Task::SequenceClassification { labels: head.d_out() })
+    }
+
+    fn label_names(&self) -> Option<&LabelNames> {
+        self.classifier.as_ref().map(|_| &self.label_names)
     }
 
     fn sites(&self) -> Vec<Site<'_>> {
@@ -190,7 +195,8 @@ impl Bert {
         let layers = (0..config.num_hidden_layers).map(&mut block).collect::<std::result::Result<_, _>>()?;
         let pooler = parts.linear(&at("pooler.dense"), Role::Pooler, [width, width], true)?;
         let classifier = config.num_labels.map(|labels| parts.linear("classifier", Role::Head, [labels, width], true)).transpose()?;
-        Ok(Self { shape: config.shape(), embeddings, layers, pooler, classifier, gelu: config.gelu })
+        let label_names = LabelNames::new(config.label_names.clone());
+        Ok(Self { shape: config.shape(), embeddings, layers, pooler, classifier, label_names, gelu: config.gelu })
     }
 }
 
@@ -204,7 +210,9 @@ impl Plan for BertConfig {
     }
 
     fn with_labels(self: Box<Self>, labels: usize) -> std::result::Result<Box<dyn Plan>, Failure> {
-        Ok(Box::new(Self { num_labels: Some(labels), ..*self }))
+        // As in transformers, names are kept where there are as many as classes.
+        let label_names = self.label_names.clone().filter(|names| names.len() == labels);
+        Ok(Box::new(Self { num_labels: Some(labels), label_names, ..*self }))
     }
 
     fn prefix(&self) -> &'static str {

@@ -18,6 +18,7 @@ mod error;
 mod families;
 mod generate;
 mod gguf;
+mod id2label;
 mod load;
 mod parts;
 mod published;

@@ -125,6 +125,9 @@ fn load_as(place: &Path, dtype: DType, labels: Option<usize>, device: &Device, p
         }
     })?;
     packing::put(&*model, packed, device, &path)?;
+    if let Some(names) = model.label_names().filter(|_| fresh.iter().any(|spec| spec.name.ends_with("classifier.weight"))) {
+        names.mark_fresh();
+    }
     let content_hash = content::hash(content_paths(&path, &*weights).into_iter())?;
     let warnings = unexpected_warning(&unexpected).into_iter().chain(fresh_warning(&fresh)).collect();
     let keys = (stored.len(), stored.len() + unexpected.len());

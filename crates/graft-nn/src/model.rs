@@ -1,6 +1,6 @@
 //! What every model family offers.
 
-use crate::{Context, Embedding, Junction, Linear, Parameter, Result, Site, Tensor, ops};
+use crate::{Context, Embedding, Junction, LabelNames, Linear, Parameter, Result, Site, Tensor, ops};
 
 /// Sizes of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +69,11 @@ pub trait Model: Send + Sync {
     /// What it is for.
     fn task(&self) -> Task {
         Task::CausalLm
+    }
+
+    /// Names of the classes of a classifier; none for every other model.
+    fn label_names(&self) -> Option<&LabelNames> {
+        None
     }
 
     /// Every layer in the order of the forward pass, the head last; a tied head is not listed again.

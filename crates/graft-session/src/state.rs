@@ -91,6 +91,21 @@ pub enum DataOrigin {
     },
 }
 
+impl LoadedModel {
+    /// Names of a classifier's classes in the order of its logits: those of `id2label`, or of the data that the adapter in use was trained on. `None` for
+    /// other models, and where nobody has named the classes.
+    pub fn label_names(&self) -> Option<Arc<Vec<String>>> {
+        self.loaded.model.label_names()?.get()
+    }
+
+    /// Replaces the names of the classes, or restores the model's own with `None`.
+    pub fn set_label_names(&self, names: Option<Arc<Vec<String>>>) {
+        if let Some(known) = self.loaded.model.label_names() {
+            known.set(names);
+        }
+    }
+}
+
 impl Attached {
     /// An adapter that has just been attached or loaded.
     pub fn new(adapter: Adapter) -> Self {

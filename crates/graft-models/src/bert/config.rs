@@ -3,7 +3,7 @@
 use graft_nn::{ModelShape, ops::Gelu};
 use serde_json::Value;
 
-use crate::{WeightSpec, activation};
+use crate::{WeightSpec, activation, id2label};
 
 /// Sizes and constants of a BERT model, by Hugging Face's names.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +28,8 @@ pub struct BertConfig {
     pub gelu: Gelu,
     /// Classes of the head; a bare encoder has none.
     pub num_labels: Option<usize>,
+    /// Names of the classes, where `id2label` has others than `LABEL_0`, `LABEL_1`, ….
+    pub label_names: Option<Vec<String>>,
     /// Standard deviation of fresh weights.
     pub initializer_range: f64,
 }
@@ -56,6 +58,7 @@ impl BertConfig {
         let named = config.get("id2label").and_then(Value::as_object).map(serde_json::Map::len);
         let architecture = config.get("architectures").and_then(|names| names.get(0)).and_then(Value::as_str).unwrap_or_default();
         let has_head = architecture == "BertForSequenceClassification";
+        let num_labels = has_head.then(|| size("num_labels").or(named).unwrap_or(2));
         Ok(Self {
             vocab_size: needed("vocab_size")?,
             hidden_size,
@@ -66,7 +69,8 @@ impl BertConfig {
             type_vocab_size: size("type_vocab_size").unwrap_or(2),
             layer_norm_eps: number("layer_norm_eps", 1e-12),
             gelu: activation::gelu(config, "hidden_act", "gelu")?,
-            num_labels: has_head.then(|| size("num_labels").or(named).unwrap_or(2)),
+            num_labels,
+            label_names: id2label::names(config).filter(|names| num_labels.is_none_or(|labels| labels == names.len())),
             initializer_range: number("initializer_range", 0.02),
         })
     }
@@ -136,7 +140,8 @@ pub(super) mod tests {
 
     #[test]
     fn the_architecture_says_whether_there_is_a_head() {
-        assert_eq!(BertConfig::from_json(&json()).unwrap().num_labels, Some(3));
+        let config = BertConfig::from_json(&json()).unwrap();
+        assert_eq!((config.num_labels, config.label_names.unwrap().join(" ")), (Some(3), "a b c".to_owned()));
         let mut bare = json();
         bare["architectures"] = json!(["BertModel"]);
         let config = BertConfig::from_json(&bare).unwrap();

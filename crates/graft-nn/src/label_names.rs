@@ -1,0 +1,70 @@
+//! Names of the classes that a classifier's head tells apart.
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
+
+use arc_swap::ArcSwapOption;
+
+/// Names of a classifier's classes in the order of its logits: `id2label` of a Hugging Face config.
+///
+/// A model has the names of its files. An adapter that was trained on other labels brings its own names, which replace them while it is in use.
+#[derive(Debug, Default)]
+pub struct LabelNames {
+    own: OnceLock<Vec<String>>,
+    is_fresh: AtomicBool,
+    replaced: ArcSwapOption<Vec<String>>,
+}
+
+impl LabelNames {
+    /// Names as the model's config has them; `None` where it has none or only `LABEL_0`, `LABEL_1`, ….
+    pub fn new(names: Option<Vec<String>>) -> Self {
+        let own = OnceLock::new();
+        names.into_iter().for_each(|names| drop(own.set(names)));
+        Self { own, ..Self::default() }
+    }
+
+    /// Records that the head was initialized instead of read: its classes have no meaning until they are trained.
+    pub fn mark_fresh(&self) {
+        self.is_fresh.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the head is untrained, so that any label may become any class.
+    pub fn is_fresh(&self) -> bool {
+        self.is_fresh.load(Ordering::Relaxed) && self.replaced.load().is_none()
+    }
+
+    /// The names now, one per class; `None` where nobody has named them.
+    pub fn get(&self) -> Option<Arc<Vec<String>>> {
+        self.replaced.load_full().or_else(|| self.own.get().cloned().map(Arc::new))
+    }
+
+    /// Replaces the names, or restores the model's own with `None`.
+    pub fn set(&self, names: Option<Arc<Vec<String>>>) {
+        self.replaced.store(names);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaced_names_give_way_to_the_models_own() {
+        let names = LabelNames::new(Some(vec!["no".to_owned(), "yes".to_owned()]));
+        names.set(Some(Arc::new(vec!["ham".to_owned(), "spam".to_owned()])));
+        assert_eq!(*names.get().unwrap(), ["ham", "spam"]);
+        names.set(None);
+        assert_eq!(*names.get().unwrap(), ["no", "yes"]);
+    }
+
+    #[test]
+    fn a_fresh_head_is_fresh_until_its_classes_are_named() {
+        let names = LabelNames::new(None);
+        names.mark_fresh();
+        assert!(names.is_fresh() && names.get().is_none());
+        names.set(Some(Arc::new(vec!["ham".to_owned(), "spam".to_owned()])));
+        assert!(!names.is_fresh());
+    }
+}
