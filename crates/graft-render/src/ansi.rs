@@ -2,7 +2,7 @@
 
 use graft_protocol::{Block, Level};
 
-use crate::{block, generated, side_by_side, table, tree};
+use crate::{block::plain, generated, side_by_side, table, tree, visible::Visible};
 
 /// Whether text carries escape sequences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,16 +49,16 @@ impl Paint {
 }
 
 /// Draws one block in at most `width` columns with colours.
-pub fn ansi(shown: &Block, width: usize) -> String {
+pub fn ansi(block: &Block, width: usize) -> String {
     let width = width.max(20);
-    match shown {
+    match &block.shown() {
         Block::Text(text) => text.clone(),
         Block::Note(Level::Info, text) => Paint::Ansi.hint(text),
         Block::Note(Level::Warning, text) => Paint::Ansi.warning(&format!("warning: {text}")),
-        Block::Table(shown) => table::aligned(shown, Paint::Ansi, width),
+        Block::Table(table) => table::aligned(table, Paint::Ansi, width),
         Block::Generated { prompt, text, .. } => generated::painted(prompt, text, Paint::Ansi),
         Block::SideBySide { prompt, columns } => side_by_side::aligned(prompt, columns, width, Paint::Ansi),
         Block::Tree(lines) => tree::painted(lines, Paint::Ansi),
-        picture @ (Block::Chart(_) | Block::Heat(_)) => block::plain(picture),
+        picture @ (Block::Chart(_) | Block::Heat(_)) => plain(picture),
     }
 }

@@ -3,7 +3,7 @@
 use graft_protocol::{Block, Level, Reply};
 use maud::{Markup, html};
 
-use crate::{chart_png, chart_svg, chart_text, generated, heat, side_by_side, table, tree};
+use crate::{figure, generated, heat, side_by_side, table, text_chart, tree, visible::Visible};
 
 /// One output: as many forms of it as make sense.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,8 +20,13 @@ pub struct Bundle {
 
 /// Draws one block.
 pub fn block(block: &Block) -> Bundle {
+    draw(&block.shown())
+}
+
+/// Draws a block whose texts are safe to show.
+fn draw(block: &Block) -> Bundle {
     match block {
-        Block::Chart(chart) => Bundle { html: None, plain: chart_text(chart), svg: Some(chart_svg(chart)), png: Some(chart_png(chart)) },
+        Block::Chart(chart) => Bundle { html: None, plain: text_chart::plain(chart), svg: Some(figure::svg(chart)), png: Some(figure::png(chart)) },
         Block::Heat(maps) => Bundle { plain: heat::plain(maps), png: Some(heat::png(maps)), ..Bundle::default() },
         other => Bundle { html: Some(markup(other).into_string()), plain: plain(other), ..Bundle::default() },
     }
@@ -43,14 +48,14 @@ pub fn reply(reply: &Reply) -> Vec<Bundle> {
     bundles
 }
 
-/// Plain text of any block but a chart's picture.
+/// Plain text of a block whose texts are safe to show.
 pub(crate) fn plain(block: &Block) -> String {
     match block {
         Block::Text(text) => text.clone(),
         Block::Note(Level::Info, text) => text.clone(),
         Block::Note(Level::Warning, text) => format!("warning: {text}"),
         Block::Table(shown) => table::plain(shown),
-        Block::Chart(chart) => chart_text(chart),
+        Block::Chart(chart) => text_chart::plain(chart),
         Block::Heat(maps) => heat::plain(maps),
         Block::Generated { prompt, text, .. } => generated::plain(prompt, text),
         Block::SideBySide { prompt, columns } => side_by_side::plain(prompt, columns, 100),

@@ -2,7 +2,11 @@
 
 use graft_protocol::{Failure, Span};
 
-use crate::{ansi::Paint, width};
+use crate::{
+    ansi::Paint,
+    visible::{Visible, visible},
+    width,
+};
 
 /// What `execute_reply` and `error` carry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +21,7 @@ pub struct Traceback {
 
 /// Draws a failure; `cell` is the text its span points into (any text when it has none).
 pub fn failure_traceback(failure: &Failure, cell: &str) -> Traceback {
+    let failure = &failure.shown();
     let is_usage = failure.code.starts_with("magic::") || failure.code.starts_with("settings::");
     let ename = if is_usage || failure.code.is_empty() { "UsageError".to_owned() } else { failure.code.clone() };
     let mut sentence = failure.message.clone();
@@ -42,14 +47,14 @@ pub fn failure_traceback(failure: &Failure, cell: &str) -> Traceback {
 fn caret(span: Span, cell: &str) -> Option<[String; 2]> {
     let line = cell.lines().nth(span.line)?;
     let number = (span.line + 1).to_string();
-    let before: String = line.chars().take(span.start).collect();
-    let bad: String = line.chars().skip(span.start).take(span.end.saturating_sub(span.start)).collect();
+    let part = |from: usize, to: usize| visible(&line.chars().skip(from).take(to.saturating_sub(from)).collect::<String>()).into_owned();
+    let (before, bad, after) = (part(0, span.start), part(span.start, span.end), part(span.end.max(span.start), usize::MAX));
     let tabs: String = before
         .chars()
         .flat_map(|next| std::iter::repeat_n(if next == '\t' { '\t' } else { ' ' }, if next == '\t' { 1 } else { width::of(next.encode_utf8(&mut [0; 4])) }))
         .collect();
     let marks = "^".repeat(width::of(&bad).max(1));
-    Some([format!("{number} | {line}"), format!("{} | {tabs}{}", " ".repeat(number.len()), Paint::Ansi.bad(&marks))])
+    Some([format!("{number} | {before}{bad}{after}"), format!("{} | {tabs}{}", " ".repeat(number.len()), Paint::Ansi.bad(&marks))])
 }
 
 #[cfg(test)]

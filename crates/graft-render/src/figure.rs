@@ -18,6 +18,7 @@ use plotters::{
 use crate::{
     palette,
     scene::{Anchor, HEIGHT, Ink, Scene, Shape, WIDTH, scene},
+    visible::Visible,
 };
 
 /// Width and height at which a figure is meant to be shown; the PNG has twice as many pixels.
@@ -31,6 +32,11 @@ pub(crate) const OVERSAMPLING: u32 = 2;
 
 /// As SVG. Text stays text in the reader's sans-serif font.
 pub fn chart_svg(chart: &Chart) -> String {
+    svg(&chart.shown())
+}
+
+/// The same of a chart whose texts are safe to show.
+pub(crate) fn svg(chart: &Chart) -> String {
     graft_font::register();
     let mut svg = String::new();
     {
@@ -44,6 +50,11 @@ pub fn chart_svg(chart: &Chart) -> String {
 
 /// As PNG of twice [`FIGURE_SIZE`]. Empty only if plotters cannot draw at all.
 pub fn chart_png(chart: &Chart) -> Vec<u8> {
+    png(&chart.shown())
+}
+
+/// The same of a chart whose texts are safe to show.
+pub(crate) fn png(chart: &Chart) -> Vec<u8> {
     graft_font::register();
     let (width, height) = (FIGURE_SIZE.0 * PIXELS, FIGURE_SIZE.1 * PIXELS);
     let mut pixels = vec![0; (width * height * 3) as usize];

@@ -7,6 +7,7 @@ use crate::{
     Progress,
     palette::series_on_page,
     scene::{Anchor, HEIGHT, Ink, Scene, Shape, WIDTH, scene},
+    visible::Visible,
 };
 
 /// JupyterLab's and VS Code's text colour; elsewhere that of the page.
@@ -18,7 +19,7 @@ const PAGE: &str = "color:var(--jp-ui-font-color1,var(--vscode-editor-foreground
 pub fn live_html(chart: &Chart, progress: &Progress) -> String {
     let page = html! {
         div style={ "min-height:" (HEIGHT + 36.0) "px;max-width:" (WIDTH) "px;font-size:13px;" (PAGE) } {
-            (svg(&scene(chart)))
+            (svg(&scene(&chart.shown())))
             div style="padding:0 16px" { (progress.markup()) }
         }
     };

@@ -3,7 +3,7 @@
 use graft_protocol::{RunStarted, StepRecord, ValidationRecord};
 use maud::{Markup, html};
 
-use crate::{ansi::Paint, number, width};
+use crate::{ansi::Paint, number, visible::one_line, width};
 
 /// How far something is.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -60,7 +60,9 @@ impl Progress {
         parts.extend(self.share().map(|share| number::percent(share.min(if self.done < self.total { 0.99 } else { 1.0 }), 0)));
         parts.extend(self.figures.iter().cloned());
         parts.extend(self.eta_seconds.map(|seconds| format!("ETA {}", number::clock(seconds))));
-        parts.join(" · ")
+        let mut line = parts.join(" · ");
+        one_line(&mut line);
+        line
     }
 
     /// A `progress` element with the line beside it; untrusted notebooks show it too.

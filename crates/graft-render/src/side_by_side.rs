@@ -51,14 +51,19 @@ pub(crate) fn aligned(prompt: &str, columns: &[SideText], total: usize, paint: P
         return lines.join("\n");
     }
     let row = |cells: Vec<String>| cells.iter().map(|cell| width::pad(cell, each, false)).collect::<Vec<_>>().join(" │ ").trim_end().to_owned();
-    lines.push(paint.hint(&row(columns.iter().map(|column| width::cut(&column.title, each)).collect())));
+    lines.push(paint.hint(&row(columns.iter().map(|column| width::cut(&flat(&column.title), each)).collect())));
     lines.push(vec!["─".repeat(each); columns.len()].join("─┼─"));
-    let bodies: Vec<Vec<String>> = columns.iter().map(|column| width::wrap(column.text.trim_end(), each)).collect();
+    let bodies: Vec<Vec<String>> = columns.iter().map(|column| width::wrap(&column.text.trim_end().replace('\t', "    "), each)).collect();
     for index in 0..bodies.iter().map(Vec::len).max().unwrap_or(0) {
         lines.push(row(bodies.iter().map(|body| body.get(index).cloned().unwrap_or_default()).collect()));
     }
-    lines.push(row(columns.iter().map(|column| width::cut(&column.note, each)).collect()));
+    lines.push(row(columns.iter().map(|column| width::cut(&flat(&column.note), each)).collect()));
     lines.join("\n").trim_end().to_owned()
+}
+
+/// In one line.
+fn flat(text: &str) -> String {
+    text.replace(['\n', '\t'], " ")
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ pub(crate) fn plain(table: &Table) -> String {
 
 /// As aligned text, painted, in at most `columns` columns: the widest column of words gives way first.
 pub(crate) fn aligned(table: &Table, paint: Paint, columns: usize) -> String {
-    let cells: Vec<Vec<String>> = table.rows.iter().map(|row| row.iter().map(|cell| text(cell).replace('\n', " ")).collect()).collect();
+    let cells: Vec<Vec<String>> = table.rows.iter().map(|row| row.iter().map(|cell| text(cell).replace(['\n', '\t'], " ")).collect()).collect();
     let widths = fit(natural_widths(table, &cells), &least_widths(table, &cells), columns);
     let mut lines = Vec::with_capacity(cells.len() + 3);
     if !table.title.is_empty() {

@@ -2,13 +2,18 @@
 
 use graft_protocol::{Chart, SeriesStyle};
 
-use crate::{number, width};
+use crate::{number, visible::Visible, width};
 
 const COLUMNS: usize = 64;
 const ROWS: usize = 12;
 
 /// The chart in letters: title, dots between labelled axes, the names with their last values.
 pub fn chart_text(chart: &Chart) -> String {
+    plain(&chart.shown())
+}
+
+/// The same of a chart whose texts are safe to show.
+pub(crate) fn plain(chart: &Chart) -> String {
     let mut lines: Vec<String> = [&chart.title].into_iter().filter(|title| !title.is_empty()).map(|title| width::cut(title, COLUMNS + 10)).collect();
     let drawable = |y: f64| y.is_finite() && (!chart.log_y || y > 0.0);
     let solid = || chart.series.iter().filter(|series| series.style != SeriesStyle::Faint || chart.series.len() == 1);
