@@ -21,6 +21,7 @@ pub mod settings;
 pub mod snapshot;
 pub mod table;
 pub mod training;
+pub mod user_file;
 
 pub use chart::{Chart, Series, SeriesStyle};
 pub use command::{AdapterAction, Command, RunsAction};
