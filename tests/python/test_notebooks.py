@@ -6,18 +6,21 @@ import subprocess
 import nbformat
 from nbclient import NotebookClient
 
-from graft_testing import KERNEL_NAME, PREFIX, ROOT, Places
+from graft_testing import KERNEL_NAME, LONG, PREFIX, ROOT, Places
 from test_encoder import minilm
 
 NOTEBOOKS = ROOT / "notebooks"
-# `steps=80` of a magic and `.key("steps", "80")` of a Rust cell.
-STEPS = re.compile(r'(\bsteps=|"steps", ")(\d+)')
+# `steps=80` of a magic, `.key("steps", "80")` and `.steps(80)` of a Rust cell.
+STEPS = re.compile(r'(\bsteps=|"steps", "|\.steps\()(\d+)')
+# The fast setting divides every number of steps by this and changes nothing else; `--long` runs what a reader runs.
+FAST = 1 if LONG else 5
+FEWEST_STEPS = 12
 
 
-def execute(name, models=None, shorter=1):
-    """Executes a notebook from top to bottom in a folder of its own, beside `models`, and gives it back with its outputs.
+def execute(name, models=None, fast=FAST):
+    """Executes a notebook from top to bottom in a folder of its own, next to `models`, and returns it with its outputs.
 
-    The longest are executed with `shorter` times fewer steps in every line that trains; everything else is as a reader runs it.
+    Every line that trains takes `fast` times fewer steps; everything else is as a reader runs it.
     """
     with Places() as places:
         if models:
@@ -25,11 +28,15 @@ def execute(name, models=None, shorter=1):
         notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
         nbformat.validate(notebook)
         for cell in notebook.cells:
-            if cell.cell_type == "code" and shorter > 1:
-                cell.source = STEPS.sub(lambda found: found[1] + str(max(12, int(found[2]) // shorter)), cell.source)
+            if cell.cell_type == "code":
+                cell.source = STEPS.sub(lambda found: found[1] + fewer(int(found[2]), fast), cell.source)
         client = NotebookClient(notebook, timeout=900, kernel_name=KERNEL_NAME, resources={"metadata": {"path": str(places.work)}})
         client.execute(env=places.environment(JUPYTER_PATH=str(PREFIX / "share" / "jupyter")))
         return notebook
+
+
+def fewer(steps, fast):
+    return str(min(steps, max(FEWEST_STEPS, steps // fast)))
 
 
 def outputs(notebook):
@@ -64,7 +71,7 @@ def test_rust_kernel_tour():
 
 
 def test_why_peft():
-    notebook = execute("04-why-peft.ipynb")
+    notebook = execute("04-why-peft.ipynb", fast=1)
     check(notebook)
     # The text says twenty times; what it must not be is untrue.
     table = next(output.data["text/plain"] for output in outputs(notebook) if "remembered of rust-docs, 2 seeds" in str(output.get("data", {}).get("text/plain", "")))
@@ -77,7 +84,7 @@ def test_lora_from_scratch():
 
 
 def test_rank_ablation():
-    notebook = execute("06-rank-ablation.ipynb", shorter=3)
+    notebook = execute("06-rank-ablation.ipynb")
     check(notebook)
     tables = [output.data["text/plain"] for output in outputs(notebook) if "untuned base" in str(output.get("data", {}).get("text/plain", ""))]
     assert len(tables) >= 4 and all("lora r=1" in table or "full" in table or "what is left of 4" in table for table in tables), tables
@@ -94,11 +101,11 @@ def test_prompt_tuning():
 
 
 def test_selective():
-    check(execute("09-selective.ipynb", shorter=4))
+    check(execute("09-selective.ipynb"))
 
 
 def test_choosing_a_method():
-    check(execute("10-choosing-a-method.ipynb", shorter=4))
+    check(execute("10-choosing-a-method.ipynb"))
 
 
 def test_bring_your_model():
