@@ -8,10 +8,12 @@
 //! * Bindings: [`Model`], [`Site`], [`LinearAdapter`], [`SoftPrompt`], [`TokenEncoder`], [`Context`].
 
 pub mod atomic_file;
+pub mod atomic_folder;
 pub mod device;
 pub mod memory;
 pub mod ops;
 pub mod packed;
+pub mod regular_file;
 pub mod tensor_file;
 
 mod companion;

@@ -19,6 +19,8 @@ use graft_protocol::Hint;
 
 pub use write::write;
 
+use crate::regular_file;
+
 /// A file whose header has been read and checked against its length.
 #[derive(Debug)]
 pub struct TensorFile {
@@ -124,7 +126,7 @@ impl TensorFile {
     /// [`TensorFileError::Io`], [`TensorFileError::Truncated`], [`TensorFileError::Malformed`].
     pub fn open(path: &Path) -> Result<Self, TensorFileError> {
         let io = |source| TensorFileError::Io { action: "read", path: path.to_owned(), source };
-        let file = File::open(path).map_err(io)?;
+        let file = regular_file::open(path).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();
         let header = header::read(path, &file, length)?;
         Ok(Self { path: path.to_owned(), file, data_start: header.data_start, entries: header.entries, metadata: header.metadata })

@@ -1,6 +1,6 @@
 //! Rotary position embedding.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape};
 
@@ -69,38 +69,65 @@ impl RopeScaling {
     }
 }
 
-/// Cosines and sines of every position, shared by all layers.
+/// Cosines and sines of the positions, shared by all layers.
+///
+/// The table grows with the positions that are asked for, so that a model's longest context, a number in a file, takes no memory by itself.
 #[derive(Clone, Debug)]
 pub struct RopeTable {
+    spec: RopeSpec,
+    device: Device,
+    angles: Arc<Mutex<Option<Angles>>>,
+}
+
+/// The prepared part of a table.
+#[derive(Clone, Debug)]
+struct Angles {
     /// (P, D/2)
     cos: Tensor,
     /// (P, D/2)
     sin: Tensor,
-    head_dim: usize,
+    /// P
     positions: usize,
 }
 
+/// Positions that are prepared at first.
+const FIRST: usize = 256;
+
 impl RopeTable {
-    /// The table on a device.
+    /// An empty table on a device.
     ///
     /// # Errors
-    /// What candle says.
+    /// [`NnError::Shape`] for a head of zero or an odd number of dimensions.
     pub fn new(spec: &RopeSpec, device: &Device) -> Result<Self> {
-        let frequencies = spec.frequencies();
-        let angles = || (0..spec.positions).flat_map(|position| frequencies.iter().map(move |f| position as f64 * f));
-        let dims = (spec.positions, frequencies.len());
-        let cos = Tensor::from_vec(angles().map(|a| a.cos() as f32).collect::<Vec<_>>(), dims, device)?; // (P, D/2)
-        let sin = Tensor::from_vec(angles().map(|a| a.sin() as f32).collect::<Vec<_>>(), dims, device)?; // (P, D/2)
-        Ok(Self { cos, sin, head_dim: spec.head_dim, positions: spec.positions })
+        if spec.head_dim == 0 || !spec.head_dim.is_multiple_of(2) {
+            return Err(NnError::Shape { what: "head to rotate", expected: "an even number of dimensions".to_owned(), found: vec![spec.head_dim] });
+        }
+        Ok(Self { spec: *spec, device: device.clone(), angles: Arc::default() })
     }
 
-    /// Positions prepared.
+    /// Positions that may be asked for.
     pub fn positions(&self) -> usize {
-        self.positions
+        self.spec.positions
+    }
+
+    /// Angles of at least the first `end` positions.
+    fn up_to(&self, end: usize) -> Result<Angles> {
+        let mut angles = self.angles.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ready) = angles.as_ref().filter(|ready| ready.positions >= end) {
+            return Ok(ready.clone());
+        }
+        let positions = end.checked_next_power_of_two().unwrap_or(end).max(FIRST).min(self.spec.positions);
+        let frequencies = self.spec.frequencies();
+        let turned = || (0..positions).flat_map(|position| frequencies.iter().map(move |f| position as f64 * f));
+        let dims = (positions, frequencies.len());
+        let cos = Tensor::from_vec(turned().map(|a| a.cos() as f32).collect::<Vec<_>>(), dims, &self.device)?; // (P, D/2)
+        let sin = Tensor::from_vec(turned().map(|a| a.sin() as f32).collect::<Vec<_>>(), dims, &self.device)?; // (P, D/2)
+        Ok(angles.insert(Angles { cos, sin, positions }).clone())
     }
 
     /// Cosines and sines (T, D/2) of `tokens` positions, in the type of `like`.
     pub(super) fn tensors(&self, positions: &Positions, tokens: usize, like: &Tensor) -> Result<(Tensor, Tensor)> {
+        let Angles { cos, sin, .. } = self.up_to(positions.end(tokens))?;
         let part = |table: &Tensor| match positions {
             Positions::From(offset) => table.narrow(0, *offset, tokens),
             Positions::Restarting(_) => {
@@ -109,7 +136,7 @@ impl RopeTable {
             }
         };
         let typed = |table: &Tensor| part(table)?.to_dtype(like.dtype()); // (T, D/2)
-        Ok((typed(&self.cos)?, typed(&self.sin)?))
+        Ok((typed(&cos)?, typed(&sin)?))
     }
 }
 
@@ -118,28 +145,30 @@ impl RopeTable {
 /// # Shapes
 /// `x: (B, T, H*D)` -> the same
 /// # Errors
-/// [`NnError::OutOfRange`] beyond the table, [`NnError::Shape`] when the width is not `heads * D`.
+/// [`NnError::OutOfRange`] beyond the table's positions, [`NnError::Shape`] when the width is not `heads * D`.
 /// # Source
 /// Su et al. 2021, arXiv:2104.09864, with the halves paired as in transformers
 pub fn rope(x: &Tensor, table: &RopeTable, positions: impl Into<Positions>, heads: usize) -> Result<Tensor> {
     let ((_, tokens, width), positions) = (x.dims3()?, positions.into());
-    if width != heads * table.head_dim {
-        return Err(NnError::Shape { what: "heads to rotate", expected: format!("(B, T, {heads}*{})", table.head_dim), found: x.dims().to_vec() });
+    let head_dim = table.spec.head_dim;
+    if width != heads * head_dim {
+        return Err(NnError::Shape { what: "heads to rotate", expected: format!("(B, T, {heads}*{head_dim})"), found: x.dims().to_vec() });
     }
     let end = positions.end(tokens);
-    if end > table.positions {
-        return Err(NnError::OutOfRange { what: "position", index: end as i64 - 1, limit: table.positions });
+    if end > table.positions() {
+        return Err(NnError::OutOfRange { what: "position", index: end as i64 - 1, limit: table.positions() });
     }
     if !is_native(x) {
         return portable::rope(x, table, &positions, heads);
     }
-    Ok(x.contiguous()?.apply_op1(Rope { table: table.clone(), positions: positions.list(tokens).into(), sign: 1.0 })?)
+    Ok(x.contiguous()?.apply_op1(Rope { angles: table.up_to(end)?, head_dim, positions: positions.list(tokens).into(), sign: 1.0 })?)
 }
 
 /// The rotation; its gradient is the rotation back.
 #[derive(Clone)]
 struct Rope {
-    table: RopeTable,
+    angles: Angles,
+    head_dim: usize,
     /// (T)
     positions: Arc<[usize]>,
     sign: f32,
@@ -152,9 +181,9 @@ impl CustomOp1 for Rope {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let (x, (_, tokens, width)) = (floats(x, layout)?, layout.shape().dims3()?);
-        let (cos, sin) = (Floats::read(&self.table.cos)?, Floats::read(&self.table.sin)?);
+        let (cos, sin) = (Floats::read(&self.angles.cos)?, Floats::read(&self.angles.sin)?);
         let (cos, sin): (&[f32], &[f32]) = (&cos, &sin);
-        let (head, half) = (self.table.head_dim, self.table.head_dim / 2);
+        let (head, half) = (self.head_dim, self.head_dim / 2);
         let rows = parallel::rows_per_piece(width);
         let mut y = vec![0.0; x.len()];
         let pieces = x.chunks(rows * width).zip(y.chunks_mut(rows * width)).enumerate();
@@ -213,6 +242,19 @@ mod tests {
             let part = |t: &Tensor| t.narrow(1, range.start, range.len()).expect("a part");
             assert_close("packed", &flat(&part(&packed)), &flat(&rope(&part(&x), &table, 0, 2).expect("works")));
         }
+    }
+
+    #[test]
+    fn a_table_of_two_thousand_million_positions_takes_memory_for_those_that_are_used() {
+        let spec = |positions| RopeSpec { positions, ..spec(RopeScaling::Default) };
+        let (long, short) = (RopeTable::new(&spec(1 << 31), &Device::Cpu).expect("a table"), RopeTable::new(&spec(700), &Device::Cpu).expect("a table"));
+        let x = normal("x", &[1, 300, 12]);
+        let turn = |table: &RopeTable, from: usize| flat(&rope(&x, table, from, 2).expect("works"));
+        for from in [0, 400] {
+            assert_eq!(turn(&long, from), turn(&short, from));
+        }
+        assert_eq!(long.angles.lock().expect("a lock").as_ref().map(|angles| angles.positions), Some(1024));
+        assert!(rope(&x, &short, 401, 2).is_err());
     }
 
     #[test]

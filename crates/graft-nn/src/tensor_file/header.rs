@@ -1,14 +1,20 @@
 //! The JSON header of a safetensors file and every check on it.
 
-use std::{collections::BTreeMap, fs::File, os::unix::fs::FileExt, path::Path};
+use std::{collections::BTreeMap, fmt, fs::File, os::unix::fs::FileExt, path::Path};
 
 use candle_core::DType;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
 use serde_json::Value;
 
 use super::{Entry, TensorFileError};
 
 /// Longest header accepted, as in the format's own implementation.
 const MAX_HEADER: u64 = 100_000_000;
+/// Most sizes that a shape may have.
+const MAX_DIMS: usize = 16;
 
 pub(super) struct Header {
     pub(super) data_start: u64,
@@ -33,41 +39,133 @@ pub(super) fn read(path: &Path, file: &File, length: u64) -> Result<Header, Tens
     }
     let mut json = vec![0; size as usize];
     file.read_exact_at(&mut json, 8).map_err(io)?;
-    let json: BTreeMap<String, Value> = serde_json::from_slice(&json).map_err(|error| malformed(format!("its header is no JSON object ({error})")))?;
+    let json: RawHeader = serde_json::from_slice(&json).map_err(|error| malformed(format!("its header is no JSON object of tensors ({error})")))?;
     let header = parse(json, 8 + size).map_err(malformed)?;
-    let end = header.entries.values().map(|entry| entry.end).max().unwrap_or(0);
-    if header.data_start.saturating_add(end) > length {
-        return Err(TensorFileError::Truncated { path: path.to_owned(), announced: header.data_start.saturating_add(end), found: length });
+    let end = header.data_start.saturating_add(header.entries.values().map(|entry| entry.end).max().unwrap_or(0));
+    if end > length {
+        return Err(TensorFileError::Truncated { path: path.to_owned(), announced: end, found: length });
+    }
+    check_layout(&header.entries).map_err(malformed)?;
+    if end < length {
+        return Err(malformed(format!("{} bytes after its last tensor belong to none", length - end)));
     }
     Ok(header)
 }
 
-fn parse(json: BTreeMap<String, Value>, data_start: u64) -> Result<Header, String> {
-    let mut entries = BTreeMap::new();
-    let mut metadata = BTreeMap::new();
-    for (name, value) in json {
-        if name == "__metadata__" {
-            let texts = value.as_object().into_iter().flatten();
-            metadata.extend(texts.filter_map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned()))));
-        } else {
-            entries.insert(name.clone(), entry(&value).map_err(|problem| format!("tensor `{name}` {problem}"))?);
-        }
-    }
-    Ok(Header { data_start, entries, metadata })
+/// The header as it is written, each name once.
+#[derive(Default)]
+struct RawHeader {
+    tensors: BTreeMap<String, RawEntry>,
+    metadata: BTreeMap<String, String>,
 }
 
-fn entry(value: &Value) -> Result<Entry, String> {
-    let dtype = value.get("dtype").and_then(Value::as_str).ok_or("has no dtype")?;
-    let (dtype, width) = self::dtype(dtype).ok_or_else(|| format!("is stored as {dtype}, which is not read (F32, F16, BF16, F64, I64, U32, U8, I8 are)"))?;
-    let numbers = |key: &str| -> Option<Vec<u64>> { value.get(key)?.as_array()?.iter().map(Value::as_u64).collect() };
-    let shape = numbers("shape").ok_or("has no shape")?;
-    let offsets = numbers("data_offsets").ok_or("has no data_offsets")?;
+#[derive(Deserialize)]
+struct RawEntry {
+    dtype: Option<String>,
+    shape: Option<Sizes>,
+    data_offsets: Option<Sizes>,
+}
+
+/// A short list of whole numbers; a long one is refused while it is read.
+struct Sizes(Vec<u64>);
+
+impl<'de> Deserialize<'de> for RawHeader {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = RawHeader;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of tensors by name")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawHeader, A::Error> {
+                let (mut header, mut has_metadata) = (RawHeader::default(), false);
+                while let Some(name) = map.next_key::<String>()? {
+                    let is_repeated = if name == "__metadata__" {
+                        let texts = map.next_value::<BTreeMap<String, Value>>()?;
+                        header.metadata = texts.into_iter().filter_map(|(key, text)| Some((key, text.as_str()?.to_owned()))).collect();
+                        std::mem::replace(&mut has_metadata, true)
+                    } else if header.tensors.contains_key(&name) {
+                        map.next_value::<IgnoredAny>()?;
+                        true
+                    } else {
+                        header.tensors.insert(name.clone(), map.next_value()?);
+                        false
+                    };
+                    if is_repeated {
+                        return Err(A::Error::custom(format!("`{name}` is in it twice")));
+                    }
+                }
+                Ok(header)
+            }
+        }
+        deserializer.deserialize_map(Entries)
+    }
+}
+
+impl<'de> Deserialize<'de> for Sizes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Numbers;
+        impl<'de> Visitor<'de> for Numbers {
+            type Value = Sizes;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "at most {MAX_DIMS} whole numbers")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Sizes, A::Error> {
+                let mut numbers = Vec::new();
+                while let Some(number) = sequence.next_element()? {
+                    if numbers.len() == MAX_DIMS {
+                        return Err(A::Error::invalid_length(MAX_DIMS + 1, &self));
+                    }
+                    numbers.push(number);
+                }
+                Ok(Sizes(numbers))
+            }
+        }
+        deserializer.deserialize_seq(Numbers)
+    }
+}
+
+fn parse(raw: RawHeader, data_start: u64) -> Result<Header, String> {
+    let mut entries = BTreeMap::new();
+    for (name, value) in raw.tensors {
+        let entry = entry(value).map_err(|problem| format!("tensor `{name}` {problem}"))?;
+        entries.insert(name, entry);
+    }
+    Ok(Header { data_start, entries, metadata: raw.metadata })
+}
+
+fn entry(raw: RawEntry) -> Result<Entry, String> {
+    let dtype = raw.dtype.ok_or("has no dtype")?;
+    let (dtype, width) = self::dtype(&dtype).ok_or_else(|| format!("is stored as {dtype}, which is not read (F32, F16, BF16, F64, I64, U32, U8, I8 are)"))?;
+    let Sizes(shape) = raw.shape.ok_or("has no shape")?;
+    let Sizes(offsets) = raw.data_offsets.ok_or("has no data_offsets")?;
     let [start, end] = offsets[..] else { return Err(format!("has {} data_offsets instead of 2", offsets.len())) };
     let bytes = shape.iter().try_fold(width, |product, size| product.checked_mul(*size)).ok_or("has an absurd shape")?;
     if start.checked_add(bytes) != Some(end) {
         return Err(format!("of shape {shape:?} needs {bytes} bytes but has offsets {start} to {end}"));
     }
     Ok(Entry { dtype, shape: shape.into_iter().map(|size| size as usize).collect(), start, end })
+}
+
+/// Refuses tensors that share bytes, and bytes between tensors that belong to none: the format's own implementation writes neither.
+fn check_layout(entries: &BTreeMap<String, Entry>) -> Result<(), String> {
+    let mut ordered: Vec<_> = entries.iter().collect();
+    ordered.sort_by_key(|(_, entry)| (entry.start, entry.end));
+    let (mut before, mut end) = ("", 0);
+    for (name, entry) in ordered {
+        match entry.start.cmp(&end) {
+            std::cmp::Ordering::Less => {
+                return Err(format!("tensors `{before}` and `{name}` overlap: `{name}` begins at byte {}, before the end at {end}", entry.start));
+            }
+            std::cmp::Ordering::Greater => return Err(format!("{} bytes before tensor `{name}` belong to none", entry.start - end)),
+            std::cmp::Ordering::Equal => (before, end) = (name, entry.end),
+        }
+    }
+    Ok(())
 }
 
 /// The type and its bytes per element.

@@ -57,3 +57,41 @@ fn a_header_that_lies_is_refused_in_words() {
     fs::write(&path, b"PK\x03\x04\x00\x00\xff\xff pickled").unwrap();
     assert_eq!(TensorFile::open(&path).unwrap_err().code(), "file::malformed");
 }
+
+/// A file of this header and so many bytes of data.
+fn file_of(path: &Path, header: &str, data: usize) {
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.bytes());
+    bytes.resize(bytes.len() + data, 0);
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn tensors_that_overlap_gaps_repeated_names_and_surplus_bytes_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("z.safetensors");
+    let tensor = |name: &str, start: usize, end: usize| format!(r#""{name}":{{"dtype":"F32","shape":[{}],"data_offsets":[{start},{end}]}}"#, (end - start) / 4);
+    let whole = format!("{{{},{}}}", tensor("a", 0, 8), tensor("b", 8, 16));
+    file_of(&path, &whole, 16);
+    assert_eq!(TensorFile::open(&path).unwrap().entries().len(), 2);
+    for (header, data, words) in [
+        (format!("{{{},{}}}", tensor("a", 0, 8), tensor("b", 0, 8)), 8, "`a` and `b` overlap"),
+        (format!("{{{},{}}}", tensor("a", 0, 8), tensor("b", 4, 12)), 12, "`a` and `b` overlap"),
+        (format!("{{{},{}}}", tensor("a", 0, 8), tensor("b", 12, 16)), 16, "4 bytes before tensor `b`"),
+        (format!("{{{},{}}}", tensor("a", 0, 8), tensor("a", 8, 16)), 16, "`a` is in it twice"),
+        (format!(r#"{{"__metadata__":{{}},{},"__metadata__":{{}}}}"#, tensor("a", 0, 8)), 8, "`__metadata__` is in it twice"),
+        (r#"{"a":{"dtype":"F32","shape":[2],"shape":[1],"data_offsets":[0,4]}}"#.to_owned(), 4, "duplicate field"),
+        (format!(r#"{{"a":{{"dtype":"F32","shape":[{}1],"data_offsets":[0,4]}}}}"#, "1,".repeat(1000)), 4, "at most 16"),
+        (whole, 17, "1 bytes after its last tensor"),
+    ] {
+        file_of(&path, &header, data);
+        let error = TensorFile::open(&path).unwrap_err();
+        assert!(error.code() == "file::malformed" && error.to_string().contains(words), "{error}");
+    }
+}
+
+#[test]
+fn a_pipe_or_a_device_in_the_place_of_a_file_is_refused_at_once() {
+    let error = TensorFile::open(Path::new("/dev/zero")).unwrap_err();
+    assert_eq!(error.code(), "file::io");
+}
