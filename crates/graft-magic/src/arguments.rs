@@ -4,6 +4,7 @@ use graft_protocol::{Failure, KeyKind, KeySpec, Settings, Span};
 
 use crate::{
     cell::Context,
+    habits::keys::{self, Meaning},
     modules, suggest,
     verb::{Form, Presence, Slot, SlotKind, VerbSpec},
     words::Word,
@@ -25,35 +26,71 @@ pub(crate) struct Arguments {
 /// # Errors
 /// `magic::unknown_key`, `magic::repeated_key`, `magic::missing_value`, `magic::missing_argument`, `magic::unexpected_argument`,
 /// `magic::unknown_module`, or what [`KeySpec::parse`] says, each at its token.
-pub(crate) fn check(verb: &VerbSpec, form: &Form, words: Vec<Word>, at: Span, cx: &Context<'_>) -> Result<Arguments, Failure> {
+pub(crate) fn check(verb: &VerbSpec, form: &Form, words: Vec<Word>, at: Span, cx: &mut Context<'_>) -> Result<Arguments, Failure> {
     let mut out = Arguments::default();
-    let takes_text = form.slots.iter().any(|slot| slot.presence == Presence::Rest);
+    let takes_text = takes_text(form);
+    let mut without_effect = Vec::new();
     let mut words = words.into_iter().peekable();
     while let Some(mut word) = words.next() {
         if word.bare() == Some("--rust") {
             out.rust = Some(word.span);
             continue;
         }
+        if !takes_text && word.comma && !word.quoted && form.key(word.text.trim_end_matches(',')).is_some() || word.text == "," && !takes_text {
+            word.text.pop();
+        }
+        if word.text.is_empty() && word.comma {
+            continue;
+        }
         let Some(name) = flag_name(&word, form, takes_text) else {
             out.positional.push(word);
             continue;
         };
-        let key = form.key(&name).ok_or_else(|| unknown_key(verb, form, &name, word.key_span()))?;
-        let value = match word.pair() {
-            Some((_, value)) => value.to_owned(),
+        let mut key = form.key(&name);
+        let mut value = word.pair().map(|(_, value)| unseparated(value, &word).to_owned());
+        if key.is_none() {
+            match keys::of(verb.name, form.word, &name, value.as_deref().unwrap_or("True")) {
+                Some(Meaning::Key(other)) => key = form.key(other),
+                Some(Meaning::KeyWith(other, with)) => (key, value) = (form.key(other), Some(with.to_owned())),
+                Some(Meaning::NoEffect(reason)) => {
+                    without_effect.push((name, reason));
+                    continue;
+                }
+                Some(Meaning::Instead(hint)) => return Err(no_key(verb, form, &name).hint(hint).span(word.key_span())),
+                None => {}
+            }
+        }
+        let key = key.ok_or_else(|| unknown_key(verb, form, &name, word.key_span()))?;
+        let value = match value {
+            Some(value) => value,
             None if key.kind == KeyKind::Bool => {
                 words.next_if(|next| next.bare().is_some_and(|text| key.parse(text).is_ok())).map_or_else(String::new, |next| next.text)
             }
             None => {
                 let next = words.next().ok_or_else(|| missing_value(key, word.span))?;
                 word.span = next.span;
-                next.text
+                unseparated(&next.text, &next).to_owned()
             }
         };
-        store(&mut out.settings, key, joined_list(key, value, &mut words), &word, cx)?;
+        // Python's word for a default.
+        if value != "None" {
+            let value = joined_list(key, value, word.comma, &mut words);
+            store(verb, &mut out.settings, key, value, &word, cx)?;
+        }
     }
+    cx.notes.extend(keys::note(&without_effect));
     check_slots(verb, form, &out.positional, at)?;
     Ok(out)
+}
+
+/// Whether the words that are no keys are one text, in which commas and dashes are part of it.
+fn takes_text(form: &Form) -> bool {
+    form.slots.iter().any(|slot| matches!(slot.presence, Presence::Rest | Presence::OptionalRest))
+}
+
+/// A value without the comma that separates it from the next argument.
+fn unseparated<'a>(value: &'a str, word: &Word) -> &'a str {
+    if word.comma { value.strip_suffix(',').unwrap_or(value) } else { value }
 }
 
 /// The key a word names: `key=`, `--key`, or a bare truth key where nothing stands by position.
@@ -73,29 +110,37 @@ fn flag_name(word: &Word, form: &Form, takes_text: bool) -> Option<String> {
     names_a_key.then(|| text.to_owned())
 }
 
-/// `a, b` after a list key is one list though a space stands in it.
-fn joined_list(key: &KeySpec, mut value: String, words: &mut std::iter::Peekable<std::vec::IntoIter<Word>>) -> String {
-    if !matches!(key.kind, KeyKind::Modules | KeyKind::List) {
-        return value;
-    }
-    while value.ends_with(',') {
+/// `a, b` after a list key is one list though a space stands in it. One value in brackets is that value.
+fn joined_list(key: &KeySpec, mut value: String, mut goes_on: bool, words: &mut std::iter::Peekable<std::vec::IntoIter<Word>>) -> String {
+    let is_list = matches!(key.kind, KeyKind::Modules | KeyKind::List);
+    goes_on &= !value.starts_with('[');
+    while is_list && goes_on {
         let Some(next) = words.next_if(|next| next.bare().is_some_and(|text| !text.starts_with('-'))) else { break };
-        value.push_str(&next.text);
+        value.push(',');
+        value.push_str(unseparated(&next.text, &next));
+        goes_on = next.comma;
     }
-    match value.strip_prefix('[').and_then(|inside| inside.strip_suffix(']')) {
-        Some(inside) => inside.chars().filter(|next| !next.is_whitespace()).collect(),
-        None => value,
+    let is_text = matches!(key.kind, KeyKind::Text | KeyKind::Path);
+    // A regular expression may be in round brackets.
+    let brackets = if is_list { [('[', ']'), ('{', '}')] } else { [('[', ']'), ('(', ')')] };
+    let inside = brackets.iter().find_map(|(open, close)| value.strip_prefix(*open)?.strip_suffix(*close));
+    match inside {
+        Some(inside) if !is_text => inside.chars().filter(|next| !next.is_whitespace()).collect::<String>().trim_end_matches(',').to_owned(),
+        _ => value,
     }
 }
 
-fn store(settings: &mut Settings, key: &KeySpec, value: String, word: &Word, cx: &Context<'_>) -> Result<(), Failure> {
+fn store(verb: &VerbSpec, settings: &mut Settings, key: &KeySpec, value: String, word: &Word, cx: &Context<'_>) -> Result<(), Failure> {
     if settings.values.contains_key(key.name) {
         return Err(Failure::new("magic::repeated_key", format!("`{}` is given twice", key.name)).hint("leave one of them out").span(word.key_span()));
     }
     if value.is_empty() && !matches!(key.kind, KeyKind::Bool | KeyKind::Text) {
         return Err(missing_value(key, word.span));
     }
-    let parsed = key.parse(&value).map_err(|failure| failure.span(word.value_span()))?;
+    if value.contains(',') && !matches!(key.kind, KeyKind::Text | KeyKind::Path | KeyKind::Modules | KeyKind::List) {
+        return Err(one_value(verb, key, &value).span(word.value_span()));
+    }
+    let parsed = key.parse(&as_choice(key, &value)).map_err(|failure| failure.span(word.value_span()))?;
     if key.kind == KeyKind::Modules {
         modules::check(&parsed, cx).map_err(|failure| failure.span(word.value_span()))?;
     }
@@ -103,45 +148,81 @@ fn store(settings: &mut Settings, key: &KeySpec, value: String, word: &Word, cx:
     Ok(())
 }
 
+/// Python's spelling of a choice: `True`, `torch.bfloat16`.
+fn as_choice(key: &KeySpec, value: &str) -> String {
+    let KeyKind::Choice(words) = key.kind else { return value.to_owned() };
+    let plain = value.to_ascii_lowercase();
+    let plain = plain.trim_start_matches("torch.");
+    let meant = match plain {
+        "bfloat16" => "bf16",
+        "float16" | "half" => "f16",
+        "float32" | "float" => "f32",
+        other => other,
+    };
+    if words.contains(&value) || !words.contains(&meant) { value.to_owned() } else { meant.to_owned() }
+}
+
+/// Several values where one is wanted: a comparison takes them.
+fn one_value(verb: &VerbSpec, key: &KeySpec, value: &str) -> Failure {
+    let failure = Failure::new("magic::one_value", format!("`{}` takes one value, got `{value}`", key.name));
+    let method = graft_protocol::methods::by_verb(verb.name).map(|method| method.verb);
+    match method.or((verb.name == "train").then_some("lora")) {
+        Some(method) => failure.hint(format!("`%ablate {method} {}={value}` trains and compares each of them", key.name)),
+        None => failure.hint("give one of them"),
+    }
+}
+
+fn no_key(verb: &VerbSpec, form: &Form, name: &str) -> Failure {
+    Failure::new("magic::unknown_key", format!("`{}` has no key `{name}`", title(verb, form)))
+}
+
+fn title(verb: &VerbSpec, form: &Form) -> String {
+    if form.word.is_empty() { format!("%{}", verb.name) } else { format!("%{} {}", verb.name, form.word) }
+}
+
 fn unknown_key(verb: &VerbSpec, form: &Form, name: &str, span: Span) -> Failure {
     let names = form.keys.iter().flat_map(|key| std::iter::once(key.name).chain(key.aliases.iter().copied()));
     let all: Vec<_> = form.keys.iter().map(|key| key.name).collect();
-    let title = if form.word.is_empty() { format!("%{}", verb.name) } else { format!("%{} {}", verb.name, form.word) };
+    let title = title(verb, form);
     let list = if all.is_empty() { format!("`{title}` takes no keys") } else { format!("keys: {}", all.join(", ")) };
     let hint = match suggest::nearest(name, names).first() {
         Some(near) => format!("did you mean `{near}`? {list}"),
-        None if form.slots.iter().any(|slot| slot.presence == Presence::Rest) => format!("put quotes around a text that has `=` or `--` in it; {list}"),
+        None if takes_text(form) => format!("put quotes around a text that has `=` or `--` in it; {list}"),
         None => list,
     };
-    Failure::new("magic::unknown_key", format!("`{title}` has no key `{name}`")).hint(hint).span(span)
+    no_key(verb, form, name).hint(hint).span(span)
 }
 
 fn missing_value(key: &KeySpec, span: Span) -> Failure {
     let example = if key.default.is_empty() { "...".to_owned() } else { key.default.to_owned() };
-    Failure::new("magic::missing_value", format!("`{}` lacks its value", key.name)).hint(format!("{}={example} ({})", key.name, key.help)).span(span)
+    Failure::new("magic::missing_value", format!("`{}` needs a value", key.name)).hint(format!("{}={example} ({})", key.name, key.help)).span(span)
 }
 
 fn check_slots(verb: &VerbSpec, form: &Form, positional: &[Word], at: Span) -> Result<(), Failure> {
     let usage = || format!("usage: %{} {}", verb.name, form.usage());
-    let needed = form.slots.iter().filter(|slot| slot.presence != Presence::Optional && slot.kind != SlotKind::Raw).count();
+    let needed = form.slots.iter().filter(|slot| matches!(slot.presence, Presence::Required | Presence::Rest) && slot.kind != SlotKind::Raw).count();
     if let Some(slot) = form.slots.get(positional.len()).filter(|_| positional.len() < needed) {
         let title = format!("%{} {}", verb.name, form.word);
-        return Err(Failure::new("magic::missing_argument", format!("`{}` lacks {}: {}", title.trim_end(), slot.name, slot.help)).hint(usage()).span(at));
+        return Err(Failure::new("magic::missing_argument", format!("`{}` needs {}: {}", title.trim_end(), slot.name, slot.help)).hint(usage()).span(at));
     }
-    let unlimited = form.slots.iter().any(|slot| slot.presence == Presence::Rest);
-    if let Some(extra) = positional.get(form.slots.len()).filter(|_| !unlimited) {
-        return Err(Failure::new("magic::unexpected_argument", format!("`{}` is one word too many", extra.text))
-            .hint(hint_extra(form, &extra.text, usage()))
+    if let Some(extra) = positional.get(form.slots.len()).filter(|_| !takes_text(form)) {
+        return Err(Failure::new("magic::unexpected_argument", format!("unexpected argument `{}`", extra.text))
+            .hint(hint_extra(verb, form, positional, extra, usage()))
             .span(extra.span));
     }
     form.slots.iter().zip(positional).try_for_each(|(slot, word)| check_slot(slot, word))
 }
 
-fn hint_extra(form: &Form, text: &str, usage: String) -> String {
-    match text {
+fn hint_extra(verb: &VerbSpec, form: &Form, positional: &[Word], extra: &Word, usage: String) -> String {
+    let is_path = form.slots.last().is_some_and(|slot| matches!(slot.kind, SlotKind::Path | SlotKind::ModelSource | SlotKind::DataSource));
+    match extra.text.as_str() {
         "=" => format!("write key=value without spaces; {usage}"),
-        _ if form.key(text).is_some() => format!("write {text}=VALUE without spaces; {usage}"),
-        _ if text.starts_with("//") || text.starts_with('#') => "a magic takes its whole line: put the comment on a line of its own".to_owned(),
+        text if form.key(text).is_some() => format!("write {text}=VALUE without spaces; {usage}"),
+        text if text.starts_with("//") || text.starts_with('#') => "a magic takes its whole line: put the comment on a line of its own".to_owned(),
+        _ if is_path && form.slots.len() == 1 => {
+            let words: Vec<&str> = positional.iter().map(|word| word.text.as_str()).collect();
+            format!("put quotes around a name with spaces: `{} \"{}\"`", title(verb, form), words.join(" "))
+        }
         _ => usage,
     }
 }
@@ -150,7 +231,7 @@ fn check_slot(slot: &Slot, word: &Word) -> Result<(), Failure> {
     let text = word.text.as_str();
     match slot.kind {
         SlotKind::Number if text.replace('_', "").parse::<f64>().is_err() => {
-            Err(Failure::new("magic::wrong_argument", format!("{} wants a number, not `{text}`", slot.name)).hint(slot.help).span(word.span))
+            Err(Failure::new("magic::wrong_argument", format!("{} must be a number, got `{text}`", slot.name)).hint(slot.help).span(word.span))
         }
         SlotKind::Choice(words) if !words.contains(&text) => {
             let hint = suggest::did_you_mean(text, words.iter().copied(), "", || format!("one of {}", words.join(", ")));

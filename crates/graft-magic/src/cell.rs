@@ -1,7 +1,8 @@
 //! A cell into its parts: magics, Rust, evcxr's commands and shell lines, in order.
 //!
 //! A line magic is `%` in column 0 followed by a letter, outside strings, comments and open brackets of the Rust around it; a cell
-//! magic is `%%name` on the first non-blank line. `!cmd` and evcxr's `:cmd` follow the same rule.
+//! magic is `%%name` on the first non-blank line. `!cmd` and evcxr's `:cmd` follow the same rule. Where a statement of Rust must
+//! begin, `%` and `?` cannot be Rust: there `  %lora`, `% lora` and `?lora` are read as well.
 
 mod rust_lines;
 
@@ -78,6 +79,17 @@ pub enum HostCommand {
     Who,
     /// `%reset`: a new child, nothing kept.
     Reset,
+    /// `%%writefile FILE`: writes the rest of the cell into a file.
+    WriteFile {
+        /// Which file; `~` is not yet resolved.
+        file: String,
+        /// Whether the text is added at its end.
+        append: bool,
+        /// What is written.
+        text: String,
+    },
+    /// Something to say about a magic that was understood: a key that has no effect here.
+    Note(String),
 }
 
 /// What the parser knows besides the text.
@@ -86,6 +98,8 @@ pub struct Context<'a> {
     pub snapshot: &'a Snapshot,
     /// Whether an earlier part of this cell may have changed the model: then module names cannot be checked yet.
     pub model_changes: bool,
+    /// What is to be said about the magics read so far; each becomes a [`HostCommand::Note`] in front of its magic.
+    pub notes: Vec<String>,
 }
 
 /// Cuts a cell into its parts. Nothing runs when any magic in it is wrong.
@@ -93,36 +107,59 @@ pub struct Context<'a> {
 /// # Errors
 /// Any `magic::*` or `settings::*` failure, with the span of the bad token.
 pub fn parse_cell(text: &str, snapshot: &Snapshot) -> Result<Vec<Part>, Failure> {
-    parse_text(text, 0, &mut Context { snapshot, model_changes: false })
+    parse_text(text, 0, &mut Context { snapshot, model_changes: false, notes: Vec::new() })
 }
 
 /// As [`parse_cell`], for a text that begins at that line of the cell.
 pub(crate) fn parse_text(text: &str, first_line: usize, cx: &mut Context<'_>) -> Result<Vec<Part>, Failure> {
     if let Some(head) = cell_magic(text) {
         let line = first_line + head.line;
-        let magic = MagicText { text: head.text, line, column: 2, body: Some((head.body, line + 1)) };
-        return Ok(vec![Part { kind: line::parse(&magic, cx)?, line, text: text.to_owned() }]);
+        let magic = MagicText { text: head.text, line, column: head.column, body: Some((head.body, line + 1)) };
+        let kind = line::parse(&magic, cx)?;
+        let mut parts = notes(cx, line);
+        parts.push(Part { kind, line, text: text.to_owned() });
+        return Ok(parts);
     }
     let mut cutter = Cutter { parts: Vec::new(), rust: RustLines::default(), pending: String::new(), pending_line: 0 };
     let mut lines = text.split_inclusive('\n').enumerate().peekable();
     while let Some((index, source)) = lines.next() {
         let number = first_line + index;
-        if !cutter.rust.is_top_level() || !begins_magic(source) {
+        let Some(indent) = magic_at(&cutter.rust, source) else {
             cutter.rust_line(source, number);
             continue;
-        }
-        let mut whole = source.to_owned();
-        while whole.trim_end().ends_with('\\') && source.starts_with('%') {
+        };
+        let mut whole = source.get(indent..).unwrap_or_default().to_owned();
+        while whole.trim_end().ends_with('\\') && whole.starts_with('%') {
             let Some((_, more)) = lines.next() else { break };
             whole.push_str(more);
         }
         cx.model_changes |= cutter.flush();
-        let kind = line_kind(&whole, number, cx)?;
+        let column = source.get(..indent).map_or(0, |blank| blank.chars().count());
+        let kind = line_kind(&whole, number, column, cx)?;
+        cutter.parts.append(&mut notes(cx, number));
         cx.model_changes |= matches!(kind, PartKind::Session(Command::ModelLoad { .. }));
         cutter.parts.push(Part { kind, line: number, text: whole.trim_end().to_owned() });
     }
     cutter.flush();
     Ok(cutter.parts)
+}
+
+/// The notes that reading a magic has left.
+fn notes(cx: &mut Context<'_>, line: usize) -> Vec<Part> {
+    std::mem::take(&mut cx.notes).into_iter().map(|note| Part { kind: PartKind::Host(HostCommand::Note(note)), line, text: String::new() }).collect()
+}
+
+/// Byte of `line` at which a magic, a `:command` or a shell line begins, when that Rust stands before it; none when it is Rust as well.
+pub(crate) fn magic_at(rust: &RustLines, line: &str) -> Option<usize> {
+    if !rust.is_top_level() {
+        return None;
+    }
+    if begins_magic(line) {
+        return Some(0);
+    }
+    // An expression cannot begin with either sign; a line that continues one can.
+    let text = line.trim_start();
+    (rust.is_statement_start() && text.starts_with(['%', '?'])).then(|| line.len() - text.len())
 }
 
 /// Whether a line that stands outside strings, comments and brackets is not Rust.
@@ -138,24 +175,28 @@ pub(crate) fn begins_magic(line: &str) -> bool {
     }
 }
 
-/// What one such line says.
-pub(crate) fn line_kind(text: &str, line: usize, cx: &mut Context<'_>) -> Result<PartKind, Failure> {
+/// What one such line says; it begins at code point `column` of its line in the cell.
+pub(crate) fn line_kind(text: &str, line: usize, column: usize, cx: &mut Context<'_>) -> Result<PartKind, Failure> {
     let trimmed = text.trim_end();
     if trimmed.starts_with("%%") {
-        let end = trimmed.split_whitespace().next().map_or(2, |word| word.chars().count());
-        return Err(Failure::new("magic::not_first", "a `%%` magic takes the whole cell, so it must stand on its first line")
+        let end = column + trimmed.split_whitespace().next().map_or(2, |word| word.chars().count());
+        return Err(Failure::new("magic::not_first", "a `%%` magic takes the whole cell, so it must be on the first line")
             .hint("move it to the top or into a cell of its own")
-            .span(Span { line, start: 0, end }));
+            .span(Span { line, start: column, end }));
     }
-    if let Some(rest) = trimmed.strip_prefix("?%") {
-        let name = rest.trim_start_matches('%');
-        return line::help(name, Span { line, start: trimmed.len() - name.len(), end: trimmed.chars().count() });
+    if let Some(rest) = trimmed.strip_prefix('?') {
+        let name = rest.trim_start_matches(['%', '?', ' ']);
+        let end = column + trimmed.chars().count();
+        return line::help(name, Span { line, start: end - name.chars().count(), end });
     }
     if let Some(command) = trimmed.strip_prefix('!') {
         return Ok(PartKind::Shell(command.to_owned()));
     }
     match trimmed.strip_prefix('%') {
-        Some(magic) => line::parse(&MagicText { text: magic, line, column: 1, body: None }, cx),
+        Some(magic) => {
+            let name = magic.trim_start_matches([' ', '\t']);
+            line::parse(&MagicText { text: name, line, column: column + 1 + (magic.len() - name.len()), body: None }, cx)
+        }
         None => Ok(PartKind::EvcxrCommand(trimmed.to_owned())),
     }
 }
@@ -164,6 +205,8 @@ pub(crate) fn line_kind(text: &str, line: usize, cx: &mut Context<'_>) -> Result
 pub(crate) struct CellMagic<'a> {
     /// After the two signs.
     pub text: &'a str,
+    /// Code point of its line at which `text` begins.
+    pub column: usize,
     /// Its line, from 0.
     pub line: usize,
     /// All below it.
@@ -173,9 +216,13 @@ pub(crate) struct CellMagic<'a> {
 /// The cell magic that `text` begins with.
 pub(crate) fn cell_magic(text: &str) -> Option<CellMagic<'_>> {
     let blank: usize = text.split_inclusive('\n').take_while(|line| line.trim().is_empty()).map(str::len).sum();
-    let rest = text.get(blank..)?.strip_prefix("%%").filter(|rest| rest.starts_with(|first: char| first.is_ascii_alphabetic()))?;
-    let (first, body) = rest.split_once('\n').unwrap_or((rest, ""));
-    Some(CellMagic { text: first.trim_end(), line: text.get(..blank)?.matches('\n').count(), body })
+    let first = text.get(blank..)?;
+    let (first, body) = first.split_once('\n').unwrap_or((first, ""));
+    let sign = first.trim_start();
+    let name = sign.strip_prefix("%%")?.trim_start();
+    let column = first.get(..first.len() - name.len())?.chars().count();
+    let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic());
+    is_name.then(|| CellMagic { text: name.trim_end(), column, line: text.get(..blank).unwrap_or_default().matches('\n').count(), body })
 }
 
 struct Cutter {
@@ -193,8 +240,9 @@ impl Cutter {
             }
             self.pending_line = number;
         }
-        self.rust.feed(source);
-        self.pending.push_str(source);
+        let source = self.rust.without_hash_comment(source);
+        self.rust.feed(&source);
+        self.pending.push_str(&source);
     }
 
     /// Ends a stretch of Rust; comments alone are nothing to compile. True when there was something.

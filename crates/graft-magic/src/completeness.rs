@@ -26,13 +26,15 @@ pub fn is_complete(text: &str) -> Completeness {
     let mut last = Last::Rust;
     for line in text.split_inclusive('\n') {
         let continued = matches!(last, Last::Magic { continued: true });
-        if continued || (rust.is_top_level() && cell::begins_magic(line)) {
+        if continued || cell::magic_at(&rust, line).is_some() {
+            rust = RustLines::default();
             let is_open = line.trim_start().starts_with('!') && shlex::split(line).is_none();
             last = if is_open { Last::OpenShell } else { Last::Magic { continued: line.trim_end().ends_with('\\') } };
             plain.push('\n');
         } else {
-            rust.feed(line);
-            plain.push_str(line);
+            let line = rust.without_hash_comment(line);
+            rust.feed(&line);
+            plain.push_str(&line);
             if !line.trim().is_empty() {
                 last = Last::Rust;
             }
@@ -76,6 +78,13 @@ mod tests {
         assert_eq!(is_complete("%%time\nlet a = 1;"), Completeness::Incomplete);
         assert_eq!(is_complete("%%time\nlet a = 1;\n\n"), Completeness::Complete);
         assert_eq!(is_complete("%%time"), Completeness::Incomplete);
+    }
+
+    #[test]
+    fn a_comment_of_python_leaves_nothing_open() {
+        assert_eq!(is_complete("# don't (\n%params"), Completeness::Complete);
+        assert_eq!(is_complete("# don't (\nlet x = 1;"), Completeness::Rust("// don't (\nlet x = 1;".to_owned()));
+        assert_eq!(is_complete("  % lora list"), Completeness::Complete);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! cell.rs        text -> parts          words.rs      one line -> words with spans
 //! verbs.rs       the registry           arguments.rs  words -> Invocation, checked
 //! line.rs        one magic -> PartKind  rust_source.rs  Command -> the same in Rust
+//! habits.rs      what other kernels and Python would have understood
 //! ```
 
 pub mod cell;
@@ -18,6 +19,7 @@ pub mod verbs;
 mod arguments;
 mod complete;
 mod completeness;
+mod habits;
 mod help;
 mod inspect;
 mod line;
@@ -31,6 +33,7 @@ mod words;
 pub use cell::{HostCommand, Part, PartKind, parse_cell};
 pub use complete::{Completion, Item, ItemKind, complete};
 pub use completeness::{Completeness, is_complete};
+pub use habits::not_rust::{NotRust, magic_after_rust, not_rust};
 pub use help::{FormDoc, VerbDoc, host_reply};
 pub use inspect::{Inspection, inspect};
 pub use reference::{reference, reference_markdown};

@@ -5,6 +5,7 @@ use graft_protocol::{Failure, Span};
 use crate::{
     arguments,
     cell::{Context, HostCommand, PartKind},
+    habits::magics::{self, Habit},
     rust_source, suggest,
     verb::{Form, Invocation, Presence, VerbSpec},
     verbs,
@@ -30,8 +31,17 @@ pub(crate) struct MagicText<'a> {
 pub(crate) fn parse(magic: &MagicText<'_>, cx: &mut Context<'_>) -> Result<PartKind, Failure> {
     let (name, rest) = split_name(magic.text);
     let span = Span { line: magic.line, start: magic.column, end: magic.column + name.len() };
+    if name.is_empty() {
+        return Err(Failure::new("magic::no_name", "a `%` without the name of a magic").hint("`%lsmagic` lists the magics").span(span));
+    }
     if rest.starts_with('?') {
         return help(name, span);
+    }
+    if magic.body.is_none()
+        && verbs::find(name).is_none()
+        && let Some(Habit::Note(note)) = magics::of(name)
+    {
+        return Ok(PartKind::Host(HostCommand::Note(format!("%{name}: {note}"))));
     }
     let verb = find(name, span)?;
     let raw = rest.trim();
@@ -40,7 +50,7 @@ pub(crate) fn parse(magic: &MagicText<'_>, cx: &mut Context<'_>) -> Result<PartK
     }
     let raw_column = span.end + rest.chars().take_while(|next| next.is_whitespace()).count();
     let all = if verb.is_raw() { Vec::new() } else { words::split(raw, magic.line, raw_column)? };
-    let takes_text = verb.forms.iter().any(|form| form.slots.iter().any(|slot| slot.presence == Presence::Rest));
+    let takes_text = verb.forms.iter().any(|form| form.slots.iter().any(|slot| matches!(slot.presence, Presence::Rest | Presence::OptionalRest)));
     let asks = !takes_text && all.last().is_some_and(|word| word.bare().is_some_and(|text| text.ends_with('?')));
     if asks || all.iter().any(|word| matches!(word.bare(), Some("-h" | "--help"))) {
         return help(verb.name, span);
@@ -60,12 +70,17 @@ pub(crate) fn parse(magic: &MagicText<'_>, cx: &mut Context<'_>) -> Result<PartK
     }
 }
 
-/// `%name?` and its kin.
+/// `%name?` and its kin; a lone `?` shows the overview.
 ///
 /// # Errors
 /// `magic::unknown_verb`.
 pub(crate) fn help(name: &str, span: Span) -> Result<PartKind, Failure> {
     let name = name.trim_end_matches('?').trim();
+    if name.is_empty() {
+        return Ok(PartKind::Host(HostCommand::Quickref));
+    }
+    // The name may be followed by a subcommand.
+    let (name, _) = split_name(name);
     find(name, span).map(|verb| PartKind::Host(HostCommand::Help { verb: verb.name.to_owned() }))
 }
 
@@ -77,7 +92,10 @@ pub(crate) fn split_name(text: &str) -> (&str, &str) {
 fn find(name: &str, span: Span) -> Result<&'static VerbSpec, Failure> {
     verbs::find(name).ok_or_else(|| {
         let names = verbs::all().iter().flat_map(|verb| std::iter::once(verb.name).chain(verb.aliases.iter().copied()));
-        let hint = suggest::did_you_mean(name, names, "%", || "%lsmagic lists the magics; Rust needs no `%`".to_owned());
+        let hint = match magics::of(name) {
+            Some(Habit::Hint(hint) | Habit::Note(hint)) => hint.to_owned(),
+            None => suggest::did_you_mean(name, names, "%", || "`%lsmagic` lists the magics; Rust needs no `%`".to_owned()),
+        };
         Failure::new("magic::unknown_verb", format!("there is no magic `%{name}`")).hint(hint).span(span)
     })
 }
@@ -112,13 +130,17 @@ fn missing_form(verb: &VerbSpec, first: Option<&Word>, span: Span) -> Failure {
         _ if verb.cell.is_some() && verb.forms.is_empty() => Failure::new("magic::needs_a_cell", format!("`%{}` takes a whole cell", verb.name))
             .hint(format!("write `%%{}` on the first line and the text below it", verb.name))
             .span(span),
-        _ => Failure::new("magic::missing_argument", format!("`%{}` says not what to do", verb.name)).hint(list(verb)).span(span),
+        _ => Failure::new("magic::missing_argument", format!("`%{}` needs a subcommand", verb.name)).hint(list(verb)).span(span),
     }
 }
 
 fn unknown_form(verb: &VerbSpec, word: &str, span: Span) -> Failure {
-    let hint = suggest::did_you_mean(word, verb.subcommands().map(|form| form.word), &format!("%{} ", verb.name), || list(verb));
-    Failure::new("magic::unknown_subcommand", format!("`%{}` knows no `{word}`", verb.name)).hint(hint).span(span)
+    let hint = suggest::did_you_mean(word, verb.subcommands().map(|form| form.word), &format!("%{} ", verb.name), || match verb.form("load") {
+        // What stands in the place of a subcommand is often what is to be loaded.
+        Some(_) if !word.is_empty() => format!("did you mean `%{} load {word}`? {}", verb.name, list(verb)),
+        _ => list(verb),
+    });
+    Failure::new("magic::unknown_subcommand", format!("`%{}` has no subcommand `{word}`", verb.name)).hint(hint).span(span)
 }
 
 fn list(verb: &VerbSpec) -> String {

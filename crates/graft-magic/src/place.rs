@@ -57,7 +57,8 @@ fn in_lines(text: &str, cursor: usize) -> Place<'_> {
     let mut blank = true;
     while start <= text.len() {
         let rest = text.get(start..).unwrap_or("");
-        let is_magic = rust.is_top_level() && (rest.starts_with('%') && !rest.starts_with("% ") || rest.starts_with("?%"));
+        let indent = sign(&rust, rest);
+        let is_magic = indent.is_some();
         let mut length = rest.find('\n').map_or(rest.len(), |end| end + 1);
         while is_magic && rest.get(..length).is_some_and(|line| line.trim_end().ends_with('\\') && line.ends_with('\n')) && length < rest.len() {
             let more = rest.get(length..).unwrap_or("");
@@ -66,14 +67,25 @@ fn in_lines(text: &str, cursor: usize) -> Place<'_> {
         let line = rest.get(..length).unwrap_or("");
         let end = start + line.trim_end_matches(['\n', '\r']).len();
         if cursor <= end || length == 0 || start + length >= text.len() && !line.ends_with('\n') {
-            let magic = Magic { text: text.get(start..end).unwrap_or(""), cursor: cursor.clamp(start, end) - start, first: blank };
-            return if is_magic { Place::Magic(magic) } else { Place::Rust };
+            let Some(from) = indent.map(|indent| (start + indent).min(end)) else { return Place::Rust };
+            return Place::Magic(Magic { text: text.get(from..end).unwrap_or(""), cursor: cursor.clamp(from, end) - from, first: blank });
         }
-        if !is_magic && !cell::begins_magic(line) {
-            rust.feed(line);
+        if is_magic || cell::begins_magic(line) && rust.is_top_level() {
+            rust = RustLines::default();
+        } else {
+            rust.feed(&rust.without_hash_comment(line));
         }
         blank &= line.trim().is_empty();
         start += length;
     }
     Place::Rust
+}
+
+/// Byte of the line at which the sign of a magic stands: `%` or `?`, which completion and inspection know.
+fn sign(rust: &RustLines, rest: &str) -> Option<usize> {
+    let line = rest.split('\n').next().unwrap_or("");
+    if rust.is_top_level() && line.starts_with('%') && !line.starts_with("% ") {
+        return Some(0);
+    }
+    cell::magic_at(rust, line).filter(|start| line.get(*start..).is_some_and(|text| text.starts_with(['%', '?'])))
 }

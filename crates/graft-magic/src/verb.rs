@@ -90,6 +90,8 @@ pub enum Presence {
     Required,
     /// One word or none.
     Optional,
+    /// All remaining words as one text, or none.
+    OptionalRest,
     /// All remaining words, at least one.
     Rest,
 }
@@ -183,7 +185,7 @@ impl Form {
         for slot in self.slots {
             parts.push(match slot.presence {
                 Presence::Required => slot.name.to_owned(),
-                Presence::Optional => format!("[{}]", slot.name),
+                Presence::Optional | Presence::OptionalRest => format!("[{}]", slot.name),
                 Presence::Rest => format!("{}...", slot.name),
             });
         }
@@ -204,6 +206,11 @@ impl Slot {
     /// A slot that takes one word or none.
     pub const fn optional(name: &'static str, kind: SlotKind, help: &'static str) -> Self {
         Self { name, kind, presence: Presence::Optional, help }
+    }
+
+    /// A slot that takes all remaining words as one text, or none.
+    pub const fn optional_rest(name: &'static str, kind: SlotKind, help: &'static str) -> Self {
+        Self { name, kind, presence: Presence::OptionalRest, help }
     }
 
     /// A slot that takes all remaining words.

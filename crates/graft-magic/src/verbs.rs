@@ -22,6 +22,7 @@ mod status;
 mod time;
 mod train;
 mod variables;
+mod write_file;
 
 use std::sync::LazyLock;
 
@@ -48,7 +49,7 @@ static VERBS: LazyLock<Vec<VerbSpec>> = LazyLock::new(|| {
     verbs.extend([runs::runs(), runs::plot(), jobs::jobs(), jobs::watch(), jobs::stop()]);
     verbs.extend([seed::verb(), device::verb(), status::verb()]);
     verbs.extend([help::lsmagic(), help::quickref(), time::verb(), environment::env(), environment::cd(), environment::pwd()]);
-    verbs.extend([history::history(), history::load(), run::verb(), variables::who(), variables::reset(), shell::verb()]);
+    verbs.extend([history::history(), history::load(), run::verb(), write_file::verb(), variables::who(), variables::reset(), shell::verb()]);
     verbs
 });
 

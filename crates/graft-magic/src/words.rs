@@ -16,6 +16,8 @@ pub struct Word {
     pub equals: Option<usize>,
     /// Whether it began with a quote: then it is a value, never a name.
     pub quoted: bool,
+    /// Whether its last character is a comma outside quotes, as between the arguments of a call.
+    pub comma: bool,
     /// Where it stands in the cell.
     pub span: Span,
 }
@@ -122,36 +124,44 @@ impl Lexer<'_> {
 
     fn word(&mut self) {
         let (line, start) = (self.line, self.column);
-        let mut word =
-            Word { text: String::new(), equals: None, quoted: matches!(self.chars.peek(), Some('"' | '\'')), span: Span { line, start, end: start } };
+        let quoted = matches!(self.chars.peek(), Some('"' | '\''));
+        let mut word = Word { text: String::new(), equals: None, quoted, comma: false, span: Span { line, start, end: start } };
         let mut may_open = true;
-        let mut depth = 0u32;
+        let mut list_end = None;
         while let Some(&next) = self.chars.peek() {
-            if next == '\n' || (depth == 0 && (next.is_whitespace() || (next == '\\' && self.continues()))) {
+            if next == '\n' || (list_end.is_none() && (next.is_whitespace() || (next == '\\' && self.continues()))) {
                 break;
             }
             if may_open && matches!(next, '"' | '\'') {
                 self.quote(next, &mut word.text);
+                word.comma = false;
                 continue;
             }
             self.next();
-            may_open = matches!(next, '=' | ',' | '[' | ' ');
+            word.comma = next == ',';
             if next == '=' && word.equals.is_none() && !word.quoted && is_name(&word.text) {
                 word.equals = Some(word.text.len());
-                depth += u32::from(self.opens_list());
-            } else if next == ']' {
-                depth = depth.saturating_sub(1);
+                list_end = self.opened_list();
+            } else if Some(next) == list_end {
+                list_end = None;
             }
+            may_open = matches!(next, '=' | ',' | '[' | ' ') || list_end.is_some() && matches!(next, '{' | '(' | ':');
             word.text.push(next);
         }
         word.span.end = if self.line == line { self.column } else { start + 1 };
         self.out.words.push(word);
     }
 
-    /// Whether a `[a, b]` list begins here: spaces inside it do not end the word.
-    fn opens_list(&self) -> bool {
+    /// The end of a list that begins here, such as `[a, b]`: spaces inside it do not end the word.
+    fn opened_list(&self) -> Option<char> {
         let mut ahead = self.chars.clone();
-        ahead.next() == Some('[') && ahead.take_while(|next| *next != '\n').any(|next| next == ']')
+        let end = match ahead.next()? {
+            '[' => ']',
+            '{' => '}',
+            '(' => ')',
+            _ => return None,
+        };
+        ahead.take_while(|next| *next != '\n').any(|next| next == end).then_some(end)
     }
 
     fn quote(&mut self, quote: char, text: &mut String) {

@@ -1,12 +1,15 @@
 //! Just enough of Rust's grammar to know whether a line begins inside a string, a comment or an open bracket.
 
+use std::borrow::Cow;
+
 /// Where a text of Rust has got to. Feed it line by line.
 #[derive(Debug, Default)]
 pub(crate) struct RustLines {
     state: State,
     /// Brackets open.
     depth: u32,
-    code: bool,
+    /// The last character that is code, comments and blanks left out.
+    last: Option<char>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +32,17 @@ impl RustLines {
 
     /// Whether anything but comments and blanks was seen.
     pub(crate) fn has_code(&self) -> bool {
-        self.code
+        self.last.is_some()
+    }
+
+    /// Whether the next line begins a statement for certain: nothing stands before it, or a semicolon. (After a `}` a line may still go on.)
+    pub(crate) fn is_statement_start(&self) -> bool {
+        self.is_top_level() && self.last.is_none_or(|last| last == ';')
+    }
+
+    /// Whether the next line may begin a statement.
+    pub(crate) fn may_begin_statement(&self) -> bool {
+        self.is_top_level() && self.last.is_none_or(|last| matches!(last, ';' | '}'))
     }
 
     /// Reads one line with its end.
@@ -53,7 +66,9 @@ impl RustLines {
             self.state = State::Comment(1);
             return after;
         }
-        self.code |= !first.is_whitespace();
+        if !first.is_whitespace() {
+            self.last = Some(first);
+        }
         match first {
             '"' => self.state = State::Text,
             '(' | '[' | '{' => self.depth += 1,
@@ -63,6 +78,18 @@ impl RustLines {
             _ => {}
         }
         skip(rest, first.len_utf8())
+    }
+
+    /// The line as Rust: at the top level `# ...` can only be a comment in Python's manner, unless it begins an attribute.
+    pub(crate) fn without_hash_comment<'a>(&self, line: &'a str) -> Cow<'a, str> {
+        let text = line.trim_start();
+        match text.strip_prefix('#') {
+            Some(comment) if self.is_top_level() && is_comment(comment) => {
+                let indent = line.get(..line.len() - text.len()).unwrap_or_default();
+                Cow::Owned(format!("{indent}//{comment}"))
+            }
+            _ => Cow::Borrowed(line),
+        }
     }
 
     /// A name, or the prefix of a raw string.
@@ -108,6 +135,12 @@ impl RustLines {
         self.state = State::Code;
         skip(after, hashes)
     }
+}
+
+/// Whether what follows a `#` makes no attribute: neither `#[...]` nor `#![...]`.
+fn is_comment(after: &str) -> bool {
+    let inner = after.strip_prefix('!').unwrap_or(after);
+    !inner.trim_start().starts_with('[')
 }
 
 /// What follows a `'`: a character literal is skipped whole, a lifetime only by its quote.
@@ -177,5 +210,24 @@ mod tests {
         assert!(!lines.has_code());
         lines.feed("x\n");
         assert!(lines.has_code());
+    }
+
+    #[test]
+    fn a_statement_begins_after_nothing_or_a_semicolon() {
+        for (text, expected) in [("", true), ("// a", true), ("a; // b", true), ("a", false), ("fn f() {}", false), ("f(;", false), ("\";\"", false)] {
+            let mut lines = RustLines::default();
+            lines.feed(text);
+            assert_eq!(lines.is_statement_start(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_comment_of_python_becomes_one_of_rust_and_an_attribute_stays() {
+        let rust = |line| RustLines::default().without_hash_comment(line).into_owned();
+        assert_eq!(rust("  # don't (\n"), "  // don't (\n");
+        assert_eq!(rust("#!/bin/sh"), "//!/bin/sh");
+        for attribute in ["#[test]", "# [derive(Debug)]", "#![allow(dead_code)]", "a # b"] {
+            assert_eq!(rust(attribute), attribute);
+        }
     }
 }

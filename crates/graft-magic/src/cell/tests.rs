@@ -132,7 +132,23 @@ fn wrong_words_are_pointed_at_with_what_was_meant() {
         ("%seed -1", "magic::wrong_argument", "-1", "%seed 7"),
         ("%device metal", "magic::wrong_argument", "metal", "one of cpu, cuda"),
         ("%cd a --rust", "magic::no_rust", "--rust", "verbs of the session"),
-        ("%model tiny", "magic::unknown_subcommand", "tiny", "load | card | save | tree"),
+        ("%model tiny", "magic::unknown_subcommand", "tiny", "did you mean `%model load tiny`? %model load | card | save | tree"),
+        ("%data which-book", "magic::unknown_subcommand", "which-book", "did you mean `%data load which-book`?"),
+        ("  %lora atach", "magic::unknown_subcommand", "atach", "did you mean `%lora attach`"),
+        ("% lra", "magic::unknown_verb", "lra", "`%lora`"),
+        ("%load_model tiny", "magic::unknown_verb", "load_model", "`%model load tiny`"),
+        ("%pip install torch", "magic::unknown_verb", "pip", "`:dep NAME = \"1\"`"),
+        ("%%html\n<b>", "magic::unknown_verb", "html", "lab().display"),
+        ("?Tensor", "magic::unknown_verb", "Tensor", "`%lsmagic`"),
+        ("%", "magic::no_name", "", "`%lsmagic`"),
+        ("%model load my model", "magic::unexpected_argument", "model", "`%model load \"my model\"`"),
+        ("%lora attach r=[1,2]", "magic::one_value", "[1,2]", "`%ablate lora r=1,2`"),
+        ("%train lr=1e-3,1e-4", "magic::one_value", "1e-3,1e-4", "`%ablate lora lr=1e-3,1e-4`"),
+        ("%lora attach r=8, use_dora=True", "magic::unknown_key", "use_dora", "`%dora attach r=8`"),
+        ("%lora attach peft_type=\"IA3\"", "magic::unknown_key", "peft_type", "`%ia3 attach`"),
+        ("%train num_train_epochs=3", "magic::unknown_key", "num_train_epochs", "`%train steps=200`"),
+        ("%train optim=\"sgd\"", "magic::unknown_key", "optim", "AdamW"),
+        ("%model load x token=hf_1", "magic::unknown_key", "token", "`%env HF_TOKEN=TOKEN`"),
     ] {
         let (found, token, said) = token(text);
         assert_eq!((found.as_str(), token.as_str()), (code, bad), "{text}");
@@ -173,6 +189,78 @@ fn prompts_need_no_quotes_and_keep_their_spaces_inside_them() {
     assert_eq!(prompt("%generate The borrow checker doesn't max_new_tokens=3"), "The borrow checker doesn't");
     assert_eq!(prompt("%generate \"a  b\\n\""), "a  b\n");
     assert_eq!(prompt("%%generate\nfirst\n  second\n\n"), "first\n  second");
+}
+
+#[test]
+fn what_is_indented_or_a_space_away_from_its_sign_is_a_magic_where_no_rust_can_be() {
+    for text in ["  %params", "% params", "\t%params", "let a = 1;\n  %params", "# note\n %params", "// note\n  %params"] {
+        assert_eq!(parse(text).last().unwrap().kind, PartKind::Session(Command::Params), "{text}");
+    }
+    assert_eq!(parse("  %%time\n%params")[0].line, 0);
+    assert_eq!(parse("?lora")[0].kind, PartKind::Host(HostCommand::Help { verb: "lora".to_owned() }));
+    assert_eq!(parse("?")[0].kind, PartKind::Host(HostCommand::Quickref));
+    for rust in ["let x = a\n  % params;", "let x = match y { _ => 1 }\n  % params;", "f()\n    ? % 2"] {
+        assert_eq!(parse(rust).len(), 1, "{rust}");
+    }
+}
+
+#[test]
+fn a_comment_in_pythons_manner_is_a_comment() {
+    assert_eq!(parse("# don't (\n# train\n%params").len(), 1);
+    assert_eq!(parse("# one\nlet a = 1;\n# two")[0].kind, PartKind::Rust("// one\nlet a = 1;\n// two".to_owned()));
+    assert_eq!(parse("#[test]\nfn f() {}")[0].kind, PartKind::Rust("#[test]\nfn f() {}".to_owned()));
+}
+
+/// The notes in front of a magic, and the magic.
+fn noted(text: &str) -> (Vec<String>, PartKind) {
+    let mut kinds: Vec<PartKind> = parse(text).into_iter().map(|part| part.kind).collect();
+    let last = kinds.pop().unwrap();
+    let note = |kind| if let PartKind::Host(HostCommand::Note(note)) = kind { note } else { panic!("{kind:?}") };
+    (kinds.into_iter().map(note).collect(), last)
+}
+
+#[test]
+fn arguments_pasted_from_python_mean_what_they_mean_there() {
+    let (notes, pasted) = noted(
+        "%lora attach r=8, lora_alpha=16, target_modules=[\"q_proj\", \"v_proj\"], lora_dropout=0.05, bias=\"none\", use_rslora=True, \
+         task_type=\"CAUSAL_LM\", inference_mode=False, fan_in_fan_out=False, init_lora_weights=True, layers_to_transform=None, modules_to_save=None,",
+    );
+    assert_eq!(
+        pasted,
+        parse("%lora attach r=8 lora_alpha=16 target_modules=q_proj,v_proj lora_dropout=0.05 bias=none use_rslora init_lora_weights=true")[0].kind
+    );
+    assert_eq!(notes, ["no effect here: `task_type` (it follows from the model)"]);
+    for (pasted, ours) in [
+        ("%lora attach r=[8], lora_alpha=16,", "%lora attach r=8 lora_alpha=16"),
+        ("%lora attach use_rslora, r=8", "%lora attach use_rslora r=8"),
+        ("%lora attach r=8 , lora_alpha=16", "%lora attach r=8 lora_alpha=16"),
+        ("%lora attach rank_pattern={\"q_proj\": 16, \"v_proj\": 4}", "%lora attach rank_pattern=q_proj:16,v_proj:4"),
+        ("%train per_device_train_batch_size=4, learning_rate=2e-4, max_steps=100, optim=\"adamw_torch\"", "%train batch=4 lr=2e-4 steps=100"),
+        ("%generate \"Say, why\" do_sample=True, max_tokens=5", "%generate \"Say, why\" temperature=1 max_new_tokens=5"),
+        ("%model load x torch_dtype=torch.bfloat16", "%model load x dtype=bf16"),
+        ("%model load x dtype=\"float16\"", "%model load x dtype=f16"),
+    ] {
+        assert_eq!(noted(pasted).1, parse(ours)[0].kind, "{pasted}");
+    }
+    let (notes, _) = noted("%train fp16=True, output_dir=\"out\", report_to=\"none\"");
+    assert_eq!(notes.len(), 1);
+    assert!(notes[0].contains("`fp16` (") && notes[0].contains("`output_dir` (") && notes[0].contains("`report_to` ("), "{notes:?}");
+    assert_eq!(parse("%generate Hello, world, again")[0].kind, parse("%generate \"Hello, world, again\"")[0].kind);
+}
+
+#[test]
+fn habits_of_other_notebooks_do_no_harm() {
+    let part = |text: &str| parse(text).pop().unwrap().kind;
+    for text in ["%matplotlib inline", "%load_ext autoreload", "%autoreload 2"] {
+        assert!(matches!(part(text), PartKind::Host(HostCommand::Note(_))), "{text}");
+    }
+    for (text, folder) in [("%cd -", "-"), ("%cd my dir", "my dir"), ("%cd \"my  dir\"", "my  dir"), ("%cd", ""), ("%cd ~/a", "~/a")] {
+        assert_eq!(part(text), PartKind::Host(HostCommand::Cd(folder.to_owned())), "{text}");
+    }
+    let write = |append, text: &str| PartKind::Host(HostCommand::WriteFile { file: "a.txt".to_owned(), append, text: text.to_owned() });
+    assert_eq!(part("%%writefile a.txt\n%params\n\n x"), write(false, "%params\n\n x"));
+    assert_eq!(part("%%writefile -a a.txt\nx\n"), write(true, "x\n"));
+    assert_eq!(part("%%bash\nls"), PartKind::Shell("ls".to_owned()));
 }
 
 #[test]

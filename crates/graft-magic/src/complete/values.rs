@@ -22,7 +22,7 @@ pub(super) fn after(form: &Form, given: &[Word], current: Option<&Word>, sources
     let typed = current.map_or("", |word| word.text.as_str());
     let mut items = Vec::new();
     let position = given.iter().filter(|word| word.bare().is_some_and(|text| !text.starts_with("--")) || word.quoted).count();
-    let last = form.slots.last().filter(|slot| slot.presence == Presence::Rest);
+    let last = form.slots.last().filter(|slot| matches!(slot.presence, Presence::Rest | Presence::OptionalRest));
     if let Some(slot) = form.slots.get(position).or(last) {
         items.extend(of_slot(slot, typed, sources));
     }

@@ -8,7 +8,7 @@ use crate::{
 };
 
 const VARIABLE: &[Slot] = &[Slot::optional("NAME=VALUE", SlotKind::Raw, "a variable and its new value; a name alone shows it, nothing lists all")];
-const FOLDER: &[Slot] = &[Slot::optional("FOLDER", SlotKind::Path, "the folder; without it the home folder")];
+const FOLDER: &[Slot] = &[Slot::optional_rest("FOLDER", SlotKind::Path, "the folder; without it the home folder, and `-` the one before")];
 
 /// The definition of `%env`.
 pub(super) fn env() -> VerbSpec {
@@ -30,7 +30,7 @@ fn environment(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, F
     };
     let wrong = name.chars().any(|next| next.is_whitespace() || next == '\0') || value.as_deref().is_some_and(|value| value.contains('\0'));
     if wrong || (name.is_empty() && value.is_some()) {
-        return Err(Failure::new("magic::wrong_argument", format!("`{name}` is no name of a variable")).hint("%env NAME=VALUE").span(line.raw_at));
+        return Err(Failure::new("magic::wrong_argument", format!("`{name}` is not a valid name of a variable")).hint("%env NAME=VALUE").span(line.raw_at));
     }
     Ok(PartKind::Host(HostCommand::Env { name: (!name.is_empty()).then(|| name.to_owned()), value }))
 }
@@ -49,7 +49,7 @@ pub(super) fn cd() -> VerbSpec {
         help: "Of the session, of Rust cells and of `!` lines.",
         forms: vec![Form::bare("", "change the working folder", |line, _| Ok(PartKind::Host(HostCommand::Cd(line.joined())))).slots(FOLDER)],
         cell: None,
-        examples: vec!["%cd ..".into()],
+        examples: vec!["%cd ..".into(), "%cd -".into()],
     }
 }
 

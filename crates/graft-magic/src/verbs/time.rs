@@ -1,6 +1,6 @@
 //! `%time` and `%%time`.
 
-use graft_protocol::{Failure, Span};
+use graft_protocol::Failure;
 
 use crate::{
     cell::{Context, HostCommand, Part, PartKind, begins_magic, line_kind, parse_text},
@@ -29,18 +29,9 @@ fn line(magic: &Invocation<'_>, cx: &mut Context<'_>) -> Result<PartKind, Failur
             .hint("`%time %eval`, or `%%time` over a cell")
             .span(magic.span));
     }
-    let kind = if begins_magic(magic.raw) {
-        line_kind(magic.raw, at.line, cx).map_err(|failure| moved(failure, at))?
-    } else {
-        PartKind::Rust(format!("{}{}", "\n".repeat(at.line), magic.raw))
-    };
+    let kind =
+        if begins_magic(magic.raw) { line_kind(magic.raw, at.line, at.start, cx)? } else { PartKind::Rust(format!("{}{}", "\n".repeat(at.line), magic.raw)) };
     Ok(PartKind::Host(HostCommand::Time(Box::new(Part { kind, line: at.line, text: magic.raw.to_owned() }))))
-}
-
-/// The inner line was read as if it began in column 0.
-fn moved(mut failure: Failure, at: Span) -> Failure {
-    failure.span = failure.span.map(|span| if span.line == at.line { Span { start: span.start + at.start, end: span.end + at.start, ..span } } else { span });
-    failure
 }
 
 fn cell(magic: &Invocation<'_>, cx: &mut Context<'_>) -> Result<PartKind, Failure> {

@@ -1,0 +1,169 @@
+//! Arguments of Hugging Face's Python classes (`LoraConfig`, `TrainingArguments`, `SFTConfig`, `GenerationConfig`, `from_pretrained`)
+//! that are not keys here.
+
+use graft_protocol::methods::{self, MethodSpec};
+
+/// What such an argument means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// This key, with the same value.
+    Key(&'static str),
+    /// This key, with that value.
+    KeyWith(&'static str, &'static str),
+    /// Nothing, for this reason; an empty one needs no words.
+    NoEffect(&'static str),
+    /// It cannot be done with this magic; what can.
+    Instead(String),
+}
+
+use Meaning::{Instead, Key, KeyWith, NoEffect};
+
+/// Words of Python for "nothing" and "no".
+const OFF: [&str; 2] = ["None", "False"];
+
+/// What `key=value` means after `%verb word`, when that form has no such key.
+pub(crate) fn of(verb: &str, word: &str, key: &str, value: &str) -> Option<Meaning> {
+    let method = methods::by_verb(verb).filter(|_| matches!(word, "" | "attach"));
+    let trains = matches!(verb, "train" | "resume") || method.is_some() && word.is_empty();
+    let found = method.and_then(|method| of_method(method, key, value)).or_else(|| match (verb, word) {
+        _ if trains => of_training(key, value),
+        ("generate" | "compare", _) => of_generation(key, value),
+        ("model", "load") => of_model(key, value),
+        _ => None,
+    });
+    // What is switched off needs neither a key nor a word.
+    found.map(|meaning| if OFF.contains(&value) && !matches!(meaning, Key(_)) { NoEffect("") } else { meaning })
+}
+
+/// `LoraConfig` and its kin.
+fn of_method(method: &MethodSpec, key: &str, value: &str) -> Option<Meaning> {
+    Some(match key {
+        "task_type" => NoEffect("it follows from the model"),
+        "inference_mode" => NoEffect("an attached adapter is trained by `%train`, `%lora off` switches it off"),
+        "fan_in_fan_out" => NoEffect("it follows from the layers of the model"),
+        "base_model_name_or_path" | "auto_mapping" | "revision" | "peft_version" => NoEffect("the adapter is attached to the current model"),
+        "layers_pattern" => NoEffect("layers are counted in every model without it"),
+        "ensure_weight_tying" | "runtime_config" | "lora_bias" | "use_qalora" | "alora_invocation_tokens" | "arrow_config" => {
+            Instead(format!("`{key}` is not supported; leave it out"))
+        }
+        "use_dora" if method.verb != "dora" => Instead("DoRA is a method of its own: `%dora attach r=8`".to_owned()),
+        "use_dora" => NoEffect(""),
+        "peft_type" if value == method.peft_type => NoEffect(""),
+        "peft_type" => match methods::by_peft_type(value) {
+            Some(other) => Instead(format!("that is another method: `%{} attach`", other.verb)),
+            None => Instead(format!("there is no method `{value}`; `%lsmagic` lists the methods")),
+        },
+        "loftq_config" => Instead(
+            "`init_lora_weights=loftq` does it: `%lora attach init_lora_weights=loftq` on a model packed by `%model load DIR load_in_4bit=true`".to_owned(),
+        ),
+        "eva_config" => Instead("`eva_rho` is its setting here: `%lora attach init_lora_weights=eva eva_rho=2`".to_owned()),
+        "trainable_token_indices" => Instead("it is a method of its own: `%trainable_tokens?` explains it".to_owned()),
+        "megatron_config" | "megatron_core" | "corda_config" | "layer_replication" | "target_parameters" | "qalora_group_size" => {
+            Instead(format!("`{key}` is not supported; leave it out"))
+        }
+        _ => return None,
+    })
+}
+
+/// `TrainingArguments` and `SFTConfig`.
+fn of_training(key: &str, value: &str) -> Option<Meaning> {
+    Some(match key {
+        "per_device_train_batch_size" | "train_batch_size" => Key("batch"),
+        "max_seq_length" | "max_seq_len" | "model_max_length" => Key("max_length"),
+        "data_seed" => Key("seed"),
+        "adam_weight_decay" => Key("weight_decay"),
+        "num_train_epochs" | "epochs" | "num_epochs" => {
+            Instead("the length of a run is counted in steps, one for each batch: `%train steps=200`; an epoch is examples / batch of them".to_owned())
+        }
+        "warmup_ratio" => Instead("the warm-up is counted in steps: `%train warmup=20`".to_owned()),
+        "optim" if value.starts_with("adamw") => NoEffect(""),
+        "optim" | "optimizer" => Instead("AdamW is the only optimizer; leave it out".to_owned()),
+        "fp16" | "bf16" | "tf32" => NoEffect("the number type is chosen with the model: `%model load DIR dtype=bf16`"),
+        "output_dir" | "logging_dir" | "run_name" => NoEffect("runs are kept in .graft/runs, `%runs` lists them"),
+        "logging_steps" | "logging_strategy" | "logging_first_step" | "report_to" | "disable_tqdm" => NoEffect("every step is drawn and recorded"),
+        "save_strategy" | "save_steps" | "save_total_limit" | "load_best_model_at_end" => NoEffect("a checkpoint is written every save_every=60 seconds"),
+        "eval_strategy" | "evaluation_strategy" => NoEffect("validation is set by eval_every=20"),
+        "do_train"
+        | "do_eval"
+        | "per_device_eval_batch_size"
+        | "eval_batch_size"
+        | "push_to_hub"
+        | "remove_unused_columns"
+        | "dataset_text_field"
+        | "dataset_kwargs"
+        | "group_by_length"
+        | "dataloader_num_workers"
+        | "dataloader_pin_memory"
+        | "packing"
+        | "label_names"
+        | "ddp_find_unused_parameters" => NoEffect("no setting is needed for it"),
+        "adam_beta1" | "adam_beta2" | "adam_epsilon" | "label_smoothing_factor" | "neftune_noise_alpha" | "deepspeed" | "fsdp" => {
+            Instead(format!("`{key}` is not supported; leave it out"))
+        }
+        _ => return None,
+    })
+}
+
+/// `GenerationConfig`.
+fn of_generation(key: &str, value: &str) -> Option<Meaning> {
+    Some(match key {
+        "do_sample" if OFF.contains(&value) => NoEffect(""),
+        "do_sample" => KeyWith("temperature", "1"),
+        "max_length" | "max_tokens" => Key("max_new_tokens"),
+        "stop_strings" => Key("stop"),
+        "pad_token_id" | "eos_token_id" | "use_cache" | "return_full_text" => NoEffect("no setting is needed for it"),
+        "num_beams" | "repetition_penalty" | "num_return_sequences" | "no_repeat_ngram_size" | "min_p" => {
+            Instead(format!("`{key}` is not supported; `temperature`, `top_k` and `top_p` sample"))
+        }
+        _ => return None,
+    })
+}
+
+/// `from_pretrained`.
+fn of_model(key: &str, value: &str) -> Option<Meaning> {
+    Some(match key {
+        "torch_dtype" => match value.trim_start_matches("torch.") {
+            "float32" | "float" | "auto" => KeyWith("dtype", "f32"),
+            "bfloat16" => KeyWith("dtype", "bf16"),
+            "float16" | "half" => KeyWith("dtype", "f16"),
+            _ => Key("dtype"),
+        },
+        "device_map" | "device" => NoEffect("`%device` shows and chooses the device"),
+        "trust_remote_code" => NoEffect("no code in a model folder is ever run"),
+        "attn_implementation" | "use_cache" | "low_cpu_mem_usage" | "use_safetensors" | "cache_dir" => NoEffect("no setting is needed for it"),
+        "quantization_config" => Instead("`%model load DIR load_in_4bit=true` packs the weights".to_owned()),
+        "token" | "use_auth_token" => Instead("`%env HF_TOKEN=TOKEN` sets the token".to_owned()),
+        _ => return None,
+    })
+}
+
+/// One note for all the arguments that have no effect.
+pub(crate) fn note(arguments: &[(String, &'static str)]) -> Option<String> {
+    let told: Vec<String> = arguments.iter().filter(|(_, reason)| !reason.is_empty()).map(|(name, reason)| format!("`{name}` ({reason})")).collect();
+    (!told.is_empty()).then(|| format!("no effect here: {}", told.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verbs;
+
+    #[test]
+    fn what_is_off_needs_no_word_and_a_renamed_key_exists() {
+        assert_eq!(of("lora", "attach", "use_dora", "False"), Some(NoEffect("")));
+        assert_eq!(of("lora", "attach", "megatron_config", "None"), Some(NoEffect("")));
+        assert_eq!(of("lora", "save", "task_type", "CAUSAL_LM"), None);
+        assert_eq!(of("seed", "", "task_type", "CAUSAL_LM"), None);
+        let names =
+            ["per_device_train_batch_size", "max_seq_length", "data_seed", "adam_weight_decay", "do_sample", "max_tokens", "stop_strings", "torch_dtype"];
+        for (verb, word) in [("train", ""), ("generate", ""), ("model", "load")] {
+            for name in names {
+                let key = match of(verb, word, name, "float16") {
+                    Some(Key(key) | KeyWith(key, _)) => key,
+                    _ => continue,
+                };
+                assert!(verbs::find(verb).and_then(|verb| verb.form(word)).and_then(|form| form.key(key)).is_some(), "{name} -> {key}");
+            }
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! A stretch of Rust that is none: a magic without its `%`, a shell line, Python.
+//!
+//! Only what no Rust can be is answered for certain. What is Rust as soon as the user has defined a name (`help`, `model.train()`) says
+//! which name, so that the kernel can let the compiler decide.
+
+use graft_protocol::{Failure, Span};
+
+use super::{magics, python};
+use crate::{
+    cell::{HostCommand, PartKind, RustLines},
+    verbs,
+};
+
+/// What such a text was meant to be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NotRust {
+    /// The name that makes it Rust once the user has defined it; none when it cannot be Rust.
+    pub unless_defined: Option<String>,
+    /// What to do instead: say what is wrong, or show the help that was asked for.
+    pub answer: Result<PartKind, Failure>,
+}
+
+/// Programs of the shell that people type without `!`.
+const PROGRAMS: &[&str] = &[
+    "pip",
+    "pip3",
+    "conda",
+    "mamba",
+    "uv",
+    "apt",
+    "git",
+    "python",
+    "python3",
+    "bash",
+    "wget",
+    "curl",
+    "cat",
+    "mkdir",
+    "rm",
+    "cp",
+    "mv",
+    "ls",
+    "head",
+    "tail",
+    "echo",
+    "grep",
+    "cargo",
+    "rustup",
+    "nvidia",
+    "huggingface",
+    "hf",
+];
+
+/// Words after which another word may follow in Rust.
+const KEYWORDS: &[&str] = &[
+    "as",
+    "async",
+    "auto",
+    "await",
+    "box",
+    "break",
+    "const",
+    "continue",
+    "crate",
+    "default",
+    "do",
+    "dyn",
+    "else",
+    "enum",
+    "extern",
+    "false",
+    "fn",
+    "for",
+    "gen",
+    "if",
+    "impl",
+    "in",
+    "let",
+    "loop",
+    "macro",
+    "macro_rules",
+    "match",
+    "mod",
+    "move",
+    "mut",
+    "pub",
+    "raw",
+    "ref",
+    "return",
+    "safe",
+    "self",
+    "static",
+    "struct",
+    "super",
+    "trait",
+    "true",
+    "try",
+    "type",
+    "union",
+    "unsafe",
+    "use",
+    "where",
+    "while",
+    "yield",
+];
+
+/// What `code` was meant to be, when it is no Rust or may be none. Lines are counted in `code`.
+pub fn not_rust(code: &str) -> Option<NotRust> {
+    let mut lines = RustLines::default();
+    let mut first = None;
+    for (number, line) in code.split_inclusive('\n').enumerate() {
+        if lines.may_begin_statement() {
+            let place = Place { code, text: line.trim(), line: number, start: line.chars().take_while(|next| next.is_whitespace()).count() };
+            if let Some(failure) = place.certain() {
+                return Some(NotRust { unless_defined: None, answer: Err(failure) });
+            }
+            if first.is_none() && !place.text.is_empty() && !place.text.starts_with("//") {
+                first = Some(place);
+            }
+        }
+        lines.feed(line);
+    }
+    first?.possible()
+}
+
+/// What to say of a magic that stands behind Rust in a line that is not taken for one: after a block, `  %lora` may go on with it.
+pub fn magic_after_rust(code: &str) -> Option<String> {
+    let mut lines = RustLines::default();
+    for line in code.split_inclusive('\n') {
+        let text = line.trim();
+        if let Some(magic) = text.strip_prefix('%').filter(|_| lines.is_top_level()) {
+            let name = magic.trim_start().split(|next: char| !next.is_alphanumeric() && next != '_').next().unwrap_or_default();
+            if verbs::find(name).is_some() {
+                return Some(format!("behind Rust a magic begins in the first column: `%{}`", magic.trim_start()));
+            }
+        }
+        lines.feed(line);
+    }
+    None
+}
+
+/// A line at which a statement begins.
+struct Place<'a> {
+    /// All of the text.
+    code: &'a str,
+    /// The line without blanks around it.
+    text: &'a str,
+    /// Its number, from 0.
+    line: usize,
+    /// Code points before `text`.
+    start: usize,
+}
+
+impl<'a> Place<'a> {
+    fn span(&self) -> Span {
+        Span { line: self.line, start: self.start, end: self.start + self.text.chars().count() }
+    }
+
+    /// The first word, and the rest of the line.
+    fn split(&self) -> (&'a str, &'a str) {
+        self.text.split_at(self.text.find(|next: char| !next.is_alphanumeric() && next != '_').unwrap_or(self.text.len()))
+    }
+
+    /// The first word of what follows the first.
+    fn second(&self) -> &'a str {
+        let rest = self.split().1.trim_start();
+        rest.split(|next: char| !next.is_alphanumeric() && next != '_').next().unwrap_or_default()
+    }
+
+    /// Two words side by side, the first of them no keyword: no grammar of Rust allows it, but for a cast.
+    fn is_two_words(&self) -> bool {
+        let (first, rest) = self.split();
+        let after = rest.trim_start();
+        let is_value = after.starts_with(|next: char| next.is_alphanumeric() || matches!(next, '_' | '"'));
+        is_name(first) && !KEYWORDS.contains(&first) && rest.starts_with([' ', '\t']) && is_value && self.second() != "as"
+    }
+
+    /// Why the line is no Rust, whatever is defined.
+    fn certain(&self) -> Option<Failure> {
+        let (first, rest) = self.split();
+        if python::is_statement(self.text) || self.is_two_words() && matches!(first, "import" | "from") {
+            return Some(self.python());
+        }
+        if self.is_two_words() && verbs::find(first).is_some() {
+            return Some(self.magic(first));
+        }
+        (self.is_two_words() && PROGRAMS.contains(&first)).then(|| self.program(first, rest))
+    }
+
+    /// What the only statement of the text was meant to be, should its first name not be defined.
+    fn possible(&self) -> Option<NotRust> {
+        let (first, rest) = self.split();
+        if !is_name(first) || KEYWORDS.contains(&first) {
+            return None;
+        }
+        let unless = |answer| Some(NotRust { unless_defined: Some(first.to_owned()), answer });
+        let alone = self.code.trim().lines().count() == 1;
+        match rest.trim_end_matches(';').trim() {
+            "?" | "??" if alone && verbs::find(first).is_some() => {
+                unless(Ok(PartKind::Host(HostCommand::Help { verb: verbs::find(first).map(|verb| verb.name.to_owned()).unwrap_or_default() })))
+            }
+            "" | "()" if alone && verbs::find(first).is_some() => unless(Err(self.magic(first))),
+            "" | "()" if alone && PROGRAMS.contains(&first) => unless(Err(self.program(first, ""))),
+            "" | "()" if alone && magics::of(first).is_some() => unless(Err(self.habit(first))),
+            option if alone && option.starts_with('-') && PROGRAMS.contains(&first) => unless(Err(self.program(first, rest))),
+            ".." if alone && first == "cd" => unless(Err(self.magic(first))),
+            _ if python::is_expression(self.text) => unless(Err(self.python())),
+            _ => None,
+        }
+    }
+
+    fn magic(&self, verb: &str) -> Failure {
+        let line = self.text.trim_end_matches(';').trim_end_matches("()");
+        Failure::new("cell::magic_without_sign", format!("`{verb}` is a magic: it begins with `%`")).hint(format!("did you mean `%{line}`?")).span(self.span())
+    }
+
+    fn program(&self, program: &str, rest: &str) -> Failure {
+        let crates = matches!(program, "pip" | "pip3" | "conda" | "mamba" | "uv" | "cargo") && rest.trim_start().starts_with(['i', 'a']);
+        let hint = match crates {
+            true => format!("`:dep NAME = \"1\"` adds a crate to Rust cells; `!{}` runs the line in the shell", self.text),
+            false => format!("did you mean `!{}`?", self.text),
+        };
+        Failure::new("cell::shell_without_sign", format!("`{program}` is a program of the shell, not Rust")).hint(hint).span(self.span())
+    }
+
+    fn habit(&self, name: &str) -> Failure {
+        let hint = match magics::of(name) {
+            Some(magics::Habit::Hint(hint) | magics::Habit::Note(hint)) => hint,
+            None => "`%lsmagic` lists the magics",
+        };
+        Failure::new("cell::not_rust", format!("`{name}` is not defined in Rust, and there is no magic of that name")).hint(hint).span(self.span())
+    }
+
+    fn python(&self) -> Failure {
+        Failure::new("cell::python", "this is Python; cells hold Rust and magics").hint(python::next_step(self.code, self.text)).span(self.span())
+    }
+}
+
+fn is_name(word: &str) -> bool {
+    word.starts_with(|first: char| first.is_alphabetic() || first == '_') && word != "_"
+}
+
+#[cfg(test)]
+mod tests;
