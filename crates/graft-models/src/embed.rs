@@ -22,13 +22,13 @@ pub fn embed(model: &dyn Model, tokenizer: &Tokenizer, texts: &[&str]) -> Result
     Ok(Tensor::cat(&vectors, 0).map_err(graft_nn::NnError::from)?) // (n, C)
 }
 
-/// `<s> text </s>`, where the model has such tokens.
+/// The text with the special tokens that its tokenizer adds, `[CLS] text [SEP]`.
 fn ids(model: &dyn Model, tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, ModelError> {
-    let (start, end) = (tokenizer.bos(), tokenizer.eos());
+    let (prefix, suffix) = (tokenizer.prefix(), tokenizer.suffix());
     let virtual_tokens = model.embedding().positions_taken();
     let mut ids = tokenizer.encode(text)?;
-    ids.truncate(model.shape().max_positions.saturating_sub(virtual_tokens + start.iter().count() + end.iter().count()));
-    Ok(start.into_iter().chain(ids).chain(end).collect())
+    ids.truncate(model.shape().max_positions.saturating_sub(virtual_tokens + prefix.len() + suffix.len()));
+    Ok([prefix, ids, suffix].concat())
 }
 
 fn one(model: &dyn Model, ids: &[u32]) -> Result<Tensor, ModelError> {

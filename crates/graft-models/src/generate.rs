@@ -160,13 +160,13 @@ impl Writer<'_> {
         let mut logits = self.reader.read(prompt)?;
         loop {
             if self.tokens == self.options.max_new_tokens {
-                return Ok(self.ended(StopReason::Length, on_text));
+                return self.ended(StopReason::Length, on_text);
             }
             let not_finite = ModelError::NotFinite { position: self.limits.start + self.tokens };
             let choice = choose(&logits, self.options, &mut stream).ok_or(not_finite)?;
             self.logprobs.push(choice.logprob);
             if self.tokenizer.is_end(choice.id) {
-                return Ok(self.ended(StopReason::EndOfText, on_text));
+                return self.ended(StopReason::EndOfText, on_text);
             }
             self.tokens += 1;
             let piece = self.text.push(choice.id)?;
@@ -181,7 +181,7 @@ impl Writer<'_> {
                 return Ok(StopReason::StopText);
             }
             if self.tokens == self.limits.room {
-                return Ok(self.ended(StopReason::ContextFull(self.limits.context), on_text));
+                return self.ended(StopReason::ContextFull(self.limits.context), on_text);
             }
             if self.tokens < self.options.max_new_tokens {
                 logits = self.reader.read(&[choice.id])?;
@@ -197,13 +197,13 @@ impl Writer<'_> {
     }
 
     /// Gives out what was held back.
-    fn ended(&mut self, stop: StopReason, on_text: &mut dyn FnMut(&str) -> bool) -> StopReason {
-        let rest = self.text.finish();
+    fn ended(&mut self, stop: StopReason, on_text: &mut dyn FnMut(&str) -> bool) -> Result<StopReason, ModelError> {
+        let rest = self.text.finish()?;
         if !rest.is_empty() {
             self.keep(&rest);
             on_text(&rest);
         }
-        stop
+        Ok(stop)
     }
 }
 
@@ -228,10 +228,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The prompt's tokens behind the one that begins a text. An empty prompt starts from that token alone, or from the one that ends a text
+/// The prompt's tokens as training has them: after the special tokens that begin a text, without those that end one. An empty prompt starts from that token alone, or from the one that ends a text
 /// where the model has no other (as GPT-2 does).
 fn prompt_ids(tokenizer: &Tokenizer, prompt: &str) -> Result<Vec<u32>, ModelError> {
-    let mut ids: Vec<u32> = tokenizer.bos().into_iter().collect();
+    let mut ids = tokenizer.prefix();
     ids.extend(tokenizer.encode(prompt)?);
     if ids.is_empty() {
         ids.extend(tokenizer.eos());

@@ -1,36 +1,45 @@
 //! Text to tokens and back, by the `tokenizer.json` of the model.
 
-use std::path::Path;
+use std::{ops::Range, path::Path};
 
 use graft_nn::{NnError, TokenEncoder};
 use serde_json::Value;
+use tokenizers::{PostProcessor, PostProcessorWrapper};
 
 use crate::ModelError;
 
 /// A tokenizer with the special tokens that its model expects.
 pub struct Tokenizer {
+    /// Without its post-processor, which may shorten offsets: a token must cover every character that it was made of.
     inner: tokenizers::Tokenizer,
-    bos: Option<u32>,
+    post_processor: Option<PostProcessorWrapper>,
+    /// Special tokens that the post-processor adds before a text, and after it.
+    prefix: Vec<u32>,
+    suffix: Vec<u32>,
     eos: Vec<u32>,
     vocab: usize,
+    max_length: Option<usize>,
 }
 
 impl Tokenizer {
-    /// A tokenizer and the ids that end a text.
+    /// A tokenizer and the ids that end a text; the first of them ends a completion in training.
     ///
     /// What begins a text is what the tokenizer itself puts in front (its template), so that training and generation see what
-    /// `AutoTokenizer` would give, and so is what ends one where `eos` is empty (BERT's `[SEP]`); truncation and padding that the file asks for are switched off.
+    /// `AutoTokenizer` would give, and so is what ends one where `eos` is empty; truncation and padding that the file asks for are switched off.
     pub fn new(mut inner: tokenizers::Tokenizer, eos: Vec<u32>) -> Self {
         inner.with_padding(None);
         // Only a stride beyond the length is refused, and there is no length here.
         let _ = inner.with_truncation(None);
         let vocab = inner.get_vocab(true).values().max().map_or(0, |highest| *highest as usize + 1);
-        let (bos, end) = template(&inner);
-        let eos = if eos.is_empty() { end.into_iter().collect() } else { eos };
-        Self { inner, bos, eos, vocab }
+        let post_processor = inner.get_post_processor().cloned();
+        inner.with_post_processor(None::<PostProcessorWrapper>);
+        let (prefix, suffix) = post_processor.as_ref().and_then(|processor| added(&inner, processor)).unwrap_or_default();
+        let eos = if eos.is_empty() { suffix.last().copied().into_iter().collect() } else { eos };
+        Self { inner, post_processor, prefix, suffix, eos, vocab, max_length: None }
     }
 
-    /// Reads `tokenizer.json`, and the ids that end a text from `generation_config.json`, `config.json` or `tokenizer_config.json`.
+    /// Reads `tokenizer.json`, and what the configs beside it say about it: `eos_token` and `model_max_length` of `tokenizer_config.json`, and the ids at
+    /// which generation stops, of `generation_config.json` or else `config.json`.
     ///
     /// # Errors
     /// [`ModelError::MissingFile`] and [`ModelError::Malformed`].
@@ -44,7 +53,8 @@ impl Tokenizer {
         let inner = tokenizers::Tokenizer::from_bytes(&bytes)
             .map_err(|error| ModelError::Malformed { path: path.clone(), problem: format!("it is no tokenizer ({error})") })?;
         let eos = end_tokens(folder, &inner);
-        Ok(Self::new(inner, eos))
+        let max_length = json(folder, "tokenizer_config.json").and_then(|config| max_length(&config));
+        Ok(Self { max_length, ..Self::new(inner, eos) })
     }
 
     /// The contents of a `tokenizer.json`.
@@ -52,12 +62,19 @@ impl Tokenizer {
     /// # Errors
     /// When a part of the tokenizer cannot be written, which no part that was read from a file does.
     pub fn to_json(&self) -> Result<String, ModelError> {
-        self.inner.to_string(false).map_err(|error| ModelError::Layer(failed(error)))
+        let mut whole = self.inner.clone();
+        whole.with_post_processor(self.post_processor.clone());
+        whole.to_string(false).map_err(|error| ModelError::Layer(failed(error)))
     }
 
     /// Whether a token ends a text.
     pub fn is_end(&self, id: u32) -> bool {
         self.eos.contains(&id)
+    }
+
+    /// The id of a token as it is written in the vocabulary.
+    pub fn token_id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
     }
 
     /// Ids that end a text; the first is [`TokenEncoder::eos`].
@@ -71,17 +88,34 @@ impl TokenEncoder for Tokenizer {
         Ok(self.inner.encode_fast(text, false).map_err(failed)?.get_ids().to_vec())
     }
 
+    fn encode_with_offsets(&self, text: &str) -> graft_nn::Result<Vec<(u32, Range<usize>)>> {
+        let encoding = self.inner.encode(text, false).map_err(failed)?;
+        Ok(encoding.get_ids().iter().copied().zip(encoding.get_offsets().iter().map(|(start, end)| *start..*end)).collect())
+    }
+
     /// Special tokens are left out.
     fn decode(&self, ids: &[u32]) -> graft_nn::Result<String> {
         self.inner.decode(ids, true).map_err(failed)
     }
 
     fn bos(&self) -> Option<u32> {
-        self.bos
+        self.prefix.first().copied()
     }
 
     fn eos(&self) -> Option<u32> {
         self.eos.first().copied()
+    }
+
+    fn prefix(&self) -> Vec<u32> {
+        self.prefix.clone()
+    }
+
+    fn suffix(&self) -> Vec<u32> {
+        self.suffix.clone()
+    }
+
+    fn max_length(&self) -> Option<usize> {
+        self.max_length
     }
 
     fn vocab(&self) -> usize {
@@ -97,34 +131,49 @@ fn failed(error: tokenizers::Error) -> NnError {
     NnError::from(candle_core::Error::Msg(error.to_string()))
 }
 
-/// The one token that the template puts before a text, and the one behind it.
-fn template(inner: &tokenizers::Tokenizer) -> (Option<u32>, Option<u32>) {
-    let ids = |special: bool| inner.encode_fast("a", special).map(|encoding| encoding.get_ids().to_vec()).unwrap_or_default();
-    let (with, without) = (ids(true), ids(false));
-    let added = |with: Option<&u32>, without: Option<&u32>| with.filter(|id| without != Some(id)).copied();
-    (added(with.first(), without.first()), added(with.last(), without.last()))
+/// The special tokens that a post-processor puts before a text, and those that it puts after it.
+fn added(inner: &tokenizers::Tokenizer, processor: &PostProcessorWrapper) -> Option<(Vec<u32>, Vec<u32>)> {
+    let processed = processor.process(inner.encode_fast("a", false).ok()?, None, true).ok()?;
+    let (ids, special) = (processed.get_ids(), processed.get_special_tokens_mask());
+    let before = special.iter().take_while(|is_special| **is_special == 1).count();
+    let after = special[before..].iter().rev().take_while(|is_special| **is_special == 1).count();
+    Some((ids[..before].to_vec(), ids[ids.len() - after..].to_vec()))
 }
 
+fn json(folder: &Path, file: &str) -> Option<Value> {
+    serde_json::from_slice(&std::fs::read(folder.join(file)).ok()?).ok()
+}
+
+/// Of the tokenizer's config. transformers writes 1e30 where there is no limit.
+fn max_length(config: &Value) -> Option<usize> {
+    let length = config.get("model_max_length")?.as_u64().filter(|length| (1..1 << 32).contains(length))?;
+    usize::try_from(length).ok()
+}
+
+/// The tokenizer's own `eos_token`, which ends a completion in TRL's trainer, and all that end a generation in transformers.
 fn end_tokens(folder: &Path, inner: &tokenizers::Tokenizer) -> Vec<u32> {
-    let read = |file: &str| -> Option<Value> { serde_json::from_slice(&std::fs::read(folder.join(file)).ok()?).ok() };
-    let ids = |config: Value| -> Option<Vec<u32>> {
-        let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
-        let found: Vec<_> = match config.get("eos_token_id")? {
-            Value::Array(many) => many.iter().filter_map(id).collect(),
-            one => id(one).into_iter().collect(),
-        };
-        (!found.is_empty()).then_some(found)
-    };
-    let by_text = |config: Value| -> Option<Vec<u32>> {
+    let by_text = |config: Value| -> Option<u32> {
         let token = config.get("eos_token")?;
-        let text = token.as_str().or_else(|| token.get("content")?.as_str())?;
-        Some(vec![inner.token_to_id(text)?])
+        inner.token_to_id(token.as_str().or_else(|| token.get("content")?.as_str())?)
     };
-    read("generation_config.json")
-        .and_then(ids)
-        .or_else(|| read("config.json").and_then(ids))
-        .or_else(|| read("tokenizer_config.json").and_then(by_text))
-        .unwrap_or_default()
+    let by_id = || json(folder, "generation_config.json").and_then(eos_ids).or_else(|| json(folder, "config.json").and_then(eos_ids));
+    let mut ends: Vec<u32> = json(folder, "tokenizer_config.json").and_then(by_text).into_iter().collect();
+    for id in by_id().unwrap_or_default() {
+        if !ends.contains(&id) {
+            ends.push(id);
+        }
+    }
+    ends
+}
+
+/// `eos_token_id` of a config, one or several.
+fn eos_ids(config: Value) -> Option<Vec<u32>> {
+    let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
+    let found: Vec<_> = match config.get("eos_token_id")? {
+        Value::Array(many) => many.iter().filter_map(id).collect(),
+        one => id(one).into_iter().collect(),
+    };
+    (!found.is_empty()).then_some(found)
 }
 
 #[cfg(test)]

@@ -239,7 +239,7 @@ pub const MODEL: &[KeySpec] = &[
         aliases: &["labels"],
         kind: KeyKind::Integer { min: 1, max: 65_536 },
         default: "",
-        help: "load an encoder (BERT) with a head for that many kinds of text; a head that the files lack is made fresh and trained with every adapter",
+        help: "load an encoder (BERT) with a head for that many classes; one that the files lack is initialized, trained with every adapter, and its classes are named after the data's labels",
     },
     KeySpec { name: "revision", aliases: &[], kind: KeyKind::Text, default: "main", help: "branch, tag or commit on the Hub" },
 ];
@@ -303,7 +303,7 @@ pub const DATA: &[KeySpec] = &[
         aliases: &[],
         kind: KeyKind::Text,
         default: "",
-        help: "prompt around text of text/label data, with {text}, such as \"{text}\\nThis is from:\"",
+        help: "prompt around the text of text/label data, with {text}, such as \"{text}\\nThis is from:\"; without one a language model reads \"{text}\\nLabel:\" and an encoder the text alone",
     },
 ];
 

@@ -235,6 +235,7 @@ impl Shared {
             edit(&mut next);
             next
         });
+        self.state().name_classes();
         self.publish();
     }
 

@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use arc_swap::ArcSwapOption;
 use graft_models::Loaded;
 use graft_nn::Device;
 use graft_peft::Adapter;
@@ -60,6 +61,8 @@ pub struct Attached {
     trained_steps: AtomicU64,
     /// The keys that it was asked for with, where its start looked at data or at unpacked weights: the adapter's own settings say what was found.
     asked: OnceLock<Settings>,
+    /// Names of a classifier's classes as this adapter was trained on them.
+    label_names: ArcSwapOption<Vec<String>>,
 }
 
 /// A data set and how it came here.
@@ -109,7 +112,7 @@ impl LoadedModel {
 impl Attached {
     /// An adapter that has just been attached or loaded.
     pub fn new(adapter: Adapter) -> Self {
-        Self { adapter, trained_steps: AtomicU64::new(0), asked: OnceLock::new() }
+        Self { adapter, trained_steps: AtomicU64::new(0), asked: OnceLock::new(), label_names: ArcSwapOption::empty() }
     }
 
     /// Remembers the keys of a start that has looked for something, which whoever repeats it has to type again.
@@ -123,6 +126,15 @@ impl Attached {
     /// The keys with which it is attached again from the beginning.
     pub(crate) fn asked(&self) -> &Settings {
         self.asked.get().unwrap_or_else(|| self.adapter.settings())
+    }
+
+    /// Names of a classifier's classes as this adapter was trained on them; `None` where the model's own hold.
+    pub fn label_names(&self) -> Option<Arc<Vec<String>>> {
+        self.label_names.load_full()
+    }
+
+    pub(crate) fn set_label_names(&self, names: Option<Arc<Vec<String>>>) {
+        self.label_names.store(names);
     }
 
     /// Steps it was trained in this session.
@@ -183,6 +195,13 @@ impl State {
     /// The adapter in use, whether or not it is switched off.
     pub fn adapter_in_use(&self) -> Option<Arc<Attached>> {
         self.adapter(self.in_use.as_deref()?).ok()
+    }
+
+    /// Names the model's classes as the adapter in use was trained on them.
+    pub(crate) fn name_classes(&self) {
+        if let Some(model) = &self.model {
+            model.set_label_names(self.adapter_in_use().and_then(|attached| attached.label_names()));
+        }
     }
 
     /// The adapter that acts on the next forward pass.

@@ -15,6 +15,7 @@ pub mod eval;
 pub mod forgetting;
 pub mod generate;
 pub mod jobs;
+mod labels;
 pub mod load_adapter;
 pub mod memory;
 pub mod model;

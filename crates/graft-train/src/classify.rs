@@ -1,32 +1,22 @@
-//! Classifiers: models whose head tells kinds of text apart instead of predicting tokens.
+//! Classifiers: models whose head assigns a text to a class instead of predicting tokens.
+
+mod labels;
 
 use graft_nn::{Context, Model, Task};
 
+use crate::Result;
 use crate::batch::{Batch, Encoded};
-use crate::data::{Dataset, Kind};
 use crate::pass::pass;
-use crate::{Result, TrainError};
 
-/// Refuses data that does not fit what the model's head is for.
-///
-/// # Errors
-/// [`TrainError::NoHead`] for a bare encoder, [`TrainError::Classes`] when a classifier is to learn data without labels or with another number of them.
-pub(crate) fn check(model: &dyn Model, data: &Dataset) -> Result<()> {
-    let found = if let Kind::Labels(labels) = &data.kind { labels.len() } else { 0 };
-    match model.task() {
-        Task::CausalLm => Ok(()),
-        Task::FeatureExtraction => Err(TrainError::NoHead { family: model.shape().family.clone(), labels: found }),
-        Task::SequenceClassification { labels } if labels == found => Ok(()),
-        Task::SequenceClassification { labels } => Err(TrainError::Classes { head: labels, data: data.name.clone(), found }),
-    }
-}
+pub(crate) use labels::listed;
+pub use labels::{LabelMap, label_map};
 
 /// Whether the model is a classifier.
 pub(crate) fn is_classifier(model: &dyn Model) -> bool {
     matches!(model.task(), Task::SequenceClassification { .. })
 }
 
-/// One forward pass: the sum of the losses in nats, and how many of the examples were told right.
+/// One forward pass: the sum of the losses in nats, and how many of the examples were classified correctly.
 pub(crate) fn score(model: &dyn Model, examples: &[Encoded]) -> Result<(f64, u64)> {
     let batch = Batch::of(&examples.iter().collect::<Vec<_>>());
     let passed = pass(model, &batch, &Context::eval())?;

@@ -14,4 +14,4 @@ mod table;
 
 pub use dataset::{Dataset, Example, Kind, SplitName};
 pub use error::DataError;
-pub use read::{BUILTIN, assets, builtin, load_file, parse_inline};
+pub use read::{BUILTIN, assets, builtin, builtin_with, load_file, parse_inline};

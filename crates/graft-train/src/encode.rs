@@ -1,20 +1,68 @@
 //! Examples to tokens.
+//!
+//! Prompt and completion are tokenized as one text, as TRL does: a tokenizer may merge characters across the border, or put a space before whatever it is
+//! given. Offsets into the text then say which tokens belong to the completion. A token with characters of both is a label.
 
 use graft_nn::ops::IGNORED;
 use graft_nn::{Model, TokenEncoder};
 
 use crate::batch::Encoded;
 use crate::classify::is_classifier;
-use crate::data::Example;
+use crate::data::{Dataset, Example};
 use crate::{Result, TrainError};
 
-/// Turns examples into tokens: `<s> prompt completion </s>`, where the model has such tokens; only the completion and its end have labels.
-/// A classifier reads `<s> prompt </s>` and has the kind of the text as its label.
+/// A prompt with its completion as tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sequence {
+    /// All tokens.
+    pub(crate) ids: Vec<u32>,
+    /// Index of the first token that covers a character of the completion.
+    pub(crate) first: usize,
+}
+
+/// Turns the examples of a data set into tokens: `<s> prompt completion </s>`, where the model has such tokens; only the completion and its end have labels.
+/// A classifier reads `[CLS] text [SEP]` and has the class of the text as its label.
 pub(crate) struct Encoder<'a> {
     tokenizer: &'a dyn TokenEncoder,
+    data: &'a Dataset,
     /// Longest example in tokens.
     limit: usize,
     classifies: bool,
+    /// Class of each label of the data set, for a classifier.
+    classes: Vec<usize>,
+}
+
+/// Tokens of an example as training has them, with labels from the first token of the completion on, at any length.
+///
+/// # Errors
+/// Those of the tokenizer.
+pub fn encode_example(tokenizer: &dyn TokenEncoder, prompt: &str, completion: &str) -> Result<Encoded> {
+    Ok(ended(tokenizer, sequence(tokenizer, prompt, completion)?).into_encoded())
+}
+
+/// Prompt and completion as one text, after the special tokens that begin a text.
+fn sequence(tokenizer: &dyn TokenEncoder, prompt: &str, completion: &str) -> Result<Sequence> {
+    let prefix = tokenizer.prefix();
+    let tokens = tokenizer.encode_with_offsets(&format!("{prompt}{completion}"))?;
+    let first = tokens.iter().position(|(_, covered)| covered.end > prompt.len()).unwrap_or(tokens.len());
+    Ok(Sequence { first: prefix.len() + first, ids: prefix.into_iter().chain(tokens.into_iter().map(|(id, _)| id)).collect() })
+}
+
+/// With the special tokens that end a text, and the end token where neither they nor the text itself end with it.
+fn ended(tokenizer: &dyn TokenEncoder, mut sequence: Sequence) -> Sequence {
+    sequence.ids.extend(tokenizer.suffix());
+    let end = tokenizer.eos().filter(|end| sequence.ids.last() != Some(end));
+    sequence.ids.extend(end);
+    sequence
+}
+
+impl Sequence {
+    /// Its tokens with a label for each of the completion's.
+    fn into_encoded(self) -> Encoded {
+        let Self { ids, first } = self;
+        let labels = ids.iter().enumerate().map(|(index, id)| if index < first { IGNORED } else { i64::from(*id) }).collect();
+        Encoded { ids, labels, class: None }
+    }
 }
 
 impl<'a> Encoder<'a> {
@@ -22,13 +70,20 @@ impl<'a> Encoder<'a> {
     ///
     /// # Errors
     /// [`TrainError::NoRoom`] when not even two tokens fit.
-    pub(crate) fn new(model: &dyn Model, tokenizer: &'a dyn TokenEncoder, max_length: Option<usize>) -> Result<Self> {
+    pub(crate) fn new(model: &dyn Model, tokenizer: &'a dyn TokenEncoder, data: &'a Dataset, max_length: Option<usize>) -> Result<Self> {
         let (context, taken) = (model.shape().max_positions, model.embedding().positions_taken());
-        let limit = context.saturating_sub(taken).min(max_length.unwrap_or(usize::MAX));
+        let classifies = is_classifier(model);
+        let longest_text = tokenizer.max_length().filter(|_| classifies);
+        let limit = context.saturating_sub(taken).min(max_length.or(longest_text).unwrap_or(usize::MAX));
         if limit < 2 {
             return Err(TrainError::NoRoom { context, virtual_tokens: taken });
         }
-        Ok(Self { tokenizer, limit, classifies: is_classifier(model) })
+        Ok(Self { tokenizer, data, limit, classifies, classes: Vec::new() })
+    }
+
+    /// With the class that each label of the data set is, for a classifier.
+    pub(crate) fn with_classes(self, classes: Vec<usize>) -> Self {
+        Self { classes, ..self }
     }
 
     /// Longest example in tokens.
@@ -36,23 +91,14 @@ impl<'a> Encoder<'a> {
         self.limit
     }
 
-    /// Tokens of a prompt, with `<s>` before them.
-    pub(crate) fn prompt(&self, prompt: &str) -> Result<Vec<u32>> {
-        let mut ids: Vec<u32> = self.tokenizer.bos().into_iter().collect();
-        if !prompt.is_empty() {
-            ids.extend(self.tokenizer.encode(prompt)?);
-        }
-        Ok(ids)
+    /// A prompt with a completion, without the token that ends it.
+    pub(crate) fn sequence(&self, prompt: &str, completion: &str) -> Result<Sequence> {
+        sequence(self.tokenizer, prompt, completion)
     }
 
-    /// Tokens of a completion, without its end.
-    pub(crate) fn completion(&self, completion: &str) -> Result<Vec<u32>> {
-        Ok(self.tokenizer.encode(completion)?)
-    }
-
-    /// The token after a completion.
-    pub(crate) fn end(&self) -> Option<u32> {
-        self.tokenizer.eos()
+    /// With the end.
+    pub(crate) fn ended(&self, sequence: Sequence) -> Sequence {
+        ended(self.tokenizer, sequence)
     }
 
     /// One example; the second value says whether it was cut.
@@ -60,39 +106,39 @@ impl<'a> Encoder<'a> {
         if self.classifies {
             return self.text(example);
         }
-        let mut completion = self.completion(&example.completion)?;
-        completion.extend(self.end());
-        let mut prompt = self.prompt(&example.prompt)?;
-        let cut = self.fit(&mut prompt, &mut completion);
-        let labels = std::iter::repeat_n(IGNORED, prompt.len()).chain(completion.iter().map(|id| i64::from(*id))).collect();
-        let ids = prompt.into_iter().chain(completion).collect();
-        Ok((Encoded { ids, labels, class: None }, cut))
+        let mut sequence = self.ended(self.sequence(&example.prompt, &example.completion)?);
+        let cut = self.fit(std::slice::from_mut(&mut sequence));
+        Ok((sequence.into_encoded(), cut))
     }
 
-    /// A text of a kind; its end goes first where it is too long.
+    /// A text with its class. One that is too long loses its end and keeps its special tokens, as in transformers.
     fn text(&self, example: &Example) -> Result<(Encoded, bool)> {
-        let mut ids = self.prompt(&example.prompt)?;
-        let end = self.end();
-        let room = self.limit - usize::from(end.is_some());
-        let cut = ids.len() > room;
-        ids.truncate(room);
-        ids.extend(end);
-        let labels = vec![IGNORED; ids.len()];
-        Ok((Encoded { ids, labels, class: example.label.map(|label| label as i64) }, cut))
+        let (prefix, suffix) = (self.tokenizer.prefix(), self.tokenizer.suffix());
+        let mut text = self.tokenizer.encode(&self.data.text_for_encoder(example))?;
+        let room = self.limit.saturating_sub(prefix.len() + suffix.len());
+        let cut = text.len() > room;
+        text.truncate(room);
+        let ids = [prefix, text, suffix].concat();
+        let class = example.label.map(|label| self.classes.get(label).copied().unwrap_or(label) as i64);
+        Ok((Encoded { labels: vec![IGNORED; ids.len()], ids, class }, cut))
     }
 
-    /// Cuts a prompt and its completion to the limit: the beginning of the prompt goes first (its end is where the question stands), then
-    /// the end of the completion. `<s>` stays.
-    pub(crate) fn fit(&self, prompt: &mut Vec<u32>, completion: &mut Vec<u32>) -> bool {
-        let excess = (prompt.len() + completion.len()).saturating_sub(self.limit);
+    /// Cuts sequences of one prompt to the limit, each as much as the longest of them needs: the beginning of the prompt goes first (its end is where the
+    /// question stands), then the end of the completion. The special tokens that begin a text stay.
+    pub(crate) fn fit(&self, sequences: &mut [Sequence]) -> bool {
+        let longest = sequences.iter().map(|sequence| sequence.ids.len()).max().unwrap_or(0);
+        let excess = longest.saturating_sub(self.limit);
         if excess == 0 {
             return false;
         }
-        let first = usize::from(self.tokenizer.bos().is_some());
+        let prefix = self.tokenizer.prefix().len();
         // One token of the prompt stays, so that the completion's first token is predicted from something.
-        let removable = prompt.len().saturating_sub(first.max(1));
-        prompt.drain(first..first + excess.min(removable));
-        completion.truncate(self.limit - prompt.len());
+        let removable = sequences.iter().map(|sequence| sequence.first).min().unwrap_or(0).saturating_sub(prefix.max(1));
+        for sequence in sequences {
+            sequence.ids.drain(prefix..prefix + excess.min(removable));
+            sequence.first -= excess.min(removable);
+            sequence.ids.truncate(self.limit);
+        }
         true
     }
 }
@@ -100,11 +146,11 @@ impl<'a> Encoder<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{TinyLlama, Words};
+    use crate::testing::{TinyLlama, Words, labelled_data};
 
     fn encoded(limit: usize, prompt: &str, completion: &str) -> (Vec<u32>, usize, bool) {
-        let model = TinyLlama::new(16, 32);
-        let encoder = Encoder::new(&model, &Words, Some(limit)).expect("room");
+        let (model, data) = (TinyLlama::new(16, 32), labelled_data());
+        let encoder = Encoder::new(&model, &Words, &data, Some(limit)).expect("room");
         let example = Example { prompt: prompt.to_owned(), completion: completion.to_owned(), label: None };
         let (encoded, cut) = encoder.example(&example).expect("encodes");
         let labels = encoded.labels.iter().filter(|label| **label != IGNORED).count();
@@ -113,12 +159,23 @@ mod tests {
 
     #[test]
     fn the_completion_and_its_end_have_labels() {
-        assert_eq!(encoded(16, "3 4", "5 6"), (vec![0, 3, 4, 5, 6, 1], 3, false));
+        assert_eq!(encoded(16, "3 4", " 5 6"), (vec![0, 3, 4, 5, 6, 1], 3, false));
+    }
+
+    #[test]
+    fn a_token_across_the_border_is_a_label() {
+        assert_eq!(encoded(16, "3 1", "4 5"), (vec![0, 3, 14, 5, 1], 3, false));
+        assert_eq!(encoded(16, "3 ", "5"), (vec![0, 3, 5, 1], 2, false));
+    }
+
+    #[test]
+    fn an_end_that_is_there_is_not_doubled() {
+        assert_eq!(encoded(16, "3", " 5 1"), (vec![0, 3, 5, 1], 2, false));
     }
 
     #[test]
     fn a_long_prompt_loses_its_beginning_and_keeps_the_first_token() {
-        assert_eq!(encoded(5, "3 4 7", "5 6"), (vec![0, 7, 5, 6, 1], 3, true));
+        assert_eq!(encoded(5, "3 4 7", " 5 6"), (vec![0, 7, 5, 6, 1], 3, true));
     }
 
     #[test]

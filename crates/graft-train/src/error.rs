@@ -6,6 +6,7 @@ use graft_nn::NnError;
 use graft_nn::tensor_file::TensorFileError;
 use graft_protocol::Hint;
 
+use crate::classify::listed;
 use crate::data::DataError;
 
 /// `std::result::Result` with [`TrainError`].
@@ -51,14 +52,16 @@ pub enum TrainError {
         labels: usize,
     },
     /// The head of a classifier does not fit the data.
-    #[error("the model tells {head} kinds of text apart, but data set `{data}` has {}", kinds(*found))]
+    #[error("the model has {}, but data set `{data}` has {}", named(*head, "class", "es", names), named(labels.len(), "label", "s", labels))]
     Classes {
-        /// Kinds that the head knows.
+        /// Classes of the head.
         head: usize,
+        /// Their names; empty where nobody has named them.
+        names: Vec<String>,
         /// Name of the data set.
         data: String,
-        /// Labels that it has; 0 for data of another kind.
-        found: usize,
+        /// Its labels; empty for data of another kind.
+        labels: Vec<String>,
     },
     /// The split has no examples.
     #[error("data set `{data}` has no {split} examples")]
@@ -175,9 +178,14 @@ impl TrainError {
     }
 }
 
-/// How many labels data has, in words.
-fn kinds(found: usize) -> String {
-    if found == 0 { "no labels".to_owned() } else { format!("{found} labels") }
+/// `2 labels (`bad`, `good`)`.
+fn named(count: usize, noun: &str, plural: &str, names: &[String]) -> String {
+    let noun = if count == 1 { noun.to_owned() } else { format!("{noun}{plural}") };
+    match (count, names) {
+        (0, _) => format!("no {noun}"),
+        (_, []) => format!("{count} {noun}"),
+        _ => format!("{count} {noun} ({})", listed(names)),
+    }
 }
 
 impl From<candle_core::Error> for TrainError {
@@ -215,9 +223,10 @@ impl Hint for TrainError {
             Self::Model { source } => source.hint(),
             Self::NotFinite { .. } => Some("try a smaller lr, a longer warmup or max_grad_norm=1".to_owned()),
             Self::NothingToTrain => Some("attach an adapter first: %lora attach r=8".to_owned()),
-            Self::NoHead { labels: 0, .. } | Self::Classes { found: 0, .. } => Some("load data with labels, such as %data load which-book".to_owned()),
+            Self::NoHead { labels: 0, .. } => Some("load data with labels, such as %data load which-book".to_owned()),
+            Self::Classes { labels, .. } if labels.is_empty() => Some("load data with labels, such as %data load which-book".to_owned()),
             Self::NoHead { labels, .. } => Some(format!("load it with a head for classes: %model load DIR num_labels={labels}")),
-            Self::Classes { found, .. } => Some(format!("%model load DIR num_labels={found} makes a head that fits")),
+            Self::Classes { labels, .. } => Some(format!("%model load DIR num_labels={} makes a head that fits", labels.len())),
             Self::EmptySplit { .. } => Some("give it examples, or a share with %data load FILE validation=0.1 test=0.1".to_owned()),
             Self::NoRoom { .. } => Some("attach a soft prompt with fewer num_virtual_tokens".to_owned()),
             Self::Stopped => None,

@@ -6,7 +6,7 @@ use graft_nn::{Model, TokenEncoder, summed};
 
 use crate::control::Control;
 use crate::data::{Dataset, Example, Kind, SplitName};
-use crate::encode::Encoder;
+use crate::encode::{Encoder, Sequence};
 use crate::{Result, TrainError, classify};
 use scoring::{Rows, Scored, score};
 
@@ -48,8 +48,6 @@ pub struct Evaluator<'a> {
     model: &'a dyn Model,
     encoder: Encoder<'a>,
     data: &'a Dataset,
-    /// Tokens of each label's completion.
-    labels: Vec<Vec<u32>>,
     request: Request,
 }
 
@@ -73,24 +71,17 @@ pub fn evaluate(
 }
 
 impl<'a> Evaluator<'a> {
-    /// Encodes the labels and checks that there is something to evaluate on.
+    /// Checks that there is something to evaluate on, and that a classifier has the labels of the data among its classes.
     ///
     /// # Errors
-    /// [`TrainError::EmptySplit`], and those of the tokenizer.
+    /// [`TrainError::EmptySplit`], [`TrainError::NoHead`], [`TrainError::Classes`] and [`TrainError::NoRoom`].
     pub fn new(model: &'a dyn Model, tokenizer: &'a dyn TokenEncoder, data: &'a Dataset, request: Request) -> Result<Self> {
         if data.split(request.split).is_empty() {
             return Err(TrainError::EmptySplit { data: data.name.clone(), split: request.split.name() });
         }
-        classify::check(model, data)?;
-        let encoder = Encoder::new(model, tokenizer, request.max_length)?;
-        let mut labels = Vec::new();
-        for label in data.labels() {
-            labels.push(encoder.completion(&Dataset::label_completion(label))?);
-        }
-        end_ambiguous(&mut labels, encoder.end());
-        // A token of the prompt always stands before a label.
-        labels.iter_mut().for_each(|label| label.truncate(encoder.limit() - 1));
-        Ok(Self { model, encoder, data, labels, request })
+        let map = classify::label_map(model, data)?;
+        let encoder = Encoder::new(model, tokenizer, data, request.max_length)?.with_classes(map.classes);
+        Ok(Self { model, encoder, data, request })
     }
 
     /// Evaluates.
@@ -146,27 +137,43 @@ impl<'a> Evaluator<'a> {
     fn rows(&self, examples: &[Example]) -> Result<Rows> {
         let mut rows = Rows::default();
         for example in examples {
-            let mut completion = self.encoder.completion(&example.completion)?;
-            completion.extend(self.encoder.end());
-            let mut prompt = self.encoder.prompt(&example.prompt)?;
-            if example.label.is_some() {
-                // Every label stands behind the same prompt, so the longest decides how much of it there is room for.
-                let mut longest = self.labels.iter().max_by_key(|label| label.len()).cloned().unwrap_or_default();
-                self.encoder.fit(&mut prompt, &mut longest);
-            }
-            self.encoder.fit(&mut prompt, &mut completion);
-            rows.push(&prompt, &completion, example.label.map(|label| (label, self.labels.as_slice())));
+            let mut sequences = self.labels(example)?;
+            sequences.push(self.encoder.ended(self.encoder.sequence(&example.prompt, &example.completion)?));
+            // Cut alike, so that every label comes after the same prompt.
+            self.encoder.fit(&mut sequences);
+            let completion = sequences.pop().unwrap_or_default();
+            compare_from_the_same_token(&mut sequences);
+            rows.push(&completion, example.label.map(|label| (label, sequences.as_slice())));
         }
         Ok(rows)
+    }
+
+    /// The prompt of a labelled example with each of the labels.
+    fn labels(&self, example: &Example) -> Result<Vec<Sequence>> {
+        let labels = if example.label.is_some() { self.data.labels() } else { &[] };
+        let sequences = labels.iter().map(|label| self.encoder.sequence(&example.prompt, &Dataset::label_completion(label)));
+        let mut sequences = sequences.collect::<Result<Vec<_>>>()?;
+        if is_end_needed(&sequences) {
+            sequences = sequences.into_iter().map(|sequence| self.encoder.ended(sequence)).collect();
+        }
+        Ok(sequences)
     }
 }
 
 /// Where the tokens of one label begin another's, the end token decides between them; else it says nothing and costs a pass.
-fn end_ambiguous(labels: &mut [Vec<u32>], end: Option<u32>) {
-    let begins_another = |(index, label): (usize, &Vec<u32>)| labels.iter().enumerate().any(|(other, longer)| other != index && longer.starts_with(label));
-    if labels.iter().enumerate().any(begins_another) {
-        labels.iter_mut().for_each(|label| label.extend(end));
-    }
+fn is_end_needed(labels: &[Sequence]) -> bool {
+    let begins_another =
+        |(index, label): (usize, &Sequence)| labels.iter().enumerate().any(|(other, longer)| other != index && longer.ids.starts_with(&label.ids));
+    labels.iter().enumerate().any(begins_another)
+}
+
+/// Where a token covers the end of the prompt and the beginning of one label but not of another, the labels are compared from the first token on that is
+/// not the same in all of them: otherwise one would be scored for characters that the other is given.
+fn compare_from_the_same_token(labels: &mut [Sequence]) {
+    let Some((one, others)) = labels.split_first() else { return };
+    let same = |other: &Sequence| one.ids.iter().zip(&other.ids).take_while(|(a, b)| a == b).count();
+    let earliest = others.iter().map(|other| other.first.min(same(other))).fold(one.first, usize::min);
+    labels.iter_mut().for_each(|label| label.first = earliest);
 }
 
 #[cfg(test)]

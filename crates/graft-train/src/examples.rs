@@ -9,7 +9,7 @@ use crate::data::{Dataset, SplitName};
 use crate::encode::Encoder;
 use crate::evaluate::{Evaluator, Request};
 use crate::source::{Source, Validation};
-use crate::{Result, TrainError, classify};
+use crate::{LabelMap, Result, TrainError, classify};
 
 /// The training examples of a data set as tokens.
 pub struct Examples<'a> {
@@ -21,6 +21,8 @@ pub struct Examples<'a> {
     /// Longest example in tokens, and how many were longer.
     limit: usize,
     cut: usize,
+    /// That labels are not among the classes of a classifier.
+    unmatched: Option<String>,
 }
 
 impl<'a> Examples<'a> {
@@ -32,15 +34,15 @@ impl<'a> Examples<'a> {
         if data.train.is_empty() {
             return Err(TrainError::EmptySplit { data: data.name.clone(), split: SplitName::Train.name() });
         }
-        classify::check(model, data)?;
-        let encoder = Encoder::new(model, tokenizer, config.max_length)?;
+        let LabelMap { classes, warning: unmatched, .. } = classify::label_map(model, data)?;
+        let encoder = Encoder::new(model, tokenizer, data, config.max_length)?.with_classes(classes);
         let (mut train, mut cut) = (Vec::with_capacity(data.train.len()), 0);
         for example in &data.train {
             let (encoded, was_cut) = encoder.example(example)?;
             cut += usize::from(was_cut);
             train.push(encoded);
         }
-        Ok(Self { data, validation: data, tokenizer, train, config: config.clone(), limit: encoder.limit(), cut })
+        Ok(Self { data, validation: data, tokenizer, train, config: config.clone(), limit: encoder.limit(), cut, unmatched })
     }
 
     /// Validates on another set.
@@ -48,10 +50,11 @@ impl<'a> Examples<'a> {
         Self { validation, ..self }
     }
 
-    /// What to tell the reader about examples that were too long.
-    pub(crate) fn note(&self) -> Option<String> {
+    /// What to tell the reader: labels that match no class, and examples that were too long.
+    pub(crate) fn notes(&self) -> Vec<String> {
         let Self { limit, cut, .. } = self;
-        (*cut > 0).then(|| format!("{cut} of {} training examples were longer than {limit} tokens and were cut", self.train.len()))
+        let too_long = (*cut > 0).then(|| format!("{cut} of {} training examples were longer than {limit} tokens and were cut", self.train.len()));
+        self.unmatched.iter().cloned().chain(too_long).collect()
     }
 
     /// Tokens of the longest training example.
@@ -86,7 +89,7 @@ impl<'a> Examples<'a> {
 /// # Errors
 /// Those of the tokenizer.
 pub fn samples(model: &dyn Model, tokenizer: &dyn TokenEncoder, data: &Dataset, count: usize) -> Result<Vec<Vec<u32>>> {
-    let encoder = Encoder::new(model, tokenizer, None)?;
+    let encoder = Encoder::new(model, tokenizer, data, None)?;
     let split = if data.validation.is_empty() { &data.train } else { &data.validation };
     split.iter().take(count).map(|example| Ok(encoder.example(example)?.0.ids)).collect()
 }

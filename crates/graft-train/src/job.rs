@@ -73,7 +73,7 @@ impl<'a> Job<'a> {
             return Err(TrainError::NothingToTrain);
         }
         let source = Examples::new(self.model, self.tokenizer, self.data, &self.config)?.validated_on(self.watched.unwrap_or(self.data));
-        if let Some(text) = source.note() {
+        for text in source.notes() {
             emit(Event::Note { level: Level::Warning, text });
         }
         memory::check(self.model, &self.trainables, (source.rows(), source.longest()), self.config.recompute)?;

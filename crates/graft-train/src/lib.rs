@@ -31,8 +31,10 @@ mod state;
 mod testing;
 
 pub use batch_size::largest_batch;
+pub use classify::{LabelMap, label_map};
 pub use config::TrainConfig;
 pub use control::Control;
+pub use encode::encode_example;
 pub use error::{Result, TrainError};
 pub use evaluate::{Evaluation, Evaluator, Request, evaluate};
 pub use examples::{Examples, samples};

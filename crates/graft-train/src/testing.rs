@@ -1,12 +1,13 @@
 //! A model, a tokenizer and data small enough for tests: one block with attention, and words that are numbers.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use graft_nn::ops::{self, AttentionSpec, LowRank};
 use graft_nn::{
-    Context, Device, Embedding, Hidden, Layer, Linear, LinearAdapter, Model, ModelShape, NnError, Result, Rng, Role, Site, SoftPrompt, Tensor, TokenEncoder,
-    Trainable, Var,
+    Context, Device, Embedding, Hidden, LabelNames, Layer, Linear, LinearAdapter, Model, ModelShape, NnError, Result, Rng, Role, Site, SoftPrompt, Task,
+    Tensor, TokenEncoder, Trainable, Var,
 };
 use graft_protocol::{Settings, Value};
 
@@ -76,6 +77,66 @@ impl TinyLlama {
         self.embedding.prompt().insert("soft", Arc::new(Soft(var.clone())));
         self.embedding.prompt().set_active(&["soft"]);
         vec![Trainable::new("prompt", var)]
+    }
+}
+
+/// The same body with a head for classes, which reads the first token of a text.
+pub(crate) struct TinyClassifier {
+    body: TinyLlama,
+    classifier: Linear,
+    names: LabelNames,
+}
+
+impl TinyClassifier {
+    pub(crate) fn new(labels: usize, names: Option<&[&str]>, is_fresh: bool) -> Self {
+        let names = LabelNames::new(names.map(|names| names.iter().map(|name| (*name).to_owned()).collect()));
+        if is_fresh {
+            names.mark_fresh();
+        }
+        let classifier = Linear::new("classifier", Role::Head, random("classifier", &[labels, WIDTH], 0.5), None).expect("a layer");
+        Self { body: TinyLlama::new(16, 32), classifier, names }
+    }
+}
+
+impl Model for TinyClassifier {
+    fn shape(&self) -> &ModelShape {
+        self.body.shape()
+    }
+
+    fn task(&self) -> Task {
+        Task::SequenceClassification { labels: self.classifier.d_out() }
+    }
+
+    fn label_names(&self) -> Option<&LabelNames> {
+        Some(&self.names)
+    }
+
+    fn sites(&self) -> Vec<Site<'_>> {
+        self.body.sites()
+    }
+
+    fn embedding(&self) -> &Embedding {
+        self.body.embedding()
+    }
+
+    fn hidden(&self, ids: &Tensor, mask: Option<&Tensor>, cx: &Context) -> Result<Hidden> {
+        self.body.hidden(ids, mask, cx)
+    }
+
+    fn head(&self, states: &Tensor, cx: &Context) -> Result<Tensor> {
+        let first = match &cx.sequences {
+            None => states.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?, // (B, C)
+            Some(sequences) => {
+                let starts: Vec<u32> = sequences.ranges().map(|range| range.start as u32).collect();
+                let count = starts.len();
+                states.squeeze(0)?.index_select(&Tensor::from_vec(starts, count, states.device())?, 0)? // (B, C)
+            }
+        };
+        self.classifier.forward(&first, cx) // (B, labels)
+    }
+
+    fn default_targets(&self) -> &'static [&'static str] {
+        self.body.default_targets()
     }
 }
 
@@ -168,8 +229,20 @@ pub(crate) struct Words;
 
 impl TokenEncoder for Words {
     fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let number = |word: &str| word.parse().map_err(|_| NnError::from(candle_core::Error::Msg(format!("`{word}` is no token"))));
-        text.split_whitespace().map(number).collect()
+        Ok(self.encode_with_offsets(text)?.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// A word covers the white space before it.
+    fn encode_with_offsets(&self, text: &str) -> Result<Vec<(u32, Range<usize>)>> {
+        let mut start = 0;
+        let mut words = Vec::new();
+        for word in text.split_whitespace() {
+            let id = word.parse().map_err(|_| NnError::from(candle_core::Error::Msg(format!("`{word}` is no token"))))?;
+            let end = word.as_ptr() as usize - text.as_ptr() as usize + word.len();
+            words.push((id, start..end));
+            start = end;
+        }
+        Ok(words)
     }
 
     fn decode(&self, ids: &[u32]) -> Result<String> {

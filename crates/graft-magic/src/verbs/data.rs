@@ -22,7 +22,8 @@ pub(super) fn verb() -> VerbSpec {
         name: "data",
         aliases: &[],
         summary: "load examples, show them, write them in the cell",
-        help: "jsonl with prompt/completion, text, or text/label; csv with the same columns; txt with a blank line between texts.",
+        help: "jsonl with prompt/completion, text, or text/label; csv with the same columns; txt with a blank line between texts. A classifier matches labels with \
+               its `id2label` by name, then as LABEL_0 or 0; those without a match become the remaining classes in order, with a warning.",
         forms: vec![
             Form::bare("", "the current data set", show).keys(SHOW),
             Form::bare("load", "load a built-in set or a file and make it the current one", load).slots(SOURCE).keys(training::DATA),

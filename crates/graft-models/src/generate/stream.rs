@@ -1,16 +1,29 @@
 //! Tokens to text piece by piece: a piece never ends inside a character, and text that may become the stop text is held back.
+//!
+//! The continuation of a prompt is what decoding prompt and tokens together adds to decoding the prompt alone. Decoding the tokens alone would lose a
+//! leading space, which the decoders of SentencePiece strip from the first token of a text.
 
 use graft_nn::{Result, TokenEncoder};
 
-/// Prompt tokens that are decoded along, because some decoders treat the first token of a text differently.
-const CONTEXT: usize = 4;
+/// Prompt tokens that are decoded along; more where these alone are not the end of the prompt's text.
+const CONTEXT: usize = 16;
+
+/// Most tokens that a character can take: one for each byte of UTF-8.
+const LONGEST_CHARACTER: usize = 4;
 
 /// The text of a growing list of tokens.
 pub(super) struct TextStream<'a> {
     tokenizer: &'a dyn TokenEncoder,
-    ids: Vec<u32>,
-    /// The text of the prompt's last tokens, when decoding them together with what follows begins with it.
+    /// Tokens before those of the text, and what they decode to.
+    context: Vec<u32>,
     before: String,
+    /// Text that is read for good, and the tokens after it.
+    done: String,
+    ids: Vec<u32>,
+    /// How many of the tokens end with a whole character, and the bytes of the text there.
+    settled: (usize, usize),
+    /// Whether the last token left the text as it was, because it is a part of a character.
+    is_unread: bool,
     stop: &'a str,
     text: String,
     emitted: usize,
@@ -19,16 +32,18 @@ pub(super) struct TextStream<'a> {
 
 impl<'a> TextStream<'a> {
     pub(super) fn new(tokenizer: &'a dyn TokenEncoder, prompt: &[u32], stop: &'a str) -> Result<Self> {
-        let tail = prompt.get(prompt.len().saturating_sub(CONTEXT)..).unwrap_or_default();
-        let before = tokenizer.decode(tail)?;
-        let (ids, before) = if before.contains(char::REPLACEMENT_CHARACTER) { (Vec::new(), String::new()) } else { (tail.to_vec(), before) };
-        Ok(Self { tokenizer, ids, before, stop, text: String::new(), emitted: 0, stopped: false })
+        let (context, before) = context(tokenizer, prompt)?;
+        let (done, ids, text) = Default::default();
+        Ok(Self { tokenizer, context, before, done, ids, settled: (0, 0), is_unread: false, stop, text, emitted: 0, stopped: false })
     }
 
     /// Adds a token and gives the text that is now certain.
     pub(super) fn push(&mut self, id: u32) -> Result<String> {
         self.ids.push(id);
-        self.text = self.decoded()?;
+        self.is_unread = !self.read()?;
+        if self.is_unread && self.ids.len() - self.settled.0 > LONGEST_CHARACTER {
+            self.restart()?;
+        }
         if !self.stop.is_empty()
             && let Some(place) = self.text.find(self.stop)
         {
@@ -40,8 +55,11 @@ impl<'a> TextStream<'a> {
     }
 
     /// The rest, when no token follows.
-    pub(super) fn finish(&mut self) -> String {
-        self.emit_to(self.text.len())
+    pub(super) fn finish(&mut self) -> Result<String> {
+        if self.is_unread {
+            self.restart()?;
+        }
+        Ok(self.emit_to(self.text.len()))
     }
 
     /// Whether the stop text was found; [`Self::text`] ends before it.
@@ -53,9 +71,32 @@ impl<'a> TextStream<'a> {
         &self.text
     }
 
-    fn decoded(&self) -> Result<String> {
-        let whole = self.tokenizer.decode(&self.ids)?;
-        Ok(whole.strip_prefix(self.before.as_str()).map_or(whole.clone(), str::to_owned))
+    /// Decodes the tokens; false, and the text stays, where they end inside a character and the decoder therefore spoils the characters before it, as
+    /// that of Llama 2 does with a run of bytes.
+    fn read(&mut self) -> Result<bool> {
+        let whole = self.tokenizer.decode(&[self.context.as_slice(), &self.ids].concat())?;
+        let Some(new) = whole.strip_prefix(self.before.as_str()) else { return Ok(false) };
+        let text = format!("{}{new}", self.done);
+        if !text.starts_with(&self.text[..self.emitted]) {
+            return Ok(false);
+        }
+        if !text.ends_with(char::REPLACEMENT_CHARACTER) {
+            self.settled = (self.ids.len(), text.len());
+        }
+        self.text = text;
+        Ok(true)
+    }
+
+    /// Reads the tokens after the last whole character apart: they are no character, and must not spoil those before them.
+    fn restart(&mut self) -> Result<()> {
+        let (tokens, length) = self.settled;
+        self.text.truncate(length.max(self.emitted));
+        self.done.clone_from(&self.text);
+        self.ids.drain(..tokens);
+        (self.context, self.before) = Default::default();
+        self.settled = (0, self.text.len());
+        self.is_unread = !self.read()?;
+        Ok(())
     }
 
     /// Bytes of the text that later tokens cannot change: without an unfinished character and without the beginning of the stop text.
@@ -72,74 +113,15 @@ impl<'a> TextStream<'a> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Tokens are bytes; a decoder that drops a leading space, as those of SentencePiece do.
-    struct Bytes;
-
-    impl TokenEncoder for Bytes {
-        fn encode(&self, text: &str) -> Result<Vec<u32>> {
-            Ok(text.bytes().map(u32::from).collect())
-        }
-        fn decode(&self, ids: &[u32]) -> Result<String> {
-            let bytes: Vec<u8> = ids.iter().map(|id| *id as u8).collect();
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            Ok(text.strip_prefix(' ').map_or(text.clone(), str::to_owned))
-        }
-        fn bos(&self) -> Option<u32> {
-            None
-        }
-        fn eos(&self) -> Option<u32> {
-            None
-        }
-        fn vocab(&self) -> usize {
-            256
-        }
-        fn token(&self, id: u32) -> String {
-            id.to_string()
-        }
-    }
-
-    fn pieces(prompt: &str, text: &str, stop: &str) -> (Vec<String>, String, bool) {
-        let mut stream = TextStream::new(&Bytes, &Bytes.encode(prompt).unwrap(), stop).unwrap();
-        let mut pieces = Vec::new();
-        for id in Bytes.encode(text).unwrap() {
-            pieces.push(stream.push(id).unwrap());
-            if stream.stopped() {
-                break;
-            }
-        }
-        pieces.push(stream.finish());
-        (pieces, stream.text().to_owned(), stream.stopped())
-    }
-
-    #[test]
-    fn a_character_of_several_tokens_comes_in_one_piece() {
-        let (pieces, text, _) = pieces("a", "é→🦀!", "");
-        assert_eq!(text, "é→🦀!");
-        assert_eq!(pieces.concat(), text);
-        assert!(pieces.iter().all(|piece| !piece.contains(char::REPLACEMENT_CHARACTER)));
-    }
-
-    #[test]
-    fn the_space_after_the_prompt_is_kept() {
-        assert_eq!(pieces("let x =", " 5;", "").1, " 5;");
-    }
-
-    #[test]
-    fn nothing_of_the_stop_text_is_shown_and_what_only_looks_like_it_is() {
-        let (found, text, stopped) = pieces("a", "one\n\ntwo", "\n\n");
-        assert_eq!((found.concat().as_str(), text.as_str(), stopped), ("one", "one", true));
-        let (found, _, stopped) = pieces("a", "one\ntwo\n", "\n\n");
-        assert_eq!((found.concat().as_str(), stopped), ("one\ntwo\n", false));
-    }
-
-    #[test]
-    fn a_broken_end_is_shown_at_the_end() {
-        let mut stream = TextStream::new(&Bytes, &[97], "").unwrap();
-        assert_eq!(stream.push(0xf0).unwrap(), "");
-        assert_eq!(stream.finish(), "\u{fffd}");
-    }
+/// The last tokens of a prompt and their text, where the prompt's text ends with it; else the whole prompt and its text.
+fn context(tokenizer: &dyn TokenEncoder, prompt: &[u32]) -> Result<(Vec<u32>, String)> {
+    let whole = tokenizer.decode(prompt)?;
+    let tail = prompt.get(prompt.len().saturating_sub(CONTEXT)..).unwrap_or_default();
+    let before = tokenizer.decode(tail)?;
+    // Without text in it the tail would begin the text, and a decoder may treat what begins a text differently.
+    let is_end = !before.is_empty() && !before.contains(char::REPLACEMENT_CHARACTER) && whole.ends_with(&before);
+    Ok(if is_end { (tail.to_vec(), before) } else { (prompt.to_vec(), whole) })
 }
+
+#[cfg(test)]
+mod tests;

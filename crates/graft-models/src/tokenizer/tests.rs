@@ -76,3 +76,32 @@ fn a_folder_without_a_tokenizer_and_one_that_is_none_are_told_apart() {
     fs::write(folder.path().join("tokenizer.json"), "{\"model\": 1}").unwrap();
     assert_eq!(code(), "models::malformed");
 }
+
+#[test]
+fn the_tokenizers_own_end_comes_first_and_generation_stops_at_the_others_too() {
+    let (folder, _) = folder(r#"{"eos_token_id": [5, 1]}"#);
+    fs::write(folder.path().join("tokenizer_config.json"), r#"{"eos_token": "</s>", "model_max_length": 512}"#).unwrap();
+    let tokenizer = Tokenizer::from_folder(folder.path()).unwrap();
+    assert_eq!((tokenizer.ends(), tokenizer.max_length()), (&[1, 5][..], Some(512)));
+    fs::write(folder.path().join("tokenizer_config.json"), r#"{"model_max_length": 1000000000000000019884624838656}"#).unwrap();
+    assert_eq!(Tokenizer::from_folder(folder.path()).unwrap().max_length(), None);
+}
+
+/// Where RoBERTa's processor shortens offsets, and special tokens are on both sides of a text.
+#[test]
+fn special_tokens_of_both_sides_are_known_and_a_token_covers_the_space_in_it() {
+    let mut json: Value = serde_json::from_str(&byte_level(true)).unwrap();
+    json["post_processor"] =
+        serde_json::json!({"type": "RobertaProcessing", "sep": ["</s>", 1], "cls": ["<s>", 0], "trim_offsets": true, "add_prefix_space": false});
+    let vocab = json["model"]["vocab"].as_object().unwrap().len();
+    json["model"]["vocab"]["\u{120}a"] = vocab.into();
+    json["model"]["merges"] = serde_json::json!([["\u{120}", "a"]]);
+    let tokenizer = Tokenizer::new(tokenizers::Tokenizer::from_bytes(json.to_string()).unwrap(), Vec::new());
+    assert_eq!((tokenizer.prefix(), tokenizer.suffix(), tokenizer.eos()), (vec![0], vec![1], Some(1)));
+    let tokens = tokenizer.encode_with_offsets("b a ").unwrap();
+    assert_eq!(tokens.iter().map(|(_, covered)| covered.clone()).collect::<Vec<_>>(), [0..1, 1..3, 3..4]);
+    assert!(tokens.iter().map(|(id, _)| *id).eq(tokenizer.encode("b a ").unwrap()));
+    // What is written is the whole tokenizer again.
+    let again = Tokenizer::new(tokenizers::Tokenizer::from_bytes(tokenizer.to_json().unwrap()).unwrap(), Vec::new());
+    assert_eq!((again.prefix(), again.suffix()), (vec![0], vec![1]));
+}

@@ -119,12 +119,12 @@ fn sampled(bench: &Workbench<'_>, count: usize) -> Vec<u32> {
     (0..count).map(|_| stream.below(bench.model.shape().vocab as u64) as u32).collect()
 }
 
-/// The text's tokens, with the one that begins a text, repeated or cut to `count`: HF PEFT's rule.
+/// The text's tokens with the special ones that the tokenizer adds, repeated or cut to `count`: HF PEFT's rule.
 fn from_text(bench: &Workbench<'_>, text: &str, count: usize) -> std::result::Result<Tensor, PeftError> {
     let tokenizer = bench.tokenizer.ok_or_else(|| {
         PeftError::refused("peft::needs_tokenizer", "a text cannot start a soft prompt of a model without a tokenizer", "use prompt_tuning_init=SAMPLE_VOCAB")
     })?;
-    let ids: Vec<u32> = tokenizer.bos().into_iter().chain(tokenizer.encode(text)?).cycle().take(count).collect();
+    let ids: Vec<u32> = [tokenizer.prefix(), tokenizer.encode(text)?, tokenizer.suffix()].concat().into_iter().cycle().take(count).collect();
     if ids.is_empty() {
         return Err(PeftError::refused("peft::needs_text", "prompt_tuning_init_text has no tokens", "give a text of at least one word"));
     }

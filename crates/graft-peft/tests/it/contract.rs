@@ -339,6 +339,9 @@ impl TokenEncoder for Letters {
     fn encode(&self, text: &str) -> graft_nn::Result<Vec<u32>> {
         Ok(text.bytes().map(|byte| u32::from(byte) % 50).collect())
     }
+    fn encode_with_offsets(&self, text: &str) -> graft_nn::Result<Vec<(u32, std::ops::Range<usize>)>> {
+        Ok(self.encode(text)?.into_iter().enumerate().map(|(at, id)| (id, at..at + 1)).collect())
+    }
     fn decode(&self, _: &[u32]) -> graft_nn::Result<String> {
         Ok(String::new())
     }

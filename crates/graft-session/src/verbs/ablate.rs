@@ -22,7 +22,7 @@ use graft_protocol::{
 };
 use graft_train::{Control, Evaluation, evaluate, runs::Trials};
 
-use super::{bare::Bare, domain::Domain, runs};
+use super::{bare::Bare, domain::Domain, labels, runs};
 use crate::{Desk, SessionError, state::Comparison};
 use trial::Bench;
 
@@ -117,6 +117,7 @@ fn compare(desk: &Desk, grid: &Ablation, (tell, leaves_given_up): (Tell, bool)) 
     let state = desk.state();
     state.model()?;
     let data = state.data(None)?;
+    labels::warn(desk, &state, &data)?;
     let _bare = Bare::new(&state)?;
     let mut kept = Trials::read(&runs::base());
     let domain = Domain::named(&state, &grid.settings)?;

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use graft_protocol::{Block, Cell, Failure, Reply, Table};
 
-use super::words::thousands;
+use super::{labels, words::thousands};
 use crate::{Desk, SessionError, State, state::Attached};
 
 /// The adapter a line means: the one named; else the one in use when it is of the line's method (or no method was said);
@@ -73,7 +73,9 @@ pub fn set_scale(desk: &Desk, attached: &Attached, factor: f64) -> Result<(), Fa
 /// # Errors
 /// Those of [`graft_peft::Adapter::save`].
 pub fn save(desk: &Desk, attached: &Attached, directory: &str) -> Result<(), Failure> {
-    Ok(attached.adapter.save(Path::new(directory), &desk.state().model()?.source)?)
+    let model = desk.state().model()?;
+    attached.adapter.save(Path::new(directory), &model.source)?;
+    Ok(labels::save(Path::new(directory), attached.label_names().or_else(|| model.label_names()))?)
 }
 
 /// Takes an adapter in use; the one before stays attached and is silent.

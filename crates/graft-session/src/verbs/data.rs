@@ -49,7 +49,7 @@ fn open(origin: &DataOrigin) -> Result<Dataset, Failure> {
     match origin {
         DataOrigin::Source { source, settings } => {
             settings.check(training::DATA)?;
-            match data::builtin(source)? {
+            match data::builtin_with(source, settings)? {
                 Some(dataset) => Ok(named(dataset, settings)),
                 None => from_file(source, settings),
             }

@@ -4,7 +4,7 @@ use graft_nn::Task;
 use graft_protocol::{Cell, Event, Failure, Settings, Table, training};
 use graft_train::{Control, Evaluation, evaluate};
 
-use super::{bare::Bare, words::counted};
+use super::{bare::Bare, labels, words::counted};
 use crate::{Desk, SessionError, state::LoadedData};
 
 /// Scores on one split of a data set.
@@ -31,6 +31,7 @@ pub fn eval(desk: &Desk, settings: &Settings) -> Result<Scores, Failure> {
     let state = desk.state();
     let classifies = matches!(state.model()?.loaded.model.task(), Task::SequenceClassification { .. });
     let data = state.data(settings.text(training::EVAL, "data").as_deref())?;
+    labels::warn(desk, &state, &data)?;
     let acting = state.acting();
     let mut scores = Scores { data: data.dataset.name.clone(), split: split(settings), classifies, base: None, adapter: None };
     if acting.is_none() || settings.bool(training::EVAL, "base") {

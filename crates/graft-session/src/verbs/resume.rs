@@ -9,7 +9,7 @@ use graft_train::{
 };
 
 use super::{
-    adapter, attach, data, model, runs,
+    adapter, attach, data, labels, model, runs,
     train::{Plan, Trained, carry_out},
 };
 use crate::{
@@ -41,6 +41,7 @@ pub fn resume(desk: &Desk, run: Option<&str>, settings: &Settings) -> Result<Tra
     let model = same_model(desk, &header)?;
     let data = same_data(desk, &header)?;
     let attached = same_adapter(desk, &header)?;
+    labels::put(desk, &attached, header.label_names.clone());
     let plan = Plan { model, data, watched: None, attached, config, folder };
     carry_out(desk, &plan, RunHeader { train, ..header }, graft_train::resume)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use graft_nn::{TokenEncoder, Trainable};
 use graft_protocol::{AUTO, Event, Failure, Reply, RunEnded, RunOutcome, Settings, Value, methods::MethodSpec, training::TRAIN};
 use graft_train::{
-    Accompanied, Control, Job, TrainConfig, TrainError, fit, largest_batch,
+    Accompanied, Control, Job, TrainConfig, TrainError, fit, label_map, largest_batch,
     runs::{RunFolder, RunHeader},
 };
 
@@ -97,11 +97,13 @@ pub(crate) fn carry_out(
     go: impl FnOnce(Job<'_>, &Control, &mut dyn FnMut(Event)) -> Result<RunEnded, TrainError>,
 ) -> Result<Trained, Failure> {
     let mut steps = 0;
+    let label_names = header.label_names.clone().map(Arc::new);
     let mut emit = |event: Event| {
         steps += u64::from(matches!(event, Event::Step(_)));
         let begins = matches!(event, Event::RunStarted(_));
         desk.emit(event);
         if begins {
+            plan.attached.set_label_names(label_names.clone());
             // Should this process die, the host can say that there is a run to go on with.
             list_runs(desk);
         }
@@ -186,6 +188,7 @@ pub(crate) fn header(state: &State, plan: &Plan, settings: &Settings) -> RunHead
         data_source,
         data_inline,
         data_settings,
+        label_names: label_map(model.loaded.model.as_ref(), &data.dataset).ok().and_then(|map| map.names).map(|names| names.to_vec()),
         train: settings.clone(),
         default_lr: default_rate(model, adapter.spec()),
         seed: config.seed,

@@ -11,6 +11,8 @@ mod forgetting;
 mod jobs;
 mod memory;
 mod packed;
+mod text;
+mod text_golden;
 mod tiny;
 mod training;
 mod world;

@@ -1,5 +1,6 @@
 //! A data set in memory.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -21,7 +22,7 @@ pub enum Kind {
     Text,
     /// Prompts with completions.
     Completion,
-    /// Text with one of these labels, in alphabetic order.
+    /// Text with one of these labels, integers in numeric order and others in alphabetic order.
     Labels(Vec<String>),
 }
 
@@ -34,6 +35,8 @@ pub struct Dataset {
     pub kind: Kind,
     /// Prompt around the text of labelled examples, with `{text}`; empty for other kinds.
     pub template: String,
+    /// Whether the user gave the template: an encoder reads the text alone otherwise.
+    pub is_template_given: bool,
     /// What is trained on.
     pub train: Vec<Example>,
     /// What is watched during training.
@@ -113,8 +116,24 @@ impl Dataset {
     /// hash function may change with the next.
     pub fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (self.labels(), &self.template, &self.train, &self.validation, &self.test).hash(&mut hasher);
+        (self.labels(), &self.template, self.is_template_given, &self.train, &self.validation, &self.test).hash(&mut hasher);
         hasher.finish()
+    }
+
+    /// The text of a labelled example, without the template around it.
+    pub fn text_of<'a>(&self, example: &'a Example) -> &'a str {
+        let (before, after) = self.template.split_once("{text}").unwrap_or_default();
+        let text = example.prompt.strip_prefix(before).unwrap_or(&example.prompt);
+        text.strip_suffix(after).unwrap_or(text)
+    }
+
+    /// What an encoder reads of an example: the text alone unless the user gave a template; of other kinds prompt and completion.
+    pub fn text_for_encoder<'a>(&self, example: &'a Example) -> Cow<'a, str> {
+        match self.kind {
+            Kind::Labels(_) if self.is_template_given => Cow::Borrowed(&example.prompt),
+            Kind::Labels(_) => Cow::Borrowed(self.text_of(example)),
+            Kind::Text | Kind::Completion => Cow::Owned(format!("{}{}", example.prompt, example.completion)),
+        }
     }
 
     /// What the model should write for a label.

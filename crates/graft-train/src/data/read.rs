@@ -33,13 +33,21 @@ pub fn assets() -> PathBuf {
 /// # Errors
 /// When its file is missing or damaged.
 pub fn builtin(name: &str) -> Result<Option<Dataset>, DataError> {
+    builtin_with(name, &Settings::default())
+}
+
+/// [`builtin`] with keys of `%data load`, such as a template of one's own.
+///
+/// # Errors
+/// As [`builtin`].
+pub fn builtin_with(name: &str, settings: &Settings) -> Result<Option<Dataset>, DataError> {
     if !BUILTIN.contains(&name) {
         return Ok(None);
     }
     let path = assets().join(format!("{name}.jsonl"));
     let source_name = path.display().to_string();
     let records = jsonl::parse(&source_name, &read(&path)?)?;
-    share::dataset(name, &source_name, records, &Settings::default(), WHICH_BOOK_TEMPLATE).map(Some)
+    share::dataset(name, &source_name, records, settings, WHICH_BOOK_TEMPLATE).map(Some)
 }
 
 /// Reads a jsonl, csv or txt file; keys of `%data load`.

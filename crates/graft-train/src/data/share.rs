@@ -1,5 +1,7 @@
 //! Records to a data set: one kind, labels in order, three parts.
 
+use std::collections::HashMap;
+
 use graft_nn::Rng;
 use graft_protocol::{Settings, training::DATA};
 
@@ -19,11 +21,14 @@ pub(super) fn dataset(name: &str, source_name: &str, records: Vec<Record>, setti
         return Err(DataError::Malformed { source_name: source_name.to_owned(), line: other.line, problem });
     }
     let kind = kind(source_name, &records)?;
+    let is_template_given = settings.text(DATA, "template").is_some_and(|template| !template.is_empty());
     let template = if matches!(kind, Kind::Labels(_)) { chosen_template(settings, template)? } else { String::new() };
     let splits = splits(name, &records, settings)?;
-    let mut dataset = Dataset { name: name.to_owned(), kind, template, train: Vec::new(), validation: Vec::new(), test: Vec::new() };
+    let (train, validation, test) = Default::default();
+    let mut dataset = Dataset { name: name.to_owned(), kind, template, is_template_given, train, validation, test };
+    let numbers: HashMap<String, usize> = dataset.labels().iter().cloned().enumerate().map(|(number, label)| (label, number)).collect();
     for (record, split) in records.into_iter().zip(splits) {
-        let example = example(record.content, &dataset);
+        let example = example(record.content, &dataset, &numbers);
         match split {
             SplitName::Train => dataset.train.push(example),
             SplitName::Validation => dataset.validation.push(example),
@@ -38,11 +43,20 @@ fn kind(source_name: &str, records: &[Record]) -> Result<Kind, DataError> {
         records.iter().filter_map(|record| if let Content::Labelled { label, .. } = &record.content { Some(label) } else { None }).collect();
     labels.sort();
     labels.dedup();
+    in_numeric_order(&mut labels);
     match (&records[0].content, labels.as_slice()) {
         (Content::Text(_), _) => Ok(Kind::Text),
         (Content::Completion { .. }, _) => Ok(Kind::Completion),
         (Content::Labelled { .. }, [label]) => Err(DataError::OneLabel { source_name: source_name.to_owned(), label: (*label).clone() }),
         (Content::Labelled { .. }, labels) => Ok(Kind::Labels(labels.iter().map(|label| (*label).clone()).collect())),
+    }
+}
+
+/// Puts labels that are all integers, or all `LABEL_` with one, in the order of the numbers: `2` before `10`.
+fn in_numeric_order(labels: &mut [&String]) {
+    let number = |label: &String| label.strip_prefix("LABEL_").unwrap_or(label).parse::<i64>().ok();
+    if labels.iter().all(|label| number(label).is_some()) {
+        labels.sort_by_key(|label| number(label));
     }
 }
 
@@ -56,15 +70,13 @@ fn chosen_template(settings: &Settings, default: &str) -> Result<String, DataErr
     Ok(template.replace("\\n", "\n").trim_end_matches(' ').to_owned())
 }
 
-fn example(content: Content, dataset: &Dataset) -> Example {
+fn example(content: Content, dataset: &Dataset, numbers: &HashMap<String, usize>) -> Example {
     match content {
         Content::Text(text) => Example { prompt: String::new(), completion: text, label: None },
         Content::Completion { prompt, completion } => Example { prompt, completion, label: None },
-        Content::Labelled { text, label } => Example {
-            prompt: dataset.template.replace("{text}", &text),
-            label: dataset.labels().binary_search(&label).ok(),
-            completion: Dataset::label_completion(&label),
-        },
+        Content::Labelled { text, label } => {
+            Example { prompt: dataset.template.replace("{text}", &text), label: numbers.get(&label).copied(), completion: Dataset::label_completion(&label) }
+        }
     }
 }
 
@@ -111,6 +123,26 @@ mod tests {
         let set = made(vec![labelled(1, "good"), labelled(2, "bad")], &settings).expect("a set");
         assert_eq!(set.kind, Kind::Labels(vec!["bad".into(), "good".into()]));
         assert_eq!(set.train[0], Example { prompt: "text 1\nMood:".into(), completion: " good".into(), label: Some(1) });
+    }
+
+    #[test]
+    fn labels_that_are_integers_are_in_numeric_order() {
+        let labels = |labels: &[&str]| made(labels.iter().map(|label| labelled(1, label)).collect(), &Settings::default()).expect("a set").labels().join(" ");
+        assert_eq!(labels(&["10", "2", "-1"]), "-1 2 10");
+        assert_eq!(labels(&["LABEL_10", "LABEL_9"]), "LABEL_9 LABEL_10");
+        assert_eq!(labels(&["10", "2", "other"]), "10 2 other");
+    }
+
+    #[test]
+    fn an_encoder_reads_the_text_alone_unless_a_template_is_given() {
+        let records = || vec![labelled(1, "good"), labelled(2, "bad")];
+        let set = made(records(), &Settings::default()).expect("a set");
+        assert_eq!((set.train[0].prompt.as_str(), &*set.text_for_encoder(&set.train[0])), ("text 1\nLabel:", "text 1"));
+        let set = made(records(), &Settings::default().with("template", Value::Text("{text}\\nMood:".into()))).expect("a set");
+        assert_eq!(&*set.text_for_encoder(&set.train[0]), "text 1\nMood:");
+        // The default is a template like any other where it is asked for.
+        let set = made(records(), &Settings::default().with("template", Value::Text(TEMPLATE.into()))).expect("a set");
+        assert_eq!(&*set.text_for_encoder(&set.train[0]), "text 1\nLabel:");
     }
 
     #[test]

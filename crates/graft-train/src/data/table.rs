@@ -25,7 +25,8 @@ impl Dataset {
         table.footer.push(format!("{} examples", counts.join(", ")));
         if !self.labels().is_empty() {
             table.footer.push(format!("labels: {}", self.label_counts().join(", ")));
-            table.footer.push(format!("the model reads {:?} and should write a label", self.template));
+            let encoder = if self.is_template_given { "an encoder reads it too" } else { "an encoder reads the text alone" };
+            table.footer.push(format!("a language model reads {:?} and should write a label; {encoder}", self.template));
         }
         table
     }
@@ -39,13 +40,6 @@ impl Dataset {
         }
         cells.push(Cell::Text(shortened(&example.completion)));
         cells
-    }
-
-    /// The prompt without the template around it.
-    fn text_of<'a>(&self, example: &'a Example) -> &'a str {
-        let (before, after) = self.template.split_once("{text}").unwrap_or_default();
-        let text = example.prompt.strip_prefix(before).unwrap_or(&example.prompt);
-        text.strip_suffix(after).unwrap_or(text)
     }
 
     fn label_counts(&self) -> Vec<String> {

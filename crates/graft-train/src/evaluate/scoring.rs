@@ -3,6 +3,7 @@
 use graft_nn::{Context, Model, Tensor};
 
 use crate::batch::{Batch, Encoded};
+use crate::encode::Sequence;
 use crate::pass::{Passed, pass};
 use crate::{Result, gather};
 
@@ -27,18 +28,12 @@ impl Scored {
 
 /// Rows of one forward pass, and what to read from them.
 ///
-/// A row `prompt + continuation` gives the log-probability of every text that begins like the continuation. So an example needs a row for its own
-/// completion, and further rows only for labels of several tokens that do not begin the same way: for labels of one token the first row is enough.
+/// A row gives the log-probability of every sequence that begins like it. So an example needs a row for its own completion, and further rows only for
+/// labels of several tokens that do not begin the same way: for labels of one token the first row is enough.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    rows: Vec<Row>,
+    rows: Vec<Vec<u32>>,
     examples: Vec<ExampleRows>,
-}
-
-#[derive(Debug)]
-struct Row {
-    prompt: usize,
-    ids: Vec<u32>,
 }
 
 #[derive(Debug)]
@@ -49,49 +44,52 @@ struct ExampleRows {
     label: Option<usize>,
 }
 
-/// Tokens whose log-probabilities are read behind the prompt of a row.
+/// Tokens whose log-probabilities are read in a row, from index `first` of it on.
 #[derive(Debug)]
 struct Reading {
     row: usize,
+    first: usize,
     tokens: Vec<u32>,
 }
 
 impl Rows {
-    /// Adds an example; with labels, the index of its own and the tokens of each.
-    pub(super) fn push(&mut self, prompt: &[u32], completion: &[u32], labels: Option<(usize, &[Vec<u32>])>) {
-        let first = self.rows.len();
-        let completion = self.reading(first, prompt, completion);
+    /// Adds an example; with labels, the index of its own and the sequence of each.
+    pub(super) fn push(&mut self, completion: &Sequence, labels: Option<(usize, &[Sequence])>) {
+        let begin = self.rows.len();
+        let completion = self.reading(begin, completion);
         let (label, all) = labels.map_or((None, &[][..]), |(label, all)| (Some(label), all));
         // Longest first: a shorter label then finds the row of a longer one that begins like it.
         let mut order: Vec<usize> = (0..all.len()).collect();
-        order.sort_by_key(|index| std::cmp::Reverse(all[*index].len()));
-        let mut labels: Vec<(usize, Reading)> = order.into_iter().map(|index| (index, self.reading(first, prompt, &all[index]))).collect();
+        order.sort_by_key(|index| std::cmp::Reverse(all[*index].ids.len()));
+        let mut labels: Vec<(usize, Reading)> = order.into_iter().map(|index| (index, self.reading(begin, &all[index]))).collect();
         labels.sort_by_key(|(index, _)| *index);
         self.examples.push(ExampleRows { completion, labels: labels.into_iter().map(|(_, reading)| reading).collect(), label });
     }
 
-    /// Finds a row of this example (from `first` on) that begins with what `tokens` needs, or adds one.
-    fn reading(&mut self, first: usize, prompt: &[u32], tokens: &[u32]) -> Reading {
-        let needed = &tokens[..tokens.len().saturating_sub(1)];
-        let found = self.rows[first..].iter().position(|row| row.ids[row.prompt..].starts_with(needed));
-        let row = found.map_or(self.rows.len(), |index| first + index);
+    /// Finds a row of this example (from `begin` on) that begins with what the sequence needs, or adds one.
+    fn reading(&mut self, begin: usize, sequence: &Sequence) -> Reading {
+        let Sequence { ids, first } = sequence;
+        // The last token needs no prediction after it; a first token that nothing stands before is read in a row of itself alone.
+        let needed = &ids[..ids.len().saturating_sub(1).max(*first).max(1).min(ids.len())];
+        let found = self.rows[begin..].iter().position(|row| row.starts_with(needed));
+        let row = found.map_or(self.rows.len(), |index| begin + index);
         if row == self.rows.len() {
-            self.rows.push(Row { prompt: prompt.len(), ids: [prompt, needed].concat() });
+            self.rows.push(needed.to_vec());
         }
-        Reading { row, tokens: tokens.to_vec() }
+        Reading { row, first: *first, tokens: ids.get(*first..).unwrap_or_default().to_vec() }
     }
 }
 
 /// One forward pass over the rows.
 pub(super) fn score(model: &dyn Model, rows: &Rows) -> Result<Scored> {
-    let encoded: Vec<Encoded> = rows.rows.iter().map(|row| Encoded { ids: row.ids.clone(), labels: vec![0; row.ids.len()], class: None }).collect();
+    let encoded: Vec<Encoded> = rows.rows.iter().map(|row| Encoded { ids: row.clone(), labels: vec![0; row.len()], class: None }).collect();
     let batch = Batch::of(&encoded.iter().collect::<Vec<_>>());
     let Passed { states, virtual_tokens, starts, cx } = pass(model, &batch, &Context::eval())?;
     let readings: Vec<&Reading> = rows.examples.iter().flat_map(|example| std::iter::once(&example.completion).chain(&example.labels)).collect();
     // Positions in the order the readings want them; a position that several want is computed once.
     let mut positions: Vec<u32> = Vec::new();
     for reading in &readings {
-        positions.extend((0..reading.tokens.len()).filter_map(|index| position(&rows.rows[reading.row], starts[reading.row], index, virtual_tokens)));
+        positions.extend(reading.positions(starts[reading.row], virtual_tokens).flatten());
     }
     positions.sort_unstable();
     positions.dedup();
@@ -99,16 +97,14 @@ pub(super) fn score(model: &dyn Model, rows: &Rows) -> Result<Scored> {
     let logits = Logits { positions, rows: model.head(&states, &cx)? }; // (N, V)
     let log_probabilities = logits.normalised()?;
     let read = |reading: &Reading| -> f64 {
-        let row = &rows.rows[reading.row];
-        let places = (0..reading.tokens.len()).map(|index| position(row, starts[reading.row], index, virtual_tokens));
+        let places = reading.positions(starts[reading.row], virtual_tokens);
         places.zip(&reading.tokens).filter_map(|(place, token)| Some(log_probabilities.get(&logits.positions, place?, *token))).sum()
     };
     let mut scored = Scored::default();
     for example in &rows.examples {
         scored.loss -= read(&example.completion);
         // Without a token before it, the first token of a text is predicted from nothing and has no loss.
-        let first = &rows.rows[example.completion.row];
-        let unread = usize::from(virtual_tokens + first.prompt == 0).min(example.completion.tokens.len());
+        let unread = usize::from(virtual_tokens + example.completion.first == 0).min(example.completion.tokens.len());
         scored.tokens += (example.completion.tokens.len() - unread) as u64;
         let scores: Vec<f64> = example.labels.iter().map(read).collect();
         // Of equal scores the first counts, so that a model without any preference is not right by chance.
@@ -118,10 +114,12 @@ pub(super) fn score(model: &dyn Model, rows: &Rows) -> Result<Scored> {
     Ok(scored)
 }
 
-/// The flattened position that predicts token `index` behind the prompt of a row that begins at `start`; none when nothing stands before it.
-fn position(row: &Row, start: usize, index: usize, virtual_tokens: usize) -> Option<u32> {
-    let before = (virtual_tokens + row.prompt + index).checked_sub(1)?;
-    Some((start + before) as u32)
+impl Reading {
+    /// The flattened positions that predict its tokens, in a row that begins at `start`; none for a token that nothing stands before.
+    fn positions(&self, start: usize, virtual_tokens: usize) -> impl Iterator<Item = Option<u32>> {
+        let first = virtual_tokens + self.first;
+        (first..first + self.tokens.len()).map(move |index| Some((start + index.checked_sub(1)?) as u32))
+    }
 }
 
 /// Logits at sorted positions.
@@ -160,18 +158,22 @@ fn log_sum_exp(values: &[f32]) -> f64 {
 mod tests {
     use super::*;
 
+    fn sequence(ids: &[u32]) -> Sequence {
+        Sequence { ids: ids.to_vec(), first: 2 }
+    }
+
     #[test]
     fn labels_of_one_token_need_no_row_of_their_own() {
         let mut rows = Rows::default();
-        rows.push(&[0, 5], &[7, 1], Some((0, &[vec![7], vec![8], vec![9]])));
-        assert_eq!(rows.rows.len(), 1);
+        rows.push(&sequence(&[0, 5, 7, 1]), Some((0, &[7, 8, 9].map(|label| sequence(&[0, 5, label])))));
+        assert_eq!(rows.rows, [[0, 5, 7]]);
     }
 
     #[test]
     fn labels_share_the_rows_of_those_that_begin_like_them() {
         let mut rows = Rows::default();
-        rows.push(&[0, 5], &[7, 1], Some((0, &[vec![7], vec![8, 2], vec![8, 2, 3], vec![9, 4]])));
-        let ids: Vec<_> = rows.rows.iter().map(|row| row.ids.clone()).collect();
-        assert_eq!(ids, [vec![0, 5, 7], vec![0, 5, 8, 2], vec![0, 5, 9]]);
+        let labels = [vec![0, 5, 7], vec![0, 5, 8, 2], vec![0, 5, 8, 2, 3], vec![0, 5, 9, 4]].map(|ids| sequence(&ids));
+        rows.push(&sequence(&[0, 5, 7, 1]), Some((0, &labels)));
+        assert_eq!(rows.rows, [vec![0, 5, 7], vec![0, 5, 8, 2], vec![0, 5, 9]]);
     }
 }

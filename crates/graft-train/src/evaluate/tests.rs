@@ -77,12 +77,23 @@ fn a_stop_ends_an_evaluation_and_an_empty_part_is_refused() {
     assert_eq!(error.to_string(), "data set `firsts` has no test examples");
 }
 
+fn sequences(labels: &[&[u32]], first: usize) -> Vec<Sequence> {
+    labels.iter().map(|ids| Sequence { ids: ids.to_vec(), first }).collect()
+}
+
 #[test]
-fn labels_that_begin_like_another_are_told_apart_by_their_end() {
-    let mut labels = vec![vec![7], vec![7, 8]];
-    end_ambiguous(&mut labels, Some(1));
-    assert_eq!(labels, [vec![7, 1], vec![7, 8, 1]]);
-    let mut labels = vec![vec![7, 3], vec![7, 8]];
-    end_ambiguous(&mut labels, Some(1));
-    assert_eq!(labels, [[7, 3], [7, 8]]);
+fn labels_that_begin_like_another_need_their_end() {
+    assert!(is_end_needed(&sequences(&[&[0, 7], &[0, 7, 8]], 1)));
+    assert!(!is_end_needed(&sequences(&[&[0, 7, 3], &[0, 7, 8]], 1)));
+}
+
+#[test]
+fn labels_of_which_one_shares_a_token_with_the_prompt_are_compared_from_there() {
+    // `▁a` after `x ` is one token with the space of the prompt, `▁` `7` are two.
+    let mut labels = [sequences(&[&[0, 5, 7]], 2), sequences(&[&[0, 5, 3, 8]], 3)].concat();
+    compare_from_the_same_token(&mut labels);
+    assert_eq!(labels.iter().map(|label| label.first).collect::<Vec<_>>(), [2, 2]);
+    let mut labels = sequences(&[&[0, 5, 7], &[0, 5, 8]], 2);
+    compare_from_the_same_token(&mut labels);
+    assert_eq!(labels.iter().map(|label| label.first).collect::<Vec<_>>(), [2, 2]);
 }

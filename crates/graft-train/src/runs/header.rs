@@ -33,6 +33,8 @@ pub struct RunHeader {
     pub data_inline: Option<String>,
     /// Keys of `%data load`.
     pub data_settings: Settings,
+    /// What the classes of a classifier mean after the training, in the order of its logits.
+    pub label_names: Option<Vec<String>>,
     /// Keys of `%train`, as given.
     pub train: Settings,
     /// The method's default learning rate, for a `%train` without `lr`.

@@ -1,0 +1,35 @@
+//! Checks the text cases of a folder: `cargo xtask goldens DIR`, or `cargo run -p graft-session --example text_goldens DIR`.
+//!
+//! DIR is what tests/goldens/make_text_goldens.py writes: text.json, and tokenizers by name. Prints each case that is not met, then a table by tokenizer,
+//! and closes with `N of M completion cases met`; fails where one is not met or there is none.
+
+#[path = "../tests/it/text_golden.rs"]
+mod text_golden;
+
+use std::{path::Path, process::ExitCode};
+
+fn main() -> ExitCode {
+    let Some(folder) = std::env::args().nth(1) else {
+        eprintln!("usage: text_goldens DIR");
+        return ExitCode::from(2);
+    };
+    let tallies = match text_golden::check(Path::new(&folder)) {
+        Ok(tallies) => tallies,
+        Err(problem) => {
+            eprintln!("{problem}");
+            return ExitCode::FAILURE;
+        }
+    };
+    for (name, tally) in &tallies {
+        tally.unmet.iter().for_each(|case| println!("UNMET  {name}  {case}"));
+    }
+    let width = tallies.keys().map(String::len).max().unwrap_or(0).max(9);
+    println!("\n{:width$}  {:>5}  {:>5}", "tokenizer", "met", "unmet");
+    for (name, tally) in &tallies {
+        println!("{name:width$}  {:>5}  {:>5}", tally.met, tally.unmet.len());
+    }
+    let met: usize = tallies.values().map(|tally| tally.met).sum();
+    let all = met + tallies.values().map(|tally| tally.unmet.len()).sum::<usize>();
+    println!("\n{met} of {all} completion cases met");
+    if met == all && all > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
