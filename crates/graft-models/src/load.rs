@@ -22,6 +22,9 @@ use crate::{
 };
 pub use original::OriginalWeights;
 
+/// Most bytes of a model card.
+const MOST_CARD: u64 = 4 << 20;
+
 /// A loaded model with everything that came with it.
 pub struct Loaded {
     /// The model.
@@ -81,7 +84,7 @@ pub fn load(source: &str, settings: &Settings, device: &Device, progress: &mut d
     if let Some(quantization) = quantization {
         packing::pack(&*files.model, quantization, progress)?;
     }
-    let card = std::fs::read_to_string(place.join("README.md")).ok();
+    let card = graft_protocol::user_file::read_text(&place.join("README.md"), MOST_CARD).ok();
     let ModelFiles { model, config_json, content_hash, warnings, keys } = files;
     Ok(Loaded { model, tokenizer: Arc::new(tokenizer), name: source.to_owned(), source: place, card, config_json, content_hash, warnings, keys })
 }

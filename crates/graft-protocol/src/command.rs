@@ -25,7 +25,7 @@ pub enum Command {
         /// Keys of the save.
         settings: Settings,
     },
-    /// `%data load SOURCE`: a built-in set (`which-book`, `error-codes`, `rust-docs`) or a jsonl, csv or txt file. Keys [`crate::training::DATA`].
+    /// `%data load SOURCE`: a built-in set (`which-book`, `error-codes`, `rust-docs`) or a jsonl, csv, tsv or txt file. Keys [`crate::training::DATA`].
     DataLoad {
         /// Built-in name or file.
         source: String,

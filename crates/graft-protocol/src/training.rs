@@ -286,9 +286,9 @@ pub const DATA: &[KeySpec] = &[
     KeySpec {
         name: "format",
         aliases: &[],
-        kind: KeyKind::Choice(&["auto", "jsonl", "csv", "txt"]),
+        kind: KeyKind::Choice(&["auto", "jsonl", "csv", "tsv", "txt"]),
         default: "auto",
-        help: "auto goes by the file's ending and first line",
+        help: "auto goes by the file's content, ending and first line",
     },
     KeySpec {
         name: "validation",

@@ -7,7 +7,11 @@ use crate::{
     verb::{Form, Invocation, Slot, SlotKind, VerbSpec},
 };
 
-const SOURCE: &[Slot] = &[Slot::required("SOURCE", SlotKind::DataSource, "which-book, error-codes or rust-docs (built in), or a jsonl, csv or txt file")];
+const SOURCE: &[Slot] = &[Slot::required(
+    "SOURCE",
+    SlotKind::DataSource,
+    "which-book, error-codes or rust-docs (built in), or a jsonl, csv, tsv or txt file, also compressed with gzip",
+)];
 const NAME: &[Slot] = &[Slot::required("NAME", SlotKind::Data, "name of a data set")];
 const MAYBE_NAME: &[Slot] = &[Slot::optional("NAME", SlotKind::Data, "name of a data set; without it the current one")];
 const NEW_NAME: &[Slot] = &[Slot::required("NAME", SlotKind::Text, "name for the examples in this cell")];
@@ -22,7 +26,8 @@ pub(super) fn verb() -> VerbSpec {
         name: "data",
         aliases: &[],
         summary: "load examples, show them, write them in the cell",
-        help: "jsonl with prompt/completion, text, or text/label; csv with the same columns; txt with a blank line between texts. A classifier matches labels with \
+        help: "jsonl with prompt/completion, text, or text/label; csv or tsv with the same columns; txt with a blank line between texts. \
+               Other columns are ignored and named in the reply; a set of the same name is replaced. A classifier matches labels with \
                its `id2label` by name, then as LABEL_0 or 0; those without a match become the remaining classes in order, with a warning.",
         forms: vec![
             Form::bare("", "the current data set", show).keys(SHOW),

@@ -120,7 +120,7 @@ fn compare(desk: &Desk, grid: &Ablation, (tell, leaves_given_up): (Tell, bool)) 
     labels::warn(desk, &state, &data)?;
     let _bare = Bare::new(&state)?;
     let mut kept = Trials::read(&runs::base());
-    let domain = Domain::named(&state, &grid.settings)?;
+    let domain = Domain::named(desk, &state, &grid.settings)?;
     let bench = Bench { desk, state: state.clone(), data: data.clone(), domain, grid, leaves_given_up };
     let base = score(desk, &bench, "the base")?;
     let domain = bench.domain.as_ref().map(|domain| Ok::<_, Failure>((domain.data.dataset.name.clone(), domain.loss(desk, "the base")?))).transpose()?;

@@ -3,15 +3,25 @@
 use std::{path::Path, sync::Arc};
 
 use graft_protocol::{Block, Failure, Reply, Settings, Table, training};
-use graft_train::data::{self, Dataset, Kind};
+use graft_train::{
+    Control,
+    data::{self, Dataset, Kind},
+    runs::RunFolder,
+};
 
-use super::words::{counted, thousands};
+use super::{
+    runs,
+    words::{counted, quoted, thousands},
+};
 use crate::{
     Desk, SessionError, State,
     state::{DataOrigin, LoadedData},
 };
 
-/// Loads a built-in set or a file and makes it the current set; a set of the same name is replaced.
+/// Runs that a note on replaced data names.
+const RUNS: usize = 5;
+
+/// Loads a built-in set or a file and makes it the current set; a set of the same name is replaced, and the user is told.
 ///
 /// # Errors
 /// [`SessionError::UnknownDataSource`], and those of the reader.
@@ -45,36 +55,87 @@ pub fn choose(desk: &Desk, name: &str) -> Result<Arc<LoadedData>, Failure> {
     Ok(data)
 }
 
-fn open(origin: &DataOrigin) -> Result<Dataset, Failure> {
+fn open(origin: &DataOrigin, control: &Control) -> Result<Dataset, Failure> {
     match origin {
         DataOrigin::Source { source, settings } => {
             settings.check(training::DATA)?;
             match data::builtin_with(source, settings)? {
                 Some(dataset) => Ok(named(dataset, settings)),
-                None => from_file(source, settings),
+                None => from_file(source, settings, control),
             }
         }
         DataOrigin::Inline { name, text, settings } => {
             settings.check(training::DATA)?;
-            Ok(data::parse_inline(name, text, settings)?)
+            Ok(data::load_text(name, text, settings, control)?)
         }
     }
 }
 
 /// Reads a set from where it comes from and makes it the current one.
 pub(crate) fn remember(desk: &Desk, origin: DataOrigin) -> Result<Arc<LoadedData>, Failure> {
-    let data = Arc::new(LoadedData { dataset: open(&origin)?, origin });
+    let data = Arc::new(LoadedData { dataset: open(&origin, &Control::from_flag(desk.stop_flag()))?, origin });
+    let before = desk.state().data(Some(&data.dataset.name)).ok();
     desk.change(|state| state.remember_data(&data));
+    tell_columns(desk, &data.dataset);
+    if let Some(before) = before {
+        tell_replaced(desk, &before, &data);
+    }
     Ok(data)
 }
 
 /// A set for a single use: one that is loaded, else a built-in one or a file, which does not become the current one.
-pub(crate) fn lent(state: &State, source: &str) -> Result<Arc<LoadedData>, Failure> {
+pub(crate) fn lent(desk: &Desk, state: &State, source: &str) -> Result<Arc<LoadedData>, Failure> {
     if let Ok(loaded) = state.data(Some(source)) {
         return Ok(loaded);
     }
     let origin = DataOrigin::Source { source: source.to_owned(), settings: Settings::default() };
-    Ok(Arc::new(LoadedData { dataset: open(&origin)?, origin }))
+    let dataset = open(&origin, &Control::from_flag(desk.stop_flag()))?;
+    tell_columns(desk, &dataset);
+    Ok(Arc::new(LoadedData { dataset, origin }))
+}
+
+/// What was read otherwise than it may have been meant, and the columns that were not used.
+fn tell_columns(desk: &Desk, set: &Dataset) {
+    set.report.notes.iter().for_each(|note| desk.warn(format!("data `{}`: {note}", set.name)));
+    if set.report.ignored.is_empty() {
+        return;
+    }
+    let ignored = format!("data `{}`: ignored {}", set.name, set.report.ignored_names());
+    match set.kind {
+        Kind::Text => desk.warn(format!("{ignored}; a column named `label` would make it text with labels")),
+        Kind::Completion | Kind::Labels(_) => desk.note(ignored),
+    }
+}
+
+/// What became of the set that had the name before.
+fn tell_replaced(desk: &Desk, before: &LoadedData, now: &LoadedData) {
+    let name = &now.dataset.name;
+    if before.dataset.kind == now.dataset.kind && before.dataset.fingerprint() == now.dataset.fingerprint() {
+        return desk.note(format!("data `{name}` was loaded again and is unchanged"));
+    }
+    let is_of_before = |run: &RunFolder| run.header().is_some_and(|header| header.data == *name);
+    let trained: Vec<String> = RunFolder::list(&runs::base()).into_iter().filter(is_of_before).map(|run| run.name()).collect();
+    let keep = if matches!(now.origin, DataOrigin::Inline { .. }) { "`%%data OTHER`" } else { "`name=OTHER`" };
+    let mut text = format!("replaced data `{name}` ({}, {}); {keep} keeps both", counted(examples(before), "example"), place(before));
+    if !trained.is_empty() {
+        let more = if trained.len() > RUNS { format!(" and {} more", trained.len() - RUNS) } else { String::new() };
+        let named = quoted(&trained[..trained.len().min(RUNS)]);
+        text.push_str(&format!("; runs trained on the earlier data: {named}{more} (their weights and curves are unchanged)"));
+    }
+    desk.warn(text);
+}
+
+fn examples(data: &LoadedData) -> usize {
+    let set = &data.dataset;
+    set.train.len() + set.validation.len() + set.test.len()
+}
+
+/// Where a set came from, in words.
+fn place(data: &LoadedData) -> String {
+    match &data.origin {
+        DataOrigin::Source { source, .. } => format!("from `{source}`"),
+        DataOrigin::Inline { .. } => "from a cell".to_owned(),
+    }
 }
 
 /// A file by its full path: `%cd` and a later session must find it too.
@@ -91,14 +152,14 @@ fn named(mut dataset: Dataset, settings: &Settings) -> Dataset {
     dataset
 }
 
-fn from_file(source: &str, settings: &Settings) -> Result<Dataset, Failure> {
+fn from_file(source: &str, settings: &Settings, control: &Control) -> Result<Dataset, Failure> {
     let path = Path::new(source);
     // A word without an ending or a folder is a name: its alternatives are the names there are.
-    if !path.exists() && path.extension().is_none() && path.components().count() == 1 {
+    if path.symlink_metadata().is_err() && path.extension().is_none() && path.components().count() == 1 {
         let builtin = data::BUILTIN.iter().map(|name| (*name).to_owned()).collect();
         return Err(SessionError::UnknownDataSource { source_name: source.to_owned(), builtin }.into());
     }
-    Ok(data::load_file(path, settings)?)
+    Ok(data::load_file(path, settings, control)?)
 }
 
 /// `which-book: text with 6 labels; 2,400 training, 300 validation, 300 test examples`.
@@ -115,5 +176,7 @@ pub fn line(data: &LoadedData) -> String {
 
 /// The answer to every verb that changes the current set.
 pub fn reply(data: &LoadedData) -> Reply {
-    Reply::one(Block::Text(line(data)))
+    let is_builtin = matches!(&data.origin, DataOrigin::Source { source, .. } if data::BUILTIN.contains(&source.as_str()));
+    let text = line(data);
+    Reply::one(Block::Text(if is_builtin { text } else { format!("{text}\n{}", data.dataset.report.read_as()) }))
 }

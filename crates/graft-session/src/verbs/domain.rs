@@ -22,9 +22,9 @@ impl Domain {
     ///
     /// # Errors
     /// Those of opening it, and [`SessionError::NoDomainText`] when it has no validation part.
-    pub(crate) fn named(state: &State, settings: &Settings) -> Result<Option<Self>, Failure> {
+    pub(crate) fn named(desk: &Desk, state: &State, settings: &Settings) -> Result<Option<Self>, Failure> {
         let Some(source) = settings.text(ABLATE, "domain").filter(|source| !source.is_empty()) else { return Ok(None) };
-        let data = data::lent(state, &source)?;
+        let data = data::lent(desk, state, &source)?;
         if data.dataset.validation.is_empty() {
             return Err(SessionError::NoDomainText { name: data.dataset.name.clone() }.into());
         }

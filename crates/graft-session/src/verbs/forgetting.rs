@@ -33,7 +33,7 @@ fn measured(desk: &Desk, settings: Settings) -> Result<Table, Failure> {
     let state = desk.state();
     let model = state.model()?;
     let settings = Domain::wanted(&state, settings)?;
-    let Some(domain) = Domain::named(&state, &settings)? else { unreachable!("invariant: `wanted` has put one in") };
+    let Some(domain) = Domain::named(desk, &state, &settings)? else { unreachable!("invariant: `wanted` has put one in") };
     let name = &domain.data.dataset.name;
     let mut table = Table::new(format!("what is remembered of {name}"), &["model", "#loss", "#perplexity", "#forgotten"]);
     let _bare = Bare::new(&state)?;

@@ -1,105 +1,182 @@
-//! Comma-separated values with a header, as RFC 4180 has them: quoted fields may hold commas, line ends and doubled quotes.
+//! Tables in text with a header: comma-separated as RFC 4180 has them (quoted fields may hold commas, line ends and doubled quotes), and
+//! tab-separated.
+
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 use super::DataError;
-use super::record::Record;
+use super::collect::Collector;
+use super::columns::Role;
+use super::lines::{Lines, MOST_EXAMPLE};
+use super::record::Field;
 
-pub(super) fn parse(source_name: &str, text: &str) -> Result<Vec<Record>, DataError> {
-    let mut rows = rows(source_name, text)?.into_iter();
-    let Some((_, header)) = rows.next() else { return Ok(Vec::new()) };
-    let header: Vec<String> = header.iter().map(|name| name.trim().to_ascii_lowercase()).collect();
-    rows.map(|(line, row)| {
+/// Most columns of a table and fields of a JSON object.
+pub(super) const MOST_FIELDS: usize = 10_000;
+
+/// Characters between fields, the likelier first.
+const DELIMITERS: [char; 4] = [',', '\t', ';', '|'];
+
+/// The character between the fields of a header, if it has a column that data sets have.
+pub(super) fn delimiter(header: &str, preferred: Option<char>) -> Option<char> {
+    let known = |delimiter: &char| columns(header, *delimiter).iter().any(|name| Role::of(name).is_some_and(|role| role != Role::Split));
+    preferred.filter(known).or_else(|| DELIMITERS.into_iter().find(known))
+}
+
+/// Whether a first line is the header of a table: it names texts, and nothing else says what the file is.
+pub(super) fn is_header(line: &str) -> bool {
+    let named = |delimiter: char| columns(line, delimiter).iter().any(|name| ["text", "prompt"].iter().any(|known| name.eq_ignore_ascii_case(known)));
+    DELIMITERS.into_iter().any(named)
+}
+
+fn columns(header: &str, delimiter: char) -> Vec<&str> {
+    header.split(delimiter).map(|name| name.trim().trim_matches('"').trim()).collect()
+}
+
+/// Reads a table into `collector`.
+pub(super) fn parse(lines: &mut Lines<'_>, delimiter: char, collector: &mut Collector<'_>) -> Result<(), DataError> {
+    let mut rows = Rows::new(delimiter);
+    let Some((line, header)) = rows.next(lines)? else { return Ok(()) };
+    let malformed = |line, problem| DataError::Malformed { source_name: lines_name(lines), line, problem };
+    let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
+    if let Some(twice) = header.iter().enumerate().find(|(index, name)| Role::of(name).is_some() && header[..*index].contains(name)) {
+        return Err(malformed(line, format!("the header has two columns `{}`", twice.1)));
+    }
+    while let Some((line, row)) = rows.next(lines)? {
         if row.len() != header.len() {
             let problem = format!("it has {} fields, the header has {}", row.len(), header.len());
-            return Err(DataError::Malformed { source_name: source_name.to_owned(), line, problem });
+            return Err(DataError::Malformed { source_name: lines_name(lines), line, problem });
         }
-        Record::from_fields(source_name, line, header.iter().cloned().zip(row).collect())
-    })
-    .collect()
+        collector.fields(line, header.iter().cloned().zip(row.into_iter().map(Field::Text)).collect())?;
+    }
+    Ok(())
 }
 
-/// The rows with the line each begins on; empty lines are left out.
-fn rows(source_name: &str, text: &str) -> Result<Vec<(usize, Vec<String>)>, DataError> {
-    let mut reader = Reader::default();
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        let doubled = reader.quoted && character == '"' && characters.peek() == Some(&'"');
-        if doubled {
-            characters.next();
-            reader.field.push('"');
-        } else {
-            reader.take(character);
-        }
-    }
-    if reader.quoted {
-        let problem = "a quote is opened and never closed".to_owned();
-        return Err(DataError::Malformed { source_name: source_name.to_owned(), line: reader.row_line + 1, problem });
-    }
-    reader.end_row();
-    Ok(reader.rows)
+fn lines_name(lines: &Lines<'_>) -> String {
+    lines.name().to_owned()
 }
 
-#[derive(Default)]
-struct Reader {
-    rows: Vec<(usize, Vec<String>)>,
-    row: Vec<String>,
-    field: String,
-    quoted: bool,
-    /// Lines read.
-    line: usize,
-    /// Line the row began on, from 0.
-    row_line: usize,
+/// The rows of a table.
+enum Rows {
+    Comma(Box<Quoted>),
+    Tab,
 }
 
-impl Reader {
-    fn take(&mut self, character: char) {
-        self.line += usize::from(character == '\n');
-        match character {
-            '"' if self.quoted => self.quoted = false,
-            '"' if self.field.is_empty() => self.quoted = true,
-            ',' if !self.quoted => self.row.push(std::mem::take(&mut self.field)),
-            '\r' if !self.quoted => {}
-            '\n' if !self.quoted => self.end_row(),
-            _ => self.field.push(character),
+impl Rows {
+    fn new(delimiter: char) -> Self {
+        match delimiter {
+            '\t' => Self::Tab,
+            other => Self::Comma(Box::new(Quoted::new(other as u8))),
         }
     }
 
-    fn end_row(&mut self) {
-        self.row.push(std::mem::take(&mut self.field));
-        let row = std::mem::take(&mut self.row);
-        if row.len() > 1 || !row[0].trim().is_empty() {
-            self.rows.push((self.row_line + 1, row));
+    /// The next row with the line that it begins on; blank lines are left out.
+    fn next(&mut self, lines: &mut Lines<'_>) -> Result<Option<(usize, Vec<String>)>, DataError> {
+        match self {
+            Self::Comma(quoted) => quoted.next(lines),
+            Self::Tab => tabbed(lines),
         }
-        self.row_line = self.line;
     }
+}
+
+/// Tab-separated values know no quotes, but spreadsheets write them: a field that is quoted as a whole loses them, any other keeps its own.
+fn tabbed(lines: &mut Lines<'_>) -> Result<Option<(usize, Vec<String>)>, DataError> {
+    loop {
+        let Some(line) = lines.next()? else { return Ok(None) };
+        let line = line.trim_end_matches(['\n', '\r']);
+        if line.trim().is_empty() {
+            continue;
+        }
+        let count = line.split('\t').take(MOST_FIELDS + 1).count();
+        let row = line.split('\t').take(MOST_FIELDS).map(unquoted).collect();
+        if count > MOST_FIELDS {
+            return Err(too_many(lines));
+        }
+        return Ok(Some((lines.number(), row)));
+    }
+}
+
+fn unquoted(field: &str) -> String {
+    let inside = field.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let is_whole = |inside: &&str| !inside.replace("\"\"", "").contains('"');
+    inside.filter(is_whole).map_or_else(|| field.to_owned(), |inside| inside.replace("\"\"", "\""))
+}
+
+fn too_many(lines: &Lines<'_>) -> DataError {
+    DataError::TooManyFields { source_name: lines_name(lines), line: lines.number(), most: MOST_FIELDS }
+}
+
+/// Rows whose fields may be quoted. Lines are fed one at a time, so that the line of a row is known and an open quote is noticed.
+struct Quoted {
+    parser: Reader,
+    /// The line that is being read, and how far.
+    line: (Vec<u8>, usize),
+    fields: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Quoted {
+    fn new(delimiter: u8) -> Self {
+        let parser = ReaderBuilder::new().delimiter(delimiter).build();
+        Self { parser, line: (Vec::new(), 0), fields: vec![0; 1024], ends: vec![0; 32] }
+    }
+
+    fn next(&mut self, lines: &mut Lines<'_>) -> Result<Option<(usize, Vec<String>)>, DataError> {
+        let (mut begin, mut written, mut ended) = (None, 0, 0);
+        loop {
+            if self.line.1 == self.line.0.len() && !self.feed(lines, begin)? {
+                return Ok(None);
+            }
+            begin.get_or_insert(lines.number());
+            let (result, read, wrote, ends) = self.parser.read_record(&self.line.0[self.line.1..], &mut self.fields[written..], &mut self.ends[ended..]);
+            (self.line.1, written, ended) = (self.line.1 + read, written + wrote, ended + ends);
+            match result {
+                ReadRecordResult::OutputFull => self.fields.resize(self.fields.len() * 2, 0),
+                ReadRecordResult::OutputEndsFull if self.ends.len() >= MOST_FIELDS => return Err(too_many(lines)),
+                ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
+                ReadRecordResult::InputEmpty if written > MOST_EXAMPLE => return Err(open_quote(lines, begin)),
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::Record | ReadRecordResult::End => {
+                    // The line feed after a carriage return, which ends a row by itself.
+                    if self.line.0[self.line.1..].iter().all(u8::is_ascii_whitespace) {
+                        self.line.1 = self.line.0.len();
+                    }
+                    if ended > 0 {
+                        return Ok(Some((begin.unwrap_or_default(), self.row(ended))));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes the next line, with its line end; false after the last. A row that has begun and is not over goes on only inside quotes.
+    fn feed(&mut self, lines: &mut Lines<'_>, begin: Option<usize>) -> Result<bool, DataError> {
+        loop {
+            let Some(line) = lines.next()? else {
+                return if begin.is_some() { Err(open_quote(lines, begin)) } else { Ok(false) };
+            };
+            if begin.is_none() && line.trim().is_empty() {
+                continue;
+            }
+            self.line.0.clear();
+            self.line.0.extend_from_slice(line.as_bytes());
+            if !line.ends_with('\n') {
+                self.line.0.push(b'\n');
+            }
+            self.line.1 = 0;
+            return Ok(true);
+        }
+    }
+
+    fn row(&self, ended: usize) -> Vec<String> {
+        let ends = &self.ends[..ended];
+        let begins = std::iter::once(0).chain(ends.iter().copied());
+        begins.zip(ends).map(|(begin, end)| String::from_utf8_lossy(&self.fields[begin..*end]).into_owned()).collect()
+    }
+}
+
+fn open_quote(lines: &Lines<'_>, begin: Option<usize>) -> DataError {
+    let problem = "a quote is opened and never closed".to_owned();
+    DataError::Malformed { source_name: lines_name(lines), line: begin.unwrap_or_default(), problem }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::data::record::Content;
-
-    #[test]
-    fn quoted_fields_hold_commas_quotes_and_line_ends() {
-        let records = parse("a.csv", "text,label\r\n\"one, \"\"two\"\"\nthree\",x\r\n\nfour,y").expect("parses");
-        assert_eq!(records[0].content, Content::Labelled { text: "one, \"two\"\nthree".into(), label: "x".into() });
-        assert_eq!((records[0].line, records[1].line), (2, 5));
-    }
-
-    #[test]
-    fn a_row_of_another_length_is_named() {
-        let error = parse("a.csv", "text,label\na,b,c\n").expect_err("three fields");
-        assert_eq!(error.to_string(), "`a.csv` line 2: it has 3 fields, the header has 2");
-    }
-
-    #[test]
-    fn a_header_without_the_fields_is_named() {
-        let error = parse("a.csv", "sentence,score\na,1\n").expect_err("no text");
-        assert_eq!(error.to_string(), "`a.csv` line 2 has no `text`; its fields are `score`, `sentence`");
-    }
-
-    #[test]
-    fn an_open_quote_is_named() {
-        let error = parse("a.csv", "text\n\"never closed\n").expect_err("open quote");
-        assert_eq!(error.to_string(), "`a.csv` line 2: a quote is opened and never closed");
-    }
-}
+mod tests;

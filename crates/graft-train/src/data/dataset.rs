@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use super::ReadReport;
+
 /// One example.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Example {
@@ -43,6 +45,8 @@ pub struct Dataset {
     pub validation: Vec<Example>,
     /// What is reported.
     pub test: Vec<Example>,
+    /// How it was read.
+    pub report: ReadReport,
 }
 
 /// One of the three parts.
@@ -98,10 +102,20 @@ impl Dataset {
 
     /// Share of `examples` that have the commonest label of the training part: what is right without reading. None without labels or examples.
     pub fn majority(&self, examples: &[Example]) -> Option<f64> {
-        let count = |examples: &[Example], label| examples.iter().filter(|example| example.label == Some(label)).count();
+        let counts = self.counts(&self.train);
         // Of equally common labels the first, so that the figure does not depend on the order of a map.
-        let commonest = (0..self.labels().len()).rev().max_by_key(|label| count(&self.train, *label))?;
-        (!examples.is_empty()).then(|| count(examples, commonest) as f64 / examples.len() as f64)
+        let commonest = (0..counts.len()).rev().max_by_key(|label| counts[*label])?;
+        let right = examples.iter().filter(|example| example.label == Some(commonest)).count();
+        (!examples.is_empty()).then(|| right as f64 / examples.len() as f64)
+    }
+
+    /// How often each label occurs.
+    pub(super) fn counts<'a>(&self, examples: impl IntoIterator<Item = &'a Example>) -> Vec<usize> {
+        let mut counts = vec![0; self.labels().len()];
+        for label in examples.into_iter().filter_map(|example| example.label) {
+            counts[label] += 1;
+        }
+        counts
     }
 
     /// The labels; empty for other kinds.

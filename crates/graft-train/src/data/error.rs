@@ -1,8 +1,10 @@
 //! What can be wrong with a data set, with file and line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use graft_protocol::Hint;
+use graft_protocol::{Hint, user_file::UserFileError};
+
+use super::detect::with_name;
 
 /// A data set cannot be read or used. `source_name` is a file, or the name of a cell's data.
 #[derive(Debug, thiserror::Error)]
@@ -22,15 +24,124 @@ pub enum DataError {
         /// Where.
         source_name: String,
     },
+    /// It is not a regular file.
+    #[error(transparent)]
+    File(UserFileError),
+    /// It is in a format that is recognised and not read.
+    #[error("`{source_name}` is {format}; %data load reads jsonl, csv, tsv and txt")]
+    Foreign {
+        /// The file.
+        source_name: String,
+        /// What it is, with its article.
+        format: &'static str,
+        /// A command that makes a readable file of it.
+        hint: String,
+    },
+    /// It needs more memory than there is.
+    #[error("`{source_name}` needs more memory ({} MB) than is left for it ({} MB)", bytes.div_ceil(1_000_000), left / 1_000_000)]
+    TooLarge {
+        /// The file.
+        source_name: String,
+        /// What it has, or takes as far as it was read.
+        bytes: u64,
+        /// What is left.
+        left: u64,
+    },
+    /// Somebody writes to it.
+    #[error("`{source_name}` changed while it was read: {before} bytes became {after}")]
+    Changed {
+        /// The file.
+        source_name: String,
+        /// Size when it was opened.
+        before: u64,
+        /// Size afterwards.
+        after: u64,
+    },
+    /// An example has no end in sight.
+    #[error("`{source_name}` line {line} is longer than {} MB, the most that one example may have", most >> 20)]
+    LongLine {
+        /// Where.
+        source_name: String,
+        /// Line, from 1.
+        line: usize,
+        /// The limit in bytes.
+        most: usize,
+    },
     /// It is not UTF-8.
-    #[error("`{source_name}` line {line} is no UTF-8 text (byte {byte} of the file)")]
+    #[error("`{source_name}` line {line} is not valid UTF-8 (byte {byte} of the file)")]
     NotUtf8 {
         /// Where.
         source_name: String,
         /// Line, from 1.
         line: usize,
         /// Offset of the bad byte.
-        byte: usize,
+        byte: u64,
+    },
+    /// It is no text at all.
+    #[error("`{source_name}` line {line} has control characters that text has not: it is binary data, or damaged")]
+    Binary {
+        /// Where.
+        source_name: String,
+        /// Line, from 1.
+        line: usize,
+    },
+    /// Its fields are those of another kind of data set.
+    #[error("`{source_name}` line {line} is from {what}, which is not supported yet")]
+    Unsupported {
+        /// Where.
+        source_name: String,
+        /// Line, from 1.
+        line: usize,
+        /// What it is.
+        what: String,
+        /// How to make it one that is supported.
+        hint: String,
+    },
+    /// A label is a quantity.
+    #[error("`{source_name}` line {line}: its label is the number {label}; a label is a name or a whole number, and regression is not supported yet")]
+    FloatLabel {
+        /// Where.
+        source_name: String,
+        /// Line, from 1.
+        line: usize,
+        /// The number.
+        label: String,
+    },
+    /// An example has several labels.
+    #[error("`{source_name}` line {line}: its label is a list; one label an example is supported, not several labels or a label for each token")]
+    ListLabel {
+        /// Where.
+        source_name: String,
+        /// Line, from 1.
+        line: usize,
+    },
+    /// What is called a label is none.
+    #[error("`{source_name}` line {line} has label number {}: at most {most} different labels are read", most + 1)]
+    TooManyLabels {
+        /// Where.
+        source_name: String,
+        /// Line, from 1.
+        line: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// It has more columns than a table of examples.
+    #[error("`{source_name}` line {line} has more than {most} fields")]
+    TooManyFields {
+        /// Where.
+        source_name: String,
+        /// Line, from 1.
+        line: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// The user stopped the reading.
+    #[error("reading `{source_name}` was stopped after line {line}; nothing was loaded")]
+    Interrupted {
+        /// Where.
+        source_name: String,
+        /// Lines read.
+        line: usize,
     },
     /// A line cannot be understood.
     #[error("`{source_name}` line {line}: {problem}")]
@@ -84,12 +195,42 @@ fn list(fields: &[String]) -> String {
     if fields.is_empty() { "none".to_owned() } else { fields.iter().map(|field| format!("`{field}`")).collect::<Vec<_>>().join(", ") }
 }
 
+/// The commands that make UTF-8 of a file in the encoding that western Windows programs write.
+fn to_utf8(source_name: &str) -> String {
+    let path = Path::new(source_name);
+    let ending = path.extension().map_or_else(String::new, |ending| format!(".{}", ending.display()));
+    let target = path.with_extension(format!("utf8{ending}")).display().to_string();
+    let step = with_name("iconv -f WINDOWS-1252 -t UTF-8 'FILE'", source_name);
+    format!("if it has accents as western Windows programs write them: {step} > '{target}', then %data load {target}")
+}
+
+impl From<UserFileError> for DataError {
+    fn from(error: UserFileError) -> Self {
+        match error {
+            UserFileError::Io { path, source } => Self::Io { path, source },
+            other => Self::File(other),
+        }
+    }
+}
+
 impl Hint for DataError {
     fn code(&self) -> &'static str {
         match self {
             Self::Io { .. } => "data::io",
             Self::Empty { .. } => "data::empty",
+            Self::File(error) => error.code(),
+            Self::Foreign { .. } => "data::format",
+            Self::TooLarge { .. } => "data::too_large",
+            Self::Changed { .. } => "data::changed",
+            Self::LongLine { .. } => "data::long_line",
             Self::NotUtf8 { .. } => "data::not_utf8",
+            Self::Binary { .. } => "data::binary",
+            Self::Unsupported { .. } => "data::unsupported",
+            Self::FloatLabel { .. } => "data::float_label",
+            Self::ListLabel { .. } => "data::list_label",
+            Self::TooManyLabels { .. } => "data::many_labels",
+            Self::TooManyFields { .. } => "data::many_fields",
+            Self::Interrupted { .. } => "data::interrupted",
             Self::Malformed { .. } => "data::malformed",
             Self::MissingField { .. } => "data::missing_field",
             Self::OneLabel { .. } => "data::one_label",
@@ -102,12 +243,24 @@ impl Hint for DataError {
         const FIELDS: &str = "an example has the fields prompt and completion, or text, or text and label";
         match self {
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                Some("give a jsonl, csv or txt file, or a built-in set: which-book, error-codes, rust-docs".to_owned())
+                Some("give a jsonl, csv, tsv or txt file, or a built-in set: which-book, error-codes, rust-docs".to_owned())
             }
-            Self::Io { .. } => None,
+            Self::Io { .. } | Self::Interrupted { .. } => None,
+            Self::File(error) => error.hint(),
+            Self::Foreign { hint, .. } | Self::Unsupported { hint, .. } => Some(hint.clone()),
+            Self::TooLarge { .. } => Some("load a part of it: head -n 100000 BIG > PART".to_owned()),
+            Self::Changed { .. } => Some("load it again when it is written".to_owned()),
+            Self::LongLine { .. } => Some("write an example a line, or of running text a blank line between passages".to_owned()),
+            Self::Binary { .. } => Some("look at it: head -c 200 FILE | od -c".to_owned()),
+            Self::FloatLabel { .. } => {
+                Some("name ranges of it, such as low and high, in a column `label`; or take the column out to train on the text alone".to_owned())
+            }
+            Self::ListLabel { .. } => Some("write one label for each example, or take the field out to train on the text alone".to_owned()),
+            Self::TooManyLabels { .. } => Some("where each text has an answer of its own, name the fields prompt and completion".to_owned()),
+            Self::TooManyFields { .. } => Some("keep the columns text and label, or prompt and completion".to_owned()),
             Self::Empty { .. } | Self::MissingField { .. } => Some(FIELDS.to_owned()),
-            Self::NotUtf8 { .. } => Some("convert it, for example with iconv -f latin1 -t utf-8".to_owned()),
-            Self::Malformed { .. } => Some("format=jsonl, csv or txt says how to read it".to_owned()),
+            Self::NotUtf8 { source_name, .. } => Some(to_utf8(source_name)),
+            Self::Malformed { .. } => Some("format=jsonl, csv, tsv or txt says how to read it".to_owned()),
             Self::OneLabel { .. } => Some("load it without the label field to train on the text alone".to_owned()),
             Self::Template { .. } => Some("for example template=\"{text}\\nThis is from:\"".to_owned()),
             Self::NothingLeft { .. } => Some("give smaller shares".to_owned()),

@@ -1,61 +1,133 @@
 //! JSON lines: one object per line.
 
-use std::collections::BTreeMap;
+use std::fmt;
 
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::DataError;
-use super::record::Record;
+use super::collect::Collector;
+use super::csv::MOST_FIELDS;
+use super::detect::with_name;
+use super::lines::Lines;
+use super::record::Field;
 
-pub(super) fn parse(source_name: &str, text: &str) -> Result<Vec<Record>, DataError> {
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines.map(|(index, line)| Record::from_fields(source_name, index + 1, fields(source_name, index + 1, line)?)).collect()
+/// Reads JSON lines into `collector`.
+pub(super) fn parse(lines: &mut Lines<'_>, collector: &mut Collector<'_>) -> Result<(), DataError> {
+    let source_name = lines.name();
+    let mut is_first = true;
+    while let Some(text) = lines.next()? {
+        let text = text.trim();
+        if text.is_empty() {
+            continue;
+        }
+        if is_first && text.starts_with('[') {
+            return Err(array(source_name));
+        }
+        is_first = false;
+        let row = fields(text);
+        let line = lines.number();
+        let row = row.map_err(|problem| DataError::Malformed { source_name: source_name.to_owned(), line, problem })?;
+        collector.fields(line, row)?;
+    }
+    Ok(())
 }
 
-/// The scalar fields of an object as text: a label may be a number.
-fn fields(source_name: &str, line: usize, text: &str) -> Result<BTreeMap<String, String>, DataError> {
-    let malformed = |problem| DataError::Malformed { source_name: source_name.to_owned(), line, problem };
-    let object: Value = serde_json::from_str(text).map_err(|error| malformed(format!("it is no JSON ({error})")))?;
-    let Value::Object(object) = object else { return Err(malformed("it is no JSON object".to_owned())) };
-    let scalar = |(name, value)| match value {
-        Value::String(text) => Some((name, text)),
-        Value::Number(number) => Some((name, number.to_string())),
-        Value::Bool(flag) => Some((name, flag.to_string())),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    };
-    Ok(object.into_iter().filter_map(scalar).collect())
+/// A whole file that is one array.
+fn array(source_name: &str) -> DataError {
+    let step = "write an object a line: python3 -c \"import json; [print(json.dumps(row)) for row in json.load(open('FILE'))]\" > 'FILE.jsonl', \
+         then %data load FILE.jsonl";
+    DataError::Foreign { source_name: source_name.to_owned(), format: "one JSON array", hint: with_name(step, source_name) }
+}
+
+/// The fields of an object; what lists and objects inside it hold is passed over.
+fn fields(text: &str) -> Result<Vec<(String, Field)>, String> {
+    if !text.starts_with('{') {
+        return Err("it is not a JSON object".to_owned());
+    }
+    serde_json::from_str(text).map(|Row(fields)| fields).map_err(|error| match error.is_eof() {
+        true => "the JSON object does not end on this line; JSON Lines has one whole object a line".to_owned(),
+        false => {
+            let text = error.to_string();
+            let problem = text.split(" at line ").next().unwrap_or_default();
+            format!("it is not valid JSON: {problem} (column {})", error.column())
+        }
+    })
+}
+
+struct Row(Vec<(String, Field)>);
+
+impl<'de> Deserialize<'de> for Row {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Row;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Row, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    if fields.len() == MOST_FIELDS {
+                        return Err(A::Error::custom(format!("it has more than {MOST_FIELDS} fields")));
+                    }
+                    fields.push(field);
+                }
+                Ok(Row(fields))
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+impl<'de> Deserialize<'de> for Field {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Value;
+        impl<'de> Visitor<'de> for Value {
+            type Value = Field;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Field, E> {
+                Ok(Field::Text(text.to_owned()))
+            }
+
+            fn visit_bool<E>(self, flag: bool) -> Result<Field, E> {
+                Ok(Field::Text(flag.to_string()))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Field, E> {
+                Ok(Field::Text(number.to_string()))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Field, E> {
+                Ok(Field::Text(number.to_string()))
+            }
+
+            fn visit_f64<E>(self, number: f64) -> Result<Field, E> {
+                Ok(Field::Float(number))
+            }
+
+            fn visit_unit<E>(self) -> Result<Field, E> {
+                Ok(Field::Null)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Field, A::Error> {
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Field::List)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Field, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Field::Object)
+            }
+        }
+        deserializer.deserialize_any(Value)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::data::SplitName;
-    use crate::data::record::Content;
-    use graft_protocol::Hint;
-
-    #[test]
-    fn records_keep_their_lines_and_splits_and_labels_may_be_numbers() {
-        let records = parse("a.jsonl", "{\"text\":\"x\",\"label\":1,\"split\":\"dev\"}\n\n{\"text\":\"y\",\"label\":0}\n").expect("parses");
-        assert_eq!(records[0].content, Content::Labelled { text: "x".into(), label: "1".into() });
-        assert_eq!((records[0].split, records[1].line), (Some(SplitName::Validation), 3));
-    }
-
-    #[test]
-    fn a_missing_field_is_named_with_the_fields_there_are() {
-        let error = parse("a.jsonl", "{\"prompt\":\"x\",\"answer\":\"y\"}").expect_err("no completion");
-        assert_eq!(error.to_string(), "`a.jsonl` line 1 has no `completion`; its fields are `answer`, `prompt`");
-        assert_eq!(error.code(), "data::missing_field");
-    }
-
-    #[test]
-    fn a_line_that_is_no_json_is_named() {
-        let error = parse("a.jsonl", "{\"text\":\"x\"}\nplain words").expect_err("no JSON");
-        assert!(error.to_string().starts_with("`a.jsonl` line 2: it is no JSON ("), "{error}");
-    }
-
-    #[test]
-    fn an_empty_completion_is_refused() {
-        let error = parse("a.jsonl", "{\"prompt\":\"x\",\"completion\":\" \"}").expect_err("empty");
-        assert_eq!(error.to_string(), "`a.jsonl` line 1: its completion is empty");
-    }
-}
+mod tests;

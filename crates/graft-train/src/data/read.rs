@@ -1,13 +1,15 @@
 //! From a file, a cell or the built-in sets to a [`Dataset`].
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use graft_protocol::{Settings, training::DATA};
 
+use super::collect::{Collected, Collector};
 use super::dataset::Dataset;
-use super::record::Record;
+use super::lines::{Lines, MOST_EXAMPLE};
+use super::open::open;
 use super::{DataError, csv, jsonl, share};
+use crate::Control;
 
 /// Names of the built-in sets.
 pub const BUILTIN: &[&str] = &["which-book", "error-codes", "rust-docs"];
@@ -19,7 +21,8 @@ const WHICH_BOOK_TEMPLATE: &str = "{text}\nThis is from:";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
     Jsonl,
-    Csv,
+    /// With the character between its fields.
+    Table(char),
     Txt,
 }
 
@@ -45,81 +48,141 @@ pub fn builtin_with(name: &str, settings: &Settings) -> Result<Option<Dataset>, 
         return Ok(None);
     }
     let path = assets().join(format!("{name}.jsonl"));
-    let source_name = path.display().to_string();
-    let records = jsonl::parse(&source_name, &read(&path)?)?;
-    share::dataset(name, &source_name, records, settings, WHICH_BOOK_TEMPLATE).map(Some)
+    let mut settings = settings.clone();
+    settings.values.remove("format");
+    file(&path, name, &settings, (WHICH_BOOK_TEMPLATE, &Control::new())).map(Some)
 }
 
-/// Reads a jsonl, csv or txt file; keys of `%data load`.
+/// Reads a jsonl, csv, tsv or txt file, perhaps compressed with gzip; keys of `%data load`. `control` stops it.
 ///
 /// # Errors
 /// [`DataError`], naming file and line.
-pub fn load_file(path: &Path, settings: &Settings) -> Result<Dataset, DataError> {
-    let text = read(path)?;
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+pub fn load_file(path: &Path, settings: &Settings, control: &Control) -> Result<Dataset, DataError> {
+    let stem = unpacked(path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let name = settings.text(DATA, "name").unwrap_or(stem);
-    let ending = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    parse(&name, &path.display().to_string(), &text, &ending, settings)
+    file(path, &name, settings, (share::TEMPLATE, control))
 }
 
-/// Reads examples that stand in a cell, in any of the formats of files.
+/// Reads examples from a text, in any of the formats of files.
 ///
 /// # Errors
 /// [`DataError`], naming the set and the line of the text.
 pub fn parse_inline(name: &str, text: &str, settings: &Settings) -> Result<Dataset, DataError> {
-    parse(name, name, text, "", settings)
+    load_text(name, text, settings, &Control::new())
 }
 
-fn parse(name: &str, source_name: &str, text: &str, ending: &str, settings: &Settings) -> Result<Dataset, DataError> {
-    let records = match format(text, ending, settings) {
-        Format::Jsonl => jsonl::parse(source_name, text)?,
-        Format::Csv => csv::parse(source_name, text)?,
-        Format::Txt => paragraphs(text),
-    };
-    share::dataset(name, source_name, records, settings, share::TEMPLATE)
+/// The same; `control` stops it.
+///
+/// # Errors
+/// As [`parse_inline`], and [`DataError::Interrupted`].
+pub fn load_text(name: &str, text: &str, settings: &Settings, control: &Control) -> Result<Dataset, DataError> {
+    let mut lines = Lines::new(Box::new(text.as_bytes()), name, control);
+    let collected = collect(&mut lines, ("", &[]), settings, u64::MAX)?;
+    share::dataset(name, name, collected, settings, share::TEMPLATE)
+}
+
+fn file(path: &Path, name: &str, settings: &Settings, (template, control): (&str, &Control)) -> Result<Dataset, DataError> {
+    let source_name = path.display().to_string();
+    let opened = open(path, settings.text(DATA, "format").as_deref() == Some("txt"))?;
+    let decoded = opened.decoded.clone();
+    let (text, unchanged, budget) = opened.into_parts();
+    let ending = unpacked(path).extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let collected = collect(&mut Lines::new(text, &source_name, control), (&ending, &decoded), settings, budget);
+    // A file that changes may be cut anywhere: that is then what is wrong with it.
+    unchanged.check()?;
+    share::dataset(name, &source_name, collected?, settings, template)
+}
+
+/// The path without the ending of a compressed file.
+fn unpacked(path: &Path) -> PathBuf {
+    match path.extension() {
+        Some(ending) if ending.eq_ignore_ascii_case("gz") => path.with_extension(""),
+        _ => path.to_owned(),
+    }
+}
+
+/// Reads the records of a text; `decoded` says how its bytes became text.
+fn collect(lines: &mut Lines<'_>, (ending, decoded): (&str, &[&str]), settings: &Settings, budget: u64) -> Result<Collected, DataError> {
+    let head = first_line(lines.head()?);
+    let (format, asked) = (format(&head, ending, settings), settings.text(DATA, "format"));
+    let mut collector = Collector::new(lines.name(), format == Format::Jsonl, budget);
+    match format {
+        Format::Jsonl => jsonl::parse(lines, &mut collector)?,
+        Format::Table(delimiter) => csv::parse(lines, delimiter, &mut collector)?,
+        Format::Txt => passages(lines, &mut collector)?,
+    }
+    if format == Format::Txt && asked.as_deref() != Some("txt") {
+        let looks_like = if head.starts_with('{') { Some("jsonl") } else { csv::is_header(&head).then_some("csv") };
+        looks_like
+            .into_iter()
+            .for_each(|format| collector.note(format!("its first line looks like {format}, and it was read as txt: format={format} reads its fields")));
+    }
+    collector.finish(described(format, ending, decoded))
+}
+
+/// The first line that is not blank, as far as it has been read.
+fn first_line(head: &[u8]) -> String {
+    let text = String::from_utf8_lossy(head);
+    text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned()
 }
 
 /// The format asked for, else that of the ending, else what the first line looks like.
-fn format(text: &str, ending: &str, settings: &Settings) -> Format {
-    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_ascii_lowercase();
-    let is_header = first.split(',').map(|field| field.trim().trim_matches('"')).any(|field| field == "text" || field == "prompt");
+fn format(first: &str, ending: &str, settings: &Settings) -> Format {
+    let table = |usual: char| Format::Table(csv::delimiter(first, Some(usual)).unwrap_or(usual));
     match (settings.text(DATA, "format").as_deref(), ending) {
         (Some("jsonl"), _) => Format::Jsonl,
-        (Some("csv"), _) => Format::Csv,
+        (Some("csv"), _) => table(','),
+        (Some("tsv"), _) => table('\t'),
         (Some("txt"), _) => Format::Txt,
         (_, "jsonl" | "ndjson" | "json") => Format::Jsonl,
-        (_, "csv") => Format::Csv,
+        (_, "csv") => table(','),
+        (_, "tsv" | "tab") => table('\t'),
         (_, "txt" | "md") => Format::Txt,
         _ if first.starts_with('{') => Format::Jsonl,
-        _ if is_header => Format::Csv,
+        _ if csv::is_header(first) => table(','),
         _ => Format::Txt,
     }
 }
 
-/// Plain text: an example is a passage between empty lines.
-fn paragraphs(text: &str) -> Vec<Record> {
-    let mut records = Vec::new();
-    let mut passage: Vec<&str> = Vec::new();
-    for (index, line) in text.lines().chain([""]).enumerate() {
-        if !line.trim().is_empty() {
-            passage.push(line.trim_end());
-        } else if !passage.is_empty() {
-            records.push(Record::text(index + 1 - passage.len(), &passage.join("\n")));
-            passage.clear();
-        }
-    }
-    records
+/// `csv (gzip)`, `csv with ; between the fields`.
+fn described(format: Format, ending: &str, decoded: &[&str]) -> String {
+    let name = match format {
+        Format::Jsonl => "jsonl".to_owned(),
+        Format::Table('\t') if ending == "csv" => "csv with tabs between the fields".to_owned(),
+        Format::Table('\t') => "tsv".to_owned(),
+        Format::Table(',') => "csv".to_owned(),
+        Format::Table(other) => format!("csv with `{other}` between the fields"),
+        Format::Txt => "txt, a passage between blank lines an example".to_owned(),
+    };
+    if decoded.is_empty() { name } else { format!("{name} ({})", decoded.join(", ")) }
 }
 
-/// A file as text; a byte order mark is dropped.
-fn read(path: &Path) -> Result<String, DataError> {
-    let bytes = fs::read(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let byte = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..byte].iter().filter(|byte| **byte == b'\n').count() + 1;
-        DataError::NotUtf8 { source_name: path.display().to_string(), line, byte }
-    })?;
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+/// Plain text: an example is a passage between empty lines.
+fn passages(lines: &mut Lines<'_>, collector: &mut Collector<'_>) -> Result<(), DataError> {
+    let (mut passage, mut begin) = (String::new(), 1);
+    loop {
+        let line = lines.next()?.map(str::trim_end);
+        match line {
+            Some(line) if !line.is_empty() => {
+                if !passage.is_empty() {
+                    passage.push('\n');
+                }
+                passage.push_str(line);
+            }
+            _ if !passage.is_empty() => collector.text(begin, std::mem::take(&mut passage))?,
+            _ => {}
+        }
+        let is_last = line.is_none();
+        if is_last {
+            return Ok(());
+        }
+        if passage.len() > MOST_EXAMPLE {
+            return Err(DataError::LongLine { source_name: lines.name().to_owned(), line: lines.number(), most: MOST_EXAMPLE });
+        }
+        if passage.is_empty() {
+            begin = lines.number() + 1;
+        }
+    }
 }
 
 #[cfg(test)]

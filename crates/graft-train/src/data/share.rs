@@ -1,11 +1,13 @@
 //! Records to a data set: one kind, labels in order, three parts.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use graft_nn::Rng;
 use graft_protocol::{Settings, training::DATA};
 
 use super::DataError;
+use super::collect::Collected;
 use super::dataset::{Dataset, Example, Kind, SplitName};
 use super::record::{Content, Record};
 
@@ -13,7 +15,8 @@ use super::record::{Content, Record};
 pub(super) const TEMPLATE: &str = "{text}\nLabel:";
 
 /// Makes a data set; `template` is used where the settings have none.
-pub(super) fn dataset(name: &str, source_name: &str, records: Vec<Record>, settings: &Settings, template: &str) -> Result<Dataset, DataError> {
+pub(super) fn dataset(name: &str, source_name: &str, collected: Collected, settings: &Settings, template: &str) -> Result<Dataset, DataError> {
+    let Collected { records, report } = collected;
     let first = records.first().ok_or_else(|| DataError::Empty { source_name: source_name.to_owned() })?;
     let kind_of_first = first.content.kind();
     if let Some(other) = records.iter().find(|record| record.content.kind() != kind_of_first) {
@@ -24,8 +27,8 @@ pub(super) fn dataset(name: &str, source_name: &str, records: Vec<Record>, setti
     let is_template_given = settings.text(DATA, "template").is_some_and(|template| !template.is_empty());
     let template = if matches!(kind, Kind::Labels(_)) { chosen_template(settings, template)? } else { String::new() };
     let splits = splits(name, &records, settings)?;
-    let (train, validation, test) = Default::default();
-    let mut dataset = Dataset { name: name.to_owned(), kind, template, is_template_given, train, validation, test };
+    let [train, validation, test] = SplitName::ALL.map(|split| Vec::with_capacity(splits.iter().filter(|other| **other == split).count()));
+    let mut dataset = Dataset { name: name.to_owned(), kind, template, is_template_given, train, validation, test, report };
     let numbers: HashMap<String, usize> = dataset.labels().iter().cloned().enumerate().map(|(number, label)| (label, number)).collect();
     for (record, split) in records.into_iter().zip(splits) {
         let example = example(record.content, &dataset, &numbers);
@@ -39,7 +42,7 @@ pub(super) fn dataset(name: &str, source_name: &str, records: Vec<Record>, setti
 }
 
 fn kind(source_name: &str, records: &[Record]) -> Result<Kind, DataError> {
-    let mut labels: Vec<&String> =
+    let mut labels: Vec<&Arc<str>> =
         records.iter().filter_map(|record| if let Content::Labelled { label, .. } = &record.content { Some(label) } else { None }).collect();
     labels.sort();
     labels.dedup();
@@ -47,14 +50,14 @@ fn kind(source_name: &str, records: &[Record]) -> Result<Kind, DataError> {
     match (&records[0].content, labels.as_slice()) {
         (Content::Text(_), _) => Ok(Kind::Text),
         (Content::Completion { .. }, _) => Ok(Kind::Completion),
-        (Content::Labelled { .. }, [label]) => Err(DataError::OneLabel { source_name: source_name.to_owned(), label: (*label).clone() }),
-        (Content::Labelled { .. }, labels) => Ok(Kind::Labels(labels.iter().map(|label| (*label).clone()).collect())),
+        (Content::Labelled { .. }, [label]) => Err(DataError::OneLabel { source_name: source_name.to_owned(), label: label.to_string() }),
+        (Content::Labelled { .. }, labels) => Ok(Kind::Labels(labels.iter().map(|label| label.to_string()).collect())),
     }
 }
 
 /// Puts labels that are all integers, or all `LABEL_` with one, in the order of the numbers: `2` before `10`.
-fn in_numeric_order(labels: &mut [&String]) {
-    let number = |label: &String| label.strip_prefix("LABEL_").unwrap_or(label).parse::<i64>().ok();
+fn in_numeric_order(labels: &mut [&Arc<str>]) {
+    let number = |label: &str| label.strip_prefix("LABEL_").unwrap_or(label).parse::<i64>().ok();
     if labels.iter().all(|label| number(label).is_some()) {
         labels.sort_by_key(|label| number(label));
     }
@@ -75,7 +78,7 @@ fn example(content: Content, dataset: &Dataset, numbers: &HashMap<String, usize>
         Content::Text(text) => Example { prompt: String::new(), completion: text, label: None },
         Content::Completion { prompt, completion } => Example { prompt, completion, label: None },
         Content::Labelled { text, label } => {
-            Example { prompt: dataset.template.replace("{text}", &text), label: numbers.get(&label).copied(), completion: Dataset::label_completion(&label) }
+            Example { prompt: dataset.template.replace("{text}", &text), label: numbers.get(&*label).copied(), completion: Dataset::label_completion(&label) }
         }
     }
 }
@@ -107,14 +110,15 @@ fn splits(name: &str, records: &[Record], settings: &Settings) -> Result<Vec<Spl
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::ReadReport;
     use graft_protocol::Value;
 
     fn labelled(line: usize, label: &str) -> Record {
-        Record { line, content: Content::Labelled { text: format!("text {line}"), label: label.to_owned() }, split: None }
+        Record { line, content: Content::Labelled { text: format!("text {line}"), label: label.into() }, split: None }
     }
 
     fn made(records: Vec<Record>, settings: &Settings) -> Result<Dataset, DataError> {
-        dataset("set", "set.csv", records, settings, TEMPLATE)
+        dataset("set", "set.csv", Collected { records, report: ReadReport::default() }, settings, TEMPLATE)
     }
 
     #[test]
@@ -159,7 +163,8 @@ mod tests {
         let plain = Settings::default();
         assert_eq!(error(vec![], &plain), "`set.csv` has no examples");
         assert_eq!(error(vec![labelled(1, "a"), labelled(2, "a")], &plain), "`set.csv` has the single label `a`: there is nothing to tell apart");
-        assert_eq!(error(vec![labelled(1, "a"), Record::text(2, "x")], &plain), "`set.csv` line 2: it has text, the first example has text and label");
+        let text = Record { line: 2, content: Content::Text("x".into()), split: None };
+        assert_eq!(error(vec![labelled(1, "a"), text], &plain), "`set.csv` line 2: it has text, the first example has text and label");
         let template = Settings::default().with("template", Value::Text("Label:".into()));
         assert_eq!(error(vec![labelled(1, "a"), labelled(2, "b")], &template), "the template `Label:` has no {text}");
         let shares = Settings::default().with("validation", Value::Float(0.5)).with("test", Value::Float(0.5));

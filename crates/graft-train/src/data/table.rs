@@ -6,6 +6,8 @@ use super::dataset::{Dataset, Example, Kind, SplitName};
 
 /// Characters of a text that a row shows.
 const SHOWN: usize = 120;
+/// Labels that the footer counts.
+const LABELS: usize = 50;
 
 impl Dataset {
     /// The first `rows` examples of each part, and how many there are.
@@ -28,6 +30,7 @@ impl Dataset {
             let encoder = if self.is_template_given { "an encoder reads it too" } else { "an encoder reads the text alone" };
             table.footer.push(format!("a language model reads {:?} and should write a label; {encoder}", self.template));
         }
+        table.footer.push(self.report.line());
         table
     }
 
@@ -43,14 +46,20 @@ impl Dataset {
     }
 
     fn label_counts(&self) -> Vec<String> {
-        let count = |label: usize| SplitName::ALL.iter().flat_map(|split| self.split(*split)).filter(|example| example.label == Some(label)).count();
-        self.labels().iter().enumerate().map(|(label, name)| format!("{name} {}", count(label))).collect()
+        let counts = self.counts(SplitName::ALL.into_iter().flat_map(|split| self.split(split)));
+        let mut shown: Vec<String> = self.labels().iter().zip(counts).take(LABELS).map(|(name, count)| format!("{name} {count}")).collect();
+        if self.labels().len() > LABELS {
+            shown.push(format!("and {} more", self.labels().len() - LABELS));
+        }
+        shown
     }
 }
 
 /// One line of at most [`SHOWN`] characters.
 fn shortened(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    // A text may be long: what is not shown is not looked at.
+    let begin = text.char_indices().nth(8 * SHOWN).map_or(text, |(end, _)| &text[..end]);
+    let line = begin.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
@@ -68,5 +77,6 @@ mod tests {
         let table = set.table(1);
         assert_eq!(table.rows, [[Cell::Text("train".into()), Cell::Text("fine day".into()), Cell::Text("good".into())]]);
         assert_eq!(table.footer[..2], ["2 train, 0 validation, 0 test examples", "labels: bad 1, good 1"]);
+        assert_eq!(table.footer[3], "read as csv: `text`, `label`");
     }
 }

@@ -20,7 +20,7 @@ impl DataOptions {
         Self { settings: self.settings.with("name", Value::Text(name.to_owned())) }
     }
 
-    /// `auto` (default), `jsonl`, `csv` or `txt`.
+    /// `auto` (default), `jsonl`, `csv`, `tsv` or `txt`.
     #[must_use]
     pub fn format(self, format: &str) -> Self {
         Self { settings: self.settings.with("format", Value::Text(format.to_owned())) }

@@ -1,13 +1,32 @@
+use std::fs;
+use std::io::Write;
+
 use super::*;
 use crate::data::{Kind, SplitName};
-use graft_protocol::Hint;
+use graft_protocol::{Hint, Value};
 
 fn file(name: &str, bytes: &[u8]) -> Result<Dataset, DataError> {
+    load(name, bytes, &Settings::default())
+}
+
+fn load(name: &str, bytes: &[u8], settings: &Settings) -> Result<Dataset, DataError> {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join(name);
     fs::write(&path, bytes).expect("writes");
-    load_file(&path, &Settings::default())
+    load_file(&path, settings, &Control::new())
 }
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).expect("compresses");
+    encoder.finish().expect("compresses")
+}
+
+fn utf16(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+const TABLE: &str = "text,label\nfine day,good\nawful day,bad\n";
 
 #[test]
 fn the_ending_or_the_first_line_decides_the_format() {
@@ -24,14 +43,14 @@ fn the_ending_or_the_first_line_decides_the_format() {
 #[test]
 fn bytes_that_are_no_text_are_named_with_their_line() {
     let error = file("a.jsonl", b"{\"text\": \"a\"}\n{\"text\": \"\xff\"}").expect_err("no UTF-8");
-    assert!(error.to_string().ends_with("a.jsonl` line 2 is no UTF-8 text (byte 24 of the file)"), "{error}");
+    assert!(error.to_string().ends_with("a.jsonl` line 2 is not valid UTF-8 (byte 24 of the file)"), "{error}");
 }
 
 #[test]
 fn an_empty_file_and_a_missing_one_are_refused_with_what_to_do() {
     let error = file("a.csv", b"text,label\n").expect_err("empty");
     assert_eq!(error.code(), "data::empty");
-    let error = load_file(Path::new("nowhere.jsonl"), &Settings::default()).expect_err("missing");
+    let error = load_file(Path::new("nowhere.jsonl"), &Settings::default(), &Control::new()).expect_err("missing");
     assert_eq!(error.to_string(), "cannot read `nowhere.jsonl`");
     assert!(error.hint().expect("a hint").contains("which-book"));
 }
@@ -64,5 +83,134 @@ fn no_text_of_a_held_out_split_is_trained_on() {
         let set = builtin(name).expect("reads").expect("is built in");
         let train: std::collections::HashSet<_> = set.train.iter().map(|example| (&example.prompt, &example.completion)).collect();
         assert!(set.validation.iter().chain(&set.test).all(|example| !train.contains(&(&example.prompt, &example.completion))), "{name}");
+    }
+}
+
+#[test]
+fn a_table_is_read_whatever_its_delimiter_its_encoding_and_its_compression() {
+    let expected = file("set.csv", TABLE.as_bytes()).expect("csv");
+    assert_eq!(expected.labels(), ["bad", "good"]);
+    let (tabs, marked) = (TABLE.replace(',', "\t"), format!("\u{feff}{TABLE}"));
+    let forms: [(&str, Vec<u8>, &str); 9] = [
+        ("set.tsv", tabs.clone().into_bytes(), "tsv"),
+        ("set.csv", TABLE.replace(',', ";").into_bytes(), "csv with `;` between the fields"),
+        ("set.csv", tabs.clone().into_bytes(), "csv with tabs between the fields"),
+        ("set", tabs.clone().into_bytes(), "tsv"),
+        ("set.csv", marked.clone().into_bytes(), "csv"),
+        ("set.csv", utf16(&marked), "csv (UTF-16)"),
+        ("set.tsv", utf16(&tabs), "tsv (UTF-16)"),
+        ("set.csv.gz", gzip(TABLE.as_bytes()), "csv (gzip)"),
+        ("set.csv", gzip(&utf16(&marked)), "csv (gzip, UTF-16)"),
+    ];
+    for (name, bytes, format) in forms {
+        let set = file(name, &bytes).expect(format);
+        assert_eq!((set.name.as_str(), set.report.format.as_str()), ("set", format));
+        assert_eq!((set.train, set.validation, set.test), (expected.train.clone(), expected.validation.clone(), expected.test.clone()), "{format}");
+    }
+}
+
+#[test]
+fn formats_that_are_not_read_are_named_whatever_the_ending_says() {
+    for (bytes, format) in [(&b"PAR1\x15\x04\x15\x10"[..], "a Parquet file"), (b"BZh91AY&SY", "compressed with bzip2"), (b"%PDF-1.7\n", "a PDF document")] {
+        for name in ["set.jsonl", "set.csv", "set.txt", "set"] {
+            let error = file(name, bytes).expect_err(format);
+            assert_eq!(error.code(), "data::format");
+            assert!(error.to_string().contains(&format!("is {format};")), "{error}");
+            assert!(!error.hint().expect("a hint").contains("iconv"));
+        }
+    }
+    let error = file("set.parquet", b"PAR1\x15\x04\x15\x10").expect_err("Parquet");
+    assert!(error.hint().expect("a hint").contains("/set.parquet').to_json('"), "{error:?}");
+    let twice = file("set.csv.gz", &gzip(&gzip(TABLE.as_bytes()))).expect_err("twice");
+    assert!(twice.to_string().contains("compressed with gzip more than once"));
+}
+
+#[test]
+fn a_web_page_is_refused_unless_it_is_asked_for_as_text() {
+    let page = b"<!DOCTYPE html>\n<html><body>Sign in</body></html>\n";
+    assert_eq!(file("set.csv", page).expect_err("a page").code(), "data::format");
+    let settings = Settings::default().with("format", Value::Text("txt".into())).with("validation", Value::Float(0.0)).with("test", Value::Float(0.0));
+    assert_eq!(load("page.html", page, &settings).expect("text").train.len(), 1);
+}
+
+#[test]
+fn the_hint_for_other_encodings_is_a_command_that_works() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("mine.csv");
+    fs::write(&path, b"text,label\ncaf\xe9,good\nna\xefve,bad\n").expect("writes");
+    let hint = load_file(&path, &Settings::default(), &Control::new()).expect_err("latin1").hint().expect("a hint");
+    let command = &hint[hint.find("iconv").expect("a command")..hint.find(", then").expect("its end")];
+    let Ok(status) = std::process::Command::new("sh").arg("-c").arg(command).status() else { return };
+    if status.success() {
+        let set = load_file(&folder.path().join("mine.utf8.csv"), &Settings::default(), &Control::new()).expect("reads");
+        assert!(set.train.iter().any(|example| example.prompt.starts_with("café")), "{:?}", set.train);
+    }
+}
+
+#[test]
+fn a_text_that_looks_like_records_is_said_to_be_read_as_text() {
+    let set = file("set.txt", b"{\"text\": \"a\"}\n\n{\"text\": \"b\"}\n").expect("reads");
+    assert_eq!((set.kind, set.report.notes.len()), (Kind::Text, 1));
+    assert!(set.report.notes[0].contains("format=jsonl"), "{:?}", set.report.notes);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn only_regular_files_are_read() {
+    let folder = tempfile::tempdir().expect("folder");
+    let at = |name: &str| folder.path().join(name);
+    let status = std::process::Command::new("mkfifo").arg(at("pipe.csv")).status().expect("mkfifo");
+    assert!(status.success());
+    std::os::unix::fs::symlink(at("loop.csv"), at("loop.csv")).expect("a link to itself");
+    let problem = |path: &Path| load_file(path, &Settings::default(), &Control::new()).expect_err("refused");
+    assert!(problem(&at("pipe.csv")).to_string().contains("is a named pipe (FIFO), not a regular file"));
+    assert!(problem(folder.path()).to_string().contains("is a folder, not a regular file"));
+    assert!(problem(Path::new("/dev/zero")).to_string().contains("is a device, not a regular file"));
+    assert_eq!(problem(&at("loop.csv")).code(), "data::io");
+    fs::write(at("empty.csv"), "").expect("writes");
+    assert_eq!(problem(&at("empty.csv")).code(), "data::empty");
+}
+
+#[test]
+fn a_line_without_end_is_refused_also_where_it_is_compressed_to_nothing() {
+    let zeros = vec![b'a'; 50 << 20];
+    assert_eq!(file("long.jsonl", &zeros).expect_err("long").code(), "data::long_line");
+    assert_eq!(file("long.csv.gz", &gzip(&zeros)).expect_err("long").code(), "data::long_line");
+    assert_eq!(file("long.txt", &b"word\n".repeat(5 << 20)).expect_err("long").code(), "data::long_line");
+    let quoted = [&b"text\n\""[..], &b"word\n".repeat(5 << 20)].concat();
+    assert_eq!(file("long.csv", &quoted).expect_err("long").to_string().split(" line ").nth(1), Some("2: a quote is opened and never closed"));
+}
+
+#[test]
+fn a_file_that_grows_while_it_is_read_is_refused() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("log.txt");
+    fs::write(&path, "one\n\ntwo\n\n").expect("writes");
+    let opened = open(&path, false).expect("opens");
+    fs::OpenOptions::new().append(true).open(&path).expect("opens").write_all(b"three").expect("grows");
+    let (mut text, unchanged, _) = opened.into_parts();
+    let mut read = String::new();
+    text.read_to_string(&mut read).expect("reads");
+    assert_eq!(read, "one\n\ntwo\n\n", "not more than there was");
+    assert_eq!(unchanged.check().expect_err("it grew").code(), "data::changed");
+}
+
+#[test]
+fn a_broken_archive_is_refused() {
+    let whole = gzip(TABLE.repeat(1000).as_bytes());
+    assert_eq!(file("cut.csv.gz", &whole[..whole.len() / 2]).expect_err("cut").code(), "data::io");
+}
+
+#[test]
+fn the_hint_for_a_json_array_is_a_command_that_works() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("rows.json");
+    fs::write(&path, "[{\"text\": \"a\", \"label\": \"x\"},\n {\"text\": \"b\", \"label\": \"y\"}]").expect("writes");
+    let hint = load_file(&path, &Settings::default(), &Control::new()).expect_err("an array").hint().expect("a hint");
+    let command = &hint[hint.find("python3").expect("a command")..hint.find(", then").expect("its end")];
+    let Ok(status) = std::process::Command::new("sh").arg("-c").arg(command).status() else { return };
+    if status.success() {
+        let set = load_file(&folder.path().join("rows.json.jsonl"), &Settings::default(), &Control::new()).expect("reads");
+        assert_eq!(set.labels(), ["x", "y"]);
     }
 }

@@ -1,0 +1,262 @@
+//! Records with named fields become what the trainer can use, or are refused by name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::DataError;
+use super::columns::{Columns, ReadReport, Role};
+use super::dataset::SplitName;
+use super::detect::with_name;
+use super::record::{Content, Field, Record};
+
+/// Most labels of a data set: a classifier has a row of weights for each, and an evaluation scores all of them.
+pub(super) const MOST_LABELS: usize = 10_000;
+/// What a record takes beside its texts while it is read, and its example afterwards.
+const RECORD_BYTES: u64 = 256;
+/// Whole numbers up to here are exact in 64 bits.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Gathers the records of one file.
+pub(super) struct Collector<'a> {
+    source_name: &'a str,
+    /// Whether numbers and strings are told apart, as in JSON.
+    typed: bool,
+    budget: u64,
+    taken: u64,
+    records: Vec<Record>,
+    labels: BTreeSet<Arc<str>>,
+    columns: Columns,
+    notes: Vec<String>,
+    whole_floats: bool,
+}
+
+/// What a file holds.
+pub(super) struct Collected {
+    pub(super) records: Vec<Record>,
+    pub(super) report: ReadReport,
+}
+
+impl<'a> Collector<'a> {
+    /// An empty one that takes at most `budget` bytes; `typed` where the format tells numbers from strings.
+    pub(super) fn new(source_name: &'a str, typed: bool, budget: u64) -> Self {
+        let (records, labels, columns, notes) = (Vec::new(), BTreeSet::new(), Columns::default(), Vec::new());
+        Self { source_name, typed, budget, taken: 0, records, labels, columns, notes, whole_floats: false }
+    }
+
+    /// Something that the reader should know.
+    pub(super) fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+
+    /// Adds a text without fields.
+    pub(super) fn text(&mut self, line: usize, text: String) -> Result<(), DataError> {
+        self.push(Record { line, content: Content::Text(text), split: None })
+    }
+
+    /// Adds a record of named fields: `prompt` and `completion`, or `text` and perhaps `label`; `split` where it is there.
+    pub(super) fn fields(&mut self, line: usize, mut fields: Vec<(String, Field)>) -> Result<(), DataError> {
+        let chosen = self.chosen(line, &fields)?;
+        let has = |role: Role| chosen[role as usize].is_some_and(|index| fields[index].1 != Field::Null);
+        let roles: &[Role] = match () {
+            () if has(Role::Prompt) && has(Role::Completion) => &[Role::Prompt, Role::Completion],
+            () if has(Role::Prompt) || has(Role::Completion) || !has(Role::Text) => {
+                return Err(self.unusable(line, &fields, has(Role::Prompt), has(Role::Completion)));
+            }
+            () if chosen[Role::Label as usize].is_some() => &[Role::Text, Role::Label],
+            () => &[Role::Text],
+        };
+        for (index, (name, _)) in fields.iter().enumerate() {
+            let role = roles.iter().chain([&Role::Split]).find(|role| chosen[**role as usize] == Some(index));
+            self.columns.note(name, role.copied());
+        }
+        let mut take = |role: Role| chosen[role as usize].map_or(Field::Null, |index| std::mem::replace(&mut fields[index].1, Field::Null));
+        let split = self.split(line, take(Role::Split))?;
+        let content = match *roles {
+            [Role::Prompt, _] => Content::Completion {
+                prompt: self.string(line, Role::Prompt, take(Role::Prompt))?,
+                completion: self.string(line, Role::Completion, take(Role::Completion))?,
+            },
+            [_, _] => Content::Labelled { text: self.string(line, Role::Text, take(Role::Text))?, label: self.label(line, take(Role::Label))? },
+            _ => Content::Text(self.string(line, Role::Text, take(Role::Text))?),
+        };
+        if let Some(field) = content.empty_field() {
+            return Err(self.malformed(line, format!("its {field} is empty")));
+        }
+        self.push(Record { line, content, split })
+    }
+
+    /// All records, with numbers among the labels of an untyped format seen as such.
+    pub(super) fn finish(mut self, format: String) -> Result<Collected, DataError> {
+        if !self.typed {
+            self.settle_numbers()?;
+        }
+        if self.whole_floats {
+            self.notes.push("labels such as 1.0 were read as the whole numbers that they are".to_owned());
+        }
+        let (labels, examples) = (self.labels.len(), self.records.len());
+        if labels > 20 && labels * 2 > examples {
+            self.notes.push(format!("{labels} different labels in {examples} examples: is the label an identifier, a number or a text of its own?"));
+        }
+        Ok(Collected { records: self.records, report: self.columns.report(format, self.notes) })
+    }
+
+    /// The field for each role. A field that has the very name goes before one that only resembles it.
+    fn chosen(&self, line: usize, fields: &[(String, Field)]) -> Result<[Option<usize>; 5], DataError> {
+        let mut chosen = [None; 5];
+        for (index, (name, _)) in fields.iter().enumerate() {
+            let Some(role) = Role::of(name) else { continue };
+            let place = &mut chosen[role as usize];
+            let exact = |index: usize| fields[index].0 == role.name();
+            match *place {
+                Some(before) if exact(before) == exact(index) => {
+                    let problem = format!("it has both `{}` and `{name}`: which one is the {}?", fields[before].0, role.name());
+                    return Err(self.malformed(line, problem));
+                }
+                Some(before) if exact(before) => {}
+                _ => *place = Some(index),
+            }
+        }
+        Ok(chosen)
+    }
+
+    fn push(&mut self, record: Record) -> Result<(), DataError> {
+        self.taken += record.content.bytes() as u64 + RECORD_BYTES;
+        if self.taken > self.budget {
+            return Err(DataError::TooLarge { source_name: self.source_name.to_owned(), bytes: self.taken, left: self.budget });
+        }
+        self.records.push(record);
+        Ok(())
+    }
+
+    fn string(&self, line: usize, role: Role, field: Field) -> Result<String, DataError> {
+        match field {
+            Field::Text(text) => Ok(text),
+            Field::Float(number) => Ok(number.to_string()),
+            Field::List if matches!(role, Role::Prompt | Role::Completion) => Err(self.chat(line, role.name())),
+            Field::List | Field::Object => {
+                let what = if field == Field::List { "a list" } else { "an object" };
+                Err(self.malformed(line, format!("its {} is {what}; a string is expected", role.name())))
+            }
+            Field::Null => Err(self.malformed(line, format!("its {} is null", role.name()))),
+        }
+    }
+
+    fn label(&mut self, line: usize, field: Field) -> Result<Arc<str>, DataError> {
+        let text = match field {
+            Field::Text(text) => text,
+            Field::Float(number) if number.fract() == 0.0 && number.abs() <= EXACT => {
+                self.whole_floats = true;
+                format!("{}", number as i64)
+            }
+            Field::Float(number) => return Err(self.float(line, number.to_string())),
+            Field::List => return Err(DataError::ListLabel { source_name: self.source_name.to_owned(), line }),
+            Field::Object => return Err(self.malformed(line, "its label is an object; a name or a whole number is expected".to_owned())),
+            Field::Null => return Err(self.malformed(line, "its label is null: leave the example out, or give it a label".to_owned())),
+        };
+        self.intern(line, &text)
+    }
+
+    /// One copy of each label.
+    fn intern(&mut self, line: usize, label: &str) -> Result<Arc<str>, DataError> {
+        if let Some(known) = self.labels.get(label) {
+            return Ok(known.clone());
+        }
+        if self.labels.len() == MOST_LABELS {
+            return Err(DataError::TooManyLabels { source_name: self.source_name.to_owned(), line, most: MOST_LABELS });
+        }
+        let label: Arc<str> = label.into();
+        self.labels.insert(label.clone());
+        Ok(label)
+    }
+
+    fn split(&self, line: usize, field: Field) -> Result<Option<SplitName>, DataError> {
+        let name = match field {
+            Field::Null => return Ok(None),
+            field => self.string(line, Role::Split, field)?,
+        };
+        if name.is_empty() {
+            return Ok(None);
+        }
+        let parsed = SplitName::parse(&name).ok_or_else(|| self.malformed(line, format!("its split is `{name}`; train, validation or test is expected")));
+        parsed.map(Some)
+    }
+
+    /// csv has no types: where every label is a number, a fraction means a quantity, and 1.0 is the class 1.
+    fn settle_numbers(&mut self) -> Result<(), DataError> {
+        let numbers: Option<BTreeMap<Arc<str>, f64>> = self.labels.iter().map(|label| number(label).map(|number| (label.clone(), number))).collect();
+        let Some(numbers) = numbers.filter(|numbers| numbers.keys().any(|label| label.contains(['.', 'e', 'E']))) else { return Ok(()) };
+        let whole = |number: f64| number.fract() == 0.0 && number.abs() <= EXACT;
+        for record in &mut self.records {
+            let Content::Labelled { label, .. } = &mut record.content else { continue };
+            match numbers.get(label) {
+                Some(number) if whole(*number) => *label = format!("{}", *number as i64).into(),
+                _ => return Err(DataError::FloatLabel { source_name: self.source_name.to_owned(), line: record.line, label: label.to_string() }),
+            }
+        }
+        self.whole_floats = true;
+        Ok(())
+    }
+
+    fn malformed(&self, line: usize, problem: String) -> DataError {
+        DataError::Malformed { source_name: self.source_name.to_owned(), line, problem }
+    }
+
+    fn float(&self, line: usize, label: String) -> DataError {
+        DataError::FloatLabel { source_name: self.source_name.to_owned(), line, label }
+    }
+
+    fn chat(&self, line: usize, field: &str) -> DataError {
+        let program = match field {
+            "prompt" | "completion" => "{prompt: .prompt[-1].content, completion: (\" \" + .completion[0].content)}".to_owned(),
+            "conversations" => "{prompt: .conversations[0].value, completion: (\" \" + .conversations[1].value)}".to_owned(),
+            field => format!("{{prompt: .{field}[0].content, completion: (\" \" + .{field}[1].content)}}"),
+        };
+        let hint = format!("write each example as prompt and completion, for example: jq -c '{program}' 'FILE' > pairs.jsonl, then %data load pairs.jsonl");
+        self.unsupported(line, format!("a chat data set (`{field}`)"), hint)
+    }
+
+    fn unsupported(&self, line: usize, what: String, hint: String) -> DataError {
+        DataError::Unsupported { source_name: self.source_name.to_owned(), line, what, hint: with_name(&hint, self.source_name) }
+    }
+
+    /// Why fields make no example: another kind of data set, or a field that is missing.
+    fn unusable(&self, line: usize, fields: &[(String, Field)], has_prompt: bool, has_completion: bool) -> DataError {
+        let found: Vec<String> = fields.iter().map(|(name, _)| name.clone()).collect();
+        let has = |name: &str| found.iter().any(|found| found.trim().eq_ignore_ascii_case(name));
+        let rename = |prompt: &str, completion: &str| {
+            format!(
+                "name the columns prompt and completion; of JSON lines: jq -c '{{prompt: .{prompt}, completion: (\" \" + .{completion})}}' 'FILE' > pairs.jsonl"
+            )
+        };
+        if has("chosen") && has("rejected") {
+            let hint = "keep the preferred answers, as prompt and completion: training on preferences (DPO) is not supported".to_owned();
+            return self.unsupported(line, "a preference data set (`chosen`, `rejected`)".to_owned(), hint);
+        }
+        let missing = match (has_prompt, has_completion) {
+            (true, false) => "`completion`",
+            (false, true) => "`prompt`",
+            _ => "`text`",
+        };
+        if missing == "`text`" {
+            if let Some(field) = ["messages", "conversations", "conversation", "dialog", "dialogue", "turns"].into_iter().find(|name| has(name)) {
+                return self.chat(line, field);
+            }
+            for (prompt, completion) in [("instruction", "output"), ("instruction", "response"), ("question", "answer"), ("input", "output")] {
+                if has(prompt) && has(completion) {
+                    let what = format!("an instruction data set (`{prompt}`, `{completion}`)");
+                    return self.unsupported(line, what, rename(prompt, completion));
+                }
+            }
+        }
+        DataError::MissingField { source_name: self.source_name.to_owned(), line, missing, found }
+    }
+}
+
+/// The number that a label of csv is; words such as `nan` and `inf` are names.
+fn number(label: &str) -> Option<f64> {
+    let label = label.trim();
+    label.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '-' | '+' | '.')).then(|| label.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests;

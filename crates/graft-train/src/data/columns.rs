@@ -1,0 +1,134 @@
+//! What the columns of a table, or the fields of JSON lines, are taken for.
+
+use std::collections::BTreeMap;
+
+/// Columns whose names a report lists.
+const LISTED: usize = 20;
+/// Columns whose names are kept.
+const KEPT: usize = 1000;
+
+/// What a column is used as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Role {
+    Text,
+    Prompt,
+    Completion,
+    Label,
+    Split,
+}
+
+impl Role {
+    /// All of them, in the order of their numbers.
+    pub(super) const ALL: [Self; 5] = [Self::Text, Self::Prompt, Self::Completion, Self::Label, Self::Split];
+
+    /// The role that a column of that name has; upper and lower case are the same, and `labels` is a label.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        let is = |known: &str| name.trim().eq_ignore_ascii_case(known);
+        Self::ALL.into_iter().find(|role| is(role.name())).or_else(|| is("labels").then_some(Self::Label))
+    }
+
+    /// The name of its column.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Prompt => "prompt",
+            Self::Completion => "completion",
+            Self::Label => "label",
+            Self::Split => "split",
+        }
+    }
+}
+
+/// How a data set was read: the format, and what each column was taken for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadReport {
+    /// `jsonl`, `csv`, `tsv` or `txt`, with how the file was unpacked.
+    pub format: String,
+    /// Columns that were used, each with what it was used as.
+    pub used: Vec<(String, &'static str)>,
+    /// Columns that were not used.
+    pub ignored: Vec<String>,
+    /// What else a reader should know: numbers that were read as names, a delimiter that is not the usual one.
+    pub notes: Vec<String>,
+}
+
+impl ReadReport {
+    /// `read as csv: `text`, `labels` as label; ignored: `id``.
+    pub fn line(&self) -> String {
+        if self.ignored.is_empty() { self.read_as() } else { format!("{}; ignored: {}", self.read_as(), self.ignored_names()) }
+    }
+
+    /// `read as csv: `text`, `labels` as label`.
+    pub fn read_as(&self) -> String {
+        let column = |(name, role): &(String, &str)| if name == role { format!("`{name}`") } else { format!("`{name}` as {role}") };
+        let used: Vec<String> = self.used.iter().map(column).collect();
+        let mut line = format!("read as {}", self.format);
+        if !used.is_empty() {
+            line.push_str(&format!(": {}", used.join(", ")));
+        }
+        line
+    }
+
+    /// The columns that were not used, the first ones by name.
+    pub fn ignored_names(&self) -> String {
+        let mut names: Vec<String> = self.ignored.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
+        if self.ignored.len() > LISTED {
+            names.push(format!("and {} more", self.ignored.len() - LISTED));
+        }
+        names.join(", ")
+    }
+}
+
+/// Counts how columns are used while a file is read.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    /// What a column was used as; none while it never was.
+    seen: BTreeMap<String, Option<Role>>,
+}
+
+impl Columns {
+    /// A column of one record with what it was used as.
+    pub(super) fn note(&mut self, name: &str, role: Option<Role>) {
+        if let Some(before) = self.seen.get_mut(name) {
+            *before = before.or(role);
+        } else if self.seen.len() < KEPT || role.is_some() {
+            self.seen.insert(name.to_owned(), role);
+        }
+    }
+
+    /// The report on a file of that format.
+    pub(super) fn report(self, format: String, notes: Vec<String>) -> ReadReport {
+        let (mut used, mut ignored) = (Vec::new(), Vec::new());
+        for (name, role) in self.seen {
+            match role {
+                Some(role) => used.push((role, name)),
+                None => ignored.push(name),
+            }
+        }
+        used.sort();
+        ReadReport { format, used: used.into_iter().map(|(role, name)| (name, role.name())).collect(), ignored, notes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_names_what_was_used_and_what_was_not() {
+        let mut columns = Columns::default();
+        for (name, role) in [("id", None), ("labels", Role::of("labels")), ("text", Role::of("text")), ("id", None), ("split", None)] {
+            columns.note(name, role);
+        }
+        columns.note("split", Role::of("split"));
+        let report = columns.report("tsv".to_owned(), Vec::new());
+        assert_eq!(report.line(), "read as tsv: `text`, `labels` as label, `split`; ignored: `id`");
+    }
+
+    #[test]
+    fn many_ignored_columns_are_counted() {
+        let mut columns = Columns::default();
+        (0..30).for_each(|number| columns.note(&format!("c{number:02}"), None));
+        assert!(columns.report("csv".to_owned(), Vec::new()).line().ends_with("`c19`, and 10 more"));
+    }
+}

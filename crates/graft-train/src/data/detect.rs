@@ -1,0 +1,217 @@
+//! What a file is, by its first bytes: its name may say anything.
+
+use std::path::Path;
+
+/// Bytes that [`content`] looks at.
+pub(super) const HEAD: usize = 4096;
+
+/// What the first bytes of a file say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Text, or something that no signature is known of.
+    Utf8 {
+        /// Bytes of the byte order mark.
+        mark: usize,
+    },
+    /// Text in two bytes a character.
+    Utf16 {
+        /// Bytes of the byte order mark.
+        mark: usize,
+        /// Which byte of a pair comes first.
+        order: ByteOrder,
+    },
+    /// Compressed with gzip.
+    Gzip,
+    /// Something that is recognised and not read.
+    Foreign(Foreign),
+}
+
+/// Which byte of a UTF-16 pair comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ByteOrder {
+    /// The lower one, as on Windows.
+    Little,
+    /// The higher one.
+    Big,
+}
+
+/// A format that is not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Foreign {
+    /// What it is called, with its article.
+    pub(super) name: &'static str,
+    /// A command line that makes a file of it that can be loaded, with `FILE` for its name.
+    pub(super) step: &'static str,
+    /// Whether it is text, which `format=txt` reads as such.
+    pub(super) is_text: bool,
+}
+
+/// Place and bytes of a signature, the format, and what to do with it.
+type Signature = (usize, &'static [u8], &'static str, &'static str);
+
+const PARQUET: &str = "convert it with pandas: python3 -c \"import pandas; pandas.read_parquet('FILE').to_json('FILE.jsonl', orient='records', lines=True)\", \
+     or with DuckDB: duckdb -c \"COPY (FROM 'FILE') TO 'FILE.jsonl' (FORMAT json)\"; then %data load FILE.jsonl";
+const ARROW: &str = "convert it: python3 -c \"import datasets; datasets.Dataset.from_file('FILE').to_json('FILE.jsonl')\", then %data load FILE.jsonl";
+const FEATHER: &str = "convert it: python3 -c \"import pandas; pandas.read_feather('FILE').to_json('FILE.jsonl', orient='records', lines=True)\", \
+     then %data load FILE.jsonl";
+const PICKLE: &str = "reading a pickle runs code of whoever wrote it; if you trust it: python3 -c \"import pandas; \
+     pandas.read_pickle('FILE').to_json('FILE.jsonl', orient='records', lines=True)\", then %data load FILE.jsonl";
+const SQLITE: &str = "export a table: sqlite3 -header -csv 'FILE' \"SELECT text, label FROM mytable\" > 'FILE.csv', then %data load FILE.csv";
+const EXCEL: &str = "save it as csv, or: python3 -c \"import pandas; pandas.read_excel('FILE').to_csv('FILE.csv', index=False)\", then %data load FILE.csv";
+const WEIGHTS: &str = "%model load and %lora load read models and adapters; %data load wants examples";
+const PICTURE: &str = "%data load wants text";
+const UTF32: &str = "convert it: iconv -f UTF-32 -t UTF-8 'FILE' > 'FILE.txt', then load that file";
+
+const SIGNATURES: &[Signature] = &[
+    (0, b"PAR1", "a Parquet file", PARQUET),
+    (0, b"ARROW1\0\0", "an Arrow (Feather) file", FEATHER),
+    (0, b"FEA1", "a Feather file", FEATHER),
+    (0, b"\xff\xff\xff\xff", "an Arrow stream, as Hugging Face datasets stores it", ARROW),
+    (0, b"Obj\x01", "an Avro file", "convert it to JSON Lines first, for example with `avro cat`"),
+    (0, b"ORC", "an ORC file", "convert it to csv or JSON Lines first, for example with pandas.read_orc"),
+    (0, b"BZh", "compressed with bzip2", "unpack it: bunzip2 -k 'FILE', then load the file without .bz2"),
+    (0, b"\xfd7zXZ\0", "compressed with xz", "unpack it: xz -dk 'FILE', then load the file without .xz"),
+    (0, b"\x28\xb5\x2f\xfd", "compressed with Zstandard", "unpack it: zstd -d 'FILE', then load the file without .zst"),
+    (0, b"\x04\x22\x4d\x18", "compressed with LZ4", "unpack it: lz4 -d 'FILE', then load the file that it writes"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it: 7z x 'FILE', then load a file of it"),
+    (0, b"Rar!\x1a\x07", "a RAR archive", "unpack it: unrar x 'FILE', then load a file of it"),
+    (257, b"ustar", "a tar archive", "unpack it: tar xf 'FILE', then load a file of it"),
+    (0, b"SQLite format 3\0", "an SQLite database", SQLITE),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document (.xls, .doc)", EXCEL),
+    (0, b"%PDF-", "a PDF document", "extract its text: pdftotext 'FILE' 'FILE.txt', then %data load FILE.txt"),
+    (0, b"{\\rtf", "an RTF document", "save it as plain text first"),
+    (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file", "convert it to csv or JSON Lines first, for example with pandas.read_hdf"),
+    (0, b"\x93NUMPY", "a NumPy array", "%data load wants text: write the texts to a JSON Lines file"),
+    (0, b"GGUF", "a GGUF model", WEIGHTS),
+    (0, b"\x89PNG\r\n\x1a\n", "a PNG picture", PICTURE),
+    (0, b"\xff\xd8\xff", "a JPEG picture", PICTURE),
+    (0, b"GIF8", "a GIF picture", PICTURE),
+    (0, b"\x7fELF", "a program", PICTURE),
+    (0, b"\0\0\xfe\xff", "UTF-32 text", UTF32),
+    (0, b"\xff\xfe\0\0", "UTF-32 text", UTF32),
+];
+
+/// Recognises a file by its first [`HEAD`] bytes.
+pub(super) fn content(head: &[u8]) -> Content {
+    let found = SIGNATURES.iter().find(|(place, bytes, ..)| head.get(*place..).is_some_and(|rest| rest.starts_with(bytes)));
+    let foreign = |name, step, is_text| Content::Foreign(Foreign { name, step, is_text });
+    match head {
+        _ if let Some((_, _, name, step)) = found => foreign(name, step, false),
+        [b'P', b'K', 3 | 5, 4 | 6, ..] => zip(head),
+        [0x1f, 0x8b, ..] => Content::Gzip,
+        [0x80, 2..=5, ..] => foreign("a Python pickle", PICKLE, false),
+        [_, _, _, _, _, _, _, 0, b'{', ..] => foreign("a safetensors file", WEIGHTS, false),
+        [0xef, 0xbb, 0xbf, ..] => Content::Utf8 { mark: 3 },
+        [0xff, 0xfe, ..] => Content::Utf16 { mark: 2, order: ByteOrder::Little },
+        [0xfe, 0xff, ..] => Content::Utf16 { mark: 2, order: ByteOrder::Big },
+        _ => match (markup(head), unmarked_utf16(head)) {
+            (Some(foreign), _) => Content::Foreign(foreign),
+            (None, Some(order)) => Content::Utf16 { mark: 0, order },
+            (None, None) => Content::Utf8 { mark: 0 },
+        },
+    }
+}
+
+/// The hint for a file of that format.
+pub(super) fn step(foreign: &Foreign, path: &Path) -> String {
+    with_name(foreign.step, &path.display().to_string())
+}
+
+/// A command line about `FILE` with the file's name in it; a name that a shell or Python would read otherwise is left to the user.
+pub(super) fn with_name(step: &str, name: &str) -> String {
+    if name.contains(['\'', '"', '\\', '$', '`', '!']) || name.chars().any(char::is_control) { step.to_owned() } else { step.replace("FILE", name) }
+}
+
+/// Office documents, PyTorch checkpoints and NumPy archives are zip archives too: the name of the first entry tells.
+fn zip(head: &[u8]) -> Content {
+    let has = |name: &str| head.windows(name.len()).any(|window| window == name.as_bytes());
+    let (name, step) = match () {
+        () if has("[Content_Types].xml") && has("word/") => ("a Word document (.docx)", "save it as plain text first"),
+        () if has("[Content_Types].xml") || has("xl/") => ("an Excel workbook (.xlsx)", EXCEL),
+        () if has("data.pkl") => ("a PyTorch checkpoint", WEIGHTS),
+        () if has(".npy") => ("a NumPy archive", "%data load wants text: write the texts to a JSON Lines file"),
+        () => ("a zip archive", "unpack it: unzip 'FILE', then load a file of it"),
+    };
+    Content::Foreign(Foreign { name, step, is_text: false })
+}
+
+/// Text that is not what it was asked for: a page of an error or a login, a pointer in place of a file.
+fn markup(head: &[u8]) -> Option<Foreign> {
+    let start = head.iter().position(|byte| !byte.is_ascii_whitespace())?;
+    let text: Vec<u8> = head[start..].iter().take(64).map(u8::to_ascii_lowercase).collect();
+    let foreign = |name, step| Some(Foreign { name, step, is_text: true });
+    match text.as_slice() {
+        text if text.starts_with(b"<!doctype html") || text.starts_with(b"<html") => {
+            foreign("a web page (HTML)", "a site may have sent a login or error page: download the raw file; format=txt reads the page's source as text")
+        }
+        text if text.starts_with(b"<?xml") => foreign("XML", "convert it to csv or JSON Lines first; format=txt reads it as text"),
+        text if text.starts_with(b"version https://git-lfs") => {
+            foreign("a Git LFS pointer, not the data itself", "fetch the data: git lfs pull, in the folder of the repository")
+        }
+        _ => None,
+    }
+}
+
+/// The byte order of UTF-16 without a byte order mark: of Latin text every other byte is 0, and the rest can be printed.
+fn unmarked_utf16(head: &[u8]) -> Option<ByteOrder> {
+    let pairs = head.len() / 2;
+    let count = |place: usize, is: fn(u8) -> bool| head.iter().skip(place).step_by(2).filter(|byte| is(**byte)).count();
+    let printable = |byte: u8| byte >= b' ' || byte.is_ascii_whitespace();
+    let (even, odd) = (count(0, |byte| byte == 0), count(1, |byte| byte == 0));
+    let looks_like = |zeros: usize, others: usize, letters: usize| zeros * 2 > pairs && others == 0 && letters * 20 >= pairs * 19;
+    match pairs {
+        0 | 1 => None,
+        _ if looks_like(odd, even, count(0, printable)) => Some(ByteOrder::Little),
+        _ if looks_like(even, odd, count(1, printable)) => Some(ByteOrder::Big),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(head: &[u8]) -> &'static str {
+        match content(head) {
+            Content::Foreign(foreign) => foreign.name,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn utf16(text: &str, order: ByteOrder) -> Vec<u8> {
+        text.encode_utf16().flat_map(|unit| if order == ByteOrder::Little { unit.to_le_bytes() } else { unit.to_be_bytes() }).collect()
+    }
+
+    #[test]
+    fn formats_are_recognised_by_their_first_bytes() {
+        assert_eq!(name(b"PAR1\x15\x04\x15"), "a Parquet file");
+        assert_eq!(name(b"PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0[Content_Types].xml xl/workbook.xml"), "an Excel workbook (.xlsx)");
+        assert_eq!(name(b"PK\x03\x04\0\0\x08\x08\0\0\0\0archive/data.pkl"), "a PyTorch checkpoint");
+        assert_eq!(name(b"PK\x03\x04data.csv"), "a zip archive");
+        assert_eq!(name(b"\x80\x04\x95\x1a\0\0\0\0\0\0\0}\x94"), "a Python pickle");
+        assert_eq!(name(b"\x28\xb5\x2f\xfd\x24\0"), "compressed with Zstandard");
+        assert_eq!(name(b"\n <!DOCTYPE html><html>"), "a web page (HTML)");
+        assert_eq!(name(b"\x58\x01\0\0\0\0\0\0{\"a\":{}}"), "a safetensors file");
+        assert_eq!(name(&[&[0u8; 257][..], b"ustar\x0000"].concat()), "a tar archive");
+        assert_eq!(content(b"\x1f\x8b\x08\0"), Content::Gzip);
+        assert_eq!(content(b"plain words"), Content::Utf8 { mark: 0 });
+        assert_eq!(content(b""), Content::Utf8 { mark: 0 });
+    }
+
+    #[test]
+    fn utf_16_is_recognised_with_and_without_its_mark() {
+        for order in [ByteOrder::Little, ByteOrder::Big] {
+            assert_eq!(content(&utf16("text,label\nGrüße,gut\n", order)), Content::Utf16 { mark: 0, order });
+            assert_eq!(content(&utf16("\u{feff}日本", order)), Content::Utf16 { mark: 2, order });
+        }
+        assert_eq!(content(&[1, 0, 2, 0, 3, 0, 4, 0]), Content::Utf8 { mark: 0 }, "small numbers are not text");
+        assert_eq!(name(b"\xff\xfe\0\0a\0\0\0"), "UTF-32 text");
+    }
+
+    #[test]
+    fn the_step_names_the_file() {
+        let Content::Foreign(parquet) = content(b"PAR1") else { panic!("not recognised") };
+        let step = step(&parquet, Path::new("my data.parquet"));
+        assert!(step.contains("pandas.read_parquet('my data.parquet').to_json('my data.parquet.jsonl', orient='records', lines=True)"), "{step}");
+    }
+}

@@ -1,0 +1,171 @@
+//! A file as a stream of UTF-8: recognised by its content, unpacked and decoded.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::path::{Path, PathBuf};
+
+use graft_nn::Device;
+use graft_protocol::user_file;
+
+use super::DataError;
+use super::detect::{self, ByteOrder, Content, HEAD};
+
+/// Bytes read at once.
+const BUFFER: usize = 64 << 10;
+
+/// A file that is open.
+pub(super) struct Opened {
+    /// Its text.
+    pub(super) text: Box<dyn BufRead>,
+    /// How the bytes became text, where they were not UTF-8 already: `gzip`, `UTF-16`.
+    pub(super) decoded: Vec<&'static str>,
+    /// Bytes that its examples may take: half of the memory that was left.
+    pub(super) budget: u64,
+    file: File,
+    path: PathBuf,
+    bytes: u64,
+}
+
+/// Opens a regular file; `as_text` where the user has said that it is text to be read as it is.
+///
+/// # Errors
+/// [`DataError::File`], [`DataError::Foreign`], [`DataError::TooLarge`].
+pub(super) fn open(path: &Path, as_text: bool) -> Result<Opened, DataError> {
+    let (file, bytes) = user_file::open(path)?;
+    let left = graft_nn::memory::left(&Device::Cpu).unwrap_or(u64::MAX);
+    if bytes > left {
+        return Err(DataError::TooLarge { source_name: path.display().to_string(), bytes, left });
+    }
+    let io = |source| DataError::Io { path: path.to_owned(), source };
+    // Not more than it has now: a file that somebody writes to would have no end.
+    let reader = file.try_clone().map_err(io)?.take(bytes);
+    let mut decoded = Vec::new();
+    let text = decode(Box::new(reader), (path, as_text), &mut decoded)?;
+    Ok(Opened { text, decoded, budget: left / 2, file, path: path.to_owned(), bytes })
+}
+
+impl Opened {
+    /// What reading has to be finished with.
+    pub(super) fn into_parts(self) -> (Box<dyn BufRead>, Unchanged, u64) {
+        (self.text, Unchanged { file: self.file, path: self.path, bytes: self.bytes }, self.budget)
+    }
+}
+
+/// Watches that a file is what it was when it was opened.
+pub(super) struct Unchanged {
+    file: File,
+    path: PathBuf,
+    bytes: u64,
+}
+
+impl Unchanged {
+    /// Compares its size with that when it was opened.
+    ///
+    /// # Errors
+    /// [`DataError::Changed`].
+    pub(super) fn check(&self) -> Result<(), DataError> {
+        let now = self.file.metadata().map_err(|source| DataError::Io { path: self.path.clone(), source })?.len();
+        if now == self.bytes { Ok(()) } else { Err(DataError::Changed { source_name: self.path.display().to_string(), before: self.bytes, after: now }) }
+    }
+}
+
+/// Unpacks and decodes, one layer after the other.
+fn decode(mut reader: Box<dyn Read>, (path, as_text): (&Path, bool), decoded: &mut Vec<&'static str>) -> Result<Box<dyn BufRead>, DataError> {
+    let io = |source| DataError::Io { path: path.to_owned(), source };
+    let mut head = Vec::with_capacity(HEAD);
+    reader.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(io)?;
+    let content = detect::content(&head);
+    let mut whole = Cursor::new(head).chain(reader);
+    match content {
+        Content::Foreign(foreign) if !(as_text && foreign.is_text) => {
+            let hint = detect::step(&foreign, path);
+            Err(DataError::Foreign { source_name: path.display().to_string(), format: foreign.name, hint })
+        }
+        Content::Gzip if decoded.contains(&"gzip") => {
+            let hint = "unpack it until it is text: gunzip".to_owned();
+            Err(DataError::Foreign { source_name: path.display().to_string(), format: "compressed with gzip more than once", hint })
+        }
+        Content::Gzip => {
+            decoded.push("gzip");
+            decode(Box::new(flate2::read::MultiGzDecoder::new(whole)), (path, as_text), decoded)
+        }
+        Content::Utf16 { mark, order } => {
+            decoded.push("UTF-16");
+            io::copy(&mut whole.by_ref().take(mark as u64), &mut io::sink()).map_err(io)?;
+            Ok(Box::new(BufReader::with_capacity(BUFFER, Utf16 { source: BufReader::with_capacity(BUFFER, whole), order, waiting: None })))
+        }
+        Content::Utf8 { mark } => {
+            io::copy(&mut whole.by_ref().take(mark as u64), &mut io::sink()).map_err(io)?;
+            Ok(Box::new(BufReader::with_capacity(BUFFER, whole)))
+        }
+        Content::Foreign(_) => Ok(Box::new(BufReader::with_capacity(BUFFER, whole))),
+    }
+}
+
+/// UTF-16 as UTF-8.
+struct Utf16<R> {
+    source: R,
+    order: ByteOrder,
+    /// A unit that was read ahead.
+    waiting: Option<u16>,
+}
+
+impl<R: Read> Utf16<R> {
+    fn unit(&mut self) -> io::Result<Option<u16>> {
+        if let Some(unit) = self.waiting.take() {
+            return Ok(Some(unit));
+        }
+        let mut pair = [0; 2];
+        match self.source.read(&mut pair[..1])? {
+            0 => return Ok(None),
+            _ => self.source.read_exact(&mut pair[1..]).map_err(|_| invalid("its last character is cut in two"))?,
+        }
+        Ok(Some(match self.order {
+            ByteOrder::Little => u16::from_le_bytes(pair),
+            ByteOrder::Big => u16::from_be_bytes(pair),
+        }))
+    }
+
+    fn character(&mut self) -> io::Result<Option<char>> {
+        let Some(first) = self.unit()? else { return Ok(None) };
+        let units = match first {
+            0xd800..=0xdbff => [Some(first), self.unit()?],
+            _ => [Some(first), None],
+        };
+        char::decode_utf16(units.into_iter().flatten()).next().transpose().map_err(|_| invalid("it has half of a surrogate pair"))
+    }
+}
+
+fn invalid(problem: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("not valid UTF-16: {problem}"))
+}
+
+impl<R: Read> Read for Utf16<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut written = 0;
+        // A character takes up to four bytes.
+        while written + 4 <= buffer.len() {
+            let Some(character) = self.character()? else { break };
+            written += character.encode_utf8(&mut buffer[written..]).len();
+        }
+        Ok(written)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn utf_16_becomes_utf_8_and_what_is_cut_or_broken_is_refused() {
+        let text = "Grüße, 日本 😀\n";
+        let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let decoded = |bytes: &[u8]| {
+            let mut out = String::new();
+            BufReader::with_capacity(8, Utf16 { source: bytes, order: ByteOrder::Big, waiting: None }).read_to_string(&mut out).map(|_| out)
+        };
+        assert_eq!(decoded(&units).expect("decodes"), text);
+        assert!(decoded(&units[..units.len() - 1]).expect_err("cut").to_string().contains("cut in two"));
+        assert!(decoded(&[0xd8, 0x3d, 0, b'a']).expect_err("half").to_string().contains("surrogate"));
+    }
+}
