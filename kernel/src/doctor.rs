@@ -34,7 +34,7 @@ pub(crate) fn run(of_gpu: bool) -> ExitCode {
             State::Poor => "note",
             State::Bad => "FAIL",
         };
-        println!("{mark}  {:<16} {}", finding.name, finding.text);
+        println!("{mark}  {:<16} {}", finding.name, graft_render::visible(&finding.text));
     }
     if findings.iter().any(|finding| finding.state == State::Bad) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

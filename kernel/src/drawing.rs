@@ -60,7 +60,7 @@ impl Rich {
     /// Rust as a highlighted block.
     pub(crate) fn rust_code(source: &str) -> Self {
         let mut rich = Self::plain(source);
-        rich.mime.insert("text/markdown".to_owned(), format!("```rust\n{}\n```", source.trim_end()));
+        rich.mime.insert("text/markdown".to_owned(), format!("```rust\n{}\n```", graft_render::visible(source.trim_end())));
         rich
     }
 }
@@ -75,8 +75,40 @@ impl CellError {
     }
 }
 
+/// A panic's message, rustc's and the lines of the cell may hold any character: colours stay, the others become symbols.
 impl From<RustError> for CellError {
     fn from(error: RustError) -> Self {
-        Self { ename: error.ename, evalue: error.evalue, traceback: error.traceback }
+        let traceback = error.traceback.iter().map(|line| graft_render::visible_painted(line).into_owned()).collect();
+        Self { ename: error.ename, evalue: graft_render::visible(&error.evalue).into_owned(), traceback }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLIPBOARD: &str = "\u{1b}]52;c;eHg=\u{7}\u{202e}";
+
+    #[test]
+    fn an_error_of_rust_keeps_its_colours_and_shows_control_characters() {
+        let error = RustError { ename: "Panic".to_owned(), evalue: CLIPBOARD.to_owned(), traceback: vec![format!("\u{1b}[31mPanic\u{1b}[0m: {CLIPBOARD}")] };
+        let shown = CellError::from(error);
+        assert_eq!(shown.evalue, "␛]52;c;eHg=␇\\u{202e}");
+        assert_eq!(shown.traceback, ["\u{1b}[31mPanic\u{1b}[0m: ␛]52;c;eHg=␇\\u{202e}"]);
+    }
+
+    #[test]
+    fn plain_texts_and_rust_code_show_control_characters() {
+        for rich in [Rich::plain(CLIPBOARD), Rich::rust_code(CLIPBOARD)] {
+            assert!(rich.mime.values().all(|text| text.contains("␛]52;c;eHg=␇\\u{202e}") && !text.contains('\u{1b}')), "{rich:?}");
+        }
+    }
+
+    #[test]
+    fn a_failure_shows_the_control_characters_of_message_and_cell() {
+        let failure = Failure::new("data::malformed", CLIPBOARD).hint(CLIPBOARD).span(graft_protocol::Span { line: 0, start: 6, end: 7 });
+        let shown = CellError::from_failure(&failure, &format!("%data {CLIPBOARD}"));
+        let texts: Vec<&str> = shown.traceback.iter().chain([&shown.evalue]).map(String::as_str).collect();
+        assert!(texts.iter().all(|text| !text.contains(['\u{7}', '\u{202e}']) && !text.contains("\u{1b}]")), "{texts:?}");
     }
 }

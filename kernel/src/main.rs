@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     match run(Cli::parse().verb) {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("graft: {failure}");
+            eprintln!("graft: {}", graft_render::visible(&failure.to_string()));
             ExitCode::FAILURE
         }
     }

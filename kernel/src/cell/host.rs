@@ -1,10 +1,10 @@
 //! Magics that the host does itself: they need neither the session nor a compiler.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use graft_magic::{HostCommand, Part, host_reply};
-use graft_protocol::{Block, Cell, Failure, Table};
+use graft_protocol::{Block, Cell, Failure, Table, user_file};
 
 use super::shell::{self, Ending, Surroundings};
 use super::{Cells, RUN_DEPTH, Running};
@@ -168,8 +168,13 @@ fn expand(folder: &str) -> PathBuf {
 
 fn read(file: &str) -> Result<String, Failure> {
     let path = expand(file);
-    let hint = |path: &Path| format!("the current folder is {}", here().map(|here| here.display().to_string()).unwrap_or_else(|_| path.display().to_string()));
-    std::fs::read_to_string(&path).map_err(|error| Failure::new("file::unreadable", format!("cannot read {}: {error}", path.display())).hint(hint(&path)))
+    user_file::read_text(&path, user_file::MOST_TEXT).map_err(|error| {
+        let failure = Failure::from(error);
+        match (&failure.hint, here()) {
+            (None, Ok(here)) => failure.hint(format!("the current folder is {}", here.display())),
+            _ => failure,
+        }
+    })
 }
 
 /// Seconds with the unit that fits.

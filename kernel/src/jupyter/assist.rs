@@ -81,7 +81,7 @@ pub(crate) fn files(typed: &str) -> Vec<String> {
 async fn inspect_rust(launch: &Launch, code: &str, byte: usize) -> Option<Rich> {
     let inspection = launch.peek()?.inspect_rust(code, byte).await?;
     let mut rich = Rich::plain(inspection.plain);
-    rich.mime.insert("text/html".to_owned(), inspection.html);
+    rich.mime.insert("text/html".to_owned(), graft_render::visible(&inspection.html).into_owned());
     Some(rich)
 }
 

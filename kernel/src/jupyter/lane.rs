@@ -105,7 +105,7 @@ impl Runner {
             Err(panicked) => panicked,
         };
         let text = panicked.downcast_ref::<String>().map(String::as_str).or_else(|| panicked.downcast_ref::<&str>().copied()).unwrap_or("no message");
-        let evalue = format!("the kernel itself failed, the session goes on: {text}");
+        let evalue = graft_render::visible(&format!("the kernel itself failed, the session goes on: {text}")).into_owned();
         let error = CellError { ename: "KernelPanic".to_owned(), traceback: vec![format!("KernelPanic: {evalue}")], evalue };
         notebook.error(&error);
         Err(error)

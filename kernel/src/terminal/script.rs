@@ -4,11 +4,14 @@
 //! at the first blank line. A notebook (`.ipynb`) gives its code cells. Each cell keeps the line numbers of the file, so that
 //! failures point at the file's own lines.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use graft_protocol::Hint;
+use graft_protocol::user_file::{self, UserFileError};
 use serde::Deserialize;
+
+/// Most bytes of a file: a notebook holds its pictures.
+const MOST_SCRIPT: u64 = 1 << 30;
 
 /// The cells of a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,14 +25,8 @@ pub(crate) struct Script {
 #[non_exhaustive]
 pub(crate) enum ScriptError {
     /// It cannot be read.
-    #[error("`{}` cannot be read", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Read(#[from] UserFileError),
     /// It ends in `.ipynb` and is no notebook.
     #[error("`{}` is not a notebook", path.display())]
     NotANotebook {
@@ -44,14 +41,15 @@ pub(crate) enum ScriptError {
 impl Hint for ScriptError {
     fn code(&self) -> &'static str {
         match self {
-            Self::Read { .. } => "terminal::unreadable",
+            Self::Read(UserFileError::Io { .. }) => "terminal::unreadable",
+            Self::Read(error) => error.code(),
             Self::NotANotebook { .. } => "terminal::not_a_notebook",
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Read { .. } => Some("usage: graft run FILE; `-` reads standard input".to_owned()),
+            Self::Read(error) => error.hint().or_else(|| Some("usage: graft run FILE; `-` reads standard input".to_owned())),
             Self::NotANotebook { .. } => Some("save it as nbformat 4, or give the file another ending to run it as text".to_owned()),
         }
     }
@@ -82,7 +80,7 @@ impl Script {
     /// # Errors
     /// [`ScriptError`].
     pub(crate) fn read(path: &Path) -> Result<Self, ScriptError> {
-        let text = read_text(path).map_err(|source| ScriptError::Read { path: path.to_owned(), source })?;
+        let text = read_text(path)?;
         if path.extension().is_some_and(|ending| ending == "ipynb") {
             let notebook: Notebook = serde_json::from_str(&text).map_err(|source| ScriptError::NotANotebook { path: path.to_owned(), source })?;
             return Ok(Self::of_notebook(notebook));
@@ -123,13 +121,16 @@ impl Script {
     }
 }
 
-fn read_text(path: &Path) -> std::io::Result<String> {
-    if path.as_os_str() != "-" {
-        return std::fs::read_to_string(path);
+/// A file, standard input, or what a shell's `<(...)` opened for this process.
+fn read_text(path: &Path) -> Result<String, UserFileError> {
+    if path.as_os_str() == "-" {
+        return user_file::read_text_stream(std::io::stdin(), path, MOST_SCRIPT);
     }
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text)?;
-    Ok(text)
+    if path == Path::new("/dev/stdin") || path.starts_with("/dev/fd") {
+        let stream = std::fs::File::open(path).map_err(|source| UserFileError::Io { path: path.to_owned(), source })?;
+        return user_file::read_text_stream(stream, path, MOST_SCRIPT);
+    }
+    user_file::read_text(path, MOST_SCRIPT)
 }
 
 /// `// %%`, with or without the blank and a title.

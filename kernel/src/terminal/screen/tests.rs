@@ -97,3 +97,27 @@ fn a_display_without_text_says_what_it_is() {
     screen.result(&Rich { mime: BTreeMap::from([("image/png".to_owned(), "AAAA".to_owned())]), ..Rich::default() });
     assert_eq!(out.text(), "[image/png]\n");
 }
+
+#[test]
+fn no_escape_sequence_of_data_or_of_an_error_reaches_the_terminal() {
+    const EVIL: &str = "\u{1b}]52;c;eHg=\u{7}\u{9b}2J\u{202e}";
+    for terminal in [true, false] {
+        let (screen, out, err) = screen(terminal);
+        screen.display(&Rich::from_block(&Block::Text(EVIL.to_owned())), None);
+        screen.display(&Rich::from_progress(&Progress::of(EVIL, 1, 10)).live(), Some("a"));
+        screen.display(&Rich::from_block(&Block::Generated { prompt: EVIL.to_owned(), text: EVIL.to_owned(), pieces: Vec::new() }).live(), Some("b"));
+        screen.result(&Rich::plain(EVIL));
+        screen.set_next_input(EVIL, true);
+        screen.error(&CellError::from_failure(&graft_protocol::Failure::new("data::malformed", EVIL).hint(EVIL), EVIL));
+        let text = out.text() + &err.text();
+        assert!(text.contains("␛]52;c;eHg=␇\\u{9b}2J\\u{202e}"), "{text:?}");
+        assert!(!text.contains(['\u{7}', '\u{9b}', '\u{202e}']) && !text.contains("\u{1b}]"), "{text:?}");
+    }
+}
+
+#[test]
+fn what_a_cell_prints_is_its_own() {
+    let (screen, out, _) = screen(true);
+    screen.stream(Stream::Stdout, b"\x1b[31mred\x1b[0m\n");
+    assert_eq!(out.text(), "\u{1b}[31mred\u{1b}[0m\n");
+}

@@ -35,3 +35,16 @@ fn a_missing_file_and_a_broken_notebook_are_told_apart() {
     std::fs::write(&path, "{").unwrap();
     assert_eq!(Script::read(&path).unwrap_err().code(), "terminal::not_a_notebook");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn only_a_regular_file_of_text_is_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.graft");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let code = |path: &Path| Script::read(path).unwrap_err().code();
+    assert_eq!([code(&pipe), code(folder.path()), code(Path::new("/dev/zero"))], ["file::not_regular"; 3]);
+    std::fs::write(folder.path().join("latin.graft"), b"%seed 1\n// caf\xe9\n").unwrap();
+    let error = Script::read(&folder.path().join("latin.graft")).unwrap_err();
+    assert!(error.to_string().ends_with("latin.graft` is not valid UTF-8 (line 2)"), "{error}");
+}
