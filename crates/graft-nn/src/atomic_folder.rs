@@ -1,246 +1,276 @@
-//! Folders that are replaced as a whole: filled beside their place, then put there in one step.
-#![allow(unsafe_code)]
+//! Files of one folder that are replaced together: whenever the writer is killed, a reader finds all of the old files or all of the new ones.
+//!
+//! The new files are written to a hidden staging folder and synced. Then one of two things happens:
+//!
+//! * The staging folder is a sibling, gets hard links to the files that stay, and the two folders are exchanged in one system call (`renameat2` with
+//!   `RENAME_EXCHANGE`). This is atomic for every program.
+//! * Where that is not possible (subfolders, a mount point, the current folder, another owner, a file system without the call), the staging folder is
+//!   renamed to `.graft-committed` inside the folder. From that moment [`locate`] finds the new files; they are then moved to their places, after every
+//!   old file has been removed, so that no program ever sees a mixture.
+//!
+//! What a killed process leaves behind is completed or removed by the next [`write`].
 
 use std::{
-    ffi::CString,
-    fs, io,
-    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    fs::{self, File},
+    io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
-/// Which files of a folder are written together.
-pub struct Together<'a> {
-    /// Whether a file or folder of that name belongs to them: what `fill` does not write of them goes when the folder is replaced, and everything else stays.
-    pub owns: &'a dyn Fn(&str) -> bool,
-    /// The file without which a reader refuses the folder. Where the system cannot put a whole folder in its place, this file goes first and comes last.
-    pub last: &'a str,
-}
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-/// Fills a folder, made if missing, so that a reader sees the files from before or the new ones, never some of both.
-///
-/// `fill` gets a folder of its own, which then takes the place of `folder`. What earlier calls left behind that were killed is swept.
+/// The folder, inside the one that is written, whose files are the current ones.
+const COMMITTED: &str = ".graft-committed";
+/// Part of the name of a staging folder; the process id follows.
+const STAGING: &str = ".graft-saving.";
+/// Staging folders of earlier versions.
+const EARLIER: &str = ".saving.";
+/// In a committed folder: names of files that no longer belong to the set, one per line.
+const REMOVED: &str = ".removed";
+
+/// Replaces files of `folder`, which is created if missing, by those that `fill` writes into the empty folder that it is given. Files for which
+/// `is_stale` holds are removed unless `fill` writes them; all other files stay.
 ///
 /// # Errors
-/// Those of `fill` and, as [`io::Error`], of the file system; the folder is then as it was.
-pub fn replace<E: From<io::Error>>(folder: &Path, together: &Together<'_>, fill: impl FnOnce(&Path) -> Result<(), E>) -> Result<(), E> {
-    let target = place(folder)?;
-    sweep(&target, together);
-    let beside = beside(&target)?;
-    let result = fill(&beside).and_then(|()| Ok(put(&beside, &target, together)?));
+/// Those of `fill`, and those of the file system through `failed`; the old files are then untouched.
+pub fn write<E>(folder: &Path, is_stale: &dyn Fn(&str) -> bool, fill: impl FnOnce(&Path) -> Result<(), E>, failed: impl Fn(io::Error) -> E) -> Result<(), E> {
+    let place = resolve(folder).map_err(&failed)?;
+    let staging = Staging::new(&place).map_err(&failed)?;
+    let result = fill(&staging.path).and_then(|()| staging.publish(&place, is_stale).map_err(&failed));
     if result.is_err() {
-        // The error that matters is the first one.
-        let _ = fs::remove_dir_all(&beside);
+        // The first error is the one that matters.
+        let _ = fs::remove_dir_all(&staging.path);
     }
     result
 }
 
-/// The folder without links; its parent is made.
-fn place(folder: &Path) -> io::Result<PathBuf> {
-    if folder.is_dir() {
-        return folder.canonicalize();
+/// Path from which the file `name` of a folder written by [`write`] must be read: a process that was killed may not have moved it to its place.
+pub fn locate(folder: &Path, name: &str) -> PathBuf {
+    let committed = folder.join(COMMITTED).join(name);
+    if committed.is_file() { committed } else { folder.join(name) }
+}
+
+/// Puts the folder `new` in the place of `place`, in one step where the file system can exchange two folders.
+///
+/// # Errors
+/// Those of the file system; `place` is then what it was.
+pub fn replace(new: &Path, place: &Path) -> io::Result<()> {
+    sync(new)?;
+    if !place.exists() {
+        fs::rename(new, place)?;
+    } else if renameat_with(CWD, new, CWD, place, RenameFlags::EXCHANGE).is_ok() {
+        step();
+        // The new folder is in place; what cannot be removed now is removed by the next sweep.
+        let _ = fs::remove_dir_all(new);
+    } else {
+        let aside = new.with_extension("old.part");
+        fs::rename(place, &aside)?;
+        fs::rename(new, place).inspect_err(|_| drop(fs::rename(&aside, place)))?;
+        let _ = fs::remove_dir_all(&aside);
     }
-    let name = folder.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the folder has no name"))?;
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(parent)?;
-    Ok(parent.canonicalize()?.join(name))
+    sync(parent(place))
 }
 
-/// A new folder on the same file system: beside the target, or in it where that is the root of a file system or its parent cannot be written.
-fn beside(target: &Path) -> io::Result<PathBuf> {
-    let name = part_name(target, std::process::id());
-    let (sibling, inside) = (target.with_file_name(&name), target.join(&name));
-    let parent = target.parent().unwrap_or(target);
-    let is_root = target.is_dir() && (target == parent || fs::metadata(target)?.dev() != fs::metadata(parent)?.dev());
-    let chosen = match fs::create_dir_all(if is_root { &inside } else { &sibling }) {
-        Err(_) if target.is_dir() && !is_root => fs::create_dir_all(&inside).map(|()| inside),
-        made => made.map(|()| if is_root { inside } else { sibling }),
-    };
-    chosen
-}
-
-fn part_name(target: &Path, process: u32) -> String {
-    format!(".{}.{process}.part", target.file_name().unwrap_or_default().to_string_lossy())
-}
-
-/// Puts the filled folder in its place.
-fn put(beside: &Path, target: &Path, together: &Together<'_>) -> io::Result<()> {
-    if !target.exists() {
-        return fs::rename(beside, target);
-    }
-    if beside.parent() != Some(target) && exchange(beside, target).is_ok() {
-        // What was there before is now beside.
-        if give_back(beside, target, together) {
-            let _ = fs::remove_dir_all(beside);
+/// Completes what a killed process had committed, and removes what others had not.
+///
+/// # Errors
+/// Those of the file system.
+fn recover(place: &Path) -> io::Result<()> {
+    finish(place)?;
+    let name = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    for (folder, prefixes) in [(place, vec![STAGING.to_owned(), EARLIER.to_owned()]), (parent(place), vec![format!(".{name}{STAGING}")])] {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let found = entry.file_name().to_string_lossy().into_owned();
+            let process = prefixes.iter().find_map(|prefix| found.strip_prefix(prefix.as_str())).and_then(|process| process.parse::<u32>().ok());
+            if process.is_some_and(is_dead) {
+                // What cannot be removed is tried again by the next write.
+                let _ = fs::remove_dir_all(entry.path());
+            }
         }
+    }
+    Ok(())
+}
+
+fn is_dead(process: u32) -> bool {
+    process != std::process::id() && !Path::new("/proc").join(process.to_string()).exists()
+}
+
+/// Moves committed files to their places, after the old ones have been removed.
+fn finish(place: &Path) -> io::Result<()> {
+    let committed = place.join(COMMITTED);
+    if !committed.is_dir() {
         return Ok(());
     }
-    one_by_one(beside, target, together)
+    let removed = fs::read_to_string(committed.join(REMOVED)).unwrap_or_default();
+    let is_plain = |name: &&str| !name.is_empty() && *name != ".." && !name.contains('/');
+    let new: Vec<String> = names(&committed)?.into_iter().filter(|name| name != REMOVED).collect();
+    for name in removed.lines().filter(is_plain).chain(new.iter().map(String::as_str)) {
+        remove_if_there(&place.join(name))?;
+        step();
+    }
+    for name in &new {
+        fs::rename(committed.join(name), place.join(name))?;
+        step();
+    }
+    remove_if_there(&committed.join(REMOVED))?;
+    fs::remove_dir(&committed)?;
+    sync(place)
 }
 
-/// Moves what does not belong to the files that were replaced back to their folder; whether all of it is there.
-fn give_back(from: &Path, target: &Path, together: &Together<'_>) -> bool {
-    let stays = |name: &str| !(together.owns)(name) && !name.ends_with(".part") && !target.join(name).exists();
-    let moved: Vec<_> = entries(from).into_iter().filter(|(name, _)| stays(name)).map(|(name, path)| fs::rename(path, target.join(name))).collect();
-    moved.iter().all(Result::is_ok)
+/// The new files before they take their places.
+struct Staging {
+    path: PathBuf,
+    /// Whether the whole folder can be exchanged.
+    is_sibling: bool,
 }
 
-/// The next best: without its `last` file the folder is not read until all others are there.
-fn one_by_one(beside: &Path, target: &Path, together: &Together<'_>) -> io::Result<()> {
-    let gone = |path: &Path| match fs::remove_file(path) {
+impl Staging {
+    fn new(place: &Path) -> io::Result<Self> {
+        let process = std::process::id();
+        let sibling = place.with_file_name(format!(".{}{STAGING}{process}", place.file_name().unwrap_or_default().to_string_lossy()));
+        if place.is_dir() {
+            recover(place)?;
+        }
+        if (!place.exists() || is_exchangeable(place)) && make_empty(&sibling).is_ok() {
+            return Ok(Self { path: sibling, is_sibling: true });
+        }
+        fs::create_dir_all(place)?;
+        let inside = place.join(format!("{STAGING}{process}"));
+        make_empty(&inside)?;
+        Ok(Self { path: inside, is_sibling: false })
+    }
+
+    fn publish(&self, place: &Path, is_stale: &dyn Fn(&str) -> bool) -> io::Result<()> {
+        sync(&self.path)?;
+        step();
+        if self.is_sibling && !place.exists() {
+            fs::rename(&self.path, place)?;
+            return sync(parent(place));
+        }
+        if self.is_sibling && self.exchange(place, is_stale)? {
+            return Ok(());
+        }
+        let new = names(&self.path)?;
+        let removed: Vec<String> = names(place)?.into_iter().filter(|name| is_stale(name) && !new.contains(name)).collect();
+        fs::write(self.path.join(REMOVED), removed.join("\n"))?;
+        sync(&self.path)?;
+        step();
+        fs::rename(&self.path, place.join(COMMITTED))?;
+        step();
+        finish(place)
+    }
+
+    /// Exchanges the folders; false where that is not possible, with nothing changed.
+    fn exchange(&self, place: &Path, is_stale: &dyn Fn(&str) -> bool) -> io::Result<bool> {
+        let (ours, theirs) = (fs::metadata(&self.path)?, fs::metadata(place)?);
+        if (ours.uid(), ours.gid()) != (theirs.uid(), theirs.gid()) {
+            return Ok(false);
+        }
+        let new = names(&self.path)?;
+        let mut linked = Vec::new();
+        for name in names(place)?.into_iter().filter(|name| !is_stale(name) && !new.contains(name)) {
+            let link = self.path.join(&name);
+            if fs::hard_link(place.join(&name), &link).is_err() {
+                return undo(&linked);
+            }
+            linked.push(link);
+            step();
+        }
+        fs::set_permissions(&self.path, theirs.permissions())?;
+        sync(&self.path)?;
+        step();
+        if renameat_with(CWD, &self.path, CWD, place, RenameFlags::EXCHANGE).is_err() {
+            return undo(&linked);
+        }
+        step();
+        sync(parent(place))?;
+        // The staging folder holds the old files now. A file that appeared in them while links were made moves over.
+        for name in names(&self.path)?.into_iter().filter(|name| !is_stale(name) && !new.contains(name)) {
+            if fs::symlink_metadata(place.join(&name)).is_err() {
+                fs::rename(self.path.join(&name), place.join(&name))?;
+            }
+        }
+        step();
+        // The new files are in place: what cannot be removed now is removed by the next write.
+        let _ = fs::remove_dir_all(&self.path);
+        Ok(true)
+    }
+}
+
+fn undo(linked: &[PathBuf]) -> io::Result<bool> {
+    linked.iter().try_for_each(fs::remove_file)?;
+    Ok(false)
+}
+
+/// Whether a folder can be replaced by another one: it has files only, is not a mount point, and is not what this process works in.
+fn is_exchangeable(place: &Path) -> bool {
+    let plain = || {
+        let (own, around) = (fs::metadata(place)?, fs::metadata(parent(place))?);
+        let mut entries = fs::read_dir(place)?;
+        let files_only = entries.all(|entry| entry.and_then(|entry| entry.file_type()).is_ok_and(|kind| !kind.is_dir()));
+        Ok::<_, io::Error>(files_only && own.dev() == around.dev())
+    };
+    let is_current = std::env::current_dir().is_ok_and(|current| current.starts_with(place));
+    !is_current && plain().unwrap_or(false)
+}
+
+/// The folder's path without links, whose parent exists.
+fn resolve(folder: &Path) -> io::Result<PathBuf> {
+    if folder.exists() {
+        return fs::canonicalize(folder);
+    }
+    let around = match folder.parent() {
+        Some(around) if !around.as_os_str().is_empty() => around,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(around)?;
+    match folder.file_name() {
+        Some(name) => Ok(fs::canonicalize(around)?.join(name)),
+        // Such as `new/..`, which exists as soon as `new` does.
+        None => fs::create_dir_all(folder).and_then(|()| fs::canonicalize(folder)),
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
+}
+
+fn make_empty(folder: &Path) -> io::Result<()> {
+    let _ = fs::remove_dir_all(folder);
+    fs::create_dir(folder)
+}
+
+/// The names of everything in a folder, sorted, without the folders of this module.
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let Ok(name) = name.into_string() else { return Err(io::Error::new(io::ErrorKind::InvalidFilename, "a file name is not valid UTF-8")) };
+        if name != COMMITTED && !name.starts_with(STAGING) {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
-    };
-    gone(&target.join(together.last))?;
-    let new = entries(beside);
-    for (name, path) in entries(target) {
-        let stays = new.iter().any(|(written, _)| *written == name) || !(together.owns)(&name);
-        match stays {
-            true => {}
-            false if path.is_dir() => fs::remove_dir_all(path)?,
-            false => gone(&path)?,
-        }
-    }
-    let ordered = new.iter().filter(|(name, _)| name != together.last).chain(new.iter().filter(|(name, _)| name == together.last));
-    for (name, path) in ordered {
-        let to = target.join(name);
-        if to.is_dir() {
-            fs::remove_dir_all(&to)?;
-        }
-        fs::rename(path, to)?;
-    }
-    fs::remove_dir_all(beside)
-}
-
-/// Removes what killed calls left: the folders of processes that are no more.
-fn sweep(target: &Path, together: &Together<'_>) {
-    let name = format!(".{}.", target.file_name().unwrap_or_default().to_string_lossy());
-    let parent = target.parent().unwrap_or(target);
-    for (found, path) in entries(parent).into_iter().chain(entries(target)) {
-        let process = found.strip_prefix(&name).and_then(|rest| rest.strip_suffix(".part")).and_then(|process| process.parse::<u32>().ok());
-        let is_left = process.is_some_and(|process| process == std::process::id() || !Path::new(&format!("/proc/{process}")).exists());
-        if is_left && path.is_dir() && (!target.is_dir() || give_back(&path, target, together)) {
-            let _ = fs::remove_dir_all(&path);
-        }
     }
 }
 
-fn entries(folder: &Path) -> Vec<(String, PathBuf)> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut entries: Vec<_> = entries.map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path())).collect();
-    entries.sort();
-    entries
+/// Writes a folder's entries to the disk.
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
-/// Lets two paths change places in one step.
-#[cfg(target_os = "linux")]
-fn exchange(one: &Path, other: &Path) -> io::Result<()> {
-    let path = |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from);
-    let (one, other) = (path(one)?, path(other)?);
-    // SAFETY: both are strings that end with a zero and live until the call returns; it reads nothing else.
-    let answer = unsafe { libc::syscall(libc::SYS_renameat2, libc::AT_FDCWD, one.as_ptr(), libc::AT_FDCWD, other.as_ptr(), libc::RENAME_EXCHANGE) };
-    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn exchange(_one: &Path, _other: &Path) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+/// A point at which a test stops as a killed process does.
+fn step() {
+    #[cfg(test)]
+    tests::step();
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn owns(name: &str) -> bool {
-        matches!(name, "config" | "weights" | "template" | "more")
-    }
-
-    const MODEL: Together<'static> = Together { owns: &owns, last: "config" };
-
-    fn write(folder: &Path, files: &[(&str, &str)]) {
-        fs::create_dir_all(folder).unwrap();
-        files.iter().for_each(|(name, text)| fs::write(folder.join(name), text).unwrap());
-    }
-
-    fn read(folder: &Path) -> Vec<(String, String)> {
-        entries(folder).into_iter().filter(|(_, path)| path.is_file()).map(|(name, path)| (name, fs::read_to_string(path).unwrap())).collect()
-    }
-
-    fn pairs(files: &[(&str, &str)]) -> Vec<(String, String)> {
-        files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
-    }
-
-    #[test]
-    fn old_files_of_the_set_go_and_those_of_the_user_stay() {
-        let folder = tempfile::tempdir().unwrap();
-        let target = folder.path().join("model");
-        write(&target, &[("config", "old"), ("weights", "old"), ("template", "old"), ("notes", "mine")]);
-        fs::create_dir(target.join("adapters")).unwrap();
-        replace::<io::Error>(&target, &MODEL, |part| {
-            write(part, &[("config", "new"), ("weights", "new")]);
-            Ok(())
-        })
-        .unwrap();
-        assert_eq!(read(&target), pairs(&[("config", "new"), ("notes", "mine"), ("weights", "new")]));
-        assert!(target.join("adapters").is_dir());
-        assert_eq!(entries(folder.path()).len(), 1);
-    }
-
-    #[test]
-    fn a_failed_fill_leaves_everything_as_it_was() {
-        let folder = tempfile::tempdir().unwrap();
-        let target = folder.path().join("model");
-        let fail = |part: &Path| {
-            write(part, &[("weights", "half")]);
-            Err(io::Error::new(io::ErrorKind::StorageFull, "disk full"))
-        };
-        assert!(replace(&target, &MODEL, fail).is_err());
-        assert_eq!(entries(folder.path()), []);
-        write(&target, &[("config", "old"), ("weights", "old")]);
-        assert!(replace(&target, &MODEL, fail).is_err());
-        assert_eq!(read(&target), pairs(&[("config", "old"), ("weights", "old")]));
-        assert_eq!(entries(folder.path()).len(), 1);
-    }
-
-    #[test]
-    fn what_a_killed_save_left_is_swept_and_the_users_files_in_it_come_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let target = folder.path().join("model");
-        write(&target, &[("config", "new"), ("weights", "new")]);
-        // Killed after the exchange: the old set and the user's file are beside.
-        let left = folder.path().join(".model.4294967294.part");
-        write(&left, &[("config", "old"), ("weights", "old"), ("notes", "mine")]);
-        replace::<io::Error>(&target, &MODEL, |part| {
-            write(part, &[("config", "newest")]);
-            Ok(())
-        })
-        .unwrap();
-        assert_eq!(read(&target), pairs(&[("config", "newest"), ("notes", "mine")]));
-        assert_eq!(entries(folder.path()).len(), 1);
-    }
-
-    #[test]
-    fn without_an_exchange_the_last_file_goes_first_and_comes_last() {
-        let folder = tempfile::tempdir().unwrap();
-        let (target, part) = (folder.path().join("model"), folder.path().join("part"));
-        write(&target, &[("config", "old"), ("weights", "old"), ("template", "old"), ("notes", "mine")]);
-        write(&part, &[("config", "new"), ("weights", "new"), ("more", "new")]);
-        one_by_one(&part, &target, &MODEL).unwrap();
-        assert_eq!(read(&target), pairs(&[("config", "new"), ("more", "new"), ("notes", "mine"), ("weights", "new")]));
-        assert!(!part.exists());
-    }
-
-    #[test]
-    fn a_link_to_a_folder_stays_a_link() {
-        let folder = tempfile::tempdir().unwrap();
-        let (target, link) = (folder.path().join("model"), folder.path().join("link"));
-        write(&target, &[("config", "old")]);
-        std::os::unix::fs::symlink(&target, &link).unwrap();
-        let fill = |part: &Path| {
-            write(part, &[("config", "new")]);
-            Ok::<_, io::Error>(())
-        };
-        replace(&link, &MODEL, fill).unwrap();
-        assert!(link.is_symlink());
-        assert_eq!(read(&target), pairs(&[("config", "new")]));
-    }
-}
+mod tests;

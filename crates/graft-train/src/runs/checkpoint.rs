@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use graft_nn::tensor_file::{self, TensorFile};
-use graft_nn::{Device, Tensor, atomic_file};
+use graft_nn::{Device, Tensor, atomic_file, atomic_folder};
 use serde::{Deserialize, Serialize};
 
 use super::RunHeader;
@@ -45,7 +45,7 @@ impl Checkpoint {
     pub(crate) fn save(run: &Path, progress: &Progress, state: &dyn Stateful, optimizer: &Optimizer) -> Result<Self> {
         let path = run.join(format!("checkpoint-{:08}", progress.step));
         let beside = run.join(format!(".checkpoint-{:08}.{}.part", progress.step, std::process::id()));
-        let written = write(&beside, progress, state, optimizer).and_then(|()| replace(&beside, &path));
+        let written = write(&beside, progress, state, optimizer).and_then(|()| atomic_folder::replace(&beside, &path).map_err(TrainError::io("write", &path)));
         if written.is_err() {
             // The first error is the one that matters.
             let _ = fs::remove_dir_all(&beside);
@@ -119,21 +119,6 @@ fn write(folder: &Path, progress: &Progress, state: &dyn Stateful, optimizer: &O
     let path = folder.join("checkpoint.json");
     let json = serde_json::to_vec_pretty(progress).expect("invariant: counters are plain data");
     atomic_file::write(&path, &json).map_err(TrainError::io("write", &path))
-}
-
-/// Renames `beside` to `path`, in place of a checkpoint of the same step, which stands aside until the new one is in.
-fn replace(beside: &Path, path: &Path) -> Result<()> {
-    let aside = beside.with_extension("old.part");
-    let stands = path.exists();
-    if stands {
-        fs::rename(path, &aside).map_err(TrainError::io("move", path))?;
-    }
-    let renamed = fs::rename(beside, path).map_err(TrainError::io("write", path));
-    if stands && renamed.is_err() {
-        // The first error is the one that matters.
-        let _ = fs::rename(&aside, path);
-    }
-    renamed
 }
 
 /// Removes what replaced checkpoints and processes that died while writing have left; what cannot be removed waits for the next time.

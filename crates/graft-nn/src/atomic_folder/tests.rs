@@ -1,0 +1,131 @@
+use std::{
+    cell::Cell,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use super::*;
+
+thread_local! {
+    /// Steps until the writer stops; none means never.
+    static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
+}
+
+/// Stops as a killed process does: nothing is cleaned up.
+pub(super) fn step() {
+    match LEFT.get() {
+        Some(0) => std::panic::resume_unwind(Box::new("killed")),
+        Some(left) => LEFT.set(Some(left - 1)),
+        None => {}
+    }
+}
+
+/// Writes a set whose two files carry `version`; false when it was stopped after `steps` steps.
+fn save(folder: &Path, version: &str, steps: Option<u32>) -> bool {
+    LEFT.set(steps);
+    let saved = catch_unwind(AssertUnwindSafe(|| {
+        let fill = |staging: &Path| {
+            fs::write(staging.join("weights"), version)?;
+            step();
+            fs::write(staging.join("config"), version)
+        };
+        write(folder, &|name| name.starts_with("shard"), fill, |error| error).expect("written");
+    }));
+    LEFT.set(None);
+    saved.is_ok()
+}
+
+/// What a reader that knows of commits finds; one that does not must find the same, or a file missing.
+fn found(folder: &Path) -> (String, String) {
+    let read = |name: &str| fs::read_to_string(locate(folder, name)).expect("it is there");
+    let plain = |name: &str| fs::read_to_string(folder.join(name)).ok();
+    if let (Some(weights), Some(config)) = (plain("weights"), plain("config")) {
+        assert_eq!(weights, config, "another program reads a mixture");
+    }
+    (read("weights"), read("config"))
+}
+
+/// Stops a save over an older set at every step, and reads and saves again after each.
+fn stop_everywhere(prepare: impl Fn(&Path)) -> u32 {
+    for steps in 0.. {
+        let around = tempfile::tempdir().expect("a folder");
+        let folder = around.path().join("adapter");
+        assert!(save(&folder, "old", None));
+        fs::write(folder.join("README.md"), "mine").expect("written");
+        fs::write(folder.join("shard-1"), "old").expect("written");
+        prepare(&folder);
+        let whole = save(&folder, "new", Some(steps));
+        let (weights, config) = found(&folder);
+        assert!(weights == config && ["old", "new"].contains(&weights.as_str()), "{weights} {config} after {steps} steps");
+        assert!(!whole || (weights == "new" && !folder.join("shard-1").exists()));
+        assert!(save(&folder, "newest", None), "the next save after {steps} steps");
+        assert_eq!(found(&folder), ("newest".to_owned(), "newest".to_owned()));
+        assert_eq!(fs::read_to_string(folder.join("README.md")).expect("it survived"), "mine");
+        assert!(!folder.join("shard-1").exists());
+        let hidden = |folder: &Path| names(folder).expect("listed").into_iter().filter(|name| name.starts_with('.')).count();
+        assert!(!folder.join(COMMITTED).exists() && hidden(&folder) == 0 && hidden(around.path()) == 0, "left behind after {steps} steps");
+        if whole {
+            return steps;
+        }
+    }
+    unreachable!("invariant: a save has finitely many steps")
+}
+
+#[test]
+fn a_stop_at_any_step_leaves_the_whole_old_or_the_whole_new_set_where_folders_are_exchanged() {
+    assert!(stop_everywhere(|_| {}) >= 5);
+}
+
+#[test]
+fn a_stop_at_any_step_leaves_the_whole_old_or_the_whole_new_set_where_files_are_moved() {
+    let steps = stop_everywhere(|folder| fs::create_dir_all(folder.join("checkpoint-1/deep")).expect("made"));
+    assert!(steps >= 8, "{steps}");
+}
+
+#[test]
+fn a_folder_that_is_new_appears_whole_or_not_at_all() {
+    for steps in 0..2 {
+        let around = tempfile::tempdir().expect("a folder");
+        let folder = around.path().join("deep/adapter");
+        assert!(!save(&folder, "new", Some(steps)) && !folder.exists());
+        assert!(save(&folder, "new", None));
+        assert_eq!(found(&folder), ("new".to_owned(), "new".to_owned()));
+    }
+}
+
+#[test]
+fn leftovers_of_dead_processes_are_swept_and_those_of_living_ones_stay() {
+    let around = tempfile::tempdir().expect("a folder");
+    let folder = around.path().join("adapter");
+    assert!(save(&folder, "old", None));
+    let dead = u32::MAX;
+    let leftovers = [folder.join(format!(".saving.{dead}")), folder.join(format!("{STAGING}{dead}")), around.path().join(format!(".adapter{STAGING}{dead}"))];
+    let living = around.path().join(format!(".adapter{STAGING}1"));
+    leftovers.iter().chain([&living]).for_each(|path| fs::create_dir_all(path.join("x")).expect("made"));
+    assert!(save(&folder, "new", None));
+    assert!(leftovers.iter().all(|path| !path.exists()) && living.exists());
+}
+
+#[test]
+fn a_failed_fill_leaves_the_old_files_and_nothing_else() {
+    let around = tempfile::tempdir().expect("a folder");
+    let folder = around.path().join("adapter");
+    assert!(save(&folder, "old", None));
+    let full = |_: &Path| Err(io::Error::new(io::ErrorKind::StorageFull, "disk full"));
+    assert_eq!(write(&folder, &|_| false, full, |error| error).expect_err("full").kind(), io::ErrorKind::StorageFull);
+    assert_eq!(found(&folder), ("old".to_owned(), "old".to_owned()));
+    assert_eq!(names(around.path()).expect("listed"), ["adapter"]);
+}
+
+#[test]
+fn a_link_to_a_folder_stays_a_link_and_the_mode_stays() {
+    use std::os::unix::fs::PermissionsExt;
+    let around = tempfile::tempdir().expect("a folder");
+    let (folder, link) = (around.path().join("adapter"), around.path().join("link"));
+    assert!(save(&folder, "old", None));
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o750)).expect("set");
+    std::os::unix::fs::symlink(&folder, &link).expect("linked");
+    assert!(save(&link, "new", None));
+    assert!(fs::symlink_metadata(&link).expect("there").is_symlink());
+    assert_eq!(found(&folder), ("new".to_owned(), "new".to_owned()));
+    assert_eq!(fs::metadata(&folder).expect("there").permissions().mode() & 0o777, 0o750);
+}
