@@ -14,6 +14,7 @@ mod inner;
 mod last_words;
 mod losses;
 mod marker;
+mod presses;
 mod process;
 mod progress;
 mod quiet;
@@ -221,7 +222,8 @@ impl Engine {
         self.inner.inspect_rust(code, byte).await
     }
 
-    /// Asks what runs to stop; a second press, or `grace` without effect, kills the child and says what was lost.
+    /// Asks what runs to stop. If no job acknowledges that, another press half a second later, or `grace` without an answer, kills the
+    /// child, and what was lost is reported.
     pub(crate) async fn interrupt(&self) {
         self.inner.interrupt().await;
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Command, Event, Failure, Reply, Snapshot};
 
 /// Raised when a message changes its meaning; host and child of different versions refuse each other in words.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// Variable of the child's environment: the format of a cell's last value, such as `{:#?}` (evcxr's `:fmt`); unset is `{:?}`.
 pub const CELL_FORMAT: &str = "GRAFT_CELL_FORMAT";
@@ -24,7 +24,10 @@ pub enum ToChild {
         command: Command,
     },
     /// Stop the running job at its next step. Acknowledged by [`FromChild::InterruptSeen`].
-    Interrupt,
+    Interrupt {
+        /// Number of the interrupt.
+        number: u64,
+    },
     /// As [`ToChild::Interrupt`], for a training in the background too: the child is about to be ended.
     StopAll,
     /// Set (or with `None` remove) a variable of the child's environment.
@@ -76,6 +79,8 @@ pub enum FromChild {
     Snapshot(Snapshot),
     /// An interrupt arrived; `job` says what will stop, none when the session was idle.
     InterruptSeen {
+        /// Number of the interrupt.
+        number: u64,
         /// The job that stops.
         job: Option<String>,
     },

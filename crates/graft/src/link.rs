@@ -59,7 +59,7 @@ fn receive(session: &Session, outbox: &Arc<Outbox>, mut stream: BufReader<UnixSt
                 let outbox = outbox.clone();
                 session.submit(Some(id), command, Box::new(move |result| outbox.push(FromChild::Reply { id, result })));
             }
-            ToChild::Interrupt => outbox.push(FromChild::InterruptSeen { job: session.interrupt() }),
+            ToChild::Interrupt { number } => outbox.push(FromChild::InterruptSeen { number, job: session.interrupt() }),
             ToChild::StopAll => session.stop_all(),
             ToChild::Environment { name, value } => environment::set(&name, value.as_deref()),
             ToChild::Directory { path } => change_directory(session, &path),

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::folder::Folder;
 use super::losses::Cause;
+use super::presses::{Act, Presses};
 use super::process::{Plan, Surroundings};
 use super::rust::RustThread;
 use super::shared::{Shared, lock};
@@ -33,8 +34,8 @@ pub(super) struct Inner {
     rust: RustThread,
     number: AtomicU64,
     grace: Duration,
-    /// When stop was pressed first for what runs now; none when it has not been.
-    pressed: Arc<Mutex<Option<Instant>>>,
+    /// Presses of stop that concern what runs now.
+    presses: Arc<Mutex<Presses>>,
 }
 
 impl Inner {
@@ -54,7 +55,7 @@ impl Inner {
         if options.warm {
             rust.warm();
         }
-        Ok(Self { shared, supervisor, rust, number: AtomicU64::new(1), grace: options.grace, pressed: Arc::default() })
+        Ok(Self { shared, supervisor, rust, number: AtomicU64::new(1), grace: options.grace, presses: Arc::default() })
     }
 
     pub(super) fn next_number(&self) -> u64 {
@@ -90,40 +91,40 @@ impl Inner {
         self.shared.variables()
     }
 
-    /// The first press asks; a second one that comes while nothing has answered kills, and so does `grace` without an answer. A job
-    /// that has said that it stops is given `grace` before a further press kills it.
+    /// The first press asks. Another one kills if it comes a moment later and no job has acknowledged the first; so does `grace`
+    /// without an answer. A job that has acknowledged stops at its next step and is never killed.
     pub(super) async fn interrupt(&self) {
         if !self.shared.is_busy() {
             return self.supervisor.interrupt();
         }
         self.rust.note_interrupt();
-        let now = Instant::now();
-        let first = *lock(&self.pressed).get_or_insert(now);
-        let is_second = first != now;
-        let answered = self.supervisor.is_acknowledged();
-        if is_second && (!answered || first.elapsed() > self.grace) {
+        let act = lock(&self.presses).press(Instant::now(), self.supervisor.is_acknowledged(), self.supervisor.is_at_work());
+        if act == Act::Kill {
             return self.supervisor.kill(Cause::Interrupt);
         }
         self.supervisor.interrupt();
         if self.rust.is_busy() && !self.supervisor.cell().executing {
             compilation::interrupt();
         }
-        if !is_second {
+        if let Act::Ask(first) = act {
             self.watch(first);
         }
     }
 
-    /// Kills what has not answered after the grace.
+    /// Asks again until a job acknowledges, since the press may have come before the job began; kills the child if none has after the
+    /// grace.
     fn watch(&self, first: Instant) {
-        let (pressed, supervisor, shared, grace) = (Arc::clone(&self.pressed), Arc::clone(&self.supervisor), Arc::clone(&self.shared), self.grace);
+        let (presses, supervisor, shared, grace) = (Arc::clone(&self.presses), Arc::clone(&self.supervisor), Arc::clone(&self.shared), self.grace);
         tokio::spawn(async move {
             while first.elapsed() < grace {
                 tokio::time::sleep(LOOK.min(grace)).await;
-                if !shared.is_busy() || *lock(&pressed) != Some(first) || supervisor.is_acknowledged() {
+                if !shared.is_busy() || !lock(&presses).is_current(first) || supervisor.is_acknowledged() {
                     return;
                 }
+                supervisor.interrupt();
             }
-            if supervisor.cell().executing || supervisor.is_waited_for() {
+            if supervisor.is_at_work() {
+                lock(&presses).clear();
                 supervisor.kill(Cause::Interrupt);
             }
         });
@@ -177,7 +178,8 @@ impl Inner {
     /// Somebody waits for the child; presses of stop before this do not count for it.
     fn begin(&self) -> super::shared::Busy<'_> {
         if !self.shared.is_busy() {
-            *lock(&self.pressed) = None;
+            lock(&self.presses).clear();
+            self.supervisor.forget_interrupts();
         }
         self.shared.begin()
     }

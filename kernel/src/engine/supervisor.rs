@@ -22,6 +22,8 @@ use meetings::Meetings;
 
 mod keeper;
 mod meetings;
+#[cfg(test)]
+mod tests;
 
 /// Longest time for which an instruction of evcxr waits for a new child.
 const MOST_WAIT: Duration = Duration::from_secs(10);
@@ -56,7 +58,11 @@ struct State {
     /// Why the host ended the child, set before it does.
     cause: Option<Cause>,
     last_death: Option<Death>,
-    /// The job that an interrupt met, since the last press.
+    /// Number of the last interrupt that was sent.
+    interrupt: u64,
+    /// Interrupts up to this number concern what ran before.
+    interrupts_before: u64,
+    /// Whether a job has said that it stops, for a later interrupt.
     acknowledged: bool,
     /// No more children: the host goes, or they die before they are ready.
     ended: Option<String>,
@@ -121,7 +127,7 @@ impl Supervisor {
             // A link that has just broken belongs to a child whose burial answers everybody who waits.
             Some(live) => drop(live.link.send(message)),
             // What was to be stopped has died; the next child must not stop something else.
-            None if matches!(message, ToChild::Interrupt | ToChild::StopAll) => {}
+            None if matches!(message, ToChild::Interrupt { .. } | ToChild::StopAll) => {}
             None => state.backlog.push(message),
         }
     }
@@ -140,8 +146,17 @@ impl Supervisor {
 
     /// Asks the running job to stop.
     pub(super) fn interrupt(&self) {
-        lock(&self.state).acknowledged = false;
-        self.send(ToChild::Interrupt);
+        let mut state = lock(&self.state);
+        state.interrupt += 1;
+        let number = state.interrupt;
+        self.pass(state, ToChild::Interrupt { number });
+    }
+
+    /// Something new runs: what is acknowledged of the interrupts so far does not concern it.
+    pub(super) fn forget_interrupts(&self) {
+        let mut state = lock(&self.state);
+        state.interrupts_before = state.interrupt;
+        state.acknowledged = false;
     }
 
     /// Asks everything to stop, what runs in the background too.
@@ -149,14 +164,15 @@ impl Supervisor {
         self.send(ToChild::StopAll);
     }
 
-    /// Whether a job has said since the last press that it stops.
+    /// Whether a job has said that it stops.
     pub(super) fn is_acknowledged(&self) -> bool {
         lock(&self.state).acknowledged
     }
 
-    /// Whether a command has not been answered yet.
-    pub(super) fn is_waited_for(&self) -> bool {
-        !lock(&self.pending).is_empty()
+    /// Whether a child that is ready runs a cell or has a command to answer.
+    pub(super) fn is_at_work(&self) -> bool {
+        let is_ready = lock(&self.state).live.as_ref().is_some_and(|live| live.ready);
+        is_ready && (self.cell().executing || !lock(&self.pending).is_empty())
     }
 
     /// Kills the child; the keeper buries it and starts the next.
@@ -167,7 +183,8 @@ impl Supervisor {
         }
         if let Some(live) = &state.live {
             let pid = live.pid;
-            state.cause = Some(cause);
+            // The first reason is the one that the user is told.
+            state.cause.get_or_insert(cause);
             // The keeper reaps only after it has taken `live` under this lock, so the number is still the child's.
             unix::signal(pid, libc::SIGKILL);
         }

@@ -19,7 +19,7 @@ fn a_nan_loss_arrives() {
 fn a_clean_end_is_none_and_a_cut_frame_is_an_error() {
     assert!(read::<FromChild>(&mut Cursor::new(Vec::new())).unwrap().is_none());
     let mut bytes = Vec::new();
-    write(&mut bytes, &FromChild::InterruptSeen { job: None }, &[]).unwrap();
+    write(&mut bytes, &FromChild::InterruptSeen { number: 1, job: None }, &[]).unwrap();
     for cut in 1..bytes.len() {
         assert!(read::<FromChild>(&mut Cursor::new(&bytes[..cut])).is_err(), "cut at {cut}");
     }

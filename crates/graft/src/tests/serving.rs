@@ -22,9 +22,9 @@ fn a_running_training_is_interrupted_within_a_step_and_status_answers_meanwhile(
     let reply = host.reply(status).unwrap();
     let Some(Block::Table(table)) = reply.blocks.first() else { panic!("{reply:?}") };
     assert!(format!("{:?}", table.rows).contains("training"));
-    host.write(&ToChild::Interrupt);
+    host.write(&ToChild::Interrupt { number: 7 });
     let job = loop {
-        if let FromChild::InterruptSeen { job } = host.read() {
+        if let FromChild::InterruptSeen { number: 7, job } = host.read() {
             break job;
         }
     };
@@ -36,14 +36,14 @@ fn a_running_training_is_interrupted_within_a_step_and_status_answers_meanwhile(
 #[test]
 fn an_idle_session_says_that_nothing_stops() {
     let mut host = Host::new();
-    host.write(&ToChild::Interrupt);
+    host.write(&ToChild::Interrupt { number: 7 });
     let seen = loop {
         match host.read() {
             FromChild::Snapshot(_) => {}
             other => break other,
         }
     };
-    assert_eq!(seen, FromChild::InterruptSeen { job: None });
+    assert_eq!(seen, FromChild::InterruptSeen { number: 7, job: None });
 }
 
 #[test]

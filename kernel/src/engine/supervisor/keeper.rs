@@ -21,26 +21,38 @@ use super::meetings::Way;
 use super::{Live, Supervisor};
 use crate::unix;
 
-/// Children that die before they are ready, one after the other, until the keeper gives up.
+/// Children that die of themselves before they are ready, one after the other, until the keeper gives up.
 const MOST_EARLY_DEATHS: u32 = 3;
 /// For how long text is held back that may be the beginning of a control line.
 const HOLD: Duration = Duration::from_millis(20);
 /// For how long a dead child's last words are read; a process that it has left behind may keep its streams open.
 const LAST_WORDS: Duration = Duration::from_millis(300);
 
+/// How far a child has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    /// It was ready, and died later.
+    Ready,
+    /// The host ended it before it was ready.
+    Killed,
+    /// It died of itself before it was ready.
+    Early,
+}
+
 impl Supervisor {
     /// Keeps a child alive until the host goes.
     pub(super) fn keep(self: Arc<Self>) {
         let mut early_deaths = 0;
         while lock(&self.state).ended.is_none() {
-            let was_ready = match self.live_once() {
-                Ok(was_ready) => was_ready,
+            match self.live_once() {
+                Ok(Life::Ready) => early_deaths = 0,
+                // Says nothing about the next child, however often it happens.
+                Ok(Life::Killed) => {}
+                Ok(Life::Early) => early_deaths += 1,
                 Err(error) => return self.give_up(format!("cannot start the session's process: {error}")),
-            };
-            early_deaths = if was_ready { 0 } else { early_deaths + 1 };
+            }
             if early_deaths >= MOST_EARLY_DEATHS && lock(&self.state).ended.is_none() {
-                let last_words = self.cell().stderr_text();
-                return self.give_up(format!("the session's process dies at once: {}", last_words.trim()));
+                return self.give_up(format!("the session's process ends as soon as it starts: {}", self.why_early()));
             }
         }
         // What came during the last burial waits for a child that does not come.
@@ -48,8 +60,14 @@ impl Supervisor {
         self.fail_all(&Failure::new("engine::child", reason));
     }
 
-    /// One child from start to burial; whether it ever became ready.
-    fn live_once(self: &Arc<Self>) -> std::io::Result<bool> {
+    /// What is known of the last child's end: what it wrote to standard error, or how it ended.
+    fn why_early(&self) -> String {
+        let last_words = self.cell().stderr_text().trim().to_owned();
+        if last_words.is_empty() { self.last_death().map(|death| death.how).unwrap_or_default() } else { last_words }
+    }
+
+    /// One child from start to burial.
+    fn live_once(self: &Arc<Self>) -> std::io::Result<Life> {
         let surroundings = lock(&self.surroundings).clone();
         let mut started = self.plan.spawn(&surroundings)?;
         let pid = started.process.id();
@@ -78,8 +96,8 @@ impl Supervisor {
         Ok(self.bury(started.process, &readers))
     }
 
-    /// Takes a dead child out, tells everybody who waited, and says whether it had been ready.
-    fn bury(&self, mut process: std::process::Child, readers: &Receiver<()>) -> bool {
+    /// Takes a dead child out, tells everybody who waited, and says how far it had come.
+    fn bury(&self, mut process: std::process::Child, readers: &Receiver<()>) -> Life {
         // Commands that come from here on wait for the next child and are not this one's to fail.
         let (live, cause, waiting) = {
             let mut state = lock(&self.state);
@@ -97,6 +115,8 @@ impl Supervisor {
             let _ = waiting.send(Err(failure.clone()));
         }
         lock(&self.drains).clear();
+        // A press of stop must not take the next child for the one that ran the cell.
+        self.cell().executing = false;
         let was_idle = waiting.is_empty() && !self.shared.is_busy();
         let attachment = {
             let mut state = lock(&self.state);
@@ -108,7 +128,11 @@ impl Supervisor {
         if was_idle && cause.is_none() && ready {
             self.shared.tell(Output::Notice(failure));
         }
-        ready
+        match (ready, cause) {
+            (true, _) => Life::Ready,
+            (false, Some(_)) => Life::Killed,
+            (false, None) => Life::Early,
+        }
     }
 
     fn give_up(&self, reason: String) {
@@ -144,7 +168,7 @@ impl Supervisor {
         });
     }
 
-    fn receive(&self, message: FromChild) {
+    pub(super) fn receive(&self, message: FromChild) {
         match message {
             FromChild::Ready { protocol, identity, .. } => self.ready(protocol, &identity),
             FromChild::Reply { id, result } => {
@@ -155,7 +179,10 @@ impl Supervisor {
             FromChild::Meeting { number } => self.meetings.arrive(Way::Link, number),
             FromChild::Event { request, event } => self.shared.tell(Output::Event { request, event }),
             FromChild::Snapshot(snapshot) => self.shared.set_snapshot(snapshot),
-            FromChild::InterruptSeen { job } => lock(&self.state).acknowledged |= job.is_some(),
+            FromChild::InterruptSeen { number, job } => {
+                let mut state = lock(&self.state);
+                state.acknowledged |= job.is_some() && number > state.interrupts_before;
+            }
         }
     }
 
