@@ -7,6 +7,7 @@ mod channels;
 mod child;
 mod clean;
 mod cli;
+mod control;
 mod doctor;
 mod drawing;
 mod engine;

@@ -125,6 +125,12 @@ pub(crate) fn replace_stderr(with: BorrowedFd<'_>) -> io::Result<()> {
     check(unsafe { libc::dup2(with.as_raw_fd(), libc::STDERR_FILENO) })
 }
 
+/// Makes this process's standard input a copy of another descriptor.
+pub(crate) fn replace_stdin(with: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: plain call on an open descriptor; the number 0 stays open.
+    check(unsafe { libc::dup2(with.as_raw_fd(), libc::STDIN_FILENO) })
+}
+
 /// Makes a descriptor close on exec, so that what the child starts does not hold it open.
 pub(crate) fn close_on_exec(fd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: plain call on an open descriptor.

@@ -28,7 +28,7 @@ pub use command::{AdapterAction, Command, RunsAction};
 pub use event::{Event, Level, MemoryUse, MimeBundle, RunEnded, RunOutcome, RunStarted, StepRecord, ValidationRecord};
 pub use failure::{Failure, Hint, Span};
 pub use heat::HeatMap;
-pub use message::{FromChild, PROTOCOL_VERSION, ToChild};
+pub use message::{CellEnd, FromChild, PROTOCOL_VERSION, ToChild};
 pub use reply::{Block, Reply, SideText};
 pub use settings::{AUTO, KeyKind, KeySpec, Settings, Value};
 pub use snapshot::{AdapterEntry, ModelEntry, ModuleEntry, Snapshot};

@@ -1,24 +1,38 @@
 //! Marks in the child's standard streams: what was printed before a mark has arrived when the mark has.
 //!
-//! The host writes marks to know that a stream is drained, the child to say that something goes another way at this point
-//! ([`FromChild::Meeting`](crate::FromChild::Meeting)).
+//! The host has the child write marks to know that a stream is drained, the facade writes them to say that something goes another way
+//! at this point ([`FromChild::Meeting`](crate::FromChild::Meeting)). Every mark contains a secret that the host chooses for each
+//! child, so that nothing a cell prints is taken for one.
 
-/// First bytes of a mark; a control character keeps it apart from anything that people print.
-pub const HEAD: &[u8] = b"\x1egraft-drained:";
+/// First bytes of a mark, before the secret.
+const HEAD: &str = "\x1egraft-mark:";
 /// Last byte of a mark.
 pub const TAIL: u8 = 0x1e;
 /// The child's numbers begin here, the host's stay below.
 pub const FIRST_OF_CHILD: u64 = 1 << 63;
 
-/// What stands in standard error before the message of the error that ended a cell.
-pub const ERROR_BEGINS: &str = "\x1egraft-error:";
-/// And behind it.
-pub const ERROR_ENDS: &str = "\x1e";
+/// The marks of one child.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marks {
+    head: Vec<u8>,
+}
 
-/// The mark of that number, short enough that a pipe takes it in one piece.
-pub fn bytes(number: u64) -> Vec<u8> {
-    let mut mark = HEAD.to_vec();
-    mark.extend_from_slice(number.to_string().as_bytes());
-    mark.push(TAIL);
-    mark
+impl Marks {
+    /// Marks with that secret, which must be the same on both sides.
+    pub fn new(secret: &str) -> Self {
+        Self { head: format!("{HEAD}{secret}:").into_bytes() }
+    }
+
+    /// What every mark begins with; the number in decimal digits and [`TAIL`] follow.
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// The mark of that number, short enough that a pipe takes it in one piece.
+    pub fn bytes(&self, number: u64) -> Vec<u8> {
+        let mut mark = self.head.clone();
+        mark.extend_from_slice(number.to_string().as_bytes());
+        mark.push(TAIL);
+        mark
+    }
 }

@@ -44,6 +44,17 @@ pub enum ToChild {
     },
 }
 
+/// How a compiled cell ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellEnd {
+    /// Whether it panicked.
+    pub panicked: bool,
+    /// The message of the error that a `?` at its top met; empty when the error was written to standard error instead.
+    pub failed: Option<String>,
+    /// Variables of earlier cells that are gone, because their type was defined again.
+    pub lost_variables: Vec<String>,
+}
+
 /// From the child to the host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum FromChild {
@@ -68,6 +79,8 @@ pub enum FromChild {
         /// From [`crate::mark::FIRST_OF_CHILD`] on, growing.
         number: u64,
     },
+    /// The compiled cell that ran has returned. It comes over the link, so that nothing a cell prints can stand for it.
+    CellEnded(CellEnd),
     /// News, under the request that caused it or, when a Rust cell did, under none.
     Event {
         /// Number of the request.

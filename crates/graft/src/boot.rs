@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use graft_protocol::mark::Marks;
 use graft_session::Session;
 
 use crate::{Lab, link};
@@ -31,19 +32,28 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 const FLUSH_EVERY: Duration = Duration::from_millis(50);
 
 /// Opens the session of this process on the link `link_fd` (an open stream socket, which then belongs to the session) and returns:
-/// 0 for success. When the host closes the link, the running job is asked to stop and the process ends.
+/// 0 for success. `secret` is that of the marks in standard output. When the host closes the link, the running job is asked to stop
+/// and the process ends.
 ///
 /// # Safety
-/// `identity` is null or points to a string that ends in a zero byte. Called once, before any other thread touches the environment.
+/// `identity` and `secret` are each null or point to a string that ends in a zero byte.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn graft_boot(link_fd: i32, identity: *const c_char) -> i32 {
-    let identity = if identity.is_null() {
-        String::new()
-    } else {
-        // SAFETY: the caller promises a string that ends in a zero byte.
-        unsafe { CStr::from_ptr(identity) }.to_string_lossy().into_owned()
-    };
-    catch_unwind(|| boot(link_fd, &identity)).unwrap_or(FAILED)
+pub unsafe extern "C" fn graft_boot(link_fd: i32, identity: *const c_char, secret: *const c_char) -> i32 {
+    // SAFETY: the caller promises this of both.
+    let (identity, secret) = unsafe { (text(identity), text(secret)) };
+    catch_unwind(|| boot(link_fd, &identity, &secret)).unwrap_or(FAILED)
+}
+
+/// The text at a pointer.
+///
+/// # Safety
+/// `text` is null or points to a string that ends in a zero byte.
+unsafe fn text(text: *const c_char) -> String {
+    if text.is_null() {
+        return String::new();
+    }
+    // SAFETY: the caller promises a string that ends in a zero byte.
+    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
 }
 
 /// Writes out what cells have printed so far: the host calls it before it looks at the streams. The program that opened this library
@@ -53,8 +63,13 @@ pub extern "C" fn graft_flush() {
     drop(std::io::stdout().flush());
 }
 
-fn boot(link_fd: i32, identity: &str) -> i32 {
-    deepen_stacks();
+/// The compiled cell that ran has returned: the host is told how it ended. Called by the program that runs the cells, after each.
+#[unsafe(no_mangle)]
+pub extern "C" fn graft_cell_ended() {
+    link::report(crate::cell_end::take());
+}
+
+fn boot(link_fd: i32, identity: &str, secret: &str) -> i32 {
     graft_nn::tune_process();
     graft_font::register();
     // SAFETY: F_GETFD only asks about the descriptor.
@@ -68,19 +83,9 @@ fn boot(link_fd: i32, identity: &str) -> i32 {
     if !Lab::install(session) {
         return ALREADY_OPEN;
     }
-    link::begin_meetings(outgoing);
+    link::begin_meetings(outgoing, Marks::new(secret));
     let flushing = std::thread::Builder::new().name("graft-flush".to_owned()).spawn(flush);
     if flushing.is_ok() { OK } else { FAILED }
-}
-
-/// candle runs a job on the threads of its own pool, which have std's default stack: 2 MiB, unless this variable says more. Its backward
-/// pass recurses along the graph.
-fn deepen_stacks() {
-    const NAME: &str = "RUST_MIN_STACK";
-    if std::env::var_os(NAME).is_none() {
-        // SAFETY: the caller of `graft_boot` promises that no other thread touches the environment now.
-        unsafe { std::env::set_var(NAME, (16 << 20).to_string()) };
-    }
 }
 
 /// A program that a cell starts must not hold the link open after this process.

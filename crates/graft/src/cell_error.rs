@@ -1,31 +1,27 @@
 //! What is told of the error that a `?` at the top of a cell has met: its message and those of its sources.
 //!
 //! evcxr writes `{error}` to standard error. The session's compiler wrapper puts a call of [`typed_cell_error`] in that place, or of
-//! [`cell_error`] in a cell whose `?` meets something that is no `Error`, so that the sources are told too, and so that the host knows
-//! where the message begins and ends.
+//! [`cell_error`] in a cell whose `?` meets something that is no `Error`, so that the sources are reported too, and the host gets the
+//! message as the cell's error instead of finding it in what the cell printed.
 
 use std::{any::TypeId, error::Error as StdError, fmt::Display};
 
-use graft_protocol::mark;
+use crate::cell_end;
 
 /// Errors behind a box, whose sources `Display` leaves out.
 type Boxed = Box<dyn StdError>;
 type Sendable = Box<dyn StdError + Send + Sync>;
 
-/// Writes an error and its sources to standard error, between the marks that the host looks for.
+/// Reports an error and its sources.
 #[doc(hidden)]
 pub fn typed_cell_error<T: StdError>(error: &T) {
-    tell(&chain(error.to_string(), error.source()));
+    cell_end::report_error(chain(error.to_string(), error.source()));
 }
 
-/// Writes whatever a `?` may meet to standard error, between the same marks.
+/// Reports whatever a `?` may meet.
 #[doc(hidden)]
 pub fn cell_error<T: Display>(error: &T) {
-    tell(&text(error));
-}
-
-fn tell(message: &str) {
-    eprintln!("{}{message}{}", mark::ERROR_BEGINS, mark::ERROR_ENDS);
+    cell_end::report_error(text(error));
 }
 
 /// The message, and below it each source's. Errors that write their own chain when asked for the long form (`anyhow`, `eyre`) do so.
@@ -54,16 +50,18 @@ fn source_of<T: Display>(error: &T) -> Option<&(dyn StdError + 'static)> {
     let kind = typeid::of::<T>();
     let address = std::ptr::from_ref(error).cast::<()>();
     if kind == TypeId::of::<Boxed>() {
-        // SAFETY: T is that type, which has no lifetimes that its id would not tell apart.
+        // SAFETY: `typeid::of` does not see lifetimes, so T is `Box<dyn Error + 'a>` for some `'a`, which has the layout and the vtable of
+        // `Boxed`. `Error::source` takes `&self` and its result is bounded by `'static` in the trait itself, whatever `'a` is; nothing else is
+        // done with the reference, which ends with this function's borrow of `error`.
         unsafe { &*address.cast::<Boxed>() }.source()
     } else if kind == TypeId::of::<Sendable>() {
-        // SAFETY: likewise.
+        // SAFETY: T is `Box<dyn Error + Send + Sync + 'a>`; as above.
         unsafe { &*address.cast::<Sendable>() }.source()
     } else if kind == TypeId::of::<std::io::Error>() {
-        // SAFETY: likewise.
+        // SAFETY: T is `std::io::Error`, a type without lifetimes.
         unsafe { &*address.cast::<std::io::Error>() }.source()
     } else if kind == TypeId::of::<candle_core::Error>() {
-        // SAFETY: likewise.
+        // SAFETY: T is `candle_core::Error`, a type without lifetimes.
         unsafe { &*address.cast::<candle_core::Error>() }.source()
     } else {
         None

@@ -22,6 +22,7 @@ pub mod prelude;
 mod adapter;
 pub mod boot;
 mod card;
+mod cell_end;
 mod cell_error;
 mod chart;
 mod data;
@@ -45,6 +46,8 @@ mod tree;
 
 pub use adapter::Adapter;
 pub use card::Card;
+#[doc(hidden)]
+pub use cell_end::{cell_failed, cell_panicked, variable_lost};
 #[doc(hidden)]
 pub use cell_error::{cell_error, typed_cell_error};
 pub use chart::Chart;

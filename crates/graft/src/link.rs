@@ -16,7 +16,7 @@ use std::{
 use graft_protocol::{Event, FromChild, PROTOCOL_VERSION, Snapshot, ToChild, frame};
 use graft_session::{Session, Sink};
 
-pub(crate) use meeting::{begin as begin_meetings, meet};
+pub(crate) use meeting::{begin as begin_meetings, meet, report};
 use outbox::Outbox;
 
 /// Opens a session on this end of the link, greets the host, and serves it on threads of its own until the host closes its end;

@@ -1,7 +1,7 @@
 //! evcxr's side of the child's streams: a relay's descriptors, for as long as evcxr keeps that relay.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::unix;
 pub(super) struct Attachment {
     /// Tells attachments apart.
     pub(super) number: u64,
-    /// What evcxr reads as the child's standard output: control lines only.
+    /// What evcxr reads as the child's standard output: only how its cells end.
     pub(super) to_evcxr: Arc<File>,
     /// Kept open, so that evcxr sees a living stream; user text does not go through evcxr.
     _stderr: OwnedFd,
@@ -31,22 +31,33 @@ pub(super) fn take_relays(socket: &OwnedFd, supervisor: &Arc<Supervisor>) {
     }
 }
 
-/// Copies evcxr's instructions to the child; their end is swallowed here, so that `:clear` does not end the child.
-fn feed(mut from: File, number: u64, supervisor: &Supervisor) {
-    let mut buffer = vec![0; 64 << 10];
-    while let Ok(count @ 1..) = from.read(&mut buffer) {
-        let bytes = buffer.get(..count).unwrap_or_default();
+/// Has the child do what evcxr instructs; the end of the instructions is swallowed here, so that `:clear` does not end the child.
+fn feed(from: File, number: u64, supervisor: &Supervisor) {
+    for line in BufReader::new(from).lines().map_while(Result::ok) {
         if !supervisor.is_attached(number) {
             // The child that this relay stood for is dead: evcxr must see that, and not talk to another one.
             return;
         }
-        if bytes.starts_with(b"LOAD_AND_RUN ") {
-            supervisor.cell().begin();
-        }
-        let Some(stdin) = supervisor.stdin_of_child() else { break };
-        if (&*stdin).write_all(bytes).is_err() {
+        let Some((library, function)) = instruction(&line) else { break };
+        if !supervisor.run_cell(library, function) {
             break;
         }
     }
     supervisor.detach(number);
+}
+
+/// Library and function of evcxr's one instruction, `LOAD_AND_RUN LIBRARY FUNCTION`.
+fn instruction(line: &str) -> Option<(&str, &str)> {
+    line.strip_prefix("LOAD_AND_RUN ")?.rsplit_once(' ')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instruction_names_library_and_function() {
+        assert_eq!(instruction("LOAD_AND_RUN /a b/libcode_1.so run_user_code_1"), Some(("/a b/libcode_1.so", "run_user_code_1")));
+        assert_eq!(instruction("something else"), None);
+    }
 }

@@ -5,7 +5,6 @@ mod panic;
 use std::ops::Range;
 
 use evcxr::CompilationError;
-use graft_protocol::mark::{ERROR_BEGINS, ERROR_ENDS};
 
 use super::RustError;
 use super::losses::{Cause, Death};
@@ -59,37 +58,21 @@ pub(super) fn panic(stderr: &str, cell: &str, generated: &str) -> RustError {
     error
 }
 
-/// A `?` that met an error: its text is the last thing on standard error.
-pub(super) fn question_mark(stderr: &str) -> RustError {
-    let message = marked(stderr).map_or_else(|| &stderr[last_message(stderr)], |(_, message)| message);
+/// A `?` that met an error: its message, which is the last thing on standard error where it was not reported.
+pub(super) fn question_mark(reported: &str, stderr: &str) -> RustError {
+    let message = if reported.is_empty() { &stderr[last_message(stderr)] } else { reported };
     plain("Error", if message.is_empty() { "the cell ended with an error" } else { message })
 }
 
-/// Place and text of the last message between marks.
-fn marked(stderr: &str) -> Option<(Range<usize>, &str)> {
-    let start = stderr.rfind(ERROR_BEGINS)?;
-    let text = stderr.get(start + ERROR_BEGINS.len()..)?;
-    let message = text.get(..text.find(ERROR_ENDS)?)?;
-    let end = start + ERROR_BEGINS.len() + message.len() + ERROR_ENDS.len();
-    let end = end + usize::from(stderr.get(end..).is_some_and(|rest| rest.starts_with('\n')));
-    Some((start..end, message))
-}
-
-/// Text for the reader, without the marks of a message that came too early to be held back.
-pub(super) fn without_marks(bytes: Vec<u8>) -> Vec<u8> {
-    match std::str::from_utf8(&bytes).ok().and_then(marked) {
-        Some((place, message)) => [&bytes[..place.start], message.as_bytes(), b"\n", &bytes[place.end..]].concat(),
-        None => bytes,
-    }
-}
-
-/// What a failed cell wrote to standard error besides the message of its error.
-pub(super) fn besides(stderr: &str, panicked: bool) -> String {
-    let said = match panicked {
-        true => panic::last(stderr).map_or(0..0, |panic| panic.range),
-        false => marked(stderr).map_or_else(|| last_message(stderr).start..stderr.len(), |(place, _)| place),
-    };
+/// What a cell that panicked wrote to standard error besides the panic.
+pub(super) fn besides_panic(stderr: &str) -> String {
+    let said = panic::last(stderr).map_or(0..0, |panic| panic.range);
     [&stderr[..said.start], &stderr[said.end..]].concat()
+}
+
+/// What a cell wrote to standard error before the message of the error that ended it.
+pub(super) fn before_last_message(stderr: &str) -> String {
+    stderr[..last_message(stderr).start].to_owned()
 }
 
 /// Place of the last line, with its hint.
@@ -169,20 +152,17 @@ mod tests {
 
     #[test]
     fn a_question_mark_shows_the_message_with_its_hint() {
-        let error = question_mark("earlier text\nno model is loaded\nhint: `%model load tiny`\n");
+        let error = question_mark("", "earlier text\nno model is loaded\nhint: `%model load tiny`\n");
         assert_eq!(error.evalue, "no model is loaded");
         assert!(error.traceback[1].contains("%model load tiny"));
-        assert_eq!(question_mark("earlier\nboom\n").evalue, "boom");
-        assert_eq!(question_mark("").evalue, "the cell ended with an error");
+        assert_eq!(question_mark("", "earlier\nboom\n").evalue, "boom");
+        assert_eq!(question_mark("", "").evalue, "the cell ended with an error");
     }
 
     #[test]
-    fn a_message_between_marks_is_taken_whole() {
-        let stderr = format!("mine\n{ERROR_BEGINS}outer\n\ncaused by: inner{ERROR_ENDS}\nlater\n");
-        let error = question_mark(&stderr);
+    fn a_message_that_was_reported_is_taken_whole() {
+        let error = question_mark("outer\n\ncaused by: inner", "mine\n");
         assert_eq!((error.evalue.as_str(), error.traceback.len()), ("outer", 3));
-        assert_eq!(besides(&stderr, false), "mine\nlater\n");
-        assert_eq!(without_marks(stderr.into_bytes()), b"mine\nouter\n\ncaused by: inner\nlater\n");
     }
 
     #[test]

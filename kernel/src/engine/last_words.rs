@@ -2,14 +2,23 @@
 
 use std::time::{Duration, Instant};
 
-use graft_protocol::mark::ERROR_BEGINS;
-
-use super::marker::find;
+use super::errors;
 
 /// For how long text is held back.
 pub(super) const HOLD: Duration = Duration::from_millis(100);
 /// Most bytes that are held back.
 const MOST: usize = 64 << 10;
+
+/// What a cell's standard error ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Last {
+    /// What the cell wrote itself.
+    Text,
+    /// A panic, which is shown as the cell's error.
+    Panic,
+    /// The message of an error, which is shown as the cell's error.
+    Error,
+}
 
 /// Text that may be the cell's last.
 #[derive(Default)]
@@ -33,33 +42,20 @@ impl LastWords {
         !self.held.is_empty()
     }
 
-    /// Gives up waiting, but not for the rest of an error's message, behind which the cell ends whatever the machine does meanwhile.
+    /// Gives up waiting.
     pub(super) fn take(&mut self) -> Vec<u8> {
-        let message = find(&self.held, ERROR_BEGINS.as_bytes()).filter(|start| self.held.len() - start <= MOST);
-        match message {
-            Some(start) => self.held.drain(..start).collect(),
-            None => self.release(),
-        }
-    }
-
-    /// The stream has ended: all that is left, as a reader wants it.
-    pub(super) fn close(&mut self) -> Vec<u8> {
-        super::errors::without_marks(self.release())
-    }
-
-    fn release(&mut self) -> Vec<u8> {
         self.since = None;
         std::mem::take(&mut self.held)
     }
 
     /// The cell is over: what is to be shown besides its error.
-    pub(super) fn end(&mut self, panicked: bool, failed: bool) -> Vec<u8> {
-        if !panicked && !failed {
-            return self.close();
+    pub(super) fn end(&mut self, last: Last) -> Vec<u8> {
+        let held = self.take();
+        match last {
+            Last::Text => held,
+            Last::Panic => errors::besides_panic(&String::from_utf8_lossy(&held)).into_bytes(),
+            Last::Error => errors::before_last_message(&String::from_utf8_lossy(&held)).into_bytes(),
         }
-        let held = self.release();
-        let text = String::from_utf8_lossy(&held);
-        super::errors::besides(&text, panicked).into_bytes()
     }
 }
 
@@ -72,7 +68,7 @@ mod tests {
         let mut words = LastWords::default();
         assert!(words.push(b"thread 'a' panicked at src/lib.rs:1:1:\nboom\n").is_empty());
         assert!(words.is_holding());
-        assert!(words.end(false, false).starts_with(b"thread"));
+        assert!(words.end(Last::Text).starts_with(b"thread"));
         assert!(!words.is_holding());
     }
 
@@ -80,22 +76,9 @@ mod tests {
     fn those_of_a_cell_that_failed_are_shown_without_its_error() {
         let mut words = LastWords::default();
         words.push(b"warning\nno model is loaded\nhint: `%model load tiny`\n");
-        assert_eq!(words.end(false, true), b"warning\n");
+        assert_eq!(words.end(Last::Error), b"warning\n");
         words.push(b"a\n\nthread 'main' (7) panicked at src/lib.rs:1:1:\nboom\nnote: run with\nb\n");
-        assert_eq!(words.end(true, false), b"a\nb\n");
-    }
-
-    #[test]
-    fn a_message_whose_end_is_late_is_waited_for() {
-        let mut words = LastWords::default();
-        words.push(format!("mine\n{ERROR_BEGINS}").as_bytes());
-        assert_eq!(words.take(), b"mine\n");
-        assert!(words.is_holding() && words.take().is_empty());
-        words.push(b"boom\x1e\n");
-        assert!(words.take().is_empty());
-        assert_eq!(words.end(false, true), b"");
-        words.push(format!("{ERROR_BEGINS}boom\x1e\n").as_bytes());
-        assert_eq!(words.close(), b"boom\n");
+        assert_eq!(words.end(Last::Panic), b"a\nb\n");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Starting one child: `graft child` with its link, its control socket and three pipes.
+//! Starting one child: `graft child` with its link, its control socket and the pipes of what it prints.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,6 +9,13 @@ use std::process::{Child, Command, Stdio};
 
 use crate::template::Template;
 use crate::unix;
+
+/// Variables that libraries of the child read when they start, where the user has not set them. They are set before the child exists:
+/// nothing in a process may change its environment safely once it has threads.
+///
+/// candle runs a job on the threads of its own pool, which have std's default stack of 2 MiB unless `RUST_MIN_STACK` says more, and its
+/// backward pass recurses along the graph. Its pool for elementwise operations competes with rayon's, hence one thread.
+const TUNING: [(&str, &str); 2] = [("RUST_MIN_STACK", "16777216"), ("CANDLE_NUM_THREADS", "1")];
 
 /// How a child is started.
 #[derive(Clone, Debug)]
@@ -30,11 +37,11 @@ pub(super) struct Surroundings {
 
 /// A child that has just been started.
 pub(super) struct Started {
-    /// The process, its three streams piped.
+    /// The process, what it prints piped.
     pub(super) process: Child,
     /// The host's end of the link.
     pub(super) link: UnixStream,
-    /// The host's end of the control socket.
+    /// The host's end of the control socket; the child waits there for the secret of its marks.
     pub(super) control: UnixStream,
 }
 
@@ -46,9 +53,12 @@ impl Plan {
         let mut command = Command::new(&self.executable);
         command.arg("child").arg(childs_link.as_raw_fd().to_string()).arg(childs_control.as_raw_fd().to_string());
         command.arg(self.template.layout.library()).arg(self.template.stamp.identity.as_str());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A backtrace of a cell shows evcxr's frames and ours, not the cell's lines; `%env RUST_BACKTRACE=1` brings it back.
-        command.env("EVCXR_IS_RUNTIME", "1").env("LD_LIBRARY_PATH", self.library_path()).env("RUST_BACKTRACE", "0");
+        command.env("LD_LIBRARY_PATH", self.library_path()).env("RUST_BACKTRACE", "0");
+        for (name, value) in TUNING.iter().filter(|(name, _)| std::env::var_os(name).is_none()) {
+            command.env(name, value);
+        }
         for (name, value) in &surroundings.environment {
             match value {
                 Some(value) => command.env(name, value),

@@ -1,66 +1,72 @@
-//! Tells evcxr's control lines from what the user's code prints.
+//! Takes evcxr's conventions for rich output and for questions out of what the user's code prints.
 //!
-//! evcxr compares whole lines, so that text without a line end in front of a control line would hang its cell. Here text is passed on
-//! at once, whole line or not, and a control line is recognised wherever it begins.
+//! Both are lines that any code may print, and only show something: `EVCXR_BEGIN_CONTENT MIME`, the content, `EVCXR_END_CONTENT`; and
+//! `EVCXR_INPUT_REQUEST:PROMPT` of the crate `evcxr_input`, which then reads standard input. What controls a cell does not come through
+//! standard output. Text is passed on at once, whole line or not.
 
 use super::marker::{find, suffix_that_begins};
 
-/// What every control line begins with.
+/// What every such line begins with.
 const HEAD: &[u8] = b"EVCXR_";
-/// Control lines without arguments.
-const COMPLETE: &[u8] = b"EVCXR_EXECUTION_COMPLETE";
-const PANIC: &[u8] = b"EVCXR_PANIC_NOTIFICATION";
-const ERROR: &[u8] = b"EVCXR_ERROR_OCCURRED";
-const END_CONTENT: &[u8] = b"EVCXR_END_CONTENT";
-/// Control lines with arguments.
 const BEGIN_CONTENT: &[u8] = b"EVCXR_BEGIN_CONTENT ";
-const CHANGED_TYPE: &[u8] = b"EVCXR_VARIABLE_CHANGED_TYPE:";
+const END_CONTENT: &[u8] = b"EVCXR_END_CONTENT";
 const INPUT: &[u8] = b"EVCXR_INPUT_REQUEST:";
 const PASSWORD: &[u8] = b"EVCXR_INPUT_REQUEST_PASSWORD:";
-const WITH_ARGUMENTS: [&[u8]; 4] = [BEGIN_CONTENT, CHANGED_TYPE, INPUT, PASSWORD];
-const ALONE: [&[u8]; 4] = [COMPLETE, PANIC, ERROR, END_CONTENT];
+const BEGINNINGS: [&[u8]; 3] = [BEGIN_CONTENT, INPUT, PASSWORD];
+/// A line that begins so and does not end within this is text.
+const MOST_LINE: usize = 4096;
+/// Content without an end is text beyond this.
+const MOST_CONTENT: usize = 256 << 20;
 
 /// A piece of the child's standard output.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece {
     /// The user's text.
     Text(Vec<u8>),
-    /// A line for evcxr, with its line end.
-    Control(Vec<u8>),
+    /// Rich output.
+    Content(Content),
+    /// What to show when the code reads standard input next.
+    Prompt(Prompt),
 }
 
-/// What a control line says to the host itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
-    /// The cell is through.
-    Complete,
-    /// It panicked.
-    Panicked,
-    /// A `?` ended it.
-    Failed,
-    /// Anything else.
-    Other,
+/// One form of a display.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Content {
+    /// Its MIME type.
+    pub(super) mime: String,
+    /// As text; binary content is base64.
+    pub(super) text: String,
 }
 
-/// The meaning of a control line.
-pub(super) fn meaning(line: &[u8]) -> Meaning {
-    match line.trim_ascii_end() {
-        COMPLETE => Meaning::Complete,
-        PANIC => Meaning::Panicked,
-        ERROR => Meaning::Failed,
-        _ => Meaning::Other,
-    }
+/// A question that the code announces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Prompt {
+    /// What to show.
+    pub(super) text: String,
+    /// Whether the answer must not be shown.
+    pub(super) password: bool,
+    /// The line that announced it.
+    pub(super) line: Vec<u8>,
 }
 
 /// Splits a stream that arrives in pieces.
 #[derive(Default)]
 pub(super) struct Splitter {
     held: Vec<u8>,
-    in_content: bool,
+    content: Option<Open>,
+}
+
+/// Content that is being received.
+struct Open {
+    mime: String,
+    /// Everything since its first line, as it was printed.
+    printed: Vec<u8>,
+    /// Where its content begins in `printed`.
+    start: usize,
 }
 
 impl Splitter {
-    /// Splits the next piece; what may become a control line is held back.
+    /// Splits the next piece; what may become one of the lines is held back.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<Piece> {
         self.held.extend_from_slice(bytes);
         let mut pieces = Vec::new();
@@ -70,17 +76,24 @@ impl Splitter {
 
     /// Whether text is held back that [`Self::release`] may let go.
     pub(super) fn is_holding(&self) -> bool {
-        !self.in_content && !self.held.is_empty()
+        self.content.is_none() && !self.held.is_empty()
     }
 
-    /// Gives up waiting for the rest of what only began like a control line.
+    /// Gives up waiting for the rest of what only began like one of the lines.
     pub(super) fn release(&mut self) -> Option<Piece> {
         if self.is_holding() && !self.held.starts_with(HEAD) { Some(Piece::Text(std::mem::take(&mut self.held))) } else { None }
     }
 
+    /// The cell is over: what it has begun and not ended is text, as it was printed.
+    pub(super) fn end(&mut self) -> Option<Piece> {
+        let mut text = self.content.take().map(|open| open.printed).unwrap_or_default();
+        text.append(&mut self.held);
+        (!text.is_empty()).then_some(Piece::Text(text))
+    }
+
     /// Takes one piece off the front; false when more bytes are needed.
     fn step(&mut self, pieces: &mut Vec<Piece>) -> bool {
-        if self.in_content {
+        if self.content.is_some() {
             return self.content_line(pieces);
         }
         let Some(start) = find(&self.held, HEAD) else {
@@ -90,37 +103,41 @@ impl Splitter {
         };
         self.text(start, pieces);
         match self.held.iter().position(|byte| *byte == b'\n') {
-            Some(end) if is_control(self.held.get(..end).unwrap_or_default()) => {
+            Some(end) if is_begin(self.held.get(..end).unwrap_or_default()) => {
                 let line: Vec<u8> = self.held.drain(..=end).collect();
-                self.in_content = line.starts_with(BEGIN_CONTENT);
-                pieces.push(Piece::Control(line));
-                true
+                let mime = String::from_utf8_lossy(line.get(BEGIN_CONTENT.len()..end).unwrap_or_default()).into_owned();
+                self.content = Some(Open { mime, start: line.len(), printed: line });
             }
-            None if may_become_control(&self.held) => false,
-            _ => {
-                self.text(HEAD.len(), pieces);
-                true
+            Some(end) if prompt(self.held.get(..end).unwrap_or_default()).is_some() => {
+                let line: Vec<u8> = self.held.drain(..=end).collect();
+                pieces.extend(prompt(line.get(..end).unwrap_or_default()).map(|prompt| Piece::Prompt(Prompt { line, ..prompt })));
             }
+            None if may_become_line(&self.held) => return false,
+            _ => self.text(HEAD.len(), pieces),
         }
+        true
     }
 
-    /// Passes one whole line of a content block on to evcxr.
+    /// Takes one line of the content, which may be its last.
     fn content_line(&mut self, pieces: &mut Vec<Piece>) -> bool {
+        let Some(open) = &mut self.content else { return false };
         let Some(end) = self.held.iter().position(|byte| *byte == b'\n') else { return false };
         let line: Vec<u8> = self.held.drain(..=end).collect();
-        let trimmed = line.strip_suffix(b"\n").unwrap_or(&line);
-        for last in [END_CONTENT, PANIC] {
-            if let Some(before) = trimmed.strip_suffix(last) {
-                self.in_content = false;
-                if !before.is_empty() {
-                    // Content without a line end: evcxr would miss the end, and wait for ever.
-                    pieces.push(Piece::Control([before, b"\n"].concat()));
-                    pieces.push(Piece::Control([last, b"\n"].concat()));
-                    return true;
-                }
-            }
+        // Content without a last line end is ended too.
+        if let Some(last) = line.trim_ascii_end().strip_suffix(END_CONTENT) {
+            open.printed.extend_from_slice(last);
+            let text = String::from_utf8_lossy(open.printed.get(open.start..).unwrap_or_default());
+            let text = text.trim_start_matches('\n');
+            let content = Content { mime: std::mem::take(&mut open.mime), text: text.strip_suffix('\n').unwrap_or(text).to_owned() };
+            self.content = None;
+            pieces.push(Piece::Content(content));
+            return true;
         }
-        pieces.push(Piece::Control(line));
+        open.printed.extend_from_slice(&line);
+        if open.printed.len() > MOST_CONTENT {
+            pieces.push(Piece::Text(std::mem::take(&mut open.printed)));
+            self.content = None;
+        }
         true
     }
 
@@ -131,38 +148,45 @@ impl Splitter {
     }
 }
 
-fn is_control(line: &[u8]) -> bool {
-    ALONE.contains(&line)
-        || WITH_ARGUMENTS
-            .iter()
-            .any(|word| line.len() > word.len() && line.starts_with(word) && (*word != BEGIN_CONTENT || !line[word.len()..].contains(&b' ')))
-        || line == INPUT
-        || line == PASSWORD
+/// Whether a line begins rich output: a MIME type and nothing else follows.
+fn is_begin(line: &[u8]) -> bool {
+    line.strip_prefix(BEGIN_CONTENT).is_some_and(|mime| !mime.is_empty() && !mime.contains(&b' '))
 }
 
-fn may_become_control(line: &[u8]) -> bool {
-    let is_beginning = |word: &&[u8]| word.starts_with(line);
-    ALONE.iter().any(is_beginning) || WITH_ARGUMENTS.iter().any(|word| is_beginning(word) || (line.starts_with(word) && line.len() < 4096))
+/// The question that a line announces.
+fn prompt(line: &[u8]) -> Option<Prompt> {
+    let (rest, password) = match (line.strip_prefix(INPUT), line.strip_prefix(PASSWORD)) {
+        (Some(rest), _) => (rest, false),
+        (None, Some(rest)) => (rest, true),
+        (None, None) => return None,
+    };
+    Some(Prompt { text: String::from_utf8_lossy(rest).into_owned(), password, line: Vec::new() })
+}
+
+fn may_become_line(line: &[u8]) -> bool {
+    BEGINNINGS.iter().any(|word| word.starts_with(line) || (line.starts_with(word) && line.len() < MOST_LINE))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Text as it is, control lines between angle brackets.
+    fn shown(pieces: impl IntoIterator<Item = Piece>) -> String {
+        let piece = |piece| match piece {
+            Piece::Text(bytes) => bytes,
+            Piece::Content(Content { mime, text }) => format!("<{mime}|{text}>").into_bytes(),
+            Piece::Prompt(prompt) => format!("<{}{}>", prompt.text, if prompt.password { "|password" } else { "" }).into_bytes(),
+        };
+        String::from_utf8(pieces.into_iter().flat_map(piece).collect()).unwrap()
+    }
+
+    /// Text as it is, rich output and questions between angle brackets.
     fn split_at(text: &[u8], cut: usize) -> String {
         let mut splitter = Splitter::default();
         let mut pieces = splitter.push(&text[..cut]);
         pieces.extend(splitter.push(&text[cut..]));
-        pieces.extend(splitter.release());
-        let mut shown = String::new();
-        for piece in pieces {
-            match piece {
-                Piece::Text(bytes) => shown.push_str(&String::from_utf8(bytes).unwrap()),
-                Piece::Control(bytes) => shown.push_str(&format!("<{}>", String::from_utf8(bytes).unwrap().trim_end())),
-            }
-        }
-        shown
+        pieces.extend(splitter.end());
+        shown(pieces)
     }
 
     fn check(text: &str, wanted: &str) {
@@ -172,35 +196,40 @@ mod tests {
     }
 
     #[test]
-    fn a_control_line_is_found_behind_text_without_a_line_end() {
-        check("50 %EVCXR_EXECUTION_COMPLETE\n", "50 %<EVCXR_EXECUTION_COMPLETE>");
-        check("a\nEVCXR_PANIC_NOTIFICATION\nb", "a\n<EVCXR_PANIC_NOTIFICATION>b");
-    }
-
-    #[test]
-    fn text_about_control_lines_stays_text() {
-        check("EVCXR_ is a prefix\n", "EVCXR_ is a prefix\n");
-        check("EVCXR_EXECUTION_COMPLETE or not\n", "EVCXR_EXECUTION_COMPLETE or not\n");
+    fn lines_that_control_evcxr_are_text_when_a_cell_prints_them() {
+        for line in [
+            "EVCXR_EXECUTION_COMPLETE",
+            "EVCXR_PANIC_NOTIFICATION",
+            "EVCXR_ERROR_OCCURRED",
+            "EVCXR_VARIABLE_CHANGED_TYPE:x",
+            "EVCXR_END_CONTENT",
+            "EVCXR_",
+            "EVCXR_EXECUTION_COMPLETE or not",
+        ] {
+            check(&format!("{line}\n50 %{line}\nEVCXR_{line}"), &format!("{line}\n50 %{line}\nEVCXR_{line}"));
+        }
         check("EVCXR_BEGIN_CONTENT of this\nx\n", "EVCXR_BEGIN_CONTENT of this\nx\n");
     }
 
     #[test]
-    fn a_content_block_goes_to_evcxr_whole() {
-        check(
-            "x\nEVCXR_BEGIN_CONTENT text/html\n<b>EVCXR_</b>\n\nEVCXR_END_CONTENT\ny",
-            "x\n<EVCXR_BEGIN_CONTENT text/html><<b>EVCXR_</b>><><EVCXR_END_CONTENT>y",
-        );
+    fn rich_output_is_taken_whole_with_its_lines() {
+        check("x\nEVCXR_BEGIN_CONTENT text/html\n<b>EVCXR_</b>\n\nb\nEVCXR_END_CONTENT\ny", "x\n<text/html|<b>EVCXR_</b>\n\nb>y");
+        check("50 %EVCXR_BEGIN_CONTENT text/plain\nabcEVCXR_END_CONTENT\nz", "50 %<text/plain|abc>z");
+        check("EVCXR_BEGIN_CONTENT a/b\nEVCXR_PANIC_NOTIFICATION\nEVCXR_END_CONTENT\n", "<a/b|EVCXR_PANIC_NOTIFICATION>");
     }
 
     #[test]
-    fn content_without_a_last_line_end_still_ends() {
-        check("EVCXR_BEGIN_CONTENT text/plain\nabcEVCXR_END_CONTENT\nz", "<EVCXR_BEGIN_CONTENT text/plain><abc><EVCXR_END_CONTENT>z");
+    fn content_that_is_never_ended_is_text_when_the_cell_is_over() {
+        check("a\nEVCXR_BEGIN_CONTENT text/plain\nb\nc", "a\nEVCXR_BEGIN_CONTENT text/plain\nb\nc");
     }
 
     #[test]
-    fn a_prompt_reaches_evcxr() {
-        check("EVCXR_INPUT_REQUEST:Name? \n", "<EVCXR_INPUT_REQUEST:Name?>");
-        check("EVCXR_INPUT_REQUEST_PASSWORD:\n", "<EVCXR_INPUT_REQUEST_PASSWORD:>");
+    fn a_prompt_is_taken_with_the_line_that_it_came_as() {
+        check("EVCXR_INPUT_REQUEST:Name? \n", "<Name? >");
+        check("EVCXR_INPUT_REQUEST_PASSWORD:\n", "<|password>");
+        let mut splitter = Splitter::default();
+        let Some(Piece::Prompt(prompt)) = splitter.push(b"EVCXR_INPUT_REQUEST:a\n").pop() else { panic!("no prompt") };
+        assert_eq!(prompt.line, b"EVCXR_INPUT_REQUEST:a\n");
     }
 
     #[test]
@@ -212,11 +241,15 @@ mod tests {
         assert_eq!(splitter.release(), Some(Piece::Text(b"E".to_vec())));
     }
 
-    #[test]
-    fn meanings_are_told_apart() {
-        assert_eq!(meaning(b"EVCXR_EXECUTION_COMPLETE\n"), Meaning::Complete);
-        assert_eq!(meaning(b"EVCXR_PANIC_NOTIFICATION\n"), Meaning::Panicked);
-        assert_eq!(meaning(b"EVCXR_ERROR_OCCURRED\n"), Meaning::Failed);
-        assert_eq!(meaning(b"EVCXR_INPUT_REQUEST:x\n"), Meaning::Other);
+    proptest::proptest! {
+        /// Text without the two conventions comes out as it went in, whatever it looks like and however it is cut.
+        #[test]
+        fn nothing_is_lost(words in proptest::collection::vec(proptest::sample::select(vec!["EVCXR_", "EXECUTION_COMPLETE", "PANIC_NOTIFICATION", "BEGIN_CONTENT", "END_CONTENT", "INPUT_REQUEST", " ", "\n", "x", "\x1e", "é"]), 0..40), cut in 0usize..200) {
+            let text = words.concat();
+            if !text.contains("BEGIN_CONTENT ") {
+                let cut = cut.min(text.len());
+                proptest::prop_assert_eq!(split_at(text.as_bytes(), cut), text);
+            }
+        }
     }
 }

@@ -1,14 +1,13 @@
 //! The life of the child: started, listened to, buried and started again; and who waits for what from it.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use graft_protocol::{Command, Failure, Reply, ToChild};
+use graft_protocol::{Command, Failure, Reply, ToChild, frame};
 use tokio::sync::oneshot;
 
 use super::attachment::Attachment;
@@ -17,11 +16,13 @@ use super::losses::{Cause, Death};
 use super::process::{Plan, Surroundings};
 use super::shared::{Shared, lock};
 use super::watch::CellWatch;
+use crate::control;
 use crate::unix;
 use meetings::Meetings;
 
 mod keeper;
 mod meetings;
+mod questions;
 #[cfg(test)]
 mod tests;
 
@@ -70,7 +71,6 @@ struct State {
 
 struct Live {
     pid: u32,
-    stdin: Arc<File>,
     link: Sender<ToChild>,
     control: UnixStream,
     ready: bool,
@@ -218,14 +218,10 @@ impl Supervisor {
 
     /// The receiver gets word when both streams have been read up to now; none when there is no child.
     pub(super) fn drain(&self) -> Option<oneshot::Receiver<()>> {
-        use std::io::Write;
         let number = self.drain_number.fetch_add(1, Ordering::Relaxed);
         let (done, receiver) = oneshot::channel();
         lock(&self.drains).insert(number, Drain { missing: 2, done });
-        let state = lock(&self.state);
-        let sent = state.live.as_ref().is_some_and(|live| (&live.control).write_all(&number.to_le_bytes()).is_ok());
-        drop(state);
-        if sent {
+        if self.control(&control::ToChild::Drain { number }) {
             return Some(receiver);
         }
         lock(&self.drains).remove(&number);
@@ -261,12 +257,19 @@ impl Supervisor {
         }
     }
 
-    /// Where evcxr's instructions go; waits for a new child if there is none.
-    pub(super) fn stdin_of_child(&self) -> Option<Arc<File>> {
+    /// Has the child run a compiled cell; waits for a new child if there is none. False when there comes none.
+    pub(super) fn run_cell(&self, library: &str, function: &str) -> bool {
         if !self.wait_ready(MOST_WAIT) {
-            return None;
+            return false;
         }
-        lock(&self.state).live.as_ref().map(|live| Arc::clone(&live.stdin))
+        self.cell().begin();
+        self.control(&control::ToChild::Run { library: library.to_owned(), function: function.to_owned() })
+    }
+
+    /// Says something to the child's main program; false when there is no child.
+    fn control(&self, message: &control::ToChild) -> bool {
+        let state = lock(&self.state);
+        state.live.as_ref().is_some_and(|live| frame::write(&mut &live.control, message, &[]).is_ok())
     }
 
     fn fail_all(&self, failure: &Failure) {

@@ -1,8 +1,11 @@
-//! What is known of the Rust cell that runs, from its streams.
+//! What is known of the Rust cell that runs, from its streams and from the link.
 
 use std::collections::BTreeMap;
 
-use super::split::{Meaning, meaning};
+use graft_protocol::CellEnd;
+
+use super::last_words::Last;
+use super::split::{Content, Prompt};
 
 /// Most bytes of standard error that are kept for the error message.
 const MOST_STDERR: usize = 64 << 10;
@@ -14,16 +17,16 @@ pub(super) struct CellWatch {
     pub(super) executing: bool,
     /// Whether its streams may still bring something of it.
     pub(super) is_open: bool,
-    /// Whether it panicked.
-    pub(super) panicked: bool,
-    /// Whether a `?` ended it.
-    pub(super) failed: bool,
+    /// How it ended.
+    end: CellEnd,
+    /// The question that it has announced; the next time it reads, the user is asked so.
+    pub(super) prompt: Option<Prompt>,
+    /// Name and text of the error of a question that was not answered.
+    pub(super) unanswered: Option<(&'static str, &'static str)>,
     /// End of what it wrote to standard error.
     stderr: Vec<u8>,
-    /// Content blocks in order.
-    blocks: Vec<(String, String)>,
-    /// The block that is being received.
-    open: Option<(String, String)>,
+    /// Rich output in order.
+    contents: Vec<Content>,
 }
 
 impl CellWatch {
@@ -38,27 +41,48 @@ impl CellWatch {
         self.is_open = true;
     }
 
-    /// A control line passed.
-    pub(super) fn control(&mut self, line: &[u8]) {
-        match meaning(line) {
-            Meaning::Complete => self.executing = false,
-            Meaning::Panicked => self.panicked = true,
-            Meaning::Failed => self.failed = true,
-            Meaning::Other => {}
+    /// The cell has returned. What evcxr must be told of that; nothing when no cell was running.
+    pub(super) fn end(&mut self, end: CellEnd) -> Vec<u8> {
+        if !std::mem::take(&mut self.executing) {
+            return Vec::new();
         }
-        let text = String::from_utf8_lossy(line);
-        let text = text.trim_end_matches('\n');
-        match self.open.take() {
-            Some(block) if text == "EVCXR_END_CONTENT" => self.blocks.push(block),
-            Some((mime, mut content)) => {
-                if !content.is_empty() {
-                    content.push('\n');
-                }
-                content.push_str(text);
-                self.open = Some((mime, content));
-            }
-            None => self.open = text.strip_prefix("EVCXR_BEGIN_CONTENT ").map(|mime| (mime.to_owned(), String::new())),
+        let mut lines = String::new();
+        for name in end.lost_variables.iter().filter(|name| !name.contains('\n')) {
+            lines.push_str(&format!("EVCXR_VARIABLE_CHANGED_TYPE:{name}\n"));
         }
+        if end.failed.is_some() {
+            lines.push_str("EVCXR_ERROR_OCCURRED\n");
+        }
+        if end.panicked {
+            lines.push_str("EVCXR_PANIC_NOTIFICATION\n");
+        }
+        lines.push_str("EVCXR_EXECUTION_COMPLETE\n");
+        self.end = end;
+        lines.into_bytes()
+    }
+
+    /// Whether it panicked.
+    pub(super) fn panicked(&self) -> bool {
+        self.end.panicked
+    }
+
+    /// The message of the error that ended it; empty when it is on standard error.
+    pub(super) fn failed(&self) -> Option<&str> {
+        self.end.failed.as_deref()
+    }
+
+    /// What its standard error ends with.
+    pub(super) fn last_of_stderr(&self) -> Last {
+        match self.failed() {
+            _ if self.panicked() => Last::Panic,
+            Some("") => Last::Error,
+            _ => Last::Text,
+        }
+    }
+
+    /// Rich output arrived.
+    pub(super) fn content(&mut self, content: Content) {
+        self.contents.push(content);
     }
 
     /// Text arrived on standard error.
@@ -73,15 +97,15 @@ impl CellWatch {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
 
-    /// The displays in order: blocks that follow each other belong to one display until a MIME type comes again.
+    /// The displays in order: contents that follow each other belong to one display until a MIME type comes again.
     pub(super) fn displays(&self) -> Vec<BTreeMap<String, String>> {
         let mut displays: Vec<BTreeMap<String, String>> = Vec::new();
-        for (mime, content) in &self.blocks {
+        for Content { mime, text } in &self.contents {
             match displays.last_mut() {
                 Some(display) if !display.contains_key(mime) => {
-                    display.insert(mime.clone(), content.clone());
+                    display.insert(mime.clone(), text.clone());
                 }
-                _ => displays.push(BTreeMap::from([(mime.clone(), content.clone())])),
+                _ => displays.push(BTreeMap::from([(mime.clone(), text.clone())])),
             }
         }
         displays
@@ -92,36 +116,28 @@ impl CellWatch {
 mod tests {
     use super::*;
 
-    fn watch(lines: &[&str]) -> CellWatch {
-        let mut watch = CellWatch::default();
-        watch.begin();
-        for line in lines {
-            watch.control(format!("{line}\n").as_bytes());
-        }
-        watch
-    }
-
     #[test]
     fn a_mime_type_that_comes_again_begins_a_new_display() {
-        let block = |mime: &str, text: &str| [format!("EVCXR_BEGIN_CONTENT {mime}"), text.to_owned(), "EVCXR_END_CONTENT".to_owned()];
-        let lines = [block("text/html", "<b>"), block("text/plain", "b"), block("text/html", "<i>")].concat();
-        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-        let displays = watch(&lines).displays();
+        let mut watch = CellWatch::default();
+        for (mime, text) in [("text/html", "<b>"), ("text/plain", "b"), ("text/html", "<i>")] {
+            watch.content(Content { mime: mime.to_owned(), text: text.to_owned() });
+        }
+        let displays = watch.displays();
         assert_eq!(displays.len(), 2);
         assert_eq!(displays[0]["text/plain"], "b");
         assert_eq!(displays[1]["text/html"], "<i>");
     }
 
     #[test]
-    fn lines_of_a_block_stay_lines() {
-        let displays = watch(&["EVCXR_BEGIN_CONTENT text/plain", "a", "", "b", "EVCXR_END_CONTENT"]).displays();
-        assert_eq!(displays[0]["text/plain"], "a\n\nb");
-    }
-
-    #[test]
-    fn the_end_of_a_cell_is_seen() {
-        let watch = watch(&["EVCXR_PANIC_NOTIFICATION", "EVCXR_EXECUTION_COMPLETE"]);
-        assert!(watch.panicked && !watch.failed && !watch.executing);
+    fn evcxr_is_told_once_how_a_cell_ended() {
+        let end = || CellEnd { panicked: true, failed: None, lost_variables: vec!["x".to_owned(), "y\nEVCXR_EXECUTION_COMPLETE".to_owned()] };
+        let mut watch = CellWatch::default();
+        assert!(watch.end(end()).is_empty(), "no cell was running");
+        watch.begin();
+        let told = String::from_utf8(watch.end(end())).unwrap();
+        assert_eq!(told, "EVCXR_VARIABLE_CHANGED_TYPE:x\nEVCXR_PANIC_NOTIFICATION\nEVCXR_EXECUTION_COMPLETE\n");
+        assert!(watch.panicked() && watch.failed().is_none() && !watch.executing);
+        assert!(watch.end(end()).is_empty());
     }
 
     #[test]

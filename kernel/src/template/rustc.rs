@@ -15,6 +15,7 @@ use std::process::Command;
 use super::layout::{FACADE, Layout};
 
 mod question_mark;
+mod signals;
 
 use question_mark::Cell;
 
@@ -52,6 +53,10 @@ pub(crate) fn run(arguments: &[String]) -> i32 {
             Err(error) => eprintln!("{WRAPPER}: {error}"),
         }
         if call.crate_name == CELL {
+            if let Err(error) = replace_signals(&call, arguments) {
+                eprintln!("{WRAPPER}: {}: {error}", call.source);
+                return 1;
+            }
             told = Cell::read(Path::new(&call.source));
         }
     }
@@ -142,6 +147,17 @@ fn act(call: &Call, layout: &Layout, arguments: &[String]) -> std::io::Result<Ac
     }
     tell_progress(call);
     Ok(Action::Compile(None))
+}
+
+/// Has a cell report to the host by calls into the facade. A cell that is compiled before evcxr knows the facade does nothing to report.
+fn replace_signals(call: &Call, arguments: &[String]) -> std::io::Result<()> {
+    let has_facade = arguments.iter().any(|argument| argument.strip_prefix(FACADE).is_some_and(|rest| rest.starts_with('=')));
+    if !has_facade {
+        return Ok(());
+    }
+    let source = std::fs::read_to_string(&call.source)?;
+    let changed = signals::with_calls(&source);
+    if changed == source { Ok(()) } else { std::fs::write(&call.source, changed) }
 }
 
 /// Empty files in place of the facade's; nothing ever reads them.

@@ -9,27 +9,34 @@ use std::{
     },
 };
 
-use graft_protocol::{FromChild, mark};
+use graft_protocol::{CellEnd, FromChild, mark, mark::Marks};
 
 use super::outbox::Outbox;
 
-/// The link of this process; none where no host reads.
-static LINK: OnceLock<Arc<Outbox>> = OnceLock::new();
+/// The link of this process and its marks; none where no host reads.
+static LINK: OnceLock<(Arc<Outbox>, Marks)> = OnceLock::new();
 
-/// Meetings begin: standard output belongs to the host.
-pub(crate) fn begin(link: Arc<Outbox>) {
+/// Meetings begin: standard output belongs to the host, which knows the secret of the marks.
+pub(crate) fn begin(link: Arc<Outbox>, marks: Marks) {
     // The second session of a process is refused by its boot.
-    let _ = LINK.set(link);
+    let _ = LINK.set((link, marks));
+}
+
+/// Reports how a cell ended.
+pub(crate) fn report(end: CellEnd) {
+    if let Some((link, _)) = LINK.get() {
+        link.push(FromChild::CellEnded(end));
+    }
 }
 
 /// What this thread has printed and shown so far comes before whatever it prints or shows from now on.
 pub(crate) fn meet() {
     static NEXT: AtomicU64 = AtomicU64::new(mark::FIRST_OF_CHILD);
-    let Some(link) = LINK.get() else { return };
+    let Some((link, marks)) = LINK.get() else { return };
     let mut stdout = std::io::stdout().lock();
     // Under the lock, so that meetings of several threads come in one order on both ways.
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    if stdout.write_all(&mark::bytes(number)).and_then(|()| stdout.flush()).is_ok() {
+    if stdout.write_all(&marks.bytes(number)).and_then(|()| stdout.flush()).is_ok() {
         link.push(FromChild::Meeting { number });
     }
 }

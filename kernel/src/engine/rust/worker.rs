@@ -1,15 +1,13 @@
 //! What happens on the Rust thread.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use evcxr::{CommandContext, EvalCallbacks, EvalContext};
+use evcxr::{CommandContext, EvalContext};
 use graft_protocol::message::{CELL_FORMAT, CELL_TYPES};
-use tokio::sync::oneshot;
 
 use super::super::progress::Progress;
 use super::super::quiet::Quiet;
@@ -23,11 +21,6 @@ const CHILD_START: Duration = Duration::from_secs(10);
 
 /// A line that makes rust-analyzer infer a tensor's type, which it does slowly the first time.
 const WARM_UP: &str = "let warm = lab(); let tensor = graft::candle::Tensor::zeros(2, graft::candle::DType::F32, &graft::candle::Device::Cpu); warm.";
-
-/// A question that nobody can answer: name and text of the error.
-const INPUT_IMPOSSIBLE: (&str, &str) = ("StdinNotAvailable", "the cell asks for a line, but nobody can answer here");
-/// A question that was open when stop was pressed.
-const INPUT_INTERRUPTED: (&str, &str) = ("Interrupted", "stopped by you while the cell waited for a line; variables and session are kept");
 
 /// The least that needs a `?`.
 const QUESTION_MARK: &str = "Ok::<(), std::fmt::Error>(())?;";
@@ -248,28 +241,9 @@ impl Worker {
     }
 
     fn execute(&mut self, code: &str) -> Result<evcxr::EvalOutputs, RustError> {
-        let shared = std::sync::Arc::clone(&self.context.shared);
-        let unanswered = Cell::new(None);
-        let ask = |prompt: String, password: bool| {
-            // evcxr needs a line whatever happens; the cell that got an empty one for an answer fails as soon as it returns.
-            if unanswered.get().is_some() {
-                return String::new();
-            }
-            let (answer, receiver) = oneshot::channel();
-            shared.tell(Output::Input { prompt, password, answer });
-            let answer = receiver.blocking_recv().map_err(|_| INPUT_INTERRUPTED).and_then(|line| line.ok_or(INPUT_IMPOSSIBLE));
-            answer.unwrap_or_else(|error| {
-                unanswered.set(Some(error));
-                String::new()
-            })
-        };
         let Some(evcxr) = &mut self.evcxr else { return Err(errors::plain("SessionDied", "evcxr is not there")) };
-        let mut callbacks = EvalCallbacks { input_reader: &|request| ask(request.prompt, request.is_password) };
-        match std::panic::catch_unwind(AssertUnwindSafe(|| evcxr.execute_with_callbacks(code, &mut callbacks))) {
-            Ok(Ok(outputs)) => match unanswered.get() {
-                Some((ename, text)) => Err(errors::plain(ename, text)),
-                None => Ok(outputs),
-            },
+        match std::panic::catch_unwind(AssertUnwindSafe(|| evcxr.execute(code))) {
+            Ok(Ok(outputs)) => Ok(outputs),
             Ok(Err(error)) => Err(self.error(code, error)),
             Err(_) => {
                 self.evcxr = None;
@@ -289,13 +263,16 @@ impl Worker {
             let _ = receiver.recv_timeout(Duration::from_secs(2));
         }
         let cell = self.context.supervisor.cell();
-        if cell.panicked {
+        if let Some((ename, text)) = cell.unanswered {
+            return Err(errors::plain(ename, text));
+        }
+        if cell.panicked() {
             // Without the source there is no line to point at.
             let generated = std::fs::read_to_string(self.context.folder.generated()).unwrap_or_default();
             return Err(errors::panic(&cell.stderr_text(), code, &generated));
         }
-        if cell.failed {
-            return Err(errors::question_mark(&cell.stderr_text()));
+        if let Some(message) = cell.failed() {
+            return Err(errors::question_mark(message, &cell.stderr_text()));
         }
         let mut mime = cell.displays();
         let said: BTreeMap<String, String> = outputs.content_by_mime_type.into_iter().collect();

@@ -1,15 +1,16 @@
 //! The threads that serve a child: the keeper, the link's two directions, and the pumps of its streams.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Write};
+use std::io::{BufReader, Read, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::process::{ChildStderr, ChildStdin, ChildStdout};
+use std::process::{ChildStderr, ChildStdout};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use graft_protocol::{Failure, FromChild, PROTOCOL_VERSION, Snapshot, ToChild, frame, mark};
+use graft_protocol::mark::{FIRST_OF_CHILD, Marks};
+use graft_protocol::{CellEnd, Failure, FromChild, PROTOCOL_VERSION, Snapshot, ToChild, frame};
 
 use super::super::Output;
 use super::super::last_words;
@@ -19,7 +20,7 @@ use super::super::shared::lock;
 use super::super::split::{Piece, Splitter};
 use super::meetings::Way;
 use super::{Live, Supervisor};
-use crate::unix;
+use crate::{control, unix};
 
 /// Children that die of themselves before they are ready, one after the other, until the keeper gives up.
 const MOST_EARLY_DEATHS: u32 = 3;
@@ -73,8 +74,11 @@ impl Supervisor {
         let pid = started.process.id();
         let writer = started.link.try_clone()?;
         let (link, messages) = channel();
-        let stdin = started.process.stdin.take().map(|stdin: ChildStdin| Arc::new(File::from(OwnedFd::from(stdin))));
-        let Some(stdin) = stdin else { return Err(std::io::Error::other("no standard input")) };
+        let secret = uuid::Uuid::new_v4().simple().to_string();
+        let marks = Marks::new(&secret);
+        // A child that has died already is buried below.
+        let _ = frame::write(&mut &started.control, &control::ToChild::Begin { secret }, &[]);
+        let controlling = started.control.try_clone()?;
         {
             let mut state = lock(&self.state);
             for message in std::mem::take(&mut state.backlog) {
@@ -82,7 +86,7 @@ impl Supervisor {
             }
             state.generation += 1;
             self.meetings.reset();
-            state.live = Some(Live { pid, stdin, link, control: started.control, ready: false });
+            state.live = Some(Live { pid, link, control: started.control, ready: false });
             if state.ended.is_some() {
                 unix::signal(pid, libc::SIGKILL);
             }
@@ -90,7 +94,8 @@ impl Supervisor {
         // Only now: a word of the child's that came before it was known as the living one would be lost.
         let (done, readers) = channel();
         self.serve_link(started.link, writer, messages, done.clone());
-        self.serve_streams(started.process.stdout.take(), started.process.stderr.take(), &done);
+        self.serve_control(controlling);
+        self.serve_streams((started.process.stdout.take(), started.process.stderr.take()), &marks, &done);
         drop(done);
         unix::wait_for_end(pid);
         Ok(self.bury(started.process, &readers))
@@ -177,6 +182,7 @@ impl Supervisor {
                 }
             }
             FromChild::Meeting { number } => self.meetings.arrive(Way::Link, number),
+            FromChild::CellEnded(end) => self.cell_ended(end),
             FromChild::Event { request, event } => self.shared.tell(Output::Event { request, event }),
             FromChild::Snapshot(snapshot) => self.shared.set_snapshot(snapshot),
             FromChild::InterruptSeen { number, job } => {
@@ -199,39 +205,69 @@ impl Supervisor {
         self.changed.notify_all();
     }
 
-    fn serve_streams(self: &Arc<Self>, stdout: Option<ChildStdout>, stderr: Option<ChildStderr>, done: &Sender<()>) {
+    /// A cell has returned: evcxr is told in its own words.
+    fn cell_ended(&self, end: CellEnd) {
+        let lines = self.cell().end(end);
+        let to_evcxr = lock(&self.state).attachment.as_ref().map(|attachment| Arc::clone(&attachment.to_evcxr));
+        if let Some(to_evcxr) = to_evcxr {
+            let _ = (&*to_evcxr).write_all(&lines);
+        }
+    }
+
+    /// Starts the thread that hears what the child's main program has to say.
+    fn serve_control(self: &Arc<Self>, socket: UnixStream) {
+        let supervisor = Arc::clone(self);
+        std::thread::spawn(move || {
+            let mut reader = BufReader::new(socket);
+            while let Ok(Some((message, _))) = frame::read::<control::FromChild>(&mut reader) {
+                match message {
+                    control::FromChild::WantsInput => supervisor.ask_for_input(),
+                    control::FromChild::NotLoaded { reason } => {
+                        let message = format!("the compiled cell cannot be loaded: {reason}");
+                        supervisor.cell_ended(CellEnd { failed: Some(message), ..CellEnd::default() });
+                    }
+                }
+            }
+        });
+    }
+
+    fn serve_streams(self: &Arc<Self>, (stdout, stderr): (Option<ChildStdout>, Option<ChildStderr>), marks: &Marks, done: &Sender<()>) {
         if let Some(stdout) = stdout {
-            let (supervisor, done) = (Arc::clone(self), done.clone());
+            let (supervisor, done, finder) = (Arc::clone(self), done.clone(), MarkFinder::new(marks.clone()));
             std::thread::spawn(move || {
-                supervisor.pump_stdout(File::from(OwnedFd::from(stdout)));
+                supervisor.pump_stdout(File::from(OwnedFd::from(stdout)), finder);
                 let _ = done.send(());
             });
         }
         if let Some(stderr) = stderr {
-            let (supervisor, done) = (Arc::clone(self), done.clone());
+            let (supervisor, done, finder) = (Arc::clone(self), done.clone(), MarkFinder::new(marks.clone()));
             std::thread::spawn(move || {
-                supervisor.pump_stderr(File::from(OwnedFd::from(stderr)));
+                supervisor.pump_stderr(File::from(OwnedFd::from(stderr)), finder);
                 let _ = done.send(());
             });
         }
     }
 
-    /// Standard output: user text to the frontend at once, control lines to evcxr.
-    fn pump_stdout(&self, stdout: File) {
+    /// Standard output: text to the frontend at once, rich output to the cell that it belongs to.
+    fn pump_stdout(&self, stdout: File, finder: MarkFinder) {
         let mut splitter = Splitter::default();
-        pump(stdout, HOLD, |step| match step {
+        pump(stdout, finder, HOLD, |step| match step {
             Step::Bytes(bytes) => {
                 self.pieces(splitter.push(bytes));
                 splitter.is_holding()
             }
             Step::Mark(number) => {
                 self.pieces(splitter.release());
-                if number >= mark::FIRST_OF_CHILD {
+                if number >= FIRST_OF_CHILD {
                     self.shared.print(Output::Stderr, lock(&self.words).take());
                     self.meetings.arrive(Way::Stream, number);
-                } else {
-                    self.drained(number);
+                    return false;
                 }
+                if !self.cell().executing {
+                    self.pieces(splitter.end());
+                    self.give_back_prompt();
+                }
+                self.drained(number);
                 false
             }
             Step::Quiet => {
@@ -239,11 +275,11 @@ impl Supervisor {
                 false
             }
         });
-        self.pieces(splitter.release());
+        self.pieces(splitter.end());
     }
 
-    fn pump_stderr(&self, stderr: File) {
-        pump(stderr, last_words::HOLD, |step| {
+    fn pump_stderr(&self, stderr: File, finder: MarkFinder) {
+        pump(stderr, finder, last_words::HOLD, |step| {
             let shown = match step {
                 Step::Bytes(bytes) => {
                     let mut cell = self.cell();
@@ -253,8 +289,12 @@ impl Supervisor {
                 }
                 Step::Mark(number) => {
                     let mut cell = self.cell();
-                    cell.is_open = false;
-                    let shown = lock(&self.words).end(cell.panicked, cell.failed);
+                    let shown = if cell.executing {
+                        lock(&self.words).take()
+                    } else {
+                        cell.is_open = false;
+                        lock(&self.words).end(cell.last_of_stderr())
+                    };
                     drop(cell);
                     self.shared.print(Output::Stderr, shown);
                     self.drained(number);
@@ -265,23 +305,30 @@ impl Supervisor {
             self.shared.print(Output::Stderr, shown);
             lock(&self.words).is_holding()
         });
-        let rest = lock(&self.words).close();
+        let rest = lock(&self.words).take();
         self.shared.print(Output::Stderr, rest);
     }
 
     fn pieces(&self, pieces: impl IntoIterator<Item = Piece>) {
         for piece in pieces {
             match piece {
-                Piece::Text(bytes) => self.shared.print(Output::Stdout, bytes),
-                Piece::Control(line) => {
-                    self.cell().control(&line);
-                    let to_evcxr = lock(&self.state).attachment.as_ref().map(|attachment| Arc::clone(&attachment.to_evcxr));
-                    if let Some(to_evcxr) = to_evcxr {
-                        let _ = (&*to_evcxr).write_all(&line);
-                    }
+                Piece::Text(bytes) => {
+                    self.give_back_prompt();
+                    self.shared.print(Output::Stdout, bytes);
+                }
+                Piece::Content(content) => self.cell().content(content),
+                Piece::Prompt(prompt) => {
+                    self.give_back_prompt();
+                    self.cell().prompt = Some(prompt);
                 }
             }
         }
+    }
+
+    /// A question that was announced and not asked is text like any other.
+    fn give_back_prompt(&self) {
+        let prompt = self.cell().prompt.take();
+        self.shared.print(Output::Stdout, prompt.map(|prompt| prompt.line).unwrap_or_default());
     }
 
     fn drained(&self, number: u64) {
@@ -307,8 +354,7 @@ enum Step<'a> {
 }
 
 /// Reads a stream to its end; `on_step` says whether it holds something back, and is told after `hold` without news.
-fn pump(mut stream: File, hold: Duration, mut on_step: impl FnMut(Step<'_>) -> bool) {
-    let mut finder = MarkFinder::default();
+fn pump(mut stream: File, mut finder: MarkFinder, hold: Duration, mut on_step: impl FnMut(Step<'_>) -> bool) {
     let mut buffer = vec![0; 64 << 10];
     let mut is_holding = false;
     loop {
