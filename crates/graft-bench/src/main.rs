@@ -118,6 +118,9 @@ enum Task {
         /// Steps.
         #[arg(long)]
         steps: usize,
+        /// Small steps, each with a validation behind it.
+        #[arg(long)]
+        validated: bool,
     },
     /// One contender; its figures as JSON.
     Step {
@@ -192,8 +195,8 @@ fn perform(task: Task, began: Instant) -> Result<()> {
             let figures = contender.run(&scene, steps, began)?;
             println!("{}", serde_json::to_string(&figures).expect("invariant: figures are plain data"));
         }
-        Task::Method { verb, shape, steps } => {
-            let costs = methods::measure(&verb, shape, steps)?;
+        Task::Method { verb, shape, steps, validated } => {
+            let costs = if validated { methods::validated(&verb, shape, steps)? } else { methods::measure(&verb, shape, steps)? };
             println!("{}", serde_json::to_string(&costs).expect("invariant: costs are plain data"));
         }
         Task::Methods { shape, rounds, steps, warm_up } => {

@@ -70,6 +70,21 @@ pub fn measure(verb: &str, shape: Shape, steps: usize) -> Result<Costs> {
     })
 }
 
+/// What a training of one method takes that validates after each step, its steps being small: then the validation is what decides.
+///
+/// # Errors
+/// As [`measure`].
+pub fn validated(verb: &str, shape: Shape, steps: usize) -> Result<Costs> {
+    // Room for texts and labels, and for a soft prompt in front of them.
+    let config = LlamaConfig { max_position_embeddings: 2 * shape.tokens(), attention_bias: verb == "bitfit", ..shape.config() };
+    let model = Llama::random(&config, 1, &Device::Cpu)?;
+    let adapter = adapter(&model, verb, shape)?;
+    let (data, scene) = (ours::labelled()?, Scene { rows: 1, tokens: 8, ..Scene::new(shape, Work::Lora) });
+    let (_, memory) = ours::validated(&model, adapter.trainables(), &scene, steps, Some(&data))?;
+    let (forward_milliseconds, step_milliseconds) = (Vec::new(), Vec::new());
+    Ok(Costs { forward_milliseconds, step_milliseconds, trainable: adapter.trainable_parameters(), file_bytes: 0, memory: Some(memory) })
+}
+
 /// With keys that make the methods comparable: rank 8 on the family's default layers, 20 virtual tokens.
 fn adapter(model: &Llama, verb: &str, shape: Shape) -> Result<Adapter> {
     let keys = methods::by_verb(verb).map_or(&[] as &[_], |spec| spec.keys);

@@ -2,45 +2,107 @@
 
 use std::time::Instant;
 
-use graft_nn::{Model, Trainable};
+use graft_nn::{Model, TokenEncoder, Trainable};
 use graft_protocol::{Event, MemoryUse, Settings, Value};
 use graft_train::batch::Batch;
+use graft_train::data::{Dataset, SplitName, parse_inline};
 use graft_train::fit::{Run, begin};
-use graft_train::memory::predicted;
+use graft_train::memory::predicted_with;
 use graft_train::runs::{RunFolder, RunHeader};
-use graft_train::{Control, Source, TrainConfig, Validation};
+use graft_train::{Control, Evaluator, Request, Source, TrainConfig, VALIDATION_BATCH, Validation};
 
 use crate::contender::Steps;
 use crate::workload::{LEARNING_RATE, Scene, Work};
 use crate::{BenchError, Result};
 
 /// The same micro-batch over and over.
-struct Always(Batch);
+struct Always<'a> {
+    batch: Batch,
+    /// What is validated on after each step.
+    validation: Option<&'a Dataset>,
+}
 
-impl Source for Always {
+impl Always<'_> {
+    fn evaluator<'e>(&'e self, model: &'e dyn Model) -> graft_train::Result<Option<Evaluator<'e>>> {
+        let request = Request { split: SplitName::Validation, examples: 2 * VALIDATION_BATCH, batch: VALIDATION_BATCH, max_length: None };
+        self.validation.map(|data| Evaluator::new(model, &Letters, data, request)).transpose()
+    }
+}
+
+impl Source for Always<'_> {
     fn micro_batch(&self, _position: u64) -> graft_train::Result<Batch> {
-        Ok(self.0.clone())
+        Ok(self.batch.clone())
     }
 
-    fn validate(&self, _model: &dyn Model, _control: &Control) -> graft_train::Result<Option<Validation>> {
-        Ok(None)
+    fn validate(&self, model: &dyn Model, control: &Control) -> graft_train::Result<Option<Validation>> {
+        let Some(evaluator) = self.evaluator(model)? else { return Ok(None) };
+        evaluator.run(control, &mut |_, _| {}).map(|found| Some(Validation { loss: found.loss, accuracy: found.accuracy }))
     }
+}
+
+/// A token for each letter.
+struct Letters;
+
+impl TokenEncoder for Letters {
+    fn encode(&self, text: &str) -> graft_nn::Result<Vec<u32>> {
+        Ok(text.bytes().map(u32::from).collect())
+    }
+
+    fn decode(&self, ids: &[u32]) -> graft_nn::Result<String> {
+        Ok(ids.iter().filter_map(|id| char::from_u32(*id)).collect())
+    }
+
+    fn bos(&self) -> Option<u32> {
+        None
+    }
+
+    fn eos(&self) -> Option<u32> {
+        Some(0)
+    }
+
+    fn vocab(&self) -> usize {
+        256
+    }
+
+    fn token(&self, id: u32) -> String {
+        self.decode(&[id]).unwrap_or_default()
+    }
+}
+
+/// Texts of some 120 letters with one of five labels, which begin differently: an evaluation scores each in a row of its own.
+pub(crate) fn labelled() -> Result<Dataset> {
+    let labels = ["north", "south", "east", "west", "centre"];
+    let text = |n: usize| format!("{{\"text\": \"{n:04} {}\", \"label\": \"{}\"}}", "a letter ".repeat(12), labels[n % labels.len()]);
+    let lines: Vec<String> = (0..320).map(text).collect();
+    parse_inline("directions", &lines.join("\n"), &Settings::default()).map_err(|source| BenchError::from(graft_train::TrainError::from(source)))
 }
 
 /// Trains, takes the time of each step from the ledger's own records, and gives what the ledger says of the memory.
 pub(crate) fn train(model: &dyn Model, trainables: Vec<Trainable>, scene: &Scene, steps: usize) -> Result<(Steps, MemoryUse)> {
+    validated(model, trainables, scene, steps, None)
+}
+
+/// [`train`], validating on a data set after each step.
+pub(crate) fn validated(
+    model: &dyn Model,
+    trainables: Vec<Trainable>,
+    scene: &Scene,
+    steps: usize,
+    validation: Option<&Dataset>,
+) -> Result<(Steps, MemoryUse)> {
     let place = tempfile::tempdir().map_err(BenchError::io("make a folder"))?;
-    let source = Always(scene.batch());
-    let settings = [("warmup", 0), ("eval_every", 0), ("save_every", 0), ("steps", steps as i64)]
+    let source = Always { batch: scene.batch(), validation };
+    let settings = [("warmup", 0), ("eval_every", i64::from(validation.is_some())), ("save_every", 0), ("steps", steps as i64)]
         .into_iter()
         .fold(Settings::default(), |settings, (key, value)| settings.with(key, Value::Integer(value)))
         .with("gradient_checkpointing", Value::Bool(scene.work == Work::Checkpointed))
         .with("schedule", Value::Text("constant".to_owned()));
     let config = TrainConfig::from_settings(&settings, LEARNING_RATE, 1);
     let folder = RunFolder::create(place.path(), "bench")?;
-    let (header, tokens) = (RunHeader { run: folder.name(), ..RunHeader::default() }, source.0.tokens() as f64);
+    let (header, tokens) = (RunHeader { run: folder.name(), ..RunHeader::default() }, source.batch.tokens() as f64);
     let (mut each, mut first) = (Vec::new(), None);
-    let predicted = Some(predicted(model, &trainables, (scene.rows, scene.tokens), config.recompute).on_top());
+    let largest = source.evaluator(model)?.map(|evaluator| evaluator.largest_pass()).transpose()?.unwrap_or_default();
+    let predicted = Some(predicted_with(model, &trainables, (scene.rows, scene.tokens), config.recompute, largest).on_top());
     let run = Run { model, trainables: trainables.clone(), source: &source, config, folder, header, state: &trainables, predicted };
     let ended = begin(run, &Control::new(), &mut |event| {
         if let Event::Step(record) = event {

@@ -39,6 +39,12 @@ fn the_prediction_is_within_a_tenth_for_every_method_on_a_small_model() {
 }
 
 #[test]
+fn the_prediction_is_within_a_tenth_where_the_validation_takes_the_most() {
+    let measured = |verb: &str| is_close(&format!("{verb}, validated"), said::<Costs>(&["method", verb, "--shape", "tiny", "--validated"]).memory);
+    assert_all_close(METHODS.iter().map(|spec| measured(spec.verb)));
+}
+
+#[test]
 fn the_prediction_is_within_a_tenth_on_a_larger_model() {
     assert_all_close(of_methods("d768", METHODS.iter().map(|spec| spec.verb).filter(|verb| is_long() || *verb == "lora")));
 }

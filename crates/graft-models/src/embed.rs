@@ -34,7 +34,7 @@ fn ids(model: &dyn Model, tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>,
 fn one(model: &dyn Model, ids: &[u32]) -> Result<Tensor, ModelError> {
     let device = model.embedding().weight().own().device().clone();
     let vector = || -> graft_nn::Result<Tensor> {
-        let hidden = model.hidden(&Tensor::from_slice(ids, (1, ids.len()), &device)?, None, &Context::eval())?; // (1, P+T, C)
+        let hidden = model.hidden(&Tensor::from_slice(ids, (1, ids.len()), &device)?, None, &Context::eval().without_graph())?; // (1, P+T, C)
         let tokens = hidden.states.narrow(1, hidden.virtual_tokens, ids.len())?; // (1, T, C)
         Ok(tokens.to_dtype(DType::F32)?.mean(1)?) // (1, C)
     };

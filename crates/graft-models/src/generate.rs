@@ -215,7 +215,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(model: &'a dyn Model) -> Self {
-        Self { model, cx: Context::eval().with_cache(Arc::new(KvCache::new(model.shape().layers))) }
+        Self { model, cx: Context::eval().without_graph().with_cache(Arc::new(KvCache::new(model.shape().layers))) }
     }
 
     /// Logits (V) after the last of `ids`.

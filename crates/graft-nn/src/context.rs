@@ -28,23 +28,40 @@ pub struct Context {
     pub sequences: Option<Sequences>,
     /// Where attention tells what it gives to each key; without it nobody looks.
     pub shares: Option<Arc<Shares>>,
+    /// Whether nobody asks for gradients, so that nothing of a block is kept behind it.
+    pub without_graph: bool,
 }
 
 impl Context {
     /// For evaluation.
     pub fn eval() -> Self {
-        Self { mode: Mode::Eval, dropout: Dropout::new(0, 0, 0), cache: None, recompute: None, sequences: None, shares: None }
+        Self { mode: Mode::Eval, dropout: Dropout::new(0, 0, 0), cache: None, recompute: None, sequences: None, shares: None, without_graph: false }
     }
 
     /// For one micro-batch of one training step; the three counters decide the dropout masks.
     pub fn train(seed: u64, step: u64, micro_batch: u32) -> Self {
-        Self { mode: Mode::Train, dropout: Dropout::new(seed, step, micro_batch), cache: None, recompute: None, sequences: None, shares: None }
+        Self {
+            mode: Mode::Train,
+            dropout: Dropout::new(seed, step, micro_batch),
+            cache: None,
+            recompute: None,
+            sequences: None,
+            shares: None,
+            without_graph: false,
+        }
     }
 
     /// For generation with a cache.
     #[must_use]
     pub fn with_cache(mut self, cache: Arc<KvCache>) -> Self {
         self.cache = Some(cache);
+        self
+    }
+
+    /// For a pass of which nobody asks gradients: the values are the same, and each block's activations are freed behind it.
+    #[must_use]
+    pub fn without_graph(mut self) -> Self {
+        self.without_graph = true;
         self
     }
 
@@ -75,6 +92,7 @@ impl Context {
     /// Those of the block.
     pub fn through(&self, x: &Tensor, block: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static) -> Result<Tensor> {
         match &self.recompute {
+            None if self.without_graph => Ok(block(&x.detach())?.detach()),
             None => block(x),
             Some(recompute) => recompute.through(x, block),
         }

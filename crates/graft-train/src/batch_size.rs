@@ -26,7 +26,8 @@ pub fn largest_batch(model: &dyn Model, trainables: &[Trainable], tokenizer: &dy
     let device = memory::device_of(model);
     let available = graft_nn::memory::left(&device).ok_or(TrainError::UnknownMemory)?;
     let examples = Examples::new(model, tokenizer, data, config)?;
-    let sizes = memory::of_training(model, trainables, examples.longest(), config.recompute);
+    let validation = examples.largest_validation(model)?;
+    let sizes = memory::Sizes { validation, ..memory::of_training(model, trainables, examples.longest(), config.recompute) };
     let counted = memory::largest(&sizes, data.train.len().min(MOST_ROWS), available)?;
     if device.is_cpu() {
         return Ok(counted);

@@ -128,6 +128,16 @@ pub enum TrainError {
         /// Whether it would fit with blocks that are computed again.
         recomputed: bool,
     },
+    /// The steps fit, their validations do not.
+    #[error("a validation would take {} beside the model, and this machine has {} left; the steps alone take {}", gibibytes(*needed), gibibytes(*available), gibibytes(*trained))]
+    ValidationWouldNotFit {
+        /// Bytes on top of the loaded model.
+        needed: u64,
+        /// Bytes the system could still give.
+        available: u64,
+        /// Bytes on top of the loaded model without validations.
+        trained: u64,
+    },
     /// How much memory is left cannot be known.
     #[error("batch=auto needs to know how much memory is left, which this device does not tell")]
     UnknownMemory,
@@ -210,7 +220,7 @@ impl Hint for TrainError {
             Self::NoCheckpoint { .. } => "train::no_checkpoint",
             Self::Checkpoint { .. } => "train::checkpoint",
             Self::AlreadyDone { .. } => "train::already_done",
-            Self::WouldNotFit { .. } => "train::would_not_fit",
+            Self::WouldNotFit { .. } | Self::ValidationWouldNotFit { .. } => "train::would_not_fit",
             Self::UnknownMemory => "train::unknown_memory",
             Self::Io { .. } => "train::io",
             Self::Tensors { source } => source.code(),
@@ -238,6 +248,7 @@ impl Hint for TrainError {
             Self::WouldNotFit { recomputed: true, .. } => {
                 Some("gradient_checkpointing=true keeps less of the forward pass, for half as much time again".to_owned())
             }
+            Self::ValidationWouldNotFit { .. } => Some("train without validations: eval_every=0; or with shorter examples: max_length=128".to_owned()),
             Self::UnknownMemory => Some("give a number, such as batch=8".to_owned()),
             Self::WouldNotFit { rows, tokens, fitting, .. } => Some(smaller(*rows, *tokens, *fitting)),
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {

@@ -43,6 +43,17 @@ pub struct Request {
     pub max_length: Option<usize>,
 }
 
+/// The most that an evaluation passes through the model at one time, which decides its memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LargestPass {
+    /// Positions of a pass, soft prompts among them.
+    pub positions: usize,
+    /// Positions of a pass whose logits are read.
+    pub read: usize,
+    /// Passes of a batch, of which as many as there are threads are under way at one time.
+    pub passes: usize,
+}
+
 /// An evaluation, ready to run.
 pub struct Evaluator<'a> {
     model: &'a dyn Model,
@@ -94,6 +105,7 @@ impl<'a> Evaluator<'a> {
         let mut sum = Scored::default();
         let mut done = 0;
         for chunk in examples.chunks(self.request.batch.max(1)) {
+            control.pause();
             if control.is_stopped() {
                 return Err(TrainError::Stopped);
             }
@@ -114,10 +126,42 @@ impl<'a> Evaluator<'a> {
         })
     }
 
+    /// The sizes of its largest pass.
+    ///
+    /// # Errors
+    /// Those of the tokenizer.
+    pub fn largest_pass(&self) -> Result<LargestPass> {
+        let (all, taken) = (self.data.split(self.request.split), self.model.embedding().positions_taken());
+        let packs = taken == 0 && self.model.embedding().weight().own().device().is_cpu();
+        let mut largest = LargestPass::default();
+        for chunk in all[..all.len().min(self.request.examples)].chunks(self.request.batch.max(1)) {
+            for piece in chunk.chunks(self.piece(chunk)) {
+                let (lengths, read) = if classify::is_classifier(self.model) {
+                    (piece.iter().map(|example| Ok(self.encoder.example(example)?.0.ids.len())).collect::<Result<Vec<_>>>()?, piece.len())
+                } else {
+                    let rows = self.rows(piece)?;
+                    (rows.lengths(), rows.read())
+                };
+                let longest = lengths.iter().max().copied().unwrap_or(0);
+                let positions = if packs { lengths.iter().sum() } else { lengths.len() * (longest + taken) };
+                largest = LargestPass {
+                    positions: largest.positions.max(positions),
+                    read: largest.read.max(read),
+                    passes: largest.passes.max(chunk.len().div_ceil(self.piece(chunk))),
+                };
+            }
+        }
+        Ok(largest)
+    }
+
+    /// Examples of a chunk that pass through the model at one time.
+    fn piece(&self, chunk: &[Example]) -> usize {
+        if self.model.embedding().weight().own().device().is_cpu() { PIECE } else { chunk.len().max(1) }
+    }
+
     /// A chunk in pieces, each on a thread of its own where there are enough.
     fn scored_apart(&self, chunk: &[Example]) -> Result<Scored> {
-        let piece = if self.model.embedding().weight().own().device().is_cpu() { PIECE } else { chunk.len().max(1) };
-        let pieces: Vec<&[Example]> = chunk.chunks(piece).collect();
+        let pieces: Vec<&[Example]> = chunk.chunks(self.piece(chunk)).collect();
         let add = |mut one: Scored, other: Scored| {
             one.add(&other);
             Ok(one)

@@ -7,9 +7,12 @@ use crate::config::TrainConfig;
 use crate::control::Control;
 use crate::data::{Dataset, SplitName};
 use crate::encode::Encoder;
-use crate::evaluate::{Evaluator, Request};
+use crate::evaluate::{Evaluator, LargestPass, Request};
 use crate::source::{Source, Validation};
 use crate::{LabelMap, Result, TrainError, classify};
+
+/// Examples of a validation's batch, where a training's own is not larger.
+pub const VALIDATION_BATCH: usize = 16;
 
 /// The training examples of a data set as tokens.
 pub struct Examples<'a> {
@@ -75,6 +78,22 @@ impl<'a> Examples<'a> {
         self.config.batch.min(self.train.len())
     }
 
+    /// The sizes of the largest pass of a validation; all zero where none is made.
+    ///
+    /// # Errors
+    /// Those of the tokenizer.
+    pub(crate) fn largest_validation(&self, model: &dyn Model) -> Result<LargestPass> {
+        let evaluator = if self.config.eval_every > 0 { self.evaluator(model)? } else { None };
+        evaluator.map_or(Ok(LargestPass::default()), |evaluator| evaluator.largest_pass())
+    }
+
+    /// What validates; none without validation examples.
+    fn evaluator<'e>(&'e self, model: &'e dyn Model) -> Result<Option<Evaluator<'e>>> {
+        let rows = self.config.batch.max(VALIDATION_BATCH);
+        let request = Request { split: SplitName::Validation, examples: self.config.eval_examples, batch: rows, max_length: self.config.max_length };
+        if self.validation.validation.is_empty() { Ok(None) } else { Evaluator::new(model, self.tokenizer, self.validation, request).map(Some) }
+    }
+
     /// The order of the examples in an epoch.
     fn order(&self, epoch: u64) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.train.len()).collect();
@@ -105,12 +124,7 @@ impl Source for Examples<'_> {
     }
 
     fn validate(&self, model: &dyn Model, control: &Control) -> Result<Option<Validation>> {
-        if self.validation.validation.is_empty() {
-            return Ok(None);
-        }
-        let request =
-            Request { split: SplitName::Validation, examples: self.config.eval_examples, batch: self.config.batch.max(16), max_length: self.config.max_length };
-        let evaluator = Evaluator::new(model, self.tokenizer, self.validation, request)?;
+        let Some(evaluator) = self.evaluator(model)? else { return Ok(None) };
         match evaluator.run(control, &mut |_, _| {}) {
             Ok(found) => Ok(Some(Validation { loss: found.loss, accuracy: found.accuracy })),
             Err(TrainError::Stopped) => Ok(None),

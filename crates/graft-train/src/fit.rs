@@ -149,6 +149,8 @@ impl<'a> Training<'a> {
             self.validate(control, emit)?;
         }
         while self.step < until.min(self.run.config.steps) {
+            control.pause();
+            self.leave_out_pauses(control);
             if control.is_stopped() {
                 return Ok(Some(RunOutcome::Interrupted));
             }
@@ -161,6 +163,14 @@ impl<'a> Training<'a> {
             }
         }
         Ok((self.step >= self.run.config.steps).then_some(RunOutcome::Finished))
+    }
+
+    /// What others did in a pause is neither this training's time nor its memory, and of the memory its own part cannot be told any more.
+    fn leave_out_pauses(&mut self, control: &Control) {
+        if let Some(paused) = control.take_paused() {
+            self.taken_up += paused;
+            self.meter = None;
+        }
     }
 
     fn one_step(&mut self, emit: Emit<'_>) -> Result<()> {
@@ -208,6 +218,7 @@ impl<'a> Training<'a> {
             return Err(TrainError::NotFinite { step: self.step, tensor: "the validation loss".to_owned(), taken_back: false });
         }
         let record = ValidationRecord { step: self.step, loss: validation.loss, accuracy: validation.accuracy };
+        self.leave_out_pauses(control);
         self.ledger.validation(&record)?;
         emit(Event::Validation(record));
         Ok(())

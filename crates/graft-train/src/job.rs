@@ -76,7 +76,8 @@ impl<'a> Job<'a> {
         for text in source.notes() {
             emit(Event::Note { level: Level::Warning, text });
         }
-        memory::check(self.model, &self.trainables, (source.rows(), source.longest()), self.config.recompute)?;
+        let validation = source.largest_validation(self.model)?;
+        memory::check(self.model, &self.trainables, (source.rows(), source.longest()), self.config.recompute, validation)?;
         Ok(source)
     }
 
@@ -86,7 +87,9 @@ impl<'a> Job<'a> {
         'a: 'b,
     {
         let Job { model, trainables, config, run: folder, header, state, .. } = self;
-        let predicted = memory::predicted(model, &trainables, (source.rows(), source.longest()), config.recompute).on_top();
+        // What cannot be encoded is told by the validation itself.
+        let validation = source.largest_validation(model).unwrap_or_default();
+        let predicted = memory::predicted_with(model, &trainables, (source.rows(), source.longest()), config.recompute, validation).on_top();
         Run { model, trainables, source, config, folder, header, state, predicted: Some(predicted) }
     }
 }

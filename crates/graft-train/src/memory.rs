@@ -4,12 +4,13 @@ mod of_model;
 
 use graft_nn::{Kept, Model, ModelShape, Trainable};
 
+use crate::LargestPass;
 use crate::batch::Batch;
 use crate::fit::MOST_TRAINED;
 use crate::{Result, TrainError};
 
 pub(crate) use of_model::of_training;
-pub use of_model::{device_of, of_model, packed, predicted};
+pub use of_model::{device_of, of_model, packed, predicted, predicted_with};
 
 /// Bytes of one 32-bit number.
 const FLOAT: u64 = 4;
@@ -51,6 +52,8 @@ pub struct Sizes<'a> {
     pub recompute: bool,
     /// Threads that pass pieces of a batch through the model; 0 where a batch passes whole, as on a card.
     pub threads: usize,
+    /// The largest pass of its validations; all zero where none is made.
+    pub validation: LargestPass,
 }
 
 /// The parts of a training's memory, in bytes.
@@ -64,7 +67,8 @@ pub struct Memory {
     pub optimizer: u64,
     /// What the forward pass keeps for the backward pass.
     pub activations: u64,
-    /// The most that lives for a moment: gradients inside a block, a piece of the logits, a half-precision weight that was widened.
+    /// The most that lives for a moment: gradients inside a block, a piece of the logits, a half-precision weight that was widened; or what a validation
+    /// takes, where that is more than a step.
     pub temporary: u64,
 }
 
@@ -81,10 +85,8 @@ impl Memory {
         let (pieces, at_once) = under_way(sizes);
         // Of the last row of a piece that has one more than another nothing is spared.
         let positions = (at_once * sizes.rows.div_ceil(pieces) * sizes.tokens) as u64;
-        let [hidden, queries, keys, wide, vocab] =
-            [shape.hidden, shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim, shape.intermediate, shape.vocab].map(|size| size as u64);
-        let feeds = if matches!(shape.family.as_str(), "gpt2" | "bert") { 2 } else { 3 };
-        let block = 6 * hidden + 3 * queries + 3 * keys + feeds * wide;
+        let [hidden, wide, vocab] = [shape.hidden, shape.intermediate, shape.vocab].map(|size| size as u64);
+        let block = of_block(shape);
         // With blocks that are computed again only their inputs are kept, and one block at a time.
         let blocks = (shape.layers - sizes.untouched.min(shape.layers)) as u64;
         let [per_position, per_pass] = [sizes.adapters.per_position, sizes.adapters.per_pass].map(|numbers| numbers as u64);
@@ -99,13 +101,27 @@ impl Memory {
         // Each piece that is under way ends with a gradient of its own, beside the sums of those before it, one for each doubling.
         let gradients = if pieces > 1 { at_once * (1 + pieces.div_ceil(at_once).next_power_of_two().ilog2() as usize) } else { 1 };
         let at_the_end = at_once as u64 * sizes.adapters.at_the_end as u64 * FLOAT;
-        Self {
-            weights,
-            gradients: trained * FLOAT,
-            optimizer: 3 * trained * FLOAT,
-            activations: (positions * (kept_of_blocks + 2 * hidden) + at_once as u64 * per_pass) * FLOAT,
-            temporary: backward.max(logits).max(at_the_end) + (gradients as u64 - 1) * trained * FLOAT + at_once as u64 * (sizes.widened + THREAD),
+        let step = backward.max(logits).max(at_the_end) + (gradients as u64 - 1) * trained * FLOAT + at_once as u64 * (sizes.widened + THREAD);
+        let activations = (positions * (kept_of_blocks + 2 * hidden) + at_once as u64 * per_pass) * FLOAT;
+        // A validation runs between two steps: their gradients and activations are not there then.
+        let beyond = Self::of_validation(sizes).saturating_sub(trained * FLOAT + activations);
+        Self { weights, gradients: trained * FLOAT, optimizer: 3 * trained * FLOAT, activations, temporary: step.max(beyond) }
+    }
+
+    /// What the largest pass of a validation takes, on every thread: one block, whose activations are freed behind it, and then the logits that are read,
+    /// as they come from the head and as numbers to look up.
+    pub fn of_validation(sizes: &Sizes<'_>) -> u64 {
+        let LargestPass { positions, read, passes } = sizes.validation;
+        if positions == 0 {
+            return 0;
         }
+        let (shape, [positions, read]) = (sizes.shape, [positions, read].map(|count| count as u64));
+        let at_once = if passes > 1 && passes >= sizes.threads { sizes.threads.max(1) } else { 1 } as u64;
+        let [hidden, vocab] = [shape.hidden, shape.vocab].map(|size| size as u64);
+        let of_adapters = sizes.adapters.per_position as u64 / shape.layers.max(1) as u64;
+        let block = positions * (of_block(shape) + of_adapters + hidden) + sizes.adapters.per_pass as u64 / shape.layers.max(1) as u64;
+        let logits = positions * hidden + read * (hidden + 2 * vocab);
+        at_once * (block.max(logits) * FLOAT + sizes.widened + THREAD)
     }
 
     /// Everything together.
@@ -132,12 +148,16 @@ impl Memory {
     /// Refuses a training that would not fit into `available` bytes, the model being there already.
     ///
     /// # Errors
-    /// [`TrainError::WouldNotFit`].
+    /// [`TrainError::WouldNotFit`], and [`TrainError::ValidationWouldNotFit`] where the steps alone would.
     pub fn fits(&self, available: u64, sizes: &Sizes<'_>) -> Result<()> {
         if self.on_top() <= available {
             return Ok(());
         }
         let (rows, tokens) = (sizes.rows, sizes.tokens);
+        let trained = Self::predict(&Sizes { validation: LargestPass::default(), ..*sizes }).on_top();
+        if trained <= available {
+            return Err(TrainError::ValidationWouldNotFit { needed: self.on_top(), available, trained });
+        }
         let recomputed = !sizes.recompute && Self::predict(&Sizes { recompute: true, ..*sizes }).on_top() <= available;
         let fitting = (1..rows).rev().find(|rows| Self::predict(&Sizes { rows: *rows, ..*sizes }).on_top() <= available);
         Err(TrainError::WouldNotFit { needed: self.on_top(), available, rows, tokens, fitting, recomputed })
@@ -149,9 +169,9 @@ impl Memory {
 ///
 /// # Errors
 /// [`TrainError::WouldNotFit`].
-pub(crate) fn check(model: &dyn Model, trainables: &[Trainable], (rows, tokens): (usize, usize), recompute: bool) -> Result<()> {
+pub(crate) fn check(model: &dyn Model, trainables: &[Trainable], (rows, tokens): (usize, usize), recompute: bool, validation: LargestPass) -> Result<()> {
     let Some(available) = graft_nn::memory::left(&device_of(model)) else { return Ok(()) };
-    let sizes = Sizes { rows, ..of_training(model, trainables, tokens, recompute) };
+    let sizes = Sizes { rows, validation, ..of_training(model, trainables, tokens, recompute) };
     Memory::predict(&sizes).fits(available, &sizes)
 }
 
@@ -184,6 +204,14 @@ pub(crate) fn largest(sizes: &Sizes<'_>, most: usize, available: u64) -> Result<
 /// What is said of that many rows.
 pub(crate) fn fitting(sizes: &Sizes<'_>, rows: usize, available: u64) -> Fitting {
     Fitting { rows, tokens: sizes.tokens, needed: Memory::predict(&Sizes { rows, ..*sizes }).on_top(), available }
+}
+
+/// Numbers that a block computes for each position, without its adapters.
+fn of_block(shape: &ModelShape) -> u64 {
+    let [hidden, queries, keys, wide] =
+        [shape.hidden, shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim, shape.intermediate].map(|size| size as u64);
+    let feeds = if matches!(shape.family.as_str(), "gpt2" | "bert") { 2 } else { 3 };
+    6 * hidden + 3 * queries + 3 * keys + feeds * wide
 }
 
 /// Pieces of a micro-batch, and how many of them are under way at one time: as many as there are threads, or one that all threads share.

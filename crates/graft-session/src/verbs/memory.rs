@@ -3,10 +3,14 @@
 use graft_models::{Published, published, published_names};
 use graft_nn::{Kept, Quantization};
 use graft_protocol::{Cell, Failure, Settings, Table, training::MEMORY};
-use graft_train::memory::{Memory, Sizes, device_of, of_model, packed};
+use graft_train::{
+    Evaluator, LargestPass, Request, TrainConfig, VALIDATION_BATCH,
+    data::SplitName,
+    memory::{Memory, Sizes, device_of, of_model, packed},
+};
 
 use super::{attach::adapter_wanted, runs::newest_memory, words::thousands};
-use crate::{Desk, SessionError};
+use crate::{Desk, SessionError, State, state::LoadedModel};
 
 /// Memory of consumer cards in GiB, each with one that has it.
 const CARDS: &[(u64, &str)] = &[(8, "RTX 4060"), (12, "RTX 3060"), (16, "RTX 4060 Ti"), (24, "RTX 3090, 4090"), (32, "RTX 5090")];
@@ -34,9 +38,14 @@ fn of_session(desk: &Desk, settings: &Settings) -> Result<Table, Failure> {
     let positions = base.shape().max_positions;
     let tokens = whole(settings, "max_length").map_or(positions, |length| (length as usize).min(positions));
     let recompute = settings.bool(MEMORY, "gradient_checkpointing");
-    let sizes = Sizes { rows: rows(settings), tokens, added: attached.adapter.trainable_parameters(), recompute, ..of_model(base) };
+    let (validation, validated) = validation(&state, &model, tokens, rows(settings));
+    let sizes = Sizes { rows: rows(settings), tokens, added: attached.adapter.trainable_parameters(), recompute, validation, ..of_model(base) };
     let label = format!("{} ({})", attached.adapter.name(), attached.adapter.spec().verb);
     let mut table = compared(&format!("memory of training {}", model.source), &label, &sizes, &packed(base, &sizes, FOUR_BITS));
+    if let Some(data) = validated {
+        let bytes = thousands(Memory::of_validation(&sizes).div_ceil(1_000_000));
+        table.footer.push(format!("a validation on {data} takes {bytes} MB of activations and logits, and what is more than a step takes counts as temporary"));
+    }
     let device = device_of(base);
     if let Some(available) = graft_nn::memory::left(&device) {
         let needed = Memory::predict(&sizes).on_top();
@@ -52,6 +61,19 @@ fn of_session(desk: &Desk, settings: &Settings) -> Result<Table, Failure> {
         table.footer.push(format!("measured in the newest run of this model, {run}: {memory}"));
     }
     Ok(table)
+}
+
+/// The largest pass of a validation on the current data, and their name; none where there is nothing to validate on.
+fn validation(state: &State, model: &LoadedModel, tokens: usize, rows: usize) -> (LargestPass, Option<String>) {
+    let Ok(data) = state.data(None) else { return (LargestPass::default(), None) };
+    let examples = TrainConfig::from_settings(&Settings::default(), 0.0, 0).eval_examples;
+    let request = Request { split: SplitName::Validation, examples, batch: rows.max(VALIDATION_BATCH), max_length: Some(tokens) };
+    let evaluator = Evaluator::new(model.loaded.model.as_ref(), model.loaded.tokenizer.as_ref(), &data.dataset, request);
+    // Data that this model cannot be validated on say so when it is trained.
+    match evaluator.and_then(|evaluator| evaluator.largest_pass()) {
+        Ok(largest) => (largest, Some(data.dataset.name.clone())),
+        Err(_) => (LargestPass::default(), None),
+    }
 }
 
 fn of_published(name: &str, settings: &Settings) -> Result<Table, Failure> {
@@ -79,6 +101,7 @@ fn of_published(name: &str, settings: &Settings) -> Result<Table, Failure> {
         untouched: 0,
         recompute: settings.bool(MEMORY, "gradient_checkpointing"),
         threads: 0,
+        validation: LargestPass::default(),
     };
     let four_bits = Sizes { kept: model.bytes(bytes_each, Some(FOUR_BITS)), widened: 4 * model.largest(), ..sizes };
     let mut table = compared(&format!("memory of training {}", model.name), &format!("lora r={rank} all-linear"), &sizes, &four_bits);

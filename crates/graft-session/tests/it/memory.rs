@@ -49,6 +49,32 @@ fn the_parts_add_up_and_more_rows_take_more_activations_only() {
 }
 
 #[test]
+fn a_validation_is_predicted_too_and_decides_where_it_takes_the_most() {
+    let world = World::new();
+    let load = |world: &World| {
+        world.run(Command::ModelLoad { source: "tiny".to_owned(), settings: Settings::default() }).unwrap();
+        world.run(Command::DataLoad { source: "which-book".to_owned(), settings: Settings::default() }).unwrap();
+        world.attach("r=2").unwrap();
+    };
+    load(&world);
+    let settings = Settings::default().with("batch", Value::Integer(1)).with("max_length", Value::Integer(64));
+    let predicted = memory(&world, None, settings).unwrap();
+    assert!(predicted.footer.iter().any(|line| line.starts_with("a validation on which-book takes ")), "{:?}", predicted.footer);
+    // Small steps, and validations of sixteen examples with a row for each label.
+    let taken = |keys: &str| {
+        world.train(keys).unwrap();
+        let ended = world.ear.events().into_iter().filter_map(|event| if let Event::RunEnded(ended) = event { Some(ended) } else { None }).next_back().unwrap();
+        let memory = ended.memory.unwrap();
+        memory.predicted.zip(memory.taken)
+    };
+    // Where the system does not tell, nothing is claimed.
+    let Some((predicted, taken_with)) = taken("steps=2 batch=1 max_length=64 eval_every=1 warmup=0") else { return };
+    assert!(predicted as f64 > 0.8 * taken_with as f64, "predicted {predicted}, taken {taken_with}");
+    let (without, _) = taken("steps=2 batch=1 max_length=64 eval_every=0 warmup=0").unwrap();
+    assert!(without < predicted / 2, "the steps alone: {without} of {predicted}");
+}
+
+#[test]
 fn a_published_model_needs_no_session_and_names_the_cards_it_fits_on() {
     let world = World::ready();
     let settings = |r| Settings::default().with("r", Value::Integer(r)).with("batch", Value::Integer(1));

@@ -1,5 +1,7 @@
 //! Log-probabilities of completions and of every label, in as few rows as they need.
 
+use std::collections::BTreeSet;
+
 use graft_nn::{Context, Model, Tensor};
 
 use crate::batch::{Batch, Encoded};
@@ -53,6 +55,18 @@ struct Reading {
 }
 
 impl Rows {
+    /// Tokens of each row.
+    pub(super) fn lengths(&self) -> Vec<usize> {
+        self.rows.iter().map(Vec::len).collect()
+    }
+
+    /// Positions whose logits are read.
+    pub(super) fn read(&self) -> usize {
+        let readings = self.examples.iter().flat_map(|example| std::iter::once(&example.completion).chain(&example.labels));
+        let positions: BTreeSet<(usize, u32)> = readings.flat_map(|reading| reading.positions(0, 0).flatten().map(|position| (reading.row, position))).collect();
+        positions.len()
+    }
+
     /// Adds an example; with labels, the index of its own and the sequence of each.
     pub(super) fn push(&mut self, completion: &Sequence, labels: Option<(usize, &[Sequence])>) {
         let begin = self.rows.len();
@@ -84,7 +98,7 @@ impl Rows {
 pub(super) fn score(model: &dyn Model, rows: &Rows) -> Result<Scored> {
     let encoded: Vec<Encoded> = rows.rows.iter().map(|row| Encoded { ids: row.clone(), labels: vec![0; row.len()], class: None }).collect();
     let batch = Batch::of(&encoded.iter().collect::<Vec<_>>());
-    let Passed { states, virtual_tokens, starts, cx } = pass(model, &batch, &Context::eval())?;
+    let Passed { states, virtual_tokens, starts, cx } = pass(model, &batch, &Context::eval().without_graph())?;
     let readings: Vec<&Reading> = rows.examples.iter().flat_map(|example| std::iter::once(&example.completion).chain(&example.labels)).collect();
     // Positions in the order the readings want them; a position that several want is computed once.
     let mut positions: Vec<u32> = Vec::new();

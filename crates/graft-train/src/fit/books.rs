@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use graft_nn::memory::Meter;
+use graft_protocol::number::decimals;
 use graft_protocol::{Event, MemoryUse, RunEnded, RunOutcome, RunStarted, StepRecord};
 
 use super::{Emit, Training};
@@ -108,7 +109,7 @@ impl Training<'_> {
     fn summary(&self, outcome: &RunOutcome, memory: MemoryUse) -> String {
         let seconds = self.spent.as_secs_f64();
         let losses = match (self.first, self.last) {
-            (Some(first), Some(last)) => format!("loss {:.3} -> {:.3}, ", first.loss, last.loss),
+            (Some(first), Some(last)) => format!("loss {} -> {}, ", decimals(first.loss, 3), decimals(last.loss, 3)),
             _ => String::new(),
         };
         let speed = self.tokens as f64 / seconds.max(1e-9);

@@ -2,6 +2,7 @@ use super::*;
 use crate::testing::{TinyLlama, config, job, labelled_data};
 use graft_nn::Tensor;
 use graft_protocol::{RunOutcome, StepRecord};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 /// A fresh model with adapters, data and a folder for runs.
@@ -60,6 +61,32 @@ fn training_lowers_the_loss_and_validates_on_the_way() {
     assert_eq!(validations.iter().map(|record| record.step).take(3).collect::<Vec<_>>(), [0, 3, 6]);
     let (first, last) = (validations[0], validations[validations.len() - 1]);
     assert!(last.loss < 0.7 * first.loss && last.accuracy.is_some(), "{first:?} {last:?}");
+}
+
+#[test]
+fn a_pause_comes_before_every_step_and_every_pass_of_a_validation_and_is_no_time_of_the_run() {
+    let expected = losses(Bench::new().job(config(9)), u64::MAX, fit).0;
+    let pauses = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = pauses.clone();
+    let control = Control::new().with_pause(Arc::new(move || {
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        true
+    }));
+    let bench = Bench::new();
+    let mut steps = Vec::new();
+    let mut emit = |event| {
+        if let Event::Step(step) = event {
+            steps.push(step);
+        }
+    };
+    let ended = fit(bench.job(config(9)), &control, &mut emit).expect("trains");
+    assert_eq!(steps.iter().map(|step| (step.step, step.loss.to_bits())).collect::<Vec<_>>(), expected);
+    let pauses = pauses.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(pauses > 9, "{pauses}");
+    let spent = steps[8].elapsed_seconds;
+    assert!(spent < 0.05 * pauses as f64, "{spent} s with {pauses} pauses");
+    assert_eq!(ended.memory.and_then(|memory| memory.taken), None, "what others took meanwhile cannot be told apart");
 }
 
 #[test]

@@ -3,10 +3,16 @@
 use graft_nn::{Device, Junction, Kept, Layer, Linear, Model, Parameter, Quantization, Role, Sublayer, Trainable, packable};
 
 use super::{FLOAT, Memory, Sizes};
+use crate::LargestPass;
 
 /// What a training of `trainables` takes whose batches have `rows` rows of at most `tokens` tokens.
 pub fn predicted(model: &dyn Model, trainables: &[Trainable], (rows, tokens): (usize, usize), recompute: bool) -> Memory {
     Memory::predict(&Sizes { rows, ..of_training(model, trainables, tokens, recompute) })
+}
+
+/// [`predicted`], with validations whose largest pass is given.
+pub fn predicted_with(model: &dyn Model, trainables: &[Trainable], (rows, tokens): (usize, usize), recompute: bool, validation: LargestPass) -> Memory {
+    Memory::predict(&Sizes { rows, validation, ..of_training(model, trainables, tokens, recompute) })
 }
 
 /// The sizes of a training whose longest example has `tokens` tokens, one row.
@@ -35,6 +41,7 @@ pub fn of_model(model: &dyn Model) -> Sizes<'_> {
         untouched: untouched(model),
         recompute: false,
         threads,
+        validation: LargestPass::default(),
     }
 }
 

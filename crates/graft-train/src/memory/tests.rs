@@ -9,7 +9,21 @@ fn shape() -> ModelShape {
 /// Adapters of 30 numbers, three rows of five tokens, the batch whole.
 fn sizes_of(shape: &ModelShape) -> Sizes<'_> {
     let (adapters, recompute) = (Kept::default(), false);
-    Sizes { shape, parameters: 1000, kept: 4000, widened: 0, added: 30, opened: 0, rows: 3, tokens: 5, adapters, untouched: 0, recompute, threads: 0 }
+    Sizes {
+        shape,
+        parameters: 1000,
+        kept: 4000,
+        widened: 0,
+        added: 30,
+        opened: 0,
+        rows: 3,
+        tokens: 5,
+        adapters,
+        untouched: 0,
+        recompute,
+        threads: 0,
+        validation: LargestPass::default(),
+    }
 }
 
 #[test]
@@ -105,4 +119,23 @@ fn pieces_hold_gradients_of_their_own_beside_the_sums_of_those_before() {
     // Eight pieces: on two threads four each, of which sums of two, of one and the last are there; on eight threads each has its own.
     let gradient = 100_000 * 4;
     assert!(temporary(2) > 5 * gradient && temporary(8) > 7 * gradient && temporary(2) < 7 * gradient + (4 << 20), "{} {}", temporary(2), temporary(8));
+}
+
+#[test]
+fn a_validation_counts_where_it_takes_more_than_a_step() {
+    let shape = shape();
+    let sizes = Sizes { rows: 1, tokens: 2, ..sizes_of(&shape) };
+    let with = |positions: usize, threads: usize| Sizes { validation: LargestPass { positions, read: positions, passes: 4 }, threads, ..sizes };
+    assert_eq!(Memory::predict(&with(1, 0)), Memory::predict(&sizes), "a small one changes nothing");
+    // 144 of the block and C; then C of the states behind the blocks, C and twice V of each that is read.
+    let of = |positions: u64| (positions * 152).max(positions * (8 + 8 + 20)) * 4 + (2 << 20);
+    assert_eq!(Memory::of_validation(&with(10_000, 0)), of(10_000));
+    assert_eq!(Memory::of_validation(&with(10_000, 2)), 2 * of(10_000), "as many passes as there are threads");
+    assert_eq!(Memory::of_validation(&with(10_000, 9)), of(10_000), "fewer passes than threads: one after the other");
+    let memory = Memory::predict(&with(10_000, 0));
+    assert_eq!(memory.on_top(), memory.optimizer + of(10_000));
+    let sizes = with(10_000, 0);
+    let error = memory.fits(memory.on_top() - 1, &sizes).expect_err("refused");
+    assert!(error.to_string().contains("a validation would take") && error.hint().expect("a hint").contains("eval_every=0"), "{error}");
+    assert!(matches!(memory.fits(0, &sizes), Err(TrainError::WouldNotFit { .. })));
 }
