@@ -170,7 +170,10 @@ impl Live {
     fn end_progress(&mut self, frontend: &dyn Frontend) {
         if let Some(mut view) = self.progress.take() {
             let rich = progress(&view);
-            view.slot.replace(&rich, frontend);
+            // A table that stood for less than a moment is still what is left of a comparison that was stopped.
+            if !view.slot.replace(&rich, frontend) && !view.standing.is_empty() {
+                frontend.display(&rich, None);
+            }
         }
     }
 
@@ -230,3 +233,6 @@ fn progress(view: &ProgressView) -> Rich {
     let bar = Progress::of(&view.label, view.done, view.total);
     if view.standing.is_empty() { Rich::from_progress(&bar) } else { Rich::from_standing(&bar, &view.standing) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,8 +17,10 @@ def test_a_training_in_the_background_leaves_the_notebook_free(kernel):
     assert "trains" in kernel.run("%jobs").text
     assert "background" in kernel.run("%status").text
     assert "6" in kernel.run("2 * 3", timeout=120).text
-    kernel.fail("%eval", "runs in the background", "%stop")
-    kernel.fail("lab().eval(Eval::new())?", "runs in the background")
+    assert "accuracy" in kernel.run("%eval examples=8", timeout=60).text
+    assert "accuracy" in kernel.run("lab().eval(Eval::new().examples(8))?", timeout=120).text
+    kernel.fail("%seed 3", "runs in the background", "%stop")
+    kernel.fail("lab().set_seed(3)?;", "runs in the background")
     # The button ends the watching, and nothing else.
     watching = kernel.start("%watch").wait_for(lambda it: "<svg" in it.html and "step" in it.text, 60)
     kernel.interrupt()

@@ -310,7 +310,7 @@ impl Adapter {
         Ok(true)
     }
 
-    fn merge_state(&self) -> MutexGuard<'_, Option<Merge>> {
+    pub(crate) fn merge_state(&self) -> MutexGuard<'_, Option<Merge>> {
         // A panic leaves the kept weights whole, so they can still be put back.
         self.merge.lock().unwrap_or_else(PoisonError::into_inner)
     }

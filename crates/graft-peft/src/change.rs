@@ -9,9 +9,21 @@ use crate::{Adapter, PeftError, layers::linears, methods::Hook};
 pub struct Change {
     /// Hugging Face path of the layer.
     pub path: String,
-    /// `‖ΔW‖ / ‖W‖`, Frobenius norms.
-    pub share: f64,
+    /// `‖ΔW‖`, Frobenius norm.
+    pub update: f64,
+    /// `‖W‖`, the same of the base weight.
+    pub weight: f64,
 }
+
+impl Change {
+    /// `‖ΔW‖ / ‖W‖`; none where the base weight is zero, as most biases are at first, or so small that the ratio says nothing.
+    pub fn share(&self) -> Option<f64> {
+        (self.weight > NOTHING).then(|| self.update / self.weight)
+    }
+}
+
+/// The length from which on a weight is something to compare with.
+const NOTHING: f64 = 1e-12;
 
 /// The change of every layer whose weight the adapter changes, in the model's order; none for soft prompts and networks between layers.
 ///
@@ -36,13 +48,14 @@ pub fn changes(model: &dyn Model, adapter: &Adapter) -> Result<Vec<Change>, Peft
             _ => None,
         };
         if let Some((delta, own)) = pair {
-            changes.push(Change { path: part.site.clone(), share: norm(&delta)? / norm(&own)?.max(f64::MIN_POSITIVE) });
+            changes.push(Change { path: part.site.clone(), update: norm(&delta)?, weight: norm(&own)? });
         }
     }
     Ok(changes)
 }
 
 fn norm(tensor: &Tensor) -> Result<f64, PeftError> {
-    let square: f32 = tensor.detach().to_dtype(DType::F32)?.sqr()?.sum_all()?.to_scalar()?;
-    Ok(f64::from(square).sqrt())
+    // In 64 bits: the square of a weight that has diverged has no place in 32.
+    let square: f64 = tensor.detach().to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar()?;
+    Ok(square.sqrt())
 }

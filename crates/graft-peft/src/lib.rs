@@ -4,6 +4,7 @@
 //! switched, merged, scaled, saved and trained without touching the model's code. This crate knows no model family: it sees layers,
 //! their Hugging Face paths and their roles. A new method is one file in `methods/` and one line in its list.
 
+mod acting;
 mod adapter;
 mod adapterhub;
 mod anatomy;
@@ -31,6 +32,7 @@ mod torch_rng;
 mod update_dropout;
 mod weights_file;
 
+pub use acting::Acting;
 pub use adapter::Adapter;
 pub use anatomy::{Anatomy, Grid, Neighbour, anatomy, attention_to_prompt, neighbours};
 pub use attach::{Workbench, attach, load};

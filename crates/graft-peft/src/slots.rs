@@ -41,6 +41,16 @@ impl<'a> Slots<'a> {
         }
     }
 
+    fn all(&self) -> Vec<&dyn ActiveNames> {
+        let mut all: Vec<&dyn ActiveNames> = self.linears.values().map(|linear| linear.slot() as &dyn ActiveNames).collect();
+        all.extend(self.embeddings.values().map(|embedding| embedding.slot() as &dyn ActiveNames));
+        all.extend(self.weights.values().map(|weight| weight.stand_ins() as &dyn ActiveNames));
+        all.extend(self.junctions.values().map(|junction| junction.slot() as &dyn ActiveNames));
+        all.extend(self.head.map(|head| head.stand_ins() as &dyn ActiveNames));
+        all.extend([self.prompt as &dyn ActiveNames, self.prefix as &dyn ActiveNames]);
+        all
+    }
+
     fn insert(&self, name: &str, part: &Part) {
         match &part.hook {
             Hook::Linear(adapter) => {
@@ -135,6 +145,32 @@ impl<'a> Slots<'a> {
         };
         names.is_some_and(|names| names.iter().any(|active| active == name))
     }
+}
+
+/// The names that act in one slot, whatever the slot holds.
+trait ActiveNames {
+    fn names(&self) -> Vec<String>;
+    fn set_names(&self, names: &[String]);
+}
+
+impl<A: ?Sized> ActiveNames for Slot<A> {
+    fn names(&self) -> Vec<String> {
+        self.active_names()
+    }
+
+    fn set_names(&self, names: &[String]) {
+        self.set_active(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+}
+
+/// The active names of every slot, in an order that depends on the model alone.
+pub(crate) fn active_names(model: &dyn Model) -> Vec<Vec<String>> {
+    Slots::of(model).all().into_iter().map(ActiveNames::names).collect()
+}
+
+/// Activates in every slot what [`active_names`] found there. A slot leaves out names that it no longer holds.
+pub(crate) fn set_active_names(model: &dyn Model, names: &[Vec<String>]) {
+    Slots::of(model).all().into_iter().zip(names).for_each(|(slot, names)| slot.set_names(names));
 }
 
 /// What acts now acts again when this is dropped.

@@ -260,9 +260,25 @@ pub enum AdapterAction {
 }
 
 impl Command {
-    /// Whether the command only looks at the session but takes its time, so that it gets a thread of its own beside a training in the background.
+    /// Whether the command is about a job that runs, so that it gets a thread of its own beside that job.
     pub fn is_patient(&self) -> bool {
         matches!(self, Self::Stop | Self::Watch { .. })
+    }
+
+    /// Whether the command only reads the model and takes its time: it is a job, and while another runs in the background, work between two of that
+    /// job's steps.
+    pub fn reads_model(&self) -> bool {
+        match self {
+            Self::Forgetting { methods, keys } => methods.is_empty() && keys.iter().all(|(key, _)| key != "methods") && !self.is_background(),
+            Self::Adapter { action, .. } => matches!(action, AdapterAction::Save { .. } | AdapterAction::Scale { factor: None, .. }),
+            _ => matches!(self, Self::Generate { .. } | Self::Eval { .. } | Self::Compare { .. } | Self::Weights { .. } | Self::ModelSave { .. }),
+        }
+    }
+
+    /// Whether the command shows in a moment what the model has attached: it is answered at once, and between two steps while a job has put something
+    /// else into the model.
+    pub fn reads_attached(&self) -> bool {
+        matches!(self, Self::ModelCard | Self::ModelTree | Self::Params | Self::Memory { of: None, .. } | Self::Adapter { action: AdapterAction::List, .. })
     }
 
     /// Whether it is a training, or a comparison, that shall run in the background.
@@ -291,18 +307,8 @@ impl Command {
 
     /// Whether the command only reads the session, so that it may be answered while a job runs.
     pub fn is_read_only(&self) -> bool {
-        matches!(
-            self,
-            Self::Memory { .. }
-                | Self::ModelCard
-                | Self::ModelTree
-                | Self::DataShow { .. }
-                | Self::Params
-                | Self::Status
-                | Self::Jobs
-                | Self::TrialStop { .. }
-                | Self::Runs { .. }
-                | Self::Adapter { action: AdapterAction::List, .. }
-        ) || matches!(self, Self::Seed { seed: None } | Self::Device { device: None })
+        self.reads_attached()
+            || matches!(self, Self::Memory { .. } | Self::DataShow { .. } | Self::Status | Self::Jobs | Self::TrialStop { .. } | Self::Runs { .. })
+            || matches!(self, Self::Seed { seed: None } | Self::Device { device: None })
     }
 }

@@ -82,7 +82,7 @@ pub const TRAIN: &[KeySpec] = &[
         aliases: &["background"],
         kind: KeyKind::Bool,
         default: "false",
-        help: "train in the background: the cell ends at once, %watch shows the curve, %jobs lists, %stop ends it, %generate answers meanwhile",
+        help: "train in the background: the cell ends at once, %watch shows the curve, %jobs lists, %stop ends it, %generate, %eval and %compare answer meanwhile",
     },
     KeySpec {
         name: "save_every",
@@ -166,7 +166,7 @@ pub const ABLATE: &[KeySpec] = &[
         aliases: &["background"],
         kind: KeyKind::Bool,
         default: "false",
-        help: "compare in the background: %watch shows how it stands, %trial gives one up or adds one, %stop ends it, %generate answers meanwhile",
+        help: "compare in the background: %watch shows how it stands, %trial gives one up or adds one, %stop ends it, %generate, %eval and %compare answer with your own adapter meanwhile",
     },
 ];
 

@@ -16,14 +16,9 @@ pub fn count(value: i64) -> String {
     out
 }
 
-/// A number with that many decimals; `NaN`, `inf` and `-inf` as words, and no `-0.00`.
+/// A number with that many decimals, as [`graft_protocol::number::decimals`] writes it.
 pub fn decimals(value: f64, digits: u8) -> String {
-    if !value.is_finite() {
-        return value.to_string();
-    }
-    let digits = usize::from(digits);
-    let text = format!("{value:.digits$}");
-    if text.starts_with('-') && text.chars().all(|next| matches!(next, '-' | '0' | '.')) { text.trim_start_matches('-').to_owned() } else { text }
+    graft_protocol::number::decimals(value, usize::from(digits))
 }
 
 /// A number with about that many significant digits: `1.93`, `0.00123`, `12,300`, `4.1e-9`.
@@ -41,7 +36,7 @@ pub fn significant(value: f64, digits: u8) -> String {
 
 /// A share in `[0, 1]` as percent: `12.34%`.
 pub fn percent(value: f64, digits: u8) -> String {
-    format!("{}%", decimals(value * 100.0, digits))
+    format!("{}%", graft_protocol::number::percent(value, usize::from(digits)))
 }
 
 /// Bytes with a binary unit: `13.2 MiB`.
@@ -89,6 +84,7 @@ mod tests {
             [significant(1.9312, 3), significant(0.001234, 3), significant(12345.6, 3), significant(4.1e-9, 2)],
             ["1.93", "0.00123", "12,346", "4.1e-9"]
         );
+        assert_eq!([decimals(1.5e300, 3), percent(1.5e300, 2), significant(1.5e300, 3)], ["1.50e300", "1.50e302%", "1.50e300"]);
         assert_eq!([bytes(12), bytes(13_841_203), percent(0.1234, 1)], ["12 B", "13.2 MiB", "12.3%"]);
         assert_eq!([short(12_345.0), short(950.0), short(3.2)], ["12.3k", "950", "3.20"]);
         assert_eq!([clock(41.0), clock(3723.4), clock(f64::NAN)], ["0:41", "1:02:03", "?"]);

@@ -70,12 +70,18 @@ impl Handover {
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         match (event, done.is_some()) {
             (Event::RunStarted(started), true) => {
-                let text = format!("`{}` trains in the background: %watch shows its curve, %stop ends it, %generate answers meanwhile", started.run);
+                let text = format!(
+                    "`{}` trains in the background: %watch shows its curve, %stop ends it; %generate, %eval and %compare answer meanwhile",
+                    started.run
+                );
                 self.hand_over(&mut done, Report { run: started.run, is_running: true, ..Report::default() }, text);
                 None
             }
             (Event::Standing(standing), true) => {
-                let text = "the comparison goes on in the background: %watch shows how it stands, %trial stop 2 gives one up, %stop ends it".to_owned();
+                let text =
+                    "the comparison goes on in the background: %watch shows how it stands, %trial stop 1 gives one up, %stop ends it; %generate, %eval and \
+                            %compare answer with your own adapter meanwhile"
+                        .to_owned();
                 self.hand_over(&mut done, Report { run: COMPARISON.to_owned(), is_running: true, standing, ..Report::default() }, text);
                 None
             }

@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use graft_protocol::{Event, Level};
+use graft_train::Control;
 
 use crate::{
     SessionError, State,
@@ -21,16 +22,23 @@ pub struct Desk {
     running: Running,
     /// In a background job, what is left of its cell.
     handover: Option<Arc<Handover>>,
+    /// Whether it is a job's own, which lets readers in between its steps.
+    serves: bool,
 }
 
 impl Desk {
     pub(crate) fn new(shared: Arc<Shared>, request: Option<u64>, running: Running) -> Self {
-        Self { shared, request, running, handover: None }
+        Self { shared, request, running, handover: None, serves: false }
+    }
+
+    /// That of a job, which lets others read the model between its steps.
+    pub(crate) fn of_job(shared: Arc<Shared>, request: Option<u64>, running: Running) -> Self {
+        Self { serves: true, ..Self::new(shared, request, running) }
     }
 
     /// That of a background job.
     pub(crate) fn in_background(shared: Arc<Shared>, request: Option<u64>, running: Running, handover: Arc<Handover>) -> Self {
-        Self { shared, request, running, handover: Some(handover) }
+        Self { handover: Some(handover), ..Self::of_job(shared, request, running) }
     }
 
     /// The state now.
@@ -97,9 +105,31 @@ impl Desk {
         self.shared.stop_background(limit)
     }
 
+    /// The job that it is the desk of.
+    pub(crate) fn running(&self) -> &Running {
+        &self.running
+    }
+
     /// The flag behind [`Desk::is_stopping`], for loops that live in other crates.
     pub fn stop_flag(&self) -> Arc<AtomicBool> {
         self.running.stop.clone()
+    }
+
+    /// The same flag for a training or an evaluation, between whose passes others may read the model.
+    pub(crate) fn control(&self) -> Control {
+        let control = Control::from_flag(self.stop_flag());
+        if !self.serves {
+            return control;
+        }
+        let shared = self.shared.clone();
+        control.with_pause(Arc::new(move || shared.readers.serve()))
+    }
+
+    /// Lets those read the model who wait for it: where a job takes its time between two trainings.
+    pub(crate) fn pause(&self) {
+        if self.serves {
+            self.shared.readers.serve();
+        }
     }
 
     /// Goes on unless the user has asked this job to stop.

@@ -16,7 +16,7 @@ pub enum SessionError {
     #[error("no data is loaded")]
     NoData,
     /// Something wants the session while a training runs in the background.
-    #[error("`{run}` runs in the background, and the session does one thing at a time")]
+    #[error("`{run}` runs in the background; until it ends nothing else may train, or change the model, its adapters or the data")]
     Background {
         /// The run.
         run: String,
@@ -240,9 +240,11 @@ impl Hint for SessionError {
         match self {
             Self::NoModel => Some("load one first: `%model load tiny`".to_owned()),
             Self::NoData => Some("load some first: `%data load which-book`".to_owned()),
-            Self::Background { .. } => {
-                Some("`%watch` waits for its end under its curve, `%stop` ends it; %generate, %status, %jobs, %runs and %plot answer meanwhile".to_owned())
-            }
+            Self::Background { .. } => Some(
+                "`%watch` waits for its end, `%stop` ends it; what only reads answers meanwhile: %generate, %eval, %compare, %weights, %lora save, %params, \
+                     %memory, %status, %runs"
+                    .to_owned(),
+            ),
             Self::NoBackground => Some("the stop button stops a cell that runs; `%train bg=true` trains in the background".to_owned()),
             Self::NoDomain { .. } => Some("name text like that of its training: %forgetting domain=FILE.txt, a loaded data set, or rust-docs".to_owned()),
             Self::NoDomainText { .. } => Some("name a set with a validation part, or a longer file, of which a tenth becomes one".to_owned()),

@@ -45,6 +45,10 @@ impl Running {
     pub(crate) fn interrupt(&self) {
         self.stop.store(true, Ordering::SeqCst);
     }
+
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
 }
 
 /// Starts the thread; it ends when the sender is dropped.

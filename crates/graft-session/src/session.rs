@@ -17,7 +17,9 @@ use crate::{
     background::{Done, Handover, Reports},
     interpret,
     job::{self, Job, Running},
-    snapshot, verbs,
+    readers::{Admission, Reader, Readers},
+    snapshot,
+    verbs::{self, bare::UsersModel, trial},
 };
 
 /// Named objects and the one interpreter of commands. All methods may be called from any thread.
@@ -34,6 +36,8 @@ pub(crate) struct Shared {
     /// Work on threads of its own, beside a training in the background.
     guests: Mutex<Vec<Running>>,
     pub(crate) reports: Arc<Reports>,
+    /// Who waits for the model while a job has it.
+    pub(crate) readers: Readers,
     idle: Condvar,
     sink: Arc<dyn Sink>,
 }
@@ -45,7 +49,8 @@ impl Session {
         let state = State::new(Device::Cpu, verbs::runs::names());
         let published = Mutex::new(Arc::new(snapshot::of(&state, None)));
         let (running, guests, reports) = (Mutex::new(None), Mutex::default(), Arc::default());
-        let shared = Arc::new(Shared { state: ArcSwap::from_pointee(state), published, running, guests, reports, idle: Condvar::new(), sink });
+        let (readers, idle) = (Readers::default(), Condvar::new());
+        let shared = Arc::new(Shared { state: ArcSwap::from_pointee(state), published, running, guests, reports, readers, idle, sink });
         shared.sink.snapshot(Snapshot::clone(&shared.snapshot()));
         Arc::new(Self { shared, jobs: Mutex::new(job::start()) })
     }
@@ -62,17 +67,24 @@ impl Session {
 
     /// Executes a command and hands its result to `done`, without waiting when it is a job.
     /// Its events carry `request`, and its snapshot is out before `done` is called.
-    pub fn submit(&self, request: Option<u64>, command: Command, done: Box<dyn FnOnce(Result<Reply, Failure>) + Send>) {
+    pub fn submit(&self, request: Option<u64>, command: Command, done: Done<Reply>) {
+        let label = interpret::label(&command);
+        if command.reads_attached() {
+            return self.enqueue_glance(request, label, move |desk| interpret::interpret(desk, command), done);
+        }
         if command.is_read_only() {
             return done(self.read(|desk| interpret::interpret(desk, command)));
         }
-        let label = interpret::label(&command);
-        let trains = self.shared.background_run();
-        if command.is_patient() || (trains.is_some() && matches!(command, Command::Generate { .. } | Command::TrialClone { .. })) {
+        if command.is_patient() {
             return self.be_guest(request, &label, move |desk| interpret::interpret(desk, command), done);
         }
-        if let Some(run) = trains {
-            return done(Err(SessionError::Background { run }.into()));
+        match self.shared.background_run() {
+            Some(_) if command.reads_model() => return self.enqueue_reader(request, label, move |desk| interpret::interpret(desk, command), done),
+            Some(run) => {
+                let added = if let Command::TrialClone { number, keys } = &command { self.read(|desk| trial::add(desk, *number, keys)) } else { Ok(None) };
+                return done(added.and_then(|added| added.map(Reply::text).ok_or_else(|| SessionError::Background { run }.into())));
+            }
+            None => {}
         }
         if command.is_background() {
             let command = command.in_foreground();
@@ -91,6 +103,32 @@ impl Session {
         }
         let (sender, receiver) = mpsc::channel();
         self.enqueue(None, label.to_owned(), work, Box::new(move |result| drop(sender.send(result))));
+        receiver.recv().unwrap_or_else(|_| Err(SessionError::Closed.into()))
+    }
+
+    /// Runs a piece of work that only reads the model: a job as [`Session::perform`] makes one, and while another runs in the background, work between two
+    /// of that job's steps. It sees the user's own adapters in either case.
+    ///
+    /// # Errors
+    /// As [`Session::perform`], but that of a job in the background.
+    pub fn look<T: Send + 'static>(&self, label: &str, work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+        let (sender, receiver) = mpsc::channel();
+        let done: Done<T> = Box::new(move |result| drop(sender.send(result)));
+        match self.shared.background_run() {
+            Some(_) => self.enqueue_reader(None, label.to_owned(), work, done),
+            None => self.enqueue(None, label.to_owned(), work, done),
+        }
+        receiver.recv().unwrap_or_else(|_| Err(SessionError::Closed.into()))
+    }
+
+    /// Runs a piece of work that reads in a moment what the model has attached or computes: at once, or between two steps of a job that has something of
+    /// its own in the model, or trains it in the background.
+    ///
+    /// # Errors
+    /// Those of `work`, and `session::panic`.
+    pub fn glance<T: Send + 'static>(&self, label: &str, work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+        let (sender, receiver) = mpsc::channel();
+        self.enqueue_glance(None, label.to_owned(), work, Box::new(move |result| drop(sender.send(result))));
         receiver.recv().unwrap_or_else(|_| Err(SessionError::Closed.into()))
     }
 
@@ -144,11 +182,16 @@ impl Session {
     /// Asks the running job to stop at its next step and says which it is; none when the session is idle. A training in the background goes on:
     /// its cell has ended, so what is to be stopped is something else.
     pub fn interrupt(&self) -> Option<String> {
-        let guests = self.shared.guests();
-        guests.iter().for_each(Running::interrupt);
-        let running = self.shared.running();
-        let foreground = running.as_ref().filter(|running| !running.is_background).inspect(|running| running.interrupt());
-        foreground.or(guests.first()).map(|running| running.label.clone())
+        let stopped = {
+            let guests = self.shared.guests();
+            guests.iter().for_each(Running::interrupt);
+            let running = self.shared.running();
+            let foreground = running.as_ref().filter(|running| !running.is_background).inspect(|running| running.interrupt());
+            foreground.or(guests.first()).map(|running| running.label.clone())
+        };
+        // Without the locks, which their callers may want.
+        self.shared.readers.dismiss_interrupted();
+        stopped
     }
 
     /// Asks whatever runs to stop, in the background too.
@@ -181,49 +224,101 @@ impl Session {
         let visit = move || {
             let desk = Desk::new(shared.clone(), request, running.clone());
             // Not in candle's pool, where a job runs: its threads take up each other's work while they wait, so the training could come to wait
-            // for a guest that waits for the training.
+            // for a guest that waits for the training. What reads the model is no guest: see `readers`.
             let result = job::guarded(|| work(&desk));
             shared.guests().retain(|guest| !Arc::ptr_eq(&guest.stop, &running.stop));
             done(result);
         };
-        // As with a job: a thread that cannot be had drops `done`, which its caller notices.
+        // A thread that cannot be had drops `done`, which its caller notices.
         drop(job::thread("graft-guest", visit));
+    }
+
+    /// Lets a piece of work that only reads wait for the job's next pause; without a job it is done as soon as the job thread is free.
+    fn enqueue_reader<T: Send + 'static>(
+        &self,
+        request: Option<u64>,
+        label: String,
+        work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static,
+        done: Done<T>,
+    ) {
+        let (shared, running) = (self.shared.clone(), Running::new(&label));
+        shared.guests().push(running.clone());
+        let desk = Desk::new(shared.clone(), request, running.clone());
+        let enter = move |admission| {
+            let result = job::guarded(|| {
+                if admission == Admission::Interrupted {
+                    return Err(SessionError::Interrupted { what: format!("stopped before {label} began"), next: None }.into());
+                }
+                let _own = UsersModel::enter(&desk.state())?;
+                work(&desk)
+            });
+            shared.guests().retain(|guest| !Arc::ptr_eq(&guest.stop, &desk.running().stop));
+            done(result);
+        };
+        if let Err(reader) = self.shared.readers.push(Reader { running, enter: Box::new(enter) }) {
+            // The job has ended in the meantime.
+            let shared = self.shared.clone();
+            self.send(Box::new(move || shared.state().device.clone().with_context(|| reader.admit())));
+        }
+    }
+
+    /// Does a piece of work at once that reads in a moment, unless a job has the model.
+    fn enqueue_glance<T: Send + 'static>(
+        &self,
+        request: Option<u64>,
+        label: String,
+        work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static,
+        done: Done<T>,
+    ) {
+        if self.shared.background_run().is_some() || self.shared.state().is_lent() {
+            return self.enqueue_reader(request, label, work, done);
+        }
+        done(self.read(work));
     }
 
     /// Runs a training as a job whose caller has its answer when it begins.
     fn enqueue_background(&self, request: Option<u64>, label: String, work: impl FnOnce(&Desk) -> Result<Reply, Failure> + Send + 'static, done: Done<Reply>) {
         let (shared, handover) = (self.shared.clone(), Arc::new(Handover::new(done, self.shared.reports.clone())));
-        let job: Job = Box::new(move || {
+        self.send(Box::new(move || {
             let running = Running::in_background(&format!("{label} in the background"));
             let desk = Desk::in_background(shared.clone(), request, running.clone(), handover.clone());
-            shared.set_running(Some(running));
-            let device = shared.state().device.clone();
-            let result = device.with_context(|| job::guarded(|| work(&desk)));
             // Before the session is idle: whoever has waited for that reads the report.
-            let waits = handover.end(result);
-            shared.set_running(None);
+            let waits = shared.host(running, || handover.end(job::guarded(|| work(&desk))));
             waits.into_iter().for_each(|(done, result)| done(result));
-        });
-        drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).send(job));
+        }));
     }
 
     fn enqueue<T: Send + 'static>(&self, request: Option<u64>, label: String, work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static, done: Done<T>) {
         let shared = self.shared.clone();
-        let job: Job = Box::new(move || {
+        self.send(Box::new(move || {
             let running = Running::new(&label);
-            let desk = Desk::new(shared.clone(), request, running.clone());
-            shared.set_running(Some(running));
-            let device = shared.state().device.clone();
-            let result = device.with_context(|| job::guarded(|| work(&desk)));
-            shared.set_running(None);
+            let desk = Desk::of_job(shared.clone(), request, running.clone());
+            let result = shared.host(running, || job::guarded(|| work(&desk)));
             done(result);
-        });
+        }));
+    }
+
+    fn send(&self, job: Job) {
         // The thread lives as long as the session; should it ever be gone, dropping the job drops `done`, which its caller notices.
         drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).send(job));
     }
 }
 
 impl Shared {
+    /// Does the work of a job, and that of the readers who come meanwhile.
+    fn host<R: Send>(&self, running: Running, work: impl FnOnce() -> R + Send) -> R {
+        self.readers.open();
+        self.set_running(Some(running));
+        let device = self.state().device.clone();
+        let result = device.with_context(|| {
+            let result = work();
+            self.readers.close();
+            result
+        });
+        self.set_running(None);
+        result
+    }
+
     pub(crate) fn state(&self) -> Arc<State> {
         self.state.load_full()
     }

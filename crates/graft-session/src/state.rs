@@ -1,7 +1,7 @@
 //! What a session holds. A [`State`] is a value: a change makes a new one and exchanges it, so that readers never wait for a job.
 
 use std::sync::{
-    Arc, OnceLock,
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -12,7 +12,7 @@ use graft_peft::Adapter;
 use graft_protocol::{Settings, ablation::Ablation};
 use graft_train::data::Dataset;
 
-use crate::SessionError;
+use crate::{SessionError, verbs::bare::Aside};
 
 /// Every name of the session and what it stands for.
 #[derive(Clone)]
@@ -51,6 +51,8 @@ pub struct LoadedModel {
     pub source: String,
     /// The keys it was loaded with.
     pub settings: Settings,
+    /// What acted each time that its base was laid bare, the user's own first; empty while the user's adapters act.
+    aside: Mutex<Vec<Arc<Aside>>>,
 }
 
 /// An adapter and what the session knows of it.
@@ -106,6 +108,30 @@ impl LoadedModel {
         if let Some(known) = self.loaded.model.label_names() {
             known.set(names);
         }
+    }
+
+    /// A model that has just been loaded.
+    pub fn new(loaded: Loaded, source: String, settings: Settings) -> Self {
+        Self { loaded, source, settings, aside: Mutex::default() }
+    }
+
+    /// What the user has acting on it; none while that is what acts in fact.
+    pub(crate) fn users(&self) -> Option<Arc<Aside>> {
+        self.laid_aside().first().cloned()
+    }
+
+    /// Remembers what acted when the base was laid bare.
+    pub(crate) fn lay_aside(&self, aside: Aside) {
+        self.laid_aside().push(Arc::new(aside));
+    }
+
+    /// What acted when the base was last laid bare, which is now to act again.
+    pub(crate) fn take_up(&self) -> Option<Arc<Aside>> {
+        self.laid_aside().pop()
+    }
+
+    fn laid_aside(&self) -> MutexGuard<'_, Vec<Arc<Aside>>> {
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -209,9 +235,18 @@ impl State {
         self.adapter_in_use().filter(|attached| self.is_acting(attached))
     }
 
-    /// Whether an adapter acts on the next forward pass, beside the weights or merged into them.
+    /// Whether an adapter acts on the user's next forward pass, beside the weights or merged into them: what a job has in the model meanwhile is not asked.
     pub fn is_acting(&self, attached: &Attached) -> bool {
-        self.model.as_ref().is_some_and(|model| attached.adapter.is_active(model.loaded.model.as_ref()))
+        let acts = |model: &Arc<LoadedModel>| match model.users() {
+            Some(users) => users.acts(attached),
+            None => attached.adapter.is_active(model.loaded.model.as_ref()),
+        };
+        self.model.as_ref().is_some_and(acts)
+    }
+
+    /// Whether a job has something of its own in the model, such as the adapter of a trial.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.model.as_ref().is_some_and(|model| model.users().is_some())
     }
 
     /// Takes an adapter's name out, and out of use

@@ -3,8 +3,9 @@
 
 pub mod ablate;
 pub mod adapter;
+mod advice;
 pub mod attach;
-mod bare;
+pub(crate) mod bare;
 pub mod combine;
 pub mod compare;
 pub mod data;

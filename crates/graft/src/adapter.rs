@@ -104,8 +104,9 @@ impl Adapter {
     /// # Errors
     /// When the folder cannot be written; nothing is left half-written.
     pub fn save(&self, directory: &str) -> Result<()> {
-        let directory = directory.to_owned();
-        self.change(move |desk, attached| verbs::adapter::save(desk, attached, &directory))
+        self.still_attached()?;
+        let (attached, directory) = (self.attached.clone(), directory.to_owned());
+        self.lab.look("saving an adapter", move |desk| verbs::adapter::save(desk, &attached, &directory))
     }
 
     /// Its tensors by their names in `adapter_model.safetensors`.
@@ -113,7 +114,9 @@ impl Adapter {
     /// # Errors
     /// When one cannot be copied.
     pub fn tensors(&self) -> Result<BTreeMap<String, Tensor>> {
-        Ok(self.attached.adapter.state().map_err(Failure::from)?)
+        // Between two steps where it is trained in the background, so that all of them are of one step.
+        let attached = self.attached.clone();
+        self.lab.glance("copying tensors", move |_| attached.adapter.state().map_err(Failure::from))
     }
 
     /// One of its tensors, by its name in `adapter_model.safetensors` or the end of it: `layers.0.self_attn.q_proj.lora_A.weight`.

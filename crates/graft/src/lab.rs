@@ -238,7 +238,7 @@ impl Lab {
     /// # Errors
     /// When there is no model or data; `session::interrupted` when it was stopped.
     pub fn eval(&self, options: Eval) -> Result<Evaluation> {
-        self.job("evaluating", move |desk| verbs::eval::eval(desk, &options.into())).map(Evaluation::new)
+        self.look("evaluating", move |desk| verbs::eval::eval(desk, &options.into())).map(Evaluation::new)
     }
 
     /// Trains every combination of a grid on the current data and compares them; adapters stay as they are. The table has the base, the
@@ -266,7 +266,7 @@ impl Lab {
     /// When there is no model or the prompt does not fit; `session::interrupted` when it was stopped.
     pub fn generate(&self, prompt: &str, options: Generate) -> Result<Generated> {
         let prompt = prompt.to_owned();
-        self.job("generating", move |desk| verbs::generate::quietly(desk, &prompt, &options.into())).map(Generated::new)
+        self.look("generating", move |desk| verbs::generate::quietly(desk, &prompt, &options.into())).map(Generated::new)
     }
 
     /// Continues a prompt twice, with the base and with the adapter in use.
@@ -275,7 +275,7 @@ impl Lab {
     /// As [`Lab::generate`], and when no adapter is in use.
     pub fn compare(&self, prompt: &str, options: Generate) -> Result<Comparison> {
         let prompt = prompt.to_owned();
-        self.job("comparing", move |desk| verbs::compare::compare(desk, &prompt, &options.into())).map(Comparison::new)
+        self.look("comparing", move |desk| verbs::compare::compare(desk, &prompt, &options.into())).map(Comparison::new)
     }
 
     /// Seed of everything random that has no seed of its own.
@@ -363,7 +363,7 @@ impl Lab {
     /// When there is no adapter, it changes no layer of that name, or no weights at all.
     pub fn show_weights(&self, module: Option<&str>) -> Result<()> {
         let module = module.map(str::to_owned);
-        let reply = self.job("looking at the weights", move |desk| verbs::weights::weights(desk, module.as_deref()))?;
+        let reply = self.look("looking at the weights", move |desk| verbs::weights::weights(desk, module.as_deref()))?;
         reply.blocks.into_iter().for_each(|block| self.session.emit(Event::Block(block)));
         Ok(())
     }
@@ -381,7 +381,8 @@ impl Lab {
     /// # Errors
     /// When no model is loaded or no adapter acts; for a name, when it is not known.
     pub fn memory(&self, of: Option<&str>, options: MemoryOptions) -> Result<Table> {
-        self.read(|desk| verbs::memory::table(desk, of, &options.into())).map(Table::from)
+        let of = of.map(str::to_owned);
+        self.glance("predicting memory", move |desk| verbs::memory::table(desk, of.as_deref(), &options.into())).map(Table::from)
     }
 
     /// Shows something below the cell, while it runs: a tensor, a table, a chart, a generated text, or content made by hand (`Html`,
@@ -439,6 +440,19 @@ impl Lab {
         let result = self.session.perform(label, work);
         link::meet();
         result.map_err(Error::from)
+    }
+
+    /// Reads the model: also while something trains in the background, between two of its steps.
+    pub(crate) fn look<T: Send + 'static>(&self, label: &str, work: impl FnOnce(&Desk) -> std::result::Result<T, Failure> + Send + 'static) -> Result<T> {
+        link::meet();
+        let result = self.session.look(label, work);
+        link::meet();
+        result.map_err(Error::from)
+    }
+
+    /// Reads in a moment what the model has attached or computes, on this thread unless a job has the model.
+    pub(crate) fn glance<T: Send + 'static>(&self, label: &str, work: impl FnOnce(&Desk) -> std::result::Result<T, Failure> + Send + 'static) -> Result<T> {
+        self.session.glance(label, work).map_err(Error::from)
     }
 
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Desk) -> std::result::Result<T, Failure>) -> Result<T> {

@@ -46,7 +46,7 @@ impl Model {
     /// `graft::replaced` when another model has been loaded since.
     pub fn card(&self) -> Result<Card> {
         self.current()?;
-        self.lab.read(verbs::model::card).map(Card::from)
+        self.lab.glance("reading the card", verbs::model::card).map(Card::from)
     }
 
     /// Writes it as a Hugging Face folder in 32-bit numbers, with merged adapters inside.
@@ -64,7 +64,7 @@ impl Model {
     pub fn save_as(&self, directory: &str, dtype: &str) -> Result<()> {
         self.current()?;
         let (directory, settings) = (directory.to_owned(), Settings::default().with("dtype", Value::Text(dtype.to_owned())));
-        self.lab.job("saving the model", move |desk| verbs::model::save(desk, &directory, &settings)).map(drop)
+        self.lab.look("saving the model", move |desk| verbs::model::save(desk, &directory, &settings)).map(drop)
     }
 
     /// Its modules with shapes and adapters.
@@ -73,7 +73,7 @@ impl Model {
     /// As [`Model::card`].
     pub fn tree(&self) -> Result<Tree> {
         self.current()?;
-        self.lab.read(verbs::tree::tree).map(Tree::from)
+        self.lab.glance("reading the tree", verbs::tree::tree).map(Tree::from)
     }
 
     /// Parameters by module, trained and frozen, with HF PEFT's line below.
@@ -82,7 +82,7 @@ impl Model {
     /// As [`Model::card`].
     pub fn parameters(&self) -> Result<Table> {
         self.current()?;
-        self.lab.read(verbs::params::table).map(Table::from)
+        self.lab.glance("counting parameters", verbs::params::table).map(Table::from)
     }
 
     /// Parameters that training the adapter in use changes; 0 without one.
@@ -110,9 +110,12 @@ impl Model {
     /// # Errors
     /// `graft::unknown_module`.
     pub fn weight(&self, path: &str) -> Result<Tensor> {
-        let sites = self.loaded.loaded.model.sites();
-        let site = sites.iter().find(|site| site.path == path);
-        let weight = site.and_then(|site| site.layer.parameters().first().map(|weight| weight.tensor()));
+        let (loaded, wanted) = (self.loaded.clone(), path.to_owned());
+        let weight = self.lab.glance("reading a weight", move |_| {
+            let sites = loaded.loaded.model.sites();
+            let site = sites.iter().find(|site| site.path == wanted);
+            Ok(site.and_then(|site| site.layer.parameters().first().map(|weight| weight.tensor())))
+        })?;
         weight.ok_or_else(|| Error::new("graft::unknown_module", format!("the model has no module `{path}`"), "`lab().model()?.modules()` lists them"))
     }
 
@@ -125,7 +128,9 @@ impl Model {
     /// When a token is outside the vocabulary or the text is longer than the model's context.
     pub fn logits(&self, ids: &Tensor) -> Result<Tensor> {
         let batched = if ids.rank() == 1 { ids.unsqueeze(0)? } else { ids.clone() }; // (B, T)
-        let logits = self.loaded.loaded.model.logits(&batched, None, &Context::eval())?; // (B, P+T, V)
+        let loaded = self.loaded.clone();
+        let pass = move |_: &Desk| loaded.loaded.model.logits(&batched, None, &Context::eval()).map_err(|error| Failure::from_hint(&error));
+        let logits = self.lab.glance("computing logits", pass)?; // (B, P+T, V)
         Ok(if ids.rank() == 1 { logits.squeeze(0)? } else { logits }) // (P+T, V) or (B, P+T, V)
     }
 
@@ -139,8 +144,11 @@ impl Model {
     /// # Source
     /// Reimers and Gurevych 2019, arXiv:1908.10084 section 3
     pub fn embed(&self, texts: &[&str]) -> Result<Tensor> {
-        let loaded = &self.loaded.loaded;
-        graft_models::embed(loaded.model.as_ref(), &loaded.tokenizer, texts).map_err(|error| Failure::from_hint(&error).into())
+        let (loaded, texts) = (self.loaded.clone(), texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        self.lab.glance("embedding texts", move |_| {
+            let (loaded, texts) = (&loaded.loaded, texts.iter().map(String::as_str).collect::<Vec<_>>());
+            graft_models::embed(loaded.model.as_ref(), &loaded.tokenizer, &texts).map_err(|error| Failure::from_hint(&error))
+        })
     }
 
     /// Its tokenizer.
@@ -242,8 +250,14 @@ impl Model {
 
     fn counts(&self) -> graft_peft::Counts {
         let in_use = self.lab.state().adapter_in_use().filter(|_| self.current().is_ok());
-        let adapters: Vec<_> = in_use.iter().map(|attached| &attached.adapter).collect();
-        graft_peft::counts(self.loaded.loaded.model.as_ref(), &adapters)
+        let loaded = self.loaded.clone();
+        let count = move || {
+            let adapters: Vec<_> = in_use.iter().map(|attached| &attached.adapter).collect();
+            graft_peft::counts(loaded.loaded.model.as_ref(), &adapters)
+        };
+        // A count has no error to give: should it be interrupted while it waits, it counts at once.
+        let at_once = count.clone();
+        self.lab.glance("counting parameters", move |_| Ok(count())).unwrap_or_else(|_| at_once())
     }
 
     /// The session has one model: a handle on an earlier one still computes, but adapters and tables are about the current one.

@@ -1,6 +1,6 @@
 //! Tables and other blocks as plain text: what `println!` shows. The host's renderer draws the rich forms.
 
-use graft_protocol::{Align, Block, Cell, Table, reply::TreeLine};
+use graft_protocol::{Align, Block, Cell, Table, number, reply::TreeLine};
 
 /// A table with a line under its header.
 pub(crate) fn table(table: &Table) -> String {
@@ -50,8 +50,8 @@ fn cell(cell: &Cell) -> String {
         Cell::Empty => String::new(),
         Cell::Text(text) | Cell::Code(text) | Cell::Strong(text) => text.clone(),
         Cell::Integer(value) => value.to_string(),
-        Cell::Float(value, decimals) => format!("{value:.*}", usize::from(*decimals)),
-        Cell::Percent(value, decimals) => format!("{:.*} %", usize::from(*decimals), value * 100.0),
+        Cell::Float(value, decimals) => number::decimals(*value, usize::from(*decimals)),
+        Cell::Percent(value, decimals) => format!("{} %", number::percent(*value, usize::from(*decimals))),
         Cell::Bytes(bytes) => format!("{:.1} MiB", *bytes as f64 / f64::from(1 << 20)),
     }
 }

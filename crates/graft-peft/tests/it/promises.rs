@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use graft_models::{Llama, LlamaConfig, random_model};
 use graft_nn::{Context, Device, Model, Quantization, Recompute, Rng, Sequences, Tensor, Weight, gradients, gradients_through, ops::cross_entropy, packable};
-use graft_peft::{Adapter, InputBatch, Inputs, PeftError, Workbench, attach, load};
+use graft_peft::{Acting, Adapter, InputBatch, Inputs, PeftError, Workbench, attach, load};
 use graft_protocol::{Hint, Settings, Value, methods::METHODS};
 
 type Held = Result<(), String>;
@@ -227,6 +227,11 @@ fn off_and_detached_is_the_base(model: &dyn Model, case: &Case) -> Held {
     holds(output(model) == base, "off is not the base")?;
     adapter.set_active(model, true).unwrap();
     holds(output(model) == acting, "on again is not what it was")?;
+    let remembered = Acting::of(model);
+    Acting::silence(model);
+    holds(output(model) == base, "silenced is not the base")?;
+    remembered.restore(model);
+    holds(output(model) == acting && Acting::of(model) == remembered, "put back is not what it was")?;
     adapter.detach(model).unwrap();
     holds(output(model) == base, "detached is not the base")
 }
@@ -250,6 +255,11 @@ fn merging_is_exact_enough_and_undone(model: &dyn Model, case: &Case) -> Held {
     merged.map_err(|error| error.to_string())?;
     let away = distance(&output(model), &beside);
     holds(away < 1e-4, format!("merged is {away} away"))?;
+    let merged = output(model);
+    holds(adapter.lift_merge().unwrap() && output(model) == base, "a lifted merge is not the base")?;
+    holds(!adapter.lift_merge().unwrap() && adapter.is_merged(), "what was lifted is merged all the same")?;
+    adapter.reapply_merge(model).unwrap();
+    holds(output(model) == merged, "a merge that was lifted is not what it was")?;
     adapter.set_active(model, false).unwrap();
     holds(output(model) == base, "merged and off is not the base")?;
     adapter.set_active(model, true).unwrap();

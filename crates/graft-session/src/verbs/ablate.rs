@@ -18,9 +18,9 @@ use std::sync::Arc;
 use graft_protocol::{
     Block, Event, Failure, Level, Reply, Table,
     ablation::{Ablation, Trial},
-    training::ABLATE,
+    training::{ABLATE, TRAIN},
 };
-use graft_train::{Control, Evaluation, evaluate, runs::Trials};
+use graft_train::{Evaluation, evaluate, runs::Trials};
 
 use super::{bare::Bare, domain::Domain, labels, runs};
 use crate::{Desk, SessionError, state::Comparison};
@@ -42,6 +42,8 @@ struct Row {
     label: String,
     /// `lora_alpha / r`, where the method has both.
     scale: Option<f64>,
+    /// The learning rate, where it is given.
+    rate: Option<f64>,
     results: Vec<Result<graft_train::runs::TrialRecord, Failure>>,
 }
 
@@ -141,12 +143,12 @@ fn compare(desk: &Desk, grid: &Ablation, (tell, leaves_given_up): (Tell, bool)) 
         compared.reply().blocks.into_iter().for_each(|block| desk.emit(Event::Block(block)));
     }
     let what = format!("stopped after {done} of {total} trainings; what is finished is kept, and so is what is half-way");
-    Err(SessionError::Interrupted { what, next: Some("the same line again goes on".to_owned()) }.into())
+    Err(SessionError::Interrupted { what, next: Some("run the same line again to resume it".to_owned()) }.into())
 }
 
 impl Row {
     fn new(trial: &Trial) -> Self {
-        Self { label: trial.label.clone(), scale: trial::scale(trial), results: Vec::new() }
+        Self { label: trial.label.clone(), scale: trial::scale(trial), rate: trial.train.float(TRAIN, "lr"), results: Vec::new() }
     }
 
     /// Whether it failed or was given up, so that no other seed is tried.
@@ -208,7 +210,7 @@ fn score_on(desk: &Desk, bench: &Bench<'_>, examples: usize, progress: &mut dyn 
     let model = bench.state.model()?;
     let split = bench.grid.settings.text(ABLATE, "split").unwrap_or_default();
     let (model, tokenizer) = (model.loaded.model.as_ref(), model.loaded.tokenizer.as_ref());
-    Ok(evaluate(model, tokenizer, &bench.data.dataset, &split, examples, 16, &Control::from_flag(desk.stop_flag()), progress)?)
+    Ok(evaluate(model, tokenizer, &bench.data.dataset, &split, examples, 16, &desk.control(), progress)?)
 }
 
 impl Compared {

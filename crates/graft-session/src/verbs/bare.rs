@@ -1,7 +1,8 @@
-//! The base alone, for as long as a guard lives.
+//! The base alone for as long as a guard lives, and the user's own model for a reader in the middle of that.
 
 use std::sync::Arc;
 
+use graft_peft::Acting;
 use graft_protocol::Failure;
 
 use crate::{
@@ -9,24 +10,53 @@ use crate::{
     state::{Attached, LoadedModel},
 };
 
+/// What the user had acting on a model when its base was laid bare.
+pub(crate) struct Aside {
+    /// Beside the weights, slot by slot.
+    slots: Acting,
+    /// In the weights.
+    merged: Vec<Arc<Attached>>,
+    /// Both together.
+    acting: Vec<Arc<Attached>>,
+}
+
 /// While this lives the model is its base: every adapter that acts, merged or not, is switched off.
-/// Dropping it, also in a panic or after an error, switches them on again.
+/// Dropping it, also in a panic or after an error, switches exactly those on again.
 pub(crate) struct Bare {
     model: Arc<LoadedModel>,
-    silenced: Vec<Arc<Attached>>,
+}
+
+/// While this lives the model is the user's own, whatever a job has put into it: a trial's adapter, or nothing at all.
+/// Dropping it, also in a panic or after an error, gives the job back what it had.
+pub(crate) struct UsersModel {
+    model: Arc<LoadedModel>,
+    users: Arc<Aside>,
+    /// What the job has acting beside the weights, and in them.
+    slots: Acting,
+    merged: Vec<Arc<Attached>>,
+}
+
+impl Aside {
+    /// Whether the adapter is among what acted.
+    pub(crate) fn acts(&self, attached: &Attached) -> bool {
+        self.acting.iter().any(|known| std::ptr::eq(known.as_ref(), attached))
+    }
 }
 
 impl Bare {
     /// Lays the base bare.
     pub(crate) fn new(state: &State) -> Result<Self, Failure> {
-        let mut bare = Self { model: state.model()?, silenced: Vec::new() };
-        let model = bare.model.loaded.model.clone();
-        let mut acting: Vec<_> = state.adapters.iter().filter(|attached| attached.adapter.is_active(model.as_ref())).cloned().collect();
-        // Switching a merged adapter on silences those beside the weights, so the merged ones come first on the way back.
-        acting.sort_by_key(|attached| !attached.adapter.is_merged());
-        for attached in acting {
-            attached.adapter.set_active(model.as_ref(), false)?;
-            bare.silenced.push(attached);
+        let model = state.model()?;
+        let base = model.loaded.model.as_ref();
+        let acting: Vec<_> = state.adapters.iter().filter(|attached| attached.adapter.is_active(base)).cloned().collect();
+        let merged = acting.iter().filter(|attached| attached.adapter.is_merged()).cloned().collect();
+        model.lay_aside(Aside { slots: Acting::of(base), merged, acting });
+        // From here on an error puts back what has been taken away.
+        let bare = Self { model };
+        let base = bare.model.loaded.model.as_ref();
+        Acting::silence(base);
+        for attached in state.adapters.iter().filter(|attached| attached.adapter.is_merged()) {
+            attached.adapter.lift_merge()?;
         }
         Ok(bare)
     }
@@ -34,9 +64,41 @@ impl Bare {
 
 impl Drop for Bare {
     fn drop(&mut self) {
-        for attached in &self.silenced {
-            // It acted a moment ago on the same weights; should it fail now, it stays attached and silent, as the tables show.
-            drop(attached.adapter.set_active(self.model.loaded.model.as_ref(), true));
-        }
+        let Some(aside) = self.model.take_up() else { return };
+        let base = self.model.loaded.model.as_ref();
+        aside.merged.iter().for_each(|attached| {
+            // It was in these very weights a moment ago; should it fail now, it stays merged and silent, as the tables show.
+            drop(attached.adapter.reapply_merge(base));
+        });
+        aside.slots.restore(base);
+    }
+}
+
+impl UsersModel {
+    /// Puts the user's adapters in the place of what a job has in the model; none when no job has anything of its own there.
+    ///
+    /// # Errors
+    /// When a merge cannot be put back; the job then has what it had.
+    pub(crate) fn enter(state: &State) -> Result<Option<Self>, Failure> {
+        let Some((model, users)) = state.model.clone().and_then(|model| model.users().map(|users| (model, users))) else { return Ok(None) };
+        let base = model.loaded.model.as_ref();
+        let merged = state.adapters.iter().filter(|attached| attached.adapter.is_merged() && attached.adapter.is_active(base)).cloned().collect();
+        let own = Self { slots: Acting::of(base), merged, users, model };
+        let base = own.model.loaded.model.as_ref();
+        Acting::silence(base);
+        own.merged.iter().try_for_each(|attached| attached.adapter.lift_merge().map(drop))?;
+        own.users.merged.iter().try_for_each(|attached| attached.adapter.reapply_merge(base))?;
+        own.users.slots.restore(base);
+        Ok(Some(own))
+    }
+}
+
+impl Drop for UsersModel {
+    fn drop(&mut self) {
+        let base = self.model.loaded.model.as_ref();
+        // Weights that were exchanged a moment ago can be exchanged again.
+        self.users.merged.iter().for_each(|attached| drop(attached.adapter.lift_merge()));
+        self.merged.iter().for_each(|attached| drop(attached.adapter.reapply_merge(base)));
+        self.slots.restore(base);
     }
 }

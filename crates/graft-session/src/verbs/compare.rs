@@ -1,7 +1,7 @@
 //! `%compare`: the base and the adapter, the same prompt, the same seed.
 
 use graft_models::Generated;
-use graft_protocol::{Block, Failure, Reply, Settings, reply::SideText};
+use graft_protocol::{Block, Failure, Reply, Settings, number::decimals, reply::SideText};
 
 use super::{attach::adapter_wanted, bare::Bare, generate::quietly, words::counted};
 use crate::Desk;
@@ -48,6 +48,6 @@ impl Comparison {
 }
 
 fn side(title: &str, generated: &Generated) -> SideText {
-    let note = format!("{}, mean log-probability {:.2}", counted(generated.tokens, "token"), generated.logprob_mean);
+    let note = format!("{}, mean log-probability {}", counted(generated.tokens, "token"), decimals(generated.logprob_mean, 2));
     SideText { title: title.to_owned(), text: generated.text.clone(), pieces: generated.pieces.clone(), note }
 }

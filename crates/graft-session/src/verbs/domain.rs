@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use graft_protocol::{Event, Failure, Settings, training::ABLATE};
-use graft_train::{Control, evaluate};
+use graft_train::evaluate;
 
 use super::data;
 use crate::{Desk, SessionError, State, state::LoadedData};
@@ -56,7 +56,7 @@ impl Domain {
         let label = format!("scoring {who} on {}", self.data.dataset.name);
         let mut progress = |done: u64, total: u64| desk.emit(Event::Progress { label: label.clone(), done, total });
         let (model, tokenizer) = (model.loaded.model.as_ref(), model.loaded.tokenizer.as_ref());
-        let control = Control::from_flag(desk.stop_flag());
+        let control = desk.control();
         let found = evaluate(model, tokenizer, &self.data.dataset, "validation", self.examples, 16, &control, &mut progress);
         if desk.is_stopping() {
             return Err(SessionError::Interrupted { what: format!("stopped while {label}"), next: None }.into());

@@ -2,7 +2,7 @@
 
 use graft_nn::Task;
 use graft_protocol::{Cell, Event, Failure, Settings, Table, training};
-use graft_train::{Control, Evaluation, evaluate};
+use graft_train::{Evaluation, evaluate};
 
 use super::{bare::Bare, labels, words::counted};
 use crate::{Desk, SessionError, state::LoadedData};
@@ -55,7 +55,7 @@ fn score(desk: &Desk, data: &LoadedData, settings: &Settings, who: &str) -> Resu
     let whole = |key: &str, default: usize| settings.integer(training::EVAL, key).and_then(|value| usize::try_from(value).ok()).unwrap_or(default);
     let label = format!("evaluating {who} on {}", data.dataset.name);
     let mut progress = |done: u64, total: u64| desk.emit(Event::Progress { label: label.clone(), done, total });
-    let control = Control::from_flag(desk.stop_flag());
+    let control = desk.control();
     let evaluation = evaluate(
         model.loaded.model.as_ref(),
         model.loaded.tokenizer.as_ref(),

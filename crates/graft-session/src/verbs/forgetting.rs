@@ -63,7 +63,11 @@ struct Alone<'a> {
 
 impl<'a> Alone<'a> {
     fn new(model: &'a Arc<LoadedModel>, attached: &'a Arc<Attached>) -> Result<Self, Failure> {
-        attached.adapter.set_active(model.loaded.model.as_ref(), true)?;
+        let base = model.loaded.model.as_ref();
+        match attached.adapter.is_merged() {
+            true => attached.adapter.reapply_merge(base)?,
+            false => attached.adapter.set_active(base, true)?,
+        }
         Ok(Self { model, attached })
     }
 }
@@ -71,6 +75,9 @@ impl<'a> Alone<'a> {
 impl Drop for Alone<'_> {
     fn drop(&mut self) {
         // It was switched on a moment ago, and what was acting before is switched on again by the guard around this one.
-        drop(self.attached.adapter.set_active(self.model.loaded.model.as_ref(), false));
+        drop(match self.attached.adapter.is_merged() {
+            true => self.attached.adapter.lift_merge().map(drop),
+            false => self.attached.adapter.set_active(self.model.loaded.model.as_ref(), false),
+        });
     }
 }

@@ -64,7 +64,8 @@ pub fn stop(desk: &Desk) -> Result<String, Failure> {
         return Ok(format!("`{}` has been asked to stop and ends with its step", report.run));
     }
     if report.run == COMPARISON {
-        return Ok("the comparison has stopped; what is finished is kept, and so is what is half-way: the same line goes on".to_owned());
+        return Ok("the comparison has stopped; what is finished is kept, and so is what is half-way: the same line goes on, `%watch` shows how far it came"
+            .to_owned());
     }
     let step = folder(Some(&report.run))?.record()?.steps.last().map_or(0, |step| step.step);
     Ok(format!("`{}` has stopped after step {step}; model, adapter and curve are kept, and `%resume {}` goes on", report.run, report.run))
@@ -103,8 +104,8 @@ fn watch_comparison(desk: &Desk) -> Result<Reply, Failure> {
     loop {
         let report = desk.background().into_iter().rfind(|report| report.run == COMPARISON).ok_or(SessionError::NoBackground)?;
         if !report.is_running {
-            let blocks = if report.failure.is_none() { report.standing.clone() } else { Vec::new() };
-            return Ok(Reply { blocks: blocks.into_iter().chain(said(report)).collect() });
+            // One that was stopped, or has failed, still shows how far it came.
+            return Ok(Reply { blocks: report.standing.clone().into_iter().chain(said(report)).collect() });
         }
         if desk.is_stopping() {
             let (what, next) = ("stopped watching; the comparison goes on".to_owned(), Some("`%watch` looks again, `%stop` ends it".to_owned()));

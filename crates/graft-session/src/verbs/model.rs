@@ -50,7 +50,7 @@ pub(crate) fn put(desk: &Desk, model: Arc<LoadedModel>) -> ModelReport {
 pub(crate) fn open(desk: &Desk, source: &str, settings: &Settings) -> Result<Arc<LoadedModel>, Failure> {
     let mut progress = |label: &str, done: u64, total: u64| desk.emit(Event::Progress { label: label.to_owned(), done, total });
     let loaded = graft_models::load(source, settings, &desk.state().device, &mut progress)?;
-    Ok(Arc::new(LoadedModel { loaded, source: source.to_owned(), settings: settings.clone() }))
+    Ok(Arc::new(LoadedModel::new(loaded, source.to_owned(), settings.clone())))
 }
 
 /// Writes the current model as a Hugging Face folder that transformers loads, with merged adapters inside; what was written, in words.

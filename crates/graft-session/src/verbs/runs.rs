@@ -211,15 +211,15 @@ fn course_of(record: &RunRecord) -> Vec<(String, String)> {
     let mut facts = vec![("outcome".to_owned(), outcome(record).to_owned())];
     if let (Some(first), Some(last)) = (record.steps.first(), record.steps.last()) {
         facts.push(("steps done".to_owned(), last.step.to_string()));
-        facts.push(("first loss".to_owned(), format!("{:.4}", first.loss)));
-        facts.push(("loss over the last tenth".to_owned(), format!("{:.4}", final_loss(record).unwrap_or(last.loss))));
+        facts.push(("first loss".to_owned(), graft_protocol::number::decimals(first.loss, 4)));
+        facts.push(("loss over the last tenth".to_owned(), graft_protocol::number::decimals(final_loss(record).unwrap_or(last.loss), 4)));
         facts.push(("time, s".to_owned(), format!("{:.1}", last.elapsed_seconds)));
     }
     if let Some(memory) = record.ended.as_ref().and_then(|ended| ended.memory).and_then(in_words) {
         facts.push(("memory beside the model".to_owned(), memory));
     }
     if let Some(best) = record.validations.iter().min_by(|one, other| one.loss.total_cmp(&other.loss)) {
-        facts.push(("best validation".to_owned(), format!("{:.4} at step {}", best.loss, best.step)));
+        facts.push(("best validation".to_owned(), format!("{} at step {}", graft_protocol::number::decimals(best.loss, 4), best.step)));
     }
     if let Some(accuracy) = record.validations.last().and_then(|last| last.accuracy) {
         facts.push(("last accuracy".to_owned(), format!("{:.0} %", 100.0 * accuracy)));

@@ -26,12 +26,13 @@ impl<'a> DataInputs<'a> {
     pub(crate) fn new(desk: &Desk, state: &State, model: &LoadedModel, data: &'a LoadedData, tokenizer: &'a dyn TokenEncoder) -> Result<Self, Failure> {
         let config = TrainConfig::from_settings(&Settings::default(), 1e-3, state.seed);
         let examples = Examples::new(model.loaded.model.as_ref(), tokenizer, &data.dataset, &config)?;
-        Ok(Self { examples, device: state.device.clone(), control: Control::from_flag(desk.stop_flag()) })
+        Ok(Self { examples, device: state.device.clone(), control: desk.control() })
     }
 }
 
 impl Inputs for DataInputs<'_> {
     fn batch(&self, index: u64) -> Result<InputBatch, PeftError> {
+        self.control.pause();
         if self.control.is_stopped() {
             return Err(PeftError::Settings(SessionError::Interrupted { what: "stopped before anything was attached".to_owned(), next: None }.into()));
         }

@@ -10,6 +10,7 @@ use graft_train::{
 };
 
 use super::{
+    advice::Next,
     attach,
     data::lasting,
     effect, runs,
@@ -108,17 +109,27 @@ pub(crate) fn carry_out(
             list_runs(desk);
         }
     };
+    let train = header.train.clone();
     let result = work(desk, plan, header, go, &mut emit);
     plan.attached.add_steps(steps);
     list_runs(desk);
-    let ended = result?;
+    let ended = result.map_err(|failure| advised(failure, plan, &train))?;
     match ended.outcome {
         RunOutcome::Interrupted => Err(stopped(&ended, plan.config.steps).into()),
         _ => {
-            effect::tell(desk, plan);
+            effect::tell(desk, plan, &train);
             Ok(Trained { ended, folder: plan.folder.clone() })
         }
     }
+}
+
+/// A training whose numbers went out of bounds is repeated with a smaller rate: the line that does so.
+fn advised(failure: Failure, plan: &Plan, train: &Settings) -> Failure {
+    if failure.code != "train::not_finite" {
+        return failure;
+    }
+    let hint = format!("{}, or add a longer warmup or max_grad_norm=1", Next::after(plan, train).smaller());
+    failure.hint(hint)
 }
 
 /// Runs a plan with `go`; the session is left to the caller.
@@ -131,7 +142,7 @@ pub(crate) fn work(
 ) -> Result<RunEnded, Failure> {
     let trainables = plan.attached.adapter.trainables();
     let state = accompanied(plan, &trainables);
-    Ok(go(job(plan, header, &trainables, &state), &Control::from_flag(desk.stop_flag()), emit)?)
+    Ok(go(job(plan, header, &trainables, &state), &desk.control(), emit)?)
 }
 
 /// What a checkpoint keeps: the weights, and what a schedule has found out, are all there is of an adapter beside its settings, and those are in the header.

@@ -3,17 +3,18 @@
 use graft_nn::{Layer, Site};
 use graft_protocol::{Block, Failure, Reply, reply::TreeLine};
 
-use crate::{Desk, snapshot::module_entry};
+use crate::{Desk, State, snapshot::module_entry};
 
 /// The module tree of the current model, with the adapters on it.
 ///
 /// # Errors
 /// [`crate::SessionError::NoModel`].
 pub fn tree(desk: &Desk) -> Result<Vec<TreeLine>, Failure> {
-    let model = desk.state().model()?;
+    let state = desk.state();
+    let model = state.model()?;
     let mut root = Node::default();
     for site in model.loaded.model.sites() {
-        root.add(site.path, leaf(&site));
+        root.add(site.path, leaf(&state, &site));
     }
     let mut lines = Vec::new();
     root.write(0, &mut lines);
@@ -38,14 +39,16 @@ struct Leaf {
     adapted: bool,
 }
 
-fn leaf(site: &Site<'_>) -> Leaf {
+fn leaf(state: &State, site: &Site<'_>) -> Leaf {
     let entry = module_entry(site);
     let shape = entry.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(" × ");
-    let adapters = match site.layer {
+    let mut adapters = match site.layer {
         Layer::Linear(linear) => linear.slot().names(),
         Layer::Embedding(embedding) => embedding.prompt().names().into_iter().chain(embedding.prefix().names()).collect(),
         Layer::Norm(_) => Vec::new(),
     };
+    // The adapters of a comparison's trials are in the slots too.
+    adapters.retain(|name| state.adapter(name).is_ok());
     let mut note = format!("{} {shape}", entry.kind);
     if !adapters.is_empty() {
         note.push_str(&format!(" + {}", adapters.join(", ")));

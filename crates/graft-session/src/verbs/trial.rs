@@ -22,20 +22,29 @@ pub fn stop(desk: &Desk, number: usize) -> Result<String, Failure> {
     Ok(format!("trial {number}, {}, is given up at its next turn", trial.label))
 }
 
-/// Adds a configuration like number `number` but for `keys`: to the comparison in the background, which trains it when the others are done, or to the last
-/// one, which is trained now and told with the others.
+/// Adds a configuration like number `number` but for `keys` to the last comparison; it is trained now and shown with the others.
 ///
 /// # Errors
 /// [`SessionError::NoComparison`] when nothing was compared yet; those of [`graft_protocol::ablation::Ablation::with_clone`] and of [`ablate::ablate`].
 pub fn clone(desk: &Desk, number: usize, keys: &[(String, String)]) -> Result<Reply, Failure> {
     let comparison = desk.state().compared.clone().ok_or(SessionError::NoComparison)?;
     let wider = comparison.grid.with_clone(number, keys)?;
+    Ok(ablate::again(desk, wider, comparison.forgetting)?.reply())
+}
+
+/// Adds one to the comparison in the background, which trains it when the others are done; none when no comparison runs there.
+///
+/// # Errors
+/// As [`clone`].
+pub(crate) fn add(desk: &Desk, number: usize, keys: &[(String, String)]) -> Result<Option<String>, Failure> {
     if !runs(desk) {
-        return Ok(ablate::again(desk, wider, comparison.forgetting)?.reply());
+        return Ok(None);
     }
+    let comparison = desk.state().compared.clone().ok_or(SessionError::NoComparison)?;
+    let wider = comparison.grid.with_clone(number, keys)?;
     let label = wider.trials.last().map(|trial| trial.label.clone()).unwrap_or_default();
     desk.change_background(|report| report.clones.push((number, keys.to_vec())));
-    Ok(Reply::text(format!("{label} is trained when the others are done")))
+    Ok(Some(format!("{label} is trained when the others are done")))
 }
 
 /// Whether a comparison runs in the background.

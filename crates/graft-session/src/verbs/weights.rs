@@ -34,7 +34,7 @@ pub fn weights(desk: &Desk, module: Option<&str>) -> Result<Reply, Failure> {
         blocks.extend(prompt(model, loaded.loaded.tokenizer.as_ref())?.map(Block::Table));
         blocks.extend(attention(&state, model, loaded.loaded.tokenizer.as_ref())?);
     }
-    moved.sort_by(|one, other| other.share.total_cmp(&one.share));
+    moved.sort_by(|one, other| moved_by(other).total_cmp(&moved_by(one)).then(other.update.total_cmp(&one.update)));
     if let Some(path) = chosen(&moved, module)? {
         blocks.push(Block::Table(table(adapter, &moved)));
         if let Some(found) = anatomy(model, adapter, &path)? {
@@ -62,11 +62,19 @@ fn chosen(moved: &[Change], module: Option<&str>) -> Result<Option<String>, Sess
     }
 }
 
+/// By how much a layer has moved, for the order: those without a length to compare with come last.
+fn moved_by(change: &Change) -> f64 {
+    change.share().unwrap_or(-1.0)
+}
+
 fn table(adapter: &Adapter, moved: &[Change]) -> Table {
     let title = format!("how far `{}` has moved the weights", adapter.name());
     let mut table = Table::new(title, &["layer", "#update / weight"]);
     for change in moved.iter().take(LAYERS) {
-        table.row(vec![Cell::Code(change.path.clone()), Cell::Percent(change.share, 2)]);
+        table.row(vec![
+            Cell::Code(change.path.clone()),
+            change.share().map_or_else(|| Cell::Text("the base weight is zero".to_owned()), |share| Cell::Percent(share, 2)),
+        ]);
     }
     let more = moved.len().saturating_sub(LAYERS);
     table.footer.extend((more > 0).then(|| format!("and {more} more that have moved less")));

@@ -103,6 +103,61 @@ fn stop_keeps_what_is_finished_and_the_same_line_goes_on_where_it_was() {
     assert_eq!(losses(&whole), losses(&fresh), "the losses are those of an uninterrupted comparison");
 }
 
+/// The last standing that was shown: its table, and how many curves it had.
+fn last_standing(world: &World) -> (Table, usize) {
+    let standing = |event| if let Event::Standing(blocks) = event { Some(blocks) } else { None };
+    let blocks = world.ear.events().into_iter().filter_map(standing).next_back().expect("a standing");
+    match blocks.as_slice() {
+        [Block::Table(table), Block::Chart(chart)] => (table.clone(), chart.series.iter().filter(|series| !series.points.is_empty()).count()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_was_to_be_seen_when_it_was_stopped_stays_and_the_same_line_resumes_it() {
+    let world = World::ready();
+    let keys = quick(&[("r", "1,2,3"), ("steps", "48")]);
+    let session = world.session.clone();
+    let mut turns = 0;
+    world.ear.react(move |event| {
+        // When each of the three has had some turns, and none is done.
+        turns += usize::from(matches!(event, Event::Progress { label, .. } if label.starts_with("trial 3 of 3")));
+        if turns == 4 {
+            session.interrupt();
+        }
+    });
+    let stopped = ablate(&world, &["lora"], &keys).unwrap_err();
+    assert!(stopped.code == "session::interrupted" && stopped.message.contains("after 0 of 3"), "{stopped}");
+    let (shown, curves) = last_standing(&world);
+    assert_eq!((shown.rows.len(), curves), (3, 3), "{shown:?}");
+    for row in &shown.rows {
+        let (status, loss) = (format!("{:?}", row[2]), format!("{:?}", row[5]));
+        assert!(status.contains("stopped, step ") && status.contains(" of 48"), "{status}");
+        assert!(loss.contains("Float"), "the loss reached stays: {loss}");
+    }
+    world.ear.react(|_| {});
+    let whole = ablate(&world, &["lora"], &keys).unwrap();
+    let runs = std::fs::read_dir(world.folder.path().join("runs")).unwrap().count();
+    assert_eq!(runs, 3, "they are the runs that were stopped");
+    let fresh = ablate(&world, &["lora"], &[keys, vec![("fresh", "true")]].concat()).unwrap();
+    let losses = |reply: &Reply| table(reply).rows.iter().map(|row| row[4].clone()).collect::<Vec<_>>();
+    assert_eq!(losses(&whole), losses(&fresh));
+}
+
+#[test]
+fn between_two_seeds_the_curves_of_the_first_stay() {
+    let world = World::ready();
+    ablate(&world, &["lora"], &quick(&[("r", "1,2"), ("seeds", "2"), ("steps", "24")])).unwrap();
+    let standing = |event| if let Event::Standing(blocks) = event { Some(blocks) } else { None };
+    let curves = world.ear.events().into_iter().filter_map(standing).map(|blocks| match blocks.into_iter().nth(1) {
+        Some(Block::Chart(chart)) => chart.series.len(),
+        other => panic!("{other:?}"),
+    });
+    let curves: Vec<usize> = curves.collect();
+    let first = curves.iter().position(|count| *count == 2).expect("both curves are shown");
+    assert!(curves[first..].iter().all(|count| *count == 2), "{curves:?}");
+}
+
 #[test]
 fn a_large_grid_names_the_time_that_it_would_take_and_trains_nothing_of_it() {
     let world = World::ready();

@@ -36,7 +36,8 @@ fn the_cell_ends_at_once_and_the_session_answers_what_only_looks() {
     let prompt = || Command::Generate { prompt: "red".to_owned(), settings: Settings::default() };
     world.run(prompt()).unwrap();
     assert!(world.run(Command::Status).is_ok());
-    let refused = world.run(Command::Eval { settings: Settings::default() }).unwrap_err();
+    assert!(world.run(Command::Eval { settings: Settings::default() }).is_ok());
+    let refused = world.run(Command::Seed { seed: Some(1) }).unwrap_err();
     assert!(refused.code == "session::background" && refused.hint.unwrap().contains("%stop"), "{}", refused.message);
     assert!(begin(&world, 3).is_err(), "one at a time");
     assert_eq!(world.session.interrupt(), None, "the stop button means a cell, and none runs");
@@ -153,4 +154,7 @@ fn a_comparison_in_the_background_is_stopped_and_keeps_what_is_half_way() {
     assert!(stopped.contains("the same line goes on"), "{stopped}");
     assert_eq!(state(&world), "stopped");
     assert!(world.run(Command::Status).is_ok());
+    let Some(Block::Table(standing)) = world.run(Command::Watch { run: None }).unwrap().blocks.into_iter().next() else { panic!("nothing to see") };
+    let rows: Vec<String> = standing.rows.iter().map(|row| format!("{row:?}")).collect();
+    assert!(rows.len() == 3 && rows.iter().all(|row| row.contains("stopped, step ")), "{rows:?}");
 }

@@ -57,7 +57,7 @@ impl Ear {
     }
 
     pub(crate) fn react(&self, reaction: impl FnMut(&Event) + Send + 'static) {
-        *self.reaction.lock().unwrap() = Some(Box::new(reaction));
+        *self.reaction.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(reaction));
     }
 }
 

@@ -1,6 +1,6 @@
 //! `%forgetting METHODS`: what each configuration gains on the data and what it loses on the base's own domain.
 
-use graft_protocol::{Cell, Chart, Series, SeriesStyle, Table, chart::NonFinite};
+use graft_protocol::{Cell, Chart, Series, SeriesStyle, Table, chart::NonFinite, number::decimals};
 
 use super::{
     Found, Row,
@@ -54,9 +54,16 @@ fn sentence(rows: &[Row], before: f64) -> String {
     let (Some(least), Some(most)) = (lost.first(), lost.last()) else { return "no configuration was trained".to_owned() };
     match () {
         () if most.1 < NOTHING => "none of them has forgotten anything that this text shows".to_owned(),
-        () if lost.len() == 1 => format!("`{}` has forgotten {:.3} nats a token; name others to compare, such as lora,full", most.0, most.1),
-        () if least.1 < NOTHING => format!("`{}` forgets most, {:.3} nats a token; `{}` forgets nothing that this text shows", most.0, most.1, least.0),
-        () => format!("`{}` forgets most, {:.1} times what `{}` forgets ({:.3} beside {:.3} nats a token)", most.0, most.1 / least.1, least.0, most.1, least.1),
+        () if lost.len() == 1 => {
+            format!("`{}` has forgotten {} nats a token; name others to compare, such as %forgetting lora,full", most.0, decimals(most.1, 3))
+        }
+        () if least.1 < NOTHING => {
+            format!("`{}` forgets most, {} nats a token; `{}` forgets nothing that this text shows", most.0, decimals(most.1, 3), least.0)
+        }
+        () => {
+            let (times, [most_lost, least_lost]) = (decimals(most.1 / least.1, 1), [most.1, least.1].map(|lost| decimals(lost, 3)));
+            format!("`{}` forgets most, {times} times what `{}` forgets ({most_lost} beside {least_lost} nats a token)", most.0, least.0)
+        }
     }
 }
 

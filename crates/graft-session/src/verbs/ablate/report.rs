@@ -1,12 +1,13 @@
 //! The table, the charts and the sentence below them.
 
-use graft_protocol::{Cell, Chart, Series, SeriesStyle, Table, ablation::Ablation, chart::NonFinite, training::ABLATE};
+use graft_protocol::{Cell, Chart, Series, SeriesStyle, Table, ablation::Ablation, chart::NonFinite, number::decimals, training::ABLATE};
 use graft_train::{Evaluation, runs::TrialRecord};
 
 use super::{
     Found, Row,
     statistics::{differ, half_interval, mean},
 };
+use crate::verbs::advice::{Course, SMALLER, rate};
 
 /// Cells of a row.
 const CELLS: usize = 11;
@@ -89,7 +90,7 @@ pub(super) fn tell(found: &Found<'_>) -> (Table, Vec<Chart>) {
             let lost = row.map(|row| mean(&row.forgotten(*before))).filter(|lost| lost.is_finite());
             cells.insert(status, lost.map_or(Cell::Empty, |lost| Cell::Float(lost, 3)));
         }
-        table.footer.push(format!("forgotten: by how many nats a token the loss on {name} has risen from the base's {before:.3}"));
+        table.footer.push(format!("forgotten: by how many nats a token the loss on {name} has risen from the base's {}", decimals(*before, 3)));
     }
     (table, charts(rows, base))
 }
@@ -145,7 +146,29 @@ fn table(rows: &[Row], base: &Evaluation, grid: &Ablation, data: &str) -> Table 
         table.footer.push("early=halving: the half with the higher training loss was given up after a quarter of the steps, and half of the rest at the middle; a slow starter may be among them".to_owned());
     }
     table.footer.push(sentence(rows, &metric));
+    table.footer.extend(beaten(rows, &metric, base));
     table
+}
+
+/// What to do when not even the best configuration is better than the base: that depends on how its training went.
+fn beaten(rows: &[Row], metric: &Metric, base: &Evaluation) -> Option<String> {
+    let (value, of_base) = (|row: &Row| mean(&row.values(metric)), metric.of_evaluation(base));
+    let scored = rows.iter().filter(|row| value(row).is_finite());
+    let best = scored.reduce(|best, row| if metric.prefers(value(row), value(best)) { row } else { best })?;
+    let is_perfect = metric.has_labels && of_base >= 1.0;
+    if is_perfect || metric.prefers(value(best), of_base) {
+        return None;
+    }
+    let record = best.records().into_iter().next()?;
+    let losses: Vec<f64> = record.curve.iter().map(|(_, loss)| *loss).collect();
+    let what = match (Course::of_losses(&losses), best.lr().or(best.rate)) {
+        (Course::Rose(..), Some(lr)) => format!("its training loss rose, so the learning rate is too large: lr={}", rate(lr * SMALLER)),
+        (Course::Rose(..), None) => "its training loss rose, so the learning rate is too large: name smaller ones, or lr=auto".to_owned(),
+        (Course::Fell(..), _) => "its training loss fell, so it fits its training examples and not these: fewer steps, more data, or a smaller rank".to_owned(),
+        (Course::Short, _) => format!("{} steps show little: name more", losses.len()),
+        _ => "its training loss did not fall: name larger learning rates, more steps, or lr=auto".to_owned(),
+    };
+    Some(format!("no configuration is better than the untuned base; the best of them is `{}`, and {what}", best.label))
 }
 
 fn cells(row: &Row, metric: &Metric, seeds: u64) -> Vec<Cell> {

@@ -1,7 +1,10 @@
 //! `lr=auto`: a few short trainings of a configuration tell which learning rate suits it.
 
-use super::trial::Bench;
-use crate::verbs::{attach, train};
+use super::trial::{Bench, Heard};
+use crate::verbs::{
+    advice::{SMALLER, rate},
+    attach, train,
+};
 use graft_protocol::{Failure, Value, ablation::Trial, training::TRAIN};
 
 /// Rates that are tried, as multiples of the method's own default.
@@ -12,14 +15,14 @@ const SHORTER: u64 = 4;
 const LEAST: u64 = 10;
 
 impl Bench<'_> {
-    /// The rate whose short training ends with the lowest loss.
+    /// The rate whose short training ends with the lowest loss. Where the loss rises with every rate, so that the least bad is found, that is told.
     ///
     /// # Errors
     /// When the user stops it, and the last failure when every rate fails.
     pub(super) fn search(&self, trial: &Trial, seed: u64, label: &str) -> Result<f64, Failure> {
         let default = train::default_rate(&*self.state.model()?, attach::method(trial.method)?);
         let steps = trial.train.integer(TRAIN, "steps").map_or(LEAST, i64::unsigned_abs).div_ceil(SHORTER).max(LEAST);
-        let (mut best, mut failure): (Option<(f64, f64)>, _) = (None, None);
+        let (mut best, mut failure, mut rose): (Option<(f64, f64)>, _, _) = (None, None, 0);
         for (index, factor) in FACTORS.iter().enumerate() {
             let rate = rounded(default * factor);
             let keys = trial.train.clone().with("lr", Value::Float(rate)).with("steps", Value::Integer(steps as i64));
@@ -30,7 +33,8 @@ impl Bench<'_> {
                 let _ = std::fs::remove_dir_all(entrant.plan.folder.path());
                 heard
             });
-            match tried.map(|heard| heard.loss().unwrap_or(f64::NAN)) {
+            let heard = tried.inspect(|heard| rose += usize::from(has_risen(heard)));
+            match heard.map(|heard| heard.loss().unwrap_or(f64::NAN)) {
                 Ok(loss) if loss.is_finite() && best.is_none_or(|(least, _)| loss < least) => best = Some((loss, rate)),
                 Ok(_) => {}
                 Err(stopped) if self.desk.is_stopping() => return Err(stopped),
@@ -38,11 +42,29 @@ impl Bench<'_> {
                 Err(other) => failure = Some(other),
             }
         }
-        let none = || {
-            Failure::new("ablate::no_rate", format!("no learning rate between {} and {} trains {}", FACTORS[0] * default, FACTORS[3] * default, trial.label))
+        let smallest = rounded(FACTORS[0] * default * SMALLER);
+        let label = &trial.label;
+        let Some((_, found)) = best else {
+            let what = format!("no learning rate between {} and {} trains {label}", rate(rounded(FACTORS[0] * default)), rate(rounded(FACTORS[3] * default)));
+            return Err(match failure.filter(|failure: &Failure| failure.code != "train::not_finite") {
+                Some(failure) => failure,
+                // They have all diverged.
+                None => {
+                    Failure::new("ablate::no_rate", format!("{what}: the loss is no longer finite")).hint(format!("name smaller ones: lr={}", rate(smallest)))
+                }
+            });
         };
-        best.map(|(_, rate)| rate).ok_or_else(|| failure.unwrap_or_else(|| none().hint("name one: lr=1e-3")))
+        if rose == FACTORS.len() {
+            self.desk.warn(format!("the loss of {label} rises with every learning rate that was tried; name a smaller one: lr={}", rate(smallest)));
+        }
+        Ok(found)
     }
+}
+
+/// Whether a short training ended above its beginning, on the smoothed curve.
+fn has_risen(heard: &Heard) -> bool {
+    let (first, last) = (heard.curve.first(), heard.curve.last());
+    first.zip(last).is_some_and(|((_, first), (_, last))| last.is_nan() || last > first)
 }
 
 /// One digit is enough, and reads well.

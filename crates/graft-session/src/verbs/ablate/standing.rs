@@ -67,7 +67,7 @@ impl<'a> Standing<'a> {
         let mut table = Table::new("", &["#number", "trial", "status", "#trainable", "#%", "#training loss", &metric, "#tokens/s", "#MB"]);
         for (place, row) in rows.iter().enumerate() {
             let now = under.iter().find(|under| under.place == place);
-            let mut cells = vec![Cell::Integer(place as i64 + 1), Cell::Text(row.label.clone()), Cell::Text(status(row, now, seeds))];
+            let mut cells = vec![Cell::Integer(place as i64 + 1), Cell::Text(row.label.clone()), Cell::Text(self.status(row, now, seeds))];
             let finished = row.values(self.metric);
             let scored = (!finished.is_empty()).then(|| mean(&finished));
             let (loss, speed) = now.map_or((None, None), |under| (under.heard.loss(), (under.heard.steps() > 0).then(|| under.heard.tokens_per_second())));
@@ -85,13 +85,26 @@ impl<'a> Standing<'a> {
         }
         table
     }
+
+    fn status(&self, row: &Row, under: Option<&Under<'_>>, seeds: u64) -> String {
+        let stopped = if self.bench.desk.is_stopping() { "stopped, " } else { "" };
+        match under {
+            Some(Under { stopped: Some(step), .. }) => format!("given up at step {step}"),
+            Some(under) if seeds > 1 => format!("{stopped}seed {} of {seeds}, step {} of {}", row.results.len() + 1, under.heard.steps(), under.steps),
+            Some(under) => format!("{stopped}step {} of {}", under.heard.steps(), under.steps),
+            None if row.results.is_empty() => if stopped.is_empty() { "waits" } else { "stopped before it began" }.to_owned(),
+            None => row.status(seeds),
+        }
+    }
 }
 
 /// The curves of the seed that is under way, and of those that are finished.
 fn chart(rows: &[Row], under: &[Under<'_>]) -> Chart {
     let line = |(place, row): (usize, &Row)| {
         let finished = row.records().first().map(|record| record.curve.as_slice());
-        let curve = under.iter().find(|under| under.place == place).map(|under| under.heard.curve.as_slice()).or(finished)?;
+        let now = under.iter().find(|under| under.place == place).map(|under| under.heard.curve.as_slice());
+        // Until it has a step, that of the seed before stays.
+        let curve = now.filter(|curve| !curve.is_empty()).or(finished)?;
         let every = curve.len().div_ceil(POINTS).max(1);
         let points = curve.iter().step_by(every).map(|(step, loss)| (*step as f64, NonFinite(*loss))).collect();
         Some(Series { name: row.label.clone(), style: SeriesStyle::Line, points })
@@ -103,15 +116,5 @@ fn chart(rows: &[Row], under: &[Under<'_>]) -> Chart {
         x_max: under.iter().map(|under| under.steps as f64).reduce(f64::max),
         series: rows.iter().enumerate().filter_map(line).filter(|series| !series.points.is_empty()).collect(),
         ..Chart::default()
-    }
-}
-
-fn status(row: &Row, under: Option<&Under<'_>>, seeds: u64) -> String {
-    match under {
-        Some(Under { stopped: Some(step), .. }) => format!("given up at step {step}"),
-        Some(under) if seeds > 1 => format!("seed {} of {seeds}, step {} of {}", row.results.len() + 1, under.heard.steps(), under.steps),
-        Some(under) => format!("step {} of {}", under.heard.steps(), under.steps),
-        None if row.results.is_empty() => "waits".to_owned(),
-        None => row.status(seeds),
     }
 }

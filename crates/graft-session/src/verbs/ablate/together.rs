@@ -39,6 +39,8 @@ struct Racer<'a> {
     cost: u64,
     /// What the last look on the way has found.
     metric: Option<f64>,
+    /// Whether its row has its result, or says why it has none.
+    is_settled: bool,
 }
 
 impl Bench<'_> {
@@ -84,9 +86,13 @@ impl Bench<'_> {
         let rates: Vec<_> = group.iter().map(|(place, trial, _)| self.rate(&rows[*place], trial, seed, &label(*place, trial))).collect();
         let mut entrants = Vec::new();
         for ((place, trial, key), lr) in group.iter().zip(rates) {
+            self.desk.pause();
             match lr.and_then(|lr| self.enter((*place, trial), seed, (key.clone(), lr), &trial.train, self.domain.as_ref())) {
                 Ok(entrant) => entrants.push(entrant),
-                Err(_) if self.desk.is_stopping() => return Ok(()),
+                Err(_) if self.desk.is_stopping() => {
+                    Standing::new(self, metric).tell(rows, &[]);
+                    return Ok(());
+                }
                 Err(failure) => rows[*place].results.push(Err(failure)),
             }
         }
@@ -96,27 +102,30 @@ impl Bench<'_> {
             entrants.iter().zip(&states).zip(&sources).map(|((entrant, state), source)| Racer::new(entrant, state, source)).collect();
         let mut standing = Standing::new(self, metric);
         self.race(&mut racers, rows, &mut standing);
-        let mut racers = std::collections::VecDeque::from(racers);
-        while let Some(racer) = racers.pop_front() {
-            let place = racer.entrant.place;
-            match self.settle(racer) {
+        for index in 0..racers.len() {
+            let place = racers[index].entrant.place;
+            match self.settle(&mut racers[index]) {
                 Ok(Some(record)) => {
                     kept.add(record.clone())?;
                     rows[place].results.push(Ok(record));
+                    racers[index].is_settled = true;
                 }
-                // It goes on with the same line.
+                // The same line resumes it; until then its row and its curve stay in view.
                 Ok(None) => {}
                 Err(_) if self.desk.is_stopping() => {}
-                Err(failure) => rows[place].results.push(Err(failure)),
+                Err(failure) => {
+                    rows[place].results.push(Err(failure));
+                    racers[index].is_settled = true;
+                }
             }
-            standing.tell(rows, &racers.iter().map(Racer::under).collect::<Vec<_>>());
+            standing.tell(rows, &under(&racers));
         }
         Ok(())
     }
 
     /// Gives every training its turns, until all have come to their end or the user stops them.
     fn race(&self, racers: &mut [Racer<'_>], rows: &[Row], standing: &mut Standing<'_>) {
-        let control = Control::from_flag(self.desk.stop_flag());
+        let control = self.desk.control();
         for turn in 1..=TURNS {
             for index in 0..racers.len() {
                 self.give_up_named(racers);
@@ -126,7 +135,7 @@ impl Bench<'_> {
                     let label = format!("trial {} of {}: {}, seed {seed}", self.number(*place, *seed), self.trainings(), trial.label);
                     let (done, total) = progress(racers);
                     self.desk.emit(Event::Progress { label, done, total });
-                    standing.show(rows, &racers.iter().map(Racer::under).collect::<Vec<_>>());
+                    standing.show(rows, &under(racers));
                     if self.desk.is_stopping() {
                         return;
                     }
@@ -164,15 +173,15 @@ impl Bench<'_> {
     }
 
     /// Ends a training; its record when it has finished or was given up, none when the user has stopped it.
-    fn settle(&self, racer: Racer<'_>) -> Result<Option<TrialRecord>, Failure> {
-        let Racer { entrant, training, mut heard, end, stopped, cost, .. } = racer;
-        let outcome = match end {
+    fn settle(&self, racer: &mut Racer<'_>) -> Result<Option<TrialRecord>, Failure> {
+        let (entrant, stopped, cost, heard) = (racer.entrant, racer.stopped, racer.cost, &mut racer.heard);
+        let outcome = match racer.end.take() {
             Some(Err(failure)) => return Err(failure),
             Some(Ok(outcome)) => outcome,
             None => RunOutcome::Interrupted,
         };
         let finished = outcome == RunOutcome::Finished || stopped.is_some();
-        if let Some(training) = training {
+        if let Some(training) = racer.training.take() {
             training.end(outcome, &mut |event| heard.hear(event))?;
         }
         if !finished {
@@ -184,7 +193,7 @@ impl Bench<'_> {
         let (found, (trainable, total)) = (found?, entrant.counts);
         let (cost, run) = ((heard.steps() > 0).then(|| (heard.tokens_per_second(), cost)), entrant.header.run.clone());
         let Entrant { key, lr, .. } = entrant;
-        let Heard { curve, domain, seconds, .. } = heard;
+        let Heard { curve, domain, seconds, .. } = heard.clone();
         Ok(Some(TrialRecord {
             key: key.clone(),
             run,
@@ -214,7 +223,7 @@ impl Bench<'_> {
         while racer.is_before(TURNS) && !self.desk.is_stopping() {
             let (done, total) = progress(std::slice::from_ref(&racer));
             self.desk.emit(Event::Progress { label: label.to_owned(), done, total });
-            racer.advance(TURNS, &Control::from_flag(self.desk.stop_flag()));
+            racer.advance(TURNS, &self.desk.control());
         }
         match racer.end {
             Some(Err(failure)) => Err(failure),
@@ -233,7 +242,7 @@ impl Entrant<'_> {
 impl<'a> Racer<'a> {
     /// At the start, or where it was left; one that cannot start has come to its end.
     fn new(entrant: &'a Entrant<'a>, state: &'a Accompanied<'a>, source: &'a graft_train::Result<Examples<'a>>) -> Self {
-        let mut racer = Self { entrant, training: None, heard: Heard::default(), end: None, stopped: None, cost: 0, metric: None };
+        let mut racer = Self { entrant, training: None, heard: Heard::default(), end: None, stopped: None, cost: 0, metric: None, is_settled: false };
         match source {
             Err(error) => racer.end = Some(Err(Failure::from_hint(error))),
             Ok(source) => {
@@ -294,6 +303,11 @@ impl<'a> Racer<'a> {
             metric: self.metric,
         }
     }
+}
+
+/// Those whose rows have no result yet.
+fn under<'a>(racers: &'a [Racer<'_>]) -> Vec<Under<'a>> {
+    racers.iter().filter(|racer| !racer.is_settled).map(Racer::under).collect()
 }
 
 /// Steps done by all of them, and to do.

@@ -1,0 +1,72 @@
+use std::sync::Mutex;
+
+use graft_protocol::{Cell, Table};
+
+use super::*;
+use crate::frontend::{Answer, CellError};
+
+/// Remembers what was shown, one line each.
+#[derive(Default)]
+struct Page(Mutex<Vec<String>>);
+
+impl Frontend for Page {
+    fn stream(&self, _stream: Stream, _bytes: &[u8]) {}
+
+    fn display(&self, rich: &Rich, _id: Option<&str>) {
+        self.0.lock().unwrap().push(format!("display {}", rich.text()));
+    }
+
+    fn update_display(&self, rich: &Rich, _id: &str) {
+        self.0.lock().unwrap().push(format!("update {}", rich.text()));
+    }
+
+    fn result(&self, _rich: &Rich) {}
+
+    fn clear_output(&self, _wait: bool) {}
+
+    fn error(&self, _error: &CellError) {}
+
+    fn page(&self, _rich: &Rich) {}
+
+    fn set_next_input(&self, _text: &str, _replace: bool) {}
+
+    fn input<'a>(&'a self, _prompt: &'a str, _password: bool) -> Answer<'a> {
+        Box::pin(async { None })
+    }
+}
+
+/// A comparison whose only trial stands at `status`.
+fn tell(live: &mut Live, page: &Page, status: &str) {
+    let mut table = Table::new("", &["trial", "status"]);
+    table.row(vec![Cell::Text("lora r=1".to_owned()), Cell::Text(status.to_owned())]);
+    for event in [Event::Progress { label: "trial 1 of 1".to_owned(), done: 1, total: 9 }, Event::Standing(vec![Block::Table(table)])] {
+        assert!(live.take(Output::Event { request: None, event }, page).is_none());
+    }
+}
+
+fn last(page: &Page) -> String {
+    page.0.lock().unwrap().last().cloned().unwrap_or_default()
+}
+
+#[test]
+fn what_a_stopped_comparison_has_reached_stays_on_the_page() {
+    let (mut live, page) = (Live::new(Duration::ZERO), Page::default());
+    tell(&mut live, &page, "step 1 of 9");
+    std::thread::sleep(PATIENCE);
+    live.draw(&page);
+    assert!(last(&page).starts_with("display ") && last(&page).contains("step 1 of 9"), "{}", last(&page));
+    tell(&mut live, &page, "stopped, step 2 of 9");
+    live.finish(&page);
+    assert!(last(&page).starts_with("update ") && last(&page).contains("stopped, step 2 of 9"), "{}", last(&page));
+}
+
+#[test]
+fn so_does_that_of_one_that_was_stopped_at_once() {
+    let (mut live, page) = (Live::new(Duration::ZERO), Page::default());
+    tell(&mut live, &page, "stopped, step 0 of 9");
+    live.finish(&page);
+    assert!(last(&page).starts_with("display ") && last(&page).contains("stopped, step 0 of 9"), "{}", last(&page));
+    live.take(Output::Event { request: None, event: Event::Progress { label: "quick".to_owned(), done: 1, total: 2 } }, &page);
+    live.finish(&page);
+    assert!(last(&page).contains("stopped"), "a bar alone that ended sooner is not shown");
+}
