@@ -103,7 +103,7 @@ pub(crate) fn validated(
     let (mut each, mut first) = (Vec::new(), None);
     let largest = source.evaluator(model)?.map(|evaluator| evaluator.largest_pass()).transpose()?.unwrap_or_default();
     let predicted = Some(predicted_with(model, &trainables, (scene.rows, scene.tokens), config.recompute, largest).on_top());
-    let run = Run { model, trainables: trainables.clone(), source: &source, config, folder, header, state: &trainables, predicted };
+    let run = Run { model, trainables: trainables.clone(), source: &source, config, folder, header, state: &trainables, keeps_best: false, predicted };
     let ended = begin(run, &Control::new(), &mut |event| {
         if let Event::Step(record) = event {
             first.get_or_insert_with(Instant::now);

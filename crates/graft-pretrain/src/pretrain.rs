@@ -47,6 +47,7 @@ pub fn train(places: &Places) -> Result<String> {
             config: recipe::training(phase),
             folder,
             state: &trainables,
+            keeps_best: false,
             predicted: None,
         };
         let mut exported = Instant::now();

@@ -8,6 +8,7 @@ use graft_protocol::Hint;
 
 use crate::classify::listed;
 use crate::data::DataError;
+use crate::runs::Moment;
 
 /// `std::result::Result` with [`TrainError`].
 pub type Result<T> = std::result::Result<T, TrainError>;
@@ -96,6 +97,24 @@ pub enum TrainError {
         /// Name of the run.
         run: String,
     },
+    /// The run has not kept the weights asked for.
+    #[error("run `{run}` {}", not_kept(*moment))]
+    NoWeights {
+        /// Name of the run.
+        run: String,
+        /// Which weights.
+        moment: Moment,
+        /// Steps after which it has kept the weights.
+        kept: Vec<u64>,
+    },
+    /// Somebody else writes into the run's folder.
+    #[error("run `{run}` is being trained by {holder}")]
+    InUse {
+        /// Name of the run.
+        run: String,
+        /// Who trains it.
+        holder: String,
+    },
     /// A checkpoint does not fit the adapter or is damaged.
     #[error("the checkpoint `{}` cannot be used: {problem}", path.display())]
     Checkpoint {
@@ -164,6 +183,20 @@ fn kept(taken_back: bool) -> &'static str {
     if taken_back { "the adapter of the last good step is kept" } else { "the adapter is as it was when this training began" }
 }
 
+fn not_kept(moment: Moment) -> String {
+    match moment {
+        Moment::Best => "has not kept the weights with the lowest validation loss: nothing was validated, or an older version trained it".to_owned(),
+        Moment::Start => "started from fresh weights, of which it keeps no copy".to_owned(),
+        Moment::Last => "has no checkpoint".to_owned(),
+        Moment::Step(step) => format!("has no weights of step {step}"),
+    }
+}
+
+fn kept_steps(run: &str, kept: &[u64]) -> String {
+    let lines: Vec<_> = kept.iter().map(|step| format!("`%runs use {run} step={step}`")).collect();
+    if lines.is_empty() { "train it again with `%train`".to_owned() } else { format!("kept: {}", lines.join(", ")) }
+}
+
 fn gibibytes(bytes: u64) -> String {
     format!("{:.2} GiB", bytes as f64 / (1u64 << 30) as f64)
 }
@@ -218,6 +251,8 @@ impl Hint for TrainError {
             Self::Stopped => "train::stopped",
             Self::NoRun { .. } => "train::no_run",
             Self::NoCheckpoint { .. } => "train::no_checkpoint",
+            Self::NoWeights { .. } => "train::no_weights",
+            Self::InUse { .. } => "train::in_use",
             Self::Checkpoint { .. } => "train::checkpoint",
             Self::AlreadyDone { .. } => "train::already_done",
             Self::WouldNotFit { .. } | Self::ValidationWouldNotFit { .. } => "train::would_not_fit",
@@ -243,6 +278,10 @@ impl Hint for TrainError {
             Self::NoRun { known, .. } if known.is_empty() => Some("there are no runs here yet; %train makes one".to_owned()),
             Self::NoRun { known, .. } => Some(format!("runs: {}", known.join(", "))),
             Self::NoCheckpoint { .. } => Some("start again with %train".to_owned()),
+            Self::NoWeights { run, kept, .. } => Some(kept_steps(run, kept)),
+            Self::InUse { run, .. } => {
+                Some(format!("stop it there first (`%stop`, or the stop button under its cell); `%watch {run}` shows its curve, `%train` starts a new run"))
+            }
             Self::Checkpoint { .. } => Some("attach the adapter with the settings of the run, or start again with %train".to_owned()),
             Self::AlreadyDone { run, steps } => Some(format!("go on with more steps: %resume {run} steps={}", steps.saturating_mul(2))),
             Self::WouldNotFit { recomputed: true, .. } => {

@@ -17,7 +17,7 @@ use crate::control::Control;
 use crate::memory::device_of;
 use crate::norm::{check_finite, global_norm};
 use crate::optimizer::Optimizer;
-use crate::runs::Ledger;
+use crate::runs::{Ledger, RunLock};
 use crate::{Result, TrainError};
 
 pub use run::Run;
@@ -49,6 +49,8 @@ pub struct Training<'a> {
     run: Run<'a>,
     optimizer: Optimizer,
     ledger: Ledger,
+    /// Held as long as this lives: nobody else writes into the run's folder.
+    _lock: RunLock,
     /// Steps done.
     step: u64,
     /// Micro-batches read.
@@ -62,6 +64,8 @@ pub struct Training<'a> {
     saved_step: Option<u64>,
     /// Whether the ledger has the validation before the first step.
     began_validated: bool,
+    /// The lowest validation loss, whose weights are kept.
+    best: Option<f64>,
     first: Option<StepRecord>,
     last: Option<StepRecord>,
     tokens: u64,
@@ -73,10 +77,11 @@ impl<'a> Training<'a> {
     /// One that is at its beginning.
     ///
     /// # Errors
-    /// [`TrainError::NothingToTrain`], and those of files.
+    /// [`TrainError::NothingToTrain`], [`TrainError::InUse`], and those of files.
     pub fn begin(run: Run<'a>, emit: Emit<'_>) -> Result<Self> {
         let mut training = Self::new(run)?;
         training.ledger.header(&training.run.header)?;
+        training.keep_start()?;
         // A run that dies before its first minute is over goes on from here.
         training.save()?;
         training.announce(emit)?;
@@ -101,13 +106,14 @@ impl<'a> Training<'a> {
         if let Some(companion) = run.state.companion() {
             companion.begin(run.config.steps)?;
         }
+        let lock = run.folder.lock()?;
         let optimizer = Optimizer::new(run.config.optimizer, run.trainables.clone());
         let ledger = run.folder.ledger()?;
         let now = Instant::now();
         let (step, position, tokens, first, last) = (0, 0, 0, None, None);
-        let (spent, taken_up, saved, saved_step, began_validated) = (Duration::ZERO, now, now, None, false);
-        let meter = None;
-        Ok(Self { run, optimizer, ledger, step, position, spent, taken_up, saved, saved_step, began_validated, first, last, tokens, meter })
+        let (spent, taken_up, saved, saved_step) = (Duration::ZERO, now, now, None);
+        let (began_validated, best, meter) = (false, None, None);
+        Ok(Self { run, optimizer, ledger, _lock: lock, step, position, spent, taken_up, saved, saved_step, began_validated, best, first, last, tokens, meter })
     }
 
     /// Steps done.
@@ -221,6 +227,6 @@ impl<'a> Training<'a> {
         self.leave_out_pauses(control);
         self.ledger.validation(&record)?;
         emit(Event::Validation(record));
-        Ok(())
+        self.keep_best(&record)
     }
 }

@@ -43,7 +43,7 @@ pub fn fit(job: Job<'_>, control: &Control, emit: &mut dyn FnMut(Event)) -> Resu
     let result = train(job, control, emit, begin);
     if result.is_err() && folder.record().is_err() {
         // Nothing was begun: the empty folder goes, and only if it is empty.
-        let _ = std::fs::remove_dir(folder.path());
+        folder.remove_if_empty();
     }
     result
 }
@@ -86,11 +86,13 @@ impl<'a> Job<'a> {
     where
         'a: 'b,
     {
+        // A loss on other text than the training's says nothing of which weights are best.
+        let keeps_best = self.watched.is_none();
         let Job { model, trainables, config, run: folder, header, state, .. } = self;
         // What cannot be encoded is told by the validation itself.
         let validation = source.largest_validation(model).unwrap_or_default();
         let predicted = memory::predicted_with(model, &trainables, (source.rows(), source.longest()), config.recompute, validation).on_top();
-        Run { model, trainables, source, config, folder, header, state, predicted: Some(predicted) }
+        Run { model, trainables, source, config, folder, header, state, keeps_best, predicted: Some(predicted) }
     }
 }
 

@@ -1,13 +1,20 @@
-//! What a run leaves on disk: a folder with its header, its ledger and its last two checkpoints.
+//! What a run leaves on disk: a folder with its header, its ledger and its checkpoints.
 
 mod checkpoint;
 mod folder;
 mod header;
 mod ledger;
+mod lines;
+mod lock;
+mod place;
+mod start;
 mod trials;
 
-pub use checkpoint::{Checkpoint, Progress};
-pub use folder::{RunFolder, runs_folder};
+pub use checkpoint::{Checkpoint, Moment, Progress};
+pub use folder::RunFolder;
 pub use header::RunHeader;
-pub use ledger::{Ledger, RunRecord, read_ledger};
+pub use ledger::{Ledger, MOST_STEPS, Resumption, RunRecord, read_ledger, read_ledger_until};
+pub use lock::RunLock;
+pub use place::{is_temporary, runs_folder};
+pub use start::{DataRecord, Start};
 pub use trials::{TrialRecord, Trials};

@@ -4,11 +4,14 @@ use std::time::Instant;
 
 use graft_nn::memory::Meter;
 use graft_protocol::number::decimals;
-use graft_protocol::{Event, MemoryUse, RunEnded, RunOutcome, RunStarted, StepRecord};
+use graft_protocol::{Event, MemoryUse, RunEnded, RunOutcome, RunStarted, StepRecord, ValidationRecord};
 
 use super::{Emit, Training};
 use crate::runs::{Checkpoint, Progress};
 use crate::{Result, TrainError};
+
+/// Most earlier steps that a resumed run announces: a curve shows no more, and what is announced must fit into one message.
+const ANNOUNCED: usize = 10_000;
 
 impl Training<'_> {
     /// Says that the run begins or goes on, with what its ledger holds already.
@@ -24,7 +27,7 @@ impl Training<'_> {
             steps: self.run.config.steps,
             trainable: header.trainable,
             total: header.total,
-            earlier: record.steps,
+            earlier: record.thinned(ANNOUNCED),
             earlier_validations: record.validations,
         }));
         Ok(())
@@ -40,7 +43,8 @@ impl Training<'_> {
                 }
                 Ok(progress) => {
                     (self.step, self.position, self.saved_step) = (progress.step, progress.position, Some(progress.step));
-                    return self.ledger.resumed(progress.step);
+                    self.best = self.kept_best();
+                    return self.ledger.resumed(progress.step, &self.run.header.train);
                 }
                 Err(problem) => error = problem,
             }
@@ -61,16 +65,45 @@ impl Training<'_> {
         if self.saved_step == Some(self.step) {
             return Ok(());
         }
-        let progress = Progress {
+        Checkpoint::save(self.run.folder.path(), &self.progress(), self.run.state, &self.optimizer)?;
+        (self.saved, self.saved_step) = (Instant::now(), Some(self.step));
+        Ok(())
+    }
+
+    /// Keeps the weights that a run starts from, unless a seed gives them again.
+    pub(super) fn keep_start(&self) -> Result<()> {
+        match &self.run.header.start {
+            Some(start) if !start.is_fresh() => Checkpoint::save_start(self.run.folder.path(), &self.progress(), self.run.state),
+            _ => Ok(()),
+        }
+    }
+
+    /// Keeps the weights of a validation loss that is lower than all before. What was measured before the first step is not the run's work.
+    pub(super) fn keep_best(&mut self, found: &ValidationRecord) -> Result<()> {
+        if !self.run.keeps_best || found.step == 0 || self.best.is_some_and(|best| found.loss >= best) {
+            return Ok(());
+        }
+        let progress = Progress { validation_loss: Some(found.loss), ..self.progress() };
+        Checkpoint::save_best(self.run.folder.path(), &progress, self.run.state)?;
+        self.best = Some(found.loss);
+        Ok(())
+    }
+
+    /// The validation loss of the weights that were kept, unless they are of a step that is void now.
+    fn kept_best(&self) -> Option<f64> {
+        let best = Checkpoint::best(self.run.folder.path())?.progress().ok()?;
+        best.validation_loss.filter(|_| best.step <= self.step)
+    }
+
+    fn progress(&self) -> Progress {
+        Progress {
             header: self.run.header.clone(),
             step: self.step,
             position: self.position,
             optimizer_steps: self.optimizer.steps(),
             steps: self.run.config.steps,
-        };
-        Checkpoint::save(self.run.folder.path(), &progress, self.run.state, &self.optimizer)?;
-        (self.saved, self.saved_step) = (Instant::now(), Some(self.step));
-        Ok(())
+            validation_loss: None,
+        }
     }
 
     pub(super) fn ended(mut self, outcome: RunOutcome, emit: Emit<'_>) -> Result<RunEnded> {

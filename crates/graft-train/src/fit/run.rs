@@ -23,6 +23,8 @@ pub struct Run<'a> {
     pub header: RunHeader,
     /// What checkpoints keep of the adapter.
     pub state: &'a dyn Stateful,
+    /// Whether the weights with the lowest validation loss are kept.
+    pub keeps_best: bool,
     /// Bytes that it is expected to take on top of the model, for the ledger.
     pub predicted: Option<u64>,
 }

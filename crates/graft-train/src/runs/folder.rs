@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::{Checkpoint, Ledger, RunHeader, RunRecord, ledger};
+use super::{Checkpoint, Ledger, Moment, RunHeader, RunLock, RunRecord, ledger, place};
 use crate::{Result, TrainError};
 
 /// One run's folder.
@@ -19,7 +19,7 @@ impl RunFolder {
     /// # Errors
     /// [`TrainError::Io`].
     pub fn create(base: &Path, name: &str) -> Result<Self> {
-        fs::create_dir_all(base).map_err(TrainError::io("make", base))?;
+        place::make(base).map_err(TrainError::io("make", base))?;
         let name: String = name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' }).collect();
         for number in 1_u32.. {
             let path = base.join(format!("{name}-{number:03}"));
@@ -32,17 +32,31 @@ impl RunFolder {
         unreachable!("invariant: a folder holds fewer than four thousand million runs")
     }
 
-    /// The folder of a run that exists; `None` is the newest.
+    /// The folder of a run that exists, by its name or, for a run elsewhere, by its path; `None` is the newest.
     ///
     /// # Errors
     /// [`TrainError::NoRun`] with the names there are.
     pub fn open(base: &Path, name: Option<&str>) -> Result<Self> {
+        if let Some(elsewhere) = name.filter(|name| name.contains('/')).and_then(|path| Self::at(Path::new(path))) {
+            return Ok(elsewhere);
+        }
         let known = Self::list(base);
         let found = match name {
             Some(name) => known.iter().find(|run| run.name() == name),
             None => known.first(),
         };
         found.cloned().ok_or_else(|| TrainError::NoRun { name: name.unwrap_or("(the last)").to_owned(), known: known.iter().map(Self::name).collect() })
+    }
+
+    /// The run whose folder this is, if it is one.
+    pub fn at(path: &Path) -> Option<Self> {
+        Some(Self { path: path.components().collect() }).filter(|run| run.ledger_path().is_file())
+    }
+
+    /// Removes the folder of a run that has not begun; one with anything in it but its lock stays.
+    pub(crate) fn remove_if_empty(&self) {
+        RunLock::remove(&self.path);
+        let _ = fs::remove_dir(&self.path);
     }
 
     /// Every run in `base`, newest first.
@@ -80,6 +94,27 @@ impl RunFolder {
         ledger::read_ledger(&self.ledger_path())
     }
 
+    /// As [`Self::record`], until `is_stopped` says so: a ledger may be long.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`], [`TrainError::Stopped`].
+    pub fn record_until(&self, is_stopped: &dyn Fn() -> bool) -> Result<RunRecord> {
+        ledger::read_ledger_until(&self.ledger_path(), is_stopped)
+    }
+
+    /// Locks the run for this process, as long as the lock is held. A training does so by itself.
+    ///
+    /// # Errors
+    /// [`TrainError::InUse`] when another process or session trains it, and [`TrainError::Io`].
+    pub fn lock(&self) -> Result<RunLock> {
+        RunLock::take(&self.path, &self.name())
+    }
+
+    /// Whether it is being trained now, here or by another process.
+    pub fn is_in_use(&self) -> bool {
+        RunLock::is_held(&self.path)
+    }
+
     /// Opens the ledger for appending.
     ///
     /// # Errors
@@ -93,29 +128,32 @@ impl RunFolder {
         Checkpoint::list(&self.path)
     }
 
+    /// The weights that the run has kept of that moment.
+    ///
+    /// # Errors
+    /// [`TrainError::NoWeights`] with the steps there are.
+    pub fn weights(&self, moment: Moment) -> Result<Checkpoint> {
+        let (best, start) = (Checkpoint::best(&self.path), Checkpoint::start(&self.path));
+        let step_of = |checkpoint: &Checkpoint| checkpoint.progress().ok().map(|progress| progress.step);
+        let mut checkpoints = self.checkpoints();
+        checkpoints.retain(|checkpoint| step_of(checkpoint).is_some());
+        let found = match moment {
+            Moment::Best => best.clone(),
+            Moment::Start => start.clone(),
+            Moment::Last => checkpoints.last().cloned(),
+            Moment::Step(step) => checkpoints.iter().chain(&best).chain(&start).find(|checkpoint| step_of(checkpoint) == Some(step)).cloned(),
+        };
+        found.ok_or_else(|| {
+            let mut kept: Vec<u64> = checkpoints.iter().chain(&best).filter_map(step_of).collect();
+            kept.sort_unstable();
+            kept.dedup();
+            TrainError::NoWeights { run: self.name(), moment, kept }
+        })
+    }
+
     fn ledger_path(&self) -> PathBuf {
         self.path.join("ledger.jsonl")
     }
-}
-
-/// `.graft/runs` below `beside`, where it may be written. Asking makes nothing: a nameless file in the nearest folder there is tells.
-fn below(beside: &Path) -> Option<PathBuf> {
-    let here = beside.join(".graft/runs");
-    let nearest = here.ancestors().find(|folder| folder.is_dir())?;
-    tempfile::tempfile_in(nearest).ok()?;
-    Some(here)
-}
-
-/// Where runs go: `$GRAFT_RUNS`, or `.graft/runs` below `beside` (the notebook's folder), or `$XDG_DATA_HOME/graft/runs` where that cannot be written.
-pub fn runs_folder(beside: &Path) -> PathBuf {
-    if let Some(folder) = std::env::var_os("GRAFT_RUNS").filter(|folder| !folder.is_empty()) {
-        return PathBuf::from(folder);
-    }
-    if let Some(here) = below(beside) {
-        return here;
-    }
-    let home = || std::env::var_os("HOME").map_or_else(std::env::temp_dir, PathBuf::from).join(".local/share");
-    std::env::var_os("XDG_DATA_HOME").filter(|folder| !folder.is_empty()).map_or_else(home, PathBuf::from).join("graft/runs")
 }
 
 #[cfg(test)]
@@ -137,13 +175,6 @@ mod tests {
         assert_eq!(RunFolder::list(base.path()), [second.clone(), first.clone()]);
         assert_eq!(RunFolder::open(base.path(), None).expect("the newest"), second);
         assert_eq!(RunFolder::open(base.path(), Some(&first.name())).expect("by name"), first);
-    }
-
-    #[test]
-    fn asking_where_runs_go_makes_no_folder() {
-        let folder = tempfile::tempdir().expect("folder");
-        assert_eq!(below(folder.path()), Some(folder.path().join(".graft/runs")));
-        assert!(!folder.path().join(".graft").exists());
     }
 
     #[test]

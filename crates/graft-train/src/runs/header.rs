@@ -3,6 +3,8 @@
 use graft_protocol::Settings;
 use serde::{Deserialize, Serialize};
 
+use super::start::{DataRecord, Start, known};
+
 /// The head of a run, written once, and repeated in each checkpoint so that it stands alone.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -57,4 +59,37 @@ pub struct RunHeader {
     pub total: u64,
     /// What a training of a comparison is found by, when the same line goes on.
     pub trial: Option<String>,
+    /// The weights that the run started from; none in ledgers of older versions.
+    #[serde(deserialize_with = "known")]
+    pub start: Option<Start>,
+    /// Fingerprint of those weights; empty in ledgers of older versions.
+    pub start_fingerprint: String,
+    /// Seed with which the adapter was attached: it decides frozen parts too, such as random projections. None for an adapter that was loaded.
+    pub adapter_seed: Option<u64>,
+    /// Folder that the adapter was loaded from, if it was.
+    pub adapter_folder: Option<String>,
+    /// Factor on the adapter's effect during the training; none is 1.
+    pub adapter_scale: Option<f64>,
+    /// Fingerprint of the data; empty in ledgers of older versions.
+    pub data_fingerprint: String,
+}
+
+impl RunHeader {
+    /// The data that the run was trained on.
+    pub fn data_record(&self) -> DataRecord {
+        DataRecord {
+            name: self.data.clone(),
+            source: self.data_source.clone(),
+            inline: self.data_inline.clone(),
+            settings: self.data_settings.clone(),
+            fingerprint: self.data_fingerprint.clone(),
+        }
+    }
+
+    /// Puts the data in that the run is trained on.
+    #[must_use]
+    pub fn with_data(self, data: DataRecord) -> Self {
+        let DataRecord { name, source, inline, settings, fingerprint } = data;
+        Self { data: name, data_source: source, data_inline: inline, data_settings: settings, data_fingerprint: fingerprint, ..self }
+    }
 }

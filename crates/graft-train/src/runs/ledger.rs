@@ -1,27 +1,50 @@
 //! The ledger of a run: one JSON line for each thing that happened. Appended, never rewritten, so that a crash loses at most one line.
+//!
+//! Whoever reads one trusts nothing in it: lines are bounded, and of more steps than [`MOST_STEPS`] only every second, fourth, ... is kept in memory.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+mod reader;
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use graft_protocol::{RunEnded, StepRecord, ValidationRecord};
+use graft_protocol::{RunEnded, Settings, StepRecord, ValidationRecord};
 use serde::{Deserialize, Serialize};
 
 use super::RunHeader;
 use crate::{Result, TrainError};
+
+pub(super) use reader::read_header;
+pub use reader::{read_ledger, read_ledger_until};
+
+/// Most steps of a ledger that are held in memory.
+pub const MOST_STEPS: usize = 1 << 19;
+/// Most validations, and most resumptions.
+const MOST_OTHERS: usize = 1 << 16;
+/// Most warnings that are told one by one.
+const MOST_WARNINGS: usize = 8;
 
 /// One line.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Line {
     Header(Box<RunHeader>),
-    /// The run goes on after this step; what stands above of later steps is void.
-    Resumed {
-        after_step: u64,
-    },
+    /// The run is resumed after this step; later steps above are void.
+    Resumed(Resumption),
     Step(StepRecord),
     Validation(ValidationRecord),
     Ended(RunEnded),
+}
+
+/// One time that a run was resumed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Resumption {
+    /// Step of the checkpoint that it was resumed from.
+    pub after_step: u64,
+    /// Keys of `%train` from here on; none in ledgers of older versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train: Option<Settings>,
 }
 
 /// A ledger open for appending.
@@ -36,26 +59,40 @@ pub struct Ledger {
 pub struct RunRecord {
     /// The head, unless its line is damaged.
     pub header: Option<RunHeader>,
-    /// Steps in order, each once.
+    /// Steps in order, each once; of more than [`MOST_STEPS`] some are left out.
     pub steps: Vec<StepRecord>,
+    /// How many steps one of `steps` stands for: 1 where all are there.
+    pub every: u64,
     /// Validations in order.
     pub validations: Vec<ValidationRecord>,
+    /// The times that it was resumed.
+    pub resumptions: Vec<Resumption>,
     /// The end, unless the run goes on or was killed.
     pub ended: Option<RunEnded>,
-    /// One warning for each damaged line that was skipped.
+    /// One warning for each damaged line that was skipped; of many the first, and how many more there are.
     pub warnings: Vec<String>,
 }
 
 impl Ledger {
     pub(super) fn append(path: &Path) -> Result<Self> {
-        // A line that a crash cut in half is closed first, so that the next one stands alone.
-        let cut = fs::read(path).is_ok_and(|bytes| bytes.last().is_some_and(|last| *last != b'\n'));
-        let file = OpenOptions::new().create(true).append(true).open(path).map_err(TrainError::io("write", path))?;
+        // Readable as well, for the last byte: a line that a crash cut in half is ended first, so that the next one is a line of its own.
+        let opened = OpenOptions::new().create(true).read(true).append(true).open(path);
+        let file = opened.map_err(TrainError::io("write", path))?;
         let mut ledger = Self { path: path.to_owned(), file };
-        if cut {
+        if ledger.is_cut().map_err(TrainError::io("read", path))? {
             ledger.write(b"\n")?;
         }
         Ok(ledger)
+    }
+
+    fn is_cut(&mut self) -> std::io::Result<bool> {
+        if self.file.metadata()?.len() == 0 {
+            return Ok(false);
+        }
+        let mut last = [0];
+        self.file.seek(SeekFrom::End(-1))?;
+        self.file.read_exact(&mut last)?;
+        Ok(last != *b"\n")
     }
 
     /// Writes the head.
@@ -66,8 +103,8 @@ impl Ledger {
         self.line(&Line::Header(Box::new(header.clone())))
     }
 
-    pub(crate) fn resumed(&mut self, after_step: u64) -> Result<()> {
-        self.line(&Line::Resumed { after_step })
+    pub(crate) fn resumed(&mut self, after_step: u64, train: &Settings) -> Result<()> {
+        self.line(&Line::Resumed(Resumption { after_step, train: Some(train.clone()) }))
     }
 
     pub(crate) fn step(&mut self, record: &StepRecord) -> Result<()> {
@@ -93,84 +130,32 @@ impl Ledger {
     }
 }
 
-/// Reads a ledger; damaged lines are skipped with a warning.
-///
-/// # Errors
-/// [`TrainError::Io`] when the file cannot be read.
-pub fn read_ledger(path: &Path) -> Result<RunRecord> {
-    let bytes = fs::read(path).map_err(TrainError::io("read", path))?;
-    let mut record = RunRecord::default();
-    for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
-        match serde_json::from_slice(line) {
-            Ok(line) => record.take(line),
-            Err(error) => record.warnings.push(format!("{} line {} is damaged and was skipped: {error}", path.display(), index + 1)),
-        }
-    }
-    Ok(record)
-}
-
-pub(super) fn read_header(path: &Path) -> Option<RunHeader> {
-    let bytes = fs::read(path).ok()?;
-    match serde_json::from_slice(bytes.split(|byte| *byte == b'\n').next()?).ok()? {
-        Line::Header(header) => Some(*header),
-        _ => None,
-    }
-}
-
 impl RunRecord {
-    fn take(&mut self, line: Line) {
-        match line {
-            Line::Header(header) => self.header = Some(*header),
-            Line::Resumed { after_step } => self.cut(after_step),
-            Line::Step(step) => self.steps.push(step),
-            Line::Validation(validation) => self.validations.push(validation),
-            Line::Ended(ended) => self.ended = Some(ended),
-        }
+    /// The head with the keys that the run was last resumed with: what it is now.
+    pub fn current_header(&self) -> Option<RunHeader> {
+        let header = self.header.clone()?;
+        let train = self.resumptions.iter().rev().find_map(|resumption| resumption.train.clone());
+        Some(RunHeader { train: train.unwrap_or_else(|| header.train.clone()), ..header })
     }
 
     /// Forgets what came after a step.
     pub(crate) fn cut(&mut self, after_step: u64) {
-        self.steps.retain(|step| step.step <= after_step);
-        self.validations.retain(|validation| validation.step <= after_step);
+        // From the end: a ledger with as many resumptions as steps is still read in linear time.
+        while self.steps.pop_if(|step| step.step > after_step).is_some() {}
+        while self.validations.pop_if(|validation| validation.step > after_step).is_some() {}
         self.ended = None;
+    }
+
+    /// At most about `most` steps, the first and the last among them: as many as a curve can show.
+    pub fn thinned(&self, most: usize) -> Vec<StepRecord> {
+        let every = self.steps.len().div_ceil(most.max(1)).max(1);
+        let mut steps: Vec<_> = self.steps.iter().step_by(every).copied().collect();
+        if let Some(last) = self.steps.last().filter(|last| steps.last().is_none_or(|kept| kept.step != last.step)) {
+            steps.push(*last);
+        }
+        steps
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn step(step: u64, loss: f64) -> StepRecord {
-        StepRecord { step, loss, lr: 0.1, grad_norm: 1.0, tokens_per_second: 10.0, elapsed_seconds: 1.0 }
-    }
-
-    #[test]
-    fn a_damaged_line_is_skipped_with_a_warning() {
-        let folder = tempfile::tempdir().expect("folder");
-        let path = folder.path().join("ledger.jsonl");
-        let mut ledger = Ledger::append(&path).expect("opens");
-        ledger.step(&step(1, 2.5)).expect("writes");
-        ledger.write(b"{\"step\":{\"st").expect("writes");
-        let mut ledger = Ledger::append(&path).expect("opens again");
-        ledger.step(&step(2, f64::NAN)).expect("writes");
-        let record = read_ledger(&path).expect("reads");
-        assert_eq!(record.steps.iter().map(|step| step.step).collect::<Vec<_>>(), [1, 2]);
-        assert!(record.steps[1].loss.is_nan());
-        assert_eq!(record.warnings.len(), 1);
-        assert!(record.warnings[0].contains("line 2 is damaged"), "{:?}", record.warnings);
-    }
-
-    #[test]
-    fn resuming_voids_the_steps_after_the_checkpoint() {
-        let folder = tempfile::tempdir().expect("folder");
-        let path = folder.path().join("ledger.jsonl");
-        let mut ledger = Ledger::append(&path).expect("opens");
-        for number in 1..=3 {
-            ledger.step(&step(number, 1.0)).expect("writes");
-        }
-        ledger.resumed(2).expect("writes");
-        ledger.step(&step(3, 0.5)).expect("writes");
-        let losses: Vec<_> = read_ledger(&path).expect("reads").steps.iter().map(|step| (step.step, step.loss)).collect();
-        assert_eq!(losses, [(1, 1.0), (2, 1.0), (3, 0.5)]);
-    }
-}
+mod tests;

@@ -1,13 +1,15 @@
 //! What `%ablate` has finished: one JSON line a training, so that the same line again goes on where it stopped.
 
 use std::{
-    fs::OpenOptions,
+    collections::HashMap,
+    fs::{File, OpenOptions},
     io::Write,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
+use super::lines::{Line, Lines};
 use crate::{Result, TrainError};
 
 /// A finished training of a comparison.
@@ -45,11 +47,14 @@ pub struct TrialRecord {
     pub domain: Vec<(u64, f64)>,
 }
 
+/// Most finished trainings that are held in memory.
+const MOST: usize = 1 << 16;
+
 /// The file beside the folder of the runs.
 #[derive(Clone, Debug)]
 pub struct Trials {
     path: PathBuf,
-    /// What is finished, in the order it was.
+    /// What is finished, in the order it was; of several records of one training the newest.
     pub records: Vec<TrialRecord>,
     /// Lines that say nothing that can be read.
     pub damaged: usize,
@@ -59,10 +64,28 @@ impl Trials {
     /// Reads what is there; damaged lines, and those of a newer version with other fields, are counted and skipped.
     pub fn read(runs: &Path) -> Self {
         let path = runs.with_file_name("ablations.jsonl");
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
-        let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).map(serde_json::from_str::<TrialRecord>).collect();
-        let damaged = lines.iter().filter(|line| line.is_err()).count();
-        Self { path, records: lines.into_iter().flatten().collect(), damaged }
+        let mut trials = Self { path, records: Vec::new(), damaged: 0 };
+        let Ok(file) = File::open(&trials.path) else { return trials };
+        let (mut lines, mut places) = (Lines::new(file), HashMap::new());
+        while let Ok(Some(line)) = lines.next(&|| false) {
+            let record = match line {
+                Line::Whole(line) if line.iter().all(u8::is_ascii_whitespace) => continue,
+                Line::Whole(line) => serde_json::from_slice::<TrialRecord>(line).ok(),
+                Line::TooLong => None,
+            };
+            match record {
+                None => trials.damaged += 1,
+                Some(record) => match places.get(&record.key) {
+                    Some(place) => trials.records[*place] = record,
+                    None if trials.records.len() < MOST => {
+                        places.insert(record.key.clone(), trials.records.len());
+                        trials.records.push(record);
+                    }
+                    None => {}
+                },
+            }
+        }
+        trials
     }
 
     /// The newest record of that key.
@@ -119,11 +142,11 @@ mod tests {
         std::fs::OpenOptions::new()
             .append(true)
             .open(folder.path().join("ablations.jsonl"))
-            .and_then(|mut file| file.write_all(b"{\"key\": \"b"))
+            .and_then(|mut file| file.write_all(b"{\"key\": \"b\xff"))
             .expect("cut");
         Trials::read(&runs).add(record("a", f64::NAN)).expect("written");
         let again = Trials::read(&runs);
-        assert_eq!((again.records.len(), again.damaged), (2, 1));
+        assert_eq!((again.records.len(), again.damaged), (1, 1), "of one training the newest record");
         assert!(again.find("a").is_some_and(|newest| newest.loss.is_nan()) && again.find("b").is_none());
     }
 

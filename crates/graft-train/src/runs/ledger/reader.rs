@@ -1,0 +1,151 @@
+//! From the lines of a ledger to a [`RunRecord`].
+
+use std::fs::File;
+use std::path::Path;
+
+use graft_protocol::StepRecord;
+
+use super::super::lines::{Line as Text, Lines};
+use super::{Line, MOST_OTHERS, MOST_STEPS, MOST_WARNINGS, RunHeader, RunRecord};
+use crate::{Result, TrainError};
+
+/// Lines between two looks at whether the reading is to stop.
+const LOOK: u64 = 1 << 10;
+
+/// Reads a ledger; damaged lines are skipped with a warning.
+///
+/// # Errors
+/// [`TrainError::Io`] when the file cannot be read.
+pub fn read_ledger(path: &Path) -> Result<RunRecord> {
+    read_ledger_until(path, &|| false)
+}
+
+/// As [`read_ledger`], until `is_stopped` says so.
+///
+/// # Errors
+/// [`TrainError::Io`] when the file cannot be read, and [`TrainError::Stopped`].
+pub fn read_ledger_until(path: &Path, is_stopped: &dyn Fn() -> bool) -> Result<RunRecord> {
+    read(path, MOST_STEPS, is_stopped)
+}
+
+/// Reads a ledger with at most `most` steps.
+pub(super) fn read(path: &Path, most: usize, is_stopped: &dyn Fn() -> bool) -> Result<RunRecord> {
+    let mut lines = Lines::new(File::open(path).map_err(TrainError::io("read", path))?);
+    let mut reader = Reader { record: RunRecord { every: 1, ..RunRecord::default() }, most, arrived: 0, newest: None, untold: 0 };
+    loop {
+        if lines.number.is_multiple_of(LOOK) && is_stopped() {
+            return Err(TrainError::Stopped);
+        }
+        let number = lines.number + 1;
+        let problem = match lines.next(is_stopped).map_err(TrainError::io("read", path))? {
+            None => break,
+            Some(Text::Whole([])) => continue,
+            Some(Text::Whole(line)) => match serde_json::from_slice(line) {
+                Ok(line) => {
+                    reader.take(line);
+                    continue;
+                }
+                Err(error) => format!("is damaged and was skipped: {error}"),
+            },
+            Some(Text::TooLong) => "is longer than 16 MiB and was skipped".to_owned(),
+        };
+        reader.warn(|| format!("{} line {number} {problem}", path.display()));
+    }
+    if is_stopped() { Err(TrainError::Stopped) } else { Ok(reader.finish()) }
+}
+
+/// The head alone, which is the first line.
+pub(in crate::runs) fn read_header(path: &Path) -> Option<RunHeader> {
+    let mut lines = Lines::new(File::open(path).ok()?);
+    let Some(Text::Whole(line)) = lines.next(&|| true).ok()? else { return None };
+    match serde_json::from_slice(line).ok()? {
+        Line::Header(header) => Some(*header),
+        _ => None,
+    }
+}
+
+struct Reader {
+    record: RunRecord,
+    /// Most steps that are kept.
+    most: usize,
+    /// Steps seen since the beginning.
+    arrived: u64,
+    /// The newest step, whether or not it is one of those that are kept.
+    newest: Option<StepRecord>,
+    /// Warnings that are only counted.
+    untold: u64,
+}
+
+impl Reader {
+    fn take(&mut self, line: Line) {
+        match line {
+            Line::Header(header) => self.record.header = Some(*header),
+            Line::Resumed(resumption) => {
+                self.cut(resumption.after_step);
+                if self.record.resumptions.len() < MOST_OTHERS {
+                    self.record.resumptions.push(resumption);
+                }
+            }
+            Line::Step(step) => self.step(step),
+            Line::Validation(validation) if self.record.validations.len() < MOST_OTHERS => self.record.validations.push(validation),
+            Line::Validation(_) => {}
+            Line::Ended(ended) => self.record.ended = Some(ended),
+        }
+    }
+
+    fn step(&mut self, step: StepRecord) {
+        // Two processes may have written into one ledger before runs were locked.
+        if self.newest.is_some_and(|newest| newest.step >= step.step) {
+            let ended = self.record.ended.take();
+            self.cut(step.step.saturating_sub(1));
+            self.record.ended = ended;
+        }
+        self.newest = Some(step);
+        if self.arrived.is_multiple_of(self.record.every) {
+            self.record.steps.push(step);
+        }
+        self.arrived += 1;
+        if self.record.steps.len() > self.most {
+            let mut index = 0;
+            self.record.steps.retain(|_| {
+                index += 1;
+                index % 2 == 1
+            });
+            self.record.every *= 2;
+        }
+    }
+
+    fn cut(&mut self, after_step: u64) {
+        self.record.cut(after_step);
+        if self.newest.is_some_and(|newest| newest.step > after_step) {
+            self.newest = self.record.steps.last().copied();
+        }
+    }
+
+    fn warn(&mut self, text: impl FnOnce() -> String) {
+        if self.record.warnings.len() < MOST_WARNINGS { self.record.warnings.push(text()) } else { self.untold += 1 }
+    }
+
+    fn finish(mut self) -> RunRecord {
+        let last = self.newest.filter(|newest| self.record.steps.last().is_none_or(|last| last.step != newest.step));
+        self.record.steps.extend(last);
+        if self.untold > 0 {
+            let (untold, lines) = (thousands(self.untold), if self.untold == 1 { "line was" } else { "lines were" });
+            self.record.warnings.push(format!("{untold} more damaged {lines} skipped"));
+        }
+        self.record
+    }
+}
+
+/// `199993` as `199,993`.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

@@ -1,0 +1,94 @@
+//! The lock on a run: one process writes into its folder at a time. The system releases it when that process ends, however it ends.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::{Result, TrainError};
+
+/// Name of the file that is locked.
+const NAME: &str = ".lock";
+/// Tries before a run counts as in use: whoever only looks whether it is holds the lock for a moment.
+const TRIES: u32 = 5;
+/// Time between two tries.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Most bytes of a lock file that are read.
+const MOST: u64 = 200;
+
+/// Held while a run is trained; dropping it releases the run.
+#[derive(Debug)]
+pub struct RunLock {
+    /// None on a file system without locks.
+    file: Option<File>,
+}
+
+impl RunLock {
+    /// Locks a run's folder for this process.
+    ///
+    /// # Errors
+    /// [`TrainError::InUse`] with who holds it, and [`TrainError::Io`].
+    pub(super) fn take(folder: &Path, run: &str) -> Result<Self> {
+        let path = folder.join(NAME);
+        // Not truncated: what is in it is the holder's.
+        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = opened.map_err(TrainError::io("write", &path))?;
+        for attempt in 1.. {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if attempt < TRIES => std::thread::sleep(PAUSE),
+                Err(TryLockError::WouldBlock) => return Err(TrainError::InUse { run: run.to_owned(), holder: holder(&mut file) }),
+                Err(TryLockError::Error(error)) if is_without_locks(&error) => return Ok(Self { file: None }),
+                Err(TryLockError::Error(error)) => return Err(TrainError::io("lock", &path)(error)),
+            }
+        }
+        // Who holds it is for messages only; a full disk must not stop a training here.
+        let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(this_process().as_bytes()));
+        Ok(Self { file: Some(file) })
+    }
+
+    /// Removes the lock's file from the folder of a run that has not begun, of which nobody else knows.
+    pub(super) fn remove(folder: &Path) {
+        let _ = std::fs::remove_file(folder.join(NAME));
+    }
+
+    /// Whether some process trains the run in this folder now.
+    pub(super) fn is_held(folder: &Path) -> bool {
+        let Ok(file) = File::open(folder.join(NAME)) else { return false };
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+}
+
+impl Drop for RunLock {
+    fn drop(&mut self) {
+        if let Some(file) = &self.file {
+            let _ = file.set_len(0);
+        }
+    }
+}
+
+/// `process 4711 on lab-3`.
+fn this_process() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = if host.trim().is_empty() { String::new() } else { format!(" on {}", host.trim()) };
+    format!("process {}{host}", std::process::id())
+}
+
+/// What the holder has written about itself, without whatever could not be in a line.
+fn holder(file: &mut File) -> String {
+    let mut text = Vec::new();
+    let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.take(MOST).read_to_end(&mut text));
+    let text: String = String::from_utf8_lossy(&text).chars().filter(|character| character.is_ascii_graphic() || *character == ' ').collect();
+    if read.is_err() || text.is_empty() { "another process".to_owned() } else { text }
+}
+
+/// Some network file systems have no locks; training there is as it was before there were any.
+fn is_without_locks(error: &std::io::Error) -> bool {
+    const ENOSYS: i32 = 38;
+    const ENOLCK: i32 = 37;
+    const EOPNOTSUPP: i32 = 95;
+    error.kind() == std::io::ErrorKind::Unsupported || matches!(error.raw_os_error(), Some(ENOSYS | ENOLCK | EOPNOTSUPP))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! Where runs go: beside the notebook, else below the home folder, else into a folder in memory that ends with the process.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// What the names of folders in memory begin with.
+const PREFIX: &str = "graft-runs-";
+/// The file in such a folder that its process has locked as long as it lives.
+const ALIVE: &str = ".alive";
+
+/// The folder in memory of this process, once it has been asked for.
+static IN_MEMORY: OnceLock<PathBuf> = OnceLock::new();
+
+/// Where runs go: `$GRAFT_RUNS`, or `.graft/runs` below `beside` (the notebook's folder), or `$XDG_DATA_HOME/graft/runs` where that cannot be written,
+/// or a folder in memory where neither can. Asking makes nothing.
+pub fn runs_folder(beside: &Path) -> PathBuf {
+    if let Some(folder) = std::env::var_os("GRAFT_RUNS").filter(|folder| !folder.is_empty()) {
+        return PathBuf::from(folder);
+    }
+    let home = || std::env::var_os("HOME").map_or_else(std::env::temp_dir, PathBuf::from).join(".local/share");
+    let data = std::env::var_os("XDG_DATA_HOME").filter(|folder| !folder.is_empty()).map_or_else(home, PathBuf::from);
+    writable(beside.join(".graft/runs")).or_else(|| writable(data.join("graft/runs"))).unwrap_or_else(in_memory)
+}
+
+/// Whether a folder of runs is the one in memory, which is lost when this process ends.
+pub fn is_temporary(base: &Path) -> bool {
+    IN_MEMORY.get().is_some_and(|folder| base == folder)
+}
+
+/// Makes the folder of runs if it is missing.
+pub(super) fn make(base: &Path) -> std::io::Result<()> {
+    if is_temporary(base)
+        && let Some(private) = base.parent().filter(|private| !private.exists())
+    {
+        sweep(private.parent().unwrap_or(private));
+        // Others must not read what is trained here, nor prepare the folder for us: an existing one is refused.
+        fs::DirBuilder::new().mode(0o700).create(private)?;
+        let alive = OpenOptions::new().write(true).create_new(true).mode(0o600).open(private.join(ALIVE))?;
+        if alive.try_lock().is_ok() {
+            // Held until the process ends: the system closes it then.
+            std::mem::forget(alive);
+        }
+    }
+    fs::create_dir_all(base)
+}
+
+/// The folder, where it can be written or made. Asking makes nothing: a nameless file in the nearest folder that exists tells.
+fn writable(folder: PathBuf) -> Option<PathBuf> {
+    let nearest = folder.ancestors().find(|folder| folder.is_dir())?;
+    tempfile::tempfile_in(nearest).ok()?;
+    Some(folder)
+}
+
+fn in_memory() -> PathBuf {
+    let name = || format!("{PREFIX}{}-{:08x}", std::process::id(), std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.subsec_nanos()));
+    let place = || writable(PathBuf::from("/dev/shm")).unwrap_or_else(std::env::temp_dir);
+    // Runs in a folder of their own, since the list of finished trials is written beside it.
+    IN_MEMORY.get_or_init(|| place().join(name()).join("runs")).clone()
+}
+
+/// Removes the folders of processes that have ended. Those of other users cannot be removed, and a link is not followed.
+fn sweep(place: &Path) {
+    for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX) && entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let is_dead = || File::open(entry.path().join(ALIVE)).is_ok_and(|alive| alive.try_lock().is_ok());
+        if is_ours && is_dead() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asking_where_runs_go_makes_no_folder() {
+        let folder = tempfile::tempdir().expect("folder");
+        let runs = folder.path().join(".graft/runs");
+        assert_eq!(writable(runs.clone()), Some(runs));
+        assert!(!folder.path().join(".graft").exists());
+        assert_eq!(writable(PathBuf::from("/proc/self/.graft/runs")), None, "a folder that nobody can write into");
+    }
+
+    #[test]
+    fn a_folder_in_memory_is_private_and_goes_when_its_process_has_ended() {
+        let base = in_memory();
+        assert!(is_temporary(&base) && !is_temporary(Path::new("/tmp/graft/runs")) && base == in_memory());
+        make(&base).expect("makes");
+        let private = base.parent().expect("a private folder");
+        let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(private).expect("exists").permissions());
+        assert_eq!(mode & 0o777, 0o700);
+        sweep(private.parent().expect("a place"));
+        assert!(base.is_dir(), "this process lives");
+        let place = tempfile::tempdir().expect("folder");
+        let left = place.path().join(format!("{PREFIX}1-2"));
+        fs::create_dir_all(left.join("runs")).expect("makes");
+        fs::write(left.join(ALIVE), "").expect("writes");
+        fs::create_dir_all(place.path().join("other")).expect("makes");
+        sweep(place.path());
+        assert!(!left.exists() && place.path().join("other").exists());
+        fs::remove_dir_all(private).expect("removes");
+    }
+}
