@@ -27,6 +27,7 @@ mod modules;
 mod place;
 mod reference;
 mod rust_source;
+mod script;
 mod suggest;
 mod words;
 
@@ -38,3 +39,4 @@ pub use help::{FormDoc, VerbDoc, host_reply};
 pub use inspect::{Inspection, inspect};
 pub use reference::{reference, reference_markdown};
 pub use rust_source::rust_source;
+pub use script::script_cells;

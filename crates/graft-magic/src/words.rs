@@ -1,6 +1,6 @@
 //! One line into words, each with its place in the cell.
 //!
-//! Quoting is the shell's with two mercies: inside double quotes the escapes are Rust's (`\n`, `\t`, `\"`, `\\`) and an unknown
+//! Quoting is the shell's with two mercies: inside double quotes the escapes are Rust's (`\n`, `\t`, `\"`, `\\`, `\u{1b}`) and an unknown
 //! one keeps its backslash, so that regular expressions survive; and a quote inside a word (`don't`) is a letter.
 
 use std::{iter::Peekable, str::Chars};
@@ -184,9 +184,30 @@ impl Lexer<'_> {
             Some('r') => text.push('\r'),
             Some(next @ ('"' | '\\' | '\'')) => text.push(next),
             Some('\n') => {}
+            Some('u') => text.push_str(&self.code_point().map_or_else(|| "\\u".to_owned(), String::from)),
             Some(next) => text.extend(['\\', next]),
             None => text.push('\\'),
         }
+    }
+}
+
+impl Lexer<'_> {
+    /// The character of `{1b}`, which is then read; nothing is read where that is not what follows.
+    fn code_point(&mut self) -> Option<char> {
+        let mut ahead = self.chars.clone();
+        ahead.next_if_eq(&'{')?;
+        let digits: String = ahead.take_while(|next| *next != '}').take(7).collect();
+        let character = u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32)?;
+        // The braces and what is between them.
+        let length = digits.chars().count() + 2;
+        let is_closed = self.chars.clone().nth(length - 1) == Some('}');
+        if is_closed && !digits.starts_with('+') {
+            for _ in 0..length {
+                self.next();
+            }
+            return Some(character);
+        }
+        None
     }
 }
 

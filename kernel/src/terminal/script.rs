@@ -1,8 +1,6 @@
 //! A file into cells.
 //!
-//! A line `// %%` begins a cell. Without any, the file is one cell, in which a `%%name` line begins a cell of its own that ends
-//! at the first blank line. A notebook (`.ipynb`) gives its code cells. Each cell keeps the line numbers of the file, so that
-//! failures point at the file's own lines.
+//! A text is cut by [`graft_magic::script_cells`]; a notebook (`.ipynb`) gives its code cells.
 
 use std::path::{Path, PathBuf};
 
@@ -99,25 +97,7 @@ impl Script {
 
     /// Cuts a plain text.
     pub(crate) fn of_text(text: &str) -> Self {
-        let has_marks = text.lines().any(is_mark);
-        let mut cells = vec![String::new()];
-        let mut blank_lines = String::new();
-        let mut whole_cell = false;
-        for (number, line) in text.split_inclusive('\n').enumerate() {
-            let begins = if has_marks { is_mark(line) } else { begins_cell_magic(line) };
-            let ends = !has_marks && whole_cell && line.trim().is_empty();
-            if begins || ends {
-                cells.push(blank_lines.clone());
-                whole_cell = begins;
-            }
-            let is_shebang = number == 0 && line.starts_with("#!") && !line.starts_with("#![");
-            if let Some(cell) = cells.last_mut() {
-                cell.push_str(if is_shebang || (has_marks && begins) { "\n" } else { line });
-            }
-            blank_lines.push('\n');
-        }
-        cells.retain(|cell| !cell.trim().is_empty());
-        Self { cells }
+        Self { cells: graft_magic::script_cells(text) }
     }
 }
 
@@ -131,15 +111,6 @@ fn read_text(path: &Path) -> Result<String, UserFileError> {
         return user_file::read_text_stream(stream, path, MOST_SCRIPT);
     }
     user_file::read_text(path, MOST_SCRIPT)
-}
-
-/// `// %%`, with or without the blank and a title.
-fn is_mark(line: &str) -> bool {
-    line.strip_prefix("//").is_some_and(|rest| rest.trim_start().starts_with("%%"))
-}
-
-fn begins_cell_magic(line: &str) -> bool {
-    line.strip_prefix("%%").is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_alphabetic()))
 }
 
 #[cfg(test)]

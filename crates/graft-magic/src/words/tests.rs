@@ -54,3 +54,10 @@ fn an_unclosed_quote_is_pointed_at() {
     assert_eq!(failure.code, "magic::unclosed_quote");
     assert_eq!(failure.span, Some(Span { line: 1, start: 12, end: 13 }));
 }
+
+#[test]
+fn a_code_point_in_double_quotes_is_read_and_what_only_looks_like_one_stays() {
+    let texts = |line: &str| split(line, 0, 0).unwrap().into_iter().map(|word| word.text).collect::<Vec<_>>();
+    assert_eq!(texts(r#""a\u{1b}b" "\u{202e}""#), ["a\u{1b}b", "\u{202e}"]);
+    assert_eq!(texts(r#""\u{zz}" "\u{110000}" "\u{41" "\u41" '\u{41}'"#), ["\\u{zz}", "\\u{110000}", "\\u{41", "\\u41", "\\u{41}"]);
+}
