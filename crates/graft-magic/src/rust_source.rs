@@ -77,6 +77,7 @@ fn runs(action: &RunsAction) -> String {
         RunsAction::Show { run } => shown(&format!("lab().run_facts({})?", option(run.as_deref()))),
         RunsAction::Diff { one, other } => shown(&format!("lab().compare_runs({one:?}, {other:?})?")),
         RunsAction::Plot { runs, settings } => shown(&format!("lab().plot_runs(&{runs:?}, {})?", builder("Plot", settings))),
+        RunsAction::Use { run, settings } => format!("lab().runs().adapter({run:?}, {})?;", builder("RunWeights", settings)),
         RunsAction::Export { run, file } => format!("lab().export_run({run:?}, {file:?})?;"),
     }
 }

@@ -165,6 +165,11 @@ impl Adapter {
         Ok(())
     }
 
+    /// Puts it into the model again, in place of whatever has its name, and lets it act alone: takes [`Self::detach`], or a replacement, back.
+    pub fn reattach(&self, model: &dyn Model) {
+        self.install(model);
+    }
+
     /// Adds its change to the base weights, which then act without it. The base's own weights are kept, so that it can be taken back
     /// exactly. What it adds is what it is now: training it further while merged has no effect.
     ///

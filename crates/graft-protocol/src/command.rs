@@ -185,6 +185,13 @@ pub enum RunsAction {
         /// Keys of the picture.
         settings: Settings,
     },
+    /// Attaches the weights that it has kept. Keys [`crate::training::RUN_WEIGHTS`].
+    Use {
+        /// Which run.
+        run: String,
+        /// Which of its weights, and the name of the adapter.
+        settings: Settings,
+    },
     /// Its steps as csv, everything as json, or, as `.graft`, a file for `graft run` that trains it again.
     Export {
         /// Which run.
@@ -262,7 +269,10 @@ pub enum AdapterAction {
 impl Command {
     /// Whether the command is about a job that runs, so that it gets a thread of its own beside that job.
     pub fn is_patient(&self) -> bool {
-        matches!(self, Self::Stop | Self::Watch { .. })
+        match self {
+            Self::Runs { action } => !matches!(action, RunsAction::Use { .. }),
+            _ => matches!(self, Self::Stop | Self::Watch { .. }),
+        }
     }
 
     /// Whether the command only reads the model and takes its time: it is a job, and while another runs in the background, work between two of that
@@ -308,7 +318,7 @@ impl Command {
     /// Whether the command only reads the session, so that it may be answered while a job runs.
     pub fn is_read_only(&self) -> bool {
         self.reads_attached()
-            || matches!(self, Self::Memory { .. } | Self::DataShow { .. } | Self::Status | Self::Jobs | Self::TrialStop { .. } | Self::Runs { .. })
+            || matches!(self, Self::Memory { .. } | Self::DataShow { .. } | Self::Status | Self::Jobs | Self::TrialStop { .. })
             || matches!(self, Self::Seed { seed: None } | Self::Device { device: None })
     }
 }

@@ -307,6 +307,24 @@ pub const DATA: &[KeySpec] = &[
     },
 ];
 
+/// Keys of `%runs use`.
+pub const RUN_WEIGHTS: &[KeySpec] = &[
+    KeySpec {
+        name: "step",
+        aliases: &["at"],
+        kind: KeyKind::Text,
+        default: "",
+        help: "best, last, start or the number of a step; without it those with the lowest validation loss or, where nothing was validated, the last",
+    },
+    KeySpec {
+        name: "adapter_name",
+        aliases: &["name", "as"],
+        kind: KeyKind::Text,
+        default: "",
+        help: "name of the adapter; without it that of the run's adapter",
+    },
+];
+
 /// Keys of `%plot`.
 pub const PLOT: &[KeySpec] = &[
     KeySpec {

@@ -174,6 +174,50 @@ pub enum SessionError {
         /// Where its model was.
         model: String,
     },
+    /// The data of a run are not what they were.
+    #[error("run `{run}` was trained on data `{data}` with fingerprint {expected}, but {place} has fingerprint {found} now")]
+    ChangedData {
+        /// The run.
+        run: String,
+        /// Name of its data.
+        data: String,
+        /// Where they were read from.
+        place: String,
+        /// Fingerprint that the run recorded.
+        expected: String,
+        /// Fingerprint of what is there.
+        found: String,
+    },
+    /// The model that is loaded is not the one of the run.
+    #[error("run `{run}` was trained on model `{model}`, and another one is loaded: `{loaded}`")]
+    OtherModelLoaded {
+        /// The run.
+        run: String,
+        /// Its model.
+        model: String,
+        /// The line that loads it.
+        line: String,
+        /// The model that is loaded.
+        loaded: String,
+    },
+    /// A run's folder in place of an adapter's.
+    #[error("`{folder}` is the folder of a run, which has checkpoints in place of an adapter's files")]
+    FolderOfRun {
+        /// What was typed.
+        folder: String,
+        /// The run, as `%runs use` finds it.
+        run: String,
+    },
+    /// Another adapter acts together with the one that would be trained.
+    #[error("adapter `{other}` acts too, so `{name}` would be trained on top of it")]
+    ActsToo {
+        /// The adapter that would be trained.
+        name: String,
+        /// The other one.
+        other: String,
+        /// Verb of the method of the one that would be trained.
+        method: &'static str,
+    },
     /// A comparison that would take long, and that nobody has confirmed.
     #[error("these are {} trainings ({}, {}), about {} on this machine", thousands(*trainings), counted(*configurations, "configuration"), counted(*seeds as usize, "seed"), duration(*seconds))]
     LargeGrid {
@@ -229,6 +273,10 @@ impl Hint for SessionError {
             Self::UnknownRun { .. } => "session::unknown_run",
             Self::NoRun => "session::no_run",
             Self::OtherModel { .. } => "session::other_model",
+            Self::ChangedData { .. } => "session::changed_data",
+            Self::OtherModelLoaded { .. } => "session::other_model",
+            Self::FolderOfRun { .. } => "session::folder_of_run",
+            Self::ActsToo { .. } => "session::acts_too",
             Self::LargeGrid { .. } => "ablate::many",
             Self::Interrupted { .. } => "session::interrupted",
             Self::Panic { .. } => "session::panic",
@@ -274,6 +322,12 @@ impl Hint for SessionError {
             Self::UnknownRun { name, known } => Some(did_you_mean(name, known, "runs", "%train")),
             Self::NoRun => Some("start one: `%train steps=200`".to_owned()),
             Self::OtherModel { .. } => Some("put the weights of that run back, or start a new run with `%train`".to_owned()),
+            Self::ChangedData { run, .. } => Some(format!(
+                "put the old data back and type `%resume {run}` again; or train on the new data from the weights of that run: `%runs use {run}`, then `%train`"
+            )),
+            Self::OtherModelLoaded { run, line, .. } => Some(format!("load its model first: `{line}`, then `%runs use {run}`")),
+            Self::FolderOfRun { run, .. } => Some(format!("`%runs use {run}` attaches its weights")),
+            Self::ActsToo { name, method, .. } => Some(format!("`%{method} use {name}` lets it act alone")),
             Self::LargeGrid { .. } => Some(
                 "add confirm=true to train them all, or name fewer values; early=halving gives up the worse ones, and finished trials are never trained twice"
                     .to_owned(),

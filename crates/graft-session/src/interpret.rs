@@ -34,7 +34,9 @@ pub(crate) fn label(command: &Command) -> String {
         Command::ModelCard | Command::ModelTree | Command::DataShow { .. } | Command::DataUse { .. } => "reading".to_owned(),
         Command::Watch { .. } => "watching".to_owned(),
         Command::Stop | Command::Jobs => "reading".to_owned(),
-        Command::Memory { .. } | Command::Params | Command::Seed { .. } | Command::Status | Command::Runs { .. } => "reading".to_owned(),
+        Command::Runs { action: RunsAction::Use { run, .. } } => format!("attaching the weights of {run}"),
+        Command::Runs { .. } => "reading the runs".to_owned(),
+        Command::Memory { .. } | Command::Params | Command::Seed { .. } | Command::Status => "reading".to_owned(),
     }
 }
 
@@ -69,11 +71,12 @@ pub(crate) fn interpret(desk: &Desk, command: Command) -> Result<Reply, Failure>
         Command::Stop => Reply::text(jobs::stop(desk)?),
         Command::Watch { run } => jobs::watch(desk, run.as_deref())?,
         Command::Runs { action } => match action {
-            RunsAction::List => shown(runs::table()),
-            RunsAction::Show { run } => shown(runs::facts(run.as_deref())?),
-            RunsAction::Diff { one, other } => shown(runs::difference(&one, &other)?),
-            RunsAction::Plot { runs, settings } => Reply::one(Block::Chart(runs::plot(&runs, &settings)?)),
-            RunsAction::Export { run, file } => Reply::text(runs::export(&run, Path::new(&file))?),
+            RunsAction::List => shown(runs::table(desk)?),
+            RunsAction::Show { run } => shown(runs::facts(desk, run.as_deref())?),
+            RunsAction::Diff { one, other } => shown(runs::difference(desk, &one, &other)?),
+            RunsAction::Plot { runs, settings } => Reply::one(Block::Chart(runs::plot(desk, &runs, &settings)?)),
+            RunsAction::Export { run, file } => Reply::text(runs::export(desk, &run, Path::new(&file))?),
+            RunsAction::Use { run, settings } => runs::attach_run(desk, &run, &settings)?.reply(),
         },
     })
 }
@@ -111,7 +114,8 @@ fn act_on(desk: &Desk, attached: &Attached, action: &AdapterAction) -> Result<St
     match action {
         AdapterAction::Detach { .. } => {
             adapter::detach(desk, attached)?;
-            Ok("is detached: the model is as it was without it".to_owned())
+            let back = if attached.trained_steps() > 0 { format!("; {}", runs::way_back(attached)) } else { String::new() };
+            Ok(format!("is detached: the model is as it was without it{back}"))
         }
         AdapterAction::Merge { .. } => {
             adapter::merge(desk, attached)?;

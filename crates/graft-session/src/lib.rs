@@ -11,6 +11,7 @@ mod desk;
 mod error;
 mod interpret;
 mod job;
+mod provenance;
 mod readers;
 mod session;
 mod sink;

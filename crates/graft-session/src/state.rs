@@ -10,9 +10,16 @@ use graft_models::Loaded;
 use graft_nn::Device;
 use graft_peft::Adapter;
 use graft_protocol::{Settings, ablation::Ablation};
-use graft_train::data::Dataset;
+use graft_train::{
+    data::Dataset,
+    runs::{DataRecord, Start},
+};
 
-use crate::{SessionError, verbs::bare::Aside};
+use crate::{
+    SessionError,
+    provenance::{Origin, Provenance},
+    verbs::bare::Aside,
+};
 
 /// Every name of the session and what it stands for.
 #[derive(Clone)]
@@ -59,8 +66,10 @@ pub struct LoadedModel {
 pub struct Attached {
     /// The adapter.
     pub adapter: Adapter,
-    /// Steps it was trained in this session.
+    /// Steps that its weights were trained for, as far as this session knows.
     trained_steps: AtomicU64,
+    /// Where it and its weights come from.
+    provenance: Provenance,
     /// The keys that it was asked for with, where its start looked at data or at unpacked weights: the adapter's own settings say what was found.
     asked: OnceLock<Settings>,
     /// Names of a classifier's classes as this adapter was trained on them.
@@ -135,10 +144,47 @@ impl LoadedModel {
     }
 }
 
+impl LoadedData {
+    /// The set as a ledger records it.
+    pub(crate) fn record(&self) -> DataRecord {
+        let (source, inline, settings) = match self.origin.clone() {
+            DataOrigin::Source { source, settings } => (source, None, settings),
+            DataOrigin::Inline { text, settings, .. } => (String::new(), Some(text), settings),
+        };
+        DataRecord { name: self.dataset.name.clone(), source, inline, settings, fingerprint: self.dataset.content_fingerprint() }
+    }
+}
+
+impl From<&DataRecord> for DataOrigin {
+    fn from(record: &DataRecord) -> Self {
+        let settings = record.settings.clone();
+        match &record.inline {
+            Some(text) => Self::Inline { name: record.name.clone(), text: text.clone(), settings },
+            None => Self::Source { source: record.source.clone(), settings },
+        }
+    }
+}
+
 impl Attached {
     /// An adapter that has just been attached or loaded.
-    pub fn new(adapter: Adapter) -> Self {
-        Self { adapter, trained_steps: AtomicU64::new(0), asked: OnceLock::new(), label_names: ArcSwapOption::empty() }
+    pub(crate) fn new(adapter: Adapter, origin: Origin) -> Self {
+        let (steps, provenance) = (AtomicU64::new(origin.steps), Provenance::new(origin, &adapter));
+        Self { adapter, trained_steps: steps, provenance, asked: OnceLock::new(), label_names: ArcSwapOption::empty() }
+    }
+
+    /// Where it and its weights come from.
+    pub(crate) fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
+    /// Where the weights that it has now come from, with their fingerprint.
+    pub(crate) fn start(&self) -> (Start, String) {
+        self.provenance.now(&self.adapter)
+    }
+
+    /// Says where the weights that it has now come from.
+    pub(crate) fn set_start(&self, start: Start) {
+        self.provenance.set(start, &self.adapter);
     }
 
     /// Remembers the keys of a start that has looked for something, which whoever repeats it has to type again.
@@ -163,7 +209,7 @@ impl Attached {
         self.label_names.store(names);
     }
 
-    /// Steps it was trained in this session.
+    /// Steps that its weights were trained for, as far as this session knows.
     pub fn trained_steps(&self) -> u64 {
         self.trained_steps.load(Ordering::Relaxed)
     }

@@ -7,7 +7,7 @@ use graft_session::{Desk, Session, State, verbs};
 
 use crate::{
     Ablate, Chart, Comparison, Data, DataOptions, Device, DisplayHandle, Drawing, Error, Eval, Evaluation, Generate, Generated, Html, Markdown, MemoryOptions,
-    Model, ModelOptions, Painted, Plot, Png, Result, Run, Show, Svg, Table, Train, drawing, link, standalone::Standalone,
+    Model, ModelOptions, Painted, Plot, Png, Result, Run, Runs, Show, Svg, Table, Train, drawing, link, standalone::Standalone,
 };
 
 static LAB: OnceLock<Lab> = OnceLock::new();
@@ -310,9 +310,9 @@ impl Lab {
         self.job("changing the device", move |desk| verbs::device::device(desk, Some(&name))).map(drop)
     }
 
-    /// Names of the runs on disk, newest first.
-    pub fn runs(&self) -> Vec<String> {
-        self.state().runs.clone()
+    /// The runs on disk, newest first: their names, and the weights that they have kept.
+    pub fn runs(&self) -> Runs {
+        Runs::new(self.clone(), self.state().runs.clone())
     }
 
     /// A row for each run on disk, the newest first.
@@ -320,7 +320,7 @@ impl Lab {
     /// # Errors
     /// None today.
     pub fn run_table(&self) -> Result<Table> {
-        self.read(|_| Ok(verbs::runs::table())).map(Table::from)
+        self.read(verbs::runs::table).map(Table::from)
     }
 
     /// Settings and course of one run; none is the last one.
@@ -328,7 +328,7 @@ impl Lab {
     /// # Errors
     /// When there is no such run.
     pub fn run_facts(&self, run: Option<&str>) -> Result<Table> {
-        self.read(|_| verbs::runs::facts(run)).map(Table::from)
+        self.read(|desk| verbs::runs::facts(desk, run)).map(Table::from)
     }
 
     /// What differs between two runs, in settings and in result.
@@ -336,7 +336,7 @@ impl Lab {
     /// # Errors
     /// When there is no such run.
     pub fn compare_runs(&self, one: &str, other: &str) -> Result<Table> {
-        self.read(|_| verbs::runs::difference(one, other)).map(Table::from)
+        self.read(|desk| verbs::runs::difference(desk, one, other)).map(Table::from)
     }
 
     /// The curves of runs in one picture; without names those of the newest.
@@ -345,7 +345,7 @@ impl Lab {
     /// When there is no such run, or more than can be told apart.
     pub fn plot_runs<S: AsRef<str>>(&self, runs: &[S], options: Plot) -> Result<Chart> {
         let runs: Vec<String> = runs.iter().map(|run| run.as_ref().to_owned()).collect();
-        self.read(|_| verbs::runs::plot(&runs, &options.into())).map(Chart::from)
+        self.read(|desk| verbs::runs::plot(desk, &runs, &options.into())).map(Chart::from)
     }
 
     /// Writes a run into a file: .csv has the steps, .json everything, .graft the magics that train it again.
@@ -353,7 +353,7 @@ impl Lab {
     /// # Errors
     /// When there is no such run, for another ending, or when the file cannot be written.
     pub fn export_run(&self, run: &str, file: &str) -> Result<()> {
-        self.read(|_| verbs::runs::export(run, std::path::Path::new(file))).map(drop)
+        self.read(|desk| verbs::runs::export(desk, run, std::path::Path::new(file))).map(drop)
     }
 
     /// Shows what the adapter in use does to the weights: how far each layer has moved, and pictures of one, the one named or the one that has moved most;

@@ -38,6 +38,7 @@ mod model;
 mod options;
 mod plain;
 mod run;
+mod runs;
 mod standalone;
 mod table;
 mod tensor;
@@ -62,9 +63,10 @@ pub use last_value::LastValue;
 pub use model::{Model, Module};
 pub use options::{
     Ablate, AdaLora, BitFit, Bottleneck, Combine, DataOptions, Dora, Eval, Full, Generate, Ia3, LnTuning, LoHa, LoKr, Lora, MemoryOptions, Method,
-    ModelOptions, Oft, PTuning, Plot, PrefixTuning, PromptTuning, Shira, Train, TrainableTokens, Vera,
+    ModelOptions, Oft, PTuning, Plot, PrefixTuning, PromptTuning, RunWeights, Shira, Train, TrainableTokens, Vera,
 };
 pub use run::{Run, Step};
+pub use runs::Runs;
 pub use table::Table;
 pub use tokenizer::Tokenizer;
 pub use tree::Tree;

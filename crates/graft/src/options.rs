@@ -10,6 +10,7 @@ mod methods;
 mod model;
 mod plot;
 mod prompt_tuning;
+mod run_weights;
 mod train;
 
 use graft_protocol::{Settings, Value};
@@ -24,6 +25,7 @@ pub use methods::{AdaLora, BitFit, Bottleneck, Dora, Full, Ia3, LnTuning, LoHa, 
 pub use model::ModelOptions;
 pub use plot::Plot;
 pub use prompt_tuning::PromptTuning;
+pub use run_weights::RunWeights;
 pub use train::Train;
 
 /// A method with its keys: what [`crate::Model::attach`] takes.
@@ -45,7 +47,7 @@ macro_rules! settings_of {
         })*
     };
 }
-settings_of!(Combine, DataOptions, Eval, Generate, MemoryOptions, ModelOptions, Plot, Train);
+settings_of!(Combine, DataOptions, Eval, Generate, MemoryOptions, ModelOptions, Plot, RunWeights, Train);
 
 /// A count as the link carries it; what is too large becomes the largest, which the key's range then refuses.
 fn integer(value: u64) -> Value {

@@ -18,6 +18,8 @@ fn each_verb_prints_its_rust() {
         ("%resume", "lab().resume(None)?;"),
         ("%generate A trait is tokens=40", r#"println!("{}", lab().generate("A trait is", Generate::new().max_new_tokens(40))?);"#),
         ("%seed 7", "lab().set_seed(7)?;"),
+        ("%runs use lora-001", r#"lab().runs().adapter("lora-001", RunWeights::new())?;"#),
+        ("%runs use lora-001 step=last as=longer", r#"lab().runs().adapter("lora-001", RunWeights::new().adapter_name("longer").step("last"))?;"#),
     ] {
         let parts = parse_cell(&format!("{magic} --rust"), &Snapshot::default()).unwrap();
         assert_eq!(parts[0].kind, PartKind::ShowRust(rust.to_owned()));
@@ -89,6 +91,7 @@ fn every_command() -> Vec<Command> {
         Command::Runs { action: RunsAction::Show { run: name() } },
         Command::Runs { action: RunsAction::Diff { one: "a".to_owned(), other: "b".to_owned() } },
         Command::Runs { action: RunsAction::Plot { runs: vec!["a".to_owned()], settings: every_key(training::PLOT) } },
+        Command::Runs { action: RunsAction::Use { run: "a".to_owned(), settings: every_key(training::RUN_WEIGHTS) } },
         Command::Runs { action: RunsAction::Export { run: "a".to_owned(), file: "b.csv".to_owned() } },
         adapter(AdapterAction::Detach { name: name() }),
         adapter(AdapterAction::Merge { name: None }),

@@ -17,6 +17,7 @@ const EXPORT: &[Slot] = &[
         "where it goes: .csv has the steps, .json everything, .svg and .png the curves, .graft trains it again with graft run",
     ),
 ];
+const NAMED: &[Slot] = &[Slot::required("RUN", SlotKind::Run, "name of the run, which %runs lists; a trial of a comparison is a run too")];
 const SEVERAL: &[Slot] = &[Slot::rest("RUN", SlotKind::Run, "names of runs")];
 
 /// The definition of `%runs`.
@@ -24,8 +25,8 @@ pub(super) fn runs() -> VerbSpec {
     VerbSpec {
         name: "runs",
         aliases: &[],
-        summary: "what was trained here: a list, one of them, two side by side, and files of them",
-        help: "Runs lie in .graft/runs beside the notebook and outlive the kernel.",
+        summary: "what was trained here: a list, one of them, two side by side, their weights, and files of them",
+        help: "Runs are kept in .graft/runs beside the notebook and outlive the kernel. Each keeps its last weights and those with the lowest validation loss.",
         forms: vec![
             Form::bare("", "every run, the newest first", |_, _| told(RunsAction::List)),
             Form::bare("show", "one run: settings, course, checkpoints", |line, _| told(RunsAction::Show { run: line.word(0) })).slots(ONE),
@@ -33,6 +34,11 @@ pub(super) fn runs() -> VerbSpec {
                 told(RunsAction::Diff { one: line.word(0).unwrap_or_default(), other: line.word(1).unwrap_or_default() })
             })
             .slots(TWO),
+            Form::bare("use", "attach the weights that it has kept and make them the active adapter", |line, _| {
+                told(RunsAction::Use { run: line.word(0).unwrap_or_default(), settings: line.settings.clone() })
+            })
+            .slots(NAMED)
+            .keys(training::RUN_WEIGHTS),
             Form::bare("export", "write a run into a file", |line, _| {
                 told(RunsAction::Export { run: line.word(0).unwrap_or_default(), file: line.word(1).unwrap_or_default() })
             })
@@ -43,6 +49,8 @@ pub(super) fn runs() -> VerbSpec {
             "%runs".into(),
             "%runs show lora-001".into(),
             "%runs diff lora-001 lora-002".into(),
+            "%runs use lora-001".into(),
+            "%runs use lora-001 step=last as=longer".into(),
             "%runs export lora-001 again.graft".into(),
             "%runs export lora-001 curves.svg".into(),
         ],

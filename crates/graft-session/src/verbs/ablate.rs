@@ -121,6 +121,9 @@ fn compare(desk: &Desk, grid: &Ablation, (tell, leaves_given_up): (Tell, bool)) 
     let data = state.data(None)?;
     labels::warn(desk, &state, &data)?;
     let _bare = Bare::new(&state)?;
+    if graft_train::runs::is_temporary(&runs::base()) {
+        desk.warn(runs::TEMPORARY);
+    }
     let mut kept = Trials::read(&runs::base());
     let domain = Domain::named(desk, &state, &grid.settings)?;
     let bench = Bench { desk, state: state.clone(), data: data.clone(), domain, grid, leaves_given_up };
@@ -135,7 +138,7 @@ fn compare(desk: &Desk, grid: &Ablation, (tell, leaves_given_up): (Tell, bool)) 
     let (table, charts) = tell(&found);
     let rows = &found.rows;
     let (total, done) = (bench.trainings(), rows.iter().map(|row| row.results.len() as u64).sum::<u64>());
-    let compared = Compared { table, charts, notes: notes(reused, total, kept.damaged) };
+    let compared = Compared { table, charts, notes: notes(rows, reused, total, kept.damaged) };
     if !desk.is_stopping() {
         return Ok(compared);
     }
@@ -173,8 +176,8 @@ impl Bench<'_> {
 }
 
 /// What to know beside the table.
-fn notes(reused: usize, total: u64, damaged: usize) -> Vec<(Level, String)> {
-    let mut notes = Vec::new();
+fn notes(rows: &[Row], reused: usize, total: u64, damaged: usize) -> Vec<(Level, String)> {
+    let mut notes: Vec<_> = report::weights(rows).map(|text| (Level::Info, text)).into_iter().collect();
     if reused > 0 {
         let text = format!("{reused} of {total} trainings were finished by an earlier run of this line and not repeated (fresh=true trains them again)");
         notes.push((Level::Info, text));

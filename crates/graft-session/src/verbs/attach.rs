@@ -8,9 +8,15 @@ use graft_protocol::{
     methods::{self, MethodSpec},
 };
 
-use super::sources::{DataInputs, Files};
+use graft_train::runs::Start;
+
+use super::{
+    runs::way_back,
+    sources::{DataInputs, Files},
+};
 use crate::{
     Desk, SessionError, State,
+    provenance::Origin,
     state::{Attached, LoadedData, LoadedModel},
 };
 
@@ -51,11 +57,20 @@ pub(crate) fn attach_for(desk: &Desk, verb: &str, settings: &Settings, data: Opt
     let model = state.model()?;
     let name = settings.text(spec.keys, "adapter_name").unwrap_or_default();
     let data = state.data(data).ok();
-    let mut report = install(desk, &state, &model, &name, || Ok((build(desk, &state, (&model, data.as_deref()), (spec, settings), state.seed)?, Vec::new())))?;
+    let origin = fresh(spec, settings, data.as_deref(), state.seed);
+    let make = || Ok((build(desk, &state, (&model, data.as_deref()), (spec, settings), state.seed)?, Vec::new()));
+    let mut report = install(desk, &state, &model, &name, origin, make)?;
     report.attached.remember_asked(settings);
     let notes = report.attached.adapter.notes().to_vec();
     report.notes.splice(0..0, notes.into_iter().map(|note| (Level::Info, note)));
     Ok(report)
+}
+
+/// The origin of a fresh adapter; some starts are computed from data.
+pub(crate) fn fresh(spec: &MethodSpec, settings: &Settings, data: Option<&LoadedData>, seed: u64) -> Origin {
+    let looks_at_data = settings.text(spec.keys, "init_lora_weights").as_deref() == Some("eva");
+    let data = data.filter(|_| looks_at_data).map(|data| Box::new(data.record()));
+    Origin { start: Start::Fresh { seed, data }, ..Origin::fresh(seed) }
 }
 
 /// Builds an adapter and puts it into the model, with whatever its start looks at.
@@ -94,6 +109,7 @@ pub(crate) fn install(
     state: &State,
     model: &LoadedModel,
     name: &str,
+    origin: Origin,
     build: impl FnOnce() -> Result<(Adapter, Vec<String>), Failure>,
 ) -> Result<AttachReport, Failure> {
     let base = model.loaded.model.as_ref();
@@ -107,7 +123,7 @@ pub(crate) fn install(
             drop(old.adapter.merge(base));
         }
     })?;
-    let attached = Arc::new(Attached::new(adapter));
+    let attached = Arc::new(Attached::new(adapter, origin));
     desk.change(|state| state.remember_adapter(&attached));
     let mut notes: Vec<_> = warnings.into_iter().map(|warning| (Level::Warning, warning)).collect();
     notes.extend(old.map(|old| (Level::Info, format!("it takes the place of {}{}", old.describe(), trained(&old)))));
@@ -119,7 +135,7 @@ pub(crate) fn install(
 fn trained(old: &Attached) -> String {
     match old.trained_steps() {
         0 => String::new(),
-        steps => format!(", trained {steps} steps"),
+        steps => format!(", trained {steps} steps; {}", way_back(old)),
     }
 }
 

@@ -3,7 +3,7 @@
 use graft_protocol::{Failure, Level, Settings, combination::KEYS, methods};
 
 use super::attach::{AttachReport, install, workbench};
-use crate::Desk;
+use crate::{Desk, provenance::Origin};
 
 /// What a combination lost is said from here on; less is rounding.
 const WORTH_SAYING: f64 = 0.9995;
@@ -19,7 +19,7 @@ pub fn combine(desk: &Desk, names: &[String], settings: &Settings) -> Result<Att
     let attached = names.iter().map(|name| state.adapter(name)).collect::<Result<Vec<_>, _>>()?;
     let name = settings.text(KEYS, methods::ADAPTER_NAME.name).unwrap_or_default();
     let mut kept = 1.0;
-    let mut report = install(desk, &state, &model, &name, || {
+    let mut report = install(desk, &state, &model, &name, Origin::other(format!("combination of {}", names.join(", "))), || {
         let adapters: Vec<_> = attached.iter().map(|attached| &attached.adapter).collect();
         let combined = graft_peft::combine(&workbench(&state, &model), &adapters, settings)?;
         kept = combined.kept;

@@ -55,7 +55,7 @@ pub fn choose(desk: &Desk, name: &str) -> Result<Arc<LoadedData>, Failure> {
     Ok(data)
 }
 
-fn open(origin: &DataOrigin, control: &Control) -> Result<Dataset, Failure> {
+pub(crate) fn open(origin: &DataOrigin, control: &Control) -> Result<Dataset, Failure> {
     match origin {
         DataOrigin::Source { source, settings } => {
             settings.check(training::DATA)?;

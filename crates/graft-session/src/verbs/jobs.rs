@@ -13,6 +13,8 @@ use crate::{
 
 /// How long a stop waits for the training's next step and its checkpoint.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Most steps that a curve is begun with.
+const MOST_SHOWN: usize = 10_000;
 /// Time between two looks at a ledger.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -146,13 +148,13 @@ fn started(name: &str, record: &RunRecord) -> RunStarted {
         steps: planned(record).unwrap_or(first_step),
         trainable: header.trainable,
         total: header.total,
-        earlier: record.steps.clone(),
+        earlier: record.thinned(MOST_SHOWN),
         earlier_validations: record.validations.clone(),
     }
 }
 
 fn planned(record: &RunRecord) -> Option<u64> {
-    record.header.as_ref()?.train.integer(TRAIN, "steps").map(i64::unsigned_abs)
+    record.current_header()?.train.integer(TRAIN, "steps").map(i64::unsigned_abs)
 }
 
 fn state(report: &Report) -> String {

@@ -98,13 +98,17 @@ pub fn card(desk: &Desk) -> Result<Card, Failure> {
 fn what_goes(state: &State) -> Option<String> {
     let old = state.model.as_ref()?;
     let adapters: Vec<_> = state.adapters.iter().map(|attached| attached.adapter.name().to_owned()).collect();
+    let trained = state.adapters.iter().filter(|attached| attached.trained_steps() > 0);
+    let ways: Vec<_> = trained.map(|attached| format!("; `{}`: {}", attached.adapter.name(), super::runs::way_back(attached))).collect();
+    let load = if ways.is_empty() { String::new() } else { format!(", after {}", super::runs::load_line(&old.source, &old.settings)) };
     Some(match adapters.is_empty() {
         true => format!("it takes the place of `{}`", old.source),
         false => format!(
-            "it takes the place of `{}`, which is dropped with {} {}",
+            "it takes the place of `{}`, which is dropped with {} {}{}{load}",
             old.source,
             if adapters.len() == 1 { "its adapter" } else { "its adapters" },
-            quoted(&adapters)
+            quoted(&adapters),
+            ways.concat()
         ),
     })
 }

@@ -1,5 +1,6 @@
 //! `%runs` and `%plot`: what was trained here, from the ledgers on disk.
 
+mod attach;
 mod export;
 
 use std::path::PathBuf;
@@ -9,16 +10,29 @@ use graft_protocol::{
     chart::NonFinite,
     training::{PLOT, TRAIN},
 };
-use graft_train::runs::{RunFolder, RunHeader, RunRecord, runs_folder};
+use graft_train::{
+    TrainError,
+    runs::{Moment, RunFolder, RunHeader, RunRecord, Start, is_temporary, runs_folder},
+};
 
+pub use attach::attach_run;
+pub(crate) use attach::{attach_as_in, way_back};
 pub use export::export;
+pub(crate) use export::load_line;
 
 use super::words::thousands;
+use crate::{Desk, SessionError};
 
 /// Runs that are drawn when none is named.
 const NEWEST: usize = 4;
 /// Most runs in one picture: as many as there are colours that can be told apart.
 const MOST: usize = 8;
+
+/// Most points of one curve: no picture shows more.
+const MOST_POINTS: usize = 4_000;
+/// What to know of runs that have no place on a disk.
+pub(crate) const TEMPORARY: &str = "neither this folder nor the home folder can be written, so runs are kept in memory: ledgers, checkpoints and weights are \
+    lost when the kernel stops. `%lora save DIR` keeps an adapter, `%runs export RUN FILE` a run; GRAFT_RUNS=DIR names another place for runs";
 
 /// The folder of the runs: beside the notebook, which is the working directory.
 pub(crate) fn base() -> PathBuf {
@@ -30,47 +44,84 @@ pub(crate) fn names() -> Vec<String> {
     RunFolder::list(&base()).iter().map(RunFolder::name).collect()
 }
 
+/// A run as `%runs use` and the others find it: by its name or, from elsewhere, by its folder.
+pub(crate) fn called(run: &RunFolder) -> String {
+    let beside = |path: &std::path::Path| path.parent().and_then(|parent| parent.canonicalize().ok());
+    if beside(run.path()) == base().canonicalize().ok() { run.name() } else { run.path().display().to_string() }
+}
+
+/// All that is known of a run: what happened, and its head with the keys that it was last resumed with.
+fn read(desk: &Desk, folder: &RunFolder) -> Result<(RunRecord, RunHeader), Failure> {
+    let record = folder.record_until(&|| desk.is_stopping()).map_err(|error| match error {
+        TrainError::Stopped => SessionError::Interrupted { what: format!("stopped reading the ledger of `{}`", folder.name()), next: None }.into(),
+        error => Failure::from(error),
+    })?;
+    let header = record.current_header().or_else(|| folder.header()).unwrap_or_default();
+    Ok((record, header))
+}
+
 /// A row for each run, the newest first.
-pub fn table() -> Table {
-    let mut table = Table::new("runs", &["run", "method", "data", "#trained", "#steps", "#loss", "#validation", "#accuracy", "outcome"]);
-    for folder in RunFolder::list(&base()) {
-        let Ok(record) = folder.record() else { continue };
-        let header = folder.header().unwrap_or_default();
+///
+/// # Errors
+/// [`SessionError::Interrupted`] when the user stopped it.
+pub fn table(desk: &Desk) -> Result<Table, Failure> {
+    let mut table = Table::new("runs", &["run", "method", "data", "#trained", "#steps", "#loss", "#validation", "#accuracy", "outcome", "started from"]);
+    let base = base();
+    for folder in RunFolder::list(&base) {
+        let (record, header) = match read(desk, &folder) {
+            Err(stopped) if desk.is_stopping() => return Err(stopped),
+            Err(_) => continue,
+            Ok(read) => read,
+        };
+        let start = started_from(&header);
         let (steps, last) = (record.steps.last().map_or(0, |step| step.step), record.validations.last());
         let float = |value: Option<f64>| value.map_or(Cell::Empty, |value| Cell::Float(value, 3));
         table.row(vec![
             Cell::Code(folder.name()),
             Cell::Text(header.method),
             Cell::Text(header.data),
-            Cell::Integer(header.trainable as i64),
-            Cell::Integer(steps as i64),
+            Cell::Integer(i64::try_from(header.trainable).unwrap_or(i64::MAX)),
+            Cell::Integer(i64::try_from(steps).unwrap_or(i64::MAX)),
             float(final_loss(&record)),
             float(last.map(|last| last.loss)),
             last.and_then(|last| last.accuracy).map_or(Cell::Empty, |share| Cell::Percent(share, 0)),
-            Cell::Text(outcome(&record).to_owned()),
+            Cell::Text(outcome(&record, &folder).to_owned()),
+            Cell::Text(start),
         ]);
     }
     table.footer.push(if table.rows.is_empty() {
         "there are no runs here yet; %train makes one".to_owned()
     } else {
-        "%runs show RUN has the settings, %plot RUN RUN draws them, %resume RUN goes on".to_owned()
+        "%runs show RUN has the settings, %runs use RUN attaches the weights, %plot RUN RUN draws the curves, %resume RUN continues".to_owned()
     });
-    table
+    table.footer.extend(is_temporary(&base).then(|| TEMPORARY.to_owned()));
+    Ok(table)
+}
+
+/// Where a run's weights came from, for a column.
+fn started_from(header: &RunHeader) -> String {
+    match &header.start {
+        None => String::new(),
+        Some(Start::Fresh { .. }) => "fresh weights".to_owned(),
+        Some(start) => start.to_string(),
+    }
 }
 
 /// One run: its settings, how it went, what is kept of it.
 ///
 /// # Errors
 /// [`graft_train::TrainError::NoRun`] with the names there are.
-pub fn facts(name: Option<&str>) -> Result<Table, Failure> {
+pub fn facts(desk: &Desk, name: Option<&str>) -> Result<Table, Failure> {
     let folder = RunFolder::open(&base(), name)?;
-    let (record, header) = (folder.record()?, folder.header().unwrap_or_default());
+    let (record, header) = read(desk, &folder)?;
     let mut table = Table::new(format!("run {}", folder.name()), &["fact", "value"]);
-    for (fact, value) in settings_of(&header).into_iter().chain(course_of(&record)) {
+    for (fact, value) in settings_of(&header).into_iter().chain(course_of(&record, &folder)) {
         table.row(vec![Cell::Text(fact), Cell::Text(value)]);
     }
     let kept: Vec<_> = folder.checkpoints().iter().filter_map(|kept| kept.progress().ok()).map(|progress| progress.step.to_string()).collect();
     table.row(vec![Cell::Text("checkpoints after steps".to_owned()), Cell::Text(if kept.is_empty() { "none".to_owned() } else { kept.join(", ") })]);
+    let best = folder.weights(Moment::Best).and_then(|best| best.progress()).map(|best| best.step.to_string());
+    table.row(vec![Cell::Text("weights of the best step".to_owned()), Cell::Text(best.unwrap_or_else(|_| "none".to_owned()))]);
     table.row(vec![Cell::Text("folder".to_owned()), Cell::Code(folder.path().display().to_string())]);
     table.footer.extend(record.warnings);
     Ok(table)
@@ -80,13 +131,13 @@ pub fn facts(name: Option<&str>) -> Result<Table, Failure> {
 ///
 /// # Errors
 /// [`graft_train::TrainError::NoRun`] with the names there are.
-pub fn difference(one: &str, other: &str) -> Result<Table, Failure> {
-    let read = |name: &str| -> Result<Vec<(String, String)>, Failure> {
+pub fn difference(desk: &Desk, one: &str, other: &str) -> Result<Table, Failure> {
+    let facts_of = |name: &str| -> Result<Vec<(String, String)>, Failure> {
         let folder = RunFolder::open(&base(), Some(name))?;
-        let (record, header) = (folder.record()?, folder.header().unwrap_or_default());
-        Ok(settings_of(&header).into_iter().chain(course_of(&record)).collect())
+        let (record, header) = read(desk, &folder)?;
+        Ok(settings_of(&header).into_iter().chain(course_of(&record, &folder)).collect())
     };
-    let (first, second) = (read(one)?, read(other)?);
+    let (first, second) = (facts_of(one)?, facts_of(other)?);
     let value = |facts: &[(String, String)], fact: &str| facts.iter().find(|(known, _)| known == fact).map_or("—".to_owned(), |(_, value)| value.clone());
     let mut facts: Vec<&String> = first.iter().map(|(fact, _)| fact).collect();
     facts.extend(second.iter().map(|(fact, _)| fact).filter(|fact| !first.iter().any(|(known, _)| known == *fact)));
@@ -112,7 +163,7 @@ pub fn difference(one: &str, other: &str) -> Result<Table, Failure> {
 ///
 /// # Errors
 /// [`graft_train::TrainError::NoRun`] with the names there are; a [`Failure`] for more runs than can be told apart, and where none has such a curve.
-pub fn plot(names: &[String], settings: &Settings) -> Result<Chart, Failure> {
+pub fn plot(desk: &Desk, names: &[String], settings: &Settings) -> Result<Chart, Failure> {
     settings.check(PLOT)?;
     if names.len() > MOST {
         return Err(
@@ -127,7 +178,7 @@ pub fn plot(names: &[String], settings: &Settings) -> Result<Chart, Failure> {
     let (what, smooth) = (settings.text(PLOT, "y").unwrap_or_else(|| "loss".to_owned()), settings.float(PLOT, "smooth").unwrap_or(0.8));
     let mut chart = Chart { x_label: "step".to_owned(), y_label: unit(&what).to_owned(), log_y: settings.bool(PLOT, "log"), ..Chart::default() };
     for folder in &folders {
-        let points = points(&folder.record()?, &what, smooth);
+        let points = thinned(points(&read(desk, folder)?.0, &what, smooth));
         if !points.is_empty() {
             let style = if matches!(what.as_str(), "validation" | "accuracy") { SeriesStyle::Dots } else { SeriesStyle::Line };
             chart.series.push(Series { name: folder.name(), style, points });
@@ -142,6 +193,12 @@ pub fn plot(names: &[String], settings: &Settings) -> Result<Chart, Failure> {
         chart.caption = format!("running means, smooth={smooth}");
     }
     Ok(chart)
+}
+
+/// As many points of a curve as a picture shows, the first and the last among them.
+fn thinned(points: Vec<(f64, NonFinite)>) -> Vec<(f64, NonFinite)> {
+    let (every, last) = (points.len().div_ceil(MOST_POINTS).max(1), points.len().saturating_sub(1));
+    points.into_iter().enumerate().filter(|(index, _)| index % every == 0 || *index == last).map(|(_, point)| point).collect()
 }
 
 fn unit(what: &str) -> &'static str {
@@ -181,11 +238,12 @@ fn final_loss(record: &RunRecord) -> Option<f64> {
     (last > 0).then(|| steps.iter().map(|step| step.loss).sum::<f64>() / last as f64)
 }
 
-fn outcome(record: &RunRecord) -> &'static str {
+fn outcome(record: &RunRecord, folder: &RunFolder) -> &'static str {
     match record.ended.as_ref().map(|ended| &ended.outcome) {
         Some(RunOutcome::Finished) => "finished",
         Some(RunOutcome::Interrupted) => "interrupted",
         Some(RunOutcome::Failed) => "failed",
+        None if folder.is_in_use() => "running",
         None => "not ended",
     }
 }
@@ -201,14 +259,19 @@ fn settings_of(header: &RunHeader) -> Vec<(String, String)> {
     facts.extend(keys(&header.train).into_iter().filter(|(key, _)| !["steps", "batch", "schedule", "lr", "seed"].contains(&key.as_str())));
     facts.push(("lr".to_owned(), header.train.float(TRAIN, "lr").unwrap_or(header.default_lr).to_string()));
     facts.push(("seed".to_owned(), header.seed.to_string()));
+    facts.push(("started from".to_owned(), header.start.as_ref().map_or_else(|| "not recorded, by an older version".to_owned(), ToString::to_string)));
+    facts.extend(header.adapter_scale.map(|scale| ("scale".to_owned(), scale.to_string())));
+    if !header.data_fingerprint.is_empty() {
+        facts.push(("data fingerprint".to_owned(), header.data_fingerprint.clone()));
+    }
     facts.push(("trained parameters".to_owned(), header.trainable.to_string()));
     facts.push(("device".to_owned(), header.device.clone()));
     facts
 }
 
 /// How it went.
-fn course_of(record: &RunRecord) -> Vec<(String, String)> {
-    let mut facts = vec![("outcome".to_owned(), outcome(record).to_owned())];
+fn course_of(record: &RunRecord, folder: &RunFolder) -> Vec<(String, String)> {
+    let mut facts = vec![("outcome".to_owned(), outcome(record, folder).to_owned())];
     if let (Some(first), Some(last)) = (record.steps.first(), record.steps.last()) {
         facts.push(("steps done".to_owned(), last.step.to_string()));
         facts.push(("first loss".to_owned(), graft_protocol::number::decimals(first.loss, 4)));

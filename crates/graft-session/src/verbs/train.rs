@@ -6,7 +6,8 @@ use graft_nn::{TokenEncoder, Trainable};
 use graft_protocol::{AUTO, Event, Failure, Reply, RunEnded, RunOutcome, Settings, Value, methods::MethodSpec, training::TRAIN};
 use graft_train::{
     Accompanied, Control, Job, TrainConfig, TrainError, fit, label_map, largest_batch,
-    runs::{RunFolder, RunHeader},
+    runs::{RunFolder, RunHeader, Start},
+    tensors_fingerprint,
 };
 
 use super::{
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     Desk, SessionError, State,
-    state::{Attached, DataOrigin, LoadedData, LoadedModel},
+    state::{Attached, LoadedData, LoadedModel},
 };
 
 /// A run that has ended.
@@ -64,12 +65,31 @@ pub fn train(desk: &Desk, attach: Option<&(String, Settings)>, settings: &Settin
     if let Some(below) = state.adapters.iter().find(merged_below) {
         return Err(SessionError::MergedBelow { name: below.adapter.name().to_owned(), method: below.adapter.spec().verb }.into());
     }
+    acts_alone(&state, &model, &attached)?;
     let settings = &sized(desk, settings, &model, &data, &attached)?;
     let config = TrainConfig::from_settings(settings, default_rate(&model, attached.adapter.spec()), state.seed);
-    let folder = RunFolder::create(&runs::base(), attached.adapter.spec().verb)?;
+    let folder = new_folder(desk, attached.adapter.spec().verb)?;
     let plan = Plan { model, data, watched: None, attached, config, folder };
     let header = header(&state, &plan, settings);
     carry_out(desk, &plan, header, fit)
+}
+
+/// A training on top of another adapter could not be repeated: its run knows of one adapter.
+fn acts_alone(state: &State, model: &LoadedModel, attached: &Arc<Attached>) -> Result<(), SessionError> {
+    let acts = |other: &&Arc<Attached>| !Arc::ptr_eq(other, attached) && other.adapter.is_active(model.loaded.model.as_ref());
+    state.adapters.iter().find(acts).map_or(Ok(()), |other| {
+        let name = |attached: &Attached| attached.adapter.name().to_owned();
+        Err(SessionError::ActsToo { name: name(attached), other: name(other), method: attached.adapter.spec().verb })
+    })
+}
+
+/// The folder of a new run; says so where it will not last.
+pub(crate) fn new_folder(desk: &Desk, name: &str) -> Result<RunFolder, Failure> {
+    let base = runs::base();
+    if graft_train::runs::is_temporary(&base) {
+        desk.warn(runs::TEMPORARY);
+    }
+    Ok(RunFolder::create(&base, name)?)
 }
 
 /// Learning rate of a method where none is given.
@@ -112,6 +132,7 @@ pub(crate) fn carry_out(
     let train = header.train.clone();
     let result = work(desk, plan, header, go, &mut emit);
     plan.attached.add_steps(steps);
+    remember_weights(plan, &result);
     list_runs(desk);
     let ended = result.map_err(|failure| advised(failure, plan, &train))?;
     match ended.outcome {
@@ -130,6 +151,30 @@ fn advised(failure: Failure, plan: &Plan, train: &Settings) -> Failure {
     }
     let hint = format!("{}, or add a longer warmup or max_grad_norm=1", Next::after(plan, train).smaller());
     failure.hint(hint)
+}
+
+/// Notes where the adapter's weights come from after a training, however it ended.
+fn remember_weights(plan: &Plan, result: &Result<RunEnded, Failure>) {
+    let (attached, run) = (&plan.attached, plan.folder.name());
+    if let Ok(ended) = result {
+        return attached.set_start(Start::Run { run, step: ended.step });
+    }
+    let (before, now) = attached.start();
+    if attached.provenance().is_known(&now) {
+        return;
+    }
+    // A run that has failed has saved its last step in most cases, but not where the numbers went out of bounds.
+    let names: std::collections::BTreeSet<String> = attached.adapter.trainables().into_iter().map(|trainable| trainable.name).collect();
+    let saved = plan.folder.checkpoints().into_iter().rev().find_map(|checkpoint| {
+        let tensors = checkpoint.adapter().ok()?;
+        let weights = tensors.iter().filter(|(name, _)| names.contains(*name)).map(|(name, tensor)| (name.as_str(), tensor.clone()));
+        if tensors_fingerprint(weights).ok()? == now { Some(checkpoint.progress().ok()?.step) } else { None }
+    });
+    attached.set_start(match saved {
+        Some(0) => before,
+        Some(step) => Start::Run { run, step },
+        None => Start::Other { what: format!("weights of `{run}`, which failed between two checkpoints") },
+    });
 }
 
 /// Runs a plan with `go`; the session is left to the caller.
@@ -181,10 +226,7 @@ pub(crate) fn header(state: &State, plan: &Plan, settings: &Settings) -> RunHead
     let Plan { model, data, attached, config, folder, .. } = plan;
     let adapter = &attached.adapter;
     let counts = graft_peft::counts(model.loaded.model.as_ref(), &[adapter]);
-    let (data_source, data_inline, data_settings) = match data.origin.clone() {
-        DataOrigin::Source { source, settings } => (source, None, settings),
-        DataOrigin::Inline { text, settings, .. } => (String::new(), Some(text), settings),
-    };
+    let ((start, start_fingerprint), provenance) = (attached.start(), attached.provenance());
     RunHeader {
         run: folder.name(),
         title: format!("{} {} on {}, {}", adapter.spec().verb, adapter.summary(), data.dataset.name, model.source),
@@ -195,10 +237,6 @@ pub(crate) fn header(state: &State, plan: &Plan, settings: &Settings) -> RunHead
         adapter: adapter.name().to_owned(),
         adapter_settings: adapter.settings().clone(),
         adapter_asked: attached.asked().clone(),
-        data: data.dataset.name.clone(),
-        data_source,
-        data_inline,
-        data_settings,
         label_names: label_map(model.loaded.model.as_ref(), &data.dataset).ok().and_then(|map| map.names).map(|names| names.to_vec()),
         train: settings.clone(),
         default_lr: default_rate(model, adapter.spec()),
@@ -211,7 +249,14 @@ pub(crate) fn header(state: &State, plan: &Plan, settings: &Settings) -> RunHead
         trainable: counts.trainable,
         total: counts.all,
         trial: None,
+        start: Some(start),
+        start_fingerprint,
+        adapter_seed: provenance.seed,
+        adapter_folder: provenance.folder.clone(),
+        adapter_scale: Some(adapter.scale()).filter(|scale| *scale != 1.0),
+        ..RunHeader::default()
     }
+    .with_data(data.record())
 }
 
 fn seconds_since_1970() -> u64 {

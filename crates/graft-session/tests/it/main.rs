@@ -14,6 +14,8 @@ mod jobs;
 mod memory;
 mod packed;
 mod reading;
+mod runs;
+mod scripts;
 mod text;
 mod text_golden;
 mod tiny;

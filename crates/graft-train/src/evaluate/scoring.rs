@@ -63,7 +63,8 @@ impl Rows {
     /// Positions whose logits are read.
     pub(super) fn read(&self) -> usize {
         let readings = self.examples.iter().flat_map(|example| std::iter::once(&example.completion).chain(&example.labels));
-        let positions: BTreeSet<(usize, u32)> = readings.flat_map(|reading| reading.positions(0, 0).flatten().map(|position| (reading.row, position))).collect();
+        let positions: BTreeSet<(usize, u32)> =
+            readings.flat_map(|reading| reading.positions(0, 0).flatten().map(|position| (reading.row, position))).collect();
         positions.len()
     }
 

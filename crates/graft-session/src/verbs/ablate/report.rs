@@ -1,7 +1,10 @@
 //! The table, the charts and the sentence below them.
 
 use graft_protocol::{Cell, Chart, Series, SeriesStyle, Table, ablation::Ablation, chart::NonFinite, number::decimals, training::ABLATE};
-use graft_train::{Evaluation, runs::TrialRecord};
+use graft_train::{
+    Evaluation,
+    runs::{RunFolder, TrialRecord},
+};
 
 use super::{
     Found, Row,
@@ -13,6 +16,8 @@ use crate::verbs::advice::{Course, SMALLER, rate};
 const CELLS: usize = 11;
 /// More configurations than these share one name in the picture.
 const MOST_NAMED: usize = 12;
+/// Configurations whose weights are named.
+const MOST_WEIGHTS: usize = 8;
 
 /// What is compared: the accuracy where the data has labels, else the loss.
 pub(super) struct Metric {
@@ -195,6 +200,19 @@ fn cells(row: &Row, metric: &Metric, seeds: u64) -> Vec<Cell> {
         first.cost.map_or(Cell::Empty, |(_, bytes)| Cell::Integer(bytes.div_ceil(1_000_000) as i64)),
         Cell::Text(status),
     ]
+}
+
+/// How the weights of the trials are reached; none where their runs are gone.
+pub(super) fn weights(rows: &[Row]) -> Option<String> {
+    let base = crate::verbs::runs::base();
+    let is_there = |record: &&TrialRecord| RunFolder::at(&base.join(&record.run)).is_some_and(|run| !run.checkpoints().is_empty());
+    let line = |row: &Row| {
+        let runs: Vec<_> = row.records().into_iter().filter(is_there).map(|record| format!("`%runs use {}`", record.run)).collect();
+        (!runs.is_empty()).then(|| format!("{}: {}", row.label, runs.join(", ")))
+    };
+    let lines: Vec<_> = rows.iter().take(MOST_WEIGHTS).filter_map(line).collect();
+    let more = if rows.len() > MOST_WEIGHTS { "; `%runs` lists the others" } else { "" };
+    (!lines.is_empty()).then(|| format!("the weights of each trial are kept; {}{more}", lines.join("; ")))
 }
 
 /// What the data allow to say, and no more.

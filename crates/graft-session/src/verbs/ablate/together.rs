@@ -48,7 +48,8 @@ impl Bench<'_> {
     pub(super) fn train_all(&self, kept: &mut Trials, metric: &Metric) -> Result<(Vec<Row>, usize), Failure> {
         let mut rows: Vec<Row> = self.grid.trials.iter().map(Row::new).collect();
         let mut reused = 0;
-        for seed in (0..self.grid.seeds()).map(|number| self.state.seed + number) {
+        self.refuse_if_in_use()?;
+        for seed in self.seeds() {
             let mut waiting = Vec::new();
             for (place, trial) in self.grid.trials.iter().enumerate() {
                 let (row, key) = (&mut rows[place], self.key(trial, seed));

@@ -1,6 +1,6 @@
 //! One training of a comparison: what decides it, how it is set up, what it tells.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use graft_nn::Trainable;
 use graft_protocol::{
@@ -130,7 +130,8 @@ impl Bench<'_> {
         let spec = attach::method(trial.method)?;
         let settings = trial.settings.clone().with("adapter_name", Value::Text(format!("{NAME}{place}")));
         let adapter = attach::build(self.desk, &self.state, (&model, Some(&self.data)), (spec, &settings), seed)?;
-        let attached = Arc::new(Attached::new(adapter));
+        let origin = attach::fresh(spec, &settings, Some(&self.data), seed);
+        let attached = Arc::new(Attached::new(adapter, origin));
         attached.remember_asked(&settings);
         let passing = Passing { model: model.clone(), attached: attached.clone() };
         let mut keys = keys.clone().with("eval_every", Value::Integer(0)).with("save_every", Value::Integer(0));
@@ -140,7 +141,7 @@ impl Bench<'_> {
             (config.eval_every, config.eval_examples) = (config.steps.div_ceil(LOOKS), domain.examples);
         }
         let watched = domain.map(|domain| domain.data.clone());
-        let earlier = if self.is_fresh() { None } else { half_way(&key) };
+        let earlier = if self.is_fresh() { None } else { half_way(&key)? };
         let (folder, goes_on) = match earlier {
             Some(folder) => (folder, true),
             None => (RunFolder::create(&runs::base(), trial.method)?, false),
@@ -160,11 +161,38 @@ impl Bench<'_> {
     }
 }
 
-/// The run of a training that was stopped, before its end or before it was scored. One that has not ended may be another kernel's, which trains it now.
-fn half_way(key: &str) -> Option<RunFolder> {
+/// The run of a training that was stopped or killed, before its end or before it was scored.
+///
+/// # Errors
+/// [`graft_train::TrainError::InUse`] while another kernel trains it.
+fn half_way(key: &str) -> Result<Option<RunFolder>, Failure> {
     let is_it = |folder: &RunFolder| folder.header().is_some_and(|header| !key.is_empty() && header.trial.as_deref() == Some(key));
-    let stopped = |folder: &RunFolder| folder.record().ok().and_then(|record| record.ended).is_some_and(|ended| ended.outcome != RunOutcome::Failed);
-    RunFolder::list(&runs::base()).into_iter().find(|folder| is_it(folder) && stopped(folder))
+    let goes_on = |record: &RunRecord| record.ended.as_ref().is_none_or(|ended| ended.outcome != RunOutcome::Failed);
+    let unfinished = |folder: &RunFolder| !folder.checkpoints().is_empty() && folder.record().is_ok_and(|record| goes_on(&record));
+    let found = RunFolder::list(&runs::base()).into_iter().find(|folder| is_it(folder) && unfinished(folder));
+    found.iter().try_for_each(|folder| folder.lock().map(drop))?;
+    Ok(found)
+}
+
+impl Bench<'_> {
+    /// Refuses a comparison of which another kernel trains a part now: both would write into the same runs.
+    ///
+    /// # Errors
+    /// [`graft_train::TrainError::InUse`] with the run and who trains it.
+    pub(super) fn refuse_if_in_use(&self) -> Result<(), Failure> {
+        if self.is_fresh() {
+            return Ok(());
+        }
+        let keys: BTreeSet<String> = self.seeds().flat_map(|seed| self.grid.trials.iter().map(move |trial| self.key(trial, seed))).collect();
+        let is_ours = |folder: &RunFolder| folder.header().and_then(|header| header.trial).is_some_and(|trial| keys.contains(&trial));
+        Ok(RunFolder::list(&runs::base()).iter().filter(|folder| is_ours(folder)).try_for_each(|folder| folder.lock().map(drop))?)
+    }
+
+    /// The seeds of every configuration.
+    pub(super) fn seeds(&self) -> impl Iterator<Item = u64> + use<> {
+        let first = self.state.seed;
+        (0..self.grid.seeds()).map(move |number| first + number)
+    }
 }
 
 impl Entrant<'_> {
