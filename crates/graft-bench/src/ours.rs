@@ -48,6 +48,10 @@ impl TokenEncoder for Letters {
         Ok(text.bytes().map(u32::from).collect())
     }
 
+    fn encode_with_offsets(&self, text: &str) -> graft_nn::Result<Vec<(u32, std::ops::Range<usize>)>> {
+        Ok(text.bytes().enumerate().map(|(at, byte)| (u32::from(byte), at..at + 1)).collect())
+    }
+
     fn decode(&self, ids: &[u32]) -> graft_nn::Result<String> {
         Ok(ids.iter().filter_map(|id| char::from_u32(*id)).collect())
     }
