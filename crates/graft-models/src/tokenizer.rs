@@ -53,8 +53,12 @@ impl Tokenizer {
         let inner = tokenizers::Tokenizer::from_bytes(&bytes)
             .map_err(|error| ModelError::Malformed { path: path.clone(), problem: format!("it is no tokenizer ({error})") })?;
         let eos = end_tokens(folder, &inner);
-        let max_length = json(folder, "tokenizer_config.json").and_then(|config| max_length(&config));
-        Ok(Self { max_length, ..Self::new(inner, eos) })
+        let config = json(folder, "tokenizer_config.json").unwrap_or_default();
+        let mut tokenizer = Self { max_length: max_length(&config), ..Self::new(inner, eos) };
+        if let Some((prefix, suffix)) = asked_for(&config, &tokenizer.inner) {
+            (tokenizer.prefix, tokenizer.suffix) = (prefix, suffix);
+        }
+        Ok(tokenizer)
     }
 
     /// The contents of a `tokenizer.json`.
@@ -140,6 +144,20 @@ fn added(inner: &tokenizers::Tokenizer, processor: &PostProcessorWrapper) -> Opt
     Some((ids[..before].to_vec(), ids[ids.len() - after..].to_vec()))
 }
 
+/// The special tokens that `add_bos_token` and `add_eos_token` of the tokenizer's config ask for; either key replaces what the post-processor says, as in
+/// transformers.
+fn asked_for(config: &Value, inner: &tokenizers::Tokenizer) -> Option<(Vec<u32>, Vec<u32>)> {
+    let flags = ["add_bos_token", "add_eos_token"].map(|key| config.get(key).and_then(Value::as_bool));
+    let token = |flag: Option<bool>, key: &str| -> Vec<u32> { special_token(config, key, inner).filter(|_| flag == Some(true)).into_iter().collect() };
+    flags.iter().any(Option::is_some).then(|| (token(flags[0], "bos_token"), token(flags[1], "eos_token")))
+}
+
+/// The id of a special token that a config names, as a text or as an object with `content`.
+fn special_token(config: &Value, key: &str, inner: &tokenizers::Tokenizer) -> Option<u32> {
+    let token = config.get(key)?;
+    inner.token_to_id(token.as_str().or_else(|| token.get("content")?.as_str())?)
+}
+
 fn json(folder: &Path, file: &str) -> Option<Value> {
     serde_json::from_slice(&std::fs::read(folder.join(file)).ok()?).ok()
 }
@@ -152,10 +170,7 @@ fn max_length(config: &Value) -> Option<usize> {
 
 /// The tokenizer's own `eos_token`, which ends a completion in TRL's trainer, and all that end a generation in transformers.
 fn end_tokens(folder: &Path, inner: &tokenizers::Tokenizer) -> Vec<u32> {
-    let by_text = |config: Value| -> Option<u32> {
-        let token = config.get("eos_token")?;
-        inner.token_to_id(token.as_str().or_else(|| token.get("content")?.as_str())?)
-    };
+    let by_text = |config: Value| special_token(&config, "eos_token", inner);
     let by_id = || json(folder, "generation_config.json").and_then(eos_ids).or_else(|| json(folder, "config.json").and_then(eos_ids));
     let mut ends: Vec<u32> = json(folder, "tokenizer_config.json").and_then(by_text).into_iter().collect();
     for id in by_id().unwrap_or_default() {

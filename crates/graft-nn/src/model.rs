@@ -32,9 +32,9 @@ pub struct ModelShape {
 pub enum Task {
     /// It predicts the next token: [`Model::head`] gives logits (.., V) of states (.., C).
     CausalLm,
-    /// It tells `labels` kinds of text apart: [`Model::head`] gives logits (B, labels) of states (B, P+T, C).
+    /// It assigns a text to one of `labels` classes: [`Model::head`] gives logits (B, labels) of states (B, P+T, C).
     SequenceClassification {
-        /// Number of kinds.
+        /// Number of classes.
         labels: usize,
     },
     /// Its hidden states are all it gives; it has no [`Model::head`].

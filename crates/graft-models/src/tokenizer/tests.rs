@@ -105,3 +105,17 @@ fn special_tokens_of_both_sides_are_known_and_a_token_covers_the_space_in_it() {
     let again = Tokenizer::new(tokenizers::Tokenizer::from_bytes(tokenizer.to_json().unwrap()).unwrap(), Vec::new());
     assert_eq!((again.prefix(), again.suffix()), (vec![0], vec![1]));
 }
+
+#[test]
+fn a_config_that_says_what_to_add_is_heard_before_the_post_processor() {
+    let added = |config: &str| {
+        let (folder, _) = folder("{}");
+        fs::write(folder.path().join("tokenizer_config.json"), config).unwrap();
+        let tokenizer = Tokenizer::from_folder(folder.path()).unwrap();
+        (tokenizer.prefix(), tokenizer.suffix())
+    };
+    assert_eq!(added(r#"{"bos_token": "<s>", "eos_token": "</s>"}"#), (vec![0], vec![]));
+    assert_eq!(added(r#"{"add_bos_token": false, "bos_token": "<s>"}"#), (vec![], vec![]));
+    assert_eq!(added(r#"{"add_bos_token": true, "add_eos_token": true, "bos_token": {"content": "<s>"}, "eos_token": "</s>"}"#), (vec![0], vec![1]));
+    assert_eq!(added(r#"{"add_eos_token": true, "bos_token": "<s>", "eos_token": "</s>"}"#), (vec![], vec![1]));
+}

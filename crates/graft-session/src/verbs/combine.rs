@@ -2,7 +2,10 @@
 
 use graft_protocol::{Failure, Level, Settings, combination::KEYS, methods};
 
-use super::attach::{AttachReport, install, workbench};
+use super::{
+    attach::{AttachReport, install, workbench},
+    labels,
+};
 use crate::{Desk, provenance::Origin};
 
 /// What a combination lost is said from here on; less is rounding.
@@ -25,6 +28,9 @@ pub fn combine(desk: &Desk, names: &[String], settings: &Settings) -> Result<Att
         kept = combined.kept;
         Ok((combined.adapter, Vec::new()))
     })?;
+    // Heads whose classes mean different things have no classes in common.
+    let names = attached.first().and_then(|first| first.label_names()).filter(|names| attached.iter().all(|other| other.label_names().as_ref() == Some(names)));
+    labels::put(desk, &report.attached, names.map(|names| names.to_vec()));
     if kept < WORTH_SAYING {
         let text = format!("its ranks hold {:.1} % of the combined update; a larger svd_rank holds more", 100.0 * kept);
         report.notes.push((Level::Info, text));

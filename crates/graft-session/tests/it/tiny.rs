@@ -27,7 +27,7 @@ pub(crate) fn write_model(folder: &Path, seed: u64) {
 }
 
 /// tokenizer.json of the 256 bytes and two special tokens.
-fn byte_level() -> String {
+pub(crate) fn byte_level() -> String {
     let plain = |byte: u32| matches!(byte, 33..=126 | 161..=172 | 174..=255);
     let mut others = 256..;
     let letters = (0..256).filter_map(|byte| if plain(byte) { char::from_u32(byte) } else { others.next().and_then(char::from_u32) });

@@ -38,7 +38,7 @@ impl ModelOptions {
         Self { settings: self.settings.with("load_in_8bit", Value::Bool(load_in_8bit)) }
     }
 
-    /// Kinds of text that the head of an encoder tells apart.
+    /// Classes of the head of an encoder.
     #[must_use]
     pub fn num_labels(self, num_labels: i64) -> Self {
         Self { settings: self.settings.with("num_labels", Value::Integer(num_labels)) }
