@@ -1,5 +1,7 @@
 //! The source of fine-tuning: examples of a data set, in an order of their own in each epoch.
 
+use std::sync::OnceLock;
+
 use graft_nn::{Model, Rng, TokenEncoder};
 
 use crate::batch::{Batch, Encoded};
@@ -26,6 +28,8 @@ pub struct Examples<'a> {
     cut: usize,
     /// That labels are not among the classes of a classifier.
     unmatched: Option<String>,
+    /// Found once: it takes encoding the validation examples.
+    largest_validation: OnceLock<LargestPass>,
 }
 
 impl<'a> Examples<'a> {
@@ -45,7 +49,8 @@ impl<'a> Examples<'a> {
             cut += usize::from(was_cut);
             train.push(encoded);
         }
-        Ok(Self { data, validation: data, tokenizer, train, config: config.clone(), limit: encoder.limit(), cut, unmatched })
+        let (config, limit, largest_validation) = (config.clone(), encoder.limit(), OnceLock::new());
+        Ok(Self { data, validation: data, tokenizer, train, config, limit, cut, unmatched, largest_validation })
     }
 
     /// Validates on another set.
@@ -83,8 +88,12 @@ impl<'a> Examples<'a> {
     /// # Errors
     /// Those of the tokenizer.
     pub(crate) fn largest_validation(&self, model: &dyn Model) -> Result<LargestPass> {
+        if let Some(found) = self.largest_validation.get() {
+            return Ok(*found);
+        }
         let evaluator = if self.config.eval_every > 0 { self.evaluator(model)? } else { None };
-        evaluator.map_or(Ok(LargestPass::default()), |evaluator| evaluator.largest_pass())
+        let found = evaluator.map_or(Ok(LargestPass::default()), |evaluator| evaluator.largest_pass())?;
+        Ok(*self.largest_validation.get_or_init(|| found))
     }
 
     /// What validates; none without validation examples.

@@ -8,6 +8,8 @@ use super::train::{Plan, default_rate};
 const ENOUGH: usize = 20;
 /// A rise of less than this share of the loss, or within twice its standard error, is noise.
 const NOISE: f64 = 0.02;
+/// So much above the loss of the very first step, which is that of one batch, is no noise.
+const JUMP: f64 = 0.1;
 /// A fall of less than this share of the loss is none.
 const STILL: f64 = 1e-4;
 /// The factors by which a rate or a number of steps is changed.
@@ -50,9 +52,13 @@ impl Course {
             return Self::Short;
         }
         let tenth = losses.len().div_ceil(10);
-        let (first, last) = (&losses[..tenth], &losses[losses.len() - tenth..]);
+        let (start, first, last) = (losses[0], &losses[..tenth], &losses[losses.len() - tenth..]);
         let (before, after) = (mean(first), mean(last));
         let error = ((variance(first) + variance(last)) / tenth as f64).sqrt();
+        // A run that diverges in its first steps may fall from there and still end far above its start.
+        if after - start > (JUMP * start.abs()).max(3.0 * variance(last).sqrt()) {
+            return Self::Rose(start, after);
+        }
         match after - before {
             risen if risen > (NOISE * before.abs()).max(2.0 * error) => Self::Rose(before, after),
             risen if risen >= -STILL * before.abs() => Self::Flat(before, after),
@@ -199,6 +205,9 @@ mod tests {
         assert!(matches!(Course::of_losses(&line(2.0, 2.0 - 1e-9)), Course::Flat(..)));
         assert!(matches!(Course::of_losses(&[2.0, f64::NAN]), Course::Rose(..)));
         assert_eq!(Course::of_losses(&[2.0, 9.0]), Course::Short);
+        // From 2 to 40 at once, and down to 8.
+        let jump: Vec<f64> = std::iter::once(2.0).chain((0..39).map(|step| 40.0 - 32.0 * f64::from(step) / 38.0)).collect();
+        assert!(matches!(Course::of_losses(&jump), Course::Rose(start, _) if start == 2.0), "{:?}", Course::of_losses(&jump));
         // A tenth of noise on top of nothing learned.
         let noisy: Vec<f64> = (0..200).map(|step| 2.0 + 0.2 * f64::from((step * 37) % 11 - 5) / 5.0).collect();
         assert!(!matches!(Course::of_losses(&noisy), Course::Rose(..)), "{:?}", Course::of_losses(&noisy));
