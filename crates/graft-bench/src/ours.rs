@@ -24,7 +24,7 @@ struct Always<'a> {
 
 impl Always<'_> {
     fn evaluator<'e>(&'e self, model: &'e dyn Model) -> graft_train::Result<Option<Evaluator<'e>>> {
-        let request = Request { split: SplitName::Validation, examples: 2 * VALIDATION_BATCH, batch: VALIDATION_BATCH, max_length: None };
+        let request = Request { split: SplitName::Validation, examples: VALIDATION_BATCH, batch: VALIDATION_BATCH, max_length: None };
         self.validation.map(|data| Evaluator::new(model, &Letters, data, request)).transpose()
     }
 }

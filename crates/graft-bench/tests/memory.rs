@@ -41,7 +41,9 @@ fn the_prediction_is_within_a_tenth_for_every_method_on_a_small_model() {
 #[test]
 fn the_prediction_is_within_a_tenth_where_the_validation_takes_the_most() {
     let measured = |verb: &str| is_close(&format!("{verb}, validated"), said::<Costs>(&["method", verb, "--shape", "tiny", "--validated"]).memory);
-    assert_all_close(METHODS.iter().map(|spec| measured(spec.verb)));
+    // One of each kind: in layers, in the embedding's place, in front of the text and of the keys, between layers, all weights.
+    let kinds = ["lora", "trainable_tokens", "prompt_tune", "prefix_tune", "bottleneck", "full"];
+    assert_all_close(METHODS.iter().map(|spec| spec.verb).filter(|verb| is_long() || kinds.contains(verb)).map(measured));
 }
 
 #[test]

@@ -102,6 +102,7 @@ fn of_published(name: &str, settings: &Settings) -> Result<Table, Failure> {
         recompute: settings.bool(MEMORY, "gradient_checkpointing"),
         threads: 0,
         validation: LargestPass::default(),
+        inside_blocks: true,
     };
     let four_bits = Sizes { kept: model.bytes(bytes_each, Some(FOUR_BITS)), widened: 4 * model.largest(), ..sizes };
     let mut table = compared(&format!("memory of training {}", model.name), &format!("lora r={rank} all-linear"), &sizes, &four_bits);
@@ -119,7 +120,7 @@ fn of_published(name: &str, settings: &Settings) -> Result<Table, Failure> {
 fn compared(title: &str, label: &str, sizes: &Sizes<'_>, four_bits: &Sizes<'_>) -> Table {
     let memory = Memory::predict(sizes);
     let packed = Memory::predict(four_bits);
-    let full = Memory::predict(&Sizes { added: 0, opened: sizes.parameters, adapters: Kept::default(), untouched: 0, ..*sizes });
+    let full = Memory::predict(&Sizes { added: 0, opened: sizes.parameters, adapters: Kept::default(), untouched: 0, inside_blocks: true, ..*sizes });
     let mut table = Table::new(title, &["part", &format!("#{label}"), "#share", "", "#on a 4-bit base", "#full fine-tuning"]);
     for (((name, bytes), (_, packed)), (_, opened)) in memory.parts().into_iter().zip(packed.parts()).zip(full.parts()) {
         let share = bytes as f64 / memory.total() as f64;

@@ -42,6 +42,7 @@ pub fn of_model(model: &dyn Model) -> Sizes<'_> {
         recompute: false,
         threads,
         validation: LargestPass::default(),
+        inside_blocks: is_touched_inside(model),
     }
 }
 
@@ -72,6 +73,12 @@ fn untouched(model: &dyn Model) -> usize {
     let acting = model.junctions().into_iter().find(|junction| !junction.slot().active_names().is_empty());
     let joined = acting.map(|junction| junction.block() + usize::from(junction.sublayer() == Sublayer::FeedForward));
     joined.map_or(first, |joined| joined.min(first))
+}
+
+/// Whether something that acts in a block's layers, or in front of its keys and values, is trained.
+fn is_touched_inside(model: &dyn Model) -> bool {
+    let inside = |layer: &Layer<'_>| !matches!(layer, Layer::Embedding(_)) && is_touched(*layer);
+    !model.embedding().prefix().active_names().is_empty() || model.sites().iter().any(|site| inside(&site.layer))
 }
 
 fn is_touched(layer: Layer<'_>) -> bool {

@@ -23,6 +23,7 @@ fn sizes_of(shape: &ModelShape) -> Sizes<'_> {
         recompute,
         threads: 0,
         validation: LargestPass::default(),
+        inside_blocks: true,
     }
 }
 
@@ -127,9 +128,11 @@ fn a_validation_counts_where_it_takes_more_than_a_step() {
     let sizes = Sizes { rows: 1, tokens: 2, ..sizes_of(&shape) };
     let with = |positions: usize, threads: usize| Sizes { validation: LargestPass { positions, read: positions, passes: 4 }, threads, ..sizes };
     assert_eq!(Memory::predict(&with(1, 0)), Memory::predict(&sizes), "a small one changes nothing");
-    // 144 of the block and C; then C of the states behind the blocks, C and twice V of each that is read.
-    let of = |positions: u64| (positions * 152).max(positions * (8 + 8 + 20)) * 4 + (2 << 20);
+    // 144 of the block and three times C; then C of the states behind the blocks, C and twice V of each that is read.
+    let of = |positions: u64| (positions * 168).max(positions * (8 + 8 + 20)) * 4 + (2 << 20);
     assert_eq!(Memory::of_validation(&with(10_000, 0)), of(10_000));
+    // Five times F and four times C live at one time where nothing is kept.
+    assert_eq!(Memory::of_validation(&Sizes { inside_blocks: false, ..with(10_000, 0) }), 10_000 * (100 + 32) * 4 + (2 << 20));
     assert_eq!(Memory::of_validation(&with(10_000, 2)), 2 * of(10_000), "as many passes as there are threads");
     assert_eq!(Memory::of_validation(&with(10_000, 9)), of(10_000), "fewer passes than threads: one after the other");
     let memory = Memory::predict(&with(10_000, 0));
