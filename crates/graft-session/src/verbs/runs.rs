@@ -32,7 +32,8 @@ const MOST: usize = 8;
 const MOST_POINTS: usize = 4_000;
 /// What to know of runs that have no place on a disk.
 pub(crate) const TEMPORARY: &str = "neither this folder nor the home folder can be written, so runs are kept in memory: ledgers, checkpoints and weights are \
-    lost when the kernel stops. `%lora save DIR` keeps an adapter, `%runs export RUN FILE` a run; GRAFT_RUNS=DIR names another place for runs";
+    lost when this session ends (a restart, `%reset` or a crash). `%lora save DIR` keeps an adapter, `%runs export RUN FILE` a run; GRAFT_RUNS=DIR names \
+    another place for runs";
 
 /// The folder of the runs: beside the notebook, which is the working directory.
 pub(crate) fn base() -> PathBuf {

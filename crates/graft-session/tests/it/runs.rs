@@ -396,7 +396,7 @@ fn in_memory(world: &World) {
     );
     assert!(warned, "{:?}", world.ear.events());
     let listed = said(&typed(world, "%runs").unwrap());
-    assert!(listed.contains("lora-001") && listed.contains("lost when the kernel stops"), "{listed}");
+    assert!(listed.contains("lora-001") && listed.contains("lost when this session ends"), "{listed}");
     typed(world, "%resume steps=5\n%runs use lora-001").unwrap();
     let file = world.folder.path().join("run.csv");
     typed(world, &format!("%runs export lora-001 {}", file.display())).unwrap();

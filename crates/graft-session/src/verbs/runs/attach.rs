@@ -16,7 +16,7 @@ use crate::{
     state::{Attached, LoadedModel},
     verbs::{
         attach::{self, AttachReport, install, workbench},
-        resume,
+        labels, resume,
     },
 };
 
@@ -56,6 +56,7 @@ pub fn attach_run(desk: &Desk, run: &str, settings: &Settings) -> Result<AttachR
             }
         }
     })?;
+    labels::put(desk, &report.attached, header.label_names.clone());
     report.notes.insert(0, (Level::Info, told(&folder, &progress)));
     Ok(report)
 }
