@@ -219,10 +219,14 @@ impl Plan for BertConfig {
         "bert."
     }
 
-    /// A checkpoint of a bare encoder has no classifier, one of a masked language model no pooler: normal with `initializer_range`, as transformers does.
+    /// A checkpoint of a bare encoder has no classifier, one of a masked language model no pooler.
+    fn may_be_fresh(&self, spec: &WeightSpec) -> bool {
+        spec.name.starts_with("classifier.") || spec.name.contains("pooler.")
+    }
+
+    /// Normal with `initializer_range`, as transformers does.
     fn fresh(&self, spec: &WeightSpec) -> Option<Vec<f32>> {
-        let is_head = spec.name.starts_with("classifier.") || spec.name.contains("pooler.");
-        is_head.then(|| fresh(spec, self.initializer_range, &Rng::new(0)))
+        self.may_be_fresh(spec).then(|| fresh(spec, self.initializer_range, &Rng::new(0)))
     }
 }
 

@@ -119,6 +119,24 @@ pub enum ModelError {
         /// Position in the text.
         position: usize,
     },
+    /// A weight in the files holds a NaN or an infinity.
+    #[error("`{name}` in `{}` holds a NaN or an infinity", path.display())]
+    NotFiniteWeight {
+        /// The file.
+        path: PathBuf,
+        /// Name of the weight.
+        name: String,
+    },
+    /// The weights need more memory than is left.
+    #[error("the weights need {} as {dtype}, and {} of memory is free", bytes(*needed), bytes(*left))]
+    Memory {
+        /// Bytes that they need.
+        needed: u64,
+        /// Bytes that are left.
+        left: u64,
+        /// How matrices are kept.
+        dtype: &'static str,
+    },
     /// The file system refuses.
     #[error("cannot {action} `{}`", path.display())]
     Io {
@@ -156,6 +174,8 @@ impl Hint for ModelError {
             Self::Hub { .. } => "models::hub",
             Self::Prompt { code, .. } => code,
             Self::NotFinite { .. } => "models::not_finite",
+            Self::NotFiniteWeight { .. } => "models::not_finite_weight",
+            Self::Memory { .. } => "models::memory",
             Self::Io { .. } => "models::io",
             Self::Settings(_) => "models::settings",
             Self::File(error) => error.code(),
@@ -180,6 +200,11 @@ impl Hint for ModelError {
             }
             Self::TokenizerMismatch { .. } => "use the tokenizer.json that came with this model".to_owned(),
             Self::NotFinite { .. } => "the weights or an adapter hold NaN or infinite numbers; detach the adapter, or load the model again".to_owned(),
+            Self::NotFiniteWeight { .. } => "the file is damaged, or the training that wrote it diverged: copy or download it again".to_owned(),
+            Self::Memory { dtype: "f32", .. } => {
+                "load it with dtype=bf16, which halves that, choose a smaller model, or free memory (%model load drops the model before)".to_owned()
+            }
+            Self::Memory { .. } => "choose a smaller model or one packed in 4 bits (GGUF, bitsandbytes), or free memory".to_owned(),
             Self::Settings(failure) => return failure.hint.clone(),
             Self::File(error) => return error.hint(),
             Self::Layer(error) => return error.hint(),
@@ -193,4 +218,12 @@ fn first(names: &[String]) -> String {
     let shown: Vec<_> = names.iter().take(4).map(|name| format!("`{name}`")).collect();
     let more = names.len().saturating_sub(shown.len());
     if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
+}
+
+/// A number of bytes for a reader.
+fn bytes(count: u64) -> String {
+    match count as f64 {
+        count if count >= 1e9 => format!("{:.1} GB", count / 1e9),
+        count => format!("{:.1} MB", count / 1e6),
+    }
 }

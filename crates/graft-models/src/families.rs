@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use graft_nn::{Device, Model, NnError, Rng, Tensor};
+use graft_nn::{Device, Model, NnError, Rng, Task, Tensor};
 use graft_protocol::Failure;
 use serde_json::Value;
 
@@ -36,6 +36,11 @@ pub(crate) trait Plan {
         "model."
     }
 
+    /// Whether no file has to have a weight.
+    fn may_be_fresh(&self, _spec: &WeightSpec) -> bool {
+        false
+    }
+
     /// A fresh value for a weight that no file has to have, such as that of a head for classes of one's own; none where it must be there.
     fn fresh(&self, _spec: &WeightSpec) -> Option<Vec<f32>> {
         None
@@ -55,15 +60,43 @@ impl Plan for LlamaConfig {
 /// Reads a config; the problem in words where it cannot be meant.
 type Read = fn(&Value) -> Result<Box<dyn Plan>, String>;
 
-/// `model_type` and how its config is read.
-const FAMILIES: &[(&str, Read)] = &[
-    ("llama", |config| Ok(Box::new(LlamaConfig::from_json(config)?))),
-    ("mistral", |config| Ok(Box::new(mistral::config(config)?))),
-    ("qwen2", |config| Ok(Box::new(qwen2::config(config)?))),
-    ("qwen3", |config| Ok(Box::new(qwen3::config(config)?))),
-    ("gpt2", |config| Ok(Box::new(Gpt2Config::from_json(config)?))),
-    ("bert", |config| Ok(Box::new(BertConfig::from_json(config)?))),
+/// A family that can be loaded.
+struct Family {
+    /// `model_type` of its config.json.
+    model_type: &'static str,
+    /// How its config is read.
+    read: Read,
+    /// Its classes in transformers: bare, with a head for tokens, with one for classes of texts.
+    architectures: [Option<&'static str>; 3],
+}
+
+/// The families.
+const FAMILIES: &[Family] = &[
+    decoder("llama", |config| Ok(Box::new(LlamaConfig::from_json(config)?)), "LlamaForCausalLM"),
+    decoder("mistral", |config| Ok(Box::new(mistral::config(config)?)), "MistralForCausalLM"),
+    decoder("qwen2", |config| Ok(Box::new(qwen2::config(config)?)), "Qwen2ForCausalLM"),
+    decoder("qwen3", |config| Ok(Box::new(qwen3::config(config)?)), "Qwen3ForCausalLM"),
+    decoder("gpt2", |config| Ok(Box::new(Gpt2Config::from_json(config)?)), "GPT2LMHeadModel"),
+    Family {
+        model_type: "bert",
+        read: |config| Ok(Box::new(BertConfig::from_json(config)?)),
+        architectures: [Some("BertModel"), None, Some("BertForSequenceClassification")],
+    },
 ];
+
+const fn decoder(model_type: &'static str, read: Read, causal: &'static str) -> Family {
+    Family { model_type, read, architectures: [None, Some(causal), None] }
+}
+
+/// The class of transformers that a model of a family is.
+pub(crate) fn architecture(model_type: &str, task: Task) -> Option<&'static str> {
+    let [bare, causal, classifier] = FAMILIES.iter().find(|family| family.model_type == model_type)?.architectures;
+    match task {
+        Task::FeatureExtraction => bare,
+        Task::CausalLm => causal,
+        Task::SequenceClassification { .. } => classifier,
+    }
+}
 
 /// A model with fresh weights: normal with `initializer_range`, norms 1, biases 0. `config` is what a config.json would say.
 ///
@@ -77,7 +110,7 @@ pub fn random_model(config: &Value, seed: u64, device: &Device) -> Result<Arc<dy
 
 /// The `model_type`s that are supported.
 pub(crate) fn names() -> Vec<&'static str> {
-    FAMILIES.iter().map(|(model_type, _)| *model_type).collect()
+    FAMILIES.iter().map(|family| family.model_type).collect()
 }
 
 /// What the `config.json` at `path` asks for.
@@ -88,7 +121,7 @@ pub(crate) fn plan(config: &Value, path: &Path) -> Result<Box<dyn Plan>, ModelEr
     let malformed = |problem| ModelError::Malformed { path: path.to_owned(), problem };
     let model_type = config.get("model_type").and_then(Value::as_str);
     let model_type = model_type.ok_or_else(|| malformed("it has no `model_type`".to_owned()))?;
-    let family = FAMILIES.iter().find(|(known, _)| *known == model_type);
-    let (_, read) = family.ok_or_else(|| ModelError::UnsupportedFamily { path: path.to_owned(), model_type: model_type.to_owned() })?;
-    read(config).map_err(malformed)
+    let family = FAMILIES.iter().find(|family| family.model_type == model_type);
+    let family = family.ok_or_else(|| ModelError::UnsupportedFamily { path: path.to_owned(), model_type: model_type.to_owned() })?;
+    (family.read)(config).map_err(malformed)
 }

@@ -6,12 +6,14 @@
 //! `gguf.md` of ggml; the metadata keys of llama.cpp's `convert_hf_to_gguf.py`; goldens `tests/goldens-gguf`
 
 mod config;
+mod header;
 mod names;
 mod tokenizer;
 
 use std::{
     collections::BTreeSet,
     fs::File,
+    io::{BufReader, Seek},
     path::{Path, PathBuf},
 };
 
@@ -22,10 +24,11 @@ use candle_core::quantized::{
 use graft_nn::{
     DType, Device, NnError, Packed, Tensor,
     packed::{Ggml, Numbers},
+    regular_file,
 };
 use serde_json::Value;
 
-use crate::{ModelError, Tokenizer};
+use crate::{ModelError, Tokenizer, finite, sizes::Stored};
 
 /// A GGUF file whose header has been read.
 pub(crate) struct Gguf {
@@ -52,10 +55,37 @@ impl Gguf {
     /// # Errors
     /// [`ModelError::Io`], [`ModelError::Malformed`] when it is no GGUF file.
     pub(crate) fn open(path: &Path) -> Result<Self, ModelError> {
-        let mut file = open(path)?;
-        let malformed =
-            |error: candle_core::Error| ModelError::Malformed { path: path.to_owned(), problem: format!("it is no whole GGUF file ({})", line(&error)) };
-        Ok(Self { path: path.to_owned(), content: Content::read(&mut file).map_err(malformed)? })
+        let file = open(path)?;
+        let malformed = |problem: String| ModelError::Malformed { path: path.to_owned(), problem: format!("it is no whole GGUF file ({problem})") };
+        header::check(&file).map_err(malformed)?;
+        let mut reader = BufReader::new(file);
+        reader.rewind().map_err(|source| ModelError::Io { action: "read", path: path.to_owned(), source })?;
+        let content = Content::read(&mut reader).map_err(|error| malformed(line(&error)))?;
+        let file = Self { path: path.to_owned(), content };
+        file.check_ends()?;
+        Ok(file)
+    }
+
+    /// Refuses tensors that reach beyond the end of the file.
+    fn check_ends(&self) -> Result<(), ModelError> {
+        let length = open(&self.path)?.metadata().map_err(|source| ModelError::Io { action: "read", path: self.path.clone(), source })?.len();
+        let mut infos: Vec<_> = self.content.tensor_infos.iter().collect();
+        infos.sort_by_key(|(name, _)| name.as_str());
+        for (name, info) in infos {
+            // The header has been found to have room for each product.
+            let (numbers, block) = (info.shape.elem_count(), info.ggml_dtype.block_size());
+            let bytes = (numbers / block) as u64 * info.ggml_dtype.type_size() as u64;
+            let end = self.content.tensor_data_offset.saturating_add(info.offset).saturating_add(bytes);
+            if !numbers.is_multiple_of(block) || end > length {
+                return Err(self.malformed(format!("`{name}` cannot be read (it ends at byte {end}, and the file has {length})")));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many tensors there are and how long their dimensions.
+    pub(crate) fn stored(&self) -> Stored {
+        Stored::of(self.content.tensor_infos.values().map(|info| info.shape.dims()))
     }
 
     /// What a config.json of the same model would say.
@@ -72,6 +102,21 @@ impl Gguf {
     /// [`ModelError::Malformed`] and [`ModelError::MissingFile`].
     pub(crate) fn tokenizer(&self) -> Result<Tokenizer, ModelError> {
         tokenizer::read(self)
+    }
+
+    /// The folder of the tokenizer.json that is read in the place of the file's own tokenizer; none where the file's own is built in.
+    pub(crate) fn tokenizer_folder(&self) -> Option<PathBuf> {
+        tokenizer::folder(self)
+    }
+
+    /// The id of a special token, by llama.cpp's word for it, such as `bos` or `unknown`.
+    pub(crate) fn special_token(&self, kind: &str) -> Option<u32> {
+        u32::try_from(self.size(&format!("tokenizer.ggml.{kind}_token_id"))?).ok()
+    }
+
+    /// The chat template, in Jinja.
+    pub(crate) fn chat_template(&self) -> Option<String> {
+        self.text("tokenizer.chat_template")
     }
 
     /// The file.
@@ -95,7 +140,7 @@ impl Gguf {
     /// # Errors
     /// [`ModelError::Io`], [`ModelError::Malformed`].
     pub(crate) fn read(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor, ModelError> {
-        let stored = self.stored(name)?.dequantize(&Device::Cpu).map_err(NnError::from)?;
+        let stored = self.tensor(name)?.dequantize(&Device::Cpu).map_err(NnError::from)?;
         let rows = stored.dim(0).map_err(NnError::from)?;
         let plain = match self.turn(name, rows) {
             Some(turn) => {
@@ -104,6 +149,9 @@ impl Gguf {
             }
             None => stored,
         };
+        if !finite::is_finite(&plain).map_err(NnError::from)? {
+            return Err(ModelError::NotFiniteWeight { path: self.path.clone(), name: name.to_owned() });
+        }
         Ok(plain.to_dtype(dtype).and_then(|tensor| tensor.to_device(device)).map_err(NnError::from)?)
     }
 
@@ -112,7 +160,7 @@ impl Gguf {
     /// # Errors
     /// [`ModelError::Io`], [`ModelError::Malformed`].
     pub(crate) fn packed(&self, name: &str, dims: (usize, usize)) -> Result<Packed, ModelError> {
-        let stored = self.stored(name)?;
+        let stored = self.tensor(name)?;
         let bytes = stored.data().map_err(NnError::from)?.into_owned();
         let blocks = Ggml::new(stored.dtype(), bytes, dims.1).map_err(|problem| self.malformed(format!("`{name}`: {problem}")))?;
         let blocks = match self.turn(name, dims.0) {
@@ -131,7 +179,7 @@ impl Gguf {
         others
     }
 
-    fn stored(&self, name: &str) -> Result<QTensor, ModelError> {
+    fn tensor(&self, name: &str) -> Result<QTensor, ModelError> {
         let stored = names::of(name).ok_or_else(|| self.malformed(format!("no GGUF file has a `{name}`")))?;
         let problem = |error: candle_core::Error| self.malformed(format!("`{stored}` cannot be read ({})", line(&error)));
         self.content.tensor(&mut open(&self.path)?, &stored, &Device::Cpu).map_err(problem)
@@ -190,7 +238,7 @@ impl Turn {
 }
 
 fn open(path: &Path) -> Result<File, ModelError> {
-    File::open(path).map_err(|source| ModelError::Io { action: "read", path: path.to_owned(), source })
+    regular_file::open(path).map_err(|source| ModelError::Io { action: "read", path: path.to_owned(), source })
 }
 
 /// What candle says, without the frames that it may append.

@@ -13,9 +13,11 @@ pub mod qwen2;
 pub mod qwen3;
 
 mod activation;
+mod base_dropout;
 mod embed;
 mod error;
 mod families;
+mod finite;
 mod generate;
 mod gguf;
 mod id2label;
@@ -24,11 +26,14 @@ mod parts;
 mod published;
 mod rope;
 mod save;
+mod side_file;
+mod sizes;
 mod tokenizer;
 mod window;
 
 use std::path::PathBuf;
 
+pub use base_dropout::unapplied_dropout;
 pub use bert::{Bert, BertConfig};
 pub use embed::embed;
 pub use error::ModelError;
@@ -38,7 +43,7 @@ pub use gpt2::{Gpt2, Gpt2Config};
 pub use llama::{Llama, LlamaConfig};
 pub use load::{Loaded, ModelFiles, OriginalWeights, load, load_model};
 pub use published::{Published, published, published_names};
-pub use save::{FolderParts, save_folder};
+pub use save::{FolderParts, SavedModel, save_folder, save_loaded};
 pub use tokenizer::Tokenizer;
 
 /// One weight that a config asks for.

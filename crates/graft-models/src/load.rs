@@ -2,8 +2,10 @@
 
 mod content;
 mod hub;
+mod names;
 mod original;
 mod packing;
+mod unused;
 mod weights;
 
 use std::{
@@ -19,6 +21,7 @@ use serde_json::Value;
 use crate::{
     ModelError, Tokenizer, WeightSpec, assets, families,
     gguf::{self, Gguf, is_gguf},
+    side_file, sizes,
 };
 pub use original::OriginalWeights;
 
@@ -79,7 +82,7 @@ pub fn load(source: &str, settings: &Settings, device: &Device, progress: &mut d
     let files = load_as(&place, dtype(settings), labels, device, progress)?;
     let vocab = files.model.shape().vocab;
     if tokenizer.vocab() > vocab {
-        return Err(ModelError::TokenizerMismatch { path: tokens_from, highest: tokenizer.vocab() as u32 - 1, vocab });
+        return Err(ModelError::TokenizerMismatch { path: tokens_from, highest: (tokenizer.vocab() - 1) as u32, vocab });
     }
     if let Some(quantization) = quantization {
         packing::pack(&*files.model, quantization, progress)?;
@@ -101,14 +104,40 @@ pub fn load_model(place: &Path, dtype: DType, device: &Device, progress: &mut dy
 fn load_as(place: &Path, dtype: DType, labels: Option<usize>, device: &Device, progress: &mut dyn FnMut(&str, u64, u64)) -> Result<ModelFiles, ModelError> {
     let (config_json, path) = config_of(place)?;
     check_quantization(&config_json, &path)?;
+    let mut weights = weights::open(place)?;
+    check_sizes(&config_json, &*weights, &path)?;
     let mut plan = families::plan(&config_json, &path)?;
     if let Some(labels) = labels {
         plan = plan.with_labels(labels)?;
     }
     let expected = plan.weights();
-    let weights = weights::open(place, plan.prefix(), &expected)?;
-    let (stored, fresh): (Vec<_>, Vec<_>) = expected.iter().cloned().partition(|spec| weights.shape(&spec.name).is_some() || plan.fresh(spec).is_none());
-    let unexpected: Vec<_> = weights.check(&stored)?.into_iter().filter(|name| !is_harmless(name)).collect();
+    weights.expect(plan.prefix(), &expected)?;
+    let is_fresh = |spec: &WeightSpec| weights.shape(&spec.name).is_none() && plan.may_be_fresh(spec);
+    let (fresh, stored): (Vec<_>, Vec<_>) = expected.iter().cloned().partition(is_fresh);
+    let tied = expected.iter().all(|spec| spec.name != "lm_head.weight");
+    let unexpected: Vec<_> = weights.check(&stored)?.into_iter().filter(|name| !unused::is_needless(name, tied)).collect();
+    let (packed, plain): (Vec<_>, Vec<_>) = expected.iter().partition(|spec| weights.is_packed(&spec.name));
+    sizes::check_memory(&plain, if packed.is_empty() { 0 } else { weights.bytes() }, dtype, device)?;
+    let model = build(&*plan, &*weights, (&expected, &fresh), dtype, device, progress)?;
+    if let Some(names) = model.label_names().filter(|_| fresh.iter().any(|spec| spec.name.ends_with("classifier.weight"))) {
+        names.mark_fresh();
+    }
+    let content_hash = content::hash(content_paths(&path, &*weights).into_iter())?;
+    let borrowed = unused::borrowed_classifier(&config_json, model.task(), stored.iter().any(|spec| spec.name == "classifier.weight"));
+    let warnings = unused::warnings(&unexpected, &config_json, model.task()).into_iter().chain(borrowed).chain(fresh_warning(&fresh)).collect();
+    let keys = (stored.len(), stored.len() + unexpected.len());
+    Ok(ModelFiles { model, config_json, content_hash, warnings, keys })
+}
+
+/// Makes the model of weights that have been compared with what it expects; those of `fresh` are in no file.
+fn build(
+    plan: &dyn families::Plan,
+    weights: &dyn weights::WeightFiles,
+    (expected, fresh): (&[WeightSpec], &[WeightSpec]),
+    dtype: DType,
+    device: &Device,
+    progress: &mut dyn FnMut(&str, u64, u64),
+) -> Result<Arc<dyn Model>, ModelError> {
     let (mut done, mut packed) = (0, BTreeMap::new());
     let model = plan.build(device, &mut |spec| {
         done += 1;
@@ -127,14 +156,16 @@ fn load_as(place: &Path, dtype: DType, labels: Option<usize>, device: &Device, p
             _ => weights.read(&spec.name, dtype, device),
         }
     })?;
-    packing::put(&*model, packed, device, &path)?;
-    if let Some(names) = model.label_names().filter(|_| fresh.iter().any(|spec| spec.name.ends_with("classifier.weight"))) {
-        names.mark_fresh();
-    }
-    let content_hash = content::hash(content_paths(&path, &*weights).into_iter())?;
-    let warnings = unexpected_warning(&unexpected).into_iter().chain(fresh_warning(&fresh)).collect();
-    let keys = (stored.len(), stored.len() + unexpected.len());
-    Ok(ModelFiles { model, config_json, content_hash, warnings, keys })
+    packing::put(&*model, packed, device, weights.place())?;
+    Ok(model)
+}
+
+/// Refuses sizes in a config that its weight files contradict.
+///
+/// # Errors
+/// [`ModelError::Malformed`].
+fn check_sizes(config: &Value, weights: &dyn weights::WeightFiles, path: &Path) -> Result<(), ModelError> {
+    sizes::check(config, weights.stored()).map_err(|problem| ModelError::Malformed { path: path.to_owned(), problem })
 }
 
 /// The folder that a source means.
@@ -144,7 +175,7 @@ fn find(source: &str, settings: &Settings, progress: &mut dyn FnMut(&str, u64, u
         let folder = assets().join("tiny");
         return if folder.join("config.json").is_file() { Ok(folder) } else { Err(ModelError::NoTiny { folder }) };
     }
-    if is_gguf(&folder) && folder.is_file() {
+    if is_gguf(&folder) && folder.exists() && !folder.is_dir() {
         return Ok(folder);
     }
     if folder.is_dir() {
@@ -234,7 +265,7 @@ fn content_paths<'a>(config: &'a Path, weights: &'a dyn weights::WeightFiles) ->
 }
 
 fn read_config(folder: &Path, path: &Path) -> Result<Value, ModelError> {
-    if !path.is_file() {
+    if !path.exists() {
         let hint = if folder.join("adapter_config.json").is_file() {
             "this is an adapter: load its base model first, then %lora load DIR"
         } else {
@@ -242,26 +273,13 @@ fn read_config(folder: &Path, path: &Path) -> Result<Value, ModelError> {
         };
         return Err(ModelError::MissingFile { folder: folder.to_owned(), file: "config.json".to_owned(), hint: hint.to_owned() });
     }
-    let bytes = std::fs::read(path).map_err(|source| ModelError::Io { action: "read", path: path.to_owned(), source })?;
-    serde_json::from_slice(&bytes).map_err(|error| ModelError::Malformed { path: path.to_owned(), problem: format!("it is no JSON ({error})") })
-}
-
-/// Buffers that transformers 4 stored and nobody needs, heads that pretraining had, and the head of a model that declares it tied.
-fn is_harmless(name: &str) -> bool {
-    let buffers = ["rotary_emb.inv_freq", "attn.bias", "attn.masked_bias", "embeddings.position_ids"];
-    buffers.iter().any(|buffer| name.ends_with(buffer)) || name.starts_with("cls.") || name == "lm_head.weight"
+    side_file::json(path)
 }
 
 fn fresh_warning(specs: &[WeightSpec]) -> Option<String> {
     let layers: BTreeSet<_> = specs.iter().filter_map(|spec| spec.name.rsplit_once('.')).map(|(layer, _)| format!("`{layer}`")).collect();
     let layers = layers.into_iter().collect::<Vec<_>>().join(" and ");
     (!layers.is_empty()).then(|| format!("the files hold no weights for {layers}: fresh ones were made, and mean nothing until they are trained"))
-}
-
-fn unexpected_warning(names: &[String]) -> Vec<String> {
-    let Some(first) = names.first() else { return Vec::new() };
-    let others = if names.len() > 1 { format!(" and {} more", names.len() - 1) } else { String::new() };
-    vec![format!("the files hold weights that config.json does not ask for, which are left out: `{first}`{others}")]
 }
 
 #[cfg(test)]

@@ -23,7 +23,13 @@ pub(crate) fn from_config(config: &Value) -> Result<(f64, RopeScaling), String> 
         },
         other => return Err(format!("its rope type `{other}` is not supported (default, linear and llama3 are)")),
     };
-    Ok((number("rope_theta").unwrap_or(10_000.0), scaling))
+    if let RopeScaling::Llama3 { low_freq_factor, high_freq_factor, .. } = scaling
+        && low_freq_factor >= high_freq_factor
+    {
+        return Err(format!("its rope scaling needs a `high_freq_factor` above the `low_freq_factor`, got {high_freq_factor} and {low_freq_factor}"));
+    }
+    let theta = number("rope_theta").unwrap_or(10_000.0);
+    if theta > 0.0 { Ok((theta, scaling)) } else { Err(format!("`rope_theta` must be positive, got {theta}")) }
 }
 
 /// The same as the object that transformers 5 calls `rope_parameters`.

@@ -1,14 +1,18 @@
 //! Writing a model as a Hugging Face folder.
 
+pub(crate) mod carried;
+mod config;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
-use graft_nn::{DType, Layer, Model, NnError, Parameter, Site, Tensor, Weight, atomic_file, tensor_file};
+use graft_nn::{DType, Layer, Model, NnError, Parameter, Site, Tensor, Weight, atomic_file, atomic_folder, tensor_file};
 use serde_json::Value;
 
-use crate::{ModelError, Tokenizer, bnb};
+use crate::{Loaded, ModelError, Tokenizer, bnb};
+use carried::Files;
 
 /// What a model folder is made of.
 pub struct FolderParts<'a> {
@@ -24,40 +28,62 @@ pub struct FolderParts<'a> {
     pub others: &'a [(&'a str, String)],
 }
 
-/// Writes the folder, made if missing. Each file is whole or as it was; config.json comes last, so that a folder with one is complete.
+/// A loaded model, with what was trained into it since.
+pub struct SavedModel<'a> {
+    /// The model and what came with it.
+    pub loaded: &'a Loaded,
+    /// How matrices are stored; vectors stay in 32 bits.
+    pub dtype: DType,
+}
+
+/// Writes the folder of a model that was made here; it is whole or as it was.
 ///
 /// # Errors
 /// [`ModelError::Io`] and [`ModelError::File`], a full disk among them.
 pub fn save_folder(folder: &Path, parts: &FolderParts<'_>) -> Result<(), ModelError> {
-    let failed = |path: &Path, source| ModelError::Io { action: "write", path: PathBuf::from(path), source };
-    std::fs::create_dir_all(folder).map_err(|source| failed(folder, source))?;
-    let write = |name: &str, text: &str| {
-        let path = folder.join(name);
-        atomic_file::write(&path, text.as_bytes()).map_err(|source| failed(&path, source))
-    };
-    let (stored, quantization) = tensors(parts.model, parts.dtype)?;
-    tensor_file::write(&folder.join("model.safetensors"), &stored)?;
+    let mut files = Files::new();
     if let Some(tokenizer) = parts.tokenizer {
-        write("tokenizer.json", &tokenizer.to_json()?)?;
-        write("generation_config.json", &format!("{:#}\n", serde_json::json!({ "eos_token_id": tokenizer.ends() })))?;
+        files.insert("tokenizer.json".to_owned(), tokenizer.to_json()?.into_bytes());
+        carried::add(&mut files, "generation_config.json", &serde_json::json!({ "eos_token_id": tokenizer.ends() }));
     }
-    for (name, text) in parts.others {
-        write(name, text)?;
-    }
-    let mut config = parts.config.clone();
-    if let Some(object) = config.as_object_mut() {
-        let name = match parts.dtype {
-            DType::BF16 => "bfloat16",
-            DType::F16 => "float16",
-            _ => "float32",
-        };
-        // transformers 4 reads the first spelling, 5 the second.
-        object.remove("quantization_config");
-        object.extend(quantization.map(|quantization| ("quantization_config".to_owned(), quantization)));
-        object.insert("torch_dtype".to_owned(), name.into());
-        object.insert("dtype".to_owned(), name.into());
-    }
-    write("config.json", &format!("{config:#}\n"))
+    files.extend(parts.others.iter().map(|(name, text)| ((*name).to_owned(), text.clone().into_bytes())));
+    write(folder, parts.model, (parts.config, parts.dtype), &files)
+}
+
+/// Writes a loaded model as a folder that transformers loads to the same predictions, tokenizer and chat template; the folder is whole or as it was.
+/// The names of the files come back.
+///
+/// # Errors
+/// [`ModelError::Io`] and [`ModelError::File`], a full disk among them; [`ModelError::Malformed`] for a GGUF file that has changed since.
+pub fn save_loaded(folder: &Path, model: &SavedModel<'_>) -> Result<Vec<String>, ModelError> {
+    let files = carried::of(model.loaded)?;
+    write(folder, &*model.loaded.model, (&model.loaded.config_json, model.dtype), &files)?;
+    Ok(["config.json", WEIGHTS].map(str::to_owned).into_iter().chain(files.into_keys()).collect())
+}
+
+const WEIGHTS: &str = "model.safetensors";
+
+fn write(folder: &Path, model: &dyn Model, (config, dtype): (&Value, DType), files: &Files) -> Result<(), ModelError> {
+    let (stored, quantization) = tensors(model, dtype)?;
+    let saved = config::Saved { dtype, quantization, has_head: stored.contains_key("lm_head.weight") };
+    let config = config::of(model, config, saved);
+    let failed = |path: &Path, source| ModelError::Io { action: "write", path: path.to_owned(), source };
+    let fill = |part: &Path| {
+        tensor_file::write(&part.join(WEIGHTS), &stored)?;
+        for (name, bytes) in files {
+            let path = part.join(name);
+            path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| atomic_file::write(&path, bytes)).map_err(|source| failed(&path, source))?;
+        }
+        let path = part.join("config.json");
+        atomic_file::write(&path, format!("{config:#}\n").as_bytes()).map_err(|source| failed(&path, source))
+    };
+    atomic_folder::write(folder, &is_of_a_model, fill, |source| failed(folder, source))
+}
+
+/// Whether a file of that name is a part of the model in its folder, so that one of an older model must not stay there.
+fn is_of_a_model(name: &str) -> bool {
+    let is_weights = name.starts_with("model") && (name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json"));
+    is_weights || name == "config.json" || name == carried::TEMPLATES || carried::CARRIED.contains(&name)
 }
 
 /// The tensors by name, and `quantization_config` where some of them are packed.
@@ -93,3 +119,6 @@ fn tensors(model: &dyn Model, dtype: DType) -> Result<(BTreeMap<String, Tensor>,
     });
     Ok((all, quantization))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,17 @@
 //! Text to tokens and back, by the `tokenizer.json` of the model.
 
-use std::{ops::Range, path::Path};
+mod growth;
+
+use std::{ops::Range, panic::catch_unwind, path::Path};
 
 use graft_nn::{NnError, TokenEncoder};
 use serde_json::Value;
 use tokenizers::{PostProcessor, PostProcessorWrapper};
 
-use crate::ModelError;
+use crate::{ModelError, side_file};
+
+/// Longest `tokenizer.json` that is read; the longest that are published have 35 MB.
+const LONGEST: u64 = 48 << 20;
 
 /// A tokenizer with the special tokens that its model expects.
 pub struct Tokenizer {
@@ -49,9 +54,12 @@ impl Tokenizer {
             let hint = "write one with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)".to_owned();
             return Err(ModelError::MissingFile { folder: folder.to_owned(), file: "tokenizer.json".to_owned(), hint });
         }
-        let bytes = std::fs::read(&path).map_err(|source| ModelError::Io { action: "read", path: path.clone(), source })?;
-        let inner = tokenizers::Tokenizer::from_bytes(&bytes)
-            .map_err(|error| ModelError::Malformed { path: path.clone(), problem: format!("it is no tokenizer ({error})") })?;
+        let bytes = side_file::read(&path, LONGEST)?;
+        let malformed = |problem| ModelError::Malformed { path: path.clone(), problem };
+        growth::check(&bytes).map_err(malformed)?;
+        // The library panics on some of what a file may say.
+        let read = catch_unwind(|| tokenizers::Tokenizer::from_bytes(&bytes)).map_err(|_| malformed("it is no tokenizer".to_owned()))?;
+        let inner = read.map_err(|error| malformed(format!("it is no tokenizer ({error})")))?;
         let eos = end_tokens(folder, &inner);
         let config = json(folder, "tokenizer_config.json").unwrap_or_default();
         let mut tokenizer = Self { max_length: max_length(&config), ..Self::new(inner, eos) };
@@ -159,7 +167,7 @@ fn special_token(config: &Value, key: &str, inner: &tokenizers::Tokenizer) -> Op
 }
 
 fn json(folder: &Path, file: &str) -> Option<Value> {
-    serde_json::from_slice(&std::fs::read(folder.join(file)).ok()?).ok()
+    side_file::json(&folder.join(file)).ok()
 }
 
 /// Of the tokenizer's config. transformers writes 1e30 where there is no limit.

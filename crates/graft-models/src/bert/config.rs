@@ -3,7 +3,7 @@
 use graft_nn::{ModelShape, ops::Gelu};
 use serde_json::Value;
 
-use crate::{WeightSpec, activation, id2label};
+use crate::{WeightSpec, activation, id2label, sizes::Sizes};
 
 /// Sizes and constants of a BERT model, by Hugging Face's names.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,8 +41,7 @@ impl BertConfig {
     /// # Errors
     /// In words: the key that is missing, the sizes that do not fit each other, or what is not supported.
     pub fn from_json(config: &Value) -> Result<Self, String> {
-        let size = |key: &str| config.get(key).and_then(Value::as_u64).filter(|value| *value > 0 && *value < 1 << 32).map(|value| value as usize);
-        let needed = |key: &str| size(key).ok_or_else(|| format!("`{key}` is missing or no positive whole number"));
+        let sizes = Sizes(config);
         let number = |key: &str, default| config.get(key).and_then(Value::as_f64).unwrap_or(default);
         if config.get("is_decoder").and_then(Value::as_bool).unwrap_or(false) {
             return Err("it is a decoder (`is_decoder`), and only encoders of this family are supported".to_owned());
@@ -51,22 +50,22 @@ impl BertConfig {
         if kind != "absolute" {
             return Err(format!("its positions are `{kind}`, and only absolute ones are supported"));
         }
-        let (hidden_size, num_attention_heads) = (needed("hidden_size")?, needed("num_attention_heads")?);
+        let (hidden_size, num_attention_heads) = (sizes.needed("hidden_size")?, sizes.needed("num_attention_heads")?);
         if !hidden_size.is_multiple_of(num_attention_heads) {
             return Err(format!("{hidden_size} numbers per token cannot be split into {num_attention_heads} heads evenly"));
         }
-        let named = config.get("id2label").and_then(Value::as_object).map(serde_json::Map::len);
+        let named = config.get("id2label").and_then(Value::as_object).map(serde_json::Map::len).filter(|classes| *classes > 0);
         let architecture = config.get("architectures").and_then(|names| names.get(0)).and_then(Value::as_str).unwrap_or_default();
         let has_head = architecture == "BertForSequenceClassification";
-        let num_labels = has_head.then(|| size("num_labels").or(named).unwrap_or(2));
+        let num_labels = if has_head { Some(sizes.or("num_labels", named.unwrap_or(2))?) } else { None };
         Ok(Self {
-            vocab_size: needed("vocab_size")?,
+            vocab_size: sizes.needed("vocab_size")?,
             hidden_size,
-            intermediate_size: needed("intermediate_size")?,
-            num_hidden_layers: needed("num_hidden_layers")?,
+            intermediate_size: sizes.needed("intermediate_size")?,
+            num_hidden_layers: sizes.needed("num_hidden_layers")?,
             num_attention_heads,
-            max_position_embeddings: size("max_position_embeddings").unwrap_or(512),
-            type_vocab_size: size("type_vocab_size").unwrap_or(2),
+            max_position_embeddings: sizes.or("max_position_embeddings", 512)?,
+            type_vocab_size: sizes.or("type_vocab_size", 2)?,
             layer_norm_eps: number("layer_norm_eps", 1e-12),
             gelu: activation::gelu(config, "hidden_act", "gelu")?,
             num_labels,

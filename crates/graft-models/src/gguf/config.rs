@@ -25,7 +25,11 @@ pub(super) fn read(file: &Gguf) -> Result<Value, ModelError> {
     };
     let size = |key: &str| file.size(&format!("{architecture}.{key}"));
     let number = |key: &str| file.number(&format!("{architecture}.{key}"));
-    let needed = |key: &str| size(key).ok_or_else(|| file.malformed(format!("it has no `{architecture}.{key}`")));
+    let needed = |key: &str| match size(key) {
+        Some(size) if size > 0 => Ok(size),
+        Some(_) => Err(file.malformed(format!("its `{architecture}.{key}` is 0"))),
+        None => Err(file.malformed(format!("it has no `{architecture}.{key}`"))),
+    };
     let (hidden, heads) = (needed("embedding_length")?, needed("attention.head_count")?);
     let embeddings = file.shape("model.embed_tokens.weight").ok_or_else(|| file.malformed("it has no `token_embd.weight`".to_owned()))?;
     let rope = rope(file, number("rope.freq_base").unwrap_or(10_000.0), &architecture)?;
@@ -33,7 +37,7 @@ pub(super) fn read(file: &Gguf) -> Result<Value, ModelError> {
         "architectures": [class], "model_type": model_type, "hidden_act": "silu",
         "vocab_size": embeddings.first(), "hidden_size": hidden, "intermediate_size": needed("feed_forward_length")?,
         "num_hidden_layers": needed("block_count")?, "num_attention_heads": heads, "num_key_value_heads": size("attention.head_count_kv").unwrap_or(heads),
-        "head_dim": size("attention.key_length").unwrap_or(hidden / heads.max(1)),
+        "head_dim": size("attention.key_length").unwrap_or(hidden / heads),
         "max_position_embeddings": needed("context_length")?, "rms_norm_eps": number("attention.layer_norm_rms_epsilon").unwrap_or(1e-5),
         "rope_parameters": rope.clone(), "rope_theta": rope["rope_theta"], "rope_scaling": if rope["rope_type"] == "default" { Value::Null } else { rope.clone() },
         "tie_word_embeddings": file.shape("lm_head.weight").is_none(), "attention_bias": file.shape("model.layers.0.self_attn.o_proj.bias").is_some(),
@@ -45,7 +49,7 @@ pub(super) fn read(file: &Gguf) -> Result<Value, ModelError> {
 fn rope(file: &Gguf, theta: f64, architecture: &str) -> Result<Value, ModelError> {
     if let Some(info) = file.content.tensor_infos.get(ROPE_FACTORS) {
         let read = |file: &Gguf| {
-            let factors = info.read(&mut std::fs::File::open(&file.path)?, file.content.tensor_data_offset, &Device::Cpu)?.dequantize(&Device::Cpu)?;
+            let factors = info.read(&mut graft_nn::regular_file::open(&file.path)?, file.content.tensor_data_offset, &Device::Cpu)?.dequantize(&Device::Cpu)?;
             factors.flatten_all()?.to_vec1::<f32>()
         };
         let factors = read(file).map_err(|error| file.malformed(format!("`{ROPE_FACTORS}` cannot be read ({})", super::line(&error))))?;

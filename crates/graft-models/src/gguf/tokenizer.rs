@@ -1,5 +1,7 @@
 //! The tokenizer in a GGUF file.
 
+use std::path::{Path, PathBuf};
+
 use candle_core::quantized::{
     gguf_file::{Content, Value as Entry},
     tokenizer::TokenizerFromGguf,
@@ -15,12 +17,22 @@ const GPT2: &str = "gpt-2";
 
 /// Reads it, or the tokenizer.json beside the file.
 pub(super) fn read(file: &Gguf) -> Result<Tokenizer, ModelError> {
+    match built_in(file) {
+        Some(candle) => inside(file, candle),
+        None => beside(file, &file.text("tokenizer.ggml.pre").unwrap_or_default()),
+    }
+}
+
+/// The folder of the tokenizer.json that is read instead, where the tokenizer in the file is not built in.
+pub(super) fn folder(file: &Gguf) -> Option<PathBuf> {
+    built_in(file).is_none().then(|| file.path.parent().unwrap_or(Path::new(".")).to_owned())
+}
+
+/// candle's name for the tokenizer in the file, where it is built in.
+fn built_in(file: &Gguf) -> Option<&'static str> {
     let cut = file.text("tokenizer.ggml.pre").unwrap_or_default();
     let known = CUTS.into_iter().find(|(name, _)| *name == cut).map(|(_, candle)| candle);
-    match known.filter(|_| file.text("tokenizer.ggml.model").as_deref() == Some("gpt2")) {
-        Some(candle) => inside(file, candle),
-        None => beside(file, &cut),
-    }
+    known.filter(|_| file.text("tokenizer.ggml.model").as_deref() == Some("gpt2"))
 }
 
 /// A byte-level BPE, by candle's reader.
@@ -48,7 +60,7 @@ fn inside(file: &Gguf, cut: &str) -> Result<Tokenizer, ModelError> {
 
 /// The tokenizer.json in the file's folder.
 fn beside(file: &Gguf, cut: &str) -> Result<Tokenizer, ModelError> {
-    let folder = file.path.parent().unwrap_or(std::path::Path::new("."));
+    let folder = file.path.parent().unwrap_or(Path::new("."));
     if folder.join("tokenizer.json").is_file() {
         return Tokenizer::from_folder(folder);
     }

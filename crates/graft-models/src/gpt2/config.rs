@@ -3,7 +3,7 @@
 use graft_nn::{ModelShape, ops::Gelu};
 use serde_json::Value;
 
-use crate::{WeightSpec, activation};
+use crate::{WeightSpec, activation, sizes::Sizes};
 
 /// Sizes and constants of a GPT-2 model, by Hugging Face's names.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,8 +36,7 @@ impl Gpt2Config {
     /// # Errors
     /// In words: the key that is missing, or the sizes that do not fit each other.
     pub fn from_json(config: &Value) -> Result<Self, String> {
-        let size = |key: &str| config.get(key).and_then(Value::as_u64).filter(|value| *value > 0 && *value < 1 << 32).map(|value| value as usize);
-        let needed = |key: &str| size(key).ok_or_else(|| format!("`{key}` is missing or no positive whole number"));
+        let sizes = Sizes(config);
         let flag = |key: &str, default| config.get(key).and_then(Value::as_bool).unwrap_or(default);
         if flag("add_cross_attention", false) {
             return Err("it attends to the output of an encoder (`add_cross_attention`), which is not supported".to_owned());
@@ -45,17 +44,17 @@ impl Gpt2Config {
         if !flag("scale_attn_weights", true) {
             return Err("its scores are not divided by the root of the head's width (`scale_attn_weights` is false), which is not supported".to_owned());
         }
-        let (n_embd, n_head) = (needed("n_embd")?, needed("n_head")?);
+        let (n_embd, n_head) = (sizes.needed("n_embd")?, sizes.needed("n_head")?);
         if !n_embd.is_multiple_of(n_head) {
             return Err(format!("{n_embd} numbers per token cannot be split into {n_head} heads evenly"));
         }
         Ok(Self {
-            vocab_size: needed("vocab_size")?,
+            vocab_size: sizes.needed("vocab_size")?,
             n_embd,
-            n_inner: size("n_inner").unwrap_or(4 * n_embd),
-            n_layer: needed("n_layer")?,
+            n_inner: sizes.or("n_inner", 4 * n_embd)?,
+            n_layer: sizes.needed("n_layer")?,
             n_head,
-            n_positions: size("n_positions").or_else(|| size("n_ctx")).unwrap_or(1024),
+            n_positions: sizes.or("n_positions", sizes.or("n_ctx", 1024)?)?,
             layer_norm_epsilon: config.get("layer_norm_epsilon").and_then(Value::as_f64).unwrap_or(1e-5),
             gelu: activation::gelu(config, "activation_function", "gelu_new")?,
             scale_attn_by_inverse_layer_idx: flag("scale_attn_by_inverse_layer_idx", false),

@@ -3,7 +3,7 @@
 use graft_nn::{ModelShape, ops::RopeScaling};
 use serde_json::{Value, json};
 
-use crate::{WeightSpec, rope};
+use crate::{WeightSpec, rope, sizes::Sizes};
 
 /// In what a relative of Llama differs from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,8 +69,7 @@ impl LlamaConfig {
     /// # Errors
     /// In words: the key that is missing, or the sizes that do not fit each other.
     pub fn from_json(config: &Value) -> Result<Self, String> {
-        let size = |key: &str| config.get(key).and_then(Value::as_u64).filter(|value| *value > 0 && *value < 1 << 32).map(|value| value as usize);
-        let needed = |key: &str| size(key).ok_or_else(|| format!("`{key}` is missing or no positive whole number"));
+        let sizes = Sizes(config);
         let number = |key: &str, default| config.get(key).and_then(Value::as_f64).unwrap_or(default);
         let flag = |key: &str| config.get(key).and_then(Value::as_bool).unwrap_or(false);
         let activation = config.get("hidden_act").and_then(Value::as_str).unwrap_or("silu");
@@ -78,16 +77,16 @@ impl LlamaConfig {
             return Err(format!("its activation `{activation}` is not that of the Llama family (silu)"));
         }
         let (rope_theta, rope_scaling) = rope::from_config(config)?;
-        let (hidden_size, num_attention_heads) = (needed("hidden_size")?, needed("num_attention_heads")?);
+        let (hidden_size, num_attention_heads) = (sizes.needed("hidden_size")?, sizes.needed("num_attention_heads")?);
         let parsed = Self {
-            vocab_size: needed("vocab_size")?,
+            vocab_size: sizes.needed("vocab_size")?,
             hidden_size,
-            intermediate_size: needed("intermediate_size")?,
-            num_hidden_layers: needed("num_hidden_layers")?,
+            intermediate_size: sizes.needed("intermediate_size")?,
+            num_hidden_layers: sizes.needed("num_hidden_layers")?,
             num_attention_heads,
-            num_key_value_heads: size("num_key_value_heads").unwrap_or(num_attention_heads),
-            head_dim: size("head_dim").unwrap_or(hidden_size / num_attention_heads),
-            max_position_embeddings: size("max_position_embeddings").unwrap_or(2048),
+            num_key_value_heads: sizes.or("num_key_value_heads", num_attention_heads)?,
+            head_dim: sizes.or("head_dim", hidden_size / num_attention_heads)?,
+            max_position_embeddings: sizes.or("max_position_embeddings", 2048)?,
             rms_norm_eps: number("rms_norm_eps", 1e-6),
             rope_theta,
             rope_scaling,

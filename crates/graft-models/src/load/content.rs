@@ -1,11 +1,12 @@
 //! A fingerprint of files, by which a checkpoint knows its base model again.
 
 use std::{
-    fs::File,
     io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
+
+use graft_nn::regular_file;
 
 use crate::ModelError;
 
@@ -27,7 +28,7 @@ pub(super) fn hash<'a>(paths: impl Iterator<Item = &'a Path>) -> Result<String, 
 }
 
 fn mix_file(state: &mut u64, path: &Path) -> io::Result<()> {
-    let file = File::open(path)?;
+    let file = regular_file::open(path)?;
     let length = file.metadata()?.len();
     mix(state, length);
     let stride = if length <= WHOLE { BLOCK as u64 } else { length / SAMPLES };

@@ -11,10 +11,12 @@ use hf_hub::{
 };
 
 use super::weights::shards;
-use crate::ModelError;
+use crate::{ModelError, save::carried};
 
-/// Files beside the weights that are read where there are any.
-const SIDE_FILES: &[&str] = &["config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json", "README.md"];
+/// Files beside the weights that are read, and what a saved copy carries over, where there are any.
+fn side_files() -> impl Iterator<Item = &'static str> {
+    ["config.json", "README.md"].into_iter().chain(carried::CARRIED.iter().copied())
+}
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 
@@ -73,7 +75,7 @@ fn download(name: &str, api: &ApiRepo, cache: &Cache, repository: &Repo, report:
         };
         return Err(error(name, &problem, "choose a repository with model.safetensors"));
     }
-    for file in SIDE_FILES.iter().filter(|file| has(file)) {
+    for file in side_files().filter(|file| has(file)) {
         get(file)?;
     }
     let weights = if has(SINGLE) { vec![SINGLE.to_owned()] } else { shards(&get(INDEX)?)? };

@@ -22,8 +22,11 @@ impl OriginalWeights {
     /// Those of finding out what the folder holds.
     pub fn open(place: &Path) -> Result<Self, ModelError> {
         let (config, path) = config_of(place)?;
+        let mut weights = weights::open(place)?;
+        super::check_sizes(&config, &*weights, &path)?;
         let plan = families::plan(&config, &path)?;
-        Ok(Self { weights: weights::open(place, plan.prefix(), &plan.weights())? })
+        weights.expect(plan.prefix(), &plan.weights())?;
+        Ok(Self { weights })
     }
 
     /// The weight (d_out, d_in) of a layer in 32-bit numbers, on the processor.

@@ -136,6 +136,93 @@ fn weights_that_nobody_asked_for_are_a_warning() {
     assert!(warnings.len() == 1 && warnings[0].contains("`score.weight`"), "{warnings:?}");
 }
 
+/// A folder with a random encoder, of the architecture that its config names.
+fn encoder(architecture: &str) -> (tempfile::TempDir, Arc<dyn Model>) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = json!({"model_type": "bert", "architectures": [architecture], "vocab_size": 258, "hidden_size": 16, "intermediate_size": 24,
+        "num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 32, "initializer_range": 0.3});
+    let model = crate::random_model(&config, 3, &Device::Cpu).unwrap();
+    save_folder(folder.path(), &FolderParts { model: &*model, dtype: DType::F32, config: &config, tokenizer: None, others: &[] }).unwrap();
+    fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    fs::write(folder.path().join("tokenizer.json"), byte_level(true)).unwrap();
+    (folder, model)
+}
+
+/// Stores the weights of a folder under other names, and more of them.
+fn rewrite(folder: &Path, rename: &dyn Fn(&str) -> String, more: &[(&str, &[usize])]) {
+    let path = folder.join("model.safetensors");
+    let mut tensors: std::collections::BTreeMap<_, _> = tensors_of(&path).into_iter().map(|(name, tensor)| (rename(&name), tensor)).collect();
+    tensors.extend(more.iter().map(|(name, shape)| ((*name).to_owned(), Tensor::ones(*shape, DType::F32, &Device::Cpu).unwrap())));
+    graft_nn::tensor_file::write(&path, &tensors).unwrap();
+}
+
+fn states(model: &dyn Model) -> Vec<f32> {
+    let ids = Tensor::new(&[[3u32, 9, 200]], &Device::Cpu).unwrap();
+    model.hidden(&ids, None, &Context::eval()).unwrap().states.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+#[test]
+fn old_names_of_norms_and_wrappers_of_other_programs_are_read() {
+    let gamma = |name: &str| name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+    let renames: [&dyn Fn(&str) -> String; 5] =
+        [&gamma, &|name| format!("bert.{}", gamma(name)), &|name| format!("_orig_mod.{name}"), &|name| format!("module._orig_mod.bert.{name}"), &|name| {
+            name.replace("encoder.layer.1.", "encoder.layer.1._orig_mod.")
+        }];
+    for rename in renames {
+        let (folder, model) = encoder("BertModel");
+        rewrite(folder.path(), rename, &[]);
+        let loaded = open(folder.path()).unwrap();
+        assert_eq!(states(&*loaded.model), states(&*model), "{}", rename("embeddings.LayerNorm.weight"));
+        assert!(loaded.warnings.is_empty() && loaded.keys.0 == loaded.keys.1, "{:?} {:?}", loaded.warnings, loaded.keys);
+    }
+    let (folder, model) = folder();
+    rewrite(folder.path(), &|name| format!("module.{}", name.replace("self_attn", "_orig_mod.self_attn")), &[]);
+    assert_eq!(logits(&*open(folder.path()).unwrap().model), logits(&model));
+}
+
+#[test]
+fn one_weight_under_two_names_is_refused() {
+    let (folder, _) = encoder("BertModel");
+    rewrite(folder.path(), &str::to_owned, &[("module.pooler.dense.bias", &[16])]);
+    let (code, text) = refused(folder.path());
+    assert!(code == "models::malformed" && text.contains("`module.pooler.dense.bias`") && text.contains("the same weight"), "{text}");
+}
+
+#[test]
+fn a_head_that_is_not_used_is_named_with_what_it_would_predict() {
+    let (folder, _) = encoder("BertForMaskedLM");
+    let head: [(&str, &[usize]); 3] = [("cls.predictions.bias", &[258]), ("cls.predictions.transform.dense.bias", &[16]), ("cls.seq_relationship.bias", &[2])];
+    rewrite(folder.path(), &str::to_owned, &head);
+    let loaded = open(folder.path()).unwrap();
+    let text = loaded.warnings.join(" / ");
+    assert!(text.contains("masked-language-model head") && text.contains("`cls.predictions.bias` and 1 more") && text.contains("next-sentence head"), "{text}");
+    assert_eq!(loaded.keys.1, loaded.keys.0 + 3);
+    let (folder, _) = encoder("BertForTokenClassification");
+    rewrite(folder.path(), &str::to_owned, &[("classifier.weight", &[5, 16]), ("classifier.bias", &[5])]);
+    let text = open(folder.path()).unwrap().warnings.join(" / ");
+    assert!(text.contains("token-classification head") && text.contains("does not predict a label for each token"), "{text}");
+    let settings = Settings::default().with("num_labels", Setting::Integer(5));
+    let loaded = load(folder.path().to_str().unwrap(), &settings, &Device::Cpu, &mut |_, _, _| {}).unwrap();
+    assert!(loaded.warnings.join(" ").contains("train it before"), "{:?}", loaded.warnings);
+}
+
+#[test]
+fn a_nan_or_an_infinity_in_an_encoder_or_a_decoder_is_refused_by_name() {
+    let (encoder, decoder) = (encoder("BertModel").0, folder().0);
+    for (folder, name) in [(encoder.path(), "encoder.layer.1.output.dense.weight"), (decoder.path(), "model.layers.0.mlp.up_proj.weight")] {
+        let path = folder.join("model.safetensors");
+        let whole = tensors_of(&path);
+        for value in [f32::NAN, f32::INFINITY] {
+            let mut tensors = whole.clone();
+            let broken = Tensor::full(value, tensors[name].shape(), &Device::Cpu).unwrap();
+            tensors.insert(name.to_owned(), broken);
+            graft_nn::tensor_file::write(&path, &tensors).unwrap();
+            let (code, text) = refused(folder);
+            assert!(code == "models::not_finite_weight" && text.contains(name), "{text}");
+        }
+    }
+}
+
 #[test]
 fn an_unknown_word_is_answered_with_the_nearest_known_one() {
     let error = load("tiyn", &Settings::default(), &Device::Cpu, &mut |_, _, _| {}).err().unwrap();

@@ -8,9 +8,12 @@ use std::{
 use graft_nn::{DType, Device, Packed, Tensor, tensor_file::TensorFile};
 use serde_json::Value;
 
+use super::names;
 use crate::{
-    ModelError, WeightSpec, bnb,
+    ModelError, WeightSpec, bnb, finite,
     gguf::{Gguf, is_gguf},
+    side_file,
+    sizes::Stored,
 };
 
 /// Where weights are read from, by the names that the config asks for.
@@ -20,6 +23,20 @@ pub(super) trait WeightFiles {
 
     /// The files.
     fn paths(&self) -> Vec<&Path>;
+
+    /// How many tensors there are and how long their dimensions.
+    fn stored(&self) -> Stored;
+
+    /// Learns which weights the config asks for; `prefix` is that of the family's names.
+    ///
+    /// # Errors
+    /// [`ModelError::Malformed`] when two stored tensors are the same weight.
+    fn expect(&mut self, prefix: &str, expected: &[WeightSpec]) -> Result<(), ModelError>;
+
+    /// Bytes of the files.
+    fn bytes(&self) -> u64 {
+        self.paths().into_iter().filter_map(|path| std::fs::metadata(path).ok()).map(|metadata| metadata.len()).sum()
+    }
 
     /// The shape of a weight as it is stored; none where it is not there.
     fn shape(&self, name: &str) -> Option<Vec<usize>>;
@@ -35,6 +52,9 @@ pub(super) trait WeightFiles {
 
     /// Whether a weight of a linear layer is stored packed.
     fn is_packed(&self, name: &str) -> bool;
+
+    /// Whether the stored shape of a weight is that of its packed numbers and says nothing of the weight's own.
+    fn is_reshaped(&self, name: &str) -> bool;
 
     /// A weight that is stored packed.
     ///
@@ -53,8 +73,7 @@ pub(super) trait WeightFiles {
         }
         for spec in expected {
             let found = self.shape(&spec.name).unwrap_or_default();
-            // What bitsandbytes packs has a shape of its own.
-            if found != spec.shape && !self.is_packed(&spec.name) {
+            if found != spec.shape && !self.is_reshaped(&spec.name) {
                 return Err(ModelError::WrongShape { folder: self.place().to_owned(), name: spec.name.clone(), expected: spec.shape.clone(), found });
             }
         }
@@ -62,12 +81,12 @@ pub(super) trait WeightFiles {
     }
 }
 
-/// The weights at a folder or GGUF file; `prefix` is that of the family's names.
+/// The weights at a folder or GGUF file, of which the headers are read.
 ///
 /// # Errors
 /// [`ModelError::MissingFile`], [`ModelError::Pickled`], [`ModelError::Malformed`] and [`ModelError::File`].
-pub(super) fn open(place: &Path, prefix: &str, expected: &[WeightSpec]) -> Result<Box<dyn WeightFiles>, ModelError> {
-    if is_gguf(place) { Ok(Box::new(Gguf::open(place)?)) } else { Ok(Box::new(Weights::open(place, prefix, expected)?)) }
+pub(super) fn open(place: &Path) -> Result<Box<dyn WeightFiles>, ModelError> {
+    if is_gguf(place) { Ok(Box::new(Gguf::open(place)?)) } else { Ok(Box::new(Weights::open(place)?)) }
 }
 
 impl WeightFiles for Gguf {
@@ -77,6 +96,15 @@ impl WeightFiles for Gguf {
 
     fn paths(&self) -> Vec<&Path> {
         vec![self.path()]
+    }
+
+    fn stored(&self) -> Stored {
+        self.stored()
+    }
+
+    /// The names of GGUF files are always the same.
+    fn expect(&mut self, _prefix: &str, _expected: &[WeightSpec]) -> Result<(), ModelError> {
+        Ok(())
     }
 
     fn shape(&self, name: &str) -> Option<Vec<usize>> {
@@ -95,6 +123,11 @@ impl WeightFiles for Gguf {
         self.is_packed(name)
     }
 
+    /// GGUF files say the shape of the weight, however it is packed.
+    fn is_reshaped(&self, _name: &str) -> bool {
+        false
+    }
+
     fn packed(&self, name: &str, dims: (usize, usize)) -> Result<Packed, ModelError> {
         self.packed(name, dims)
     }
@@ -109,34 +142,27 @@ struct Weights {
 }
 
 impl Weights {
-    /// Opens the safetensors files of a folder and reads their headers. The files of a bare trunk have no `prefix` before their names, those of a
-    /// whole model have one: a name is taken for the one that is expected.
+    /// Opens the safetensors files of a folder and reads their headers.
     ///
     /// # Errors
     /// [`ModelError::MissingFile`], [`ModelError::Pickled`], [`ModelError::Malformed`] and [`ModelError::File`].
-    fn open(folder: &Path, prefix: &str, expected: &[WeightSpec]) -> Result<Self, ModelError> {
+    fn open(folder: &Path) -> Result<Self, ModelError> {
         let index = folder.join("model.safetensors.index.json");
-        let names = if folder.join("model.safetensors").is_file() {
+        let names = if folder.join("model.safetensors").exists() {
             vec!["model.safetensors".to_owned()]
-        } else if index.is_file() {
+        } else if index.exists() {
             shards(&index)?
         } else {
             return Err(no_weights(folder));
         };
-        let wanted: BTreeSet<_> = expected.iter().map(|spec| spec.name.as_str()).collect();
-        let other = |name: &str| name.strip_prefix(prefix).map_or_else(|| format!("{prefix}{name}"), str::to_owned);
-        let asked = |name: &str| Some(other(name)).filter(|other| !wanted.contains(name) && wanted.contains(other.as_str()));
         let mut weights = Self { folder: folder.to_owned(), files: Vec::new(), places: BTreeMap::new() };
         for name in names {
             let path = folder.join(&name);
-            if !path.is_file() {
+            if !path.exists() {
                 let hint = format!("{} lists it; copy or download it as well", index.display());
                 return Err(ModelError::MissingFile { folder: folder.to_owned(), file: name, hint });
             }
-            let file = TensorFile::open(&path)?;
-            let place = |key: &String| (asked(key).unwrap_or_else(|| key.clone()), (weights.files.len(), key.clone()));
-            weights.places.extend(file.entries().keys().map(place));
-            weights.files.push(file);
+            weights.files.push(TensorFile::open(&path)?);
         }
         Ok(weights)
     }
@@ -162,6 +188,26 @@ impl WeightFiles for Weights {
         self.files.iter().map(TensorFile::path).collect()
     }
 
+    fn stored(&self) -> Stored {
+        Stored::of(self.files.iter().flat_map(|file| file.entries().values()).map(|entry| entry.shape.as_slice()))
+    }
+
+    /// The files of a bare trunk have no `prefix` before their names, those of a whole model have one: a name is taken for the one that is expected.
+    fn expect(&mut self, prefix: &str, expected: &[WeightSpec]) -> Result<(), ModelError> {
+        let wanted: BTreeSet<_> = expected.iter().map(|spec| spec.name.as_str()).collect();
+        self.places.clear();
+        for (index, file) in self.files.iter().enumerate() {
+            for stored in file.entries().keys() {
+                let name = names::meant(stored, prefix, &wanted);
+                if let Some((_, other)) = self.places.insert(name.clone(), (index, stored.clone())) {
+                    let problem = format!("`{other}` and `{stored}` in its files are the same weight `{name}`, and only one of them can be right");
+                    return Err(ModelError::Malformed { path: self.folder.clone(), problem });
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn shape(&self, name: &str) -> Option<Vec<usize>> {
         let (file, stored) = self.find(name)?;
         Some(file.entries().get(stored)?.shape.clone())
@@ -180,6 +226,9 @@ impl WeightFiles for Weights {
             let problem = format!("`{stored}` is stored in bytes without the scales that bitsandbytes writes beside them");
             return Err(ModelError::Malformed { path: file.path().to_owned(), problem });
         }
+        if !finite::is_finite(&tensor).map_err(graft_nn::NnError::from)? {
+            return Err(ModelError::NotFiniteWeight { path: file.path().to_owned(), name: stored.to_owned() });
+        }
         Ok(tensor.to_dtype(dtype).and_then(|tensor| tensor.to_device(device)).map_err(graft_nn::NnError::from)?)
     }
 
@@ -187,6 +236,11 @@ impl WeightFiles for Weights {
     fn is_packed(&self, name: &str) -> bool {
         let stored = self.find(name).map(|(_, stored)| stored.to_owned());
         stored.is_some_and(|stored| bnb::marks(&stored).iter().any(|mark| self.holds(mark)))
+    }
+
+    /// What bitsandbytes packs in 4 bits is stored as a column of codes.
+    fn is_reshaped(&self, name: &str) -> bool {
+        self.is_packed(name)
     }
 
     fn packed(&self, name: &str, dims: (usize, usize)) -> Result<Packed, ModelError> {
@@ -200,12 +254,11 @@ impl WeightFiles for Weights {
 /// Names of the shards that an index lists, each once. A name with a folder in it is refused: it could point anywhere.
 pub(crate) fn shards(index: &Path) -> Result<Vec<String>, ModelError> {
     let malformed = |problem: &str| ModelError::Malformed { path: index.to_owned(), problem: problem.to_owned() };
-    let text = std::fs::read(index).map_err(|source| ModelError::Io { action: "read", path: index.to_owned(), source })?;
-    let json: Value = serde_json::from_slice(&text).map_err(|error| malformed(&format!("it is no JSON ({error})")))?;
+    let json = side_file::json(index)?;
     let map = json.get("weight_map").and_then(Value::as_object).ok_or_else(|| malformed("it has no `weight_map`"))?;
     let names: BTreeSet<_> = map.values().filter_map(Value::as_str).collect();
     if let Some(name) = names.iter().find(|name| name.contains(['/', '\\']) || !name.ends_with(".safetensors")) {
-        return Err(malformed(&format!("it lists `{name}`, which is no safetensors file of this folder")));
+        return Err(malformed(&format!("it lists `{name}`, which is not a safetensors file of this folder")));
     }
     if names.is_empty() {
         return Err(malformed("its `weight_map` is empty"));

@@ -1,0 +1,36 @@
+//! Dropout that a model's config asks for in training, and that Graft does not apply: a frozen base is trained without it.
+
+use serde_json::Value;
+
+/// `model_type`, and what transformers drops at with the defaults of absent keys.
+const KEYS: &[(&str, &[(&str, f64)])] = &[
+    ("bert", &[("hidden_dropout_prob", 0.1), ("attention_probs_dropout_prob", 0.1), ("classifier_dropout", 0.0)]),
+    ("gpt2", &[("embd_pdrop", 0.1), ("attn_pdrop", 0.1), ("resid_pdrop", 0.1)]),
+    ("llama", &[("attention_dropout", 0.0)]),
+    ("mistral", &[("attention_dropout", 0.0)]),
+    ("qwen2", &[("attention_dropout", 0.0)]),
+    ("qwen3", &[("attention_dropout", 0.0)]),
+];
+
+/// The dropout probabilities of a base model above 0, by their keys in `config.json`. Training leaves them out, unlike transformers' `Trainer`.
+pub fn unapplied_dropout(config: &Value) -> Vec<(&'static str, f64)> {
+    let family = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
+    let keys = KEYS.iter().find(|(known, _)| *known == family).map_or(&[][..], |(_, keys)| keys);
+    let asked = keys.iter().map(|(key, default)| (*key, config.get(*key).and_then(Value::as_f64).unwrap_or(*default)));
+    asked.filter(|(_, probability)| *probability > 0.0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::unapplied_dropout;
+
+    #[test]
+    fn absent_keys_have_the_defaults_of_transformers_and_zeros_are_left_out() {
+        assert_eq!(unapplied_dropout(&json!({"model_type": "gpt2", "attn_pdrop": 0.0})), [("embd_pdrop", 0.1), ("resid_pdrop", 0.1)]);
+        let bert = json!({"model_type": "bert", "hidden_dropout_prob": 0.2, "attention_probs_dropout_prob": 0, "classifier_dropout": null});
+        assert_eq!(unapplied_dropout(&bert), [("hidden_dropout_prob", 0.2)]);
+        assert_eq!(unapplied_dropout(&json!({"model_type": "llama"})), []);
+    }
+}

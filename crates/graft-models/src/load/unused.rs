@@ -1,0 +1,74 @@
+//! What the weight files hold and the model does not use, in words that say what it means.
+
+use graft_nn::Task;
+use serde_json::Value;
+
+/// Heads by what their weights' names begin with, and what they would predict.
+const HEADS: &[(&str, &str, &str)] = &[
+    ("cls.predictions.", "masked-language-model head", "masked tokens"),
+    ("cls.seq_relationship.", "next-sentence head", "whether two sentences follow each other"),
+    ("cls.", "pretraining head", "what it was pretrained on"),
+    ("qa_outputs.", "question-answering head", "where an answer begins and ends"),
+    ("score.", "sequence-classification head", "classes"),
+    ("lm_head.", "language-model head", "tokens"),
+];
+
+/// What `classifier` predicts, by a part of the architecture's name.
+const CLASSIFIERS: &[(&str, &str, &str)] =
+    &[("TokenClassification", "token-classification head", "a label for each token"), ("MultipleChoice", "multiple-choice head", "which choice is right")];
+
+/// Buffers that transformers 4 stored and nobody reads, and the copy of the embedding that a tied head is.
+pub(super) fn is_needless(name: &str, tied: bool) -> bool {
+    let buffers = ["rotary_emb.inv_freq", "attn.bias", "attn.masked_bias", "embeddings.position_ids"];
+    buffers.iter().any(|buffer| name.ends_with(buffer)) || tied && name == "lm_head.weight"
+}
+
+/// A warning for each head that is not used, and one for everything else.
+pub(super) fn warnings(names: &[String], config: &Value, task: Task) -> Vec<String> {
+    let (mut warnings, mut others) = (Vec::new(), Vec::new());
+    let mut heads: Vec<(&str, &str, Vec<&str>)> = Vec::new();
+    for name in names {
+        match head(name, config) {
+            Some((head, predicts)) => match heads.iter_mut().find(|(known, ..)| *known == head) {
+                Some((.., members)) => members.push(name),
+                None => heads.push((head, predicts, vec![name])),
+            },
+            None => others.push(name.as_str()),
+        }
+    }
+    let instead = match task {
+        Task::SequenceClassification { .. } => "it predicts one class per text",
+        Task::FeatureExtraction => "it gives hidden states; num_labels=N adds a head for N classes",
+        _ => "it predicts the next token",
+    };
+    warnings.extend(heads.iter().map(|(head, predicts, members)| {
+        format!("the {head} of the checkpoint ({}) is not used: the loaded model does not predict {predicts}; {instead}", listed(members))
+    }));
+    warnings.extend((!others.is_empty()).then(|| format!("weights that config.json does not ask for are not used: {}", listed(&others))));
+    warnings
+}
+
+/// Says that a classifier was made for another task than it is loaded for.
+pub(super) fn borrowed_classifier(config: &Value, task: Task, is_stored: bool) -> Option<String> {
+    let (_, head, predicts) = CLASSIFIERS.iter().find(|(part, ..)| architecture(config).contains(part))?;
+    let is_classifier = matches!(task, Task::SequenceClassification { .. });
+    (is_stored && is_classifier).then(|| format!("the classifier was a {head}, which predicts {predicts}: train it before you use it to classify texts"))
+}
+
+fn head(name: &str, config: &Value) -> Option<(&'static str, &'static str)> {
+    if name.starts_with("classifier.") {
+        let known = CLASSIFIERS.iter().find(|(part, ..)| architecture(config).contains(part));
+        return Some(known.map_or(("classification head", "classes"), |(_, head, predicts)| (head, predicts)));
+    }
+    HEADS.iter().find(|(start, ..)| name.starts_with(start)).map(|(_, head, predicts)| (*head, *predicts))
+}
+
+fn architecture(config: &Value) -> &str {
+    config.get("architectures").and_then(|names| names.get(0)).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn listed(names: &[&str]) -> String {
+    let others = names.len().saturating_sub(1);
+    let more = if others > 0 { format!(" and {others} more") } else { String::new() };
+    format!("`{}`{more}", names.first().copied().unwrap_or_default())
+}

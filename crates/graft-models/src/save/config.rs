@@ -1,0 +1,63 @@
+//! The `config.json` of a model as it is now, made of the one that it was loaded with.
+
+use graft_nn::{DType, LabelNames, Model, Task};
+use serde_json::{Map, Value, json};
+
+use crate::families;
+
+/// How the weights are saved.
+pub(super) struct Saved {
+    /// Type of the matrices.
+    pub(super) dtype: DType,
+    /// `quantization_config`, where some of them are packed.
+    pub(super) quantization: Option<Value>,
+    /// Whether the head is among the weights.
+    pub(super) has_head: bool,
+}
+
+/// The config that fits the saved weights.
+pub(super) fn of(model: &dyn Model, loaded: &Value, saved: Saved) -> Value {
+    let mut config = loaded.clone();
+    let Some(object) = config.as_object_mut() else { return config };
+    let family = loaded.get("model_type").and_then(Value::as_str).unwrap_or_default().to_owned();
+    if let Some(architecture) = families::architecture(&family, model.task()) {
+        object.insert("architectures".to_owned(), json!([architecture]));
+    }
+    // Code that is not saved with the weights, and that nobody needs to read them.
+    object.remove("auto_map");
+    match model.task() {
+        Task::SequenceClassification { labels } => classes(object, &names(model, labels)),
+        Task::CausalLm => drop(object.insert("tie_word_embeddings".to_owned(), (!saved.has_head).into())),
+        Task::FeatureExtraction => {}
+    }
+    object.remove("quantization_config");
+    object.extend(saved.quantization.map(|quantization| ("quantization_config".to_owned(), quantization)));
+    let dtype = match saved.dtype {
+        DType::BF16 => "bfloat16",
+        DType::F16 => "float16",
+        _ => "float32",
+    };
+    // transformers 4 reads the first spelling, 5 the second.
+    object.insert("torch_dtype".to_owned(), dtype.into());
+    object.insert("dtype".to_owned(), dtype.into());
+    config
+}
+
+/// Number and names of the classes, as transformers writes them.
+fn classes(object: &mut Map<String, Value>, names: &[String]) {
+    let by_id: Map<_, _> = names.iter().enumerate().map(|(id, name)| (id.to_string(), name.as_str().into())).collect();
+    let by_label: Map<_, _> = names.iter().enumerate().map(|(id, name)| (name.clone(), id.into())).collect();
+    object.insert("num_labels".to_owned(), names.len().into());
+    object.insert("id2label".to_owned(), by_id.into());
+    object.insert("label2id".to_owned(), by_label.into());
+    // With one output transformers would take the task for a regression, and so would a config that says so.
+    if names.len() > 1 {
+        object.insert("problem_type".to_owned(), "single_label_classification".into());
+    }
+}
+
+/// The names of the classes: those that the labels of a training have given them, else those of the config, else `LABEL_0` and so on.
+fn names(model: &dyn Model, labels: usize) -> Vec<String> {
+    let named = model.label_names().and_then(LabelNames::get).filter(|names| names.len() == labels);
+    named.map_or_else(|| (0..labels).map(|id| format!("LABEL_{id}")).collect(), |names| names.to_vec())
+}
