@@ -1,8 +1,12 @@
 //! `%model load`, `%model`, `%model save`.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    path::Path,
+    sync::Arc,
+};
 
-use graft_models::FolderParts;
+use graft_models::SavedModel;
 use graft_nn::{DType, Weight};
 use graft_protocol::{Block, Cell, Event, Failure, Level, Reply, Settings, Table, training};
 
@@ -46,12 +50,25 @@ pub(crate) fn put(desk: &Desk, model: Arc<LoadedModel>) -> ModelReport {
     ModelReport { model, dropped }
 }
 
-/// Reads a model without making it the current one.
+/// Reads a model without making it the current one; the stop button ends it at the next weight or piece of a download.
 pub(crate) fn open(desk: &Desk, source: &str, settings: &Settings) -> Result<Arc<LoadedModel>, Failure> {
-    let mut progress = |label: &str, done: u64, total: u64| desk.emit(Event::Progress { label: label.to_owned(), done, total });
-    let loaded = graft_models::load(source, settings, &desk.state().device, &mut progress)?;
-    Ok(Arc::new(LoadedModel::new(loaded, source.to_owned(), settings.clone())))
+    let mut progress = |label: &str, done: u64, total: u64| {
+        if desk.is_stopping() {
+            // The only way out of a load. It is no panic: nothing is printed, and what has been read is dropped.
+            resume_unwind(Box::new(Stopped));
+        }
+        desk.emit(Event::Progress { label: label.to_owned(), done, total });
+    };
+    let device = desk.state().device.clone();
+    match catch_unwind(AssertUnwindSafe(|| graft_models::load(source, settings, &device, &mut progress))) {
+        Ok(loaded) => Ok(Arc::new(LoadedModel::new(loaded?, source.to_owned(), settings.clone()))),
+        Err(payload) if payload.is::<Stopped>() => Err(SessionError::Interrupted { what: format!("stopped while loading `{source}`"), next: None }.into()),
+        Err(payload) => resume_unwind(payload),
+    }
 }
+
+/// Ends a load that the user has stopped.
+struct Stopped;
 
 /// Writes the current model as a Hugging Face folder that transformers loads, with merged adapters inside; what was written, in words.
 ///
@@ -71,18 +88,26 @@ pub fn save(desk: &Desk, directory: &str, settings: &Settings) -> Result<String,
         Some("f16") => DType::F16,
         _ => DType::F32,
     };
-    let parts = FolderParts { model: base, dtype, config: &model.loaded.config_json, tokenizer: Some(&model.loaded.tokenizer), others: &[] };
-    graft_models::save_folder(Path::new(directory), &parts)?;
+    let files = graft_models::save_loaded(Path::new(directory), &SavedModel { loaded: &model.loaded, dtype })?;
+    let others: Vec<_> = files.into_iter().filter(|name| !["config.json", "model.safetensors"].contains(&name.as_str())).collect();
     let merged: Vec<_> = state.adapters.iter().map(|attached| &attached.adapter).filter(|adapter| adapter.is_merged() && adapter.is_active(base)).collect();
     let names: Vec<_> = merged.iter().map(|adapter| adapter.name().to_owned()).collect();
     let inside = if names.is_empty() { "the base as it is".to_owned() } else { format!("with {} merged into the weights", quoted(&names)) };
     let is_nf4 = |linear: &&graft_nn::Linear| matches!(linear.weight().weight(), Weight::Packed(packed) if packed.name() == "nf4" && !linear.fan_in_fan_out());
     let packed = if graft_nn::packable(base).iter().any(is_nf4) { "nf4 as bitsandbytes packs it, the rest " } else { "" };
     Ok(format!(
-        "`{}` is saved in `{directory}`, {inside}: config.json, model.safetensors as {packed}{}, tokenizer.json; transformers loads it",
+        "`{}` is saved in `{directory}`, {inside}: config.json, model.safetensors as {packed}{}, {}; transformers loads it",
         model.source,
-        dtype.as_str()
+        dtype.as_str(),
+        others.join(", ")
     ))
+}
+
+/// The dropout of the base model that training leaves out, such as `hidden_dropout_prob=0.1`; none without any.
+fn unapplied_dropout(model: &LoadedModel) -> Option<String> {
+    let dropout = graft_models::unapplied_dropout(&model.loaded.config_json);
+    let named: Vec<_> = dropout.iter().map(|(key, probability)| format!("{key}={probability}")).collect();
+    (!named.is_empty()).then(|| named.join(", "))
 }
 
 /// The card of the current model.
@@ -136,8 +161,9 @@ fn facts(model: &LoadedModel) -> Table {
         ("weights kept as", kept_as(loaded.model.as_ref())),
         ("read from", read_from(&loaded.source)),
     ];
+    let dropout = unapplied_dropout(model).map(|dropout| ("base dropout", format!("{dropout}; not applied in training")));
     let mut table = Table::new(format!("model {}", model.source), &["fact", "value"]);
-    for (fact, value) in rows {
+    for (fact, value) in rows.into_iter().chain(dropout) {
         table.row(vec![Cell::Text(fact.to_owned()), Cell::Text(value)]);
     }
     table.row(vec![Cell::Text("memory of the weights".to_owned()), Cell::Bytes(kept_bytes(loaded.model.as_ref()))]);
@@ -173,6 +199,11 @@ impl ModelReport {
     pub fn reply(self) -> Reply {
         let mut blocks = vec![Block::Text(self.line())];
         blocks.extend(self.model.loaded.warnings.iter().map(|warning| Block::Note(Level::Warning, warning.clone())));
+        blocks.extend(unapplied_dropout(&self.model).map(|dropout| {
+            let note =
+                format!("the dropout of the base model ({dropout}) is not applied in training, unlike in Hugging Face's Trainer; an adapter's own dropout is");
+            Block::Note(Level::Info, note)
+        }));
         blocks.extend(self.dropped.map(|dropped| Block::Note(Level::Info, dropped)));
         Reply { blocks }
     }

@@ -44,6 +44,48 @@ fn a_lora_and_a_fresh_head_learn_the_labels_and_are_scored() {
 }
 
 #[test]
+fn a_trained_classifier_that_is_saved_and_loaded_again_scores_as_before() {
+    let (world, folder) = with_data();
+    load(&world, &folder, "num_labels=2");
+    world.attach("r=2 lora_alpha=4").unwrap();
+    world.train("steps=40 lr=0.02 eval_every=0 batch=8").unwrap();
+    world.adapter(AdapterAction::Merge { name: None }).unwrap();
+    // Loss and accuracy of each row.
+    let scores = |world: &World| -> Vec<(String, String)> {
+        let reply = world.run(Command::Eval { settings: keys_of(training::EVAL, "split=train") }).unwrap();
+        let tables = reply.blocks.into_iter().filter_map(|block| if let Block::Table(table) = block { Some(table) } else { None });
+        let row = |row: Vec<Cell>| {
+            let loss = row.iter().find_map(|cell| if let Cell::Float(loss, _) = cell { Some(format!("{loss:.4}")) } else { None })?;
+            let accuracy = row.iter().find_map(|cell| if let Cell::Percent(share, _) = cell { Some(format!("{share:.4}")) } else { None })?;
+            Some((loss, accuracy))
+        };
+        tables.flat_map(|table| table.rows).filter_map(row).collect()
+    };
+    let before = scores(&world);
+    let saved = world.folder.path().join("saved").display().to_string();
+    let said = format!("{:?}", world.run(Command::ModelSave { directory: saved.clone(), settings: Settings::default() }).unwrap().blocks);
+    assert!(said.contains("tokenizer.json"), "{said}");
+    let config: serde_json::Value = serde_json::from_slice(&std::fs::read(std::path::Path::new(&saved).join("config.json")).unwrap()).unwrap();
+    assert_eq!(config["architectures"][0], "BertForSequenceClassification");
+    assert_eq!(config["id2label"], serde_json::json!({"0": "blue", "1": "green"}));
+    // Without num_labels: the folder says it.
+    load(&world, &saved, "");
+    let after = scores(&world);
+    assert!(after.len() == 1 && before.contains(&after[0]), "{before:?} {after:?}");
+}
+
+#[test]
+fn a_base_dropout_that_training_leaves_out_is_said_at_load() {
+    let (world, folder) = with_data();
+    let said = load(&world, &folder, "num_labels=2");
+    assert!(said.contains("hidden_dropout_prob=0.1") && said.contains("not applied in training"), "{said}");
+    let card = format!("{:?}", world.run(Command::ModelCard).unwrap().blocks);
+    assert!(card.contains("attention_probs_dropout_prob=0.1"), "{card}");
+    let said = load(&world, &world.model_folder(), "");
+    assert!(!said.contains("dropout"), "{said}");
+}
+
+#[test]
 fn a_head_that_does_not_fit_the_data_and_a_missing_one_say_what_to_type() {
     let (world, folder) = with_data();
     for (keys, code) in [("num_labels=3", "train::classes"), ("", "train::no_head")] {

@@ -1,6 +1,6 @@
 //! What is missing is said with the line to type next, and what fails changes nothing.
 
-use graft_protocol::{AdapterAction, Command, Settings};
+use graft_protocol::{AdapterAction, Command, Event, Settings};
 
 use crate::world::{World, keys_of};
 
@@ -76,4 +76,19 @@ fn a_panic_becomes_a_failure_and_the_session_goes_on() {
     assert_eq!(failure.code, "session::panic");
     assert!(failure.message.contains("the sky fell"));
     world.train("steps=1 eval_every=0").unwrap();
+}
+
+#[test]
+fn a_load_that_is_stopped_leaves_the_model_before() {
+    let world = World::ready();
+    let before = world.text();
+    let session = world.session.clone();
+    world.ear.react(move |event| {
+        if matches!(event, Event::Progress { label, done: 3, .. } if label == "weights") {
+            session.interrupt();
+        }
+    });
+    let failure = world.run(Command::ModelLoad { source: world.model_folder(), settings: Settings::default() }).unwrap_err();
+    assert!(failure.code == "session::interrupted" && failure.message.contains("stopped while loading"), "{}", failure.message);
+    assert_eq!(world.text(), before);
 }
