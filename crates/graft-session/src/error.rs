@@ -238,6 +238,12 @@ pub enum SessionError {
         /// What to type next.
         next: Option<String>,
     },
+    /// The system refuses threads, for lack of memory most often.
+    #[error("the session cannot start the threads that it computes on: {problem}")]
+    NoThreads {
+        /// What candle says.
+        problem: String,
+    },
     /// A verb panicked; the session goes on.
     #[error("internal error: {message}")]
     Panic {
@@ -279,6 +285,7 @@ impl Hint for SessionError {
             Self::ActsToo { .. } => "session::acts_too",
             Self::LargeGrid { .. } => "ablate::many",
             Self::Interrupted { .. } => "session::interrupted",
+            Self::NoThreads { .. } => "session::no_threads",
             Self::Panic { .. } => "session::panic",
             Self::Closed => "session::closed",
         }
@@ -333,6 +340,9 @@ impl Hint for SessionError {
                     .to_owned(),
             ),
             Self::Interrupted { next, .. } => next.clone(),
+            Self::NoThreads { .. } => {
+                Some("the process may not have more memory or threads: raise its limit (ulimit -v, ulimit -u, that of the container), or free some".to_owned())
+            }
             Self::Panic { .. } => Some("the session goes on and keeps its model, adapters and data; this is a defect of Graft".to_owned()),
             Self::Closed => None,
         }

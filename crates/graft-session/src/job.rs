@@ -11,6 +11,7 @@ use std::{
     },
 };
 
+use graft_nn::Device;
 use graft_protocol::Failure;
 
 use crate::SessionError;
@@ -81,6 +82,21 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T,
         };
         Err(SessionError::Panic { message }.into())
     })
+}
+
+/// Runs `work` where the device computes, as [`guarded`]. That is a thread of candle's, which panics where it cannot start its threads.
+pub(crate) fn on_device<T: Send>(device: &Device, work: impl FnOnce() -> Result<T, Failure> + Send) -> Result<T, Failure> {
+    let has_begun = AtomicBool::new(false);
+    let result = guarded(|| {
+        device.with_context(|| {
+            has_begun.store(true, Ordering::Relaxed);
+            guarded(work)
+        })
+    });
+    match result {
+        Err(failure) if !has_begun.load(Ordering::Relaxed) => Err(SessionError::NoThreads { problem: failure.message }.into()),
+        result => result,
+    }
 }
 
 /// Under [`guarded`] the place of a panic is kept for the failure instead of being printed; elsewhere the hook that was there acts.

@@ -283,7 +283,8 @@ impl Session {
             let running = Running::in_background(&format!("{label} in the background"));
             let desk = Desk::in_background(shared.clone(), request, running.clone(), handover.clone());
             // Before the session is idle: whoever has waited for that reads the report.
-            let waits = shared.host(running, || handover.end(job::guarded(|| work(&desk))));
+            let ended = shared.host(running, || handover.end(job::guarded(|| work(&desk))));
+            let waits = ended.unwrap_or_else(|failure| handover.end(Err(failure)));
             waits.into_iter().for_each(|(done, result)| done(result));
         }));
     }
@@ -294,7 +295,7 @@ impl Session {
             let running = Running::new(&label);
             let desk = Desk::of_job(shared.clone(), request, running.clone());
             let result = shared.host(running, || job::guarded(|| work(&desk)));
-            done(result);
+            done(result.and_then(|result| result));
         }));
     }
 
@@ -306,15 +307,21 @@ impl Session {
 
 impl Shared {
     /// Does the work of a job, and that of the readers who come meanwhile.
-    fn host<R: Send>(&self, running: Running, work: impl FnOnce() -> R + Send) -> R {
+    ///
+    /// # Errors
+    /// [`SessionError::NoThreads`]; the work has not begun then.
+    fn host<R: Send>(&self, running: Running, work: impl FnOnce() -> R + Send) -> Result<R, Failure> {
         self.readers.open();
         self.set_running(Some(running));
         let device = self.state().device.clone();
-        let result = device.with_context(|| {
+        let result = job::on_device(&device, || {
             let result = work();
             self.readers.close();
-            result
+            Ok(result)
         });
+        if result.is_err() {
+            self.readers.close();
+        }
         self.set_running(None);
         result
     }

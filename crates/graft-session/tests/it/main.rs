@@ -11,6 +11,7 @@ mod errors;
 mod forgetting;
 mod hints;
 mod jobs;
+mod limits;
 mod memory;
 mod packed;
 mod reading;
