@@ -151,7 +151,10 @@ impl Staging {
             return Ok(());
         }
         let new = names(&self.path)?;
-        let removed: Vec<String> = names(place)?.into_iter().filter(|name| is_stale(name) && !new.contains(name)).collect();
+        if let Some(name) = new.iter().find(|name| place.join(name).is_dir()) {
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, format!("`{name}` is a folder there")));
+        }
+        let removed: Vec<String> = names(place)?.into_iter().filter(|name| is_stale(name) && !new.contains(name) && !place.join(name).is_dir()).collect();
         fs::write(self.path.join(REMOVED), removed.join("\n"))?;
         sync(&self.path)?;
         step();
