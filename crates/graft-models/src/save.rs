@@ -110,6 +110,10 @@ fn tensors(model: &dyn Model, dtype: DType) -> Result<(BTreeMap<String, Tensor>,
             _ => drop(all.insert(parameter.path().to_owned(), stored(parameter)?)),
         }
     }
+    // A head that was separated from the embedding, as by a merge, is no longer its copy.
+    if let Some((head, weight)) = model.tied_head().and_then(|head| Some((head, head.separate_weight()?))) {
+        all.insert(format!("{}.weight", head.path()), weight.detach().to_dtype(dtype)?);
+    }
     let quantization = doubled.map(|double| {
         let is_plain =
             |site: &&Site<'_>| matches!(site.layer, Layer::Linear(linear) if all.get(linear.weight().path()).is_some_and(|tensor| tensor.dtype() != DType::U8));

@@ -59,7 +59,7 @@ pub use junction::{Junction, JunctionAdapter, Sublayer};
 pub use kept::Kept;
 pub use kv_cache::KvCache;
 pub use label_names::LabelNames;
-pub use linear::{Linear, LinearAdapter};
+pub use linear::{Linear, LinearAdapter, OwnWeight};
 pub use model::{Hidden, Model, ModelShape, Task};
 pub use norm::{Norm, NormKind};
 pub use packed::{Packed, Quantization};

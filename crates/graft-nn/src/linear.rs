@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
+
 use crate::{Context, Kept, NnError, Parameter, Result, Role, Slot, StandIn, Tensor, Weight, ops};
 
 /// An adapter of one linear layer.
@@ -49,9 +51,26 @@ pub struct Linear {
     bias: Option<Arc<Parameter>>,
     slot: Slot<dyn LinearAdapter>,
     apart: Slot<dyn StandIn>,
+    own: Arc<OwnWeight>,
     d_in: usize,
     d_out: usize,
     fan_in_fan_out: bool,
+}
+
+/// The weight that a head has for itself after it was separated from the embedding, whose weight it shares otherwise.
+#[derive(Debug, Default)]
+pub struct OwnWeight(ArcSwapOption<Tensor>);
+
+impl OwnWeight {
+    /// Separates the layer, or lets it share its weight again.
+    pub fn set(&self, weight: Option<Tensor>) {
+        self.0.store(weight.map(|weight| Arc::new(weight.detach())));
+    }
+
+    /// The weight, where the layer is separated.
+    pub fn get(&self) -> Option<Tensor> {
+        self.0.load().as_deref().cloned()
+    }
 }
 
 impl Linear {
@@ -87,7 +106,18 @@ impl Linear {
         let [d_out, d_in] = weight.dims()[..] else {
             return Err(NnError::at_path(NnError::Shape { what: "weight", expected: "(d_out, d_in)".to_owned(), found: weight.dims() }, path));
         };
-        Ok(Self { path: path.to_owned(), role, weight, bias: None, slot: Slot::new(), apart: Slot::new(), d_in, d_out, fan_in_fan_out: false })
+        Ok(Self {
+            path: path.to_owned(),
+            role,
+            weight,
+            bias: None,
+            slot: Slot::new(),
+            apart: Slot::new(),
+            own: Arc::default(),
+            d_in,
+            d_out,
+            fan_in_fan_out: false,
+        })
     }
 
     /// Hugging Face path, such as `model.layers.0.self_attn.q_proj`.
@@ -151,8 +181,19 @@ impl Linear {
         bias + self.slot.active().iter().map(|adapter| adapter.kept(self)).sum()
     }
 
-    fn acting_weight(&self) -> Weight {
-        self.apart.last_active().map_or_else(|| self.weight.weight(), |stand_in| stand_in.tensor().into())
+    /// The weight that it has for itself, if any, as a shared handle.
+    pub fn own_weight(&self) -> Arc<OwnWeight> {
+        self.own.clone()
+    }
+
+    /// The weight that this layer alone multiplies by: what stands in for W, or the weight that it has for itself; none while it shares one.
+    pub fn separate_weight(&self) -> Option<Tensor> {
+        self.apart.last_active().map(|stand_in| stand_in.tensor()).or_else(|| self.own.get())
+    }
+
+    /// W as this layer multiplies by it: what stands in for it, the weight that it has for itself, or the one that it shares.
+    pub fn acting_weight(&self) -> Weight {
+        self.separate_weight().map_or_else(|| self.weight.weight(), Weight::from)
     }
 
     /// The layer with the adapters that act. With several, each adds its own change: `y = Σ y_i - (n - 1) y_base`.

@@ -140,7 +140,7 @@ fn parse(raw: RawHeader, data_start: u64) -> Result<Header, String> {
 
 fn entry(raw: RawEntry) -> Result<Entry, String> {
     let dtype = raw.dtype.ok_or("has no dtype")?;
-    let (dtype, width) = self::dtype(&dtype).ok_or_else(|| format!("is stored as {dtype}, which is not read (F32, F16, BF16, F64, I64, U32, U8, I8 are)"))?;
+    let (dtype, width) = self::dtype(&dtype).ok_or_else(|| format!("is stored as {dtype}, which is not read (F32, F16, BF16, F64, I64, I32, U32, U8, I8 are)"))?;
     let Sizes(shape) = raw.shape.ok_or("has no shape")?;
     let Sizes(offsets) = raw.data_offsets.ok_or("has no data_offsets")?;
     let [start, end] = offsets[..] else { return Err(format!("has {} data_offsets instead of 2", offsets.len())) };
@@ -175,6 +175,7 @@ fn dtype(name: &str) -> Option<(DType, u64)> {
         "I64" => (DType::I64, 8),
         "F32" => (DType::F32, 4),
         "U32" => (DType::U32, 4),
+        "I32" => (DType::I32, 4),
         "F16" => (DType::F16, 2),
         "BF16" => (DType::BF16, 2),
         // candle has no signed bytes: whoever asks for some knows that they are.

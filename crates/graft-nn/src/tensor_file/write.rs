@@ -65,6 +65,7 @@ fn bytes(tensor: &Tensor) -> candle_core::Result<Vec<u8>> {
         DType::BF16 => flat.to_vec1::<half::bf16>()?.into_iter().flat_map(half::bf16::to_le_bytes).collect(),
         DType::I64 => flat.to_vec1::<i64>()?.into_iter().flat_map(i64::to_le_bytes).collect(),
         DType::U32 => flat.to_vec1::<u32>()?.into_iter().flat_map(u32::to_le_bytes).collect(),
+        DType::I32 => flat.to_vec1::<i32>()?.into_iter().flat_map(i32::to_le_bytes).collect(),
         DType::U8 => flat.to_vec1::<u8>()?,
         other => candle_core::bail!("{} cannot be stored", other.as_str()),
     })
