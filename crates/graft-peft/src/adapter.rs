@@ -6,12 +6,12 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use graft_nn::{Companion, Model, Tensor, Trainable, Var};
+use graft_nn::{Companion, Model, Tensor, Trainable, Var, atomic_folder};
 use graft_protocol::{Settings, Value, methods::MethodSpec};
 
 use crate::{
     PeftError,
-    config_file::{self, ConfigFile},
+    config_file::ConfigFile,
     fields,
     merge::Merge,
     methods::{Built, Hook, Method, Part},
@@ -226,7 +226,7 @@ impl Adapter {
             let problem = "a soft prompt cannot be scaled: it stands before the input instead of being added to a weight";
             return Err(PeftError::refused("peft::not_scalable", problem, format!("switch it off with %{} detach, or use a LoRA", self.spec().verb)));
         }
-        if factor != 1.0 && self.built.parts.iter().any(|part| matches!(part.hook, Hook::Weight(..) | Hook::Head(_))) {
+        if factor != 1.0 && self.built.parts.iter().any(|part| matches!(part.hook, Hook::Weight(..) | Hook::Head(_)) && !part.weights.is_empty()) {
             let problem = format!("`{}` trains weights of the base as they are, and those have no factor", self.name);
             return Err(PeftError::refused("peft::not_scalable", problem, format!("switch it off with %{} off", self.spec().verb)));
         }
@@ -237,7 +237,8 @@ impl Adapter {
         }
     }
 
-    /// Writes `adapter_config.json` and `adapter_model.safetensors` as HF PEFT does, into a folder that is made if missing.
+    /// Writes `adapter_config.json` and `adapter_model.safetensors` as HF PEFT does, both or neither, into a folder that is created if missing; other files
+    /// in it stay.
     ///
     /// # Errors
     /// [`PeftError::Io`] and [`PeftError::File`], a full disk among them; [`PeftError::NotFinite`] for weights not worth keeping.
@@ -251,26 +252,14 @@ impl Adapter {
                 return Err(PeftError::NotFinite { name: name.clone() });
             }
         }
-        std::fs::create_dir_all(directory).map_err(|source| PeftError::Io { action: "write", path: PathBuf::from(directory), source })?;
         let copies = self.built.parts.iter().flat_map(|part| &part.copies).map(|(key, tensor)| (key.clone(), tensor.clone()));
-        // Both stand ready before either takes its place: an old config must never describe new weights.
-        let weights_name = weights_file::name_for(&config);
-        let beside = directory.join(format!(".saving.{}", std::process::id()));
-        let failed = |path: &Path| {
-            let path = PathBuf::from(path);
-            move |source| PeftError::Io { action: "write", path, source }
+        let weights = state.into_iter().chain(copies).collect();
+        // An old config must never describe new weights, and weights of an earlier adapter must not be found in their place.
+        let fill = |staging: &Path| {
+            weights_file::write(&staging.join(weights_file::name_for(&config)), &weights)?;
+            config.write(staging, base_name)
         };
-        let saved = std::fs::create_dir_all(&beside).map_err(failed(&beside)).and_then(|()| {
-            weights_file::write(&beside.join(weights_name), &state.into_iter().chain(copies).collect())?;
-            config.write(&beside, base_name)?;
-            [weights_name, config_file::NAME].into_iter().try_for_each(|name| {
-                let place = directory.join(name);
-                std::fs::rename(beside.join(name), &place).map_err(failed(&place))
-            })
-        });
-        // The error that matters is the first one.
-        let _ = std::fs::remove_dir_all(&beside);
-        saved
+        atomic_folder::write(directory, &weights_file::is_weights, fill, |source| PeftError::Io { action: "write", path: PathBuf::from(directory), source })
     }
 
     /// Its weights by the keys of `adapter_model.safetensors`: copies, for checkpoints.

@@ -6,13 +6,15 @@ use graft_nn::{Model, TokenEncoder};
 use graft_protocol::{Failure, Settings, methods::METHODS};
 
 use crate::{
-    Adapter, Inputs, Originals, PeftError,
+    Adapter, Allowance, Inputs, Originals, PeftError,
     adapter::Source,
     config_file::ConfigFile,
-    fields,
+    default_targets, fields,
     layers::linears,
+    limits,
     methods::{self, Part, Start},
-    opened, weights_file,
+    opened, own_weights,
+    weights_file::{self, WeightsFile},
 };
 
 /// What adapters are made on.
@@ -30,12 +32,14 @@ pub struct Workbench<'a> {
     pub inputs: Option<&'a dyn Inputs>,
     /// Its weights before they were packed, for starts that make up for the loss.
     pub originals: Option<&'a dyn Originals>,
+    /// How many numbers the adapter may have; set by [`attach`] and [`load`].
+    pub allowance: Option<&'a Allowance>,
 }
 
 impl<'a> Workbench<'a> {
     /// A model alone: no tokenizer, no data, nothing packed.
     pub fn new(model: &'a dyn Model, base_name: &'a str, seed: u64) -> Self {
-        Self { model, tokenizer: None, seed, base_name, inputs: None, originals: None }
+        Self { model, tokenizer: None, seed, base_name, inputs: None, originals: None, allowance: None }
     }
 }
 
@@ -44,16 +48,20 @@ impl<'a> Workbench<'a> {
 /// An adapter of the same name is replaced, so that a cell can be run twice. On an error the model is as it was.
 ///
 /// # Errors
-/// Any [`PeftError`] of building: [`PeftError::NoMatch`], [`PeftError::RankTooLarge`], [`PeftError::Settings`] and the method's refusals.
+/// Any [`PeftError`] of building: [`PeftError::NoMatch`], [`PeftError::RankTooLarge`], [`PeftError::TooLarge`], [`PeftError::Settings`] and the
+/// method's refusals.
 pub fn attach(bench: &Workbench<'_>, method: &str, settings: &Settings) -> Result<Adapter, PeftError> {
     let method = methods::by_verb(method).ok_or_else(|| unknown_method(method))?;
     let keys = method.spec().keys;
     settings.check(keys)?;
     let name = settings.text(keys, "adapter_name").unwrap_or_else(|| "default".to_owned());
     check_name(&name)?;
+    let allowance = Allowance::of_memory(bench.model.embedding().weight().own().device());
+    let bench = &Workbench { allowance: Some(&allowance), ..*bench };
     let mut config = method.config(bench, settings)?;
     config.set("task_type", bench.model.task().as_str().into());
     opened::add_heads(bench, &mut config);
+    limits::check(&config, method.spec())?;
     let mut built = method.build(bench, &config, Start::Fresh)?;
     opened::open(bench, &config, &mut built, Start::Fresh)?;
     if let Some(decided) = built.config.take() {
@@ -74,7 +82,8 @@ pub fn attach(bench: &Workbench<'_>, method: &str, settings: &Settings) -> Resul
 ///
 /// # Errors
 /// [`PeftError::MissingFile`], [`PeftError::Malformed`], [`PeftError::Unsupported`], [`PeftError::Pickled`], [`PeftError::MissingKeys`],
-/// [`PeftError::WrongShape`], [`PeftError::NotFinite`] and those of building. The model is then as it was.
+/// [`PeftError::WrongShape`], [`PeftError::WrongType`], [`PeftError::ResizedVocabulary`], [`PeftError::NotFinite`], [`PeftError::NotAFile`],
+/// [`PeftError::TooLarge`] and those of building. The model is then as it was.
 pub fn load(bench: &Workbench<'_>, directory: &Path, name: &str) -> Result<(Adapter, Vec<String>), PeftError> {
     check_name(name)?;
     let mut config = ConfigFile::read(directory)?;
@@ -83,14 +92,18 @@ pub fn load(bench: &Workbench<'_>, directory: &Path, name: &str) -> Result<(Adap
     let method = methods::of(&config).ok_or_else(unsupported)?;
     let mut warnings = base_warning(&config, bench.base_name);
     warnings.extend(unknown_warning(&config.complete(method.defaults())));
+    limits::check(&config, method.spec())?;
+    default_targets::fill(&mut config, method.spec(), bench.model)?;
+    let allowance = Allowance::of_file(WeightsFile::open(directory, &config)?);
+    let bench = &Workbench { allowance: Some(&allowance), ..*bench };
     let mut built = method.build(bench, &config, Start::File)?;
     opened::open(bench, &config, &mut built, Start::File)?;
-    let tensors = weights_file::read(directory)?;
-    let mut left_over = weights_file::fill(&built.parts, &tensors, &directory.join(weights_file::NAME))?;
-    let copies = weights_file::copies(&built.parts, &tensors)?;
-    left_over.retain(|key| !copies.contains(key));
+    if let Some(file) = allowance.file() {
+        let left_over = weights_file::fill(&built.parts, file, file.path()).map_err(|error| own_weights::explained(error, bench.model))?;
+        let left_over: Vec<_> = left_over.into_iter().filter(|key| !built.read.contains(key)).collect();
+        warnings.extend(own_weights::adopt(bench.model, &mut built, file, &left_over)?);
+    }
     warnings.extend(built.warnings.iter().cloned());
-    warnings.extend(left_over_warning(&left_over));
     let adapter = Adapter::new(name.to_owned(), method, Source { config, built });
     adapter.install(bench.model);
     Ok((adapter, warnings))
@@ -136,10 +149,4 @@ fn unknown_warning(names: &[String]) -> Vec<String> {
         return Vec::new();
     }
     vec![format!("adapter_config.json has fields that Graft does not know and only keeps: {}", names.join(", "))]
-}
-
-fn left_over_warning(keys: &[String]) -> Vec<String> {
-    let Some(first) = keys.first() else { return Vec::new() };
-    let others = if keys.len() > 1 { format!(" and {} more", keys.len() - 1) } else { String::new() };
-    vec![format!("the file holds weights that belong to no layer of this adapter, which are left out: `{first}`{others}")]
 }

@@ -5,15 +5,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use graft_nn::atomic_file;
+use graft_nn::{atomic_file, atomic_folder};
 use serde_json::Value;
 
-use crate::{PeftError, adapterhub};
+use crate::{PeftError, adapterhub, weights_file};
 
 /// Name of the file.
 pub(crate) const NAME: &str = "adapter_config.json";
 /// The HF PEFT whose format is written, unless a loaded file names another.
 const PEFT_VERSION: &str = "0.21.2";
+
+/// Most bytes of the file: the longest configurations in use have some thousand names.
+const LONGEST: u64 = 8 << 20;
+/// Most characters of a value that an error shows.
+const SHOWN: usize = 80;
 
 /// The fields of one adapter, HF PEFT's names.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,16 +40,16 @@ impl ConfigFile {
     /// Reads the file of a folder.
     ///
     /// # Errors
-    /// [`PeftError::MissingFile`], [`PeftError::Io`] and [`PeftError::Malformed`].
+    /// [`PeftError::MissingFile`], [`PeftError::NotAFile`], [`PeftError::Io`] and [`PeftError::Malformed`].
     pub(crate) fn read(folder: &Path) -> Result<Self, PeftError> {
-        let path = folder.join(NAME);
-        if !path.is_file() {
-            return Err(PeftError::MissingFile { folder: folder.to_owned(), file: NAME, hint: missing_hint(folder) });
+        let path = atomic_folder::locate(folder, NAME);
+        if !weights_file::regular_file(&path)? {
+            return Err(PeftError::MissingFile { folder: folder.to_owned(), file: NAME.to_owned(), hint: missing_hint(folder) });
         }
-        let bytes = std::fs::read(&path).map_err(|source| PeftError::Io { action: "read", path: path.clone(), source })?;
+        let bytes = weights_file::bounded(&path, LONGEST)?;
         match serde_json::from_slice::<BTreeMap<String, Value>>(&bytes) {
             Ok(fields) => Ok(Self { fields: adapterhub::flat(fields), path }),
-            Err(error) => Err(PeftError::Malformed { path, problem: format!("it is no JSON object ({error})") }),
+            Err(error) => Err(PeftError::Malformed { path, problem: format!("it is not a JSON object ({error})") }),
         }
     }
 
@@ -166,9 +171,25 @@ impl ConfigFile {
 
     /// An error about one field.
     pub(crate) fn wrong(&self, name: &str, wanted: &str) -> PeftError {
-        let found = self.fields.get(name).map_or_else(|| "nothing".to_owned(), Value::to_string);
-        PeftError::Malformed { path: self.path.clone(), problem: format!("`{name}` should be {wanted}, not {found}") }
+        let found = self.fields.get(name).filter(|value| !value.is_null()).map_or_else(|| "nothing".to_owned(), shown);
+        PeftError::Malformed { path: self.path.clone(), problem: format!("`{name}` must be {wanted}, got {found}") }
     }
+
+    /// An error about a list or an object with too many items.
+    pub(crate) fn too_long(&self, name: &str, items: usize, most: usize) -> PeftError {
+        PeftError::Malformed { path: self.path.clone(), problem: format!("`{name}` has {items} items, and at most {most} are allowed") }
+    }
+
+    /// Every field with its name.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.fields.iter().map(|(name, value)| (name.as_str(), value))
+    }
+}
+
+/// A value as far as an error has room for it.
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    if text.chars().count() <= SHOWN { text } else { format!("{}…", text.chars().take(SHOWN).collect::<String>()) }
 }
 
 /// A whole float as HF PEFT writes `lora_alpha`: without a fraction.

@@ -22,7 +22,7 @@ pub enum PeftError {
         modules: Vec<String>,
     },
     /// A target is a regular expression that cannot be read.
-    #[error("`{pattern}` is no regular expression: {problem}")]
+    #[error("`{pattern}` is not a valid regular expression: {problem}")]
     BadPattern {
         /// The target.
         pattern: String,
@@ -57,7 +57,7 @@ pub enum PeftError {
         /// The folder.
         folder: PathBuf,
         /// The file.
-        file: &'static str,
+        file: String,
         /// What to do.
         hint: String,
     },
@@ -78,12 +78,18 @@ pub enum PeftError {
         feature: String,
     },
     /// The weights are pickled Python objects.
-    #[error("`{file}` in `{}` is a Python pickle, which can run any code when it is read, so it is refused", folder.display())]
+    #[error("`{file}` in `{}` is a Python pickle, which can run any code when it is read, so Graft does not read it", folder.display())]
     Pickled {
         /// The folder.
         folder: PathBuf,
         /// The file.
-        file: &'static str,
+        file: String,
+    },
+    /// A file's name belongs to something else, which may never end.
+    #[error("`{}` is not a regular file, so it is not read", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
     },
     /// The file lacks weights that the adapter needs.
     #[error("{} of the {expected} weights that the adapter needs are not in `{}`: {}", names.len(), path.display(), first(names))]
@@ -106,6 +112,40 @@ pub enum PeftError {
         expected: Vec<usize>,
         /// In the file.
         found: Vec<usize>,
+    },
+    /// A weight is not stored as floating-point numbers.
+    #[error("`{name}` in `{}` is stored as {found}, and the weights of an adapter must be floating-point numbers", path.display())]
+    WrongType {
+        /// The file, or what else held the weight.
+        path: PathBuf,
+        /// Name of the weight.
+        name: String,
+        /// Its type in the file.
+        found: &'static str,
+    },
+    /// The adapter was trained after the vocabulary had been resized.
+    #[error("`{name}` in `{}` is for {found} tokens, but this model has {vocab}: the adapter was trained after its vocabulary had been resized", path.display())]
+    ResizedVocabulary {
+        /// The file.
+        path: PathBuf,
+        /// Name of the weight.
+        name: String,
+        /// Tokens of the adapter's vocabulary.
+        found: usize,
+        /// Tokens of the model's vocabulary.
+        vocab: usize,
+    },
+    /// A tensor is larger than there is a reason or room for.
+    #[error("{what} with shape {shape:?} {problem}")]
+    TooLarge {
+        /// Weight and layer.
+        what: String,
+        /// The shape asked for.
+        shape: Vec<usize>,
+        /// What it exceeds.
+        problem: String,
+        /// What to do.
+        hint: String,
     },
     /// A weight is NaN or infinite.
     #[error("`{name}` holds NaN or infinite numbers")]
@@ -161,6 +201,10 @@ impl Hint for PeftError {
             Self::Pickled { .. } => "peft::pickled",
             Self::MissingKeys { .. } => "peft::missing_keys",
             Self::WrongShape { .. } => "peft::wrong_shape",
+            Self::WrongType { .. } => "peft::wrong_type",
+            Self::ResizedVocabulary { .. } => "peft::resized_vocabulary",
+            Self::TooLarge { .. } => "peft::too_large",
+            Self::NotAFile { .. } => "peft::not_a_file",
             Self::NotFinite { .. } => "peft::not_finite",
             Self::Io { .. } => "peft::io",
             Self::Settings(_) => "peft::settings",
@@ -177,14 +221,20 @@ impl Hint for PeftError {
             }
             Self::BadPattern { .. } => "a pattern must match the whole path, such as `.*\\.(0|1)\\..*(q_proj|v_proj)`; look-around is not supported".to_owned(),
             Self::RankTooLarge { d_in, d_out, .. } => format!("choose r of at most {}; 4 to 16 is usual", d_in.min(d_out)),
-            Self::Refused { hint, .. } | Self::MissingFile { hint, .. } => hint.clone(),
+            Self::Refused { hint, .. } | Self::MissingFile { hint, .. } | Self::TooLarge { hint, .. } => hint.clone(),
             Self::Unsupported { .. } => {
                 let mut names: Vec<_> = METHODS.iter().map(|spec| spec.peft_type).collect();
                 // LoRA and DoRA share theirs and stand side by side.
                 names.dedup();
                 format!("supported methods: {}", names.join(", "))
             }
-            Self::Pickled { .. } => "save it again with a current PEFT: model.save_pretrained(DIR) writes safetensors".to_owned(),
+            Self::Pickled { folder, file } => conversion(&folder.display().to_string(), file),
+            Self::NotAFile { .. } => "an adapter folder holds adapter_config.json and adapter_model.safetensors; copy the files themselves".to_owned(),
+            Self::WrongType { .. } => "load the original adapter: quantized weights of adapters are not supported".to_owned(),
+            Self::ResizedVocabulary { found, .. } => format!(
+                "a loaded model cannot grow; in Python: model.resize_token_embeddings({found}); \
+                 PeftModel.from_pretrained(model, ADAPTER).merge_and_unload().save_pretrained(DIR); then `%model load DIR`"
+            ),
             Self::MissingKeys { .. } => "the file belongs to another model or to other target_modules than its adapter_config.json says".to_owned(),
             Self::WrongShape { .. } => "the adapter was made for another base model (see base_model_name_or_path in its adapter_config.json)".to_owned(),
             Self::NotFinite { .. } => "its training diverged: load an earlier checkpoint, or train with a lower learning rate".to_owned(),
@@ -195,6 +245,15 @@ impl Hint for PeftError {
             Self::Io { .. } => return None,
         })
     }
+}
+
+/// The step that turns a pickle into safetensors; it runs no code of the pickle.
+fn conversion(folder: &str, file: &str) -> String {
+    let target = format!("{folder}/{}", crate::weights_file::NAME);
+    format!(
+        "convert it in Python: import torch, safetensors.torch; safetensors.torch.save_file(torch.load({:?}, weights_only=True), {target:?})",
+        format!("{folder}/{file}")
+    )
 }
 
 /// The first few of many names.

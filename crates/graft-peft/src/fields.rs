@@ -17,6 +17,9 @@ const PATTERNS: &[&str] = &["rank_pattern", "alpha_pattern"];
 /// Keys whose list is one of whole numbers.
 const NUMBERS: &[&str] = &["layers_to_transform", "token_indices", "leave_out"];
 
+/// Most numbers that such a list may name.
+const MOST_NUMBERS: u64 = 100_000;
+
 /// Keys that have no field of their own in the file.
 const NOT_FIELDS: &[&str] = &["adapter_name", LORAPLUS, EVA_RHO];
 /// LoRA+'s factor on the learning rate of B.
@@ -151,8 +154,12 @@ fn numbers(key: &KeySpec, items: &[String]) -> Result<Vec<u64>, PeftError> {
     let mut numbers = Vec::new();
     for item in items {
         let (first, last) = read(item).filter(|(first, last)| first <= last).ok_or_else(|| {
-            PeftError::refused("peft::bad_numbers", format!("`{item}` in {} is no whole number", key.name), format!("for example {}=0,2,4-7", key.name))
+            PeftError::refused("peft::bad_numbers", format!("`{item}` in {} is not a whole number", key.name), format!("for example {}=0,2,4-7", key.name))
         })?;
+        if last - first >= MOST_NUMBERS - numbers.len() as u64 {
+            let problem = format!("{} names more than {MOST_NUMBERS} numbers", key.name);
+            return Err(PeftError::refused("peft::too_many_numbers", problem, format!("for example {}=0,2,4-7", key.name)));
+        }
         numbers.extend(first..=last);
     }
     Ok(numbers)

@@ -2,29 +2,41 @@
 
 use graft_nn::{DType, Device, Linear, Rng, Tensor, Var};
 
-use crate::PeftError;
+use crate::{Allowance, PeftError, Workbench};
 
 /// Makes the weights of one layer.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Initial<'a> {
     rng: Rng,
     path: &'a str,
     device: Device,
+    allowance: Option<&'a Allowance>,
 }
 
 impl<'a> Initial<'a> {
     /// For a linear layer, on its device.
-    pub(crate) fn of(linear: &'a Linear, seed: u64) -> Self {
-        Self { rng: Rng::new(seed), path: linear.path(), device: linear.weight().tensor().device().clone() }
+    pub(crate) fn of(linear: &'a Linear, bench: &Workbench<'a>) -> Self {
+        Self::named(linear.path(), linear.weight().tensor().device().clone(), bench.seed).within(bench)
     }
 
     /// For what belongs to no layer, under a name of its own.
     pub(crate) fn named(path: &'a str, device: Device, seed: u64) -> Self {
-        Self { rng: Rng::new(seed), path, device }
+        Self { rng: Rng::new(seed), path, device, allowance: None }
+    }
+
+    /// With the workbench's allowance.
+    pub(crate) fn within(self, bench: &Workbench<'a>) -> Self {
+        Self { allowance: bench.allowance, ..self }
+    }
+
+    /// Asks for the numbers of a tensor before it is made.
+    fn reserve(&self, name: &str, shape: &[usize]) -> Result<(), PeftError> {
+        self.allowance.map_or(Ok(()), |allowance| allowance.take(name, self.path, shape))
     }
 
     /// Uniform in ±bound.
     pub(crate) fn uniform(&self, name: &str, shape: &[usize], bound: f32) -> Result<Var, PeftError> {
+        self.reserve(name, shape)?;
         let values = self.rng.stream(name, self.path).uniform(-bound, bound, shape.iter().product());
         Ok(Var::from_tensor(&Tensor::from_vec(values, shape, &self.device)?)?)
     }
@@ -36,12 +48,14 @@ impl<'a> Initial<'a> {
 
     /// Normal with mean 0.
     pub(crate) fn normal(&self, name: &str, (rows, columns): (usize, usize), deviation: f32) -> Result<Var, PeftError> {
+        self.reserve(name, &[rows, columns])?;
         let values = self.rng.stream(name, self.path).normal(0.0, deviation, rows * columns);
         Ok(Var::from_tensor(&Tensor::from_vec(values, (rows, columns), &self.device)?)?)
     }
 
     /// One value everywhere.
     pub(crate) fn full(&self, value: f32, shape: &[usize]) -> Result<Var, PeftError> {
+        self.reserve("weight", shape)?;
         Ok(Var::from_tensor(&Tensor::full(value, shape, &self.device)?.to_dtype(DType::F32)?)?)
     }
 }

@@ -15,10 +15,14 @@ pub(crate) fn linears(model: &dyn Model) -> BTreeMap<String, &Linear> {
     linear_sites(model).into_iter().map(|(site, linear)| (site.path.to_owned(), linear)).collect()
 }
 
+/// Every layer in the model's order, and a head that shares the embedding's weight after them: adapters may act in it alone.
+pub(crate) fn all_sites(model: &dyn Model) -> Vec<Site<'_>> {
+    model.sites().into_iter().chain(model.tied_head().map(Site::linear)).collect()
+}
+
 /// Every linear layer in the model's order.
 pub(crate) fn linear_sites(model: &dyn Model) -> Vec<(Site<'_>, &Linear)> {
-    model
-        .sites()
+    all_sites(model)
         .into_iter()
         .filter_map(|site| match site.layer {
             Layer::Linear(linear) => Some((site, linear)),
@@ -106,7 +110,8 @@ pub(crate) fn chosen_layers<'a>(bench: &Workbench<'a>, selection: &Selection, st
         return Err(PeftError::refused("peft::no_such_layer", problem, format!("blocks are numbered 0 to {}", blocks.saturating_sub(1))));
     }
     let (mut chosen, mut embeddings) = (Vec::new(), Vec::new());
-    for site in bench.model.sites() {
+    let sites = all_sites(bench.model);
+    for site in &sites {
         match site.layer {
             Layer::Linear(linear) if matcher.matches(site.path, site.role != Role::Head) => chosen.push(linear),
             Layer::Embedding(embedding) if matcher.matches(site.path, false) => embeddings.push(embedding),
@@ -114,7 +119,7 @@ pub(crate) fn chosen_layers<'a>(bench: &Workbench<'a>, selection: &Selection, st
             _ => {}
         }
     }
-    let named = |name: &String| bench.model.sites().iter().any(|site| !matches!(site.layer, Layer::Norm(_)) && ends_with(site.path, name));
+    let named = |name: &String| sites.iter().any(|site| !matches!(site.layer, Layer::Norm(_)) && ends_with(site.path, name));
     let is_empty = chosen.is_empty() && embeddings.is_empty();
     let missing = match &selection.targets {
         Targets::List(names) if start == Start::Fresh || is_empty => names.iter().find(|name| !named(name)),
@@ -134,6 +139,6 @@ pub(crate) fn chosen_layers<'a>(bench: &Workbench<'a>, selection: &Selection, st
 }
 
 fn not_linear(model: &dyn Model, path: &str, role: Role) -> PeftError {
-    let problem = format!("`{path}` is no linear layer ({role}), and this method acts on linear layers only");
+    let problem = format!("`{path}` is not a linear layer ({role}), and this method acts on linear layers only");
     PeftError::refused("peft::not_linear", problem, format!("choose among {}", leaves(model).join(", ")))
 }

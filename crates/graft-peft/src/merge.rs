@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use graft_nn::{DType, Embedding, Layer, Model, Parameter, Tensor, Weight};
+use graft_nn::{DType, Embedding, Layer, Linear, Model, OwnWeight, Parameter, Site, Tensor, Weight};
 
 use crate::{
     PeftError,
-    layers::linears,
+    layers::{all_sites, linears},
     methods::{Hook, Part},
     slots,
     weights_file::is_finite,
@@ -22,7 +22,12 @@ pub(crate) struct Merge {
 }
 
 /// One weight before the merge.
-type Original = (Arc<Parameter>, Weight);
+enum Original {
+    /// A weight of the base.
+    Kept(Arc<Parameter>, Weight),
+    /// A head that shared the embedding's weight: it gets a weight of its own, so that the embedding stays as it is.
+    Shared(Arc<OwnWeight>, DType),
+}
 
 impl Merge {
     /// Adds the change of every part to its layer's weight: all or none.
@@ -31,22 +36,18 @@ impl Merge {
     /// [`PeftError::Refused`] for a part that is no change of a weight and for a layer with another merged adapter,
     /// [`PeftError::NotFinite`], [`PeftError::Layer`].
     pub(crate) fn new(model: &dyn Model, name: &str, parts: &[Part]) -> Result<Self, PeftError> {
-        if model.shape().tied && parts.iter().any(|part| matches!(part.hook, Hook::Embedding(_) | Hook::Head(_))) {
-            let problem = "the embedding shares its weight with the head, so a merge into one of them would change the other too";
+        if model.shape().tied && parts.iter().any(|part| matches!(part.hook, Hook::Embedding(_))) {
+            let problem = "the embedding shares its weight with the head, so a merge into it would change the head too";
             return Err(PeftError::refused("peft::tied_embedding", problem, "keep it attached; it is saved and loaded by itself"));
         }
         let acts_after = slots::is_active(model, name, parts);
+        let sites = all_sites(model);
         let mut originals = Vec::new();
         for part in parts {
-            let site = model.sites().into_iter().find(|site| site.path == part.site);
-            let layer = site
-                .map(|site| site.layer)
-                .filter(|_| !matches!(part.hook, Hook::Prompt(_) | Hook::Prefix(_) | Hook::Junction(_)))
-                .ok_or_else(not_mergeable)?;
-            refuse_second(layer, &part.site, name)?;
-            let changes = |parameter: &Arc<Parameter>| if let Hook::Weight(path, _) = &part.hook { parameter.path() == path } else { true };
-            let kept = layer.shared_parameters().into_iter().filter(changes).map(|parameter| (parameter.clone(), kept(&parameter)));
-            originals.push(kept.collect());
+            let site = sites.iter().find(|site| site.path == part.site);
+            let site = site.filter(|_| !matches!(part.hook, Hook::Prompt(_) | Hook::Prefix(_) | Hook::Junction(_))).ok_or_else(not_mergeable)?;
+            refuse_second(*site, name)?;
+            originals.push(kept(model, site.layer, part));
         }
         let mut merge = Self { originals, applied: false, acts_after };
         merge.apply(model, parts)?;
@@ -65,28 +66,41 @@ impl Merge {
     pub(crate) fn apply(&mut self, model: &dyn Model, parts: &[Part]) -> Result<(), PeftError> {
         // What an adapter adds may depend on the base's own weights.
         self.restore()?;
+        self.add(model, parts).inspect_err(|_| drop(self.restore()))?;
+        self.applied = true;
+        Ok(())
+    }
+
+    fn add(&self, model: &dyn Model, parts: &[Part]) -> Result<(), PeftError> {
         let linears = linears(model);
-        let mut merged = Vec::new();
-        for (part, originals) in parts.iter().zip(&self.originals) {
+        let pairs = || parts.iter().zip(&self.originals);
+        // Weights that take the place of others come first: what a part adds to them is added to the new ones.
+        for (part, originals) in pairs() {
+            match (&part.hook, linears.get(&part.site), originals.as_slice()) {
+                (Hook::Weight(_, stand_in), _, [original]) => original.set(&stand_in.tensor().detach())?,
+                (Hook::Head(stand_in), Some(_), [original]) => original.set(&stand_in.tensor().detach())?,
+                _ => {}
+            }
+        }
+        for (part, originals) in pairs() {
             match (&part.hook, linears.get(&part.site), originals.as_slice()) {
                 (Hook::Linear(adapter), Some(linear), [weight, bias @ ..]) => {
-                    merged.push(sum(weight, &adapter.delta(linear)?.ok_or_else(not_mergeable)?)?); // (d_out, d_in)
-                    if let (Some(bias), Some(delta)) = (bias.first(), adapter.bias_delta(linear)?) {
-                        merged.push(sum(bias, &delta)?); // (d_out)
+                    let delta = adapter.delta(linear)?.ok_or_else(not_mergeable)?; // (d_out, d_in)
+                    let bias_delta = adapter.bias_delta(linear)?; // (d_out)
+                    let base = linear.own_weight().get().unwrap_or_else(|| linear.weight().own());
+                    weight.set(&sum(&base, &delta)?)?;
+                    if let (Some(original), Some(delta), Some(bias)) = (bias.first(), bias_delta, linear.bias()) {
+                        original.set(&sum(&bias.own(), &delta)?)?;
                     }
                 }
                 (Hook::Embedding(adapter), _, [weight]) => {
                     let embedding = embedding(model, &part.site).ok_or_else(not_mergeable)?;
-                    merged.push(sum(weight, &adapter.delta(embedding)?)?); // (V, C)
+                    weight.set(&sum(&embedding.weight().own(), &adapter.delta(embedding)?)?)?; // (V, C)
                 }
-                (Hook::Weight(_, stand_in), _, [weight]) => merged.push(rounded(weight, &stand_in.tensor().detach())?),
+                (Hook::Weight(..), _, [_]) | (Hook::Head(_), Some(_), [_]) => {}
                 _ => return Err(not_mergeable()),
             }
         }
-        for (parameter, tensor) in merged {
-            parameter.set(tensor)?;
-        }
-        self.applied = true;
         Ok(())
     }
 
@@ -95,34 +109,71 @@ impl Merge {
     /// # Errors
     /// [`PeftError::Layer`].
     pub(crate) fn restore(&mut self) -> Result<(), PeftError> {
-        for (parameter, tensor) in self.originals.iter().flatten() {
-            parameter.set(tensor.clone())?;
+        for original in self.originals.iter().flatten() {
+            match original {
+                Original::Kept(parameter, weight) => parameter.set(weight.clone())?,
+                Original::Shared(own, _) => own.set(None),
+            }
         }
         self.applied = false;
         Ok(())
     }
 }
 
+impl Original {
+    /// Puts a weight in the place of the original, in its type; a packed one gives way to 32-bit numbers, since packed again it would lose the change.
+    fn set(&self, tensor: &Tensor) -> Result<(), PeftError> {
+        let (name, dtype) = match self {
+            Self::Kept(parameter, weight) => (parameter.path(), weight.dtype()),
+            Self::Shared(_, dtype) => ("the head's weight", *dtype),
+        };
+        let tensor = tensor.to_dtype(dtype)?.copy()?;
+        if !is_finite(&tensor)? {
+            return Err(PeftError::NotFinite { name: name.to_owned() });
+        }
+        match self {
+            Self::Kept(parameter, _) => Ok(parameter.set(tensor)?),
+            Self::Shared(own, _) => {
+                own.set(Some(tensor));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The weights that a part changes, as they are.
+fn kept(model: &dyn Model, layer: Layer<'_>, part: &Part) -> Vec<Original> {
+    if let (Layer::Linear(linear), true) = (layer, model.tied_head().is_some_and(|head| head.path() == part.site)) {
+        return match &part.hook {
+            // A weight that the embedding has as well, such as one that the adapter's file brings along.
+            Hook::Weight(..) => kept_parameters(layer, part),
+            _ => tied(linear),
+        };
+    }
+    kept_parameters(layer, part)
+}
+
+fn tied(head: &Linear) -> Vec<Original> {
+    let bias = head.shared_bias().map(|bias| Original::Kept(bias.clone(), own(&bias)));
+    std::iter::once(Original::Shared(head.own_weight(), head.weight().own_weight().dtype())).chain(bias).collect()
+}
+
+fn kept_parameters(layer: Layer<'_>, part: &Part) -> Vec<Original> {
+    let changes = |parameter: &Arc<Parameter>| if let Hook::Weight(path, _) = &part.hook { parameter.path() == path } else { true };
+    layer.shared_parameters().into_iter().filter(changes).map(|parameter| Original::Kept(parameter.clone(), own(&parameter))).collect()
+}
+
 /// A weight as it is, free of the graph.
-fn kept(parameter: &Parameter) -> Weight {
+fn own(parameter: &Parameter) -> Weight {
     match parameter.own_weight() {
         Weight::Dense(tensor) => tensor.detach().into(),
         packed @ Weight::Packed(_) => packed,
     }
 }
 
-/// A kept weight plus a change, in 32 bits, rounded once.
-fn sum<'a>(original: &'a Original, delta: &Tensor) -> Result<(&'a Arc<Parameter>, Tensor), PeftError> {
-    rounded(original, &(original.1.tensor().to_dtype(DType::F32)? + delta.to_dtype(DType::F32)?)?)
-}
-
-/// What takes the place of a kept weight, in that weight's own type; a packed one gives way to 32-bit numbers, since packed again it would lose the change.
-fn rounded<'a>((parameter, original): &'a Original, tensor: &Tensor) -> Result<(&'a Arc<Parameter>, Tensor), PeftError> {
-    let tensor = tensor.to_dtype(original.dtype())?.copy()?;
-    if !is_finite(&tensor)? {
-        return Err(PeftError::NotFinite { name: parameter.path().to_owned() });
-    }
-    Ok((parameter, tensor))
+/// A weight plus a change, in 32 bits; it is rounded once.
+fn sum(weight: &Tensor, delta: &Tensor) -> Result<Tensor, PeftError> {
+    Ok((weight.detach().to_dtype(DType::F32)? + delta.to_dtype(DType::F32)?)?)
 }
 
 fn embedding<'a>(model: &'a dyn Model, path: &str) -> Option<&'a Embedding> {
@@ -130,29 +181,30 @@ fn embedding<'a>(model: &'a dyn Model, path: &str) -> Option<&'a Embedding> {
 }
 
 fn not_mergeable() -> PeftError {
-    let problem = "this method is no change of the weights, so it cannot be merged into them";
+    let problem = "this method is not a change of the weights, so it cannot be merged into them";
     PeftError::refused("peft::not_mergeable", problem, "keep it attached; it is saved and loaded by itself")
 }
 
 /// Weights are put back as they were before a merge; with two merges in one layer that would take the other one away too.
-fn refuse_second(layer: Layer<'_>, path: &str, name: &str) -> Result<(), PeftError> {
+fn refuse_second(site: Site<'_>, name: &str) -> Result<(), PeftError> {
     let mut merged = Vec::new();
-    if let Layer::Linear(linear) = layer {
-        let slot = linear.slot();
+    if let Layer::Linear(linear) = site.layer {
+        let (slot, apart) = (linear.slot(), linear.stand_ins());
         merged.extend(slot.names().into_iter().filter(|other| slot.get(other).is_some_and(|adapter| adapter.is_merged())));
+        merged.extend(apart.names().into_iter().filter(|other| apart.get(other).is_some_and(|stand_in| stand_in.is_merged())));
     }
-    if let Layer::Embedding(embedding) = layer {
+    if let Layer::Embedding(embedding) = site.layer {
         let slot = embedding.slot();
         merged.extend(slot.names().into_iter().filter(|other| slot.get(other).is_some_and(|adapter| adapter.is_merged())));
     }
-    for parameter in layer.parameters() {
+    for parameter in site.layer.parameters() {
         let slot = parameter.stand_ins();
         merged.extend(slot.names().into_iter().filter(|other| slot.get(other).is_some_and(|stand_in| stand_in.is_merged())));
     }
     match merged.into_iter().find(|other| other != name) {
         None => Ok(()),
         Some(other) => {
-            let problem = format!("adapter `{other}` is merged into `{path}` already, and a layer takes one merge");
+            let problem = format!("adapter `{other}` is merged into `{}` already, and a layer takes one merge", site.path);
             Err(PeftError::refused("peft::other_merged", problem, format!("unmerge `{other}` first, or let both act unmerged")))
         }
     }

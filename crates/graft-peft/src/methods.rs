@@ -99,6 +99,8 @@ pub(crate) struct Built {
     pub(crate) companion: Option<Arc<dyn Companion>>,
     /// What it has to say when it is saved.
     pub(crate) export: Option<Arc<dyn Export>>,
+    /// Keys of the file that building has read itself.
+    pub(crate) read: Vec<String>,
 }
 
 /// Whose files hold something else than what is trained.
@@ -131,7 +133,7 @@ pub(crate) struct Part {
 impl Built {
     /// Without warnings.
     pub(crate) fn new(settings: Settings, parts: Vec<Part>, shared: Arc<Shared>) -> Self {
-        Self { settings, parts, shared, warnings: Vec::new(), config: None, companion: None, export: None }
+        Self { settings, parts, shared, warnings: Vec::new(), config: None, companion: None, export: None, read: Vec::new() }
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use graft_nn::{DType, Parameter, Site, StandIn, Task, Tensor, Var};
+use graft_nn::{DType, Embedding, EmbeddingAdapter, Layer, Parameter, Result as NnResult, Site, StandIn, Task, Tensor, Var, ops};
 use serde_json::Value;
 
 use crate::{
@@ -34,16 +34,44 @@ impl StandIn for Opened {
     }
 }
 
+/// A trained copy of an embedding whose weight the head shares: the head keeps the base's, as in HF PEFT.
+struct OpenedTable {
+    var: Var,
+    shared: Arc<Shared>,
+}
+
+impl EmbeddingAdapter for OpenedTable {
+    fn forward(&self, base: &Embedding, ids: &Tensor) -> NnResult<Tensor> {
+        let vectors = ops::embedding(ids, self.var.as_tensor())?.to_dtype(base.weight().own_weight().dtype())?; // (.., C)
+        let factor = self.shared.scale();
+        if factor == 1.0 {
+            return Ok(vectors);
+        }
+        let own = base.base_forward(ids)?; // (.., C)
+        Ok((&own + ((vectors - &own)? * factor)?)?)
+    }
+
+    fn delta(&self, base: &Embedding) -> NnResult<Tensor> {
+        let change = (self.var.as_detached_tensor() - base.weight().own().detach().to_dtype(DType::F32)?)?; // (V, C)
+        Ok((change * self.shared.scale())?)
+    }
+
+    fn is_merged(&self) -> bool {
+        self.shared.is_merged()
+    }
+}
+
 /// A trained copy of a weight, and what puts it in the weight's place.
 ///
 /// # Errors
-/// [`PeftError::Layer`] when candle cannot copy it.
-pub(crate) fn copy(parameter: &Parameter, shared: &Arc<Shared>) -> Result<(Var, Hook), PeftError> {
-    let (var, stand_in) = trained_copy(parameter, shared)?;
+/// [`PeftError::TooLarge`], and [`PeftError::Layer`] when candle cannot copy it.
+pub(crate) fn copy(bench: &Workbench<'_>, parameter: &Parameter, shared: &Arc<Shared>) -> Result<(Var, Hook), PeftError> {
+    let (var, stand_in) = trained_copy(bench, parameter, shared)?;
     Ok((var, Hook::Weight(parameter.path().to_owned(), stand_in)))
 }
 
-fn trained_copy(parameter: &Parameter, shared: &Arc<Shared>) -> Result<(Var, Arc<dyn StandIn>), PeftError> {
+fn trained_copy(bench: &Workbench<'_>, parameter: &Parameter, shared: &Arc<Shared>) -> Result<(Var, Arc<dyn StandIn>), PeftError> {
+    bench.reserve("copy", parameter.path(), &parameter.dims())?;
     let var = Var::from_tensor(&parameter.own().detach().to_dtype(DType::F32)?)?;
     Ok((var.clone(), Arc::new(Opened { var, shared: shared.clone() })))
 }
@@ -90,6 +118,7 @@ pub(crate) fn open(bench: &Workbench<'_>, config: &ConfigFile, built: &mut Built
         return Err(config.wrong("modules_to_save", "a list of module names"));
     }
     check_names(bench, &saved, built, start)?;
+    check_tying(bench, config, &saved, built)?;
     let bias = config.text("bias").unwrap_or("none");
     let is_target = |path: &str| built.parts.iter().any(|part| matches!(part.hook, Hook::Linear(_)) && part.site == path);
     let mut parts = Vec::new();
@@ -98,15 +127,20 @@ pub(crate) fn open(bench: &Workbench<'_>, config: &ConfigFile, built: &mut Built
         if is_saved && matches!(site.layer, graft_nn::Layer::Linear(linear) if linear.fan_in_fan_out()) {
             return Err(config.unsupported(format!("`modules_to_save` for `{}`, whose weight is stored the other way round", site.path)));
         }
+        let table = if is_saved { shared_table(bench, config, &site, &built.shared)? } else { None };
+        if let Some(part) = table {
+            parts.push(part);
+            continue;
+        }
         for parameter in site.layer.parameters() {
             let opens_bias = leaf(parameter.path()) == "bias" && (bias == "all" || (bias.ends_with("_only") && is_target));
             if is_saved || opens_bias {
-                parts.push(part(config, &site, parameter, (is_saved, is_target), &built.shared)?);
+                parts.push(part(bench, config, (&site, parameter), (is_saved, is_target), &built.shared)?);
             }
         }
     }
     if let Some(head) = bench.model.tied_head().filter(|head| is_named(head.path(), &saved)) {
-        let (var, stand_in) = trained_copy(head.weight(), &built.shared)?;
+        let (var, stand_in) = trained_copy(bench, head.weight(), &built.shared)?;
         parts.push(Part::new(head.path(), Hook::Head(stand_in), vec![(format!("{}.{}.weight", prefix(config), head.path()), var)]));
     }
     if start == Start::Fresh && bias != "none" && !parts.iter().any(|part| part.in_place) {
@@ -117,9 +151,36 @@ pub(crate) fn open(bench: &Workbench<'_>, config: &ConfigFile, built: &mut Built
     Ok(())
 }
 
+/// A trained copy of the embedding alone, where the head shares its weight; none elsewhere.
+fn shared_table(bench: &Workbench<'_>, config: &ConfigFile, site: &Site<'_>, shared: &Arc<Shared>) -> Result<Option<Part>, PeftError> {
+    let Layer::Embedding(embedding) = site.layer else { return Ok(None) };
+    if bench.model.tied_head().is_none() || site.path != bench.model.embedding().path() {
+        return Ok(None);
+    }
+    let (var, _) = trained_copy(bench, embedding.weight(), shared)?;
+    let hook = Hook::Embedding(Arc::new(OpenedTable { var: var.clone(), shared: shared.clone() }));
+    Ok(Some(Part::new(site.path, hook, vec![(format!("{}.{}.weight", prefix(config), site.path), var)])))
+}
+
+/// One adapter for the embedding and the head together is another one than for either.
+fn check_tying(bench: &Workbench<'_>, config: &ConfigFile, saved: &[String], built: &Built) -> Result<(), PeftError> {
+    let Some(head) = bench.model.tied_head().filter(|_| config.flag("ensure_weight_tying")) else { return Ok(()) };
+    let is_meant = |path: &str| is_named(path, saved) || built.parts.iter().any(|part| part.site == path);
+    if is_meant(head.path()) || is_meant(bench.model.embedding().path()) {
+        return Err(config.unsupported("`ensure_weight_tying` for an embedding and a head that share one weight".to_owned()));
+    }
+    Ok(())
+}
+
 /// A trained copy of one weight. HF PEFT trains biases themselves and modules as copies beside the original.
-fn part(config: &ConfigFile, site: &Site<'_>, parameter: &Parameter, (is_saved, is_target): (bool, bool), shared: &Arc<Shared>) -> Result<Part, PeftError> {
-    let (var, hook) = copy(parameter, shared)?;
+fn part(
+    bench: &Workbench<'_>,
+    config: &ConfigFile,
+    (site, parameter): (&Site<'_>, &Parameter),
+    (is_saved, is_target): (bool, bool),
+    shared: &Arc<Shared>,
+) -> Result<Part, PeftError> {
+    let (var, hook) = copy(bench, parameter, shared)?;
     let prefix = prefix(config);
     let inner = if is_target && !is_saved { ".base_layer" } else { "" };
     let (path, leaf) = (site.path, leaf(parameter.path()));

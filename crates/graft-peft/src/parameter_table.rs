@@ -43,6 +43,15 @@ fn groups(model: &dyn Model, adapter: Option<&Adapter>) -> Vec<Group> {
         let group = of_site(&site, path, added, acts);
         add(&mut groups, group, number);
     }
+    // A head that shares the embedding's weight has no numbers of its own but those of an adapter.
+    for (head, adapter) in model.tied_head().into_iter().zip(adapter) {
+        let (in_adapter, added) = adapter.parameters_at(head.path());
+        if added > 0 {
+            let shape = vec![head.d_out(), head.d_in()];
+            let group = Group { path: split(head.path()).0, numbers: Vec::new(), shape, trainable: if acts { in_adapter } else { 0 }, all: added };
+            add(&mut groups, group, None);
+        }
+    }
     for (name, var) in adapter.into_iter().flat_map(Adapter::weights_apart) {
         let (path, number) = split(name);
         let added = var.elem_count() as u64;

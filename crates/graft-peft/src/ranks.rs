@@ -3,15 +3,18 @@
 use graft_nn::Linear;
 use serde_json::Value;
 
-use crate::{PeftError, config_file::ConfigFile, methods::Start, targets::by_pattern};
+use crate::{PeftError, config_file::ConfigFile, methods::Start, patterns::Patterns};
+
+/// Warnings about patterns that are shown one by one.
+const SHOWN: usize = 8;
 
 /// Rank and alpha of every layer of an adapter.
 #[derive(Clone, Debug)]
 pub(crate) struct Ranks {
     r: usize,
     alpha: f64,
-    rank_pattern: Vec<(String, usize)>,
-    alpha_pattern: Vec<(String, f64)>,
+    rank_pattern: Patterns<usize>,
+    alpha_pattern: Patterns<f64>,
 }
 
 impl Ranks {
@@ -34,36 +37,29 @@ impl Ranks {
     }
 
     /// Rank and alpha of the layer at `path`.
-    ///
-    /// # Errors
-    /// [`PeftError::BadPattern`].
-    pub(crate) fn at(&self, path: &str) -> Result<(usize, f64), PeftError> {
-        let r = by_pattern(&self.rank_pattern, path)?.unwrap_or(self.r);
-        Ok((r, by_pattern(&self.alpha_pattern, path)?.unwrap_or(self.alpha)))
+    pub(crate) fn at(&self, path: &str) -> (usize, f64) {
+        (self.rank_pattern.at(path).unwrap_or(self.r), self.alpha_pattern.at(path).unwrap_or(self.alpha))
     }
 
     /// A warning for each pattern of an adapter from a file that fits no chosen layer: HF PEFT says nothing then.
     ///
     /// # Errors
-    /// [`PeftError::Refused`] for such a pattern of a fresh adapter, [`PeftError::BadPattern`].
+    /// [`PeftError::Refused`] for such a pattern of a fresh adapter.
     pub(crate) fn unmatched<'a>(&self, chosen: impl IntoIterator<Item = &'a str>, start: Start) -> Result<Vec<String>, PeftError> {
-        let keys = self.rank_pattern.iter().map(|(key, _)| ("rank_pattern", key)).chain(self.alpha_pattern.iter().map(|(key, _)| ("alpha_pattern", key)));
         let (chosen, mut warnings): (Vec<&str>, _) = (chosen.into_iter().collect(), Vec::new());
-        for (field, key) in keys {
-            let pattern = [(key.clone(), ())];
-            let mut fits = false;
-            for path in &chosen {
-                fits |= by_pattern(&pattern, path)?.is_some();
-            }
+        let ranks = self.rank_pattern.unmatched(&chosen).into_iter().map(|key| ("rank_pattern", key));
+        for (field, key) in ranks.chain(self.alpha_pattern.unmatched(&chosen).into_iter().map(|key| ("alpha_pattern", key))) {
             let problem = format!("`{key}` in {field} fits no layer of the adapter");
-            match (fits, start) {
-                (true, _) => {}
-                (false, Start::File) => warnings.push(problem),
-                (false, Start::Fresh) => {
-                    let first = chosen.first().copied().unwrap_or_default();
-                    return Err(PeftError::refused("peft::unmatched_pattern", problem, format!("it must match the end of a path, such as {first}")));
-                }
+            if start == Start::Fresh {
+                let first = chosen.first().copied().unwrap_or_default();
+                return Err(PeftError::refused("peft::unmatched_pattern", problem, format!("it must match the end of a path, such as {first}")));
             }
+            warnings.push(problem);
+        }
+        if warnings.len() > SHOWN {
+            let more = warnings.len() - SHOWN;
+            warnings.truncate(SHOWN);
+            warnings.push(format!("{more} more patterns fit no layer of the adapter"));
         }
         Ok(warnings)
     }
@@ -88,7 +84,8 @@ pub(crate) fn check_rank(r: usize, linear: &Linear, start: Start, warnings: &mut
     Ok(())
 }
 
-fn pattern<T>(config: &ConfigFile, name: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Vec<(String, T)>, PeftError> {
+fn pattern<T: Copy>(config: &ConfigFile, name: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Patterns<T>, PeftError> {
     let fields = config.get(name).and_then(Value::as_object).into_iter().flatten();
-    fields.map(|(key, value)| Ok((key.clone(), read(value).ok_or_else(|| config.wrong(name, "numbers by module name"))?))).collect()
+    let value = |(key, value): (&String, &Value)| Ok((key.clone(), read(value).ok_or_else(|| config.wrong(name, "numbers by module name"))?));
+    Patterns::new(fields.map(value).collect::<Result<_, PeftError>>()?)
 }

@@ -1,17 +1,20 @@
 //! Which layers a method acts on: HF PEFT's matching rules, as pure functions of names.
 //!
 //! # Source
-//! peft, `tuners/tuners_utils.py`: `check_target_module_exists`, `_maybe_include_all_linear_layers`; `utils/other.py`: `get_pattern_key`.
+//! peft, `tuners/tuners_utils.py`: `check_target_module_exists`, `_maybe_include_all_linear_layers`.
 
 use regex::Regex;
 use serde_json::Value;
 
-use crate::{PeftError, config_file::ConfigFile, opened};
+use crate::{PeftError, config_file::ConfigFile, opened, patterns::compile};
 
 /// The word that takes every linear layer but the head, in any case.
 pub(crate) const ALL_LINEAR: &str = "all-linear";
 /// Characters that no module path has: a word with one is a regular expression.
 const PATTERN: &[char] = &['*', '(', '[', '\\', '|', '^', '$', '+', '?', '{'];
+
+/// Most names of the list of blocks: each is a regular expression.
+const MOST_PATTERNS: usize = 100;
 
 /// `target_modules` or `exclude_modules`.
 #[derive(Clone, Debug, PartialEq)]
@@ -138,6 +141,10 @@ impl Selection {
             Targets::Pattern(pattern) => Some(compile(pattern, &format!("^(?:{pattern})$"))).transpose(),
             _ => Ok(None),
         };
+        if self.layers_pattern.len() > MOST_PATTERNS {
+            let problem = format!("`layers_pattern` has {} patterns, and at most {MOST_PATTERNS} are allowed", self.layers_pattern.len());
+            return Err(PeftError::refused("peft::too_many_patterns", problem, "leave layers_pattern out: the number of the block is found without it"));
+        }
         let layer = if self.layers_pattern.is_empty() {
             vec![compile("layers_to_transform", r"^.*?\.[^.]*\.(\d+)\.")?]
         } else {
@@ -188,27 +195,6 @@ impl Matcher<'_> {
 /// Whether `path` is `name` or ends with it after a dot.
 pub(crate) fn ends_with(path: &str, name: &str) -> bool {
     path.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-}
-
-/// The value of the first key of `rank_pattern` or `alpha_pattern` that fits: a regular expression for the end of the path.
-///
-/// # Errors
-/// [`PeftError::BadPattern`].
-pub(crate) fn by_pattern<T: Copy>(patterns: &[(String, T)], path: &str) -> Result<Option<T>, PeftError> {
-    for (key, value) in patterns {
-        if compile(key, &format!(r"^(?:.*\.)?(?:{key})$"))?.is_match(path) {
-            return Ok(Some(*value));
-        }
-    }
-    Ok(None)
-}
-
-fn compile(shown: &str, pattern: &str) -> Result<Regex, PeftError> {
-    Regex::new(pattern).map_err(|error| {
-        let problem = error.to_string();
-        let last = problem.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
-        PeftError::BadPattern { pattern: shown.to_owned(), problem: last }
-    })
 }
 
 #[cfg(test)]

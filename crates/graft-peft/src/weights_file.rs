@@ -1,34 +1,120 @@
-//! `adapter_model.safetensors`: the weights under HF PEFT's keys, checked before anything is changed.
+//! The weights under HF PEFT's keys. Names, shapes and types are checked in the files' headers before a number is read.
 
-use std::{collections::BTreeMap, path::Path};
+mod find;
 
-use graft_nn::{DType, Device, Tensor, Var, tensor_file};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use graft_nn::{
+    DType, Device, Tensor, Var,
+    tensor_file::{self, TensorFile},
+};
 
 use crate::{PeftError, adapterhub, config_file::ConfigFile, methods::Part};
 
+pub(crate) use find::{bounded, is_weights, regular_file};
+
 /// Name of the file.
 pub(crate) const NAME: &str = "adapter_model.safetensors";
-const PICKLED: [&str; 2] = ["adapter_model.bin", "pytorch_adapter.bin"];
+
+/// Tensors by key, whose shapes are known before any of them is read.
+pub(crate) trait Weights {
+    /// Every key, sorted.
+    fn keys(&self) -> Vec<String>;
+
+    /// Sizes and type of the tensor with this key.
+    fn shape(&self, key: &str) -> Option<(Vec<usize>, DType)>;
+
+    /// Reads a tensor.
+    ///
+    /// # Errors
+    /// [`PeftError::File`], [`PeftError::MissingKeys`].
+    fn tensor(&self, key: &str) -> Result<Tensor, PeftError>;
+}
+
+/// The safetensors file of an adapter, or the files it was split into.
+pub(crate) struct WeightsFile {
+    /// The file, or the index of several.
+    path: PathBuf,
+    files: Vec<TensorFile>,
+    /// Key to file.
+    places: BTreeMap<String, usize>,
+}
+
+impl WeightsFile {
+    /// Reads the headers of a folder's weights.
+    ///
+    /// # Errors
+    /// [`PeftError::Pickled`] when there is only a pickle, [`PeftError::MissingFile`], [`PeftError::Malformed`], [`PeftError::File`].
+    pub(crate) fn open(folder: &Path, config: &ConfigFile) -> Result<Self, PeftError> {
+        let found = find::find(folder, config)?;
+        let (mut files, mut places) = (Vec::new(), BTreeMap::new());
+        for path in &found.files {
+            let file = TensorFile::open(path)?;
+            for key in file.entries().keys() {
+                if places.insert(key.clone(), files.len()).is_some() {
+                    let problem = format!("`{key}` is in more than one of the adapter's files");
+                    return Err(PeftError::Malformed { path: found.path.clone(), problem });
+                }
+            }
+            files.push(file);
+        }
+        if let Some((key, _)) = found.expected.iter().find(|(key, file)| places.get(*key).is_none_or(|place| found.files[*place] != **file)) {
+            let problem = format!("`{key}` is not in the file that the index names");
+            return Err(PeftError::Malformed { path: found.path, problem });
+        }
+        Ok(Self { path: found.path, files, places })
+    }
+
+    /// The file, or the index of several, for errors.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Numbers in all tensors together.
+    pub(crate) fn numbers(&self) -> u64 {
+        let of_file = |file: &TensorFile| file.entries().values().map(|entry| entry.shape.iter().product::<usize>() as u64).sum::<u64>();
+        self.files.iter().map(of_file).sum()
+    }
+}
+
+impl Weights for WeightsFile {
+    fn keys(&self) -> Vec<String> {
+        self.places.keys().cloned().collect()
+    }
+
+    fn shape(&self, key: &str) -> Option<(Vec<usize>, DType)> {
+        let entry = self.files.get(*self.places.get(key)?)?.entries().get(key)?;
+        Some((entry.shape.clone(), entry.dtype))
+    }
+
+    fn tensor(&self, key: &str) -> Result<Tensor, PeftError> {
+        let file = self.places.get(key).and_then(|place| self.files.get(*place));
+        let missing = || PeftError::MissingKeys { path: self.path.clone(), names: vec![key.to_owned()], expected: 1 };
+        Ok(file.ok_or_else(missing)?.tensor(key, &Device::Cpu)?)
+    }
+}
+
+impl Weights for BTreeMap<String, Tensor> {
+    fn keys(&self) -> Vec<String> {
+        self.keys().cloned().collect()
+    }
+
+    fn shape(&self, key: &str) -> Option<(Vec<usize>, DType)> {
+        self.get(key).map(|tensor| (tensor.dims().to_vec(), tensor.dtype()))
+    }
+
+    fn tensor(&self, key: &str) -> Result<Tensor, PeftError> {
+        let missing = || PeftError::MissingKeys { path: PathBuf::from("the tensors given"), names: vec![key.to_owned()], expected: 1 };
+        self.get(key).cloned().ok_or_else(missing)
+    }
+}
 
 /// What the file of that configuration's weights is called: AdapterHub has a name of its own.
 pub(crate) fn name_for(config: &ConfigFile) -> &'static str {
     if config.text("peft_type") == Some(adapterhub::PEFT_TYPE) { adapterhub::WEIGHTS } else { NAME }
-}
-
-/// Reads every tensor of a folder's file.
-///
-/// # Errors
-/// [`PeftError::Pickled`] when there is only a pickle, [`PeftError::MissingFile`], [`PeftError::File`].
-pub(crate) fn read(folder: &Path) -> Result<BTreeMap<String, Tensor>, PeftError> {
-    let path = [NAME, adapterhub::WEIGHTS].map(|name| folder.join(name)).into_iter().find(|path| path.is_file()).unwrap_or_else(|| folder.join(NAME));
-    if !path.is_file() {
-        if let Some(file) = PICKLED.into_iter().find(|file| folder.join(file).is_file()) {
-            return Err(PeftError::Pickled { folder: folder.to_owned(), file });
-        }
-        let hint = "its adapter_config.json is there; copy the weights as well".to_owned();
-        return Err(PeftError::MissingFile { folder: folder.to_owned(), file: NAME, hint });
-    }
-    Ok(tensor_file::TensorFile::open(&path)?.tensors(&Device::Cpu)?)
 }
 
 /// Writes the weights.
@@ -42,53 +128,53 @@ pub(crate) fn write(path: &Path, weights: &BTreeMap<String, Tensor>) -> Result<(
 /// Puts tensors into the variables of `parts`, all or none; the keys that belong to none come back. `path` is for errors.
 ///
 /// # Errors
-/// [`PeftError::MissingKeys`], [`PeftError::WrongShape`], [`PeftError::NotFinite`].
-pub(crate) fn fill(parts: &[Part], tensors: &BTreeMap<String, Tensor>, path: &Path) -> Result<Vec<String>, PeftError> {
+/// [`PeftError::MissingKeys`], [`PeftError::WrongShape`], [`PeftError::WrongType`], [`PeftError::NotFinite`].
+pub(crate) fn fill(parts: &[Part], weights: &dyn Weights, path: &Path) -> Result<Vec<String>, PeftError> {
     let wanted: BTreeMap<&str, &Var> = parts.iter().flat_map(stored).map(|(key, var)| (key.as_str(), var)).collect();
-    let missing: Vec<_> = wanted.keys().filter(|key| !tensors.contains_key(**key)).map(|key| (*key).to_owned()).collect();
+    let missing: Vec<_> = wanted.keys().filter(|key| weights.shape(key).is_none()).map(|key| (*key).to_owned()).collect();
     if !missing.is_empty() {
         return Err(PeftError::MissingKeys { path: path.to_owned(), names: missing, expected: wanted.len() });
     }
+    for (key, var) in &wanted {
+        check(weights, key, var.dims(), path)?;
+    }
     let mut ready = Vec::new();
     for (key, var) in &wanted {
-        let Some(tensor) = tensors.get(*key) else { continue };
-        if tensor.dims() != var.dims() {
-            let (expected, found) = (var.dims().to_vec(), tensor.dims().to_vec());
-            return Err(PeftError::WrongShape { path: path.to_owned(), name: (*key).to_owned(), expected, found });
-        }
-        let tensor = tensor.to_dtype(DType::F32)?.to_device(var.device())?;
-        if !is_finite(&tensor)? {
-            return Err(PeftError::NotFinite { name: (*key).to_owned() });
-        }
-        ready.push((*var, tensor));
+        ready.push((*var, read(weights, key)?.to_device(var.device())?));
     }
     for (var, tensor) in ready {
         var.set(&tensor)?;
     }
-    Ok(tensors.keys().filter(|key| !wanted.contains_key(key.as_str())).cloned().collect())
+    Ok(weights.keys().into_iter().filter(|key| !wanted.contains_key(key.as_str())).collect())
+}
+
+/// Compares the shape and the type of a tensor with what is needed.
+///
+/// # Errors
+/// [`PeftError::WrongShape`], [`PeftError::WrongType`].
+pub(crate) fn check(weights: &dyn Weights, key: &str, expected: &[usize], path: &Path) -> Result<(), PeftError> {
+    let Some((found, dtype)) = weights.shape(key) else { return Ok(()) };
+    if found != expected {
+        return Err(PeftError::WrongShape { path: path.to_owned(), name: key.to_owned(), expected: expected.to_vec(), found });
+    }
+    if !matches!(dtype, DType::F16 | DType::BF16 | DType::F32 | DType::F64) {
+        return Err(PeftError::WrongType { path: path.to_owned(), name: key.to_owned(), found: dtype.as_str() });
+    }
+    Ok(())
+}
+
+/// Reads a tensor as 32-bit numbers.
+///
+/// # Errors
+/// [`PeftError::NotFinite`], [`PeftError::File`].
+pub(crate) fn read(weights: &dyn Weights, key: &str) -> Result<Tensor, PeftError> {
+    let tensor = weights.tensor(key)?.to_dtype(DType::F32)?;
+    if is_finite(&tensor)? { Ok(tensor) } else { Err(PeftError::NotFinite { name: key.to_owned() }) }
 }
 
 /// Everything of a part that its file holds: weights and constants.
 pub(crate) fn stored(part: &Part) -> impl Iterator<Item = &(String, Var)> {
     part.weights.iter().chain(&part.constants)
-}
-
-/// The keys of base weights that were written along and are those of this model: nothing is lost when they are left out.
-///
-/// # Errors
-/// [`PeftError::Layer`] when candle cannot compare them.
-pub(crate) fn copies(parts: &[Part], tensors: &BTreeMap<String, Tensor>) -> Result<Vec<String>, PeftError> {
-    let mut same = Vec::new();
-    for (key, own) in parts.iter().flat_map(|part| &part.copies) {
-        if let Some(theirs) = tensors.get(key).filter(|theirs| theirs.dims() == own.dims()) {
-            let own = own.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
-            let difference = (theirs.to_dtype(DType::F32)? - own)?.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>()?;
-            if difference < 1e-2 {
-                same.push(key.clone());
-            }
-        }
-    }
-    Ok(same)
 }
 
 /// Whether every number is finite.

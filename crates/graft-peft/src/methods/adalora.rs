@@ -54,7 +54,7 @@ impl LinearAdapter for AdaLoraLayer {
             scale: self.scaling * self.shared.scale(),
             dropout: cx.mask(base.path(), self.dropout),
         };
-        let y = ops::lora_linear(x, base.weight().weight(), &update)?; // (.., d_out)
+        let y = ops::lora_linear(x, base.acting_weight(), &update)?; // (.., d_out)
         match base.bias() {
             Some(bias) => ops::bias_add(&y, &bias.tensor()),
             None => Ok(y),
@@ -97,26 +97,34 @@ impl Method for AdaLora {
         let selection = Selection::read(config)?;
         let layers = chosen(bench, &selection, start)?;
         let shared = Arc::new(Shared::new());
-        let (mut parts, mut triplets, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut parts, mut triplets, mut warnings, mut read) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for linear in &layers {
             let r = kept_ranks(config, linear.path()).unwrap_or(init_r);
+            if r == 0 {
+                // It has lost every rank: HF PEFT writes matrices without numbers.
+                read.extend(["lora_A", "lora_B", "lora_E"].map(|name| format!("base_model.model.{}.{name}", linear.path())));
+                continue;
+            }
             check_rank(r, linear, start, &mut warnings)?;
-            let matrices = triplet(linear, r, bench.seed)?;
+            let matrices = triplet(linear, r, bench)?;
             let weights = vec![("lora_A", matrices.a.clone()), ("lora_B", matrices.b.clone()), ("lora_E", matrices.e.clone())];
             triplets.push(matrices.clone());
             let adapter = Arc::new(AdaLoraLayer { matrices, scaling, dropout, shared: shared.clone() });
             parts.push(Part { counted: 1, ..Part::linear(linear, adapter, weights) });
         }
+        if parts.is_empty() {
+            return Err(config.wrong("rank_pattern", "lists that leave at least one rank"));
+        }
         let allocator = Allocator::new(triplets, Schedule::read(config, init_r, target_r)?);
         let settings = fields::to_settings(&SPEC, config, &["init_r", "target_r", "lora_alpha"], &selection, bench.model, &layers);
         let allocator = Arc::new(allocator);
-        Ok(Built { warnings, companion: Some(allocator.clone()), export: Some(allocator), ..Built::new(settings, parts, shared) })
+        Ok(Built { warnings, read, companion: Some(allocator.clone()), export: Some(allocator), ..Built::new(settings, parts, shared) })
     }
 }
 
 /// A and B normal with deviation 0.02, E zero.
-fn triplet(linear: &Linear, r: usize, seed: u64) -> std::result::Result<Triplet, PeftError> {
-    let initial = Initial::of(linear, seed);
+fn triplet(linear: &Linear, r: usize, bench: &Workbench<'_>) -> std::result::Result<Triplet, PeftError> {
+    let initial = Initial::of(linear, bench);
     let (a, b): (Var, Var) = (initial.normal("lora_A", (r, linear.d_in()), 0.02)?, initial.normal("lora_B", (linear.d_out(), r), 0.02)?);
     Ok(Triplet { path: linear.path().to_owned(), a, b, e: initial.full(0.0, &[r, 1])? })
 }

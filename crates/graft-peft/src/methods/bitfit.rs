@@ -40,7 +40,7 @@ impl Method for BitFit {
         let mut parts = Vec::new();
         for site in selected::sites(bench, config, start)?.into_iter().filter(|site| !opened::is_named(site.path, &saved)) {
             for parameter in site.layer.parameters().into_iter().filter(|parameter| leaf(parameter.path()) == "bias") {
-                let (var, hook) = opened::copy(parameter, &shared)?;
+                let (var, hook) = opened::copy(bench, parameter, &shared)?;
                 let key = format!("base_model.model.{}", parameter.path());
                 parts.push(Part { in_place: true, ..Part::new(site.path, hook, vec![(key, var)]) });
             }

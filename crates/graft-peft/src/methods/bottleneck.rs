@@ -157,6 +157,7 @@ impl Method for Bottleneck {
         let name = config.text("name").ok_or_else(|| config.wrong("name", "the adapter's name"))?;
         let left_out: Vec<u64> = config.get("leave_out").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_u64).collect();
         check_left_out(bench, config, &left_out)?;
+        bench.foresee("networks", &bench.model.shape().family, &[bench.model.junctions().len() * 2 * width, shape.0])?;
         let shared = Arc::new(Shared::new());
         let mut parts = Vec::new();
         for junction in bench.model.junctions().into_iter().filter(|junction| is_meant(config, junction) && !left_out.contains(&(junction.block() as u64))) {
@@ -203,7 +204,7 @@ fn part(
     (name, (narrow, width), start): (&str, (usize, usize), Start),
     shared: &Arc<Shared>,
 ) -> std::result::Result<Part, PeftError> {
-    let initial = Initial::named(junction.path(), bench.model.embedding().weight().own().device().clone(), bench.seed);
+    let initial = Initial::named(junction.path(), bench.model.embedding().weight().own().device().clone(), bench.seed).within(bench);
     let weight = |leaf: &str, shape: (usize, usize), is_up: bool| match (start, config.text("init_weights")) {
         (Start::Fresh, Some("mam_adapter")) if is_up => initial.full(0.0, &[shape.0, shape.1]),
         (Start::Fresh, Some("mam_adapter")) => initial.kaiming(leaf, shape),

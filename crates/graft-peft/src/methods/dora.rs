@@ -43,7 +43,7 @@ impl DoraLayer {
     /// `W + s B A`, free of the graph.
     fn direction(&self, base: &Linear) -> Result<Tensor> {
         let update = self.b.as_detached_tensor().matmul(&self.a.as_detached_tensor())?; // (d_out, d_in)
-        Ok((base.weight().tensor().detach().to_dtype(DType::F32)? + (update * self.scaling)?)?)
+        Ok((base.acting_weight().tensor().detach().to_dtype(DType::F32)? + (update * self.scaling)?)?)
     }
 }
 
@@ -51,7 +51,7 @@ impl LinearAdapter for DoraLayer {
     fn forward(&self, base: &Linear, x: &Tensor, cx: &Context) -> Result<Tensor> {
         let lengths = self.direction(base)?.sqr()?.sum(1)?.sqrt()?; // (d_out)
         let ratio = (self.magnitude.as_tensor() / lengths)?.to_dtype(x.dtype())?; // (d_out)
-        let w = base.weight().weight();
+        let w = base.acting_weight();
         let change = match cx.mask(base.path(), self.dropout) {
             None if self.shared.scale() == 1.0 => {
                 let y = ops::lora_linear(x, &w, &self.low_rank(None))?.broadcast_mul(&ratio)?; // (.., d_out)
@@ -74,7 +74,7 @@ impl LinearAdapter for DoraLayer {
     fn delta(&self, base: &Linear) -> Result<Option<Tensor>> {
         let direction = self.direction(base)?; // (d_out, d_in)
         let ratio = (self.magnitude.as_detached_tensor() / direction.sqr()?.sum(1)?.sqrt()?)?.unsqueeze(1)?; // (d_out, 1)
-        let change = (direction.broadcast_mul(&ratio)? - base.weight().tensor().detach().to_dtype(DType::F32)?)?; // (d_out, d_in)
+        let change = (direction.broadcast_mul(&ratio)? - base.acting_weight().tensor().detach().to_dtype(DType::F32)?)?; // (d_out, d_in)
         Ok(Some((change * self.shared.scale())?))
     }
 
@@ -118,10 +118,10 @@ impl Method for Dora {
         let layers = chosen(bench, &lora.selection, start)?;
         let (mut parts, mut warnings) = (Vec::new(), Vec::new());
         for linear in &layers {
-            let (r, scaling) = lora.rank_and_scaling(linear.path())?;
+            let (r, scaling) = lora.rank_and_scaling(linear.path());
             check_rank(r, linear, start, &mut warnings)?;
-            let lora::LowRankStart { a, b, .. } = lora.init.start(linear, (r, scaling), bench.seed, start)?;
-            let lengths = linear.weight().tensor().detach().to_dtype(DType::F32)?.sqr()?.sum(1)?.sqrt()?; // (d_out)
+            let lora::LowRankStart { a, b, .. } = lora.init.start(linear, (r, scaling), bench, start)?;
+            let lengths = linear.acting_weight().tensor().detach().to_dtype(DType::F32)?.sqr()?.sum(1)?.sqrt()?; // (d_out)
             let magnitude = Var::from_tensor(&lengths)?;
             let weights = vec![("lora_A.weight", a.clone()), ("lora_B.weight", b.clone()), ("lora_magnitude_vector", magnitude.clone())];
             let adapter = Arc::new(DoraLayer { a, b, magnitude, scaling, dropout: lora.dropout, shared: shared.clone() });

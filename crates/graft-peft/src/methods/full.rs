@@ -42,7 +42,7 @@ impl Method for Full {
         for site in selected::sites(bench, config, start)? {
             for parameter in site.layer.parameters() {
                 refuse_packed(parameter)?;
-                let (var, hook) = opened::copy(parameter, &shared)?;
+                let (var, hook) = opened::copy(bench, parameter, &shared)?;
                 let key = format!("base_model.model.{}", parameter.path());
                 parts.push(Part { in_place: true, ..Part::new(site.path, hook, vec![(key, var)]) });
             }

@@ -63,7 +63,7 @@ impl LinearAdapter for Ia3Layer {
     }
 
     fn delta(&self, base: &Linear) -> Result<Option<Tensor>> {
-        self.change(&base.weight().tensor(), &self.factors.as_detached_tensor()).map(Some) // (d_out, d_in)
+        self.change(&base.acting_weight().tensor(), &self.factors.as_detached_tensor()).map(Some) // (d_out, d_in)
     }
 
     fn bias_delta(&self, base: &Linear) -> Result<Option<Tensor>> {
@@ -118,7 +118,7 @@ impl Method for Ia3 {
         for linear in &layers {
             let is_feedforward = feedforward.as_ref().map(|targets| targets.ends(linear.path())).transpose()?.unwrap_or(false);
             let shape = if is_feedforward { [1, linear.d_in()] } else { [linear.d_out(), 1] };
-            let factors = Initial::of(linear, bench.seed).full(1.0, &shape)?;
+            let factors = Initial::of(linear, bench).full(1.0, &shape)?;
             let adapter = Arc::new(Ia3Layer { factors: factors.clone(), is_feedforward, shared: shared.clone() });
             parts.push(Part::linear(linear, adapter, vec![("ia3_l", factors)]));
         }

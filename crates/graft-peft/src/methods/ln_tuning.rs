@@ -52,7 +52,7 @@ impl Method for LnTuning {
         let mut parts = Vec::new();
         for norm in norms(bench.model).into_iter().filter(|norm| matcher.matches(norm.path(), false)) {
             for parameter in std::iter::once(norm.weight()).chain(norm.bias()) {
-                let (var, hook) = opened::copy(parameter, &shared)?;
+                let (var, hook) = opened::copy(bench, parameter, &shared)?;
                 let key = format!("base_model.model.{}.ln_tuning_layers.{}", norm.path(), leaf(parameter.path()));
                 parts.push(Part::new(norm.path(), hook, vec![(key, var)]));
             }

@@ -95,9 +95,9 @@ impl Method for LoHa {
         let shared = Arc::new(Shared::new());
         let (mut parts, mut warnings) = (Vec::new(), Vec::new());
         for linear in &layers {
-            let (r, alpha) = ranks.at(linear.path())?;
+            let (r, alpha) = ranks.at(linear.path());
             check_rank(r, linear, start, &mut warnings)?;
-            let (initial, d_in, d_out) = (Initial::of(linear, bench.seed), linear.d_in(), linear.d_out());
+            let (initial, d_in, d_out) = (Initial::of(linear, bench), linear.d_in(), linear.d_out());
             let first = (initial.kaiming("hada_w1_a", (d_out, r))?, initial.kaiming("hada_w1_b", (r, d_in))?);
             let second = (initial.kaiming("hada_w2_a", (d_out, r))?, initial.full(0.0, &[r, d_in])?);
             let pairs = [("hada_w1_a", &first.0), ("hada_w1_b", &first.1), ("hada_w2_a", &second.0), ("hada_w2_b", &second.1)];

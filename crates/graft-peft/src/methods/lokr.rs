@@ -153,8 +153,8 @@ impl Method for LoKr {
         let shared = Arc::new(Shared::new());
         let mut parts = Vec::new();
         for linear in &layers {
-            let (r, alpha) = ranks.at(linear.path())?;
-            let initial = Initial::of(linear, bench.seed);
+            let (r, alpha) = ranks.at(linear.path());
+            let initial = Initial::of(linear, bench);
             let ((l, k), (m, n)) = (factors(linear.d_out(), factor), factors(linear.d_in(), factor));
             let is_low = |rows: usize, columns: usize| 2 * r < rows.max(columns);
             let first_rank = (config.flag("decompose_both") && is_low(l, m)).then_some(r);

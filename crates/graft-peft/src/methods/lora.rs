@@ -63,7 +63,7 @@ impl LinearAdapter for LoraLayer {
             scale,
             dropout: cx.mask(base.path(), self.dropout),
         };
-        let mut y = ops::lora_linear(x, base.weight().weight(), &update)?; // (.., d_out)
+        let mut y = ops::lora_linear(x, base.acting_weight(), &update)?; // (.., d_out)
         if let Some((a, b)) = &self.taken {
             y = (y - (ops::linear(&ops::linear(x, a)?, b)? * scale)?)?; // (.., d_out)
         }
@@ -115,7 +115,7 @@ impl Method for Lora {
         let mut chosen = chosen_layers(bench, &lora.selection, start)?;
         let mut warnings = Vec::new();
         for linear in &chosen.0 {
-            check_rank(lora.rank_and_scaling(linear.path())?.0, linear, start, &mut warnings)?;
+            check_rank(lora.rank_and_scaling(linear.path()).0, linear, start, &mut warnings)?;
         }
         let prepared = Prepared::new(bench, config, &lora, &chosen, start)?;
         if let Some(changed) = &prepared.config {
@@ -125,8 +125,8 @@ impl Method for Lora {
         let (layers, embeddings) = chosen;
         let mut parts = Vec::new();
         for linear in &layers {
-            let (r, scaling) = lora.rank_and_scaling(linear.path())?;
-            let begun = lora.init.start(linear, (r, scaling), bench.seed, start)?;
+            let (r, scaling) = lora.rank_and_scaling(linear.path());
+            let begun = lora.init.start(linear, (r, scaling), bench, start)?;
             prepared.put(linear.path(), &begun)?;
             let LowRankStart { a, b, taken } = begun;
             let weights = vec![("lora_A.weight", a.clone()), ("lora_B.weight", b.clone())];
@@ -134,8 +134,8 @@ impl Method for Lora {
             parts.push(Part { copies: copies(linear), ..Part::linear(linear, adapter, weights) });
         }
         for table in &embeddings {
-            let (r, scaling) = lora.rank_and_scaling(table.path())?;
-            parts.push(embedding::part(table, (r, scaling), (bench.seed, start), &shared)?);
+            let (r, scaling) = lora.rank_and_scaling(table.path());
+            parts.push(embedding::part(bench, table, (r, scaling), start, &shared)?);
         }
         warnings.extend(lora.ranks.unmatched(layers.iter().map(|linear| linear.path()).chain(embeddings.iter().map(|table| table.path())), start)?);
         warnings.extend(prepared.note);

@@ -60,7 +60,7 @@ impl LinearAdapter for OftLayer {
     }
 
     fn delta(&self, base: &Linear) -> Result<Option<Tensor>> {
-        let w = base.weight().tensor().detach().to_dtype(DType::F32)?; // (d_out, d_in)
+        let w = base.acting_weight().tensor().detach().to_dtype(DType::F32)?; // (d_out, d_in)
         let upper = self.upper.as_detached_tensor();
         // `x R Wᵀ` is `x (W Rᵀ)ᵀ`, and the rows of `W Rᵀ` are those of W turned back.
         let back = Self { upper: self.upper.clone(), block_size: self.block_size, cayley: self.cayley.transposed(), shared: self.shared.clone() };
@@ -110,7 +110,7 @@ impl Method for Oft {
         for linear in &layers {
             let block_size = block_size(config, linear)?;
             let count = if config.flag("block_share") { 1 } else { linear.d_in() / block_size };
-            let upper = Initial::of(linear, bench.seed).full(0.0, &[count, block_size * (block_size - 1) / 2])?;
+            let upper = Initial::of(linear, bench).full(0.0, &[count, block_size * (block_size - 1) / 2])?;
             let weights = vec![("oft_R.weight", upper.clone())];
             let adapter = Arc::new(OftLayer { upper, block_size, cayley: cayley.clone(), shared: shared.clone() });
             parts.push(Part::linear(linear, adapter, weights));

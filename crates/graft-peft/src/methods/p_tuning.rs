@@ -68,7 +68,7 @@ impl Method for PTuning {
         let device = prompt_encoder::device(bench.model);
         let vectors = match start {
             Start::File => Vectors::empty(count, width, &device)?,
-            Start::Fresh => Vectors::Encoded(encoder(config, &Initial::named("p_tuning", device, bench.seed), (count, width))?),
+            Start::Fresh => Vectors::Encoded(encoder(bench, config, &Initial::named("p_tuning", device, bench.seed).within(bench), (count, width))?),
         };
         let export = if let Vectors::Encoded(encoder) = &vectors { Some(Arc::new(encoder.clone()) as Arc<dyn Export>) } else { None };
         let weights = vectors.weights();
@@ -78,8 +78,12 @@ impl Method for PTuning {
     }
 }
 
-fn encoder(config: &ConfigFile, initial: &Initial<'_>, (count, width): (usize, usize)) -> std::result::Result<Encoder, PeftError> {
+fn encoder(bench: &Workbench<'_>, config: &ConfigFile, initial: &Initial<'_>, (count, width): (usize, usize)) -> std::result::Result<Encoder, PeftError> {
     let hidden = config.count("encoder_hidden_size")?;
+    // Each of an LSTM's two directions has four gates, which read the layer below, of up to twice the width, and the state.
+    let rows =
+        if config.text("encoder_reparameterization_type") == Some("LSTM") { hidden.saturating_mul(8 * config.count("encoder_num_layers")?) } else { hidden };
+    bench.foresee("prompt encoder", bench.model.embedding().path(), &[rows, hidden.saturating_mul(3).saturating_add(2 * width)])?;
     let embedding = initial.normal("embedding.weight", (count, width), 1.0)?;
     let map = |name: &str, d_out: usize, d_in: usize| Dense::new(initial, name, (d_out, d_in));
     let (lstm, maps) = match config.text("encoder_reparameterization_type") {

@@ -76,8 +76,11 @@ impl Method for PrefixTuning {
         let count = prompt_encoder::count(bench, config, width)?;
         let device = prompt_encoder::device(bench.model);
         let vectors = match start {
-            Start::File => Vectors::empty(count, 2 * blocks * width, &device)?,
-            Start::Fresh => fresh(config, &Initial::named("prefix_tuning", device, bench.seed), (count, width, 2 * blocks * width))?,
+            Start::File => {
+                bench.reserve(prompt_encoder::KEY, "prefix_tuning", &[count, 2 * blocks * width])?;
+                Vectors::empty(count, 2 * blocks * width, &device)?
+            }
+            Start::Fresh => fresh(bench, config, &Initial::named("prefix_tuning", device, bench.seed).within(bench), (count, width, 2 * blocks * width))?,
         };
         let export = if let Vectors::Encoded(encoder) = &vectors { Some(Arc::new(encoder.clone()) as Arc<dyn Export>) } else { None };
         let weights = vectors.weights();
@@ -97,7 +100,12 @@ fn width(bench: &Workbench<'_>) -> usize {
     bench.model.shape().kv_heads * bench.model.shape().head_dim
 }
 
-fn fresh(config: &ConfigFile, initial: &Initial<'_>, (count, width, all): (usize, usize, usize)) -> std::result::Result<Vectors, PeftError> {
+fn fresh(
+    bench: &Workbench<'_>,
+    config: &ConfigFile,
+    initial: &Initial<'_>,
+    (count, width, all): (usize, usize, usize),
+) -> std::result::Result<Vectors, PeftError> {
     let starts_at_zero = match config.text("init_weights") {
         None => false,
         Some("zero") => true,
@@ -108,6 +116,7 @@ fn fresh(config: &ConfigFile, initial: &Initial<'_>, (count, width, all): (usize
         return Ok(Vectors::Plain(if starts_at_zero { Var::from_tensor(&vectors.zeros_like()?)? } else { vectors }));
     }
     let hidden = config.count("encoder_hidden_size")?;
+    bench.foresee("prompt encoder", bench.model.embedding().path(), &[hidden, width + all])?;
     let last = Dense::new(initial, "transform.2", (all, hidden))?;
     Ok(Vectors::Encoded(Encoder {
         embedding: initial.normal("embedding.weight", (count, width), 1.0)?,

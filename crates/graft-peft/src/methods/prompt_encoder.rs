@@ -150,6 +150,7 @@ pub(super) fn count(bench: &Workbench<'_>, config: &ConfigFile, width: usize) ->
         let problem = format!("{count} virtual tokens leave no room in the model's context of {positions} tokens");
         return Err(PeftError::refused("peft::prompt_too_long", problem, "choose num_virtual_tokens of a few dozen; 20 is usual"));
     }
+    bench.reserve(KEY, bench.model.embedding().path(), &[count, width])?;
     Ok(count)
 }
 

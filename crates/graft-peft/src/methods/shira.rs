@@ -1,9 +1,11 @@
 //! SHiRA: a sparse update, `y = (W + S) x`, whose numbers lie at random places.
 //!
 //! # Shapes
-//! `S: (d_out, d_in)` with `r (d_in + d_out)` numbers; the file has them as one vector, in the order of the places, row by row
+//! `S: (d_out, d_in)` with `r (d_in + d_out)` numbers; the file has them as one vector, and their places as `shira_indices` (2, k): rows, columns
 //! # Source
 //! Bhardwaj et al. 2024, arXiv:2406.13175; the places are those of `torch.randperm` in peft, `tuners/shira/mask_functions.py`
+
+mod places;
 
 use std::sync::Arc;
 
@@ -14,7 +16,9 @@ use graft_protocol::{
 };
 
 use super::{Built, Method, Part, Start};
-use crate::{PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, layers::chosen, shared::Shared, targets::Selection, torch_rng::TorchRng};
+use crate::{
+    PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, layers::chosen, shared::Shared, targets::Selection, weights_file::Weights,
+};
 
 /// Every field of PEFT 0.21's `ShiraConfig` with its default.
 const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "fan_in_fan_out": false, "inference_mode": true, "init_weights": true,
@@ -23,8 +27,6 @@ const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null
 
 /// The seed of a `torch.Generator` that nobody has seeded.
 const TORCH_SEED: u64 = 67_280_421_310_721;
-/// From so many numbers on PyTorch draws a permutation in another way.
-const MOST_NUMBERS: usize = (u32::MAX / 20) as usize;
 
 /// The method.
 pub(super) struct Shira;
@@ -78,40 +80,29 @@ impl Method for Shira {
     }
 
     fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
-        if config.text("mask_type").is_some_and(|kind| kind != "random") {
-            return Err(config.unsupported(format!("`mask_type` {}: its places are nowhere in the file", config.text("mask_type").unwrap_or_default())));
-        }
         let (r, selection) = (config.count("r")?, Selection::read(config)?);
         let seed = config.get("random_seed").and_then(serde_json::Value::as_u64).unwrap_or(TORCH_SEED);
         let layers = chosen(bench, &selection, start)?;
         let shared = Arc::new(Shared::new());
-        let mut parts = Vec::new();
+        let (mut parts, mut read) = (Vec::new(), Vec::new());
         for linear in &layers {
-            let places = places(linear, r, seed)?;
-            let values = Initial::of(linear, bench.seed).full(0.0, &[places.len()])?;
+            let key = format!("base_model.model.{}.shira_indices", linear.path());
+            let places = match bench.file().filter(|file| file.shape(&key).is_some()) {
+                Some(file) => places::stored(linear, file, &key)?,
+                None if config.text("mask_type").is_some_and(|kind| kind != "random") => {
+                    let kind = config.text("mask_type").unwrap_or_default();
+                    return Err(config.unsupported(format!("`mask_type` {kind} without `{key}` in its file, which says where the numbers are")));
+                }
+                None => places::drawn(linear, r, seed)?,
+            };
+            let values = Initial::of(linear, bench).full(0.0, &[places.len()])?;
+            let copies = vec![(key.clone(), places::table(linear, &places)?)];
             let places = Tensor::new(places, values.device())?;
             let adapter = Arc::new(ShiraLayer { values: values.clone(), places, shared: shared.clone() });
-            parts.push(Part::linear(linear, adapter, vec![("shira_weight", values)]));
+            parts.push(Part { copies, ..Part::linear(linear, adapter, vec![("shira_weight", values)]) });
+            read.push(key);
         }
         let settings = fields::to_settings(&SPEC, config, &["r"], &selection, bench.model, &layers);
-        Ok(Built::new(settings, parts, shared))
+        Ok(Built { read, ..Built::new(settings, parts, shared) })
     }
-}
-
-/// Which numbers of the layer's weight are trained, rising.
-fn places(linear: &Linear, r: usize, seed: u64) -> std::result::Result<Vec<u32>, PeftError> {
-    let (sides, all) = (linear.d_in() + linear.d_out(), linear.d_in() * linear.d_out());
-    let wanted = r * sides;
-    if wanted > all {
-        let problem = format!("r = {r} means {wanted} numbers in `{}`, which has {all}", linear.path());
-        return Err(PeftError::refused("peft::rank_too_large", problem, format!("at most r = {}", all / sides)));
-    }
-    if all >= MOST_NUMBERS {
-        let problem = format!("`{}` has {all} numbers; SHiRA's places are drawn from at most {MOST_NUMBERS}", linear.path());
-        return Err(PeftError::refused("peft::layer_too_large", problem, "leave that layer out of target_modules"));
-    }
-    // torch takes the lower half of the seed.
-    let mut places = TorchRng::new(seed as u32).permutation(all as u32, wanted);
-    places.sort_unstable();
-    Ok(places)
 }

@@ -5,7 +5,7 @@
 //! # Source
 //! HF PEFT's `TrainableTokensModel` ("delta" is its name for the rows themselves). Golden `trainable-tokens`.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use graft_nn::{DType, Embedding, Kept, Layer, Role, StandIn, Tensor, Var};
 use graft_protocol::{
@@ -86,6 +86,7 @@ impl Method for TrainableTokens {
         let is_choice = |role: Role| role == Role::Embedding;
         selected::check_names(bench, &selection.targets, start, |site| is_choice(site.role))?;
         let indices = indices(config, bench.model.shape().vocab)?;
+        bench.reserve("trainable_tokens_delta", bench.model.embedding().path(), &[indices.len(), bench.model.shape().hidden])?;
         let (matcher, shared) = (selection.matcher()?, Arc::new(Shared::new()));
         let mut parts = Vec::new();
         for site in bench.model.sites().into_iter().filter(|site| is_choice(site.role) && matcher.matches(site.path, false)) {
@@ -106,14 +107,14 @@ impl Method for TrainableTokens {
 
 /// The tokens, each once.
 fn indices(config: &ConfigFile, vocab: usize) -> Result<Vec<u32>, PeftError> {
-    let mut indices: Vec<u32> = Vec::new();
+    let (mut indices, mut known): (Vec<u32>, BTreeSet<u32>) = (Vec::new(), BTreeSet::new());
     for value in config.get("token_indices").and_then(Value::as_array).into_iter().flatten() {
         let index = value.as_u64().ok_or_else(|| config.wrong("token_indices", "a list of numbers of tokens"))?;
         if index >= vocab as u64 {
             let problem = format!("token {index} is outside the vocabulary of {vocab}");
             return Err(PeftError::refused("peft::no_such_token", problem, format!("tokens are numbered 0 to {}", vocab.saturating_sub(1))));
         }
-        if !indices.contains(&(index as u32)) {
+        if known.insert(index as u32) {
             indices.push(index as u32);
         }
     }

@@ -16,7 +16,10 @@ use graft_protocol::{
 };
 
 use super::{Built, Method, Part, Start};
-use crate::{PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, layers::chosen, shared::Shared, targets::Selection, torch_rng::TorchRng};
+use crate::{
+    PeftError, Workbench, allowance::check_memory, config_file::ConfigFile, fields, initial::Initial, layers::chosen, shared::Shared, targets::Selection,
+    torch_rng::TorchRng,
+};
 
 /// Every field of PEFT 0.21's `VeraConfig` with its default.
 const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "bias": "none", "d_initial": 0.1, "fan_in_fan_out": false,
@@ -97,11 +100,11 @@ impl Method for Vera {
         let (r, d, dropout) = (config.count("r")?, config.number("d_initial")?, config.probability("vera_dropout")?);
         let selection = Selection::read(config)?;
         let layers = chosen(bench, &selection, start)?;
-        let projections = Arc::new(projections(config, r, &layers)?);
+        let projections = Arc::new(projections(bench, config, r, &layers)?);
         let shared = Arc::new(Shared::new());
         let mut parts = Vec::new();
         for linear in &layers {
-            let initial = Initial::of(linear, bench.seed);
+            let initial = Initial::of(linear, bench);
             let (lambda_b, lambda_d) = (initial.full(0.0, &[linear.d_out()])?, initial.full(d as f32, &[r])?);
             let weights = vec![("vera_lambda_b", lambda_b.clone()), ("vera_lambda_d", lambda_d.clone())];
             let adapter = Arc::new(VeraLayer { projections: projections.clone(), lambda_b, lambda_d, dropout, shared: shared.clone() });
@@ -116,12 +119,16 @@ impl Method for Vera {
 }
 
 /// A and B for the widest of the layers.
-fn projections(config: &ConfigFile, r: usize, layers: &[&Linear]) -> std::result::Result<Projections, PeftError> {
+fn projections(bench: &Workbench<'_>, config: &ConfigFile, r: usize, layers: &[&Linear]) -> std::result::Result<Projections, PeftError> {
     let width = |of: fn(&Linear) -> usize| layers.iter().map(|linear| of(linear)).max().unwrap_or(1);
     let (widest_in, widest_out) = (width(Linear::d_in), width(Linear::d_out));
     let key = config.get("projection_prng_key").and_then(serde_json::Value::as_u64);
     let key = key.filter(|key| *key < 1 << 32).ok_or_else(|| config.wrong("projection_prng_key", "a seed below 2^32"))?;
     let device = layers.first().map_or(Device::Cpu, |linear| linear.weight().tensor().device().clone());
+    for (name, shape) in [("vera_A", [r, widest_in]), ("vera_B", [widest_out, r])] {
+        // Where the file does not hold them, its size says nothing about them.
+        if config.flag("save_projection") { bench.reserve(name, "base_model", &shape)? } else { check_memory(&device, name, "base_model", &shape)? }
+    }
     let mut random = TorchRng::new(key as u32);
     // `kaiming_uniform_` with its default gain of sqrt 2: bound sqrt(3) sqrt(2 / columns).
     let mut draw = |rows: usize, columns: usize| {

@@ -71,13 +71,3 @@ fn a_word_with_a_character_of_no_path_is_a_pattern_and_all_linear_has_any_case()
     assert_eq!(Targets::from_json(&json!("ALL-LINEAR")), Some(Targets::AllLinear));
     assert_eq!(Targets::from_json(&json!(3)), None);
 }
-
-#[test]
-fn the_first_fitting_pattern_gives_the_rank() {
-    let patterns = [("layers.0.q_proj".to_owned(), 2), ("q_proj".to_owned(), 3), ("^v".to_owned(), 4)];
-    let rank = |path| by_pattern(&patterns, path).unwrap();
-    assert_eq!(rank("model.layers.0.q_proj"), Some(2));
-    assert_eq!(rank("model.layers.1.q_proj"), Some(3));
-    assert_eq!(rank("model.layers.1.xq_proj"), None);
-    assert_eq!((rank("v"), rank("x.v")), (Some(4), None));
-}

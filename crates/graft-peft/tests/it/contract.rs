@@ -242,12 +242,16 @@ fn saving_over_another_adapter_replaces_both_files_or_none() {
     let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
     lora(&model, "default", &["q_proj"]).save(folder.path(), "base").unwrap();
     let old = read("adapter_model.safetensors");
-    // A folder in the way of the other files: the config cannot be written.
-    let beside = folder.path().join(format!(".saving.{}/adapter_config.json", std::process::id()));
-    std::fs::create_dir_all(&beside).unwrap();
-    let other = lora(&model, "default", &["q_proj", "down_proj"]);
-    assert!(other.save(folder.path(), "base").is_err());
+    // A folder in the way of the new weights: the set cannot take its place.
+    let blocked = folder.path().join("adapter.safetensors");
+    std::fs::create_dir(&blocked).unwrap();
+    let bottleneck = attach(&bench(&model), "bottleneck", &settings(&[("adapter_name", Value::Text("other".to_owned()))])).unwrap();
+    assert!(bottleneck.save(folder.path(), "base").is_err());
     assert_eq!(read("adapter_model.safetensors"), old);
+    assert!(String::from_utf8(read("adapter_config.json")).unwrap().contains("LORA"));
+    std::fs::remove_dir(&blocked).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    let other = lora(&model, "default", &["q_proj", "down_proj"]);
     other.save(folder.path(), "base").unwrap();
     assert_ne!(read("adapter_model.safetensors"), old);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);

@@ -141,7 +141,7 @@ fn features_that_are_not_built_in_are_refused_and_unknown_fields_are_kept() {
     assert!(not_loaded(&model, folder.path()).1.contains("the method HIRA"));
     change(folder.path(), "peft_type", "LORA".into());
     change(folder.path(), "r", "two".into());
-    assert!(not_loaded(&model, folder.path()).1.contains("`r` should be a positive whole number, not \"two\""));
+    assert!(not_loaded(&model, folder.path()).1.contains("`r` must be a whole number between 1 and 65536, got \"two\""));
     change(folder.path(), "r", 2.into());
     change(folder.path(), "invented_in_2027", serde_json::json!([1]));
     change(folder.path(), "base_model_name_or_path", "meta-llama/Llama-3.2-1B".into());
@@ -176,9 +176,12 @@ fn weights_that_are_missing_misshapen_left_over_or_not_finite_are_noticed() {
     assert!(code == "peft::wrong_shape" && text.contains("[2, 32]") && text.contains("[2, 16]") && text.contains("another base"), "{text}");
     write(key, full(f32::NAN, (2, 16)));
     assert_eq!(not_loaded(&model, folder.path()).0, "peft::not_finite");
+    // HF PEFT would load it into the base, where it does not fit.
     write("base_model.model.lm_head.weight", full(1.0, (2, 2)));
+    assert_eq!(not_loaded(&model, folder.path()).0, "peft::wrong_shape");
+    write("base_model.model.lm_haed.weight", full(1.0, (2, 2)));
     let (_, warnings) = load(&bench(&model), folder.path(), "default").unwrap();
-    assert!(warnings.len() == 1 && warnings[0].contains("lm_head"), "{warnings:?}");
+    assert!(warnings.len() == 1 && warnings[0].contains("lm_haed"), "{warnings:?}");
 }
 
 /// HF PEFT makes such adapters, so they are opened.

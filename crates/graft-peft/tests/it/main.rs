@@ -10,7 +10,11 @@ mod counts;
 mod errors;
 #[cfg(test)]
 mod exchange;
+#[cfg(test)]
+mod files;
 mod golden;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod promises;
 #[cfg(test)]
@@ -19,6 +23,8 @@ mod selective;
 mod soft_prompts;
 #[cfg(test)]
 mod start;
+#[cfg(test)]
+mod tied;
 
 use std::path::PathBuf;
 

@@ -50,7 +50,9 @@ pub fn of_model(model: &dyn Model) -> Sizes<'_> {
 fn kept_beside(model: &dyn Model) -> Kept {
     let of_weights: Kept = model.parameters().into_iter().map(Parameter::kept).sum();
     let of_layers: Kept = model.sites().into_iter().filter_map(|site| if let Layer::Linear(linear) = site.layer { Some(linear.kept()) } else { None }).sum();
-    of_weights + of_layers + model.junctions().into_iter().map(Junction::kept).sum()
+    // A head that shares the embedding's weight is not among the sites, and an adapter may act in it all the same.
+    let of_head: Kept = model.tied_head().into_iter().map(Linear::kept).sum();
+    of_weights + of_layers + of_head + model.junctions().into_iter().map(Junction::kept).sum()
 }
 
 /// Blocks in front of the first place where something is trained.

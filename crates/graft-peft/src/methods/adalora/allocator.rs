@@ -76,7 +76,8 @@ impl Schedule {
             return None;
         }
         let left = 1.0 - (step - self.tinit) as f64 / (total - self.tfinal - self.tinit) as f64;
-        Some(((first - last) as f64 * left.max(0.0).powi(3) + last as f64) as usize)
+        // A file may ask for more ranks at the end than it has: then nothing is taken away.
+        Some((first.saturating_sub(last) as f64 * left.max(0.0).powi(3) + last as f64) as usize)
     }
 }
 

@@ -55,11 +55,8 @@ impl LoraConfig {
     }
 
     /// `r` and `s` of one layer.
-    ///
-    /// # Errors
-    /// [`PeftError::BadPattern`].
-    pub(in crate::methods) fn rank_and_scaling(&self, path: &str) -> Result<(usize, f64), PeftError> {
-        let (r, alpha) = self.ranks.at(path)?;
-        Ok((r, if self.use_rslora { alpha / (r as f64).sqrt() } else { alpha / r as f64 }))
+    pub(in crate::methods) fn rank_and_scaling(&self, path: &str) -> (usize, f64) {
+        let (r, alpha) = self.ranks.at(path);
+        (r, if self.use_rslora { alpha / (r as f64).sqrt() } else { alpha / r as f64 })
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use graft_nn::{DType, Embedding, EmbeddingAdapter, Result, Rng, Tensor, Var, ops};
 
 use crate::{
-    PeftError,
+    PeftError, Workbench,
     methods::{Hook, Part, Start},
     shared::Shared,
 };
@@ -44,13 +44,21 @@ impl EmbeddingAdapter for LoraEmbedding {
 ///
 /// # Errors
 /// [`PeftError::RankTooLarge`] for a fresh one.
-pub(super) fn part(table: &Embedding, (r, scaling): (usize, f64), (seed, start): (u64, Start), shared: &Arc<Shared>) -> std::result::Result<Part, PeftError> {
+pub(super) fn part(
+    bench: &Workbench<'_>,
+    table: &Embedding,
+    (r, scaling): (usize, f64),
+    start: Start,
+    shared: &Arc<Shared>,
+) -> std::result::Result<Part, PeftError> {
     let weight = table.weight().own();
     let (vocab, width) = weight.dims2()?;
     if start == Start::Fresh && r > width.min(vocab) {
         return Err(PeftError::RankTooLarge { r, path: table.path().to_owned(), d_in: vocab, d_out: width });
     }
-    let normal = Rng::new(seed).stream("lora_embedding_B", table.path()).normal(0.0, 1.0, width * r);
+    bench.reserve("lora_embedding_A", table.path(), &[r, vocab])?;
+    bench.reserve("lora_embedding_B", table.path(), &[width, r])?;
+    let normal = Rng::new(bench.seed).stream("lora_embedding_B", table.path()).normal(0.0, 1.0, width * r);
     let a = Var::zeros((r, vocab), DType::F32, weight.device())?;
     let b = Var::from_tensor(&Tensor::from_vec(normal, (width, r), weight.device())?)?;
     let key = |name: &str| format!("base_model.model.{}.{name}", table.path());

@@ -51,7 +51,7 @@ pub(super) fn find(bench: &Workbench<'_>, config: &ConfigFile, lora: &LoraConfig
     };
     let rho = config.get("eva_config").and_then(|eva| eva.get("rho")).map_or(Some(2.0), Value::as_f64).filter(|rho| *rho >= 1.0);
     let rho = rho.ok_or_else(|| config.wrong("eva_config", "an object with a `rho` of at least 1"))?;
-    let ranks = layers.iter().map(|linear| Ok(lora.rank_and_scaling(linear.path())?.0)).collect::<Result<Vec<_>, PeftError>>()?;
+    let ranks: Vec<usize> = layers.iter().map(|linear| lora.rank_and_scaling(linear.path()).0).collect();
     let largest = |r: usize| (r as f64 * rho).round() as usize;
     let most: Vec<usize> = layers.iter().zip(&ranks).map(|(linear, r)| largest(*r).min(linear.d_in()).min(linear.d_out())).collect();
     let survey = Survey::new(bench.model, layers, most.clone());
@@ -118,7 +118,7 @@ fn shared(config: &ConfigFile, lora: &LoraConfig, (layers, tables): &Chosen<'_>,
     let (whole, whole_alpha) = lora.ranks.whole();
     let (mut rank_pattern, mut alpha_pattern, mut targets) = (Map::new(), Map::new(), Vec::new());
     for (linear, rank) in layers.iter().zip(ranks).filter(|(_, rank)| **rank > 0) {
-        let (before, alpha) = lora.ranks.at(linear.path())?;
+        let (before, alpha) = lora.ranks.at(linear.path());
         let alpha = alpha * *rank as f64 / before as f64;
         if *rank != whole {
             rank_pattern.insert(linear.path().to_owned(), (*rank).into());

@@ -27,7 +27,7 @@ pub(super) fn find(bench: &Workbench<'_>, config: &ConfigFile, lora: &LoraConfig
         if !matches!(linear.weight().own_weight(), Weight::Packed(_)) {
             return Err(refused(format!("init_lora_weights=loftq makes up for what packing loses, and `{}` is not packed", linear.path())));
         }
-        let (r, s) = lora.rank_and_scaling(linear.path())?;
+        let (r, s) = lora.rank_and_scaling(linear.path());
         let wide = |tensor: Tensor| tensor.detach().to_device(&Device::Cpu)?.to_dtype(DType::F64);
         let w = wide(originals.weight(linear)?)?; // (d_out, d_in)
         let lost = (&w - wide(linear.weight().own())?)?;

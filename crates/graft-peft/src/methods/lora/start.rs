@@ -10,7 +10,7 @@
 use candle_core::D;
 use graft_nn::{DType, Device, Linear, Tensor, Var};
 
-use crate::{PeftError, config_file::ConfigFile, decomposition, initial::Initial, methods::Start};
+use crate::{PeftError, Workbench, config_file::ConfigFile, decomposition, initial::Initial, methods::Start};
 
 /// `init_lora_weights`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,13 +63,16 @@ impl Init {
     ///
     /// # Errors
     /// [`PeftError::Refused`] for an odd rank where it must be even.
-    pub(in crate::methods) fn start(self, linear: &Linear, (r, s): (usize, f64), seed: u64, start: Start) -> Result<LowRankStart, PeftError> {
-        let initial = Initial::of(linear, seed);
+    pub(in crate::methods) fn start(self, linear: &Linear, (r, s): (usize, f64), bench: &Workbench<'_>, start: Start) -> Result<LowRankStart, PeftError> {
+        let initial = Initial::of(linear, bench);
         let plain = |a: Var| Ok(LowRankStart { a, b: initial.full(0.0, &[linear.d_out(), r])?, taken: None });
         match self {
             Self::Gaussian => plain(initial.normal("lora_A", (r, linear.d_in()), 1.0 / r as f32)?),
             Self::Orthogonal if start == Start::Fresh => orthogonal(linear, r, &initial),
             Self::Uniform | Self::Orthogonal | Self::Eva | Self::Loftq => plain(initial.kaiming("lora_A", (r, linear.d_in()))?),
+            Self::Pissa | Self::Olora if r > linear.d_in().min(linear.d_out()) => {
+                Err(PeftError::RankTooLarge { r, path: linear.path().to_owned(), d_in: linear.d_in(), d_out: linear.d_out() })
+            }
             Self::Pissa | Self::Olora => {
                 let w = linear.weight().own();
                 let (a, b) = if self == Self::Pissa { leading_part(&w, r, s, "pissa")? } else { olora(&w, r)? };

@@ -1,0 +1,136 @@
+//! How many numbers an adapter may have. Every tensor of an adapter asks here before it is made, so that no size from a file or a key is trusted.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use graft_nn::{Device, memory};
+
+use crate::{PeftError, Workbench, weights_file::WeightsFile};
+
+/// Bytes of a number: adapters are kept in 32 bits.
+const WIDTH: u64 = 4;
+/// How many times the numbers of its file an adapter from a file may have: a file of another shape is to be refused by name, and not here.
+const SLACK: u64 = 16;
+/// Numbers that are allowed beside those of a file.
+const FREE: u64 = 1 << 20;
+
+/// What is left to an adapter that is being built.
+pub struct Allowance {
+    left: AtomicU64,
+    /// The weights that it is built for.
+    file: Option<WeightsFile>,
+}
+
+impl Allowance {
+    /// For a fresh adapter: what fits into the memory of a device together with its gradients.
+    pub(crate) fn of_memory(device: &Device) -> Self {
+        Self { left: AtomicU64::new(memory::left(device).map_or(u64::MAX, |bytes| bytes / (2 * WIDTH))), file: None }
+    }
+
+    /// For an adapter from a file: in proportion to what the file holds.
+    pub(crate) fn of_file(file: WeightsFile) -> Self {
+        let numbers = file.numbers().saturating_mul(SLACK).saturating_add(FREE);
+        Self { left: AtomicU64::new(numbers), file: Some(file) }
+    }
+
+    /// The weights that the adapter is built for.
+    pub(crate) fn file(&self) -> Option<&WeightsFile> {
+        self.file.as_ref()
+    }
+
+    /// Takes the numbers of a tensor.
+    ///
+    /// # Errors
+    /// [`PeftError::TooLarge`].
+    pub(crate) fn take(&self, name: &str, path: &str, shape: &[usize]) -> Result<(), PeftError> {
+        let wanted = numbers(shape);
+        let enough = |left: u64| wanted.and_then(|wanted| left.checked_sub(wanted));
+        match self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enough) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(self.exceeded(name, path, shape)),
+        }
+    }
+
+    /// Whether a whole network would fit, before the first of its tensors is made.
+    ///
+    /// # Errors
+    /// [`PeftError::TooLarge`].
+    pub(crate) fn foresee(&self, name: &str, path: &str, shape: &[usize]) -> Result<(), PeftError> {
+        let fits = numbers(shape).is_some_and(|wanted| wanted <= self.left.load(Ordering::Relaxed));
+        if fits { Ok(()) } else { Err(self.exceeded(name, path, shape)) }
+    }
+
+    fn exceeded(&self, name: &str, path: &str, shape: &[usize]) -> PeftError {
+        match &self.file {
+            None => no_room(name, path, shape, self.left.load(Ordering::Relaxed).saturating_mul(WIDTH)),
+            Some(file) => {
+                let problem = format!("is more than `{}` can hold, which has {} numbers in all", file.path().display(), file.numbers());
+                let hint = "adapter_config.json does not describe these weights: compare its numbers with the shapes in the file".to_owned();
+                PeftError::TooLarge { what: what(name, path), shape: shape.to_vec(), problem, hint }
+            }
+        }
+    }
+}
+
+impl Workbench<'_> {
+    /// Asks for the numbers of a tensor called `name` in the layer at `path`.
+    ///
+    /// # Errors
+    /// [`PeftError::TooLarge`].
+    pub(crate) fn reserve(&self, name: &str, path: &str, shape: &[usize]) -> Result<(), PeftError> {
+        self.allowance.map_or(Ok(()), |allowance| allowance.take(name, path, shape))
+    }
+
+    /// Asks whether a whole network would fit, before the first of its tensors is made.
+    ///
+    /// # Errors
+    /// [`PeftError::TooLarge`].
+    pub(crate) fn foresee(&self, name: &str, path: &str, shape: &[usize]) -> Result<(), PeftError> {
+        self.allowance.map_or(Ok(()), |allowance| allowance.foresee(name, path, shape))
+    }
+
+    /// The weights that the adapter is built for; none for a fresh one.
+    pub(crate) fn file(&self) -> Option<&WeightsFile> {
+        self.allowance.and_then(Allowance::file)
+    }
+}
+
+/// Compares a tensor that no file holds with the memory that is left.
+///
+/// # Errors
+/// [`PeftError::TooLarge`].
+pub(crate) fn check_memory(device: &Device, name: &str, path: &str, shape: &[usize]) -> Result<(), PeftError> {
+    let left = memory::left(device).unwrap_or(u64::MAX);
+    let fits = numbers(shape).and_then(|numbers| numbers.checked_mul(WIDTH)).is_some_and(|bytes| bytes <= left);
+    if fits { Ok(()) } else { Err(no_room(name, path, shape, left)) }
+}
+
+fn no_room(name: &str, path: &str, shape: &[usize], left: u64) -> PeftError {
+    let needed = shape.iter().map(|size| *size as f64).product::<f64>() * WIDTH as f64;
+    let problem = format!("needs {:.1} GB, and {:.1} GB of memory are left for it", needed / 1e9, left as f64 / 1e9);
+    let hint = "choose a smaller size (r, num_virtual_tokens, encoder_hidden_size) or fewer target_modules".to_owned();
+    PeftError::TooLarge { what: what(name, path), shape: shape.to_vec(), problem, hint }
+}
+
+fn what(name: &str, path: &str) -> String {
+    format!("`{name}` of `{path}`")
+}
+
+fn numbers(shape: &[usize]) -> Option<u64> {
+    shape.iter().try_fold(1u64, |product, size| product.checked_mul(*size as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_is_gone_and_products_do_not_overflow() {
+        let allowance = Allowance { left: AtomicU64::new(100), file: None };
+        allowance.take("A", "x", &[8, 8]).expect("fits");
+        let error = allowance.take("A", "x", &[8, 8]).expect_err("too large");
+        assert!(error.to_string().contains("`A` of `x` with shape [8, 8]"), "{error}");
+        allowance.take("A", "x", &[36]).expect("an error takes nothing");
+        assert!(allowance.take("A", "x", &[usize::MAX, usize::MAX]).is_err());
+        assert!(check_memory(&Device::Cpu, "A", "x", &[usize::MAX, 2]).is_err() && check_memory(&Device::Cpu, "A", "x", &[2, 2]).is_ok());
+    }
+}

@@ -1,0 +1,216 @@
+//! Weights of the base model that an adapter's file brings along: HF PEFT writes the embedding and the head when one of them is targeted or the
+//! vocabulary was resized (`save_embedding_layers`), and loads whatever base weight a file has.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use graft_nn::{DType, Device, Layer, Model, Parameter, StandIn, Tensor, Var};
+
+use crate::{
+    PeftError,
+    layers::all_sites,
+    methods::{Built, Hook, Part},
+    shared::Shared,
+    weights_file::{self, Weights, WeightsFile},
+};
+
+/// Kinds of unused tensors that a warning names.
+const SHOWN: usize = 12;
+
+/// A base weight from the adapter's file, never trained.
+struct Brought {
+    /// In the base's own type.
+    tensor: Tensor,
+    shared: Arc<Shared>,
+}
+
+impl StandIn for Brought {
+    fn tensor(&self) -> Tensor {
+        self.tensor.clone()
+    }
+
+    fn is_merged(&self) -> bool {
+        self.shared.is_merged()
+    }
+}
+
+/// A base weight, and whether files have it the other way round.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    site: &'a str,
+    parameter: &'a Parameter,
+    is_turned: bool,
+}
+
+/// Takes the base weights among the keys that no part of the adapter has claimed: those that differ from the base's own stand in for them while the
+/// adapter acts, as in HF PEFT. What was done, and every tensor that is left, comes back in words.
+///
+/// # Errors
+/// [`PeftError::WrongShape`], [`PeftError::ResizedVocabulary`], [`PeftError::WrongType`], [`PeftError::NotFinite`].
+pub(crate) fn adopt(model: &dyn Model, built: &mut Built, file: &WeightsFile, keys: &[String]) -> Result<Vec<String>, PeftError> {
+    let places = places(model);
+    let (mut notes, mut unused) = (Vec::new(), Vec::new());
+    // Keys of one weight stand together, those of a tied head after those of the embedding: as in HF PEFT, the last one counts.
+    let mut adopted: BTreeMap<&str, (Place<'_>, Tensor, Vec<String>)> = BTreeMap::new();
+    for key in sorted(model, keys) {
+        let Some(place) = base_names(key).iter().find_map(|name| places.get(name)).copied() else {
+            unused.push(key.clone());
+            continue;
+        };
+        let theirs = read(model, file, key, place)?;
+        if is_same(&place.parameter.own(), &theirs, file.shape(key).map(|(_, dtype)| dtype))? {
+            continue;
+        }
+        if is_taken(built, place, key) {
+            unused.push(key.clone());
+            continue;
+        }
+        let entry = adopted.entry(place.parameter.path()).or_insert_with(|| (place, theirs.clone(), Vec::new()));
+        entry.1 = theirs;
+        entry.2.push(key.clone());
+    }
+    for (path, (place, theirs, keys)) in adopted {
+        notes.push(format!("the file brings its own `{path}`, which differs from the base model's: it is used while this adapter is active"));
+        built.parts.iter_mut().for_each(|part| part.copies.retain(|(key, _)| !keys.contains(key)));
+        built.parts.push(part(place, &theirs, keys, &built.shared)?);
+    }
+    notes.extend(unused_warning(&unused));
+    Ok(notes)
+}
+
+/// Another error for tensors whose shape differs in the number of tokens alone.
+pub(crate) fn explained(error: PeftError, model: &dyn Model) -> PeftError {
+    let vocab = model.shape().vocab;
+    match error {
+        PeftError::WrongShape { path, name, expected, found } if is_resized(&name, model) && expected.len() == found.len() => {
+            let different: Vec<_> = expected.iter().zip(&found).filter(|(expected, found)| expected != found).collect();
+            match different[..] {
+                [(expected_tokens, found)] if *expected_tokens == vocab => PeftError::ResizedVocabulary { path, name, found: *found, vocab },
+                _ => PeftError::WrongShape { path, name, expected, found },
+            }
+        }
+        other => other,
+    }
+}
+
+/// Whether a weight has a row or a column for every token.
+fn is_resized(name: &str, model: &dyn Model) -> bool {
+    let head = all_sites(model).into_iter().filter(|site| site.role == graft_nn::Role::Head).map(|site| site.path);
+    head.chain([model.embedding().path()]).any(|path| name.contains(path))
+}
+
+/// The base weights by path; a tied head's is that of the embedding.
+fn places(model: &dyn Model) -> BTreeMap<String, Place<'_>> {
+    let mut places = BTreeMap::new();
+    for site in all_sites(model) {
+        let is_turned = matches!(site.layer, Layer::Linear(linear) if linear.fan_in_fan_out());
+        for parameter in site.layer.parameters() {
+            let leaf = crate::layers::leaf(parameter.path());
+            places.insert(format!("{}.{leaf}", site.path), Place { site: site.path, parameter, is_turned: is_turned && leaf == "weight" });
+        }
+    }
+    places
+}
+
+/// The names in the base that a key such as `base_model.model.lm_head.base_layer.weight` may mean: soft prompts have the shorter prefix.
+fn base_names(key: &str) -> Vec<String> {
+    let plain = |name: &str| name.replace(".base_layer.", ".").replace(".original_module.", ".");
+    ["base_model.model.", "base_model."].iter().filter_map(|prefix| key.strip_prefix(prefix)).map(plain).collect()
+}
+
+/// Sorted, a tied head's after all others.
+fn sorted<'a>(model: &dyn Model, keys: &'a [String]) -> Vec<&'a String> {
+    let head = model.tied_head().map(|head| format!("{}.", head.path()));
+    let mut keys: Vec<_> = keys.iter().collect();
+    keys.sort_by_key(|key| (head.as_ref().is_some_and(|head| key.contains(head.as_str())), (*key).clone()));
+    keys
+}
+
+fn read(model: &dyn Model, file: &WeightsFile, key: &str, place: Place<'_>) -> Result<Tensor, PeftError> {
+    let mut expected = place.parameter.dims();
+    if place.is_turned {
+        expected.reverse();
+    }
+    weights_file::check(file, key, &expected, file.path()).map_err(|error| explained(error, model))?;
+    let tensor = weights_file::read(file, key)?;
+    Ok(if place.is_turned { tensor.t()?.contiguous()? } else { tensor })
+}
+
+/// Whether both are the same numbers but for the rounding to the type of either.
+fn is_same(own: &Tensor, theirs: &Tensor, stored: Option<DType>) -> Result<bool, PeftError> {
+    let own = own.detach().to_device(&Device::Cpu)?;
+    let rounded = |tensor: &Tensor, dtype: DType| tensor.to_dtype(dtype)?.to_dtype(DType::F32);
+    let equal = |a: &Tensor, b: &Tensor| Ok::<_, PeftError>(a.eq(b)?.to_dtype(DType::F32)?.flatten_all()?.min(0)?.to_scalar::<f32>()? == 1.0);
+    let wide = own.to_dtype(DType::F32)?;
+    Ok(equal(&wide, &rounded(theirs, own.dtype())?)? || equal(&rounded(&wide, stored.unwrap_or(DType::F32))?, theirs)?)
+}
+
+/// Whether the adapter trains a weight of its own in that place, which counts; its original in the file is then of no use.
+fn is_taken(built: &Built, place: Place<'_>, key: &str) -> bool {
+    let taken = |part: &Part| match &part.hook {
+        Hook::Weight(path, _) => path == place.parameter.path(),
+        Hook::Head(_) => part.site == place.site,
+        _ => false,
+    };
+    key.contains(".original_module.") || built.parts.iter().any(taken)
+}
+
+fn part(place: Place<'_>, theirs: &Tensor, keys: Vec<String>, shared: &Arc<Shared>) -> Result<Part, PeftError> {
+    let own = place.parameter.own();
+    let tensor = theirs.to_dtype(own.dtype())?.to_device(own.device())?;
+    let hook = Hook::Weight(place.parameter.path().to_owned(), Arc::new(Brought { tensor, shared: shared.clone() }));
+    let stored = if place.is_turned { theirs.t()?.contiguous()? } else { theirs.clone() };
+    let var = Var::from_tensor(&stored)?;
+    let constants = keys.into_iter().map(|key| (key, var.clone())).collect();
+    let site = place.parameter.path().rsplit_once('.').map_or(place.site, |(site, _)| site);
+    Ok(Part { constants, ..Part::new(site, hook, Vec::new()) })
+}
+
+/// Names every tensor, those of different blocks in one entry.
+fn unused_warning(keys: &[String]) -> Option<String> {
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    for key in keys {
+        let kind = key.split('.').map(|part| if part.parse::<u64>().is_ok() { "*" } else { part }).collect::<Vec<_>>().join(".");
+        *kinds.entry(kind).or_default() += 1;
+    }
+    let named = |(kind, count): (&String, &usize)| if *count == 1 { format!("`{kind}`") } else { format!("`{kind}` ({count} tensors)") };
+    let mut words: Vec<String> = kinds.iter().take(SHOWN).map(named).collect();
+    if kinds.len() > SHOWN {
+        words.push(format!("{} more", kinds.len() - SHOWN));
+    }
+    let count = keys.len();
+    let belong = if count == 1 { "tensor of the file belongs" } else { "tensors of the file belong" };
+    (count > 0).then(|| format!("{count} {belong} to no layer of this adapter and have no effect: {}", words.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unused_tensors_are_named_with_their_blocks_together() {
+        let keys: Vec<String> = [0, 1, 12].iter().map(|block| format!("base_model.model.h.{block}.up.lora_A.weight")).chain(["x".to_owned()]).collect();
+        let text = unused_warning(&keys).expect("a warning");
+        assert_eq!(
+            text,
+            "4 tensors of the file belong to no layer of this adapter and have no effect: `base_model.model.h.*.up.lora_A.weight` (3 tensors), `x`"
+        );
+        assert_eq!(unused_warning(&[]), None);
+    }
+
+    #[test]
+    fn names_of_base_weights_are_found_in_keys() {
+        assert_eq!(base_names("base_model.model.lm_head.base_layer.weight"), ["lm_head.weight", "model.lm_head.weight"]);
+        assert_eq!(base_names("base_model.model.model.embed_tokens.weight")[0], "model.embed_tokens.weight");
+        assert!(base_names("lm_head.weight").is_empty());
+    }
+
+    #[test]
+    fn rounding_is_no_difference_and_anything_else_is() {
+        let own = Tensor::new(&[0.1f32, -2.7, 300.3], &Device::Cpu).expect("a tensor");
+        let rounded = |dtype: DType| own.to_dtype(dtype).and_then(|tensor| tensor.to_dtype(DType::F32)).expect("rounded");
+        assert!(is_same(&own, &rounded(DType::BF16), Some(DType::BF16)).expect("compared"));
+        assert!(is_same(&own.to_dtype(DType::F16).expect("narrow"), &own, Some(DType::F32)).expect("compared"));
+        let moved = (&own + 0.004).expect("moved");
+        assert!(!is_same(&own, &moved, Some(DType::F32)).expect("compared"));
+    }
+}
