@@ -214,3 +214,60 @@ fn a_prefix_gets_attention_too_and_an_adapter_without_virtual_tokens_none() {
     let reply = world.run(Command::Weights { module: None }).unwrap();
     assert!(!format!("{reply:?}").contains("attention to the virtual tokens"), "{reply:?}");
 }
+
+/// The embedded model shares its head's weight with the embedding; HF PEFT adapts such a head alone.
+#[test]
+fn the_head_of_a_tied_model_is_targeted_or_trained_whole_merged_saved_and_loaded() {
+    let world = World::ready();
+    world.run(Command::ModelLoad { source: "tiny".to_owned(), settings: Settings::default() }).unwrap();
+    let base = world.text();
+    for keys in ["r=2 target_modules=lm_head", "r=2 target_modules=q_proj modules_to_save=lm_head"] {
+        let reply = world.attach(keys).unwrap_or_else(|failure| panic!("{keys}: {failure:?}"));
+        assert!(matches!(&reply.blocks[1], Block::Text(line) if line.starts_with("trainable params: ")), "{reply:?}");
+        assert_eq!(world.text(), base, "{keys}: attaching changes the text");
+        world.train("steps=3 lr=0.05 eval_every=0 batch=2").unwrap_or_else(|failure| panic!("{keys}: {failure:?}"));
+        let tuned = world.text();
+        assert_ne!(tuned, base, "{keys}: training changes nothing");
+        world.adapter(AdapterAction::Merge { name: None }).unwrap_or_else(|failure| panic!("{keys}: {failure:?}"));
+        assert_eq!(world.text(), tuned, "{keys}: merged");
+        world.adapter(AdapterAction::Unmerge { name: None }).unwrap();
+        let directory = world.folder.path().join("head").display().to_string();
+        world.adapter(AdapterAction::Save { name: None, directory: directory.clone() }).unwrap();
+        world.adapter(AdapterAction::Detach { name: None }).unwrap();
+        assert_eq!(world.text(), base, "{keys}: detached");
+        let reply = world.adapter(AdapterAction::Load { directory, name: None }).unwrap();
+        assert_eq!(reply.blocks.len(), 2, "{keys}: {reply:?}");
+        assert_eq!(world.text(), tuned, "{keys}: loaded");
+        world.adapter(AdapterAction::Detach { name: None }).unwrap();
+    }
+}
+
+#[test]
+fn counts_beyond_their_range_are_refused_for_every_method_and_the_adapter_in_use_stays() {
+    let world = World::attached();
+    for (method, key, value) in [
+        ("lora", "r", 2_147_483_647),
+        ("prompt_tune", "num_virtual_tokens", 999_999_999),
+        ("vera", "r", 0),
+        ("adalora", "init_r", -1),
+        ("oft", "oft_block_size", i64::MAX),
+    ] {
+        let settings = Settings::default().with(key, Value::Integer(value));
+        let failure = world.run(Command::Adapter { method: method.to_owned(), action: AdapterAction::Attach { settings } }).unwrap_err();
+        assert!(failure.code == "settings::out_of_range" && failure.message.contains(key) && failure.hint.is_some(), "{failure:?}");
+    }
+    assert_eq!(world.session.snapshot().adapters.len(), 1);
+}
+
+#[test]
+fn an_adapter_folder_whose_count_would_abort_the_process_is_a_failure_with_the_value() {
+    let world = World::attached();
+    let directory = world.folder.path().join("hostile");
+    world.adapter(AdapterAction::Save { name: None, directory: directory.display().to_string() }).unwrap();
+    let path = directory.join("adapter_config.json");
+    let text = std::fs::read_to_string(&path).unwrap().replace("\"r\": 2", "\"r\": 2147483647");
+    std::fs::write(&path, text).unwrap();
+    let failure = world.adapter(AdapterAction::Load { directory: directory.display().to_string(), name: None }).unwrap_err();
+    assert!(failure.code == "peft::malformed" && failure.message.contains("2147483647"), "{failure:?}");
+    assert_eq!(world.session.snapshot().adapters.len(), 1);
+}
