@@ -169,8 +169,9 @@ impl Live {
 
     fn end_progress(&mut self, frontend: &dyn Frontend) {
         if let Some(mut view) = self.progress.take() {
-            let rich = progress(&view);
-            // A table that stood for less than a moment is still what is left of a comparison that was stopped.
+            // What a stopped comparison has reached is a result: a terminal and a stored notebook keep it too.
+            let rich = if view.standing.is_empty() { progress(&view) } else { Rich::from_blocks(&view.standing) };
+            // Also when it stood for less than a moment.
             if !view.slot.replace(&rich, frontend) && !view.standing.is_empty() {
                 frontend.display(&rich, None);
             }

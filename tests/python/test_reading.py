@@ -37,7 +37,7 @@ def test_readers_see_the_users_adapter_while_trials_advance(kernel):
 def test_the_table_of_a_comparison_that_is_stopped_stays(kernel):
     kernel.run("%model load tiny\n%data load which-book")
     comparing = kernel.start("%ablate lora r=1,2 steps=100000 batch=2 max_length=32 examples=8")
-    comparing.wait_for(lambda cell: re.search(r"step [1-9]\d* of 100000", cell.text), 120)
+    comparing.wait_for(lambda cell: re.search(r"step [1-9]\d* of 100000", cell.html), 120)
     kernel.interrupt()
     comparing.wait(60)
     assert "run the same line again" in comparing.failure + comparing.text, comparing.failure

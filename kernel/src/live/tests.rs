@@ -54,7 +54,7 @@ fn what_a_stopped_comparison_has_reached_stays_on_the_page() {
     tell(&mut live, &page, "step 1 of 9");
     std::thread::sleep(PATIENCE);
     live.draw(&page);
-    assert!(last(&page).starts_with("display ") && last(&page).contains("step 1 of 9"), "{}", last(&page));
+    assert!(last(&page).starts_with("display ") && last(&page).contains("trial 1 of 1"), "{}", last(&page));
     tell(&mut live, &page, "stopped, step 2 of 9");
     live.finish(&page);
     assert!(last(&page).starts_with("update ") && last(&page).contains("stopped, step 2 of 9"), "{}", last(&page));
