@@ -3,7 +3,8 @@
 //!
 //! Every piece of output is counted from the child's pipe to the moment when the socket has written it: the count goes with the
 //! bytes and ends with the last copy of them. Who produces waits while too much is on its way. A client that has stopped reading
-//! altogether (a suspended terminal) is not waited for: then bulk is left out, and the reader is told how much.
+//! altogether (a suspended terminal) misses its output, which is then no longer on its way ([`crate::channels::publisher`]); readers
+//! that do not move for longer than that takes are not waited for.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -80,11 +81,6 @@ impl Flow {
     /// Whether nobody seems to read.
     pub(crate) fn is_stuck(&self) -> bool {
         self.shared.stuck.load(Ordering::Acquire)
-    }
-
-    /// Whether so much is on its way that even small pieces must be left out; only with readers that are stuck.
-    pub(crate) fn is_overfull(&self) -> bool {
-        self.bytes() > 4 * MOST_BYTES
     }
 
     /// Blocks while too much is on its way, but not for readers that are stuck.

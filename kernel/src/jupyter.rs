@@ -23,11 +23,12 @@ use std::time::Duration;
 use jupyter_protocol::ConnectionInfo;
 use jupyter_protocol::connection_info::Transport;
 use tokio::sync::mpsc;
-use zeromq::{PubSocket, RepSocket, RouterSocket, Socket};
+use zeromq::{RepSocket, RouterSocket, Socket};
 
 use crate::cell::Cells;
-use crate::channels::iopub::{self, IoPub};
+use crate::channels::iopub::IoPub;
 use crate::channels::outbox::Outbox;
+use crate::channels::publisher::Publisher;
 use crate::channels::stdin::Questions;
 use crate::channels::{control, heartbeat, shell};
 use crate::flow::Flow;
@@ -73,7 +74,7 @@ pub(crate) struct Sockets {
     shell: RouterSocket,
     control: RouterSocket,
     stdin: RouterSocket,
-    iopub: iopub::Bound,
+    iopub: Publisher,
     heartbeat: RepSocket,
 }
 
@@ -91,21 +92,15 @@ impl Sockets {
 }
 
 async fn bind<S: Socket>(channel: &'static str, endpoint: String) -> Result<S, ConnectionError> {
-    bind_socket(S::new(), channel, endpoint).await
-}
-
-/// A client may connect as soon as the socket is bound, and only a monitor that is there by then hears of it.
-async fn bind_iopub(endpoint: String) -> Result<iopub::Bound, ConnectionError> {
-    let mut socket = PubSocket::new();
-    let monitor = socket.monitor();
-    Ok(iopub::Bound { socket: bind_socket(socket, "iopub", endpoint).await?, monitor })
-}
-
-async fn bind_socket<S: Socket>(mut socket: S, channel: &'static str, endpoint: String) -> Result<S, ConnectionError> {
+    let mut socket = S::new();
     match socket.bind(&endpoint).await {
         Ok(_) => Ok(socket),
         Err(source) => Err(ConnectionError::Bind { channel, endpoint, source }),
     }
+}
+
+async fn bind_iopub(endpoint: String) -> Result<Publisher, ConnectionError> {
+    Publisher::bind(&endpoint).await.map_err(|source| ConnectionError::Bind { channel: "iopub", endpoint, source: source.into() })
 }
 
 /// What a kernel is given from outside.

@@ -1,9 +1,8 @@
-//! The broadcast channel: one task owns the socket, everybody else puts into its queue.
+//! The broadcast channel: one task makes the messages, everybody else puts into its queue.
 //!
-//! Streams are collected for up to [`COALESCE`] and flushed before anything else goes out, so that each stream and the
-//! displays keep their order. The socket is PUB, not XPUB: zeromq 0.7 gives PUB one queue for each subscriber, while a
-//! single client that never reads would freeze an XPUB for all. A new subscriber is welcomed (JEP 65) through the
-//! socket's monitor.
+//! Streams are collected for up to [`COALESCE`] and flushed before anything else goes out, so that each stream and the displays keep
+//! their order. A new subscriber is welcomed (JEP 65) when its subscription arrives; it has a queue of its own
+//! ([`super::publisher`]), so that one that has stopped reading loses its own output and nobody else's.
 //!
 //! Spec: <https://jupyter-client.readthedocs.io/en/stable/messaging.html#messages-on-the-iopub-pub-sub-channel>
 
@@ -12,12 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
-use zeromq::{PubSocket, SocketEvent, SocketSend};
 
+use super::publisher::{self, Message, Publisher, Subscribers, Subscription, Weight};
 use crate::flow::Flow;
 use crate::frontend::Stream;
 use crate::jupyter::reply::{ErrorContent, PictureSize};
@@ -28,17 +26,8 @@ use crate::jupyter::wire::{Parent, Session};
 const COALESCE: Duration = Duration::from_millis(60);
 /// Flushed at once beyond this.
 const FLUSH_BYTES: usize = 256 << 10;
-/// Text longer than this is bulk, which a reader can miss.
-const BULK: usize = 16 << 10;
-/// How much of the end of bulk is published all the same.
-const KEPT: usize = 2 << 10;
-/// When a new subscriber is welcomed, after its connection: its subscription is a message of its own, which PUB does not report.
-const WELCOMES: [Duration; 5] =
-    [Duration::from_millis(2), Duration::from_millis(12), Duration::from_millis(62), Duration::from_millis(162), Duration::from_millis(1062)];
-/// Which of the welcomes is followed by `starting`.
-const STARTING_AFTER: usize = 1;
-/// Which repeats it for a subscriber that came late, as long as no other status has gone out.
-const STARTING_AGAIN_AFTER: usize = WELCOMES.len() - 1;
+/// How long subscribers may take to be sent what waits for them.
+const FLUSH_LIMIT: Duration = Duration::from_millis(500);
 
 /// Content of a broadcast.
 #[derive(Clone, Debug, Serialize)]
@@ -100,8 +89,8 @@ pub(crate) enum Broadcast {
     },
     /// `iopub_welcome`
     Welcome {
-        /// The subscription; always the empty prefix.
-        subscription: &'static str,
+        /// What the subscriber has subscribed to.
+        subscription: String,
     },
 }
 
@@ -125,39 +114,32 @@ enum Item {
     Flushed(oneshot::Sender<()>),
 }
 
-/// The socket, bound, and what tells who connects to it; made before it was bound, so that it misses nobody.
-pub(crate) struct Bound {
-    /// The socket.
-    pub(crate) socket: PubSocket,
-    /// Its monitor.
-    pub(crate) monitor: futures::channel::mpsc::Receiver<SocketEvent>,
-}
-
 /// The way into the queue; clone it freely.
 #[derive(Clone)]
 pub(crate) struct IoPub {
     queue: mpsc::UnboundedSender<Item>,
     greeted: watch::Receiver<bool>,
     flow: Flow,
+    subscribers: Subscribers,
 }
 
 impl IoPub {
-    /// Starts the task that owns the socket.
-    pub(crate) fn start(Bound { socket, monitor }: Bound, session: Arc<Session>, flow: Flow) -> Self {
+    /// Starts the task that makes the messages.
+    pub(crate) fn start(socket: Publisher, session: Arc<Session>, flow: Flow) -> Self {
         let (queue, items) = mpsc::unbounded_channel();
         let (greeter, greeted) = watch::channel(false);
+        let (subscribers, subscriptions) = socket.into_parts();
         let owner = Owner {
-            socket,
+            subscribers: subscribers.clone(),
             session,
             streams: TextStreams::default(),
             parent: Arc::new(Parent::default()),
             greeter,
             has_answered: false,
             flow: flow.clone(),
-            left_out: 0,
         };
-        tokio::spawn(owner.run(items, monitor));
-        Self { queue, greeted, flow }
+        tokio::spawn(owner.run(items, subscriptions));
+        Self { queue, greeted, flow, subscribers }
     }
 
     /// Publishes under a request.
@@ -176,12 +158,13 @@ impl IoPub {
         let _ = self.queue.send(Item::Text(parent.clone(), stream, self.flow.carry(bytes.to_vec())));
     }
 
-    /// Waits until everything queued so far was given to the socket.
+    /// Waits until everything queued so far was sent to those who read.
     pub(crate) async fn flushed(&self) {
         let (done, wait) = oneshot::channel();
         if self.queue.send(Item::Flushed(done)).is_ok() {
             let _ = wait.await;
         }
+        self.subscribers.flushed(FLUSH_LIMIT).await;
     }
 
     /// Waits until the first subscriber got `starting`, at most `patience`: a client whose first request is faster
@@ -192,9 +175,9 @@ impl IoPub {
     }
 }
 
-/// The task that owns the socket.
+/// The task that makes the messages.
 struct Owner {
-    socket: PubSocket,
+    subscribers: Subscribers,
     session: Arc<Session>,
     streams: TextStreams,
     /// Whose text waits.
@@ -203,24 +186,20 @@ struct Owner {
     /// Whether a request was answered.
     has_answered: bool,
     flow: Flow,
-    /// Bytes of text that were left out because nobody read.
-    left_out: usize,
 }
 
 impl Owner {
-    async fn run(mut self, mut items: mpsc::UnboundedReceiver<Item>, mut monitor: futures::channel::mpsc::Receiver<SocketEvent>) {
-        let (greet, mut greetings) = mpsc::unbounded_channel();
+    async fn run(mut self, mut items: mpsc::UnboundedReceiver<Item>, mut subscriptions: mpsc::UnboundedReceiver<Subscription>) {
         let mut flush_at: Option<tokio::time::Instant> = None;
         loop {
             let flush = tokio::time::sleep_until(flush_at.unwrap_or_else(tokio::time::Instant::now));
             tokio::select! {
                 item = items.recv() => match item {
-                    Some(item) => self.take(item).await,
+                    Some(item) => self.take(item),
                     None => return,
                 },
-                Some(event) = monitor.next() => if matches!(event, SocketEvent::Accepted(..)) { schedule_welcomes(greet.clone()); },
-                Some(number) = greetings.recv() => self.welcome(number).await,
-                () = flush, if flush_at.is_some() => self.flush().await,
+                Some(subscription) = subscriptions.recv() => self.welcome(&subscription),
+                () = flush, if flush_at.is_some() => self.flush(),
             }
             flush_at = match flush_at {
                 _ if self.streams.is_empty() => None,
@@ -230,16 +209,16 @@ impl Owner {
         }
     }
 
-    async fn take(&mut self, item: Item) {
+    fn take(&mut self, item: Item) {
         match item {
             Item::Text(parent, stream, bytes) => {
                 if !Arc::ptr_eq(&parent, &self.parent) {
-                    self.flush().await;
+                    self.flush();
                     self.parent = parent;
                 }
                 self.streams.push(stream, &bytes);
                 if self.streams.len() > FLUSH_BYTES {
-                    self.flush().await;
+                    self.flush();
                 }
             }
             Item::Message(parent, broadcast) => {
@@ -249,87 +228,68 @@ impl Owner {
                     self.streams.close();
                 }
                 self.has_answered |= is_idle;
-                self.flush().await;
-                if is_idle && self.left_out > 0 {
-                    let text = self.gap();
-                    self.publish(&parent, "stream", &StreamContent { name: "stdout", text: &text }, 0).await;
-                }
-                let is_passing = matches!(*broadcast, Broadcast::Display { update: true, .. });
-                if !(is_passing && self.flow.is_stuck()) {
-                    let weight = broadcast.weight();
-                    self.publish(&parent, broadcast.msg_type(), &*broadcast, weight).await;
-                }
+                self.flush();
+                self.publish(&parent, &broadcast);
             }
             Item::Flushed(done) => {
-                self.flush().await;
+                self.flush();
                 let _ = done.send(());
             }
         }
     }
 
-    /// Publishes the text that waits. While nobody reads, bulk is left out, and its place is marked.
-    async fn flush(&mut self) {
-        let parent = self.parent.clone();
-        let is_stuck = self.flow.is_stuck();
-        for (stream, mut text) in self.streams.take() {
-            if is_stuck && (text.len() > BULK || self.flow.is_overfull()) {
-                // Its end stays, as far as there is room: it may say how the cell ended.
-                let cut = if self.flow.is_overfull() { text.len() } else { text.floor_char_boundary(text.len().saturating_sub(KEPT)) };
-                self.left_out += cut;
-                text.drain(..cut);
-            }
-            if text.is_empty() {
-                continue;
-            }
-            text.insert_str(0, &self.gap());
+    /// Publishes the text that waits.
+    fn flush(&mut self) {
+        for (stream, text) in self.streams.take().into_iter().filter(|(_, text)| !text.is_empty()) {
             let name = match stream {
                 Stream::Stdout => "stdout",
                 Stream::Stderr => "stderr",
             };
-            self.publish(&parent, "stream", &StreamContent { name, text: &text }, text.len()).await;
+            let message = self.message(&self.parent, "stream", &StreamContent { name, text: &text }, Weight::Bytes(text.len()));
+            self.send(&self.parent, message);
         }
     }
 
-    /// Marks the place of text that was left out; empty where none was.
-    fn gap(&mut self) -> String {
-        match std::mem::take(&mut self.left_out) {
-            0 => String::new(),
-            bytes => format!("\n[{:.1} MB left out: a client of this kernel has stopped reading]\n", bytes as f64 / 1e6),
+    fn publish(&self, parent: &Parent, broadcast: &Broadcast) {
+        let weight = if matches!(broadcast, Broadcast::Status { execution_state: "idle" }) { Weight::End } else { Weight::Bytes(broadcast.weight()) };
+        let message = self.message(parent, broadcast.msg_type(), broadcast, weight);
+        self.send(parent, message);
+    }
+
+    fn send(&self, parent: &Parent, message: Option<Arc<Message>>) {
+        if let Some(message) = message {
+            self.subscribers.publish(&message, &|missed| self.gap(parent, missed));
         }
     }
 
-    async fn welcome(&mut self, number: usize) {
+    /// Tells a subscriber what it has missed.
+    fn gap(&self, parent: &Parent, missed: usize) -> Option<Arc<Message>> {
+        let text = format!("\n[{:.1} MB of output left out: this client had stopped reading]\n", missed as f64 / 1e6);
+        self.message(parent, "stream", &StreamContent { name: "stdout", text: &text }, Weight::Bytes(0))
+    }
+
+    /// Welcomes who has just subscribed. Whoever has seen no answer yet is told that the kernel starts.
+    fn welcome(&mut self, subscription: &Subscription) {
         let nobody = Parent::default();
-        self.publish(&nobody, "iopub_welcome", &Broadcast::Welcome { subscription: "" }, 0).await;
-        let is_first = number == STARTING_AFTER && !*self.greeter.borrow();
-        if is_first || (number == STARTING_AGAIN_AFTER && !self.has_answered) {
-            self.publish(&nobody, "status", &Broadcast::Status { execution_state: "starting" }, 0).await;
-            self.greeter.send_replace(true);
+        let mut greetings = vec![Broadcast::Welcome { subscription: subscription.topic.clone() }];
+        if !self.has_answered {
+            greetings.push(Broadcast::Status { execution_state: "starting" });
         }
-    }
-
-    /// Sends to every subscriber; the topic's frame, which lives as long as the message, stands for all its bytes in the count.
-    async fn publish<T: Serialize>(&mut self, parent: &Parent, msg_type: &'static str, content: &T, weight: usize) {
-        let topic = self.flow.carry_as(format!("kernel.graft.{msg_type}").into_bytes(), weight);
-        match self.session.encode(&[topic], &parent.header, msg_type, content) {
-            Ok(message) => {
-                if let Err(error) = self.socket.send(message).await {
-                    crate::log::line(&format!("cannot publish {msg_type}: {error}"));
-                }
+        for greeting in greetings {
+            if let Some(message) = self.message(&nobody, greeting.msg_type(), &greeting, Weight::Bytes(0)) {
+                self.subscribers.send_to(subscription, &message);
             }
-            Err(error) => crate::log::line(&format!("cannot write {msg_type}: {error}")),
         }
+        self.greeter.send_replace(true);
     }
-}
 
-fn schedule_welcomes(greet: mpsc::UnboundedSender<usize>) {
-    tokio::spawn(async move {
-        let connected = tokio::time::Instant::now();
-        for (number, delay) in WELCOMES.iter().enumerate() {
-            tokio::time::sleep_until(connected + *delay).await;
-            let _ = greet.send(number);
-        }
-    });
+    /// A message to publish.
+    fn message<T: Serialize>(&self, parent: &Parent, msg_type: &'static str, content: &T, weight: Weight) -> Option<Arc<Message>> {
+        let topic = Bytes::from(format!("kernel.graft.{msg_type}").into_bytes());
+        let encoded = self.session.encode(&[topic], &parent.header, msg_type, content);
+        let encoded = encoded.inspect_err(|error| crate::log::line(&format!("cannot write {msg_type}: {error}"))).ok()?;
+        Some(publisher::message(&encoded.into_vec(), weight, &self.flow))
+    }
 }
 
 impl Broadcast {

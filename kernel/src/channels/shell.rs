@@ -29,7 +29,7 @@ pub(crate) async fn serve(mut socket: RouterRecvHalf, outbox: Outbox, kernel: Ar
     }
 }
 
-/// The next message of a channel that is signed rightly and well formed; others are dropped with a line in the log.
+/// The next message of a channel that is signed rightly and has not come before; others are dropped with a line in the log.
 /// None when the socket is gone.
 pub(crate) async fn next(socket: &mut RouterRecvHalf, session: &Session, channel: &str) -> Option<(Parent, Request)> {
     loop {
@@ -49,9 +49,10 @@ pub(crate) async fn next(socket: &mut RouterRecvHalf, session: &Session, channel
                 continue;
             }
         };
-        match Request::parse(&incoming) {
-            Ok(request) => return Some((incoming.parent, request)),
-            Err(error) => crate::log::line(&format!("{channel}: {} dropped: {error}", incoming.msg_type)),
+        let request = Request::parse(&incoming);
+        if let Request::Malformed(malformed) = &request {
+            crate::log::line(&format!("{channel}: {}", malformed.reason));
         }
+        return Some((incoming.parent, request));
     }
 }

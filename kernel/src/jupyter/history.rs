@@ -163,6 +163,30 @@ mod tests {
     }
 
     #[test]
+    fn nobody_but_the_owner_reads_the_history() {
+        use std::os::unix::fs::PermissionsExt;
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("graft/history.sqlite");
+        let open = || History { file: Some(file.clone()), store: None };
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let private = |history: &History| {
+            for entry in std::fs::read_dir(file.parent().unwrap()).unwrap() {
+                let path = entry.unwrap().path();
+                assert_eq!(mode(&path), 0o600, "{}", path.display());
+            }
+            assert!(history.store.is_some());
+        };
+        let history = filled(open());
+        assert_eq!(mode(file.parent().unwrap()), 0o700);
+        private(&history);
+        // As an earlier version left them.
+        for entry in std::fs::read_dir(file.parent().unwrap()).unwrap() {
+            std::fs::set_permissions(entry.unwrap().path(), std::fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        private(&filled(open()));
+    }
+
+    #[test]
     fn a_damaged_file_is_put_aside_and_a_folder_that_cannot_be_written_is_no_error() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("history.sqlite");

@@ -9,12 +9,13 @@ use tokio::sync::watch;
 use super::assist;
 use super::history::History;
 use super::reply::{HistoryReply, Reply};
-use super::request::{Request, Shutdown};
+use super::request::{Malformed, Request, Shutdown};
 use super::wire::{Parent, Session};
 
 use crate::channels::iopub::{Broadcast, IoPub};
 use crate::channels::outbox::Outbox;
 use crate::channels::stdin::Questions;
+use crate::frontend::CellError;
 use crate::interrupt::Interrupt;
 use crate::launch::Launch;
 
@@ -159,6 +160,10 @@ impl Kernel {
             Request::Shutdown(Shutdown { restart }) => {
                 self.iopub().send(parent, Broadcast::Shutdown { status: "ok", restart });
                 Reply::Shutdown { status: "ok", restart }
+            }
+            Request::Malformed(Malformed { reply_type, reason }) => {
+                let error = CellError { ename: "InvalidRequest".to_owned(), evalue: reason, traceback: Vec::new() };
+                Reply::Error { msg_type: reply_type?, status: "error", error: (&error).into() }
             }
             Request::Execute(_) | Request::CommOther | Request::InputReply(_) | Request::Unknown => return None,
         })

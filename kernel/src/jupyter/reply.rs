@@ -47,6 +47,17 @@ pub(crate) enum Reply {
         /// As in the request.
         restart: bool,
     },
+    /// The answer to a request that cannot be understood.
+    Error {
+        /// `execute_reply`, ...
+        #[serde(skip)]
+        msg_type: &'static str,
+        /// Always `error`.
+        status: &'static str,
+        /// What is wrong.
+        #[serde(flatten)]
+        error: ErrorContent,
+    },
     /// `input_request`, on stdin
     InputRequest {
         /// Shown before the field.
@@ -254,6 +265,7 @@ impl Reply {
             Self::CommInfo { .. } => "comm_info_reply",
             Self::Interrupt { .. } => "interrupt_reply",
             Self::Shutdown { .. } => "shutdown_reply",
+            Self::Error { msg_type, .. } => *msg_type,
             Self::InputRequest { .. } => "input_request",
         }
     }

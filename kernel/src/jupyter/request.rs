@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::wire::Incoming;
 
@@ -34,8 +36,19 @@ pub(crate) enum Request {
     Shutdown(Shutdown),
     /// `input_reply` on stdin
     InputReply(InputReply),
+    /// A request whose content is not what its type asks for.
+    Malformed(Malformed),
     /// A type this kernel does not know.
     Unknown,
+}
+
+/// A request that cannot be understood.
+#[derive(Debug)]
+pub(crate) struct Malformed {
+    /// Type of the answer; none for a message that has no answer.
+    pub(crate) reply_type: Option<&'static str>,
+    /// What is wrong, with the request's type.
+    pub(crate) reason: String,
 }
 
 /// Content of `execute_request`.
@@ -141,27 +154,34 @@ fn yes() -> bool {
 }
 
 impl Request {
-    /// Parses the content by the type in the header.
-    ///
-    /// # Errors
-    /// When the content is no JSON object of that type; the message must be dropped.
-    pub(crate) fn parse(incoming: &Incoming) -> Result<Self, serde_json::Error> {
+    /// Parses the content by the type in the header. Content of another form is [`Request::Malformed`], which is answered with an error.
+    pub(crate) fn parse(incoming: &Incoming) -> Self {
         let content = &incoming.content[..];
-        Ok(match incoming.msg_type.as_str() {
+        let kind = incoming.msg_type.as_str();
+        match kind {
             "kernel_info_request" => Self::KernelInfo,
-            "execute_request" => Self::Execute(serde_json::from_slice(content)?),
-            "complete_request" => Self::Complete(serde_json::from_slice(content)?),
-            "inspect_request" => Self::Inspect(serde_json::from_slice(content)?),
-            "is_complete_request" => Self::IsComplete(serde_json::from_slice(content)?),
-            "history_request" => Self::History(serde_json::from_slice(content)?),
+            "execute_request" => read(kind, content, Some("execute_reply"), Self::Execute),
+            "complete_request" => read(kind, content, Some("complete_reply"), Self::Complete),
+            "inspect_request" => read(kind, content, Some("inspect_reply"), Self::Inspect),
+            "is_complete_request" => read(kind, content, Some("is_complete_reply"), Self::IsComplete),
+            "history_request" => read(kind, content, Some("history_reply"), Self::History),
             "comm_info_request" => Self::CommInfo,
-            "comm_open" => Self::CommOpen(serde_json::from_slice(content)?),
+            "comm_open" => read(kind, content, None, Self::CommOpen),
             "comm_msg" | "comm_close" => Self::CommOther,
             "interrupt_request" => Self::Interrupt,
-            "shutdown_request" => Self::Shutdown(serde_json::from_slice(content)?),
-            "input_reply" => Self::InputReply(serde_json::from_slice(content)?),
+            "shutdown_request" => read(kind, content, Some("shutdown_reply"), Self::Shutdown),
+            "input_reply" => read(kind, content, None, Self::InputReply),
             _ => Self::Unknown,
-        })
+        }
+    }
+}
+
+/// A request with that content, or what is wrong with it. An array is not taken for the fields of an object in their order.
+fn read<T: DeserializeOwned>(kind: &str, content: &[u8], reply_type: Option<&'static str>, request: fn(T) -> Request) -> Request {
+    let object: Result<Map<String, Value>, _> = serde_json::from_slice(content);
+    match object.and_then(|object| serde_json::from_value(Value::Object(object))) {
+        Ok(content) => request(content),
+        Err(error) => Request::Malformed(Malformed { reply_type, reason: format!("the content of this `{kind}` is malformed: {error}") }),
     }
 }
 
@@ -170,29 +190,31 @@ mod tests {
     use super::*;
     use bytes::Bytes;
 
-    fn parse(msg_type: &str, content: &'static str) -> Result<Request, serde_json::Error> {
+    fn parse(msg_type: &str, content: &'static str) -> Request {
         Request::parse(&Incoming { parent: Default::default(), msg_type: msg_type.to_owned(), content: Bytes::from_static(content.as_bytes()) })
     }
 
     #[test]
     fn missing_fields_have_the_defaults_of_the_protocol() {
-        let Ok(Request::Execute(execute)) = parse("execute_request", r#"{"code":"1"}"#) else { panic!("not an execute_request") };
+        let Request::Execute(execute) = parse("execute_request", r#"{"code":"1"}"#) else { panic!("not an execute_request") };
         assert!(!execute.silent && execute.store_history && execute.allow_stdin && execute.stop_on_error);
-        let Ok(Request::History(history)) = parse("history_request", r#"{"hist_access_type":"search","pattern":"a*"}"#) else {
-            panic!("not a history_request")
-        };
+        let Request::History(history) = parse("history_request", r#"{"hist_access_type":"search","pattern":"a*"}"#) else { panic!("not a history_request") };
         assert_eq!((history.n, history.unique, history.stop), (None, false, None));
-        assert!(matches!(parse("shutdown_request", "{}"), Ok(Request::Shutdown(Shutdown { restart: false }))));
+        assert!(matches!(parse("shutdown_request", "{}"), Request::Shutdown(Shutdown { restart: false })));
     }
 
     #[test]
-    fn content_that_is_no_object_is_an_error() {
-        assert!(parse("execute_request", "[1").is_err());
-        assert!(parse("execute_request", "\"text\"").is_err());
+    fn content_of_another_form_is_malformed_and_names_the_request() {
+        for content in ["[1", "\"text\"", "[\"1\", false]", "null", r#"{"code":null}"#, r#"{"code":7}"#, r#"{"silent":"no"}"#, ""] {
+            let Request::Malformed(malformed) = parse("execute_request", content) else { panic!("{content} is taken") };
+            assert_eq!(malformed.reply_type, Some("execute_reply"));
+            assert!(malformed.reason.contains("execute_request"), "{}", malformed.reason);
+        }
+        assert!(matches!(parse("comm_open", "null"), Request::Malformed(Malformed { reply_type: None, .. })));
     }
 
     #[test]
     fn a_type_from_the_future_is_unknown() {
-        assert!(matches!(parse("create_subshell_request", "{}"), Ok(Request::Unknown)));
+        assert!(matches!(parse("create_subshell_request", "{}"), Request::Unknown));
     }
 }

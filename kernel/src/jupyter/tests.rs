@@ -213,7 +213,7 @@ fn shutdown_and_restart_are_answered_before_the_end() {
 }
 
 #[test]
-fn wrong_signatures_and_malformed_messages_are_dropped_and_the_kernel_goes_on() {
+fn wrong_signatures_and_broken_envelopes_are_dropped_and_the_kernel_goes_on() {
     let kernel = kernel();
     let mut frontend = kernel.frontend();
     let good = frontend.frames("kernel_info_request", json!({}));
@@ -228,8 +228,6 @@ fn wrong_signatures_and_malformed_messages_are_dropped_and_the_kernel_goes_on() 
             frontend.send_frames(channel, frames);
         }
     }
-    frontend.request(Channel::Shell, "execute_request", json!("not an object"));
-    frontend.request(Channel::Shell, "execute_request", json!({ "code": 7 }));
     frontend.expect_silence();
     assert_eq!(frontend.execute("print alive").stream("stdout"), "alive\n");
 }
@@ -244,15 +242,63 @@ fn an_unknown_request_is_busy_and_idle_without_a_reply() {
 }
 
 #[test]
-fn a_replayed_message_is_answered_again() {
+fn a_replayed_message_runs_once_whichever_channel_it_comes_on() {
     let kernel = kernel();
     let mut frontend = kernel.frontend();
-    let frames = frontend.frames("kernel_info_request", json!({}));
-    for _ in 0..2 {
-        frontend.send_frames(Channel::Control, frames.clone());
-        assert_eq!(frontend.receive(Channel::Control).kind(), "kernel_info_reply");
-        assert_eq!((0..2).map(|_| frontend.published().kind().to_owned()).collect::<Vec<_>>(), ["status", "status"]);
+    let frames = frontend.frames("execute_request", execute("print once"));
+    frontend.send_frames(Channel::Shell, frames.clone());
+    assert_eq!(frontend.receive(Channel::Shell).kind(), "execute_reply");
+    frontend.wait_for("stream");
+    frontend.skip_greetings();
+    for channel in [Channel::Shell, Channel::Control, Channel::Stdin] {
+        frontend.send_frames(channel, frames.clone());
     }
+    frontend.expect_silence();
+    assert_eq!(frontend.execute("print again").reply.content["execution_count"], 2);
+}
+
+/// Each request has exactly one answer and ends with idle, whatever its fields hold.
+#[test]
+fn requests_with_fields_of_any_type_are_answered_once() {
+    const FIELDS: [(&str, &[&str]); 9] = [
+        ("kernel_info_request", &["x"]),
+        ("execute_request", &["code", "silent", "store_history", "user_expressions", "allow_stdin", "stop_on_error"]),
+        ("complete_request", &["code", "cursor_pos"]),
+        ("inspect_request", &["code", "cursor_pos", "detail_level"]),
+        ("is_complete_request", &["code"]),
+        ("history_request", &["output", "hist_access_type", "session", "start", "stop", "n", "pattern", "unique"]),
+        ("comm_info_request", &["target_name"]),
+        ("interrupt_request", &["x"]),
+        ("shutdown_request", &["restart"]),
+    ];
+    let values = [Value::Null, json!(-1), json!(1e300), json!(u64::MAX), json!("%seed"), json!("\u{0}é"), json!([1]), json!({ "a": null }), json!(true)];
+    let kernel = kernel();
+    let mut frontend = kernel.frontend();
+    let mut check = |kind: &str, content: &Value| {
+        let (channel, reply) = (Channel::Shell, kind.replace("_request", "_reply"));
+        let id = frontend.request(channel, kind, content.clone());
+        let answer = frontend.receive(channel);
+        assert_eq!((answer.kind(), answer.parent_id()), (reply.as_str(), id.as_str()), "{content}");
+        while frontend.published_under(&id).content["execution_state"] != "idle" {}
+        answer.content["status"] == "error"
+    };
+    for (kind, fields) in FIELDS {
+        for field in fields {
+            for value in &values {
+                // This one is answered, and then the kernel ends.
+                if kind != "shutdown_request" || *value != json!(true) {
+                    check(kind, &json!({ *field: value }));
+                }
+            }
+        }
+        for content in [Value::Null, json!([]), json!("text"), json!(7)] {
+            let is_parsed = !matches!(kind, "kernel_info_request" | "comm_info_request" | "interrupt_request");
+            assert_eq!(check(kind, &content), is_parsed, "{kind} {content}");
+        }
+    }
+    assert!(check("execute_request", &json!({ "code": null })) && check("history_request", &json!({ "unique": null })));
+    frontend.expect_silence();
+    assert!(frontend.receive_within(Channel::Shell, Duration::from_millis(100)).is_none());
 }
 
 #[test]

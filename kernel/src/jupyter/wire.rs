@@ -3,7 +3,9 @@
 //! Reading goes through `jupyter-zmq-client`, which verifies the signature over exactly the four frames; the frames are
 //! then parsed leniently here, because clients leave out fields that the typed messages of the crates insist on.
 
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -16,6 +18,11 @@ use zeromq::ZmqMessage;
 /// Protocol version in headers and in `kernel_info_reply`.
 pub(crate) const VERSION: &str = "5.4";
 
+/// Stands between a message's routing frames and its signature.
+const DELIMITER: &[u8] = b"<IDS|MSG>";
+/// How many signatures are remembered, as many as jupyter_client does.
+const MOST_SIGNATURES: usize = 1 << 16;
+
 /// Why a message was dropped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -23,6 +30,9 @@ pub(crate) enum WireError {
     /// Frames are missing or the signature is wrong.
     #[error("frames or signature of a message are wrong")]
     Envelope(#[source] Box<RuntimeError>),
+    /// A message with that signature has come in before.
+    #[error("the message has been received before")]
+    Replayed,
     /// A frame is not JSON, or the header lacks its type.
     #[error("the {frame} frame of a message is malformed")]
     Frame {
@@ -39,6 +49,7 @@ pub(crate) struct Session {
     id: String,
     key: Option<hmac::Key>,
     sent: AtomicU64,
+    received: Mutex<Signatures>,
 }
 
 /// The request that a message answers; cloned into everything that is published under it.
@@ -80,7 +91,7 @@ impl Session {
     /// A session of its own; an empty key switches signing off.
     pub(crate) fn new(key: &str) -> Self {
         let key = (!key.is_empty()).then(|| hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()));
-        Self { id: uuid::Uuid::new_v4().to_string(), key, sent: AtomicU64::new(0) }
+        Self { id: uuid::Uuid::new_v4().to_string(), key, sent: AtomicU64::new(0), received: Mutex::default() }
     }
 
     /// Checks the signature and takes the message apart.
@@ -88,7 +99,13 @@ impl Session {
     /// # Errors
     /// [`WireError`]: the message must be dropped.
     pub(crate) fn decode(&self, message: ZmqMessage) -> Result<Incoming, WireError> {
+        let signature = self.key.as_ref().and_then(|_| signature(&message));
         let raw = RawMessage::from_multipart(message, &self.key).map_err(|error| WireError::Envelope(Box::new(error)))?;
+        if let Some(signature) = signature
+            && !self.received.lock().unwrap_or_else(PoisonError::into_inner).insert(signature)
+        {
+            return Err(WireError::Replayed);
+        }
         let frame = |index: usize| raw.jparts.get(index).cloned().unwrap_or_default();
         let header: Value = parse("header", &frame(0))?;
         let TypeOnly { msg_type } = parse("header", &frame(0))?;
@@ -107,7 +124,7 @@ impl Session {
         for frame in frames {
             message.push_back(frame);
         }
-        message.push_front(Bytes::from_static(b"<IDS|MSG>"));
+        message.push_front(Bytes::from_static(DELIMITER));
         for frame in prefix.iter().rev() {
             message.push_front(frame.clone());
         }
@@ -121,6 +138,38 @@ impl Session {
             context.update(frame);
         }
         context.sign().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// The signature frame of a message.
+fn signature(message: &ZmqMessage) -> Option<Bytes> {
+    let delimiter = message.iter().position(|frame| &frame[..] == DELIMITER)?;
+    message.get(delimiter + 1).cloned()
+}
+
+/// Signatures of messages that have come in, so that none is taken twice: whoever has overheard a message could have it run again. As in
+/// jupyter_client, the oldest are forgotten.
+#[derive(Default)]
+struct Signatures {
+    known: HashSet<Bytes>,
+    oldest_first: VecDeque<Bytes>,
+}
+
+impl Signatures {
+    /// Adds a signature; false when it is known.
+    fn insert(&mut self, signature: Bytes) -> bool {
+        // Hexadecimal digits mean the same in either case. The copy does not keep a large message's memory.
+        let signature = Bytes::from(signature.to_ascii_lowercase());
+        if !self.known.insert(signature.clone()) {
+            return false;
+        }
+        self.oldest_first.push_back(signature);
+        if self.oldest_first.len() > MOST_SIGNATURES
+            && let Some(oldest) = self.oldest_first.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        true
     }
 }
 
@@ -185,6 +234,32 @@ mod tests {
         assert!(session.decode(ZmqMessage::try_from(frames.clone()).unwrap()).is_ok());
         frames[6] = Bytes::from_static(br#"{"a":2}"#);
         assert!(session.decode(ZmqMessage::try_from(frames).unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_message_is_taken_once() {
+        let session = Session::new("key");
+        let (first, second) = (message(&session), message(&session));
+        assert!(session.decode(first.clone()).is_ok());
+        assert!(matches!(session.decode(first.clone()), Err(WireError::Replayed)));
+        assert!(session.decode(second).is_ok());
+        // A buffer that is added does not make it another one, nor does another client.
+        let mut frames = first.into_vec();
+        frames.push(Bytes::from_static(b"buffer"));
+        frames[0] = Bytes::from_static(b"somebody else");
+        assert!(matches!(session.decode(ZmqMessage::try_from(frames).unwrap()), Err(WireError::Replayed)));
+        let unsigned = Session::new("");
+        let again = message(&unsigned);
+        assert!(unsigned.decode(again.clone()).is_ok() && unsigned.decode(again).is_ok(), "without a key there is no signature");
+    }
+
+    #[test]
+    fn only_so_many_signatures_are_remembered() {
+        let mut signatures = Signatures::default();
+        let signature = |number: usize| Bytes::from(number.to_string());
+        assert!((0..=MOST_SIGNATURES).all(|number| signatures.insert(signature(number))));
+        assert_eq!((signatures.known.len(), signatures.oldest_first.len()), (MOST_SIGNATURES, MOST_SIGNATURES));
+        assert!(!signatures.insert(signature(MOST_SIGNATURES)) && signatures.insert(signature(0)));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The history's tables, laid out as IPython's are: sessions, their lines, and what a line gave.
 
+use std::fs::{DirBuilder, OpenOptions, Permissions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,6 +9,10 @@ use rusqlite::{Connection, Error, ErrorCode, Row, params};
 
 /// How long another kernel may hold the file.
 const PATIENCE: Duration = Duration::from_millis(250);
+
+/// Read and written by the owner alone: cells may contain passwords and tokens.
+const PRIVATE: u32 = 0o600;
+const PRIVATE_FOLDER: u32 = 0o700;
 
 const TABLES: &str = "
     PRAGMA journal_mode = WAL;
@@ -45,13 +51,26 @@ pub(super) fn is_damage(error: &Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
 }
 
+/// Creates the file for its owner alone, and takes it from others where an earlier version left it readable. SQLite gives the files
+/// that it puts beside a database the mode of the database.
+fn make_private(file: &Path) {
+    // A file that cannot be created or changed is either not writable, which opening it reports, or somebody else's.
+    let _ = OpenOptions::new().append(true).create(true).mode(PRIVATE).open(file);
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut name = file.as_os_str().to_owned();
+        name.push(suffix);
+        let _ = std::fs::set_permissions(name, Permissions::from_mode(PRIVATE));
+    }
+}
+
 impl Store {
     /// Opens the file and begins a session.
     pub(super) fn open(file: &Path) -> Result<Self, Error> {
         if let Some(folder) = file.parent() {
-            // What cannot be made cannot be opened, which the next line tells.
-            let _ = std::fs::create_dir_all(folder);
+            // What cannot be made cannot be opened, which the last line of this function reports.
+            let _ = DirBuilder::new().recursive(true).mode(PRIVATE_FOLDER).create(folder);
         }
+        make_private(file);
         Self::begin(Connection::open(file)?)
     }
 
