@@ -84,7 +84,7 @@ fn rustc() -> Finding {
 }
 
 fn cargo() -> Finding {
-    match first_line("cargo", &["--version"]) {
+    match toolchain::cargo_version() {
         Some(version) => good("cargo", version),
         None => poor("cargo", "not found, so magics work and Rust cells do not: curl https://sh.rustup.rs -sSf | sh"),
     }

@@ -218,11 +218,12 @@ pub(crate) fn try_lock(file: &std::fs::File) -> bool {
     unsafe { libc::flock(file.as_fd().as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) == 0 }
 }
 
-/// Sets a variable of this process's environment.
+/// Sets a variable of this process's environment, or removes it without a value.
 ///
-/// The host's libraries read the environment only through std, whose lock makes this sound among Rust threads.
-pub(crate) fn set_environment(name: &str, value: Option<&std::ffi::OsStr>) {
-    // SAFETY: see above; no C code of this process reads the environment concurrently.
+/// # Safety
+/// No other thread reads or writes the environment meanwhile, except through [`std::env`], which locks it.
+pub(crate) unsafe fn set_environment(name: &str, value: Option<&std::ffi::OsStr>) {
+    // SAFETY: the caller promises it.
     unsafe {
         match value {
             Some(value) => std::env::set_var(name, value),

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::flow::Flow;
 use crate::frontend::{Frontend, Stream};
 use crate::interrupt::Interrupt;
+use crate::template::toolchain;
 use crate::unix;
 
 /// For how long the output is read after the shell has ended: what it left in the background (`&`) may keep the pipes open for ever.
@@ -60,6 +61,9 @@ impl Drop for Group {
 /// When `sh` cannot be started.
 pub(crate) async fn run(line: &str, around: Surroundings<'_>, frontend: &dyn Frontend) -> std::io::Result<Ending> {
     let mut command = Command::new("sh");
+    toolchain::leave_choice(|variable| {
+        command.env_remove(variable);
+    });
     command.arg("-c").arg(line).envs(around.env).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.process_group(0).kill_on_drop(true).spawn()?;
     let mut group = Group(child.id());

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use crate::template::Template;
+use crate::template::{self, Template};
 use crate::unix;
 
 /// Variables that libraries of the child read when they start, where the user has not set them. They are set before the child exists:
@@ -59,6 +59,9 @@ impl Plan {
         for (name, value) in TUNING.iter().filter(|(name, _)| std::env::var_os(name).is_none()) {
             command.env(name, value);
         }
+        template::toolchain::leave_choice(|variable| {
+            command.env_remove(variable);
+        });
         for (name, value) in &surroundings.environment {
             match value {
                 Some(value) => command.env(name, value),

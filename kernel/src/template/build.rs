@@ -90,7 +90,7 @@ fn write_sources(layout: &Layout) -> Result<(), TemplateError> {
 fn compile(layout: &Layout, flavour: Flavour, progress: &mut dyn FnMut(&str)) -> Result<(), TemplateError> {
     let libraries = layout.libraries();
     std::fs::create_dir_all(&libraries).map_err(TemplateError::file(&libraries))?;
-    let mut command = cargo(&layout.sources());
+    let mut command = cargo(&layout.sources())?;
     command
         .args(["rustc", "--package", FACADE, "--lib", "--crate-type", "dylib", "--target", TARGET, "--features", flavour.features(), "--target-dir"])
         .arg(layout.target());
@@ -193,7 +193,7 @@ fn write_foreign(layout: &Layout) -> Result<(), TemplateError> {
 
 /// What `cargo metadata` says of a folder; it also completes the folder's lock file.
 fn metadata(folder: &Path) -> Result<Vec<u8>, TemplateError> {
-    let output = cargo(folder)
+    let output = cargo(folder)?
         .args(["metadata", "--format-version", "1", "--filter-platform", TARGET])
         .env("RUSTFLAGS", format!("--cfg {}", manifests::ANALYSIS))
         .output()
@@ -202,10 +202,10 @@ fn metadata(folder: &Path) -> Result<Vec<u8>, TemplateError> {
 }
 
 /// cargo in a folder, without what the caller's environment would change in the result.
-fn cargo(folder: &Path) -> Command {
-    let mut command = Command::new("cargo");
-    command.current_dir(folder).env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_PROGRESS_WHEN", "never");
-    for variable in ["CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET", "CARGO_BUILD_BUILD_DIR", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"] {
+fn cargo(folder: &Path) -> Result<Command, TemplateError> {
+    let mut command = toolchain::tools()?.cargo(folder);
+    command.env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_PROGRESS_WHEN", "never");
+    for variable in ["CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET", "CARGO_BUILD_BUILD_DIR"] {
         command.env_remove(variable);
     }
     // Set by cargo for a program that it runs; they would tell the inner cargo about the outer one's package.
@@ -214,5 +214,5 @@ fn cargo(folder: &Path) -> Command {
             command.env_remove(name);
         }
     }
-    command
+    Ok(command)
 }

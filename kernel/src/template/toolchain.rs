@@ -1,9 +1,11 @@
 //! The machine's Rust: compiler, cargo, libstd and the sources that rust-analyzer reads.
 
+mod resolve;
+
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use super::TemplateError;
+pub(crate) use resolve::{COMPILER_VARIABLES, TOOLCHAIN_VARIABLE, leave_choice, tools};
 
 /// How to get the sources of the standard library.
 pub(crate) const SOURCES_HINT: &str = "`rustup component add rust-src`; only beside Debian's own Rust `sudo apt install rust-src` (`rust-web-src` beside `rustc-web`), which are those of its version";
@@ -11,6 +13,12 @@ pub(crate) const SOURCES_HINT: &str = "`rustup component add rust-src`; only bes
 /// `rustc -vV`.
 pub(crate) fn verbose_version() -> Result<String, TemplateError> {
     rustc(&["-vV"])
+}
+
+/// `cargo --version`; none where it does not run.
+pub(crate) fn cargo_version() -> Option<String> {
+    let output = tools().ok()?.cargo(Path::new("/")).arg("--version").output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// Where rustc keeps the libraries of the target.
@@ -74,11 +82,7 @@ fn debian_sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn rustc(arguments: &[&str]) -> Result<String, TemplateError> {
-    let output = Command::new("rustc")
-        .args(arguments)
-        .env_remove("RUSTFLAGS")
-        .output()
-        .map_err(|source| TemplateError::Toolchain { tool: "rustc".to_owned(), source })?;
+    let output = tools()?.rustc().args(arguments).output().map_err(|source| TemplateError::Toolchain { tool: "rustc".to_owned(), source })?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {

@@ -1,6 +1,7 @@
 //! What happens on the Rust thread.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -168,9 +169,9 @@ impl Worker {
         }
         let sources = self.check_toolchain()?;
         // evcxr begins with `42`, for which rust-analyzer would read the whole standard library, only to begin anew with the facade.
-        unix::set_environment("RUST_SRC_PATH", Some(self.context.folder.empty_library().as_os_str()));
+        set_for_evcxr("RUST_SRC_PATH", Some(self.context.folder.empty_library().as_os_str()));
         let created = self.create();
-        unix::set_environment("RUST_SRC_PATH", Some(sources.as_os_str()));
+        set_for_evcxr("RUST_SRC_PATH", Some(sources.as_os_str()));
         let mut evcxr = created?;
         tell("loading the library that cells use…");
         let set_up = evcxr.execute(&self.set_up_code());
@@ -208,13 +209,23 @@ impl Worker {
     /// evcxr with a configuration of its own: neither the user's nor the notebook folder's settings change what is built.
     fn create(&self) -> Result<CommandContext, RustError> {
         let folder = &self.context.folder;
-        unix::set_environment("EVCXR_CONFIG_DIR", Some(folder.configuration().as_os_str()));
-        unix::set_environment("EVCXR_TMPDIR", Some(folder.cell().as_os_str()));
-        for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"] {
-            unix::set_environment(variable, None);
+        set_for_evcxr("EVCXR_CONFIG_DIR", Some(folder.configuration().as_os_str()));
+        set_for_evcxr("EVCXR_TMPDIR", Some(folder.cell().as_os_str()));
+        for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"].into_iter().chain(toolchain::COMPILER_VARIABLES) {
+            set_for_evcxr(variable, None);
         }
-        // evcxr reads `evcxr.toml` of the current folder first; there is no other way to keep it from doing so.
-        let here = std::env::current_dir().ok().filter(|here| here.join("evcxr.toml").exists());
+        // evcxr asks rustup in the current folder, where the variable comes before any `rust-toolchain.toml`.
+        let name = toolchain::tools().ok().and_then(|tools| tools.name.clone());
+        if let Some(name) = &name {
+            set_for_evcxr(toolchain::TOOLCHAIN_VARIABLE, Some(name.as_ref()));
+        }
+        // evcxr reads `evcxr.toml` of the current folder first; there is no other way to keep it from doing so. Nor is there to keep a rustup
+        // that is not the one in use from obeying a file there.
+        let asks_for_it = |here: &PathBuf| {
+            let is_above = |file: &str| here.ancestors().any(|folder| folder.join(file).exists());
+            here.join("evcxr.toml").exists() || (name.is_none() && (is_above("rust-toolchain.toml") || is_above("rust-toolchain")))
+        };
+        let here = std::env::current_dir().ok().filter(asks_for_it);
         if here.is_some() {
             let _ = std::env::set_current_dir(folder.configuration());
         }
@@ -345,6 +356,14 @@ impl Worker {
             evcxr::Error::Message(text) => errors::plain("Error", text),
         }
     }
+}
+
+/// Sets a variable that evcxr, which runs in this process, or cargo under it reads.
+#[allow(unsafe_code)]
+fn set_for_evcxr(name: &str, value: Option<&OsStr>) {
+    // SAFETY: this process reads its environment through std, whose lock covers this call. Its C code (SQLite, the allocator, the resolver of the
+    // C library) reads variables when it opens its first file or connection, which the kernel has done before the first Rust cell.
+    unsafe { unix::set_environment(name, value) };
 }
 
 /// What a `:command` answered.
