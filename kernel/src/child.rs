@@ -106,11 +106,15 @@ fn open(library: &str, link: OwnedFd, identity: &str, secret: &str) -> Result<Fa
 
 /// Does what the host says, until it is gone.
 fn listen(mut control: BufReader<UnixStream>, facade: Facade, marks: &Marks, input: &Input, cells: &Sender<Cell>) {
+    // On a thread of its own: a cell may hold a stream's lock while it waits for the line that arrives here.
+    let (drains, numbers) = channel::<u64>();
+    let marks = marks.clone();
+    std::thread::spawn(move || numbers.iter().for_each(|number| drain(facade, &marks.bytes(number))));
     while let Ok(Some((message, _))) = frame::read(&mut control) {
         match message {
             ToChild::Begin { .. } => {}
-            ToChild::Drain { number } => drain(facade, &marks.bytes(number)),
-            // The main thread lives as long as the process.
+            // Both threads live as long as the process.
+            ToChild::Drain { number } => drop(drains.send(number)),
             ToChild::Run { library, function } => drop(cells.send(Cell { library, function })),
             ToChild::Input { line } => input.answer(line),
         }

@@ -2,12 +2,17 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use graft_protocol::{Block, Level};
+
 use super::history::History;
 use super::kernel::Kernel;
 use super::reply::{Payload, mime_bundle, picture_sizes};
 use super::wire::Parent;
 use crate::channels::iopub::{Broadcast, Transient};
 use crate::frontend::{Answer, CellError, Frontend, Rich, Stream};
+
+/// Shown below a cell that reads standard input where its client has said that it answers no questions.
+const NO_INPUT: &str = "this cell reads standard input; its client answers no questions, so it reads the end of input";
 
 /// The output of one cell.
 pub(crate) struct Notebook {
@@ -104,6 +109,10 @@ impl Frontend for Notebook {
     fn input<'a>(&'a self, prompt: &'a str, password: bool) -> Answer<'a> {
         Box::pin(async move {
             if !self.allow_stdin {
+                // A cell that asks a question ends with an error; one that only reads goes on.
+                if prompt.is_empty() {
+                    self.display(&Rich::from_block(&Block::Note(Level::Info, NO_INPUT.to_owned())), None);
+                }
                 return None;
             }
             // The prompt must not overtake what the cell printed before it.

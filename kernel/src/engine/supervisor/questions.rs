@@ -9,8 +9,8 @@ use super::super::Output;
 use super::Supervisor;
 use crate::control::ToChild;
 
-/// Longest wait for what the cell has printed before its question.
-const DRAIN: Duration = Duration::from_secs(2);
+/// Longest wait for what the cell has printed before its question; it may hold the lock of what it prints to.
+const DRAIN: Duration = Duration::from_millis(500);
 
 /// A prompt that nobody can answer: name and text of the error.
 const IMPOSSIBLE: (&str, &str) = ("StdinNotAvailable", "the cell asks for a line, but nobody can answer here");
@@ -51,6 +51,8 @@ impl Supervisor {
         let (answer, receiver) = oneshot::channel();
         self.shared.tell(Output::Input { prompt: text, password, answer });
         match receiver.blocking_recv() {
+            // As in ipykernel, the character of Ctrl-D is the end of input.
+            Ok(Some(line)) if line == "\u{4}" => None,
             Ok(Some(line)) => Some(line + "\n"),
             // A program that reads what there is goes on; one that has asked a question would take silence for an answer.
             Ok(None) => {
