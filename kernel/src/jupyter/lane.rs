@@ -137,7 +137,7 @@ impl Runner {
     fn reply(&self, error: Option<&CellError>, user_expressions: BTreeMap<String, Evaluated>, notebook: &Notebook) -> ExecuteReply {
         ExecuteReply {
             status: if error.is_some() { "error" } else { "ok" },
-            execution_count: notebook.execution_count(),
+            execution_count: Some(notebook.execution_count()),
             user_expressions,
             payload: notebook.take_payload(),
             error: error.map(Into::into),
@@ -150,12 +150,13 @@ impl Runner {
         std::iter::from_fn(|| queue.try_recv().ok()).collect()
     }
 
-    /// Refuses a cell because one before it failed. The protocol has `error` for this since 5.1, not `aborted`.
+    /// Refuses a cell because one before it failed. The protocol has `error` for this since 5.1, not `aborted`. A cell that did not run
+    /// has no number.
     fn abort(&self, job: &Job) {
         self.kernel.iopub().status(&job.parent, "busy");
         let error = CellError { ename: "Aborted".to_owned(), evalue: "not run, because a cell before it failed".to_owned(), traceback: Vec::new() };
         let reply =
-            ExecuteReply { status: "error", execution_count: self.count, user_expressions: BTreeMap::new(), payload: Vec::new(), error: Some((&error).into()) };
+            ExecuteReply { status: "error", execution_count: None, user_expressions: BTreeMap::new(), payload: Vec::new(), error: Some((&error).into()) };
         self.outbox.send(&job.parent, &Reply::Execute(reply));
         self.kernel.iopub().status(&job.parent, "idle");
     }

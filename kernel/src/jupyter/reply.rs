@@ -103,8 +103,9 @@ struct HelpLink {
 pub(crate) struct ExecuteReply {
     /// `ok` or `error`.
     pub(crate) status: &'static str,
-    /// Number of the cell.
-    pub(crate) execution_count: u64,
+    /// Number of the cell; none when it did not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) execution_count: Option<u64>,
     /// What the request's expressions gave, when the cell went well.
     pub(crate) user_expressions: BTreeMap<String, Evaluated>,
     /// Pager and next-input payloads.
@@ -323,7 +324,8 @@ mod tests {
     #[test]
     fn an_error_reply_has_the_triple_beside_the_count() {
         let error = CellError { ename: "UsageError".into(), evalue: "no such magic".into(), traceback: vec!["line".into()] };
-        let reply = ExecuteReply { status: "error", execution_count: 3, user_expressions: BTreeMap::new(), payload: vec![], error: Some((&error).into()) };
+        let reply =
+            ExecuteReply { status: "error", execution_count: Some(3), user_expressions: BTreeMap::new(), payload: vec![], error: Some((&error).into()) };
         let json = serde_json::to_value(Reply::Execute(reply)).unwrap();
         assert_eq!(json["ename"], "UsageError");
         assert_eq!(json["traceback"][0], "line");

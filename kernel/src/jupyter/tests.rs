@@ -155,7 +155,9 @@ fn an_error_aborts_what_waits_and_nothing_after() {
     let aborted = frontend.finish(&ids[1]);
     assert_eq!((aborted.status(), aborted.kinds().len()), ("error", 0));
     assert_eq!(aborted.reply.content["ename"], "Aborted");
-    assert_eq!(frontend.execute("print after").stream("stdout"), "after\n");
+    assert!(aborted.reply.content.get("execution_count").is_none(), "a cell that did not run has no number: {}", aborted.reply.content);
+    let after = frontend.execute("print after");
+    assert_eq!((after.stream("stdout").as_str(), &after.reply.content["execution_count"]), ("after\n", &json!(2)));
 }
 
 #[test]
