@@ -1,5 +1,7 @@
 //! Words against the definition of a form: what is given by position, which keys, and what is wrong with them.
 
+use std::iter::Peekable;
+
 use graft_protocol::{Failure, KeyKind, KeySpec, Settings, Span};
 
 use crate::{
@@ -36,42 +38,24 @@ pub(crate) fn check(verb: &VerbSpec, form: &Form, words: Vec<Word>, at: Span, cx
             out.rust = Some(word.span);
             continue;
         }
-        if !takes_text && word.comma && !word.quoted && form.key(word.text.trim_end_matches(',')).is_some() || word.text == "," && !takes_text {
-            word.text.pop();
-        }
-        if word.text.is_empty() && word.comma {
-            continue;
+        if !takes_text {
+            word = without_comma(word, form);
+            if word.text.is_empty() && word.comma {
+                continue;
+            }
         }
         let Some(name) = flag_name(&word, form, takes_text) else {
             out.positional.push(word);
             continue;
         };
-        let mut key = form.key(&name);
-        let mut value = word.pair().map(|(_, value)| unseparated(value, &word).to_owned());
-        if key.is_none() {
-            match keys::of(verb.name, form.word, &name, value.as_deref().unwrap_or("True")) {
-                Some(Meaning::Key(other)) => key = form.key(other),
-                Some(Meaning::KeyWith(other, with)) => (key, value) = (form.key(other), Some(with.to_owned())),
-                Some(Meaning::NoEffect(reason)) => {
-                    without_effect.push((name, reason));
-                    continue;
-                }
-                Some(Meaning::Instead(hint)) => return Err(no_key(verb, form, &name).hint(hint).span(word.key_span())),
-                None => {}
-            }
-        }
-        let key = key.ok_or_else(|| unknown_key(verb, form, &name, word.key_span()))?;
-        let value = match value {
-            Some(value) => value,
-            None if key.kind == KeyKind::Bool => {
-                words.next_if(|next| next.bare().is_some_and(|text| key.parse(text).is_ok())).map_or_else(String::new, |next| next.text)
-            }
-            None => {
-                let next = words.next().ok_or_else(|| missing_value(key, word.span))?;
-                word.span = next.span;
-                unseparated(&next.text, &next).to_owned()
+        let (key, value) = match key_of(verb, form, &name, &word)? {
+            Given::Key(key, value) => (key, value),
+            Given::NoEffect(reason) => {
+                without_effect.push((name, reason));
+                continue;
             }
         };
+        let value = value_of(key, value, &mut word, &mut words)?;
         // Python's word for a default.
         if value != "None" {
             let value = joined_list(key, value, word.comma, &mut words);
@@ -81,6 +65,52 @@ pub(crate) fn check(verb: &VerbSpec, form: &Form, words: Vec<Word>, at: Span, cx
     cx.notes.extend(keys::note(&without_effect));
     check_slots(verb, form, &out.positional, at)?;
     Ok(out)
+}
+
+/// What a word that names a key stands for.
+enum Given {
+    /// A key, and its value where the word has it.
+    Key(&'static KeySpec, Option<String>),
+    /// An argument of Python that has no effect here, for this reason.
+    NoEffect(&'static str),
+}
+
+/// The key that `name` means in this form, by its own name or by that of an argument in Python.
+fn key_of(verb: &VerbSpec, form: &Form, name: &str, word: &Word) -> Result<Given, Failure> {
+    let value = word.pair().map(|(_, value)| unseparated(value, word).to_owned());
+    if let Some(key) = form.key(name) {
+        return Ok(Given::Key(key, value));
+    }
+    let (key, value) = match keys::of(verb.name, form.word, name, value.as_deref().unwrap_or("True")) {
+        Some(Meaning::Key(other)) => (form.key(other), value),
+        Some(Meaning::KeyWith(other, with)) => (form.key(other), Some(with.to_owned())),
+        Some(Meaning::NoEffect(reason)) => return Ok(Given::NoEffect(reason)),
+        Some(Meaning::Instead(hint)) => return Err(no_key(verb, form, name).hint(hint).span(word.key_span())),
+        None => (None, value),
+    };
+    key.map(|key| Given::Key(key, value)).ok_or_else(|| unknown_key(verb, form, name, word.key_span()))
+}
+
+/// The value of a key: its own, or the next word; then `word` is what the value came from.
+fn value_of(key: &KeySpec, value: Option<String>, word: &mut Word, words: &mut Peekable<std::vec::IntoIter<Word>>) -> Result<String, Failure> {
+    if let Some(value) = value {
+        return Ok(value);
+    }
+    if key.kind == KeyKind::Bool {
+        return Ok(words.next_if(|next| next.bare().is_some_and(|text| key.parse(text).is_ok())).map_or_else(String::new, |next| next.text));
+    }
+    let next = words.next().ok_or_else(|| missing_value(key, word.span))?;
+    (word.span, word.comma) = (next.span, next.comma);
+    Ok(unseparated(&next.text, &next).to_owned())
+}
+
+/// A word that is a comma, or a bare key with one behind it, without it.
+fn without_comma(mut word: Word, form: &Form) -> Word {
+    let names_a_key = || form.key(word.text.trim_end_matches(',')).is_some();
+    if word.comma && !word.quoted && (word.text == "," || names_a_key()) {
+        word.text.pop();
+    }
+    word
 }
 
 /// Whether the words that are no keys are one text, in which commas and dashes are part of it.
@@ -111,7 +141,7 @@ fn flag_name(word: &Word, form: &Form, takes_text: bool) -> Option<String> {
 }
 
 /// `a, b` after a list key is one list though a space stands in it. One value in brackets is that value.
-fn joined_list(key: &KeySpec, mut value: String, mut goes_on: bool, words: &mut std::iter::Peekable<std::vec::IntoIter<Word>>) -> String {
+fn joined_list(key: &KeySpec, mut value: String, mut goes_on: bool, words: &mut Peekable<std::vec::IntoIter<Word>>) -> String {
     let is_list = matches!(key.kind, KeyKind::Modules | KeyKind::List);
     goes_on &= !value.starts_with('[');
     while is_list && goes_on {

@@ -233,6 +233,7 @@ fn arguments_pasted_from_python_mean_what_they_mean_there() {
     for (pasted, ours) in [
         ("%lora attach r=[8], lora_alpha=16,", "%lora attach r=8 lora_alpha=16"),
         ("%lora attach use_rslora, r=8", "%lora attach use_rslora r=8"),
+        ("%lora attach --target_modules q_proj, v_proj --r 8", "%lora attach target_modules=q_proj,v_proj r=8"),
         ("%lora attach r=8 , lora_alpha=16", "%lora attach r=8 lora_alpha=16"),
         ("%lora attach rank_pattern={\"q_proj\": 16, \"v_proj\": 4}", "%lora attach rank_pattern=q_proj:16,v_proj:4"),
         ("%train per_device_train_batch_size=4, learning_rate=2e-4, max_steps=100, optim=\"adamw_torch\"", "%train batch=4 lr=2e-4 steps=100"),
