@@ -1,19 +1,35 @@
 //! evcxr's errors as a reader of the cell needs them: the cell's own lines, the message under the place, what to do.
 
+mod delimiters;
+mod diagnostic;
 mod panic;
+mod snippet;
+mod source_map;
 
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use evcxr::CompilationError;
 
 use super::RustError;
 use super::losses::{Cause, Death};
+use diagnostic::{Diagnostic, Mark};
 use panic::Site;
+use source_map::{Place, SourceMap};
 
 const RED: &str = "\x1b[31m";
 const BLUE: &str = "\x1b[34m";
 const BOLD: &str = "\x1b[1m";
 const PLAIN: &str = "\x1b[0m";
+
+/// A cell, and the source that evcxr made of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Compiled {
+    /// The cell.
+    pub(super) code: String,
+    /// What was compiled.
+    pub(super) generated: String,
+}
 
 /// An error without a place.
 pub(super) fn plain(ename: &str, evalue: impl Into<String>) -> RustError {
@@ -25,32 +41,75 @@ pub(super) fn plain(ename: &str, evalue: impl Into<String>) -> RustError {
     RustError { ename: ename.to_owned(), evalue: evalue.lines().next().unwrap_or_default().to_owned(), traceback }
 }
 
-/// What rustc said about the cell.
-pub(super) fn compile(code: &str, errors: &[CompilationError]) -> RustError {
-    let shown: Vec<&CompilationError> = match errors.iter().filter(|error| error.is_from_user_code()).collect::<Vec<_>>() {
-        own if own.is_empty() => errors.iter().collect(),
-        own => own,
-    };
-    let mut traceback = Vec::new();
-    for error in &shown {
-        if !traceback.is_empty() {
-            traceback.push(String::new());
-        }
-        one_error(code, error, &mut traceback);
+/// What rustc said about the cell; warnings only where there is nothing worse.
+pub(super) fn compile(cell: &Compiled, errors: &[CompilationError]) -> RustError {
+    let map = SourceMap::new(&cell.code, &cell.generated);
+    let is_users = |error: &&CompilationError| error.is_from_user_code();
+    let any = errors.iter().any(|error| is_users(&error));
+    // rustc counts the brackets of evcxr's code as well.
+    let is_about_brackets = errors.iter().any(|error| error.message().contains("delimiter"));
+    if let Some(unbalanced) = delimiters::unbalanced(&cell.code).filter(|_| is_about_brackets) {
+        return shown(vec![unbalanced], &cell.code);
     }
-    let first = shown.first();
-    let evalue = first.map_or_else(|| "the cell does not compile".to_owned(), |error| headline(error));
+    let all = errors.iter().filter(|error| !any || is_users(error)).map(|error| Diagnostic::read(&error.json, &map).unwrap_or_else(|| told(error)));
+    shown(all.collect(), &cell.code)
+}
+
+/// Draws messages, each once.
+fn shown(mut all: Vec<Diagnostic>, code: &str) -> RustError {
+    if all.iter().any(|one| one.level == "error") {
+        all.retain(|one| one.level == "error");
+    }
+    let mut traceback: Vec<String> = Vec::new();
+    let mut drawn: Vec<&Diagnostic> = Vec::new();
+    for diagnostic in &all {
+        if !drawn.contains(&diagnostic) {
+            traceback.extend((!traceback.is_empty()).then(String::new));
+            traceback.extend(snippet::draw(diagnostic, code));
+            drawn.push(diagnostic);
+        }
+    }
+    let evalue = drawn.first().map_or_else(|| "the cell does not compile".to_owned(), |first| first.headline());
     RustError { ename: "CompileError".to_owned(), evalue, traceback }
 }
 
-/// A panic: the message that the hook wrote to standard error, and the line of the cell that it came from; `generated` is the source
-/// that evcxr made of the cell.
-pub(super) fn panic(stderr: &str, cell: &str, generated: &str) -> RustError {
+/// What evcxr itself has to say, or has said of a source that is gone.
+fn told(error: &CompilationError) -> Diagnostic {
+    let place = |line, column| Place { line, column };
+    let marks = error.spanned_messages().iter().filter_map(|said| {
+        let span = said.span?;
+        let (start, end) = (place(span.start_line, span.start_column), place(span.end_line, span.end_column));
+        Some(Mark { start, end, label: said.label.clone(), primary: said.is_primary })
+    });
+    Diagnostic {
+        level: error.level().to_owned(),
+        code: error.code().map(str::to_owned),
+        message: in_our_words(&error.message()),
+        marks: marks.collect(),
+        notes: Vec::new(),
+    }
+}
+
+/// evcxr's own messages, which name it as if the reader had called it.
+pub(super) fn in_our_words(text: &str) -> String {
+    if let Some((name, _)) = text.strip_prefix("The variable `").and_then(|rest| rest.split_once("` contains a reference with a non-static lifetime")) {
+        return format!("`{name}` borrows from another variable, so it cannot be kept for later cells\nwrap the code in `{{ }}` to use it within this cell");
+    }
+    text.replace("Looks like you're missing a semicolon", "a semicolon is missing at the end of a statement")
+        .replace("prevent evcxr from attempting to persist\nthe variable", "keep the variable within the cell")
+        .replace("cannot be persisted", "cannot be kept for later cells")
+        .replace("persist closures", "keep closures")
+        .replace("Evcxr", "cells")
+        .replace("evcxr", "the kernel")
+}
+
+/// A panic: the message that the hook wrote to standard error, and the line of the cell that it came from; `earlier` are the cells before.
+pub(super) fn panic(stderr: &str, cell: &Compiled, earlier: &VecDeque<Compiled>) -> RustError {
     let found = panic::last(stderr);
     let message = found.as_ref().map_or("the cell panicked", |panic| panic.message.as_str());
     let mut error = plain("Panic", message);
-    match found.and_then(|panic| panic.site(cell, generated)) {
-        Some(Site::Cell(line)) => error.traceback.push(numbered(line, cell.lines().nth(line - 1).unwrap_or_default())),
+    match found.and_then(|panic| panic.site(cell, earlier)) {
+        Some(Site::Cell(place)) => error.traceback.extend(snippet::point(&cell.code, place)),
         Some(Site::Earlier(text)) => error.traceback.push(format!("{BLUE}in an earlier cell |{PLAIN} {text}")),
         Some(Site::File(place)) => error.traceback.push(format!("{BLUE}at{PLAIN} {place}")),
         None => {}
@@ -93,90 +152,5 @@ pub(super) fn death(death: &Death) -> RustError {
     error
 }
 
-fn headline(error: &CompilationError) -> String {
-    match error.code() {
-        Some(code) => format!("{} [{code}]", error.message()),
-        None => error.message(),
-    }
-}
-
-fn one_error(code: &str, error: &CompilationError, lines: &mut Vec<String>) {
-    let number = error.code().map(|code| format!("[{code}]")).unwrap_or_default();
-    let message = error.message();
-    let mut message_lines = message.lines();
-    let first = message_lines.next().unwrap_or_default();
-    lines.push(format!("{RED}{BOLD}{}{number}{PLAIN}{BOLD}: {first}{PLAIN}", error.level()));
-    lines.extend(message_lines.map(str::to_owned));
-    for spanned in error.spanned_messages() {
-        match &spanned.span {
-            Some(span) => point(code, (span.start_line, span.start_column), (span.end_line, span.end_column), &spanned.label, spanned.is_primary, lines),
-            None if !spanned.label.is_empty() => lines.push(format!("  {BLUE}={PLAIN} {}", spanned.label)),
-            None => {}
-        }
-    }
-    let hints = error.help().into_iter().chain(error.evcxr_extra_hint().map(str::to_owned));
-    lines.extend(hints.map(|hint| format!("  {BLUE}= help{PLAIN}: {hint}")));
-}
-
-/// A line of the cell with marks under the place; lines and columns count from 1.
-fn point(code: &str, start: (usize, usize), end: (usize, usize), label: &str, primary: bool, lines: &mut Vec<String>) {
-    let Some(text) = start.0.checked_sub(1).and_then(|line| code.lines().nth(line)) else { return };
-    let length = text.chars().count();
-    let from = start.1.saturating_sub(1).min(length);
-    let to = if end.0 == start.0 { end.1.saturating_sub(1).clamp(from, length.max(from)) } else { length };
-    let (mark, colour) = if primary { ('^', RED) } else { ('-', BLUE) };
-    let width = start.0.to_string().len();
-    lines.push(numbered(start.0, text));
-    let marks: String = std::iter::repeat_n(mark, (to - from).max(1)).collect();
-    let indent: String = text.chars().take(from).map(|character| if character == '\t' { '\t' } else { ' ' }).collect();
-    lines.push(format!("{BLUE}{:width$} |{PLAIN} {indent}{colour}{marks} {label}{PLAIN}", ""));
-}
-
-/// A line of the cell behind its number.
-fn numbered(line: usize, text: &str) -> String {
-    format!("{BLUE}{line} |{PLAIN} {text}")
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_is_its_message_and_the_line_of_the_cell() {
-        let stderr = "\nthread 'main' (7) panicked at cell/src/lib.rs:2:1:\nindex out of bounds: the len is 3\nnote: run with `RUST_BACKTRACE=1`\n";
-        let error = panic(stderr, "let a = 1;\nv[3];", "fn f() {\nv[3];");
-        assert_eq!(error.evalue, "index out of bounds: the len is 3");
-        assert!(error.traceback[1].contains("2 |") && error.traceback[1].ends_with("v[3];"), "{:?}", error.traceback);
-        assert_eq!(panic("", "", "").ename, "Panic");
-    }
-
-    #[test]
-    fn a_question_mark_shows_the_message_with_its_hint() {
-        let error = question_mark("", "earlier text\nno model is loaded\nhint: `%model load tiny`\n");
-        assert_eq!(error.evalue, "no model is loaded");
-        assert!(error.traceback[1].contains("%model load tiny"));
-        assert_eq!(question_mark("", "earlier\nboom\n").evalue, "boom");
-        assert_eq!(question_mark("", "").evalue, "the cell ended with an error");
-    }
-
-    #[test]
-    fn a_message_that_was_reported_is_taken_whole() {
-        let error = question_mark("outer\n\ncaused by: inner", "mine\n");
-        assert_eq!((error.evalue.as_str(), error.traceback.len()), ("outer", 3));
-    }
-
-    #[test]
-    fn marks_stand_under_the_place() {
-        let mut lines = Vec::new();
-        point("let é = 1;\nlet x: i32 = \"a\";", (2, 14), (2, 17), "expected i32", true, &mut lines);
-        let bare: Vec<String> = lines.iter().map(|line| line.replace(RED, "").replace(BLUE, "").replace(PLAIN, "")).collect();
-        assert_eq!(bare, ["2 | let x: i32 = \"a\";", "  |              ^^^ expected i32"]);
-    }
-
-    #[test]
-    fn a_place_outside_the_cell_is_left_out() {
-        let mut lines = Vec::new();
-        point("x", (9, 1), (9, 2), "", true, &mut lines);
-        assert!(lines.is_empty());
-    }
-}
+mod tests;

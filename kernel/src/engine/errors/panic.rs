@@ -1,9 +1,14 @@
 //! A panic as it stands on standard error: `thread 'main' (7) panicked at cell/src/lib.rs:132:1:` and the lines behind it.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 
-/// Where evcxr writes the source of a cell, within the session's workspace.
-const GENERATED: &str = "cell/src/lib.rs";
+use super::Compiled;
+use super::diagnostic::GENERATED;
+use super::source_map::{Place, SourceMap};
+
+/// Words at which no panic happens: a line that has one there is not the one.
+const NO_PLACE: [&str; 9] = ["let", "fn", "pub", "mod", "use", "struct", "enum", "impl", "unsafe"];
 
 /// The last panic of a text.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,14 +18,14 @@ pub(super) struct Panic<'a> {
     /// What it says.
     pub(super) message: String,
     file: &'a str,
-    line: usize,
+    place: Place,
 }
 
 /// Where a panic happened, as a reader of the cell knows it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Site {
-    /// In this line of the cell, counted from 1.
-    Cell(usize),
+    /// Here in the cell.
+    Cell(Place),
     /// In a line of code from an earlier cell.
     Earlier(String),
     /// In a file of a crate.
@@ -40,7 +45,7 @@ pub(super) fn last(text: &str) -> Option<Panic<'_>> {
     let head = lines.next()?;
     end += head.len();
     let mut place = head.trim_start_matches(" panicked at ").trim_end().trim_end_matches(':').rsplitn(3, ':');
-    let (_column, line, file) = (place.next()?, place.next()?, place.next()?);
+    let (column, line, file) = (place.next()?, place.next()?, place.next()?);
     let mut message: Vec<&str> = Vec::new();
     for line in lines {
         if line.starts_with("stack backtrace") {
@@ -56,26 +61,39 @@ pub(super) fn last(text: &str) -> Option<Panic<'_>> {
         }
         message.push(line.trim_end());
     }
-    Some(Panic { range: start..end, message: message.join("\n"), file, line: line.parse().ok()? })
+    let place = Place { line: line.parse().ok()?, column: column.parse().ok()? };
+    Some(Panic { range: start..end, message: message.join("\n"), file, place })
 }
 
 impl Panic<'_> {
-    /// Where it happened, by the source that evcxr made of the cell and of those before it.
-    pub(super) fn site(&self, cell: &str, generated: &str) -> Option<Site> {
+    /// Where it happened, by the source that evcxr made of the cell and of those before it, the last one first. Functions of earlier cells
+    /// are compiled again with each cell; a closure that an earlier cell has stored is not, and names a line of that cell's source.
+    pub(super) fn site(&self, cell: &Compiled, earlier: &VecDeque<Compiled>) -> Option<Site> {
         if self.file != GENERATED {
-            return Some(Site::File(format!("{}:{}", self.file, self.line)));
+            return Some(Site::File(format!("{}:{}", self.file, self.place.line)));
         }
-        let lines: Vec<&str> = generated.lines().map(str::trim).collect();
-        let text = *lines.get(self.line.checked_sub(1)?)?;
-        let same = |line: &str| !line.is_empty() && text.contains(line);
-        // The same line may stand in the cell more than once; they come in the same order.
-        let before = lines.get(..self.line - 1)?.iter().filter(|line| **line == text).count();
-        let found: Vec<usize> = cell.lines().map(str::trim).enumerate().filter(|(_, line)| same(line)).map(|(index, _)| index + 1).collect();
-        match found.get(before).or(found.last()) {
-            Some(line) => Some(Site::Cell(*line)),
-            None if text.is_empty() => None,
-            None => Some(Site::Earlier(text.to_owned())),
+        if self.is_possible_in(cell) {
+            let map = SourceMap::new(&cell.code, &cell.generated);
+            return match map.place(self.place) {
+                Some(place) => Some(Site::Cell(place)),
+                None => map.generated_line(self.place.line).map(|line| Site::Earlier(line.trim().to_owned())),
+            };
         }
+        earlier.iter().rev().filter(|cell| self.is_possible_in(cell)).find_map(|cell| {
+            let place = SourceMap::new(&cell.code, &cell.generated).place(self.place)?;
+            Some(Site::Earlier(cell.code.lines().nth(place.line - 1)?.trim().to_owned()))
+        })
+    }
+
+    /// Whether something that can panic begins at this place of a source.
+    fn is_possible_in(&self, cell: &Compiled) -> bool {
+        let Some(line) = cell.generated.lines().nth(self.place.line - 1) else { return false };
+        let is_word = |next: char| next.is_alphanumeric() || next == '_';
+        let before = self.place.column.checked_sub(2).and_then(|index| line.chars().nth(index));
+        let text: String = line.chars().skip(self.place.column - 1).collect();
+        let word: String = text.chars().take_while(|next| is_word(*next)).collect();
+        let begins = text.starts_with(|next: char| is_word(next) || "(\"'&*-![|<".contains(next));
+        begins && !(before.is_some_and(is_word) && !word.is_empty()) && !NO_PLACE.contains(&word.as_str())
     }
 }
 
@@ -97,16 +115,41 @@ mod tests {
     #[test]
     fn it_points_at_the_line_of_the_cell() {
         let panic = last(STDERR).unwrap();
-        let generated = "fn evcxr() {\nlet v = 1;\nv[10];\n}";
-        assert_eq!(panic.site("let v = 1;\nv[10];", generated), Some(Site::Cell(2)));
-        assert_eq!(panic.site("f();", generated), Some(Site::Earlier("v[10];".to_owned())));
-        assert_eq!(panic.site("v[10]", "a\nb\n(v[10]).evcxr_display();"), Some(Site::Cell(1)));
+        let generated = "fn run_user_code_1() {\nlet v = 1;\nv[10];\n}";
+        assert_eq!(panic.site(&compiled("let v = 1;\nv[10];", generated), &VecDeque::new()), Some(Site::Cell(Place { line: 2, column: 1 })));
+    }
+
+    #[test]
+    fn a_statement_that_is_not_the_first_of_its_line_is_in_this_cell() {
+        let panic = last("thread 'main' panicked at cell/src/lib.rs:4:6:\nx\n").unwrap();
+        let generated = "fn run_user_code_1() {\nlet a = 1; \n(\nif a { panic!(\"x\") }\n).evcxr_display();\n}";
+        assert_eq!(panic.site(&compiled("a", generated), &VecDeque::new()), None, "nothing that can panic begins there");
+        let panic = last("thread 'main' panicked at cell/src/lib.rs:5:8:\nx\n").unwrap();
+        let generated = "fn run_user_code_1() {\n\nlet a = 1; \n(\nif a { panic!(\"x\") }\n).evcxr_display();\n}";
+        let place = panic.site(&compiled("\nlet a = 1; if a { panic!(\"x\") }", generated), &VecDeque::new());
+        assert_eq!(place, Some(Site::Cell(Place { line: 2, column: 19 })));
+    }
+
+    #[test]
+    fn a_function_and_a_closure_of_an_earlier_cell_are_named_as_such() {
+        let panic = last("thread 'main' panicked at cell/src/lib.rs:1:23:\ntoo large\n").unwrap();
+        let generated = "fn f(n: i32) { if n { panic!() } }\nfn run_user_code_2() {\nf(3);\n}";
+        let site = panic.site(&compiled("f(3);", generated), &VecDeque::new());
+        assert_eq!(site, Some(Site::Earlier("fn f(n: i32) { if n { panic!() } }".to_owned())));
+        let panic = last("thread 'main' panicked at cell/src/lib.rs:2:12:\nboom\n").unwrap();
+        let first = compiled("let f = || panic!();", "fn run_user_code_1() {\nlet f = || panic!();\n}");
+        let second = compiled("f();", "fn run_user_code_2() {\nf();\n}");
+        assert_eq!(panic.site(&second, &VecDeque::from([first])), Some(Site::Earlier("let f = || panic!();".to_owned())));
+    }
+
+    fn compiled(code: &str, generated: &str) -> Compiled {
+        Compiled { code: code.to_owned(), generated: generated.to_owned() }
     }
 
     #[test]
     fn a_panic_of_a_crate_names_its_file() {
         let panic = last("thread 'main' panicked at /registry/rand/src/x.rs:9:2:\nboom\n").unwrap();
-        assert_eq!(panic.site("f()", ""), Some(Site::File("/registry/rand/src/x.rs:9".to_owned())));
+        assert_eq!(panic.site(&compiled("f()", ""), &VecDeque::new()), Some(Site::File("/registry/rand/src/x.rs:9".to_owned())));
     }
 
     #[test]

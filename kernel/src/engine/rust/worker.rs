@@ -1,6 +1,6 @@
 //! What happens on the Rust thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsStr;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use evcxr::{CommandContext, EvalContext};
 use graft_protocol::message::{CELL_FORMAT, CELL_TYPES};
 
+use super::super::errors::Compiled;
 use super::super::progress::Progress;
 use super::super::quiet::Quiet;
 use super::super::{Output, RustCompletion, RustError, RustInspection, RustOutput, commands, errors};
@@ -26,6 +27,9 @@ const WARM_UP: &str = "let warm = lab(); let tensor = graft::candle::Tensor::zer
 /// The least that needs a `?`.
 const QUESTION_MARK: &str = "Ok::<(), std::fmt::Error>(())?;";
 
+/// Sources of cells that are kept: a closure may panic long after the cell that stored it.
+const MOST_SOURCES: usize = 64;
+
 /// Answer to `:restart`.
 const RESTARTED: &str = "the Rust variables are gone; items, model, adapters and data are kept\n";
 
@@ -38,12 +42,14 @@ pub(super) struct Worker {
     warmed: bool,
     /// Whether evcxr knows that cells use `?`.
     question_mark: bool,
+    /// The last cells that ran, with what was compiled.
+    earlier: VecDeque<Compiled>,
 }
 
 impl Worker {
     /// Without evcxr yet.
     pub(super) fn new(context: Context) -> Self {
-        Self { context, evcxr: None, generation: 0, warmed: false, question_mark: false }
+        Self { context, evcxr: None, generation: 0, warmed: false, question_mark: false, earlier: VecDeque::new() }
     }
 
     /// Whether evcxr is there.
@@ -70,6 +76,7 @@ impl Worker {
         let result = self.execute(code);
         drop((progress, quiet));
         let result = self.finish(code, result).map_err(|error| remind(error, &lost));
+        self.keep_source(code, &result);
         self.after_commands(code, result.as_ref().ok())?;
         if result.as_ref().is_err_and(|error| matches!(error.ename.as_str(), "SessionDied" | "Interrupted")) {
             // evcxr has attached itself to the next child by now.
@@ -78,6 +85,23 @@ impl Worker {
         }
         self.publish_variables();
         result
+    }
+
+    /// The cell with the source that was compiled last.
+    fn compiled(&self, code: &str) -> Compiled {
+        // Without the source there is no line to point at.
+        Compiled { code: code.to_owned(), generated: std::fs::read_to_string(self.context.folder.generated()).unwrap_or_default() }
+    }
+
+    /// Keeps the source of a cell that ran.
+    fn keep_source(&mut self, code: &str, result: &Result<RustOutput, RustError>) {
+        let failed_early = |error: &RustError| !matches!(error.ename.as_str(), "Panic" | "Error");
+        if !result.as_ref().is_err_and(failed_early) {
+            self.earlier.push_back(self.compiled(code));
+            if self.earlier.len() > MOST_SOURCES {
+                self.earlier.pop_front();
+            }
+        }
     }
 
     /// evcxr finds out that a cell uses `?` from a compilation that fails, and gives up the value's own display in the same step. Where
@@ -278,9 +302,7 @@ impl Worker {
             return Err(errors::plain(ename, text));
         }
         if cell.panicked() {
-            // Without the source there is no line to point at.
-            let generated = std::fs::read_to_string(self.context.folder.generated()).unwrap_or_default();
-            return Err(errors::panic(&cell.stderr_text(), code, &generated));
+            return Err(errors::panic(&cell.stderr_text(), &self.compiled(code), &self.earlier));
         }
         if let Some(message) = cell.failed() {
             return Err(errors::question_mark(message, &cell.stderr_text()));
@@ -345,7 +367,7 @@ impl Worker {
             return errors::plain("Interrupted", "interrupted while the cell was compiled; variables and session are kept");
         }
         match error {
-            evcxr::Error::CompilationErrors(found) => errors::compile(code, &found),
+            evcxr::Error::CompilationErrors(found) => errors::compile(&self.compiled(code), &found),
             evcxr::Error::SubprocessTerminated(text) => match self.context.supervisor.last_death() {
                 Some(death) => errors::death(&death),
                 None => errors::plain("SessionDied", text),
@@ -353,7 +375,7 @@ impl Worker {
             evcxr::Error::TypeRedefinedVariablesLost(names) => {
                 errors::plain("TypeRedefined", format!("a type was defined again, so variables of the old one are gone: {}", names.join(", ")))
             }
-            evcxr::Error::Message(text) => errors::plain("Error", text),
+            evcxr::Error::Message(text) => errors::plain("Error", errors::in_our_words(&text)),
         }
     }
 }

@@ -1,0 +1,64 @@
+//! Brackets of a cell that do not match: rustc sees them together with those of evcxr's code and blames the wrong ones.
+
+use ra_ap_syntax::{AstNode, Edition, NodeOrToken, SourceFile, SyntaxKind};
+
+use super::diagnostic::{Diagnostic, Mark};
+use super::source_map::{Place, place_of};
+
+/// What is wrong with the brackets of a cell.
+pub(super) fn unbalanced(cell: &str) -> Option<Diagnostic> {
+    let parsed = SourceFile::parse(cell, Edition::Edition2024).tree();
+    let mut open: Vec<(SyntaxKind, usize)> = Vec::new();
+    for token in parsed.syntax().descendants_with_tokens().filter_map(NodeOrToken::into_token) {
+        let place = usize::from(token.text_range().start());
+        let opener = match token.kind() {
+            SyntaxKind::L_PAREN | SyntaxKind::L_BRACK | SyntaxKind::L_CURLY => {
+                open.push((token.kind(), place));
+                continue;
+            }
+            SyntaxKind::R_PAREN => SyntaxKind::L_PAREN,
+            SyntaxKind::R_BRACK => SyntaxKind::L_BRACK,
+            SyntaxKind::R_CURLY => SyntaxKind::L_CURLY,
+            _ => continue,
+        };
+        match open.pop() {
+            Some((kind, _)) if kind == opener => {}
+            Some((_, begun)) => {
+                let marks = vec![mark(cell, begun, "unclosed delimiter", false), mark(cell, place, "mismatched closing delimiter", true)];
+                return Some(diagnostic(format!("mismatched closing delimiter: `{}`", token.text()), marks));
+            }
+            None => {
+                let marks = vec![mark(cell, place, "unexpected closing delimiter", true)];
+                return Some(diagnostic(format!("unexpected closing delimiter: `{}`", token.text()), marks));
+            }
+        }
+    }
+    let (_, begun) = open.pop()?;
+    Some(diagnostic("this cell contains an unclosed delimiter".to_owned(), vec![mark(cell, begun, "unclosed delimiter", true)]))
+}
+
+fn diagnostic(message: String, marks: Vec<Mark>) -> Diagnostic {
+    Diagnostic { level: "error".to_owned(), message, marks, ..Diagnostic::default() }
+}
+
+fn mark(cell: &str, byte: usize, label: &str, primary: bool) -> Mark {
+    let start = place_of(cell, byte);
+    Mark { start, end: Place { column: start.column + 1, ..start }, label: label.to_owned(), primary }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_bracket_without_its_other_half_is_found() {
+        let found =
+            |cell: &str| unbalanced(cell).map(|found| (found.message.clone(), found.marks.last().map(|mark| (mark.start.line, mark.start.column)).unwrap()));
+        assert_eq!(found("for i in 0..3 {\n}}"), Some(("unexpected closing delimiter: `}`".to_owned(), (2, 2))));
+        assert_eq!(found("let a = (1 + 2;"), Some(("this cell contains an unclosed delimiter".to_owned(), (1, 9))));
+        assert_eq!(found("f(1];"), Some(("mismatched closing delimiter: `]`".to_owned(), (1, 4))));
+        for fine in ["let s = \"(\"; // {", "let c = '(';", "vec![f(|x| { x })]", "r#\"[\"#"] {
+            assert_eq!(found(fine), None, "{fine}");
+        }
+    }
+}
