@@ -25,7 +25,7 @@ pub(crate) use build::{build, stop as stop_build};
 pub(crate) use flavour::Flavour;
 pub(crate) use identity::{Identity, identity};
 pub(crate) use layout::{FACADE, Layout};
-pub(crate) use manifests::session_config;
+pub(crate) use manifests::{session_config, shared_version};
 pub(crate) use places::Places;
 pub(crate) use stamp::Stamp;
 

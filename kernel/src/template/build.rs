@@ -1,6 +1,6 @@
 //! Builds a template: unpacks the sources, compiles the facade once as a shared library, prepares what sessions copy.
 
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +10,7 @@ use super::{FACADE, Flavour, Layout, Places, Stamp, TARGET, Template, TemplateEr
 use crate::unix;
 
 /// Raised when what a template's folder looks like changes.
-pub(super) const LAYOUT_VERSION: &str = "5";
+pub(super) const LAYOUT_VERSION: &str = "6";
 
 /// Lines of cargo's that are kept for the error message.
 const KEPT_LINES: usize = 40;
@@ -92,14 +92,16 @@ fn compile(layout: &Layout, flavour: Flavour, progress: &mut dyn FnMut(&str)) ->
     std::fs::create_dir_all(&libraries).map_err(TemplateError::file(&libraries))?;
     let mut command = cargo(&layout.sources())?;
     command
-        .args(["rustc", "--package", FACADE, "--lib", "--crate-type", "dylib", "--target", TARGET, "--features", flavour.features(), "--target-dir"])
+        .args(["rustc", "--package", FACADE, "--lib", "--crate-type", "dylib", "--target", TARGET, "--features", flavour.features()])
+        .args(["--message-format", "json-render-diagnostics", "--target-dir"])
         .arg(layout.target());
     command.arg("--").arg(format!("--emit=metadata={}", layout.metadata().display()));
-    command.env("RUSTFLAGS", manifests::RUSTFLAGS).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.env("RUSTFLAGS", manifests::RUSTFLAGS).stdout(Stdio::piped()).stderr(Stdio::piped());
     unix::own_group(&mut command);
     unix::end_with_starter(&mut command);
     let mut process = command.spawn().map_err(|source| TemplateError::Toolchain { tool: "cargo".to_owned(), source })?;
     set_compiling(Some(process.id()));
+    let artifacts = process.stdout.take().map(|stdout| std::thread::spawn(move || io::read_to_string(stdout).unwrap_or_default()));
     let mut last = Vec::new();
     if let Some(stderr) = process.stderr.take() {
         let mut compiled = 0;
@@ -114,7 +116,37 @@ fn compile(layout: &Layout, flavour: Flavour, progress: &mut dyn FnMut(&str)) ->
     // Once it is waited for, the number may become another's.
     set_compiling(None);
     let status = process.wait().map_err(|source| TemplateError::Toolchain { tool: "cargo".to_owned(), source })?;
-    if status.success() { Ok(()) } else { Err(TemplateError::Build { message: last.join("\n") }) }
+    if !status.success() {
+        return Err(TemplateError::Build { message: last.join("\n") });
+    }
+    let artifacts = artifacts.and_then(|thread| thread.join().ok()).unwrap_or_default();
+    archive::write_if_changed(&layout.crates(), crates(&artifacts, &layout.compiled()).as_bytes())
+}
+
+/// A line `name=file` for each crate that cells can name, from cargo's messages about what it has compiled.
+fn crates(artifacts: &str, compiled: &Path) -> String {
+    let names = manifests::SHOWN.map(|name| name.replace('-', "_"));
+    let mut lines = String::new();
+    for message in artifacts.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok()) {
+        let file = message.filenames.iter().map(Path::new).find(|file| file.parent() == Some(compiled) && file.extension().is_some_and(|end| end == "rlib"));
+        if let Some(file) = file.filter(|_| names.contains(&message.target.name)) {
+            lines.push_str(&format!("{}={}\n", message.target.name, file.display()));
+        }
+    }
+    lines
+}
+
+/// What cargo says of a crate that it has compiled.
+#[derive(serde::Deserialize)]
+struct Artifact {
+    target: ArtifactTarget,
+    filenames: Vec<String>,
+}
+
+/// Which crate it is.
+#[derive(serde::Deserialize)]
+struct ArtifactTarget {
+    name: String,
 }
 
 fn set_compiling(cargo: Option<u32>) {
@@ -215,4 +247,20 @@ fn cargo(folder: &Path) -> Result<Command, TemplateError> {
         }
     }
     Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_of_the_crates_that_cells_name_are_those_compiled_for_the_target() {
+        let message = |name: &str, files: &str| format!("{{\"reason\":\"compiler-artifact\",\"target\":{{\"name\":\"{name}\"}},\"filenames\":[{files}]}}\n");
+        let artifacts = message("candle_core", "\"/t/deps/libcandle_core-1.rlib\",\"/t/deps/libcandle_core-1.rmeta\"")
+            + &message("serde_json", "\"/host/deps/libserde_json-2.rlib\"")
+            + &message("rand", "\"/t/deps/librand-3.rlib\"")
+            + "{\"reason\":\"build-finished\",\"success\":true}\nno json\n"
+            + &message("serde_json", "\"/t/deps/libserde_json-4.rlib\"");
+        assert_eq!(crates(&artifacts, Path::new("/t/deps")), "candle_core=/t/deps/libcandle_core-1.rlib\nserde_json=/t/deps/libserde_json-4.rlib\n");
+    }
 }

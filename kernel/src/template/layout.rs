@@ -52,6 +52,11 @@ impl Layout {
         self.libraries().join("libgraft.so")
     }
 
+    /// Names of the crates that cells can use without a `:dep`, each with the file that the facade was linked from.
+    pub(crate) fn crates(&self) -> PathBuf {
+        self.libraries().join("crates")
+    }
+
     /// The facade's metadata, uncompressed.
     pub(crate) fn metadata(&self) -> PathBuf {
         self.libraries().join("libgraft.rmeta")

@@ -47,8 +47,11 @@ opt-level = 0
 opt-level = 0
 "#;
 
-/// Foreign crates that a cell reaches through the facade.
-const SHOWN: [&str; 3] = ["candle-core", "candle-nn", "plotters"];
+/// Foreign crates that a cell can name without a `:dep`: the facade's own copies.
+pub(crate) const SHOWN: [&str; 5] = ["candle-core", "candle-nn", "plotters", "serde_json", "tokenizers"];
+
+/// The feature of the facade under which rust-analyzer sees the crates of [`SHOWN`] in the prelude.
+const SEES_CRATES: &str = "analysis";
 
 /// Sections of a crate's manifest that only its own tests need, and that name what is not in the archive.
 const DEVELOPMENT: [&str; 4] = ["dev-dependencies", "test", "bench", "example"];
@@ -98,6 +101,8 @@ pub(super) fn analysis(layout: &Layout, member: &str) -> Result<String, Template
     all.insert("workspace".to_owned(), Table::new().into());
     if name == FACADE {
         library.insert("crate-type".to_owned(), vec![Value::from("dylib")].into());
+        let features = [("default", vec![Value::from(SEES_CRATES)]), (SEES_CRATES, Vec::new())];
+        all.insert("features".to_owned(), Table::from_iter(features.map(|(name, enables)| (name.to_owned(), Value::from(enables)))).into());
         let only = Table::from_iter([("dependencies".to_owned(), Value::from(dependencies))]);
         all.insert("target".to_owned(), Table::from_iter([(format!("cfg({ANALYSIS})"), Value::from(only))]).into());
     } else {
@@ -128,6 +133,14 @@ pub(super) fn session_keep(layout: &Layout) -> Result<String, TemplateError> {
     all.insert("package".to_owned(), Table::from_iter(package.map(|(key, value)| (key.to_owned(), Value::from(value)))).into());
     all.insert("target".to_owned(), Table::from_iter([("cfg(graft_lock)".to_owned(), Value::from(only))]).into());
     Ok(all.to_string())
+}
+
+/// The version of a crate from elsewhere that the facade is built with, as the workspace pins it.
+pub(crate) fn shared_version(name: &str) -> Option<String> {
+    let root = parse("Cargo.toml").ok()?;
+    let entry = root.get("workspace")?.get("dependencies")?.get(name)?;
+    let version = entry.as_str().or_else(|| entry.get("version")?.as_str())?;
+    Some(version.trim_start_matches('=').to_owned())
 }
 
 /// Name and manifest of each crate from elsewhere as rust-analyzer sees it; `metadata` is what `cargo metadata` says of the copied

@@ -170,10 +170,11 @@ fn put_placeholders(call: &Call) -> std::io::Result<()> {
     std::fs::write(call.out_dir.join(call.dep_info()), format!("{}: {}\n", call.out_dir.join(first).display(), call.source))
 }
 
-/// Turns `--extern graft=...` to the template's library, adds where the crates inside it are described, and keeps the identity of the
-/// cells' own types.
+/// Turns `--extern graft=...` to the template's library, adds where the crates inside it are described, names those that cells can use
+/// without a `:dep`, and keeps the identity of the cells' own types.
 fn compile_cell(arguments: &[String], layout: &Layout) -> Vec<String> {
-    let mut changed = Vec::with_capacity(arguments.len() + 8);
+    let mut changed = Vec::with_capacity(arguments.len() + 24);
+    let mut named = Vec::new();
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         if argument.starts_with("metadata=") {
@@ -184,8 +185,9 @@ fn compile_cell(arguments: &[String], layout: &Layout) -> Vec<String> {
         if argument != "--extern" {
             continue;
         }
-        let Some(named) = rest.next() else { break };
-        if named.split_once('=').is_some_and(|(name, _)| name == FACADE) {
+        let Some(given) = rest.next() else { break };
+        named.extend(given.split_once('=').map(|(name, _)| name.rsplit(':').next().unwrap_or(name)));
+        if given.split_once('=').is_some_and(|(name, _)| name == FACADE) {
             changed.push(format!("{FACADE}={}", layout.library().display()));
             let metadata = layout.metadata();
             if metadata.exists() {
@@ -194,8 +196,13 @@ fn compile_cell(arguments: &[String], layout: &Layout) -> Vec<String> {
                 changed.push(format!("{FACADE}={}", metadata.display()));
             }
         } else {
-            changed.push(named.clone());
+            changed.push(given.clone());
         }
+    }
+    // What the user has added takes the place of the facade's copy.
+    let crates = std::fs::read_to_string(layout.crates()).unwrap_or_default();
+    for line in crates.lines().filter(|line| line.split_once('=').is_some_and(|(name, _)| !named.contains(&name))) {
+        changed.extend(["--extern".to_owned(), line.to_owned()]);
     }
     for folder in layout.dependency_folders() {
         changed.push("-L".to_owned());

@@ -62,6 +62,11 @@ impl Worker {
         if let Some(refusal) = commands::of(code).find_map(|command| commands::refusal(&command)) {
             return Err(refusal);
         }
+        let (code, present) = commands::without_present(code);
+        if let Some(text) = present {
+            return Ok(RustOutput { mime: vec![BTreeMap::from([("text/plain".to_owned(), text)])] });
+        }
+        let code = code.as_ref();
         self.attach()?;
         if code.trim() == ":restart" {
             self.forget_variables();

@@ -14,8 +14,21 @@ use toml::{Table, Value};
 use super::super::{Layout, TemplateError};
 
 /// Crates whose types a cell can hold, and those that the signatures of these name.
-pub(super) const VISIBLE: [&str; 9] =
-    ["candle-core", "candle-nn", "plotters", "cfg-if", "half", "num-traits", "plotters-backend", "plotters-bitmap", "plotters-svg"];
+pub(super) const VISIBLE: [&str; 13] = [
+    "candle-core",
+    "candle-nn",
+    "plotters",
+    "serde_json",
+    "tokenizers",
+    "cfg-if",
+    "half",
+    "num-traits",
+    "plotters-backend",
+    "plotters-bitmap",
+    "plotters-svg",
+    "serde",
+    "serde_core",
+];
 
 /// What `cargo metadata` says, as far as it matters here.
 #[derive(Deserialize)]

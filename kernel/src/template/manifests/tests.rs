@@ -46,6 +46,20 @@ fn the_facade_hides_its_dependencies_from_builds() {
 }
 
 #[test]
+fn rust_analyzer_sees_in_the_prelude_what_the_compiler_is_given_as_crates() {
+    let manifest: Table = analysis(&layout(), "crates/graft").unwrap().parse().unwrap();
+    assert_eq!(manifest["features"]["default"][0].as_str(), Some(SEES_CRATES));
+    let built: Table = member("crates/graft/Cargo.toml").unwrap().parse().unwrap();
+    assert_eq!(built["features"][SEES_CRATES].as_array().map(Vec::len), Some(0));
+    assert!(!built["features"]["default"].as_array().unwrap().contains(&Value::from(SEES_CRATES)), "the library itself is built without it");
+    let prelude = archive::text("crates/graft/src/prelude.rs").unwrap();
+    for name in SHOWN {
+        assert!(prelude.contains(&name.replace('-', "_")), "{name}");
+        assert!(foreign::VISIBLE.contains(&name) && shared_version(name).is_some(), "{name}");
+    }
+}
+
+#[test]
 fn rust_analyzer_is_not_shown_what_no_cell_can_hold() {
     for member in members() {
         let manifest: Table = analysis(&layout(), member).unwrap().parse().unwrap();

@@ -48,6 +48,17 @@ fn a_cell_links_the_library_that_the_child_runs() {
 }
 
 #[test]
+fn a_cell_can_name_the_crates_of_the_facade_and_the_users_own_take_their_place() {
+    let (_folder, layout) = template();
+    std::fs::write(layout.crates(), "candle_core=/t/libcandle_core-1.rlib\nserde_json=/t/libserde_json-2.rlib\n").unwrap();
+    let arguments =
+        words("--crate-name ctx cell/src/lib.rs --crate-type cdylib --extern graft=/s/libgraft.so --extern serde_json=/s/libserde_json-9.rlib --out-dir /s");
+    let Action::Compile(Some(changed)) = act(&Call::read(&arguments), &layout, &arguments).unwrap() else { panic!("not rewritten") };
+    let externs: Vec<&String> = changed.iter().zip(changed.iter().skip(1)).filter(|(first, _)| *first == "--extern").map(|(_, second)| second).collect();
+    assert_eq!(externs[1..], ["serde_json=/s/libserde_json-9.rlib", "candle_core=/t/libcandle_core-1.rlib"]);
+}
+
+#[test]
 fn the_types_of_cells_keep_their_identity_when_crates_are_added() {
     let (_folder, layout) = template();
     let compiled = |metadata: &str| {
