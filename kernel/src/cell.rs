@@ -6,14 +6,16 @@
 mod host;
 mod picture;
 mod shell;
+mod write_file;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use graft_magic::{Part, PartKind, parse_cell};
+use graft_magic::{NotRust, Part, PartKind, magic_after_rust, not_rust, parse_cell};
 use graft_protocol::{Block, Command, Failure, Reply, Snapshot};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -32,6 +34,9 @@ const RUN_DEPTH: usize = 8;
 /// How often output is looked at when nothing is due.
 const FAR: Duration = Duration::from_secs(3600);
 
+/// Name of the errors that the compiler has found.
+const COMPILE_ERROR: &str = "CompileError";
+
 /// Runs cells, one after the other.
 pub(crate) struct Cells {
     launch: Launch,
@@ -44,6 +49,10 @@ pub(crate) struct Cells {
     env_told: bool,
     /// The cells of this session that ran, for `%history`.
     ran: Vec<String>,
+    /// Whether Rust has run, so that a name in a cell may be the user's own.
+    rust_ran: bool,
+    /// The folder before the last `%cd`.
+    folder_before: Option<PathBuf>,
     /// What the engine was last doing when no cell ran.
     status: Option<String>,
 }
@@ -61,7 +70,7 @@ struct Running<'a> {
 impl Cells {
     /// Cells run by the engine of `launch`, which tells what it does through `outputs`.
     pub(crate) fn new(launch: Launch, outputs: mpsc::UnboundedReceiver<Output>, interrupt: Interrupt, flow: Flow) -> Self {
-        Self { launch, outputs, interrupt, flow, env: BTreeMap::new(), env_told: false, ran: Vec::new(), status: None }
+        Self { launch, outputs, interrupt, flow, env: BTreeMap::new(), env_told: false, ran: Vec::new(), rust_ran: false, folder_before: None, status: None }
     }
 
     /// Runs one cell. Its error, if any, has been shown when this returns.
@@ -129,10 +138,8 @@ impl Cells {
                 let reply = reply.map_err(|failure| CellError::from_failure(&failure, running.text))?;
                 show(&reply, running);
             }
-            PartKind::Rust(code) | PartKind::EvcxrCommand(code) => {
-                let output = self.rust(running, code).await?;
-                show_rust(output, last, running.frontend);
-            }
+            PartKind::Rust(code) => self.rust_or_not(running, part, code, last).await?,
+            PartKind::EvcxrCommand(code) => show_rust(self.rust(running, code).await?, last, running.frontend),
             PartKind::Shell(line) => self.shell(running, line).await?,
             PartKind::ShowRust(source) => running.frontend.display(&Rich::rust_code(source), None),
             PartKind::Host(command) => self.host(running, command, last).await?,
@@ -152,6 +159,25 @@ impl Cells {
             result
         };
         self.serve(running, work).await
+    }
+
+    /// Runs Rust, unless it can be none: then the answer needs no compiler. What is Rust only where the user has defined a name is left
+    /// to the compiler once Rust has run, and answered when the compiler has not found the name.
+    async fn rust_or_not(&mut self, running: &mut Running<'_>, part: &Part, code: &str, last: bool) -> Result<(), CellError> {
+        let other = not_rust(code);
+        if let Some(other) = other.as_ref().filter(|other| other.unless_defined.is_none() || !self.rust_ran) {
+            return match &other.answer {
+                Ok(kind) => Box::pin(self.part(running, &Part { kind: kind.clone(), ..part.clone() }, last)).await,
+                Err(failure) => Err(CellError::from_failure(failure, code)),
+            };
+        }
+        let result = self.rust(running, code).await;
+        self.rust_ran |= result.as_ref().is_ok() || result.as_ref().is_err_and(|error| error.ename != COMPILE_ERROR);
+        match result {
+            Ok(output) => show_rust(output, last, running.frontend),
+            Err(error) => return Err(with_hint(error, code, other)),
+        }
+        Ok(())
     }
 
     async fn rust(&mut self, running: &mut Running<'_>, code: &str) -> Result<RustOutput, CellError> {
@@ -259,6 +285,24 @@ fn show_rust(output: RustOutput, last: bool, frontend: &dyn Frontend) {
             false => frontend.display(&rich, None),
         }
     }
+}
+
+/// An error of the compiler with the magic that was meant, where its name was not found or where there was no Rust to be parsed.
+fn with_hint(mut error: CellError, code: &str, other: Option<NotRust>) -> CellError {
+    if error.ename != COMPILE_ERROR {
+        return error;
+    }
+    let meant = other.filter(|other| {
+        let name = other.unless_defined.clone().unwrap_or_default();
+        error.evalue.contains(&format!("`{name}`")) || error.evalue.starts_with("expected")
+    });
+    let hint = match meant.map(|other| other.answer) {
+        Some(Ok(_)) => Some(format!("did you mean `%{}`?", code.trim())),
+        Some(Err(failure)) => failure.hint,
+        None => magic_after_rust(code),
+    };
+    error.traceback.extend(hint.map(|hint| format!("\u{1b}[34mhint\u{1b}[0m: {hint}")));
+    error
 }
 
 fn interrupted() -> CellError {

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use graft_magic::{HostCommand, Part, host_reply};
-use graft_protocol::{Block, Cell, Failure, Table, user_file};
+use graft_protocol::{Block, Cell, Failure, Level, Table, user_file};
 
 use super::shell::{self, Ending, Surroundings};
+use super::write_file::write_file;
 use super::{Cells, RUN_DEPTH, Running};
 use crate::frontend::{CellError, Rich, Stream};
 
@@ -82,6 +83,7 @@ impl Cells {
     async fn reset(&mut self, running: &mut Running<'_>) -> Result<(), CellError> {
         let engine = self.engine(running).await.map_err(|failure| CellError::from_failure(&failure, running.text))?;
         self.serve(running, engine.restart()).await;
+        self.rust_ran = false;
         running.frontend.display(&Rich::plain("a new session: no model, no adapters, no Rust variables"), None);
         Ok(())
     }
@@ -99,6 +101,8 @@ impl Cells {
                 vec![Block::Text(format!("{name}={value}"))]
             }
             HostCommand::Cd(folder) => vec![Block::Text(self.change_folder(folder)?)],
+            HostCommand::WriteFile { file, append, text } => vec![Block::Text(write_file(&expand(file), text, *append)?)],
+            HostCommand::Note(text) => vec![Block::Note(Level::Info, text.clone())],
             HostCommand::Pwd => vec![Block::Text(here()?.display().to_string())],
             HostCommand::History { count } => vec![Block::Text(self.history(*count))],
             HostCommand::Who => vec![Block::Table(self.who())],
@@ -120,15 +124,21 @@ impl Cells {
 
     fn variable(&self, name: &str) -> Result<String, Failure> {
         let set = self.env.get(name).cloned().or_else(|| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()));
-        set.ok_or_else(|| Failure::new("env::unset", format!("the variable `{name}` is not set")).hint(format!("%env {name}=VALUE sets it")))
+        set.ok_or_else(|| Failure::new("env::unset", format!("the variable `{name}` is not set")).hint(format!("`%env {name}=VALUE` sets it")))
     }
 
     /// Changes the folder of host and child; file completion and `!` lines follow.
-    fn change_folder(&self, folder: &str) -> Result<String, Failure> {
-        let path = expand(folder);
-        let unusable = |error: std::io::Error| Failure::new("cd::folder", format!("cannot change to {}: {error}", path.display()));
+    fn change_folder(&mut self, folder: &str) -> Result<String, Failure> {
+        let before = here().ok();
+        let path = match (folder.trim(), &self.folder_before) {
+            ("-", Some(before)) => before.clone(),
+            ("-", None) => return Err(Failure::new("cd::no_folder_before", "there is no earlier folder to go back to").hint("`%cd FOLDER` changes to another")),
+            _ => expand(folder),
+        };
+        let unusable = |error: std::io::Error| Failure::new("cd::folder", format!("cannot change to `{}`: {error}", path.display())).hint(folder_hint());
         std::env::set_current_dir(&path).map_err(unusable)?;
         let real = here()?;
+        self.folder_before = before.or(self.folder_before.take());
         if let Some(engine) = self.launch.peek() {
             engine.set_cwd(&real);
         }
@@ -154,7 +164,12 @@ impl Cells {
 
 fn here() -> Result<PathBuf, Failure> {
     std::env::current_dir()
-        .map_err(|error| Failure::new("cd::gone", format!("the current folder cannot be read: {error}")).hint("%cd FOLDER changes to another"))
+        .map_err(|error| Failure::new("cd::gone", format!("the current folder cannot be read: {error}")).hint("`%cd FOLDER` changes to another"))
+}
+
+/// Where the user is: a folder that is not found is often looked for in the wrong place.
+fn folder_hint() -> String {
+    here().map_or_else(|failure| failure.message, |here| format!("the current folder is {}; `!ls` lists it", here.display()))
 }
 
 /// `~` and an empty text are the home folder.

@@ -239,3 +239,67 @@ async fn an_engine_that_cannot_start_leaves_the_host_s_magics() {
     let error = runner.run("%status", &recorder).await.unwrap_err();
     assert_eq!((error.ename.as_str(), error.evalue.contains("no child")), ("engine::child", true));
 }
+
+#[tokio::test]
+async fn python_and_a_magic_without_its_sign_are_answered_without_the_engine() {
+    let (output, outputs) = mpsc::unbounded_channel();
+    let launch = Launch::begin(Arc::new(|_| Err(Failure::new("engine::child", "no engine may be needed"))), output);
+    let mut runner = Cells::new(launch, outputs, Interrupt::default(), Flow::default());
+    let recorder = Recorder::default();
+    for (cell, hint) in [
+        ("lora attach r=8", "%lora attach r=8"),
+        ("import torch", "candle_core::Tensor"),
+        ("help", "%help"),
+        ("exit()", "%reset"),
+        ("\nmodel.train()", "%train steps=200"),
+        ("pip install torch", "!pip install torch"),
+        ("%time import torch", "candle_core::Tensor"),
+    ] {
+        let begin = Instant::now();
+        let error = runner.run(cell, &recorder).await.unwrap_err();
+        assert!(error.evalue.contains(hint), "{cell}: {}", error.evalue);
+        assert!(begin.elapsed() < Duration::from_millis(250), "{cell} took {:?}", begin.elapsed());
+    }
+    assert!(runner.run("lora?", &recorder).await.is_ok());
+    assert!(recorder.lines().last().unwrap().starts_with("page %lora"), "{:?}", recorder.lines());
+    assert!(runner.run("# a note\n  % seed?", &recorder).await.is_ok());
+}
+
+#[tokio::test]
+async fn once_rust_has_run_the_compiler_decides_and_the_hint_follows_its_error() {
+    let recorder = Recorder::default();
+    let (output, outputs) = mpsc::unbounded_channel();
+    let launch = Launch::begin(Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>)), output);
+    let mut runner = Cells::new(launch, outputs, Interrupt::default(), Flow::default());
+    assert!(runner.run("help", &recorder).await.is_err(), "nothing can be defined yet");
+    assert!(runner.run("value 1", &recorder).await.is_ok());
+    assert!(runner.run("help", &recorder).await.is_ok(), "it may be a variable by now");
+    let error = |evalue: &str| CellError { ename: COMPILE_ERROR.to_owned(), evalue: evalue.to_owned(), traceback: Vec::new() };
+    let hint = |code: &str, evalue: &str| with_hint(error(evalue), code, not_rust(code)).traceback.join("\n");
+    assert!(hint("help", "cannot find value `help` in this scope [E0425]").contains("%help"));
+    assert!(hint("x = 5\ny = 6", "expected one of `.`, `;`, found `y`").contains("let x = 5;"));
+    assert_eq!(hint("help", "mismatched types [E0308]"), "");
+    assert!(hint("fn f() {}\n  %lora list", "expected expression, found `%`").contains("`%lora list`"));
+}
+
+#[tokio::test]
+async fn a_file_is_written_from_the_cell_and_the_folder_before_is_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("my notes.txt");
+    let recorder = Recorder::default();
+    let write = format!("%%writefile \"{}\"\n%params\nlet x = 1;", file.display());
+    let append = format!("%%writefile -a \"{}\"\nmore", file.display());
+    run_all(&[&write, &append], &recorder).await;
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "%params\nlet x = 1;\nmore\n");
+    let lines = recorder.lines();
+    assert!(lines[0].contains(&format!("wrote `{}` (19 bytes)", file.display())) && lines[1].contains("appended to"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn arguments_of_python_are_taken_and_those_without_effect_are_named() {
+    let (_, lines) = run("%train max_steps=5, fp16=True, report_to=\"none\"").await;
+    assert!(lines[0].contains("no effect here: `fp16`") && lines[0].contains("`report_to`"), "{lines:?}");
+    assert!(lines.last().unwrap().starts_with("display trained") || lines.last().unwrap().starts_with("update trained"), "{lines:?}");
+    let (result, lines) = run("%matplotlib inline").await;
+    assert!(result.is_ok() && lines[0].contains("no setup needed"), "{lines:?}");
+}
