@@ -5,7 +5,7 @@ use graft_protocol::Snapshot;
 use crate::parse_cell;
 
 /// Words with which only a statement of Python begins.
-const STATEMENTS: &[&str] = &["def", "class", "elif", "except", "raise", "assert", "del", "global", "nonlocal", "with", "lambda"];
+const STATEMENTS: &[&str] = &["import", "def", "class", "elif", "except", "raise", "assert", "del", "global", "nonlocal", "with", "lambda"];
 /// Words with which a statement of both languages begins; in Python it ends in a colon.
 const BLOCKS: &[&str] = &["for", "while", "if", "else", "try", "finally", "with", "def", "class", "elif", "except"];
 /// Names that pasted Python calls methods of.
@@ -21,7 +21,6 @@ pub(super) fn is_statement(line: &str) -> bool {
     let opens_block = code.ends_with(':') && !code.ends_with("::") && !code.contains('{') && BLOCKS.contains(&first);
     let is_decorator = line.strip_prefix('@').is_some_and(|name| name.starts_with(|next: char| next.is_alphabetic()));
     names_something && STATEMENTS.contains(&first)
-        || first == "import" && names_something
         || first == "from" && line.contains(" import ")
         || opens_block
         || is_decorator

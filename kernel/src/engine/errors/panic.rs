@@ -61,7 +61,9 @@ pub(super) fn last(text: &str) -> Option<Panic<'_>> {
         }
         message.push(line.trim_end());
     }
-    let place = Place { line: line.parse().ok()?, column: column.parse().ok()? };
+    // Both count from 1, but what a cell writes may only look like a panic.
+    let count = |text: &str| text.parse::<usize>().ok().filter(|number| *number > 0);
+    let place = Place { line: count(line)?, column: count(column)? };
     Some(Panic { range: start..end, message: message.join("\n"), file, place })
 }
 
@@ -93,7 +95,8 @@ impl Panic<'_> {
         let text: String = line.chars().skip(self.place.column - 1).collect();
         let word: String = text.chars().take_while(|next| is_word(*next)).collect();
         let begins = text.starts_with(|next: char| is_word(next) || "(\"'&*-![|<".contains(next));
-        begins && !(before.is_some_and(is_word) && !word.is_empty()) && !NO_PLACE.contains(&word.as_str())
+        let is_inside_a_word = !word.is_empty() && before.is_some_and(is_word);
+        begins && !is_inside_a_word && !NO_PLACE.contains(&word.as_str())
     }
 }
 
@@ -110,6 +113,7 @@ mod tests {
         assert_eq!(panic.message, "index out of bounds: the len is 3");
         assert_eq!(format!("{}{}", &STDERR[..panic.range.start], &STDERR[panic.range.end..]), "before\nafter");
         assert!(last("nothing").is_none() && last(" panicked at ").is_none());
+        assert!(last("thread 'main' panicked at cell/src/lib.rs:0:0:\nforged\n").is_none());
     }
 
     #[test]
