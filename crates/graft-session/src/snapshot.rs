@@ -22,7 +22,8 @@ fn model_entry(source: &str, model: &dyn Model) -> ModelEntry {
     ModelEntry {
         name: source.to_owned(),
         family: model.shape().family.clone(),
-        modules: model.sites().iter().map(module_entry).collect(),
+        // A head that shares the embedding's weight is a module too: adapters may name it.
+        modules: model.sites().into_iter().chain(model.tied_head().map(Site::linear)).map(|site| module_entry(&site)).collect(),
         parameters: model.parameters().iter().map(|parameter| parameter.elements() as u64).sum(),
     }
 }

@@ -16,6 +16,11 @@ pub fn tree(desk: &Desk) -> Result<Vec<TreeLine>, Failure> {
     for site in model.loaded.model.sites() {
         root.add(site.path, leaf(&state, &site));
     }
+    // A head that shares the embedding's weight is shown while something acts in it.
+    let head = model.loaded.model.tied_head().map(|head| (head.path(), leaf(&state, &Site::linear(head))));
+    if let Some((path, leaf)) = head.filter(|(_, leaf)| leaf.adapted) {
+        root.add(path, leaf);
+    }
     let mut lines = Vec::new();
     root.write(0, &mut lines);
     Ok(lines)
@@ -42,8 +47,8 @@ struct Leaf {
 fn leaf(state: &State, site: &Site<'_>) -> Leaf {
     let entry = module_entry(site);
     let shape = entry.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(" × ");
-    let mut adapters = match site.layer {
-        Layer::Linear(linear) => linear.slot().names(),
+    let mut adapters: Vec<String> = match site.layer {
+        Layer::Linear(linear) => linear.slot().names().into_iter().chain(linear.stand_ins().names()).collect(),
         Layer::Embedding(embedding) => embedding.prompt().names().into_iter().chain(embedding.prefix().names()).collect(),
         Layer::Norm(_) => Vec::new(),
     };

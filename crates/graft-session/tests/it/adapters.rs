@@ -220,11 +220,15 @@ fn a_prefix_gets_attention_too_and_an_adapter_without_virtual_tokens_none() {
 fn the_head_of_a_tied_model_is_targeted_or_trained_whole_merged_saved_and_loaded() {
     let world = World::ready();
     world.run(Command::ModelLoad { source: "tiny".to_owned(), settings: Settings::default() }).unwrap();
+    // The names that magics accept.
+    assert!(world.session.snapshot().model.unwrap().modules.iter().any(|module| module.path == "lm_head"));
     let base = world.text();
     for keys in ["r=2 target_modules=lm_head", "r=2 target_modules=q_proj modules_to_save=lm_head"] {
         let reply = world.attach(keys).unwrap_or_else(|failure| panic!("{keys}: {failure:?}"));
         assert!(matches!(&reply.blocks[1], Block::Text(line) if line.starts_with("trainable params: ")), "{reply:?}");
         assert_eq!(world.text(), base, "{keys}: attaching changes the text");
+        let Some(Block::Tree(lines)) = world.run(Command::ModelTree).unwrap().blocks.into_iter().next() else { panic!("no tree") };
+        assert!(format!("{lines:?}").contains("lm_head"), "{keys}: {lines:?}");
         world.train("steps=3 lr=0.05 eval_every=0 batch=2").unwrap_or_else(|failure| panic!("{keys}: {failure:?}"));
         let tuned = world.text();
         assert_ne!(tuned, base, "{keys}: training changes nothing");
