@@ -56,6 +56,7 @@ pub fn locate(folder: &Path, name: &str) -> PathBuf {
 /// Those of the file system; `place` is then what it was.
 pub fn replace(new: &Path, place: &Path) -> io::Result<()> {
     sync(new)?;
+    step();
     if !place.exists() {
         fs::rename(new, place)?;
     } else if renameat_with(CWD, new, CWD, place, RenameFlags::EXCHANGE).is_ok() {

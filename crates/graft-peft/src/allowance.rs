@@ -10,7 +10,7 @@ use crate::{PeftError, Workbench, weights_file::WeightsFile};
 const WIDTH: u64 = 4;
 /// How many times the numbers of its file an adapter from a file may have: a file of another shape is to be refused by name, and not here.
 const SLACK: u64 = 16;
-/// Numbers that are allowed beside those of a file.
+/// Numbers that are allowed in addition.
 const FREE: u64 = 1 << 20;
 
 /// What is left to an adapter that is being built.

@@ -44,7 +44,7 @@ fn check_key(config: &ConfigFile, key: &KeySpec, value: &Value) -> Result<(), Pe
                 Err(config.wrong(key.name, &whole_number(min, max)))
             }
         }
-        // Files may have scales below zero, which the keys do not; what is no number at all is the method's to refuse.
+        // Files may have scales below zero, which the keys do not; a value that is not a number is refused by the method.
         KeyKind::Float { min, max } => {
             let most = max.abs().max(min.abs());
             if value.as_f64().is_none_or(|number| number.is_finite() && number.abs() <= most) {

@@ -201,7 +201,7 @@ fn check_names(bench: &Workbench<'_>, names: &[String], built: &mut Built, start
     let is_known = |name: &String| paths().any(|path| is_named(path, std::slice::from_ref(name)));
     let is_head = |name: &str| HEADS.contains(&name) && HEADS.iter().any(|head| is_known(&(*head).to_owned()));
     for name in names.iter().filter(|name| !is_known(name) && !is_head(name)) {
-        let problem = format!("`{name}` in modules_to_save is no module of `{}`", bench.base_name);
+        let problem = format!("`{name}` in modules_to_save is not a module of `{}`", bench.base_name);
         if start == Start::Fresh {
             let mut known: Vec<&str> = paths().map(leaf).collect();
             known.dedup();

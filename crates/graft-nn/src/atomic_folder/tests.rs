@@ -129,3 +129,21 @@ fn a_link_to_a_folder_stays_a_link_and_the_mode_stays() {
     assert_eq!(found(&folder), ("new".to_owned(), "new".to_owned()));
     assert_eq!(fs::metadata(&folder).expect("there").permissions().mode() & 0o777, 0o750);
 }
+
+#[test]
+fn a_folder_that_replaces_another_is_whole_at_every_step() {
+    for steps in 0..3 {
+        let around = tempfile::tempdir().expect("a folder");
+        let (new, place) = (around.path().join(".checkpoint-1.part"), around.path().join("checkpoint-1"));
+        for (folder, version) in [(&new, "new"), (&place, "old")] {
+            fs::create_dir(folder).expect("made");
+            ["adapter", "optimizer"].iter().for_each(|name| fs::write(folder.join(name), version).expect("written"));
+        }
+        LEFT.set(Some(steps));
+        let whole = catch_unwind(AssertUnwindSafe(|| replace(&new, &place).expect("replaced"))).is_ok();
+        LEFT.set(None);
+        let read = |name: &str| fs::read_to_string(place.join(name)).expect("it is there");
+        assert!(read("adapter") == read("optimizer") && (!whole || read("adapter") == "new"), "after {steps} steps");
+        assert!(!whole || !new.exists());
+    }
+}
