@@ -221,7 +221,7 @@ fn the_head_of_a_tied_model_is_targeted_or_trained_whole_merged_saved_and_loaded
     let world = World::ready();
     world.run(Command::ModelLoad { source: "tiny".to_owned(), settings: Settings::default() }).unwrap();
     // The names that magics accept.
-    assert!(world.session.snapshot().model.unwrap().modules.iter().any(|module| module.path == "lm_head"));
+    assert!(world.session.snapshot().model.as_ref().unwrap().modules.iter().any(|module| module.path == "lm_head"));
     let base = world.text();
     for keys in ["r=2 target_modules=lm_head", "r=2 target_modules=q_proj modules_to_save=lm_head"] {
         let reply = world.attach(keys).unwrap_or_else(|failure| panic!("{keys}: {failure:?}"));
