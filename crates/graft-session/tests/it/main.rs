@@ -13,6 +13,7 @@ mod hints;
 mod jobs;
 mod limits;
 mod memory;
+mod next_steps;
 mod packed;
 mod reading;
 mod runs;

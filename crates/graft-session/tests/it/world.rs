@@ -94,8 +94,15 @@ impl World {
         Self { session: Session::new(ear.clone()), ear, folder: self.folder, _turn: self._turn }
     }
 
+    /// Executes a command; what the hint of a failure says to type must be understood.
     pub(crate) fn run(&self, command: Command) -> Result<Reply, Failure> {
-        self.session.execute(command)
+        let result = self.session.execute(command);
+        if let Err(Failure { message, hint: Some(hint), .. }) = &result {
+            for command in crate::next_steps::commands(hint) {
+                assert!(crate::next_steps::is_understood(command, &self.session.snapshot()), "`{command}`, the hint of `{message}`, is not understood");
+            }
+        }
+        result
     }
 
     pub(crate) fn model_folder(&self) -> String {
