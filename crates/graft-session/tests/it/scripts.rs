@@ -53,7 +53,8 @@ const HOSTILE: &[&str] = &[
 
 fn hostile() -> impl Strategy<Value = String> {
     let piece = prop_oneof![proptest::sample::select(HOSTILE).prop_map(str::to_owned), any::<char>().prop_map(String::from), "[a-z]{1,4}"];
-    proptest::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+    // `None` alone is a default, which is tested with what is refused.
+    proptest::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat()).prop_filter("a value", |text| text != "None")
 }
 
 fn not_empty() -> impl Strategy<Value = String> {

@@ -75,7 +75,8 @@ pub(super) fn word(text: &str) -> String {
 /// The value of a key as a magic reads it.
 fn value(text: &str) -> String {
     let is_plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '/' | '-' | ',' | '+');
-    if !text.is_empty() && text.chars().all(is_plain) { text.to_owned() } else { quoted(text) }
+    // A comma at the end would separate it from the next key.
+    if !text.is_empty() && !text.ends_with(',') && text.chars().all(is_plain) { text.to_owned() } else { quoted(text) }
 }
 
 fn quoted(text: &str) -> String {
@@ -109,7 +110,9 @@ pub(super) fn keys(settings: &Settings, specs: &[KeySpec]) -> Result<String, Fai
             continue;
         }
         let is_text = spec.kind == KeyKind::Text;
-        let is_mistaken = (shown.is_empty() && !is_text) || (is_list && (shown.ends_with(',') || (shown.starts_with('[') && shown.ends_with(']'))));
+        // `None` is Python's word for a default.
+        let is_mistaken =
+            shown == "None" || (shown.is_empty() && !is_text) || (is_list && (shown.ends_with(',') || (shown.starts_with('[') && shown.ends_with(']'))));
         if is_mistaken || !spec.parse(&shown).is_ok_and(|parsed| parsed.to_string() == shown) {
             return Err(not_a_magic(&format!("`{name}` cannot be `{}`", brief(&shown))));
         }
