@@ -2,22 +2,16 @@
 //!
 //! A named pipe would block for ever and `/dev/zero` never ends, so what a path is gets checked before anything is read.
 
-use std::{
-    fs::{File, FileType, OpenOptions},
-    io::{self, Read},
-    os::unix::fs::{FileTypeExt, OpenOptionsExt},
-    path::Path,
-};
+use std::{fs::File, io, path::Path};
+
+use graft_protocol::user_file;
 
 /// Opens a regular file for reading.
 ///
 /// # Errors
 /// Those of the file system, and [`io::ErrorKind::InvalidInput`] for a folder, a named pipe, a socket or a device.
 pub fn open(path: &Path) -> io::Result<File> {
-    // Without O_NONBLOCK, opening a named pipe waits for a writer.
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    let kind = file.metadata()?.file_type();
-    if kind.is_file() { Ok(file) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {}, not a regular file", name(kind)))) }
+    Ok(user_file::open(path).map(|(file, _)| file)?)
 }
 
 /// Reads a regular file of at most `limit` bytes.
@@ -25,24 +19,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// # Errors
 /// Those of [`open`], and [`io::ErrorKind::FileTooLarge`] for a longer file.
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let file = open(path)?;
-    let length = file.metadata()?.len();
-    let too_large = |length: u64| io::Error::new(io::ErrorKind::FileTooLarge, format!("it has {length} bytes; at most {limit} are read"));
-    if length > limit {
-        return Err(too_large(length));
-    }
-    let mut bytes = Vec::with_capacity(length as usize);
-    file.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
-}
-
-fn name(kind: FileType) -> &'static str {
-    match () {
-        () if kind.is_dir() => "a folder",
-        () if kind.is_fifo() => "a named pipe",
-        () if kind.is_socket() => "a socket",
-        () => "a device",
-    }
+    Ok(user_file::read(path, limit)?)
 }
 
 #[cfg(test)]

@@ -52,6 +52,18 @@ pub enum UserFileError {
     },
 }
 
+/// For callers that report errors of the file system.
+impl From<UserFileError> for io::Error {
+    fn from(error: UserFileError) -> Self {
+        match error {
+            UserFileError::Io { source, .. } => source,
+            UserFileError::NotRegular { kind, .. } => Self::new(io::ErrorKind::InvalidInput, format!("it is {kind}, not a regular file")),
+            UserFileError::TooLarge { bytes, most, .. } => Self::new(io::ErrorKind::FileTooLarge, format!("it has {bytes} bytes; at most {most} are read")),
+            other @ UserFileError::NotUtf8 { .. } => Self::new(io::ErrorKind::InvalidData, other.to_string()),
+        }
+    }
+}
+
 impl Hint for UserFileError {
     fn code(&self) -> &'static str {
         match self {

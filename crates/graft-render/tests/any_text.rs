@@ -125,7 +125,7 @@ proptest! {
     #[test]
     fn no_text_of_a_chart_or_a_bar_does_so(text in any_text()) {
         let (chart, progress) = (chart(&text), Progress { figures: vec![text.clone()], ..Progress::of(&text, 3, 10) });
-        let heat = block(&Block::Heat(vec![HeatMap::of(&text, [text.clone(), text.clone()], (1, 1), &[0.5], 8)])).plain;
+        let heat = ansi(&Block::Heat(vec![HeatMap::of(&text, [text.clone(), text.clone()], (1, 1), &[0.5], 8)]), 80);
         for drawn in [chart_text(&chart), chart_svg(&chart), live_html(&chart, &progress), progress.line(), progress.html(), heat] {
             prop_assert_eq!(obeyed(&drawn), None, "{:?}", drawn);
         }

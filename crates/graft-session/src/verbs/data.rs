@@ -94,7 +94,7 @@ pub(crate) fn lent(desk: &Desk, state: &State, source: &str) -> Result<Arc<Loade
     Ok(Arc::new(LoadedData { dataset, origin }))
 }
 
-/// What was read otherwise than it may have been meant, and the columns that were not used.
+/// Warns about labels and formats that may be a mistake, and about columns that were not used.
 fn tell_columns(desk: &Desk, set: &Dataset) {
     set.report.notes.iter().for_each(|note| desk.warn(format!("data `{}`: {note}", set.name)));
     if set.report.ignored.is_empty() {
@@ -107,7 +107,7 @@ fn tell_columns(desk: &Desk, set: &Dataset) {
     }
 }
 
-/// What became of the set that had the name before.
+/// Tells the user that a data set of the same name was replaced, and which runs were trained on it.
 fn tell_replaced(desk: &Desk, before: &LoadedData, now: &LoadedData) {
     let name = &now.dataset.name;
     if before.dataset.kind == now.dataset.kind && before.dataset.fingerprint() == now.dataset.fingerprint() {

@@ -1,4 +1,4 @@
-//! Records with named fields become what the trainer can use, or are refused by name.
+//! Builds records from named fields, and refuses fields that make no example.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(super) struct Collector<'a> {
     whole_floats: bool,
 }
 
-/// What a file holds.
+/// The records of a file, and how they were read.
 pub(super) struct Collected {
     pub(super) records: Vec<Record>,
     pub(super) report: ReadReport,
@@ -43,7 +43,7 @@ impl<'a> Collector<'a> {
         Self { source_name, typed, budget, taken: 0, records, labels, columns, notes, whole_floats: false }
     }
 
-    /// Something that the reader should know.
+    /// Adds a note to the report.
     pub(super) fn note(&mut self, note: String) {
         self.notes.push(note);
     }
@@ -85,7 +85,7 @@ impl<'a> Collector<'a> {
         self.push(Record { line, content, split })
     }
 
-    /// All records, with numbers among the labels of an untyped format seen as such.
+    /// Returns the records and the report; in an untyped format, labels that are all numbers are checked first.
     pub(super) fn finish(mut self, format: String) -> Result<Collected, DataError> {
         if !self.typed {
             self.settle_numbers()?;
@@ -219,7 +219,7 @@ impl<'a> Collector<'a> {
         DataError::Unsupported { source_name: self.source_name.to_owned(), line, what, hint: with_name(&hint, self.source_name) }
     }
 
-    /// Why fields make no example: another kind of data set, or a field that is missing.
+    /// The error for fields that make no example: another kind of data set, or a missing field.
     fn unusable(&self, line: usize, fields: &[(String, Field)], has_prompt: bool, has_completion: bool) -> DataError {
         let found: Vec<String> = fields.iter().map(|(name, _)| name.clone()).collect();
         let has = |name: &str| found.iter().any(|found| found.trim().eq_ignore_ascii_case(name));

@@ -1,4 +1,4 @@
-//! What a file is, by its first bytes: its name may say anything.
+//! Recognises a file by its first bytes, whatever its name says.
 
 use std::path::Path;
 
@@ -135,7 +135,7 @@ fn zip(head: &[u8]) -> Content {
     Content::Foreign(Foreign { name, step, is_text: false })
 }
 
-/// Text that is not what it was asked for: a page of an error or a login, a pointer in place of a file.
+/// Text that is not data: a web page such as an error or a login, a Git LFS pointer.
 fn markup(head: &[u8]) -> Option<Foreign> {
     let start = head.iter().position(|byte| !byte.is_ascii_whitespace())?;
     let text: Vec<u8> = head[start..].iter().take(64).map(u8::to_ascii_lowercase).collect();

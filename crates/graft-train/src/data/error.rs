@@ -37,17 +37,17 @@ pub enum DataError {
         /// A command that makes a readable file of it.
         hint: String,
     },
-    /// It needs more memory than there is.
-    #[error("`{source_name}` needs more memory ({} MB) than is left for it ({} MB)", bytes.div_ceil(1_000_000), left / 1_000_000)]
+    /// It needs more memory than is available.
+    #[error("`{source_name}` needs more memory ({} MB) than is available ({} MB)", bytes.div_ceil(1_000_000), left / 1_000_000)]
     TooLarge {
         /// The file.
         source_name: String,
-        /// What it has, or takes as far as it was read.
+        /// Its size, or what its examples take so far.
         bytes: u64,
-        /// What is left.
+        /// What is available.
         left: u64,
     },
-    /// Somebody writes to it.
+    /// Its size changed while it was read.
     #[error("`{source_name}` changed while it was read: {before} bytes became {after}")]
     Changed {
         /// The file.
@@ -57,7 +57,7 @@ pub enum DataError {
         /// Size afterwards.
         after: u64,
     },
-    /// An example has no end in sight.
+    /// A line is too long for one example.
     #[error("`{source_name}` line {line} is longer than {} MB, the most that one example may have", most >> 20)]
     LongLine {
         /// Where.
@@ -77,8 +77,8 @@ pub enum DataError {
         /// Offset of the bad byte.
         byte: u64,
     },
-    /// It is no text at all.
-    #[error("`{source_name}` line {line} has control characters that text has not: it is binary data, or damaged")]
+    /// It contains control characters.
+    #[error("`{source_name}` line {line} contains control characters: it is binary data or damaged")]
     Binary {
         /// Where.
         source_name: String,
@@ -97,7 +97,7 @@ pub enum DataError {
         /// How to make it one that is supported.
         hint: String,
     },
-    /// A label is a quantity.
+    /// A label is a number with a fraction.
     #[error("`{source_name}` line {line}: its label is the number {label}; a label is a name or a whole number, and regression is not supported yet")]
     FloatLabel {
         /// Where.
@@ -108,14 +108,14 @@ pub enum DataError {
         label: String,
     },
     /// An example has several labels.
-    #[error("`{source_name}` line {line}: its label is a list; one label an example is supported, not several labels or a label for each token")]
+    #[error("`{source_name}` line {line}: its label is a list; each example needs one label (multi-label and token classification are not supported yet)")]
     ListLabel {
         /// Where.
         source_name: String,
         /// Line, from 1.
         line: usize,
     },
-    /// What is called a label is none.
+    /// It has too many different labels.
     #[error("`{source_name}` line {line} has label number {}: at most {most} different labels are read", most + 1)]
     TooManyLabels {
         /// Where.
@@ -249,13 +249,13 @@ impl Hint for DataError {
             Self::File(error) => error.hint(),
             Self::Foreign { hint, .. } | Self::Unsupported { hint, .. } => Some(hint.clone()),
             Self::TooLarge { .. } => Some("load a part of it: head -n 100000 BIG > PART".to_owned()),
-            Self::Changed { .. } => Some("load it again when it is written".to_owned()),
-            Self::LongLine { .. } => Some("write an example a line, or of running text a blank line between passages".to_owned()),
+            Self::Changed { .. } => Some("load it again once it is complete".to_owned()),
+            Self::LongLine { .. } => Some("write one example per line, or for running text a blank line between passages".to_owned()),
             Self::Binary { .. } => Some("look at it: head -c 200 FILE | od -c".to_owned()),
             Self::FloatLabel { .. } => {
-                Some("name ranges of it, such as low and high, in a column `label`; or take the column out to train on the text alone".to_owned())
+                Some("write classes such as low and high into a column `label`, or remove the column to train on the text alone".to_owned())
             }
-            Self::ListLabel { .. } => Some("write one label for each example, or take the field out to train on the text alone".to_owned()),
+            Self::ListLabel { .. } => Some("write one label for each example, or remove the field to train on the text alone".to_owned()),
             Self::TooManyLabels { .. } => Some("where each text has an answer of its own, name the fields prompt and completion".to_owned()),
             Self::TooManyFields { .. } => Some("keep the columns text and label, or prompt and completion".to_owned()),
             Self::Empty { .. } | Self::MissingField { .. } => Some(FIELDS.to_owned()),

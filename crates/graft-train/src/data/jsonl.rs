@@ -32,20 +32,20 @@ pub(super) fn parse(lines: &mut Lines<'_>, collector: &mut Collector<'_>) -> Res
     Ok(())
 }
 
-/// A whole file that is one array.
+/// The error for a file that is one JSON array.
 fn array(source_name: &str) -> DataError {
-    let step = "write an object a line: python3 -c \"import json; [print(json.dumps(row)) for row in json.load(open('FILE'))]\" > 'FILE.jsonl', \
+    let step = "write one object per line: python3 -c \"import json; [print(json.dumps(row)) for row in json.load(open('FILE'))]\" > 'FILE.jsonl', \
          then %data load FILE.jsonl";
     DataError::Foreign { source_name: source_name.to_owned(), format: "one JSON array", hint: with_name(step, source_name) }
 }
 
-/// The fields of an object; what lists and objects inside it hold is passed over.
+/// The fields of an object; the contents of nested lists and objects are skipped.
 fn fields(text: &str) -> Result<Vec<(String, Field)>, String> {
     if !text.starts_with('{') {
         return Err("it is not a JSON object".to_owned());
     }
     serde_json::from_str(text).map(|Row(fields)| fields).map_err(|error| match error.is_eof() {
-        true => "the JSON object does not end on this line; JSON Lines has one whole object a line".to_owned(),
+        true => "the JSON object does not end on this line; JSON Lines has one complete object per line".to_owned(),
         false => {
             let text = error.to_string();
             let problem = text.split(" at line ").next().unwrap_or_default();

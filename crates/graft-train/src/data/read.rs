@@ -152,7 +152,7 @@ fn described(format: Format, ending: &str, decoded: &[&str]) -> String {
         Format::Table('\t') => "tsv".to_owned(),
         Format::Table(',') => "csv".to_owned(),
         Format::Table(other) => format!("csv with `{other}` between the fields"),
-        Format::Txt => "txt, a passage between blank lines an example".to_owned(),
+        Format::Txt => "txt, one example for each passage between blank lines".to_owned(),
     };
     if decoded.is_empty() { name } else { format!("{name} ({})", decoded.join(", ")) }
 }

@@ -42,9 +42,9 @@ fn what_a_completion_does_not_use_is_named() {
 }
 
 #[test]
-fn a_list_an_object_null_and_a_fraction_are_no_labels() {
+fn lists_objects_null_and_fractions_are_refused_as_labels() {
     let label = |field| problem(true, &[("text", text("a")), ("label", field)]);
-    assert!(label(Field::List).starts_with("`a.x` line 1: its label is a list; one label an example is supported"));
+    assert!(label(Field::List).starts_with("`a.x` line 1: its label is a list; each example needs one label"));
     assert_eq!(label(Field::Object), "`a.x` line 1: its label is an object; a name or a whole number is expected");
     assert_eq!(label(Field::Null), "`a.x` line 1: its label is null: leave the example out, or give it a label");
     assert!(label(Field::Float(0.5)).starts_with("`a.x` line 1: its label is the number 0.5; a label is a name or a whole number"));

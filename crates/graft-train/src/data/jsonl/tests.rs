@@ -31,7 +31,7 @@ fn a_line_that_is_not_one_object_is_named() {
     let problem = |text: &str| read(text).expect_err(text).to_string();
     assert_eq!(problem("{\"text\":\"x\"}\nplain words"), "`a.jsonl` line 2: it is not a JSON object");
     assert_eq!(problem("{\"text\":\"x\",}"), "`a.jsonl` line 1: it is not valid JSON: trailing comma (column 13)");
-    assert_eq!(problem("{\n\"text\":\"x\"}"), "`a.jsonl` line 1: the JSON object does not end on this line; JSON Lines has one whole object a line");
+    assert_eq!(problem("{\n\"text\":\"x\"}"), "`a.jsonl` line 1: the JSON object does not end on this line; JSON Lines has one complete object per line");
     let array = read("[\n{\"text\":\"x\"}]").expect_err("an array");
     assert_eq!(array.to_string(), "`a.jsonl` is one JSON array; %data load reads jsonl, csv, tsv and txt");
     assert!(array.hint().expect("a hint").contains("json.load(open('a.jsonl'))"));
@@ -44,7 +44,7 @@ fn an_empty_completion_is_refused() {
 }
 
 #[test]
-fn what_is_nested_without_end_is_passed_over_without_a_stack() {
+fn deeply_nested_values_are_skipped_without_recursion() {
     let deep = format!("{{\"text\":\"x\",\"meta\":{}1{}}}", "[".repeat(200_000), "]".repeat(200_000));
     assert_eq!(read(&deep).expect("reads").len(), 1);
     let open = format!("{{\"text\":\"x\",\"meta\":{}", "{\"a\":".repeat(200_000));
