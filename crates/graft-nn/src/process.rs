@@ -1,26 +1,19 @@
-//! Settings of the whole process that make candle train fast: the allocator and candle's own threads.
+//! Settings of the whole process that make candle train fast.
 #![allow(unsafe_code)]
 
 use std::sync::Once;
 
 static TUNED: Once = Once::new();
 
-/// Sets the process up for training, once; later calls do nothing.
+/// Sets the process up for training, once; later calls do nothing. May be called from any thread.
 ///
-/// * glibc keeps freed memory instead of giving it back between operations: page faults cost 25-45 % of a step otherwise.
-/// * candle's spinning pool for elementwise operations is reduced to the calling thread (unless `CANDLE_NUM_THREADS` is set):
-///   it fights with rayon on few cores, and the operations here bring their own parallelism.
+/// glibc keeps freed memory instead of giving it back between operations: page faults cost 25-45 % of a step otherwise.
 ///
-/// Call it first in `main` or at the top of a test, before other threads start and before the first tensor.
+/// candle's pool for elementwise operations competes with rayon on few cores, and the operations here bring their own parallelism. Its size
+/// can only be set in the environment, which a running process must not change: whoever starts one sets `CANDLE_NUM_THREADS=1`, as the
+/// kernel does for its child and `.cargo/config.toml` for what cargo runs.
 pub fn tune_process() {
-    TUNED.call_once(|| {
-        keep_freed_memory();
-        if std::env::var_os("CANDLE_NUM_THREADS").is_none() {
-            // SAFETY: the caller promises that no other thread reads or writes the environment now; std's own accesses are
-            // locked against each other in any case.
-            unsafe { std::env::set_var("CANDLE_NUM_THREADS", "1") };
-        }
-    });
+    TUNED.call_once(keep_freed_memory);
 }
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -61,11 +61,20 @@ fn receive(session: &Session, outbox: &Arc<Outbox>, mut stream: BufReader<UnixSt
             }
             ToChild::Interrupt { number } => outbox.push(FromChild::InterruptSeen { number, job: session.interrupt() }),
             ToChild::StopAll => session.stop_all(),
-            ToChild::Environment { name, value } => environment::set(&name, value.as_deref()),
+            ToChild::Environment { name, value } => set_variable(&name, value.as_deref()),
             ToChild::Directory { path } => change_directory(session, &path),
         }
     }
     Ok(())
+}
+
+/// Does what `%env` and `:env` ask for.
+#[allow(unsafe_code)]
+fn set_variable(name: &str, value: Option<&str>) {
+    // SAFETY: the session reads the environment through std alone. C libraries that a cell has brought read theirs when they are loaded; a cell
+    // that has one call `getenv` on another thread at this moment has the same race with the `%env` of its user as with a `set_var` of its own,
+    // which Rust makes it write as `unsafe`.
+    unsafe { environment::set(name, value) };
 }
 
 fn change_directory(session: &Session, path: &str) {
