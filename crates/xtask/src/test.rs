@@ -97,8 +97,7 @@ fn everything(options: &Options, found: &mut Found) -> Result<()> {
 /// Reads the arguments.
 fn options(arguments: &[String]) -> Result<Options> {
     let mut options = Options::default();
-    let mut words = arguments.iter();
-    while let Some(word) = words.next() {
+    for word in arguments {
         match word.as_str() {
             "--long" => options.long = true,
             "--peft" => options.peft = true,

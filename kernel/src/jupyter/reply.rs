@@ -266,7 +266,7 @@ impl Reply {
             Self::CommInfo { .. } => "comm_info_reply",
             Self::Interrupt { .. } => "interrupt_reply",
             Self::Shutdown { .. } => "shutdown_reply",
-            Self::Error { msg_type, .. } => *msg_type,
+            Self::Error { msg_type, .. } => msg_type,
             Self::InputRequest { .. } => "input_request",
         }
     }

@@ -140,7 +140,8 @@ fn parse(raw: RawHeader, data_start: u64) -> Result<Header, String> {
 
 fn entry(raw: RawEntry) -> Result<Entry, String> {
     let dtype = raw.dtype.ok_or("has no dtype")?;
-    let (dtype, width) = self::dtype(&dtype).ok_or_else(|| format!("is stored as {dtype}, which is not read (F32, F16, BF16, F64, I64, I32, U32, U8, I8 are)"))?;
+    let (dtype, width) =
+        self::dtype(&dtype).ok_or_else(|| format!("is stored as {dtype}, which is not read (F32, F16, BF16, F64, I64, I32, U32, U8, I8 are)"))?;
     let Sizes(shape) = raw.shape.ok_or("has no shape")?;
     let Sizes(offsets) = raw.data_offsets.ok_or("has no data_offsets")?;
     let [start, end] = offsets[..] else { return Err(format!("has {} data_offsets instead of 2", offsets.len())) };
