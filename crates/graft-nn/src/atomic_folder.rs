@@ -152,10 +152,11 @@ impl Staging {
             return Ok(());
         }
         let new = names(&self.path)?;
-        if let Some(name) = new.iter().find(|name| place.join(name).is_dir()) {
+        // A folder of the set is replaced whole; a user's folder in the way of a file is not.
+        if let Some(name) = new.iter().find(|name| place.join(name).is_dir() && !self.path.join(name).is_dir()) {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, format!("`{name}` is a folder there")));
         }
-        let removed: Vec<String> = names(place)?.into_iter().filter(|name| is_stale(name) && !new.contains(name) && !place.join(name).is_dir()).collect();
+        let removed: Vec<String> = names(place)?.into_iter().filter(|name| is_stale(name) && !new.contains(name)).collect();
         fs::write(self.path.join(REMOVED), removed.join("\n"))?;
         sync(&self.path)?;
         step();
