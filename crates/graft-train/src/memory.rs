@@ -56,6 +56,8 @@ pub struct Sizes<'a> {
     pub validation: LargestPass,
     /// Whether something is trained inside the blocks' layers, so that a pass keeps what a block computes until its end.
     pub inside_blocks: bool,
+    /// Numbers per position that adapters between attention and the feed-forward part keep while the latter is computed.
+    pub before_feed_forward: usize,
 }
 
 /// The parts of a training's memory, in bytes.
@@ -121,12 +123,12 @@ impl Memory {
         let at_once = if passes > 1 && passes >= sizes.threads { sizes.threads.max(1) } else { 1 } as u64;
         let [hidden, vocab] = [shape.hidden, shape.vocab].map(|size| size as u64);
         let of_adapters = sizes.adapters.per_position as u64 / shape.layers.max(1) as u64;
-        // Where nothing inside is trained, candle's graph has nothing to keep: what lives at one time is in the feed-forward part. Of two networks
-        // between layers the first is kept while the second is computed.
+        // Where nothing inside is trained, candle's graph has nothing to keep: the peak is in the feed-forward part, on top of what an adapter
+        // before it has saved in this block.
         let in_block = if sizes.inside_blocks {
             of_block(shape) + 3 * hidden + of_adapters
         } else {
-            (feeds(shape) + 2) * shape.intermediate as u64 + 4 * hidden + of_adapters / 2
+            (feeds(shape) + 2) * shape.intermediate as u64 + 4 * hidden + sizes.before_feed_forward as u64 / shape.layers.max(1) as u64
         };
         let block = positions * in_block + sizes.adapters.per_pass as u64 / shape.layers.max(1) as u64;
         let logits = positions * hidden + read * (hidden + 2 * vocab);

@@ -103,6 +103,7 @@ fn of_published(name: &str, settings: &Settings) -> Result<Table, Failure> {
         threads: 0,
         validation: LargestPass::default(),
         inside_blocks: true,
+        before_feed_forward: 0,
     };
     let four_bits = Sizes { kept: model.bytes(bytes_each, Some(FOUR_BITS)), widened: 4 * model.largest(), ..sizes };
     let mut table = compared(&format!("memory of training {}", model.name), &format!("lora r={rank} all-linear"), &sizes, &four_bits);

@@ -43,6 +43,7 @@ pub fn of_model(model: &dyn Model) -> Sizes<'_> {
         threads,
         validation: LargestPass::default(),
         inside_blocks: is_touched_inside(model),
+        before_feed_forward: before_feed_forward(model),
     }
 }
 
@@ -53,6 +54,12 @@ fn kept_beside(model: &dyn Model) -> Kept {
     // A head that shares the embedding's weight is not among the sites, and an adapter may act in it all the same.
     let of_head: Kept = model.tied_head().into_iter().map(Linear::kept).sum();
     of_weights + of_layers + of_head + model.junctions().into_iter().map(Junction::kept).sum()
+}
+
+/// What the adapters at the output of attention save per position, over all blocks.
+fn before_feed_forward(model: &dyn Model) -> usize {
+    let of_attention = model.junctions().into_iter().filter(|junction| junction.sublayer() == Sublayer::Attention);
+    of_attention.map(|junction| junction.kept().per_position).sum()
 }
 
 /// Blocks in front of the first place where something is trained.

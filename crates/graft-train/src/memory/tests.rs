@@ -24,6 +24,7 @@ fn sizes_of(shape: &ModelShape) -> Sizes<'_> {
         threads: 0,
         validation: LargestPass::default(),
         inside_blocks: true,
+        before_feed_forward: 0,
     }
 }
 
