@@ -4,7 +4,7 @@
 /// Sets a variable, or removes it without a value. A name that the system cannot hold is left alone.
 ///
 /// # Safety
-/// No other thread reads or writes the environment meanwhile, except through [`std::env`], which locks it.
+/// No other thread reads or writes the environment meanwhile, except through [`mod@std::env`], which locks it.
 pub(super) unsafe fn set(name: &str, value: Option<&str>) {
     if name.is_empty() || name.contains(['=', '\0']) || value.is_some_and(|value| value.contains('\0')) {
         return;
