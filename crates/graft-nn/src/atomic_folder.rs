@@ -8,7 +8,7 @@
 //!   renamed to `.graft-committed` inside the folder. From that moment [`locate`] finds the new files; they are then moved to their places, after every
 //!   old file has been removed, so that no program ever sees a mixture.
 //!
-//! What a killed process leaves behind is completed or removed by the next [`write`].
+//! What a killed process leaves behind is completed or removed by the next [`write()`].
 
 use std::{
     fs::{self, File},
@@ -44,7 +44,7 @@ pub fn write<E>(folder: &Path, is_stale: &dyn Fn(&str) -> bool, fill: impl FnOnc
     result
 }
 
-/// Path from which the file `name` of a folder written by [`write`] must be read: a process that was killed may not have moved it to its place.
+/// Path from which the file `name` of a folder written by [`write()`] must be read: a process that was killed may not have moved it to its place.
 pub fn locate(folder: &Path, name: &str) -> PathBuf {
     let committed = folder.join(COMMITTED).join(name);
     if committed.is_file() { committed } else { folder.join(name) }
