@@ -170,11 +170,14 @@ impl Live {
     fn end_progress(&mut self, frontend: &dyn Frontend) {
         if let Some(mut view) = self.progress.take() {
             // What a stopped comparison has reached is a result: a terminal and a stored notebook keep it too.
-            let rich = if view.standing.is_empty() { progress(&view) } else { Rich::from_blocks(&view.standing) };
-            // Also when it stood for less than a moment.
-            if !view.slot.replace(&rich, frontend) && !view.standing.is_empty() {
+            let (charts, tables): (Vec<Block>, Vec<Block>) = std::mem::take(&mut view.standing).into_iter().partition(|block| matches!(block, Block::Chart(_)));
+            let rich = if tables.is_empty() { progress(&view) } else { Rich::from_blocks(&tables) };
+            // Also when it was shown for less than a moment.
+            if !view.slot.replace(&rich, frontend) && !tables.is_empty() {
                 frontend.display(&rich, None);
             }
+            // A chart is a picture, which one display cannot hold next to a table.
+            charts.iter().for_each(|chart| frontend.display(&Rich::from_block(chart), None));
         }
     }
 

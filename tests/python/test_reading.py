@@ -21,7 +21,7 @@ def answers(kernel):
 
 
 def test_readers_see_the_users_adapter_while_trials_advance(kernel):
-    kernel.run(SETUP, timeout=120)
+    kernel.warm().run(SETUP, timeout=120)
     before = answers(kernel)
     begun = kernel.run("%ablate lora,full,dora steps=100000 batch=2 max_length=32 examples=8 bg=true", timeout=120)
     assert "goes on in the background" in begun.text, begun.text

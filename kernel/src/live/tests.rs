@@ -1,6 +1,6 @@
 use std::sync::Mutex;
 
-use graft_protocol::{Cell, Table};
+use graft_protocol::{Cell, Chart, Series, SeriesStyle, Table, chart::NonFinite};
 
 use super::*;
 use crate::frontend::{Answer, CellError};
@@ -13,7 +13,8 @@ impl Frontend for Page {
     fn stream(&self, _stream: Stream, _bytes: &[u8]) {}
 
     fn display(&self, rich: &Rich, _id: Option<&str>) {
-        self.0.lock().unwrap().push(format!("display {}", rich.text()));
+        let kind = if rich.mime.contains_key("image/svg+xml") { "figure" } else { "display" };
+        self.0.lock().unwrap().push(format!("{kind} {}", rich.text()));
     }
 
     fn update_display(&self, rich: &Rich, _id: &str) {
@@ -69,4 +70,20 @@ fn so_does_that_of_one_that_was_stopped_at_once() {
     live.take(Output::Event { request: None, event: Event::Progress { label: "quick".to_owned(), done: 1, total: 2 } }, &page);
     live.finish(&page);
     assert!(last(&page).contains("stopped"), "a bar alone that ended sooner is not shown");
+}
+
+#[test]
+fn the_curves_of_a_stopped_comparison_stay_as_a_figure_below_its_table() {
+    let (mut live, page) = (Live::new(Duration::ZERO), Page::default());
+    tell(&mut live, &page, "stopped, step 2 of 9");
+    let mut table = Table::new("", &["trial"]);
+    table.row(vec![Cell::Text("lora r=1".to_owned())]);
+    let points = vec![(1.0, NonFinite(2.0)), (2.0, NonFinite(1.5))];
+    let chart = Chart { title: "training loss".into(), series: vec![Series { name: "lora r=1".into(), style: SeriesStyle::Line, points }], ..Chart::default() };
+    let event = Event::Standing(vec![Block::Table(table), Block::Chart(chart)]);
+    assert!(live.take(Output::Event { request: None, event }, &page).is_none());
+    live.finish(&page);
+    let shown = page.0.lock().unwrap().clone();
+    let kinds: Vec<&str> = shown.iter().rev().take(2).filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(kinds, ["figure", "display"], "{shown:?}");
 }
