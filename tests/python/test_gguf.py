@@ -6,7 +6,7 @@ import shutil
 
 from graft_testing import Kernel
 
-MODELS = pathlib.Path(__file__).resolve().parents[2] / "goldens-gguf"
+MODELS = pathlib.Path(__file__).resolve().parents[1] / "goldens-gguf"
 
 
 def test_a_gguf_model_is_adapted_saved_and_read_back(places):

@@ -5,6 +5,7 @@ import subprocess
 import time
 
 import pytest
+
 from graft_testing import ANSWER, GRAFT, Cell, Kernel, Places
 
 LINES = ["EVCXR_EXECUTION_COMPLETE", "EVCXR_PANIC_NOTIFICATION", "EVCXR_ERROR_OCCURRED", "EVCXR_VARIABLE_CHANGED_TYPE:kept", "EVCXR_END_CONTENT"]
@@ -35,7 +36,7 @@ def test_what_another_process_and_raw_writes_print_is_text_too(kernel):
 
 
 def test_content_that_is_never_ended_stays_in_its_cell(kernel):
-    cell = kernel.run('println!("EVCXR_BEGIN_CONTENT text/html\\nlost?");')
+    cell = kernel.warm().run('println!("EVCXR_BEGIN_CONTENT text/html\\nlost?");')
     assert cell.stdout == "EVCXR_BEGIN_CONTENT text/html\nlost?\n" and not cell.displays
     shown = kernel.run('println!("EVCXR_BEGIN_CONTENT text/html\\n<b>x</b>\\nEVCXR_END_CONTENT");')
     assert shown.displays[-1].data["text/html"] == "<b>x</b>" and shown.stdout == ""

@@ -298,6 +298,7 @@ impl Broadcast {
         match self {
             Self::Display { data, .. } | Self::Result { data, .. } => data.values().filter_map(Value::as_str).map(str::len).sum(),
             Self::ExecuteInput { code, .. } => code.len(),
+            Self::Error(error) => error.weight(),
             _ => 0,
         }
     }

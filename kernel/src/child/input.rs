@@ -14,6 +14,9 @@ const LATEST: Duration = Duration::from_millis(100);
 /// For how long a program or a thread must be blocked, so that one that is about to go on with what it has read is not taken for one that waits.
 const CONFIRM: Duration = Duration::from_millis(2);
 
+/// Bytes that an empty pipe always takes: a page, the least that Linux gives one.
+const FITS: usize = 4096;
+
 /// The pipe, and who waits.
 pub(super) struct Input {
     state: Mutex<State>,
@@ -66,9 +69,13 @@ impl Input {
         state.since = Instant::now();
         match (line, &state.writer) {
             (Some(line), Some(writer)) => {
-                // More than a pipe holds waits for the cell to read it, and this thread has other things to do.
-                if let Ok(mut writer) = writer.try_clone() {
-                    std::thread::spawn(move || drop(writer.write_all(line.as_bytes())));
+                // Who waits has found the pipe empty, so this much fits at once: were it written later, the cell would seem to wait for another line.
+                let (first, rest) = line.as_bytes().split_at(line.len().min(FITS));
+                let written = (&*writer).write_all(first);
+                // More waits until the cell reads it, and this thread has other things to do.
+                if let (false, Ok(()), Ok(mut writer)) = (rest.is_empty(), written, writer.try_clone()) {
+                    let rest = rest.to_vec();
+                    std::thread::spawn(move || drop(writer.write_all(&rest)));
                 }
             }
             (Some(_), None) => {}

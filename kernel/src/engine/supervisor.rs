@@ -263,7 +263,12 @@ impl Supervisor {
             return false;
         }
         self.cell().begin();
-        self.control(&control::ToChild::Run { library: library.to_owned(), function: function.to_owned() })
+        let is_sent = self.control(&control::ToChild::Run { library: library.to_owned(), function: function.to_owned() });
+        if !is_sent {
+            // The child has died since it was ready: no cell runs.
+            self.cell().executing = false;
+        }
+        is_sent
     }
 
     /// Says something to the child's main program; false when there is no child.

@@ -123,6 +123,13 @@ pub(crate) struct ErrorContent {
     traceback: Vec<String>,
 }
 
+impl ErrorContent {
+    /// About how many bytes it has.
+    pub(crate) fn weight(&self) -> usize {
+        self.ename.len() + self.evalue.len() + self.traceback.iter().map(String::len).sum::<usize>()
+    }
+}
+
 /// One payload of `execute_reply`.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "source", rename_all = "snake_case")]

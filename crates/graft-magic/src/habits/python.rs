@@ -17,7 +17,9 @@ pub(super) fn is_statement(line: &str) -> bool {
     let first = line.split(|next: char| !next.is_alphanumeric() && next != '_').next().unwrap_or_default();
     let rest = line.get(first.len()..).unwrap_or_default();
     let names_something = rest.starts_with(' ') && rest.trim_start().starts_with(|next: char| next.is_alphanumeric() || matches!(next, '_' | '"' | '\''));
-    let code = line.split(" #").next().unwrap_or(line).trim_end();
+    let code = line.split(" #").next().unwrap_or(line);
+    // A comment of Rust's may end in a colon.
+    let code = code.split("//").next().unwrap_or(code).trim_end();
     let opens_block = code.ends_with(':') && !code.ends_with("::") && !code.contains('{') && BLOCKS.contains(&first);
     let is_decorator = line.strip_prefix('@').is_some_and(|name| name.starts_with(|next: char| next.is_alphabetic()));
     names_something && STATEMENTS.contains(&first)

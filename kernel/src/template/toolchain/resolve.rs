@@ -55,7 +55,8 @@ pub(crate) fn tools() -> Result<Arc<Tools>, TemplateError> {
 
 /// Takes back what this process has set for evcxr, so that a program of the user's chooses its toolchain itself.
 pub(crate) fn leave_choice(remove: impl FnOnce(&str)) {
-    if tools().is_ok_and(|tools| !tools.is_users_choice) {
+    // Looked at first, because finding the tools may start rustup.
+    if std::env::var_os(TOOLCHAIN_VARIABLE).is_some() && tools().is_ok_and(|tools| !tools.is_users_choice) {
         remove(TOOLCHAIN_VARIABLE);
     }
 }
