@@ -102,7 +102,7 @@ class Cell:
 
     def __init__(self, kernel, code, msg_id):
         self.kernel, self.code, self.msg_id = kernel, code, msg_id
-        self.stdout = self.stderr = ""
+        self.pieces, self.stderr = [], ""
         self.displays, self.messages = [], []
         self.error = self.reply = None
         self.idle = False
@@ -113,7 +113,7 @@ class Cell:
         kind, content = message["msg_type"], message["content"]
         if kind == "stream":
             if content["name"] == "stdout":
-                self.stdout += content["text"]
+                self.pieces.append(content["text"])
             else:
                 self.stderr += content["text"]
         elif kind in ("display_data", "execute_result"):
@@ -122,11 +122,18 @@ class Cell:
             for display in self.kernel.displays_named(content.get("transient", {}).get("display_id")):
                 display.versions.append(content["data"])
         elif kind == "clear_output":
-            self.displays, self.stdout = [], ""
+            self.displays, self.pieces = [], []
         elif kind == "error":
             self.error = content
         elif kind == "status" and content["execution_state"] == "idle":
             self.idle = True
+
+    @property
+    def stdout(self):
+        # Joined when it is looked at: adding each message to the whole would take seconds for a hundred megabytes.
+        if len(self.pieces) > 1:
+            self.pieces = ["".join(self.pieces)]
+        return "".join(self.pieces)
 
     @property
     def status(self):
