@@ -12,6 +12,8 @@ use scoring::{Rows, Scored, score};
 
 /// Examples that pass through the model at one time on the processor.
 const PIECE: usize = 4;
+/// Most texts, of which an example has one for each label, that are tokenized to find the largest pass; those of one pass always are.
+const MOST_TEXTS: usize = 1 << 14;
 
 /// What an evaluation finds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -126,32 +128,51 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    /// The sizes of its largest pass.
+    /// The sizes of its largest pass. Of very many texts, such as with thousands of labels, only the passes with the longest are looked at.
     ///
     /// # Errors
     /// Those of the tokenizer.
     pub fn largest_pass(&self) -> Result<LargestPass> {
-        let (all, taken) = (self.data.split(self.request.split), self.model.embedding().positions_taken());
-        let packs = taken == 0 && self.model.embedding().weight().own().device().is_cpu();
-        let mut largest = LargestPass::default();
-        for chunk in all[..all.len().min(self.request.examples)].chunks(self.request.batch.max(1)) {
-            for piece in chunk.chunks(self.piece(chunk)) {
-                let (lengths, read) = if classify::is_classifier(self.model) {
-                    (piece.iter().map(|example| Ok(self.encoder.example(example)?.0.ids.len())).collect::<Result<Vec<_>>>()?, piece.len())
-                } else {
-                    let rows = self.rows(piece)?;
-                    (rows.lengths(), rows.read())
-                };
-                let longest = lengths.iter().max().copied().unwrap_or(0);
-                let positions = if packs { lengths.iter().sum() } else { lengths.len() * (longest + taken) };
-                largest = LargestPass {
-                    positions: largest.positions.max(positions),
-                    read: largest.read.max(read),
-                    passes: largest.passes.max(chunk.len().div_ceil(self.piece(chunk))),
-                };
+        let all = self.data.split(self.request.split);
+        let chunks = || all[..all.len().min(self.request.examples)].chunks(self.request.batch.max(1));
+        let mut pieces: Vec<&[Example]> = chunks().flat_map(|chunk| chunk.chunks(self.piece(chunk))).collect();
+        pieces.sort_by_cached_key(|piece| std::cmp::Reverse(self.size_in_bytes(piece)));
+        let mut largest = LargestPass { passes: chunks().map(|chunk| chunk.len().div_ceil(self.piece(chunk))).max().unwrap_or(0), ..LargestPass::default() };
+        let (mut texts, each) = (0, if classify::is_classifier(self.model) { 1 } else { 1 + self.data.labels().len() });
+        for piece in pieces {
+            texts += piece.len() * each;
+            if texts > MOST_TEXTS && largest.positions > 0 {
+                break;
             }
+            let (positions, read) = self.sizes(piece)?;
+            (largest.positions, largest.read) = (largest.positions.max(positions), largest.read.max(read));
         }
         Ok(largest)
+    }
+
+    /// Positions of the pass of a piece, and those whose logits are read.
+    fn sizes(&self, piece: &[Example]) -> Result<(usize, usize)> {
+        let (lengths, read) = if classify::is_classifier(self.model) {
+            (piece.iter().map(|example| Ok(self.encoder.example(example)?.0.ids.len())).collect::<Result<Vec<_>>>()?, piece.len())
+        } else {
+            let rows = self.rows(piece)?;
+            (rows.lengths(), rows.read())
+        };
+        let longest = lengths.iter().max().copied().unwrap_or(0);
+        let taken = self.model.embedding().positions_taken();
+        Ok((if self.packs() { lengths.iter().sum() } else { lengths.len() * (longest + taken) }, read))
+    }
+
+    /// What the size of a piece's pass grows with, without tokenizing it.
+    fn size_in_bytes(&self, piece: &[Example]) -> usize {
+        let bytes = |example: &Example| example.prompt.len() + example.completion.len();
+        if self.packs() { piece.iter().map(bytes).sum() } else { piece.len() * piece.iter().map(bytes).max().unwrap_or(0) }
+    }
+
+    /// Whether the rows of a pass are put one after the other, without padding.
+    fn packs(&self) -> bool {
+        let embedding = self.model.embedding();
+        embedding.positions_taken() == 0 && embedding.weight().own().device().is_cpu()
     }
 
     /// Examples of a chunk that pass through the model at one time.
@@ -205,19 +226,27 @@ impl<'a> Evaluator<'a> {
 }
 
 /// Where the tokens of one label begin another's, the end token decides between them; else it says nothing and costs a pass.
+///
+/// In sorted order, a prefix of other labels comes directly before one of them, so comparing neighbours is enough: there may be thousands of labels.
 fn is_end_needed(labels: &[Sequence]) -> bool {
-    let begins_another =
-        |(index, label): (usize, &Sequence)| labels.iter().enumerate().any(|(other, longer)| other != index && longer.ids.starts_with(&label.ids));
-    labels.iter().enumerate().any(begins_another)
+    let Some((one, others)) = labels.split_first() else { return false };
+    let common = others.iter().map(|other| common_tokens(one, other)).fold(one.ids.len(), usize::min);
+    let mut endings: Vec<&[u32]> = labels.iter().map(|label| &label.ids[common..]).collect();
+    endings.sort_unstable();
+    endings.windows(2).any(|pair| pair[1].starts_with(pair[0]))
 }
 
 /// Where a token covers the end of the prompt and the beginning of one label but not of another, the labels are compared from the first token on that is
 /// not the same in all of them: otherwise one would be scored for characters that the other is given.
 fn compare_from_the_same_token(labels: &mut [Sequence]) {
     let Some((one, others)) = labels.split_first() else { return };
-    let same = |other: &Sequence| one.ids.iter().zip(&other.ids).take_while(|(a, b)| a == b).count();
-    let earliest = others.iter().map(|other| other.first.min(same(other))).fold(one.first, usize::min);
+    let earliest = others.iter().map(|other| other.first.min(common_tokens(one, other))).fold(one.first, usize::min);
     labels.iter_mut().for_each(|label| label.first = earliest);
+}
+
+/// Tokens that both begin with.
+fn common_tokens(one: &Sequence, other: &Sequence) -> usize {
+    one.ids.iter().zip(&other.ids).take_while(|(a, b)| a == b).count()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod header;
 mod ledger;
 mod lines;
 mod lock;
+mod own_file;
 mod place;
 mod start;
 mod trials;

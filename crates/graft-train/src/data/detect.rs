@@ -91,9 +91,14 @@ const SIGNATURES: &[Signature] = &[
     (0, b"\xff\xfe\0\0", "UTF-32 text", UTF32),
 ];
 
+/// Signatures of formats that are text themselves. Any other printable signature counts only in a file with binary bytes.
+const TEXTS: &[&[u8]] = &[b"%PDF-", b"{\\rtf"];
+
 /// Recognises a file by its first [`HEAD`] bytes.
 pub(super) fn content(head: &[u8]) -> Content {
     let found = SIGNATURES.iter().find(|(place, bytes, ..)| head.get(*place..).is_some_and(|rest| rest.starts_with(bytes)));
+    // A csv file may begin with `ORCID`, running text with `GIF89a`.
+    let found = found.filter(|(_, bytes, ..)| TEXTS.contains(bytes) || !bytes.iter().all(u8::is_ascii_graphic) || is_binary(head));
     let foreign = |name, step, is_text| Content::Foreign(Foreign { name, step, is_text });
     match head {
         _ if let Some((_, _, name, step)) = found => foreign(name, step, false),
@@ -110,6 +115,12 @@ pub(super) fn content(head: &[u8]) -> Content {
             (None, None) => Content::Utf8 { mark: 0 },
         },
     }
+}
+
+/// Whether the head contains control bytes or invalid UTF-8; a character that is cut off at its end is valid.
+fn is_binary(head: &[u8]) -> bool {
+    let is_control = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\n' | b'\r');
+    head.iter().any(is_control) || std::str::from_utf8(head).is_err_and(|error| error.error_len().is_some())
 }
 
 /// The hint for a file of that format.
@@ -199,6 +210,18 @@ mod tests {
     }
 
     #[test]
+    fn a_printable_signature_counts_only_in_a_file_with_binary_bytes() {
+        assert_eq!(name(b"ORC\x0a\x0b\x08\x03"), "an ORC file");
+        assert_eq!(name(b"GIF89a\x10\0\x10\0"), "a GIF picture");
+        assert_eq!(name(b"%PDF-1.7\n1 0 obj\n"), "a PDF document");
+        assert_eq!(name(b"{\\rtf1\\ansi text}"), "an RTF document");
+        for text in ["ORCID,label\n0000-0001,good\n", "BZh is a name\n", "GIF89a or PNG?\tBoth.\r\n", "GGUF"] {
+            assert_eq!(content(text.as_bytes()), Content::Utf8 { mark: 0 }, "{text}");
+        }
+        assert_eq!(content(&"ORCID: Grüße".as_bytes()[..10]), Content::Utf8 { mark: 0 }, "a character that is cut off");
+    }
+
+    #[test]
     fn utf_16_is_recognised_with_and_without_its_mark() {
         for order in [ByteOrder::Little, ByteOrder::Big] {
             assert_eq!(content(&utf16("text,label\nGrüße,gut\n", order)), Content::Utf16 { mark: 0, order });
@@ -210,7 +233,7 @@ mod tests {
 
     #[test]
     fn the_step_names_the_file() {
-        let Content::Foreign(parquet) = content(b"PAR1") else { panic!("not recognised") };
+        let Content::Foreign(parquet) = content(b"PAR1\x15\x04") else { panic!("not recognised") };
         let step = step(&parquet, Path::new("my data.parquet"));
         assert!(step.contains("pandas.read_parquet('my data.parquet').to_json('my data.parquet.jsonl', orient='records', lines=True)"), "{step}");
     }

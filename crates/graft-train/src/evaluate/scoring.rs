@@ -1,6 +1,6 @@
 //! Log-probabilities of completions and of every label, in as few rows as they need.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use graft_nn::{Context, Model, Tensor};
 
@@ -70,28 +70,54 @@ impl Rows {
 
     /// Adds an example; with labels, the index of its own and the sequence of each.
     pub(super) fn push(&mut self, completion: &Sequence, labels: Option<(usize, &[Sequence])>) {
-        let begin = self.rows.len();
-        let completion = self.reading(begin, completion);
         let (label, all) = labels.map_or((None, &[][..]), |(label, all)| (Some(label), all));
+        let mut beginnings = Beginnings::needed_by(all);
+        let completion = self.reading(&mut beginnings, completion);
         // Longest first: a shorter label then finds the row of a longer one that begins like it.
         let mut order: Vec<usize> = (0..all.len()).collect();
         order.sort_by_key(|index| std::cmp::Reverse(all[*index].ids.len()));
-        let mut labels: Vec<(usize, Reading)> = order.into_iter().map(|index| (index, self.reading(begin, &all[index]))).collect();
+        let mut labels: Vec<(usize, Reading)> = order.into_iter().map(|index| (index, self.reading(&mut beginnings, &all[index]))).collect();
         labels.sort_by_key(|(index, _)| *index);
         self.examples.push(ExampleRows { completion, labels: labels.into_iter().map(|(_, reading)| reading).collect(), label });
     }
 
-    /// Finds a row of this example (from `begin` on) that begins with what the sequence needs, or adds one.
-    fn reading(&mut self, begin: usize, sequence: &Sequence) -> Reading {
-        let Sequence { ids, first } = sequence;
-        // The last token needs no prediction after it; a first token that nothing stands before is read in a row of itself alone.
-        let needed = &ids[..ids.len().saturating_sub(1).max(*first).max(1).min(ids.len())];
-        let found = self.rows[begin..].iter().position(|row| row.starts_with(needed));
-        let row = found.map_or(self.rows.len(), |index| begin + index);
+    /// Finds the first row of this example that begins with what the sequence needs, or adds one.
+    fn reading<'s>(&mut self, beginnings: &mut Beginnings<'s>, sequence: &'s Sequence) -> Reading {
+        let needed = needed(sequence);
+        let row = beginnings.rows.get(needed).copied().unwrap_or(self.rows.len());
         if row == self.rows.len() {
+            beginnings.add(needed, row);
             self.rows.push(needed.to_vec());
         }
-        Reading { row, first: *first, tokens: ids.get(*first..).unwrap_or_default().to_vec() }
+        Reading { row, first: sequence.first, tokens: sequence.ids.get(sequence.first..).unwrap_or_default().to_vec() }
+    }
+}
+
+/// The tokens that a row must begin with for a sequence to be read in it.
+fn needed(sequence: &Sequence) -> &[u32] {
+    let Sequence { ids, first } = sequence;
+    // The last token needs no prediction after it; a first token that nothing stands before is read in a row of itself alone.
+    &ids[..ids.len().saturating_sub(1).max(*first).max(1).min(ids.len())]
+}
+
+/// The rows of one example by what they begin with: comparing every label with every row takes too long for thousands of labels.
+struct Beginnings<'s> {
+    /// How many tokens the labels need, each number once, in ascending order.
+    lengths: Vec<usize>,
+    /// The first row that begins so.
+    rows: HashMap<&'s [u32], usize>,
+}
+
+impl<'s> Beginnings<'s> {
+    fn needed_by(labels: &[Sequence]) -> Self {
+        let lengths: BTreeSet<usize> = labels.iter().map(|label| needed(label).len()).collect();
+        Self { lengths: lengths.into_iter().collect(), rows: HashMap::new() }
+    }
+
+    fn add(&mut self, tokens: &'s [u32], row: usize) {
+        for length in self.lengths.iter().take_while(|length| **length <= tokens.len()) {
+            self.rows.entry(&tokens[..*length]).or_insert(row);
+        }
     }
 }
 
@@ -190,5 +216,16 @@ mod tests {
         let labels = [vec![0, 5, 7], vec![0, 5, 8, 2], vec![0, 5, 8, 2, 3], vec![0, 5, 9, 4]].map(|ids| sequence(&ids));
         rows.push(&sequence(&[0, 5, 7, 1]), Some((0, &labels)));
         assert_eq!(rows.rows, [vec![0, 5, 7], vec![0, 5, 8, 2], vec![0, 5, 9]]);
+    }
+
+    #[test]
+    fn a_label_is_read_in_the_first_row_of_its_own_example_that_begins_like_it() {
+        let mut rows = Rows::default();
+        let labels = [vec![0, 5, 8, 2, 3], vec![0, 5, 8, 4], vec![0, 5, 8]].map(|ids| sequence(&ids));
+        for _ in 0..2 {
+            rows.push(&sequence(&[0, 5, 7, 1]), Some((0, &labels)));
+        }
+        let read = |example: &ExampleRows| [&example.completion].into_iter().chain(&example.labels).map(|reading| reading.row).collect::<Vec<_>>();
+        assert_eq!(rows.examples.iter().map(read).collect::<Vec<_>>(), [[0, 1, 1, 0], [2, 3, 3, 2]]);
     }
 }

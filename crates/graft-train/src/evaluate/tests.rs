@@ -1,6 +1,8 @@
 use super::*;
 use crate::testing::{TinyLlama, Words, labelled_data};
 use graft_nn::{Context, Tensor};
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn request(split: SplitName) -> Request {
     Request { split, examples: 100, batch: 3, max_length: None }
@@ -85,6 +87,24 @@ fn sequences(labels: &[&[u32]], first: usize) -> Vec<Sequence> {
 fn labels_that_begin_like_another_need_their_end() {
     assert!(is_end_needed(&sequences(&[&[0, 7], &[0, 7, 8]], 1)));
     assert!(!is_end_needed(&sequences(&[&[0, 7, 3], &[0, 7, 8]], 1)));
+    assert!(is_end_needed(&sequences(&[&[0, 7, 8], &[0, 7, 9], &[0, 7, 8]], 1)), "two labels that are the same");
+    assert!(!is_end_needed(&sequences(&[&[0, 7]], 1)) && !is_end_needed(&[]));
+}
+
+#[test]
+fn whether_an_end_is_needed_is_what_comparing_all_pairs_says() {
+    let mut rng = graft_nn::Rng::new(7).stream("labels", "tokens");
+    let mut seen = [0, 0];
+    for _ in 0..500 {
+        let mut number = |below: u64| rng.below(below) as usize;
+        let labels: Vec<Sequence> =
+            (0..2 + number(4)).map(|_| Sequence { ids: [vec![0, 5], (0..number(4)).map(|_| number(4) as u32).collect()].concat(), first: 2 }).collect();
+        let begins = |one: usize, other: usize| one != other && labels[other].ids.starts_with(&labels[one].ids);
+        let expected = (0..labels.len()).any(|one| (0..labels.len()).any(|other| begins(one, other)));
+        assert_eq!(is_end_needed(&labels), expected, "{labels:?}");
+        seen[usize::from(expected)] += 1;
+    }
+    assert!(seen[0] > 50 && seen[1] > 50, "{seen:?}");
 }
 
 #[test]
@@ -96,4 +116,55 @@ fn labels_of_which_one_shares_a_token_with_the_prompt_are_compared_from_there() 
     let mut labels = sequences(&[&[0, 5, 7], &[0, 5, 8]], 2);
     compare_from_the_same_token(&mut labels);
     assert_eq!(labels.iter().map(|label| label.first).collect::<Vec<_>>(), [2, 2]);
+}
+
+/// [`Words`], and how often it was asked.
+#[derive(Default)]
+struct Counted(AtomicUsize);
+
+impl TokenEncoder for Counted {
+    fn encode(&self, text: &str) -> graft_nn::Result<Vec<u32>> {
+        Words.encode(text)
+    }
+
+    fn encode_with_offsets(&self, text: &str) -> graft_nn::Result<Vec<(u32, Range<usize>)>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Words.encode_with_offsets(text)
+    }
+
+    fn decode(&self, ids: &[u32]) -> graft_nn::Result<String> {
+        Words.decode(ids)
+    }
+
+    fn bos(&self) -> Option<u32> {
+        Words.bos()
+    }
+
+    fn eos(&self) -> Option<u32> {
+        Words.eos()
+    }
+
+    fn vocab(&self) -> usize {
+        Words.vocab()
+    }
+
+    fn token(&self, id: u32) -> String {
+        Words.token(id)
+    }
+}
+
+#[test]
+fn with_thousands_of_labels_the_largest_pass_is_found_from_the_longest_texts() {
+    let model = TinyLlama::new(16, 64);
+    let find = |labels: usize| {
+        let prompt = |index: usize| vec!["7"; if index == 41 { 30 } else { 1 + index % 5 }].join(" ");
+        let test = (0..42).map(|index| Example { prompt: prompt(index), completion: " 100".to_owned(), label: Some(0) }).collect();
+        let data = Dataset { kind: Kind::Labels((100..100 + labels).map(|label| label.to_string()).collect()), test, ..labelled_data() };
+        let words = Counted::default();
+        let largest = Evaluator::new(&model, &words, &data, request(SplitName::Test)).and_then(|evaluator| evaluator.largest_pass()).expect("finds");
+        (largest, words.0.load(Ordering::Relaxed))
+    };
+    let ((few, all), (many, texts)) = (find(3), find(5000));
+    assert_eq!((few, all), (many, 42 * 4), "with few labels every text is looked at");
+    assert!(texts <= MOST_TEXTS, "{texts} of {} texts", 42 * 5001);
 }

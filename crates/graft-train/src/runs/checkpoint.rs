@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use graft_nn::tensor_file::{self, TensorFile};
-use graft_nn::{Device, Tensor, atomic_file, atomic_folder};
+use graft_nn::{Device, Tensor, atomic_file, atomic_folder, regular_file};
 use serde::{Deserialize, Serialize};
 
 use super::RunHeader;
@@ -152,9 +151,7 @@ impl Checkpoint {
     /// [`TrainError::Io`], or [`TrainError::Checkpoint`] when the file is damaged.
     pub fn progress(&self) -> Result<Progress> {
         let path = self.path.join("checkpoint.json");
-        let mut bytes = Vec::new();
-        let file = fs::File::open(&path).map_err(TrainError::io("read", &path))?;
-        file.take(LONGEST).read_to_end(&mut bytes).map_err(TrainError::io("read", &path))?;
+        let bytes = regular_file::read(&path, LONGEST).map_err(TrainError::io("read", &path))?;
         serde_json::from_slice(&bytes).map_err(|error| self.problem(format!("checkpoint.json is damaged ({error})")))
     }
 
@@ -210,6 +207,8 @@ fn put(beside: &Path, path: &Path, fill: impl FnOnce() -> Result<()>) -> Result<
 }
 
 fn write(folder: &Path, progress: &Progress, state: &dyn Stateful, optimizer: Option<&Optimizer>) -> Result<()> {
+    // Something may have this name: files of a dead process with the same id, or a symbolic link to another folder of the user.
+    let _ = fs::remove_dir_all(folder);
     fs::create_dir_all(folder).map_err(TrainError::io("make", folder))?;
     tensor_file::write(&folder.join("adapter.safetensors"), &state.state()?)?;
     if let Some(optimizer) = optimizer {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use graft_protocol::{RunEnded, Settings, StepRecord, ValidationRecord};
 use serde::{Deserialize, Serialize};
 
-use super::RunHeader;
+use super::{RunHeader, own_file};
 use crate::{Result, TrainError};
 
 pub(super) use reader::read_header;
@@ -76,8 +76,7 @@ pub struct RunRecord {
 impl Ledger {
     pub(super) fn append(path: &Path) -> Result<Self> {
         // Readable as well, for the last byte: a line that a crash cut in half is ended first, so that the next one is a line of its own.
-        let opened = OpenOptions::new().create(true).read(true).append(true).open(path);
-        let file = opened.map_err(TrainError::io("write", path))?;
+        let file = own_file::open(OpenOptions::new().create(true).read(true).append(true), path)?;
         let mut ledger = Self { path: path.to_owned(), file };
         if ledger.is_cut().map_err(TrainError::io("read", path))? {
             ledger.write(b"\n")?;

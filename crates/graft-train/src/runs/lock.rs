@@ -5,6 +5,9 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use graft_nn::regular_file;
+
+use super::own_file;
 use crate::{Result, TrainError};
 
 /// Name of the file that is locked.
@@ -27,12 +30,11 @@ impl RunLock {
     /// Locks a run's folder for this process.
     ///
     /// # Errors
-    /// [`TrainError::InUse`] with who holds it, and [`TrainError::Io`].
+    /// [`TrainError::InUse`] with who holds it, and [`TrainError::Io`], also where the lock is a symbolic link or a special file.
     pub(super) fn take(folder: &Path, run: &str) -> Result<Self> {
         let path = folder.join(NAME);
         // Not truncated: what is in it is the holder's.
-        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = opened.map_err(TrainError::io("write", &path))?;
+        let mut file = own_file::open(OpenOptions::new().read(true).write(true).create(true).truncate(false), &path)?;
         for attempt in 1.. {
             match file.try_lock() {
                 Ok(()) => break,
@@ -54,7 +56,7 @@ impl RunLock {
 
     /// Whether some process trains the run in this folder now.
     pub(super) fn is_held(folder: &Path) -> bool {
-        let Ok(file) = File::open(folder.join(NAME)) else { return false };
+        let Ok(file) = regular_file::open(&folder.join(NAME)) else { return false };
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 }

@@ -1,9 +1,11 @@
 //! Where runs go: beside the notebook, else below the home folder, else into a folder in memory that ends with the process.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+
+use graft_nn::regular_file;
 
 /// What the names of folders in memory begin with.
 const PREFIX: &str = "graft-runs-";
@@ -64,7 +66,7 @@ fn in_memory() -> PathBuf {
 fn sweep(place: &Path) {
     for entry in fs::read_dir(place).into_iter().flatten().flatten() {
         let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX) && entry.file_type().is_ok_and(|kind| kind.is_dir());
-        let is_dead = || File::open(entry.path().join(ALIVE)).is_ok_and(|alive| alive.try_lock().is_ok());
+        let is_dead = || regular_file::open(&entry.path().join(ALIVE)).is_ok_and(|alive| alive.try_lock().is_ok());
         if is_ours && is_dead() {
             let _ = fs::remove_dir_all(entry.path());
         }

@@ -2,14 +2,16 @@
 
 use std::{
     collections::HashMap,
-    fs::{File, OpenOptions},
+    fs::OpenOptions,
     io::Write,
     path::{Path, PathBuf},
 };
 
+use graft_nn::regular_file;
 use serde::{Deserialize, Serialize};
 
 use super::lines::{Line, Lines};
+use super::own_file;
 use crate::{Result, TrainError};
 
 /// A finished training of a comparison.
@@ -65,7 +67,7 @@ impl Trials {
     pub fn read(runs: &Path) -> Self {
         let path = runs.with_file_name("ablations.jsonl");
         let mut trials = Self { path, records: Vec::new(), damaged: 0 };
-        let Ok(file) = File::open(&trials.path) else { return trials };
+        let Ok(file) = regular_file::open(&trials.path) else { return trials };
         let (mut lines, mut places) = (Lines::new(file), HashMap::new());
         while let Ok(Some(line)) = lines.next(&|| false) {
             let record = match line {
@@ -105,7 +107,7 @@ impl Trials {
         let mut line = b"\n".to_vec();
         line.extend(serde_json::to_vec(&record).unwrap_or_default());
         line.push(b'\n');
-        let mut file = OpenOptions::new().create(true).append(true).open(&self.path).map_err(failed())?;
+        let mut file = own_file::open(OpenOptions::new().create(true).append(true), &self.path)?;
         file.write_all(&line).map_err(failed())?;
         self.records.push(record);
         Ok(())

@@ -111,7 +111,7 @@ fn a_table_is_read_whatever_its_delimiter_its_encoding_and_its_compression() {
 
 #[test]
 fn formats_that_are_not_read_are_named_whatever_the_ending_says() {
-    for (bytes, format) in [(&b"PAR1\x15\x04\x15\x10"[..], "a Parquet file"), (b"BZh91AY&SY", "compressed with bzip2"), (b"%PDF-1.7\n", "a PDF document")] {
+    for (bytes, format) in [(&b"PAR1\x15\x04\x15\x10"[..], "a Parquet file"), (b"BZh91\x93", "compressed with bzip2"), (b"%PDF-1.7\n", "a PDF document")] {
         for name in ["set.jsonl", "set.csv", "set.txt", "set"] {
             let error = file(name, bytes).expect_err(format);
             assert_eq!(error.code(), "data::format");
@@ -123,6 +123,14 @@ fn formats_that_are_not_read_are_named_whatever_the_ending_says() {
     assert!(error.hint().expect("a hint").contains("/set.parquet').to_json('"), "{error:?}");
     let twice = file("set.csv.gz", &gzip(&gzip(TABLE.as_bytes()))).expect_err("twice");
     assert!(twice.to_string().contains("compressed with gzip more than once"));
+}
+
+#[test]
+fn a_table_whose_first_word_begins_like_a_binary_format_is_a_table() {
+    let set = file("people.csv", b"ORCID,text,label\n0000-0001,fine day,good\n0000-0002,awful day,bad\n").expect("a table");
+    assert_eq!((set.labels().join(" "), set.report.format), ("bad good".to_owned(), "csv".to_owned()));
+    let error = file("people.csv", b"ORC\n\x03\0\0\x11\x0a").expect_err("binary");
+    assert!(error.to_string().contains("is an ORC file;"), "{error}");
 }
 
 #[test]

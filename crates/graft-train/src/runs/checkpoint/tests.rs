@@ -70,3 +70,14 @@ fn a_checkpoint_of_the_same_step_takes_the_old_ones_place_and_leavings_are_swept
     Checkpoint::list(run.path())[0].restore(&trainables, &mut optimizer).expect("restores");
     assert_eq!(trainables[0].var.to_vec1::<f32>().expect("values"), [3.0, 4.0]);
 }
+
+#[test]
+fn a_link_where_a_checkpoint_is_prepared_is_removed_and_not_followed() {
+    let (run, users) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+    let (trainables, optimizer) = setup(&[1.0, 2.0]);
+    let beside = run.path().join(format!(".checkpoint-00000001.{}.part", std::process::id()));
+    std::os::unix::fs::symlink(users.path(), &beside).expect("links");
+    let saved = Checkpoint::save(run.path(), &progress(1), &trainables, &optimizer).expect("saves");
+    assert_eq!(fs::read_dir(users.path()).expect("lists").count(), 0);
+    assert!(!saved.path().is_symlink() && saved.progress().expect("reads") == progress(1));
+}

@@ -1,8 +1,8 @@
 //! From the lines of a ledger to a [`RunRecord`].
 
-use std::fs::File;
 use std::path::Path;
 
+use graft_nn::regular_file;
 use graft_protocol::StepRecord;
 
 use super::super::lines::{Line as Text, Lines};
@@ -30,7 +30,7 @@ pub fn read_ledger_until(path: &Path, is_stopped: &dyn Fn() -> bool) -> Result<R
 
 /// Reads a ledger with at most `most` steps.
 pub(super) fn read(path: &Path, most: usize, is_stopped: &dyn Fn() -> bool) -> Result<RunRecord> {
-    let mut lines = Lines::new(File::open(path).map_err(TrainError::io("read", path))?);
+    let mut lines = Lines::new(regular_file::open(path).map_err(TrainError::io("read", path))?);
     let mut reader = Reader { record: RunRecord { every: 1, ..RunRecord::default() }, most, arrived: 0, newest: None, untold: 0 };
     loop {
         if lines.number.is_multiple_of(LOOK) && is_stopped() {
@@ -56,7 +56,7 @@ pub(super) fn read(path: &Path, most: usize, is_stopped: &dyn Fn() -> bool) -> R
 
 /// The head alone, which is the first line.
 pub(in crate::runs) fn read_header(path: &Path) -> Option<RunHeader> {
-    let mut lines = Lines::new(File::open(path).ok()?);
+    let mut lines = Lines::new(regular_file::open(path).ok()?);
     let Some(Text::Whole(line)) = lines.next(&|| true).ok()? else { return None };
     match serde_json::from_slice(line).ok()? {
         Line::Header(header) => Some(*header),
