@@ -36,7 +36,7 @@ pub struct Loaded {
     pub tokenizer: Arc<Tokenizer>,
     /// What the user called it: `tiny`, the folder, `ORG/NAME`.
     pub name: String,
-    /// The folder or GGUF file that was read.
+    /// The folder or GGUF file that was read, as an absolute path.
     pub source: PathBuf,
     /// The model card, README.md, where there is one.
     pub card: Option<String>,
@@ -72,6 +72,8 @@ pub fn load(source: &str, settings: &Settings, device: &Device, progress: &mut d
     settings.check(MODEL)?;
     let quantization = packing::asked(settings)?;
     let place = find(source, settings, progress)?;
+    // Before the long part: `%cd` may change what a relative path means, and saving reads this place again.
+    let lasting = std::path::absolute(&place).unwrap_or_else(|_| place.clone());
     // The config is the first thing a wrong folder lacks, and reading it twice costs nothing.
     config_of(&place)?;
     let (tokenizer, tokens_from) = match is_gguf(&place) {
@@ -89,7 +91,7 @@ pub fn load(source: &str, settings: &Settings, device: &Device, progress: &mut d
     }
     let card = graft_protocol::user_file::read_text(&place.join("README.md"), MOST_CARD).ok();
     let ModelFiles { model, config_json, content_hash, warnings, keys } = files;
-    Ok(Loaded { model, tokenizer: Arc::new(tokenizer), name: source.to_owned(), source: place, card, config_json, content_hash, warnings, keys })
+    Ok(Loaded { model, tokenizer: Arc::new(tokenizer), name: source.to_owned(), source: lasting, card, config_json, content_hash, warnings, keys })
 }
 
 /// Loads the model of a folder or GGUF file; it needs no tokenizer there. Matrices are kept as `dtype`, vectors (norms and biases) always in 32 bits.

@@ -11,6 +11,7 @@
 //! What a killed process leaves behind is completed or removed by the next [`write()`].
 
 use std::{
+    ffi::{OsStr, OsString},
     fs::{self, File},
     io,
     os::unix::fs::MetadataExt,
@@ -23,6 +24,8 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 const COMMITTED: &str = ".graft-committed";
 /// Part of the name of a staging folder; the process id follows.
 const STAGING: &str = ".graft-saving.";
+/// In the place of [`STAGING`] in the name of a folder with files of the user that could not be moved: nothing removes it.
+const RESCUED: &str = ".graft-rescued.";
 /// Staging folders of earlier versions.
 const EARLIER: &str = ".saving.";
 /// In a committed folder: names of files that no longer belong to the set, one per line.
@@ -104,8 +107,8 @@ fn finish(place: &Path) -> io::Result<()> {
     }
     let removed = fs::read_to_string(committed.join(REMOVED)).unwrap_or_default();
     let is_plain = |name: &&str| !name.is_empty() && *name != ".." && !name.contains('/');
-    let new: Vec<String> = names(&committed)?.into_iter().filter(|name| name != REMOVED).collect();
-    for name in removed.lines().filter(is_plain).chain(new.iter().map(String::as_str)) {
+    let new: Vec<OsString> = names(&committed)?.into_iter().filter(|name| name != REMOVED).collect();
+    for name in removed.lines().filter(is_plain).map(OsStr::new).chain(new.iter().map(OsString::as_os_str)) {
         remove_if_there(&place.join(name))?;
         step();
     }
@@ -154,9 +157,10 @@ impl Staging {
         let new = names(&self.path)?;
         // A folder of the set is replaced whole; a user's folder in the way of a file is not.
         if let Some(name) = new.iter().find(|name| place.join(name).is_dir() && !self.path.join(name).is_dir()) {
-            return Err(io::Error::new(io::ErrorKind::IsADirectory, format!("`{name}` is a folder there")));
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, format!("`{}` is a folder there", name.to_string_lossy())));
         }
-        let removed: Vec<String> = names(place)?.into_iter().filter(|name| is_stale(name) && !new.contains(name)).collect();
+        let is_removed = |name: &OsString| !new.contains(name) && name.to_str().is_some_and(is_stale);
+        let removed: Vec<String> = names(place)?.into_iter().filter(is_removed).filter_map(|name| name.into_string().ok()).collect();
         fs::write(self.path.join(REMOVED), removed.join("\n"))?;
         sync(&self.path)?;
         step();
@@ -165,15 +169,16 @@ impl Staging {
         finish(place)
     }
 
-    /// Exchanges the folders; false where that is not possible, with nothing changed.
+    /// Exchanges the folders; false where that is not possible, with nothing changed. Once they are exchanged, nothing fails any more.
     fn exchange(&self, place: &Path, is_stale: &dyn Fn(&str) -> bool) -> io::Result<bool> {
         let (ours, theirs) = (fs::metadata(&self.path)?, fs::metadata(place)?);
         if (ours.uid(), ours.gid()) != (theirs.uid(), theirs.gid()) {
             return Ok(false);
         }
         let new = names(&self.path)?;
+        let stays = |name: &OsString| !new.contains(name) && name.to_str().is_none_or(|name| !is_stale(name));
         let mut linked = Vec::new();
-        for name in names(place)?.into_iter().filter(|name| !is_stale(name) && !new.contains(name)) {
+        for name in names(place)?.into_iter().filter(stays) {
             let link = self.path.join(&name);
             if fs::hard_link(place.join(&name), &link).is_err() {
                 return undo(&linked);
@@ -188,17 +193,34 @@ impl Staging {
             return undo(&linked);
         }
         step();
-        sync(parent(place))?;
-        // The staging folder holds the old files now. A file that appeared in them while links were made moves over.
-        for name in names(&self.path)?.into_iter().filter(|name| !is_stale(name) && !new.contains(name)) {
+        // The new files are in place, so an error from here on must not look like a save that failed.
+        let moved = self.move_late_files(place, &stays);
+        let _ = sync(parent(place));
+        step();
+        match moved {
+            // What cannot be removed now is removed by the next write.
+            Ok(()) => drop(fs::remove_dir_all(&self.path)),
+            Err(_) => self.rescue(),
+        }
+        Ok(true)
+    }
+
+    /// The staging folder has the old files now: moves those over that appeared among them while links were made.
+    fn move_late_files(&self, place: &Path, stays: &dyn Fn(&OsString) -> bool) -> io::Result<()> {
+        for name in names(&self.path)?.into_iter().filter(stays) {
             if fs::symlink_metadata(place.join(&name)).is_err() {
                 fs::rename(self.path.join(&name), place.join(&name))?;
             }
         }
-        step();
-        // The new files are in place: what cannot be removed now is removed by the next write.
-        let _ = fs::remove_dir_all(&self.path);
-        Ok(true)
+        Ok(())
+    }
+
+    /// Renames the staging folder, so that neither this write nor the next removes it.
+    fn rescue(&self) {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy().replace(STAGING, RESCUED);
+        let free = (0..).map(|number| self.path.with_file_name(format!("{name}.{number}"))).find(|path| fs::symlink_metadata(path).is_err());
+        // Where even this fails, the folder stays until the next write.
+        free.into_iter().for_each(|path| drop(fs::rename(&self.path, path)));
     }
 }
 
@@ -245,13 +267,12 @@ fn make_empty(folder: &Path) -> io::Result<()> {
     fs::create_dir(folder)
 }
 
-/// The names of everything in a folder, sorted, without the folders of this module.
-fn names(folder: &Path) -> io::Result<Vec<String>> {
+/// The names of everything in a folder, sorted, without the folders of this module. Those of a user's files need not be UTF-8.
+fn names(folder: &Path) -> io::Result<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
-        let Ok(name) = name.into_string() else { return Err(io::Error::new(io::ErrorKind::InvalidFilename, "a file name is not valid UTF-8")) };
-        if name != COMMITTED && !name.starts_with(STAGING) {
+        if name != COMMITTED && !name.as_encoded_bytes().starts_with(STAGING.as_bytes()) {
             names.push(name);
         }
     }

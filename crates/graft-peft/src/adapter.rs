@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use graft_nn::{Companion, Model, Tensor, Trainable, Var, atomic_folder};
+use graft_nn::{Companion, Model, Tensor, Trainable, Var, atomic_file, atomic_folder};
 use graft_protocol::{Settings, Value, methods::MethodSpec};
 
 use crate::{
@@ -243,6 +243,14 @@ impl Adapter {
     /// # Errors
     /// [`PeftError::Io`] and [`PeftError::File`], a full disk among them; [`PeftError::NotFinite`] for weights not worth keeping.
     pub fn save(&self, directory: &Path, base_name: &str) -> Result<(), PeftError> {
+        self.save_with(directory, base_name, &[])
+    }
+
+    /// Writes what [`Self::save`] writes and, in the same step, other files by name; a file without contents is removed from the folder.
+    ///
+    /// # Errors
+    /// Those of [`Self::save`]; the folder is then as it was.
+    pub fn save_with(&self, directory: &Path, base_name: &str, others: &[(&str, Option<Vec<u8>>)]) -> Result<(), PeftError> {
         let (mut config, mut state) = (self.config.clone(), self.state()?);
         if let Some(export) = &self.built.export {
             export.export(&mut config, &mut state)?;
@@ -257,9 +265,15 @@ impl Adapter {
         // An old config must never describe new weights, and weights of an earlier adapter must not be found in their place.
         let fill = |staging: &Path| {
             weights_file::write(&staging.join(weights_file::name_for(&config)), &weights)?;
+            for (name, contents) in others {
+                let path = staging.join(name);
+                let written = contents.as_ref().map_or(Ok(()), |contents| atomic_file::write(&path, contents));
+                written.map_err(|source| PeftError::Io { action: "write", path, source })?;
+            }
             config.write(staging, base_name)
         };
-        atomic_folder::write(directory, &weights_file::is_weights, fill, |source| PeftError::Io { action: "write", path: PathBuf::from(directory), source })
+        let is_stale = |name: &str| weights_file::is_weights(name) || others.iter().any(|(other, _)| *other == name);
+        atomic_folder::write(directory, &is_stale, fill, |source| PeftError::Io { action: "write", path: PathBuf::from(directory), source })
     }
 
     /// Its weights by the keys of `adapter_model.safetensors`: copies, for checkpoints.

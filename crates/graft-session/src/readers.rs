@@ -6,6 +6,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use graft_protocol::Failure;
+
 use crate::job::Running;
 
 /// A command that waits for the model.
@@ -17,12 +19,14 @@ pub(crate) struct Reader {
 }
 
 /// What a reader may do.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(crate) enum Admission {
     /// Read the model.
     Granted,
     /// Give up: the user has pressed stop.
     Interrupted,
+    /// Report that no thread could be had to read it on.
+    Refused(Failure),
 }
 
 /// The readers of a session, in the order in which they came.
@@ -99,6 +103,11 @@ impl Reader {
         let admission = if self.running.is_interrupted() { Admission::Interrupted } else { Admission::Granted };
         (self.enter)(admission);
     }
+
+    /// Answers that it cannot work.
+    pub(crate) fn refuse(self, failure: Failure) {
+        (self.enter)(Admission::Refused(failure));
+    }
 }
 
 #[cfg(test)]
@@ -143,6 +152,18 @@ mod tests {
         assert_eq!(answers.try_iter().collect::<Vec<_>>(), [("stopped", false)]);
         readers.serve();
         assert_eq!(answers.try_iter().collect::<Vec<_>>(), [("other", true)]);
+    }
+
+    #[test]
+    fn a_reader_that_is_refused_is_answered_with_the_failure() {
+        let (heard, answers) = mpsc::channel();
+        let enter = move |admission| {
+            if let Admission::Refused(failure) = admission {
+                heard.send(failure.code).unwrap()
+            }
+        };
+        Reader { running: Running::new("late"), enter: Box::new(enter) }.refuse(Failure::new("session::no_threads", "no thread"));
+        assert_eq!(answers.try_iter().collect::<Vec<_>>(), ["session::no_threads"]);
     }
 
     #[test]

@@ -246,8 +246,10 @@ impl Session {
         let desk = Desk::new(shared.clone(), request, running.clone());
         let enter = move |admission| {
             let result = job::guarded(|| {
-                if admission == Admission::Interrupted {
-                    return Err(SessionError::Interrupted { what: format!("stopped before {label} began"), next: None }.into());
+                match admission {
+                    Admission::Granted => {}
+                    Admission::Interrupted => return Err(SessionError::Interrupted { what: format!("stopped before {label} began"), next: None }.into()),
+                    Admission::Refused(failure) => return Err(failure),
                 }
                 let _own = UsersModel::enter(&desk.state())?;
                 work(&desk)
@@ -258,7 +260,16 @@ impl Session {
         if let Err(reader) = self.shared.readers.push(Reader { running, enter: Box::new(enter) }) {
             // The job has ended in the meantime.
             let shared = self.shared.clone();
-            self.send(Box::new(move || shared.state().device.clone().with_context(|| reader.admit())));
+            self.send(Box::new(move || {
+                let mut waiting = Some(reader);
+                let entered = job::on_device(&shared.state().device.clone(), || {
+                    waiting.take().into_iter().for_each(Reader::admit);
+                    Ok(())
+                });
+                if let (Err(failure), Some(reader)) = (entered, waiting) {
+                    reader.refuse(failure);
+                }
+            }));
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::{
 
 use arc_swap::ArcSwapOption;
 use graft_models::Loaded;
-use graft_nn::Device;
+use graft_nn::{Device, LabelNames};
 use graft_peft::Adapter;
 use graft_protocol::{Settings, ablation::Ablation};
 use graft_train::{
@@ -58,6 +58,10 @@ pub struct LoadedModel {
     pub source: String,
     /// The keys it was loaded with.
     pub settings: Settings,
+    /// What loads it again from every folder.
+    lasting: String,
+    /// Names that replace those of a classifier's own classes.
+    renamed: ArcSwapOption<Vec<String>>,
     /// What acted each time that its base was laid bare, the user's own first; empty while the user's adapters act.
     aside: Mutex<Vec<Arc<Aside>>>,
 }
@@ -115,13 +119,44 @@ impl LoadedModel {
     /// Replaces the names of the classes, or restores the model's own with `None`.
     pub fn set_label_names(&self, names: Option<Arc<Vec<String>>>) {
         if let Some(known) = self.loaded.model.label_names() {
+            self.renamed.store(names.clone());
             known.set(names);
         }
     }
 
+    /// The names that replace the model's own now.
+    pub(crate) fn renamed(&self) -> Option<Arc<Vec<String>>> {
+        self.renamed.load_full()
+    }
+
+    /// Names the classes as the user's adapter does, unless a job has the base to itself: the user's names then return with what was laid aside.
+    pub(crate) fn name_classes(&self, names: Option<Arc<Vec<String>>>) {
+        // The lock is held, so that a job that lays the base bare at this moment is not overruled.
+        let aside = self.laid_aside();
+        if aside.is_empty() {
+            self.set_label_names(names);
+        }
+    }
+
+    /// Gives the classes the model's own names. A fresh head has no classes of its own, so it keeps the names that it was given.
+    pub(crate) fn restore_own_names(&self) {
+        let renamed = self.renamed();
+        self.set_label_names(None);
+        if self.loaded.model.label_names().is_some_and(LabelNames::is_fresh) {
+            self.set_label_names(renamed);
+        }
+    }
+
+    /// What loads it again, also after `%cd` and in a later session: local files by their full path, the rest as the user typed it.
+    pub(crate) fn lasting_source(&self) -> &str {
+        &self.lasting
+    }
+
     /// A model that has just been loaded.
     pub fn new(loaded: Loaded, source: String, settings: Settings) -> Self {
-        Self { loaded, source, settings, aside: Mutex::default() }
+        let full = std::path::absolute(&source).ok().filter(|full| loaded.source.starts_with(full));
+        let lasting = full.map_or_else(|| source.clone(), |full| full.display().to_string());
+        Self { loaded, source, settings, lasting, renamed: ArcSwapOption::empty(), aside: Mutex::default() }
     }
 
     /// What the user has acting on it; none while that is what acts in fact.
@@ -272,7 +307,7 @@ impl State {
     /// Names the model's classes as the adapter in use was trained on them.
     pub(crate) fn name_classes(&self) {
         if let Some(model) = &self.model {
-            model.set_label_names(self.adapter_in_use().and_then(|attached| attached.label_names()));
+            model.name_classes(self.adapter_in_use().and_then(|attached| attached.label_names()));
         }
     }
 

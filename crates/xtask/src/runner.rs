@@ -54,7 +54,11 @@ pub(crate) fn run(command: &mut Command) -> Result<Report> {
         report.timings.extend(timings::from_nextest(&line));
     }
     let status = child.wait().map_err(|error| shell::cannot_start(command, &error))?;
-    if status.success() || report.tally.failed > 0 { Ok(report) } else { Err(Problem::new(format!("`{}` ended with {status} before it had counted its tests", shell::shown(command)))) }
+    if status.success() || report.tally.failed > 0 {
+        Ok(report)
+    } else {
+        Err(Problem::new(format!("`{}` ended with {status} before it had counted its tests", shell::shown(command))))
+    }
 }
 
 /// The part of a summary line of nextest, libtest or pytest that holds the counts.

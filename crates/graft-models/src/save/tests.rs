@@ -125,6 +125,17 @@ fn a_source_that_is_gone_is_made_up_for_and_a_folder_may_be_saved_over_itself() 
 }
 
 #[test]
+fn the_files_of_a_model_that_was_loaded_by_a_relative_path_are_found_from_every_folder() {
+    let (from, to) = (folder(&llama()), tempfile::tempdir().unwrap());
+    let up = "../".repeat(std::env::current_dir().unwrap().components().count() - 1);
+    let relative = format!("{up}{}", from.path().strip_prefix("/").unwrap().display());
+    let loaded = open(Path::new(&relative), &Settings::default());
+    assert!(loaded.source.is_absolute() && loaded.name == relative, "{}", loaded.source.display());
+    save_loaded(to.path(), &SavedModel { loaded: &loaded, dtype: DType::F32 }).unwrap();
+    assert_eq!(fs::read_to_string(to.path().join("merges.txt")).unwrap(), "#version: 0.2\n");
+}
+
+#[test]
 fn files_of_the_model_before_go_and_those_of_the_user_stay() {
     let (from, to) = (folder(&llama()), tempfile::tempdir().unwrap());
     for stale in ["spiece.model", "chat_template.json", "model.safetensors.index.json", "model-00001-of-00002.safetensors", "notes.md"] {

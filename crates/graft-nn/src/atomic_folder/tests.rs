@@ -1,5 +1,5 @@
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -8,10 +8,13 @@ use super::*;
 thread_local! {
     /// Steps until the writer stops; none means never.
     static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
+    /// What another program does at each step.
+    static MEANWHILE: RefCell<Option<Box<dyn Fn()>>> = const { RefCell::new(None) };
 }
 
 /// Stops as a killed process does: nothing is cleaned up.
 pub(super) fn step() {
+    MEANWHILE.with_borrow(|meanwhile| meanwhile.iter().for_each(|act| act()));
     match LEFT.get() {
         Some(0) => std::panic::resume_unwind(Box::new("killed")),
         Some(left) => LEFT.set(Some(left - 1)),
@@ -61,7 +64,7 @@ fn stop_everywhere(prepare: impl Fn(&Path)) -> u32 {
         assert_eq!(found(&folder), ("newest".to_owned(), "newest".to_owned()));
         assert_eq!(fs::read_to_string(folder.join("README.md")).expect("it survived"), "mine");
         assert!(!folder.join("shard-1").exists());
-        let hidden = |folder: &Path| names(folder).expect("listed").into_iter().filter(|name| name.starts_with('.')).count();
+        let hidden = |folder: &Path| names(folder).expect("listed").into_iter().filter(|name| name.as_encoded_bytes().starts_with(b".")).count();
         assert!(!folder.join(COMMITTED).exists() && hidden(&folder) == 0 && hidden(around.path()) == 0, "left behind after {steps} steps");
         if whole {
             return steps;
@@ -145,5 +148,63 @@ fn a_folder_that_replaces_another_is_whole_at_every_step() {
         let read = |name: &str| fs::read_to_string(place.join(name)).expect("it is there");
         assert!(read("adapter") == read("optimizer") && (!whole || read("adapter") == "new"), "after {steps} steps");
         assert!(!whole || !new.exists());
+    }
+}
+
+/// Saves over an older set, in which a file of the user appears after the links were made; `exchanged` is called when the folders have been exchanged.
+fn save_with_a_late_file(folder: &Path, exchanged: impl Fn() + 'static) -> bool {
+    assert!(save(folder, "old", None));
+    fs::write(folder.join("README.md"), "mine").expect("written");
+    let (place, staging) = (folder.to_owned(), folder.with_file_name(format!(".adapter{STAGING}{}", std::process::id())));
+    MEANWHILE.set(Some(Box::new(move || {
+        if fs::read_to_string(staging.join("weights")).is_ok_and(|version| version == "old") {
+            exchanged();
+        } else if staging.join("README.md").exists() {
+            fs::write(place.join("late.txt"), "mine").expect("written");
+        }
+    })));
+    let saved = save(folder, "new", None);
+    MEANWHILE.set(None);
+    saved
+}
+
+#[test]
+fn a_file_that_appears_during_a_save_moves_to_the_new_folder() {
+    let around = tempfile::tempdir().expect("a folder");
+    let folder = around.path().join("adapter");
+    assert!(save_with_a_late_file(&folder, || {}));
+    assert_eq!(found(&folder), ("new".to_owned(), "new".to_owned()));
+    assert_eq!(names(&folder).expect("listed"), ["README.md", "config", "late.txt", "weights"]);
+    assert_eq!(names(around.path()).expect("listed"), ["adapter"]);
+}
+
+#[test]
+fn a_file_that_appears_during_a_save_and_cannot_be_moved_is_not_removed() {
+    let around = tempfile::tempdir().expect("a folder");
+    let (folder, away) = (around.path().join("adapter"), around.path().join("away"));
+    let (from, to) = (folder.clone(), away.clone());
+    assert!(save_with_a_late_file(&folder, move || drop(fs::rename(&from, &to))), "the new files were in place");
+    assert_eq!(found(&away), ("new".to_owned(), "new".to_owned()));
+    // The next save in this process uses the same staging folder again.
+    assert!(save(&folder, "newest", None));
+    let late = fs::read_dir(around.path()).expect("listed").filter(|entry| entry.as_ref().is_ok_and(|entry| entry.path().join("late.txt").exists()));
+    assert_eq!(late.count(), 1);
+}
+
+#[test]
+fn a_users_file_whose_name_is_not_utf_8_stays() {
+    use std::os::unix::ffi::OsStringExt;
+    let name = OsString::from_vec(b"caf\xe9".to_vec());
+    for has_subfolder in [false, true] {
+        let around = tempfile::tempdir().expect("a folder");
+        let folder = around.path().join("adapter");
+        assert!(save(&folder, "old", None));
+        fs::write(folder.join(&name), "mine").expect("written");
+        if has_subfolder {
+            fs::create_dir(folder.join("checkpoint-1")).expect("made");
+        }
+        assert!(save(&folder, "new", None));
+        assert_eq!(found(&folder), ("new".to_owned(), "new".to_owned()));
+        assert_eq!(fs::read_to_string(folder.join(&name)).expect("it survived"), "mine");
     }
 }

@@ -119,8 +119,8 @@ fn compare(desk: &Desk, grid: &Ablation, (tell, leaves_given_up): (Tell, bool)) 
     let state = desk.state();
     state.model()?;
     let data = state.data(None)?;
-    labels::warn(desk, &state, &data)?;
     let _bare = Bare::new(&state)?;
+    labels::warning(&state, &data)?.into_iter().for_each(|warning| desk.warn(warning));
     if graft_train::runs::is_temporary(&runs::base()) {
         desk.warn(runs::TEMPORARY);
     }

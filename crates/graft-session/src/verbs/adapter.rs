@@ -68,14 +68,15 @@ pub fn set_scale(desk: &Desk, attached: &Attached, factor: f64) -> Result<(), Fa
     Ok(())
 }
 
-/// Writes `adapter_config.json` and `adapter_model.safetensors` as HF PEFT does.
+/// Writes `adapter_config.json` and `adapter_model.safetensors` as HF PEFT does, together with the names of a classifier's classes.
 ///
 /// # Errors
-/// Those of [`graft_peft::Adapter::save`].
+/// Those of [`graft_peft::Adapter::save_with`].
 pub fn save(desk: &Desk, attached: &Attached, directory: &str) -> Result<(), Failure> {
     let model = desk.state().model()?;
-    attached.adapter.save(Path::new(directory), &model.source)?;
-    Ok(labels::save(Path::new(directory), attached.label_names().or_else(|| model.label_names()))?)
+    let names = attached.label_names().or_else(|| model.label_names());
+    let file = labels::file(names.as_ref().map(|names| names.as_slice()));
+    Ok(attached.adapter.save_with(Path::new(directory), &model.source, &[file])?)
 }
 
 /// Takes an adapter in use; the one before stays attached and is silent.

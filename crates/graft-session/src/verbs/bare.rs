@@ -18,10 +18,12 @@ pub(crate) struct Aside {
     merged: Vec<Arc<Attached>>,
     /// Both together.
     acting: Vec<Arc<Attached>>,
+    /// The names of the classes that came with the adapter in use.
+    names: Option<Arc<Vec<String>>>,
 }
 
-/// While this lives the model is its base: every adapter that acts, merged or not, is switched off.
-/// Dropping it, also in a panic or after an error, switches exactly those on again.
+/// While this lives the model is its base: every adapter that acts, merged or not, is switched off, and the classes have the base's own names.
+/// Dropping it, also in a panic or after an error, switches exactly those on again and restores their names.
 pub(crate) struct Bare {
     model: Arc<LoadedModel>,
 }
@@ -34,6 +36,8 @@ pub(crate) struct UsersModel {
     /// What the job has acting beside the weights, and in them.
     slots: Acting,
     merged: Vec<Arc<Attached>>,
+    /// What the classes are called for the job.
+    names: Option<Arc<Vec<String>>>,
 }
 
 impl Aside {
@@ -50,9 +54,10 @@ impl Bare {
         let base = model.loaded.model.as_ref();
         let acting: Vec<_> = state.adapters.iter().filter(|attached| attached.adapter.is_active(base)).cloned().collect();
         let merged = acting.iter().filter(|attached| attached.adapter.is_merged()).cloned().collect();
-        model.lay_aside(Aside { slots: Acting::of(base), merged, acting });
+        model.lay_aside(Aside { slots: Acting::of(base), merged, acting, names: model.renamed() });
         // From here on an error puts back what has been taken away.
         let bare = Self { model };
+        bare.model.restore_own_names();
         let base = bare.model.loaded.model.as_ref();
         Acting::silence(base);
         for attached in state.adapters.iter().filter(|attached| attached.adapter.is_merged()) {
@@ -71,6 +76,7 @@ impl Drop for Bare {
             drop(attached.adapter.reapply_merge(base));
         });
         aside.slots.restore(base);
+        self.model.set_label_names(aside.names.clone());
     }
 }
 
@@ -83,12 +89,13 @@ impl UsersModel {
         let Some((model, users)) = state.model.clone().and_then(|model| model.users().map(|users| (model, users))) else { return Ok(None) };
         let base = model.loaded.model.as_ref();
         let merged = state.adapters.iter().filter(|attached| attached.adapter.is_merged() && attached.adapter.is_active(base)).cloned().collect();
-        let own = Self { slots: Acting::of(base), merged, users, model };
+        let own = Self { slots: Acting::of(base), merged, names: model.renamed(), users, model };
         let base = own.model.loaded.model.as_ref();
         Acting::silence(base);
         own.merged.iter().try_for_each(|attached| attached.adapter.lift_merge().map(drop))?;
         own.users.merged.iter().try_for_each(|attached| attached.adapter.reapply_merge(base))?;
         own.users.slots.restore(base);
+        own.model.set_label_names(own.users.names.clone());
         Ok(Some(own))
     }
 }
@@ -100,5 +107,6 @@ impl Drop for UsersModel {
         self.users.merged.iter().for_each(|attached| drop(attached.adapter.lift_merge()));
         self.merged.iter().for_each(|attached| drop(attached.adapter.reapply_merge(base)));
         self.slots.restore(base);
+        self.model.set_label_names(self.names.clone());
     }
 }

@@ -31,14 +31,18 @@ pub fn eval(desk: &Desk, settings: &Settings) -> Result<Scores, Failure> {
     let state = desk.state();
     let classifies = matches!(state.model()?.loaded.model.task(), Task::SequenceClassification { .. });
     let data = state.data(settings.text(training::EVAL, "data").as_deref())?;
-    labels::warn(desk, &state, &data)?;
     let acting = state.acting();
     let mut scores = Scores { data: data.dataset.name.clone(), split: split(settings), classifies, base: None, adapter: None };
+    let mut warning = None;
     if acting.is_none() || settings.bool(training::EVAL, "base") {
         let _bare = Bare::new(&state)?;
+        warning = labels::warning(&state, &data)?;
+        warning.iter().for_each(|warning| desk.warn(warning.clone()));
         scores.base = Some(score(desk, &data, settings, "the base")?);
     }
     if let Some(attached) = acting {
+        // Its classes may have other names than the base's.
+        labels::warning(&state, &data)?.filter(|text| warning.as_ref() != Some(text)).into_iter().for_each(|text| desk.warn(text));
         let (name, verb) = (attached.adapter.name().to_owned(), attached.adapter.spec().verb.to_owned());
         let evaluation = score(desk, &data, settings, &name)?;
         scores.adapter = Some((name, verb, evaluation));

@@ -59,6 +59,8 @@ fn measured(desk: &Desk, settings: Settings) -> Result<Table, Failure> {
 struct Alone<'a> {
     model: &'a Arc<LoadedModel>,
     attached: &'a Arc<Attached>,
+    /// What the classes of the bare model are called.
+    names: Option<Arc<Vec<String>>>,
 }
 
 impl<'a> Alone<'a> {
@@ -68,12 +70,17 @@ impl<'a> Alone<'a> {
             true => attached.adapter.reapply_merge(base)?,
             false => attached.adapter.set_active(base, true)?,
         }
-        Ok(Self { model, attached })
+        let alone = Self { model, attached, names: model.renamed() };
+        if let Some(names) = attached.label_names() {
+            model.set_label_names(Some(names));
+        }
+        Ok(alone)
     }
 }
 
 impl Drop for Alone<'_> {
     fn drop(&mut self) {
+        self.model.set_label_names(self.names.clone());
         // It was switched on a moment ago, and what was acting before is switched on again by the guard around this one.
         drop(match self.attached.adapter.is_merged() {
             true => self.attached.adapter.lift_merge().map(drop),

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, io::Read, path::Path, sync::Arc};
 
-use graft_nn::{LabelNames, Task, atomic_file};
+use graft_nn::{LabelNames, Task, atomic_folder};
 use graft_protocol::Failure;
-use graft_train::{TrainError, label_map};
+use graft_train::label_map;
 use serde_json::{Value, json};
 
 use crate::{
@@ -18,14 +18,13 @@ const FILE: &str = "label_names.json";
 /// Largest file that is read.
 const LARGEST: u64 = 16 << 20;
 
-/// Says where labels of the data are not among the classes of the model.
+/// What to say where labels of the data are not among the classes of the model, as they are called now.
 ///
 /// # Errors
 /// Those of [`graft_train::label_map`], when the data cannot be scored by this model at all.
-pub(crate) fn warn(desk: &Desk, state: &State, data: &LoadedData) -> Result<(), Failure> {
+pub(crate) fn warning(state: &State, data: &LoadedData) -> Result<Option<String>, Failure> {
     let model = state.model()?;
-    label_map(model.loaded.model.as_ref(), &data.dataset)?.warning.into_iter().for_each(|warning| desk.warn(warning));
-    Ok(())
+    Ok(label_map(model.loaded.model.as_ref(), &data.dataset)?.warning)
 }
 
 /// Gives an adapter the names that its head was trained with; they are the model's while it is in use.
@@ -34,18 +33,13 @@ pub(crate) fn put(desk: &Desk, attached: &Attached, names: Option<Vec<String>>) 
     desk.change(|_| ());
 }
 
-/// Writes the names beside a saved adapter, and takes those of an older one away.
-///
-/// # Errors
-/// Those of writing the file.
-pub(crate) fn save(folder: &Path, names: Option<Arc<Vec<String>>>) -> Result<(), TrainError> {
-    let path = folder.join(FILE);
-    let failed = |source| TrainError::Io { action: "write", path: path.clone(), source };
-    let Some(names) = names else {
-        return if path.exists() { std::fs::remove_file(&path).map_err(failed) } else { Ok(()) };
+/// The file of the names and what it contains; nothing where the classes have no names, so that the file of an older adapter must go.
+pub(crate) fn file(names: Option<&[String]>) -> (&'static str, Option<Vec<u8>>) {
+    let contents = |names: &[String]| {
+        let id2label: BTreeMap<usize, &String> = names.iter().enumerate().collect();
+        format!("{:#}\n", json!({ "id2label": id2label })).into_bytes()
     };
-    let id2label: BTreeMap<usize, &String> = names.iter().enumerate().collect();
-    atomic_file::write(&path, format!("{:#}\n", json!({ "id2label": id2label })).as_bytes()).map_err(failed)
+    (FILE, names.map(contents))
 }
 
 /// The names of an adapter's classes. One without the file was trained elsewhere: where the model does not name its classes either, they are `LABEL_0`,
@@ -55,7 +49,7 @@ pub(crate) fn save(folder: &Path, names: Option<Arc<Vec<String>>>) -> Result<(),
 /// In words, where the file cannot be used.
 pub(crate) fn of_adapter(folder: &Path, model: &LoadedModel) -> Result<Option<Vec<String>>, String> {
     let Task::SequenceClassification { labels } = model.loaded.model.task() else { return Ok(None) };
-    let path = folder.join(FILE);
+    let path = atomic_folder::locate(folder, FILE);
     if !path.is_file() {
         let own = model.loaded.model.label_names().and_then(LabelNames::get);
         return Ok(own.map(|names| names.to_vec()).or_else(|| Some((0..labels).map(|class| format!("LABEL_{class}")).collect())));

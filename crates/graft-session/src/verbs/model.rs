@@ -140,7 +140,9 @@ fn what_goes(state: &State) -> Option<String> {
 
 /// Where the files are; of the embedded model, whose place says nothing to a reader, that it is embedded.
 fn read_from(source: &Path) -> String {
-    if source.starts_with(graft_models::assets()) { "Graft itself".to_owned() } else { source.display().to_string() }
+    let assets = graft_models::assets();
+    let assets = std::path::absolute(&assets).unwrap_or(assets);
+    if source.starts_with(assets) { "Graft itself".to_owned() } else { source.display().to_string() }
 }
 
 fn facts(model: &LoadedModel) -> Table {

@@ -12,9 +12,7 @@ use graft_train::{
 
 use super::{
     advice::Next,
-    attach,
-    data::lasting,
-    effect, runs,
+    attach, effect, runs,
     words::{counted, kept_as, thousands},
 };
 use crate::{
@@ -230,7 +228,7 @@ pub(crate) fn header(state: &State, plan: &Plan, settings: &Settings) -> RunHead
     RunHeader {
         run: folder.name(),
         title: format!("{} {} on {}, {}", adapter.spec().verb, adapter.summary(), data.dataset.name, model.source),
-        model: if model.loaded.source == std::path::Path::new(&model.source) { lasting(&model.source) } else { model.source.clone() },
+        model: model.lasting_source().to_owned(),
         model_settings: model.settings.clone(),
         model_hash: model.loaded.content_hash.clone(),
         method: adapter.spec().verb.to_owned(),

@@ -246,6 +246,46 @@ fn the_names_of_a_fresh_heads_classes_come_from_the_data_and_go_with_the_adapter
     assert!(warnings(&world).last().unwrap().contains("`LABEL_0`, `LABEL_1`; labels of the data: `blue`, `green`"));
 }
 
+#[test]
+fn the_base_is_scored_under_its_own_class_names_whatever_an_adapter_calls_them() {
+    let world = World::new();
+    load(&world, &classifier(&world, ["red", "green", "blue"]), "");
+    data(&world, "colours", colours(), "");
+    let alone = scored(&world, "split=train");
+    world.attach("r=2 lora_alpha=4").unwrap();
+    let saved = world.folder.path().join("saved");
+    world.adapter(AdapterAction::Save { name: None, directory: saved.display().to_string() }).unwrap();
+    std::fs::write(saved.join("label_names.json"), r#"{"id2label": {"0": "blue", "1": "red", "2": "green"}}"#).unwrap();
+    world.adapter(AdapterAction::Detach { name: None }).unwrap();
+    world.adapter(AdapterAction::Load { directory: saved.display().to_string(), name: None }).unwrap();
+    let base = scored(&world, "split=train");
+    assert!((base.0 - alone.0).abs() < 1e-6 && base.1 == alone.1, "{base:?} {alone:?}");
+    let names = world.session.state().model().unwrap().label_names().unwrap();
+    assert_eq!(*names, ["blue", "red", "green"]);
+}
+
+#[test]
+fn an_adapter_and_its_class_names_are_saved_together_or_not_at_all() {
+    let (world, folder) = with_data();
+    load(&world, &folder, "num_labels=2");
+    world.attach("r=2 lora_alpha=4").unwrap();
+    world.train("steps=2 eval_every=0 batch=8").unwrap();
+    let saved = world.folder.path().join("saved");
+    let save = || world.adapter(AdapterAction::Save { name: None, directory: saved.display().to_string() });
+    // A folder in the way of the file.
+    std::fs::create_dir_all(saved.join("label_names.json")).unwrap();
+    assert!(save().is_err());
+    assert!(!saved.join("adapter_config.json").exists() && !saved.join("adapter_model.safetensors").exists());
+    std::fs::remove_dir(saved.join("label_names.json")).unwrap();
+    save().unwrap();
+    assert!(saved.join("label_names.json").is_file());
+    // An adapter whose model has no classes takes the names of the older one away.
+    world.load_model();
+    world.attach("r=2 lora_alpha=4").unwrap();
+    save().unwrap();
+    assert!(saved.join("adapter_config.json").is_file() && !saved.join("label_names.json").exists());
+}
+
 /// Accuracy of the adapter in use.
 fn scored_adapter(world: &World) -> f64 {
     let reply = world.run(Command::Eval { settings: keys_of(training::EVAL, "split=train") }).unwrap();
