@@ -32,7 +32,7 @@ pub fn device(desk: &Desk, name: Option<&str>) -> Result<DeviceReport, Failure> 
 
 fn reload(desk: &Desk) -> Result<Option<String>, Failure> {
     let Some(model) = desk.state().model.clone() else { return Ok(None) };
-    let report = super::model::load(desk, &model.source, &model.settings)?;
+    let report = super::model::load(desk, model.lasting_source(), &model.settings)?;
     Ok(Some(format!("the model was loaded again; {}", report.dropped.unwrap_or_default())))
 }
 
