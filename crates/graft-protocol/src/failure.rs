@@ -59,13 +59,15 @@ impl Failure {
 
     /// A failure from any error that has a code and a hint; the source chain becomes `causes`.
     pub fn from_hint(error: &dyn Hint) -> Self {
+        let message = error.to_string();
         let mut causes = Vec::new();
         let mut next = error.source();
         while let Some(cause) = next {
-            causes.push(cause.to_string());
+            // An error that shows its source's sentence as its own need not repeat it.
+            causes.extend(Some(cause.to_string()).filter(|cause| !cause.starts_with(&message)));
             next = cause.source();
         }
-        Self { code: error.code().to_owned(), message: error.to_string(), hint: error.hint(), causes, ..Self::default() }
+        Self { code: error.code().to_owned(), message, hint: error.hint(), causes, ..Self::default() }
     }
 }
 
