@@ -206,10 +206,15 @@ impl<'a> Collector<'a> {
     }
 
     fn chat(&self, line: usize, field: &str) -> DataError {
+        // Up to the first answer: a system message and the question are the prompt.
+        let by_role = |role: &str, answer: &str, content: &str| {
+            let turns = format!("(.{field} | map(.{role}) | index(\"{answer}\")) as $i");
+            format!("{turns} | {{prompt: (.{field}[:$i] | map(.{content}) | join(\"\\n\")), completion: (\" \" + .{field}[$i].{content})}}")
+        };
         let program = match field {
-            "prompt" | "completion" => "{prompt: .prompt[-1].content, completion: (\" \" + .completion[0].content)}".to_owned(),
-            "conversations" => "{prompt: .conversations[0].value, completion: (\" \" + .conversations[1].value)}".to_owned(),
-            field => format!("{{prompt: .{field}[0].content, completion: (\" \" + .{field}[1].content)}}"),
+            "prompt" | "completion" => "{prompt: (.prompt | map(.content) | join(\"\\n\")), completion: (\" \" + .completion[0].content)}".to_owned(),
+            "conversations" => by_role("from", "gpt", "value"),
+            _ => by_role("role", "assistant", "content"),
         };
         let hint = format!("write each example as prompt and completion, for example: jq -c '{program}' 'FILE' > pairs.jsonl, then %data load pairs.jsonl");
         self.unsupported(line, format!("a chat data set (`{field}`)"), hint)
@@ -224,9 +229,12 @@ impl<'a> Collector<'a> {
         let found: Vec<String> = fields.iter().map(|(name, _)| name.clone()).collect();
         let has = |name: &str| found.iter().any(|found| found.trim().eq_ignore_ascii_case(name));
         let rename = |prompt: &str, completion: &str| {
-            format!(
-                "name the columns prompt and completion; of JSON lines: jq -c '{{prompt: .{prompt}, completion: (\" \" + .{completion})}}' 'FILE' > pairs.jsonl"
-            )
+            let prompt = match prompt {
+                "instruction" if has("input") => "([.instruction, .input] | map(select(. != null and . != \"\")) | join(\"\\n\"))".to_owned(),
+                plain => format!(".{plain}"),
+            };
+            let program = format!("{{prompt: {prompt}, completion: (\" \" + .{completion})}}");
+            format!("name the columns prompt and completion; of JSON lines: jq -c '{program}' 'FILE' > pairs.jsonl, then %data load pairs.jsonl")
         };
         if has("chosen") && has("rejected") {
             let hint = "keep the preferred answers, as prompt and completion: training on preferences (DPO) is not supported".to_owned();

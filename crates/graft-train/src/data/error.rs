@@ -260,8 +260,9 @@ impl Hint for DataError {
             Self::TooManyFields { .. } => Some("keep the columns text and label, or prompt and completion".to_owned()),
             Self::Empty { .. } | Self::MissingField { .. } => Some(FIELDS.to_owned()),
             Self::NotUtf8 { source_name, .. } => Some(to_utf8(source_name)),
+            Self::Malformed { problem, .. } if problem.ends_with(" is empty") => Some("fill it in, or remove that example".to_owned()),
             Self::Malformed { .. } => Some("format=jsonl, csv, tsv or txt says how to read it".to_owned()),
-            Self::OneLabel { .. } => Some("load it without the label field to train on the text alone".to_owned()),
+            Self::OneLabel { .. } => Some("remove the label field to train on the text alone, or add examples with another label".to_owned()),
             Self::Template { .. } => Some("for example template=\"{text}\\nThis is from:\"".to_owned()),
             Self::NothingLeft { .. } => Some("give smaller shares".to_owned()),
         }

@@ -74,12 +74,14 @@ fn other_kinds_of_data_sets_are_named_with_a_step() {
     };
     let (message, hint) = step(&[("messages", Field::List)]);
     assert_eq!(message, "`a.x` line 1 is from a chat data set (`messages`), which is not supported yet");
-    assert!(hint.contains("jq -c '{prompt: .messages[0].content, completion: (\" \" + .messages[1].content)}' 'a.x' > pairs.jsonl"), "{hint}");
-    assert!(step(&[("conversations", Field::List)]).1.contains(".conversations[0].value"));
+    let program = r#"(.messages | map(.role) | index("assistant")) as $i | {prompt: (.messages[:$i] | map(.content) | join("\n")), completion: (" " + .messages[$i].content)}"#;
+    assert!(hint.contains(&format!("jq -c '{program}' 'a.x' > pairs.jsonl, then %data load pairs.jsonl")), "{hint}");
+    assert!(step(&[("conversations", Field::List)]).1.contains(r#"(.conversations | map(.from) | index("gpt")) as $i"#));
     assert!(step(&[("prompt", Field::List), ("completion", Field::List)]).0.contains("a chat data set (`prompt`)"));
     assert!(step(&[("prompt", text("a")), ("chosen", text("b")), ("rejected", text("c"))]).0.contains("a preference data set"));
     let (message, hint) = step(&[("instruction", text("a")), ("input", text("")), ("output", text("b"))]);
-    assert!(message.contains("an instruction data set (`instruction`, `output`)") && hint.contains("{prompt: .instruction,"), "{message} {hint}");
+    assert!(message.contains("an instruction data set (`instruction`, `output`)") && hint.contains("[.instruction, .input]"), "{message} {hint}");
+    assert!(step(&[("instruction", text("a")), ("output", text("b"))]).1.contains("{prompt: .instruction, completion: (\" \" + .output)}"));
 }
 
 #[test]
