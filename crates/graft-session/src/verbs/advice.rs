@@ -121,6 +121,9 @@ impl<'a> Next<'a> {
 
     /// The weights are near their start, so training goes on from there.
     pub(crate) fn larger(&self) -> String {
+        if self.lr == 0.0 {
+            return format!("the learning rate is 0, so nothing was learned: `%train{}`", self.trained(self.steps, self.default_lr));
+        }
         if self.lr * LARGER > LARGEST {
             return self.longer();
         }

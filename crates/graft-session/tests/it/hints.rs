@@ -96,6 +96,17 @@ fn after_a_loss_that_stayed_the_line_trains_on_with_a_larger_rate() {
 }
 
 #[test]
+fn after_a_learning_rate_of_zero_the_line_names_the_methods_own() {
+    let world = World::attached();
+    world.train("steps=20 lr=0 batch=4 eval_every=0").unwrap();
+    let told = warnings(&world).pop().expect("a warning");
+    assert!(told.contains("the learning rate is 0, so nothing was learned"), "{told}");
+    let [line] = lines(&told).try_into().unwrap();
+    type_line(&world, &line).unwrap();
+    assert!(newest_rate(&world) > 0.0);
+}
+
+#[test]
 fn where_the_scale_is_zero_the_line_sets_it_to_one() {
     let world = World::attached();
     world.run(Command::Adapter { method: "lora".to_owned(), action: graft_protocol::AdapterAction::Scale { name: None, factor: Some(0.0) } }).unwrap();

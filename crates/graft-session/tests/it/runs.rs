@@ -399,7 +399,9 @@ fn in_memory(world: &World) {
     assert!(listed.contains("lora-001") && listed.contains("lost when this session ends"), "{listed}");
     typed(world, "%resume steps=5\n%runs use lora-001").unwrap();
     let file = world.folder.path().join("run.csv");
-    typed(world, &format!("%runs export lora-001 {}", file.display())).unwrap();
+    let export = format!("%runs export lora-001 {}", file.display());
+    assert!(!said(&typed(world, &export).unwrap()).contains("replaced"));
+    assert!(said(&typed(world, &export).unwrap()).contains("it replaced the file of that name"));
     assert_eq!(std::fs::read_to_string(file).unwrap().lines().count(), 6);
     typed(world, "%ablate lora r=1 steps=4 lr=0.02 batch=4 examples=8").unwrap();
 }

@@ -26,6 +26,7 @@ pub fn export(desk: &Desk, name: &str, file: &Path) -> Result<String, Failure> {
     let (record, header) = super::read(desk, &folder)?;
     let failed = |error: io::Error| Failure::new("session::io", format!("cannot write `{}`: {error}", file.display())).hint("choose another place");
     let put = |fill: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>| atomic_file::write_with(file, |out| fill(out)).map_err(failed);
+    let replaced = if file.exists() { "; it replaced the file of that name" } else { "" };
     let what = match file.extension().and_then(|ending| ending.to_str()) {
         Some("csv") => {
             put(&mut |out| csv(&record, out))?;
@@ -47,7 +48,7 @@ pub fn export(desk: &Desk, name: &str, file: &Path) -> Result<String, Failure> {
             );
         }
     };
-    Ok(format!("`{}` has {what}", file.display()))
+    Ok(format!("`{}` has {what}{replaced}", file.display()))
 }
 
 fn counted(steps: usize) -> String {
