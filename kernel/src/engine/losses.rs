@@ -65,8 +65,13 @@ impl Death {
 
     fn way_back(&self) -> Option<String> {
         let model = self.snapshot.model.as_ref()?;
-        let resume = if self.snapshot.runs.is_empty() { "" } else { ", then `%resume` goes on from the last checkpoint" };
-        Some(format!("`%model load {}` loads the model again{resume}", model.name))
+        // What ran may have been a training; one that is over has nothing to resume, but weights.
+        let weights = match (self.snapshot.runs.first(), &self.snapshot.job) {
+            (None, _) => String::new(),
+            (Some(_), Some(_)) => ", then `%resume` continues from the last checkpoint".to_owned(),
+            (Some(newest), None) => format!(", then `%runs use {newest}` attaches the weights of its newest run"),
+        };
+        Some(format!("`%model load {}` loads the model again{weights}", model.name))
     }
 }
 
@@ -120,7 +125,10 @@ mod tests {
         for part in ["signal 9", "model tiny", "data which-book", "variables w"] {
             assert!(failure.message.contains(part), "{part}: {}", failure.message);
         }
-        assert!(failure.hint.unwrap().contains("%resume"));
+        assert!(failure.hint.unwrap().contains("%runs use run-1"));
+        let mut training = death(None);
+        Arc::make_mut(&mut training.snapshot).job = Some("%train".to_owned());
+        assert!(training.failure().hint.unwrap().contains("`%resume`"));
     }
 
     #[test]
