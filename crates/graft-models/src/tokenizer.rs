@@ -85,7 +85,8 @@ impl Tokenizer {
     }
 
     /// The id of a token as it is written in the vocabulary.
-    pub fn token_id(&self, token: &str) -> Option<u32> {
+    #[cfg(test)]
+    pub(crate) fn token_id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
     }
 
