@@ -8,12 +8,23 @@ use std::path::{Path, PathBuf};
 mod hash;
 
 /// The crates that the facade is made of.
-const CRATES: [&str; 8] = ["graft-font", "graft-protocol", "graft-nn", "graft-models", "graft-peft", "graft-train", "graft-session", "graft"];
+const CRATES: [&str; 8] = [
+    "graft-font",
+    "graft-protocol",
+    "graft-nn",
+    "graft-models",
+    "graft-peft",
+    "graft-train",
+    "graft-session",
+    "graft",
+];
 /// What is packed of each crate.
 const PARTS: [&str; 4] = ["Cargo.toml", "build.rs", "src", "assets"];
 
 fn main() {
-    let workspace = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("invariant: cargo sets it")).join("..");
+    let workspace =
+        PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("invariant: cargo sets it"))
+            .join("..");
     let mut files = vec![PathBuf::from("Cargo.toml"), PathBuf::from("Cargo.lock")];
     for name in CRATES {
         for part in PARTS {
@@ -31,11 +42,17 @@ fn main() {
         sum.add(file.to_string_lossy().as_bytes());
         sum.add(&content);
         let full = full.canonicalize().unwrap_or(full);
-        let _ = writeln!(code, "    ({:?}, include_bytes!({:?})),", file.to_string_lossy(), full.to_string_lossy());
+        let _ = writeln!(
+            code,
+            "    ({:?}, include_bytes!({:?})),",
+            file.to_string_lossy(),
+            full.to_string_lossy()
+        );
     }
     code.push_str("];\n");
     let _ = writeln!(code, "pub(crate) const HASH: &str = {:?};", sum.text());
-    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("invariant: cargo sets it")).join("archive.rs");
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("invariant: cargo sets it"))
+        .join("archive.rs");
     std::fs::write(out, code).expect("invariant: cargo's output folder is writable");
 }
 

@@ -70,16 +70,37 @@ struct Running<'a> {
 
 impl Cells {
     /// Cells run by the engine of `launch`, which tells what it does through `outputs`.
-    pub(crate) fn new(launch: Launch, outputs: mpsc::UnboundedReceiver<Output>, interrupt: Interrupt, flow: Flow) -> Self {
-        Self { launch, outputs, interrupt, flow, env: BTreeMap::new(), env_told: false, ran: Vec::new(), rust_ran: false, folder_before: None, status: None }
+    pub(crate) fn new(
+        launch: Launch,
+        outputs: mpsc::UnboundedReceiver<Output>,
+        interrupt: Interrupt,
+        flow: Flow,
+    ) -> Self {
+        Self {
+            launch,
+            outputs,
+            interrupt,
+            flow,
+            env: BTreeMap::new(),
+            env_told: false,
+            ran: Vec::new(),
+            rust_ran: false,
+            folder_before: None,
+            status: None,
+        }
     }
 
     /// Runs one cell. Its error, if any, has been shown when this returns.
     ///
     /// # Errors
     /// What ended the cell.
-    pub(crate) async fn run(&mut self, text: &str, frontend: &dyn Frontend) -> Result<(), CellError> {
-        let mut running = Running { text, frontend, live: Live::new(frontend.display_interval()), depth: 0 };
+    pub(crate) async fn run(
+        &mut self,
+        text: &str,
+        frontend: &dyn Frontend,
+    ) -> Result<(), CellError> {
+        let mut running =
+            Running { text, frontend, live: Live::new(frontend.display_interval()), depth: 0 };
         if let Some(status) = self.status.take() {
             running.live.take(Output::Status(status), frontend);
         }
@@ -114,7 +135,8 @@ impl Cells {
 
     /// Runs a text inside the running cell.
     async fn text(&mut self, running: &mut Running<'_>, text: &str) -> Result<(), CellError> {
-        let parts = parse_cell(text, &self.snapshot()).map_err(|failure| CellError::from_failure(&failure, text))?;
+        let parts = parse_cell(text, &self.snapshot())
+            .map_err(|failure| CellError::from_failure(&failure, text))?;
         self.parts(running, &parts).await
     }
 
@@ -129,18 +151,28 @@ impl Cells {
         Ok(())
     }
 
-    async fn part(&mut self, running: &mut Running<'_>, part: &Part, last: bool) -> Result<(), CellError> {
+    async fn part(
+        &mut self,
+        running: &mut Running<'_>,
+        part: &Part,
+        last: bool,
+    ) -> Result<(), CellError> {
         match &part.kind {
             PartKind::Session(command) => {
                 let reply = match Picture::asked(command) {
-                    Some((picture, curves)) => self.command(running, curves).await.and_then(|reply| picture.write(&reply)),
+                    Some((picture, curves)) => {
+                        self.command(running, curves).await.and_then(|reply| picture.write(&reply))
+                    }
                     None => self.command(running, command.clone()).await,
                 };
-                let reply = reply.map_err(|failure| CellError::from_failure(&failure, running.text))?;
+                let reply =
+                    reply.map_err(|failure| CellError::from_failure(&failure, running.text))?;
                 show(&reply, running);
             }
             PartKind::Rust(code) => self.rust_or_not(running, part, code, last).await?,
-            PartKind::EvcxrCommand(code) => show_rust(self.rust(running, code).await?, last, running.frontend),
+            PartKind::EvcxrCommand(code) => {
+                show_rust(self.rust(running, code).await?, last, running.frontend)
+            }
             PartKind::Shell(line) => self.shell(running, line).await?,
             PartKind::ShowRust(source) => running.frontend.display(&Rich::rust_code(source), None),
             PartKind::Host(command) => self.host(running, command, last).await?,
@@ -149,7 +181,11 @@ impl Cells {
     }
 
     /// Has the session execute a command.
-    async fn command(&mut self, running: &mut Running<'_>, command: Command) -> Result<Reply, Failure> {
+    async fn command(
+        &mut self,
+        running: &mut Running<'_>,
+        command: Command,
+    ) -> Result<Reply, Failure> {
         if let Command::Generate { prompt, .. } | Command::Compare { prompt, .. } = &command {
             running.live.set_prompt(prompt);
         }
@@ -164,16 +200,28 @@ impl Cells {
 
     /// Runs Rust, unless it can be none: then the answer needs no compiler. What is Rust only where the user has defined a name is left
     /// to the compiler once Rust has run, and answered when the compiler has not found the name.
-    async fn rust_or_not(&mut self, running: &mut Running<'_>, part: &Part, code: &str, last: bool) -> Result<(), CellError> {
+    async fn rust_or_not(
+        &mut self,
+        running: &mut Running<'_>,
+        part: &Part,
+        code: &str,
+        last: bool,
+    ) -> Result<(), CellError> {
         let other = not_rust(code);
-        if let Some(other) = other.as_ref().filter(|other| other.unless_defined.is_none() || !self.rust_ran) {
+        if let Some(other) =
+            other.as_ref().filter(|other| other.unless_defined.is_none() || !self.rust_ran)
+        {
             return match &other.answer {
-                Ok(kind) => Box::pin(self.part(running, &Part { kind: kind.clone(), ..part.clone() }, last)).await,
+                Ok(kind) => {
+                    Box::pin(self.part(running, &Part { kind: kind.clone(), ..part.clone() }, last))
+                        .await
+                }
                 Err(failure) => Err(CellError::from_failure(failure, code)),
             };
         }
         let result = self.rust(running, code).await;
-        self.rust_ran |= result.as_ref().is_ok() || result.as_ref().is_err_and(|error| error.ename != COMPILE_ERROR);
+        self.rust_ran |= result.as_ref().is_ok()
+            || result.as_ref().is_err_and(|error| error.ename != COMPILE_ERROR);
         match result {
             Ok(output) => show_rust(output, last, running.frontend),
             Err(error) => return Err(with_hint(error, code, other)),
@@ -181,8 +229,15 @@ impl Cells {
         Ok(())
     }
 
-    async fn rust(&mut self, running: &mut Running<'_>, code: &str) -> Result<RustOutput, CellError> {
-        let engine = self.engine(running).await.map_err(|failure| CellError::from_failure(&failure, running.text))?;
+    async fn rust(
+        &mut self,
+        running: &mut Running<'_>,
+        code: &str,
+    ) -> Result<RustOutput, CellError> {
+        let engine = self
+            .engine(running)
+            .await
+            .map_err(|failure| CellError::from_failure(&failure, running.text))?;
         let work = async {
             let result = engine.rust(code).await;
             engine.drain().await;
@@ -245,7 +300,12 @@ impl Cells {
 }
 
 /// Shows an output; a question waits for its answer, but not beyond the end of `work`, whose result then comes back.
-async fn take<T>(output: Output, running: &mut Running<'_>, interrupt: &Interrupt, work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+async fn take<T>(
+    output: Output,
+    running: &mut Running<'_>,
+    interrupt: &Interrupt,
+    work: Pin<&mut impl Future<Output = T>>,
+) -> Option<T> {
     let Question { prompt, password, answer } = running.live.take(output, running.frontend)?;
     let typed = tokio::select! {
         typed = running.frontend.input(&prompt, password) => typed,
@@ -268,7 +328,11 @@ fn show(reply: &Reply, running: &mut Running<'_>) {
             [block] => (Rich::from_block(block), is_text(block)),
             blocks => (Rich::from_blocks(blocks), false),
         };
-        let replaced = if text { running.live.replace_text(&rich, running.frontend) } else { running.live.replace_progress(&rich, running.frontend) };
+        let replaced = if text {
+            running.live.replace_text(&rich, running.frontend)
+        } else {
+            running.live.replace_progress(&rich, running.frontend)
+        };
         if !replaced {
             running.frontend.display(&rich, None);
         }
@@ -316,7 +380,11 @@ fn with_hint(mut error: CellError, code: &str, other: Option<NotRust>) -> CellEr
 
 fn interrupted() -> CellError {
     let evalue = "stopped by you; what was done so far is kept".to_owned();
-    CellError { ename: "Interrupted".to_owned(), traceback: vec![format!("\u{1b}[31mInterrupted\u{1b}[0m: {evalue}")], evalue }
+    CellError {
+        ename: "Interrupted".to_owned(),
+        traceback: vec![format!("\u{1b}[31mInterrupted\u{1b}[0m: {evalue}")],
+        evalue,
+    }
 }
 
 #[cfg(test)]

@@ -68,15 +68,20 @@ pub(crate) fn run(arguments: &[String]) -> i32 {
 
 fn start(arguments: &[String]) -> Result<(Facade, Arc<Input>, Host, Receiver<Cell>), String> {
     let [link, control, library, identity] = arguments else {
-        return Err("graft child takes a link, a control socket, a library and an identity".to_owned());
+        return Err(
+            "graft child takes a link, a control socket, a library and an identity".to_owned()
+        );
     };
     let link = descriptor(link)?;
     let control = UnixStream::from(descriptor(control)?);
     let host = Host(Arc::new(Mutex::new(control.try_clone().map_err(|error| error.to_string())?)));
     let mut control = BufReader::new(control);
-    let Ok(Some((ToChild::Begin { secret }, _))) = frame::read(&mut control) else { return Err("the host said nothing".to_owned()) };
+    let Ok(Some((ToChild::Begin { secret }, _))) = frame::read(&mut control) else {
+        return Err("the host said nothing".to_owned());
+    };
     let facade = open(library, link, identity, &secret)?;
-    let input = Arc::new(Input::new().map_err(|error| format!("no pipe for standard input: {error}"))?);
+    let input =
+        Arc::new(Input::new().map_err(|error| format!("no pipe for standard input: {error}"))?);
     let (watched, told) = (Arc::clone(&input), host.clone());
     std::thread::spawn(move || watched.watch(&|| told.tell(&FromChild::WantsInput)));
     let (sender, cells) = channel();
@@ -90,26 +95,40 @@ fn open(library: &str, link: OwnedFd, identity: &str, secret: &str) -> Result<Fa
     let text = |text: &str| CString::new(text).map_err(|error| error.to_string());
     let (identity, secret) = (text(identity)?, text(secret)?);
     // SAFETY: the library is the template's, whose initialisers are Rust's own.
-    let opened = unsafe { libloading::Library::new(library) }.map_err(|error| format!("cannot open {library}: {error}"))?;
+    let opened = unsafe { libloading::Library::new(library) }
+        .map_err(|error| format!("cannot open {library}: {error}"))?;
     // SAFETY: the facade exports these symbols with these signatures; the library is never closed.
     let (boot, facade) = unsafe {
         let boot: Boot = *opened.get(b"graft_boot").map_err(|error| error.to_string())?;
         let flush: Call = *opened.get(b"graft_flush").map_err(|error| error.to_string())?;
-        let cell_ended: Call = *opened.get(b"graft_cell_ended").map_err(|error| error.to_string())?;
+        let cell_ended: Call =
+            *opened.get(b"graft_cell_ended").map_err(|error| error.to_string())?;
         (boot, Facade { flush, cell_ended })
     };
     std::mem::forget(opened);
     // SAFETY: the link is open and from here on the facade's; both texts live until the call returns.
     let status = unsafe { boot(link.into_raw_fd(), identity.as_ptr(), secret.as_ptr()) };
-    if status == 0 { Ok(facade) } else { Err(format!("the session did not start (status {status})")) }
+    if status == 0 {
+        Ok(facade)
+    } else {
+        Err(format!("the session did not start (status {status})"))
+    }
 }
 
 /// Does what the host says, until it is gone.
-fn listen(mut control: BufReader<UnixStream>, facade: Facade, marks: &Marks, input: &Input, cells: &Sender<Cell>) {
+fn listen(
+    mut control: BufReader<UnixStream>,
+    facade: Facade,
+    marks: &Marks,
+    input: &Input,
+    cells: &Sender<Cell>,
+) {
     // On a thread of its own: a cell may hold a stream's lock while it waits for the line that arrives here.
     let (drains, numbers) = channel::<u64>();
     let marks = marks.clone();
-    std::thread::spawn(move || numbers.iter().for_each(|number| drain(facade, &marks.bytes(number))));
+    std::thread::spawn(move || {
+        numbers.iter().for_each(|number| drain(facade, &marks.bytes(number)))
+    });
     while let Ok(Some((message, _))) = frame::read(&mut control) {
         match message {
             ToChild::Begin { .. } => {}

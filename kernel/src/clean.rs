@@ -20,7 +20,10 @@ pub(crate) fn run(args: &CleanArgs) -> Result<(), Failure> {
     let places = Places::user();
     let mut freed = clean_cache(&places)?;
     if args.all {
-        let states = [state_home().map(|home| home.join("graft")), data_home().map(|home| home.join("graft/runs"))];
+        let states = [
+            state_home().map(|home| home.join("graft")),
+            data_home().map(|home| home.join("graft/runs")),
+        ];
         for folder in states.iter().flatten() {
             freed += remove(folder)?;
         }
@@ -71,7 +74,12 @@ fn remove_history() -> Result<u64, InstallError> {
 
 /// What lies in a folder, sorted.
 fn names(folder: &Path) -> Vec<std::ffi::OsString> {
-    let mut names: Vec<_> = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
+    let mut names: Vec<_> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name())
+        .collect();
     names.sort();
     names
 }
@@ -91,7 +99,15 @@ fn remove(folder: &Path) -> Result<u64, InstallError> {
 /// Bytes of all files in a folder; what cannot be read counts nothing. Links are not followed.
 fn size(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| if is_folder(&entry) { size(&entry.path()) } else { entry.metadata().map_or(0, |data| data.len()) }).sum()
+    entries
+        .map(|entry| {
+            if is_folder(&entry) {
+                size(&entry.path())
+            } else {
+                entry.metadata().map_or(0, |data| data.len())
+            }
+        })
+        .sum()
 }
 
 /// Templates are read-only, their folders too: without this their files cannot be removed.
@@ -107,7 +123,8 @@ fn is_folder(entry: &std::fs::DirEntry) -> bool {
 }
 
 fn state_home() -> Option<PathBuf> {
-    let set = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let set =
+        std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     set.or_else(|| Some(std::env::home_dir()?.join(".local/state")))
 }
 

@@ -36,7 +36,11 @@ pub(crate) fn run(of_gpu: bool) -> ExitCode {
         };
         println!("{mark}  {:<16} {}", finding.name, graft_render::visible(&finding.text));
     }
-    if findings.iter().any(|finding| finding.state == State::Bad) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if findings.iter().any(|finding| finding.state == State::Bad) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 /// What every use of Graft needs.
@@ -79,33 +83,49 @@ fn platform() -> Finding {
 fn rustc() -> Finding {
     match toolchain::verbose_version() {
         Ok(version) => good("rustc", version.lines().next().unwrap_or_default()),
-        Err(_) => poor("rustc", "not found, so magics work and Rust cells do not: curl https://sh.rustup.rs -sSf | sh"),
+        Err(_) => poor(
+            "rustc",
+            "not found, so magics work and Rust cells do not: curl https://sh.rustup.rs -sSf | sh",
+        ),
     }
 }
 
 fn cargo() -> Finding {
     match toolchain::cargo_version() {
         Some(version) => good("cargo", version),
-        None => poor("cargo", "not found, so magics work and Rust cells do not: curl https://sh.rustup.rs -sSf | sh"),
+        None => poor(
+            "cargo",
+            "not found, so magics work and Rust cells do not: curl https://sh.rustup.rs -sSf | sh",
+        ),
     }
 }
 
 fn linker() -> Finding {
     match first_line("cc", &["--version"]) {
         Some(version) => good("linker", version),
-        None => poor("linker", "no C compiler `cc`, so Rust cells cannot be linked: sudo apt install gcc"),
+        None => poor(
+            "linker",
+            "no C compiler `cc`, so Rust cells cannot be linked: sudo apt install gcc",
+        ),
     }
 }
 
 fn rust_sources() -> Finding {
     let found = toolchain::standard_sources();
-    if let Some((sources, compiler)) = found.as_deref().and_then(toolchain::sources_of_another_version) {
-        let text = format!("those of Rust {sources} beside a compiler {compiler}: some untyped `let` with vec! or format! fail; rustup component add rust-src");
+    if let Some((sources, compiler)) =
+        found.as_deref().and_then(toolchain::sources_of_another_version)
+    {
+        let text = format!(
+            "those of Rust {sources} beside a compiler {compiler}: some untyped `let` with vec! or format! fail; rustup component add rust-src"
+        );
         return poor("rust sources", text);
     }
     match found {
         Some(path) => good("rust sources", path.display().to_string()),
-        None => poor("rust sources", format!("missing, so Rust cells cannot keep variables: {}", toolchain::SOURCES_HINT)),
+        None => poor(
+            "rust sources",
+            format!("missing, so Rust cells cannot keep variables: {}", toolchain::SOURCES_HINT),
+        ),
     }
 }
 
@@ -116,7 +136,9 @@ fn template_state() -> Finding {
         None if places.all_templates().iter().any(|folder| template::open(folder).is_some()) => {
             poor("template", "built by another compiler or from other sources: graft install")
         }
-        None => poor("template", "not built yet; the first kernel builds it, or now: graft install"),
+        None => {
+            poor("template", "not built yet; the first kernel builds it, or now: graft install")
+        }
     }
 }
 
@@ -128,7 +150,10 @@ fn room() -> Finding {
     if writable {
         good("cache", cache.display().to_string())
     } else {
-        bad("cache", format!("{} cannot be written: export XDG_CACHE_HOME=FOLDER", nearest.display()))
+        bad(
+            "cache",
+            format!("{} cannot be written: export XDG_CACHE_HOME=FOLDER", nearest.display()),
+        )
     }
 }
 
@@ -142,12 +167,18 @@ fn program(name: &'static str, words: &[&str]) -> Finding {
 fn jupyter() -> Finding {
     match first_line("jupyter", &["--version"]) {
         Some(version) => good("jupyter", version),
-        None => poor("jupyter", "not on PATH (one in a Python environment may be): cargo xtask lab"),
+        None => {
+            poor("jupyter", "not on PATH (one in a Python environment may be): cargo xtask lab")
+        }
     }
 }
 
 fn kernel_specification() -> Finding {
-    match kernel_folders().into_iter().map(|folder| folder.join("kernels/graft/kernel.json")).find(|path| path.exists()) {
+    match kernel_folders()
+        .into_iter()
+        .map(|folder| folder.join("kernels/graft/kernel.json"))
+        .find(|path| path.exists())
+    {
         Some(path) => good("kernel", path.display().to_string()),
         None => poor("kernel", "not installed for this user: graft install"),
     }
@@ -155,15 +186,26 @@ fn kernel_specification() -> Finding {
 
 /// Where Jupyter looks, as far as this program can know.
 fn kernel_folders() -> Vec<PathBuf> {
-    let listed = std::env::var_os("JUPYTER_PATH").map(|paths| std::env::split_paths(&paths).collect::<Vec<_>>()).unwrap_or_default();
-    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")));
-    let user = std::env::var_os("JUPYTER_DATA_DIR").map(PathBuf::from).or_else(|| data.map(|data| data.join("jupyter")));
-    let environment = std::env::var_os("VIRTUAL_ENV").map(|folder| PathBuf::from(folder).join("share/jupyter"));
+    let listed = std::env::var_os("JUPYTER_PATH")
+        .map(|paths| std::env::split_paths(&paths).collect::<Vec<_>>())
+        .unwrap_or_default();
+    let data = std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")));
+    let user = std::env::var_os("JUPYTER_DATA_DIR")
+        .map(PathBuf::from)
+        .or_else(|| data.map(|data| data.join("jupyter")));
+    let environment =
+        std::env::var_os("VIRTUAL_ENV").map(|folder| PathBuf::from(folder).join("share/jupyter"));
     let whole = ["/usr/local/share/jupyter", "/usr/share/jupyter"].map(PathBuf::from);
     listed.into_iter().chain(user).chain(environment).chain(whole).collect()
 }
 
 fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(arguments).output().ok().filter(|output| output.status.success())?;
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
     String::from_utf8_lossy(&output.stdout).lines().next().map(str::to_owned)
 }

@@ -13,8 +13,14 @@ use crate::frontend::{CellError, Rich, Source};
 impl From<Bundle> for Rich {
     fn from(bundle: Bundle) -> Self {
         let mut mime = BTreeMap::from([("text/plain".to_owned(), bundle.plain)]);
-        let rest = [("text/html", bundle.html), ("image/svg+xml", bundle.svg), ("image/png", bundle.png.map(|png| STANDARD.encode(png)))];
-        mime.extend(rest.into_iter().filter_map(|(name, content)| Some((name.to_owned(), content?))));
+        let rest = [
+            ("text/html", bundle.html),
+            ("image/svg+xml", bundle.svg),
+            ("image/png", bundle.png.map(|png| STANDARD.encode(png))),
+        ];
+        mime.extend(
+            rest.into_iter().filter_map(|(name, content)| Some((name.to_owned(), content?))),
+        );
         Self { mime, ..Self::default() }
     }
 }
@@ -37,13 +43,18 @@ impl Rich {
 
     /// How far something is.
     pub(crate) fn from_progress(progress: &Progress) -> Self {
-        let bundle = Bundle { plain: progress.line(), html: Some(progress.html()), ..Bundle::default() };
+        let bundle =
+            Bundle { plain: progress.line(), html: Some(progress.html()), ..Bundle::default() };
         Self { source: Source::Progress(progress.clone()), ..bundle.into() }
     }
 
     /// The plot of a running training.
     pub(crate) fn from_run(chart: &Chart, progress: &Progress) -> Self {
-        let bundle = Bundle { plain: progress.line(), html: Some(graft_render::live_html(chart, progress)), ..Bundle::default() };
+        let bundle = Bundle {
+            plain: progress.line(),
+            html: Some(graft_render::live_html(chart, progress)),
+            ..Bundle::default()
+        };
         Self { source: Source::Progress(progress.clone()), live: true, ..bundle.into() }
     }
 
@@ -53,14 +64,21 @@ impl Rich {
             Block::Chart(chart) => graft_render::live_html(chart, progress),
             other => graft_render::block(other).html.unwrap_or_default(),
         };
-        let bundle = Bundle { plain: progress.line(), html: Some(standing.iter().map(html).collect()), ..Bundle::default() };
+        let bundle = Bundle {
+            plain: progress.line(),
+            html: Some(standing.iter().map(html).collect()),
+            ..Bundle::default()
+        };
         Self { source: Source::Progress(progress.clone()), live: true, ..bundle.into() }
     }
 
     /// Rust as a highlighted block.
     pub(crate) fn rust_code(source: &str) -> Self {
         let mut rich = Self::plain(source);
-        rich.mime.insert("text/markdown".to_owned(), format!("```rust\n{}\n```", graft_render::visible(source.trim_end())));
+        rich.mime.insert(
+            "text/markdown".to_owned(),
+            format!("```rust\n{}\n```", graft_render::visible(source.trim_end())),
+        );
         rich
     }
 }
@@ -70,7 +88,11 @@ impl CellError {
     pub(crate) fn from_failure(failure: &Failure, cell: &str) -> Self {
         let traceback = graft_render::failure_traceback(failure, cell);
         // The stop button has one name, wherever it was noticed.
-        let ename = if failure.code.ends_with("::interrupted") { "Interrupted".to_owned() } else { traceback.ename };
+        let ename = if failure.code.ends_with("::interrupted") {
+            "Interrupted".to_owned()
+        } else {
+            traceback.ename
+        };
         Self { ename, evalue: traceback.evalue, traceback: traceback.lines }
     }
 }
@@ -78,8 +100,16 @@ impl CellError {
 /// A panic's message, rustc's and the lines of the cell may hold any character: colours stay, the others become symbols.
 impl From<RustError> for CellError {
     fn from(error: RustError) -> Self {
-        let traceback = error.traceback.iter().map(|line| graft_render::visible_painted(line).into_owned()).collect();
-        Self { ename: error.ename, evalue: graft_render::visible(&error.evalue).into_owned(), traceback }
+        let traceback = error
+            .traceback
+            .iter()
+            .map(|line| graft_render::visible_painted(line).into_owned())
+            .collect();
+        Self {
+            ename: error.ename,
+            evalue: graft_render::visible(&error.evalue).into_owned(),
+            traceback,
+        }
     }
 }
 
@@ -91,7 +121,11 @@ mod tests {
 
     #[test]
     fn an_error_of_rust_keeps_its_colours_and_shows_control_characters() {
-        let error = RustError { ename: "Panic".to_owned(), evalue: CLIPBOARD.to_owned(), traceback: vec![format!("\u{1b}[31mPanic\u{1b}[0m: {CLIPBOARD}")] };
+        let error = RustError {
+            ename: "Panic".to_owned(),
+            evalue: CLIPBOARD.to_owned(),
+            traceback: vec![format!("\u{1b}[31mPanic\u{1b}[0m: {CLIPBOARD}")],
+        };
         let shown = CellError::from(error);
         assert_eq!(shown.evalue, "␛]52;c;eHg=␇\\u{202e}");
         assert_eq!(shown.traceback, ["\u{1b}[31mPanic\u{1b}[0m: ␛]52;c;eHg=␇\\u{202e}"]);
@@ -100,15 +134,28 @@ mod tests {
     #[test]
     fn plain_texts_and_rust_code_show_control_characters() {
         for rich in [Rich::plain(CLIPBOARD), Rich::rust_code(CLIPBOARD)] {
-            assert!(rich.mime.values().all(|text| text.contains("␛]52;c;eHg=␇\\u{202e}") && !text.contains('\u{1b}')), "{rich:?}");
+            assert!(
+                rich.mime
+                    .values()
+                    .all(|text| text.contains("␛]52;c;eHg=␇\\u{202e}") && !text.contains('\u{1b}')),
+                "{rich:?}"
+            );
         }
     }
 
     #[test]
     fn a_failure_shows_the_control_characters_of_message_and_cell() {
-        let failure = Failure::new("data::malformed", CLIPBOARD).hint(CLIPBOARD).span(graft_protocol::Span { line: 0, start: 6, end: 7 });
+        let failure = Failure::new("data::malformed", CLIPBOARD)
+            .hint(CLIPBOARD)
+            .span(graft_protocol::Span { line: 0, start: 6, end: 7 });
         let shown = CellError::from_failure(&failure, &format!("%data {CLIPBOARD}"));
-        let texts: Vec<&str> = shown.traceback.iter().chain([&shown.evalue]).map(String::as_str).collect();
-        assert!(texts.iter().all(|text| !text.contains(['\u{7}', '\u{202e}']) && !text.contains("\u{1b}]")), "{texts:?}");
+        let texts: Vec<&str> =
+            shown.traceback.iter().chain([&shown.evalue]).map(String::as_str).collect();
+        assert!(
+            texts
+                .iter()
+                .all(|text| !text.contains(['\u{7}', '\u{202e}']) && !text.contains("\u{1b}]")),
+            "{texts:?}"
+        );
     }
 }

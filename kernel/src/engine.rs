@@ -180,7 +180,9 @@ impl Hint for EngineError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Child { .. } => "`graft doctor` says what is missing".to_owned(),
-            Self::SessionFolder { .. } => "make room or set XDG_CACHE_HOME to a folder you can write".to_owned(),
+            Self::SessionFolder { .. } => {
+                "make room or set XDG_CACHE_HOME to a folder you can write".to_owned()
+            }
             Self::Template { .. } => "`graft install` builds it again".to_owned(),
         })
     }
@@ -188,7 +190,10 @@ impl Hint for EngineError {
 
 impl Engine {
     /// Starts the child (milliseconds) and, with `warm`, evcxr in the background.
-    pub(crate) fn start(options: EngineOptions, output: mpsc::UnboundedSender<Output>) -> Result<Self, EngineError> {
+    pub(crate) fn start(
+        options: EngineOptions,
+        output: mpsc::UnboundedSender<Output>,
+    ) -> Result<Self, EngineError> {
         Ok(Self { inner: Arc::new(Inner::start(options, output)?) })
     }
 
@@ -203,7 +208,11 @@ impl Engine {
     }
 
     /// Like [`Self::command`], under a number known beforehand.
-    pub(crate) async fn command_numbered(&self, number: u64, command: Command) -> Result<Reply, Failure> {
+    pub(crate) async fn command_numbered(
+        &self,
+        number: u64,
+        command: Command,
+    ) -> Result<Reply, Failure> {
         self.inner.command(number, command).await
     }
 
@@ -213,7 +222,11 @@ impl Engine {
     }
 
     /// Completions at a byte of `code`; none when Rust is busy (300 ms at most) or not there.
-    pub(crate) async fn complete_rust(&self, code: &str, byte: usize) -> Option<Vec<RustCompletion>> {
+    pub(crate) async fn complete_rust(
+        &self,
+        code: &str,
+        byte: usize,
+    ) -> Option<Vec<RustCompletion>> {
         self.inner.complete_rust(code, byte).await
     }
 

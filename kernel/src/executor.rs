@@ -22,7 +22,11 @@ pub(crate) trait Executor: Send + Sync {
     /// Runs Rust or a `:command` of evcxr.
     fn rust<'a>(&'a self, code: &'a str) -> Work<'a, Result<RustOutput, RustError>>;
     /// Completes Rust at a byte; none when it takes too long.
-    fn complete_rust<'a>(&'a self, code: &'a str, byte: usize) -> Work<'a, Option<Vec<RustCompletion>>>;
+    fn complete_rust<'a>(
+        &'a self,
+        code: &'a str,
+        byte: usize,
+    ) -> Work<'a, Option<Vec<RustCompletion>>>;
     /// Explains the name at a byte.
     fn inspect_rust<'a>(&'a self, code: &'a str, byte: usize) -> Work<'a, Option<RustInspection>>;
     /// Stops what runs; the second time by force.
@@ -52,7 +56,11 @@ impl Executor for Engine {
         Box::pin(Engine::rust(self, code))
     }
 
-    fn complete_rust<'a>(&'a self, code: &'a str, byte: usize) -> Work<'a, Option<Vec<RustCompletion>>> {
+    fn complete_rust<'a>(
+        &'a self,
+        code: &'a str,
+        byte: usize,
+    ) -> Work<'a, Option<Vec<RustCompletion>>> {
         Box::pin(Engine::complete_rust(self, code, byte))
     }
 

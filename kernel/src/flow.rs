@@ -62,7 +62,13 @@ impl Default for Flow {
 
 impl Flow {
     fn with_patience(patience: Duration) -> Self {
-        let shared = Shared { patience, bytes: AtomicUsize::new(0), stuck: AtomicBool::new(false), lock: Mutex::default(), less: Condvar::new() };
+        let shared = Shared {
+            patience,
+            bytes: AtomicUsize::new(0),
+            stuck: AtomicBool::new(false),
+            lock: Mutex::default(),
+            less: Condvar::new(),
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -88,7 +94,9 @@ impl Flow {
         while self.is_full() {
             let before = self.bytes();
             let guard = self.shared.lock.lock().unwrap_or_else(PoisonError::into_inner);
-            let waited = self.shared.less.wait_timeout_while(guard, self.shared.patience, |()| self.bytes() >= before && self.is_full());
+            let waited = self.shared.less.wait_timeout_while(guard, self.shared.patience, |()| {
+                self.bytes() >= before && self.is_full()
+            });
             if waited.is_ok_and(|(_, timeout)| timeout.timed_out()) {
                 self.shared.stuck.store(true, Ordering::Release);
             }

@@ -46,7 +46,13 @@ pub(crate) enum Source {
 impl Rich {
     /// Plain text alone, with control characters as symbols.
     pub(crate) fn plain(text: impl AsRef<str>) -> Self {
-        Self { mime: BTreeMap::from([("text/plain".to_owned(), graft_render::visible(text.as_ref()).into_owned())]), ..Self::default() }
+        Self {
+            mime: BTreeMap::from([(
+                "text/plain".to_owned(),
+                graft_render::visible(text.as_ref()).into_owned(),
+            )]),
+            ..Self::default()
+        }
     }
 
     /// The same, marked as a passing state.

@@ -66,9 +66,14 @@ impl Hint for InstallError {
         Some(match self {
             Self::Name { .. } => "letters, digits, dots, hyphens and underscores".to_owned(),
             Self::Foreign { .. } => "choose another name with --name".to_owned(),
-            Self::NoEnvironment => "activate one (VIRTUAL_ENV or CONDA_PREFIX), or use --user or --prefix FOLDER".to_owned(),
+            Self::NoEnvironment => {
+                "activate one (VIRTUAL_ENV or CONDA_PREFIX), or use --user or --prefix FOLDER"
+                    .to_owned()
+            }
             Self::NoHome => "set HOME, or use --prefix FOLDER".to_owned(),
-            Self::File { .. } => "make room, or install where you may write: --user, or --prefix FOLDER".to_owned(),
+            Self::File { .. } => {
+                "make room, or install where you may write: --user, or --prefix FOLDER".to_owned()
+            }
         })
     }
 }
@@ -90,14 +95,18 @@ pub(crate) fn run(args: &InstallArgs) -> Result<(), Failure> {
     let folder = place.data_dir()?.join("kernels").join(kernelspec::valid_name(&args.name)?);
     kernelspec::refuse_foreign(&folder)?;
     // Last what is quick: when the template cannot be built, nothing is left behind.
-    let template = template(&places(&place)?, if args.cuda { Flavour::Cuda } else { Flavour::Plain })?;
+    let template =
+        template(&places(&place)?, if args.cuda { Flavour::Cuda } else { Flavour::Plain })?;
     let program = copy::program(&place)?;
     let spec = Kernelspec::new(&program, args);
     spec.write(&folder)?;
     say(&format!("template  {}", template.layout.root().display()));
     say(&format!("program   {}", program.display()));
     say(&format!("kernel    {} as `{}`", folder.display(), args.display_name));
-    say(&format!("\nTry: jupyter lab (choose {}), or jupyter console --kernel {}", args.display_name, args.name));
+    say(&format!(
+        "\nTry: jupyter lab (choose {}), or jupyter console --kernel {}",
+        args.display_name, args.name
+    ));
     Ok(())
 }
 

@@ -50,7 +50,10 @@ const FAREWELL: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 /// [`ConnectionError`] when the connection file is unusable or a port is taken.
-pub(crate) async fn serve(connection_file: &Path, surroundings: Surroundings) -> Result<(), ConnectionError> {
+pub(crate) async fn serve(
+    connection_file: &Path,
+    surroundings: Surroundings,
+) -> Result<(), ConnectionError> {
     let info = connection::read(connection_file)?;
     let sockets = Sockets::bind(&info).await?;
     let session = Arc::new(Session::new(&info.key));
@@ -100,7 +103,11 @@ async fn bind<S: Socket>(channel: &'static str, endpoint: String) -> Result<S, C
 }
 
 async fn bind_iopub(endpoint: String) -> Result<Publisher, ConnectionError> {
-    Publisher::bind(&endpoint).await.map_err(|source| ConnectionError::Bind { channel: "iopub", endpoint, source: source.into() })
+    Publisher::bind(&endpoint).await.map_err(|source| ConnectionError::Bind {
+        channel: "iopub",
+        endpoint,
+        source: source.into(),
+    })
 }
 
 /// What a kernel is given from outside.
@@ -117,12 +124,20 @@ impl Surroundings {
     /// Those of a kernel that a client has started; `warm` and `grace` as the engine has them.
     pub(crate) fn of_user(warm: bool, grace: f64) -> Self {
         let flow = Flow::default();
-        Self { start: crate::start::starter(warm, grace, flow.clone()), flow, history: History::of_user() }
+        Self {
+            start: crate::start::starter(warm, grace, flow.clone()),
+            flow,
+            history: History::of_user(),
+        }
     }
 }
 
 /// Starts every task of a kernel.
-pub(crate) fn spawn(sockets: Sockets, session: Arc<Session>, surroundings: Surroundings) -> Arc<Kernel> {
+pub(crate) fn spawn(
+    sockets: Sockets,
+    session: Arc<Session>,
+    surroundings: Surroundings,
+) -> Arc<Kernel> {
     let Surroundings { start, flow, history } = surroundings;
     let (output, outputs) = mpsc::unbounded_channel();
     let launch = Launch::begin(start, output);
@@ -130,11 +145,19 @@ pub(crate) fn spawn(sockets: Sockets, session: Arc<Session>, surroundings: Surro
     let (control_out, control_in) = sockets.control.split();
     let (stdin_out, stdin_in) = sockets.stdin.split();
     let published = IoPub::start(sockets.iopub, session.clone(), flow.clone());
-    let questions = Questions::start(stdin_in, Outbox::start(stdin_out, session.clone()), session.clone());
+    let questions =
+        Questions::start(stdin_in, Outbox::start(stdin_out, session.clone()), session.clone());
     let history = Arc::new(Mutex::new(history));
     let interrupt = Interrupt::default();
     let cells = Cells::new(launch.clone(), outputs, interrupt.clone(), flow);
-    let kernel = Kernel::new(Parts { session: session.clone(), iopub: published, questions, launch, interrupt, history });
+    let kernel = Kernel::new(Parts {
+        session: session.clone(),
+        iopub: published,
+        questions,
+        launch,
+        interrupt,
+        history,
+    });
     let outbox = Outbox::start(shell_out, session.clone());
     let lane = Lane::start(kernel.clone(), cells, outbox.clone());
     tokio::spawn(heartbeat::serve(sockets.heartbeat));
@@ -146,7 +169,9 @@ pub(crate) fn spawn(sockets: Sockets, session: Arc<Session>, surroundings: Surro
 /// SIGTERM ends the kernel in order; SIGINT is the stop button for clients that send signals.
 async fn told_to_end(kernel: &Kernel) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         return std::future::pending().await;
     };
     loop {
@@ -159,7 +184,9 @@ async fn told_to_end(kernel: &Kernel) {
 
 /// Returns when the client that started this kernel is gone (`JPY_PARENT_PID`, as in ipykernel): no orphan keeps its memory.
 async fn orphaned() {
-    let Some(parent) = std::env::var("JPY_PARENT_PID").ok().and_then(|text| text.parse::<u32>().ok()) else {
+    let Some(parent) =
+        std::env::var("JPY_PARENT_PID").ok().and_then(|text| text.parse::<u32>().ok())
+    else {
         return std::future::pending().await;
     };
     // Started by something in between (a container's init, a wrapper): its end says nothing about the client.
@@ -174,7 +201,9 @@ async fn orphaned() {
 /// Sockets of the ipc transport are files.
 fn remove_ipc(info: &ConnectionInfo) {
     if info.transport == Transport::IPC {
-        for port in [info.shell_port, info.control_port, info.stdin_port, info.iopub_port, info.hb_port] {
+        for port in
+            [info.shell_port, info.control_port, info.stdin_port, info.iopub_port, info.hb_port]
+        {
             // Gone already is as good.
             let _ = std::fs::remove_file(format!("{}-{port}", info.ip));
         }

@@ -14,7 +14,8 @@ use crate::executor::Executor;
 /// What became of a start.
 type State = Option<Result<Arc<dyn Executor>, Failure>>;
 /// Starts an engine; called again when the last start failed.
-pub(crate) type Start = dyn Fn(mpsc::UnboundedSender<Output>) -> Result<Arc<dyn Executor>, Failure> + Send + Sync;
+pub(crate) type Start =
+    dyn Fn(mpsc::UnboundedSender<Output>) -> Result<Arc<dyn Executor>, Failure> + Send + Sync;
 
 /// An engine that is, or soon will be, there. Clones share it.
 #[derive(Clone)]
@@ -37,7 +38,9 @@ impl Launch {
                 sender.send_replace(None);
                 let (start, output) = (start.clone(), output.clone());
                 let result = tokio::task::spawn_blocking(move || start(output)).await;
-                sender.send_replace(Some(result.unwrap_or_else(|panic| Err(Failure::new("engine::panic", panic.to_string())))));
+                sender.send_replace(Some(result.unwrap_or_else(|panic| {
+                    Err(Failure::new("engine::panic", panic.to_string()))
+                })));
             }
         });
         Self { state, again }
@@ -50,7 +53,12 @@ impl Launch {
     pub(crate) async fn engine(&self) -> Result<Arc<dyn Executor>, Failure> {
         let mut state = self.state.clone();
         let gone = || Failure::new("engine::gone", "the kernel is shutting down");
-        let result = state.wait_for(Option::is_some).await.map_err(|_| gone())?.clone().unwrap_or_else(|| Err(gone()));
+        let result = state
+            .wait_for(Option::is_some)
+            .await
+            .map_err(|_| gone())?
+            .clone()
+            .unwrap_or_else(|| Err(gone()));
         if result.is_err() {
             let _ = self.again.send(());
         }

@@ -53,7 +53,14 @@ struct StatusView {
 impl Live {
     /// None yet; updates come at most once per `interval`.
     pub(crate) fn new(interval: Duration) -> Self {
-        Self { interval, run: None, progress: None, text: None, status: None, prompt: String::new() }
+        Self {
+            interval,
+            run: None,
+            progress: None,
+            text: None,
+            status: None,
+            prompt: String::new(),
+        }
     }
 
     /// The prompt that the next generated text continues.
@@ -69,7 +76,9 @@ impl Live {
             Output::Event { event, .. } => self.event(event, frontend),
             Output::Status(line) => self.status(line, frontend),
             Output::Notice(failure) => frontend.display(&Rich::from_block(&notice(&failure)), None),
-            Output::Input { prompt, password, answer } => return Some(Question { prompt, password, answer }),
+            Output::Input { prompt, password, answer } => {
+                return Some(Question { prompt, password, answer });
+            }
         }
         None
     }
@@ -116,7 +125,11 @@ impl Live {
         }
         self.end_progress(frontend);
         if let Some(mut view) = self.text.take().filter(|view| view.slot.due().is_some()) {
-            view.slot.show(&Rich::from_block(&grown(&self.prompt, &view.text)), frontend, self.interval);
+            view.slot.show(
+                &Rich::from_block(&grown(&self.prompt, &view.text)),
+                frontend,
+                self.interval,
+            );
         }
         self.end_status(frontend);
     }
@@ -130,7 +143,9 @@ impl Live {
                 }
             }
             Event::Step(step) => self.run.iter_mut().for_each(|view| view.step(step)),
-            Event::Validation(validation) => self.run.iter_mut().for_each(|view| view.validation(validation)),
+            Event::Validation(validation) => {
+                self.run.iter_mut().for_each(|view| view.validation(validation))
+            }
             Event::RunEnded(ended) => {
                 self.end_progress(frontend);
                 if let Some(mut view) = self.run.take() {
@@ -144,9 +159,13 @@ impl Live {
                     view.slot.change();
                 }
             }
-            Event::Note { level, text } => frontend.display(&Rich::from_block(&Block::Note(level, text)), None),
+            Event::Note { level, text } => {
+                frontend.display(&Rich::from_block(&Block::Note(level, text)), None)
+            }
             Event::Text(piece) => {
-                let view = self.text.get_or_insert_with(|| TextView { slot: Slot::new(), text: String::new() });
+                let view = self
+                    .text
+                    .get_or_insert_with(|| TextView { slot: Slot::new(), text: String::new() });
                 view.text.push_str(&piece);
                 view.slot.change();
             }
@@ -154,7 +173,9 @@ impl Live {
                 let rich = Rich { mime: bundle.data, ..Rich::default() };
                 place(&rich, bundle.display_id.as_deref(), bundle.update, frontend);
             }
-            Event::Named { block, display_id, update } => place(&Rich::from_block(&block), Some(&display_id), update, frontend),
+            Event::Named { block, display_id, update } => {
+                place(&Rich::from_block(&block), Some(&display_id), update, frontend)
+            }
             Event::Block(block) => frontend.display(&Rich::from_block(&block), None),
             Event::ClearOutput { wait } => frontend.clear_output(wait),
         }
@@ -170,7 +191,9 @@ impl Live {
     fn end_progress(&mut self, frontend: &dyn Frontend) {
         if let Some(mut view) = self.progress.take() {
             // What a stopped comparison has reached is a result: a terminal and a stored notebook keep it too.
-            let (charts, tables): (Vec<Block>, Vec<Block>) = std::mem::take(&mut view.standing).into_iter().partition(|block| matches!(block, Block::Chart(_)));
+            let (charts, tables): (Vec<Block>, Vec<Block>) = std::mem::take(&mut view.standing)
+                .into_iter()
+                .partition(|block| matches!(block, Block::Chart(_)));
             let rich = if tables.is_empty() { progress(&view) } else { Rich::from_blocks(&tables) };
             // Also when it was shown for less than a moment.
             if !view.slot.replace(&rich, frontend) && !tables.is_empty() {
@@ -185,14 +208,22 @@ impl Live {
         if line.is_empty() {
             return self.end_status(frontend);
         }
-        let view = self.status.get_or_insert_with(|| StatusView { slot: Slot::after(PATIENCE), since: Instant::now(), line: String::new() });
+        let view = self.status.get_or_insert_with(|| StatusView {
+            slot: Slot::after(PATIENCE),
+            since: Instant::now(),
+            line: String::new(),
+        });
         view.line = line;
         view.slot.change();
     }
 
     fn end_status(&mut self, frontend: &dyn Frontend) {
         if let Some(mut view) = self.status.take() {
-            let line = format!("{} {:.1} s", view.line.trim_end_matches(['…', '.']), view.since.elapsed().as_secs_f64());
+            let line = format!(
+                "{} {:.1} s",
+                view.line.trim_end_matches(['…', '.']),
+                view.since.elapsed().as_secs_f64()
+            );
             view.slot.replace(&Rich::plain(line), frontend);
         }
     }
@@ -235,7 +266,11 @@ fn grown(prompt: &str, text: &str) -> Block {
 
 fn progress(view: &ProgressView) -> Rich {
     let bar = Progress::of(&view.label, view.done, view.total);
-    if view.standing.is_empty() { Rich::from_progress(&bar) } else { Rich::from_standing(&bar, &view.standing) }
+    if view.standing.is_empty() {
+        Rich::from_progress(&bar)
+    } else {
+        Rich::from_standing(&bar, &view.standing)
+    }
 }
 
 #[cfg(test)]

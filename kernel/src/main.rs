@@ -61,7 +61,8 @@ fn main() -> ExitCode {
 fn inner_process() -> Option<i32> {
     let mut arguments = std::env::args_os();
     let program = arguments.next();
-    let arguments: Vec<String> = arguments.map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let arguments: Vec<String> =
+        arguments.map(|argument| argument.to_string_lossy().into_owned()).collect();
     if template::rustc::is_wrapper(program.as_ref()) {
         return Some(template::rustc::run(&arguments));
     }
@@ -81,13 +82,19 @@ fn run(verb: Verb) -> Result<ExitCode, Failure> {
         Verb::Doctor(args) => return Ok(doctor::run(args.gpu)),
         Verb::Kernel(args) => {
             let runtime = start::runtime()?;
-            let result = runtime.block_on(jupyter::serve(&args.file, jupyter::Surroundings::of_user(args.warm, args.grace)));
+            let result = runtime.block_on(jupyter::serve(
+                &args.file,
+                jupyter::Surroundings::of_user(args.warm, args.grace),
+            ));
             end(runtime);
             result?;
         }
         Verb::Run(args) => {
             let runtime = start::runtime()?;
-            let status = runtime.block_on(terminal::run(&args, start::starter(false, args.grace, flow::Flow::default())));
+            let status = runtime.block_on(terminal::run(
+                &args,
+                start::starter(false, args.grace, flow::Flow::default()),
+            ));
             end(runtime);
             return Ok(status);
         }

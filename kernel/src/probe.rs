@@ -22,7 +22,10 @@ pub(crate) async fn run(args: &ProbeArgs) -> Result<ExitCode, Failure> {
     println!("[{:>8.3}] template {}", began.elapsed().as_secs_f64(), template.display());
     let cwd = std::env::current_dir().ok();
     let grace = Duration::from_secs(10);
-    let engine = Engine::start(EngineOptions { template, warm: false, cwd, grace, flow: Flow::default() }, output)?;
+    let engine = Engine::start(
+        EngineOptions { template, warm: false, cwd, grace, flow: Flow::default() },
+        output,
+    )?;
     tokio::spawn(async move {
         while let Some(output) = outputs.recv().await {
             show(began, output);
@@ -31,14 +34,22 @@ pub(crate) async fn run(args: &ProbeArgs) -> Result<ExitCode, Failure> {
     let mut failed = false;
     for cell in &args.cells {
         let start = Instant::now();
-        println!("[{:>8.3}] > {}", began.elapsed().as_secs_f64(), cell.replace('\n', "\n           | "));
+        println!(
+            "[{:>8.3}] > {}",
+            began.elapsed().as_secs_f64(),
+            cell.replace('\n', "\n           | ")
+        );
         let answer = one(&engine, cell).await;
         failed |= answer.is_err();
         let (mark, text) = match answer {
             Ok(text) => ("=", text),
             Err(text) => ("!", text),
         };
-        println!("[{:>8.3}] {mark} ({:.3} s) {text}", began.elapsed().as_secs_f64(), start.elapsed().as_secs_f64());
+        println!(
+            "[{:>8.3}] {mark} ({:.3} s) {text}",
+            began.elapsed().as_secs_f64(),
+            start.elapsed().as_secs_f64()
+        );
     }
     engine.shutdown().await;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -67,14 +78,21 @@ async fn one(engine: &Engine, cell: &str) -> Result<String, String> {
         }
         "@complete" => {
             let found = engine.complete_rust(rest, rest.len()).await;
-            Ok(found.map_or("nothing in time".to_owned(), |found| found.iter().map(|item| item.text.as_str()).take(12).collect::<Vec<_>>().join(" ")))
+            Ok(found.map_or("nothing in time".to_owned(), |found| {
+                found.iter().map(|item| item.text.as_str()).take(12).collect::<Vec<_>>().join(" ")
+            }))
         }
-        "@inspect" => Ok(engine.inspect_rust(rest, rest.len()).await.map_or("nothing".to_owned(), |found| found.plain)),
+        "@inspect" => Ok(engine
+            .inspect_rust(rest, rest.len())
+            .await
+            .map_or("nothing".to_owned(), |found| found.plain)),
         "@variables" => Ok(format!("{:?}", engine.variables())),
         _ if cell.starts_with('%') => magic(engine, cell).await,
         _ => match engine.rust(cell).await {
             Ok(output) => Ok(format!("{:?}", output.mime)),
-            Err(error) => Err(format!("{}: {}\n{}", error.ename, error.evalue, error.traceback.join("\n"))),
+            Err(error) => {
+                Err(format!("{}: {}\n{}", error.ename, error.evalue, error.traceback.join("\n")))
+            }
         },
     }
 }
@@ -98,8 +116,12 @@ fn seconds(text: &str) -> Duration {
 fn show(began: Instant, output: Output) {
     let time = began.elapsed().as_secs_f64();
     match output {
-        Output::Stdout(bytes) => println!("[{time:>8.3}] stdout {:?}", String::from_utf8_lossy(&bytes)),
-        Output::Stderr(bytes) => println!("[{time:>8.3}] stderr {:?}", String::from_utf8_lossy(&bytes)),
+        Output::Stdout(bytes) => {
+            println!("[{time:>8.3}] stdout {:?}", String::from_utf8_lossy(&bytes))
+        }
+        Output::Stderr(bytes) => {
+            println!("[{time:>8.3}] stderr {:?}", String::from_utf8_lossy(&bytes))
+        }
         Output::Event { request, event } => println!("[{time:>8.3}] event {request:?} {event:?}"),
         Output::Status(text) => println!("[{time:>8.3}] status {text:?}"),
         Output::Notice(failure) => println!("[{time:>8.3}] notice {failure}"),

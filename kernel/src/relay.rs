@@ -14,7 +14,10 @@ use crate::unix;
 const STATUS_GONE: i32 = 7;
 
 /// The command that evcxr runs as its subprocess; `socket` is the sending end of [`unix::message_pair`], kept open by the host.
-pub(crate) fn command(executable: &std::path::Path, socket: std::os::fd::BorrowedFd<'_>) -> Command {
+pub(crate) fn command(
+    executable: &std::path::Path,
+    socket: std::os::fd::BorrowedFd<'_>,
+) -> Command {
     use std::os::fd::AsRawFd;
     let number = socket.as_raw_fd();
     let mut command = Command::new(executable);
@@ -38,10 +41,21 @@ pub(crate) fn run(arguments: &[String]) -> i32 {
 }
 
 fn hand_over(arguments: &[String]) -> std::io::Result<UnixStream> {
-    let number = arguments.first().and_then(|text| text.parse().ok()).ok_or_else(|| std::io::Error::other("no descriptor named"))?;
+    let number = arguments
+        .first()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| std::io::Error::other("no descriptor named"))?;
     let socket = unix::inherited(number)?;
     let (mine, hosts) = UnixStream::pair()?;
-    unix::send_descriptors(socket.as_fd(), [std::io::stdin().as_fd(), std::io::stdout().as_fd(), std::io::stderr().as_fd(), hosts.as_fd()])?;
+    unix::send_descriptors(
+        socket.as_fd(),
+        [
+            std::io::stdin().as_fd(),
+            std::io::stdout().as_fd(),
+            std::io::stderr().as_fd(),
+            hosts.as_fd(),
+        ],
+    )?;
     for number in 0..3 {
         // The host has its copies; ours would keep evcxr from seeing the end of a stream.
         drop(unix::inherited(number)?);

@@ -26,7 +26,13 @@ pub(crate) fn starter(warm: bool, grace: f64, flow: Flow) -> Arc<Start> {
     let grace = Duration::try_from_secs_f64(grace).unwrap_or(Duration::from_secs(10));
     Arc::new(move |output| {
         let template = ready_template(&output)?;
-        let options = EngineOptions { template: template.layout.root().to_owned(), warm, cwd: std::env::current_dir().ok(), grace, flow: flow.clone() };
+        let options = EngineOptions {
+            template: template.layout.root().to_owned(),
+            warm,
+            cwd: std::env::current_dir().ok(),
+            grace,
+            flow: flow.clone(),
+        };
         let engine: Arc<dyn Executor> = Arc::new(Engine::start(options, output)?);
         Ok(engine)
     })
@@ -40,7 +46,9 @@ pub(crate) fn ready_template(output: &mpsc::UnboundedSender<Output>) -> Result<T
     }
     let tell = |text: String| drop(output.send(Output::Status(text)));
     tell("building the library that cells use; this is done once…".to_owned());
-    let built = template::build(&places, Flavour::Plain, &mut |line| tell(format!("building the library that cells use: {line}")));
+    let built = template::build(&places, Flavour::Plain, &mut |line| {
+        tell(format!("building the library that cells use: {line}"))
+    });
     tell(String::new());
     Ok(built?)
 }

@@ -110,14 +110,21 @@ impl Hint for TemplateError {
 pub(crate) fn find(places: &Places) -> Option<Template> {
     match toolchain::verbose_version() {
         Ok(_) => Flavour::BEST_FIRST.into_iter().find_map(|flavour| find_flavour(places, flavour)),
-        Err(_) => places.all_templates().into_iter().filter_map(|folder| open(&folder)).find(|template| template.stamp.sources == archive::HASH),
+        Err(_) => places
+            .all_templates()
+            .into_iter()
+            .filter_map(|folder| open(&folder))
+            .find(|template| template.stamp.sources == archive::HASH),
     }
 }
 
 /// The template of that flavour.
 pub(crate) fn find_flavour(places: &Places, flavour: Flavour) -> Option<Template> {
     let identity = identity(flavour).ok()?;
-    places.template_folders(&identity).into_iter().find_map(|folder| open(&folder).filter(|template| template.stamp.identity == identity))
+    places
+        .template_folders(&identity)
+        .into_iter()
+        .find_map(|folder| open(&folder).filter(|template| template.stamp.identity == identity))
 }
 
 /// Opens the template in a folder, if it is whole.

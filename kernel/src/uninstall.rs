@@ -23,7 +23,9 @@ pub(crate) fn run(args: &UninstallArgs) -> Result<(), Failure> {
         let folder = kernels.join(name);
         match owner(&folder) {
             Owner::Graft => removed += usize::from(remove(&folder)?),
-            Owner::Other(display_name) => println!("left alone {}: it belongs to {display_name}", folder.display()),
+            Owner::Other(display_name) => {
+                println!("left alone {}: it belongs to {display_name}", folder.display())
+            }
             Owner::Nobody => {}
         }
         if !other_specs(&kernels) {
@@ -39,7 +41,9 @@ pub(crate) fn run(args: &UninstallArgs) -> Result<(), Failure> {
 
 /// Whether a specification of Graft's is left that may name the program.
 fn other_specs(kernels: &Path) -> bool {
-    std::fs::read_dir(kernels).is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| owner(&entry.path()) == Owner::Graft)))
+    std::fs::read_dir(kernels).is_ok_and(|mut entries| {
+        entries.any(|entry| entry.is_ok_and(|entry| owner(&entry.path()) == Owner::Graft))
+    })
 }
 
 /// Removes the copy that `graft install` made for this place, and its empty folders.
@@ -70,7 +74,8 @@ fn remove(path: &Path) -> Result<bool, InstallError> {
     if !path.exists() {
         return Ok(false);
     }
-    if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }.map_err(InstallError::file(path))?;
+    if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }
+        .map_err(InstallError::file(path))?;
     println!("removed {}", path.display());
     Ok(true)
 }

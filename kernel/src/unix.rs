@@ -18,14 +18,24 @@ struct ControlBuffer([u8; 64]);
 pub(crate) fn message_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut ends = [0; 2];
     // SAFETY: `ends` has room for the two descriptors that the call writes.
-    check(unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0, ends.as_mut_ptr()) })?;
+    check(unsafe {
+        libc::socketpair(
+            libc::AF_UNIX,
+            libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC,
+            0,
+            ends.as_mut_ptr(),
+        )
+    })?;
     let [first, second] = ends;
     // SAFETY: the call succeeded, so both descriptors are open and belong to nobody else.
     Ok(unsafe { (OwnedFd::from_raw_fd(first), OwnedFd::from_raw_fd(second)) })
 }
 
 /// Sends copies of the descriptors over a socket.
-pub(crate) fn send_descriptors(socket: BorrowedFd<'_>, descriptors: [BorrowedFd<'_>; PASSED]) -> io::Result<()> {
+pub(crate) fn send_descriptors(
+    socket: BorrowedFd<'_>,
+    descriptors: [BorrowedFd<'_>; PASSED],
+) -> io::Result<()> {
     let raw: [RawFd; PASSED] = descriptors.map(|fd| fd.as_raw_fd());
     let bytes = size_of_val(&raw);
     let mut byte = [1u8];
@@ -71,10 +81,20 @@ pub(crate) fn receive_descriptors(socket: BorrowedFd<'_>) -> io::Result<Option<[
             return Ok(None);
         }
         let header = libc::CMSG_FIRSTHDR(&raw const message);
-        if header.is_null() || (*header).cmsg_type != libc::SCM_RIGHTS || (*header).cmsg_len != libc::CMSG_LEN(bytes as u32) as usize {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a message without its four descriptors"));
+        if header.is_null()
+            || (*header).cmsg_type != libc::SCM_RIGHTS
+            || (*header).cmsg_len != libc::CMSG_LEN(bytes as u32) as usize
+        {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a message without its four descriptors",
+            ));
         }
-        std::ptr::copy_nonoverlapping(libc::CMSG_DATA(header), raw.as_mut_ptr().cast::<u8>(), bytes);
+        std::ptr::copy_nonoverlapping(
+            libc::CMSG_DATA(header),
+            raw.as_mut_ptr().cast::<u8>(),
+            bytes,
+        );
         Ok(Some(raw.map(|fd| OwnedFd::from_raw_fd(fd))))
     }
 }
@@ -248,7 +268,11 @@ mod tests {
         let (left, right) = message_pair().unwrap();
         let (mut reader, writer) = io::pipe().unwrap();
         let other = File::open("/dev/null").unwrap();
-        send_descriptors(left.as_fd(), [other.as_fd(), writer.as_fd(), other.as_fd(), other.as_fd()]).unwrap();
+        send_descriptors(
+            left.as_fd(),
+            [other.as_fd(), writer.as_fd(), other.as_fd(), other.as_fd()],
+        )
+        .unwrap();
         drop(writer);
         let [_, passed, _, _] = receive_descriptors(right.as_fd()).unwrap().unwrap();
         File::from(passed).write_all(b"through").unwrap();

@@ -15,11 +15,35 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("graft-peft", &["graft-nn", "graft-protocol"]),
     ("graft-train", &["graft-nn", "graft-protocol"]),
     ("graft-session", &["graft-models", "graft-nn", "graft-peft", "graft-protocol", "graft-train"]),
-    ("graft", &["graft-font", "graft-models", "graft-nn", "graft-peft", "graft-protocol", "graft-session", "graft-train"]),
+    (
+        "graft",
+        &[
+            "graft-font",
+            "graft-models",
+            "graft-nn",
+            "graft-peft",
+            "graft-protocol",
+            "graft-session",
+            "graft-train",
+        ],
+    ),
     ("graft-kernel", &["graft-magic", "graft-protocol", "graft-render"]),
     ("xtask", &[]),
-    ("graft-pretrain", &["graft-models", "graft-nn", "graft-protocol", "graft-render", "graft-train"]),
-    ("graft-bench", &["graft-models", "graft-nn", "graft-peft", "graft-protocol", "graft-render", "graft-train"]),
+    (
+        "graft-pretrain",
+        &["graft-models", "graft-nn", "graft-protocol", "graft-render", "graft-train"],
+    ),
+    (
+        "graft-bench",
+        &[
+            "graft-models",
+            "graft-nn",
+            "graft-peft",
+            "graft-protocol",
+            "graft-render",
+            "graft-train",
+        ],
+    ),
     ("graft-testkit", &["graft-protocol"]),
     ("graft-tests", &["graft-protocol", "graft-testkit"]),
 ];
@@ -32,7 +56,9 @@ const JUPYTER: &[&str] = &["evcxr", "zeromq", "jupyter-protocol", "jupyter-zmq-c
 
 fn ours(packages: &[Package]) -> BTreeMap<String, BTreeSet<String>> {
     let names: BTreeSet<&str> = packages.iter().map(|it| it.name.as_str()).collect();
-    let internal = |package: &Package| package.dependencies.iter().filter(|it| names.contains(it.as_str())).cloned().collect();
+    let internal = |package: &Package| {
+        package.dependencies.iter().filter(|it| names.contains(it.as_str())).cloned().collect()
+    };
     packages.iter().map(|package| (package.name.clone(), internal(package))).collect()
 }
 
@@ -51,9 +77,14 @@ fn reach(arrows: &BTreeMap<String, BTreeSet<String>>, from: &str) -> BTreeSet<St
 fn no_crate_depends_on_one_it_must_not_know() {
     let allowed: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
     for (name, dependencies) in ours(&workspace()) {
-        let Some(allowed) = allowed.get(name.as_str()) else { panic!("{name} has no line in ARROWS: decide what it may know") };
+        let Some(allowed) = allowed.get(name.as_str()) else {
+            panic!("{name} has no line in ARROWS: decide what it may know")
+        };
         for dependency in dependencies {
-            assert!(allowed.contains(&dependency.as_str()), "{name} depends on {dependency}; it may know {allowed:?}");
+            assert!(
+                allowed.contains(&dependency.as_str()),
+                "{name} depends on {dependency}; it may know {allowed:?}"
+            );
         }
     }
 }
@@ -62,7 +93,15 @@ fn no_crate_depends_on_one_it_must_not_know() {
 fn host_magics_drawing_and_xtask_hold_no_tensor_code() {
     let packages = workspace();
     let arrows = ours(&packages);
-    for from in ["graft-kernel", "graft-magic", "graft-render", "graft-protocol", "graft-testkit", "graft-tests", "xtask"] {
+    for from in [
+        "graft-kernel",
+        "graft-magic",
+        "graft-render",
+        "graft-protocol",
+        "graft-testkit",
+        "graft-tests",
+        "xtask",
+    ] {
         let reached = reach(&arrows, from);
         for package in packages.iter().filter(|it| reached.contains(&it.name)) {
             let found = package.dependencies.iter().find(|it| TENSORS.contains(&it.as_str()));
@@ -73,7 +112,10 @@ fn host_magics_drawing_and_xtask_hold_no_tensor_code() {
 
 #[test]
 fn only_the_kernel_and_its_mock_frontend_know_jupyter() {
-    for package in workspace().iter().filter(|it| !["graft-kernel", "graft-testkit"].contains(&it.name.as_str())) {
+    for package in workspace()
+        .iter()
+        .filter(|it| !["graft-kernel", "graft-testkit"].contains(&it.name.as_str()))
+    {
         let found = package.dependencies.iter().find(|it| JUPYTER.contains(&it.as_str()));
         assert_eq!(found, None, "{} depends on it", package.name);
     }
@@ -84,7 +126,10 @@ fn the_protocol_needs_serde_and_nothing_else() {
     let packages = workspace();
     let protocol = packages.iter().find(|it| it.name == "graft-protocol").unwrap();
     for dependency in &protocol.dependencies {
-        assert!(["serde", "serde_json", "thiserror"].contains(&dependency.as_str()), "graft-protocol depends on {dependency}");
+        assert!(
+            ["serde", "serde_json", "thiserror"].contains(&dependency.as_str()),
+            "graft-protocol depends on {dependency}"
+        );
     }
 }
 
@@ -92,5 +137,9 @@ fn the_protocol_needs_serde_and_nothing_else() {
 fn xtask_is_built_in_seconds() {
     let packages = workspace();
     let xtask = packages.iter().find(|it| it.name == "xtask").unwrap();
-    assert!(xtask.dependencies.is_empty(), "each dependency keeps a newcomer waiting before the first line: {:?}", xtask.dependencies);
+    assert!(
+        xtask.dependencies.is_empty(),
+        "each dependency keeps a newcomer waiting before the first line: {:?}",
+        xtask.dependencies
+    );
 }

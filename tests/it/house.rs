@@ -12,14 +12,23 @@ const LONGEST_FILE: usize = 500;
 /// Files that the repository holds, as git lists them; everything there is when this is not a git checkout.
 fn files() -> Vec<String> {
     let output = Command::new("git").args(["ls-files"]).current_dir(root()).output();
-    let Ok(output) = output.map_err(drop).and_then(|it| if it.status.success() { Ok(it) } else { Err(()) }) else { return Vec::new() };
+    let Ok(output) =
+        output.map_err(drop).and_then(|it| if it.status.success() { Ok(it) } else { Err(()) })
+    else {
+        return Vec::new();
+    };
     String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
 }
 
 #[test]
 fn the_top_level_holds_what_the_map_names() {
     let named = ["Cargo.toml", "Cargo.lock", "kernel", "crates", "notebooks", "tests", "README.md"];
-    let found: BTreeSet<String> = files().iter().filter_map(|path| path.split('/').next()).filter(|name| !name.starts_with('.')).map(str::to_owned).collect();
+    let found: BTreeSet<String> = files()
+        .iter()
+        .filter_map(|path| path.split('/').next())
+        .filter(|name| !name.starts_with('.'))
+        .map(str::to_owned)
+        .collect();
     assert!(found.is_subset(&named.iter().map(|it| (*it).to_owned()).collect()), "{found:?}");
     for name in named {
         assert!(root().join(name).exists(), "{name} is missing");
@@ -50,7 +59,11 @@ fn no_file_is_longer_than_500_lines() {
     for package in workspace() {
         for file in source_files(&package.folder) {
             let lines = length(&file);
-            assert!(lines <= LONGEST_FILE, "{} has {lines} lines: what are the two things it defines?", file.display());
+            assert!(
+                lines <= LONGEST_FILE,
+                "{} has {lines} lines: what are the two things it defines?",
+                file.display()
+            );
         }
     }
 }
@@ -58,7 +71,8 @@ fn no_file_is_longer_than_500_lines() {
 #[test]
 fn half_of_the_files_have_at_most_150_lines() {
     for package in workspace() {
-        let mut lengths: Vec<usize> = source_files(&package.folder).iter().map(|file| length(file)).collect();
+        let mut lengths: Vec<usize> =
+            source_files(&package.folder).iter().map(|file| length(file)).collect();
         lengths.sort_unstable();
         let median = lengths[lengths.len() / 2];
         assert!(median <= 150, "the median of {} is {median}", package.name);
@@ -80,12 +94,31 @@ fn modules_are_files_with_a_folder_and_none_is_a_drawer() {
 fn every_crate_says_what_it_is_and_obeys_the_lints() {
     for package in workspace() {
         let manifest = std::fs::read_to_string(package.folder.join("Cargo.toml")).unwrap();
-        assert!(manifest.contains("[lints]\nworkspace = true"), "{} does not take the workspace's lints", package.name);
-        assert!(manifest.contains("publish.workspace = true"), "{} could be published", package.name);
-        let start = ["src/lib.rs", "src/main.rs"].map(|name| package.folder.join(name)).into_iter().find(|path| path.is_file());
+        assert!(
+            manifest.contains("[lints]\nworkspace = true"),
+            "{} does not take the workspace's lints",
+            package.name
+        );
+        assert!(
+            manifest.contains("publish.workspace = true"),
+            "{} could be published",
+            package.name
+        );
+        let start = ["src/lib.rs", "src/main.rs"]
+            .map(|name| package.folder.join(name))
+            .into_iter()
+            .find(|path| path.is_file());
         let text = std::fs::read_to_string(start.unwrap()).unwrap();
-        assert!(text.starts_with("//! ") || text.starts_with("#!["), "{} does not say what it is", package.name);
-        assert!(text.lines().filter(|line| line.starts_with("//!")).count() >= 2, "{} says too little of what it is", package.name);
+        assert!(
+            text.starts_with("//! ") || text.starts_with("#!["),
+            "{} does not say what it is",
+            package.name
+        );
+        assert!(
+            text.lines().filter(|line| line.starts_with("//!")).count() >= 2,
+            "{} says too little of what it is",
+            package.name
+        );
     }
 }
 
@@ -93,9 +126,16 @@ fn every_crate_says_what_it_is_and_obeys_the_lints() {
 fn versions_are_given_once_at_the_top() {
     for package in workspace() {
         let manifest = std::fs::read_to_string(package.folder.join("Cargo.toml")).unwrap();
-        let dependencies = manifest.split("dependencies]").skip(1).flat_map(|part| part.lines().skip(1).take_while(|line| !line.starts_with('[')));
+        let dependencies = manifest
+            .split("dependencies]")
+            .skip(1)
+            .flat_map(|part| part.lines().skip(1).take_while(|line| !line.starts_with('[')));
         for line in dependencies.filter(|line| line.contains('=') && !line.starts_with('#')) {
-            assert!(line.contains("workspace = true"), "{}: `{line}` belongs into the workspace's Cargo.toml", package.name);
+            assert!(
+                line.contains("workspace = true"),
+                "{}: `{line}` belongs into the workspace's Cargo.toml",
+                package.name
+            );
         }
     }
 }
@@ -103,5 +143,8 @@ fn versions_are_given_once_at_the_top() {
 #[test]
 fn the_lock_file_keeps_the_versions_that_evcxr_builds_with() {
     let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
-    assert!(lock.contains("name = \"salsa\"\nversion = \"0.28.2\""), "evcxr 0.22 does not build with a newer salsa");
+    assert!(
+        lock.contains("name = \"salsa\"\nversion = \"0.28.2\""),
+        "evcxr 0.22 does not build with a newer salsa"
+    );
 }

@@ -10,5 +10,8 @@ pub use workspace::{Package, source_files, workspace};
 
 /// The folder of the workspace's Cargo.toml.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(1).map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(1)
+        .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }

@@ -23,9 +23,14 @@ pub struct Package {
 pub fn workspace() -> Vec<Package> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let words = ["metadata", "--no-deps", "--offline", "--format-version", "1"];
-    let output = Command::new(cargo).args(words).current_dir(crate::root()).output().expect("cargo can be started");
+    let output = Command::new(cargo)
+        .args(words)
+        .current_dir(crate::root())
+        .output()
+        .expect("cargo can be started");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
+    let metadata: Value =
+        serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
     let packages = metadata["packages"].as_array().expect("there are packages");
     packages.iter().map(package).collect()
 }
@@ -33,7 +38,8 @@ pub fn workspace() -> Vec<Package> {
 /// One entry of `packages`.
 fn package(entry: &Value) -> Package {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let normal = entry["dependencies"].as_array().into_iter().flatten().filter(|it| it["kind"].is_null());
+    let normal =
+        entry["dependencies"].as_array().into_iter().flatten().filter(|it| it["kind"].is_null());
     let manifest = PathBuf::from(text(&entry["manifest_path"]));
     Package {
         name: text(&entry["name"]),
@@ -47,7 +53,8 @@ fn package(entry: &Value) -> Package {
 /// # Panics
 /// When the folder cannot be read.
 pub fn source_files(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("cannot read {}: {error}", folder.display()));
+    let entries = std::fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("cannot read {}: {error}", folder.display()));
     let mut files = Vec::new();
     for path in entries.flatten().map(|entry| entry.path()) {
         if path.is_dir() && !path.ends_with("target") {

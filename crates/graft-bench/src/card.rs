@@ -18,13 +18,27 @@ pub fn run(plan: &Plan, told: &mut dyn FnMut(&str)) -> Result<String> {
     let name = smi(&["--query-gpu=name,driver_version"])?;
     let own = std::env::current_exe().map_err(BenchError::io("find this program"))?;
     let names = [Some(Contender::Graft.name()), plan.python.as_ref().map(|_| "peft")];
-    let mut measured: Vec<Measured> = names.iter().flatten().map(|name| Measured { name: (*name).to_owned(), rounds: Vec::new() }).collect();
+    let mut measured: Vec<Measured> = names
+        .iter()
+        .flatten()
+        .map(|name| Measured { name: (*name).to_owned(), rounds: Vec::new() })
+        .collect();
     for round in 1..=plan.rounds {
         for contender in &mut measured {
-            told(&format!("round {round} of {}: {} with {} on {}", plan.rounds, contender.name, plan.scene.work.name(), plan.scene.shape.name()));
+            told(&format!(
+                "round {round} of {}: {} with {} on {}",
+                plan.rounds,
+                contender.name,
+                plan.scene.work.name(),
+                plan.scene.shape.name()
+            ));
             let meter = Meter::start()?;
             let figures = figures(&contender.name, command(&contender.name, plan, &own))?;
-            contender.rounds.push(Figures { peak_bytes: Some(meter.stop()), memory: None, ..figures });
+            contender.rounds.push(Figures {
+                peak_bytes: Some(meter.stop()),
+                memory: None,
+                ..figures
+            });
         }
     }
     Ok(page(&name, plan, &measured))
@@ -45,7 +59,11 @@ fn page(name: &str, plan: &Plan, measured: &[Measured]) -> String {
 /// The first line that `nvidia-smi` answers.
 fn smi(arguments: &[&str]) -> Result<String> {
     let said = |said: &str| BenchError::NoCard { said: said.to_owned() };
-    let output = Command::new("nvidia-smi").args(arguments).arg("--format=csv,noheader,nounits").output().map_err(|_| said("is not there"))?;
+    let output = Command::new("nvidia-smi")
+        .args(arguments)
+        .arg("--format=csv,noheader,nounits")
+        .output()
+        .map_err(|_| said("is not there"))?;
     let text = String::from_utf8_lossy(&output.stdout);
     match text.lines().next().filter(|_| output.status.success()) {
         Some(line) => Ok(line.trim().to_owned()),
@@ -68,12 +86,19 @@ impl Meter {
     fn start() -> Result<Self> {
         let before = smi(USED)?.parse().unwrap_or(0);
         let mut watch = Command::new("nvidia-smi");
-        watch.args(USED).args(["--format=csv,noheader,nounits", "--loop-ms=20"]).stdout(Stdio::piped()).stderr(Stdio::null());
+        watch
+            .args(USED)
+            .args(["--format=csv,noheader,nounits", "--loop-ms=20"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut watcher = watch.spawn().map_err(BenchError::io("watch the card's memory"))?;
         let peak = Arc::new(AtomicU64::new(before));
         let (lines, seen) = (watcher.stdout.take(), Arc::clone(&peak));
         let reader = std::thread::spawn(move || {
-            for line in lines.into_iter().flat_map(|lines| BufReader::new(lines).lines().map_while(std::io::Result::ok)) {
+            for line in lines
+                .into_iter()
+                .flat_map(|lines| BufReader::new(lines).lines().map_while(std::io::Result::ok))
+            {
                 seen.fetch_max(line.trim().parse().unwrap_or(0), Ordering::Relaxed);
             }
         });
@@ -97,7 +122,8 @@ mod tests {
     use crate::workload::{Place, Scene, Shape, Work};
 
     fn plan() -> Plan {
-        let scene = Scene { place: Place::Cuda, rank: 16, ..Scene::new(Shape::Llama1b, Work::Lora) };
+        let scene =
+            Scene { place: Place::Cuda, rank: 16, ..Scene::new(Shape::Llama1b, Work::Lora) };
         Plan { scene, rounds: 1, steps: 3, warm_up: 1, python: None, limits: Limits::default() }
     }
 
@@ -110,8 +136,17 @@ mod tests {
             memory: None,
             peak_bytes: Some(4 << 30),
         };
-        let page = page("NVIDIA T4, 580.65", &plan(), &[Measured { name: "graft".to_owned(), rounds: vec![figures] }]);
-        assert!(page.contains("NVIDIA T4") && page.contains("B 1, T 1024, r 16") && page.contains("| graft | 100.0 | 10240 | 4295 |"), "{page}");
+        let page = page(
+            "NVIDIA T4, 580.65",
+            &plan(),
+            &[Measured { name: "graft".to_owned(), rounds: vec![figures] }],
+        );
+        assert!(
+            page.contains("NVIDIA T4")
+                && page.contains("B 1, T 1024, r 16")
+                && page.contains("| graft | 100.0 | 10240 | 4295 |"),
+            "{page}"
+        );
     }
 
     #[test]
@@ -122,6 +157,9 @@ mod tests {
         }
         let error = run(&plan(), &mut |_| ()).expect_err("refused");
         assert!(error.to_string().contains("nvidia-smi"), "{error}");
-        assert!(graft_protocol::Hint::hint(&error).is_some_and(|hint| hint.contains("carry this program")));
+        assert!(
+            graft_protocol::Hint::hint(&error)
+                .is_some_and(|hint| hint.contains("carry this program"))
+        );
     }
 }

@@ -56,12 +56,19 @@ impl Contender {
         // Graft's training measures its own peak, and for that sets the process's back.
         let made_bytes = peak::resident_bytes();
         let (steps, memory) = match self {
-            Self::Graft => ours::train(&*model, trainables, scene, steps).map(|(steps, memory)| (steps, Some(memory)))?,
+            Self::Graft => ours::train(&*model, trainables, scene, steps)
+                .map(|(steps, memory)| (steps, Some(memory)))?,
             Self::Candle => (plain_candle::train(&*model, &trainables, scene, steps)?, None),
         };
         let (step_milliseconds, losses, first) = steps.columns();
         let first_step_milliseconds = first.duration_since(began).as_secs_f64() * 1e3;
-        Ok(Figures { step_milliseconds, losses, first_step_milliseconds, memory, peak_bytes: peak::resident_bytes().max(made_bytes) })
+        Ok(Figures {
+            step_milliseconds,
+            losses,
+            first_step_milliseconds,
+            memory,
+            peak_bytes: peak::resident_bytes().max(made_bytes),
+        })
     }
 }
 
@@ -90,7 +97,11 @@ pub(crate) fn model(scene: &Scene) -> Result<(Arc<dyn Model>, Adapter)> {
 }
 
 /// The trained matrix of a layer: `part` is `lora_A` or `lora_B`.
-pub(crate) fn part<'a>(trainables: &'a [Trainable], path: &str, part: &str) -> Option<&'a Trainable> {
+pub(crate) fn part<'a>(
+    trainables: &'a [Trainable],
+    path: &str,
+    part: &str,
+) -> Option<&'a Trainable> {
     let name = format!("{path}.{part}.");
     trainables.iter().find(|trainable| trainable.name.contains(&name))
 }

@@ -52,7 +52,11 @@ fn curves(shape: Shape) -> [Curve; 3] {
     let ranks = RANKS.map(|rank| (rank, Scene { rank, ..usual }));
     let Scene { rows: b, tokens: t, rank: r, .. } = usual;
     [
-        Curve { axis: "sequence length T, tokens", fixed: format!("B 2, r {r}"), points: lengths.to_vec() },
+        Curve {
+            axis: "sequence length T, tokens",
+            fixed: format!("B 2, r {r}"),
+            points: lengths.to_vec(),
+        },
         Curve { axis: "batch B, rows", fixed: format!("T {t}, r {r}"), points: rows.to_vec() },
         Curve { axis: "rank r", fixed: format!("B {b}, T {t}"), points: ranks.to_vec() },
     ]
@@ -64,8 +68,15 @@ fn limits() -> Vec<(String, Limits)> {
     let best = Instructions::best();
     let mut all = vec![(format!("{}, {threads} threads", best.name()), Limits::default())];
     let lesser = [Instructions::Avx2].into_iter().filter(|set| *set < best);
-    all.extend(lesser.map(|set| (format!("{}, {threads} threads", set.name()), Limits { simd: Some(set.name()), ..Limits::default() })));
-    all.extend((threads > 1).then(|| (format!("{}, 1 thread", best.name()), Limits { threads: Some(1), ..Limits::default() })));
+    all.extend(lesser.map(|set| {
+        (
+            format!("{}, {threads} threads", set.name()),
+            Limits { simd: Some(set.name()), ..Limits::default() },
+        )
+    }));
+    all.extend((threads > 1).then(|| {
+        (format!("{}, 1 thread", best.name()), Limits { threads: Some(1), ..Limits::default() })
+    }));
     all
 }
 
@@ -79,21 +90,38 @@ pub fn run(course: &Course, told: &mut dyn FnMut(&str)) -> Result<(String, Strin
         rounds::run(&Plan { scene, rounds, steps, warm_up, python: python.clone(), limits }, told)
     };
     let (name, steps) = (course.shape.name(), course.steps.saturating_sub(course.warm_up));
-    let mut page =
-        format!("Measured on {}, {}: LoRA on all linear maps of `{name}`, medians of {steps} steps in each of {}.\n", machine(), day(), course.rounds);
+    let mut page = format!(
+        "Measured on {}, {}: LoRA on all linear maps of `{name}`, medians of {steps} steps in each of {}.\n",
+        machine(),
+        day(),
+        course.rounds
+    );
     let mut panels = Vec::new();
     for curve in curves(course.shape) {
-        let points = curve.points.iter().map(|(size, scene)| Ok((*size, measure(*scene, Limits::default())?))).collect::<Result<Vec<Point>>>()?;
-        page.push_str(&format!("\n{}\n", table(&format!("{} ({})", curve.axis, curve.fixed), &named(&points), course.warm_up)));
+        let points = curve
+            .points
+            .iter()
+            .map(|(size, scene)| Ok((*size, measure(*scene, Limits::default())?)))
+            .collect::<Result<Vec<Point>>>()?;
+        page.push_str(&format!(
+            "\n{}\n",
+            table(&format!("{} ({})", curve.axis, curve.fixed), &named(&points), course.warm_up)
+        ));
         panels.push(panels_of(&curve, &points, course.warm_up));
     }
     let mut rows = Vec::new();
     for (title, limits) in limits() {
         for shape in [Shape::Tiny, Shape::D768] {
-            rows.push((format!("{}, {title}", shape.name()), measure(Scene::new(shape, Work::Lora), limits)?));
+            rows.push((
+                format!("{}, {title}", shape.name()),
+                measure(Scene::new(shape, Work::Lora), limits)?,
+            ));
         }
     }
-    page.push_str(&format!("\n{}", table("model, instruction set, threads", &rows, course.warm_up)));
+    page.push_str(&format!(
+        "\n{}",
+        table("model, instruction set, threads", &rows, course.warm_up)
+    ));
     Ok((page, grid(&panels)))
 }
 
@@ -103,15 +131,31 @@ fn named(points: &[Point]) -> Vec<(String, Vec<Measured>)> {
 
 /// Markdown: a row for each size, Graft beside PyTorch.
 fn table(axis: &str, rows: &[(String, Vec<Measured>)], warm_up: usize) -> String {
-    let mut page =
-        format!("| {axis} | Graft, ms | PyTorch + PEFT, ms | ratio | Graft, MB | PyTorch + PEFT, MB | ratio |\n|---|---:|---:|---:|---:|---:|---:|\n");
+    let mut page = format!(
+        "| {axis} | Graft, ms | PyTorch + PEFT, ms | ratio | Graft, MB | PyTorch + PEFT, MB | ratio |\n|---|---:|---:|---:|---:|---:|---:|\n"
+    );
     for (size, measured) in rows {
-        let [ours, peer] = ["graft", "peft"].map(|name| measured.iter().find(|contender| contender.name == name));
-        let [time, peer_time] = [ours, peer].map(|contender| contender.map(|contender| contender.step_milliseconds(warm_up)));
-        let [memory, peer_memory] = [ours, peer].map(|contender| contender.and_then(Measured::peak_bytes).map(|bytes| bytes as f64 / 1e6));
-        let shown = |value: Option<f64>, digits: usize| value.map_or_else(|| "—".to_owned(), |value| format!("{value:.digits$}"));
-        let ratio = |one: Option<f64>, other: Option<f64>| shown(one.zip(other).map(|(one, other)| one / other), 2);
-        let cells = [shown(time, 1), shown(peer_time, 1), ratio(time, peer_time), shown(memory, 0), shown(peer_memory, 0), ratio(memory, peer_memory)];
+        let [ours, peer] =
+            ["graft", "peft"].map(|name| measured.iter().find(|contender| contender.name == name));
+        let [time, peer_time] = [ours, peer]
+            .map(|contender| contender.map(|contender| contender.step_milliseconds(warm_up)));
+        let [memory, peer_memory] = [ours, peer].map(|contender| {
+            contender.and_then(Measured::peak_bytes).map(|bytes| bytes as f64 / 1e6)
+        });
+        let shown = |value: Option<f64>, digits: usize| {
+            value.map_or_else(|| "—".to_owned(), |value| format!("{value:.digits$}"))
+        };
+        let ratio = |one: Option<f64>, other: Option<f64>| {
+            shown(one.zip(other).map(|(one, other)| one / other), 2)
+        };
+        let cells = [
+            shown(time, 1),
+            shown(peer_time, 1),
+            ratio(time, peer_time),
+            shown(memory, 0),
+            shown(peer_memory, 0),
+            ratio(memory, peer_memory),
+        ];
         page.push_str(&format!("| {size} | {} |\n", cells.join(" | ")));
     }
     page
@@ -122,17 +166,38 @@ fn panels_of(curve: &Curve, points: &[Point], warm_up: usize) -> [Chart; 2] {
     let names = [("graft", "Graft"), ("peft", "PyTorch + PEFT")];
     let chart = |title: &str, y_label: &str, value: &dyn Fn(&Measured) -> Option<f64>| {
         let line = |(name, legend): (&str, &str)| {
-            let of = |measured: &[Measured]| measured.iter().find(|contender| contender.name == name).and_then(value);
-            let points: Vec<_> = points.iter().filter_map(|(size, measured)| Some((*size as f64, NonFinite(of(measured)?)))).collect();
-            (!points.is_empty()).then(|| Series { name: legend.to_owned(), style: SeriesStyle::Dots, points })
+            let of = |measured: &[Measured]| {
+                measured.iter().find(|contender| contender.name == name).and_then(value)
+            };
+            let points: Vec<_> = points
+                .iter()
+                .filter_map(|(size, measured)| Some((*size as f64, NonFinite(of(measured)?))))
+                .collect();
+            (!points.is_empty()).then(|| Series {
+                name: legend.to_owned(),
+                style: SeriesStyle::Dots,
+                points,
+            })
         };
         let series = names.into_iter().filter_map(line).collect();
-        let (title, x_label, y_label) = (format!("{title}, {}", curve.fixed), curve.axis.to_owned(), y_label.to_owned());
-        Chart { title, x_label, y_label, x_max: None, log_y: true, log_x: true, series, caption: String::new() }
+        let (title, x_label, y_label) =
+            (format!("{title}, {}", curve.fixed), curve.axis.to_owned(), y_label.to_owned());
+        Chart {
+            title,
+            x_label,
+            y_label,
+            x_max: None,
+            log_y: true,
+            log_x: true,
+            series,
+            caption: String::new(),
+        }
     };
     let megabytes = |measured: &Measured| measured.peak_bytes().map(|bytes| bytes as f64 / 1e6);
     [
-        chart("Step time", "milliseconds per step", &|measured| Some(measured.step_milliseconds(warm_up))),
+        chart("Step time", "milliseconds per step", &|measured| {
+            Some(measured.step_milliseconds(warm_up))
+        }),
         chart("Peak memory", "megabytes, whole process", &megabytes),
     ]
 }
@@ -141,10 +206,17 @@ fn panels_of(curve: &Curve, points: &[Point], warm_up: usize) -> [Chart; 2] {
 fn grid(rows: &[[Chart; 2]]) -> String {
     let (width, height) = (FIGURE_SIZE.0 as usize, FIGURE_SIZE.1 as usize);
     let (wide, high) = (2 * width, height * rows.len());
-    let mut figure = format!("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{wide}\" height=\"{high}\" viewBox=\"0 0 {wide} {high}\">");
+    let mut figure = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{wide}\" height=\"{high}\" viewBox=\"0 0 {wide} {high}\">"
+    );
     for (row, panels) in rows.iter().enumerate() {
         for (column, chart) in panels.iter().enumerate() {
-            figure.push_str(&format!("<g transform=\"translate({} {})\">{}</g>", column * width, row * height, chart_svg(chart)));
+            figure.push_str(&format!(
+                "<g transform=\"translate({} {})\">{}</g>",
+                column * width,
+                row * height,
+                chart_svg(chart)
+            ));
         }
     }
     figure + "</svg>\n"
@@ -156,17 +228,36 @@ mod tests {
     use crate::contender::Figures;
 
     fn measured(name: &str, milliseconds: f64, peak: u64) -> Measured {
-        let figures =
-            Figures { step_milliseconds: vec![900.0, milliseconds], losses: Vec::new(), first_step_milliseconds: 1.0, memory: None, peak_bytes: Some(peak) };
+        let figures = Figures {
+            step_milliseconds: vec![900.0, milliseconds],
+            losses: Vec::new(),
+            first_step_milliseconds: 1.0,
+            memory: None,
+            peak_bytes: Some(peak),
+        };
         Measured { name: name.to_owned(), rounds: vec![figures] }
     }
 
     #[test]
     fn one_size_varies_and_the_others_are_the_usual_ones() {
         let [lengths, rows, ranks] = curves(Shape::Tiny);
-        assert!(lengths.points.iter().all(|(size, scene)| scene.tokens == *size && (scene.rows, scene.rank) == (2, 8)));
-        assert!(rows.points.iter().all(|(size, scene)| scene.rows == *size && (scene.tokens, scene.rank) == (128, 8)));
-        assert!(ranks.points.iter().all(|(size, scene)| scene.rank == *size && (scene.rows, scene.tokens) == (8, 128)));
+        assert!(
+            lengths
+                .points
+                .iter()
+                .all(|(size, scene)| scene.tokens == *size && (scene.rows, scene.rank) == (2, 8))
+        );
+        assert!(
+            rows.points
+                .iter()
+                .all(|(size, scene)| scene.rows == *size && (scene.tokens, scene.rank) == (128, 8))
+        );
+        assert!(
+            ranks
+                .points
+                .iter()
+                .all(|(size, scene)| scene.rank == *size && (scene.rows, scene.tokens) == (8, 128))
+        );
     }
 
     #[test]
@@ -177,6 +268,9 @@ mod tests {
         assert!(page.contains("| 128 | 20.0 | 40.0 | 0.50 | 3 | 12 | 0.25 |"), "{page}");
         let [curve, ..] = curves(Shape::Tiny);
         let figure = grid(&[panels_of(&curve, &points, 1)]);
-        assert!(figure.matches("PyTorch + PEFT").count() >= 2 && figure.matches("</svg>").count() == 3, "{figure}");
+        assert!(
+            figure.matches("PyTorch + PEFT").count() >= 2 && figure.matches("</svg>").count() == 3,
+            "{figure}"
+        );
     }
 }

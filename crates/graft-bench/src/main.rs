@@ -172,13 +172,24 @@ fn main() -> ExitCode {
     let began = Instant::now();
     let task = Arguments::parse().task;
     // Peers run as their users run them; only Graft tunes the process.
-    let is_graft = matches!(task, Task::Step { contender: Contender::Graft, .. } | Task::Method { .. });
+    let is_graft =
+        matches!(task, Task::Step { contender: Contender::Graft, .. } | Task::Method { .. });
     if is_graft {
         graft_nn::tune_process();
     }
-    let work = move || if is_graft { graft_nn::Device::Cpu.with_context(|| perform(task, began)) } else { perform(task, began) };
+    let work = move || {
+        if is_graft {
+            graft_nn::Device::Cpu.with_context(|| perform(task, began))
+        } else {
+            perform(task, began)
+        }
+    };
     let job = std::thread::Builder::new().stack_size(STACK).spawn(work);
-    match job.expect("invariant: a process may start a thread").join().expect("invariant: the contenders do not panic") {
+    match job
+        .expect("invariant: a process may start a thread")
+        .join()
+        .expect("invariant: the contenders do not panic")
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{}", graft_protocol::Failure::from_hint(&error));
@@ -191,12 +202,25 @@ fn perform(task: Task, began: Instant) -> Result<()> {
     match task {
         Task::Step { contender, shape, work, rows, tokens, rank, device: place, steps } => {
             let usual = Scene::new(shape, work);
-            let scene = Scene { rows: rows.unwrap_or(usual.rows), tokens: tokens.unwrap_or(usual.tokens), rank: rank.unwrap_or(usual.rank), place, ..usual };
+            let scene = Scene {
+                rows: rows.unwrap_or(usual.rows),
+                tokens: tokens.unwrap_or(usual.tokens),
+                rank: rank.unwrap_or(usual.rank),
+                place,
+                ..usual
+            };
             let figures = contender.run(&scene, steps, began)?;
-            println!("{}", serde_json::to_string(&figures).expect("invariant: figures are plain data"));
+            println!(
+                "{}",
+                serde_json::to_string(&figures).expect("invariant: figures are plain data")
+            );
         }
         Task::Method { verb, shape, steps, validated } => {
-            let costs = if validated { methods::validated(&verb, shape, steps)? } else { methods::measure(&verb, shape, steps)? };
+            let costs = if validated {
+                methods::validated(&verb, shape, steps)?
+            } else {
+                methods::measure(&verb, shape, steps)?
+            };
             println!("{}", serde_json::to_string(&costs).expect("invariant: costs are plain data"));
         }
         Task::Methods { shape, rounds, steps, warm_up } => {
@@ -215,7 +239,8 @@ fn perform(task: Task, began: Instant) -> Result<()> {
         }
         Task::Gpu { shape, rows, rank, rounds, steps, warm_up, python, out } => {
             let usual = Scene::new(shape, Work::Lora);
-            let scene = Scene { rows: rows.unwrap_or(usual.rows), rank, place: Place::Cuda, ..usual };
+            let scene =
+                Scene { rows: rows.unwrap_or(usual.rows), rank, place: Place::Cuda, ..usual };
             let plan = Plan { scene, rounds, steps, warm_up, python, limits: Limits::default() };
             let page = card::run(&plan, &mut |line| eprintln!("  {line}"))?;
             println!("\n{page}");
@@ -224,13 +249,22 @@ fn perform(task: Task, began: Instant) -> Result<()> {
             }
         }
         Task::Train { shape, work, rounds, steps, warm_up, python, out } => {
-            let asked = |(one, other): &&(Shape, Work)| shape.is_none_or(|shape| shape == *one) && work.is_none_or(|work| work == *other);
+            let asked = |(one, other): &&(Shape, Work)| {
+                shape.is_none_or(|shape| shape == *one) && work.is_none_or(|work| work == *other)
+            };
             let mut program: Vec<_> = PROGRAM.iter().filter(asked).copied().collect();
             // What is named is measured though it is not on the list.
             program.extend(shape.zip(work).filter(|named| !program.contains(named)));
             let mut all = Vec::new();
             for (shape, work) in program {
-                let plan = Plan { scene: Scene::new(shape, work), rounds, steps, warm_up, python: python.clone(), limits: Limits::default() };
+                let plan = Plan {
+                    scene: Scene::new(shape, work),
+                    rounds,
+                    steps,
+                    warm_up,
+                    python: python.clone(),
+                    limits: Limits::default(),
+                };
                 let before = products::rate()?;
                 let measured = rounds::run(&plan, &mut |line| eprintln!("  {line}"))?;
                 println!("\n{}\n", table::markdown(&plan, &measured));

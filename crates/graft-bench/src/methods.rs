@@ -56,16 +56,30 @@ pub struct Plan {
 /// Those of model, adapter and training.
 pub fn measure(verb: &str, shape: Shape, steps: usize) -> Result<Costs> {
     // Room for a soft prompt in front of a batch of full length; biases where they are what is trained.
-    let config = LlamaConfig { max_position_embeddings: 2 * shape.tokens(), attention_bias: verb == "bitfit", ..shape.config() };
+    let config = LlamaConfig {
+        max_position_embeddings: 2 * shape.tokens(),
+        attention_bias: verb == "bitfit",
+        ..shape.config()
+    };
     let model = Llama::random(&config, 1, &Device::Cpu)?;
     let adapter = if verb == BASE { None } else { Some(adapter(&model, verb, shape)?) };
-    let trained = adapter.as_ref().map(|adapter| ours::train(&model, adapter.trainables(), &Scene::new(shape, Work::Lora), steps)).transpose()?;
-    let (step_milliseconds, memory) = trained.map_or((Vec::new(), None), |(steps, memory)| (steps.columns().0, Some(memory)));
+    let trained = adapter
+        .as_ref()
+        .map(|adapter| {
+            ours::train(&model, adapter.trainables(), &Scene::new(shape, Work::Lora), steps)
+        })
+        .transpose()?;
+    let (step_milliseconds, memory) =
+        trained.map_or((Vec::new(), None), |(steps, memory)| (steps.columns().0, Some(memory)));
     Ok(Costs {
         forward_milliseconds: forward(&model, shape, steps)?,
         step_milliseconds,
         trainable: adapter.as_ref().map_or(0, Adapter::trainable_parameters),
-        file_bytes: adapter.as_ref().map(|adapter| file_bytes(adapter, shape)).transpose()?.unwrap_or(0),
+        file_bytes: adapter
+            .as_ref()
+            .map(|adapter| file_bytes(adapter, shape))
+            .transpose()?
+            .unwrap_or(0),
         memory,
     })
 }
@@ -76,26 +90,43 @@ pub fn measure(verb: &str, shape: Shape, steps: usize) -> Result<Costs> {
 /// As [`measure`].
 pub fn validated(verb: &str, shape: Shape, steps: usize) -> Result<Costs> {
     // Room for texts and labels, and for a soft prompt in front of them.
-    let config = LlamaConfig { max_position_embeddings: 2 * shape.tokens(), attention_bias: verb == "bitfit", ..shape.config() };
+    let config = LlamaConfig {
+        max_position_embeddings: 2 * shape.tokens(),
+        attention_bias: verb == "bitfit",
+        ..shape.config()
+    };
     let model = Llama::random(&config, 1, &Device::Cpu)?;
     let adapter = adapter(&model, verb, shape)?;
-    let (data, scene) = (ours::labelled()?, Scene { rows: 1, tokens: 8, ..Scene::new(shape, Work::Lora) });
+    let (data, scene) =
+        (ours::labelled()?, Scene { rows: 1, tokens: 8, ..Scene::new(shape, Work::Lora) });
     let (_, memory) = ours::validated(&model, adapter.trainables(), &scene, steps, Some(&data))?;
     let (forward_milliseconds, step_milliseconds) = (Vec::new(), Vec::new());
-    Ok(Costs { forward_milliseconds, step_milliseconds, trainable: adapter.trainable_parameters(), file_bytes: 0, memory: Some(memory) })
+    Ok(Costs {
+        forward_milliseconds,
+        step_milliseconds,
+        trainable: adapter.trainable_parameters(),
+        file_bytes: 0,
+        memory: Some(memory),
+    })
 }
 
 /// With keys that make the methods comparable: rank 8 on the family's default layers, 20 virtual tokens.
 fn adapter(model: &Llama, verb: &str, shape: Shape) -> Result<Adapter> {
     let keys = methods::by_verb(verb).map_or(&[] as &[_], |spec| spec.keys);
-    let sizes = [("init_r", RANK as i64), ("r", RANK as i64), ("num_virtual_tokens", VIRTUAL_TOKENS)];
+    let sizes =
+        [("init_r", RANK as i64), ("r", RANK as i64), ("num_virtual_tokens", VIRTUAL_TOKENS)];
     let size = sizes.iter().find(|(name, _)| keys.iter().any(|key| key.name == *name));
-    let mut settings = size.map_or_else(Settings::default, |(name, size)| Settings::default().with(name, Value::Integer(*size)));
+    let mut settings = size.map_or_else(Settings::default, |(name, size)| {
+        Settings::default().with(name, Value::Integer(*size))
+    });
     match verb {
         // One of the two sizes alone may be given.
         "oft" => settings = Settings::default(),
         "adalora" => settings = settings.with("target_r", Value::Integer(RANK as i64 / 2)),
-        "trainable_tokens" => settings = settings.with("token_indices", Value::List(vec!["1".to_owned(), "2".to_owned()])),
+        "trainable_tokens" => {
+            settings =
+                settings.with("token_indices", Value::List(vec!["1".to_owned(), "2".to_owned()]))
+        }
         _ => {}
     }
     Ok(attach(&Workbench::new(model, shape.name(), 1), verb, &settings)?)
@@ -116,8 +147,10 @@ fn forward(model: &Llama, shape: Shape, times: usize) -> Result<Vec<f64>> {
 fn file_bytes(adapter: &Adapter, shape: Shape) -> Result<u64> {
     let folder = tempfile::tempdir().map_err(BenchError::io("make a folder"))?;
     adapter.save(folder.path(), shape.name())?;
-    let files = std::fs::read_dir(folder.path()).map_err(BenchError::io("read a folder"))?.flatten();
-    let weights = files.filter(|file| file.path().extension().is_some_and(|end| end == "safetensors"));
+    let files =
+        std::fs::read_dir(folder.path()).map_err(BenchError::io("read a folder"))?.flatten();
+    let weights =
+        files.filter(|file| file.path().extension().is_some_and(|end| end == "safetensors"));
     Ok(weights.filter_map(|file| file.metadata().ok()).map(|data| data.len()).sum())
 }
 
@@ -128,7 +161,8 @@ fn file_bytes(adapter: &Adapter, shape: Shape) -> Result<u64> {
 pub fn run(plan: Plan, told: &mut dyn FnMut(&str)) -> Result<Vec<(String, Vec<Costs>)>> {
     let own = std::env::current_exe().map_err(BenchError::io("find this program"))?;
     let names = [BASE].into_iter().chain(METHODS.iter().map(|spec| spec.verb));
-    let mut all: Vec<(String, Vec<Costs>)> = names.map(|name| (name.to_owned(), Vec::new())).collect();
+    let mut all: Vec<(String, Vec<Costs>)> =
+        names.map(|name| (name.to_owned(), Vec::new())).collect();
     for round in 1..=plan.rounds {
         for (name, costs) in &mut all {
             told(&format!("round {round} of {}: {name} on {}", plan.rounds, plan.shape.name()));
@@ -140,11 +174,24 @@ pub fn run(plan: Plan, told: &mut dyn FnMut(&str)) -> Result<Vec<(String, Vec<Co
 
 fn start(own: &Path, name: &str, plan: Plan) -> Result<Costs> {
     let mut command = Command::new(own);
-    command.args(["method", name, "--shape", plan.shape.name(), "--steps", &plan.steps.to_string()]);
+    command.args([
+        "method",
+        name,
+        "--shape",
+        plan.shape.name(),
+        "--steps",
+        &plan.steps.to_string(),
+    ]);
     let output = command.output().map_err(BenchError::io("start a method"))?;
     let said = String::from_utf8_lossy(&output.stdout);
     let parsed = said.lines().last().and_then(|line| serde_json::from_str(line).ok());
-    let last_words = || String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("it said nothing").to_owned();
+    let last_words = || {
+        String::from_utf8_lossy(&output.stderr)
+            .lines()
+            .last()
+            .unwrap_or("it said nothing")
+            .to_owned()
+    };
     parsed.ok_or_else(|| BenchError::Contender { contender: name.to_owned(), said: last_words() })
 }
 
@@ -157,16 +204,28 @@ pub fn markdown(plan: Plan, all: &[(String, Vec<Costs>)]) -> String {
         plan.steps.saturating_sub(plan.warm_up),
         plan.rounds
     );
-    let middle = |costs: &[Costs], of: fn(&Costs) -> &Vec<f64>| median(costs.iter().flat_map(|costs| of(costs).iter().skip(plan.warm_up).copied()).collect());
-    let yardstick = all.iter().find(|(name, _)| name == YARDSTICK).map_or(&[][..], |(_, costs)| costs);
-    let times: [fn(&Costs) -> &Vec<f64>; 2] = [|costs| &costs.forward_milliseconds, |costs| &costs.step_milliseconds];
+    let middle = |costs: &[Costs], of: fn(&Costs) -> &Vec<f64>| {
+        median(
+            costs.iter().flat_map(|costs| of(costs).iter().skip(plan.warm_up).copied()).collect(),
+        )
+    };
+    let yardstick =
+        all.iter().find(|(name, _)| name == YARDSTICK).map_or(&[][..], |(_, costs)| costs);
+    let times: [fn(&Costs) -> &Vec<f64>; 2] =
+        [|costs| &costs.forward_milliseconds, |costs| &costs.step_milliseconds];
     for (name, costs) in all {
         let figures = times.map(|of| match middle(costs, of) {
             none if none.is_nan() => "— | —".to_owned(),
             time => format!("{time:.1} | {:.2}", time / middle(yardstick, of)),
         });
-        let (trainable, bytes) = costs.first().map_or((0, 0), |costs| (costs.trainable, costs.file_bytes));
-        page.push_str(&format!("| {name} | {trainable} | {:.0} | {} | {} |\n", bytes as f64 / 1e3, figures.join(" | "), memory(costs)));
+        let (trainable, bytes) =
+            costs.first().map_or((0, 0), |costs| (costs.trainable, costs.file_bytes));
+        page.push_str(&format!(
+            "| {name} | {trainable} | {:.0} | {} | {} |\n",
+            bytes as f64 / 1e3,
+            figures.join(" | "),
+            memory(costs)
+        ));
     }
     page
 }
@@ -174,9 +233,16 @@ pub fn markdown(plan: Plan, all: &[(String, Vec<Costs>)]) -> String {
 /// Taken, predicted, and the one divided by the other.
 fn memory(costs: &[Costs]) -> String {
     let uses = || costs.iter().filter_map(|costs| costs.memory);
-    let taken = median(uses().filter_map(|memory| memory.taken).map(|bytes| bytes as f64 / 1e6).collect());
-    let predicted = median(uses().filter_map(|memory| memory.predicted).map(|bytes| bytes as f64 / 1e6).collect());
-    if taken.is_nan() || predicted.is_nan() { "— | — | —".to_owned() } else { format!("{taken:.1} | {predicted:.1} | {:.2}", predicted / taken) }
+    let taken =
+        median(uses().filter_map(|memory| memory.taken).map(|bytes| bytes as f64 / 1e6).collect());
+    let predicted = median(
+        uses().filter_map(|memory| memory.predicted).map(|bytes| bytes as f64 / 1e6).collect(),
+    );
+    if taken.is_nan() || predicted.is_nan() {
+        "— | — | —".to_owned()
+    } else {
+        format!("{taken:.1} | {predicted:.1} | {:.2}", predicted / taken)
+    }
 }
 
 #[cfg(test)]
@@ -191,11 +257,18 @@ mod tests {
             step_milliseconds: step.to_vec(),
             trainable: 7,
             file_bytes: 2_000,
-            memory: (!step.is_empty()).then_some(MemoryUse { predicted: Some(4_500_000), taken: Some(3_000_000) }),
+            memory: (!step.is_empty())
+                .then_some(MemoryUse { predicted: Some(4_500_000), taken: Some(3_000_000) }),
         };
-        let all = [("frozen".to_owned(), vec![costs(10.0, &[])]), ("lora".to_owned(), vec![costs(20.0, &[800.0, 40.0])])];
+        let all = [
+            ("frozen".to_owned(), vec![costs(10.0, &[])]),
+            ("lora".to_owned(), vec![costs(20.0, &[800.0, 40.0])]),
+        ];
         let page = markdown(plan, &all);
         assert!(page.contains("| frozen | 7 | 2 | 10.0 | 0.50 | — | — | — | — | — |"), "{page}");
-        assert!(page.contains("| lora | 7 | 2 | 20.0 | 1.00 | 40.0 | 1.00 | 3.0 | 4.5 | 1.50 |"), "{page}");
+        assert!(
+            page.contains("| lora | 7 | 2 | 20.0 | 1.00 | 40.0 | 1.00 | 3.0 | 4.5 | 1.50 |"),
+            "{page}"
+        );
     }
 }

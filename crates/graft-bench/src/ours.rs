@@ -24,7 +24,12 @@ struct Always<'a> {
 
 impl Always<'_> {
     fn evaluator<'e>(&'e self, model: &'e dyn Model) -> graft_train::Result<Option<Evaluator<'e>>> {
-        let request = Request { split: SplitName::Validation, examples: VALIDATION_BATCH, batch: VALIDATION_BATCH, max_length: None };
+        let request = Request {
+            split: SplitName::Validation,
+            examples: VALIDATION_BATCH,
+            batch: VALIDATION_BATCH,
+            max_length: None,
+        };
         self.validation.map(|data| Evaluator::new(model, &Letters, data, request)).transpose()
     }
 }
@@ -34,9 +39,15 @@ impl Source for Always<'_> {
         Ok(self.batch.clone())
     }
 
-    fn validate(&self, model: &dyn Model, control: &Control) -> graft_train::Result<Option<Validation>> {
+    fn validate(
+        &self,
+        model: &dyn Model,
+        control: &Control,
+    ) -> graft_train::Result<Option<Validation>> {
         let Some(evaluator) = self.evaluator(model)? else { return Ok(None) };
-        evaluator.run(control, &mut |_, _| {}).map(|found| Some(Validation { loss: found.loss, accuracy: found.accuracy }))
+        evaluator
+            .run(control, &mut |_, _| {})
+            .map(|found| Some(Validation { loss: found.loss, accuracy: found.accuracy }))
     }
 }
 
@@ -48,7 +59,10 @@ impl TokenEncoder for Letters {
         Ok(text.bytes().map(u32::from).collect())
     }
 
-    fn encode_with_offsets(&self, text: &str) -> graft_nn::Result<Vec<(u32, std::ops::Range<usize>)>> {
+    fn encode_with_offsets(
+        &self,
+        text: &str,
+    ) -> graft_nn::Result<Vec<(u32, std::ops::Range<usize>)>> {
         Ok(text.bytes().enumerate().map(|(at, byte)| (u32::from(byte), at..at + 1)).collect())
     }
 
@@ -76,13 +90,25 @@ impl TokenEncoder for Letters {
 /// Texts of some 120 letters with one of five labels, which begin differently: an evaluation scores each in a row of its own.
 pub(crate) fn labelled() -> Result<Dataset> {
     let labels = ["north", "south", "east", "west", "centre"];
-    let text = |n: usize| format!("{{\"text\": \"{n:04} {}\", \"label\": \"{}\"}}", "a letter ".repeat(12), labels[n % labels.len()]);
+    let text = |n: usize| {
+        format!(
+            "{{\"text\": \"{n:04} {}\", \"label\": \"{}\"}}",
+            "a letter ".repeat(12),
+            labels[n % labels.len()]
+        )
+    };
     let lines: Vec<String> = (0..320).map(text).collect();
-    parse_inline("directions", &lines.join("\n"), &Settings::default()).map_err(|source| BenchError::from(graft_train::TrainError::from(source)))
+    parse_inline("directions", &lines.join("\n"), &Settings::default())
+        .map_err(|source| BenchError::from(graft_train::TrainError::from(source)))
 }
 
 /// Trains, takes the time of each step from the ledger's own records, and gives what the ledger says of the memory.
-pub(crate) fn train(model: &dyn Model, trainables: Vec<Trainable>, scene: &Scene, steps: usize) -> Result<(Steps, MemoryUse)> {
+pub(crate) fn train(
+    model: &dyn Model,
+    trainables: Vec<Trainable>,
+    scene: &Scene,
+    steps: usize,
+) -> Result<(Steps, MemoryUse)> {
     validated(model, trainables, scene, steps, None)
 }
 
@@ -96,18 +122,41 @@ pub(crate) fn validated(
 ) -> Result<(Steps, MemoryUse)> {
     let place = tempfile::tempdir().map_err(BenchError::io("make a folder"))?;
     let source = Always { batch: scene.batch(), validation };
-    let settings = [("warmup", 0), ("eval_every", i64::from(validation.is_some())), ("save_every", 0), ("steps", steps as i64)]
-        .into_iter()
-        .fold(Settings::default(), |settings, (key, value)| settings.with(key, Value::Integer(value)))
-        .with("gradient_checkpointing", Value::Bool(scene.work == Work::Checkpointed))
-        .with("schedule", Value::Text("constant".to_owned()));
+    let settings = [
+        ("warmup", 0),
+        ("eval_every", i64::from(validation.is_some())),
+        ("save_every", 0),
+        ("steps", steps as i64),
+    ]
+    .into_iter()
+    .fold(Settings::default(), |settings, (key, value)| settings.with(key, Value::Integer(value)))
+    .with("gradient_checkpointing", Value::Bool(scene.work == Work::Checkpointed))
+    .with("schedule", Value::Text("constant".to_owned()));
     let config = TrainConfig::from_settings(&settings, LEARNING_RATE, 1);
     let folder = RunFolder::create(place.path(), "bench")?;
-    let (header, tokens) = (RunHeader { run: folder.name(), ..RunHeader::default() }, source.batch.tokens() as f64);
+    let (header, tokens) =
+        (RunHeader { run: folder.name(), ..RunHeader::default() }, source.batch.tokens() as f64);
     let (mut each, mut first) = (Vec::new(), None);
-    let largest = source.evaluator(model)?.map(|evaluator| evaluator.largest_pass()).transpose()?.unwrap_or_default();
-    let predicted = Some(predicted_with(model, &trainables, (scene.rows, scene.tokens), config.recompute, largest).on_top());
-    let run = Run { model, trainables: trainables.clone(), source: &source, config, folder, header, state: &trainables, keeps_best: false, predicted };
+    let largest = source
+        .evaluator(model)?
+        .map(|evaluator| evaluator.largest_pass())
+        .transpose()?
+        .unwrap_or_default();
+    let predicted = Some(
+        predicted_with(model, &trainables, (scene.rows, scene.tokens), config.recompute, largest)
+            .on_top(),
+    );
+    let run = Run {
+        model,
+        trainables: trainables.clone(),
+        source: &source,
+        config,
+        folder,
+        header,
+        state: &trainables,
+        keeps_best: false,
+        predicted,
+    };
     let ended = begin(run, &Control::new(), &mut |event| {
         if let Event::Step(record) = event {
             first.get_or_insert_with(Instant::now);

@@ -49,15 +49,24 @@ impl PlainLlama {
         for parameter in model.parameters() {
             let path = parameter.path().trim_end_matches(".weight").to_owned();
             let var = |name| part(trainables, &path, name).map(|trainable| trainable.var.clone());
-            linears.insert(path.clone(), Linear { weight: parameter.tensor(), update: var("lora_A").zip(var("lora_B")) });
+            linears.insert(
+                path.clone(),
+                Linear { weight: parameter.tensor(), update: var("lora_A").zip(var("lora_B")) },
+            );
             weights.insert(path, parameter.tensor());
         }
         let config = scene.shape.config();
         let (length, half) = (scene.tokens, config.head_dim / 2);
-        let frequency = |index: usize| config.rope_theta.powf(-(2.0 * index as f64) / config.head_dim as f64) as f32;
-        let angles = (0..length).flat_map(|place| (0..half).map(move |index| place as f32 * frequency(index))).collect::<Vec<_>>();
+        let frequency = |index: usize| {
+            config.rope_theta.powf(-(2.0 * index as f64) / config.head_dim as f64) as f32
+        };
+        let angles = (0..length)
+            .flat_map(|place| (0..half).map(move |index| place as f32 * frequency(index)))
+            .collect::<Vec<_>>();
         let angles = Tensor::from_vec(angles, (length, half), &Device::Cpu)?; // (T, D/2)
-        let hidden = (0..length).flat_map(|query| (0..length).map(move |key| u8::from(key > query))).collect::<Vec<_>>();
+        let hidden = (0..length)
+            .flat_map(|query| (0..length).map(move |key| u8::from(key > query)))
+            .collect::<Vec<_>>();
         let hidden = Tensor::from_vec(hidden, (length, length), &Device::Cpu)?; // (T, T)
         Ok(Self { cos: angles.cos()?, sin: angles.sin()?, config, weights, linears, hidden })
     }
@@ -82,19 +91,25 @@ impl PlainLlama {
     fn block(&self, x: &Tensor, path: &str) -> candle_core::Result<Tensor> {
         let linear = |name: &str, x: &Tensor| self.linears[&format!("{path}.{name}")].forward(x);
         let n = self.norm(x, &format!("{path}.input_layernorm"))?;
-        let [q, k, v] = ["q_proj", "k_proj", "v_proj"].map(|name| linear(&format!("self_attn.{name}"), &n));
+        let [q, k, v] =
+            ["q_proj", "k_proj", "v_proj"].map(|name| linear(&format!("self_attn.{name}"), &n));
         let x = (x + linear("self_attn.o_proj", &self.attention(&q?, &k?, &v?)?)?)?;
         let n = self.norm(&x, &format!("{path}.post_attention_layernorm"))?;
-        let fed = (candle_nn::ops::silu(&linear("mlp.gate_proj", &n)?)? * linear("mlp.up_proj", &n)?)?;
+        let fed =
+            (candle_nn::ops::silu(&linear("mlp.gate_proj", &n)?)? * linear("mlp.up_proj", &n)?)?;
         &x + linear("mlp.down_proj", &fed)?
     }
 
     fn attention(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> candle_core::Result<Tensor> {
         let (rows, length, width) = q.dims3()?;
         let heads = self.config.num_attention_heads;
-        let split = |t: &Tensor| t.reshape((rows, length, heads, width / heads))?.transpose(1, 2)?.contiguous(); // (B, H, T, D)
-        let rotate = |t: &Tensor| candle_nn::rotary_emb::rope_slow(&split(t)?, &self.cos, &self.sin); // (B, H, T, D)
-        let scores = (rotate(q)?.matmul(&rotate(k)?.t()?)? * (1.0 / ((width / heads) as f64).sqrt()))?; // (B, H, T, T)
+        let split = |t: &Tensor| {
+            t.reshape((rows, length, heads, width / heads))?.transpose(1, 2)?.contiguous()
+        }; // (B, H, T, D)
+        let rotate =
+            |t: &Tensor| candle_nn::rotary_emb::rope_slow(&split(t)?, &self.cos, &self.sin); // (B, H, T, D)
+        let scores =
+            (rotate(q)?.matmul(&rotate(k)?.t()?)? * (1.0 / ((width / heads) as f64).sqrt()))?; // (B, H, T, T)
         let nothing = Tensor::new(f32::NEG_INFINITY, &Device::Cpu)?.broadcast_as(scores.shape())?;
         let scores = self.hidden.broadcast_as(scores.shape())?.where_cond(&nothing, &scores)?;
         let shares = candle_nn::ops::softmax(&scores, D::Minus1)?;
@@ -103,11 +118,19 @@ impl PlainLlama {
 }
 
 /// Trains with candle's AdamW.
-pub(crate) fn train(model: &dyn Model, trainables: &[Trainable], scene: &Scene, steps: usize) -> Result<Steps> {
+pub(crate) fn train(
+    model: &dyn Model,
+    trainables: &[Trainable],
+    scene: &Scene,
+    steps: usize,
+) -> Result<Steps> {
     let plain = PlainLlama::of(model, trainables, scene)?;
     let ids = scene.batch().ids_tensor(&Device::Cpu)?.to_dtype(DType::U32)?; // (B, T)
     let variables = trainables.iter().map(|trainable| trainable.var.clone()).collect();
-    let mut optimizer = AdamW::new(variables, ParamsAdamW { lr: LEARNING_RATE, weight_decay: 0.0, ..ParamsAdamW::default() })?;
+    let mut optimizer = AdamW::new(
+        variables,
+        ParamsAdamW { lr: LEARNING_RATE, weight_decay: 0.0, ..ParamsAdamW::default() },
+    )?;
     let (mut each, mut first) = (Vec::new(), None);
     for _ in 0..steps {
         let began = Instant::now();

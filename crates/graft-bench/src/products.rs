@@ -21,7 +21,10 @@ pub fn rate() -> Result<f64> {
     let device = Device::Cpu;
     let mut best = 0f64;
     for &[rows, inner, columns] in SIZES {
-        let (a, b) = (Tensor::rand(-1f32, 1f32, (rows, inner), &device)?, Tensor::rand(-1f32, 1f32, (inner, columns), &device)?);
+        let (a, b) = (
+            Tensor::rand(-1f32, 1f32, (rows, inner), &device)?,
+            Tensor::rand(-1f32, 1f32, (inner, columns), &device)?,
+        );
         for _ in 0..TIMES {
             let began = Instant::now();
             std::hint::black_box(a.matmul(&b)?);
@@ -40,19 +43,43 @@ pub fn operations(scene: &Scene) -> Option<f64> {
     if !matches!(scene.shape, Shape::Tiny | Shape::D768) {
         return None;
     }
-    let LlamaConfig { hidden_size, intermediate_size, num_hidden_layers, num_attention_heads, num_key_value_heads, head_dim, vocab_size, .. } =
-        scene.shape.config();
-    let [hidden, wide, layers, vocab] = [hidden_size, intermediate_size, num_hidden_layers, vocab_size].map(|size| size as f64);
-    let [queries, keys] = [num_attention_heads, num_key_value_heads].map(|heads| (heads * head_dim) as f64);
-    let maps = [(hidden, queries), (hidden, keys), (hidden, keys), (queries, hidden), (hidden, wide), (hidden, wide), (wide, hidden)];
+    let LlamaConfig {
+        hidden_size,
+        intermediate_size,
+        num_hidden_layers,
+        num_attention_heads,
+        num_key_value_heads,
+        head_dim,
+        vocab_size,
+        ..
+    } = scene.shape.config();
+    let [hidden, wide, layers, vocab] =
+        [hidden_size, intermediate_size, num_hidden_layers, vocab_size].map(|size| size as f64);
+    let [queries, keys] =
+        [num_attention_heads, num_key_value_heads].map(|heads| (heads * head_dim) as f64);
+    let maps = [
+        (hidden, queries),
+        (hidden, keys),
+        (hidden, keys),
+        (queries, hidden),
+        (hidden, wide),
+        (hidden, wide),
+        (wide, hidden),
+    ];
     let weights = |maps: &[(f64, f64)]| maps.iter().map(|(d_in, d_out)| d_in * d_out).sum::<f64>();
     let [rows, tokens, rank] = [scene.rows, scene.tokens, scene.rank].map(|size| size as f64);
     let positions = rows * tokens;
     let all = layers * weights(&maps) + vocab * hidden;
     let attention = 7.0 * layers * rows * tokens * tokens * queries;
-    let factors = 6.0 * positions * rank * layers * maps.iter().map(|(d_in, d_out)| d_in + d_out).sum::<f64>();
+    let factors = 6.0
+        * positions
+        * rank
+        * layers
+        * maps.iter().map(|(d_in, d_out)| d_in + d_out).sum::<f64>();
     match scene.work {
-        Work::Lora => Some(4.0 * positions * all - 2.0 * positions * weights(&maps[..3]) + factors + attention),
+        Work::Lora => Some(
+            4.0 * positions * all - 2.0 * positions * weights(&maps[..3]) + factors + attention,
+        ),
         Work::Full => Some(6.0 * positions * all + attention),
         Work::Checkpointed | Work::LoraQv | Work::Dora | Work::Prompt => None,
     }
@@ -69,8 +96,14 @@ mod tests {
         let attention = 7.0 * 4.0 * 8.0 * 128.0 * 128.0 * 256.0;
         let factors = 6.0 * 1024.0 * 8.0 * 4.0 * (4.0 * 512.0 + 3.0 * 944.0);
         let first = 2.0 * 1024.0 * 3.0 * 256.0 * 256.0;
-        assert_eq!(operations(&Scene::new(Shape::Tiny, Work::Lora)), Some(4096.0 * (4.0 * layer + head) - first + factors + attention));
-        assert_eq!(operations(&Scene::new(Shape::Tiny, Work::Full)), Some(6144.0 * (4.0 * layer + head) + attention));
+        assert_eq!(
+            operations(&Scene::new(Shape::Tiny, Work::Lora)),
+            Some(4096.0 * (4.0 * layer + head) - first + factors + attention)
+        );
+        assert_eq!(
+            operations(&Scene::new(Shape::Tiny, Work::Full)),
+            Some(6144.0 * (4.0 * layer + head) + attention)
+        );
         assert_eq!(operations(&Scene::new(Shape::Bert, Work::Lora)), None);
     }
 

@@ -53,14 +53,25 @@ pub fn run(plan: &Plan, told: &mut dyn FnMut(&str)) -> Result<Vec<Measured>> {
     let own = std::env::current_exe().map_err(BenchError::io("find this program"))?;
     let mut names: Vec<&str> = vec![Contender::Graft.name()];
     let Scene { shape, work, .. } = plan.scene;
-    let has_candle =
-        work == Work::Lora && matches!(shape, Shape::Tiny | Shape::D768) && plan.scene == Scene::new(shape, work) && plan.limits == Limits::default();
+    let has_candle = work == Work::Lora
+        && matches!(shape, Shape::Tiny | Shape::D768)
+        && plan.scene == Scene::new(shape, work)
+        && plan.limits == Limits::default();
     names.extend(has_candle.then(|| Contender::Candle.name()));
     names.extend(plan.python.as_ref().map(|_| "peft"));
-    let mut measured: Vec<Measured> = names.iter().map(|name| Measured { name: (*name).to_owned(), rounds: Vec::new() }).collect();
+    let mut measured: Vec<Measured> = names
+        .iter()
+        .map(|name| Measured { name: (*name).to_owned(), rounds: Vec::new() })
+        .collect();
     for round in 1..=plan.rounds {
         for contender in &mut measured {
-            told(&format!("round {round} of {}: {} with {} on {}", plan.rounds, contender.name, work.name(), shape.name()));
+            told(&format!(
+                "round {round} of {}: {} with {} on {}",
+                plan.rounds,
+                contender.name,
+                work.name(),
+                shape.name()
+            ));
             let figures = figures(&contender.name, command(&contender.name, plan, &own))?;
             contender.rounds.push(figures);
         }
@@ -84,10 +95,15 @@ pub(crate) fn command(name: &str, plan: &Plan, own: &Path) -> Command {
     };
     command.args(plan.scene.arguments()).args(["--steps", &plan.steps.to_string()]);
     if let Some(simd) = plan.limits.simd {
-        command.env("GRAFT_SIMD", simd).env("ATEN_CPU_CAPABILITY", simd).env("ONEDNN_MAX_CPU_ISA", simd);
+        command
+            .env("GRAFT_SIMD", simd)
+            .env("ATEN_CPU_CAPABILITY", simd)
+            .env("ONEDNN_MAX_CPU_ISA", simd);
     }
     if let Some(threads) = plan.limits.threads {
-        command.env("RAYON_NUM_THREADS", threads.to_string()).env("OMP_NUM_THREADS", threads.to_string());
+        command
+            .env("RAYON_NUM_THREADS", threads.to_string())
+            .env("OMP_NUM_THREADS", threads.to_string());
     }
     command
 }
@@ -97,6 +113,15 @@ pub(crate) fn figures(contender: &str, mut command: Command) -> Result<Figures> 
     let output = command.output().map_err(BenchError::io("start a contender"))?;
     let said = String::from_utf8_lossy(&output.stdout);
     let parsed = said.lines().last().and_then(|line| serde_json::from_str(line).ok());
-    let last_words = || String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("it said nothing").to_owned();
-    parsed.filter(|_| output.status.success()).ok_or_else(|| BenchError::Contender { contender: contender.to_owned(), said: last_words() })
+    let last_words = || {
+        String::from_utf8_lossy(&output.stderr)
+            .lines()
+            .last()
+            .unwrap_or("it said nothing")
+            .to_owned()
+    };
+    parsed.filter(|_| output.status.success()).ok_or_else(|| BenchError::Contender {
+        contender: contender.to_owned(),
+        said: last_words(),
+    })
 }

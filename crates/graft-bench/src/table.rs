@@ -18,7 +18,9 @@ pub fn markdown(plan: &Plan, measured: &[Measured]) -> String {
     );
     for contender in measured {
         let step = contender.step_milliseconds(plan.warm_up);
-        let peak = contender.peak_bytes().map_or_else(|| "unknown".to_owned(), |bytes| format!("{:.0}", bytes as f64 / 1e6));
+        let peak = contender
+            .peak_bytes()
+            .map_or_else(|| "unknown".to_owned(), |bytes| format!("{:.0}", bytes as f64 / 1e6));
         let (first, last) = contender.losses();
         page.push_str(&format!(
             "| {} | {step:.1} | {:.0} | {peak} | {:.0} | {first:.4}, {last:.4} |\n",
@@ -27,7 +29,9 @@ pub fn markdown(plan: &Plan, measured: &[Measured]) -> String {
             contender.first_step_milliseconds()
         ));
     }
-    let ratios = measured.split_first().map_or_else(Vec::new, |(ours, peers)| peers.iter().map(|peer| ratio(ours, peer, plan.warm_up)).collect());
+    let ratios = measured.split_first().map_or_else(Vec::new, |(ours, peers)| {
+        peers.iter().map(|peer| ratio(ours, peer, plan.warm_up)).collect()
+    });
     page + "\n" + &ratios.join("\n")
 }
 
@@ -63,11 +67,16 @@ pub fn summary(all: &[Row]) -> String {
         let of = |name: &str| measured.iter().find(|contender| contender.name == name);
         let Some(ours) = of("graft") else { continue };
         let step = ours.step_milliseconds(plan.warm_up);
-        let megabytes = |contender: &Measured| contender.peak_bytes().map(|bytes| bytes as f64 / 1e6);
-        let shown = |value: Option<f64>, digits: usize| value.map_or_else(|| "—".to_owned(), |value| format!("{value:.digits$}"));
+        let megabytes =
+            |contender: &Measured| contender.peak_bytes().map(|bytes| bytes as f64 / 1e6);
+        let shown = |value: Option<f64>, digits: usize| {
+            value.map_or_else(|| "—".to_owned(), |value| format!("{value:.digits$}"))
+        };
         let peft = of("peft");
-        let (peer_step, peer_memory) = (peft.map(|peft| peft.step_milliseconds(plan.warm_up)), peft.and_then(megabytes));
-        let first = peft.map(|peft| ours.first_step_milliseconds() / peft.first_step_milliseconds());
+        let (peer_step, peer_memory) =
+            (peft.map(|peft| peft.step_milliseconds(plan.warm_up)), peft.and_then(megabytes));
+        let first =
+            peft.map(|peft| ours.first_step_milliseconds() / peft.first_step_milliseconds());
         let candle = of("candle").map(|candle| step / candle.step_milliseconds(plan.warm_up));
         let products = operations(&plan.scene).map(|operations| 1e3 * operations / rate);
         let cells = [
@@ -82,7 +91,12 @@ pub fn summary(all: &[Row]) -> String {
             shown(products.map(|products| products / step), 2),
             shown(products.zip(peer_step).map(|(products, peer)| products / peer), 2),
         ];
-        page.push_str(&format!("| {} | {} | {} |\n", plan.scene.shape.name(), plan.scene.work.name(), cells.join(" | ")));
+        page.push_str(&format!(
+            "| {} | {} | {} |\n",
+            plan.scene.shape.name(),
+            plan.scene.work.name(),
+            cells.join(" | ")
+        ));
     }
     page
 }
@@ -90,13 +104,18 @@ pub fn summary(all: &[Row]) -> String {
 /// The processor's name.
 pub(crate) fn machine() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = text.lines().find_map(|line| line.strip_prefix("model name")).and_then(|rest| rest.split_once(':'));
+    let name = text
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .and_then(|rest| rest.split_once(':'));
     name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
 }
 
 /// The date, from the days since 1970.
 pub(crate) fn day() -> String {
-    let days = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs() / 86_400) as i64;
+    let days = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs() / 86_400) as i64;
     let (year, month, day) = civil(days);
     format!("{year}-{month:02}-{day:02}")
 }
@@ -110,19 +129,31 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let from_march = (5 * of_year + 2) / 153;
     let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, of_year - (153 * from_march + 2) / 5 + 1)
+    (
+        year_of_era + era * 400 + i64::from(month <= 2),
+        month,
+        of_year - (153 * from_march + 2) / 5 + 1,
+    )
 }
 
 fn ratio(ours: &Measured, peer: &Measured, warm_up: usize) -> String {
     let step = ours.step_milliseconds(warm_up) / peer.step_milliseconds(warm_up);
-    let memory = ours.peak_bytes().zip(peer.peak_bytes()).map_or_else(String::new, |(ours, peer)| format!(", {:.2} of its memory", ours as f64 / peer as f64));
+    let memory =
+        ours.peak_bytes().zip(peer.peak_bytes()).map_or_else(String::new, |(ours, peer)| {
+            format!(", {:.2} of its memory", ours as f64 / peer as f64)
+        });
     format!("beside {}: {step:.2} of its time{memory}", peer.name)
 }
 
 impl Measured {
     /// Median over all rounds of the steps after the warm-up.
     pub fn step_milliseconds(&self, warm_up: usize) -> f64 {
-        median(self.rounds.iter().flat_map(|round| round.step_milliseconds.iter().skip(warm_up).copied()).collect())
+        median(
+            self.rounds
+                .iter()
+                .flat_map(|round| round.step_milliseconds.iter().skip(warm_up).copied())
+                .collect(),
+        )
     }
 
     /// The largest peak of any round.
@@ -158,23 +189,53 @@ mod tests {
     use crate::workload::{Scene, Shape, Work};
 
     fn plan(shape: Shape, work: Work) -> Plan {
-        Plan { scene: Scene::new(shape, work), rounds: 1, steps: 4, warm_up: 1, python: None, limits: Limits::default() }
+        Plan {
+            scene: Scene::new(shape, work),
+            rounds: 1,
+            steps: 4,
+            warm_up: 1,
+            python: None,
+            limits: Limits::default(),
+        }
     }
 
     fn measured(name: &str, milliseconds: &[f64], peak: u64) -> Measured {
-        let figures =
-            Figures { step_milliseconds: milliseconds.to_vec(), losses: vec![5.0, 4.0], first_step_milliseconds: 70.0, memory: None, peak_bytes: Some(peak) };
+        let figures = Figures {
+            step_milliseconds: milliseconds.to_vec(),
+            losses: vec![5.0, 4.0],
+            first_step_milliseconds: 70.0,
+            memory: None,
+            peak_bytes: Some(peak),
+        };
         Measured { name: name.to_owned(), rounds: vec![figures] }
     }
 
     #[test]
     fn the_summary_has_a_row_for_each_measurement_with_its_ratios() {
         let gpt2 = plan(Shape::Gpt2, Work::Full);
-        let both = vec![measured("graft", &[900.0, 10.0, 30.0, 20.0], 3_000_000), measured("peft", &[1.0, 40.0, 50.0], 12_000_000)];
-        let row = |plan: &Plan, measured: Vec<Measured>, rate: f64| Row { plan: plan.clone(), measured, rate };
-        let page = summary(&[row(&gpt2, both.clone(), 1e9), row(&gpt2, vec![measured("graft", &[9.0, 10.0], 3_000_000)], 1e9)]);
-        assert!(page.contains("| gpt2 | full | 20.0 | 45.0 | 0.44 | 3 | 12 | 0.25 | 1.00 | — | — | — |"), "{page}");
-        assert!(page.contains("| gpt2 | full | 10.0 | — | — | 3 | — | — | — | — | — | — |"), "{page}");
+        let both = vec![
+            measured("graft", &[900.0, 10.0, 30.0, 20.0], 3_000_000),
+            measured("peft", &[1.0, 40.0, 50.0], 12_000_000),
+        ];
+        let row = |plan: &Plan, measured: Vec<Measured>, rate: f64| Row {
+            plan: plan.clone(),
+            measured,
+            rate,
+        };
+        let page = summary(&[
+            row(&gpt2, both.clone(), 1e9),
+            row(&gpt2, vec![measured("graft", &[9.0, 10.0], 3_000_000)], 1e9),
+        ]);
+        assert!(
+            page.contains(
+                "| gpt2 | full | 20.0 | 45.0 | 0.44 | 3 | 12 | 0.25 | 1.00 | — | — | — |"
+            ),
+            "{page}"
+        );
+        assert!(
+            page.contains("| gpt2 | full | 10.0 | — | — | 3 | — | — | — | — | — | — |"),
+            "{page}"
+        );
         // At that rate the products of a step take 10 ms.
         let tiny = plan(Shape::Tiny, Work::Lora);
         let page = summary(&[row(&tiny, both, 1e2 * operations(&tiny.scene).expect("counted"))]);
@@ -183,13 +244,22 @@ mod tests {
 
     #[test]
     fn days_are_dates() {
-        assert_eq!([0, 59, 11_016, 20_785].map(civil), [(1970, 1, 1), (1970, 3, 1), (2000, 2, 29), (2026, 11, 28)]);
+        assert_eq!(
+            [0, 59, 11_016, 20_785].map(civil),
+            [(1970, 1, 1), (1970, 3, 1), (2000, 2, 29), (2026, 11, 28)]
+        );
     }
 
     #[test]
     fn the_warm_up_does_not_count_and_ratios_are_to_each_peer() {
         let plan = plan(Shape::Tiny, Work::Lora);
-        let page = markdown(&plan, &[measured("graft", &[900.0, 10.0, 30.0, 20.0], 3_000_000), measured("candle", &[1.0, 40.0, 50.0], 12_000_000)]);
+        let page = markdown(
+            &plan,
+            &[
+                measured("graft", &[900.0, 10.0, 30.0, 20.0], 3_000_000),
+                measured("candle", &[1.0, 40.0, 50.0], 12_000_000),
+            ],
+        );
         assert!(page.contains("| graft | 20.0 | 51200 | 3 | 70 | 5.0000, 4.0000 |"), "{page}");
         assert!(page.ends_with("beside candle: 0.44 of its time, 0.25 of its memory"), "{page}");
     }

@@ -104,11 +104,12 @@ impl Shape {
 
     /// The Llama of this size; of another family's, one of the same width.
     pub fn config(self) -> LlamaConfig {
-        let [vocab_size, hidden_size, intermediate_size, num_hidden_layers, heads, kv_heads] = match self {
-            Self::Tiny => [2048, 256, 688, 4, 4, 4],
-            Self::D768 | Self::Gpt2 | Self::Bert => [8192, 768, 2048, 8, 12, 12],
-            Self::Llama1b => [128_256, 2048, 8192, 16, 32, 8],
-        };
+        let [vocab_size, hidden_size, intermediate_size, num_hidden_layers, heads, kv_heads] =
+            match self {
+                Self::Tiny => [2048, 256, 688, 4, 4, 4],
+                Self::D768 | Self::Gpt2 | Self::Bert => [8192, 768, 2048, 8, 12, 12],
+                Self::Llama1b => [128_256, 2048, 8192, 16, 32, 8],
+            };
         LlamaConfig {
             vocab_size,
             hidden_size,
@@ -177,15 +178,28 @@ pub struct Scene {
 impl Scene {
     /// Of the usual size.
     pub fn new(shape: Shape, work: Work) -> Self {
-        Self { shape, work, rows: shape.rows(), tokens: shape.tokens(), rank: RANK, place: Place::Cpu }
+        Self {
+            shape,
+            work,
+            rows: shape.rows(),
+            tokens: shape.tokens(),
+            rank: RANK,
+            place: Place::Cpu,
+        }
     }
 
     /// As words on a command line.
     pub fn arguments(&self) -> Vec<String> {
         let Self { shape, work, rows, tokens, rank, place } = self;
-        let words = [("shape", shape.name()), ("work", work.name()), ("device", place.name())].map(|(name, value)| (name, value.to_owned()));
-        let sizes = [("rows", rows), ("tokens", tokens), ("rank", rank)].map(|(name, size)| (name, size.to_string()));
-        words.into_iter().chain(sizes).flat_map(|(name, value)| [format!("--{name}"), value]).collect()
+        let words = [("shape", shape.name()), ("work", work.name()), ("device", place.name())]
+            .map(|(name, value)| (name, value.to_owned()));
+        let sizes = [("rows", rows), ("tokens", tokens), ("rank", rank)]
+            .map(|(name, size)| (name, size.to_string()));
+        words
+            .into_iter()
+            .chain(sizes)
+            .flat_map(|(name, value)| [format!("--{name}"), value])
+            .collect()
     }
 
     /// The model, with fresh weights.
@@ -196,14 +210,19 @@ impl Scene {
         let device = graft_nn::device::choose(Some(self.place.name()))?;
         let other = match self.shape {
             Shape::Tiny | Shape::D768 => {
-                let config = LlamaConfig { max_position_embeddings: 2 * self.tokens, ..self.shape.config() };
+                let config =
+                    LlamaConfig { max_position_embeddings: 2 * self.tokens, ..self.shape.config() };
                 return Ok(Arc::new(Llama::random(&config, 1, &device)?));
             }
             Shape::Llama1b => return Ok(Arc::new(self.in_bf16(&device)?)),
-            Shape::Gpt2 => json!({"model_type": "gpt2", "vocab_size": 50257, "n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024}),
-            Shape::Bert => json!({"model_type": "bert", "architectures": ["BertForSequenceClassification"], "num_labels": CLASSES,
+            Shape::Gpt2 => {
+                json!({"model_type": "gpt2", "vocab_size": 50257, "n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024})
+            }
+            Shape::Bert => {
+                json!({"model_type": "bert", "architectures": ["BertForSequenceClassification"], "num_labels": CLASSES,
                 "vocab_size": 30522, "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
-                "max_position_embeddings": 512}),
+                "max_position_embeddings": 512})
+            }
         };
         Ok(random_model(&other, 1, &device)?)
     }
@@ -216,24 +235,35 @@ impl Scene {
             let count = spec.shape.iter().product();
             let values = match spec.shape.len() {
                 1 => vec![1.0; count],
-                _ => rng.stream("bench", &spec.name).normal(0.0, config.initializer_range as f32, count),
+                _ => rng.stream("bench", &spec.name).normal(
+                    0.0,
+                    config.initializer_range as f32,
+                    count,
+                ),
             };
-            let tensor = Tensor::from_vec(values, spec.shape.as_slice(), &Device::Cpu)?.to_dtype(DType::BF16)?.to_device(device)?;
+            let tensor = Tensor::from_vec(values, spec.shape.as_slice(), &Device::Cpu)?
+                .to_dtype(DType::BF16)?
+                .to_device(device)?;
             Ok((spec.name, tensor))
         };
-        let weights = config.weights().into_iter().map(weight).collect::<Result<BTreeMap<_, _>>>()?;
+        let weights =
+            config.weights().into_iter().map(weight).collect::<Result<BTreeMap<_, _>>>()?;
         Ok(Llama::load(&weights, &config, device)?)
     }
 
     /// Verb and keys.
     pub(crate) fn method(&self) -> (&'static str, Settings) {
         let all = Value::List(vec!["all-linear".to_owned()]);
-        let ranked = Settings::default().with("r", Value::Integer(self.rank as i64)).with("lora_alpha", Value::Float(2.0 * self.rank as f64));
+        let ranked = Settings::default()
+            .with("r", Value::Integer(self.rank as i64))
+            .with("lora_alpha", Value::Float(2.0 * self.rank as f64));
         match self.work {
             Work::Lora | Work::Checkpointed => ("lora", ranked.with("target_modules", all)),
             Work::LoraQv => ("lora", ranked),
             Work::Dora => ("dora", ranked.with("target_modules", all)),
-            Work::Prompt => ("prompt_tune", Settings::default().with("num_virtual_tokens", Value::Integer(20))),
+            Work::Prompt => {
+                ("prompt_tune", Settings::default().with("num_virtual_tokens", Value::Integer(20)))
+            }
             Work::Full => ("full", Settings::default()),
         }
     }
@@ -247,7 +277,11 @@ impl Scene {
             .map(|row| {
                 let ids: Vec<u32> = (row * length..(row + 1) * length).map(id).collect();
                 let labels = ids.iter().map(|id| i64::from(*id)).collect();
-                Encoded { ids, labels, class: (self.shape == Shape::Bert).then_some((row % CLASSES) as i64) }
+                Encoded {
+                    ids,
+                    labels,
+                    class: (self.shape == Shape::Bert).then_some((row % CLASSES) as i64),
+                }
             })
             .collect();
         Batch::of(&rows.iter().collect::<Vec<_>>())

@@ -9,7 +9,11 @@ use graft_protocol::methods::METHODS;
 
 /// What the measuring program says in a process of its own.
 fn said<T: serde::de::DeserializeOwned>(arguments: &[&str]) -> T {
-    let output = Command::new(env!("CARGO_BIN_EXE_graft-bench")).args(arguments).args(["--steps", "2"]).output().expect("starts");
+    let output = Command::new(env!("CARGO_BIN_EXE_graft-bench"))
+        .args(arguments)
+        .args(["--steps", "2"])
+        .output()
+        .expect("starts");
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("figures")
 }
@@ -29,8 +33,16 @@ fn assert_all_close(rows: impl Iterator<Item = Result<(), String>>) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-fn of_methods<'a>(shape: &'a str, verbs: impl Iterator<Item = &'a str>) -> impl Iterator<Item = Result<(), String>> {
-    verbs.map(move |verb| is_close(&format!("{verb} on {shape}"), said::<Costs>(&["method", verb, "--shape", shape]).memory))
+fn of_methods<'a>(
+    shape: &'a str,
+    verbs: impl Iterator<Item = &'a str>,
+) -> impl Iterator<Item = Result<(), String>> {
+    verbs.map(move |verb| {
+        is_close(
+            &format!("{verb} on {shape}"),
+            said::<Costs>(&["method", verb, "--shape", shape]).memory,
+        )
+    })
 }
 
 #[test]
@@ -40,27 +52,42 @@ fn the_prediction_is_within_a_tenth_for_every_method_on_a_small_model() {
 
 #[test]
 fn the_prediction_is_within_a_tenth_where_the_validation_takes_the_most() {
-    let measured = |verb: &str| is_close(&format!("{verb}, validated"), said::<Costs>(&["method", verb, "--shape", "tiny", "--validated"]).memory);
+    let measured = |verb: &str| {
+        is_close(
+            &format!("{verb}, validated"),
+            said::<Costs>(&["method", verb, "--shape", "tiny", "--validated"]).memory,
+        )
+    };
     // One of each kind: in layers, in the embedding's place, in front of the text and of the keys, between layers, all weights.
     let kinds = ["lora", "trainable_tokens", "prompt_tune", "prefix_tune", "bottleneck", "full"];
-    assert_all_close(METHODS.iter().map(|spec| spec.verb).filter(|verb| is_long() || kinds.contains(verb)).map(measured));
+    assert_all_close(
+        METHODS
+            .iter()
+            .map(|spec| spec.verb)
+            .filter(|verb| is_long() || kinds.contains(verb))
+            .map(measured),
+    );
 }
 
 #[test]
 fn the_prediction_is_within_a_tenth_on_a_larger_model() {
-    assert_all_close(of_methods("d768", METHODS.iter().map(|spec| spec.verb).filter(|verb| is_long() || *verb == "lora")));
+    assert_all_close(of_methods(
+        "d768",
+        METHODS.iter().map(|spec| spec.verb).filter(|verb| is_long() || *verb == "lora"),
+    ));
 }
 
 #[test]
 fn the_prediction_is_within_a_tenth_with_checkpointing_and_in_every_family() {
-    let works = [("tiny", "checkpointed"), ("d768", "checkpointed"), ("gpt2", "lora"), ("bert", "lora")];
+    let works =
+        [("tiny", "checkpointed"), ("d768", "checkpointed"), ("gpt2", "lora"), ("bert", "lora")];
     let measured = if is_long() { works.len() } else { 1 };
-    assert_all_close(
-        works
-            .into_iter()
-            .take(measured)
-            .map(|(shape, work)| is_close(&format!("{work} on {shape}"), said::<Figures>(&["step", "graft", "--shape", shape, "--work", work]).memory)),
-    );
+    assert_all_close(works.into_iter().take(measured).map(|(shape, work)| {
+        is_close(
+            &format!("{work} on {shape}"),
+            said::<Figures>(&["step", "graft", "--shape", shape, "--work", work]).memory,
+        )
+    }));
 }
 
 /// Whether there is time for the larger models, each of which takes half a minute.

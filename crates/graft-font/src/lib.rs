@@ -28,7 +28,8 @@ mod tests {
     fn the_bundled_font_is_found_and_has_width() {
         register();
         for style in [FontStyle::Normal, FontStyle::Bold] {
-            let (width, _) = FontDesc::new(FontFamily::SansSerif, 20.0, style).box_size("loss ×").unwrap();
+            let (width, _) =
+                FontDesc::new(FontFamily::SansSerif, 20.0, style).box_size("loss ×").unwrap();
             assert!(width > 40, "{width}");
         }
     }

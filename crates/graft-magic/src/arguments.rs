@@ -28,7 +28,13 @@ pub(crate) struct Arguments {
 /// # Errors
 /// `magic::unknown_key`, `magic::repeated_key`, `magic::missing_value`, `magic::missing_argument`, `magic::unexpected_argument`,
 /// `magic::unknown_module`, or what [`KeySpec::parse`] says, each at its token.
-pub(crate) fn check(verb: &VerbSpec, form: &Form, words: Vec<Word>, at: Span, cx: &mut Context<'_>) -> Result<Arguments, Failure> {
+pub(crate) fn check(
+    verb: &VerbSpec,
+    form: &Form,
+    words: Vec<Word>,
+    at: Span,
+    cx: &mut Context<'_>,
+) -> Result<Arguments, Failure> {
     let mut out = Arguments::default();
     let takes_text = takes_text(form);
     let mut without_effect = Vec::new();
@@ -81,23 +87,34 @@ fn key_of(verb: &VerbSpec, form: &Form, name: &str, word: &Word) -> Result<Given
     if let Some(key) = form.key(name) {
         return Ok(Given::Key(key, value));
     }
-    let (key, value) = match keys::of(verb.name, form.word, name, value.as_deref().unwrap_or("True")) {
-        Some(Meaning::Key(other)) => (form.key(other), value),
-        Some(Meaning::KeyWith(other, with)) => (form.key(other), Some(with.to_owned())),
-        Some(Meaning::NoEffect(reason)) => return Ok(Given::NoEffect(reason)),
-        Some(Meaning::Instead(hint)) => return Err(no_key(verb, form, name).hint(hint).span(word.key_span())),
-        None => (None, value),
-    };
-    key.map(|key| Given::Key(key, value)).ok_or_else(|| unknown_key(verb, form, name, word.key_span()))
+    let (key, value) =
+        match keys::of(verb.name, form.word, name, value.as_deref().unwrap_or("True")) {
+            Some(Meaning::Key(other)) => (form.key(other), value),
+            Some(Meaning::KeyWith(other, with)) => (form.key(other), Some(with.to_owned())),
+            Some(Meaning::NoEffect(reason)) => return Ok(Given::NoEffect(reason)),
+            Some(Meaning::Instead(hint)) => {
+                return Err(no_key(verb, form, name).hint(hint).span(word.key_span()));
+            }
+            None => (None, value),
+        };
+    key.map(|key| Given::Key(key, value))
+        .ok_or_else(|| unknown_key(verb, form, name, word.key_span()))
 }
 
 /// The value of a key: its own, or the next word; then `word` is what the value came from.
-fn value_of(key: &KeySpec, value: Option<String>, word: &mut Word, words: &mut Peekable<std::vec::IntoIter<Word>>) -> Result<String, Failure> {
+fn value_of(
+    key: &KeySpec,
+    value: Option<String>,
+    word: &mut Word,
+    words: &mut Peekable<std::vec::IntoIter<Word>>,
+) -> Result<String, Failure> {
     if let Some(value) = value {
         return Ok(value);
     }
     if key.kind == KeyKind::Bool {
-        return Ok(words.next_if(|next| next.bare().is_some_and(|text| key.parse(text).is_ok())).map_or_else(String::new, |next| next.text));
+        return Ok(words
+            .next_if(|next| next.bare().is_some_and(|text| key.parse(text).is_ok()))
+            .map_or_else(String::new, |next| next.text));
     }
     let next = words.next().ok_or_else(|| missing_value(key, word.span))?;
     (word.span, word.comma) = (next.span, next.comma);
@@ -132,20 +149,31 @@ fn flag_name(word: &Word, form: &Form, takes_text: bool) -> Option<String> {
     if let Some(key) = text.strip_prefix("--").filter(|key| !key.is_empty()) {
         return Some(key.replace('-', "_"));
     }
-    let is_flag = text.len() > 1 && text.starts_with('-') && !takes_text && text.parse::<f64>().is_err();
+    let is_flag =
+        text.len() > 1 && text.starts_with('-') && !takes_text && text.parse::<f64>().is_err();
     if is_flag {
         return Some(text.trim_start_matches('-').replace('-', "_"));
     }
-    let names_a_key = form.slots.is_empty() && form.key(text).is_some_and(|key| key.kind == KeyKind::Bool);
+    let names_a_key =
+        form.slots.is_empty() && form.key(text).is_some_and(|key| key.kind == KeyKind::Bool);
     names_a_key.then(|| text.to_owned())
 }
 
 /// `a, b` after a list key is one list though a space stands in it. One value in brackets is that value.
-fn joined_list(key: &KeySpec, mut value: String, mut goes_on: bool, words: &mut Peekable<std::vec::IntoIter<Word>>) -> String {
+fn joined_list(
+    key: &KeySpec,
+    mut value: String,
+    mut goes_on: bool,
+    words: &mut Peekable<std::vec::IntoIter<Word>>,
+) -> String {
     let is_list = matches!(key.kind, KeyKind::Modules | KeyKind::List);
     goes_on &= !value.starts_with('[');
     while is_list && goes_on {
-        let Some(next) = words.next_if(|next| next.bare().is_some_and(|text| !text.starts_with('-'))) else { break };
+        let Some(next) =
+            words.next_if(|next| next.bare().is_some_and(|text| !text.starts_with('-')))
+        else {
+            break;
+        };
         value.push(',');
         value.push_str(unseparated(&next.text, &next));
         goes_on = next.comma;
@@ -153,24 +181,42 @@ fn joined_list(key: &KeySpec, mut value: String, mut goes_on: bool, words: &mut 
     let is_text = matches!(key.kind, KeyKind::Text | KeyKind::Path);
     // A regular expression may be in round brackets.
     let brackets = if is_list { [('[', ']'), ('{', '}')] } else { [('[', ']'), ('(', ')')] };
-    let inside = brackets.iter().find_map(|(open, close)| value.strip_prefix(*open)?.strip_suffix(*close));
+    let inside =
+        brackets.iter().find_map(|(open, close)| value.strip_prefix(*open)?.strip_suffix(*close));
     match inside {
-        Some(inside) if !is_text => inside.chars().filter(|next| !next.is_whitespace()).collect::<String>().trim_end_matches(',').to_owned(),
+        Some(inside) if !is_text => inside
+            .chars()
+            .filter(|next| !next.is_whitespace())
+            .collect::<String>()
+            .trim_end_matches(',')
+            .to_owned(),
         _ => value,
     }
 }
 
-fn store(verb: &VerbSpec, settings: &mut Settings, key: &KeySpec, value: String, word: &Word, cx: &Context<'_>) -> Result<(), Failure> {
+fn store(
+    verb: &VerbSpec,
+    settings: &mut Settings,
+    key: &KeySpec,
+    value: String,
+    word: &Word,
+    cx: &Context<'_>,
+) -> Result<(), Failure> {
     if settings.values.contains_key(key.name) {
-        return Err(Failure::new("magic::repeated_key", format!("`{}` is given twice", key.name)).hint("leave one of them out").span(word.key_span()));
+        return Err(Failure::new("magic::repeated_key", format!("`{}` is given twice", key.name))
+            .hint("leave one of them out")
+            .span(word.key_span()));
     }
     if value.is_empty() && !matches!(key.kind, KeyKind::Bool | KeyKind::Text) {
         return Err(missing_value(key, word.span));
     }
-    if value.contains(',') && !matches!(key.kind, KeyKind::Text | KeyKind::Path | KeyKind::Modules | KeyKind::List) {
+    if value.contains(',')
+        && !matches!(key.kind, KeyKind::Text | KeyKind::Path | KeyKind::Modules | KeyKind::List)
+    {
         return Err(one_value(verb, key, &value).span(word.value_span()));
     }
-    let parsed = key.parse(&as_choice(key, &value)).map_err(|failure| failure.span(word.value_span()))?;
+    let parsed =
+        key.parse(&as_choice(key, &value)).map_err(|failure| failure.span(word.value_span()))?;
     if key.kind == KeyKind::Modules {
         modules::check(&parsed, cx).map_err(|failure| failure.span(word.value_span()))?;
     }
@@ -189,15 +235,23 @@ fn as_choice(key: &KeySpec, value: &str) -> String {
         "float32" | "float" => "f32",
         other => other,
     };
-    if words.contains(&value) || !words.contains(&meant) { value.to_owned() } else { meant.to_owned() }
+    if words.contains(&value) || !words.contains(&meant) {
+        value.to_owned()
+    } else {
+        meant.to_owned()
+    }
 }
 
 /// Several values where one is wanted: a comparison takes them.
 fn one_value(verb: &VerbSpec, key: &KeySpec, value: &str) -> Failure {
-    let failure = Failure::new("magic::one_value", format!("`{}` takes one value, got `{value}`", key.name));
+    let failure =
+        Failure::new("magic::one_value", format!("`{}` takes one value, got `{value}`", key.name));
     let method = graft_protocol::methods::by_verb(verb.name).map(|method| method.verb);
     match method.or((verb.name == "train").then_some("lora")) {
-        Some(method) => failure.hint(format!("`%ablate {method} {}={value}` trains and compares each of them", key.name)),
+        Some(method) => failure.hint(format!(
+            "`%ablate {method} {}={value}` trains and compares each of them",
+            key.name
+        )),
         None => failure.hint("give one of them"),
     }
 }
@@ -207,17 +261,30 @@ fn no_key(verb: &VerbSpec, form: &Form, name: &str) -> Failure {
 }
 
 fn title(verb: &VerbSpec, form: &Form) -> String {
-    if form.word.is_empty() { format!("%{}", verb.name) } else { format!("%{} {}", verb.name, form.word) }
+    if form.word.is_empty() {
+        format!("%{}", verb.name)
+    } else {
+        format!("%{} {}", verb.name, form.word)
+    }
 }
 
 fn unknown_key(verb: &VerbSpec, form: &Form, name: &str, span: Span) -> Failure {
-    let names = form.keys.iter().flat_map(|key| std::iter::once(key.name).chain(key.aliases.iter().copied()));
+    let names = form
+        .keys
+        .iter()
+        .flat_map(|key| std::iter::once(key.name).chain(key.aliases.iter().copied()));
     let all: Vec<_> = form.keys.iter().map(|key| key.name).collect();
     let title = title(verb, form);
-    let list = if all.is_empty() { format!("`{title}` takes no keys") } else { format!("keys: {}", all.join(", ")) };
+    let list = if all.is_empty() {
+        format!("`{title}` takes no keys")
+    } else {
+        format!("keys: {}", all.join(", "))
+    };
     let hint = match suggest::nearest(name, names).first() {
         Some(near) => format!("did you mean `{near}`? {list}"),
-        None if takes_text(form) => format!("put quotes around a text that has `=` or `--` in it; {list}"),
+        None if takes_text(form) => {
+            format!("put quotes around a text that has `=` or `--` in it; {list}")
+        }
         None => list,
     };
     no_key(verb, form, name).hint(hint).span(span)
@@ -225,33 +292,64 @@ fn unknown_key(verb: &VerbSpec, form: &Form, name: &str, span: Span) -> Failure 
 
 fn missing_value(key: &KeySpec, span: Span) -> Failure {
     let example = if key.default.is_empty() { "...".to_owned() } else { key.default.to_owned() };
-    Failure::new("magic::missing_value", format!("`{}` needs a value", key.name)).hint(format!("{}={example} ({})", key.name, key.help)).span(span)
+    Failure::new("magic::missing_value", format!("`{}` needs a value", key.name))
+        .hint(format!("{}={example} ({})", key.name, key.help))
+        .span(span)
 }
 
 fn check_slots(verb: &VerbSpec, form: &Form, positional: &[Word], at: Span) -> Result<(), Failure> {
     let usage = || format!("usage: %{} {}", verb.name, form.usage());
-    let needed = form.slots.iter().filter(|slot| matches!(slot.presence, Presence::Required | Presence::Rest) && slot.kind != SlotKind::Raw).count();
+    let needed = form
+        .slots
+        .iter()
+        .filter(|slot| {
+            matches!(slot.presence, Presence::Required | Presence::Rest)
+                && slot.kind != SlotKind::Raw
+        })
+        .count();
     if let Some(slot) = form.slots.get(positional.len()).filter(|_| positional.len() < needed) {
         let title = format!("%{} {}", verb.name, form.word);
-        return Err(Failure::new("magic::missing_argument", format!("`{}` needs {}: {}", title.trim_end(), slot.name, slot.help)).hint(usage()).span(at));
+        return Err(Failure::new(
+            "magic::missing_argument",
+            format!("`{}` needs {}: {}", title.trim_end(), slot.name, slot.help),
+        )
+        .hint(usage())
+        .span(at));
     }
     if let Some(extra) = positional.get(form.slots.len()).filter(|_| !takes_text(form)) {
-        return Err(Failure::new("magic::unexpected_argument", format!("unexpected argument `{}`", extra.text))
-            .hint(hint_extra(verb, form, positional, extra, usage()))
-            .span(extra.span));
+        return Err(Failure::new(
+            "magic::unexpected_argument",
+            format!("unexpected argument `{}`", extra.text),
+        )
+        .hint(hint_extra(verb, form, positional, extra, usage()))
+        .span(extra.span));
     }
     form.slots.iter().zip(positional).try_for_each(|(slot, word)| check_slot(slot, word))
 }
 
-fn hint_extra(verb: &VerbSpec, form: &Form, positional: &[Word], extra: &Word, usage: String) -> String {
-    let is_path = form.slots.last().is_some_and(|slot| matches!(slot.kind, SlotKind::Path | SlotKind::ModelSource | SlotKind::DataSource));
+fn hint_extra(
+    verb: &VerbSpec,
+    form: &Form,
+    positional: &[Word],
+    extra: &Word,
+    usage: String,
+) -> String {
+    let is_path = form.slots.last().is_some_and(|slot| {
+        matches!(slot.kind, SlotKind::Path | SlotKind::ModelSource | SlotKind::DataSource)
+    });
     match extra.text.as_str() {
         "=" => format!("write key=value without spaces; {usage}"),
         text if form.key(text).is_some() => format!("write {text}=VALUE without spaces; {usage}"),
-        text if text.starts_with("//") || text.starts_with('#') => "a magic takes its whole line: put the comment on a line of its own".to_owned(),
+        text if text.starts_with("//") || text.starts_with('#') => {
+            "a magic takes its whole line: put the comment on a line of its own".to_owned()
+        }
         _ if is_path && form.slots.len() == 1 => {
             let words: Vec<&str> = positional.iter().map(|word| word.text.as_str()).collect();
-            format!("put quotes around a name with spaces: `{} \"{}\"`", title(verb, form), words.join(" "))
+            format!(
+                "put quotes around a name with spaces: `{} \"{}\"`",
+                title(verb, form),
+                words.join(" ")
+            )
         }
         _ => usage,
     }
@@ -260,12 +358,19 @@ fn hint_extra(verb: &VerbSpec, form: &Form, positional: &[Word], extra: &Word, u
 fn check_slot(slot: &Slot, word: &Word) -> Result<(), Failure> {
     let text = word.text.as_str();
     match slot.kind {
-        SlotKind::Number if text.replace('_', "").parse::<f64>().is_err() => {
-            Err(Failure::new("magic::wrong_argument", format!("{} must be a number, got `{text}`", slot.name)).hint(slot.help).span(word.span))
-        }
+        SlotKind::Number if text.replace('_', "").parse::<f64>().is_err() => Err(Failure::new(
+            "magic::wrong_argument",
+            format!("{} must be a number, got `{text}`", slot.name),
+        )
+        .hint(slot.help)
+        .span(word.span)),
         SlotKind::Choice(words) if !words.contains(&text) => {
-            let hint = suggest::did_you_mean(text, words.iter().copied(), "", || format!("one of {}", words.join(", ")));
-            Err(Failure::new("magic::wrong_argument", format!("{} cannot be `{text}`", slot.name)).hint(hint).span(word.span))
+            let hint = suggest::did_you_mean(text, words.iter().copied(), "", || {
+                format!("one of {}", words.join(", "))
+            });
+            Err(Failure::new("magic::wrong_argument", format!("{} cannot be `{text}`", slot.name))
+                .hint(hint)
+                .span(word.span))
         }
         _ => Ok(()),
     }

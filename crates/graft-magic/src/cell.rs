@@ -111,16 +111,30 @@ pub fn parse_cell(text: &str, snapshot: &Snapshot) -> Result<Vec<Part>, Failure>
 }
 
 /// As [`parse_cell`], for a text that begins at that line of the cell.
-pub(crate) fn parse_text(text: &str, first_line: usize, cx: &mut Context<'_>) -> Result<Vec<Part>, Failure> {
+pub(crate) fn parse_text(
+    text: &str,
+    first_line: usize,
+    cx: &mut Context<'_>,
+) -> Result<Vec<Part>, Failure> {
     if let Some(head) = cell_magic(text) {
         let line = first_line + head.line;
-        let magic = MagicText { text: head.text, line, column: head.column, body: Some((head.body, line + 1)) };
+        let magic = MagicText {
+            text: head.text,
+            line,
+            column: head.column,
+            body: Some((head.body, line + 1)),
+        };
         let kind = line::parse(&magic, cx)?;
         let mut parts = notes(cx, line);
         parts.push(Part { kind, line, text: text.to_owned() });
         return Ok(parts);
     }
-    let mut cutter = Cutter { parts: Vec::new(), rust: RustLines::default(), pending: String::new(), pending_line: 0 };
+    let mut cutter = Cutter {
+        parts: Vec::new(),
+        rust: RustLines::default(),
+        pending: String::new(),
+        pending_line: 0,
+    };
     let mut lines = text.split_inclusive('\n').enumerate().peekable();
     while let Some((index, source)) = lines.next() {
         let number = first_line + index;
@@ -146,7 +160,14 @@ pub(crate) fn parse_text(text: &str, first_line: usize, cx: &mut Context<'_>) ->
 
 /// The notes that reading a magic has left.
 fn notes(cx: &mut Context<'_>, line: usize) -> Vec<Part> {
-    std::mem::take(&mut cx.notes).into_iter().map(|note| Part { kind: PartKind::Host(HostCommand::Note(note)), line, text: String::new() }).collect()
+    std::mem::take(&mut cx.notes)
+        .into_iter()
+        .map(|note| Part {
+            kind: PartKind::Host(HostCommand::Note(note)),
+            line,
+            text: String::new(),
+        })
+        .collect()
 }
 
 /// Byte of `line` at which a magic, a `:command` or a shell line begins, when that Rust stands before it; none when it is Rust as well.
@@ -167,7 +188,9 @@ pub(crate) fn begins_magic(line: &str) -> bool {
     let mut chars = line.chars();
     match (chars.next(), chars.next()) {
         (Some('%' | ':'), Some(second)) => {
-            second.is_ascii_alphabetic() || (line.starts_with("%%") && chars.next().is_some_and(|third| third.is_ascii_alphabetic()))
+            second.is_ascii_alphabetic()
+                || (line.starts_with("%%")
+                    && chars.next().is_some_and(|third| third.is_ascii_alphabetic()))
         }
         (Some('?'), Some('%')) => true,
         (Some('!'), Some(second)) => !second.is_whitespace() && !matches!(second, '=' | '[' | '('),
@@ -176,13 +199,21 @@ pub(crate) fn begins_magic(line: &str) -> bool {
 }
 
 /// What one such line says; it begins at code point `column` of its line in the cell.
-pub(crate) fn line_kind(text: &str, line: usize, column: usize, cx: &mut Context<'_>) -> Result<PartKind, Failure> {
+pub(crate) fn line_kind(
+    text: &str,
+    line: usize,
+    column: usize,
+    cx: &mut Context<'_>,
+) -> Result<PartKind, Failure> {
     let trimmed = text.trim_end();
     if trimmed.starts_with("%%") {
         let end = column + trimmed.split_whitespace().next().map_or(2, |word| word.chars().count());
-        return Err(Failure::new("magic::not_first", "a `%%` magic takes the whole cell, so it must be on the first line")
-            .hint("move it to the top or into a cell of its own")
-            .span(Span { line, start: column, end }));
+        return Err(Failure::new(
+            "magic::not_first",
+            "a `%%` magic takes the whole cell, so it must be on the first line",
+        )
+        .hint("move it to the top or into a cell of its own")
+        .span(Span { line, start: column, end }));
     }
     if let Some(rest) = trimmed.strip_prefix('?') {
         let name = rest.trim_start_matches(['%', '?', ' ']);
@@ -195,7 +226,15 @@ pub(crate) fn line_kind(text: &str, line: usize, column: usize, cx: &mut Context
     match trimmed.strip_prefix('%') {
         Some(magic) => {
             let name = magic.trim_start_matches([' ', '\t']);
-            line::parse(&MagicText { text: name, line, column: column + 1 + (magic.len() - name.len()), body: None }, cx)
+            line::parse(
+                &MagicText {
+                    text: name,
+                    line,
+                    column: column + 1 + (magic.len() - name.len()),
+                    body: None,
+                },
+                cx,
+            )
         }
         None => Ok(PartKind::EvcxrCommand(trimmed.to_owned())),
     }
@@ -215,14 +254,20 @@ pub(crate) struct CellMagic<'a> {
 
 /// The cell magic that `text` begins with.
 pub(crate) fn cell_magic(text: &str) -> Option<CellMagic<'_>> {
-    let blank: usize = text.split_inclusive('\n').take_while(|line| line.trim().is_empty()).map(str::len).sum();
+    let blank: usize =
+        text.split_inclusive('\n').take_while(|line| line.trim().is_empty()).map(str::len).sum();
     let first = text.get(blank..)?;
     let (first, body) = first.split_once('\n').unwrap_or((first, ""));
     let sign = first.trim_start();
     let name = sign.strip_prefix("%%")?.trim_start();
     let column = first.get(..first.len() - name.len())?.chars().count();
     let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic());
-    is_name.then(|| CellMagic { text: name.trim_end(), column, line: text.get(..blank).unwrap_or_default().matches('\n').count(), body })
+    is_name.then(|| CellMagic {
+        text: name.trim_end(),
+        column,
+        line: text.get(..blank).unwrap_or_default().matches('\n').count(),
+        body,
+    })
 }
 
 struct Cutter {

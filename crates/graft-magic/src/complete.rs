@@ -76,7 +76,12 @@ pub(crate) struct Sources<'a> {
 /// Completes the magic at `cursor` (code points). `None`: the cursor is in Rust, ask there.
 ///
 /// `files` lists the paths that begin with a text; folders end in `/`.
-pub fn complete(text: &str, cursor: usize, snapshot: &Snapshot, files: &dyn Fn(&str) -> Vec<String>) -> Option<Completion> {
+pub fn complete(
+    text: &str,
+    cursor: usize,
+    snapshot: &Snapshot,
+    files: &dyn Fn(&str) -> Vec<String>,
+) -> Option<Completion> {
     let nothing = Completion { start: cursor, end: cursor, items: Vec::new() };
     let magic = match place::find(text, cursor) {
         Place::Rust => return None,
@@ -85,8 +90,12 @@ pub fn complete(text: &str, cursor: usize, snapshot: &Snapshot, files: &dyn Fn(&
     };
     let sources = Sources { snapshot, files };
     let (typed, items) = match magic.split() {
-        (sign, _, None) => (magic.text.get(..magic.cursor).map_or(0, |before| before.chars().count()), names(&magic, sign)),
-        (sign, name, Some(before)) => verbs::find(name).map_or_else(Default::default, |verb| arguments(verb, sign == "%%", before, &sources)),
+        (sign, _, None) => (
+            magic.text.get(..magic.cursor).map_or(0, |before| before.chars().count()),
+            names(&magic, sign),
+        ),
+        (sign, name, Some(before)) => verbs::find(name)
+            .map_or_else(Default::default, |verb| arguments(verb, sign == "%%", before, &sources)),
     };
     Some(Completion { start: cursor.saturating_sub(typed), items, ..nothing })
 }
@@ -104,14 +113,23 @@ fn names(magic: &Magic<'_>, sign: &str) -> Vec<Item> {
             });
         }
         if verb.cell.is_some() && magic.first && sign != "?%" {
-            items.push(Item { text: format!("%%{}", verb.name), kind: ItemKind::Magic, help: verb.summary.to_owned() });
+            items.push(Item {
+                text: format!("%%{}", verb.name),
+                kind: ItemKind::Magic,
+                help: verb.summary.to_owned(),
+            });
         }
     }
     items
 }
 
 /// Length of the typed part in code points, and the choices for it.
-fn arguments(verb: &'static VerbSpec, cell: bool, before: &str, sources: &Sources<'_>) -> (usize, Vec<Item>) {
+fn arguments(
+    verb: &'static VerbSpec,
+    cell: bool,
+    before: &str,
+    sources: &Sources<'_>,
+) -> (usize, Vec<Item>) {
     if verb.is_raw() {
         return raw(verb, before, sources);
     }
@@ -126,7 +144,11 @@ fn arguments(verb: &'static VerbSpec, cell: bool, before: &str, sources: &Source
     let Some(form) = form else { return subcommands(verb, current.as_ref()) };
     let given = done.get(usize::from(named)..).unwrap_or(&[]);
     let (typed, mut items) = values::after(form, given, current.as_ref(), sources);
-    if !named && !cell && done.is_empty() && current.as_ref().is_none_or(|word| word.bare().is_some()) {
+    if !named
+        && !cell
+        && done.is_empty()
+        && current.as_ref().is_none_or(|word| word.bare().is_some())
+    {
         let mut first = subcommands(verb, current.as_ref()).1;
         first.append(&mut items);
         items = first;
@@ -139,7 +161,12 @@ fn form_of(verb: &'static VerbSpec, cell: bool, done: &[Word]) -> (Option<&'stat
     if cell {
         return (verb.cell.as_ref(), false);
     }
-    match done.first().and_then(Word::bare).filter(|word| !word.is_empty()).and_then(|word| verb.form(word)) {
+    match done
+        .first()
+        .and_then(Word::bare)
+        .filter(|word| !word.is_empty())
+        .and_then(|word| verb.form(word))
+    {
         Some(form) => (Some(form), true),
         None => (verb.form(""), false),
     }
@@ -147,15 +174,23 @@ fn form_of(verb: &'static VerbSpec, cell: bool, done: &[Word]) -> (Option<&'stat
 
 fn subcommands(verb: &VerbSpec, current: Option<&Word>) -> (usize, Vec<Item>) {
     let typed = current.map_or("", |word| word.text.as_str());
-    let item = |form: &Form| Item { text: form.word.to_owned(), kind: ItemKind::Subcommand, help: form.summary.to_owned() };
-    (typed.chars().count(), verb.subcommands().filter(|form| begins(form.word, typed)).map(item).collect())
+    let item = |form: &Form| Item {
+        text: form.word.to_owned(),
+        kind: ItemKind::Subcommand,
+        help: form.summary.to_owned(),
+    };
+    (
+        typed.chars().count(),
+        verb.subcommands().filter(|form| begins(form.word, typed)).map(item).collect(),
+    )
 }
 
 /// `%time %mo`: the magic inside; `%env HO`: nothing; `!` lines and `%cd`: files.
 fn raw(verb: &VerbSpec, before: &str, sources: &Sources<'_>) -> (usize, Vec<Item>) {
     let inner = before.trim_start();
     if verb.name == "time" && inner.starts_with('%') {
-        let found = complete(inner, inner.chars().count(), sources.snapshot, sources.files).unwrap_or_default();
+        let found = complete(inner, inner.chars().count(), sources.snapshot, sources.files)
+            .unwrap_or_default();
         return (found.end - found.start, found.items);
     }
     (0, Vec::new())

@@ -18,7 +18,9 @@ pub enum Completeness {
 /// Judges a cell by its magics. A `%%` cell is complete after a blank line.
 pub fn is_complete(text: &str) -> Completeness {
     if let Some(head) = cell::cell_magic(text) {
-        let ended = head.body.ends_with("\n\n") || head.body.lines().next_back().is_some_and(|last| last.trim().is_empty()) || text.ends_with("\n\n");
+        let ended = head.body.ends_with("\n\n")
+            || head.body.lines().next_back().is_some_and(|last| last.trim().is_empty())
+            || text.ends_with("\n\n");
         return if ended { Completeness::Complete } else { Completeness::Incomplete };
     }
     let mut rust = RustLines::default();
@@ -29,7 +31,11 @@ pub fn is_complete(text: &str) -> Completeness {
         if continued || cell::magic_at(&rust, line).is_some() {
             rust = RustLines::default();
             let is_open = line.trim_start().starts_with('!') && shlex::split(line).is_none();
-            last = if is_open { Last::OpenShell } else { Last::Magic { continued: line.trim_end().ends_with('\\') } };
+            last = if is_open {
+                Last::OpenShell
+            } else {
+                Last::Magic { continued: line.trim_end().ends_with('\\') }
+            };
             plain.push('\n');
         } else {
             let line = rust.without_hash_comment(line);
@@ -83,7 +89,10 @@ mod tests {
     #[test]
     fn a_comment_of_python_leaves_nothing_open() {
         assert_eq!(is_complete("# don't (\n%params"), Completeness::Complete);
-        assert_eq!(is_complete("# don't (\nlet x = 1;"), Completeness::Rust("// don't (\nlet x = 1;".to_owned()));
+        assert_eq!(
+            is_complete("# don't (\nlet x = 1;"),
+            Completeness::Rust("// don't (\nlet x = 1;".to_owned())
+        );
         assert_eq!(is_complete("  % lora list"), Completeness::Complete);
     }
 

@@ -54,10 +54,14 @@ impl VerbDoc {
                 keys.push(key);
             }
         }
-        let of_subcommands = |key: &KeySpec| verb.subcommands().any(|form| form.key(key.name).is_some());
+        let of_subcommands =
+            |key: &KeySpec| verb.subcommands().any(|form| form.key(key.name).is_some());
         let has_keys = verb.subcommands().any(|form| !form.keys.is_empty());
-        let (keys, more_keys) =
-            keys.into_iter().partition(|key| !has_keys || of_subcommands(key) || verb.cell.as_ref().is_some_and(|form| form.key(key.name).is_some()));
+        let (keys, more_keys) = keys.into_iter().partition(|key| {
+            !has_keys
+                || of_subcommands(key)
+                || verb.cell.as_ref().is_some_and(|form| form.key(key.name).is_some())
+        });
         let lines = verb.forms.iter().map(|form| document("%", form));
         Self {
             name: verb.name,
@@ -73,7 +77,11 @@ impl VerbDoc {
 
     /// The help as blocks for the renderer.
     pub fn blocks(&self) -> Vec<Block> {
-        let aliases = if self.aliases.is_empty() { String::new() } else { format!(" (also %{})", self.aliases.join(", %")) };
+        let aliases = if self.aliases.is_empty() {
+            String::new()
+        } else {
+            format!(" (also %{})", self.aliases.join(", %"))
+        };
         let mut blocks = vec![Block::Text(format!("%{}{aliases}: {}", self.name, self.summary))];
         if !self.help.is_empty() {
             blocks.push(Block::Text(self.help.to_owned()));
@@ -83,7 +91,10 @@ impl VerbDoc {
             blocks.push(Block::Table(key_table("keys", &self.keys)));
         }
         if !self.more_keys.is_empty() {
-            blocks.push(Block::Table(key_table(&format!("keys with which %{} also trains, as %train does", self.name), &self.more_keys)));
+            blocks.push(Block::Table(key_table(
+                &format!("keys with which %{} also trains, as %train does", self.name),
+                &self.more_keys,
+            )));
         }
         if !self.examples.is_empty() {
             blocks.push(Block::Text(format!("Examples\n{}", indented(&self.examples))));
@@ -94,15 +105,23 @@ impl VerbDoc {
     fn usage_table(&self) -> Table {
         let mut table = Table::new("", &["usage", "what it does"]);
         for form in &self.forms {
-            let slots: Vec<_> = form.slots.iter().map(|(name, help)| format!("; {name}: {help}")).collect();
-            table.row(vec![Cell::Code(form.usage.clone()), Cell::Text(format!("{}{}", form.summary, slots.concat()))]);
+            let slots: Vec<_> =
+                form.slots.iter().map(|(name, help)| format!("; {name}: {help}")).collect();
+            table.row(vec![
+                Cell::Code(form.usage.clone()),
+                Cell::Text(format!("{}{}", form.summary, slots.concat())),
+            ]);
         }
         table
     }
 }
 
 fn indented(examples: &[String]) -> String {
-    let lines: Vec<_> = examples.iter().flat_map(|example| example.lines()).map(|line| format!("  {line}")).collect();
+    let lines: Vec<_> = examples
+        .iter()
+        .flat_map(|example| example.lines())
+        .map(|line| format!("  {line}"))
+        .collect();
     lines.join("\n")
 }
 
@@ -141,8 +160,12 @@ pub(crate) fn values(key: &KeySpec) -> String {
 pub fn host_reply(command: &HostCommand) -> Option<Reply> {
     match command {
         HostCommand::ListMagics => Some(Reply { blocks: vec![Block::Table(list())] }),
-        HostCommand::Help { verb } => Some(Reply { blocks: VerbDoc::of(verbs::find(verb)?).blocks() }),
-        HostCommand::Quickref => Some(Reply { blocks: vec![Block::Text(PRIMER.to_owned()), Block::Table(list())] }),
+        HostCommand::Help { verb } => {
+            Some(Reply { blocks: VerbDoc::of(verbs::find(verb)?).blocks() })
+        }
+        HostCommand::Quickref => {
+            Some(Reply { blocks: vec![Block::Text(PRIMER.to_owned()), Block::Table(list())] })
+        }
         _ => None,
     }
 }
@@ -155,7 +178,10 @@ fn list() -> Table {
         let name: Vec<_> = line.into_iter().chain(cell).collect();
         table.row(vec![Cell::Code(name.join(", ")), Cell::Text(verb.summary.to_owned())]);
     }
-    for (name, what) in [("!command", "run a line in the shell"), (":dep NAME = \"1\"", "add a crate for Rust cells; `:help` lists evcxr's other commands")] {
+    for (name, what) in [
+        ("!command", "run a line in the shell"),
+        (":dep NAME = \"1\"", "add a crate for Rust cells; `:help` lists evcxr's other commands"),
+    ] {
         table.row(vec![Cell::Code(name.to_owned()), Cell::Text(what.to_owned())]);
     }
     table.footer.push("%NAME? explains one; Tab completes names, keys and values; --rust prints the Rust that does the same".to_owned());

@@ -32,7 +32,8 @@ pub fn inspect(text: &str, cursor: usize, snapshot: &Snapshot, detail: u8) -> Op
             let start = sign.len() + name.len();
             let words = words::split_open(magic.text.get(start..)?, 0, 0).words;
             let column = magic.text.get(start..magic.cursor)?.chars().count();
-            under(verb, sign == "%%", &words, column, snapshot).unwrap_or_else(|| VerbDoc::of(verb).blocks())
+            under(verb, sign == "%%", &words, column, snapshot)
+                .unwrap_or_else(|| VerbDoc::of(verb).blocks())
         }
         _ => VerbDoc::of(verb).blocks(),
     };
@@ -40,11 +41,24 @@ pub fn inspect(text: &str, cursor: usize, snapshot: &Snapshot, detail: u8) -> Op
 }
 
 /// What is said about the word at `column`.
-fn under(verb: &'static VerbSpec, cell: bool, words: &[Word], column: usize, snapshot: &Snapshot) -> Option<Vec<Block>> {
-    let named = words.first().and_then(Word::bare).filter(|word| !cell && !word.is_empty()).and_then(|word| verb.form(word));
+fn under(
+    verb: &'static VerbSpec,
+    cell: bool,
+    words: &[Word],
+    column: usize,
+    snapshot: &Snapshot,
+) -> Option<Vec<Block>> {
+    let named = words
+        .first()
+        .and_then(Word::bare)
+        .filter(|word| !cell && !word.is_empty())
+        .and_then(|word| verb.form(word));
     let form = named.or_else(|| if cell { verb.cell.as_ref() } else { verb.form("") })?;
     let word = words.iter().find(|word| column >= word.span.start && column <= word.span.end)?;
-    let name = word.pair().map_or_else(|| word.text.trim_start_matches("--").to_owned(), |(key, _)| key.trim_start_matches('-').to_owned());
+    let name = word.pair().map_or_else(
+        || word.text.trim_start_matches("--").to_owned(),
+        |(key, _)| key.trim_start_matches('-').to_owned(),
+    );
     match form.key(&name.replace('-', "_")) {
         Some(key) => Some(key_blocks(key, snapshot)),
         None if named.is_some() && words.first() == Some(word) => Some(form_blocks(verb, form)),
@@ -53,8 +67,13 @@ fn under(verb: &'static VerbSpec, cell: bool, words: &[Word], column: usize, sna
 }
 
 fn key_blocks(key: &'static KeySpec, snapshot: &Snapshot) -> Vec<Block> {
-    let short = if key.aliases.is_empty() { String::new() } else { format!(" (short: {})", key.aliases.join(", ")) };
-    let default = if key.default.is_empty() { String::new() } else { format!("; default {}", key.default) };
+    let short = if key.aliases.is_empty() {
+        String::new()
+    } else {
+        format!(" (short: {})", key.aliases.join(", "))
+    };
+    let default =
+        if key.default.is_empty() { String::new() } else { format!("; default {}", key.default) };
     let mut text = format!("{}{short}: {}\nvalue: {}{default}", key.name, key.help, values(key));
     let leaves = modules::leaves(snapshot);
     if key.kind == graft_protocol::KeyKind::Modules && !leaves.is_empty() {
@@ -64,8 +83,15 @@ fn key_blocks(key: &'static KeySpec, snapshot: &Snapshot) -> Vec<Block> {
 }
 
 fn form_blocks(verb: &VerbSpec, form: &Form) -> Vec<Block> {
-    let slots: Vec<_> = form.slots.iter().map(|slot| format!("\n{}: {}", slot.name, slot.help)).collect();
-    let mut blocks = vec![Block::Text(format!("%{} {}\n{}{}", verb.name, form.usage(), form.summary, slots.concat()))];
+    let slots: Vec<_> =
+        form.slots.iter().map(|slot| format!("\n{}: {}", slot.name, slot.help)).collect();
+    let mut blocks = vec![Block::Text(format!(
+        "%{} {}\n{}{}",
+        verb.name,
+        form.usage(),
+        form.summary,
+        slots.concat()
+    ))];
     if !form.keys.is_empty() {
         blocks.push(Block::Table(key_table("keys", &form.keys)));
     }
@@ -91,11 +117,21 @@ fn aligned(table: &Table) -> String {
         _ => String::new(),
     };
     let header: Vec<String> = table.columns.iter().map(|column| column.name.clone()).collect();
-    let rows: Vec<Vec<String>> = std::iter::once(header).chain(table.rows.iter().map(|row| row.iter().map(text).collect())).collect();
-    let widths: Vec<usize> =
-        (0..table.columns.len()).map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(header)
+        .chain(table.rows.iter().map(|row| row.iter().map(text).collect()))
+        .collect();
+    let widths: Vec<usize> = (0..table.columns.len())
+        .map(|column| {
+            rows.iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
     let line = |row: &Vec<String>| {
-        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let cells: Vec<_> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         cells.join("  ").trim_end().to_owned()
     };
     let lines: Vec<_> = rows.iter().map(line).collect();
@@ -108,14 +144,19 @@ mod tests {
 
     fn at(text: &str) -> Option<String> {
         let cursor = text.chars().take_while(|next| *next != '|').count();
-        inspect(&text.replacen('|', "", 1), cursor, &Snapshot::default(), 0).map(|found| found.plain)
+        inspect(&text.replacen('|', "", 1), cursor, &Snapshot::default(), 0)
+            .map(|found| found.plain)
     }
 
     #[test]
     fn the_verb_the_subcommand_and_the_key_are_told_apart() {
         assert!(at("%lo|ra attach alpha=16").unwrap().starts_with("%lora: low-rank adapters"));
         assert!(at("%lora att|ach alpha=16").unwrap().starts_with("%lora attach [key=value ...]"));
-        assert!(at("%lora attach alp|ha=16").unwrap().starts_with("lora_alpha (short: alpha): scale of the update"));
+        assert!(
+            at("%lora attach alp|ha=16")
+                .unwrap()
+                .starts_with("lora_alpha (short: alpha): scale of the update")
+        );
     }
 
     #[test]

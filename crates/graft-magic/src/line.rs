@@ -32,7 +32,9 @@ pub(crate) fn parse(magic: &MagicText<'_>, cx: &mut Context<'_>) -> Result<PartK
     let (name, rest) = split_name(magic.text);
     let span = Span { line: magic.line, start: magic.column, end: magic.column + name.len() };
     if name.is_empty() {
-        return Err(Failure::new("magic::no_name", "a `%` without the name of a magic").hint("`%lsmagic` lists the magics").span(span));
+        return Err(Failure::new("magic::no_name", "a `%` without the name of a magic")
+            .hint("`%lsmagic` lists the magics")
+            .span(span));
     }
     if rest.starts_with('?') {
         return help(name, span);
@@ -50,23 +52,43 @@ pub(crate) fn parse(magic: &MagicText<'_>, cx: &mut Context<'_>) -> Result<PartK
     }
     let raw_column = span.end + rest.chars().take_while(|next| next.is_whitespace()).count();
     let all = if verb.is_raw() { Vec::new() } else { words::split(raw, magic.line, raw_column)? };
-    let takes_text = verb.forms.iter().any(|form| form.slots.iter().any(|slot| matches!(slot.presence, Presence::Rest | Presence::OptionalRest)));
-    let asks = !takes_text && all.last().is_some_and(|word| word.bare().is_some_and(|text| text.ends_with('?')));
+    let takes_text = verb.forms.iter().any(|form| {
+        form.slots
+            .iter()
+            .any(|slot| matches!(slot.presence, Presence::Rest | Presence::OptionalRest))
+    });
+    let asks = !takes_text
+        && all.last().is_some_and(|word| word.bare().is_some_and(|text| text.ends_with('?')));
     if asks || all.iter().any(|word| matches!(word.bare(), Some("-h" | "--help"))) {
         return help(verb.name, span);
     }
     let (form, used) = choose(verb, &all, magic, span)?;
     let arguments = arguments::check(verb, form, all.into_iter().skip(used).collect(), span, cx)?;
     let (body, body_line) = magic.body.unwrap_or_default();
-    let raw_at = Span { line: magic.line, start: raw_column, end: raw_column + raw.chars().count() };
-    let invocation = Invocation { verb, positional: arguments.positional, settings: arguments.settings, raw, raw_at, body, body_line, span };
+    let raw_at =
+        Span { line: magic.line, start: raw_column, end: raw_column + raw.chars().count() };
+    let invocation = Invocation {
+        verb,
+        positional: arguments.positional,
+        settings: arguments.settings,
+        raw,
+        raw_at,
+        body,
+        body_line,
+        span,
+    };
     let kind = (form.build)(&invocation, cx)?;
     match (arguments.rust, kind) {
         (None, kind) => Ok(kind),
-        (Some(_), PartKind::Session(command)) => Ok(PartKind::ShowRust(rust_source::rust_source(&command))),
-        (Some(at), _) => Err(Failure::new("magic::no_rust", format!("`%{name}` is the kernel's own, so there is no Rust that does it"))
-            .hint("`--rust` works with the verbs of the session: %model, %lora, %train, ...")
-            .span(at)),
+        (Some(_), PartKind::Session(command)) => {
+            Ok(PartKind::ShowRust(rust_source::rust_source(&command)))
+        }
+        (Some(at), _) => Err(Failure::new(
+            "magic::no_rust",
+            format!("`%{name}` is the kernel's own, so there is no Rust that does it"),
+        )
+        .hint("`--rust` works with the verbs of the session: %model, %lora, %train, ...")
+        .span(at)),
     }
 }
 
@@ -86,28 +108,48 @@ pub(crate) fn help(name: &str, span: Span) -> Result<PartKind, Failure> {
 
 /// Name and rest of a magic.
 pub(crate) fn split_name(text: &str) -> (&str, &str) {
-    text.split_at(text.find(|next: char| !next.is_ascii_alphanumeric() && next != '_').unwrap_or(text.len()))
+    text.split_at(
+        text.find(|next: char| !next.is_ascii_alphanumeric() && next != '_').unwrap_or(text.len()),
+    )
 }
 
 fn find(name: &str, span: Span) -> Result<&'static VerbSpec, Failure> {
     verbs::find(name).ok_or_else(|| {
-        let names = verbs::all().iter().flat_map(|verb| std::iter::once(verb.name).chain(verb.aliases.iter().copied()));
+        let names = verbs::all()
+            .iter()
+            .flat_map(|verb| std::iter::once(verb.name).chain(verb.aliases.iter().copied()));
         let hint = match magics::of(name) {
             Some(Habit::Hint(hint) | Habit::Note(hint)) => hint.to_owned(),
-            None => suggest::did_you_mean(name, names, "%", || "`%lsmagic` lists the magics; Rust needs no `%`".to_owned()),
+            None => suggest::did_you_mean(name, names, "%", || {
+                "`%lsmagic` lists the magics; Rust needs no `%`".to_owned()
+            }),
         };
-        Failure::new("magic::unknown_verb", format!("there is no magic `%{name}`")).hint(hint).span(span)
+        Failure::new("magic::unknown_verb", format!("there is no magic `%{name}`"))
+            .hint(hint)
+            .span(span)
     })
 }
 
 /// The form the words ask for, and how many of them named it.
-fn choose(verb: &'static VerbSpec, words: &[Word], magic: &MagicText<'_>, span: Span) -> Result<(&'static Form, usize), Failure> {
+fn choose(
+    verb: &'static VerbSpec,
+    words: &[Word],
+    magic: &MagicText<'_>,
+    span: Span,
+) -> Result<(&'static Form, usize), Failure> {
     if magic.body.is_some() {
         return verb.cell.as_ref().map(|form| (form, 0)).ok_or_else(|| {
-            let forms: Vec<_> = verbs::all().iter().filter(|verb| verb.cell.is_some()).map(|verb| format!("%%{}", verb.name)).collect();
-            Failure::new("magic::not_a_cell_magic", format!("`%{}` takes one line, not a whole cell", verb.name))
-                .hint(format!("write it with one `%`; whole cells: {}", forms.join(", ")))
-                .span(span)
+            let forms: Vec<_> = verbs::all()
+                .iter()
+                .filter(|verb| verb.cell.is_some())
+                .map(|verb| format!("%%{}", verb.name))
+                .collect();
+            Failure::new(
+                "magic::not_a_cell_magic",
+                format!("`%{}` takes one line, not a whole cell", verb.name),
+            )
+            .hint(format!("write it with one `%`; whole cells: {}", forms.join(", ")))
+            .span(span)
         });
     }
     let first = words.first();
@@ -117,7 +159,12 @@ fn choose(verb: &'static VerbSpec, words: &[Word], magic: &MagicText<'_>, span: 
     }
     let Some(default) = verb.form("") else { return Err(missing_form(verb, first, span)) };
     match (word, first) {
-        (Some(word), Some(at)) if default.slots.is_empty() && verb.subcommands().next().is_some() && !word.starts_with('-') && default.key(word).is_none() => {
+        (Some(word), Some(at))
+            if default.slots.is_empty()
+                && verb.subcommands().next().is_some()
+                && !word.starts_with('-')
+                && default.key(word).is_none() =>
+        {
             Err(unknown_form(verb, word, at.span))
         }
         _ => Ok((default, 0)),
@@ -126,21 +173,41 @@ fn choose(verb: &'static VerbSpec, words: &[Word], magic: &MagicText<'_>, span: 
 
 fn missing_form(verb: &VerbSpec, first: Option<&Word>, span: Span) -> Failure {
     match first {
-        Some(word) if verb.subcommands().next().is_some() => unknown_form(verb, &word.text, word.span),
-        _ if verb.cell.is_some() && verb.forms.is_empty() => Failure::new("magic::needs_a_cell", format!("`%{}` takes a whole cell", verb.name))
-            .hint(format!("write `%%{}` on the first line and the text below it", verb.name))
-            .span(span),
-        _ => Failure::new("magic::missing_argument", format!("`%{}` needs a subcommand", verb.name)).hint(list(verb)).span(span),
+        Some(word) if verb.subcommands().next().is_some() => {
+            unknown_form(verb, &word.text, word.span)
+        }
+        _ if verb.cell.is_some() && verb.forms.is_empty() => {
+            Failure::new("magic::needs_a_cell", format!("`%{}` takes a whole cell", verb.name))
+                .hint(format!("write `%%{}` on the first line and the text below it", verb.name))
+                .span(span)
+        }
+        _ => {
+            Failure::new("magic::missing_argument", format!("`%{}` needs a subcommand", verb.name))
+                .hint(list(verb))
+                .span(span)
+        }
     }
 }
 
 fn unknown_form(verb: &VerbSpec, word: &str, span: Span) -> Failure {
-    let hint = suggest::did_you_mean(word, verb.subcommands().map(|form| form.word), &format!("%{} ", verb.name), || match verb.form("load") {
-        // What stands in the place of a subcommand is often what is to be loaded.
-        Some(_) if !word.is_empty() => format!("did you mean `%{} load {word}`? {}", verb.name, list(verb)),
-        _ => list(verb),
-    });
-    Failure::new("magic::unknown_subcommand", format!("`%{}` has no subcommand `{word}`", verb.name)).hint(hint).span(span)
+    let hint = suggest::did_you_mean(
+        word,
+        verb.subcommands().map(|form| form.word),
+        &format!("%{} ", verb.name),
+        || match verb.form("load") {
+            // What stands in the place of a subcommand is often what is to be loaded.
+            Some(_) if !word.is_empty() => {
+                format!("did you mean `%{} load {word}`? {}", verb.name, list(verb))
+            }
+            _ => list(verb),
+        },
+    );
+    Failure::new(
+        "magic::unknown_subcommand",
+        format!("`%{}` has no subcommand `{word}`", verb.name),
+    )
+    .hint(hint)
+    .span(span)
 }
 
 fn list(verb: &VerbSpec) -> String {

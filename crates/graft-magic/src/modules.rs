@@ -10,18 +10,28 @@ use crate::{cell::Context, suggest};
 /// # Errors
 /// `magic::unknown_module`, with the names there are.
 pub(crate) fn check(value: &Value, cx: &Context<'_>) -> Result<(), Failure> {
-    let (Value::List(names), false, Some(model)) = (value, cx.model_changes, &cx.snapshot.model) else { return Ok(()) };
+    let (Value::List(names), false, Some(model)) = (value, cx.model_changes, &cx.snapshot.model)
+    else {
+        return Ok(());
+    };
     let is_regex = |name: &str| name.contains(['*', '(', '[', '\\', '|', '^', '$', '+', '?']);
     for name in names {
         let fits = |path: &str| format!(".{path}.").contains(&format!(".{name}."));
-        if name != "all-linear" && !is_regex(name) && !model.modules.iter().any(|module| fits(&module.path)) {
+        if name != "all-linear"
+            && !is_regex(name)
+            && !model.modules.iter().any(|module| fits(&module.path))
+        {
             let leaves = leaves(cx.snapshot);
             let list = format!("`{}` has {}", model.name, leaves.join(", "));
             let hint = match suggest::nearest(name, leaves.iter().copied()).first() {
                 Some(near) => format!("did you mean `{near}`? {list}"),
                 None => format!("{list}, or all-linear"),
             };
-            return Err(Failure::new("magic::unknown_module", format!("no module of the model is called `{name}`")).hint(hint));
+            return Err(Failure::new(
+                "magic::unknown_module",
+                format!("no module of the model is called `{name}`"),
+            )
+            .hint(hint));
         }
     }
     Ok(())
@@ -30,7 +40,12 @@ pub(crate) fn check(value: &Value, cx: &Context<'_>) -> Result<(), Failure> {
 /// The last parts of the paths of linear and embedding modules, each once, in order.
 pub(crate) fn leaves(snapshot: &Snapshot) -> Vec<&str> {
     let mut leaves: Vec<&str> = Vec::new();
-    for module in snapshot.model.iter().flat_map(|model| &model.modules).filter(|module| module.kind != "norm") {
+    for module in snapshot
+        .model
+        .iter()
+        .flat_map(|model| &model.modules)
+        .filter(|module| module.kind != "norm")
+    {
         let leaf = module.path.rsplit('.').next().unwrap_or(&module.path);
         if !leaves.contains(&leaf) {
             leaves.push(leaf);
@@ -47,14 +62,29 @@ mod tests {
 
     #[test]
     fn a_module_with_others_inside_is_a_name_and_a_part_of_a_name_is_none() {
-        let module = ModuleEntry { path: "model.layers.0.mlp.up_proj".to_owned(), kind: "linear".to_owned(), shape: vec![4, 4] };
-        let model = ModelEntry { name: "m".to_owned(), family: "llama".to_owned(), modules: vec![module], parameters: 16 };
+        let module = ModuleEntry {
+            path: "model.layers.0.mlp.up_proj".to_owned(),
+            kind: "linear".to_owned(),
+            shape: vec![4, 4],
+        };
+        let model = ModelEntry {
+            name: "m".to_owned(),
+            family: "llama".to_owned(),
+            modules: vec![module],
+            parameters: 16,
+        };
         let snapshot = graft_protocol::Snapshot { model: Some(model), ..Default::default() };
         for name in ["layers.0", "mlp", "up_proj", "model.layers.0.mlp.up_proj"] {
-            assert!(parse_cell(&format!("%full attach freeze={name}"), &snapshot).is_ok(), "{name}");
+            assert!(
+                parse_cell(&format!("%full attach freeze={name}"), &snapshot).is_ok(),
+                "{name}"
+            );
         }
         for name in ["layers.00", "proj", "layer"] {
-            assert!(parse_cell(&format!("%full attach freeze={name}"), &snapshot).is_err(), "{name}");
+            assert!(
+                parse_cell(&format!("%full attach freeze={name}"), &snapshot).is_err(),
+                "{name}"
+            );
         }
     }
 }

@@ -27,7 +27,11 @@ impl<'a> Magic<'a> {
     pub(crate) fn split(&self) -> (&'a str, &'a str, Option<&'a str>) {
         let sign = self.text.len() - self.text.trim_start_matches(['%', '?']).len();
         let (name, rest) = crate::line::split_name(self.text.get(sign..).unwrap_or(""));
-        let before = self.cursor.checked_sub(sign + name.len()).and_then(|end| rest.get(..end)).filter(|before| !before.is_empty());
+        let before = self
+            .cursor
+            .checked_sub(sign + name.len())
+            .and_then(|end| rest.get(..end))
+            .filter(|before| !before.is_empty());
         (self.text.get(..sign).unwrap_or(""), name, before)
     }
 }
@@ -41,12 +45,23 @@ pub(crate) fn find(text: &str, cursor: usize) -> Place<'_> {
 fn at_byte(text: &str, cursor: usize, first: bool) -> Place<'_> {
     if first && let Some(head) = cell::cell_magic(text) {
         let start = text.len() - text.trim_start().len();
-        let line_end = text.get(start..).and_then(|rest| rest.find('\n')).map_or(text.len(), |end| start + end);
+        let line_end = text
+            .get(start..)
+            .and_then(|rest| rest.find('\n'))
+            .map_or(text.len(), |end| start + end);
         if cursor >= start && cursor <= line_end {
-            return Place::Magic(Magic { text: text.get(start..line_end).unwrap_or(""), cursor: cursor - start, first });
+            return Place::Magic(Magic {
+                text: text.get(start..line_end).unwrap_or(""),
+                cursor: cursor - start,
+                first,
+            });
         }
         let body_start = text.len() - head.body.len();
-        return if head.text.starts_with("time") && cursor >= body_start { at_byte(head.body, cursor - body_start, true) } else { Place::Body };
+        return if head.text.starts_with("time") && cursor >= body_start {
+            at_byte(head.body, cursor - body_start, true)
+        } else {
+            Place::Body
+        };
     }
     in_lines(text, cursor)
 }
@@ -60,15 +75,26 @@ fn in_lines(text: &str, cursor: usize) -> Place<'_> {
         let indent = sign(&rust, rest);
         let is_magic = indent.is_some();
         let mut length = rest.find('\n').map_or(rest.len(), |end| end + 1);
-        while is_magic && rest.get(..length).is_some_and(|line| line.trim_end().ends_with('\\') && line.ends_with('\n')) && length < rest.len() {
+        while is_magic
+            && rest
+                .get(..length)
+                .is_some_and(|line| line.trim_end().ends_with('\\') && line.ends_with('\n'))
+            && length < rest.len()
+        {
             let more = rest.get(length..).unwrap_or("");
             length += more.find('\n').map_or(more.len(), |end| end + 1);
         }
         let line = rest.get(..length).unwrap_or("");
         let end = start + line.trim_end_matches(['\n', '\r']).len();
         if cursor <= end || length == 0 || start + length >= text.len() && !line.ends_with('\n') {
-            let Some(from) = indent.map(|indent| (start + indent).min(end)) else { return Place::Rust };
-            return Place::Magic(Magic { text: text.get(from..end).unwrap_or(""), cursor: cursor.clamp(from, end) - from, first: blank });
+            let Some(from) = indent.map(|indent| (start + indent).min(end)) else {
+                return Place::Rust;
+            };
+            return Place::Magic(Magic {
+                text: text.get(from..end).unwrap_or(""),
+                cursor: cursor.clamp(from, end) - from,
+                first: blank,
+            });
         }
         if is_magic || cell::begins_magic(line) && rust.is_top_level() {
             rust = RustLines::default();
@@ -87,5 +113,6 @@ fn sign(rust: &RustLines, rest: &str) -> Option<usize> {
     if rust.is_top_level() && line.starts_with('%') && !line.starts_with("% ") {
         return Some(0);
     }
-    cell::magic_at(rust, line).filter(|start| line.get(*start..).is_some_and(|text| text.starts_with(['%', '?'])))
+    cell::magic_at(rust, line)
+        .filter(|start| line.get(*start..).is_some_and(|text| text.starts_with(['%', '?'])))
 }

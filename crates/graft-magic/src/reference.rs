@@ -33,7 +33,8 @@ fn section(page: &mut String, verb: &VerbDoc) -> std::fmt::Result {
     }
     writeln!(page, "\n| usage | what it does |\n|---|---|")?;
     for form in &verb.forms {
-        let slots: Vec<_> = form.slots.iter().map(|(name, help)| format!("; {name}: {help}")).collect();
+        let slots: Vec<_> =
+            form.slots.iter().map(|(name, help)| format!("; {name}: {help}")).collect();
         writeln!(page, "| `{}` | {}{} |", form.usage, form.summary, slots.concat())?;
     }
     if !verb.keys.is_empty() {
@@ -42,14 +43,24 @@ fn section(page: &mut String, verb: &VerbDoc) -> std::fmt::Result {
     }
     if !verb.more_keys.is_empty() {
         let names: Vec<_> = verb.more_keys.iter().map(|key| key.name).collect();
-        writeln!(page, "\nWith keys of [`%train`](#train) it attaches and trains: `{}`.", names.join("`, `"))?;
+        writeln!(
+            page,
+            "\nWith keys of [`%train`](#train) it attaches and trains: `{}`.",
+            names.join("`, `")
+        )?;
     }
     writeln!(page, "\n```text\n{}\n```", verb.examples.join("\n"))
 }
 
 fn key_row(page: &mut String, key: &KeySpec) -> std::fmt::Result {
     let [value, help] = [values(key), key.help.to_owned()].map(|text| text.replace('|', "\\|"));
-    writeln!(page, "| `{}` | {} | {value} | {} | {help} |", key.name, key.aliases.join(", "), key.default)
+    writeln!(
+        page,
+        "| `{}` | {} | {value} | {} | {help} |",
+        key.name,
+        key.aliases.join(", "),
+        key.default
+    )
 }
 
 fn capital(text: &str) -> String {
@@ -76,6 +87,9 @@ mod tests {
             std::fs::write(path, reference_markdown()).unwrap();
         }
         let readme = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(readme == reference_markdown(), "README.md is out of date: run GRAFT_BLESS=1 cargo test -p graft-magic");
+        assert!(
+            readme == reference_markdown(),
+            "README.md is out of date: run GRAFT_BLESS=1 cargo test -p graft-magic"
+        );
     }
 }

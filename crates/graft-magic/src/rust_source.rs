@@ -5,46 +5,86 @@ use graft_protocol::{AdapterAction, Command, RunsAction, Settings, Value, method
 /// The Rust of `command`; every line ends in a statement or shows something.
 pub fn rust_source(command: &Command) -> String {
     match command {
-        Command::ModelLoad { source, settings } => load("load_model", &[source], "ModelOptions", settings),
+        Command::ModelLoad { source, settings } => {
+            load("load_model", &[source], "ModelOptions", settings)
+        }
         Command::ModelCard => shown("lab().model()?.card()?"),
         Command::ModelTree => shown("lab().model()?.tree()?"),
-        Command::ModelSave { directory, settings } => match settings.text(training::MODEL_SAVE, "dtype") {
-            Some(dtype) if settings.values.contains_key("dtype") => format!("lab().model()?.save_as({directory:?}, {dtype:?})?;"),
-            _ => format!("lab().model()?.save({directory:?})?;"),
-        },
-        Command::DataLoad { source, settings } => load("load_data", &[source], "DataOptions", settings),
-        Command::DataInline { name, text, settings } => load("data_inline", &[name, text], "DataOptions", settings),
-        Command::DataShow { name, rows } => shown(&format!("lab().show_data({}, {rows})?", option(name.as_deref()))),
+        Command::ModelSave { directory, settings } => {
+            match settings.text(training::MODEL_SAVE, "dtype") {
+                Some(dtype) if settings.values.contains_key("dtype") => {
+                    format!("lab().model()?.save_as({directory:?}, {dtype:?})?;")
+                }
+                _ => format!("lab().model()?.save({directory:?})?;"),
+            }
+        }
+        Command::DataLoad { source, settings } => {
+            load("load_data", &[source], "DataOptions", settings)
+        }
+        Command::DataInline { name, text, settings } => {
+            load("data_inline", &[name, text], "DataOptions", settings)
+        }
+        Command::DataShow { name, rows } => {
+            shown(&format!("lab().show_data({}, {rows})?", option(name.as_deref())))
+        }
         Command::DataUse { name } => format!("lab().use_data({name:?})?;"),
         Command::Adapter { method, action } => adapter(method, action),
         Command::Train { attach, settings } if command.is_background() => {
-            let attached = attach.iter().map(|(method, keys)| format!("{}\n", crate::rust_source::attach(method, keys)));
-            format!("{}{}", attached.collect::<String>(), shown(&format!("lab().train_in_background({})?", foreground(settings))))
+            let attached = attach
+                .iter()
+                .map(|(method, keys)| format!("{}\n", crate::rust_source::attach(method, keys)));
+            format!(
+                "{}{}",
+                attached.collect::<String>(),
+                shown(&format!("lab().train_in_background({})?", foreground(settings)))
+            )
         }
-        Command::Train { attach: None, settings } => format!("lab().train({})?;", foreground(settings)),
+        Command::Train { attach: None, settings } => {
+            format!("lab().train({})?;", foreground(settings))
+        }
         Command::Train { attach: Some((method, keys)), settings } => {
             format!("{}\nlab().train({})?;", attach(method, keys), foreground(settings))
         }
-        Command::Resume { run, settings } if command.is_background() => {
-            shown(&format!("lab().resume_in_background({}, {})?", option(run.as_deref()), foreground(settings)))
+        Command::Resume { run, settings } if command.is_background() => shown(&format!(
+            "lab().resume_in_background({}, {})?",
+            option(run.as_deref()),
+            foreground(settings)
+        )),
+        Command::Resume { run, settings } if settings.values.is_empty() => {
+            format!("lab().resume({})?;", option(run.as_deref()))
         }
-        Command::Resume { run, settings } if settings.values.is_empty() => format!("lab().resume({})?;", option(run.as_deref())),
-        Command::Resume { run, settings } => format!("lab().resume_with({}, {})?;", option(run.as_deref()), foreground(settings)),
-        Command::Ablate { .. } | Command::Forgetting { .. } if command.is_background() => match command.clone().in_foreground() {
-            Command::Ablate { methods, keys } => grid("ablate_in_background", &methods, &keys),
-            Command::Forgetting { methods, keys } => grid("forgetting_in_background", &methods, &keys),
-            _ => String::new(),
-        },
+        Command::Resume { run, settings } => {
+            format!("lab().resume_with({}, {})?;", option(run.as_deref()), foreground(settings))
+        }
+        Command::Ablate { .. } | Command::Forgetting { .. } if command.is_background() => {
+            match command.clone().in_foreground() {
+                Command::Ablate { methods, keys } => grid("ablate_in_background", &methods, &keys),
+                Command::Forgetting { methods, keys } => {
+                    grid("forgetting_in_background", &methods, &keys)
+                }
+                _ => String::new(),
+            }
+        }
         Command::TrialStop { number } => shown(&format!("lab().stop_trial({number})?")),
         Command::TrialClone { number, keys } => format!("lab().clone_trial({number}, &{keys:?})?;"),
         Command::Ablate { methods, keys } => grid("ablate", methods, keys),
         Command::Forgetting { methods, keys } => grid("forgetting", methods, keys),
         Command::Eval { settings } => shown(&format!("lab().eval({})?", builder("Eval", settings))),
-        Command::Generate { prompt, settings } => shown(&format!("lab().generate({prompt:?}, {})?", builder("Generate", settings))),
-        Command::Compare { prompt, settings } => shown(&format!("lab().compare({prompt:?}, {})?", builder("Generate", settings))),
-        Command::Memory { of, settings } => shown(&format!("lab().memory({}, {})?", option(of.as_deref()), builder("MemoryOptions", settings))),
+        Command::Generate { prompt, settings } => {
+            shown(&format!("lab().generate({prompt:?}, {})?", builder("Generate", settings)))
+        }
+        Command::Compare { prompt, settings } => {
+            shown(&format!("lab().compare({prompt:?}, {})?", builder("Generate", settings)))
+        }
+        Command::Memory { of, settings } => shown(&format!(
+            "lab().memory({}, {})?",
+            option(of.as_deref()),
+            builder("MemoryOptions", settings)
+        )),
         Command::Params => shown("lab().model()?.parameters()?"),
-        Command::Weights { module } => format!("lab().show_weights({})?;", option(module.as_deref())),
+        Command::Weights { module } => {
+            format!("lab().show_weights({})?;", option(module.as_deref()))
+        }
         Command::Seed { seed: None } => shown("lab().seed()"),
         Command::Seed { seed: Some(seed) } => format!("lab().set_seed({seed})?;"),
         Command::Device { device: None } => shown("lab().device_name()"),
@@ -65,7 +105,8 @@ fn foreground(settings: &Settings) -> String {
 }
 
 fn grid(verb: &str, methods: &[String], keys: &[(String, String)]) -> String {
-    let keys: String = keys.iter().map(|(key, value)| format!(".key({key:?}, {value:?})")).collect();
+    let keys: String =
+        keys.iter().map(|(key, value)| format!(".key({key:?}, {value:?})")).collect();
     // The type of no names at all has to be said.
     let names = if methods.is_empty() { "[\"\"; 0]".to_owned() } else { format!("{methods:?}") };
     shown(&format!("lab().{verb}(Ablate::of({names}){keys})?"))
@@ -75,9 +116,15 @@ fn runs(action: &RunsAction) -> String {
     match action {
         RunsAction::List => shown("lab().run_table()?"),
         RunsAction::Show { run } => shown(&format!("lab().run_facts({})?", option(run.as_deref()))),
-        RunsAction::Diff { one, other } => shown(&format!("lab().compare_runs({one:?}, {other:?})?")),
-        RunsAction::Plot { runs, settings } => shown(&format!("lab().plot_runs(&{runs:?}, {})?", builder("Plot", settings))),
-        RunsAction::Use { run, settings } => format!("lab().runs().adapter({run:?}, {})?;", builder("RunWeights", settings)),
+        RunsAction::Diff { one, other } => {
+            shown(&format!("lab().compare_runs({one:?}, {other:?})?"))
+        }
+        RunsAction::Plot { runs, settings } => {
+            shown(&format!("lab().plot_runs(&{runs:?}, {})?", builder("Plot", settings)))
+        }
+        RunsAction::Use { run, settings } => {
+            format!("lab().runs().adapter({run:?}, {})?;", builder("RunWeights", settings))
+        }
         RunsAction::Export { run, file } => format!("lab().export_run({run:?}, {file:?})?;"),
     }
 }
@@ -88,12 +135,24 @@ fn adapter(method: &str, action: &AdapterAction) -> String {
         AdapterAction::Detach { name } => format!("{}.detach()?;", handle(name.as_deref())),
         AdapterAction::Merge { name } => format!("{}.merge()?;", handle(name.as_deref())),
         AdapterAction::Unmerge { name } => format!("{}.unmerge()?;", handle(name.as_deref())),
-        AdapterAction::Scale { name, factor: Some(factor) } => format!("{}.set_scale({factor:?})?;", handle(name.as_deref())),
-        AdapterAction::Scale { name, factor: None } => shown(&format!("{}.scale()", handle(name.as_deref()))),
-        AdapterAction::Save { name, directory } => format!("{}.save({directory:?})?;", handle(name.as_deref())),
-        AdapterAction::Load { directory, name: None } => format!("lab().model()?.load_adapter({directory:?})?;"),
-        AdapterAction::Load { directory, name: Some(name) } => format!("lab().model()?.load_adapter_as({directory:?}, {name:?})?;"),
-        AdapterAction::Combine { names, settings } => format!("lab().model()?.combine({names:?}, {})?;", builder("Combine", settings)),
+        AdapterAction::Scale { name, factor: Some(factor) } => {
+            format!("{}.set_scale({factor:?})?;", handle(name.as_deref()))
+        }
+        AdapterAction::Scale { name, factor: None } => {
+            shown(&format!("{}.scale()", handle(name.as_deref())))
+        }
+        AdapterAction::Save { name, directory } => {
+            format!("{}.save({directory:?})?;", handle(name.as_deref()))
+        }
+        AdapterAction::Load { directory, name: None } => {
+            format!("lab().model()?.load_adapter({directory:?})?;")
+        }
+        AdapterAction::Load { directory, name: Some(name) } => {
+            format!("lab().model()?.load_adapter_as({directory:?}, {name:?})?;")
+        }
+        AdapterAction::Combine { names, settings } => {
+            format!("lab().model()?.combine({names:?}, {})?;", builder("Combine", settings))
+        }
         AdapterAction::List => shown("lab().model()?.adapter_table()?"),
         AdapterAction::Use { name } => format!("lab().model()?.adapter({name:?})?.activate()?;"),
         AdapterAction::Enable { on } => format!("lab().model()?.enable_adapters({on})?;"),
@@ -123,7 +182,8 @@ fn load(function: &str, texts: &[&str], options: &str, settings: &Settings) -> S
 
 /// `Lora::new().r(8).lora_alpha(16.0)`; the methods of a builder are the canonical keys.
 fn builder(name: &str, settings: &Settings) -> String {
-    let keys: Vec<_> = settings.values.iter().map(|(key, value)| format!(".{key}({})", literal(value))).collect();
+    let keys: Vec<_> =
+        settings.values.iter().map(|(key, value)| format!(".{key}({})", literal(value))).collect();
     format!("{name}::new(){}", keys.concat())
 }
 

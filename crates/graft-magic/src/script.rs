@@ -43,7 +43,8 @@ fn escaped(line: &str) -> Option<String> {
 }
 
 fn begins_cell_magic(line: &str) -> bool {
-    line.strip_prefix("%%").is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_alphabetic()))
+    line.strip_prefix("%%")
+        .is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_alphabetic()))
 }
 
 #[cfg(test)]
@@ -53,7 +54,14 @@ mod tests {
     #[test]
     fn a_line_of_data_that_looks_like_a_mark_is_written_with_a_backslash() {
         let text = "// %%\n%%data a\nx\n// \\%%\n//\\\\%% y\n// %%\n%train\n";
-        assert_eq!(script_cells(text), ["\n%%data a\nx\n// %%\n//\\%% y\n", "\n\n\n\n\n\n%train\n"]);
-        assert_eq!(script_cells("let a = 1; \n// \\%%\n"), ["let a = 1; \n// \\%%\n"], "a file without marks is taken as it is");
+        assert_eq!(
+            script_cells(text),
+            ["\n%%data a\nx\n// %%\n//\\%% y\n", "\n\n\n\n\n\n%train\n"]
+        );
+        assert_eq!(
+            script_cells("let a = 1; \n// \\%%\n"),
+            ["let a = 1; \n// \\%%\n"],
+            "a file without marks is taken as it is"
+        );
     }
 }

@@ -3,16 +3,25 @@
 /// At most three of `names` that look like `word`, best first.
 pub(crate) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted = word.to_ascii_lowercase();
-    let mut scored: Vec<(f64, &str)> =
-        names.into_iter().map(|name| (likeness(&wanted, &name.to_ascii_lowercase()), name)).filter(|(score, _)| *score >= 0.75).collect();
+    let mut scored: Vec<(f64, &str)> = names
+        .into_iter()
+        .map(|name| (likeness(&wanted, &name.to_ascii_lowercase()), name))
+        .filter(|(score, _)| *score >= 0.75)
+        .collect();
     scored.sort_by(|left, right| right.0.total_cmp(&left.0));
     scored.dedup_by(|left, right| left.1 == right.1);
     scored.into_iter().take(3).map(|(_, name)| name).collect()
 }
 
 /// `did you mean `a` or `b`?`, or `otherwise` when nothing is near. `sign` stands before each name.
-pub(crate) fn did_you_mean<'a>(word: &str, names: impl IntoIterator<Item = &'a str>, sign: &str, otherwise: impl FnOnce() -> String) -> String {
-    let near: Vec<_> = nearest(word, names).into_iter().map(|name| format!("`{sign}{name}`")).collect();
+pub(crate) fn did_you_mean<'a>(
+    word: &str,
+    names: impl IntoIterator<Item = &'a str>,
+    sign: &str,
+    otherwise: impl FnOnce() -> String,
+) -> String {
+    let near: Vec<_> =
+        nearest(word, names).into_iter().map(|name| format!("`{sign}{name}`")).collect();
     match near.split_last() {
         None => otherwise(),
         Some((only, [])) => format!("did you mean {only}?"),
@@ -25,7 +34,8 @@ fn likeness(word: &str, name: &str) -> f64 {
     if word.len() >= 2 && name.starts_with(word) {
         return 0.95;
     }
-    strsim::jaro_winkler(word, name).min(0.6 + 0.4 * strsim::normalized_damerau_levenshtein(word, name))
+    strsim::jaro_winkler(word, name)
+        .min(0.6 + 0.4 * strsim::normalized_damerau_levenshtein(word, name))
 }
 
 #[cfg(test)]
@@ -41,7 +51,13 @@ mod tests {
 
     #[test]
     fn nothing_near_gives_the_other_hint() {
-        assert_eq!(did_you_mean("xyzzy", ["time", "train"], "%", || "see %lsmagic".to_owned()), "see %lsmagic");
-        assert_eq!(did_you_mean("trian", ["time", "train"], "%", String::new), "did you mean `%train`?");
+        assert_eq!(
+            did_you_mean("xyzzy", ["time", "train"], "%", || "see %lsmagic".to_owned()),
+            "see %lsmagic"
+        );
+        assert_eq!(
+            did_you_mean("trian", ["time", "train"], "%", String::new),
+            "did you mean `%train`?"
+        );
     }
 }

@@ -173,7 +173,11 @@ impl Form {
 
     /// The key of that name or alias.
     pub fn key(&self, word: &str) -> Option<&'static KeySpec> {
-        self.keys.iter().copied().find(|key| key.name == word).or_else(|| self.keys.iter().copied().find(|key| key.is_named(word)))
+        self.keys
+            .iter()
+            .copied()
+            .find(|key| key.name == word)
+            .or_else(|| self.keys.iter().copied().find(|key| key.is_named(word)))
     }
 
     /// Usage line after the verb, such as `load SOURCE [dtype=f32|bf16|f16] ...`.

@@ -48,8 +48,23 @@ static VERBS: LazyLock<Vec<VerbSpec>> = LazyLock::new(|| {
     ]);
     verbs.extend([runs::runs(), runs::plot(), jobs::jobs(), jobs::watch(), jobs::stop()]);
     verbs.extend([seed::verb(), device::verb(), status::verb()]);
-    verbs.extend([help::lsmagic(), help::quickref(), time::verb(), environment::env(), environment::cd(), environment::pwd()]);
-    verbs.extend([history::history(), history::load(), run::verb(), write_file::verb(), variables::who(), variables::reset(), shell::verb()]);
+    verbs.extend([
+        help::lsmagic(),
+        help::quickref(),
+        time::verb(),
+        environment::env(),
+        environment::cd(),
+        environment::pwd(),
+    ]);
+    verbs.extend([
+        history::history(),
+        history::load(),
+        run::verb(),
+        write_file::verb(),
+        variables::who(),
+        variables::reset(),
+        shell::verb(),
+    ]);
     verbs
 });
 
@@ -69,7 +84,10 @@ mod tests {
 
     #[test]
     fn no_two_verbs_share_a_name() {
-        let mut names: Vec<_> = all().iter().flat_map(|verb| std::iter::once(verb.name).chain(verb.aliases.iter().copied())).collect();
+        let mut names: Vec<_> = all()
+            .iter()
+            .flat_map(|verb| std::iter::once(verb.name).chain(verb.aliases.iter().copied()))
+            .collect();
         names.sort_unstable();
         let count = names.len();
         names.dedup();
@@ -92,7 +110,8 @@ mod tests {
     fn every_example_parses() {
         for verb in all() {
             for example in &verb.examples {
-                crate::parse_cell(example, &graft_protocol::Snapshot::default()).unwrap_or_else(|failure| panic!("{example}: {failure}"));
+                crate::parse_cell(example, &graft_protocol::Snapshot::default())
+                    .unwrap_or_else(|failure| panic!("{example}: {failure}"));
             }
         }
     }

@@ -45,14 +45,20 @@ impl Word {
 
     /// Where the name of a pair stands.
     pub fn key_span(&self) -> Span {
-        let length = self.equals.map_or(0, |equals| self.text.get(..equals).map_or(0, |key| key.chars().count()));
+        let length = self
+            .equals
+            .map_or(0, |equals| self.text.get(..equals).map_or(0, |key| key.chars().count()));
         if length == 0 { self.span } else { Span { end: self.span.start + length, ..self.span } }
     }
 
     /// Where the value of a pair stands; the whole word when it is none or the value is empty.
     pub fn value_span(&self) -> Span {
         let start = self.key_span().end + 1;
-        if self.equals.is_some() && start < self.span.end { Span { start, ..self.span } } else { self.span }
+        if self.equals.is_some() && start < self.span.end {
+            Span { start, ..self.span }
+        } else {
+            self.span
+        }
     }
 }
 
@@ -64,9 +70,9 @@ pub(crate) fn split(text: &str, line: usize, column: usize) -> Result<Vec<Word>,
     let found = split_open(text, line, column);
     match found.unclosed {
         None => Ok(found.words),
-        Some(span) => {
-            Err(Failure::new("magic::unclosed_quote", "this quote is never closed").hint("close it, or put a quoted text around the whole").span(span))
-        }
+        Some(span) => Err(Failure::new("magic::unclosed_quote", "this quote is never closed")
+            .hint("close it, or put a quoted text around the whole")
+            .span(span)),
     }
 }
 
@@ -125,11 +131,20 @@ impl Lexer<'_> {
     fn word(&mut self) {
         let (line, start) = (self.line, self.column);
         let quoted = matches!(self.chars.peek(), Some('"' | '\''));
-        let mut word = Word { text: String::new(), equals: None, quoted, comma: false, span: Span { line, start, end: start } };
+        let mut word = Word {
+            text: String::new(),
+            equals: None,
+            quoted,
+            comma: false,
+            span: Span { line, start, end: start },
+        };
         let mut may_open = true;
         let mut list_end = None;
         while let Some(&next) = self.chars.peek() {
-            if next == '\n' || (list_end.is_none() && (next.is_whitespace() || (next == '\\' && self.continues()))) {
+            if next == '\n'
+                || (list_end.is_none()
+                    && (next.is_whitespace() || (next == '\\' && self.continues())))
+            {
                 break;
             }
             if may_open && matches!(next, '"' | '\'') {
@@ -145,7 +160,8 @@ impl Lexer<'_> {
             } else if Some(next) == list_end {
                 list_end = None;
             }
-            may_open = matches!(next, '=' | ',' | '[' | ' ') || list_end.is_some() && matches!(next, '{' | '(' | ':');
+            may_open = matches!(next, '=' | ',' | '[' | ' ')
+                || list_end.is_some() && matches!(next, '{' | '(' | ':');
             word.text.push(next);
         }
         word.span.end = if self.line == line { self.column } else { start + 1 };
@@ -184,7 +200,9 @@ impl Lexer<'_> {
             Some('r') => text.push('\r'),
             Some(next @ ('"' | '\\' | '\'')) => text.push(next),
             Some('\n') => {}
-            Some('u') => text.push_str(&self.code_point().map_or_else(|| "\\u".to_owned(), String::from)),
+            Some('u') => {
+                text.push_str(&self.code_point().map_or_else(|| "\\u".to_owned(), String::from))
+            }
             Some(next) => text.extend(['\\', next]),
             None => text.push('\\'),
         }

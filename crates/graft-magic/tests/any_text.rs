@@ -69,7 +69,11 @@ fn cell() -> impl Strategy<Value = String> {
 /// So many, or as many as `PROPTEST_CASES` asks for.
 fn cases(number: u32) -> ProptestConfig {
     let default = ProptestConfig::default();
-    if std::env::var_os("PROPTEST_CASES").is_some() { default } else { ProptestConfig { cases: number, ..default } }
+    if std::env::var_os("PROPTEST_CASES").is_some() {
+        default
+    } else {
+        ProptestConfig { cases: number, ..default }
+    }
 }
 
 proptest! {

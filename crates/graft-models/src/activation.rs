@@ -11,6 +11,8 @@ pub(crate) fn gelu(config: &Value, key: &str, default: &str) -> Result<Gelu, Str
     match config.get(key).and_then(Value::as_str).unwrap_or(default) {
         "gelu" => Ok(Gelu::Exact),
         "gelu_new" | "gelu_fast" | "gelu_pytorch_tanh" => Ok(Gelu::Tanh),
-        other => Err(format!("its activation `{other}` is not supported (gelu, gelu_new and gelu_pytorch_tanh are)")),
+        other => Err(format!(
+            "its activation `{other}` is not supported (gelu, gelu_new and gelu_pytorch_tanh are)"
+        )),
     }
 }

@@ -4,7 +4,14 @@ use serde_json::Value;
 
 /// `model_type`, and what transformers drops at with the defaults of absent keys.
 const KEYS: &[(&str, &[(&str, f64)])] = &[
-    ("bert", &[("hidden_dropout_prob", 0.1), ("attention_probs_dropout_prob", 0.1), ("classifier_dropout", 0.0)]),
+    (
+        "bert",
+        &[
+            ("hidden_dropout_prob", 0.1),
+            ("attention_probs_dropout_prob", 0.1),
+            ("classifier_dropout", 0.0),
+        ],
+    ),
     ("gpt2", &[("embd_pdrop", 0.1), ("attn_pdrop", 0.1), ("resid_pdrop", 0.1)]),
     ("llama", &[("attention_dropout", 0.0)]),
     ("mistral", &[("attention_dropout", 0.0)]),
@@ -16,7 +23,9 @@ const KEYS: &[(&str, &[(&str, f64)])] = &[
 pub fn unapplied_dropout(config: &Value) -> Vec<(&'static str, f64)> {
     let family = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
     let keys = KEYS.iter().find(|(known, _)| *known == family).map_or(&[][..], |(_, keys)| keys);
-    let asked = keys.iter().map(|(key, default)| (*key, config.get(*key).and_then(Value::as_f64).unwrap_or(*default)));
+    let asked = keys
+        .iter()
+        .map(|(key, default)| (*key, config.get(*key).and_then(Value::as_f64).unwrap_or(*default)));
     asked.filter(|(_, probability)| *probability > 0.0).collect()
 }
 
@@ -28,7 +37,10 @@ mod tests {
 
     #[test]
     fn absent_keys_have_the_defaults_of_transformers_and_zeros_are_left_out() {
-        assert_eq!(unapplied_dropout(&json!({"model_type": "gpt2", "attn_pdrop": 0.0})), [("embd_pdrop", 0.1), ("resid_pdrop", 0.1)]);
+        assert_eq!(
+            unapplied_dropout(&json!({"model_type": "gpt2", "attn_pdrop": 0.0})),
+            [("embd_pdrop", 0.1), ("resid_pdrop", 0.1)]
+        );
         let bert = json!({"model_type": "bert", "hidden_dropout_prob": 0.2, "attention_probs_dropout_prob": 0, "classifier_dropout": null});
         assert_eq!(unapplied_dropout(&bert), [("hidden_dropout_prob", 0.2)]);
         assert_eq!(unapplied_dropout(&json!({"model_type": "llama"})), []);

@@ -17,8 +17,8 @@ mod config;
 use std::sync::Arc;
 
 use graft_nn::{
-    Context, Device, Embedding, Hidden, Junction, LabelNames, Linear, Model, ModelShape, NnError, Norm, Positions, Prefixes, Result, Rng, Role, Site, Sublayer,
-    Task, Tensor,
+    Context, Device, Embedding, Hidden, Junction, LabelNames, Linear, Model, ModelShape, NnError,
+    Norm, Positions, Prefixes, Result, Rng, Role, Site, Sublayer, Task, Tensor,
     ops::{self, AttentionSpec, Gelu},
 };
 
@@ -76,7 +76,9 @@ impl Model for Bert {
     }
 
     fn task(&self) -> Task {
-        self.classifier.as_ref().map_or(Task::FeatureExtraction, |head| Task::SequenceClassification { labels: head.d_out() })
+        self.classifier.as_ref().map_or(Task::FeatureExtraction, |head| {
+            Task::SequenceClassification { labels: head.d_out() }
+        })
     }
 
     fn label_names(&self) -> Option<&LabelNames> {
@@ -85,11 +87,15 @@ impl Model for Bert {
 
     fn sites(&self) -> Vec<Site<'_>> {
         let Embeddings { word, position, token_type, norm } = &self.embeddings;
-        let tables = [(word, Role::Embedding), (position, Role::Position), (token_type, Role::TokenType)];
-        let mut sites: Vec<_> = tables.into_iter().map(|(table, role)| Site::embedding(table, role)).collect();
+        let tables =
+            [(word, Role::Embedding), (position, Role::Position), (token_type, Role::TokenType)];
+        let mut sites: Vec<_> =
+            tables.into_iter().map(|(table, role)| Site::embedding(table, role)).collect();
         sites.push(Site::norm(norm));
         for block in &self.layers {
-            sites.extend([&block.query, &block.key, &block.value, &block.attention_output].map(Site::linear));
+            sites.extend(
+                [&block.query, &block.key, &block.value, &block.attention_output].map(Site::linear),
+            );
             sites.push(Site::norm(&block.attention_norm));
             sites.extend([&block.intermediate, &block.output].map(Site::linear));
             sites.push(Site::norm(&block.output_norm));
@@ -112,10 +118,21 @@ impl Model for Bert {
         let (words, virtual_tokens) = self.embeddings.word.forward_with_prompt(ids, cx)?; // (B, P+T, C)
         check_length(ids, prefixes.len(), words.dim(1)?, self.shape.max_positions, cx)?;
         let mut x = self.embeddings.forward(&words, &cx.positions(prefixes.len()))?; // (B, P+T, C)
-        let mask = mask.map(|mask| prefixes.mask(&behind_prompt(mask, virtual_tokens)?)).transpose()?; // (B, P+T)
+        let mask =
+            mask.map(|mask| prefixes.mask(&behind_prompt(mask, virtual_tokens)?)).transpose()?; // (B, P+T)
         let ModelShape { heads, kv_heads, head_dim, .. } = self.shape;
         let (scale, sequences) = (1.0 / (head_dim as f32).sqrt(), cx.sequences.clone());
-        let spec = AttentionSpec { heads, kv_heads, causal: false, mask, offset: 0, scale, window: None, sequences, shares: cx.shares.clone() };
+        let spec = AttentionSpec {
+            heads,
+            kv_heads,
+            causal: false,
+            mask,
+            offset: 0,
+            scale,
+            window: None,
+            sequences,
+            shares: cx.shares.clone(),
+        };
         let pass = Pass { cx: cx.clone(), prefixes, spec };
         for (index, block) in self.layers.iter().enumerate() {
             let (block, pass, gelu) = (block.clone(), pass.clone(), self.gelu);
@@ -125,13 +142,17 @@ impl Model for Bert {
     }
 
     fn head(&self, states: &Tensor, cx: &Context) -> Result<Tensor> {
-        let Some(classifier) = &self.classifier else { return Err(NnError::NoHead { family: self.shape.family.clone() }) };
+        let Some(classifier) = &self.classifier else {
+            return Err(NnError::NoHead { family: self.shape.family.clone() });
+        };
         let first = match &cx.sequences {
             None => states.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?, // (B, C)
             Some(sequences) => {
                 let starts: Vec<u32> = sequences.ranges().map(|range| range.start as u32).collect();
                 let count = starts.len();
-                states.squeeze(0)?.index_select(&Tensor::from_vec(starts, count, states.device())?, 0)? // (B, C)
+                states
+                    .squeeze(0)?
+                    .index_select(&Tensor::from_vec(starts, count, states.device())?, 0)? // (B, C)
             }
         };
         classifier.forward(&self.pooler.forward(&first, cx)?.tanh()?, cx) // (B, labels)
@@ -153,7 +174,8 @@ impl Embeddings {
 impl Block {
     fn forward(&self, x: &Tensor, index: usize, pass: &Pass, gelu: Gelu) -> Result<Tensor> {
         let Pass { cx, prefixes, spec } = pass;
-        let (q, k, v) = (self.query.forward(x, cx)?, self.key.forward(x, cx)?, self.value.forward(x, cx)?); // (B, T, C) each
+        let (q, k, v) =
+            (self.query.forward(x, cx)?, self.key.forward(x, cx)?, self.value.forward(x, cx)?); // (B, T, C) each
         let (k, v) = prefixes.before(index, k, v)?; // behind a prefix (B, P+T, C)
         let attended = self.attention_output.forward(&ops::attention(&q, &k, &v, spec)?, cx)?; // (B, T, C)
         let x = self.attended.join(&attended, x, Some(&self.attention_norm), cx)?;
@@ -167,36 +189,78 @@ impl Bert {
     ///
     /// # Errors
     /// Those of `source`, and [`ModelError::Layer`] when a weight has another shape.
-    pub fn build(config: &BertConfig, source: &mut Source<'_>) -> std::result::Result<Self, ModelError> {
-        let (width, wide, eps) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
+    pub fn build(
+        config: &BertConfig,
+        source: &mut Source<'_>,
+    ) -> std::result::Result<Self, ModelError> {
+        let (width, wide, eps) =
+            (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
         let (mut parts, trunk) = (Parts::new(source), config.trunk());
         let at = |name: &str| format!("{trunk}{name}");
         let embeddings = Embeddings {
             word: parts.embedding(&at("embeddings.word_embeddings"), [config.vocab_size, width])?,
-            position: parts.embedding(&at("embeddings.position_embeddings"), [config.max_position_embeddings, width])?,
-            token_type: parts.embedding(&at("embeddings.token_type_embeddings"), [config.type_vocab_size, width])?,
+            position: parts.embedding(
+                &at("embeddings.position_embeddings"),
+                [config.max_position_embeddings, width],
+            )?,
+            token_type: parts.embedding(
+                &at("embeddings.token_type_embeddings"),
+                [config.type_vocab_size, width],
+            )?,
             norm: parts.layer_norm(&at("embeddings.LayerNorm"), width, eps)?,
         };
         let mut block = |index: usize| -> std::result::Result<Arc<Block>, ModelError> {
             let at = |name: &str| format!("{trunk}encoder.layer.{index}.{name}");
             Ok(Arc::new(Block {
-                query: parts.linear(&at("attention.self.query"), Role::Query, [width, width], true)?,
+                query: parts.linear(
+                    &at("attention.self.query"),
+                    Role::Query,
+                    [width, width],
+                    true,
+                )?,
                 key: parts.linear(&at("attention.self.key"), Role::Key, [width, width], true)?,
-                value: parts.linear(&at("attention.self.value"), Role::Value, [width, width], true)?,
-                attention_output: parts.linear(&at("attention.output.dense"), Role::Output, [width, width], true)?,
+                value: parts.linear(
+                    &at("attention.self.value"),
+                    Role::Value,
+                    [width, width],
+                    true,
+                )?,
+                attention_output: parts.linear(
+                    &at("attention.output.dense"),
+                    Role::Output,
+                    [width, width],
+                    true,
+                )?,
                 attended: Junction::new(at("attention.output"), Sublayer::Attention, index),
                 attention_norm: parts.layer_norm(&at("attention.output.LayerNorm"), width, eps)?,
-                intermediate: parts.linear(&at("intermediate.dense"), Role::Up, [wide, width], true)?,
+                intermediate: parts.linear(
+                    &at("intermediate.dense"),
+                    Role::Up,
+                    [wide, width],
+                    true,
+                )?,
                 output: parts.linear(&at("output.dense"), Role::Down, [width, wide], true)?,
                 fed: Junction::new(at("output"), Sublayer::FeedForward, index),
                 output_norm: parts.layer_norm(&at("output.LayerNorm"), width, eps)?,
             }))
         };
-        let layers = (0..config.num_hidden_layers).map(&mut block).collect::<std::result::Result<_, _>>()?;
+        let layers =
+            (0..config.num_hidden_layers).map(&mut block).collect::<std::result::Result<_, _>>()?;
         let pooler = parts.linear(&at("pooler.dense"), Role::Pooler, [width, width], true)?;
-        let classifier = config.num_labels.map(|labels| parts.linear("classifier", Role::Head, [labels, width], true)).transpose()?;
+        let classifier = config
+            .num_labels
+            .map(|labels| parts.linear("classifier", Role::Head, [labels, width], true))
+            .transpose()?;
         let label_names = LabelNames::new(config.label_names.clone());
-        Ok(Self { shape: config.shape(), embeddings, layers, pooler, classifier, label_names, gelu: config.gelu })
+        Ok(Self {
+            shape: config.shape(),
+            embeddings,
+            layers,
+            pooler,
+            classifier,
+            label_names,
+            gelu: config.gelu,
+        })
     }
 }
 
@@ -205,7 +269,11 @@ impl Plan for BertConfig {
         Self::weights(self)
     }
 
-    fn build(&self, _device: &Device, source: &mut Source<'_>) -> std::result::Result<Arc<dyn Model>, ModelError> {
+    fn build(
+        &self,
+        _device: &Device,
+        source: &mut Source<'_>,
+    ) -> std::result::Result<Arc<dyn Model>, ModelError> {
         Ok(Arc::new(Bert::build(self, source)?))
     }
 

@@ -17,14 +17,17 @@ const STATE: &str = "quant_state.bitsandbytes__nf4";
 /// Types of 4 bits that are not NF4.
 const OTHER_STATE: &str = "quant_state.bitsandbytes__fp4";
 /// What stands beside a packed weight, by its ending.
-const BESIDE: &[&str] = &[".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map", ".SCB", ".weight_format"];
+const BESIDE: &[&str] =
+    &[".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map", ".SCB", ".weight_format"];
 
 /// Reads a tensor of the same model by its name, if it is there.
 pub(crate) type Read<'a> = &'a dyn Fn(&str) -> Option<Tensor>;
 
 /// Whether a tensor belongs to a packed weight.
 pub(crate) fn is_beside(name: &str) -> bool {
-    BESIDE.iter().any(|ending| name.ends_with(ending)) || name.ends_with(STATE) || name.ends_with(OTHER_STATE)
+    BESIDE.iter().any(|ending| name.ends_with(ending))
+        || name.ends_with(STATE)
+        || name.ends_with(OTHER_STATE)
 }
 
 /// The names that tell that `W.weight` is packed.
@@ -37,38 +40,71 @@ pub(crate) fn marks(weight: &str) -> [String; 3] {
 ///
 /// # Errors
 /// In words, when something of it is missing, of another type or does not fit together.
-pub(crate) fn read(weight: &str, (d_out, d_in): (usize, usize), read: Read<'_>) -> Result<Packed, String> {
+pub(crate) fn read(
+    weight: &str,
+    (d_out, d_in): (usize, usize),
+    read: Read<'_>,
+) -> Result<Packed, String> {
     let [state, other, scb] = marks(weight);
     let get = |name: &str| read(name).ok_or_else(|| format!("`{name}` is missing"));
     if read(&other).is_some() {
         return Err(format!("`{weight}` is packed as FP4, and only NF4 is read"));
     }
     let numbers = match read(&scb) {
-        Some(scales) => Numbers::Int8(Int8::new(bytes(&get(weight)?)?.into_iter().map(|byte| byte as i8).collect(), floats(&scales)?)),
+        Some(scales) => Numbers::Int8(Int8::new(
+            bytes(&get(weight)?)?.into_iter().map(|byte| byte as i8).collect(),
+            floats(&scales)?,
+        )),
         None => {
             let text = bytes(&get(&state)?)?;
-            let state: Value = serde_json::from_slice(&text).map_err(|error| format!("`{state}` is no JSON ({error})"))?;
-            let levels =
-                <[f32; 16]>::try_from(floats(&get(&format!("{weight}.quant_map"))?)?).map_err(|_| format!("`{weight}.quant_map` has not 16 levels"))?;
+            let state: Value = serde_json::from_slice(&text)
+                .map_err(|error| format!("`{state}` is no JSON ({error})"))?;
+            let levels = <[f32; 16]>::try_from(floats(&get(&format!("{weight}.quant_map"))?)?)
+                .map_err(|_| format!("`{weight}.quant_map` has not 16 levels"))?;
             let block = whole(&state, "blocksize")?;
-            if state.get("shape").and_then(Value::as_array).is_some_and(|shape| *shape != [json!(d_out), json!(d_in)]) {
-                return Err(format!("`{weight}` is packed from {}, and config.json says [{d_out}, {d_in}]", state["shape"]));
+            if state
+                .get("shape")
+                .and_then(Value::as_array)
+                .is_some_and(|shape| *shape != [json!(d_out), json!(d_in)])
+            {
+                return Err(format!(
+                    "`{weight}` is packed from {}, and config.json says [{d_out}, {d_in}]",
+                    state["shape"]
+                ));
             }
-            Numbers::Nf4(Nf4::new(bytes(&get(weight)?)?, scales(weight, &state, &get)?, block, levels))
+            Numbers::Nf4(Nf4::new(
+                bytes(&get(weight)?)?,
+                scales(weight, &state, &get)?,
+                block,
+                levels,
+            ))
         }
     };
     Packed::from_numbers((d_out, d_in), numbers).map_err(|error| format!("`{weight}`: {error}"))
 }
 
-fn scales(weight: &str, state: &Value, get: &dyn Fn(&str) -> Result<Tensor, String>) -> Result<Scales, String> {
+fn scales(
+    weight: &str,
+    state: &Value,
+    get: &dyn Fn(&str) -> Result<Tensor, String>,
+) -> Result<Scales, String> {
     let absmax = get(&format!("{weight}.absmax"))?;
     if state.get("nested_blocksize").is_none() {
         return Ok(Scales::Plain(floats(&absmax)?));
     }
-    let (nested, map) = (get(&format!("{weight}.nested_absmax"))?, get(&format!("{weight}.nested_quant_map"))?);
-    let blocks = ByteBlocks::new(bytes(&absmax)?, floats(&nested)?, whole(state, "nested_blocksize")?, floats(&map)?);
+    let (nested, map) =
+        (get(&format!("{weight}.nested_absmax"))?, get(&format!("{weight}.nested_quant_map"))?);
+    let blocks = ByteBlocks::new(
+        bytes(&absmax)?,
+        floats(&nested)?,
+        whole(state, "nested_blocksize")?,
+        floats(&map)?,
+    );
     let blocks = blocks.ok_or_else(|| format!("the scales of `{weight}` do not fit together"))?;
-    let offset = state.get("nested_offset").and_then(Value::as_f64).ok_or_else(|| format!("the state of `{weight}` has no nested_offset"))?;
+    let offset = state
+        .get("nested_offset")
+        .and_then(Value::as_f64)
+        .ok_or_else(|| format!("the state of `{weight}` has no nested_offset"))?;
     Ok(Scales::Double { blocks, offset: offset as f32 })
 }
 
@@ -76,13 +112,17 @@ fn scales(weight: &str, state: &Value, get: &dyn Fn(&str) -> Result<Tensor, Stri
 ///
 /// # Errors
 /// What candle says.
-pub(crate) fn tensors(weight: &str, packed: &Packed) -> Result<Option<Vec<(String, Tensor)>>, NnError> {
+pub(crate) fn tensors(
+    weight: &str,
+    packed: &Packed,
+) -> Result<Option<Vec<(String, Tensor)>>, NnError> {
     let Numbers::Nf4(nf4) = packed.numbers() else { return Ok(None) };
     let (d_out, d_in) = packed.dims();
     let of_bytes = |values: &[u8]| Tensor::from_slice(values, values.len(), &Device::Cpu);
     let of_floats = |values: &[f32]| Tensor::from_slice(values, values.len(), &Device::Cpu);
     let mut state = json!({"quant_type": "nf4", "blocksize": nf4.block(), "dtype": "float32", "shape": [d_out, d_in]});
-    let mut all = vec![(weight.to_owned(), of_bytes(nf4.codes())?.reshape((nf4.codes().len(), 1))?)];
+    let mut all =
+        vec![(weight.to_owned(), of_bytes(nf4.codes())?.reshape((nf4.codes().len(), 1))?)];
     match nf4.scales() {
         Scales::Plain(scales) => all.push((format!("{weight}.absmax"), of_floats(scales)?)),
         Scales::Double { blocks, offset } => {
@@ -114,9 +154,16 @@ fn bytes(tensor: &Tensor) -> Result<Vec<u8>, String> {
 }
 
 fn floats(tensor: &Tensor) -> Result<Vec<f32>, String> {
-    tensor.to_dtype(DType::F32).and_then(|tensor| tensor.flatten_all()?.to_vec1()).map_err(|error| error.to_string())
+    tensor
+        .to_dtype(DType::F32)
+        .and_then(|tensor| tensor.flatten_all()?.to_vec1())
+        .map_err(|error| error.to_string())
 }
 
 fn whole(state: &Value, name: &str) -> Result<usize, String> {
-    state.get(name).and_then(Value::as_u64).map(|value| value as usize).ok_or_else(|| format!("the state of a packed weight has no {name}"))
+    state
+        .get(name)
+        .and_then(Value::as_u64)
+        .map(|value| value as usize)
+        .ok_or_else(|| format!("the state of a packed weight has no {name}"))
 }

@@ -6,7 +6,10 @@ use graft_nn::{Device, Model, NnError, Rng, Task, Tensor};
 use graft_protocol::Failure;
 use serde_json::Value;
 
-use crate::{BertConfig, Gpt2Config, Llama, LlamaConfig, ModelError, WeightSpec, mistral, parts::fresh, qwen2, qwen3};
+use crate::{
+    BertConfig, Gpt2Config, Llama, LlamaConfig, ModelError, WeightSpec, mistral, parts::fresh,
+    qwen2, qwen3,
+};
 
 /// Gives the tensor of one weight.
 pub(crate) type Source<'a> = dyn FnMut(&WeightSpec) -> Result<Tensor, ModelError> + 'a;
@@ -20,14 +23,18 @@ pub(crate) trait Plan {
     ///
     /// # Errors
     /// Those of `source`, and of layers that do not fit.
-    fn build(&self, device: &Device, source: &mut Source<'_>) -> Result<Arc<dyn Model>, ModelError>;
+    fn build(&self, device: &Device, source: &mut Source<'_>)
+    -> Result<Arc<dyn Model>, ModelError>;
 
     /// The same model with a head that tells so many kinds of text apart.
     ///
     /// # Errors
     /// A [`Failure`] where the family has no such head.
     fn with_labels(self: Box<Self>, _labels: usize) -> Result<Box<dyn Plan>, Failure> {
-        let failure = Failure::new("models::no_classifier", "num_labels makes a head for the encoders of the BERT family only");
+        let failure = Failure::new(
+            "models::no_classifier",
+            "num_labels makes a head for the encoders of the BERT family only",
+        );
         Err(failure.hint("leave it out: a language model learns labels as words, with %data load which-book and %train"))
     }
 
@@ -52,7 +59,11 @@ impl Plan for LlamaConfig {
         Self::weights(self)
     }
 
-    fn build(&self, device: &Device, source: &mut Source<'_>) -> Result<Arc<dyn Model>, ModelError> {
+    fn build(
+        &self,
+        device: &Device,
+        source: &mut Source<'_>,
+    ) -> Result<Arc<dyn Model>, ModelError> {
         Ok(Arc::new(Llama::build(self, device, source)?))
     }
 }
@@ -90,7 +101,8 @@ const fn decoder(model_type: &'static str, read: Read, causal: &'static str) -> 
 
 /// The class of transformers that a model of a family is.
 pub(crate) fn architecture(model_type: &str, task: Task) -> Option<&'static str> {
-    let [bare, causal, classifier] = FAMILIES.iter().find(|family| family.model_type == model_type)?.architectures;
+    let [bare, causal, classifier] =
+        FAMILIES.iter().find(|family| family.model_type == model_type)?.architectures;
     match task {
         Task::FeatureExtraction => bare,
         Task::CausalLm => causal,
@@ -102,10 +114,17 @@ pub(crate) fn architecture(model_type: &str, task: Task) -> Option<&'static str>
 ///
 /// # Errors
 /// [`ModelError::Malformed`] and [`ModelError::UnsupportedFamily`] as for a file, [`ModelError::Layer`] when candle cannot make a tensor.
-pub fn random_model(config: &Value, seed: u64, device: &Device) -> Result<Arc<dyn Model>, ModelError> {
-    let (range, rng) = (config.get("initializer_range").and_then(Value::as_f64).unwrap_or(0.02), Rng::new(seed));
-    plan(config, Path::new("config.json"))?
-        .build(device, &mut |spec| Ok(Tensor::from_vec(fresh(spec, range, &rng), spec.shape.as_slice(), device).map_err(NnError::from)?))
+pub fn random_model(
+    config: &Value,
+    seed: u64,
+    device: &Device,
+) -> Result<Arc<dyn Model>, ModelError> {
+    let (range, rng) =
+        (config.get("initializer_range").and_then(Value::as_f64).unwrap_or(0.02), Rng::new(seed));
+    plan(config, Path::new("config.json"))?.build(device, &mut |spec| {
+        Ok(Tensor::from_vec(fresh(spec, range, &rng), spec.shape.as_slice(), device)
+            .map_err(NnError::from)?)
+    })
 }
 
 /// The `model_type`s that are supported.
@@ -122,6 +141,9 @@ pub(crate) fn plan(config: &Value, path: &Path) -> Result<Box<dyn Plan>, ModelEr
     let model_type = config.get("model_type").and_then(Value::as_str);
     let model_type = model_type.ok_or_else(|| malformed("it has no `model_type`".to_owned()))?;
     let family = FAMILIES.iter().find(|family| family.model_type == model_type);
-    let family = family.ok_or_else(|| ModelError::UnsupportedFamily { path: path.to_owned(), model_type: model_type.to_owned() })?;
+    let family = family.ok_or_else(|| ModelError::UnsupportedFamily {
+        path: path.to_owned(),
+        model_type: model_type.to_owned(),
+    })?;
     (family.read)(config).map_err(malformed)
 }

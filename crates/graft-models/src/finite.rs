@@ -39,8 +39,13 @@ mod tests {
         };
         for dtype in [DType::F32, DType::F16, DType::BF16] {
             assert!(is_finite(&values(None).to_dtype(dtype).unwrap()).unwrap());
-            for (at, value) in [(0, f32::NAN), (1 << 20, f32::INFINITY), ((1 << 20) + 6, f32::NEG_INFINITY)] {
-                assert!(!is_finite(&values(Some((at, value))).to_dtype(dtype).unwrap()).unwrap(), "{dtype:?} {at}");
+            for (at, value) in
+                [(0, f32::NAN), (1 << 20, f32::INFINITY), ((1 << 20) + 6, f32::NEG_INFINITY)]
+            {
+                assert!(
+                    !is_finite(&values(Some((at, value))).to_dtype(dtype).unwrap()).unwrap(),
+                    "{dtype:?} {at}"
+                );
             }
         }
     }

@@ -63,7 +63,14 @@ pub enum StopReason {
 
 impl Default for GenerateOptions {
     fn default() -> Self {
-        Self { max_new_tokens: 60, temperature: 0.0, top_k: 0, top_p: 1.0, seed: 0, stop: String::new() }
+        Self {
+            max_new_tokens: 60,
+            temperature: 0.0,
+            top_k: 0,
+            top_p: 1.0,
+            seed: 0,
+            stop: String::new(),
+        }
     }
 }
 
@@ -110,8 +117,12 @@ pub fn generate(
     on_text: &mut dyn FnMut(&str) -> bool,
 ) -> Result<Generated, ModelError> {
     if model.task() != Task::CausalLm {
-        let problem = format!("a `{}` encoder reads in both directions and cannot continue a text", model.shape().family);
-        let hint = "`%eval` scores a classifier; load a language model, such as tiny, to generate".to_owned();
+        let problem = format!(
+            "a `{}` encoder reads in both directions and cannot continue a text",
+            model.shape().family
+        );
+        let hint = "`%eval` scores a classifier; load a language model, such as tiny, to generate"
+            .to_owned();
         return Err(ModelError::Prompt { code: "models::not_generative", problem, hint });
     }
     let ids = prompt_ids(tokenizer, prompt)?;
@@ -120,11 +131,28 @@ pub fn generate(
     let room = room(ids.len(), virtual_tokens, context)?;
     let text = TextStream::new(tokenizer, &ids, &options.stop)?;
     let limits = Limits { context, room, start: virtual_tokens + ids.len() };
-    let mut writer = Writer { tokenizer, options, limits, reader: Reader::new(model), text, tokens: 0, logprobs: Vec::new(), pieces: Vec::new(), pending: 0.0 };
+    let mut writer = Writer {
+        tokenizer,
+        options,
+        limits,
+        reader: Reader::new(model),
+        text,
+        tokens: 0,
+        logprobs: Vec::new(),
+        pieces: Vec::new(),
+        pending: 0.0,
+    };
     let stop = writer.write(&ids, on_text)?;
     let logprob_mean = writer.logprobs.iter().sum::<f64>() / writer.logprobs.len().max(1) as f64;
     let (text, pieces) = (writer.text.text().to_owned(), writer.pieces);
-    Ok(Generated { prompt: prompt.to_owned(), text, tokens: writer.tokens, pieces, logprob_mean, stop })
+    Ok(Generated {
+        prompt: prompt.to_owned(),
+        text,
+        tokens: writer.tokens,
+        pieces,
+        logprob_mean,
+        stop,
+    })
 }
 
 /// Positions of one generation.
@@ -155,7 +183,11 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     /// Writes until something ends it, and gives the rest of the text out.
-    fn write(&mut self, prompt: &[u32], on_text: &mut dyn FnMut(&str) -> bool) -> Result<StopReason, ModelError> {
+    fn write(
+        &mut self,
+        prompt: &[u32],
+        on_text: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<StopReason, ModelError> {
         let mut stream = Rng::new(self.options.seed).stream("generate", "");
         let mut logits = self.reader.read(prompt)?;
         loop {
@@ -197,7 +229,11 @@ impl Writer<'_> {
     }
 
     /// Gives out what was held back.
-    fn ended(&mut self, stop: StopReason, on_text: &mut dyn FnMut(&str) -> bool) -> Result<StopReason, ModelError> {
+    fn ended(
+        &mut self,
+        stop: StopReason,
+        on_text: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<StopReason, ModelError> {
         let rest = self.text.finish()?;
         if !rest.is_empty() {
             self.keep(&rest);
@@ -215,7 +251,12 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(model: &'a dyn Model) -> Self {
-        Self { model, cx: Context::eval().without_graph().with_cache(Arc::new(KvCache::new(model.shape().layers))) }
+        Self {
+            model,
+            cx: Context::eval()
+                .without_graph()
+                .with_cache(Arc::new(KvCache::new(model.shape().layers))),
+        }
     }
 
     /// Logits (V) after the last of `ids`.
@@ -224,7 +265,13 @@ impl<'a> Reader<'a> {
         let ids = Tensor::from_slice(ids, (1, ids.len()), &device)?; // (1, T)
         let states = self.model.hidden(&ids, None, &self.cx)?.states; // (1, P+T, C)
         let last = states.narrow(1, states.dim(1)? - 1, 1)?.contiguous()?; // (1, 1, C)
-        Ok(self.model.head(&last, &self.cx)?.detach().to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
+        Ok(self
+            .model
+            .head(&last, &self.cx)?
+            .detach()
+            .to_dtype(DType::F32)?
+            .flatten_all()?
+            .to_vec1()?)
     }
 }
 
@@ -239,7 +286,8 @@ fn prompt_ids(tokenizer: &Tokenizer, prompt: &str) -> Result<Vec<u32>, ModelErro
     if ids.is_empty() {
         return Err(ModelError::Prompt {
             code: "models::empty_prompt",
-            problem: "the prompt is empty, and this model has no token to begin a text with".to_owned(),
+            problem: "the prompt is empty, and this model has no token to begin a text with"
+                .to_owned(),
             hint: "give it a few words to continue".to_owned(),
         });
     }
@@ -252,10 +300,16 @@ fn room(prompt: usize, virtual_tokens: usize, context: usize) -> Result<usize, M
     if used < context {
         return Ok(context - used);
     }
-    let soft = if virtual_tokens > 0 { format!(" behind a soft prompt of {virtual_tokens}") } else { String::new() };
+    let soft = if virtual_tokens > 0 {
+        format!(" behind a soft prompt of {virtual_tokens}")
+    } else {
+        String::new()
+    };
     Err(ModelError::Prompt {
         code: "models::prompt_too_long",
-        problem: format!("the prompt has {prompt} tokens{soft}, but the model's context holds {context} and at least one must be left to write"),
+        problem: format!(
+            "the prompt has {prompt} tokens{soft}, but the model's context holds {context} and at least one must be left to write"
+        ),
         hint: format!("shorten the prompt by {} tokens or more", used - context + 1),
     })
 }

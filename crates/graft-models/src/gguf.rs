@@ -44,7 +44,8 @@ pub(crate) fn is_gguf(path: &Path) -> bool {
 /// The GGUF files of a folder, by name.
 pub(crate) fn in_folder(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut files: Vec<_> = entries.map(|entry| entry.path()).filter(|path| is_gguf(path) && path.is_file()).collect();
+    let mut files: Vec<_> =
+        entries.map(|entry| entry.path()).filter(|path| is_gguf(path) && path.is_file()).collect();
     files.sort();
     files
 }
@@ -56,10 +57,17 @@ impl Gguf {
     /// [`ModelError::Io`], [`ModelError::Malformed`] when it is no GGUF file.
     pub(crate) fn open(path: &Path) -> Result<Self, ModelError> {
         let file = open(path)?;
-        let malformed = |problem: String| ModelError::Malformed { path: path.to_owned(), problem: format!("it is no whole GGUF file ({problem})") };
+        let malformed = |problem: String| ModelError::Malformed {
+            path: path.to_owned(),
+            problem: format!("it is no whole GGUF file ({problem})"),
+        };
         header::check(&file).map_err(malformed)?;
         let mut reader = BufReader::new(file);
-        reader.rewind().map_err(|source| ModelError::Io { action: "read", path: path.to_owned(), source })?;
+        reader.rewind().map_err(|source| ModelError::Io {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        })?;
         let content = Content::read(&mut reader).map_err(|error| malformed(line(&error)))?;
         let file = Self { path: path.to_owned(), content };
         file.check_ends()?;
@@ -68,16 +76,22 @@ impl Gguf {
 
     /// Refuses tensors that reach beyond the end of the file.
     fn check_ends(&self) -> Result<(), ModelError> {
-        let length = open(&self.path)?.metadata().map_err(|source| ModelError::Io { action: "read", path: self.path.clone(), source })?.len();
+        let length = open(&self.path)?
+            .metadata()
+            .map_err(|source| ModelError::Io { action: "read", path: self.path.clone(), source })?
+            .len();
         let mut infos: Vec<_> = self.content.tensor_infos.iter().collect();
         infos.sort_by_key(|(name, _)| name.as_str());
         for (name, info) in infos {
             // The header has been found to have room for each product.
             let (numbers, block) = (info.shape.elem_count(), info.ggml_dtype.block_size());
             let bytes = (numbers / block) as u64 * info.ggml_dtype.type_size() as u64;
-            let end = self.content.tensor_data_offset.saturating_add(info.offset).saturating_add(bytes);
+            let end =
+                self.content.tensor_data_offset.saturating_add(info.offset).saturating_add(bytes);
             if !numbers.is_multiple_of(block) || end > length {
-                return Err(self.malformed(format!("`{name}` cannot be read (it ends at byte {end}, and the file has {length})")));
+                return Err(self.malformed(format!(
+                    "`{name}` cannot be read (it ends at byte {end}, and the file has {length})"
+                )));
             }
         }
         Ok(())
@@ -131,28 +145,45 @@ impl Gguf {
 
     /// Whether a weight is a linear layer's and in blocks.
     pub(crate) fn is_packed(&self, name: &str) -> bool {
-        let kind = names::of(name).and_then(|name| self.content.tensor_infos.get(&name)).map(|info| info.ggml_dtype);
-        name.contains("_proj.") && kind.is_some_and(|kind| !matches!(kind, GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16))
+        let kind = names::of(name)
+            .and_then(|name| self.content.tensor_infos.get(&name))
+            .map(|info| info.ggml_dtype);
+        name.contains("_proj.")
+            && kind.is_some_and(|kind| {
+                !matches!(kind, GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16)
+            })
     }
 
     /// A weight as plain numbers.
     ///
     /// # Errors
     /// [`ModelError::Io`], [`ModelError::Malformed`].
-    pub(crate) fn read(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor, ModelError> {
+    pub(crate) fn read(
+        &self,
+        name: &str,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Tensor, ModelError> {
         let stored = self.tensor(name)?.dequantize(&Device::Cpu).map_err(NnError::from)?;
         let rows = stored.dim(0).map_err(NnError::from)?;
         let plain = match self.turn(name, rows) {
             Some(turn) => {
-                let order = Tensor::from_iter((0..rows).map(|row| turn.stored(row) as u32), &Device::Cpu);
+                let order =
+                    Tensor::from_iter((0..rows).map(|row| turn.stored(row) as u32), &Device::Cpu);
                 order.and_then(|order| stored.index_select(&order, 0)).map_err(NnError::from)?
             }
             None => stored,
         };
         if !finite::is_finite(&plain).map_err(NnError::from)? {
-            return Err(ModelError::NotFiniteWeight { path: self.path.clone(), name: name.to_owned() });
+            return Err(ModelError::NotFiniteWeight {
+                path: self.path.clone(),
+                name: name.to_owned(),
+            });
         }
-        Ok(plain.to_dtype(dtype).and_then(|tensor| tensor.to_device(device)).map_err(NnError::from)?)
+        Ok(plain
+            .to_dtype(dtype)
+            .and_then(|tensor| tensor.to_device(device))
+            .map_err(NnError::from)?)
     }
 
     /// A weight in its blocks.
@@ -162,26 +193,37 @@ impl Gguf {
     pub(crate) fn packed(&self, name: &str, dims: (usize, usize)) -> Result<Packed, ModelError> {
         let stored = self.tensor(name)?;
         let bytes = stored.data().map_err(NnError::from)?.into_owned();
-        let blocks = Ggml::new(stored.dtype(), bytes, dims.1).map_err(|problem| self.malformed(format!("`{name}`: {problem}")))?;
+        let blocks = Ggml::new(stored.dtype(), bytes, dims.1)
+            .map_err(|problem| self.malformed(format!("`{name}`: {problem}")))?;
         let blocks = match self.turn(name, dims.0) {
             Some(turn) => blocks.reordered(|row| turn.stored(row)),
             None => blocks,
         };
-        Packed::from_numbers(dims, Numbers::Ggml(blocks)).map_err(|error| self.malformed(format!("`{name}`: {error}")))
+        Packed::from_numbers(dims, Numbers::Ggml(blocks))
+            .map_err(|error| self.malformed(format!("`{name}`: {error}")))
     }
 
     /// Weights that are not among those wanted.
     pub(crate) fn others(&self, wanted: &BTreeSet<&str>) -> Vec<String> {
         let known: BTreeSet<_> = wanted.iter().filter_map(|name| names::of(name)).collect();
         // Llama 3's positions; the config has them.
-        let mut others: Vec<_> = self.content.tensor_infos.keys().filter(|name| !known.contains(*name) && *name != config::ROPE_FACTORS).cloned().collect();
+        let mut others: Vec<_> = self
+            .content
+            .tensor_infos
+            .keys()
+            .filter(|name| !known.contains(*name) && *name != config::ROPE_FACTORS)
+            .cloned()
+            .collect();
         others.sort();
         others
     }
 
     fn tensor(&self, name: &str) -> Result<QTensor, ModelError> {
-        let stored = names::of(name).ok_or_else(|| self.malformed(format!("no GGUF file has a `{name}`")))?;
-        let problem = |error: candle_core::Error| self.malformed(format!("`{stored}` cannot be read ({})", line(&error)));
+        let stored = names::of(name)
+            .ok_or_else(|| self.malformed(format!("no GGUF file has a `{name}`")))?;
+        let problem = |error: candle_core::Error| {
+            self.malformed(format!("`{stored}` cannot be read ({})", line(&error)))
+        };
         self.content.tensor(&mut open(&self.path)?, &stored, &Device::Cpu).map_err(problem)
     }
 
@@ -193,8 +235,11 @@ impl Gguf {
             () => return None,
         };
         let architecture = self.text("general.architecture")?;
-        let heads = self.size(&format!("{architecture}.{heads}")).or_else(|| self.size(&format!("{architecture}.attention.head_count")))?;
-        (architecture == "llama" && heads > 0 && rows.is_multiple_of(2 * heads)).then_some(Turn { width: rows / heads })
+        let heads = self
+            .size(&format!("{architecture}.{heads}"))
+            .or_else(|| self.size(&format!("{architecture}.attention.head_count")))?;
+        (architecture == "llama" && heads > 0 && rows.is_multiple_of(2 * heads))
+            .then_some(Turn { width: rows / heads })
     }
 
     fn entry(&self, key: &str) -> Option<&Entry> {
@@ -208,7 +253,8 @@ impl Gguf {
     fn size(&self, key: &str) -> Option<usize> {
         let entry = self.entry(key)?;
         let unsigned = entry.to_u64().ok().or_else(|| entry.to_u32().ok().map(u64::from));
-        let number = unsigned.or_else(|| entry.to_i32().ok().and_then(|number| u64::try_from(number).ok()))?;
+        let number = unsigned
+            .or_else(|| entry.to_i32().ok().and_then(|number| u64::try_from(number).ok()))?;
         usize::try_from(number).ok()
     }
 
@@ -238,7 +284,11 @@ impl Turn {
 }
 
 fn open(path: &Path) -> Result<File, ModelError> {
-    regular_file::open(path).map_err(|source| ModelError::Io { action: "read", path: path.to_owned(), source })
+    regular_file::open(path).map_err(|source| ModelError::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// What candle says, without the frames that it may append.

@@ -18,7 +18,8 @@ mod config;
 use std::sync::Arc;
 
 use graft_nn::{
-    Context, Device, Embedding, Hidden, Junction, Linear, Model, ModelShape, Norm, Prefixes, Result, Role, Site, Sublayer, Tensor,
+    Context, Device, Embedding, Hidden, Junction, Linear, Model, ModelShape, Norm, Prefixes,
+    Result, Role, Site, Sublayer, Tensor,
     ops::{self, AttentionSpec, Gelu},
 };
 
@@ -74,7 +75,10 @@ impl Model for Gpt2 {
     }
 
     fn sites(&self) -> Vec<Site<'_>> {
-        let mut sites = vec![Site::embedding(&self.wte, Role::Embedding), Site::embedding(&self.wpe, Role::Position)];
+        let mut sites = vec![
+            Site::embedding(&self.wte, Role::Embedding),
+            Site::embedding(&self.wpe, Role::Position),
+        ];
         for block in &self.h {
             sites.push(Site::norm(&block.ln_1));
             sites.extend([&block.attn.c_attn, &block.attn.c_proj].map(Site::linear));
@@ -106,10 +110,16 @@ impl Model for Gpt2 {
         let (tokens, virtual_tokens) = self.wte.forward_with_prompt(ids, cx)?; // (B, P+T, C)
         let length = tokens.dim(1)?;
         check_length(ids, prefixes.len(), length, self.shape.max_positions, cx)?;
-        let mut x = tokens.broadcast_add(&positions(&self.wpe, &cx.positions(prefixes.len()), length)?)?; // (B, P+T, C)
-        let mask = mask.map(|mask| prefixes.mask(&behind_prompt(mask, virtual_tokens)?)).transpose()?; // (B, P+T)
+        let mut x =
+            tokens.broadcast_add(&positions(&self.wpe, &cx.positions(prefixes.len()), length)?)?; // (B, P+T, C)
+        let mask =
+            mask.map(|mask| prefixes.mask(&behind_prompt(mask, virtual_tokens)?)).transpose()?; // (B, P+T)
         for (index, block) in self.h.iter().enumerate() {
-            let pass = Pass { cx: cx.clone(), prefixes: prefixes.clone(), spec: self.attention_spec(index, mask.clone(), offset, cx) };
+            let pass = Pass {
+                cx: cx.clone(),
+                prefixes: prefixes.clone(),
+                spec: self.attention_spec(index, mask.clone(), offset, cx),
+            };
             let (block, gelu) = (block.clone(), self.gelu);
             x = cx.through(&x, move |x| block.forward(x, index, &pass, gelu))?;
         }
@@ -120,7 +130,13 @@ impl Model for Gpt2 {
         self.lm_head.forward(states, cx) // (.., V)
     }
 
-    fn label_loss(&self, states: &Tensor, labels: &[i64], normalizer: f64, cx: &Context) -> Result<Tensor> {
+    fn label_loss(
+        &self,
+        states: &Tensor,
+        labels: &[i64],
+        normalizer: f64,
+        cx: &Context,
+    ) -> Result<Tensor> {
         self.lm_head.cross_entropy(states, labels, normalizer, cx)
     }
 
@@ -165,7 +181,10 @@ impl Gpt2 {
     ///
     /// # Errors
     /// Those of `source`, and [`ModelError::Layer`] when a weight has another shape.
-    pub fn build(config: &Gpt2Config, source: &mut Source<'_>) -> std::result::Result<Self, ModelError> {
+    pub fn build(
+        config: &Gpt2Config,
+        source: &mut Source<'_>,
+    ) -> std::result::Result<Self, ModelError> {
         let (width, eps) = (config.n_embd, config.layer_norm_epsilon);
         let mut parts = Parts::new(source);
         let wte = parts.embedding("transformer.wte", [config.vocab_size, width])?;
@@ -175,7 +194,11 @@ impl Gpt2 {
             Ok(Arc::new(Block {
                 ln_1: parts.layer_norm(&at("ln_1"), width, eps)?,
                 attn: Attention {
-                    c_attn: parts.conv1d(&at("attn.c_attn"), Role::QueryKeyValue, [3 * width, width])?,
+                    c_attn: parts.conv1d(
+                        &at("attn.c_attn"),
+                        Role::QueryKeyValue,
+                        [3 * width, width],
+                    )?,
                     c_proj: parts.conv1d(&at("attn.c_proj"), Role::Output, [width, width])?,
                 },
                 attended: Junction::new(at("attention_adapters"), Sublayer::Attention, index),
@@ -194,14 +217,39 @@ impl Gpt2 {
         } else {
             parts.linear("lm_head", Role::Head, [config.vocab_size, width], false)?
         };
-        Ok(Self { shape: config.shape(), wte, wpe, h, ln_f, lm_head, gelu: config.gelu, by_layer: config.scale_attn_by_inverse_layer_idx })
+        Ok(Self {
+            shape: config.shape(),
+            wte,
+            wpe,
+            h,
+            ln_f,
+            lm_head,
+            gelu: config.gelu,
+            by_layer: config.scale_attn_by_inverse_layer_idx,
+        })
     }
 
-    fn attention_spec(&self, index: usize, mask: Option<Tensor>, offset: usize, cx: &Context) -> AttentionSpec {
+    fn attention_spec(
+        &self,
+        index: usize,
+        mask: Option<Tensor>,
+        offset: usize,
+        cx: &Context,
+    ) -> AttentionSpec {
         let ModelShape { heads, kv_heads, head_dim, .. } = self.shape;
         let depth = if self.by_layer { index as f32 + 1.0 } else { 1.0 };
         let (scale, sequences) = (1.0 / ((head_dim as f32).sqrt() * depth), cx.sequences.clone());
-        AttentionSpec { heads, kv_heads, causal: true, mask, offset, scale, window: None, sequences, shares: cx.shares.clone() }
+        AttentionSpec {
+            heads,
+            kv_heads,
+            causal: true,
+            mask,
+            offset,
+            scale,
+            window: None,
+            sequences,
+            shares: cx.shares.clone(),
+        }
     }
 }
 
@@ -210,7 +258,11 @@ impl Plan for Gpt2Config {
         Self::weights(self)
     }
 
-    fn build(&self, _device: &Device, source: &mut Source<'_>) -> std::result::Result<Arc<dyn Model>, ModelError> {
+    fn build(
+        &self,
+        _device: &Device,
+        source: &mut Source<'_>,
+    ) -> std::result::Result<Arc<dyn Model>, ModelError> {
         Ok(Arc::new(Gpt2::build(self, source)?))
     }
 

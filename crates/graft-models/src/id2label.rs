@@ -8,7 +8,8 @@ use serde_json::Value;
 /// which transformers writes for classes that nobody has named.
 pub(crate) fn names(config: &Value) -> Option<Vec<String>> {
     let by_class = from_ids(config).or_else(|| from_labels(config))?;
-    let names: Vec<String> = (0..by_class.len()).map(|class| by_class.get(&class).cloned()).collect::<Option<_>>()?;
+    let names: Vec<String> =
+        (0..by_class.len()).map(|class| by_class.get(&class).cloned()).collect::<Option<_>>()?;
     let is_named = names.iter().enumerate().any(|(class, name)| *name != format!("LABEL_{class}"));
     (is_named && !names.is_empty()).then_some(names)
 }
@@ -22,7 +23,10 @@ fn from_ids(config: &Value) -> Option<BTreeMap<usize, String>> {
 /// `{"negative": 0, "positive": 1}`.
 fn from_labels(config: &Value) -> Option<BTreeMap<usize, String>> {
     let object = config.get("label2id")?.as_object()?;
-    object.iter().map(|(name, class)| Some((usize::try_from(class.as_u64()?).ok()?, name.clone()))).collect()
+    object
+        .iter()
+        .map(|(name, class)| Some((usize::try_from(class.as_u64()?).ok()?, name.clone())))
+        .collect()
 }
 
 /// A name may have been written as a number.
@@ -39,15 +43,24 @@ mod tests {
     #[test]
     fn names_are_in_the_order_of_the_classes() {
         let names_of = |config: Value| names(&config);
-        assert_eq!(names_of(json!({"id2label": {"1": "negative", "0": "positive"}})).unwrap(), ["positive", "negative"]);
+        assert_eq!(
+            names_of(json!({"id2label": {"1": "negative", "0": "positive"}})).unwrap(),
+            ["positive", "negative"]
+        );
         assert_eq!(names_of(json!({"label2id": {"spam": 1, "ham": 0}})).unwrap(), ["ham", "spam"]);
-        let twelve: serde_json::Map<String, Value> = (0..12).map(|class| (class.to_string(), format!("c{class}").into())).collect();
+        let twelve: serde_json::Map<String, Value> =
+            (0..12).map(|class| (class.to_string(), format!("c{class}").into())).collect();
         assert_eq!(names_of(json!({ "id2label": twelve })).unwrap()[10], "c10");
     }
 
     #[test]
     fn placeholders_and_broken_tables_are_no_names() {
-        for config in [json!({}), json!({"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}), json!({"id2label": {"0": "a", "2": "b"}}), json!({"id2label": {}})] {
+        for config in [
+            json!({}),
+            json!({"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}),
+            json!({"id2label": {"0": "a", "2": "b"}}),
+            json!({"id2label": {}}),
+        ] {
             assert_eq!(names(&config), None, "{config}");
         }
     }

@@ -63,5 +63,6 @@ impl WeightSpec {
 
 /// Where the embedded models are: `$GRAFT_ASSETS`, or this crate's own folder. `tiny` is a folder in it.
 pub fn assets() -> PathBuf {
-    std::env::var_os("GRAFT_ASSETS").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("assets"), PathBuf::from)
+    std::env::var_os("GRAFT_ASSETS")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("assets"), PathBuf::from)
 }

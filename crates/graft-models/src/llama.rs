@@ -18,7 +18,8 @@ mod config;
 use std::{collections::BTreeMap, sync::Arc};
 
 use graft_nn::{
-    Context, Device, Embedding, Hidden, Junction, Linear, Model, ModelShape, NnError, Norm, Positions, Prefixes, Result, Rng, Role, Site, Sublayer, Tensor,
+    Context, Device, Embedding, Hidden, Junction, Linear, Model, ModelShape, NnError, Norm,
+    Positions, Prefixes, Result, Rng, Role, Site, Sublayer, Tensor,
     ops::{self, AttentionSpec, RopeSpec, RopeTable},
 };
 
@@ -85,8 +86,13 @@ impl Model for Llama {
         for block in &self.layers {
             let (attention, mlp) = (&block.self_attn, &block.mlp);
             sites.push(Site::norm(&block.input_layernorm));
-            sites.extend([&attention.q_proj, &attention.k_proj, &attention.v_proj, &attention.o_proj].map(Site::linear));
-            sites.extend([&attention.q_norm, &attention.k_norm].into_iter().flatten().map(Site::norm));
+            sites.extend(
+                [&attention.q_proj, &attention.k_proj, &attention.v_proj, &attention.o_proj]
+                    .map(Site::linear),
+            );
+            sites.extend(
+                [&attention.q_norm, &attention.k_norm].into_iter().flatten().map(Site::norm),
+            );
             sites.push(Site::norm(&block.post_attention_layernorm));
             sites.extend([&mlp.gate_proj, &mlp.up_proj, &mlp.down_proj].map(Site::linear));
         }
@@ -114,7 +120,8 @@ impl Model for Llama {
         let positions = cx.positions(prefixes.len());
         let (mut x, virtual_tokens) = self.embed_tokens.forward_with_prompt(ids, cx)?; // (B, P+T, C)
         check_length(ids, prefixes.len(), x.dim(1)?, self.rope.positions(), cx)?;
-        let mask = mask.map(|mask| prefixes.mask(&behind_prompt(mask, virtual_tokens)?)).transpose()?; // (B, P+T)
+        let mask =
+            mask.map(|mask| prefixes.mask(&behind_prompt(mask, virtual_tokens)?)).transpose()?; // (B, P+T)
         let spec = self.attention_spec(mask, cx.offset() + prefixes.len(), cx);
         let mut pass = Pass { cx: cx.clone(), prefixes, rope: self.rope.clone(), positions, spec };
         for (index, block) in self.layers.iter().enumerate() {
@@ -129,7 +136,13 @@ impl Model for Llama {
         self.lm_head.forward(states, cx) // (.., V)
     }
 
-    fn label_loss(&self, states: &Tensor, labels: &[i64], normalizer: f64, cx: &Context) -> Result<Tensor> {
+    fn label_loss(
+        &self,
+        states: &Tensor,
+        labels: &[i64],
+        normalizer: f64,
+        cx: &Context,
+    ) -> Result<Tensor> {
         self.lm_head.cross_entropy(states, labels, normalizer, cx)
     }
 
@@ -151,7 +164,10 @@ impl Attention {
     fn forward(&self, x: &Tensor, index: usize, pass: &Pass) -> Result<Tensor> {
         let Pass { cx, prefixes, rope, positions, spec } = pass;
         let (q, k) = (self.q_proj.forward(x, cx)?, self.k_proj.forward(x, cx)?); // (B, T, H*D), (B, T, K*D)
-        let (q, k) = (norm_heads(self.q_norm.as_ref(), q, spec.heads)?, norm_heads(self.k_norm.as_ref(), k, spec.kv_heads)?);
+        let (q, k) = (
+            norm_heads(self.q_norm.as_ref(), q, spec.heads)?,
+            norm_heads(self.k_norm.as_ref(), k, spec.kv_heads)?,
+        );
         let q = ops::rope(&q, rope, positions.clone(), spec.heads)?; // (B, T, H*D)
         let k = ops::rope(&k, rope, positions.clone(), spec.kv_heads)?; // (B, T, K*D)
         let (k, v) = prefixes.before(index, k, self.v_proj.forward(x, cx)?)?; // (B, T, K*D), behind a prefix (B, P+T, K*D)
@@ -175,29 +191,58 @@ impl Llama {
     ///
     /// # Errors
     /// Those of `source`, and [`ModelError::Layer`] when a weight has another shape.
-    pub fn build(config: &LlamaConfig, device: &Device, source: &mut Source<'_>) -> std::result::Result<Self, ModelError> {
+    pub fn build(
+        config: &LlamaConfig,
+        device: &Device,
+        source: &mut Source<'_>,
+    ) -> std::result::Result<Self, ModelError> {
         let mut parts = Parts::new(source);
-        let embed_tokens = parts.embedding("model.embed_tokens", [config.vocab_size, config.hidden_size])?;
-        let layers = (0..config.num_hidden_layers).map(|index| block(&mut parts, config, index)).collect::<std::result::Result<_, _>>()?;
+        let embed_tokens =
+            parts.embedding("model.embed_tokens", [config.vocab_size, config.hidden_size])?;
+        let layers = (0..config.num_hidden_layers)
+            .map(|index| block(&mut parts, config, index))
+            .collect::<std::result::Result<_, _>>()?;
         let norm = parts.rms_norm("model.norm", config.hidden_size, config.rms_norm_eps)?;
         let lm_head = if config.tie_word_embeddings {
             Linear::sharing("lm_head", Role::Head, embed_tokens.shared_weight())?
         } else {
             parts.linear("lm_head", Role::Head, [config.vocab_size, config.hidden_size], false)?
         };
-        let rope = RopeSpec { head_dim: config.head_dim, theta: config.rope_theta, scaling: config.rope_scaling, positions: config.max_position_embeddings };
+        let rope = RopeSpec {
+            head_dim: config.head_dim,
+            theta: config.rope_theta,
+            scaling: config.rope_scaling,
+            positions: config.max_position_embeddings,
+        };
         let windows = config.variant.windows.clone();
-        Ok(Self { shape: config.shape(), embed_tokens, layers, norm, lm_head, rope: RopeTable::new(&rope, device)?, windows })
+        Ok(Self {
+            shape: config.shape(),
+            embed_tokens,
+            layers,
+            norm,
+            lm_head,
+            rope: RopeTable::new(&rope, device)?,
+            windows,
+        })
     }
 
     /// A model with fresh weights: normal with standard deviation `initializer_range`, norms 1, biases 0, as transformers makes them.
     ///
     /// # Errors
     /// [`ModelError::Layer`] when candle cannot make a tensor.
-    pub fn random(config: &LlamaConfig, seed: u64, device: &Device) -> std::result::Result<Self, ModelError> {
+    pub fn random(
+        config: &LlamaConfig,
+        seed: u64,
+        device: &Device,
+    ) -> std::result::Result<Self, ModelError> {
         let rng = Rng::new(seed);
         Self::build(config, device, &mut |spec| {
-            Ok(Tensor::from_vec(fresh(spec, config.initializer_range, &rng), spec.shape.as_slice(), device).map_err(NnError::from)?)
+            Ok(Tensor::from_vec(
+                fresh(spec, config.initializer_range, &rng),
+                spec.shape.as_slice(),
+                device,
+            )
+            .map_err(NnError::from)?)
         })
     }
 
@@ -205,10 +250,18 @@ impl Llama {
     ///
     /// # Errors
     /// [`ModelError::MissingWeights`] for the first that is not there, [`ModelError::Layer`] when one has another shape.
-    pub fn load(tensors: &BTreeMap<String, Tensor>, config: &LlamaConfig, device: &Device) -> std::result::Result<Self, ModelError> {
+    pub fn load(
+        tensors: &BTreeMap<String, Tensor>,
+        config: &LlamaConfig,
+        device: &Device,
+    ) -> std::result::Result<Self, ModelError> {
         let expected = config.weights().len();
         Self::build(config, device, &mut |spec| {
-            let missing = || ModelError::MissingWeights { folder: "the tensors given".into(), names: vec![spec.name.clone()], expected };
+            let missing = || ModelError::MissingWeights {
+                folder: "the tensors given".into(),
+                names: vec![spec.name.clone()],
+                expected,
+            };
             tensors.get(&spec.name).cloned().ok_or_else(missing)
         })
     }
@@ -216,24 +269,46 @@ impl Llama {
     fn attention_spec(&self, mask: Option<Tensor>, offset: usize, cx: &Context) -> AttentionSpec {
         let ModelShape { heads, kv_heads, head_dim, .. } = self.shape;
         let scale = 1.0 / (head_dim as f32).sqrt();
-        AttentionSpec { heads, kv_heads, causal: true, mask, offset, scale, window: None, sequences: cx.sequences.clone(), shares: cx.shares.clone() }
+        AttentionSpec {
+            heads,
+            kv_heads,
+            causal: true,
+            mask,
+            offset,
+            scale,
+            window: None,
+            sequences: cx.sequences.clone(),
+            shares: cx.shares.clone(),
+        }
     }
 }
 
 /// The layers of one block.
-fn block(parts: &mut Parts<'_, '_>, config: &LlamaConfig, index: usize) -> std::result::Result<Arc<Block>, ModelError> {
-    let (hidden, ffn, head, eps) = (config.hidden_size, config.intermediate_size, config.head_dim, config.rms_norm_eps);
+fn block(
+    parts: &mut Parts<'_, '_>,
+    config: &LlamaConfig,
+    index: usize,
+) -> std::result::Result<Arc<Block>, ModelError> {
+    let (hidden, ffn, head, eps) =
+        (config.hidden_size, config.intermediate_size, config.head_dim, config.rms_norm_eps);
     let (queries, keys) = (config.num_attention_heads * head, config.num_key_value_heads * head);
     let at = |name: &str| format!("model.layers.{index}.{name}");
     let ((inner, outer), mlp_bias) = (config.attention_biases(), config.mlp_bias);
-    let head_norm = |parts: &mut Parts<'_, '_>, name: &str| config.variant.qk_norm.then(|| parts.rms_norm(&at(name), head, eps)).transpose();
+    let head_norm = |parts: &mut Parts<'_, '_>, name: &str| {
+        config.variant.qk_norm.then(|| parts.rms_norm(&at(name), head, eps)).transpose()
+    };
     Ok(Arc::new(Block {
         input_layernorm: parts.rms_norm(&at("input_layernorm"), hidden, eps)?,
         self_attn: Attention {
             q_proj: parts.linear(&at("self_attn.q_proj"), Role::Query, [queries, hidden], inner)?,
             k_proj: parts.linear(&at("self_attn.k_proj"), Role::Key, [keys, hidden], inner)?,
             v_proj: parts.linear(&at("self_attn.v_proj"), Role::Value, [keys, hidden], inner)?,
-            o_proj: parts.linear(&at("self_attn.o_proj"), Role::Output, [hidden, queries], outer)?,
+            o_proj: parts.linear(
+                &at("self_attn.o_proj"),
+                Role::Output,
+                [hidden, queries],
+                outer,
+            )?,
             q_norm: head_norm(parts, "self_attn.q_norm")?,
             k_norm: head_norm(parts, "self_attn.k_norm")?,
         },

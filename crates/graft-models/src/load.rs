@@ -68,7 +68,12 @@ pub struct ModelFiles {
 ///
 /// # Errors
 /// Any [`ModelError`] of loading; each names the file and what to do.
-pub fn load(source: &str, settings: &Settings, device: &Device, progress: &mut dyn FnMut(&str, u64, u64)) -> Result<Loaded, ModelError> {
+pub fn load(
+    source: &str,
+    settings: &Settings,
+    device: &Device,
+    progress: &mut dyn FnMut(&str, u64, u64),
+) -> Result<Loaded, ModelError> {
     settings.check(MODEL)?;
     let quantization = packing::asked(settings)?;
     let place = find(source, settings, progress)?;
@@ -80,30 +85,56 @@ pub fn load(source: &str, settings: &Settings, device: &Device, progress: &mut d
         true => (Gguf::open(&place)?.tokenizer()?, place.clone()),
         false => (Tokenizer::from_folder(&place)?, place.join("tokenizer.json")),
     };
-    let labels = settings.integer(MODEL, "num_labels").and_then(|labels| usize::try_from(labels).ok());
+    let labels =
+        settings.integer(MODEL, "num_labels").and_then(|labels| usize::try_from(labels).ok());
     let files = load_as(&place, dtype(settings), labels, device, progress)?;
     let vocab = files.model.shape().vocab;
     if tokenizer.vocab() > vocab {
-        return Err(ModelError::TokenizerMismatch { path: tokens_from, highest: (tokenizer.vocab() - 1) as u32, vocab });
+        return Err(ModelError::TokenizerMismatch {
+            path: tokens_from,
+            highest: (tokenizer.vocab() - 1) as u32,
+            vocab,
+        });
     }
     if let Some(quantization) = quantization {
         packing::pack(&*files.model, quantization, progress)?;
     }
     let card = graft_protocol::user_file::read_text(&place.join("README.md"), MOST_CARD).ok();
     let ModelFiles { model, config_json, content_hash, warnings, keys } = files;
-    Ok(Loaded { model, tokenizer: Arc::new(tokenizer), name: source.to_owned(), source: lasting, card, config_json, content_hash, warnings, keys })
+    Ok(Loaded {
+        model,
+        tokenizer: Arc::new(tokenizer),
+        name: source.to_owned(),
+        source: lasting,
+        card,
+        config_json,
+        content_hash,
+        warnings,
+        keys,
+    })
 }
 
 /// Loads the model of a folder or GGUF file; it needs no tokenizer there. Matrices are kept as `dtype`, vectors (norms and biases) always in 32 bits.
 ///
 /// # Errors
 /// Any [`ModelError`] of loading.
-pub fn load_model(place: &Path, dtype: DType, device: &Device, progress: &mut dyn FnMut(&str, u64, u64)) -> Result<ModelFiles, ModelError> {
+pub fn load_model(
+    place: &Path,
+    dtype: DType,
+    device: &Device,
+    progress: &mut dyn FnMut(&str, u64, u64),
+) -> Result<ModelFiles, ModelError> {
     load_as(place, dtype, None, device, progress)
 }
 
 /// Loads the model of a folder or file, with a head for so many classes where that is asked for.
-fn load_as(place: &Path, dtype: DType, labels: Option<usize>, device: &Device, progress: &mut dyn FnMut(&str, u64, u64)) -> Result<ModelFiles, ModelError> {
+fn load_as(
+    place: &Path,
+    dtype: DType,
+    labels: Option<usize>,
+    device: &Device,
+    progress: &mut dyn FnMut(&str, u64, u64),
+) -> Result<ModelFiles, ModelError> {
     let (config_json, path) = config_of(place)?;
     check_quantization(&config_json, &path)?;
     let mut weights = weights::open(place)?;
@@ -114,19 +145,41 @@ fn load_as(place: &Path, dtype: DType, labels: Option<usize>, device: &Device, p
     }
     let expected = plan.weights();
     weights.expect(plan.prefix(), &expected)?;
-    let is_fresh = |spec: &WeightSpec| weights.shape(&spec.name).is_none() && plan.may_be_fresh(spec);
+    let is_fresh =
+        |spec: &WeightSpec| weights.shape(&spec.name).is_none() && plan.may_be_fresh(spec);
     let (fresh, stored): (Vec<_>, Vec<_>) = expected.iter().cloned().partition(is_fresh);
     let tied = expected.iter().all(|spec| spec.name != "lm_head.weight");
-    let unexpected: Vec<_> = weights.check(&stored)?.into_iter().filter(|name| !unused::is_needless(name, tied)).collect();
-    let (packed, plain): (Vec<_>, Vec<_>) = expected.iter().partition(|spec| weights.is_packed(&spec.name));
-    sizes::check_memory(&plain, if packed.is_empty() { 0 } else { weights.bytes() }, dtype, device)?;
+    let unexpected: Vec<_> = weights
+        .check(&stored)?
+        .into_iter()
+        .filter(|name| !unused::is_needless(name, tied))
+        .collect();
+    let (packed, plain): (Vec<_>, Vec<_>) =
+        expected.iter().partition(|spec| weights.is_packed(&spec.name));
+    sizes::check_memory(
+        &plain,
+        if packed.is_empty() { 0 } else { weights.bytes() },
+        dtype,
+        device,
+    )?;
     let model = build(&*plan, &*weights, (&expected, &fresh), dtype, device, progress)?;
-    if let Some(names) = model.label_names().filter(|_| fresh.iter().any(|spec| spec.name.ends_with("classifier.weight"))) {
+    if let Some(names) = model
+        .label_names()
+        .filter(|_| fresh.iter().any(|spec| spec.name.ends_with("classifier.weight")))
+    {
         names.mark_fresh();
     }
     let content_hash = content::hash(content_paths(&path, &*weights).into_iter())?;
-    let borrowed = unused::borrowed_classifier(&config_json, model.task(), stored.iter().any(|spec| spec.name == "classifier.weight"));
-    let warnings = unused::warnings(&unexpected, &config_json, model.task()).into_iter().chain(borrowed).chain(fresh_warning(&fresh)).collect();
+    let borrowed = unused::borrowed_classifier(
+        &config_json,
+        model.task(),
+        stored.iter().any(|spec| spec.name == "classifier.weight"),
+    );
+    let warnings = unused::warnings(&unexpected, &config_json, model.task())
+        .into_iter()
+        .chain(borrowed)
+        .chain(fresh_warning(&fresh))
+        .collect();
     let keys = (stored.len(), stored.len() + unexpected.len());
     Ok(ModelFiles { model, config_json, content_hash, warnings, keys })
 }
@@ -145,13 +198,15 @@ fn build(
         done += 1;
         progress("weights", done, expected.len() as u64);
         if let Some(values) = plan.fresh(spec).filter(|_| fresh.contains(spec)) {
-            return Ok(Tensor::from_vec(values, spec.shape.as_slice(), device).map_err(graft_nn::NnError::from)?);
+            return Ok(Tensor::from_vec(values, spec.shape.as_slice(), device)
+                .map_err(graft_nn::NnError::from)?);
         }
         match spec.shape[..] {
             [d_out, d_in] if weights.is_packed(&spec.name) => {
                 packed.insert(spec.name.clone(), weights.packed(&spec.name, (d_out, d_in))?);
                 // Holds the place until the model is there; it takes no memory.
-                let zero = Tensor::zeros((1, 1), dtype, device).and_then(|zero| zero.broadcast_as((d_out, d_in)));
+                let zero = Tensor::zeros((1, 1), dtype, device)
+                    .and_then(|zero| zero.broadcast_as((d_out, d_in)));
                 Ok(zero.map_err(graft_nn::NnError::from)?)
             }
             [_] => weights.read(&spec.name, DType::F32, device),
@@ -166,16 +221,29 @@ fn build(
 ///
 /// # Errors
 /// [`ModelError::Malformed`].
-fn check_sizes(config: &Value, weights: &dyn weights::WeightFiles, path: &Path) -> Result<(), ModelError> {
-    sizes::check(config, weights.stored()).map_err(|problem| ModelError::Malformed { path: path.to_owned(), problem })
+fn check_sizes(
+    config: &Value,
+    weights: &dyn weights::WeightFiles,
+    path: &Path,
+) -> Result<(), ModelError> {
+    sizes::check(config, weights.stored())
+        .map_err(|problem| ModelError::Malformed { path: path.to_owned(), problem })
 }
 
 /// The folder that a source means.
-fn find(source: &str, settings: &Settings, progress: &mut dyn FnMut(&str, u64, u64)) -> Result<PathBuf, ModelError> {
+fn find(
+    source: &str,
+    settings: &Settings,
+    progress: &mut dyn FnMut(&str, u64, u64),
+) -> Result<PathBuf, ModelError> {
     let folder = expanded(source);
     if source == "tiny" && !folder.join("config.json").is_file() {
         let folder = assets().join("tiny");
-        return if folder.join("config.json").is_file() { Ok(folder) } else { Err(ModelError::NoTiny { folder }) };
+        return if folder.join("config.json").is_file() {
+            Ok(folder)
+        } else {
+            Err(ModelError::NoTiny { folder })
+        };
     }
     if is_gguf(&folder) && folder.exists() && !folder.is_dir() {
         return Ok(folder);
@@ -184,7 +252,11 @@ fn find(source: &str, settings: &Settings, progress: &mut dyn FnMut(&str, u64, u
         return only_gguf(folder);
     }
     if hub::is_repository(source) {
-        return hub::fetch(source, &settings.text(MODEL, "revision").unwrap_or_else(|| "main".to_owned()), progress);
+        return hub::fetch(
+            source,
+            &settings.text(MODEL, "revision").unwrap_or_else(|| "main".to_owned()),
+            progress,
+        );
     }
     let known = known_models();
     let nearest = nearest(source, &known);
@@ -201,8 +273,16 @@ fn only_gguf(folder: PathBuf) -> Result<PathBuf, ModelError> {
         0 => Ok(folder),
         1 => Ok(files.remove(0)),
         _ => {
-            let names = files.iter().map(|file| format!("%model load {}", file.display())).collect::<Vec<_>>().join(", ");
-            Err(ModelError::MissingFile { folder, file: "config.json, but several GGUF files".to_owned(), hint: format!("name one: {names}") })
+            let names = files
+                .iter()
+                .map(|file| format!("%model load {}", file.display()))
+                .collect::<Vec<_>>()
+                .join(", ");
+            Err(ModelError::MissingFile {
+                folder,
+                file: "config.json, but several GGUF files".to_owned(),
+                hint: format!("name one: {names}"),
+            })
         }
     }
 }
@@ -219,15 +299,24 @@ fn expanded(source: &str) -> PathBuf {
 fn known_models() -> Vec<String> {
     let here = std::fs::read_dir(".").into_iter().flatten().flatten();
     let is_model = |path: &Path| path.join("config.json").is_file() || is_gguf(path);
-    let mut folders: Vec<_> = here.filter(|entry| is_model(&entry.path())).map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut folders: Vec<_> = here
+        .filter(|entry| is_model(&entry.path()))
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
     folders.sort();
     std::iter::once("tiny".to_owned()).chain(folders).collect()
 }
 
 /// The known word that was probably meant.
 fn nearest(word: &str, known: &[String]) -> Option<String> {
-    let likeness = |candidate: &String| strsim::normalized_damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase());
-    known.iter().filter(|candidate| likeness(candidate) >= 0.5).max_by(|a, b| likeness(a).total_cmp(&likeness(b))).cloned()
+    let likeness = |candidate: &String| {
+        strsim::normalized_damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase())
+    };
+    known
+        .iter()
+        .filter(|candidate| likeness(candidate) >= 0.5)
+        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+        .cloned()
 }
 
 fn dtype(settings: &Settings) -> DType {
@@ -240,11 +329,15 @@ fn dtype(settings: &Settings) -> DType {
 
 /// Refuses weights that another program than bitsandbytes has packed.
 fn check_quantization(config: &Value, path: &Path) -> Result<(), ModelError> {
-    let method = config.get("quantization_config").map(|quantization| quantization.get("quant_method").and_then(Value::as_str).unwrap_or("bitsandbytes"));
+    let method = config.get("quantization_config").map(|quantization| {
+        quantization.get("quant_method").and_then(Value::as_str).unwrap_or("bitsandbytes")
+    });
     match method {
         None | Some("bitsandbytes") => Ok(()),
         Some(other) => {
-            let problem = format!("its weights are packed with {other}; those that bitsandbytes packs (nf4, int8) and plain ones are read");
+            let problem = format!(
+                "its weights are packed with {other}; those that bitsandbytes packs (nf4, int8) and plain ones are read"
+            );
             Err(ModelError::Malformed { path: path.to_owned(), problem })
         }
     }
@@ -273,13 +366,21 @@ fn read_config(folder: &Path, path: &Path) -> Result<Value, ModelError> {
         } else {
             "a model folder holds config.json, tokenizer.json and model.safetensors"
         };
-        return Err(ModelError::MissingFile { folder: folder.to_owned(), file: "config.json".to_owned(), hint: hint.to_owned() });
+        return Err(ModelError::MissingFile {
+            folder: folder.to_owned(),
+            file: "config.json".to_owned(),
+            hint: hint.to_owned(),
+        });
     }
     side_file::json(path)
 }
 
 fn fresh_warning(specs: &[WeightSpec]) -> Option<String> {
-    let layers: BTreeSet<_> = specs.iter().filter_map(|spec| spec.name.rsplit_once('.')).map(|(layer, _)| format!("`{layer}`")).collect();
+    let layers: BTreeSet<_> = specs
+        .iter()
+        .filter_map(|spec| spec.name.rsplit_once('.'))
+        .map(|(layer, _)| format!("`{layer}`"))
+        .collect();
     let layers = layers.into_iter().collect::<Vec<_>>().join(" and ");
     (!layers.is_empty()).then(|| format!("the files hold no weights for {layers}: fresh ones were made, and mean nothing until they are trained"))
 }

@@ -17,9 +17,15 @@ const WINDOW: usize = 4096;
 /// Those of [`LlamaConfig::from_json`].
 pub fn config(json: &Value) -> Result<LlamaConfig, String> {
     let config = LlamaConfig::from_json(json)?;
-    let sliding = if json.get("sliding_window").is_none() { Some(WINDOW) } else { window::size(json) };
+    let sliding =
+        if json.get("sliding_window").is_none() { Some(WINDOW) } else { window::size(json) };
     let windows = window::of_layers(json, config.num_hidden_layers, 0, sliding)?;
-    let variant = Variant { model_type: "mistral", architecture: "MistralForCausalLM", windows, ..Variant::default() };
+    let variant = Variant {
+        model_type: "mistral",
+        architecture: "MistralForCausalLM",
+        windows,
+        ..Variant::default()
+    };
     Ok(LlamaConfig { attention_bias: false, mlp_bias: false, variant, ..config })
 }
 

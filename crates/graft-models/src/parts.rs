@@ -1,6 +1,8 @@
 //! What the families are made of: layers whose weights a source gives, and what their forward passes share.
 
-use graft_nn::{Context, DType, Embedding, Linear, NnError, Norm, Positions, Rng, Role, Sequences, Tensor};
+use graft_nn::{
+    Context, DType, Embedding, Linear, NnError, Norm, Positions, Rng, Role, Sequences, Tensor,
+};
 
 use crate::{ModelError, WeightSpec, families::Source};
 
@@ -15,14 +17,25 @@ impl<'a, 'b> Parts<'a, 'b> {
     }
 
     /// A linear map whose weight is stored as (d_out, d_in).
-    pub(crate) fn linear(&mut self, path: &str, role: Role, [d_out, d_in]: [usize; 2], biased: bool) -> Result<Linear, ModelError> {
+    pub(crate) fn linear(
+        &mut self,
+        path: &str,
+        role: Role,
+        [d_out, d_in]: [usize; 2],
+        biased: bool,
+    ) -> Result<Linear, ModelError> {
         let weight = self.weight(path, "weight", &[d_out, d_in])?;
         let bias = if biased { Some(self.weight(path, "bias", &[d_out])?) } else { None };
         Ok(Linear::new(path, role, weight, bias)?)
     }
 
     /// GPT-2's `Conv1D`: a linear map with a bias whose weight is stored as (d_in, d_out).
-    pub(crate) fn conv1d(&mut self, path: &str, role: Role, [d_out, d_in]: [usize; 2]) -> Result<Linear, ModelError> {
+    pub(crate) fn conv1d(
+        &mut self,
+        path: &str,
+        role: Role,
+        [d_out, d_in]: [usize; 2],
+    ) -> Result<Linear, ModelError> {
         let stored = self.weight(path, "weight", &[d_in, d_out])?;
         let weight = stored.t().and_then(|turned| turned.contiguous()).map_err(NnError::from)?; // (d_out, d_in)
         let bias = self.weight(path, "bias", &[d_out])?;
@@ -30,18 +43,32 @@ impl<'a, 'b> Parts<'a, 'b> {
     }
 
     /// A norm by the root of the mean square.
-    pub(crate) fn rms_norm(&mut self, path: &str, width: usize, eps: f64) -> Result<Norm, ModelError> {
+    pub(crate) fn rms_norm(
+        &mut self,
+        path: &str,
+        width: usize,
+        eps: f64,
+    ) -> Result<Norm, ModelError> {
         Ok(Norm::rms(path, self.weight(path, "weight", &[width])?, eps))
     }
 
     /// A norm by mean and variance.
-    pub(crate) fn layer_norm(&mut self, path: &str, width: usize, eps: f64) -> Result<Norm, ModelError> {
+    pub(crate) fn layer_norm(
+        &mut self,
+        path: &str,
+        width: usize,
+        eps: f64,
+    ) -> Result<Norm, ModelError> {
         let weight = self.weight(path, "weight", &[width])?;
         Ok(Norm::layer(path, weight, Some(self.weight(path, "bias", &[width])?), eps))
     }
 
     /// A table of vectors.
-    pub(crate) fn embedding(&mut self, path: &str, shape: [usize; 2]) -> Result<Embedding, ModelError> {
+    pub(crate) fn embedding(
+        &mut self,
+        path: &str,
+        shape: [usize; 2],
+    ) -> Result<Embedding, ModelError> {
         Ok(Embedding::new(path, self.weight(path, "weight", &shape)?))
     }
 
@@ -49,7 +76,11 @@ impl<'a, 'b> Parts<'a, 'b> {
         let name = format!("{path}.{leaf}");
         let tensor = (self.source)(&WeightSpec::new(name.clone(), shape))?;
         if tensor.dims() != shape {
-            let error = NnError::Shape { what: "weight", expected: format!("{shape:?}"), found: tensor.dims().to_vec() };
+            let error = NnError::Shape {
+                what: "weight",
+                expected: format!("{shape:?}"),
+                found: tensor.dims().to_vec(),
+            };
             return Err(NnError::at_path(error, &name).into());
         }
         Ok(tensor)
@@ -75,21 +106,42 @@ pub(crate) fn behind_prompt(mask: &Tensor, count: usize) -> graft_nn::Result<Ten
 }
 
 /// Refuses an empty input, one whose `length` behind a prefix reaches beyond the `limit` positions of a model, and packed sequences with virtual tokens.
-pub(crate) fn check_length(ids: &Tensor, prefix: usize, length: usize, limit: usize, cx: &Context) -> graft_nn::Result<()> {
+pub(crate) fn check_length(
+    ids: &Tensor,
+    prefix: usize,
+    length: usize,
+    limit: usize,
+    cx: &Context,
+) -> graft_nn::Result<()> {
     if ids.elem_count() == 0 {
-        return Err(NnError::Shape { what: "ids", expected: "(B, T) with a token or more".to_owned(), found: ids.dims().to_vec() });
+        return Err(NnError::Shape {
+            what: "ids",
+            expected: "(B, T) with a token or more".to_owned(),
+            found: ids.dims().to_vec(),
+        });
     }
     let packed = cx.sequences.as_ref().map(Sequences::tokens);
-    if let Some(packed) = packed.filter(|packed| prefix > 0 || length != *packed || ids.dims() != [1, *packed]) {
-        let expected = format!("(1, {packed}), since as many tokens are packed, and no virtual tokens");
+    if let Some(packed) =
+        packed.filter(|packed| prefix > 0 || length != *packed || ids.dims() != [1, *packed])
+    {
+        let expected =
+            format!("(1, {packed}), since as many tokens are packed, and no virtual tokens");
         return Err(NnError::Shape { what: "packed ids", expected, found: ids.dims().to_vec() });
     }
     let end = cx.positions(prefix).end(length);
-    if end > limit { Err(NnError::OutOfRange { what: "position", index: end as i64 - 1, limit }) } else { Ok(()) }
+    if end > limit {
+        Err(NnError::OutOfRange { what: "position", index: end as i64 - 1, limit })
+    } else {
+        Ok(())
+    }
 }
 
 /// The vectors of the positions of `length` tokens: (1, T, C).
-pub(crate) fn positions(table: &Embedding, positions: &Positions, length: usize) -> graft_nn::Result<Tensor> {
+pub(crate) fn positions(
+    table: &Embedding,
+    positions: &Positions,
+    length: usize,
+) -> graft_nn::Result<Tensor> {
     let places: Vec<u32> = positions.list(length).into_iter().map(|place| place as u32).collect();
     table.forward(&Tensor::from_vec(places, (1, length), table.weight().own().device())?)
 }

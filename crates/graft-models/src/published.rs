@@ -51,7 +51,19 @@ pub fn published_names() -> Vec<&'static str> {
 impl Published {
     fn of((name, family, sizes, tied): &Row) -> Self {
         let [hidden, layers, heads, kv_heads, head_dim, intermediate, vocab, positions] = *sizes;
-        Self { name, family, hidden, layers, heads, kv_heads, head_dim, intermediate, vocab, positions, tied: *tied }
+        Self {
+            name,
+            family,
+            hidden,
+            layers,
+            heads,
+            kv_heads,
+            head_dim,
+            intermediate,
+            vocab,
+            positions,
+            tied: *tied,
+        }
     }
 
     /// Its sizes.
@@ -72,17 +84,39 @@ impl Published {
 
     /// (d_out, d_in) of the linear maps of one block.
     fn linears(&self) -> Vec<(u64, u64)> {
-        let [hidden, queries, keys, wide] = [self.hidden, self.heads * self.head_dim, self.kv_heads * self.head_dim, self.intermediate].map(|size| size as u64);
+        let [hidden, queries, keys, wide] = [
+            self.hidden,
+            self.heads * self.head_dim,
+            self.kv_heads * self.head_dim,
+            self.intermediate,
+        ]
+        .map(|size| size as u64);
         match self.family {
             "gpt2" => vec![(3 * hidden, hidden), (hidden, hidden), (wide, hidden), (hidden, wide)],
-            "bert" => vec![(hidden, hidden), (hidden, hidden), (hidden, hidden), (hidden, hidden), (wide, hidden), (hidden, wide)],
-            _ => vec![(queries, hidden), (keys, hidden), (keys, hidden), (hidden, queries), (wide, hidden), (wide, hidden), (hidden, wide)],
+            "bert" => vec![
+                (hidden, hidden),
+                (hidden, hidden),
+                (hidden, hidden),
+                (hidden, hidden),
+                (wide, hidden),
+                (hidden, wide),
+            ],
+            _ => vec![
+                (queries, hidden),
+                (keys, hidden),
+                (keys, hidden),
+                (hidden, queries),
+                (wide, hidden),
+                (wide, hidden),
+                (hidden, wide),
+            ],
         }
     }
 
     /// All parameters.
     pub fn parameters(&self) -> u64 {
-        let [hidden, vocab, positions, head_dim] = [self.hidden, self.vocab, self.positions, self.head_dim].map(|size| size as u64);
+        let [hidden, vocab, positions, head_dim] =
+            [self.hidden, self.vocab, self.positions, self.head_dim].map(|size| size as u64);
         let linears = self.linears();
         let weights: u64 = linears.iter().map(|(d_out, d_in)| d_out * d_in).sum();
         let biases: u64 = match self.family {
@@ -94,7 +128,9 @@ impl Published {
         let (norms, outside) = match self.family {
             "gpt2" => (4 * hidden, positions * hidden + 2 * hidden),
             // Positions, two token types, the embeddings' norm, the pooler.
-            "bert" => (4 * hidden, (positions + 2) * hidden + 2 * hidden + hidden * hidden + hidden),
+            "bert" => {
+                (4 * hidden, (positions + 2) * hidden + 2 * hidden + hidden * hidden + hidden)
+            }
             "qwen3" => (2 * hidden + 2 * head_dim, hidden),
             _ => (2 * hidden, hidden),
         };
@@ -105,8 +141,12 @@ impl Published {
     /// Bytes of all parameters at `bytes_each`, the linear maps of the blocks packed where that is asked for.
     pub fn bytes(&self, bytes_each: u64, packed: Option<Quantization>) -> u64 {
         let all = bytes_each * self.parameters();
-        let saved = |(d_out, d_in): &(u64, u64), packed: Quantization| bytes_each * d_out * d_in - packed.bytes((*d_out as usize, *d_in as usize)) as u64;
-        all - packed.map_or(0, |packed| self.layers as u64 * self.linears().iter().map(|map| saved(map, packed)).sum::<u64>())
+        let saved = |(d_out, d_in): &(u64, u64), packed: Quantization| {
+            bytes_each * d_out * d_in - packed.bytes((*d_out as usize, *d_in as usize)) as u64
+        };
+        all - packed.map_or(0, |packed| {
+            self.layers as u64 * self.linears().iter().map(|map| saved(map, packed)).sum::<u64>()
+        })
     }
 
     /// Numbers of the largest of its matrices.
@@ -117,7 +157,8 @@ impl Published {
 
     /// Numbers of a LoRA of that rank on all linear maps of the blocks.
     pub fn lora_parameters(&self, rank: u64) -> u64 {
-        self.layers as u64 * self.linears().iter().map(|(d_out, d_in)| rank * (d_out + d_in)).sum::<u64>()
+        self.layers as u64
+            * self.linears().iter().map(|(d_out, d_in)| rank * (d_out + d_in)).sum::<u64>()
     }
 }
 
@@ -142,13 +183,19 @@ mod tests {
             ("gpt2", 124_439_808),
             ("bert-base", 109_482_240),
         ];
-        let found: Vec<_> = published_names().into_iter().map(|name| (name, published(name).map_or(0, |model| model.parameters()))).collect();
+        let found: Vec<_> = published_names()
+            .into_iter()
+            .map(|name| (name, published(name).map_or(0, |model| model.parameters())))
+            .collect();
         assert_eq!(found, expected);
     }
 
     #[test]
     fn lora_on_every_linear_map_has_the_number_that_peft_prints() {
         // HF PEFT on Llama 3.2 1B, r=16, all-linear: trainable params: 11,272,192.
-        assert_eq!(published("Llama-3.2-1B").map(|model| model.lora_parameters(16)), Some(11_272_192));
+        assert_eq!(
+            published("Llama-3.2-1B").map(|model| model.lora_parameters(16)),
+            Some(11_272_192)
+        );
     }
 }

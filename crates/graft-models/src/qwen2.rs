@@ -15,7 +15,13 @@ use crate::window;
 pub fn config(json: &Value) -> Result<LlamaConfig, String> {
     let config = LlamaConfig::from_json(json)?;
     let windows = windows(json, config.num_hidden_layers)?;
-    let variant = Variant { model_type: "qwen2", architecture: "Qwen2ForCausalLM", qkv_bias: true, windows, ..Variant::default() };
+    let variant = Variant {
+        model_type: "qwen2",
+        architecture: "Qwen2ForCausalLM",
+        qkv_bias: true,
+        windows,
+        ..Variant::default()
+    };
     Ok(LlamaConfig { attention_bias: false, mlp_bias: false, variant, ..config })
 }
 
@@ -35,7 +41,12 @@ mod tests {
 
     #[test]
     fn queries_keys_and_values_have_a_bias_and_the_output_has_none() {
-        let names: Vec<_> = config(&crate::llama::tests::json()).unwrap().weights().into_iter().map(|spec| spec.name).collect();
+        let names: Vec<_> = config(&crate::llama::tests::json())
+            .unwrap()
+            .weights()
+            .into_iter()
+            .map(|spec| spec.name)
+            .collect();
         let has = |name: &str| names.contains(&format!("model.layers.0.self_attn.{name}.bias"));
         assert_eq!(["q_proj", "k_proj", "v_proj", "o_proj"].map(has), [true, true, true, false]);
     }

@@ -16,7 +16,13 @@ pub fn config(json: &Value) -> Result<LlamaConfig, String> {
     let config = LlamaConfig::from_json(json)?;
     let windows = windows(json, config.num_hidden_layers)?;
     let head_dim = if json.get("head_dim").is_some() { config.head_dim } else { 128 };
-    let variant = Variant { model_type: "qwen3", architecture: "Qwen3ForCausalLM", qk_norm: true, windows, ..Variant::default() };
+    let variant = Variant {
+        model_type: "qwen3",
+        architecture: "Qwen3ForCausalLM",
+        qk_norm: true,
+        windows,
+        ..Variant::default()
+    };
     Ok(LlamaConfig { head_dim, mlp_bias: false, variant, ..config })
 }
 
@@ -29,7 +35,11 @@ mod tests {
         let mut json = crate::llama::tests::json();
         json["head_dim"] = 6.into();
         let weights = config(&json).unwrap().weights();
-        let norms: Vec<_> = weights.iter().filter(|spec| spec.name.contains("_norm.weight")).map(|spec| spec.shape.clone()).collect();
+        let norms: Vec<_> = weights
+            .iter()
+            .filter(|spec| spec.name.contains("_norm.weight"))
+            .map(|spec| spec.shape.clone())
+            .collect();
         assert_eq!(norms, vec![vec![6]; 4]);
     }
 }

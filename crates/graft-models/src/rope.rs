@@ -8,10 +8,24 @@ use serde_json::Value;
 /// # Errors
 /// In words, when a number is missing or the type is not one of `default`, `linear`, `llama3`.
 pub(crate) fn from_config(config: &Value) -> Result<(f64, RopeScaling), String> {
-    let parameters = ["rope_parameters", "rope_scaling"].iter().find_map(|key| config.get(*key).filter(|value| value.is_object()));
-    let number = |key: &str| parameters.and_then(|object| object.get(key)).or_else(|| config.get(key)).and_then(Value::as_f64);
-    let needed = |key: &str| number(key).filter(|value| value.is_finite() && *value > 0.0).ok_or_else(|| format!("its rope scaling needs a positive `{key}`"));
-    let kind = parameters.and_then(|object| object.get("rope_type").or_else(|| object.get("type"))).and_then(Value::as_str).unwrap_or("default");
+    let parameters = ["rope_parameters", "rope_scaling"]
+        .iter()
+        .find_map(|key| config.get(*key).filter(|value| value.is_object()));
+    let number = |key: &str| {
+        parameters
+            .and_then(|object| object.get(key))
+            .or_else(|| config.get(key))
+            .and_then(Value::as_f64)
+    };
+    let needed = |key: &str| {
+        number(key)
+            .filter(|value| value.is_finite() && *value > 0.0)
+            .ok_or_else(|| format!("its rope scaling needs a positive `{key}`"))
+    };
+    let kind = parameters
+        .and_then(|object| object.get("rope_type").or_else(|| object.get("type")))
+        .and_then(Value::as_str)
+        .unwrap_or("default");
     let scaling = match kind {
         "default" => RopeScaling::Default,
         "linear" => RopeScaling::Linear { factor: needed("factor")? },
@@ -21,15 +35,25 @@ pub(crate) fn from_config(config: &Value) -> Result<(f64, RopeScaling), String> 
             high_freq_factor: needed("high_freq_factor")?,
             original_max_positions: needed("original_max_position_embeddings")?,
         },
-        other => return Err(format!("its rope type `{other}` is not supported (default, linear and llama3 are)")),
+        other => {
+            return Err(format!(
+                "its rope type `{other}` is not supported (default, linear and llama3 are)"
+            ));
+        }
     };
     if let RopeScaling::Llama3 { low_freq_factor, high_freq_factor, .. } = scaling
         && low_freq_factor >= high_freq_factor
     {
-        return Err(format!("its rope scaling needs a `high_freq_factor` above the `low_freq_factor`, got {high_freq_factor} and {low_freq_factor}"));
+        return Err(format!(
+            "its rope scaling needs a `high_freq_factor` above the `low_freq_factor`, got {high_freq_factor} and {low_freq_factor}"
+        ));
     }
     let theta = number("rope_theta").unwrap_or(10_000.0);
-    if theta > 0.0 { Ok((theta, scaling)) } else { Err(format!("`rope_theta` must be positive, got {theta}")) }
+    if theta > 0.0 {
+        Ok((theta, scaling))
+    } else {
+        Err(format!("`rope_theta` must be positive, got {theta}"))
+    }
 }
 
 /// The same as the object that transformers 5 calls `rope_parameters`.
@@ -41,7 +65,12 @@ pub(crate) fn to_config(theta: f64, scaling: RopeScaling) -> Value {
             json["rope_type"] = "linear".into();
             json["factor"] = factor.into();
         }
-        RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_positions } => {
+        RopeScaling::Llama3 {
+            factor,
+            low_freq_factor,
+            high_freq_factor,
+            original_max_positions,
+        } => {
             json["rope_type"] = "llama3".into();
             json["factor"] = factor.into();
             json["low_freq_factor"] = low_freq_factor.into();
@@ -66,13 +95,20 @@ mod tests {
         let five = json!({ "rope_parameters": to_config(theta, scaling) });
         assert_eq!(from_config(&five).unwrap(), (5e5, scaling));
         assert!(matches!(scaling, RopeScaling::Llama3 { original_max_positions: 8192.0, .. }));
-        assert_eq!(from_config(&json!({"rope_scaling": null})).unwrap(), (10_000.0, RopeScaling::Default));
-        assert_eq!(from_config(&json!({"rope_scaling": {"type": "linear", "factor": 2}})).unwrap().1, RopeScaling::Linear { factor: 2.0 });
+        assert_eq!(
+            from_config(&json!({"rope_scaling": null})).unwrap(),
+            (10_000.0, RopeScaling::Default)
+        );
+        assert_eq!(
+            from_config(&json!({"rope_scaling": {"type": "linear", "factor": 2}})).unwrap().1,
+            RopeScaling::Linear { factor: 2.0 }
+        );
     }
 
     #[test]
     fn an_unknown_type_is_named() {
-        let problem = from_config(&json!({"rope_scaling": {"type": "yarn", "factor": 4.0}})).unwrap_err();
+        let problem =
+            from_config(&json!({"rope_scaling": {"type": "yarn", "factor": 4.0}})).unwrap_err();
         assert!(problem.contains("`yarn`"), "{problem}");
     }
 }

@@ -8,7 +8,10 @@ use std::{
     path::Path,
 };
 
-use graft_nn::{DType, Layer, Model, NnError, Parameter, Site, Tensor, Weight, atomic_file, atomic_folder, tensor_file};
+use graft_nn::{
+    DType, Layer, Model, NnError, Parameter, Site, Tensor, Weight, atomic_file, atomic_folder,
+    tensor_file,
+};
 use serde_json::Value;
 
 use crate::{Loaded, ModelError, Tokenizer, bnb};
@@ -44,9 +47,15 @@ pub fn save_folder(folder: &Path, parts: &FolderParts<'_>) -> Result<(), ModelEr
     let mut files = Files::new();
     if let Some(tokenizer) = parts.tokenizer {
         files.insert("tokenizer.json".to_owned(), tokenizer.to_json()?.into_bytes());
-        carried::add(&mut files, "generation_config.json", &serde_json::json!({ "eos_token_id": tokenizer.ends() }));
+        carried::add(
+            &mut files,
+            "generation_config.json",
+            &serde_json::json!({ "eos_token_id": tokenizer.ends() }),
+        );
     }
-    files.extend(parts.others.iter().map(|(name, text)| ((*name).to_owned(), text.clone().into_bytes())));
+    files.extend(
+        parts.others.iter().map(|(name, text)| ((*name).to_owned(), text.clone().into_bytes())),
+    );
     write(folder, parts.model, (parts.config, parts.dtype), &files)
 }
 
@@ -63,55 +72,85 @@ pub fn save_loaded(folder: &Path, model: &SavedModel<'_>) -> Result<Vec<String>,
 
 const WEIGHTS: &str = "model.safetensors";
 
-fn write(folder: &Path, model: &dyn Model, (config, dtype): (&Value, DType), files: &Files) -> Result<(), ModelError> {
+fn write(
+    folder: &Path,
+    model: &dyn Model,
+    (config, dtype): (&Value, DType),
+    files: &Files,
+) -> Result<(), ModelError> {
     let (stored, quantization) = tensors(model, dtype)?;
-    let saved = config::Saved { dtype, quantization, has_head: stored.contains_key("lm_head.weight") };
+    let saved =
+        config::Saved { dtype, quantization, has_head: stored.contains_key("lm_head.weight") };
     let config = config::of(model, config, saved);
-    let failed = |path: &Path, source| ModelError::Io { action: "write", path: path.to_owned(), source };
+    let failed =
+        |path: &Path, source| ModelError::Io { action: "write", path: path.to_owned(), source };
     let fill = |part: &Path| {
         tensor_file::write(&part.join(WEIGHTS), &stored)?;
         for (name, bytes) in files {
             let path = part.join(name);
-            path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| atomic_file::write(&path, bytes)).map_err(|source| failed(&path, source))?;
+            path.parent()
+                .map_or(Ok(()), std::fs::create_dir_all)
+                .and_then(|()| atomic_file::write(&path, bytes))
+                .map_err(|source| failed(&path, source))?;
         }
         let path = part.join("config.json");
-        atomic_file::write(&path, format!("{config:#}\n").as_bytes()).map_err(|source| failed(&path, source))
+        atomic_file::write(&path, format!("{config:#}\n").as_bytes())
+            .map_err(|source| failed(&path, source))
     };
     atomic_folder::write(folder, &is_of_a_model, fill, |source| failed(folder, source))
 }
 
 /// Whether a file of that name is a part of the model in its folder, so that one of an older model must not stay there.
 fn is_of_a_model(name: &str) -> bool {
-    let is_weights = name.starts_with("model") && (name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json"));
-    is_weights || name == "config.json" || name == carried::TEMPLATES || carried::CARRIED.contains(&name)
+    let is_weights = name.starts_with("model")
+        && (name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json"));
+    is_weights
+        || name == "config.json"
+        || name == carried::TEMPLATES
+        || carried::CARRIED.contains(&name)
 }
 
 /// The tensors by name, and `quantization_config` where some of them are packed.
-fn tensors(model: &dyn Model, dtype: DType) -> Result<(BTreeMap<String, Tensor>, Option<Value>), NnError> {
+fn tensors(
+    model: &dyn Model,
+    dtype: DType,
+) -> Result<(BTreeMap<String, Tensor>, Option<Value>), NnError> {
     let sites = model.sites();
-    let is_turned = |site: &&Site<'_>| matches!(site.layer, Layer::Linear(linear) if linear.fan_in_fan_out());
-    let turned: BTreeSet<_> = sites.iter().filter(is_turned).map(|site| format!("{}.weight", site.path)).collect();
+    let is_turned =
+        |site: &&Site<'_>| matches!(site.layer, Layer::Linear(linear) if linear.fan_in_fan_out());
+    let turned: BTreeSet<_> =
+        sites.iter().filter(is_turned).map(|site| format!("{}.weight", site.path)).collect();
     let stored = |parameter: &Parameter| -> Result<Tensor, NnError> {
         let tensor = parameter.tensor().detach();
-        let tensor = if turned.contains(parameter.path()) { tensor.t()?.contiguous()? } else { tensor };
-        Ok(if tensor.rank() == 1 { tensor.to_dtype(DType::F32)? } else { tensor.to_dtype(dtype)? })
+        let tensor =
+            if turned.contains(parameter.path()) { tensor.t()?.contiguous()? } else { tensor };
+        Ok(if tensor.rank() == 1 {
+            tensor.to_dtype(DType::F32)?
+        } else {
+            tensor.to_dtype(dtype)?
+        })
     };
     let (mut all, mut doubled) = (BTreeMap::new(), None);
     for parameter in model.parameters() {
         match parameter.weight() {
             // GPT-2's weights lie the other way round in files, where they are packed as well.
-            Weight::Packed(packed) if !turned.contains(parameter.path()) => match bnb::tensors(parameter.path(), &packed)? {
-                Some(tensors) => {
-                    doubled = Some(tensors.iter().any(|(name, _)| name.ends_with(".nested_absmax")));
-                    all.extend(tensors);
+            Weight::Packed(packed) if !turned.contains(parameter.path()) => {
+                match bnb::tensors(parameter.path(), &packed)? {
+                    Some(tensors) => {
+                        doubled =
+                            Some(tensors.iter().any(|(name, _)| name.ends_with(".nested_absmax")));
+                        all.extend(tensors);
+                    }
+                    None => drop(all.insert(parameter.path().to_owned(), stored(parameter)?)),
                 }
-                None => drop(all.insert(parameter.path().to_owned(), stored(parameter)?)),
-            },
+            }
             _ => drop(all.insert(parameter.path().to_owned(), stored(parameter)?)),
         }
     }
     // A head that was separated from the embedding, as by a merge, is no longer its copy.
-    if let Some((head, weight)) = model.tied_head().and_then(|head| Some((head, head.separate_weight()?))) {
+    if let Some((head, weight)) =
+        model.tied_head().and_then(|head| Some((head, head.separate_weight()?)))
+    {
         all.insert(format!("{}.weight", head.path()), weight.detach().to_dtype(dtype)?);
     }
     let quantization = doubled.map(|double| {

@@ -15,7 +15,11 @@ pub(crate) const LONGEST: u64 = 64 << 20;
 /// # Errors
 /// [`ModelError::Io`], for what is no regular file too.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ModelError> {
-    regular_file::read(path, limit).map_err(|source| ModelError::Io { action: "read", path: path.to_owned(), source })
+    regular_file::read(path, limit).map_err(|source| ModelError::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// A JSON file.
@@ -24,5 +28,8 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ModelError> {
 /// [`ModelError::Io`] and [`ModelError::Malformed`].
 pub(crate) fn json(path: &Path) -> Result<Value, ModelError> {
     let bytes = read(path, LONGEST)?;
-    serde_json::from_slice(&bytes).map_err(|error| ModelError::Malformed { path: path.to_owned(), problem: format!("it is no JSON ({error})") })
+    serde_json::from_slice(&bytes).map_err(|error| ModelError::Malformed {
+        path: path.to_owned(),
+        problem: format!("it is no JSON ({error})"),
+    })
 }

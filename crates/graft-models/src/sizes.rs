@@ -40,7 +40,12 @@ impl Sizes<'_> {
             None | Some(Value::Null) => Ok(None),
             Some(value) => {
                 let size = value.as_u64().filter(|size| (1..=LARGEST).contains(size));
-                let size = size.ok_or_else(|| format!("`{key}` must be a whole number from 1 to {LARGEST}, got `{}`", short(value)))?;
+                let size = size.ok_or_else(|| {
+                    format!(
+                        "`{key}` must be a whole number from 1 to {LARGEST}, got `{}`",
+                        short(value)
+                    )
+                })?;
                 Ok(Some(size as usize))
             }
         }
@@ -59,7 +64,10 @@ pub(crate) struct Stored {
 impl Stored {
     /// Of the shapes of all tensors.
     pub(crate) fn of<'a>(shapes: impl Iterator<Item = &'a [usize]>) -> Self {
-        shapes.fold(Self::default(), |so_far, shape| Self { tensors: so_far.tensors + 1, longest: shape.iter().copied().fold(so_far.longest, usize::max) })
+        shapes.fold(Self::default(), |so_far, shape| Self {
+            tensors: so_far.tensors + 1,
+            longest: shape.iter().copied().fold(so_far.longest, usize::max),
+        })
     }
 }
 
@@ -85,15 +93,22 @@ const DIMENSIONS: &[&str] = &[
 /// In words: the key, its value and what the files hold.
 pub(crate) fn check(config: &Value, stored: Stored) -> Result<(), String> {
     let sizes = Sizes(config);
-    let beyond = |key: &str, limit: usize| Ok::<_, String>(sizes.get(key)?.filter(|size| *size > limit));
+    let beyond =
+        |key: &str, limit: usize| Ok::<_, String>(sizes.get(key)?.filter(|size| *size > limit));
     for key in LAYERS {
         if let Some(layers) = beyond(key, stored.tensors)? {
-            return Err(format!("`{key}` is {layers}, but its weight files have only {} tensors", stored.tensors));
+            return Err(format!(
+                "`{key}` is {layers}, but its weight files have only {} tensors",
+                stored.tensors
+            ));
         }
     }
     for key in DIMENSIONS {
         if let Some(size) = beyond(key, stored.longest)? {
-            return Err(format!("`{key}` is {size}, but the longest dimension of a tensor in its weight files is {}", stored.longest));
+            return Err(format!(
+                "`{key}` is {size}, but the longest dimension of a tensor in its weight files is {}",
+                stored.longest
+            ));
         }
     }
     Ok(())
@@ -103,14 +118,21 @@ pub(crate) fn check(config: &Value, stored: Stored) -> Result<(), String> {
 ///
 /// # Errors
 /// [`ModelError::Memory`].
-pub(crate) fn check_memory(specs: &[&WeightSpec], packed: u64, dtype: DType, device: &Device) -> Result<(), ModelError> {
+pub(crate) fn check_memory(
+    specs: &[&WeightSpec],
+    packed: u64,
+    dtype: DType,
+    device: &Device,
+) -> Result<(), ModelError> {
     let bytes = |spec: &&WeightSpec| {
         let width = if spec.shape.len() == 1 { DType::F32 } else { dtype }.size_in_bytes() as u64;
         spec.shape.iter().fold(width, |product, size| product.saturating_mul(*size as u64))
     };
     let needed = specs.iter().map(bytes).fold(packed, u64::saturating_add);
     match memory::left(device) {
-        Some(left) if needed > left => Err(ModelError::Memory { needed, left, dtype: dtype.as_str() }),
+        Some(left) if needed > left => {
+            Err(ModelError::Memory { needed, left, dtype: dtype.as_str() })
+        }
         _ => Ok(()),
     }
 }
@@ -118,7 +140,11 @@ pub(crate) fn check_memory(specs: &[&WeightSpec], packed: u64, dtype: DType, dev
 /// A value as a message shows it.
 fn short(value: &Value) -> String {
     let text = value.to_string();
-    if text.chars().count() <= 40 { text } else { format!("{}…", text.chars().take(40).collect::<String>()) }
+    if text.chars().count() <= 40 {
+        text
+    } else {
+        format!("{}…", text.chars().take(40).collect::<String>())
+    }
 }
 
 #[cfg(test)]
@@ -129,12 +155,30 @@ mod tests {
 
     #[test]
     fn a_size_is_a_positive_whole_number_of_32_bits_and_null_is_none() {
-        for wrong in [json!(0), json!(-1), json!(1.5), json!("8"), json!(true), json!([8]), json!(1u64 << 32), json!(u64::MAX)] {
+        for wrong in [
+            json!(0),
+            json!(-1),
+            json!(1.5),
+            json!("8"),
+            json!(true),
+            json!([8]),
+            json!(1u64 << 32),
+            json!(u64::MAX),
+        ] {
             let config = json!({ "num_key_value_heads": wrong });
-            assert!(Sizes(&config).or("num_key_value_heads", 4).unwrap_err().contains("`num_key_value_heads` must be"), "{wrong}");
+            assert!(
+                Sizes(&config)
+                    .or("num_key_value_heads", 4)
+                    .unwrap_err()
+                    .contains("`num_key_value_heads` must be"),
+                "{wrong}"
+            );
         }
         let config = json!({"a": 7, "b": null});
-        assert_eq!([Sizes(&config).needed("a"), Sizes(&config).or("b", 3), Sizes(&config).or("c", 4)], [Ok(7), Ok(3), Ok(4)]);
+        assert_eq!(
+            [Sizes(&config).needed("a"), Sizes(&config).or("b", 3), Sizes(&config).or("c", 4)],
+            [Ok(7), Ok(3), Ok(4)]
+        );
         assert_eq!(Sizes(&config).needed("b"), Err("`b` is missing".to_owned()));
     }
 
@@ -142,8 +186,12 @@ mod tests {
     fn no_size_is_beyond_what_the_files_hold() {
         let stored = Stored::of([[40, 16].as_slice(), &[16]].into_iter());
         assert!(check(&json!({"num_hidden_layers": 2, "vocab_size": 40}), stored).is_ok());
-        for (key, word) in [("num_hidden_layers", "only 2 tensors"), ("n_layer", "only 2 tensors"), ("hidden_size", "is 40"), ("num_attention_heads", "is 40")]
-        {
+        for (key, word) in [
+            ("num_hidden_layers", "only 2 tensors"),
+            ("n_layer", "only 2 tensors"),
+            ("hidden_size", "is 40"),
+            ("num_attention_heads", "is 40"),
+        ] {
             let problem = check(&json!({ key: 2_147_483_648u64 }), stored).unwrap_err();
             assert!(problem.contains(word) && problem.contains("2147483648"), "{problem}");
         }
@@ -153,7 +201,12 @@ mod tests {
     fn weights_beyond_all_memory_are_refused() {
         let spec = WeightSpec::new("classifier.weight".to_owned(), &[usize::MAX / 2, 768]);
         let error = check_memory(&[&spec], 0, DType::F32, &Device::Cpu);
-        assert!(memory::left(&Device::Cpu).is_none() || matches!(error, Err(ModelError::Memory { .. })));
-        assert!(check_memory(&[&WeightSpec::new("x".to_owned(), &[3])], 0, DType::F32, &Device::Cpu).is_ok());
+        assert!(
+            memory::left(&Device::Cpu).is_none() || matches!(error, Err(ModelError::Memory { .. }))
+        );
+        assert!(
+            check_memory(&[&WeightSpec::new("x".to_owned(), &[3])], 0, DType::F32, &Device::Cpu)
+                .is_ok()
+        );
     }
 }

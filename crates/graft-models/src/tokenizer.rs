@@ -38,7 +38,10 @@ impl Tokenizer {
         let vocab = inner.get_vocab(true).values().max().map_or(0, |highest| *highest as usize + 1);
         let post_processor = inner.get_post_processor().cloned();
         inner.with_post_processor(None::<PostProcessorWrapper>);
-        let (prefix, suffix) = post_processor.as_ref().and_then(|processor| added(&inner, processor)).unwrap_or_default();
+        let (prefix, suffix) = post_processor
+            .as_ref()
+            .and_then(|processor| added(&inner, processor))
+            .unwrap_or_default();
         let eos = if eos.is_empty() { suffix.last().copied().into_iter().collect() } else { eos };
         Self { inner, post_processor, prefix, suffix, eos, vocab, max_length: None }
     }
@@ -52,13 +55,18 @@ impl Tokenizer {
         let path = folder.join("tokenizer.json");
         if !path.is_file() {
             let hint = "write one with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)".to_owned();
-            return Err(ModelError::MissingFile { folder: folder.to_owned(), file: "tokenizer.json".to_owned(), hint });
+            return Err(ModelError::MissingFile {
+                folder: folder.to_owned(),
+                file: "tokenizer.json".to_owned(),
+                hint,
+            });
         }
         let bytes = side_file::read(&path, LONGEST)?;
         let malformed = |problem| ModelError::Malformed { path: path.clone(), problem };
         growth::check(&bytes).map_err(malformed)?;
         // The library panics on some of what a file may say.
-        let read = catch_unwind(|| tokenizers::Tokenizer::from_bytes(&bytes)).map_err(|_| malformed("it is no tokenizer".to_owned()))?;
+        let read = catch_unwind(|| tokenizers::Tokenizer::from_bytes(&bytes))
+            .map_err(|_| malformed("it is no tokenizer".to_owned()))?;
         let inner = read.map_err(|error| malformed(format!("it is no tokenizer ({error})")))?;
         let eos = end_tokens(folder, &inner);
         let config = json(folder, "tokenizer_config.json").unwrap_or_default();
@@ -103,7 +111,12 @@ impl TokenEncoder for Tokenizer {
 
     fn encode_with_offsets(&self, text: &str) -> graft_nn::Result<Vec<(u32, Range<usize>)>> {
         let encoding = self.inner.encode(text, false).map_err(failed)?;
-        Ok(encoding.get_ids().iter().copied().zip(encoding.get_offsets().iter().map(|(start, end)| *start..*end)).collect())
+        Ok(encoding
+            .get_ids()
+            .iter()
+            .copied()
+            .zip(encoding.get_offsets().iter().map(|(start, end)| *start..*end))
+            .collect())
     }
 
     /// Special tokens are left out.
@@ -145,7 +158,10 @@ fn failed(error: tokenizers::Error) -> NnError {
 }
 
 /// The special tokens that a post-processor puts before a text, and those that it puts after it.
-fn added(inner: &tokenizers::Tokenizer, processor: &PostProcessorWrapper) -> Option<(Vec<u32>, Vec<u32>)> {
+fn added(
+    inner: &tokenizers::Tokenizer,
+    processor: &PostProcessorWrapper,
+) -> Option<(Vec<u32>, Vec<u32>)> {
     let processed = processor.process(inner.encode_fast("a", false).ok()?, None, true).ok()?;
     let (ids, special) = (processed.get_ids(), processed.get_special_tokens_mask());
     let before = special.iter().take_while(|is_special| **is_special == 1).count();
@@ -156,9 +172,15 @@ fn added(inner: &tokenizers::Tokenizer, processor: &PostProcessorWrapper) -> Opt
 /// The special tokens that `add_bos_token` and `add_eos_token` of the tokenizer's config ask for; either key replaces what the post-processor says, as in
 /// transformers.
 fn asked_for(config: &Value, inner: &tokenizers::Tokenizer) -> Option<(Vec<u32>, Vec<u32>)> {
-    let flags = ["add_bos_token", "add_eos_token"].map(|key| config.get(key).and_then(Value::as_bool));
-    let token = |flag: Option<bool>, key: &str| -> Vec<u32> { special_token(config, key, inner).filter(|_| flag == Some(true)).into_iter().collect() };
-    flags.iter().any(Option::is_some).then(|| (token(flags[0], "bos_token"), token(flags[1], "eos_token")))
+    let flags =
+        ["add_bos_token", "add_eos_token"].map(|key| config.get(key).and_then(Value::as_bool));
+    let token = |flag: Option<bool>, key: &str| -> Vec<u32> {
+        special_token(config, key, inner).filter(|_| flag == Some(true)).into_iter().collect()
+    };
+    flags
+        .iter()
+        .any(Option::is_some)
+        .then(|| (token(flags[0], "bos_token"), token(flags[1], "eos_token")))
 }
 
 /// The id of a special token that a config names, as a text or as an object with `content`.
@@ -173,15 +195,21 @@ fn json(folder: &Path, file: &str) -> Option<Value> {
 
 /// Of the tokenizer's config. transformers writes 1e30 where there is no limit.
 fn max_length(config: &Value) -> Option<usize> {
-    let length = config.get("model_max_length")?.as_u64().filter(|length| (1..1 << 32).contains(length))?;
+    let length =
+        config.get("model_max_length")?.as_u64().filter(|length| (1..1 << 32).contains(length))?;
     usize::try_from(length).ok()
 }
 
 /// The tokenizer's own `eos_token`, which ends a completion in TRL's trainer, and all that end a generation in transformers.
 fn end_tokens(folder: &Path, inner: &tokenizers::Tokenizer) -> Vec<u32> {
     let by_text = |config: Value| special_token(&config, "eos_token", inner);
-    let by_id = || json(folder, "generation_config.json").and_then(eos_ids).or_else(|| json(folder, "config.json").and_then(eos_ids));
-    let mut ends: Vec<u32> = json(folder, "tokenizer_config.json").and_then(by_text).into_iter().collect();
+    let by_id = || {
+        json(folder, "generation_config.json")
+            .and_then(eos_ids)
+            .or_else(|| json(folder, "config.json").and_then(eos_ids))
+    };
+    let mut ends: Vec<u32> =
+        json(folder, "tokenizer_config.json").and_then(by_text).into_iter().collect();
     for id in by_id().unwrap_or_default() {
         if !ends.contains(&id) {
             ends.push(id);

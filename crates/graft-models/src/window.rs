@@ -4,14 +4,23 @@ use serde_json::Value;
 
 /// `sliding_window`, where it is a number.
 pub(crate) fn size(config: &Value) -> Option<usize> {
-    config.get("sliding_window").and_then(Value::as_u64).filter(|size| *size > 0).map(|size| size as usize)
+    config
+        .get("sliding_window")
+        .and_then(Value::as_u64)
+        .filter(|size| *size > 0)
+        .map(|size| size as usize)
 }
 
 /// The window of each layer, empty when none has one: by `layer_types` (transformers 5), or else `sliding` from the layer `first` on.
 ///
 /// # Errors
 /// In words, when `layer_types` has another length or an unknown word.
-pub(crate) fn of_layers(config: &Value, layers: usize, first: usize, sliding: Option<usize>) -> Result<Vec<Option<usize>>, String> {
+pub(crate) fn of_layers(
+    config: &Value,
+    layers: usize,
+    first: usize,
+    sliding: Option<usize>,
+) -> Result<Vec<Option<usize>>, String> {
     let Some(sliding) = sliding else { return Ok(Vec::new()) };
     let Some(types) = config.get("layer_types").and_then(Value::as_array) else {
         return Ok((0..layers).map(|layer| (layer >= first).then_some(sliding)).collect());
@@ -22,7 +31,9 @@ pub(crate) fn of_layers(config: &Value, layers: usize, first: usize, sliding: Op
     let window = |kind: &Value| match kind.as_str() {
         Some("sliding_attention") => Ok(Some(sliding)),
         Some("full_attention") => Ok(None),
-        _ => Err(format!("`layer_types` has {kind}, which is not supported (full_attention and sliding_attention are)")),
+        _ => Err(format!(
+            "`layer_types` has {kind}, which is not supported (full_attention and sliding_attention are)"
+        )),
     };
     types.iter().map(window).collect()
 }

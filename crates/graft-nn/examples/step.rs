@@ -9,7 +9,9 @@ mod tiny;
 
 use std::time::Instant;
 
-use graft_nn::{Context, Device, Model, ModelShape, Result, Tensor, Trainable, gradients, tune_process};
+use graft_nn::{
+    Context, Device, Model, ModelShape, Result, Tensor, Trainable, gradients, tune_process,
+};
 
 const BATCH: usize = 8;
 const TOKENS: usize = 128;
@@ -25,10 +27,15 @@ fn measure() -> Result<()> {
     let steps = arguments.iter().find_map(|a| a.parse().ok()).unwrap_or(20);
     let model = tiny::Tiny::new(shape())?;
     let trainables = match arguments.iter().any(|a| a == "full") {
-        true => model.parameters().iter().map(|p| Ok(Trainable::new(p.path(), p.train()?))).collect::<Result<Vec<_>>>()?,
+        true => model
+            .parameters()
+            .iter()
+            .map(|p| Ok(Trainable::new(p.path(), p.train()?)))
+            .collect::<Result<Vec<_>>>()?,
         false => model.attach("lora", 8, 0.0)?,
     };
-    let ids: Vec<u32> = (0..(BATCH * TOKENS) as u32).map(|i| i.wrapping_mul(2_654_435_761) >> 21).collect();
+    let ids: Vec<u32> =
+        (0..(BATCH * TOKENS) as u32).map(|i| i.wrapping_mul(2_654_435_761) >> 21).collect();
     let ids = Tensor::from_vec(ids, (BATCH, TOKENS), &Device::Cpu)?;
     step(&model, &trainables, &ids)?;
     let (mut best, wall, processor) = (f64::MAX, Instant::now(), processor_seconds());
@@ -38,13 +45,28 @@ fn measure() -> Result<()> {
         best = best.min(start.elapsed().as_secs_f64());
     }
     let mean = |seconds: f64| seconds * 1e3 / f64::from(steps);
-    let (wall, processor) = (mean(wall.elapsed().as_secs_f64()), mean(processor_seconds() - processor));
-    println!("step: best {:.1} ms, mean {wall:.1} ms, processor {processor:.1} ms; {} tensors trained", best * 1e3, trainables.len());
+    let (wall, processor) =
+        (mean(wall.elapsed().as_secs_f64()), mean(processor_seconds() - processor));
+    println!(
+        "step: best {:.1} ms, mean {wall:.1} ms, processor {processor:.1} ms; {} tensors trained",
+        best * 1e3,
+        trainables.len()
+    );
     Ok(())
 }
 
 fn shape() -> ModelShape {
-    ModelShape { hidden: 256, layers: 4, heads: 4, kv_heads: 4, head_dim: 64, intermediate: 688, vocab: VOCAB, max_positions: TOKENS, ..tiny::small_shape() }
+    ModelShape {
+        hidden: 256,
+        layers: 4,
+        heads: 4,
+        kv_heads: 4,
+        head_dim: 64,
+        intermediate: 688,
+        vocab: VOCAB,
+        max_positions: TOKENS,
+        ..tiny::small_shape()
+    }
 }
 
 /// Forward, backward, and plain gradient descent.
@@ -62,5 +84,6 @@ fn processor_seconds() -> f64 {
     let line = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The fields follow the command's name in brackets; user and system time are the 12th and 13th of them.
     let fields = line.rsplit(')').next().unwrap_or_default().split_whitespace();
-    fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / TICKS_PER_SECOND
+    fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>()
+        / TICKS_PER_SECOND
 }

@@ -18,7 +18,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// Those of `fill` and of the file system; the old file is then untouched and nothing is left beside it.
-pub fn write_with(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
+pub fn write_with(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
     let beside = beside(path);
     let result = (|| {
         let mut file = BufWriter::new(File::create(&beside)?);

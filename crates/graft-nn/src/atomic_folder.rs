@@ -36,10 +36,16 @@ const REMOVED: &str = ".removed";
 ///
 /// # Errors
 /// Those of `fill`, and those of the file system through `failed`; the old files are then untouched.
-pub fn write<E>(folder: &Path, is_stale: &dyn Fn(&str) -> bool, fill: impl FnOnce(&Path) -> Result<(), E>, failed: impl Fn(io::Error) -> E) -> Result<(), E> {
+pub fn write<E>(
+    folder: &Path,
+    is_stale: &dyn Fn(&str) -> bool,
+    fill: impl FnOnce(&Path) -> Result<(), E>,
+    failed: impl Fn(io::Error) -> E,
+) -> Result<(), E> {
     let place = resolve(folder).map_err(&failed)?;
     let staging = Staging::new(&place).map_err(&failed)?;
-    let result = fill(&staging.path).and_then(|()| staging.publish(&place, is_stale).map_err(&failed));
+    let result =
+        fill(&staging.path).and_then(|()| staging.publish(&place, is_stale).map_err(&failed));
     if result.is_err() {
         // The first error is the one that matters.
         let _ = fs::remove_dir_all(&staging.path);
@@ -82,10 +88,16 @@ pub fn replace(new: &Path, place: &Path) -> io::Result<()> {
 fn recover(place: &Path) -> io::Result<()> {
     finish(place)?;
     let name = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    for (folder, prefixes) in [(place, vec![STAGING.to_owned(), EARLIER.to_owned()]), (parent(place), vec![format!(".{name}{STAGING}")])] {
+    for (folder, prefixes) in [
+        (place, vec![STAGING.to_owned(), EARLIER.to_owned()]),
+        (parent(place), vec![format!(".{name}{STAGING}")]),
+    ] {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let found = entry.file_name().to_string_lossy().into_owned();
-            let process = prefixes.iter().find_map(|prefix| found.strip_prefix(prefix.as_str())).and_then(|process| process.parse::<u32>().ok());
+            let process = prefixes
+                .iter()
+                .find_map(|prefix| found.strip_prefix(prefix.as_str()))
+                .and_then(|process| process.parse::<u32>().ok());
             if process.is_some_and(is_dead) {
                 // What cannot be removed is tried again by the next write.
                 let _ = fs::remove_dir_all(entry.path());
@@ -107,8 +119,11 @@ fn finish(place: &Path) -> io::Result<()> {
     }
     let removed = fs::read_to_string(committed.join(REMOVED)).unwrap_or_default();
     let is_plain = |name: &&str| !name.is_empty() && *name != ".." && !name.contains('/');
-    let new: Vec<OsString> = names(&committed)?.into_iter().filter(|name| name != REMOVED).collect();
-    for name in removed.lines().filter(is_plain).map(OsStr::new).chain(new.iter().map(OsString::as_os_str)) {
+    let new: Vec<OsString> =
+        names(&committed)?.into_iter().filter(|name| name != REMOVED).collect();
+    for name in
+        removed.lines().filter(is_plain).map(OsStr::new).chain(new.iter().map(OsString::as_os_str))
+    {
         remove_if_there(&place.join(name))?;
         step();
     }
@@ -131,7 +146,10 @@ struct Staging {
 impl Staging {
     fn new(place: &Path) -> io::Result<Self> {
         let process = std::process::id();
-        let sibling = place.with_file_name(format!(".{}{STAGING}{process}", place.file_name().unwrap_or_default().to_string_lossy()));
+        let sibling = place.with_file_name(format!(
+            ".{}{STAGING}{process}",
+            place.file_name().unwrap_or_default().to_string_lossy()
+        ));
         if place.is_dir() {
             recover(place)?;
         }
@@ -156,11 +174,21 @@ impl Staging {
         }
         let new = names(&self.path)?;
         // A folder of the set is replaced whole; a user's folder in the way of a file is not.
-        if let Some(name) = new.iter().find(|name| place.join(name).is_dir() && !self.path.join(name).is_dir()) {
-            return Err(io::Error::new(io::ErrorKind::IsADirectory, format!("`{}` is a folder there", name.to_string_lossy())));
+        if let Some(name) =
+            new.iter().find(|name| place.join(name).is_dir() && !self.path.join(name).is_dir())
+        {
+            return Err(io::Error::new(
+                io::ErrorKind::IsADirectory,
+                format!("`{}` is a folder there", name.to_string_lossy()),
+            ));
         }
-        let is_removed = |name: &OsString| !new.contains(name) && name.to_str().is_some_and(is_stale);
-        let removed: Vec<String> = names(place)?.into_iter().filter(is_removed).filter_map(|name| name.into_string().ok()).collect();
+        let is_removed =
+            |name: &OsString| !new.contains(name) && name.to_str().is_some_and(is_stale);
+        let removed: Vec<String> = names(place)?
+            .into_iter()
+            .filter(is_removed)
+            .filter_map(|name| name.into_string().ok())
+            .collect();
         fs::write(self.path.join(REMOVED), removed.join("\n"))?;
         sync(&self.path)?;
         step();
@@ -176,7 +204,9 @@ impl Staging {
             return Ok(false);
         }
         let new = names(&self.path)?;
-        let stays = |name: &OsString| !new.contains(name) && name.to_str().is_none_or(|name| !is_stale(name));
+        let stays = |name: &OsString| {
+            !new.contains(name) && name.to_str().is_none_or(|name| !is_stale(name))
+        };
         let mut linked = Vec::new();
         for name in names(place)?.into_iter().filter(stays) {
             let link = self.path.join(&name);
@@ -217,8 +247,11 @@ impl Staging {
 
     /// Renames the staging folder, so that neither this write nor the next removes it.
     fn rescue(&self) {
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy().replace(STAGING, RESCUED);
-        let free = (0..).map(|number| self.path.with_file_name(format!("{name}.{number}"))).find(|path| fs::symlink_metadata(path).is_err());
+        let name =
+            self.path.file_name().unwrap_or_default().to_string_lossy().replace(STAGING, RESCUED);
+        let free = (0..)
+            .map(|number| self.path.with_file_name(format!("{name}.{number}")))
+            .find(|path| fs::symlink_metadata(path).is_err());
         // Where even this fails, the folder stays until the next write.
         free.into_iter().for_each(|path| drop(fs::rename(&self.path, path)));
     }
@@ -234,7 +267,9 @@ fn is_exchangeable(place: &Path) -> bool {
     let plain = || {
         let (own, around) = (fs::metadata(place)?, fs::metadata(parent(place))?);
         let mut entries = fs::read_dir(place)?;
-        let files_only = entries.all(|entry| entry.and_then(|entry| entry.file_type()).is_ok_and(|kind| !kind.is_dir()));
+        let files_only = entries.all(|entry| {
+            entry.and_then(|entry| entry.file_type()).is_ok_and(|kind| !kind.is_dir())
+        });
         Ok::<_, io::Error>(files_only && own.dev() == around.dev())
     };
     let is_current = std::env::current_dir().is_ok_and(|current| current.starts_with(place));

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{Dropout, DropoutMask, KvCache, Positions, Recompute, Result, Sequences, Shares, Tensor};
+use crate::{
+    Dropout, DropoutMask, KvCache, Positions, Recompute, Result, Sequences, Shares, Tensor,
+};
 
 /// Whether a forward pass trains (dropout acts) or evaluates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +37,15 @@ pub struct Context {
 impl Context {
     /// For evaluation.
     pub fn eval() -> Self {
-        Self { mode: Mode::Eval, dropout: Dropout::new(0, 0, 0), cache: None, recompute: None, sequences: None, shares: None, without_graph: false }
+        Self {
+            mode: Mode::Eval,
+            dropout: Dropout::new(0, 0, 0),
+            cache: None,
+            recompute: None,
+            sequences: None,
+            shares: None,
+            without_graph: false,
+        }
     }
 
     /// For one micro-batch of one training step; the three counters decide the dropout masks.
@@ -90,7 +100,11 @@ impl Context {
     ///
     /// # Errors
     /// Those of the block.
-    pub fn through(&self, x: &Tensor, block: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static) -> Result<Tensor> {
+    pub fn through(
+        &self,
+        x: &Tensor,
+        block: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
+    ) -> Result<Tensor> {
         match &self.recompute {
             None if self.without_graph => Ok(block(&x.detach())?.detach()),
             None => block(x),

@@ -19,13 +19,16 @@ pub fn choose(name: Option<&str>) -> Result<Device> {
         // One explicit stream: candle's default is a stream per thread, and tensors made on one would race with another.
         #[cfg(feature = "cuda")]
         Some("cuda") => {
-            let card = Device::new_cuda_with_stream(0).map_err(|error| NnError::NoCard { reason: first_line(&error) })?;
+            let card = Device::new_cuda_with_stream(0)
+                .map_err(|error| NnError::NoCard { reason: first_line(&error) })?;
             memory::keep_freed(&card);
             Ok(card)
         }
         #[cfg(not(feature = "cuda"))]
         Some("cuda") => Err(NnError::NoCuda),
-        Some(other) => Err(NnError::Device { name: other.to_owned(), available: AVAILABLE.to_vec() }),
+        Some(other) => {
+            Err(NnError::Device { name: other.to_owned(), available: AVAILABLE.to_vec() })
+        }
     }
 }
 

@@ -21,7 +21,10 @@ impl Dropout {
 
     /// The mask of the layer at `path`, which drops with this probability; `None` when nothing falls out.
     pub fn mask(&self, path: &str, probability: f64) -> Option<DropoutMask> {
-        (probability > 0.0).then(|| DropoutMask { stream: self.rng.indexed("dropout", path, self.index), probability })
+        (probability > 0.0).then(|| DropoutMask {
+            stream: self.rng.indexed("dropout", path, self.index),
+            probability,
+        })
     }
 }
 
@@ -69,7 +72,9 @@ mod tests {
 
     #[test]
     fn step_micro_batch_and_path_change_the_mask_and_nothing_else_does() {
-        let mask = |step, micro, path: &str| Dropout::new(1, step, micro).mask(path, 0.5).expect("drops").factors(64);
+        let mask = |step, micro, path: &str| {
+            Dropout::new(1, step, micro).mask(path, 0.5).expect("drops").factors(64)
+        };
         assert_eq!(mask(1, 1, "a"), mask(1, 1, "a"));
         for other in [mask(2, 1, "a"), mask(1, 2, "a"), mask(1, 1, "b")] {
             assert_ne!(mask(1, 1, "a"), other);

@@ -55,7 +55,13 @@ impl Embedding {
     /// A frozen table (V, C) at a Hugging Face path.
     pub fn new(path: &str, weight: Tensor) -> Self {
         let weight = Arc::new(Parameter::new(&format!("{path}.weight"), weight));
-        Self { path: path.to_owned(), weight, slot: Slot::new(), prompt: Slot::new(), prefix: Slot::new() }
+        Self {
+            path: path.to_owned(),
+            weight,
+            slot: Slot::new(),
+            prompt: Slot::new(),
+            prefix: Slot::new(),
+        }
     }
 
     /// Hugging Face path.
@@ -90,7 +96,12 @@ impl Embedding {
 
     /// Positions that the soft prompts and prefixes that act take from the model's context.
     pub fn positions_taken(&self) -> usize {
-        self.prompt.active().iter().map(|prompt| prompt.len()).chain(self.prefix.active().iter().map(|prefix| prefix.len())).sum()
+        self.prompt
+            .active()
+            .iter()
+            .map(|prompt| prompt.len())
+            .chain(self.prefix.active().iter().map(|prefix| prefix.len()))
+            .sum()
     }
 
     /// Vectors (B, T, C) of `ids` (B, T) `u32` with the adapters that act, without soft prompts. With several, each adds its own change.
@@ -101,7 +112,8 @@ impl Embedding {
         let base = self.base_forward(ids)?; // (B, T, C)
         let mut vectors = base.clone();
         for adapter in self.slot.active() {
-            let adapted = adapter.forward(self, ids).map_err(|error| NnError::at_path(error, &self.path))?;
+            let adapted =
+                adapter.forward(self, ids).map_err(|error| NnError::at_path(error, &self.path))?;
             vectors = (vectors + (adapted - &base)?)?; // (B, T, C)
         }
         Ok(vectors)
@@ -112,7 +124,8 @@ impl Embedding {
     /// # Errors
     /// As [`Embedding::forward`].
     pub fn base_forward(&self, ids: &Tensor) -> Result<Tensor> {
-        ops::embedding(ids, &self.weight.tensor()).map_err(|error| NnError::at_path(error, &self.path))
+        ops::embedding(ids, &self.weight.tensor())
+            .map_err(|error| NnError::at_path(error, &self.path))
     }
 
     /// Vectors (B, P+T, C) of `ids` (B, T) behind the soft prompts that act, and P. A pass that continues from a cache gets no
@@ -127,7 +140,8 @@ impl Embedding {
             return Ok((tokens, 0));
         }
         let (batch, _, width) = tokens.dims3()?;
-        let vectors = prompts.iter().map(|prompt| prompt.embeddings(cx)).collect::<Result<Vec<_>>>()?;
+        let vectors =
+            prompts.iter().map(|prompt| prompt.embeddings(cx)).collect::<Result<Vec<_>>>()?;
         let vectors = Tensor::cat(&vectors, 0)?.to_dtype(tokens.dtype())?; // (P, C)
         let count = vectors.dim(0)?;
         let vectors = vectors.unsqueeze(0)?.broadcast_as((batch, count, width))?; // (B, P, C)
@@ -137,6 +151,13 @@ impl Embedding {
 
 impl fmt::Debug for Embedding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Embedding({}, {:?}, adapters {:?}, prompts {:?})", self.path, self.weight.dims(), self.slot.names(), self.prompt.names())
+        write!(
+            f,
+            "Embedding({}, {:?}, adapters {:?}, prompts {:?})",
+            self.path,
+            self.weight.dims(),
+            self.slot.names(),
+            self.prompt.names()
+        )
     }
 }

@@ -210,18 +210,28 @@ mod tests {
         let full = said("DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")");
         assert_eq!(full.code(), "nn::card_full");
         assert!(full.hint().expect("a hint").contains("batch=auto"));
-        let lost = said("DriverError(CUDA_ERROR_ILLEGAL_ADDRESS, \"an illegal memory access was encountered\")");
+        let lost = said(
+            "DriverError(CUDA_ERROR_ILLEGAL_ADDRESS, \"an illegal memory access was encountered\")",
+        );
         assert_eq!(lost.code(), "nn::card_lost");
         assert!(lost.hint().expect("a hint").contains("%resume"));
-        assert_eq!(said("DriverError(CUDA_ERROR_INVALID_VALUE, \"invalid argument\")").code(), "nn::tensor");
+        assert_eq!(
+            said("DriverError(CUDA_ERROR_INVALID_VALUE, \"invalid argument\")").code(),
+            "nn::tensor"
+        );
     }
 
     #[test]
     fn a_full_card_is_seen_through_what_candle_puts_around_it() {
         let inner = candle_core::Error::Cuda("CublasError(CUBLAS_STATUS_ALLOC_FAILED)".into());
         assert_eq!(NnError::from(inner.context("in a product")).code(), "nn::card_full");
-        let through = candle_core::Error::from(said("DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")"));
-        assert!(through.to_string().starts_with("in model.layers.3: the card's memory is full: "), "{through}");
+        let through = candle_core::Error::from(said(
+            "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")",
+        ));
+        assert!(
+            through.to_string().starts_with("in model.layers.3: the card's memory is full: "),
+            "{through}"
+        );
         assert_eq!(NnError::from(through).code(), "nn::card_full");
     }
 }

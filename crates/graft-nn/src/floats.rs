@@ -29,12 +29,18 @@ pub(crate) enum Floats<'a> {
 impl<'a> Floats<'a> {
     /// Reads a tensor that is on the processor.
     pub(crate) fn read(tensor: &'a Tensor) -> Result<Self> {
-        if let (true, Some((start, end))) = (tensor.device().is_cpu(), tensor.layout().contiguous_offsets()) {
+        if let (true, Some((start, end))) =
+            (tensor.device().is_cpu(), tensor.layout().contiguous_offsets())
+        {
             let storage = tensor.storage_and_layout().0;
             match &*storage {
                 Storage::Cpu(CpuStorage::F32(_)) => return Ok(Self::Borrowed(storage, start..end)),
-                Storage::Cpu(CpuStorage::BF16(values)) => return Ok(Self::Owned(values[start..end].to_f32_vec())),
-                Storage::Cpu(CpuStorage::F16(values)) => return Ok(Self::Owned(values[start..end].to_f32_vec())),
+                Storage::Cpu(CpuStorage::BF16(values)) => {
+                    return Ok(Self::Owned(values[start..end].to_f32_vec()));
+                }
+                Storage::Cpu(CpuStorage::F16(values)) => {
+                    return Ok(Self::Owned(values[start..end].to_f32_vec()));
+                }
                 _ => {}
             }
         }

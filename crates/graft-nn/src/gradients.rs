@@ -37,7 +37,11 @@ pub fn gradients(loss: &Tensor, wanted: &[Trainable]) -> Result<Vec<Tensor>> {
 ///
 /// # Errors
 /// As [`gradients`].
-pub fn gradients_through(loss: &Tensor, wanted: &[Trainable], recompute: Option<&Recompute>) -> Result<Vec<Tensor>> {
+pub fn gradients_through(
+    loss: &Tensor,
+    wanted: &[Trainable],
+    recompute: Option<&Recompute>,
+) -> Result<Vec<Tensor>> {
     let mut store = loss.backward()?;
     let inside = recompute.map_or_else(|| vec![None; wanted.len()], Recompute::take);
     let mut found = Vec::with_capacity(wanted.len());
@@ -45,7 +49,9 @@ pub fn gradients_through(loss: &Tensor, wanted: &[Trainable], recompute: Option<
         let outside = store.remove(parameter.var.as_tensor()).map(|gradient| gradient.detach());
         found.push(match (outside, inside) {
             (Some(outside), Some(inside)) => (outside + inside)?,
-            (one, other) => one.or(other).ok_or_else(|| NnError::MissingGradient { name: parameter.name.clone() })?,
+            (one, other) => one
+                .or(other)
+                .ok_or_else(|| NnError::MissingGradient { name: parameter.name.clone() })?,
         });
     }
     Ok(found)
@@ -58,17 +64,25 @@ mod tests {
 
     #[test]
     fn gradients_come_in_order_and_without_the_graph() {
-        let (x, y) = (Var::new(&[2f32], &Device::Cpu).expect("x"), Var::new(&[3f32], &Device::Cpu).expect("y"));
+        let (x, y) = (
+            Var::new(&[2f32], &Device::Cpu).expect("x"),
+            Var::new(&[3f32], &Device::Cpu).expect("y"),
+        );
         let loss = (x.as_tensor() * y.as_tensor()).and_then(|p| p.sum_all()).expect("loss");
-        let found = gradients(&loss, &[Trainable::new("y", y), Trainable::new("x", x)]).expect("gradients");
-        let values: Vec<f32> = found.iter().map(|g| g.to_vec1::<f32>().expect("values")[0]).collect();
+        let found =
+            gradients(&loss, &[Trainable::new("y", y), Trainable::new("x", x)]).expect("gradients");
+        let values: Vec<f32> =
+            found.iter().map(|g| g.to_vec1::<f32>().expect("values")[0]).collect();
         assert_eq!(values, [2.0, 3.0]);
         assert!(found.iter().all(|g| !g.track_op()));
     }
 
     #[test]
     fn a_parameter_outside_the_loss_is_named() {
-        let (x, y) = (Var::new(&[2f32], &Device::Cpu).expect("x"), Var::new(&[3f32], &Device::Cpu).expect("y"));
+        let (x, y) = (
+            Var::new(&[2f32], &Device::Cpu).expect("x"),
+            Var::new(&[3f32], &Device::Cpu).expect("y"),
+        );
         let loss = x.as_tensor().sum_all().expect("loss");
         let error = gradients(&loss, &[Trainable::new("layer.lora_B", y)]).expect_err("missing");
         assert_eq!(error.to_string(), "no gradient reached `layer.lora_B`");

@@ -62,7 +62,10 @@ mod tests {
 
     #[test]
     fn a_better_set_is_greater_and_none_is_better_than_the_best() {
-        assert!(Instructions::Portable < Instructions::Avx2 && Instructions::Avx2 < Instructions::Avx512);
+        assert!(
+            Instructions::Portable < Instructions::Avx2
+                && Instructions::Avx2 < Instructions::Avx512
+        );
         assert!(Instructions::chosen() <= Instructions::best());
     }
 }

@@ -11,7 +11,13 @@ pub trait JunctionAdapter: Send + Sync {
     ///
     /// # Errors
     /// When shapes do not fit.
-    fn forward(&self, output: &Tensor, stream: &Tensor, norm: Option<&Norm>, cx: &Context) -> Result<Tensor>;
+    fn forward(
+        &self,
+        output: &Tensor,
+        stream: &Tensor,
+        norm: Option<&Norm>,
+        cx: &Context,
+    ) -> Result<Tensor>;
 
     /// What a training keeps of it, for the prediction of the memory.
     fn kept(&self) -> Kept {
@@ -71,10 +77,18 @@ impl Junction {
     ///
     /// # Errors
     /// When shapes do not fit; the error names the place.
-    pub fn join(&self, output: &Tensor, stream: &Tensor, norm: Option<&Norm>, cx: &Context) -> Result<Tensor> {
+    pub fn join(
+        &self,
+        output: &Tensor,
+        stream: &Tensor,
+        norm: Option<&Norm>,
+        cx: &Context,
+    ) -> Result<Tensor> {
         let mut joined = output.clone();
         for adapter in self.slot.active() {
-            let adapted = adapter.forward(output, stream, norm, cx).map_err(|error| NnError::at_path(error, &self.path))?;
+            let adapted = adapter
+                .forward(output, stream, norm, cx)
+                .map_err(|error| NnError::at_path(error, &self.path))?;
             joined = (joined + (adapted - output)?)?; // (B, T, C)
         }
         let sum = (stream + joined)?;

@@ -32,7 +32,11 @@ impl Add for Kept {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self { per_position: self.per_position + other.per_position, per_pass: self.per_pass + other.per_pass, at_the_end: self.at_the_end + other.at_the_end }
+        Self {
+            per_position: self.per_position + other.per_position,
+            per_pass: self.per_pass + other.per_pass,
+            at_the_end: self.at_the_end + other.at_the_end,
+        }
     }
 }
 

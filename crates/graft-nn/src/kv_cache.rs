@@ -33,7 +33,11 @@ impl KvCache {
     pub fn append(&self, layer: usize, keys: &Tensor, values: &Tensor) -> Result<(Tensor, Tensor)> {
         let mut layers = self.lock();
         let limit = layers.len();
-        let rows = layers.get_mut(layer).ok_or(NnError::OutOfRange { what: "layer", index: layer as i64, limit })?;
+        let rows = layers.get_mut(layer).ok_or(NnError::OutOfRange {
+            what: "layer",
+            index: layer as i64,
+            limit,
+        })?;
         Ok(rows.append(&keys.detach().contiguous()?, &values.detach().contiguous()?)?) // (B, offset + T, K*D) twice
     }
 
@@ -54,7 +58,9 @@ mod tests {
     use crate::Device;
 
     fn rows(from: f32, count: usize) -> Tensor {
-        Tensor::arange(from, from + count as f32 * 2.0, &Device::Cpu).and_then(|t| t.reshape((1, count, 2))).expect("rows")
+        Tensor::arange(from, from + count as f32 * 2.0, &Device::Cpu)
+            .and_then(|t| t.reshape((1, count, 2)))
+            .expect("rows")
     }
 
     #[test]
@@ -65,7 +71,10 @@ mod tests {
         cache.append(1, &rows(0.0, 255), &rows(0.0, 255)).expect("appends");
         assert_eq!(cache.offset(), 255);
         let (keys, values) = cache.append(0, &rows(510.0, 3), &rows(510.0, 3)).expect("appends");
-        assert_eq!(keys.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("values"), (0..516).map(|v| v as f32).collect::<Vec<_>>());
+        assert_eq!(
+            keys.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("values"),
+            (0..516).map(|v| v as f32).collect::<Vec<_>>()
+        );
         assert_eq!(values.dims(), keys.dims());
         cache.reset();
         assert_eq!(cache.offset(), 0);
@@ -73,6 +82,12 @@ mod tests {
 
     #[test]
     fn a_layer_too_many_is_an_error() {
-        assert_eq!(KvCache::new(1).append(1, &rows(0.0, 1), &rows(0.0, 1)).expect_err("no layer").to_string(), "layer 1 is outside 0..1");
+        assert_eq!(
+            KvCache::new(1)
+                .append(1, &rows(0.0, 1), &rows(0.0, 1))
+                .expect_err("no layer")
+                .to_string(),
+            "layer 1 is outside 0..1"
+        );
     }
 }

@@ -83,7 +83,11 @@ impl Linear {
         let mut layer = Self::sharing(path, role, weight)?;
         if let Some(bias) = bias {
             if bias.dims() != [layer.d_out] {
-                let error = NnError::Shape { what: "bias", expected: format!("[{}]", layer.d_out), found: bias.dims().to_vec() };
+                let error = NnError::Shape {
+                    what: "bias",
+                    expected: format!("[{}]", layer.d_out),
+                    found: bias.dims().to_vec(),
+                };
                 return Err(NnError::at_path(error, path));
             }
             layer.bias = Some(Arc::new(Parameter::new(&format!("{path}.bias"), bias)));
@@ -104,7 +108,14 @@ impl Linear {
     /// [`NnError::Shape`] when the weight is no matrix.
     pub fn sharing(path: &str, role: Role, weight: Arc<Parameter>) -> Result<Self> {
         let [d_out, d_in] = weight.dims()[..] else {
-            return Err(NnError::at_path(NnError::Shape { what: "weight", expected: "(d_out, d_in)".to_owned(), found: weight.dims() }, path));
+            return Err(NnError::at_path(
+                NnError::Shape {
+                    what: "weight",
+                    expected: "(d_out, d_in)".to_owned(),
+                    found: weight.dims(),
+                },
+                path,
+            ));
         };
         Ok(Self {
             path: path.to_owned(),
@@ -225,11 +236,18 @@ impl Linear {
     /// `x: (N, C)`, `labels`: N -> scalar
     /// # Errors
     /// Those of [`ops::linear_cross_entropy`]; the error names the layer.
-    pub fn cross_entropy(&self, x: &Tensor, labels: &[i64], normalizer: f64, cx: &Context) -> Result<Tensor> {
+    pub fn cross_entropy(
+        &self,
+        x: &Tensor,
+        labels: &[i64],
+        normalizer: f64,
+        cx: &Context,
+    ) -> Result<Tensor> {
         if self.bias.is_some() || !self.slot.active().is_empty() {
             return ops::cross_entropy(&self.forward(x, cx)?, labels, normalizer);
         }
-        ops::linear_cross_entropy(x, &self.acting_weight().tensor(), labels, normalizer).map_err(|error| NnError::at_path(error, &self.path))
+        ops::linear_cross_entropy(x, &self.acting_weight().tensor(), labels, normalizer)
+            .map_err(|error| NnError::at_path(error, &self.path))
     }
 
     fn add_bias(&self, y: Result<Tensor>) -> Result<Tensor> {
@@ -251,6 +269,13 @@ impl Linear {
 
 impl fmt::Debug for Linear {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Linear({}, {} -> {}, adapters {:?})", self.path, self.d_in, self.d_out, self.slot.names())
+        write!(
+            f,
+            "Linear({}, {} -> {}, adapters {:?})",
+            self.path,
+            self.d_in,
+            self.d_out,
+            self.slot.names()
+        )
     }
 }

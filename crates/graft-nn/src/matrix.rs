@@ -32,7 +32,13 @@ impl<'a> Matrix<'a> {
 
     /// Transposed.
     pub(crate) fn t(self) -> Self {
-        Self { rows: self.columns, columns: self.rows, row_stride: self.column_stride, column_stride: self.row_stride, ..self }
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
     }
 
     /// Columns `start..start + count`.
@@ -55,7 +61,11 @@ impl<'a> Matrix<'a> {
 
     /// Elements from the first to the last.
     fn span(&self) -> usize {
-        if self.rows == 0 || self.columns == 0 { 0 } else { (self.rows - 1) * self.row_stride + (self.columns - 1) * self.column_stride + 1 }
+        if self.rows == 0 || self.columns == 0 {
+            0
+        } else {
+            (self.rows - 1) * self.row_stride + (self.columns - 1) * self.column_stride + 1
+        }
     }
 }
 
@@ -81,9 +91,15 @@ impl<'a> MatrixMut<'a> {
 
     /// Blocks of `width` columns side by side, which cover the matrix.
     pub(crate) fn column_blocks(self, width: usize) -> Vec<Self> {
-        assert!(width > 0 && self.columns.is_multiple_of(width), "invariant: blocks cover the columns");
+        assert!(
+            width > 0 && self.columns.is_multiple_of(width),
+            "invariant: blocks cover the columns"
+        );
         // SAFETY (of the offset): column `first` exists in row 0. The blocks share no element, and `self` is gone.
-        (0..self.columns).step_by(width).map(|first| Self { start: unsafe { self.start.add(first) }, columns: width, ..self }).collect()
+        (0..self.columns)
+            .step_by(width)
+            .map(|first| Self { start: unsafe { self.start.add(first) }, columns: width, ..self })
+            .collect()
     }
 
     /// Rows `start..start + count`.
@@ -147,14 +163,22 @@ impl Product<'_> {
     }
 
     fn check(&self, to: &MatrixMut<'_>) {
-        assert_eq!((self.left.rows, self.right.columns), (to.rows, to.columns), "invariant: the product fits its place");
+        assert_eq!(
+            (self.left.rows, self.right.columns),
+            (to.rows, to.columns),
+            "invariant: the product fits its place"
+        );
     }
 
     /// # Safety
     /// `to` must be valid for writes of `rows * columns` elements with that row stride, and for reads when `add`.
     unsafe fn run(self, to: *mut f32, row_stride: usize, add: bool) {
         let (left, right) = (self.left, self.right);
-        let threads = if self.alone || crate::parallel::is_alone() { Parallelism::None } else { Parallelism::Rayon(0) };
+        let threads = if self.alone || crate::parallel::is_alone() {
+            Parallelism::None
+        } else {
+            Parallelism::Rayon(0)
+        };
         let stride = |stride: usize| stride as isize;
         let product = gemm_for::product();
         // SAFETY: `Matrix` lies inside its slice by construction; the caller answers for `to`.

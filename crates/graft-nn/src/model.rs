@@ -1,6 +1,8 @@
 //! What every model family offers.
 
-use crate::{Context, Embedding, Junction, LabelNames, Linear, Parameter, Result, Site, Tensor, ops};
+use crate::{
+    Context, Embedding, Junction, LabelNames, Linear, Parameter, Result, Site, Tensor, ops,
+};
 
 /// Sizes of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +111,13 @@ pub trait Model: Send + Sync {
     ///
     /// # Errors
     /// As [`Model::head`], and for a label outside the vocabulary.
-    fn label_loss(&self, states: &Tensor, labels: &[i64], normalizer: f64, cx: &Context) -> Result<Tensor> {
+    fn label_loss(
+        &self,
+        states: &Tensor,
+        labels: &[i64],
+        normalizer: f64,
+        cx: &Context,
+    ) -> Result<Tensor> {
         ops::cross_entropy(&self.head(states, cx)?, labels, normalizer)
     }
 

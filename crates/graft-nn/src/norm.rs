@@ -38,8 +38,15 @@ impl Norm {
     }
 
     fn new(path: &str, kind: NormKind, weight: Tensor, bias: Option<Tensor>, eps: f64) -> Self {
-        let parameter = |name: &str, tensor| Arc::new(Parameter::new(&format!("{path}.{name}"), tensor));
-        Self { path: path.to_owned(), kind, weight: parameter("weight", weight), bias: bias.map(|bias| parameter("bias", bias)), eps }
+        let parameter =
+            |name: &str, tensor| Arc::new(Parameter::new(&format!("{path}.{name}"), tensor));
+        Self {
+            path: path.to_owned(),
+            kind,
+            weight: parameter("weight", weight),
+            bias: bias.map(|bias| parameter("bias", bias)),
+            eps,
+        }
     }
 
     /// Hugging Face path.

@@ -22,13 +22,24 @@ pub(crate) fn rows_per_piece(width: usize) -> usize {
 /// Does `work` for each piece.
 pub(crate) fn each<T: Send>(pieces: impl Iterator<Item = T>, work: impl Fn(T) + Send + Sync) {
     let pieces: Vec<T> = pieces.collect();
-    if alone(pieces.len()) { pieces.into_iter().for_each(work) } else { pieces.into_par_iter().for_each(work) }
+    if alone(pieces.len()) {
+        pieces.into_iter().for_each(work)
+    } else {
+        pieces.into_par_iter().for_each(work)
+    }
 }
 
 /// What `work` makes of each piece, in the order of the pieces.
-pub(crate) fn map<T: Send, R: Send>(pieces: impl Iterator<Item = T>, work: impl Fn(T) -> R + Send + Sync) -> Vec<R> {
+pub(crate) fn map<T: Send, R: Send>(
+    pieces: impl Iterator<Item = T>,
+    work: impl Fn(T) -> R + Send + Sync,
+) -> Vec<R> {
     let pieces: Vec<T> = pieces.collect();
-    if alone(pieces.len()) { pieces.into_iter().map(work).collect() } else { pieces.into_par_iter().map(work).collect() }
+    if alone(pieces.len()) {
+        pieces.into_iter().map(work).collect()
+    } else {
+        pieces.into_par_iter().map(work).collect()
+    }
 }
 
 /// The sum of what `work` makes of each of the pieces 0..count, which are whole passes through a model: pairs are added, then pairs of pairs, so
@@ -45,7 +56,9 @@ pub fn summed<R: Send, E: Send>(
     add: &(impl Fn(R, R) -> Result<R, E> + Sync),
 ) -> Option<Result<R, E>> {
     let divided = count > 1 && count >= rayon::current_num_threads() && !is_alone();
-    (count > 0).then(|| if divided { sum_apart(0..count, work, add) } else { sum_in_turn(0..count, work, add) })
+    (count > 0).then(|| {
+        if divided { sum_apart(0..count, work, add) } else { sum_in_turn(0..count, work, add) }
+    })
 }
 
 fn sum_apart<R: Send, E: Send>(
@@ -61,7 +74,11 @@ fn sum_apart<R: Send, E: Send>(
     add(left?, right?)
 }
 
-fn sum_in_turn<R, E>(pieces: Range<usize>, work: &impl Fn(usize) -> Result<R, E>, add: &impl Fn(R, R) -> Result<R, E>) -> Result<R, E> {
+fn sum_in_turn<R, E>(
+    pieces: Range<usize>,
+    work: &impl Fn(usize) -> Result<R, E>,
+    add: &impl Fn(R, R) -> Result<R, E>,
+) -> Result<R, E> {
     if pieces.len() == 1 {
         return work(pieces.start);
     }
@@ -108,7 +125,10 @@ mod tests {
         // Each rounding depends on the order.
         let sum = |threads: usize, count: usize| {
             let work = |piece: usize| Ok::<f32, ()>(1.0 / (piece as f32 + 0.3));
-            pool(threads).install(|| summed(count, &work, &|one, other| Ok(one + other)).map(|sum| sum.expect("no error").to_bits()))
+            pool(threads).install(|| {
+                summed(count, &work, &|one, other| Ok(one + other))
+                    .map(|sum| sum.expect("no error").to_bits())
+            })
         };
         assert_eq!(sum(2, 0), None);
         for count in [1, 2, 3, 7, 64] {
@@ -119,17 +139,25 @@ mod tests {
 
     #[test]
     fn a_piece_is_not_divided_again_and_what_follows_is() {
-        let inside = pool(2).install(|| summed(4, &|_| Ok::<_, ()>(u32::from(is_alone())), &|one, other| Ok(one + other)));
+        let inside = pool(2).install(|| {
+            summed(4, &|_| Ok::<_, ()>(u32::from(is_alone())), &|one, other| Ok(one + other))
+        });
         assert_eq!(inside, Some(Ok(4)));
         assert!(!pool(2).install(is_alone));
         // Fewer pieces than threads: the threads share each.
-        let shared = pool(3).install(|| summed(2, &|_| Ok::<_, ()>(u32::from(is_alone())), &|one, other| Ok(one + other)));
+        let shared = pool(3).install(|| {
+            summed(2, &|_| Ok::<_, ()>(u32::from(is_alone())), &|one, other| Ok(one + other))
+        });
         assert_eq!(shared, Some(Ok(0)));
     }
 
     #[test]
     fn the_first_error_is_the_answer() {
-        let answer = pool(2).install(|| summed(5, &|piece| if piece > 1 { Err(piece) } else { Ok(piece) }, &|one, other| Ok(one + other)));
+        let answer = pool(2).install(|| {
+            summed(5, &|piece| if piece > 1 { Err(piece) } else { Ok(piece) }, &|one, other| {
+                Ok(one + other)
+            })
+        });
         assert_eq!(answer, Some(Err(2)));
     }
 }

@@ -56,7 +56,11 @@ impl State {
 impl Parameter {
     /// A frozen weight with its Hugging Face path, such as `model.norm.weight`.
     pub fn new(path: &str, tensor: Tensor) -> Self {
-        Self { path: path.to_owned(), state: ArcSwap::from_pointee(State::Frozen(tensor.detach().into())), stand_ins: Slot::new() }
+        Self {
+            path: path.to_owned(),
+            state: ArcSwap::from_pointee(State::Frozen(tensor.detach().into())),
+            stand_ins: Slot::new(),
+        }
     }
 
     /// Hugging Face path.
@@ -76,7 +80,9 @@ impl Parameter {
 
     /// What stands in for it, or its own value, as a linear map multiplies by it: packed where it is packed.
     pub fn weight(&self) -> Weight {
-        self.stand_ins.last_active().map_or_else(|| self.own_weight(), |stand_in| stand_in.tensor().into())
+        self.stand_ins
+            .last_active()
+            .map_or_else(|| self.own_weight(), |stand_in| stand_in.tensor().into())
     }
 
     /// Its own value as it is kept.
@@ -91,7 +97,8 @@ impl Parameter {
     pub fn pack(&self, quantization: Quantization) -> Result<()> {
         match self.own_weight() {
             Weight::Dense(tensor) => {
-                let packed = Packed::new(&tensor, quantization).and_then(|packed| packed.to_device(tensor.device()));
+                let packed = Packed::new(&tensor, quantization)
+                    .and_then(|packed| packed.to_device(tensor.device()));
                 let packed = packed.map_err(|error| NnError::at_path(error, &self.path))?;
                 self.set(Weight::Packed(Arc::new(packed)))
             }
@@ -135,7 +142,11 @@ impl Parameter {
             packed @ Weight::Packed(_) => State::Frozen(packed),
         };
         if state.dims() != new.dims() {
-            let error = NnError::Shape { what: "new value", expected: format!("{:?}", state.dims()), found: new.dims() };
+            let error = NnError::Shape {
+                what: "new value",
+                expected: format!("{:?}", state.dims()),
+                found: new.dims(),
+            };
             return Err(NnError::at_path(error, &self.path));
         }
         match &*state {
@@ -170,7 +181,13 @@ impl Parameter {
 
 impl fmt::Debug for Parameter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Parameter({}, {:?}, stand-ins {:?})", self.path, self.dims(), self.stand_ins.names())
+        write!(
+            f,
+            "Parameter({}, {:?}, stand-ins {:?})",
+            self.path,
+            self.dims(),
+            self.stand_ins.names()
+        )
     }
 }
 
@@ -213,8 +230,13 @@ mod tests {
             }
         }
         let w = weight();
-        let first = |w: &Parameter| w.tensor().to_dtype(DType::F32).expect("wide").to_vec2::<f32>().expect("values")[0][0];
-        w.stand_ins().insert("a", Arc::new(Other(Tensor::zeros((2, 3), DType::F32, &Device::Cpu).expect("zeros"))));
+        let first = |w: &Parameter| {
+            w.tensor().to_dtype(DType::F32).expect("wide").to_vec2::<f32>().expect("values")[0][0]
+        };
+        w.stand_ins().insert(
+            "a",
+            Arc::new(Other(Tensor::zeros((2, 3), DType::F32, &Device::Cpu).expect("zeros"))),
+        );
         assert_eq!(first(&w), 1.0);
         w.stand_ins().set_active(&["a"]);
         assert_eq!(first(&w), 0.0);
@@ -226,8 +248,13 @@ mod tests {
 
     #[test]
     fn another_shape_is_refused_with_the_path() {
-        let error = weight().set(Tensor::zeros((3, 2), DType::F32, &Device::Cpu).expect("zeros")).expect_err("refused");
+        let error = weight()
+            .set(Tensor::zeros((3, 2), DType::F32, &Device::Cpu).expect("zeros"))
+            .expect_err("refused");
         assert_eq!(error.to_string(), "in w");
-        assert_eq!(std::error::Error::source(&error).expect("cause").to_string(), "new value: expected [2, 3], found [3, 2]");
+        assert_eq!(
+            std::error::Error::source(&error).expect("cause").to_string(),
+            "new value: expected [2, 3], found [3, 2]"
+        );
     }
 }

@@ -39,7 +39,11 @@ impl Prefixes {
             let own = prefix.keys_values(cx)?;
             blocks = match blocks.len() {
                 0 => own,
-                _ => blocks.iter().zip(&own).map(|(before, behind)| join(before, behind, 0)).collect::<Result<_>>()?,
+                _ => blocks
+                    .iter()
+                    .zip(&own)
+                    .map(|(before, behind)| join(before, behind, 0))
+                    .collect::<Result<_>>()?,
             };
         }
         Ok(Self { blocks, count: active.iter().map(|prefix| prefix.len()).sum() })
@@ -62,7 +66,12 @@ impl Prefixes {
     pub fn before(&self, block: usize, keys: Tensor, values: Tensor) -> Result<(Tensor, Tensor)> {
         let Some((k, v)) = self.blocks.get(block) else { return Ok((keys, values)) };
         let (batch, _, width) = keys.dims3()?;
-        let spread = |rows: &Tensor| -> Result<Tensor> { Ok(rows.to_dtype(keys.dtype())?.unsqueeze(0)?.broadcast_as((batch, self.count, width))?) }; // (B, P, K*D)
+        let spread = |rows: &Tensor| -> Result<Tensor> {
+            Ok(rows
+                .to_dtype(keys.dtype())?
+                .unsqueeze(0)?
+                .broadcast_as((batch, self.count, width))?)
+        }; // (B, P, K*D)
         join(&(spread(k)?, spread(v)?), &(keys.clone(), values), 1)
     }
 
@@ -79,7 +88,11 @@ impl Prefixes {
     }
 }
 
-fn join(before: &(Tensor, Tensor), behind: &(Tensor, Tensor), dimension: usize) -> Result<(Tensor, Tensor)> {
+fn join(
+    before: &(Tensor, Tensor),
+    behind: &(Tensor, Tensor),
+    dimension: usize,
+) -> Result<(Tensor, Tensor)> {
     let cat = |a: &Tensor, b: &Tensor| Tensor::cat(&[a, b], dimension)?.contiguous();
     Ok((cat(&before.0, &behind.0)?, cat(&before.1, &behind.1)?))
 }

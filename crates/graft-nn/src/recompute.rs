@@ -40,7 +40,11 @@ impl Recompute {
     ///
     /// # Errors
     /// Those of the block.
-    pub(crate) fn through(self: &Arc<Self>, x: &Tensor, block: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static) -> Result<Tensor> {
+    pub(crate) fn through(
+        self: &Arc<Self>,
+        x: &Tensor,
+        block: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
+    ) -> Result<Tensor> {
         if !x.device().is_cpu() || x.dtype() != DType::F32 {
             return block(x);
         }
@@ -81,13 +85,27 @@ impl CustomOp2 for Again {
         "recomputed block"
     }
 
-    fn cpu_fwd(&self, _x: &CpuStorage, _: &Layout, _trained: &CpuStorage, _: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        _x: &CpuStorage,
+        _: &Layout,
+        _trained: &CpuStorage,
+        _: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
         let y = self.y.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let y = y.ok_or_else(|| candle_core::Error::Msg("a recomputed block was asked twice for its output".to_owned()))?;
+        let y = y.ok_or_else(|| {
+            candle_core::Error::Msg("a recomputed block was asked twice for its output".to_owned())
+        })?;
         Ok((CpuStorage::F32(y.flatten_all()?.to_vec1()?), y.shape().clone()))
     }
 
-    fn bwd(&self, x: &Tensor, _trained: &Tensor, _y: &Tensor, g: &Tensor) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        _trained: &Tensor,
+        _y: &Tensor,
+        g: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
         let input = Var::from_tensor(&x.detach())?;
         let y = (self.block)(input.as_tensor())?;
         let mut store = (y * g)?.sum_all()?.backward()?;
@@ -103,7 +121,8 @@ mod tests {
 
     fn var(name: &str, shape: &[usize]) -> Var {
         let values = Rng::new(1).stream(name, "").normal(0.0, 0.5, shape.iter().product());
-        Var::from_tensor(&Tensor::from_vec(values, shape, &Device::Cpu).expect("a tensor")).expect("a variable")
+        Var::from_tensor(&Tensor::from_vec(values, shape, &Device::Cpu).expect("a tensor"))
+            .expect("a variable")
     }
 
     fn flat(tensor: &Tensor) -> Vec<f32> {
@@ -113,23 +132,41 @@ mod tests {
     /// Two blocks that share a weight, behind an input without parameters; one parameter outside of them.
     #[test]
     fn gradients_are_those_of_the_blocks_that_are_kept() {
-        let (first, shared, outside) = (var("first", &[6, 5]), var("shared", &[5, 6]), var("outside", &[2, 5]));
+        let (first, shared, outside) =
+            (var("first", &[6, 5]), var("shared", &[5, 6]), var("outside", &[2, 5]));
         let x = var("x", &[3, 5]).as_tensor().detach();
-        let wanted = [("first", &first), ("shared", &shared), ("outside", &outside)].map(|(name, var)| Trainable::new(name, var.clone()));
+        let wanted = [("first", &first), ("shared", &shared), ("outside", &outside)]
+            .map(|(name, var)| Trainable::new(name, var.clone()));
         let loss = |recompute: Option<&Arc<Recompute>>| {
             let through = |x: &Tensor, var: &Var, other: &Var| {
                 let (var, other) = (var.clone(), other.clone());
-                let block = move |x: &Tensor| Ok((x + ops::linear(&ops::linear(x, var.as_tensor())?.tanh()?, other.as_tensor())?)?);
-                recompute.map_or_else(|| block(x), |recompute| recompute.through(x, block.clone())).expect("a block")
+                let block = move |x: &Tensor| {
+                    Ok((x + ops::linear(
+                        &ops::linear(x, var.as_tensor())?.tanh()?,
+                        other.as_tensor(),
+                    )?)?)
+                };
+                recompute
+                    .map_or_else(|| block(x), |recompute| recompute.through(x, block.clone()))
+                    .expect("a block")
             };
             let x = through(&through(&x, &first, &shared), &first, &shared);
-            ops::linear(&x, outside.as_tensor()).and_then(|y| Ok(y.sqr()?.sum_all()?)).expect("a loss")
+            ops::linear(&x, outside.as_tensor())
+                .and_then(|y| Ok(y.sqr()?.sum_all()?))
+                .expect("a loss")
         };
         let kept = gradients(&loss(None), &wanted).expect("gradients");
         let recompute = Arc::new(Recompute::new(&wanted).expect("a store"));
-        let again = gradients_through(&loss(Some(&recompute)), &wanted, Some(&recompute)).expect("gradients");
+        let again = gradients_through(&loss(Some(&recompute)), &wanted, Some(&recompute))
+            .expect("gradients");
         for (kept, again) in kept.iter().zip(&again) {
-            assert!(flat(kept).iter().zip(flat(again)).all(|(one, other)| (one - other).abs() <= 1e-5 * (1.0 + one.abs())), "{kept} {again}");
+            assert!(
+                flat(kept)
+                    .iter()
+                    .zip(flat(again))
+                    .all(|(one, other)| (one - other).abs() <= 1e-5 * (1.0 + one.abs())),
+                "{kept} {again}"
+            );
         }
     }
 }

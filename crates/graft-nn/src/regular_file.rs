@@ -31,9 +31,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        for (path, word) in [(pipe.as_path(), "named pipe"), (Path::new("/dev/zero"), "device"), (folder.path(), "folder")] {
+        for (path, word) in [
+            (pipe.as_path(), "named pipe"),
+            (Path::new("/dev/zero"), "device"),
+            (folder.path(), "folder"),
+        ] {
             let error = read(path, 1 << 20).unwrap_err();
-            assert!(error.kind() == io::ErrorKind::InvalidInput && error.to_string().contains(word), "{error}");
+            assert!(
+                error.kind() == io::ErrorKind::InvalidInput && error.to_string().contains(word),
+                "{error}"
+            );
         }
         let (long, circle) = (folder.path().join("long"), folder.path().join("circle"));
         std::fs::write(&long, [7; 100]).unwrap();

@@ -51,7 +51,9 @@ impl Rng {
 
 /// FNV-1a, 64 bits, from a chosen start (Fowler, Noll, Vo; draft-eastlake-fnv).
 fn fnv1a(start: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(start, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+    bytes
+        .iter()
+        .fold(start, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 /// A stream of random numbers (ChaCha with 8 rounds).

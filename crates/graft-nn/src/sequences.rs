@@ -48,7 +48,9 @@ impl Positions {
     pub fn list(&self, tokens: usize) -> Vec<usize> {
         match self {
             Self::From(offset) => (*offset..offset + tokens).collect(),
-            Self::Restarting(sequences) => sequences.0.iter().flat_map(|length| 0..*length).take(tokens).collect(),
+            Self::Restarting(sequences) => {
+                sequences.0.iter().flat_map(|length| 0..*length).take(tokens).collect()
+            }
         }
     }
 

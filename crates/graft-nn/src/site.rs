@@ -90,9 +90,13 @@ impl<'a> Layer<'a> {
     /// The same as shared handles, for who must find them again without the model.
     pub fn shared_parameters(self) -> Vec<Arc<Parameter>> {
         match self {
-            Self::Linear(linear) => std::iter::once(linear.shared_weight()).chain(linear.shared_bias()).collect(),
+            Self::Linear(linear) => {
+                std::iter::once(linear.shared_weight()).chain(linear.shared_bias()).collect()
+            }
             Self::Embedding(embedding) => vec![embedding.shared_weight()],
-            Self::Norm(norm) => std::iter::once(norm.shared_weight()).chain(norm.shared_bias()).collect(),
+            Self::Norm(norm) => {
+                std::iter::once(norm.shared_weight()).chain(norm.shared_bias()).collect()
+            }
         }
     }
 }
@@ -100,7 +104,9 @@ impl<'a> Layer<'a> {
 /// The linear layers of a model that may be packed: all but the head, which decides between tokens that lie close together, as in bitsandbytes.
 pub fn packable(model: &dyn Model) -> Vec<&Linear> {
     let sites = model.sites().into_iter().filter(|site| site.role != Role::Head);
-    sites.filter_map(|site| if let Layer::Linear(linear) = site.layer { Some(linear) } else { None }).collect()
+    sites
+        .filter_map(|site| if let Layer::Linear(linear) = site.layer { Some(linear) } else { None })
+        .collect()
 }
 
 /// A layer with its Hugging Face path and its role.

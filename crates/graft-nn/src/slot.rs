@@ -60,7 +60,12 @@ impl<A: ?Sized> Slot<A> {
 
     /// The adapter with this name.
     pub fn get(&self, name: &str) -> Option<Arc<A>> {
-        self.state.load().adapters.iter().find(|(known, _)| known == name).map(|(_, adapter)| adapter.clone())
+        self.state
+            .load()
+            .adapters
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, adapter)| adapter.clone())
     }
 
     /// All names, in the order of attachment.
@@ -71,7 +76,8 @@ impl<A: ?Sized> Slot<A> {
     /// Lets exactly these act. Names that this slot does not hold are left out: an adapter need not target every layer.
     pub fn set_active(&self, names: &[&str]) {
         self.change(|state| {
-            let held = names.iter().filter(|name| state.adapters.iter().any(|(known, _)| known == *name));
+            let held =
+                names.iter().filter(|name| state.adapters.iter().any(|(known, _)| known == *name));
             state.active = held.map(|name| (*name).to_owned()).collect();
         });
     }
@@ -84,7 +90,13 @@ impl<A: ?Sized> Slot<A> {
     /// The adapters that act, in the order of activation.
     pub fn active(&self) -> Vec<Arc<A>> {
         let state = self.state.load();
-        let find = |name: &String| state.adapters.iter().find(|(known, _)| known == name).map(|(_, adapter)| adapter.clone());
+        let find = |name: &String| {
+            state
+                .adapters
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, adapter)| adapter.clone())
+        };
         state.active.iter().filter_map(find).collect()
     }
 
@@ -137,7 +149,10 @@ mod tests {
         let slot = slot();
         slot.set_active(&["a"]);
         slot.insert("a", Arc::from("newer"));
-        assert_eq!((acting(&slot), slot.names()), (vec!["newer".to_owned()], vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(
+            (acting(&slot), slot.names()),
+            (vec!["newer".to_owned()], vec!["a".to_owned(), "b".to_owned()])
+        );
     }
 
     #[test]

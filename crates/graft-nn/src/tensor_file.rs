@@ -129,7 +129,13 @@ impl TensorFile {
         let file = regular_file::open(path).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();
         let header = header::read(path, &file, length)?;
-        Ok(Self { path: path.to_owned(), file, data_start: header.data_start, entries: header.entries, metadata: header.metadata })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            data_start: header.data_start,
+            entries: header.entries,
+            metadata: header.metadata,
+        })
     }
 
     /// Where the file is.
@@ -152,17 +158,16 @@ impl TensorFile {
     /// # Errors
     /// [`TensorFileError::NoTensor`], [`TensorFileError::Io`] and [`TensorFileError::Tensor`].
     pub fn tensor(&self, name: &str, device: &Device) -> Result<Tensor, TensorFileError> {
-        let entry = self.entries.get(name).ok_or_else(|| TensorFileError::NoTensor { path: self.path.clone(), name: name.to_owned() })?;
-        let mut bytes = vec![0; (entry.end - entry.start) as usize];
-        self.file.read_exact_at(&mut bytes, self.data_start + entry.start).map_err(|source| TensorFileError::Io {
-            action: "read",
-            path: self.path.clone(),
-            source,
-        })?;
-        Tensor::from_raw_buffer(&bytes, entry.dtype, &entry.shape, device).map_err(|source| TensorFileError::Tensor {
+        let entry = self.entries.get(name).ok_or_else(|| TensorFileError::NoTensor {
             path: self.path.clone(),
             name: name.to_owned(),
-            source,
+        })?;
+        let mut bytes = vec![0; (entry.end - entry.start) as usize];
+        self.file.read_exact_at(&mut bytes, self.data_start + entry.start).map_err(|source| {
+            TensorFileError::Io { action: "read", path: self.path.clone(), source }
+        })?;
+        Tensor::from_raw_buffer(&bytes, entry.dtype, &entry.shape, device).map_err(|source| {
+            TensorFileError::Tensor { path: self.path.clone(), name: name.to_owned(), source }
         })
     }
 

@@ -27,7 +27,9 @@ fn main() -> ExitCode {
         }
     }
     print!("\n{}", table(&marks));
-    let count = |wanted: bool| marks.values().flat_map(BTreeMap::values).filter(|mark| (**mark == "ok") == wanted).count();
+    let count = |wanted: bool| {
+        marks.values().flat_map(BTreeMap::values).filter(|mark| (**mark == "ok") == wanted).count()
+    };
     let (passed, failed) = (count(true), count(false));
     println!("\n{passed} passed, {failed} failed");
     if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -59,7 +61,9 @@ fn table(marks: &BTreeMap<String, BTreeMap<String, &str>>) -> String {
     models.iter().for_each(|model| table.push_str(&format!("  {model:11}")));
     for (case, row) in marks {
         table.push_str(&format!("\n{case:first$}"));
-        models.iter().for_each(|model| table.push_str(&format!("  {:11}", row.get(*model).copied().unwrap_or("-"))));
+        models.iter().for_each(|model| {
+            table.push_str(&format!("  {:11}", row.get(*model).copied().unwrap_or("-")))
+        });
     }
     table.push('\n');
     table.lines().map(|line| format!("{}\n", line.trim_end())).collect()

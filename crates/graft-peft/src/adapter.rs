@@ -35,7 +35,9 @@ const ROOM: usize = 72;
 fn shortened(value: &Value) -> String {
     let text = value.to_string();
     match value {
-        Value::List(items) if items.len() > 2 && text.len() > ROOM => format!("{},…({} more)", items[0], items.len() - 1),
+        Value::List(items) if items.len() > 2 && text.len() > ROOM => {
+            format!("{},…({} more)", items[0], items.len() - 1)
+        }
         _ => text,
     }
 }
@@ -75,7 +77,11 @@ impl Adapter {
     pub fn summary(&self) -> String {
         let shown = self.spec().keys.iter().filter_map(|key| {
             let text = shortened(self.built.settings.values.get(key.name)?);
-            Some(if text.contains(char::is_whitespace) { format!("{}={text:?}", key.name) } else { format!("{}={text}", key.name) })
+            Some(if text.contains(char::is_whitespace) {
+                format!("{}={text:?}", key.name)
+            } else {
+                format!("{}={text}", key.name)
+            })
         });
         shown.collect::<Vec<_>>().join(" ")
     }
@@ -84,7 +90,12 @@ impl Adapter {
     pub fn trainables(&self) -> Vec<Trainable> {
         let ratio = self.built.settings.float(self.spec().keys, fields::LORAPLUS).unwrap_or(1.0);
         let rate = |key: &str| if key.contains(".lora_B") { ratio } else { 1.0 };
-        self.weights().map(|(key, var)| Trainable { lr_scale: rate(key), ..Trainable::new(key.clone(), var.clone()) }).collect()
+        self.weights()
+            .map(|(key, var)| Trainable {
+                lr_scale: rate(key),
+                ..Trainable::new(key.clone(), var.clone())
+            })
+            .collect()
     }
 
     /// What it does in a training beside having its weights updated.
@@ -180,7 +191,11 @@ impl Adapter {
         let mut state = self.merge_state();
         if state.is_some() {
             let hint = format!("take it back with %{} unmerge", self.spec().verb);
-            return Err(PeftError::refused("peft::already_merged", format!("`{}` is merged already", self.name), hint));
+            return Err(PeftError::refused(
+                "peft::already_merged",
+                format!("`{}` is merged already", self.name),
+                hint,
+            ));
         }
         *state = Some(Merge::new(model, &self.name, &self.built.parts)?);
         self.built.shared.set_merged(true);
@@ -196,7 +211,11 @@ impl Adapter {
         let acts_after = self.merge_state().as_ref().is_some_and(|merge| merge.acts_after);
         if !self.take_back()? {
             let hint = format!("merge it first with %{} merge", self.spec().verb);
-            return Err(PeftError::refused("peft::not_merged", format!("`{}` is not merged", self.name), hint));
+            return Err(PeftError::refused(
+                "peft::not_merged",
+                format!("`{}` is not merged", self.name),
+                hint,
+            ));
         }
         if acts_after {
             slots::activate_beside(model, &self.name);
@@ -220,15 +239,34 @@ impl Adapter {
     /// [`PeftError::Refused`] for a factor that is not finite, and for a soft prompt and weights that train along, whose effect is no sum.
     pub fn set_scale(&self, model: &dyn Model, factor: f64) -> Result<(), PeftError> {
         if !factor.is_finite() {
-            return Err(PeftError::refused("peft::bad_scale", format!("{factor} is no factor"), "1 is as trained, 0 is the base"));
+            return Err(PeftError::refused(
+                "peft::bad_scale",
+                format!("{factor} is no factor"),
+                "1 is as trained, 0 is the base",
+            ));
         }
         if self.is_soft_prompt() && factor != 1.0 {
             let problem = "a soft prompt cannot be scaled: it stands before the input instead of being added to a weight";
-            return Err(PeftError::refused("peft::not_scalable", problem, format!("switch it off with %{} detach, or use a LoRA", self.spec().verb)));
+            return Err(PeftError::refused(
+                "peft::not_scalable",
+                problem,
+                format!("switch it off with %{} detach, or use a LoRA", self.spec().verb),
+            ));
         }
-        if factor != 1.0 && self.built.parts.iter().any(|part| matches!(part.hook, Hook::Weight(..) | Hook::Head(_)) && !part.weights.is_empty()) {
-            let problem = format!("`{}` trains weights of the base as they are, and those have no factor", self.name);
-            return Err(PeftError::refused("peft::not_scalable", problem, format!("switch it off with %{} off", self.spec().verb)));
+        if factor != 1.0
+            && self.built.parts.iter().any(|part| {
+                matches!(part.hook, Hook::Weight(..) | Hook::Head(_)) && !part.weights.is_empty()
+            })
+        {
+            let problem = format!(
+                "`{}` trains weights of the base as they are, and those have no factor",
+                self.name
+            );
+            return Err(PeftError::refused(
+                "peft::not_scalable",
+                problem,
+                format!("switch it off with %{} off", self.spec().verb),
+            ));
         }
         self.built.shared.set_scale(factor);
         match &mut *self.merge_state() {
@@ -250,7 +288,12 @@ impl Adapter {
     ///
     /// # Errors
     /// Those of [`Self::save`]; the folder is then as it was.
-    pub fn save_with(&self, directory: &Path, base_name: &str, others: &[(&str, Option<Vec<u8>>)]) -> Result<(), PeftError> {
+    pub fn save_with(
+        &self,
+        directory: &Path,
+        base_name: &str,
+        others: &[(&str, Option<Vec<u8>>)],
+    ) -> Result<(), PeftError> {
         let (mut config, mut state) = (self.config.clone(), self.state()?);
         if let Some(export) = &self.built.export {
             export.export(&mut config, &mut state)?;
@@ -260,20 +303,33 @@ impl Adapter {
                 return Err(PeftError::NotFinite { name: name.clone() });
             }
         }
-        let copies = self.built.parts.iter().flat_map(|part| &part.copies).map(|(key, tensor)| (key.clone(), tensor.clone()));
+        let copies = self
+            .built
+            .parts
+            .iter()
+            .flat_map(|part| &part.copies)
+            .map(|(key, tensor)| (key.clone(), tensor.clone()));
         let weights = state.into_iter().chain(copies).collect();
         // An old config must never describe new weights, and weights of an earlier adapter must not be found in their place.
         let fill = |staging: &Path| {
             weights_file::write(&staging.join(weights_file::name_for(&config)), &weights)?;
             for (name, contents) in others {
                 let path = staging.join(name);
-                let written = contents.as_ref().map_or(Ok(()), |contents| atomic_file::write(&path, contents));
+                let written = contents
+                    .as_ref()
+                    .map_or(Ok(()), |contents| atomic_file::write(&path, contents));
                 written.map_err(|source| PeftError::Io { action: "write", path, source })?;
             }
             config.write(staging, base_name)
         };
-        let is_stale = |name: &str| weights_file::is_weights(name) || others.iter().any(|(other, _)| *other == name);
-        atomic_folder::write(directory, &is_stale, fill, |source| PeftError::Io { action: "write", path: PathBuf::from(directory), source })
+        let is_stale = |name: &str| {
+            weights_file::is_weights(name) || others.iter().any(|(other, _)| *other == name)
+        };
+        atomic_folder::write(directory, &is_stale, fill, |source| PeftError::Io {
+            action: "write",
+            path: PathBuf::from(directory),
+            source,
+        })
     }
 
     /// Its weights by the keys of `adapter_model.safetensors`: copies, for checkpoints.

@@ -9,7 +9,15 @@ pub(crate) const PEFT_TYPE: &str = "ADAPTERHUB";
 /// Name of its weights.
 pub(crate) const WEIGHTS: &str = "adapter.safetensors";
 /// What stands around the method's fields.
-const AROUND: &[&str] = &["hidden_size", "model_class", "model_name", "model_type", "name", "version", "modules_to_save"];
+const AROUND: &[&str] = &[
+    "hidden_size",
+    "model_class",
+    "model_name",
+    "model_type",
+    "name",
+    "version",
+    "modules_to_save",
+];
 /// What only Graft needs in memory.
 const OWN: &[&str] = &["peft_type", "task_type", "base_model_name_or_path"];
 
@@ -31,7 +39,10 @@ pub(crate) fn flat(mut fields: BTreeMap<String, Value>) -> BTreeMap<String, Valu
 
 /// The fields as AdapterHub's file holds them.
 pub(crate) fn nested(fields: &BTreeMap<String, Value>, base_name: &str) -> BTreeMap<String, Value> {
-    let mut around: BTreeMap<String, Value> = AROUND.iter().filter_map(|name| Some(((*name).to_owned(), fields.get(*name)?.clone()))).collect();
+    let mut around: BTreeMap<String, Value> = AROUND
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), fields.get(*name)?.clone())))
+        .collect();
     around.retain(|name, value| name != "modules_to_save" || !value.is_null());
     around.insert("model_name".to_owned(), base_name.into());
     let inner: Map<String, Value> = fields
@@ -52,7 +63,10 @@ mod tests {
         let text = r#"{"config": {"reduction_factor": 4, "dropout": 0.0}, "hidden_size": 32, "model_name": "m", "name": "n", "version": "adapters.1.3.0"}"#;
         let file: BTreeMap<String, Value> = serde_json::from_str(text).expect("JSON");
         let fields = flat(file.clone());
-        assert_eq!((fields["reduction_factor"].as_u64(), fields["peft_type"].as_str()), (Some(4), Some(PEFT_TYPE)));
+        assert_eq!(
+            (fields["reduction_factor"].as_u64(), fields["peft_type"].as_str()),
+            (Some(4), Some(PEFT_TYPE))
+        );
         assert_eq!(nested(&fields, "m"), file);
         let other = BTreeMap::from([("peft_type".to_owned(), Value::from("LORA"))]);
         assert_eq!(flat(other.clone()), other);

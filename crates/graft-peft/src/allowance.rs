@@ -23,7 +23,12 @@ pub struct Allowance {
 impl Allowance {
     /// For a fresh adapter: what fits into the memory of a device together with its gradients.
     pub(crate) fn of_memory(device: &Device) -> Self {
-        Self { left: AtomicU64::new(memory::left(device).map_or(u64::MAX, |bytes| bytes / (2 * WIDTH))), file: None }
+        Self {
+            left: AtomicU64::new(
+                memory::left(device).map_or(u64::MAX, |bytes| bytes / (2 * WIDTH)),
+            ),
+            file: None,
+        }
     }
 
     /// For an adapter from a file: in proportion to what the file holds.
@@ -61,9 +66,15 @@ impl Allowance {
 
     fn exceeded(&self, name: &str, path: &str, shape: &[usize]) -> PeftError {
         match &self.file {
-            None => no_room(name, path, shape, self.left.load(Ordering::Relaxed).saturating_mul(WIDTH)),
+            None => {
+                no_room(name, path, shape, self.left.load(Ordering::Relaxed).saturating_mul(WIDTH))
+            }
             Some(file) => {
-                let problem = format!("is more than `{}` can hold, which has {} numbers in all", file.path().display(), file.numbers());
+                let problem = format!(
+                    "is more than `{}` can hold, which has {} numbers in all",
+                    file.path().display(),
+                    file.numbers()
+                );
                 let hint = "adapter_config.json does not describe these weights: compare its numbers with the shapes in the file".to_owned();
                 PeftError::TooLarge { what: what(name, path), shape: shape.to_vec(), problem, hint }
             }
@@ -98,15 +109,26 @@ impl Workbench<'_> {
 ///
 /// # Errors
 /// [`PeftError::TooLarge`].
-pub(crate) fn check_memory(device: &Device, name: &str, path: &str, shape: &[usize]) -> Result<(), PeftError> {
+pub(crate) fn check_memory(
+    device: &Device,
+    name: &str,
+    path: &str,
+    shape: &[usize],
+) -> Result<(), PeftError> {
     let left = memory::left(device).unwrap_or(u64::MAX);
-    let fits = numbers(shape).and_then(|numbers| numbers.checked_mul(WIDTH)).is_some_and(|bytes| bytes <= left);
+    let fits = numbers(shape)
+        .and_then(|numbers| numbers.checked_mul(WIDTH))
+        .is_some_and(|bytes| bytes <= left);
     if fits { Ok(()) } else { Err(no_room(name, path, shape, left)) }
 }
 
 fn no_room(name: &str, path: &str, shape: &[usize], left: u64) -> PeftError {
     let needed = shape.iter().map(|size| *size as f64).product::<f64>() * WIDTH as f64;
-    let problem = format!("needs {:.1} GB, and {:.1} GB of memory are left for it", needed / 1e9, left as f64 / 1e9);
+    let problem = format!(
+        "needs {:.1} GB, and {:.1} GB of memory are left for it",
+        needed / 1e9,
+        left as f64 / 1e9
+    );
     let hint = "choose a smaller size (r, num_virtual_tokens, encoder_hidden_size) or fewer target_modules".to_owned();
     PeftError::TooLarge { what: what(name, path), shape: shape.to_vec(), problem, hint }
 }
@@ -131,6 +153,9 @@ mod tests {
         assert!(error.to_string().contains("`A` of `x` with shape [8, 8]"), "{error}");
         allowance.take("A", "x", &[36]).expect("an error takes nothing");
         assert!(allowance.take("A", "x", &[usize::MAX, usize::MAX]).is_err());
-        assert!(check_memory(&Device::Cpu, "A", "x", &[usize::MAX, 2]).is_err() && check_memory(&Device::Cpu, "A", "x", &[2, 2]).is_ok());
+        assert!(
+            check_memory(&Device::Cpu, "A", "x", &[usize::MAX, 2]).is_err()
+                && check_memory(&Device::Cpu, "A", "x", &[2, 2]).is_ok()
+        );
     }
 }

@@ -43,19 +43,37 @@ pub struct Anatomy {
 ///
 /// # Errors
 /// What candle says.
-pub fn anatomy(model: &dyn Model, adapter: &Adapter, path: &str) -> Result<Option<Anatomy>, PeftError> {
+pub fn anatomy(
+    model: &dyn Model,
+    adapter: &Adapter,
+    path: &str,
+) -> Result<Option<Anatomy>, PeftError> {
     let Some(part) = adapter.parts().iter().find(|part| part.site == path) else { return Ok(None) };
-    let (Hook::Linear(hook), Some(linear)) = (&part.hook, linears(model).get(path).copied()) else { return Ok(None) };
+    let (Hook::Linear(hook), Some(linear)) = (&part.hook, linears(model).get(path).copied()) else {
+        return Ok(None);
+    };
     let Some(update) = hook.delta(linear)? else { return Ok(None) };
     let update = plain(&update)?;
-    let matrix =
-        |name: &str| part.weights.iter().find(|(key, tensor)| key.contains(name) && tensor.dims().len() == 2).map(|(_, tensor)| grid(tensor)).transpose();
+    let matrix = |name: &str| {
+        part.weights
+            .iter()
+            .find(|(key, tensor)| key.contains(name) && tensor.dims().len() == 2)
+            .map(|(_, tensor)| grid(tensor))
+            .transpose()
+    };
     let (a, b) = (matrix(".lora_A.")?, matrix(".lora_B.")?);
     let (d_out, d_in) = update.dims2()?;
     let count = VALUES.min(d_out).min(d_in);
     let values = |w: &Tensor| singular_within(w, count, ROUNDS).map(|(_, values, _)| values);
     let (update_values, weight_values) = (values(&update)?, values(&linear.weight().own())?);
-    Ok(Some(Anatomy { path: path.to_owned(), a, b, update: grid(&update)?, update_values, weight_values }))
+    Ok(Some(Anatomy {
+        path: path.to_owned(),
+        a,
+        b,
+        update: grid(&update)?,
+        update_values,
+        weight_values,
+    }))
 }
 
 /// A word of the vocabulary and its cosine.
@@ -68,7 +86,10 @@ pub type Neighbour = (u32, f32);
 ///
 /// # Errors
 /// What candle says.
-pub fn neighbours(model: &dyn Model, count: usize) -> Result<Vec<(f32, Vec<Neighbour>)>, PeftError> {
+pub fn neighbours(
+    model: &dyn Model,
+    count: usize,
+) -> Result<Vec<(f32, Vec<Neighbour>)>, PeftError> {
     let table = plain(&model.embedding().weight().own())?; // (V, C)
     let words = lengths(&table)?;
     let mut found = Vec::new();
@@ -76,7 +97,9 @@ pub fn neighbours(model: &dyn Model, count: usize) -> Result<Vec<(f32, Vec<Neigh
         let vectors = plain(&prompt.embeddings(&Context::eval())?)?; // (P, C)
         let dots = vectors.matmul(&table.t()?)?.to_vec2::<f32>()?; // (P, V)
         for (length, dots) in lengths(&vectors)?.into_iter().zip(dots) {
-            let cosine = |(id, dot): (usize, f32)| (id as u32, dot / (length * words[id]).max(f32::MIN_POSITIVE));
+            let cosine = |(id, dot): (usize, f32)| {
+                (id as u32, dot / (length * words[id]).max(f32::MIN_POSITIVE))
+            };
             let mut all: Vec<Neighbour> = dots.into_iter().enumerate().map(cosine).collect();
             all.sort_by(|one, other| other.1.total_cmp(&one.1));
             all.truncate(count);
@@ -91,7 +114,10 @@ pub fn neighbours(model: &dyn Model, count: usize) -> Result<Vec<(f32, Vec<Neigh
 ///
 /// # Errors
 /// What the model says of the texts.
-pub fn attention_to_prompt(model: &dyn Model, texts: &[Vec<u32>]) -> Result<Option<Grid>, PeftError> {
+pub fn attention_to_prompt(
+    model: &dyn Model,
+    texts: &[Vec<u32>],
+) -> Result<Option<Grid>, PeftError> {
     let count = model.embedding().positions_taken();
     if count == 0 || texts.is_empty() {
         return Ok(None);
@@ -100,8 +126,17 @@ pub fn attention_to_prompt(model: &dyn Model, texts: &[Vec<u32>]) -> Result<Opti
     let mut sums: Vec<f32> = Vec::new();
     for text in texts {
         let shares = Arc::new(Shares::default());
-        model.hidden(&Tensor::from_slice(text, (1, text.len()), &device)?, None, &Context::eval().with_shares(shares.clone()))?;
-        let given = shares.take().iter().map(|given| to_front(given, text.len(), count)).collect::<Result<Vec<_>, _>>()?.concat();
+        model.hidden(
+            &Tensor::from_slice(text, (1, text.len()), &device)?,
+            None,
+            &Context::eval().with_shares(shares.clone()),
+        )?;
+        let given = shares
+            .take()
+            .iter()
+            .map(|given| to_front(given, text.len(), count))
+            .collect::<Result<Vec<_>, _>>()?
+            .concat();
         sums.resize(given.len(), 0.0);
         sums.iter_mut().zip(given).for_each(|(sum, share)| *sum += share);
     }
@@ -135,7 +170,12 @@ mod tests {
 
     #[test]
     fn a_grid_is_row_after_row() {
-        let turned = Tensor::new(&[[1f32, 2.0, 3.0], [4.0, 5.0, 6.0]], &Device::Cpu).and_then(|matrix| matrix.t()).expect("a matrix");
-        assert_eq!(grid(&turned).expect("a grid"), Grid { rows: 3, columns: 2, values: vec![1.0, 4.0, 2.0, 5.0, 3.0, 6.0] });
+        let turned = Tensor::new(&[[1f32, 2.0, 3.0], [4.0, 5.0, 6.0]], &Device::Cpu)
+            .and_then(|matrix| matrix.t())
+            .expect("a matrix");
+        assert_eq!(
+            grid(&turned).expect("a grid"),
+            Grid { rows: 3, columns: 2, values: vec![1.0, 4.0, 2.0, 5.0, 3.0, 6.0] }
+        );
     }
 }

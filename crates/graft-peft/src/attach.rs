@@ -39,7 +39,15 @@ pub struct Workbench<'a> {
 impl<'a> Workbench<'a> {
     /// A model alone: no tokenizer, no data, nothing packed.
     pub fn new(model: &'a dyn Model, base_name: &'a str, seed: u64) -> Self {
-        Self { model, tokenizer: None, seed, base_name, inputs: None, originals: None, allowance: None }
+        Self {
+            model,
+            tokenizer: None,
+            seed,
+            base_name,
+            inputs: None,
+            originals: None,
+            allowance: None,
+        }
     }
 }
 
@@ -50,7 +58,11 @@ impl<'a> Workbench<'a> {
 /// # Errors
 /// Any [`PeftError`] of building: [`PeftError::NoMatch`], [`PeftError::RankTooLarge`], [`PeftError::TooLarge`], [`PeftError::Settings`] and the
 /// method's refusals.
-pub fn attach(bench: &Workbench<'_>, method: &str, settings: &Settings) -> Result<Adapter, PeftError> {
+pub fn attach(
+    bench: &Workbench<'_>,
+    method: &str,
+    settings: &Settings,
+) -> Result<Adapter, PeftError> {
     let method = methods::by_verb(method).ok_or_else(|| unknown_method(method))?;
     let keys = method.spec().keys;
     settings.check(keys)?;
@@ -84,11 +96,21 @@ pub fn attach(bench: &Workbench<'_>, method: &str, settings: &Settings) -> Resul
 /// [`PeftError::MissingFile`], [`PeftError::Malformed`], [`PeftError::Unsupported`], [`PeftError::Pickled`], [`PeftError::MissingKeys`],
 /// [`PeftError::WrongShape`], [`PeftError::WrongType`], [`PeftError::ResizedVocabulary`], [`PeftError::NotFinite`], [`PeftError::NotAFile`],
 /// [`PeftError::TooLarge`] and those of building. The model is then as it was.
-pub fn load(bench: &Workbench<'_>, directory: &Path, name: &str) -> Result<(Adapter, Vec<String>), PeftError> {
+pub fn load(
+    bench: &Workbench<'_>,
+    directory: &Path,
+    name: &str,
+) -> Result<(Adapter, Vec<String>), PeftError> {
     check_name(name)?;
     let mut config = ConfigFile::read(directory)?;
-    let peft_type = config.text("peft_type").ok_or_else(|| config.wrong("peft_type", "the name of a method, such as LORA"))?.to_owned();
-    let unsupported = || PeftError::Unsupported { folder: directory.to_owned(), feature: format!("the method {peft_type}") };
+    let peft_type = config
+        .text("peft_type")
+        .ok_or_else(|| config.wrong("peft_type", "the name of a method, such as LORA"))?
+        .to_owned();
+    let unsupported = || PeftError::Unsupported {
+        folder: directory.to_owned(),
+        feature: format!("the method {peft_type}"),
+    };
     let method = methods::of(&config).ok_or_else(unsupported)?;
     let mut warnings = base_warning(&config, bench.base_name);
     warnings.extend(unknown_warning(&config.complete(method.defaults())));
@@ -99,8 +121,10 @@ pub fn load(bench: &Workbench<'_>, directory: &Path, name: &str) -> Result<(Adap
     let mut built = method.build(bench, &config, Start::File)?;
     opened::open(bench, &config, &mut built, Start::File)?;
     if let Some(file) = allowance.file() {
-        let left_over = weights_file::fill(&built.parts, file, file.path()).map_err(|error| own_weights::explained(error, bench.model))?;
-        let left_over: Vec<_> = left_over.into_iter().filter(|key| !built.read.contains(key)).collect();
+        let left_over = weights_file::fill(&built.parts, file, file.path())
+            .map_err(|error| own_weights::explained(error, bench.model))?;
+        let left_over: Vec<_> =
+            left_over.into_iter().filter(|key| !built.read.contains(key)).collect();
         warnings.extend(own_weights::adopt(bench.model, &mut built, file, &left_over)?);
     }
     warnings.extend(built.warnings.iter().cloned());
@@ -119,15 +143,24 @@ fn unknown_method(verb: &str) -> PeftError {
     let verbs: Vec<_> = METHODS.iter().map(|spec| spec.verb).collect();
     let likeness = |verb_known: &&&str| strsim::normalized_damerau_levenshtein(verb, verb_known);
     // Of two as near the first in the list is meant.
-    let nearest = verbs.iter().rev().filter(|known| likeness(known) >= 0.5).max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let nearest = verbs
+        .iter()
+        .rev()
+        .filter(|known| likeness(known) >= 0.5)
+        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     let nearest = nearest.map(|known| format!("did you mean `{known}`? ")).unwrap_or_default();
-    PeftError::refused("peft::unknown_method", format!("there is no method `{verb}`"), format!("{nearest}methods: {}", verbs.join(", ")))
+    PeftError::refused(
+        "peft::unknown_method",
+        format!("there is no method `{verb}`"),
+        format!("{nearest}methods: {}", verbs.join(", ")),
+    )
 }
 
 /// A name is also a folder's name where HF PEFT saves several adapters.
 pub(crate) fn check_name(name: &str) -> Result<(), PeftError> {
     if name.is_empty() || name.contains(['/', '\\', '.']) || name.chars().any(char::is_control) {
-        let failure = Failure::new("peft::bad_name", format!("`{name}` cannot name an adapter")).hint("use letters, digits, `-` and `_`");
+        let failure = Failure::new("peft::bad_name", format!("`{name}` cannot name an adapter"))
+            .hint("use letters, digits, `-` and `_`");
         return Err(PeftError::Settings(failure));
     }
     Ok(())
@@ -135,10 +168,14 @@ pub(crate) fn check_name(name: &str) -> Result<(), PeftError> {
 
 /// The base is compared by the last part of its name: the same model lies in different folders on different machines.
 fn base_warning(config: &ConfigFile, base_name: &str) -> Vec<String> {
-    let last = |name: &str| name.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_lowercase();
+    let last = |name: &str| {
+        name.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_lowercase()
+    };
     match config.text("base_model_name_or_path") {
         Some(trained) if !trained.is_empty() && last(trained) != last(base_name) => {
-            vec![format!("this adapter was trained on `{trained}`; the model here is `{base_name}`, on which it may mean nothing")]
+            vec![format!(
+                "this adapter was trained on `{trained}`; the model here is `{base_name}`, on which it may mean nothing"
+            )]
         }
         _ => Vec::new(),
     }
@@ -148,5 +185,8 @@ fn unknown_warning(names: &[String]) -> Vec<String> {
     if names.is_empty() {
         return Vec::new();
     }
-    vec![format!("adapter_config.json has fields that Graft does not know and only keeps: {}", names.join(", "))]
+    vec![format!(
+        "adapter_config.json has fields that Graft does not know and only keeps: {}",
+        names.join(", ")
+    )]
 }

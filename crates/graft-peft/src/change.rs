@@ -38,17 +38,23 @@ pub fn changes(model: &dyn Model, adapter: &Adapter) -> Result<Vec<Change>, Peft
                 Some(linear) => hook.delta(linear)?.map(|delta| (delta, linear.weight().own())),
                 None => None,
             },
-            Hook::Weight(path, stand_in) => match weights.iter().find(|weight| weight.path() == path) {
-                Some(weight) => {
-                    let own = weight.own().detach().to_dtype(DType::F32)?;
-                    Some(((stand_in.tensor().detach().to_dtype(DType::F32)? - &own)?, own))
+            Hook::Weight(path, stand_in) => {
+                match weights.iter().find(|weight| weight.path() == path) {
+                    Some(weight) => {
+                        let own = weight.own().detach().to_dtype(DType::F32)?;
+                        Some(((stand_in.tensor().detach().to_dtype(DType::F32)? - &own)?, own))
+                    }
+                    None => None,
                 }
-                None => None,
-            },
+            }
             _ => None,
         };
         if let Some((delta, own)) = pair {
-            changes.push(Change { path: part.site.clone(), update: norm(&delta)?, weight: norm(&own)? });
+            changes.push(Change {
+                path: part.site.clone(),
+                update: norm(&delta)?,
+                weight: norm(&own)?,
+            });
         }
     }
     Ok(changes)

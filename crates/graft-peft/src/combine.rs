@@ -51,9 +51,14 @@ struct Combination {
 /// # Errors
 /// [`PeftError::Refused`] for fewer than one adapter, for weights that are no numbers or too few, for an adapter that is merged or that is
 /// more than updates of linear layers; [`PeftError::Settings`] for a bad name.
-pub fn combine(bench: &Workbench<'_>, adapters: &[&Adapter], settings: &Settings) -> Result<Combined, PeftError> {
+pub fn combine(
+    bench: &Workbench<'_>,
+    adapters: &[&Adapter],
+    settings: &Settings,
+) -> Result<Combined, PeftError> {
     settings.check(KEYS)?;
-    let name = settings.text(KEYS, methods::ADAPTER_NAME.name).unwrap_or_else(|| "default".to_owned());
+    let name =
+        settings.text(KEYS, methods::ADAPTER_NAME.name).unwrap_or_else(|| "default".to_owned());
     check_name(&name)?;
     for adapter in adapters {
         check(adapter)?;
@@ -68,11 +73,15 @@ pub fn combine(bench: &Workbench<'_>, adapters: &[&Adapter], settings: &Settings
         let (u, sigma, vt) = singular(&update, r)?; // (m, r), (r), (r, n)
         norms.0 += sigma.iter().map(|sigma| sigma * sigma).sum::<f64>();
         norms.1 += update.sqr()?.sum_all()?.to_scalar::<f64>()?;
-        let roots = Tensor::from_vec(sigma.iter().map(|sigma| sigma.sqrt()).collect(), r, &Device::Cpu)?;
+        let roots =
+            Tensor::from_vec(sigma.iter().map(|sigma| sigma.sqrt()).collect(), r, &Device::Cpu)?;
         let b = u.broadcast_mul(&roots)?; // (m, r)
         let a = vt.broadcast_mul(&roots.reshape((r, 1))?)?; // (r, n)
         for (key, tensor) in [("lora_A", a), ("lora_B", b)] {
-            state.insert(format!("base_model.model.{}.{key}.weight", site.path), tensor.to_dtype(DType::F32)?);
+            state.insert(
+                format!("base_model.model.{}.{key}.weight", site.path),
+                tensor.to_dtype(DType::F32)?,
+            );
         }
         ranks.push((site.path.to_owned(), r));
     }
@@ -83,14 +92,26 @@ pub fn combine(bench: &Workbench<'_>, adapters: &[&Adapter], settings: &Settings
 }
 
 /// The LoRA with those ranks and weights, its scaling 1.
-fn lora(bench: &Workbench<'_>, name: &str, ranks: &[(String, usize)], state: &BTreeMap<String, Tensor>) -> Result<Adapter, PeftError> {
+fn lora(
+    bench: &Workbench<'_>,
+    name: &str,
+    ranks: &[(String, usize)],
+    state: &BTreeMap<String, Tensor>,
+) -> Result<Adapter, PeftError> {
     let Some(method) = by_verb("lora") else { return Err(nothing()) };
     let r = ranks.iter().map(|(_, r)| *r).max().ok_or_else(nothing)?;
     let integer = Value::Integer(i64::try_from(r).unwrap_or(i64::MAX));
-    let settings = Settings::default().with("r", integer).with("lora_alpha", Value::Float(r as f64)).with("target_modules", Value::List(targets(bench, ranks)));
+    let settings = Settings::default()
+        .with("r", integer)
+        .with("lora_alpha", Value::Float(r as f64))
+        .with("target_modules", Value::List(targets(bench, ranks)));
     let mut config = method.config(bench, &settings)?;
     config.set("task_type", bench.model.task().as_str().into());
-    let others: serde_json::Map<_, _> = ranks.iter().filter(|(_, rank)| *rank != r).map(|(path, rank)| (path.clone(), (*rank).into())).collect();
+    let others: serde_json::Map<_, _> = ranks
+        .iter()
+        .filter(|(_, rank)| *rank != r)
+        .map(|(path, rank)| (path.clone(), (*rank).into()))
+        .collect();
     for field in ["rank_pattern", "alpha_pattern"] {
         config.set(field, others.clone().into());
     }
@@ -107,7 +128,10 @@ fn targets(bench: &Workbench<'_>, ranks: &[(String, usize)]) -> Vec<String> {
             leaves.push(leaf(path).to_owned());
         }
     }
-    let meant = linear_sites(bench.model).iter().filter(|(site, _)| leaves.iter().any(|known| known == leaf(site.path))).count();
+    let meant = linear_sites(bench.model)
+        .iter()
+        .filter(|(site, _)| leaves.iter().any(|known| known == leaf(site.path)))
+        .count();
     if meant == ranks.len() { leaves } else { ranks.iter().map(|(path, _)| path.clone()).collect() }
 }
 
@@ -127,11 +151,21 @@ impl Combination {
             _ => Thinning::None,
         };
         let rank = settings.integer(KEYS, "svd_rank").and_then(|rank| usize::try_from(rank).ok());
-        Self { thinning, is_exact: matches!(how.as_str(), "linear" | "cat"), rank, rng: Rng::new(seed) }
+        Self {
+            thinning,
+            is_exact: matches!(how.as_str(), "linear" | "cat"),
+            rank,
+            rng: Rng::new(seed),
+        }
     }
 
     /// The combined update of one layer (d_out, d_in) in 64 bits, and the rank that it is to have; none when no adapter acts there.
-    fn update(&self, linear: &Linear, adapters: &[&Adapter], weights: &[f64]) -> Result<Option<(Tensor, usize)>, PeftError> {
+    fn update(
+        &self,
+        linear: &Linear,
+        adapters: &[&Adapter],
+        weights: &[f64],
+    ) -> Result<Option<(Tensor, usize)>, PeftError> {
         let (mut updates, mut ranks) = (Vec::new(), Vec::new());
         for (adapter, weight) in adapters.iter().zip(weights) {
             let Some((delta, rank)) = delta(adapter, linear)? else { continue };
@@ -142,16 +176,28 @@ impl Combination {
         if updates.is_empty() {
             return Ok(None);
         }
-        let rank = self.rank.unwrap_or_else(|| if self.is_exact { ranks.iter().sum() } else { ranks.iter().copied().max().unwrap_or(RANK) });
+        let rank = self.rank.unwrap_or_else(|| {
+            if self.is_exact {
+                ranks.iter().sum()
+            } else {
+                ranks.iter().copied().max().unwrap_or(RANK)
+            }
+        });
         Ok(Some((self.thinning.combine(&updates, &self.rng, linear.path())?, rank)))
     }
 }
 
 /// What an adapter adds to a layer's weight, with its rank where it has one.
 fn delta(adapter: &Adapter, linear: &Linear) -> Result<Option<(Tensor, Option<usize>)>, PeftError> {
-    let Some(part) = adapter.parts().iter().find(|part| part.site == linear.path()) else { return Ok(None) };
+    let Some(part) = adapter.parts().iter().find(|part| part.site == linear.path()) else {
+        return Ok(None);
+    };
     let Hook::Linear(hook) = &part.hook else { return Ok(None) };
-    let rank = part.weights.iter().find(|(key, _)| key.contains(".lora_A.")).and_then(|(_, a)| a.dim(0).ok());
+    let rank = part
+        .weights
+        .iter()
+        .find(|(key, _)| key.contains(".lora_A."))
+        .and_then(|(_, a)| a.dim(0).ok());
     Ok(hook.delta(linear)?.map(|delta| (delta, rank)))
 }
 
@@ -159,13 +205,24 @@ fn delta(adapter: &Adapter, linear: &Linear) -> Result<Option<(Tensor, Option<us
 fn check(adapter: &Adapter) -> Result<(), PeftError> {
     let (name, verb) = (adapter.name(), adapter.spec().verb);
     if adapter.is_merged() {
-        return Err(PeftError::refused("peft::not_combinable", format!("`{name}` is merged into the base"), format!("%{verb} unmerge {name} first")));
+        return Err(PeftError::refused(
+            "peft::not_combinable",
+            format!("`{name}` is merged into the base"),
+            format!("%{verb} unmerge {name} first"),
+        ));
     }
     match adapter.parts().iter().find(|part| !matches!(part.hook, Hook::Linear(_))) {
         None => Ok(()),
         Some(part) => {
-            let problem = format!("`{name}` is more than updates of linear layers: it has a part of its own at `{}`", part.site);
-            Err(PeftError::refused("peft::not_combinable", problem, "combine adapters without modules_to_save, biases, embeddings and soft prompts"))
+            let problem = format!(
+                "`{name}` is more than updates of linear layers: it has a part of its own at `{}`",
+                part.site
+            );
+            Err(PeftError::refused(
+                "peft::not_combinable",
+                problem,
+                "combine adapters without modules_to_save, biases, embeddings and soft prompts",
+            ))
         }
     }
 }
@@ -177,12 +234,20 @@ fn weights(adapters: &[&Adapter], settings: &Settings) -> Result<Vec<f64>, PeftE
     let Some(Value::List(words)) = settings.values.get("weights") else {
         return Ok(vec![1.0 / adapters.len() as f64; adapters.len()]);
     };
-    let numbers: Option<Vec<f64>> = words.iter().map(|word| word.parse().ok().filter(|number: &f64| number.is_finite())).collect();
+    let numbers: Option<Vec<f64>> = words
+        .iter()
+        .map(|word| word.parse().ok().filter(|number: &f64| number.is_finite()))
+        .collect();
     match numbers {
         Some(numbers) if numbers.len() == adapters.len() => Ok(numbers),
         _ => {
-            let problem = format!("weights={} does not fit {} adapters", words.join(","), adapters.len());
-            Err(PeftError::refused("peft::bad_weights", problem, "give one number for each, such as weights=0.7,0.3"))
+            let problem =
+                format!("weights={} does not fit {} adapters", words.join(","), adapters.len());
+            Err(PeftError::refused(
+                "peft::bad_weights",
+                problem,
+                "give one number for each, such as weights=0.7,0.3",
+            ))
         }
     }
 }

@@ -30,8 +30,12 @@ pub(crate) struct ConfigFile {
 
 impl ConfigFile {
     /// A fresh one: `defaults` (a JSON object) with these fields set.
-    pub(crate) fn new(defaults: &str, fields: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
-        let mut config = Self { fields: parse(defaults), path: PathBuf::from("the adapter's configuration") };
+    pub(crate) fn new(
+        defaults: &str,
+        fields: impl IntoIterator<Item = (&'static str, Value)>,
+    ) -> Self {
+        let mut config =
+            Self { fields: parse(defaults), path: PathBuf::from("the adapter's configuration") };
         config.fields.insert("peft_version".to_owned(), PEFT_VERSION.into());
         config.fields.extend(fields.into_iter().map(|(name, value)| (name.to_owned(), value)));
         config
@@ -44,12 +48,19 @@ impl ConfigFile {
     pub(crate) fn read(folder: &Path) -> Result<Self, PeftError> {
         let path = atomic_folder::locate(folder, NAME);
         if !weights_file::regular_file(&path)? {
-            return Err(PeftError::MissingFile { folder: folder.to_owned(), file: NAME.to_owned(), hint: missing_hint(folder) });
+            return Err(PeftError::MissingFile {
+                folder: folder.to_owned(),
+                file: NAME.to_owned(),
+                hint: missing_hint(folder),
+            });
         }
         let bytes = weights_file::bounded(&path, LONGEST)?;
         match serde_json::from_slice::<BTreeMap<String, Value>>(&bytes) {
             Ok(fields) => Ok(Self { fields: adapterhub::flat(fields), path }),
-            Err(error) => Err(PeftError::Malformed { path, problem: format!("it is not a JSON object ({error})") }),
+            Err(error) => Err(PeftError::Malformed {
+                path,
+                problem: format!("it is not a JSON object ({error})"),
+            }),
         }
     }
 
@@ -78,7 +89,11 @@ impl ConfigFile {
         }
         let text = serde_json::to_string_pretty(&fields).unwrap_or_default();
         let path = folder.join(NAME);
-        atomic_file::write(&path, format!("{text}\n").as_bytes()).map_err(|source| PeftError::Io { action: "write", path, source })
+        atomic_file::write(&path, format!("{text}\n").as_bytes()).map_err(|source| PeftError::Io {
+            action: "write",
+            path,
+            source,
+        })
     }
 
     /// Sets a field.
@@ -127,7 +142,8 @@ impl ConfigFile {
     /// # Errors
     /// [`PeftError::Malformed`] when it is absent or something else.
     pub(crate) fn count(&self, name: &str) -> Result<usize, PeftError> {
-        let value = self.get(name).and_then(Value::as_u64).filter(|value| *value > 0 && *value < 1 << 32);
+        let value =
+            self.get(name).and_then(Value::as_u64).filter(|value| *value > 0 && *value < 1 << 32);
         value.map(|value| value as usize).ok_or_else(|| self.wrong(name, "a positive whole number"))
     }
 
@@ -136,7 +152,10 @@ impl ConfigFile {
     /// # Errors
     /// [`PeftError::Malformed`] when it is absent or something else.
     pub(crate) fn number(&self, name: &str) -> Result<f64, PeftError> {
-        self.get(name).and_then(Value::as_f64).filter(|value| value.is_finite()).ok_or_else(|| self.wrong(name, "a number"))
+        self.get(name)
+            .and_then(Value::as_f64)
+            .filter(|value| value.is_finite())
+            .ok_or_else(|| self.wrong(name, "a number"))
     }
 
     /// A probability below 1.
@@ -145,7 +164,11 @@ impl ConfigFile {
     /// [`PeftError::Malformed`].
     pub(crate) fn probability(&self, name: &str) -> Result<f64, PeftError> {
         let value = self.number(name)?;
-        if (0.0..1.0).contains(&value) { Ok(value) } else { Err(self.wrong(name, "a probability below 1")) }
+        if (0.0..1.0).contains(&value) {
+            Ok(value)
+        } else {
+            Err(self.wrong(name, "a probability below 1"))
+        }
     }
 
     /// Whether a field is true; false when it is absent.
@@ -171,13 +194,23 @@ impl ConfigFile {
 
     /// An error about one field.
     pub(crate) fn wrong(&self, name: &str, wanted: &str) -> PeftError {
-        let found = self.fields.get(name).filter(|value| !value.is_null()).map_or_else(|| "nothing".to_owned(), shown);
-        PeftError::Malformed { path: self.path.clone(), problem: format!("`{name}` must be {wanted}, got {found}") }
+        let found = self
+            .fields
+            .get(name)
+            .filter(|value| !value.is_null())
+            .map_or_else(|| "nothing".to_owned(), shown);
+        PeftError::Malformed {
+            path: self.path.clone(),
+            problem: format!("`{name}` must be {wanted}, got {found}"),
+        }
     }
 
     /// An error about a list or an object with too many items.
     pub(crate) fn too_long(&self, name: &str, items: usize, most: usize) -> PeftError {
-        PeftError::Malformed { path: self.path.clone(), problem: format!("`{name}` has {items} items, and at most {most} are allowed") }
+        PeftError::Malformed {
+            path: self.path.clone(),
+            problem: format!("`{name}` has {items} items, and at most {most} are allowed"),
+        }
     }
 
     /// Every field with its name.
@@ -189,12 +222,20 @@ impl ConfigFile {
 /// A value as far as an error has room for it.
 fn shown(value: &Value) -> String {
     let text = value.to_string();
-    if text.chars().count() <= SHOWN { text } else { format!("{}…", text.chars().take(SHOWN).collect::<String>()) }
+    if text.chars().count() <= SHOWN {
+        text
+    } else {
+        format!("{}…", text.chars().take(SHOWN).collect::<String>())
+    }
 }
 
 /// A whole float as HF PEFT writes `lora_alpha`: without a fraction.
 pub(crate) fn plain_number(value: f64) -> Value {
-    if value.fract() == 0.0 && value.abs() < 9e15 { Value::from(value as i64) } else { Value::from(value) }
+    if value.fract() == 0.0 && value.abs() < 9e15 {
+        Value::from(value as i64)
+    } else {
+        Value::from(value)
+    }
 }
 
 fn parse(defaults: &str) -> BTreeMap<String, Value> {
@@ -203,10 +244,17 @@ fn parse(defaults: &str) -> BTreeMap<String, Value> {
 
 /// HF PEFT writes an adapter that is not called `default` into a folder of its name.
 fn missing_hint(folder: &Path) -> String {
-    let inside = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).find(|path| path.join(NAME).is_file());
+    let inside = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.join(NAME).is_file());
     match inside {
         Some(path) => format!("`{}` has one: load that", path.display()),
-        None if folder.is_dir() => "an adapter folder holds adapter_config.json and adapter_model.safetensors".to_owned(),
+        None if folder.is_dir() => {
+            "an adapter folder holds adapter_config.json and adapter_model.safetensors".to_owned()
+        }
         None => "there is no such folder".to_owned(),
     }
 }

@@ -21,14 +21,30 @@ impl Counts {
 
     /// The line that HF PEFT's `print_trainable_parameters` prints.
     pub fn line(&self) -> String {
-        format!("trainable params: {} || all params: {} || trainable%: {:.4}", grouped(self.trainable), grouped(self.all), self.percent())
+        format!(
+            "trainable params: {} || all params: {} || trainable%: {:.4}",
+            grouped(self.trainable),
+            grouped(self.all),
+            self.percent()
+        )
     }
 }
 
 /// Counts a model with adapters: every one of them is part of `all`, those that act and base weights that are not frozen are trainable.
 pub fn counts(model: &dyn Model, adapters: &[&Adapter]) -> Counts {
-    let base = |trainable: bool| model.parameters().iter().filter(|p| !trainable || p.is_trainable()).map(|p| p.elements() as u64).sum::<u64>();
-    let trained: u64 = adapters.iter().filter(|adapter| adapter.is_active(model)).map(|adapter| adapter.trainable_parameters()).sum();
+    let base = |trainable: bool| {
+        model
+            .parameters()
+            .iter()
+            .filter(|p| !trainable || p.is_trainable())
+            .map(|p| p.elements() as u64)
+            .sum::<u64>()
+    };
+    let trained: u64 = adapters
+        .iter()
+        .filter(|adapter| adapter.is_active(model))
+        .map(|adapter| adapter.trainable_parameters())
+        .sum();
     let added: u64 = adapters.iter().map(|adapter| adapter.added_parameters()).sum();
     Counts { trainable: base(true) + trained, all: base(false) + added }
 }
@@ -36,7 +52,8 @@ pub fn counts(model: &dyn Model, adapters: &[&Adapter]) -> Counts {
 /// Digits in groups of three.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
-    let separator = |place: usize| if place > 0 && (digits.len() - place).is_multiple_of(3) { "," } else { "" };
+    let separator =
+        |place: usize| if place > 0 && (digits.len() - place).is_multiple_of(3) { "," } else { "" };
     digits.char_indices().map(|(place, digit)| format!("{}{digit}", separator(place))).collect()
 }
 
@@ -48,12 +65,27 @@ mod tests {
     fn the_line_is_that_of_hf_peft() {
         // The three lines of its documentation.
         for (trainable, all, line) in [
-            (524_288, 1_236_338_688, "trainable params: 524,288 || all params: 1,236,338,688 || trainable%: 0.0424"),
-            (3_686_400, 3_089_625_088, "trainable params: 3,686,400 || all params: 3,089,625,088 || trainable%: 0.1193"),
-            (296_450, 108_608_260, "trainable params: 296,450 || all params: 108,608,260 || trainable%: 0.2730"),
+            (
+                524_288,
+                1_236_338_688,
+                "trainable params: 524,288 || all params: 1,236,338,688 || trainable%: 0.0424",
+            ),
+            (
+                3_686_400,
+                3_089_625_088,
+                "trainable params: 3,686,400 || all params: 3,089,625,088 || trainable%: 0.1193",
+            ),
+            (
+                296_450,
+                108_608_260,
+                "trainable params: 296,450 || all params: 108,608,260 || trainable%: 0.2730",
+            ),
         ] {
             assert_eq!(Counts { trainable, all }.line(), line);
         }
-        assert_eq!(Counts { trainable: 0, all: 0 }.line(), "trainable params: 0 || all params: 0 || trainable%: 0.0000");
+        assert_eq!(
+            Counts { trainable: 0, all: 0 }.line(),
+            "trainable params: 0 || all params: 0 || trainable%: 0.0000"
+        );
     }
 }

@@ -24,7 +24,11 @@ pub(crate) fn singular(w: &Tensor, r: usize) -> Result<(Tensor, Vec<f64>, Tensor
 }
 
 /// [`singular`] after at most so many rounds: enough where the values fall off fast.
-pub(crate) fn singular_within(w: &Tensor, r: usize, rounds: usize) -> Result<(Tensor, Vec<f64>, Tensor), PeftError> {
+pub(crate) fn singular_within(
+    w: &Tensor,
+    r: usize,
+    rounds: usize,
+) -> Result<(Tensor, Vec<f64>, Tensor), PeftError> {
     let w = w.detach().to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
     let (m, n) = w.dims2()?;
     if n > m {
@@ -38,7 +42,12 @@ pub(crate) fn singular_within(w: &Tensor, r: usize, rounds: usize) -> Result<(Te
 fn tall(w: &Tensor, r: usize, rounds: usize) -> Result<(Tensor, Vec<f64>, Tensor), PeftError> {
     let n = w.dim(D::Minus1)?;
     let (k, wt) = ((2 * r + OVERSAMPLING).min(n), w.t()?.contiguous()?);
-    let random: Vec<f64> = Rng::new(0).stream("decomposition", "start").normal(0.0, 1.0, n * k).into_iter().map(f64::from).collect();
+    let random: Vec<f64> = Rng::new(0)
+        .stream("decomposition", "start")
+        .normal(0.0, 1.0, n * k)
+        .into_iter()
+        .map(f64::from)
+        .collect();
     let mut q = orthonormal(&Tensor::from_vec(random, (n, k), &Device::Cpu)?)?; // (n, k)
     let mut round = 0;
     loop {
@@ -50,10 +59,18 @@ fn tall(w: &Tensor, r: usize, rounds: usize) -> Result<(Tensor, Vec<f64>, Tensor
         let expected = ritz.broadcast_mul(&Tensor::from_slice(&values, k, &Device::Cpu)?)?; // (n, k)
         let residual: Vec<f64> = (&image - expected)?.sqr()?.sum(0)?.sqrt()?.to_vec1()?;
         round += 1;
-        if round == rounds || residual.iter().take(r).all(|residual| *residual <= TOLERANCE * largest) {
-            let sigma: Vec<f64> = values.iter().take(r).map(|value| value.max(0.0).sqrt()).collect();
-            let inverse: Vec<f64> = sigma.iter().map(|sigma| if *sigma > 0.0 { 1.0 / sigma } else { 0.0 }).collect();
-            let u = y.matmul(&vectors)?.narrow(1, 0, r)?.broadcast_mul(&Tensor::from_vec(inverse, r, &Device::Cpu)?)?; // (m, r)
+        if round == rounds
+            || residual.iter().take(r).all(|residual| *residual <= TOLERANCE * largest)
+        {
+            let sigma: Vec<f64> =
+                values.iter().take(r).map(|value| value.max(0.0).sqrt()).collect();
+            let inverse: Vec<f64> =
+                sigma.iter().map(|sigma| if *sigma > 0.0 { 1.0 / sigma } else { 0.0 }).collect();
+            let u = y.matmul(&vectors)?.narrow(1, 0, r)?.broadcast_mul(&Tensor::from_vec(
+                inverse,
+                r,
+                &Device::Cpu,
+            )?)?; // (m, r)
             return Ok((u, sigma, ritz.narrow(1, 0, r)?.t()?.contiguous()?)); // (r, n)
         }
         q = orthonormal(&image)?; // (n, k)
@@ -101,7 +118,10 @@ fn symmetric_eigen(matrix: &Tensor) -> Result<(Vec<f64>, Tensor), PeftError> {
     (0..k).for_each(|index| v[index * k + index] = 1.0);
     let size: f64 = a.iter().map(|value| value * value).sum();
     for _ in 0..60 {
-        let off: f64 = (0..k * k).filter(|place| place / k != place % k).map(|place| a[place] * a[place]).sum();
+        let off: f64 = (0..k * k)
+            .filter(|place| place / k != place % k)
+            .map(|place| a[place] * a[place])
+            .sum();
         if off <= 1e-30 * size {
             break;
         }
@@ -142,12 +162,15 @@ mod tests {
     use super::*;
 
     fn random(m: usize, n: usize) -> Tensor {
-        Tensor::from_vec(Rng::new(2).stream("w", "").normal(0.0, 1.0, m * n), (m, n), &Device::Cpu).expect("a matrix")
+        Tensor::from_vec(Rng::new(2).stream("w", "").normal(0.0, 1.0, m * n), (m, n), &Device::Cpu)
+            .expect("a matrix")
     }
 
     fn distance(a: &Tensor, b: &Tensor) -> f64 {
         let wide = |tensor: &Tensor| tensor.to_dtype(DType::F64);
-        wide(a).and_then(|a| (a - wide(b)?)?.abs()?.flatten_all()?.max(0)?.to_scalar()).expect("a number")
+        wide(a)
+            .and_then(|a| (a - wide(b)?)?.abs()?.flatten_all()?.max(0)?.to_scalar())
+            .expect("a number")
     }
 
     fn product(u: &Tensor, sigma: &[f64], vt: &Tensor) -> Tensor {
@@ -163,7 +186,10 @@ mod tests {
             assert!(distance(&product(&u, &sigma, &vt), &w) < 1e-10);
             assert!(sigma.windows(2).all(|pair| pair[0] >= pair[1]));
             let square = u.t().and_then(|t| t.contiguous()?.matmul(&u)).expect("works");
-            assert!(distance(&square, &Tensor::eye(m.min(n), DType::F64, &Device::Cpu).expect("eye")) < 1e-10);
+            assert!(
+                distance(&square, &Tensor::eye(m.min(n), DType::F64, &Device::Cpu).expect("eye"))
+                    < 1e-10
+            );
         }
     }
 
@@ -174,7 +200,10 @@ mod tests {
         let wide = w.to_dtype(DType::F64).expect("wide");
         let rest = (&wide - product(&u, &sigma, &vt)).expect("works");
         assert!(
-            distance(&u.t().and_then(|t| t.contiguous()?.matmul(&rest)).expect("works"), &Tensor::zeros((4, 90), DType::F64, &Device::Cpu).expect("0")) < 1e-4
+            distance(
+                &u.t().and_then(|t| t.contiguous()?.matmul(&rest)).expect("works"),
+                &Tensor::zeros((4, 90), DType::F64, &Device::Cpu).expect("0")
+            ) < 1e-4
         );
         let (_, left, _) = singular(&rest, 1).expect("works");
         assert!(left[0] <= sigma[3] * 1.001, "{left:?} {sigma:?}");

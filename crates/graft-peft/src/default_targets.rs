@@ -92,8 +92,26 @@ const LN_TUNING: Table = &[
     ("qwen2", &["post_attention_layernorm"]),
     ("qwen3", &["post_attention_layernorm"]),
     ("gemma", &["input_layernorm", "post_attention_layernorm", "norm"]),
-    ("gemma2", &["input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm", "norm"]),
-    ("gemma3_text", &["input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm", "norm"]),
+    (
+        "gemma2",
+        &[
+            "input_layernorm",
+            "post_attention_layernorm",
+            "pre_feedforward_layernorm",
+            "post_feedforward_layernorm",
+            "norm",
+        ],
+    ),
+    (
+        "gemma3_text",
+        &[
+            "input_layernorm",
+            "post_attention_layernorm",
+            "pre_feedforward_layernorm",
+            "post_feedforward_layernorm",
+            "norm",
+        ],
+    ),
     ("gpt2", &["ln_1", "ln_2", "ln_f"]),
     ("t5", &["layer_norm", "final_layer_norm"]),
     ("mt5", &["layer_norm", "final_layer_norm"]),
@@ -103,12 +121,17 @@ const LN_TUNING: Table = &[
 ///
 /// # Errors
 /// [`PeftError::Refused`] where HF PEFT has no default for the family either.
-pub(crate) fn fill(config: &mut ConfigFile, spec: &MethodSpec, model: &dyn Model) -> Result<(), PeftError> {
+pub(crate) fn fill(
+    config: &mut ConfigFile,
+    spec: &MethodSpec,
+    model: &dyn Model,
+) -> Result<(), PeftError> {
     let table = match spec.verb {
         "full" | "bitfit" => return Ok(()),
         "trainable_tokens" => {
             if config.get("target_modules").is_none() {
-                config.set("target_modules", vec![leaf(model.embedding().path()).to_owned()].into());
+                config
+                    .set("target_modules", vec![leaf(model.embedding().path()).to_owned()].into());
             }
             return Ok(());
         }
@@ -126,14 +149,25 @@ pub(crate) fn fill(config: &mut ConfigFile, spec: &MethodSpec, model: &dyn Model
     Ok(())
 }
 
-fn fill_field(config: &mut ConfigFile, field: &str, table: Table, model: &dyn Model) -> Result<(), PeftError> {
+fn fill_field(
+    config: &mut ConfigFile,
+    field: &str,
+    table: Table,
+    model: &dyn Model,
+) -> Result<(), PeftError> {
     if config.get(field).is_some() {
         return Ok(());
     }
     let family = &model.shape().family;
     let Some((_, names)) = table.iter().find(|(known, _)| known == family) else {
-        let problem = format!("`{field}` in adapter_config.json is null, and HF PEFT has no default for `{family}` models");
-        return Err(PeftError::refused("peft::no_default_targets", problem, format!("write the names of the modules into `{field}`")));
+        let problem = format!(
+            "`{field}` in adapter_config.json is null, and HF PEFT has no default for `{family}` models"
+        );
+        return Err(PeftError::refused(
+            "peft::no_default_targets",
+            problem,
+            format!("write the names of the modules into `{field}`"),
+        ));
     };
     config.set(field, names.to_vec().into());
     Ok(())

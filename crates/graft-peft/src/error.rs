@@ -177,7 +177,11 @@ pub enum PeftError {
 
 impl PeftError {
     /// Something that is not possible, with what to do instead.
-    pub(crate) fn refused(code: &'static str, problem: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn refused(
+        code: &'static str,
+        problem: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
         Self::Refused { code, problem: problem.into(), hint: hint.into() }
     }
 }

@@ -32,13 +32,20 @@ pub(crate) const EVA_RHO: &str = "eva_rho";
 ///
 /// # Errors
 /// [`PeftError::Refused`] when the targets are an empty list or a list does not say what it should.
-pub(crate) fn from_settings(spec: &MethodSpec, defaults: &'static str, settings: &Settings, default_targets: &[String]) -> Result<ConfigFile, PeftError> {
+pub(crate) fn from_settings(
+    spec: &MethodSpec,
+    defaults: &'static str,
+    settings: &Settings,
+    default_targets: &[String],
+) -> Result<ConfigFile, PeftError> {
     let mut fields = Vec::new();
     for key in spec.keys.iter().filter(|key| !NOT_FIELDS.contains(&key.name)) {
         let given = settings.get(spec.keys, key.name);
         let value = match given {
             Some(given) => field(key, given)?,
-            None if key.name == "target_modules" && !default_targets.is_empty() => default_targets.to_vec().into(),
+            None if key.name == "target_modules" && !default_targets.is_empty() => {
+                default_targets.to_vec().into()
+            }
             None => continue,
         };
         if key.name == "target_modules" && value.as_array().is_some_and(Vec::is_empty) {
@@ -54,23 +61,41 @@ pub(crate) fn from_settings(spec: &MethodSpec, defaults: &'static str, settings:
 ///
 /// # Errors
 /// As [`from_settings`].
-pub(crate) fn on_default_targets(spec: &MethodSpec, defaults: &'static str, bench: &Workbench<'_>, settings: &Settings) -> Result<ConfigFile, PeftError> {
-    let targets: Vec<_> = bench.model.default_targets().iter().map(|name| (*name).to_owned()).collect();
+pub(crate) fn on_default_targets(
+    spec: &MethodSpec,
+    defaults: &'static str,
+    bench: &Workbench<'_>,
+    settings: &Settings,
+) -> Result<ConfigFile, PeftError> {
+    let targets: Vec<_> =
+        bench.model.default_targets().iter().map(|name| (*name).to_owned()).collect();
     from_settings(spec, defaults, settings, &targets)
 }
 
 /// The keys as they turned out: targets by the shortest names that mean the chosen layers, and every other key whose field is not the default
 /// or whose name is in `always`.
-pub(crate) fn to_settings(spec: &MethodSpec, config: &ConfigFile, always: &[&str], selection: &Selection, model: &dyn Model, chosen: &[&Linear]) -> Settings {
-    plain_settings(spec, config, always).with("target_modules", Setting::List(short_targets(&selection.targets, model, chosen)))
+pub(crate) fn to_settings(
+    spec: &MethodSpec,
+    config: &ConfigFile,
+    always: &[&str],
+    selection: &Selection,
+    model: &dyn Model,
+    chosen: &[&Linear],
+) -> Settings {
+    plain_settings(spec, config, always)
+        .with("target_modules", Setting::List(short_targets(&selection.targets, model, chosen)))
 }
 
 /// [`to_settings`] of a method whose targets are no linear layers: they stay as they are.
 pub(crate) fn plain_settings(spec: &MethodSpec, config: &ConfigFile, always: &[&str]) -> Settings {
     let mut settings = Settings::default();
     for key in spec.keys.iter().filter(|key| !NOT_FIELDS.contains(&key.name)) {
-        let Some(setting) = config.get(key.name).and_then(|value| setting(key, value)) else { continue };
-        if always.contains(&key.name) || key.default_value().is_none_or(|default| default.to_string() != setting.to_string()) {
+        let Some(setting) = config.get(key.name).and_then(|value| setting(key, value)) else {
+            continue;
+        };
+        if always.contains(&key.name)
+            || key.default_value().is_none_or(|default| default.to_string() != setting.to_string())
+        {
             settings.set(key.name, setting);
         }
     }
@@ -78,8 +103,14 @@ pub(crate) fn plain_settings(spec: &MethodSpec, config: &ConfigFile, always: &[&
 }
 
 /// Adds the names of targets that are no linear layers to a list of targets.
-pub(crate) fn add_targets<'a>(settings: &mut Settings, selection: &Selection, names: impl Iterator<Item = &'a str>) {
-    if let (Targets::List(_), Some(Setting::List(targets))) = (&selection.targets, settings.values.get_mut("target_modules")) {
+pub(crate) fn add_targets<'a>(
+    settings: &mut Settings,
+    selection: &Selection,
+    names: impl Iterator<Item = &'a str>,
+) {
+    if let (Targets::List(_), Some(Setting::List(targets))) =
+        (&selection.targets, settings.values.get_mut("target_modules"))
+    {
         names
             .filter(|name| !targets.iter().any(|target| target == name))
             .map(str::to_owned)
@@ -93,16 +124,24 @@ pub(crate) fn add_targets<'a>(settings: &mut Settings, selection: &Selection, na
 fn field(key: &KeySpec, given: Setting) -> Result<Value, PeftError> {
     Ok(match given {
         Setting::Bool(value) => value.into(),
-        Setting::Integer(value) if matches!(key.kind, KeyKind::Float { .. }) => plain_number(value as f64),
+        Setting::Integer(value) if matches!(key.kind, KeyKind::Float { .. }) => {
+            plain_number(value as f64)
+        }
         Setting::Integer(value) => value.into(),
         // HF PEFT declares scales as whole numbers and probabilities as floats.
-        Setting::Float(value) if key.default.contains('.') || key.name.ends_with("dropout") => value.into(),
+        Setting::Float(value) if key.default.contains('.') || key.name.ends_with("dropout") => {
+            value.into()
+        }
         Setting::Float(value) => plain_number(value),
         Setting::Text(word) if word == "true" || word == "false" => (word == "true").into(),
         Setting::Text(word) => word.into(),
-        Setting::List(items) if PATTERNS.contains(&key.name) => Value::Object(numbers_by_name(key, &items)?),
+        Setting::List(items) if PATTERNS.contains(&key.name) => {
+            Value::Object(numbers_by_name(key, &items)?)
+        }
         Setting::List(items) if NUMBERS.contains(&key.name) => numbers(key, &items)?.into(),
-        Setting::List(items) if key.kind == KeyKind::Modules => Targets::from_words(&items).to_json(),
+        Setting::List(items) if key.kind == KeyKind::Modules => {
+            Targets::from_words(&items).to_json()
+        }
         Setting::List(items) => items.into(),
     })
 }
@@ -110,13 +149,21 @@ fn field(key: &KeySpec, given: Setting) -> Result<Value, PeftError> {
 /// A field as the value of the key of the same name; none for a field that holds nothing.
 fn setting(key: &KeySpec, value: &Value) -> Option<Setting> {
     Some(match (key.kind, value) {
-        (KeyKind::Integer { .. } | KeyKind::IntegerOrAuto { .. }, _) => Setting::Integer(value.as_i64()?),
+        (KeyKind::Integer { .. } | KeyKind::IntegerOrAuto { .. }, _) => {
+            Setting::Integer(value.as_i64()?)
+        }
         (KeyKind::Float { .. }, _) => Setting::Float(value.as_f64()?),
         (KeyKind::Bool, _) => Setting::Bool(value.as_bool()?),
         (KeyKind::List | KeyKind::Modules, Value::Array(items)) if items.is_empty() => return None,
-        (KeyKind::List | KeyKind::Modules, Value::Object(fields)) if fields.is_empty() => return None,
-        (KeyKind::List | KeyKind::Modules, Value::Array(items)) => Setting::List(items.iter().map(plain).collect()),
-        (KeyKind::List | KeyKind::Modules, Value::Object(fields)) => Setting::List(fields.iter().map(|(name, value)| format!("{name}:{value}")).collect()),
+        (KeyKind::List | KeyKind::Modules, Value::Object(fields)) if fields.is_empty() => {
+            return None;
+        }
+        (KeyKind::List | KeyKind::Modules, Value::Array(items)) => {
+            Setting::List(items.iter().map(plain).collect())
+        }
+        (KeyKind::List | KeyKind::Modules, Value::Object(fields)) => {
+            Setting::List(fields.iter().map(|(name, value)| format!("{name}:{value}")).collect())
+        }
         (KeyKind::List | KeyKind::Modules, one) => Setting::List(vec![plain(one)]),
         (KeyKind::Choice(_) | KeyKind::Text | KeyKind::Path, one) => Setting::Text(plain(one)),
     })
@@ -130,7 +177,11 @@ fn plain(value: &Value) -> String {
 fn numbers_by_name(key: &KeySpec, items: &[String]) -> Result<Map<String, Value>, PeftError> {
     let read = |item: &String| {
         let (name, number) = item.rsplit_once(':')?;
-        let number: f64 = number.trim().parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0)?;
+        let number: f64 = number
+            .trim()
+            .parse()
+            .ok()
+            .filter(|number: &f64| number.is_finite() && *number > 0.0)?;
         let whole = key.name != "rank_pattern" || number.fract() == 0.0;
         whole.then(|| (name.trim().to_owned(), plain_number(number)))
     };
@@ -149,16 +200,27 @@ fn numbers_by_name(key: &KeySpec, items: &[String]) -> Result<Map<String, Value>
 fn numbers(key: &KeySpec, items: &[String]) -> Result<Vec<u64>, PeftError> {
     let read = |item: &String| {
         let (first, last) = item.split_once('-').unwrap_or((item, item));
-        Some((first.trim().parse::<u64>().ok()?, last.trim().parse::<u64>().ok().filter(|last| *last < 1 << 24)?))
+        Some((
+            first.trim().parse::<u64>().ok()?,
+            last.trim().parse::<u64>().ok().filter(|last| *last < 1 << 24)?,
+        ))
     };
     let mut numbers = Vec::new();
     for item in items {
         let (first, last) = read(item).filter(|(first, last)| first <= last).ok_or_else(|| {
-            PeftError::refused("peft::bad_numbers", format!("`{item}` in {} is not a whole number", key.name), format!("for example {}=0,2,4-7", key.name))
+            PeftError::refused(
+                "peft::bad_numbers",
+                format!("`{item}` in {} is not a whole number", key.name),
+                format!("for example {}=0,2,4-7", key.name),
+            )
         })?;
         if last - first >= MOST_NUMBERS - numbers.len() as u64 {
             let problem = format!("{} names more than {MOST_NUMBERS} numbers", key.name);
-            return Err(PeftError::refused("peft::too_many_numbers", problem, format!("for example {}=0,2,4-7", key.name)));
+            return Err(PeftError::refused(
+                "peft::too_many_numbers",
+                problem,
+                format!("for example {}=0,2,4-7", key.name),
+            ));
         }
         numbers.extend(first..=last);
     }
@@ -174,13 +236,27 @@ mod tests {
 
     #[test]
     fn the_default_of_every_key_is_the_default_of_hf_pefts_field() {
-        for spec in METHODS.iter().filter(|spec| spec.keys.iter().any(|key| key.name == "target_modules")) {
+        for spec in
+            METHODS.iter().filter(|spec| spec.keys.iter().any(|key| key.name == "target_modules"))
+        {
             let method = by_verb(spec.verb).expect("a method for every spec");
             let theirs = ConfigFile::new(method.defaults(), []);
-            for key in spec.keys.iter().filter(|key| !key.default.is_empty() && !NOT_FIELDS.contains(&key.name)) {
+            for key in spec
+                .keys
+                .iter()
+                .filter(|key| !key.default.is_empty() && !NOT_FIELDS.contains(&key.name))
+            {
                 let ours = field(key, key.default_value().expect("a default")).expect("a field");
-                let theirs = theirs.get(key.name).unwrap_or_else(|| panic!("{} has no field {}", spec.peft_type, key.name));
-                assert!(*theirs == ours || theirs.as_f64().is_some_and(|number| Some(number) == ours.as_f64()), "{} {}: {ours} {theirs}", spec.verb, key.name);
+                let theirs = theirs
+                    .get(key.name)
+                    .unwrap_or_else(|| panic!("{} has no field {}", spec.peft_type, key.name));
+                assert!(
+                    *theirs == ours
+                        || theirs.as_f64().is_some_and(|number| Some(number) == ours.as_f64()),
+                    "{} {}: {ours} {theirs}",
+                    spec.verb,
+                    key.name
+                );
             }
         }
     }
@@ -189,13 +265,22 @@ mod tests {
     fn patterns_and_ranges_become_fields_and_come_back() {
         let keys = methods::lora::SPEC.keys;
         let key = |name: &str| keys.iter().find(|key| key.name == name).expect("a key");
-        let list = |items: &[&str]| Setting::List(items.iter().map(|item| (*item).to_owned()).collect());
-        let ranks = field(key("rank_pattern"), list(&["q_proj:16", r"^model\.(?:a)\.v:4"])).expect("a field");
+        let list =
+            |items: &[&str]| Setting::List(items.iter().map(|item| (*item).to_owned()).collect());
+        let ranks = field(key("rank_pattern"), list(&["q_proj:16", r"^model\.(?:a)\.v:4"]))
+            .expect("a field");
         assert_eq!(ranks, serde_json::json!({"q_proj": 16, r"^model\.(?:a)\.v": 4}));
-        assert_eq!(field(key("layers_to_transform"), list(&["0", "2-4"])).expect("a field"), serde_json::json!([0, 2, 3, 4]));
-        for (name, item) in
-            [("rank_pattern", "q_proj"), ("rank_pattern", "q:2.5"), ("alpha_pattern", "q:-1"), ("layers_to_transform", "x"), ("layers_to_transform", "4-2")]
-        {
+        assert_eq!(
+            field(key("layers_to_transform"), list(&["0", "2-4"])).expect("a field"),
+            serde_json::json!([0, 2, 3, 4])
+        );
+        for (name, item) in [
+            ("rank_pattern", "q_proj"),
+            ("rank_pattern", "q:2.5"),
+            ("alpha_pattern", "q:-1"),
+            ("layers_to_transform", "x"),
+            ("layers_to_transform", "4-2"),
+        ] {
             assert!(field(key(name), list(&[item])).is_err(), "{name}={item}");
         }
     }

@@ -16,7 +16,8 @@ pub(crate) struct Initial<'a> {
 impl<'a> Initial<'a> {
     /// For a linear layer, on its device.
     pub(crate) fn of(linear: &'a Linear, bench: &Workbench<'a>) -> Self {
-        Self::named(linear.path(), linear.weight().tensor().device().clone(), bench.seed).within(bench)
+        Self::named(linear.path(), linear.weight().tensor().device().clone(), bench.seed)
+            .within(bench)
     }
 
     /// For what belongs to no layer, under a name of its own.
@@ -35,19 +36,34 @@ impl<'a> Initial<'a> {
     }
 
     /// Uniform in ±bound.
-    pub(crate) fn uniform(&self, name: &str, shape: &[usize], bound: f32) -> Result<Var, PeftError> {
+    pub(crate) fn uniform(
+        &self,
+        name: &str,
+        shape: &[usize],
+        bound: f32,
+    ) -> Result<Var, PeftError> {
         self.reserve(name, shape)?;
-        let values = self.rng.stream(name, self.path).uniform(-bound, bound, shape.iter().product());
+        let values =
+            self.rng.stream(name, self.path).uniform(-bound, bound, shape.iter().product());
         Ok(Var::from_tensor(&Tensor::from_vec(values, shape, &self.device)?)?)
     }
 
     /// Uniform in ±1/sqrt(columns): PyTorch's `kaiming_uniform_(a = sqrt 5)`.
-    pub(crate) fn kaiming(&self, name: &str, (rows, columns): (usize, usize)) -> Result<Var, PeftError> {
+    pub(crate) fn kaiming(
+        &self,
+        name: &str,
+        (rows, columns): (usize, usize),
+    ) -> Result<Var, PeftError> {
         self.uniform(name, &[rows, columns], 1.0 / (columns as f32).sqrt())
     }
 
     /// Normal with mean 0.
-    pub(crate) fn normal(&self, name: &str, (rows, columns): (usize, usize), deviation: f32) -> Result<Var, PeftError> {
+    pub(crate) fn normal(
+        &self,
+        name: &str,
+        (rows, columns): (usize, usize),
+        deviation: f32,
+    ) -> Result<Var, PeftError> {
         self.reserve(name, &[rows, columns])?;
         let values = self.rng.stream(name, self.path).normal(0.0, deviation, rows * columns);
         Ok(Var::from_tensor(&Tensor::from_vec(values, (rows, columns), &self.device)?)?)

@@ -38,9 +38,14 @@ pub(crate) fn leaf(path: &str) -> &str {
 
 /// The shortest end of a layer's path that means no layer of another role, such as `down_proj` or `mlp.c_proj`; numbers of blocks are no part of it.
 pub(crate) fn suffix(model: &dyn Model, linear: &Linear) -> String {
-    let parts: Vec<_> = linear.path().rsplit('.').take_while(|part| part.parse::<usize>().is_err()).collect();
+    let parts: Vec<_> =
+        linear.path().rsplit('.').take_while(|part| part.parse::<usize>().is_err()).collect();
     let end = |length: usize| parts[..length].iter().rev().copied().collect::<Vec<_>>().join(".");
-    let is_clear = |name: &String| linear_sites(model).iter().all(|(site, _)| site.role == linear.role() || !ends_with(site.path, name));
+    let is_clear = |name: &String| {
+        linear_sites(model)
+            .iter()
+            .all(|(site, _)| site.role == linear.role() || !ends_with(site.path, name))
+    };
     (1..=parts.len()).map(end).find(is_clear).unwrap_or_else(|| end(parts.len()))
 }
 
@@ -57,7 +62,11 @@ pub(crate) fn leaves(model: &dyn Model) -> Vec<String> {
 }
 
 /// The shortest names that mean the same layers as `targets` does: a regular expression stays one.
-pub(crate) fn short_targets(targets: &Targets, model: &dyn Model, chosen: &[&Linear]) -> Vec<String> {
+pub(crate) fn short_targets(
+    targets: &Targets,
+    model: &dyn Model,
+    chosen: &[&Linear],
+) -> Vec<String> {
     if let Targets::Pattern(pattern) = targets {
         return vec![pattern.clone()];
     }
@@ -68,7 +77,10 @@ pub(crate) fn short_targets(targets: &Targets, model: &dyn Model, chosen: &[&Lin
             leaves.push(leaf.to_owned());
         }
     }
-    let meant = linear_sites(model).iter().filter(|(site, _)| leaves.iter().any(|known| known == leaf(site.path))).count();
+    let meant = linear_sites(model)
+        .iter()
+        .filter(|(site, _)| leaves.iter().any(|known| known == leaf(site.path)))
+        .count();
     match targets {
         _ if meant == chosen.len() => leaves,
         Targets::List(names) => names.clone(),
@@ -78,18 +90,28 @@ pub(crate) fn short_targets(targets: &Targets, model: &dyn Model, chosen: &[&Lin
 
 /// The name that was probably meant: that of a layer with the role of that name, or the nearest in spelling.
 pub(crate) fn nearest(model: &dyn Model, word: &str) -> Option<String> {
-    if let Some((site, _)) = linear_sites(model).iter().find(|(site, _)| site.role.as_str() == word) {
+    if let Some((site, _)) = linear_sites(model).iter().find(|(site, _)| site.role.as_str() == word)
+    {
         return Some(leaf(site.path).to_owned());
     }
-    let likeness = |candidate: &String| strsim::normalized_damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase());
-    leaves(model).into_iter().filter(|candidate| likeness(candidate) >= 0.4).max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+    let likeness = |candidate: &String| {
+        strsim::normalized_damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase())
+    };
+    leaves(model)
+        .into_iter()
+        .filter(|candidate| likeness(candidate) >= 0.4)
+        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
 }
 
 /// The linear layers that a selection means, in the model's order.
 ///
 /// # Errors
 /// Those of [`chosen_layers`], and [`PeftError::Refused`] for a target that means an embedding.
-pub(crate) fn chosen<'a>(bench: &Workbench<'a>, selection: &Selection, start: Start) -> Result<Vec<&'a Linear>, PeftError> {
+pub(crate) fn chosen<'a>(
+    bench: &Workbench<'a>,
+    selection: &Selection,
+    start: Start,
+) -> Result<Vec<&'a Linear>, PeftError> {
     let (linears, embeddings) = chosen_layers(bench, selection, start)?;
     match embeddings.first() {
         None => Ok(linears),
@@ -102,43 +124,82 @@ pub(crate) fn chosen<'a>(bench: &Workbench<'a>, selection: &Selection, start: St
 /// # Errors
 /// [`PeftError::NoMatch`] for a target that names no layer; in an adapter from a file, where HF PEFT is content with one that does, only
 /// when none does. [`PeftError::Refused`] for one that means a norm, and when exclusions leave nothing.
-pub(crate) fn chosen_layers<'a>(bench: &Workbench<'a>, selection: &Selection, start: Start) -> Result<(Vec<&'a Linear>, Vec<&'a Embedding>), PeftError> {
+pub(crate) fn chosen_layers<'a>(
+    bench: &Workbench<'a>,
+    selection: &Selection,
+    start: Start,
+) -> Result<(Vec<&'a Linear>, Vec<&'a Embedding>), PeftError> {
     let matcher = selection.matcher()?;
     let blocks = bench.model.shape().layers;
-    if let Some(beyond) = selection.layers.iter().find(|layer| start == Start::Fresh && **layer >= blocks) {
-        let problem = format!("layers_to_transform names block {beyond}, and `{}` has {blocks}", bench.base_name);
-        return Err(PeftError::refused("peft::no_such_layer", problem, format!("blocks are numbered 0 to {}", blocks.saturating_sub(1))));
+    if let Some(beyond) =
+        selection.layers.iter().find(|layer| start == Start::Fresh && **layer >= blocks)
+    {
+        let problem = format!(
+            "layers_to_transform names block {beyond}, and `{}` has {blocks}",
+            bench.base_name
+        );
+        return Err(PeftError::refused(
+            "peft::no_such_layer",
+            problem,
+            format!("blocks are numbered 0 to {}", blocks.saturating_sub(1)),
+        ));
     }
     let (mut chosen, mut embeddings) = (Vec::new(), Vec::new());
     let sites = all_sites(bench.model);
     for site in &sites {
         match site.layer {
-            Layer::Linear(linear) if matcher.matches(site.path, site.role != Role::Head) => chosen.push(linear),
-            Layer::Embedding(embedding) if matcher.matches(site.path, false) => embeddings.push(embedding),
-            Layer::Norm(_) if matcher.matches(site.path, false) => return Err(not_linear(bench.model, site.path, site.role)),
+            Layer::Linear(linear) if matcher.matches(site.path, site.role != Role::Head) => {
+                chosen.push(linear)
+            }
+            Layer::Embedding(embedding) if matcher.matches(site.path, false) => {
+                embeddings.push(embedding)
+            }
+            Layer::Norm(_) if matcher.matches(site.path, false) => {
+                return Err(not_linear(bench.model, site.path, site.role));
+            }
             _ => {}
         }
     }
-    let named = |name: &String| sites.iter().any(|site| !matches!(site.layer, Layer::Norm(_)) && ends_with(site.path, name));
+    let named = |name: &String| {
+        sites.iter().any(|site| !matches!(site.layer, Layer::Norm(_)) && ends_with(site.path, name))
+    };
     let is_empty = chosen.is_empty() && embeddings.is_empty();
     let missing = match &selection.targets {
-        Targets::List(names) if start == Start::Fresh || is_empty => names.iter().find(|name| !named(name)),
+        Targets::List(names) if start == Start::Fresh || is_empty => {
+            names.iter().find(|name| !named(name))
+        }
         Targets::Pattern(pattern) if is_empty => Some(pattern),
         _ => None,
     };
     if let Some(target) = missing {
-        let nearest = if matches!(selection.targets, Targets::List(_)) { nearest(bench.model, target) } else { None };
-        return Err(PeftError::NoMatch { model: bench.base_name.to_owned(), target: target.clone(), nearest, modules: leaves(bench.model) });
+        let nearest = if matches!(selection.targets, Targets::List(_)) {
+            nearest(bench.model, target)
+        } else {
+            None
+        };
+        return Err(PeftError::NoMatch {
+            model: bench.base_name.to_owned(),
+            target: target.clone(),
+            nearest,
+            modules: leaves(bench.model),
+        });
     }
     if is_empty {
         let problem = "the targets are there, but exclude_modules, layers_to_transform or layers_pattern leave none of them";
-        let hint = format!("this model has layers 0 to {}", bench.model.shape().layers.saturating_sub(1));
+        let hint =
+            format!("this model has layers 0 to {}", bench.model.shape().layers.saturating_sub(1));
         return Err(PeftError::refused("peft::all_excluded", problem, hint));
     }
     Ok((chosen, embeddings))
 }
 
 fn not_linear(model: &dyn Model, path: &str, role: Role) -> PeftError {
-    let problem = format!("`{path}` is not a linear layer ({role}), and this method acts on linear layers only");
-    PeftError::refused("peft::not_linear", problem, format!("choose among {}", leaves(model).join(", ")))
+    let problem = format!(
+        "`{path}` is not a linear layer ({role}), and this method acts on linear layers only"
+    );
+    PeftError::refused(
+        "peft::not_linear",
+        problem,
+        format!("choose among {}", leaves(model).join(", ")),
+    )
 }

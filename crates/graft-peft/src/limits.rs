@@ -59,24 +59,40 @@ fn check_key(config: &ConfigFile, key: &KeySpec, value: &Value) -> Result<(), Pe
 
 /// The values of `rank_pattern` and `alpha_pattern`. AdaLoRA's `rank_pattern` has a list of true and false for each layer.
 fn check_patterns(config: &ConfigFile) -> Result<(), PeftError> {
-    let values = |name: &str| config.get(name).and_then(Value::as_object).into_iter().flatten().map(|(_, value)| value);
+    let values = |name: &str| {
+        config.get(name).and_then(Value::as_object).into_iter().flatten().map(|(_, value)| value)
+    };
     for value in values("rank_pattern") {
         let fits = match value {
-            Value::Array(ranks) => ranks.len() as i64 <= LARGEST_RANK && ranks.iter().all(Value::is_boolean),
+            Value::Array(ranks) => {
+                ranks.len() as i64 <= LARGEST_RANK && ranks.iter().all(Value::is_boolean)
+            }
             number => number.as_i64().is_some_and(|rank| (1..=LARGEST_RANK).contains(&rank)),
         };
         if !fits {
-            return Err(config.wrong("rank_pattern", &format!("ranks by module name, each {}", whole_number(1, LARGEST_RANK))));
+            return Err(config.wrong(
+                "rank_pattern",
+                &format!("ranks by module name, each {}", whole_number(1, LARGEST_RANK)),
+            ));
         }
     }
-    if values("alpha_pattern").any(|value| value.as_f64().is_none_or(|alpha| !alpha.is_finite() || alpha.abs() > LARGEST_SCALE)) {
-        return Err(config.wrong("alpha_pattern", &format!("numbers by module name, each of at most {LARGEST_SCALE}")));
+    if values("alpha_pattern").any(|value| {
+        value.as_f64().is_none_or(|alpha| !alpha.is_finite() || alpha.abs() > LARGEST_SCALE)
+    }) {
+        return Err(config.wrong(
+            "alpha_pattern",
+            &format!("numbers by module name, each of at most {LARGEST_SCALE}"),
+        ));
     }
     Ok(())
 }
 
 fn whole_number(min: i64, max: i64) -> String {
-    if max > 1 << 41 { format!("a whole number of at least {min}") } else { format!("a whole number between {min} and {max}") }
+    if max > 1 << 41 {
+        format!("a whole number of at least {min}")
+    } else {
+        format!("a whole number between {min} and {max}")
+    }
 }
 
 #[cfg(test)]
@@ -93,7 +109,9 @@ mod tests {
         let (mut integers, mut floats) = (0, 0);
         for spec in METHODS {
             let defaults = by_verb(spec.verb).expect("a method for every spec").defaults();
-            let refused = |name: &'static str, value: Value| check(&ConfigFile::new(defaults, [(name, value)]), spec).is_err();
+            let refused = |name: &'static str, value: Value| {
+                check(&ConfigFile::new(defaults, [(name, value)]), spec).is_err()
+            };
             for key in spec.keys {
                 match key.kind {
                     KeyKind::Integer { min, max } | KeyKind::IntegerOrAuto { min, max } => {
@@ -112,13 +130,23 @@ mod tests {
                         integers += 1;
                     }
                     KeyKind::Float { .. } => {
-                        assert!(refused(key.name, json!(1e308)) && refused(key.name, json!(-1e308)), "{} {}", spec.verb, key.name);
+                        assert!(
+                            refused(key.name, json!(1e308)) && refused(key.name, json!(-1e308)),
+                            "{} {}",
+                            spec.verb,
+                            key.name
+                        );
                         floats += 1;
                     }
                     _ => {}
                 }
             }
-            assert!(check(&ConfigFile::new(defaults, []), spec).is_ok() || spec.keys.iter().any(|key| key.name == "num_virtual_tokens"), "{}", spec.verb);
+            assert!(
+                check(&ConfigFile::new(defaults, []), spec).is_ok()
+                    || spec.keys.iter().any(|key| key.name == "num_virtual_tokens"),
+                "{}",
+                spec.verb
+            );
         }
         assert!(integers >= 20 && floats >= 15, "{integers} {floats}");
     }
@@ -126,12 +154,27 @@ mod tests {
     #[test]
     fn patterns_and_lists_are_bounded() {
         let spec = &graft_protocol::methods::lora::SPEC;
-        let refused = |name: &'static str, value: Value| check(&ConfigFile::new("{}", [(name, value)]), spec).expect_err("refused").to_string();
-        for rank in [json!(0), json!(-1), json!(65_537), json!(2_147_483_647), json!(1e308), json!([1])] {
-            assert!(refused("rank_pattern", json!({ "q_proj": rank })).contains("between 1 and 65536"), "{rank}");
+        let refused = |name: &'static str, value: Value| {
+            check(&ConfigFile::new("{}", [(name, value)]), spec).expect_err("refused").to_string()
+        };
+        for rank in
+            [json!(0), json!(-1), json!(65_537), json!(2_147_483_647), json!(1e308), json!([1])]
+        {
+            assert!(
+                refused("rank_pattern", json!({ "q_proj": rank })).contains("between 1 and 65536"),
+                "{rank}"
+            );
         }
         assert!(refused("alpha_pattern", json!({"q_proj": 1e308})).contains("alpha_pattern"));
-        assert!(refused("target_modules", json!(vec!["x"; MOST_ITEMS + 1])).contains("100001 items"));
-        assert!(check(&ConfigFile::new("{}", [("rank_pattern", json!({"a": 3, "b": [true, false]}))]), spec).is_ok());
+        assert!(
+            refused("target_modules", json!(vec!["x"; MOST_ITEMS + 1])).contains("100001 items")
+        );
+        assert!(
+            check(
+                &ConfigFile::new("{}", [("rank_pattern", json!({"a": 3, "b": [true, false]}))]),
+                spec
+            )
+            .is_ok()
+        );
     }
 }

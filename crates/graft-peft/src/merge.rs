@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use graft_nn::{DType, Embedding, Layer, Linear, Model, OwnWeight, Parameter, Site, Tensor, Weight};
+use graft_nn::{
+    DType, Embedding, Layer, Linear, Model, OwnWeight, Parameter, Site, Tensor, Weight,
+};
 
 use crate::{
     PeftError,
@@ -38,14 +40,22 @@ impl Merge {
     pub(crate) fn new(model: &dyn Model, name: &str, parts: &[Part]) -> Result<Self, PeftError> {
         if model.shape().tied && parts.iter().any(|part| matches!(part.hook, Hook::Embedding(_))) {
             let problem = "the embedding shares its weight with the head, so a merge into it would change the head too";
-            return Err(PeftError::refused("peft::tied_embedding", problem, "keep it attached; it is saved and loaded by itself"));
+            return Err(PeftError::refused(
+                "peft::tied_embedding",
+                problem,
+                "keep it attached; it is saved and loaded by itself",
+            ));
         }
         let acts_after = slots::is_active(model, name, parts);
         let sites = all_sites(model);
         let mut originals = Vec::new();
         for part in parts {
             let site = sites.iter().find(|site| site.path == part.site);
-            let site = site.filter(|_| !matches!(part.hook, Hook::Prompt(_) | Hook::Prefix(_) | Hook::Junction(_))).ok_or_else(not_mergeable)?;
+            let site = site
+                .filter(|_| {
+                    !matches!(part.hook, Hook::Prompt(_) | Hook::Prefix(_) | Hook::Junction(_))
+                })
+                .ok_or_else(not_mergeable)?;
             refuse_second(*site, name)?;
             originals.push(kept(model, site.layer, part));
         }
@@ -77,8 +87,12 @@ impl Merge {
         // Weights that take the place of others come first: what a part adds to them is added to the new ones.
         for (part, originals) in pairs() {
             match (&part.hook, linears.get(&part.site), originals.as_slice()) {
-                (Hook::Weight(_, stand_in), _, [original]) => original.set(&stand_in.tensor().detach())?,
-                (Hook::Head(stand_in), Some(_), [original]) => original.set(&stand_in.tensor().detach())?,
+                (Hook::Weight(_, stand_in), _, [original]) => {
+                    original.set(&stand_in.tensor().detach())?
+                }
+                (Hook::Head(stand_in), Some(_), [original]) => {
+                    original.set(&stand_in.tensor().detach())?
+                }
                 _ => {}
             }
         }
@@ -89,7 +103,9 @@ impl Merge {
                     let bias_delta = adapter.bias_delta(linear)?; // (d_out)
                     let base = linear.own_weight().get().unwrap_or_else(|| linear.weight().own());
                     weight.set(&sum(&base, &delta)?)?;
-                    if let (Some(original), Some(delta), Some(bias)) = (bias.first(), bias_delta, linear.bias()) {
+                    if let (Some(original), Some(delta), Some(bias)) =
+                        (bias.first(), bias_delta, linear.bias())
+                    {
                         original.set(&sum(&bias.own(), &delta)?)?;
                     }
                 }
@@ -143,7 +159,9 @@ impl Original {
 
 /// The weights that a part changes, as they are.
 fn kept(model: &dyn Model, layer: Layer<'_>, part: &Part) -> Vec<Original> {
-    if let (Layer::Linear(linear), true) = (layer, model.tied_head().is_some_and(|head| head.path() == part.site)) {
+    if let (Layer::Linear(linear), true) =
+        (layer, model.tied_head().is_some_and(|head| head.path() == part.site))
+    {
         return match &part.hook {
             // A weight that the embedding has as well, such as one that the adapter's file brings along.
             Hook::Weight(..) => kept_parameters(layer, part),
@@ -155,12 +173,21 @@ fn kept(model: &dyn Model, layer: Layer<'_>, part: &Part) -> Vec<Original> {
 
 fn tied(head: &Linear) -> Vec<Original> {
     let bias = head.shared_bias().map(|bias| Original::Kept(bias.clone(), own(&bias)));
-    std::iter::once(Original::Shared(head.own_weight(), head.weight().own_weight().dtype())).chain(bias).collect()
+    std::iter::once(Original::Shared(head.own_weight(), head.weight().own_weight().dtype()))
+        .chain(bias)
+        .collect()
 }
 
 fn kept_parameters(layer: Layer<'_>, part: &Part) -> Vec<Original> {
-    let changes = |parameter: &Arc<Parameter>| if let Hook::Weight(path, _) = &part.hook { parameter.path() == path } else { true };
-    layer.shared_parameters().into_iter().filter(changes).map(|parameter| Original::Kept(parameter.clone(), own(&parameter))).collect()
+    let changes = |parameter: &Arc<Parameter>| {
+        if let Hook::Weight(path, _) = &part.hook { parameter.path() == path } else { true }
+    };
+    layer
+        .shared_parameters()
+        .into_iter()
+        .filter(changes)
+        .map(|parameter| Original::Kept(parameter.clone(), own(&parameter)))
+        .collect()
 }
 
 /// A weight as it is, free of the graph.
@@ -177,12 +204,18 @@ fn sum(weight: &Tensor, delta: &Tensor) -> Result<Tensor, PeftError> {
 }
 
 fn embedding<'a>(model: &'a dyn Model, path: &str) -> Option<&'a Embedding> {
-    model.sites().into_iter().find(|site| site.path == path).and_then(|site| if let Layer::Embedding(embedding) = site.layer { Some(embedding) } else { None })
+    model.sites().into_iter().find(|site| site.path == path).and_then(|site| {
+        if let Layer::Embedding(embedding) = site.layer { Some(embedding) } else { None }
+    })
 }
 
 fn not_mergeable() -> PeftError {
     let problem = "this method is not a change of the weights, so it cannot be merged into them";
-    PeftError::refused("peft::not_mergeable", problem, "keep it attached; it is saved and loaded by itself")
+    PeftError::refused(
+        "peft::not_mergeable",
+        problem,
+        "keep it attached; it is saved and loaded by itself",
+    )
 }
 
 /// Weights are put back as they were before a merge; with two merges in one layer that would take the other one away too.
@@ -190,22 +223,46 @@ fn refuse_second(site: Site<'_>, name: &str) -> Result<(), PeftError> {
     let mut merged = Vec::new();
     if let Layer::Linear(linear) = site.layer {
         let (slot, apart) = (linear.slot(), linear.stand_ins());
-        merged.extend(slot.names().into_iter().filter(|other| slot.get(other).is_some_and(|adapter| adapter.is_merged())));
-        merged.extend(apart.names().into_iter().filter(|other| apart.get(other).is_some_and(|stand_in| stand_in.is_merged())));
+        merged.extend(
+            slot.names()
+                .into_iter()
+                .filter(|other| slot.get(other).is_some_and(|adapter| adapter.is_merged())),
+        );
+        merged.extend(
+            apart
+                .names()
+                .into_iter()
+                .filter(|other| apart.get(other).is_some_and(|stand_in| stand_in.is_merged())),
+        );
     }
     if let Layer::Embedding(embedding) = site.layer {
         let slot = embedding.slot();
-        merged.extend(slot.names().into_iter().filter(|other| slot.get(other).is_some_and(|adapter| adapter.is_merged())));
+        merged.extend(
+            slot.names()
+                .into_iter()
+                .filter(|other| slot.get(other).is_some_and(|adapter| adapter.is_merged())),
+        );
     }
     for parameter in site.layer.parameters() {
         let slot = parameter.stand_ins();
-        merged.extend(slot.names().into_iter().filter(|other| slot.get(other).is_some_and(|stand_in| stand_in.is_merged())));
+        merged.extend(
+            slot.names()
+                .into_iter()
+                .filter(|other| slot.get(other).is_some_and(|stand_in| stand_in.is_merged())),
+        );
     }
     match merged.into_iter().find(|other| other != name) {
         None => Ok(()),
         Some(other) => {
-            let problem = format!("adapter `{other}` is merged into `{}` already, and a layer takes one merge", site.path);
-            Err(PeftError::refused("peft::other_merged", problem, format!("unmerge `{other}` first, or let both act unmerged")))
+            let problem = format!(
+                "adapter `{other}` is merged into `{}` already, and a layer takes one merge",
+                site.path
+            );
+            Err(PeftError::refused(
+                "peft::other_merged",
+                problem,
+                format!("unmerge `{other}` first, or let both act unmerged"),
+            ))
         }
     }
 }

@@ -21,7 +21,10 @@ mod vera;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use graft_nn::{Companion, EmbeddingAdapter, JunctionAdapter, Linear, LinearAdapter, Prefix, SoftPrompt, StandIn, Tensor, Var};
+use graft_nn::{
+    Companion, EmbeddingAdapter, JunctionAdapter, Linear, LinearAdapter, Prefix, SoftPrompt,
+    StandIn, Tensor, Var,
+};
 use graft_protocol::{Settings, methods::MethodSpec};
 
 use crate::{PeftError, Workbench, config_file::ConfigFile, shared::Shared};
@@ -71,7 +74,12 @@ pub(crate) trait Method: Sync {
     ///
     /// # Errors
     /// When a field has an impossible value or asks for what is not built in.
-    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> Result<Built, PeftError>;
+    fn build(
+        &self,
+        bench: &Workbench<'_>,
+        config: &ConfigFile,
+        start: Start,
+    ) -> Result<Built, PeftError>;
 }
 
 /// Where the weights of new parts come from.
@@ -109,7 +117,11 @@ pub(crate) trait Export: Send + Sync {
     ///
     /// # Errors
     /// What candle says.
-    fn export(&self, config: &mut ConfigFile, state: &mut BTreeMap<String, Tensor>) -> Result<(), PeftError>;
+    fn export(
+        &self,
+        config: &mut ConfigFile,
+        state: &mut BTreeMap<String, Tensor>,
+    ) -> Result<(), PeftError>;
 }
 
 /// What sits in one layer.
@@ -133,14 +145,31 @@ pub(crate) struct Part {
 impl Built {
     /// Without warnings.
     pub(crate) fn new(settings: Settings, parts: Vec<Part>, shared: Arc<Shared>) -> Self {
-        Self { settings, parts, shared, warnings: Vec::new(), config: None, companion: None, export: None, read: Vec::new() }
+        Self {
+            settings,
+            parts,
+            shared,
+            warnings: Vec::new(),
+            config: None,
+            companion: None,
+            export: None,
+            read: Vec::new(),
+        }
     }
 }
 
 impl Part {
     /// What acts at a path, with its weights by their whole keys.
     pub(crate) fn new(site: &str, hook: Hook, weights: Vec<(String, Var)>) -> Self {
-        Self { site: site.to_owned(), hook, weights, copies: Vec::new(), constants: Vec::new(), in_place: false, counted: 0 }
+        Self {
+            site: site.to_owned(),
+            hook,
+            weights,
+            copies: Vec::new(),
+            constants: Vec::new(),
+            in_place: false,
+            counted: 0,
+        }
     }
 
     /// Trained numbers.
@@ -159,8 +188,14 @@ impl Part {
     }
 
     /// What acts in a linear layer; the weights' keys are the layer's with these endings.
-    pub(crate) fn linear(linear: &Linear, adapter: Arc<dyn LinearAdapter>, weights: Vec<(&str, Var)>) -> Self {
-        let weights = weights.into_iter().map(|(ending, var)| (format!("base_model.model.{}.{ending}", linear.path()), var));
+    pub(crate) fn linear(
+        linear: &Linear,
+        adapter: Arc<dyn LinearAdapter>,
+        weights: Vec<(&str, Var)>,
+    ) -> Self {
+        let weights = weights
+            .into_iter()
+            .map(|(ending, var)| (format!("base_model.model.{}.{ending}", linear.path()), var));
         Self::new(linear.path(), Hook::Linear(adapter), weights.collect())
     }
 }

@@ -4,7 +4,10 @@
 
 use std::sync::Arc;
 
-use graft_nn::{DType, Embedding, EmbeddingAdapter, Layer, Parameter, Result as NnResult, Site, StandIn, Task, Tensor, Var, ops};
+use graft_nn::{
+    DType, Embedding, EmbeddingAdapter, Layer, Parameter, Result as NnResult, Site, StandIn, Task,
+    Tensor, Var, ops,
+};
 use serde_json::Value;
 
 use crate::{
@@ -42,7 +45,8 @@ struct OpenedTable {
 
 impl EmbeddingAdapter for OpenedTable {
     fn forward(&self, base: &Embedding, ids: &Tensor) -> NnResult<Tensor> {
-        let vectors = ops::embedding(ids, self.var.as_tensor())?.to_dtype(base.weight().own_weight().dtype())?; // (.., C)
+        let vectors = ops::embedding(ids, self.var.as_tensor())?
+            .to_dtype(base.weight().own_weight().dtype())?; // (.., C)
         let factor = self.shared.scale();
         if factor == 1.0 {
             return Ok(vectors);
@@ -52,7 +56,8 @@ impl EmbeddingAdapter for OpenedTable {
     }
 
     fn delta(&self, base: &Embedding) -> NnResult<Tensor> {
-        let change = (self.var.as_detached_tensor() - base.weight().own().detach().to_dtype(DType::F32)?)?; // (V, C)
+        let change =
+            (self.var.as_detached_tensor() - base.weight().own().detach().to_dtype(DType::F32)?)?; // (V, C)
         Ok((change * self.shared.scale())?)
     }
 
@@ -65,12 +70,20 @@ impl EmbeddingAdapter for OpenedTable {
 ///
 /// # Errors
 /// [`PeftError::TooLarge`], and [`PeftError::Layer`] when candle cannot copy it.
-pub(crate) fn copy(bench: &Workbench<'_>, parameter: &Parameter, shared: &Arc<Shared>) -> Result<(Var, Hook), PeftError> {
+pub(crate) fn copy(
+    bench: &Workbench<'_>,
+    parameter: &Parameter,
+    shared: &Arc<Shared>,
+) -> Result<(Var, Hook), PeftError> {
     let (var, stand_in) = trained_copy(bench, parameter, shared)?;
     Ok((var, Hook::Weight(parameter.path().to_owned(), stand_in)))
 }
 
-fn trained_copy(bench: &Workbench<'_>, parameter: &Parameter, shared: &Arc<Shared>) -> Result<(Var, Arc<dyn StandIn>), PeftError> {
+fn trained_copy(
+    bench: &Workbench<'_>,
+    parameter: &Parameter,
+    shared: &Arc<Shared>,
+) -> Result<(Var, Arc<dyn StandIn>), PeftError> {
     bench.reserve("copy", parameter.path(), &parameter.dims())?;
     let var = Var::from_tensor(&parameter.own().detach().to_dtype(DType::F32)?)?;
     Ok((var.clone(), Arc::new(Opened { var, shared: shared.clone() })))
@@ -84,7 +97,13 @@ fn prefix(config: &ConfigFile) -> &'static str {
 /// The names in `modules_to_save`, each once.
 pub(crate) fn names(config: &ConfigFile) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for name in config.get("modules_to_save").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+    for name in config
+        .get("modules_to_save")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+    {
         if !names.iter().any(|known| known == name) {
             names.push(name.to_owned());
         }
@@ -95,14 +114,23 @@ pub(crate) fn names(config: &ConfigFile) -> Vec<String> {
 /// Whether the layer at `path`, or a module around it, is among the names: HF PEFT lets a name begin inside a word.
 pub(crate) fn is_named(path: &str, names: &[String]) -> bool {
     let ends = path.match_indices('.').map(|(end, _)| end).chain([path.len()]);
-    ends.map(|end| &path[..end]).any(|module| names.iter().any(|name| module.ends_with(name.as_str())))
+    ends.map(|end| &path[..end])
+        .any(|module| names.iter().any(|name| module.ends_with(name.as_str())))
 }
 
 /// Adds the heads of a classifier to `modules_to_save`, as HF PEFT does for every method that has such a field.
 pub(crate) fn add_heads(bench: &Workbench<'_>, config: &mut ConfigFile) {
-    if config.knows("modules_to_save") && matches!(bench.model.task(), Task::SequenceClassification { .. }) {
+    if config.knows("modules_to_save")
+        && matches!(bench.model.task(), Task::SequenceClassification { .. })
+    {
         let mut all = names(config);
-        all.extend(HEADS.iter().filter(|head| !all.iter().any(|name| name == *head)).map(|head| (*head).to_owned()).collect::<Vec<_>>());
+        all.extend(
+            HEADS
+                .iter()
+                .filter(|head| !all.iter().any(|name| name == *head))
+                .map(|head| (*head).to_owned())
+                .collect::<Vec<_>>(),
+        );
         config.set("modules_to_save", all.into());
     }
 }
@@ -112,7 +140,12 @@ pub(crate) fn add_heads(bench: &Workbench<'_>, config: &mut ConfigFile) {
 /// # Errors
 /// [`PeftError::Refused`] for a name that no module has and for biases of a model that has none, in a fresh adapter;
 /// [`PeftError::Unsupported`] for a head that shares the embedding's weight and for a layer stored the other way round.
-pub(crate) fn open(bench: &Workbench<'_>, config: &ConfigFile, built: &mut Built, start: Start) -> Result<(), PeftError> {
+pub(crate) fn open(
+    bench: &Workbench<'_>,
+    config: &ConfigFile,
+    built: &mut Built,
+    start: Start,
+) -> Result<(), PeftError> {
     let saved = names(config);
     if saved.is_empty() && config.is_set("modules_to_save") {
         return Err(config.wrong("modules_to_save", "a list of module names"));
@@ -120,31 +153,53 @@ pub(crate) fn open(bench: &Workbench<'_>, config: &ConfigFile, built: &mut Built
     check_names(bench, &saved, built, start)?;
     check_tying(bench, config, &saved, built)?;
     let bias = config.text("bias").unwrap_or("none");
-    let is_target = |path: &str| built.parts.iter().any(|part| matches!(part.hook, Hook::Linear(_)) && part.site == path);
+    let is_target = |path: &str| {
+        built.parts.iter().any(|part| matches!(part.hook, Hook::Linear(_)) && part.site == path)
+    };
     let mut parts = Vec::new();
     for site in bench.model.sites() {
         let (is_saved, is_target) = (is_named(site.path, &saved), is_target(site.path));
-        if is_saved && matches!(site.layer, graft_nn::Layer::Linear(linear) if linear.fan_in_fan_out()) {
-            return Err(config.unsupported(format!("`modules_to_save` for `{}`, whose weight is stored the other way round", site.path)));
+        if is_saved
+            && matches!(site.layer, graft_nn::Layer::Linear(linear) if linear.fan_in_fan_out())
+        {
+            return Err(config.unsupported(format!(
+                "`modules_to_save` for `{}`, whose weight is stored the other way round",
+                site.path
+            )));
         }
-        let table = if is_saved { shared_table(bench, config, &site, &built.shared)? } else { None };
+        let table =
+            if is_saved { shared_table(bench, config, &site, &built.shared)? } else { None };
         if let Some(part) = table {
             parts.push(part);
             continue;
         }
         for parameter in site.layer.parameters() {
-            let opens_bias = leaf(parameter.path()) == "bias" && (bias == "all" || (bias.ends_with("_only") && is_target));
+            let opens_bias = leaf(parameter.path()) == "bias"
+                && (bias == "all" || (bias.ends_with("_only") && is_target));
             if is_saved || opens_bias {
-                parts.push(part(bench, config, (&site, parameter), (is_saved, is_target), &built.shared)?);
+                parts.push(part(
+                    bench,
+                    config,
+                    (&site, parameter),
+                    (is_saved, is_target),
+                    &built.shared,
+                )?);
             }
         }
     }
     if let Some(head) = bench.model.tied_head().filter(|head| is_named(head.path(), &saved)) {
         let (var, stand_in) = trained_copy(bench, head.weight(), &built.shared)?;
-        parts.push(Part::new(head.path(), Hook::Head(stand_in), vec![(format!("{}.{}.weight", prefix(config), head.path()), var)]));
+        parts.push(Part::new(
+            head.path(),
+            Hook::Head(stand_in),
+            vec![(format!("{}.{}.weight", prefix(config), head.path()), var)],
+        ));
     }
     if start == Start::Fresh && bias != "none" && !parts.iter().any(|part| part.in_place) {
-        let problem = format!("bias={bias} trains nothing: the layers of `{}` that it means have no bias", bench.base_name);
+        let problem = format!(
+            "bias={bias} trains nothing: the layers of `{}` that it means have no bias",
+            bench.base_name
+        );
         return Err(PeftError::refused("peft::no_bias", problem, "leave bias out"));
     }
     built.parts.extend(parts);
@@ -152,22 +207,41 @@ pub(crate) fn open(bench: &Workbench<'_>, config: &ConfigFile, built: &mut Built
 }
 
 /// A trained copy of the embedding alone, where the head shares its weight; none elsewhere.
-fn shared_table(bench: &Workbench<'_>, config: &ConfigFile, site: &Site<'_>, shared: &Arc<Shared>) -> Result<Option<Part>, PeftError> {
+fn shared_table(
+    bench: &Workbench<'_>,
+    config: &ConfigFile,
+    site: &Site<'_>,
+    shared: &Arc<Shared>,
+) -> Result<Option<Part>, PeftError> {
     let Layer::Embedding(embedding) = site.layer else { return Ok(None) };
     if bench.model.tied_head().is_none() || site.path != bench.model.embedding().path() {
         return Ok(None);
     }
     let (var, _) = trained_copy(bench, embedding.weight(), shared)?;
     let hook = Hook::Embedding(Arc::new(OpenedTable { var: var.clone(), shared: shared.clone() }));
-    Ok(Some(Part::new(site.path, hook, vec![(format!("{}.{}.weight", prefix(config), site.path), var)])))
+    Ok(Some(Part::new(
+        site.path,
+        hook,
+        vec![(format!("{}.{}.weight", prefix(config), site.path), var)],
+    )))
 }
 
 /// One adapter for the embedding and the head together is another one than for either.
-fn check_tying(bench: &Workbench<'_>, config: &ConfigFile, saved: &[String], built: &Built) -> Result<(), PeftError> {
-    let Some(head) = bench.model.tied_head().filter(|_| config.flag("ensure_weight_tying")) else { return Ok(()) };
-    let is_meant = |path: &str| is_named(path, saved) || built.parts.iter().any(|part| part.site == path);
+fn check_tying(
+    bench: &Workbench<'_>,
+    config: &ConfigFile,
+    saved: &[String],
+    built: &Built,
+) -> Result<(), PeftError> {
+    let Some(head) = bench.model.tied_head().filter(|_| config.flag("ensure_weight_tying")) else {
+        return Ok(());
+    };
+    let is_meant =
+        |path: &str| is_named(path, saved) || built.parts.iter().any(|part| part.site == path);
     if is_meant(head.path()) || is_meant(bench.model.embedding().path()) {
-        return Err(config.unsupported("`ensure_weight_tying` for an embedding and a head that share one weight".to_owned()));
+        return Err(config.unsupported(
+            "`ensure_weight_tying` for an embedding and a head that share one weight".to_owned(),
+        ));
     }
     Ok(())
 }
@@ -189,25 +263,43 @@ fn part(
         // HF PEFT then takes the bias for a module to save and for a bias as well: it writes it twice, and the base's beside it.
         let original = (format!("{prefix}.{path}.original_module.bias"), parameter.own().detach());
         let weights = vec![(format!("{prefix}.{path}.modules_to_save.bias"), var.clone())];
-        return Ok(Part { copies: vec![original], constants: vec![(key, var)], ..Part::new(path, hook, weights) });
+        return Ok(Part {
+            copies: vec![original],
+            constants: vec![(key, var)],
+            ..Part::new(path, hook, weights)
+        });
     }
     Ok(Part { in_place: !is_saved, ..Part::new(path, hook, vec![(key, var)]) })
 }
 
 /// A name that no module has would be silently without effect.
-fn check_names(bench: &Workbench<'_>, names: &[String], built: &mut Built, start: Start) -> Result<(), PeftError> {
+fn check_names(
+    bench: &Workbench<'_>,
+    names: &[String],
+    built: &mut Built,
+    start: Start,
+) -> Result<(), PeftError> {
     let sites = bench.model.sites();
-    let paths = || sites.iter().map(|site| site.path).chain(bench.model.tied_head().map(|head| head.path()));
+    let paths = || {
+        sites.iter().map(|site| site.path).chain(bench.model.tied_head().map(|head| head.path()))
+    };
     let is_known = |name: &String| paths().any(|path| is_named(path, std::slice::from_ref(name)));
-    let is_head = |name: &str| HEADS.contains(&name) && HEADS.iter().any(|head| is_known(&(*head).to_owned()));
+    let is_head = |name: &str| {
+        HEADS.contains(&name) && HEADS.iter().any(|head| is_known(&(*head).to_owned()))
+    };
     for name in names.iter().filter(|name| !is_known(name) && !is_head(name)) {
-        let problem = format!("`{name}` in modules_to_save is not a module of `{}`", bench.base_name);
+        let problem =
+            format!("`{name}` in modules_to_save is not a module of `{}`", bench.base_name);
         if start == Start::Fresh {
             let mut known: Vec<&str> = paths().map(leaf).collect();
             known.dedup();
             known.sort_unstable();
             known.dedup();
-            return Err(PeftError::refused("peft::no_such_module", problem, format!("modules: {}", known.join(", "))));
+            return Err(PeftError::refused(
+                "peft::no_such_module",
+                problem,
+                format!("modules: {}", known.join(", ")),
+            ));
         }
         built.warnings.push(problem);
     }
@@ -221,8 +313,15 @@ mod tests {
     #[test]
     fn a_name_means_a_module_that_ends_with_it_and_everything_inside() {
         let named = |path: &str, name: &str| is_named(path, &[name.to_owned()]);
-        assert!(named("lm_head", "lm_head") && named("lm_head", "head") && named("classifier.dense", "classifier"));
-        assert!(named("model.layers.0.mlp.up_proj", "mlp") && named("model.layers.0.mlp.up_proj", "layers.0.mlp"));
+        assert!(
+            named("lm_head", "lm_head")
+                && named("lm_head", "head")
+                && named("classifier.dense", "classifier")
+        );
+        assert!(
+            named("model.layers.0.mlp.up_proj", "mlp")
+                && named("model.layers.0.mlp.up_proj", "layers.0.mlp")
+        );
         assert!(!named("classifier_dropout.dense", "classifier") && !named("lm_head", "lm"));
     }
 }

@@ -46,7 +46,12 @@ struct Place<'a> {
 ///
 /// # Errors
 /// [`PeftError::WrongShape`], [`PeftError::ResizedVocabulary`], [`PeftError::WrongType`], [`PeftError::NotFinite`].
-pub(crate) fn adopt(model: &dyn Model, built: &mut Built, file: &WeightsFile, keys: &[String]) -> Result<Vec<String>, PeftError> {
+pub(crate) fn adopt(
+    model: &dyn Model,
+    built: &mut Built,
+    file: &WeightsFile,
+    keys: &[String],
+) -> Result<Vec<String>, PeftError> {
     let places = places(model);
     let (mut notes, mut unused) = (Vec::new(), Vec::new());
     // Keys of one weight stand together, those of a tied head after those of the embedding: as in HF PEFT, the last one counts.
@@ -64,7 +69,9 @@ pub(crate) fn adopt(model: &dyn Model, built: &mut Built, file: &WeightsFile, ke
             unused.push(key.clone());
             continue;
         }
-        let entry = adopted.entry(place.parameter.path()).or_insert_with(|| (place, theirs.clone(), Vec::new()));
+        let entry = adopted
+            .entry(place.parameter.path())
+            .or_insert_with(|| (place, theirs.clone(), Vec::new()));
         entry.1 = theirs;
         entry.2.push(key.clone());
     }
@@ -81,10 +88,15 @@ pub(crate) fn adopt(model: &dyn Model, built: &mut Built, file: &WeightsFile, ke
 pub(crate) fn explained(error: PeftError, model: &dyn Model) -> PeftError {
     let vocab = model.shape().vocab;
     match error {
-        PeftError::WrongShape { path, name, expected, found } if is_resized(&name, model) && expected.len() == found.len() => {
-            let different: Vec<_> = expected.iter().zip(&found).filter(|(expected, found)| expected != found).collect();
+        PeftError::WrongShape { path, name, expected, found }
+            if is_resized(&name, model) && expected.len() == found.len() =>
+        {
+            let different: Vec<_> =
+                expected.iter().zip(&found).filter(|(expected, found)| expected != found).collect();
             match different[..] {
-                [(expected_tokens, found)] if *expected_tokens == vocab => PeftError::ResizedVocabulary { path, name, found: *found, vocab },
+                [(expected_tokens, found)] if *expected_tokens == vocab => {
+                    PeftError::ResizedVocabulary { path, name, found: *found, vocab }
+                }
                 _ => PeftError::WrongShape { path, name, expected, found },
             }
         }
@@ -94,7 +106,10 @@ pub(crate) fn explained(error: PeftError, model: &dyn Model) -> PeftError {
 
 /// Whether a weight has a row or a column for every token.
 fn is_resized(name: &str, model: &dyn Model) -> bool {
-    let head = all_sites(model).into_iter().filter(|site| site.role == graft_nn::Role::Head).map(|site| site.path);
+    let head = all_sites(model)
+        .into_iter()
+        .filter(|site| site.role == graft_nn::Role::Head)
+        .map(|site| site.path);
     head.chain([model.embedding().path()]).any(|path| name.contains(path))
 }
 
@@ -105,7 +120,10 @@ fn places(model: &dyn Model) -> BTreeMap<String, Place<'_>> {
         let is_turned = matches!(site.layer, Layer::Linear(linear) if linear.fan_in_fan_out());
         for parameter in site.layer.parameters() {
             let leaf = crate::layers::leaf(parameter.path());
-            places.insert(format!("{}.{leaf}", site.path), Place { site: site.path, parameter, is_turned: is_turned && leaf == "weight" });
+            places.insert(
+                format!("{}.{leaf}", site.path),
+                Place { site: site.path, parameter, is_turned: is_turned && leaf == "weight" },
+            );
         }
     }
     places
@@ -114,23 +132,35 @@ fn places(model: &dyn Model) -> BTreeMap<String, Place<'_>> {
 /// The names in the base that a key such as `base_model.model.lm_head.base_layer.weight` may mean: soft prompts have the shorter prefix.
 fn base_names(key: &str) -> Vec<String> {
     let plain = |name: &str| name.replace(".base_layer.", ".").replace(".original_module.", ".");
-    ["base_model.model.", "base_model."].iter().filter_map(|prefix| key.strip_prefix(prefix)).map(plain).collect()
+    ["base_model.model.", "base_model."]
+        .iter()
+        .filter_map(|prefix| key.strip_prefix(prefix))
+        .map(plain)
+        .collect()
 }
 
 /// Sorted, a tied head's after all others.
 fn sorted<'a>(model: &dyn Model, keys: &'a [String]) -> Vec<&'a String> {
     let head = model.tied_head().map(|head| format!("{}.", head.path()));
     let mut keys: Vec<_> = keys.iter().collect();
-    keys.sort_by_key(|key| (head.as_ref().is_some_and(|head| key.contains(head.as_str())), (*key).clone()));
+    keys.sort_by_key(|key| {
+        (head.as_ref().is_some_and(|head| key.contains(head.as_str())), (*key).clone())
+    });
     keys
 }
 
-fn read(model: &dyn Model, file: &WeightsFile, key: &str, place: Place<'_>) -> Result<Tensor, PeftError> {
+fn read(
+    model: &dyn Model,
+    file: &WeightsFile,
+    key: &str,
+    place: Place<'_>,
+) -> Result<Tensor, PeftError> {
     let mut expected = place.parameter.dims();
     if place.is_turned {
         expected.reverse();
     }
-    weights_file::check(file, key, &expected, file.path()).map_err(|error| explained(error, model))?;
+    weights_file::check(file, key, &expected, file.path())
+        .map_err(|error| explained(error, model))?;
     let tensor = weights_file::read(file, key)?;
     Ok(if place.is_turned { tensor.t()?.contiguous()? } else { tensor })
 }
@@ -139,9 +169,14 @@ fn read(model: &dyn Model, file: &WeightsFile, key: &str, place: Place<'_>) -> R
 fn is_same(own: &Tensor, theirs: &Tensor, stored: Option<DType>) -> Result<bool, PeftError> {
     let own = own.detach().to_device(&Device::Cpu)?;
     let rounded = |tensor: &Tensor, dtype: DType| tensor.to_dtype(dtype)?.to_dtype(DType::F32);
-    let equal = |a: &Tensor, b: &Tensor| Ok::<_, PeftError>(a.eq(b)?.to_dtype(DType::F32)?.flatten_all()?.min(0)?.to_scalar::<f32>()? == 1.0);
+    let equal = |a: &Tensor, b: &Tensor| {
+        Ok::<_, PeftError>(
+            a.eq(b)?.to_dtype(DType::F32)?.flatten_all()?.min(0)?.to_scalar::<f32>()? == 1.0,
+        )
+    };
     let wide = own.to_dtype(DType::F32)?;
-    Ok(equal(&wide, &rounded(theirs, own.dtype())?)? || equal(&rounded(&wide, stored.unwrap_or(DType::F32))?, theirs)?)
+    Ok(equal(&wide, &rounded(theirs, own.dtype())?)?
+        || equal(&rounded(&wide, stored.unwrap_or(DType::F32))?, theirs)?)
 }
 
 /// Whether the adapter trains a weight of its own in that place, which counts; its original in the file is then of no use.
@@ -154,10 +189,18 @@ fn is_taken(built: &Built, place: Place<'_>, key: &str) -> bool {
     key.contains(".original_module.") || built.parts.iter().any(taken)
 }
 
-fn part(place: Place<'_>, theirs: &Tensor, keys: Vec<String>, shared: &Arc<Shared>) -> Result<Part, PeftError> {
+fn part(
+    place: Place<'_>,
+    theirs: &Tensor,
+    keys: Vec<String>,
+    shared: &Arc<Shared>,
+) -> Result<Part, PeftError> {
     let own = place.parameter.own();
     let tensor = theirs.to_dtype(own.dtype())?.to_device(own.device())?;
-    let hook = Hook::Weight(place.parameter.path().to_owned(), Arc::new(Brought { tensor, shared: shared.clone() }));
+    let hook = Hook::Weight(
+        place.parameter.path().to_owned(),
+        Arc::new(Brought { tensor, shared: shared.clone() }),
+    );
     let stored = if place.is_turned { theirs.t()?.contiguous()? } else { theirs.clone() };
     let var = Var::from_tensor(&stored)?;
     let constants = keys.into_iter().map(|key| (key, var.clone())).collect();
@@ -169,17 +212,29 @@ fn part(place: Place<'_>, theirs: &Tensor, keys: Vec<String>, shared: &Arc<Share
 fn unused_warning(keys: &[String]) -> Option<String> {
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     for key in keys {
-        let kind = key.split('.').map(|part| if part.parse::<u64>().is_ok() { "*" } else { part }).collect::<Vec<_>>().join(".");
+        let kind = key
+            .split('.')
+            .map(|part| if part.parse::<u64>().is_ok() { "*" } else { part })
+            .collect::<Vec<_>>()
+            .join(".");
         *kinds.entry(kind).or_default() += 1;
     }
-    let named = |(kind, count): (&String, &usize)| if *count == 1 { format!("`{kind}`") } else { format!("`{kind}` ({count} tensors)") };
+    let named = |(kind, count): (&String, &usize)| {
+        if *count == 1 { format!("`{kind}`") } else { format!("`{kind}` ({count} tensors)") }
+    };
     let mut words: Vec<String> = kinds.iter().take(SHOWN).map(named).collect();
     if kinds.len() > SHOWN {
         words.push(format!("{} more", kinds.len() - SHOWN));
     }
     let count = keys.len();
-    let belong = if count == 1 { "tensor of the file belongs" } else { "tensors of the file belong" };
-    (count > 0).then(|| format!("{count} {belong} to no layer of this adapter and have no effect: {}", words.join(", ")))
+    let belong =
+        if count == 1 { "tensor of the file belongs" } else { "tensors of the file belong" };
+    (count > 0).then(|| {
+        format!(
+            "{count} {belong} to no layer of this adapter and have no effect: {}",
+            words.join(", ")
+        )
+    })
 }
 
 #[cfg(test)]
@@ -188,7 +243,11 @@ mod tests {
 
     #[test]
     fn unused_tensors_are_named_with_their_blocks_together() {
-        let keys: Vec<String> = [0, 1, 12].iter().map(|block| format!("base_model.model.h.{block}.up.lora_A.weight")).chain(["x".to_owned()]).collect();
+        let keys: Vec<String> = [0, 1, 12]
+            .iter()
+            .map(|block| format!("base_model.model.h.{block}.up.lora_A.weight"))
+            .chain(["x".to_owned()])
+            .collect();
         let text = unused_warning(&keys).expect("a warning");
         assert_eq!(
             text,
@@ -199,17 +258,28 @@ mod tests {
 
     #[test]
     fn names_of_base_weights_are_found_in_keys() {
-        assert_eq!(base_names("base_model.model.lm_head.base_layer.weight"), ["lm_head.weight", "model.lm_head.weight"]);
-        assert_eq!(base_names("base_model.model.model.embed_tokens.weight")[0], "model.embed_tokens.weight");
+        assert_eq!(
+            base_names("base_model.model.lm_head.base_layer.weight"),
+            ["lm_head.weight", "model.lm_head.weight"]
+        );
+        assert_eq!(
+            base_names("base_model.model.model.embed_tokens.weight")[0],
+            "model.embed_tokens.weight"
+        );
         assert!(base_names("lm_head.weight").is_empty());
     }
 
     #[test]
     fn rounding_is_no_difference_and_anything_else_is() {
         let own = Tensor::new(&[0.1f32, -2.7, 300.3], &Device::Cpu).expect("a tensor");
-        let rounded = |dtype: DType| own.to_dtype(dtype).and_then(|tensor| tensor.to_dtype(DType::F32)).expect("rounded");
+        let rounded = |dtype: DType| {
+            own.to_dtype(dtype).and_then(|tensor| tensor.to_dtype(DType::F32)).expect("rounded")
+        };
         assert!(is_same(&own, &rounded(DType::BF16), Some(DType::BF16)).expect("compared"));
-        assert!(is_same(&own.to_dtype(DType::F16).expect("narrow"), &own, Some(DType::F32)).expect("compared"));
+        assert!(
+            is_same(&own.to_dtype(DType::F16).expect("narrow"), &own, Some(DType::F32))
+                .expect("compared")
+        );
         let moved = (&own + 0.004).expect("moved");
         assert!(!is_same(&own, &moved, Some(DType::F32)).expect("compared"));
     }

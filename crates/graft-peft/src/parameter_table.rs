@@ -22,10 +22,13 @@ pub fn parameter_table(model: &dyn Model, adapter: Option<&Adapter>) -> Table {
     let adapters: Vec<_> = adapter.into_iter().collect();
     let total = counts(model, &adapters);
     let title = match adapter {
-        Some(adapter) => format!("{} `{}`: {}", adapter.spec().verb, adapter.name(), adapter.summary()),
+        Some(adapter) => {
+            format!("{} `{}`: {}", adapter.spec().verb, adapter.name(), adapter.summary())
+        }
         None => "no adapter".to_owned(),
     };
-    let mut table = Table::new(title, &["module", "#layers", "weight", "#trainable", "#all", "#trainable %"]);
+    let mut table =
+        Table::new(title, &["module", "#layers", "weight", "#trainable", "#all", "#trainable %"]);
     for group in groups(model, adapter) {
         table.row(group.cells());
     }
@@ -48,14 +51,26 @@ fn groups(model: &dyn Model, adapter: Option<&Adapter>) -> Vec<Group> {
         let (in_adapter, added) = adapter.parameters_at(head.path());
         if added > 0 {
             let shape = vec![head.d_out(), head.d_in()];
-            let group = Group { path: split(head.path()).0, numbers: Vec::new(), shape, trainable: if acts { in_adapter } else { 0 }, all: added };
+            let group = Group {
+                path: split(head.path()).0,
+                numbers: Vec::new(),
+                shape,
+                trainable: if acts { in_adapter } else { 0 },
+                all: added,
+            };
             add(&mut groups, group, None);
         }
     }
     for (name, var) in adapter.into_iter().flat_map(Adapter::weights_apart) {
         let (path, number) = split(name);
         let added = var.elem_count() as u64;
-        let group = Group { path, numbers: Vec::new(), shape: var.dims().to_vec(), trainable: if acts { added } else { 0 }, all: added };
+        let group = Group {
+            path,
+            numbers: Vec::new(),
+            shape: var.dims().to_vec(),
+            trainable: if acts { added } else { 0 },
+            all: added,
+        };
         add(&mut groups, group, number);
     }
     groups
@@ -69,17 +84,33 @@ fn add(groups: &mut Vec<Group>, group: Group, number: Option<usize>) {
     }
 }
 
-fn of_site(site: &Site<'_>, path: (String, String), (in_adapter, added): (u64, u64), acts: bool) -> Group {
+fn of_site(
+    site: &Site<'_>,
+    path: (String, String),
+    (in_adapter, added): (u64, u64),
+    acts: bool,
+) -> Group {
     let parameters = site.layer.parameters();
     let base: u64 = parameters.iter().map(|parameter| parameter.elements() as u64).sum();
-    let trained: u64 = parameters.iter().filter(|parameter| parameter.is_trainable()).map(|parameter| parameter.elements() as u64).sum();
+    let trained: u64 = parameters
+        .iter()
+        .filter(|parameter| parameter.is_trainable())
+        .map(|parameter| parameter.elements() as u64)
+        .sum();
     let shape = parameters.first().map(|parameter| parameter.dims()).unwrap_or_default();
-    Group { path, numbers: Vec::new(), shape, trainable: trained + if acts { in_adapter } else { 0 }, all: base + added }
+    Group {
+        path,
+        numbers: Vec::new(),
+        shape,
+        trainable: trained + if acts { in_adapter } else { 0 },
+        all: base + added,
+    }
 }
 
 impl Group {
     fn is_like(&self, other: &Self) -> bool {
-        (&self.path, &self.shape, self.trainable, self.all) == (&other.path, &other.shape, other.trainable, other.all)
+        (&self.path, &self.shape, self.trainable, self.all)
+            == (&other.path, &other.shape, other.trainable, other.all)
     }
 
     fn cells(&self) -> Vec<Cell> {
@@ -87,9 +118,20 @@ impl Group {
         let shape = self.shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ");
         let (trainable, all) = (self.trainable * layers, self.all * layers);
         let percent = Counts { trainable, all }.percent();
-        let trained = if trainable == 0 { [Cell::Integer(0), Cell::Integer(all as i64), Cell::Empty] } else { numbers(trainable, all, percent) };
+        let trained = if trainable == 0 {
+            [Cell::Integer(0), Cell::Integer(all as i64), Cell::Empty]
+        } else {
+            numbers(trainable, all, percent)
+        };
         let [trainable, all, percent] = trained;
-        vec![Cell::Code(self.name()), Cell::Integer(layers as i64), Cell::Text(shape), trainable, all, percent]
+        vec![
+            Cell::Code(self.name()),
+            Cell::Integer(layers as i64),
+            Cell::Text(shape),
+            trainable,
+            all,
+            percent,
+        ]
     }
 
     /// `model.layers.0-3.self_attn.q_proj`
@@ -113,7 +155,13 @@ fn split(path: &str) -> ((String, String), Option<usize>) {
     for part in path.split('.') {
         if let Ok(number) = part.parse() {
             let (before, after) = path.split_at(start);
-            return ((before.to_owned(), after.trim_start_matches(|letter: char| letter.is_ascii_digit()).to_owned()), Some(number));
+            return (
+                (
+                    before.to_owned(),
+                    after.trim_start_matches(|letter: char| letter.is_ascii_digit()).to_owned(),
+                ),
+                Some(number),
+            );
         }
         start += part.len() + 1;
     }
@@ -129,7 +177,9 @@ fn ranges(numbers: &[usize]) -> String {
             _ => spans.push((*number, *number)),
         }
     }
-    let span = |(first, last): &(usize, usize)| if first == last { first.to_string() } else { format!("{first}-{last}") };
+    let span = |(first, last): &(usize, usize)| {
+        if first == last { first.to_string() } else { format!("{first}-{last}") }
+    };
     spans.iter().map(span).collect::<Vec<_>>().join(",")
 }
 
@@ -139,7 +189,10 @@ mod tests {
 
     #[test]
     fn paths_are_split_at_their_first_number() {
-        assert_eq!(split("model.layers.12.mlp.up_proj"), (("model.layers.".to_owned(), ".mlp.up_proj".to_owned()), Some(12)));
+        assert_eq!(
+            split("model.layers.12.mlp.up_proj"),
+            (("model.layers.".to_owned(), ".mlp.up_proj".to_owned()), Some(12))
+        );
         assert_eq!(split("model.norm"), (("model.norm".to_owned(), String::new()), None));
     }
 

@@ -32,13 +32,25 @@ impl<T: Copy> Patterns<T> {
     /// # Errors
     /// [`PeftError::BadPattern`], [`PeftError::Refused`] for too many.
     pub(crate) fn new(values: Vec<(String, T)>) -> Result<Self, PeftError> {
-        let is_plain = |key: &str| key.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.'));
+        let is_plain = |key: &str| {
+            key.chars()
+                .all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.'))
+        };
         if values.iter().filter(|(key, _)| !is_plain(key)).count() > MOST {
-            let problem = format!("a pattern of ranks or scales has more than {MOST} regular expressions");
-            return Err(PeftError::refused("peft::too_many_patterns", problem, "name modules instead, such as `q_proj` or `layers.0.self_attn.q_proj`"));
+            let problem =
+                format!("a pattern of ranks or scales has more than {MOST} regular expressions");
+            return Err(PeftError::refused(
+                "peft::too_many_patterns",
+                problem,
+                "name modules instead, such as `q_proj` or `layers.0.self_attn.q_proj`",
+            ));
         }
         let pattern = |(key, value): (String, T)| {
-            let regex = if is_plain(&key) { None } else { Some(compile(&key, &format!(r"^(?:.*\.)?(?:{key})$"))?) };
+            let regex = if is_plain(&key) {
+                None
+            } else {
+                Some(compile(&key, &format!(r"^(?:.*\.)?(?:{key})$"))?)
+            };
             Ok(Pattern { key, regex, value })
         };
         Ok(Self(values.into_iter().map(pattern).collect::<Result<_, PeftError>>()?))
@@ -51,7 +63,11 @@ impl<T: Copy> Patterns<T> {
 
     /// The keys that fit none of the paths.
     pub(crate) fn unmatched(&self, paths: &[&str]) -> Vec<&str> {
-        self.0.iter().filter(|pattern| !paths.iter().any(|path| pattern.fits(path))).map(|pattern| pattern.key.as_str()).collect()
+        self.0
+            .iter()
+            .filter(|pattern| !paths.iter().any(|path| pattern.fits(path)))
+            .map(|pattern| pattern.key.as_str())
+            .collect()
     }
 }
 
@@ -61,9 +77,19 @@ impl<T> Pattern<T> {
             Some(regex) => regex.is_match(path),
             // A dot stands for any letter, as in a regular expression.
             None => {
-                let Some(start) = path.len().checked_sub(self.key.len()).filter(|start| path.is_char_boundary(*start)) else { return false };
+                let Some(start) = path
+                    .len()
+                    .checked_sub(self.key.len())
+                    .filter(|start| path.is_char_boundary(*start))
+                else {
+                    return false;
+                };
                 let (before, end) = path.split_at(start);
-                (before.is_empty() || before.ends_with('.')) && end.bytes().zip(self.key.bytes()).all(|(letter, key)| letter == key || key == b'.')
+                (before.is_empty() || before.ends_with('.'))
+                    && end
+                        .bytes()
+                        .zip(self.key.bytes())
+                        .all(|(letter, key)| letter == key || key == b'.')
             }
         }
     }
@@ -74,13 +100,22 @@ impl<T> Pattern<T> {
 /// # Errors
 /// [`PeftError::BadPattern`].
 pub(crate) fn compile(shown: &str, pattern: &str) -> Result<Regex, PeftError> {
-    let bad = |problem: String| PeftError::BadPattern { pattern: shown.chars().take(200).collect(), problem };
+    let bad = |problem: String| PeftError::BadPattern {
+        pattern: shown.chars().take(200).collect(),
+        problem,
+    };
     if pattern.len() > LONGEST {
         return Err(bad(format!("it has more than {LONGEST} characters")));
     }
     RegexBuilder::new(pattern).size_limit(LARGEST).build().map_err(|error| {
         let problem = error.to_string();
-        bad(problem.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned())
+        bad(problem
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .trim()
+            .trim_start_matches("error: ")
+            .to_owned())
     })
 }
 
@@ -90,7 +125,12 @@ mod tests {
 
     #[test]
     fn the_first_fitting_pattern_gives_the_rank() {
-        let patterns = Patterns::new(vec![("layers.0.q_proj".to_owned(), 2), ("q_proj".to_owned(), 3), ("^v".to_owned(), 4)]).unwrap();
+        let patterns = Patterns::new(vec![
+            ("layers.0.q_proj".to_owned(), 2),
+            ("q_proj".to_owned(), 3),
+            ("^v".to_owned(), 4),
+        ])
+        .unwrap();
         assert_eq!(patterns.at("model.layers.0.q_proj"), Some(2));
         assert_eq!(patterns.at("model.layers.1.q_proj"), Some(3));
         assert_eq!(patterns.at("model.layers.1.xq_proj"), None);
@@ -126,10 +166,17 @@ mod tests {
     #[test]
     fn patterns_that_are_too_long_too_large_or_too_many_are_refused_at_once() {
         let started = std::time::Instant::now();
-        for pattern in ["a".repeat(LONGEST) + "b*", r"(?:(?:\w{50}){50}){50}".to_owned(), "(".to_owned(), r"(?=x)".to_owned()] {
+        for pattern in [
+            "a".repeat(LONGEST) + "b*",
+            r"(?:(?:\w{50}){50}){50}".to_owned(),
+            "(".to_owned(),
+            r"(?=x)".to_owned(),
+        ] {
             assert!(compile(&pattern, &format!("^(?:{pattern})$")).is_err());
         }
-        assert!(Patterns::new((0..=MOST).map(|number| (format!("{number}.*"), 1)).collect()).is_err());
+        assert!(
+            Patterns::new((0..=MOST).map(|number| (format!("{number}.*"), 1)).collect()).is_err()
+        );
         // What takes a backtracking matcher for ever.
         assert!(!compile("x", "^(?:(a+)+b)$").unwrap().is_match(&"a".repeat(5_000)));
         assert!(started.elapsed().as_secs() < 20);

@@ -26,7 +26,9 @@ impl Ranks {
         Ok(Self {
             r: config.count("r")?,
             alpha: config.number(alpha)?,
-            rank_pattern: pattern(config, "rank_pattern", |value| value.as_u64().filter(|r| *r > 0).map(|r| r as usize))?,
+            rank_pattern: pattern(config, "rank_pattern", |value| {
+                value.as_u64().filter(|r| *r > 0).map(|r| r as usize)
+            })?,
             alpha_pattern: pattern(config, "alpha_pattern", Value::as_f64)?,
         })
     }
@@ -38,21 +40,35 @@ impl Ranks {
 
     /// Rank and alpha of the layer at `path`.
     pub(crate) fn at(&self, path: &str) -> (usize, f64) {
-        (self.rank_pattern.at(path).unwrap_or(self.r), self.alpha_pattern.at(path).unwrap_or(self.alpha))
+        (
+            self.rank_pattern.at(path).unwrap_or(self.r),
+            self.alpha_pattern.at(path).unwrap_or(self.alpha),
+        )
     }
 
     /// A warning for each pattern of an adapter from a file that fits no chosen layer: HF PEFT says nothing then.
     ///
     /// # Errors
     /// [`PeftError::Refused`] for such a pattern of a fresh adapter.
-    pub(crate) fn unmatched<'a>(&self, chosen: impl IntoIterator<Item = &'a str>, start: Start) -> Result<Vec<String>, PeftError> {
+    pub(crate) fn unmatched<'a>(
+        &self,
+        chosen: impl IntoIterator<Item = &'a str>,
+        start: Start,
+    ) -> Result<Vec<String>, PeftError> {
         let (chosen, mut warnings): (Vec<&str>, _) = (chosen.into_iter().collect(), Vec::new());
-        let ranks = self.rank_pattern.unmatched(&chosen).into_iter().map(|key| ("rank_pattern", key));
-        for (field, key) in ranks.chain(self.alpha_pattern.unmatched(&chosen).into_iter().map(|key| ("alpha_pattern", key))) {
+        let ranks =
+            self.rank_pattern.unmatched(&chosen).into_iter().map(|key| ("rank_pattern", key));
+        for (field, key) in ranks.chain(
+            self.alpha_pattern.unmatched(&chosen).into_iter().map(|key| ("alpha_pattern", key)),
+        ) {
             let problem = format!("`{key}` in {field} fits no layer of the adapter");
             if start == Start::Fresh {
                 let first = chosen.first().copied().unwrap_or_default();
-                return Err(PeftError::refused("peft::unmatched_pattern", problem, format!("it must match the end of a path, such as {first}")));
+                return Err(PeftError::refused(
+                    "peft::unmatched_pattern",
+                    problem,
+                    format!("it must match the end of a path, such as {first}"),
+                ));
             }
             warnings.push(problem);
         }
@@ -70,11 +86,21 @@ impl Ranks {
 ///
 /// # Errors
 /// [`PeftError::RankTooLarge`].
-pub(crate) fn check_rank(r: usize, linear: &Linear, start: Start, warnings: &mut Vec<String>) -> Result<(), PeftError> {
+pub(crate) fn check_rank(
+    r: usize,
+    linear: &Linear,
+    start: Start,
+    warnings: &mut Vec<String>,
+) -> Result<(), PeftError> {
     if r <= linear.d_in().min(linear.d_out()) {
         return Ok(());
     }
-    let error = PeftError::RankTooLarge { r, path: linear.path().to_owned(), d_in: linear.d_in(), d_out: linear.d_out() };
+    let error = PeftError::RankTooLarge {
+        r,
+        path: linear.path().to_owned(),
+        d_in: linear.d_in(),
+        d_out: linear.d_out(),
+    };
     if start == Start::Fresh {
         return Err(error);
     }
@@ -84,8 +110,14 @@ pub(crate) fn check_rank(r: usize, linear: &Linear, start: Start, warnings: &mut
     Ok(())
 }
 
-fn pattern<T: Copy>(config: &ConfigFile, name: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Patterns<T>, PeftError> {
+fn pattern<T: Copy>(
+    config: &ConfigFile,
+    name: &str,
+    read: impl Fn(&Value) -> Option<T>,
+) -> Result<Patterns<T>, PeftError> {
     let fields = config.get(name).and_then(Value::as_object).into_iter().flatten();
-    let value = |(key, value): (&String, &Value)| Ok((key.clone(), read(value).ok_or_else(|| config.wrong(name, "numbers by module name"))?));
+    let value = |(key, value): (&String, &Value)| {
+        Ok((key.clone(), read(value).ok_or_else(|| config.wrong(name, "numbers by module name"))?))
+    };
     Patterns::new(fields.map(value).collect::<Result<_, PeftError>>()?)
 }

@@ -2,17 +2,25 @@
 
 use graft_nn::Site;
 
-use crate::{PeftError, Workbench, config_file::ConfigFile, layers::leaf, methods::Start, targets::Targets};
+use crate::{
+    PeftError, Workbench, config_file::ConfigFile, layers::leaf, methods::Start, targets::Targets,
+};
 
 /// The layers that `target_modules` covers (all without it) and `exclude_modules` does not, in the model's order.
 ///
 /// # Errors
 /// [`PeftError::NoMatch`] for a name that means nothing, in a fresh adapter; [`PeftError::Refused`] when nothing is left;
 /// [`PeftError::BadPattern`], [`PeftError::Malformed`].
-pub(crate) fn sites<'a>(bench: &Workbench<'a>, config: &ConfigFile, start: Start) -> Result<Vec<Site<'a>>, PeftError> {
+pub(crate) fn sites<'a>(
+    bench: &Workbench<'a>,
+    config: &ConfigFile,
+    start: Start,
+) -> Result<Vec<Site<'a>>, PeftError> {
     let read = |name: &str| match config.get(name) {
         None => Ok(None),
-        Some(value) => Targets::from_json(value).map(Some).ok_or_else(|| config.wrong(name, "a list of module names or a regular expression")),
+        Some(value) => Targets::from_json(value)
+            .map(Some)
+            .ok_or_else(|| config.wrong(name, "a list of module names or a regular expression")),
     };
     let (targets, excluded) = (read("target_modules")?, read("exclude_modules")?);
     for word in [&targets, &excluded].into_iter().flatten().flat_map(Targets::words) {
@@ -22,7 +30,9 @@ pub(crate) fn sites<'a>(bench: &Workbench<'a>, config: &ConfigFile, start: Start
     }
     let mut chosen = Vec::new();
     for site in bench.model.sites() {
-        let covers = |targets: &Option<Targets>, otherwise| targets.as_ref().map_or(Ok(otherwise), |targets| targets.covers(site.path));
+        let covers = |targets: &Option<Targets>, otherwise| {
+            targets.as_ref().map_or(Ok(otherwise), |targets| targets.covers(site.path))
+        };
         if covers(&targets, true)? && !covers(&excluded, false)? {
             chosen.push(site);
         }
@@ -34,9 +44,16 @@ pub(crate) fn sites<'a>(bench: &Workbench<'a>, config: &ConfigFile, start: Start
 ///
 /// # Errors
 /// [`PeftError::NoMatch`] with the layers there are; [`PeftError::BadPattern`].
-pub(crate) fn check_names(bench: &Workbench<'_>, targets: &Targets, start: Start, is_choice: impl Fn(&Site<'_>) -> bool) -> Result<(), PeftError> {
+pub(crate) fn check_names(
+    bench: &Workbench<'_>,
+    targets: &Targets,
+    start: Start,
+    is_choice: impl Fn(&Site<'_>) -> bool,
+) -> Result<(), PeftError> {
     for word in targets.words() {
-        if start == Start::Fresh && !any(bench, |site| if is_choice(site) { word.covers(site.path) } else { Ok(false) })? {
+        if start == Start::Fresh
+            && !any(bench, |site| if is_choice(site) { word.covers(site.path) } else { Ok(false) })?
+        {
             return Err(no_match(bench, &word, is_choice));
         }
     }
@@ -52,7 +69,10 @@ pub(crate) fn nothing_left() -> PeftError {
     )
 }
 
-fn any(bench: &Workbench<'_>, mut holds: impl FnMut(&Site<'_>) -> Result<bool, PeftError>) -> Result<bool, PeftError> {
+fn any(
+    bench: &Workbench<'_>,
+    mut holds: impl FnMut(&Site<'_>) -> Result<bool, PeftError>,
+) -> Result<bool, PeftError> {
     for site in bench.model.sites() {
         if holds(&site)? {
             return Ok(true);
@@ -61,19 +81,31 @@ fn any(bench: &Workbench<'_>, mut holds: impl FnMut(&Site<'_>) -> Result<bool, P
     Ok(false)
 }
 
-fn no_match(bench: &Workbench<'_>, word: &Targets, is_choice: impl Fn(&Site<'_>) -> bool) -> PeftError {
+fn no_match(
+    bench: &Workbench<'_>,
+    word: &Targets,
+    is_choice: impl Fn(&Site<'_>) -> bool,
+) -> PeftError {
     let target = match word {
         Targets::AllLinear => crate::targets::ALL_LINEAR.to_owned(),
         Targets::List(names) => names.join(","),
         Targets::Pattern(pattern) => pattern.clone(),
     };
     let mut modules: Vec<String> = Vec::new();
-    for name in bench.model.sites().iter().filter(|site| is_choice(site)).map(|site| leaf(site.path)) {
+    for name in
+        bench.model.sites().iter().filter(|site| is_choice(site)).map(|site| leaf(site.path))
+    {
         if !modules.iter().any(|known| known == name) {
             modules.push(name.to_owned());
         }
     }
-    let likeness = |name: &&String| strsim::normalized_damerau_levenshtein(&target.to_lowercase(), &name.to_lowercase());
-    let nearest = modules.iter().filter(|name| likeness(name) >= 0.4).max_by(|a, b| likeness(a).total_cmp(&likeness(b))).cloned();
+    let likeness = |name: &&String| {
+        strsim::normalized_damerau_levenshtein(&target.to_lowercase(), &name.to_lowercase())
+    };
+    let nearest = modules
+        .iter()
+        .filter(|name| likeness(name) >= 0.4)
+        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+        .cloned();
     PeftError::NoMatch { model: bench.base_name.to_owned(), target, nearest, modules }
 }

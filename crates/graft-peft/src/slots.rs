@@ -26,10 +26,18 @@ struct Slots<'a> {
 
 impl<'a> Slots<'a> {
     fn of(model: &'a dyn Model) -> Self {
-        let weights = model.parameters().into_iter().map(|parameter| (parameter.path(), parameter)).collect();
-        let table = |layer: Layer<'a>| if let Layer::Embedding(embedding) = layer { Some((embedding.path().to_owned(), embedding)) } else { None };
+        let weights =
+            model.parameters().into_iter().map(|parameter| (parameter.path(), parameter)).collect();
+        let table = |layer: Layer<'a>| {
+            if let Layer::Embedding(embedding) = layer {
+                Some((embedding.path().to_owned(), embedding))
+            } else {
+                None
+            }
+        };
         let embeddings = model.sites().into_iter().filter_map(|site| table(site.layer)).collect();
-        let junctions = model.junctions().into_iter().map(|junction| (junction.path(), junction)).collect();
+        let junctions =
+            model.junctions().into_iter().map(|junction| (junction.path(), junction)).collect();
         Self {
             junctions,
             head: model.tied_head(),
@@ -42,7 +50,8 @@ impl<'a> Slots<'a> {
     }
 
     fn all(&self) -> Vec<&dyn ActiveNames> {
-        let mut all: Vec<&dyn ActiveNames> = self.linears.values().map(|linear| linear.slot() as &dyn ActiveNames).collect();
+        let mut all: Vec<&dyn ActiveNames> =
+            self.linears.values().map(|linear| linear.slot() as &dyn ActiveNames).collect();
         all.extend(self.embeddings.values().map(|embedding| embedding.slot() as &dyn ActiveNames));
         all.extend(self.weights.values().map(|weight| weight.stand_ins() as &dyn ActiveNames));
         all.extend(self.junctions.values().map(|junction| junction.slot() as &dyn ActiveNames));
@@ -85,13 +94,23 @@ impl<'a> Slots<'a> {
 
     fn remove(&self, name: &str, part: &Part) {
         match &part.hook {
-            Hook::Linear(_) => drop(self.linears.get(&part.site).and_then(|linear| linear.slot().remove(name))),
-            Hook::Embedding(_) => drop(self.embeddings.get(&part.site).and_then(|embedding| embedding.slot().remove(name))),
-            Hook::Junction(_) => drop(self.junctions.get(part.site.as_str()).and_then(|junction| junction.slot().remove(name))),
+            Hook::Linear(_) => {
+                drop(self.linears.get(&part.site).and_then(|linear| linear.slot().remove(name)))
+            }
+            Hook::Embedding(_) => drop(
+                self.embeddings.get(&part.site).and_then(|embedding| embedding.slot().remove(name)),
+            ),
+            Hook::Junction(_) => drop(
+                self.junctions
+                    .get(part.site.as_str())
+                    .and_then(|junction| junction.slot().remove(name)),
+            ),
             Hook::Head(_) => drop(self.head.and_then(|head| head.stand_ins().remove(name))),
             Hook::Prompt(_) => drop(self.prompt.remove(name)),
             Hook::Prefix(_) => drop(self.prefix.remove(name)),
-            Hook::Weight(path, _) => drop(self.weights.get(path.as_str()).and_then(|weight| weight.stand_ins().remove(name))),
+            Hook::Weight(path, _) => drop(
+                self.weights.get(path.as_str()).and_then(|weight| weight.stand_ins().remove(name)),
+            ),
         }
     }
 
@@ -113,21 +132,32 @@ impl<'a> Slots<'a> {
                 found.is_some_and(|found| Arc::ptr_eq(&found, adapter))
             }
             Hook::Embedding(adapter) => {
-                let found = self.embeddings.get(&part.site).and_then(|embedding| embedding.slot().get(name));
+                let found = self
+                    .embeddings
+                    .get(&part.site)
+                    .and_then(|embedding| embedding.slot().get(name));
                 found.is_some_and(|found| Arc::ptr_eq(&found, adapter))
             }
             Hook::Junction(adapter) => {
-                let found = self.junctions.get(part.site.as_str()).and_then(|junction| junction.slot().get(name));
+                let found = self
+                    .junctions
+                    .get(part.site.as_str())
+                    .and_then(|junction| junction.slot().get(name));
                 found.is_some_and(|found| Arc::ptr_eq(&found, adapter))
             }
             Hook::Head(stand_in) => {
                 let found = self.head.and_then(|head| head.stand_ins().get(name));
                 found.is_some_and(|found| Arc::ptr_eq(&found, stand_in))
             }
-            Hook::Prompt(prompt) => self.prompt.get(name).is_some_and(|found| Arc::ptr_eq(&found, prompt)),
-            Hook::Prefix(prefix) => self.prefix.get(name).is_some_and(|found| Arc::ptr_eq(&found, prefix)),
+            Hook::Prompt(prompt) => {
+                self.prompt.get(name).is_some_and(|found| Arc::ptr_eq(&found, prompt))
+            }
+            Hook::Prefix(prefix) => {
+                self.prefix.get(name).is_some_and(|found| Arc::ptr_eq(&found, prefix))
+            }
             Hook::Weight(path, stand_in) => {
-                let found = self.weights.get(path.as_str()).and_then(|weight| weight.stand_ins().get(name));
+                let found =
+                    self.weights.get(path.as_str()).and_then(|weight| weight.stand_ins().get(name));
                 found.is_some_and(|found| Arc::ptr_eq(&found, stand_in))
             }
         }
@@ -135,13 +165,22 @@ impl<'a> Slots<'a> {
 
     fn acts(&self, name: &str, part: &Part) -> bool {
         let names = match &part.hook {
-            Hook::Linear(_) => self.linears.get(&part.site).map(|linear| linear.slot().active_names()),
-            Hook::Embedding(_) => self.embeddings.get(&part.site).map(|embedding| embedding.slot().active_names()),
-            Hook::Junction(_) => self.junctions.get(part.site.as_str()).map(|junction| junction.slot().active_names()),
+            Hook::Linear(_) => {
+                self.linears.get(&part.site).map(|linear| linear.slot().active_names())
+            }
+            Hook::Embedding(_) => {
+                self.embeddings.get(&part.site).map(|embedding| embedding.slot().active_names())
+            }
+            Hook::Junction(_) => self
+                .junctions
+                .get(part.site.as_str())
+                .map(|junction| junction.slot().active_names()),
             Hook::Head(_) => self.head.map(|head| head.stand_ins().active_names()),
             Hook::Prompt(_) => Some(self.prompt.active_names()),
             Hook::Prefix(_) => Some(self.prefix.active_names()),
-            Hook::Weight(path, _) => self.weights.get(path.as_str()).map(|weight| weight.stand_ins().active_names()),
+            Hook::Weight(path, _) => {
+                self.weights.get(path.as_str()).map(|weight| weight.stand_ins().active_names())
+            }
         };
         names.is_some_and(|names| names.iter().any(|active| active == name))
     }

@@ -57,7 +57,9 @@ impl Targets {
         match value {
             Value::String(text) if text.eq_ignore_ascii_case(ALL_LINEAR) => Some(Self::AllLinear),
             Value::String(text) => Some(Self::Pattern(text.clone())),
-            Value::Array(items) => Some(Self::List(items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<_>>()?)),
+            Value::Array(items) => Some(Self::List(
+                items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<_>>()?,
+            )),
             _ => None,
         }
     }
@@ -70,7 +72,9 @@ impl Targets {
         match self {
             Self::AllLinear => Ok(true),
             Self::List(names) => Ok(names.iter().any(|name| path.ends_with(name))),
-            Self::Pattern(pattern) => Ok(compile(pattern, &format!("^(?:{pattern})$"))?.is_match(path)),
+            Self::Pattern(pattern) => {
+                Ok(compile(pattern, &format!("^(?:{pattern})$"))?.is_match(path))
+            }
         }
     }
 
@@ -82,7 +86,9 @@ impl Targets {
         let mut modules = path.match_indices('.').map(|(end, _)| &path[..end]).chain([path]);
         match self {
             Self::AllLinear => Ok(true),
-            Self::List(names) => Ok(modules.any(|module| names.iter().any(|name| ends_with(module, name)))),
+            Self::List(names) => {
+                Ok(modules.any(|module| names.iter().any(|name| ends_with(module, name))))
+            }
             Self::Pattern(pattern) => {
                 let whole = compile(pattern, &format!("^(?:{pattern})$"))?;
                 Ok(modules.any(|module| whole.is_match(module)))
@@ -116,20 +122,37 @@ impl Selection {
     pub(crate) fn read(config: &ConfigFile) -> Result<Self, PeftError> {
         let targets = |name: &str| match config.get(name) {
             None => Ok(None),
-            Some(value) => Targets::from_json(value).map(Some).ok_or_else(|| config.wrong(name, "a list of module names or a regular expression")),
+            Some(value) => Targets::from_json(value).map(Some).ok_or_else(|| {
+                config.wrong(name, "a list of module names or a regular expression")
+            }),
         };
         let layers = match config.get("layers_to_transform") {
             None => Vec::new(),
-            Some(Value::Array(items)) => items.iter().filter_map(Value::as_u64).map(|layer| layer as usize).collect(),
-            Some(one) => vec![one.as_u64().ok_or_else(|| config.wrong("layers_to_transform", "layer numbers"))? as usize],
+            Some(Value::Array(items)) => {
+                items.iter().filter_map(Value::as_u64).map(|layer| layer as usize).collect()
+            }
+            Some(one) => vec![
+                one.as_u64().ok_or_else(|| config.wrong("layers_to_transform", "layer numbers"))?
+                    as usize,
+            ],
         };
         let layers_pattern = match config.get("layers_pattern") {
-            Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            Some(Value::Array(items)) => {
+                items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+            }
             Some(Value::String(one)) => vec![one.clone()],
             _ => Vec::new(),
         };
-        let chosen = targets("target_modules")?.ok_or_else(|| config.wrong("target_modules", "a list of module names or a regular expression"))?;
-        Ok(Self { targets: chosen, excluded: targets("exclude_modules")?, layers, layers_pattern, saved: opened::names(config) })
+        let chosen = targets("target_modules")?.ok_or_else(|| {
+            config.wrong("target_modules", "a list of module names or a regular expression")
+        })?;
+        Ok(Self {
+            targets: chosen,
+            excluded: targets("exclude_modules")?,
+            layers,
+            layers_pattern,
+            saved: opened::names(config),
+        })
     }
 
     /// Whether the layer at `path` is meant; `is_head` is for the head alone. Called for linear layers; see [`Matcher`] to test many.
@@ -138,17 +161,29 @@ impl Selection {
     /// [`PeftError::BadPattern`].
     pub(crate) fn matcher(&self) -> Result<Matcher<'_>, PeftError> {
         let whole = |targets: &Targets| match targets {
-            Targets::Pattern(pattern) => Some(compile(pattern, &format!("^(?:{pattern})$"))).transpose(),
+            Targets::Pattern(pattern) => {
+                Some(compile(pattern, &format!("^(?:{pattern})$"))).transpose()
+            }
             _ => Ok(None),
         };
         if self.layers_pattern.len() > MOST_PATTERNS {
-            let problem = format!("`layers_pattern` has {} patterns, and at most {MOST_PATTERNS} are allowed", self.layers_pattern.len());
-            return Err(PeftError::refused("peft::too_many_patterns", problem, "leave layers_pattern out: the number of the block is found without it"));
+            let problem = format!(
+                "`layers_pattern` has {} patterns, and at most {MOST_PATTERNS} are allowed",
+                self.layers_pattern.len()
+            );
+            return Err(PeftError::refused(
+                "peft::too_many_patterns",
+                problem,
+                "leave layers_pattern out: the number of the block is found without it",
+            ));
         }
         let layer = if self.layers_pattern.is_empty() {
             vec![compile("layers_to_transform", r"^.*?\.[^.]*\.(\d+)\.")?]
         } else {
-            self.layers_pattern.iter().map(|name| compile(name, &format!(r"^.*?\.(?:{name})\.(\d+)\."))).collect::<Result<_, _>>()?
+            self.layers_pattern
+                .iter()
+                .map(|name| compile(name, &format!(r"^.*?\.(?:{name})\.(\d+)\.")))
+                .collect::<Result<_, _>>()?
         };
         let excluded = self.excluded.as_ref().map(whole).transpose()?.flatten();
         Ok(Matcher { selection: self, pattern: whole(&self.targets)?, excluded, layer })
@@ -172,7 +207,10 @@ impl Matcher<'_> {
         }
         match (&self.selection.targets, &self.pattern) {
             (Targets::AllLinear, _) => in_all_linear,
-            (Targets::List(names), _) => names.iter().any(|name| name == path) || (names.iter().any(|name| ends_with(path, name)) && self.is_in_layers(path)),
+            (Targets::List(names), _) => {
+                names.iter().any(|name| name == path)
+                    || (names.iter().any(|name| ends_with(path, name)) && self.is_in_layers(path))
+            }
             (Targets::Pattern(_), Some(pattern)) => pattern.is_match(path),
             (Targets::Pattern(_), None) => false,
         }
@@ -187,8 +225,14 @@ impl Matcher<'_> {
     }
 
     fn is_in_layers(&self, path: &str) -> bool {
-        let number = || self.layer.iter().find_map(|pattern| pattern.captures(path)).and_then(|found| found.get(1)?.as_str().parse().ok());
-        self.selection.layers.is_empty() || number().is_some_and(|number: usize| self.selection.layers.contains(&number))
+        let number = || {
+            self.layer
+                .iter()
+                .find_map(|pattern| pattern.captures(path))
+                .and_then(|found| found.get(1)?.as_str().parse().ok())
+        };
+        self.selection.layers.is_empty()
+            || number().is_some_and(|number: usize| self.selection.layers.contains(&number))
     }
 }
 

@@ -17,7 +17,8 @@ impl TorchRng {
         let mut state = [seed; Self::WORDS];
         for index in 1..Self::WORDS {
             let last = state[index - 1];
-            state[index] = 1_812_433_253_u32.wrapping_mul(last ^ (last >> 30)).wrapping_add(index as u32);
+            state[index] =
+                1_812_433_253_u32.wrapping_mul(last ^ (last >> 30)).wrapping_add(index as u32);
         }
         Self { state, next: Self::WORDS }
     }
@@ -54,7 +55,8 @@ impl TorchRng {
 
     fn twist(&mut self) {
         for index in 0..Self::WORDS {
-            let mixed = (self.state[index] & 0x8000_0000) | (self.state[(index + 1) % Self::WORDS] & 0x7fff_ffff);
+            let mixed = (self.state[index] & 0x8000_0000)
+                | (self.state[(index + 1) % Self::WORDS] & 0x7fff_ffff);
             let turned = (mixed >> 1) ^ if mixed & 1 == 1 { 0x9908_b0df } else { 0 };
             self.state[index] = self.state[(index + 397) % Self::WORDS] ^ turned;
         }

@@ -21,23 +21,40 @@ impl UpdateDropout {
     /// # Errors
     /// [`PeftError::Malformed`].
     pub(crate) fn read(config: &ConfigFile) -> std::result::Result<Self, PeftError> {
-        let (rank, module) = (config.probability("rank_dropout")?, config.probability("module_dropout")?);
+        let (rank, module) =
+            (config.probability("rank_dropout")?, config.probability("module_dropout")?);
         Ok(Self { rank, rank_scale: config.flag("rank_dropout_scale"), module })
     }
 
     /// The base's output plus the update that `change` computes, (.., d_out), as far as it is not dropped.
-    pub(crate) fn add(&self, base: &Linear, x: &Tensor, cx: &Context, change: impl FnOnce() -> Result<Tensor>) -> Result<Tensor> {
+    pub(crate) fn add(
+        &self,
+        base: &Linear,
+        x: &Tensor,
+        cx: &Context,
+        change: impl FnOnce() -> Result<Tensor>,
+    ) -> Result<Tensor> {
         let y = base.base_forward(x)?;
         let is_kept = |factor: f32| factor > 0.0;
-        if cx.mask(&format!("{} module", base.path()), self.module).is_some_and(|mask| !mask.factors(1).into_iter().all(is_kept)) {
+        if cx
+            .mask(&format!("{} module", base.path()), self.module)
+            .is_some_and(|mask| !mask.factors(1).into_iter().all(is_kept))
+        {
             return Ok(y);
         }
         let change = change()?;
-        let Some(mask) = cx.mask(&format!("{} rank", base.path()), self.rank) else { return Ok((y + change)?) };
-        let kept: Vec<f32> = mask.factors(base.d_out()).into_iter().map(|factor| f32::from(u8::from(is_kept(factor)))).collect();
+        let Some(mask) = cx.mask(&format!("{} rank", base.path()), self.rank) else {
+            return Ok((y + change)?);
+        };
+        let kept: Vec<f32> = mask
+            .factors(base.d_out())
+            .into_iter()
+            .map(|factor| f32::from(u8::from(is_kept(factor))))
+            .collect();
         let mean = kept.iter().sum::<f32>() / kept.len() as f32;
         let scale = if self.rank_scale && mean > 0.0 { 1.0 / f64::from(mean) } else { 1.0 };
-        let kept = (Tensor::from_vec(kept, base.d_out(), x.device())? * scale)?.to_dtype(change.dtype())?; // (d_out)
+        let kept = (Tensor::from_vec(kept, base.d_out(), x.device())? * scale)?
+            .to_dtype(change.dtype())?; // (d_out)
         Ok((y + change.broadcast_mul(&kept)?)?)
     }
 }

@@ -61,7 +61,11 @@ impl WeightsFile {
             }
             files.push(file);
         }
-        if let Some((key, _)) = found.expected.iter().find(|(key, file)| places.get(*key).is_none_or(|place| found.files[*place] != **file)) {
+        if let Some((key, _)) = found
+            .expected
+            .iter()
+            .find(|(key, file)| places.get(*key).is_none_or(|place| found.files[*place] != **file))
+        {
             let problem = format!("`{key}` is not in the file that the index names");
             return Err(PeftError::Malformed { path: found.path, problem });
         }
@@ -75,7 +79,12 @@ impl WeightsFile {
 
     /// Numbers in all tensors together.
     pub(crate) fn numbers(&self) -> u64 {
-        let of_file = |file: &TensorFile| file.entries().values().map(|entry| entry.shape.iter().product::<usize>() as u64).sum::<u64>();
+        let of_file = |file: &TensorFile| {
+            file.entries()
+                .values()
+                .map(|entry| entry.shape.iter().product::<usize>() as u64)
+                .sum::<u64>()
+        };
         self.files.iter().map(of_file).sum()
     }
 }
@@ -92,7 +101,11 @@ impl Weights for WeightsFile {
 
     fn tensor(&self, key: &str) -> Result<Tensor, PeftError> {
         let file = self.places.get(key).and_then(|place| self.files.get(*place));
-        let missing = || PeftError::MissingKeys { path: self.path.clone(), names: vec![key.to_owned()], expected: 1 };
+        let missing = || PeftError::MissingKeys {
+            path: self.path.clone(),
+            names: vec![key.to_owned()],
+            expected: 1,
+        };
         Ok(file.ok_or_else(missing)?.tensor(key, &Device::Cpu)?)
     }
 }
@@ -107,7 +120,11 @@ impl Weights for BTreeMap<String, Tensor> {
     }
 
     fn tensor(&self, key: &str) -> Result<Tensor, PeftError> {
-        let missing = || PeftError::MissingKeys { path: PathBuf::from("the tensors given"), names: vec![key.to_owned()], expected: 1 };
+        let missing = || PeftError::MissingKeys {
+            path: PathBuf::from("the tensors given"),
+            names: vec![key.to_owned()],
+            expected: 1,
+        };
         self.get(key).cloned().ok_or_else(missing)
     }
 }
@@ -129,11 +146,24 @@ pub(crate) fn write(path: &Path, weights: &BTreeMap<String, Tensor>) -> Result<(
 ///
 /// # Errors
 /// [`PeftError::MissingKeys`], [`PeftError::WrongShape`], [`PeftError::WrongType`], [`PeftError::NotFinite`].
-pub(crate) fn fill(parts: &[Part], weights: &dyn Weights, path: &Path) -> Result<Vec<String>, PeftError> {
-    let wanted: BTreeMap<&str, &Var> = parts.iter().flat_map(stored).map(|(key, var)| (key.as_str(), var)).collect();
-    let missing: Vec<_> = wanted.keys().filter(|key| weights.shape(key).is_none()).map(|key| (*key).to_owned()).collect();
+pub(crate) fn fill(
+    parts: &[Part],
+    weights: &dyn Weights,
+    path: &Path,
+) -> Result<Vec<String>, PeftError> {
+    let wanted: BTreeMap<&str, &Var> =
+        parts.iter().flat_map(stored).map(|(key, var)| (key.as_str(), var)).collect();
+    let missing: Vec<_> = wanted
+        .keys()
+        .filter(|key| weights.shape(key).is_none())
+        .map(|key| (*key).to_owned())
+        .collect();
     if !missing.is_empty() {
-        return Err(PeftError::MissingKeys { path: path.to_owned(), names: missing, expected: wanted.len() });
+        return Err(PeftError::MissingKeys {
+            path: path.to_owned(),
+            names: missing,
+            expected: wanted.len(),
+        });
     }
     for (key, var) in &wanted {
         check(weights, key, var.dims(), path)?;
@@ -152,13 +182,27 @@ pub(crate) fn fill(parts: &[Part], weights: &dyn Weights, path: &Path) -> Result
 ///
 /// # Errors
 /// [`PeftError::WrongShape`], [`PeftError::WrongType`].
-pub(crate) fn check(weights: &dyn Weights, key: &str, expected: &[usize], path: &Path) -> Result<(), PeftError> {
+pub(crate) fn check(
+    weights: &dyn Weights,
+    key: &str,
+    expected: &[usize],
+    path: &Path,
+) -> Result<(), PeftError> {
     let Some((found, dtype)) = weights.shape(key) else { return Ok(()) };
     if found != expected {
-        return Err(PeftError::WrongShape { path: path.to_owned(), name: key.to_owned(), expected: expected.to_vec(), found });
+        return Err(PeftError::WrongShape {
+            path: path.to_owned(),
+            name: key.to_owned(),
+            expected: expected.to_vec(),
+            found,
+        });
     }
     if !matches!(dtype, DType::F16 | DType::BF16 | DType::F32 | DType::F64) {
-        return Err(PeftError::WrongType { path: path.to_owned(), name: key.to_owned(), found: dtype.as_str() });
+        return Err(PeftError::WrongType {
+            path: path.to_owned(),
+            name: key.to_owned(),
+            found: dtype.as_str(),
+        });
     }
     Ok(())
 }
@@ -169,7 +213,11 @@ pub(crate) fn check(weights: &dyn Weights, key: &str, expected: &[usize], path: 
 /// [`PeftError::NotFinite`], [`PeftError::File`].
 pub(crate) fn read(weights: &dyn Weights, key: &str) -> Result<Tensor, PeftError> {
     let tensor = weights.tensor(key)?.to_dtype(DType::F32)?;
-    if is_finite(&tensor)? { Ok(tensor) } else { Err(PeftError::NotFinite { name: key.to_owned() }) }
+    if is_finite(&tensor)? {
+        Ok(tensor)
+    } else {
+        Err(PeftError::NotFinite { name: key.to_owned() })
+    }
 }
 
 /// Everything of a part that its file holds: weights and constants.

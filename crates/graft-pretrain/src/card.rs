@@ -20,7 +20,8 @@ use crate::vocabulary::is_pretraining;
 use crate::{PretrainError, Result};
 
 /// Beginnings that the card lets the model continue.
-const PROMPTS: [&str; 3] = ["# Ownership\n\nOwnership is", "Returns `true` if", "The borrow checker"];
+const PROMPTS: [&str; 3] =
+    ["# Ownership\n\nOwnership is", "Returns `true` if", "The borrow checker"];
 
 /// What the card is written from.
 struct Facts {
@@ -40,7 +41,12 @@ struct Facts {
 pub fn write(places: &Places) -> Result<String> {
     let all = corpus::read(places)?;
     let tokenizer = tokenizer(places)?;
-    let loaded = graft_models::load(&places.model.display().to_string(), &Settings::default(), &Device::Cpu, &mut |_, _, _| {})?;
+    let loaded = graft_models::load(
+        &places.model.display().to_string(),
+        &Settings::default(),
+        &Device::Cpu,
+        &mut |_, _, _| {},
+    )?;
     let train: Vec<_> = all.iter().filter(|page| is_pretraining(page)).collect();
     let stream = tokens(&train, &tokenizer)?;
     let (steps, validations) = record(places)?;
@@ -68,9 +74,17 @@ fn record(places: &Places) -> Result<(Vec<StepRecord>, Vec<ValidationRecord>)> {
     for (index, phase) in PHASES.iter().enumerate() {
         let Ok(folder) = RunFolder::open(&places.work, Some(&run_name(index))) else { break };
         let record = folder.record()?;
-        steps.extend(record.steps.iter().map(|step| StepRecord { step: step.step + before, ..*step }));
+        steps.extend(
+            record.steps.iter().map(|step| StepRecord { step: step.step + before, ..*step }),
+        );
         // The validation before the first step of a later cycle repeats the last of the one before.
-        validations.extend(record.validations.iter().filter(|it| it.step > 0 || before == 0).map(|it| ValidationRecord { step: it.step + before, ..*it }));
+        validations.extend(
+            record
+                .validations
+                .iter()
+                .filter(|it| it.step > 0 || before == 0)
+                .map(|it| ValidationRecord { step: it.step + before, ..*it }),
+        );
         before += phase.steps;
     }
     Ok((steps, validations))
@@ -78,8 +92,16 @@ fn record(places: &Places) -> Result<(Vec<StepRecord>, Vec<ValidationRecord>)> {
 
 fn samples(loaded: &Loaded) -> Result<Vec<(String, String)>> {
     let sample = |prompt: &&str| {
-        let options = GenerateOptions { max_new_tokens: 160, temperature: 0.7, top_k: 0, top_p: 0.95, seed: SEED, stop: String::new() };
-        let written = generate(loaded.model.as_ref(), &loaded.tokenizer, prompt, &options, &mut |_| true)?;
+        let options = GenerateOptions {
+            max_new_tokens: 160,
+            temperature: 0.7,
+            top_k: 0,
+            top_p: 0.95,
+            seed: SEED,
+            stop: String::new(),
+        };
+        let written =
+            generate(loaded.model.as_ref(), &loaded.tokenizer, prompt, &options, &mut |_| true)?;
         Ok(((*prompt).to_owned(), written.text))
     };
     PROMPTS.iter().map(sample).collect()

@@ -26,7 +26,8 @@ pub const HELD_OUT_BOOK: &str = "error_codes";
 /// Those of reading the documentation and writing the file.
 pub fn build(places: &Places) -> Result<Vec<Page>> {
     let sources = walk::sources(&places.documentation)?;
-    let pages: Result<Vec<Page>> = sources.par_iter().map(|source| read_page(places, source)).collect();
+    let pages: Result<Vec<Page>> =
+        sources.par_iter().map(|source| read_page(places, source)).collect();
     let pages = dedupe::keep_first(pages?);
     fs::create_dir_all(&places.work).map_err(|source| PretrainError::io(&places.work, source))?;
     write(places, &pages)?;
@@ -43,7 +44,11 @@ pub fn read(places: &Places) -> Result<Vec<Page>> {
     let mut pages = Vec::new();
     for (index, line) in BufReader::new(file).lines().enumerate() {
         let line = line.map_err(|source| PretrainError::io(&path, source))?;
-        pages.push(serde_json::from_str(&line).map_err(|source| PretrainError::Record { path: path.clone(), line: index + 1, source })?);
+        pages.push(serde_json::from_str(&line).map_err(|source| PretrainError::Record {
+            path: path.clone(),
+            line: index + 1,
+            source,
+        })?);
     }
     Ok(pages)
 }
@@ -51,7 +56,12 @@ pub fn read(places: &Places) -> Result<Vec<Page>> {
 fn read_page(places: &Places, source: &walk::Source) -> Result<Page> {
     let path = places.documentation.join(&source.path);
     let html = fs::read_to_string(&path).map_err(|error| PretrainError::io(&path, error))?;
-    Ok(Page { book: source.book.clone(), split: split_of(&source.key), path: source.path.clone(), blocks: blocks_of(&html) })
+    Ok(Page {
+        book: source.book.clone(),
+        split: split_of(&source.key),
+        path: source.path.clone(),
+        blocks: blocks_of(&html),
+    })
 }
 
 fn write(places: &Places, pages: &[Page]) -> Result<()> {

@@ -50,8 +50,13 @@ struct Record {
 /// Those of reading the corpus and writing the files.
 pub fn build(places: &Places) -> Result<Vec<String>> {
     let pages = corpus::read(places)?;
-    fs::create_dir_all(&places.datasets).map_err(|source| PretrainError::io(&places.datasets, source))?;
-    let sets = [("which-book", which_book(&pages)), ("error-codes", error_codes(&pages)), ("rust-docs", rust_docs(&pages))];
+    fs::create_dir_all(&places.datasets)
+        .map_err(|source| PretrainError::io(&places.datasets, source))?;
+    let sets = [
+        ("which-book", which_book(&pages)),
+        ("error-codes", error_codes(&pages)),
+        ("rust-docs", rust_docs(&pages)),
+    ];
     sets.iter().map(|(name, records)| write(places, name, records)).collect()
 }
 
@@ -59,28 +64,45 @@ pub fn build(places: &Places) -> Result<Vec<String>> {
 fn which_book(pages: &[Page]) -> Vec<Record> {
     let mut records = Vec::new();
     for &(book, label) in BOOKS {
-        for (split, most) in [Split::Train, Split::Validation, Split::Test].into_iter().zip(MOST_PER_CLASS) {
-            let mut found: Vec<Record> = paragraphs(pages, book, split).map(|(page, text)| record(page, text, Some(label))).collect();
+        for (split, most) in
+            [Split::Train, Split::Validation, Split::Test].into_iter().zip(MOST_PER_CLASS)
+        {
+            let mut found: Vec<Record> = paragraphs(pages, book, split)
+                .map(|(page, text)| record(page, text, Some(label)))
+                .collect();
             found.sort_by_cached_key(|record| corpus::hash(&record.text));
             found.truncate(most);
             records.extend(found);
         }
     }
-    records.sort_by_cached_key(|record| (record.split, corpus::hash(&format!("mixed {}", record.text))));
+    records.sort_by_cached_key(|record| {
+        (record.split, corpus::hash(&format!("mixed {}", record.text)))
+    });
     records
 }
 
-fn paragraphs<'a>(pages: &'a [Page], book: &'a str, split: Split) -> impl Iterator<Item = (&'a Page, String)> {
+fn paragraphs<'a>(
+    pages: &'a [Page],
+    book: &'a str,
+    split: Split,
+) -> impl Iterator<Item = (&'a Page, String)> {
     let pages = pages.iter().filter(move |page| page.book == book && page.split == split);
-    pages.flat_map(|page| page.blocks.iter().map(move |block| (page, block))).filter_map(|(page, block)| match block {
-        Block::Paragraph(text) if PARAGRAPH_LENGTH.contains(&text.chars().count()) && !text.contains('\n') => Some((page, text.clone())),
-        _ => None,
-    })
+    pages.flat_map(|page| page.blocks.iter().map(move |block| (page, block))).filter_map(
+        |(page, block)| match block {
+            Block::Paragraph(text)
+                if PARAGRAPH_LENGTH.contains(&text.chars().count()) && !text.contains('\n') =>
+            {
+                Some((page, text.clone()))
+            }
+            _ => None,
+        },
+    )
 }
 
 /// The explanations of the compiler's error codes, cut between blocks into examples of moderate length.
 fn error_codes(pages: &[Page]) -> Vec<Record> {
-    let mut records: Vec<Record> = pages.iter().filter(|page| page.book == HELD_OUT_BOOK).flat_map(passages).collect();
+    let mut records: Vec<Record> =
+        pages.iter().filter(|page| page.book == HELD_OUT_BOOK).flat_map(passages).collect();
     records.sort_by_key(|record| record.split);
     records
 }
@@ -89,9 +111,14 @@ fn error_codes(pages: &[Page]) -> Vec<Record> {
 /// never seen.
 fn rust_docs(pages: &[Page]) -> Vec<Record> {
     let mut records = Vec::new();
-    for (split, most) in [Split::Train, Split::Validation, Split::Test].into_iter().zip(MOST_PASSAGES) {
+    for (split, most) in
+        [Split::Train, Split::Validation, Split::Test].into_iter().zip(MOST_PASSAGES)
+    {
         let pages = pages.iter().filter(|page| page.book != HELD_OUT_BOOK && page.split == split);
-        let mut found: Vec<Record> = pages.flat_map(passages).filter(|record| (LEAST_PASSAGE..=PASSAGE_LENGTH).contains(&record.text.len())).collect();
+        let mut found: Vec<Record> = pages
+            .flat_map(passages)
+            .filter(|record| (LEAST_PASSAGE..=PASSAGE_LENGTH).contains(&record.text.len()))
+            .collect();
         found.sort_by_cached_key(|record| corpus::hash(&record.text));
         found.dedup_by(|one, other| one.text == other.text);
         found.truncate(most);
@@ -130,5 +157,11 @@ fn write(places: &Places, name: &str, records: &[Record]) -> Result<String> {
     }
     fs::write(&path, &text).map_err(|source| PretrainError::io(&path, source))?;
     let count = |split| records.iter().filter(|record| record.split == split).count();
-    Ok(format!("{name}: {} train, {} validation, {} test examples, {} bytes", count(Split::Train), count(Split::Validation), count(Split::Test), text.len()))
+    Ok(format!(
+        "{name}: {} train, {} validation, {} test examples, {} bytes",
+        count(Split::Train),
+        count(Split::Validation),
+        count(Split::Test),
+        text.len()
+    ))
 }

@@ -34,7 +34,11 @@ impl Text {
     /// When one cannot be encoded.
     pub fn new(pages: &[&Page], tokenizer: &Tokenizer) -> Result<Self> {
         let texts: Vec<String> = pages.iter().map(|page| page.text()).collect();
-        let pages = texts.iter().map(|text| tokenizer.encode(text)).collect::<graft_nn::Result<_>>().map_err(PretrainError::from)?;
+        let pages = texts
+            .iter()
+            .map(|text| tokenizer.encode(text))
+            .collect::<graft_nn::Result<_>>()
+            .map_err(PretrainError::from)?;
         Ok(Self { pages, bytes: texts.iter().map(String::len).sum() })
     }
 
@@ -54,13 +58,18 @@ impl Text {
     /// # Errors
     /// Those of the model.
     pub fn model_bits(&self, model: &dyn Model) -> Result<f64> {
-        let mut windows: Vec<Encoded> = self.pages.iter().flat_map(|page| overlapping(page)).collect();
+        let mut windows: Vec<Encoded> =
+            self.pages.iter().flat_map(|page| overlapping(page)).collect();
         // Of equal length together, so that little is padded.
         windows.sort_by_key(|window| window.ids.len());
         let mut nats = 0.0;
         for windows in windows.chunks(BATCH) {
             let batch = Batch::of(&windows.iter().collect::<Vec<_>>());
-            nats += f64::from(loss(model, &batch, &Context::eval(), 1.0)?.to_scalar::<f32>().map_err(graft_nn::NnError::from)?);
+            nats += f64::from(
+                loss(model, &batch, &Context::eval(), 1.0)?
+                    .to_scalar::<f32>()
+                    .map_err(graft_nn::NnError::from)?,
+            );
         }
         Ok(nats / std::f64::consts::LN_2 / self.bytes as f64)
     }
@@ -99,10 +108,14 @@ mod tests {
     fn every_token_counts_once_and_after_the_first_window_with_half_a_context_before_it() {
         let page: Vec<u32> = (3..1_503).collect();
         let windows = overlapping(&page);
-        let counted: Vec<i64> = windows.iter().flat_map(|window| window.labels.iter().copied().filter(|label| *label != IGNORED)).collect();
+        let counted: Vec<i64> = windows
+            .iter()
+            .flat_map(|window| window.labels.iter().copied().filter(|label| *label != IGNORED))
+            .collect();
         assert_eq!(counted, (3..1_503).collect::<Vec<i64>>());
         for window in &windows[1..] {
-            let first = window.labels.iter().position(|label| *label != IGNORED).expect("counts something");
+            let first =
+                window.labels.iter().position(|label| *label != IGNORED).expect("counts something");
             assert!(first >= LONG.0 / 2 - 1, "{first}");
         }
     }

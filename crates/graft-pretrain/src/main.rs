@@ -42,8 +42,14 @@ const STACK: usize = 16 << 20;
 fn main() -> ExitCode {
     graft_nn::tune_process();
     let arguments = Arguments::parse();
-    let job = std::thread::Builder::new().stack_size(STACK).spawn(move || graft_nn::Device::Cpu.with_context(|| run(&arguments)));
-    match job.expect("invariant: a process may start a thread").join().expect("invariant: the stages do not panic") {
+    let job = std::thread::Builder::new()
+        .stack_size(STACK)
+        .spawn(move || graft_nn::Device::Cpu.with_context(|| run(&arguments)));
+    match job
+        .expect("invariant: a process may start a thread")
+        .join()
+        .expect("invariant: the stages do not panic")
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{}", graft_protocol::Failure::from_hint(&error));

@@ -62,14 +62,21 @@ impl NGram {
             let Some((sum, different)) = order.histories.get(&context) else { break };
             let count = order.counts.get(&(context << 16 | key(&[token]))).copied().unwrap_or(0);
             let own = (f64::from(count) - order.discount).max(0.0);
-            probability = (own + order.discount * f64::from(*different) * probability) / f64::from(*sum);
+            probability =
+                (own + order.discount * f64::from(*different) * probability) / f64::from(*sum);
         }
         probability
     }
 
     /// Sum of `-log2 p` over a text.
     pub fn bits(&self, tokens: &[u32]) -> f64 {
-        (0..tokens.len()).map(|index| -self.probability(&tokens[index.saturating_sub(LONGEST)..index], tokens[index]).log2()).sum()
+        (0..tokens.len())
+            .map(|index| {
+                -self
+                    .probability(&tokens[index.saturating_sub(LONGEST)..index], tokens[index])
+                    .log2()
+            })
+            .sum()
     }
 }
 

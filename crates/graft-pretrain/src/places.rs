@@ -24,8 +24,15 @@ impl Places {
     /// # Errors
     /// [`PretrainError::NoDocumentation`] when the toolchain has no HTML documentation.
     pub fn of_checkout(work: PathBuf) -> Result<Self> {
-        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("invariant: this crate lies in crates/");
-        Ok(Self { documentation: find_documentation()?, work, datasets: crates.join("graft-train/assets"), model: crates.join("graft-models/assets/tiny") })
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .expect("invariant: this crate lies in crates/");
+        Ok(Self {
+            documentation: find_documentation()?,
+            work,
+            datasets: crates.join("graft-train/assets"),
+            model: crates.join("graft-models/assets/tiny"),
+        })
     }
 
     /// The extracted pages.
@@ -40,7 +47,15 @@ impl Places {
 }
 
 fn find_documentation() -> Result<PathBuf> {
-    let output = Command::new("rustc").args(["--print", "sysroot"]).output().map_err(|source| PretrainError::io("rustc", source))?;
-    let html = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()).join("share/doc/rust/html");
-    if html.join("book").is_dir() { Ok(html) } else { Err(PretrainError::NoDocumentation { looked: html }) }
+    let output = Command::new("rustc")
+        .args(["--print", "sysroot"])
+        .output()
+        .map_err(|source| PretrainError::io("rustc", source))?;
+    let html =
+        PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()).join("share/doc/rust/html");
+    if html.join("book").is_dir() {
+        Ok(html)
+    } else {
+        Err(PretrainError::NoDocumentation { looked: html })
+    }
 }

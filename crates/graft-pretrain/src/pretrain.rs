@@ -34,10 +34,15 @@ pub fn train(places: &Places) -> Result<String> {
     let (text, validation) = text(places, &tokenizer)?;
     let model = Llama::random(&recipe::model(), recipe::SEED, &Device::Cpu)?;
     let trainables = trainables(&model)?;
-    println!("{} tokens in an epoch, {} parameters", text.len(), trainables.iter().map(|t| t.var.elem_count()).sum::<usize>());
+    println!(
+        "{} tokens in an epoch, {} parameters",
+        text.len(),
+        trainables.iter().map(|t| t.var.elem_count()).sum::<usize>()
+    );
     let mut summaries = Vec::new();
     for (index, phase) in PHASES.iter().enumerate() {
-        let folder = RunFolder::open(&places.work, Some(&run_name(index))).or_else(|_| RunFolder::create(&places.work, RUN))?;
+        let folder = RunFolder::open(&places.work, Some(&run_name(index)))
+            .or_else(|_| RunFolder::create(&places.work, RUN))?;
         let resumes = !folder.checkpoints().is_empty();
         let run = Run {
             model: &model,
@@ -53,14 +58,19 @@ pub fn train(places: &Places) -> Result<String> {
         let mut exported = Instant::now();
         let mut emit = |event: Event| {
             report(&event);
-            if matches!(event, Event::Validation(_)) && exported.elapsed().as_secs() >= EXPORT_EVERY {
+            if matches!(event, Event::Validation(_)) && exported.elapsed().as_secs() >= EXPORT_EVERY
+            {
                 exported = Instant::now();
                 if let Err(error) = export(&model, &tokenizer, &places.model) {
                     eprintln!("the model could not be exported: {error}");
                 }
             }
         };
-        let ended = if resumes { fit::go_on(run, &Control::new(), &mut emit) } else { fit::begin(run, &Control::new(), &mut emit) };
+        let ended = if resumes {
+            fit::go_on(run, &Control::new(), &mut emit)
+        } else {
+            fit::begin(run, &Control::new(), &mut emit)
+        };
         summaries.push(match ended {
             Ok(ended) => ended.summary,
             // The weights of the last checkpoint are in the model by now.
@@ -82,7 +92,8 @@ pub fn run_name(phase: usize) -> String {
 /// # Errors
 /// When it cannot be read.
 pub fn tokenizer(places: &Places) -> Result<Tokenizer> {
-    let inner = tokenizers::Tokenizer::from_file(places.tokenizer()).map_err(|source| PretrainError::Tokenizer { source })?;
+    let inner = tokenizers::Tokenizer::from_file(places.tokenizer())
+        .map_err(|source| PretrainError::Tokenizer { source })?;
     Ok(Tokenizer::new(inner, vec![EOS_ID]))
 }
 
@@ -91,7 +102,8 @@ fn text(places: &Places, tokenizer: &Tokenizer) -> Result<(Vec<u32>, Vec<u32>)> 
     let pages = corpus::read(places)?;
     let train: Vec<&Page> = pages.iter().filter(|page| is_pretraining(page)).collect();
     // Every k-th validation page, so that the few windows that are watched come from every book.
-    let validation: Vec<&Page> = held_out::pages(&pages, Split::Validation).into_iter().step_by(7).collect();
+    let validation: Vec<&Page> =
+        held_out::pages(&pages, Split::Validation).into_iter().step_by(7).collect();
     Ok((tokens(&train, tokenizer)?, tokens(&validation, tokenizer)?))
 }
 
@@ -100,14 +112,24 @@ fn trainables(model: &dyn Model) -> Result<Vec<Trainable>> {
     let mut trainables = Vec::new();
     for parameter in model.parameters() {
         let decay = parameter.dims().len() == 2 && !parameter.path().contains("embed");
-        trainables.push(Trainable { decay, ..Trainable::new(parameter.path(), parameter.train()?) });
+        trainables
+            .push(Trainable { decay, ..Trainable::new(parameter.path(), parameter.train()?) });
     }
     Ok(trainables)
 }
 
 fn export(model: &dyn Model, tokenizer: &Tokenizer, folder: &Path) -> Result<()> {
     let config = recipe::model().to_json(Some(BOS_ID), Some(EOS_ID));
-    Ok(save_folder(folder, &FolderParts { model, dtype: DType::F16, config: &config, tokenizer: Some(tokenizer), others: &[] })?)
+    Ok(save_folder(
+        folder,
+        &FolderParts {
+            model,
+            dtype: DType::F16,
+            config: &config,
+            tokenizer: Some(tokenizer),
+            others: &[],
+        },
+    )?)
 }
 
 fn header(folder: &RunFolder, trainables: &[Trainable]) -> RunHeader {
@@ -132,9 +154,16 @@ fn report(event: &Event) {
     match event {
         Event::Step(record) if record.step % 10 == 0 => println!(
             "step {} loss {:.4} norm {:.2} lr {:.2e} {:.0} tokens/s {:.0} s",
-            record.step, record.loss, record.grad_norm, record.lr, record.tokens_per_second, record.elapsed_seconds
+            record.step,
+            record.loss,
+            record.grad_norm,
+            record.lr,
+            record.tokens_per_second,
+            record.elapsed_seconds
         ),
-        Event::Validation(record) => println!("validation after step {}: {:.4} nats per token", record.step, record.loss),
+        Event::Validation(record) => {
+            println!("validation after step {}: {:.4} nats per token", record.step, record.loss)
+        }
         _ => {}
     }
 }

@@ -36,7 +36,8 @@ pub struct Phase {
 }
 
 /// The cycles, each from the weights of the one before with a fresh optimizer.
-pub const PHASES: [Phase; 1] = [Phase { steps: 3_000, long_steps: 400, peak: 2e-3, warmup: 150, seed: SEED }];
+pub const PHASES: [Phase; 1] =
+    [Phase { steps: 3_000, long_steps: 400, peak: 2e-3, warmup: 150, seed: SEED }];
 
 /// Tokens per window, and windows per step, of the short and of the long windows.
 pub const SHORT: (usize, usize) = (256, 8);

@@ -44,7 +44,12 @@ impl Stream {
     /// The stream of a cycle over training tokens, validated on the first windows of other tokens.
     pub fn new(train: Vec<u32>, validation: &[u32], phase: &Phase) -> Self {
         let windows = validation.chunks_exact(LONG.0 - 1).take(VALIDATION_WINDOWS);
-        Self { train, validation: windows.map(window).collect(), short_steps: phase.steps - phase.long_steps, rng: Rng::new(phase.seed) }
+        Self {
+            train,
+            validation: windows.map(window).collect(),
+            short_steps: phase.steps - phase.long_steps,
+            rng: Rng::new(phase.seed),
+        }
     }
 
     /// Tokens of one epoch.
@@ -71,7 +76,11 @@ impl Stream {
 
 impl Source for Stream {
     fn micro_batch(&self, position: u64) -> graft_train::Result<Batch> {
-        let ((length, rows), index) = if position < self.short_steps { (SHORT, position) } else { (LONG, position - self.short_steps) };
+        let ((length, rows), index) = if position < self.short_steps {
+            (SHORT, position)
+        } else {
+            (LONG, position - self.short_steps)
+        };
         let text = length - 1; // behind `<s>`
         let windows: Vec<Encoded> = (0..rows as u64)
             .map(|row| {
@@ -82,14 +91,22 @@ impl Source for Stream {
         Ok(Batch::of(&windows.iter().collect::<Vec<_>>()))
     }
 
-    fn validate(&self, model: &dyn Model, control: &Control) -> graft_train::Result<Option<Validation>> {
+    fn validate(
+        &self,
+        model: &dyn Model,
+        control: &Control,
+    ) -> graft_train::Result<Option<Validation>> {
         let (mut sum, mut count) = (0.0, 0);
         for windows in self.validation.chunks(LONG.1) {
             if control.is_stopped() {
                 return Ok(None);
             }
             let batch = Batch::of(&windows.iter().collect::<Vec<_>>());
-            sum += f64::from(loss(model, &batch, &Context::eval(), 1.0)?.to_scalar::<f32>().map_err(graft_nn::NnError::from)?);
+            sum += f64::from(
+                loss(model, &batch, &Context::eval(), 1.0)?
+                    .to_scalar::<f32>()
+                    .map_err(graft_nn::NnError::from)?,
+            );
             count += label_count(model, &batch);
         }
         Ok((count > 0).then(|| Validation { loss: sum / count as f64, accuracy: None }))
@@ -108,7 +125,10 @@ mod tests {
         let offset = starts.iter().min().copied().expect("windows");
         starts.sort_unstable();
         assert_eq!(starts, (0..9).map(|number| offset + number * 256).collect::<Vec<_>>());
-        assert_ne!((0..9).map(|number| stream.start(number, 256)).collect::<Vec<_>>(), (9..18).map(|number| stream.start(number, 256)).collect::<Vec<_>>());
+        assert_ne!(
+            (0..9).map(|number| stream.start(number, 256)).collect::<Vec<_>>(),
+            (9..18).map(|number| stream.start(number, 256)).collect::<Vec<_>>()
+        );
     }
 
     #[test]

@@ -31,7 +31,8 @@ pub const PAD_ID: u32 = 2;
 /// [`PretrainError::Tokenizer`], and those of reading the corpus.
 pub fn build(places: &Places) -> Result<usize> {
     let pages = corpus::read(places)?;
-    let texts: Vec<String> = pages.iter().filter(|page| is_pretraining(page)).map(Page::text).collect();
+    let texts: Vec<String> =
+        pages.iter().filter(|page| is_pretraining(page)).map(Page::text).collect();
     let special = [BOS, EOS, PAD].map(|name| AddedToken::from(name, true)).to_vec();
     let mut trainer = BpeTrainerBuilder::new()
         .vocab_size(VOCABULARY)
@@ -42,15 +43,21 @@ pub fn build(places: &Places) -> Result<usize> {
         .build();
     let byte_level = ByteLevel::new(false, true, true);
     // Readers of the file put `<s>` before every text, as pretraining does before every page.
-    let begin = TemplateProcessing::builder().try_single(format!("{BOS} $A")).map_err(wrap)?.special_tokens(vec![(BOS, BOS_ID)]).build().map_err(wrap)?;
-    let mut tokenizer = TokenizerBuilder::<BPE, NormalizerWrapper, ByteLevel, TemplateProcessing, ByteLevel>::new()
-        .with_model(BPE::default())
-        .with_normalizer(None)
-        .with_pre_tokenizer(Some(byte_level))
-        .with_post_processor(Some(begin))
-        .with_decoder(Some(byte_level))
+    let begin = TemplateProcessing::builder()
+        .try_single(format!("{BOS} $A"))
+        .map_err(wrap)?
+        .special_tokens(vec![(BOS, BOS_ID)])
         .build()
         .map_err(wrap)?;
+    let mut tokenizer =
+        TokenizerBuilder::<BPE, NormalizerWrapper, ByteLevel, TemplateProcessing, ByteLevel>::new()
+            .with_model(BPE::default())
+            .with_normalizer(None)
+            .with_pre_tokenizer(Some(byte_level))
+            .with_post_processor(Some(begin))
+            .with_decoder(Some(byte_level))
+            .build()
+            .map_err(wrap)?;
     tokenizer.train(&mut trainer, texts.iter().map(String::as_str)).map_err(wrap)?;
     let json = tokenizer.to_string(true).map_err(wrap)?;
     let path = places.tokenizer();

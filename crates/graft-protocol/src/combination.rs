@@ -3,7 +3,8 @@
 use crate::{KeyKind, KeySpec};
 
 /// Ways to combine the updates of several adapters.
-pub const TYPES: &[&str] = &["linear", "cat", "svd", "ties", "dare_linear", "dare_ties", "magnitude_prune"];
+pub const TYPES: &[&str] =
+    &["linear", "cat", "svd", "ties", "dare_linear", "dare_ties", "magnitude_prune"];
 
 /// Keys of the combination; the new adapter's name is [`crate::methods::ADAPTER_NAME`].
 pub const KEYS: &[KeySpec] = &[

@@ -279,25 +279,52 @@ impl Command {
     /// job's steps.
     pub fn reads_model(&self) -> bool {
         match self {
-            Self::Forgetting { methods, keys } => methods.is_empty() && keys.iter().all(|(key, _)| key != "methods") && !self.is_background(),
-            Self::Adapter { action, .. } => matches!(action, AdapterAction::Save { .. } | AdapterAction::Scale { factor: None, .. }),
-            _ => matches!(self, Self::Generate { .. } | Self::Eval { .. } | Self::Compare { .. } | Self::Weights { .. } | Self::ModelSave { .. }),
+            Self::Forgetting { methods, keys } => {
+                methods.is_empty()
+                    && keys.iter().all(|(key, _)| key != "methods")
+                    && !self.is_background()
+            }
+            Self::Adapter { action, .. } => matches!(
+                action,
+                AdapterAction::Save { .. } | AdapterAction::Scale { factor: None, .. }
+            ),
+            _ => matches!(
+                self,
+                Self::Generate { .. }
+                    | Self::Eval { .. }
+                    | Self::Compare { .. }
+                    | Self::Weights { .. }
+                    | Self::ModelSave { .. }
+            ),
         }
     }
 
     /// Whether the command shows in a moment what the model has attached: it is answered at once, and between two steps while a job has put something
     /// else into the model.
     pub fn reads_attached(&self) -> bool {
-        matches!(self, Self::ModelCard | Self::ModelTree | Self::Params | Self::Memory { of: None, .. } | Self::Adapter { action: AdapterAction::List, .. })
+        matches!(
+            self,
+            Self::ModelCard
+                | Self::ModelTree
+                | Self::Params
+                | Self::Memory { of: None, .. }
+                | Self::Adapter { action: AdapterAction::List, .. }
+        )
     }
 
     /// Whether it is a training, or a comparison, that shall run in the background.
     pub fn is_background(&self) -> bool {
         match self {
-            Self::Train { settings, .. } | Self::Resume { settings, .. } => settings.bool(crate::training::TRAIN, "bg"),
+            Self::Train { settings, .. } | Self::Resume { settings, .. } => {
+                settings.bool(crate::training::TRAIN, "bg")
+            }
             Self::Ablate { keys, .. } | Self::Forgetting { keys, .. } => {
                 let spec = crate::training::ABLATE.iter().find(|spec| spec.name == "bg");
-                let asks = |(key, value): &(String, String)| spec.is_some_and(|spec| spec.is_named(key) && spec.parse(value) == Ok(Value::Bool(true)));
+                let asks = |(key, value): &(String, String)| {
+                    spec.is_some_and(|spec| {
+                        spec.is_named(key) && spec.parse(value) == Ok(Value::Bool(true))
+                    })
+                };
                 keys.iter().any(asks)
             }
             _ => false,
@@ -308,8 +335,12 @@ impl Command {
     #[must_use]
     pub fn in_foreground(mut self) -> Self {
         match &mut self {
-            Self::Train { settings, .. } | Self::Resume { settings, .. } => drop(settings.values.remove("bg")),
-            Self::Ablate { keys, .. } | Self::Forgetting { keys, .. } => keys.retain(|(key, _)| !matches!(key.as_str(), "bg" | "background")),
+            Self::Train { settings, .. } | Self::Resume { settings, .. } => {
+                drop(settings.values.remove("bg"))
+            }
+            Self::Ablate { keys, .. } | Self::Forgetting { keys, .. } => {
+                keys.retain(|(key, _)| !matches!(key.as_str(), "bg" | "background"))
+            }
             _ => {}
         }
         self
@@ -318,7 +349,14 @@ impl Command {
     /// Whether the command only reads the session, so that it may be answered while a job runs.
     pub fn is_read_only(&self) -> bool {
         self.reads_attached()
-            || matches!(self, Self::Memory { .. } | Self::DataShow { .. } | Self::Status | Self::Jobs | Self::TrialStop { .. })
+            || matches!(
+                self,
+                Self::Memory { .. }
+                    | Self::DataShow { .. }
+                    | Self::Status
+                    | Self::Jobs
+                    | Self::TrialStop { .. }
+            )
             || matches!(self, Self::Seed { seed: None } | Self::Device { device: None })
     }
 }

@@ -67,7 +67,13 @@ impl Failure {
             causes.extend(Some(cause.to_string()).filter(|cause| !cause.starts_with(&message)));
             next = cause.source();
         }
-        Self { code: error.code().to_owned(), message, hint: error.hint(), causes, ..Self::default() }
+        Self {
+            code: error.code().to_owned(),
+            message,
+            hint: error.hint(),
+            causes,
+            ..Self::default()
+        }
     }
 }
 

@@ -41,7 +41,9 @@ pub fn read<T: DeserializeOwned>(reader: &mut impl Read) -> io::Result<Option<(T
     let json_len = u32::from_le_bytes([a, b, c, d]);
     let binary_len = u32::from_le_bytes([e, f, g, h]);
     if json_len > MAX_JSON || binary_len > MAX_BINARY {
-        return Err(invalid(format!("a frame announces {json_len} + {binary_len} bytes, more than the caps {MAX_JSON} + {MAX_BINARY}")));
+        return Err(invalid(format!(
+            "a frame announces {json_len} + {binary_len} bytes, more than the caps {MAX_JSON} + {MAX_BINARY}"
+        )));
     }
     let mut json = vec![0; json_len as usize];
     reader.read_exact(&mut json)?;
@@ -52,10 +54,12 @@ pub fn read<T: DeserializeOwned>(reader: &mut impl Read) -> io::Result<Option<(T
 }
 
 fn capped(len: usize, cap: u32) -> io::Result<u32> {
-    u32::try_from(len)
-        .ok()
-        .filter(|len| *len <= cap)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, format!("a part of {len} bytes is over the cap of {cap}")))
+    u32::try_from(len).ok().filter(|len| *len <= cap).ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("a part of {len} bytes is over the cap of {cap}"),
+        )
+    })
 }
 
 fn invalid(text: String) -> io::Error {

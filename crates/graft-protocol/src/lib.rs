@@ -25,7 +25,10 @@ pub mod user_file;
 
 pub use chart::{Chart, Series, SeriesStyle};
 pub use command::{AdapterAction, Command, RunsAction};
-pub use event::{Event, Level, MemoryUse, MimeBundle, RunEnded, RunOutcome, RunStarted, StepRecord, ValidationRecord};
+pub use event::{
+    Event, Level, MemoryUse, MimeBundle, RunEnded, RunOutcome, RunStarted, StepRecord,
+    ValidationRecord,
+};
 pub use failure::{Failure, Hint, Span};
 pub use heat::HeatMap;
 pub use message::{CellEnd, FromChild, PROTOCOL_VERSION, ToChild};

@@ -179,7 +179,10 @@ mod tests {
     #[test]
     fn a_default_rate_falls_with_the_width_where_the_update_grows_with_it() {
         let spec = MethodSpec { learning_rate: 5e-3, ..lora::SPEC };
-        assert_eq!([64, 256, 768, 4096].map(|width| spec.learning_rate_for(width)), [5e-3, 5e-3, 1.7e-3, 3.1e-4]);
+        assert_eq!(
+            [64, 256, 768, 4096].map(|width| spec.learning_rate_for(width)),
+            [5e-3, 5e-3, 1.7e-3, 3.1e-4]
+        );
         assert_eq!(ia3::SPEC.learning_rate_for(4096), ia3::SPEC.learning_rate);
     }
 }

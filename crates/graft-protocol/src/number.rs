@@ -28,7 +28,11 @@ fn written(value: f64, digits: usize, large: f64) -> String {
         return format!("{value:.2e}");
     }
     let text = format!("{value:.digits$}");
-    if text.starts_with('-') && text.chars().all(|next| matches!(next, '-' | '0' | '.')) { text.trim_start_matches('-').to_owned() } else { text }
+    if text.starts_with('-') && text.chars().all(|next| matches!(next, '-' | '0' | '.')) {
+        text.trim_start_matches('-').to_owned()
+    } else {
+        text
+    }
 }
 
 #[derive(Deserialize)]
@@ -43,7 +47,11 @@ enum Wire {
 /// # Errors
 /// Those of the serializer.
 pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-    if value.is_finite() { serializer.serialize_f64(*value) } else { serializer.serialize_str(&value.to_string()) }
+    if value.is_finite() {
+        serializer.serialize_f64(*value)
+    } else {
+        serializer.serialize_str(&value.to_string())
+    }
 }
 
 /// Reads what [`serialize`] wrote.
@@ -76,7 +84,9 @@ pub mod option {
     ///
     /// # Errors
     /// When the value is no number.
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<f64>, D::Error> {
         Ok(Option::<Some64>::deserialize(deserializer)?.map(|wrapped| wrapped.0))
     }
 }
@@ -87,8 +97,16 @@ mod tests {
 
     #[test]
     fn a_number_is_short_however_large_it_is() {
-        let written = [0.1234, -0.0001, 999_999_999.0, 1.544e300, f64::MAX, f64::NAN, f64::NEG_INFINITY].map(|value| decimals(value, 2));
-        assert_eq!(written, ["0.12", "0.00", "999999999.00", "1.54e300", "1.80e308", "NaN", "-inf"]);
-        assert_eq!([percent(0.1234, 1), percent(2.0, 0), percent(1e4, 0), percent(f64::MAX, 0)], ["12.3", "200", "1.00e6", "inf"]);
+        let written =
+            [0.1234, -0.0001, 999_999_999.0, 1.544e300, f64::MAX, f64::NAN, f64::NEG_INFINITY]
+                .map(|value| decimals(value, 2));
+        assert_eq!(
+            written,
+            ["0.12", "0.00", "999999999.00", "1.54e300", "1.80e308", "NaN", "-inf"]
+        );
+        assert_eq!(
+            [percent(0.1234, 1), percent(2.0, 0), percent(1e4, 0), percent(f64::MAX, 0)],
+            ["12.3", "200", "1.00e6", "inf"]
+        );
     }
 }

@@ -103,7 +103,11 @@ impl KeySpec {
             },
             KeyKind::IntegerOrAuto { .. } if text == AUTO => Ok(Value::Text(AUTO.to_owned())),
             KeyKind::Integer { min, max } | KeyKind::IntegerOrAuto { min, max } => {
-                let wanted = if matches!(self.kind, KeyKind::Integer { .. }) { "a whole number" } else { "a whole number or auto" };
+                let wanted = if matches!(self.kind, KeyKind::Integer { .. }) {
+                    "a whole number"
+                } else {
+                    "a whole number or auto"
+                };
                 let value = parse_integer(text).ok_or_else(|| self.wrong_type(text, wanted))?;
                 if value < min || value > max {
                     return Err(self.out_of_range(text, min as f64, max as f64));
@@ -111,14 +115,21 @@ impl KeySpec {
                 Ok(Value::Integer(value))
             }
             KeyKind::Float { min, max } => {
-                let value: f64 = text.parse().ok().filter(|value: &f64| value.is_finite()).ok_or_else(|| self.wrong_type(text, "a number"))?;
+                let value: f64 = text
+                    .parse()
+                    .ok()
+                    .filter(|value: &f64| value.is_finite())
+                    .ok_or_else(|| self.wrong_type(text, "a number"))?;
                 if value < min || value > max {
                     return Err(self.out_of_range(text, min, max));
                 }
                 Ok(Value::Float(value))
             }
-            KeyKind::Choice(words) if !words.contains(&text) => Err(Failure::new("settings::no_choice", format!("`{}` cannot be `{text}`", self.name))
-                .hint(format!("`{}` is one of {}", self.name, words.join(", ")))),
+            KeyKind::Choice(words) if !words.contains(&text) => Err(Failure::new(
+                "settings::no_choice",
+                format!("`{}` cannot be `{text}`", self.name),
+            )
+            .hint(format!("`{}` is one of {}", self.name, words.join(", ")))),
             KeyKind::Text | KeyKind::Path | KeyKind::Choice(_) => Ok(Value::Text(text.to_owned())),
             KeyKind::Modules | KeyKind::List => Ok(Value::List(split_list(text, self.kind))),
         }
@@ -130,16 +141,32 @@ impl KeySpec {
     }
 
     fn wrong_type(&self, text: &str, wanted: &str) -> Failure {
-        Failure::new("settings::wrong_type", format!("`{}` wants {wanted}, not `{text}`", self.name)).hint(self.example())
+        Failure::new(
+            "settings::wrong_type",
+            format!("`{}` wants {wanted}, not `{text}`", self.name),
+        )
+        .hint(self.example())
     }
 
     fn out_of_range(&self, text: &str, min: f64, max: f64) -> Failure {
-        let range = if max >= 1e15 { format!("at least {min}") } else { format!("between {min} and {max}") };
-        Failure::new("settings::out_of_range", format!("`{}` must be {range}, not {text}", self.name)).hint(self.example())
+        let range = if max >= 1e15 {
+            format!("at least {min}")
+        } else {
+            format!("between {min} and {max}")
+        };
+        Failure::new(
+            "settings::out_of_range",
+            format!("`{}` must be {range}, not {text}", self.name),
+        )
+        .hint(self.example())
     }
 
     fn example(&self) -> String {
-        if self.default.is_empty() { format!("{}: {}", self.name, self.help) } else { format!("for example {}={} ({})", self.name, self.default, self.help) }
+        if self.default.is_empty() {
+            format!("{}: {}", self.name, self.help)
+        } else {
+            format!("for example {}={} ({})", self.name, self.default, self.help)
+        }
     }
 }
 
@@ -161,7 +188,11 @@ fn split_list(text: &str, kind: KeyKind) -> Vec<String> {
     if kind == KeyKind::Modules && text.contains(['*', '(', '[', '\\', '|', '^', '$', '+', '?']) {
         return vec![text.to_owned()];
     }
-    text.trim_matches(['[', ']']).split(',').map(|item| item.trim().trim_matches(['"', '\'']).to_owned()).filter(|item| !item.is_empty()).collect()
+    text.trim_matches(['[', ']'])
+        .split(',')
+        .map(|item| item.trim().trim_matches(['"', '\'']).to_owned())
+        .filter(|item| !item.is_empty())
+        .collect()
 }
 
 impl Settings {
@@ -179,7 +210,10 @@ impl Settings {
 
     /// The value given, or the default of its spec, or none.
     pub fn get(&self, specs: &[KeySpec], name: &str) -> Option<Value> {
-        self.values.get(name).cloned().or_else(|| specs.iter().find(|spec| spec.name == name)?.default_value())
+        self.values
+            .get(name)
+            .cloned()
+            .or_else(|| specs.iter().find(|spec| spec.name == name)?.default_value())
     }
 
     /// A whole number, given or default.
@@ -225,7 +259,10 @@ impl Settings {
 
     /// Splits into the settings whose keys are in `first` and the rest.
     pub fn split(self, first: &[KeySpec]) -> (Self, Self) {
-        let (mine, rest) = self.values.into_iter().partition(|(name, _)| first.iter().any(|spec| spec.name == name));
+        let (mine, rest) = self
+            .values
+            .into_iter()
+            .partition(|(name, _)| first.iter().any(|spec| spec.name == name));
         (Self { values: mine }, Self { values: rest })
     }
 
@@ -237,7 +274,11 @@ impl Settings {
         for (name, value) in &self.values {
             let Some(spec) = specs.iter().find(|spec| spec.name == name) else {
                 let names: Vec<_> = specs.iter().map(|spec| spec.name).collect();
-                return Err(Failure::new("settings::unknown_key", format!("there is no key `{name}`")).hint(format!("keys: {}", names.join(", "))));
+                return Err(Failure::new(
+                    "settings::unknown_key",
+                    format!("there is no key `{name}`"),
+                )
+                .hint(format!("keys: {}", names.join(", "))));
             };
             spec.parse(&value.to_string())?;
         }

@@ -4,7 +4,13 @@ use crate::{KeyKind, KeySpec};
 
 /// Keys of `%train` (and of every method verb that trains in one line).
 pub const TRAIN: &[KeySpec] = &[
-    KeySpec { name: "steps", aliases: &["max_steps"], kind: KeyKind::Integer { min: 1, max: 100_000_000 }, default: "200", help: "optimizer steps" },
+    KeySpec {
+        name: "steps",
+        aliases: &["max_steps"],
+        kind: KeyKind::Integer { min: 1, max: 100_000_000 },
+        default: "200",
+        help: "optimizer steps",
+    },
     KeySpec {
         name: "lr",
         aliases: &["learning_rate"],
@@ -47,7 +53,13 @@ pub const TRAIN: &[KeySpec] = &[
         default: "10",
         help: "steps in which the learning rate rises from 0",
     },
-    KeySpec { name: "weight_decay", aliases: &["decay"], kind: KeyKind::Float { min: 0.0, max: 10.0 }, default: "0", help: "decoupled weight decay of AdamW" },
+    KeySpec {
+        name: "weight_decay",
+        aliases: &["decay"],
+        kind: KeyKind::Float { min: 0.0, max: 10.0 },
+        default: "0",
+        help: "decoupled weight decay of AdamW",
+    },
     KeySpec {
         name: "max_grad_norm",
         aliases: &["clip"],
@@ -62,7 +74,13 @@ pub const TRAIN: &[KeySpec] = &[
         default: "false",
         help: "compute each block again for the backward pass instead of keeping what is inside it: less memory, about half as much time again",
     },
-    KeySpec { name: "data", aliases: &[], kind: KeyKind::Text, default: "", help: "name of the data set; without it the current one" },
+    KeySpec {
+        name: "data",
+        aliases: &[],
+        kind: KeyKind::Text,
+        default: "",
+        help: "name of the data set; without it the current one",
+    },
     KeySpec {
         name: "eval_every",
         aliases: &["eval_steps"],
@@ -102,8 +120,20 @@ pub const TRAIN: &[KeySpec] = &[
 
 /// Keys of `%eval`.
 pub const EVAL: &[KeySpec] = &[
-    KeySpec { name: "data", aliases: &[], kind: KeyKind::Text, default: "", help: "name of the data set; without it the current one" },
-    KeySpec { name: "split", aliases: &[], kind: KeyKind::Choice(&["train", "validation", "test"]), default: "test", help: "which part of the data" },
+    KeySpec {
+        name: "data",
+        aliases: &[],
+        kind: KeyKind::Text,
+        default: "",
+        help: "name of the data set; without it the current one",
+    },
+    KeySpec {
+        name: "split",
+        aliases: &[],
+        kind: KeyKind::Choice(&["train", "validation", "test"]),
+        default: "test",
+        help: "which part of the data",
+    },
     KeySpec {
         name: "examples",
         aliases: &["n"],
@@ -111,8 +141,20 @@ pub const EVAL: &[KeySpec] = &[
         default: "200",
         help: "most examples used, from the first",
     },
-    KeySpec { name: "batch", aliases: &["batch_size"], kind: KeyKind::Integer { min: 1, max: 65_536 }, default: "16", help: "examples per forward pass" },
-    KeySpec { name: "base", aliases: &[], kind: KeyKind::Bool, default: "true", help: "also score the untuned base" },
+    KeySpec {
+        name: "batch",
+        aliases: &["batch_size"],
+        kind: KeyKind::Integer { min: 1, max: 65_536 },
+        default: "16",
+        help: "examples per forward pass",
+    },
+    KeySpec {
+        name: "base",
+        aliases: &[],
+        kind: KeyKind::Bool,
+        default: "true",
+        help: "also score the untuned base",
+    },
 ];
 
 /// Keys of `%ablate` beside those of the methods and of `%train`.
@@ -159,8 +201,20 @@ pub const ABLATE: &[KeySpec] = &[
         default: "none",
         help: "halving gives up the half with the higher training loss after a quarter of the steps, and half of the rest after another quarter",
     },
-    KeySpec { name: "fresh", aliases: &[], kind: KeyKind::Bool, default: "false", help: "train again what an earlier run of the same line has finished" },
-    KeySpec { name: "confirm", aliases: &[], kind: KeyKind::Bool, default: "false", help: "train more than 60 times" },
+    KeySpec {
+        name: "fresh",
+        aliases: &[],
+        kind: KeyKind::Bool,
+        default: "false",
+        help: "train again what an earlier run of the same line has finished",
+    },
+    KeySpec {
+        name: "confirm",
+        aliases: &[],
+        kind: KeyKind::Bool,
+        default: "false",
+        help: "train more than 60 times",
+    },
     KeySpec {
         name: "bg",
         aliases: &["background"],
@@ -172,7 +226,13 @@ pub const ABLATE: &[KeySpec] = &[
 
 /// Keys of `%generate` and `%compare`.
 pub const GENERATE: &[KeySpec] = &[
-    KeySpec { name: "max_new_tokens", aliases: &["tokens"], kind: KeyKind::Integer { min: 1, max: 100_000 }, default: "60", help: "most tokens written" },
+    KeySpec {
+        name: "max_new_tokens",
+        aliases: &["tokens"],
+        kind: KeyKind::Integer { min: 1, max: 100_000 },
+        default: "60",
+        help: "most tokens written",
+    },
     KeySpec {
         name: "temperature",
         aliases: &["temp"],
@@ -201,7 +261,13 @@ pub const GENERATE: &[KeySpec] = &[
         default: "",
         help: "seed of the sampling; without it the session's",
     },
-    KeySpec { name: "stop", aliases: &[], kind: KeyKind::Text, default: "", help: "stop before this text" },
+    KeySpec {
+        name: "stop",
+        aliases: &[],
+        kind: KeyKind::Text,
+        default: "",
+        help: "stop before this text",
+    },
 ];
 
 /// Keys of `%model load`.
@@ -241,7 +307,13 @@ pub const MODEL: &[KeySpec] = &[
         default: "",
         help: "load an encoder (BERT) with a head for that many classes; one that the files lack is initialized, trained with every adapter, and its classes are named after the data's labels",
     },
-    KeySpec { name: "revision", aliases: &[], kind: KeyKind::Text, default: "main", help: "branch, tag or commit on the Hub" },
+    KeySpec {
+        name: "revision",
+        aliases: &[],
+        kind: KeyKind::Text,
+        default: "main",
+        help: "branch, tag or commit on the Hub",
+    },
 ];
 
 /// Keys of `%model save`.
@@ -255,7 +327,13 @@ pub const MODEL_SAVE: &[KeySpec] = &[KeySpec {
 
 /// Keys of `%memory`.
 pub const MEMORY: &[KeySpec] = &[
-    KeySpec { name: "batch", aliases: &["batch_size"], kind: KeyKind::Integer { min: 1, max: 65_536 }, default: "8", help: "examples per micro-batch" },
+    KeySpec {
+        name: "batch",
+        aliases: &["batch_size"],
+        kind: KeyKind::Integer { min: 1, max: 65_536 },
+        default: "8",
+        help: "examples per micro-batch",
+    },
     KeySpec {
         name: "max_length",
         aliases: &["seq"],
@@ -270,7 +348,13 @@ pub const MEMORY: &[KeySpec] = &[
         default: "false",
         help: "as with %train gradient_checkpointing=true: blocks are computed again for the backward pass",
     },
-    KeySpec { name: "r", aliases: &["rank"], kind: KeyKind::Integer { min: 1, max: 65_536 }, default: "16", help: "rank of the LoRA on a published model" },
+    KeySpec {
+        name: "r",
+        aliases: &["rank"],
+        kind: KeyKind::Integer { min: 1, max: 65_536 },
+        default: "16",
+        help: "rank of the LoRA on a published model",
+    },
     KeySpec {
         name: "dtype",
         aliases: &[],
@@ -282,7 +366,13 @@ pub const MEMORY: &[KeySpec] = &[
 
 /// Keys of `%data load` and `%%data`.
 pub const DATA: &[KeySpec] = &[
-    KeySpec { name: "name", aliases: &[], kind: KeyKind::Text, default: "", help: "name of the data set; without it the file's stem" },
+    KeySpec {
+        name: "name",
+        aliases: &[],
+        kind: KeyKind::Text,
+        default: "",
+        help: "name of the data set; without it the file's stem",
+    },
     KeySpec {
         name: "format",
         aliases: &[],
@@ -297,7 +387,13 @@ pub const DATA: &[KeySpec] = &[
         default: "0.1",
         help: "share of the examples kept for validation where the data has no split of its own",
     },
-    KeySpec { name: "test", aliases: &[], kind: KeyKind::Float { min: 0.0, max: 0.9 }, default: "0.1", help: "share kept for the test" },
+    KeySpec {
+        name: "test",
+        aliases: &[],
+        kind: KeyKind::Float { min: 0.0, max: 0.9 },
+        default: "0.1",
+        help: "share kept for the test",
+    },
     KeySpec {
         name: "template",
         aliases: &[],
@@ -330,7 +426,14 @@ pub const PLOT: &[KeySpec] = &[
     KeySpec {
         name: "y",
         aliases: &["metric"],
-        kind: KeyKind::Choice(&["loss", "validation", "accuracy", "lr", "grad_norm", "tokens_per_second"]),
+        kind: KeyKind::Choice(&[
+            "loss",
+            "validation",
+            "accuracy",
+            "lr",
+            "grad_norm",
+            "tokens_per_second",
+        ]),
         default: "loss",
         help: "what is drawn against the steps",
     },
@@ -341,5 +444,11 @@ pub const PLOT: &[KeySpec] = &[
         default: "0.8",
         help: "share of what was before in a running mean of loss, gradient norm and speed; 0 draws each step as it was",
     },
-    KeySpec { name: "log", aliases: &["log_y"], kind: KeyKind::Bool, default: "false", help: "logarithmic vertical axis" },
+    KeySpec {
+        name: "log",
+        aliases: &["log_y"],
+        kind: KeyKind::Bool,
+        default: "false",
+        help: "logarithmic vertical axis",
+    },
 ];

@@ -57,9 +57,16 @@ impl From<UserFileError> for io::Error {
     fn from(error: UserFileError) -> Self {
         match error {
             UserFileError::Io { source, .. } => source,
-            UserFileError::NotRegular { kind, .. } => Self::new(io::ErrorKind::InvalidInput, format!("it is {kind}, not a regular file")),
-            UserFileError::TooLarge { bytes, most, .. } => Self::new(io::ErrorKind::FileTooLarge, format!("it has {bytes} bytes; at most {most} are read")),
-            other @ UserFileError::NotUtf8 { .. } => Self::new(io::ErrorKind::InvalidData, other.to_string()),
+            UserFileError::NotRegular { kind, .. } => {
+                Self::new(io::ErrorKind::InvalidInput, format!("it is {kind}, not a regular file"))
+            }
+            UserFileError::TooLarge { bytes, most, .. } => Self::new(
+                io::ErrorKind::FileTooLarge,
+                format!("it has {bytes} bytes; at most {most} are read"),
+            ),
+            other @ UserFileError::NotUtf8 { .. } => {
+                Self::new(io::ErrorKind::InvalidData, other.to_string())
+            }
         }
     }
 }
@@ -77,8 +84,12 @@ impl Hint for UserFileError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Io { .. } => None,
-            Self::NotRegular { kind, .. } if kind.contains("folder") => Some("name a file inside it".to_owned()),
-            Self::NotRegular { .. } => Some("write its contents to a file first, and name that file".to_owned()),
+            Self::NotRegular { kind, .. } if kind.contains("folder") => {
+                Some("name a file inside it".to_owned())
+            }
+            Self::NotRegular { .. } => {
+                Some("write its contents to a file first, and name that file".to_owned())
+            }
             Self::TooLarge { .. } => Some("check that this is the file that you meant".to_owned()),
             Self::NotUtf8 { .. } => Some("save it as UTF-8".to_owned()),
         }
@@ -123,20 +134,35 @@ pub fn read_text(path: &Path, most: u64) -> Result<String, UserFileError> {
 ///
 /// # Errors
 /// As [`read_text`], after at most `most` bytes.
-pub fn read_text_stream(stream: impl Read, path: &Path, most: u64) -> Result<String, UserFileError> {
+pub fn read_text_stream(
+    stream: impl Read,
+    path: &Path,
+    most: u64,
+) -> Result<String, UserFileError> {
     text(path, read_stream(stream, path, most)?)
 }
 
 fn regular(path: &Path, metadata: &Metadata) -> Result<(), UserFileError> {
-    if metadata.is_file() { Ok(()) } else { Err(UserFileError::NotRegular { path: path.to_owned(), kind: kind(metadata) }) }
+    if metadata.is_file() {
+        Ok(())
+    } else {
+        Err(UserFileError::NotRegular { path: path.to_owned(), kind: kind(metadata) })
+    }
 }
 
 /// A size that the file system reports may be wrong (`/proc` says 0) and a file may grow while it is read: one byte more is asked for.
 fn read_stream(stream: impl Read, path: &Path, most: u64) -> Result<Vec<u8>, UserFileError> {
     let mut bytes = Vec::new();
-    stream.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(|source| UserFileError::Io { path: path.to_owned(), source })?;
+    stream
+        .take(most.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|source| UserFileError::Io { path: path.to_owned(), source })?;
     if bytes.len() as u64 > most {
-        return Err(UserFileError::TooLarge { path: path.to_owned(), bytes: bytes.len() as u64, most });
+        return Err(UserFileError::TooLarge {
+            path: path.to_owned(),
+            bytes: bytes.len() as u64,
+            most,
+        });
     }
     Ok(bytes)
 }
@@ -144,7 +170,10 @@ fn read_stream(stream: impl Read, path: &Path, most: u64) -> Result<Vec<u8>, Use
 fn text(path: &Path, bytes: Vec<u8>) -> Result<String, UserFileError> {
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        UserFileError::NotUtf8 { path: path.to_owned(), line: valid.iter().filter(|byte| **byte == b'\n').count() + 1 }
+        UserFileError::NotUtf8 {
+            path: path.to_owned(),
+            line: valid.iter().filter(|byte| **byte == b'\n').count() + 1,
+        }
     })?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
@@ -178,7 +207,10 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn only_regular_files_are_read() {
-        assert_eq!(problem("/dev/zero"), "cannot read `/dev/zero`: it is a device, not a regular file");
+        assert_eq!(
+            problem("/dev/zero"),
+            "cannot read `/dev/zero`: it is a device, not a regular file"
+        );
         assert_eq!(problem("/tmp"), "cannot read `/tmp`: it is a folder, not a regular file");
         assert_eq!(problem("/nowhere/x"), "cannot read `/nowhere/x`");
     }
@@ -195,9 +227,16 @@ mod tests {
     #[test]
     fn an_endless_stream_ends_at_the_limit() {
         let error = read_text_stream(io::repeat(b'a'), Path::new("-"), 1000).expect_err("endless");
-        assert_eq!(error.to_string(), "cannot read `-`: it has 1001 bytes, and at most 1000 are read");
-        let error = read_text_stream(&b"one\ntwo \xff"[..], Path::new("-"), 1000).expect_err("not UTF-8");
+        assert_eq!(
+            error.to_string(),
+            "cannot read `-`: it has 1001 bytes, and at most 1000 are read"
+        );
+        let error =
+            read_text_stream(&b"one\ntwo \xff"[..], Path::new("-"), 1000).expect_err("not UTF-8");
         assert_eq!(error.to_string(), "`-` is not valid UTF-8 (line 2)");
-        assert_eq!(read_text_stream("\u{feff}a".as_bytes(), Path::new("-"), 1000).expect("reads"), "a");
+        assert_eq!(
+            read_text_stream("\u{feff}a".as_bytes(), Path::new("-"), 1000).expect("reads"),
+            "a"
+        );
     }
 }

@@ -8,7 +8,12 @@ use proptest::prelude::*;
 /// A good frame, to be spoilt.
 fn good() -> Vec<u8> {
     let mut bytes = Vec::new();
-    frame::write(&mut bytes, &ToChild::Environment { name: "A".to_owned(), value: Some("é".to_owned()) }, b"binary").unwrap();
+    frame::write(
+        &mut bytes,
+        &ToChild::Environment { name: "A".to_owned(), value: Some("é".to_owned()) },
+        b"binary",
+    )
+    .unwrap();
     bytes
 }
 
@@ -24,7 +29,11 @@ fn read_all(mut bytes: &[u8]) -> usize {
 /// So many, or as many as `PROPTEST_CASES` asks for.
 fn cases(number: u32) -> ProptestConfig {
     let default = ProptestConfig::default();
-    if std::env::var_os("PROPTEST_CASES").is_some() { default } else { ProptestConfig { cases: number, ..default } }
+    if std::env::var_os("PROPTEST_CASES").is_some() {
+        default
+    } else {
+        ProptestConfig { cases: number, ..default }
+    }
 }
 
 proptest! {

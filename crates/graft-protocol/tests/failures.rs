@@ -32,7 +32,8 @@ impl Hint for Outer {
 
 #[test]
 fn a_source_whose_sentence_is_shown_already_is_no_cause() {
-    let inner = || Failure::new("test::inner", "`../evil` cannot name an adapter").hint("use letters");
+    let inner =
+        || Failure::new("test::inner", "`../evil` cannot name an adapter").hint("use letters");
     assert!(Failure::from(Outer { own: None, source: inner() }).causes.is_empty());
     let other = Failure::from(Outer { own: Some("cannot attach"), source: inner() });
     assert_eq!(other.causes.len(), 1, "{other}");

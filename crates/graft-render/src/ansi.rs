@@ -57,7 +57,9 @@ pub fn ansi(block: &Block, width: usize) -> String {
         Block::Note(Level::Warning, text) => Paint::Ansi.warning(&format!("warning: {text}")),
         Block::Table(table) => table::aligned(table, Paint::Ansi, width),
         Block::Generated { prompt, text, .. } => generated::painted(prompt, text, Paint::Ansi),
-        Block::SideBySide { prompt, columns } => side_by_side::aligned(prompt, columns, width, Paint::Ansi),
+        Block::SideBySide { prompt, columns } => {
+            side_by_side::aligned(prompt, columns, width, Paint::Ansi)
+        }
         Block::Tree(lines) => tree::painted(lines, Paint::Ansi),
         picture @ (Block::Chart(_) | Block::Heat(_)) => plain(picture),
     }

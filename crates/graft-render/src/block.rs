@@ -26,9 +26,20 @@ pub fn block(block: &Block) -> Bundle {
 /// Draws a block whose texts are safe to show.
 fn draw(block: &Block) -> Bundle {
     match block {
-        Block::Chart(chart) => Bundle { html: None, plain: text_chart::plain(chart), svg: Some(figure::svg(chart)), png: Some(figure::png(chart)) },
-        Block::Heat(maps) => Bundle { plain: heat::plain(maps), png: Some(heat::png(maps)), ..Bundle::default() },
-        other => Bundle { html: Some(markup(other).into_string()), plain: plain(other), ..Bundle::default() },
+        Block::Chart(chart) => Bundle {
+            html: None,
+            plain: text_chart::plain(chart),
+            svg: Some(figure::svg(chart)),
+            png: Some(figure::png(chart)),
+        },
+        Block::Heat(maps) => {
+            Bundle { plain: heat::plain(maps), png: Some(heat::png(maps)), ..Bundle::default() }
+        }
+        other => Bundle {
+            html: Some(markup(other).into_string()),
+            plain: plain(other),
+            ..Bundle::default()
+        },
     }
 }
 

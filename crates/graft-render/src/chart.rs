@@ -1,14 +1,32 @@
 //! The loss curve of a run.
 
-use graft_protocol::{Chart, RunEnded, RunStarted, Series, SeriesStyle, StepRecord, ValidationRecord, chart::NonFinite};
+use graft_protocol::{
+    Chart, RunEnded, RunStarted, Series, SeriesStyle, StepRecord, ValidationRecord,
+    chart::NonFinite,
+};
 
 /// The chart of a run so far: the loss of each step, faint; its running mean; validations as dots.
 ///
 /// `steps` and `validations` are those of this start; a resumed run brings the earlier ones in `started`.
-pub fn run_chart(started: &RunStarted, steps: &[StepRecord], validations: &[ValidationRecord], ended: Option<&RunEnded>) -> Chart {
-    let raw: Vec<(f64, f64)> = started.earlier.iter().chain(steps).map(|step| (step.step as f64, step.loss)).collect();
-    let checks: Vec<(f64, f64)> = started.earlier_validations.iter().chain(validations).map(|check| (check.step as f64, check.loss)).collect();
-    let span = if started.steps < 20 { 1.0 } else { (started.steps / 20).clamp(4, 20).max(started.steps / 100) as f64 };
+pub fn run_chart(
+    started: &RunStarted,
+    steps: &[StepRecord],
+    validations: &[ValidationRecord],
+    ended: Option<&RunEnded>,
+) -> Chart {
+    let raw: Vec<(f64, f64)> =
+        started.earlier.iter().chain(steps).map(|step| (step.step as f64, step.loss)).collect();
+    let checks: Vec<(f64, f64)> = started
+        .earlier_validations
+        .iter()
+        .chain(validations)
+        .map(|check| (check.step as f64, check.loss))
+        .collect();
+    let span = if started.steps < 20 {
+        1.0
+    } else {
+        (started.steps / 20).clamp(4, 20).max(started.steps / 100) as f64
+    };
     let mut series = Vec::new();
     if span > 1.0 {
         series.push(line("train, each step", SeriesStyle::Faint, &raw));
@@ -32,7 +50,11 @@ pub fn run_chart(started: &RunStarted, steps: &[StepRecord], validations: &[Vali
 }
 
 fn line(name: &str, style: SeriesStyle, points: &[(f64, f64)]) -> Series {
-    Series { name: name.to_owned(), style, points: points.iter().map(|(x, y)| (*x, NonFinite(*y))).collect() }
+    Series {
+        name: name.to_owned(),
+        style,
+        points: points.iter().map(|(x, y)| (*x, NonFinite(*y))).collect(),
+    }
 }
 
 /// Exponential running mean over about `span` points, unbiased at the start; a point that is not finite stays and does not spoil those after it.
@@ -64,7 +86,14 @@ mod tests {
 
     #[test]
     fn a_resumed_run_begins_with_its_earlier_points() {
-        let step = |step| StepRecord { step, loss: 1.0, lr: 0.0, grad_norm: 0.0, tokens_per_second: 0.0, elapsed_seconds: 0.0 };
+        let step = |step| StepRecord {
+            step,
+            loss: 1.0,
+            lr: 0.0,
+            grad_norm: 0.0,
+            tokens_per_second: 0.0,
+            elapsed_seconds: 0.0,
+        };
         let started = RunStarted {
             run: "r".into(),
             title: "t".into(),
@@ -76,6 +105,9 @@ mod tests {
             earlier_validations: vec![],
         };
         let chart = run_chart(&started, &[step(2)], &[], None);
-        assert_eq!(chart.series.iter().map(|series| series.points.len()).collect::<Vec<_>>(), [2, 2]);
+        assert_eq!(
+            chart.series.iter().map(|series| series.points.len()).collect::<Vec<_>>(),
+            [2, 2]
+        );
     }
 }

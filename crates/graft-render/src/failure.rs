@@ -23,7 +23,11 @@ pub struct Traceback {
 pub fn failure_traceback(failure: &Failure, cell: &str) -> Traceback {
     let failure = &failure.shown();
     let is_usage = failure.code.starts_with("magic::") || failure.code.starts_with("settings::");
-    let ename = if is_usage || failure.code.is_empty() { "UsageError".to_owned() } else { failure.code.clone() };
+    let ename = if is_usage || failure.code.is_empty() {
+        "UsageError".to_owned()
+    } else {
+        failure.code.clone()
+    };
     let mut sentence = failure.message.clone();
     if let Some(site) = &failure.site {
         sentence.push_str(&format!(" (at {site})"));
@@ -47,14 +51,29 @@ pub fn failure_traceback(failure: &Failure, cell: &str) -> Traceback {
 fn caret(span: Span, cell: &str) -> Option<[String; 2]> {
     let line = cell.lines().nth(span.line)?;
     let number = (span.line + 1).to_string();
-    let part = |from: usize, to: usize| visible(&line.chars().skip(from).take(to.saturating_sub(from)).collect::<String>()).into_owned();
-    let (before, bad, after) = (part(0, span.start), part(span.start, span.end), part(span.end.max(span.start), usize::MAX));
+    let part = |from: usize, to: usize| {
+        visible(&line.chars().skip(from).take(to.saturating_sub(from)).collect::<String>())
+            .into_owned()
+    };
+    let (before, bad, after) = (
+        part(0, span.start),
+        part(span.start, span.end),
+        part(span.end.max(span.start), usize::MAX),
+    );
     let tabs: String = before
         .chars()
-        .flat_map(|next| std::iter::repeat_n(if next == '\t' { '\t' } else { ' ' }, if next == '\t' { 1 } else { width::of(next.encode_utf8(&mut [0; 4])) }))
+        .flat_map(|next| {
+            std::iter::repeat_n(
+                if next == '\t' { '\t' } else { ' ' },
+                if next == '\t' { 1 } else { width::of(next.encode_utf8(&mut [0; 4])) },
+            )
+        })
         .collect();
     let marks = "^".repeat(width::of(&bad).max(1));
-    Some([format!("{number} | {before}{bad}{after}"), format!("{} | {tabs}{}", " ".repeat(number.len()), Paint::Ansi.bad(&marks))])
+    Some([
+        format!("{number} | {before}{bad}{after}"),
+        format!("{} | {tabs}{}", " ".repeat(number.len()), Paint::Ansi.bad(&marks)),
+    ])
 }
 
 #[cfg(test)]
@@ -63,8 +82,9 @@ mod tests {
 
     #[test]
     fn the_caret_stands_under_the_bad_token_even_after_wide_letters() {
-        let failure =
-            Failure::new("magic::unknown_key", "`%lora attach` has no key `rnk`").hint("did you mean `rank`?").span(Span { line: 1, start: 16, end: 19 });
+        let failure = Failure::new("magic::unknown_key", "`%lora attach` has no key `rnk`")
+            .hint("did you mean `rank`?")
+            .span(Span { line: 1, start: 16, end: 19 });
         let drawn = failure_traceback(&failure, "let x = 1;\n%lora attach 日 rnk=8");
         assert_eq!(drawn.ename, "UsageError");
         assert_eq!(drawn.evalue, "`%lora attach` has no key `rnk`; did you mean `rank`?");
@@ -85,7 +105,13 @@ mod tests {
         failure.causes.push("disk full".to_owned());
         let drawn = failure_traceback(&failure, "");
         assert_eq!(drawn.ename, "peft::no_match");
-        assert_eq!(drawn.lines, ["\u{1b}[1;31mpeft::no_match\u{1b}[0m: no layer matches `query` (at tiny)", "caused by: disk full"]);
+        assert_eq!(
+            drawn.lines,
+            [
+                "\u{1b}[1;31mpeft::no_match\u{1b}[0m: no layer matches `query` (at tiny)",
+                "caused by: disk full"
+            ]
+        );
     }
 
     #[test]
@@ -97,6 +123,11 @@ mod tests {
     #[test]
     fn no_line_uses_bright_black() {
         let failure = Failure::new("a::b", "c").hint("d");
-        assert!(failure_traceback(&failure, "").lines.iter().all(|line| !line.contains("[90m") && !line.contains("1;30")));
+        assert!(
+            failure_traceback(&failure, "")
+                .lines
+                .iter()
+                .all(|line| !line.contains("[90m") && !line.contains("1;30"))
+        );
     }
 }

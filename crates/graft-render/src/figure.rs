@@ -40,7 +40,11 @@ pub(crate) fn svg(chart: &Chart) -> String {
     graft_font::register();
     let mut svg = String::new();
     {
-        let area = SVGBackend::with_string(&mut svg, (FIGURE_SIZE.0 * SVG_SCALE, FIGURE_SIZE.1 * SVG_SCALE)).into_drawing_area();
+        let area = SVGBackend::with_string(
+            &mut svg,
+            (FIGURE_SIZE.0 * SVG_SCALE, FIGURE_SIZE.1 * SVG_SCALE),
+        )
+        .into_drawing_area();
         paint(&area, &scene(chart), f64::from(SVG_SCALE), 1.24).ok();
     }
     let (width, height) = FIGURE_SIZE;
@@ -62,11 +66,17 @@ pub(crate) fn png(chart: &Chart) -> Vec<u8> {
         let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
         paint(&area, &scene(chart), f64::from(PIXELS), 1.164).ok();
     }
-    encode(&shrunk(&pixels, width as usize), width / OVERSAMPLING, height / OVERSAMPLING).unwrap_or_default()
+    encode(&shrunk(&pixels, width as usize), width / OVERSAMPLING, height / OVERSAMPLING)
+        .unwrap_or_default()
 }
 
 /// `letters` undoes what the backend takes from a font's size: SVG divides by 1.24, bitmaps count from ascender to descender.
-fn paint<B: DrawingBackend>(area: &DrawingArea<B, Shift>, scene: &Scene, scale: f64, letters: f64) -> Result<(), Box<dyn Error + Send + Sync>>
+fn paint<B: DrawingBackend>(
+    area: &DrawingArea<B, Shift>,
+    scene: &Scene,
+    scale: f64,
+    letters: f64,
+) -> Result<(), Box<dyn Error + Send + Sync>>
 where
     B::ErrorType: 'static,
 {
@@ -76,10 +86,21 @@ where
         match shape {
             Shape::Line { points, width, ink } => {
                 let stroke = (width * scale).round() as u32;
-                let style = ShapeStyle { color: ink_colour(*ink).to_rgba(), filled: true, stroke_width: stroke };
-                area.draw(&PathElement::new(points.iter().map(|point| place(*point)).collect::<Vec<_>>(), style))?;
+                let style = ShapeStyle {
+                    color: ink_colour(*ink).to_rgba(),
+                    filled: true,
+                    stroke_width: stroke,
+                };
+                area.draw(&PathElement::new(
+                    points.iter().map(|point| place(*point)).collect::<Vec<_>>(),
+                    style,
+                ))?;
             }
-            Shape::Dot { at, radius, ink } => area.draw(&Circle::new(place(*at), (radius * scale).round() as i32, ink_colour(*ink).filled()))?,
+            Shape::Dot { at, radius, ink } => area.draw(&Circle::new(
+                place(*at),
+                (radius * scale).round() as i32,
+                ink_colour(*ink).filled(),
+            ))?,
             Shape::Text { at, text, size, bold, anchor, ink } => {
                 let horizontal = match anchor {
                     Anchor::Start => HPos::Left,
@@ -120,8 +141,13 @@ pub(crate) fn shrunk(pixels: &[u8], width: usize) -> Vec<u8> {
     for rows in pixels.chunks_exact(row * step) {
         for column in 0..width / step {
             for channel in 0..3 {
-                let at = |y: usize, x: usize| usize::from(rows.get(y * row + (column * step + x) * 3 + channel).copied().unwrap_or(0));
-                let sum: usize = (0..step).map(|y| (0..step).map(|x| at(y, x)).sum::<usize>()).sum();
+                let at = |y: usize, x: usize| {
+                    usize::from(
+                        rows.get(y * row + (column * step + x) * 3 + channel).copied().unwrap_or(0),
+                    )
+                };
+                let sum: usize =
+                    (0..step).map(|y| (0..step).map(|x| at(y, x)).sum::<usize>()).sum();
                 out.push((sum / (step * step)) as u8);
             }
         }
@@ -129,7 +155,11 @@ pub(crate) fn shrunk(pixels: &[u8], width: usize) -> Vec<u8> {
     out
 }
 
-pub(crate) fn encode(pixels: &[u8], width: u32, height: u32) -> Result<Vec<u8>, png::EncodingError> {
+pub(crate) fn encode(
+    pixels: &[u8],
+    width: u32,
+    height: u32,
+) -> Result<Vec<u8>, png::EncodingError> {
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, width, height);
     encoder.set_color(png::ColorType::Rgb);

@@ -35,16 +35,29 @@ pub(crate) fn png(maps: &[HeatMap]) -> Vec<u8> {
     if paint(&mut pixels, (width, height), maps).is_err() {
         return Vec::new();
     }
-    encode(&shrunk(&pixels, width as usize), width / OVERSAMPLING, height / OVERSAMPLING).unwrap_or_default()
+    encode(&shrunk(&pixels, width as usize), width / OVERSAMPLING, height / OVERSAMPLING)
+        .unwrap_or_default()
 }
 
 /// In words.
 pub(crate) fn plain(maps: &[HeatMap]) -> String {
-    let line = |map: &HeatMap| format!("{}: {} by {}, at most {} from 0", map.title, map.row_label, map.column_label, number::significant(map.limit(), 3));
+    let line = |map: &HeatMap| {
+        format!(
+            "{}: {} by {}, at most {} from 0",
+            map.title,
+            map.row_label,
+            map.column_label,
+            number::significant(map.limit(), 3)
+        )
+    };
     maps.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn paint(pixels: &mut [u8], size: (u32, u32), maps: &[HeatMap]) -> Result<(), Box<dyn Error + Send + Sync>> {
+fn paint(
+    pixels: &mut [u8],
+    size: (u32, u32),
+    maps: &[HeatMap],
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut backend = BitMapBackend::with_buffer(pixels, size);
     for (index, map) in maps.iter().enumerate() {
         let origin = (index as u32 * PANEL.0 + CELLS.0, CELLS.1);
@@ -55,27 +68,46 @@ fn paint(pixels: &mut [u8], size: (u32, u32), maps: &[HeatMap]) -> Result<(), Bo
         let left = index as u32 * PANEL.0 + CELLS.0;
         let bottom = CELLS.1 + CELLS.3;
         let write = |at: (u32, u32), text: &str, size: f64, (weight, colour), anchor: HPos| {
-            let style = FontDesc::new(FontFamily::SansSerif, size * f64::from(PIXELS) * LETTERS, weight).color(&colour_of(colour));
-            area.draw(&Text::new(text.to_owned(), ((at.0 * PIXELS) as i32, (at.1 * PIXELS) as i32), style.pos(Pos::new(anchor, VPos::Center))))
+            let style =
+                FontDesc::new(FontFamily::SansSerif, size * f64::from(PIXELS) * LETTERS, weight)
+                    .color(&colour_of(colour));
+            area.draw(&Text::new(
+                text.to_owned(),
+                ((at.0 * PIXELS) as i32, (at.1 * PIXELS) as i32),
+                style.pos(Pos::new(anchor, VPos::Center)),
+            ))
         };
         let small = (FontStyle::Normal, palette::MUTED);
         write((left, 18), &map.title, 13.0, (FontStyle::Bold, palette::TEXT), HPos::Left)?;
-        write((left, 36), &format!("{} by {}", map.row_label, map.column_label), 11.0, small, HPos::Left)?;
+        write(
+            (left, 36),
+            &format!("{} by {}", map.row_label, map.column_label),
+            11.0,
+            small,
+            HPos::Left,
+        )?;
         // The scale: from the most negative, or 0 where nothing is, to the most positive.
-        let (from, steps, has_negative) = ((left, bottom + 16), 60, map.values.iter().any(|value| *value < 0.0));
+        let (from, steps, has_negative) =
+            ((left, bottom + 16), 60, map.values.iter().any(|value| *value < 0.0));
         for step in 0..steps {
             let place = f64::from(step) / f64::from(steps - 1);
             let share = if has_negative { 2.0 * place - 1.0 } else { place };
             let x = from.0 + step * CELLS.2 / steps;
-            let corners =
-                [((x * PIXELS) as i32, (from.1 * PIXELS) as i32), (((from.0 + (step + 1) * CELLS.2 / steps) * PIXELS) as i32, ((from.1 + 10) * PIXELS) as i32)];
+            let corners = [
+                ((x * PIXELS) as i32, (from.1 * PIXELS) as i32),
+                (
+                    ((from.0 + (step + 1) * CELLS.2 / steps) * PIXELS) as i32,
+                    ((from.1 + 10) * PIXELS) as i32,
+                ),
+            ];
             area.draw(&Rectangle::new(corners, shade(share).filled()))?;
         }
         let limit = number::significant(map.limit(), 2);
         if has_negative {
             write((left, bottom + 40), &format!("−{limit}"), 11.0, small, HPos::Left)?;
         }
-        let zero = if has_negative { (left + CELLS.2 / 2, HPos::Center) } else { (left, HPos::Left) };
+        let zero =
+            if has_negative { (left + CELLS.2 / 2, HPos::Center) } else { (left, HPos::Left) };
         write((zero.0, bottom + 40), "0", 11.0, small, zero.1)?;
         write((left + CELLS.2, bottom + 40), &limit, 11.0, small, HPos::Right)?;
     }
@@ -83,9 +115,15 @@ fn paint(pixels: &mut [u8], size: (u32, u32), maps: &[HeatMap]) -> Result<(), Bo
     Ok(())
 }
 
-fn cells(backend: &mut BitMapBackend<'_>, (left, top): (u32, u32), map: &HeatMap) -> Result<(), Box<dyn Error + Send + Sync>> {
+fn cells(
+    backend: &mut BitMapBackend<'_>,
+    (left, top): (u32, u32),
+    map: &HeatMap,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let (limit, rows, columns) = (map.limit(), map.rows as u32, map.columns as u32);
-    let edge = |start: u32, length: u32, place: u32, count: u32| (start * PIXELS + place * length * PIXELS / count.max(1)) as i32;
+    let edge = |start: u32, length: u32, place: u32, count: u32| {
+        (start * PIXELS + place * length * PIXELS / count.max(1)) as i32
+    };
     for row in 0..rows {
         for column in 0..columns {
             let value = map.values.get((row * columns + column) as usize).copied().unwrap_or(0.0);
@@ -96,7 +134,10 @@ fn cells(backend: &mut BitMapBackend<'_>, (left, top): (u32, u32), map: &HeatMap
         }
     }
     let grid = colour_of(palette::GRID);
-    let (from, to) = ((edge(left, 0, 0, 1) - 1, edge(top, 0, 0, 1) - 1), (edge(left, CELLS.2, 1, 1), edge(top, CELLS.3, 1, 1)));
+    let (from, to) = (
+        (edge(left, 0, 0, 1) - 1, edge(top, 0, 0, 1) - 1),
+        (edge(left, CELLS.2, 1, 1), edge(top, CELLS.3, 1, 1)),
+    );
     Ok(backend.draw_rect(from, to, &grid, false)?)
 }
 
@@ -113,19 +154,30 @@ mod tests {
 
     fn maps() -> Vec<HeatMap> {
         let labels = || ["rank 2".to_owned(), "d_in 3".to_owned()];
-        vec![HeatMap::of("A", labels(), (2, 3), &[0.5, -0.25, 0.0, 0.1, 0.2, -0.5], 64), HeatMap::of("zeros", labels(), (2, 3), &[0.0; 6], 64)]
+        vec![
+            HeatMap::of("A", labels(), (2, 3), &[0.5, -0.25, 0.0, 0.1, 0.2, -0.5], 64),
+            HeatMap::of("zeros", labels(), (2, 3), &[0.0; 6], 64),
+        ]
     }
 
     #[test]
     fn both_signs_have_a_colour_of_their_own_and_zero_is_white() {
-        assert_eq!([shade(1.0), shade(-1.0), shade(0.0)], [RGBColor(213, 94, 0), RGBColor(0, 114, 178), RGBColor(255, 255, 255)]);
+        assert_eq!(
+            [shade(1.0), shade(-1.0), shade(0.0)],
+            [RGBColor(213, 94, 0), RGBColor(0, 114, 178), RGBColor(255, 255, 255)]
+        );
     }
 
     #[test]
     fn the_picture_has_a_panel_for_each_matrix() {
         let picture = png(&maps());
-        let decoder = png::Decoder::new(std::io::Cursor::new(&picture)).read_info().expect("a picture");
+        let decoder =
+            png::Decoder::new(std::io::Cursor::new(&picture)).read_info().expect("a picture");
         assert_eq!(decoder.info().size(), (2 * 2 * PANEL.0, 2 * PANEL.1));
-        assert!(plain(&maps()).starts_with("A: rank 2 by d_in 3, at most 0.5"), "{}", plain(&maps()));
+        assert!(
+            plain(&maps()).starts_with("A: rank 2 by d_in 3, at most 0.5"),
+            "{}",
+            plain(&maps())
+        );
     }
 }

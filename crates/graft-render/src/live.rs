@@ -38,7 +38,8 @@ fn paint(shape: &Shape) -> Markup {
     match shape {
         Shape::Line { points, width, ink } => {
             let (colour, opacity) = colour(*ink);
-            let places: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+            let places: Vec<String> =
+                points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
             html! { polyline points=(places.join(" ")) fill="none" stroke=(colour) stroke-opacity=(opacity) stroke-width=(width) stroke-linejoin="round" stroke-linecap="round" {} }
         }
         Shape::Dot { at, radius, ink } => {
@@ -77,10 +78,22 @@ mod tests {
     #[test]
     fn the_live_plot_has_no_script_no_ids_and_a_fixed_height() {
         let points = vec![(1.0, NonFinite(2.0)), (2.0, NonFinite(1.5))];
-        let chart = Chart { title: "<b>".into(), series: vec![Series { name: "train".into(), style: SeriesStyle::Line, points }], ..Chart::default() };
+        let chart = Chart {
+            title: "<b>".into(),
+            series: vec![Series { name: "train".into(), style: SeriesStyle::Line, points }],
+            ..Chart::default()
+        };
         let page = live_html(&chart, &Progress::of("step", 2, 10));
         assert!(page.starts_with("<div style=\"min-height:416px;"), "{page}");
-        assert!(page.contains("<polyline") && page.contains("&lt;b&gt;") && page.contains("step 2/10 · 20%"), "{page}");
-        assert!(!page.contains("<script") && !page.contains(" id=") && !page.contains("class="), "{page}");
+        assert!(
+            page.contains("<polyline")
+                && page.contains("&lt;b&gt;")
+                && page.contains("step 2/10 · 20%"),
+            "{page}"
+        );
+        assert!(
+            !page.contains("<script") && !page.contains(" id=") && !page.contains("class="),
+            "{page}"
+        );
     }
 }

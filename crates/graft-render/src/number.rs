@@ -31,7 +31,11 @@ pub fn significant(value: f64, digits: u8) -> String {
         return format!("{value:.*e}", usize::from(digits.saturating_sub(1)));
     }
     let places = i32::from(digits) - 1 - magnitude;
-    if places <= 0 { count(value.round() as i64) } else { decimals(value, u8::try_from(places).unwrap_or(u8::MAX)) }
+    if places <= 0 {
+        count(value.round() as i64)
+    } else {
+        decimals(value, u8::try_from(places).unwrap_or(u8::MAX))
+    }
 }
 
 /// A share in `[0, 1]` as percent: `12.34%`.
@@ -44,7 +48,11 @@ pub fn bytes(value: u64) -> String {
     let mut scaled = value as f64;
     for unit in ["B", "KiB", "MiB", "GiB"] {
         if scaled < 1024.0 {
-            return if unit == "B" { format!("{value} B") } else { format!("{} {unit}", significant(scaled, 3)) };
+            return if unit == "B" {
+                format!("{value} B")
+            } else {
+                format!("{} {unit}", significant(scaled, 3))
+            };
         }
         scaled /= 1024.0;
     }
@@ -69,7 +77,11 @@ pub fn clock(seconds: f64) -> String {
     }
     let whole = seconds.round() as u64;
     let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60);
-    if hours > 0 { format!("{hours}:{minutes:02}:{rest:02}") } else { format!("{minutes}:{rest:02}") }
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{rest:02}")
+    } else {
+        format!("{minutes}:{rest:02}")
+    }
 }
 
 #[cfg(test)]
@@ -79,13 +91,27 @@ mod tests {
     #[test]
     fn numbers_read_well_at_every_size() {
         assert_eq!([count(0), count(-1234), count(1_234_567)], ["0", "-1,234", "1,234,567"]);
-        assert_eq!([decimals(f64::NAN, 2), decimals(-0.001, 2), decimals(2.5, 1)], ["NaN", "0.00", "2.5"]);
         assert_eq!(
-            [significant(1.9312, 3), significant(0.001234, 3), significant(12345.6, 3), significant(4.1e-9, 2)],
+            [decimals(f64::NAN, 2), decimals(-0.001, 2), decimals(2.5, 1)],
+            ["NaN", "0.00", "2.5"]
+        );
+        assert_eq!(
+            [
+                significant(1.9312, 3),
+                significant(0.001234, 3),
+                significant(12345.6, 3),
+                significant(4.1e-9, 2)
+            ],
             ["1.93", "0.00123", "12,346", "4.1e-9"]
         );
-        assert_eq!([decimals(1.5e300, 3), percent(1.5e300, 2), significant(1.5e300, 3)], ["1.50e300", "1.50e302%", "1.50e300"]);
-        assert_eq!([bytes(12), bytes(13_841_203), percent(0.1234, 1)], ["12 B", "13.2 MiB", "12.3%"]);
+        assert_eq!(
+            [decimals(1.5e300, 3), percent(1.5e300, 2), significant(1.5e300, 3)],
+            ["1.50e300", "1.50e302%", "1.50e300"]
+        );
+        assert_eq!(
+            [bytes(12), bytes(13_841_203), percent(0.1234, 1)],
+            ["12 B", "13.2 MiB", "12.3%"]
+        );
         assert_eq!([short(12_345.0), short(950.0), short(3.2)], ["12.3k", "950", "3.20"]);
         assert_eq!([clock(41.0), clock(3723.4), clock(f64::NAN)], ["0:41", "1:02:03", "?"]);
     }

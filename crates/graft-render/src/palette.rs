@@ -4,10 +4,12 @@
 pub(crate) type Rgb = (u8, u8, u8);
 
 /// The lines of a chart on a light card.
-pub(crate) const SERIES: [Rgb; 6] = [(0, 114, 178), (213, 94, 0), (0, 145, 106), (184, 92, 147), (170, 119, 0), (40, 140, 200)];
+pub(crate) const SERIES: [Rgb; 6] =
+    [(0, 114, 178), (213, 94, 0), (0, 145, 106), (184, 92, 147), (170, 119, 0), (40, 140, 200)];
 
 /// The same lines on whatever colour the page has.
-pub(crate) const SERIES_ON_PAGE: [&str; 6] = ["#2b8fd0", "#e0691a", "#12a07a", "#c76ba4", "#c08a10", "#4aa8dd"];
+pub(crate) const SERIES_ON_PAGE: [&str; 6] =
+    ["#2b8fd0", "#e0691a", "#12a07a", "#c76ba4", "#c08a10", "#4aa8dd"];
 
 /// The card behind a figure.
 pub(crate) const PAPER: Rgb = (255, 255, 255);

@@ -27,19 +27,38 @@ impl Progress {
     }
 
     /// Of a run: the last loss, the last validation, speed over the last steps, time left.
-    pub fn of_run(started: &RunStarted, steps: &[StepRecord], validations: &[ValidationRecord]) -> Self {
-        let mut progress = Self::of("step", steps.last().map_or(started.first_step, |step| step.step), started.steps);
+    pub fn of_run(
+        started: &RunStarted,
+        steps: &[StepRecord],
+        validations: &[ValidationRecord],
+    ) -> Self {
+        let mut progress = Self::of(
+            "step",
+            steps.last().map_or(started.first_step, |step| step.step),
+            started.steps,
+        );
         let recent = steps.get(steps.len().saturating_sub(20)..).unwrap_or(&[]);
-        let mean = |value: fn(&StepRecord) -> f64| recent.iter().map(value).sum::<f64>() / recent.len().max(1) as f64;
+        let mean = |value: fn(&StepRecord) -> f64| {
+            recent.iter().map(value).sum::<f64>() / recent.len().max(1) as f64
+        };
         if !recent.is_empty() {
-            progress.figures.push(format!("loss {}", number::significant(mean(|step| step.loss), 3)));
+            progress
+                .figures
+                .push(format!("loss {}", number::significant(mean(|step| step.loss), 3)));
         }
         if let Some(validation) = validations.last() {
-            let accuracy = validation.accuracy.map(|share| format!(", accuracy {}", number::percent(share, 0))).unwrap_or_default();
-            progress.figures.push(format!("validation {}{accuracy}", number::significant(validation.loss, 3)));
+            let accuracy = validation
+                .accuracy
+                .map(|share| format!(", accuracy {}", number::percent(share, 0)))
+                .unwrap_or_default();
+            progress
+                .figures
+                .push(format!("validation {}{accuracy}", number::significant(validation.loss, 3)));
         }
         if !recent.is_empty() {
-            progress.figures.push(format!("{} tokens/s", number::short(mean(|step| step.tokens_per_second))));
+            progress
+                .figures
+                .push(format!("{} tokens/s", number::short(mean(|step| step.tokens_per_second))));
         }
         progress.eta_seconds = eta(started, steps);
         progress
@@ -54,10 +73,16 @@ impl Progress {
     pub fn line(&self) -> String {
         let mut parts = vec![match self.total {
             0 if self.done == 0 => self.label.clone(),
-            0 => format!("{} {}", self.label, number::count(self.done.try_into().unwrap_or(i64::MAX))),
+            0 => format!(
+                "{} {}",
+                self.label,
+                number::count(self.done.try_into().unwrap_or(i64::MAX))
+            ),
             total => format!("{} {}/{total}", self.label, self.done),
         }];
-        parts.extend(self.share().map(|share| number::percent(share.min(if self.done < self.total { 0.99 } else { 1.0 }), 0)));
+        parts.extend(self.share().map(|share| {
+            number::percent(share.min(if self.done < self.total { 0.99 } else { 1.0 }), 0)
+        }));
         parts.extend(self.figures.iter().cloned());
         parts.extend(self.eta_seconds.map(|seconds| format!("ETA {}", number::clock(seconds))));
         let mut line = parts.join(" · ");
@@ -102,7 +127,8 @@ fn bar_of(share: f64, width: usize) -> String {
 /// Time left at the mean speed of the last 50 steps.
 fn eta(started: &RunStarted, steps: &[StepRecord]) -> Option<f64> {
     let last = steps.last()?;
-    let fresh = steps.iter().rev().take(50).take_while(|step| step.step > started.first_step).last()?;
+    let fresh =
+        steps.iter().rev().take(50).take_while(|step| step.step > started.first_step).last()?;
     let left = started.steps.saturating_sub(last.step) as f64;
     let (taken, seconds) = match last.step - fresh.step {
         0 => (last.step.saturating_sub(started.first_step).max(1), last.elapsed_seconds),

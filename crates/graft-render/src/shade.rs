@@ -25,7 +25,8 @@ mod tests {
 
     #[test]
     fn a_piece_is_shaded_by_how_unlikely_it_was() {
-        let page = pieces(&[(" is a".to_owned(), 0.0), (" <trait".to_owned(), 0.25f64.ln())]).into_string();
+        let page = pieces(&[(" is a".to_owned(), 0.0), (" <trait".to_owned(), 0.25f64.ln())])
+            .into_string();
         assert!(page.starts_with(r#"<span style="background:rgba(230,159,0,0.00)" title="probability 1.000"> is a</span>"#), "{page}");
         assert!(page.ends_with(r#"<span style="background:rgba(230,159,0,0.45)" title="probability 0.250"> &lt;trait</span>"#), "{page}");
     }

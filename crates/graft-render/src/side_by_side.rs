@@ -42,20 +42,44 @@ pub(crate) fn plain(prompt: &str, columns: &[SideText], total: usize) -> String 
 
 /// In columns of text; below each other where columns would be too narrow to read.
 pub(crate) fn aligned(prompt: &str, columns: &[SideText], total: usize, paint: Paint) -> String {
-    let each = (total.saturating_sub(3 * columns.len().saturating_sub(1)) / columns.len().max(1)).min(60);
+    let each =
+        (total.saturating_sub(3 * columns.len().saturating_sub(1)) / columns.len().max(1)).min(60);
     let mut lines = vec![paint.strong(prompt)];
     if each < 24 {
         for column in columns {
-            lines.extend([paint.hint(&format!("── {} ──", column.title)), column.text.clone(), column.note.clone()]);
+            lines.extend([
+                paint.hint(&format!("── {} ──", column.title)),
+                column.text.clone(),
+                column.note.clone(),
+            ]);
         }
         return lines.join("\n");
     }
-    let row = |cells: Vec<String>| cells.iter().map(|cell| width::pad(cell, each, false)).collect::<Vec<_>>().join(" │ ").trim_end().to_owned();
-    lines.push(paint.hint(&row(columns.iter().map(|column| width::cut(&flat(&column.title), each)).collect())));
+    let row = |cells: Vec<String>| {
+        cells
+            .iter()
+            .map(|cell| width::pad(cell, each, false))
+            .collect::<Vec<_>>()
+            .join(" │ ")
+            .trim_end()
+            .to_owned()
+    };
+    lines.push(
+        paint.hint(&row(columns
+            .iter()
+            .map(|column| width::cut(&flat(&column.title), each))
+            .collect())),
+    );
     lines.push(vec!["─".repeat(each); columns.len()].join("─┼─"));
-    let bodies: Vec<Vec<String>> = columns.iter().map(|column| width::wrap(&column.text.trim_end().replace('\t', "    "), each)).collect();
+    let bodies: Vec<Vec<String>> = columns
+        .iter()
+        .map(|column| width::wrap(&column.text.trim_end().replace('\t', "    "), each))
+        .collect();
     for index in 0..bodies.iter().map(Vec::len).max().unwrap_or(0) {
-        lines.push(row(bodies.iter().map(|body| body.get(index).cloned().unwrap_or_default()).collect()));
+        lines.push(row(bodies
+            .iter()
+            .map(|body| body.get(index).cloned().unwrap_or_default())
+            .collect()));
     }
     lines.push(row(columns.iter().map(|column| width::cut(&flat(&column.note), each)).collect()));
     lines.join("\n").trim_end().to_owned()
@@ -71,7 +95,12 @@ mod tests {
     use super::*;
 
     fn columns() -> Vec<SideText> {
-        let side = |title: &str, text: &str| SideText { title: title.to_owned(), text: text.to_owned(), pieces: Vec::new(), note: "8 tokens".to_owned() };
+        let side = |title: &str, text: &str| SideText {
+            title: title.to_owned(),
+            text: text.to_owned(),
+            pieces: Vec::new(),
+            note: "8 tokens".to_owned(),
+        };
         vec![side("base", " is a thing that is\nnot"), side("default", " is a trait")]
     }
 
@@ -90,7 +119,10 @@ mod tests {
 
     #[test]
     fn a_narrow_terminal_gets_them_below_each_other() {
-        assert_eq!(plain("P", &columns(), 40), "P\n── base ──\n is a thing that is\nnot\n8 tokens\n── default ──\n is a trait\n8 tokens");
+        assert_eq!(
+            plain("P", &columns(), 40),
+            "P\n── base ──\n is a thing that is\nnot\n8 tokens\n── default ──\n is a trait\n8 tokens"
+        );
     }
 
     #[test]
@@ -99,12 +131,20 @@ mod tests {
         columns[1].pieces = vec![(" is a".to_owned(), 0.0), (" <trait".to_owned(), 0.25f64.ln())];
         let page = html("Clone", &columns).into_string();
         assert_eq!(page.matches("<span").count(), 2, "{page}");
-        assert!(page.contains("is a thing that is\nnot</pre>") && page.contains(shade::LEGEND), "{page}");
+        assert!(
+            page.contains("is a thing that is\nnot</pre>") && page.contains(shade::LEGEND),
+            "{page}"
+        );
     }
 
     #[test]
     fn the_html_is_a_table_with_the_prompt_above() {
         let page = html("Clone <T>", &columns()).into_string();
-        assert!(page.contains("<strong>Clone &lt;T&gt;</strong>") && page.matches("<th").count() == 3 && page.contains("not</pre>"), "{page}");
+        assert!(
+            page.contains("<strong>Clone &lt;T&gt;</strong>")
+                && page.matches("<th").count() == 3
+                && page.contains("not</pre>"),
+            "{page}"
+        );
     }
 }

@@ -6,8 +6,10 @@ use maud::{Markup, html};
 use crate::{ansi::Paint, number, width};
 
 const CELL: &str = "padding:3px 12px;border:0;border-bottom:1px solid rgba(128,128,128,0.25);vertical-align:top;max-width:52em;white-space:normal;";
-const HEAD: &str = "padding:3px 12px;border:0;border-bottom:2px solid rgba(128,128,128,0.55);font-weight:600;";
-const TABLE: &str = "border-collapse:collapse;margin:4px 0 8px;font-variant-numeric:tabular-nums;border:0";
+const HEAD: &str =
+    "padding:3px 12px;border:0;border-bottom:2px solid rgba(128,128,128,0.55);font-weight:600;";
+const TABLE: &str =
+    "border-collapse:collapse;margin:4px 0 8px;font-variant-numeric:tabular-nums;border:0";
 
 /// As an HTML table. Without its styles it is still a table with a caption and header cells.
 pub(crate) fn html(table: &Table) -> Markup {
@@ -62,7 +64,11 @@ pub(crate) fn plain(table: &Table) -> String {
 
 /// As aligned text, painted, in at most `columns` columns: the widest column of words gives way first.
 pub(crate) fn aligned(table: &Table, paint: Paint, columns: usize) -> String {
-    let cells: Vec<Vec<String>> = table.rows.iter().map(|row| row.iter().map(|cell| text(cell).replace(['\n', '\t'], " ")).collect()).collect();
+    let cells: Vec<Vec<String>> = table
+        .rows
+        .iter()
+        .map(|row| row.iter().map(|cell| text(cell).replace(['\n', '\t'], " ")).collect())
+        .collect();
     let widths = fit(natural_widths(table, &cells), &least_widths(table, &cells), columns);
     let mut lines = Vec::with_capacity(cells.len() + 3);
     if !table.title.is_empty() {
@@ -73,32 +79,54 @@ pub(crate) fn aligned(table: &Table, paint: Paint, columns: usize) -> String {
     lines.push(widths.iter().map(|width| "─".repeat(*width)).collect::<Vec<_>>().join("  "));
     for (row, source) in cells.iter().zip(&table.rows) {
         let strong = source.iter().any(|cell| matches!(cell, Cell::Strong(_)));
-        lines.extend(line(table, row, &widths).into_iter().map(|text| if strong { paint.strong(&text) } else { text }));
+        lines.extend(
+            line(table, row, &widths)
+                .into_iter()
+                .map(|text| if strong { paint.strong(&text) } else { text }),
+        );
     }
     lines.extend(table.footer.iter().cloned());
     lines.join("\n")
 }
 
 fn natural_widths(table: &Table, cells: &[Vec<String>]) -> Vec<usize> {
-    let widest = |index: usize| cells.iter().filter_map(|row| row.get(index)).map(|cell| width::of(cell)).max().unwrap_or(0);
-    table.columns.iter().enumerate().map(|(index, column)| width::of(&column.name).max(widest(index))).collect()
+    let widest = |index: usize| {
+        cells.iter().filter_map(|row| row.get(index)).map(|cell| width::of(cell)).max().unwrap_or(0)
+    };
+    table
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| width::of(&column.name).max(widest(index)))
+        .collect()
 }
 
 /// The longest word of each column: narrower it would be broken.
 fn least_widths(table: &Table, cells: &[Vec<String>]) -> Vec<usize> {
     let longest = |text: &str| text.split(' ').map(width::of).max().unwrap_or(0);
-    let of_rows = |index: usize| cells.iter().filter_map(|row| row.get(index)).map(|cell| longest(cell)).max().unwrap_or(0);
-    table.columns.iter().enumerate().map(|(index, column)| longest(&column.name).max(of_rows(index))).collect()
+    let of_rows = |index: usize| {
+        cells.iter().filter_map(|row| row.get(index)).map(|cell| longest(cell)).max().unwrap_or(0)
+    };
+    table
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| longest(&column.name).max(of_rows(index)))
+        .collect()
 }
 
 /// Takes from the widest column that can give; when none can, from the widest of all.
 fn fit(mut widths: Vec<usize>, least: &[usize], columns: usize) -> Vec<usize> {
     let gaps = 2 * widths.len().saturating_sub(1);
     while widths.iter().sum::<usize>().saturating_add(gaps) > columns {
-        let can_give = widths.iter().zip(least).enumerate().filter(|(_, (width, least))| width > least);
+        let can_give =
+            widths.iter().zip(least).enumerate().filter(|(_, (width, least))| width > least);
         let widest = can_give.max_by_key(|(_, (width, _))| **width).map(|(index, _)| index);
-        let chosen = widest
-            .or_else(|| (0..widths.len()).filter(|index| widths.get(*index).is_some_and(|width| *width > 8)).max_by_key(|index| widths.get(*index).copied()));
+        let chosen = widest.or_else(|| {
+            (0..widths.len())
+                .filter(|index| widths.get(*index).is_some_and(|width| *width > 8))
+                .max_by_key(|index| widths.get(*index).copied())
+        });
         let Some(width) = chosen.and_then(|index| widths.get_mut(index)) else { break };
         *width -= 1;
     }
@@ -108,7 +136,16 @@ fn fit(mut widths: Vec<usize>, least: &[usize], columns: usize) -> Vec<usize> {
 /// One row; a cell wider than its column goes on below.
 fn line(table: &Table, row: &[String], widths: &[usize]) -> Vec<String> {
     let wrapped: Vec<Vec<String>> =
-        row.iter().zip(widths).map(|(cell, width)| if width::of(cell) > *width { width::wrap(cell, *width) } else { vec![cell.clone()] }).collect();
+        row.iter()
+            .zip(widths)
+            .map(|(cell, width)| {
+                if width::of(cell) > *width {
+                    width::wrap(cell, *width)
+                } else {
+                    vec![cell.clone()]
+                }
+            })
+            .collect();
     let height = wrapped.iter().map(Vec::len).max().unwrap_or(0);
     (0..height)
         .map(|index| {
@@ -116,7 +153,13 @@ fn line(table: &Table, row: &[String], widths: &[usize]) -> Vec<String> {
                 .iter()
                 .zip(widths)
                 .zip(&table.columns)
-                .map(|((lines, width), column)| width::pad(lines.get(index).map_or("", String::as_str), *width, column.align == Align::Right))
+                .map(|((lines, width), column)| {
+                    width::pad(
+                        lines.get(index).map_or("", String::as_str),
+                        *width,
+                        column.align == Align::Right,
+                    )
+                })
                 .collect();
             cells.join("  ").trim_end().to_owned()
         })

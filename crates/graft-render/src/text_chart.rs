@@ -14,9 +14,18 @@ pub fn chart_text(chart: &Chart) -> String {
 
 /// The same of a chart whose texts are safe to show.
 pub(crate) fn plain(chart: &Chart) -> String {
-    let mut lines: Vec<String> = [&chart.title].into_iter().filter(|title| !title.is_empty()).map(|title| width::cut(title, COLUMNS + 10)).collect();
+    let mut lines: Vec<String> = [&chart.title]
+        .into_iter()
+        .filter(|title| !title.is_empty())
+        .map(|title| width::cut(title, COLUMNS + 10))
+        .collect();
     let drawable = |y: f64| y.is_finite() && (!chart.log_y || y > 0.0);
-    let solid = || chart.series.iter().filter(|series| series.style != SeriesStyle::Faint || chart.series.len() == 1);
+    let solid = || {
+        chart
+            .series
+            .iter()
+            .filter(|series| series.style != SeriesStyle::Faint || chart.series.len() == 1)
+    };
     let points: Vec<(f64, f64)> = solid()
         .flat_map(|series| &series.points)
         .filter(|(x, y)| x.is_finite() && (!chart.log_x || *x > 0.0) && drawable(y.0))
@@ -29,7 +38,13 @@ pub(crate) fn plain(chart: &Chart) -> String {
     }
     lines.extend(solid().filter_map(|series| {
         let (x, last) = series.points.iter().rev().find(|(_, y)| y.0.is_finite())?;
-        Some(format!("{}: {} at {} {}", series.name, number::significant(last.0, 4), chart.x_label, place(*x)))
+        Some(format!(
+            "{}: {} at {} {}",
+            series.name,
+            number::significant(last.0, 4),
+            chart.x_label,
+            place(*x)
+        ))
     }));
     lines.extend([&chart.caption].into_iter().filter(|caption| !caption.is_empty()).cloned());
     lines.join("\n")
@@ -38,8 +53,11 @@ pub(crate) fn plain(chart: &Chart) -> String {
 fn canvas(chart: &Chart, points: &[(f64, f64)]) -> Vec<String> {
     let height = |y: f64| if chart.log_y { y.ln() } else { y };
     let along = |x: f64| if chart.log_x { x.ln() } else { x };
-    let bounds =
-        |value: fn(&(f64, f64)) -> f64| points.iter().map(value).fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), next| (low.min(next), high.max(next)));
+    let bounds = |value: fn(&(f64, f64)) -> f64| {
+        points.iter().map(value).fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), next| {
+            (low.min(next), high.max(next))
+        })
+    };
     let (left, mut right) = bounds(|point| point.0);
     right = chart.x_max.filter(|max| max.is_finite()).map_or(right, |max| right.max(max));
     let (low, high) = bounds(|point| point.1);
@@ -52,7 +70,8 @@ fn canvas(chart: &Chart, points: &[(f64, f64)]) -> Vec<String> {
         for (x, y) in &series.points {
             let across = share(along(*x), along(left), along(right)) * (2 * COLUMNS - 1) as f64;
             let up = share(height(y.0), height(low), height(high)) * (4 * ROWS - 1) as f64;
-            let here = (across.is_finite() && up.is_finite()).then_some((across, (4 * ROWS - 1) as f64 - up));
+            let here = (across.is_finite() && up.is_finite())
+                .then_some((across, (4 * ROWS - 1) as f64 - up));
             if let Some(to) = here {
                 dots.line(before.unwrap_or(to), to);
             }
@@ -70,19 +89,32 @@ fn canvas(chart: &Chart, points: &[(f64, f64)]) -> Vec<String> {
         } else {
             ""
         };
-        let drawn: String = cells.iter().filter_map(|dots| char::from_u32(0x2800 + u32::from(*dots))).collect();
-        lines.push(format!("{} ┤{}", width::pad(name, margin, true), drawn.trim_end_matches('\u{2800}')).trim_end().to_owned());
+        let drawn: String =
+            cells.iter().filter_map(|dots| char::from_u32(0x2800 + u32::from(*dots))).collect();
+        lines.push(
+            format!("{} ┤{}", width::pad(name, margin, true), drawn.trim_end_matches('\u{2800}'))
+                .trim_end()
+                .to_owned(),
+        );
     }
     lines.push(format!("{} └{}", " ".repeat(margin), "─".repeat(COLUMNS)));
     let (first, last) = (place(left), format!("{} {}", chart.x_label, place(right)));
     let gap = COLUMNS.saturating_sub(width::of(&first) + width::of(&last));
-    lines.push(format!("{}  {first}{}{last}   {}", " ".repeat(margin), " ".repeat(gap), chart.y_label).trim_end().to_owned());
+    lines.push(
+        format!("{}  {first}{}{last}   {}", " ".repeat(margin), " ".repeat(gap), chart.y_label)
+            .trim_end()
+            .to_owned(),
+    );
     lines
 }
 
 /// A place on the horizontal axis: steps are whole.
 fn place(x: f64) -> String {
-    if x.fract() == 0.0 && x.abs() < 1e15 { number::count(x as i64) } else { number::significant(x, 4) }
+    if x.fract() == 0.0 && x.abs() < 1e15 {
+        number::count(x as i64)
+    } else {
+        number::significant(x, 4)
+    }
 }
 
 /// Where `value` lies between `low` and `high`; the middle when they are one.
@@ -108,7 +140,10 @@ impl Dots {
         let steps = (to.0 - from.0).abs().max((to.1 - from.1).abs()).ceil().max(1.0);
         for step in 0..=steps as usize {
             let part = step as f64 / steps;
-            self.set((from.0 + part * (to.0 - from.0)).round() as usize, (from.1 + part * (to.1 - from.1)).round() as usize);
+            self.set(
+                (from.0 + part * (to.0 - from.0)).round() as usize,
+                (from.1 + part * (to.1 - from.1)).round() as usize,
+            );
         }
     }
 }

@@ -36,13 +36,22 @@ pub(crate) fn painted(lines: &[TreeLine], paint: Paint) -> String {
 }
 
 fn widest(lines: &[TreeLine]) -> usize {
-    lines.iter().filter(|line| !line.note.is_empty()).map(|line| 2 * line.depth + width::of(&line.name)).max().unwrap_or(0)
+    lines
+        .iter()
+        .filter(|line| !line.note.is_empty())
+        .map(|line| 2 * line.depth + width::of(&line.name))
+        .max()
+        .unwrap_or(0)
 }
 
 /// The name with its indentation, padded so that the notes stand in one column, and the note.
 fn parts(line: &TreeLine, names: usize) -> (String, String) {
     let name = format!("{}{}", "  ".repeat(line.depth), line.name);
-    if line.note.is_empty() { (name, String::new()) } else { (width::pad(&name, names + 2, false), line.note.clone()) }
+    if line.note.is_empty() {
+        (name, String::new())
+    } else {
+        (width::pad(&name, names + 2, false), line.note.clone())
+    }
 }
 
 #[cfg(test)]
@@ -51,10 +60,29 @@ mod tests {
 
     #[test]
     fn notes_stand_in_one_column_and_adapters_stand_out() {
-        let line = |depth, name: &str, note: &str, strong| TreeLine { depth, name: name.to_owned(), note: note.to_owned(), strong };
-        let lines = [line(0, "model", "", false), line(1, "embed_tokens", "embedding 2,048 × 192", false), line(2, "q_proj", "linear + lora r=8", true)];
-        assert_eq!(plain(&lines), "model\n  embed_tokens  embedding 2,048 × 192\n    q_proj      linear + lora r=8");
-        assert!(html(&lines).into_string().contains("<strong>    q_proj      linear + lora r=8</strong>"));
-        assert!(painted(&lines, Paint::Ansi).ends_with("\u{1b}[32m    q_proj      linear + lora r=8\u{1b}[0m"));
+        let line = |depth, name: &str, note: &str, strong| TreeLine {
+            depth,
+            name: name.to_owned(),
+            note: note.to_owned(),
+            strong,
+        };
+        let lines = [
+            line(0, "model", "", false),
+            line(1, "embed_tokens", "embedding 2,048 × 192", false),
+            line(2, "q_proj", "linear + lora r=8", true),
+        ];
+        assert_eq!(
+            plain(&lines),
+            "model\n  embed_tokens  embedding 2,048 × 192\n    q_proj      linear + lora r=8"
+        );
+        assert!(
+            html(&lines)
+                .into_string()
+                .contains("<strong>    q_proj      linear + lora r=8</strong>")
+        );
+        assert!(
+            painted(&lines, Paint::Ansi)
+                .ends_with("\u{1b}[32m    q_proj      linear + lora r=8\u{1b}[0m")
+        );
     }
 }

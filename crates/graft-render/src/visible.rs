@@ -6,7 +6,9 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use graft_protocol::{Block, Cell, Chart, Column, Failure, HeatMap, Series, SideText, Table, reply::TreeLine};
+use graft_protocol::{
+    Block, Cell, Chart, Column, Failure, HeatMap, Series, SideText, Table, reply::TreeLine,
+};
 
 /// `text` with each control character as its picture (`␛` for escape) and each invisible one as its code (`\u{202e}`).
 ///
@@ -20,7 +22,8 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     let mut before = None;
     let mut rest = text.chars().peekable();
     while let Some(next) = rest.next() {
-        let joins = is_joiner(next) && [before, rest.peek().copied()].into_iter().all(|near| near.is_some_and(is_joinable));
+        let joins = is_joiner(next)
+            && [before, rest.peek().copied()].into_iter().all(|near| near.is_some_and(is_joinable));
         match next {
             '\r' if rest.peek() == Some(&'\n') => {}
             _ if joins || !(is_hidden(next) || is_joiner(next)) => out.push(next),
@@ -57,7 +60,8 @@ fn paint_length(text: &str) -> Option<usize> {
     let parameters = text.strip_prefix("\u{1b}[")?;
     let end = parameters.find(|next: char| !(next.is_ascii_digit() || next == ';'))?;
     let allowed = |code: &str| matches!(code, "0" | "1" | "31" | "32" | "33" | "34" | "35" | "36");
-    (parameters[end..].starts_with('m') && parameters[..end].split(';').all(allowed)).then_some(2 + end + 1)
+    (parameters[end..].starts_with('m') && parameters[..end].split(';').all(allowed))
+        .then_some(2 + end + 1)
 }
 
 /// Control characters but line feed and tab, and format characters that take no place or change the order of others.
@@ -68,9 +72,16 @@ fn is_hidden(next: char) -> bool {
         // Soft hyphen, joiner of graphemes, Arabic letter mark, Mongolian vowel separator, blank Hangul letters.
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{3164}' | '\u{ffa0}' => true,
         // Zero-width space, directional marks, line and paragraph separators, embeddings, overrides, isolates, invisible operators.
-        '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => true,
+        '\u{200b}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' => true,
         // Byte order mark, annotations, invisible music signs, tags.
-        '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e00ff}' => true,
+        '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e00ff}' => true,
         _ => false,
     }
 }
@@ -191,7 +202,11 @@ impl Visible for Cell {
     fn make_visible(&mut self) {
         match self {
             Self::Text(text) | Self::Code(text) | Self::Strong(text) => text.make_visible(),
-            Self::Empty | Self::Integer(_) | Self::Float(..) | Self::Percent(..) | Self::Bytes(_) => {}
+            Self::Empty
+            | Self::Integer(_)
+            | Self::Float(..)
+            | Self::Percent(..)
+            | Self::Bytes(_) => {}
         }
     }
 }
@@ -243,7 +258,10 @@ mod tests {
     #[test]
     fn control_characters_become_pictures_and_invisible_ones_their_codes() {
         assert_eq!(visible("a\u{1b}]52;c;eHg=\u{7}b\0\u{7f}"), "a␛]52;c;eHg=␇b␀␡");
-        assert_eq!(visible("\u{9b}31m \u{202e}abc\u{2066} \u{200e}\u{feff}\u{ad}"), "\\u{9b}31m \\u{202e}abc\\u{2066} \\u{200e}\\u{feff}\\u{ad}");
+        assert_eq!(
+            visible("\u{9b}31m \u{202e}abc\u{2066} \u{200e}\u{feff}\u{ad}"),
+            "\\u{9b}31m \\u{202e}abc\\u{2066} \\u{200e}\\u{feff}\\u{ad}"
+        );
         assert_eq!(visible("one\r\ntwo\rthree\tfour\u{2028}"), "one\ntwo␍three\tfour\\u{2028}");
     }
 

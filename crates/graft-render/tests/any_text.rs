@@ -3,8 +3,14 @@
 //! `PROPTEST_CASES=100000` looks longer.
 
 use graft_protocol::chart::NonFinite;
-use graft_protocol::{Block, Cell, Chart, Failure, HeatMap, Level, Reply, Series, SeriesStyle, SideText, Span, Table, reply::TreeLine};
-use graft_render::{Progress, ansi, block, chart_svg, chart_text, failure_traceback, live_html, reply, visible_painted};
+use graft_protocol::{
+    Block, Cell, Chart, Failure, HeatMap, Level, Reply, Series, SeriesStyle, SideText, Span, Table,
+    reply::TreeLine,
+};
+use graft_render::{
+    Progress, ansi, block, chart_svg, chart_text, failure_traceback, live_html, reply,
+    visible_painted,
+};
 use proptest::prelude::*;
 
 /// Escape sequences that act on a terminal, and characters that nobody sees.
@@ -44,21 +50,28 @@ const HOSTILE: &[&str] = &[
 ];
 
 fn any_text() -> impl Strategy<Value = String> {
-    let piece =
-        prop_oneof![4 => proptest::sample::select(HOSTILE.to_vec()).prop_map(str::to_owned), 1 => any::<char>().prop_map(String::from), 3 => "[ -~]{0,12}"];
+    let piece = prop_oneof![4 => proptest::sample::select(HOSTILE.to_vec()).prop_map(str::to_owned), 1 => any::<char>().prop_map(String::from), 3 => "[ -~]{0,12}"];
     proptest::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
 }
 
 /// One of each block, with `text` wherever a block holds text.
 fn blocks(text: &str) -> Vec<Block> {
     let mut table = Table::new(text, &[text, text, text]);
-    for cell in [Cell::Text(text.to_owned()), Cell::Code(text.to_owned()), Cell::Strong(text.to_owned())] {
+    for cell in
+        [Cell::Text(text.to_owned()), Cell::Code(text.to_owned()), Cell::Strong(text.to_owned())]
+    {
         table.row(vec![cell.clone(), cell, Cell::Integer(7)]);
     }
     table.footer.push(text.to_owned());
     let pieces = vec![(text.to_owned(), -0.5)];
-    let side = || SideText { title: text.to_owned(), text: text.to_owned(), pieces: pieces.clone(), note: text.to_owned() };
-    let line = |depth, strong| TreeLine { depth, name: text.to_owned(), note: text.to_owned(), strong };
+    let side = || SideText {
+        title: text.to_owned(),
+        text: text.to_owned(),
+        pieces: pieces.clone(),
+        note: text.to_owned(),
+    };
+    let line =
+        |depth, strong| TreeLine { depth, name: text.to_owned(), note: text.to_owned(), strong };
     vec![
         Block::Text(text.to_owned()),
         Block::Note(Level::Info, text.to_owned()),
@@ -72,7 +85,11 @@ fn blocks(text: &str) -> Vec<Block> {
 }
 
 fn chart(text: &str) -> Chart {
-    let series = |style| Series { name: text.to_owned(), style, points: vec![(1.0, NonFinite(2.0)), (2.0, NonFinite(1.0))] };
+    let series = |style| Series {
+        name: text.to_owned(),
+        style,
+        points: vec![(1.0, NonFinite(2.0)), (2.0, NonFinite(1.0))],
+    };
     Chart {
         title: text.to_owned(),
         x_label: text.to_owned(),
@@ -95,12 +112,20 @@ fn without_paint(text: &str) -> String {
 /// The first character that a terminal or a page would obey instead of showing.
 fn obeyed(text: &str) -> Option<char> {
     let bidirectional = |next: char| matches!(next, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let unseen = |next: char| matches!(next, '\u{200b}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
-    text.chars().find(|next| (next.is_control() && !matches!(next, '\n' | '\t')) || bidirectional(*next) || unseen(*next))
+    let unseen = |next: char| {
+        matches!(
+            next,
+            '\u{200b}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}'
+        )
+    };
+    text.chars().find(|next| {
+        (next.is_control() && !matches!(next, '\n' | '\t')) || bidirectional(*next) || unseen(*next)
+    })
 }
 
 fn cases(usual: u32) -> ProptestConfig {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual);
+    let cases =
+        std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual);
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 

@@ -74,7 +74,11 @@ impl Handover {
                     "`{}` trains in the background: %watch shows its curve, %stop ends it; %generate, %eval and %compare answer meanwhile",
                     started.run
                 );
-                self.hand_over(&mut done, Report { run: started.run, is_running: true, ..Report::default() }, text);
+                self.hand_over(
+                    &mut done,
+                    Report { run: started.run, is_running: true, ..Report::default() },
+                    text,
+                );
                 None
             }
             (Event::Standing(standing), true) => {
@@ -82,7 +86,16 @@ impl Handover {
                     "the comparison goes on in the background: %watch shows how it stands, %trial stop 1 gives one up, %stop ends it; %generate, %eval and \
                             %compare answer with your own adapter meanwhile"
                         .to_owned();
-                self.hand_over(&mut done, Report { run: COMPARISON.to_owned(), is_running: true, standing, ..Report::default() }, text);
+                self.hand_over(
+                    &mut done,
+                    Report {
+                        run: COMPARISON.to_owned(),
+                        is_running: true,
+                        standing,
+                        ..Report::default()
+                    },
+                    text,
+                );
                 None
             }
             (event, true) => Some(event),
@@ -90,7 +103,9 @@ impl Handover {
                 self.reports.change(|report| match event {
                     Event::Note { level, text } => report.notes.push(Block::Note(level, text)),
                     Event::Standing(standing) => report.standing = standing,
-                    Event::Progress { label, done, total } => report.progress = (label, done, total),
+                    Event::Progress { label, done, total } => {
+                        report.progress = (label, done, total)
+                    }
                     Event::Block(block) => report.notes.push(block),
                     _ => {}
                 });
@@ -108,7 +123,10 @@ impl Handover {
     }
 
     /// The job is over; the cell of one that never began still waits for its answer.
-    pub(crate) fn end(&self, result: Result<Reply, Failure>) -> Option<(Done<Reply>, Result<Reply, Failure>)> {
+    pub(crate) fn end(
+        &self,
+        result: Result<Reply, Failure>,
+    ) -> Option<(Done<Reply>, Result<Reply, Failure>)> {
         if let Some(done) = self.done.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Some((done, result));
         }

@@ -37,7 +37,12 @@ impl Desk {
     }
 
     /// That of a background job.
-    pub(crate) fn in_background(shared: Arc<Shared>, request: Option<u64>, running: Running, handover: Arc<Handover>) -> Self {
+    pub(crate) fn in_background(
+        shared: Arc<Shared>,
+        request: Option<u64>,
+        running: Running,
+        handover: Arc<Handover>,
+    ) -> Self {
         Self { handover: Some(handover), ..Self::of_job(shared, request, running) }
     }
 
@@ -137,6 +142,10 @@ impl Desk {
     /// # Errors
     /// [`SessionError::Interrupted`] with `what` was stopped.
     pub fn go_on(&self, what: &str) -> Result<(), SessionError> {
-        if self.is_stopping() { Err(SessionError::Interrupted { what: what.to_owned(), next: None }) } else { Ok(()) }
+        if self.is_stopping() {
+            Err(SessionError::Interrupted { what: what.to_owned(), next: None })
+        } else {
+            Ok(())
+        }
     }
 }

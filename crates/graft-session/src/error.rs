@@ -16,7 +16,9 @@ pub enum SessionError {
     #[error("no data is loaded")]
     NoData,
     /// Something wants the session while a training runs in the background.
-    #[error("`{run}` runs in the background; until it ends nothing else may train, or change the model, its adapters or the data")]
+    #[error(
+        "`{run}` runs in the background; until it ends nothing else may train, or change the model, its adapters or the data"
+    )]
     Background {
         /// The run.
         run: String,
@@ -25,7 +27,9 @@ pub enum SessionError {
     #[error("nothing runs in the background")]
     NoBackground,
     /// Nobody has said what the model knew before.
-    #[error("what `{model}` was trained on is not known here, so what it forgets cannot be measured")]
+    #[error(
+        "what `{model}` was trained on is not known here, so what it forgets cannot be measured"
+    )]
     NoDomain {
         /// The model.
         model: String,
@@ -167,7 +171,9 @@ pub enum SessionError {
     #[error("there is no run to resume")]
     NoRun,
     /// The checkpoint was made on other weights.
-    #[error("the model at `{model}` is not the one that run `{run}` was made on: its weights differ")]
+    #[error(
+        "the model at `{model}` is not the one that run `{run}` was made on: its weights differ"
+    )]
     OtherModel {
         /// The run.
         run: String,
@@ -175,7 +181,9 @@ pub enum SessionError {
         model: String,
     },
     /// The data of a run are not what they were.
-    #[error("run `{run}` was trained on data `{data}` with fingerprint {expected}, but {place} has fingerprint {found} now")]
+    #[error(
+        "run `{run}` was trained on data `{data}` with fingerprint {expected}, but {place} has fingerprint {found} now"
+    )]
     ChangedData {
         /// The run.
         run: String,
@@ -201,7 +209,9 @@ pub enum SessionError {
         loaded: String,
     },
     /// A run's folder in place of an adapter's.
-    #[error("`{folder}` is the folder of a run, which has checkpoints in place of an adapter's files")]
+    #[error(
+        "`{folder}` is the folder of a run, which has checkpoints in place of an adapter's files"
+    )]
     FolderOfRun {
         /// What was typed.
         folder: String,
@@ -262,7 +272,9 @@ impl Hint for SessionError {
             Self::NoData => "session::no_data",
             Self::Background { .. } | Self::NoBackground => "session::background",
             Self::NoDomain { .. } | Self::NoDomainText { .. } => "session::no_domain",
-            Self::NoAdapter { .. } | Self::NoAdapterOfMethod { .. } | Self::Silent { .. } => "session::no_adapter",
+            Self::NoAdapter { .. } | Self::NoAdapterOfMethod { .. } | Self::Silent { .. } => {
+                "session::no_adapter"
+            }
             Self::Merged { .. } => "session::merged",
             Self::MergedBelow { .. } => "session::merged",
             Self::ActsBeside { .. } => "session::acts_beside",

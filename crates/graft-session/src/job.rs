@@ -35,7 +35,11 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn new(label: &str) -> Self {
-        Self { label: label.to_owned(), stop: Arc::new(AtomicBool::new(false)), is_background: false }
+        Self {
+            label: label.to_owned(),
+            stop: Arc::new(AtomicBool::new(false)),
+            is_background: false,
+        }
     }
 
     /// One whose cell ends when it begins.
@@ -55,7 +59,8 @@ impl Running {
 /// Starts the thread; it ends when the sender is dropped.
 pub(crate) fn start() -> mpsc::Sender<Job> {
     let (sender, jobs) = mpsc::channel::<Job>();
-    thread("graft-session", move || jobs.into_iter().for_each(|job| job())).expect("invariant: a process that has just started can start one thread");
+    thread("graft-session", move || jobs.into_iter().for_each(|job| job()))
+        .expect("invariant: a process that has just started can start one thread");
     sender
 }
 
@@ -85,7 +90,10 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T,
 }
 
 /// Runs `work` where the device computes, as [`guarded`]. That is a thread of candle's, which panics where it cannot start its threads.
-pub(crate) fn on_device<T: Send>(device: &Device, work: impl FnOnce() -> Result<T, Failure> + Send) -> Result<T, Failure> {
+pub(crate) fn on_device<T: Send>(
+    device: &Device,
+    work: impl FnOnce() -> Result<T, Failure> + Send,
+) -> Result<T, Failure> {
     let has_begun = AtomicBool::new(false);
     let result = guarded(|| {
         device.with_context(|| {
@@ -94,7 +102,9 @@ pub(crate) fn on_device<T: Send>(device: &Device, work: impl FnOnce() -> Result<
         })
     });
     match result {
-        Err(failure) if !has_begun.load(Ordering::Relaxed) => Err(SessionError::NoThreads { problem: failure.message }.into()),
+        Err(failure) if !has_begun.load(Ordering::Relaxed) => {
+            Err(SessionError::NoThreads { problem: failure.message }.into())
+        }
         result => result,
     }
 }
@@ -107,7 +117,8 @@ fn watch_panics() {
         std::panic::set_hook(Box::new(move |info| {
             let guarded = GUARDED.try_with(|depth| *depth.borrow() > 0).unwrap_or(false);
             if guarded {
-                let place = info.location().map(|place| format!("{}:{}", place.file(), place.line()));
+                let place =
+                    info.location().map(|place| format!("{}:{}", place.file(), place.line()));
                 let _ = PLACE.try_with(|kept| kept.replace(place));
             } else {
                 before(info);
@@ -118,7 +129,8 @@ fn watch_panics() {
 
 fn words(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without words".to_owned())
 }
 
 #[cfg(test)]
@@ -129,7 +141,11 @@ mod tests {
     fn a_panic_becomes_a_failure_that_says_what_and_where() {
         let failure = guarded::<()>(|| panic!("the sky fell")).unwrap_err();
         assert_eq!(failure.code, "session::panic");
-        assert!(failure.message.contains("the sky fell") && failure.message.contains("job.rs"), "{}", failure.message);
+        assert!(
+            failure.message.contains("the sky fell") && failure.message.contains("job.rs"),
+            "{}",
+            failure.message
+        );
     }
 
     #[test]

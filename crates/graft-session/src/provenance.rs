@@ -53,7 +53,11 @@ impl Provenance {
     pub(crate) fn now(&self, adapter: &Adapter) -> (Start, String) {
         let (start, known) = self.weights().clone();
         let now = fingerprint(adapter);
-        if now == known { (start, now) } else { (Start::Other { what: format!("{start}, changed since") }, now) }
+        if now == known {
+            (start, now)
+        } else {
+            (Start::Other { what: format!("{start}, changed since") }, now)
+        }
     }
 
     /// Whether weights with this fingerprint are those whose origin was noted last.

@@ -89,7 +89,9 @@ impl Readers {
     pub(crate) fn dismiss_interrupted(&self) {
         let stopped: VecDeque<Reader> = {
             let mut queue = self.lock();
-            let (stopped, waiting) = std::mem::take(&mut queue.waiting).into_iter().partition(|reader| reader.running.is_interrupted());
+            let (stopped, waiting) = std::mem::take(&mut queue.waiting)
+                .into_iter()
+                .partition(|reader| reader.running.is_interrupted());
             queue.waiting = waiting;
             stopped
         };
@@ -100,7 +102,8 @@ impl Readers {
 impl Reader {
     /// Lets it work, unless the user has stopped it.
     pub(crate) fn admit(self) {
-        let admission = if self.running.is_interrupted() { Admission::Interrupted } else { Admission::Granted };
+        let admission =
+            if self.running.is_interrupted() { Admission::Interrupted } else { Admission::Granted };
         (self.enter)(admission);
     }
 
@@ -118,7 +121,12 @@ mod tests {
 
     fn reader(name: &'static str, heard: &mpsc::Sender<(&'static str, bool)>) -> Reader {
         let heard = heard.clone();
-        Reader { running: Running::new(name), enter: Box::new(move |admission| heard.send((name, admission == Admission::Granted)).unwrap()) }
+        Reader {
+            running: Running::new(name),
+            enter: Box::new(move |admission| {
+                heard.send((name, admission == Admission::Granted)).unwrap()
+            }),
+        }
     }
 
     #[test]
@@ -162,7 +170,8 @@ mod tests {
                 heard.send(failure.code).unwrap()
             }
         };
-        Reader { running: Running::new("late"), enter: Box::new(enter) }.refuse(Failure::new("session::no_threads", "no thread"));
+        Reader { running: Running::new("late"), enter: Box::new(enter) }
+            .refuse(Failure::new("session::no_threads", "no thread"));
         assert_eq!(answers.try_iter().collect::<Vec<_>>(), ["session::no_threads"]);
     }
 
@@ -172,7 +181,10 @@ mod tests {
         let readers = Arc::new(Readers::default());
         readers.open();
         let (inner, second) = (readers.clone(), reader("second", &heard));
-        let first = Reader { running: Running::new("first"), enter: Box::new(move |_| assert!(inner.push(second).is_ok())) };
+        let first = Reader {
+            running: Running::new("first"),
+            enter: Box::new(move |_| assert!(inner.push(second).is_ok())),
+        };
         assert!(readers.push(first).is_ok());
         readers.close();
         assert_eq!(answers.try_iter().collect::<Vec<_>>(), [("second", true)]);

@@ -50,7 +50,16 @@ impl Session {
         let published = Mutex::new(Arc::new(snapshot::of(&state, None)));
         let (running, guests, reports) = (Mutex::new(None), Mutex::default(), Arc::default());
         let (readers, idle) = (Readers::default(), Condvar::new());
-        let shared = Arc::new(Shared { state: ArcSwap::from_pointee(state), published, running, guests, reports, readers, idle, sink });
+        let shared = Arc::new(Shared {
+            state: ArcSwap::from_pointee(state),
+            published,
+            running,
+            guests,
+            reports,
+            readers,
+            idle,
+            sink,
+        });
         shared.sink.snapshot(Snapshot::clone(&shared.snapshot()));
         Arc::new(Self { shared, jobs: Mutex::new(job::start()) })
     }
@@ -70,25 +79,53 @@ impl Session {
     pub fn submit(&self, request: Option<u64>, command: Command, done: Done<Reply>) {
         let label = interpret::label(&command);
         if command.reads_attached() {
-            return self.enqueue_glance(request, label, move |desk| interpret::interpret(desk, command), done);
+            return self.enqueue_glance(
+                request,
+                label,
+                move |desk| interpret::interpret(desk, command),
+                done,
+            );
         }
         if command.is_read_only() {
             return done(self.read(|desk| interpret::interpret(desk, command)));
         }
         if command.is_patient() {
-            return self.be_guest(request, &label, move |desk| interpret::interpret(desk, command), done);
+            return self.be_guest(
+                request,
+                &label,
+                move |desk| interpret::interpret(desk, command),
+                done,
+            );
         }
         match self.shared.background_run() {
-            Some(_) if command.reads_model() => return self.enqueue_reader(request, label, move |desk| interpret::interpret(desk, command), done),
+            Some(_) if command.reads_model() => {
+                return self.enqueue_reader(
+                    request,
+                    label,
+                    move |desk| interpret::interpret(desk, command),
+                    done,
+                );
+            }
             Some(run) => {
-                let added = if let Command::TrialClone { number, keys } = &command { self.read(|desk| trial::add(desk, *number, keys)) } else { Ok(None) };
-                return done(added.and_then(|added| added.map(Reply::text).ok_or_else(|| SessionError::Background { run }.into())));
+                let added = if let Command::TrialClone { number, keys } = &command {
+                    self.read(|desk| trial::add(desk, *number, keys))
+                } else {
+                    Ok(None)
+                };
+                return done(added.and_then(|added| {
+                    added.map(Reply::text).ok_or_else(|| SessionError::Background { run }.into())
+                }));
             }
             None => {}
         }
         if command.is_background() {
             let command = command.in_foreground();
-            return self.enqueue_background(request, label, move |desk| interpret::interpret(desk, command), done);
+            return self.enqueue_background(
+                request,
+                label,
+                move |desk| interpret::interpret(desk, command),
+                done,
+            );
         }
         self.enqueue(request, label, move |desk| interpret::interpret(desk, command), done);
     }
@@ -97,12 +134,21 @@ impl Session {
     ///
     /// # Errors
     /// Those of `work`, and as [`Session::execute`].
-    pub fn perform<T: Send + 'static>(&self, label: &str, work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    pub fn perform<T: Send + 'static>(
+        &self,
+        label: &str,
+        work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
         if let Some(run) = self.shared.background_run() {
             return Err(SessionError::Background { run }.into());
         }
         let (sender, receiver) = mpsc::channel();
-        self.enqueue(None, label.to_owned(), work, Box::new(move |result| drop(sender.send(result))));
+        self.enqueue(
+            None,
+            label.to_owned(),
+            work,
+            Box::new(move |result| drop(sender.send(result))),
+        );
         receiver.recv().unwrap_or_else(|_| Err(SessionError::Closed.into()))
     }
 
@@ -111,7 +157,11 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::perform`], but that of a job in the background.
-    pub fn look<T: Send + 'static>(&self, label: &str, work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    pub fn look<T: Send + 'static>(
+        &self,
+        label: &str,
+        work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
         let (sender, receiver) = mpsc::channel();
         let done: Done<T> = Box::new(move |result| drop(sender.send(result)));
         match self.shared.background_run() {
@@ -126,9 +176,18 @@ impl Session {
     ///
     /// # Errors
     /// Those of `work`, and `session::panic`.
-    pub fn glance<T: Send + 'static>(&self, label: &str, work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    pub fn glance<T: Send + 'static>(
+        &self,
+        label: &str,
+        work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
         let (sender, receiver) = mpsc::channel();
-        self.enqueue_glance(None, label.to_owned(), work, Box::new(move |result| drop(sender.send(result))));
+        self.enqueue_glance(
+            None,
+            label.to_owned(),
+            work,
+            Box::new(move |result| drop(sender.send(result))),
+        );
         receiver.recv().unwrap_or_else(|_| Err(SessionError::Closed.into()))
     }
 
@@ -143,7 +202,12 @@ impl Session {
         if let Some(run) = self.shared.background_run() {
             return Err(SessionError::Background { run }.into());
         }
-        self.enqueue_background(None, label, work, Box::new(move |result| drop(sender.send(result))));
+        self.enqueue_background(
+            None,
+            label,
+            work,
+            Box::new(move |result| drop(sender.send(result))),
+        );
         receiver.recv().unwrap_or_else(|_| Err(SessionError::Closed.into()))
     }
 
@@ -151,7 +215,11 @@ impl Session {
     ///
     /// # Errors
     /// Those of `work`, and `session::panic`.
-    pub fn attend<T>(&self, label: &str, work: impl FnOnce(&Desk) -> Result<T, Failure>) -> Result<T, Failure> {
+    pub fn attend<T>(
+        &self,
+        label: &str,
+        work: impl FnOnce(&Desk) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let running = Running::new(label);
         self.shared.guests().push(running.clone());
         let desk = Desk::new(self.shared.clone(), None, running.clone());
@@ -186,7 +254,10 @@ impl Session {
             let guests = self.shared.guests();
             guests.iter().for_each(Running::interrupt);
             let running = self.shared.running();
-            let foreground = running.as_ref().filter(|running| !running.is_background).inspect(|running| running.interrupt());
+            let foreground = running
+                .as_ref()
+                .filter(|running| !running.is_background)
+                .inspect(|running| running.interrupt());
             foreground.or(guests.first()).map(|running| running.label.clone())
         };
         // Without the locks, which their callers may want.
@@ -218,7 +289,13 @@ impl Session {
     }
 
     /// Runs a piece of work on a thread of its own, beside the job thread.
-    fn be_guest<T: Send + 'static>(&self, request: Option<u64>, label: &str, work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static, done: Done<T>) {
+    fn be_guest<T: Send + 'static>(
+        &self,
+        request: Option<u64>,
+        label: &str,
+        work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static,
+        done: Done<T>,
+    ) {
         let (shared, running) = (self.shared.clone(), Running::new(label));
         shared.guests().push(running.clone());
         let visit = move || {
@@ -248,7 +325,13 @@ impl Session {
             let result = job::guarded(|| {
                 match admission {
                     Admission::Granted => {}
-                    Admission::Interrupted => return Err(SessionError::Interrupted { what: format!("stopped before {label} began"), next: None }.into()),
+                    Admission::Interrupted => {
+                        return Err(SessionError::Interrupted {
+                            what: format!("stopped before {label} began"),
+                            next: None,
+                        }
+                        .into());
+                    }
                     Admission::Refused(failure) => return Err(failure),
                 }
                 let _own = UsersModel::enter(&desk.state())?;
@@ -288,11 +371,19 @@ impl Session {
     }
 
     /// Runs a training as a job whose caller has its answer when it begins.
-    fn enqueue_background(&self, request: Option<u64>, label: String, work: impl FnOnce(&Desk) -> Result<Reply, Failure> + Send + 'static, done: Done<Reply>) {
-        let (shared, handover) = (self.shared.clone(), Arc::new(Handover::new(done, self.shared.reports.clone())));
+    fn enqueue_background(
+        &self,
+        request: Option<u64>,
+        label: String,
+        work: impl FnOnce(&Desk) -> Result<Reply, Failure> + Send + 'static,
+        done: Done<Reply>,
+    ) {
+        let (shared, handover) =
+            (self.shared.clone(), Arc::new(Handover::new(done, self.shared.reports.clone())));
         self.send(Box::new(move || {
             let running = Running::in_background(&format!("{label} in the background"));
-            let desk = Desk::in_background(shared.clone(), request, running.clone(), handover.clone());
+            let desk =
+                Desk::in_background(shared.clone(), request, running.clone(), handover.clone());
             // Before the session is idle: whoever has waited for that reads the report.
             let ended = shared.host(running, || handover.end(job::guarded(|| work(&desk))));
             let waits = ended.unwrap_or_else(|failure| handover.end(Err(failure)));
@@ -300,7 +391,13 @@ impl Session {
         }));
     }
 
-    fn enqueue<T: Send + 'static>(&self, request: Option<u64>, label: String, work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static, done: Done<T>) {
+    fn enqueue<T: Send + 'static>(
+        &self,
+        request: Option<u64>,
+        label: String,
+        work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static,
+        done: Done<T>,
+    ) {
         let shared = self.shared.clone();
         self.send(Box::new(move || {
             let running = Running::new(&label);
@@ -321,7 +418,11 @@ impl Shared {
     ///
     /// # Errors
     /// [`SessionError::NoThreads`]; the work has not begun then.
-    fn host<R: Send>(&self, running: Running, work: impl FnOnce() -> R + Send) -> Result<R, Failure> {
+    fn host<R: Send>(
+        &self,
+        running: Running,
+        work: impl FnOnce() -> R + Send,
+    ) -> Result<R, Failure> {
         self.readers.open();
         self.set_running(Some(running));
         let device = self.state().device.clone();
@@ -375,9 +476,13 @@ impl Shared {
     /// As [`Desk::stop_background`].
     pub(crate) fn stop_background(&self, limit: Duration) -> bool {
         let running = self.running();
-        let Some(job) = running.as_ref().filter(|running| running.is_background) else { return false };
+        let Some(job) = running.as_ref().filter(|running| running.is_background) else {
+            return false;
+        };
         job.interrupt();
-        drop(self.idle.wait_timeout_while(running, limit, |running| running.as_ref().is_some_and(|running| running.is_background)));
+        drop(self.idle.wait_timeout_while(running, limit, |running| {
+            running.as_ref().is_some_and(|running| running.is_background)
+        }));
         true
     }
 

@@ -8,7 +8,10 @@ use crate::{State, state::Attached};
 /// The snapshot of `state` while `job` runs.
 pub(crate) fn of(state: &State, job: Option<String>) -> Snapshot {
     Snapshot {
-        model: state.model.as_ref().map(|model| model_entry(&model.source, model.loaded.model.as_ref())),
+        model: state
+            .model
+            .as_ref()
+            .map(|model| model_entry(&model.source, model.loaded.model.as_ref())),
         adapters: state.adapters.iter().map(|attached| adapter_entry(state, attached)).collect(),
         data: state.data.iter().map(|data| data.dataset.name.clone()).collect(),
         runs: state.runs.clone(),
@@ -23,7 +26,12 @@ fn model_entry(source: &str, model: &dyn Model) -> ModelEntry {
         name: source.to_owned(),
         family: model.shape().family.clone(),
         // A head that shares the embedding's weight is a module too: adapters may name it.
-        modules: model.sites().into_iter().chain(model.tied_head().map(Site::linear)).map(|site| module_entry(&site)).collect(),
+        modules: model
+            .sites()
+            .into_iter()
+            .chain(model.tied_head().map(Site::linear))
+            .map(|site| module_entry(&site))
+            .collect(),
         parameters: model.parameters().iter().map(|parameter| parameter.elements() as u64).sum(),
     }
 }

@@ -156,7 +156,14 @@ impl LoadedModel {
     pub fn new(loaded: Loaded, source: String, settings: Settings) -> Self {
         let full = std::path::absolute(&source).ok().filter(|full| loaded.source.starts_with(full));
         let lasting = full.map_or_else(|| source.clone(), |full| full.display().to_string());
-        Self { loaded, source, settings, lasting, renamed: ArcSwapOption::empty(), aside: Mutex::default() }
+        Self {
+            loaded,
+            source,
+            settings,
+            lasting,
+            renamed: ArcSwapOption::empty(),
+            aside: Mutex::default(),
+        }
     }
 
     /// What the user has acting on it; none while that is what acts in fact.
@@ -186,7 +193,13 @@ impl LoadedData {
             DataOrigin::Source { source, settings } => (source, None, settings),
             DataOrigin::Inline { text, settings, .. } => (String::new(), Some(text), settings),
         };
-        DataRecord { name: self.dataset.name.clone(), source, inline, settings, fingerprint: self.dataset.content_fingerprint() }
+        DataRecord {
+            name: self.dataset.name.clone(),
+            source,
+            inline,
+            settings,
+            fingerprint: self.dataset.content_fingerprint(),
+        }
     }
 }
 
@@ -204,7 +217,13 @@ impl Attached {
     /// An adapter that has just been attached or loaded.
     pub(crate) fn new(adapter: Adapter, origin: Origin) -> Self {
         let (steps, provenance) = (AtomicU64::new(origin.steps), Provenance::new(origin, &adapter));
-        Self { adapter, trained_steps: steps, provenance, asked: OnceLock::new(), label_names: ArcSwapOption::empty() }
+        Self {
+            adapter,
+            trained_steps: steps,
+            provenance,
+            asked: OnceLock::new(),
+            label_names: ArcSwapOption::empty(),
+        }
     }
 
     /// Where it and its weights come from.
@@ -224,7 +243,8 @@ impl Attached {
 
     /// Remembers the keys of a start that has looked for something, which whoever repeats it has to type again.
     pub(crate) fn remember_asked(&self, settings: &Settings) {
-        let start = settings.text(self.adapter.spec().keys, "init_lora_weights").unwrap_or_default();
+        let start =
+            settings.text(self.adapter.spec().keys, "init_lora_weights").unwrap_or_default();
         if matches!(start.as_str(), "eva" | "loftq") {
             self.asked.get_or_init(|| settings.clone());
         }
@@ -255,13 +275,27 @@ impl Attached {
 
     /// `default (lora r=8 ...)`.
     pub fn describe(&self) -> String {
-        format!("`{}` ({} {})", self.adapter.name(), self.adapter.spec().verb, self.adapter.summary())
+        format!(
+            "`{}` ({} {})",
+            self.adapter.name(),
+            self.adapter.spec().verb,
+            self.adapter.summary()
+        )
     }
 }
 
 impl State {
     pub(crate) fn new(device: Device, runs: Vec<String>) -> Self {
-        Self { model: None, adapters: Vec::new(), in_use: None, data: Vec::new(), runs, seed: 0, device, compared: None }
+        Self {
+            model: None,
+            adapters: Vec::new(),
+            in_use: None,
+            data: Vec::new(),
+            runs,
+            seed: 0,
+            device,
+            compared: None,
+        }
     }
 
     /// The current model.
@@ -279,12 +313,14 @@ impl State {
     pub fn data(&self, name: Option<&str>) -> Result<Arc<LoadedData>, SessionError> {
         match name {
             None => self.data.first().cloned().ok_or(SessionError::NoData),
-            Some(name) => self
-                .data
-                .iter()
-                .find(|data| data.dataset.name == name)
-                .cloned()
-                .ok_or_else(|| SessionError::UnknownData { name: name.to_owned(), known: self.data.iter().map(|data| data.dataset.name.clone()).collect() }),
+            Some(name) => {
+                self.data.iter().find(|data| data.dataset.name == name).cloned().ok_or_else(|| {
+                    SessionError::UnknownData {
+                        name: name.to_owned(),
+                        known: self.data.iter().map(|data| data.dataset.name.clone()).collect(),
+                    }
+                })
+            }
         }
     }
 
@@ -293,10 +329,16 @@ impl State {
     /// # Errors
     /// [`SessionError::UnknownAdapter`].
     pub fn adapter(&self, name: &str) -> Result<Arc<Attached>, SessionError> {
-        self.adapters.iter().find(|attached| attached.adapter.name() == name).cloned().ok_or_else(|| SessionError::UnknownAdapter {
-            name: name.to_owned(),
-            known: self.adapters.iter().map(|attached| attached.adapter.name().to_owned()).collect(),
-        })
+        self.adapters.iter().find(|attached| attached.adapter.name() == name).cloned().ok_or_else(
+            || SessionError::UnknownAdapter {
+                name: name.to_owned(),
+                known: self
+                    .adapters
+                    .iter()
+                    .map(|attached| attached.adapter.name().to_owned())
+                    .collect(),
+            },
+        )
     }
 
     /// The adapter in use, whether or not it is switched off.

@@ -14,8 +14,13 @@ pub(crate) fn did_you_mean(name: &str, known: &[String], plural: &str, first: &s
 
 fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a String> {
     // Jaro-Winkler favours a common start, which is how people abbreviate and mistype.
-    let scored = known.iter().map(|candidate| (strsim::jaro_winkler(&name.to_lowercase(), &candidate.to_lowercase()), candidate));
-    scored.filter(|(score, _)| *score >= 0.75).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate)
+    let scored = known.iter().map(|candidate| {
+        (strsim::jaro_winkler(&name.to_lowercase(), &candidate.to_lowercase()), candidate)
+    });
+    scored
+        .filter(|(score, _)| *score >= 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]
@@ -25,8 +30,14 @@ mod tests {
     #[test]
     fn a_slip_gets_the_nearest_name_and_the_list() {
         let known = ["default".to_owned(), "soft".to_owned()];
-        assert_eq!(did_you_mean("defualt", &known, "adapters", "%lora attach"), "did you mean `default`? adapters: default, soft");
-        assert_eq!(did_you_mean("xyz", &known, "adapters", "%lora attach"), "adapters: default, soft");
+        assert_eq!(
+            did_you_mean("defualt", &known, "adapters", "%lora attach"),
+            "did you mean `default`? adapters: default, soft"
+        );
+        assert_eq!(
+            did_you_mean("xyz", &known, "adapters", "%lora attach"),
+            "adapters: default, soft"
+        );
         assert_eq!(did_you_mean("a", &[], "runs", "%train"), "there are no runs yet: `%train`");
     }
 }

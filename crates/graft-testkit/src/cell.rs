@@ -21,7 +21,10 @@ impl Cell {
 
     /// Text of a stream, joined.
     pub fn stream(&self, name: &str) -> String {
-        let texts = self.outputs.iter().filter(|message| message.kind() == "stream" && message.content["name"] == name);
+        let texts = self
+            .outputs
+            .iter()
+            .filter(|message| message.kind() == "stream" && message.content["name"] == name);
         texts.filter_map(|message| message.content["text"].as_str()).collect()
     }
 

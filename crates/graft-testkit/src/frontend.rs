@@ -7,7 +7,9 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use zeromq::util::PeerIdentity;
-use zeromq::{DealerSocket, ReqSocket, Socket, SocketOptions, SocketRecv, SocketSend, SubSocket, ZmqMessage};
+use zeromq::{
+    DealerSocket, ReqSocket, Socket, SocketOptions, SocketRecv, SocketSend, SubSocket, ZmqMessage,
+};
 
 use crate::{Cell, ConnectionFile, Message};
 
@@ -59,7 +61,11 @@ impl Frontend {
     /// # Panics
     /// When nobody listens.
     pub fn connect_silently(file: &ConnectionFile) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
         let session = uuid::Uuid::new_v4().to_string();
         let (shell, control, stdin, iopub, heartbeat) = runtime.block_on(async {
             let mut iopub = SubSocket::new();
@@ -75,7 +81,18 @@ impl Frontend {
                 heartbeat,
             )
         });
-        Self { runtime, key: file.key().to_owned(), session, shell, control, stdin, iopub, heartbeat, waiting: VecDeque::new(), kernel_session: None }
+        Self {
+            runtime,
+            key: file.key().to_owned(),
+            session,
+            shell,
+            control,
+            stdin,
+            iopub,
+            heartbeat,
+            waiting: VecDeque::new(),
+            kernel_session: None,
+        }
     }
 
     /// Sends a request and gives its number.
@@ -108,7 +125,8 @@ impl Frontend {
     /// # Panics
     /// When none comes.
     pub fn receive(&mut self, channel: Channel) -> Message {
-        self.receive_within(channel, PATIENCE).unwrap_or_else(|| panic!("no message on {channel:?}"))
+        self.receive_within(channel, PATIENCE)
+            .unwrap_or_else(|| panic!("no message on {channel:?}"))
     }
 
     /// The same with a limit; none when it passes.
@@ -119,7 +137,8 @@ impl Frontend {
             Channel::Control => control,
             Channel::Stdin => stdin,
         };
-        let message = runtime.block_on(async { tokio::time::timeout(limit, socket.recv()).await.ok() })?;
+        let message =
+            runtime.block_on(async { tokio::time::timeout(limit, socket.recv()).await.ok() })?;
         Some(self.check(message.expect("an open socket")))
     }
 
@@ -137,7 +156,8 @@ impl Frontend {
             return Some(message);
         }
         let Self { runtime, iopub, .. } = self;
-        let message = runtime.block_on(async { tokio::time::timeout(limit, iopub.recv()).await.ok() })?;
+        let message =
+            runtime.block_on(async { tokio::time::timeout(limit, iopub.recv()).await.ok() })?;
         Some(self.check(message.expect("an open socket")))
     }
 
@@ -255,7 +275,11 @@ impl Frontend {
         let message = Message::read(message, &self.key);
         let session = message.header["session"].as_str().unwrap_or_default().to_owned();
         assert_ne!(session, self.session, "the kernel has a session of its own");
-        assert_eq!(*self.kernel_session.get_or_insert_with(|| session.clone()), session, "one session for the kernel's whole life");
+        assert_eq!(
+            *self.kernel_session.get_or_insert_with(|| session.clone()),
+            session,
+            "one session for the kernel's whole life"
+        );
         message
     }
 }
@@ -266,8 +290,11 @@ impl Drop for Frontend {
             return;
         }
         let unread = self.published_within(Duration::from_millis(30));
-        let unread = unread.or_else(|| self.receive_within(Channel::Shell, Duration::from_millis(1)));
-        if let Some(message) = unread.or_else(|| self.receive_within(Channel::Control, Duration::from_millis(1))) {
+        let unread =
+            unread.or_else(|| self.receive_within(Channel::Shell, Duration::from_millis(1)));
+        if let Some(message) =
+            unread.or_else(|| self.receive_within(Channel::Control, Duration::from_millis(1)))
+        {
             panic!("a {} was left unread: {}", message.kind(), message.content);
         }
     }
@@ -275,7 +302,9 @@ impl Drop for Frontend {
 
 async fn dealer(file: &ConnectionFile, port: &str, identity: &str) -> DealerSocket {
     let mut options = SocketOptions::default();
-    options.peer_identity(PeerIdentity::try_from(identity.as_bytes()).expect("an identity of a client"));
+    options.peer_identity(
+        PeerIdentity::try_from(identity.as_bytes()).expect("an identity of a client"),
+    );
     let mut socket = DealerSocket::with_options(options);
     connect(&mut socket, file, port).await;
     socket

@@ -49,7 +49,10 @@ impl Message {
 
     /// The frames, signed.
     pub fn to_frames(&self, key: &str) -> Vec<Bytes> {
-        let json: Vec<Bytes> = [&self.header, &self.parent, &self.metadata, &self.content].iter().map(|part| Bytes::from(part.to_string())).collect();
+        let json: Vec<Bytes> = [&self.header, &self.parent, &self.metadata, &self.content]
+            .iter()
+            .map(|part| Bytes::from(part.to_string()))
+            .collect();
         let mut frames = vec![Bytes::from_static(DELIMITER), Bytes::from(sign(key, &json))];
         frames.extend(json);
         frames
@@ -61,12 +64,26 @@ impl Message {
     /// When anything is wrong with them: a kernel must never send such a message.
     pub fn read(message: ZmqMessage, key: &str) -> Self {
         let frames = message.into_vec();
-        let at = frames.iter().position(|frame| frame == DELIMITER).expect("the delimiter <IDS|MSG>");
+        let at =
+            frames.iter().position(|frame| frame == DELIMITER).expect("the delimiter <IDS|MSG>");
         let body: Vec<Bytes> = frames.iter().skip(at + 2).take(4).cloned().collect();
         let signature = frames.get(at + 1).expect("a signature frame");
-        assert_eq!(String::from_utf8_lossy(signature), sign(key, &body), "signature over the four frames");
-        let parse = |index: usize| serde_json::from_slice(body.get(index).expect("four JSON frames")).expect("a JSON frame");
-        let read = Self { prefix: frames.iter().take(at).cloned().collect(), header: parse(0), parent: parse(1), metadata: parse(2), content: parse(3) };
+        assert_eq!(
+            String::from_utf8_lossy(signature),
+            sign(key, &body),
+            "signature over the four frames"
+        );
+        let parse = |index: usize| {
+            serde_json::from_slice(body.get(index).expect("four JSON frames"))
+                .expect("a JSON frame")
+        };
+        let read = Self {
+            prefix: frames.iter().take(at).cloned().collect(),
+            header: parse(0),
+            parent: parse(1),
+            metadata: parse(2),
+            content: parse(3),
+        };
         for key in ["msg_id", "session", "username", "date", "msg_type", "version"] {
             assert!(read.header[key].is_string(), "the header of {} has {key}", read.kind());
         }

@@ -45,7 +45,10 @@ impl Batch {
     /// Pads examples to a batch. What the padding holds does not matter, since it is masked and has no label.
     pub fn of(examples: &[&Encoded]) -> Self {
         let columns = examples.iter().map(|example| example.ids.len()).max().unwrap_or(0);
-        let (mut ids, mut labels) = (Vec::with_capacity(examples.len() * columns), Vec::with_capacity(examples.len() * columns));
+        let (mut ids, mut labels) = (
+            Vec::with_capacity(examples.len() * columns),
+            Vec::with_capacity(examples.len() * columns),
+        );
         for example in examples {
             let padding = columns - example.ids.len();
             ids.extend_from_slice(&example.ids);
@@ -54,7 +57,14 @@ impl Batch {
             labels.extend(std::iter::repeat_n(IGNORED, padding));
         }
         let classes = examples.iter().filter_map(|example| example.class).collect();
-        Self { rows: examples.len(), columns, ids, labels, lengths: examples.iter().map(|example| example.ids.len()).collect(), classes }
+        Self {
+            rows: examples.len(),
+            columns,
+            ids,
+            labels,
+            lengths: examples.iter().map(|example| example.ids.len()).collect(),
+            classes,
+        }
     }
 
     /// The batch in pieces of some 256 positions, at most [`Self::MOST_PIECES`] of them, each padded to its own longest row: together they are the
@@ -73,7 +83,8 @@ impl Batch {
     fn rows_from(&self, rows: Range<usize>) -> Self {
         let lengths = self.lengths[rows.clone()].to_vec();
         // A text without tokens keeps one place, which the mask hides.
-        let columns = lengths.iter().copied().max().unwrap_or(0).clamp(1.min(self.columns), self.columns);
+        let columns =
+            lengths.iter().copied().max().unwrap_or(0).clamp(1.min(self.columns), self.columns);
         let of_row = |row: usize| row * self.columns..row * self.columns + columns;
         Self {
             rows: rows.len(),
@@ -97,7 +108,9 @@ impl Batch {
 
     /// The tokens without padding, row after row.
     pub fn unpadded(&self) -> Vec<u32> {
-        (0..self.rows).flat_map(|row| self.ids[row * self.columns..][..self.lengths[row]].iter().copied()).collect()
+        (0..self.rows)
+            .flat_map(|row| self.ids[row * self.columns..][..self.lengths[row]].iter().copied())
+            .collect()
     }
 
     /// Positions of the flattened hidden states that predict a label, and those labels; row `b` begins at `starts[b]`. Position `P + t - 1`
@@ -107,7 +120,11 @@ impl Batch {
         for (row, start) in starts.iter().enumerate() {
             for column in 0..self.columns {
                 let label = self.labels[row * self.columns + column];
-                let Some(before) = (virtual_tokens + column).checked_sub(1).filter(|_| label != IGNORED) else { continue };
+                let Some(before) =
+                    (virtual_tokens + column).checked_sub(1).filter(|_| label != IGNORED)
+                else {
+                    continue;
+                };
                 targets.0.push((start + before) as u32);
                 targets.1.push(label);
             }
@@ -131,7 +148,11 @@ impl Batch {
         if self.lengths.iter().all(|length| *length == self.columns) {
             return Ok(None);
         }
-        let mask: Vec<u8> = self.lengths.iter().flat_map(|length| (0..self.columns).map(move |column| u8::from(column < *length))).collect();
+        let mask: Vec<u8> = self
+            .lengths
+            .iter()
+            .flat_map(|length| (0..self.columns).map(move |column| u8::from(column < *length)))
+            .collect();
         Ok(Some(Tensor::from_vec(mask, (self.rows, self.columns), device)?)) // (B, T)
     }
 }
@@ -141,7 +162,11 @@ mod tests {
     use super::*;
 
     fn example(ids: &[u32], prompt: usize) -> Encoded {
-        let labels = ids.iter().enumerate().map(|(index, id)| if index < prompt { IGNORED } else { i64::from(*id) }).collect();
+        let labels = ids
+            .iter()
+            .enumerate()
+            .map(|(index, id)| if index < prompt { IGNORED } else { i64::from(*id) })
+            .collect();
         Encoded { ids: ids.to_vec(), labels, class: None }
     }
 
@@ -152,24 +177,33 @@ mod tests {
         assert_eq!(batch.labels, [IGNORED, 6, 7, IGNORED, 9, IGNORED]);
         let mask = batch.mask_tensor(&Device::Cpu).expect("mask").expect("there is padding");
         assert_eq!(mask.to_vec2::<u8>().expect("values"), [[1, 1, 1], [1, 1, 0]]);
-        assert!(Batch::of(&[&example(&[5, 6], 0)]).mask_tensor(&Device::Cpu).expect("mask").is_none());
+        assert!(
+            Batch::of(&[&example(&[5, 6], 0)]).mask_tensor(&Device::Cpu).expect("mask").is_none()
+        );
     }
 
     #[test]
     fn pieces_are_the_batch_and_are_padded_to_their_own_longest_row() {
-        let long = |count: u32, length: u32| example(&(count..count + length).collect::<Vec<_>>(), 1);
+        let long =
+            |count: u32, length: u32| example(&(count..count + length).collect::<Vec<_>>(), 1);
         let rows = [long(1, 300), long(2, 20), long(3, 400), long(4, 350), long(5, 7)];
         let batch = Batch::of(&rows.iter().collect::<Vec<_>>());
         let pieces = batch.pieces();
         assert_eq!(pieces.iter().map(|piece| piece.rows).collect::<Vec<_>>(), [1; 5]);
-        assert_eq!(pieces.iter().map(|piece| piece.columns).collect::<Vec<_>>(), [300, 20, 400, 350, 7]);
+        assert_eq!(
+            pieces.iter().map(|piece| piece.columns).collect::<Vec<_>>(),
+            [300, 20, 400, 350, 7]
+        );
         for (piece, row) in pieces.iter().zip(&rows) {
             assert_eq!((&piece.ids, &piece.labels), (&row.ids, &row.labels));
         }
         let short = Batch::of(&[&example(&[5, 6], 0), &example(&[8, 9, 1], 1)]);
         assert_eq!(short.pieces(), [short]);
         let classes = Batch { classes: vec![2, 0, 1, 1, 0], ..batch };
-        assert_eq!(classes.pieces().iter().map(|piece| piece.classes[0]).collect::<Vec<_>>(), [2, 0, 1, 1, 0]);
+        assert_eq!(
+            classes.pieces().iter().map(|piece| piece.classes[0]).collect::<Vec<_>>(),
+            [2, 0, 1, 1, 0]
+        );
     }
 
     #[test]

@@ -22,24 +22,42 @@ const KEPT_BY_OPTIMIZER: usize = 3;
 ///
 /// # Errors
 /// [`TrainError::WouldNotFit`] when one example is too much, [`TrainError::UnknownMemory`] where nothing tells how much there is, and those of encoding the data.
-pub fn largest_batch(model: &dyn Model, trainables: &[Trainable], tokenizer: &dyn TokenEncoder, data: &Dataset, config: &TrainConfig) -> Result<Fitting> {
+pub fn largest_batch(
+    model: &dyn Model,
+    trainables: &[Trainable],
+    tokenizer: &dyn TokenEncoder,
+    data: &Dataset,
+    config: &TrainConfig,
+) -> Result<Fitting> {
     let device = memory::device_of(model);
     let available = graft_nn::memory::left(&device).ok_or(TrainError::UnknownMemory)?;
     let examples = Examples::new(model, tokenizer, data, config)?;
     let validation = examples.largest_validation(model)?;
-    let sizes = memory::Sizes { validation, ..memory::of_training(model, trainables, examples.longest(), config.recompute) };
+    let sizes = memory::Sizes {
+        validation,
+        ..memory::of_training(model, trainables, examples.longest(), config.recompute)
+    };
     let counted = memory::largest(&sizes, data.train.len().min(MOST_ROWS), available)?;
     if device.is_cpu() {
         return Ok(counted);
     }
-    let rows = largest_tried(counted.rows, |rows| one_step(model, trainables, &examples.longest_batch(rows), config))?;
+    let rows = largest_tried(counted.rows, |rows| {
+        one_step(model, trainables, &examples.longest_batch(rows), config)
+    })?;
     Ok(memory::fitting(&sizes, rows, available))
 }
 
 /// Takes all the memory that a step takes, and changes nothing.
-fn one_step(model: &dyn Model, trainables: &[Trainable], batch: &Batch, config: &TrainConfig) -> Result<()> {
-    let kept: Vec<Tensor> =
-        trainables.iter().flat_map(|trainable| (0..KEPT_BY_OPTIMIZER).map(|_| trainable.var.zeros_like())).collect::<candle_core::Result<_>>()?;
+fn one_step(
+    model: &dyn Model,
+    trainables: &[Trainable],
+    batch: &Batch,
+    config: &TrainConfig,
+) -> Result<()> {
+    let kept: Vec<Tensor> = trainables
+        .iter()
+        .flat_map(|trainable| (0..KEPT_BY_OPTIMIZER).map(|_| trainable.var.zeros_like()))
+        .collect::<candle_core::Result<_>>()?;
     let gradients = there_and_back(model, trainables, batch, config)?;
     // The gradients are there while the optimizer's tensors are.
     drop((gradients, kept));
@@ -70,7 +88,11 @@ mod tests {
     fn card(room: usize, asked: &mut Vec<usize>) -> impl FnMut(usize) -> Result<()> {
         move |rows| {
             asked.push(rows);
-            let full = || candle_core::Error::Cuda("DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")".into());
+            let full = || {
+                candle_core::Error::Cuda(
+                    "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")".into(),
+                )
+            };
             if rows <= room { Ok(()) } else { Err(full().into()) }
         }
     }
@@ -88,7 +110,10 @@ mod tests {
         let mut asked = Vec::new();
         assert!(largest_tried(3, card(0, &mut asked)).expect_err("no room").is_full_card());
         assert_eq!(asked, [3, 2, 1]);
-        let lost = |_| Err(candle_core::Error::Cuda("DriverError(CUDA_ERROR_LAUNCH_FAILED, \"\")".into()).into());
+        let lost = |_| {
+            Err(candle_core::Error::Cuda("DriverError(CUDA_ERROR_LAUNCH_FAILED, \"\")".into())
+                .into())
+        };
         assert!(!largest_tried(8, lost).expect_err("lost").is_full_card());
     }
 
@@ -96,7 +121,12 @@ mod tests {
     fn the_step_that_is_tried_changes_nothing() {
         let (model, data) = (TinyLlama::new(16, 32), labelled_data());
         let (trainables, config) = (model.attach(0.1), config(1));
-        let values = || -> Vec<Vec<f32>> { trainables.iter().map(|it| it.var.flatten_all().and_then(|flat| flat.to_vec1()).expect("values")).collect() };
+        let values = || -> Vec<Vec<f32>> {
+            trainables
+                .iter()
+                .map(|it| it.var.flatten_all().and_then(|flat| flat.to_vec1()).expect("values"))
+                .collect()
+        };
         let before = values();
         let examples = Examples::new(&model, &Words, &data, &config).expect("encodes");
         let batch = examples.longest_batch(3);

@@ -25,7 +25,11 @@ pub(crate) fn score(model: &dyn Model, examples: &[Encoded]) -> Result<(f64, u64
     for (row, class) in logits.to_vec2::<f32>()?.iter().zip(&batch.classes) {
         let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let sum: f64 = row.iter().map(|logit| f64::from(logit - most).exp()).sum();
-        let own = usize::try_from(*class).ok().and_then(|class| row.get(class)).copied().unwrap_or(f32::NEG_INFINITY);
+        let own = usize::try_from(*class)
+            .ok()
+            .and_then(|class| row.get(class))
+            .copied()
+            .unwrap_or(f32::NEG_INFINITY);
         loss -= f64::from(own - most) - sum.ln();
         // Of equal scores the first counts, so that a head without any preference is not right by chance.
         let best = (0..row.len()).rev().max_by(|a, b| row[*a].total_cmp(&row[*b]));

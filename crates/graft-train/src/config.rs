@@ -56,7 +56,10 @@ impl TrainConfig {
             max_length: whole("max_length").map(|length| length as usize),
             course,
             warmup: whole("warmup").unwrap_or(10),
-            optimizer: AdamW { weight_decay: settings.float(TRAIN, "weight_decay").unwrap_or(0.0), ..AdamW::default() },
+            optimizer: AdamW {
+                weight_decay: settings.float(TRAIN, "weight_decay").unwrap_or(0.0),
+                ..AdamW::default()
+            },
             max_grad_norm: settings.float(TRAIN, "max_grad_norm").unwrap_or(1.0),
             recompute: settings.bool(TRAIN, "gradient_checkpointing"),
             eval_every: whole("eval_every").unwrap_or((steps / 10).max(1)),
@@ -79,8 +82,18 @@ mod tests {
 
     #[test]
     fn absent_keys_have_the_documented_defaults() {
-        let config = TrainConfig::from_settings(&Settings::default().with("steps", Value::Integer(50)), 3e-4, 7);
-        assert_eq!((config.steps, config.lr, config.batch, config.eval_every, config.seed), (50, 3e-4, 8, 5, 7));
-        assert_eq!((config.course, config.warmup, config.max_grad_norm, config.save_every), (Course::Cosine, 10, 1.0, 60));
+        let config = TrainConfig::from_settings(
+            &Settings::default().with("steps", Value::Integer(50)),
+            3e-4,
+            7,
+        );
+        assert_eq!(
+            (config.steps, config.lr, config.batch, config.eval_every, config.seed),
+            (50, 3e-4, 8, 5, 7)
+        );
+        assert_eq!(
+            (config.course, config.warmup, config.max_grad_norm, config.save_every),
+            (Course::Cosine, 10, 1.0, 60)
+        );
     }
 }

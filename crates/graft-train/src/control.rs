@@ -49,7 +49,10 @@ impl Control {
         if !pause() {
             return;
         }
-        self.paused.fetch_add(u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.paused.fetch_add(
+            u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
     }
 
     /// How long the pauses since the last call took in which something was done: time that is not the training's. None without one.
@@ -61,6 +64,9 @@ impl Control {
 
 impl fmt::Debug for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Control").field("stop", &self.stop).field("pauses", &self.pause.is_some()).finish()
+        f.debug_struct("Control")
+            .field("stop", &self.stop)
+            .field("pauses", &self.pause.is_some())
+            .finish()
     }
 }

@@ -36,7 +36,11 @@ pub(crate) struct Encoder<'a> {
 ///
 /// # Errors
 /// Those of the tokenizer.
-pub fn encode_example(tokenizer: &dyn TokenEncoder, prompt: &str, completion: &str) -> Result<Encoded> {
+pub fn encode_example(
+    tokenizer: &dyn TokenEncoder,
+    prompt: &str,
+    completion: &str,
+) -> Result<Encoded> {
     Ok(ended(tokenizer, sequence(tokenizer, prompt, completion)?).into_encoded())
 }
 
@@ -44,8 +48,12 @@ pub fn encode_example(tokenizer: &dyn TokenEncoder, prompt: &str, completion: &s
 fn sequence(tokenizer: &dyn TokenEncoder, prompt: &str, completion: &str) -> Result<Sequence> {
     let prefix = tokenizer.prefix();
     let tokens = tokenizer.encode_with_offsets(&format!("{prompt}{completion}"))?;
-    let first = tokens.iter().position(|(_, covered)| covered.end > prompt.len()).unwrap_or(tokens.len());
-    Ok(Sequence { first: prefix.len() + first, ids: prefix.into_iter().chain(tokens.into_iter().map(|(id, _)| id)).collect() })
+    let first =
+        tokens.iter().position(|(_, covered)| covered.end > prompt.len()).unwrap_or(tokens.len());
+    Ok(Sequence {
+        first: prefix.len() + first,
+        ids: prefix.into_iter().chain(tokens.into_iter().map(|(id, _)| id)).collect(),
+    })
 }
 
 /// With the special tokens that end a text, and the end token where neither they nor the text itself end with it.
@@ -60,7 +68,11 @@ impl Sequence {
     /// Its tokens with a label for each of the completion's.
     fn into_encoded(self) -> Encoded {
         let Self { ids, first } = self;
-        let labels = ids.iter().enumerate().map(|(index, id)| if index < first { IGNORED } else { i64::from(*id) }).collect();
+        let labels = ids
+            .iter()
+            .enumerate()
+            .map(|(index, id)| if index < first { IGNORED } else { i64::from(*id) })
+            .collect();
         Encoded { ids, labels, class: None }
     }
 }
@@ -70,11 +82,17 @@ impl<'a> Encoder<'a> {
     ///
     /// # Errors
     /// [`TrainError::NoRoom`] when not even two tokens fit.
-    pub(crate) fn new(model: &dyn Model, tokenizer: &'a dyn TokenEncoder, data: &'a Dataset, max_length: Option<usize>) -> Result<Self> {
+    pub(crate) fn new(
+        model: &dyn Model,
+        tokenizer: &'a dyn TokenEncoder,
+        data: &'a Dataset,
+        max_length: Option<usize>,
+    ) -> Result<Self> {
         let (context, taken) = (model.shape().max_positions, model.embedding().positions_taken());
         let classifies = is_classifier(model);
         let longest_text = tokenizer.max_length().filter(|_| classifies);
-        let limit = context.saturating_sub(taken).min(max_length.or(longest_text).unwrap_or(usize::MAX));
+        let limit =
+            context.saturating_sub(taken).min(max_length.or(longest_text).unwrap_or(usize::MAX));
         if limit < 2 {
             return Err(TrainError::NoRoom { context, virtual_tokens: taken });
         }
@@ -119,7 +137,8 @@ impl<'a> Encoder<'a> {
         let cut = text.len() > room;
         text.truncate(room);
         let ids = [prefix, text, suffix].concat();
-        let class = example.label.map(|label| self.classes.get(label).copied().unwrap_or(label) as i64);
+        let class =
+            example.label.map(|label| self.classes.get(label).copied().unwrap_or(label) as i64);
         Ok((Encoded { labels: vec![IGNORED; ids.len()], ids, class }, cut))
     }
 
@@ -133,7 +152,12 @@ impl<'a> Encoder<'a> {
         }
         let prefix = self.tokenizer.prefix().len();
         // One token of the prompt stays, so that the completion's first token is predicted from something.
-        let removable = sequences.iter().map(|sequence| sequence.first).min().unwrap_or(0).saturating_sub(prefix.max(1));
+        let removable = sequences
+            .iter()
+            .map(|sequence| sequence.first)
+            .min()
+            .unwrap_or(0)
+            .saturating_sub(prefix.max(1));
         for sequence in sequences {
             sequence.ids.drain(prefix..prefix + excess.min(removable));
             sequence.first -= excess.min(removable);
@@ -151,7 +175,8 @@ mod tests {
     fn encoded(limit: usize, prompt: &str, completion: &str) -> (Vec<u32>, usize, bool) {
         let (model, data) = (TinyLlama::new(16, 32), labelled_data());
         let encoder = Encoder::new(&model, &Words, &data, Some(limit)).expect("room");
-        let example = Example { prompt: prompt.to_owned(), completion: completion.to_owned(), label: None };
+        let example =
+            Example { prompt: prompt.to_owned(), completion: completion.to_owned(), label: None };
         let (encoded, cut) = encoder.example(&example).expect("encodes");
         let labels = encoded.labels.iter().filter(|label| **label != IGNORED).count();
         (encoded.ids, labels, cut)

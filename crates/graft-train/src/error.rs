@@ -73,7 +73,9 @@ pub enum TrainError {
         split: &'static str,
     },
     /// Soft prompt or `max_length` leave no room for an example.
-    #[error("{virtual_tokens} virtual tokens leave no room for an example in a context of {context}")]
+    #[error(
+        "{virtual_tokens} virtual tokens leave no room for an example in a context of {context}"
+    )]
     NoRoom {
         /// Positions the model has.
         context: usize,
@@ -180,7 +182,11 @@ pub enum TrainError {
 }
 
 fn kept(taken_back: bool) -> &'static str {
-    if taken_back { "the adapter of the last good step is kept" } else { "the adapter is as it was when this training began" }
+    if taken_back {
+        "the adapter of the last good step is kept"
+    } else {
+        "the adapter is as it was when this training began"
+    }
 }
 
 fn not_kept(moment: Moment) -> String {
@@ -194,7 +200,11 @@ fn not_kept(moment: Moment) -> String {
 
 fn kept_steps(run: &str, kept: &[u64]) -> String {
     let lines: Vec<_> = kept.iter().map(|step| format!("`%runs use {run} step={step}`")).collect();
-    if lines.is_empty() { "train it again with `%train`".to_owned() } else { format!("kept: {}", lines.join(", ")) }
+    if lines.is_empty() {
+        "train it again with `%train`".to_owned()
+    } else {
+        format!("kept: {}", lines.join(", "))
+    }
 }
 
 fn gibibytes(bytes: u64) -> String {
@@ -204,9 +214,15 @@ fn gibibytes(bytes: u64) -> String {
 /// Fewer rows where some would fit, else shorter ones.
 fn smaller(rows: usize, tokens: usize, fitting: Option<usize>) -> String {
     if let Some(fitting) = fitting {
-        return format!("the same step in parts: batch={fitting} gradient_accumulation_steps={}", rows.div_ceil(fitting));
+        return format!(
+            "the same step in parts: batch={fitting} gradient_accumulation_steps={}",
+            rows.div_ceil(fitting)
+        );
     }
-    format!("try max_length={}, a smaller r or a smaller model; %memory shows what takes how much", (tokens / 2).max(2))
+    format!(
+        "try max_length={}, a smaller r or a smaller model; %memory shows what takes how much",
+        (tokens / 2).max(2)
+    )
 }
 
 impl TrainError {

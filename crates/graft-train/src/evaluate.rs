@@ -68,7 +68,10 @@ pub struct Evaluator<'a> {
 ///
 /// # Errors
 /// [`TrainError::EmptySplit`], [`TrainError::Stopped`] when `control` says so, and those of model and tokenizer.
-#[expect(clippy::too_many_arguments, reason = "the plain form of Evaluator for callers that have each of these at hand")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the plain form of Evaluator for callers that have each of these at hand"
+)]
 pub fn evaluate(
     model: &dyn Model,
     tokenizer: &dyn TokenEncoder,
@@ -80,7 +83,8 @@ pub fn evaluate(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Evaluation> {
     let split = SplitName::parse(split).unwrap_or(SplitName::Test);
-    Evaluator::new(model, tokenizer, data, Request { split, examples, batch, max_length: None })?.run(control, progress)
+    Evaluator::new(model, tokenizer, data, Request { split, examples, batch, max_length: None })?
+        .run(control, progress)
 }
 
 impl<'a> Evaluator<'a> {
@@ -88,12 +92,21 @@ impl<'a> Evaluator<'a> {
     ///
     /// # Errors
     /// [`TrainError::EmptySplit`], [`TrainError::NoHead`], [`TrainError::Classes`] and [`TrainError::NoRoom`].
-    pub fn new(model: &'a dyn Model, tokenizer: &'a dyn TokenEncoder, data: &'a Dataset, request: Request) -> Result<Self> {
+    pub fn new(
+        model: &'a dyn Model,
+        tokenizer: &'a dyn TokenEncoder,
+        data: &'a Dataset,
+        request: Request,
+    ) -> Result<Self> {
         if data.split(request.split).is_empty() {
-            return Err(TrainError::EmptySplit { data: data.name.clone(), split: request.split.name() });
+            return Err(TrainError::EmptySplit {
+                data: data.name.clone(),
+                split: request.split.name(),
+            });
         }
         let map = classify::label_map(model, data)?;
-        let encoder = Encoder::new(model, tokenizer, data, request.max_length)?.with_classes(map.classes);
+        let encoder =
+            Encoder::new(model, tokenizer, data, request.max_length)?.with_classes(map.classes);
         Ok(Self { model, encoder, data, request })
     }
 
@@ -134,18 +147,28 @@ impl<'a> Evaluator<'a> {
     /// Those of the tokenizer.
     pub fn largest_pass(&self) -> Result<LargestPass> {
         let all = self.data.split(self.request.split);
-        let chunks = || all[..all.len().min(self.request.examples)].chunks(self.request.batch.max(1));
-        let mut pieces: Vec<&[Example]> = chunks().flat_map(|chunk| chunk.chunks(self.piece(chunk))).collect();
+        let chunks =
+            || all[..all.len().min(self.request.examples)].chunks(self.request.batch.max(1));
+        let mut pieces: Vec<&[Example]> =
+            chunks().flat_map(|chunk| chunk.chunks(self.piece(chunk))).collect();
         pieces.sort_by_cached_key(|piece| std::cmp::Reverse(self.size_in_bytes(piece)));
-        let mut largest = LargestPass { passes: chunks().map(|chunk| chunk.len().div_ceil(self.piece(chunk))).max().unwrap_or(0), ..LargestPass::default() };
-        let (mut texts, each) = (0, if classify::is_classifier(self.model) { 1 } else { 1 + self.data.labels().len() });
+        let mut largest = LargestPass {
+            passes: chunks()
+                .map(|chunk| chunk.len().div_ceil(self.piece(chunk)))
+                .max()
+                .unwrap_or(0),
+            ..LargestPass::default()
+        };
+        let (mut texts, each) =
+            (0, if classify::is_classifier(self.model) { 1 } else { 1 + self.data.labels().len() });
         for piece in pieces {
             texts += piece.len() * each;
             if texts > MOST_TEXTS && largest.positions > 0 {
                 break;
             }
             let (positions, read) = self.sizes(piece)?;
-            (largest.positions, largest.read) = (largest.positions.max(positions), largest.read.max(read));
+            (largest.positions, largest.read) =
+                (largest.positions.max(positions), largest.read.max(read));
         }
         Ok(largest)
     }
@@ -153,20 +176,33 @@ impl<'a> Evaluator<'a> {
     /// Positions of the pass of a piece, and those whose logits are read.
     fn sizes(&self, piece: &[Example]) -> Result<(usize, usize)> {
         let (lengths, read) = if classify::is_classifier(self.model) {
-            (piece.iter().map(|example| Ok(self.encoder.example(example)?.0.ids.len())).collect::<Result<Vec<_>>>()?, piece.len())
+            (
+                piece
+                    .iter()
+                    .map(|example| Ok(self.encoder.example(example)?.0.ids.len()))
+                    .collect::<Result<Vec<_>>>()?,
+                piece.len(),
+            )
         } else {
             let rows = self.rows(piece)?;
             (rows.lengths(), rows.read())
         };
         let longest = lengths.iter().max().copied().unwrap_or(0);
         let taken = self.model.embedding().positions_taken();
-        Ok((if self.packs() { lengths.iter().sum() } else { lengths.len() * (longest + taken) }, read))
+        Ok((
+            if self.packs() { lengths.iter().sum() } else { lengths.len() * (longest + taken) },
+            read,
+        ))
     }
 
     /// What the size of a piece's pass grows with, without tokenizing it.
     fn size_in_bytes(&self, piece: &[Example]) -> usize {
         let bytes = |example: &Example| example.prompt.len() + example.completion.len();
-        if self.packs() { piece.iter().map(bytes).sum() } else { piece.len() * piece.iter().map(bytes).max().unwrap_or(0) }
+        if self.packs() {
+            piece.iter().map(bytes).sum()
+        } else {
+            piece.len() * piece.iter().map(bytes).max().unwrap_or(0)
+        }
     }
 
     /// Whether the rows of a pass are put one after the other, without padding.
@@ -177,7 +213,11 @@ impl<'a> Evaluator<'a> {
 
     /// Examples of a chunk that pass through the model at one time.
     fn piece(&self, chunk: &[Example]) -> usize {
-        if self.model.embedding().weight().own().device().is_cpu() { PIECE } else { chunk.len().max(1) }
+        if self.model.embedding().weight().own().device().is_cpu() {
+            PIECE
+        } else {
+            chunk.len().max(1)
+        }
     }
 
     /// A chunk in pieces, each on a thread of its own where there are enough.
@@ -187,14 +227,18 @@ impl<'a> Evaluator<'a> {
             one.add(&other);
             Ok(one)
         };
-        summed(pieces.len(), &|piece| self.scored(pieces[piece]), &add).unwrap_or_else(|| Ok(Scored::default()))
+        summed(pieces.len(), &|piece| self.scored(pieces[piece]), &add)
+            .unwrap_or_else(|| Ok(Scored::default()))
     }
 
     fn scored(&self, examples: &[Example]) -> Result<Scored> {
         if !classify::is_classifier(self.model) {
             return score(self.model, &self.rows(examples)?);
         }
-        let encoded = examples.iter().map(|example| Ok(self.encoder.example(example)?.0)).collect::<Result<Vec<_>>>()?;
+        let encoded = examples
+            .iter()
+            .map(|example| Ok(self.encoder.example(example)?.0))
+            .collect::<Result<Vec<_>>>()?;
         let (loss, right) = classify::score(self.model, &encoded)?;
         Ok(Scored { loss, tokens: encoded.len() as u64, right })
     }
@@ -203,7 +247,9 @@ impl<'a> Evaluator<'a> {
         let mut rows = Rows::default();
         for example in examples {
             let mut sequences = self.labels(example)?;
-            sequences.push(self.encoder.ended(self.encoder.sequence(&example.prompt, &example.completion)?));
+            sequences.push(
+                self.encoder.ended(self.encoder.sequence(&example.prompt, &example.completion)?),
+            );
             // Cut alike, so that every label comes after the same prompt.
             self.encoder.fit(&mut sequences);
             let completion = sequences.pop().unwrap_or_default();
@@ -216,10 +262,13 @@ impl<'a> Evaluator<'a> {
     /// The prompt of a labelled example with each of the labels.
     fn labels(&self, example: &Example) -> Result<Vec<Sequence>> {
         let labels = if example.label.is_some() { self.data.labels() } else { &[] };
-        let sequences = labels.iter().map(|label| self.encoder.sequence(&example.prompt, &Dataset::label_completion(label)));
+        let sequences = labels
+            .iter()
+            .map(|label| self.encoder.sequence(&example.prompt, &Dataset::label_completion(label)));
         let mut sequences = sequences.collect::<Result<Vec<_>>>()?;
         if is_end_needed(&sequences) {
-            sequences = sequences.into_iter().map(|sequence| self.encoder.ended(sequence)).collect();
+            sequences =
+                sequences.into_iter().map(|sequence| self.encoder.ended(sequence)).collect();
         }
         Ok(sequences)
     }
@@ -230,7 +279,8 @@ impl<'a> Evaluator<'a> {
 /// In sorted order, a prefix of other labels comes directly before one of them, so comparing neighbours is enough: there may be thousands of labels.
 fn is_end_needed(labels: &[Sequence]) -> bool {
     let Some((one, others)) = labels.split_first() else { return false };
-    let common = others.iter().map(|other| common_tokens(one, other)).fold(one.ids.len(), usize::min);
+    let common =
+        others.iter().map(|other| common_tokens(one, other)).fold(one.ids.len(), usize::min);
     let mut endings: Vec<&[u32]> = labels.iter().map(|label| &label.ids[common..]).collect();
     endings.sort_unstable();
     endings.windows(2).any(|pair| pair[1].starts_with(pair[0]))
@@ -240,7 +290,10 @@ fn is_end_needed(labels: &[Sequence]) -> bool {
 /// not the same in all of them: otherwise one would be scored for characters that the other is given.
 fn compare_from_the_same_token(labels: &mut [Sequence]) {
     let Some((one, others)) = labels.split_first() else { return };
-    let earliest = others.iter().map(|other| other.first.min(common_tokens(one, other))).fold(one.first, usize::min);
+    let earliest = others
+        .iter()
+        .map(|other| other.first.min(common_tokens(one, other)))
+        .fold(one.first, usize::min);
     labels.iter_mut().for_each(|label| label.first = earliest);
 }
 

@@ -37,20 +37,40 @@ impl<'a> Examples<'a> {
     ///
     /// # Errors
     /// [`TrainError::EmptySplit`], and those of the tokenizer.
-    pub fn new(model: &dyn Model, tokenizer: &'a dyn TokenEncoder, data: &'a Dataset, config: &TrainConfig) -> Result<Self> {
+    pub fn new(
+        model: &dyn Model,
+        tokenizer: &'a dyn TokenEncoder,
+        data: &'a Dataset,
+        config: &TrainConfig,
+    ) -> Result<Self> {
         if data.train.is_empty() {
-            return Err(TrainError::EmptySplit { data: data.name.clone(), split: SplitName::Train.name() });
+            return Err(TrainError::EmptySplit {
+                data: data.name.clone(),
+                split: SplitName::Train.name(),
+            });
         }
         let LabelMap { classes, warning: unmatched, .. } = classify::label_map(model, data)?;
-        let encoder = Encoder::new(model, tokenizer, data, config.max_length)?.with_classes(classes);
+        let encoder =
+            Encoder::new(model, tokenizer, data, config.max_length)?.with_classes(classes);
         let (mut train, mut cut) = (Vec::with_capacity(data.train.len()), 0);
         for example in &data.train {
             let (encoded, was_cut) = encoder.example(example)?;
             cut += usize::from(was_cut);
             train.push(encoded);
         }
-        let (config, limit, largest_validation) = (config.clone(), encoder.limit(), OnceLock::new());
-        Ok(Self { data, validation: data, tokenizer, train, config, limit, cut, unmatched, largest_validation })
+        let (config, limit, largest_validation) =
+            (config.clone(), encoder.limit(), OnceLock::new());
+        Ok(Self {
+            data,
+            validation: data,
+            tokenizer,
+            train,
+            config,
+            limit,
+            cut,
+            unmatched,
+            largest_validation,
+        })
     }
 
     /// Validates on another set.
@@ -61,7 +81,12 @@ impl<'a> Examples<'a> {
     /// What to tell the reader: labels that match no class, and examples that were too long.
     pub(crate) fn notes(&self) -> Vec<String> {
         let Self { limit, cut, .. } = self;
-        let too_long = (*cut > 0).then(|| format!("{cut} of {} training examples were longer than {limit} tokens and were cut", self.train.len()));
+        let too_long = (*cut > 0).then(|| {
+            format!(
+                "{cut} of {} training examples were longer than {limit} tokens and were cut",
+                self.train.len()
+            )
+        });
         self.unmatched.iter().cloned().chain(too_long).collect()
     }
 
@@ -92,15 +117,25 @@ impl<'a> Examples<'a> {
             return Ok(*found);
         }
         let evaluator = if self.config.eval_every > 0 { self.evaluator(model)? } else { None };
-        let found = evaluator.map_or(Ok(LargestPass::default()), |evaluator| evaluator.largest_pass())?;
+        let found =
+            evaluator.map_or(Ok(LargestPass::default()), |evaluator| evaluator.largest_pass())?;
         Ok(*self.largest_validation.get_or_init(|| found))
     }
 
     /// What validates; none without validation examples.
     fn evaluator<'e>(&'e self, model: &'e dyn Model) -> Result<Option<Evaluator<'e>>> {
         let rows = self.config.batch.max(VALIDATION_BATCH);
-        let request = Request { split: SplitName::Validation, examples: self.config.eval_examples, batch: rows, max_length: self.config.max_length };
-        if self.validation.validation.is_empty() { Ok(None) } else { Evaluator::new(model, self.tokenizer, self.validation, request).map(Some) }
+        let request = Request {
+            split: SplitName::Validation,
+            examples: self.config.eval_examples,
+            batch: rows,
+            max_length: self.config.max_length,
+        };
+        if self.validation.validation.is_empty() {
+            Ok(None)
+        } else {
+            Evaluator::new(model, self.tokenizer, self.validation, request).map(Some)
+        }
     }
 
     /// The order of the examples in an epoch.
@@ -116,7 +151,12 @@ impl<'a> Examples<'a> {
 ///
 /// # Errors
 /// Those of the tokenizer.
-pub fn samples(model: &dyn Model, tokenizer: &dyn TokenEncoder, data: &Dataset, count: usize) -> Result<Vec<Vec<u32>>> {
+pub fn samples(
+    model: &dyn Model,
+    tokenizer: &dyn TokenEncoder,
+    data: &Dataset,
+    count: usize,
+) -> Result<Vec<Vec<u32>>> {
     let encoder = Encoder::new(model, tokenizer, data, None)?;
     let split = if data.validation.is_empty() { &data.train } else { &data.validation };
     split.iter().take(count).map(|example| Ok(encoder.example(example)?.0.ids)).collect()
@@ -154,9 +194,17 @@ mod tests {
         let examples = Examples::new(&model, &Words, &data, &config).expect("encodes");
         let per_epoch = data.train.len().div_ceil(3) as u64;
         let read = |epoch: u64| -> Vec<Vec<u32>> {
-            let batches = (0..per_epoch).map(|index| examples.micro_batch(epoch * per_epoch + index).expect("a batch"));
+            let batches = (0..per_epoch)
+                .map(|index| examples.micro_batch(epoch * per_epoch + index).expect("a batch"));
             batches
-                .flat_map(|batch| batch.ids.chunks(batch.columns).zip(&batch.lengths).map(|(row, length)| row[..*length].to_vec()).collect::<Vec<_>>())
+                .flat_map(|batch| {
+                    batch
+                        .ids
+                        .chunks(batch.columns)
+                        .zip(&batch.lengths)
+                        .map(|(row, length)| row[..*length].to_vec())
+                        .collect::<Vec<_>>()
+                })
                 .collect()
         };
         let (mut first, mut second) = (read(0), read(1));

@@ -65,14 +65,20 @@ impl Dataset {
 /// # Errors
 /// When a tensor cannot be read.
 pub fn weights_fingerprint(trainables: &[Trainable]) -> graft_nn::Result<String> {
-    of_tensors(trainables.iter().map(|trainable| (trainable.name.as_str(), trainable.var.as_detached_tensor())))
+    of_tensors(
+        trainables
+            .iter()
+            .map(|trainable| (trainable.name.as_str(), trainable.var.as_detached_tensor())),
+    )
 }
 
 /// Fingerprint of tensors by name, in any order.
 ///
 /// # Errors
 /// When a tensor cannot be read.
-pub fn of_tensors<'a>(tensors: impl Iterator<Item = (&'a str, Tensor)>) -> graft_nn::Result<String> {
+pub fn of_tensors<'a>(
+    tensors: impl Iterator<Item = (&'a str, Tensor)>,
+) -> graft_nn::Result<String> {
     let mut tensors: Vec<_> = tensors.collect();
     tensors.sort_by(|one, other| one.0.cmp(other.0));
     let mut hasher = Hasher::new();
@@ -114,7 +120,10 @@ mod tests {
         let text = "{\"prompt\": \"a\", \"completion\": \" b\"}\n";
         let (one, other) = (data(text), data(&text.replace('b', "c")));
         assert_ne!(one.content_fingerprint(), other.content_fingerprint());
-        assert_eq!(one.content_fingerprint(), Dataset { name: "else".to_owned(), ..one.clone() }.content_fingerprint());
+        assert_eq!(
+            one.content_fingerprint(),
+            Dataset { name: "else".to_owned(), ..one.clone() }.content_fingerprint()
+        );
         let mut hasher = Hasher::new();
         hasher.bytes(b"foobar");
         assert_eq!(hasher.finish(), "85944171f73967e8", "the published value of FNV-1a");
@@ -122,7 +131,9 @@ mod tests {
 
     #[test]
     fn the_fingerprint_of_weights_changes_with_a_value_at_either_end() {
-        let var = |values: &[f32]| vec![Trainable::new("w", Var::new(values, &Device::Cpu).expect("var"))];
+        let var = |values: &[f32]| {
+            vec![Trainable::new("w", Var::new(values, &Device::Cpu).expect("var"))]
+        };
         let of = |values: &[f32]| weights_fingerprint(&var(values)).expect("reads");
         let mut long = vec![0.5f32; 2 * HASHED + 10];
         let first = of(&long);

@@ -113,7 +113,24 @@ impl<'a> Training<'a> {
         let (step, position, tokens, first, last) = (0, 0, 0, None, None);
         let (spent, taken_up, saved, saved_step) = (Duration::ZERO, now, now, None);
         let (began_validated, best, meter) = (false, None, None);
-        Ok(Self { run, optimizer, ledger, _lock: lock, step, position, spent, taken_up, saved, saved_step, began_validated, best, first, last, tokens, meter })
+        Ok(Self {
+            run,
+            optimizer,
+            ledger,
+            _lock: lock,
+            step,
+            position,
+            spent,
+            taken_up,
+            saved,
+            saved_step,
+            began_validated,
+            best,
+            first,
+            last,
+            tokens,
+            meter,
+        })
     }
 
     /// Steps done.
@@ -125,7 +142,12 @@ impl<'a> Training<'a> {
     ///
     /// # Errors
     /// Those of [`begin`]; the run has then ended as failed.
-    pub fn advance(&mut self, steps: u64, control: &Control, emit: Emit<'_>) -> Result<Option<RunOutcome>> {
+    pub fn advance(
+        &mut self,
+        steps: u64,
+        control: &Control,
+        emit: Emit<'_>,
+    ) -> Result<Option<RunOutcome>> {
         self.taken_up = Instant::now();
         let outcome = self.steps(self.step.saturating_add(steps), control, emit);
         self.spent += self.taken_up.elapsed();
@@ -149,7 +171,12 @@ impl<'a> Training<'a> {
         }
     }
 
-    fn steps(&mut self, until: u64, control: &Control, emit: Emit<'_>) -> Result<Option<RunOutcome>> {
+    fn steps(
+        &mut self,
+        until: u64,
+        control: &Control,
+        emit: Emit<'_>,
+    ) -> Result<Option<RunOutcome>> {
         if self.step == 0 && !self.began_validated && self.run.config.eval_every > 0 {
             self.began_validated = true;
             self.validate(control, emit)?;
@@ -164,7 +191,9 @@ impl<'a> Training<'a> {
             if self.is_validation_due() {
                 self.validate(control, emit)?;
             }
-            if self.run.config.save_every > 0 && self.saved.elapsed() >= Duration::from_secs(self.run.config.save_every) {
+            if self.run.config.save_every > 0
+                && self.saved.elapsed() >= Duration::from_secs(self.run.config.save_every)
+            {
                 self.save()?;
             }
         }
@@ -190,7 +219,8 @@ impl<'a> Training<'a> {
         // Here, so that no checkpoint and no finished run ever holds such numbers.
         check_finite(&self.run.trainables, step)?;
         if let Some(companion) = self.run.state.companion() {
-            let named = self.run.trainables.iter().map(|trainable| trainable.name.as_str()).zip(&gradients);
+            let named =
+                self.run.trainables.iter().map(|trainable| trainable.name.as_str()).zip(&gradients);
             companion.after_step(step, &named.collect())?;
         }
         self.step = step;
@@ -198,7 +228,17 @@ impl<'a> Training<'a> {
         let tokens: u64 = window.iter().map(Batch::tokens).sum();
         self.tokens += tokens;
         let tokens_per_second = tokens as f64 / began.elapsed().as_secs_f64().max(1e-9);
-        self.record(StepRecord { step, loss, lr, grad_norm, tokens_per_second, elapsed_seconds: self.seconds() }, emit)
+        self.record(
+            StepRecord {
+                step,
+                loss,
+                lr,
+                grad_norm,
+                tokens_per_second,
+                elapsed_seconds: self.seconds(),
+            },
+            emit,
+        )
     }
 
     /// Time spent on it, without the pauses.
@@ -219,11 +259,21 @@ impl<'a> Training<'a> {
 
     /// Validates, unless the source has nothing to validate on or the user stops it half-way.
     fn validate(&mut self, control: &Control, emit: Emit<'_>) -> Result<()> {
-        let Some(validation) = self.run.source.validate(self.run.model, control)? else { return Ok(()) };
+        let Some(validation) = self.run.source.validate(self.run.model, control)? else {
+            return Ok(());
+        };
         if !validation.loss.is_finite() {
-            return Err(TrainError::NotFinite { step: self.step, tensor: "the validation loss".to_owned(), taken_back: false });
+            return Err(TrainError::NotFinite {
+                step: self.step,
+                tensor: "the validation loss".to_owned(),
+                taken_back: false,
+            });
         }
-        let record = ValidationRecord { step: self.step, loss: validation.loss, accuracy: validation.accuracy };
+        let record = ValidationRecord {
+            step: self.step,
+            loss: validation.loss,
+            accuracy: validation.accuracy,
+        };
         self.leave_out_pauses(control);
         self.ledger.validation(&record)?;
         emit(Event::Validation(record));

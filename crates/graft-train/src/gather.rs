@@ -30,7 +30,9 @@ impl CustomOp1 for Rows {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let (rows, width) = layout.shape().dims2()?;
-        let (CpuStorage::F32(x), Some((start, end))) = (x, layout.contiguous_offsets()) else { candle_core::bail!("rows wants contiguous 32-bit numbers") };
+        let (CpuStorage::F32(x), Some((start, end))) = (x, layout.contiguous_offsets()) else {
+            candle_core::bail!("rows wants contiguous 32-bit numbers")
+        };
         if let Some(number) = self.numbers.iter().find(|number| **number as usize >= rows) {
             candle_core::bail!("row {number} of {rows}");
         }
@@ -46,7 +48,9 @@ impl CustomOp1 for Rows {
         let width = x.dims2()?.1;
         let g = g.contiguous()?;
         let (storage, layout) = g.storage_and_layout();
-        let (candle_core::Storage::Cpu(CpuStorage::F32(g)), Some((start, end))) = (&*storage, layout.contiguous_offsets()) else {
+        let (candle_core::Storage::Cpu(CpuStorage::F32(g)), Some((start, end))) =
+            (&*storage, layout.contiguous_offsets())
+        else {
             candle_core::bail!("rows wants contiguous 32-bit gradients")
         };
         let mut dx = vec![0.0; x.elem_count()];
@@ -69,9 +73,12 @@ mod tests {
         let x = Var::new(&[[1f32, 2.0], [3.0, 4.0], [5.0, 6.0]], &Device::Cpu).expect("x");
         let y = rows(x.as_tensor(), &[2, 0, 2]).expect("rows");
         assert_eq!(y.to_vec2::<f32>().expect("values"), [[5.0, 6.0], [1.0, 2.0], [5.0, 6.0]]);
-        let weights = Tensor::new(&[[1f32, 10.0], [2.0, 20.0], [3.0, 30.0]], &Device::Cpu).expect("weights");
-        let store = (y * weights).and_then(|z| z.sum_all()).and_then(|z| z.backward()).expect("backward");
-        let gradient = store.get(x.as_tensor()).expect("gradient").to_vec2::<f32>().expect("values");
+        let weights =
+            Tensor::new(&[[1f32, 10.0], [2.0, 20.0], [3.0, 30.0]], &Device::Cpu).expect("weights");
+        let store =
+            (y * weights).and_then(|z| z.sum_all()).and_then(|z| z.backward()).expect("backward");
+        let gradient =
+            store.get(x.as_tensor()).expect("gradient").to_vec2::<f32>().expect("values");
         assert_eq!(gradient, [[2.0, 20.0], [0.0, 0.0], [4.0, 40.0]]);
     }
 

@@ -58,7 +58,12 @@ pub fn resume(job: Job<'_>, control: &Control, emit: &mut dyn FnMut(Event)) -> R
 
 type GoRun = fn(Run<'_>, &Control, &mut dyn FnMut(Event)) -> Result<RunEnded>;
 
-fn train(job: Job<'_>, control: &Control, emit: &mut dyn FnMut(Event), go: GoRun) -> Result<RunEnded> {
+fn train(
+    job: Job<'_>,
+    control: &Control,
+    emit: &mut dyn FnMut(Event),
+    go: GoRun,
+) -> Result<RunEnded> {
     let source = job.source(emit)?;
     go(job.run(&source), control, emit)
 }
@@ -72,12 +77,19 @@ impl<'a> Job<'a> {
         if self.trainables.is_empty() {
             return Err(TrainError::NothingToTrain);
         }
-        let source = Examples::new(self.model, self.tokenizer, self.data, &self.config)?.validated_on(self.watched.unwrap_or(self.data));
+        let source = Examples::new(self.model, self.tokenizer, self.data, &self.config)?
+            .validated_on(self.watched.unwrap_or(self.data));
         for text in source.notes() {
             emit(Event::Note { level: Level::Warning, text });
         }
         let validation = source.largest_validation(self.model)?;
-        memory::check(self.model, &self.trainables, (source.rows(), source.longest()), self.config.recompute, validation)?;
+        memory::check(
+            self.model,
+            &self.trainables,
+            (source.rows(), source.longest()),
+            self.config.recompute,
+            validation,
+        )?;
         Ok(source)
     }
 
@@ -91,8 +103,25 @@ impl<'a> Job<'a> {
         let Job { model, trainables, config, run: folder, header, state, .. } = self;
         // What cannot be encoded is told by the validation itself.
         let validation = source.largest_validation(model).unwrap_or_default();
-        let predicted = memory::predicted_with(model, &trainables, (source.rows(), source.longest()), config.recompute, validation).on_top();
-        Run { model, trainables, source, config, folder, header, state, keeps_best, predicted: Some(predicted) }
+        let predicted = memory::predicted_with(
+            model,
+            &trainables,
+            (source.rows(), source.longest()),
+            config.recompute,
+            validation,
+        )
+        .on_top();
+        Run {
+            model,
+            trainables,
+            source,
+            config,
+            folder,
+            header,
+            state,
+            keeps_best,
+            predicted: Some(predicted),
+        }
     }
 }
 

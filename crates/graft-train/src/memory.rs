@@ -89,13 +89,18 @@ impl Memory {
         let (pieces, at_once) = under_way(sizes);
         // Of the last row of a piece that has one more than another nothing is spared.
         let positions = (at_once * sizes.rows.div_ceil(pieces) * sizes.tokens) as u64;
-        let [hidden, wide, vocab] = [shape.hidden, shape.intermediate, shape.vocab].map(|size| size as u64);
+        let [hidden, wide, vocab] =
+            [shape.hidden, shape.intermediate, shape.vocab].map(|size| size as u64);
         let block = of_block(shape);
         // With blocks that are computed again only their inputs are kept, and one block at a time.
         let blocks = (shape.layers - sizes.untouched.min(shape.layers)) as u64;
-        let [per_position, per_pass] = [sizes.adapters.per_position, sizes.adapters.per_pass].map(|numbers| numbers as u64);
-        let kept_of_blocks =
-            if sizes.recompute { (blocks + COMPUTED_AGAIN) * hidden + block + per_position / blocks.max(1) } else { blocks * block + per_position };
+        let [per_position, per_pass] =
+            [sizes.adapters.per_position, sizes.adapters.per_pass].map(|numbers| numbers as u64);
+        let kept_of_blocks = if sizes.recompute {
+            (blocks + COMPUTED_AGAIN) * hidden + block + per_position / blocks.max(1)
+        } else {
+            blocks * block + per_position
+        };
         let per_pass = if sizes.recompute { per_pass / blocks.max(1) } else { per_pass };
         // A weight that is trained is kept in 32-bit numbers.
         let weights = kept - share(kept, opened, parameters) + trained * FLOAT;
@@ -103,13 +108,26 @@ impl Memory {
         let backward = positions * (5 * wide + 2 * hidden) * FLOAT;
         let logits = (LOGITS.max(64 * vocab) * at_once as u64).min(positions * vocab) * FLOAT;
         // Each piece that is under way ends with a gradient of its own, beside the sums of those before it, one for each doubling.
-        let gradients = if pieces > 1 { at_once * (1 + pieces.div_ceil(at_once).next_power_of_two().ilog2() as usize) } else { 1 };
+        let gradients = if pieces > 1 {
+            at_once * (1 + pieces.div_ceil(at_once).next_power_of_two().ilog2() as usize)
+        } else {
+            1
+        };
         let at_the_end = at_once as u64 * sizes.adapters.at_the_end as u64 * FLOAT;
-        let step = backward.max(logits).max(at_the_end) + (gradients as u64 - 1) * trained * FLOAT + at_once as u64 * (sizes.widened + THREAD);
-        let activations = (positions * (kept_of_blocks + 2 * hidden) + at_once as u64 * per_pass) * FLOAT;
+        let step = backward.max(logits).max(at_the_end)
+            + (gradients as u64 - 1) * trained * FLOAT
+            + at_once as u64 * (sizes.widened + THREAD);
+        let activations =
+            (positions * (kept_of_blocks + 2 * hidden) + at_once as u64 * per_pass) * FLOAT;
         // A validation runs between two steps: their gradients and activations are not there then.
         let beyond = Self::of_validation(sizes).saturating_sub(trained * FLOAT + activations);
-        Self { weights, gradients: trained * FLOAT, optimizer: 3 * trained * FLOAT, activations, temporary: step.max(beyond) }
+        Self {
+            weights,
+            gradients: trained * FLOAT,
+            optimizer: 3 * trained * FLOAT,
+            activations,
+            temporary: step.max(beyond),
+        }
     }
 
     /// What the largest pass of a validation takes, on every thread: one block, whose activations are freed behind it, and then the logits that are read,
@@ -120,7 +138,8 @@ impl Memory {
             return 0;
         }
         let (shape, [positions, read]) = (sizes.shape, [positions, read].map(|count| count as u64));
-        let at_once = if passes > 1 && passes >= sizes.threads { sizes.threads.max(1) } else { 1 } as u64;
+        let at_once =
+            if passes > 1 && passes >= sizes.threads { sizes.threads.max(1) } else { 1 } as u64;
         let [hidden, vocab] = [shape.hidden, shape.vocab].map(|size| size as u64);
         let of_adapters = sizes.adapters.per_position as u64 / shape.layers.max(1) as u64;
         // Where nothing inside is trained, candle's graph has nothing to keep: the peak is in the feed-forward part, on top of what an adapter
@@ -128,9 +147,12 @@ impl Memory {
         let in_block = if sizes.inside_blocks {
             of_block(shape) + 3 * hidden + of_adapters
         } else {
-            (feeds(shape) + 2) * shape.intermediate as u64 + 4 * hidden + sizes.before_feed_forward as u64 / shape.layers.max(1) as u64
+            (feeds(shape) + 2) * shape.intermediate as u64
+                + 4 * hidden
+                + sizes.before_feed_forward as u64 / shape.layers.max(1) as u64
         };
-        let block = positions * in_block + sizes.adapters.per_pass as u64 / shape.layers.max(1) as u64;
+        let block =
+            positions * in_block + sizes.adapters.per_pass as u64 / shape.layers.max(1) as u64;
         let logits = positions * hidden + read * (hidden + 2 * vocab);
         at_once * (block.max(logits) * FLOAT + sizes.widened + THREAD)
     }
@@ -165,13 +187,28 @@ impl Memory {
             return Ok(());
         }
         let (rows, tokens) = (sizes.rows, sizes.tokens);
-        let trained = Self::predict(&Sizes { validation: LargestPass::default(), ..*sizes }).on_top();
+        let trained =
+            Self::predict(&Sizes { validation: LargestPass::default(), ..*sizes }).on_top();
         if trained <= available {
-            return Err(TrainError::ValidationWouldNotFit { needed: self.on_top(), available, trained });
+            return Err(TrainError::ValidationWouldNotFit {
+                needed: self.on_top(),
+                available,
+                trained,
+            });
         }
-        let recomputed = !sizes.recompute && Self::predict(&Sizes { recompute: true, ..*sizes }).on_top() <= available;
-        let fitting = (1..rows).rev().find(|rows| Self::predict(&Sizes { rows: *rows, ..*sizes }).on_top() <= available);
-        Err(TrainError::WouldNotFit { needed: self.on_top(), available, rows, tokens, fitting, recomputed })
+        let recomputed = !sizes.recompute
+            && Self::predict(&Sizes { recompute: true, ..*sizes }).on_top() <= available;
+        let fitting = (1..rows)
+            .rev()
+            .find(|rows| Self::predict(&Sizes { rows: *rows, ..*sizes }).on_top() <= available);
+        Err(TrainError::WouldNotFit {
+            needed: self.on_top(),
+            available,
+            rows,
+            tokens,
+            fitting,
+            recomputed,
+        })
     }
 }
 
@@ -180,7 +217,13 @@ impl Memory {
 ///
 /// # Errors
 /// [`TrainError::WouldNotFit`].
-pub(crate) fn check(model: &dyn Model, trainables: &[Trainable], (rows, tokens): (usize, usize), recompute: bool, validation: LargestPass) -> Result<()> {
+pub(crate) fn check(
+    model: &dyn Model,
+    trainables: &[Trainable],
+    (rows, tokens): (usize, usize),
+    recompute: bool,
+    validation: LargestPass,
+) -> Result<()> {
     let Some(available) = graft_nn::memory::left(&device_of(model)) else { return Ok(()) };
     let sizes = Sizes { rows, validation, ..of_training(model, trainables, tokens, recompute) };
     Memory::predict(&sizes).fits(available, &sizes)
@@ -214,13 +257,23 @@ pub(crate) fn largest(sizes: &Sizes<'_>, most: usize, available: u64) -> Result<
 
 /// What is said of that many rows.
 pub(crate) fn fitting(sizes: &Sizes<'_>, rows: usize, available: u64) -> Fitting {
-    Fitting { rows, tokens: sizes.tokens, needed: Memory::predict(&Sizes { rows, ..*sizes }).on_top(), available }
+    Fitting {
+        rows,
+        tokens: sizes.tokens,
+        needed: Memory::predict(&Sizes { rows, ..*sizes }).on_top(),
+        available,
+    }
 }
 
 /// Numbers that a block computes for each position, without its adapters.
 fn of_block(shape: &ModelShape) -> u64 {
-    let [hidden, queries, keys, wide] =
-        [shape.hidden, shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim, shape.intermediate].map(|size| size as u64);
+    let [hidden, queries, keys, wide] = [
+        shape.hidden,
+        shape.heads * shape.head_dim,
+        shape.kv_heads * shape.head_dim,
+        shape.intermediate,
+    ]
+    .map(|size| size as u64);
     6 * hidden + 3 * queries + 3 * keys + feeds(shape) * wide
 }
 

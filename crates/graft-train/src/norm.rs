@@ -13,12 +13,20 @@ const PIECE: usize = 1 << 16;
 ///
 /// # Errors
 /// [`TrainError::NotFinite`] naming the parameter.
-pub(crate) fn global_norm(trainables: &[Trainable], gradients: &[Tensor], step: u64) -> Result<f64> {
+pub(crate) fn global_norm(
+    trainables: &[Trainable],
+    gradients: &[Tensor],
+    step: u64,
+) -> Result<f64> {
     let mut sum = 0.0;
     for (trainable, gradient) in trainables.iter().zip(gradients) {
         let squares = sum_of_squares(gradient)?;
         if !squares.is_finite() {
-            return Err(TrainError::NotFinite { step, tensor: format!("the gradient of `{}`", trainable.name), taken_back: false });
+            return Err(TrainError::NotFinite {
+                step,
+                tensor: format!("the gradient of `{}`", trainable.name),
+                taken_back: false,
+            });
         }
         sum += squares;
     }
@@ -32,7 +40,11 @@ pub(crate) fn global_norm(trainables: &[Trainable], gradients: &[Tensor], step: 
 pub(crate) fn check_finite(trainables: &[Trainable], step: u64) -> Result<()> {
     for trainable in trainables {
         if !sum_of_squares(trainable.var.as_tensor())?.is_finite() {
-            return Err(TrainError::NotFinite { step, tensor: format!("`{}`", trainable.name), taken_back: false });
+            return Err(TrainError::NotFinite {
+                step,
+                tensor: format!("`{}`", trainable.name),
+                taken_back: false,
+            });
         }
     }
     Ok(())
@@ -41,9 +53,14 @@ pub(crate) fn check_finite(trainables: &[Trainable], step: u64) -> Result<()> {
 fn sum_of_squares(gradient: &Tensor) -> Result<f64> {
     let flat = gradient.flatten_all()?;
     let (storage, layout) = flat.storage_and_layout();
-    if let (candle_core::Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) = (&*storage, layout.contiguous_offsets()) {
+    if let (candle_core::Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) =
+        (&*storage, layout.contiguous_offsets())
+    {
         // Pieces are summed in order, so that the number of threads does not change the result.
-        let pieces: Vec<f64> = values[start..end].par_chunks(PIECE).map(|piece| piece.iter().map(|g| f64::from(*g) * f64::from(*g)).sum()).collect();
+        let pieces: Vec<f64> = values[start..end]
+            .par_chunks(PIECE)
+            .map(|piece| piece.iter().map(|g| f64::from(*g) * f64::from(*g)).sum())
+            .collect();
         return Ok(pieces.iter().sum());
     }
     drop(storage);
@@ -57,12 +74,18 @@ mod tests {
 
     #[test]
     fn the_norm_is_taken_over_all_parameters_and_names_the_one_that_is_not_finite() {
-        let parameter = |name: &str| Trainable::new(name, Var::new(&[0f32], &Device::Cpu).expect("var"));
+        let parameter =
+            |name: &str| Trainable::new(name, Var::new(&[0f32], &Device::Cpu).expect("var"));
         let gradient = |values: &[f32]| Tensor::new(values, &Device::Cpu).expect("gradient");
         let parameters = [parameter("a"), parameter("b")];
-        let norm = global_norm(&parameters, &[gradient(&[2.0]), gradient(&[3.0, 6.0])], 1).expect("norm");
+        let norm =
+            global_norm(&parameters, &[gradient(&[2.0]), gradient(&[3.0, 6.0])], 1).expect("norm");
         assert_eq!(norm, 7.0);
-        let error = global_norm(&parameters, &[gradient(&[2.0]), gradient(&[3.0, f32::NAN])], 5).expect_err("not finite");
-        assert!(error.to_string().starts_with("the gradient of `b` is not finite at step 5"), "{error}");
+        let error = global_norm(&parameters, &[gradient(&[2.0]), gradient(&[3.0, f32::NAN])], 5)
+            .expect_err("not finite");
+        assert!(
+            error.to_string().starts_with("the gradient of `b` is not finite at step 5"),
+            "{error}"
+        );
     }
 }

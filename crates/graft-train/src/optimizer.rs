@@ -81,7 +81,10 @@ impl Optimizer {
     /// Fresh state.
     pub fn new(constants: AdamW, trainables: Vec<Trainable>) -> Self {
         let zeros = |trainable: &Trainable| vec![0.0; trainable.var.elem_count()];
-        let moments = trainables.iter().map(|t| Moments { exp_avg: zeros(t), exp_avg_sq: zeros(t), previous: Vec::new() }).collect();
+        let moments = trainables
+            .iter()
+            .map(|t| Moments { exp_avg: zeros(t), exp_avg_sq: zeros(t), previous: Vec::new() })
+            .collect();
         Self { constants, trainables, moments, steps: 0 }
     }
 
@@ -103,7 +106,13 @@ impl Optimizer {
         self.steps += 1;
         let updates = self.trainables.iter().zip(&mut self.moments).zip(gradients);
         for ((trainable, moments), gradient) in updates {
-            let coefficients = coefficients(&self.constants, self.steps, lr * trainable.lr_scale, trainable.decay, clip);
+            let coefficients = coefficients(
+                &self.constants,
+                self.steps,
+                lr * trainable.lr_scale,
+                trainable.decay,
+                clip,
+            );
             let gradient = gradient.contiguous()?;
             let update = Update { moments: RefCell::new(moments), coefficients };
             if matches!(gradient.device(), Device::Cpu) {
@@ -122,7 +131,11 @@ impl Optimizer {
     pub fn undo(&mut self) -> Result<bool> {
         for (trainable, moments) in self.trainables.iter().zip(&self.moments) {
             if !moments.previous.is_empty() {
-                trainable.var.set(&Tensor::from_slice(&moments.previous, trainable.var.shape(), trainable.var.device())?)?;
+                trainable.var.set(&Tensor::from_slice(
+                    &moments.previous,
+                    trainable.var.shape(),
+                    trainable.var.device(),
+                )?)?;
             }
         }
         Ok(self.moments.iter().any(|moments| !moments.previous.is_empty()))
@@ -135,8 +148,13 @@ impl Optimizer {
     pub fn state(&self) -> Result<BTreeMap<String, Tensor>> {
         let mut state = BTreeMap::new();
         for (trainable, moments) in self.trainables.iter().zip(&self.moments) {
-            for (kind, values) in [("exp_avg", &moments.exp_avg), ("exp_avg_sq", &moments.exp_avg_sq)] {
-                state.insert(format!("{}.{kind}", trainable.name), Tensor::from_slice(values, trainable.var.shape(), &Device::Cpu)?);
+            for (kind, values) in
+                [("exp_avg", &moments.exp_avg), ("exp_avg_sq", &moments.exp_avg_sq)]
+            {
+                state.insert(
+                    format!("{}.{kind}", trainable.name),
+                    Tensor::from_slice(values, trainable.var.shape(), &Device::Cpu)?,
+                );
             }
         }
         Ok(state)
@@ -146,19 +164,36 @@ impl Optimizer {
     ///
     /// # Errors
     /// In words, when a parameter has no moments in `state` or they have another shape.
-    pub fn restore(&mut self, state: &BTreeMap<String, Tensor>, steps: u64) -> std::result::Result<(), String> {
+    pub fn restore(
+        &mut self,
+        state: &BTreeMap<String, Tensor>,
+        steps: u64,
+    ) -> std::result::Result<(), String> {
         let read = |trainable: &Trainable, kind: &str| {
             let name = format!("{}.{kind}", trainable.name);
             let tensor = state.get(&name).ok_or_else(|| format!("it holds no `{name}`"))?;
             if tensor.dims() != trainable.var.dims() {
-                return Err(format!("`{name}` is {:?}, the parameter is {:?}", tensor.dims(), trainable.var.dims()));
+                return Err(format!(
+                    "`{name}` is {:?}, the parameter is {:?}",
+                    tensor.dims(),
+                    trainable.var.dims()
+                ));
             }
-            tensor.flatten_all().and_then(|flat| flat.to_vec1::<f32>()).map_err(|error| error.to_string())
+            tensor
+                .flatten_all()
+                .and_then(|flat| flat.to_vec1::<f32>())
+                .map_err(|error| error.to_string())
         };
         let moments: std::result::Result<Vec<_>, String> = self
             .trainables
             .iter()
-            .map(|trainable| Ok(Moments { exp_avg: read(trainable, "exp_avg")?, exp_avg_sq: read(trainable, "exp_avg_sq")?, previous: Vec::new() }))
+            .map(|trainable| {
+                Ok(Moments {
+                    exp_avg: read(trainable, "exp_avg")?,
+                    exp_avg_sq: read(trainable, "exp_avg_sq")?,
+                    previous: Vec::new(),
+                })
+            })
             .collect();
         self.moments = moments?;
         self.steps = steps;
@@ -201,7 +236,8 @@ impl Update<'_> {
             .zip(moments.previous.par_chunks_mut(PIECE));
         pieces.for_each(|((((parameter, gradient), exp_avg), exp_avg_sq), previous)| {
             previous.copy_from_slice(parameter);
-            for (((p, g), m), v) in parameter.iter_mut().zip(gradient).zip(exp_avg).zip(exp_avg_sq) {
+            for (((p, g), m), v) in parameter.iter_mut().zip(gradient).zip(exp_avg).zip(exp_avg_sq)
+            {
                 let g = g * k.clip;
                 *m = k.beta1 * *m + k.rest1 * g;
                 *v = k.beta2 * *v + k.rest2 * g * g;
@@ -214,7 +250,11 @@ impl Update<'_> {
     fn through_host(&self, trainable: &Trainable, gradient: &Tensor) -> Result<()> {
         let mut parameter = trainable.var.flatten_all()?.to_vec1::<f32>()?;
         self.apply(&mut parameter, &gradient.flatten_all()?.to_vec1::<f32>()?);
-        trainable.var.set(&Tensor::from_vec(parameter, trainable.var.shape(), trainable.var.device())?)?;
+        trainable.var.set(&Tensor::from_vec(
+            parameter,
+            trainable.var.shape(),
+            trainable.var.device(),
+        )?)?;
         Ok(())
     }
 }
@@ -224,9 +264,19 @@ impl InplaceOp2 for Update<'_> {
         "adamw"
     }
 
-    fn cpu_fwd(&self, parameter: &mut CpuStorage, p_layout: &Layout, gradient: &CpuStorage, g_layout: &Layout) -> candle_core::Result<()> {
-        let (CpuStorage::F32(parameter), CpuStorage::F32(gradient)) = (parameter, gradient) else { candle_core::bail!("adamw updates 32-bit parameters") };
-        let (Some((p_start, p_end)), Some((g_start, g_end))) = (p_layout.contiguous_offsets(), g_layout.contiguous_offsets()) else {
+    fn cpu_fwd(
+        &self,
+        parameter: &mut CpuStorage,
+        p_layout: &Layout,
+        gradient: &CpuStorage,
+        g_layout: &Layout,
+    ) -> candle_core::Result<()> {
+        let (CpuStorage::F32(parameter), CpuStorage::F32(gradient)) = (parameter, gradient) else {
+            candle_core::bail!("adamw updates 32-bit parameters")
+        };
+        let (Some((p_start, p_end)), Some((g_start, g_end))) =
+            (p_layout.contiguous_offsets(), g_layout.contiguous_offsets())
+        else {
             candle_core::bail!("adamw wants contiguous parameters")
         };
         self.apply(&mut parameter[p_start..p_end], &gradient[g_start..g_end]);

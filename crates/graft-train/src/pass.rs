@@ -25,8 +25,14 @@ pub(crate) struct Passed {
 pub(crate) fn pass(model: &dyn Model, batch: &Batch, cx: &Context) -> Result<Passed> {
     let device = &model.embedding().weight().own().device().clone();
     if !packs(model, batch) {
-        let hidden = model.hidden(&batch.ids_tensor(device)?, batch.mask_tensor(device)?.as_ref(), cx)?; // (B, P+T, C)
-        return Ok(Passed { states: hidden.states, virtual_tokens: hidden.virtual_tokens, starts: batch.starts(hidden.virtual_tokens), cx: cx.clone() });
+        let hidden =
+            model.hidden(&batch.ids_tensor(device)?, batch.mask_tensor(device)?.as_ref(), cx)?; // (B, P+T, C)
+        return Ok(Passed {
+            states: hidden.states,
+            virtual_tokens: hidden.virtual_tokens,
+            starts: batch.starts(hidden.virtual_tokens),
+            cx: cx.clone(),
+        });
     }
     let sequences = Sequences::new(&batch.lengths);
     let ids = Tensor::from_vec(batch.unpadded(), (1, sequences.tokens()), device)?; // (1, N)
@@ -40,7 +46,10 @@ pub(crate) fn pass(model: &dyn Model, batch: &Batch, cx: &Context) -> Result<Pas
 fn packs(model: &dyn Model, batch: &Batch) -> bool {
     let embedding = model.embedding();
     let has_padding = batch.lengths.iter().any(|length| *length != batch.columns);
-    has_padding && !batch.lengths.contains(&0) && embedding.weight().own().device().is_cpu() && embedding.positions_taken() == 0
+    has_padding
+        && !batch.lengths.contains(&0)
+        && embedding.weight().own().device().is_cpu()
+        && embedding.positions_taken() == 0
 }
 
 #[cfg(test)]
@@ -52,14 +61,21 @@ mod tests {
     #[test]
     fn a_batch_without_its_padding_gives_what_each_row_gives_alone() {
         let model = TinyLlama::new(16, 32);
-        let row = |ids: &[u32]| Encoded { ids: ids.to_vec(), labels: vec![0; ids.len()], class: None };
+        let row =
+            |ids: &[u32]| Encoded { ids: ids.to_vec(), labels: vec![0; ids.len()], class: None };
         let rows = [row(&[3, 1, 4, 1, 5]), row(&[9]), row(&[2, 6, 5])];
-        let together = pass(&model, &Batch::of(&rows.iter().collect::<Vec<_>>()), &Context::eval()).expect("passes");
-        assert_eq!((together.states.dims(), together.starts.as_slice()), (&[1, 9, 8][..], &[0, 5, 6][..]));
+        let together = pass(&model, &Batch::of(&rows.iter().collect::<Vec<_>>()), &Context::eval())
+            .expect("passes");
+        assert_eq!(
+            (together.states.dims(), together.starts.as_slice()),
+            (&[1, 9, 8][..], &[0, 5, 6][..])
+        );
         for (row, start) in rows.iter().zip(&together.starts) {
             let alone = pass(&model, &Batch::of(&[row]), &Context::eval()).expect("passes").states;
             let part = together.states.narrow(1, *start, row.ids.len()).expect("a part");
-            let differences = (part - alone).and_then(|d| d.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>()).expect("differences");
+            let differences = (part - alone)
+                .and_then(|d| d.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>())
+                .expect("differences");
             assert!(differences < 1e-6, "{differences}");
         }
     }
@@ -67,10 +83,16 @@ mod tests {
     #[test]
     fn rows_of_one_length_and_rows_without_tokens_pass_as_they_are() {
         let model = TinyLlama::new(16, 32);
-        let row = |ids: &[u32]| Encoded { ids: ids.to_vec(), labels: vec![0; ids.len()], class: None };
+        let row =
+            |ids: &[u32]| Encoded { ids: ids.to_vec(), labels: vec![0; ids.len()], class: None };
         for rows in [[row(&[1, 2]), row(&[3, 4])], [row(&[1, 2]), row(&[])]] {
-            let passed = pass(&model, &Batch::of(&rows.iter().collect::<Vec<_>>()), &Context::eval()).expect("passes");
-            assert_eq!((passed.states.dims(), passed.starts.as_slice()), (&[2, 2, 8][..], &[0, 2][..]));
+            let passed =
+                pass(&model, &Batch::of(&rows.iter().collect::<Vec<_>>()), &Context::eval())
+                    .expect("passes");
+            assert_eq!(
+                (passed.states.dims(), passed.starts.as_slice()),
+                (&[2, 2, 8][..], &[0, 2][..])
+            );
         }
     }
 }

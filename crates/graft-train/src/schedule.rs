@@ -34,7 +34,8 @@ impl Schedule {
         if done < self.warmup {
             return self.peak * (done + 1) as f64 / self.warmup as f64;
         }
-        let progress = (done - self.warmup) as f64 / self.steps.saturating_sub(self.warmup).max(1) as f64;
+        let progress =
+            (done - self.warmup) as f64 / self.steps.saturating_sub(self.warmup).max(1) as f64;
         let progress = progress.min(1.0);
         self.peak
             * match self.course {
@@ -64,6 +65,9 @@ mod tests {
     #[test]
     fn a_warm_up_longer_than_the_run_only_rises() {
         let schedule = Schedule { peak: 1.0, warmup: 10, steps: 4, course: Course::Cosine };
-        assert_eq!((1..=4).map(|step| schedule.rate(step)).collect::<Vec<_>>(), [0.1, 0.2, 0.3, 0.4]);
+        assert_eq!(
+            (1..=4).map(|step| schedule.rate(step)).collect::<Vec<_>>(),
+            [0.1, 0.2, 0.3, 0.4]
+        );
     }
 }

@@ -53,15 +53,27 @@ impl Stateful for Accompanied<'_> {
 /// A list of parameters is its own state, under their names.
 impl Stateful for Vec<Trainable> {
     fn state(&self) -> graft_nn::Result<BTreeMap<String, Tensor>> {
-        self.iter().map(|trainable| Ok((trainable.name.clone(), trainable.var.as_detached_tensor().copy()?))).collect()
+        self.iter()
+            .map(|trainable| {
+                Ok((trainable.name.clone(), trainable.var.as_detached_tensor().copy()?))
+            })
+            .collect()
     }
 
     fn restore(&self, state: &BTreeMap<String, Tensor>) -> graft_nn::Result<()> {
         for trainable in self {
-            let missing = || NnError::Shape { what: "checkpoint", expected: format!("a tensor `{}`", trainable.name), found: Vec::new() };
+            let missing = || NnError::Shape {
+                what: "checkpoint",
+                expected: format!("a tensor `{}`", trainable.name),
+                found: Vec::new(),
+            };
             let tensor = state.get(&trainable.name).ok_or_else(missing)?;
             if tensor.dims() != trainable.var.dims() {
-                let error = NnError::Shape { what: "checkpoint", expected: format!("{:?}", trainable.var.dims()), found: tensor.dims().to_vec() };
+                let error = NnError::Shape {
+                    what: "checkpoint",
+                    expected: format!("{:?}", trainable.var.dims()),
+                    found: tensor.dims().to_vec(),
+                };
                 return Err(NnError::at_path(error, &trainable.name));
             }
             trainable.var.set(&tensor.to_device(trainable.var.device())?)?;

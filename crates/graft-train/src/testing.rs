@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use graft_nn::ops::{self, AttentionSpec, LowRank};
 use graft_nn::{
-    Context, Device, Embedding, Hidden, LabelNames, Layer, Linear, LinearAdapter, Model, ModelShape, NnError, Result, Rng, Role, Site, SoftPrompt, Task,
-    Tensor, TokenEncoder, Trainable, Var,
+    Context, Device, Embedding, Hidden, LabelNames, Layer, Linear, LinearAdapter, Model,
+    ModelShape, NnError, Result, Rng, Role, Site, SoftPrompt, Task, Tensor, TokenEncoder,
+    Trainable, Var,
 };
 use graft_protocol::{Settings, Value};
 
@@ -34,7 +35,9 @@ pub(crate) struct TinyLlama {
 
 impl TinyLlama {
     pub(crate) fn new(vocab: usize, max_positions: usize) -> Self {
-        let linear = |path: &str, role, d_out| Linear::new(path, role, random(path, &[d_out, WIDTH], 0.5), None).expect("a layer");
+        let linear = |path: &str, role, d_out| {
+            Linear::new(path, role, random(path, &[d_out, WIDTH], 0.5), None).expect("a layer")
+        };
         Self {
             shape: ModelShape {
                 family: "test".into(),
@@ -61,7 +64,10 @@ impl TinyLlama {
     pub(crate) fn attach(&self, dropout: f64) -> Vec<Trainable> {
         let mut trainables = Vec::new();
         for linear in [&self.query, &self.key, &self.value, &self.output] {
-            let variable = |part: &str, dims: &[usize]| Var::from_tensor(&random(&format!("{part} {}", linear.path()), dims, 0.3)).expect("a variable");
+            let variable = |part: &str, dims: &[usize]| {
+                Var::from_tensor(&random(&format!("{part} {}", linear.path()), dims, 0.3))
+                    .expect("a variable")
+            };
             let (a, b) = (variable("A", &[2, WIDTH]), variable("B", &[WIDTH, 2]));
             trainables.push(Trainable::new(format!("{}.lora_A", linear.path()), a.clone()));
             trainables.push(Trainable::new(format!("{}.lora_B", linear.path()), b.clone()));
@@ -89,11 +95,19 @@ pub(crate) struct TinyClassifier {
 
 impl TinyClassifier {
     pub(crate) fn new(labels: usize, names: Option<&[&str]>, is_fresh: bool) -> Self {
-        let names = LabelNames::new(names.map(|names| names.iter().map(|name| (*name).to_owned()).collect()));
+        let names = LabelNames::new(
+            names.map(|names| names.iter().map(|name| (*name).to_owned()).collect()),
+        );
         if is_fresh {
             names.mark_fresh();
         }
-        let classifier = Linear::new("classifier", Role::Head, random("classifier", &[labels, WIDTH], 0.5), None).expect("a layer");
+        let classifier = Linear::new(
+            "classifier",
+            Role::Head,
+            random("classifier", &[labels, WIDTH], 0.5),
+            None,
+        )
+        .expect("a layer");
         Self { body: TinyLlama::new(16, 32), classifier, names }
     }
 }
@@ -129,7 +143,9 @@ impl Model for TinyClassifier {
             Some(sequences) => {
                 let starts: Vec<u32> = sequences.ranges().map(|range| range.start as u32).collect();
                 let count = starts.len();
-                states.squeeze(0)?.index_select(&Tensor::from_vec(starts, count, states.device())?, 0)? // (B, C)
+                states
+                    .squeeze(0)?
+                    .index_select(&Tensor::from_vec(starts, count, states.device())?, 0)? // (B, C)
             }
         };
         self.classifier.forward(&first, cx) // (B, labels)
@@ -152,8 +168,16 @@ impl Model for TinyLlama {
 
     fn sites(&self) -> Vec<Site<'_>> {
         let linears = [&self.query, &self.key, &self.value, &self.output, &self.head];
-        let embedding = Site { path: self.embedding.path(), role: Role::Embedding, layer: Layer::Embedding(&self.embedding) };
-        let linears = linears.map(|linear| Site { path: linear.path(), role: linear.role(), layer: Layer::Linear(linear) });
+        let embedding = Site {
+            path: self.embedding.path(),
+            role: Role::Embedding,
+            layer: Layer::Embedding(&self.embedding),
+        };
+        let linears = linears.map(|linear| Site {
+            path: linear.path(),
+            role: linear.role(),
+            layer: Layer::Linear(linear),
+        });
         std::iter::once(embedding).chain(linears).collect()
     }
 
@@ -165,7 +189,8 @@ impl Model for TinyLlama {
         let (x, virtual_tokens) = self.embedding.forward_with_prompt(ids, cx)?; // (B, P+T, C)
         let mask = match mask {
             Some(mask) => {
-                let ones = Tensor::ones((mask.dims2()?.0, virtual_tokens), mask.dtype(), mask.device())?;
+                let ones =
+                    Tensor::ones((mask.dims2()?.0, virtual_tokens), mask.dtype(), mask.device())?;
                 Some(Tensor::cat(&[&ones, mask], 1)?) // (B, P+T)
             }
             None => None,
@@ -181,7 +206,8 @@ impl Model for TinyLlama {
             sequences: cx.sequences.clone(),
             shares: cx.shares.clone(),
         };
-        let (q, k, v) = (self.query.forward(&x, cx)?, self.key.forward(&x, cx)?, self.value.forward(&x, cx)?);
+        let (q, k, v) =
+            (self.query.forward(&x, cx)?, self.key.forward(&x, cx)?, self.value.forward(&x, cx)?);
         let attended = self.output.forward(&ops::attention(&q, &k, &v, &spec)?, cx)?;
         Ok(Hidden { states: (x + attended)?, virtual_tokens })
     }
@@ -204,7 +230,11 @@ struct Low {
 impl LinearAdapter for Low {
     fn forward(&self, base: &Linear, x: &Tensor, cx: &Context) -> Result<Tensor> {
         let (a, b) = (self.a.as_tensor().clone(), self.b.as_tensor().clone());
-        ops::lora_linear(x, base.weight().weight(), &LowRank { a, b, scale: 2.0, dropout: cx.mask(base.path(), self.dropout) })
+        ops::lora_linear(
+            x,
+            base.weight().weight(),
+            &LowRank { a, b, scale: 2.0, dropout: cx.mask(base.path(), self.dropout) },
+        )
     }
 
     fn delta(&self, _base: &Linear) -> Result<Option<Tensor>> {
@@ -237,7 +267,9 @@ impl TokenEncoder for Words {
         let mut start = 0;
         let mut words = Vec::new();
         for word in text.split_whitespace() {
-            let id = word.parse().map_err(|_| NnError::from(candle_core::Error::Msg(format!("`{word}` is no token"))))?;
+            let id = word.parse().map_err(|_| {
+                NnError::from(candle_core::Error::Msg(format!("`{word}` is no token")))
+            })?;
             let end = word.as_ptr() as usize - text.as_ptr() as usize + word.len();
             words.push((id, start..end));
             start = end;
@@ -270,8 +302,10 @@ impl TokenEncoder for Words {
 pub(crate) fn labelled_data() -> Dataset {
     let mut text = "text,label,split\n".to_owned();
     for index in 0..24 {
-        let (label, part) = (3 + index % 3, ["train", "train", "train", "validation", "test"][index % 5]);
-        let rest: Vec<String> = (0..index % 4).map(|word| (6 + (index + word) % 8).to_string()).collect();
+        let (label, part) =
+            (3 + index % 3, ["train", "train", "train", "validation", "test"][index % 5]);
+        let rest: Vec<String> =
+            (0..index % 4).map(|word| (6 + (index + word) % 8).to_string()).collect();
         text.push_str(&format!("{label} {},{},{part}\n", rest.join(" "), label + 9));
     }
     let settings = Settings::default().with("template", Value::Text("{text} 2".into()));
@@ -299,8 +333,24 @@ pub(crate) fn config(steps: u64) -> TrainConfig {
 }
 
 /// A job on the test data.
-pub(crate) fn job<'a>(model: &'a TinyLlama, data: &'a Dataset, trainables: &'a Vec<Trainable>, config: TrainConfig, base: &Path) -> Job<'a> {
+pub(crate) fn job<'a>(
+    model: &'a TinyLlama,
+    data: &'a Dataset,
+    trainables: &'a Vec<Trainable>,
+    config: TrainConfig,
+    base: &Path,
+) -> Job<'a> {
     let run = RunFolder::create(base, "test").expect("a folder");
     let header = RunHeader { run: run.name(), ..RunHeader::default() };
-    Job { model, trainables: trainables.clone(), tokenizer: &Words, data, watched: None, config, run, header, state: trainables as &dyn Stateful }
+    Job {
+        model,
+        trainables: trainables.clone(),
+        tokenizer: &Words,
+        data,
+        watched: None,
+        config,
+        run,
+        header,
+        state: trainables as &dyn Stateful,
+    }
 }

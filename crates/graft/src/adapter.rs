@@ -106,7 +106,9 @@ impl Adapter {
     pub fn save(&self, directory: &str) -> Result<()> {
         self.still_attached()?;
         let (attached, directory) = (self.attached.clone(), directory.to_owned());
-        self.lab.look("saving an adapter", move |desk| verbs::adapter::save(desk, &attached, &directory))
+        self.lab.look("saving an adapter", move |desk| {
+            verbs::adapter::save(desk, &attached, &directory)
+        })
     }
 
     /// Its tensors by their names in `adapter_model.safetensors`.
@@ -138,10 +140,18 @@ impl Adapter {
 
     /// What an optimizer of your own would change, with the names of the tensors.
     pub fn variables(&self) -> Vec<(String, Var)> {
-        self.attached.adapter.trainables().into_iter().map(|trainable| (trainable.name, trainable.var)).collect()
+        self.attached
+            .adapter
+            .trainables()
+            .into_iter()
+            .map(|trainable| (trainable.name, trainable.var))
+            .collect()
     }
 
-    fn change(&self, work: impl FnOnce(&Desk, &Attached) -> std::result::Result<(), Failure> + Send + 'static) -> Result<()> {
+    fn change(
+        &self,
+        work: impl FnOnce(&Desk, &Attached) -> std::result::Result<(), Failure> + Send + 'static,
+    ) -> Result<()> {
         self.still_attached()?;
         let attached = self.attached.clone();
         self.lab.job("changing an adapter", move |desk| work(desk, &attached))
@@ -151,19 +161,35 @@ impl Adapter {
         if self.lab.state().adapters.iter().any(|known| Arc::ptr_eq(known, &self.attached)) {
             return Ok(());
         }
-        let message = format!("the adapter `{}` of this handle has been detached or replaced", self.name());
-        Err(Error::new("graft::detached", message, "take the current one: `lab().model()?.active_adapter()?`"))
+        let message =
+            format!("the adapter `{}` of this handle has been detached or replaced", self.name());
+        Err(Error::new(
+            "graft::detached",
+            message,
+            "take the current one: `lab().model()?.active_adapter()?`",
+        ))
     }
 }
 
 fn unknown_tensor<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Error {
     let known = known.take(6).cloned().collect::<Vec<_>>().join(", ");
-    Error::new("graft::unknown_tensor", format!("the adapter has not exactly one tensor `{name}`"), format!("for example {known}"))
+    Error::new(
+        "graft::unknown_tensor",
+        format!("the adapter has not exactly one tensor `{name}`"),
+        format!("for example {known}"),
+    )
 }
 
 impl std::fmt::Display for Adapter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "adapter {} ({} {}), {} trainable parameters", self.name(), self.method(), self.settings(), self.trainable_parameters())
+        write!(
+            f,
+            "adapter {} ({} {}), {} trainable parameters",
+            self.name(),
+            self.method(),
+            self.settings(),
+            self.trainable_parameters()
+        )
     }
 }
 

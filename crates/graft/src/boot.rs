@@ -38,7 +38,11 @@ const FLUSH_EVERY: Duration = Duration::from_millis(50);
 /// # Safety
 /// `identity` and `secret` are each null or point to a string that ends in a zero byte.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn graft_boot(link_fd: i32, identity: *const c_char, secret: *const c_char) -> i32 {
+pub unsafe extern "C" fn graft_boot(
+    link_fd: i32,
+    identity: *const c_char,
+    secret: *const c_char,
+) -> i32 {
     // SAFETY: the caller promises this of both.
     let (identity, secret) = unsafe { (text(identity), text(secret)) };
     catch_unwind(|| boot(link_fd, &identity, &secret)).unwrap_or(FAILED)

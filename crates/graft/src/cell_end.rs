@@ -7,7 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use graft_protocol::CellEnd;
 
-static END: Mutex<CellEnd> = Mutex::new(CellEnd { panicked: false, failed: None, lost_variables: Vec::new() });
+static END: Mutex<CellEnd> =
+    Mutex::new(CellEnd { panicked: false, failed: None, lost_variables: Vec::new() });
 
 /// The cell has panicked.
 #[doc(hidden)]
@@ -53,7 +54,14 @@ mod tests {
         cell_failed();
         cell_panicked();
         variable_lost("x");
-        assert_eq!(take(), CellEnd { panicked: true, failed: Some("no model".to_owned()), lost_variables: vec!["x".to_owned()] });
+        assert_eq!(
+            take(),
+            CellEnd {
+                panicked: true,
+                failed: Some("no model".to_owned()),
+                lost_variables: vec!["x".to_owned()]
+            }
+        );
         assert_eq!(take(), CellEnd::default());
     }
 }

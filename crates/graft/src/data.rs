@@ -31,7 +31,10 @@ impl Data {
             "test" => &set.test,
             _ => return Vec::new(),
         };
-        examples.iter().map(|example| (example.prompt.clone(), example.completion.clone())).collect()
+        examples
+            .iter()
+            .map(|example| (example.prompt.clone(), example.completion.clone()))
+            .collect()
     }
 
     /// The first `rows` examples of each split.

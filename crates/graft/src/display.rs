@@ -60,7 +60,9 @@ impl DisplayHandle {
     fn send(&self, shown: Shown, update: bool) {
         let display_id = self.id.clone();
         self.lab.tell(match shown {
-            Shown::Mime(data) => Event::Display(MimeBundle { data, display_id: Some(display_id), update }),
+            Shown::Mime(data) => {
+                Event::Display(MimeBundle { data, display_id: Some(display_id), update })
+            }
             Shown::Block(block) => Event::Named { block, display_id, update },
         });
     }

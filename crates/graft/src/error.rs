@@ -78,8 +78,15 @@ mod tests {
 
     #[test]
     fn an_error_says_what_to_type_next_and_debug_adds_its_code() {
-        let error = Error::new("session::no_model", "no model is loaded", "load one first: `%model load tiny`");
-        assert_eq!(error.to_string(), "no model is loaded\nhint: load one first: `%model load tiny`");
+        let error = Error::new(
+            "session::no_model",
+            "no model is loaded",
+            "load one first: `%model load tiny`",
+        );
+        assert_eq!(
+            error.to_string(),
+            "no model is loaded\nhint: load one first: `%model load tiny`"
+        );
         assert!(format!("{error:?}").ends_with("[session::no_model]"));
     }
 }

@@ -65,7 +65,12 @@ impl Evaluation {
 
 fn score(evaluation: &graft_train::Evaluation) -> Score {
     let graft_train::Evaluation { loss, perplexity, accuracy, examples, .. } = evaluation;
-    Score { loss: *loss, perplexity: *perplexity, accuracy: *accuracy, examples: *examples as usize }
+    Score {
+        loss: *loss,
+        perplexity: *perplexity,
+        accuracy: *accuracy,
+        examples: *examples as usize,
+    }
 }
 
 impl Show for Evaluation {

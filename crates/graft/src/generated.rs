@@ -59,8 +59,15 @@ impl Generated {
 
 impl Comparison {
     pub(crate) fn new(comparison: compare::Comparison) -> Self {
-        let block = Block::SideBySide { prompt: comparison.base.prompt.clone(), columns: comparison.columns() };
-        Self { block, base: Generated::new(comparison.base), tuned: Generated::new(comparison.tuned) }
+        let block = Block::SideBySide {
+            prompt: comparison.base.prompt.clone(),
+            columns: comparison.columns(),
+        };
+        Self {
+            block,
+            base: Generated::new(comparison.base),
+            tuned: Generated::new(comparison.tuned),
+        }
     }
 
     /// What the untuned base wrote.
@@ -81,7 +88,11 @@ impl Comparison {
 
 impl Show for Generated {
     fn shown(&self) -> Shown {
-        Shown::Block(Block::Generated { prompt: self.prompt.clone(), text: self.text.clone(), pieces: self.pieces.clone() })
+        Shown::Block(Block::Generated {
+            prompt: self.prompt.clone(),
+            text: self.text.clone(),
+            pieces: self.pieces.clone(),
+        })
     }
 }
 

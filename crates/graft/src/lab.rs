@@ -6,8 +6,9 @@ use graft_protocol::{Command, Event, Failure};
 use graft_session::{Desk, Session, State, verbs};
 
 use crate::{
-    Ablate, Chart, Comparison, Data, DataOptions, Device, DisplayHandle, Drawing, Error, Eval, Evaluation, Generate, Generated, Html, Markdown, MemoryOptions,
-    Model, ModelOptions, Painted, Plot, Png, Result, Run, Runs, Show, Svg, Table, Train, drawing, link, standalone::Standalone,
+    Ablate, Chart, Comparison, Data, DataOptions, Device, DisplayHandle, Drawing, Error, Eval,
+    Evaluation, Generate, Generated, Html, Markdown, MemoryOptions, Model, ModelOptions, Painted,
+    Plot, Png, Result, Run, Runs, Show, Svg, Table, Train, drawing, link, standalone::Standalone,
 };
 
 static LAB: OnceLock<Lab> = OnceLock::new();
@@ -48,7 +49,9 @@ impl Lab {
     /// As [`Lab::load_model`].
     pub fn load_model_with(&self, source: &str, options: ModelOptions) -> Result<Model> {
         let source = source.to_owned();
-        let report = self.job("loading a model", move |desk| verbs::model::load(desk, &source, &options.into()))?;
+        let report = self.job("loading a model", move |desk| {
+            verbs::model::load(desk, &source, &options.into())
+        })?;
         Ok(Model::new(self.clone(), report.model))
     }
 
@@ -75,7 +78,8 @@ impl Lab {
     /// As [`Lab::load_data`].
     pub fn load_data_with(&self, source: &str, options: DataOptions) -> Result<Data> {
         let source = source.to_owned();
-        self.job("loading data", move |desk| verbs::data::load(desk, &source, &options.into())).map(Data::new)
+        self.job("loading data", move |desk| verbs::data::load(desk, &source, &options.into()))
+            .map(Data::new)
     }
 
     /// Reads examples from a text, as `%%data` does, and makes them the current data set.
@@ -92,7 +96,10 @@ impl Lab {
     /// As [`Lab::data_inline`].
     pub fn data_inline_with(&self, name: &str, text: &str, options: DataOptions) -> Result<Data> {
         let (name, text) = (name.to_owned(), text.to_owned());
-        self.job("reading data", move |desk| verbs::data::inline(desk, &name, &text, &options.into())).map(Data::new)
+        self.job("reading data", move |desk| {
+            verbs::data::inline(desk, &name, &text, &options.into())
+        })
+        .map(Data::new)
     }
 
     /// The data set of that name; the current one without a name.
@@ -125,7 +132,8 @@ impl Lab {
     /// # Errors
     /// When there is no model, adapter or data; when the loss is no longer finite; `session::interrupted` when it was stopped.
     pub fn train(&self, options: Train) -> Result<Run> {
-        self.job("training", move |desk| verbs::train::train(desk, None, &options.into())).map(Run::new)
+        self.job("training", move |desk| verbs::train::train(desk, None, &options.into()))
+            .map(Run::new)
     }
 
     /// Trains the adapter in use in the background and says how its run is called; cells stay free meanwhile. See [`Lab::jobs`], [`Lab::watch`] and
@@ -175,8 +183,15 @@ impl Lab {
     ///
     /// # Errors
     /// `session::no_comparison` when nothing was compared, for a number or a key that there is not, and as [`Lab::ablate`].
-    pub fn clone_trial<K: AsRef<str>, V: AsRef<str>>(&self, number: usize, keys: &[(K, V)]) -> Result<()> {
-        let keys = keys.iter().map(|(key, value)| (key.as_ref().to_owned(), value.as_ref().to_owned())).collect();
+    pub fn clone_trial<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        number: usize,
+        keys: &[(K, V)],
+    ) -> Result<()> {
+        let keys = keys
+            .iter()
+            .map(|(key, value)| (key.as_ref().to_owned(), value.as_ref().to_owned()))
+            .collect();
         let reply = self.session.execute(Command::TrialClone { number, keys })?;
         reply.blocks.into_iter().for_each(|block| self.session.emit(Event::Block(block)));
         Ok(())
@@ -230,7 +245,10 @@ impl Lab {
     /// As [`Lab::resume`].
     pub fn resume_with(&self, run: Option<&str>, options: Train) -> Result<Run> {
         let run = run.map(str::to_owned);
-        self.job("resuming a training", move |desk| verbs::resume::resume(desk, run.as_deref(), &options.into())).map(Run::new)
+        self.job("resuming a training", move |desk| {
+            verbs::resume::resume(desk, run.as_deref(), &options.into())
+        })
+        .map(Run::new)
     }
 
     /// Scores the adapter in use, the untuned base and the majority class.
@@ -238,7 +256,8 @@ impl Lab {
     /// # Errors
     /// When there is no model or data; `session::interrupted` when it was stopped.
     pub fn eval(&self, options: Eval) -> Result<Evaluation> {
-        self.look("evaluating", move |desk| verbs::eval::eval(desk, &options.into())).map(Evaluation::new)
+        self.look("evaluating", move |desk| verbs::eval::eval(desk, &options.into()))
+            .map(Evaluation::new)
     }
 
     /// Trains every combination of a grid on the current data and compares them; adapters stay as they are. The table has the base, the
@@ -247,7 +266,10 @@ impl Lab {
     /// # Errors
     /// When the grid cannot be meant, there is no model or data, or no trial succeeds.
     pub fn ablate(&self, grid: Ablate) -> Result<Table> {
-        self.job("comparing configurations", move |desk| verbs::ablate::ablate(desk, &grid.methods, &grid.keys)).map(|compared| Table::from(compared.table))
+        self.job("comparing configurations", move |desk| {
+            verbs::ablate::ablate(desk, &grid.methods, &grid.keys)
+        })
+        .map(|compared| Table::from(compared.table))
     }
 
     /// Trains the methods of a grid and compares what each forgets of the base's own domain; without methods, measures what is attached. The key
@@ -256,8 +278,10 @@ impl Lab {
     /// # Errors
     /// As [`Lab::ablate`], and when nobody says what the model knew before.
     pub fn forgetting(&self, grid: Ablate) -> Result<Table> {
-        self.job("measuring what is forgotten", move |desk| verbs::forgetting::forgetting(desk, &grid.methods, &grid.keys))
-            .map(|compared| Table::from(compared.table))
+        self.job("measuring what is forgotten", move |desk| {
+            verbs::forgetting::forgetting(desk, &grid.methods, &grid.keys)
+        })
+        .map(|compared| Table::from(compared.table))
     }
 
     /// Continues a prompt; `println!` or the end of a cell shows the text.
@@ -266,7 +290,10 @@ impl Lab {
     /// When there is no model or the prompt does not fit; `session::interrupted` when it was stopped.
     pub fn generate(&self, prompt: &str, options: Generate) -> Result<Generated> {
         let prompt = prompt.to_owned();
-        self.look("generating", move |desk| verbs::generate::quietly(desk, &prompt, &options.into())).map(Generated::new)
+        self.look("generating", move |desk| {
+            verbs::generate::quietly(desk, &prompt, &options.into())
+        })
+        .map(Generated::new)
     }
 
     /// Continues a prompt twice, with the base and with the adapter in use.
@@ -275,7 +302,8 @@ impl Lab {
     /// As [`Lab::generate`], and when no adapter is in use.
     pub fn compare(&self, prompt: &str, options: Generate) -> Result<Comparison> {
         let prompt = prompt.to_owned();
-        self.look("comparing", move |desk| verbs::compare::compare(desk, &prompt, &options.into())).map(Comparison::new)
+        self.look("comparing", move |desk| verbs::compare::compare(desk, &prompt, &options.into()))
+            .map(Comparison::new)
     }
 
     /// Seed of everything random that has no seed of its own.
@@ -307,7 +335,8 @@ impl Lab {
     /// When this build or machine has no such device.
     pub fn set_device(&self, name: &str) -> Result<()> {
         let name = name.to_owned();
-        self.job("changing the device", move |desk| verbs::device::device(desk, Some(&name))).map(drop)
+        self.job("changing the device", move |desk| verbs::device::device(desk, Some(&name)))
+            .map(drop)
     }
 
     /// The runs on disk, newest first: their names, and the weights that they have kept.
@@ -363,7 +392,9 @@ impl Lab {
     /// When there is no adapter, it changes no layer of that name, or no weights at all.
     pub fn show_weights(&self, module: Option<&str>) -> Result<()> {
         let module = module.map(str::to_owned);
-        let reply = self.look("looking at the weights", move |desk| verbs::weights::weights(desk, module.as_deref()))?;
+        let reply = self.look("looking at the weights", move |desk| {
+            verbs::weights::weights(desk, module.as_deref())
+        })?;
         reply.blocks.into_iter().for_each(|block| self.session.emit(Event::Block(block)));
         Ok(())
     }
@@ -382,7 +413,10 @@ impl Lab {
     /// When no model is loaded or no adapter acts; for a name, when it is not known.
     pub fn memory(&self, of: Option<&str>, options: MemoryOptions) -> Result<Table> {
         let of = of.map(str::to_owned);
-        self.glance("predicting memory", move |desk| verbs::memory::table(desk, of.as_deref(), &options.into())).map(Table::from)
+        self.glance("predicting memory", move |desk| {
+            verbs::memory::table(desk, of.as_deref(), &options.into())
+        })
+        .map(Table::from)
     }
 
     /// Shows something below the cell, while it runs: a tensor, a table, a chart, a generated text, or content made by hand (`Html`,
@@ -415,7 +449,12 @@ impl Lab {
     ///
     /// # Errors
     /// `graft::drawing`, with what the closure met; nothing is shown then.
-    pub fn draw(&self, width: u32, height: u32, paint: impl FnOnce(&Drawing<'_>) -> Painted) -> Result<DisplayHandle> {
+    pub fn draw(
+        &self,
+        width: u32,
+        height: u32,
+        paint: impl FnOnce(&Drawing<'_>) -> Painted,
+    ) -> Result<DisplayHandle> {
         drawing::svg((width, height), paint).map(|svg| self.display(&Svg(svg)))
     }
 
@@ -435,7 +474,11 @@ impl Lab {
         self.session.state()
     }
 
-    pub(crate) fn job<T: Send + 'static>(&self, label: &str, work: impl FnOnce(&Desk) -> std::result::Result<T, Failure> + Send + 'static) -> Result<T> {
+    pub(crate) fn job<T: Send + 'static>(
+        &self,
+        label: &str,
+        work: impl FnOnce(&Desk) -> std::result::Result<T, Failure> + Send + 'static,
+    ) -> Result<T> {
         link::meet();
         let result = self.session.perform(label, work);
         link::meet();
@@ -443,7 +486,11 @@ impl Lab {
     }
 
     /// Reads the model: also while something trains in the background, between two of its steps.
-    pub(crate) fn look<T: Send + 'static>(&self, label: &str, work: impl FnOnce(&Desk) -> std::result::Result<T, Failure> + Send + 'static) -> Result<T> {
+    pub(crate) fn look<T: Send + 'static>(
+        &self,
+        label: &str,
+        work: impl FnOnce(&Desk) -> std::result::Result<T, Failure> + Send + 'static,
+    ) -> Result<T> {
         link::meet();
         let result = self.session.look(label, work);
         link::meet();
@@ -451,11 +498,18 @@ impl Lab {
     }
 
     /// Reads in a moment what the model has attached or computes, on this thread unless a job has the model.
-    pub(crate) fn glance<T: Send + 'static>(&self, label: &str, work: impl FnOnce(&Desk) -> std::result::Result<T, Failure> + Send + 'static) -> Result<T> {
+    pub(crate) fn glance<T: Send + 'static>(
+        &self,
+        label: &str,
+        work: impl FnOnce(&Desk) -> std::result::Result<T, Failure> + Send + 'static,
+    ) -> Result<T> {
         self.session.glance(label, work).map_err(Error::from)
     }
 
-    pub(crate) fn read<T>(&self, work: impl FnOnce(&Desk) -> std::result::Result<T, Failure>) -> Result<T> {
+    pub(crate) fn read<T>(
+        &self,
+        work: impl FnOnce(&Desk) -> std::result::Result<T, Failure>,
+    ) -> Result<T> {
         self.session.read(work).map_err(Error::from)
     }
 }

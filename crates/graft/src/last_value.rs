@@ -73,8 +73,14 @@ mod tests {
     #[test]
     fn tensors_are_drawn_and_other_values_are_not() {
         let tensor = Tensor::new(&[1f32, 2.0], &candle_core::Device::Cpu).unwrap();
-        assert!(picture(&tensor).is_some() && picture(&Var::from_tensor(&tensor).unwrap()).is_some());
-        assert!(picture("text").is_none() && picture(&[1, 2][..]).is_none() && picture(&&tensor).is_none());
+        assert!(
+            picture(&tensor).is_some() && picture(&Var::from_tensor(&tensor).unwrap()).is_some()
+        );
+        assert!(
+            picture("text").is_none()
+                && picture(&[1, 2][..]).is_none()
+                && picture(&&tensor).is_none()
+        );
     }
 
     #[test]

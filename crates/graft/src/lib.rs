@@ -53,7 +53,9 @@ pub use cell_end::{cell_failed, cell_panicked, variable_lost};
 pub use cell_error::{cell_error, typed_cell_error};
 pub use chart::Chart;
 pub use data::Data;
-pub use display::{DisplayHandle, Html, Json, Latex, Markdown, Mime, Png, Show, Shown, Svg, VegaLite};
+pub use display::{
+    DisplayHandle, Html, Json, Latex, Markdown, Mime, Png, Show, Shown, Svg, VegaLite,
+};
 pub use drawing::{Drawing, Painted};
 pub use error::{Error, Result};
 pub use evaluation::{Evaluation, Score};
@@ -62,8 +64,9 @@ pub use lab::{Lab, lab};
 pub use last_value::LastValue;
 pub use model::{Model, Module};
 pub use options::{
-    Ablate, AdaLora, BitFit, Bottleneck, Combine, DataOptions, Dora, Eval, Full, Generate, Ia3, LnTuning, LoHa, LoKr, Lora, MemoryOptions, Method,
-    ModelOptions, Oft, PTuning, Plot, PrefixTuning, PromptTuning, RunWeights, Shira, Train, TrainableTokens, Vera,
+    Ablate, AdaLora, BitFit, Bottleneck, Combine, DataOptions, Dora, Eval, Full, Generate, Ia3,
+    LnTuning, LoHa, LoKr, Lora, MemoryOptions, Method, ModelOptions, Oft, PTuning, Plot,
+    PrefixTuning, PromptTuning, RunWeights, Shira, Train, TrainableTokens, Vera,
 };
 pub use run::{Run, Step};
 pub use runs::Runs;

@@ -24,13 +24,23 @@ use outbox::Outbox;
 ///
 /// # Errors
 /// When the socket cannot be doubled or a thread cannot be started.
-pub(crate) fn serve(stream: UnixStream, identity: &str, closed: impl FnOnce(&Session) + Send + 'static) -> io::Result<(Arc<Session>, Arc<Outbox>)> {
+pub(crate) fn serve(
+    stream: UnixStream,
+    identity: &str,
+    closed: impl FnOnce(&Session) + Send + 'static,
+) -> io::Result<(Arc<Session>, Arc<Outbox>)> {
     let outbox = Arc::new(Outbox::default());
-    outbox.push(FromChild::Ready { protocol: PROTOCOL_VERSION, pid: std::process::id(), identity: identity.to_owned() });
+    outbox.push(FromChild::Ready {
+        protocol: PROTOCOL_VERSION,
+        pid: std::process::id(),
+        identity: identity.to_owned(),
+    });
     let session = Session::new(outbox.clone());
     let mut writing_end = stream.try_clone()?;
     let (queue, link) = (outbox.clone(), outbox.clone());
-    thread("graft-link-out", move || queue.drain(|message| frame::write(&mut writing_end, message, &[])))?;
+    thread("graft-link-out", move || {
+        queue.drain(|message| frame::write(&mut writing_end, message, &[]))
+    })?;
     let served = session.clone();
     thread("graft-link-in", move || {
         if let Err(error) = receive(&served, &outbox, BufReader::new(stream)) {
@@ -52,14 +62,24 @@ impl Sink for Outbox {
     }
 }
 
-fn receive(session: &Session, outbox: &Arc<Outbox>, mut stream: BufReader<UnixStream>) -> io::Result<()> {
+fn receive(
+    session: &Session,
+    outbox: &Arc<Outbox>,
+    mut stream: BufReader<UnixStream>,
+) -> io::Result<()> {
     while let Some((message, _)) = frame::read::<ToChild>(&mut stream)? {
         match message {
             ToChild::Request { id, command } => {
                 let outbox = outbox.clone();
-                session.submit(Some(id), command, Box::new(move |result| outbox.push(FromChild::Reply { id, result })));
+                session.submit(
+                    Some(id),
+                    command,
+                    Box::new(move |result| outbox.push(FromChild::Reply { id, result })),
+                );
             }
-            ToChild::Interrupt { number } => outbox.push(FromChild::InterruptSeen { number, job: session.interrupt() }),
+            ToChild::Interrupt { number } => {
+                outbox.push(FromChild::InterruptSeen { number, job: session.interrupt() })
+            }
             ToChild::StopAll => session.stop_all(),
             ToChild::Environment { name, value } => set_variable(&name, value.as_deref()),
             ToChild::Directory { path } => change_directory(session, &path),

@@ -63,8 +63,13 @@ impl Model {
     /// As [`Model::save`].
     pub fn save_as(&self, directory: &str, dtype: &str) -> Result<()> {
         self.current()?;
-        let (directory, settings) = (directory.to_owned(), Settings::default().with("dtype", Value::Text(dtype.to_owned())));
-        self.lab.look("saving the model", move |desk| verbs::model::save(desk, &directory, &settings)).map(drop)
+        let (directory, settings) = (
+            directory.to_owned(),
+            Settings::default().with("dtype", Value::Text(dtype.to_owned())),
+        );
+        self.lab
+            .look("saving the model", move |desk| verbs::model::save(desk, &directory, &settings))
+            .map(drop)
     }
 
     /// Its modules with shapes and adapters.
@@ -116,7 +121,13 @@ impl Model {
             let site = sites.iter().find(|site| site.path == wanted);
             Ok(site.and_then(|site| site.layer.parameters().first().map(|weight| weight.tensor())))
         })?;
-        weight.ok_or_else(|| Error::new("graft::unknown_module", format!("the model has no module `{path}`"), "`lab().model()?.modules()` lists them"))
+        weight.ok_or_else(|| {
+            Error::new(
+                "graft::unknown_module",
+                format!("the model has no module `{path}`"),
+                "`lab().model()?.modules()` lists them",
+            )
+        })
     }
 
     /// Logits of tokens with the adapter in use: what the next token may be, at each position. They can be differentiated
@@ -129,7 +140,13 @@ impl Model {
     pub fn logits(&self, ids: &Tensor) -> Result<Tensor> {
         let batched = if ids.rank() == 1 { ids.unsqueeze(0)? } else { ids.clone() }; // (B, T)
         let loaded = self.loaded.clone();
-        let pass = move |_: &Desk| loaded.loaded.model.logits(&batched, None, &Context::eval()).map_err(|error| Failure::from_hint(&error));
+        let pass = move |_: &Desk| {
+            loaded
+                .loaded
+                .model
+                .logits(&batched, None, &Context::eval())
+                .map_err(|error| Failure::from_hint(&error))
+        };
         let logits = self.lab.glance("computing logits", pass)?; // (B, P+T, V)
         Ok(if ids.rank() == 1 { logits.squeeze(0)? } else { logits }) // (P+T, V) or (B, P+T, V)
     }
@@ -144,10 +161,13 @@ impl Model {
     /// # Source
     /// Reimers and Gurevych 2019, arXiv:1908.10084 section 3
     pub fn embed(&self, texts: &[&str]) -> Result<Tensor> {
-        let (loaded, texts) = (self.loaded.clone(), texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        let (loaded, texts) =
+            (self.loaded.clone(), texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
         self.lab.glance("embedding texts", move |_| {
-            let (loaded, texts) = (&loaded.loaded, texts.iter().map(String::as_str).collect::<Vec<_>>());
-            graft_models::embed(loaded.model.as_ref(), &loaded.tokenizer, &texts).map_err(|error| Failure::from_hint(&error))
+            let (loaded, texts) =
+                (&loaded.loaded, texts.iter().map(String::as_str).collect::<Vec<_>>());
+            graft_models::embed(loaded.model.as_ref(), &loaded.tokenizer, &texts)
+                .map_err(|error| Failure::from_hint(&error))
         })
     }
 
@@ -221,7 +241,12 @@ impl Model {
         if self.current().is_err() {
             return Vec::new();
         }
-        self.lab.state().adapters.iter().map(|attached| Adapter::new(self.lab.clone(), attached.clone())).collect()
+        self.lab
+            .state()
+            .adapters
+            .iter()
+            .map(|attached| Adapter::new(self.lab.clone(), attached.clone()))
+            .collect()
     }
 
     /// Table of the adapters.
@@ -242,7 +267,10 @@ impl Model {
         self.lab.job("switching adapters", move |desk| verbs::adapter::enable(desk, on)).map(drop)
     }
 
-    fn attached(&self, work: impl FnOnce(&Desk) -> std::result::Result<AttachReport, Failure> + Send + 'static) -> Result<Adapter> {
+    fn attached(
+        &self,
+        work: impl FnOnce(&Desk) -> std::result::Result<AttachReport, Failure> + Send + 'static,
+    ) -> Result<Adapter> {
         self.current()?;
         let report = self.lab.job("attaching an adapter", work)?;
         Ok(Adapter::new(self.lab.clone(), report.attached))
@@ -262,19 +290,33 @@ impl Model {
 
     /// The session has one model: a handle on an earlier one still computes, but adapters and tables are about the current one.
     fn current(&self) -> Result<()> {
-        let current = self.lab.state().model.clone().ok_or_else(|| Failure::from(SessionError::NoModel))?;
+        let current =
+            self.lab.state().model.clone().ok_or_else(|| Failure::from(SessionError::NoModel))?;
         if Arc::ptr_eq(&current, &self.loaded) {
             return Ok(());
         }
-        let message = format!("this handle is of `{}`, which another model has replaced", self.name());
-        Err(Error::new("graft::replaced", message, "take the current one: `let model = lab().model()?;`"))
+        let message =
+            format!("this handle is of `{}`, which another model has replaced", self.name());
+        Err(Error::new(
+            "graft::replaced",
+            message,
+            "take the current one: `let model = lab().model()?;`",
+        ))
     }
 }
 
 impl std::fmt::Display for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let shape = self.loaded.loaded.model.shape();
-        write!(f, "model {} ({}, {} layers, hidden size {}, {} parameters)", self.name(), shape.family, shape.layers, shape.hidden, self.all_parameters())
+        write!(
+            f,
+            "model {} ({}, {} layers, hidden size {}, {} parameters)",
+            self.name(),
+            shape.family,
+            shape.layers,
+            shape.hidden,
+            self.all_parameters()
+        )
     }
 }
 

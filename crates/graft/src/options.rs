@@ -21,7 +21,10 @@ pub use data::DataOptions;
 pub use evaluation::Eval;
 pub use generation::Generate;
 pub use memory::MemoryOptions;
-pub use methods::{AdaLora, BitFit, Bottleneck, Dora, Full, Ia3, LnTuning, LoHa, LoKr, Lora, Oft, PTuning, PrefixTuning, Shira, TrainableTokens, Vera};
+pub use methods::{
+    AdaLora, BitFit, Bottleneck, Dora, Full, Ia3, LnTuning, LoHa, LoKr, Lora, Oft, PTuning,
+    PrefixTuning, Shira, TrainableTokens, Vera,
+};
 pub use model::ModelOptions;
 pub use plot::Plot;
 pub use prompt_tuning::PromptTuning;
@@ -29,7 +32,10 @@ pub use run_weights::RunWeights;
 pub use train::Train;
 
 /// A method with its keys: what [`crate::Model::attach`] takes.
-#[diagnostic::on_unimplemented(message = "`{Self}` is not a fine-tuning method", note = "methods are builders such as `Lora::new()` and `PromptTuning::new()`")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a fine-tuning method",
+    note = "methods are builders such as `Lora::new()` and `PromptTuning::new()`"
+)]
 pub trait Method {
     /// Name of its magic without `%`.
     fn verb(&self) -> &'static str;
@@ -47,7 +53,17 @@ macro_rules! settings_of {
         })*
     };
 }
-settings_of!(Combine, DataOptions, Eval, Generate, MemoryOptions, ModelOptions, Plot, RunWeights, Train);
+settings_of!(
+    Combine,
+    DataOptions,
+    Eval,
+    Generate,
+    MemoryOptions,
+    ModelOptions,
+    Plot,
+    RunWeights,
+    Train
+);
 
 /// A count as the link carries it; what is too large becomes the largest, which the key's range then refuses.
 fn integer(value: u64) -> Value {

@@ -5,18 +5,30 @@ use graft_protocol::{Align, Block, Cell, Table, number, reply::TreeLine};
 /// A table with a line under its header.
 pub(crate) fn table(table: &Table) -> String {
     let header = table.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
-    let rows = table.rows.iter().map(|row| row.iter().map(cell).collect()).collect::<Vec<Vec<String>>>();
-    let width = |place: usize| rows.iter().chain([&header]).filter_map(|row| row.get(place)).map(|text| text.chars().count()).max().unwrap_or(0);
+    let rows =
+        table.rows.iter().map(|row| row.iter().map(cell).collect()).collect::<Vec<Vec<String>>>();
+    let width = |place: usize| {
+        rows.iter()
+            .chain([&header])
+            .filter_map(|row| row.get(place))
+            .map(|text| text.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: Vec<_> = (0..header.len()).map(width).collect();
     let line = |row: &Vec<String>| {
-        let padded = row.iter().zip(&widths).zip(&table.columns).map(|((text, width), column)| match column.align {
-            Align::Left => format!("{text:<width$}"),
-            Align::Right => format!("{text:>width$}"),
-        });
+        let padded =
+            row.iter().zip(&widths).zip(&table.columns).map(|((text, width), column)| match column
+                .align
+            {
+                Align::Left => format!("{text:<width$}"),
+                Align::Right => format!("{text:>width$}"),
+            });
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     let rule = widths.iter().map(|width| "-".repeat(*width)).collect::<Vec<_>>().join("  ");
-    let mut lines: Vec<String> = (!table.title.is_empty()).then(|| table.title.clone()).into_iter().collect();
+    let mut lines: Vec<String> =
+        (!table.title.is_empty()).then(|| table.title.clone()).into_iter().collect();
     lines.extend([line(&header), rule]);
     lines.extend(rows.iter().map(line));
     lines.extend(table.footer.iter().cloned());
@@ -25,7 +37,9 @@ pub(crate) fn table(table: &Table) -> String {
 
 /// The lines of a module tree.
 pub(crate) fn tree(lines: &[TreeLine]) -> String {
-    let line = |line: &TreeLine| format!("{}{}  {}", "  ".repeat(line.depth), line.name, line.note).trim_end().to_owned();
+    let line = |line: &TreeLine| {
+        format!("{}{}  {}", "  ".repeat(line.depth), line.name, line.note).trim_end().to_owned()
+    };
     lines.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
@@ -35,10 +49,15 @@ pub(crate) fn block(block: &Block) -> String {
         Block::Text(text) | Block::Note(_, text) => text.clone(),
         Block::Table(data) => table(data),
         Block::Chart(chart) => format!("[chart: {}]", chart.title),
-        Block::Heat(maps) => format!("[heat maps: {}]", maps.iter().map(|map| map.title.as_str()).collect::<Vec<_>>().join(", ")),
+        Block::Heat(maps) => format!(
+            "[heat maps: {}]",
+            maps.iter().map(|map| map.title.as_str()).collect::<Vec<_>>().join(", ")
+        ),
         Block::Generated { prompt, text, .. } => format!("{prompt}{text}"),
         Block::SideBySide { prompt, columns } => {
-            let texts = columns.iter().map(|column| format!("--- {} ({})\n{prompt}{}", column.title, column.note, column.text));
+            let texts = columns.iter().map(|column| {
+                format!("--- {} ({})\n{prompt}{}", column.title, column.note, column.text)
+            });
             texts.collect::<Vec<_>>().join("\n")
         }
         Block::Tree(lines) => tree(lines),
@@ -51,7 +70,9 @@ fn cell(cell: &Cell) -> String {
         Cell::Text(text) | Cell::Code(text) | Cell::Strong(text) => text.clone(),
         Cell::Integer(value) => value.to_string(),
         Cell::Float(value, decimals) => number::decimals(*value, usize::from(*decimals)),
-        Cell::Percent(value, decimals) => format!("{} %", number::percent(*value, usize::from(*decimals))),
+        Cell::Percent(value, decimals) => {
+            format!("{} %", number::percent(*value, usize::from(*decimals)))
+        }
         Cell::Bytes(bytes) => format!("{:.1} MiB", *bytes as f64 / f64::from(1 << 20)),
     }
 }
@@ -66,6 +87,9 @@ mod tests {
         data.row(vec![Cell::Text("base".to_owned()), Cell::Float(12.5, 2)]);
         data.row(vec![Cell::Text("default".to_owned()), Cell::Float(1.25, 2)]);
         data.footer.push("lower is better".to_owned());
-        assert_eq!(table(&data), "scores\nmodel     loss\n-------  -----\nbase     12.50\ndefault   1.25\nlower is better");
+        assert_eq!(
+            table(&data),
+            "scores\nmodel     loss\n-------  -----\nbase     12.50\ndefault   1.25\nlower is better"
+        );
     }
 }

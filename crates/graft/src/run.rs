@@ -57,7 +57,16 @@ impl Run {
     /// When the ledger cannot be read.
     pub fn steps(&self) -> Result<Vec<Step>> {
         let record = self.trained.folder.record().map_err(graft_protocol::Failure::from)?;
-        Ok(record.steps.iter().map(|step| Step { step: step.step, loss: step.loss, lr: step.lr, grad_norm: step.grad_norm }).collect())
+        Ok(record
+            .steps
+            .iter()
+            .map(|step| Step {
+                step: step.step,
+                loss: step.loss,
+                lr: step.lr,
+                grad_norm: step.grad_norm,
+            })
+            .collect())
     }
 
     /// The loss of every step.

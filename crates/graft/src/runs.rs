@@ -23,7 +23,9 @@ impl Runs {
     /// nothing has changed.
     pub fn adapter(&self, run: &str, options: RunWeights) -> Result<Adapter> {
         let run = run.to_owned();
-        let report = self.lab.job("attaching the weights of a run", move |desk| verbs::runs::attach_run(desk, &run, &options.into()))?;
+        let report = self.lab.job("attaching the weights of a run", move |desk| {
+            verbs::runs::attach_run(desk, &run, &options.into())
+        })?;
         Ok(Adapter::new(self.lab.clone(), report.attached))
     }
 

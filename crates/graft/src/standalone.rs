@@ -18,12 +18,23 @@ impl Sink for Standalone {
 
 fn line(event: &Event) -> Option<String> {
     match event {
-        Event::RunStarted(run) => Some(format!("{}: {} ({} of {} parameters trained)", run.run, run.title, run.trainable, run.total)),
-        Event::Validation(validation) => Some(format!("step {}: validation loss {}", validation.step, graft_protocol::number::decimals(validation.loss, 4))),
+        Event::RunStarted(run) => Some(format!(
+            "{}: {} ({} of {} parameters trained)",
+            run.run, run.title, run.trainable, run.total
+        )),
+        Event::Validation(validation) => Some(format!(
+            "step {}: validation loss {}",
+            validation.step,
+            graft_protocol::number::decimals(validation.loss, 4)
+        )),
         Event::RunEnded(run) => Some(run.summary.clone()),
         Event::Note { text, .. } => Some(text.clone()),
         Event::Block(block) | Event::Named { block, .. } => Some(crate::plain::block(block)),
         Event::Display(bundle) => bundle.data.get("text/plain").cloned(),
-        Event::Step(_) | Event::Progress { .. } | Event::Standing(_) | Event::Text(_) | Event::ClearOutput { .. } => None,
+        Event::Step(_)
+        | Event::Progress { .. }
+        | Event::Standing(_)
+        | Event::Text(_)
+        | Event::ClearOutput { .. } => None,
     }
 }

@@ -19,10 +19,13 @@ const PEER: &[&str] = &["install", "evcxr_jupyter", "--version", "0.22.0", "--lo
 
 /// Builds, installs and measures.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    if let Some((task @ ("train" | "curves" | "methods"), rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+    if let Some((task @ ("train" | "curves" | "methods"), rest)) =
+        arguments.split_first().map(|(first, rest)| (first.as_str(), rest))
+    {
         return train::run(task, rest);
     }
-    if let Some(("gpu", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+    if let Some(("gpu", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest))
+    {
         return gpu::run(rest);
     }
     // The kernel is what is measured when nothing is named.
@@ -30,11 +33,19 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     crate::refuse_unknown("bench", arguments, &["--peers"])?;
     let places = Places::here();
     let mut phases = Phases::new(6);
-    phases.run("what the machine needs", || machine::c_compiler().and_then(|()| machine::python_with_venv()).and_then(|()| machine::rust_sources()))?;
-    let environment = phases.run("a private Python environment", || Environment::ready(&places.test(), &places.requirements("test")))?;
+    phases.run("what the machine needs", || {
+        machine::c_compiler()
+            .and_then(|()| machine::python_with_venv())
+            .and_then(|()| machine::rust_sources())
+    })?;
+    let environment = phases.run("a private Python environment", || {
+        Environment::ready(&places.test(), &places.requirements("test"))
+    })?;
     phases.run("the kernel's binary", || lab::build(&places))?;
     phases.run("the kernel and its prebuilt Rust library", || lab::install_for_tests(&places))?;
-    let peer = phases.run("the peer evcxr_jupyter", || peer(&places, arguments.iter().any(|it| it == "--peers")))?;
+    let peer = phases.run("the peer evcxr_jupyter", || {
+        peer(&places, arguments.iter().any(|it| it == "--peers"))
+    })?;
     phases.run("measurements", || {
         let mut python = environment.python();
         python.arg(places.script("bench.py")).env("GRAFT_TEST_PREFIX", places.test());
@@ -51,7 +62,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 fn peer(places: &Places, build: bool) -> Result<Option<PathBuf>> {
     let root = places.target.join("peers");
     let built = root.join("bin/evcxr_jupyter");
-    if let Some(found) = shell::which("evcxr_jupyter").or_else(|| built.is_file().then(|| built.clone())) {
+    if let Some(found) =
+        shell::which("evcxr_jupyter").or_else(|| built.is_file().then(|| built.clone()))
+    {
         return Ok(Some(found));
     }
     if !build {

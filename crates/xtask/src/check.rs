@@ -31,7 +31,10 @@ pub(crate) fn clippy(places: &Places) -> Result<()> {
 
 /// The documentation of every library builds without a warning, so that no link in it is dead. (The binary `graft` would share a page with the library.)
 pub(crate) fn documentation(places: &Places) -> Result<()> {
-    let mut cargo = shell::command("cargo", &["doc", "--locked", "--workspace", "--no-deps", "--lib", "--document-private-items"]);
+    let mut cargo = shell::command(
+        "cargo",
+        &["doc", "--locked", "--workspace", "--no-deps", "--lib", "--document-private-items"],
+    );
     shell::run(cargo.current_dir(&places.root).env("RUSTDOCFLAGS", "-D warnings"))
 }
 

@@ -17,7 +17,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if graft.is_file() {
         shell::run(&mut shell::command(&graft, &["clean"]))?;
     }
-    for folder in [places.lab(), places.test(), places.peft(), places.adapterhub(), places.cuda(), places.target.join("peers")] {
+    for folder in [
+        places.lab(),
+        places.test(),
+        places.peft(),
+        places.adapterhub(),
+        places.cuda(),
+        places.target.join("peers"),
+    ] {
         match std::fs::remove_dir_all(&folder) {
             Ok(()) => println!("  removed {}", folder.display()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}

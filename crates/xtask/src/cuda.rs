@@ -35,9 +35,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let places = Places::here();
     let prefix = options.prefix.clone().unwrap_or_else(|| places.cuda());
     let mut phases = Phases::new(5);
-    phases.run("what the machine needs", || machine::c_compiler().and_then(|()| machine::python_with_venv()))?;
-    phases.run("NVIDIA's compiler and libraries (1.2 GB)", || Environment::ready(&places.cuda(), &places.requirements("cuda")).map(drop))?;
-    let toolkit = phases.run("stand-ins for what only a machine with a card has", || Toolkit::ready(&places.cuda()))?;
+    phases.run("what the machine needs", || {
+        machine::c_compiler().and_then(|()| machine::python_with_venv())
+    })?;
+    phases.run("NVIDIA's compiler and libraries (1.2 GB)", || {
+        Environment::ready(&places.cuda(), &places.requirements("cuda")).map(drop)
+    })?;
+    let toolkit = phases.run("stand-ins for what only a machine with a card has", || {
+        Toolkit::ready(&places.cuda())
+    })?;
     phases.run("the kernel's binary", || lab::build(&places))?;
     phases.run("the library for CUDA (nvcc compiles candle's kernels: minutes)", || {
         let mut install = shell::command(places.graft(), &["install", "--cuda", "--prefix"]);
@@ -45,9 +51,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         shell::run(install.arg(&prefix))
     })?;
     phases.summary();
-    println!("\nserves cards of compute capability {} and newer; the driver must be 580 or newer", spoken(options.oldest));
+    println!(
+        "\nserves cards of compute capability {} and newer; the driver must be 580 or newer",
+        spoken(options.oldest)
+    );
     if options.oldest < FIRST_WITH_BF16 {
-        println!("cards before 8.0 have no bf16, so this library has none either: leave 75 out of --arch for models in bf16");
+        println!(
+            "cards before 8.0 have no bf16, so this library has none either: leave 75 out of --arch for models in bf16"
+        );
     }
     println!(
         "`{} doctor --gpu` says what this machine's card lacks; in a notebook, `%device cuda` moves the session to it",
@@ -61,11 +72,15 @@ fn options(arguments: &[String]) -> Result<Options> {
     let mut options = Options { oldest: FIRST_WITH_BF16, prefix: None };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
-        let mut value = |what: &str| words.next().ok_or_else(|| Problem::new(format!("`{word}` needs {what}")));
+        let mut value =
+            |what: &str| words.next().ok_or_else(|| Problem::new(format!("`{word}` needs {what}")));
         match word.as_str() {
             "--arch" => options.oldest = oldest(value("capabilities, such as 80,86,89")?)?,
             "--prefix" => options.prefix = Some(PathBuf::from(value("a folder")?)),
-            other => return Err(Problem::new(format!("`cuda-build` does not take `{other}`")).hint("it takes: --arch 80,86,89,90,120 --prefix FOLDER")),
+            other => {
+                return Err(Problem::new(format!("`cuda-build` does not take `{other}`"))
+                    .hint("it takes: --arch 80,86,89,90,120 --prefix FOLDER"));
+            }
         }
     }
     Ok(options)
@@ -73,12 +88,21 @@ fn options(arguments: &[String]) -> Result<Options> {
 
 /// The oldest of a list of compute capabilities.
 pub(crate) fn oldest(list: &str) -> Result<u32> {
-    let number = |text: &str| text.trim().replace('.', "").parse().ok().filter(|number| KNOWN.contains(number));
+    let number = |text: &str| {
+        text.trim().replace('.', "").parse().ok().filter(|number| KNOWN.contains(number))
+    };
     let known = || KNOWN.map(|it| it.to_string()).join(", ");
     let numbers = list.split(',').map(|text| {
-        number(text).ok_or_else(|| Problem::new(format!("`{text}` is no compute capability that CUDA 13 compiles for")).hint(format!("it knows {}", known())))
+        number(text).ok_or_else(|| {
+            Problem::new(format!("`{text}` is no compute capability that CUDA 13 compiles for"))
+                .hint(format!("it knows {}", known()))
+        })
     });
-    numbers.collect::<Result<Vec<u32>>>()?.into_iter().min().ok_or_else(|| Problem::new("`--arch` is empty"))
+    numbers
+        .collect::<Result<Vec<u32>>>()?
+        .into_iter()
+        .min()
+        .ok_or_else(|| Problem::new("`--arch` is empty"))
 }
 
 /// `8.6` for 86.
@@ -96,7 +120,10 @@ mod tests {
 
     #[test]
     fn the_oldest_card_of_the_list_decides() {
-        assert_eq!(options(&words("--arch 90,75,8.6 --prefix p")).unwrap(), Options { oldest: 75, prefix: Some(PathBuf::from("p")) });
+        assert_eq!(
+            options(&words("--arch 90,75,8.6 --prefix p")).unwrap(),
+            Options { oldest: 75, prefix: Some(PathBuf::from("p")) }
+        );
         assert_eq!(options(&[]).unwrap().oldest, 80);
         assert_eq!(spoken(120), "12.0");
     }

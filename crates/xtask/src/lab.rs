@@ -21,14 +21,27 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let options = options(arguments)?;
     let places = Places::here();
     let mut phases = Phases::new(5);
-    phases.run("what the machine needs", || machine::c_compiler().and_then(|()| machine::python_with_venv()).and_then(|()| machine::rust_sources()))?;
-    phases.run("the kernel's binary (evcxr and its rust-analyzer: minutes the first time)", || build(&places))?;
-    let environment = phases.run("a private JupyterLab", || Environment::ready(&places.lab(), &places.requirements("lab")))?;
-    phases.run("the kernel and its prebuilt Rust library (minutes the first time)", || install(&places))?;
+    phases.run("what the machine needs", || {
+        machine::c_compiler()
+            .and_then(|()| machine::python_with_venv())
+            .and_then(|()| machine::rust_sources())
+    })?;
+    phases
+        .run("the kernel's binary (evcxr and its rust-analyzer: minutes the first time)", || {
+            build(&places)
+        })?;
+    let environment = phases.run("a private JupyterLab", || {
+        Environment::ready(&places.lab(), &places.requirements("lab"))
+    })?;
+    phases.run("the kernel and its prebuilt Rust library (minutes the first time)", || {
+        install(&places)
+    })?;
     match &options.run {
         Some(wanted) => {
             let notebook = notebook(&places, wanted)?;
-            phases.run(&format!("{} from top to bottom", file_name(&notebook)), || execute(&places, &environment, &notebook))?;
+            phases.run(&format!("{} from top to bottom", file_name(&notebook)), || {
+                execute(&places, &environment, &notebook)
+            })?;
             phases.summary();
             Ok(())
         }
@@ -46,8 +59,20 @@ fn options(arguments: &[String]) -> Result<Options> {
     while let Some(word) = words.next() {
         match word.as_str() {
             "--no-browser" => options.no_browser = true,
-            "--run" => options.run = Some(words.next().ok_or_else(|| Problem::new("`--run` needs the number of a notebook, such as 01"))?.clone()),
-            other => return Err(Problem::new(format!("`lab` does not take `{other}`")).hint("it takes: --no-browser, --run NN")),
+            "--run" => {
+                options.run = Some(
+                    words
+                        .next()
+                        .ok_or_else(|| {
+                            Problem::new("`--run` needs the number of a notebook, such as 01")
+                        })?
+                        .clone(),
+                )
+            }
+            other => {
+                return Err(Problem::new(format!("`lab` does not take `{other}`"))
+                    .hint("it takes: --no-browser, --run NN"));
+            }
         }
     }
     Ok(options)
@@ -55,7 +80,13 @@ fn options(arguments: &[String]) -> Result<Options> {
 
 /// Builds the one binary that is installed.
 pub(crate) fn build(places: &Places) -> Result<()> {
-    shell::run(shell::command("cargo", &["build", "--locked", "--package", "graft-kernel", "--bin", "graft"]).current_dir(&places.root))
+    shell::run(
+        shell::command(
+            "cargo",
+            &["build", "--locked", "--package", "graft-kernel", "--bin", "graft"],
+        )
+        .current_dir(&places.root),
+    )
 }
 
 /// Installs the kernel into the lab; the binary prebuilds its template there and shows how far it is.
@@ -71,14 +102,20 @@ pub(crate) fn install_for_tests(places: &Places) -> Result<()> {
 /// The notebook whose file name begins as asked.
 fn notebook(places: &Places, wanted: &str) -> Result<PathBuf> {
     let folder = places.root.join("notebooks");
-    let entries = std::fs::read_dir(&folder).map_err(|error| Problem::file("read", &folder, &error))?;
-    let mut notebooks: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|it| it == "ipynb")).collect();
+    let entries =
+        std::fs::read_dir(&folder).map_err(|error| Problem::file("read", &folder, &error))?;
+    let mut notebooks: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|it| it == "ipynb"))
+        .collect();
     notebooks.sort();
     let names: Vec<String> = notebooks.iter().map(|path| file_name(path)).collect();
     let found = names.iter().position(|name| name.starts_with(wanted));
-    found
-        .map(|index| notebooks[index].clone())
-        .ok_or_else(|| Problem::new(format!("no notebook begins with `{wanted}`")).hint(format!("there are: {}", names.join(", "))))
+    found.map(|index| notebooks[index].clone()).ok_or_else(|| {
+        Problem::new(format!("no notebook begins with `{wanted}`"))
+            .hint(format!("there are: {}", names.join(", ")))
+    })
 }
 
 /// The last part of a path, as text.
@@ -88,14 +125,21 @@ fn file_name(path: &Path) -> String {
 
 /// Executes a notebook headless and prints what its cells show, figures as their text twins.
 fn execute(places: &Places, environment: &Environment, notebook: &Path) -> Result<()> {
-    shell::run(environment.python().arg(places.script("execute_notebook.py")).arg(notebook).arg("--figures"))
+    shell::run(
+        environment
+            .python()
+            .arg(places.script("execute_notebook.py"))
+            .arg(notebook)
+            .arg("--figures"),
+    )
 }
 
 /// Starts JupyterLab on the notebooks and stays with it until it ends.
 fn open(places: &Places, environment: &Environment, no_browser: bool) -> Result<()> {
     println!("\nJupyterLab opens on 01-first-adapter.ipynb; end it with Ctrl-C.");
     let mut lab = environment.program("jupyter-lab");
-    lab.arg(format!("--ServerApp.root_dir={}", places.root.join("notebooks").display())).arg("--LabApp.default_url=/lab/tree/01-first-adapter.ipynb");
+    lab.arg(format!("--ServerApp.root_dir={}", places.root.join("notebooks").display()))
+        .arg("--LabApp.default_url=/lab/tree/01-first-adapter.ipynb");
     if no_browser {
         lab.arg("--no-browser");
     }
@@ -115,7 +159,10 @@ mod tests {
 
     #[test]
     fn options_are_read_and_others_refused() {
-        assert_eq!(options(&words("--no-browser")).unwrap(), Options { no_browser: true, run: None });
+        assert_eq!(
+            options(&words("--no-browser")).unwrap(),
+            Options { no_browser: true, run: None }
+        );
         assert_eq!(options(&words("--run 01")).unwrap().run.as_deref(), Some("01"));
         assert!(options(&words("--run")).is_err());
         assert!(options(&words("--browser")).is_err());
@@ -125,6 +172,8 @@ mod tests {
     fn a_notebook_is_found_by_its_number_and_a_wrong_one_lists_the_others() {
         let places = Places::here();
         assert!(notebook(&places, "01").unwrap().ends_with("notebooks/01-first-adapter.ipynb"));
-        assert!(notebook(&places, "99").unwrap_err().to_string().contains("02-magics-and-rust.ipynb"));
+        assert!(
+            notebook(&places, "99").unwrap_err().to_string().contains("02-magics-and-rust.ipynb")
+        );
     }
 }

@@ -46,7 +46,12 @@ const TASKS: &[Task] = &[
         summary: "install what the tests need and run every one of them, or those whose name contains PATTERN; --long adds soak and fuzz campaigns, --peft those against HF PEFT and AdapterHub themselves",
         run: test::run,
     },
-    Task { name: "check", usage: "check", summary: "format, clippy and documentation, without running anything", run: check::run },
+    Task {
+        name: "check",
+        usage: "check",
+        summary: "format, clippy and documentation, without running anything",
+        run: check::run,
+    },
     Task {
         name: "bench",
         usage: "bench [kernel] [--peers] | train [ARGS] | curves [ARGS] | methods [ARGS] | gpu [--arch LIST] [ARGS]",
@@ -59,15 +64,30 @@ const TASKS: &[Task] = &[
         summary: "the kernel with a library for NVIDIA cards, into target/graft-cuda or FOLDER; needs no card to build",
         run: cuda::run,
     },
-    Task { name: "pretrain", usage: "pretrain [ARGS]", summary: "make the embedded model again (hours); ARGS go to the recipe", run: pretrain::run },
+    Task {
+        name: "pretrain",
+        usage: "pretrain [ARGS]",
+        summary: "make the embedded model again (hours); ARGS go to the recipe",
+        run: pretrain::run,
+    },
     Task {
         name: "goldens",
         usage: "goldens DIR [MODEL[/CASE]]",
         summary: "check every reference case of a folder laid out as tests/goldens and print a table",
         run: goldens::run,
     },
-    Task { name: "measure", usage: "measure [DIR]...", summary: "sizes, documentation and panics of each crate, in figures", run: measure::run },
-    Task { name: "clean", usage: "clean", summary: "remove the environments, kernels and templates that lab and test made", run: clean::run },
+    Task {
+        name: "measure",
+        usage: "measure [DIR]...",
+        summary: "sizes, documentation and panics of each crate, in figures",
+        run: measure::run,
+    },
+    Task {
+        name: "clean",
+        usage: "clean",
+        summary: "remove the environments, kernels and templates that lab and test made",
+        run: clean::run,
+    },
 ];
 
 fn main() -> ExitCode {
@@ -79,7 +99,8 @@ fn main() -> ExitCode {
     let name = arguments.remove(0);
     let outcome = match TASKS.iter().find(|task| task.name == name) {
         Some(task) => (task.run)(&arguments),
-        None => Err(Problem::new(format!("there is no task `{name}`")).hint("`cargo xtask help` lists them")),
+        None => Err(Problem::new(format!("there is no task `{name}`"))
+            .hint("`cargo xtask help` lists them")),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -103,7 +124,8 @@ fn help() -> String {
 /// Refuses arguments that a task does not know.
 fn refuse_unknown(task: &str, arguments: &[String], known: &[&str]) -> Result<()> {
     match arguments.iter().find(|argument| !known.contains(&argument.as_str())) {
-        Some(other) => Err(Problem::new(format!("`{task}` does not take `{other}`")).hint(format!("it takes: {}", known.join(" ")))),
+        Some(other) => Err(Problem::new(format!("`{task}` does not take `{other}`"))
+            .hint(format!("it takes: {}", known.join(" ")))),
         None => Ok(()),
     }
 }

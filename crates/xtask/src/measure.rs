@@ -20,15 +20,30 @@ struct Figures {
 /// Prints one line for each folder, or for every crate.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let places = Places::here();
-    let folders = if arguments.is_empty() { crates(&places)? } else { arguments.iter().map(PathBuf::from).collect() };
+    let folders = if arguments.is_empty() {
+        crates(&places)?
+    } else {
+        arguments.iter().map(PathBuf::from).collect()
+    };
     println!(
         "{:20} {:>5} {:>6} {:>6} {:>5} {:>5} {:>6} {:>9} {:>11} {:>6} {:>6}",
-        "", "files", "lines", "median", "p90", "max", "doc %", "pub doc %", "panics/kloc", "fn p95", "fn max"
+        "",
+        "files",
+        "lines",
+        "median",
+        "p90",
+        "max",
+        "doc %",
+        "pub doc %",
+        "panics/kloc",
+        "fn p95",
+        "fn max"
     );
     for folder in folders {
         let mut figures = Figures::default();
         for file in rust_files(&folder)? {
-            let text = std::fs::read_to_string(&file).map_err(|error| Problem::file("read", &file, &error))?;
+            let text = std::fs::read_to_string(&file)
+                .map_err(|error| Problem::file("read", &file, &error))?;
             figures.read(&text);
         }
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
@@ -40,8 +55,13 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 /// Every crate of the workspace.
 fn crates(places: &Places) -> Result<Vec<PathBuf>> {
     let folder = places.root.join("crates");
-    let entries = std::fs::read_dir(&folder).map_err(|error| Problem::file("read", &folder, &error))?;
-    let mut crates: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.join("Cargo.toml").is_file()).collect();
+    let entries =
+        std::fs::read_dir(&folder).map_err(|error| Problem::file("read", &folder, &error))?;
+    let mut crates: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.join("Cargo.toml").is_file())
+        .collect();
     crates.sort();
     crates.insert(0, places.root.join("kernel"));
     Ok(crates)
@@ -50,7 +70,9 @@ fn crates(places: &Places) -> Result<Vec<PathBuf>> {
 /// The Rust files below a folder that are not tests.
 fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(|error| Problem::file("read", folder, &error))?.flatten() {
+    for entry in
+        std::fs::read_dir(folder).map_err(|error| Problem::file("read", folder, &error))?.flatten()
+    {
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
         if path.is_dir() && !matches!(name.as_str(), "target" | "tests" | "examples" | "benches") {
@@ -81,10 +103,17 @@ impl Figures {
             self.documentation += 1;
         } else if !line.is_empty() && !line.starts_with("//") {
             self.code += 1;
-            self.panics += [".unwrap()", ".expect(", "panic!(", "unimplemented!("].iter().filter(|word| line.contains(**word)).count();
+            self.panics += [".unwrap()", ".expect(", "panic!(", "unimplemented!("]
+                .iter()
+                .filter(|word| line.contains(**word))
+                .count();
             if let Some(rest) = line.strip_prefix("pub ") {
-                let is_item =
-                    ["fn ", "struct ", "enum ", "trait ", "type ", "const ", "static ", "async ", "unsafe "].iter().any(|word| rest.starts_with(word));
+                let is_item = [
+                    "fn ", "struct ", "enum ", "trait ", "type ", "const ", "static ", "async ",
+                    "unsafe ",
+                ]
+                .iter()
+                .any(|word| rest.starts_with(word));
                 self.public += usize::from(is_item);
                 self.public_documented += usize::from(is_item && is_documented(lines, index));
             }
@@ -123,21 +152,26 @@ fn rank(sorted: &[usize], share: f64) -> usize {
 
 /// Whether a doc comment stands above a line, attributes in between allowed.
 fn is_documented(lines: &[&str], index: usize) -> bool {
-    let above = lines[..index].iter().rev().map(|line| line.trim()).find(|line| !line.starts_with("#["));
+    let above =
+        lines[..index].iter().rev().map(|line| line.trim()).find(|line| !line.starts_with("#["));
     above.is_some_and(|line| line.starts_with("///"))
 }
 
 /// Whether a function begins on this line.
 fn is_function(line: &str) -> bool {
     let words = line.split_whitespace().take_while(|word| *word != "fn");
-    let modifiers = words.clone().all(|word| word.starts_with("pub") || matches!(word, "const" | "async" | "unsafe" | "extern" | "\"C\""));
+    let modifiers = words.clone().all(|word| {
+        word.starts_with("pub") || matches!(word, "const" | "async" | "unsafe" | "extern" | "\"C\"")
+    });
     modifiers && line.split_whitespace().nth(words.count()) == Some("fn")
 }
 
 /// Lines from the signature to the closing brace, found by indentation, which rustfmt guarantees; a signature without body counts as one.
 fn function_length(lines: &[&str], start: usize) -> usize {
     let indent = lines[start].len() - lines[start].trim_start().len();
-    let closing = |line: &&str| line.len() > indent && &line[indent..] == "}" && line[..indent].trim().is_empty();
+    let closing = |line: &&str| {
+        line.len() > indent && &line[indent..] == "}" && line[..indent].trim().is_empty()
+    };
     if lines[start].ends_with(';') || lines[start].ends_with('}') {
         return 1;
     }
@@ -152,7 +186,10 @@ mod tests {
     fn lines_functions_and_documentation_are_counted() {
         let mut figures = Figures::default();
         figures.read("//! Doc.\n\n/// Adds.\n#[must_use]\npub fn add(a: u8) -> u8 {\n    a.checked_add(1).unwrap()\n}\n\npub fn bare() {}\n\n#[cfg(test)]\nmod tests { panic!() }\n");
-        assert_eq!((figures.documentation, figures.public, figures.public_documented, figures.panics), (2, 2, 1, 1));
+        assert_eq!(
+            (figures.documentation, figures.public, figures.public_documented, figures.panics),
+            (2, 2, 1, 1)
+        );
         assert_eq!(figures.function_lines, [3, 1]);
         assert_eq!(figures.file_lines, [10]);
     }

@@ -19,11 +19,20 @@ impl Phases {
 
     /// Runs one phase between its headline and its time; the time is printed whether it succeeded or not.
     pub(crate) fn run<T>(&mut self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        println!("\n[{}/{}] {name}  (after {})", self.done.len() + 1, self.planned, in_words(self.begun.elapsed()));
+        println!(
+            "\n[{}/{}] {name}  (after {})",
+            self.done.len() + 1,
+            self.planned,
+            in_words(self.begun.elapsed())
+        );
         let begun = Instant::now();
         let outcome = work();
         let took = begun.elapsed();
-        println!("      {} {name} in {}", if outcome.is_ok() { "finished" } else { "FAILED" }, in_words(took));
+        println!(
+            "      {} {name} in {}",
+            if outcome.is_ok() { "finished" } else { "FAILED" },
+            in_words(took)
+        );
         self.done.push((name.to_owned(), took));
         outcome
     }

@@ -13,7 +13,10 @@ pub(crate) struct Places {
 impl Places {
     /// The checkout this binary was built from.
     pub(crate) fn here() -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map_or_else(|| PathBuf::from("."), Path::to_path_buf);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .ancestors()
+            .nth(2)
+            .map_or_else(|| PathBuf::from("."), Path::to_path_buf);
         let target = match std::env::var_os("CARGO_TARGET_DIR") {
             Some(given) => root.join(given),
             None => root.join("target"),

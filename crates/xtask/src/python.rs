@@ -29,7 +29,17 @@ impl Environment {
         machine::python_with_venv()?;
         shell::run(shell::command("python3", &["-m", "venv"]).arg(prefix))?;
         let mut pip = environment.python();
-        pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off", "-r"]).arg(requirements);
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--disable-pip-version-check",
+            "--no-input",
+            "--progress-bar",
+            "off",
+            "-r",
+        ])
+        .arg(requirements);
         shell::run(&mut pip)?;
         std::fs::write(&stamp, wanted).map_err(|error| Problem::file("write", &stamp, &error))?;
         Ok(environment)
@@ -48,14 +58,19 @@ impl Environment {
     /// A program of the environment's `bin`.
     pub(crate) fn program(&self, name: impl AsRef<OsStr>) -> Command {
         let mut command = shell::command(self.prefix.join("bin").join(name.as_ref()), &[]);
-        command.env_remove("PYTHONPATH").env_remove("PYTHONHOME").env("JUPYTER_PREFER_ENV_PATH", "1").env("PYTHONUNBUFFERED", "1");
+        command
+            .env_remove("PYTHONPATH")
+            .env_remove("PYTHONHOME")
+            .env("JUPYTER_PREFER_ENV_PATH", "1")
+            .env("PYTHONUNBUFFERED", "1");
         command
     }
 }
 
 /// The requirements with the files they include, as the stamp holds them.
 fn pinned(requirements: &Path) -> Result<String> {
-    let text = std::fs::read_to_string(requirements).map_err(|error| Problem::file("read", requirements, &error))?;
+    let text = std::fs::read_to_string(requirements)
+        .map_err(|error| Problem::file("read", requirements, &error))?;
     let mut whole = text.clone();
     for line in text.lines() {
         if let Some(name) = line.strip_prefix("-r ").or_else(|| line.strip_prefix("-c ")) {

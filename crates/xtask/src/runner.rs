@@ -40,11 +40,26 @@ pub(crate) struct Report {
 /// Runs the runner, echoing each line as it comes; a failing test is counted, anything else that goes wrong is a problem.
 pub(crate) fn run(command: &mut Command) -> Result<Report> {
     println!("  $ {}", shell::shown(command));
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(|error| shell::cannot_start(command, &error))?;
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| shell::cannot_start(command, &error))?;
     let (send, lines) = mpsc::channel();
-    for stream in [child.stdout.take().map(|it| Box::new(it) as Box<dyn Read + Send>), child.stderr.take().map(|it| Box::new(it) as _)].into_iter().flatten() {
+    for stream in [
+        child.stdout.take().map(|it| Box::new(it) as Box<dyn Read + Send>),
+        child.stderr.take().map(|it| Box::new(it) as _),
+    ]
+    .into_iter()
+    .flatten()
+    {
         let send = send.clone();
-        std::thread::spawn(move || BufReader::new(stream).lines().map_while(std::result::Result::ok).try_for_each(|line| send.send(line)));
+        std::thread::spawn(move || {
+            BufReader::new(stream)
+                .lines()
+                .map_while(std::result::Result::ok)
+                .try_for_each(|line| send.send(line))
+        });
     }
     drop(send);
     let mut report = Report::default();
@@ -57,7 +72,10 @@ pub(crate) fn run(command: &mut Command) -> Result<Report> {
     if status.success() || report.tally.failed > 0 {
         Ok(report)
     } else {
-        Err(Problem::new(format!("`{}` ended with {status} before it had counted its tests", shell::shown(command))))
+        Err(Problem::new(format!(
+            "`{}` ended with {status} before it had counted its tests",
+            shell::shown(command)
+        )))
     }
 }
 
@@ -81,7 +99,10 @@ fn counts(line: &str) -> Tally {
     let mut tally = Tally::default();
     for part in rest.split([';', ',', '.']) {
         let mut words = part.split_whitespace();
-        let (Some(Ok(count)), Some(what)) = (words.next().map(str::parse::<u64>), words.next()) else { continue };
+        let (Some(Ok(count)), Some(what)) = (words.next().map(str::parse::<u64>), words.next())
+        else {
+            continue;
+        };
         match what {
             "passed" => tally.passed += count,
             "failed" | "timed" | "exec" | "error" | "errors" => tally.failed += count,
@@ -106,14 +127,23 @@ mod tests {
         assert_eq!(counts("     Summary of 3 passed things"), Tally::default());
         let pytest = "=========== 1 failed, 20 passed, 2 skipped, 1 error in 31.20s ===========";
         assert_eq!(counts(pytest), Tally { passed: 20, failed: 2, skipped: 2 });
-        assert_eq!(counts("=========================== short test summary info ============================"), Tally::default());
+        assert_eq!(
+            counts(
+                "=========================== short test summary info ============================"
+            ),
+            Tally::default()
+        );
         assert_eq!(counts("12 passed"), Tally::default());
     }
 
     #[test]
     fn a_runner_that_dies_before_counting_is_a_problem() {
         assert!(run(&mut shell::command("sh", &["-c", "exit 3"])).is_err());
-        let counted = run(&mut shell::command("sh", &["-c", "echo 'test result: FAILED. 1 passed; 1 failed; 0 ignored'; exit 101"])).unwrap();
+        let counted = run(&mut shell::command(
+            "sh",
+            &["-c", "echo 'test result: FAILED. 1 passed; 1 failed; 0 ignored'; exit 101"],
+        ))
+        .unwrap();
         assert_eq!(counted.tally, Tally { passed: 1, failed: 1, skipped: 0 });
     }
 }

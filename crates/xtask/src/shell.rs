@@ -10,8 +10,11 @@ pub(crate) fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null());
     // `cargo run` sets these for this program. Build scripts that watch them would run again under a cargo of ours, and again under one of the reader's.
-    let of_this_program = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_this_program)) {
+    let of_this_program =
+        |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in
+        std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_this_program))
+    {
         command.env_remove(name);
     }
     command
@@ -21,7 +24,11 @@ pub(crate) fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     println!("  $ {}", shown(command));
     let status = command.status().map_err(|error| cannot_start(command, &error))?;
-    if status.success() { Ok(()) } else { Err(Problem::new(format!("`{}` ended with {status}", shown(command)))) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Problem::new(format!("`{}` ended with {status}", shown(command))))
+    }
 }
 
 /// Runs a command quietly and gives its stdout, or nothing when it could not be run or failed.
@@ -43,5 +50,7 @@ pub(crate) fn cannot_start(command: &Command, error: &std::io::Error) -> Problem
 
 /// Where a program lies on PATH.
 pub(crate) fn which(program: &str) -> Option<std::path::PathBuf> {
-    std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| path.is_file())
+    std::env::split_paths(&std::env::var_os("PATH")?)
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
 }

@@ -66,10 +66,16 @@ fn everything(options: &Options, found: &mut Found) -> Result<()> {
     let is_all = options.pattern.is_none();
     let mut phases = Phases::new(if is_all { 11 } else { 6 } + 2 * usize::from(options.peft));
     phases.run("what the machine needs", machine_needs)?;
-    phases.run("a private Python environment", || Environment::ready(&places.test(), &places.requirements("test")).map(drop))?;
+    phases.run("a private Python environment", || {
+        Environment::ready(&places.test(), &places.requirements("test")).map(drop)
+    })?;
     if options.peft {
-        phases.run("PyTorch and HF PEFT (gigabytes, the first time)", || Environment::ready(&places.peft(), &places.requirements("peft")).map(drop))?;
-        phases.run("PyTorch and AdapterHub's library", || Environment::ready(&places.adapterhub(), &places.requirements("adapterhub")).map(drop))?;
+        phases.run("PyTorch and HF PEFT (gigabytes, the first time)", || {
+            Environment::ready(&places.peft(), &places.requirements("peft")).map(drop)
+        })?;
+        phases.run("PyTorch and AdapterHub's library", || {
+            Environment::ready(&places.adapterhub(), &places.requirements("adapterhub")).map(drop)
+        })?;
     } else if is_all {
         println!(
             "\nSKIPPED: adapters are not opened in HF PEFT and AdapterHub's library themselves, which need PyTorch; `cargo xtask test --peft` installs all three and does it."
@@ -102,10 +108,15 @@ fn options(arguments: &[String]) -> Result<Options> {
             "--long" => options.long = true,
             "--peft" => options.peft = true,
             flag if flag.starts_with('-') => {
-                return Err(Problem::new(format!("`test` does not take `{flag}`")).hint("it takes: --long, --peft, and a part of a test's name"));
+                return Err(Problem::new(format!("`test` does not take `{flag}`"))
+                    .hint("it takes: --long, --peft, and a part of a test's name"));
             }
             pattern if options.pattern.is_none() => options.pattern = Some(pattern.to_owned()),
-            second => return Err(Problem::new(format!("`test` takes one pattern, found a second one, `{second}`"))),
+            second => {
+                return Err(Problem::new(format!(
+                    "`test` takes one pattern, found a second one, `{second}`"
+                )));
+            }
         }
     }
     Ok(options)
@@ -121,16 +132,34 @@ fn machine_needs() -> Result<()> {
 
 /// One cargo call for every library, binary and test, so that features are unified once and nothing is built twice.
 fn build(places: &Places) -> Result<()> {
-    shell::run(shell::command("cargo", &["build", "--locked", "--workspace", "--all-targets"]).current_dir(&places.root))
+    shell::run(
+        shell::command("cargo", &["build", "--locked", "--workspace", "--all-targets"])
+            .current_dir(&places.root),
+    )
 }
 
 /// Unit and integration tests, through nextest where it is installed.
 fn rust_tests(places: &Places, options: &Options) -> Result<Report> {
     let nextest = shell::which("cargo-nextest").is_some();
     let mut cargo = if nextest {
-        shell::command("cargo", &["nextest", "run", "--locked", "--workspace", "--all-targets", "--no-fail-fast", "--no-tests", "pass"])
+        shell::command(
+            "cargo",
+            &[
+                "nextest",
+                "run",
+                "--locked",
+                "--workspace",
+                "--all-targets",
+                "--no-fail-fast",
+                "--no-tests",
+                "pass",
+            ],
+        )
     } else {
-        shell::command("cargo", &["test", "--locked", "--workspace", "--all-targets", "--no-fail-fast"])
+        shell::command(
+            "cargo",
+            &["test", "--locked", "--workspace", "--all-targets", "--no-fail-fast"],
+        )
     };
     cargo.args(&options.pattern).current_dir(&places.root);
     if options.long {
@@ -138,31 +167,46 @@ fn rust_tests(places: &Places, options: &Options) -> Result<Report> {
     }
     if options.peft {
         cargo.args(if nextest { ["--run-ignored", "all"] } else { ["--", "--include-ignored"] });
-        cargo.env("GRAFT_PEFT_PYTHON", places.peft().join("bin/python")).env("GRAFT_ADAPTERHUB_PYTHON", places.adapterhub().join("bin/python"));
+        cargo
+            .env("GRAFT_PEFT_PYTHON", places.peft().join("bin/python"))
+            .env("GRAFT_ADAPTERHUB_PYTHON", places.adapterhub().join("bin/python"));
     }
     runner::run(&mut cargo)
 }
 
 /// The examples in doc comments, which nextest does not run.
 fn examples(places: &Places) -> Result<Report> {
-    runner::run(shell::command("cargo", &["test", "--locked", "--workspace", "--doc", "--no-fail-fast"]).current_dir(&places.root))
+    runner::run(
+        shell::command("cargo", &["test", "--locked", "--workspace", "--doc", "--no-fail-fast"])
+            .current_dir(&places.root),
+    )
 }
 
 /// Real clients on the installed kernel, two at a time.
 fn end_to_end(places: &Places, options: &Options) -> Result<Report> {
     let junit = places.test().join("pytest.xml");
     let mut pytest = Environment::at(&places.test()).python();
-    pytest.args(["-m", "pytest", "--numprocesses", "2", "--dist", "worksteal", "--junitxml"]).arg(&junit);
+    pytest
+        .args(["-m", "pytest", "--numprocesses", "2", "--dist", "worksteal", "--junitxml"])
+        .arg(&junit);
     if let Some(pattern) = &options.pattern {
         // A selection may have no Python test. Of a Rust path pytest gets the last part, since its expressions have no `::`.
-        pytest.args(["--suppress-no-test-exit-code", "-k", pattern.trim_end_matches(':').rsplit("::").next().unwrap_or(pattern)]);
+        pytest.args([
+            "--suppress-no-test-exit-code",
+            "-k",
+            pattern.trim_end_matches(':').rsplit("::").next().unwrap_or(pattern),
+        ]);
     }
-    pytest.arg(places.root.join("tests/python")).current_dir(&places.root).env("GRAFT_TEST_PREFIX", places.test());
+    pytest
+        .arg(places.root.join("tests/python"))
+        .current_dir(&places.root)
+        .env("GRAFT_TEST_PREFIX", places.test());
     if options.long {
         pytest.env("GRAFT_TEST_LONG", "1");
     }
     let mut report = runner::run(&mut pytest)?;
-    report.timings = std::fs::read_to_string(&junit).map(|xml| timings::from_junit(&xml)).unwrap_or_default();
+    report.timings =
+        std::fs::read_to_string(&junit).map(|xml| timings::from_junit(&xml)).unwrap_or_default();
     Ok(report)
 }
 
@@ -184,14 +228,27 @@ mod unit {
     fn what_broke_fails_the_whole_and_is_told_before_the_last_line() {
         let passed = Tally { passed: 3, failed: 0, skipped: 1 };
         assert!(conclude(&Found { tally: passed, ..Found::default() }).is_ok());
-        assert!(conclude(&Found { tally: passed, broken: vec![Problem::new("clippy")], ..Found::default() }).is_err_and(|problem| problem.is_told()));
-        assert!(conclude(&Found { tally: Tally { failed: 1, ..passed }, ..Found::default() }).is_err_and(|problem| problem.is_told()));
+        assert!(
+            conclude(&Found {
+                tally: passed,
+                broken: vec![Problem::new("clippy")],
+                ..Found::default()
+            })
+            .is_err_and(|problem| problem.is_told())
+        );
+        assert!(
+            conclude(&Found { tally: Tally { failed: 1, ..passed }, ..Found::default() })
+                .is_err_and(|problem| problem.is_told())
+        );
     }
 
     #[test]
     fn one_pattern_selects_tests_of_both_runners() {
         let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(options(&words("--long storm")).unwrap(), Options { long: true, peft: false, pattern: Some("storm".to_owned()) });
+        assert_eq!(
+            options(&words("--long storm")).unwrap(),
+            Options { long: true, peft: false, pattern: Some("storm".to_owned()) }
+        );
         assert!(options(&words("storm calm")).is_err() && options(&words("--only storm")).is_err());
     }
 

@@ -16,20 +16,32 @@ const SECRETS: [&str; 4] = ["KEY", "TOKEN", "SECRET", "PASSWORD"];
 
 impl Cells {
     /// Does a host command inside the running cell.
-    pub(super) async fn host(&mut self, running: &mut Running<'_>, command: &HostCommand, last: bool) -> Result<(), CellError> {
+    pub(super) async fn host(
+        &mut self,
+        running: &mut Running<'_>,
+        command: &HostCommand,
+        last: bool,
+    ) -> Result<(), CellError> {
         match command {
-            HostCommand::Help { .. } | HostCommand::Quickref => running.frontend.page(&Rich::from_blocks(&host_reply(command).unwrap_or_default().blocks)),
-            HostCommand::ListMagics => running.frontend.display(&Rich::from_blocks(&host_reply(command).unwrap_or_default().blocks), None),
+            HostCommand::Help { .. } | HostCommand::Quickref => running
+                .frontend
+                .page(&Rich::from_blocks(&host_reply(command).unwrap_or_default().blocks)),
+            HostCommand::ListMagics => running
+                .frontend
+                .display(&Rich::from_blocks(&host_reply(command).unwrap_or_default().blocks), None),
             HostCommand::Time(part) => self.time(running, std::slice::from_ref(part), last).await?,
             HostCommand::TimeCell(parts) => self.time(running, parts, last).await?,
             HostCommand::Run(file) => Box::pin(self.run_file(running, file)).await?,
             HostCommand::Reset => self.reset(running).await?,
             HostCommand::Load(file) => {
-                let text = read(file).map_err(|failure| CellError::from_failure(&failure, running.text))?;
+                let text = read(file)
+                    .map_err(|failure| CellError::from_failure(&failure, running.text))?;
                 running.frontend.set_next_input(&text, true);
             }
             other => {
-                let blocks = self.answer(other).map_err(|failure| CellError::from_failure(&failure, running.text))?;
+                let blocks = self
+                    .answer(other)
+                    .map_err(|failure| CellError::from_failure(&failure, running.text))?;
                 for block in &blocks {
                     running.frontend.display(&Rich::from_block(block), None);
                 }
@@ -39,15 +51,25 @@ impl Cells {
     }
 
     /// Runs a shell line; its exit status is told but is no error, as in IPython.
-    pub(super) async fn shell(&mut self, running: &mut Running<'_>, line: &str) -> Result<(), CellError> {
-        let ending = shell::run(line, Surroundings { env: &self.env, interrupt: &self.interrupt, flow: &self.flow }, running.frontend).await;
+    pub(super) async fn shell(
+        &mut self,
+        running: &mut Running<'_>,
+        line: &str,
+    ) -> Result<(), CellError> {
+        let ending = shell::run(
+            line,
+            Surroundings { env: &self.env, interrupt: &self.interrupt, flow: &self.flow },
+            running.frontend,
+        )
+        .await;
         let text = match ending {
             Ok(Ending::Exit(0)) => return Ok(()),
             Ok(Ending::Exit(code)) => format!("exit status {code}"),
             Ok(Ending::Signal(_)) if self.interrupt.is_pressed() => return Ok(()),
             Ok(Ending::Signal(signal)) => format!("ended by signal {signal}"),
             Err(error) => {
-                let failure = Failure::new("shell::start", format!("cannot start the shell: {error}"));
+                let failure =
+                    Failure::new("shell::start", format!("cannot start the shell: {error}"));
                 return Err(CellError::from_failure(&failure, running.text));
             }
         };
@@ -55,20 +77,35 @@ impl Cells {
         Ok(())
     }
 
-    async fn time(&mut self, running: &mut Running<'_>, parts: &[Part], last: bool) -> Result<(), CellError> {
+    async fn time(
+        &mut self,
+        running: &mut Running<'_>,
+        parts: &[Part],
+        last: bool,
+    ) -> Result<(), CellError> {
         let begin = Instant::now();
         let result = match parts {
             [part] => Box::pin(self.part(running, part, last)).await,
             parts => self.parts(running, parts).await,
         };
-        running.frontend.stream(Stream::Stdout, format!("wall time: {}\n", duration(begin.elapsed().as_secs_f64())).as_bytes());
+        running.frontend.stream(
+            Stream::Stdout,
+            format!("wall time: {}\n", duration(begin.elapsed().as_secs_f64())).as_bytes(),
+        );
         result
     }
 
     async fn run_file(&mut self, running: &mut Running<'_>, file: &str) -> Result<(), CellError> {
         let fail = |failure: Failure, text: &str| Err(CellError::from_failure(&failure, text));
         if running.depth >= RUN_DEPTH {
-            return fail(Failure::new("run::depth", format!("files run inside one another more than {RUN_DEPTH} deep")).site(file), running.text);
+            return fail(
+                Failure::new(
+                    "run::depth",
+                    format!("files run inside one another more than {RUN_DEPTH} deep"),
+                )
+                .site(file),
+                running.text,
+            );
         }
         let text = match read(file) {
             Ok(text) => text,
@@ -81,10 +118,15 @@ impl Cells {
     }
 
     async fn reset(&mut self, running: &mut Running<'_>) -> Result<(), CellError> {
-        let engine = self.engine(running).await.map_err(|failure| CellError::from_failure(&failure, running.text))?;
+        let engine = self
+            .engine(running)
+            .await
+            .map_err(|failure| CellError::from_failure(&failure, running.text))?;
         self.serve(running, engine.restart()).await;
         self.rust_ran = false;
-        running.frontend.display(&Rich::plain("a new session: no model, no adapters, no Rust variables"), None);
+        running
+            .frontend
+            .display(&Rich::plain("a new session: no model, no adapters, no Rust variables"), None);
         Ok(())
     }
 
@@ -92,7 +134,9 @@ impl Cells {
     fn answer(&mut self, command: &HostCommand) -> Result<Vec<Block>, Failure> {
         Ok(match command {
             HostCommand::Env { name: None, .. } => vec![Block::Table(self.variables())],
-            HostCommand::Env { name: Some(name), value: None } => vec![Block::Text(self.variable(name)?)],
+            HostCommand::Env { name: Some(name), value: None } => {
+                vec![Block::Text(self.variable(name)?)]
+            }
             HostCommand::Env { name: Some(name), value: Some(value) } => {
                 self.env.insert(name.clone(), value.clone());
                 if let Some(engine) = self.launch.peek() {
@@ -101,7 +145,9 @@ impl Cells {
                 vec![Block::Text(format!("{name}={value}"))]
             }
             HostCommand::Cd(folder) => vec![Block::Text(self.change_folder(folder)?)],
-            HostCommand::WriteFile { file, append, text } => vec![Block::Text(write_file(&expand(file), text, *append)?)],
+            HostCommand::WriteFile { file, append, text } => {
+                vec![Block::Text(write_file(&expand(file), text, *append)?)]
+            }
             HostCommand::Note(text) => vec![Block::Note(Level::Info, text.clone())],
             HostCommand::Pwd => vec![Block::Text(here()?.display().to_string())],
             HostCommand::History { count } => vec![Block::Text(self.history(*count))],
@@ -111,20 +157,32 @@ impl Cells {
     }
 
     fn variables(&self) -> Table {
-        let mut all: std::collections::BTreeMap<String, String> =
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))).collect();
+        let mut all: std::collections::BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| {
+                Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+            })
+            .collect();
         all.extend(self.env.clone());
         let mut table = Table::new("environment", &["variable", "value"]);
         for (name, value) in all {
             let secret = SECRETS.iter().any(|word| name.to_uppercase().contains(word));
-            table.row(vec![Cell::Code(name), Cell::Text(if secret { "(hidden)".to_owned() } else { value })]);
+            table.row(vec![
+                Cell::Code(name),
+                Cell::Text(if secret { "(hidden)".to_owned() } else { value }),
+            ]);
         }
         table
     }
 
     fn variable(&self, name: &str) -> Result<String, Failure> {
-        let set = self.env.get(name).cloned().or_else(|| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()));
-        set.ok_or_else(|| Failure::new("env::unset", format!("the variable `{name}` is not set")).hint(format!("`%env {name}=VALUE` sets it")))
+        let set =
+            self.env.get(name).cloned().or_else(|| {
+                std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+            });
+        set.ok_or_else(|| {
+            Failure::new("env::unset", format!("the variable `{name}` is not set"))
+                .hint(format!("`%env {name}=VALUE` sets it"))
+        })
     }
 
     /// Changes the folder of host and child; file completion and `!` lines follow.
@@ -132,10 +190,19 @@ impl Cells {
         let before = here().ok();
         let path = match (folder.trim(), &self.folder_before) {
             ("-", Some(before)) => before.clone(),
-            ("-", None) => return Err(Failure::new("cd::no_folder_before", "there is no earlier folder to go back to").hint("`%cd FOLDER` changes to another")),
+            ("-", None) => {
+                return Err(Failure::new(
+                    "cd::no_folder_before",
+                    "there is no earlier folder to go back to",
+                )
+                .hint("`%cd FOLDER` changes to another"));
+            }
             _ => expand(folder),
         };
-        let unusable = |error: std::io::Error| Failure::new("cd::folder", format!("cannot change to `{}`: {error}", path.display())).hint(folder_hint());
+        let unusable = |error: std::io::Error| {
+            Failure::new("cd::folder", format!("cannot change to `{}`: {error}", path.display()))
+                .hint(folder_hint())
+        };
         std::env::set_current_dir(&path).map_err(unusable)?;
         let real = here()?;
         self.folder_before = before.or(self.folder_before.take());
@@ -152,24 +219,32 @@ impl Cells {
 
     fn who(&self) -> Table {
         let mut table = Table::new("Rust variables", &["name", "type"]);
-        for (name, kind) in self.launch.peek().map(|engine| engine.variables()).unwrap_or_default() {
+        for (name, kind) in self.launch.peek().map(|engine| engine.variables()).unwrap_or_default()
+        {
             table.row(vec![Cell::Code(name), Cell::Code(kind)]);
         }
         if table.rows.is_empty() {
-            table.footer.push("no Rust variables; %status shows model, adapters and data".to_owned());
+            table
+                .footer
+                .push("no Rust variables; %status shows model, adapters and data".to_owned());
         }
         table
     }
 }
 
 fn here() -> Result<PathBuf, Failure> {
-    std::env::current_dir()
-        .map_err(|error| Failure::new("cd::gone", format!("the current folder cannot be read: {error}")).hint("`%cd FOLDER` changes to another"))
+    std::env::current_dir().map_err(|error| {
+        Failure::new("cd::gone", format!("the current folder cannot be read: {error}"))
+            .hint("`%cd FOLDER` changes to another")
+    })
 }
 
 /// Where the user is: a folder that is not found is often looked for in the wrong place.
 fn folder_hint() -> String {
-    here().map_or_else(|failure| failure.message, |here| format!("the current folder is {}; `!ls` lists it", here.display()))
+    here().map_or_else(
+        |failure| failure.message,
+        |here| format!("the current folder is {}; `!ls` lists it", here.display()),
+    )
 }
 
 /// `~` and an empty text are the home folder.
@@ -177,7 +252,9 @@ fn expand(folder: &str) -> PathBuf {
     let home = || std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"));
     match folder.trim() {
         "" | "~" => home(),
-        text => text.strip_prefix("~/").map_or_else(|| PathBuf::from(text), |rest| home().join(rest)),
+        text => {
+            text.strip_prefix("~/").map_or_else(|| PathBuf::from(text), |rest| home().join(rest))
+        }
     }
 }
 

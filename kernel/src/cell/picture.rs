@@ -14,7 +14,9 @@ pub(super) struct Picture {
 impl Picture {
     /// The picture that a command asks for, and the command that gives its curves.
     pub(super) fn asked(command: &Command) -> Option<(Self, Command)> {
-        let Command::Runs { action: RunsAction::Export { run, file } } = command else { return None };
+        let Command::Runs { action: RunsAction::Export { run, file } } = command else {
+            return None;
+        };
         let draw: fn(&Chart) -> Vec<u8> = match Path::new(file).extension()?.to_str()? {
             "svg" => |chart| graft_render::chart_svg(chart).into_bytes(),
             "png" => graft_render::chart_png,
@@ -26,16 +28,31 @@ impl Picture {
 
     /// Writes it: whole, or not at all.
     pub(super) fn write(&self, reply: &Reply) -> Result<Reply, Failure> {
-        let chart = reply.blocks.iter().find_map(|block| if let Block::Chart(chart) = block { Some(chart) } else { None });
-        let Some(chart) = chart else { return Err(Failure::new("runs::no_curve", "the run has no curve to draw").hint("%runs lists those that have steps")) };
-        let folder = self.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let chart = reply
+            .blocks
+            .iter()
+            .find_map(|block| if let Block::Chart(chart) = block { Some(chart) } else { None });
+        let Some(chart) = chart else {
+            return Err(Failure::new("runs::no_curve", "the run has no curve to draw")
+                .hint("%runs lists those that have steps"));
+        };
+        let folder = self
+            .file
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut beside| {
             beside.write_all(&(self.draw)(chart))?;
             beside.as_file().sync_all()?;
             Ok(beside.persist(&self.file)?)
         });
-        let failed = |error: std::io::Error| Failure::new("runs::io", format!("cannot write `{}`: {error}", self.file.display())).hint("choose another place");
-        written.map(|_| Reply::text(format!("`{}` has the curves", self.file.display()))).map_err(failed)
+        let failed = |error: std::io::Error| {
+            Failure::new("runs::io", format!("cannot write `{}`: {error}", self.file.display()))
+                .hint("choose another place")
+        };
+        written
+            .map(|_| Reply::text(format!("`{}` has the curves", self.file.display())))
+            .map_err(failed)
     }
 }
 
@@ -46,12 +63,22 @@ mod tests {
     use super::*;
 
     fn export(file: &Path) -> Command {
-        Command::Runs { action: RunsAction::Export { run: "lora-001".into(), file: file.display().to_string() } }
+        Command::Runs {
+            action: RunsAction::Export { run: "lora-001".into(), file: file.display().to_string() },
+        }
     }
 
     fn curve() -> Reply {
-        let series = Series { name: "loss".into(), style: SeriesStyle::Line, points: vec![(1.0, NonFinite(2.0)), (2.0, NonFinite(1.0))] };
-        Reply::one(Block::Chart(Chart { title: "runs".into(), series: vec![series], ..Chart::default() }))
+        let series = Series {
+            name: "loss".into(),
+            style: SeriesStyle::Line,
+            points: vec![(1.0, NonFinite(2.0)), (2.0, NonFinite(1.0))],
+        };
+        Reply::one(Block::Chart(Chart {
+            title: "runs".into(),
+            series: vec![series],
+            ..Chart::default()
+        }))
     }
 
     #[test]
@@ -60,7 +87,9 @@ mod tests {
         for (name, begins) in [("a.svg", &b"<svg"[..]), ("a.png", &b"\x89PNG"[..])] {
             let file = folder.path().join(name);
             let (picture, command) = Picture::asked(&export(&file)).unwrap();
-            assert!(matches!(command, Command::Runs { action: RunsAction::Plot { runs, .. } } if runs == ["lora-001"]));
+            assert!(
+                matches!(command, Command::Runs { action: RunsAction::Plot { runs, .. } } if runs == ["lora-001"])
+            );
             picture.write(&curve()).unwrap();
             assert!(std::fs::read(&file).unwrap().starts_with(begins));
         }

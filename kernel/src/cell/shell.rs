@@ -59,17 +59,29 @@ impl Drop for Group {
 ///
 /// # Errors
 /// When `sh` cannot be started.
-pub(crate) async fn run(line: &str, around: Surroundings<'_>, frontend: &dyn Frontend) -> std::io::Result<Ending> {
+pub(crate) async fn run(
+    line: &str,
+    around: Surroundings<'_>,
+    frontend: &dyn Frontend,
+) -> std::io::Result<Ending> {
     let mut command = Command::new("sh");
     toolchain::leave_choice(|variable| {
         command.env_remove(variable);
     });
-    command.arg("-c").arg(line).envs(around.env).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .arg("-c")
+        .arg(line)
+        .envs(around.env)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.process_group(0).kill_on_drop(true).spawn()?;
     let mut group = Group(child.id());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let to = |stream| Way { stream, frontend, flow: around.flow };
-    let copy = async { tokio::join!(pass_on(stdout, to(Stream::Stdout)), pass_on(stderr, to(Stream::Stderr))) };
+    let copy = async {
+        tokio::join!(pass_on(stdout, to(Stream::Stdout)), pass_on(stderr, to(Stream::Stderr)))
+    };
     tokio::pin!(copy);
     let (mut copied, mut pressed, mut status, mut limit) = (false, false, None, None);
     let status = loop {

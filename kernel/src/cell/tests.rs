@@ -32,7 +32,12 @@ impl Frontend for Recorder {
 
     fn display(&self, rich: &Rich, id: Option<&str>) {
         let types: Vec<&str> = rich.mime.keys().map(String::as_str).collect();
-        self.note(format!("display{} {} [{}]", if id.is_some() { " live" } else { "" }, rich.text(), types.join(" ")));
+        self.note(format!(
+            "display{} {} [{}]",
+            if id.is_some() { " live" } else { "" },
+            rich.text(),
+            types.join(" ")
+        ));
     }
 
     fn update_display(&self, rich: &Rich, _id: &str) {
@@ -71,7 +76,10 @@ impl Frontend for Recorder {
 
 async fn run_all(cells: &[&str], recorder: &Recorder) -> Vec<Result<(), CellError>> {
     let (output, outputs) = mpsc::unbounded_channel();
-    let launch = Launch::begin(Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>)), output);
+    let launch = Launch::begin(
+        Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>)),
+        output,
+    );
     let mut runner = Cells::new(launch, outputs, Interrupt::default(), Flow::default());
     let mut results = Vec::new();
     for cell in cells {
@@ -91,7 +99,10 @@ async fn run(cell: &str) -> (Result<(), CellError>, Vec<String>) {
 async fn magics_and_rust_run_in_their_order() {
     let (result, lines) = run("print a;\n%status\nprint b;\nvalue 3").await;
     assert_eq!(result, Ok(()));
-    assert_eq!(lines, ["Stdout a", "display no model [text/html text/plain]", "Stdout b", "result 3"]);
+    assert_eq!(
+        lines,
+        ["Stdout a", "display no model [text/html text/plain]", "Stdout b", "result 3"]
+    );
 }
 
 #[tokio::test]
@@ -123,7 +134,10 @@ async fn a_training_is_one_live_display_that_ends_as_a_figure() {
     let updates = lines.iter().filter(|line| line.starts_with("update step")).count();
     assert!((1..50).contains(&updates), "{updates} updates of 50 steps");
     let figure = &lines[lines.len() - 2];
-    assert!(figure.starts_with("update ") && figure.ends_with("[image/png image/svg+xml text/plain]"), "{figure}");
+    assert!(
+        figure.starts_with("update ") && figure.ends_with("[image/png image/svg+xml text/plain]"),
+        "{figure}"
+    );
     assert_eq!(lines.last().unwrap(), "display trained [text/html text/plain]");
 }
 
@@ -131,7 +145,11 @@ async fn a_training_is_one_live_display_that_ends_as_a_figure() {
 async fn text_that_grew_is_replaced_by_its_final_form() {
     let (_, lines) = run("%generate \"Say\"").await;
     assert!(lines[0].starts_with("display live"), "{lines:?}");
-    assert!(lines.last().unwrap().starts_with("update ") && lines.last().unwrap().contains("once upon a time"), "{lines:?}");
+    assert!(
+        lines.last().unwrap().starts_with("update ")
+            && lines.last().unwrap().contains("once upon a time"),
+        "{lines:?}"
+    );
     assert_eq!(lines.iter().filter(|line| line.starts_with("display")).count(), 1);
 }
 
@@ -151,14 +169,20 @@ async fn a_cell_asks_and_gets_the_answer() {
 #[tokio::test]
 async fn displays_and_clearing_arrive_in_order() {
     let (_, lines) = run("show one\nclear\nshow two").await;
-    assert_eq!(lines, ["display one [text/html text/plain]", "clear true", "display two [text/html text/plain]"]);
+    assert_eq!(
+        lines,
+        ["display one [text/html text/plain]", "clear true", "display two [text/html text/plain]"]
+    );
 }
 
 #[tokio::test]
 async fn a_shell_line_streams_and_tells_its_status() {
     let (result, lines) = run("!echo out; echo err >&2; exit 3").await;
     assert_eq!(result, Ok(()));
-    assert!(lines.contains(&"Stdout out".to_owned()) && lines.contains(&"Stderr err".to_owned()), "{lines:?}");
+    assert!(
+        lines.contains(&"Stdout out".to_owned()) && lines.contains(&"Stderr err".to_owned()),
+        "{lines:?}"
+    );
     assert_eq!(lines.last().unwrap(), "display exit status 3 [text/plain]");
 }
 
@@ -174,7 +198,10 @@ async fn a_shell_line_that_leaves_something_in_the_background_ends() {
 #[tokio::test]
 async fn the_stop_button_ends_a_shell_line_and_all_that_it_started() {
     let (output, outputs) = mpsc::unbounded_channel();
-    let launch = Launch::begin(Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>)), output);
+    let launch = Launch::begin(
+        Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>)),
+        output,
+    );
     let (interrupt, recorder) = (Interrupt::default(), Recorder::default());
     let mut runner = Cells::new(launch, outputs, interrupt.clone(), Flow::default());
     let press = async {
@@ -194,7 +221,8 @@ async fn the_stop_button_ends_a_shell_line_and_all_that_it_started() {
 
 /// Whether a process is there and not just waiting to be reaped.
 fn is_alive(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.rsplit(") ").next().is_some_and(|rest| !rest.starts_with('Z')))
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| stat.rsplit(") ").next().is_some_and(|rest| !rest.starts_with('Z')))
 }
 
 #[tokio::test]
@@ -209,7 +237,15 @@ async fn help_goes_to_the_pager_and_a_file_into_the_cell() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "print loaded").unwrap();
     let recorder = Recorder::default();
-    run_all(&["%train?", &format!("%load {}", file.path().display()), &format!("%run {}", file.path().display())], &recorder).await;
+    run_all(
+        &[
+            "%train?",
+            &format!("%load {}", file.path().display()),
+            &format!("%run {}", file.path().display()),
+        ],
+        &recorder,
+    )
+    .await;
     let lines = recorder.lines();
     assert!(lines[0].starts_with("page %train"), "{lines:?}");
     assert_eq!(lines[1..], ["next print loaded true", "Stdout loaded"]);
@@ -232,7 +268,10 @@ async fn timing_tells_after_the_work() {
 #[tokio::test]
 async fn an_engine_that_cannot_start_leaves_the_host_s_magics() {
     let (output, outputs) = mpsc::unbounded_channel();
-    let launch = Launch::begin(Arc::new(|_| Err(Failure::new("engine::child", "no child").hint("graft doctor"))), output);
+    let launch = Launch::begin(
+        Arc::new(|_| Err(Failure::new("engine::child", "no child").hint("graft doctor"))),
+        output,
+    );
     let mut runner = Cells::new(launch, outputs, Interrupt::default(), Flow::default());
     let recorder = Recorder::default();
     assert!(runner.run("%pwd", &recorder).await.is_ok());
@@ -243,7 +282,10 @@ async fn an_engine_that_cannot_start_leaves_the_host_s_magics() {
 #[tokio::test]
 async fn python_and_a_magic_without_its_sign_are_answered_without_the_engine() {
     let (output, outputs) = mpsc::unbounded_channel();
-    let launch = Launch::begin(Arc::new(|_| Err(Failure::new("engine::child", "no engine may be needed"))), output);
+    let launch = Launch::begin(
+        Arc::new(|_| Err(Failure::new("engine::child", "no engine may be needed"))),
+        output,
+    );
     let mut runner = Cells::new(launch, outputs, Interrupt::default(), Flow::default());
     let recorder = Recorder::default();
     for (cell, hint) in [
@@ -269,17 +311,28 @@ async fn python_and_a_magic_without_its_sign_are_answered_without_the_engine() {
 async fn once_rust_has_run_the_compiler_decides_and_the_hint_follows_its_error() {
     let recorder = Recorder::default();
     let (output, outputs) = mpsc::unbounded_channel();
-    let launch = Launch::begin(Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>)), output);
+    let launch = Launch::begin(
+        Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>)),
+        output,
+    );
     let mut runner = Cells::new(launch, outputs, Interrupt::default(), Flow::default());
     assert!(runner.run("help", &recorder).await.is_err(), "nothing can be defined yet");
     assert!(runner.run("value 1", &recorder).await.is_ok());
     assert!(runner.run("help", &recorder).await.is_ok(), "it may be a variable by now");
-    let error = |evalue: &str| CellError { ename: COMPILE_ERROR.to_owned(), evalue: evalue.to_owned(), traceback: Vec::new() };
-    let hint = |code: &str, evalue: &str| with_hint(error(evalue), code, not_rust(code)).traceback.join("\n");
+    let error = |evalue: &str| CellError {
+        ename: COMPILE_ERROR.to_owned(),
+        evalue: evalue.to_owned(),
+        traceback: Vec::new(),
+    };
+    let hint = |code: &str, evalue: &str| {
+        with_hint(error(evalue), code, not_rust(code)).traceback.join("\n")
+    };
     assert!(hint("help", "cannot find value `help` in this scope [E0425]").contains("%help"));
     assert!(hint("x = 5\ny = 6", "expected one of `.`, `;`, found `y`").contains("let x = 5;"));
     assert_eq!(hint("help", "mismatched types [E0308]"), "");
-    assert!(hint("fn f() {}\n  %lora list", "expected expression, found `%`").contains("`%lora list`"));
+    assert!(
+        hint("fn f() {}\n  %lora list", "expected expression, found `%`").contains("`%lora list`")
+    );
 }
 
 #[tokio::test]
@@ -292,14 +345,25 @@ async fn a_file_is_written_from_the_cell_and_the_folder_before_is_found_again() 
     run_all(&[&write, &append], &recorder).await;
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "%params\nlet x = 1;\nmore\n");
     let lines = recorder.lines();
-    assert!(lines[0].contains(&format!("wrote `{}` (19 bytes)", file.display())) && lines[1].contains("appended to"), "{lines:?}");
+    assert!(
+        lines[0].contains(&format!("wrote `{}` (19 bytes)", file.display()))
+            && lines[1].contains("appended to"),
+        "{lines:?}"
+    );
 }
 
 #[tokio::test]
 async fn arguments_of_python_are_taken_and_those_without_effect_are_named() {
     let (_, lines) = run("%train max_steps=5, fp16=True, report_to=\"none\"").await;
-    assert!(lines[0].contains("no effect here: `fp16`") && lines[0].contains("`report_to`"), "{lines:?}");
-    assert!(lines.last().unwrap().starts_with("display trained") || lines.last().unwrap().starts_with("update trained"), "{lines:?}");
+    assert!(
+        lines[0].contains("no effect here: `fp16`") && lines[0].contains("`report_to`"),
+        "{lines:?}"
+    );
+    assert!(
+        lines.last().unwrap().starts_with("display trained")
+            || lines.last().unwrap().starts_with("update trained"),
+        "{lines:?}"
+    );
     let (result, lines) = run("%matplotlib inline").await;
     assert!(result.is_ok() && lines[0].contains("no setup needed"), "{lines:?}");
 }

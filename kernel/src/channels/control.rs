@@ -11,7 +11,9 @@ use crate::jupyter::kernel::Kernel;
 
 /// Answers until the kernel is shut down.
 pub(crate) async fn serve(mut socket: RouterRecvHalf, outbox: Outbox, kernel: Arc<Kernel>) {
-    while let Some((parent, request)) = super::shell::next(&mut socket, kernel.session(), "control").await {
+    while let Some((parent, request)) =
+        super::shell::next(&mut socket, kernel.session(), "control").await
+    {
         kernel.answer(Arc::new(parent), request, &outbox).await;
     }
 }

@@ -155,7 +155,8 @@ impl IoPub {
 
     /// Text of a stream under a request.
     pub(crate) fn text(&self, parent: &Arc<Parent>, stream: Stream, bytes: &[u8]) {
-        let _ = self.queue.send(Item::Text(parent.clone(), stream, self.flow.carry(bytes.to_vec())));
+        let _ =
+            self.queue.send(Item::Text(parent.clone(), stream, self.flow.carry(bytes.to_vec())));
     }
 
     /// Waits until everything queued so far was sent to those who read.
@@ -189,10 +190,15 @@ struct Owner {
 }
 
 impl Owner {
-    async fn run(mut self, mut items: mpsc::UnboundedReceiver<Item>, mut subscriptions: mpsc::UnboundedReceiver<Subscription>) {
+    async fn run(
+        mut self,
+        mut items: mpsc::UnboundedReceiver<Item>,
+        mut subscriptions: mpsc::UnboundedReceiver<Subscription>,
+    ) {
         let mut flush_at: Option<tokio::time::Instant> = None;
         loop {
-            let flush = tokio::time::sleep_until(flush_at.unwrap_or_else(tokio::time::Instant::now));
+            let flush =
+                tokio::time::sleep_until(flush_at.unwrap_or_else(tokio::time::Instant::now));
             tokio::select! {
                 item = items.recv() => match item {
                     Some(item) => self.take(item),
@@ -245,13 +251,22 @@ impl Owner {
                 Stream::Stdout => "stdout",
                 Stream::Stderr => "stderr",
             };
-            let message = self.message(&self.parent, "stream", &StreamContent { name, text: &text }, Weight::Bytes(text.len()));
+            let message = self.message(
+                &self.parent,
+                "stream",
+                &StreamContent { name, text: &text },
+                Weight::Bytes(text.len()),
+            );
             self.send(&self.parent, message);
         }
     }
 
     fn publish(&self, parent: &Parent, broadcast: &Broadcast) {
-        let weight = if matches!(broadcast, Broadcast::Status { execution_state: "idle" }) { Weight::End } else { Weight::Bytes(broadcast.weight()) };
+        let weight = if matches!(broadcast, Broadcast::Status { execution_state: "idle" }) {
+            Weight::End
+        } else {
+            Weight::Bytes(broadcast.weight())
+        };
         let message = self.message(parent, broadcast.msg_type(), broadcast, weight);
         self.send(parent, message);
     }
@@ -264,8 +279,16 @@ impl Owner {
 
     /// Tells a subscriber what it has missed.
     fn gap(&self, parent: &Parent, missed: usize) -> Option<Arc<Message>> {
-        let text = format!("\n[{:.1} MB of output left out: this client had stopped reading]\n", missed as f64 / 1e6);
-        self.message(parent, "stream", &StreamContent { name: "stdout", text: &text }, Weight::Bytes(0))
+        let text = format!(
+            "\n[{:.1} MB of output left out: this client had stopped reading]\n",
+            missed as f64 / 1e6
+        );
+        self.message(
+            parent,
+            "stream",
+            &StreamContent { name: "stdout", text: &text },
+            Weight::Bytes(0),
+        )
     }
 
     /// Welcomes who has just subscribed. Whoever has seen no answer yet is told that the kernel starts.
@@ -276,7 +299,9 @@ impl Owner {
             greetings.push(Broadcast::Status { execution_state: "starting" });
         }
         for greeting in greetings {
-            if let Some(message) = self.message(&nobody, greeting.msg_type(), &greeting, Weight::Bytes(0)) {
+            if let Some(message) =
+                self.message(&nobody, greeting.msg_type(), &greeting, Weight::Bytes(0))
+            {
                 self.subscribers.send_to(subscription, &message);
             }
         }
@@ -284,10 +309,18 @@ impl Owner {
     }
 
     /// A message to publish.
-    fn message<T: Serialize>(&self, parent: &Parent, msg_type: &'static str, content: &T, weight: Weight) -> Option<Arc<Message>> {
+    fn message<T: Serialize>(
+        &self,
+        parent: &Parent,
+        msg_type: &'static str,
+        content: &T,
+        weight: Weight,
+    ) -> Option<Arc<Message>> {
         let topic = Bytes::from(format!("kernel.graft.{msg_type}").into_bytes());
         let encoded = self.session.encode(&[topic], &parent.header, msg_type, content);
-        let encoded = encoded.inspect_err(|error| crate::log::line(&format!("cannot write {msg_type}: {error}"))).ok()?;
+        let encoded = encoded
+            .inspect_err(|error| crate::log::line(&format!("cannot write {msg_type}: {error}")))
+            .ok()?;
         Some(publisher::message(&encoded.into_vec(), weight, &self.flow))
     }
 }
@@ -296,7 +329,9 @@ impl Broadcast {
     /// About how many bytes it has.
     fn weight(&self) -> usize {
         match self {
-            Self::Display { data, .. } | Self::Result { data, .. } => data.values().filter_map(Value::as_str).map(str::len).sum(),
+            Self::Display { data, .. } | Self::Result { data, .. } => {
+                data.values().filter_map(Value::as_str).map(str::len).sum()
+            }
             Self::ExecuteInput { code, .. } => code.len(),
             Self::Error(error) => error.weight(),
             _ => 0,

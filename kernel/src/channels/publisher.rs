@@ -65,7 +65,12 @@ impl Publisher {
         let listener = match endpoint.split_once("://") {
             Some(("tcp", address)) => Listener::Tcp(TcpListener::bind(address).await?),
             Some(("ipc", path)) => Listener::Unix(UnixListener::bind(path)?),
-            _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{endpoint}` begins with neither `tcp://` nor `ipc://`"))),
+            _ => {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    format!("`{endpoint}` begins with neither `tcp://` nor `ipc://`"),
+                ));
+            }
         };
         let (news, subscriptions) = mpsc::unbounded_channel();
         let subscribers = Subscribers::default();
@@ -74,7 +79,10 @@ impl Publisher {
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(LOOK).await;
-                watched.lock().iter().for_each(|subscriber| subscriber.queue.leave_out_if_stalled());
+                watched
+                    .lock()
+                    .iter()
+                    .for_each(|subscriber| subscriber.queue.leave_out_if_stalled());
             }
         });
         Ok(Self { subscribers, subscriptions })
@@ -88,15 +96,22 @@ impl Publisher {
 
 impl Subscribers {
     /// Queues a message for everybody who has subscribed to its topic. `gap` makes the message for a subscriber that has missed so many bytes.
-    pub(crate) fn publish(&self, message: &Arc<Message>, gap: &dyn Fn(usize) -> Option<Arc<Message>>) {
-        for subscriber in self.lock().iter().filter(|subscriber| subscriber.wants(message.topic())) {
+    pub(crate) fn publish(
+        &self,
+        message: &Arc<Message>,
+        gap: &dyn Fn(usize) -> Option<Arc<Message>>,
+    ) {
+        for subscriber in self.lock().iter().filter(|subscriber| subscriber.wants(message.topic()))
+        {
             subscriber.queue.push(message, gap);
         }
     }
 
     /// Queues a message for the one that made a subscription.
     pub(crate) fn send_to(&self, subscription: &Subscription, message: &Arc<Message>) {
-        if let Some(subscriber) = self.lock().iter().find(|subscriber| subscriber.number == subscription.subscriber) {
+        if let Some(subscriber) =
+            self.lock().iter().find(|subscriber| subscriber.number == subscription.subscriber)
+        {
             subscriber.queue.push(message, &|_| None);
         }
     }
@@ -104,7 +119,9 @@ impl Subscribers {
     /// Returns when everything that was queued so far has been handed to the system, for all that still read, or when `limit` has passed.
     pub(crate) async fn flushed(&self, limit: Duration) {
         let begin = tokio::time::Instant::now();
-        while begin.elapsed() < limit && self.lock().iter().any(|subscriber| !subscriber.queue.is_empty()) {
+        while begin.elapsed() < limit
+            && self.lock().iter().any(|subscriber| !subscriber.queue.is_empty())
+        {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -116,11 +133,19 @@ impl Subscribers {
 
 impl Subscriber {
     fn wants(&self, topic: &[u8]) -> bool {
-        self.topics.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|prefix| topic.starts_with(prefix))
+        self.topics
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .any(|prefix| topic.starts_with(prefix))
     }
 }
 
-async fn accept(listener: Listener, subscribers: Subscribers, news: mpsc::UnboundedSender<Subscription>) {
+async fn accept(
+    listener: Listener,
+    subscribers: Subscribers,
+    news: mpsc::UnboundedSender<Subscription>,
+) {
     loop {
         let accepted = match &listener {
             Listener::Tcp(listener) => listener.accept().await.map(|(stream, _)| {
@@ -151,10 +176,16 @@ async fn serve(
     static NEXT: AtomicU64 = AtomicU64::new(0);
     match tokio::time::timeout(INTRODUCTION, zmtp::introduce(&mut reader, &mut writer)).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => return crate::log::line(&format!("iopub: a client was refused: {error}")),
+        Ok(Err(error)) => {
+            return crate::log::line(&format!("iopub: a client was refused: {error}"));
+        }
         Err(_) => return crate::log::line("iopub: a client did not introduce itself"),
     }
-    let subscriber = Arc::new(Subscriber { number: NEXT.fetch_add(1, Ordering::Relaxed), topics: Mutex::default(), queue: Queue::default() });
+    let subscriber = Arc::new(Subscriber {
+        number: NEXT.fetch_add(1, Ordering::Relaxed),
+        topics: Mutex::default(),
+        queue: Queue::default(),
+    });
     subscribers.lock().push(subscriber.clone());
     let sent = subscriber.clone();
     tokio::select! {
@@ -166,7 +197,11 @@ async fn serve(
 }
 
 /// Takes subscriptions until the client leaves.
-async fn listen(reader: &mut (impl AsyncRead + Unpin), subscriber: &Subscriber, news: &mpsc::UnboundedSender<Subscription>) -> io::Result<()> {
+async fn listen(
+    reader: &mut (impl AsyncRead + Unpin),
+    subscriber: &Subscriber,
+    news: &mpsc::UnboundedSender<Subscription>,
+) -> io::Result<()> {
     loop {
         let incoming = zmtp::receive(reader).await?;
         let mut topics = subscriber.topics.lock().unwrap_or_else(PoisonError::into_inner);
@@ -181,7 +216,9 @@ async fn listen(reader: &mut (impl AsyncRead + Unpin), subscriber: &Subscriber, 
                     topics.remove(place);
                 }
             }
-            Incoming::Ping(context) => subscriber.queue.push(&Arc::new(Message::pong(&context)), &|_| None),
+            Incoming::Ping(context) => {
+                subscriber.queue.push(&Arc::new(Message::pong(&context)), &|_| None)
+            }
             Incoming::Other => {}
         }
     }

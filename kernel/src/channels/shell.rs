@@ -15,7 +15,12 @@ use crate::jupyter::request::Request;
 use crate::jupyter::wire::{Parent, Session};
 
 /// Answers until the kernel is shut down.
-pub(crate) async fn serve(mut socket: RouterRecvHalf, outbox: Outbox, kernel: Arc<Kernel>, lane: Lane) {
+pub(crate) async fn serve(
+    mut socket: RouterRecvHalf,
+    outbox: Outbox,
+    kernel: Arc<Kernel>,
+    lane: Lane,
+) {
     while let Some((parent, request)) = next(&mut socket, kernel.session(), "shell").await {
         let parent = Arc::new(parent);
         match request {
@@ -31,7 +36,11 @@ pub(crate) async fn serve(mut socket: RouterRecvHalf, outbox: Outbox, kernel: Ar
 
 /// The next message of a channel that is signed rightly and has not come before; others are dropped with a line in the log.
 /// None when the socket is gone.
-pub(crate) async fn next(socket: &mut RouterRecvHalf, session: &Session, channel: &str) -> Option<(Parent, Request)> {
+pub(crate) async fn next(
+    socket: &mut RouterRecvHalf,
+    session: &Session,
+    channel: &str,
+) -> Option<(Parent, Request)> {
     loop {
         let message = match socket.recv().await {
             Ok(message) => message,
@@ -45,7 +54,10 @@ pub(crate) async fn next(socket: &mut RouterRecvHalf, session: &Session, channel
         let incoming = match session.decode(message) {
             Ok(incoming) => incoming,
             Err(error) => {
-                crate::log::line(&format!("{channel}: message dropped: {}", crate::log::chain(&error)));
+                crate::log::line(&format!(
+                    "{channel}: message dropped: {}",
+                    crate::log::chain(&error)
+                ));
                 continue;
             }
         };

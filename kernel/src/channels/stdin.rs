@@ -28,7 +28,12 @@ impl Questions {
     }
 
     /// Shows a prompt and waits for the line; none when the cell is interrupted before it comes.
-    pub(crate) async fn ask(&self, parent: &Parent, prompt: &str, password: bool) -> Option<String> {
+    pub(crate) async fn ask(
+        &self,
+        parent: &Parent,
+        prompt: &str,
+        password: bool,
+    ) -> Option<String> {
         let (answer, wait) = oneshot::channel();
         self.set(Some(answer));
         self.outbox.send(parent, &Reply::InputRequest { prompt: prompt.to_owned(), password });
@@ -45,9 +50,15 @@ impl Questions {
     }
 }
 
-async fn receive(mut socket: RouterRecvHalf, session: Arc<Session>, waiting: Arc<Mutex<Option<oneshot::Sender<String>>>>) {
+async fn receive(
+    mut socket: RouterRecvHalf,
+    session: Arc<Session>,
+    waiting: Arc<Mutex<Option<oneshot::Sender<String>>>>,
+) {
     loop {
-        let Some((_, request)) = super::shell::next(&mut socket, &session, "stdin").await else { return };
+        let Some((_, request)) = super::shell::next(&mut socket, &session, "stdin").await else {
+            return;
+        };
         let Request::InputReply(reply) = request else { continue };
         let answer = waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(answer) = answer {

@@ -15,7 +15,10 @@ pub(super) fn is_waiting() -> bool {
         return true;
     }
     let own = std::fs::read_link("/proc/self/fd/0").ok();
-    own.is_some() && programs().iter().any(|program| std::fs::read_link(program.join("fd/0")).ok() == own && any_thread_reads(program))
+    own.is_some()
+        && programs().iter().any(|program| {
+            std::fs::read_link(program.join("fd/0")).ok() == own && any_thread_reads(program)
+        })
 }
 
 /// Whether this system tells what threads are blocked in.
@@ -36,16 +39,26 @@ fn programs() -> Vec<PathBuf> {
 }
 
 fn children(process: &Path) -> Vec<PathBuf> {
-    let lists = tasks(process).filter_map(|task| std::fs::read_to_string(task.join("children")).ok());
-    lists.flat_map(|list| list.split_whitespace().map(|pid| Path::new("/proc").join(pid)).collect::<Vec<_>>()).collect()
+    let lists =
+        tasks(process).filter_map(|task| std::fs::read_to_string(task.join("children")).ok());
+    lists
+        .flat_map(|list| {
+            list.split_whitespace().map(|pid| Path::new("/proc").join(pid)).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 fn any_thread_reads(process: &Path) -> bool {
-    tasks(process).any(|task| std::fs::read_to_string(task.join("syscall")).is_ok_and(|text| reads_input(&text)))
+    tasks(process).any(|task| {
+        std::fs::read_to_string(task.join("syscall")).is_ok_and(|text| reads_input(&text))
+    })
 }
 
 fn tasks(process: &Path) -> impl Iterator<Item = PathBuf> {
-    std::fs::read_dir(process.join("task")).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()))
+    std::fs::read_dir(process.join("task"))
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
 }
 
 /// Whether a thread with that line is blocked in `read` or `readv` of descriptor 0.
@@ -65,14 +78,23 @@ mod tests {
     fn only_a_read_of_descriptor_0_counts() {
         assert!(reads_input("0 0x0 0x7f00 0x2000 0x1000 0x0 0x0 0x7ffd 0x7fb1\n"));
         assert!(reads_input("19 0x0 0x7f00 0x1 0x0 0x0 0x0 0x7ffd 0x7fb1\n"));
-        for line in ["running\n", "0 0x5 0x7f00 0x2000\n", "1 0x0 0x7f00\n", "202 0x0 0x0\n", "-1 0x7ffd 0x7fb1\n", "0", ""] {
+        for line in [
+            "running\n",
+            "0 0x5 0x7f00 0x2000\n",
+            "1 0x0 0x7f00\n",
+            "202 0x0 0x0\n",
+            "-1 0x7ffd 0x7fb1\n",
+            "0",
+            "",
+        ] {
             assert!(!reads_input(line), "{line}");
         }
     }
 
     #[test]
     fn a_program_that_waits_for_a_line_is_seen_and_one_that_does_not_is_not() {
-        let mut reading = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut reading =
+            Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let mut sleeping = Command::new("sleep").arg("60").stdin(Stdio::piped()).spawn().unwrap();
         let process = |child: &std::process::Child| Path::new("/proc").join(child.id().to_string());
         let begin = std::time::Instant::now();
@@ -82,7 +104,10 @@ mod tests {
         }
         assert!(!any_thread_reads(&process(&sleeping)));
         let started = children(Path::new("/proc/self"));
-        assert!(started.contains(&process(&reading)) && started.contains(&process(&sleeping)), "{started:?}");
+        assert!(
+            started.contains(&process(&reading)) && started.contains(&process(&sleeping)),
+            "{started:?}"
+        );
         for child in [&mut reading, &mut sleeping] {
             child.kill().unwrap();
             child.wait().unwrap();

@@ -41,7 +41,16 @@ impl Input {
     pub(super) fn new() -> io::Result<Self> {
         let is_told = demand::is_told();
         let writer = Some(replace()?).filter(|_| is_told);
-        Ok(Self { state: Mutex::new(State { writer, running: false, asked: false, since: Instant::now() }), changed: Condvar::new(), is_told })
+        Ok(Self {
+            state: Mutex::new(State {
+                writer,
+                running: false,
+                asked: false,
+                since: Instant::now(),
+            }),
+            changed: Condvar::new(),
+            is_told,
+        })
     }
 
     /// A cell begins. One before it that was at the end of input has no say in this one's.
@@ -73,7 +82,9 @@ impl Input {
                 let (first, rest) = line.as_bytes().split_at(line.len().min(FITS));
                 let written = (&*writer).write_all(first);
                 // More waits until the cell reads it, and this thread has other things to do.
-                if let (false, Ok(()), Ok(mut writer)) = (rest.is_empty(), written, writer.try_clone()) {
+                if let (false, Ok(()), Ok(mut writer)) =
+                    (rest.is_empty(), written, writer.try_clone())
+                {
                     let rest = rest.to_vec();
                     std::thread::spawn(move || drop(writer.write_all(&rest)));
                 }
@@ -89,14 +100,20 @@ impl Input {
         loop {
             let state = self.lock();
             let wait = |state: &mut State| !state.running || state.asked || state.writer.is_none();
-            let state = self.changed.wait_while(state, wait).unwrap_or_else(PoisonError::into_inner);
+            let state =
+                self.changed.wait_while(state, wait).unwrap_or_else(PoisonError::into_inner);
             let pause = (state.since.elapsed() / 8).clamp(SOONEST, LATEST);
             drop(state);
             std::thread::sleep(pause);
             if demand::is_waiting() && is_empty() {
                 std::thread::sleep(CONFIRM);
                 let mut state = self.lock();
-                if state.running && state.writer.is_some() && !state.asked && demand::is_waiting() && is_empty() {
+                if state.running
+                    && state.writer.is_some()
+                    && !state.asked
+                    && demand::is_waiting()
+                    && is_empty()
+                {
                     state.asked = true;
                     drop(state);
                     ask();

@@ -23,9 +23,16 @@ pub(super) struct Attachment {
 /// Takes relays until the socket ends, and feeds what evcxr sends through each to the child that lives then.
 pub(super) fn take_relays(socket: &OwnedFd, supervisor: &Arc<Supervisor>) {
     let mut number = 0;
-    while let Ok(Some([stdin, stdout, stderr, lifeline])) = unix::receive_descriptors(socket.as_fd()) {
+    while let Ok(Some([stdin, stdout, stderr, lifeline])) =
+        unix::receive_descriptors(socket.as_fd())
+    {
         number += 1;
-        supervisor.attach(Attachment { number, to_evcxr: Arc::new(File::from(stdout)), _stderr: stderr, _lifeline: lifeline });
+        supervisor.attach(Attachment {
+            number,
+            to_evcxr: Arc::new(File::from(stdout)),
+            _stderr: stderr,
+            _lifeline: lifeline,
+        });
         let supervisor = Arc::clone(supervisor);
         std::thread::spawn(move || feed(File::from(stdin), number, &supervisor));
     }
@@ -57,7 +64,10 @@ mod tests {
 
     #[test]
     fn an_instruction_names_library_and_function() {
-        assert_eq!(instruction("LOAD_AND_RUN /a b/libcode_1.so run_user_code_1"), Some(("/a b/libcode_1.so", "run_user_code_1")));
+        assert_eq!(
+            instruction("LOAD_AND_RUN /a b/libcode_1.so run_user_code_1"),
+            Some(("/a b/libcode_1.so", "run_user_code_1"))
+        );
         assert_eq!(instruction("something else"), None);
     }
 }

@@ -20,7 +20,11 @@ pub(super) struct ColonCommand<'a> {
 pub(super) fn of(code: &str) -> impl Iterator<Item = ColonCommand<'_>> {
     code.lines().filter_map(|line| {
         let line = line.trim();
-        if !line.starts_with(':') || !line.get(1..2).is_some_and(|letter| letter.starts_with(|first: char| first.is_ascii_alphabetic())) {
+        if !line.starts_with(':')
+            || !line
+                .get(1..2)
+                .is_some_and(|letter| letter.starts_with(|first: char| first.is_ascii_alphabetic()))
+        {
             return None;
         }
         let (name, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
@@ -38,20 +42,41 @@ pub(super) fn refusal(command: &ColonCommand<'_>) -> Option<RustError> {
             "the library that cells use was built by one compiler, and cells of another cannot be loaded beside it; \
              set the compiler with `rustup default` or RUSTUP_TOOLCHAIN, run `graft install`, and restart the kernel"
         }
-        (":allow_static_linking", "0") => "the library that cells use is linked dynamically already; other crates must be linked into their cell",
-        (":fmt", _) if !matches!(command.argument, "" | "{:?}" | "{:#?}" | "{:x?}" | "{:X?}" | "{:#x?}") => {
+        (":allow_static_linking", "0") => {
+            "the library that cells use is linked dynamically already; other crates must be linked into their cell"
+        }
+        (":fmt", _)
+            if !matches!(
+                command.argument,
+                "" | "{:?}" | "{:#?}" | "{:x?}" | "{:X?}" | "{:#x?}"
+            ) =>
+        {
             "the library that cells use writes their values; it knows `{:?}`, `{:#?}`, `{:x?}`, `{:X?}` and `{:#x?}`"
         }
         (":sccache", "1") => SECOND_WRAPPER,
         (":cache", size) if !matches!(size, "" | "0") => SECOND_WRAPPER,
-        (":build_env", "RUSTC" | "RUSTC_WRAPPER" | "RUSTC_WORKSPACE_WRAPPER" | "CARGO_ENCODED_RUSTFLAGS") => {
+        (
+            ":build_env",
+            "RUSTC" | "RUSTC_WRAPPER" | "RUSTC_WORKSPACE_WRAPPER" | "CARGO_ENCODED_RUSTFLAGS",
+        ) => {
             "the session's compiler wrapper turns cells to the library that the child runs; without it they could not be loaded"
         }
-        (":dep", "graft") => "the crate `graft` is there already, with the session in it; a second one would know nothing of it",
-        (":dep", "candle-core" | "candle_core" | "candle-nn" | "candle_nn") => return second_candle(command.argument),
+        (":dep", "graft") => {
+            "the crate `graft` is there already, with the session in it; a second one would know nothing of it"
+        }
+        (":dep", "candle-core" | "candle_core" | "candle-nn" | "candle_nn") => {
+            return second_candle(command.argument);
+        }
         _ => return None,
     };
-    Some(plain("UsageError", format!("{} {}is not possible here: {reason}", command.name, if key.is_empty() { String::new() } else { format!("{key} ") })))
+    Some(plain(
+        "UsageError",
+        format!(
+            "{} {}is not possible here: {reason}",
+            command.name,
+            if key.is_empty() { String::new() } else { format!("{key} ") }
+        ),
+    ))
 }
 
 /// Crates that a plain `:dep` asks for in the form in which cells have them already: the facade's copies have their default features.
@@ -68,17 +93,33 @@ struct Dependency {
 
 impl Dependency {
     fn read(argument: &str) -> Option<Self> {
-        let (name, setting) = argument.split_once('=').map_or((argument, "*"), |(name, setting)| (name.trim(), setting.trim()));
-        let package = PRESENT.into_iter().find(|package| package.replace('-', "_") == name.replace('-', "_"))?;
+        let (name, setting) = argument
+            .split_once('=')
+            .map_or((argument, "*"), |(name, setting)| (name.trim(), setting.trim()));
+        let package = PRESENT
+            .into_iter()
+            .find(|package| package.replace('-', "_") == name.replace('-', "_"))?;
         let ours = crate::template::shared_version(package)?;
         let version = setting.strip_prefix('{').map_or(setting, |table| {
             // Anything but a version asks for other code or other features.
-            let plain = table.trim_end_matches('}').split(',').all(|entry| entry.split('=').next().is_some_and(|key| matches!(key.trim(), "version" | "")));
-            if plain { table.split_once('=').map_or("*", |(_, version)| version) } else { "another" }
+            let plain = table.trim_end_matches('}').split(',').all(|entry| {
+                entry.split('=').next().is_some_and(|key| matches!(key.trim(), "version" | ""))
+            });
+            if plain {
+                table.split_once('=').map_or("*", |(_, version)| version)
+            } else {
+                "another"
+            }
         });
-        let wanted = version.trim_matches(['"', '\'', ' ', '}']).trim_start_matches(['=', '^', '~', ' ']);
-        let begins = |text: &str, start: &str| text.strip_prefix(start).is_some_and(|rest| rest.starts_with('.'));
-        let is_ours = wanted == "*" || ours == wanted || begins(&ours, wanted) && wanted.contains('.') || !ours.contains('.') && begins(wanted, &ours);
+        let wanted =
+            version.trim_matches(['"', '\'', ' ', '}']).trim_start_matches(['=', '^', '~', ' ']);
+        let begins = |text: &str, start: &str| {
+            text.strip_prefix(start).is_some_and(|rest| rest.starts_with('.'))
+        };
+        let is_ours = wanted == "*"
+            || ours == wanted
+            || begins(&ours, wanted) && wanted.contains('.')
+            || !ours.contains('.') && begins(wanted, &ours);
         Some(Self { package, ours, is_ours })
     }
 }
@@ -106,11 +147,21 @@ pub(super) fn without_present(code: &str) -> (Cow<'_, str>, Option<String>) {
     if present.is_empty() {
         return (Cow::Borrowed(code), None);
     }
-    let rest: Vec<&str> = code.lines().map(|line| if present.iter().any(|(dep, _)| *dep == line) { "" } else { line }).collect();
+    let rest: Vec<&str> = code
+        .lines()
+        .map(|line| if present.iter().any(|(dep, _)| *dep == line) { "" } else { line })
+        .collect();
     let rest = rest.join("\n");
     let said: Vec<String> = present
         .iter()
-        .map(|(_, dep)| format!("{} {} is there already; `use {}` works without `:dep`", dep.package, dep.ours, dep.package.replace('-', "_")))
+        .map(|(_, dep)| {
+            format!(
+                "{} {} is there already; `use {}` works without `:dep`",
+                dep.package,
+                dep.ours,
+                dep.package.replace('-', "_")
+            )
+        })
         .collect();
     let said = rest.trim().is_empty().then(|| said.join("\n") + "\n");
     (Cow::Owned(rest), said)
@@ -130,8 +181,13 @@ mod tests {
             format!("candle-core = {{ version = \"{minor}\", features = [\"mkl\"] }}"),
             "candle-core = { git = \"https://x\" }".to_owned(),
         ] {
-            let refused = refusal(&ColonCommand { name: ":dep", argument: &argument }).unwrap_or_else(|| panic!("{argument}"));
-            assert!(refused.evalue.contains(&ours) && refused.traceback.join("\n").contains("candle_core"), "{refused:?}");
+            let refused = refusal(&ColonCommand { name: ":dep", argument: &argument })
+                .unwrap_or_else(|| panic!("{argument}"));
+            assert!(
+                refused.evalue.contains(&ours)
+                    && refused.traceback.join("\n").contains("candle_core"),
+                "{refused:?}"
+            );
         }
         for argument in [
             "candle-core".to_owned(),
@@ -139,18 +195,27 @@ mod tests {
             format!("candle-nn = \"={ours}\""),
             format!("candle-core = {{ version = \"{ours}\" }}"),
         ] {
-            assert_eq!(refusal(&ColonCommand { name: ":dep", argument: &argument }), None, "{argument}");
+            assert_eq!(
+                refusal(&ColonCommand { name: ":dep", argument: &argument }),
+                None,
+                "{argument}"
+            );
         }
     }
 
     #[test]
     fn a_crate_that_is_there_is_not_compiled_again() {
-        let (rest, said) = without_present("\n:dep serde_json = \"1.0\"\n:dep rand = \"0.9\"\nlet x = 1;");
+        let (rest, said) =
+            without_present("\n:dep serde_json = \"1.0\"\n:dep rand = \"0.9\"\nlet x = 1;");
         assert_eq!((rest.as_ref(), said), ("\n\n:dep rand = \"0.9\"\nlet x = 1;", None));
         let (rest, said) = without_present(":dep candle-core = \"*\"");
         assert_eq!(rest.trim(), "");
         assert!(said.unwrap().starts_with("candle-core 0."));
-        for code in [":dep serde_json = { version = \"1\", features = [\"preserve_order\"] }", ":dep serde = \"1\"", "let x = 1;"] {
+        for code in [
+            ":dep serde_json = { version = \"1\", features = [\"preserve_order\"] }",
+            ":dep serde = \"1\"",
+            "let x = 1;",
+        ] {
             assert_eq!(without_present(code), (Cow::Borrowed(code), None));
         }
     }
@@ -161,7 +226,10 @@ mod tests {
 
     #[test]
     fn commands_are_lines_that_begin_with_a_colon_and_a_letter() {
-        assert_eq!(names(":dep rand = \"0.9\"\nlet x = 1;\n  :vars\n::std::process::exit(0)"), [":dep", ":vars"]);
+        assert_eq!(
+            names(":dep rand = \"0.9\"\nlet x = 1;\n  :vars\n::std::process::exit(0)"),
+            [":dep", ":vars"]
+        );
         assert_eq!(of(":env A=b c").next(), Some(ColonCommand { name: ":env", argument: "A=b c" }));
     }
 
@@ -180,7 +248,16 @@ mod tests {
             let command = of(line).next().unwrap();
             assert!(refusal(&command).is_some(), "{line}");
         }
-        for line in [":fmt {:#?}", ":fmt", ":dep graft-utils = \"1\"", ":linker lld", ":toolchain", ":cache 0", ":build_env A=b", ":clear"] {
+        for line in [
+            ":fmt {:#?}",
+            ":fmt",
+            ":dep graft-utils = \"1\"",
+            ":linker lld",
+            ":toolchain",
+            ":cache 0",
+            ":build_env A=b",
+            ":clear",
+        ] {
             let command = of(line).next().unwrap();
             assert!(refusal(&command).is_none(), "{line}");
         }

@@ -6,7 +6,8 @@ use super::Completeness;
 const LEVEL: usize = 4;
 
 /// Tokens after which a statement goes on.
-const OPEN_ENDS: [&str; 17] = ["=", "+", "-", "*", "/", "&&", "||", ",", ".", "->", "=>", "::", "<<", "==", "!=", "<=", ">="];
+const OPEN_ENDS: [&str; 17] =
+    ["=", "+", "-", "*", "/", "&&", "||", ",", ".", "->", "=>", "::", "<<", "==", "!=", "<=", ">="];
 /// Words after which a statement goes on.
 const OPEN_WORDS: [&str; 9] = ["let", "mut", "else", "in", "as", "impl", "where", "use", "mod"];
 
@@ -20,9 +21,18 @@ pub(crate) fn of(code: &str) -> Completeness {
         return Completeness::Incomplete { indent: " ".repeat(scan.depth * LEVEL) };
     }
     let last = scan.code.trim_end();
-    let goes_on = last.lines().last().is_some_and(|line| line.trim_start().starts_with("#[") && line.ends_with(']'));
-    let word = last.rsplit(|character: char| !character.is_alphanumeric() && character != '_').next().unwrap_or_default();
-    if goes_on || OPEN_ENDS.iter().any(|end| last.ends_with(end)) && !last.ends_with("..") || OPEN_WORDS.contains(&word) {
+    let goes_on = last
+        .lines()
+        .last()
+        .is_some_and(|line| line.trim_start().starts_with("#[") && line.ends_with(']'));
+    let word = last
+        .rsplit(|character: char| !character.is_alphanumeric() && character != '_')
+        .next()
+        .unwrap_or_default();
+    if goes_on
+        || OPEN_ENDS.iter().any(|end| last.ends_with(end)) && !last.ends_with("..")
+        || OPEN_WORDS.contains(&word)
+    {
         return Completeness::Incomplete { indent: " ".repeat(LEVEL) };
     }
     Completeness::Complete
@@ -47,7 +57,8 @@ impl Scan {
         let mut brackets = Vec::new();
         let mut rest = code;
         while let Some(first) = rest.chars().next() {
-            let after_word = scan.code.chars().last().is_some_and(|last| last.is_alphanumeric() || last == '_');
+            let after_word =
+                scan.code.chars().last().is_some_and(|last| last.is_alphanumeric() || last == '_');
             let taken = match first {
                 '/' if rest.starts_with("//") => Some(rest.find('\n').unwrap_or(rest.len())),
                 '/' if rest.starts_with("/*") => comment(rest),
@@ -123,10 +134,19 @@ fn string(text: &str, start: usize) -> Option<usize> {
 fn literal_prefix(text: &str) -> usize {
     let letters = text.chars().take_while(|character| matches!(character, 'r' | 'b' | 'c')).count();
     let raw = text.get(..letters).is_some_and(|prefix| prefix.ends_with('r'));
-    let hashes = text.get(letters..).unwrap_or_default().chars().take_while(|character| *character == '#').count();
+    let hashes = text
+        .get(letters..)
+        .unwrap_or_default()
+        .chars()
+        .take_while(|character| *character == '#')
+        .count();
     let quoted = text.get(letters + hashes..).is_some_and(|rest| rest.starts_with('"'));
     let byte_character = letters == 1 && hashes == 0 && text.starts_with("b'");
-    if letters > 0 && letters <= 2 && ((quoted && (raw || hashes == 0)) || byte_character) { letters + hashes } else { 0 }
+    if letters > 0 && letters <= 2 && ((quoted && (raw || hashes == 0)) || byte_character) {
+        letters + hashes
+    } else {
+        0
+    }
 }
 
 fn prefixed(text: &str) -> Option<usize> {
@@ -146,7 +166,9 @@ fn prefixed(text: &str) -> Option<usize> {
 fn character_or_lifetime(text: &str) -> usize {
     let mut characters = text.char_indices().skip(1);
     match (characters.next(), characters.next()) {
-        (Some((_, '\\')), Some(_)) => characters.find(|(_, character)| *character == '\'').map_or(text.len(), |(end, _)| end + 1),
+        (Some((_, '\\')), Some(_)) => characters
+            .find(|(_, character)| *character == '\'')
+            .map_or(text.len(), |(end, _)| end + 1),
         (Some(_), Some((end, '\''))) => end + 1,
         _ => 1,
     }
@@ -166,7 +188,19 @@ mod tests {
 
     #[test]
     fn whole_statements_are_complete() {
-        let whole = ["let x = 1;", "x", "fn f<'a>(s: &'a str) -> char { '}' }", "\"a { b\"", "r#\" \" { \"#", "/* { */ x", "// {", "b'{'", "'\\''", "x?", ""];
+        let whole = [
+            "let x = 1;",
+            "x",
+            "fn f<'a>(s: &'a str) -> char { '}' }",
+            "\"a { b\"",
+            "r#\" \" { \"#",
+            "/* { */ x",
+            "// {",
+            "b'{'",
+            "'\\''",
+            "x?",
+            "",
+        ];
         for code in whole {
             assert_eq!(is(code), "complete", "{code}");
         }
@@ -174,7 +208,19 @@ mod tests {
 
     #[test]
     fn what_is_open_goes_on() {
-        let open = ["fn f() {", "foo(1,", "\"abc", "r#\"abc\"", "/* /* */", "let x =", "a +", "x.", "#[derive(Debug)]", "let mut", "v[0"];
+        let open = [
+            "fn f() {",
+            "foo(1,",
+            "\"abc",
+            "r#\"abc\"",
+            "/* /* */",
+            "let x =",
+            "a +",
+            "x.",
+            "#[derive(Debug)]",
+            "let mut",
+            "v[0",
+        ];
         for code in open {
             assert_eq!(is(code), "incomplete", "{code}");
         }

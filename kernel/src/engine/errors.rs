@@ -38,7 +38,11 @@ pub(super) fn plain(ename: &str, evalue: impl Into<String>) -> RustError {
     if let Some(first) = traceback.first_mut() {
         *first = format!("{RED}{BOLD}{ename}{PLAIN}: {first}");
     }
-    RustError { ename: ename.to_owned(), evalue: evalue.lines().next().unwrap_or_default().to_owned(), traceback }
+    RustError {
+        ename: ename.to_owned(),
+        evalue: evalue.lines().next().unwrap_or_default().to_owned(),
+        traceback,
+    }
 }
 
 /// What rustc said about the cell; warnings only where there is nothing worse.
@@ -51,7 +55,10 @@ pub(super) fn compile(cell: &Compiled, errors: &[CompilationError]) -> RustError
     if let Some(unbalanced) = delimiters::unbalanced(&cell.code).filter(|_| is_about_brackets) {
         return shown(vec![unbalanced], &cell.code);
     }
-    let all = errors.iter().filter(|error| !any || is_users(error)).map(|error| Diagnostic::read(&error.json, &map).unwrap_or_else(|| told(error)));
+    let all = errors
+        .iter()
+        .filter(|error| !any || is_users(error))
+        .map(|error| Diagnostic::read(&error.json, &map).unwrap_or_else(|| told(error)));
     shown(all.collect(), &cell.code)
 }
 
@@ -69,7 +76,9 @@ fn shown(mut all: Vec<Diagnostic>, code: &str) -> RustError {
             drawn.push(diagnostic);
         }
     }
-    let evalue = drawn.first().map_or_else(|| "the cell does not compile".to_owned(), |first| first.headline());
+    let evalue = drawn
+        .first()
+        .map_or_else(|| "the cell does not compile".to_owned(), |first| first.headline());
     RustError { ename: "CompileError".to_owned(), evalue, traceback }
 }
 
@@ -78,7 +87,8 @@ fn told(error: &CompilationError) -> Diagnostic {
     let place = |line, column| Place { line, column };
     let marks = error.spanned_messages().iter().filter_map(|said| {
         let span = said.span?;
-        let (start, end) = (place(span.start_line, span.start_column), place(span.end_line, span.end_column));
+        let (start, end) =
+            (place(span.start_line, span.start_column), place(span.end_line, span.end_column));
         Some(Mark { start, end, label: said.label.clone(), primary: said.is_primary })
     });
     Diagnostic {
@@ -92,15 +102,26 @@ fn told(error: &CompilationError) -> Diagnostic {
 
 /// evcxr's own messages, which name it as if the reader had called it.
 pub(super) fn in_our_words(text: &str) -> String {
-    if let Some((name, _)) = text.strip_prefix("The variable `").and_then(|rest| rest.split_once("` contains a reference with a non-static lifetime")) {
-        return format!("`{name}` borrows from another variable, so it cannot be kept for later cells\nwrap the code in `{{ }}` to use it within this cell");
+    if let Some((name, _)) = text
+        .strip_prefix("The variable `")
+        .and_then(|rest| rest.split_once("` contains a reference with a non-static lifetime"))
+    {
+        return format!(
+            "`{name}` borrows from another variable, so it cannot be kept for later cells\nwrap the code in `{{ }}` to use it within this cell"
+        );
     }
-    text.replace("Looks like you're missing a semicolon", "a semicolon is missing at the end of a statement")
-        .replace("prevent evcxr from attempting to persist\nthe variable", "keep the variable within the cell")
-        .replace("cannot be persisted", "cannot be kept for later cells")
-        .replace("persist closures", "keep closures")
-        .replace("Evcxr", "cells")
-        .replace("evcxr", "the kernel")
+    text.replace(
+        "Looks like you're missing a semicolon",
+        "a semicolon is missing at the end of a statement",
+    )
+    .replace(
+        "prevent evcxr from attempting to persist\nthe variable",
+        "keep the variable within the cell",
+    )
+    .replace("cannot be persisted", "cannot be kept for later cells")
+    .replace("persist closures", "keep closures")
+    .replace("Evcxr", "cells")
+    .replace("evcxr", "the kernel")
 }
 
 /// A panic: the message that the hook wrote to standard error, and the line of the cell that it came from; `earlier` are the cells before.
@@ -110,7 +131,9 @@ pub(super) fn panic(stderr: &str, cell: &Compiled, earlier: &VecDeque<Compiled>)
     let mut error = plain("Panic", message);
     match found.and_then(|panic| panic.site(cell, earlier)) {
         Some(Site::Cell(place)) => error.traceback.extend(snippet::point(&cell.code, place)),
-        Some(Site::Earlier(text)) => error.traceback.push(format!("{BLUE}in an earlier cell |{PLAIN} {text}")),
+        Some(Site::Earlier(text)) => {
+            error.traceback.push(format!("{BLUE}in an earlier cell |{PLAIN} {text}"))
+        }
         Some(Site::File(place)) => error.traceback.push(format!("{BLUE}at{PLAIN} {place}")),
         None => {}
     }

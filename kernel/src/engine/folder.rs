@@ -27,7 +27,8 @@ impl Folder {
     pub(super) fn create(sessions: &Path, template: &Layout) -> io::Result<Self> {
         make_private(sessions)?;
         sweep(sessions);
-        let root = sessions.join(format!("{}-{}", std::process::id(), uuid::Uuid::new_v4().simple()));
+        let root =
+            sessions.join(format!("{}-{}", std::process::id(), uuid::Uuid::new_v4().simple()));
         DirBuilder::new().mode(0o700).create(&root)?;
         let owner = File::create(root.join(OWNER))?;
         unix::try_lock(&owner);
@@ -71,7 +72,14 @@ impl Folder {
         for folder in ["cell/src", "keep/src", "config", ".cargo"] {
             std::fs::create_dir_all(self.root.join(folder))?;
         }
-        for file in ["Cargo.toml", "Cargo.lock", "keep/Cargo.toml", "keep/src/lib.rs", "cell/Cargo.toml", "cell/src/lib.rs"] {
+        for file in [
+            "Cargo.toml",
+            "Cargo.lock",
+            "keep/Cargo.toml",
+            "keep/src/lib.rs",
+            "cell/Cargo.toml",
+            "cell/src/lib.rs",
+        ] {
             copy_writable(&skeleton.join(file), &self.root.join(file))?;
         }
         for name in ["core", "alloc", "std"] {
@@ -82,7 +90,10 @@ impl Folder {
         File::create(self.progress())?;
         let wrapper = self.root.join(rustc::WRAPPER);
         symlink(std::env::current_exe()?, &wrapper)?;
-        std::fs::write(self.root.join(".cargo/config.toml"), session_config(template, &wrapper, &self.progress()))
+        std::fs::write(
+            self.root.join(".cargo/config.toml"),
+            session_config(template, &wrapper, &self.progress()),
+        )
     }
 }
 
@@ -129,7 +140,14 @@ mod tests {
 
     fn template(root: &Path) -> Layout {
         let layout = Layout::new(root.join("templates/abc"));
-        for file in ["Cargo.toml", "Cargo.lock", "keep/Cargo.toml", "keep/src/lib.rs", "cell/Cargo.toml", "cell/src/lib.rs"] {
+        for file in [
+            "Cargo.toml",
+            "Cargo.lock",
+            "keep/Cargo.toml",
+            "keep/src/lib.rs",
+            "cell/Cargo.toml",
+            "cell/src/lib.rs",
+        ] {
             let path = layout.skeleton().join(file);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, file).unwrap();
@@ -145,7 +163,10 @@ mod tests {
         let folder = Folder::create(&root.path().join("sessions"), &layout).unwrap();
         assert_eq!(std::fs::metadata(&folder.root).unwrap().permissions().mode() & 0o777, 0o700);
         std::fs::write(folder.root.join("Cargo.lock"), "changed").unwrap();
-        assert_eq!(std::fs::read_to_string(layout.skeleton().join("Cargo.lock")).unwrap(), "Cargo.lock");
+        assert_eq!(
+            std::fs::read_to_string(layout.skeleton().join("Cargo.lock")).unwrap(),
+            "Cargo.lock"
+        );
     }
 
     #[test]

@@ -15,7 +15,10 @@ use super::process::{Plan, Surroundings};
 use super::rust::RustThread;
 use super::shared::{Shared, lock};
 use super::supervisor::Supervisor;
-use super::{EngineError, EngineOptions, Output, RustCompletion, RustError, RustInspection, RustOutput, compilation};
+use super::{
+    EngineError, EngineOptions, Output, RustCompletion, RustError, RustInspection, RustOutput,
+    compilation,
+};
 use crate::template;
 
 /// Longest wait for a drain: a child that does not answer has more to say than it can.
@@ -39,12 +42,19 @@ pub(super) struct Inner {
 }
 
 impl Inner {
-    pub(super) fn start(options: EngineOptions, output: mpsc::UnboundedSender<Output>) -> Result<Self, EngineError> {
-        let template = template::open(&options.template)
-            .ok_or_else(|| EngineError::Template { path: options.template.clone(), reason: "it is not there or not whole".to_owned() })?;
-        let executable = std::env::current_exe().map_err(|error| EngineError::Child { reason: error.to_string() })?;
+    pub(super) fn start(
+        options: EngineOptions,
+        output: mpsc::UnboundedSender<Output>,
+    ) -> Result<Self, EngineError> {
+        let template = template::open(&options.template).ok_or_else(|| EngineError::Template {
+            path: options.template.clone(),
+            reason: "it is not there or not whole".to_owned(),
+        })?;
+        let executable = std::env::current_exe()
+            .map_err(|error| EngineError::Child { reason: error.to_string() })?;
         let places = template::Places::user();
-        let failed = |path: std::path::PathBuf| move |source| EngineError::SessionFolder { path, source };
+        let failed =
+            |path: std::path::PathBuf| move |source| EngineError::SessionFolder { path, source };
         let sessions = places.clone().claimed().map_err(failed(places.sessions()))?.sessions();
         let folder = Folder::create(&sessions, &template.layout).map_err(failed(sessions))?;
         let plan = Plan { template, executable };
@@ -55,7 +65,14 @@ impl Inner {
         if options.warm {
             rust.warm();
         }
-        Ok(Self { shared, supervisor, rust, number: AtomicU64::new(1), grace: options.grace, presses: Arc::default() })
+        Ok(Self {
+            shared,
+            supervisor,
+            rust,
+            number: AtomicU64::new(1),
+            grace: options.grace,
+            presses: Arc::default(),
+        })
     }
 
     pub(super) fn next_number(&self) -> u64 {
@@ -75,7 +92,11 @@ impl Inner {
         result
     }
 
-    pub(super) async fn complete_rust(&self, code: &str, byte: usize) -> Option<Vec<RustCompletion>> {
+    pub(super) async fn complete_rust(
+        &self,
+        code: &str,
+        byte: usize,
+    ) -> Option<Vec<RustCompletion>> {
         self.rust.complete(code, byte).await
     }
 
@@ -98,7 +119,11 @@ impl Inner {
             return self.supervisor.interrupt();
         }
         self.rust.note_interrupt();
-        let act = lock(&self.presses).press(Instant::now(), self.supervisor.is_acknowledged(), self.supervisor.is_at_work());
+        let act = lock(&self.presses).press(
+            Instant::now(),
+            self.supervisor.is_acknowledged(),
+            self.supervisor.is_at_work(),
+        );
         if act == Act::Kill {
             return self.supervisor.kill(Cause::Interrupt);
         }
@@ -114,11 +139,19 @@ impl Inner {
     /// Asks again until a job acknowledges, since the press may have come before the job began; kills the child if none has after the
     /// grace.
     fn watch(&self, first: Instant) {
-        let (presses, supervisor, shared, grace) = (Arc::clone(&self.presses), Arc::clone(&self.supervisor), Arc::clone(&self.shared), self.grace);
+        let (presses, supervisor, shared, grace) = (
+            Arc::clone(&self.presses),
+            Arc::clone(&self.supervisor),
+            Arc::clone(&self.shared),
+            self.grace,
+        );
         tokio::spawn(async move {
             while first.elapsed() < grace {
                 tokio::time::sleep(LOOK.min(grace)).await;
-                if !shared.is_busy() || !lock(&presses).is_current(first) || supervisor.is_acknowledged() {
+                if !shared.is_busy()
+                    || !lock(&presses).is_current(first)
+                    || supervisor.is_acknowledged()
+                {
                     return;
                 }
                 supervisor.interrupt();

@@ -30,7 +30,8 @@ pub(super) struct LastWords {
 impl LastWords {
     /// Adds text; what has waited long enough, or is too much to be an error's message, is given back to be shown.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let is_due = self.since.is_some_and(|since| since.elapsed() >= HOLD) || self.held.len() + bytes.len() > MOST;
+        let is_due = self.since.is_some_and(|since| since.elapsed() >= HOLD)
+            || self.held.len() + bytes.len() > MOST;
         let shown = if is_due { self.take() } else { Vec::new() };
         self.held.extend_from_slice(bytes);
         self.since.get_or_insert_with(Instant::now);
@@ -54,7 +55,9 @@ impl LastWords {
         match last {
             Last::Text => held,
             Last::Panic => errors::besides_panic(&String::from_utf8_lossy(&held)).into_bytes(),
-            Last::Error => errors::before_last_message(&String::from_utf8_lossy(&held)).into_bytes(),
+            Last::Error => {
+                errors::before_last_message(&String::from_utf8_lossy(&held)).into_bytes()
+            }
         }
     }
 }
@@ -77,7 +80,8 @@ mod tests {
         let mut words = LastWords::default();
         words.push(b"warning\nno model is loaded\nhint: `%model load tiny`\n");
         assert_eq!(words.end(Last::Error), b"warning\n");
-        words.push(b"a\n\nthread 'main' (7) panicked at src/lib.rs:1:1:\nboom\nnote: run with\nb\n");
+        words
+            .push(b"a\n\nthread 'main' (7) panicked at src/lib.rs:1:1:\nboom\nnote: run with\nb\n");
         assert_eq!(words.end(Last::Panic), b"a\nb\n");
     }
 

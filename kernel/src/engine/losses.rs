@@ -30,13 +30,20 @@ impl Death {
     /// The failure that everybody gets who waited.
     pub(super) fn failure(&self) -> Failure {
         let what = match self.cause {
-            Some(Cause::Interrupt) => "interrupted: nothing answered, so the session's process was ended".to_owned(),
+            Some(Cause::Interrupt) => {
+                "interrupted: nothing answered, so the session's process was ended".to_owned()
+            }
             Some(Cause::Restart) => "the session was restarted".to_owned(),
             Some(Cause::Shutdown) => "the kernel is shutting down".to_owned(),
             None => format!("the session's process died ({})", self.how),
         };
-        let code = if self.cause == Some(Cause::Interrupt) { "engine::interrupted" } else { "engine::child_died" };
-        let failure = Failure::new(code, format!("{what}; {}; a new session is ready", self.losses()));
+        let code = if self.cause == Some(Cause::Interrupt) {
+            "engine::interrupted"
+        } else {
+            "engine::child_died"
+        };
+        let failure =
+            Failure::new(code, format!("{what}; {}; a new session is ready", self.losses()));
         match self.way_back() {
             Some(way) => failure.hint(way),
             None => failure,
@@ -50,7 +57,8 @@ impl Death {
             lost.push(format!("model {}", model.name));
         }
         if !self.snapshot.adapters.is_empty() {
-            let names: Vec<_> = self.snapshot.adapters.iter().map(|adapter| adapter.name.as_str()).collect();
+            let names: Vec<_> =
+                self.snapshot.adapters.iter().map(|adapter| adapter.name.as_str()).collect();
             lost.push(format!("adapters {}", names.join(", ")));
         }
         if !self.snapshot.data.is_empty() {
@@ -60,7 +68,11 @@ impl Death {
             let names: Vec<_> = self.variables.iter().map(|(name, _)| name.as_str()).collect();
             lost.push(format!("variables {}", names.join(", ")));
         }
-        if lost.is_empty() { "nothing was lost".to_owned() } else { format!("gone: {}", lost.join("; ")) }
+        if lost.is_empty() {
+            "nothing was lost".to_owned()
+        } else {
+            format!("gone: {}", lost.join("; "))
+        }
     }
 
     fn way_back(&self) -> Option<String> {
@@ -69,7 +81,9 @@ impl Death {
         let weights = match (self.snapshot.runs.first(), &self.snapshot.job) {
             (None, _) => String::new(),
             (Some(_), Some(_)) => ", then `%resume` continues from the last checkpoint".to_owned(),
-            (Some(newest), None) => format!(", then `%runs use {newest}` attaches the weights of its newest run"),
+            (Some(newest), None) => {
+                format!(", then `%runs use {newest}` attaches the weights of its newest run")
+            }
         };
         Some(format!("`%model load {}` loads the model again{weights}", model.name))
     }
@@ -115,7 +129,12 @@ mod tests {
             data: vec!["which-book".to_owned()],
             ..Snapshot::default()
         };
-        Death { cause, how: "signal 9, killed".to_owned(), snapshot: Arc::new(snapshot), variables: vec![("w".to_owned(), "Tensor".to_owned())] }
+        Death {
+            cause,
+            how: "signal 9, killed".to_owned(),
+            snapshot: Arc::new(snapshot),
+            variables: vec![("w".to_owned(), "Tensor".to_owned())],
+        }
     }
 
     #[test]

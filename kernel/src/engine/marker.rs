@@ -36,7 +36,9 @@ impl MarkFinder {
             match digits.iter().position(|byte| !byte.is_ascii_digit()) {
                 None if digits.len() <= MOST_DIGITS => return self.take(start, parts),
                 Some(end) if digits.get(end) == Some(&TAIL) => {
-                    let number = std::str::from_utf8(digits.get(..end).unwrap_or_default()).ok().and_then(|text| text.parse().ok());
+                    let number = std::str::from_utf8(digits.get(..end).unwrap_or_default())
+                        .ok()
+                        .and_then(|text| text.parse().ok());
                     let mark_end = start + head + end + 1;
                     push_bytes(&mut parts, self.held.drain(..mark_end).take(start).collect());
                     parts.extend(number.map(Part::Mark));
@@ -79,7 +81,10 @@ pub(super) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
 /// How many of the last bytes of `text` are a beginning of `word`, short of all of it.
 pub(super) fn suffix_that_begins(text: &[u8], word: &[u8]) -> usize {
     let most = word.len().saturating_sub(1).min(text.len());
-    (1..=most).rev().find(|count| text.ends_with(word.get(..*count).unwrap_or_default())).unwrap_or(0)
+    (1..=most)
+        .rev()
+        .find(|count| text.ends_with(word.get(..*count).unwrap_or_default()))
+        .unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -99,7 +104,12 @@ mod tests {
             let mut finder = MarkFinder::new(marks());
             let mut parts = finder.push(&whole[..cut]);
             parts.extend(finder.push(&whole[cut..]));
-            let text: Vec<u8> = parts.iter().flat_map(|part| if let Part::Bytes(bytes) = part { bytes.clone() } else { vec![b'|'] }).collect();
+            let text: Vec<u8> = parts
+                .iter()
+                .flat_map(
+                    |part| if let Part::Bytes(bytes) = part { bytes.clone() } else { vec![b'|'] },
+                )
+                .collect();
             assert_eq!(String::from_utf8(text).unwrap(), "before|after", "cut at {cut}");
             assert!(parts.contains(&Part::Mark(1234)));
             assert!(!finder.is_holding());
@@ -109,11 +119,18 @@ mod tests {
     #[test]
     fn text_that_only_looks_like_a_mark_passes() {
         let mut finder = MarkFinder::new(marks());
-        let texts = [[marks().head(), b"x\n"].concat(), Marks::new("guess").bytes(7), Marks::new("").bytes(7)];
+        let texts = [
+            [marks().head(), b"x\n"].concat(),
+            Marks::new("guess").bytes(7),
+            Marks::new("").bytes(7),
+        ];
         for looks_like_it in texts {
             let parts = finder.push(&looks_like_it);
             assert!(parts.iter().all(|part| matches!(part, Part::Bytes(_))), "{parts:?}");
-            let mut text: Vec<u8> = parts.into_iter().flat_map(|part| if let Part::Bytes(bytes) = part { bytes } else { Vec::new() }).collect();
+            let mut text: Vec<u8> = parts
+                .into_iter()
+                .flat_map(|part| if let Part::Bytes(bytes) = part { bytes } else { Vec::new() })
+                .collect();
             text.extend(finder.release());
             assert_eq!(text, looks_like_it);
         }

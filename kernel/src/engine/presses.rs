@@ -61,7 +61,11 @@ mod tests {
         let (mut presses, begin) = (Presses::default(), Instant::now());
         assert_eq!(presses.press(begin, false, true), Act::Ask(begin));
         for milliseconds in [1, 5, 20, 100, 499] {
-            assert_eq!(presses.press(begin + Duration::from_millis(milliseconds), false, true), Act::AskAgain, "{milliseconds} ms");
+            assert_eq!(
+                presses.press(begin + Duration::from_millis(milliseconds), false, true),
+                Act::AskAgain,
+                "{milliseconds} ms"
+            );
         }
         assert_eq!(presses.press(begin + MOMENT, false, true), Act::Kill);
     }
@@ -71,7 +75,11 @@ mod tests {
         let (mut presses, begin) = (Presses::default(), Instant::now());
         presses.press(begin, false, true);
         for seconds in [1, 10, 1000] {
-            assert_eq!(presses.press(begin + Duration::from_secs(seconds), true, true), Act::AskAgain, "{seconds} s");
+            assert_eq!(
+                presses.press(begin + Duration::from_secs(seconds), true, true),
+                Act::AskAgain,
+                "{seconds} s"
+            );
         }
     }
 

@@ -51,7 +51,10 @@ impl Plan {
         let (link, childs_link) = UnixStream::pair()?;
         let (control, childs_control) = UnixStream::pair()?;
         let mut command = Command::new(&self.executable);
-        command.arg("child").arg(childs_link.as_raw_fd().to_string()).arg(childs_control.as_raw_fd().to_string());
+        command
+            .arg("child")
+            .arg(childs_link.as_raw_fd().to_string())
+            .arg(childs_control.as_raw_fd().to_string());
         command.arg(self.template.layout.library()).arg(self.template.stamp.identity.as_str());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A backtrace of a cell shows evcxr's frames and ours, not the cell's lines; `%env RUST_BACKTRACE=1` brings it back.

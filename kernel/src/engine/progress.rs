@@ -25,7 +25,11 @@ impl Progress {
         std::thread::spawn(move || {
             let first = seen;
             while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                let Some(text) = std::fs::read_to_string(&file).ok().filter(|text| text.lines().count() > seen) else { continue };
+                let Some(text) =
+                    std::fs::read_to_string(&file).ok().filter(|text| text.lines().count() > seen)
+                else {
+                    continue;
+                };
                 seen = text.lines().count();
                 let name = text.lines().last().unwrap_or_default();
                 shared.tell(Output::Status(format!("compiling {name} ({})…", seen - first)));

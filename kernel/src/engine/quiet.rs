@@ -88,7 +88,11 @@ mod tests {
             let mut filter = Filter::default();
             let mut passed = filter.push(&text[..cut]);
             passed.extend(filter.push(&text[cut..]));
-            assert_eq!(String::from_utf8(passed).unwrap(), "a\n  b\n not   Compiling x\nrest", "cut at {cut}");
+            assert_eq!(
+                String::from_utf8(passed).unwrap(),
+                "a\n  b\n not   Compiling x\nrest",
+                "cut at {cut}"
+            );
         }
     }
 

@@ -66,7 +66,12 @@ const LAST_WORK: Duration = Duration::from_secs(1);
 
 impl RustThread {
     /// Starts the thread; evcxr comes with the first job that needs it.
-    pub(super) fn start(shared: &Arc<Shared>, supervisor: &Arc<Supervisor>, plan: &super::process::Plan, folder: Folder) -> Result<Self, EngineError> {
+    pub(super) fn start(
+        shared: &Arc<Shared>,
+        supervisor: &Arc<Supervisor>,
+        plan: &super::process::Plan,
+        folder: Folder,
+    ) -> Result<Self, EngineError> {
         let child = |source: std::io::Error| EngineError::Child { reason: source.to_string() };
         let (hosts_end, relays) = unix::message_pair().map_err(child)?;
         let taking = hosts_end.try_clone().map_err(child)?;
@@ -95,7 +100,15 @@ impl RustThread {
                 let _ = end.send(());
             })
             .map_err(child)?;
-        Ok(Self { jobs, busy, ready, interrupted, ended: std::sync::Mutex::new(Some(ended)), hosts_end, session })
+        Ok(Self {
+            jobs,
+            busy,
+            ready,
+            interrupted,
+            ended: std::sync::Mutex::new(Some(ended)),
+            hosts_end,
+            session,
+        })
     }
 
     /// Runs a cell.
@@ -103,7 +116,12 @@ impl RustThread {
         self.interrupted.store(false, Ordering::Release);
         let (sender, receiver) = oneshot::channel();
         let _ = self.jobs.send(Job::Run(code.to_owned(), sender));
-        receiver.await.unwrap_or_else(|_| Err(super::errors::plain("SessionDied", "the Rust thread has ended; restart the kernel")))
+        receiver.await.unwrap_or_else(|_| {
+            Err(super::errors::plain(
+                "SessionDied",
+                "the Rust thread has ended; restart the kernel",
+            ))
+        })
     }
 
     /// Completes; none when there is no answer in time.
@@ -143,7 +161,12 @@ impl RustThread {
         }
     }
 
-    async fn ask<T>(&self, code: &str, byte: usize, job: impl FnOnce(Question, oneshot::Sender<T>) -> Job) -> Option<T> {
+    async fn ask<T>(
+        &self,
+        code: &str,
+        byte: usize,
+        job: impl FnOnce(Question, oneshot::Sender<T>) -> Job,
+    ) -> Option<T> {
         if !self.ready.load(Ordering::Acquire) {
             if !self.is_busy() {
                 self.warm();
@@ -152,7 +175,8 @@ impl RustThread {
         }
         let patience = if self.is_busy() { PATIENCE_BUSY } else { PATIENCE_IDLE };
         let (sender, receiver) = oneshot::channel();
-        let question = Question { code: code.to_owned(), byte, deadline: Instant::now() + patience };
+        let question =
+            Question { code: code.to_owned(), byte, deadline: Instant::now() + patience };
         let _ = self.jobs.send(job(question, sender));
         tokio::time::timeout(patience, receiver).await.ok()?.ok()
     }

@@ -31,7 +31,13 @@ impl Drop for Busy<'_> {
 impl Shared {
     /// Nothing known yet.
     pub(super) fn new(output: mpsc::UnboundedSender<Output>, flow: Flow) -> Self {
-        Self { output, flow, snapshot: Mutex::default(), variables: Mutex::default(), busy: AtomicUsize::new(0) }
+        Self {
+            output,
+            flow,
+            snapshot: Mutex::default(),
+            variables: Mutex::default(),
+            busy: AtomicUsize::new(0),
+        }
     }
 
     /// Somebody waits for the child from now on.
@@ -74,7 +80,10 @@ impl Shared {
     }
 
     /// Replaces the variables and gives the old ones.
-    pub(super) fn set_variables(&self, mut variables: Vec<(String, String)>) -> Vec<(String, String)> {
+    pub(super) fn set_variables(
+        &self,
+        mut variables: Vec<(String, String)>,
+    ) -> Vec<(String, String)> {
         variables.sort();
         std::mem::replace(&mut *lock(&self.variables), variables)
     }

@@ -81,7 +81,11 @@ impl Splitter {
 
     /// Gives up waiting for the rest of what only began like one of the lines.
     pub(super) fn release(&mut self) -> Option<Piece> {
-        if self.is_holding() && !self.held.starts_with(HEAD) { Some(Piece::Text(std::mem::take(&mut self.held))) } else { None }
+        if self.is_holding() && !self.held.starts_with(HEAD) {
+            Some(Piece::Text(std::mem::take(&mut self.held)))
+        } else {
+            None
+        }
     }
 
     /// The cell is over: what it has begun and not ended is text, as it was printed.
@@ -105,12 +109,17 @@ impl Splitter {
         match self.held.iter().position(|byte| *byte == b'\n') {
             Some(end) if is_begin(self.held.get(..end).unwrap_or_default()) => {
                 let line: Vec<u8> = self.held.drain(..=end).collect();
-                let mime = String::from_utf8_lossy(line.get(BEGIN_CONTENT.len()..end).unwrap_or_default()).into_owned();
+                let mime =
+                    String::from_utf8_lossy(line.get(BEGIN_CONTENT.len()..end).unwrap_or_default())
+                        .into_owned();
                 self.content = Some(Open { mime, start: line.len(), printed: line });
             }
             Some(end) if prompt(self.held.get(..end).unwrap_or_default()).is_some() => {
                 let line: Vec<u8> = self.held.drain(..=end).collect();
-                pieces.extend(prompt(line.get(..end).unwrap_or_default()).map(|prompt| Piece::Prompt(Prompt { line, ..prompt })));
+                pieces.extend(
+                    prompt(line.get(..end).unwrap_or_default())
+                        .map(|prompt| Piece::Prompt(Prompt { line, ..prompt })),
+                );
             }
             None if may_become_line(&self.held) => return false,
             _ => self.text(HEAD.len(), pieces),
@@ -128,7 +137,10 @@ impl Splitter {
             open.printed.extend_from_slice(last);
             let text = String::from_utf8_lossy(open.printed.get(open.start..).unwrap_or_default());
             let text = text.trim_start_matches('\n');
-            let content = Content { mime: std::mem::take(&mut open.mime), text: text.strip_suffix('\n').unwrap_or(text).to_owned() };
+            let content = Content {
+                mime: std::mem::take(&mut open.mime),
+                text: text.strip_suffix('\n').unwrap_or(text).to_owned(),
+            };
             self.content = None;
             pieces.push(Piece::Content(content));
             return true;
@@ -164,7 +176,9 @@ fn prompt(line: &[u8]) -> Option<Prompt> {
 }
 
 fn may_become_line(line: &[u8]) -> bool {
-    BEGINNINGS.iter().any(|word| word.starts_with(line) || (line.starts_with(word) && line.len() < MOST_LINE))
+    BEGINNINGS
+        .iter()
+        .any(|word| word.starts_with(line) || (line.starts_with(word) && line.len() < MOST_LINE))
 }
 
 #[cfg(test)]
@@ -175,7 +189,10 @@ mod tests {
         let piece = |piece| match piece {
             Piece::Text(bytes) => bytes,
             Piece::Content(Content { mime, text }) => format!("<{mime}|{text}>").into_bytes(),
-            Piece::Prompt(prompt) => format!("<{}{}>", prompt.text, if prompt.password { "|password" } else { "" }).into_bytes(),
+            Piece::Prompt(prompt) => {
+                format!("<{}{}>", prompt.text, if prompt.password { "|password" } else { "" })
+                    .into_bytes()
+            }
         };
         String::from_utf8(pieces.into_iter().flat_map(piece).collect()).unwrap()
     }
@@ -206,16 +223,28 @@ mod tests {
             "EVCXR_",
             "EVCXR_EXECUTION_COMPLETE or not",
         ] {
-            check(&format!("{line}\n50 %{line}\nEVCXR_{line}"), &format!("{line}\n50 %{line}\nEVCXR_{line}"));
+            check(
+                &format!("{line}\n50 %{line}\nEVCXR_{line}"),
+                &format!("{line}\n50 %{line}\nEVCXR_{line}"),
+            );
         }
         check("EVCXR_BEGIN_CONTENT of this\nx\n", "EVCXR_BEGIN_CONTENT of this\nx\n");
     }
 
     #[test]
     fn rich_output_is_taken_whole_with_its_lines() {
-        check("x\nEVCXR_BEGIN_CONTENT text/html\n<b>EVCXR_</b>\n\nb\nEVCXR_END_CONTENT\ny", "x\n<text/html|<b>EVCXR_</b>\n\nb>y");
-        check("50 %EVCXR_BEGIN_CONTENT text/plain\nabcEVCXR_END_CONTENT\nz", "50 %<text/plain|abc>z");
-        check("EVCXR_BEGIN_CONTENT a/b\nEVCXR_PANIC_NOTIFICATION\nEVCXR_END_CONTENT\n", "<a/b|EVCXR_PANIC_NOTIFICATION>");
+        check(
+            "x\nEVCXR_BEGIN_CONTENT text/html\n<b>EVCXR_</b>\n\nb\nEVCXR_END_CONTENT\ny",
+            "x\n<text/html|<b>EVCXR_</b>\n\nb>y",
+        );
+        check(
+            "50 %EVCXR_BEGIN_CONTENT text/plain\nabcEVCXR_END_CONTENT\nz",
+            "50 %<text/plain|abc>z",
+        );
+        check(
+            "EVCXR_BEGIN_CONTENT a/b\nEVCXR_PANIC_NOTIFICATION\nEVCXR_END_CONTENT\n",
+            "<a/b|EVCXR_PANIC_NOTIFICATION>",
+        );
     }
 
     #[test]
@@ -228,7 +257,9 @@ mod tests {
         check("EVCXR_INPUT_REQUEST:Name? \n", "<Name? >");
         check("EVCXR_INPUT_REQUEST_PASSWORD:\n", "<|password>");
         let mut splitter = Splitter::default();
-        let Some(Piece::Prompt(prompt)) = splitter.push(b"EVCXR_INPUT_REQUEST:a\n").pop() else { panic!("no prompt") };
+        let Some(Piece::Prompt(prompt)) = splitter.push(b"EVCXR_INPUT_REQUEST:a\n").pop() else {
+            panic!("no prompt")
+        };
         assert_eq!(prompt.line, b"EVCXR_INPUT_REQUEST:a\n");
     }
 

@@ -121,7 +121,10 @@ impl Supervisor {
     fn pass(&self, mut state: MutexGuard<'_, State>, message: ToChild) {
         if let Some(reason) = state.ended.clone() {
             drop(state);
-            return self.fail_all(&Failure::new("engine::child", reason).hint("`graft doctor` says what is missing; restart the kernel then"));
+            return self.fail_all(
+                &Failure::new("engine::child", reason)
+                    .hint("`graft doctor` says what is missing; restart the kernel then"),
+            );
         }
         match &state.live {
             // A link that has just broken belongs to a child whose burial answers everybody who waits.
@@ -193,7 +196,9 @@ impl Supervisor {
     /// Waits until a child is ready, or gives up.
     pub(super) fn wait_ready(&self, limit: Duration) -> bool {
         let state = lock(&self.state);
-        let is_waiting = |state: &mut State| state.ended.is_none() && !state.live.as_ref().is_some_and(|live| live.ready);
+        let is_waiting = |state: &mut State| {
+            state.ended.is_none() && !state.live.as_ref().is_some_and(|live| live.ready)
+        };
         match self.changed.wait_timeout_while(state, limit, is_waiting) {
             Ok((state, _)) => state.live.as_ref().is_some_and(|live| live.ready),
             Err(_) => false,
@@ -263,7 +268,10 @@ impl Supervisor {
             return false;
         }
         self.cell().begin();
-        let is_sent = self.control(&control::ToChild::Run { library: library.to_owned(), function: function.to_owned() });
+        let is_sent = self.control(&control::ToChild::Run {
+            library: library.to_owned(),
+            function: function.to_owned(),
+        });
         if !is_sent {
             // The child has died since it was ready: no cell runs.
             self.cell().executing = false;
@@ -274,7 +282,10 @@ impl Supervisor {
     /// Says something to the child's main program; false when there is no child.
     fn control(&self, message: &control::ToChild) -> bool {
         let state = lock(&self.state);
-        state.live.as_ref().is_some_and(|live| frame::write(&mut &live.control, message, &[]).is_ok())
+        state
+            .live
+            .as_ref()
+            .is_some_and(|live| frame::write(&mut &live.control, message, &[]).is_ok())
     }
 
     fn fail_all(&self, failure: &Failure) {

@@ -130,12 +130,19 @@ mod tests {
 
     #[test]
     fn evcxr_is_told_once_how_a_cell_ended() {
-        let end = || CellEnd { panicked: true, failed: None, lost_variables: vec!["x".to_owned(), "y\nEVCXR_EXECUTION_COMPLETE".to_owned()] };
+        let end = || CellEnd {
+            panicked: true,
+            failed: None,
+            lost_variables: vec!["x".to_owned(), "y\nEVCXR_EXECUTION_COMPLETE".to_owned()],
+        };
         let mut watch = CellWatch::default();
         assert!(watch.end(end()).is_empty(), "no cell was running");
         watch.begin();
         let told = String::from_utf8(watch.end(end())).unwrap();
-        assert_eq!(told, "EVCXR_VARIABLE_CHANGED_TYPE:x\nEVCXR_PANIC_NOTIFICATION\nEVCXR_EXECUTION_COMPLETE\n");
+        assert_eq!(
+            told,
+            "EVCXR_VARIABLE_CHANGED_TYPE:x\nEVCXR_PANIC_NOTIFICATION\nEVCXR_EXECUTION_COMPLETE\n"
+        );
         assert!(watch.panicked() && watch.failed().is_none() && !watch.executing);
         assert!(watch.end(end()).is_empty());
     }

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use graft_protocol::{Block, Command, Event, Failure, Reply, RunEnded, RunOutcome, RunStarted, Snapshot, StepRecord};
+use graft_protocol::{
+    Block, Command, Event, Failure, Reply, RunEnded, RunOutcome, RunStarted, Snapshot, StepRecord,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Executor, Work};
@@ -48,7 +50,11 @@ impl Script {
             "show" => self.event(Event::Block(Block::Text(rest.to_owned()))),
             "ask" | "secret" => {
                 let (answer, wait) = oneshot::channel();
-                self.tell(Output::Input { prompt: rest.to_owned(), password: word == "secret", answer });
+                self.tell(Output::Input {
+                    prompt: rest.to_owned(),
+                    password: word == "secret",
+                    answer,
+                });
                 match wait.await.unwrap() {
                     Some(typed) => self.tell(Output::Stdout(format!("got {typed}\n").into())),
                     None => return Err(error("Input", "nobody can answer")),
@@ -90,13 +96,23 @@ impl Script {
             }));
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        self.event(Event::RunEnded(RunEnded { run, outcome: RunOutcome::Finished, step: 50, memory: None, summary: "done".into() }));
+        self.event(Event::RunEnded(RunEnded {
+            run,
+            outcome: RunOutcome::Finished,
+            step: 50,
+            memory: None,
+            summary: "done".into(),
+        }));
         Reply::text("trained")
     }
 }
 
 fn error(ename: &str, evalue: &str) -> RustError {
-    RustError { ename: ename.to_owned(), evalue: evalue.to_owned(), traceback: vec![format!("{ename}: {evalue}")] }
+    RustError {
+        ename: ename.to_owned(),
+        evalue: evalue.to_owned(),
+        traceback: vec![format!("{ename}: {evalue}")],
+    }
 }
 
 impl Executor for Script {
@@ -117,9 +133,16 @@ impl Executor for Script {
                         self.event(Event::Text(piece.to_owned()));
                         tokio::time::sleep(Duration::from_millis(30)).await;
                     }
-                    Ok(Reply::one(Block::Generated { prompt, text: "once upon a time".into(), pieces: Vec::new() }))
+                    Ok(Reply::one(Block::Generated {
+                        prompt,
+                        text: "once upon a time".into(),
+                        pieces: Vec::new(),
+                    }))
                 }
-                other => Err(Failure::new("script::unknown", format!("{other:?} is not in the script")).hint("use another")),
+                other => {
+                    Err(Failure::new("script::unknown", format!("{other:?} is not in the script"))
+                        .hint("use another"))
+                }
             }
         })
     }
@@ -135,13 +158,30 @@ impl Executor for Script {
         })
     }
 
-    fn complete_rust<'a>(&'a self, code: &'a str, byte: usize) -> Work<'a, Option<Vec<RustCompletion>>> {
+    fn complete_rust<'a>(
+        &'a self,
+        code: &'a str,
+        byte: usize,
+    ) -> Work<'a, Option<Vec<RustCompletion>>> {
         let start = code[..byte].rfind([' ', '.']).map_or(0, |at| at + 1);
-        Box::pin(async move { Some(vec![RustCompletion { text: "length".into(), kind: "function".into(), start, end: byte }]) })
+        Box::pin(async move {
+            Some(vec![RustCompletion {
+                text: "length".into(),
+                kind: "function".into(),
+                start,
+                end: byte,
+            }])
+        })
     }
 
-    fn inspect_rust<'a>(&'a self, _code: &'a str, _byte: usize) -> Work<'a, Option<RustInspection>> {
-        Box::pin(async { Some(RustInspection { plain: "a name".into(), html: "<b>a name</b>".into() }) })
+    fn inspect_rust<'a>(
+        &'a self,
+        _code: &'a str,
+        _byte: usize,
+    ) -> Work<'a, Option<RustInspection>> {
+        Box::pin(async {
+            Some(RustInspection { plain: "a name".into(), html: "<b>a name</b>".into() })
+        })
     }
 
     fn interrupt(&self) -> Work<'_, ()> {

@@ -10,10 +10,14 @@ use super::spec_dir::{Place, data_home};
 /// A prefix gets a copy under `bin/`, so that it is whole in itself. For a user the program is copied only when it lies in
 /// a cargo target folder, which comes and goes.
 pub(super) fn program(place: &Place) -> Result<PathBuf, InstallError> {
-    let here = std::env::current_exe().and_then(|path| path.canonicalize()).map_err(InstallError::file(Path::new("graft")))?;
+    let here = std::env::current_exe()
+        .and_then(|path| path.canonicalize())
+        .map_err(InstallError::file(Path::new("graft")))?;
     let folder = match place.prefix()? {
         Some(prefix) => prefix.join("bin"),
-        None if in_target_folder(&here) => data_home().ok_or(InstallError::NoHome)?.join("graft/bin"),
+        None if in_target_folder(&here) => {
+            data_home().ok_or(InstallError::NoHome)?.join("graft/bin")
+        }
         None => return Ok(here),
     };
     let copy = folder.join("graft");
@@ -22,9 +26,14 @@ pub(super) fn program(place: &Place) -> Result<PathBuf, InstallError> {
     }
     std::fs::create_dir_all(&folder).map_err(InstallError::file(&folder))?;
     // Written beside and renamed: a kernel that runs the old copy keeps it.
-    let beside = tempfile::Builder::new().prefix(".graft-").tempfile_in(&folder).map_err(InstallError::file(&folder))?;
+    let beside = tempfile::Builder::new()
+        .prefix(".graft-")
+        .tempfile_in(&folder)
+        .map_err(InstallError::file(&folder))?;
     std::fs::copy(&here, beside.path()).map_err(InstallError::file(&copy))?;
-    beside.persist(&copy).map_err(|error| InstallError::File { path: copy.clone(), source: error.error })?;
+    beside
+        .persist(&copy)
+        .map_err(|error| InstallError::File { path: copy.clone(), source: error.error })?;
     Ok(copy)
 }
 

@@ -42,7 +42,12 @@ struct Mark {
 impl Kernelspec {
     /// A specification that starts `program`.
     pub(crate) fn new(program: &Path, args: &InstallArgs) -> Self {
-        let mut argv = vec![program.display().to_string(), "kernel".to_owned(), "-f".to_owned(), "{connection_file}".to_owned()];
+        let mut argv = vec![
+            program.display().to_string(),
+            "kernel".to_owned(),
+            "-f".to_owned(),
+            "{connection_file}".to_owned(),
+        ];
         if args.warm {
             argv.push("--warm".to_owned());
         }
@@ -61,9 +66,20 @@ impl Kernelspec {
     pub(crate) fn write(&self, folder: &Path) -> Result<(), InstallError> {
         let parent = folder.parent().unwrap_or(Path::new("/"));
         std::fs::create_dir_all(parent).map_err(InstallError::file(parent))?;
-        let beside = tempfile::Builder::new().prefix(".graft-").tempdir_in(parent).map_err(InstallError::file(parent))?;
-        let json = serde_json::to_vec_pretty(self).map_err(|error| InstallError::File { path: folder.join("kernel.json"), source: error.into() })?;
-        let files: [(&str, &[u8]); 4] = [("kernel.json", &json), ("logo-svg.svg", LOGO_SVG), ("logo-32x32.png", LOGO_32), ("logo-64x64.png", LOGO_64)];
+        let beside = tempfile::Builder::new()
+            .prefix(".graft-")
+            .tempdir_in(parent)
+            .map_err(InstallError::file(parent))?;
+        let json = serde_json::to_vec_pretty(self).map_err(|error| InstallError::File {
+            path: folder.join("kernel.json"),
+            source: error.into(),
+        })?;
+        let files: [(&str, &[u8]); 4] = [
+            ("kernel.json", &json),
+            ("logo-svg.svg", LOGO_SVG),
+            ("logo-32x32.png", LOGO_32),
+            ("logo-64x64.png", LOGO_64),
+        ];
         for (name, bytes) in files {
             let path = beside.path().join(name);
             std::fs::write(&path, bytes).map_err(InstallError::file(&path))?;
@@ -79,7 +95,8 @@ impl Kernelspec {
 /// Temporary folders are private; a specification for a whole machine must be read by all.
 fn readable_by_all(folder: &Path) -> Result<(), InstallError> {
     use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).map_err(InstallError::file(folder))
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
+        .map_err(InstallError::file(folder))
 }
 
 /// The name, if it can be a kernel's.
@@ -108,7 +125,11 @@ pub(crate) enum Owner {
 /// Whose the specification in a folder is.
 pub(crate) fn owner(folder: &Path) -> Owner {
     let Ok(text) = std::fs::read_to_string(folder.join("kernel.json")) else {
-        return if folder.exists() { Owner::Other("a folder without a readable kernel.json".to_owned()) } else { Owner::Nobody };
+        return if folder.exists() {
+            Owner::Other("a folder without a readable kernel.json".to_owned())
+        } else {
+            Owner::Nobody
+        };
     };
     match serde_json::from_str::<Kernelspec>(&text) {
         Ok(spec) if spec.metadata.graft.is_some() => Owner::Graft,
@@ -123,7 +144,9 @@ pub(crate) fn owner(folder: &Path) -> Owner {
 /// [`InstallError::Foreign`]
 pub(crate) fn refuse_foreign(folder: &Path) -> Result<(), InstallError> {
     match owner(folder) {
-        Owner::Other(display_name) => Err(InstallError::Foreign { path: folder.to_owned(), display_name }),
+        Owner::Other(display_name) => {
+            Err(InstallError::Foreign { path: folder.to_owned(), display_name })
+        }
         Owner::Nobody | Owner::Graft => Ok(()),
     }
 }
@@ -155,9 +178,24 @@ mod tests {
         spec.write(&folder).unwrap();
         spec.write(&folder).unwrap();
         assert_eq!(owner(&folder), Owner::Graft);
-        let json: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("kernel.json")).unwrap()).unwrap();
-        assert_eq!(json["argv"], serde_json::json!(["/opt/bin/graft", "kernel", "-f", "{connection_file}", "--warm", "--grace", "10"]));
-        assert_eq!((&json["language"], &json["interrupt_mode"]), (&"rust".into(), &"message".into()));
+        let json: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(folder.join("kernel.json")).unwrap()).unwrap();
+        assert_eq!(
+            json["argv"],
+            serde_json::json!([
+                "/opt/bin/graft",
+                "kernel",
+                "-f",
+                "{connection_file}",
+                "--warm",
+                "--grace",
+                "10"
+            ])
+        );
+        assert_eq!(
+            (&json["language"], &json["interrupt_mode"]),
+            (&"rust".into(), &"message".into())
+        );
         assert!(std::fs::read(folder.join("logo-64x64.png")).unwrap().starts_with(b"\x89PNG"));
         assert_eq!(std::fs::read_dir(home.path().join("kernels")).unwrap().count(), 1);
     }
@@ -165,7 +203,11 @@ mod tests {
     #[test]
     fn another_kernel_of_the_same_name_is_refused() {
         let home = tempfile::tempdir().unwrap();
-        std::fs::write(home.path().join("kernel.json"), r#"{"argv":["evcxr_jupyter"],"display_name":"Rust","language":"rust"}"#).unwrap();
+        std::fs::write(
+            home.path().join("kernel.json"),
+            r#"{"argv":["evcxr_jupyter"],"display_name":"Rust","language":"rust"}"#,
+        )
+        .unwrap();
         let error = refuse_foreign(home.path()).unwrap_err();
         assert_eq!(error.code(), "install::foreign");
         assert!(error.to_string().contains("(Rust)"));

@@ -34,7 +34,9 @@ impl Place {
         match self {
             Self::User => Ok(None),
             Self::Environment => environment().map(Some).ok_or(InstallError::NoEnvironment),
-            Self::Prefix(prefix) => std::path::absolute(prefix).map(Some).map_err(InstallError::file(prefix)),
+            Self::Prefix(prefix) => {
+                std::path::absolute(prefix).map(Some).map_err(InstallError::file(prefix))
+            }
         }
     }
 
@@ -53,7 +55,11 @@ impl Place {
 /// Every place this user may have installed into, `prefix` first.
 pub(crate) fn all(prefix: Option<&Path>) -> Vec<Place> {
     let given = prefix.map(|prefix| Place::Prefix(prefix.to_owned()));
-    given.into_iter().chain([Place::User]).chain(environment().map(|_| Place::Environment)).collect()
+    given
+        .into_iter()
+        .chain([Place::User])
+        .chain(environment().map(|_| Place::Environment))
+        .collect()
 }
 
 /// `$XDG_DATA_HOME` or `~/.local/share`.
@@ -62,7 +68,9 @@ pub(crate) fn data_home() -> Option<PathBuf> {
 }
 
 fn user_data_dir() -> Result<PathBuf, InstallError> {
-    absolute("JUPYTER_DATA_DIR").or_else(|| Some(data_home()?.join("jupyter"))).ok_or(InstallError::NoHome)
+    absolute("JUPYTER_DATA_DIR")
+        .or_else(|| Some(data_home()?.join("jupyter")))
+        .ok_or(InstallError::NoHome)
 }
 
 fn environment() -> Option<PathBuf> {

@@ -10,7 +10,9 @@ use graft_magic::Completion;
 use graft_protocol::Snapshot;
 
 use super::code_points;
-use super::reply::{CompleteMetadata, CompleteReply, CompleteType, InspectReply, IsCompleteReply, mime_bundle};
+use super::reply::{
+    CompleteMetadata, CompleteReply, CompleteType, InspectReply, IsCompleteReply, mime_bundle,
+};
 use super::request::Cursor;
 use crate::engine::{Completeness, RustCompletion, completeness};
 use crate::frontend::Rich;
@@ -26,7 +28,9 @@ pub(crate) async fn complete(launch: &Launch, cursor: &Cursor) -> CompleteReply 
         return from_magic(completion);
     }
     let found = match launch.peek() {
-        Some(engine) => engine.complete_rust(&cursor.code, code_points::to_byte(&cursor.code, at)).await,
+        Some(engine) => {
+            engine.complete_rust(&cursor.code, code_points::to_byte(&cursor.code, at)).await
+        }
         None => None,
     };
     from_rust(&cursor.code, at, found.unwrap_or_default())
@@ -35,11 +39,17 @@ pub(crate) async fn complete(launch: &Launch, cursor: &Cursor) -> CompleteReply 
 /// Explains what is at the cursor.
 pub(crate) async fn inspect(launch: &Launch, cursor: &Cursor) -> InspectReply {
     let at = position(cursor);
-    let rich = match graft_magic::inspect(&cursor.code, at, &snapshot(launch), cursor.detail_level) {
+    let rich = match graft_magic::inspect(&cursor.code, at, &snapshot(launch), cursor.detail_level)
+    {
         Some(inspection) => Some(Rich::from_blocks(&inspection.blocks)),
         None => inspect_rust(launch, &cursor.code, code_points::to_byte(&cursor.code, at)).await,
     };
-    InspectReply { status: "ok", found: rich.is_some(), data: rich.map(|rich| mime_bundle(&rich)).unwrap_or_default(), metadata: BTreeMap::new() }
+    InspectReply {
+        status: "ok",
+        found: rich.is_some(),
+        data: rich.map(|rich| mime_bundle(&rich)).unwrap_or_default(),
+        metadata: BTreeMap::new(),
+    }
 }
 
 /// Whether Enter runs the text or opens a line.
@@ -47,12 +57,16 @@ pub(crate) fn is_complete(text: &str) -> IsCompleteReply {
     let rust = match graft_magic::is_complete(text) {
         graft_magic::Completeness::Complete => Completeness::Complete,
         graft_magic::Completeness::Incomplete => Completeness::Incomplete { indent: String::new() },
-        graft_magic::Completeness::Unknown => return IsCompleteReply { status: "unknown", indent: None },
+        graft_magic::Completeness::Unknown => {
+            return IsCompleteReply { status: "unknown", indent: None };
+        }
         graft_magic::Completeness::Rust(text) => completeness::of(&text),
     };
     match rust {
         Completeness::Complete => IsCompleteReply { status: "complete", indent: None },
-        Completeness::Incomplete { indent } => IsCompleteReply { status: "incomplete", indent: Some(indent) },
+        Completeness::Incomplete { indent } => {
+            IsCompleteReply { status: "incomplete", indent: Some(indent) }
+        }
         Completeness::Invalid => IsCompleteReply { status: "invalid", indent: None },
     }
 }
@@ -69,7 +83,8 @@ pub(crate) fn files(typed: &str) -> Vec<String> {
         .flatten()
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
-            let wanted = name.starts_with(start) && (start.starts_with('.') || !name.starts_with('.'));
+            let wanted =
+                name.starts_with(start) && (start.starts_with('.') || !name.starts_with('.'));
             let slash = if entry.path().is_dir() { "/" } else { "" };
             wanted.then(|| format!("{folder}{name}{slash}"))
         })
@@ -96,22 +111,48 @@ fn position(cursor: &Cursor) -> usize {
 
 fn from_magic(completion: Completion) -> CompleteReply {
     let Completion { start, end, items } = completion;
-    let types = items.iter().map(|item| CompleteType { text: item.text.clone(), kind: item.kind.word().to_owned(), signature: item.help.clone(), start, end });
+    let types = items.iter().map(|item| CompleteType {
+        text: item.text.clone(),
+        kind: item.kind.word().to_owned(),
+        signature: item.help.clone(),
+        start,
+        end,
+    });
     let metadata = CompleteMetadata { types: types.collect() };
-    CompleteReply { status: "ok", matches: items.into_iter().map(|item| item.text).collect(), cursor_start: start, cursor_end: end, metadata }
+    CompleteReply {
+        status: "ok",
+        matches: items.into_iter().map(|item| item.text).collect(),
+        cursor_start: start,
+        cursor_end: end,
+        metadata,
+    }
 }
 
 /// A reply has one range for all matches, so those that replace another range than the first are left out.
 fn from_rust(code: &str, at: usize, found: Vec<RustCompletion>) -> CompleteReply {
     let range = found.first().map(|first| (first.start, first.end));
-    let (start, end) = range.map_or((at, at), |(start, end)| (code_points::from_byte(code, start), code_points::from_byte(code, end)));
+    let (start, end) = range.map_or((at, at), |(start, end)| {
+        (code_points::from_byte(code, start), code_points::from_byte(code, end))
+    });
     let kept = found.into_iter().filter(|item| Some((item.start, item.end)) == range).take(MOST);
     let (mut matches, mut types) = (Vec::new(), Vec::new());
     for item in kept {
         matches.push(item.text.clone());
-        types.push(CompleteType { text: item.text, kind: item.kind, signature: String::new(), start, end });
+        types.push(CompleteType {
+            text: item.text,
+            kind: item.kind,
+            signature: String::new(),
+            start,
+            end,
+        });
     }
-    CompleteReply { status: "ok", matches, cursor_start: start, cursor_end: end, metadata: CompleteMetadata { types } }
+    CompleteReply {
+        status: "ok",
+        matches,
+        cursor_start: start,
+        cursor_end: end,
+        metadata: CompleteMetadata { types },
+    }
 }
 
 #[cfg(test)]

@@ -28,7 +28,9 @@ pub(crate) enum ConnectionError {
         source: serde_json::Error,
     },
     /// It asks for a signature that the protocol does not know.
-    #[error("the connection file {path} asks for the signature scheme `{scheme}`; only `hmac-sha256` is supported")]
+    #[error(
+        "the connection file {path} asks for the signature scheme `{scheme}`; only `hmac-sha256` is supported"
+    )]
     Scheme {
         /// The file.
         path: PathBuf,
@@ -71,11 +73,16 @@ impl Hint for ConnectionError {
 /// # Errors
 /// [`ConnectionError`] with the file's name.
 pub(crate) fn read(path: &Path) -> Result<ConnectionInfo, ConnectionError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConnectionError::Unreadable { path: path.to_owned(), source })?;
-    let mut info: ConnectionInfo = serde_json::from_str(&text).map_err(|source| ConnectionError::Damaged { path: path.to_owned(), source })?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConnectionError::Unreadable { path: path.to_owned(), source })?;
+    let mut info: ConnectionInfo = serde_json::from_str(&text)
+        .map_err(|source| ConnectionError::Damaged { path: path.to_owned(), source })?;
     // An empty key switches signing off, whatever the scheme says.
     if !info.key.is_empty() && info.signature_scheme != "hmac-sha256" {
-        return Err(ConnectionError::Scheme { path: path.to_owned(), scheme: info.signature_scheme });
+        return Err(ConnectionError::Scheme {
+            path: path.to_owned(),
+            scheme: info.signature_scheme,
+        });
     }
     // What libzmq understands and zeromq does not.
     if info.ip == "*" {
@@ -144,6 +151,9 @@ mod tests {
 
     #[test]
     fn another_signature_scheme_is_refused() {
-        assert_eq!(read_text(&GOOD.replace("hmac-sha256", "hmac-md5")).unwrap_err().code(), "connection::scheme");
+        assert_eq!(
+            read_text(&GOOD.replace("hmac-sha256", "hmac-md5")).unwrap_err().code(),
+            "connection::scheme"
+        );
     }
 }

@@ -32,7 +32,10 @@ pub(crate) async fn evaluate(cells: &mut Cells, code: &str) -> Evaluated {
     match cells.run(code, &ear).await {
         Ok(()) => {
             let shown = ear.shown.into_inner().unwrap_or_else(PoisonError::into_inner);
-            Evaluated::Ok { data: mime_bundle(&shown.unwrap_or_default()), metadata: BTreeMap::new() }
+            Evaluated::Ok {
+                data: mime_bundle(&shown.unwrap_or_default()),
+                metadata: BTreeMap::new(),
+            }
         }
         Err(error) => Evaluated::Error((&error).into()),
     }

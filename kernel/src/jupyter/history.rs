@@ -55,8 +55,16 @@ impl History {
     /// Answers a request.
     pub(crate) fn answer(&mut self, query: &Query) -> Vec<HistoryEntry> {
         let wanted = match query.hist_access_type.as_str() {
-            "range" => Wanted::Range { session: query.session, start: query.start.unwrap_or(1), stop: query.stop.unwrap_or(i64::MAX) },
-            "search" => Wanted::Search { glob: query.pattern.clone().unwrap_or_else(|| "*".to_owned()), most: query.n, unique: query.unique },
+            "range" => Wanted::Range {
+                session: query.session,
+                start: query.start.unwrap_or(1),
+                stop: query.stop.unwrap_or(i64::MAX),
+            },
+            "search" => Wanted::Search {
+                glob: query.pattern.clone().unwrap_or_else(|| "*".to_owned()),
+                most: query.n,
+                unique: query.unique,
+            },
             _ => Wanted::Tail { most: query.n.unwrap_or(10) },
         };
         let found = self.with(|store| store.find(&wanted)).unwrap_or_default();
@@ -67,7 +75,10 @@ impl History {
         found.into_iter().map(entry).collect()
     }
 
-    fn with<T>(&mut self, work: impl FnOnce(&mut Store) -> Result<T, rusqlite::Error>) -> Option<T> {
+    fn with<T>(
+        &mut self,
+        work: impl FnOnce(&mut Store) -> Result<T, rusqlite::Error>,
+    ) -> Option<T> {
         let file = self.file.as_deref();
         let store = match &mut self.store {
             Some(store) => store,
@@ -85,14 +96,21 @@ fn open(file: Option<&Path>) -> Option<Store> {
                 return Err(error);
             }
             let aside = file.with_extension("sqlite.damaged");
-            crate::log::line(&format!("history: {} is damaged and now lies in {}: {error}", file.display(), aside.display()));
+            crate::log::line(&format!(
+                "history: {} is damaged and now lies in {}: {error}",
+                file.display(),
+                aside.display()
+            ));
             // One that cannot be moved cannot be opened anew either, which the next line finds.
             let _ = std::fs::rename(file, aside);
             Store::open(file)
         });
         match opened {
             Ok(store) => return Some(store),
-            Err(error) => crate::log::line(&format!("history: {} cannot be used; it is kept in memory: {error}", file.display())),
+            Err(error) => crate::log::line(&format!(
+                "history: {} cannot be used; it is kept in memory: {error}",
+                file.display()
+            )),
         }
     }
     Store::in_memory().inspect_err(|error| crate::log::line(&format!("history: {error}"))).ok()
@@ -113,7 +131,9 @@ mod tests {
     fn texts(history: &mut History, query: Query) -> Vec<String> {
         let text = |entry| match entry {
             HistoryEntry::Input(session, line, text) => format!("{session}/{line} {text}"),
-            HistoryEntry::InputOutput(session, line, (text, output)) => format!("{session}/{line} {text} -> {output:?}"),
+            HistoryEntry::InputOutput(session, line, (text, output)) => {
+                format!("{session}/{line} {text} -> {output:?}")
+            }
         };
         history.answer(&query).into_iter().map(text).collect()
     }
@@ -125,24 +145,54 @@ mod tests {
     #[test]
     fn a_tail_gives_the_last_cells_oldest_first() {
         let mut history = filled(History::in_memory());
-        assert_eq!(texts(&mut history, Query { n: Some(2), ..query("tail") }), ["1/3 1+1", "1/4 let x = 1;"]);
-        assert_eq!(texts(&mut history, Query { n: Some(1), output: true, ..query("tail") }), ["1/4 let x = 1; -> Some(\"1\")"]);
+        assert_eq!(
+            texts(&mut history, Query { n: Some(2), ..query("tail") }),
+            ["1/3 1+1", "1/4 let x = 1;"]
+        );
+        assert_eq!(
+            texts(&mut history, Query { n: Some(1), output: true, ..query("tail") }),
+            ["1/4 let x = 1; -> Some(\"1\")"]
+        );
     }
 
     #[test]
     fn a_range_excludes_its_stop_and_other_sessions() {
         let mut history = filled(History::in_memory());
-        assert_eq!(texts(&mut history, Query { start: Some(2), stop: Some(4), ..query("range") }), ["1/2 2+2", "1/3 1+1"]);
-        assert_eq!(texts(&mut history, Query { session: 7, ..query("range") }), Vec::<String>::new());
+        assert_eq!(
+            texts(&mut history, Query { start: Some(2), stop: Some(4), ..query("range") }),
+            ["1/2 2+2", "1/3 1+1"]
+        );
+        assert_eq!(
+            texts(&mut history, Query { session: 7, ..query("range") }),
+            Vec::<String>::new()
+        );
     }
 
     #[test]
     fn a_search_is_a_glob_with_unique_and_n() {
         let mut history = filled(History::in_memory());
-        assert_eq!(texts(&mut history, Query { pattern: Some("?+?".into()), ..query("search") }), ["1/1 1+1", "1/2 2+2", "1/3 1+1"]);
-        assert_eq!(texts(&mut history, Query { pattern: Some("1*1".into()), unique: true, ..query("search") }), ["1/3 1+1"]);
-        assert_eq!(texts(&mut history, Query { pattern: Some("*+*".into()), n: Some(2), ..query("search") }), ["1/2 2+2", "1/3 1+1"]);
-        assert_eq!(texts(&mut history, Query { pattern: Some("let".into()), ..query("search") }), Vec::<String>::new());
+        assert_eq!(
+            texts(&mut history, Query { pattern: Some("?+?".into()), ..query("search") }),
+            ["1/1 1+1", "1/2 2+2", "1/3 1+1"]
+        );
+        assert_eq!(
+            texts(
+                &mut history,
+                Query { pattern: Some("1*1".into()), unique: true, ..query("search") }
+            ),
+            ["1/3 1+1"]
+        );
+        assert_eq!(
+            texts(
+                &mut history,
+                Query { pattern: Some("*+*".into()), n: Some(2), ..query("search") }
+            ),
+            ["1/2 2+2", "1/3 1+1"]
+        );
+        assert_eq!(
+            texts(&mut history, Query { pattern: Some("let".into()), ..query("search") }),
+            Vec::<String>::new()
+        );
     }
 
     #[test]
@@ -153,8 +203,14 @@ mod tests {
         drop(filled(of_file()));
         let mut next = of_file();
         next.add(1, "new");
-        assert_eq!(texts(&mut next, Query { n: Some(2), ..query("tail") }), ["1/4 let x = 1;", "2/1 new"]);
-        assert_eq!(texts(&mut next, Query { session: -1, stop: Some(2), ..query("range") }), ["1/1 1+1"]);
+        assert_eq!(
+            texts(&mut next, Query { n: Some(2), ..query("tail") }),
+            ["1/4 let x = 1;", "2/1 new"]
+        );
+        assert_eq!(
+            texts(&mut next, Query { session: -1, stop: Some(2), ..query("range") }),
+            ["1/1 1+1"]
+        );
         assert_eq!(texts(&mut next, Query { session: 0, ..query("range") }), ["2/1 new"]);
         // Two kernels at once have a session each.
         let mut other = of_file();
@@ -181,7 +237,8 @@ mod tests {
         private(&history);
         // As an earlier version left them.
         for entry in std::fs::read_dir(file.parent().unwrap()).unwrap() {
-            std::fs::set_permissions(entry.unwrap().path(), std::fs::Permissions::from_mode(0o644)).unwrap();
+            std::fs::set_permissions(entry.unwrap().path(), std::fs::Permissions::from_mode(0o644))
+                .unwrap();
         }
         private(&filled(open()));
     }
@@ -193,8 +250,13 @@ mod tests {
         std::fs::write(&file, "this is no database, however long it is read for").unwrap();
         let mut history = filled(History { file: Some(file.clone()), store: None });
         assert_eq!(texts(&mut history, Query { n: Some(1), ..query("tail") }), ["1/4 let x = 1;"]);
-        assert!(std::fs::read_to_string(home.path().join("history.sqlite.damaged")).unwrap().starts_with("this is no"));
-        let mut nowhere = filled(History { file: Some("/proc/none/history.sqlite".into()), store: None });
+        assert!(
+            std::fs::read_to_string(home.path().join("history.sqlite.damaged"))
+                .unwrap()
+                .starts_with("this is no")
+        );
+        let mut nowhere =
+            filled(History { file: Some("/proc/none/history.sqlite".into()), store: None });
         assert_eq!(texts(&mut nowhere, Query { n: Some(1), ..query("tail") }), ["1/4 let x = 1;"]);
     }
 }

@@ -141,16 +141,24 @@ impl Kernel {
     async fn reply(&self, parent: &Arc<Parent>, request: Request) -> Option<Reply> {
         Some(match request {
             Request::KernelInfo => Reply::kernel_info(),
-            Request::Complete(cursor) => Reply::Complete(assist::complete(self.launch(), &cursor).await),
-            Request::Inspect(cursor) => Reply::Inspect(assist::inspect(self.launch(), &cursor).await),
+            Request::Complete(cursor) => {
+                Reply::Complete(assist::complete(self.launch(), &cursor).await)
+            }
+            Request::Inspect(cursor) => {
+                Reply::Inspect(assist::inspect(self.launch(), &cursor).await)
+            }
             Request::IsComplete(code) => Reply::IsComplete(assist::is_complete(&code.code)),
             Request::History(query) => {
-                let history = self.history().lock().unwrap_or_else(PoisonError::into_inner).answer(&query);
+                let history =
+                    self.history().lock().unwrap_or_else(PoisonError::into_inner).answer(&query);
                 Reply::History(HistoryReply { status: "ok", history })
             }
             Request::CommInfo => Reply::CommInfo { status: "ok", comms: BTreeMap::new() },
             Request::CommOpen(comm) => {
-                self.iopub().send(parent, Broadcast::CommClose { comm_id: comm.comm_id, data: BTreeMap::new() });
+                self.iopub().send(
+                    parent,
+                    Broadcast::CommClose { comm_id: comm.comm_id, data: BTreeMap::new() },
+                );
                 return None;
             }
             Request::Interrupt => {
@@ -162,10 +170,17 @@ impl Kernel {
                 Reply::Shutdown { status: "ok", restart }
             }
             Request::Malformed(Malformed { reply_type, reason }) => {
-                let error = CellError { ename: "InvalidRequest".to_owned(), evalue: reason, traceback: Vec::new() };
+                let error = CellError {
+                    ename: "InvalidRequest".to_owned(),
+                    evalue: reason,
+                    traceback: Vec::new(),
+                };
                 Reply::Error { msg_type: reply_type?, status: "error", error: (&error).into() }
             }
-            Request::Execute(_) | Request::CommOther | Request::InputReply(_) | Request::Unknown => return None,
+            Request::Execute(_)
+            | Request::CommOther
+            | Request::InputReply(_)
+            | Request::Unknown => return None,
         })
     }
 }

@@ -66,7 +66,12 @@ impl Runner {
         let mut last = Arc::new(Parent::default());
         loop {
             // What background threads of the user print between cells belongs to the last one.
-            let idle = Notebook::new(self.kernel.clone(), last.clone(), self.count, Manners { silent: false, allow_stdin: false, history: None });
+            let idle = Notebook::new(
+                self.kernel.clone(),
+                last.clone(),
+                self.count,
+                Manners { silent: false, allow_stdin: false, history: None },
+            );
             let job = tokio::select! {
                 job = queue.recv() => job,
                 never = self.cells.idle(&idle) => match never {},
@@ -88,10 +93,15 @@ impl Runner {
         if !execute.silent {
             self.cells.remember(&execute.code);
         }
-        let values = if result.is_ok() { self.expressions(&execute.user_expressions).await } else { BTreeMap::new() };
+        let values = if result.is_ok() {
+            self.expressions(&execute.user_expressions).await
+        } else {
+            BTreeMap::new()
+        };
         let abort = result.is_err() && execute.stop_on_error;
         let aborted = if abort { self.settle(queue).await } else { Vec::new() };
-        self.outbox.send(&parent, &Reply::Execute(self.reply(result.err().as_ref(), values, &notebook)));
+        self.outbox
+            .send(&parent, &Reply::Execute(self.reply(result.err().as_ref(), values, &notebook)));
         kernel.end_cell(&parent);
         for job in aborted {
             self.abort(&job);
@@ -104,9 +114,20 @@ impl Runner {
             Ok(result) => return result,
             Err(panicked) => panicked,
         };
-        let text = panicked.downcast_ref::<String>().map(String::as_str).or_else(|| panicked.downcast_ref::<&str>().copied()).unwrap_or("no message");
-        let evalue = graft_render::visible(&format!("the kernel itself failed, the session goes on: {text}")).into_owned();
-        let error = CellError { ename: "KernelPanic".to_owned(), traceback: vec![format!("KernelPanic: {evalue}")], evalue };
+        let text = panicked
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panicked.downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
+        let evalue = graft_render::visible(&format!(
+            "the kernel itself failed, the session goes on: {text}"
+        ))
+        .into_owned();
+        let error = CellError {
+            ename: "KernelPanic".to_owned(),
+            traceback: vec![format!("KernelPanic: {evalue}")],
+            evalue,
+        };
         notebook.error(&error);
         Err(error)
     }
@@ -120,13 +141,19 @@ impl Runner {
             history.lock().unwrap_or_else(PoisonError::into_inner).add(self.count, &execute.code);
         }
         if !execute.silent {
-            self.kernel.iopub().send(parent, Broadcast::ExecuteInput { code: execute.code.clone(), execution_count: self.count });
+            self.kernel.iopub().send(
+                parent,
+                Broadcast::ExecuteInput { code: execute.code.clone(), execution_count: self.count },
+            );
         }
         let manners = Manners { silent: execute.silent, allow_stdin: execute.allow_stdin, history };
         Notebook::new(self.kernel.clone(), parent.clone(), self.count, manners)
     }
 
-    async fn expressions(&mut self, wanted: &BTreeMap<String, String>) -> BTreeMap<String, Evaluated> {
+    async fn expressions(
+        &mut self,
+        wanted: &BTreeMap<String, String>,
+    ) -> BTreeMap<String, Evaluated> {
         let mut values = BTreeMap::new();
         for (name, code) in wanted {
             values.insert(name.clone(), expression::evaluate(&mut self.cells, code).await);
@@ -134,7 +161,12 @@ impl Runner {
         values
     }
 
-    fn reply(&self, error: Option<&CellError>, user_expressions: BTreeMap<String, Evaluated>, notebook: &Notebook) -> ExecuteReply {
+    fn reply(
+        &self,
+        error: Option<&CellError>,
+        user_expressions: BTreeMap<String, Evaluated>,
+        notebook: &Notebook,
+    ) -> ExecuteReply {
         ExecuteReply {
             status: if error.is_some() { "error" } else { "ok" },
             execution_count: Some(notebook.execution_count()),
@@ -154,9 +186,18 @@ impl Runner {
     /// has no number.
     fn abort(&self, job: &Job) {
         self.kernel.iopub().status(&job.parent, "busy");
-        let error = CellError { ename: "Aborted".to_owned(), evalue: "not run, because a cell before it failed".to_owned(), traceback: Vec::new() };
-        let reply =
-            ExecuteReply { status: "error", execution_count: None, user_expressions: BTreeMap::new(), payload: Vec::new(), error: Some((&error).into()) };
+        let error = CellError {
+            ename: "Aborted".to_owned(),
+            evalue: "not run, because a cell before it failed".to_owned(),
+            traceback: Vec::new(),
+        };
+        let reply = ExecuteReply {
+            status: "error",
+            execution_count: None,
+            user_expressions: BTreeMap::new(),
+            payload: Vec::new(),
+            error: Some((&error).into()),
+        };
         self.outbox.send(&job.parent, &Reply::Execute(reply));
         self.kernel.iopub().status(&job.parent, "idle");
     }

@@ -12,7 +12,8 @@ use crate::channels::iopub::{Broadcast, Transient};
 use crate::frontend::{Answer, CellError, Frontend, Rich, Stream};
 
 /// Shown below a cell that reads standard input where its client has said that it answers no questions.
-const NO_INPUT: &str = "this cell reads standard input; its client answers no questions, so it reads the end of input";
+const NO_INPUT: &str =
+    "this cell reads standard input; its client answers no questions, so it reads the end of input";
 
 /// The output of one cell.
 pub(crate) struct Notebook {
@@ -37,9 +38,22 @@ pub(crate) struct Manners {
 
 impl Notebook {
     /// Output under a request.
-    pub(crate) fn new(kernel: Arc<Kernel>, parent: Arc<Parent>, execution_count: u64, manners: Manners) -> Self {
+    pub(crate) fn new(
+        kernel: Arc<Kernel>,
+        parent: Arc<Parent>,
+        execution_count: u64,
+        manners: Manners,
+    ) -> Self {
         let Manners { silent, allow_stdin, history } = manners;
-        Self { kernel, parent, execution_count, silent, allow_stdin, payload: Mutex::default(), history }
+        Self {
+            kernel,
+            parent,
+            execution_count,
+            silent,
+            allow_stdin,
+            payload: Mutex::default(),
+            history,
+        }
     }
 
     /// Number of the cell.
@@ -64,7 +78,12 @@ impl Notebook {
 
     fn show(&self, rich: &Rich, display_id: Option<&str>, update: bool) {
         let transient = Transient { display_id: display_id.map(str::to_owned) };
-        self.publish(Broadcast::Display { data: mime_bundle(rich), metadata: picture_sizes(rich), transient, update });
+        self.publish(Broadcast::Display {
+            data: mime_bundle(rich),
+            metadata: picture_sizes(rich),
+            transient,
+            update,
+        });
     }
 }
 
@@ -87,7 +106,11 @@ impl Frontend for Notebook {
         if let Some(history) = &self.history {
             history.lock().unwrap_or_else(PoisonError::into_inner).set_output(rich.text());
         }
-        self.publish(Broadcast::Result { data: mime_bundle(rich), metadata: picture_sizes(rich), execution_count: self.execution_count });
+        self.publish(Broadcast::Result {
+            data: mime_bundle(rich),
+            metadata: picture_sizes(rich),
+            execution_count: self.execution_count,
+        });
     }
 
     fn clear_output(&self, wait: bool) {
@@ -111,7 +134,10 @@ impl Frontend for Notebook {
             if !self.allow_stdin {
                 // A cell that asks a question ends with an error; one that only reads goes on.
                 if prompt.is_empty() {
-                    self.display(&Rich::from_block(&Block::Note(Level::Info, NO_INPUT.to_owned())), None);
+                    self.display(
+                        &Rich::from_block(&Block::Note(Level::Info, NO_INPUT.to_owned())),
+                        None,
+                    );
                 }
                 return None;
             }

@@ -249,11 +249,19 @@ impl Reply {
                 codemirror_mode: "rust",
                 nbconvert_exporter: "script",
             },
-            banner: format!("Graft {version}: Rust with fine-tuning built in. Start with `%model load tiny`; `%lsmagic` lists the commands."),
+            banner: format!(
+                "Graft {version}: Rust with fine-tuning built in. Start with `%model load tiny`; `%lsmagic` lists the commands."
+            ),
             help_links: vec![
-                HelpLink { text: "The Rust Programming Language", url: "https://doc.rust-lang.org/book/" },
+                HelpLink {
+                    text: "The Rust Programming Language",
+                    url: "https://doc.rust-lang.org/book/",
+                },
                 HelpLink { text: "Rust standard library", url: "https://doc.rust-lang.org/std/" },
-                HelpLink { text: "PEFT methods (Hugging Face)", url: "https://huggingface.co/docs/peft" },
+                HelpLink {
+                    text: "PEFT methods (Hugging Face)",
+                    url: "https://huggingface.co/docs/peft",
+                },
                 HelpLink { text: "candle", url: "https://docs.rs/candle-core" },
             ],
             debugger: false,
@@ -281,7 +289,11 @@ impl Reply {
 
 impl From<&CellError> for ErrorContent {
     fn from(error: &CellError) -> Self {
-        Self { ename: error.ename.clone(), evalue: error.evalue.clone(), traceback: error.traceback.clone() }
+        Self {
+            ename: error.ename.clone(),
+            evalue: error.evalue.clone(),
+            traceback: error.traceback.clone(),
+        }
     }
 }
 
@@ -304,8 +316,11 @@ pub(crate) struct PictureSize {
 
 /// Graft's own pictures are drawn with twice the pixels that they are to be shown with, so that they are sharp on a fine screen.
 pub(crate) fn picture_sizes(rich: &Rich) -> BTreeMap<String, PictureSize> {
-    let png = matches!(rich.source, Source::Blocks(_)).then(|| rich.mime.get("image/png")).flatten();
-    let size = png.and_then(|png| size_of_png(png)).map(|(width, height)| PictureSize { width: width / 2, height: height / 2 });
+    let png =
+        matches!(rich.source, Source::Blocks(_)).then(|| rich.mime.get("image/png")).flatten();
+    let size = png
+        .and_then(|png| size_of_png(png))
+        .map(|(width, height)| PictureSize { width: width / 2, height: height / 2 });
     size.map(|size| ("image/png".to_owned(), size)).into_iter().collect()
 }
 
@@ -322,17 +337,35 @@ mod tests {
 
     #[test]
     fn a_picture_of_graft_is_shown_at_half_its_pixels_and_one_of_the_user_as_it_is() {
-        let block = graft_protocol::Block::Heat(vec![graft_protocol::HeatMap::of("A", ["r 1".to_owned(), "c 1".to_owned()], (1, 1), &[1.0], 4)]);
+        let block = graft_protocol::Block::Heat(vec![graft_protocol::HeatMap::of(
+            "A",
+            ["r 1".to_owned(), "c 1".to_owned()],
+            (1, 1),
+            &[1.0],
+            4,
+        )]);
         let drawn = Rich::from_block(&block);
-        assert_eq!(picture_sizes(&drawn).get("image/png"), Some(&PictureSize { width: 300, height: 330 }));
+        assert_eq!(
+            picture_sizes(&drawn).get("image/png"),
+            Some(&PictureSize { width: 300, height: 330 })
+        );
         assert!(picture_sizes(&Rich { source: Source::Mime, ..drawn }).is_empty());
     }
 
     #[test]
     fn an_error_reply_has_the_triple_beside_the_count() {
-        let error = CellError { ename: "UsageError".into(), evalue: "no such magic".into(), traceback: vec!["line".into()] };
-        let reply =
-            ExecuteReply { status: "error", execution_count: Some(3), user_expressions: BTreeMap::new(), payload: vec![], error: Some((&error).into()) };
+        let error = CellError {
+            ename: "UsageError".into(),
+            evalue: "no such magic".into(),
+            traceback: vec!["line".into()],
+        };
+        let reply = ExecuteReply {
+            status: "error",
+            execution_count: Some(3),
+            user_expressions: BTreeMap::new(),
+            payload: vec![],
+            error: Some((&error).into()),
+        };
         let json = serde_json::to_value(Reply::Execute(reply)).unwrap();
         assert_eq!(json["ename"], "UsageError");
         assert_eq!(json["traceback"][0], "line");
@@ -341,8 +374,12 @@ mod tests {
 
     #[test]
     fn payloads_carry_their_source() {
-        let json = serde_json::to_value(Payload::SetNextInput { text: "x".into(), replace: true }).unwrap();
-        assert_eq!(json, serde_json::json!({"source": "set_next_input", "text": "x", "replace": true}));
+        let json = serde_json::to_value(Payload::SetNextInput { text: "x".into(), replace: true })
+            .unwrap();
+        assert_eq!(
+            json,
+            serde_json::json!({"source": "set_next_input", "text": "x", "replace": true})
+        );
     }
 
     #[test]

@@ -163,7 +163,9 @@ impl Request {
             "execute_request" => read(kind, content, Some("execute_reply"), Self::Execute),
             "complete_request" => read(kind, content, Some("complete_reply"), Self::Complete),
             "inspect_request" => read(kind, content, Some("inspect_reply"), Self::Inspect),
-            "is_complete_request" => read(kind, content, Some("is_complete_reply"), Self::IsComplete),
+            "is_complete_request" => {
+                read(kind, content, Some("is_complete_reply"), Self::IsComplete)
+            }
             "history_request" => read(kind, content, Some("history_reply"), Self::History),
             "comm_info_request" => Self::CommInfo,
             "comm_open" => read(kind, content, None, Self::CommOpen),
@@ -177,11 +179,19 @@ impl Request {
 }
 
 /// A request with that content, or what is wrong with it. An array is not taken for the fields of an object in their order.
-fn read<T: DeserializeOwned>(kind: &str, content: &[u8], reply_type: Option<&'static str>, request: fn(T) -> Request) -> Request {
+fn read<T: DeserializeOwned>(
+    kind: &str,
+    content: &[u8],
+    reply_type: Option<&'static str>,
+    request: fn(T) -> Request,
+) -> Request {
     let object: Result<Map<String, Value>, _> = serde_json::from_slice(content);
     match object.and_then(|object| serde_json::from_value(Value::Object(object))) {
         Ok(content) => request(content),
-        Err(error) => Request::Malformed(Malformed { reply_type, reason: format!("the content of this `{kind}` is malformed: {error}") }),
+        Err(error) => Request::Malformed(Malformed {
+            reply_type,
+            reason: format!("the content of this `{kind}` is malformed: {error}"),
+        }),
     }
 }
 
@@ -191,26 +201,58 @@ mod tests {
     use bytes::Bytes;
 
     fn parse(msg_type: &str, content: &'static str) -> Request {
-        Request::parse(&Incoming { parent: Default::default(), msg_type: msg_type.to_owned(), content: Bytes::from_static(content.as_bytes()) })
+        Request::parse(&Incoming {
+            parent: Default::default(),
+            msg_type: msg_type.to_owned(),
+            content: Bytes::from_static(content.as_bytes()),
+        })
     }
 
     #[test]
     fn missing_fields_have_the_defaults_of_the_protocol() {
-        let Request::Execute(execute) = parse("execute_request", r#"{"code":"1"}"#) else { panic!("not an execute_request") };
-        assert!(!execute.silent && execute.store_history && execute.allow_stdin && execute.stop_on_error);
-        let Request::History(history) = parse("history_request", r#"{"hist_access_type":"search","pattern":"a*"}"#) else { panic!("not a history_request") };
+        let Request::Execute(execute) = parse("execute_request", r#"{"code":"1"}"#) else {
+            panic!("not an execute_request")
+        };
+        assert!(
+            !execute.silent
+                && execute.store_history
+                && execute.allow_stdin
+                && execute.stop_on_error
+        );
+        let Request::History(history) =
+            parse("history_request", r#"{"hist_access_type":"search","pattern":"a*"}"#)
+        else {
+            panic!("not a history_request")
+        };
         assert_eq!((history.n, history.unique, history.stop), (None, false, None));
-        assert!(matches!(parse("shutdown_request", "{}"), Request::Shutdown(Shutdown { restart: false })));
+        assert!(matches!(
+            parse("shutdown_request", "{}"),
+            Request::Shutdown(Shutdown { restart: false })
+        ));
     }
 
     #[test]
     fn content_of_another_form_is_malformed_and_names_the_request() {
-        for content in ["[1", "\"text\"", "[\"1\", false]", "null", r#"{"code":null}"#, r#"{"code":7}"#, r#"{"silent":"no"}"#, ""] {
-            let Request::Malformed(malformed) = parse("execute_request", content) else { panic!("{content} is taken") };
+        for content in [
+            "[1",
+            "\"text\"",
+            "[\"1\", false]",
+            "null",
+            r#"{"code":null}"#,
+            r#"{"code":7}"#,
+            r#"{"silent":"no"}"#,
+            "",
+        ] {
+            let Request::Malformed(malformed) = parse("execute_request", content) else {
+                panic!("{content} is taken")
+            };
             assert_eq!(malformed.reply_type, Some("execute_reply"));
             assert!(malformed.reason.contains("execute_request"), "{}", malformed.reason);
         }
-        assert!(matches!(parse("comm_open", "null"), Request::Malformed(Malformed { reply_type: None, .. })));
+        assert!(matches!(
+            parse("comm_open", "null"),
+            Request::Malformed(Malformed { reply_type: None, .. })
+        ));
     }
 
     #[test]

@@ -20,12 +20,22 @@ struct TestKernel {
 
 impl TestKernel {
     fn start(file: ConnectionFile) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
         let (path, ended) = (file.path(), Arc::new(AtomicU8::new(0)));
         let end = ended.clone();
         runtime.spawn(async move {
-            let start: Arc<Start> = Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>));
-            serve(&path, Surroundings { start, flow: Flow::default(), history: History::in_memory() }).await.unwrap();
+            let start: Arc<Start> =
+                Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>));
+            serve(
+                &path,
+                Surroundings { start, flow: Flow::default(), history: History::in_memory() },
+            )
+            .await
+            .unwrap();
             end.store(1, Ordering::SeqCst);
         });
         Self { file, runtime: Some(runtime), ended }
@@ -99,9 +109,11 @@ fn a_client_that_connects_before_the_tasks_of_the_kernel_run_is_welcomed_too() {
     let mut frontend = Frontend::connect_silently(&file);
     // Long enough for the socket to have taken it.
     std::thread::sleep(Duration::from_millis(100));
-    let start: Arc<Start> = Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>));
+    let start: Arc<Start> =
+        Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>));
     let surroundings = Surroundings { start, flow: Flow::default(), history: History::in_memory() };
-    let _kernel = runtime.block_on(async { spawn(sockets, Arc::new(Session::new(&info.key)), surroundings) });
+    let _kernel =
+        runtime.block_on(async { spawn(sockets, Arc::new(Session::new(&info.key)), surroundings) });
     assert_eq!(frontend.published().kind(), "iopub_welcome");
     frontend.skip_greetings();
 }
@@ -130,7 +142,11 @@ fn silent_cells_show_and_count_nothing() {
     assert_eq!(unstored.stream("stdout"), "b\n");
     assert_eq!(frontend.execute("").reply.content["execution_count"], 0);
     assert_eq!(frontend.execute("print c").reply.content["execution_count"], 1);
-    let history = frontend.ask(Channel::Shell, "history_request", json!({ "hist_access_type": "tail", "n": 9 }));
+    let history = frontend.ask(
+        Channel::Shell,
+        "history_request",
+        json!({ "hist_access_type": "tail", "n": 9 }),
+    );
     assert_eq!(history.content["history"], json!([[1, 1, "print c"]]));
 }
 
@@ -150,21 +166,34 @@ fn an_error_is_the_same_in_reply_and_broadcast() {
 fn an_error_aborts_what_waits_and_nothing_after() {
     let kernel = kernel();
     let mut frontend = kernel.frontend();
-    let ids: Vec<String> = ["fail x", "print never"].map(|code| frontend.request(Channel::Shell, "execute_request", execute(code))).into();
+    let ids: Vec<String> = ["fail x", "print never"]
+        .map(|code| frontend.request(Channel::Shell, "execute_request", execute(code)))
+        .into();
     assert_eq!(frontend.finish(&ids[0]).status(), "error");
     let aborted = frontend.finish(&ids[1]);
     assert_eq!((aborted.status(), aborted.kinds().len()), ("error", 0));
     assert_eq!(aborted.reply.content["ename"], "Aborted");
-    assert!(aborted.reply.content.get("execution_count").is_none(), "a cell that did not run has no number: {}", aborted.reply.content);
+    assert!(
+        aborted.reply.content.get("execution_count").is_none(),
+        "a cell that did not run has no number: {}",
+        aborted.reply.content
+    );
     let after = frontend.execute("print after");
-    assert_eq!((after.stream("stdout").as_str(), &after.reply.content["execution_count"]), ("after\n", &json!(2)));
+    assert_eq!(
+        (after.stream("stdout").as_str(), &after.reply.content["execution_count"]),
+        ("after\n", &json!(2))
+    );
 }
 
 #[test]
 fn without_stop_on_error_the_queue_goes_on() {
     let kernel = kernel();
     let mut frontend = kernel.frontend();
-    let first = frontend.request(Channel::Shell, "execute_request", json!({ "code": "fail x", "stop_on_error": false }));
+    let first = frontend.request(
+        Channel::Shell,
+        "execute_request",
+        json!({ "code": "fail x", "stop_on_error": false }),
+    );
     let second = frontend.request(Channel::Shell, "execute_request", execute("print on"));
     assert_eq!(frontend.finish(&first).status(), "error");
     assert_eq!(frontend.finish(&second).stream("stdout"), "on\n");
@@ -187,7 +216,11 @@ fn interrupt_ends_a_running_cell_and_questions_are_answered_beside_it() {
     while frontend.published_under(&id).kind() != "stream" {}
     frontend.ask(Channel::Control, "kernel_info_request", json!({}));
     assert_eq!(frontend.published_under(&id).content["execution_state"], "busy");
-    let reply = frontend.ask(Channel::Shell, "complete_request", json!({ "code": "%stat", "cursor_pos": 5 }));
+    let reply = frontend.ask(
+        Channel::Shell,
+        "complete_request",
+        json!({ "code": "%stat", "cursor_pos": 5 }),
+    );
     assert_eq!(reply.content["matches"], json!(["%status"]));
     assert_eq!(frontend.published_under(&id).content["execution_state"], "busy");
     let interrupt = frontend.request(Channel::Control, "interrupt_request", json!({}));
@@ -201,15 +234,24 @@ fn interrupt_ends_a_running_cell_and_questions_are_answered_beside_it() {
 
 #[test]
 fn shutdown_and_restart_are_answered_before_the_end() {
-    for (channel, restart) in [(Channel::Control, false), (Channel::Control, true), (Channel::Shell, false)] {
+    for (channel, restart) in
+        [(Channel::Control, false), (Channel::Control, true), (Channel::Shell, false)]
+    {
         let kernel = kernel();
         let mut frontend = kernel.frontend();
         let id = frontend.request(channel, "shutdown_request", json!({ "restart": restart }));
-        assert_eq!(frontend.receive(channel).content, json!({ "status": "ok", "restart": restart }));
-        let kinds: Vec<String> = (0..3).map(|_| frontend.published_under(&id).kind().to_owned()).collect();
+        assert_eq!(
+            frontend.receive(channel).content,
+            json!({ "status": "ok", "restart": restart })
+        );
+        let kinds: Vec<String> =
+            (0..3).map(|_| frontend.published_under(&id).kind().to_owned()).collect();
         assert_eq!(kinds, ["status", "shutdown_reply", "status"]);
         kernel.wait_for_end();
-        let left: Vec<_> = std::fs::read_dir(kernel.file.folder()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let left: Vec<_> = std::fs::read_dir(kernel.file.folder())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         assert_eq!(left, ["connection.json"], "sockets of the ipc transport are removed");
     }
 }
@@ -226,7 +268,14 @@ fn wrong_signatures_and_broken_envelopes_are_dropped_and_the_kernel_goes_on() {
     let mut changed = good.clone();
     changed[5] = "{\"a\":1}".into();
     for channel in [Channel::Shell, Channel::Control, Channel::Stdin] {
-        for frames in [forged.clone(), not_hex.clone(), changed.clone(), good[..3].to_vec(), good[1..].to_vec(), vec!["noise".into()]] {
+        for frames in [
+            forged.clone(),
+            not_hex.clone(),
+            changed.clone(),
+            good[..3].to_vec(),
+            good[1..].to_vec(),
+            vec!["noise".into()],
+        ] {
             frontend.send_frames(channel, frames);
         }
     }
@@ -239,7 +288,8 @@ fn an_unknown_request_is_busy_and_idle_without_a_reply() {
     let kernel = kernel();
     let mut frontend = kernel.frontend();
     let id = frontend.request(Channel::Shell, "debug_request", json!({}));
-    let states: Vec<Value> = (0..2).map(|_| frontend.published_under(&id).content["execution_state"].clone()).collect();
+    let states: Vec<Value> =
+        (0..2).map(|_| frontend.published_under(&id).content["execution_state"].clone()).collect();
     assert_eq!(states, ["busy", "idle"]);
 }
 
@@ -264,16 +314,39 @@ fn a_replayed_message_runs_once_whichever_channel_it_comes_on() {
 fn requests_with_fields_of_any_type_are_answered_once() {
     const FIELDS: [(&str, &[&str]); 9] = [
         ("kernel_info_request", &["x"]),
-        ("execute_request", &["code", "silent", "store_history", "user_expressions", "allow_stdin", "stop_on_error"]),
+        (
+            "execute_request",
+            &[
+                "code",
+                "silent",
+                "store_history",
+                "user_expressions",
+                "allow_stdin",
+                "stop_on_error",
+            ],
+        ),
         ("complete_request", &["code", "cursor_pos"]),
         ("inspect_request", &["code", "cursor_pos", "detail_level"]),
         ("is_complete_request", &["code"]),
-        ("history_request", &["output", "hist_access_type", "session", "start", "stop", "n", "pattern", "unique"]),
+        (
+            "history_request",
+            &["output", "hist_access_type", "session", "start", "stop", "n", "pattern", "unique"],
+        ),
         ("comm_info_request", &["target_name"]),
         ("interrupt_request", &["x"]),
         ("shutdown_request", &["restart"]),
     ];
-    let values = [Value::Null, json!(-1), json!(1e300), json!(u64::MAX), json!("%seed"), json!("\u{0}é"), json!([1]), json!({ "a": null }), json!(true)];
+    let values = [
+        Value::Null,
+        json!(-1),
+        json!(1e300),
+        json!(u64::MAX),
+        json!("%seed"),
+        json!("\u{0}é"),
+        json!([1]),
+        json!({ "a": null }),
+        json!(true),
+    ];
     let kernel = kernel();
     let mut frontend = kernel.frontend();
     let mut check = |kind: &str, content: &Value| {
@@ -294,11 +367,15 @@ fn requests_with_fields_of_any_type_are_answered_once() {
             }
         }
         for content in [Value::Null, json!([]), json!("text"), json!(7)] {
-            let is_parsed = !matches!(kind, "kernel_info_request" | "comm_info_request" | "interrupt_request");
+            let is_parsed =
+                !matches!(kind, "kernel_info_request" | "comm_info_request" | "interrupt_request");
             assert_eq!(check(kind, &content), is_parsed, "{kind} {content}");
         }
     }
-    assert!(check("execute_request", &json!({ "code": null })) && check("history_request", &json!({ "unique": null })));
+    assert!(
+        check("execute_request", &json!({ "code": null }))
+            && check("history_request", &json!({ "unique": null }))
+    );
     frontend.expect_silence();
     assert!(frontend.receive_within(Channel::Shell, Duration::from_millis(100)).is_none());
 }
@@ -316,7 +393,11 @@ fn the_heartbeat_echoes_bytes() {
 fn a_question_is_asked_on_stdin_and_refused_where_nobody_answers() {
     let kernel = kernel();
     let mut frontend = kernel.frontend();
-    let id = frontend.request(Channel::Shell, "execute_request", json!({ "code": "secret who?", "allow_stdin": true }));
+    let id = frontend.request(
+        Channel::Shell,
+        "execute_request",
+        json!({ "code": "secret who?", "allow_stdin": true }),
+    );
     let question = frontend.receive(Channel::Stdin);
     assert_eq!(question.content, json!({ "prompt": "who?", "password": true }));
     assert_eq!(question.parent_id(), id);
@@ -329,10 +410,17 @@ fn a_question_is_asked_on_stdin_and_refused_where_nobody_answers() {
 fn comms_of_unknown_targets_are_closed() {
     let kernel = kernel();
     let mut frontend = kernel.frontend();
-    let id = frontend.request(Channel::Shell, "comm_open", json!({ "comm_id": "c1", "target_name": "jupyter.widget" }));
+    let id = frontend.request(
+        Channel::Shell,
+        "comm_open",
+        json!({ "comm_id": "c1", "target_name": "jupyter.widget" }),
+    );
     let kinds: Vec<_> = (0..3).map(|_| frontend.published_under(&id)).collect();
     assert_eq!((kinds[1].kind(), &kinds[1].content["comm_id"]), ("comm_close", &json!("c1")));
-    assert_eq!(frontend.ask(Channel::Shell, "comm_info_request", json!({})).content, json!({ "status": "ok", "comms": {} }));
+    assert_eq!(
+        frontend.ask(Channel::Shell, "comm_info_request", json!({})).content,
+        json!({ "status": "ok", "comms": {} })
+    );
 }
 
 #[test]
@@ -341,19 +429,39 @@ fn cursors_are_code_points() {
     let mut frontend = kernel.frontend();
     frontend.execute("%status");
     let code = "e\u{301}😀.len";
-    let reply = frontend.ask(Channel::Shell, "complete_request", json!({ "code": code, "cursor_pos": 7 }));
-    assert_eq!((&reply.content["cursor_start"], &reply.content["cursor_end"]), (&json!(4), &json!(7)));
+    let reply =
+        frontend.ask(Channel::Shell, "complete_request", json!({ "code": code, "cursor_pos": 7 }));
+    assert_eq!(
+        (&reply.content["cursor_start"], &reply.content["cursor_end"]),
+        (&json!(4), &json!(7))
+    );
     assert_eq!(reply.content["metadata"]["_jupyter_types_experimental"][0]["text"], "length");
-    let reply = frontend.ask(Channel::Shell, "inspect_request", json!({ "code": code, "cursor_pos": 7, "detail_level": 0 }));
-    assert_eq!((&reply.content["found"], &reply.content["data"]["text/html"]), (&json!(true), &json!("<b>a name</b>")));
+    let reply = frontend.ask(
+        Channel::Shell,
+        "inspect_request",
+        json!({ "code": code, "cursor_pos": 7, "detail_level": 0 }),
+    );
+    assert_eq!(
+        (&reply.content["found"], &reply.content["data"]["text/html"]),
+        (&json!(true), &json!("<b>a name</b>"))
+    );
 }
 
 #[test]
 fn completeness_has_its_states() {
     let kernel = kernel();
     let mut frontend = kernel.frontend();
-    for (code, status) in [("%status", "complete"), ("fn f() {", "incomplete"), ("%%time\nx", "incomplete"), ("}", "invalid")] {
-        assert_eq!(frontend.ask(Channel::Shell, "is_complete_request", json!({ "code": code })).content["status"], status, "{code}");
+    for (code, status) in [
+        ("%status", "complete"),
+        ("fn f() {", "incomplete"),
+        ("%%time\nx", "incomplete"),
+        ("}", "invalid"),
+    ] {
+        assert_eq!(
+            frontend.ask(Channel::Shell, "is_complete_request", json!({ "code": code })).content["status"],
+            status,
+            "{code}"
+        );
     }
 }
 
@@ -363,7 +471,9 @@ fn the_pager_and_the_next_input_are_payloads() {
     let mut frontend = kernel.frontend();
     let page = frontend.execute("%train?");
     assert_eq!(page.reply.content["payload"][0]["source"], "page");
-    assert!(page.reply.content["payload"][0]["data"]["text/plain"].as_str().unwrap().contains("steps"));
+    assert!(
+        page.reply.content["payload"][0]["data"]["text/plain"].as_str().unwrap().contains("steps")
+    );
     assert_eq!(page.outputs.len(), 0);
 }
 

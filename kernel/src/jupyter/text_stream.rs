@@ -29,7 +29,10 @@ impl TextStreams {
 
     /// The cell is over: bytes that still wait for the rest of a character are published as they are.
     pub(crate) fn close(&mut self) {
-        for (stream, tail) in [(Stream::Stdout, std::mem::take(&mut self.stdout_tail)), (Stream::Stderr, std::mem::take(&mut self.stderr_tail))] {
+        for (stream, tail) in [
+            (Stream::Stdout, std::mem::take(&mut self.stdout_tail)),
+            (Stream::Stderr, std::mem::take(&mut self.stderr_tail)),
+        ] {
             self.add(stream, &String::from_utf8_lossy(&tail));
         }
     }
@@ -66,7 +69,11 @@ impl TextStreams {
 fn incomplete_tail(bytes: &[u8]) -> usize {
     match std::str::from_utf8(bytes) {
         Err(error) if error.error_len().is_none() => bytes.len() - error.valid_up_to(),
-        Err(_) => match String::from_utf8_lossy(bytes.get(bytes.len().saturating_sub(3)..).unwrap_or_default()).ends_with('\u{FFFD}') {
+        Err(_) => match String::from_utf8_lossy(
+            bytes.get(bytes.len().saturating_sub(3)..).unwrap_or_default(),
+        )
+        .ends_with('\u{FFFD}')
+        {
             true => trailing_start(bytes),
             false => 0,
         },

@@ -91,7 +91,12 @@ impl Session {
     /// A session of its own; an empty key switches signing off.
     pub(crate) fn new(key: &str) -> Self {
         let key = (!key.is_empty()).then(|| hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()));
-        Self { id: uuid::Uuid::new_v4().to_string(), key, sent: AtomicU64::new(0), received: Mutex::default() }
+        Self {
+            id: uuid::Uuid::new_v4().to_string(),
+            key,
+            sent: AtomicU64::new(0),
+            received: Mutex::default(),
+        }
     }
 
     /// Checks the signature and takes the message apart.
@@ -100,7 +105,8 @@ impl Session {
     /// [`WireError`]: the message must be dropped.
     pub(crate) fn decode(&self, message: ZmqMessage) -> Result<Incoming, WireError> {
         let signature = self.key.as_ref().and_then(|_| signature(&message));
-        let raw = RawMessage::from_multipart(message, &self.key).map_err(|error| WireError::Envelope(Box::new(error)))?;
+        let raw = RawMessage::from_multipart(message, &self.key)
+            .map_err(|error| WireError::Envelope(Box::new(error)))?;
         if let Some(signature) = signature
             && !self.received.lock().unwrap_or_else(PoisonError::into_inner).insert(signature)
         {
@@ -109,17 +115,39 @@ impl Session {
         let frame = |index: usize| raw.jparts.get(index).cloned().unwrap_or_default();
         let header: Value = parse("header", &frame(0))?;
         let TypeOnly { msg_type } = parse("header", &frame(0))?;
-        Ok(Incoming { parent: Parent { identities: raw.zmq_identities, header }, msg_type, content: frame(3) })
+        Ok(Incoming {
+            parent: Parent { identities: raw.zmq_identities, header },
+            msg_type,
+            content: frame(3),
+        })
     }
 
     /// Builds a signed message. `prefix` are the routing frames: the client's identities, or the topic on iopub.
-    pub(crate) fn encode<T: Serialize>(&self, prefix: &[Bytes], parent: &Value, msg_type: &str, content: &T) -> Result<ZmqMessage, WireError> {
+    pub(crate) fn encode<T: Serialize>(
+        &self,
+        prefix: &[Bytes],
+        parent: &Value,
+        msg_type: &str,
+        content: &T,
+    ) -> Result<ZmqMessage, WireError> {
         let number = self.sent.fetch_add(1, Ordering::Relaxed);
         let msg_id = format!("{}_{}_{number}", self.id, std::process::id());
-        let header = Header { msg_id, session: &self.id, username: "graft", date: now(), msg_type, version: VERSION };
+        let header = Header {
+            msg_id,
+            session: &self.id,
+            username: "graft",
+            date: now(),
+            msg_type,
+            version: VERSION,
+        };
         let no_parent = Value::Object(Map::new());
         let parent = if parent.is_null() { &no_parent } else { parent };
-        let frames = [write("header", &header)?, write("parent_header", parent)?, Bytes::from_static(b"{}"), write("content", content)?];
+        let frames = [
+            write("header", &header)?,
+            write("parent_header", parent)?,
+            Bytes::from_static(b"{}"),
+            write("content", content)?,
+        ];
         let mut message = ZmqMessage::from(self.sign(&frames));
         for frame in frames {
             message.push_back(frame);
@@ -173,7 +201,10 @@ impl Signatures {
     }
 }
 
-fn parse<T: serde::de::DeserializeOwned>(frame: &'static str, bytes: &[u8]) -> Result<T, WireError> {
+fn parse<T: serde::de::DeserializeOwned>(
+    frame: &'static str,
+    bytes: &[u8],
+) -> Result<T, WireError> {
     serde_json::from_slice(bytes).map_err(|source| WireError::Frame { frame, source })
 }
 
@@ -187,7 +218,10 @@ fn now() -> String {
     let seconds = since.as_secs();
     let (year, month, day) = civil(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:06}Z", since.subsec_micros())
+    format!(
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:06}Z",
+        since.subsec_micros()
+    )
 }
 
 /// Year, month and day of a number of days since 1970-01-01 (Howard Hinnant, "chrono-compatible low-level date algorithms").
@@ -195,7 +229,8 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
     let era = shifted / 146_097;
     let day_of_era = shifted % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
@@ -209,7 +244,14 @@ mod tests {
     use serde_json::json;
 
     fn message(session: &Session) -> ZmqMessage {
-        session.encode(&[Bytes::from_static(b"client")], &Value::Null, "kernel_info_request", &json!({"a": 1})).unwrap()
+        session
+            .encode(
+                &[Bytes::from_static(b"client")],
+                &Value::Null,
+                "kernel_info_request",
+                &json!({"a": 1}),
+            )
+            .unwrap()
     }
 
     #[test]
@@ -223,7 +265,10 @@ mod tests {
 
     #[test]
     fn a_wrong_key_is_refused() {
-        assert!(matches!(Session::new("other").decode(message(&Session::new("key"))), Err(WireError::Envelope(_))));
+        assert!(matches!(
+            Session::new("other").decode(message(&Session::new("key"))),
+            Err(WireError::Envelope(_))
+        ));
     }
 
     #[test]
@@ -247,10 +292,16 @@ mod tests {
         let mut frames = first.into_vec();
         frames.push(Bytes::from_static(b"buffer"));
         frames[0] = Bytes::from_static(b"somebody else");
-        assert!(matches!(session.decode(ZmqMessage::try_from(frames).unwrap()), Err(WireError::Replayed)));
+        assert!(matches!(
+            session.decode(ZmqMessage::try_from(frames).unwrap()),
+            Err(WireError::Replayed)
+        ));
         let unsigned = Session::new("");
         let again = message(&unsigned);
-        assert!(unsigned.decode(again.clone()).is_ok() && unsigned.decode(again).is_ok(), "without a key there is no signature");
+        assert!(
+            unsigned.decode(again.clone()).is_ok() && unsigned.decode(again).is_ok(),
+            "without a key there is no signature"
+        );
     }
 
     #[test]
@@ -258,7 +309,10 @@ mod tests {
         let mut signatures = Signatures::default();
         let signature = |number: usize| Bytes::from(number.to_string());
         assert!((0..=MOST_SIGNATURES).all(|number| signatures.insert(signature(number))));
-        assert_eq!((signatures.known.len(), signatures.oldest_first.len()), (MOST_SIGNATURES, MOST_SIGNATURES));
+        assert_eq!(
+            (signatures.known.len(), signatures.oldest_first.len()),
+            (MOST_SIGNATURES, MOST_SIGNATURES)
+        );
         assert!(!signatures.insert(signature(MOST_SIGNATURES)) && signatures.insert(signature(0)));
     }
 
@@ -294,11 +348,18 @@ mod tests {
                 let mut bytes = frames[at].to_vec();
                 match noise.below(4) {
                     0 => drop(frames.remove(at)),
-                    1 => frames.insert(at, Bytes::from(vec![noise.below(256) as u8; noise.below(40)])),
-                    2 => frames[at] = Bytes::copy_from_slice(&bytes[..noise.below(bytes.len() + 1)]),
+                    1 => frames
+                        .insert(at, Bytes::from(vec![noise.below(256) as u8; noise.below(40)])),
+                    2 => {
+                        frames[at] = Bytes::copy_from_slice(&bytes[..noise.below(bytes.len() + 1)])
+                    }
                     _ => {
                         let place = noise.below(bytes.len().max(1));
-                        bytes.iter_mut().skip(place).take(1).for_each(|byte| *byte = noise.below(256) as u8);
+                        bytes
+                            .iter_mut()
+                            .skip(place)
+                            .take(1)
+                            .for_each(|byte| *byte = noise.below(256) as u8);
                         frames[at] = Bytes::from(bytes);
                     }
                 }

@@ -23,7 +23,12 @@ impl Slot {
 
     /// Shown only if it still lives after that long.
     pub(crate) fn after(patience: Duration) -> Self {
-        Self { id: format!("graft-{}", uuid::Uuid::new_v4()), shown: false, changed: false, next: Instant::now() + patience }
+        Self {
+            id: format!("graft-{}", uuid::Uuid::new_v4()),
+            shown: false,
+            changed: false,
+            next: Instant::now() + patience,
+        }
     }
 
     /// There is something new to show.

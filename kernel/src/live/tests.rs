@@ -40,7 +40,10 @@ impl Frontend for Page {
 fn tell(live: &mut Live, page: &Page, status: &str) {
     let mut table = Table::new("", &["trial", "status"]);
     table.row(vec![Cell::Text("lora r=1".to_owned()), Cell::Text(status.to_owned())]);
-    for event in [Event::Progress { label: "trial 1 of 1".to_owned(), done: 1, total: 9 }, Event::Standing(vec![Block::Table(table)])] {
+    for event in [
+        Event::Progress { label: "trial 1 of 1".to_owned(), done: 1, total: 9 },
+        Event::Standing(vec![Block::Table(table)]),
+    ] {
         assert!(live.take(Output::Event { request: None, event }, page).is_none());
     }
 }
@@ -55,10 +58,18 @@ fn what_a_stopped_comparison_has_reached_stays_on_the_page() {
     tell(&mut live, &page, "step 1 of 9");
     std::thread::sleep(PATIENCE);
     live.draw(&page);
-    assert!(last(&page).starts_with("display ") && last(&page).contains("trial 1 of 1"), "{}", last(&page));
+    assert!(
+        last(&page).starts_with("display ") && last(&page).contains("trial 1 of 1"),
+        "{}",
+        last(&page)
+    );
     tell(&mut live, &page, "stopped, step 2 of 9");
     live.finish(&page);
-    assert!(last(&page).starts_with("update ") && last(&page).contains("stopped, step 2 of 9"), "{}", last(&page));
+    assert!(
+        last(&page).starts_with("update ") && last(&page).contains("stopped, step 2 of 9"),
+        "{}",
+        last(&page)
+    );
 }
 
 #[test]
@@ -66,8 +77,18 @@ fn so_does_that_of_one_that_was_stopped_at_once() {
     let (mut live, page) = (Live::new(Duration::ZERO), Page::default());
     tell(&mut live, &page, "stopped, step 0 of 9");
     live.finish(&page);
-    assert!(last(&page).starts_with("display ") && last(&page).contains("stopped, step 0 of 9"), "{}", last(&page));
-    live.take(Output::Event { request: None, event: Event::Progress { label: "quick".to_owned(), done: 1, total: 2 } }, &page);
+    assert!(
+        last(&page).starts_with("display ") && last(&page).contains("stopped, step 0 of 9"),
+        "{}",
+        last(&page)
+    );
+    live.take(
+        Output::Event {
+            request: None,
+            event: Event::Progress { label: "quick".to_owned(), done: 1, total: 2 },
+        },
+        &page,
+    );
     live.finish(&page);
     assert!(last(&page).contains("stopped"), "a bar alone that ended sooner is not shown");
 }
@@ -79,11 +100,16 @@ fn the_curves_of_a_stopped_comparison_stay_as_a_figure_below_its_table() {
     let mut table = Table::new("", &["trial"]);
     table.row(vec![Cell::Text("lora r=1".to_owned())]);
     let points = vec![(1.0, NonFinite(2.0)), (2.0, NonFinite(1.5))];
-    let chart = Chart { title: "training loss".into(), series: vec![Series { name: "lora r=1".into(), style: SeriesStyle::Line, points }], ..Chart::default() };
+    let chart = Chart {
+        title: "training loss".into(),
+        series: vec![Series { name: "lora r=1".into(), style: SeriesStyle::Line, points }],
+        ..Chart::default()
+    };
     let event = Event::Standing(vec![Block::Table(table), Block::Chart(chart)]);
     assert!(live.take(Output::Event { request: None, event }, &page).is_none());
     live.finish(&page);
     let shown = page.0.lock().unwrap().clone();
-    let kinds: Vec<&str> = shown.iter().rev().take(2).filter_map(|line| line.split(' ').next()).collect();
+    let kinds: Vec<&str> =
+        shown.iter().rev().take(2).filter_map(|line| line.split(' ').next()).collect();
     assert_eq!(kinds, ["figure", "display"], "{shown:?}");
 }

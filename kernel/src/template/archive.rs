@@ -23,7 +23,10 @@ pub(crate) fn text(name: &str) -> Option<String> {
 
 /// Names of the packed crates' manifests.
 pub(crate) fn manifests() -> impl Iterator<Item = &'static str> {
-    FILES.iter().map(|(name, _)| *name).filter(|name| name.starts_with("crates/") && name.ends_with("/Cargo.toml"))
+    FILES
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| name.starts_with("crates/") && name.ends_with("/Cargo.toml"))
 }
 
 /// Writes a file and the folders above it, unless it already has that content.

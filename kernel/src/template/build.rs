@@ -6,7 +6,10 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{FACADE, Flavour, Layout, Places, Stamp, TARGET, Template, TemplateError, archive, identity, manifests, open, seed, toolchain};
+use super::{
+    FACADE, Flavour, Layout, Places, Stamp, TARGET, Template, TemplateError, archive, identity,
+    manifests, open, seed, toolchain,
+};
 use crate::unix;
 
 /// Raised when what a template's folder looks like changes.
@@ -27,7 +30,11 @@ pub(crate) fn stop() {
 
 /// Builds the template for this program and compiler, or returns the one that is there. `progress` gets lines for the reader. What an
 /// interrupted build has compiled is used by the next; a second builder waits for the first.
-pub(crate) fn build(places: &Places, flavour: Flavour, progress: &mut dyn FnMut(&str)) -> Result<Template, TemplateError> {
+pub(crate) fn build(
+    places: &Places,
+    flavour: Flavour,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Template, TemplateError> {
     let identity = identity(flavour)?;
     if let Some(ready) = super::find_flavour(places, flavour) {
         return Ok(ready);
@@ -42,7 +49,8 @@ pub(crate) fn build(places: &Places, flavour: Flavour, progress: &mut dyn FnMut(
     progress("unpacking sources");
     write_sources(&layout)?;
     if !layout.target().exists()
-        && let Some(seed) = places.seeds().map(|folder| folder.join("target")).find(|folder| folder.is_dir())
+        && let Some(seed) =
+            places.seeds().map(|folder| folder.join("target")).find(|folder| folder.is_dir())
     {
         // Without it everything is compiled.
         let _ = seed::copy(&seed, &layout.target());
@@ -55,13 +63,23 @@ pub(crate) fn build(places: &Places, flavour: Flavour, progress: &mut dyn FnMut(
     prepare_sessions(&layout)?;
     let rustc = toolchain::verbose_version()?.lines().next().unwrap_or_default().to_owned();
     Stamp { identity, sources: archive::HASH.to_owned(), rustc }.write(&layout.stamp())?;
-    open(layout.root()).ok_or_else(|| TemplateError::Build { message: "the library is missing after the build".to_owned() })
+    open(layout.root()).ok_or_else(|| TemplateError::Build {
+        message: "the library is missing after the build".to_owned(),
+    })
 }
 
 /// Waits until no other process builds; the lock ends with the file.
-fn wait_for_lock(layout: &Layout, progress: &mut dyn FnMut(&str)) -> Result<std::fs::File, TemplateError> {
+fn wait_for_lock(
+    layout: &Layout,
+    progress: &mut dyn FnMut(&str),
+) -> Result<std::fs::File, TemplateError> {
     let path = layout.lock();
-    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(TemplateError::file(&path))?;
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(TemplateError::file(&path))?;
     let mut told = false;
     while !unix::try_lock(&file) {
         if !std::mem::replace(&mut told, true) {
@@ -75,33 +93,62 @@ fn wait_for_lock(layout: &Layout, progress: &mut dyn FnMut(&str)) -> Result<std:
 fn write_sources(layout: &Layout) -> Result<(), TemplateError> {
     let sources = layout.sources();
     archive::unpack(&sources)?;
-    archive::write_if_changed(&sources.join("Cargo.toml"), manifests::workspace_root()?.as_bytes())?;
+    archive::write_if_changed(
+        &sources.join("Cargo.toml"),
+        manifests::workspace_root()?.as_bytes(),
+    )?;
     for name in archive::manifests() {
         archive::write_if_changed(&sources.join(name), manifests::member(name)?.as_bytes())?;
     }
     for member in manifests::members() {
-        let name = Path::new(member).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        archive::write_if_changed(&layout.analysis(&name).join("Cargo.toml"), manifests::analysis(layout, member)?.as_bytes())?;
+        let name = Path::new(member)
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        archive::write_if_changed(
+            &layout.analysis(&name).join("Cargo.toml"),
+            manifests::analysis(layout, member)?.as_bytes(),
+        )?;
     }
     Ok(())
 }
 
 /// Runs cargo on the copied workspace; the profile and flags are those of evcxr, so that sessions can use the compiled crates.
-fn compile(layout: &Layout, flavour: Flavour, progress: &mut dyn FnMut(&str)) -> Result<(), TemplateError> {
+fn compile(
+    layout: &Layout,
+    flavour: Flavour,
+    progress: &mut dyn FnMut(&str),
+) -> Result<(), TemplateError> {
     let libraries = layout.libraries();
     std::fs::create_dir_all(&libraries).map_err(TemplateError::file(&libraries))?;
     let mut command = cargo(&layout.sources())?;
     command
-        .args(["rustc", "--package", FACADE, "--lib", "--crate-type", "dylib", "--target", TARGET, "--features", flavour.features()])
+        .args([
+            "rustc",
+            "--package",
+            FACADE,
+            "--lib",
+            "--crate-type",
+            "dylib",
+            "--target",
+            TARGET,
+            "--features",
+            flavour.features(),
+        ])
         .args(["--message-format", "json-render-diagnostics", "--target-dir"])
         .arg(layout.target());
     command.arg("--").arg(format!("--emit=metadata={}", layout.metadata().display()));
     command.env("RUSTFLAGS", manifests::RUSTFLAGS).stdout(Stdio::piped()).stderr(Stdio::piped());
     unix::own_group(&mut command);
     unix::end_with_starter(&mut command);
-    let mut process = command.spawn().map_err(|source| TemplateError::Toolchain { tool: "cargo".to_owned(), source })?;
+    let mut process = command
+        .spawn()
+        .map_err(|source| TemplateError::Toolchain { tool: "cargo".to_owned(), source })?;
     set_compiling(Some(process.id()));
-    let artifacts = process.stdout.take().map(|stdout| std::thread::spawn(move || io::read_to_string(stdout).unwrap_or_default()));
+    let artifacts = process
+        .stdout
+        .take()
+        .map(|stdout| std::thread::spawn(move || io::read_to_string(stdout).unwrap_or_default()));
     let mut last = Vec::new();
     if let Some(stderr) = process.stderr.take() {
         let mut compiled = 0;
@@ -115,7 +162,9 @@ fn compile(layout: &Layout, flavour: Flavour, progress: &mut dyn FnMut(&str)) ->
     }
     // Once it is waited for, the number may become another's.
     set_compiling(None);
-    let status = process.wait().map_err(|source| TemplateError::Toolchain { tool: "cargo".to_owned(), source })?;
+    let status = process
+        .wait()
+        .map_err(|source| TemplateError::Toolchain { tool: "cargo".to_owned(), source })?;
     if !status.success() {
         return Err(TemplateError::Build { message: last.join("\n") });
     }
@@ -127,8 +176,11 @@ fn compile(layout: &Layout, flavour: Flavour, progress: &mut dyn FnMut(&str)) ->
 fn crates(artifacts: &str, compiled: &Path) -> String {
     let names = manifests::SHOWN.map(|name| name.replace('-', "_"));
     let mut lines = String::new();
-    for message in artifacts.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok()) {
-        let file = message.filenames.iter().map(Path::new).find(|file| file.parent() == Some(compiled) && file.extension().is_some_and(|end| end == "rlib"));
+    for message in artifacts.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok())
+    {
+        let file = message.filenames.iter().map(Path::new).find(|file| {
+            file.parent() == Some(compiled) && file.extension().is_some_and(|end| end == "rlib")
+        });
         if let Some(file) = file.filter(|_| names.contains(&message.target.name)) {
             lines.push_str(&format!("{}={}\n", message.target.name, file.display()));
         }
@@ -159,7 +211,11 @@ fn report(line: &str, compiled: &mut usize, progress: &mut dyn FnMut(&str)) {
     if line.starts_with("Compiling ") {
         *compiled += 1;
         progress(&format!("{} ({compiled})", line.split(" (").next().unwrap_or(line)));
-    } else if line.starts_with("Downloading ") || line.starts_with("Downloaded ") || line.starts_with("Updating ") || line.starts_with("Blocking ") {
+    } else if line.starts_with("Downloading ")
+        || line.starts_with("Downloaded ")
+        || line.starts_with("Updating ")
+        || line.starts_with("Blocking ")
+    {
         progress(line);
     }
 }
@@ -179,7 +235,8 @@ fn collect_members(layout: &Layout) -> Result<(), TemplateError> {
     std::fs::create_dir_all(&to).map_err(TemplateError::file(&to))?;
     for entry in std::fs::read_dir(&from).map_err(TemplateError::file(&from))?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let is_compiled = name.starts_with("libgraft_") && (name.ends_with(".rmeta") || name.ends_with(".rlib"));
+        let is_compiled =
+            name.starts_with("libgraft_") && (name.ends_with(".rmeta") || name.ends_with(".rlib"));
         if is_compiled || (name.starts_with("graft_") && name.ends_with(".d")) {
             copy_beside(&entry.path(), &to.join(name))?;
         }
@@ -206,9 +263,18 @@ fn copy_beside(from: &Path, to: &Path) -> Result<(), TemplateError> {
 fn prepare_sessions(layout: &Layout) -> Result<(), TemplateError> {
     let skeleton = layout.skeleton();
     archive::write_if_changed(&skeleton.join("Cargo.toml"), manifests::session_root().as_bytes())?;
-    archive::write_if_changed(&skeleton.join("keep/Cargo.toml"), manifests::session_keep(layout)?.as_bytes())?;
-    archive::write_if_changed(&skeleton.join("keep/src/lib.rs"), b"//! Keeps the lock file whole.\n")?;
-    archive::write_if_changed(&skeleton.join("cell/Cargo.toml"), manifests::session_cell().as_bytes())?;
+    archive::write_if_changed(
+        &skeleton.join("keep/Cargo.toml"),
+        manifests::session_keep(layout)?.as_bytes(),
+    )?;
+    archive::write_if_changed(
+        &skeleton.join("keep/src/lib.rs"),
+        b"//! Keeps the lock file whole.\n",
+    )?;
+    archive::write_if_changed(
+        &skeleton.join("cell/Cargo.toml"),
+        manifests::session_cell().as_bytes(),
+    )?;
     archive::write_if_changed(&skeleton.join("cell/src/lib.rs"), b"")?;
     let lock = layout.sources().join("Cargo.lock");
     std::fs::copy(&lock, skeleton.join("Cargo.lock")).map_err(TemplateError::file(&lock))?;
@@ -230,19 +296,30 @@ fn metadata(folder: &Path) -> Result<Vec<u8>, TemplateError> {
         .env("RUSTFLAGS", format!("--cfg {}", manifests::ANALYSIS))
         .output()
         .map_err(|source| TemplateError::Toolchain { tool: "cargo".to_owned(), source })?;
-    if output.status.success() { Ok(output.stdout) } else { Err(TemplateError::Build { message: String::from_utf8_lossy(&output.stderr).into_owned() }) }
+    if output.status.success() {
+        Ok(output.stdout)
+    } else {
+        Err(TemplateError::Build { message: String::from_utf8_lossy(&output.stderr).into_owned() })
+    }
 }
 
 /// cargo in a folder, without what the caller's environment would change in the result.
 fn cargo(folder: &Path) -> Result<Command, TemplateError> {
     let mut command = toolchain::tools()?.cargo(folder);
     command.env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_PROGRESS_WHEN", "never");
-    for variable in ["CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET", "CARGO_BUILD_BUILD_DIR"] {
+    for variable in [
+        "CARGO_ENCODED_RUSTFLAGS",
+        "CARGO_TARGET_DIR",
+        "CARGO_BUILD_TARGET",
+        "CARGO_BUILD_BUILD_DIR",
+    ] {
         command.env_remove(variable);
     }
     // Set by cargo for a program that it runs; they would tell the inner cargo about the outer one's package.
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("CARGO_PKG_") || name.to_string_lossy().starts_with("CARGO_MANIFEST") {
+        if name.to_string_lossy().starts_with("CARGO_PKG_")
+            || name.to_string_lossy().starts_with("CARGO_MANIFEST")
+        {
             command.env_remove(name);
         }
     }
@@ -255,12 +332,21 @@ mod tests {
 
     #[test]
     fn the_files_of_the_crates_that_cells_name_are_those_compiled_for_the_target() {
-        let message = |name: &str, files: &str| format!("{{\"reason\":\"compiler-artifact\",\"target\":{{\"name\":\"{name}\"}},\"filenames\":[{files}]}}\n");
-        let artifacts = message("candle_core", "\"/t/deps/libcandle_core-1.rlib\",\"/t/deps/libcandle_core-1.rmeta\"")
-            + &message("serde_json", "\"/host/deps/libserde_json-2.rlib\"")
+        let message = |name: &str, files: &str| {
+            format!(
+                "{{\"reason\":\"compiler-artifact\",\"target\":{{\"name\":\"{name}\"}},\"filenames\":[{files}]}}\n"
+            )
+        };
+        let artifacts = message(
+            "candle_core",
+            "\"/t/deps/libcandle_core-1.rlib\",\"/t/deps/libcandle_core-1.rmeta\"",
+        ) + &message("serde_json", "\"/host/deps/libserde_json-2.rlib\"")
             + &message("rand", "\"/t/deps/librand-3.rlib\"")
             + "{\"reason\":\"build-finished\",\"success\":true}\nno json\n"
             + &message("serde_json", "\"/t/deps/libserde_json-4.rlib\"");
-        assert_eq!(crates(&artifacts, Path::new("/t/deps")), "candle_core=/t/deps/libcandle_core-1.rlib\nserde_json=/t/deps/libserde_json-4.rlib\n");
+        assert_eq!(
+            crates(&artifacts, Path::new("/t/deps")),
+            "candle_core=/t/deps/libcandle_core-1.rlib\nserde_json=/t/deps/libserde_json-4.rlib\n"
+        );
     }
 }

@@ -29,7 +29,15 @@ pub(crate) fn identity(flavour: Flavour) -> Result<Identity, TemplateError> {
 /// Hashes what goes in; the sources' hash covers manifests, features and lock.
 fn of(rustc: &str, sources: &str, flavour: Flavour) -> Identity {
     let mut hash = Hash::new();
-    for piece in [rustc, sources, manifests::PROFILE, manifests::RUSTFLAGS, super::TARGET, super::build::LAYOUT_VERSION, flavour.features()] {
+    for piece in [
+        rustc,
+        sources,
+        manifests::PROFILE,
+        manifests::RUSTFLAGS,
+        super::TARGET,
+        super::build::LAYOUT_VERSION,
+        flavour.features(),
+    ] {
         hash.add(piece.as_bytes());
     }
     Identity(hash.text())

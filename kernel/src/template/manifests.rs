@@ -48,7 +48,8 @@ opt-level = 0
 "#;
 
 /// Foreign crates that a cell can name without a `:dep`: the facade's own copies.
-pub(crate) const SHOWN: [&str; 5] = ["candle-core", "candle-nn", "plotters", "serde_json", "tokenizers"];
+pub(crate) const SHOWN: [&str; 5] =
+    ["candle-core", "candle-nn", "plotters", "serde_json", "tokenizers"];
 
 /// The feature of the facade under which rust-analyzer sees the crates of [`SHOWN`] in the prelude.
 const SEES_CRATES: &str = "analysis";
@@ -65,11 +66,16 @@ pub(super) fn workspace_root() -> Result<String, TemplateError> {
     optimise_members(&mut profile)?;
     root.remove("profile");
     root.extend(profile);
-    let workspace = root.get_mut("workspace").and_then(Value::as_table_mut).ok_or_else(|| bad("Cargo.toml", "no [workspace]"))?;
+    let workspace = root
+        .get_mut("workspace")
+        .and_then(Value::as_table_mut)
+        .ok_or_else(|| bad("Cargo.toml", "no [workspace]"))?;
     workspace.insert("members".to_owned(), Value::Array(members.clone()));
     workspace.remove("exclude");
     if let Some(dependencies) = workspace.get_mut("dependencies").and_then(Value::as_table_mut) {
-        dependencies.retain(|_, dependency| dependency.get("path").is_none_or(|path| members.contains(path)));
+        dependencies.retain(|_, dependency| {
+            dependency.get("path").is_none_or(|path| members.contains(path))
+        });
     }
     Ok(root.to_string())
 }
@@ -88,23 +94,51 @@ pub(super) fn member(name: &str) -> Result<String, TemplateError> {
 /// has no dependencies at all.
 pub(super) fn analysis(layout: &Layout, member: &str) -> Result<String, TemplateError> {
     let file = format!("{member}/Cargo.toml");
-    let name = Path::new(member).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = Path::new(member)
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let manifest = parse(&file)?;
-    let keys = manifest.get("dependencies").and_then(Value::as_table).into_iter().flatten().map(|(key, _)| key);
-    let path = |key: &str| Table::from_iter([("path".to_owned(), Value::from(layout.analysis(key).display().to_string()))]);
-    let dependencies: Table = keys.filter(|key| is_shown(key)).map(|key| (key.clone(), path(key).into())).collect();
+    let keys = manifest
+        .get("dependencies")
+        .and_then(Value::as_table)
+        .into_iter()
+        .flatten()
+        .map(|(key, _)| key);
+    let path = |key: &str| {
+        Table::from_iter([(
+            "path".to_owned(),
+            Value::from(layout.analysis(key).display().to_string()),
+        )])
+    };
+    let dependencies: Table =
+        keys.filter(|key| is_shown(key)).map(|key| (key.clone(), path(key).into())).collect();
     let source = layout.sources().join(member).join("src/lib.rs");
-    let package = [("name", name.as_str()), ("version", env!("CARGO_PKG_VERSION")), ("edition", "2024")];
-    let mut library = Table::from_iter([("path".to_owned(), Value::from(source.display().to_string()))]);
+    let package =
+        [("name", name.as_str()), ("version", env!("CARGO_PKG_VERSION")), ("edition", "2024")];
+    let mut library =
+        Table::from_iter([("path".to_owned(), Value::from(source.display().to_string()))]);
     let mut all = Table::new();
-    all.insert("package".to_owned(), Table::from_iter(package.map(|(key, value)| (key.to_owned(), Value::from(value)))).into());
+    all.insert(
+        "package".to_owned(),
+        Table::from_iter(package.map(|(key, value)| (key.to_owned(), Value::from(value)))).into(),
+    );
     all.insert("workspace".to_owned(), Table::new().into());
     if name == FACADE {
         library.insert("crate-type".to_owned(), vec![Value::from("dylib")].into());
         let features = [("default", vec![Value::from(SEES_CRATES)]), (SEES_CRATES, Vec::new())];
-        all.insert("features".to_owned(), Table::from_iter(features.map(|(name, enables)| (name.to_owned(), Value::from(enables)))).into());
+        all.insert(
+            "features".to_owned(),
+            Table::from_iter(
+                features.map(|(name, enables)| (name.to_owned(), Value::from(enables))),
+            )
+            .into(),
+        );
         let only = Table::from_iter([("dependencies".to_owned(), Value::from(dependencies))]);
-        all.insert("target".to_owned(), Table::from_iter([(format!("cfg({ANALYSIS})"), Value::from(only))]).into());
+        all.insert(
+            "target".to_owned(),
+            Table::from_iter([(format!("cfg({ANALYSIS})"), Value::from(only))]).into(),
+        );
     } else {
         all.insert("dependencies".to_owned(), dependencies.into());
     }
@@ -122,16 +156,30 @@ pub(super) fn session_root() -> String {
 /// facade, and the crates from elsewhere that it is made of, so that a cell's `:dep` takes the versions that are there already.
 pub(super) fn session_keep(layout: &Layout) -> Result<String, TemplateError> {
     let root = parse("Cargo.toml")?;
-    let shared = root.get("workspace").and_then(|workspace| workspace.get("dependencies")).and_then(Value::as_table);
-    let mut dependencies: Table =
-        shared.into_iter().flatten().filter(|(key, _)| SHOWN.contains(&key.as_str())).map(|(key, value)| (key.clone(), value.clone())).collect();
-    let facade = Table::from_iter([("path".to_owned(), Value::from(layout.facade().display().to_string()))]);
+    let shared = root
+        .get("workspace")
+        .and_then(|workspace| workspace.get("dependencies"))
+        .and_then(Value::as_table);
+    let mut dependencies: Table = shared
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| SHOWN.contains(&key.as_str()))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    let facade =
+        Table::from_iter([("path".to_owned(), Value::from(layout.facade().display().to_string()))]);
     dependencies.insert(FACADE.to_owned(), facade.into());
     let only = Table::from_iter([("dependencies".to_owned(), Value::from(dependencies))]);
     let package = [("name", "graft-session-lock"), ("version", "0.0.0"), ("edition", "2024")];
     let mut all = Table::new();
-    all.insert("package".to_owned(), Table::from_iter(package.map(|(key, value)| (key.to_owned(), Value::from(value)))).into());
-    all.insert("target".to_owned(), Table::from_iter([("cfg(graft_lock)".to_owned(), Value::from(only))]).into());
+    all.insert(
+        "package".to_owned(),
+        Table::from_iter(package.map(|(key, value)| (key.to_owned(), Value::from(value)))).into(),
+    );
+    all.insert(
+        "target".to_owned(),
+        Table::from_iter([("cfg(graft_lock)".to_owned(), Value::from(only))]).into(),
+    );
     Ok(all.to_string())
 }
 
@@ -145,9 +193,16 @@ pub(crate) fn shared_version(name: &str) -> Option<String> {
 
 /// Name and manifest of each crate from elsewhere as rust-analyzer sees it; `metadata` is what `cargo metadata` says of the copied
 /// workspace.
-pub(super) fn foreign(metadata: &[u8], layout: &Layout) -> Result<Vec<(String, String)>, TemplateError> {
+pub(super) fn foreign(
+    metadata: &[u8],
+    layout: &Layout,
+) -> Result<Vec<(String, String)>, TemplateError> {
     let metadata = foreign::Metadata::parse(metadata)?;
-    Ok(metadata.manifests(layout).into_iter().map(|(name, manifest)| (name.to_owned(), manifest)).collect())
+    Ok(metadata
+        .manifests(layout)
+        .into_iter()
+        .map(|(name, manifest)| (name.to_owned(), manifest))
+        .collect())
 }
 
 /// A first manifest of the member that evcxr writes, for the lock file.
@@ -186,7 +241,10 @@ fn optimise_members(profile: &mut Table) -> Result<(), TemplateError> {
         .ok_or_else(|| bad("profile", "no packages"))?;
     let settings = packages.get("*").cloned().ok_or_else(|| bad("profile", "no `*`"))?;
     for member in members() {
-        let name = Path::new(member).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = Path::new(member)
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
         packages.insert(name, settings.clone());
     }
     Ok(())

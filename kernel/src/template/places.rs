@@ -28,7 +28,11 @@ impl Places {
             .filter(|path| path.is_absolute())
             .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))
             .map_or_else(temporary, |home| home.join("graft"));
-        let shared = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.parent()?.join("share/graft"))).into_iter().collect();
+        let shared = std::env::current_exe()
+            .ok()
+            .and_then(|exe| Some(exe.parent()?.parent()?.join("share/graft")))
+            .into_iter()
+            .collect();
         Self { cache, shared, seeds: Vec::new() }
     }
 
@@ -139,8 +143,12 @@ fn check_private(folder: &Path) -> io::Result<()> {
     let entry = std::fs::symlink_metadata(folder)?;
     let target = std::fs::metadata(folder)?;
     match [entry.uid(), target.uid()].into_iter().find(|owner| *owner != user) {
-        Some(owner) => refuse(format!("{} belongs to user {owner}, not to user {user}", folder.display())),
-        None if target.mode() & OTHERS_WRITE != 0 => refuse(format!("{} can be written by everybody", folder.display())),
+        Some(owner) => {
+            refuse(format!("{} belongs to user {owner}, not to user {user}", folder.display()))
+        }
+        None if target.mode() & OTHERS_WRITE != 0 => {
+            refuse(format!("{} can be written by everybody", folder.display()))
+        }
         None => Ok(()),
     }
 }

@@ -33,7 +33,9 @@ const CELL_METADATA: &str = "metadata=graft-cell";
 
 /// Whether this process was started as the wrapper.
 pub(crate) fn is_wrapper(program: Option<&std::ffi::OsString>) -> bool {
-    program.and_then(|program| Path::new(program).file_name()).is_some_and(|name| name == OsStr::new(WRAPPER))
+    program
+        .and_then(|program| Path::new(program).file_name())
+        .is_some_and(|name| name == OsStr::new(WRAPPER))
 }
 
 /// Runs the wrapper: `arguments` are rustc's path and its arguments. Returns only when rustc was not needed or cannot be run.
@@ -99,11 +101,19 @@ impl Call {
                 "--crate-name" => call.crate_name = rest.next().cloned().unwrap_or_default(),
                 "--crate-type" => call.crate_type = rest.next().cloned().unwrap_or_default(),
                 "--out-dir" => call.out_dir = rest.next().map(PathBuf::from).unwrap_or_default(),
-                "-C" => call.extra = rest.next().and_then(|option| option.strip_prefix("extra-filename=")).map_or(call.extra, str::to_owned),
+                "-C" => {
+                    call.extra = rest
+                        .next()
+                        .and_then(|option| option.strip_prefix("extra-filename="))
+                        .map_or(call.extra, str::to_owned)
+                }
                 other => {
                     if let Some(emit) = other.strip_prefix("--emit=") {
                         emit.clone_into(&mut call.emit);
-                    } else if Path::new(other).extension().is_some_and(|extension| extension == "rs") {
+                    } else if Path::new(other)
+                        .extension()
+                        .is_some_and(|extension| extension == "rs")
+                    {
                         other.clone_into(&mut call.source);
                     }
                 }
@@ -142,7 +152,9 @@ fn act(call: &Call, layout: &Layout, arguments: &[String]) -> std::io::Result<Ac
     if call.crate_name == CELL {
         return Ok(Action::Compile(Some(compile_cell(arguments, layout))));
     }
-    if matches!(call.crate_type.as_str(), "lib" | "rlib" | "proc-macro") && copy_from_template(call, layout)? {
+    if matches!(call.crate_type.as_str(), "lib" | "rlib" | "proc-macro")
+        && copy_from_template(call, layout)?
+    {
         return Ok(Action::Done);
     }
     tell_progress(call);
@@ -151,7 +163,9 @@ fn act(call: &Call, layout: &Layout, arguments: &[String]) -> std::io::Result<Ac
 
 /// Has a cell report to the host by calls into the facade. A cell that is compiled before evcxr knows the facade does nothing to report.
 fn replace_signals(call: &Call, arguments: &[String]) -> std::io::Result<()> {
-    let has_facade = arguments.iter().any(|argument| argument.strip_prefix(FACADE).is_some_and(|rest| rest.starts_with('=')));
+    let has_facade = arguments
+        .iter()
+        .any(|argument| argument.strip_prefix(FACADE).is_some_and(|rest| rest.starts_with('=')));
     if !has_facade {
         return Ok(());
     }
@@ -167,7 +181,10 @@ fn put_placeholders(call: &Call) -> std::io::Result<()> {
         std::fs::write(call.out_dir.join(file), b"")?;
     }
     let first = outputs.first().map(String::as_str).unwrap_or(FACADE);
-    std::fs::write(call.out_dir.join(call.dep_info()), format!("{}: {}\n", call.out_dir.join(first).display(), call.source))
+    std::fs::write(
+        call.out_dir.join(call.dep_info()),
+        format!("{}: {}\n", call.out_dir.join(first).display(), call.source),
+    )
 }
 
 /// Turns `--extern graft=...` to the template's library, adds where the crates inside it are described, names those that cells can use
@@ -186,7 +203,8 @@ fn compile_cell(arguments: &[String], layout: &Layout) -> Vec<String> {
             continue;
         }
         let Some(given) = rest.next() else { break };
-        named.extend(given.split_once('=').map(|(name, _)| name.rsplit(':').next().unwrap_or(name)));
+        named
+            .extend(given.split_once('=').map(|(name, _)| name.rsplit(':').next().unwrap_or(name)));
         if given.split_once('=').is_some_and(|(name, _)| name == FACADE) {
             changed.push(format!("{FACADE}={}", layout.library().display()));
             let metadata = layout.metadata();
@@ -201,7 +219,10 @@ fn compile_cell(arguments: &[String], layout: &Layout) -> Vec<String> {
     }
     // What the user has added takes the place of the facade's copy.
     let crates = std::fs::read_to_string(layout.crates()).unwrap_or_default();
-    for line in crates.lines().filter(|line| line.split_once('=').is_some_and(|(name, _)| !named.contains(&name))) {
+    for line in crates
+        .lines()
+        .filter(|line| line.split_once('=').is_some_and(|(name, _)| !named.contains(&name)))
+    {
         changed.extend(["--extern".to_owned(), line.to_owned()]);
     }
     for folder in layout.dependency_folders() {
@@ -234,7 +255,11 @@ fn copy_from_template(call: &Call, layout: &Layout) -> std::io::Result<bool> {
 
 /// Appends the crate's name to the session's progress file; nobody fails for want of progress.
 fn tell_progress(call: &Call) {
-    let Some(file) = std::env::var_os(PROGRESS_VARIABLE).filter(|_| !call.source.is_empty() && call.crate_name != "build_script_build") else { return };
+    let Some(file) = std::env::var_os(PROGRESS_VARIABLE)
+        .filter(|_| !call.source.is_empty() && call.crate_name != "build_script_build")
+    else {
+        return;
+    };
     if let Ok(mut file) = std::fs::OpenOptions::new().append(true).open(file) {
         let _ = file.write_all(format!("{}\n", call.crate_name).as_bytes());
     }

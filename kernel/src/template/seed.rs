@@ -20,7 +20,10 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
         } else if kind.is_file() {
             std::fs::copy(entry.path(), &to)?;
             let modified = entry.metadata()?.modified()?;
-            File::options().write(true).open(&to)?.set_times(FileTimes::new().set_modified(modified))?;
+            File::options()
+                .write(true)
+                .open(&to)?
+                .set_times(FileTimes::new().set_modified(modified))?;
         }
     }
     Ok(())
@@ -36,10 +39,19 @@ mod tests {
         let (from, to) = (root.path().join("a/b"), root.path().join("c"));
         std::fs::create_dir_all(&from).unwrap();
         std::fs::write(from.join("x"), "x").unwrap();
-        let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
-        File::options().write(true).open(from.join("x")).unwrap().set_times(FileTimes::new().set_modified(time)).unwrap();
+        let time =
+            std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        File::options()
+            .write(true)
+            .open(from.join("x"))
+            .unwrap()
+            .set_times(FileTimes::new().set_modified(time))
+            .unwrap();
         copy(&root.path().join("a"), &to).unwrap();
         assert_eq!(std::fs::metadata(to.join("b/x")).unwrap().modified().unwrap(), time);
-        assert!(copy(&root.path().join("none"), &root.path().join("d")).is_err() && !root.path().join("d").exists());
+        assert!(
+            copy(&root.path().join("none"), &root.path().join("d")).is_err()
+                && !root.path().join("d").exists()
+        );
     }
 }

@@ -26,7 +26,10 @@ impl Stamp {
     /// Writes it beside and renames it.
     pub(crate) fn write(&self, path: &Path) -> Result<(), TemplateError> {
         let beside = path.with_extension("new");
-        let json = serde_json::to_vec_pretty(self).map_err(|error| TemplateError::Manifest { path: path.to_owned(), reason: error.to_string() })?;
+        let json = serde_json::to_vec_pretty(self).map_err(|error| TemplateError::Manifest {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
         std::fs::write(&beside, json).map_err(TemplateError::file(&beside))?;
         std::fs::rename(&beside, path).map_err(TemplateError::file(path))
     }

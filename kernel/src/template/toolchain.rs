@@ -17,7 +17,13 @@ pub(crate) fn verbose_version() -> Result<String, TemplateError> {
 
 /// `cargo --version`; none where it does not run.
 pub(crate) fn cargo_version() -> Option<String> {
-    let output = tools().ok()?.cargo(Path::new("/")).arg("--version").output().ok().filter(|output| output.status.success())?;
+    let output = tools()
+        .ok()?
+        .cargo(Path::new("/"))
+        .arg("--version")
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
@@ -33,16 +39,23 @@ pub(crate) fn shared_std() -> Result<PathBuf, TemplateError> {
     entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| {
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let name = path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default();
             name.starts_with("libstd-") && name.ends_with(".so")
         })
-        .ok_or_else(|| TemplateError::Build { message: format!("there is no libstd-*.so in {}", folder.display()) })
+        .ok_or_else(|| TemplateError::Build {
+            message: format!("there is no libstd-*.so in {}", folder.display()),
+        })
 }
 
 /// Sources of the standard library, which rust-analyzer needs to infer types: the toolchain's own, `RUST_SRC_PATH`, or those of
 /// Debian's `rust-src` and `rust-web-src`.
 pub(crate) fn standard_sources() -> Option<PathBuf> {
-    let own = rustc(&["--print", "sysroot"]).ok().map(|text| Path::new(text.trim()).join("lib/rustlib/src/rust/library"));
+    let own = rustc(&["--print", "sysroot"])
+        .ok()
+        .map(|text| Path::new(text.trim()).join("lib/rustlib/src/rust/library"));
     let named = std::env::var_os("RUST_SRC_PATH").map(PathBuf::from);
     let mut places: Vec<PathBuf> = own.into_iter().chain(named).collect();
     places.extend(debian_sources(Path::new("/usr/src")));
@@ -55,7 +68,9 @@ pub(crate) fn standard_sources() -> Option<PathBuf> {
 pub(crate) fn sources_of_another_version(sources: &Path) -> Option<(String, String)> {
     let version = rustc(&["--version"]).ok()?;
     let compiler = version.split_whitespace().nth(1).map(series)?;
-    let named = sources.ancestors().find_map(|folder| folder.file_name()?.to_str()?.strip_prefix("rustc-").map(series))?;
+    let named = sources
+        .ancestors()
+        .find_map(|folder| folder.file_name()?.to_str()?.strip_prefix("rustc-").map(series))?;
     (named != compiler).then_some((named, compiler))
 }
 
@@ -70,7 +85,9 @@ const OLDEST_SOURCES: u32 = 85;
 /// `/usr/src/rustc-1.*/library`, newest version first.
 fn debian_sources(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let minor = |path: &Path| path.file_name()?.to_str()?.strip_prefix("rustc-1.")?.split('.').next()?.parse::<u32>().ok();
+    let minor = |path: &Path| {
+        path.file_name()?.to_str()?.strip_prefix("rustc-1.")?.split('.').next()?.parse::<u32>().ok()
+    };
     let mut found: Vec<(u32, PathBuf)> = entries
         .filter_map(|entry| {
             let path = entry.ok()?.path();
@@ -82,11 +99,17 @@ fn debian_sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn rustc(arguments: &[&str]) -> Result<String, TemplateError> {
-    let output = tools()?.rustc().args(arguments).output().map_err(|source| TemplateError::Toolchain { tool: "rustc".to_owned(), source })?;
+    let output = tools()?
+        .rustc()
+        .args(arguments)
+        .output()
+        .map_err(|source| TemplateError::Toolchain { tool: "rustc".to_owned(), source })?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
-        Err(TemplateError::Build { message: String::from_utf8_lossy(&output.stderr).trim().to_owned() })
+        Err(TemplateError::Build {
+            message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        })
     }
 }
 
@@ -97,13 +120,25 @@ mod tests {
     #[test]
     fn the_newest_debian_sources_come_first() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["rustc-1.85.0", "rustc-1.100.0", "rustc-1.96.0", "rustc-1.63.0", "linux-headers"] {
+        for name in
+            ["rustc-1.85.0", "rustc-1.100.0", "rustc-1.96.0", "rustc-1.63.0", "linux-headers"]
+        {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
         let found = debian_sources(folder.path());
-        let old = sources_of_another_version(&folder.path().join("rustc-1.63.0/library")).map(|(sources, _)| sources);
+        let old = sources_of_another_version(&folder.path().join("rustc-1.63.0/library"))
+            .map(|(sources, _)| sources);
         assert_eq!(old.as_deref(), Some("1.63"));
-        assert_eq!(sources_of_another_version(Path::new("/opt/toolchain/lib/rustlib/src/rust/library")), None, "the compiler's own");
-        assert_eq!(found, ["rustc-1.100.0", "rustc-1.96.0", "rustc-1.85.0"].map(|name| folder.path().join(name).join("library")), "1.63 is too old");
+        assert_eq!(
+            sources_of_another_version(Path::new("/opt/toolchain/lib/rustlib/src/rust/library")),
+            None,
+            "the compiler's own"
+        );
+        assert_eq!(
+            found,
+            ["rustc-1.100.0", "rustc-1.96.0", "rustc-1.85.0"]
+                .map(|name| folder.path().join(name).join("library")),
+            "1.63 is too old"
+        );
     }
 }

@@ -17,5 +17,10 @@ pub(crate) fn line(password: bool) -> Option<String> {
 
 /// Whether the terminal shows what is typed; false when it could not be told.
 fn echo(on: bool) -> bool {
-    Command::new("stty").arg(if on { "echo" } else { "-echo" }).stdin(Stdio::inherit()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    Command::new("stty")
+        .arg(if on { "echo" } else { "-echo" })
+        .stdin(Stdio::inherit())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }

@@ -49,9 +49,14 @@ impl Screen {
     /// That of this process. `NO_COLOR` is obeyed.
     pub(crate) fn standard() -> Self {
         let terminal = io::stdout().is_terminal();
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let width = terminal_size::terminal_size().map_or(100, |(width, _)| usize::from(width.0));
-        Self::new(Look { terminal, colours: terminal && !plain, width }, Box::new(io::stdout()), Box::new(io::stderr()))
+        Self::new(
+            Look { terminal, colours: terminal && !plain, width },
+            Box::new(io::stdout()),
+            Box::new(io::stderr()),
+        )
     }
 
     /// One that writes there.
@@ -88,11 +93,15 @@ impl Screen {
     /// What `rich` looks like here.
     fn text(&self, rich: &Rich) -> String {
         match &rich.source {
-            Source::Blocks(blocks) if self.look.colours => {
-                blocks.iter().map(|block| graft_render::ansi(block, self.look.width)).collect::<Vec<_>>().join("\n\n")
-            }
+            Source::Blocks(blocks) if self.look.colours => blocks
+                .iter()
+                .map(|block| graft_render::ansi(block, self.look.width))
+                .collect::<Vec<_>>()
+                .join("\n\n"),
             Source::Blocks(_) | Source::Progress(_) => rich.text().to_owned(),
-            Source::Mime if rich.text().is_empty() => format!("[{}]", rich.mime.keys().cloned().collect::<Vec<_>>().join(", ")),
+            Source::Mime if rich.text().is_empty() => {
+                format!("[{}]", rich.mime.keys().cloned().collect::<Vec<_>>().join(", "))
+            }
             Source::Mime => rich.text().to_owned(),
         }
     }
@@ -109,8 +118,17 @@ impl Screen {
             return;
         }
         let line = match &rich.source {
-            Source::Progress(progress) if self.look.colours => progress.ansi(self.look.width.saturating_sub(1)),
-            _ => rich.text().lines().next().unwrap_or("").chars().take(self.look.width.saturating_sub(1)).collect(),
+            Source::Progress(progress) if self.look.colours => {
+                progress.ansi(self.look.width.saturating_sub(1))
+            }
+            _ => rich
+                .text()
+                .lines()
+                .next()
+                .unwrap_or("")
+                .chars()
+                .take(self.look.width.saturating_sub(1))
+                .collect(),
         };
         let mut state = self.state();
         if !self.look.terminal && state.is_told(rich) {
@@ -176,8 +194,16 @@ impl Frontend for Screen {
 
     fn error(&self, error: &CellError) {
         let colours = self.look.colours && io::stderr().is_terminal();
-        let lines: Vec<String> = error.traceback.iter().map(|line| if colours { line.clone() } else { without_escapes(line) }).collect();
-        let text = if lines.is_empty() { format!("{}: {}", error.ename, error.evalue) } else { lines.join("\n") };
+        let lines: Vec<String> = error
+            .traceback
+            .iter()
+            .map(|line| if colours { line.clone() } else { without_escapes(line) })
+            .collect();
+        let text = if lines.is_empty() {
+            format!("{}: {}", error.ename, error.evalue)
+        } else {
+            lines.join("\n")
+        };
         let mut state = self.state();
         if state.closed {
             return;
@@ -202,7 +228,9 @@ impl Frontend for Screen {
         state.write(prompt.as_bytes());
         state.at_start = true;
         drop(state);
-        Box::pin(async move { tokio::task::spawn_blocking(move || keyboard::line(password)).await.ok().flatten() })
+        Box::pin(async move {
+            tokio::task::spawn_blocking(move || keyboard::line(password)).await.ok().flatten()
+        })
     }
 
     /// A bar moves ten times a second; a pipe gets a line every two seconds.

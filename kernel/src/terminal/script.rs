@@ -47,8 +47,13 @@ impl Hint for ScriptError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Read(error) => error.hint().or_else(|| Some("usage: graft run FILE; `-` reads standard input".to_owned())),
-            Self::NotANotebook { .. } => Some("save it as nbformat 4, or give the file another ending to run it as text".to_owned()),
+            Self::Read(error) => error
+                .hint()
+                .or_else(|| Some("usage: graft run FILE; `-` reads standard input".to_owned())),
+            Self::NotANotebook { .. } => Some(
+                "save it as nbformat 4, or give the file another ending to run it as text"
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -80,7 +85,8 @@ impl Script {
     pub(crate) fn read(path: &Path) -> Result<Self, ScriptError> {
         let text = read_text(path)?;
         if path.extension().is_some_and(|ending| ending == "ipynb") {
-            let notebook: Notebook = serde_json::from_str(&text).map_err(|source| ScriptError::NotANotebook { path: path.to_owned(), source })?;
+            let notebook: Notebook = serde_json::from_str(&text)
+                .map_err(|source| ScriptError::NotANotebook { path: path.to_owned(), source })?;
             return Ok(Self::of_notebook(notebook));
         }
         Ok(Self::of_text(&text))
@@ -91,7 +97,11 @@ impl Script {
             Source::Lines(lines) => lines.concat(),
             Source::Text(text) => text,
         };
-        let cells = notebook.cells.into_iter().filter(|cell| cell.cell_type == "code").map(|cell| text(cell.source));
+        let cells = notebook
+            .cells
+            .into_iter()
+            .filter(|cell| cell.cell_type == "code")
+            .map(|cell| text(cell.source));
         Self { cells: cells.filter(|cell| !cell.trim().is_empty()).collect() }
     }
 
@@ -107,7 +117,8 @@ fn read_text(path: &Path) -> Result<String, UserFileError> {
         return user_file::read_text_stream(std::io::stdin(), path, MOST_SCRIPT);
     }
     if path == Path::new("/dev/stdin") || path.starts_with("/dev/fd") {
-        let stream = std::fs::File::open(path).map_err(|source| UserFileError::Io { path: path.to_owned(), source })?;
+        let stream = std::fs::File::open(path)
+            .map_err(|source| UserFileError::Io { path: path.to_owned(), source })?;
         return user_file::read_text_stream(stream, path, MOST_SCRIPT);
     }
     user_file::read_text(path, MOST_SCRIPT)

@@ -12,7 +12,12 @@ async fn run_text(text: &str, keep_going: bool, terminal: bool) -> (u8, String, 
 
 #[tokio::test]
 async fn magics_and_rust_run_in_order_and_the_status_is_zero() {
-    let (status, out, err) = run_text("#!/usr/bin/env -S graft run\n%status\nprint one\nvalue 42\n// %%\n%status\n", false, false).await;
+    let (status, out, err) = run_text(
+        "#!/usr/bin/env -S graft run\n%status\nprint one\nvalue 42\n// %%\n%status\n",
+        false,
+        false,
+    )
+    .await;
     assert_eq!((status, out.as_str(), err.as_str()), (0, "no model\none\n42\nno model\n", ""));
 }
 
@@ -35,7 +40,13 @@ async fn a_training_shows_a_bar_on_a_terminal_and_ends_with_the_curve() {
     let (status, out, _) = run_text("%train", false, true).await;
     assert_eq!(status, 0);
     assert!(out.contains("\r\u{1b}[K") && out.contains("tokens/s · ETA"), "{out:?}");
-    assert!(out.contains("lora on tiny\n") && out.contains("1.00 ┤") && out.contains("done\n") && out.ends_with("trained\n"), "{out}");
+    assert!(
+        out.contains("lora on tiny\n")
+            && out.contains("1.00 ┤")
+            && out.contains("done\n")
+            && out.ends_with("trained\n"),
+        "{out}"
+    );
 }
 
 #[tokio::test]
@@ -66,6 +77,7 @@ async fn a_reader_who_leaves_ends_the_run_quietly() {
     let errors = screen::tests::Paper::default();
     let screen = Screen::new(look, Box::new(Leaves(false)), Box::new(errors.clone()));
     let start: Arc<Start> = Arc::new(|output| Ok(Arc::new(script::Script::new(output))));
-    let status = run_cells(&Script::of_text("print one\nprint two\nwait\n"), &screen, false, start).await;
+    let status =
+        run_cells(&Script::of_text("print one\nprint two\nwait\n"), &screen, false, start).await;
     assert_eq!((status, errors.text().as_str()), (0, ""));
 }

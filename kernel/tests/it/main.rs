@@ -50,7 +50,14 @@ fn graft(home: &std::path::Path) -> Command {
     std::fs::create_dir_all(&bin).unwrap();
     // There already when the test runs the program twice.
     let _ = std::os::unix::fs::symlink("/bin/sh", bin.join("sh"));
-    command.env_clear().env("HOME", home).env("PATH", &bin).current_dir(home).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .env_clear()
+        .env("HOME", home)
+        .env("PATH", &bin)
+        .current_dir(home)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command
 }
 
@@ -62,7 +69,10 @@ fn output(arguments: &[&str], home: &std::path::Path) -> Output {
 fn sockets_answer_and_magics_work_where_no_session_can_start() {
     let mut kernel = Kernel::start(ConnectionFile::ipc("key"));
     let mut frontend = Frontend::connect(&kernel.file);
-    assert_eq!(frontend.ask(Channel::Control, "kernel_info_request", json!({})).content["implementation"], "graft");
+    assert_eq!(
+        frontend.ask(Channel::Control, "kernel_info_request", json!({})).content["implementation"],
+        "graft"
+    );
     let list = frontend.execute("%lsmagic");
     assert_eq!((list.status(), list.kinds()), ("ok", vec!["display_data"]));
     assert_eq!(frontend.execute("!echo hi").stream("stdout"), "hi\n");
@@ -92,7 +102,10 @@ fn a_damaged_connection_file_is_named_in_one_clear_error() {
     let output = output(&["kernel", "-f", &file.display().to_string()], home.path());
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1));
-    assert!(text.contains("connection.json") && text.contains("damaged") && text.contains("hint"), "{text}");
+    assert!(
+        text.contains("connection.json") && text.contains("damaged") && text.contains("hint"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -100,7 +113,10 @@ fn uninstall_takes_its_own_kernel_away_and_leaves_others_alone() {
     let home = tempfile::tempdir().unwrap();
     let kernels = home.path().join(".local/share/jupyter/kernels");
     for (name, spec) in [
-        ("graft", r#"{"argv":["graft"],"display_name":"Rust (Graft)","language":"rust","metadata":{"graft":{"version":"0.1.0"}}}"#),
+        (
+            "graft",
+            r#"{"argv":["graft"],"display_name":"Rust (Graft)","language":"rust","metadata":{"graft":{"version":"0.1.0"}}}"#,
+        ),
         ("rust", r#"{"argv":["evcxr_jupyter"],"display_name":"Rust","language":"rust"}"#),
     ] {
         std::fs::create_dir_all(kernels.join(name)).unwrap();
@@ -108,7 +124,8 @@ fn uninstall_takes_its_own_kernel_away_and_leaves_others_alone() {
     }
     assert!(output(&["uninstall"], home.path()).status.success());
     assert!(output(&["uninstall", "--name", "rust"], home.path()).status.success());
-    let left: Vec<_> = std::fs::read_dir(&kernels).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        std::fs::read_dir(&kernels).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["rust"]);
 }
 
@@ -117,7 +134,11 @@ fn install_refuses_a_name_that_belongs_to_another_kernel() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("prefix/share/jupyter/kernels/rust");
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("kernel.json"), r#"{"argv":["evcxr_jupyter"],"display_name":"Rust","language":"rust"}"#).unwrap();
+    std::fs::write(
+        folder.join("kernel.json"),
+        r#"{"argv":["evcxr_jupyter"],"display_name":"Rust","language":"rust"}"#,
+    )
+    .unwrap();
     let prefix = home.path().join("prefix").display().to_string();
     let output = output(&["install", "--prefix", &prefix, "--name", "rust"], home.path());
     let text = String::from_utf8_lossy(&output.stderr).into_owned();

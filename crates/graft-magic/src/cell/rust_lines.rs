@@ -94,7 +94,8 @@ impl RustLines {
 
     /// A name, or the prefix of a raw string.
     fn name<'a>(&mut self, rest: &'a str) -> &'a str {
-        let end = rest.find(|next: char| !next.is_alphanumeric() && next != '_').unwrap_or(rest.len());
+        let end =
+            rest.find(|next: char| !next.is_alphanumeric() && next != '_').unwrap_or(rest.len());
         let (name, after) = rest.split_at(end);
         if matches!(name, "r" | "br" | "cr") {
             let hashes = after.len() - after.trim_start_matches('#').len();
@@ -123,7 +124,11 @@ impl RustLines {
             self.state = State::Code;
         }
         let after = skip(rest, first.len_utf8());
-        if first == '\\' { skip(after, after.chars().next().map_or(0, char::len_utf8)) } else { after }
+        if first == '\\' {
+            skip(after, after.chars().next().map_or(0, char::len_utf8))
+        } else {
+            after
+        }
     }
 
     fn raw<'a>(&mut self, rest: &'a str, hashes: usize) -> &'a str {
@@ -175,7 +180,16 @@ mod tests {
 
     #[test]
     fn strings_comments_and_brackets_stay_open_over_lines() {
-        for open in ["let s = \"a", "let s = r#\"a\" b", "/* a /* b */", "f(1,", "let x = {", "vec![", "let s = br##\"x\"#", "let s = \"a\\\""] {
+        for open in [
+            "let s = \"a",
+            "let s = r#\"a\" b",
+            "/* a /* b */",
+            "f(1,",
+            "let x = {",
+            "vec![",
+            "let s = br##\"x\"#",
+            "let s = \"a\\\"",
+        ] {
             assert!(open_after(open), "{open} leaves something open");
         }
     }
@@ -214,7 +228,15 @@ mod tests {
 
     #[test]
     fn a_statement_begins_after_nothing_or_a_semicolon() {
-        for (text, expected) in [("", true), ("// a", true), ("a; // b", true), ("a", false), ("fn f() {}", false), ("f(;", false), ("\";\"", false)] {
+        for (text, expected) in [
+            ("", true),
+            ("// a", true),
+            ("a; // b", true),
+            ("a", false),
+            ("fn f() {}", false),
+            ("f(;", false),
+            ("\";\"", false),
+        ] {
             let mut lines = RustLines::default();
             lines.feed(text);
             assert_eq!(lines.is_statement_start(), expected, "{text}");

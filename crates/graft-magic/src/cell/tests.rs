@@ -15,7 +15,11 @@ fn token(text: &str) -> (String, String, String) {
     let failure = failure(text);
     let span = failure.span.expect("a span");
     let line = text.lines().nth(span.line).unwrap_or("");
-    (failure.code, line.chars().skip(span.start).take(span.end - span.start).collect(), failure.hint.unwrap_or_default())
+    (
+        failure.code,
+        line.chars().skip(span.start).take(span.end - span.start).collect(),
+        failure.hint.unwrap_or_default(),
+    )
 }
 
 #[test]
@@ -35,9 +39,14 @@ fn magics_and_rust_share_a_cell_in_order_and_rust_keeps_its_lines() {
 
 #[test]
 fn a_percent_sign_inside_rust_is_rust() {
-    for rust in
-        ["let s = \"\n%params\n\";", "let s = r#\"\n%params\n\"#;", "/*\n%params\n*/", "let x = f(\n%params\n);", "let x = a\n% b;", "let x = a\n    %b;"]
-    {
+    for rust in [
+        "let s = \"\n%params\n\";",
+        "let s = r#\"\n%params\n\"#;",
+        "/*\n%params\n*/",
+        "let x = f(\n%params\n);",
+        "let x = a\n% b;",
+        "let x = a\n    %b;",
+    ] {
         let parts = parse(&format!("{rust}\nlet y = 1;"));
         assert_eq!(parts.len(), 1, "{rust}");
         assert!(matches!(parts[0].kind, PartKind::Rust(_)), "{rust}");
@@ -46,7 +55,13 @@ fn a_percent_sign_inside_rust_is_rust() {
 
 #[test]
 fn quotes_and_lifetimes_before_a_magic_do_not_hide_it() {
-    for rust in ["let c = '\"';", "fn f<'a>(x: &'a str) {}", "let c = '(';", "x; // don't (", "let c = '\\'';"] {
+    for rust in [
+        "let c = '\"';",
+        "fn f<'a>(x: &'a str) {}",
+        "let c = '(';",
+        "x; // don't (",
+        "let c = '\\'';",
+    ] {
         assert_eq!(parse(&format!("{rust}\n%params")).len(), 2, "{rust}");
     }
 }
@@ -73,7 +88,11 @@ fn a_cell_magic_takes_the_text_below_it() {
     assert_eq!(parts[0].line, 1);
     assert_eq!(
         parts[0].kind,
-        PartKind::Session(Command::DataInline { name: "pairs".to_owned(), text: "{\"prompt\": \"a\"}\n% not a magic\n".to_owned(), settings })
+        PartKind::Session(Command::DataInline {
+            name: "pairs".to_owned(),
+            text: "{\"prompt\": \"a\"}\n% not a magic\n".to_owned(),
+            settings
+        })
     );
 }
 
@@ -99,19 +118,37 @@ fn aliases_become_canonical_and_both_spellings_of_keys_are_one() {
         "%lora attach r=4 lora_alpha=16 target_modules=q_proj, v_proj use_rslora=yes",
     ] {
         let action = AdapterAction::Attach { settings: wanted.clone() };
-        assert_eq!(parse(text)[0].kind, PartKind::Session(Command::Adapter { method: "lora".to_owned(), action }), "{text}");
+        assert_eq!(
+            parse(text)[0].kind,
+            PartKind::Session(Command::Adapter { method: "lora".to_owned(), action }),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn a_method_with_keys_of_the_training_attaches_and_trains() {
-    let kind = parse("%prompt_tune tokens=20 init=\"Classify the sentence:\" steps=300")[0].kind.clone();
-    let method =
-        Settings::default().with("num_virtual_tokens", Value::Integer(20)).with("prompt_tuning_init_text", Value::Text("Classify the sentence:".to_owned()));
+    let kind =
+        parse("%prompt_tune tokens=20 init=\"Classify the sentence:\" steps=300")[0].kind.clone();
+    let method = Settings::default()
+        .with("num_virtual_tokens", Value::Integer(20))
+        .with("prompt_tuning_init_text", Value::Text("Classify the sentence:".to_owned()));
     let settings = Settings::default().with("steps", Value::Integer(300));
-    assert_eq!(kind, PartKind::Session(Command::Train { attach: Some(("prompt_tune".to_owned(), method)), settings }));
-    assert!(matches!(parse("%lora r=4")[0].kind, PartKind::Session(Command::Adapter { action: AdapterAction::Attach { .. }, .. })));
-    assert!(matches!(parse("%lora")[0].kind, PartKind::Session(Command::Adapter { action: AdapterAction::List, .. })));
+    assert_eq!(
+        kind,
+        PartKind::Session(Command::Train {
+            attach: Some(("prompt_tune".to_owned(), method)),
+            settings
+        })
+    );
+    assert!(matches!(
+        parse("%lora r=4")[0].kind,
+        PartKind::Session(Command::Adapter { action: AdapterAction::Attach { .. }, .. })
+    ));
+    assert!(matches!(
+        parse("%lora")[0].kind,
+        PartKind::Session(Command::Adapter { action: AdapterAction::List, .. })
+    ));
 }
 
 #[test]
@@ -123,7 +160,12 @@ fn wrong_words_are_pointed_at_with_what_was_meant() {
         ("%train schedule=cosin", "settings::no_choice", "cosin", "cosine"),
         ("%lora attach r=0", "settings::out_of_range", "0", "for example r=8"),
         ("%train steps=many", "settings::wrong_type", "many", "for example steps=200"),
-        ("let a = 1;\n%model load", "magic::missing_argument", "model", "usage: %model load SOURCE"),
+        (
+            "let a = 1;\n%model load",
+            "magic::missing_argument",
+            "model",
+            "usage: %model load SOURCE",
+        ),
         ("%train steps = 3", "magic::unexpected_argument", "steps", "%train"),
         ("%params now", "magic::unexpected_argument", "now", "usage: %params"),
         ("%train steps=3 steps=4", "magic::repeated_key", "steps", "leave one"),
@@ -132,8 +174,18 @@ fn wrong_words_are_pointed_at_with_what_was_meant() {
         ("%seed -1", "magic::wrong_argument", "-1", "%seed 7"),
         ("%device metal", "magic::wrong_argument", "metal", "one of cpu, cuda"),
         ("%cd a --rust", "magic::no_rust", "--rust", "verbs of the session"),
-        ("%model tiny", "magic::unknown_subcommand", "tiny", "did you mean `%model load tiny`? %model load | card | save | tree"),
-        ("%data which-book", "magic::unknown_subcommand", "which-book", "did you mean `%data load which-book`?"),
+        (
+            "%model tiny",
+            "magic::unknown_subcommand",
+            "tiny",
+            "did you mean `%model load tiny`? %model load | card | save | tree",
+        ),
+        (
+            "%data which-book",
+            "magic::unknown_subcommand",
+            "which-book",
+            "did you mean `%data load which-book`?",
+        ),
         ("  %lora atach", "magic::unknown_subcommand", "atach", "did you mean `%lora attach`"),
         ("% lra", "magic::unknown_verb", "lra", "`%lora`"),
         ("%load_model tiny", "magic::unknown_verb", "load_model", "`%model load tiny`"),
@@ -141,12 +193,22 @@ fn wrong_words_are_pointed_at_with_what_was_meant() {
         ("%%html\n<b>", "magic::unknown_verb", "html", "lab().display"),
         ("?Tensor", "magic::unknown_verb", "Tensor", "`%lsmagic`"),
         ("%", "magic::no_name", "", "`%lsmagic`"),
-        ("%model load my model", "magic::unexpected_argument", "model", "`%model load \"my model\"`"),
+        (
+            "%model load my model",
+            "magic::unexpected_argument",
+            "model",
+            "`%model load \"my model\"`",
+        ),
         ("%lora attach r=[1,2]", "magic::one_value", "[1,2]", "`%ablate lora r=1,2`"),
         ("%train lr=1e-3,1e-4", "magic::one_value", "1e-3,1e-4", "`%ablate lora lr=1e-3,1e-4`"),
         ("%lora attach r=8, use_dora=True", "magic::unknown_key", "use_dora", "`%dora attach r=8`"),
         ("%lora attach peft_type=\"IA3\"", "magic::unknown_key", "peft_type", "`%ia3 attach`"),
-        ("%train num_train_epochs=3", "magic::unknown_key", "num_train_epochs", "`%train steps=200`"),
+        (
+            "%train num_train_epochs=3",
+            "magic::unknown_key",
+            "num_train_epochs",
+            "`%train steps=200`",
+        ),
         ("%train optim=\"sgd\"", "magic::unknown_key", "optim", "AdamW"),
         ("%model load x token=hf_1", "magic::unknown_key", "token", "`%env HF_TOKEN=TOKEN`"),
     ] {
@@ -158,11 +220,22 @@ fn wrong_words_are_pointed_at_with_what_was_meant() {
 
 #[test]
 fn modules_are_checked_against_the_model_that_is_loaded() {
-    let module = |path: &str| ModuleEntry { path: path.to_owned(), kind: "linear".to_owned(), shape: vec![4, 4] };
-    let model = ModelEntry { name: "tiny".to_owned(), modules: vec![module("model.layers.0.self_attn.q_proj")], ..ModelEntry::default() };
+    let module = |path: &str| ModuleEntry {
+        path: path.to_owned(),
+        kind: "linear".to_owned(),
+        shape: vec![4, 4],
+    };
+    let model = ModelEntry {
+        name: "tiny".to_owned(),
+        modules: vec![module("model.layers.0.self_attn.q_proj")],
+        ..ModelEntry::default()
+    };
     let snapshot = Snapshot { model: Some(model), ..Snapshot::default() };
     let failure = parse_cell("%lora attach target_modules=q_prj", &snapshot).unwrap_err();
-    assert_eq!((failure.code.as_str(), failure.hint.as_deref()), ("magic::unknown_module", Some("did you mean `q_proj`? `tiny` has q_proj")));
+    assert_eq!(
+        (failure.code.as_str(), failure.hint.as_deref()),
+        ("magic::unknown_module", Some("did you mean `q_proj`? `tiny` has q_proj"))
+    );
     for fine in [
         "%lora attach target_modules=q_proj",
         "%lora attach target_modules=.*q_prj",
@@ -175,8 +248,14 @@ fn modules_are_checked_against_the_model_that_is_loaded() {
 
 #[test]
 fn help_is_asked_for_in_four_ways() {
-    for text in ["%lora?", "?%lora", "%lora -h", "%lora attach r=8 --help", "%lora??", "%lora attach?"] {
-        assert_eq!(parse(text)[0].kind, PartKind::Host(HostCommand::Help { verb: "lora".to_owned() }), "{text}");
+    for text in
+        ["%lora?", "?%lora", "%lora -h", "%lora attach r=8 --help", "%lora??", "%lora attach?"]
+    {
+        assert_eq!(
+            parse(text)[0].kind,
+            PartKind::Host(HostCommand::Help { verb: "lora".to_owned() }),
+            "{text}"
+        );
     }
 }
 
@@ -186,20 +265,35 @@ fn prompts_need_no_quotes_and_keep_their_spaces_inside_them() {
         PartKind::Session(Command::Generate { prompt, .. }) => prompt.clone(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(prompt("%generate The borrow checker doesn't max_new_tokens=3"), "The borrow checker doesn't");
+    assert_eq!(
+        prompt("%generate The borrow checker doesn't max_new_tokens=3"),
+        "The borrow checker doesn't"
+    );
     assert_eq!(prompt("%generate \"a  b\\n\""), "a  b\n");
     assert_eq!(prompt("%%generate\nfirst\n  second\n\n"), "first\n  second");
 }
 
 #[test]
 fn what_is_indented_or_a_space_away_from_its_sign_is_a_magic_where_no_rust_can_be() {
-    for text in ["  %params", "% params", "\t%params", "let a = 1;\n  %params", "# note\n %params", "// note\n  %params"] {
+    for text in [
+        "  %params",
+        "% params",
+        "\t%params",
+        "let a = 1;\n  %params",
+        "# note\n %params",
+        "// note\n  %params",
+    ] {
         assert_eq!(parse(text).last().unwrap().kind, PartKind::Session(Command::Params), "{text}");
     }
     assert_eq!(parse("  %%time\n%params")[0].line, 0);
-    assert_eq!(parse("?lora")[0].kind, PartKind::Host(HostCommand::Help { verb: "lora".to_owned() }));
+    assert_eq!(
+        parse("?lora")[0].kind,
+        PartKind::Host(HostCommand::Help { verb: "lora".to_owned() })
+    );
     assert_eq!(parse("?")[0].kind, PartKind::Host(HostCommand::Quickref));
-    for rust in ["let x = a\n  % params;", "let x = match y { _ => 1 }\n  % params;", "f()\n    ? % 2"] {
+    for rust in
+        ["let x = a\n  % params;", "let x = match y { _ => 1 }\n  % params;", "f()\n    ? % 2"]
+    {
         assert_eq!(parse(rust).len(), 1, "{rust}");
     }
 }
@@ -207,15 +301,23 @@ fn what_is_indented_or_a_space_away_from_its_sign_is_a_magic_where_no_rust_can_b
 #[test]
 fn a_comment_in_pythons_manner_is_a_comment() {
     assert_eq!(parse("# don't (\n# train\n%params").len(), 1);
-    assert_eq!(parse("# one\nlet a = 1;\n# two")[0].kind, PartKind::Rust("// one\nlet a = 1;\n// two".to_owned()));
-    assert_eq!(parse("#[test]\nfn f() {}")[0].kind, PartKind::Rust("#[test]\nfn f() {}".to_owned()));
+    assert_eq!(
+        parse("# one\nlet a = 1;\n# two")[0].kind,
+        PartKind::Rust("// one\nlet a = 1;\n// two".to_owned())
+    );
+    assert_eq!(
+        parse("#[test]\nfn f() {}")[0].kind,
+        PartKind::Rust("#[test]\nfn f() {}".to_owned())
+    );
 }
 
 /// The notes in front of a magic, and the magic.
 fn noted(text: &str) -> (Vec<String>, PartKind) {
     let mut kinds: Vec<PartKind> = parse(text).into_iter().map(|part| part.kind).collect();
     let last = kinds.pop().unwrap();
-    let note = |kind| if let PartKind::Host(HostCommand::Note(note)) = kind { note } else { panic!("{kind:?}") };
+    let note = |kind| {
+        if let PartKind::Host(HostCommand::Note(note)) = kind { note } else { panic!("{kind:?}") }
+    };
     (kinds.into_iter().map(note).collect(), last)
 }
 
@@ -233,11 +335,23 @@ fn arguments_pasted_from_python_mean_what_they_mean_there() {
     for (pasted, ours) in [
         ("%lora attach r=[8], lora_alpha=16,", "%lora attach r=8 lora_alpha=16"),
         ("%lora attach use_rslora, r=8", "%lora attach use_rslora r=8"),
-        ("%lora attach --target_modules q_proj, v_proj --r 8", "%lora attach target_modules=q_proj,v_proj r=8"),
+        (
+            "%lora attach --target_modules q_proj, v_proj --r 8",
+            "%lora attach target_modules=q_proj,v_proj r=8",
+        ),
         ("%lora attach r=8 , lora_alpha=16", "%lora attach r=8 lora_alpha=16"),
-        ("%lora attach rank_pattern={\"q_proj\": 16, \"v_proj\": 4}", "%lora attach rank_pattern=q_proj:16,v_proj:4"),
-        ("%train per_device_train_batch_size=4, learning_rate=2e-4, max_steps=100, optim=\"adamw_torch\"", "%train batch=4 lr=2e-4 steps=100"),
-        ("%generate \"Say, why\" do_sample=True, max_tokens=5", "%generate \"Say, why\" temperature=1 max_new_tokens=5"),
+        (
+            "%lora attach rank_pattern={\"q_proj\": 16, \"v_proj\": 4}",
+            "%lora attach rank_pattern=q_proj:16,v_proj:4",
+        ),
+        (
+            "%train per_device_train_batch_size=4, learning_rate=2e-4, max_steps=100, optim=\"adamw_torch\"",
+            "%train batch=4 lr=2e-4 steps=100",
+        ),
+        (
+            "%generate \"Say, why\" do_sample=True, max_tokens=5",
+            "%generate \"Say, why\" temperature=1 max_new_tokens=5",
+        ),
         ("%model load x torch_dtype=torch.bfloat16", "%model load x dtype=bf16"),
         ("%model load x dtype=\"float16\"", "%model load x dtype=f16"),
     ] {
@@ -245,8 +359,16 @@ fn arguments_pasted_from_python_mean_what_they_mean_there() {
     }
     let (notes, _) = noted("%train fp16=True, output_dir=\"out\", report_to=\"none\"");
     assert_eq!(notes.len(), 1);
-    assert!(notes[0].contains("`fp16` (") && notes[0].contains("`output_dir` (") && notes[0].contains("`report_to` ("), "{notes:?}");
-    assert_eq!(parse("%generate Hello, world, again")[0].kind, parse("%generate \"Hello, world, again\"")[0].kind);
+    assert!(
+        notes[0].contains("`fp16` (")
+            && notes[0].contains("`output_dir` (")
+            && notes[0].contains("`report_to` ("),
+        "{notes:?}"
+    );
+    assert_eq!(
+        parse("%generate Hello, world, again")[0].kind,
+        parse("%generate \"Hello, world, again\"")[0].kind
+    );
 }
 
 #[test]
@@ -255,10 +377,22 @@ fn habits_of_other_notebooks_do_no_harm() {
     for text in ["%matplotlib inline", "%load_ext autoreload", "%autoreload 2"] {
         assert!(matches!(part(text), PartKind::Host(HostCommand::Note(_))), "{text}");
     }
-    for (text, folder) in [("%cd -", "-"), ("%cd my dir", "my dir"), ("%cd \"my  dir\"", "my  dir"), ("%cd", ""), ("%cd ~/a", "~/a")] {
+    for (text, folder) in [
+        ("%cd -", "-"),
+        ("%cd my dir", "my dir"),
+        ("%cd \"my  dir\"", "my  dir"),
+        ("%cd", ""),
+        ("%cd ~/a", "~/a"),
+    ] {
         assert_eq!(part(text), PartKind::Host(HostCommand::Cd(folder.to_owned())), "{text}");
     }
-    let write = |append, text: &str| PartKind::Host(HostCommand::WriteFile { file: "a.txt".to_owned(), append, text: text.to_owned() });
+    let write = |append, text: &str| {
+        PartKind::Host(HostCommand::WriteFile {
+            file: "a.txt".to_owned(),
+            append,
+            text: text.to_owned(),
+        })
+    };
     assert_eq!(part("%%writefile a.txt\n%params\n\n x"), write(false, "%params\n\n x"));
     assert_eq!(part("%%writefile -a a.txt\nx\n"), write(true, "x\n"));
     assert_eq!(part("%%bash\nls"), PartKind::Shell("ls".to_owned()));
@@ -267,7 +401,10 @@ fn habits_of_other_notebooks_do_no_harm() {
 #[test]
 fn scale_takes_a_factor_and_a_name() {
     let scale = |text: &str| match &parse(text)[0].kind {
-        PartKind::Session(Command::Adapter { action: AdapterAction::Scale { name, factor }, .. }) => (name.clone(), *factor),
+        PartKind::Session(Command::Adapter {
+            action: AdapterAction::Scale { name, factor },
+            ..
+        }) => (name.clone(), *factor),
         other => panic!("{other:?}"),
     };
     assert_eq!(scale("%lora scale 0.5"), (None, Some(0.5)));
@@ -307,14 +444,18 @@ fn nothing_that_can_be_typed_panics() {
     for _ in 0..600 {
         let mut text = String::new();
         for _ in 0..8 {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             text.push_str(pieces[(seed >> 33) as usize % pieces.len()]);
         }
         let snapshot = Snapshot::default();
         let _ = parse_cell(&text, &snapshot);
         let _ = crate::is_complete(&text);
         for cursor in 0..=text.chars().count() + 1 {
-            if let Some(found) = crate::complete(&text, cursor, &snapshot, &|typed| vec![typed.to_owned()]) {
+            if let Some(found) =
+                crate::complete(&text, cursor, &snapshot, &|typed| vec![typed.to_owned()])
+            {
                 assert!(found.start <= found.end, "{text:?} at {cursor}");
             }
             let _ = crate::inspect(&text, cursor, &snapshot, 0);

@@ -3,14 +3,35 @@ use graft_protocol::{AdapterEntry, ModelEntry, ModuleEntry};
 use super::*;
 
 fn snapshot() -> Snapshot {
-    let module = |path: &str| ModuleEntry { path: path.to_owned(), kind: "linear".to_owned(), shape: vec![4, 4] };
+    let module = |path: &str| ModuleEntry {
+        path: path.to_owned(),
+        kind: "linear".to_owned(),
+        shape: vec![4, 4],
+    };
     let model = ModelEntry {
-        modules: vec![module("model.layers.0.self_attn.q_proj"), module("model.layers.1.self_attn.q_proj"), module("model.layers.0.mlp.up_proj")],
+        modules: vec![
+            module("model.layers.0.self_attn.q_proj"),
+            module("model.layers.1.self_attn.q_proj"),
+            module("model.layers.0.mlp.up_proj"),
+        ],
         ..ModelEntry::default()
     };
-    let adapter =
-        AdapterEntry { name: "poet".to_owned(), method: "lora".to_owned(), active: true, merged: false, trainable: 1, settings: String::new(), scale: 1.0 };
-    Snapshot { model: Some(model), adapters: vec![adapter], data: vec!["which-book".to_owned()], runs: vec!["run-1".to_owned()], ..Snapshot::default() }
+    let adapter = AdapterEntry {
+        name: "poet".to_owned(),
+        method: "lora".to_owned(),
+        active: true,
+        merged: false,
+        trainable: 1,
+        settings: String::new(),
+        scale: 1.0,
+    };
+    Snapshot {
+        model: Some(model),
+        adapters: vec![adapter],
+        data: vec!["which-book".to_owned()],
+        runs: vec!["run-1".to_owned()],
+        ..Snapshot::default()
+    }
 }
 
 /// The choices where `|` stands, with the text they replace.
@@ -47,7 +68,10 @@ fn subcommands_come_before_keys_and_given_keys_are_left_out() {
 
 #[test]
 fn values_complete_after_the_equals_sign() {
-    assert_eq!(at("%train schedule=co|"), Some(("co".to_owned(), vec!["constant".to_owned(), "cosine".to_owned()])));
+    assert_eq!(
+        at("%train schedule=co|"),
+        Some(("co".to_owned(), vec!["constant".to_owned(), "cosine".to_owned()]))
+    );
     assert_eq!(choices("%train schedule=co|"), ["constant", "cosine"]);
     assert_eq!(choices("%eval base=|"), ["true", "false"]);
     assert_eq!(choices("%train --schedule l|"), ["linear"]);
@@ -56,7 +80,10 @@ fn values_complete_after_the_equals_sign() {
 #[test]
 fn module_names_come_from_the_model_once_each_and_after_a_comma() {
     assert_eq!(choices("%lora attach target_modules=|"), ["q_proj", "up_proj", "all-linear"]);
-    assert_eq!(at("%lora attach target_modules=q_proj,u|"), Some(("u".to_owned(), vec!["up_proj".to_owned()])));
+    assert_eq!(
+        at("%lora attach target_modules=q_proj,u|"),
+        Some(("u".to_owned(), vec!["up_proj".to_owned()]))
+    );
 }
 
 #[test]

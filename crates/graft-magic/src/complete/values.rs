@@ -11,7 +11,12 @@ use crate::{
 };
 
 /// Choices for `current` (the word being typed) after the words `given`; with the length of the part they replace, in code points.
-pub(super) fn after(form: &Form, given: &[Word], current: Option<&Word>, sources: &Sources<'_>) -> (usize, Vec<Item>) {
+pub(super) fn after(
+    form: &Form,
+    given: &[Word],
+    current: Option<&Word>,
+    sources: &Sources<'_>,
+) -> (usize, Vec<Item>) {
     if let Some((name, value)) = current.and_then(Word::pair) {
         let key = form.key(&name.trim_start_matches('-').replace('-', "_"));
         return key.map_or_else(Default::default, |key| of_key(key, value, sources));
@@ -21,8 +26,14 @@ pub(super) fn after(form: &Form, given: &[Word], current: Option<&Word>, sources
     }
     let typed = current.map_or("", |word| word.text.as_str());
     let mut items = Vec::new();
-    let position = given.iter().filter(|word| word.bare().is_some_and(|text| !text.starts_with("--")) || word.quoted).count();
-    let last = form.slots.last().filter(|slot| matches!(slot.presence, Presence::Rest | Presence::OptionalRest));
+    let position = given
+        .iter()
+        .filter(|word| word.bare().is_some_and(|text| !text.starts_with("--")) || word.quoted)
+        .count();
+    let last = form
+        .slots
+        .last()
+        .filter(|slot| matches!(slot.presence, Presence::Rest | Presence::OptionalRest));
     if let Some(slot) = form.slots.get(position).or(last) {
         items.extend(of_slot(slot, typed, sources));
     }
@@ -42,22 +53,31 @@ fn keys(form: &Form, given: &[Word], typed: &str) -> Vec<Item> {
     let bare = typed.trim_start_matches('-').replace('-', "_");
     let is_given = |key: &KeySpec| {
         given.iter().any(|word| {
-            word.pair().map(|pair| pair.0).or_else(|| word.bare()).is_some_and(|name| key.is_named(&name.trim_start_matches('-').replace('-', "_")))
+            word.pair()
+                .map(|pair| pair.0)
+                .or_else(|| word.bare())
+                .is_some_and(|name| key.is_named(&name.trim_start_matches('-').replace('-', "_")))
         })
     };
-    let fits = |key: &KeySpec| begins(key.name, &bare) || (!bare.is_empty() && key.aliases.iter().any(|alias| begins(alias, &bare)));
+    let fits = |key: &KeySpec| {
+        begins(key.name, &bare)
+            || (!bare.is_empty() && key.aliases.iter().any(|alias| begins(alias, &bare)))
+    };
     let mut items: Vec<Item> = form
         .keys
         .iter()
         .filter(|key| fits(key) && !is_given(key))
-        .map(|key| Item { text: if dashes { format!("--{}", key.name) } else { format!("{}=", key.name) }, kind: ItemKind::Key, help: key.help.to_owned() })
+        .map(|key| Item {
+            text: if dashes { format!("--{}", key.name) } else { format!("{}=", key.name) },
+            kind: ItemKind::Key,
+            help: key.help.to_owned(),
+        })
         .collect();
     if dashes {
-        let flags = [("--rust", "print the Rust that does the same"), ("--help", "explain this magic")];
-        items.extend(flags.iter().filter(|(flag, _)| begins(flag, typed)).map(|(flag, help)| Item {
-            text: (*flag).to_owned(),
-            kind: ItemKind::Key,
-            help: (*help).to_owned(),
+        let flags =
+            [("--rust", "print the Rust that does the same"), ("--help", "explain this magic")];
+        items.extend(flags.iter().filter(|(flag, _)| begins(flag, typed)).map(|(flag, help)| {
+            Item { text: (*flag).to_owned(), kind: ItemKind::Key, help: (*help).to_owned() }
         }));
     }
     items
@@ -65,7 +85,9 @@ fn keys(form: &Form, given: &[Word], typed: &str) -> Vec<Item> {
 
 fn of_key(key: &KeySpec, value: &str, sources: &Sources<'_>) -> (usize, Vec<Item>) {
     let typed = match key.kind {
-        KeyKind::Modules | KeyKind::List => value.rsplit([',', '[']).next().unwrap_or(value).trim_start(),
+        KeyKind::Modules | KeyKind::List => {
+            value.rsplit([',', '[']).next().unwrap_or(value).trim_start()
+        }
         _ => value,
     };
     let snapshot = sources.snapshot;
@@ -73,37 +95,66 @@ fn of_key(key: &KeySpec, value: &str, sources: &Sources<'_>) -> (usize, Vec<Item
         (KeyKind::Choice(words), _) => choices(words.iter().copied(), typed, ItemKind::Value),
         (KeyKind::Bool, _) => choices(["true", "false"], typed, ItemKind::Value),
         (KeyKind::IntegerOrAuto { .. }, _) => choices([AUTO], typed, ItemKind::Value),
-        (KeyKind::Modules, _) => choices(modules::leaves(snapshot).into_iter().chain(["all-linear"]), typed, ItemKind::Module),
-        (KeyKind::Path, _) => choices((sources.files)(typed).iter().map(String::as_str), typed, ItemKind::Path),
+        (KeyKind::Modules, _) => choices(
+            modules::leaves(snapshot).into_iter().chain(["all-linear"]),
+            typed,
+            ItemKind::Module,
+        ),
+        (KeyKind::Path, _) => {
+            choices((sources.files)(typed).iter().map(String::as_str), typed, ItemKind::Path)
+        }
         (_, "data") => choices(snapshot.data.iter().map(String::as_str), typed, ItemKind::Name),
-        (_, "adapter_name") => choices(snapshot.adapters.iter().map(|adapter| adapter.name.as_str()), typed, ItemKind::Name),
+        (_, "adapter_name") => choices(
+            snapshot.adapters.iter().map(|adapter| adapter.name.as_str()),
+            typed,
+            ItemKind::Name,
+        ),
         _ if !key.default.is_empty() => choices([key.default], typed, ItemKind::Value),
         _ => Vec::new(),
     };
-    let items = items.into_iter().map(|item| Item { help: if item.help.is_empty() { key.help.to_owned() } else { item.help }, ..item }).collect();
+    let items = items
+        .into_iter()
+        .map(|item| Item {
+            help: if item.help.is_empty() { key.help.to_owned() } else { item.help },
+            ..item
+        })
+        .collect();
     (typed.chars().count(), items)
 }
 
 fn of_slot(slot: &Slot, typed: &str, sources: &Sources<'_>) -> Vec<Item> {
     let snapshot = sources.snapshot;
-    let files = || choices((sources.files)(typed).iter().map(String::as_str), typed, ItemKind::Path);
+    let files =
+        || choices((sources.files)(typed).iter().map(String::as_str), typed, ItemKind::Path);
     let with_files = |mut first: Vec<Item>| {
         first.extend(files());
         first
     };
     match slot.kind {
         SlotKind::ModelSource => with_files(choices(["tiny"], typed, ItemKind::Value)),
-        SlotKind::DataSource => with_files(choices(["which-book", "error-codes", "rust-docs"], typed, ItemKind::Value)),
+        SlotKind::DataSource => {
+            with_files(choices(["which-book", "error-codes", "rust-docs"], typed, ItemKind::Value))
+        }
         SlotKind::Data => choices(snapshot.data.iter().map(String::as_str), typed, ItemKind::Name),
-        SlotKind::Adapter => choices(snapshot.adapters.iter().map(|adapter| adapter.name.as_str()), typed, ItemKind::Name),
+        SlotKind::Adapter => choices(
+            snapshot.adapters.iter().map(|adapter| adapter.name.as_str()),
+            typed,
+            ItemKind::Name,
+        ),
         SlotKind::Run => choices(snapshot.runs.iter().map(String::as_str), typed, ItemKind::Name),
         SlotKind::Path => files(),
         SlotKind::Choice(words) => choices(words.iter().copied(), typed, ItemKind::Value),
-        SlotKind::Verb => choices(verbs::all().iter().map(|verb| verb.name), typed, ItemKind::Magic),
+        SlotKind::Verb => {
+            choices(verbs::all().iter().map(|verb| verb.name), typed, ItemKind::Magic)
+        }
         SlotKind::Text | SlotKind::Number | SlotKind::Raw => Vec::new(),
     }
 }
 
 fn choices<'a>(words: impl IntoIterator<Item = &'a str>, typed: &str, kind: ItemKind) -> Vec<Item> {
-    words.into_iter().filter(|word| begins(word, typed)).map(|word| Item { text: word.to_owned(), kind, help: String::new() }).collect()
+    words
+        .into_iter()
+        .filter(|word| begins(word, typed))
+        .map(|word| Item { text: word.to_owned(), kind, help: String::new() })
+        .collect()
 }

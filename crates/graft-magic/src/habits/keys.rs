@@ -25,14 +25,17 @@ const OFF: [&str; 2] = ["None", "False"];
 pub(crate) fn of(verb: &str, word: &str, key: &str, value: &str) -> Option<Meaning> {
     let method = methods::by_verb(verb).filter(|_| matches!(word, "" | "attach"));
     let trains = matches!(verb, "train" | "resume") || method.is_some() && word.is_empty();
-    let found = method.and_then(|method| of_method(method, key, value)).or_else(|| match (verb, word) {
-        _ if trains => of_training(key, value),
-        ("generate" | "compare", _) => of_generation(key, value),
-        ("model", "load") => of_model(key, value),
-        _ => None,
-    });
+    let found =
+        method.and_then(|method| of_method(method, key, value)).or_else(|| match (verb, word) {
+            _ if trains => of_training(key, value),
+            ("generate" | "compare", _) => of_generation(key, value),
+            ("model", "load") => of_model(key, value),
+            _ => None,
+        });
     // What is switched off needs neither a key nor a word.
-    found.map(|meaning| if OFF.contains(&value) && !matches!(meaning, Key(_)) { NoEffect("") } else { meaning })
+    found.map(|meaning| {
+        if OFF.contains(&value) && !matches!(meaning, Key(_)) { NoEffect("") } else { meaning }
+    })
 }
 
 /// `LoraConfig` and its kin.
@@ -111,8 +114,14 @@ fn of_generation(key: &str, value: &str) -> Option<Meaning> {
         "do_sample" => KeyWith("temperature", "1"),
         "max_length" | "max_tokens" => Key("max_new_tokens"),
         "stop_strings" => Key("stop"),
-        "pad_token_id" | "eos_token_id" | "use_cache" | "return_full_text" => NoEffect("no setting is needed for it"),
-        "num_beams" | "repetition_penalty" | "num_return_sequences" | "no_repeat_ngram_size" | "min_p" => {
+        "pad_token_id" | "eos_token_id" | "use_cache" | "return_full_text" => {
+            NoEffect("no setting is needed for it")
+        }
+        "num_beams"
+        | "repetition_penalty"
+        | "num_return_sequences"
+        | "no_repeat_ngram_size"
+        | "min_p" => {
             Instead(format!("`{key}` is not supported; `temperature`, `top_k` and `top_p` sample"))
         }
         _ => return None,
@@ -130,8 +139,14 @@ fn of_model(key: &str, value: &str) -> Option<Meaning> {
         },
         "device_map" | "device" => NoEffect("`%device` shows and chooses the device"),
         "trust_remote_code" => NoEffect("no code in a model folder is ever run"),
-        "attn_implementation" | "use_cache" | "low_cpu_mem_usage" | "use_safetensors" | "cache_dir" => NoEffect("no setting is needed for it"),
-        "quantization_config" => Instead("`%model load DIR load_in_4bit=true` packs the weights".to_owned()),
+        "attn_implementation"
+        | "use_cache"
+        | "low_cpu_mem_usage"
+        | "use_safetensors"
+        | "cache_dir" => NoEffect("no setting is needed for it"),
+        "quantization_config" => {
+            Instead("`%model load DIR load_in_4bit=true` packs the weights".to_owned())
+        }
         "token" | "use_auth_token" => Instead("`%env HF_TOKEN=TOKEN` sets the token".to_owned()),
         _ => return None,
     })
@@ -139,7 +154,11 @@ fn of_model(key: &str, value: &str) -> Option<Meaning> {
 
 /// One note for all the arguments that have no effect.
 pub(crate) fn note(arguments: &[(String, &'static str)]) -> Option<String> {
-    let told: Vec<String> = arguments.iter().filter(|(_, reason)| !reason.is_empty()).map(|(name, reason)| format!("`{name}` ({reason})")).collect();
+    let told: Vec<String> = arguments
+        .iter()
+        .filter(|(_, reason)| !reason.is_empty())
+        .map(|(name, reason)| format!("`{name}` ({reason})"))
+        .collect();
     (!told.is_empty()).then(|| format!("no effect here: {}", told.join(", ")))
 }
 
@@ -154,15 +173,29 @@ mod tests {
         assert_eq!(of("lora", "attach", "megatron_config", "None"), Some(NoEffect("")));
         assert_eq!(of("lora", "save", "task_type", "CAUSAL_LM"), None);
         assert_eq!(of("seed", "", "task_type", "CAUSAL_LM"), None);
-        let names =
-            ["per_device_train_batch_size", "max_seq_length", "data_seed", "adam_weight_decay", "do_sample", "max_tokens", "stop_strings", "torch_dtype"];
+        let names = [
+            "per_device_train_batch_size",
+            "max_seq_length",
+            "data_seed",
+            "adam_weight_decay",
+            "do_sample",
+            "max_tokens",
+            "stop_strings",
+            "torch_dtype",
+        ];
         for (verb, word) in [("train", ""), ("generate", ""), ("model", "load")] {
             for name in names {
                 let key = match of(verb, word, name, "float16") {
                     Some(Key(key) | KeyWith(key, _)) => key,
                     _ => continue,
                 };
-                assert!(verbs::find(verb).and_then(|verb| verb.form(word)).and_then(|form| form.key(key)).is_some(), "{name} -> {key}");
+                assert!(
+                    verbs::find(verb)
+                        .and_then(|verb| verb.form(word))
+                        .and_then(|form| form.key(key))
+                        .is_some(),
+                    "{name} -> {key}"
+                );
             }
         }
     }

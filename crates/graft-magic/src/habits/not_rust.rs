@@ -110,7 +110,12 @@ pub fn not_rust(code: &str) -> Option<NotRust> {
     let mut first = None;
     for (number, line) in code.split_inclusive('\n').enumerate() {
         if lines.may_begin_statement() {
-            let place = Place { code, text: line.trim(), line: number, start: line.chars().take_while(|next| next.is_whitespace()).count() };
+            let place = Place {
+                code,
+                text: line.trim(),
+                line: number,
+                start: line.chars().take_while(|next| next.is_whitespace()).count(),
+            };
             if let Some(failure) = place.certain() {
                 return Some(NotRust { unless_defined: None, answer: Err(failure) });
             }
@@ -129,9 +134,16 @@ pub fn magic_after_rust(code: &str) -> Option<String> {
     for line in code.split_inclusive('\n') {
         let text = line.trim();
         if let Some(magic) = text.strip_prefix('%').filter(|_| lines.is_top_level()) {
-            let name = magic.trim_start().split(|next: char| !next.is_alphanumeric() && next != '_').next().unwrap_or_default();
+            let name = magic
+                .trim_start()
+                .split(|next: char| !next.is_alphanumeric() && next != '_')
+                .next()
+                .unwrap_or_default();
             if verbs::find(name).is_some() {
-                return Some(format!("behind Rust a magic begins in the first column: `%{}`", magic.trim_start()));
+                return Some(format!(
+                    "behind Rust a magic begins in the first column: `%{}`",
+                    magic.trim_start()
+                ));
             }
         }
         lines.feed(line);
@@ -158,7 +170,11 @@ impl<'a> Place<'a> {
 
     /// The first word, and the rest of the line.
     fn split(&self) -> (&'a str, &'a str) {
-        self.text.split_at(self.text.find(|next: char| !next.is_alphanumeric() && next != '_').unwrap_or(self.text.len()))
+        self.text.split_at(
+            self.text
+                .find(|next: char| !next.is_alphanumeric() && next != '_')
+                .unwrap_or(self.text.len()),
+        )
     }
 
     /// The first word of what follows the first.
@@ -171,14 +187,21 @@ impl<'a> Place<'a> {
     fn is_two_words(&self) -> bool {
         let (first, rest) = self.split();
         let after = rest.trim_start();
-        let is_value = after.starts_with(|next: char| next.is_alphanumeric() || matches!(next, '_' | '"'));
-        is_name(first) && !KEYWORDS.contains(&first) && rest.starts_with([' ', '\t']) && is_value && self.second() != "as"
+        let is_value =
+            after.starts_with(|next: char| next.is_alphanumeric() || matches!(next, '_' | '"'));
+        is_name(first)
+            && !KEYWORDS.contains(&first)
+            && rest.starts_with([' ', '\t'])
+            && is_value
+            && self.second() != "as"
     }
 
     /// Why the line is no Rust, whatever is defined.
     fn certain(&self) -> Option<Failure> {
         let (first, rest) = self.split();
-        if python::is_statement(self.text) || self.is_two_words() && matches!(first, "import" | "from") {
+        if python::is_statement(self.text)
+            || self.is_two_words() && matches!(first, "import" | "from")
+        {
             return Some(self.python());
         }
         if self.is_two_words() && verbs::find(first).is_some() {
@@ -197,12 +220,16 @@ impl<'a> Place<'a> {
         let alone = self.code.trim().lines().count() == 1;
         match rest.trim_end_matches(';').trim() {
             "?" | "??" if alone && verbs::find(first).is_some() => {
-                unless(Ok(PartKind::Host(HostCommand::Help { verb: verbs::find(first).map(|verb| verb.name.to_owned()).unwrap_or_default() })))
+                unless(Ok(PartKind::Host(HostCommand::Help {
+                    verb: verbs::find(first).map(|verb| verb.name.to_owned()).unwrap_or_default(),
+                })))
             }
             "" | "()" if alone && verbs::find(first).is_some() => unless(Err(self.magic(first))),
             "" | "()" if alone && PROGRAMS.contains(&first) => unless(Err(self.program(first, ""))),
             "" | "()" if alone && magics::of(first).is_some() => unless(Err(self.habit(first))),
-            option if alone && option.starts_with('-') && PROGRAMS.contains(&first) => unless(Err(self.program(first, rest))),
+            option if alone && option.starts_with('-') && PROGRAMS.contains(&first) => {
+                unless(Err(self.program(first, rest)))
+            }
             ".." if alone && first == "cd" => unless(Err(self.magic(first))),
             _ if python::is_expression(self.text) => unless(Err(self.python())),
             _ => None,
@@ -211,16 +238,27 @@ impl<'a> Place<'a> {
 
     fn magic(&self, verb: &str) -> Failure {
         let line = self.text.trim_end_matches(';').trim_end_matches("()");
-        Failure::new("cell::magic_without_sign", format!("`{verb}` is a magic: it begins with `%`")).hint(format!("did you mean `%{line}`?")).span(self.span())
+        Failure::new("cell::magic_without_sign", format!("`{verb}` is a magic: it begins with `%`"))
+            .hint(format!("did you mean `%{line}`?"))
+            .span(self.span())
     }
 
     fn program(&self, program: &str, rest: &str) -> Failure {
-        let crates = matches!(program, "pip" | "pip3" | "conda" | "mamba" | "uv" | "cargo") && rest.trim_start().starts_with(['i', 'a']);
+        let crates = matches!(program, "pip" | "pip3" | "conda" | "mamba" | "uv" | "cargo")
+            && rest.trim_start().starts_with(['i', 'a']);
         let hint = match crates {
-            true => format!("`:dep NAME = \"1\"` adds a crate to Rust cells; `!{}` runs the line in the shell", self.text),
+            true => format!(
+                "`:dep NAME = \"1\"` adds a crate to Rust cells; `!{}` runs the line in the shell",
+                self.text
+            ),
             false => format!("did you mean `!{}`?", self.text),
         };
-        Failure::new("cell::shell_without_sign", format!("`{program}` is a program of the shell, not Rust")).hint(hint).span(self.span())
+        Failure::new(
+            "cell::shell_without_sign",
+            format!("`{program}` is a program of the shell, not Rust"),
+        )
+        .hint(hint)
+        .span(self.span())
     }
 
     fn habit(&self, name: &str) -> Failure {
@@ -228,11 +266,18 @@ impl<'a> Place<'a> {
             Some(magics::Habit::Hint(hint) | magics::Habit::Note(hint)) => hint,
             None => "`%lsmagic` lists the magics",
         };
-        Failure::new("cell::not_rust", format!("`{name}` is not defined in Rust, and there is no magic of that name")).hint(hint).span(self.span())
+        Failure::new(
+            "cell::not_rust",
+            format!("`{name}` is not defined in Rust, and there is no magic of that name"),
+        )
+        .hint(hint)
+        .span(self.span())
     }
 
     fn python(&self) -> Failure {
-        Failure::new("cell::python", "this is Python; cells hold Rust and magics").hint(python::next_step(self.code, self.text)).span(self.span())
+        Failure::new("cell::python", "this is Python; cells hold Rust and magics")
+            .hint(python::next_step(self.code, self.text))
+            .span(self.span())
     }
 }
 

@@ -5,23 +5,53 @@ use graft_protocol::Snapshot;
 use crate::parse_cell;
 
 /// Words with which only a statement of Python begins.
-const STATEMENTS: &[&str] = &["import", "def", "class", "elif", "except", "raise", "assert", "del", "global", "nonlocal", "with", "lambda"];
+const STATEMENTS: &[&str] = &[
+    "import", "def", "class", "elif", "except", "raise", "assert", "del", "global", "nonlocal",
+    "with", "lambda",
+];
 /// Words with which a statement of both languages begins; in Python it ends in a colon.
-const BLOCKS: &[&str] = &["for", "while", "if", "else", "try", "finally", "with", "def", "class", "elif", "except"];
+const BLOCKS: &[&str] =
+    &["for", "while", "if", "else", "try", "finally", "with", "def", "class", "elif", "except"];
 /// Names that pasted Python calls methods of.
-const OBJECTS: &[&str] =
-    &["model", "peft_model", "trainer", "tokenizer", "torch", "np", "pd", "plt", "dataset", "os", "sys", "json", "random", "math", "nn", "F", "pipe"];
+const OBJECTS: &[&str] = &[
+    "model",
+    "peft_model",
+    "trainer",
+    "tokenizer",
+    "torch",
+    "np",
+    "pd",
+    "plt",
+    "dataset",
+    "os",
+    "sys",
+    "json",
+    "random",
+    "math",
+    "nn",
+    "F",
+    "pipe",
+];
 
 /// Whether a line at which a statement begins is Python and cannot be Rust.
 pub(super) fn is_statement(line: &str) -> bool {
-    let first = line.split(|next: char| !next.is_alphanumeric() && next != '_').next().unwrap_or_default();
+    let first =
+        line.split(|next: char| !next.is_alphanumeric() && next != '_').next().unwrap_or_default();
     let rest = line.get(first.len()..).unwrap_or_default();
-    let names_something = rest.starts_with(' ') && rest.trim_start().starts_with(|next: char| next.is_alphanumeric() || matches!(next, '_' | '"' | '\''));
+    let names_something = rest.starts_with(' ')
+        && rest
+            .trim_start()
+            .starts_with(|next: char| next.is_alphanumeric() || matches!(next, '_' | '"' | '\''));
     let code = line.split(" #").next().unwrap_or(line);
     // A comment of Rust's may end in a colon.
     let code = code.split("//").next().unwrap_or(code).trim_end();
-    let opens_block = code.ends_with(':') && !code.ends_with("::") && !code.contains('{') && BLOCKS.contains(&first);
-    let is_decorator = line.strip_prefix('@').is_some_and(|name| name.starts_with(|next: char| next.is_alphabetic()));
+    let opens_block = code.ends_with(':')
+        && !code.ends_with("::")
+        && !code.contains('{')
+        && BLOCKS.contains(&first);
+    let is_decorator = line
+        .strip_prefix('@')
+        .is_some_and(|name| name.starts_with(|next: char| next.is_alphabetic()));
     names_something && STATEMENTS.contains(&first)
         || first == "from" && line.contains(" import ")
         || opens_block
@@ -39,13 +69,18 @@ fn has_format_string(line: &str) -> bool {
         if is_prefix && rest.starts_with("f\"") {
             return true;
         }
-        if rest.starts_with("//") || rest.starts_with("/*") || is_prefix && (rest.starts_with("r\"") || rest.starts_with("r#")) {
+        if rest.starts_with("//")
+            || rest.starts_with("/*")
+            || is_prefix && (rest.starts_with("r\"") || rest.starts_with("r#"))
+        {
             return false;
         }
         let taken = match next {
             '"' => literal_end(rest, '"'),
             // A character; a lifetime is only its quote.
-            '\'' if rest.chars().nth(1) == Some('\\') || rest.chars().nth(2) == Some('\'') => literal_end(rest, '\''),
+            '\'' if rest.chars().nth(1) == Some('\\') || rest.chars().nth(2) == Some('\'') => {
+                literal_end(rest, '\'')
+            }
             _ => next.len_utf8(),
         };
         before = next;
@@ -70,11 +105,15 @@ fn literal_end(text: &str, quote: char) -> usize {
 
 /// Whether a line is Python unless its first name is defined: an assignment without `let`, a call of `print`, a method of `model`.
 pub(super) fn is_expression(line: &str) -> bool {
-    let name_end = line.find(|next: char| !next.is_alphanumeric() && next != '_').unwrap_or(line.len());
+    let name_end =
+        line.find(|next: char| !next.is_alphanumeric() && next != '_').unwrap_or(line.len());
     let (name, rest) = line.split_at(name_end);
     let after = rest.trim_start();
     let assigns = after.starts_with('=') && !after.starts_with("==") && !after.starts_with("=>");
-    assigns || name == "print" && rest.starts_with('(') || OBJECTS.contains(&name) && rest.starts_with('.') || config(line).is_some()
+    assigns
+        || name == "print" && rest.starts_with('(')
+        || OBJECTS.contains(&name) && rest.starts_with('.')
+        || config(line).is_some()
 }
 
 /// Classes of configurations with the magic that takes their arguments.
@@ -100,9 +139,15 @@ const CONFIGS: &[(&str, &str)] = &[
 const CALLS: &[(&str, &str)] = &[
     ("AutoTokenizer", "`%model load DIR` loads the tokenizer with the model"),
     ("get_peft_model", "`%lora attach r=8` attaches an adapter to the current model"),
-    ("prepare_model_for_kbit_training", "`%model load DIR load_in_4bit=true` packs the weights; nothing more is needed"),
+    (
+        "prepare_model_for_kbit_training",
+        "`%model load DIR load_in_4bit=true` packs the weights; nothing more is needed",
+    ),
     ("print_trainable_parameters", "`%params` shows the trainable parameters"),
-    ("merge_and_unload", "`%lora merge` adds the adapter to the weights, `%model save DIR` writes them"),
+    (
+        "merge_and_unload",
+        "`%lora merge` adds the adapter to the weights, `%model save DIR` writes them",
+    ),
     ("save_pretrained", "`%lora save DIR` writes the adapter, `%model save DIR` the whole model"),
     ("push_to_hub", "`%lora save DIR` writes the files that the Hub expects"),
     (".evaluate(", "`%eval` evaluates the model"),
@@ -110,7 +155,10 @@ const CALLS: &[(&str, &str)] = &[
     (".train(", "`%train steps=200` trains the active adapter"),
     (".generate(", "`%generate \"PROMPT\"` continues a text"),
     ("pipeline(", "`%generate \"PROMPT\"` continues a text"),
-    (".backward(", "`%train steps=200` trains the active adapter; in Rust, `loss.backward()?` gives the gradients"),
+    (
+        ".backward(",
+        "`%train steps=200` trains the active adapter; in Rust, `loss.backward()?` gives the gradients",
+    ),
     (".to(\"cuda", "`%device cuda` moves the model to the GPU"),
     (".cuda(", "`%device cuda` moves the model to the GPU"),
     ("manual_seed", "`%seed 7` sets the seed"),
@@ -143,7 +191,9 @@ pub(super) fn next_step(code: &str, line: &str) -> String {
     if let Some(magic) = config(code) {
         return format!("did you mean `{magic}`?");
     }
-    if let Some(source) = argument(code, "from_pretrained(").filter(|_| !code.contains("AutoTokenizer") || code.contains("AutoModel")) {
+    if let Some(source) = argument(code, "from_pretrained(")
+        .filter(|_| !code.contains("AutoTokenizer") || code.contains("AutoModel"))
+    {
         return format!("did you mean `%model load {source}`?");
     }
     if let Some(source) = argument(code, "load_dataset(") {
@@ -167,7 +217,9 @@ fn config(code: &str) -> Option<String> {
     let is_dora = *magic == "%lora attach" && arguments.contains("use_dora=True");
     let magic = if is_dora { "%dora attach" } else { magic };
     let whole = format!("{magic} {arguments}");
-    let is_understood = parse_cell(&whole, &Snapshot::default()).is_ok() && !arguments.is_empty() && !arguments.contains('`');
+    let is_understood = parse_cell(&whole, &Snapshot::default()).is_ok()
+        && !arguments.is_empty()
+        && !arguments.contains('`');
     Some(if is_understood { whole } else { magic.to_owned() })
 }
 
@@ -199,20 +251,30 @@ fn argument<'a>(code: &'a str, call: &str) -> Option<&'a str> {
     let inside = code.split_once(call)?.1.trim_start();
     let quote = inside.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
     let text = inside.get(1..)?.split_once(quote)?.0;
-    (!text.is_empty() && text.chars().all(|next| next.is_ascii_alphanumeric() || "-_./".contains(next))).then_some(text)
+    (!text.is_empty()
+        && text.chars().all(|next| next.is_ascii_alphanumeric() || "-_./".contains(next)))
+    .then_some(text)
 }
 
 /// What takes the place of the first module that is imported.
 fn imported(code: &str) -> Option<&'static str> {
-    let name = code.lines().find_map(|line| line.trim_start().strip_prefix("import ").or_else(|| line.trim_start().strip_prefix("from ")))?;
-    let module = name.trim_start().split(|next: char| !next.is_alphanumeric() && next != '_').next()?;
+    let name = code.lines().find_map(|line| {
+        line.trim_start()
+            .strip_prefix("import ")
+            .or_else(|| line.trim_start().strip_prefix("from "))
+    })?;
+    let module =
+        name.trim_start().split(|next: char| !next.is_alphanumeric() && next != '_').next()?;
     let step = MODULES.iter().find(|(known, _)| *known == module).map(|(_, step)| *step);
-    Some(step.unwrap_or("Rust imports with `use std::collections::HashMap;`, and `:dep NAME = \"1\"` adds a crate"))
+    Some(step.unwrap_or(
+        "Rust imports with `use std::collections::HashMap;`, and `:dep NAME = \"1\"` adds a crate",
+    ))
 }
 
 /// How a line of Python is written in Rust.
 fn in_rust(line: &str) -> String {
-    let first = line.split(|next: char| !next.is_alphanumeric() && next != '_').next().unwrap_or_default();
+    let first =
+        line.split(|next: char| !next.is_alphanumeric() && next != '_').next().unwrap_or_default();
     match first {
         "print" => printed(line),
         "def" => "a function in Rust: `fn name(x: f64) -> f64 { x * 2.0 }`".to_owned(),
@@ -231,12 +293,19 @@ fn in_rust(line: &str) -> String {
 /// `print(...)` as a macro.
 fn printed(line: &str) -> String {
     let inside = line.trim_start_matches("print").trim().trim_end_matches(';');
-    let inside = inside.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).unwrap_or(inside).trim();
-    let text = inside.strip_prefix('f').filter(|rest| rest.starts_with(['"', '\''])).unwrap_or(inside);
-    let quoted = [('"'), ('\'')].iter().find_map(|quote| text.strip_prefix(*quote)?.strip_suffix(*quote)).filter(|text| !text.contains(['"', '\'']));
+    let inside =
+        inside.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).unwrap_or(inside).trim();
+    let text =
+        inside.strip_prefix('f').filter(|rest| rest.starts_with(['"', '\''])).unwrap_or(inside);
+    let quoted = [('"'), ('\'')]
+        .iter()
+        .find_map(|quote| text.strip_prefix(*quote)?.strip_suffix(*quote))
+        .filter(|text| !text.contains(['"', '\'']));
     match quoted {
         Some(text) => format!("did you mean `println!(\"{text}\");`?"),
-        None if !inside.is_empty() && inside.chars().all(|next| next.is_alphanumeric() || next == '_') => {
+        None if !inside.is_empty()
+            && inside.chars().all(|next| next.is_alphanumeric() || next == '_') =>
+        {
             format!("did you mean `println!(\"{{{inside}:?}}\");`?")
         }
         None => "`println!(\"{x:?}\");` prints a value in Rust".to_owned(),
@@ -246,7 +315,9 @@ fn printed(line: &str) -> String {
 /// Python's constants as Rust's.
 fn boolean(line: &str) -> String {
     match line.split_once('=') {
-        Some((name, value)) if matches!(value.trim(), "True" | "False") => format!("{name}= {}", value.trim().to_lowercase()),
+        Some((name, value)) if matches!(value.trim(), "True" | "False") => {
+            format!("{name}= {}", value.trim().to_lowercase())
+        }
         _ => line.to_owned(),
     }
 }

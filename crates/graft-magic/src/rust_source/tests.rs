@@ -1,4 +1,6 @@
-use graft_protocol::{AdapterAction, Command, RunsAction, Settings, Snapshot, Value, methods::METHODS, training};
+use graft_protocol::{
+    AdapterAction, Command, RunsAction, Settings, Snapshot, Value, methods::METHODS, training,
+};
 
 use crate::{PartKind, parse_cell, rust_source};
 
@@ -6,20 +8,32 @@ use crate::{PartKind, parse_cell, rust_source};
 fn each_verb_prints_its_rust() {
     for (magic, rust) in [
         ("%model load tiny", r#"lab().load_model("tiny")?;"#),
-        ("%model load tiny dtype=bf16", r#"lab().load_model_with("tiny", ModelOptions::new().dtype("bf16"))?;"#),
+        (
+            "%model load tiny dtype=bf16",
+            r#"lab().load_model_with("tiny", ModelOptions::new().dtype("bf16"))?;"#,
+        ),
         (
             "%lora attach r=8 alpha=16 targets=q_proj,v_proj",
             r#"lab().model()?.attach(Lora::new().lora_alpha(16.0).r(8).target_modules(["q_proj", "v_proj"]))?;"#,
         ),
-        ("%prompt_tune tokens=20 steps=3", "lab().model()?.attach(PromptTuning::new().num_virtual_tokens(20))?;\nlab().train(Train::new().steps(3))?;"),
+        (
+            "%prompt_tune tokens=20 steps=3",
+            "lab().model()?.attach(PromptTuning::new().num_virtual_tokens(20))?;\nlab().train(Train::new().steps(3))?;",
+        ),
         ("%lora scale 0.5", "lab().model()?.active_adapter()?.set_scale(0.5)?;"),
         ("%lora save \"my dir\" name=a", r#"lab().model()?.adapter("a")?.save("my dir")?;"#),
         ("%train steps=200 lr=1e-3", "lab().train(Train::new().lr(0.001).steps(200))?;"),
         ("%resume", "lab().resume(None)?;"),
-        ("%generate A trait is tokens=40", r#"println!("{}", lab().generate("A trait is", Generate::new().max_new_tokens(40))?);"#),
+        (
+            "%generate A trait is tokens=40",
+            r#"println!("{}", lab().generate("A trait is", Generate::new().max_new_tokens(40))?);"#,
+        ),
         ("%seed 7", "lab().set_seed(7)?;"),
         ("%runs use lora-001", r#"lab().runs().adapter("lora-001", RunWeights::new())?;"#),
-        ("%runs use lora-001 step=last as=longer", r#"lab().runs().adapter("lora-001", RunWeights::new().adapter_name("longer").step("last"))?;"#),
+        (
+            "%runs use lora-001 step=last as=longer",
+            r#"lab().runs().adapter("lora-001", RunWeights::new().adapter_name("longer").step("last"))?;"#,
+        ),
     ] {
         let parts = parse_cell(&format!("{magic} --rust"), &Snapshot::default()).unwrap();
         assert_eq!(parts[0].kind, PartKind::ShowRust(rust.to_owned()));
@@ -29,7 +43,8 @@ fn each_verb_prints_its_rust() {
 /// Every public function of the facade, from its sources.
 fn facade() -> String {
     let mut text = String::new();
-    let mut folders = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../graft/src"))];
+    let mut folders =
+        vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../graft/src"))];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -44,7 +59,9 @@ fn facade() -> String {
 
 /// All keys of a specification, with any value.
 fn every_key(specs: &[graft_protocol::KeySpec]) -> Settings {
-    specs.iter().fold(Settings::default(), |settings, key| settings.with(key.name, key.default_value().unwrap_or(Value::Integer(2))))
+    specs.iter().fold(Settings::default(), |settings, key| {
+        settings.with(key.name, key.default_value().unwrap_or(Value::Integer(2)))
+    })
 }
 
 /// One of each command, with every key it takes.
@@ -58,8 +75,16 @@ fn every_command() -> Vec<Command> {
         Command::ModelSave { directory: "a".to_owned(), settings: Settings::default() },
         Command::ModelSave { directory: "a".to_owned(), settings: every_key(training::MODEL_SAVE) },
         Command::DataLoad { source: "which-book".to_owned(), settings: every_key(training::DATA) },
-        Command::DataInline { name: "a".to_owned(), text: "b".to_owned(), settings: every_key(training::DATA) },
-        Command::DataInline { name: "a".to_owned(), text: "b".to_owned(), settings: Settings::default() },
+        Command::DataInline {
+            name: "a".to_owned(),
+            text: "b".to_owned(),
+            settings: every_key(training::DATA),
+        },
+        Command::DataInline {
+            name: "a".to_owned(),
+            text: "b".to_owned(),
+            settings: Settings::default(),
+        },
         Command::DataShow { name: name(), rows: 3 },
         Command::DataUse { name: "a".to_owned() },
         Command::Train { attach: None, settings: every_key(training::TRAIN) },
@@ -69,10 +94,19 @@ fn every_command() -> Vec<Command> {
         Command::Jobs,
         Command::Stop,
         Command::Watch { run: None },
-        Command::Train { attach: None, settings: Settings::default().with("bg", Value::Bool(true)) },
+        Command::Train {
+            attach: None,
+            settings: Settings::default().with("bg", Value::Bool(true)),
+        },
         Command::Resume { run: None, settings: Settings::default().with("bg", Value::Bool(true)) },
-        Command::Forgetting { methods: Vec::new(), keys: vec![("domain".to_owned(), "rust-docs".to_owned())] },
-        Command::Ablate { methods: vec!["lora".to_owned()], keys: vec![("r".to_owned(), "1,2".to_owned())] },
+        Command::Forgetting {
+            methods: Vec::new(),
+            keys: vec![("domain".to_owned(), "rust-docs".to_owned())],
+        },
+        Command::Ablate {
+            methods: vec!["lora".to_owned()],
+            keys: vec![("r".to_owned(), "1,2".to_owned())],
+        },
         Command::Generate { prompt: "a".to_owned(), settings: every_key(training::GENERATE) },
         Command::Compare { prompt: "a".to_owned(), settings: every_key(training::GENERATE) },
         Command::Memory { of: None, settings: every_key(training::MEMORY) },
@@ -80,7 +114,10 @@ fn every_command() -> Vec<Command> {
         Command::Params,
         Command::TrialStop { number: 3 },
         Command::TrialClone { number: 2, keys: vec![("r".into(), "32".into())] },
-        Command::Ablate { methods: vec!["lora".into()], keys: vec![("r".into(), "1,4".into()), ("bg".into(), "true".into())] },
+        Command::Ablate {
+            methods: vec!["lora".into()],
+            keys: vec![("r".into(), "1,4".into()), ("bg".into(), "true".into())],
+        },
         Command::Weights { module: Some("q_proj".into()) },
         Command::Seed { seed: None },
         Command::Seed { seed: Some(1) },
@@ -90,9 +127,21 @@ fn every_command() -> Vec<Command> {
         Command::Runs { action: RunsAction::List },
         Command::Runs { action: RunsAction::Show { run: name() } },
         Command::Runs { action: RunsAction::Diff { one: "a".to_owned(), other: "b".to_owned() } },
-        Command::Runs { action: RunsAction::Plot { runs: vec!["a".to_owned()], settings: every_key(training::PLOT) } },
-        Command::Runs { action: RunsAction::Use { run: "a".to_owned(), settings: every_key(training::RUN_WEIGHTS) } },
-        Command::Runs { action: RunsAction::Export { run: "a".to_owned(), file: "b.csv".to_owned() } },
+        Command::Runs {
+            action: RunsAction::Plot {
+                runs: vec!["a".to_owned()],
+                settings: every_key(training::PLOT),
+            },
+        },
+        Command::Runs {
+            action: RunsAction::Use {
+                run: "a".to_owned(),
+                settings: every_key(training::RUN_WEIGHTS),
+            },
+        },
+        Command::Runs {
+            action: RunsAction::Export { run: "a".to_owned(), file: "b.csv".to_owned() },
+        },
         adapter(AdapterAction::Detach { name: name() }),
         adapter(AdapterAction::Merge { name: None }),
         adapter(AdapterAction::Unmerge { name: None }),
@@ -119,10 +168,13 @@ fn every_function_it_prints_is_one_of_the_facade() {
     for command in every_command() {
         let rust = rust_source(&command);
         assert!(rust.ends_with(';'), "{rust}");
-        let calls = rust.match_indices('(').filter_map(|(at, _)| rust[..at].rsplit(|next: char| !next.is_alphanumeric() && next != '_').next());
+        let calls = rust.match_indices('(').filter_map(|(at, _)| {
+            rust[..at].rsplit(|next: char| !next.is_alphanumeric() && next != '_').next()
+        });
         for call in calls.filter(|call| !matches!(*call, "" | "Some")) {
             assert!(
-                facade.contains(&format!("pub fn {call}(")) || facade.contains(&format!("pub fn {call}<")),
+                facade.contains(&format!("pub fn {call}("))
+                    || facade.contains(&format!("pub fn {call}<")),
                 "the facade has no `{call}`, which is in {rust}"
             );
         }

@@ -9,7 +9,11 @@ use crate::{
     words::{self, Word},
 };
 
-const GRID: &[Slot] = &[Slot::rest("METHOD key=VALUE,VALUE", SlotKind::Raw, "methods, and keys of them, of %train or of %ablate with their values")];
+const GRID: &[Slot] = &[Slot::rest(
+    "METHOD key=VALUE,VALUE",
+    SlotKind::Raw,
+    "methods, and keys of them, of %train or of %ablate with their values",
+)];
 
 /// The definition.
 pub(super) fn verb() -> VerbSpec {
@@ -40,33 +44,58 @@ pub(super) fn trial() -> VerbSpec {
         summary: "give up one configuration of a comparison, or add one like another",
         help: "Numbers are those of the live table. `stop` changes the comparison in the background (%ablate ... bg=true); `clone` adds to that one, or to the last one that ran, \
                whose finished configurations are not trained again.",
-        forms: vec![Form::bare("", "give one up at its next turn, or add one that differs in the keys named", build_trial).slots(TRIAL)],
+        forms: vec![
+            Form::bare(
+                "",
+                "give one up at its next turn, or add one that differs in the keys named",
+                build_trial,
+            )
+            .slots(TRIAL),
+        ],
         cell: None,
         examples: vec!["%trial stop 3".into(), "%trial clone 2 r=32".into()],
     }
 }
 
-const TRIAL: &[Slot] =
-    &[Slot::rest("stop NUMBER | clone NUMBER key=VALUE", SlotKind::Raw, "what to do, the number in the live table, from 1, and the keys that differ")];
+const TRIAL: &[Slot] = &[Slot::rest(
+    "stop NUMBER | clone NUMBER key=VALUE",
+    SlotKind::Raw,
+    "what to do, the number in the live table, from 1, and the keys that differ",
+)];
 
 fn build_trial(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
     let all = words::split(line.raw, line.raw_at.line, line.raw_at.start)?;
     let shows_rust = all.iter().any(|word| word.bare() == Some("--rust"));
-    let keys: Vec<_> = all.iter().filter_map(Word::pair).map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-    let mut plain = all.iter().filter(|word| word.pair().is_none() && word.bare() != Some("--rust"));
+    let keys: Vec<_> = all
+        .iter()
+        .filter_map(Word::pair)
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+    let mut plain =
+        all.iter().filter(|word| word.pair().is_none() && word.bare() != Some("--rust"));
     let (action, number) = (plain.next(), plain.next());
     let span = number.or(action).map_or(line.span, |word| word.span);
     let number = number.and_then(|word| word.text.parse().ok()).ok_or_else(|| no_number(span));
     let command = match action.map(|word| word.text.as_str()) {
         Some("stop") => Command::TrialStop { number: number? },
         Some("clone") => Command::TrialClone { number: number?, keys },
-        _ => return Err(Failure::new("magic::no_action", "`%trial` either stops or clones").hint("%trial stop 3, or %trial clone 2 r=32").span(span)),
+        _ => {
+            return Err(Failure::new("magic::no_action", "`%trial` either stops or clones")
+                .hint("%trial stop 3, or %trial clone 2 r=32")
+                .span(span));
+        }
     };
-    Ok(if shows_rust { PartKind::ShowRust(rust_source(&command)) } else { PartKind::Session(command) })
+    Ok(if shows_rust {
+        PartKind::ShowRust(rust_source(&command))
+    } else {
+        PartKind::Session(command)
+    })
 }
 
 fn no_number(span: Span) -> Failure {
-    Failure::new("magic::no_number", "which trial is meant is not said").hint("for example %trial stop 3, or %trial clone 2 r=32").span(span)
+    Failure::new("magic::no_number", "which trial is meant is not said")
+        .hint("for example %trial stop 3, or %trial clone 2 r=32")
+        .span(span)
 }
 
 /// `%forgetting`.
@@ -78,16 +107,26 @@ pub(super) fn forgetting() -> VerbSpec {
         help: "Without methods it measures what is attached, each adapter alone. With methods it trains them on the current data as %ablate does, with the same keys                (seeds=3, r=4,16, steps=100), looks at the domain while they train, and compares what each gains with what it forgets. The domain of `tiny` is the set                rust-docs, pages that it never saw; of another model domain=NAME says a data set or a file of text like that it was trained on.",
         forms: vec![Form::bare("", "measure, or train and compare", build_forgetting).slots(GRID)],
         cell: None,
-        examples: vec!["%forgetting".into(), "%forgetting lora,full steps=100".into(), "%forgetting lora r=2,16 seeds=3 steps=100 domain=rust-docs".into()],
+        examples: vec![
+            "%forgetting".into(),
+            "%forgetting lora,full steps=100".into(),
+            "%forgetting lora r=2,16 seeds=3 steps=100 domain=rust-docs".into(),
+        ],
     }
 }
 
 fn build(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
-    command(line, |methods, keys| Ablation::parse(methods, keys).map(drop), |methods, keys| Command::Ablate { methods, keys })
+    command(
+        line,
+        |methods, keys| Ablation::parse(methods, keys).map(drop),
+        |methods, keys| Command::Ablate { methods, keys },
+    )
 }
 
 fn build_forgetting(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
-    let check = |methods: &[String], keys: &[(String, String)]| match methods.is_empty() && keys.iter().all(|(key, _)| key != "methods") {
+    let check = |methods: &[String], keys: &[(String, String)]| match methods.is_empty()
+        && keys.iter().all(|(key, _)| key != "methods")
+    {
         true => Ablation::measurement(keys).map(drop),
         false => Ablation::parse(methods, keys).map(drop),
     };
@@ -103,21 +142,35 @@ fn command(
     let all = words::split(line.raw, line.raw_at.line, line.raw_at.start)?;
     let shows_rust = all.iter().any(|word| word.bare() == Some("--rust"));
     let given: Vec<&Word> = all.iter().filter(|word| word.bare() != Some("--rust")).collect();
-    let methods: Vec<String> = given.iter().filter(|word| word.pair().is_none()).map(|word| word.text.clone()).collect();
-    let keys: Vec<_> = given.iter().filter_map(|word| word.pair()).map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let methods: Vec<String> =
+        given.iter().filter(|word| word.pair().is_none()).map(|word| word.text.clone()).collect();
+    let keys: Vec<_> = given
+        .iter()
+        .filter_map(|word| word.pair())
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
     check(&methods, &keys).map_err(|failure| {
         let span = bad_word(&failure, &given).unwrap_or(line.span);
         failure.span(span)
     })?;
     let command = command(methods, keys);
-    Ok(if shows_rust { PartKind::ShowRust(rust_source(&command)) } else { PartKind::Session(command) })
+    Ok(if shows_rust {
+        PartKind::ShowRust(rust_source(&command))
+    } else {
+        PartKind::Session(command)
+    })
 }
 
 /// The word that a failure names in its first backquotes.
 fn bad_word(failure: &Failure, words: &[&Word]) -> Option<Span> {
     let named = failure.message.split('`').skip(1).step_by(2);
     named.into_iter().find_map(|name| {
-        let of = |word: &&&Word| word.text == name || word.pair().is_some_and(|(key, value)| key == name || value.split(',').any(|one| one == name));
+        let of = |word: &&&Word| {
+            word.text == name
+                || word.pair().is_some_and(|(key, value)| {
+                    key == name || value.split(',').any(|one| one == name)
+                })
+        };
         words.iter().find(of).map(|word| word.span)
     })
 }
@@ -130,15 +183,34 @@ mod tests {
 
     #[test]
     fn a_grid_becomes_a_command_and_the_bad_word_is_pointed_at() {
-        let parsed = crate::parse_cell("%ablate lora r=1,4 steps=10", &Snapshot::default()).unwrap();
-        let keys = [("r", "1,4"), ("steps", "10")].map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
-        assert_eq!(parsed[0].kind, PartKind::Session(Command::Ablate { methods: vec!["lora".to_owned()], keys }));
-        let failure = crate::parse_cell("%ablate lora ranks=1,4", &Snapshot::default()).unwrap_err();
+        let parsed =
+            crate::parse_cell("%ablate lora r=1,4 steps=10", &Snapshot::default()).unwrap();
+        let keys = [("r", "1,4"), ("steps", "10")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .to_vec();
+        assert_eq!(
+            parsed[0].kind,
+            PartKind::Session(Command::Ablate { methods: vec!["lora".to_owned()], keys })
+        );
+        let failure =
+            crate::parse_cell("%ablate lora ranks=1,4", &Snapshot::default()).unwrap_err();
         assert_eq!(failure.span, Some(Span { line: 0, start: 13, end: 22 }));
-        for (line, code) in [("%trial 3", "magic::no_action"), ("%trial stop", "magic::no_number"), ("%trial clone r=3", "magic::no_number")] {
-            assert_eq!(crate::parse_cell(line, &Snapshot::default()).unwrap_err().code, code, "{line}");
+        for (line, code) in [
+            ("%trial 3", "magic::no_action"),
+            ("%trial stop", "magic::no_number"),
+            ("%trial clone r=3", "magic::no_number"),
+        ] {
+            assert_eq!(
+                crate::parse_cell(line, &Snapshot::default()).unwrap_err().code,
+                code,
+                "{line}"
+            );
         }
-        let PartKind::ShowRust(rust) = &crate::parse_cell("%ablate lora r=1,4 --rust", &Snapshot::default()).unwrap()[0].kind else { panic!("no Rust") };
+        let PartKind::ShowRust(rust) =
+            &crate::parse_cell("%ablate lora r=1,4 --rust", &Snapshot::default()).unwrap()[0].kind
+        else {
+            panic!("no Rust")
+        };
         assert!(rust.contains("Ablate::of([\"lora\"])"), "{rust}");
     }
 }

@@ -17,14 +17,20 @@ pub(super) fn verb() -> VerbSpec {
         help: "Both start from the same seed.",
         forms: vec![
             Form::bare("", "continue the prompt twice", |line, _| {
-                Ok(PartKind::Session(Command::Compare { prompt: line.joined(), settings: line.settings.clone() }))
+                Ok(PartKind::Session(Command::Compare {
+                    prompt: line.joined(),
+                    settings: line.settings.clone(),
+                }))
             })
             .slots(PROMPT)
             .keys(training::GENERATE),
         ],
         cell: Some(
             Form::bare("", "continue the text in this cell twice", |line, _| {
-                Ok(PartKind::Session(Command::Compare { prompt: body_prompt(line)?, settings: line.settings.clone() }))
+                Ok(PartKind::Session(Command::Compare {
+                    prompt: body_prompt(line)?,
+                    settings: line.settings.clone(),
+                }))
             })
             .keys(training::GENERATE),
         ),

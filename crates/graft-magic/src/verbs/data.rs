@@ -13,12 +13,19 @@ const SOURCE: &[Slot] = &[Slot::required(
     "which-book, error-codes or rust-docs (built in), or a jsonl, csv, tsv or txt file, also compressed with gzip",
 )];
 const NAME: &[Slot] = &[Slot::required("NAME", SlotKind::Data, "name of a data set")];
-const MAYBE_NAME: &[Slot] = &[Slot::optional("NAME", SlotKind::Data, "name of a data set; without it the current one")];
-const NEW_NAME: &[Slot] = &[Slot::required("NAME", SlotKind::Text, "name for the examples in this cell")];
+const MAYBE_NAME: &[Slot] =
+    &[Slot::optional("NAME", SlotKind::Data, "name of a data set; without it the current one")];
+const NEW_NAME: &[Slot] =
+    &[Slot::required("NAME", SlotKind::Text, "name for the examples in this cell")];
 
 /// Keys of `%data show`.
-pub(super) const SHOW: &[KeySpec] =
-    &[KeySpec { name: "rows", aliases: &["n"], kind: KeyKind::Integer { min: 1, max: 10_000 }, default: "5", help: "rows shown of each split" }];
+pub(super) const SHOW: &[KeySpec] = &[KeySpec {
+    name: "rows",
+    aliases: &["n"],
+    kind: KeyKind::Integer { min: 1, max: 10_000 },
+    default: "5",
+    help: "rows shown of each split",
+}];
 
 /// The definition.
 pub(super) fn verb() -> VerbSpec {
@@ -31,11 +38,22 @@ pub(super) fn verb() -> VerbSpec {
                its `id2label` by name, then as LABEL_0 or 0; those without a match become the remaining classes in order, with a warning.",
         forms: vec![
             Form::bare("", "the current data set", show).keys(SHOW),
-            Form::bare("load", "load a built-in set or a file and make it the current one", load).slots(SOURCE).keys(training::DATA),
-            Form::bare("use", "make a loaded set the current one", |line, _| Ok(PartKind::Session(Command::DataUse { name: line.joined() }))).slots(NAME),
-            Form::bare("show", "sizes of the splits and the first rows", show).slots(MAYBE_NAME).keys(SHOW),
+            Form::bare("load", "load a built-in set or a file and make it the current one", load)
+                .slots(SOURCE)
+                .keys(training::DATA),
+            Form::bare("use", "make a loaded set the current one", |line, _| {
+                Ok(PartKind::Session(Command::DataUse { name: line.joined() }))
+            })
+            .slots(NAME),
+            Form::bare("show", "sizes of the splits and the first rows", show)
+                .slots(MAYBE_NAME)
+                .keys(SHOW),
         ],
-        cell: Some(Form::bare("", "the examples in this cell, one a line", inline).slots(NEW_NAME).keys(training::DATA)),
+        cell: Some(
+            Form::bare("", "the examples in this cell, one a line", inline)
+                .slots(NEW_NAME)
+                .keys(training::DATA),
+        ),
         examples: vec![
             "%data load which-book".into(),
             "%data load reviews.csv name=reviews validation=0.2".into(),
@@ -46,12 +64,19 @@ pub(super) fn verb() -> VerbSpec {
 }
 
 fn show(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
-    let rows = line.settings.integer(SHOW, "rows").and_then(|rows| usize::try_from(rows).ok()).unwrap_or(5);
+    let rows = line
+        .settings
+        .integer(SHOW, "rows")
+        .and_then(|rows| usize::try_from(rows).ok())
+        .unwrap_or(5);
     Ok(PartKind::Session(Command::DataShow { name: line.word(0), rows }))
 }
 
 fn load(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
-    Ok(PartKind::Session(Command::DataLoad { source: line.joined(), settings: line.settings.clone() }))
+    Ok(PartKind::Session(Command::DataLoad {
+        source: line.joined(),
+        settings: line.settings.clone(),
+    }))
 }
 
 fn inline(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
@@ -60,5 +85,9 @@ fn inline(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failur
             .hint("write one example a line, such as {\"prompt\": \"2 + 2 =\", \"completion\": \" 4\"}")
             .span(line.span));
     }
-    Ok(PartKind::Session(Command::DataInline { name: line.joined(), text: line.body.to_owned(), settings: line.settings.clone() }))
+    Ok(PartKind::Session(Command::DataInline {
+        name: line.joined(),
+        text: line.body.to_owned(),
+        settings: line.settings.clone(),
+    }))
 }

@@ -7,7 +7,11 @@ use crate::{
     verb::{Form, Slot, SlotKind, VerbSpec},
 };
 
-const DEVICE: &[Slot] = &[Slot::optional("DEVICE", SlotKind::Choice(&["cpu", "cuda"]), "the new device; without it the device is shown")];
+const DEVICE: &[Slot] = &[Slot::optional(
+    "DEVICE",
+    SlotKind::Choice(&["cpu", "cuda"]),
+    "the new device; without it the device is shown",
+)];
 
 /// The definition.
 pub(super) fn verb() -> VerbSpec {
@@ -16,7 +20,12 @@ pub(super) fn verb() -> VerbSpec {
         aliases: &[],
         summary: "show or choose the device",
         help: "The current model is loaded again on the new device.",
-        forms: vec![Form::bare("", "show or choose the device", |line, _| Ok(PartKind::Session(Command::Device { device: line.word(0) }))).slots(DEVICE)],
+        forms: vec![
+            Form::bare("", "show or choose the device", |line, _| {
+                Ok(PartKind::Session(Command::Device { device: line.word(0) }))
+            })
+            .slots(DEVICE),
+        ],
         cell: None,
         examples: vec!["%device".into(), "%device cpu".into()],
     }

@@ -7,8 +7,16 @@ use crate::{
     verb::{Form, Invocation, Slot, SlotKind, VerbSpec},
 };
 
-const VARIABLE: &[Slot] = &[Slot::optional("NAME=VALUE", SlotKind::Raw, "a variable and its new value; a name alone shows it, nothing lists all")];
-const FOLDER: &[Slot] = &[Slot::optional_rest("FOLDER", SlotKind::Path, "the folder; without it the home folder, and `-` the one before")];
+const VARIABLE: &[Slot] = &[Slot::optional(
+    "NAME=VALUE",
+    SlotKind::Raw,
+    "a variable and its new value; a name alone shows it, nothing lists all",
+)];
+const FOLDER: &[Slot] = &[Slot::optional_rest(
+    "FOLDER",
+    SlotKind::Path,
+    "the folder; without it the home folder, and `-` the one before",
+)];
 
 /// The definition of `%env`.
 pub(super) fn env() -> VerbSpec {
@@ -24,15 +32,25 @@ pub(super) fn env() -> VerbSpec {
 }
 
 fn environment(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
-    let (name, value) = match line.raw.split_once('=').or_else(|| line.raw.split_once(char::is_whitespace)) {
-        Some((name, value)) => (name.trim(), Some(unquoted(value.trim()).to_owned())),
-        None => (line.raw, None),
-    };
-    let wrong = name.chars().any(|next| next.is_whitespace() || next == '\0') || value.as_deref().is_some_and(|value| value.contains('\0'));
+    let (name, value) =
+        match line.raw.split_once('=').or_else(|| line.raw.split_once(char::is_whitespace)) {
+            Some((name, value)) => (name.trim(), Some(unquoted(value.trim()).to_owned())),
+            None => (line.raw, None),
+        };
+    let wrong = name.chars().any(|next| next.is_whitespace() || next == '\0')
+        || value.as_deref().is_some_and(|value| value.contains('\0'));
     if wrong || (name.is_empty() && value.is_some()) {
-        return Err(Failure::new("magic::wrong_argument", format!("`{name}` is not a valid name of a variable")).hint("%env NAME=VALUE").span(line.raw_at));
+        return Err(Failure::new(
+            "magic::wrong_argument",
+            format!("`{name}` is not a valid name of a variable"),
+        )
+        .hint("%env NAME=VALUE")
+        .span(line.raw_at));
     }
-    Ok(PartKind::Host(HostCommand::Env { name: (!name.is_empty()).then(|| name.to_owned()), value }))
+    Ok(PartKind::Host(HostCommand::Env {
+        name: (!name.is_empty()).then(|| name.to_owned()),
+        value,
+    }))
 }
 
 fn unquoted(value: &str) -> &str {
@@ -47,7 +65,12 @@ pub(super) fn cd() -> VerbSpec {
         aliases: &[],
         summary: "change the working folder",
         help: "Of the session, of Rust cells and of `!` lines.",
-        forms: vec![Form::bare("", "change the working folder", |line, _| Ok(PartKind::Host(HostCommand::Cd(line.joined())))).slots(FOLDER)],
+        forms: vec![
+            Form::bare("", "change the working folder", |line, _| {
+                Ok(PartKind::Host(HostCommand::Cd(line.joined())))
+            })
+            .slots(FOLDER),
+        ],
         cell: None,
         examples: vec!["%cd ..".into(), "%cd -".into()],
     }
@@ -60,7 +83,9 @@ pub(super) fn pwd() -> VerbSpec {
         aliases: &[],
         summary: "show the working folder",
         help: "",
-        forms: vec![Form::bare("", "show the working folder", |_, _| Ok(PartKind::Host(HostCommand::Pwd)))],
+        forms: vec![Form::bare("", "show the working folder", |_, _| {
+            Ok(PartKind::Host(HostCommand::Pwd))
+        })],
         cell: None,
         examples: vec!["%pwd".into()],
     }

@@ -15,8 +15,10 @@ pub(super) fn verb() -> VerbSpec {
         summary: "loss, perplexity and accuracy, beside the untuned base",
         help: "Accuracy is the share of examples whose own label scores highest; the majority class stands beside it.",
         forms: vec![
-            Form::bare("", "evaluate the model with its active adapter", |line, _| Ok(PartKind::Session(Command::Eval { settings: line.settings.clone() })))
-                .keys(training::EVAL),
+            Form::bare("", "evaluate the model with its active adapter", |line, _| {
+                Ok(PartKind::Session(Command::Eval { settings: line.settings.clone() }))
+            })
+            .keys(training::EVAL),
         ],
         cell: None,
         examples: vec!["%eval".into(), "%eval split=validation examples=50".into()],

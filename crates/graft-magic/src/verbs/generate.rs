@@ -17,7 +17,9 @@ pub(super) fn verb() -> VerbSpec {
         aliases: &[],
         summary: "continue a text with the model and its active adapter",
         help: "Greedy by default; temperature, top_k and top_p sample. When it has ended, the stronger a token is shaded, the less likely the model held it.",
-        forms: vec![Form::bare("", "continue the prompt", line).slots(PROMPT).keys(training::GENERATE)],
+        forms: vec![
+            Form::bare("", "continue the prompt", line).slots(PROMPT).keys(training::GENERATE),
+        ],
         cell: Some(Form::bare("", "continue the text in this cell", cell).keys(training::GENERATE)),
         examples: vec![
             "%generate \"The borrow checker\"".into(),
@@ -28,11 +30,17 @@ pub(super) fn verb() -> VerbSpec {
 }
 
 fn line(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
-    Ok(PartKind::Session(Command::Generate { prompt: line.joined(), settings: line.settings.clone() }))
+    Ok(PartKind::Session(Command::Generate {
+        prompt: line.joined(),
+        settings: line.settings.clone(),
+    }))
 }
 
 fn cell(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
-    Ok(PartKind::Session(Command::Generate { prompt: body_prompt(line)?, settings: line.settings.clone() }))
+    Ok(PartKind::Session(Command::Generate {
+        prompt: body_prompt(line)?,
+        settings: line.settings.clone(),
+    }))
 }
 
 /// The body of a `%%` cell as a prompt; the end of its last line is not part of it.

@@ -14,7 +14,9 @@ pub(super) fn lsmagic() -> VerbSpec {
         aliases: &[],
         summary: "list the magics",
         help: "",
-        forms: vec![Form::bare("", "list the magics", |_, _| Ok(PartKind::Host(HostCommand::ListMagics)))],
+        forms: vec![Form::bare("", "list the magics", |_, _| {
+            Ok(PartKind::Host(HostCommand::ListMagics))
+        })],
         cell: None,
         examples: vec!["%lsmagic".into()],
     }

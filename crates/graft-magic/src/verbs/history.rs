@@ -7,7 +7,11 @@ use crate::{
     verb::{Form, Invocation, Slot, SlotKind, VerbSpec},
 };
 
-const COUNT: &[Slot] = &[Slot::optional("N", SlotKind::Number, "how many of the last cells; without it all of this session")];
+const COUNT: &[Slot] = &[Slot::optional(
+    "N",
+    SlotKind::Number,
+    "how many of the last cells; without it all of this session",
+)];
 const FILE: &[Slot] = &[Slot::required("FILE", SlotKind::Path, "the file")];
 
 /// The definition of `%history`.
@@ -24,9 +28,13 @@ pub(super) fn history() -> VerbSpec {
 }
 
 fn count(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
-    let Some(word) = line.positional.first() else { return Ok(PartKind::Host(HostCommand::History { count: None })) };
+    let Some(word) = line.positional.first() else {
+        return Ok(PartKind::Host(HostCommand::History { count: None }));
+    };
     let count = word.text.parse().map_err(|_| {
-        Failure::new("magic::wrong_argument", format!("N is a whole number, not `{}`", word.text)).hint("for example %history 5").span(word.span)
+        Failure::new("magic::wrong_argument", format!("N is a whole number, not `{}`", word.text))
+            .hint("for example %history 5")
+            .span(word.span)
     })?;
     Ok(PartKind::Host(HostCommand::History { count: Some(count) }))
 }
@@ -38,7 +46,12 @@ pub(super) fn load() -> VerbSpec {
         aliases: &[],
         summary: "put the text of a file into the cell",
         help: "The cell is replaced and not run. To load a model, an adapter or data: %model load, %lora load, %data load.",
-        forms: vec![Form::bare("", "put the text of a file into the cell", |line, _| Ok(PartKind::Host(HostCommand::Load(line.joined())))).slots(FILE)],
+        forms: vec![
+            Form::bare("", "put the text of a file into the cell", |line, _| {
+                Ok(PartKind::Host(HostCommand::Load(line.joined())))
+            })
+            .slots(FILE),
+        ],
         cell: None,
         examples: vec!["%load recipe.rs".into()],
     }

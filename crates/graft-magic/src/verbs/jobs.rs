@@ -7,7 +7,11 @@ use crate::{
     verb::{Form, Slot, SlotKind, VerbSpec},
 };
 
-const RUN: &[Slot] = &[Slot::optional("RUN", SlotKind::Run, "name of the run; without it the one in the background, else the last")];
+const RUN: &[Slot] = &[Slot::optional(
+    "RUN",
+    SlotKind::Run,
+    "name of the run; without it the one in the background, else the last",
+)];
 
 /// The definition of `%jobs`.
 pub(super) fn jobs() -> VerbSpec {
@@ -42,7 +46,12 @@ pub(super) fn watch() -> VerbSpec {
         aliases: &[],
         summary: "the live curve of a run, from its ledger",
         help: "Draws all that has happened so far, also when the page was closed meanwhile, and goes on drawing while the run is trained in the background.                The stop button ends the watching and not the training.",
-        forms: vec![Form::bare("", "watch a run", |line, _| Ok(PartKind::Session(Command::Watch { run: line.word(0) }))).slots(RUN)],
+        forms: vec![
+            Form::bare("", "watch a run", |line, _| {
+                Ok(PartKind::Session(Command::Watch { run: line.word(0) }))
+            })
+            .slots(RUN),
+        ],
         cell: None,
         examples: vec!["%watch".into(), "%watch lora-003".into()],
     }

@@ -8,7 +8,11 @@ use crate::{
 };
 
 const SHAPE: &[Slot] = &[
-    Slot::required("MODEL", SlotKind::Text, "a published model, such as llama-3.2-1b, qwen3-4b, mistral-7b, gpt2 or bert-base"),
+    Slot::required(
+        "MODEL",
+        SlotKind::Text,
+        "a published model, such as llama-3.2-1b, qwen3-4b, mistral-7b, gpt2 or bert-base",
+    ),
     Slot::optional("METHOD", SlotKind::Choice(&["lora"]), "the method; there is only lora"),
 ];
 
@@ -27,12 +31,18 @@ pub(super) fn verb() -> VerbSpec {
             })
             .keys(training::MEMORY),
             Form::bare("for", "a published model, and the consumer cards it fits on", |line, _| {
-                Ok(PartKind::Session(Command::Memory { of: line.word(0), settings: line.settings.clone() }))
+                Ok(PartKind::Session(Command::Memory {
+                    of: line.word(0),
+                    settings: line.settings.clone(),
+                }))
             })
             .slots(SHAPE)
             .keys(training::MEMORY),
         ],
         cell: None,
-        examples: vec!["%memory batch=16".into(), "%memory for llama-3.2-1b lora r=16 batch=1 max_length=1024".into()],
+        examples: vec![
+            "%memory batch=16".into(),
+            "%memory for llama-3.2-1b lora r=16 batch=1 max_length=1024".into(),
+        ],
     }
 }

@@ -1,6 +1,8 @@
 //! The verb of a method, `%lora` and its kin: the same subcommands for each, the keys from its [`MethodSpec`].
 
-use graft_protocol::{AdapterAction, Command, Failure, KeySpec, combination, methods::MethodSpec, training};
+use graft_protocol::{
+    AdapterAction, Command, Failure, KeySpec, combination, methods::MethodSpec, training,
+};
 
 use crate::{
     cell::{Context, PartKind},
@@ -8,11 +10,17 @@ use crate::{
 };
 
 const NAME: &[Slot] = &[Slot::required("NAME", SlotKind::Adapter, "name of an adapter")];
-const MAYBE_NAME: &[Slot] = &[Slot::optional("NAME", SlotKind::Adapter, "name of an adapter; without it the active one")];
-const NAMES: &[Slot] = &[Slot::required("NAMES", SlotKind::Adapter, "names of adapters, with commas between them")];
+const MAYBE_NAME: &[Slot] =
+    &[Slot::optional("NAME", SlotKind::Adapter, "name of an adapter; without it the active one")];
+const NAMES: &[Slot] =
+    &[Slot::required("NAMES", SlotKind::Adapter, "names of adapters, with commas between them")];
 const FOLDER: &[Slot] = &[Slot::required("FOLDER", SlotKind::Path, "the folder")];
 const FACTOR: &[Slot] = &[
-    Slot::optional("FACTOR", SlotKind::Number, "1 is as trained, 0 is the base; without it the factor is shown"),
+    Slot::optional(
+        "FACTOR",
+        SlotKind::Number,
+        "1 is as trained, 0 is the base; without it the factor is shown",
+    ),
     Slot::optional("NAME", SlotKind::Adapter, "name of an adapter; without it the active one"),
 ];
 const ONE_NAME: &[KeySpec] = &[graft_protocol::methods::ADAPTER_NAME];
@@ -25,25 +33,53 @@ pub(super) fn verb(spec: &'static MethodSpec) -> VerbSpec {
         summary: spec.summary,
         help: spec.help,
         forms: vec![
-            Form::bare("", "with keys of the training: attach and train; with others: attach; alone: list", attach_and_train)
-                .keys(spec.keys)
-                .keys(training::TRAIN),
-            Form::bare("attach", "build an adapter and make it the active one", attach).keys(spec.keys),
-            Form::bare("detach", "remove it; the base is as it was", |line, _| act(line, AdapterAction::Detach { name: name(line, 0) }))
-                .slots(MAYBE_NAME)
-                .keys(ONE_NAME),
-            Form::bare("merge", "add its update to the base weights", |line, _| act(line, AdapterAction::Merge { name: name(line, 0) }))
-                .slots(MAYBE_NAME)
-                .keys(ONE_NAME),
-            Form::bare("unmerge", "take a merge back", |line, _| act(line, AdapterAction::Unmerge { name: name(line, 0) })).slots(MAYBE_NAME).keys(ONE_NAME),
+            Form::bare(
+                "",
+                "with keys of the training: attach and train; with others: attach; alone: list",
+                attach_and_train,
+            )
+            .keys(spec.keys)
+            .keys(training::TRAIN),
+            Form::bare("attach", "build an adapter and make it the active one", attach)
+                .keys(spec.keys),
+            Form::bare("detach", "remove it; the base is as it was", |line, _| {
+                act(line, AdapterAction::Detach { name: name(line, 0) })
+            })
+            .slots(MAYBE_NAME)
+            .keys(ONE_NAME),
+            Form::bare("merge", "add its update to the base weights", |line, _| {
+                act(line, AdapterAction::Merge { name: name(line, 0) })
+            })
+            .slots(MAYBE_NAME)
+            .keys(ONE_NAME),
+            Form::bare("unmerge", "take a merge back", |line, _| {
+                act(line, AdapterAction::Unmerge { name: name(line, 0) })
+            })
+            .slots(MAYBE_NAME)
+            .keys(ONE_NAME),
             Form::bare("scale", "multiply its effect", scale).slots(FACTOR).keys(ONE_NAME),
             Form::bare("save", "write the files HF PEFT reads", save).slots(FOLDER).keys(ONE_NAME),
-            Form::bare("load", "read what HF PEFT or Graft wrote, and make it the active one", load).slots(FOLDER).keys(ONE_NAME),
-            Form::bare("combine", "make one adapter of several, which stay as they are", combine).slots(NAMES).keys(combination::KEYS),
+            Form::bare(
+                "load",
+                "read what HF PEFT or Graft wrote, and make it the active one",
+                load,
+            )
+            .slots(FOLDER)
+            .keys(ONE_NAME),
+            Form::bare("combine", "make one adapter of several, which stay as they are", combine)
+                .slots(NAMES)
+                .keys(combination::KEYS),
             Form::bare("list", "the adapters", |line, _| act(line, AdapterAction::List)),
-            Form::bare("use", "make it the active one", |line, _| act(line, AdapterAction::Use { name: line.joined() })).slots(NAME),
-            Form::bare("on", "switch the adapters on again", |line, _| act(line, AdapterAction::Enable { on: true })),
-            Form::bare("off", "switch every adapter off without removing it", |line, _| act(line, AdapterAction::Enable { on: false })),
+            Form::bare("use", "make it the active one", |line, _| {
+                act(line, AdapterAction::Use { name: line.joined() })
+            })
+            .slots(NAME),
+            Form::bare("on", "switch the adapters on again", |line, _| {
+                act(line, AdapterAction::Enable { on: true })
+            }),
+            Form::bare("off", "switch every adapter off without removing it", |line, _| {
+                act(line, AdapterAction::Enable { on: false })
+            }),
         ],
         cell: None,
         examples: examples(spec),
@@ -52,7 +88,12 @@ pub(super) fn verb(spec: &'static MethodSpec) -> VerbSpec {
 
 fn examples(spec: &MethodSpec) -> Vec<std::borrow::Cow<'static, str>> {
     let verb = spec.verb;
-    let given = spec.keys.iter().find(|key| !key.default.is_empty()).map(|key| format!("{}={}", key.name, key.default)).unwrap_or_default();
+    let given = spec
+        .keys
+        .iter()
+        .find(|key| !key.default.is_empty())
+        .map(|key| format!("{}={}", key.name, key.default))
+        .unwrap_or_default();
     vec![
         format!("%{verb} attach {given}").into(),
         format!("%{verb} {given} steps=200 lr={}", spec.learning_rate).into(),
@@ -68,7 +109,12 @@ fn act(line: &Invocation<'_>, action: AdapterAction) -> Result<PartKind, Failure
 
 /// The adapter named by position or by `adapter_name=`.
 fn name(line: &Invocation<'_>, index: usize) -> Option<String> {
-    line.word(index).or_else(|| line.settings.values.get(graft_protocol::methods::ADAPTER_NAME.name).map(ToString::to_string))
+    line.word(index).or_else(|| {
+        line.settings
+            .values
+            .get(graft_protocol::methods::ADAPTER_NAME.name)
+            .map(ToString::to_string)
+    })
 }
 
 fn attach(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
@@ -79,28 +125,43 @@ fn attach_and_train(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKi
     if line.settings.values.is_empty() {
         return act(line, AdapterAction::List);
     }
-    let keys = graft_protocol::methods::by_verb(line.verb.name).map_or(&[] as &[KeySpec], |spec| spec.keys);
+    let keys = graft_protocol::methods::by_verb(line.verb.name)
+        .map_or(&[] as &[KeySpec], |spec| spec.keys);
     let (method, training) = line.settings.clone().split(keys);
     if training.values.is_empty() {
         return act(line, AdapterAction::Attach { settings: method });
     }
-    Ok(PartKind::Session(Command::Train { attach: Some((line.verb.name.to_owned(), method)), settings: training }))
+    Ok(PartKind::Session(Command::Train {
+        attach: Some((line.verb.name.to_owned(), method)),
+        settings: training,
+    }))
 }
 
 fn scale(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
-    let factor = line.word(0).and_then(|text| text.replace('_', "").parse().ok()).filter(|factor: &f64| factor.is_finite());
+    let factor = line
+        .word(0)
+        .and_then(|text| text.replace('_', "").parse().ok())
+        .filter(|factor: &f64| factor.is_finite());
     if factor.is_none()
         && let Some(word) = line.positional.first()
     {
-        return Err(Failure::new("magic::wrong_argument", format!("FACTOR must be finite, not `{}`", word.text))
-            .hint("0 is the base, 1 is as trained")
-            .span(word.span));
+        return Err(Failure::new(
+            "magic::wrong_argument",
+            format!("FACTOR must be finite, not `{}`", word.text),
+        )
+        .hint("0 is the base, 1 is as trained")
+        .span(word.span));
     }
     act(line, AdapterAction::Scale { name: name(line, 1), factor })
 }
 
 fn combine(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
-    let names = line.joined().split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let names = line
+        .joined()
+        .split([',', ' '])
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect();
     act(line, AdapterAction::Combine { names, settings: line.settings.clone() })
 }
 

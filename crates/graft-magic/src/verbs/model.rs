@@ -7,7 +7,11 @@ use crate::{
     verb::{Form, Slot, SlotKind, VerbSpec},
 };
 
-const SOURCE: &[Slot] = &[Slot::required("SOURCE", SlotKind::ModelSource, "tiny (embedded), a Hugging Face folder, a GGUF file, or ORG/NAME on the Hub")];
+const SOURCE: &[Slot] = &[Slot::required(
+    "SOURCE",
+    SlotKind::ModelSource,
+    "tiny (embedded), a Hugging Face folder, a GGUF file, or ORG/NAME on the Hub",
+)];
 
 const FOLDER: &[Slot] = &[Slot::required("DIR", SlotKind::Path, "the folder, made if missing")];
 

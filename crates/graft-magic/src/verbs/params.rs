@@ -8,7 +8,11 @@ use crate::{
 };
 
 /// The layer of `%weights`.
-const MODULE: &[Slot] = &[Slot::optional("MODULE", SlotKind::Text, "the layer's path, or the end of it; without it the layer that has moved most")];
+const MODULE: &[Slot] = &[Slot::optional(
+    "MODULE",
+    SlotKind::Text,
+    "the layer's path, or the end of it; without it the layer that has moved most",
+)];
 
 /// The definition of `%params`.
 pub(super) fn params() -> VerbSpec {
@@ -32,7 +36,12 @@ pub(super) fn weights() -> VerbSpec {
         help: "A table of how far each layer has moved; of one layer the matrices A and B and the update, and the singular values of the update beside \
                those of the frozen weight. Of a soft prompt, the words of the vocabulary that lie nearest to each of its vectors, \
                and the attention that the texts of the data give to it.",
-        forms: vec![Form::bare("", "look at a layer", |line, _| Ok(PartKind::Session(Command::Weights { module: line.word(0) }))).slots(MODULE)],
+        forms: vec![
+            Form::bare("", "look at a layer", |line, _| {
+                Ok(PartKind::Session(Command::Weights { module: line.word(0) }))
+            })
+            .slots(MODULE),
+        ],
         cell: None,
         examples: vec!["%weights".into(), "%weights layers.2.self_attn.v_proj".into()],
     }

@@ -14,7 +14,12 @@ pub(super) fn verb() -> VerbSpec {
         aliases: &[],
         summary: "run a file of magics and Rust as if it were typed here",
         help: "In a terminal, `graft run FILE` does the same.",
-        forms: vec![Form::bare("", "run a file", |line, _| Ok(PartKind::Host(HostCommand::Run(line.joined())))).slots(FILE)],
+        forms: vec![
+            Form::bare("", "run a file", |line, _| {
+                Ok(PartKind::Host(HostCommand::Run(line.joined())))
+            })
+            .slots(FILE),
+        ],
         cell: None,
         examples: vec!["%run recipe.graft".into()],
     }

@@ -7,8 +7,12 @@ use crate::{
     verb::{Form, Slot, SlotKind, VerbSpec},
 };
 
-const ONE: &[Slot] = &[Slot::optional("RUN", SlotKind::Run, "name of the run; without it the last one")];
-const TWO: &[Slot] = &[Slot::required("RUN", SlotKind::Run, "one run"), Slot::required("OTHER", SlotKind::Run, "the other")];
+const ONE: &[Slot] =
+    &[Slot::optional("RUN", SlotKind::Run, "name of the run; without it the last one")];
+const TWO: &[Slot] = &[
+    Slot::required("RUN", SlotKind::Run, "one run"),
+    Slot::required("OTHER", SlotKind::Run, "the other"),
+];
 const EXPORT: &[Slot] = &[
     Slot::required("RUN", SlotKind::Run, "name of the run"),
     Slot::required(
@@ -17,7 +21,11 @@ const EXPORT: &[Slot] = &[
         "where it goes: .csv has the steps, .json everything, .svg and .png the curves, .graft trains it again with graft run",
     ),
 ];
-const NAMED: &[Slot] = &[Slot::required("RUN", SlotKind::Run, "name of the run, which %runs lists; a trial of a comparison is a run too")];
+const NAMED: &[Slot] = &[Slot::required(
+    "RUN",
+    SlotKind::Run,
+    "name of the run, which %runs lists; a trial of a comparison is a run too",
+)];
 const SEVERAL: &[Slot] = &[Slot::rest("RUN", SlotKind::Run, "names of runs")];
 
 /// The definition of `%runs`.
@@ -29,18 +37,38 @@ pub(super) fn runs() -> VerbSpec {
         help: "Runs are kept in .graft/runs beside the notebook and outlive the kernel. Each keeps its last weights and those with the lowest validation loss.",
         forms: vec![
             Form::bare("", "every run, the newest first", |_, _| told(RunsAction::List)),
-            Form::bare("show", "one run: settings, course, checkpoints", |line, _| told(RunsAction::Show { run: line.word(0) })).slots(ONE),
-            Form::bare("diff", "what differs between two runs, in settings and in result", |line, _| {
-                told(RunsAction::Diff { one: line.word(0).unwrap_or_default(), other: line.word(1).unwrap_or_default() })
+            Form::bare("show", "one run: settings, course, checkpoints", |line, _| {
+                told(RunsAction::Show { run: line.word(0) })
             })
+            .slots(ONE),
+            Form::bare(
+                "diff",
+                "what differs between two runs, in settings and in result",
+                |line, _| {
+                    told(RunsAction::Diff {
+                        one: line.word(0).unwrap_or_default(),
+                        other: line.word(1).unwrap_or_default(),
+                    })
+                },
+            )
             .slots(TWO),
-            Form::bare("use", "attach the weights that it has kept and make them the active adapter", |line, _| {
-                told(RunsAction::Use { run: line.word(0).unwrap_or_default(), settings: line.settings.clone() })
-            })
+            Form::bare(
+                "use",
+                "attach the weights that it has kept and make them the active adapter",
+                |line, _| {
+                    told(RunsAction::Use {
+                        run: line.word(0).unwrap_or_default(),
+                        settings: line.settings.clone(),
+                    })
+                },
+            )
             .slots(NAMED)
             .keys(training::RUN_WEIGHTS),
             Form::bare("export", "write a run into a file", |line, _| {
-                told(RunsAction::Export { run: line.word(0).unwrap_or_default(), file: line.word(1).unwrap_or_default() })
+                told(RunsAction::Export {
+                    run: line.word(0).unwrap_or_default(),
+                    file: line.word(1).unwrap_or_default(),
+                })
             })
             .slots(EXPORT),
         ],
@@ -66,13 +94,19 @@ pub(super) fn plot() -> VerbSpec {
         help: "Loss, validation, accuracy, learning rate, gradient norm or speed against the steps, read from the runs' ledgers.",
         forms: vec![
             Form::bare("", "draw runs", |line, _| {
-                told(RunsAction::Plot { runs: line.positional.iter().map(|word| word.text.clone()).collect(), settings: line.settings.clone() })
+                told(RunsAction::Plot {
+                    runs: line.positional.iter().map(|word| word.text.clone()).collect(),
+                    settings: line.settings.clone(),
+                })
             })
             .slots(SEVERAL)
             .keys(training::PLOT),
         ],
         cell: None,
-        examples: vec!["%plot lora-001 lora-002".into(), "%plot lora-001 y=grad_norm smooth=0.9 log=true".into()],
+        examples: vec![
+            "%plot lora-001 lora-002".into(),
+            "%plot lora-001 y=grad_norm smooth=0.9 log=true".into(),
+        ],
     }
 }
 

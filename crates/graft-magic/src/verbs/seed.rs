@@ -7,7 +7,11 @@ use crate::{
     verb::{Form, Invocation, Slot, SlotKind, VerbSpec},
 };
 
-const SEED: &[Slot] = &[Slot::optional("N", SlotKind::Number, "the new seed, a whole number from 0; without it the seed is shown")];
+const SEED: &[Slot] = &[Slot::optional(
+    "N",
+    SlotKind::Number,
+    "the new seed, a whole number from 0; without it the seed is shown",
+)];
 
 /// The definition.
 pub(super) fn verb() -> VerbSpec {
@@ -23,9 +27,16 @@ pub(super) fn verb() -> VerbSpec {
 }
 
 fn seed(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
-    let Some(word) = line.positional.first() else { return Ok(PartKind::Session(Command::Seed { seed: None })) };
+    let Some(word) = line.positional.first() else {
+        return Ok(PartKind::Session(Command::Seed { seed: None }));
+    };
     let seed = word.text.replace('_', "").parse().map_err(|_| {
-        Failure::new("magic::wrong_argument", format!("a seed is a whole number from 0, not `{}`", word.text)).hint("for example %seed 7").span(word.span)
+        Failure::new(
+            "magic::wrong_argument",
+            format!("a seed is a whole number from 0, not `{}`", word.text),
+        )
+        .hint("for example %seed 7")
+        .span(word.span)
     })?;
     Ok(PartKind::Session(Command::Seed { seed: Some(seed) }))
 }

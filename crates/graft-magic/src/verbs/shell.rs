@@ -17,14 +17,18 @@ pub(super) fn verb() -> VerbSpec {
         summary: "run a line or a cell in the shell",
         help: "`!ls` is short for `%sh ls`.",
         forms: vec![Form::bare("", "run one line", |line, _| given(line, line.raw)).slots(LINE)],
-        cell: Some(Form::bare("", "run the cell", |line: &Invocation<'_>, _: &mut Context<'_>| given(line, line.body))),
+        cell: Some(Form::bare("", "run the cell", |line: &Invocation<'_>, _: &mut Context<'_>| {
+            given(line, line.body)
+        })),
         examples: vec!["!ls".into(), "%%sh\nls\npwd".into()],
     }
 }
 
 fn given(line: &Invocation<'_>, command: &str) -> Result<PartKind, Failure> {
     if command.trim().is_empty() {
-        return Err(Failure::new("magic::missing_argument", "there is no command for the shell").hint("for example !ls").span(line.span));
+        return Err(Failure::new("magic::missing_argument", "there is no command for the shell")
+            .hint("for example !ls")
+            .span(line.span));
     }
     Ok(PartKind::Shell(command.to_owned()))
 }

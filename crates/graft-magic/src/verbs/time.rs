@@ -18,7 +18,11 @@ pub(super) fn verb() -> VerbSpec {
         help: "Wall time; for Rust it includes compiling.",
         forms: vec![Form::bare("", "measure one line", line).slots(LINE)],
         cell: Some(Form::bare("", "measure the whole cell", cell)),
-        examples: vec!["%time %eval examples=50".into(), "%time let x: u64 = (0..1_000_000).sum();".into(), "%%time\nlet a = 1;".into()],
+        examples: vec![
+            "%time %eval examples=50".into(),
+            "%time let x: u64 = (0..1_000_000).sum();".into(),
+            "%%time\nlet a = 1;".into(),
+        ],
     }
 }
 
@@ -29,17 +33,27 @@ fn line(magic: &Invocation<'_>, cx: &mut Context<'_>) -> Result<PartKind, Failur
             .hint("`%time %eval`, or `%%time` over a cell")
             .span(magic.span));
     }
-    let kind =
-        if begins_magic(magic.raw) { line_kind(magic.raw, at.line, at.start, cx)? } else { PartKind::Rust(format!("{}{}", "\n".repeat(at.line), magic.raw)) };
-    Ok(PartKind::Host(HostCommand::Time(Box::new(Part { kind, line: at.line, text: magic.raw.to_owned() }))))
+    let kind = if begins_magic(magic.raw) {
+        line_kind(magic.raw, at.line, at.start, cx)?
+    } else {
+        PartKind::Rust(format!("{}{}", "\n".repeat(at.line), magic.raw))
+    };
+    Ok(PartKind::Host(HostCommand::Time(Box::new(Part {
+        kind,
+        line: at.line,
+        text: magic.raw.to_owned(),
+    }))))
 }
 
 fn cell(magic: &Invocation<'_>, cx: &mut Context<'_>) -> Result<PartKind, Failure> {
     let parts = parse_text(magic.body, magic.body_line, cx)?;
     if parts.is_empty() {
-        return Err(Failure::new("magic::empty_cell", "there is nothing to measure under this line")
-            .hint("did you mean `%time` with one `%`?")
-            .span(magic.span));
+        return Err(Failure::new(
+            "magic::empty_cell",
+            "there is nothing to measure under this line",
+        )
+        .hint("did you mean `%time` with one `%`?")
+        .span(magic.span));
     }
     Ok(PartKind::Host(HostCommand::TimeCell(parts)))
 }

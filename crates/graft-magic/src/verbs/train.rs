@@ -7,7 +7,8 @@ use crate::{
     verb::{Form, Slot, SlotKind, VerbSpec},
 };
 
-const RUN: &[Slot] = &[Slot::optional("RUN", SlotKind::Run, "name of the run; without it the last one")];
+const RUN: &[Slot] =
+    &[Slot::optional("RUN", SlotKind::Run, "name of the run; without it the last one")];
 
 /// The definition of `%train`.
 pub(super) fn train() -> VerbSpec {
@@ -17,11 +18,20 @@ pub(super) fn train() -> VerbSpec {
         summary: "train the active adapter under a live loss plot",
         help: "AdamW on the current data. The stop button ends it at the next step and keeps model, adapter and curve; %resume goes on. bg=true trains in the background: the cell ends at once, and %watch, %jobs and %stop look after it.",
         forms: vec![
-            Form::bare("", "train the active adapter", |line, _| Ok(PartKind::Session(Command::Train { attach: None, settings: line.settings.clone() })))
-                .keys(training::TRAIN),
+            Form::bare("", "train the active adapter", |line, _| {
+                Ok(PartKind::Session(Command::Train {
+                    attach: None,
+                    settings: line.settings.clone(),
+                }))
+            })
+            .keys(training::TRAIN),
         ],
         cell: None,
-        examples: vec!["%train steps=200 lr=1e-3 batch=8".into(), "%train steps=1k schedule=linear eval_every=50".into(), "%train steps=2k bg=true".into()],
+        examples: vec![
+            "%train steps=200 lr=1e-3 batch=8".into(),
+            "%train steps=1k schedule=linear eval_every=50".into(),
+            "%train steps=2k bg=true".into(),
+        ],
     }
 }
 
@@ -33,9 +43,14 @@ pub(super) fn resume() -> VerbSpec {
         summary: "continue an interrupted run from its last checkpoint",
         help: "The losses are those the uninterrupted run would have had. Keys given replace those of the run, such as steps=400 to go further.",
         forms: vec![
-            Form::bare("", "continue a run", |line, _| Ok(PartKind::Session(Command::Resume { run: line.word(0), settings: line.settings.clone() })))
-                .slots(RUN)
-                .keys(training::TRAIN),
+            Form::bare("", "continue a run", |line, _| {
+                Ok(PartKind::Session(Command::Resume {
+                    run: line.word(0),
+                    settings: line.settings.clone(),
+                }))
+            })
+            .slots(RUN)
+            .keys(training::TRAIN),
         ],
         cell: None,
         examples: vec!["%resume".into(), "%resume steps=400".into()],

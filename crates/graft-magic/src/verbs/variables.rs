@@ -8,7 +8,13 @@ use crate::{
 };
 
 /// IPython's habit `-f` is accepted: nothing is asked either way.
-const FORCE: &[KeySpec] = &[KeySpec { name: "force", aliases: &["f"], kind: KeyKind::Bool, default: "true", help: "nothing is asked in either case" }];
+const FORCE: &[KeySpec] = &[KeySpec {
+    name: "force",
+    aliases: &["f"],
+    kind: KeyKind::Bool,
+    default: "true",
+    help: "nothing is asked in either case",
+}];
 
 /// The definition of `%who`.
 pub(super) fn who() -> VerbSpec {
@@ -30,7 +36,10 @@ pub(super) fn reset() -> VerbSpec {
         aliases: &[],
         summary: "start afresh: no variables, no model, no adapters",
         help: "Runs and saved adapters stay on disk.",
-        forms: vec![Form::bare("", "start afresh", |_, _| Ok(PartKind::Host(HostCommand::Reset))).keys(FORCE)],
+        forms: vec![
+            Form::bare("", "start afresh", |_, _| Ok(PartKind::Host(HostCommand::Reset)))
+                .keys(FORCE),
+        ],
         cell: None,
         examples: vec!["%reset".into()],
     }

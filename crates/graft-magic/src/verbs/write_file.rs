@@ -10,8 +10,13 @@ use crate::{
 const FILE: &[Slot] = &[Slot::required("FILE", SlotKind::Path, "the file")];
 
 /// IPython's `-a`.
-const APPEND: &[KeySpec] =
-    &[KeySpec { name: "append", aliases: &["a"], kind: KeyKind::Bool, default: "false", help: "add the text at the end of the file instead of replacing it" }];
+const APPEND: &[KeySpec] = &[KeySpec {
+    name: "append",
+    aliases: &["a"],
+    kind: KeyKind::Bool,
+    default: "false",
+    help: "add the text at the end of the file instead of replacing it",
+}];
 
 /// The definition.
 pub(super) fn verb() -> VerbSpec {
@@ -21,12 +26,21 @@ pub(super) fn verb() -> VerbSpec {
         summary: "write the text of the cell into a file",
         help: "The file is replaced as a whole, or extended with `-a`: nobody sees half of it.",
         forms: Vec::new(),
-        cell: Some(Form::bare("", "write the text below into a file", write).slots(FILE).keys(APPEND)),
-        examples: vec!["%%writefile reviews.jsonl\n{\"text\": \"good\", \"label\": \"positive\"}".into(), "%%writefile -a notes.txt\none more line".into()],
+        cell: Some(
+            Form::bare("", "write the text below into a file", write).slots(FILE).keys(APPEND),
+        ),
+        examples: vec![
+            "%%writefile reviews.jsonl\n{\"text\": \"good\", \"label\": \"positive\"}".into(),
+            "%%writefile -a notes.txt\none more line".into(),
+        ],
     }
 }
 
 fn write(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
     let append = line.settings.bool(APPEND, "append");
-    Ok(PartKind::Host(HostCommand::WriteFile { file: line.joined(), append, text: line.body.to_owned() }))
+    Ok(PartKind::Host(HostCommand::WriteFile {
+        file: line.joined(),
+        append,
+        text: line.body.to_owned(),
+    }))
 }

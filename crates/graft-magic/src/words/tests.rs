@@ -6,12 +6,18 @@ fn texts(line: &str) -> Vec<String> {
 
 #[test]
 fn words_split_at_spaces_and_quotes_hold_them_together() {
-    assert_eq!(texts(r#"attach r=8 init="Classify the sentence:" 'a b'"#), ["attach", "r=8", "init=Classify the sentence:", "a b"]);
+    assert_eq!(
+        texts(r#"attach r=8 init="Classify the sentence:" 'a b'"#),
+        ["attach", "r=8", "init=Classify the sentence:", "a b"]
+    );
 }
 
 #[test]
 fn double_quotes_know_rusts_escapes_and_leave_regular_expressions_alone() {
-    assert_eq!(texts(r#"template="{text}\nFrom:" target_modules=".*\.(q|v)_proj""#), ["template={text}\nFrom:", r"target_modules=.*\.(q|v)_proj"]);
+    assert_eq!(
+        texts(r#"template="{text}\nFrom:" target_modules=".*\.(q|v)_proj""#),
+        ["template={text}\nFrom:", r"target_modules=.*\.(q|v)_proj"]
+    );
     assert_eq!(texts(r"'a\n'"), [r"a\n"]);
 }
 
@@ -37,7 +43,10 @@ fn spans_count_code_points_from_the_given_column() {
 
 #[test]
 fn a_bracketed_list_keeps_its_spaces() {
-    assert_eq!(texts(r#"target_modules=["q_proj", "v_proj"] r=4"#), [r"target_modules=[q_proj, v_proj]", "r=4"]);
+    assert_eq!(
+        texts(r#"target_modules=["q_proj", "v_proj"] r=4"#),
+        [r"target_modules=[q_proj, v_proj]", "r=4"]
+    );
     assert_eq!(texts("target_modules=[qv]_proj r=4"), ["target_modules=[qv]_proj", "r=4"]);
     assert_eq!(texts("a=[b c"), ["a=[b", "c"]);
 }
@@ -57,7 +66,12 @@ fn an_unclosed_quote_is_pointed_at() {
 
 #[test]
 fn a_code_point_in_double_quotes_is_read_and_what_only_looks_like_one_stays() {
-    let texts = |line: &str| split(line, 0, 0).unwrap().into_iter().map(|word| word.text).collect::<Vec<_>>();
+    let texts = |line: &str| {
+        split(line, 0, 0).unwrap().into_iter().map(|word| word.text).collect::<Vec<_>>()
+    };
     assert_eq!(texts(r#""a\u{1b}b" "\u{202e}""#), ["a\u{1b}b", "\u{202e}"]);
-    assert_eq!(texts(r#""\u{zz}" "\u{110000}" "\u{41" "\u41" '\u{41}'"#), ["\\u{zz}", "\\u{110000}", "\\u{41", "\\u41", "\\u{41}"]);
+    assert_eq!(
+        texts(r#""\u{zz}" "\u{110000}" "\u{41" "\u41" '\u{41}'"#),
+        ["\\u{zz}", "\\u{110000}", "\\u{41", "\\u41", "\\u{41}"]
+    );
 }

@@ -42,22 +42,41 @@ impl BertConfig {
     /// In words: the key that is missing, the sizes that do not fit each other, or what is not supported.
     pub fn from_json(config: &Value) -> Result<Self, String> {
         let sizes = Sizes(config);
-        let number = |key: &str, default| config.get(key).and_then(Value::as_f64).unwrap_or(default);
+        let number =
+            |key: &str, default| config.get(key).and_then(Value::as_f64).unwrap_or(default);
         if config.get("is_decoder").and_then(Value::as_bool).unwrap_or(false) {
-            return Err("it is a decoder (`is_decoder`), and only encoders of this family are supported".to_owned());
+            return Err(
+                "it is a decoder (`is_decoder`), and only encoders of this family are supported"
+                    .to_owned(),
+            );
         }
-        let kind = config.get("position_embedding_type").and_then(Value::as_str).unwrap_or("absolute");
+        let kind =
+            config.get("position_embedding_type").and_then(Value::as_str).unwrap_or("absolute");
         if kind != "absolute" {
-            return Err(format!("its positions are `{kind}`, and only absolute ones are supported"));
+            return Err(format!(
+                "its positions are `{kind}`, and only absolute ones are supported"
+            ));
         }
-        let (hidden_size, num_attention_heads) = (sizes.needed("hidden_size")?, sizes.needed("num_attention_heads")?);
+        let (hidden_size, num_attention_heads) =
+            (sizes.needed("hidden_size")?, sizes.needed("num_attention_heads")?);
         if !hidden_size.is_multiple_of(num_attention_heads) {
-            return Err(format!("{hidden_size} numbers per token cannot be split into {num_attention_heads} heads evenly"));
+            return Err(format!(
+                "{hidden_size} numbers per token cannot be split into {num_attention_heads} heads evenly"
+            ));
         }
-        let named = config.get("id2label").and_then(Value::as_object).map(serde_json::Map::len).filter(|classes| *classes > 0);
-        let architecture = config.get("architectures").and_then(|names| names.get(0)).and_then(Value::as_str).unwrap_or_default();
+        let named = config
+            .get("id2label")
+            .and_then(Value::as_object)
+            .map(serde_json::Map::len)
+            .filter(|classes| *classes > 0);
+        let architecture = config
+            .get("architectures")
+            .and_then(|names| names.get(0))
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         let has_head = architecture == "BertForSequenceClassification";
-        let num_labels = if has_head { Some(sizes.or("num_labels", named.unwrap_or(2))?) } else { None };
+        let num_labels =
+            if has_head { Some(sizes.or("num_labels", named.unwrap_or(2))?) } else { None };
         Ok(Self {
             vocab_size: sizes.needed("vocab_size")?,
             hidden_size,
@@ -69,7 +88,8 @@ impl BertConfig {
             layer_norm_eps: number("layer_norm_eps", 1e-12),
             gelu: activation::gelu(config, "hidden_act", "gelu")?,
             num_labels,
-            label_names: id2label::names(config).filter(|names| num_labels.is_none_or(|labels| labels == names.len())),
+            label_names: id2label::names(config)
+                .filter(|names| num_labels.is_none_or(|labels| labels == names.len())),
             initializer_range: number("initializer_range", 0.02),
         })
     }
@@ -84,16 +104,28 @@ impl BertConfig {
         let (width, wide, trunk) = (self.hidden_size, self.intermediate_size, self.trunk());
         let mut specs = Vec::new();
         let mut add = |name: String, shape: &[usize]| specs.push(WeightSpec::new(name, shape));
-        for (table, rows) in [("word", self.vocab_size), ("position", self.max_position_embeddings), ("token_type", self.type_vocab_size)] {
+        for (table, rows) in [
+            ("word", self.vocab_size),
+            ("position", self.max_position_embeddings),
+            ("token_type", self.type_vocab_size),
+        ] {
             add(format!("{trunk}embeddings.{table}_embeddings.weight"), &[rows, width]);
         }
         let mut norms = vec![format!("{trunk}embeddings.LayerNorm")];
         let mut maps = Vec::new();
         for layer in 0..self.num_hidden_layers {
             let at = |name: &str| format!("{trunk}encoder.layer.{layer}.{name}");
-            let square = ["attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"];
+            let square = [
+                "attention.self.query",
+                "attention.self.key",
+                "attention.self.value",
+                "attention.output.dense",
+            ];
             maps.extend(square.map(|name| (at(name), [width, width])));
-            maps.extend([(at("intermediate.dense"), [wide, width]), (at("output.dense"), [width, wide])]);
+            maps.extend([
+                (at("intermediate.dense"), [wide, width]),
+                (at("output.dense"), [width, wide]),
+            ]);
             norms.extend([at("attention.output.LayerNorm"), at("output.LayerNorm")]);
         }
         maps.push((format!("{trunk}pooler.dense"), [width, width]));
@@ -140,12 +172,19 @@ pub(super) mod tests {
     #[test]
     fn the_architecture_says_whether_there_is_a_head() {
         let config = BertConfig::from_json(&json()).unwrap();
-        assert_eq!((config.num_labels, config.label_names.unwrap().join(" ")), (Some(3), "a b c".to_owned()));
+        assert_eq!(
+            (config.num_labels, config.label_names.unwrap().join(" ")),
+            (Some(3), "a b c".to_owned())
+        );
         let mut bare = json();
         bare["architectures"] = json!(["BertModel"]);
         let config = BertConfig::from_json(&bare).unwrap();
         assert_eq!(config.num_labels, None);
-        assert!(config.weights().iter().all(|spec| !spec.name.starts_with("bert.") && !spec.name.starts_with("classifier.")));
+        assert!(
+            config.weights().iter().all(
+                |spec| !spec.name.starts_with("bert.") && !spec.name.starts_with("classifier.")
+            )
+        );
     }
 
     #[test]

@@ -9,7 +9,8 @@ fn model(architecture: &str) -> (BertConfig, Bert, Vec<WeightSpec>) {
     let (config, rng, mut asked) = (BertConfig::from_json(&json).unwrap(), Rng::new(3), Vec::new());
     let model = Bert::build(&config, &mut |spec| {
         asked.push(spec.clone());
-        let values = rng.stream("weights", &spec.name).normal(0.0, 0.3, spec.shape.iter().product());
+        let values =
+            rng.stream("weights", &spec.name).normal(0.0, 0.3, spec.shape.iter().product());
         Ok(Tensor::from_vec(values, spec.shape.as_slice(), &Device::Cpu).map_err(NnError::from)?)
     });
     (config, model.unwrap(), asked)
@@ -20,7 +21,14 @@ fn building_asks_for_exactly_the_weights_that_the_config_lists() {
     for architecture in ["BertModel", "BertForSequenceClassification"] {
         let (config, model, mut asked) = model(architecture);
         let mut listed = config.weights();
-        let mut named: Vec<_> = model.parameters().iter().map(|parameter| WeightSpec { name: parameter.path().to_owned(), shape: parameter.dims() }).collect();
+        let mut named: Vec<_> = model
+            .parameters()
+            .iter()
+            .map(|parameter| WeightSpec {
+                name: parameter.path().to_owned(),
+                shape: parameter.dims(),
+            })
+            .collect();
         for list in [&mut asked, &mut listed, &mut named] {
             list.sort_by(|a, b| a.name.cmp(&b.name));
         }

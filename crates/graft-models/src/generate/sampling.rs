@@ -12,7 +12,11 @@ pub(super) struct Choice {
 }
 
 /// Chooses by the options; `None` when a logit is NaN or +inf. Equal logits are ordered by token, so that ties do not depend on the machine.
-pub(super) fn choose(logits: &[f32], options: &GenerateOptions, stream: &mut Stream) -> Option<Choice> {
+pub(super) fn choose(
+    logits: &[f32],
+    options: &GenerateOptions,
+    stream: &mut Stream,
+) -> Option<Choice> {
     if logits.iter().any(|logit| logit.is_nan() || *logit == f32::INFINITY) {
         return None;
     }
@@ -22,14 +26,18 @@ pub(super) fn choose(logits: &[f32], options: &GenerateOptions, stream: &mut Str
     let partition: f64 = logits.iter().map(|logit| f64::from(logit - greatest).exp()).sum();
     let logprob = |id: u32| logit(id) - f64::from(greatest) - partition.ln();
     if options.temperature <= 0.0 || options.top_k == 1 {
-        let id = order.into_iter().reduce(|best, id| if logit(id) > logit(best) { id } else { best })?;
+        let id =
+            order.into_iter().reduce(|best, id| if logit(id) > logit(best) { id } else { best })?;
         return Some(Choice { id, logprob: logprob(id) });
     }
     order.sort_by(|a, b| logit(*b).total_cmp(&logit(*a)).then(a.cmp(b)));
     if options.top_k > 0 {
         order.truncate(options.top_k);
     }
-    let mut weights: Vec<f64> = order.iter().map(|id| ((logit(*id) - f64::from(greatest)) / options.temperature).exp()).collect();
+    let mut weights: Vec<f64> = order
+        .iter()
+        .map(|id| ((logit(*id) - f64::from(greatest)) / options.temperature).exp())
+        .collect();
     weights.truncate(nucleus(&weights, options.top_p));
     let place = draw(&weights, stream.unit());
     let id = *order.get(place)?;
@@ -82,7 +90,8 @@ mod tests {
     #[test]
     fn greedy_takes_the_greatest_and_the_first_of_equals() {
         let mut stream = Rng::new(0).stream("test", "sampling");
-        let choice = choose(&[0.0, 3.0, 3.0, 1.0], &GenerateOptions::default(), &mut stream).unwrap();
+        let choice =
+            choose(&[0.0, 3.0, 3.0, 1.0], &GenerateOptions::default(), &mut stream).unwrap();
         assert_eq!(choice.id, 1);
         let partition: f64 = [0f64, 3.0, 3.0, 1.0].iter().map(|logit| logit.exp()).sum();
         assert!((choice.logprob - (3.0 - partition.ln())).abs() < 1e-6);
@@ -102,7 +111,10 @@ mod tests {
         let found = counts(&GenerateOptions { temperature: 1.0, top_k: 2, ..Default::default() });
         assert!(found[1] == 0 && found[3] == 0 && found[0] > 0, "{found:?}");
         // The likeliest alone has 64 %.
-        assert_eq!(counts(&GenerateOptions { temperature: 1.0, top_p: 0.5, ..Default::default() }), [0, 0, 4000, 0]);
+        assert_eq!(
+            counts(&GenerateOptions { temperature: 1.0, top_p: 0.5, ..Default::default() }),
+            [0, 0, 4000, 0]
+        );
         let found = counts(&GenerateOptions { temperature: 1.0, top_p: 0.8, ..Default::default() });
         assert!(found[1] == 0 && found[3] == 0 && found[0] > 0, "{found:?}");
     }
@@ -111,6 +123,8 @@ mod tests {
     fn a_logit_that_is_no_number_is_noticed() {
         let mut stream = Rng::new(0).stream("test", "sampling");
         assert_eq!(choose(&[0.0, f32::NAN], &GenerateOptions::default(), &mut stream), None);
-        assert!(choose(&[0.0, f32::NEG_INFINITY], &GenerateOptions::default(), &mut stream).is_some());
+        assert!(
+            choose(&[0.0, f32::NEG_INFINITY], &GenerateOptions::default(), &mut stream).is_some()
+        );
     }
 }

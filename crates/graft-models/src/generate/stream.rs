@@ -31,10 +31,26 @@ pub(super) struct TextStream<'a> {
 }
 
 impl<'a> TextStream<'a> {
-    pub(super) fn new(tokenizer: &'a dyn TokenEncoder, prompt: &[u32], stop: &'a str) -> Result<Self> {
+    pub(super) fn new(
+        tokenizer: &'a dyn TokenEncoder,
+        prompt: &[u32],
+        stop: &'a str,
+    ) -> Result<Self> {
         let (context, before) = context(tokenizer, prompt)?;
         let (done, ids, text) = Default::default();
-        Ok(Self { tokenizer, context, before, done, ids, settled: (0, 0), is_unread: false, stop, text, emitted: 0, stopped: false })
+        Ok(Self {
+            tokenizer,
+            context,
+            before,
+            done,
+            ids,
+            settled: (0, 0),
+            is_unread: false,
+            stop,
+            text,
+            emitted: 0,
+            stopped: false,
+        })
     }
 
     /// Adds a token and gives the text that is now certain.
@@ -102,7 +118,9 @@ impl<'a> TextStream<'a> {
     /// Bytes of the text that later tokens cannot change: without an unfinished character and without the beginning of the stop text.
     fn certain(&self) -> usize {
         let finished = self.text.trim_end_matches(char::REPLACEMENT_CHARACTER);
-        let held = (1..self.stop.len()).rev().find(|length| self.stop.get(..*length).is_some_and(|start| finished.ends_with(start)));
+        let held = (1..self.stop.len())
+            .rev()
+            .find(|length| self.stop.get(..*length).is_some_and(|start| finished.ends_with(start)));
         finished.len() - held.unwrap_or(0)
     }
 
@@ -119,7 +137,9 @@ fn context(tokenizer: &dyn TokenEncoder, prompt: &[u32]) -> Result<(Vec<u32>, St
     let tail = prompt.get(prompt.len().saturating_sub(CONTEXT)..).unwrap_or_default();
     let before = tokenizer.decode(tail)?;
     // Without text in it the tail would begin the text, and a decoder may treat what begins a text differently.
-    let is_end = !before.is_empty() && !before.contains(char::REPLACEMENT_CHARACTER) && whole.ends_with(&before);
+    let is_end = !before.is_empty()
+        && !before.contains(char::REPLACEMENT_CHARACTER)
+        && whole.ends_with(&before);
     Ok(if is_end { (tail.to_vec(), before) } else { (prompt.to_vec(), whole) })
 }
 

@@ -8,10 +8,18 @@ fn parts(context: usize) -> (Llama, Tokenizer) {
     let json = serde_json::json!({"vocab_size": 258, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2,
         "max_position_embeddings": context, "initializer_range": 0.3});
     let model = Llama::random(&LlamaConfig::from_json(&json).unwrap(), 4, &Device::Cpu).unwrap();
-    (model, Tokenizer::new(tokenizers::Tokenizer::from_bytes(byte_level(true)).unwrap(), Vec::new()))
+    (
+        model,
+        Tokenizer::new(tokenizers::Tokenizer::from_bytes(byte_level(true)).unwrap(), Vec::new()),
+    )
 }
 
-fn run(model: &Llama, tokenizer: &Tokenizer, prompt: &str, options: &GenerateOptions) -> Result<(Generated, String), ModelError> {
+fn run(
+    model: &Llama,
+    tokenizer: &Tokenizer,
+    prompt: &str,
+    options: &GenerateOptions,
+) -> Result<(Generated, String), ModelError> {
     let mut streamed = String::new();
     let generated = generate(model, tokenizer, prompt, options, &mut |piece| {
         streamed.push_str(piece);
@@ -23,29 +31,51 @@ fn run(model: &Llama, tokenizer: &Tokenizer, prompt: &str, options: &GenerateOpt
 #[test]
 fn greedy_text_is_that_of_whole_passes_without_a_cache() {
     let (model, tokenizer) = parts(64);
-    let (generated, streamed) = run(&model, &tokenizer, "let x", &GenerateOptions { max_new_tokens: 12, ..Default::default() }).unwrap();
+    let (generated, streamed) = run(
+        &model,
+        &tokenizer,
+        "let x",
+        &GenerateOptions { max_new_tokens: 12, ..Default::default() },
+    )
+    .unwrap();
     let mut ids = prompt_ids(&tokenizer, "let x").unwrap();
     let start = ids.len();
     for _ in 0..12 {
         let input = Tensor::from_slice(&ids, (1, ids.len()), &Device::Cpu).unwrap();
         let logits = model.logits(&input, None, &Context::eval()).unwrap();
-        let last: Vec<f32> = logits.narrow(1, ids.len() - 1, 1).unwrap().flatten_all().unwrap().to_vec1().unwrap();
-        let best = (0..last.len()).fold(0, |best, id| if last[id] > last[best] { id } else { best });
+        let last: Vec<f32> =
+            logits.narrow(1, ids.len() - 1, 1).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        let best =
+            (0..last.len()).fold(0, |best, id| if last[id] > last[best] { id } else { best });
         ids.push(best as u32);
     }
-    let (whole, before) = (tokenizer.decode(&ids).unwrap(), tokenizer.decode(&ids[..start]).unwrap());
+    let (whole, before) =
+        (tokenizer.decode(&ids).unwrap(), tokenizer.decode(&ids[..start]).unwrap());
     assert_eq!(generated.text, whole.strip_prefix(&before).unwrap());
     assert_eq!(streamed, generated.text);
     assert_eq!((generated.tokens, generated.stop), (12, StopReason::Length));
     assert!(generated.logprob_mean < 0.0);
-    assert_eq!(generated.pieces.iter().map(|(piece, _)| piece.as_str()).collect::<String>(), generated.text);
+    assert_eq!(
+        generated.pieces.iter().map(|(piece, _)| piece.as_str()).collect::<String>(),
+        generated.text
+    );
     assert!(generated.pieces.iter().all(|(_, logprob)| *logprob < 0.0), "{:?}", generated.pieces);
 }
 
 #[test]
 fn the_seed_decides_a_sampled_text() {
     let (model, tokenizer) = parts(64);
-    let text = |seed| run(&model, &tokenizer, "a", &GenerateOptions { temperature: 1.0, seed, max_new_tokens: 20, ..Default::default() }).unwrap().0.text;
+    let text = |seed| {
+        run(
+            &model,
+            &tokenizer,
+            "a",
+            &GenerateOptions { temperature: 1.0, seed, max_new_tokens: 20, ..Default::default() },
+        )
+        .unwrap()
+        .0
+        .text
+    };
     assert_eq!(text(1), text(1));
     assert_ne!(text(1), text(2));
 }
@@ -53,9 +83,11 @@ fn the_seed_decides_a_sampled_text() {
 #[test]
 fn a_full_context_ends_the_text_and_a_prompt_that_fills_it_is_refused() {
     let (model, tokenizer) = parts(16);
-    let (generated, _) = run(&model, &tokenizer, "0123456789", &GenerateOptions::default()).unwrap();
+    let (generated, _) =
+        run(&model, &tokenizer, "0123456789", &GenerateOptions::default()).unwrap();
     assert_eq!((generated.tokens, generated.stop), (5, StopReason::ContextFull(16)));
-    let error = run(&model, &tokenizer, "0123456789abcdef", &GenerateOptions::default()).unwrap_err();
+    let error =
+        run(&model, &tokenizer, "0123456789abcdef", &GenerateOptions::default()).unwrap_err();
     assert_eq!(error.code(), "models::prompt_too_long");
     assert_eq!(error.hint().unwrap(), "shorten the prompt by 2 tokens or more");
 }
@@ -110,7 +142,14 @@ fn a_soft_prompt_acts_and_takes_its_share_of_the_context() {
 #[test]
 fn weights_that_are_not_finite_are_reported_and_not_sampled() {
     let (model, tokenizer) = parts(16);
-    let norm = model.parameters().into_iter().find(|parameter| parameter.path() == "model.norm.weight").unwrap();
+    let norm = model
+        .parameters()
+        .into_iter()
+        .find(|parameter| parameter.path() == "model.norm.weight")
+        .unwrap();
     norm.set(Tensor::full(f32::NAN, 16, &Device::Cpu).unwrap()).unwrap();
-    assert_eq!(run(&model, &tokenizer, "a", &GenerateOptions::default()).unwrap_err().code(), "models::not_finite");
+    assert_eq!(
+        run(&model, &tokenizer, "a", &GenerateOptions::default()).unwrap_err().code(),
+        "models::not_finite"
+    );
 }

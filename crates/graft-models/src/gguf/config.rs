@@ -10,7 +10,8 @@ use crate::ModelError;
 pub(super) const ROPE_FACTORS: &str = "rope_freqs.weight";
 
 /// Architectures that are read, and what transformers calls them.
-const ARCHITECTURES: [(&str, &str); 3] = [("llama", "LlamaForCausalLM"), ("qwen2", "Qwen2ForCausalLM"), ("qwen3", "Qwen3ForCausalLM")];
+const ARCHITECTURES: [(&str, &str); 3] =
+    [("llama", "LlamaForCausalLM"), ("qwen2", "Qwen2ForCausalLM"), ("qwen3", "Qwen3ForCausalLM")];
 
 /// Where Llama 3's stretching begins and ends, the same in all its versions.
 const LOW_FREQ_FACTOR: f64 = 1.0;
@@ -19,9 +20,16 @@ const ORIGINAL_POSITIONS: u64 = 8192;
 
 /// Reads them.
 pub(super) fn read(file: &Gguf) -> Result<Value, ModelError> {
-    let architecture = file.text("general.architecture").ok_or_else(|| file.malformed("it does not say its architecture".to_owned()))?;
-    let Some((model_type, class)) = ARCHITECTURES.into_iter().find(|(known, _)| *known == architecture) else {
-        return Err(ModelError::UnsupportedFamily { path: file.path.clone(), model_type: architecture });
+    let architecture = file
+        .text("general.architecture")
+        .ok_or_else(|| file.malformed("it does not say its architecture".to_owned()))?;
+    let Some((model_type, class)) =
+        ARCHITECTURES.into_iter().find(|(known, _)| *known == architecture)
+    else {
+        return Err(ModelError::UnsupportedFamily {
+            path: file.path.clone(),
+            model_type: architecture,
+        });
     };
     let size = |key: &str| file.size(&format!("{architecture}.{key}"));
     let number = |key: &str| file.number(&format!("{architecture}.{key}"));
@@ -31,7 +39,9 @@ pub(super) fn read(file: &Gguf) -> Result<Value, ModelError> {
         None => Err(file.malformed(format!("it has no `{architecture}.{key}`"))),
     };
     let (hidden, heads) = (needed("embedding_length")?, needed("attention.head_count")?);
-    let embeddings = file.shape("model.embed_tokens.weight").ok_or_else(|| file.malformed("it has no `token_embd.weight`".to_owned()))?;
+    let embeddings = file
+        .shape("model.embed_tokens.weight")
+        .ok_or_else(|| file.malformed("it has no `token_embd.weight`".to_owned()))?;
     let rope = rope(file, number("rope.freq_base").unwrap_or(10_000.0), &architecture)?;
     Ok(json!({
         "architectures": [class], "model_type": model_type, "hidden_act": "silu",
@@ -49,10 +59,18 @@ pub(super) fn read(file: &Gguf) -> Result<Value, ModelError> {
 fn rope(file: &Gguf, theta: f64, architecture: &str) -> Result<Value, ModelError> {
     if let Some(info) = file.content.tensor_infos.get(ROPE_FACTORS) {
         let read = |file: &Gguf| {
-            let factors = info.read(&mut graft_nn::regular_file::open(&file.path)?, file.content.tensor_data_offset, &Device::Cpu)?.dequantize(&Device::Cpu)?;
+            let factors = info
+                .read(
+                    &mut graft_nn::regular_file::open(&file.path)?,
+                    file.content.tensor_data_offset,
+                    &Device::Cpu,
+                )?
+                .dequantize(&Device::Cpu)?;
             factors.flatten_all()?.to_vec1::<f32>()
         };
-        let factors = read(file).map_err(|error| file.malformed(format!("`{ROPE_FACTORS}` cannot be read ({})", super::line(&error))))?;
+        let factors = read(file).map_err(|error| {
+            file.malformed(format!("`{ROPE_FACTORS}` cannot be read ({})", super::line(&error)))
+        })?;
         // The slowest frequencies are divided by the whole factor.
         let factor = factors.iter().copied().fold(1.0, f32::max);
         return Ok(json!({

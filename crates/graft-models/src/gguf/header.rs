@@ -31,7 +31,9 @@ pub(super) fn check(file: &File) -> Result<(), String> {
     let length = file.metadata().map_err(|error| error.to_string())?.len();
     let mut walk = Walk { reader: BufReader::new(file), length, version: 0, elements: 0 };
     walk.header().map_err(|error| match error {
-        Problem::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => format!("it ends within its header, after {length} bytes"),
+        Problem::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            format!("it ends within its header, after {length} bytes")
+        }
         Problem::Io(error) => error.to_string(),
         Problem::Words(words) => words,
     })
@@ -69,7 +71,10 @@ impl Walk<'_> {
         }
         self.version = self.u32()?;
         if !(1..=3).contains(&self.version) {
-            return words(format!("it is of version {}, and versions 1 to 3 are read", self.version));
+            return words(format!(
+                "it is of version {}, and versions 1 to 3 are read",
+                self.version
+            ));
         }
         let (tensors, keys) = (self.count("tensors")?, self.count("keys")?);
         let mut names = BTreeSet::new();
@@ -98,11 +103,17 @@ impl Walk<'_> {
             return self.value(kind, 0);
         }
         let width = width(kind).filter(|_| matches!(kind, 0..=5 | 10 | 11));
-        let Some(width) = width else { return words(format!("`{ALIGNMENT}` is not a whole number")) };
+        let Some(width) = width else {
+            return words(format!("`{ALIGNMENT}` is not a whole number"));
+        };
         let mut alignment = [0; 8];
         self.reader.read_exact(alignment.get_mut(..width as usize).unwrap_or_default())?;
         match u64::from_le_bytes(alignment) {
-            alignment if alignment > 0 && alignment.is_multiple_of(8) && alignment <= self.length => Ok(()),
+            alignment
+                if alignment > 0 && alignment.is_multiple_of(8) && alignment <= self.length =>
+            {
+                Ok(())
+            }
             other => words(format!("`{ALIGNMENT}` is {other}, and must be a multiple of 8")),
         }
     }
@@ -133,15 +144,27 @@ impl Walk<'_> {
     fn tensor(&mut self, name: &[u8]) -> Result<(), Problem> {
         let dims = self.u32()?;
         if dims > MOST_DIMS {
-            return words(format!("`{}` has {dims} dimensions, and at most {MOST_DIMS} are read", shown(name)));
+            return words(format!(
+                "`{}` has {dims} dimensions, and at most {MOST_DIMS} are read",
+                shown(name)
+            ));
         }
         let mut numbers = 1u64;
         for _ in 0..dims {
             let size = self.long()?;
             // No type takes less than a bit for a number.
-            match numbers.checked_mul(size).filter(|numbers| *numbers > 0 && *numbers / 8 <= self.length) {
+            match numbers
+                .checked_mul(size)
+                .filter(|numbers| *numbers > 0 && *numbers / 8 <= self.length)
+            {
                 Some(product) => numbers = product,
-                None => return words(format!("`{}` has a dimension of {size}, which the file of {} bytes has no room for", shown(name), self.length)),
+                None => {
+                    return words(format!(
+                        "`{}` has a dimension of {size}, which the file of {} bytes has no room for",
+                        shown(name),
+                        self.length
+                    ));
+                }
             }
         }
         // Where it begins and ends is compared with the file's end when its type is known.
@@ -162,13 +185,19 @@ impl Walk<'_> {
     /// A number of things that take a byte or more each.
     fn count(&mut self, things: &str) -> Result<u64, Problem> {
         let count = self.long()?;
-        if count > self.length { words(format!("it announces {count} {things}, and has {} bytes", self.length)) } else { Ok(count) }
+        if count > self.length {
+            words(format!("it announces {count} {things}, and has {} bytes", self.length))
+        } else {
+            Ok(count)
+        }
     }
 
     fn skip(&mut self, bytes: u64) -> Result<(), Problem> {
         let left = self.length.saturating_sub(self.reader.stream_position()?);
         if bytes > left {
-            return words(format!("one of its values has {bytes} bytes, and {left} are left in the file"));
+            return words(format!(
+                "one of its values has {bytes} bytes, and {left} are left in the file"
+            ));
         }
         match i64::try_from(bytes) {
             Ok(bytes) => self.reader.seek_relative(bytes)?,
@@ -179,7 +208,11 @@ impl Walk<'_> {
 
     /// A length: 32 bits in the first version, 64 later.
     fn long(&mut self) -> Result<u64, Problem> {
-        if self.version == 1 { self.u32().map(u64::from) } else { Ok(u64::from_le_bytes(self.bytes()?)) }
+        if self.version == 1 {
+            self.u32().map(u64::from)
+        } else {
+            Ok(u64::from_le_bytes(self.bytes()?))
+        }
     }
 
     fn u32(&mut self) -> Result<u32, Problem> {

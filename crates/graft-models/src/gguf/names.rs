@@ -1,7 +1,8 @@
 //! Names of weights in GGUF files.
 
 /// What stands outside the blocks, by Hugging Face's names.
-const WHOLE: &[(&str, &str)] = &[("model.embed_tokens", "token_embd"), ("model.norm", "output_norm"), ("lm_head", "output")];
+const WHOLE: &[(&str, &str)] =
+    &[("model.embed_tokens", "token_embd"), ("model.norm", "output_norm"), ("lm_head", "output")];
 
 /// What a block is made of.
 const BLOCK: &[(&str, &str)] = &[
@@ -21,7 +22,9 @@ const BLOCK: &[(&str, &str)] = &[
 /// `blk.3.attn_q.weight` of `model.layers.3.self_attn.q_proj.weight`; none for a name that no GGUF file has.
 pub(super) fn of(name: &str) -> Option<String> {
     let (layer, kind) = name.rsplit_once('.')?;
-    let find = |table: &[(&str, &'static str)], layer: &str| table.iter().find(|(known, _)| *known == layer).map(|(_, stored)| *stored);
+    let find = |table: &[(&str, &'static str)], layer: &str| {
+        table.iter().find(|(known, _)| *known == layer).map(|(_, stored)| *stored)
+    };
     match layer.strip_prefix("model.layers.") {
         Some(inside) => {
             let (number, part) = inside.split_once('.')?;
@@ -37,7 +40,10 @@ mod tests {
 
     #[test]
     fn weights_and_biases_of_blocks_and_of_the_whole_have_their_names() {
-        assert_eq!(of("model.layers.12.self_attn.k_proj.bias").as_deref(), Some("blk.12.attn_k.bias"));
+        assert_eq!(
+            of("model.layers.12.self_attn.k_proj.bias").as_deref(),
+            Some("blk.12.attn_k.bias")
+        );
         assert_eq!(of("lm_head.weight").as_deref(), Some("output.weight"));
         assert_eq!(of("model.layers.1.self_attn.unknown.weight"), None);
     }

@@ -16,26 +16,55 @@ fn folder() -> PathBuf {
 }
 
 fn expected(name: &str) -> BTreeMap<String, Tensor> {
-    TensorFile::open(&folder().join(format!("{name}.safetensors"))).unwrap().tensors(&Device::Cpu).unwrap().into_iter().collect()
+    TensorFile::open(&folder().join(format!("{name}.safetensors")))
+        .unwrap()
+        .tensors(&Device::Cpu)
+        .unwrap()
+        .into_iter()
+        .collect()
 }
 
 fn loaded(name: &str) -> crate::Loaded {
-    load(&folder().join(format!("{name}.gguf")).display().to_string(), &Settings::default(), &Device::Cpu, &mut |_, _, _| {}).unwrap()
+    load(
+        &folder().join(format!("{name}.gguf")).display().to_string(),
+        &Settings::default(),
+        &Device::Cpu,
+        &mut |_, _, _| {},
+    )
+    .unwrap()
 }
 
 #[test]
 fn logits_and_ids_are_those_of_transformers_and_linear_layers_stay_packed() {
-    for (name, kinds) in [("llama-q8_0", vec!["q5_1", "q8_0"]), ("qwen2-q4_0", vec!["q4_0"]), ("qwen3-f16", vec![])] {
+    for (name, kinds) in
+        [("llama-q8_0", vec!["q5_1", "q8_0"]), ("qwen2-q4_0", vec!["q4_0"]), ("qwen3-f16", vec![])]
+    {
         let (loaded, expected) = (loaded(name), expected(name));
         let ids = expected["input_ids"].to_dtype(DType::U32).unwrap();
         let logits = loaded.model.logits(&ids, None, &Context::eval()).unwrap();
-        let away = (&logits - &expected["logits"]).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+        let away = (&logits - &expected["logits"])
+            .unwrap()
+            .abs()
+            .unwrap()
+            .max_all()
+            .unwrap()
+            .to_scalar::<f32>()
+            .unwrap();
         let most = expected["logits"].abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
         assert!(away < 1e-4 * most.max(1.0), "{name}: {away} of {most}");
-        let text_ids: Vec<u32> = expected["text_ids"].to_vec1::<i64>().unwrap().into_iter().map(|id| id as u32).collect();
+        let text_ids: Vec<u32> = expected["text_ids"]
+            .to_vec1::<i64>()
+            .unwrap()
+            .into_iter()
+            .map(|id| id as u32)
+            .collect();
         assert_eq!(loaded.tokenizer.encode(TEXT).unwrap(), text_ids, "{name}");
         assert_eq!(loaded.tokenizer.decode(&text_ids).unwrap(), TEXT, "{name}");
-        assert_eq!((loaded.tokenizer.bos(), loaded.tokenizer.eos()), (name.starts_with("llama").then_some(0), Some(1)), "{name}");
+        assert_eq!(
+            (loaded.tokenizer.bos(), loaded.tokenizer.eos()),
+            (name.starts_with("llama").then_some(0), Some(1)),
+            "{name}"
+        );
         let mut found: Vec<_> = packable(&*loaded.model)
             .into_iter()
             .filter_map(|linear| match linear.weight().weight() {
@@ -53,12 +82,31 @@ fn logits_and_ids_are_those_of_transformers_and_linear_layers_stay_packed() {
 #[test]
 fn a_saved_copy_acts_like_the_file() {
     let (loaded, to) = (loaded("llama-q8_0"), tempfile::tempdir().unwrap());
-    let parts = crate::FolderParts { model: &*loaded.model, dtype: DType::F32, config: &loaded.config_json, tokenizer: Some(&loaded.tokenizer), others: &[] };
+    let parts = crate::FolderParts {
+        model: &*loaded.model,
+        dtype: DType::F32,
+        config: &loaded.config_json,
+        tokenizer: Some(&loaded.tokenizer),
+        others: &[],
+    };
     crate::save_folder(to.path(), &parts).unwrap();
-    let again = load(&to.path().display().to_string(), &Settings::default(), &Device::Cpu, &mut |_, _, _| {}).unwrap();
+    let again = load(
+        &to.path().display().to_string(),
+        &Settings::default(),
+        &Device::Cpu,
+        &mut |_, _, _| {},
+    )
+    .unwrap();
     let ids = Tensor::new(&[[1u32, 5, 9, 200]], &Device::Cpu).unwrap();
     let of = |loaded: &crate::Loaded| loaded.model.logits(&ids, None, &Context::eval()).unwrap();
-    let away = (of(&loaded) - of(&again)).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+    let away = (of(&loaded) - of(&again))
+        .unwrap()
+        .abs()
+        .unwrap()
+        .max_all()
+        .unwrap()
+        .to_scalar::<f32>()
+        .unwrap();
     assert!(away < 1e-5, "{away}");
     assert_eq!(again.tokenizer.encode(TEXT).unwrap(), loaded.tokenizer.encode(TEXT).unwrap());
 }
@@ -69,7 +117,10 @@ fn what_is_no_model_or_of_another_kind_is_refused_in_words() {
     let refused = |name: &str, bytes: &[u8]| {
         let path = to.path().join(name);
         std::fs::write(&path, bytes).unwrap();
-        load(&path.display().to_string(), &Settings::default(), &Device::Cpu, &mut |_, _, _| {}).err().unwrap().to_string()
+        load(&path.display().to_string(), &Settings::default(), &Device::Cpu, &mut |_, _, _| {})
+            .err()
+            .unwrap()
+            .to_string()
     };
     assert!(refused("text.gguf", b"not a model at all").contains("no whole GGUF file"));
     let whole = std::fs::read(folder().join("qwen2-q4_0.gguf")).unwrap();
@@ -84,7 +135,14 @@ fn what_is_no_model_or_of_another_kind_is_refused_in_words() {
 #[test]
 fn a_folder_with_one_gguf_file_is_that_file_and_one_with_several_asks() {
     let to = tempfile::tempdir().unwrap();
-    let load = || load(&to.path().display().to_string(), &Settings::default(), &Device::Cpu, &mut |_, _, _| {});
+    let load = || {
+        load(
+            &to.path().display().to_string(),
+            &Settings::default(),
+            &Device::Cpu,
+            &mut |_, _, _| {},
+        )
+    };
     std::fs::copy(folder().join("qwen2-q4_0.gguf"), to.path().join("a.gguf")).unwrap();
     assert!(load().unwrap().source.ends_with("a.gguf"));
     std::fs::copy(folder().join("qwen2-q4_0.gguf"), to.path().join("b.gguf")).unwrap();

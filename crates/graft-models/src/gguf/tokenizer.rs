@@ -12,7 +12,13 @@ use super::Gguf;
 use crate::{ModelError, Tokenizer};
 
 /// How llama.cpp calls the ways of cutting a text before the merges, and candle's names for those that are built in.
-const CUTS: [(&str, &str); 5] = [("llama-bpe", "llama3"), ("smaug-bpe", "smaug-bpe"), ("llama3", "llama3"), ("qwen2", "qwen2"), (GPT2, GPT2)];
+const CUTS: [(&str, &str); 5] = [
+    ("llama-bpe", "llama3"),
+    ("smaug-bpe", "smaug-bpe"),
+    ("llama3", "llama3"),
+    ("qwen2", "qwen2"),
+    (GPT2, GPT2),
+];
 const GPT2: &str = "gpt-2";
 
 /// Reads it, or the tokenizer.json beside the file.
@@ -38,21 +44,31 @@ fn built_in(file: &Gguf) -> Option<&'static str> {
 /// A byte-level BPE, by candle's reader.
 fn inside(file: &Gguf, cut: &str) -> Result<Tokenizer, ModelError> {
     let keys = file.content.metadata.iter().filter(|(key, _)| key.starts_with("tokenizer."));
-    let mut metadata: std::collections::HashMap<_, _> = keys.map(|(key, value)| (key.clone(), value.clone())).collect();
+    let mut metadata: std::collections::HashMap<_, _> =
+        keys.map(|(key, value)| (key.clone(), value.clone())).collect();
     metadata.insert("tokenizer.ggml.pre".to_owned(), Entry::String(cut.to_owned()));
     if cut == "llama3" {
         // llama.cpp's own defaults for it, which files may leave out.
         metadata.entry("tokenizer.ggml.add_bos_token".to_owned()).or_insert(Entry::Bool(true));
         metadata.entry("tokenizer.ggml.ignore_merges".to_owned()).or_insert(Entry::Bool(true));
     }
-    let content = Content { magic: file.content.magic, metadata, tensor_infos: Default::default(), tensor_data_offset: 0 };
-    let problem = |error: candle_core::Error| file.malformed(format!("its tokenizer cannot be used ({})", super::line(&error)));
+    let content = Content {
+        magic: file.content.magic,
+        metadata,
+        tensor_infos: Default::default(),
+        tensor_data_offset: 0,
+    };
+    let problem = |error: candle_core::Error| {
+        file.malformed(format!("its tokenizer cannot be used ({})", super::line(&error)))
+    };
     let mut inner = tokenizers::Tokenizer::from_gguf(&content).map_err(problem)?;
     if cut == GPT2 {
         // candle's puts a space before the text, and GPT-2 does not.
         inner.with_pre_tokenizer(Some(ByteLevel::new(false, true, true)));
     }
-    let ends = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"].iter().filter_map(|key| u32::try_from(file.size(key)?).ok());
+    let ends = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"]
+        .iter()
+        .filter_map(|key| u32::try_from(file.size(key)?).ok());
     let mut ends: Vec<u32> = ends.collect();
     ends.dedup();
     Ok(Tokenizer::new(inner, ends))
@@ -68,7 +84,9 @@ fn beside(file: &Gguf, cut: &str) -> Result<Tokenizer, ModelError> {
     let kind = if cut.is_empty() { format!("`{kind}`") } else { format!("`{kind}` with `{cut}`") };
     Err(ModelError::MissingFile {
         folder: folder.to_owned(),
-        file: format!("tokenizer.json, and the tokenizer inside the GGUF file is of a kind that is not built in ({kind})"),
+        file: format!(
+            "tokenizer.json, and the tokenizer inside the GGUF file is of a kind that is not built in ({kind})"
+        ),
         hint: "put the tokenizer.json of the original model beside the file".to_owned(),
     })
 }

@@ -46,7 +46,9 @@ impl Gpt2Config {
         }
         let (n_embd, n_head) = (sizes.needed("n_embd")?, sizes.needed("n_head")?);
         if !n_embd.is_multiple_of(n_head) {
-            return Err(format!("{n_embd} numbers per token cannot be split into {n_head} heads evenly"));
+            return Err(format!(
+                "{n_embd} numbers per token cannot be split into {n_head} heads evenly"
+            ));
         }
         Ok(Self {
             vocab_size: sizes.needed("vocab_size")?,
@@ -55,7 +57,10 @@ impl Gpt2Config {
             n_layer: sizes.needed("n_layer")?,
             n_head,
             n_positions: sizes.or("n_positions", sizes.or("n_ctx", 1024)?)?,
-            layer_norm_epsilon: config.get("layer_norm_epsilon").and_then(Value::as_f64).unwrap_or(1e-5),
+            layer_norm_epsilon: config
+                .get("layer_norm_epsilon")
+                .and_then(Value::as_f64)
+                .unwrap_or(1e-5),
             gelu: activation::gelu(config, "activation_function", "gelu_new")?,
             scale_attn_by_inverse_layer_idx: flag("scale_attn_by_inverse_layer_idx", false),
             tie_word_embeddings: flag("tie_word_embeddings", true),
@@ -70,12 +75,19 @@ impl Gpt2Config {
         add("transformer.wte.weight".to_owned(), &[self.vocab_size, width]);
         add("transformer.wpe.weight".to_owned(), &[self.n_positions, width]);
         for layer in 0..self.n_layer {
-            let maps = [("attn.c_attn", [width, 3 * width]), ("attn.c_proj", [width, width]), ("mlp.c_fc", [width, wide]), ("mlp.c_proj", [wide, width])];
+            let maps = [
+                ("attn.c_attn", [width, 3 * width]),
+                ("attn.c_proj", [width, width]),
+                ("mlp.c_fc", [width, wide]),
+                ("mlp.c_proj", [wide, width]),
+            ];
             for (name, shape) in maps {
                 add(format!("transformer.h.{layer}.{name}.weight"), &shape); // (d_in, d_out)
                 add(format!("transformer.h.{layer}.{name}.bias"), &shape[1..]);
             }
-            for (norm, part) in [("ln_1", "weight"), ("ln_1", "bias"), ("ln_2", "weight"), ("ln_2", "bias")] {
+            for (norm, part) in
+                [("ln_1", "weight"), ("ln_1", "bias"), ("ln_2", "weight"), ("ln_2", "bias")]
+            {
                 add(format!("transformer.h.{layer}.{norm}.{part}"), &[width]);
             }
         }
@@ -112,8 +124,14 @@ mod tests {
 
     #[test]
     fn absent_keys_have_the_defaults_of_transformers() {
-        let config = Gpt2Config::from_json(&json!({"vocab_size": 96, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_inner": null})).unwrap();
-        assert_eq!((config.n_inner, config.n_positions, config.gelu, config.tie_word_embeddings), (128, 1024, Gelu::Tanh, true));
+        let config = Gpt2Config::from_json(
+            &json!({"vocab_size": 96, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_inner": null}),
+        )
+        .unwrap();
+        assert_eq!(
+            (config.n_inner, config.n_positions, config.gelu, config.tie_word_embeddings),
+            (128, 1024, Gelu::Tanh, true)
+        );
     }
 
     #[test]

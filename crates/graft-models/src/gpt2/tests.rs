@@ -11,7 +11,8 @@ fn model(tied: bool) -> (Gpt2Config, Gpt2, Vec<WeightSpec>) {
     let (config, rng, mut asked) = (Gpt2Config::from_json(&json).unwrap(), Rng::new(3), Vec::new());
     let model = Gpt2::build(&config, &mut |spec| {
         asked.push(spec.clone());
-        let values = rng.stream("weights", &spec.name).normal(0.0, 0.2, spec.shape.iter().product());
+        let values =
+            rng.stream("weights", &spec.name).normal(0.0, 0.2, spec.shape.iter().product());
         Ok(Tensor::from_vec(values, spec.shape.as_slice(), &Device::Cpu).map_err(NnError::from)?)
     });
     (config, model.unwrap(), asked)

@@ -22,7 +22,13 @@ pub struct Variant {
 
 impl Default for Variant {
     fn default() -> Self {
-        Self { model_type: "llama", architecture: "LlamaForCausalLM", qkv_bias: false, qk_norm: false, windows: Vec::new() }
+        Self {
+            model_type: "llama",
+            architecture: "LlamaForCausalLM",
+            qkv_bias: false,
+            qk_norm: false,
+            windows: Vec::new(),
+        }
     }
 }
 
@@ -70,14 +76,18 @@ impl LlamaConfig {
     /// In words: the key that is missing, or the sizes that do not fit each other.
     pub fn from_json(config: &Value) -> Result<Self, String> {
         let sizes = Sizes(config);
-        let number = |key: &str, default| config.get(key).and_then(Value::as_f64).unwrap_or(default);
+        let number =
+            |key: &str, default| config.get(key).and_then(Value::as_f64).unwrap_or(default);
         let flag = |key: &str| config.get(key).and_then(Value::as_bool).unwrap_or(false);
         let activation = config.get("hidden_act").and_then(Value::as_str).unwrap_or("silu");
         if activation != "silu" && activation != "swish" {
-            return Err(format!("its activation `{activation}` is not that of the Llama family (silu)"));
+            return Err(format!(
+                "its activation `{activation}` is not that of the Llama family (silu)"
+            ));
         }
         let (rope_theta, rope_scaling) = rope::from_config(config)?;
-        let (hidden_size, num_attention_heads) = (sizes.needed("hidden_size")?, sizes.needed("num_attention_heads")?);
+        let (hidden_size, num_attention_heads) =
+            (sizes.needed("hidden_size")?, sizes.needed("num_attention_heads")?);
         let parsed = Self {
             vocab_size: sizes.needed("vocab_size")?,
             hidden_size,
@@ -103,7 +113,8 @@ impl LlamaConfig {
     /// The `config.json` that transformers 4 and 5 both read. `bos` and `eos` are token ids.
     pub fn to_json(&self, bos: Option<u32>, eos: Option<u32>) -> Value {
         let rope = rope::to_config(self.rope_theta, self.rope_scaling);
-        let scaling = if self.rope_scaling == RopeScaling::Default { Value::Null } else { rope.clone() };
+        let scaling =
+            if self.rope_scaling == RopeScaling::Default { Value::Null } else { rope.clone() };
         json!({
             "architectures": [self.variant.architecture], "model_type": self.variant.model_type, "hidden_act": "silu", "torch_dtype": "float32",
             "vocab_size": self.vocab_size, "hidden_size": self.hidden_size, "intermediate_size": self.intermediate_size,
@@ -120,16 +131,25 @@ impl LlamaConfig {
     /// Every weight, by Hugging Face name, those of a layer together.
     pub fn weights(&self) -> Vec<WeightSpec> {
         let (hidden, ffn) = (self.hidden_size, self.intermediate_size);
-        let (queries, keys) = (self.num_attention_heads * self.head_dim, self.num_key_value_heads * self.head_dim);
-        let mut specs = vec![WeightSpec::new("model.embed_tokens.weight".to_owned(), &[self.vocab_size, hidden])];
+        let (queries, keys) =
+            (self.num_attention_heads * self.head_dim, self.num_key_value_heads * self.head_dim);
+        let mut specs = vec![WeightSpec::new(
+            "model.embed_tokens.weight".to_owned(),
+            &[self.vocab_size, hidden],
+        )];
         for layer in 0..self.num_hidden_layers {
-            let mut norm = |name: &str| specs.push(WeightSpec::new(format!("model.layers.{layer}.{name}.weight"), &[hidden]));
+            let mut norm = |name: &str| {
+                specs
+                    .push(WeightSpec::new(format!("model.layers.{layer}.{name}.weight"), &[hidden]))
+            };
             norm("input_layernorm");
             norm("post_attention_layernorm");
             let mut linear = |name: &str, shape: [usize; 2], biased: bool| {
                 let [d_out, _] = shape;
                 specs.push(WeightSpec::new(format!("model.layers.{layer}.{name}.weight"), &shape));
-                specs.extend(biased.then(|| WeightSpec::new(format!("model.layers.{layer}.{name}.bias"), &[d_out])));
+                specs.extend(biased.then(|| {
+                    WeightSpec::new(format!("model.layers.{layer}.{name}.bias"), &[d_out])
+                }));
             };
             let (inner, outer) = self.attention_biases();
             linear("self_attn.q_proj", [queries, hidden], inner);
@@ -139,17 +159,30 @@ impl LlamaConfig {
             linear("mlp.gate_proj", [ffn, hidden], self.mlp_bias);
             linear("mlp.up_proj", [ffn, hidden], self.mlp_bias);
             linear("mlp.down_proj", [hidden, ffn], self.mlp_bias);
-            let head_norm = |name: &str| WeightSpec::new(format!("model.layers.{layer}.self_attn.{name}.weight"), &[self.head_dim]);
-            specs.extend(["q_norm", "k_norm"].into_iter().filter(|_| self.variant.qk_norm).map(head_norm));
+            let head_norm = |name: &str| {
+                WeightSpec::new(
+                    format!("model.layers.{layer}.self_attn.{name}.weight"),
+                    &[self.head_dim],
+                )
+            };
+            specs.extend(
+                ["q_norm", "k_norm"].into_iter().filter(|_| self.variant.qk_norm).map(head_norm),
+            );
         }
         specs.push(WeightSpec::new("model.norm.weight".to_owned(), &[hidden]));
-        specs.extend((!self.tie_word_embeddings).then(|| WeightSpec::new("lm_head.weight".to_owned(), &[self.vocab_size, hidden])));
+        specs.extend(
+            (!self.tie_word_embeddings)
+                .then(|| WeightSpec::new("lm_head.weight".to_owned(), &[self.vocab_size, hidden])),
+        );
         specs
     }
 
     /// Whether queries, keys and values have a bias, and whether attention's output has one.
     pub(super) fn attention_biases(&self) -> (bool, bool) {
-        (self.attention_bias || self.variant.qkv_bias, self.attention_bias && !self.variant.qkv_bias)
+        (
+            self.attention_bias || self.variant.qkv_bias,
+            self.attention_bias && !self.variant.qkv_bias,
+        )
     }
 
     /// The sizes that every family has.
@@ -170,10 +203,16 @@ impl LlamaConfig {
 
     fn check(&self) -> Result<(), String> {
         if !self.num_attention_heads.is_multiple_of(self.num_key_value_heads) {
-            return Err(format!("{} query heads cannot share {} key heads evenly", self.num_attention_heads, self.num_key_value_heads));
+            return Err(format!(
+                "{} query heads cannot share {} key heads evenly",
+                self.num_attention_heads, self.num_key_value_heads
+            ));
         }
         if self.head_dim == 0 || !self.head_dim.is_multiple_of(2) {
-            return Err(format!("a head of {} dimensions cannot be rotated in pairs", self.head_dim));
+            return Err(format!(
+                "a head of {} dimensions cannot be rotated in pairs",
+                self.head_dim
+            ));
         }
         Ok(())
     }
@@ -190,14 +229,22 @@ mod tests {
     #[test]
     fn absent_keys_have_the_defaults_of_transformers() {
         let config = LlamaConfig::from_json(&smallest()).unwrap();
-        assert_eq!((config.num_key_value_heads, config.head_dim, config.max_position_embeddings), (4, 8, 2048));
+        assert_eq!(
+            (config.num_key_value_heads, config.head_dim, config.max_position_embeddings),
+            (4, 8, 2048)
+        );
         assert!(!config.tie_word_embeddings && !config.attention_bias);
     }
 
     #[test]
     fn what_is_written_is_read_back() {
         let mut config = LlamaConfig::from_json(&smallest()).unwrap();
-        config.rope_scaling = RopeScaling::Llama3 { factor: 8.0, low_freq_factor: 1.0, high_freq_factor: 4.0, original_max_positions: 64.0 };
+        config.rope_scaling = RopeScaling::Llama3 {
+            factor: 8.0,
+            low_freq_factor: 1.0,
+            high_freq_factor: 4.0,
+            original_max_positions: 64.0,
+        };
         config.tie_word_embeddings = true;
         assert_eq!(LlamaConfig::from_json(&config.to_json(Some(1), Some(2))).unwrap(), config);
     }

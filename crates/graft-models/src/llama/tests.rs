@@ -19,7 +19,16 @@ pub(crate) fn ids(values: &[u32]) -> Tensor {
 }
 
 pub(crate) fn close(a: &Tensor, b: &Tensor) -> bool {
-    let difference = (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+    let difference = (a - b)
+        .unwrap()
+        .abs()
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .max(0)
+        .unwrap()
+        .to_scalar::<f32>()
+        .unwrap();
     difference < 1e-5
 }
 
@@ -30,11 +39,19 @@ fn building_asks_for_exactly_the_weights_that_the_config_lists() {
         let mut asked = Vec::new();
         let model = Llama::build(&config, &Device::Cpu, &mut |spec| {
             asked.push(spec.clone());
-            Ok(Tensor::zeros(spec.shape.as_slice(), DType::F32, &Device::Cpu).map_err(NnError::from)?)
+            Ok(Tensor::zeros(spec.shape.as_slice(), DType::F32, &Device::Cpu)
+                .map_err(NnError::from)?)
         })
         .unwrap();
         let mut listed = config.weights();
-        let mut named: Vec<_> = model.parameters().iter().map(|parameter| WeightSpec { name: parameter.path().to_owned(), shape: parameter.dims() }).collect();
+        let mut named: Vec<_> = model
+            .parameters()
+            .iter()
+            .map(|parameter| WeightSpec {
+                name: parameter.path().to_owned(),
+                shape: parameter.dims(),
+            })
+            .collect();
         for list in [&mut asked, &mut listed, &mut named] {
             list.sort_by(|a, b| a.name.cmp(&b.name));
         }
@@ -88,5 +105,8 @@ fn more_tokens_than_positions_are_refused() {
 fn no_tokens_at_all_are_an_error_and_no_panic() {
     let model = Llama::random(&config(), 1, &Device::Cpu).unwrap();
     let none = Tensor::zeros((1, 0), DType::U32, &Device::Cpu).unwrap();
-    assert!(matches!(model.hidden(&none, None, &Context::eval()), Err(NnError::Shape { what: "ids", .. })));
+    assert!(matches!(
+        model.hidden(&none, None, &Context::eval()),
+        Err(NnError::Shape { what: "ids", .. })
+    ));
 }

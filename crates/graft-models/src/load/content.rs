@@ -22,7 +22,11 @@ const BLOCK: usize = 64 << 10;
 pub(super) fn hash<'a>(paths: impl Iterator<Item = &'a Path>) -> Result<String, ModelError> {
     let mut state = 0xcbf2_9ce4_8422_2325;
     for path in paths {
-        mix_file(&mut state, path).map_err(|source| ModelError::Io { action: "read", path: PathBuf::from(path), source })?;
+        mix_file(&mut state, path).map_err(|source| ModelError::Io {
+            action: "read",
+            path: PathBuf::from(path),
+            source,
+        })?;
     }
     Ok(format!("{state:016x}"))
 }

@@ -33,9 +33,17 @@ pub(super) fn is_repository(source: &str) -> bool {
 }
 
 /// The folder in the local cache that holds the model, after fetching what it lacks.
-pub(super) fn fetch(name: &str, revision: &str, report: &mut Report<'_>) -> Result<PathBuf, ModelError> {
+pub(super) fn fetch(
+    name: &str,
+    revision: &str,
+    report: &mut Report<'_>,
+) -> Result<PathBuf, ModelError> {
     if ["HF_HOME", "HOME"].iter().all(|variable| std::env::var_os(variable).is_none()) {
-        return Err(error(name, "neither HF_HOME nor HOME is set, so there is no folder to keep it in", "set HF_HOME to a folder"));
+        return Err(error(
+            name,
+            "neither HF_HOME nor HOME is set, so there is no folder to keep it in",
+            "set HF_HOME to a folder",
+        ));
     }
     let cache = Cache::from_env();
     let repository = Repo::with_revision(name.to_owned(), RepoType::Model, revision.to_owned());
@@ -43,9 +51,16 @@ pub(super) fn fetch(name: &str, revision: &str, report: &mut Report<'_>) -> Resu
         return Ok(folder);
     }
     if std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| !matches!(value.as_str(), "" | "0")) {
-        return Err(error(name, "HF_HUB_OFFLINE is set and the local cache does not have it", OFFLINE));
+        return Err(error(
+            name,
+            "HF_HUB_OFFLINE is set and the local cache does not have it",
+            OFFLINE,
+        ));
     }
-    let api = ApiBuilder::from_env().with_progress(false).build().map_err(|cause| explain(name, &cause))?;
+    let api = ApiBuilder::from_env()
+        .with_progress(false)
+        .build()
+        .map_err(|cause| explain(name, &cause))?;
     download(name, &api.repo(repository.clone()), &cache, &repository, report)
 }
 
@@ -55,22 +70,43 @@ const OFFLINE: &str = "without a network, copy config.json, tokenizer.json and t
 fn complete(cache: &Cache, repository: &Repo) -> Option<PathBuf> {
     let cached = cache.repo(repository.clone());
     let folder = cached.get("config.json")?.parent()?.to_owned();
-    let whole = folder.join(SINGLE).exists() || shards(&folder.join(INDEX)).is_ok_and(|names| names.iter().all(|name| folder.join(name).exists()));
+    let whole = folder.join(SINGLE).exists()
+        || shards(&folder.join(INDEX))
+            .is_ok_and(|names| names.iter().all(|name| folder.join(name).exists()));
     (whole && folder.join("tokenizer.json").exists()).then_some(folder)
 }
 
-fn download(name: &str, api: &ApiRepo, cache: &Cache, repository: &Repo, report: &mut Report<'_>) -> Result<PathBuf, ModelError> {
-    let listed: Vec<String> = api.info().map_err(|cause| explain(name, &cause))?.siblings.into_iter().map(|file| file.rfilename).collect();
+fn download(
+    name: &str,
+    api: &ApiRepo,
+    cache: &Cache,
+    repository: &Repo,
+    report: &mut Report<'_>,
+) -> Result<PathBuf, ModelError> {
+    let listed: Vec<String> = api
+        .info()
+        .map_err(|cause| explain(name, &cause))?
+        .siblings
+        .into_iter()
+        .map(|file| file.rfilename)
+        .collect();
     let has = |file: &str| listed.iter().any(|known| known == file);
     let report = RefCell::new(report);
     let get = |file: &str| match cache.repo(repository.clone()).get(file) {
         Some(path) => Ok(path),
-        None => api.download_with_progress(file, Reporter { report: &report, name: String::new(), done: 0, total: 0 }).map_err(|cause| explain(name, &cause)),
+        None => api
+            .download_with_progress(
+                file,
+                Reporter { report: &report, name: String::new(), done: 0, total: 0 },
+            )
+            .map_err(|cause| explain(name, &cause)),
     };
     if !has(SINGLE) && !has(INDEX) {
         let pickled = listed.iter().find(|file| file.ends_with(".bin"));
         let problem = match pickled {
-            Some(file) => format!("it has only `{file}`, a Python pickle, which can run any code when it is read"),
+            Some(file) => format!(
+                "it has only `{file}`, a Python pickle, which can run any code when it is read"
+            ),
             None => "it has no safetensors weights".to_owned(),
         };
         return Err(error(name, &problem, "choose a repository with model.safetensors"));
@@ -93,7 +129,11 @@ fn explain(name: &str, cause: &ApiError) -> ModelError {
         let hint = "is the name right? a private or gated model needs a token: accept its terms on the Hub, then `huggingface-cli login`";
         error(name, "the Hub refuses access", hint)
     } else if text.contains("404") {
-        error(name, "the Hub has no such model or revision", "look for the exact name on https://huggingface.co/models")
+        error(
+            name,
+            "the Hub has no such model or revision",
+            "look for the exact name on https://huggingface.co/models",
+        )
     } else {
         error(name, &format!("the Hub cannot be reached ({text})"), OFFLINE)
     }

@@ -14,7 +14,9 @@ const NORMS: &[(&str, &str)] = &[("gamma", "weight"), ("beta", "bias")];
 pub(super) fn meant(stored: &str, prefix: &str, wanted: &BTreeSet<&str>) -> String {
     let plain = unwrapped(stored);
     let forms = [stored.to_owned(), plain.clone(), renamed(&plain)];
-    let other = |name: &String| name.strip_prefix(prefix).map_or_else(|| format!("{prefix}{name}"), str::to_owned);
+    let other = |name: &String| {
+        name.strip_prefix(prefix).map_or_else(|| format!("{prefix}{name}"), str::to_owned)
+    };
     let turned = forms.iter().map(other);
     let found = forms.iter().cloned().chain(turned).find(|name| wanted.contains(name.as_str()));
     found.unwrap_or(plain)
@@ -26,7 +28,10 @@ fn unwrapped(name: &str) -> String {
 
 fn renamed(name: &str) -> String {
     let (path, leaf) = name.rsplit_once('.').unwrap_or(("", name));
-    NORMS.iter().find(|(old, _)| *old == leaf && !path.is_empty()).map_or_else(|| name.to_owned(), |(_, new)| format!("{path}.{new}"))
+    NORMS
+        .iter()
+        .find(|(old, _)| *old == leaf && !path.is_empty())
+        .map_or_else(|| name.to_owned(), |(_, new)| format!("{path}.{new}"))
 }
 
 #[cfg(test)]
@@ -35,12 +40,19 @@ mod tests {
 
     #[test]
     fn wrappers_old_norms_and_the_trunk_are_understood_together() {
-        let wanted = BTreeSet::from(["embeddings.LayerNorm.weight", "embeddings.LayerNorm.bias", "encoder.layer.0.output.dense.weight"]);
+        let wanted = BTreeSet::from([
+            "embeddings.LayerNorm.weight",
+            "embeddings.LayerNorm.bias",
+            "encoder.layer.0.output.dense.weight",
+        ]);
         for (stored, name) in [
             ("bert.embeddings.LayerNorm.gamma", "embeddings.LayerNorm.weight"),
             ("embeddings.LayerNorm.beta", "embeddings.LayerNorm.bias"),
             ("module.bert.embeddings.LayerNorm.weight", "embeddings.LayerNorm.weight"),
-            ("_orig_mod.module.encoder.layer.0._orig_mod.output.dense.weight", "encoder.layer.0.output.dense.weight"),
+            (
+                "_orig_mod.module.encoder.layer.0._orig_mod.output.dense.weight",
+                "encoder.layer.0.output.dense.weight",
+            ),
             ("module.cls.predictions.bias", "cls.predictions.bias"),
         ] {
             assert_eq!(meant(stored, "bert.", &wanted), name);

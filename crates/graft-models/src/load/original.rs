@@ -40,10 +40,19 @@ impl OriginalWeights {
             return Err(ModelError::Malformed { path: self.weights.place().to_owned(), problem });
         }
         let stored = self.weights.read(&name, DType::F32, &Device::Cpu)?;
-        let turned = if linear.fan_in_fan_out() { stored.t().and_then(|t| t.contiguous()).map_err(graft_nn::NnError::from)? } else { stored };
+        let turned = if linear.fan_in_fan_out() {
+            stored.t().and_then(|t| t.contiguous()).map_err(graft_nn::NnError::from)?
+        } else {
+            stored
+        };
         let expected = vec![linear.d_out(), linear.d_in()];
         if turned.dims() != expected {
-            return Err(ModelError::WrongShape { folder: self.weights.place().to_owned(), name, expected, found: turned.dims().to_vec() });
+            return Err(ModelError::WrongShape {
+                folder: self.weights.place().to_owned(),
+                name,
+                expected,
+                found: turned.dims().to_vec(),
+            });
         }
         Ok(turned)
     }

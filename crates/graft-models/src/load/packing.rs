@@ -15,10 +15,16 @@ pub(super) fn asked(settings: &Settings) -> Result<Option<Quantization>, Failure
     match (settings.bool(MODEL, "load_in_4bit"), settings.bool(MODEL, "load_in_8bit")) {
         (false, false) => Ok(None),
         (true, true) => {
-            let failure = Failure::new("models::packing", "load_in_4bit and load_in_8bit cannot both be true");
-            Err(failure.hint("4 bits take half the memory of 8, 8 bits keep the numbers ten times closer"))
+            let failure = Failure::new(
+                "models::packing",
+                "load_in_4bit and load_in_8bit cannot both be true",
+            );
+            Err(failure
+                .hint("4 bits take half the memory of 8, 8 bits keep the numbers ten times closer"))
         }
-        (true, false) => Ok(Some(Quantization::Nf4 { double: settings.bool(MODEL, "bnb_4bit_use_double_quant") })),
+        (true, false) => Ok(Some(Quantization::Nf4 {
+            double: settings.bool(MODEL, "bnb_4bit_use_double_quant"),
+        })),
         (false, true) => Ok(Some(Quantization::Int8)),
     }
 }
@@ -27,7 +33,11 @@ pub(super) fn asked(settings: &Settings) -> Result<Option<Quantization>, Failure
 ///
 /// # Errors
 /// [`ModelError::Layer`] when a weight holds a NaN or an infinity; the layers before it are packed then.
-pub(super) fn pack(model: &dyn Model, quantization: Quantization, progress: &mut dyn FnMut(&str, u64, u64)) -> Result<(), ModelError> {
+pub(super) fn pack(
+    model: &dyn Model,
+    quantization: Quantization,
+    progress: &mut dyn FnMut(&str, u64, u64),
+) -> Result<(), ModelError> {
     let layers = packable(model);
     for (done, linear) in layers.iter().enumerate() {
         linear.weight().pack(quantization)?;
@@ -41,18 +51,29 @@ pub(super) fn pack(model: &dyn Model, quantization: Quantization, progress: &mut
 /// # Errors
 /// [`ModelError::Malformed`] for one that belongs to no linear layer, or to one that is stored the other way round; [`ModelError::Layer`] when a card
 /// has no room for it.
-pub(super) fn put(model: &dyn Model, mut packed: BTreeMap<String, Packed>, device: &Device, path: &Path) -> Result<(), ModelError> {
+pub(super) fn put(
+    model: &dyn Model,
+    mut packed: BTreeMap<String, Packed>,
+    device: &Device,
+    path: &Path,
+) -> Result<(), ModelError> {
     for site in model.sites() {
         let Layer::Linear(linear) = site.layer else { continue };
         let Some(weight) = packed.remove(linear.weight().path()) else { continue };
         if linear.fan_in_fan_out() {
-            let problem = format!("`{}` is packed, and its family stores weights the other way round, which is not read", linear.path());
+            let problem = format!(
+                "`{}` is packed, and its family stores weights the other way round, which is not read",
+                linear.path()
+            );
             return Err(ModelError::Malformed { path: path.to_owned(), problem });
         }
         linear.weight().set(Weight::Packed(Arc::new(weight.to_device(device)?)))?;
     }
     match packed.keys().next() {
         None => Ok(()),
-        Some(name) => Err(ModelError::Malformed { path: path.to_owned(), problem: format!("`{name}` is packed, and only linear layers may be") }),
+        Some(name) => Err(ModelError::Malformed {
+            path: path.to_owned(),
+            problem: format!("`{name}` is packed, and only linear layers may be"),
+        }),
     }
 }

@@ -17,7 +17,17 @@ fn folder() -> (tempfile::TempDir, Llama) {
     let folder = tempfile::tempdir().unwrap();
     let model = Llama::random(&config(), 1, &Device::Cpu).unwrap();
     let config = config().to_json(Some(0), Some(1));
-    save_folder(folder.path(), &FolderParts { model: &model, dtype: DType::F32, config: &config, tokenizer: None, others: &[] }).unwrap();
+    save_folder(
+        folder.path(),
+        &FolderParts {
+            model: &model,
+            dtype: DType::F32,
+            config: &config,
+            tokenizer: None,
+            others: &[],
+        },
+    )
+    .unwrap();
     fs::write(folder.path().join("tokenizer.json"), byte_level(true)).unwrap();
     (folder, model)
 }
@@ -41,12 +51,25 @@ fn shard(folder: &Path) {
     let whole = fs::read(folder.join("model.safetensors")).unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&whole).unwrap();
     let mut map = serde_json::Map::new();
-    for (number, file) in ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"].into_iter().enumerate() {
-        let part: Vec<_> = tensors.tensors().into_iter().enumerate().filter(|(place, _)| place % 2 == number).map(|(_, entry)| entry).collect();
+    for (number, file) in ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+        .into_iter()
+        .enumerate()
+    {
+        let part: Vec<_> = tensors
+            .tensors()
+            .into_iter()
+            .enumerate()
+            .filter(|(place, _)| place % 2 == number)
+            .map(|(_, entry)| entry)
+            .collect();
         map.extend(part.iter().map(|(name, _)| (name.clone(), file.into())));
         fs::write(folder.join(file), safetensors::serialize(part, None).unwrap()).unwrap();
     }
-    fs::write(folder.join("model.safetensors.index.json"), json!({ "weight_map": map }).to_string()).unwrap();
+    fs::write(
+        folder.join("model.safetensors.index.json"),
+        json!({ "weight_map": map }).to_string(),
+    )
+    .unwrap();
     fs::remove_file(folder.join("model.safetensors")).unwrap();
 }
 
@@ -65,10 +88,21 @@ fn a_saved_folder_loads_to_the_same_model_whole_or_in_shards() {
 fn half_precision_storage_changes_the_numbers_only_a_little() {
     let (folder, model) = folder();
     let settings = Settings::default().with("dtype", Setting::Text("bf16".to_owned()));
-    let half = load(folder.path().to_str().unwrap(), &settings, &Device::Cpu, &mut |_, _, _| {}).unwrap();
-    let largest = logits(&*half.model).iter().zip(logits(&model)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let half =
+        load(folder.path().to_str().unwrap(), &settings, &Device::Cpu, &mut |_, _, _| {}).unwrap();
+    let largest = logits(&*half.model)
+        .iter()
+        .zip(logits(&model))
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max);
     assert!(largest > 0.0 && largest < 1e-2, "{largest}");
-    let norm = half.model.parameters().into_iter().find(|parameter| parameter.path() == "model.norm.weight").unwrap().tensor();
+    let norm = half
+        .model
+        .parameters()
+        .into_iter()
+        .find(|parameter| parameter.path() == "model.norm.weight")
+        .unwrap()
+        .tensor();
     assert_eq!(norm.dtype(), DType::F32);
 }
 
@@ -101,17 +135,38 @@ fn weights_that_do_not_fit_the_config_are_named() {
     };
     change("num_hidden_layers", json!(2));
     let (code, text) = refused(folder.path());
-    assert!(code == "models::missing_weights" && text.contains("9 of the 21") && text.contains("`model.layers.1.input_layernorm.weight`"), "{text}");
+    assert!(
+        code == "models::missing_weights"
+            && text.contains("9 of the 21")
+            && text.contains("`model.layers.1.input_layernorm.weight`"),
+        "{text}"
+    );
     change("intermediate_size", json!(32));
     let (code, text) = refused(folder.path());
-    assert!(code == "models::wrong_shape" && text.contains("gate_proj") && text.contains("[32, 16]") && text.contains("[24, 16]"), "{text}");
+    assert!(
+        code == "models::wrong_shape"
+            && text.contains("gate_proj")
+            && text.contains("[32, 16]")
+            && text.contains("[24, 16]"),
+        "{text}"
+    );
     change("model_type", json!("gpt_neox"));
     let (code, text) = refused(folder.path());
-    assert!(code == "models::unsupported_family" && text.contains("supported families: llama"), "{text}");
+    assert!(
+        code == "models::unsupported_family" && text.contains("supported families: llama"),
+        "{text}"
+    );
     change("vocab_size", json!(258));
-    fs::write(folder.path().join("tokenizer.json"), byte_level(true).replace("\"</s>\":1,", "\"</s>\":1,\"more\":300,")).unwrap();
+    fs::write(
+        folder.path().join("tokenizer.json"),
+        byte_level(true).replace("\"</s>\":1,", "\"</s>\":1,\"more\":300,"),
+    )
+    .unwrap();
     let (code, text) = refused(folder.path());
-    assert!(code == "models::tokenizer_mismatch" && text.contains("300") && text.contains("258"), "{text}");
+    assert!(
+        code == "models::tokenizer_mismatch" && text.contains("300") && text.contains("258"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -121,16 +176,26 @@ fn a_shard_that_the_index_lists_must_be_there_and_in_the_folder() {
     fs::remove_file(folder.path().join("model-00002-of-00002.safetensors")).unwrap();
     let (code, text) = refused(folder.path());
     assert!(code == "models::missing_file" && text.contains("model-00002"), "{text}");
-    fs::write(folder.path().join("model.safetensors.index.json"), r#"{"weight_map": {"a": "../../x.safetensors"}}"#).unwrap();
+    fs::write(
+        folder.path().join("model.safetensors.index.json"),
+        r#"{"weight_map": {"a": "../../x.safetensors"}}"#,
+    )
+    .unwrap();
     assert_eq!(refused(folder.path()).0, "models::malformed");
 }
 
 #[test]
 fn weights_that_nobody_asked_for_are_a_warning() {
     let (folder, model) = folder();
-    let mut tensors: std::collections::BTreeMap<_, _> =
-        model.parameters().into_iter().map(|parameter| (parameter.path().to_owned(), parameter.tensor())).collect();
-    tensors.insert("score.weight".to_owned(), Tensor::zeros((2, 16), DType::F32, &Device::Cpu).map_err(NnError::from).unwrap());
+    let mut tensors: std::collections::BTreeMap<_, _> = model
+        .parameters()
+        .into_iter()
+        .map(|parameter| (parameter.path().to_owned(), parameter.tensor()))
+        .collect();
+    tensors.insert(
+        "score.weight".to_owned(),
+        Tensor::zeros((2, 16), DType::F32, &Device::Cpu).map_err(NnError::from).unwrap(),
+    );
     graft_nn::tensor_file::write(&folder.path().join("model.safetensors"), &tensors).unwrap();
     let warnings = open(folder.path()).unwrap().warnings;
     assert!(warnings.len() == 1 && warnings[0].contains("`score.weight`"), "{warnings:?}");
@@ -142,7 +207,17 @@ fn encoder(architecture: &str) -> (tempfile::TempDir, Arc<dyn Model>) {
     let config = json!({"model_type": "bert", "architectures": [architecture], "vocab_size": 258, "hidden_size": 16, "intermediate_size": 24,
         "num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 32, "initializer_range": 0.3});
     let model = crate::random_model(&config, 3, &Device::Cpu).unwrap();
-    save_folder(folder.path(), &FolderParts { model: &*model, dtype: DType::F32, config: &config, tokenizer: None, others: &[] }).unwrap();
+    save_folder(
+        folder.path(),
+        &FolderParts {
+            model: &*model,
+            dtype: DType::F32,
+            config: &config,
+            tokenizer: None,
+            others: &[],
+        },
+    )
+    .unwrap();
     fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
     fs::write(folder.path().join("tokenizer.json"), byte_level(true)).unwrap();
     (folder, model)
@@ -151,32 +226,62 @@ fn encoder(architecture: &str) -> (tempfile::TempDir, Arc<dyn Model>) {
 /// Stores the weights of a folder under other names, and more of them.
 fn rewrite(folder: &Path, rename: &dyn Fn(&str) -> String, more: &[(&str, &[usize])]) {
     let path = folder.join("model.safetensors");
-    let mut tensors: std::collections::BTreeMap<_, _> = tensors_of(&path).into_iter().map(|(name, tensor)| (rename(&name), tensor)).collect();
-    tensors.extend(more.iter().map(|(name, shape)| ((*name).to_owned(), Tensor::ones(*shape, DType::F32, &Device::Cpu).unwrap())));
+    let mut tensors: std::collections::BTreeMap<_, _> =
+        tensors_of(&path).into_iter().map(|(name, tensor)| (rename(&name), tensor)).collect();
+    tensors.extend(more.iter().map(|(name, shape)| {
+        ((*name).to_owned(), Tensor::ones(*shape, DType::F32, &Device::Cpu).unwrap())
+    }));
     graft_nn::tensor_file::write(&path, &tensors).unwrap();
 }
 
 fn states(model: &dyn Model) -> Vec<f32> {
     let ids = Tensor::new(&[[3u32, 9, 200]], &Device::Cpu).unwrap();
-    model.hidden(&ids, None, &Context::eval()).unwrap().states.flatten_all().unwrap().to_vec1().unwrap()
+    model
+        .hidden(&ids, None, &Context::eval())
+        .unwrap()
+        .states
+        .flatten_all()
+        .unwrap()
+        .to_vec1()
+        .unwrap()
 }
 
 #[test]
 fn old_names_of_norms_and_wrappers_of_other_programs_are_read() {
-    let gamma = |name: &str| name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
-    let renames: [&dyn Fn(&str) -> String; 5] =
-        [&gamma, &|name| format!("bert.{}", gamma(name)), &|name| format!("_orig_mod.{name}"), &|name| format!("module._orig_mod.bert.{name}"), &|name| {
-            name.replace("encoder.layer.1.", "encoder.layer.1._orig_mod.")
-        }];
+    let gamma = |name: &str| {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma")
+            .replace("LayerNorm.bias", "LayerNorm.beta")
+    };
+    let renames: [&dyn Fn(&str) -> String; 5] = [
+        &gamma,
+        &|name| format!("bert.{}", gamma(name)),
+        &|name| format!("_orig_mod.{name}"),
+        &|name| format!("module._orig_mod.bert.{name}"),
+        &|name| name.replace("encoder.layer.1.", "encoder.layer.1._orig_mod."),
+    ];
     for rename in renames {
         let (folder, model) = encoder("BertModel");
         rewrite(folder.path(), rename, &[]);
         let loaded = open(folder.path()).unwrap();
-        assert_eq!(states(&*loaded.model), states(&*model), "{}", rename("embeddings.LayerNorm.weight"));
-        assert!(loaded.warnings.is_empty() && loaded.keys.0 == loaded.keys.1, "{:?} {:?}", loaded.warnings, loaded.keys);
+        assert_eq!(
+            states(&*loaded.model),
+            states(&*model),
+            "{}",
+            rename("embeddings.LayerNorm.weight")
+        );
+        assert!(
+            loaded.warnings.is_empty() && loaded.keys.0 == loaded.keys.1,
+            "{:?} {:?}",
+            loaded.warnings,
+            loaded.keys
+        );
     }
     let (folder, model) = folder();
-    rewrite(folder.path(), &|name| format!("module.{}", name.replace("self_attn", "_orig_mod.self_attn")), &[]);
+    rewrite(
+        folder.path(),
+        &|name| format!("module.{}", name.replace("self_attn", "_orig_mod.self_attn")),
+        &[],
+    );
     assert_eq!(logits(&*open(folder.path()).unwrap().model), logits(&model));
 }
 
@@ -185,31 +290,57 @@ fn one_weight_under_two_names_is_refused() {
     let (folder, _) = encoder("BertModel");
     rewrite(folder.path(), &str::to_owned, &[("module.pooler.dense.bias", &[16])]);
     let (code, text) = refused(folder.path());
-    assert!(code == "models::malformed" && text.contains("`module.pooler.dense.bias`") && text.contains("the same weight"), "{text}");
+    assert!(
+        code == "models::malformed"
+            && text.contains("`module.pooler.dense.bias`")
+            && text.contains("the same weight"),
+        "{text}"
+    );
 }
 
 #[test]
 fn a_head_that_is_not_used_is_named_with_what_it_would_predict() {
     let (folder, _) = encoder("BertForMaskedLM");
-    let head: [(&str, &[usize]); 3] = [("cls.predictions.bias", &[258]), ("cls.predictions.transform.dense.bias", &[16]), ("cls.seq_relationship.bias", &[2])];
+    let head: [(&str, &[usize]); 3] = [
+        ("cls.predictions.bias", &[258]),
+        ("cls.predictions.transform.dense.bias", &[16]),
+        ("cls.seq_relationship.bias", &[2]),
+    ];
     rewrite(folder.path(), &str::to_owned, &head);
     let loaded = open(folder.path()).unwrap();
     let text = loaded.warnings.join(" / ");
-    assert!(text.contains("masked-language-model head") && text.contains("`cls.predictions.bias` and 1 more") && text.contains("next-sentence head"), "{text}");
+    assert!(
+        text.contains("masked-language-model head")
+            && text.contains("`cls.predictions.bias` and 1 more")
+            && text.contains("next-sentence head"),
+        "{text}"
+    );
     assert_eq!(loaded.keys.1, loaded.keys.0 + 3);
     let (folder, _) = encoder("BertForTokenClassification");
-    rewrite(folder.path(), &str::to_owned, &[("classifier.weight", &[5, 16]), ("classifier.bias", &[5])]);
+    rewrite(
+        folder.path(),
+        &str::to_owned,
+        &[("classifier.weight", &[5, 16]), ("classifier.bias", &[5])],
+    );
     let text = open(folder.path()).unwrap().warnings.join(" / ");
-    assert!(text.contains("token-classification head") && text.contains("does not predict a label for each token"), "{text}");
+    assert!(
+        text.contains("token-classification head")
+            && text.contains("does not predict a label for each token"),
+        "{text}"
+    );
     let settings = Settings::default().with("num_labels", Setting::Integer(5));
-    let loaded = load(folder.path().to_str().unwrap(), &settings, &Device::Cpu, &mut |_, _, _| {}).unwrap();
+    let loaded =
+        load(folder.path().to_str().unwrap(), &settings, &Device::Cpu, &mut |_, _, _| {}).unwrap();
     assert!(loaded.warnings.join(" ").contains("train it before"), "{:?}", loaded.warnings);
 }
 
 #[test]
 fn a_nan_or_an_infinity_in_an_encoder_or_a_decoder_is_refused_by_name() {
     let (encoder, decoder) = (encoder("BertModel").0, folder().0);
-    for (folder, name) in [(encoder.path(), "encoder.layer.1.output.dense.weight"), (decoder.path(), "model.layers.0.mlp.up_proj.weight")] {
+    for (folder, name) in [
+        (encoder.path(), "encoder.layer.1.output.dense.weight"),
+        (decoder.path(), "model.layers.0.mlp.up_proj.weight"),
+    ] {
         let path = folder.join("model.safetensors");
         let whole = tensors_of(&path);
         for value in [f32::NAN, f32::INFINITY] {
@@ -260,14 +391,23 @@ fn far(one: &Tensor, other: &Tensor) -> f32 {
 #[test]
 fn what_bitsandbytes_has_packed_stays_packed_and_means_the_same() {
     for kind in ["nf4", "nf4-double", "int8"] {
-        let files = load_model(&packed_folder(kind), DType::F32, &Device::Cpu, &mut |_, _, _| {}).unwrap();
+        let files =
+            load_model(&packed_folder(kind), DType::F32, &Device::Cpu, &mut |_, _, _| {}).unwrap();
         assert!(files.warnings.is_empty(), "{:?}", files.warnings);
         let expected = tensors_of(&packed_folder(kind).join("expected.safetensors"));
         let ids = expected["input_ids"].to_dtype(DType::U32).unwrap();
-        assert!(far(&files.model.logits(&ids, None, &Context::eval()).unwrap(), &expected["logits"]) < 1e-4, "{kind}");
+        assert!(
+            far(&files.model.logits(&ids, None, &Context::eval()).unwrap(), &expected["logits"])
+                < 1e-4,
+            "{kind}"
+        );
         let mut compared = 0;
         for linear in graft_nn::packable(&*files.model) {
-            assert!(matches!(linear.weight().own_weight(), graft_nn::Weight::Packed(_)), "{kind} {}", linear.path());
+            assert!(
+                matches!(linear.weight().own_weight(), graft_nn::Weight::Packed(_)),
+                "{kind} {}",
+                linear.path()
+            );
             if let Some(unpacked) = expected.get(linear.weight().path()) {
                 assert!(far(&linear.weight().own(), unpacked) < 1e-6, "{kind} {}", linear.path());
                 compared += 1;
@@ -275,22 +415,53 @@ fn what_bitsandbytes_has_packed_stays_packed_and_means_the_same() {
         }
         assert_eq!(compared, 2);
         let saved = tempfile::tempdir().unwrap();
-        let parts = FolderParts { model: &*files.model, dtype: DType::F32, config: &files.config_json, tokenizer: None, others: &[] };
+        let parts = FolderParts {
+            model: &*files.model,
+            dtype: DType::F32,
+            config: &files.config_json,
+            tokenizer: None,
+            others: &[],
+        };
         save_folder(saved.path(), &parts).unwrap();
         let config = read_config(saved.path(), &saved.path().join("config.json")).unwrap();
         let again = load_model(saved.path(), DType::F32, &Device::Cpu, &mut |_, _, _| {}).unwrap();
-        assert!(far(&again.model.logits(&ids, None, &Context::eval()).unwrap(), &expected["logits"]) < 1e-4, "{kind}");
+        assert!(
+            far(&again.model.logits(&ids, None, &Context::eval()).unwrap(), &expected["logits"])
+                < 1e-4,
+            "{kind}"
+        );
         if kind == "int8" {
-            assert!(config.get("quantization_config").is_none(), "8-bit numbers are written unpacked");
+            assert!(
+                config.get("quantization_config").is_none(),
+                "8-bit numbers are written unpacked"
+            );
             continue;
         }
-        assert_eq!(config["quantization_config"]["bnb_4bit_use_double_quant"], json!(kind == "nf4-double"));
+        assert_eq!(
+            config["quantization_config"]["bnb_4bit_use_double_quant"],
+            json!(kind == "nf4-double")
+        );
         assert_eq!(config["quantization_config"]["llm_int8_skip_modules"], json!(["lm_head"]));
-        let (theirs, ours) = (tensors_of(&packed_folder(kind).join("model.safetensors")), tensors_of(&saved.path().join("model.safetensors")));
+        let (theirs, ours) = (
+            tensors_of(&packed_folder(kind).join("model.safetensors")),
+            tensors_of(&saved.path().join("model.safetensors")),
+        );
         assert_eq!(theirs.keys().collect::<Vec<_>>(), ours.keys().collect::<Vec<_>>());
         for (name, theirs) in theirs.iter().filter(|(name, _)| !name.contains("quant_state")) {
-            let flat = |tensor: &Tensor| tensor.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            assert_eq!((theirs.dims(), flat(theirs)), (ours[name].dims(), flat(&ours[name])), "{name}");
+            let flat = |tensor: &Tensor| {
+                tensor
+                    .to_dtype(DType::F32)
+                    .unwrap()
+                    .flatten_all()
+                    .unwrap()
+                    .to_vec1::<f32>()
+                    .unwrap()
+            };
+            assert_eq!(
+                (theirs.dims(), flat(theirs)),
+                (ours[name].dims(), flat(&ours[name])),
+                "{name}"
+            );
         }
     }
 }
@@ -299,16 +470,28 @@ fn what_bitsandbytes_has_packed_stays_packed_and_means_the_same() {
 fn packed_weights_that_lack_something_are_refused_in_words() {
     let broken = |edit: &dyn Fn(&mut std::collections::BTreeMap<String, Tensor>)| {
         let folder = tempfile::tempdir().unwrap();
-        fs::copy(packed_folder("nf4").join("config.json"), folder.path().join("config.json")).unwrap();
+        fs::copy(packed_folder("nf4").join("config.json"), folder.path().join("config.json"))
+            .unwrap();
         let mut tensors = tensors_of(&packed_folder("nf4").join("model.safetensors"));
         edit(&mut tensors);
         graft_nn::tensor_file::write(&folder.path().join("model.safetensors"), &tensors).unwrap();
-        load_model(folder.path(), DType::F32, &Device::Cpu, &mut |_, _, _| {}).err().expect("refused").to_string()
+        load_model(folder.path(), DType::F32, &Device::Cpu, &mut |_, _, _| {})
+            .err()
+            .expect("refused")
+            .to_string()
     };
     let weight = "model.layers.0.mlp.up_proj.weight";
     let state = format!("{weight}.quant_state.bitsandbytes__nf4");
-    assert!(broken(&|tensors| drop(tensors.remove(&format!("{weight}.quant_map")))).contains("quant_map` is missing"));
-    assert!(broken(&|tensors| drop(tensors.insert(state.clone(), Tensor::new(b"{]".as_slice(), &Device::Cpu).unwrap()))).contains("no JSON"));
+    assert!(
+        broken(&|tensors| drop(tensors.remove(&format!("{weight}.quant_map"))))
+            .contains("quant_map` is missing")
+    );
+    assert!(
+        broken(&|tensors| drop(
+            tensors.insert(state.clone(), Tensor::new(b"{]".as_slice(), &Device::Cpu).unwrap())
+        ))
+        .contains("no JSON")
+    );
     let cut = |tensors: &mut std::collections::BTreeMap<String, Tensor>| {
         let codes = tensors[weight].narrow(0, 0, 7).unwrap();
         tensors.insert(weight.to_owned(), codes);

@@ -14,12 +14,15 @@ const HEADS: &[(&str, &str, &str)] = &[
 ];
 
 /// What `classifier` predicts, by a part of the architecture's name.
-const CLASSIFIERS: &[(&str, &str, &str)] =
-    &[("TokenClassification", "token-classification head", "a label for each token"), ("MultipleChoice", "multiple-choice head", "which choice is right")];
+const CLASSIFIERS: &[(&str, &str, &str)] = &[
+    ("TokenClassification", "token-classification head", "a label for each token"),
+    ("MultipleChoice", "multiple-choice head", "which choice is right"),
+];
 
 /// Buffers that transformers 4 stored and nobody reads, and the copy of the embedding that a tied head is.
 pub(super) fn is_needless(name: &str, tied: bool) -> bool {
-    let buffers = ["rotary_emb.inv_freq", "attn.bias", "attn.masked_bias", "embeddings.position_ids"];
+    let buffers =
+        ["rotary_emb.inv_freq", "attn.bias", "attn.masked_bias", "embeddings.position_ids"];
     buffers.iter().any(|buffer| name.ends_with(buffer)) || tied && name == "lm_head.weight"
 }
 
@@ -44,13 +47,16 @@ pub(super) fn warnings(names: &[String], config: &Value, task: Task) -> Vec<Stri
     warnings.extend(heads.iter().map(|(head, predicts, members)| {
         format!("the {head} of the checkpoint ({}) is not used: the loaded model does not predict {predicts}; {instead}", listed(members))
     }));
-    warnings.extend((!others.is_empty()).then(|| format!("weights that config.json does not ask for are not used: {}", listed(&others))));
+    warnings.extend((!others.is_empty()).then(|| {
+        format!("weights that config.json does not ask for are not used: {}", listed(&others))
+    }));
     warnings
 }
 
 /// Says that a classifier was made for another task than it is loaded for.
 pub(super) fn borrowed_classifier(config: &Value, task: Task, is_stored: bool) -> Option<String> {
-    let (_, head, predicts) = CLASSIFIERS.iter().find(|(part, ..)| architecture(config).contains(part))?;
+    let (_, head, predicts) =
+        CLASSIFIERS.iter().find(|(part, ..)| architecture(config).contains(part))?;
     let is_classifier = matches!(task, Task::SequenceClassification { .. });
     (is_stored && is_classifier).then(|| format!("the classifier was a {head}, which predicts {predicts}: train it before you use it to classify texts"))
 }
@@ -58,13 +64,23 @@ pub(super) fn borrowed_classifier(config: &Value, task: Task, is_stored: bool) -
 fn head(name: &str, config: &Value) -> Option<(&'static str, &'static str)> {
     if name.starts_with("classifier.") {
         let known = CLASSIFIERS.iter().find(|(part, ..)| architecture(config).contains(part));
-        return Some(known.map_or(("classification head", "classes"), |(_, head, predicts)| (head, predicts)));
+        return Some(
+            known
+                .map_or(("classification head", "classes"), |(_, head, predicts)| (head, predicts)),
+        );
     }
-    HEADS.iter().find(|(start, ..)| name.starts_with(start)).map(|(_, head, predicts)| (*head, *predicts))
+    HEADS
+        .iter()
+        .find(|(start, ..)| name.starts_with(start))
+        .map(|(_, head, predicts)| (*head, *predicts))
 }
 
 fn architecture(config: &Value) -> &str {
-    config.get("architectures").and_then(|names| names.get(0)).and_then(Value::as_str).unwrap_or_default()
+    config
+        .get("architectures")
+        .and_then(|names| names.get(0))
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 fn listed(names: &[&str]) -> String {

@@ -35,7 +35,11 @@ pub(super) trait WeightFiles {
 
     /// Bytes of the files.
     fn bytes(&self) -> u64 {
-        self.paths().into_iter().filter_map(|path| std::fs::metadata(path).ok()).map(|metadata| metadata.len()).sum()
+        self.paths()
+            .into_iter()
+            .filter_map(|path| std::fs::metadata(path).ok())
+            .map(|metadata| metadata.len())
+            .sum()
     }
 
     /// The shape of a weight as it is stored; none where it is not there.
@@ -67,14 +71,27 @@ pub(super) trait WeightFiles {
     /// # Errors
     /// [`ModelError::MissingWeights`] and [`ModelError::WrongShape`].
     fn check(&self, expected: &[WeightSpec]) -> Result<Vec<String>, ModelError> {
-        let missing: Vec<_> = expected.iter().filter(|spec| self.shape(&spec.name).is_none()).map(|spec| spec.name.clone()).collect();
+        let missing: Vec<_> = expected
+            .iter()
+            .filter(|spec| self.shape(&spec.name).is_none())
+            .map(|spec| spec.name.clone())
+            .collect();
         if !missing.is_empty() {
-            return Err(ModelError::MissingWeights { folder: self.place().to_owned(), names: missing, expected: expected.len() });
+            return Err(ModelError::MissingWeights {
+                folder: self.place().to_owned(),
+                names: missing,
+                expected: expected.len(),
+            });
         }
         for spec in expected {
             let found = self.shape(&spec.name).unwrap_or_default();
             if found != spec.shape && !self.is_reshaped(&spec.name) {
-                return Err(ModelError::WrongShape { folder: self.place().to_owned(), name: spec.name.clone(), expected: spec.shape.clone(), found });
+                return Err(ModelError::WrongShape {
+                    folder: self.place().to_owned(),
+                    name: spec.name.clone(),
+                    expected: spec.shape.clone(),
+                    found,
+                });
             }
         }
         Ok(self.others(&expected.iter().map(|spec| spec.name.as_str()).collect()))
@@ -86,7 +103,11 @@ pub(super) trait WeightFiles {
 /// # Errors
 /// [`ModelError::MissingFile`], [`ModelError::Pickled`], [`ModelError::Malformed`] and [`ModelError::File`].
 pub(super) fn open(place: &Path) -> Result<Box<dyn WeightFiles>, ModelError> {
-    if is_gguf(place) { Ok(Box::new(Gguf::open(place)?)) } else { Ok(Box::new(Weights::open(place)?)) }
+    if is_gguf(place) {
+        Ok(Box::new(Gguf::open(place)?))
+    } else {
+        Ok(Box::new(Weights::open(place)?))
+    }
 }
 
 impl WeightFiles for Gguf {
@@ -155,12 +176,17 @@ impl Weights {
         } else {
             return Err(no_weights(folder));
         };
-        let mut weights = Self { folder: folder.to_owned(), files: Vec::new(), places: BTreeMap::new() };
+        let mut weights =
+            Self { folder: folder.to_owned(), files: Vec::new(), places: BTreeMap::new() };
         for name in names {
             let path = folder.join(&name);
             if !path.exists() {
                 let hint = format!("{} lists it; copy or download it as well", index.display());
-                return Err(ModelError::MissingFile { folder: folder.to_owned(), file: name, hint });
+                return Err(ModelError::MissingFile {
+                    folder: folder.to_owned(),
+                    file: name,
+                    hint,
+                });
             }
             weights.files.push(TensorFile::open(&path)?);
         }
@@ -189,7 +215,12 @@ impl WeightFiles for Weights {
     }
 
     fn stored(&self) -> Stored {
-        Stored::of(self.files.iter().flat_map(|file| file.entries().values()).map(|entry| entry.shape.as_slice()))
+        Stored::of(
+            self.files
+                .iter()
+                .flat_map(|file| file.entries().values())
+                .map(|entry| entry.shape.as_slice()),
+        )
     }
 
     /// The files of a bare trunk have no `prefix` before their names, those of a whole model have one: a name is taken for the one that is expected.
@@ -199,8 +230,11 @@ impl WeightFiles for Weights {
         for (index, file) in self.files.iter().enumerate() {
             for stored in file.entries().keys() {
                 let name = names::meant(stored, prefix, &wanted);
-                if let Some((_, other)) = self.places.insert(name.clone(), (index, stored.clone())) {
-                    let problem = format!("`{other}` and `{stored}` in its files are the same weight `{name}`, and only one of them can be right");
+                if let Some((_, other)) = self.places.insert(name.clone(), (index, stored.clone()))
+                {
+                    let problem = format!(
+                        "`{other}` and `{stored}` in its files are the same weight `{name}`, and only one of them can be right"
+                    );
                     return Err(ModelError::Malformed { path: self.folder.clone(), problem });
                 }
             }
@@ -214,22 +248,38 @@ impl WeightFiles for Weights {
     }
 
     fn others(&self, wanted: &BTreeSet<&str>) -> Vec<String> {
-        self.places.keys().filter(|name| !wanted.contains(name.as_str()) && !bnb::is_beside(name)).cloned().collect()
+        self.places
+            .keys()
+            .filter(|name| !wanted.contains(name.as_str()) && !bnb::is_beside(name))
+            .cloned()
+            .collect()
     }
 
     fn read(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor, ModelError> {
         let Some((file, stored)) = self.find(name) else {
-            return Err(ModelError::MissingWeights { folder: self.folder.clone(), names: vec![name.to_owned()], expected: 1 });
+            return Err(ModelError::MissingWeights {
+                folder: self.folder.clone(),
+                names: vec![name.to_owned()],
+                expected: 1,
+            });
         };
         let tensor = file.tensor(stored, &Device::Cpu)?;
         if tensor.dtype() == DType::U8 {
-            let problem = format!("`{stored}` is stored in bytes without the scales that bitsandbytes writes beside them");
+            let problem = format!(
+                "`{stored}` is stored in bytes without the scales that bitsandbytes writes beside them"
+            );
             return Err(ModelError::Malformed { path: file.path().to_owned(), problem });
         }
         if !finite::is_finite(&tensor).map_err(graft_nn::NnError::from)? {
-            return Err(ModelError::NotFiniteWeight { path: file.path().to_owned(), name: stored.to_owned() });
+            return Err(ModelError::NotFiniteWeight {
+                path: file.path().to_owned(),
+                name: stored.to_owned(),
+            });
         }
-        Ok(tensor.to_dtype(dtype).and_then(|tensor| tensor.to_device(device)).map_err(graft_nn::NnError::from)?)
+        Ok(tensor
+            .to_dtype(dtype)
+            .and_then(|tensor| tensor.to_device(device))
+            .map_err(graft_nn::NnError::from)?)
     }
 
     /// By bitsandbytes.
@@ -244,21 +294,39 @@ impl WeightFiles for Weights {
     }
 
     fn packed(&self, name: &str, dims: (usize, usize)) -> Result<Packed, ModelError> {
-        let (path, stored) =
-            self.find(name).map_or_else(|| (self.folder.clone(), name.to_owned()), |(file, stored)| (file.path().to_owned(), stored.to_owned()));
-        let read = |name: &str| self.files.iter().find(|file| file.entries().contains_key(name))?.tensor(name, &Device::Cpu).ok();
+        let (path, stored) = self.find(name).map_or_else(
+            || (self.folder.clone(), name.to_owned()),
+            |(file, stored)| (file.path().to_owned(), stored.to_owned()),
+        );
+        let read = |name: &str| {
+            self.files
+                .iter()
+                .find(|file| file.entries().contains_key(name))?
+                .tensor(name, &Device::Cpu)
+                .ok()
+        };
         bnb::read(&stored, dims, &read).map_err(|problem| ModelError::Malformed { path, problem })
     }
 }
 
 /// Names of the shards that an index lists, each once. A name with a folder in it is refused: it could point anywhere.
 pub(crate) fn shards(index: &Path) -> Result<Vec<String>, ModelError> {
-    let malformed = |problem: &str| ModelError::Malformed { path: index.to_owned(), problem: problem.to_owned() };
+    let malformed = |problem: &str| ModelError::Malformed {
+        path: index.to_owned(),
+        problem: problem.to_owned(),
+    };
     let json = side_file::json(index)?;
-    let map = json.get("weight_map").and_then(Value::as_object).ok_or_else(|| malformed("it has no `weight_map`"))?;
+    let map = json
+        .get("weight_map")
+        .and_then(Value::as_object)
+        .ok_or_else(|| malformed("it has no `weight_map`"))?;
     let names: BTreeSet<_> = map.values().filter_map(Value::as_str).collect();
-    if let Some(name) = names.iter().find(|name| name.contains(['/', '\\']) || !name.ends_with(".safetensors")) {
-        return Err(malformed(&format!("it lists `{name}`, which is not a safetensors file of this folder")));
+    if let Some(name) =
+        names.iter().find(|name| name.contains(['/', '\\']) || !name.ends_with(".safetensors"))
+    {
+        return Err(malformed(&format!(
+            "it lists `{name}`, which is not a safetensors file of this folder"
+        )));
     }
     if names.is_empty() {
         return Err(malformed("its `weight_map` is empty"));
@@ -267,8 +335,15 @@ pub(crate) fn shards(index: &Path) -> Result<Vec<String>, ModelError> {
 }
 
 fn no_weights(folder: &Path) -> ModelError {
-    let names: BTreeSet<_> = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-    let pickle = names.iter().find(|name| [".bin", ".pt", ".pth", ".ckpt"].iter().any(|ending| name.ends_with(ending)));
+    let names: BTreeSet<_> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    let pickle = names
+        .iter()
+        .find(|name| [".bin", ".pt", ".pth", ".ckpt"].iter().any(|ending| name.ends_with(ending)));
     match pickle {
         Some(file) => ModelError::Pickled { folder: folder.to_owned(), file: file.clone() },
         None => ModelError::MissingFile {

@@ -49,7 +49,11 @@ pub(super) fn of(loaded: &Loaded) -> Result<Files, ModelError> {
             let file = Gguf::open(&loaded.source)?;
             match file.tokenizer_folder() {
                 Some(folder) => files = of_folder(&folder)?,
-                None => add(&mut files, "tokenizer_config.json", &tokenizer_config(&file, &loaded.tokenizer)),
+                None => add(
+                    &mut files,
+                    "tokenizer_config.json",
+                    &tokenizer_config(&file, &loaded.tokenizer),
+                ),
             }
         }
     } else {
@@ -106,7 +110,15 @@ fn of_folder(folder: &Path) -> Result<Files, ModelError> {
 /// What the metadata of a GGUF file say of special tokens and the chat template, as transformers reads it.
 fn tokenizer_config(file: &Gguf, tokenizer: &Tokenizer) -> Value {
     let mut config = json!({"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": false});
-    for (kind, key) in [("bos", "bos"), ("eos", "eos"), ("unknown", "unk"), ("padding", "pad"), ("separator", "sep"), ("cls", "cls"), ("mask", "mask")] {
+    for (kind, key) in [
+        ("bos", "bos"),
+        ("eos", "eos"),
+        ("unknown", "unk"),
+        ("padding", "pad"),
+        ("separator", "sep"),
+        ("cls", "cls"),
+        ("mask", "mask"),
+    ] {
         if let Some(id) = file.special_token(kind) {
             config[format!("{key}_token")] = tokenizer.token(id).into();
         }

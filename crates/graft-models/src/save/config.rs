@@ -27,11 +27,15 @@ pub(super) fn of(model: &dyn Model, loaded: &Value, saved: Saved) -> Value {
     object.remove("auto_map");
     match model.task() {
         Task::SequenceClassification { labels } => classes(object, &names(model, labels)),
-        Task::CausalLm => drop(object.insert("tie_word_embeddings".to_owned(), (!saved.has_head).into())),
+        Task::CausalLm => {
+            drop(object.insert("tie_word_embeddings".to_owned(), (!saved.has_head).into()))
+        }
         Task::FeatureExtraction => {}
     }
     object.remove("quantization_config");
-    object.extend(saved.quantization.map(|quantization| ("quantization_config".to_owned(), quantization)));
+    object.extend(
+        saved.quantization.map(|quantization| ("quantization_config".to_owned(), quantization)),
+    );
     let dtype = match saved.dtype {
         DType::BF16 => "bfloat16",
         DType::F16 => "float16",
@@ -45,8 +49,10 @@ pub(super) fn of(model: &dyn Model, loaded: &Value, saved: Saved) -> Value {
 
 /// Number and names of the classes, as transformers writes them.
 fn classes(object: &mut Map<String, Value>, names: &[String]) {
-    let by_id: Map<_, _> = names.iter().enumerate().map(|(id, name)| (id.to_string(), name.as_str().into())).collect();
-    let by_label: Map<_, _> = names.iter().enumerate().map(|(id, name)| (name.clone(), id.into())).collect();
+    let by_id: Map<_, _> =
+        names.iter().enumerate().map(|(id, name)| (id.to_string(), name.as_str().into())).collect();
+    let by_label: Map<_, _> =
+        names.iter().enumerate().map(|(id, name)| (name.clone(), id.into())).collect();
     object.insert("num_labels".to_owned(), names.len().into());
     object.insert("id2label".to_owned(), by_id.into());
     object.insert("label2id".to_owned(), by_label.into());
@@ -59,5 +65,8 @@ fn classes(object: &mut Map<String, Value>, names: &[String]) {
 /// The names of the classes: those that the labels of a training have given them, else those of the config, else `LABEL_0` and so on.
 fn names(model: &dyn Model, labels: usize) -> Vec<String> {
     let named = model.label_names().and_then(LabelNames::get).filter(|names| names.len() == labels);
-    named.map_or_else(|| (0..labels).map(|id| format!("LABEL_{id}")).collect(), |names| names.to_vec())
+    named.map_or_else(
+        || (0..labels).map(|id| format!("LABEL_{id}")).collect(),
+        |names| names.to_vec(),
+    )
 }

@@ -23,7 +23,8 @@ struct Rules {
 /// In words.
 pub(super) fn check(json: &[u8]) -> Result<(), String> {
     // The library that makes a tokenizer of it panics in places where the JSON is cut or damaged.
-    let rules: Rules = serde_json::from_slice(json).map_err(|error| format!("it is no tokenizer ({error})"))?;
+    let rules: Rules =
+        serde_json::from_slice(json).map_err(|error| format!("it is no tokenizer ({error})"))?;
     for (name, rule) in [("normalizer", &rules.normalizer), ("decoder", &rules.decoder)] {
         let growth = growth(rule);
         if growth > MOST {
@@ -38,10 +39,17 @@ fn growth(rule: &Value) -> f64 {
     let length = |key: &str| rule.get(key).and_then(Value::as_str).map_or(0, str::len) as f64;
     match rule.get("type").and_then(Value::as_str).unwrap_or_default() {
         "Sequence" => {
-            let parts = ["normalizers", "decoders"].iter().filter_map(|key| rule.get(*key)?.as_array()).flatten();
+            let parts = ["normalizers", "decoders"]
+                .iter()
+                .filter_map(|key| rule.get(*key)?.as_array())
+                .flatten();
             parts.map(growth).product()
         }
-        "Replace" => match rule.get("pattern").and_then(|pattern| pattern.get("String")).and_then(Value::as_str) {
+        "Replace" => match rule
+            .get("pattern")
+            .and_then(|pattern| pattern.get("String"))
+            .and_then(Value::as_str)
+        {
             Some("") | None => 1.0 + length("content"),
             Some(pattern) => (length("content") / pattern.len() as f64).max(1.0),
         },
@@ -67,15 +75,36 @@ mod tests {
     #[test]
     fn a_chain_that_explodes_is_refused_and_the_rules_of_published_tokenizers_are_not() {
         let replace = |pattern: Value, content: &str| json!({"type": "Replace", "pattern": pattern, "content": content});
-        assert!(of(vec![replace(json!({"String": "a"}), "aa"); 30]).unwrap_err().contains("normalizer"));
+        assert!(
+            of(vec![replace(json!({"String": "a"}), "aa"); 30]).unwrap_err().contains("normalizer")
+        );
         assert!(of(vec![replace(json!({"Regex": "."}), &"x".repeat(1000)); 2]).is_err());
         assert!(of(vec![json!({"type": "Prepend", "prepend": "x".repeat(200)}); 3]).is_err());
         let decoder = json!({"type": "Sequence", "decoders": vec![replace(json!({"String": "a"}), "aaaa"); 9]});
-        assert!(check(json!({ "decoder": decoder }).to_string().as_bytes()).unwrap_err().contains("decoder"));
+        assert!(
+            check(json!({ "decoder": decoder }).to_string().as_bytes())
+                .unwrap_err()
+                .contains("decoder")
+        );
         // Llama 2; ALBERT; DeBERTa.
-        assert_eq!(of(vec![json!({"type": "Prepend", "prepend": "▁"}), replace(json!({"String": " "}), "▁")]), Ok(()));
-        let albert = [replace(json!({"String": "``"}), "\""), replace(json!({"String": "''"}), "\""), json!({"type": "NFKD"}), json!({"type": "StripAccents"})];
-        let rest = [json!({"type": "Lowercase"}), json!({"type": "Precompiled"}), replace(json!({"Regex": " {2,}"}), " ")];
+        assert_eq!(
+            of(vec![
+                json!({"type": "Prepend", "prepend": "▁"}),
+                replace(json!({"String": " "}), "▁")
+            ]),
+            Ok(())
+        );
+        let albert = [
+            replace(json!({"String": "``"}), "\""),
+            replace(json!({"String": "''"}), "\""),
+            json!({"type": "NFKD"}),
+            json!({"type": "StripAccents"}),
+        ];
+        let rest = [
+            json!({"type": "Lowercase"}),
+            json!({"type": "Precompiled"}),
+            replace(json!({"Regex": " {2,}"}), " "),
+        ];
         assert_eq!(of(albert.into_iter().chain(rest).collect()), Ok(()));
     }
 }

@@ -30,7 +30,11 @@ pub(crate) fn byte_level(bos: bool) -> String {
 fn byte_alphabet() -> Vec<char> {
     let plain = |byte: u32| matches!(byte, 33..=126 | 161..=172 | 174..=255);
     let mut others = 256..;
-    (0..256).filter_map(|byte| if plain(byte) { char::from_u32(byte) } else { others.next().and_then(char::from_u32) }).collect()
+    (0..256)
+        .filter_map(|byte| {
+            if plain(byte) { char::from_u32(byte) } else { others.next().and_then(char::from_u32) }
+        })
+        .collect()
 }
 
 fn folder(config: &str) -> (tempfile::TempDir, Tokenizer) {
@@ -64,7 +68,8 @@ fn the_end_is_one_token_or_several_or_named_by_its_text() {
     assert_eq!(folder(r#"{"eos_token_id": [1, 5]}"#).1.ends(), [1, 5]);
     let (folder, tokenizer) = folder(r#"{"eos_token_id": null}"#);
     assert_eq!(tokenizer.eos(), None);
-    fs::write(folder.path().join("tokenizer_config.json"), r#"{"eos_token": {"content": "</s>"}}"#).unwrap();
+    fs::write(folder.path().join("tokenizer_config.json"), r#"{"eos_token": {"content": "</s>"}}"#)
+        .unwrap();
     assert_eq!(Tokenizer::from_folder(folder.path()).unwrap().eos(), Some(1));
 }
 
@@ -80,10 +85,18 @@ fn a_folder_without_a_tokenizer_and_one_that_is_none_are_told_apart() {
 #[test]
 fn the_tokenizers_own_end_comes_first_and_generation_stops_at_the_others_too() {
     let (folder, _) = folder(r#"{"eos_token_id": [5, 1]}"#);
-    fs::write(folder.path().join("tokenizer_config.json"), r#"{"eos_token": "</s>", "model_max_length": 512}"#).unwrap();
+    fs::write(
+        folder.path().join("tokenizer_config.json"),
+        r#"{"eos_token": "</s>", "model_max_length": 512}"#,
+    )
+    .unwrap();
     let tokenizer = Tokenizer::from_folder(folder.path()).unwrap();
     assert_eq!((tokenizer.ends(), tokenizer.max_length()), (&[1, 5][..], Some(512)));
-    fs::write(folder.path().join("tokenizer_config.json"), r#"{"model_max_length": 1000000000000000019884624838656}"#).unwrap();
+    fs::write(
+        folder.path().join("tokenizer_config.json"),
+        r#"{"model_max_length": 1000000000000000019884624838656}"#,
+    )
+    .unwrap();
     assert_eq!(Tokenizer::from_folder(folder.path()).unwrap().max_length(), None);
 }
 
@@ -91,18 +104,27 @@ fn the_tokenizers_own_end_comes_first_and_generation_stops_at_the_others_too() {
 #[test]
 fn special_tokens_of_both_sides_are_known_and_a_token_covers_the_space_in_it() {
     let mut json: Value = serde_json::from_str(&byte_level(true)).unwrap();
-    json["post_processor"] =
-        serde_json::json!({"type": "RobertaProcessing", "sep": ["</s>", 1], "cls": ["<s>", 0], "trim_offsets": true, "add_prefix_space": false});
+    json["post_processor"] = serde_json::json!({"type": "RobertaProcessing", "sep": ["</s>", 1], "cls": ["<s>", 0], "trim_offsets": true, "add_prefix_space": false});
     let vocab = json["model"]["vocab"].as_object().unwrap().len();
     json["model"]["vocab"]["\u{120}a"] = vocab.into();
     json["model"]["merges"] = serde_json::json!([["\u{120}", "a"]]);
-    let tokenizer = Tokenizer::new(tokenizers::Tokenizer::from_bytes(json.to_string()).unwrap(), Vec::new());
-    assert_eq!((tokenizer.prefix(), tokenizer.suffix(), tokenizer.eos()), (vec![0], vec![1], Some(1)));
+    let tokenizer =
+        Tokenizer::new(tokenizers::Tokenizer::from_bytes(json.to_string()).unwrap(), Vec::new());
+    assert_eq!(
+        (tokenizer.prefix(), tokenizer.suffix(), tokenizer.eos()),
+        (vec![0], vec![1], Some(1))
+    );
     let tokens = tokenizer.encode_with_offsets("b a ").unwrap();
-    assert_eq!(tokens.iter().map(|(_, covered)| covered.clone()).collect::<Vec<_>>(), [0..1, 1..3, 3..4]);
+    assert_eq!(
+        tokens.iter().map(|(_, covered)| covered.clone()).collect::<Vec<_>>(),
+        [0..1, 1..3, 3..4]
+    );
     assert!(tokens.iter().map(|(id, _)| *id).eq(tokenizer.encode("b a ").unwrap()));
     // What is written is the whole tokenizer again.
-    let again = Tokenizer::new(tokenizers::Tokenizer::from_bytes(tokenizer.to_json().unwrap()).unwrap(), Vec::new());
+    let again = Tokenizer::new(
+        tokenizers::Tokenizer::from_bytes(tokenizer.to_json().unwrap()).unwrap(),
+        Vec::new(),
+    );
     assert_eq!((again.prefix(), again.suffix()), (vec![0], vec![1]));
 }
 
@@ -116,6 +138,14 @@ fn a_config_that_says_what_to_add_is_heard_before_the_post_processor() {
     };
     assert_eq!(added(r#"{"bos_token": "<s>", "eos_token": "</s>"}"#), (vec![0], vec![]));
     assert_eq!(added(r#"{"add_bos_token": false, "bos_token": "<s>"}"#), (vec![], vec![]));
-    assert_eq!(added(r#"{"add_bos_token": true, "add_eos_token": true, "bos_token": {"content": "<s>"}, "eos_token": "</s>"}"#), (vec![0], vec![1]));
-    assert_eq!(added(r#"{"add_eos_token": true, "bos_token": "<s>", "eos_token": "</s>"}"#), (vec![], vec![1]));
+    assert_eq!(
+        added(
+            r#"{"add_bos_token": true, "add_eos_token": true, "bos_token": {"content": "<s>"}, "eos_token": "</s>"}"#
+        ),
+        (vec![0], vec![1])
+    );
+    assert_eq!(
+        added(r#"{"add_eos_token": true, "bos_token": "<s>", "eos_token": "</s>"}"#),
+        (vec![], vec![1])
+    );
 }

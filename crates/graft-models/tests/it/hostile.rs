@@ -71,9 +71,23 @@ fn hostile(dice: &mut Dice) -> Value {
     let numbers = [0i64, -1, 1, 2, 3, 7, 1 << 20, 1 << 31, (1 << 32) - 1, 1 << 32, i64::MAX];
     match dice.below(5) {
         0 | 1 => json!(dice.of(&numbers)),
-        2 => dice.of(&[json!(null), json!(true), json!("x"), json!([]), json!({}), json!(u64::MAX), json!(1e308), json!(-0.5), json!(1e-320)]).clone(),
-        3 => json!({"rope_type": dice.of(&["linear", "llama3", "default", "yarn"]), "factor": dice.of(&[0.0, 1e308, -1.0, 8.0]), "low_freq_factor": 4.0,
-            "high_freq_factor": dice.of(&[4.0, 1.0, 0.0]), "original_max_position_embeddings": dice.of(&[0.0, 1e300, 32.0])}),
+        2 => dice
+            .of(&[
+                json!(null),
+                json!(true),
+                json!("x"),
+                json!([]),
+                json!({}),
+                json!(u64::MAX),
+                json!(1e308),
+                json!(-0.5),
+                json!(1e-320),
+            ])
+            .clone(),
+        3 => {
+            json!({"rope_type": dice.of(&["linear", "llama3", "default", "yarn"]), "factor": dice.of(&[0.0, 1e308, -1.0, 8.0]), "low_freq_factor": 4.0,
+            "high_freq_factor": dice.of(&[4.0, 1.0, 0.0]), "original_max_position_embeddings": dice.of(&[0.0, 1e300, 32.0])})
+        }
         _ => json!(vec!["sliding_attention"; dice.below(4)]),
     }
 }
@@ -82,14 +96,20 @@ fn hostile(dice: &mut Dice) -> Value {
 fn folder(config: &Value) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let model = random_model(config, 1, &Device::Cpu).unwrap();
-    save_folder(folder.path(), &FolderParts { model: &*model, dtype: DType::F32, config, tokenizer: None, others: &[] }).unwrap();
+    save_folder(
+        folder.path(),
+        &FolderParts { model: &*model, dtype: DType::F32, config, tokenizer: None, others: &[] },
+    )
+    .unwrap();
     fs::write(folder.path().join("tokenizer.json"), tokenizer().to_string()).unwrap();
     folder
 }
 
 pub(crate) fn tokenizer() -> Value {
-    let vocab: serde_json::Map<_, _> =
-        (0..62).map(|id| (format!("w{id}"), id.into())).chain([("[UNK]".to_owned(), 62.into()), ("a".to_owned(), 63.into())]).collect();
+    let vocab: serde_json::Map<_, _> = (0..62)
+        .map(|id| (format!("w{id}"), id.into()))
+        .chain([("[UNK]".to_owned(), 62.into()), ("a".to_owned(), 63.into())])
+        .collect();
     json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": [{"id": 0, "content": "w0", "single_word": false, "lstrip": false,
             "rstrip": false, "normalized": false, "special": true}],
         "normalizer": {"type": "Sequence", "normalizers": [{"type": "Lowercase"}, {"type": "Replace", "pattern": {"String": "b"}, "content": "a"}]},
@@ -155,7 +175,11 @@ fn sizes_beyond_the_files_are_refused_by_name() {
                 mutated[key] = size.into();
                 fs::write(folder.path().join("config.json"), mutated.to_string()).unwrap();
                 let error = open(folder.path()).err().unwrap();
-                assert!(error.code() == "models::malformed" && error.to_string().contains(&format!("`{key}`")), "{error}");
+                assert!(
+                    error.code() == "models::malformed"
+                        && error.to_string().contains(&format!("`{key}`")),
+                    "{error}"
+                );
             }
         }
     }
@@ -200,7 +224,8 @@ fn golden(name: &str) -> PathBuf {
 fn a_gguf_header_with_any_bytes_is_a_model_or_an_error() {
     let (mut dice, folder) = (Dice::new("gguf"), tempfile::tempdir().unwrap());
     let path = folder.path().join("x.gguf");
-    let names = ["llama-q8_0.gguf", "qwen2-q4_0.gguf", "qwen3-f16.gguf"].map(|name| fs::read(golden(name)).unwrap());
+    let names = ["llama-q8_0.gguf", "qwen2-q4_0.gguf", "qwen3-f16.gguf"]
+        .map(|name| fs::read(golden(name)).unwrap());
     for round in 0..rounds(150) {
         let mut bytes = names[round % 3].clone();
         // The counts, the first keys and the names of the tensors: not the long list of words.
@@ -221,7 +246,9 @@ fn a_gguf_header_with_any_bytes_is_a_model_or_an_error() {
 /// Replaces the number after a key.
 fn with_number(name: &str, key: &str, number: u32) -> Vec<u8> {
     let mut bytes = fs::read(golden(name)).unwrap();
-    let place = bytes.windows(key.len()).position(|window| window == key.as_bytes()).unwrap() + key.len() + 4;
+    let place = bytes.windows(key.len()).position(|window| window == key.as_bytes()).unwrap()
+        + key.len()
+        + 4;
     bytes[place..place + 4].copy_from_slice(&number.to_le_bytes());
     bytes
 }
@@ -238,7 +265,10 @@ fn gguf_numbers_that_cannot_be_are_refused_in_words() {
     ] {
         fs::write(&path, with_number("qwen2-q4_0.gguf", key, number)).unwrap();
         let error = open(&path).err().unwrap();
-        assert!(error.code() == "models::malformed" && error.to_string().contains(word), "{key}: {error}");
+        assert!(
+            error.code() == "models::malformed" && error.to_string().contains(word),
+            "{key}: {error}"
+        );
     }
     // A key that is not needed becomes the alignment; whatever it moves comes later.
     let bytes = fs::read(golden("qwen2-q4_0.gguf")).unwrap();
@@ -294,7 +324,8 @@ fn a_tokenizer_with_any_values_is_one_or_an_error() {
         survives(folder.path(), &format!("round {round}: {}", String::from_utf8_lossy(&bytes)));
     }
     let mut exploding = tokenizer();
-    exploding["normalizer"]["normalizers"] = json!(vec![json!({"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}); 40]);
+    exploding["normalizer"]["normalizers"] =
+        json!(vec![json!({"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}); 40]);
     fs::write(&path, exploding.to_string()).unwrap();
     let error = open(folder.path()).err().unwrap();
     assert!(error.to_string().contains("times as long"), "{error}");
@@ -302,13 +333,22 @@ fn a_tokenizer_with_any_values_is_one_or_an_error() {
 
 #[test]
 fn pipes_devices_and_circles_of_links_in_the_place_of_files_are_answered_at_once() {
-    for name in ["config.json", "tokenizer.json", "model.safetensors", "generation_config.json", "tokenizer_config.json", "README.md"] {
+    for name in [
+        "config.json",
+        "tokenizer.json",
+        "model.safetensors",
+        "generation_config.json",
+        "tokenizer_config.json",
+        "README.md",
+    ] {
         for kind in ["pipe", "zero", "circle"] {
             let folder = folder(&configs()[0]);
             let path = folder.path().join(name);
             let _ = fs::remove_file(&path);
             match kind {
-                "pipe" => assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success()),
+                "pipe" => assert!(
+                    std::process::Command::new("mkfifo").arg(&path).status().unwrap().success()
+                ),
                 "zero" => std::os::unix::fs::symlink("/dev/zero", &path).unwrap(),
                 _ => std::os::unix::fs::symlink(&path, &path).unwrap(),
             }
@@ -323,8 +363,12 @@ fn a_head_beyond_all_memory_is_refused_before_it_is_made() {
     let folder = folder(&configs()[3]);
     let mut config = configs()[3].clone();
     config["num_labels"] = (1u64 << 31).into();
-    let tensors = graft_nn::tensor_file::TensorFile::open(&folder.path().join("model.safetensors")).unwrap().tensors(&Device::Cpu).unwrap();
-    let headless = tensors.into_iter().filter(|(name, _)| !name.starts_with("classifier")).collect();
+    let tensors = graft_nn::tensor_file::TensorFile::open(&folder.path().join("model.safetensors"))
+        .unwrap()
+        .tensors(&Device::Cpu)
+        .unwrap();
+    let headless =
+        tensors.into_iter().filter(|(name, _)| !name.starts_with("classifier")).collect();
     graft_nn::tensor_file::write(&folder.path().join("model.safetensors"), &headless).unwrap();
     fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
     let error = open(folder.path()).err().unwrap();

@@ -58,14 +58,26 @@ fn stop_everywhere(prepare: impl Fn(&Path)) -> u32 {
         prepare(&folder);
         let whole = save(&folder, "new", Some(steps));
         let (weights, config) = found(&folder);
-        assert!(weights == config && ["old", "new"].contains(&weights.as_str()), "{weights} {config} after {steps} steps");
+        assert!(
+            weights == config && ["old", "new"].contains(&weights.as_str()),
+            "{weights} {config} after {steps} steps"
+        );
         assert!(!whole || (weights == "new" && !folder.join("shard-1").exists()));
         assert!(save(&folder, "newest", None), "the next save after {steps} steps");
         assert_eq!(found(&folder), ("newest".to_owned(), "newest".to_owned()));
         assert_eq!(fs::read_to_string(folder.join("README.md")).expect("it survived"), "mine");
         assert!(!folder.join("shard-1").exists());
-        let hidden = |folder: &Path| names(folder).expect("listed").into_iter().filter(|name| name.as_encoded_bytes().starts_with(b".")).count();
-        assert!(!folder.join(COMMITTED).exists() && hidden(&folder) == 0 && hidden(around.path()) == 0, "left behind after {steps} steps");
+        let hidden = |folder: &Path| {
+            names(folder)
+                .expect("listed")
+                .into_iter()
+                .filter(|name| name.as_encoded_bytes().starts_with(b"."))
+                .count()
+        };
+        assert!(
+            !folder.join(COMMITTED).exists() && hidden(&folder) == 0 && hidden(around.path()) == 0,
+            "left behind after {steps} steps"
+        );
         if whole {
             return steps;
         }
@@ -80,7 +92,9 @@ fn a_stop_at_any_step_leaves_the_whole_old_or_the_whole_new_set_where_folders_ar
 
 #[test]
 fn a_stop_at_any_step_leaves_the_whole_old_or_the_whole_new_set_where_files_are_moved() {
-    let steps = stop_everywhere(|folder| fs::create_dir_all(folder.join("checkpoint-1/deep")).expect("made"));
+    let steps = stop_everywhere(|folder| {
+        fs::create_dir_all(folder.join("checkpoint-1/deep")).expect("made")
+    });
     assert!(steps >= 8, "{steps}");
 }
 
@@ -101,9 +115,16 @@ fn leftovers_of_dead_processes_are_swept_and_those_of_living_ones_stay() {
     let folder = around.path().join("adapter");
     assert!(save(&folder, "old", None));
     let dead = u32::MAX;
-    let leftovers = [folder.join(format!(".saving.{dead}")), folder.join(format!("{STAGING}{dead}")), around.path().join(format!(".adapter{STAGING}{dead}"))];
+    let leftovers = [
+        folder.join(format!(".saving.{dead}")),
+        folder.join(format!("{STAGING}{dead}")),
+        around.path().join(format!(".adapter{STAGING}{dead}")),
+    ];
     let living = around.path().join(format!(".adapter{STAGING}1"));
-    leftovers.iter().chain([&living]).for_each(|path| fs::create_dir_all(path.join("x")).expect("made"));
+    leftovers
+        .iter()
+        .chain([&living])
+        .for_each(|path| fs::create_dir_all(path.join("x")).expect("made"));
     assert!(save(&folder, "new", None));
     assert!(leftovers.iter().all(|path| !path.exists()) && living.exists());
 }
@@ -114,7 +135,10 @@ fn a_failed_fill_leaves_the_old_files_and_nothing_else() {
     let folder = around.path().join("adapter");
     assert!(save(&folder, "old", None));
     let full = |_: &Path| Err(io::Error::new(io::ErrorKind::StorageFull, "disk full"));
-    assert_eq!(write(&folder, &|_| false, full, |error| error).expect_err("full").kind(), io::ErrorKind::StorageFull);
+    assert_eq!(
+        write(&folder, &|_| false, full, |error| error).expect_err("full").kind(),
+        io::ErrorKind::StorageFull
+    );
     assert_eq!(found(&folder), ("old".to_owned(), "old".to_owned()));
     assert_eq!(names(around.path()).expect("listed"), ["adapter"]);
 }
@@ -137,16 +161,23 @@ fn a_link_to_a_folder_stays_a_link_and_the_mode_stays() {
 fn a_folder_that_replaces_another_is_whole_at_every_step() {
     for steps in 0..3 {
         let around = tempfile::tempdir().expect("a folder");
-        let (new, place) = (around.path().join(".checkpoint-1.part"), around.path().join("checkpoint-1"));
+        let (new, place) =
+            (around.path().join(".checkpoint-1.part"), around.path().join("checkpoint-1"));
         for (folder, version) in [(&new, "new"), (&place, "old")] {
             fs::create_dir(folder).expect("made");
-            ["adapter", "optimizer"].iter().for_each(|name| fs::write(folder.join(name), version).expect("written"));
+            ["adapter", "optimizer"]
+                .iter()
+                .for_each(|name| fs::write(folder.join(name), version).expect("written"));
         }
         LEFT.set(Some(steps));
-        let whole = catch_unwind(AssertUnwindSafe(|| replace(&new, &place).expect("replaced"))).is_ok();
+        let whole =
+            catch_unwind(AssertUnwindSafe(|| replace(&new, &place).expect("replaced"))).is_ok();
         LEFT.set(None);
         let read = |name: &str| fs::read_to_string(place.join(name)).expect("it is there");
-        assert!(read("adapter") == read("optimizer") && (!whole || read("adapter") == "new"), "after {steps} steps");
+        assert!(
+            read("adapter") == read("optimizer") && (!whole || read("adapter") == "new"),
+            "after {steps} steps"
+        );
         assert!(!whole || !new.exists());
     }
 }
@@ -155,7 +186,10 @@ fn a_folder_that_replaces_another_is_whole_at_every_step() {
 fn save_with_a_late_file(folder: &Path, exchanged: impl Fn() + 'static) -> bool {
     assert!(save(folder, "old", None));
     fs::write(folder.join("README.md"), "mine").expect("written");
-    let (place, staging) = (folder.to_owned(), folder.with_file_name(format!(".adapter{STAGING}{}", std::process::id())));
+    let (place, staging) = (
+        folder.to_owned(),
+        folder.with_file_name(format!(".adapter{STAGING}{}", std::process::id())),
+    );
     MEANWHILE.set(Some(Box::new(move || {
         if fs::read_to_string(staging.join("weights")).is_ok_and(|version| version == "old") {
             exchanged();
@@ -183,11 +217,16 @@ fn a_file_that_appears_during_a_save_and_cannot_be_moved_is_not_removed() {
     let around = tempfile::tempdir().expect("a folder");
     let (folder, away) = (around.path().join("adapter"), around.path().join("away"));
     let (from, to) = (folder.clone(), away.clone());
-    assert!(save_with_a_late_file(&folder, move || drop(fs::rename(&from, &to))), "the new files were in place");
+    assert!(
+        save_with_a_late_file(&folder, move || drop(fs::rename(&from, &to))),
+        "the new files were in place"
+    );
     assert_eq!(found(&away), ("new".to_owned(), "new".to_owned()));
     // The next save in this process uses the same staging folder again.
     assert!(save(&folder, "newest", None));
-    let late = fs::read_dir(around.path()).expect("listed").filter(|entry| entry.as_ref().is_ok_and(|entry| entry.path().join("late.txt").exists()));
+    let late = fs::read_dir(around.path())
+        .expect("listed")
+        .filter(|entry| entry.as_ref().is_ok_and(|entry| entry.path().join("late.txt").exists()));
     assert_eq!(late.count(), 1);
 }
 

@@ -102,7 +102,11 @@ mod tests {
                 sum += term / f64::from(2 * n + 1);
             }
             let exact = sum * std::f64::consts::FRAC_2_SQRT_PI;
-            assert!((f64::from(erf(x as f32)) - exact).abs() < 3e-7, "{x}: {} {exact}", erf(x as f32));
+            assert!(
+                (f64::from(erf(x as f32)) - exact).abs() < 3e-7,
+                "{x}: {} {exact}",
+                erf(x as f32)
+            );
         }
         assert!((erf(9.0) - 1.0).abs() < 1e-6 && (erf(-9.0) + 1.0).abs() < 1e-6);
     }

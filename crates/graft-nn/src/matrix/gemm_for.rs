@@ -5,8 +5,27 @@ use gemm::Parallelism;
 use crate::Instructions;
 
 /// `gemm::gemm` for 32-bit numbers.
-pub(super) type Product =
-    unsafe fn(usize, usize, usize, *mut f32, isize, isize, bool, *const f32, isize, isize, *const f32, isize, isize, f32, f32, bool, bool, bool, Parallelism);
+pub(super) type Product = unsafe fn(
+    usize,
+    usize,
+    usize,
+    *mut f32,
+    isize,
+    isize,
+    bool,
+    *const f32,
+    isize,
+    isize,
+    *const f32,
+    isize,
+    isize,
+    f32,
+    f32,
+    bool,
+    bool,
+    bool,
+    Parallelism,
+);
 
 /// The product to use.
 pub(super) fn product() -> Product {
@@ -78,7 +97,27 @@ mod tests {
             let (rows, inner) = (n as isize, k as isize);
             // SAFETY: the slices have m*k, k*n and m*n elements.
             unsafe {
-                product(m, n, k, to.as_mut_ptr(), 1, rows, true, a.as_ptr(), 1, inner, b.as_ptr(), 1, rows, 1.0, 2.0, false, false, false, Parallelism::None);
+                product(
+                    m,
+                    n,
+                    k,
+                    to.as_mut_ptr(),
+                    1,
+                    rows,
+                    true,
+                    a.as_ptr(),
+                    1,
+                    inner,
+                    b.as_ptr(),
+                    1,
+                    rows,
+                    1.0,
+                    2.0,
+                    false,
+                    false,
+                    false,
+                    Parallelism::None,
+                );
             }
             to
         };

@@ -24,7 +24,10 @@ fn products_of_plain_and_transposed_matrices_are_exact_on_whole_numbers() {
 fn adding_keeps_what_was_there_and_scales_only_the_product() {
     let (a, b) = (numbers(6), numbers(12));
     let mut sum = vec![1.0; 8];
-    Matrix::new(&a, 2, 3).times(Matrix::new(&b, 3, 4)).scale(2.0).add_to(&mut MatrixMut::new(&mut sum, 2, 4));
+    Matrix::new(&a, 2, 3)
+        .times(Matrix::new(&b, 3, 4))
+        .scale(2.0)
+        .add_to(&mut MatrixMut::new(&mut sum, 2, 4));
     let expected: Vec<f32> = naive(&a, &b, (2, 3, 4)).iter().map(|v| 2.0 * v + 1.0).collect();
     assert_eq!(sum, expected);
 }

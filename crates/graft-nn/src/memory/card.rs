@@ -3,7 +3,9 @@
 
 use candle_core::CudaDevice;
 use candle_core::cuda_backend::cudarc::driver::result::{device, mem_pool};
-use candle_core::cuda_backend::cudarc::driver::sys::{CUmemPool_attribute as Attribute, CUmemoryPool};
+use candle_core::cuda_backend::cudarc::driver::sys::{
+    CUmemPool_attribute as Attribute, CUmemoryPool,
+};
 
 /// What the driver has left, and what the pool keeps and no tensor holds.
 pub(super) fn left(card: &CudaDevice) -> Option<u64> {
@@ -11,7 +13,10 @@ pub(super) fn left(card: &CudaDevice) -> Option<u64> {
     // Tensors are given back in the order of the stream: those that are gone count once it is through.
     stream.synchronize().ok()?;
     let (free, _) = stream.context().mem_get_info().ok()?;
-    let kept = match (read(card, Attribute::CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT), read(card, Attribute::CU_MEMPOOL_ATTR_USED_MEM_CURRENT)) {
+    let kept = match (
+        read(card, Attribute::CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT),
+        read(card, Attribute::CU_MEMPOOL_ATTR_USED_MEM_CURRENT),
+    ) {
         (Some(reserved), Some(used)) => reserved.saturating_sub(used),
         _ => 0,
     };

@@ -11,7 +11,11 @@ pub(super) fn left() -> Option<u64> {
     let process = sysinfo::get_current_pid().ok()?;
     let mut system = System::new().ok()?;
     system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
-    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[process]), false, ProcessRefreshKind::nothing());
+    system.refresh_processes_specifics(
+        ProcessesToUpdate::Some(&[process]),
+        false,
+        ProcessRefreshKind::nothing(),
+    );
     // Files that the group has read count as used by it, and are given up when memory is asked for: what its processes hold is what is taken.
     let group = system.process(process).and_then(Process::cgroup_limits);
     let within_group = group.map_or(u64::MAX, |group| group.total_memory.saturating_sub(group.rss));
@@ -22,8 +26,11 @@ pub(super) fn left() -> Option<u64> {
 /// Bytes until the limits on the process's address space and data, which `ulimit -v` and `ulimit -d` set.
 fn within_process() -> u64 {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let within = |limit: &str, taken: &str| Some(soft_limit(&limits, limit)?.saturating_sub(resident(taken)?));
-    let (space, data) = (within("Max address space", "VmSize:"), within("Max data size", "VmData:"));
+    let within = |limit: &str, taken: &str| {
+        Some(soft_limit(&limits, limit)?.saturating_sub(resident(taken)?))
+    };
+    let (space, data) =
+        (within("Max address space", "VmSize:"), within("Max data size", "VmData:"));
     space.unwrap_or(u64::MAX).min(data.unwrap_or(u64::MAX))
 }
 

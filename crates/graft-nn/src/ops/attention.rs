@@ -59,9 +59,22 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec) -> Re
     if ![q, k, v].into_iter().all(is_native) {
         return portable::attention(q, k, v, spec);
     }
-    let mask = spec.mask.as_ref().map(|mask| mask.to_dtype(DType::U8)?.flatten_all()?.to_vec1::<u8>()).transpose()?;
+    let mask = spec
+        .mask
+        .as_ref()
+        .map(|mask| mask.to_dtype(DType::U8)?.flatten_all()?.to_vec1::<u8>())
+        .transpose()?;
     let AttentionSpec { heads, kv_heads, causal, offset, scale, window, .. } = *spec;
-    let op = fused::Attention { heads, kv_heads, causal, mask, offset, scale, window, sequences: spec.sequences.clone() };
+    let op = fused::Attention {
+        heads,
+        kv_heads,
+        causal,
+        mask,
+        offset,
+        scale,
+        window,
+        sequences: spec.sequences.clone(),
+    };
     Ok(q.contiguous()?.apply_op3(&fused::with_rows(k)?, &fused::with_rows(v)?, op)?)
 }
 
@@ -69,9 +82,18 @@ fn check(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec) -> Result<()>
     let (batch, tokens, width) = q.dims3()?;
     let keys = k.dims3()?.1;
     let head_dim = width / spec.heads.max(1);
-    let refuse = |what, expected: String, found: &Tensor| Err(NnError::Shape { what, expected, found: found.dims().to_vec() });
-    if spec.heads * head_dim != width || spec.kv_heads == 0 || !spec.heads.is_multiple_of(spec.kv_heads) {
-        return refuse("queries", format!("(B, T, H*D) with H = {} a multiple of K = {}", spec.heads, spec.kv_heads), q);
+    let refuse = |what, expected: String, found: &Tensor| {
+        Err(NnError::Shape { what, expected, found: found.dims().to_vec() })
+    };
+    if spec.heads * head_dim != width
+        || spec.kv_heads == 0
+        || !spec.heads.is_multiple_of(spec.kv_heads)
+    {
+        return refuse(
+            "queries",
+            format!("(B, T, H*D) with H = {} a multiple of K = {}", spec.heads, spec.kv_heads),
+            q,
+        );
     }
     let expected = [batch, keys, spec.kv_heads * head_dim];
     if let Some(wrong) = [k, v].into_iter().find(|t| t.dims() != expected) {
@@ -83,11 +105,17 @@ fn check(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec) -> Result<()>
     if let Some(sequences) = &spec.sequences {
         let packed = sequences.tokens();
         if [batch, tokens, keys] != [1, packed, packed] || spec.offset > 0 || spec.mask.is_some() {
-            return refuse("packed sequences", format!("one row of {packed} queries and as many keys, without mask and cache"), q);
+            return refuse(
+                "packed sequences",
+                format!("one row of {packed} queries and as many keys, without mask and cache"),
+                q,
+            );
         }
     }
     match &spec.mask {
-        Some(mask) if mask.dims() != [batch, keys] => refuse("padding mask", format!("[{batch}, {keys}]"), mask),
+        Some(mask) if mask.dims() != [batch, keys] => {
+            refuse("padding mask", format!("[{batch}, {keys}]"), mask)
+        }
         _ => Ok(()),
     }
 }
@@ -99,47 +127,81 @@ mod tests {
     use crate::{Device, KvCache};
 
     fn spec(heads: usize, kv_heads: usize) -> AttentionSpec {
-        AttentionSpec { heads, kv_heads, causal: true, mask: None, offset: 0, scale: 0.4, window: None, sequences: None, shares: None }
+        AttentionSpec {
+            heads,
+            kv_heads,
+            causal: true,
+            mask: None,
+            offset: 0,
+            scale: 0.4,
+            window: None,
+            sequences: None,
+            shares: None,
+        }
     }
 
     #[test]
     fn causal_attention_over_several_blocks_with_grouped_heads() {
-        check("attention", &[&[2, 3, 12], &[2, 3, 12], &[2, 3, 12]], |x| attention(&x[0], &x[1], &x[2], &spec(4, 4)));
+        check("attention", &[&[2, 3, 12], &[2, 3, 12], &[2, 3, 12]], |x| {
+            attention(&x[0], &x[1], &x[2], &spec(4, 4))
+        });
         // 67 queries: a full block and a part.
-        check("grouped attention", &[&[2, 67, 20], &[2, 67, 10], &[2, 67, 10]], |x| attention(&x[0], &x[1], &x[2], &spec(4, 2)));
+        check("grouped attention", &[&[2, 67, 20], &[2, 67, 10], &[2, 67, 10]], |x| {
+            attention(&x[0], &x[1], &x[2], &spec(4, 2))
+        });
     }
 
     #[test]
     fn keys_from_a_cache_are_seen_by_every_query() {
         let spec = AttentionSpec { offset: 5, ..spec(2, 1) };
-        check("attention behind a cache", &[&[2, 3, 6], &[2, 8, 3], &[2, 8, 3]], |x| attention(&x[0], &x[1], &x[2], &spec));
+        check("attention behind a cache", &[&[2, 3, 6], &[2, 8, 3], &[2, 8, 3]], |x| {
+            attention(&x[0], &x[1], &x[2], &spec)
+        });
     }
 
     #[test]
     fn a_sliding_window_hides_the_keys_that_lie_too_far_back() {
         let spec = AttentionSpec { window: Some(5), ..spec(4, 2) };
-        check("windowed attention", &[&[2, 67, 20], &[2, 67, 10], &[2, 67, 10]], |x| attention(&x[0], &x[1], &x[2], &spec));
-        let mask = Tensor::from_vec((0..14).map(|place| u8::from(place % 4 != 0)).collect::<Vec<_>>(), (2, 7), &Device::Cpu).expect("a mask");
+        check("windowed attention", &[&[2, 67, 20], &[2, 67, 10], &[2, 67, 10]], |x| {
+            attention(&x[0], &x[1], &x[2], &spec)
+        });
+        let mask = Tensor::from_vec(
+            (0..14).map(|place| u8::from(place % 4 != 0)).collect::<Vec<_>>(),
+            (2, 7),
+            &Device::Cpu,
+        )
+        .expect("a mask");
         let behind = AttentionSpec { offset: 4, window: Some(3), mask: Some(mask), ..spec.clone() };
-        check("windowed attention behind a cache", &[&[2, 3, 20], &[2, 7, 10], &[2, 7, 10]], |x| attention(&x[0], &x[1], &x[2], &behind));
+        check("windowed attention behind a cache", &[&[2, 3, 20], &[2, 7, 10], &[2, 7, 10]], |x| {
+            attention(&x[0], &x[1], &x[2], &behind)
+        });
         // Only the last five of seven keys reach the last query.
         let [q, k] = [normal("q", &[1, 7, 20]), normal("k", &[1, 7, 10])];
-        let moved = Tensor::cat(&[&normal("other", &[1, 2, 10]), &k.narrow(1, 2, 5).expect("a part")], 1).expect("joins");
-        let last = |k: &Tensor| flat(&attention(&q, k, k, &spec).expect("works").narrow(1, 6, 1).expect("a part"));
+        let moved =
+            Tensor::cat(&[&normal("other", &[1, 2, 10]), &k.narrow(1, 2, 5).expect("a part")], 1)
+                .expect("joins");
+        let last = |k: &Tensor| {
+            flat(&attention(&q, k, k, &spec).expect("works").narrow(1, 6, 1).expect("a part"))
+        };
         assert_eq!(last(&k), last(&moved));
     }
 
     #[test]
     fn attention_in_both_directions_may_have_any_number_of_keys() {
         let spec = AttentionSpec { causal: false, ..spec(2, 2) };
-        check("full attention", &[&[2, 70, 6], &[2, 4, 6], &[2, 4, 6]], |x| attention(&x[0], &x[1], &x[2], &spec));
+        check("full attention", &[&[2, 70, 6], &[2, 4, 6], &[2, 4, 6]], |x| {
+            attention(&x[0], &x[1], &x[2], &spec)
+        });
     }
 
     #[test]
     fn padding_is_not_seen_and_a_query_that_sees_nothing_gives_zeros() {
-        let mask = Tensor::from_slice(&[1u8, 1, 1, 0, 0, 0, 1, 1], (2, 4), &Device::Cpu).expect("a mask");
+        let mask =
+            Tensor::from_slice(&[1u8, 1, 1, 0, 0, 0, 1, 1], (2, 4), &Device::Cpu).expect("a mask");
         let spec = AttentionSpec { mask: Some(mask), ..spec(2, 1) };
-        check("padded attention", &[&[2, 4, 6], &[2, 4, 3], &[2, 4, 3]], |x| attention(&x[0], &x[1], &x[2], &spec));
+        check("padded attention", &[&[2, 4, 6], &[2, 4, 3], &[2, 4, 3]], |x| {
+            attention(&x[0], &x[1], &x[2], &spec)
+        });
         let [q, k] = [normal("q", &[2, 4, 6]), normal("k", &[2, 4, 3])];
         let y = flat(&attention(&q, &k, &k, &spec).expect("works"));
         assert!(y[24..36].iter().all(|v| *v == 0.0) && y[36..].iter().all(|v| *v != 0.0));
@@ -154,7 +216,15 @@ mod tests {
         for (start, count) in [(0, 4), (4, 1), (5, 1), (6, 3)] {
             let part = |t: &Tensor| t.narrow(1, start, count).expect("a part");
             let (keys, values) = cache.append(0, &part(&k), &part(&v)).expect("appends");
-            parts.push(attention(&part(&q), &keys, &values, &AttentionSpec { offset: start, ..spec(2, 2) }).expect("works"));
+            parts.push(
+                attention(
+                    &part(&q),
+                    &keys,
+                    &values,
+                    &AttentionSpec { offset: start, ..spec(2, 2) },
+                )
+                .expect("works"),
+            );
         }
         assert_close("cache", &flat(&Tensor::cat(&parts, 1).expect("joins")), &flat(&whole));
     }
@@ -163,12 +233,21 @@ mod tests {
     fn packed_sequences_see_themselves_alone() {
         let lengths = [3, 70, 1, 6];
         let whole: usize = lengths.iter().sum();
-        let (alone, packed) = (spec(4, 2), AttentionSpec { sequences: Some(Sequences::new(&lengths)), ..spec(4, 2) });
+        let (alone, packed) =
+            (spec(4, 2), AttentionSpec { sequences: Some(Sequences::new(&lengths)), ..spec(4, 2) });
         let sizes: [&[usize]; 3] = [&[1, 80, 20], &[1, 80, 10], &[1, 80, 10]];
-        for spec in [packed.clone(), AttentionSpec { window: Some(4), ..packed.clone() }, AttentionSpec { causal: false, ..packed.clone() }] {
+        for spec in [
+            packed.clone(),
+            AttentionSpec { window: Some(4), ..packed.clone() },
+            AttentionSpec { causal: false, ..packed.clone() },
+        ] {
             check("packed attention", &sizes, |x| attention(&x[0], &x[1], &x[2], &spec));
         }
-        let [q, k, v] = [normal("q", &[1, whole, 20]), normal("k", &[1, whole, 10]), normal("v", &[1, whole, 10])];
+        let [q, k, v] = [
+            normal("q", &[1, whole, 20]),
+            normal("k", &[1, whole, 10]),
+            normal("v", &[1, whole, 10]),
+        ];
         let together = attention(&q, &k, &v, &packed).expect("works");
         for range in Sequences::new(&lengths).ranges() {
             let part = |t: &Tensor| t.narrow(1, range.start, range.len()).expect("a part");
@@ -185,6 +264,14 @@ mod tests {
         assert!(attention(&q, &q, &q, &AttentionSpec { offset: 1, ..spec(2, 2) }).is_err());
         let mask = Tensor::ones((1, 2), DType::U8, &Device::Cpu).expect("a mask");
         assert!(attention(&q, &q, &q, &AttentionSpec { mask: Some(mask), ..spec(2, 2) }).is_err());
-        assert!(attention(&q, &q, &q, &AttentionSpec { sequences: Some(Sequences::new(&[2, 2])), ..spec(2, 2) }).is_err());
+        assert!(
+            attention(
+                &q,
+                &q,
+                &q,
+                &AttentionSpec { sequences: Some(Sequences::new(&[2, 2])), ..spec(2, 2) }
+            )
+            .is_err()
+        );
     }
 }

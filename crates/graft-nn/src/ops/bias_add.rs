@@ -53,19 +53,32 @@ impl CustomOp2 for Trained {
         "bias-add-trained"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, x_layout: &Layout, b: &CpuStorage, b_layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        b: &CpuStorage,
+        b_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
         Ok((forward(floats(x, x_layout)?, floats(b, b_layout)?), x_layout.shape().clone()))
     }
 
     /// `db` is the sum over the rows, by pieces that are then added in order.
-    fn bwd(&self, x: &Tensor, b: &Tensor, _y: &Tensor, g: &Tensor) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        b: &Tensor,
+        _y: &Tensor,
+        g: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
         let (values, width) = (Floats::read(g)?, b.elem_count());
         let sum = |rows: &[f32]| {
             let mut sum = vec![0.0; width];
             rows.chunks(width).for_each(|row| kernel::add(&mut sum, row));
             sum
         };
-        let parts = parallel::map(values.chunks(width * parallel::rows_per_piece(width)), sum).concat();
+        let parts =
+            parallel::map(values.chunks(width * parallel::rows_per_piece(width)), sum).concat();
         let db = Tensor::from_vec(sum(&parts), b.dims(), b.device())?;
         Ok((x.track_op().then(|| g.clone()), Some(db)))
     }

@@ -23,7 +23,11 @@ pub const IGNORED: i64 = -100;
 pub fn cross_entropy(logits: &Tensor, labels: &[i64], normalizer: f64) -> Result<Tensor> {
     let (rows, vocab) = logits.dims2()?;
     if labels.len() != rows {
-        return Err(NnError::Shape { what: "labels", expected: format!("[{rows}]"), found: vec![labels.len()] });
+        return Err(NnError::Shape {
+            what: "labels",
+            expected: format!("[{rows}]"),
+            found: vec![labels.len()],
+        });
     }
     let kept = kept(labels, vocab)?;
     if kept.is_empty() {
@@ -33,7 +37,11 @@ pub fn cross_entropy(logits: &Tensor, labels: &[i64], normalizer: f64) -> Result
     if !is_native(logits) {
         return portable::cross_entropy(logits, &kept, normalizer);
     }
-    Ok(logits.contiguous()?.apply_op1(CrossEntropy { kept, normalizer, log_sums: OnceLock::new() })?)
+    Ok(logits.contiguous()?.apply_op1(CrossEntropy {
+        kept,
+        normalizer,
+        log_sums: OnceLock::new(),
+    })?)
 }
 
 /// The gradient is computed from the logits in the backward pass; only one number per row is kept until then.
@@ -48,8 +56,10 @@ impl CrossEntropy {
     fn log_sums(&self, x: &[f32], vocab: usize) -> &[f32] {
         self.log_sums.get_or_init(|| {
             let piece = parallel::rows_per_piece(vocab);
-            let row = |(row, _): &(u32, u32)| kernel::log_sum_exp(&x[*row as usize * vocab..][..vocab]);
-            parallel::map(self.kept.chunks(piece), |kept| kept.iter().map(row).collect::<Vec<_>>()).concat()
+            let row =
+                |(row, _): &(u32, u32)| kernel::log_sum_exp(&x[*row as usize * vocab..][..vocab]);
+            parallel::map(self.kept.chunks(piece), |kept| kept.iter().map(row).collect::<Vec<_>>())
+                .concat()
         })
     }
 }
@@ -61,14 +71,20 @@ impl CustomOp1 for CrossEntropy {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let (x, vocab) = (floats(x, layout)?, layout.shape().dims2()?.1);
-        let losses = self.kept.iter().zip(self.log_sums(x, vocab)).map(|((row, label), log_sum)| {
-            let picked = x[*row as usize * vocab + *label as usize];
-            f64::from(log_sum - picked)
-        });
+        let losses =
+            self.kept.iter().zip(self.log_sums(x, vocab)).map(|((row, label), log_sum)| {
+                let picked = x[*row as usize * vocab + *label as usize];
+                f64::from(log_sum - picked)
+            });
         Ok((CpuStorage::F32(vec![(losses.sum::<f64>() / self.normalizer) as f32]), Shape::from(())))
     }
 
-    fn bwd(&self, logits: &Tensor, _loss: &Tensor, g: &Tensor) -> candle_core::Result<Option<Tensor>> {
+    fn bwd(
+        &self,
+        logits: &Tensor,
+        _loss: &Tensor,
+        g: &Tensor,
+    ) -> candle_core::Result<Option<Tensor>> {
         let (x, vocab) = (Floats::read(logits)?, logits.dims2()?.1);
         let factor = (f64::from(g.to_scalar::<f32>()?) / self.normalizer) as f32;
         let mut counted = vec![None; x.len() / vocab];
@@ -125,7 +141,8 @@ mod tests {
 
     #[test]
     fn a_loss_that_is_no_number_stays_none() {
-        let logits = Tensor::from_vec(vec![0f32, f32::NAN, 1.0], (1, 3), &crate::Device::Cpu).expect("a tensor");
+        let logits = Tensor::from_vec(vec![0f32, f32::NAN, 1.0], (1, 3), &crate::Device::Cpu)
+            .expect("a tensor");
         assert!(flat(&cross_entropy(&logits, &[0], 1.0).expect("works"))[0].is_nan());
     }
 

@@ -30,11 +30,16 @@ impl Frozen {
     }
 
     /// `x Wᵀ`, as (1, N, d_in) times (1, d_in, d_out).
-    fn product<S: BackendStorage>(&self, (x, x_layout): (&S, &Layout), (w, w_layout): (&S, &Layout)) -> candle_core::Result<(S, Shape)> {
+    fn product<S: BackendStorage>(
+        &self,
+        (x, x_layout): (&S, &Layout),
+        (w, w_layout): (&S, &Layout),
+    ) -> candle_core::Result<(S, Shape)> {
         let (d_out, d_in) = self.dims;
         let rows = x_layout.shape().elem_count() / d_in;
         let x_matrix = Layout::contiguous_with_offset((1, rows, d_in), x_layout.start_offset());
-        let w_matrix = Layout::contiguous_with_offset((1, d_out, d_in), w_layout.start_offset()).transpose(1, 2)?;
+        let w_matrix = Layout::contiguous_with_offset((1, d_out, d_in), w_layout.start_offset())
+            .transpose(1, 2)?;
         let y = x.matmul(w, (1, rows, d_out, d_in), &x_matrix, &w_matrix)?;
         Ok((y, with_width(x_layout.dims(), d_out)))
     }
@@ -53,7 +58,11 @@ impl CustomOp1 for Frozen {
         }
     }
 
-    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> candle_core::Result<(CudaStorage, Shape)> {
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        layout: &Layout,
+    ) -> candle_core::Result<(CudaStorage, Shape)> {
         let w = self.weight(x.dtype())?;
         match &*w.storage_and_layout().0 {
             Storage::Cuda(values) => self.product((x, layout), (values, w.layout())),
@@ -80,18 +89,27 @@ mod tests {
         let w = normal("w", &[5, 7]);
         let x = Var::from_tensor(&normal("x", &[2, 3, 7])).expect("a variable");
         let loss = |y: Tensor| y.sqr().and_then(|squares| squares.sum_all()).expect("a loss");
-        let (ours, theirs) = (linear(&x, w.clone().into()).expect("works"), x.broadcast_matmul(&w.t().expect("turns")).expect("works"));
+        let (ours, theirs) = (
+            linear(&x, w.clone().into()).expect("works"),
+            x.broadcast_matmul(&w.t().expect("turns")).expect("works"),
+        );
         assert_close("y", &flat(&ours), &flat(&theirs));
-        let gradient = |y| loss(y).backward().expect("a backward pass").remove(&x).expect("a gradient");
+        let gradient =
+            |y| loss(y).backward().expect("a backward pass").remove(&x).expect("a gradient");
         assert_close("dx", &flat(&gradient(ours)), &flat(&gradient(theirs)));
     }
 
     #[test]
     fn a_packed_weight_of_a_device_acts_as_what_it_unpacks_to() {
-        let packed = Packed::new(&normal("w", &[5, 64]), Quantization::Nf4 { double: true }).expect("packs");
+        let packed =
+            Packed::new(&normal("w", &[5, 64]), Quantization::Nf4 { double: true }).expect("packs");
         let (x, dense) = (normal("x", &[3, 64]), packed.on_processor());
         let packed = Weight::Packed(Arc::new(packed));
-        assert_close("packed", &flat(&linear(&x, packed).expect("works")), &flat(&linear(&x, dense.into()).expect("works")));
+        assert_close(
+            "packed",
+            &flat(&linear(&x, packed).expect("works")),
+            &flat(&linear(&x, dense.into()).expect("works")),
+        );
     }
 
     #[test]

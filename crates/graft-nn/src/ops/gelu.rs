@@ -49,10 +49,13 @@ impl CustomOp1 for Gelu {
     fn bwd(&self, x: &Tensor, _y: &Tensor, g: &Tensor) -> candle_core::Result<Option<Tensor>> {
         let (values, g) = (Floats::read(x)?, Floats::read(g)?);
         let mut dx = vec![0.0; values.len()];
-        parallel::each(values.chunks(CHUNK).zip(g.chunks(CHUNK)).zip(dx.chunks_mut(CHUNK)), |((x, g), dx)| match self {
-            Self::Exact => kernel::gelu_backward(x, g, dx),
-            Self::Tanh => kernel::gelu_tanh_backward(x, g, dx),
-        });
+        parallel::each(
+            values.chunks(CHUNK).zip(g.chunks(CHUNK)).zip(dx.chunks_mut(CHUNK)),
+            |((x, g), dx)| match self {
+                Self::Exact => kernel::gelu_backward(x, g, dx),
+                Self::Tanh => kernel::gelu_tanh_backward(x, g, dx),
+            },
+        );
         Tensor::from_vec(dx, x.dims(), x.device()).map(Some)
     }
 }
@@ -66,7 +69,9 @@ mod tests {
     fn both_forms_and_their_slopes_agree_with_candle_and_finite_differences() {
         for kind in [Gelu::Exact, Gelu::Tanh] {
             check(&format!("{kind:?} gelu"), &[&[3, 11]], |x| gelu(&x[0], kind));
-            check(&format!("{kind:?} gelu on large inputs"), &[&[2, 5000]], |x| gelu(&(&x[0] * 8.0)?, kind));
+            check(&format!("{kind:?} gelu on large inputs"), &[&[2, 5000]], |x| {
+                gelu(&(&x[0] * 8.0)?, kind)
+            });
         }
     }
 }

@@ -21,7 +21,11 @@ pub fn layer_norm(x: &Tensor, w: &Tensor, b: Option<&Tensor>, eps: f64) -> Resul
     let width = w.dims1()?;
     check_width("input of a norm", x, width)?;
     if let Some(b) = b.filter(|b| b.dims() != [width]) {
-        return Err(NnError::Shape { what: "bias of a norm", expected: format!("[{width}]"), found: b.dims().to_vec() });
+        return Err(NnError::Shape {
+            what: "bias of a norm",
+            expected: format!("[{width}]"),
+            found: b.dims().to_vec(),
+        });
     }
     if !is_native(x) {
         return portable::layer_norm(x, w, b, eps);
@@ -29,7 +33,9 @@ pub fn layer_norm(x: &Tensor, w: &Tensor, b: Option<&Tensor>, eps: f64) -> Resul
     let (x, norm) = (x.contiguous()?, Norm { eps: eps as f32 });
     match (w.track_op(), b.filter(|b| b.track_op())) {
         (false, None) => Ok(x.apply_op1(Frozen { w: w.clone(), b: b.cloned(), norm })?),
-        (false, Some(trained)) => bias_add(&x.apply_op1(Frozen { w: w.clone(), b: None, norm })?, trained),
+        (false, Some(trained)) => {
+            bias_add(&x.apply_op1(Frozen { w: w.clone(), b: None, norm })?, trained)
+        }
         (true, _) => {
             let y = x.apply_op2(&w.contiguous()?, Trained { norm })?;
             b.map_or(Ok(y.clone()), |b| bias_add(&y, b))
@@ -47,7 +53,9 @@ impl Norm {
         let piece = w.len() * parallel::rows_per_piece(w.len());
         let mut y = vec![0.0; x.len()];
         parallel::each(x.chunks(piece).zip(y.chunks_mut(piece)), |(x, y)| {
-            x.chunks(w.len()).zip(y.chunks_mut(w.len())).for_each(|(x, y)| kernel::layer_norm(x, w, b, self.eps, y));
+            x.chunks(w.len())
+                .zip(y.chunks_mut(w.len()))
+                .for_each(|(x, y)| kernel::layer_norm(x, w, b, self.eps, y));
         });
         CpuStorage::F32(y)
     }
@@ -56,10 +64,13 @@ impl Norm {
         let values = Floats::read(x)?;
         let (width, piece) = (w.len(), w.len() * parallel::rows_per_piece(w.len()));
         let mut dx = vec![0.0; values.len()];
-        parallel::each(values.chunks(piece).zip(g.chunks(piece)).zip(dx.chunks_mut(piece)), |((x, g), dx)| {
-            let rows = x.chunks(width).zip(g.chunks(width)).zip(dx.chunks_mut(width));
-            rows.for_each(|((x, g), dx)| kernel::layer_norm_backward(x, g, w, self.eps, dx));
-        });
+        parallel::each(
+            values.chunks(piece).zip(g.chunks(piece)).zip(dx.chunks_mut(piece)),
+            |((x, g), dx)| {
+                let rows = x.chunks(width).zip(g.chunks(width)).zip(dx.chunks_mut(width));
+                rows.for_each(|((x, g), dx)| kernel::layer_norm_backward(x, g, w, self.eps, dx));
+            },
+        );
         Tensor::from_vec(dx, x.dims(), x.device())
     }
 
@@ -68,7 +79,9 @@ impl Norm {
         let piece = width * parallel::rows_per_piece(width);
         let parts = parallel::map(x.chunks(piece).zip(g.chunks(piece)), |(x, g)| {
             let mut dw = vec![0.0; width];
-            x.chunks(width).zip(g.chunks(width)).for_each(|(x, g)| kernel::layer_norm_weight(x, g, self.eps, &mut dw));
+            x.chunks(width)
+                .zip(g.chunks(width))
+                .for_each(|(x, g)| kernel::layer_norm_weight(x, g, self.eps, &mut dw));
             dw
         });
         let mut dw = vec![0.0; width];
@@ -90,7 +103,10 @@ impl CustomOp1 for Frozen {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let (w, b) = (Floats::read(&self.w)?, self.b.as_ref().map(Floats::read).transpose()?);
-        Ok((self.norm.forward(floats(x, layout)?, &w, b.as_deref().unwrap_or_default()), layout.shape().clone()))
+        Ok((
+            self.norm.forward(floats(x, layout)?, &w, b.as_deref().unwrap_or_default()),
+            layout.shape().clone(),
+        ))
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, g: &Tensor) -> candle_core::Result<Option<Tensor>> {
@@ -107,13 +123,29 @@ impl CustomOp2 for Trained {
         "layer-norm-trained"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, x_layout: &Layout, w: &CpuStorage, w_layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        Ok((self.norm.forward(floats(x, x_layout)?, floats(w, w_layout)?, &[]), x_layout.shape().clone()))
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        w: &CpuStorage,
+        w_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        Ok((
+            self.norm.forward(floats(x, x_layout)?, floats(w, w_layout)?, &[]),
+            x_layout.shape().clone(),
+        ))
     }
 
-    fn bwd(&self, x: &Tensor, w: &Tensor, _y: &Tensor, g: &Tensor) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        _y: &Tensor,
+        g: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
         let g = Floats::read(g)?;
-        let dx = x.track_op().then(|| self.norm.input_gradient(x, &g, &Floats::read(w)?)).transpose()?;
+        let dx =
+            x.track_op().then(|| self.norm.input_gradient(x, &g, &Floats::read(w)?)).transpose()?;
         let dw = self.norm.weight_gradient(&Floats::read(x)?, &g, w.elem_count());
         Ok((dx, Some(Tensor::from_vec(dw, w.dims(), w.device())?)))
     }
@@ -130,26 +162,40 @@ mod tests {
         let (w, b) = (normal("frozen w", &[37]), normal("frozen b", &[37]));
         check("layer norm", &[&[2, 5, 37]], |x| layer_norm(&x[0], &w, Some(&b), 1e-5));
         check("layer norm without a bias", &[&[2, 5, 37]], |x| layer_norm(&x[0], &w, None, 1e-5));
-        check("layer norm far from zero", &[&[2, 5, 37]], |x| layer_norm(&(&x[0] + 20.0)?, &w, Some(&b), 1e-12));
+        check("layer norm far from zero", &[&[2, 5, 37]], |x| {
+            layer_norm(&(&x[0] + 20.0)?, &w, Some(&b), 1e-12)
+        });
     }
 
     #[test]
     fn what_is_trained_gets_the_sum_over_all_rows() {
         // Many rows, so that several pieces are summed.
-        check("trained layer norm", &[&[3, 200, 37], &[37], &[37]], |x| layer_norm(&x[0], &x[1], Some(&x[2]), 1e-5));
+        check("trained layer norm", &[&[3, 200, 37], &[37], &[37]], |x| {
+            layer_norm(&x[0], &x[1], Some(&x[2]), 1e-5)
+        });
         let w = normal("frozen w", &[37]);
-        check("layer norm with a trained bias", &[&[3, 200, 37], &[37]], |x| layer_norm(&x[0], &w, Some(&x[1]), 1e-5));
+        check("layer norm with a trained bias", &[&[3, 200, 37], &[37]], |x| {
+            layer_norm(&x[0], &w, Some(&x[1]), 1e-5)
+        });
         let b = normal("frozen b", &[37]);
-        check("layer norm with a trained weight", &[&[3, 200, 37], &[37]], |x| layer_norm(&x[0], &x[1], Some(&b), 1e-5));
+        check("layer norm with a trained weight", &[&[3, 200, 37], &[37]], |x| {
+            layer_norm(&x[0], &x[1], Some(&b), 1e-5)
+        });
     }
 
     #[test]
     fn weights_stored_in_half_precision_are_widened() {
-        let [x, w, b] = [("x", &[4, 37][..]), ("w", &[37]), ("b", &[37])].map(|(name, dims)| normal(name, dims));
+        let [x, w, b] = [("x", &[4, 37][..]), ("w", &[37]), ("b", &[37])]
+            .map(|(name, dims)| normal(name, dims));
         let [half_w, half_b] = [&w, &b].map(|t| t.to_dtype(DType::BF16).expect("converts"));
-        let [wide_w, wide_b] = [&half_w, &half_b].map(|t| t.to_dtype(DType::F32).expect("converts"));
+        let [wide_w, wide_b] =
+            [&half_w, &half_b].map(|t| t.to_dtype(DType::F32).expect("converts"));
         let exact = layer_norm(&x, &wide_w, Some(&wide_b), 1e-5).expect("works");
-        assert_close("half", &flat(&layer_norm(&x, &half_w, Some(&half_b), 1e-5).expect("works")), &flat(&exact));
+        assert_close(
+            "half",
+            &flat(&layer_norm(&x, &half_w, Some(&half_b), 1e-5).expect("works")),
+            &flat(&exact),
+        );
     }
 
     #[test]

@@ -32,7 +32,11 @@ pub fn linear(x: &Tensor, w: impl Into<Weight>) -> Result<Tensor> {
 pub(super) fn check_width(what: &'static str, x: &Tensor, width: usize) -> Result<()> {
     match x.dims().last() {
         Some(last) if *last == width => Ok(()),
-        _ => Err(NnError::Shape { what, expected: format!("(.., {width})"), found: x.dims().to_vec() }),
+        _ => Err(NnError::Shape {
+            what,
+            expected: format!("(.., {width})"),
+            found: x.dims().to_vec(),
+        }),
     }
 }
 
@@ -64,13 +68,28 @@ impl CustomOp2 for Trained {
         "linear-trained"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, x_layout: &Layout, w: &CpuStorage, w_layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        w: &CpuStorage,
+        w_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
         forward(floats(x, x_layout)?, x_layout, floats(w, w_layout)?, w_layout.shape().dims2()?)
     }
 
-    fn bwd(&self, x: &Tensor, w: &Tensor, _y: &Tensor, g: &Tensor) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        _y: &Tensor,
+        g: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
         let (d_out, d_in) = w.dims2()?;
-        let dx = x.track_op().then(|| input_gradient(x, g, &Floats::read(w)?, (d_out, d_in))).transpose()?;
+        let dx = x
+            .track_op()
+            .then(|| input_gradient(x, g, &Floats::read(w)?, (d_out, d_in)))
+            .transpose()?;
         let (x, g) = (Floats::read(x)?, Floats::read(g)?);
         let rows = x.len() / d_in;
         let dw = Matrix::new(&g, rows, d_out).t().times(Matrix::new(&x, rows, d_in)).collect(); // (d_out, d_in)
@@ -78,14 +97,24 @@ impl CustomOp2 for Trained {
     }
 }
 
-fn forward(x: &[f32], layout: &Layout, w: &[f32], (d_out, d_in): (usize, usize)) -> candle_core::Result<(CpuStorage, Shape)> {
+fn forward(
+    x: &[f32],
+    layout: &Layout,
+    w: &[f32],
+    (d_out, d_in): (usize, usize),
+) -> candle_core::Result<(CpuStorage, Shape)> {
     let rows = x.len() / d_in;
     let y = Matrix::new(x, rows, d_in).times(Matrix::new(w, d_out, d_in).t()).collect(); // (N, d_out)
     Ok((CpuStorage::F32(y), with_width(layout.dims(), d_out)))
 }
 
 /// `g W`
-fn input_gradient(x: &Tensor, g: &Tensor, w: &[f32], (d_out, d_in): (usize, usize)) -> candle_core::Result<Tensor> {
+fn input_gradient(
+    x: &Tensor,
+    g: &Tensor,
+    w: &[f32],
+    (d_out, d_in): (usize, usize),
+) -> candle_core::Result<Tensor> {
     let g = Floats::read(g)?;
     let dx = Matrix::new(&g, g.len() / d_out, d_out).times(Matrix::new(w, d_out, d_in)).collect(); // (N, d_in)
     Tensor::from_vec(dx, x.dims(), x.device())
@@ -119,7 +148,9 @@ mod tests {
 
     #[test]
     fn a_weight_computed_from_variables_passes_its_gradient_on_to_them() {
-        check("linear with a computed weight", &[&[4, 7], &[5, 7], &[5, 7]], |x| linear(&x[0], &(&x[1] * &x[2])?));
+        check("linear with a computed weight", &[&[4, 7], &[5, 7], &[5, 7]], |x| {
+            linear(&x[0], &(&x[1] * &x[2])?)
+        });
         check("linear with a turned weight", &[&[4, 7], &[7, 5]], |x| linear(&x[0], &x[1].t()?));
     }
 
@@ -136,10 +167,16 @@ mod tests {
     #[test]
     fn a_packed_weight_acts_as_what_it_unpacks_to_in_both_passes() {
         for quantization in [Quantization::Nf4 { double: true }, Quantization::Int8] {
-            let packed = Weight::Packed(Arc::new(Packed::new(&normal("w", &[5, 7]), quantization).expect("packs")));
+            let packed = Weight::Packed(Arc::new(
+                Packed::new(&normal("w", &[5, 7]), quantization).expect("packs"),
+            ));
             check("linear with a packed weight", &[&[4, 7]], |x| linear(&x[0], &packed));
             let (x, dense) = (normal("x", &[4, 7]), packed.tensor());
-            assert_close("packed", &flat(&linear(&x, &packed).expect("works")), &flat(&linear(&x, &dense).expect("works")));
+            assert_close(
+                "packed",
+                &flat(&linear(&x, &packed).expect("works")),
+                &flat(&linear(&x, &dense).expect("works")),
+            );
         }
     }
 

@@ -27,16 +27,31 @@ const FEWEST: usize = 64;
 /// [`NnError::Shape`] when N or C differ, [`NnError::OutOfRange`] for a label outside the vocabulary.
 /// # Source
 /// The order of work is that of Hsu et al. 2024 (Liger Kernel), arXiv:2410.10989, section 3.2
-pub fn linear_cross_entropy(x: &Tensor, w: &Tensor, labels: &[i64], normalizer: f64) -> Result<Tensor> {
+pub fn linear_cross_entropy(
+    x: &Tensor,
+    w: &Tensor,
+    labels: &[i64],
+    normalizer: f64,
+) -> Result<Tensor> {
     let vocab = w.dims2()?.0;
     in_pieces(x, w, labels, normalizer, (ELEMENTS / vocab.max(1)).max(FEWEST))
 }
 
-fn in_pieces(x: &Tensor, w: &Tensor, labels: &[i64], normalizer: f64, piece: usize) -> Result<Tensor> {
+fn in_pieces(
+    x: &Tensor,
+    w: &Tensor,
+    labels: &[i64],
+    normalizer: f64,
+    piece: usize,
+) -> Result<Tensor> {
     let ((rows, _), (vocab, width)) = (x.dims2()?, w.dims2()?);
     check_width("states before the head", x, width)?;
     if labels.len() != rows {
-        return Err(NnError::Shape { what: "labels", expected: format!("[{rows}]"), found: vec![labels.len()] });
+        return Err(NnError::Shape {
+            what: "labels",
+            expected: format!("[{rows}]"),
+            found: vec![labels.len()],
+        });
     }
     let kept = kept(labels, vocab)?;
     if !is_native(x) || kept.is_empty() {
@@ -45,7 +60,11 @@ fn in_pieces(x: &Tensor, w: &Tensor, labels: &[i64], normalizer: f64, piece: usi
     let wanted = Wanted { states: x.track_op(), weight: w.track_op() };
     let op = HeadLoss { kept, normalizer, piece, wanted, gradients: Mutex::new(None) };
     let x = x.contiguous()?;
-    Ok(if wanted.weight { x.apply_op2(&w.contiguous()?, op)? } else { x.apply_op1(Frozen { w: w.clone(), op })? })
+    Ok(if wanted.weight {
+        x.apply_op2(&w.contiguous()?, op)?
+    } else {
+        x.apply_op1(Frozen { w: w.clone(), op })?
+    })
 }
 
 /// Which gradients the forward pass takes with it.
@@ -85,13 +104,17 @@ impl HeadLoss {
     /// The loss, and the gradients that are wanted.
     fn run(&self, x: &[f32], w: &[f32], (vocab, width): (usize, usize)) -> (f64, Gradients) {
         let zeros = |wanted: bool, count: usize| wanted.then(|| vec![0f32; count]);
-        let mut gradients = Gradients { states: zeros(self.wanted.states, x.len()), weight: zeros(self.wanted.weight, w.len()) };
+        let mut gradients = Gradients {
+            states: zeros(self.wanted.states, x.len()),
+            weight: zeros(self.wanted.weight, w.len()),
+        };
         let w = Matrix::new(w, vocab, width);
         let mut logits = vec![0f32; self.piece.min(self.kept.len()) * vocab];
         let mut loss = 0.0;
         for kept in self.kept.chunks(self.piece) {
             let states = gather(x, kept, width); // (P, C)
-            let (states, logits) = (Matrix::new(&states, kept.len(), width), &mut logits[..kept.len() * vocab]);
+            let (states, logits) =
+                (Matrix::new(&states, kept.len(), width), &mut logits[..kept.len() * vocab]);
             states.times(w.t()).store(&mut MatrixMut::new(logits, kept.len(), vocab)); // (P, V)
             loss += self.turn_into_gradient(logits, kept, vocab);
             let logits = Matrix::new(logits, kept.len(), vocab);
@@ -110,7 +133,8 @@ impl HeadLoss {
 
     /// Sum of the losses of some rows of logits, which become their own gradient where one is wanted.
     fn turn_into_gradient(&self, logits: &mut [f32], kept: &[(u32, u32)], vocab: usize) -> f64 {
-        let (factor, wanted) = ((1.0 / self.normalizer) as f32, self.wanted.states || self.wanted.weight);
+        let (factor, wanted) =
+            ((1.0 / self.normalizer) as f32, self.wanted.states || self.wanted.weight);
         let losses = parallel::map(logits.chunks_mut(vocab).zip(kept), |(logits, (_, label))| {
             let (label, log_sum) = (*label as usize, kernel::log_sum_exp(logits));
             let loss = f64::from(log_sum - logits[label]);
@@ -130,7 +154,12 @@ impl HeadLoss {
     }
 
     /// The gradients times `g`; computed again when an earlier backward pass has taken them.
-    fn backward(&self, x: &Tensor, w: &Tensor, g: &Tensor) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+    fn backward(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        g: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
         let ready = self.gradients.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Gradients { states, weight } = match ready {
             Some(gradients) => gradients,
@@ -174,11 +203,23 @@ impl CustomOp2 for HeadLoss {
         "linear-cross-entropy-trained"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, x_layout: &Layout, w: &CpuStorage, w_layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        w: &CpuStorage,
+        w_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
         Ok(self.forward(floats(x, x_layout)?, floats(w, w_layout)?, w_layout.shape().dims2()?))
     }
 
-    fn bwd(&self, x: &Tensor, w: &Tensor, _loss: &Tensor, g: &Tensor) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        _loss: &Tensor,
+        g: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
         self.backward(x, w, g)
     }
 }
@@ -198,28 +239,39 @@ mod tests {
         for piece in [1, 2, 3, 100] {
             check("head loss", &[&[7, 5]], |x| in_pieces(&x[0], &w, &LABELS, 4.0, piece));
         }
-        check("head loss of strided states", &[&[5, 7]], |x| linear_cross_entropy(&x[0].t()?, &w, &LABELS, 4.0));
+        check("head loss of strided states", &[&[5, 7]], |x| {
+            linear_cross_entropy(&x[0].t()?, &w, &LABELS, 4.0)
+        });
     }
 
     #[test]
     fn a_trained_head_gets_its_gradient_over_all_pieces() {
         for piece in [2, 100] {
-            check("trained head loss", &[&[7, 5], &[37, 5]], |x| in_pieces(&x[0], &x[1], &LABELS, 4.0, piece));
+            check("trained head loss", &[&[7, 5], &[37, 5]], |x| {
+                in_pieces(&x[0], &x[1], &LABELS, 4.0, piece)
+            });
         }
     }
 
     #[test]
     fn it_is_the_loss_of_the_whole_logits_also_for_a_head_stored_in_half_precision() {
-        let (x, w) = (normal("x", &[7, 5]), normal("w", &[37, 5]).to_dtype(DType::BF16).expect("converts"));
+        let (x, w) =
+            (normal("x", &[7, 5]), normal("w", &[37, 5]).to_dtype(DType::BF16).expect("converts"));
         let whole = cross_entropy(&linear(&x, &w).expect("logits"), &LABELS, 3.0).expect("works");
-        assert_close("half", &flat(&linear_cross_entropy(&x, &w, &LABELS, 3.0).expect("works")), &flat(&whole));
+        assert_close(
+            "half",
+            &flat(&linear_cross_entropy(&x, &w, &LABELS, 3.0).expect("works")),
+            &flat(&whole),
+        );
     }
 
     #[test]
     fn a_second_backward_pass_gives_the_same_and_a_factor_behind_the_loss_counts() {
-        let (x, w) = (Var::from_tensor(&normal("x", &[7, 5])).expect("a variable"), normal("w", &[37, 5]));
+        let (x, w) =
+            (Var::from_tensor(&normal("x", &[7, 5])).expect("a variable"), normal("w", &[37, 5]));
         let loss = linear_cross_entropy(x.as_tensor(), &w, &LABELS, 3.0).expect("works");
-        let gradient = |loss: &Tensor| flat(&loss.backward().expect("works").remove(&x).expect("a gradient"));
+        let gradient =
+            |loss: &Tensor| flat(&loss.backward().expect("works").remove(&x).expect("a gradient"));
         let first = gradient(&loss);
         assert_eq!(first, gradient(&loss));
         let doubled: Vec<f64> = first.iter().map(|value| 2.0 * value).collect();
@@ -228,7 +280,8 @@ mod tests {
 
     #[test]
     fn without_any_label_loss_and_gradient_are_zero_and_an_empty_batch_is_no_error() {
-        let (x, w) = (Var::from_tensor(&normal("x", &[2, 5])).expect("a variable"), normal("w", &[37, 5]));
+        let (x, w) =
+            (Var::from_tensor(&normal("x", &[2, 5])).expect("a variable"), normal("w", &[37, 5]));
         let loss = linear_cross_entropy(x.as_tensor(), &w, &[IGNORED; 2], 1.0).expect("works");
         let gradient = loss.backward().expect("works").remove(&x).expect("a gradient");
         assert_eq!((flat(&loss), flat(&gradient)), (vec![0.0], vec![0.0; 10]));

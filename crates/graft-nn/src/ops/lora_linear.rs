@@ -45,9 +45,15 @@ pub fn lora_linear(x: &Tensor, w: impl Into<Weight>, update: &LowRank) -> Result
 fn check(x: &Tensor, (d_out, d_in): (usize, usize), update: &LowRank) -> Result<()> {
     let (rank, _) = update.a.dims2()?;
     check_width("input of a linear layer", x, d_in)?;
-    for (what, matrix, expected) in [("lora_A", &update.a, [rank, d_in]), ("lora_B", &update.b, [d_out, rank])] {
+    for (what, matrix, expected) in
+        [("lora_A", &update.a, [rank, d_in]), ("lora_B", &update.b, [d_out, rank])]
+    {
         if matrix.dims() != expected {
-            return Err(NnError::Shape { what, expected: format!("{expected:?}"), found: matrix.dims().to_vec() });
+            return Err(NnError::Shape {
+                what,
+                expected: format!("{expected:?}"),
+                found: matrix.dims().to_vec(),
+            });
         }
     }
     Ok(())
@@ -70,13 +76,21 @@ impl LoraLinear {
     }
 
     /// `dx += m ∘ (dh A)`
-    fn add_through_a(&self, dh: Matrix<'_>, a: Matrix<'_>, dx: &mut [f32], (rows, d_in): (usize, usize)) {
+    fn add_through_a(
+        &self,
+        dh: Matrix<'_>,
+        a: Matrix<'_>,
+        dx: &mut [f32],
+        (rows, d_in): (usize, usize),
+    ) {
         if self.dropout.is_none() {
             return dh.times(a).add_to(&mut MatrixMut::new(dx, rows, d_in));
         }
         let through = dh.times(a).collect(); // (N, d_in)
         let kept = self.dropped(&through);
-        parallel::each(dx.chunks_mut(PIECE).zip(kept.chunks(PIECE)), |(dx, kept)| kernel::add(dx, kept));
+        parallel::each(dx.chunks_mut(PIECE).zip(kept.chunks(PIECE)), |(dx, kept)| {
+            kernel::add(dx, kept)
+        });
     }
 }
 
@@ -101,17 +115,29 @@ impl CustomOp3 for LoraLinear {
         let b = Matrix::new(floats(b, b_layout)?, d_out, rank);
         let h = Matrix::new(&self.dropped(x), rows, d_in).times(a.t()).collect(); // (N, R)
         let mut y = Matrix::new(x, rows, d_in).times(Matrix::new(&w, d_out, d_in).t()).collect(); // (N, d_out)
-        Matrix::new(&h, rows, rank).times(b.t()).scale(self.scale).add_to(&mut MatrixMut::new(&mut y, rows, d_out));
+        Matrix::new(&h, rows, rank)
+            .times(b.t())
+            .scale(self.scale)
+            .add_to(&mut MatrixMut::new(&mut y, rows, d_out));
         Ok((CpuStorage::F32(y), with_width(x_layout.dims(), d_out)))
     }
 
-    fn bwd(&self, x: &Tensor, a: &Tensor, b: &Tensor, _y: &Tensor, g: &Tensor) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        a: &Tensor,
+        b: &Tensor,
+        _y: &Tensor,
+        g: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let ((rank, d_in), d_out) = (a.dims2()?, b.dims2()?.0);
-        let (x_values, a_values, b_values, g) = (Floats::read(x)?, Floats::read(a)?, Floats::read(b)?, Floats::read(g)?);
+        let (x_values, a_values, b_values, g) =
+            (Floats::read(x)?, Floats::read(a)?, Floats::read(b)?, Floats::read(g)?);
         let rows = x_values.len() / d_in;
         let kept = self.dropped(&x_values);
         let (kept, g) = (Matrix::new(&kept, rows, d_in), Matrix::new(&g, rows, d_out));
-        let (a_matrix, b_matrix) = (Matrix::new(&a_values, rank, d_in), Matrix::new(&b_values, d_out, rank));
+        let (a_matrix, b_matrix) =
+            (Matrix::new(&a_values, rank, d_in), Matrix::new(&b_values, d_out, rank));
 
         let h = kept.times(a_matrix.t()).collect(); // (N, R)
         let dh = g.times(b_matrix).scale(self.scale).collect(); // (N, R)
@@ -127,7 +153,11 @@ impl CustomOp3 for LoraLinear {
             None
         };
         let device = x.device();
-        Ok((dx, Some(Tensor::from_vec(da, (rank, d_in), device)?), Some(Tensor::from_vec(db, (d_out, rank), device)?)))
+        Ok((
+            dx,
+            Some(Tensor::from_vec(da, (rank, d_in), device)?),
+            Some(Tensor::from_vec(db, (d_out, rank), device)?),
+        ))
     }
 }
 
@@ -144,45 +174,63 @@ mod tests {
     #[test]
     fn it_is_the_frozen_map_plus_the_scaled_update() {
         let w = normal("frozen w", &[5, 7]);
-        check("lora", &[&[2, 3, 7], &[3, 7], &[5, 3]], |x| lora_linear(&x[0], &w, &update(x, None)));
+        check("lora", &[&[2, 3, 7], &[3, 7], &[5, 3]], |x| {
+            lora_linear(&x[0], &w, &update(x, None))
+        });
     }
 
     #[test]
     fn dropout_falls_on_the_update_alone_and_again_in_the_backward_pass() {
         let (w, mask) = (normal("frozen w", &[5, 33]), Dropout::new(1, 2, 3).mask("layer", 0.4));
         // More elements than one piece of a mask, and a last piece that is not full.
-        check("lora with dropout", &[&[3, 61, 33], &[2, 33], &[5, 2]], |x| lora_linear(&x[0], &w, &update(x, mask.clone())));
+        check("lora with dropout", &[&[3, 61, 33], &[2, 33], &[5, 2]], |x| {
+            lora_linear(&x[0], &w, &update(x, mask.clone()))
+        });
     }
 
     #[test]
     fn a_weight_stored_in_half_precision_gives_the_gradient_of_the_widened_one() {
         let stored = normal("frozen w", &[5, 7]).to_dtype(DType::BF16).expect("converts");
-        check("lora on bf16", &[&[4, 7], &[3, 7], &[5, 3]], |x| lora_linear(&x[0], &stored, &update(x, None)));
+        check("lora on bf16", &[&[4, 7], &[3, 7], &[5, 3]], |x| {
+            lora_linear(&x[0], &stored, &update(x, None))
+        });
     }
 
     #[test]
     fn the_gradient_flows_through_a_packed_weight() {
-        let packed = Packed::new(&normal("frozen w", &[5, 7]), Quantization::Nf4 { double: true }).expect("packs");
+        let packed = Packed::new(&normal("frozen w", &[5, 7]), Quantization::Nf4 { double: true })
+            .expect("packs");
         let packed = crate::Weight::Packed(std::sync::Arc::new(packed));
-        check("lora on 4 bits", &[&[4, 7], &[3, 7], &[5, 3]], |x| lora_linear(&x[0], &packed, &update(x, None)));
+        check("lora on 4 bits", &[&[4, 7], &[3, 7], &[5, 3]], |x| {
+            lora_linear(&x[0], &packed, &update(x, None))
+        });
     }
 
     #[test]
     fn a_trained_base_weight_gets_its_gradient_too() {
-        check("lora on a trained weight", &[&[4, 7], &[3, 7], &[5, 3], &[5, 7]], |x| lora_linear(&x[0], &x[3], &update(x, None)));
+        check("lora on a trained weight", &[&[4, 7], &[3, 7], &[5, 3], &[5, 7]], |x| {
+            lora_linear(&x[0], &x[3], &update(x, None))
+        });
     }
 
     #[test]
     fn matrices_of_another_layer_are_refused_in_words() {
-        let [x, w, a, b] = [("x", [4, 7]), ("w", [5, 7]), ("a", [3, 7]), ("b", [6, 3])].map(|(name, dims)| normal(name, &dims));
-        let error = lora_linear(&x, &w, &LowRank { a, b, scale: 1.0, dropout: None }).expect_err("refused");
+        let [x, w, a, b] = [("x", [4, 7]), ("w", [5, 7]), ("a", [3, 7]), ("b", [6, 3])]
+            .map(|(name, dims)| normal(name, &dims));
+        let error =
+            lora_linear(&x, &w, &LowRank { a, b, scale: 1.0, dropout: None }).expect_err("refused");
         assert_eq!(error.to_string(), "lora_B: expected [5, 3], found [6, 3]");
     }
 
     #[test]
     fn with_b_zero_the_output_is_the_frozen_maps() {
         let (x, w) = (normal("x", &[4, 7]), normal("w", &[5, 7]));
-        let zero = LowRank { a: normal("a", &[3, 7]), b: normal("b", &[5, 3]).zeros_like().expect("zeros"), scale: 2.0, dropout: None };
+        let zero = LowRank {
+            a: normal("a", &[3, 7]),
+            b: normal("b", &[5, 3]).zeros_like().expect("zeros"),
+            scale: 2.0,
+            dropout: None,
+        };
         let plain = crate::ops::linear(&x, &w).expect("works");
         assert_close("zero", &flat(&lora_linear(&x, &w, &zero).expect("works")), &flat(&plain));
     }

@@ -20,7 +20,10 @@ pub(super) fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
 /// `x Wᵀ + s (m ∘ x) Aᵀ Bᵀ`.
 pub(super) fn lora_linear(x: &Tensor, w: &Weight, update: &LowRank) -> Result<Tensor> {
     let dropped = match &update.dropout {
-        Some(mask) => (x * Tensor::from_vec(mask.factors(x.elem_count()), x.dims(), x.device())?.to_dtype(x.dtype())?)?,
+        Some(mask) => {
+            (x * Tensor::from_vec(mask.factors(x.elem_count()), x.dims(), x.device())?
+                .to_dtype(x.dtype())?)?
+        }
         None => x.clone(),
     };
     let low = linear(&linear(&dropped, &update.a)?, &update.b)?; // (.., d_out)
@@ -50,7 +53,12 @@ pub(super) fn gelu(x: &Tensor, kind: Gelu) -> Result<Tensor> {
 }
 
 /// Rotates the halves of each head by the angles of its position.
-pub(super) fn rope(x: &Tensor, table: &RopeTable, positions: &Positions, heads: usize) -> Result<Tensor> {
+pub(super) fn rope(
+    x: &Tensor,
+    table: &RopeTable,
+    positions: &Positions,
+    heads: usize,
+) -> Result<Tensor> {
     let (batch, tokens, width) = x.dims3()?;
     let (cos, sin) = table.tensors(positions, tokens, x)?; // (T, D/2) twice
     let split = x.reshape((batch, tokens, heads, width / heads))?.transpose(1, 2)?.contiguous()?; // (B, H, T, D)
@@ -59,11 +67,19 @@ pub(super) fn rope(x: &Tensor, table: &RopeTable, positions: &Positions, heads: 
 }
 
 /// `softmax(s q kᵀ) v` per head, over the visible keys.
-pub(super) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
+pub(super) fn attention(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    spec: &AttentionSpec,
+) -> Result<Tensor> {
     if let Some(sequences) = &spec.sequences {
         let alone = AttentionSpec { sequences: None, ..spec.clone() };
-        let part = |t: &Tensor, range: &Range<usize>| t.narrow(1, range.start, range.len())?.contiguous();
-        let apart = |range: Range<usize>| attention(&part(q, &range)?, &part(k, &range)?, &part(v, &range)?, &alone);
+        let part =
+            |t: &Tensor, range: &Range<usize>| t.narrow(1, range.start, range.len())?.contiguous();
+        let apart = |range: Range<usize>| {
+            attention(&part(q, &range)?, &part(k, &range)?, &part(v, &range)?, &alone)
+        };
         return Ok(Tensor::cat(&sequences.ranges().map(apart).collect::<Result<Vec<_>>>()?, 1)?); // (1, N, H*D)
     }
     let shares = shares(q, k, spec)?; // (B, H, T, S)
@@ -97,11 +113,15 @@ pub(super) fn shares(q: &Tensor, k: &Tensor, spec: &AttentionSpec) -> Result<Ten
 
 /// 1 where a query sees a key, (B, 1, T, S).
 fn visible(spec: &AttentionSpec, batch: usize, tokens: usize, keys: usize) -> Result<Tensor> {
-    let padding = spec.mask.as_ref().map(|mask| mask.to_dtype(DType::U8)?.to_vec2::<u8>()).transpose()?;
+    let padding =
+        spec.mask.as_ref().map(|mask| mask.to_dtype(DType::U8)?.to_vec2::<u8>()).transpose()?;
     let mut seen = Vec::with_capacity(batch * tokens * keys);
     for row in 0..batch {
         for query in 0..tokens {
-            let sees = |key: usize| (!spec.causal || spec.span(query).contains(&key)) && padding.as_ref().is_none_or(|p| p[row][key] != 0);
+            let sees = |key: usize| {
+                (!spec.causal || spec.span(query).contains(&key))
+                    && padding.as_ref().is_none_or(|p| p[row][key] != 0)
+            };
             seen.extend((0..keys).map(|key| u8::from(sees(key))));
         }
     }
@@ -114,7 +134,11 @@ pub(super) fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
 }
 
 /// Sum of the label losses over the normalizer; `kept` holds (row, label).
-pub(super) fn cross_entropy(logits: &Tensor, kept: &[(u32, u32)], normalizer: f64) -> Result<Tensor> {
+pub(super) fn cross_entropy(
+    logits: &Tensor,
+    kept: &[(u32, u32)],
+    normalizer: f64,
+) -> Result<Tensor> {
     let (rows, labels): (Vec<u32>, Vec<u32>) = kept.iter().copied().unzip();
     let count = rows.len();
     let logits = logits.index_select(&Tensor::from_vec(rows, count, logits.device())?, 0)?; // (kept, V)
@@ -128,7 +152,11 @@ pub(super) fn embedding(ids: &Tensor, w: &Tensor) -> Result<Tensor> {
     let mut dims = ids.dims().to_vec();
     dims.push(w.dim(1)?);
     let rows = w.index_select(&ids.flatten_all()?, 0)?.reshape(dims)?; // (.., C)
-    Ok(if matches!(rows.dtype(), DType::BF16 | DType::F16) { rows.to_dtype(DType::F32)? } else { rows })
+    Ok(if matches!(rows.dtype(), DType::BF16 | DType::F16) {
+        rows.to_dtype(DType::F32)?
+    } else {
+        rows
+    })
 }
 
 /// `x + b` over the last dimension.

@@ -35,7 +35,9 @@ impl Norm {
         let piece = w.len() * parallel::rows_per_piece(w.len());
         let mut y = vec![0.0; x.len()];
         parallel::each(x.chunks(piece).zip(y.chunks_mut(piece)), |(x, y)| {
-            x.chunks(w.len()).zip(y.chunks_mut(w.len())).for_each(|(x, y)| kernel::rms_norm(x, w, self.eps, y));
+            x.chunks(w.len())
+                .zip(y.chunks_mut(w.len()))
+                .for_each(|(x, y)| kernel::rms_norm(x, w, self.eps, y));
         });
         CpuStorage::F32(y)
     }
@@ -44,10 +46,13 @@ impl Norm {
         let values = Floats::read(x)?;
         let (width, piece) = (w.len(), w.len() * parallel::rows_per_piece(w.len()));
         let mut dx = vec![0.0; values.len()];
-        parallel::each(values.chunks(piece).zip(g.chunks(piece)).zip(dx.chunks_mut(piece)), |((x, g), dx)| {
-            let rows = x.chunks(width).zip(g.chunks(width)).zip(dx.chunks_mut(width));
-            rows.for_each(|((x, g), dx)| kernel::rms_norm_backward(x, g, w, self.eps, dx));
-        });
+        parallel::each(
+            values.chunks(piece).zip(g.chunks(piece)).zip(dx.chunks_mut(piece)),
+            |((x, g), dx)| {
+                let rows = x.chunks(width).zip(g.chunks(width)).zip(dx.chunks_mut(width));
+                rows.for_each(|((x, g), dx)| kernel::rms_norm_backward(x, g, w, self.eps, dx));
+            },
+        );
         Tensor::from_vec(dx, x.dims(), x.device())
     }
 
@@ -56,7 +61,9 @@ impl Norm {
         let piece = width * parallel::rows_per_piece(width);
         let parts = parallel::map(x.chunks(piece).zip(g.chunks(piece)), |(x, g)| {
             let mut dw = vec![0.0; width];
-            x.chunks(width).zip(g.chunks(width)).for_each(|(x, g)| kernel::rms_norm_weight(x, g, self.eps, &mut dw));
+            x.chunks(width)
+                .zip(g.chunks(width))
+                .for_each(|(x, g)| kernel::rms_norm_weight(x, g, self.eps, &mut dw));
             dw
         });
         let mut dw = vec![0.0; width];
@@ -93,13 +100,29 @@ impl CustomOp2 for Trained {
         "rms-norm-trained"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, x_layout: &Layout, w: &CpuStorage, w_layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        Ok((self.norm.forward(floats(x, x_layout)?, floats(w, w_layout)?), x_layout.shape().clone()))
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        w: &CpuStorage,
+        w_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        Ok((
+            self.norm.forward(floats(x, x_layout)?, floats(w, w_layout)?),
+            x_layout.shape().clone(),
+        ))
     }
 
-    fn bwd(&self, x: &Tensor, w: &Tensor, _y: &Tensor, g: &Tensor) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        _y: &Tensor,
+        g: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
         let g = Floats::read(g)?;
-        let dx = x.track_op().then(|| self.norm.input_gradient(x, &g, &Floats::read(w)?)).transpose()?;
+        let dx =
+            x.track_op().then(|| self.norm.input_gradient(x, &g, &Floats::read(w)?)).transpose()?;
         let dw = self.norm.weight_gradient(&Floats::read(x)?, &g, w.elem_count());
         Ok((dx, Some(Tensor::from_vec(dw, w.dims(), w.device())?)))
     }

@@ -62,7 +62,8 @@ impl RopeScaling {
             Self::Linear { factor } => frequency / factor,
             Self::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_positions } => {
                 let turns = original_max_positions * frequency / std::f64::consts::TAU;
-                let blend = ((turns - low_freq_factor) / (high_freq_factor - low_freq_factor)).clamp(0.0, 1.0);
+                let blend = ((turns - low_freq_factor) / (high_freq_factor - low_freq_factor))
+                    .clamp(0.0, 1.0);
                 frequency * (blend + (1.0 - blend) / factor)
             }
         }
@@ -100,7 +101,11 @@ impl RopeTable {
     /// [`NnError::Shape`] for a head of zero or an odd number of dimensions.
     pub fn new(spec: &RopeSpec, device: &Device) -> Result<Self> {
         if spec.head_dim == 0 || !spec.head_dim.is_multiple_of(2) {
-            return Err(NnError::Shape { what: "head to rotate", expected: "an even number of dimensions".to_owned(), found: vec![spec.head_dim] });
+            return Err(NnError::Shape {
+                what: "head to rotate",
+                expected: "an even number of dimensions".to_owned(),
+                found: vec![spec.head_dim],
+            });
         }
         Ok(Self { spec: *spec, device: device.clone(), angles: Arc::default() })
     }
@@ -116,22 +121,39 @@ impl RopeTable {
         if let Some(ready) = angles.as_ref().filter(|ready| ready.positions >= end) {
             return Ok(ready.clone());
         }
-        let positions = end.checked_next_power_of_two().unwrap_or(end).max(FIRST).min(self.spec.positions);
+        let positions =
+            end.checked_next_power_of_two().unwrap_or(end).max(FIRST).min(self.spec.positions);
         let frequencies = self.spec.frequencies();
-        let turned = || (0..positions).flat_map(|position| frequencies.iter().map(move |f| position as f64 * f));
+        let turned = || {
+            (0..positions).flat_map(|position| frequencies.iter().map(move |f| position as f64 * f))
+        };
         let dims = (positions, frequencies.len());
-        let cos = Tensor::from_vec(turned().map(|a| a.cos() as f32).collect::<Vec<_>>(), dims, &self.device)?; // (P, D/2)
-        let sin = Tensor::from_vec(turned().map(|a| a.sin() as f32).collect::<Vec<_>>(), dims, &self.device)?; // (P, D/2)
+        let cos = Tensor::from_vec(
+            turned().map(|a| a.cos() as f32).collect::<Vec<_>>(),
+            dims,
+            &self.device,
+        )?; // (P, D/2)
+        let sin = Tensor::from_vec(
+            turned().map(|a| a.sin() as f32).collect::<Vec<_>>(),
+            dims,
+            &self.device,
+        )?; // (P, D/2)
         Ok(angles.insert(Angles { cos, sin, positions }).clone())
     }
 
     /// Cosines and sines (T, D/2) of `tokens` positions, in the type of `like`.
-    pub(super) fn tensors(&self, positions: &Positions, tokens: usize, like: &Tensor) -> Result<(Tensor, Tensor)> {
+    pub(super) fn tensors(
+        &self,
+        positions: &Positions,
+        tokens: usize,
+        like: &Tensor,
+    ) -> Result<(Tensor, Tensor)> {
         let Angles { cos, sin, .. } = self.up_to(positions.end(tokens))?;
         let part = |table: &Tensor| match positions {
             Positions::From(offset) => table.narrow(0, *offset, tokens),
             Positions::Restarting(_) => {
-                let places: Vec<u32> = positions.list(tokens).into_iter().map(|position| position as u32).collect();
+                let places: Vec<u32> =
+                    positions.list(tokens).into_iter().map(|position| position as u32).collect();
                 table.index_select(&Tensor::from_vec(places, tokens, table.device())?, 0)
             }
         };
@@ -148,20 +170,38 @@ impl RopeTable {
 /// [`NnError::OutOfRange`] beyond the table's positions, [`NnError::Shape`] when the width is not `heads * D`.
 /// # Source
 /// Su et al. 2021, arXiv:2104.09864, with the halves paired as in transformers
-pub fn rope(x: &Tensor, table: &RopeTable, positions: impl Into<Positions>, heads: usize) -> Result<Tensor> {
+pub fn rope(
+    x: &Tensor,
+    table: &RopeTable,
+    positions: impl Into<Positions>,
+    heads: usize,
+) -> Result<Tensor> {
     let ((_, tokens, width), positions) = (x.dims3()?, positions.into());
     let head_dim = table.spec.head_dim;
     if width != heads * head_dim {
-        return Err(NnError::Shape { what: "heads to rotate", expected: format!("(B, T, {heads}*{head_dim})"), found: x.dims().to_vec() });
+        return Err(NnError::Shape {
+            what: "heads to rotate",
+            expected: format!("(B, T, {heads}*{head_dim})"),
+            found: x.dims().to_vec(),
+        });
     }
     let end = positions.end(tokens);
     if end > table.positions() {
-        return Err(NnError::OutOfRange { what: "position", index: end as i64 - 1, limit: table.positions() });
+        return Err(NnError::OutOfRange {
+            what: "position",
+            index: end as i64 - 1,
+            limit: table.positions(),
+        });
     }
     if !is_native(x) {
         return portable::rope(x, table, &positions, heads);
     }
-    Ok(x.contiguous()?.apply_op1(Rope { angles: table.up_to(end)?, head_dim, positions: positions.list(tokens).into(), sign: 1.0 })?)
+    Ok(x.contiguous()?.apply_op1(Rope {
+        angles: table.up_to(end)?,
+        head_dim,
+        positions: positions.list(tokens).into(),
+        sign: 1.0,
+    })?)
 }
 
 /// The rotation; its gradient is the rotation back.
@@ -191,7 +231,9 @@ impl CustomOp1 for Rope {
             for (row, (x, y)) in x.chunks(width).zip(y.chunks_mut(width)).enumerate() {
                 let angles = self.positions[(piece * rows + row) % tokens] * half;
                 let (cos, sin) = (&cos[angles..][..half], &sin[angles..][..half]);
-                x.chunks(head).zip(y.chunks_mut(head)).for_each(|(x, y)| kernel::rotate(x, cos, sin, self.sign, y));
+                x.chunks(head)
+                    .zip(y.chunks_mut(head))
+                    .for_each(|(x, y)| kernel::rotate(x, cos, sin, self.sign, y));
             }
         });
         Ok((CpuStorage::F32(y), layout.shape().clone()))
@@ -235,25 +277,37 @@ mod tests {
     #[test]
     fn packed_sequences_begin_at_position_zero_each() {
         let (table, sequences) = (table(), Sequences::new(&[3, 1, 5]));
-        check("packed rope", &[&[1, 9, 12]], |x| rope(&x[0], &table, Positions::Restarting(sequences.clone()), 2));
+        check("packed rope", &[&[1, 9, 12]], |x| {
+            rope(&x[0], &table, Positions::Restarting(sequences.clone()), 2)
+        });
         let x = normal("x", &[1, 9, 12]);
         let packed = rope(&x, &table, Positions::Restarting(sequences.clone()), 2).expect("works");
         for range in sequences.ranges() {
             let part = |t: &Tensor| t.narrow(1, range.start, range.len()).expect("a part");
-            assert_close("packed", &flat(&part(&packed)), &flat(&rope(&part(&x), &table, 0, 2).expect("works")));
+            assert_close(
+                "packed",
+                &flat(&part(&packed)),
+                &flat(&rope(&part(&x), &table, 0, 2).expect("works")),
+            );
         }
     }
 
     #[test]
     fn a_table_of_two_thousand_million_positions_takes_memory_for_those_that_are_used() {
         let spec = |positions| RopeSpec { positions, ..spec(RopeScaling::Default) };
-        let (long, short) = (RopeTable::new(&spec(1 << 31), &Device::Cpu).expect("a table"), RopeTable::new(&spec(700), &Device::Cpu).expect("a table"));
+        let (long, short) = (
+            RopeTable::new(&spec(1 << 31), &Device::Cpu).expect("a table"),
+            RopeTable::new(&spec(700), &Device::Cpu).expect("a table"),
+        );
         let x = normal("x", &[1, 300, 12]);
         let turn = |table: &RopeTable, from: usize| flat(&rope(&x, table, from, 2).expect("works"));
         for from in [0, 400] {
             assert_eq!(turn(&long, from), turn(&short, from));
         }
-        assert_eq!(long.angles.lock().expect("a lock").as_ref().map(|angles| angles.positions), Some(1024));
+        assert_eq!(
+            long.angles.lock().expect("a lock").as_ref().map(|angles| angles.positions),
+            Some(1024)
+        );
         assert!(rope(&x, &short, 401, 2).is_err());
     }
 
@@ -261,14 +315,26 @@ mod tests {
     fn scores_depend_on_the_distance_only() {
         let (table, q, k) = (table(), normal("q", &[1, 1, 6]), normal("k", &[1, 1, 6]));
         let turn = |x: &Tensor, position| rope(x, &table, position, 1).expect("works");
-        let score = |at: usize| (turn(&q, at + 7) * turn(&k, at)).and_then(|p| p.sum_all()).map(|s| flat(&s)[0]).expect("a score");
+        let score = |at: usize| {
+            (turn(&q, at + 7) * turn(&k, at))
+                .and_then(|p| p.sum_all())
+                .map(|s| flat(&s)[0])
+                .expect("a score")
+        };
         assert!((score(0) - score(30)).abs() < 1e-4);
     }
 
     #[test]
     fn llama_3_keeps_high_frequencies_divides_low_ones_and_blends_between() {
-        let scaling = RopeScaling::Llama3 { factor: 32.0, low_freq_factor: 1.0, high_freq_factor: 4.0, original_max_positions: 8192.0 };
-        let spec = |scaling| RopeSpec { head_dim: 64, theta: 500_000.0, scaling, positions: 1 }.frequencies();
+        let scaling = RopeScaling::Llama3 {
+            factor: 32.0,
+            low_freq_factor: 1.0,
+            high_freq_factor: 4.0,
+            original_max_positions: 8192.0,
+        };
+        let spec = |scaling| {
+            RopeSpec { head_dim: 64, theta: 500_000.0, scaling, positions: 1 }.frequencies()
+        };
         let (plain, scaled) = (spec(RopeScaling::Default), spec(scaling));
         // The planes at which transformers 4.57 keeps, blends and divides for Llama 3.2 1B.
         assert_eq!(plain[..15], scaled[..15]);

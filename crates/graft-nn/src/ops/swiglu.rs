@@ -17,7 +17,11 @@ use crate::{NnError, Result, Tensor, kernel};
 /// Shazeer 2020, arXiv:2002.05202
 pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     if gate.shape() != up.shape() {
-        return Err(NnError::Shape { what: "second operand of swiglu", expected: format!("{:?}", gate.dims()), found: up.dims().to_vec() });
+        return Err(NnError::Shape {
+            what: "second operand of swiglu",
+            expected: format!("{:?}", gate.dims()),
+            found: up.dims().to_vec(),
+        });
     }
     if !is_native(gate) || !is_native(up) {
         return portable::swiglu(gate, up);
@@ -32,7 +36,13 @@ impl CustomOp2 for Swiglu {
         "swiglu"
     }
 
-    fn cpu_fwd(&self, gate: &CpuStorage, gate_layout: &Layout, up: &CpuStorage, up_layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        gate: &CpuStorage,
+        gate_layout: &Layout,
+        up: &CpuStorage,
+        up_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (gate, up) = (floats(gate, gate_layout)?, floats(up, up_layout)?);
         let mut y = vec![0.0; gate.len()];
         let pieces = gate.chunks(CHUNK).zip(up.chunks(CHUNK)).zip(y.chunks_mut(CHUNK));
@@ -40,7 +50,13 @@ impl CustomOp2 for Swiglu {
         Ok((CpuStorage::F32(y), gate_layout.shape().clone()))
     }
 
-    fn bwd(&self, gate: &Tensor, up: &Tensor, _y: &Tensor, g: &Tensor) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        gate: &Tensor,
+        up: &Tensor,
+        _y: &Tensor,
+        g: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
         let (a, b, g) = (Floats::read(gate)?, Floats::read(up)?, Floats::read(g)?);
         let (mut da, mut db) = (vec![0.0; a.len()], vec![0.0; a.len()]);
         let inputs = a.chunks(CHUNK).zip(b.chunks(CHUNK)).zip(g.chunks(CHUNK));
@@ -59,7 +75,9 @@ mod tests {
     #[test]
     fn both_operands_get_their_gradient() {
         check("swiglu", &[&[3, 11], &[3, 11]], |x| swiglu(&x[0], &x[1]));
-        check("swiglu on large inputs", &[&[2, 5000], &[2, 5000]], |x| swiglu(&(&x[0] * 30.0)?, &x[1]));
+        check("swiglu on large inputs", &[&[2, 5000], &[2, 5000]], |x| {
+            swiglu(&(&x[0] * 30.0)?, &x[1])
+        });
     }
 
     #[test]

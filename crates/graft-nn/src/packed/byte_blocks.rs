@@ -22,7 +22,10 @@ impl ByteBlocks {
     /// Packs finite numbers.
     pub(super) fn pack(values: &[f32]) -> Self {
         let levels = levels();
-        let scales: Vec<f32> = values.chunks(BLOCK).map(|block| block.iter().fold(0.0, |most: f32, value| most.max(value.abs()))).collect();
+        let scales: Vec<f32> = values
+            .chunks(BLOCK)
+            .map(|block| block.iter().fold(0.0, |most: f32, value| most.max(value.abs())))
+            .collect();
         let code = |(index, value): (usize, &f32)| {
             let scale = scales[index / BLOCK];
             nearest(&levels, if scale > 0.0 { value / scale } else { 0.0 })
@@ -33,7 +36,11 @@ impl ByteBlocks {
 
     /// The numbers.
     pub(super) fn unpack(&self) -> Vec<f32> {
-        self.codes.iter().enumerate().map(|(index, code)| self.levels[usize::from(*code)] * self.scales[index / self.block]).collect()
+        self.codes
+            .iter()
+            .enumerate()
+            .map(|(index, code)| self.levels[usize::from(*code)] * self.scales[index / self.block])
+            .collect()
     }
 
     /// One code a number.
@@ -111,6 +118,11 @@ mod tests {
     #[test]
     fn every_level_is_its_own_code() {
         let levels = levels();
-        assert!(levels.iter().enumerate().all(|(code, level)| usize::from(nearest(&levels, *level)) == code));
+        assert!(
+            levels
+                .iter()
+                .enumerate()
+                .all(|(code, level)| usize::from(nearest(&levels, *level)) == code)
+        );
     }
 }

@@ -26,19 +26,27 @@ impl Ggml {
     /// In words, when a row is no whole number of blocks or the bytes are no whole number of rows.
     pub fn new(kind: GgmlDType, bytes: Vec<u8>, width: usize) -> std::result::Result<Self, String> {
         if width == 0 || !width.is_multiple_of(kind.block_size()) {
-            return Err(format!("rows of {width} numbers are no whole blocks of {} ({kind:?})", kind.block_size()));
+            return Err(format!(
+                "rows of {width} numbers are no whole blocks of {} ({kind:?})",
+                kind.block_size()
+            ));
         }
         let packed = Self { kind, bytes: bytes.into(), width };
         match packed.bytes.len() % packed.row() {
             0 => Ok(packed),
-            _ => Err(format!("{} bytes are no whole rows of {} ({kind:?})", packed.bytes.len(), packed.row())),
+            _ => Err(format!(
+                "{} bytes are no whole rows of {} ({kind:?})",
+                packed.bytes.len(),
+                packed.row()
+            )),
         }
     }
 
     /// The same rows in another order: row `i` of the result is row `from(i)`.
     pub fn reordered(&self, from: impl Fn(usize) -> usize) -> Self {
         let row = self.row();
-        let rows = (0..self.rows()).filter_map(|index| self.bytes.get(from(index) * row..(from(index) + 1) * row));
+        let rows = (0..self.rows())
+            .filter_map(|index| self.bytes.get(from(index) * row..(from(index) + 1) * row));
         Self { bytes: rows.flatten().copied().collect(), ..self.clone() }
     }
 
@@ -126,14 +134,36 @@ mod tests {
     /// Packed by candle, and the numbers that candle reads out of it.
     fn packed(kind: GgmlDType, (rows, width): (usize, usize)) -> (Ggml, Vec<f32>) {
         let values = Rng::new(3).stream("ggml", "w").normal(0.0, 0.05, rows * width);
-        let whole = QTensor::quantize(&Tensor::from_vec(values, (rows, width), &Device::Cpu).expect("a matrix"), kind).expect("packs");
-        let numbers = whole.dequantize(&Device::Cpu).expect("numbers").flatten_all().expect("flat").to_vec1().expect("values");
-        (Ggml::new(kind, whole.data().expect("bytes").into_owned(), width).expect("whole rows"), numbers)
+        let whole = QTensor::quantize(
+            &Tensor::from_vec(values, (rows, width), &Device::Cpu).expect("a matrix"),
+            kind,
+        )
+        .expect("packs");
+        let numbers = whole
+            .dequantize(&Device::Cpu)
+            .expect("numbers")
+            .flatten_all()
+            .expect("flat")
+            .to_vec1()
+            .expect("values");
+        (
+            Ggml::new(kind, whole.data().expect("bytes").into_owned(), width).expect("whole rows"),
+            numbers,
+        )
     }
 
     #[test]
     fn pieces_of_rows_give_the_numbers_of_the_whole() {
-        for kind in [GgmlDType::Q8_0, GgmlDType::Q4_0, GgmlDType::Q5_1, GgmlDType::Q2K, GgmlDType::Q3K, GgmlDType::Q4K, GgmlDType::Q5K, GgmlDType::Q6K] {
+        for kind in [
+            GgmlDType::Q8_0,
+            GgmlDType::Q4_0,
+            GgmlDType::Q5_1,
+            GgmlDType::Q2K,
+            GgmlDType::Q3K,
+            GgmlDType::Q4K,
+            GgmlDType::Q5K,
+            GgmlDType::Q6K,
+        ] {
             let (blocks, numbers) = packed(kind, (130, 512));
             assert!(blocks.fits((130, 512)) && !blocks.fits((512, 130)));
             let mut values = vec![0.0; numbers.len()];
@@ -154,6 +184,8 @@ mod tests {
     #[test]
     fn broken_rows_are_refused_in_words() {
         assert!(Ggml::new(GgmlDType::Q4K, vec![0; 144], 64).expect_err("refused").contains("256"));
-        assert!(Ggml::new(GgmlDType::Q8_0, vec![0; 33], 32).expect_err("refused").contains("33 bytes"));
+        assert!(
+            Ggml::new(GgmlDType::Q8_0, vec![0; 33], 32).expect_err("refused").contains("33 bytes")
+        );
     }
 }

@@ -57,7 +57,9 @@ impl Scales {
     fn unpack(&self) -> Vec<f32> {
         match self {
             Self::Plain(scales) => scales.clone(),
-            Self::Double { blocks, offset } => blocks.unpack().into_iter().map(|distance| distance + offset).collect(),
+            Self::Double { blocks, offset } => {
+                blocks.unpack().into_iter().map(|distance| distance + offset).collect()
+            }
         }
     }
 
@@ -84,10 +86,22 @@ impl Nf4 {
 
     /// Packs finite numbers.
     pub(super) fn pack(values: &[f32], double: bool) -> Self {
-        let scales: Vec<f32> = values.chunks(BLOCK).map(|block| block.iter().fold(0.0, |most: f32, value| most.max(value.abs()))).collect();
-        let code = |index: usize| values.get(index).map_or(ZERO, |value| nearest(*value, scales[index / BLOCK]));
-        let codes = (0..values.len().div_ceil(2)).map(|pair| code(2 * pair) << 4 | code(2 * pair + 1)).collect();
-        Self { codes, scales: if double { doubled(&scales) } else { Scales::Plain(scales) }, block: BLOCK, levels: NF4 }
+        let scales: Vec<f32> = values
+            .chunks(BLOCK)
+            .map(|block| block.iter().fold(0.0, |most: f32, value| most.max(value.abs())))
+            .collect();
+        let code = |index: usize| {
+            values.get(index).map_or(ZERO, |value| nearest(*value, scales[index / BLOCK]))
+        };
+        let codes = (0..values.len().div_ceil(2))
+            .map(|pair| code(2 * pair) << 4 | code(2 * pair + 1))
+            .collect();
+        Self {
+            codes,
+            scales: if double { doubled(&scales) } else { Scales::Plain(scales) },
+            block: BLOCK,
+            levels: NF4,
+        }
     }
 
     /// Writes the numbers, row by row.
@@ -95,9 +109,13 @@ impl Nf4 {
         let scales = self.scales.unpack();
         let blocks = parallel::rows_per_piece(self.block);
         // Blocks are even, so none begins in the middle of a byte.
-        let pieces = values.chunks_mut(blocks * self.block).zip(self.codes.chunks(blocks * self.block / 2)).zip(scales.chunks(blocks));
+        let pieces = values
+            .chunks_mut(blocks * self.block)
+            .zip(self.codes.chunks(blocks * self.block / 2))
+            .zip(scales.chunks(blocks));
         parallel::each(pieces, |((values, codes), scales)| {
-            let blocks = values.chunks_mut(self.block).zip(codes.chunks(self.block / 2)).zip(scales);
+            let blocks =
+                values.chunks_mut(self.block).zip(codes.chunks(self.block / 2)).zip(scales);
             blocks.for_each(|((values, codes), scale)| self.unpack_block(values, codes, *scale));
         });
     }
@@ -135,7 +153,10 @@ impl Nf4 {
     }
 
     pub(super) fn fits(&self, count: usize) -> bool {
-        self.block >= 2 && self.block.is_multiple_of(2) && self.codes.len() == count.div_ceil(2) && self.scales.count() == count.div_ceil(self.block)
+        self.block >= 2
+            && self.block.is_multiple_of(2)
+            && self.codes.len() == count.div_ceil(2)
+            && self.scales.count() == count.div_ceil(self.block)
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -159,7 +180,8 @@ fn nearest(value: f32, scale: f32) -> u8 {
 }
 
 fn doubled(scales: &[f32]) -> Scales {
-    let offset = (scales.iter().map(|scale| f64::from(*scale)).sum::<f64>() / scales.len() as f64) as f32;
+    let offset =
+        (scales.iter().map(|scale| f64::from(*scale)).sum::<f64>() / scales.len() as f64) as f32;
     let distances: Vec<f32> = scales.iter().map(|scale| scale - offset).collect();
     Scales::Double { blocks: ByteBlocks::pack(&distances), offset }
 }
@@ -179,18 +201,21 @@ mod tests {
 
     #[test]
     fn the_largest_of_a_block_is_kept_exactly_without_double_quantization() {
-        let values: Vec<f32> = (0..150).map(|index| ((index * 37 % 91) as f32 - 45.0) / 7.0).collect();
+        let values: Vec<f32> =
+            (0..150).map(|index| ((index * 37 % 91) as f32 - 45.0) / 7.0).collect();
         let mut unpacked = vec![0.0; values.len()];
         Nf4::pack(&values, false).unpack(&mut unpacked);
         for (before, after) in values.chunks(BLOCK).zip(unpacked.chunks(BLOCK)) {
-            let most = |values: &[f32]| values.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
+            let most =
+                |values: &[f32]| values.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
             assert_eq!(most(before), most(after));
         }
     }
 
     #[test]
     fn packing_what_was_unpacked_changes_nothing() {
-        let values: Vec<f32> = (0..129).map(|index| ((index * 29 % 83) as f32 - 41.0) / 11.0).collect();
+        let values: Vec<f32> =
+            (0..129).map(|index| ((index * 29 % 83) as f32 - 41.0) / 11.0).collect();
         let packed = Nf4::pack(&values, false);
         let mut unpacked = vec![0.0; values.len()];
         packed.unpack(&mut unpacked);

@@ -65,7 +65,10 @@ impl Table {
         let pair = |byte: usize| [nf4.levels()[byte >> 4], nf4.levels()[byte & 15]];
         let scales = match nf4.scales() {
             Scales::Plain(scales) => Levels::Plain(vector(scales, device)?),
-            Scales::Double { blocks, offset } => Levels::Double { distances: Box::new(Self::byte_blocks(blocks, device)?), offset: f64::from(*offset) },
+            Scales::Double { blocks, offset } => Levels::Double {
+                distances: Box::new(Self::byte_blocks(blocks, device)?),
+                offset: f64::from(*offset),
+            },
         };
         let table = Tensor::from_vec((0..256).flat_map(pair).collect(), (256, 2), device)?;
         Ok(Self { codes: vector(nf4.codes(), device)?, table, scales, block: nf4.block(), count })
@@ -73,15 +76,31 @@ impl Table {
 
     fn int8(int8: &Int8, (d_out, d_in): (usize, usize), device: &Device) -> Result<Self> {
         let codes: Vec<u8> = int8.codes().iter().map(|code| *code as u8).collect();
-        let table = Tensor::from_vec((0..=255_u8).map(|byte| f32::from(byte as i8)).collect(), (256, 1), device)?;
+        let table = Tensor::from_vec(
+            (0..=255_u8).map(|byte| f32::from(byte as i8)).collect(),
+            (256, 1),
+            device,
+        )?;
         let steps: Vec<f32> = int8.scales().iter().map(|scale| scale / 127.0).collect();
-        Ok(Self { codes: vector(&codes, device)?, table, scales: Levels::Plain(vector(&steps, device)?), block: d_in, count: d_out * d_in })
+        Ok(Self {
+            codes: vector(&codes, device)?,
+            table,
+            scales: Levels::Plain(vector(&steps, device)?),
+            block: d_in,
+            count: d_out * d_in,
+        })
     }
 
     fn byte_blocks(blocks: &ByteBlocks, device: &Device) -> Result<Self> {
         let table = Tensor::from_slice(blocks.levels(), (256, 1), device)?;
         let scales = Levels::Plain(vector(blocks.scales(), device)?);
-        Ok(Self { codes: vector(blocks.codes(), device)?, table, scales, block: blocks.block(), count: blocks.codes().len() })
+        Ok(Self {
+            codes: vector(blocks.codes(), device)?,
+            table,
+            scales,
+            block: blocks.block(),
+            count: blocks.codes().len(),
+        })
     }
 
     /// (count,)
@@ -91,15 +110,22 @@ impl Table {
             Levels::Double { distances, offset } => (distances.unpack()? + *offset)?,
         };
         // As an index of its own type, 255 would mean "nothing" to candle.
-        let levels = self.table.index_select(&self.codes.to_dtype(DType::U32)?, 0)?.flatten_all()?;
+        let levels =
+            self.table.index_select(&self.codes.to_dtype(DType::U32)?, 0)?.flatten_all()?;
         let (blocks, whole) = (self.count / self.block, self.count / self.block * self.block);
         let mut parts = Vec::with_capacity(2);
         if blocks > 0 {
             let levels = levels.narrow(0, 0, whole)?.reshape((blocks, self.block))?;
-            parts.push(levels.broadcast_mul(&scales.narrow(0, 0, blocks)?.unsqueeze(1)?)?.flatten_all()?);
+            parts.push(
+                levels.broadcast_mul(&scales.narrow(0, 0, blocks)?.unsqueeze(1)?)?.flatten_all()?,
+            );
         }
         if whole < self.count {
-            parts.push(levels.narrow(0, whole, self.count - whole)?.broadcast_mul(&scales.narrow(0, blocks, 1)?)?);
+            parts.push(
+                levels
+                    .narrow(0, whole, self.count - whole)?
+                    .broadcast_mul(&scales.narrow(0, blocks, 1)?)?,
+            );
         }
         Ok(Tensor::cat(&parts, 0)?)
     }
@@ -122,40 +148,71 @@ mod tests {
     use crate::Rng;
 
     fn matrix(rows: usize, columns: usize) -> Tensor {
-        Tensor::from_vec(Rng::new(3).stream("resident", "w").normal(0.0, 0.05, rows * columns), (rows, columns), &Device::Cpu).expect("a matrix")
+        Tensor::from_vec(
+            Rng::new(3).stream("resident", "w").normal(0.0, 0.05, rows * columns),
+            (rows, columns),
+            &Device::Cpu,
+        )
+        .expect("a matrix")
     }
 
     fn bits(values: &Tensor) -> Vec<u32> {
-        values.flatten_all().and_then(|flat| flat.to_vec1::<f32>()).expect("values").into_iter().map(f32::to_bits).collect()
+        values
+            .flatten_all()
+            .and_then(|flat| flat.to_vec1::<f32>())
+            .expect("values")
+            .into_iter()
+            .map(f32::to_bits)
+            .collect()
     }
 
     #[test]
     fn a_device_unpacks_the_very_numbers_of_the_processor() {
-        for quantization in [Quantization::Nf4 { double: true }, Quantization::Nf4 { double: false }, Quantization::Int8] {
+        for quantization in [
+            Quantization::Nf4 { double: true },
+            Quantization::Nf4 { double: false },
+            Quantization::Int8,
+        ] {
             for (rows, columns) in [(1, 1), (5, 13), (3, 64), (129, 257)] {
                 let packed = Packed::new(&matrix(rows, columns), quantization).expect("packs");
-                let resident = Resident::new(packed.numbers(), packed.dims(), &Device::Cpu).expect("copies");
+                let resident =
+                    Resident::new(packed.numbers(), packed.dims(), &Device::Cpu).expect("copies");
                 let unpacked = resident.tensor(packed.dims()).expect("unpacks");
-                assert_eq!(bits(&unpacked), bits(&packed.on_processor()), "{quantization:?} {rows} x {columns}");
+                assert_eq!(
+                    bits(&unpacked),
+                    bits(&packed.on_processor()),
+                    "{quantization:?} {rows} x {columns}"
+                );
             }
         }
     }
 
     #[test]
     fn a_byte_of_255_is_a_code_like_any_other() {
-        let ones = Packed::new(&Tensor::ones((2, 64), DType::F32, &Device::Cpu).expect("ones"), Quantization::Nf4 { double: false }).expect("packs");
+        let ones = Packed::new(
+            &Tensor::ones((2, 64), DType::F32, &Device::Cpu).expect("ones"),
+            Quantization::Nf4 { double: false },
+        )
+        .expect("packs");
         let Numbers::Nf4(nf4) = ones.numbers() else { unreachable!("asked for NF4") };
         assert!(nf4.codes().iter().all(|code| *code == 255));
-        let unpacked = Resident::new(ones.numbers(), (2, 64), &Device::Cpu).expect("copies").tensor((2, 64)).expect("unpacks");
+        let unpacked = Resident::new(ones.numbers(), (2, 64), &Device::Cpu)
+            .expect("copies")
+            .tensor((2, 64))
+            .expect("unpacks");
         assert_eq!(bits(&unpacked), vec![1.0_f32.to_bits(); 128]);
     }
 
     #[test]
     fn the_blocks_of_a_gguf_file_are_unpacked_by_candle() {
         let quantized = QTensor::quantize(&matrix(4, 256), GgmlDType::Q4K).expect("packs");
-        let ggml = Ggml::new(GgmlDType::Q4K, quantized.data().expect("bytes").into_owned(), 256).expect("whole rows");
+        let ggml = Ggml::new(GgmlDType::Q4K, quantized.data().expect("bytes").into_owned(), 256)
+            .expect("whole rows");
         let packed = Packed::from_numbers((4, 256), Numbers::Ggml(ggml)).expect("fits");
         let resident = Resident::new(packed.numbers(), (4, 256), &Device::Cpu).expect("copies");
-        assert_eq!(bits(&resident.tensor((4, 256)).expect("unpacks")), bits(&packed.on_processor()));
+        assert_eq!(
+            bits(&resident.tensor((4, 256)).expect("unpacks")),
+            bits(&packed.on_processor())
+        );
     }
 }

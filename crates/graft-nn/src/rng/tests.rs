@@ -15,8 +15,12 @@ fn the_same_names_give_the_same_values_in_any_order() {
 #[test]
 fn each_of_seed_purpose_name_and_index_changes_the_values() {
     let base = first(Rng::new(7), "init", "a", 0);
-    let others =
-        [first(Rng::new(8), "init", "a", 0), first(Rng::new(7), "drop", "a", 0), first(Rng::new(7), "init", "b", 0), first(Rng::new(7), "init", "a", 1)];
+    let others = [
+        first(Rng::new(8), "init", "a", 0),
+        first(Rng::new(7), "drop", "a", 0),
+        first(Rng::new(7), "init", "b", 0),
+        first(Rng::new(7), "init", "a", 1),
+    ];
     for other in others {
         assert!(base.iter().zip(&other).all(|(x, y)| x != y), "{base:?} {other:?}");
     }
@@ -31,7 +35,8 @@ fn moving_a_letter_from_purpose_to_name_changes_the_values() {
 #[test]
 fn a_longer_draw_begins_with_the_shorter_one() {
     let rng = Rng::new(1);
-    let (short, long) = (rng.stream("init", "w").normal(0.0, 1.0, 5), rng.stream("init", "w").normal(0.0, 1.0, 50));
+    let (short, long) =
+        (rng.stream("init", "w").normal(0.0, 1.0, 5), rng.stream("init", "w").normal(0.0, 1.0, 50));
     assert_eq!(short[..], long[..5]);
 }
 
@@ -40,7 +45,10 @@ fn uniform_and_normal_have_their_moments() {
     let n = 100_000;
     let moments = |values: Vec<f32>| {
         let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / n as f64;
-        (mean, (values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n as f64).sqrt())
+        (
+            mean,
+            (values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n as f64).sqrt(),
+        )
     };
     let (mean, std) = moments(Rng::new(3).stream("test", "uniform").uniform(-1.0, 3.0, n));
     assert!((mean - 1.0).abs() < 0.02 && (std - 4.0 / 12f64.sqrt()).abs() < 0.02, "{mean} {std}");

@@ -35,19 +35,33 @@ pub(super) fn read(path: &Path, file: &File, length: u64) -> Result<Header, Tens
         return Err(malformed(format!("its first bytes announce a header of {size} bytes")));
     }
     if 8 + size > length {
-        return Err(TensorFileError::Truncated { path: path.to_owned(), announced: 8 + size, found: length });
+        return Err(TensorFileError::Truncated {
+            path: path.to_owned(),
+            announced: 8 + size,
+            found: length,
+        });
     }
     let mut json = vec![0; size as usize];
     file.read_exact_at(&mut json, 8).map_err(io)?;
-    let json: RawHeader = serde_json::from_slice(&json).map_err(|error| malformed(format!("its header is no JSON object of tensors ({error})")))?;
+    let json: RawHeader = serde_json::from_slice(&json)
+        .map_err(|error| malformed(format!("its header is no JSON object of tensors ({error})")))?;
     let header = parse(json, 8 + size).map_err(malformed)?;
-    let end = header.data_start.saturating_add(header.entries.values().map(|entry| entry.end).max().unwrap_or(0));
+    let end = header
+        .data_start
+        .saturating_add(header.entries.values().map(|entry| entry.end).max().unwrap_or(0));
     if end > length {
-        return Err(TensorFileError::Truncated { path: path.to_owned(), announced: end, found: length });
+        return Err(TensorFileError::Truncated {
+            path: path.to_owned(),
+            announced: end,
+            found: length,
+        });
     }
     check_layout(&header.entries).map_err(malformed)?;
     if end < length {
-        return Err(malformed(format!("{} bytes after its last tensor belong to none", length - end)));
+        return Err(malformed(format!(
+            "{} bytes after its last tensor belong to none",
+            length - end
+        )));
     }
     Ok(header)
 }
@@ -84,7 +98,10 @@ impl<'de> Deserialize<'de> for RawHeader {
                 while let Some(name) = map.next_key::<String>()? {
                     let is_repeated = if name == "__metadata__" {
                         let texts = map.next_value::<BTreeMap<String, Value>>()?;
-                        header.metadata = texts.into_iter().filter_map(|(key, text)| Some((key, text.as_str()?.to_owned()))).collect();
+                        header.metadata = texts
+                            .into_iter()
+                            .filter_map(|(key, text)| Some((key, text.as_str()?.to_owned())))
+                            .collect();
                         std::mem::replace(&mut has_metadata, true)
                     } else if header.tensors.contains_key(&name) {
                         map.next_value::<IgnoredAny>()?;
@@ -144,10 +161,17 @@ fn entry(raw: RawEntry) -> Result<Entry, String> {
         self::dtype(&dtype).ok_or_else(|| format!("is stored as {dtype}, which is not read (F32, F16, BF16, F64, I64, I32, U32, U8, I8 are)"))?;
     let Sizes(shape) = raw.shape.ok_or("has no shape")?;
     let Sizes(offsets) = raw.data_offsets.ok_or("has no data_offsets")?;
-    let [start, end] = offsets[..] else { return Err(format!("has {} data_offsets instead of 2", offsets.len())) };
-    let bytes = shape.iter().try_fold(width, |product, size| product.checked_mul(*size)).ok_or("has an absurd shape")?;
+    let [start, end] = offsets[..] else {
+        return Err(format!("has {} data_offsets instead of 2", offsets.len()));
+    };
+    let bytes = shape
+        .iter()
+        .try_fold(width, |product, size| product.checked_mul(*size))
+        .ok_or("has an absurd shape")?;
     if start.checked_add(bytes) != Some(end) {
-        return Err(format!("of shape {shape:?} needs {bytes} bytes but has offsets {start} to {end}"));
+        return Err(format!(
+            "of shape {shape:?} needs {bytes} bytes but has offsets {start} to {end}"
+        ));
     }
     Ok(Entry { dtype, shape: shape.into_iter().map(|size| size as usize).collect(), start, end })
 }
@@ -160,9 +184,17 @@ fn check_layout(entries: &BTreeMap<String, Entry>) -> Result<(), String> {
     for (name, entry) in ordered {
         match entry.start.cmp(&end) {
             std::cmp::Ordering::Less => {
-                return Err(format!("tensors `{before}` and `{name}` overlap: `{name}` begins at byte {}, before the end at {end}", entry.start));
+                return Err(format!(
+                    "tensors `{before}` and `{name}` overlap: `{name}` begins at byte {}, before the end at {end}",
+                    entry.start
+                ));
             }
-            std::cmp::Ordering::Greater => return Err(format!("{} bytes before tensor `{name}` belong to none", entry.start - end)),
+            std::cmp::Ordering::Greater => {
+                return Err(format!(
+                    "{} bytes before tensor `{name}` belong to none",
+                    entry.start - end
+                ));
+            }
             std::cmp::Ordering::Equal => (before, end) = (name, entry.end),
         }
     }

@@ -5,7 +5,10 @@ use super::*;
 fn sample(folder: &Path) -> PathBuf {
     let path = folder.join("x.safetensors");
     let tensors = BTreeMap::from([
-        ("half".to_owned(), Tensor::new(&[1f32, -2.5, 3.0], &Device::Cpu).unwrap().to_dtype(DType::BF16).unwrap()),
+        (
+            "half".to_owned(),
+            Tensor::new(&[1f32, -2.5, 3.0], &Device::Cpu).unwrap().to_dtype(DType::BF16).unwrap(),
+        ),
         ("a.weight".to_owned(), Tensor::new(&[[1f32, 2.0], [3.0, 4.0]], &Device::Cpu).unwrap()),
     ]);
     write(&path, &tensors).unwrap();
@@ -20,7 +23,10 @@ fn what_is_written_is_read_back_and_says_its_format() {
     let tensors = file.tensors(&Device::Cpu).unwrap();
     assert_eq!(tensors["a.weight"].to_vec2::<f32>().unwrap(), [[1.0, 2.0], [3.0, 4.0]]);
     assert_eq!(tensors["half"].dtype(), DType::BF16);
-    assert_eq!(tensors["half"].to_dtype(DType::F32).unwrap().to_vec1::<f32>().unwrap(), [1.0, -2.5, 3.0]);
+    assert_eq!(
+        tensors["half"].to_dtype(DType::F32).unwrap().to_vec1::<f32>().unwrap(),
+        [1.0, -2.5, 3.0]
+    );
 }
 
 #[test]
@@ -42,7 +48,10 @@ fn a_header_that_lies_is_refused_in_words() {
     let path = folder.path().join("y.safetensors");
     for (header, words) in [
         (r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}"#, "needs 8 bytes"),
-        (r#"{"a":{"dtype":"F32","shape":[4294967296,4294967296,16],"data_offsets":[0,4]}}"#, "absurd shape"),
+        (
+            r#"{"a":{"dtype":"F32","shape":[4294967296,4294967296,16],"data_offsets":[0,4]}}"#,
+            "absurd shape",
+        ),
         (r#"{"a":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4]}}"#, "stored as F8_E4M3"),
         (r#"{"a":{"shape":[4]}}"#, "has no dtype"),
         ("[1]", "no JSON object"),
@@ -70,18 +79,42 @@ fn file_of(path: &Path, header: &str, data: usize) {
 fn tensors_that_overlap_gaps_repeated_names_and_surplus_bytes_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("z.safetensors");
-    let tensor = |name: &str, start: usize, end: usize| format!(r#""{name}":{{"dtype":"F32","shape":[{}],"data_offsets":[{start},{end}]}}"#, (end - start) / 4);
+    let tensor = |name: &str, start: usize, end: usize| {
+        format!(
+            r#""{name}":{{"dtype":"F32","shape":[{}],"data_offsets":[{start},{end}]}}"#,
+            (end - start) / 4
+        )
+    };
     let whole = format!("{{{},{}}}", tensor("a", 0, 8), tensor("b", 8, 16));
     file_of(&path, &whole, 16);
     assert_eq!(TensorFile::open(&path).unwrap().entries().len(), 2);
     for (header, data, words) in [
         (format!("{{{},{}}}", tensor("a", 0, 8), tensor("b", 0, 8)), 8, "`a` and `b` overlap"),
         (format!("{{{},{}}}", tensor("a", 0, 8), tensor("b", 4, 12)), 12, "`a` and `b` overlap"),
-        (format!("{{{},{}}}", tensor("a", 0, 8), tensor("b", 12, 16)), 16, "4 bytes before tensor `b`"),
+        (
+            format!("{{{},{}}}", tensor("a", 0, 8), tensor("b", 12, 16)),
+            16,
+            "4 bytes before tensor `b`",
+        ),
         (format!("{{{},{}}}", tensor("a", 0, 8), tensor("a", 8, 16)), 16, "`a` is in it twice"),
-        (format!(r#"{{"__metadata__":{{}},{},"__metadata__":{{}}}}"#, tensor("a", 0, 8)), 8, "`__metadata__` is in it twice"),
-        (r#"{"a":{"dtype":"F32","shape":[2],"shape":[1],"data_offsets":[0,4]}}"#.to_owned(), 4, "duplicate field"),
-        (format!(r#"{{"a":{{"dtype":"F32","shape":[{}1],"data_offsets":[0,4]}}}}"#, "1,".repeat(1000)), 4, "at most 16"),
+        (
+            format!(r#"{{"__metadata__":{{}},{},"__metadata__":{{}}}}"#, tensor("a", 0, 8)),
+            8,
+            "`__metadata__` is in it twice",
+        ),
+        (
+            r#"{"a":{"dtype":"F32","shape":[2],"shape":[1],"data_offsets":[0,4]}}"#.to_owned(),
+            4,
+            "duplicate field",
+        ),
+        (
+            format!(
+                r#"{{"a":{{"dtype":"F32","shape":[{}1],"data_offsets":[0,4]}}}}"#,
+                "1,".repeat(1000)
+            ),
+            4,
+            "at most 16",
+        ),
         (whole, 17, "1 bytes after its last tensor"),
     ] {
         file_of(&path, &header, data);

@@ -35,8 +35,12 @@ pub fn write(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<(), Tens
     });
     match (written, failed) {
         (Ok(()), _) => Ok(()),
-        (Err(_), Some((name, source))) => Err(TensorFileError::Tensor { path: path.to_owned(), name, source }),
-        (Err(source), None) => Err(TensorFileError::Io { action: "write", path: path.to_owned(), source }),
+        (Err(_), Some((name, source))) => {
+            Err(TensorFileError::Tensor { path: path.to_owned(), name, source })
+        }
+        (Err(source), None) => {
+            Err(TensorFileError::Io { action: "write", path: path.to_owned(), source })
+        }
     }
 }
 
@@ -61,8 +65,12 @@ fn bytes(tensor: &Tensor) -> candle_core::Result<Vec<u8>> {
     Ok(match flat.dtype() {
         DType::F32 => flat.to_vec1::<f32>()?.into_iter().flat_map(f32::to_le_bytes).collect(),
         DType::F64 => flat.to_vec1::<f64>()?.into_iter().flat_map(f64::to_le_bytes).collect(),
-        DType::F16 => flat.to_vec1::<half::f16>()?.into_iter().flat_map(half::f16::to_le_bytes).collect(),
-        DType::BF16 => flat.to_vec1::<half::bf16>()?.into_iter().flat_map(half::bf16::to_le_bytes).collect(),
+        DType::F16 => {
+            flat.to_vec1::<half::f16>()?.into_iter().flat_map(half::f16::to_le_bytes).collect()
+        }
+        DType::BF16 => {
+            flat.to_vec1::<half::bf16>()?.into_iter().flat_map(half::bf16::to_le_bytes).collect()
+        }
         DType::I64 => flat.to_vec1::<i64>()?.into_iter().flat_map(i64::to_le_bytes).collect(),
         DType::U32 => flat.to_vec1::<u32>()?.into_iter().flat_map(u32::to_le_bytes).collect(),
         DType::I32 => flat.to_vec1::<i32>()?.into_iter().flat_map(i32::to_le_bytes).collect(),

@@ -4,7 +4,10 @@ mod tiny;
 
 use std::sync::Arc;
 
-use graft_nn::{Context, Device, KvCache, Model, ModelShape, Result, SoftPrompt, Tensor, Trainable, Var, gradients};
+use graft_nn::{
+    Context, Device, KvCache, Model, ModelShape, Result, SoftPrompt, Tensor, Trainable, Var,
+    gradients,
+};
 use tiny::{Tiny, small_shape};
 
 /// A soft prompt.
@@ -39,16 +42,22 @@ fn loss(model: &Tiny, cx: &Context) -> f64 {
 
 /// Asserts that every gradient is there, finite and not zero, and that all of them together predict how the loss changes.
 fn check_gradients(model: &Tiny, trainables: &[Trainable], cx: &Context) {
-    let found = gradients(&model.loss(&ids(), cx).expect("a loss"), trainables).expect("every gradient");
+    let found =
+        gradients(&model.loss(&ids(), cx).expect("a loss"), trainables).expect("every gradient");
     let mut slope = 0.0;
     for (parameter, gradient) in trainables.iter().zip(&found) {
         let values = flat(gradient);
-        assert!(values.iter().all(|g| g.is_finite()) && values.iter().any(|g| *g != 0.0), "{}", parameter.name);
+        assert!(
+            values.iter().all(|g| g.is_finite()) && values.iter().any(|g| *g != 0.0),
+            "{}",
+            parameter.name
+        );
         slope += values.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>();
     }
     let step = |by: f64| {
         for (parameter, gradient) in trainables.iter().zip(&found) {
-            let moved = (parameter.var.as_tensor() + (gradient * by).expect("a step")).expect("a step");
+            let moved =
+                (parameter.var.as_tensor() + (gradient * by).expect("a step")).expect("a step");
             parameter.var.set(&moved.detach()).expect("sets");
         }
     };
@@ -83,7 +92,10 @@ fn full_fine_tuning_reaches_every_weight_once() {
     for tied in [false, true] {
         let model = Tiny::new(ModelShape { tied, ..small_shape() }).expect("a model");
         let parameters = model.parameters();
-        let trainables: Vec<_> = parameters.iter().map(|p| Trainable::new(p.path(), p.train().expect("trains"))).collect();
+        let trainables: Vec<_> = parameters
+            .iter()
+            .map(|p| Trainable::new(p.path(), p.train().expect("trains")))
+            .collect();
         assert_eq!(trainables.len(), 2 + 2 * 9 + usize::from(!tied));
         check_gradients(&model, &trainables, &Context::eval());
     }
@@ -97,7 +109,12 @@ fn one_thread_and_two_give_the_same_bits() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         pool.install(|| {
             let loss = model.loss(&ids(), &Context::train(5, 0, 0)).expect("a loss");
-            gradients(&loss, &trainables).expect("gradients").iter().flat_map(flat).chain(flat(&loss)).collect::<Vec<_>>()
+            gradients(&loss, &trainables)
+                .expect("gradients")
+                .iter()
+                .flat_map(flat)
+                .chain(flat(&loss))
+                .collect::<Vec<_>>()
         })
     };
     assert_eq!(run(1), run(2));
@@ -106,12 +123,22 @@ fn one_thread_and_two_give_the_same_bits() {
 #[test]
 fn token_by_token_with_a_cache_equals_all_at_once() {
     let model = model();
-    let whole = flat(&model.logits(&ids(), None, &Context::eval()).and_then(|l| Ok(l.narrow(1, 10, 1)?)).expect("logits"));
+    let whole = flat(
+        &model
+            .logits(&ids(), None, &Context::eval())
+            .and_then(|l| Ok(l.narrow(1, 10, 1)?))
+            .expect("logits"),
+    );
     let cx = Context::eval().with_cache(Arc::new(KvCache::new(2)));
     let mut last = Vec::new();
     for (start, count) in [(0, 5), (5, 1), (6, 4), (10, 1)] {
         let part = ids().narrow(1, start, count).expect("a part");
-        last = flat(&model.logits(&part, None, &cx).and_then(|l| Ok(l.narrow(1, count - 1, 1)?)).expect("logits"));
+        last = flat(
+            &model
+                .logits(&part, None, &cx)
+                .and_then(|l| Ok(l.narrow(1, count - 1, 1)?))
+                .expect("logits"),
+        );
     }
     assert_eq!(cx.offset(), 11);
     assert!(whole.iter().zip(&last).all(|(a, b)| (a - b).abs() < 1e-4));
@@ -121,7 +148,8 @@ fn token_by_token_with_a_cache_equals_all_at_once() {
 fn adapters_are_swapped_summed_and_removed_without_a_trace() {
     let model = model();
     let logits = || flat(&model.logits(&ids(), None, &Context::eval()).expect("logits"));
-    let activate = |names: &[&str]| model.linears().iter().for_each(|linear| linear.slot().set_active(names));
+    let activate =
+        |names: &[&str]| model.linears().iter().for_each(|linear| linear.slot().set_active(names));
     let base = logits();
     model.attach("a", 3, 0.0).expect("attaches");
     let first = logits();
@@ -132,8 +160,19 @@ fn adapters_are_swapped_summed_and_removed_without_a_trace() {
     let x = Tensor::from_vec(vec![0.5f32; 24], (1, 24), &Device::Cpu).expect("x");
     let layer = model.linears()[0];
     let sum = flat(&layer.forward(&x, &Context::eval()).expect("works"));
-    let delta = |name| layer.slot().get(name).expect("an adapter").delta(layer).expect("works").expect("a change of the weight");
-    let merged = (layer.weight().tensor() + delta("a")).and_then(|w| w + delta("b")).and_then(|w| x.matmul(&w.t()?)).expect("works");
+    let delta = |name| {
+        layer
+            .slot()
+            .get(name)
+            .expect("an adapter")
+            .delta(layer)
+            .expect("works")
+            .expect("a change of the weight")
+    };
+    let merged = (layer.weight().tensor() + delta("a"))
+        .and_then(|w| w + delta("b"))
+        .and_then(|w| x.matmul(&w.t()?))
+        .expect("works");
     assert!(sum.iter().zip(flat(&merged)).all(|(a, b)| (a - b).abs() < 1e-5));
     activate(&["a"]);
     assert_eq!(logits(), first);
@@ -144,7 +183,9 @@ fn adapters_are_swapped_summed_and_removed_without_a_trace() {
 #[test]
 fn a_soft_prompt_stands_in_front_lengthens_the_text_and_is_trained() {
     let model = model();
-    let prompt = Var::from_tensor(&Tensor::ones((3, 24), graft_nn::DType::F32, &Device::Cpu).expect("ones")).expect("a variable");
+    let prompt =
+        Var::from_tensor(&Tensor::ones((3, 24), graft_nn::DType::F32, &Device::Cpu).expect("ones"))
+            .expect("a variable");
     model.embedding().prompt().insert("p", Arc::new(Prompt(prompt.clone())));
     model.embedding().prompt().set_active(&["p"]);
     let hidden = model.hidden(&ids(), None, &Context::eval()).expect("works");
@@ -156,11 +197,16 @@ fn a_soft_prompt_stands_in_front_lengthens_the_text_and_is_trained() {
     let cx = Context::eval().with_cache(Arc::new(KvCache::new(2)));
     let first = model.hidden(&ids(), None, &cx).expect("works");
     let second = model.hidden(&ids().narrow(1, 0, 1).expect("a part"), None, &cx).expect("works");
-    assert_eq!((first.virtual_tokens, second.virtual_tokens, second.states.dims()), (3, 0, &[2, 1, 24][..]));
+    assert_eq!(
+        (first.virtual_tokens, second.virtual_tokens, second.states.dims()),
+        (3, 0, &[2, 1, 24][..])
+    );
 }
 
 #[test]
 fn errors_name_the_layer() {
-    let error = model().logits(&Tensor::new(&[[99u32]], &Device::Cpu).expect("ids"), None, &Context::eval()).expect_err("outside");
+    let error = model()
+        .logits(&Tensor::new(&[[99u32]], &Device::Cpu).expect("ids"), None, &Context::eval())
+        .expect_err("outside");
     assert_eq!(error.to_string(), "in model.embed_tokens");
 }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use graft_nn::ops::{self, AttentionSpec, LowRank, RopeScaling, RopeSpec, RopeTable};
-use graft_nn::{Context, Device, Embedding, Hidden, Layer, Linear, LinearAdapter, Model, ModelShape, Norm, Result, Rng, Role, Site, Tensor, Trainable, Var};
+use graft_nn::{
+    Context, Device, Embedding, Hidden, Layer, Linear, LinearAdapter, Model, ModelShape, Norm,
+    Result, Rng, Role, Site, Tensor, Trainable, Var,
+};
 
 /// One block.
 struct Block {
@@ -121,30 +124,54 @@ impl Block {
 impl Tiny {
     /// Random weights, the same at every call.
     pub(crate) fn new(shape: ModelShape) -> Result<Self> {
-        let blocks = (0..shape.layers).map(|index| Block::new(index, &shape)).collect::<Result<_>>()?;
-        let embedding = Embedding::new("model.embed_tokens", random("model.embed_tokens", &[shape.vocab, shape.hidden], 0.5)?);
+        let blocks =
+            (0..shape.layers).map(|index| Block::new(index, &shape)).collect::<Result<_>>()?;
+        let embedding = Embedding::new(
+            "model.embed_tokens",
+            random("model.embed_tokens", &[shape.vocab, shape.hidden], 0.5)?,
+        );
         let head = match shape.tied {
             true => Linear::sharing("lm_head", Role::Head, embedding.shared_weight())?,
             false => linear("lm_head".to_owned(), Role::Head, shape.hidden, shape.vocab)?,
         };
-        let spec = RopeSpec { head_dim: shape.head_dim, theta: 10_000.0, scaling: RopeScaling::Default, positions: shape.max_positions };
+        let spec = RopeSpec {
+            head_dim: shape.head_dim,
+            theta: 10_000.0,
+            scaling: RopeScaling::Default,
+            positions: shape.max_positions,
+        };
         let table = RopeTable::new(&spec, &Device::Cpu)?;
-        Ok(Self { norm: norm("model.norm".to_owned(), shape.hidden)?, table, shape, embedding, blocks, head })
+        Ok(Self {
+            norm: norm("model.norm".to_owned(), shape.hidden)?,
+            table,
+            shape,
+            embedding,
+            blocks,
+            head,
+        })
     }
 
     /// Every linear map of the blocks.
     pub(crate) fn linears(&self) -> Vec<&Linear> {
         let layers = self.blocks.iter().flat_map(Block::layers);
-        layers.filter_map(|layer| if let Layer::Linear(linear) = layer { Some(linear) } else { None }).collect()
+        layers
+            .filter_map(|layer| if let Layer::Linear(linear) = layer { Some(linear) } else { None })
+            .collect()
     }
 
     /// Puts a low-rank adapter on every linear map of the blocks and lets it act.
     pub(crate) fn attach(&self, name: &str, rank: usize, dropout: f64) -> Result<Vec<Trainable>> {
         let mut trainables = Vec::new();
         for linear in self.linears() {
-            let variable =
-                |part: &str, dims: [usize; 2]| -> Result<Var> { Ok(Var::from_tensor(&random(&format!("{name} {part} {}", linear.path()), &dims, 0.1)?)?) };
-            let (a, b) = (variable("A", [rank, linear.d_in()])?, variable("B", [linear.d_out(), rank])?);
+            let variable = |part: &str, dims: [usize; 2]| -> Result<Var> {
+                Ok(Var::from_tensor(&random(
+                    &format!("{name} {part} {}", linear.path()),
+                    &dims,
+                    0.1,
+                )?)?)
+            };
+            let (a, b) =
+                (variable("A", [rank, linear.d_in()])?, variable("B", [linear.d_out(), rank])?);
             trainables.push(Trainable::new(format!("{}.lora_A", linear.path()), a.clone()));
             trainables.push(Trainable::new(format!("{}.lora_B", linear.path()), b.clone()));
             linear.slot().insert(name, Arc::new(Low { a, b, dropout }));
@@ -157,7 +184,8 @@ impl Tiny {
     pub(crate) fn loss(&self, ids: &Tensor, cx: &Context) -> Result<Tensor> {
         let (batch, tokens) = ids.dims2()?;
         let logits = self.logits(ids, None, cx)?; // (B, T, V)
-        let mut labels: Vec<i64> = ids.flatten_all()?.to_vec1::<u32>()?.iter().map(|id| i64::from(*id)).collect();
+        let mut labels: Vec<i64> =
+            ids.flatten_all()?.to_vec1::<u32>()?.iter().map(|id| i64::from(*id)).collect();
         labels.rotate_left(1);
         labels.iter_mut().skip(tokens - 1).step_by(tokens).for_each(|last| *last = ops::IGNORED);
         ops::cross_entropy(&logits.flatten_to(1)?, &labels, (batch * (tokens - 1)) as f64) // (B*T, V)
@@ -171,10 +199,13 @@ impl Model for Tiny {
 
     fn sites(&self) -> Vec<Site<'_>> {
         let head = (!self.shape.tied).then_some(Layer::Linear(&self.head));
-        let layers = std::iter::once(Layer::Embedding(&self.embedding)).chain(self.blocks.iter().flat_map(Block::layers));
+        let layers = std::iter::once(Layer::Embedding(&self.embedding))
+            .chain(self.blocks.iter().flat_map(Block::layers));
         let site = |layer| match layer {
             Layer::Linear(linear) => Site { path: linear.path(), role: linear.role(), layer },
-            Layer::Embedding(embedding) => Site { path: embedding.path(), role: Role::Embedding, layer },
+            Layer::Embedding(embedding) => {
+                Site { path: embedding.path(), role: Role::Embedding, layer }
+            }
             Layer::Norm(norm) => Site { path: norm.path(), role: Role::Norm, layer },
         };
         layers.chain([Layer::Norm(&self.norm)]).chain(head).map(site).collect()

@@ -26,7 +26,12 @@ pub(super) enum Thinning {
 
 impl Thinning {
     /// The sum of weighted updates (d_out, d_in), thinned; `path` seeds what is random.
-    pub(super) fn combine(self, updates: &[(Tensor, f64)], rng: &Rng, path: &str) -> Result<Tensor, PeftError> {
+    pub(super) fn combine(
+        self,
+        updates: &[(Tensor, f64)],
+        rng: &Rng,
+        path: &str,
+    ) -> Result<Tensor, PeftError> {
         let Some((first, _)) = updates.first() else { return Err(super::nothing()) };
         let shape = first.dims2()?;
         let mut thinned = Vec::new();
@@ -35,13 +40,18 @@ impl Thinning {
             match self {
                 Self::None => {}
                 Self::Largest { density, .. } => keep_largest(&mut values, density),
-                Self::Random { density, .. } => keep_random(&mut values, density, rng.indexed("dare", path, index as u64)),
+                Self::Random { density, .. } => {
+                    keep_random(&mut values, density, rng.indexed("dare", path, index as u64))
+                }
             }
             thinned.push((values, *weight));
         }
         let sum = match self {
-            Self::None | Self::Largest { elect: None, .. } | Self::Random { elect: None, .. } => plain_sum(&thinned),
-            Self::Largest { elect: Some(majority), .. } | Self::Random { elect: Some(majority), .. } => elected_mean(&thinned, majority),
+            Self::None | Self::Largest { elect: None, .. } | Self::Random { elect: None, .. } => {
+                plain_sum(&thinned)
+            }
+            Self::Largest { elect: Some(majority), .. }
+            | Self::Random { elect: Some(majority), .. } => elected_mean(&thinned, majority),
         };
         Ok(Tensor::from_vec(sum, shape, &Device::Cpu)?)
     }
@@ -57,7 +67,9 @@ fn keep_largest(values: &mut [f64], density: f64) {
 }
 
 fn keep_random(values: &mut [f64], density: f64, mut stream: graft_nn::Stream) {
-    values.iter_mut().for_each(|value| *value = if stream.unit() < density { *value / density } else { 0.0 });
+    values
+        .iter_mut()
+        .for_each(|value| *value = if stream.unit() < density { *value / density } else { 0.0 });
 }
 
 fn plain_sum(updates: &[(Vec<f64>, f64)]) -> Vec<f64> {
@@ -77,8 +89,12 @@ fn elected_mean(updates: &[(Vec<f64>, f64)], majority: Majority) -> Vec<f64> {
     let count = updates.first().map_or(0, |(values, _)| values.len());
     let mean = |place: usize| {
         let elected = sign(updates.iter().map(|(values, _)| vote(values[place])).sum());
-        let of_sign = updates.iter().filter(|(values, _)| sign(values[place]) == elected && values[place] != 0.0);
-        let (sum, members) = of_sign.fold((0.0, 0usize), |(sum, members), (values, weight)| (sum + weight * values[place], members + 1));
+        let of_sign = updates
+            .iter()
+            .filter(|(values, _)| sign(values[place]) == elected && values[place] != 0.0);
+        let (sum, members) = of_sign.fold((0.0, 0usize), |(sum, members), (values, weight)| {
+            (sum + weight * values[place], members + 1)
+        });
         sum / members.max(1) as f64
     };
     (0..count).map(mean).collect()
@@ -95,7 +111,13 @@ mod tests {
     fn combined(thinning: Thinning) -> Vec<f64> {
         let tensor = |values: [f64; 4]| Tensor::from_slice(&values, (2, 2), &Device::Cpu).unwrap();
         let updates = [(tensor([1.0, -4.0, 0.5, 2.0]), 1.0), (tensor([3.0, 1.0, -0.5, 0.0]), 2.0)];
-        thinning.combine(&updates, &Rng::new(1), "layer").unwrap().flatten_all().unwrap().to_vec1().unwrap()
+        thinning
+            .combine(&updates, &Rng::new(1), "layer")
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1()
+            .unwrap()
     }
 
     #[test]
@@ -105,14 +127,23 @@ mod tests {
 
     #[test]
     fn the_largest_half_of_each_is_kept() {
-        assert_eq!(combined(Thinning::Largest { density: 0.5, elect: None }), [6.0, -2.0, 0.0, 2.0]);
+        assert_eq!(
+            combined(Thinning::Largest { density: 0.5, elect: None }),
+            [6.0, -2.0, 0.0, 2.0]
+        );
     }
 
     #[test]
     fn ties_leaves_out_the_other_sign_and_averages_the_rest() {
         // Places: both positive; -4 outweighs 1; a tie of signs elects nobody; one alone.
-        assert_eq!(combined(Thinning::Largest { density: 1.0, elect: Some(Majority::Total) }), [3.5, -4.0, 0.0, 2.0]);
-        assert_eq!(combined(Thinning::Largest { density: 1.0, elect: Some(Majority::Frequency) })[1], 0.0);
+        assert_eq!(
+            combined(Thinning::Largest { density: 1.0, elect: Some(Majority::Total) }),
+            [3.5, -4.0, 0.0, 2.0]
+        );
+        assert_eq!(
+            combined(Thinning::Largest { density: 1.0, elect: Some(Majority::Frequency) })[1],
+            0.0
+        );
     }
 
     #[test]
@@ -123,6 +154,9 @@ mod tests {
         let again = random.combine(&[(tensor, 1.0)], &Rng::new(3), "layer").unwrap();
         let mean = once.mean_all().unwrap().to_scalar::<f64>().unwrap();
         assert!((mean - 1.0).abs() < 0.06, "{mean}");
-        assert_eq!((once - again).unwrap().abs().unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap(), 0.0);
+        assert_eq!(
+            (once - again).unwrap().abs().unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap(),
+            0.0
+        );
     }
 }

@@ -20,7 +20,10 @@ use graft_protocol::{
 use serde_json::Value;
 
 use super::{Built, Method, Part, Start, lora};
-use crate::{PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, layers::chosen, ranks::check_rank, shared::Shared, targets::Selection};
+use crate::{
+    PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, layers::chosen,
+    ranks::check_rank, shared::Shared, targets::Selection,
+};
 use allocator::{Allocator, Schedule, Triplet};
 
 /// Every field of PEFT 0.21's `AdaLoraConfig` with its default.
@@ -81,58 +84,109 @@ impl Method for AdaLora {
         DEFAULTS
     }
 
-    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> std::result::Result<ConfigFile, PeftError> {
+    fn config(
+        &self,
+        bench: &Workbench<'_>,
+        settings: &Settings,
+    ) -> std::result::Result<ConfigFile, PeftError> {
         fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)
     }
 
-    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
+    fn build(
+        &self,
+        bench: &Workbench<'_>,
+        config: &ConfigFile,
+        start: Start,
+    ) -> std::result::Result<Built, PeftError> {
         config.refuse(lora::UNSUPPORTED)?;
         config.refuse(&["use_dora", "use_rslora", "alpha_pattern"])?;
         let (init_r, target_r) = (config.count("init_r")?, config.count("target_r")?);
         if start == Start::Fresh && target_r > init_r {
-            let problem = format!("target_r = {target_r} is above init_r = {init_r}: AdaLoRA takes ranks away and adds none");
-            return Err(PeftError::refused("peft::target_rank", problem, format!("take target_r={} or init_r={}", init_r, target_r * 3 / 2)));
+            let problem = format!(
+                "target_r = {target_r} is above init_r = {init_r}: AdaLoRA takes ranks away and adds none"
+            );
+            return Err(PeftError::refused(
+                "peft::target_rank",
+                problem,
+                format!("take target_r={} or init_r={}", init_r, target_r * 3 / 2),
+            ));
         }
-        let (scaling, dropout) = (config.number("lora_alpha")? / (init_r as f64 + 1e-5), config.probability("lora_dropout")?);
+        let (scaling, dropout) = (
+            config.number("lora_alpha")? / (init_r as f64 + 1e-5),
+            config.probability("lora_dropout")?,
+        );
         let selection = Selection::read(config)?;
         let layers = chosen(bench, &selection, start)?;
         let shared = Arc::new(Shared::new());
-        let (mut parts, mut triplets, mut warnings, mut read) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut parts, mut triplets, mut warnings, mut read) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for linear in &layers {
             let r = kept_ranks(config, linear.path()).unwrap_or(init_r);
             if r == 0 {
                 // It has lost every rank: HF PEFT writes matrices without numbers.
-                read.extend(["lora_A", "lora_B", "lora_E"].map(|name| format!("base_model.model.{}.{name}", linear.path())));
+                read.extend(
+                    ["lora_A", "lora_B", "lora_E"]
+                        .map(|name| format!("base_model.model.{}.{name}", linear.path())),
+                );
                 continue;
             }
             check_rank(r, linear, start, &mut warnings)?;
             let matrices = triplet(linear, r, bench)?;
-            let weights = vec![("lora_A", matrices.a.clone()), ("lora_B", matrices.b.clone()), ("lora_E", matrices.e.clone())];
+            let weights = vec![
+                ("lora_A", matrices.a.clone()),
+                ("lora_B", matrices.b.clone()),
+                ("lora_E", matrices.e.clone()),
+            ];
             triplets.push(matrices.clone());
-            let adapter = Arc::new(AdaLoraLayer { matrices, scaling, dropout, shared: shared.clone() });
+            let adapter =
+                Arc::new(AdaLoraLayer { matrices, scaling, dropout, shared: shared.clone() });
             parts.push(Part { counted: 1, ..Part::linear(linear, adapter, weights) });
         }
         if parts.is_empty() {
             return Err(config.wrong("rank_pattern", "lists that leave at least one rank"));
         }
         let allocator = Allocator::new(triplets, Schedule::read(config, init_r, target_r)?);
-        let settings = fields::to_settings(&SPEC, config, &["init_r", "target_r", "lora_alpha"], &selection, bench.model, &layers);
+        let settings = fields::to_settings(
+            &SPEC,
+            config,
+            &["init_r", "target_r", "lora_alpha"],
+            &selection,
+            bench.model,
+            &layers,
+        );
         let allocator = Arc::new(allocator);
-        Ok(Built { warnings, read, companion: Some(allocator.clone()), export: Some(allocator), ..Built::new(settings, parts, shared) })
+        Ok(Built {
+            warnings,
+            read,
+            companion: Some(allocator.clone()),
+            export: Some(allocator),
+            ..Built::new(settings, parts, shared)
+        })
     }
 }
 
 /// A and B normal with deviation 0.02, E zero.
-fn triplet(linear: &Linear, r: usize, bench: &Workbench<'_>) -> std::result::Result<Triplet, PeftError> {
+fn triplet(
+    linear: &Linear,
+    r: usize,
+    bench: &Workbench<'_>,
+) -> std::result::Result<Triplet, PeftError> {
     let initial = Initial::of(linear, bench);
-    let (a, b): (Var, Var) = (initial.normal("lora_A", (r, linear.d_in()), 0.02)?, initial.normal("lora_B", (linear.d_out(), r), 0.02)?);
+    let (a, b): (Var, Var) = (
+        initial.normal("lora_A", (r, linear.d_in()), 0.02)?,
+        initial.normal("lora_B", (linear.d_out(), r), 0.02)?,
+    );
     Ok(Triplet { path: linear.path().to_owned(), a, b, e: initial.full(0.0, &[r, 1])? })
 }
 
 /// How many ranks a file has kept in the layer at `path`: `rank_pattern` holds a list of true and false for each.
 fn kept_ranks(config: &ConfigFile, path: &str) -> Option<usize> {
     let prefix = format!("{path}.lora_E");
-    let (_, kept) = config.get("rank_pattern")?.as_object()?.iter().find(|(key, _)| key.starts_with(&prefix))?;
+    let (_, kept) = config
+        .get("rank_pattern")?
+        .as_object()?
+        .iter()
+        .find(|(key, _)| key.starts_with(&prefix))?;
     Some(kept.as_array()?.iter().filter(|kept| kept.as_bool() == Some(true)).count())
 }
 

@@ -13,7 +13,10 @@ use graft_protocol::{
 };
 
 use super::{Built, Method, Part, Start};
-use crate::{PeftError, Workbench, config_file::ConfigFile, fields, layers::leaf, opened, selected, shared::Shared};
+use crate::{
+    PeftError, Workbench, config_file::ConfigFile, fields, layers::leaf, opened, selected,
+    shared::Shared,
+};
 
 /// The fields, HF PEFT's words where it has them.
 const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "exclude_modules": null, "inference_mode": true, "modules_to_save": null,
@@ -35,18 +38,34 @@ impl Method for BitFit {
         fields::from_settings(&SPEC, DEFAULTS, settings, &[])
     }
 
-    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> Result<Built, PeftError> {
+    fn build(
+        &self,
+        bench: &Workbench<'_>,
+        config: &ConfigFile,
+        start: Start,
+    ) -> Result<Built, PeftError> {
         let (shared, saved) = (Arc::new(Shared::new()), opened::names(config));
         let mut parts = Vec::new();
-        for site in selected::sites(bench, config, start)?.into_iter().filter(|site| !opened::is_named(site.path, &saved)) {
-            for parameter in site.layer.parameters().into_iter().filter(|parameter| leaf(parameter.path()) == "bias") {
+        for site in selected::sites(bench, config, start)?
+            .into_iter()
+            .filter(|site| !opened::is_named(site.path, &saved))
+        {
+            for parameter in site
+                .layer
+                .parameters()
+                .into_iter()
+                .filter(|parameter| leaf(parameter.path()) == "bias")
+            {
                 let (var, hook) = opened::copy(bench, parameter, &shared)?;
                 let key = format!("base_model.model.{}", parameter.path());
                 parts.push(Part { in_place: true, ..Part::new(site.path, hook, vec![(key, var)]) });
             }
         }
         if parts.is_empty() {
-            let problem = format!("the modules of `{}` that are meant have no bias, so BitFit has nothing to train", bench.base_name);
+            let problem = format!(
+                "the modules of `{}` that are meant have no bias, so BitFit has nothing to train",
+                bench.base_name
+            );
             return Err(PeftError::refused(
                 "peft::no_bias",
                 problem,

@@ -9,7 +9,9 @@
 
 use std::sync::Arc;
 
-use graft_nn::{Context, Junction, JunctionAdapter, Kept, Norm, Result, Sublayer, Tensor, Var, ops};
+use graft_nn::{
+    Context, Junction, JunctionAdapter, Kept, Norm, Result, Sublayer, Tensor, Var, ops,
+};
 use graft_protocol::{
     Settings, Value as Setting,
     methods::{MethodSpec, bottleneck::SPEC},
@@ -36,7 +38,15 @@ const DEFAULTS: &str = r#"{"adapter_residual_before_ln": false, "cross_adapter":
     "version": "adapters.1.3.0", "modules_to_save": null, "task_type": "CAUSAL_LM", "base_model_name_or_path": null}"#;
 
 /// Fields that change what is computed in a way that is not built in.
-const UNSUPPORTED: &[&str] = &["cross_adapter", "inv_adapter", "ln_after", "ln_before", "phm_layer", "use_gating", "factorized_phm_rule"];
+const UNSUPPORTED: &[&str] = &[
+    "cross_adapter",
+    "inv_adapter",
+    "ln_after",
+    "ln_before",
+    "phm_layer",
+    "use_gating",
+    "factorized_phm_rule",
+];
 
 /// The method.
 pub(super) struct Bottleneck;
@@ -70,18 +80,31 @@ enum Activation {
 }
 
 impl JunctionAdapter for Network {
-    fn forward(&self, output: &Tensor, stream: &Tensor, norm: Option<&Norm>, cx: &Context) -> Result<Tensor> {
+    fn forward(
+        &self,
+        output: &Tensor,
+        stream: &Tensor,
+        norm: Option<&Norm>,
+        cx: &Context,
+    ) -> Result<Tensor> {
         let z = match (self.reads, norm) {
             (Reads::Sum, Some(norm)) => norm.forward(&(output + stream)?)?,
             (Reads::Sum, None) => (output + stream)?,
             (Reads::Output, _) => output.clone(),
             (Reads::Stream, _) => stream.clone(),
         }; // (B, T, C)
-        let map = |x: &Tensor, (weight, bias): &(Var, Var)| ops::bias_add(&ops::linear(x, weight.as_tensor())?, bias.as_tensor());
+        let map = |x: &Tensor, (weight, bias): &(Var, Var)| {
+            ops::bias_add(&ops::linear(x, weight.as_tensor())?, bias.as_tensor())
+        };
         let narrow = self.activation.of(&map(&z, &self.down)?)?; // (B, T, b)
         let mut change = (map(&narrow, &self.up)? * (self.scaling * self.shared.scale()))?; // (B, T, C)
         if let Some(mask) = cx.mask(&self.path, self.dropout) {
-            change = (&change * Tensor::from_vec(mask.factors(change.elem_count()), change.dims(), change.device())?)?;
+            change = (&change
+                * Tensor::from_vec(
+                    mask.factors(change.elem_count()),
+                    change.dims(),
+                    change.device(),
+                )?)?;
         }
         Ok((output + change)?)
     }
@@ -102,7 +125,9 @@ impl Activation {
             Some("swish") => Ok(Self::Swish),
             Some("gelu") => Ok(Self::Gelu),
             Some("tanh") => Ok(Self::Tanh),
-            other => Err(config.unsupported(format!("`non_linearity` {}", other.unwrap_or("null")))),
+            other => {
+                Err(config.unsupported(format!("`non_linearity` {}", other.unwrap_or("null"))))
+            }
         }
     }
 
@@ -125,49 +150,96 @@ impl Method for Bottleneck {
         DEFAULTS
     }
 
-    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> std::result::Result<ConfigFile, PeftError> {
+    fn config(
+        &self,
+        bench: &Workbench<'_>,
+        settings: &Settings,
+    ) -> std::result::Result<ConfigFile, PeftError> {
         let preset = settings.text(SPEC.keys, "config").unwrap_or_default();
         let (is_houlsby, is_parallel) = (preset == "houlsby", preset == "parallel");
         let mut config = fields::from_settings(&SPEC, DEFAULTS, settings, &[])?;
         config.remove("config");
         config.remove("peft_version");
-        let (activation, scaling) = (if is_houlsby { "swish" } else { "relu" }, if is_parallel { 4.0 } else { 1.0 });
-        config.set("non_linearity", settings.text(SPEC.keys, "non_linearity").unwrap_or_else(|| activation.to_owned()).into());
+        let (activation, scaling) =
+            (if is_houlsby { "swish" } else { "relu" }, if is_parallel { 4.0 } else { 1.0 });
+        config.set(
+            "non_linearity",
+            settings
+                .text(SPEC.keys, "non_linearity")
+                .unwrap_or_else(|| activation.to_owned())
+                .into(),
+        );
         config.set("scaling", settings.float(SPEC.keys, "scaling").unwrap_or(scaling).into());
-        config.set("reduction_factor", plain_number(settings.float(SPEC.keys, "reduction_factor").unwrap_or(16.0)));
-        for (name, value) in [("mh_adapter", is_houlsby), ("original_ln_before", !is_houlsby && !is_parallel), ("is_parallel", is_parallel)] {
+        config.set(
+            "reduction_factor",
+            plain_number(settings.float(SPEC.keys, "reduction_factor").unwrap_or(16.0)),
+        );
+        for (name, value) in [
+            ("mh_adapter", is_houlsby),
+            ("original_ln_before", !is_houlsby && !is_parallel),
+            ("is_parallel", is_parallel),
+        ] {
             config.set(name, value.into());
         }
         let shape = bench.model.shape();
         config.set("hidden_size", shape.hidden.into());
         config.set("model_type", shape.family.clone().into());
-        config.set("name", settings.text(SPEC.keys, "adapter_name").unwrap_or_else(|| "default".to_owned()).into());
+        config.set(
+            "name",
+            settings.text(SPEC.keys, "adapter_name").unwrap_or_else(|| "default".to_owned()).into(),
+        );
         Ok(config)
     }
 
-    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
+    fn build(
+        &self,
+        bench: &Workbench<'_>,
+        config: &ConfigFile,
+        start: Start,
+    ) -> std::result::Result<Built, PeftError> {
         config.refuse(UNSUPPORTED)?;
         if config.number("stochastic_depth").is_ok_and(|depth| depth != 0.0) {
             return Err(config.unsupported("`stochastic_depth`".to_owned()));
         }
         let width = bench.model.shape().hidden;
         let factor = config.number("reduction_factor").ok().filter(|factor| *factor > 0.0);
-        let factor = factor.ok_or_else(|| config.wrong("reduction_factor", "a positive number for all blocks"))?;
+        let factor = factor
+            .ok_or_else(|| config.wrong("reduction_factor", "a positive number for all blocks"))?;
         let shape = (((width as f64 / factor) as usize).max(1), width);
         let name = config.text("name").ok_or_else(|| config.wrong("name", "the adapter's name"))?;
-        let left_out: Vec<u64> = config.get("leave_out").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_u64).collect();
+        let left_out: Vec<u64> = config
+            .get("leave_out")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_u64)
+            .collect();
         check_left_out(bench, config, &left_out)?;
-        bench.foresee("networks", &bench.model.shape().family, &[bench.model.junctions().len() * 2 * width, shape.0])?;
+        bench.foresee(
+            "networks",
+            &bench.model.shape().family,
+            &[bench.model.junctions().len() * 2 * width, shape.0],
+        )?;
         let shared = Arc::new(Shared::new());
         let mut parts = Vec::new();
-        for junction in bench.model.junctions().into_iter().filter(|junction| is_meant(config, junction) && !left_out.contains(&(junction.block() as u64))) {
+        for junction in bench.model.junctions().into_iter().filter(|junction| {
+            is_meant(config, junction) && !left_out.contains(&(junction.block() as u64))
+        }) {
             parts.push(part(bench, config, junction, (name, shape, start), &shared)?);
         }
         if parts.is_empty() {
-            let problem = format!("there is no place for a network in `{}` that leave_out does not exclude", bench.base_name);
-            return Err(PeftError::refused("peft::all_excluded", problem, "leave out leave_out, or name fewer blocks there"));
+            let problem = format!(
+                "there is no place for a network in `{}` that leave_out does not exclude",
+                bench.base_name
+            );
+            return Err(PeftError::refused(
+                "peft::all_excluded",
+                problem,
+                "leave out leave_out, or name fewer blocks there",
+            ));
         }
-        let mut settings = fields::plain_settings(&SPEC, config, &["reduction_factor"]).with("config", Setting::Text(preset(config).to_owned()));
+        let mut settings = fields::plain_settings(&SPEC, config, &["reduction_factor"])
+            .with("config", Setting::Text(preset(config).to_owned()));
         if config.number("dropout").is_ok_and(|dropout| dropout == 0.0) {
             settings.values.remove("dropout");
         }
@@ -176,16 +248,28 @@ impl Method for Bottleneck {
 }
 
 /// A block that the model does not have would be silently without effect.
-fn check_left_out(bench: &Workbench<'_>, config: &ConfigFile, left_out: &[u64]) -> std::result::Result<(), PeftError> {
-    let blocks = bench.model.junctions().iter().map(|junction| junction.block() + 1).max().unwrap_or(0);
+fn check_left_out(
+    bench: &Workbench<'_>,
+    config: &ConfigFile,
+    left_out: &[u64],
+) -> std::result::Result<(), PeftError> {
+    let blocks =
+        bench.model.junctions().iter().map(|junction| junction.block() + 1).max().unwrap_or(0);
     if left_out.iter().any(|block| *block >= blocks as u64) {
-        return Err(config.wrong("leave_out", &format!("numbers of blocks of `{}`, which are below {blocks}", bench.base_name)));
+        return Err(config.wrong(
+            "leave_out",
+            &format!("numbers of blocks of `{}`, which are below {blocks}", bench.base_name),
+        ));
     }
     Ok(())
 }
 
 fn is_meant(config: &ConfigFile, junction: &Junction) -> bool {
-    config.flag(if junction.sublayer() == Sublayer::Attention { "mh_adapter" } else { "output_adapter" })
+    config.flag(if junction.sublayer() == Sublayer::Attention {
+        "mh_adapter"
+    } else {
+        "output_adapter"
+    })
 }
 
 /// The name of the key `config` that comes nearest.
@@ -204,29 +288,56 @@ fn part(
     (name, (narrow, width), start): (&str, (usize, usize), Start),
     shared: &Arc<Shared>,
 ) -> std::result::Result<Part, PeftError> {
-    let initial = Initial::named(junction.path(), bench.model.embedding().weight().own().device().clone(), bench.seed).within(bench);
-    let weight = |leaf: &str, shape: (usize, usize), is_up: bool| match (start, config.text("init_weights")) {
-        (Start::Fresh, Some("mam_adapter")) if is_up => initial.full(0.0, &[shape.0, shape.1]),
-        (Start::Fresh, Some("mam_adapter")) => initial.kaiming(leaf, shape),
-        (Start::Fresh, Some("bert")) => initial.normal(leaf, shape, 0.02),
-        (Start::File, _) => initial.full(0.0, &[shape.0, shape.1]),
-        _ => Err(config.unsupported("these `init_weights`".to_owned())),
-    };
+    let initial = Initial::named(
+        junction.path(),
+        bench.model.embedding().weight().own().device().clone(),
+        bench.seed,
+    )
+    .within(bench);
+    let weight =
+        |leaf: &str, shape: (usize, usize), is_up: bool| match (start, config.text("init_weights"))
+        {
+            (Start::Fresh, Some("mam_adapter")) if is_up => initial.full(0.0, &[shape.0, shape.1]),
+            (Start::Fresh, Some("mam_adapter")) => initial.kaiming(leaf, shape),
+            (Start::Fresh, Some("bert")) => initial.normal(leaf, shape, 0.02),
+            (Start::File, _) => initial.full(0.0, &[shape.0, shape.1]),
+            _ => Err(config.unsupported("these `init_weights`".to_owned())),
+        };
     let down = (weight("adapter_down", (narrow, width), false)?, initial.full(0.0, &[narrow])?);
     let up = (weight("adapter_up", (width, narrow), true)?, initial.full(0.0, &[width])?);
     let key = |leaf: &str| format!("{}.adapters.{name}.{leaf}", junction.path());
-    let weights = [("adapter_down.0.weight", &down.0), ("adapter_down.0.bias", &down.1), ("adapter_up.weight", &up.0), ("adapter_up.bias", &up.1)]
-        .map(|(leaf, var)| (key(leaf), var.clone()))
-        .to_vec();
+    let weights = [
+        ("adapter_down.0.weight", &down.0),
+        ("adapter_down.0.bias", &down.1),
+        ("adapter_up.weight", &up.0),
+        ("adapter_up.bias", &up.1),
+    ]
+    .map(|(leaf, var)| (key(leaf), var.clone()))
+    .to_vec();
     let reads = match (config.flag("is_parallel"), config.flag("original_ln_before")) {
         (true, _) => Reads::Stream,
         (false, true) => Reads::Sum,
         (false, false) => Reads::Output,
     };
-    let (activation, scaling, dropout) = (Activation::read(config)?, config.number("scaling")?, config.probability("dropout")?);
-    if !config.flag("is_parallel") && config.get("residual_before_ln").and_then(Value::as_bool) != Some(true) || !config.flag("original_ln_after") {
-        return Err(config.unsupported("another place of the residual (`residual_before_ln`, `original_ln_after`)".to_owned()));
+    let (activation, scaling, dropout) =
+        (Activation::read(config)?, config.number("scaling")?, config.probability("dropout")?);
+    if !config.flag("is_parallel")
+        && config.get("residual_before_ln").and_then(Value::as_bool) != Some(true)
+        || !config.flag("original_ln_after")
+    {
+        return Err(config.unsupported(
+            "another place of the residual (`residual_before_ln`, `original_ln_after`)".to_owned(),
+        ));
     }
-    let network = Network { down, up, reads, activation, scaling, dropout, path: junction.path().to_owned(), shared: shared.clone() };
+    let network = Network {
+        down,
+        up,
+        reads,
+        activation,
+        scaling,
+        dropout,
+        path: junction.path().to_owned(),
+        shared: shared.clone(),
+    };
     Ok(Part::new(junction.path(), Hook::Junction(Arc::new(network)), weights))
 }

@@ -20,7 +20,10 @@ use graft_protocol::{
 };
 
 use super::{Built, Method, Part, Start, lora};
-use crate::{PeftError, Workbench, config_file::ConfigFile, fields, layers::chosen, ranks::check_rank, shared::Shared};
+use crate::{
+    PeftError, Workbench, config_file::ConfigFile, fields, layers::chosen, ranks::check_rank,
+    shared::Shared,
+};
 
 /// The method.
 pub(super) struct Dora;
@@ -37,13 +40,19 @@ struct DoraLayer {
 
 impl DoraLayer {
     fn low_rank(&self, dropout: Option<graft_nn::DropoutMask>) -> LowRank {
-        LowRank { a: self.a.as_tensor().clone(), b: self.b.as_tensor().clone(), scale: self.scaling, dropout }
+        LowRank {
+            a: self.a.as_tensor().clone(),
+            b: self.b.as_tensor().clone(),
+            scale: self.scaling,
+            dropout,
+        }
     }
 
     /// `W + s B A`, free of the graph.
     fn direction(&self, base: &Linear) -> Result<Tensor> {
         let update = self.b.as_detached_tensor().matmul(&self.a.as_detached_tensor())?; // (d_out, d_in)
-        Ok((base.acting_weight().tensor().detach().to_dtype(DType::F32)? + (update * self.scaling)?)?)
+        Ok((base.acting_weight().tensor().detach().to_dtype(DType::F32)?
+            + (update * self.scaling)?)?)
     }
 }
 
@@ -60,12 +69,17 @@ impl LinearAdapter for DoraLayer {
                     None => Ok(y),
                 };
             }
-            None => (ops::lora_linear(x, &w, &self.low_rank(None))?.broadcast_mul(&ratio)? - ops::linear(x, &w)?)?, // (.., d_out)
+            None => {
+                (ops::lora_linear(x, &w, &self.low_rank(None))?.broadcast_mul(&ratio)?
+                    - ops::linear(x, &w)?)?
+            } // (.., d_out)
             // HF PEFT lets the dropped input also through W, as the update changes the length of what W gives.
             Some(mask) => {
-                let factors = Tensor::from_vec(mask.factors(x.elem_count()), x.dims(), x.device())?.to_dtype(x.dtype())?;
+                let factors = Tensor::from_vec(mask.factors(x.elem_count()), x.dims(), x.device())?
+                    .to_dtype(x.dtype())?;
                 let x = (x * factors)?; // (.., d_in)
-                (ops::lora_linear(&x, &w, &self.low_rank(None))?.broadcast_mul(&ratio)? - ops::linear(&x, &w)?)? // (.., d_out)
+                (ops::lora_linear(&x, &w, &self.low_rank(None))?.broadcast_mul(&ratio)?
+                    - ops::linear(&x, &w)?)? // (.., d_out)
             }
         };
         Ok((base.base_forward(x)? + (change * self.shared.scale())?)?)
@@ -73,8 +87,10 @@ impl LinearAdapter for DoraLayer {
 
     fn delta(&self, base: &Linear) -> Result<Option<Tensor>> {
         let direction = self.direction(base)?; // (d_out, d_in)
-        let ratio = (self.magnitude.as_detached_tensor() / direction.sqr()?.sum(1)?.sqrt()?)?.unsqueeze(1)?; // (d_out, 1)
-        let change = (direction.broadcast_mul(&ratio)? - base.acting_weight().tensor().detach().to_dtype(DType::F32)?)?; // (d_out, d_in)
+        let ratio = (self.magnitude.as_detached_tensor() / direction.sqr()?.sum(1)?.sqrt()?)?
+            .unsqueeze(1)?; // (d_out, 1)
+        let change = (direction.broadcast_mul(&ratio)?
+            - base.acting_weight().tensor().detach().to_dtype(DType::F32)?)?; // (d_out, d_in)
         Ok(Some((change * self.shared.scale())?))
     }
 
@@ -103,16 +119,27 @@ impl Method for Dora {
         config.text("peft_type") == Some(SPEC.peft_type) && config.flag("use_dora")
     }
 
-    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> std::result::Result<ConfigFile, PeftError> {
+    fn config(
+        &self,
+        bench: &Workbench<'_>,
+        settings: &Settings,
+    ) -> std::result::Result<ConfigFile, PeftError> {
         let mut config = fields::on_default_targets(&SPEC, lora::DEFAULTS, bench, settings)?;
         config.set("use_dora", true.into());
         Ok(config)
     }
 
-    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
+    fn build(
+        &self,
+        bench: &Workbench<'_>,
+        config: &ConfigFile,
+        start: Start,
+    ) -> std::result::Result<Built, PeftError> {
         let lora = lora::LoraConfig::read(config)?;
         if matches!(lora.init, lora::Init::Pissa | lora::Init::Olora) {
-            return Err(config.unsupported("DoRA with `init_lora_weights` = pissa or olora".to_owned()));
+            return Err(
+                config.unsupported("DoRA with `init_lora_weights` = pissa or olora".to_owned())
+            );
         }
         let shared = Arc::new(Shared::new());
         let layers = chosen(bench, &lora.selection, start)?;
@@ -120,15 +147,44 @@ impl Method for Dora {
         for linear in &layers {
             let (r, scaling) = lora.rank_and_scaling(linear.path());
             check_rank(r, linear, start, &mut warnings)?;
-            let lora::LowRankStart { a, b, .. } = lora.init.start(linear, (r, scaling), bench, start)?;
-            let lengths = linear.acting_weight().tensor().detach().to_dtype(DType::F32)?.sqr()?.sum(1)?.sqrt()?; // (d_out)
+            let lora::LowRankStart { a, b, .. } =
+                lora.init.start(linear, (r, scaling), bench, start)?;
+            let lengths = linear
+                .acting_weight()
+                .tensor()
+                .detach()
+                .to_dtype(DType::F32)?
+                .sqr()?
+                .sum(1)?
+                .sqrt()?; // (d_out)
             let magnitude = Var::from_tensor(&lengths)?;
-            let weights = vec![("lora_A.weight", a.clone()), ("lora_B.weight", b.clone()), ("lora_magnitude_vector", magnitude.clone())];
-            let adapter = Arc::new(DoraLayer { a, b, magnitude, scaling, dropout: lora.dropout, shared: shared.clone() });
-            parts.push(Part { copies: lora::copies(linear), ..Part::linear(linear, adapter, weights) });
+            let weights = vec![
+                ("lora_A.weight", a.clone()),
+                ("lora_B.weight", b.clone()),
+                ("lora_magnitude_vector", magnitude.clone()),
+            ];
+            let adapter = Arc::new(DoraLayer {
+                a,
+                b,
+                magnitude,
+                scaling,
+                dropout: lora.dropout,
+                shared: shared.clone(),
+            });
+            parts.push(Part {
+                copies: lora::copies(linear),
+                ..Part::linear(linear, adapter, weights)
+            });
         }
         warnings.extend(lora.ranks.unmatched(layers.iter().map(|linear| linear.path()), start)?);
-        let settings = fields::to_settings(&SPEC, config, &["r", "lora_alpha"], &lora.selection, bench.model, &layers);
+        let settings = fields::to_settings(
+            &SPEC,
+            config,
+            &["r", "lora_alpha"],
+            &lora.selection,
+            bench.model,
+            &layers,
+        );
         Ok(Built { warnings, ..Built::new(settings, parts, shared) })
     }
 }

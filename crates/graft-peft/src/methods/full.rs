@@ -14,7 +14,9 @@ use graft_protocol::{
 };
 
 use super::{Built, Method, Part, Start};
-use crate::{PeftError, Workbench, config_file::ConfigFile, fields, opened, selected, shared::Shared};
+use crate::{
+    PeftError, Workbench, config_file::ConfigFile, fields, opened, selected, shared::Shared,
+};
 
 /// The fields, HF PEFT's words where it has them.
 const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "exclude_modules": null, "inference_mode": true, "peft_type": "FULL",
@@ -36,7 +38,12 @@ impl Method for Full {
         fields::from_settings(&SPEC, DEFAULTS, settings, &[])
     }
 
-    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> Result<Built, PeftError> {
+    fn build(
+        &self,
+        bench: &Workbench<'_>,
+        config: &ConfigFile,
+        start: Start,
+    ) -> Result<Built, PeftError> {
         let shared = Arc::new(Shared::new());
         let mut parts = Vec::new();
         for site in selected::sites(bench, config, start)? {
@@ -56,8 +63,15 @@ fn refuse_packed(parameter: &Parameter) -> Result<(), PeftError> {
     match parameter.own_weight() {
         Weight::Dense(_) => Ok(()),
         Weight::Packed(_) => {
-            let problem = format!("`{}` is packed into few bits, and packed numbers cannot be trained", parameter.path());
-            Err(PeftError::refused("peft::packed", problem, "load the model without load_in_4bit and load_in_8bit, or train a %lora beside the packed weights"))
+            let problem = format!(
+                "`{}` is packed into few bits, and packed numbers cannot be trained",
+                parameter.path()
+            );
+            Err(PeftError::refused(
+                "peft::packed",
+                problem,
+                "load the model without load_in_4bit and load_in_8bit, or train a %lora beside the packed weights",
+            ))
         }
     }
 }

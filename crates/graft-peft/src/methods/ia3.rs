@@ -68,7 +68,10 @@ impl LinearAdapter for Ia3Layer {
 
     fn bias_delta(&self, base: &Linear) -> Result<Option<Tensor>> {
         let bias = base.bias().filter(|_| !self.is_feedforward);
-        bias.map(|bias| self.change(&bias.tensor(), &self.factors.as_detached_tensor().flatten_all()?)).transpose() // (d_out)
+        bias.map(|bias| {
+            self.change(&bias.tensor(), &self.factors.as_detached_tensor().flatten_all()?)
+        })
+        .transpose() // (d_out)
     }
 
     fn is_merged(&self) -> bool {
@@ -90,36 +93,58 @@ impl Method for Ia3 {
         DEFAULTS
     }
 
-    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> std::result::Result<ConfigFile, PeftError> {
+    fn config(
+        &self,
+        bench: &Workbench<'_>,
+        settings: &Settings,
+    ) -> std::result::Result<ConfigFile, PeftError> {
         let default_targets = named_by_role(bench.model, &[Role::Key, Role::Value, Role::Down]);
         let mut config = fields::from_settings(&SPEC, DEFAULTS, settings, &default_targets)?;
         if config.get("feedforward_modules").is_none() {
             let selection = Selection::read(&config)?;
-            let last_maps: Vec<&Linear> = chosen(bench, &selection, Start::Fresh)?.into_iter().filter(|linear| linear.role() == Role::Down).collect();
-            let mut names: Vec<String> = last_maps.iter().map(|linear| suffix(bench.model, linear)).collect();
+            let last_maps: Vec<&Linear> = chosen(bench, &selection, Start::Fresh)?
+                .into_iter()
+                .filter(|linear| linear.role() == Role::Down)
+                .collect();
+            let mut names: Vec<String> =
+                last_maps.iter().map(|linear| suffix(bench.model, linear)).collect();
             names.dedup();
             config.set("feedforward_modules", names.into());
         }
         Ok(config)
     }
 
-    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
+    fn build(
+        &self,
+        bench: &Workbench<'_>,
+        config: &ConfigFile,
+        start: Start,
+    ) -> std::result::Result<Built, PeftError> {
         let selection = Selection::read(config)?;
         let feedforward = match config.get("feedforward_modules") {
             None => None,
-            Some(value) => {
-                Some(Targets::from_json(value).ok_or_else(|| config.wrong("feedforward_modules", "a list of module names or a regular expression"))?)
-            }
+            Some(value) => Some(Targets::from_json(value).ok_or_else(|| {
+                config
+                    .wrong("feedforward_modules", "a list of module names or a regular expression")
+            })?),
         };
         let layers = chosen(bench, &selection, start)?;
         check_feedforward(feedforward.as_ref(), &layers, start)?;
         let shared = Arc::new(Shared::new());
         let mut parts = Vec::new();
         for linear in &layers {
-            let is_feedforward = feedforward.as_ref().map(|targets| targets.ends(linear.path())).transpose()?.unwrap_or(false);
+            let is_feedforward = feedforward
+                .as_ref()
+                .map(|targets| targets.ends(linear.path()))
+                .transpose()?
+                .unwrap_or(false);
             let shape = if is_feedforward { [1, linear.d_in()] } else { [linear.d_out(), 1] };
             let factors = Initial::of(linear, bench).full(1.0, &shape)?;
-            let adapter = Arc::new(Ia3Layer { factors: factors.clone(), is_feedforward, shared: shared.clone() });
+            let adapter = Arc::new(Ia3Layer {
+                factors: factors.clone(),
+                is_feedforward,
+                shared: shared.clone(),
+            });
             parts.push(Part::linear(linear, adapter, vec![("ia3_l", factors)]));
         }
         let settings = fields::to_settings(&SPEC, config, &[], &selection, bench.model, &layers);
@@ -128,13 +153,24 @@ impl Method for Ia3 {
 }
 
 /// A feed-forward module that is no target would be silently without effect.
-fn check_feedforward(feedforward: Option<&Targets>, layers: &[&Linear], start: Start) -> std::result::Result<(), PeftError> {
-    let Some(Targets::List(names)) = feedforward.filter(|_| start == Start::Fresh) else { return Ok(()) };
+fn check_feedforward(
+    feedforward: Option<&Targets>,
+    layers: &[&Linear],
+    start: Start,
+) -> std::result::Result<(), PeftError> {
+    let Some(Targets::List(names)) = feedforward.filter(|_| start == Start::Fresh) else {
+        return Ok(());
+    };
     match names.iter().find(|name| !layers.iter().any(|linear| linear.path().ends_with(*name))) {
         None => Ok(()),
         Some(name) => {
-            let problem = format!("`{name}` in feedforward_modules is not among the target_modules");
-            Err(PeftError::refused("peft::not_a_target", problem, format!("add {name} to target_modules, or leave feedforward_modules out")))
+            let problem =
+                format!("`{name}` in feedforward_modules is not among the target_modules");
+            Err(PeftError::refused(
+                "peft::not_a_target",
+                problem,
+                format!("add {name} to target_modules, or leave feedforward_modules out"),
+            ))
         }
     }
 }

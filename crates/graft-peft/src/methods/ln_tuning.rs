@@ -14,7 +14,10 @@ use graft_protocol::{
 };
 
 use super::{Built, Method, Part, Start};
-use crate::{PeftError, Workbench, config_file::ConfigFile, fields, layers::leaf, opened, selected, shared::Shared, targets::Selection};
+use crate::{
+    PeftError, Workbench, config_file::ConfigFile, fields, layers::leaf, opened, selected,
+    shared::Shared, targets::Selection,
+};
 
 /// Every field of PEFT 0.21's `LNTuningConfig` with its default.
 const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "exclude_modules": null, "inference_mode": true, "modules_to_save": null,
@@ -37,7 +40,11 @@ impl Method for LnTuning {
 
     fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> Result<ConfigFile, PeftError> {
         let mut names: Vec<String> = Vec::new();
-        for name in norms(bench.model).iter().map(|norm| leaf(norm.path())).filter(|name| !INNER.contains(name)) {
+        for name in norms(bench.model)
+            .iter()
+            .map(|norm| leaf(norm.path()))
+            .filter(|name| !INNER.contains(name))
+        {
             if !names.iter().any(|known| known == name) {
                 names.push(name.to_owned());
             }
@@ -45,15 +52,28 @@ impl Method for LnTuning {
         fields::from_settings(&SPEC, DEFAULTS, settings, &names)
     }
 
-    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> Result<Built, PeftError> {
+    fn build(
+        &self,
+        bench: &Workbench<'_>,
+        config: &ConfigFile,
+        start: Start,
+    ) -> Result<Built, PeftError> {
         let selection = Selection::read(config)?;
-        selected::check_names(bench, &selection.targets, start, |site| matches!(site.layer, Layer::Norm(_)))?;
+        selected::check_names(bench, &selection.targets, start, |site| {
+            matches!(site.layer, Layer::Norm(_))
+        })?;
         let (matcher, shared) = (selection.matcher()?, Arc::new(Shared::new()));
         let mut parts = Vec::new();
-        for norm in norms(bench.model).into_iter().filter(|norm| matcher.matches(norm.path(), false)) {
+        for norm in
+            norms(bench.model).into_iter().filter(|norm| matcher.matches(norm.path(), false))
+        {
             for parameter in std::iter::once(norm.weight()).chain(norm.bias()) {
                 let (var, hook) = opened::copy(bench, parameter, &shared)?;
-                let key = format!("base_model.model.{}.ln_tuning_layers.{}", norm.path(), leaf(parameter.path()));
+                let key = format!(
+                    "base_model.model.{}.ln_tuning_layers.{}",
+                    norm.path(),
+                    leaf(parameter.path())
+                );
                 parts.push(Part::new(norm.path(), hook, vec![(key, var)]));
             }
         }
@@ -65,5 +85,9 @@ impl Method for LnTuning {
 }
 
 fn norms(model: &dyn Model) -> Vec<&Norm> {
-    model.sites().into_iter().filter_map(|site| if let Layer::Norm(norm) = site.layer { Some(norm) } else { None }).collect()
+    model
+        .sites()
+        .into_iter()
+        .filter_map(|site| if let Layer::Norm(norm) = site.layer { Some(norm) } else { None })
+        .collect()
 }

@@ -50,7 +50,8 @@ impl LoHaLayer {
     /// `s (w1_a w1_b ∘ w2_a w2_b)`, in the graph.
     fn update(&self) -> Result<Tensor> {
         let product = |(a, b): &(Var, Var)| a.as_tensor().matmul(b.as_tensor()); // (d_out, d_in)
-        Ok(((product(&self.first)? * product(&self.second)?)? * (self.scaling * self.shared.scale()))?)
+        Ok(((product(&self.first)? * product(&self.second)?)?
+            * (self.scaling * self.shared.scale()))?)
     }
 }
 
@@ -82,31 +83,60 @@ impl Method for LoHa {
         DEFAULTS
     }
 
-    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> std::result::Result<ConfigFile, PeftError> {
+    fn config(
+        &self,
+        bench: &Workbench<'_>,
+        settings: &Settings,
+    ) -> std::result::Result<ConfigFile, PeftError> {
         fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)
     }
 
-    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
-        if config.text("init_weights").is_some_and(|init| init.eq_ignore_ascii_case("abba")) || config.is_set("use_khatri_rao") {
+    fn build(
+        &self,
+        bench: &Workbench<'_>,
+        config: &ConfigFile,
+        start: Start,
+    ) -> std::result::Result<Built, PeftError> {
+        if config.text("init_weights").is_some_and(|init| init.eq_ignore_ascii_case("abba"))
+            || config.is_set("use_khatri_rao")
+        {
             return Err(config.unsupported("ABBA (`init_weights` or `use_khatri_rao`)".to_owned()));
         }
-        let (ranks, dropout, selection) = (Ranks::read(config, "alpha")?, UpdateDropout::read(config)?, Selection::read(config)?);
+        let (ranks, dropout, selection) =
+            (Ranks::read(config, "alpha")?, UpdateDropout::read(config)?, Selection::read(config)?);
         let layers = chosen(bench, &selection, start)?;
         let shared = Arc::new(Shared::new());
         let (mut parts, mut warnings) = (Vec::new(), Vec::new());
         for linear in &layers {
             let (r, alpha) = ranks.at(linear.path());
             check_rank(r, linear, start, &mut warnings)?;
-            let (initial, d_in, d_out) = (Initial::of(linear, bench), linear.d_in(), linear.d_out());
-            let first = (initial.kaiming("hada_w1_a", (d_out, r))?, initial.kaiming("hada_w1_b", (r, d_in))?);
-            let second = (initial.kaiming("hada_w2_a", (d_out, r))?, initial.full(0.0, &[r, d_in])?);
-            let pairs = [("hada_w1_a", &first.0), ("hada_w1_b", &first.1), ("hada_w2_a", &second.0), ("hada_w2_b", &second.1)];
+            let (initial, d_in, d_out) =
+                (Initial::of(linear, bench), linear.d_in(), linear.d_out());
+            let first = (
+                initial.kaiming("hada_w1_a", (d_out, r))?,
+                initial.kaiming("hada_w1_b", (r, d_in))?,
+            );
+            let second =
+                (initial.kaiming("hada_w2_a", (d_out, r))?, initial.full(0.0, &[r, d_in])?);
+            let pairs = [
+                ("hada_w1_a", &first.0),
+                ("hada_w1_b", &first.1),
+                ("hada_w2_a", &second.0),
+                ("hada_w2_b", &second.1),
+            ];
             let weights = pairs.map(|(name, var)| (name, var.clone())).to_vec();
-            let adapter = Arc::new(LoHaLayer { first, second, scaling: alpha / r as f64, dropout, shared: shared.clone() });
+            let adapter = Arc::new(LoHaLayer {
+                first,
+                second,
+                scaling: alpha / r as f64,
+                dropout,
+                shared: shared.clone(),
+            });
             parts.push(Part::linear(linear, adapter, weights));
         }
         warnings.extend(ranks.unmatched(layers.iter().map(|linear| linear.path()), start)?);
-        let settings = fields::to_settings(&SPEC, config, &["r", "alpha"], &selection, bench.model, &layers);
+        let settings =
+            fields::to_settings(&SPEC, config, &["r", "alpha"], &selection, bench.model, &layers);
         Ok(Built { warnings, ..Built::new(settings, parts, shared) })
     }
 }

@@ -17,8 +17,8 @@ use graft_protocol::{
 
 use super::{Built, Method, Part, Start};
 use crate::{
-    PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, layers::chosen, ranks::Ranks, shared::Shared, targets::Selection,
-    update_dropout::UpdateDropout,
+    PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, layers::chosen,
+    ranks::Ranks, shared::Shared, targets::Selection, update_dropout::UpdateDropout,
 };
 
 /// Every field of PEFT 0.21's `LoKrConfig` with its default.
@@ -48,12 +48,23 @@ enum Factor {
 }
 
 impl Factor {
-    fn new(initial: &Initial<'_>, name: &str, shape: (usize, usize), rank: Option<usize>, zero: bool) -> std::result::Result<Self, PeftError> {
+    fn new(
+        initial: &Initial<'_>,
+        name: &str,
+        shape: (usize, usize),
+        rank: Option<usize>,
+        zero: bool,
+    ) -> std::result::Result<Self, PeftError> {
         let (rows, columns) = shape;
-        let start = |part: &str, shape: (usize, usize)| if zero { initial.full(0.0, &[shape.0, shape.1]) } else { initial.kaiming(part, shape) };
+        let start = |part: &str, shape: (usize, usize)| {
+            if zero { initial.full(0.0, &[shape.0, shape.1]) } else { initial.kaiming(part, shape) }
+        };
         Ok(match rank {
             None => Self::Whole(start(name, shape)?),
-            Some(r) => Self::Product(start(&format!("{name}_a"), (rows, r))?, initial.kaiming(&format!("{name}_b"), (r, columns))?),
+            Some(r) => Self::Product(
+                start(&format!("{name}_a"), (rows, r))?,
+                initial.kaiming(&format!("{name}_b"), (r, columns))?,
+            ),
         })
     }
 
@@ -119,7 +130,9 @@ impl LinearAdapter for LoKrLayer {
         let (first, second) = (self.first.matrix()?, self.second.matrix()?);
         let first = first.unsqueeze(1)?.unsqueeze(3)?; // (l, 1, m, 1)
         let product = first.broadcast_mul(&second.unsqueeze(0)?.unsqueeze(2)?)?; // (l, k, m, n)
-        Ok(Some((product.reshape((base.d_out(), base.d_in()))? * (self.scaling * self.shared.scale()))?)) // (d_out, d_in)
+        Ok(Some(
+            (product.reshape((base.d_out(), base.d_in()))? * (self.scaling * self.shared.scale()))?,
+        )) // (d_out, d_in)
     }
 
     fn is_merged(&self) -> bool {
@@ -128,8 +141,12 @@ impl LinearAdapter for LoKrLayer {
 
     /// What the second factor gives, twice since it is turned round, that of the first likewise, with its factor, and the base's output.
     fn kept(&self, base: &Linear) -> Kept {
-        let (Ok(m), Ok(k)) = (self.first.columns(), self.second.rows()) else { return Kept::default() };
-        Kept::per_position(2 * m * k + 4 * base.d_out() + m * self.second.inner() + k * self.first.inner())
+        let (Ok(m), Ok(k)) = (self.first.columns(), self.second.rows()) else {
+            return Kept::default();
+        };
+        Kept::per_position(
+            2 * m * k + 4 * base.d_out() + m * self.second.inner() + k * self.first.inner(),
+        )
     }
 }
 
@@ -142,31 +159,51 @@ impl Method for LoKr {
         DEFAULTS
     }
 
-    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> std::result::Result<ConfigFile, PeftError> {
+    fn config(
+        &self,
+        bench: &Workbench<'_>,
+        settings: &Settings,
+    ) -> std::result::Result<ConfigFile, PeftError> {
         fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)
     }
 
-    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
-        let (ranks, dropout, selection) = (Ranks::read(config, "alpha")?, UpdateDropout::read(config)?, Selection::read(config)?);
-        let factor = config.get("decompose_factor").and_then(serde_json::Value::as_i64).unwrap_or(-1);
+    fn build(
+        &self,
+        bench: &Workbench<'_>,
+        config: &ConfigFile,
+        start: Start,
+    ) -> std::result::Result<Built, PeftError> {
+        let (ranks, dropout, selection) =
+            (Ranks::read(config, "alpha")?, UpdateDropout::read(config)?, Selection::read(config)?);
+        let factor =
+            config.get("decompose_factor").and_then(serde_json::Value::as_i64).unwrap_or(-1);
         let layers = chosen(bench, &selection, start)?;
         let shared = Arc::new(Shared::new());
         let mut parts = Vec::new();
         for linear in &layers {
             let (r, alpha) = ranks.at(linear.path());
             let initial = Initial::of(linear, bench);
-            let ((l, k), (m, n)) = (factors(linear.d_out(), factor), factors(linear.d_in(), factor));
+            let ((l, k), (m, n)) =
+                (factors(linear.d_out(), factor), factors(linear.d_in(), factor));
             let is_low = |rows: usize, columns: usize| 2 * r < rows.max(columns);
             let first_rank = (config.flag("decompose_both") && is_low(l, m)).then_some(r);
             let first = Factor::new(&initial, "lokr_w1", (l, m), first_rank, true)?;
-            let second = Factor::new(&initial, "lokr_w2", (k, n), is_low(k, n).then_some(r), false)?;
+            let second =
+                Factor::new(&initial, "lokr_w2", (k, n), is_low(k, n).then_some(r), false)?;
             let mut weights = first.weights(["lokr_w1", "lokr_w1_a", "lokr_w1_b"]);
             weights.extend(second.weights(["lokr_w2", "lokr_w2_a", "lokr_w2_b"]));
-            let adapter = Arc::new(LoKrLayer { first, second, scaling: alpha / r as f64, dropout, shared: shared.clone() });
+            let adapter = Arc::new(LoKrLayer {
+                first,
+                second,
+                scaling: alpha / r as f64,
+                dropout,
+                shared: shared.clone(),
+            });
             parts.push(Part::linear(linear, adapter, weights));
         }
         let warnings = ranks.unmatched(layers.iter().map(|linear| linear.path()), start)?;
-        let settings = fields::to_settings(&SPEC, config, &["r", "alpha"], &selection, bench.model, &layers);
+        let settings =
+            fields::to_settings(&SPEC, config, &["r", "alpha"], &selection, bench.model, &layers);
         Ok(Built { warnings, ..Built::new(settings, parts, shared) })
     }
 }
@@ -178,7 +215,8 @@ fn factors(width: usize, factor: i64) -> (usize, usize) {
     if let Some(factor) = limit.filter(|factor| width.is_multiple_of(*factor)) {
         return (factor, width / factor);
     }
-    let fits = |small: &usize| width.is_multiple_of(*small) && limit.is_none_or(|limit| *small <= limit);
+    let fits =
+        |small: &usize| width.is_multiple_of(*small) && limit.is_none_or(|limit| *small <= limit);
     let small = (1..=width.isqrt()).rev().find(fits).unwrap_or(1);
     (small, width / small)
 }
@@ -198,7 +236,11 @@ mod tests {
             (512, [(16, 32), (2, 256), (4, 128), (8, 64), (16, 32)]),
             (1024, [(32, 32), (2, 512), (4, 256), (8, 128), (16, 64)]),
         ] {
-            assert_eq!([-1, 2, 4, 8, 16].map(|factor| factors(width, factor)), by_factor, "{width}");
+            assert_eq!(
+                [-1, 2, 4, 8, 16].map(|factor| factors(width, factor)),
+                by_factor,
+                "{width}"
+            );
         }
     }
 }

@@ -99,17 +99,35 @@ impl Method for Lora {
         config.text("peft_type") == Some(SPEC.peft_type) && !config.flag("use_dora")
     }
 
-    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> std::result::Result<ConfigFile, PeftError> {
+    fn config(
+        &self,
+        bench: &Workbench<'_>,
+        settings: &Settings,
+    ) -> std::result::Result<ConfigFile, PeftError> {
         let mut config = fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)?;
         match (config.text("init_lora_weights"), settings.values.get(fields::EVA_RHO)) {
-            (Some("eva"), _) => config.set("eva_config", eva::eva_config(settings.float(SPEC.keys, fields::EVA_RHO).unwrap_or(2.0))),
-            (_, Some(_)) => return Err(PeftError::refused("peft::no_eva", "eva_rho is for init_lora_weights=eva only", "add init=eva, or leave eva_rho out")),
+            (Some("eva"), _) => config.set(
+                "eva_config",
+                eva::eva_config(settings.float(SPEC.keys, fields::EVA_RHO).unwrap_or(2.0)),
+            ),
+            (_, Some(_)) => {
+                return Err(PeftError::refused(
+                    "peft::no_eva",
+                    "eva_rho is for init_lora_weights=eva only",
+                    "add init=eva, or leave eva_rho out",
+                ));
+            }
             _ => {}
         }
         Ok(config)
     }
 
-    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
+    fn build(
+        &self,
+        bench: &Workbench<'_>,
+        config: &ConfigFile,
+        start: Start,
+    ) -> std::result::Result<Built, PeftError> {
         let mut lora = LoraConfig::read(config)?;
         let shared = Arc::new(Shared::new());
         let mut chosen = chosen_layers(bench, &lora.selection, start)?;
@@ -130,27 +148,58 @@ impl Method for Lora {
             prepared.put(linear.path(), &begun)?;
             let LowRankStart { a, b, taken } = begun;
             let weights = vec![("lora_A.weight", a.clone()), ("lora_B.weight", b.clone())];
-            let adapter = Arc::new(LoraLayer { a, b, taken, scaling, dropout: lora.dropout, shared: shared.clone() });
+            let adapter = Arc::new(LoraLayer {
+                a,
+                b,
+                taken,
+                scaling,
+                dropout: lora.dropout,
+                shared: shared.clone(),
+            });
             parts.push(Part { copies: copies(linear), ..Part::linear(linear, adapter, weights) });
         }
         for table in &embeddings {
             let (r, scaling) = lora.rank_and_scaling(table.path());
             parts.push(embedding::part(bench, table, (r, scaling), start, &shared)?);
         }
-        warnings.extend(lora.ranks.unmatched(layers.iter().map(|linear| linear.path()).chain(embeddings.iter().map(|table| table.path())), start)?);
+        warnings.extend(
+            lora.ranks.unmatched(
+                layers
+                    .iter()
+                    .map(|linear| linear.path())
+                    .chain(embeddings.iter().map(|table| table.path())),
+                start,
+            )?,
+        );
         warnings.extend(prepared.note);
-        let mut settings = fields::to_settings(&SPEC, prepared.config.as_ref().unwrap_or(config), &["r", "lora_alpha"], &lora.selection, bench.model, &layers);
+        let mut settings = fields::to_settings(
+            &SPEC,
+            prepared.config.as_ref().unwrap_or(config),
+            &["r", "lora_alpha"],
+            &lora.selection,
+            bench.model,
+            &layers,
+        );
         if matches!(lora.init, Init::Eva) || prepared.config.is_some() {
             // What was found is in the patterns and the weights; a resumed run must not look for it again.
             settings.values.remove("init_lora_weights");
         }
-        fields::add_targets(&mut settings, &lora.selection, embeddings.iter().map(|table| leaf(table.path())));
+        fields::add_targets(
+            &mut settings,
+            &lora.selection,
+            embeddings.iter().map(|table| leaf(table.path())),
+        );
         Ok(Built { warnings, config: prepared.config, ..Built::new(settings, parts, shared) })
     }
 }
 
 /// HF PEFT writes the weight of a targeted head along, because others may have resized it.
 pub(super) fn copies(linear: &Linear) -> Vec<(String, Tensor)> {
-    let copy = || (format!("base_model.model.{}.base_layer.weight", linear.path()), linear.weight().tensor().detach());
+    let copy = || {
+        (
+            format!("base_model.model.{}.base_layer.weight", linear.path()),
+            linear.weight().tensor().detach(),
+        )
+    };
     (linear.role() == Role::Head).then(copy).into_iter().collect()
 }

@@ -19,7 +19,10 @@ use graft_protocol::{
 };
 
 use super::{Built, Method, Part, Start};
-use crate::{PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, layers::chosen, shared::Shared, targets::Selection};
+use crate::{
+    PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, layers::chosen,
+    shared::Shared, targets::Selection,
+};
 use cayley::Cayley;
 
 /// Every field of PEFT 0.21's `OFTConfig` with its default.
@@ -63,7 +66,12 @@ impl LinearAdapter for OftLayer {
         let w = base.acting_weight().tensor().detach().to_dtype(DType::F32)?; // (d_out, d_in)
         let upper = self.upper.as_detached_tensor();
         // `x R Wᵀ` is `x (W Rᵀ)ᵀ`, and the rows of `W Rᵀ` are those of W turned back.
-        let back = Self { upper: self.upper.clone(), block_size: self.block_size, cayley: self.cayley.transposed(), shared: self.shared.clone() };
+        let back = Self {
+            upper: self.upper.clone(),
+            block_size: self.block_size,
+            cayley: self.cayley.transposed(),
+            shared: self.shared.clone(),
+        };
         Ok(Some((back.rotate(&w, &upper)? - w)?)) // (d_out, d_in)
     }
 
@@ -74,7 +82,8 @@ impl LinearAdapter for OftLayer {
     /// The input in blocks, the turned blocks, and these in a row again; some twelve matrices of the series for each block.
     fn kept(&self, base: &Linear) -> Kept {
         let blended = if self.shared.scale() == 1.0 { 0 } else { 3 };
-        Kept::per_position((3 + blended) * base.d_in()).and_per_pass(12 * base.d_in() * self.block_size)
+        Kept::per_position((3 + blended) * base.d_in())
+            .and_per_pass(12 * base.d_in() * self.block_size)
     }
 }
 
@@ -87,7 +96,11 @@ impl Method for Oft {
         DEFAULTS
     }
 
-    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> std::result::Result<ConfigFile, PeftError> {
+    fn config(
+        &self,
+        bench: &Workbench<'_>,
+        settings: &Settings,
+    ) -> std::result::Result<ConfigFile, PeftError> {
         let mut config = fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)?;
         let given = |name: &str| settings.values.contains_key(name);
         // Exactly one of the two is not zero: who gives one means the other to be.
@@ -97,25 +110,45 @@ impl Method for Oft {
         Ok(config)
     }
 
-    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
+    fn build(
+        &self,
+        bench: &Workbench<'_>,
+        config: &ConfigFile,
+        start: Start,
+    ) -> std::result::Result<Built, PeftError> {
         config.refuse(&["coft"])?;
         if config.number("module_dropout")? != 0.0 {
             return Err(config.unsupported("`module_dropout`".to_owned()));
         }
         let selection = Selection::read(config)?;
         let layers = chosen(bench, &selection, start)?;
-        let cayley = Cayley::new(config.flag("use_cayley_neumann").then_some(config.count("num_cayley_neumann_terms")?));
+        let cayley = Cayley::new(
+            config.flag("use_cayley_neumann").then_some(config.count("num_cayley_neumann_terms")?),
+        );
         let shared = Arc::new(Shared::new());
         let mut parts = Vec::new();
         for linear in &layers {
             let block_size = block_size(config, linear)?;
             let count = if config.flag("block_share") { 1 } else { linear.d_in() / block_size };
-            let upper = Initial::of(linear, bench).full(0.0, &[count, block_size * (block_size - 1) / 2])?;
+            let upper = Initial::of(linear, bench)
+                .full(0.0, &[count, block_size * (block_size - 1) / 2])?;
             let weights = vec![("oft_R.weight", upper.clone())];
-            let adapter = Arc::new(OftLayer { upper, block_size, cayley: cayley.clone(), shared: shared.clone() });
+            let adapter = Arc::new(OftLayer {
+                upper,
+                block_size,
+                cayley: cayley.clone(),
+                shared: shared.clone(),
+            });
             parts.push(Part::linear(linear, adapter, weights));
         }
-        let settings = fields::to_settings(&SPEC, config, &["oft_block_size"], &selection, bench.model, &layers);
+        let settings = fields::to_settings(
+            &SPEC,
+            config,
+            &["oft_block_size"],
+            &selection,
+            bench.model,
+            &layers,
+        );
         Ok(Built::new(settings, parts, shared))
     }
 }
@@ -128,13 +161,30 @@ fn block_size(config: &ConfigFile, linear: &Linear) -> std::result::Result<usize
         (Ok(r), Err(_)) => ("r", r),
         _ => {
             let problem = "exactly one of `r` (number of blocks) and `oft_block_size` (their size) must be positive, and the other 0";
-            return Err(PeftError::refused("peft::oft_blocks", problem, "give oft_block_size=32 alone"));
+            return Err(PeftError::refused(
+                "peft::oft_blocks",
+                problem,
+                "give oft_block_size=32 alone",
+            ));
         }
     };
-    if !width.is_multiple_of(number) || number == width && name == "r" || number == 1 && name == "oft_block_size" {
-        let fitting: Vec<_> = (2..=width.min(1024)).filter(|size| width.is_multiple_of(*size)).map(|size| size.to_string()).collect();
-        let problem = format!("{name} = {number} does not divide the input of `{}`, {width} wide, into blocks of at least 2", linear.path());
-        return Err(PeftError::refused("peft::oft_block_size", problem, format!("sizes that fit: {}", fitting.join(", "))));
+    if !width.is_multiple_of(number)
+        || number == width && name == "r"
+        || number == 1 && name == "oft_block_size"
+    {
+        let fitting: Vec<_> = (2..=width.min(1024))
+            .filter(|size| width.is_multiple_of(*size))
+            .map(|size| size.to_string())
+            .collect();
+        let problem = format!(
+            "{name} = {number} does not divide the input of `{}`, {width} wide, into blocks of at least 2",
+            linear.path()
+        );
+        return Err(PeftError::refused(
+            "peft::oft_block_size",
+            problem,
+            format!("sizes that fit: {}", fitting.join(", ")),
+        ));
     }
     Ok(if name == "r" { width / number } else { number })
 }

@@ -17,7 +17,9 @@ use super::{
     Built, Export, Hook, Method, Part, Start,
     prompt_encoder::{self, Activation, Dense, Encoder, Lstm, Vectors},
 };
-use crate::{PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, shared::Shared};
+use crate::{
+    PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, shared::Shared,
+};
 
 /// Every field of PEFT 0.21's `PromptEncoderConfig` with its default.
 const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "encoder_dropout": 0.0, "encoder_hidden_size": null,
@@ -52,9 +54,18 @@ impl Method for PTuning {
         DEFAULTS
     }
 
-    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> std::result::Result<ConfigFile, PeftError> {
-        let (mut config, shape) = (fields::from_settings(&SPEC, DEFAULTS, settings, &[])?, bench.model.shape());
-        let dims = [("token_dim", shape.hidden), ("num_layers", shape.layers), ("num_attention_heads", shape.heads)];
+    fn config(
+        &self,
+        bench: &Workbench<'_>,
+        settings: &Settings,
+    ) -> std::result::Result<ConfigFile, PeftError> {
+        let (mut config, shape) =
+            (fields::from_settings(&SPEC, DEFAULTS, settings, &[])?, bench.model.shape());
+        let dims = [
+            ("token_dim", shape.hidden),
+            ("num_layers", shape.layers),
+            ("num_attention_heads", shape.heads),
+        ];
         dims.into_iter().for_each(|(name, value)| config.set(name, value.into()));
         if config.get("encoder_hidden_size").is_none() {
             config.set("encoder_hidden_size", shape.hidden.into());
@@ -62,35 +73,87 @@ impl Method for PTuning {
         Ok(config)
     }
 
-    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
+    fn build(
+        &self,
+        bench: &Workbench<'_>,
+        config: &ConfigFile,
+        start: Start,
+    ) -> std::result::Result<Built, PeftError> {
         let width = bench.model.shape().hidden;
         let count = prompt_encoder::count(bench, config, width)?;
         let device = prompt_encoder::device(bench.model);
         let vectors = match start {
             Start::File => Vectors::empty(count, width, &device)?,
-            Start::Fresh => Vectors::Encoded(encoder(bench, config, &Initial::named("p_tuning", device, bench.seed).within(bench), (count, width))?),
+            Start::Fresh => Vectors::Encoded(encoder(
+                bench,
+                config,
+                &Initial::named("p_tuning", device, bench.seed).within(bench),
+                (count, width),
+            )?),
         };
-        let export = if let Vectors::Encoded(encoder) = &vectors { Some(Arc::new(encoder.clone()) as Arc<dyn Export>) } else { None };
+        let export = if let Vectors::Encoded(encoder) = &vectors {
+            Some(Arc::new(encoder.clone()) as Arc<dyn Export>)
+        } else {
+            None
+        };
         let weights = vectors.weights();
-        let part = Part::new(bench.model.embedding().path(), Hook::Prompt(Arc::new(Prompt { vectors, count })), weights);
-        let settings = fields::plain_settings(&SPEC, config, &["num_virtual_tokens", "encoder_reparameterization_type", "encoder_hidden_size"]);
+        let part = Part::new(
+            bench.model.embedding().path(),
+            Hook::Prompt(Arc::new(Prompt { vectors, count })),
+            weights,
+        );
+        let settings = fields::plain_settings(
+            &SPEC,
+            config,
+            &["num_virtual_tokens", "encoder_reparameterization_type", "encoder_hidden_size"],
+        );
         Ok(Built { export, ..Built::new(settings, vec![part], Arc::new(Shared::new())) })
     }
 }
 
-fn encoder(bench: &Workbench<'_>, config: &ConfigFile, initial: &Initial<'_>, (count, width): (usize, usize)) -> std::result::Result<Encoder, PeftError> {
+fn encoder(
+    bench: &Workbench<'_>,
+    config: &ConfigFile,
+    initial: &Initial<'_>,
+    (count, width): (usize, usize),
+) -> std::result::Result<Encoder, PeftError> {
     let hidden = config.count("encoder_hidden_size")?;
     // Each of an LSTM's two directions has four gates, which read the layer below, of up to twice the width, and the state.
-    let rows =
-        if config.text("encoder_reparameterization_type") == Some("LSTM") { hidden.saturating_mul(8 * config.count("encoder_num_layers")?) } else { hidden };
-    bench.foresee("prompt encoder", bench.model.embedding().path(), &[rows, hidden.saturating_mul(3).saturating_add(2 * width)])?;
+    let rows = if config.text("encoder_reparameterization_type") == Some("LSTM") {
+        hidden.saturating_mul(8 * config.count("encoder_num_layers")?)
+    } else {
+        hidden
+    };
+    bench.foresee(
+        "prompt encoder",
+        bench.model.embedding().path(),
+        &[rows, hidden.saturating_mul(3).saturating_add(2 * width)],
+    )?;
     let embedding = initial.normal("embedding.weight", (count, width), 1.0)?;
     let map = |name: &str, d_out: usize, d_in: usize| Dense::new(initial, name, (d_out, d_in));
     let (lstm, maps) = match config.text("encoder_reparameterization_type") {
-        Some("MLP") => (None, vec![map("mlp_head.0", hidden, width)?, map("mlp_head.2", hidden, hidden)?, map("mlp_head.4", width, hidden)?]),
+        Some("MLP") => (
+            None,
+            vec![
+                map("mlp_head.0", hidden, width)?,
+                map("mlp_head.2", hidden, hidden)?,
+                map("mlp_head.4", width, hidden)?,
+            ],
+        ),
         Some("LSTM") => {
-            let lstm = Lstm::new(initial, (width, hidden), config.count("encoder_num_layers")?, config.probability("encoder_dropout")?)?;
-            (Some(lstm), vec![map("mlp_head.0", 2 * hidden, 2 * hidden)?, map("mlp_head.2", width, 2 * hidden)?])
+            let lstm = Lstm::new(
+                initial,
+                (width, hidden),
+                config.count("encoder_num_layers")?,
+                config.probability("encoder_dropout")?,
+            )?;
+            (
+                Some(lstm),
+                vec![
+                    map("mlp_head.0", 2 * hidden, 2 * hidden)?,
+                    map("mlp_head.2", width, 2 * hidden)?,
+                ],
+            )
         }
         _ => return Err(config.wrong("encoder_reparameterization_type", "MLP or LSTM")),
     };

@@ -17,7 +17,9 @@ use super::{
     Built, Export, Hook, Method, Part, Start,
     prompt_encoder::{self, Activation, Dense, Encoder, Vectors},
 };
-use crate::{PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, shared::Shared};
+use crate::{
+    PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, shared::Shared,
+};
 
 /// Every field of PEFT 0.21's `PrefixTuningConfig` with its default.
 const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "encoder_hidden_size": null, "inference_mode": true,
@@ -58,9 +60,18 @@ impl Method for PrefixTuning {
         DEFAULTS
     }
 
-    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> std::result::Result<ConfigFile, PeftError> {
-        let (mut config, shape) = (fields::from_settings(&SPEC, DEFAULTS, settings, &[])?, bench.model.shape());
-        let dims = [("token_dim", width(bench)), ("num_layers", shape.layers), ("num_attention_heads", shape.kv_heads)];
+    fn config(
+        &self,
+        bench: &Workbench<'_>,
+        settings: &Settings,
+    ) -> std::result::Result<ConfigFile, PeftError> {
+        let (mut config, shape) =
+            (fields::from_settings(&SPEC, DEFAULTS, settings, &[])?, bench.model.shape());
+        let dims = [
+            ("token_dim", width(bench)),
+            ("num_layers", shape.layers),
+            ("num_attention_heads", shape.kv_heads),
+        ];
         dims.into_iter().for_each(|(name, value)| config.set(name, value.into()));
         if config.get("encoder_hidden_size").is_none() {
             config.set("encoder_hidden_size", width(bench).into());
@@ -71,22 +82,45 @@ impl Method for PrefixTuning {
         Ok(config)
     }
 
-    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
+    fn build(
+        &self,
+        bench: &Workbench<'_>,
+        config: &ConfigFile,
+        start: Start,
+    ) -> std::result::Result<Built, PeftError> {
         let (width, blocks) = (width(bench), bench.model.shape().layers);
         let count = prompt_encoder::count(bench, config, width)?;
         let device = prompt_encoder::device(bench.model);
         let vectors = match start {
             Start::File => {
-                bench.reserve(prompt_encoder::KEY, "prefix_tuning", &[count, 2 * blocks * width])?;
+                bench.reserve(
+                    prompt_encoder::KEY,
+                    "prefix_tuning",
+                    &[count, 2 * blocks * width],
+                )?;
                 Vectors::empty(count, 2 * blocks * width, &device)?
             }
-            Start::Fresh => fresh(bench, config, &Initial::named("prefix_tuning", device, bench.seed).within(bench), (count, width, 2 * blocks * width))?,
+            Start::Fresh => fresh(
+                bench,
+                config,
+                &Initial::named("prefix_tuning", device, bench.seed).within(bench),
+                (count, width, 2 * blocks * width),
+            )?,
         };
-        let export = if let Vectors::Encoded(encoder) = &vectors { Some(Arc::new(encoder.clone()) as Arc<dyn Export>) } else { None };
+        let export = if let Vectors::Encoded(encoder) = &vectors {
+            Some(Arc::new(encoder.clone()) as Arc<dyn Export>)
+        } else {
+            None
+        };
         let weights = vectors.weights();
         let prefix = KeysAndValues { vectors, count, blocks, width };
-        let part = Part::new(bench.model.embedding().path(), Hook::Prefix(Arc::new(prefix)), weights);
-        let projects = if config.flag("prefix_projection") { "encoder_hidden_size" } else { "num_virtual_tokens" };
+        let part =
+            Part::new(bench.model.embedding().path(), Hook::Prefix(Arc::new(prefix)), weights);
+        let projects = if config.flag("prefix_projection") {
+            "encoder_hidden_size"
+        } else {
+            "num_virtual_tokens"
+        };
         let mut settings = fields::plain_settings(&SPEC, config, &["num_virtual_tokens", projects]);
         if !config.flag("prefix_projection") {
             settings.values.remove("encoder_hidden_size");
@@ -113,7 +147,11 @@ fn fresh(
     };
     if !config.flag("prefix_projection") {
         let vectors = initial.normal("embedding.weight", (count, all), 1.0)?; // (P, L * 2 * K*D)
-        return Ok(Vectors::Plain(if starts_at_zero { Var::from_tensor(&vectors.zeros_like()?)? } else { vectors }));
+        return Ok(Vectors::Plain(if starts_at_zero {
+            Var::from_tensor(&vectors.zeros_like()?)?
+        } else {
+            vectors
+        }));
     }
     let hidden = config.count("encoder_hidden_size")?;
     bench.foresee("prompt encoder", bench.model.embedding().path(), &[hidden, width + all])?;
@@ -121,7 +159,10 @@ fn fresh(
     Ok(Vectors::Encoded(Encoder {
         embedding: initial.normal("embedding.weight", (count, width), 1.0)?,
         lstm: None,
-        maps: vec![Dense::new(initial, "transform.0", (hidden, width))?, if starts_at_zero { last.zeroed()? } else { last }],
+        maps: vec![
+            Dense::new(initial, "transform.0", (hidden, width))?,
+            if starts_at_zero { last.zeroed()? } else { last },
+        ],
         activation: Activation::Tanh,
     }))
 }

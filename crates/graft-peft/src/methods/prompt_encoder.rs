@@ -57,7 +57,11 @@ pub(super) struct Dense {
 
 impl Vectors {
     /// Without values yet: a file's.
-    pub(super) fn empty(count: usize, width: usize, device: &Device) -> std::result::Result<Self, PeftError> {
+    pub(super) fn empty(
+        count: usize,
+        width: usize,
+        device: &Device,
+    ) -> std::result::Result<Self, PeftError> {
         Ok(Self::Plain(Var::zeros((count, width), graft_nn::DType::F32, device)?))
     }
 
@@ -98,9 +102,17 @@ impl Encoder {
 
     fn weights(&self) -> Vec<(String, Var)> {
         let mut weights = vec![(format!("{PREFIX}embedding.weight"), self.embedding.clone())];
-        weights.extend(self.lstm.iter().flat_map(Lstm::weights).map(|(name, var)| (format!("{PREFIX}lstm_head.{name}"), var)));
+        weights.extend(
+            self.lstm
+                .iter()
+                .flat_map(Lstm::weights)
+                .map(|(name, var)| (format!("{PREFIX}lstm_head.{name}"), var)),
+        );
         for Dense { name, weight, bias } in &self.maps {
-            weights.extend([("weight", weight), ("bias", bias)].map(|(leaf, var)| (format!("{PREFIX}{name}.{leaf}"), var.clone())));
+            weights.extend(
+                [("weight", weight), ("bias", bias)]
+                    .map(|(leaf, var)| (format!("{PREFIX}{name}.{leaf}"), var.clone())),
+            );
         }
         weights
     }
@@ -108,7 +120,11 @@ impl Encoder {
 
 impl Export for Encoder {
     /// A file holds what the network computes, and not the network.
-    fn export(&self, _config: &mut ConfigFile, state: &mut BTreeMap<String, Tensor>) -> std::result::Result<(), PeftError> {
+    fn export(
+        &self,
+        _config: &mut ConfigFile,
+        state: &mut BTreeMap<String, Tensor>,
+    ) -> std::result::Result<(), PeftError> {
         state.retain(|key, _| !key.starts_with(PREFIX));
         state.insert(KEY.to_owned(), self.forward(&Context::eval())?.detach());
         Ok(())
@@ -117,7 +133,11 @@ impl Export for Encoder {
 
 impl Dense {
     /// As PyTorch's `Linear` starts: uniform in ±1/sqrt(d_in).
-    pub(super) fn new(initial: &Initial<'_>, name: &str, (d_out, d_in): (usize, usize)) -> std::result::Result<Self, PeftError> {
+    pub(super) fn new(
+        initial: &Initial<'_>,
+        name: &str,
+        (d_out, d_in): (usize, usize),
+    ) -> std::result::Result<Self, PeftError> {
         let bound = 1.0 / (d_in as f32).sqrt();
         let part = |leaf: &str| format!("{name}.{leaf}");
         Ok(Self {
@@ -136,19 +156,38 @@ impl Dense {
 }
 
 /// P, checked: the vectors have `width` numbers, are for one decoder or encoder, and leave room in the context.
-pub(super) fn count(bench: &Workbench<'_>, config: &ConfigFile, width: usize) -> std::result::Result<usize, PeftError> {
+pub(super) fn count(
+    bench: &Workbench<'_>,
+    config: &ConfigFile,
+    width: usize,
+) -> std::result::Result<usize, PeftError> {
     let count = config.count("num_virtual_tokens")?;
-    if config.get("num_transformer_submodules").and_then(serde_json::Value::as_u64).is_some_and(|count| count != 1) {
-        return Err(PeftError::Unsupported { folder: config.folder(), feature: "prompts for an encoder and a decoder".to_owned() });
+    if config
+        .get("num_transformer_submodules")
+        .and_then(serde_json::Value::as_u64)
+        .is_some_and(|count| count != 1)
+    {
+        return Err(PeftError::Unsupported {
+            folder: config.folder(),
+            feature: "prompts for an encoder and a decoder".to_owned(),
+        });
     }
     match config.get("token_dim") {
-        Some(found) if found.as_u64() != Some(width as u64) => return Err(config.wrong("token_dim", &format!("{width}, as this model has it"))),
+        Some(found) if found.as_u64() != Some(width as u64) => {
+            return Err(config.wrong("token_dim", &format!("{width}, as this model has it")));
+        }
         _ => {}
     }
     let positions = bench.model.shape().max_positions;
     if count >= positions {
-        let problem = format!("{count} virtual tokens leave no room in the model's context of {positions} tokens");
-        return Err(PeftError::refused("peft::prompt_too_long", problem, "choose num_virtual_tokens of a few dozen; 20 is usual"));
+        let problem = format!(
+            "{count} virtual tokens leave no room in the model's context of {positions} tokens"
+        );
+        return Err(PeftError::refused(
+            "peft::prompt_too_long",
+            problem,
+            "choose num_virtual_tokens of a few dozen; 20 is usual",
+        ));
     }
     bench.reserve(KEY, bench.model.embedding().path(), &[count, width])?;
     Ok(count)

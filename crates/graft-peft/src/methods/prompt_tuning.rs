@@ -52,28 +52,47 @@ impl Method for PromptTuning {
         DEFAULTS
     }
 
-    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> std::result::Result<ConfigFile, PeftError> {
-        let text = settings.text(SPEC.keys, "prompt_tuning_init_text").filter(|text| !text.is_empty());
+    fn config(
+        &self,
+        bench: &Workbench<'_>,
+        settings: &Settings,
+    ) -> std::result::Result<ConfigFile, PeftError> {
+        let text =
+            settings.text(SPEC.keys, "prompt_tuning_init_text").filter(|text| !text.is_empty());
         let chosen = settings.values.get("prompt_tuning_init").map(Setting::to_string);
         let init = match (chosen.as_deref(), &text) {
             (None | Some("TEXT"), Some(_)) => "TEXT".to_owned(),
             (Some(other), Some(_)) => {
-                let problem = format!("prompt_tuning_init={other} does not use a text, but prompt_tuning_init_text is given");
-                return Err(PeftError::refused("peft::conflict", problem, "leave out prompt_tuning_init, or set it to TEXT"));
+                let problem = format!(
+                    "prompt_tuning_init={other} does not use a text, but prompt_tuning_init_text is given"
+                );
+                return Err(PeftError::refused(
+                    "peft::conflict",
+                    problem,
+                    "leave out prompt_tuning_init, or set it to TEXT",
+                ));
             }
             (Some("TEXT"), None) => {
                 let hint = "add prompt_tuning_init_text=\"Classify the sentence:\" or another text";
-                return Err(PeftError::refused("peft::needs_text", "prompt_tuning_init=TEXT needs a text to start from", hint));
+                return Err(PeftError::refused(
+                    "peft::needs_text",
+                    "prompt_tuning_init=TEXT needs a text to start from",
+                    hint,
+                ));
             }
             (other, None) => other.unwrap_or("SAMPLE_VOCAB").to_owned(),
         };
         let shape = bench.model.shape();
         // HF PEFT refuses a configuration of TEXT that names no tokenizer.
-        let tokenizer = if init == "TEXT" { bench.base_name.into() } else { serde_json::Value::Null };
+        let tokenizer =
+            if init == "TEXT" { bench.base_name.into() } else { serde_json::Value::Null };
         Ok(ConfigFile::new(
             DEFAULTS,
             [
-                ("num_virtual_tokens", settings.integer(SPEC.keys, "num_virtual_tokens").unwrap_or(20).into()),
+                (
+                    "num_virtual_tokens",
+                    settings.integer(SPEC.keys, "num_virtual_tokens").unwrap_or(20).into(),
+                ),
                 ("prompt_tuning_init", init.into()),
                 ("prompt_tuning_init_text", text.into()),
                 ("tokenizer_name_or_path", tokenizer),
@@ -84,21 +103,31 @@ impl Method for PromptTuning {
         ))
     }
 
-    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
+    fn build(
+        &self,
+        bench: &Workbench<'_>,
+        config: &ConfigFile,
+        start: Start,
+    ) -> std::result::Result<Built, PeftError> {
         let shape = bench.model.shape();
         let count = count(bench, config, shape.hidden)?;
         let init = config.text("prompt_tuning_init").unwrap_or("RANDOM").to_owned();
         let text = config.text("prompt_tuning_init_text").unwrap_or_default().to_owned();
         let vectors = match (start, init.as_str()) {
-            (Start::File, _) => Tensor::zeros((count, shape.hidden), DType::F32, &device(bench.model))?,
+            (Start::File, _) => {
+                Tensor::zeros((count, shape.hidden), DType::F32, &device(bench.model))?
+            }
             (Start::Fresh, "RANDOM") => random(bench, count)?,
             (Start::Fresh, "TEXT") => from_text(bench, &text, count)?,
             (Start::Fresh, _) => rows(bench.model, &sampled(bench, count))?,
         };
         let vectors = Var::from_tensor(&vectors)?; // (P, C)
         let hook = Hook::Prompt(Arc::new(Prompt { vectors: vectors.clone(), count }));
-        let parts = vec![Part::new(bench.model.embedding().path(), hook, vec![(KEY.to_owned(), vectors)])];
-        let mut settings = Settings::default().with("num_virtual_tokens", Setting::Integer(count as i64)).with("prompt_tuning_init", Setting::Text(init));
+        let parts =
+            vec![Part::new(bench.model.embedding().path(), hook, vec![(KEY.to_owned(), vectors)])];
+        let mut settings = Settings::default()
+            .with("num_virtual_tokens", Setting::Integer(count as i64))
+            .with("prompt_tuning_init", Setting::Text(init));
         if !text.is_empty() {
             settings.set("prompt_tuning_init_text", Setting::Text(text));
         }
@@ -109,7 +138,8 @@ impl Method for PromptTuning {
 /// N(0, 1), as PyTorch's embeddings start.
 fn random(bench: &Workbench<'_>, count: usize) -> std::result::Result<Tensor, PeftError> {
     let hidden = bench.model.shape().hidden;
-    let values = Rng::new(bench.seed).stream("prompt_tuning", "random").normal(0.0, 1.0, count * hidden);
+    let values =
+        Rng::new(bench.seed).stream("prompt_tuning", "random").normal(0.0, 1.0, count * hidden);
     Ok(Tensor::from_vec(values, (count, hidden), &device(bench.model))?) // (P, C)
 }
 
@@ -120,13 +150,30 @@ fn sampled(bench: &Workbench<'_>, count: usize) -> Vec<u32> {
 }
 
 /// The text's tokens with the special ones that the tokenizer adds, repeated or cut to `count`: HF PEFT's rule.
-fn from_text(bench: &Workbench<'_>, text: &str, count: usize) -> std::result::Result<Tensor, PeftError> {
+fn from_text(
+    bench: &Workbench<'_>,
+    text: &str,
+    count: usize,
+) -> std::result::Result<Tensor, PeftError> {
     let tokenizer = bench.tokenizer.ok_or_else(|| {
-        PeftError::refused("peft::needs_tokenizer", "a text cannot start a soft prompt of a model without a tokenizer", "use prompt_tuning_init=SAMPLE_VOCAB")
+        PeftError::refused(
+            "peft::needs_tokenizer",
+            "a text cannot start a soft prompt of a model without a tokenizer",
+            "use prompt_tuning_init=SAMPLE_VOCAB",
+        )
     })?;
-    let ids: Vec<u32> = [tokenizer.prefix(), tokenizer.encode(text)?, tokenizer.suffix()].concat().into_iter().cycle().take(count).collect();
+    let ids: Vec<u32> = [tokenizer.prefix(), tokenizer.encode(text)?, tokenizer.suffix()]
+        .concat()
+        .into_iter()
+        .cycle()
+        .take(count)
+        .collect();
     if ids.is_empty() {
-        return Err(PeftError::refused("peft::needs_text", "prompt_tuning_init_text has no tokens", "give a text of at least one word"));
+        return Err(PeftError::refused(
+            "peft::needs_text",
+            "prompt_tuning_init_text has no tokens",
+            "give a text of at least one word",
+        ));
     }
     rows(bench.model, &ids)
 }

@@ -17,7 +17,8 @@ use graft_protocol::{
 
 use super::{Built, Method, Part, Start};
 use crate::{
-    PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, layers::chosen, shared::Shared, targets::Selection, weights_file::Weights,
+    PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, layers::chosen,
+    shared::Shared, targets::Selection, weights_file::Weights,
 };
 
 /// Every field of PEFT 0.21's `ShiraConfig` with its default.
@@ -75,13 +76,23 @@ impl Method for Shira {
         DEFAULTS
     }
 
-    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> std::result::Result<ConfigFile, PeftError> {
+    fn config(
+        &self,
+        bench: &Workbench<'_>,
+        settings: &Settings,
+    ) -> std::result::Result<ConfigFile, PeftError> {
         fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)
     }
 
-    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
+    fn build(
+        &self,
+        bench: &Workbench<'_>,
+        config: &ConfigFile,
+        start: Start,
+    ) -> std::result::Result<Built, PeftError> {
         let (r, selection) = (config.count("r")?, Selection::read(config)?);
-        let seed = config.get("random_seed").and_then(serde_json::Value::as_u64).unwrap_or(TORCH_SEED);
+        let seed =
+            config.get("random_seed").and_then(serde_json::Value::as_u64).unwrap_or(TORCH_SEED);
         let layers = chosen(bench, &selection, start)?;
         let shared = Arc::new(Shared::new());
         let (mut parts, mut read) = (Vec::new(), Vec::new());
@@ -98,8 +109,12 @@ impl Method for Shira {
             let values = Initial::of(linear, bench).full(0.0, &[places.len()])?;
             let copies = vec![(key.clone(), places::table(linear, &places)?)];
             let places = Tensor::new(places, values.device())?;
-            let adapter = Arc::new(ShiraLayer { values: values.clone(), places, shared: shared.clone() });
-            parts.push(Part { copies, ..Part::linear(linear, adapter, vec![("shira_weight", values)]) });
+            let adapter =
+                Arc::new(ShiraLayer { values: values.clone(), places, shared: shared.clone() });
+            parts.push(Part {
+                copies,
+                ..Part::linear(linear, adapter, vec![("shira_weight", values)])
+            });
             read.push(key);
         }
         let settings = fields::to_settings(&SPEC, config, &["r"], &selection, bench.model, &layers);

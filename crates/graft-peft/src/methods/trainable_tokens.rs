@@ -15,7 +15,10 @@ use graft_protocol::{
 use serde_json::Value;
 
 use super::{Built, Hook, Method, Part, Start};
-use crate::{PeftError, Workbench, config_file::ConfigFile, fields, layers::leaf, selected, shared::Shared, targets::Selection};
+use crate::{
+    PeftError, Workbench, config_file::ConfigFile, fields, layers::leaf, selected, shared::Shared,
+    targets::Selection,
+};
 
 /// Every field of PEFT 0.21's `TrainableTokensConfig` with its default.
 const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "inference_mode": true, "init_weights": true,
@@ -36,7 +39,11 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(embedding: &Embedding, indices: &[u32], shared: &Arc<Shared>) -> Result<Self, PeftError> {
+    fn new(
+        embedding: &Embedding,
+        indices: &[u32],
+        shared: &Arc<Shared>,
+    ) -> Result<Self, PeftError> {
         let table = embedding.weight().own().detach().to_dtype(DType::F32)?; // (V, C)
         let indices = Tensor::from_slice(indices, indices.len(), table.device())?; // (N)
         let rows = table.index_select(&indices, 0)?; // (N, C)
@@ -78,25 +85,53 @@ impl Method for TrainableTokens {
     }
 
     fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> Result<ConfigFile, PeftError> {
-        fields::from_settings(&SPEC, DEFAULTS, settings, &[leaf(bench.model.embedding().path()).to_owned()])
+        fields::from_settings(
+            &SPEC,
+            DEFAULTS,
+            settings,
+            &[leaf(bench.model.embedding().path()).to_owned()],
+        )
     }
 
-    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> Result<Built, PeftError> {
+    fn build(
+        &self,
+        bench: &Workbench<'_>,
+        config: &ConfigFile,
+        start: Start,
+    ) -> Result<Built, PeftError> {
         let selection = Selection::read(config)?;
         let is_choice = |role: Role| role == Role::Embedding;
         selected::check_names(bench, &selection.targets, start, |site| is_choice(site.role))?;
         let indices = indices(config, bench.model.shape().vocab)?;
-        bench.reserve("trainable_tokens_delta", bench.model.embedding().path(), &[indices.len(), bench.model.shape().hidden])?;
+        bench.reserve(
+            "trainable_tokens_delta",
+            bench.model.embedding().path(),
+            &[indices.len(), bench.model.shape().hidden],
+        )?;
         let (matcher, shared) = (selection.matcher()?, Arc::new(Shared::new()));
         let mut parts = Vec::new();
-        for site in bench.model.sites().into_iter().filter(|site| is_choice(site.role) && matcher.matches(site.path, false)) {
+        for site in bench
+            .model
+            .sites()
+            .into_iter()
+            .filter(|site| is_choice(site.role) && matcher.matches(site.path, false))
+        {
             let Layer::Embedding(embedding) = site.layer else { continue };
             let rows = Rows::new(embedding, &indices, &shared)?;
-            let (var, key) = (rows.rows.clone(), |path: &str| format!("base_model.model.{path}.trainable_tokens_delta"));
+            let (var, key) = (rows.rows.clone(), |path: &str| {
+                format!("base_model.model.{path}.trainable_tokens_delta")
+            });
             // HF PEFT writes the rows of a head that shares the table a second time.
-            let constants = if bench.model.shape().tied { vec![(key("lm_head"), var.clone())] } else { Vec::new() };
+            let constants = if bench.model.shape().tied {
+                vec![(key("lm_head"), var.clone())]
+            } else {
+                Vec::new()
+            };
             let hook = Hook::Weight(embedding.weight().path().to_owned(), Arc::new(rows));
-            parts.push(Part { constants, ..Part::new(site.path, hook, vec![(key(site.path), var)]) });
+            parts.push(Part {
+                constants,
+                ..Part::new(site.path, hook, vec![(key(site.path), var)])
+            });
         }
         if parts.is_empty() {
             return Err(selected::nothing_left());
@@ -109,10 +144,16 @@ impl Method for TrainableTokens {
 fn indices(config: &ConfigFile, vocab: usize) -> Result<Vec<u32>, PeftError> {
     let (mut indices, mut known): (Vec<u32>, BTreeSet<u32>) = (Vec::new(), BTreeSet::new());
     for value in config.get("token_indices").and_then(Value::as_array).into_iter().flatten() {
-        let index = value.as_u64().ok_or_else(|| config.wrong("token_indices", "a list of numbers of tokens"))?;
+        let index = value
+            .as_u64()
+            .ok_or_else(|| config.wrong("token_indices", "a list of numbers of tokens"))?;
         if index >= vocab as u64 {
             let problem = format!("token {index} is outside the vocabulary of {vocab}");
-            return Err(PeftError::refused("peft::no_such_token", problem, format!("tokens are numbered 0 to {}", vocab.saturating_sub(1))));
+            return Err(PeftError::refused(
+                "peft::no_such_token",
+                problem,
+                format!("tokens are numbered 0 to {}", vocab.saturating_sub(1)),
+            ));
         }
         if known.insert(index as u32) {
             indices.push(index as u32);

@@ -17,8 +17,8 @@ use graft_protocol::{
 
 use super::{Built, Method, Part, Start};
 use crate::{
-    PeftError, Workbench, allowance::check_memory, config_file::ConfigFile, fields, initial::Initial, layers::chosen, shared::Shared, targets::Selection,
-    torch_rng::TorchRng,
+    PeftError, Workbench, allowance::check_memory, config_file::ConfigFile, fields,
+    initial::Initial, layers::chosen, shared::Shared, targets::Selection, torch_rng::TorchRng,
 };
 
 /// Every field of PEFT 0.21's `VeraConfig` with its default.
@@ -56,7 +56,10 @@ impl LinearAdapter for VeraLayer {
     fn forward(&self, base: &Linear, x: &Tensor, cx: &Context) -> Result<Tensor> {
         let (a, b) = self.projections.of(base)?;
         let input = match cx.mask(base.path(), self.dropout) {
-            Some(mask) => (x * Tensor::from_vec(mask.factors(x.elem_count()), x.dims(), x.device())?.to_dtype(x.dtype())?)?,
+            Some(mask) => {
+                (x * Tensor::from_vec(mask.factors(x.elem_count()), x.dims(), x.device())?
+                    .to_dtype(x.dtype())?)?
+            }
             None => x.clone(),
         };
         let low = ops::linear(&input, &a)?.broadcast_mul(&self.lambda_d.to_dtype(x.dtype())?)?; // (.., r)
@@ -92,12 +95,22 @@ impl Method for Vera {
         DEFAULTS
     }
 
-    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> std::result::Result<ConfigFile, PeftError> {
+    fn config(
+        &self,
+        bench: &Workbench<'_>,
+        settings: &Settings,
+    ) -> std::result::Result<ConfigFile, PeftError> {
         fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)
     }
 
-    fn build(&self, bench: &Workbench<'_>, config: &ConfigFile, start: Start) -> std::result::Result<Built, PeftError> {
-        let (r, d, dropout) = (config.count("r")?, config.number("d_initial")?, config.probability("vera_dropout")?);
+    fn build(
+        &self,
+        bench: &Workbench<'_>,
+        config: &ConfigFile,
+        start: Start,
+    ) -> std::result::Result<Built, PeftError> {
+        let (r, d, dropout) =
+            (config.count("r")?, config.number("d_initial")?, config.probability("vera_dropout")?);
         let selection = Selection::read(config)?;
         let layers = chosen(bench, &selection, start)?;
         let projections = Arc::new(projections(bench, config, r, &layers)?);
@@ -105,13 +118,23 @@ impl Method for Vera {
         let mut parts = Vec::new();
         for linear in &layers {
             let initial = Initial::of(linear, bench);
-            let (lambda_b, lambda_d) = (initial.full(0.0, &[linear.d_out()])?, initial.full(d as f32, &[r])?);
-            let weights = vec![("vera_lambda_b", lambda_b.clone()), ("vera_lambda_d", lambda_d.clone())];
-            let adapter = Arc::new(VeraLayer { projections: projections.clone(), lambda_b, lambda_d, dropout, shared: shared.clone() });
+            let (lambda_b, lambda_d) =
+                (initial.full(0.0, &[linear.d_out()])?, initial.full(d as f32, &[r])?);
+            let weights =
+                vec![("vera_lambda_b", lambda_b.clone()), ("vera_lambda_d", lambda_d.clone())];
+            let adapter = Arc::new(VeraLayer {
+                projections: projections.clone(),
+                lambda_b,
+                lambda_d,
+                dropout,
+                shared: shared.clone(),
+            });
             parts.push(Part::linear(linear, adapter, weights));
         }
         if let Some(first) = parts.first_mut().filter(|_| config.flag("save_projection")) {
-            first.constants = [("A", &projections.a), ("B", &projections.b)].map(|(name, var)| (format!("base_model.vera_{name}"), var.clone())).to_vec();
+            first.constants = [("A", &projections.a), ("B", &projections.b)]
+                .map(|(name, var)| (format!("base_model.vera_{name}"), var.clone()))
+                .to_vec();
         }
         let settings = fields::to_settings(&SPEC, config, &["r"], &selection, bench.model, &layers);
         Ok(Built::new(settings, parts, shared))
@@ -119,21 +142,38 @@ impl Method for Vera {
 }
 
 /// A and B for the widest of the layers.
-fn projections(bench: &Workbench<'_>, config: &ConfigFile, r: usize, layers: &[&Linear]) -> std::result::Result<Projections, PeftError> {
-    let width = |of: fn(&Linear) -> usize| layers.iter().map(|linear| of(linear)).max().unwrap_or(1);
+fn projections(
+    bench: &Workbench<'_>,
+    config: &ConfigFile,
+    r: usize,
+    layers: &[&Linear],
+) -> std::result::Result<Projections, PeftError> {
+    let width =
+        |of: fn(&Linear) -> usize| layers.iter().map(|linear| of(linear)).max().unwrap_or(1);
     let (widest_in, widest_out) = (width(Linear::d_in), width(Linear::d_out));
     let key = config.get("projection_prng_key").and_then(serde_json::Value::as_u64);
-    let key = key.filter(|key| *key < 1 << 32).ok_or_else(|| config.wrong("projection_prng_key", "a seed below 2^32"))?;
-    let device = layers.first().map_or(Device::Cpu, |linear| linear.weight().tensor().device().clone());
+    let key = key
+        .filter(|key| *key < 1 << 32)
+        .ok_or_else(|| config.wrong("projection_prng_key", "a seed below 2^32"))?;
+    let device =
+        layers.first().map_or(Device::Cpu, |linear| linear.weight().tensor().device().clone());
     for (name, shape) in [("vera_A", [r, widest_in]), ("vera_B", [widest_out, r])] {
         // Where the file does not hold them, its size says nothing about them.
-        if config.flag("save_projection") { bench.reserve(name, "base_model", &shape)? } else { check_memory(&device, name, "base_model", &shape)? }
+        if config.flag("save_projection") {
+            bench.reserve(name, "base_model", &shape)?
+        } else {
+            check_memory(&device, name, "base_model", &shape)?
+        }
     }
     let mut random = TorchRng::new(key as u32);
     // `kaiming_uniform_` with its default gain of sqrt 2: bound sqrt(3) sqrt(2 / columns).
     let mut draw = |rows: usize, columns: usize| {
         let bound = (6.0 / columns as f64).sqrt();
-        Ok::<_, PeftError>(Var::from_tensor(&Tensor::from_vec(random.uniform(-bound, bound, rows * columns), (rows, columns), &device)?)?)
+        Ok::<_, PeftError>(Var::from_tensor(&Tensor::from_vec(
+            random.uniform(-bound, bound, rows * columns),
+            (rows, columns),
+            &device,
+        )?)?)
     };
     Ok(Projections { a: draw(r, widest_in)?, b: draw(widest_out, r)? }) // (r, D_in), (D_out, r)
 }

@@ -3,7 +3,13 @@ use serde_json::json;
 use super::*;
 
 fn selection(targets: Value) -> Selection {
-    Selection { targets: Targets::from_json(&targets).unwrap(), excluded: None, layers: Vec::new(), layers_pattern: Vec::new(), saved: Vec::new() }
+    Selection {
+        targets: Targets::from_json(&targets).unwrap(),
+        excluded: None,
+        layers: Vec::new(),
+        layers_pattern: Vec::new(),
+        saved: Vec::new(),
+    }
 }
 
 fn matches(selection: &Selection, path: &str) -> bool {
@@ -64,7 +70,9 @@ fn exclusions_win() {
 
 #[test]
 fn a_word_with_a_character_of_no_path_is_a_pattern_and_all_linear_has_any_case() {
-    let words = |words: &[&str]| Targets::from_words(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+    let words = |words: &[&str]| {
+        Targets::from_words(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+    };
     assert_eq!(words(&["All-Linear"]), Targets::AllLinear);
     assert_eq!(words(&["q_proj"]), Targets::List(vec!["q_proj".to_owned()]));
     assert_eq!(words(&[r"layers\.0"]), Targets::Pattern(r"layers\.0".to_owned()));

@@ -72,7 +72,9 @@ pub(crate) fn regular_file(path: &Path) -> Result<bool, PeftError> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => Ok(true),
         Ok(_) => Err(PeftError::NotAFile { path: path.to_owned() }),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(false)
+        }
         Err(source) => Err(PeftError::Io { action: "read", path: path.to_owned(), source }),
     }
 }
@@ -95,15 +97,26 @@ pub(crate) fn bounded(path: &Path, most: u64) -> Result<Vec<u8>, PeftError> {
 /// The files that an index names.
 fn indexed(folder: &Path, index: PathBuf) -> Result<Found, PeftError> {
     let malformed = |problem: String| PeftError::Malformed { path: index.clone(), problem };
-    let json: Value = serde_json::from_slice(&bounded(&index, LONGEST_INDEX)?).map_err(|error| malformed(format!("it is not valid JSON ({error})")))?;
-    let map = json.get("weight_map").and_then(Value::as_object).ok_or_else(|| malformed("it has no object `weight_map`".to_owned()))?;
+    let json: Value = serde_json::from_slice(&bounded(&index, LONGEST_INDEX)?)
+        .map_err(|error| malformed(format!("it is not valid JSON ({error})")))?;
+    let map = json
+        .get("weight_map")
+        .and_then(Value::as_object)
+        .ok_or_else(|| malformed("it has no object `weight_map`".to_owned()))?;
     let mut expected = BTreeMap::new();
     for (key, file) in map {
-        let name = file.as_str().filter(|name| name.ends_with(".safetensors") && !name.contains(['/', '\\']));
-        let name = name.ok_or_else(|| malformed(format!("`{key}` must be in a safetensors file of the same folder, not in {file}")))?;
+        let name = file
+            .as_str()
+            .filter(|name| name.ends_with(".safetensors") && !name.contains(['/', '\\']));
+        let name = name.ok_or_else(|| {
+            malformed(format!(
+                "`{key}` must be in a safetensors file of the same folder, not in {file}"
+            ))
+        })?;
         expected.insert(key.clone(), folder.join(name));
     }
-    let files: Vec<PathBuf> = expected.values().cloned().collect::<BTreeSet<_>>().into_iter().collect();
+    let files: Vec<PathBuf> =
+        expected.values().cloned().collect::<BTreeSet<_>>().into_iter().collect();
     for path in &files {
         if !regular_file(path)? {
             return Err(missing_part(folder, path, &format!("{INDEX} names it")));
@@ -114,39 +127,62 @@ fn indexed(folder: &Path, index: PathBuf) -> Result<Found, PeftError> {
 
 /// The files of weights that were split without an index.
 fn parts(folder: &Path, names: &[String], total: u32) -> Result<Found, PeftError> {
-    let files: Vec<PathBuf> = names.iter().filter(|name| part(name).is_some_and(|(_, of)| of == total)).map(|name| folder.join(name)).collect();
+    let files: Vec<PathBuf> = names
+        .iter()
+        .filter(|name| part(name).is_some_and(|(_, of)| of == total))
+        .map(|name| folder.join(name))
+        .collect();
     // The numbers are in the names, so as many names as numbers means that none is missing.
     if files.len() as u32 != total {
         let has = |number: &u32| names.iter().any(|name| part(name) == Some((*number, total)));
         let first = (1..=total).find(|number| !has(number)).unwrap_or(1);
-        return Err(missing_part(folder, &folder.join(format!("adapter_model-{first:05}-of-{total:05}.safetensors")), "other parts are there"));
+        return Err(missing_part(
+            folder,
+            &folder.join(format!("adapter_model-{first:05}-of-{total:05}.safetensors")),
+            "other parts are there",
+        ));
     }
     for path in &files {
         regular_file(path)?;
     }
-    Ok(Found { path: folder.join(format!("adapter_model-*-of-{total:05}.safetensors")), files, expected: BTreeMap::new() })
+    Ok(Found {
+        path: folder.join(format!("adapter_model-*-of-{total:05}.safetensors")),
+        files,
+        expected: BTreeMap::new(),
+    })
 }
 
 fn missing_part(folder: &Path, path: &Path, why: &str) -> PeftError {
     let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    PeftError::MissingFile { folder: folder.to_owned(), file, hint: format!("{why}: copy or download it as well") }
+    PeftError::MissingFile {
+        folder: folder.to_owned(),
+        file,
+        hint: format!("{why}: copy or download it as well"),
+    }
 }
 
 /// Number and total of `adapter_model-00001-of-00003.safetensors`.
 fn part(name: &str) -> Option<(u32, u32)> {
-    let (number, total) = name.strip_prefix("adapter_model-")?.strip_suffix(".safetensors")?.split_once("-of-")?;
+    let (number, total) =
+        name.strip_prefix("adapter_model-")?.strip_suffix(".safetensors")?.split_once("-of-")?;
     let read = |digits: &str| if digits.len() == 5 { digits.parse::<u32>().ok() } else { None };
     let (number, total) = (read(number)?, read(total)?);
     (1..=total).contains(&number).then_some((number, total))
 }
 
 fn is_pickle(name: &str) -> bool {
-    PICKLED.iter().any(|start| name.starts_with(start)) && PICKLES.iter().any(|ending| name.ends_with(ending))
+    PICKLED.iter().any(|start| name.starts_with(start))
+        && PICKLES.iter().any(|ending| name.ends_with(ending))
 }
 
 /// The names in a folder, sorted.
 fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
     names.sort();
     names
 }
@@ -158,11 +194,18 @@ mod tests {
     #[test]
     fn names_of_parts_and_of_pickles_are_told_apart_from_others() {
         assert_eq!(part("adapter_model-00002-of-00003.safetensors"), Some((2, 3)));
-        for name in
-            ["adapter_model-00004-of-00003.safetensors", "adapter_model-2-of-3.safetensors", "adapter_model.safetensors", "model-00001-of-00001.safetensors"]
-        {
+        for name in [
+            "adapter_model-00004-of-00003.safetensors",
+            "adapter_model-2-of-3.safetensors",
+            "adapter_model.safetensors",
+            "model-00001-of-00001.safetensors",
+        ] {
             assert_eq!(part(name), None, "{name}");
         }
-        assert!(is_pickle("adapter_model.bin") && is_pickle("adapter_model-00001-of-00002.bin") && !is_pickle("training_args.bin"));
+        assert!(
+            is_pickle("adapter_model.bin")
+                && is_pickle("adapter_model-00001-of-00002.bin")
+                && !is_pickle("training_args.bin")
+        );
     }
 }

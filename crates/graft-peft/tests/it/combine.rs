@@ -20,14 +20,25 @@ fn bench(model: &Llama) -> Workbench<'_> {
 /// A LoRA that acts, of its own rank and targets.
 fn lora(model: &Llama, name: &str, r: i64, targets: &[&str]) -> Adapter {
     let targets = Value::List(targets.iter().map(|name| (*name).to_owned()).collect());
-    let keys = Settings::default().with("r", Value::Integer(r)).with("lora_alpha", Value::Float(6.0)).with("target_modules", targets);
-    let adapter = attach(&bench(model), "lora", &keys.with("adapter_name", Value::Text(name.to_owned()))).unwrap();
+    let keys = Settings::default()
+        .with("r", Value::Integer(r))
+        .with("lora_alpha", Value::Float(6.0))
+        .with("target_modules", targets);
+    let adapter =
+        attach(&bench(model), "lora", &keys.with("adapter_name", Value::Text(name.to_owned())))
+            .unwrap();
     stir(&adapter, r as u64);
     adapter
 }
 
-fn combined(model: &Llama, adapters: &[&Adapter], keys: &[(&str, Value)]) -> Result<Combined, PeftError> {
-    let settings = keys.iter().fold(Settings::default(), |settings, (key, value)| settings.with(key, value.clone()));
+fn combined(
+    model: &Llama,
+    adapters: &[&Adapter],
+    keys: &[(&str, Value)],
+) -> Result<Combined, PeftError> {
+    let settings = keys
+        .iter()
+        .fold(Settings::default(), |settings, (key, value)| settings.with(key, value.clone()));
     combine(&bench(model), adapters, &settings.with("adapter_name", Value::Text("both".to_owned())))
 }
 
@@ -42,8 +53,15 @@ fn weights(values: &[&str]) -> Value {
 /// `B A` of the layer whose path ends so, (d_out, d_in).
 fn product(adapter: &Adapter, layer: &str, scaling: f64) -> Tensor {
     let state = adapter.state().unwrap();
-    let find = |end: &str| state.iter().find(|(key, _)| key.contains(layer) && key.ends_with(end)).map(|(_, tensor)| tensor.clone());
-    let (Some(a), Some(b)) = (find("lora_A.weight"), find("lora_B.weight")) else { return Tensor::zeros((16, 16), DType::F32, &Device::Cpu).unwrap() };
+    let find = |end: &str| {
+        state
+            .iter()
+            .find(|(key, _)| key.contains(layer) && key.ends_with(end))
+            .map(|(_, tensor)| tensor.clone())
+    };
+    let (Some(a), Some(b)) = (find("lora_A.weight"), find("lora_B.weight")) else {
+        return Tensor::zeros((16, 16), DType::F32, &Device::Cpu).unwrap();
+    };
     (b.matmul(&a).unwrap() * scaling).unwrap()
 }
 
@@ -52,7 +70,13 @@ fn distance(a: &Tensor, b: &Tensor) -> f32 {
 }
 
 fn logits(model: &Llama) -> Tensor {
-    model.logits(&Tensor::new(&[[4u32, 8, 15, 16, 23, 42]], &Device::Cpu).unwrap(), None, &Context::eval()).unwrap()
+    model
+        .logits(
+            &Tensor::new(&[[4u32, 8, 15, 16, 23, 42]], &Device::Cpu).unwrap(),
+            None,
+            &Context::eval(),
+        )
+        .unwrap()
 }
 
 #[test]
@@ -60,12 +84,25 @@ fn linear_and_cat_are_the_weighted_sum_of_the_updates() {
     let model = model();
     let (a, b) = (lora(&model, "a", 2, &["q_proj", "o_proj"]), lora(&model, "b", 3, &["q_proj"]));
     for how in ["linear", "cat"] {
-        let sum = combined(&model, &[&a, &b], &[("weights", weights(&["0.7", "-0.3"])), ("combination_type", text(how))]).unwrap();
+        let sum = combined(
+            &model,
+            &[&a, &b],
+            &[("weights", weights(&["0.7", "-0.3"])), ("combination_type", text(how))],
+        )
+        .unwrap();
         assert!(sum.kept > 0.999_999);
-        let wanted = (product(&a, "0.self_attn.q_proj", 0.7 * 6.0 / 2.0) + product(&b, "0.self_attn.q_proj", -0.3 * 6.0 / 3.0)).unwrap();
-        assert!(distance(&product(&sum.adapter, "0.self_attn.q_proj", 1.0), &wanted) < 1e-5, "{how}");
+        let wanted = (product(&a, "0.self_attn.q_proj", 0.7 * 6.0 / 2.0)
+            + product(&b, "0.self_attn.q_proj", -0.3 * 6.0 / 3.0))
+        .unwrap();
+        assert!(
+            distance(&product(&sum.adapter, "0.self_attn.q_proj", 1.0), &wanted) < 1e-5,
+            "{how}"
+        );
         let alone = product(&a, "1.self_attn.o_proj", 0.7 * 6.0 / 2.0);
-        assert!(distance(&product(&sum.adapter, "1.self_attn.o_proj", 1.0), &alone) < 1e-5, "{how}: where one acts, it alone counts");
+        assert!(
+            distance(&product(&sum.adapter, "1.self_attn.o_proj", 1.0), &alone) < 1e-5,
+            "{how}: where one acts, it alone counts"
+        );
         sum.adapter.detach(&model).unwrap();
     }
 }
@@ -90,8 +127,18 @@ fn what_is_saved_acts_the_same_with_its_ranks_by_layer() {
 fn a_smaller_rank_says_what_it_leaves() {
     let model = model();
     let (a, b) = (lora(&model, "a", 4, &["q_proj"]), lora(&model, "b", 4, &["q_proj"]));
-    let all = combined(&model, &[&a, &b], &[("combination_type", text("svd")), ("svd_rank", Value::Integer(8))]).unwrap();
-    let few = combined(&model, &[&a, &b], &[("combination_type", text("svd")), ("svd_rank", Value::Integer(1))]).unwrap();
+    let all = combined(
+        &model,
+        &[&a, &b],
+        &[("combination_type", text("svd")), ("svd_rank", Value::Integer(8))],
+    )
+    .unwrap();
+    let few = combined(
+        &model,
+        &[&a, &b],
+        &[("combination_type", text("svd")), ("svd_rank", Value::Integer(1))],
+    )
+    .unwrap();
     assert!(all.kept > 0.999_999 && few.kept < 0.95 && few.kept > 0.2, "{} {}", all.kept, few.kept);
     assert_eq!(few.adapter.trainable_parameters(), 2 * (16 + 16));
 }
@@ -112,11 +159,25 @@ fn other_methods_are_combined_by_their_updates() {
     let model = model();
     let (a, b) = (
         lora(&model, "a", 2, &["q_proj"]),
-        attach(&bench(&model), "loha", &Settings::default().with("r", Value::Integer(2)).with("adapter_name", text("b"))).unwrap(),
+        attach(
+            &bench(&model),
+            "loha",
+            &Settings::default().with("r", Value::Integer(2)).with("adapter_name", text("b")),
+        )
+        .unwrap(),
     );
     stir(&b, 3);
     for how in ["ties", "dare_linear", "dare_ties", "magnitude_prune", "svd"] {
-        let both = combined(&model, &[&a, &b], &[("combination_type", text(how)), ("svd_rank", Value::Integer(16)), ("density", Value::Float(0.6))]).unwrap();
+        let both = combined(
+            &model,
+            &[&a, &b],
+            &[
+                ("combination_type", text(how)),
+                ("svd_rank", Value::Integer(16)),
+                ("density", Value::Float(0.6)),
+            ],
+        )
+        .unwrap();
         assert!(both.kept > 0.999_999, "{how}: full rank holds everything");
         assert_eq!(both.adapter.spec().verb, "lora");
     }
@@ -127,11 +188,18 @@ fn what_has_no_sum_is_refused_and_nothing_changes() {
     let model = model();
     let a = lora(&model, "a", 2, &["q_proj"]);
     let before = logits(&model);
-    let code = |result: Result<Combined, PeftError>| result.err().map(|error| (error.code(), error.to_string()));
+    let code = |result: Result<Combined, PeftError>| {
+        result.err().map(|error| (error.code(), error.to_string()))
+    };
     assert_eq!(code(combined(&model, &[], &[])).unwrap().0, "peft::nothing_to_combine");
     let (_, problem) = code(combined(&model, &[&a], &[("weights", weights(&["1", "2"]))])).unwrap();
     assert!(problem.contains("does not fit 1 adapters"), "{problem}");
-    let soft = attach(&bench(&model), "prompt_tune", &Settings::default().with("adapter_name", text("soft"))).unwrap();
+    let soft = attach(
+        &bench(&model),
+        "prompt_tune",
+        &Settings::default().with("adapter_name", text("soft")),
+    )
+    .unwrap();
     assert_eq!(code(combined(&model, &[&a, &soft], &[])).unwrap().0, "peft::not_combinable");
     soft.detach(&model).unwrap();
     a.set_active(&model, true).unwrap();

@@ -16,7 +16,9 @@ pub(crate) fn bench(model: &Llama) -> Workbench<'_> {
 }
 
 pub(crate) fn settings(values: &[(&str, Value)]) -> Settings {
-    values.iter().fold(Settings::default(), |settings, (name, value)| settings.with(name, value.clone()))
+    values
+        .iter()
+        .fold(Settings::default(), |settings, (name, value)| settings.with(name, value.clone()))
 }
 
 pub(crate) fn targets(names: &[&str]) -> (&'static str, Value) {
@@ -38,14 +40,23 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
 /// Moves every weight off its start, so that the adapter acts.
 fn stir(adapter: &Adapter) {
     for trainable in adapter.trainables() {
-        let noise = Rng::new(3).stream("stir", &trainable.name).normal(0.0, 0.2, trainable.var.elem_count());
+        let noise = Rng::new(3).stream("stir", &trainable.name).normal(
+            0.0,
+            0.2,
+            trainable.var.elem_count(),
+        );
         let noise = Tensor::from_vec(noise, trainable.var.dims(), &Device::Cpu).unwrap();
         trainable.var.set(&(trainable.var.as_detached_tensor() + noise).unwrap()).unwrap();
     }
 }
 
 fn lora(model: &Llama, name: &str, names: &[&str]) -> Adapter {
-    let keys = [("adapter_name", Value::Text(name.to_owned())), ("r", Value::Integer(3)), ("lora_alpha", Value::Float(5.0)), targets(names)];
+    let keys = [
+        ("adapter_name", Value::Text(name.to_owned())),
+        ("r", Value::Integer(3)),
+        ("lora_alpha", Value::Float(5.0)),
+        targets(names),
+    ];
     attach(&bench(model), "lora", &settings(&keys)).unwrap()
 }
 
@@ -65,7 +76,12 @@ fn attaching_a_lora_changes_nothing_until_it_is_trained() {
 fn a_soft_prompt_lengthens_the_output_and_is_gone_after_detach() {
     let model = model();
     let before = logits(&model);
-    let prompt = attach(&bench(&model), "prompt_tune", &settings(&[("num_virtual_tokens", Value::Integer(4))])).unwrap();
+    let prompt = attach(
+        &bench(&model),
+        "prompt_tune",
+        &settings(&[("num_virtual_tokens", Value::Integer(4))]),
+    )
+    .unwrap();
     let with = model.logits(&ids(), None, &Context::eval()).unwrap();
     assert_eq!(with.dims(), [2, 10, 50]);
     prompt.set_active(&model, false).unwrap();
@@ -78,21 +94,27 @@ fn a_soft_prompt_lengthens_the_output_and_is_gone_after_detach() {
 #[test]
 fn gradients_reach_every_adapter_parameter_and_no_base_weight() {
     let model = model();
-    for (verb, keys) in [("lora", vec![targets(&["all-linear"])]), ("prompt_tune", vec![("num_virtual_tokens", Value::Integer(4))])] {
+    for (verb, keys) in [
+        ("lora", vec![targets(&["all-linear"])]),
+        ("prompt_tune", vec![("num_virtual_tokens", Value::Integer(4))]),
+    ] {
         let adapter = attach(&bench(&model), verb, &settings(&keys)).unwrap();
         stir(&adapter);
         let logits = model.logits(&ids(), None, &Context::train(1, 0, 0)).unwrap();
         let (batch, length, vocab) = logits.dims3().unwrap();
         let rows = batch * length;
         let labels: Vec<i64> = (0..rows as i64).map(|row| row % 50).collect();
-        let loss = cross_entropy(&logits.reshape((rows, vocab)).unwrap(), &labels, rows as f64).unwrap();
+        let loss =
+            cross_entropy(&logits.reshape((rows, vocab)).unwrap(), &labels, rows as f64).unwrap();
         let trainables = adapter.trainables();
         for (trainable, gradient) in trainables.iter().zip(gradients(&loss, &trainables).unwrap()) {
             let norm = gradient.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
             assert!(norm.is_finite() && norm > 0.0, "{} has gradient norm² {norm}", trainable.name);
         }
         let store = loss.backward().unwrap();
-        assert!(model.parameters().iter().all(|parameter| store.get(&parameter.tensor()).is_none()));
+        assert!(
+            model.parameters().iter().all(|parameter| store.get(&parameter.tensor()).is_none())
+        );
         adapter.detach(&model).unwrap();
     }
 }
@@ -100,7 +122,13 @@ fn gradients_reach_every_adapter_parameter_and_no_base_weight() {
 #[test]
 fn a_merged_adapter_gives_the_same_output_and_unmerging_restores_every_bit() {
     let model = model();
-    let weights = || -> Vec<Vec<f32>> { model.parameters().iter().map(|parameter| parameter.tensor().flatten_all().unwrap().to_vec1().unwrap()).collect() };
+    let weights = || -> Vec<Vec<f32>> {
+        model
+            .parameters()
+            .iter()
+            .map(|parameter| parameter.tensor().flatten_all().unwrap().to_vec1().unwrap())
+            .collect()
+    };
     let adapter = lora(&model, "default", &["q_proj", "down_proj"]);
     stir(&adapter);
     let (original, beside) = (weights(), logits(&model));
@@ -193,7 +221,12 @@ fn attaching_again_under_the_same_name_replaces() {
         assert_eq!(counts(&model, &[&fresh]).trainable, fresh.trainable_parameters());
         found
     };
-    let prompt = attach(&bench(&model), "prompt_tune", &settings(&[("num_virtual_tokens", Value::Integer(2))])).unwrap();
+    let prompt = attach(
+        &bench(&model),
+        "prompt_tune",
+        &settings(&[("num_virtual_tokens", Value::Integer(2))]),
+    )
+    .unwrap();
     assert_ne!(logits(&model).len(), base_with_new.len());
     assert!(model.sites().iter().all(|site| !matches!(site.layer, graft_nn::Layer::Linear(linear) if !linear.slot().names().is_empty())));
     prompt.detach(&model).unwrap();
@@ -204,9 +237,26 @@ fn what_is_saved_is_loaded_under_any_name_and_acts_the_same() {
     let model = model();
     let folder = tempfile::tempdir().unwrap();
     for (verb, keys) in [
-        ("lora", vec![("r", Value::Integer(3)), ("lora_alpha", Value::Float(5.0)), ("use_rslora", Value::Bool(true)), targets(&["all-linear"])]),
-        ("lora", vec![targets(&[r".*\.(0|2)\..*(gate|up)_proj"]), ("lora_dropout", Value::Float(0.25))]),
-        ("prompt_tune", vec![("num_virtual_tokens", Value::Integer(4)), ("prompt_tuning_init", Value::Text("RANDOM".to_owned()))]),
+        (
+            "lora",
+            vec![
+                ("r", Value::Integer(3)),
+                ("lora_alpha", Value::Float(5.0)),
+                ("use_rslora", Value::Bool(true)),
+                targets(&["all-linear"]),
+            ],
+        ),
+        (
+            "lora",
+            vec![targets(&[r".*\.(0|2)\..*(gate|up)_proj"]), ("lora_dropout", Value::Float(0.25))],
+        ),
+        (
+            "prompt_tune",
+            vec![
+                ("num_virtual_tokens", Value::Integer(4)),
+                ("prompt_tuning_init", Value::Text("RANDOM".to_owned())),
+            ],
+        ),
     ] {
         let adapter = attach(&bench(&model), verb, &settings(&keys)).unwrap();
         stir(&adapter);
@@ -245,7 +295,12 @@ fn saving_over_another_adapter_replaces_both_files_or_none() {
     // A folder in the way of the new weights: the set cannot take its place.
     let blocked = folder.path().join("adapter.safetensors");
     std::fs::create_dir(&blocked).unwrap();
-    let bottleneck = attach(&bench(&model), "bottleneck", &settings(&[("adapter_name", Value::Text("other".to_owned()))])).unwrap();
+    let bottleneck = attach(
+        &bench(&model),
+        "bottleneck",
+        &settings(&[("adapter_name", Value::Text("other".to_owned()))]),
+    )
+    .unwrap();
     assert!(bottleneck.save(folder.path(), "base").is_err());
     assert_eq!(read("adapter_model.safetensors"), old);
     assert!(String::from_utf8(read("adapter_config.json")).unwrap().contains("LORA"));
@@ -263,7 +318,12 @@ fn the_seed_decides_the_start_and_the_order_of_targets_does_not() {
     let start = |seed, names: &[&str]| {
         let bench = Workbench { seed, ..bench(&model) };
         let adapter = attach(&bench, "lora", &settings(&[targets(names)])).unwrap();
-        adapter.state().unwrap().into_values().map(|tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap()).collect::<Vec<_>>()
+        adapter
+            .state()
+            .unwrap()
+            .into_values()
+            .map(|tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap())
+            .collect::<Vec<_>>()
     };
     assert_eq!(start(1, &["q_proj", "v_proj"]), start(1, &["v_proj", "q_proj"]));
     assert_ne!(start(1, &["q_proj"]), start(2, &["q_proj"]));
@@ -273,7 +333,11 @@ fn the_seed_decides_the_start_and_the_order_of_targets_does_not() {
 fn the_start_is_that_of_hf_peft() {
     let model = model();
     let of = |init: &str| {
-        let keys = [("init_lora_weights", Value::Text(init.to_owned())), ("r", Value::Integer(4)), targets(&["all-linear"])];
+        let keys = [
+            ("init_lora_weights", Value::Text(init.to_owned())),
+            ("r", Value::Integer(4)),
+            targets(&["all-linear"]),
+        ];
         let adapter = attach(&bench(&model), "lora", &settings(&keys)).unwrap();
         adapter
             .state()
@@ -283,31 +347,65 @@ fn the_start_is_that_of_hf_peft() {
             .flat_map(|(_, tensor)| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap())
             .collect::<Vec<_>>()
     };
-    let deviation = |values: &[f32]| (values.iter().map(|value| value * value).sum::<f32>() / values.len() as f32).sqrt();
+    let deviation = |values: &[f32]| {
+        (values.iter().map(|value| value * value).sum::<f32>() / values.len() as f32).sqrt()
+    };
     // Uniform in ±1/sqrt(16) has deviation 0.25 / sqrt 3; the normal one has 1/r.
     let uniform = of("true");
-    assert!(uniform.iter().all(|value| value.abs() <= 0.25) && (deviation(&uniform) - 0.1443).abs() < 0.01);
+    assert!(
+        uniform.iter().all(|value| value.abs() <= 0.25)
+            && (deviation(&uniform) - 0.1443).abs() < 0.01
+    );
     let gaussian = of("gaussian");
-    assert!(gaussian.iter().any(|value| value.abs() > 0.5) && (deviation(&gaussian) - 0.25).abs() < 0.02);
+    assert!(
+        gaussian.iter().any(|value| value.abs() > 0.5)
+            && (deviation(&gaussian) - 0.25).abs() < 0.02
+    );
 }
 
 #[test]
 fn lora_plus_speeds_up_b_alone_and_is_not_written_into_the_file() {
     let (model, folder) = (model(), tempfile::tempdir().unwrap());
-    let adapter = attach(&bench(&model), "lora", &settings(&[("loraplus_lr_ratio", Value::Float(16.0)), targets(&["q_proj"])])).unwrap();
-    let factors: Vec<_> = adapter.trainables().iter().map(|trainable| (trainable.name.contains("lora_B"), trainable.lr_scale)).collect();
+    let adapter = attach(
+        &bench(&model),
+        "lora",
+        &settings(&[("loraplus_lr_ratio", Value::Float(16.0)), targets(&["q_proj"])]),
+    )
+    .unwrap();
+    let factors: Vec<_> = adapter
+        .trainables()
+        .iter()
+        .map(|trainable| (trainable.name.contains("lora_B"), trainable.lr_scale))
+        .collect();
     assert_eq!(factors, [(false, 1.0), (true, 16.0)].repeat(3));
     assert!(adapter.summary().contains("loraplus_lr_ratio=16"), "{}", adapter.summary());
     adapter.save(folder.path(), "toy").unwrap();
-    assert!(!std::fs::read_to_string(folder.path().join("adapter_config.json")).unwrap().contains("loraplus"));
+    assert!(
+        !std::fs::read_to_string(folder.path().join("adapter_config.json"))
+            .unwrap()
+            .contains("loraplus")
+    );
 }
 
 #[test]
 fn dropout_acts_in_training_only_and_by_the_counters() {
     let model = model();
-    let adapter = attach(&bench(&model), "lora", &settings(&[("lora_dropout", Value::Float(0.5)), targets(&["q_proj"])])).unwrap();
+    let adapter = attach(
+        &bench(&model),
+        "lora",
+        &settings(&[("lora_dropout", Value::Float(0.5)), targets(&["q_proj"])]),
+    )
+    .unwrap();
     stir(&adapter);
-    let train = |step| -> Vec<f32> { model.logits(&ids(), None, &Context::train(1, step, 0)).unwrap().flatten_all().unwrap().to_vec1().unwrap() };
+    let train = |step| -> Vec<f32> {
+        model
+            .logits(&ids(), None, &Context::train(1, step, 0))
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1()
+            .unwrap()
+    };
     assert_eq!(train(1), train(1));
     assert_ne!(train(1), train(2));
     assert_ne!(train(1), logits(&model));
@@ -319,20 +417,36 @@ fn the_table_has_a_row_per_kind_and_ends_with_the_line_of_hf_peft() {
     let model = model();
     let adapter = lora(&model, "default", &["q_proj", "v_proj"]);
     let table = parameter_table(&model, Some(&adapter));
-    let names: Vec<_> = table.rows.iter().filter_map(|row| if let Cell::Code(name) = &row[0] { Some(name.as_str()) } else { None }).collect();
+    let names: Vec<_> = table
+        .rows
+        .iter()
+        .filter_map(|row| if let Cell::Code(name) = &row[0] { Some(name.as_str()) } else { None })
+        .collect();
     assert_eq!(names.len(), 12, "{names:?}");
     assert!(names.contains(&"model.layers.0-2.self_attn.q_proj"));
-    let sum =
-        |column: usize| -> i64 { table.rows[..table.rows.len() - 1].iter().map(|row| if let Cell::Integer(value) = row[column] { value } else { 0 }).sum() };
+    let sum = |column: usize| -> i64 {
+        table.rows[..table.rows.len() - 1]
+            .iter()
+            .map(|row| if let Cell::Integer(value) = row[column] { value } else { 0 })
+            .sum()
+    };
     let total = counts(&model, &[&adapter]);
     // q: 3·(16+16), v: 3·(16+8), in three layers.
     assert_eq!(total.trainable, 3 * 3 * (32 + 24));
     assert_eq!((sum(3) as u64, sum(4) as u64), (total.trainable, total.all));
     assert_eq!(table.footer, [total.line()]);
     adapter.detach(&model).unwrap();
-    let prompt = attach(&bench(&model), "prompt_tune", &settings(&[("num_virtual_tokens", Value::Integer(4))])).unwrap();
+    let prompt = attach(
+        &bench(&model),
+        "prompt_tune",
+        &settings(&[("num_virtual_tokens", Value::Integer(4))]),
+    )
+    .unwrap();
     let table = parameter_table(&model, Some(&prompt));
-    assert!(table.rows.iter().any(|row| row[0] == Cell::Code("prompt_embeddings".to_owned()) && row[3] == Cell::Integer(64)));
+    assert!(
+        table.rows.iter().any(|row| row[0] == Cell::Code("prompt_embeddings".to_owned())
+            && row[3] == Cell::Integer(64))
+    );
     assert_eq!(table.footer, [counts(&model, &[&prompt]).line()]);
 }
 
@@ -343,7 +457,10 @@ impl TokenEncoder for Letters {
     fn encode(&self, text: &str) -> graft_nn::Result<Vec<u32>> {
         Ok(text.bytes().map(|byte| u32::from(byte) % 50).collect())
     }
-    fn encode_with_offsets(&self, text: &str) -> graft_nn::Result<Vec<(u32, std::ops::Range<usize>)>> {
+    fn encode_with_offsets(
+        &self,
+        text: &str,
+    ) -> graft_nn::Result<Vec<(u32, std::ops::Range<usize>)>> {
         Ok(self.encode(text)?.into_iter().enumerate().map(|(at, id)| (id, at..at + 1)).collect())
     }
     fn decode(&self, _: &[u32]) -> graft_nn::Result<String> {

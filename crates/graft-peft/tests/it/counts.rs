@@ -20,7 +20,11 @@ const PUBLISHED: &[(&str, &str, u64)] = &[
     ("shira", "r=32 target_modules=q_proj,v_proj", 9_175_040),
     ("oft", "oft_block_size=96 target_modules=q_proj,v_proj", 8_171_520),
     ("ia3", "target_modules=k_proj,v_proj,down_proj feedforward_modules=down_proj", 286_720),
-    ("ia3", "target_modules=q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj feedforward_modules=gate_proj,up_proj,down_proj", 630_784),
+    (
+        "ia3",
+        "target_modules=q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj feedforward_modules=gate_proj,up_proj,down_proj",
+        630_784,
+    ),
     ("loha", "r=32 target_modules=q_proj,v_proj", 18_350_080),
     ("adalora", "init_r=64 target_r=32 target_modules=q_proj,v_proj", 18_353_664),
     ("vera", "r=256 target_modules=q_proj,v_proj", 129_024),
@@ -42,7 +46,10 @@ fn model(blocks: u64) -> Arc<dyn Model> {
 fn settings(verb: &str, keys: &str) -> Settings {
     let specs = methods::by_verb(verb).unwrap().keys;
     let pairs = keys.split_whitespace().map(|pair| pair.split_once('=').unwrap());
-    pairs.fold(Settings::default(), |settings, (name, value)| settings.with(name, specs.iter().find(|spec| spec.name == name).unwrap().parse(value).unwrap()))
+    pairs.fold(Settings::default(), |settings, (name, value)| {
+        settings
+            .with(name, specs.iter().find(|spec| spec.name == name).unwrap().parse(value).unwrap())
+    })
 }
 
 #[test]
@@ -51,7 +58,8 @@ fn published_counts_are_met_on_the_shapes_of_llama_3_2_3b() {
     for (verb, keys, published) in PUBLISHED {
         let trained = |model: &Arc<dyn Model>| {
             let bench = Workbench::new(model.as_ref(), "llama-3.2-3b", 1);
-            let adapter = attach(&bench, verb, &settings(verb, keys)).unwrap_or_else(|error| panic!("{verb} {keys}: {error}"));
+            let adapter = attach(&bench, verb, &settings(verb, keys))
+                .unwrap_or_else(|error| panic!("{verb} {keys}: {error}"));
             let count = adapter.trainable_parameters();
             adapter.detach(model.as_ref()).unwrap();
             count

@@ -27,42 +27,90 @@ fn a_target_that_matches_nothing_is_answered_with_the_nearest_and_all_there_are(
     let model = model();
     let (code, text) = refused(&model, "lora", &settings(&[targets(&["q_prj"])]));
     assert_eq!(code, "peft::no_match");
-    assert!(text.contains("`q_prj`") && text.contains("did you mean `q_proj`?") && text.contains("gate_proj, up_proj, down_proj, lm_head"), "{text}");
+    assert!(
+        text.contains("`q_prj`")
+            && text.contains("did you mean `q_proj`?")
+            && text.contains("gate_proj, up_proj, down_proj, lm_head"),
+        "{text}"
+    );
     assert!(text.contains("`toy`"), "{text}");
     // A role is understood, and one bad name among good ones is not passed over.
-    assert!(refused(&model, "lora", &settings(&[targets(&["q_proj", "value"])])).1.contains("did you mean `v_proj`?"));
-    assert_eq!(refused(&model, "lora", &settings(&[targets(&[r"encoder\..*"])])).0, "peft::no_match");
-    assert_eq!(refused(&model, "lora", &settings(&[targets(&[r"(q_proj"])])).0, "peft::bad_pattern");
+    assert!(
+        refused(&model, "lora", &settings(&[targets(&["q_proj", "value"])]))
+            .1
+            .contains("did you mean `v_proj`?")
+    );
+    assert_eq!(
+        refused(&model, "lora", &settings(&[targets(&[r"encoder\..*"])])).0,
+        "peft::no_match"
+    );
+    assert_eq!(
+        refused(&model, "lora", &settings(&[targets(&[r"(q_proj"])])).0,
+        "peft::bad_pattern"
+    );
     let (code, text) = refused(&model, "dora", &settings(&[targets(&["embed_tokens"])]));
     assert!(code == "peft::not_linear" && text.contains("model.embed_tokens"), "{text}");
-    assert_eq!(refused(&model, "lora", &settings(&[targets(&["input_layernorm"])])).0, "peft::not_linear");
+    assert_eq!(
+        refused(&model, "lora", &settings(&[targets(&["input_layernorm"])])).0,
+        "peft::not_linear"
+    );
 }
 
 #[test]
 fn a_rank_that_is_zero_or_too_large_is_refused_with_what_is_possible() {
     let model = model();
-    let (code, text) = refused(&model, "lora", &settings(&[("r", Value::Integer(0)), targets(&["q_proj"])]));
+    let (code, text) =
+        refused(&model, "lora", &settings(&[("r", Value::Integer(0)), targets(&["q_proj"])]));
     assert!(code == "peft::settings" && text.contains("`r` must be"), "{text}");
     let init = |word: &str| ("init_lora_weights", Value::Text(word.to_owned()));
-    let (code, text) = refused(&model, "lora", &settings(&[("r", Value::Integer(3)), init("orthogonal")]));
+    let (code, text) =
+        refused(&model, "lora", &settings(&[("r", Value::Integer(3)), init("orthogonal")]));
     assert!(code == "peft::odd_rank" && text.contains("r=4"), "{text}");
-    assert_eq!(refused(&model, "lora", &settings(&[("lora_alpha", Value::Float(0.0)), init("pissa")])).0, "peft::no_scale");
-    let (code, text) = refused(&model, "lora", &settings(&[("r", Value::Integer(9)), targets(&["q_proj", "v_proj"])]));
-    assert!(code == "peft::rank_too_large" && text.contains("v_proj` (8 × 16)") && text.contains("at most 8"), "{text}");
+    assert_eq!(
+        refused(&model, "lora", &settings(&[("lora_alpha", Value::Float(0.0)), init("pissa")])).0,
+        "peft::no_scale"
+    );
+    let (code, text) = refused(
+        &model,
+        "lora",
+        &settings(&[("r", Value::Integer(9)), targets(&["q_proj", "v_proj"])]),
+    );
+    assert!(
+        code == "peft::rank_too_large"
+            && text.contains("v_proj` (8 × 16)")
+            && text.contains("at most 8"),
+        "{text}"
+    );
 }
 
 #[test]
 fn unknown_methods_and_keys_and_impossible_prompts_are_refused() {
     let model = model();
     assert!(refused(&model, "loar", &Settings::default()).1.contains("did you mean `lora`?"));
-    assert!(refused(&model, "lora", &settings(&[("rnk", Value::Integer(1))])).1.contains("keys: r, lora_alpha"));
-    assert_eq!(refused(&model, "prompt_tune", &settings(&[("num_virtual_tokens", Value::Integer(40))])).0, "peft::prompt_too_long");
+    assert!(
+        refused(&model, "lora", &settings(&[("rnk", Value::Integer(1))]))
+            .1
+            .contains("keys: r, lora_alpha")
+    );
+    assert_eq!(
+        refused(&model, "prompt_tune", &settings(&[("num_virtual_tokens", Value::Integer(40))])).0,
+        "peft::prompt_too_long"
+    );
     let text = |text: &str| ("prompt_tuning_init_text", Value::Text(text.to_owned()));
     let init = |word: &str| ("prompt_tuning_init", Value::Text(word.to_owned()));
     assert_eq!(refused(&model, "prompt_tune", &settings(&[init("TEXT")])).0, "peft::needs_text");
-    assert_eq!(refused(&model, "prompt_tune", &settings(&[init("RANDOM"), text("a b")])).0, "peft::conflict");
-    assert_eq!(refused(&model, "prompt_tune", &settings(&[text("a b")])).0, "peft::needs_tokenizer");
-    assert_eq!(refused(&model, "lora", &settings(&[("adapter_name", Value::Text("a/b".to_owned()))])).0, "peft::settings");
+    assert_eq!(
+        refused(&model, "prompt_tune", &settings(&[init("RANDOM"), text("a b")])).0,
+        "peft::conflict"
+    );
+    assert_eq!(
+        refused(&model, "prompt_tune", &settings(&[text("a b")])).0,
+        "peft::needs_tokenizer"
+    );
+    assert_eq!(
+        refused(&model, "lora", &settings(&[("adapter_name", Value::Text("a/b".to_owned()))])).0,
+        "peft::settings"
+    );
 }
 
 #[test]
@@ -77,13 +125,23 @@ fn a_soft_prompt_can_be_neither_merged_nor_scaled() {
 #[test]
 fn modules_and_biases_that_are_not_there_are_refused() {
     let model = model();
-    let save = |names: &[&str]| ("modules_to_save", Value::List(names.iter().map(|name| (*name).to_owned()).collect()));
+    let save = |names: &[&str]| {
+        ("modules_to_save", Value::List(names.iter().map(|name| (*name).to_owned()).collect()))
+    };
     let (code, text) = refused(&model, "lora", &settings(&[save(&["lm_haed"])]));
-    assert!(code == "peft::no_such_module" && text.contains("`lm_haed`") && text.contains("lm_head"), "{text}");
+    assert!(
+        code == "peft::no_such_module" && text.contains("`lm_haed`") && text.contains("lm_head"),
+        "{text}"
+    );
     let only = ("bias", Value::Text("lora_only".to_owned()));
     let (code, text) = refused(&model, "lora", &settings(&[only.clone(), targets(&["up_proj"])]));
     assert!(code == "peft::no_bias" && text.contains("bias=lora_only"), "{text}");
-    let adapter = attach(&bench(&model), "lora", &settings(&[only, targets(&["q_proj"]), ("r", Value::Integer(2))])).unwrap();
+    let adapter = attach(
+        &bench(&model),
+        "lora",
+        &settings(&[only, targets(&["q_proj"]), ("r", Value::Integer(2))]),
+    )
+    .unwrap();
     // Three layers, each 2·(16 + 16) and a bias of 16.
     assert_eq!(adapter.trainable_parameters(), 3 * (64 + 16));
     assert_eq!(adapter.set_scale(&model, 0.5).unwrap_err().code(), "peft::not_scalable");
@@ -92,7 +150,9 @@ fn modules_and_biases_that_are_not_there_are_refused() {
 /// A saved LoRA on q_proj.
 fn saved(model: &Llama) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let adapter = attach(&bench(model), "lora", &settings(&[("r", Value::Integer(2)), targets(&["q_proj"])])).unwrap();
+    let adapter =
+        attach(&bench(model), "lora", &settings(&[("r", Value::Integer(2)), targets(&["q_proj"])]))
+            .unwrap();
     adapter.save(folder.path(), "toy").unwrap();
     adapter.detach(model).unwrap();
     folder
@@ -120,10 +180,18 @@ fn a_folder_that_is_no_adapter_says_what_is_missing() {
     assert_eq!(not_loaded(&model, folder.path()).0, "peft::missing_file");
     fs::write(folder.path().join("adapter_model.bin"), "").unwrap();
     assert_eq!(not_loaded(&model, folder.path()).0, "peft::pickled");
-    assert!(not_loaded(&model, folder.path().parent().unwrap().join("nowhere").as_path()).1.contains("no such folder"));
+    assert!(
+        not_loaded(&model, folder.path().parent().unwrap().join("nowhere").as_path())
+            .1
+            .contains("no such folder")
+    );
     let outer = tempfile::tempdir().unwrap();
     fs::create_dir(outer.path().join("french")).unwrap();
-    fs::copy(folder.path().join("adapter_config.json"), outer.path().join("french/adapter_config.json")).unwrap();
+    fs::copy(
+        folder.path().join("adapter_config.json"),
+        outer.path().join("french/adapter_config.json"),
+    )
+    .unwrap();
     assert!(not_loaded(&model, outer.path()).1.contains("french"));
     fs::write(folder.path().join("adapter_config.json"), "{\"r\": ").unwrap();
     assert_eq!(not_loaded(&model, folder.path()).0, "peft::malformed");
@@ -141,7 +209,11 @@ fn features_that_are_not_built_in_are_refused_and_unknown_fields_are_kept() {
     assert!(not_loaded(&model, folder.path()).1.contains("the method HIRA"));
     change(folder.path(), "peft_type", "LORA".into());
     change(folder.path(), "r", "two".into());
-    assert!(not_loaded(&model, folder.path()).1.contains("`r` must be a whole number between 1 and 65536, got \"two\""));
+    assert!(
+        not_loaded(&model, folder.path())
+            .1
+            .contains("`r` must be a whole number between 1 and 65536, got \"two\"")
+    );
     change(folder.path(), "r", 2.into());
     change(folder.path(), "invented_in_2027", serde_json::json!([1]));
     change(folder.path(), "base_model_name_or_path", "meta-llama/Llama-3.2-1B".into());
@@ -149,7 +221,11 @@ fn features_that_are_not_built_in_are_refused_and_unknown_fields_are_kept() {
     assert!(warnings.iter().any(|line| line.contains("invented_in_2027")), "{warnings:?}");
     assert!(warnings.iter().any(|line| line.contains("meta-llama/Llama-3.2-1B")), "{warnings:?}");
     adapter.save(folder.path(), "toy").unwrap();
-    assert!(fs::read_to_string(folder.path().join("adapter_config.json")).unwrap().contains("invented_in_2027"));
+    assert!(
+        fs::read_to_string(folder.path().join("adapter_config.json"))
+            .unwrap()
+            .contains("invented_in_2027")
+    );
 }
 
 #[test]
@@ -157,7 +233,10 @@ fn weights_that_are_missing_misshapen_left_over_or_not_finite_are_noticed() {
     let model = model();
     let folder = saved(&model);
     let path = folder.path().join("adapter_model.safetensors");
-    let good = graft_nn::tensor_file::TensorFile::open(&path).unwrap().tensors(&graft_nn::Device::Cpu).unwrap();
+    let good = graft_nn::tensor_file::TensorFile::open(&path)
+        .unwrap()
+        .tensors(&graft_nn::Device::Cpu)
+        .unwrap();
     let key = "base_model.model.model.layers.1.self_attn.q_proj.lora_A.weight";
     let write = |name: &str, tensor: Option<Tensor>| {
         let mut tensors = good.clone();
@@ -167,13 +246,24 @@ fn weights_that_are_missing_misshapen_left_over_or_not_finite_are_noticed() {
         };
         graft_nn::tensor_file::write(&path, &tensors).unwrap();
     };
-    let full = |value: f32, shape: (usize, usize)| Some(Tensor::full(value, shape, &graft_nn::Device::Cpu).unwrap());
+    let full = |value: f32, shape: (usize, usize)| {
+        Some(Tensor::full(value, shape, &graft_nn::Device::Cpu).unwrap())
+    };
     write(key, None);
     let (code, text) = not_loaded(&model, folder.path());
-    assert!(code == "peft::missing_keys" && text.contains("1 of the 6") && text.contains(key), "{text}");
+    assert!(
+        code == "peft::missing_keys" && text.contains("1 of the 6") && text.contains(key),
+        "{text}"
+    );
     write(key, full(1.0, (2, 32)));
     let (code, text) = not_loaded(&model, folder.path());
-    assert!(code == "peft::wrong_shape" && text.contains("[2, 32]") && text.contains("[2, 16]") && text.contains("another base"), "{text}");
+    assert!(
+        code == "peft::wrong_shape"
+            && text.contains("[2, 32]")
+            && text.contains("[2, 16]")
+            && text.contains("another base"),
+        "{text}"
+    );
     write(key, full(f32::NAN, (2, 16)));
     assert_eq!(not_loaded(&model, folder.path()).0, "peft::not_finite");
     // HF PEFT would load it into the base, where it does not fit.
@@ -190,7 +280,10 @@ fn a_rank_above_the_layer_is_taken_from_a_file_with_a_warning() {
     let model = model();
     let folder = saved(&model);
     let path = folder.path().join("adapter_model.safetensors");
-    let mut tensors = graft_nn::tensor_file::TensorFile::open(&path).unwrap().tensors(&graft_nn::Device::Cpu).unwrap();
+    let mut tensors = graft_nn::tensor_file::TensorFile::open(&path)
+        .unwrap()
+        .tensors(&graft_nn::Device::Cpu)
+        .unwrap();
     for (key, tensor) in &mut tensors {
         let shape = if key.contains("lora_A") { (20, 16) } else { (16, 20) };
         *tensor = Tensor::zeros(shape, tensor.dtype(), tensor.device()).unwrap();
@@ -198,7 +291,10 @@ fn a_rank_above_the_layer_is_taken_from_a_file_with_a_warning() {
     graft_nn::tensor_file::write(&path, &tensors).unwrap();
     change(folder.path(), "r", 20.into());
     let (_, warnings) = load(&bench(&model), folder.path(), "default").unwrap();
-    assert!(warnings.len() == 1 && warnings[0].contains("r = 20 is larger than the smaller side"), "{warnings:?}");
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("r = 20 is larger than the smaller side"),
+        "{warnings:?}"
+    );
 }
 
 #[test]
@@ -206,9 +302,15 @@ fn an_adapter_that_diverged_is_not_saved_and_not_merged() {
     let model = model();
     let adapter = attach(&bench(&model), "lora", &settings(&[targets(&["q_proj"])])).unwrap();
     let trainable = adapter.trainables().remove(0);
-    trainable.var.set(&Tensor::full(f32::INFINITY, trainable.var.dims(), &graft_nn::Device::Cpu).unwrap()).unwrap();
+    trainable
+        .var
+        .set(&Tensor::full(f32::INFINITY, trainable.var.dims(), &graft_nn::Device::Cpu).unwrap())
+        .unwrap();
     let folder = tempfile::tempdir().unwrap();
-    assert_eq!(adapter.save(&folder.path().join("x"), "toy").unwrap_err().code(), "peft::not_finite");
+    assert_eq!(
+        adapter.save(&folder.path().join("x"), "toy").unwrap_err().code(),
+        "peft::not_finite"
+    );
     assert!(!folder.path().join("x").exists());
     assert_eq!(adapter.merge(&model).unwrap_err().code(), "peft::not_finite");
     assert!(!adapter.is_merged());
@@ -217,8 +319,22 @@ fn an_adapter_that_diverged_is_not_saved_and_not_merged() {
 #[test]
 fn a_block_left_out_that_is_not_there_is_refused() {
     let model = model();
-    let error = attach(&bench(&model), "bottleneck", &settings(&[("leave_out", Value::List(vec!["7".to_owned()]))])).err().unwrap();
-    assert!(error.to_string().contains("leave_out") && error.to_string().contains("below 3"), "{error}");
-    let adapter = attach(&bench(&model), "bottleneck", &settings(&[("leave_out", Value::List(vec!["0".to_owned(), "2".to_owned()]))])).unwrap();
+    let error = attach(
+        &bench(&model),
+        "bottleneck",
+        &settings(&[("leave_out", Value::List(vec!["7".to_owned()]))]),
+    )
+    .err()
+    .unwrap();
+    assert!(
+        error.to_string().contains("leave_out") && error.to_string().contains("below 3"),
+        "{error}"
+    );
+    let adapter = attach(
+        &bench(&model),
+        "bottleneck",
+        &settings(&[("leave_out", Value::List(vec!["0".to_owned(), "2".to_owned()]))]),
+    )
+    .unwrap();
     assert!(adapter.sites().iter().all(|site| site.contains("layers.1.")), "{:?}", adapter.sites());
 }

@@ -35,12 +35,18 @@ pub(crate) fn output(model: &dyn Model) -> Vec<f32> {
 }
 
 pub(crate) fn distance(a: &[f32], b: &[f32]) -> f32 {
-    if a.len() != b.len() { f32::INFINITY } else { a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) }
+    if a.len() != b.len() {
+        f32::INFINITY
+    } else {
+        a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    }
 }
 
 /// A stirred LoRA on q_proj, saved and detached.
 pub(crate) fn saved(model: &dyn Model, folder: &Path) {
-    let keys = Settings::default().with("r", Value::Integer(2)).with("target_modules", Value::List(vec!["q_proj".to_owned()]));
+    let keys = Settings::default()
+        .with("r", Value::Integer(2))
+        .with("target_modules", Value::List(vec!["q_proj".to_owned()]));
     let adapter = attach(&bench(model), "lora", &keys).unwrap();
     stir(&adapter, 3);
     adapter.save(folder, "toy").unwrap();
@@ -48,7 +54,10 @@ pub(crate) fn saved(model: &dyn Model, folder: &Path) {
 }
 
 fn tensors(folder: &Path) -> Tensors {
-    tensor_file::TensorFile::open(&folder.join("adapter_model.safetensors")).unwrap().tensors(&Device::Cpu).unwrap()
+    tensor_file::TensorFile::open(&folder.join("adapter_model.safetensors"))
+        .unwrap()
+        .tensors(&Device::Cpu)
+        .unwrap()
 }
 
 fn write(folder: &Path, tensors: &Tensors) {
@@ -56,7 +65,12 @@ fn write(folder: &Path, tensors: &Tensors) {
 }
 
 fn noise(seed: u64, shape: (usize, usize)) -> Tensor {
-    Tensor::from_vec(graft_nn::Rng::new(seed).stream("own", "").normal(0.0, 0.3, shape.0 * shape.1), shape, &Device::Cpu).unwrap()
+    Tensor::from_vec(
+        graft_nn::Rng::new(seed).stream("own", "").normal(0.0, 0.3, shape.0 * shape.1),
+        shape,
+        &Device::Cpu,
+    )
+    .unwrap()
 }
 
 fn refused(model: &dyn Model, folder: &Path) -> PeftError {
@@ -70,7 +84,13 @@ fn refused(model: &dyn Model, folder: &Path) -> PeftError {
 fn with_weights(tied: bool, seed: u64, weights: &[(&str, &Tensor)]) -> Llama {
     let model = llama(tied, seed);
     for (path, tensor) in weights {
-        model.parameters().into_iter().find(|parameter| parameter.path() == *path).unwrap().set(*tensor).unwrap();
+        model
+            .parameters()
+            .into_iter()
+            .find(|parameter| parameter.path() == *path)
+            .unwrap()
+            .set(*tensor)
+            .unwrap();
     }
     model
 }
@@ -89,7 +109,11 @@ fn base_weights_in_the_file_act_as_in_hf_peft_and_are_reported_and_detached() {
         let other = if tied {
             with_weights(true, 1, &[("model.embed_tokens.weight", &head)])
         } else {
-            with_weights(false, 1, &[("model.embed_tokens.weight", &embed), ("lm_head.weight", &head)])
+            with_weights(
+                false,
+                1,
+                &[("model.embed_tokens.weight", &embed), ("lm_head.weight", &head)],
+            )
         };
         let plain = tempfile::tempdir().unwrap();
         saved(&llama(tied, 1), plain.path());
@@ -98,7 +122,10 @@ fn base_weights_in_the_file_act_as_in_hf_peft_and_are_reported_and_detached() {
 
         let base = output(&model);
         let (adapter, warnings) = load(&bench(&model), folder.path(), "default").unwrap();
-        assert!(distance(&output(&model), &expected) < 1e-6 && distance(&expected, &base) > 0.1, "tied: {tied}");
+        assert!(
+            distance(&output(&model), &expected) < 1e-6 && distance(&expected, &base) > 0.1,
+            "tied: {tied}"
+        );
         assert_eq!(warnings.len(), if tied { 1 } else { 2 }, "{warnings:?}");
         assert!(warnings.iter().all(|line| line.contains("brings its own")), "{warnings:?}");
         // Saved again, nothing is lost; merged and unmerged, nothing changes.
@@ -119,8 +146,10 @@ fn base_weights_in_the_file_act_as_in_hf_peft_and_are_reported_and_detached() {
 #[test]
 fn base_weights_under_a_targeted_embedding_act_and_are_kept_when_saved() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
-    let keys =
-        Settings::default().with("r", Value::Integer(2)).with("target_modules", Value::List(["q_proj", "embed_tokens", "lm_head"].map(str::to_owned).to_vec()));
+    let keys = Settings::default().with("r", Value::Integer(2)).with(
+        "target_modules",
+        Value::List(["q_proj", "embed_tokens", "lm_head"].map(str::to_owned).to_vec()),
+    );
     let adapter = attach(&bench(&model), "lora", &keys).unwrap();
     stir(&adapter, 3);
     adapter.save(folder.path(), "toy").unwrap();
@@ -132,14 +161,18 @@ fn base_weights_under_a_targeted_embedding_act_and_are_kept_when_saved() {
     let other = with_weights(false, 1, &[("model.embed_tokens.weight", &embed)]);
     load(&bench(&other), folder.path(), "default").unwrap();
     let (adapter, warnings) = load(&bench(&model), folder.path(), "default").unwrap();
-    assert!(warnings.len() == 1 && warnings[0].contains("`model.embed_tokens.weight`"), "{warnings:?}");
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("`model.embed_tokens.weight`"),
+        "{warnings:?}"
+    );
     assert!(distance(&output(&model), &output(&other)) < 1e-5);
     adapter.merge(&model).unwrap();
     assert!(distance(&output(&model), &output(&other)) < 1e-4, "merged");
     adapter.unmerge(&model).unwrap();
     let again = tempfile::tempdir().unwrap();
     adapter.save(again.path(), "toy").unwrap();
-    let written = tensors(again.path()).remove(key).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let written =
+        tensors(again.path()).remove(key).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
     assert_eq!(written, embed.flatten_all().unwrap().to_vec1::<f32>().unwrap());
 }
 
@@ -167,7 +200,10 @@ fn an_adapter_of_a_resized_vocabulary_is_refused_with_the_steps_that_help() {
         let error = refused(&model, folder.path());
         let text = format!("{error} / {}", error.hint().unwrap());
         assert!(
-            error.code() == "peft::resized_vocabulary" && text.contains("53 tokens") && text.contains("has 50") && text.contains("resize_token_embeddings(53)"),
+            error.code() == "peft::resized_vocabulary"
+                && text.contains("53 tokens")
+                && text.contains("has 50")
+                && text.contains("resize_token_embeddings(53)"),
             "{text}"
         );
     }
@@ -189,12 +225,20 @@ fn every_tensor_that_has_no_effect_is_named() {
     saved(&model, folder.path());
     let mut all = tensors(folder.path());
     for block in 0..3 {
-        all.insert(format!("base_model.model.model.layers.{block}.self_attn.v_proj.lora_A.weight"), noise(1, (2, 16)));
+        all.insert(
+            format!("base_model.model.model.layers.{block}.self_attn.v_proj.lora_A.weight"),
+            noise(1, (2, 16)),
+        );
     }
     all.insert("something.else".to_owned(), noise(1, (1, 1)));
     write(folder.path(), &all);
     let (_, warnings) = load(&bench(&model), folder.path(), "default").unwrap();
-    assert!(warnings.len() == 1 && warnings[0].contains("v_proj.lora_A.weight` (3 tensors)") && warnings[0].contains("`something.else`"), "{warnings:?}");
+    assert!(
+        warnings.len() == 1
+            && warnings[0].contains("v_proj.lora_A.weight` (3 tensors)")
+            && warnings[0].contains("`something.else`"),
+        "{warnings:?}"
+    );
 }
 
 fn change(folder: &Path, field: &str, value: serde_json::Value) {
@@ -206,7 +250,11 @@ fn change(folder: &Path, field: &str, value: serde_json::Value) {
 
 /// The sites of an adapter, each module's name once.
 fn modules(adapter: &Adapter) -> Vec<String> {
-    let mut names: Vec<String> = adapter.sites().iter().map(|site| site.rsplit('.').next().unwrap_or_default().to_owned()).collect();
+    let mut names: Vec<String> = adapter
+        .sites()
+        .iter()
+        .map(|site| site.rsplit('.').next().unwrap_or_default().to_owned())
+        .collect();
     names.sort();
     names.dedup();
     names
@@ -247,7 +295,9 @@ fn null_targets_are_the_familys_default_of_hf_peft_for_every_method() {
             "ia3" | "ln_tuning" | "trainable_tokens" => &[],
             _ => &[("r", 3)],
         };
-        let mut keys = sizes.iter().fold(Settings::default(), |keys, (name, size)| keys.with(name, Value::Integer(*size)));
+        let mut keys = sizes
+            .iter()
+            .fold(Settings::default(), |keys, (name, size)| keys.with(name, Value::Integer(*size)));
         if *verb == "trainable_tokens" {
             keys = keys.with("token_indices", Value::List(vec!["3".to_owned()]));
         } else {
@@ -258,39 +308,54 @@ fn null_targets_are_the_familys_default_of_hf_peft_for_every_method() {
             };
             keys = keys.with("target_modules", Value::List(names));
         }
-        let adapter = attach(&bench(&*model), verb, &keys).unwrap_or_else(|error| panic!("{verb} on {family}: {error}"));
+        let adapter = attach(&bench(&*model), verb, &keys)
+            .unwrap_or_else(|error| panic!("{verb} on {family}: {error}"));
         stir(&adapter, 3);
         let (acting, folder) = (output(&*model), tempfile::tempdir().unwrap());
         adapter.save(folder.path(), "toy").unwrap();
         adapter.detach(&*model).unwrap();
         change(folder.path(), "target_modules", serde_json::Value::Null);
         change(folder.path(), "feedforward_modules", serde_json::Value::Null);
-        let (again, _) = load(&bench(&*model), folder.path(), "default").unwrap_or_else(|error| panic!("{verb} on {family}: {error}"));
-        let found: Vec<String> = modules(&again).into_iter().filter(|name| name != "classifier").collect();
+        let (again, _) = load(&bench(&*model), folder.path(), "default")
+            .unwrap_or_else(|error| panic!("{verb} on {family}: {error}"));
+        let found: Vec<String> =
+            modules(&again).into_iter().filter(|name| name != "classifier").collect();
         assert_eq!(found, *expected, "{verb} on {family}");
         assert_eq!(output(&*model), acting, "{verb} on {family}");
     }
     // HF PEFT has no default here either.
-    let (model, folder) = (random_model(&small("bert"), 1, &Device::Cpu).unwrap(), tempfile::tempdir().unwrap());
-    attach(&bench(&*model), "ln_tuning", &Settings::default()).unwrap().save(folder.path(), "toy").unwrap();
+    let (model, folder) =
+        (random_model(&small("bert"), 1, &Device::Cpu).unwrap(), tempfile::tempdir().unwrap());
+    attach(&bench(&*model), "ln_tuning", &Settings::default())
+        .unwrap()
+        .save(folder.path(), "toy")
+        .unwrap();
     change(folder.path(), "target_modules", serde_json::Value::Null);
     let error = load(&bench(&*model), folder.path(), "other").err().expect("refused");
-    assert!(error.code() == "peft::no_default_targets" && error.to_string().contains("`bert`"), "{error}");
+    assert!(
+        error.code() == "peft::no_default_targets" && error.to_string().contains("`bert`"),
+        "{error}"
+    );
 }
 
 #[test]
 fn regular_expressions_and_all_linear_in_a_file_mean_what_they_mean_in_hf_peft() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
-    for (targets, expected) in
-        [(json!(r".*\.(0|2)\.self_attn\.(q|v)_proj"), 4), (json!("ALL-linear"), 21), (json!("q_proj"), 0), (json!(["q_proj", "layers.1.mlp.up_proj"]), 4)]
-    {
+    for (targets, expected) in [
+        (json!(r".*\.(0|2)\.self_attn\.(q|v)_proj"), 4),
+        (json!("ALL-linear"), 21),
+        (json!("q_proj"), 0),
+        (json!(["q_proj", "layers.1.mlp.up_proj"]), 4),
+    ] {
         saved(&model, folder.path());
         change(folder.path(), "target_modules", targets.clone());
         // A text must match the whole path, so `q_proj` matches nothing.
         let error = load(&bench(&model), folder.path(), "default").err();
         match (error, expected) {
             (Some(PeftError::NoMatch { .. }), 0) => {}
-            (Some(PeftError::MissingKeys { expected: found, .. }), expected) => assert_eq!(found, 2 * expected, "{targets}"),
+            (Some(PeftError::MissingKeys { expected: found, .. }), expected) => {
+                assert_eq!(found, 2 * expected, "{targets}")
+            }
             (other, _) => panic!("{targets}: {other:?}"),
         }
     }
@@ -303,7 +368,9 @@ fn split(folder: &Path, count: usize) -> serde_json::Map<String, serde_json::Val
         map.insert(key.clone(), name(place % count, count).into());
         parts[place % count].insert(key, tensor);
     }
-    parts.iter().enumerate().for_each(|(part, tensors)| tensor_file::write(&folder.join(name(part, count)), tensors).unwrap());
+    parts.iter().enumerate().for_each(|(part, tensors)| {
+        tensor_file::write(&folder.join(name(part, count)), tensors).unwrap()
+    });
     fs::remove_file(folder.join("adapter_model.safetensors")).unwrap();
     map
 }
@@ -324,7 +391,11 @@ fn weights_in_several_files_are_loaded_with_and_without_an_index() {
     assert!(warnings.is_empty() && output(&model) == acting);
     parts.detach(&model).unwrap();
     let index = |map: &serde_json::Map<String, serde_json::Value>| {
-        fs::write(folder.path().join("adapter_model.safetensors.index.json"), json!({"metadata": {"total_size": 1}, "weight_map": map}).to_string()).unwrap();
+        fs::write(
+            folder.path().join("adapter_model.safetensors.index.json"),
+            json!({"metadata": {"total_size": 1}, "weight_map": map}).to_string(),
+        )
+        .unwrap();
     };
     index(&map);
     let (indexed, _) = load(&bench(&model), folder.path(), "default").unwrap();
@@ -332,7 +403,10 @@ fn weights_in_several_files_are_loaded_with_and_without_an_index() {
     // A save over them leaves one file, and none of the parts.
     indexed.save(folder.path(), "toy").unwrap();
     indexed.detach(&model).unwrap();
-    let mut names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     assert_eq!(names, ["adapter_config.json", "adapter_model.safetensors"]);
 
@@ -346,12 +420,17 @@ fn weights_in_several_files_are_loaded_with_and_without_an_index() {
     let mut moved = map.clone();
     moved.values_mut().for_each(|file| *file = name(0, 3).into());
     index(&moved);
-    assert!(refused(&model, folder.path()).to_string().contains("not in the file that the index names"));
+    assert!(
+        refused(&model, folder.path()).to_string().contains("not in the file that the index names")
+    );
     index(&map);
     fs::remove_file(folder.path().join(name(1, 3))).unwrap();
     for _ in 0..2 {
         let error = refused(&model, folder.path());
-        assert!(error.code() == "peft::missing_file" && error.to_string().contains(&name(1, 3)), "{error}");
+        assert!(
+            error.code() == "peft::missing_file" && error.to_string().contains(&name(1, 3)),
+            "{error}"
+        );
         let _ = fs::remove_file(folder.path().join("adapter_model.safetensors.index.json"));
     }
 }
@@ -359,14 +438,24 @@ fn weights_in_several_files_are_loaded_with_and_without_an_index() {
 #[test]
 fn pickles_of_any_name_are_refused_with_the_step_that_converts_them() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
-    for pickle in ["adapter_model.bin", "adapter_model-00001-of-00002.bin", "pytorch_adapter.bin", "adapter_model.pt"] {
+    for pickle in [
+        "adapter_model.bin",
+        "adapter_model-00001-of-00002.bin",
+        "pytorch_adapter.bin",
+        "adapter_model.pt",
+    ] {
         saved(&model, folder.path());
         fs::remove_file(folder.path().join("adapter_model.safetensors")).unwrap();
         fs::write(folder.path().join(pickle), "").unwrap();
         let error = refused(&model, folder.path());
         let hint = error.hint().unwrap();
         assert!(error.code() == "peft::pickled" && error.to_string().contains(pickle), "{error}");
-        assert!(hint.contains("weights_only=True") && hint.contains(pickle) && hint.contains("adapter_model.safetensors"), "{hint}");
+        assert!(
+            hint.contains("weights_only=True")
+                && hint.contains(pickle)
+                && hint.contains("adapter_model.safetensors"),
+            "{hint}"
+        );
         fs::remove_file(folder.path().join(pickle)).unwrap();
     }
 }
@@ -374,20 +463,24 @@ fn pickles_of_any_name_are_refused_with_the_step_that_converts_them() {
 #[test]
 fn shira_files_of_hf_peft_say_where_their_numbers_are() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
-    let keys = Settings::default().with("r", Value::Integer(2)).with("target_modules", Value::List(vec!["q_proj".to_owned()]));
+    let keys = Settings::default()
+        .with("r", Value::Integer(2))
+        .with("target_modules", Value::List(vec!["q_proj".to_owned()]));
     let adapter = attach(&bench(&model), "shira", &keys).unwrap();
     stir(&adapter, 3);
     adapter.save(folder.path(), "toy").unwrap();
     let acting = output(&model);
     adapter.detach(&model).unwrap();
-    let (mut all, key) = (tensors(folder.path()), "base_model.model.model.layers.0.self_attn.q_proj.shira_indices");
+    let (mut all, key) =
+        (tensors(folder.path()), "base_model.model.model.layers.0.self_attn.q_proj.shira_indices");
     assert_eq!((all[key].dims(), all[key].dtype()), (&[2, 64][..], DType::I32));
     let (same, warnings) = load(&bench(&model), folder.path(), "default").unwrap();
     assert!(warnings.is_empty() && output(&model) == acting, "{warnings:?}");
     same.detach(&model).unwrap();
     // Other places, of another kind of mask, are taken as they are.
     change(folder.path(), "mask_type", "other".into());
-    let elsewhere: Vec<i32> = (0..64).map(|place| place / 16).chain((0..64).map(|place| place % 16)).collect();
+    let elsewhere: Vec<i32> =
+        (0..64).map(|place| place / 16).chain((0..64).map(|place| place % 16)).collect();
     all.insert(key.to_owned(), Tensor::from_vec(elsewhere, (2, 64), &Device::Cpu).unwrap());
     write(folder.path(), &all);
     let (other, _) = load(&bench(&model), folder.path(), "default").unwrap();
@@ -428,7 +521,10 @@ fn save_for_ever(folder: &Path) {
             .with("target_modules", Value::List(vec!["q_proj".to_owned()]));
         let adapter = attach(&bench(&model), "lora", &keys).unwrap();
         for trainable in adapter.trainables() {
-            trainable.var.set(&Tensor::full(version as f32, trainable.var.dims(), &Device::Cpu).unwrap()).unwrap();
+            trainable
+                .var
+                .set(&Tensor::full(version as f32, trainable.var.dims(), &Device::Cpu).unwrap())
+                .unwrap();
         }
         adapter.save(folder, "toy").unwrap();
     }
@@ -450,23 +546,48 @@ fn a_save_that_is_killed_at_any_moment_leaves_one_whole_adapter() {
             fs::create_dir(folder.join("checkpoint-1")).unwrap();
         }
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", test, "--nocapture"]).env(CHILD, &folder).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .args(["--exact", test, "--nocapture"])
+            .env(CHILD, &folder)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
-        let is_first = || fs::read_to_string(folder.join("adapter_config.json")).is_ok_and(|text| text.contains("\"lora_alpha\": 8"));
-        (0..2_000).take_while(|_| is_first()).for_each(|_| std::thread::sleep(Duration::from_millis(5)));
+        let is_first = || {
+            fs::read_to_string(folder.join("adapter_config.json"))
+                .is_ok_and(|text| text.contains("\"lora_alpha\": 8"))
+        };
+        (0..2_000)
+            .take_while(|_| is_first())
+            .for_each(|_| std::thread::sleep(Duration::from_millis(5)));
         std::thread::sleep(Duration::from_micros(700 * round + 137));
         child.kill().unwrap();
         child.wait().unwrap();
-        let (adapter, _) = load(&bench(&model), &folder, "default").unwrap_or_else(|error| panic!("round {round}: {error}"));
+        let (adapter, _) = load(&bench(&model), &folder, "default")
+            .unwrap_or_else(|error| panic!("round {round}: {error}"));
         let alpha = adapter.settings().float(adapter.spec().keys, "lora_alpha").unwrap() as f32;
         for trainable in adapter.trainables() {
             let values = trainable.var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            assert!(values.iter().all(|value| *value == alpha), "round {round}: config {alpha}, {} holds {}", trainable.name, values[0]);
+            assert!(
+                values.iter().all(|value| *value == alpha),
+                "round {round}: config {alpha}, {} holds {}",
+                trainable.name,
+                values[0]
+            );
         }
         assert_eq!(fs::read_to_string(folder.join("README.md")).unwrap(), "mine", "round {round}");
         saved(&model, &folder);
-        let hidden =
-            |folder: &Path| fs::read_dir(folder).unwrap().filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with('.')).count();
-        assert_eq!((hidden(&folder), hidden(around.path())), (0, 0), "round {round}: something was left behind");
+        let hidden = |folder: &Path| {
+            fs::read_dir(folder)
+                .unwrap()
+                .filter(|entry| {
+                    entry.as_ref().unwrap().file_name().to_string_lossy().starts_with('.')
+                })
+                .count()
+        };
+        assert_eq!(
+            (hidden(&folder), hidden(around.path())),
+            (0, 0),
+            "round {round}: something was left behind"
+        );
     }
 }

@@ -8,7 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use graft_nn::{Context, DType, Device, Model, Tensor, Trainable, Var, gradients, ops::cross_entropy, tensor_file::TensorFile};
+use graft_nn::{
+    Context, DType, Device, Model, Tensor, Trainable, Var, gradients, ops::cross_entropy,
+    tensor_file::TensorFile,
+};
 use graft_peft::{Adapter, PeftError, Workbench, attach, counts, load};
 use serde_json::Value;
 
@@ -25,14 +28,23 @@ pub(crate) enum Outcome {
 /// The cases of a folder of goldens, as `(model folder, case)`, sorted.
 pub(crate) fn cases(root: &Path) -> Vec<(PathBuf, String)> {
     let folders = |path: &Path| -> Vec<PathBuf> {
-        let mut found: Vec<_> = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+        let mut found: Vec<_> = std::fs::read_dir(path)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.is_dir())
+            .collect();
         found.sort();
         found
     };
     let models = folders(root).into_iter().filter(|folder| folder.join("config.json").is_file());
     let with_cases = |model: PathBuf| {
-        let cases = folders(&model).into_iter().filter(|folder| folder.join("expected.safetensors").is_file());
-        let name = |case: PathBuf| case.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let cases = folders(&model)
+            .into_iter()
+            .filter(|folder| folder.join("expected.safetensors").is_file());
+        let name =
+            |case: PathBuf| case.file_name().unwrap_or_default().to_string_lossy().into_owned();
         cases.map(|case| (model.clone(), name(case))).collect::<Vec<_>>()
     };
     models.flat_map(with_cases).collect()
@@ -40,11 +52,14 @@ pub(crate) fn cases(root: &Path) -> Vec<(PathBuf, String)> {
 
 /// Checks one case.
 pub(crate) fn check(model_folder: &Path, case: &str) -> Outcome {
-    let files = match graft_models::load_model(model_folder, DType::F32, &Device::Cpu, &mut |_, _, _| {}) {
-        Ok(files) => files,
-        Err(error @ graft_models::ModelError::UnsupportedFamily { .. }) => return Outcome::Skipped(error.to_string()),
-        Err(error) => return Outcome::Failed(vec![error.to_string()]),
-    };
+    let files =
+        match graft_models::load_model(model_folder, DType::F32, &Device::Cpu, &mut |_, _, _| {}) {
+            Ok(files) => files,
+            Err(error @ graft_models::ModelError::UnsupportedFamily { .. }) => {
+                return Outcome::Skipped(error.to_string());
+            }
+            Err(error) => return Outcome::Failed(vec![error.to_string()]),
+        };
     let golden = match Golden::read(files.model, model_folder, case) {
         Ok(golden) => golden,
         Err(error) => return Outcome::Failed(vec![error]),
@@ -52,7 +67,10 @@ pub(crate) fn check(model_folder: &Path, case: &str) -> Outcome {
     match golden.run() {
         Ok(problems) if problems.is_empty() => Outcome::Passed,
         Ok(problems) => Outcome::Failed(problems),
-        Err(error @ (PeftError::Unsupported { .. } | PeftError::Refused { code: "peft::not_linear", .. })) => Outcome::Skipped(error.to_string()),
+        Err(
+            error @ (PeftError::Unsupported { .. }
+            | PeftError::Refused { code: "peft::not_linear", .. }),
+        ) => Outcome::Skipped(error.to_string()),
         Err(error) => Outcome::Failed(vec![error.to_string()]),
     }
 }
@@ -69,9 +87,11 @@ impl Golden {
     fn read(model: Arc<dyn Model>, model_folder: &Path, case: &str) -> Result<Self, String> {
         let folder = model_folder.join(case);
         let base_name = model_folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let file = TensorFile::open(&folder.join("expected.safetensors")).map_err(|error| error.to_string())?;
+        let file = TensorFile::open(&folder.join("expected.safetensors"))
+            .map_err(|error| error.to_string())?;
         let expected = file.tensors(&Device::Cpu).map_err(|error| error.to_string())?;
-        let text = std::fs::read_to_string(folder.join("case.json")).map_err(|error| error.to_string())?;
+        let text =
+            std::fs::read_to_string(folder.join("case.json")).map_err(|error| error.to_string())?;
         let case = serde_json::from_str(&text).map_err(|error| error.to_string())?;
         Ok(Self { model, base_name, folder, expected, case })
     }
@@ -89,7 +109,10 @@ impl Golden {
         problems.extend(self.files(&adapter)?);
         let adapter = self.with_network(&bench, adapter)?;
         let counted = counts(model, &[&adapter]);
-        if self.case["line"] != counted.line() || self.case["trainable_params"] != counted.trainable || self.case["all_params"] != counted.all {
+        if self.case["line"] != counted.line()
+            || self.case["trainable_params"] != counted.trainable
+            || self.case["all_params"] != counted.all
+        {
             problems.push(format!("counts: {} instead of {}", counted.line(), self.case["line"]));
         }
         problems.extend(self.merged(&adapter)?);
@@ -106,7 +129,12 @@ impl Golden {
         if loaded.spec().verb != "p_tune" {
             return Ok(loaded);
         }
-        let named = |(name, tensor): (&String, &Tensor)| Some((name.strip_prefix("init.")?.replace(".modules_to_save.default", ""), tensor.clone()));
+        let named = |(name, tensor): (&String, &Tensor)| {
+            Some((
+                name.strip_prefix("init.")?.replace(".modules_to_save.default", ""),
+                tensor.clone(),
+            ))
+        };
         let adapter = attach(bench, "p_tune", loaded.settings())?;
         adapter.restore(&self.expected.iter().filter_map(named).collect())?;
         Ok(adapter)
@@ -117,14 +145,21 @@ impl Golden {
             return Ok(Vec::new());
         }
         let model = &*self.model;
-        let weights = || model.parameters().iter().map(|parameter| bits(&parameter.own())).collect::<Result<Vec<_>, _>>();
+        let weights = || {
+            model
+                .parameters()
+                .iter()
+                .map(|parameter| bits(&parameter.own()))
+                .collect::<Result<Vec<_>, _>>()
+        };
         let before = weights()?;
         match adapter.merge(model) {
             // HF PEFT's merge changes the head that shares the table, and with it the output.
             Err(PeftError::Refused { code: "peft::tied_embedding", .. }) => return Ok(Vec::new()),
             merged => merged?,
         }
-        let mut problems: Vec<_> = self.far("merged_logits", &self.logits(&Context::eval())?)?.into_iter().collect();
+        let mut problems: Vec<_> =
+            self.far("merged_logits", &self.logits(&Context::eval())?)?.into_iter().collect();
         if before == weights()? {
             problems.push("merging changed no weight".to_owned());
         }
@@ -138,27 +173,50 @@ impl Golden {
 
     /// Saves and compares with the reference's own files: keys, shapes, numbers, and every field of the config.
     fn files(&self, adapter: &Adapter) -> Result<Vec<String>, PeftError> {
-        let folder = tempfile::tempdir().map_err(|source| PeftError::Io { action: "write", path: std::env::temp_dir(), source })?;
+        let folder = tempfile::tempdir().map_err(|source| PeftError::Io {
+            action: "write",
+            path: std::env::temp_dir(),
+            source,
+        })?;
         adapter.save(folder.path(), &self.base_name)?;
         let name = "adapter_model.safetensors";
         // AdapterHub calls it so; the script that made the cases gave all of them one name.
-        let own = if adapter.spec().peft_type == "ADAPTERHUB" { "adapter.safetensors" } else { name };
-        let (ours, theirs) = (TensorFile::open(&folder.path().join(own))?, TensorFile::open(&self.folder.join(name))?);
+        let own =
+            if adapter.spec().peft_type == "ADAPTERHUB" { "adapter.safetensors" } else { name };
+        let (ours, theirs) = (
+            TensorFile::open(&folder.path().join(own))?,
+            TensorFile::open(&self.folder.join(name))?,
+        );
         let mut problems = Vec::new();
         if !ours.entries().keys().eq(theirs.entries().keys()) {
-            problems.push(format!("keys: {:?} instead of {:?}", ours.entries().keys(), theirs.entries().keys()));
+            problems.push(format!(
+                "keys: {:?} instead of {:?}",
+                ours.entries().keys(),
+                theirs.entries().keys()
+            ));
         } else {
             for key in ours.entries().keys() {
-                if bits(&ours.tensor(key, &Device::Cpu)?)? != bits(&theirs.tensor(key, &Device::Cpu)?)? {
+                if bits(&ours.tensor(key, &Device::Cpu)?)?
+                    != bits(&theirs.tensor(key, &Device::Cpu)?)?
+                {
                     problems.push(format!("saved `{key}` differs"));
                 }
             }
         }
         if ours.metadata() != theirs.metadata() {
-            problems.push(format!("metadata: {:?} instead of {:?}", ours.metadata(), theirs.metadata()));
+            problems.push(format!(
+                "metadata: {:?} instead of {:?}",
+                ours.metadata(),
+                theirs.metadata()
+            ));
         }
-        let config = |folder: &Path| std::fs::read_to_string(folder.join("adapter_config.json")).ok().and_then(|text| serde_json::from_str(&text).ok());
-        let (ours, theirs): (Option<Value>, Option<Value>) = (config(folder.path()), config(&self.folder));
+        let config = |folder: &Path| {
+            std::fs::read_to_string(folder.join("adapter_config.json"))
+                .ok()
+                .and_then(|text| serde_json::from_str(&text).ok())
+        };
+        let (ours, theirs): (Option<Value>, Option<Value>) =
+            (config(folder.path()), config(&self.folder));
         if ours != theirs {
             problems.push(format!("adapter_config.json: {ours:?} instead of {theirs:?}"));
         }
@@ -228,24 +286,38 @@ impl Golden {
     }
 
     fn expected(&self, name: &str) -> Tensor {
-        self.expected.get(name).cloned().unwrap_or_else(|| panic!("{} has no `{name}`", self.folder.display()))
+        self.expected
+            .get(name)
+            .cloned()
+            .unwrap_or_else(|| panic!("{} has no `{name}`", self.folder.display()))
     }
 
     /// The largest difference of an output, when it is beyond the tolerance.
     fn far(&self, name: &str, found: &Tensor) -> Result<Option<String>, PeftError> {
         let (found, expected) = (numbers(found)?, numbers(&self.expected(name))?);
         if found.len() != expected.len() {
-            return Ok(Some(format!("{name}: {} numbers instead of {}", found.len(), expected.len())));
+            return Ok(Some(format!(
+                "{name}: {} numbers instead of {}",
+                found.len(),
+                expected.len()
+            )));
         }
-        let excess = |(found, expected): (&f32, &f32)| f64::from((found - expected).abs()) / (1e-4 + 1e-4 * f64::from(expected.abs()));
-        let worst = found.iter().zip(&expected).map(excess).fold(0.0, |worst: f64, one| if one.is_nan() { f64::INFINITY } else { worst.max(one) });
+        let excess = |(found, expected): (&f32, &f32)| {
+            f64::from((found - expected).abs()) / (1e-4 + 1e-4 * f64::from(expected.abs()))
+        };
+        let worst =
+            found.iter().zip(&expected).map(excess).fold(0.0, |worst: f64, one| {
+                if one.is_nan() { f64::INFINITY } else { worst.max(one) }
+            });
         Ok((worst > 1.0).then(|| format!("{name}: {worst:.1} times the tolerance")))
     }
 
     /// What rounding may make of a gradient that is zero: a millionth of the largest.
     fn rounding(&self) -> Result<f32, PeftError> {
         let gradients = self.expected.iter().filter(|(name, _)| name.starts_with("grad."));
-        let largest = gradients.map(|(_, tensor)| Ok(numbers(tensor)?.iter().fold(0.0, |most: f32, value| most.max(value.abs()))));
+        let largest = gradients.map(|(_, tensor)| {
+            Ok(numbers(tensor)?.iter().fold(0.0, |most: f32, value| most.max(value.abs())))
+        });
         Ok(1e-6 * largest.collect::<Result<Vec<f32>, PeftError>>()?.into_iter().fold(0.0, f32::max))
     }
 
@@ -253,18 +325,32 @@ impl Golden {
     fn off(&self, kind: &str, key: &str, found: &Tensor) -> Result<Option<String>, PeftError> {
         // A soft prompt's one tensor carries the name of PEFT's module here.
         let named = format!("{kind}.{key}");
-        let only = || self.expected.keys().find(|name| name.starts_with(&format!("{kind}.prompt"))).cloned().unwrap_or_default();
-        let named = if self.expected.contains_key(&named) || key != "prompt_embeddings" { named } else { only() };
+        let only = || {
+            self.expected
+                .keys()
+                .find(|name| name.starts_with(&format!("{kind}.prompt")))
+                .cloned()
+                .unwrap_or_default()
+        };
+        let named = if self.expected.contains_key(&named) || key != "prompt_embeddings" {
+            named
+        } else {
+            only()
+        };
         let (mut found, mut expected) = (numbers(found)?, numbers(&self.expected(&named))?);
         if let ("after", Some(gradient)) = (kind, self.expected.get(&format!("grad.{key}"))) {
             leave_out_noise(&numbers(gradient)?, self.rounding()?, &mut found, &mut expected);
         }
-        let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
+        let norm = |values: &mut dyn Iterator<Item = f64>| {
+            values.map(|value| value * value).sum::<f64>().sqrt()
+        };
         let error = norm(&mut found.iter().zip(&expected).map(|(a, b)| f64::from(a - b)));
         // Tokens that no text has get a gradient of exactly nothing.
-        let floor = if kind == "grad" { 1e3 * f64::from(self.rounding()?) } else { 1e-12 }.max(f64::MIN_POSITIVE);
+        let floor = if kind == "grad" { 1e3 * f64::from(self.rounding()?) } else { 1e-12 }
+            .max(f64::MIN_POSITIVE);
         let relative = error / norm(&mut expected.iter().map(|value| f64::from(*value))).max(floor);
-        Ok((found.len() != expected.len() || relative.is_nan() || relative > 1e-3).then(|| format!("{kind}.{key}: relative error {relative:.2e}")))
+        Ok((found.len() != expected.len() || relative.is_nan() || relative > 1e-3)
+            .then(|| format!("{kind}.{key}: relative error {relative:.2e}")))
     }
 }
 
@@ -294,7 +380,9 @@ impl Adam {
         self.moments.resize_with(trainables.len(), Default::default);
         let (first, second) = self.betas;
         let corrections = (1.0 - first.powi(self.step), 1.0 - second.powi(self.step));
-        for ((trainable, gradient), (m, v)) in trainables.iter().zip(gradients).zip(&mut self.moments) {
+        for ((trainable, gradient), (m, v)) in
+            trainables.iter().zip(gradients).zip(&mut self.moments)
+        {
             let gradient = numbers(gradient)?;
             m.resize(gradient.len(), 0.0);
             v.resize(gradient.len(), 0.0);
@@ -304,7 +392,8 @@ impl Adam {
                 *m = first * *m + (1.0 - first) * gradient;
                 *v = second * *v + (1.0 - second) * gradient * gradient;
                 let change = (*m / corrections.0) / ((*v / corrections.1).sqrt() + self.eps);
-                *value = (f64::from(*value) * (1.0 - self.lr * self.decay) - self.lr * change) as f32;
+                *value =
+                    (f64::from(*value) * (1.0 - self.lr * self.decay) - self.lr * change) as f32;
             }
             set(&trainable.var, values)?;
         }

@@ -104,7 +104,11 @@ fn counts_and_scales_out_of_range_are_refused_in_a_file_before_anything_is_made(
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     saved(&model, folder.path());
     let rows: Vec<(&str, Value, &str)> = vec![
-        ("r", json!(2_147_483_647), "`r` must be a whole number between 1 and 65536, got 2147483647"),
+        (
+            "r",
+            json!(2_147_483_647),
+            "`r` must be a whole number between 1 and 65536, got 2147483647",
+        ),
         ("r", json!(0), "between 1 and 65536, got 0"),
         ("r", json!(-4), "got -4"),
         ("r", json!(1e308), "got 1e+308"),
@@ -117,7 +121,11 @@ fn counts_and_scales_out_of_range_are_refused_in_a_file_before_anything_is_made(
         ("rank_pattern", json!({"q_proj": 2_147_483_647}), "`rank_pattern` must be"),
         ("rank_pattern", json!({"q_proj": 65_000}), "more than"),
         ("alpha_pattern", json!({"q_proj": 1e308}), "`alpha_pattern` must be"),
-        ("target_modules", json!(r"(?:(?:(?:\w{100}){100}){100}){100}"), "not a valid regular expression"),
+        (
+            "target_modules",
+            json!(r"(?:(?:(?:\w{100}){100}){100}){100}"),
+            "not a valid regular expression",
+        ),
         ("target_modules", json!("x".repeat(1 << 20)), "more than 32768 characters"),
         ("target_modules", json!(vec!["q_proj"; 200_000]), "200000 items"),
         ("layers_to_transform", json!(vec![0; 200_000]), "200000 items"),
@@ -133,13 +141,19 @@ fn counts_and_scales_out_of_range_are_refused_in_a_file_before_anything_is_made(
     saved(&model, folder.path());
     with_field(folder.path(), "target_modules", json!(r"(.*)*(.*)*(.*)*(.*)*(a+)+$"));
     assert_eq!(refusal(&model, folder.path(), "nested stars").0, "peft::no_match");
-    let bomb: serde_json::Map<_, _> = (0..90_000).map(|place| (format!("model.layers.{place}.self_attn.q_proj"), json!(2))).collect();
+    let bomb: serde_json::Map<_, _> = (0..90_000)
+        .map(|place| (format!("model.layers.{place}.self_attn.q_proj"), json!(2)))
+        .collect();
     saved(&model, folder.path());
     with_field(folder.path(), "rank_pattern", bomb.into());
     assert!(try_load(&model, folder.path(), "90,000 ranks").is_none());
-    let bomb: serde_json::Map<_, _> = (0..90_000).map(|place| (format!("(a+)+{place}"), json!(2))).collect();
+    let bomb: serde_json::Map<_, _> =
+        (0..90_000).map(|place| (format!("(a+)+{place}"), json!(2))).collect();
     with_field(folder.path(), "rank_pattern", bomb.into());
-    assert_eq!(refusal(&model, folder.path(), "90,000 regular expressions").0, "peft::too_many_patterns");
+    assert_eq!(
+        refusal(&model, folder.path(), "90,000 regular expressions").0,
+        "peft::too_many_patterns"
+    );
 }
 
 #[test]
@@ -151,13 +165,23 @@ fn other_methods_are_held_to_their_files_too() {
         ("vera", "r", json!(65_536), "more than"),
         ("loha", "r", json!(60_000), "more than"),
         ("adalora", "init_r", json!(65_536), ""),
-        ("adalora", "rank_pattern", json!({"model.layers.0.self_attn.q_proj.lora_E": vec![true; 65_537]}), "rank_pattern"),
+        (
+            "adalora",
+            "rank_pattern",
+            json!({"model.layers.0.self_attn.q_proj.lora_E": vec![true; 65_537]}),
+            "rank_pattern",
+        ),
         ("oft", "oft_block_size", json!(2_147_483_647), "between 0 and 65536"),
         ("lokr", "r", json!(2_147_483_647), "between 1 and 65536"),
         ("bottleneck", "config", json!({"reduction_factor": 1e-300}), ""),
         ("trainable_tokens", "token_indices", json!([50]), "outside the vocabulary"),
         ("trainable_tokens", "token_indices", json!([-1]), "token_indices"),
-        ("trainable_tokens", "token_indices", json!((0..100_000).map(|index| index % 50).collect::<Vec<_>>()), ""),
+        (
+            "trainable_tokens",
+            "token_indices",
+            json!((0..100_000).map(|index| index % 50).collect::<Vec<_>>()),
+            "",
+        ),
     ];
     for (verb, field, value, expected) in rows {
         let case = cases().into_iter().find(|case| case.title == verb).unwrap();
@@ -174,7 +198,9 @@ fn other_methods_are_held_to_their_files_too() {
 #[test]
 fn a_vera_adapter_without_its_projections_is_held_to_memory() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
-    let keys = Settings::default().with("r", Setting::Integer(3)).with("save_projection", Setting::Bool(false));
+    let keys = Settings::default()
+        .with("r", Setting::Integer(3))
+        .with("save_projection", Setting::Bool(false));
     let adapter = attach(&bench(&model), "vera", &keys).unwrap();
     adapter.save(folder.path(), "toy").unwrap();
     adapter.detach(&model).unwrap();
@@ -240,7 +266,10 @@ fn tensors_are_compared_with_the_model_before_they_are_read() {
         for key in keys.iter().filter(|key| *key != name) {
             let shape = file.entries()[key].shape.clone();
             let end = start + 4 * shape.iter().product::<usize>();
-            header.insert(key.clone(), json!({"dtype": "F32", "shape": shape, "data_offsets": [start, end]}));
+            header.insert(
+                key.clone(),
+                json!({"dtype": "F32", "shape": shape, "data_offsets": [start, end]}),
+            );
             start = end;
         }
         (header, start as u64)
@@ -249,11 +278,17 @@ fn tensors_are_compared_with_the_model_before_they_are_read() {
     let entry = |dtype: &str, shape: Value, start: u64, bytes: u64| json!({"dtype": dtype, "shape": shape, "data_offsets": [start, start + bytes]});
     // One that the adapter needs, one that belongs to the base, one that belongs to nothing.
     let names = [keys[0].as_str(), "base_model.model.lm_head.weight", "nothing"];
-    for (name, expected) in names.into_iter().zip([Some("peft::wrong_shape"), Some("peft::wrong_shape"), None]) {
+    for (name, expected) in
+        names.into_iter().zip([Some("peft::wrong_shape"), Some("peft::wrong_shape"), None])
+    {
         let (mut header, start) = without(name);
         header.insert(name.to_owned(), entry("F32", json!([1 << 19, 1 << 19]), start, huge));
         hollow(&path, &header.into(), start + huge);
-        assert_eq!(try_load(&model, folder.path(), name).map(|error| error.code()), expected, "{name}");
+        assert_eq!(
+            try_load(&model, folder.path(), name).map(|error| error.code()),
+            expected,
+            "{name}"
+        );
     }
     for (dtype, bytes) in [("I64", 8), ("U8", 1), ("I32", 4), ("U32", 4)] {
         let (mut header, start) = without(&keys[0]);
@@ -262,7 +297,12 @@ fn tensors_are_compared_with_the_model_before_they_are_read() {
         header.insert(keys[0].clone(), entry(dtype, json!(shape), start, bytes));
         hollow(&path, &header.into(), start + bytes);
         let (code, text) = refusal(&model, folder.path(), dtype);
-        assert!(code == "peft::wrong_type" && text.contains(&keys[0]) && text.contains("floating-point"), "{dtype}: {text}");
+        assert!(
+            code == "peft::wrong_type"
+                && text.contains(&keys[0])
+                && text.contains("floating-point"),
+            "{dtype}: {text}"
+        );
     }
 }
 
@@ -273,9 +313,24 @@ fn counts_out_of_range_are_refused_when_they_are_typed_for_every_method() {
     for spec in METHODS {
         for key in spec.keys {
             if let KeyKind::Integer { min, max } = key.kind {
-                for value in [max.checked_add(1), Some(i64::MAX), Some(min - 1)].into_iter().flatten().filter(|value| !(min..=max).contains(value)) {
-                    let error = attach(&bench(&model), spec.verb, &Settings::default().with(key.name, Setting::Integer(value))).err().expect("refused");
-                    assert!(error.code() == "peft::settings" && error.to_string().contains(key.name), "{} {}={value}: {error}", spec.verb, key.name);
+                for value in [max.checked_add(1), Some(i64::MAX), Some(min - 1)]
+                    .into_iter()
+                    .flatten()
+                    .filter(|value| !(min..=max).contains(value))
+                {
+                    let error = attach(
+                        &bench(&model),
+                        spec.verb,
+                        &Settings::default().with(key.name, Setting::Integer(value)),
+                    )
+                    .err()
+                    .expect("refused");
+                    assert!(
+                        error.code() == "peft::settings" && error.to_string().contains(key.name),
+                        "{} {}={value}: {error}",
+                        spec.verb,
+                        key.name
+                    );
                     count += 1;
                 }
             }
@@ -284,7 +339,8 @@ fn counts_out_of_range_are_refused_when_they_are_typed_for_every_method() {
     assert!(count >= 30, "{count}");
     // Within the ranges of the keys, and more than there is memory for; none of it is allocated.
     LARGEST.set(0);
-    let list = |words: &[&str]| Setting::List(words.iter().map(|word| (*word).to_owned()).collect());
+    let list =
+        |words: &[&str]| Setting::List(words.iter().map(|word| (*word).to_owned()).collect());
     for (verb, keys) in [
         (
             "p_tune",
@@ -302,9 +358,13 @@ fn counts_out_of_range_are_refused_when_they_are_typed_for_every_method() {
         ("trainable_tokens", vec![("token_indices", list(&["0-16777214", "0-16777214"]))]),
         ("prompt_tune", vec![("num_virtual_tokens", Setting::Integer(65_536))]),
     ] {
-        let settings = keys.iter().fold(Settings::default(), |settings, (name, value)| settings.with(name, value.clone()));
+        let settings = keys.iter().fold(Settings::default(), |settings, (name, value)| {
+            settings.with(name, value.clone())
+        });
         let base = output(&model);
-        let error = attach(&bench(&model), verb, &settings).err().unwrap_or_else(|| panic!("{verb} {keys:?} was attached"));
+        let error = attach(&bench(&model), verb, &settings)
+            .err()
+            .unwrap_or_else(|| panic!("{verb} {keys:?} was attached"));
         assert!(error.hint().is_some() && output(&model) == base, "{verb} {keys:?}: {error}");
     }
     assert!(LARGEST.get() <= MOST_BYTES, "{} bytes at once", LARGEST.get());
@@ -362,29 +422,41 @@ fn bad_values() -> Vec<Value> {
 /// Changes one thing of a folder.
 fn mutate(folder: &Path, stream: &mut Stream) -> String {
     let path = folder.join("adapter_config.json");
-    let weights = ["adapter_model.safetensors", "adapter.safetensors"].map(|name| folder.join(name)).into_iter().find(|path| path.is_file()).unwrap();
+    let weights = ["adapter_model.safetensors", "adapter.safetensors"]
+        .map(|name| folder.join(name))
+        .into_iter()
+        .find(|path| path.is_file())
+        .unwrap();
     match stream.below(5) {
         0 | 1 => {
             let mut changed = config(folder);
-            let inner = if changed.get("config").is_some_and(Value::is_object) { &mut changed["config"] } else { &mut changed };
+            let inner = if changed.get("config").is_some_and(Value::is_object) {
+                &mut changed["config"]
+            } else {
+                &mut changed
+            };
             let fields = inner.as_object_mut().unwrap();
-            let name = fields.keys().nth(stream.below(fields.len() as u64) as usize).unwrap().clone();
+            let name =
+                fields.keys().nth(stream.below(fields.len() as u64) as usize).unwrap().clone();
             let values = bad_values();
             let value = values[stream.below(values.len() as u64) as usize].clone();
-            let text = format!("{name} = {}", value.to_string().chars().take(60).collect::<String>());
+            let text =
+                format!("{name} = {}", value.to_string().chars().take(60).collect::<String>());
             fields.insert(name, value);
             fs::write(path, changed.to_string()).unwrap();
             text
         }
         2 => flip(&path, stream, usize::MAX),
         3 => {
-            let length = u64::from_le_bytes(fs::read(&weights).unwrap()[..8].try_into().unwrap()) as usize;
+            let length =
+                u64::from_le_bytes(fs::read(&weights).unwrap()[..8].try_into().unwrap()) as usize;
             flip(&weights, stream, 8 + length)
         }
         _ => {
             // A digit of the header becomes another, or the file ends early.
             let mut bytes = fs::read(&weights).unwrap();
-            let digits: Vec<usize> = (8..bytes.len()).filter(|place| bytes[*place].is_ascii_digit()).collect();
+            let digits: Vec<usize> =
+                (8..bytes.len()).filter(|place| bytes[*place].is_ascii_digit()).collect();
             let place = digits[stream.below(digits.len() as u64) as usize];
             bytes[place] = b'0' + stream.below(10) as u8;
             if stream.below(4) == 0 {
@@ -400,7 +472,8 @@ fn mutate(folder: &Path, stream: &mut Stream) -> String {
 fn flip(path: &Path, stream: &mut Stream, end: usize) -> String {
     let mut bytes = fs::read(path).unwrap();
     let end = end.min(bytes.len());
-    let places: Vec<usize> = (0..1 + stream.below(3)).map(|_| stream.below(end as u64) as usize).collect();
+    let places: Vec<usize> =
+        (0..1 + stream.below(3)).map(|_| stream.below(end as u64) as usize).collect();
     places.iter().for_each(|place| bytes[*place] = stream.below(256) as u8);
     fs::write(path, bytes).unwrap();
     format!("bytes {places:?} of {}", path.file_name().unwrap().to_string_lossy())
@@ -412,7 +485,11 @@ fn mutated_folders_of_every_method_are_an_error_or_load_and_never_a_panic() {
     for tied in [false, true] {
         let model = llama(tied, 1);
         let base = output(&model);
-        for case in cases().iter().filter(|case| !is_impossible(&model, case) && !case.title.contains("eva") && !case.title.contains("bias")) {
+        for case in cases().iter().filter(|case| {
+            !is_impossible(&model, case)
+                && !case.title.contains("eva")
+                && !case.title.contains("bias")
+        }) {
             let original = tempfile::tempdir().unwrap();
             // Such as BitFit on a model without biases.
             let Ok(adapter) = case.attach(&model, "default") else { continue };
@@ -426,11 +503,20 @@ fn mutated_folders_of_every_method_are_an_error_or_load_and_never_a_panic() {
                 }
                 let mut stream = Rng::new(round).stream("hostile", &case.title);
                 let what = mutate(folder.path(), &mut stream);
-                match try_load(&model, folder.path(), &format!("{} (tied: {tied}), round {round}: {what}", case.title)) {
+                match try_load(
+                    &model,
+                    folder.path(),
+                    &format!("{} (tied: {tied}), round {round}: {what}", case.title),
+                ) {
                     Some(_) => refused += 1,
                     None => loaded += 1,
                 }
-                assert_eq!(output(&model), base, "{} round {round}: {what} left something behind", case.title);
+                assert_eq!(
+                    output(&model),
+                    base,
+                    "{} round {round}: {what} left something behind",
+                    case.title
+                );
             }
         }
     }
@@ -443,7 +529,8 @@ fn a_tensor_of_the_wrong_rank_or_of_no_numbers_is_refused() {
     let path = folder.path().join("adapter_model.safetensors");
     for shape in [&[][..], &[32], &[2, 16, 1], &[0, 16], &[2, 0]] {
         saved(&model, folder.path());
-        let mut tensors = tensor_file::TensorFile::open(&path).unwrap().tensors(&Device::Cpu).unwrap();
+        let mut tensors =
+            tensor_file::TensorFile::open(&path).unwrap().tensors(&Device::Cpu).unwrap();
         let key = tensors.keys().next().unwrap().clone();
         tensors.insert(key, Tensor::zeros(shape, graft_nn::DType::F32, &Device::Cpu).unwrap());
         tensor_file::write(&path, &tensors).unwrap();

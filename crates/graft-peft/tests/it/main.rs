@@ -33,7 +33,8 @@ use golden::Outcome;
 /// What is built in meets its cases; other folders are checked by `cargo xtask goldens DIR`.
 #[test]
 fn every_golden_case_agrees_with_hf_peft() {
-    let cases = golden::cases(&PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/goldens")));
+    let cases =
+        golden::cases(&PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/goldens")));
     let (mut passed, mut problems) = (0, Vec::new());
     for (model, case) in cases {
         let name = format!("{} {case}", model.display());

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use graft_models::{Llama, LlamaConfig, random_model};
-use graft_nn::{Context, Device, Model, Quantization, Recompute, Rng, Sequences, Tensor, Weight, gradients, gradients_through, ops::cross_entropy, packable};
+use graft_nn::{
+    Context, Device, Model, Quantization, Recompute, Rng, Sequences, Tensor, Weight, gradients,
+    gradients_through, ops::cross_entropy, packable,
+};
 use graft_peft::{Acting, Adapter, InputBatch, Inputs, PeftError, Workbench, attach, load};
 use graft_protocol::{Hint, Settings, Value, methods::METHODS};
 
@@ -16,7 +19,10 @@ const PROMISES: &[Promise] = &[
     ("attaching changes nothing", attaching_changes_nothing),
     ("only the adapter is trained", only_the_adapter_is_trained),
     ("off and detached is the base, bit for bit", off_and_detached_is_the_base),
-    ("merged equals unmerged, and unmerging restores every bit", merging_is_exact_enough_and_undone),
+    (
+        "merged equals unmerged, and unmerging restores every bit",
+        merging_is_exact_enough_and_undone,
+    ),
     ("what is saved is loaded and acts the same", what_is_saved_is_loaded),
     ("two adapters do not disturb each other", two_adapters_are_apart),
     ("attaching again replaces", attaching_again_replaces),
@@ -34,33 +40,56 @@ pub(crate) struct Case {
 impl Case {
     pub(crate) fn attach(&self, model: &dyn Model, name: &str) -> Result<Adapter, String> {
         let settings = self.settings.clone().with("adapter_name", Value::Text(name.to_owned()));
-        attach(&bench(model), self.verb, &settings).map_err(|error| format!("{error} ({:?})", error.hint()))
+        attach(&bench(model), self.verb, &settings)
+            .map_err(|error| format!("{error} ({:?})", error.hint()))
     }
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    let mut cases: Vec<_> = METHODS.iter().map(|spec| case(spec.verb, spec.verb, small(spec.verb))).collect();
+    let mut cases: Vec<_> =
+        METHODS.iter().map(|spec| case(spec.verb, spec.verb, small(spec.verb))).collect();
     let projects = small("prefix_tune").with("prefix_projection", Value::Bool(true));
     cases.push(case("prefix_tune prefix_projection=true", "prefix_tune", projects));
-    let lstm = small("p_tune").with("encoder_reparameterization_type", Value::Text("LSTM".to_owned())).with("encoder_hidden_size", Value::Integer(6));
+    let lstm = small("p_tune")
+        .with("encoder_reparameterization_type", Value::Text("LSTM".to_owned()))
+        .with("encoder_hidden_size", Value::Integer(6));
     cases.push(case("p_tune encoder_reparameterization_type=LSTM", "p_tune", lstm));
     for preset in ["houlsby", "parallel"] {
-        cases.push(case(&format!("bottleneck config={preset}"), "bottleneck", small("bottleneck").with("config", Value::Text(preset.to_owned()))));
+        cases.push(case(
+            &format!("bottleneck config={preset}"),
+            "bottleneck",
+            small("bottleneck").with("config", Value::Text(preset.to_owned())),
+        ));
     }
     let list = |word: &str| Value::List(vec![word.to_owned()]);
-    cases.push(case("lora bias=all", "lora", small("lora").with("bias", Value::Text("all".to_owned()))));
+    cases.push(case(
+        "lora bias=all",
+        "lora",
+        small("lora").with("bias", Value::Text("all".to_owned())),
+    ));
     for init in ["orthogonal", "pissa", "olora", "eva"] {
-        let keys = Settings::default().with("r", Value::Integer(4)).with("init_lora_weights", Value::Text(init.to_owned()));
+        let keys = Settings::default()
+            .with("r", Value::Integer(4))
+            .with("init_lora_weights", Value::Text(init.to_owned()));
         cases.push(case(&format!("lora init_lora_weights={init}"), "lora", keys));
     }
     let targets = Value::List(["q_proj", "embed_tokens"].map(str::to_owned).to_vec());
-    cases.push(case("lora target_modules=q_proj,embed_tokens", "lora", small("lora").with("target_modules", targets)));
+    cases.push(case(
+        "lora target_modules=q_proj,embed_tokens",
+        "lora",
+        small("lora").with("target_modules", targets),
+    ));
     cases.push(case(
         "lora target_modules=q_proj,lm_head",
         "lora",
-        small("lora").with("target_modules", Value::List(["q_proj", "lm_head"].map(str::to_owned).to_vec())),
+        small("lora")
+            .with("target_modules", Value::List(["q_proj", "lm_head"].map(str::to_owned).to_vec())),
     ));
-    cases.push(case("ia3 modules_to_save=lm_head", "ia3", Settings::default().with("modules_to_save", list("lm_head"))));
+    cases.push(case(
+        "ia3 modules_to_save=lm_head",
+        "ia3",
+        Settings::default().with("modules_to_save", list("lm_head")),
+    ));
     cases
 }
 
@@ -70,11 +99,20 @@ fn case(title: &str, verb: &'static str, settings: Settings) -> Case {
 
 fn small(verb: &str) -> Settings {
     let keys = METHODS.iter().find(|spec| spec.verb == verb).map_or(&[] as &[_], |spec| spec.keys);
-    let sizes = [("reduction_factor", 4), ("oft_block_size", 4), ("num_virtual_tokens", 4), ("init_r", 3), ("r", 3)];
+    let sizes = [
+        ("reduction_factor", 4),
+        ("oft_block_size", 4),
+        ("num_virtual_tokens", 4),
+        ("init_r", 3),
+        ("r", 3),
+    ];
     let size = sizes.iter().find(|(name, _)| keys.iter().any(|key| key.name == *name));
-    let settings = size.map_or_else(Settings::default, |(name, size)| Settings::default().with(name, Value::Integer(*size)));
+    let settings = size.map_or_else(Settings::default, |(name, size)| {
+        Settings::default().with(name, Value::Integer(*size))
+    });
     if verb == "trainable_tokens" {
-        return settings.with("token_indices", Value::List(["4", "7", "42"].map(str::to_owned).to_vec()));
+        return settings
+            .with("token_indices", Value::List(["4", "7", "42"].map(str::to_owned).to_vec()));
     }
     if verb == "adalora" { settings.with("target_r", Value::Integer(2)) } else { settings }
 }
@@ -83,17 +121,19 @@ fn families() -> Vec<(&'static str, Arc<dyn Model>)> {
     let llama = |tied: bool| {
         let json = serde_json::json!({"vocab_size": 50, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,
             "num_key_value_heads": 2, "max_position_embeddings": 40, "initializer_range": 0.2, "attention_bias": true, "tie_word_embeddings": tied});
-        Arc::new(Llama::random(&LlamaConfig::from_json(&json).unwrap(), 1, &Device::Cpu).unwrap()) as Arc<dyn Model>
+        Arc::new(Llama::random(&LlamaConfig::from_json(&json).unwrap(), 1, &Device::Cpu).unwrap())
+            as Arc<dyn Model>
     };
     let other = |json: serde_json::Value| random_model(&json, 1, &Device::Cpu).unwrap();
     let qwen3 = serde_json::json!({"model_type": "qwen3", "vocab_size": 50, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,
         "num_key_value_heads": 2, "head_dim": 6, "max_position_embeddings": 40, "initializer_range": 0.2, "attention_bias": true});
-    let gpt2 =
-        serde_json::json!({"model_type": "gpt2", "vocab_size": 50, "n_embd": 16, "n_layer": 2, "n_head": 4, "n_positions": 40, "initializer_range": 0.2});
+    let gpt2 = serde_json::json!({"model_type": "gpt2", "vocab_size": 50, "n_embd": 16, "n_layer": 2, "n_head": 4, "n_positions": 40, "initializer_range": 0.2});
     let bert = serde_json::json!({"model_type": "bert", "architectures": ["BertForSequenceClassification"], "num_labels": 3, "vocab_size": 50, "hidden_size": 16,
         "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 40, "initializer_range": 0.2});
     let packed = llama(false);
-    packable(&*packed).into_iter().for_each(|linear| linear.weight().pack(Quantization::Nf4 { double: true }).unwrap());
+    packable(&*packed)
+        .into_iter()
+        .for_each(|linear| linear.weight().pack(Quantization::Nf4 { double: true }).unwrap());
     vec![
         ("Llama", llama(false)),
         ("Llama, tied", llama(true)),
@@ -113,7 +153,8 @@ struct Noise;
 
 impl Inputs for Noise {
     fn batch(&self, index: u64) -> Result<InputBatch, PeftError> {
-        let ids: Vec<u32> = (0..128).map(|place| (place * place + 7 * (index as u32 % 5)) % 50).collect();
+        let ids: Vec<u32> =
+            (0..128).map(|place| (place * place + 7 * (index as u32 % 5)) % 50).collect();
         Ok(InputBatch { ids: Tensor::from_vec(ids, (8, 16), &Device::Cpu)?, mask: None })
     }
 }
@@ -128,17 +169,29 @@ fn output(model: &dyn Model) -> Vec<f32> {
 }
 
 fn weights(model: &dyn Model) -> Vec<Vec<f32>> {
-    model.parameters().iter().map(|parameter| parameter.own().flatten_all().unwrap().to_vec1().unwrap()).collect()
+    model
+        .parameters()
+        .iter()
+        .map(|parameter| parameter.own().flatten_all().unwrap().to_vec1().unwrap())
+        .collect()
 }
 
 fn distance(a: &[f32], b: &[f32]) -> f32 {
-    if a.len() != b.len() { f32::INFINITY } else { a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) }
+    if a.len() != b.len() {
+        f32::INFINITY
+    } else {
+        a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    }
 }
 
 /// Moves every weight off its start, so that the adapter acts.
 pub(crate) fn stir(adapter: &Adapter, seed: u64) {
     for trainable in adapter.trainables() {
-        let noise = Rng::new(seed).stream("stir", &trainable.name).normal(0.0, 0.2, trainable.var.elem_count());
+        let noise = Rng::new(seed).stream("stir", &trainable.name).normal(
+            0.0,
+            0.2,
+            trainable.var.elem_count(),
+        );
         let noise = Tensor::from_vec(noise, trainable.var.dims(), &Device::Cpu).unwrap();
         trainable.var.set(&(trainable.var.as_detached_tensor() + noise).unwrap()).unwrap();
     }
@@ -169,11 +222,17 @@ fn only_the_adapter_is_trained(model: &dyn Model, case: &Case) -> Held {
     let trainables = adapter.trainables();
     for (trainable, gradient) in trainables.iter().zip(gradients(&loss, &trainables).unwrap()) {
         let norm = gradient.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
-        holds(norm.is_finite() && norm > 0.0, format!("{} has gradient norm² {norm}", trainable.name))?;
+        holds(
+            norm.is_finite() && norm > 0.0,
+            format!("{} has gradient norm² {norm}", trainable.name),
+        )?;
         trainable.var.set(&(trainable.var.as_detached_tensor() - gradient).unwrap()).unwrap();
     }
     let store = loss.backward().unwrap();
-    holds(model.parameters().iter().all(|parameter| store.get(&parameter.own()).is_none()), "a base weight has a gradient")?;
+    holds(
+        model.parameters().iter().all(|parameter| store.get(&parameter.own()).is_none()),
+        "a base weight has a gradient",
+    )?;
     holds(weights(model) == before, "a base weight changed")?;
     adapter.detach(model).unwrap();
     Ok(())
@@ -182,7 +241,8 @@ fn only_the_adapter_is_trained(model: &dyn Model, case: &Case) -> Held {
 /// Of the model's output with some labels.
 fn loss(model: &dyn Model, cx: &Context) -> Tensor {
     let logits = run(model, cx);
-    let (rows, width) = (logits.elem_count() / logits.dims().last().unwrap(), *logits.dims().last().unwrap());
+    let (rows, width) =
+        (logits.elem_count() / logits.dims().last().unwrap(), *logits.dims().last().unwrap());
     let labels: Vec<i64> = (0..rows as i64).map(|row| (7 * row + 3) % width as i64).collect();
     cross_entropy(&logits.reshape((rows, width)).unwrap(), &labels, rows as f64).unwrap()
 }
@@ -193,11 +253,21 @@ fn computing_again_changes_no_gradient(model: &dyn Model, case: &Case) -> Held {
     let (trainables, cx) = (adapter.trainables(), Context::train(1, 0, 0));
     let kept = gradients(&loss(model, &cx), &trainables).unwrap();
     let recompute = Arc::new(Recompute::new(&trainables).unwrap());
-    let again = gradients_through(&loss(model, &cx.with_recompute(recompute.clone())), &trainables, Some(&recompute)).unwrap();
+    let again = gradients_through(
+        &loss(model, &cx.with_recompute(recompute.clone())),
+        &trainables,
+        Some(&recompute),
+    )
+    .unwrap();
     for ((trainable, kept), again) in trainables.iter().zip(&kept).zip(&again) {
-        let norm = |tensor: &Tensor| tensor.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
+        let norm = |tensor: &Tensor| {
+            tensor.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt()
+        };
         let away = norm(&(kept - again).unwrap());
-        holds(away <= 1e-5 * norm(kept), format!("the gradient of {} is {away} away from {}", trainable.name, norm(kept)))?;
+        holds(
+            away <= 1e-5 * norm(kept),
+            format!("the gradient of {} is {away} away from {}", trainable.name, norm(kept)),
+        )?;
     }
     adapter.detach(model).unwrap();
     Ok(())
@@ -211,10 +281,16 @@ fn packed_texts_are_apart(model: &dyn Model, case: &Case) -> Held {
     let packed = Context::eval().with_sequences(Sequences::new(&texts.map(<[u32]>::len)));
     let together = model.logits(&row(&texts.concat()), None, &packed);
     let result = if is_prompt(model) {
-        holds(together.is_err_and(|error| error.to_string().contains("no virtual tokens")), "packed texts behind one prompt")
+        holds(
+            together.is_err_and(|error| error.to_string().contains("no virtual tokens")),
+            "packed texts behind one prompt",
+        )
     } else {
         let values = |logits: &Tensor| logits.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        let alone: Vec<f32> = texts.iter().flat_map(|text| values(&model.logits(&row(text), None, &Context::eval()).unwrap())).collect();
+        let alone: Vec<f32> = texts
+            .iter()
+            .flat_map(|text| values(&model.logits(&row(text), None, &Context::eval()).unwrap()))
+            .collect();
         let away = distance(&values(&together.unwrap()), &alone);
         holds(away < 1e-4, format!("{away} away"))
     };
@@ -236,7 +312,10 @@ fn off_and_detached_is_the_base(model: &dyn Model, case: &Case) -> Held {
     Acting::silence(model);
     holds(output(model) == base, "silenced is not the base")?;
     remembered.restore(model);
-    holds(output(model) == acting && Acting::of(model) == remembered, "put back is not what it was")?;
+    holds(
+        output(model) == acting && Acting::of(model) == remembered,
+        "put back is not what it was",
+    )?;
     adapter.detach(model).unwrap();
     holds(output(model) == base, "detached is not the base")
 }
@@ -247,7 +326,10 @@ fn merging_is_exact_enough_and_undone(model: &dyn Model, case: &Case) -> Held {
     stir(&adapter, 3);
     let beside = output(model);
     let merged = adapter.merge(model);
-    let cannot = match (is_prompt(model) || case.verb == "bottleneck", model.shape().tied && case.title.contains("embed_tokens")) {
+    let cannot = match (
+        is_prompt(model) || case.verb == "bottleneck",
+        model.shape().tied && case.title.contains("embed_tokens"),
+    ) {
         (true, _) => Some("peft::not_mergeable"),
         (_, true) => Some("peft::tied_embedding"),
         _ => None,
@@ -260,8 +342,14 @@ fn merging_is_exact_enough_and_undone(model: &dyn Model, case: &Case) -> Held {
     let away = distance(&output(model), &beside);
     holds(away < 1e-4, format!("merged is {away} away"))?;
     let merged = output(model);
-    holds(adapter.lift_merge().unwrap() && output(model) == base, "a lifted merge is not the base")?;
-    holds(!adapter.lift_merge().unwrap() && adapter.is_merged(), "what was lifted is merged all the same")?;
+    holds(
+        adapter.lift_merge().unwrap() && output(model) == base,
+        "a lifted merge is not the base",
+    )?;
+    holds(
+        !adapter.lift_merge().unwrap() && adapter.is_merged(),
+        "what was lifted is merged all the same",
+    )?;
     adapter.reapply_merge(model).unwrap();
     holds(output(model) == merged, "a merge that was lifted is not what it was")?;
     adapter.set_active(model, false).unwrap();
@@ -280,10 +368,14 @@ fn what_is_saved_is_loaded(model: &dyn Model, case: &Case) -> Held {
     let acting = output(model);
     adapter.save(folder.path(), "toy").map_err(|error| error.to_string())?;
     adapter.detach(model).unwrap();
-    let (again, warnings) = load(&bench(model), folder.path(), "other").map_err(|error| error.to_string())?;
+    let (again, warnings) =
+        load(&bench(model), folder.path(), "other").map_err(|error| error.to_string())?;
     let away = distance(&output(model), &acting);
     holds(warnings.is_empty(), format!("{warnings:?}"))?;
-    holds(away == 0.0 && again.summary() == adapter.summary(), format!("{away} away, {}", again.summary()))?;
+    holds(
+        away == 0.0 && again.summary() == adapter.summary(),
+        format!("{away} away, {}", again.summary()),
+    )?;
     again.detach(model).unwrap();
     Ok(())
 }
@@ -338,7 +430,9 @@ fn every_method_keeps_every_promise_on_every_family() {
                 }
             });
             let kept = kept.count();
-            rows.entry(case.title.clone()).or_default().push(format!("{kept} of {}", PROMISES.len()));
+            rows.entry(case.title.clone())
+                .or_default()
+                .push(format!("{kept} of {}", PROMISES.len()));
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
@@ -347,26 +441,49 @@ fn every_method_keeps_every_promise_on_every_family() {
 
 /// The case names a module that the model does not have, or weights that are packed.
 pub(crate) fn is_impossible(model: &dyn Model, case: &Case) -> bool {
-    let has = |name: &str| model.sites().iter().map(|site| site.path).chain(model.tied_head().map(|head| head.path())).any(|path| path.ends_with(name));
-    let is_packed = model.parameters().iter().any(|parameter| matches!(parameter.own_weight(), Weight::Packed(_)));
-    is_packed && case.verb == "full" || ["lm_head", "embed_tokens", "q_proj"].iter().any(|name| case.title.contains(name) && !has(name))
+    let has = |name: &str| {
+        model
+            .sites()
+            .iter()
+            .map(|site| site.path)
+            .chain(model.tied_head().map(|head| head.path()))
+            .any(|path| path.ends_with(name))
+    };
+    let is_packed = model
+        .parameters()
+        .iter()
+        .any(|parameter| matches!(parameter.own_weight(), Weight::Packed(_)));
+    is_packed && case.verb == "full"
+        || ["lm_head", "embed_tokens", "q_proj"]
+            .iter()
+            .any(|name| case.title.contains(name) && !has(name))
 }
 
 /// Compares README.md with what was found, or writes it anew.
 fn check_page(rows: &BTreeMap<String, Vec<String>>) {
     let names: Vec<_> = families().into_iter().map(|(name, _)| name).collect();
-    let mut page = format!("{INTRODUCTION}\n| method | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
+    let mut page = format!(
+        "{INTRODUCTION}\n| method | {} |\n|---|{}\n",
+        names.join(" | "),
+        "---|".repeat(names.len())
+    );
     for case in cases() {
         page.push_str(&format!("| `{}` | {} |\n", case.title, rows[&case.title].join(" | ")));
     }
     page.push_str("\nThe promises:\n\n");
-    PROMISES.iter().enumerate().for_each(|(number, (promise, _))| page.push_str(&format!("{}. {promise}\n", number + 1)));
+    PROMISES
+        .iter()
+        .enumerate()
+        .for_each(|(number, (promise, _))| page.push_str(&format!("{}. {promise}\n", number + 1)));
     page.push_str(NOTE);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
     if std::env::var_os("GRAFT_BLESS").is_some() {
         std::fs::write(path, &page).unwrap();
     }
-    assert!(std::fs::read_to_string(path).unwrap_or_default() == page, "README.md is out of date: run GRAFT_BLESS=1 cargo test -p graft-peft");
+    assert!(
+        std::fs::read_to_string(path).unwrap_or_default() == page,
+        "README.md is out of date: run GRAFT_BLESS=1 cargo test -p graft-peft"
+    );
 }
 
 const INTRODUCTION: &str = "# The methods of Graft

@@ -15,12 +15,27 @@ fn list(names: &[&str]) -> Value {
 fn frozen_modules_and_everything_inside_them_are_left_out() {
     let model = model();
     let all: u64 = model.parameters().iter().map(|parameter| parameter.elements() as u64).sum();
-    let count = |keys: &[(&str, Value)]| attach(&bench(&model), "full", &settings(keys)).map(|adapter| adapter.trainable_parameters());
+    let count = |keys: &[(&str, Value)]| {
+        attach(&bench(&model), "full", &settings(keys))
+            .map(|adapter| adapter.trainable_parameters())
+    };
     assert_eq!(count(&[]).unwrap(), all);
-    let inside: u64 = model.parameters().iter().filter(|parameter| parameter.path().contains("layers.1.")).map(|parameter| parameter.elements() as u64).sum();
+    let inside: u64 = model
+        .parameters()
+        .iter()
+        .filter(|parameter| parameter.path().contains("layers.1."))
+        .map(|parameter| parameter.elements() as u64)
+        .sum();
     assert_eq!(count(&[("exclude_modules", list(&["layers.1"]))]).unwrap(), all - inside);
     assert_eq!(count(&[("target_modules", list(&["layers.1"]))]).unwrap(), inside);
-    assert_eq!(count(&[("exclude_modules", list(&[r"model\.layers\.[02]"])), ("target_modules", list(&["layers"]))]).unwrap(), inside);
+    assert_eq!(
+        count(&[
+            ("exclude_modules", list(&[r"model\.layers\.[02]"])),
+            ("target_modules", list(&["layers"]))
+        ])
+        .unwrap(),
+        inside
+    );
     let norms = 7 * 16;
     assert_eq!(count(&[("target_modules", list(&[r".*norm"]))]).unwrap(), norms);
 }
@@ -35,25 +50,44 @@ fn names_that_mean_nothing_are_refused_with_those_there_are() {
     ] {
         let keys = [(key, list(&[name])), ("token_indices", list(&["1"]))];
         let settings = settings(if verb == "trainable_tokens" { &keys } else { &keys[..1] });
-        let error = attach(&bench(&model), verb, &settings).err().unwrap_or_else(|| panic!("{verb}"));
-        assert!(matches!(error, PeftError::NoMatch { .. }) && error.hint().is_some_and(|hint| hint.contains(nearest)), "{verb}: {error} {:?}", error.hint());
+        let error =
+            attach(&bench(&model), verb, &settings).err().unwrap_or_else(|| panic!("{verb}"));
+        assert!(
+            matches!(error, PeftError::NoMatch { .. })
+                && error.hint().is_some_and(|hint| hint.contains(nearest)),
+            "{verb}: {error} {:?}",
+            error.hint()
+        );
     }
-    let linear = settings(&[("target_modules", list(&["q_proj"])), ("token_indices", list(&["1"]))]);
-    assert!(matches!(attach(&bench(&model), "trainable_tokens", &linear).err(), Some(PeftError::NoMatch { .. })));
-    assert!(model.parameters().iter().all(|parameter| parameter.stand_ins().names().is_empty()), "something is half attached");
+    let linear =
+        settings(&[("target_modules", list(&["q_proj"])), ("token_indices", list(&["1"]))]);
+    assert!(matches!(
+        attach(&bench(&model), "trainable_tokens", &linear).err(),
+        Some(PeftError::NoMatch { .. })
+    ));
+    assert!(
+        model.parameters().iter().all(|parameter| parameter.stand_ins().names().is_empty()),
+        "something is half attached"
+    );
 }
 
 #[test]
 fn tokens_must_be_named_and_lie_in_the_vocabulary() {
     let model = model();
     let code = |indices: Option<&[&str]>| {
-        let keys: Vec<_> = indices.into_iter().map(|indices| ("token_indices", list(indices))).collect();
+        let keys: Vec<_> =
+            indices.into_iter().map(|indices| ("token_indices", list(indices))).collect();
         attach(&bench(&model), "trainable_tokens", &settings(&keys)).err().map(|error| error.code())
     };
     assert_eq!(code(None), Some("peft::no_tokens"));
     assert_eq!(code(Some(&["3", "50"])), Some("peft::no_such_token"));
     assert_eq!(code(Some(&["three"])), Some("peft::bad_numbers"));
-    let adapter = attach(&bench(&model), "trainable_tokens", &settings(&[("token_indices", list(&["3", "40-42", "41"]))])).unwrap();
+    let adapter = attach(
+        &bench(&model),
+        "trainable_tokens",
+        &settings(&[("token_indices", list(&["3", "40-42", "41"]))]),
+    )
+    .unwrap();
     assert_eq!(adapter.trainable_parameters(), 4 * 16);
 }
 

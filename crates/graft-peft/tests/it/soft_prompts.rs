@@ -19,9 +19,15 @@ fn ids(range: std::ops::Range<usize>) -> Tensor {
 #[test]
 fn token_by_token_behind_a_prefix_equals_all_at_once() {
     let model = model();
-    let adapter = attach(&bench(&model), "prefix_tune", &settings(&[("num_virtual_tokens", Value::Integer(3))])).unwrap();
+    let adapter = attach(
+        &bench(&model),
+        "prefix_tune",
+        &settings(&[("num_virtual_tokens", Value::Integer(3))]),
+    )
+    .unwrap();
     stir(&adapter, 3);
-    let last = |logits: Tensor| logits.flatten_to(1).unwrap().to_vec2::<f32>().unwrap().pop().unwrap();
+    let last =
+        |logits: Tensor| logits.flatten_to(1).unwrap().to_vec2::<f32>().unwrap().pop().unwrap();
     let whole = last(model.logits(&ids(0..6), None, &Context::eval()).unwrap());
     let cx = Context::eval().with_cache(Arc::new(KvCache::new(model.shape().layers)));
     model.logits(&ids(0..4), None, &cx).unwrap();
@@ -34,9 +40,20 @@ fn token_by_token_behind_a_prefix_equals_all_at_once() {
 #[test]
 fn a_prefix_takes_room_from_the_context() {
     let model = model();
-    let error = attach(&bench(&model), "prefix_tune", &settings(&[("num_virtual_tokens", Value::Integer(40))])).err().unwrap();
+    let error = attach(
+        &bench(&model),
+        "prefix_tune",
+        &settings(&[("num_virtual_tokens", Value::Integer(40))]),
+    )
+    .err()
+    .unwrap();
     assert!(matches!(error, PeftError::Refused { code: "peft::prompt_too_long", .. }), "{error}");
-    let adapter = attach(&bench(&model), "prefix_tune", &settings(&[("num_virtual_tokens", Value::Integer(36))])).unwrap();
+    let adapter = attach(
+        &bench(&model),
+        "prefix_tune",
+        &settings(&[("num_virtual_tokens", Value::Integer(36))]),
+    )
+    .unwrap();
     assert_eq!(model.embedding().positions_taken(), 36);
     assert!(model.logits(&ids(0..4), None, &Context::eval()).is_ok());
     assert!(model.logits(&ids(0..5), None, &Context::eval()).is_err());
@@ -47,10 +64,20 @@ fn a_prefix_takes_room_from_the_context() {
 #[test]
 fn the_network_of_a_soft_prompt_is_in_the_table_and_not_in_the_file() {
     let model = model();
-    let adapter =
-        attach(&bench(&model), "p_tune", &settings(&[("num_virtual_tokens", Value::Integer(4)), ("encoder_hidden_size", Value::Integer(5))])).unwrap();
+    let adapter = attach(
+        &bench(&model),
+        "p_tune",
+        &settings(&[
+            ("num_virtual_tokens", Value::Integer(4)),
+            ("encoder_hidden_size", Value::Integer(5)),
+        ]),
+    )
+    .unwrap();
     let rows = parameter_table(&model, Some(&adapter)).rows;
-    let is_map = |row: &Vec<Cell>| row[0] == Cell::Code("prompt_encoder.default.mlp_head.2.weight".to_owned()) && row[3] == Cell::Integer(25);
+    let is_map = |row: &Vec<Cell>| {
+        row[0] == Cell::Code("prompt_encoder.default.mlp_head.2.weight".to_owned())
+            && row[3] == Cell::Integer(25)
+    };
     assert!(rows.iter().any(is_map), "{rows:?}");
     let folder = tempfile::tempdir().unwrap();
     adapter.save(folder.path(), "toy").unwrap();

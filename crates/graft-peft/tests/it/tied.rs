@@ -20,20 +20,37 @@ fn ways() -> Vec<(&'static str, Settings, u64)> {
     let head = list(&["lm_head"]);
     vec![
         ("lora", r(2).with("target_modules", head.clone()), 2 * (50 + 16)),
-        ("lora", r(2).with("target_modules", list(&["q_proj", "lm_head"])), 2 * (50 + 16) + 3 * 2 * 32),
+        (
+            "lora",
+            r(2).with("target_modules", list(&["q_proj", "lm_head"])),
+            2 * (50 + 16) + 3 * 2 * 32,
+        ),
         ("dora", r(2).with("target_modules", head.clone()), 2 * (50 + 16) + 50),
         ("loha", r(2).with("target_modules", head.clone()), 4 * (50 + 16)),
         ("lokr", r(2).with("target_modules", head.clone()), 0),
         ("vera", r(2).with("target_modules", head.clone()), 50 + 2),
-        ("oft", Settings::default().with("oft_block_size", Value::Integer(4)).with("target_modules", head.clone()), 4 * 6),
+        (
+            "oft",
+            Settings::default()
+                .with("oft_block_size", Value::Integer(4))
+                .with("target_modules", head.clone()),
+            4 * 6,
+        ),
         ("ia3", Settings::default().with("target_modules", head.clone()), 50),
         ("shira", r(2).with("target_modules", head.clone()), 2 * (50 + 16)),
         (
             "adalora",
-            Settings::default().with("init_r", Value::Integer(2)).with("target_r", Value::Integer(1)).with("target_modules", head.clone()),
+            Settings::default()
+                .with("init_r", Value::Integer(2))
+                .with("target_r", Value::Integer(1))
+                .with("target_modules", head.clone()),
             2 * (50 + 16) + 2,
         ),
-        ("lora", r(2).with("target_modules", list(&["q_proj"])).with("modules_to_save", head), 50 * 16 + 3 * 2 * 32),
+        (
+            "lora",
+            r(2).with("target_modules", list(&["q_proj"])).with("modules_to_save", head),
+            50 * 16 + 3 * 2 * 32,
+        ),
     ]
 }
 
@@ -45,10 +62,20 @@ fn attached(model: &dyn Model, (verb, keys, _): &(&'static str, Settings, u64)) 
 fn a_tied_head_is_adapted_alone_and_the_embedding_stays() {
     for way in ways() {
         let model = llama(true, 1);
-        let (base, table) = (output(&model), model.embedding().weight().own().flatten_all().unwrap().to_vec1::<f32>().unwrap());
+        let (base, table) = (
+            output(&model),
+            model.embedding().weight().own().flatten_all().unwrap().to_vec1::<f32>().unwrap(),
+        );
         let hidden = || {
             let ids = graft_nn::Tensor::new(&[[4u32, 8, 15, 16, 23, 42]], &Device::Cpu).unwrap();
-            model.hidden(&ids, None, &Context::eval()).unwrap().states.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+            model
+                .hidden(&ids, None, &Context::eval())
+                .unwrap()
+                .states
+                .flatten_all()
+                .unwrap()
+                .to_vec1::<f32>()
+                .unwrap()
         };
         let adapter = attached(&model, &way);
         assert!(distance(&output(&model), &base) < 1e-5, "{way:?}: attaching changes the output");
@@ -68,15 +95,31 @@ fn a_tied_head_is_adapted_alone_and_the_embedding_stays() {
         // Gradients reach it.
         let logits = acting.len();
         let ids = graft_nn::Tensor::new(&[[4u32, 8, 15, 16, 23, 42]], &Device::Cpu).unwrap();
-        let rows = model.logits(&ids, None, &Context::train(1, 0, 0)).unwrap().reshape((6, 50)).unwrap();
+        let rows =
+            model.logits(&ids, None, &Context::train(1, 0, 0)).unwrap().reshape((6, 50)).unwrap();
         let trainables = adapter.trainables();
-        for (trainable, gradient) in trainables.iter().zip(gradients(&cross_entropy(&rows, &[1, 2, 3, 4, 5, 6], 6.0).unwrap(), &trainables).unwrap()) {
-            assert!(gradient.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap() > 0.0, "{way:?}: {} of {logits}", trainable.name);
+        for (trainable, gradient) in trainables.iter().zip(
+            gradients(&cross_entropy(&rows, &[1, 2, 3, 4, 5, 6], 6.0).unwrap(), &trainables)
+                .unwrap(),
+        ) {
+            assert!(
+                gradient.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap() > 0.0,
+                "{way:?}: {} of {logits}",
+                trainable.name
+            );
         }
         // Merged it gives the same, and the embedding is bit for bit what it was.
         adapter.merge(&model).unwrap_or_else(|error| panic!("{way:?}: {error}"));
-        assert!(distance(&output(&model), &acting) < 1e-4, "{way:?}: merged is {} away", distance(&output(&model), &acting));
-        assert_eq!(model.embedding().weight().own().flatten_all().unwrap().to_vec1::<f32>().unwrap(), table, "{way:?}");
+        assert!(
+            distance(&output(&model), &acting) < 1e-4,
+            "{way:?}: merged is {} away",
+            distance(&output(&model), &acting)
+        );
+        assert_eq!(
+            model.embedding().weight().own().flatten_all().unwrap().to_vec1::<f32>().unwrap(),
+            table,
+            "{way:?}"
+        );
         adapter.set_active(&model, false).unwrap();
         assert_eq!(output(&model), base, "{way:?}: merged and off is not the base");
         adapter.set_active(&model, true).unwrap();
@@ -91,7 +134,11 @@ fn a_tied_head_is_adapted_alone_and_the_embedding_stays() {
         assert!(warnings.is_empty() && output(&model) == acting, "{way:?}: {warnings:?}");
         again.merge(&model).unwrap();
         drop(again);
-        assert_eq!(output(&model), base, "{way:?}: a merged adapter that was dropped stays in the head");
+        assert_eq!(
+            output(&model),
+            base,
+            "{way:?}: a merged adapter that was dropped stays in the head"
+        );
     }
 }
 
@@ -104,14 +151,25 @@ fn a_model_that_was_merged_into_a_tied_head_is_saved_with_a_head_of_its_own() {
         let adapter = attached(&model, way);
         stir(&adapter, 3);
         adapter.merge(&model).unwrap();
-        let parts = FolderParts { model: &model, dtype: DType::F32, config: &config, tokenizer: None, others: &[] };
+        let parts = FolderParts {
+            model: &model,
+            dtype: DType::F32,
+            config: &config,
+            tokenizer: None,
+            others: &[],
+        };
         save_folder(folder.path(), &parts).unwrap();
-        let again = load_model(folder.path(), DType::F32, &Device::Cpu, &mut |_, _, _| {}).unwrap().model;
-        assert!(!again.shape().tied && distance(&output(&*again), &output(&model)) < 1e-6, "{way:?}");
+        let again =
+            load_model(folder.path(), DType::F32, &Device::Cpu, &mut |_, _, _| {}).unwrap().model;
+        assert!(
+            !again.shape().tied && distance(&output(&*again), &output(&model)) < 1e-6,
+            "{way:?}"
+        );
         adapter.unmerge(&model).unwrap();
         adapter.set_active(&model, false).unwrap();
         save_folder(folder.path(), &parts).unwrap();
-        let again = load_model(folder.path(), DType::F32, &Device::Cpu, &mut |_, _, _| {}).unwrap().model;
+        let again =
+            load_model(folder.path(), DType::F32, &Device::Cpu, &mut |_, _, _| {}).unwrap().model;
         assert!(again.shape().tied && output(&*again) == output(&model), "{way:?}");
     }
 }
@@ -146,13 +204,25 @@ fn a_second_adapter_acts_on_a_head_that_another_one_is_merged_into() {
 fn a_saved_embedding_of_a_tied_model_is_trained_apart_from_the_head_as_in_hf_peft() {
     let (tied, apart) = (llama(true, 1), llama(false, 1));
     // An untied model with the same numbers: HF PEFT's copy of the embedding is no longer the head's weight.
-    let by_path = |path: &str| tied.parameters().into_iter().find(|parameter| parameter.path() == path).unwrap().own();
+    let by_path = |path: &str| {
+        tied.parameters().into_iter().find(|parameter| parameter.path() == path).unwrap().own()
+    };
     for parameter in apart.parameters() {
-        let path = if parameter.path() == "lm_head.weight" { "model.embed_tokens.weight" } else { parameter.path() };
+        let path = if parameter.path() == "lm_head.weight" {
+            "model.embed_tokens.weight"
+        } else {
+            parameter.path()
+        };
         parameter.set(by_path(path)).unwrap();
     }
-    let keys = Settings::default().with("r", Value::Integer(2)).with("target_modules", list(&["q_proj"])).with("modules_to_save", list(&["embed_tokens"]));
-    let (one, other) = (attach(&bench(&tied), "lora", &keys).unwrap(), attach(&bench(&apart), "lora", &keys).unwrap());
+    let keys = Settings::default()
+        .with("r", Value::Integer(2))
+        .with("target_modules", list(&["q_proj"]))
+        .with("modules_to_save", list(&["embed_tokens"]));
+    let (one, other) = (
+        attach(&bench(&tied), "lora", &keys).unwrap(),
+        attach(&bench(&apart), "lora", &keys).unwrap(),
+    );
     for adapter in [&one, &other] {
         stir(adapter, 3);
     }
@@ -163,10 +233,15 @@ fn a_saved_embedding_of_a_tied_model_is_trained_apart_from_the_head_as_in_hf_pef
     one.detach(&tied).unwrap();
     let (again, warnings) = load(&bench(&tied), folder.path(), "default").unwrap();
     assert!(warnings.is_empty() && output(&tied) == acting, "{warnings:?}");
-    assert_eq!(graft_protocol::Hint::code(&again.merge(&tied).unwrap_err()), "peft::tied_embedding");
+    assert_eq!(
+        graft_protocol::Hint::code(&again.merge(&tied).unwrap_err()),
+        "peft::tied_embedding"
+    );
     again.detach(&tied).unwrap();
     let path = folder.path().join("adapter_config.json");
-    let text = std::fs::read_to_string(&path).unwrap().replace("\"ensure_weight_tying\": false", "\"ensure_weight_tying\": true");
+    let text = std::fs::read_to_string(&path)
+        .unwrap()
+        .replace("\"ensure_weight_tying\": false", "\"ensure_weight_tying\": true");
     std::fs::write(&path, text).unwrap();
     let error = load(&bench(&tied), folder.path(), "default").err().expect("refused");
     assert!(error.to_string().contains("ensure_weight_tying"), "{error}");

@@ -28,15 +28,28 @@ pub(super) struct Figures {
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { text, unigram, five_gram, byte_five_gram, model, .. } = self;
-        write!(f, "{text}: unigram {unigram:.3}, 5-gram {five_gram:.3} (of bytes {byte_five_gram:.3}), tiny {model:.3} bits per byte")
+        write!(
+            f,
+            "{text}: unigram {unigram:.3}, 5-gram {five_gram:.3} (of bytes {byte_five_gram:.3}), tiny {model:.3} bits per byte"
+        )
     }
 }
 
 /// Measures on the test pages.
-pub(super) fn measure(all: &[Page], train: &[u32], tokenizer: &Tokenizer, model: &dyn Model) -> Result<Vec<Figures>> {
-    let (unigram, five_gram) = (NGram::train(train, 1, VOCABULARY), NGram::train(train, 5, VOCABULARY));
+pub(super) fn measure(
+    all: &[Page],
+    train: &[u32],
+    tokenizer: &Tokenizer,
+    model: &dyn Model,
+) -> Result<Vec<Figures>> {
+    let (unigram, five_gram) =
+        (NGram::train(train, 1, VOCABULARY), NGram::train(train, 5, VOCABULARY));
     let byte_five_gram = NGram::train(&train_bytes(all), 5, 256);
-    let test = |wanted: fn(&str) -> bool| all.iter().filter(move |page| page.split == Split::Test && wanted(&page.book)).collect::<Vec<_>>();
+    let test = |wanted: fn(&str) -> bool| {
+        all.iter()
+            .filter(move |page| page.split == Split::Test && wanted(&page.book))
+            .collect::<Vec<_>>()
+    };
     let texts = [
         ("all test pages", test(|book| book != HELD_OUT_BOOK)),
         ("of them, the books", test(|book| book != HELD_OUT_BOOK && !LIBRARIES.contains(&book))),
@@ -53,7 +66,11 @@ pub(super) fn measure(all: &[Page], train: &[u32], tokenizer: &Tokenizer, model:
                 tokens: text.tokens(),
                 unigram: text.count_bits(&unigram),
                 five_gram: text.count_bits(&five_gram),
-                byte_five_gram: bytes_of(&pages).iter().map(|page| byte_five_gram.bits(page)).sum::<f64>() / text.bytes() as f64,
+                byte_five_gram: bytes_of(&pages)
+                    .iter()
+                    .map(|page| byte_five_gram.bits(page))
+                    .sum::<f64>()
+                    / text.bytes() as f64,
                 model: text.model_bits(model)?,
             })
         })
@@ -61,7 +78,8 @@ pub(super) fn measure(all: &[Page], train: &[u32], tokenizer: &Tokenizer, model:
 }
 
 fn train_bytes(all: &[Page]) -> Vec<u32> {
-    bytes_of(&all.iter().filter(|page| crate::vocabulary::is_pretraining(page)).collect::<Vec<_>>()).concat()
+    bytes_of(&all.iter().filter(|page| crate::vocabulary::is_pretraining(page)).collect::<Vec<_>>())
+        .concat()
 }
 
 fn bytes_of(pages: &[&Page]) -> Vec<Vec<u32>> {

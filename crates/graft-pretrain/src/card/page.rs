@@ -8,11 +8,19 @@ use crate::recipe::{CLIP, LONG, OPTIMIZER, PHASES, SEED, SHORT, model};
 
 /// The whole card.
 pub(super) fn text(facts: &Facts) -> String {
-    [origin(facts), recipe(), curve(&facts.validations), figures(&facts.figures), samples(&facts.samples)].join("\n")
+    [
+        origin(facts),
+        recipe(),
+        curve(&facts.validations),
+        figures(&facts.figures),
+        samples(&facts.samples),
+    ]
+    .join("\n")
 }
 
 fn origin(facts: &Facts) -> String {
-    let parameters: usize = model().weights().iter().map(|weight| weight.shape.iter().product::<usize>()).sum();
+    let parameters: usize =
+        model().weights().iter().map(|weight| weight.shape.iter().product::<usize>()).sum();
     let Facts { pages, bytes, tokens, .. } = facts;
     format!(
         "# tiny\n\n\
@@ -31,8 +39,15 @@ fn recipe() -> String {
     let config = model();
     let per_step = SHORT.0 * SHORT.1;
     let steps: u64 = PHASES.iter().map(|phase| phase.steps).sum();
-    let cycles: Vec<String> =
-        PHASES.iter().map(|phase| format!("{} steps with a peak of {} after {} steps of warm-up", phase.steps, phase.peak, phase.warmup)).collect();
+    let cycles: Vec<String> = PHASES
+        .iter()
+        .map(|phase| {
+            format!(
+                "{} steps with a peak of {} after {} steps of warm-up",
+                phase.steps, phase.peak, phase.warmup
+            )
+        })
+        .collect();
     let long: u64 = PHASES.iter().map(|phase| phase.long_steps).sum();
     format!(
         "## Model and recipe\n\n\
@@ -58,8 +73,10 @@ fn recipe() -> String {
 
 /// The picture, and about ten of its points.
 fn curve(validations: &[ValidationRecord]) -> String {
-    let mut table = "![loss](loss.svg)\n\n| step | validation loss, nats per token |\n|---:|---:|\n".to_owned();
-    let mut points: Vec<_> = validations.iter().rev().step_by((validations.len() / 10).max(1)).collect();
+    let mut table =
+        "![loss](loss.svg)\n\n| step | validation loss, nats per token |\n|---:|---:|\n".to_owned();
+    let mut points: Vec<_> =
+        validations.iter().rev().step_by((validations.len() / 10).max(1)).collect();
     points.reverse();
     for point in points {
         table.push_str(&format!("| {} | {:.3} |\n", point.step, point.loss));
@@ -81,7 +98,9 @@ fn figures(figures: &[Figures]) -> String {
 
 /// Each sample in a fence longer than those the model writes.
 fn samples(samples: &[(String, String)]) -> String {
-    let mut text = format!("## Samples\n\nTemperature 0.7, top-p 0.95, seed {SEED}; the first that came for each prompt.\n");
+    let mut text = format!(
+        "## Samples\n\nTemperature 0.7, top-p 0.95, seed {SEED}; the first that came for each prompt.\n"
+    );
     for (prompt, written) in samples {
         let shown = prompt.replace('\n', "⏎").replace('`', "'");
         text.push_str(&format!("\nPrompt `{shown}`:\n\n````text\n{prompt}{written}\n````\n"));

@@ -76,7 +76,10 @@ mod tests {
     fn a_passage_of_a_test_page_leaves_the_training_pages() {
         let shared = Block::Paragraph("The same words.".into());
         let own = Block::Paragraph("Other words.".into());
-        let pages = keep_first(vec![page("a", Split::Train, &[shared.clone(), own.clone()]), page("b", Split::Test, std::slice::from_ref(&shared))]);
+        let pages = keep_first(vec![
+            page("a", Split::Train, &[shared.clone(), own.clone()]),
+            page("b", Split::Test, std::slice::from_ref(&shared)),
+        ]);
         assert_eq!(pages[0].blocks, [own]);
         assert_eq!(pages[1].blocks, [shared]);
     }
@@ -100,6 +103,9 @@ mod tests {
             text.clone(),
             Block::Heading(2, "last".into()),
         ];
-        assert_eq!(drop_empty_sections(blocks), [Block::Heading(1, "kept".into()), Block::Heading(2, "kept too".into()), text]);
+        assert_eq!(
+            drop_empty_sections(blocks),
+            [Block::Heading(1, "kept".into()), Block::Heading(2, "kept too".into()), text]
+        );
     }
 }

@@ -5,7 +5,18 @@ use scraper::{ElementRef, Html, Node, Selector};
 use super::Block;
 
 /// Elements without text for a reader.
-const SKIPPED_ELEMENTS: &[&str] = &["script", "style", "nav", "button", "svg", "noscript", "rustdoc-toolbar", "wbr", "img", "sup"];
+const SKIPPED_ELEMENTS: &[&str] = &[
+    "script",
+    "style",
+    "nav",
+    "button",
+    "svg",
+    "noscript",
+    "rustdoc-toolbar",
+    "wbr",
+    "img",
+    "sup",
+];
 
 /// Classes of links to sources and anchors, hidden lines, versions, item lists and rule labels.
 const SKIPPED_CLASSES: &[&str] = &[
@@ -156,7 +167,8 @@ fn append_inline(element: ElementRef<'_>, text: &mut String) {
 fn code_text(element: ElementRef<'_>) -> String {
     let mut text = String::new();
     append_code(element, &mut text);
-    let lines: Vec<String> = straight(&text).lines().map(|line| line.trim_end().to_owned()).collect();
+    let lines: Vec<String> =
+        straight(&text).lines().map(|line| line.trim_end().to_owned()).collect();
     lines.join("\n").trim_matches('\n').to_owned()
 }
 
@@ -178,7 +190,9 @@ fn append_code(element: ElementRef<'_>, text: &mut String) {
 fn table_text(element: ElementRef<'_>) -> String {
     let rows = Selector::parse("tr").expect("invariant: a constant selector");
     let cells = Selector::parse("th, td").expect("invariant: a constant selector");
-    let lines = element.select(&rows).map(|row| row.select(&cells).map(inline_text).collect::<Vec<_>>().join(" | "));
+    let lines = element
+        .select(&rows)
+        .map(|row| row.select(&cells).map(inline_text).collect::<Vec<_>>().join(" | "));
     lines.filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("\n")
 }
 
@@ -192,7 +206,23 @@ fn is_skipped(element: ElementRef<'_>) -> bool {
 fn is_inline(element: ElementRef<'_>) -> bool {
     matches!(
         element.value().name(),
-        "a" | "code" | "em" | "strong" | "b" | "i" | "span" | "kbd" | "br" | "var" | "small" | "q" | "del" | "abbr" | "u" | "s" | "cite" | "dfn"
+        "a" | "code"
+            | "em"
+            | "strong"
+            | "b"
+            | "i"
+            | "span"
+            | "kbd"
+            | "br"
+            | "var"
+            | "small"
+            | "q"
+            | "del"
+            | "abbr"
+            | "u"
+            | "s"
+            | "cite"
+            | "dfn"
     )
 }
 
@@ -242,6 +272,12 @@ mod tests {
     fn a_page_of_rustdoc_keeps_signatures_and_drops_links_to_the_source() {
         let html = "<main><section id=\"main-content\"><section><span class=\"rightside\">1.0.0</span><h4 class=\"code-header\">pub fn new() -&gt; Self</h4></section>\
             <div class=\"docblock\"><p>Makes one.</p></div><div id=\"blanket-implementations-list\"><p>noise</p></div></section></main>";
-        assert_eq!(blocks_of(html), [Block::Heading(4, "`pub fn new() -> Self`".into()), Block::Paragraph("Makes one.".into())]);
+        assert_eq!(
+            blocks_of(html),
+            [
+                Block::Heading(4, "`pub fn new() -> Self`".into()),
+                Block::Paragraph("Makes one.".into())
+            ]
+        );
     }
 }

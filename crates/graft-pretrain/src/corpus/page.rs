@@ -85,14 +85,21 @@ mod tests {
 
     #[test]
     fn about_fifteen_percent_of_pages_are_held_out() {
-        let held_out = (0..10_000).filter(|number| split_of(&format!("book/page-{number}.html")) != Split::Train).count();
+        let held_out = (0..10_000)
+            .filter(|number| split_of(&format!("book/page-{number}.html")) != Split::Train)
+            .count();
         assert!((1_300..1_700).contains(&held_out), "{held_out}");
     }
 
     #[test]
     fn a_page_prints_as_markdown() {
-        let blocks = vec![Block::Heading(2, "Title".into()), Block::Paragraph("Words.".into()), Block::Code("let x = 1;".into())];
-        let page = Page { book: "book".into(), path: "book/a.html".into(), split: Split::Train, blocks };
+        let blocks = vec![
+            Block::Heading(2, "Title".into()),
+            Block::Paragraph("Words.".into()),
+            Block::Code("let x = 1;".into()),
+        ];
+        let page =
+            Page { book: "book".into(), path: "book/a.html".into(), split: Split::Train, blocks };
         assert_eq!(page.text(), "## Title\n\nWords.\n\n```\nlet x = 1;\n```");
     }
 }

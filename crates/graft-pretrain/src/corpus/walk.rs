@@ -28,11 +28,33 @@ const BOOKS: &[&str] = &[
 ];
 
 /// Folders that hold translations, redirects of older editions, generated intrinsics and other repetitions.
-const SKIPPED_FOLDERS: &[&str] =
-    &["es", "ja", "ko", "zh", "2018-edition", "first-edition", "second-edition", "arch", "core_arch", "core_simd", "simd", "FontAwesome", "compiler-flags"];
+const SKIPPED_FOLDERS: &[&str] = &[
+    "es",
+    "ja",
+    "ko",
+    "zh",
+    "2018-edition",
+    "first-edition",
+    "second-edition",
+    "arch",
+    "core_arch",
+    "core_simd",
+    "simd",
+    "FontAwesome",
+    "compiler-flags",
+];
 
 /// Files that repeat or list other pages.
-const SKIPPED_FILES: &[&str] = &["print.html", "toc.html", "404.html", "all.html", "help.html", "settings.html", "SUMMARY.html", "title-page.html"];
+const SKIPPED_FILES: &[&str] = &[
+    "print.html",
+    "toc.html",
+    "404.html",
+    "all.html",
+    "help.html",
+    "settings.html",
+    "SUMMARY.html",
+    "title-page.html",
+];
 
 /// One page to read.
 #[derive(Clone, Debug)]
@@ -60,7 +82,8 @@ fn collect(root: &Path, book: &str, relative: &str, found: &mut Vec<Source>) -> 
         return Ok(());
     }
     let wrap = |source| PretrainError::io(&folder, source);
-    let mut entries: Vec<_> = fs::read_dir(&folder).map_err(wrap)?.collect::<std::io::Result<_>>().map_err(wrap)?;
+    let mut entries: Vec<_> =
+        fs::read_dir(&folder).map_err(wrap)?.collect::<std::io::Result<_>>().map_err(wrap)?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -70,7 +93,8 @@ fn collect(root: &Path, book: &str, relative: &str, found: &mut Vec<Source>) -> 
                 collect(root, book, &path, found)?;
             }
         } else if name.ends_with(".html") && !SKIPPED_FILES.contains(&name.as_str()) {
-            let key = if is_library(book) { path[book.len() + 1..].to_owned() } else { path.clone() };
+            let key =
+                if is_library(book) { path[book.len() + 1..].to_owned() } else { path.clone() };
             found.push(Source { book: book.to_owned(), path, key });
         }
     }

@@ -5,11 +5,21 @@ use crate::{Event, FromChild, StepRecord};
 
 #[test]
 fn a_nan_loss_arrives() {
-    let step = StepRecord { step: 3, loss: f64::NAN, lr: 1e-3, grad_norm: f64::INFINITY, tokens_per_second: 1.0, elapsed_seconds: 2.0 };
+    let step = StepRecord {
+        step: 3,
+        loss: f64::NAN,
+        lr: 1e-3,
+        grad_norm: f64::INFINITY,
+        tokens_per_second: 1.0,
+        elapsed_seconds: 2.0,
+    };
     let mut bytes = Vec::new();
-    write(&mut bytes, &FromChild::Event { request: Some(7), event: Event::Step(step) }, b"xyz").unwrap();
+    write(&mut bytes, &FromChild::Event { request: Some(7), event: Event::Step(step) }, b"xyz")
+        .unwrap();
     let (message, binary) = read::<FromChild>(&mut Cursor::new(bytes)).unwrap().unwrap();
-    let FromChild::Event { event: Event::Step(back), .. } = message else { panic!("another message came back") };
+    let FromChild::Event { event: Event::Step(back), .. } = message else {
+        panic!("another message came back")
+    };
     assert!(back.loss.is_nan());
     assert_eq!(back.grad_norm, f64::INFINITY);
     assert_eq!(binary, b"xyz");
@@ -28,5 +38,8 @@ fn a_clean_end_is_none_and_a_cut_frame_is_an_error() {
 #[test]
 fn an_absurd_length_is_refused_before_it_is_allocated() {
     let bytes = [0xff; 8];
-    assert_eq!(read::<FromChild>(&mut Cursor::new(bytes)).unwrap_err().kind(), std::io::ErrorKind::InvalidData);
+    assert_eq!(
+        read::<FromChild>(&mut Cursor::new(bytes)).unwrap_err().kind(),
+        std::io::ErrorKind::InvalidData
+    );
 }

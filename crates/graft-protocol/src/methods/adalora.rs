@@ -1,6 +1,8 @@
 //! Keys of AdaLoRA, as HF PEFT's `AdaLoraConfig` names them.
 
-use super::{ADAPTER_NAME, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MODULES_TO_SAVE, MethodSpec, TARGET_MODULES};
+use super::{
+    ADAPTER_NAME, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MODULES_TO_SAVE, MethodSpec, TARGET_MODULES,
+};
 use crate::{KeyKind, KeySpec};
 
 /// AdaLoRA: `y = W x + s B (E ∘ A) x`.
@@ -26,7 +28,13 @@ const KEYS: &[KeySpec] = &[
         default: "12",
         help: "rank of each layer at the start, at most the layer's smaller side",
     },
-    KeySpec { name: "target_r", aliases: &[], kind: KeyKind::Integer { min: 1, max: 65_536 }, default: "8", help: "average rank at the end; below init_r" },
+    KeySpec {
+        name: "target_r",
+        aliases: &[],
+        kind: KeyKind::Integer { min: 1, max: 65_536 },
+        default: "8",
+        help: "average rank at the end; below init_r",
+    },
     KeySpec {
         name: "lora_alpha",
         aliases: &["alpha"],
@@ -41,11 +49,41 @@ const KEYS: &[KeySpec] = &[
         default: "0",
         help: "probability of dropping an input of A while training",
     },
-    KeySpec { name: "tinit", aliases: &[], kind: KeyKind::Integer { min: 0, max: 1 << 40 }, default: "0", help: "steps before ranks are taken away" },
-    KeySpec { name: "tfinal", aliases: &[], kind: KeyKind::Integer { min: 0, max: 1 << 40 }, default: "0", help: "last steps, in which the ranks stay" },
-    KeySpec { name: "deltaT", aliases: &["delta_t"], kind: KeyKind::Integer { min: 1, max: 1 << 40 }, default: "1", help: "steps between two cuts" },
-    KeySpec { name: "beta1", aliases: &[], kind: KeyKind::Float { min: 0.001, max: 0.999 }, default: "0.85", help: "smoothing of the sensitivity" },
-    KeySpec { name: "beta2", aliases: &[], kind: KeyKind::Float { min: 0.001, max: 0.999 }, default: "0.85", help: "smoothing of its uncertainty" },
+    KeySpec {
+        name: "tinit",
+        aliases: &[],
+        kind: KeyKind::Integer { min: 0, max: 1 << 40 },
+        default: "0",
+        help: "steps before ranks are taken away",
+    },
+    KeySpec {
+        name: "tfinal",
+        aliases: &[],
+        kind: KeyKind::Integer { min: 0, max: 1 << 40 },
+        default: "0",
+        help: "last steps, in which the ranks stay",
+    },
+    KeySpec {
+        name: "deltaT",
+        aliases: &["delta_t"],
+        kind: KeyKind::Integer { min: 1, max: 1 << 40 },
+        default: "1",
+        help: "steps between two cuts",
+    },
+    KeySpec {
+        name: "beta1",
+        aliases: &[],
+        kind: KeyKind::Float { min: 0.001, max: 0.999 },
+        default: "0.85",
+        help: "smoothing of the sensitivity",
+    },
+    KeySpec {
+        name: "beta2",
+        aliases: &[],
+        kind: KeyKind::Float { min: 0.001, max: 0.999 },
+        default: "0.85",
+        help: "smoothing of its uncertainty",
+    },
     KeySpec {
         name: "orth_reg_weight",
         aliases: &[],

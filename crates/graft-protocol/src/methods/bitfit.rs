@@ -18,7 +18,10 @@ pub const SPEC: MethodSpec = MethodSpec {
 };
 
 const KEYS: &[KeySpec] = &[
-    KeySpec { help: "modules whose biases are trained, with everything inside them; without it every bias of the model", ..TARGET_MODULES },
+    KeySpec {
+        help: "modules whose biases are trained, with everything inside them; without it every bias of the model",
+        ..TARGET_MODULES
+    },
     KeySpec { kind: KeyKind::Modules, help: "modules whose biases stay frozen", ..EXCLUDE_MODULES },
     MODULES_TO_SAVE,
     ADAPTER_NAME,

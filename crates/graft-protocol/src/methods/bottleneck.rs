@@ -39,7 +39,13 @@ const KEYS: &[KeySpec] = &[
         default: "",
         help: "f; without it relu, and swish for houlsby",
     },
-    KeySpec { name: "scaling", aliases: &[], kind: KeyKind::Float { min: 0.0, max: 1e6 }, default: "", help: "s; without it 1, and 4 for parallel" },
+    KeySpec {
+        name: "scaling",
+        aliases: &[],
+        kind: KeyKind::Float { min: 0.0, max: 1e6 },
+        default: "",
+        help: "s; without it 1, and 4 for parallel",
+    },
     KeySpec {
         name: "dropout",
         aliases: &[],
@@ -54,7 +60,13 @@ const KEYS: &[KeySpec] = &[
         default: "mam_adapter",
         help: "mam_adapter: D uniform in ±1/sqrt(C), U zero; bert: both from N(0, 0.02), AdapterHub's default for pfeiffer and houlsby",
     },
-    KeySpec { name: "leave_out", aliases: &[], kind: KeyKind::List, default: "", help: "numbers of the blocks without networks, such as 0,1" },
+    KeySpec {
+        name: "leave_out",
+        aliases: &[],
+        kind: KeyKind::List,
+        default: "",
+        help: "numbers of the blocks without networks, such as 0,1",
+    },
     MODULES_TO_SAVE,
     ADAPTER_NAME,
 ];

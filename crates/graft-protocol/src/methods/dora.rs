@@ -1,6 +1,9 @@
 //! Keys of DoRA, as HF PEFT's `LoraConfig(use_dora=True)` names them.
 
-use super::{ADAPTER_NAME, ALPHA_PATTERN, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MODULES_TO_SAVE, MethodSpec, RANK, RANK_PATTERN, TARGET_MODULES};
+use super::{
+    ADAPTER_NAME, ALPHA_PATTERN, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MODULES_TO_SAVE, MethodSpec,
+    RANK, RANK_PATTERN, TARGET_MODULES,
+};
 use crate::{KeyKind, KeySpec};
 
 /// DoRA: `y = m ∘ (W + s B A) x / ‖W + s B A‖`.
@@ -38,7 +41,13 @@ const KEYS: &[KeySpec] = &[
     LAYERS_TO_TRANSFORM,
     RANK_PATTERN,
     ALPHA_PATTERN,
-    KeySpec { name: "use_rslora", aliases: &["rslora"], kind: KeyKind::Bool, default: "false", help: "scale by lora_alpha / sqrt(r) instead" },
+    KeySpec {
+        name: "use_rslora",
+        aliases: &["rslora"],
+        kind: KeyKind::Bool,
+        default: "false",
+        help: "scale by lora_alpha / sqrt(r) instead",
+    },
     KeySpec {
         name: "bias",
         aliases: &[],

@@ -17,8 +17,14 @@ pub const SPEC: MethodSpec = MethodSpec {
 };
 
 const KEYS: &[KeySpec] = &[
-    KeySpec { help: "names of norms (suffixes, or a regular expression); without it those of the blocks and the final one", ..TARGET_MODULES },
-    KeySpec { help: "norms, or a regular expression, that are left out of the targets", ..EXCLUDE_MODULES },
+    KeySpec {
+        help: "names of norms (suffixes, or a regular expression); without it those of the blocks and the final one",
+        ..TARGET_MODULES
+    },
+    KeySpec {
+        help: "norms, or a regular expression, that are left out of the targets",
+        ..EXCLUDE_MODULES
+    },
     MODULES_TO_SAVE,
     ADAPTER_NAME,
 ];

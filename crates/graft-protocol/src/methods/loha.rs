@@ -1,6 +1,9 @@
 //! Keys of LoHa, as HF PEFT's `LoHaConfig` names them.
 
-use super::{ADAPTER_NAME, ALPHA_PATTERN, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MODULES_TO_SAVE, MethodSpec, RANK, RANK_PATTERN, TARGET_MODULES};
+use super::{
+    ADAPTER_NAME, ALPHA_PATTERN, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MODULES_TO_SAVE, MethodSpec,
+    RANK, RANK_PATTERN, TARGET_MODULES,
+};
 use crate::{KeyKind, KeySpec};
 
 /// LoHa: `y = W x + s (B₁A₁ ∘ B₂A₂) x`.
@@ -19,7 +22,13 @@ pub const SPEC: MethodSpec = MethodSpec {
 
 const KEYS: &[KeySpec] = &[
     RANK,
-    KeySpec { name: "alpha", aliases: &[], kind: KeyKind::Float { min: 0.0, max: 1e9 }, default: "8", help: "scale of the update: s = alpha / r" },
+    KeySpec {
+        name: "alpha",
+        aliases: &[],
+        kind: KeyKind::Float { min: 0.0, max: 1e9 },
+        default: "8",
+        help: "scale of the update: s = alpha / r",
+    },
     KeySpec {
         name: "rank_dropout",
         aliases: &[],

@@ -1,6 +1,9 @@
 //! Keys of LoKr, as HF PEFT's `LoKrConfig` names them.
 
-use super::{ADAPTER_NAME, ALPHA_PATTERN, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MODULES_TO_SAVE, MethodSpec, RANK, RANK_PATTERN, TARGET_MODULES};
+use super::{
+    ADAPTER_NAME, ALPHA_PATTERN, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MODULES_TO_SAVE, MethodSpec,
+    RANK, RANK_PATTERN, TARGET_MODULES,
+};
 use crate::{KeyKind, KeySpec};
 
 /// LoKr: `y = W x + s (W₁ ⊗ W₂) x`.
@@ -19,7 +22,13 @@ pub const SPEC: MethodSpec = MethodSpec {
 
 const KEYS: &[KeySpec] = &[
     RANK,
-    KeySpec { name: "alpha", aliases: &[], kind: KeyKind::Float { min: 0.0, max: 1e9 }, default: "8", help: "scale of the update: s = alpha / r" },
+    KeySpec {
+        name: "alpha",
+        aliases: &[],
+        kind: KeyKind::Float { min: 0.0, max: 1e9 },
+        default: "8",
+        help: "scale of the update: s = alpha / r",
+    },
     KeySpec {
         name: "rank_dropout",
         aliases: &[],
@@ -34,7 +43,13 @@ const KEYS: &[KeySpec] = &[
         default: "0",
         help: "probability of leaving the whole update of a layer out in a training step",
     },
-    KeySpec { name: "decompose_both", aliases: &[], kind: KeyKind::Bool, default: "false", help: "make W₁ a product of rank r too, where that is smaller" },
+    KeySpec {
+        name: "decompose_both",
+        aliases: &[],
+        kind: KeyKind::Bool,
+        default: "false",
+        help: "make W₁ a product of rank r too, where that is smaller",
+    },
     KeySpec {
         name: "decompose_factor",
         aliases: &["factor"],

@@ -1,6 +1,9 @@
 //! Keys of LoRA, as HF PEFT's `LoraConfig` names them.
 
-use super::{ADAPTER_NAME, ALPHA_PATTERN, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MODULES_TO_SAVE, MethodSpec, RANK, RANK_PATTERN, TARGET_MODULES};
+use super::{
+    ADAPTER_NAME, ALPHA_PATTERN, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MODULES_TO_SAVE, MethodSpec,
+    RANK, RANK_PATTERN, TARGET_MODULES,
+};
 use crate::{KeyKind, KeySpec};
 
 /// LoRA: `y = W x + s B A x`.
@@ -38,11 +41,25 @@ const KEYS: &[KeySpec] = &[
     LAYERS_TO_TRANSFORM,
     RANK_PATTERN,
     ALPHA_PATTERN,
-    KeySpec { name: "use_rslora", aliases: &["rslora"], kind: KeyKind::Bool, default: "false", help: "scale by lora_alpha / sqrt(r) instead" },
+    KeySpec {
+        name: "use_rslora",
+        aliases: &["rslora"],
+        kind: KeyKind::Bool,
+        default: "false",
+        help: "scale by lora_alpha / sqrt(r) instead",
+    },
     KeySpec {
         name: "init_lora_weights",
         aliases: &["init"],
-        kind: KeyKind::Choice(&["true", "gaussian", "orthogonal", "pissa", "olora", "eva", "loftq"]),
+        kind: KeyKind::Choice(&[
+            "true",
+            "gaussian",
+            "orthogonal",
+            "pissa",
+            "olora",
+            "eva",
+            "loftq",
+        ]),
         default: "true",
         help: "true: A uniform in ±1/sqrt(d_in), B zero; gaussian: A from N(0, 1/r); orthogonal: B·A = 0, both not zero; \
                pissa, olora: the leading part of W by singular values or by columns, which the base is relieved of while the adapter acts; \

@@ -1,6 +1,8 @@
 //! Keys of OFT, as HF PEFT's `OFTConfig` names them.
 
-use super::{ADAPTER_NAME, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MODULES_TO_SAVE, MethodSpec, TARGET_MODULES};
+use super::{
+    ADAPTER_NAME, EXCLUDE_MODULES, LAYERS_TO_TRANSFORM, MODULES_TO_SAVE, MethodSpec, TARGET_MODULES,
+};
 use crate::{KeyKind, KeySpec};
 
 /// OFT: `y = W R x` with R orthogonal, in blocks.
@@ -32,7 +34,13 @@ const KEYS: &[KeySpec] = &[
         default: "0",
         help: "number of blocks instead of their size; 0 when oft_block_size is given",
     },
-    KeySpec { name: "block_share", aliases: &[], kind: KeyKind::Bool, default: "false", help: "one Q for all blocks of a layer" },
+    KeySpec {
+        name: "block_share",
+        aliases: &[],
+        kind: KeyKind::Bool,
+        default: "false",
+        help: "one Q for all blocks of a layer",
+    },
     KeySpec {
         name: "use_cayley_neumann",
         aliases: &[],
@@ -40,7 +48,13 @@ const KEYS: &[KeySpec] = &[
         default: "true",
         help: "the first terms of the series instead of the inverse: faster, and orthogonal only as long as Q is small",
     },
-    KeySpec { name: "num_cayley_neumann_terms", aliases: &[], kind: KeyKind::Integer { min: 1, max: 64 }, default: "5", help: "terms of the series" },
+    KeySpec {
+        name: "num_cayley_neumann_terms",
+        aliases: &[],
+        kind: KeyKind::Integer { min: 1, max: 64 },
+        default: "5",
+        help: "terms of the series",
+    },
     TARGET_MODULES,
     EXCLUDE_MODULES,
     LAYERS_TO_TRANSFORM,

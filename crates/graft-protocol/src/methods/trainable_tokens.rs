@@ -24,6 +24,9 @@ const KEYS: &[KeySpec] = &[
         default: "",
         help: "numbers of the tokens, such as 3,17,40-44; lab().model()?.tokenizer()?.encode(\"text\") gives those of a text",
     },
-    KeySpec { help: "name of the embedding; without it the model's own, such as embed_tokens", ..TARGET_MODULES },
+    KeySpec {
+        help: "name of the embedding; without it the model's own, such as embed_tokens",
+        ..TARGET_MODULES
+    },
     ADAPTER_NAME,
 ];

@@ -25,7 +25,13 @@ const KEYS: &[KeySpec] = &[
         default: "256",
         help: "rank of the shared matrices; it may exceed the sides of a layer",
     },
-    KeySpec { name: "d_initial", aliases: &[], kind: KeyKind::Float { min: -1e9, max: 1e9 }, default: "0.1", help: "where every number of λ_d starts" },
+    KeySpec {
+        name: "d_initial",
+        aliases: &[],
+        kind: KeyKind::Float { min: -1e9, max: 1e9 },
+        default: "0.1",
+        help: "where every number of λ_d starts",
+    },
     KeySpec {
         name: "vera_dropout",
         aliases: &["dropout"],

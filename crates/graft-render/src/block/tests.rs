@@ -21,7 +21,13 @@ fn whatever_is_shown_is_escaped() {
 
 #[test]
 fn words_and_tables_of_one_answer_are_one_output() {
-    let answer = Reply { blocks: vec![Block::Text("a".to_owned()), Block::Table(Table::new("t", &["x"])), Block::Chart(graft_protocol::Chart::default())] };
+    let answer = Reply {
+        blocks: vec![
+            Block::Text("a".to_owned()),
+            Block::Table(Table::new("t", &["x"])),
+            Block::Chart(graft_protocol::Chart::default()),
+        ],
+    };
     let bundles = reply(&answer);
     assert_eq!(bundles.len(), 2);
     assert!(bundles[0].plain.starts_with("a\n\nt"));
@@ -30,15 +36,32 @@ fn words_and_tables_of_one_answer_are_one_output() {
 
 /// One of each block, as the session makes them.
 fn samples() -> Vec<Block> {
-    let mut table = Table::new("Trainable parameters", &["module", "shape", "#parameters", "#trainable", "#trainable %"]);
+    let mut table = Table::new(
+        "Trainable parameters",
+        &["module", "shape", "#parameters", "#trainable", "#trainable %"],
+    );
     for layer in 0..3 {
         for name in ["q_proj", "v_proj"] {
             let module = Cell::Code(format!("model.layers.{layer}.self_attn.{name}"));
-            table.row(vec![module, Cell::Text("192 × 192".to_owned()), Cell::Integer(36_864), Cell::Integer(3072), Cell::Percent(0.0769, 2)]);
+            table.row(vec![
+                module,
+                Cell::Text("192 × 192".to_owned()),
+                Cell::Integer(36_864),
+                Cell::Integer(3072),
+                Cell::Percent(0.0769, 2),
+            ]);
         }
     }
-    table.row(vec![Cell::Strong("total".to_owned()), Cell::Empty, Cell::Integer(3_712_192), Cell::Integer(18_432), Cell::Percent(0.00494, 2)]);
-    table.footer.push("trainable params: 18,432 || all params: 3,730,624 || trainable%: 0.4941".to_owned());
+    table.row(vec![
+        Cell::Strong("total".to_owned()),
+        Cell::Empty,
+        Cell::Integer(3_712_192),
+        Cell::Integer(18_432),
+        Cell::Percent(0.00494, 2),
+    ]);
+    table
+        .footer
+        .push("trainable params: 18,432 || all params: 3,730,624 || trainable%: 0.4941".to_owned());
     let side = |title: &str, text: &str| SideText {
         title: title.to_owned(),
         text: text.to_owned(),
@@ -46,18 +69,33 @@ fn samples() -> Vec<Block> {
         note: "40 tokens, mean log-probability -1.93".to_owned(),
     };
     let columns = vec![
-        side("base", " is a type that can be used to store a value of the same type as the value.\n\n## Examples\n\nlet x = 5;"),
-        side("default (lora r=8)", " is borrowed as mutable more than once at a time.\n\nErroneous code example:"),
+        side(
+            "base",
+            " is a type that can be used to store a value of the same type as the value.\n\n## Examples\n\nlet x = 5;",
+        ),
+        side(
+            "default (lora r=8)",
+            " is borrowed as mutable more than once at a time.\n\nErroneous code example:",
+        ),
     ];
-    let line = |depth, name: &str, note: &str, strong| TreeLine { depth, name: name.to_owned(), note: note.to_owned(), strong };
+    let line = |depth, name: &str, note: &str, strong| TreeLine {
+        depth,
+        name: name.to_owned(),
+        note: note.to_owned(),
+        strong,
+    };
     vec![
         Block::Text("%lora: low-rank adapters: train B·A beside frozen weights".to_owned()),
         Block::Note(Level::Info, "adapter `default` replaces the one of that name".to_owned()),
-        Block::Note(Level::Warning, "12 examples are longer than 256 tokens and were cut".to_owned()),
+        Block::Note(
+            Level::Warning,
+            "12 examples are longer than 256 tokens and were cut".to_owned(),
+        ),
         Block::Table(table),
         Block::Generated {
             prompt: "The borrow checker".to_owned(),
-            text: " is a part of the compiler.\nIt makes sure that references are valid.".to_owned(),
+            text: " is a part of the compiler.\nIt makes sure that references are valid."
+                .to_owned(),
             pieces: Vec::new(),
         },
         Block::SideBySide { prompt: "error[E0499]: a variable".to_owned(), columns },

@@ -1,10 +1,17 @@
-use graft_protocol::{RunEnded, RunOutcome, RunStarted, Series, SeriesStyle, StepRecord, ValidationRecord, chart::NonFinite};
+use graft_protocol::{
+    RunEnded, RunOutcome, RunStarted, Series, SeriesStyle, StepRecord, ValidationRecord,
+    chart::NonFinite,
+};
 
 use super::*;
 use crate::{Progress, chart_text, live_html, run_chart};
 
 fn series(style: SeriesStyle, points: &[(f64, f64)]) -> Series {
-    Series { name: "loss".into(), style, points: points.iter().map(|(x, y)| (*x, NonFinite(*y))).collect() }
+    Series {
+        name: "loss".into(),
+        style,
+        points: points.iter().map(|(x, y)| (*x, NonFinite(*y))).collect(),
+    }
 }
 
 /// A run of `steps` steps whose loss falls with noise; the same each time.
@@ -31,36 +38,77 @@ fn run(steps: u64) -> Chart {
             elapsed_seconds: step as f64 * 0.1,
         })
         .collect();
-    let checks: Vec<ValidationRecord> =
-        (0..=10).map(|tenth| ValidationRecord { step: tenth * steps / 10, loss: fall(tenth * steps / 10) + 0.1, accuracy: None }).collect();
+    let checks: Vec<ValidationRecord> = (0..=10)
+        .map(|tenth| ValidationRecord {
+            step: tenth * steps / 10,
+            loss: fall(tenth * steps / 10) + 0.1,
+            accuracy: None,
+        })
+        .collect();
     let ended = RunEnded {
         run: "r".into(),
         outcome: RunOutcome::Finished,
         step: steps,
         memory: None,
-        summary: "200 steps in 0:20, 12.0k tokens/s; validation loss 3.20 → 1.31; kept in .graft/runs/r".into(),
+        summary:
+            "200 steps in 0:20, 12.0k tokens/s; validation loss 3.20 → 1.31; kept in .graft/runs/r"
+                .into(),
     };
     run_chart(&started, &records, &checks, Some(&ended))
 }
 
 /// Charts that have broken renderers before.
 fn awkward() -> Vec<(&'static str, Chart)> {
-    let with = |series: Vec<Series>| Chart { title: "t".into(), x_label: "step".into(), y_label: "loss".into(), series, ..Chart::default() };
+    let with = |series: Vec<Series>| Chart {
+        title: "t".into(),
+        x_label: "step".into(),
+        y_label: "loss".into(),
+        series,
+        ..Chart::default()
+    };
     let long = "a very long title that goes on and on ".repeat(8);
     vec![
         ("empty", Chart::default()),
         ("no points", with(vec![series(SeriesStyle::Line, &[])])),
         ("one point", with(vec![series(SeriesStyle::Line, &[(1.0, 2.0)])])),
         ("one dot at zero", with(vec![series(SeriesStyle::Dots, &[(0.0, 0.0)])])),
-        ("all nan", with(vec![series(SeriesStyle::Line, &[(1.0, f64::NAN), (2.0, f64::INFINITY)])])),
-        ("nan inside", with(vec![series(SeriesStyle::Line, &[(1.0, 2.0), (2.0, f64::NAN), (3.0, 1.0), (4.0, 1.5)])])),
+        (
+            "all nan",
+            with(vec![series(SeriesStyle::Line, &[(1.0, f64::NAN), (2.0, f64::INFINITY)])]),
+        ),
+        (
+            "nan inside",
+            with(vec![series(
+                SeriesStyle::Line,
+                &[(1.0, 2.0), (2.0, f64::NAN), (3.0, 1.0), (4.0, 1.5)],
+            )]),
+        ),
         ("constant", with(vec![series(SeriesStyle::Line, &[(1.0, 2.0), (2.0, 2.0)])])),
         ("huge", with(vec![series(SeriesStyle::Line, &[(1.0, 1e300), (2.0, -1e300)])])),
-        ("beyond the range of floats", with(vec![series(SeriesStyle::Line, &[(1.0, f64::MAX), (2.0, f64::MIN)])])),
-        ("log with zero", Chart { log_y: true, ..with(vec![series(SeriesStyle::Line, &[(1.0, 0.0), (2.0, 1e-3), (3.0, 10.0)])]) }),
-        ("log of one value", Chart { log_y: true, ..with(vec![series(SeriesStyle::Line, &[(1.0, 3.0)])]) }),
+        (
+            "beyond the range of floats",
+            with(vec![series(SeriesStyle::Line, &[(1.0, f64::MAX), (2.0, f64::MIN)])]),
+        ),
+        (
+            "log with zero",
+            Chart {
+                log_y: true,
+                ..with(vec![series(SeriesStyle::Line, &[(1.0, 0.0), (2.0, 1e-3), (3.0, 10.0)])])
+            },
+        ),
+        (
+            "log of one value",
+            Chart { log_y: true, ..with(vec![series(SeriesStyle::Line, &[(1.0, 3.0)])]) },
+        ),
         ("nan on x", with(vec![series(SeriesStyle::Line, &[(f64::NAN, 1.0), (1.0, 2.0)])])),
-        ("many", with((0..9).map(|index| series(SeriesStyle::Line, &[(0.0, f64::from(index)), (1e6, 1.0)])).collect())),
+        (
+            "many",
+            with(
+                (0..9)
+                    .map(|index| series(SeriesStyle::Line, &[(0.0, f64::from(index)), (1e6, 1.0)]))
+                    .collect(),
+            ),
+        ),
         (
             "long words",
             Chart {
@@ -78,7 +126,11 @@ fn awkward() -> Vec<(&'static str, Chart)> {
 fn no_chart_panics_and_each_gives_every_form() {
     for (name, chart) in awkward() {
         let svg = chart_svg(&chart);
-        assert!(svg.starts_with("<svg width=\"720\" height=\"380\"") && svg.trim_end().ends_with("</svg>"), "{name}: {svg}");
+        assert!(
+            svg.starts_with("<svg width=\"720\" height=\"380\"")
+                && svg.trim_end().ends_with("</svg>"),
+            "{name}: {svg}"
+        );
         assert!(!svg.contains("NaN,") && !svg.contains("inf,"), "{name}");
         assert!(!chart_text(&chart).is_empty(), "{name}");
         assert!(live_html(&chart, &Progress::of("step", 1, 2)).contains("</svg>"), "{name}");
@@ -89,7 +141,15 @@ fn no_chart_panics_and_each_gives_every_form() {
 #[test]
 fn a_figure_names_its_axes_its_lines_and_its_outcome() {
     let svg = chart_svg(&run(200));
-    for text in ["LoRA r=8 on tiny, which-book", "loss, nats per token", "step", "train, each step", "train, running mean", "validation", "200 steps in 0:20"] {
+    for text in [
+        "LoRA r=8 on tiny, which-book",
+        "loss, nats per token",
+        "step",
+        "train, each step",
+        "train, running mean",
+        "validation",
+        "200 steps in 0:20",
+    ] {
         assert!(svg.contains(text), "{text}");
     }
     assert!(svg.contains("viewBox=\"0 0 7200 3800\"") && svg.contains("#FFFFFF"));
@@ -102,7 +162,9 @@ fn the_png_has_twice_the_pixels_ink_of_every_line_and_letters() {
     let mut pixels = vec![0; reader.output_buffer_size()];
     let info = reader.next_frame(&mut pixels).unwrap();
     assert_eq!((info.width, info.height), (1440, 760));
-    let count = |wanted: palette::Rgb| pixels.chunks_exact(3).filter(|pixel| (pixel[0], pixel[1], pixel[2]) == wanted).count();
+    let count = |wanted: palette::Rgb| {
+        pixels.chunks_exact(3).filter(|pixel| (pixel[0], pixel[1], pixel[2]) == wanted).count()
+    };
     assert!(count(palette::series(0)) > 1000 && count(palette::series(1)) > 1000);
     assert!(count(palette::TEXT) > 500, "the title has letters: {}", count(palette::TEXT));
     assert!(count(palette::PAPER) > 500_000);
@@ -132,6 +194,10 @@ fn pictures_can_be_looked_at() {
         std::fs::write(folder.join(format!("{name}.png")), chart_png(&chart)).unwrap();
         std::fs::write(folder.join(format!("{name}.svg")), chart_svg(&chart)).unwrap();
         std::fs::write(folder.join(format!("{name}.txt")), chart_text(&chart)).unwrap();
-        std::fs::write(folder.join(format!("{name}.html")), live_html(&chart, &Progress::of("step", 120, 200))).unwrap();
+        std::fs::write(
+            folder.join(format!("{name}.html")),
+            live_html(&chart, &Progress::of("step", 120, 200)),
+        )
+        .unwrap();
     }
 }

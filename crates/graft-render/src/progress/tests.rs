@@ -1,10 +1,25 @@
 use super::*;
 
 fn run(done: u64) -> (RunStarted, Vec<StepRecord>) {
-    let started =
-        RunStarted { run: "r".into(), title: "t".into(), first_step: 0, steps: 200, trainable: 1, total: 2, earlier: vec![], earlier_validations: vec![] };
+    let started = RunStarted {
+        run: "r".into(),
+        title: "t".into(),
+        first_step: 0,
+        steps: 200,
+        trainable: 1,
+        total: 2,
+        earlier: vec![],
+        earlier_validations: vec![],
+    };
     let steps = (1..=done)
-        .map(|step| StepRecord { step, loss: 2.0, lr: 1e-3, grad_norm: 1.0, tokens_per_second: 12_345.0, elapsed_seconds: step as f64 * 0.5 })
+        .map(|step| StepRecord {
+            step,
+            loss: 2.0,
+            lr: 1e-3,
+            grad_norm: 1.0,
+            tokens_per_second: 12_345.0,
+            elapsed_seconds: step as f64 * 0.5,
+        })
         .collect();
     (started, steps)
 }
@@ -39,7 +54,14 @@ fn the_bar_fills_and_fits() {
 fn a_resumed_run_counts_its_own_time_only() {
     let (mut started, mut steps) = run(100);
     started.first_step = 100;
-    steps.push(StepRecord { step: 101, loss: f64::NAN, lr: 0.0, grad_norm: 0.0, tokens_per_second: 1.0, elapsed_seconds: 2.0 });
+    steps.push(StepRecord {
+        step: 101,
+        loss: f64::NAN,
+        lr: 0.0,
+        grad_norm: 0.0,
+        tokens_per_second: 1.0,
+        elapsed_seconds: 2.0,
+    });
     let progress = Progress::of_run(&started, &steps, &[]);
     assert_eq!(progress.eta_seconds, Some(198.0));
     assert!(progress.line().contains("loss NaN"));

@@ -49,7 +49,14 @@ pub(crate) fn head_height(chart: &Chart) -> f64 {
 /// Title, legend, names of the axes, caption.
 pub(crate) fn draw(chart: &Chart, frame: &Frame, shapes: &mut Vec<Shape>) {
     let mut text = |at, text: &str, size, bold, anchor, ink| {
-        shapes.push(Shape::Text { at, text: cut(text, size, WIDTH - 2.0 * EDGE), size, bold, anchor, ink });
+        shapes.push(Shape::Text {
+            at,
+            text: cut(text, size, WIDTH - 2.0 * EDGE),
+            size,
+            bold,
+            anchor,
+            ink,
+        });
     };
     let mut y = 8.0;
     if !chart.title.is_empty() {
@@ -57,7 +64,14 @@ pub(crate) fn draw(chart: &Chart, frame: &Frame, shapes: &mut Vec<Shape>) {
         y = 34.0;
     }
     text((EDGE, frame.top - 9.0), &chart.y_label, 11.0, false, Anchor::Start, Ink::Muted);
-    text(((frame.left + frame.right) / 2.0, frame.bottom + 34.0), &chart.x_label, 11.0, false, Anchor::Middle, Ink::Muted);
+    text(
+        ((frame.left + frame.right) / 2.0, frame.bottom + 34.0),
+        &chart.x_label,
+        11.0,
+        false,
+        Anchor::Middle,
+        Ink::Muted,
+    );
     text((EDGE, HEIGHT - 10.0), &chart.caption, 11.5, false, Anchor::Start, Ink::Text);
     if !frame.has_points {
         let middle = ((frame.left + frame.right) / 2.0, (frame.top + frame.bottom) / 2.0);
@@ -66,12 +80,23 @@ pub(crate) fn draw(chart: &Chart, frame: &Frame, shapes: &mut Vec<Shape>) {
     for entry in legend(chart) {
         let line = y + entry.row as f64 * 20.0 + 10.0;
         let width = if matches!(entry.ink, Ink::Pale(_)) { 1.5 } else { 2.5 };
-        shapes.push(Shape::Line { points: vec![(entry.x, line), (entry.x + 22.0, line)], width, ink: entry.ink });
+        shapes.push(Shape::Line {
+            points: vec![(entry.x, line), (entry.x + 22.0, line)],
+            width,
+            ink: entry.ink,
+        });
         if entry.dots {
             shapes.push(Shape::Dot { at: (entry.x + 11.0, line), radius: 3.5, ink: entry.ink });
         }
         let at = (entry.x + 28.0, line + 4.0);
-        shapes.push(Shape::Text { at, text: entry.name, size: LEGEND_SIZE, bold: false, anchor: Anchor::Start, ink: Ink::Text });
+        shapes.push(Shape::Text {
+            at,
+            text: entry.name,
+            size: LEGEND_SIZE,
+            bold: false,
+            anchor: Anchor::Start,
+            ink: Ink::Text,
+        });
     }
 }
 
@@ -101,9 +126,16 @@ fn legend(chart: &Chart) -> Vec<Entry> {
 
 /// The last value of each line but the faint ones.
 fn ends(chart: &Chart) -> Vec<(usize, (f64, f64), String)> {
-    let last = |points: &[(f64, graft_protocol::chart::NonFinite)]| points.iter().rev().find(|(_, y)| y.0.is_finite()).map(|(x, y)| (*x, y.0));
-    let lines = chart.series.iter().enumerate().filter(|(_, series)| series.style != SeriesStyle::Faint);
-    lines.filter_map(|(index, series)| last(&series.points).map(|(x, y)| (index, (x, y), number::significant(y, 3)))).collect()
+    let last = |points: &[(f64, graft_protocol::chart::NonFinite)]| {
+        points.iter().rev().find(|(_, y)| y.0.is_finite()).map(|(x, y)| (*x, y.0))
+    };
+    let lines =
+        chart.series.iter().enumerate().filter(|(_, series)| series.style != SeriesStyle::Faint);
+    lines
+        .filter_map(|(index, series)| {
+            last(&series.points).map(|(x, y)| (index, (x, y), number::significant(y, 3)))
+        })
+        .collect()
 }
 
 /// Room on the right for the last values.
@@ -113,8 +145,10 @@ pub(crate) fn ends_width(chart: &Chart) -> f64 {
 
 /// The last values on the right edge, pushed apart where they would touch.
 pub(crate) fn draw_ends(chart: &Chart, inks: &[Ink], frame: &Frame, shapes: &mut Vec<Shape>) {
-    let mut placed: Vec<(f64, String, Ink)> =
-        ends(chart).into_iter().filter_map(|(index, (x, y), label)| Some((frame.place(x, y)?.1, label, *inks.get(index)?))).collect();
+    let mut placed: Vec<(f64, String, Ink)> = ends(chart)
+        .into_iter()
+        .filter_map(|(index, (x, y), label)| Some((frame.place(x, y)?.1, label, *inks.get(index)?)))
+        .collect();
     placed.sort_by(|left, right| left.0.total_cmp(&right.0));
     let room = placed.len() as f64 * 15.0;
     let mut free = frame.top;
@@ -122,6 +156,13 @@ pub(crate) fn draw_ends(chart: &Chart, inks: &[Ink], frame: &Frame, shapes: &mut
         let highest = frame.bottom - room + index as f64 * 15.0 + 8.0;
         let line = (y + 4.0).min(highest.max(free)).max(free);
         free = line + 15.0;
-        shapes.push(Shape::Text { at: (frame.right + 8.0, line), text: label, size: END_SIZE, bold: true, anchor: Anchor::Start, ink });
+        shapes.push(Shape::Text {
+            at: (frame.right + 8.0, line),
+            text: label,
+            size: END_SIZE,
+            bold: true,
+            anchor: Anchor::Start,
+            ink,
+        });
     }
 }

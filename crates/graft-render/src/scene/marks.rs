@@ -13,11 +13,14 @@ pub(crate) fn draw(series: &Series, ink: Ink, frame: &Frame, shapes: &mut Vec<Sh
         SeriesStyle::Faint => 1.0,
         SeriesStyle::Line | SeriesStyle::Dots => 2.0,
     };
-    let places: Vec<Option<(f64, f64)>> = series.points.iter().map(|(x, y)| frame.place(*x, y.0)).collect();
+    let places: Vec<Option<(f64, f64)>> =
+        series.points.iter().map(|(x, y)| frame.place(*x, y.0)).collect();
     for stretch in places.split(Option::is_none).filter(|stretch| !stretch.is_empty()) {
         let points: Vec<(f64, f64)> = stretch.iter().flatten().copied().collect();
         match points.as_slice() {
-            [only] if series.style != SeriesStyle::Dots => shapes.push(Shape::Dot { at: *only, radius: width + 0.5, ink }),
+            [only] if series.style != SeriesStyle::Dots => {
+                shapes.push(Shape::Dot { at: *only, radius: width + 0.5, ink })
+            }
             [_] => {}
             _ => shapes.push(Shape::Line { points: thinned(points), width, ink }),
         }
@@ -33,8 +36,18 @@ pub(crate) fn draw(series: &Series, ink: Ink, frame: &Frame, shapes: &mut Vec<Sh
 /// Where values were not finite; at most ten marks.
 fn crosses(series: &Series, ink: Ink, frame: &Frame) -> Vec<Shape> {
     let bad = series.points.iter().filter(|(_, y)| !y.0.is_finite()).take(10);
-    let place = |x: f64| (frame.left + (frame.place(x, 1.0).map_or(0.0, |at| at.0 - frame.left)), frame.bottom - 4.0);
-    bad.map(|(x, y)| Shape::Text { at: place(*x), text: format!("× {}", y.0), size: 12.0, bold: true, anchor: Anchor::Middle, ink }).collect()
+    let place = |x: f64| {
+        (frame.left + (frame.place(x, 1.0).map_or(0.0, |at| at.0 - frame.left)), frame.bottom - 4.0)
+    };
+    bad.map(|(x, y)| Shape::Text {
+        at: place(*x),
+        text: format!("× {}", y.0),
+        size: 12.0,
+        bold: true,
+        anchor: Anchor::Middle,
+        ink,
+    })
+    .collect()
 }
 
 /// Keeps the least and the greatest of each small group, so that peaks stay.
@@ -46,7 +59,11 @@ fn thinned(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     let mut kept = Vec::with_capacity(MOST_POINTS + 2);
     for chunk in points.chunks(group) {
         let by_height = |left: &&(f64, f64), right: &&(f64, f64)| left.1.total_cmp(&right.1);
-        let (Some(low), Some(high)) = (chunk.iter().min_by(by_height), chunk.iter().max_by(by_height)) else { continue };
+        let (Some(low), Some(high)) =
+            (chunk.iter().min_by(by_height), chunk.iter().max_by(by_height))
+        else {
+            continue;
+        };
         let (first, second) = if low.0 <= high.0 { (low, high) } else { (high, low) };
         kept.push(*first);
         if first != second {

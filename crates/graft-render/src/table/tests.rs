@@ -2,9 +2,21 @@ use super::*;
 
 fn sample() -> Table {
     let mut table = Table::new("Parameters", &["module", "shape", "#trainable", "#share"]);
-    table.row(vec![Cell::Code("layers.0.q_proj".to_owned()), Cell::Text("192 × 192".to_owned()), Cell::Integer(3072), Cell::Percent(0.0125, 2)]);
-    table.row(vec![Cell::Strong("total".to_owned()), Cell::Empty, Cell::Integer(12_288), Cell::Percent(f64::NAN, 2)]);
-    table.footer.push("trainable params: 12,288 || all params: 3,700,000 || trainable%: 0.3321".to_owned());
+    table.row(vec![
+        Cell::Code("layers.0.q_proj".to_owned()),
+        Cell::Text("192 × 192".to_owned()),
+        Cell::Integer(3072),
+        Cell::Percent(0.0125, 2),
+    ]);
+    table.row(vec![
+        Cell::Strong("total".to_owned()),
+        Cell::Empty,
+        Cell::Integer(12_288),
+        Cell::Percent(f64::NAN, 2),
+    ]);
+    table
+        .footer
+        .push("trainable params: 12,288 || all params: 3,700,000 || trainable%: 0.3321".to_owned());
     table
 }
 
@@ -24,16 +36,30 @@ fn the_plain_table_is_aligned() {
 #[test]
 fn the_html_table_has_a_caption_header_cells_and_only_inline_styles() {
     let page = html(&sample()).into_string();
-    assert!(page.contains(">Parameters</caption>") && page.contains(">trainable</th>") && page.contains("<code>layers.0.q_proj</code>"), "{page}");
-    assert!(page.contains("text-align:right\">3,072</td>") && page.contains("<strong>total</strong>"), "{page}");
+    assert!(
+        page.contains(">Parameters</caption>")
+            && page.contains(">trainable</th>")
+            && page.contains("<code>layers.0.q_proj</code>"),
+        "{page}"
+    );
+    assert!(
+        page.contains("text-align:right\">3,072</td>") && page.contains("<strong>total</strong>"),
+        "{page}"
+    );
     assert!(!page.contains("class=") && !page.contains("var("), "{page}");
 }
 
 #[test]
 fn a_narrow_terminal_wraps_the_widest_column() {
     let mut table = Table::new("", &["key", "meaning"]);
-    table.row(vec![Cell::Text("steps".to_owned()), Cell::Text("how many optimizer steps are taken".to_owned())]);
-    assert_eq!(aligned(&table, Paint::Plain, 25), "key    meaning\n─────  ──────────────────\nsteps  how many optimizer\n       steps are taken");
+    table.row(vec![
+        Cell::Text("steps".to_owned()),
+        Cell::Text("how many optimizer steps are taken".to_owned()),
+    ]);
+    assert_eq!(
+        aligned(&table, Paint::Plain, 25),
+        "key    meaning\n─────  ──────────────────\nsteps  how many optimizer\n       steps are taken"
+    );
 }
 
 #[test]

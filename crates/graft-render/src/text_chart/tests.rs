@@ -4,7 +4,8 @@ use super::*;
 
 #[test]
 fn a_falling_line_falls_from_the_upper_left() {
-    let points = (0..=10).map(|step| (f64::from(step), NonFinite(3.0 - 0.2 * f64::from(step)))).collect();
+    let points =
+        (0..=10).map(|step| (f64::from(step), NonFinite(3.0 - 0.2 * f64::from(step)))).collect();
     let chart = Chart {
         title: "falling".into(),
         x_label: "step".into(),

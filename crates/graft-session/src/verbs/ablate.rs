@@ -69,7 +69,11 @@ type Tell = fn(&Found<'_>) -> (Table, Vec<graft_protocol::Chart>);
 /// # Errors
 /// Those of [`Ablation::parse`]; [`SessionError::LargeGrid`] for a large grid that nobody has confirmed; [`SessionError::NoModel`], [`SessionError::NoData`], those of [`graft_train::evaluate`], the failure of the first trial when
 /// no trial succeeds, and [`SessionError::Interrupted`] when the user stopped it.
-pub fn ablate(desk: &Desk, methods: &[String], keys: &[(String, String)]) -> Result<Compared, Failure> {
+pub fn ablate(
+    desk: &Desk,
+    methods: &[String],
+    keys: &[(String, String)],
+) -> Result<Compared, Failure> {
     let grid = Ablation::parse(methods, keys)?;
     estimate::confirmed(desk, &grid)?;
     all(desk, grid, (false, false))
@@ -84,12 +88,24 @@ pub(super) fn again(desk: &Desk, grid: Ablation, forgetting: bool) -> Result<Com
 }
 
 /// Trains the configurations of a grid, and those that `%trial clone` adds meanwhile.
-fn all(desk: &Desk, mut grid: Ablation, (forgetting, mut leaves_given_up): (bool, bool)) -> Result<Compared, Failure> {
+fn all(
+    desk: &Desk,
+    mut grid: Ablation,
+    (forgetting, mut leaves_given_up): (bool, bool),
+) -> Result<Compared, Failure> {
     loop {
         let remembered = Arc::new(Comparison { grid: grid.clone(), forgetting });
         desk.change(|state| state.compared = Some(remembered.clone()));
-        let compared = compare(desk, &grid, (if forgetting { forgotten::tell } else { report::tell }, leaves_given_up))?;
-        let clones = if desk.is_background() { desk.change_background(|report| std::mem::take(&mut report.clones)).unwrap_or_default() } else { Vec::new() };
+        let compared = compare(
+            desk,
+            &grid,
+            (if forgetting { forgotten::tell } else { report::tell }, leaves_given_up),
+        )?;
+        let clones = if desk.is_background() {
+            desk.change_background(|report| std::mem::take(&mut report.clones)).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
         if clones.is_empty() {
             return Ok(compared);
         }
@@ -108,14 +124,22 @@ fn all(desk: &Desk, mut grid: Ablation, (forgetting, mut leaves_given_up): (bool
 ///
 /// # Errors
 /// Those of [`ablate`], and [`SessionError::NoDomain`] where nobody says what the model knew before.
-pub(super) fn forgetting(desk: &Desk, methods: &[String], keys: &[(String, String)]) -> Result<Compared, Failure> {
+pub(super) fn forgetting(
+    desk: &Desk,
+    methods: &[String],
+    keys: &[(String, String)],
+) -> Result<Compared, Failure> {
     let mut grid = Ablation::parse(methods, keys)?;
     grid.settings = Domain::wanted(&desk.state(), grid.settings)?;
     estimate::confirmed(desk, &grid)?;
     all(desk, grid, (true, false))
 }
 
-fn compare(desk: &Desk, grid: &Ablation, (tell, leaves_given_up): (Tell, bool)) -> Result<Compared, Failure> {
+fn compare(
+    desk: &Desk,
+    grid: &Ablation,
+    (tell, leaves_given_up): (Tell, bool),
+) -> Result<Compared, Failure> {
     let state = desk.state();
     state.model()?;
     let data = state.data(None)?;
@@ -126,9 +150,16 @@ fn compare(desk: &Desk, grid: &Ablation, (tell, leaves_given_up): (Tell, bool)) 
     }
     let mut kept = Trials::read(&runs::base());
     let domain = Domain::named(desk, &state, &grid.settings)?;
-    let bench = Bench { desk, state: state.clone(), data: data.clone(), domain, grid, leaves_given_up };
+    let bench =
+        Bench { desk, state: state.clone(), data: data.clone(), domain, grid, leaves_given_up };
     let base = score(desk, &bench, "the base")?;
-    let domain = bench.domain.as_ref().map(|domain| Ok::<_, Failure>((domain.data.dataset.name.clone(), domain.loss(desk, "the base")?))).transpose()?;
+    let domain = bench
+        .domain
+        .as_ref()
+        .map(|domain| {
+            Ok::<_, Failure>((domain.data.dataset.name.clone(), domain.loss(desk, "the base")?))
+        })
+        .transpose()?;
     let (rows, reused) = bench.train_all(&mut kept, &report::Metric::of(&base))?;
     desk.change(|state| state.runs = runs::names());
     if let Some(failure) = first_failure(&rows) {
@@ -137,7 +168,8 @@ fn compare(desk: &Desk, grid: &Ablation, (tell, leaves_given_up): (Tell, bool)) 
     let found = Found { rows, base, grid, data: data.dataset.name.clone(), domain };
     let (table, charts) = tell(&found);
     let rows = &found.rows;
-    let (total, done) = (bench.trainings(), rows.iter().map(|row| row.results.len() as u64).sum::<u64>());
+    let (total, done) =
+        (bench.trainings(), rows.iter().map(|row| row.results.len() as u64).sum::<u64>());
     let compared = Compared { table, charts, notes: notes(rows, reused, total, kept.damaged) };
     if !desk.is_stopping() {
         return Ok(compared);
@@ -145,18 +177,31 @@ fn compare(desk: &Desk, grid: &Ablation, (tell, leaves_given_up): (Tell, bool)) 
     if done > 0 {
         compared.reply().blocks.into_iter().for_each(|block| desk.emit(Event::Block(block)));
     }
-    let what = format!("stopped after {done} of {total} trainings; what is finished is kept, and so is what is half-way");
-    Err(SessionError::Interrupted { what, next: Some("run the same line again to resume it".to_owned()) }.into())
+    let what = format!(
+        "stopped after {done} of {total} trainings; what is finished is kept, and so is what is half-way"
+    );
+    Err(SessionError::Interrupted {
+        what,
+        next: Some("run the same line again to resume it".to_owned()),
+    }
+    .into())
 }
 
 impl Row {
     fn new(trial: &Trial) -> Self {
-        Self { label: trial.label.clone(), scale: trial::scale(trial), rate: trial.train.float(TRAIN, "lr"), results: Vec::new() }
+        Self {
+            label: trial.label.clone(),
+            scale: trial::scale(trial),
+            rate: trial.train.float(TRAIN, "lr"),
+            results: Vec::new(),
+        }
     }
 
     /// Whether it failed or was given up, so that no other seed is tried.
     fn is_over(&self) -> bool {
-        self.results.iter().any(|result| result.as_ref().map_or(true, |record| record.stopped.is_some()))
+        self.results
+            .iter()
+            .any(|result| result.as_ref().map_or(true, |record| record.stopped.is_some()))
     }
 
     /// The learning rate that a search has found for it.
@@ -167,7 +212,13 @@ impl Row {
 
 impl Bench<'_> {
     /// What `lr=auto` finds with the first seed, for every seed of a configuration; none where the rate is given.
-    fn rate(&self, row: &Row, trial: &Trial, seed: u64, label: &str) -> Result<Option<f64>, Failure> {
+    fn rate(
+        &self,
+        row: &Row,
+        trial: &Trial,
+        seed: u64,
+        label: &str,
+    ) -> Result<Option<f64>, Failure> {
         match row.lr() {
             None if self.grid.search_lr => self.search(trial, seed, label).map(Some),
             found => Ok(found),
@@ -177,13 +228,19 @@ impl Bench<'_> {
 
 /// What to know beside the table.
 fn notes(rows: &[Row], reused: usize, total: u64, damaged: usize) -> Vec<(Level, String)> {
-    let mut notes: Vec<_> = report::weights(rows).map(|text| (Level::Info, text)).into_iter().collect();
+    let mut notes: Vec<_> =
+        report::weights(rows).map(|text| (Level::Info, text)).into_iter().collect();
     if reused > 0 {
-        let text = format!("{reused} of {total} trainings were finished by an earlier run of this line and not repeated (fresh=true trains them again)");
+        let text = format!(
+            "{reused} of {total} trainings were finished by an earlier run of this line and not repeated (fresh=true trains them again)"
+        );
         notes.push((Level::Info, text));
     }
     if damaged > 0 {
-        notes.push((Level::Warning, format!("{damaged} damaged lines of .graft/ablations.jsonl were skipped")));
+        notes.push((
+            Level::Warning,
+            format!("{damaged} damaged lines of .graft/ablations.jsonl were skipped"),
+        ));
     }
     notes
 }
@@ -199,21 +256,45 @@ fn first_failure(rows: &[Row]) -> Option<Failure> {
 
 /// Scores the model as it is now.
 fn score(desk: &Desk, bench: &Bench<'_>, who: &str) -> Result<Evaluation, Failure> {
-    let examples = bench.grid.settings.integer(ABLATE, "examples").map_or(200, |count| count.unsigned_abs() as usize);
+    let examples = bench
+        .grid
+        .settings
+        .integer(ABLATE, "examples")
+        .map_or(200, |count| count.unsigned_abs() as usize);
     let label = format!("scoring {who} on {}", bench.data.dataset.name);
-    let found = score_on(desk, bench, examples, &mut |done, total| desk.emit(Event::Progress { label: label.clone(), done, total }));
+    let found = score_on(desk, bench, examples, &mut |done, total| {
+        desk.emit(Event::Progress { label: label.clone(), done, total })
+    });
     if desk.is_stopping() {
-        return Err(SessionError::Interrupted { what: format!("stopped while {label}"), next: None }.into());
+        return Err(SessionError::Interrupted {
+            what: format!("stopped while {label}"),
+            next: None,
+        }
+        .into());
     }
     found
 }
 
 /// Scores it on the first so many examples of the split.
-fn score_on(desk: &Desk, bench: &Bench<'_>, examples: usize, progress: &mut dyn FnMut(u64, u64)) -> Result<Evaluation, Failure> {
+fn score_on(
+    desk: &Desk,
+    bench: &Bench<'_>,
+    examples: usize,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Evaluation, Failure> {
     let model = bench.state.model()?;
     let split = bench.grid.settings.text(ABLATE, "split").unwrap_or_default();
     let (model, tokenizer) = (model.loaded.model.as_ref(), model.loaded.tokenizer.as_ref());
-    Ok(evaluate(model, tokenizer, &bench.data.dataset, &split, examples, 16, &desk.control(), progress)?)
+    Ok(evaluate(
+        model,
+        tokenizer,
+        &bench.data.dataset,
+        &split,
+        examples,
+        16,
+        &desk.control(),
+        progress,
+    )?)
 }
 
 impl Compared {

@@ -12,18 +12,36 @@ use crate::{Desk, SessionError, State, state::Attached};
 ///
 /// # Errors
 /// [`SessionError::UnknownAdapter`], [`SessionError::NoAdapter`], [`SessionError::NoAdapterOfMethod`].
-pub fn find(state: &State, method: Option<&str>, name: Option<&str>) -> Result<Arc<Attached>, SessionError> {
+pub fn find(
+    state: &State,
+    method: Option<&str>,
+    name: Option<&str>,
+) -> Result<Arc<Attached>, SessionError> {
     if let Some(name) = name {
         return state.adapter(name);
     }
-    let fits = |attached: &Arc<Attached>| method.is_none_or(|verb| attached.adapter.spec().verb == verb);
-    let found = state.adapter_in_use().filter(fits).or_else(|| state.adapters.iter().rev().find(|attached| fits(attached)).cloned());
+    let fits =
+        |attached: &Arc<Attached>| method.is_none_or(|verb| attached.adapter.spec().verb == verb);
+    let found = state
+        .adapter_in_use()
+        .filter(fits)
+        .or_else(|| state.adapters.iter().rev().find(|attached| fits(attached)).cloned());
     found.ok_or_else(|| match method {
         Some(method) if !state.adapters.is_empty() => SessionError::NoAdapterOfMethod {
             method: method.to_owned(),
-            known: state.adapters.iter().map(|attached| format!("{} ({})", attached.adapter.name(), attached.adapter.spec().verb)).collect(),
+            known: state
+                .adapters
+                .iter()
+                .map(|attached| {
+                    format!("{} ({})", attached.adapter.name(), attached.adapter.spec().verb)
+                })
+                .collect(),
         },
-        _ => SessionError::NoAdapter { method: method.and_then(graft_protocol::methods::by_verb).map_or("lora", |spec| spec.verb) },
+        _ => SessionError::NoAdapter {
+            method: method
+                .and_then(graft_protocol::methods::by_verb)
+                .map_or("lora", |spec| spec.verb),
+        },
     })
 }
 
@@ -105,7 +123,10 @@ pub fn enable(desk: &Desk, on: bool) -> Result<Arc<Attached>, Failure> {
     if on {
         attached.adapter.set_active(model.loaded.model.as_ref(), true)?;
     } else {
-        state.adapters.iter().try_for_each(|each| each.adapter.set_active(model.loaded.model.as_ref(), false))?;
+        state
+            .adapters
+            .iter()
+            .try_for_each(|each| each.adapter.set_active(model.loaded.model.as_ref(), false))?;
     }
     desk.change(|state| state.in_use = Some(attached.adapter.name().to_owned()));
     Ok(attached)
@@ -113,7 +134,8 @@ pub fn enable(desk: &Desk, on: bool) -> Result<Arc<Attached>, Failure> {
 
 /// Table of the adapters.
 pub fn table(state: &State) -> Table {
-    let mut table = Table::new("adapters", &["name", "method", "settings", "#trainable", "#scale", "state"]);
+    let mut table =
+        Table::new("adapters", &["name", "method", "settings", "#trainable", "#scale", "state"]);
     for attached in &state.adapters {
         let adapter = &attached.adapter;
         let name = adapter.name().to_owned();
@@ -133,7 +155,8 @@ pub fn table(state: &State) -> Table {
 }
 
 fn condition(state: &State, attached: &Attached) -> String {
-    let mut words = vec![if state.is_acting(attached) { "in use".to_owned() } else { "silent".to_owned() }];
+    let mut words =
+        vec![if state.is_acting(attached) { "in use".to_owned() } else { "silent".to_owned() }];
     if attached.adapter.is_merged() {
         words.push("merged".to_owned());
     }

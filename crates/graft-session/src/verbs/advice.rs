@@ -46,7 +46,10 @@ impl Course {
     /// Of a curve of losses.
     pub(crate) fn of_losses(losses: &[f64]) -> Self {
         if losses.iter().any(|loss| !loss.is_finite()) {
-            return Self::Rose(losses.first().copied().unwrap_or(f64::NAN), losses.last().copied().unwrap_or(f64::NAN));
+            return Self::Rose(
+                losses.first().copied().unwrap_or(f64::NAN),
+                losses.last().copied().unwrap_or(f64::NAN),
+            );
         }
         if losses.len() < ENOUGH {
             return Self::Short;
@@ -68,12 +71,25 @@ impl Course {
 
     /// The course in words, and what follows from it; none when there is nothing to object to.
     pub(crate) fn alarm(self, next: &Next<'_>) -> Option<String> {
-        let went = |verb: &str, first: f64, last: f64| format!("the loss {verb}: {} in the first steps, {} in the last", decimals(first, 3), decimals(last, 3));
+        let went = |verb: &str, first: f64, last: f64| {
+            format!(
+                "the loss {verb}: {} in the first steps, {} in the last",
+                decimals(first, 3),
+                decimals(last, 3)
+            )
+        };
         match self {
             Self::Short | Self::Fell(..) => None,
-            Self::NoGradient => Some(format!("no gradient reached the adapter in any step; {}", next.with_gradient())),
-            Self::Rose(first, last) => Some(format!("{}; {}", went("has risen", first, last), next.smaller())),
-            Self::Flat(first, last) => Some(format!("{}; {}", went("has not fallen", first, last), next.larger())),
+            Self::NoGradient => Some(format!(
+                "no gradient reached the adapter in any step; {}",
+                next.with_gradient()
+            )),
+            Self::Rose(first, last) => {
+                Some(format!("{}; {}", went("has risen", first, last), next.smaller()))
+            }
+            Self::Flat(first, last) => {
+                Some(format!("{}; {}", went("has not fallen", first, last), next.larger()))
+            }
         }
     }
 
@@ -108,49 +124,88 @@ impl<'a> Next<'a> {
     /// After the training of a plan with these keys.
     pub(crate) fn after(plan: &'a Plan, train: &'a Settings) -> Self {
         let (adapter, config) = (&plan.attached.adapter, &plan.config);
-        let (asked, steps, lr, default_lr) = (plan.attached.asked(), config.steps, config.lr, default_rate(&plan.model, adapter.spec()));
-        Self { spec: adapter.spec(), adapter: (adapter.name(), adapter.scale()), asked, train, steps, lr, default_lr }
+        let (asked, steps, lr, default_lr) = (
+            plan.attached.asked(),
+            config.steps,
+            config.lr,
+            default_rate(&plan.model, adapter.spec()),
+        );
+        Self {
+            spec: adapter.spec(),
+            adapter: (adapter.name(), adapter.scale()),
+            asked,
+            train,
+            steps,
+            lr,
+            default_lr,
+        }
     }
 
     /// Weights that have diverged are no start. A rate far above the method's own gives way to that one.
     pub(crate) fn smaller(&self) -> String {
         let smaller = (self.lr * SMALLER).min(self.default_lr);
         let line = format!("{}{}", self.attached(), self.trained(self.steps, smaller));
-        format!("the learning rate {} is too large; start again with a smaller one: `{line}`", rate(self.lr))
+        format!(
+            "the learning rate {} is too large; start again with a smaller one: `{line}`",
+            rate(self.lr)
+        )
     }
 
     /// The weights are near their start, so training goes on from there.
     pub(crate) fn larger(&self) -> String {
         if self.lr == 0.0 {
-            return format!("the learning rate is 0, so nothing was learned: `%train{}`", self.trained(self.steps, self.default_lr));
+            return format!(
+                "the learning rate is 0, so nothing was learned: `%train{}`",
+                self.trained(self.steps, self.default_lr)
+            );
         }
         if self.lr * LARGER > LARGEST {
             return self.longer();
         }
-        format!("train with a larger learning rate or for more steps: `%train{}`", self.trained(self.steps, self.lr * LARGER))
+        format!(
+            "train with a larger learning rate or for more steps: `%train{}`",
+            self.trained(self.steps, self.lr * LARGER)
+        )
     }
 
     fn longer(&self) -> String {
-        format!("train for more steps: `%train{}`", self.trained(self.steps.saturating_mul(LONGER), self.lr))
+        format!(
+            "train for more steps: `%train{}`",
+            self.trained(self.steps.saturating_mul(LONGER), self.lr)
+        )
     }
 
     fn with_gradient(&self) -> String {
         let (verb, (name, scale)) = (self.spec.verb, self.adapter);
         match (scale == 0.0, name) {
-            (true, "default") => format!("its scale is 0, so nothing can be learned: `%{verb} scale 1`"),
-            (true, _) => format!("its scale is 0, so nothing can be learned: `%{verb} scale 1 adapter_name={}`", word(name)),
-            (false, _) => format!("start again: `{}{}`", self.attached(), self.trained(self.steps, self.lr)),
+            (true, "default") => {
+                format!("its scale is 0, so nothing can be learned: `%{verb} scale 1`")
+            }
+            (true, _) => format!(
+                "its scale is 0, so nothing can be learned: `%{verb} scale 1 adapter_name={}`",
+                word(name)
+            ),
+            (false, _) => {
+                format!("start again: `{}{}`", self.attached(), self.trained(self.steps, self.lr))
+            }
         }
     }
 
     /// `%lora r=8`, with the keys that differ from their defaults: with keys of a training behind them it attaches and trains.
     fn attached(&self) -> String {
         let differs = |name: &str, value: &Value| {
-            let default = self.spec.keys.iter().find(|key| key.name == name).and_then(KeySpec::default_value);
+            let default =
+                self.spec.keys.iter().find(|key| key.name == name).and_then(KeySpec::default_value);
             name != "adapter_name" && default.as_ref() != Some(value)
         };
         let mut line = format!("%{}", self.spec.verb);
-        line.extend(self.asked.values.iter().filter(|(name, value)| differs(name, value)).map(|(name, value)| key(name, &value.to_string())));
+        line.extend(
+            self.asked
+                .values
+                .iter()
+                .filter(|(name, value)| differs(name, value))
+                .map(|(name, value)| key(name, &value.to_string())),
+        );
         if self.adapter.0 != "default" {
             line.push_str(&key("adapter_name", self.adapter.0));
         }
@@ -159,7 +214,11 @@ impl<'a> Next<'a> {
 
     /// ` batch=4 lr=2e-3 steps=60`: its own keys, with these steps and this rate.
     fn trained(&self, steps: u64, lr: f64) -> String {
-        let others = self.train.values.iter().filter(|(name, _)| !["steps", "lr", "bg"].contains(&name.as_str()));
+        let others = self
+            .train
+            .values
+            .iter()
+            .filter(|(name, _)| !["steps", "lr", "bg"].contains(&name.as_str()));
         let mut line: String = others.map(|(name, value)| key(name, &value.to_string())).collect();
         line.push_str(&format!(" steps={steps} lr={}", rate(lr)));
         line
@@ -172,7 +231,11 @@ fn key(name: &str, value: &str) -> String {
 
 /// A word as a magic reads it.
 fn word(text: &str) -> String {
-    if text.is_empty() || text.contains([' ', '\t', '"', '\'', '\\']) { format!("{text:?}") } else { text.to_owned() }
+    if text.is_empty() || text.contains([' ', '\t', '"', '\'', '\\']) {
+        format!("{text:?}")
+    } else {
+        text.to_owned()
+    }
 }
 
 /// A rate as one types it, exactly where that is short: `3e-4`, `1.5e-3`.
@@ -188,7 +251,8 @@ fn mean(values: &[f64]) -> f64 {
 /// Sample variance; 0 of a single value.
 fn variance(values: &[f64]) -> f64 {
     let mean = mean(values);
-    values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len().saturating_sub(1)).max(1) as f64
+    values.iter().map(|value| (value - mean).powi(2)).sum::<f64>()
+        / (values.len().saturating_sub(1)).max(1) as f64
 }
 
 #[cfg(test)]
@@ -196,12 +260,22 @@ mod tests {
     use super::*;
 
     fn next<'a>(asked: &'a Settings, train: &'a Settings) -> Next<'a> {
-        Next { spec: &graft_protocol::methods::lora::SPEC, adapter: ("default", 1.0), asked, train, steps: 60, lr: 0.02, default_lr: 5e-3 }
+        Next {
+            spec: &graft_protocol::methods::lora::SPEC,
+            adapter: ("default", 1.0),
+            asked,
+            train,
+            steps: 60,
+            lr: 0.02,
+            default_lr: 5e-3,
+        }
     }
 
     #[test]
     fn a_rise_is_no_flat_course_and_noise_is_no_rise() {
-        let line = |from: f64, to: f64| (0..40).map(|step| from + (to - from) * f64::from(step) / 39.0).collect::<Vec<_>>();
+        let line = |from: f64, to: f64| {
+            (0..40).map(|step| from + (to - from) * f64::from(step) / 39.0).collect::<Vec<_>>()
+        };
         assert!(matches!(Course::of_losses(&line(2.0, 9.0)), Course::Rose(..)));
         assert!(matches!(Course::of_losses(&line(2.0, 1.0)), Course::Fell(..)));
         assert!(matches!(Course::of_losses(&line(2.0, 2.01)), Course::Flat(..)));
@@ -209,25 +283,53 @@ mod tests {
         assert!(matches!(Course::of_losses(&[2.0, f64::NAN]), Course::Rose(..)));
         assert_eq!(Course::of_losses(&[2.0, 9.0]), Course::Short);
         // From 2 to 40 at once, and down to 8.
-        let jump: Vec<f64> = std::iter::once(2.0).chain((0..39).map(|step| 40.0 - 32.0 * f64::from(step) / 38.0)).collect();
-        assert!(matches!(Course::of_losses(&jump), Course::Rose(start, _) if start == 2.0), "{:?}", Course::of_losses(&jump));
+        let jump: Vec<f64> = std::iter::once(2.0)
+            .chain((0..39).map(|step| 40.0 - 32.0 * f64::from(step) / 38.0))
+            .collect();
+        assert!(
+            matches!(Course::of_losses(&jump), Course::Rose(start, _) if start == 2.0),
+            "{:?}",
+            Course::of_losses(&jump)
+        );
         // A tenth of noise on top of nothing learned.
-        let noisy: Vec<f64> = (0..200).map(|step| 2.0 + 0.2 * f64::from((step * 37) % 11 - 5) / 5.0).collect();
-        assert!(!matches!(Course::of_losses(&noisy), Course::Rose(..)), "{:?}", Course::of_losses(&noisy));
+        let noisy: Vec<f64> =
+            (0..200).map(|step| 2.0 + 0.2 * f64::from((step * 37) % 11 - 5) / 5.0).collect();
+        assert!(
+            !matches!(Course::of_losses(&noisy), Course::Rose(..)),
+            "{:?}",
+            Course::of_losses(&noisy)
+        );
     }
 
     #[test]
     fn advice_follows_from_what_happened() {
-        let (asked, train) = (Settings::default().with("r", Value::Integer(4)), Settings::default().with("batch", Value::Integer(2)));
+        let (asked, train) = (
+            Settings::default().with("r", Value::Integer(4)),
+            Settings::default().with("batch", Value::Integer(2)),
+        );
         let next = next(&asked, &train);
         let smaller = Course::Rose(2.0, 1e300).alarm(&next).expect("an alarm");
-        assert!(smaller.contains("has risen: 2.000 in the first steps, 1.00e300 in the last"), "{smaller}");
+        assert!(
+            smaller.contains("has risen: 2.000 in the first steps, 1.00e300 in the last"),
+            "{smaller}"
+        );
         assert!(smaller.ends_with("`%lora r=4 batch=2 steps=60 lr=2e-3`"), "{smaller}");
         let larger = Course::Flat(2.0, 2.0).alarm(&next).expect("an alarm");
-        assert!(larger.contains("has not fallen") && larger.ends_with("`%train batch=2 steps=60 lr=6e-2`"), "{larger}");
+        assert!(
+            larger.contains("has not fallen")
+                && larger.ends_with("`%train batch=2 steps=60 lr=6e-2`"),
+            "{larger}"
+        );
         assert_eq!(Course::Fell(2.0, 1.0).alarm(&next), None);
-        assert!(Course::Fell(2.0, 1.0).advice(&next).ends_with("`%train batch=2 steps=180 lr=2e-2`"));
+        assert!(
+            Course::Fell(2.0, 1.0).advice(&next).ends_with("`%train batch=2 steps=180 lr=2e-2`")
+        );
         let silent = Next { adapter: ("style", 0.0), ..next };
-        assert!(Course::NoGradient.alarm(&silent).expect("an alarm").ends_with("`%lora scale 1 adapter_name=style`"));
+        assert!(
+            Course::NoGradient
+                .alarm(&silent)
+                .expect("an alarm")
+                .ends_with("`%lora scale 1 adapter_name=style`")
+        );
     }
 }

@@ -50,7 +50,12 @@ pub fn attach(desk: &Desk, verb: &str, settings: &Settings) -> Result<AttachRepo
 ///
 /// # Errors
 /// As [`attach`].
-pub(crate) fn attach_for(desk: &Desk, verb: &str, settings: &Settings, data: Option<&str>) -> Result<AttachReport, Failure> {
+pub(crate) fn attach_for(
+    desk: &Desk,
+    verb: &str,
+    settings: &Settings,
+    data: Option<&str>,
+) -> Result<AttachReport, Failure> {
     let spec = method(verb)?;
     settings.check(spec.keys)?;
     let state = desk.state();
@@ -58,7 +63,12 @@ pub(crate) fn attach_for(desk: &Desk, verb: &str, settings: &Settings, data: Opt
     let name = settings.text(spec.keys, "adapter_name").unwrap_or_default();
     let data = state.data(data).ok();
     let origin = fresh(spec, settings, data.as_deref(), state.seed);
-    let make = || Ok((build(desk, &state, (&model, data.as_deref()), (spec, settings), state.seed)?, Vec::new()));
+    let make = || {
+        Ok((
+            build(desk, &state, (&model, data.as_deref()), (spec, settings), state.seed)?,
+            Vec::new(),
+        ))
+    };
     let mut report = install(desk, &state, &model, &name, origin, make)?;
     report.attached.remember_asked(settings);
     let notes = report.attached.adapter.notes().to_vec();
@@ -67,7 +77,12 @@ pub(crate) fn attach_for(desk: &Desk, verb: &str, settings: &Settings, data: Opt
 }
 
 /// The origin of a fresh adapter; some starts are computed from data.
-pub(crate) fn fresh(spec: &MethodSpec, settings: &Settings, data: Option<&LoadedData>, seed: u64) -> Origin {
+pub(crate) fn fresh(
+    spec: &MethodSpec,
+    settings: &Settings,
+    data: Option<&LoadedData>,
+    seed: u64,
+) -> Origin {
     let looks_at_data = settings.text(spec.keys, "init_lora_weights").as_deref() == Some("eva");
     let data = data.filter(|_| looks_at_data).map(|data| Box::new(data.record()));
     Origin { start: Start::Fresh { seed, data }, ..Origin::fresh(seed) }
@@ -86,7 +101,9 @@ pub(crate) fn build(
 ) -> Result<Adapter, Failure> {
     let start = settings.text(spec.keys, "init_lora_weights").unwrap_or_default();
     let data = data.filter(|_| start == "eva");
-    let inputs = data.map(|data| DataInputs::new(desk, state, model, data, model.loaded.tokenizer.as_ref())).transpose()?;
+    let inputs = data
+        .map(|data| DataInputs::new(desk, state, model, data, model.loaded.tokenizer.as_ref()))
+        .transpose()?;
     let files = (start == "loftq").then(|| Files::of(model)).transpose()?;
     let bench = Workbench {
         seed,
@@ -126,7 +143,9 @@ pub(crate) fn install(
     let attached = Arc::new(Attached::new(adapter, origin));
     desk.change(|state| state.remember_adapter(&attached));
     let mut notes: Vec<_> = warnings.into_iter().map(|warning| (Level::Warning, warning)).collect();
-    notes.extend(old.map(|old| (Level::Info, format!("it takes the place of {}{}", old.describe(), trained(&old)))));
+    notes.extend(old.map(|old| {
+        (Level::Info, format!("it takes the place of {}{}", old.describe(), trained(&old)))
+    }));
     notes.extend(merged_others(state, name).map(|note| (Level::Warning, note)));
     let counts = graft_peft::counts(base, &[&attached.adapter]).line();
     Ok(AttachReport { attached, counts, notes })
@@ -140,9 +159,15 @@ fn trained(old: &Attached) -> String {
 }
 
 fn merged_others(state: &State, name: &str) -> Option<String> {
-    let merged: Vec<_> = state.adapters.iter().map(|attached| &attached.adapter).filter(|other| other.is_merged() && other.name() != name).collect();
+    let merged: Vec<_> = state
+        .adapters
+        .iter()
+        .map(|attached| &attached.adapter)
+        .filter(|other| other.is_merged() && other.name() != name)
+        .collect();
     let names = merged.iter().map(|other| other.name().to_owned()).collect::<Vec<_>>();
-    (!names.is_empty()).then(|| format!("{} stays merged into the base below it", super::words::quoted(&names)))
+    (!names.is_empty())
+        .then(|| format!("{} stays merged into the base below it", super::words::quoted(&names)))
 }
 
 /// The adapter that acts: what `%train`, `%eval` and `%compare` are about.
@@ -154,7 +179,10 @@ pub(crate) fn adapter_wanted(state: &State) -> Result<Arc<Attached>, SessionErro
         None => SessionError::NoAdapter { method: "lora" },
         Some(last) => {
             let silent = state.adapter_in_use().unwrap_or_else(|| last.clone());
-            SessionError::Silent { name: silent.adapter.name().to_owned(), method: silent.adapter.spec().verb }
+            SessionError::Silent {
+                name: silent.adapter.name().to_owned(),
+                method: silent.adapter.spec().verb,
+            }
         }
     })
 }
@@ -163,7 +191,12 @@ impl AttachReport {
     /// `attached default: lora r=8 ...`.
     pub fn line(&self) -> String {
         let adapter = &self.attached.adapter;
-        format!("`{}` is attached and in use: {} {}", adapter.name(), adapter.spec().verb, adapter.summary())
+        format!(
+            "`{}` is attached and in use: {} {}",
+            adapter.name(),
+            adapter.spec().verb,
+            adapter.summary()
+        )
     }
 
     /// The answer to `attach` and `load`.

@@ -52,8 +52,14 @@ impl Bare {
     pub(crate) fn new(state: &State) -> Result<Self, Failure> {
         let model = state.model()?;
         let base = model.loaded.model.as_ref();
-        let acting: Vec<_> = state.adapters.iter().filter(|attached| attached.adapter.is_active(base)).cloned().collect();
-        let merged = acting.iter().filter(|attached| attached.adapter.is_merged()).cloned().collect();
+        let acting: Vec<_> = state
+            .adapters
+            .iter()
+            .filter(|attached| attached.adapter.is_active(base))
+            .cloned()
+            .collect();
+        let merged =
+            acting.iter().filter(|attached| attached.adapter.is_merged()).cloned().collect();
         model.lay_aside(Aside { slots: Acting::of(base), merged, acting, names: model.renamed() });
         // From here on an error puts back what has been taken away.
         let bare = Self { model };
@@ -86,9 +92,18 @@ impl UsersModel {
     /// # Errors
     /// When a merge cannot be put back; the job then has what it had.
     pub(crate) fn enter(state: &State) -> Result<Option<Self>, Failure> {
-        let Some((model, users)) = state.model.clone().and_then(|model| model.users().map(|users| (model, users))) else { return Ok(None) };
+        let Some((model, users)) =
+            state.model.clone().and_then(|model| model.users().map(|users| (model, users)))
+        else {
+            return Ok(None);
+        };
         let base = model.loaded.model.as_ref();
-        let merged = state.adapters.iter().filter(|attached| attached.adapter.is_merged() && attached.adapter.is_active(base)).cloned().collect();
+        let merged = state
+            .adapters
+            .iter()
+            .filter(|attached| attached.adapter.is_merged() && attached.adapter.is_active(base))
+            .cloned()
+            .collect();
         let own = Self { slots: Acting::of(base), merged, names: model.renamed(), users, model };
         let base = own.model.loaded.model.as_ref();
         Acting::silence(base);

@@ -31,13 +31,21 @@ pub fn compare(desk: &Desk, prompt: &str, settings: &Settings) -> Result<Compari
         quietly(desk, prompt, settings)?
     };
     let tuned = quietly(desk, prompt, settings)?;
-    Ok(Comparison { base, tuned, adapter: attached.adapter.name().to_owned(), method: attached.adapter.spec().verb.to_owned() })
+    Ok(Comparison {
+        base,
+        tuned,
+        adapter: attached.adapter.name().to_owned(),
+        method: attached.adapter.spec().verb.to_owned(),
+    })
 }
 
 impl Comparison {
     /// The texts, left to right.
     pub fn columns(&self) -> Vec<SideText> {
-        vec![side("base", &self.base), side(&format!("{} ({})", self.adapter, self.method), &self.tuned)]
+        vec![
+            side("base", &self.base),
+            side(&format!("{} ({})", self.adapter, self.method), &self.tuned),
+        ]
     }
 
     /// The answer to `%compare`.
@@ -48,6 +56,15 @@ impl Comparison {
 }
 
 fn side(title: &str, generated: &Generated) -> SideText {
-    let note = format!("{}, mean log-probability {}", counted(generated.tokens, "token"), decimals(generated.logprob_mean, 2));
-    SideText { title: title.to_owned(), text: generated.text.clone(), pieces: generated.pieces.clone(), note }
+    let note = format!(
+        "{}, mean log-probability {}",
+        counted(generated.tokens, "token"),
+        decimals(generated.logprob_mean, 2)
+    );
+    SideText {
+        title: title.to_owned(),
+        text: generated.text.clone(),
+        pieces: generated.pieces.clone(),
+        note,
+    }
 }

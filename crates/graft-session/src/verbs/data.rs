@@ -26,15 +26,37 @@ const RUNS: usize = 5;
 /// # Errors
 /// [`SessionError::UnknownDataSource`], and those of the reader.
 pub fn load(desk: &Desk, source: &str, settings: &Settings) -> Result<Arc<LoadedData>, Failure> {
-    remember(desk, DataOrigin::Source { source: if data::BUILTIN.contains(&source) { source.to_owned() } else { lasting(source) }, settings: settings.clone() })
+    remember(
+        desk,
+        DataOrigin::Source {
+            source: if data::BUILTIN.contains(&source) {
+                source.to_owned()
+            } else {
+                lasting(source)
+            },
+            settings: settings.clone(),
+        },
+    )
 }
 
 /// Reads examples from a cell and makes them the current set.
 ///
 /// # Errors
 /// Those of the reader.
-pub fn inline(desk: &Desk, name: &str, text: &str, settings: &Settings) -> Result<Arc<LoadedData>, Failure> {
-    remember(desk, DataOrigin::Inline { name: name.to_owned(), text: text.to_owned(), settings: settings.clone() })
+pub fn inline(
+    desk: &Desk,
+    name: &str,
+    text: &str,
+    settings: &Settings,
+) -> Result<Arc<LoadedData>, Failure> {
+    remember(
+        desk,
+        DataOrigin::Inline {
+            name: name.to_owned(),
+            text: text.to_owned(),
+            settings: settings.clone(),
+        },
+    )
 }
 
 /// The first `rows` examples of each split of a set; of the current one without a name.
@@ -73,7 +95,10 @@ pub(crate) fn open(origin: &DataOrigin, control: &Control) -> Result<Dataset, Fa
 
 /// Reads a set from where it comes from and makes it the current one.
 pub(crate) fn remember(desk: &Desk, origin: DataOrigin) -> Result<Arc<LoadedData>, Failure> {
-    let data = Arc::new(LoadedData { dataset: open(&origin, &Control::from_flag(desk.stop_flag()))?, origin });
+    let data = Arc::new(LoadedData {
+        dataset: open(&origin, &Control::from_flag(desk.stop_flag()))?,
+        origin,
+    });
     let before = desk.state().data(Some(&data.dataset.name)).ok();
     desk.change(|state| state.remember_data(&data));
     tell_columns(desk, &data.dataset);
@@ -102,7 +127,9 @@ fn tell_columns(desk: &Desk, set: &Dataset) {
     }
     let ignored = format!("data `{}`: ignored {}", set.name, set.report.ignored_names());
     match set.kind {
-        Kind::Text => desk.warn(format!("{ignored}; a column named `label` would make it text with labels")),
+        Kind::Text => {
+            desk.warn(format!("{ignored}; a column named `label` would make it text with labels"))
+        }
         Kind::Completion | Kind::Labels(_) => desk.note(ignored),
     }
 }
@@ -110,15 +137,33 @@ fn tell_columns(desk: &Desk, set: &Dataset) {
 /// Tells the user that a data set of the same name was replaced, and which runs were trained on it.
 fn tell_replaced(desk: &Desk, before: &LoadedData, now: &LoadedData) {
     let name = &now.dataset.name;
-    if before.dataset.kind == now.dataset.kind && before.dataset.fingerprint() == now.dataset.fingerprint() {
+    if before.dataset.kind == now.dataset.kind
+        && before.dataset.fingerprint() == now.dataset.fingerprint()
+    {
         return desk.note(format!("data `{name}` was loaded again and is unchanged"));
     }
     let is_of_before = |run: &RunFolder| run.header().is_some_and(|header| header.data == *name);
-    let trained: Vec<String> = RunFolder::list(&runs::base()).into_iter().filter(is_of_before).map(|run| run.name()).collect();
-    let keep = if matches!(now.origin, DataOrigin::Inline { .. }) { "`%%data OTHER`" } else { "`name=OTHER`" };
-    let mut text = format!("replaced data `{name}` ({}, {}); {keep} keeps both", counted(examples(before), "example"), place(before));
+    let trained: Vec<String> = RunFolder::list(&runs::base())
+        .into_iter()
+        .filter(is_of_before)
+        .map(|run| run.name())
+        .collect();
+    let keep = if matches!(now.origin, DataOrigin::Inline { .. }) {
+        "`%%data OTHER`"
+    } else {
+        "`name=OTHER`"
+    };
+    let mut text = format!(
+        "replaced data `{name}` ({}, {}); {keep} keeps both",
+        counted(examples(before), "example"),
+        place(before)
+    );
     if !trained.is_empty() {
-        let more = if trained.len() > RUNS { format!(" and {} more", trained.len() - RUNS) } else { String::new() };
+        let more = if trained.len() > RUNS {
+            format!(" and {} more", trained.len() - RUNS)
+        } else {
+            String::new()
+        };
         let named = quoted(&trained[..trained.len().min(RUNS)]);
         text.push_str(&format!("; runs trained on the earlier data: {named}{more} (their weights and curves are unchanged)"));
     }
@@ -155,9 +200,14 @@ fn named(mut dataset: Dataset, settings: &Settings) -> Dataset {
 fn from_file(source: &str, settings: &Settings, control: &Control) -> Result<Dataset, Failure> {
     let path = Path::new(source);
     // A word without an ending or a folder is a name: its alternatives are the names there are.
-    if path.symlink_metadata().is_err() && path.extension().is_none() && path.components().count() == 1 {
+    if path.symlink_metadata().is_err()
+        && path.extension().is_none()
+        && path.components().count() == 1
+    {
         let builtin = data::BUILTIN.iter().map(|name| (*name).to_owned()).collect();
-        return Err(SessionError::UnknownDataSource { source_name: source.to_owned(), builtin }.into());
+        return Err(
+            SessionError::UnknownDataSource { source_name: source.to_owned(), builtin }.into()
+        );
     }
     Ok(data::load_file(path, settings, control)?)
 }
@@ -170,13 +220,21 @@ pub fn line(data: &LoadedData) -> String {
         Kind::Completion => "prompts with completions".to_owned(),
         Kind::Labels(labels) => format!("text with {}", counted(labels.len(), "label")),
     };
-    let [train, validation, test] = [&set.train, &set.validation, &set.test].map(|split| thousands(split.len() as u64));
-    format!("data `{}`: {kind}; {train} training, {validation} validation and {test} test examples", set.name)
+    let [train, validation, test] =
+        [&set.train, &set.validation, &set.test].map(|split| thousands(split.len() as u64));
+    format!(
+        "data `{}`: {kind}; {train} training, {validation} validation and {test} test examples",
+        set.name
+    )
 }
 
 /// The answer to every verb that changes the current set.
 pub fn reply(data: &LoadedData) -> Reply {
     let is_builtin = matches!(&data.origin, DataOrigin::Source { source, .. } if data::BUILTIN.contains(&source.as_str()));
     let text = line(data);
-    Reply::one(Block::Text(if is_builtin { text } else { format!("{text}\n{}", data.dataset.report.read_as()) }))
+    Reply::one(Block::Text(if is_builtin {
+        text
+    } else {
+        format!("{text}\n{}", data.dataset.report.read_as())
+    }))
 }

@@ -22,13 +22,22 @@ impl Domain {
     ///
     /// # Errors
     /// Those of opening it, and [`SessionError::NoDomainText`] when it has no validation part.
-    pub(crate) fn named(desk: &Desk, state: &State, settings: &Settings) -> Result<Option<Self>, Failure> {
-        let Some(source) = settings.text(ABLATE, "domain").filter(|source| !source.is_empty()) else { return Ok(None) };
+    pub(crate) fn named(
+        desk: &Desk,
+        state: &State,
+        settings: &Settings,
+    ) -> Result<Option<Self>, Failure> {
+        let Some(source) = settings.text(ABLATE, "domain").filter(|source| !source.is_empty())
+        else {
+            return Ok(None);
+        };
         let data = data::lent(desk, state, &source)?;
         if data.dataset.validation.is_empty() {
             return Err(SessionError::NoDomainText { name: data.dataset.name.clone() }.into());
         }
-        let examples = settings.integer(ABLATE, "domain_examples").map_or(60, |count| count.unsigned_abs() as usize);
+        let examples = settings
+            .integer(ABLATE, "domain_examples")
+            .map_or(60, |count| count.unsigned_abs() as usize);
         Ok(Some(Self { data, examples }))
     }
 
@@ -54,12 +63,27 @@ impl Domain {
     pub(crate) fn loss(&self, desk: &Desk, who: &str) -> Result<f64, Failure> {
         let model = desk.state().model()?;
         let label = format!("scoring {who} on {}", self.data.dataset.name);
-        let mut progress = |done: u64, total: u64| desk.emit(Event::Progress { label: label.clone(), done, total });
+        let mut progress = |done: u64, total: u64| {
+            desk.emit(Event::Progress { label: label.clone(), done, total })
+        };
         let (model, tokenizer) = (model.loaded.model.as_ref(), model.loaded.tokenizer.as_ref());
         let control = desk.control();
-        let found = evaluate(model, tokenizer, &self.data.dataset, "validation", self.examples, 16, &control, &mut progress);
+        let found = evaluate(
+            model,
+            tokenizer,
+            &self.data.dataset,
+            "validation",
+            self.examples,
+            16,
+            &control,
+            &mut progress,
+        );
         if desk.is_stopping() {
-            return Err(SessionError::Interrupted { what: format!("stopped while {label}"), next: None }.into());
+            return Err(SessionError::Interrupted {
+                what: format!("stopped while {label}"),
+                next: None,
+            }
+            .into());
         }
         Ok(found?.loss)
     }

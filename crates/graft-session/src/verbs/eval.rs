@@ -29,10 +29,17 @@ pub struct Scores {
 pub fn eval(desk: &Desk, settings: &Settings) -> Result<Scores, Failure> {
     settings.check(training::EVAL)?;
     let state = desk.state();
-    let classifies = matches!(state.model()?.loaded.model.task(), Task::SequenceClassification { .. });
+    let classifies =
+        matches!(state.model()?.loaded.model.task(), Task::SequenceClassification { .. });
     let data = state.data(settings.text(training::EVAL, "data").as_deref())?;
     let acting = state.acting();
-    let mut scores = Scores { data: data.dataset.name.clone(), split: split(settings), classifies, base: None, adapter: None };
+    let mut scores = Scores {
+        data: data.dataset.name.clone(),
+        split: split(settings),
+        classifies,
+        base: None,
+        adapter: None,
+    };
     let mut warning = None;
     if acting.is_none() || settings.bool(training::EVAL, "base") {
         let _bare = Bare::new(&state)?;
@@ -42,8 +49,12 @@ pub fn eval(desk: &Desk, settings: &Settings) -> Result<Scores, Failure> {
     }
     if let Some(attached) = acting {
         // Its classes may have other names than the base's.
-        labels::warning(&state, &data)?.filter(|text| warning.as_ref() != Some(text)).into_iter().for_each(|text| desk.warn(text));
-        let (name, verb) = (attached.adapter.name().to_owned(), attached.adapter.spec().verb.to_owned());
+        labels::warning(&state, &data)?
+            .filter(|text| warning.as_ref() != Some(text))
+            .into_iter()
+            .for_each(|text| desk.warn(text));
+        let (name, verb) =
+            (attached.adapter.name().to_owned(), attached.adapter.spec().verb.to_owned());
         let evaluation = score(desk, &data, settings, &name)?;
         scores.adapter = Some((name, verb, evaluation));
     }
@@ -54,11 +65,22 @@ fn split(settings: &Settings) -> String {
     settings.text(training::EVAL, "split").unwrap_or_else(|| "test".to_owned())
 }
 
-fn score(desk: &Desk, data: &LoadedData, settings: &Settings, who: &str) -> Result<Evaluation, Failure> {
+fn score(
+    desk: &Desk,
+    data: &LoadedData,
+    settings: &Settings,
+    who: &str,
+) -> Result<Evaluation, Failure> {
     let model = desk.state().model()?;
-    let whole = |key: &str, default: usize| settings.integer(training::EVAL, key).and_then(|value| usize::try_from(value).ok()).unwrap_or(default);
+    let whole = |key: &str, default: usize| {
+        settings
+            .integer(training::EVAL, key)
+            .and_then(|value| usize::try_from(value).ok())
+            .unwrap_or(default)
+    };
     let label = format!("evaluating {who} on {}", data.dataset.name);
-    let mut progress = |done: u64, total: u64| desk.emit(Event::Progress { label: label.clone(), done, total });
+    let mut progress =
+        |done: u64, total: u64| desk.emit(Event::Progress { label: label.clone(), done, total });
     let control = desk.control();
     let evaluation = evaluate(
         model.loaded.model.as_ref(),
@@ -71,7 +93,11 @@ fn score(desk: &Desk, data: &LoadedData, settings: &Settings, who: &str) -> Resu
         &mut progress,
     );
     if desk.is_stopping() {
-        return Err(SessionError::Interrupted { what: format!("stopped while {label}"), next: None }.into());
+        return Err(SessionError::Interrupted {
+            what: format!("stopped while {label}"),
+            next: None,
+        }
+        .into());
     }
     Ok(evaluation?)
 }
@@ -79,10 +105,17 @@ fn score(desk: &Desk, data: &LoadedData, settings: &Settings, who: &str) -> Resu
 impl Scores {
     /// The answer to `%eval`; only labels have an accuracy.
     pub fn table(&self) -> Table {
-        let all: Vec<_> = self.base.iter().chain(self.adapter.iter().map(|(_, _, evaluation)| evaluation)).collect();
+        let all: Vec<_> = self
+            .base
+            .iter()
+            .chain(self.adapter.iter().map(|(_, _, evaluation)| evaluation))
+            .collect();
         let labelled = all.iter().any(|evaluation| evaluation.accuracy.is_some());
-        let headers: &[&str] =
-            if labelled { &["model", "#loss", "#perplexity", "#examples", "#accuracy"] } else { &["model", "#loss", "#perplexity", "#examples"] };
+        let headers: &[&str] = if labelled {
+            &["model", "#loss", "#perplexity", "#examples", "#accuracy"]
+        } else {
+            &["model", "#loss", "#perplexity", "#examples"]
+        };
         let mut table = Table::new(format!("{}, {} split", self.data, self.split), headers);
         if let Some(base) = &self.base {
             table.row(row(Cell::Text("base".to_owned()), base));
@@ -90,14 +123,28 @@ impl Scores {
         if let Some((name, verb, evaluation)) = &self.adapter {
             table.row(row(Cell::Strong(format!("{name} ({verb})")), evaluation));
         }
-        if let Some((majority, examples)) = all.iter().find_map(|evaluation| Some((evaluation.majority?, evaluation.examples))) {
+        if let Some((majority, examples)) =
+            all.iter().find_map(|evaluation| Some((evaluation.majority?, evaluation.examples)))
+        {
             let examples = Cell::Integer(examples as i64);
-            table.row(vec![Cell::Text("majority class".to_owned()), Cell::Empty, Cell::Empty, examples, Cell::Percent(majority, 1)]);
+            table.row(vec![
+                Cell::Text("majority class".to_owned()),
+                Cell::Empty,
+                Cell::Empty,
+                examples,
+                Cell::Percent(majority, 1),
+            ]);
         }
         if let Some(first) = all.first() {
             table.footer.push(match self.classifies {
-                true => format!("loss in nats per example, over {}", counted(first.examples as usize, "example")),
-                false => format!("loss in nats per token, over {} of completions", counted(first.tokens as usize, "token")),
+                true => format!(
+                    "loss in nats per example, over {}",
+                    counted(first.examples as usize, "example")
+                ),
+                false => format!(
+                    "loss in nats per token, over {} of completions",
+                    counted(first.tokens as usize, "token")
+                ),
             });
         }
         table
@@ -105,7 +152,12 @@ impl Scores {
 }
 
 fn row(name: Cell, evaluation: &Evaluation) -> Vec<Cell> {
-    let mut cells = vec![name, Cell::Float(evaluation.loss, 3), Cell::Float(evaluation.perplexity, 2), Cell::Integer(evaluation.examples as i64)];
+    let mut cells = vec![
+        name,
+        Cell::Float(evaluation.loss, 3),
+        Cell::Float(evaluation.perplexity, 2),
+        Cell::Integer(evaluation.examples as i64),
+    ];
     cells.extend(evaluation.accuracy.map(|accuracy| Cell::Percent(accuracy, 1)));
     cells
 }

@@ -21,7 +21,11 @@ use crate::{
 ///
 /// # Errors
 /// [`crate::SessionError::NoModel`], [`crate::SessionError::NoDomain`] where nobody says what the model knew before, and those of [`ablate::ablate`].
-pub fn forgetting(desk: &Desk, methods: &[String], keys: &[(String, String)]) -> Result<Compared, Failure> {
+pub fn forgetting(
+    desk: &Desk,
+    methods: &[String],
+    keys: &[(String, String)],
+) -> Result<Compared, Failure> {
     if methods.is_empty() && keys.iter().all(|(key, _)| key != "methods") {
         return Ok(Compared::of(measured(desk, Ablation::measurement(keys)?)?));
     }
@@ -33,17 +37,28 @@ fn measured(desk: &Desk, settings: Settings) -> Result<Table, Failure> {
     let state = desk.state();
     let model = state.model()?;
     let settings = Domain::wanted(&state, settings)?;
-    let Some(domain) = Domain::named(desk, &state, &settings)? else { unreachable!("invariant: `wanted` has put one in") };
+    let Some(domain) = Domain::named(desk, &state, &settings)? else {
+        unreachable!("invariant: `wanted` has put one in")
+    };
     let name = &domain.data.dataset.name;
-    let mut table = Table::new(format!("what is remembered of {name}"), &["model", "#loss", "#perplexity", "#forgotten"]);
+    let mut table = Table::new(
+        format!("what is remembered of {name}"),
+        &["model", "#loss", "#perplexity", "#forgotten"],
+    );
     let _bare = Bare::new(&state)?;
     let before = domain.loss(desk, "the base")?;
-    let mut add = |who: Cell, loss: f64, lost: Cell| table.row(vec![who, Cell::Float(loss, 3), Cell::Float(loss.exp(), 1), lost]);
+    let mut add = |who: Cell, loss: f64, lost: Cell| {
+        table.row(vec![who, Cell::Float(loss, 3), Cell::Float(loss.exp(), 1), lost])
+    };
     add(Cell::Text("base".to_owned()), before, Cell::Empty);
     for attached in &state.adapters {
         let _alone = Alone::new(&model, attached)?;
         let after = domain.loss(desk, attached.adapter.name())?;
-        add(Cell::Strong(format!("{} ({})", attached.adapter.name(), attached.adapter.spec().verb)), after, Cell::Float(after - before, 3));
+        add(
+            Cell::Strong(format!("{} ({})", attached.adapter.name(), attached.adapter.spec().verb)),
+            after,
+            Cell::Float(after - before, 3),
+        );
     }
     table.footer.push(format!(
         "nats a token on {} validation examples of {name}, each adapter alone at its scale",

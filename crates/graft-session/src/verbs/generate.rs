@@ -21,7 +21,12 @@ pub fn quietly(desk: &Desk, prompt: &str, settings: &Settings) -> Result<Generat
     continuation(desk, prompt, settings, &|_| {})
 }
 
-fn continuation(desk: &Desk, prompt: &str, settings: &Settings, heard: &dyn Fn(&str)) -> Result<Generated, Failure> {
+fn continuation(
+    desk: &Desk,
+    prompt: &str,
+    settings: &Settings,
+    heard: &dyn Fn(&str),
+) -> Result<Generated, Failure> {
     settings.check(training::GENERATE)?;
     let state = desk.state();
     let model = state.model()?;
@@ -32,7 +37,13 @@ fn continuation(desk: &Desk, prompt: &str, settings: &Settings, heard: &dyn Fn(&
         }
         !desk.is_stopping()
     };
-    let generated = write(model.loaded.model.as_ref(), &model.loaded.tokenizer, prompt, &options, &mut on_text)?;
+    let generated = write(
+        model.loaded.model.as_ref(),
+        &model.loaded.tokenizer,
+        prompt,
+        &options,
+        &mut on_text,
+    )?;
     if desk.is_stopping() {
         let what = format!("stopped after {} tokens", generated.tokens);
         return Err(SessionError::Interrupted { what, next: None }.into());
@@ -42,5 +53,9 @@ fn continuation(desk: &Desk, prompt: &str, settings: &Settings, heard: &dyn Fn(&
 
 /// The answer to `%generate`.
 pub fn reply(generated: Generated) -> Reply {
-    Reply::one(Block::Generated { prompt: generated.prompt, text: generated.text, pieces: generated.pieces })
+    Reply::one(Block::Generated {
+        prompt: generated.prompt,
+        text: generated.text,
+        pieces: generated.pieces,
+    })
 }

@@ -23,23 +23,35 @@ const LOOK: Duration = Duration::from_millis(250);
 /// # Errors
 /// None yet.
 pub fn table(desk: &Desk) -> Result<Table, Failure> {
-    let mut table = Table::new("trainings in the background", &["run", "state", "#step", "#of", "#loss", "#seconds"]);
+    let mut table = Table::new(
+        "trainings in the background",
+        &["run", "state", "#step", "#of", "#loss", "#seconds"],
+    );
     for report in desk.background().iter().rev() {
         if report.run == COMPARISON {
             let (_, done, total) = report.progress;
-            let mut row = vec![Cell::Text(report.run.clone()), Cell::Text(state(report)), Cell::Integer(done as i64), Cell::Integer(total as i64)];
+            let mut row = vec![
+                Cell::Text(report.run.clone()),
+                Cell::Text(state(report)),
+                Cell::Integer(done as i64),
+                Cell::Integer(total as i64),
+            ];
             row.resize(table.columns.len(), Cell::Empty);
             table.row(row);
             continue;
         }
-        let record = folder(Some(&report.run)).and_then(|folder| Ok(folder.record()?)).unwrap_or_default();
+        let record =
+            folder(Some(&report.run)).and_then(|folder| Ok(folder.record()?)).unwrap_or_default();
         let last = record.steps.last();
         let mut row = vec![Cell::Text(report.run.clone()), Cell::Text(state(report))];
         row.extend([
             last.map_or(Cell::Integer(0), |step| Cell::Integer(step.step as i64)),
             planned(&record).map_or(Cell::Empty, |steps| Cell::Integer(steps as i64)),
         ]);
-        row.extend([last.map_or(Cell::Empty, |step| Cell::Float(step.loss, 3)), last.map_or(Cell::Empty, |step| Cell::Float(step.elapsed_seconds, 1))]);
+        row.extend([
+            last.map_or(Cell::Empty, |step| Cell::Float(step.loss, 3)),
+            last.map_or(Cell::Empty, |step| Cell::Float(step.elapsed_seconds, 1)),
+        ]);
         table.row(row);
     }
     if table.rows.is_empty() {
@@ -70,7 +82,10 @@ pub fn stop(desk: &Desk) -> Result<String, Failure> {
             .to_owned());
     }
     let step = folder(Some(&report.run))?.record()?.steps.last().map_or(0, |step| step.step);
-    Ok(format!("`{}` has stopped after step {step}; model, adapter and curve are kept, and `%resume {}` goes on", report.run, report.run))
+    Ok(format!(
+        "`{}` has stopped after step {step}; model, adapter and curve are kept, and `%resume {}` goes on",
+        report.run, report.run
+    ))
 }
 
 /// Shows the curve of a run from its ledger, and goes on showing it while it is trained in the background.
@@ -87,7 +102,10 @@ pub fn watch(desk: &Desk, run: Option<&str>) -> Result<Reply, Failure> {
     desk.emit(Event::RunStarted(started(&name, &seen)));
     while is_running(desk, &name) {
         if desk.is_stopping() {
-            let (what, next) = (format!("stopped watching; `{name}` goes on"), Some("`%watch` looks again, `%stop` ends it".to_owned()));
+            let (what, next) = (
+                format!("stopped watching; `{name}` goes on"),
+                Some("`%watch` looks again, `%stop` ends it".to_owned()),
+            );
             return Err(SessionError::Interrupted { what, next }.into());
         }
         std::thread::sleep(LOOK);
@@ -104,13 +122,22 @@ pub fn watch(desk: &Desk, run: Option<&str>) -> Result<Reply, Failure> {
 /// Shows how the comparison in the background stands until it ends, then its answer.
 fn watch_comparison(desk: &Desk) -> Result<Reply, Failure> {
     loop {
-        let report = desk.background().into_iter().rfind(|report| report.run == COMPARISON).ok_or(SessionError::NoBackground)?;
+        let report = desk
+            .background()
+            .into_iter()
+            .rfind(|report| report.run == COMPARISON)
+            .ok_or(SessionError::NoBackground)?;
         if !report.is_running {
             // One that was stopped, or has failed, still shows how far it came.
-            return Ok(Reply { blocks: report.standing.clone().into_iter().chain(said(report)).collect() });
+            return Ok(Reply {
+                blocks: report.standing.clone().into_iter().chain(said(report)).collect(),
+            });
         }
         if desk.is_stopping() {
-            let (what, next) = ("stopped watching; the comparison goes on".to_owned(), Some("`%watch` looks again, `%stop` ends it".to_owned()));
+            let (what, next) = (
+                "stopped watching; the comparison goes on".to_owned(),
+                Some("`%watch` looks again, `%stop` ends it".to_owned()),
+            );
             return Err(SessionError::Interrupted { what, next }.into());
         }
         let (label, done, total) = report.progress;
@@ -123,7 +150,13 @@ fn watch_comparison(desk: &Desk) -> Result<Reply, Failure> {
 /// What a run has said beside its curve, and why it failed.
 fn said(report: Report) -> Vec<Block> {
     let failure = report.failure.filter(|failure| failure.code != "session::interrupted");
-    report.notes.into_iter().chain(failure.map(|failure| Block::Note(graft_protocol::Level::Warning, failure.to_string()))).collect()
+    report
+        .notes
+        .into_iter()
+        .chain(
+            failure.map(|failure| Block::Note(graft_protocol::Level::Warning, failure.to_string())),
+        )
+        .collect()
 }
 
 fn is_running(desk: &Desk, run: &str) -> bool {
@@ -134,7 +167,10 @@ fn is_running(desk: &Desk, run: &str) -> bool {
 fn show_new(desk: &Desk, seen: &mut RunRecord, now: RunRecord) {
     let last = seen.steps.last().map_or(0, |step| step.step);
     now.steps.iter().filter(|step| step.step > last).for_each(|step| desk.emit(Event::Step(*step)));
-    now.validations.iter().skip(seen.validations.len()).for_each(|validation| desk.emit(Event::Validation(*validation)));
+    now.validations
+        .iter()
+        .skip(seen.validations.len())
+        .for_each(|validation| desk.emit(Event::Validation(*validation)));
     *seen = now;
 }
 

@@ -47,20 +47,33 @@ pub(crate) fn file(names: Option<&[String]>) -> (&'static str, Option<Vec<u8>>) 
 ///
 /// # Errors
 /// In words, where the file cannot be used.
-pub(crate) fn of_adapter(folder: &Path, model: &LoadedModel) -> Result<Option<Vec<String>>, String> {
-    let Task::SequenceClassification { labels } = model.loaded.model.task() else { return Ok(None) };
+pub(crate) fn of_adapter(
+    folder: &Path,
+    model: &LoadedModel,
+) -> Result<Option<Vec<String>>, String> {
+    let Task::SequenceClassification { labels } = model.loaded.model.task() else {
+        return Ok(None);
+    };
     let path = atomic_folder::locate(folder, FILE);
     if !path.is_file() {
         let own = model.loaded.model.label_names().and_then(LabelNames::get);
-        return Ok(own.map(|names| names.to_vec()).or_else(|| Some((0..labels).map(|class| format!("LABEL_{class}")).collect())));
+        return Ok(own
+            .map(|names| names.to_vec())
+            .or_else(|| Some((0..labels).map(|class| format!("LABEL_{class}")).collect())));
     }
-    let unusable = |problem: String| format!("the class names in `{}` are not used: {problem}", path.display());
+    let unusable = |problem: String| {
+        format!("the class names in `{}` are not used: {problem}", path.display())
+    };
     let mut text = String::new();
     let file = std::fs::File::open(&path).map_err(|error| unusable(error.to_string()))?;
     file.take(LARGEST).read_to_string(&mut text).map_err(|error| unusable(error.to_string()))?;
-    let value: Value = serde_json::from_str(&text).map_err(|error| unusable(format!("it is not JSON ({error})")))?;
-    let name = |class: usize| value.get("id2label")?.get(class.to_string())?.as_str().map(str::to_owned);
+    let value: Value = serde_json::from_str(&text)
+        .map_err(|error| unusable(format!("it is not JSON ({error})")))?;
+    let name =
+        |class: usize| value.get("id2label")?.get(class.to_string())?.as_str().map(str::to_owned);
     let names: Option<Vec<String>> = (0..labels).map(name).collect();
     let count = value.get("id2label").and_then(Value::as_object).map_or(0, serde_json::Map::len);
-    names.filter(|names| names.len() == count).map(Some).ok_or_else(|| unusable(format!("expected an `id2label` with {labels} names, found {count}")))
+    names.filter(|names| names.len() == count).map(Some).ok_or_else(|| {
+        unusable(format!("expected an `id2label` with {labels} names, found {count}"))
+    })
 }

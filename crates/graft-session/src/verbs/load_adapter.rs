@@ -24,10 +24,22 @@ pub fn load(desk: &Desk, directory: &str, name: Option<&str>) -> Result<AttachRe
     let path = Path::new(directory);
     // A run's folder, and each of its checkpoints, holds weights, but not as HF PEFT's files.
     let is_adapter = path.join("adapter_config.json").is_file();
-    if let Some(run) = [Some(path), path.parent()].into_iter().flatten().filter(|_| !is_adapter).find_map(RunFolder::at) {
-        return Err(SessionError::FolderOfRun { folder: directory.to_owned(), run: super::runs::called(&run) }.into());
+    if let Some(run) = [Some(path), path.parent()]
+        .into_iter()
+        .flatten()
+        .filter(|_| !is_adapter)
+        .find_map(RunFolder::at)
+    {
+        return Err(SessionError::FolderOfRun {
+            folder: directory.to_owned(),
+            run: super::runs::called(&run),
+        }
+        .into());
     }
-    let mut report = install(desk, &state, &model, name, Origin::folder(lasting(directory)), || Ok(graft_peft::load(&workbench(&state, &model), path, name)?))?;
+    let mut report =
+        install(desk, &state, &model, name, Origin::folder(lasting(directory)), || {
+            Ok(graft_peft::load(&workbench(&state, &model), path, name)?)
+        })?;
     match labels::of_adapter(path, &model) {
         Ok(names) => labels::put(desk, &report.attached, names),
         Err(problem) => report.notes.push((Level::Warning, problem)),

@@ -13,7 +13,13 @@ use super::{attach::adapter_wanted, runs::newest_memory, words::thousands};
 use crate::{Desk, SessionError, State, state::LoadedModel};
 
 /// Memory of consumer cards in GiB, each with one that has it.
-const CARDS: &[(u64, &str)] = &[(8, "RTX 4060"), (12, "RTX 3060"), (16, "RTX 4060 Ti"), (24, "RTX 3090, 4090"), (32, "RTX 5090")];
+const CARDS: &[(u64, &str)] = &[
+    (8, "RTX 4060"),
+    (12, "RTX 3060"),
+    (16, "RTX 4060 Ti"),
+    (24, "RTX 3090, 4090"),
+    (32, "RTX 5090"),
+];
 
 /// What QLoRA packs a base into.
 const FOUR_BITS: Quantization = Quantization::Nf4 { double: true };
@@ -36,12 +42,25 @@ fn of_session(desk: &Desk, settings: &Settings) -> Result<Table, Failure> {
     let attached = adapter_wanted(&state)?;
     let base = model.loaded.model.as_ref();
     let positions = base.shape().max_positions;
-    let tokens = whole(settings, "max_length").map_or(positions, |length| (length as usize).min(positions));
+    let tokens =
+        whole(settings, "max_length").map_or(positions, |length| (length as usize).min(positions));
     let recompute = settings.bool(MEMORY, "gradient_checkpointing");
     let (validation, validated) = validation(&state, &model, tokens, rows(settings));
-    let sizes = Sizes { rows: rows(settings), tokens, added: attached.adapter.trainable_parameters(), recompute, validation, ..of_model(base) };
+    let sizes = Sizes {
+        rows: rows(settings),
+        tokens,
+        added: attached.adapter.trainable_parameters(),
+        recompute,
+        validation,
+        ..of_model(base)
+    };
     let label = format!("{} ({})", attached.adapter.name(), attached.adapter.spec().verb);
-    let mut table = compared(&format!("memory of training {}", model.source), &label, &sizes, &packed(base, &sizes, FOUR_BITS));
+    let mut table = compared(
+        &format!("memory of training {}", model.source),
+        &label,
+        &sizes,
+        &packed(base, &sizes, FOUR_BITS),
+    );
     if let Some(data) = validated {
         let bytes = thousands(Memory::of_validation(&sizes).div_ceil(1_000_000));
         table.footer.push(format!("a validation on {data} takes {bytes} MB of activations and logits, and what is more than a step takes counts as temporary"));
@@ -64,11 +83,26 @@ fn of_session(desk: &Desk, settings: &Settings) -> Result<Table, Failure> {
 }
 
 /// The largest pass of a validation on the current data, and their name; none where there is nothing to validate on.
-fn validation(state: &State, model: &LoadedModel, tokens: usize, rows: usize) -> (LargestPass, Option<String>) {
+fn validation(
+    state: &State,
+    model: &LoadedModel,
+    tokens: usize,
+    rows: usize,
+) -> (LargestPass, Option<String>) {
     let Ok(data) = state.data(None) else { return (LargestPass::default(), None) };
     let examples = TrainConfig::from_settings(&Settings::default(), 0.0, 0).eval_examples;
-    let request = Request { split: SplitName::Validation, examples, batch: rows.max(VALIDATION_BATCH), max_length: Some(tokens) };
-    let evaluator = Evaluator::new(model.loaded.model.as_ref(), model.loaded.tokenizer.as_ref(), &data.dataset, request);
+    let request = Request {
+        split: SplitName::Validation,
+        examples,
+        batch: rows.max(VALIDATION_BATCH),
+        max_length: Some(tokens),
+    };
+    let evaluator = Evaluator::new(
+        model.loaded.model.as_ref(),
+        model.loaded.tokenizer.as_ref(),
+        &data.dataset,
+        request,
+    );
     // Data that this model cannot be validated on say so when it is trained.
     match evaluator.and_then(|evaluator| evaluator.largest_pass()) {
         Ok(largest) => (largest, Some(data.dataset.name.clone())),
@@ -77,7 +111,10 @@ fn validation(state: &State, model: &LoadedModel, tokens: usize, rows: usize) ->
 }
 
 fn of_published(name: &str, settings: &Settings) -> Result<Table, Failure> {
-    let model: Published = published(name).ok_or_else(|| SessionError::UnknownShape { name: name.to_owned(), known: owned(&published_names()) })?;
+    let model: Published = published(name).ok_or_else(|| SessionError::UnknownShape {
+        name: name.to_owned(),
+        known: owned(&published_names()),
+    })?;
     let (shape, rank) = (model.shape(), whole(settings, "r").unwrap_or(16));
     let (bytes_each, packed) = match settings.text(MEMORY, "dtype").as_deref() {
         Some("f32") => (4, None),
@@ -105,10 +142,23 @@ fn of_published(name: &str, settings: &Settings) -> Result<Table, Failure> {
         inside_blocks: true,
         before_feed_forward: 0,
     };
-    let four_bits = Sizes { kept: model.bytes(bytes_each, Some(FOUR_BITS)), widened: 4 * model.largest(), ..sizes };
-    let mut table = compared(&format!("memory of training {}", model.name), &format!("lora r={rank} all-linear"), &sizes, &four_bits);
+    let four_bits = Sizes {
+        kept: model.bytes(bytes_each, Some(FOUR_BITS)),
+        widened: 4 * model.largest(),
+        ..sizes
+    };
+    let mut table = compared(
+        &format!("memory of training {}", model.name),
+        &format!("lora r={rank} all-linear"),
+        &sizes,
+        &four_bits,
+    );
     let total = Memory::predict(&sizes).total();
-    let cards: Vec<_> = CARDS.iter().filter(|(size, _)| total <= size << 30).map(|(size, card)| format!("{size} GB ({card})")).collect();
+    let cards: Vec<_> = CARDS
+        .iter()
+        .filter(|(size, _)| total <= size << 30)
+        .map(|(size, card)| format!("{size} GB ({card})"))
+        .collect();
     table.footer.push(if cards.is_empty() {
         "larger than every consumer card".to_owned()
     } else {
@@ -121,15 +171,39 @@ fn of_published(name: &str, settings: &Settings) -> Result<Table, Failure> {
 fn compared(title: &str, label: &str, sizes: &Sizes<'_>, four_bits: &Sizes<'_>) -> Table {
     let memory = Memory::predict(sizes);
     let packed = Memory::predict(four_bits);
-    let full = Memory::predict(&Sizes { added: 0, opened: sizes.parameters, adapters: Kept::default(), untouched: 0, inside_blocks: true, ..*sizes });
-    let mut table = Table::new(title, &["part", &format!("#{label}"), "#share", "", "#on a 4-bit base", "#full fine-tuning"]);
-    for (((name, bytes), (_, packed)), (_, opened)) in memory.parts().into_iter().zip(packed.parts()).zip(full.parts()) {
+    let full = Memory::predict(&Sizes {
+        added: 0,
+        opened: sizes.parameters,
+        adapters: Kept::default(),
+        untouched: 0,
+        inside_blocks: true,
+        ..*sizes
+    });
+    let mut table = Table::new(
+        title,
+        &["part", &format!("#{label}"), "#share", "", "#on a 4-bit base", "#full fine-tuning"],
+    );
+    for (((name, bytes), (_, packed)), (_, opened)) in
+        memory.parts().into_iter().zip(packed.parts()).zip(full.parts())
+    {
         let share = bytes as f64 / memory.total() as f64;
         let bar = "█".repeat((20.0 * share).round() as usize);
-        let cells = [Cell::Bytes(bytes), Cell::Percent(share, 0), Cell::Text(bar), Cell::Bytes(packed), Cell::Bytes(opened)];
+        let cells = [
+            Cell::Bytes(bytes),
+            Cell::Percent(share, 0),
+            Cell::Text(bar),
+            Cell::Bytes(packed),
+            Cell::Bytes(opened),
+        ];
         table.row([Cell::Text(name.to_owned())].into_iter().chain(cells).collect());
     }
-    let totals = [Cell::Bytes(memory.total()), Cell::Empty, Cell::Empty, Cell::Bytes(packed.total()), Cell::Bytes(full.total())];
+    let totals = [
+        Cell::Bytes(memory.total()),
+        Cell::Empty,
+        Cell::Empty,
+        Cell::Bytes(packed.total()),
+        Cell::Bytes(full.total()),
+    ];
     table.row([Cell::Strong("together".to_owned())].into_iter().chain(totals).collect());
     table.footer.push(format!(
         "{} parameters of {:.2} bytes, {} trained; {} x {} tokens, activations as on the processor",

@@ -51,7 +51,11 @@ pub(crate) fn put(desk: &Desk, model: Arc<LoadedModel>) -> ModelReport {
 }
 
 /// Reads a model without making it the current one; the stop button ends it at the next weight or piece of a download.
-pub(crate) fn open(desk: &Desk, source: &str, settings: &Settings) -> Result<Arc<LoadedModel>, Failure> {
+pub(crate) fn open(
+    desk: &Desk,
+    source: &str,
+    settings: &Settings,
+) -> Result<Arc<LoadedModel>, Failure> {
     let mut progress = |label: &str, done: u64, total: u64| {
         if desk.is_stopping() {
             // The only way out of a load. It is no panic: nothing is printed, and what has been read is dropped.
@@ -60,9 +64,15 @@ pub(crate) fn open(desk: &Desk, source: &str, settings: &Settings) -> Result<Arc
         desk.emit(Event::Progress { label: label.to_owned(), done, total });
     };
     let device = desk.state().device.clone();
-    match catch_unwind(AssertUnwindSafe(|| graft_models::load(source, settings, &device, &mut progress))) {
+    match catch_unwind(AssertUnwindSafe(|| {
+        graft_models::load(source, settings, &device, &mut progress)
+    })) {
         Ok(loaded) => Ok(Arc::new(LoadedModel::new(loaded?, source.to_owned(), settings.clone()))),
-        Err(payload) if payload.is::<Stopped>() => Err(SessionError::Interrupted { what: format!("stopped while loading `{source}`"), next: None }.into()),
+        Err(payload) if payload.is::<Stopped>() => Err(SessionError::Interrupted {
+            what: format!("stopped while loading `{source}`"),
+            next: None,
+        }
+        .into()),
         Err(payload) => resume_unwind(payload),
     }
 }
@@ -79,22 +89,48 @@ pub fn save(desk: &Desk, directory: &str, settings: &Settings) -> Result<String,
     let state = desk.state();
     let model = state.model()?;
     let base = model.loaded.model.as_ref();
-    let beside = state.adapters.iter().find(|attached| attached.adapter.is_active(base) && !attached.adapter.is_merged());
+    let beside = state
+        .adapters
+        .iter()
+        .find(|attached| attached.adapter.is_active(base) && !attached.adapter.is_merged());
     if let Some(attached) = beside {
-        return Err(SessionError::ActsBeside { name: attached.adapter.name().to_owned(), method: attached.adapter.spec().verb }.into());
+        return Err(SessionError::ActsBeside {
+            name: attached.adapter.name().to_owned(),
+            method: attached.adapter.spec().verb,
+        }
+        .into());
     }
     let dtype = match settings.text(training::MODEL_SAVE, "dtype").as_deref() {
         Some("bf16") => DType::BF16,
         Some("f16") => DType::F16,
         _ => DType::F32,
     };
-    let files = graft_models::save_loaded(Path::new(directory), &SavedModel { loaded: &model.loaded, dtype })?;
-    let others: Vec<_> = files.into_iter().filter(|name| !["config.json", "model.safetensors"].contains(&name.as_str())).collect();
-    let merged: Vec<_> = state.adapters.iter().map(|attached| &attached.adapter).filter(|adapter| adapter.is_merged() && adapter.is_active(base)).collect();
+    let files = graft_models::save_loaded(
+        Path::new(directory),
+        &SavedModel { loaded: &model.loaded, dtype },
+    )?;
+    let others: Vec<_> = files
+        .into_iter()
+        .filter(|name| !["config.json", "model.safetensors"].contains(&name.as_str()))
+        .collect();
+    let merged: Vec<_> = state
+        .adapters
+        .iter()
+        .map(|attached| &attached.adapter)
+        .filter(|adapter| adapter.is_merged() && adapter.is_active(base))
+        .collect();
     let names: Vec<_> = merged.iter().map(|adapter| adapter.name().to_owned()).collect();
-    let inside = if names.is_empty() { "the base as it is".to_owned() } else { format!("with {} merged into the weights", quoted(&names)) };
+    let inside = if names.is_empty() {
+        "the base as it is".to_owned()
+    } else {
+        format!("with {} merged into the weights", quoted(&names))
+    };
     let is_nf4 = |linear: &&graft_nn::Linear| matches!(linear.weight().weight(), Weight::Packed(packed) if packed.name() == "nf4" && !linear.fan_in_fan_out());
-    let packed = if graft_nn::packable(base).iter().any(is_nf4) { "nf4 as bitsandbytes packs it, the rest " } else { "" };
+    let packed = if graft_nn::packable(base).iter().any(is_nf4) {
+        "nf4 as bitsandbytes packs it, the rest "
+    } else {
+        ""
+    };
     Ok(format!(
         "`{}` is saved in `{directory}`, {inside}: config.json, model.safetensors as {packed}{}, {}; transformers loads it",
         model.source,
@@ -106,7 +142,8 @@ pub fn save(desk: &Desk, directory: &str, settings: &Settings) -> Result<String,
 /// The dropout of the base model that training leaves out, such as `hidden_dropout_prob=0.1`; none without any.
 fn unapplied_dropout(model: &LoadedModel) -> Option<String> {
     let dropout = graft_models::unapplied_dropout(&model.loaded.config_json);
-    let named: Vec<_> = dropout.iter().map(|(key, probability)| format!("{key}={probability}")).collect();
+    let named: Vec<_> =
+        dropout.iter().map(|(key, probability)| format!("{key}={probability}")).collect();
     (!named.is_empty()).then(|| named.join(", "))
 }
 
@@ -116,16 +153,26 @@ fn unapplied_dropout(model: &LoadedModel) -> Option<String> {
 /// [`crate::SessionError::NoModel`].
 pub fn card(desk: &Desk) -> Result<Card, Failure> {
     let model = desk.state().model()?;
-    let text = model.loaded.card.as_deref().map(|card| without_front_matter(card).trim().to_owned());
+    let text =
+        model.loaded.card.as_deref().map(|card| without_front_matter(card).trim().to_owned());
     Ok(Card { facts: facts(&model), text })
 }
 
 fn what_goes(state: &State) -> Option<String> {
     let old = state.model.as_ref()?;
-    let adapters: Vec<_> = state.adapters.iter().map(|attached| attached.adapter.name().to_owned()).collect();
+    let adapters: Vec<_> =
+        state.adapters.iter().map(|attached| attached.adapter.name().to_owned()).collect();
     let trained = state.adapters.iter().filter(|attached| attached.trained_steps() > 0);
-    let ways: Vec<_> = trained.map(|attached| format!("; `{}`: {}", attached.adapter.name(), super::runs::way_back(attached))).collect();
-    let load = if ways.is_empty() { String::new() } else { format!(", after {}", super::runs::load_line(&old.source, &old.settings)) };
+    let ways: Vec<_> = trained
+        .map(|attached| {
+            format!("; `{}`: {}", attached.adapter.name(), super::runs::way_back(attached))
+        })
+        .collect();
+    let load = if ways.is_empty() {
+        String::new()
+    } else {
+        format!(", after {}", super::runs::load_line(&old.source, &old.settings))
+    };
     Some(match adapters.is_empty() {
         true => format!("it takes the place of `{}`", old.source),
         false => format!(
@@ -142,14 +189,21 @@ fn what_goes(state: &State) -> Option<String> {
 fn read_from(source: &Path) -> String {
     let assets = graft_models::assets();
     let assets = std::path::absolute(&assets).unwrap_or(assets);
-    if source.starts_with(assets) { "Graft itself".to_owned() } else { source.display().to_string() }
+    if source.starts_with(assets) {
+        "Graft itself".to_owned()
+    } else {
+        source.display().to_string()
+    }
 }
 
 fn facts(model: &LoadedModel) -> Table {
     let loaded = &model.loaded;
     let shape = loaded.model.shape();
     let context = format!("{} tokens", thousands(shape.max_positions as u64));
-    let heads = format!("{} of width {}, {} for keys and values", shape.heads, shape.head_dim, shape.kv_heads);
+    let heads = format!(
+        "{} of width {}, {} for keys and values",
+        shape.heads, shape.head_dim, shape.kv_heads
+    );
     let rows = [
         ("family", shape.family.clone()),
         ("parameters", thousands(parameters(loaded.model.as_ref()))),
@@ -163,12 +217,16 @@ fn facts(model: &LoadedModel) -> Table {
         ("weights kept as", kept_as(loaded.model.as_ref())),
         ("read from", read_from(&loaded.source)),
     ];
-    let dropout = unapplied_dropout(model).map(|dropout| ("base dropout", format!("{dropout}; not applied in training")));
+    let dropout = unapplied_dropout(model)
+        .map(|dropout| ("base dropout", format!("{dropout}; not applied in training")));
     let mut table = Table::new(format!("model {}", model.source), &["fact", "value"]);
     for (fact, value) in rows.into_iter().chain(dropout) {
         table.row(vec![Cell::Text(fact.to_owned()), Cell::Text(value)]);
     }
-    table.row(vec![Cell::Text("memory of the weights".to_owned()), Cell::Bytes(kept_bytes(loaded.model.as_ref()))]);
+    table.row(vec![
+        Cell::Text("memory of the weights".to_owned()),
+        Cell::Bytes(kept_bytes(loaded.model.as_ref())),
+    ]);
     table
 }
 
@@ -200,7 +258,13 @@ impl ModelReport {
     /// The answer to `%model load`.
     pub fn reply(self) -> Reply {
         let mut blocks = vec![Block::Text(self.line())];
-        blocks.extend(self.model.loaded.warnings.iter().map(|warning| Block::Note(Level::Warning, warning.clone())));
+        blocks.extend(
+            self.model
+                .loaded
+                .warnings
+                .iter()
+                .map(|warning| Block::Note(Level::Warning, warning.clone())),
+        );
         blocks.extend(unapplied_dropout(&self.model).map(|dropout| {
             let note =
                 format!("the dropout of the base model ({dropout}) is not applied in training, unlike in Hugging Face's Trainer; an adapter's own dropout is");

@@ -12,5 +12,8 @@ pub fn table(desk: &Desk) -> Result<Table, Failure> {
     let state = desk.state();
     let model = state.model()?;
     let adapter = state.adapter_in_use();
-    Ok(graft_peft::parameter_table(model.loaded.model.as_ref(), adapter.as_ref().map(|attached| &attached.adapter)))
+    Ok(graft_peft::parameter_table(
+        model.loaded.model.as_ref(),
+        adapter.as_ref().map(|attached| &attached.adapter),
+    ))
 }

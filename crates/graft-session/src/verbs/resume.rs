@@ -33,7 +33,10 @@ pub fn resume(desk: &Desk, run: Option<&str>, settings: &Settings) -> Result<Tra
     // The training locks it; here it is said before anything is exchanged.
     drop(folder.lock()?);
     let Progress { header, step, .. } = newest(&folder)?;
-    if let Some(asked) = settings.text(TRAIN, "data").filter(|asked| settings.values.contains_key("data") && *asked != header.data) {
+    if let Some(asked) = settings
+        .text(TRAIN, "data")
+        .filter(|asked| settings.values.contains_key("data") && *asked != header.data)
+    {
         return Err(SessionError::OtherData { run: folder.name(), data: header.data, asked }.into());
     }
     if settings.text(TRAIN, "batch").as_deref() == Some(AUTO) {
@@ -58,7 +61,9 @@ pub fn resume(desk: &Desk, run: Option<&str>, settings: &Settings) -> Result<Tra
 
 pub(super) fn find(run: Option<&str>) -> Result<RunFolder, Failure> {
     RunFolder::open(&runs::base(), run).map_err(|error| match (error, run) {
-        (TrainError::NoRun { name, known }, Some(_)) => SessionError::UnknownRun { name, known }.into(),
+        (TrainError::NoRun { name, known }, Some(_)) => {
+            SessionError::UnknownRun { name, known }.into()
+        }
         (TrainError::NoRun { .. }, None) => SessionError::NoRun.into(),
         (other, _) => Failure::from(other),
     })
@@ -84,13 +89,18 @@ fn overlaid(old: &Settings, new: &Settings) -> Settings {
 
 /// The model of the run: the current one when its weights are the same, else loaded from where the run had it.
 pub(super) fn same_model(desk: &Desk, header: &RunHeader) -> Result<Arc<LoadedModel>, Failure> {
-    if let Some(current) = desk.state().model.clone().filter(|current| is_model_of(current, header)) {
+    if let Some(current) = desk.state().model.clone().filter(|current| is_model_of(current, header))
+    {
         return Ok(current);
     }
     header.model_settings.check(MODEL)?;
     let found = model::open(desk, &header.model, &header.model_settings)?;
     if found.loaded.content_hash != header.model_hash {
-        return Err(SessionError::OtherModel { run: header.run.clone(), model: header.model.clone() }.into());
+        return Err(SessionError::OtherModel {
+            run: header.run.clone(),
+            model: header.model.clone(),
+        }
+        .into());
     }
     let report = model::put(desk, found);
     desk.note(report.line());
@@ -99,7 +109,8 @@ pub(super) fn same_model(desk: &Desk, header: &RunHeader) -> Result<Arc<LoadedMo
 
 /// Whether a model has the weights that a run was made on, in the same number type.
 pub(super) fn is_model_of(model: &LoadedModel, header: &RunHeader) -> bool {
-    let same_type = || header.dtype.is_empty() || kept_as(model.loaded.model.as_ref()) == header.dtype;
+    let same_type =
+        || header.dtype.is_empty() || kept_as(model.loaded.model.as_ref()) == header.dtype;
     model.loaded.content_hash == header.model_hash && same_type()
 }
 
@@ -116,7 +127,11 @@ fn same_data(desk: &Desk, header: &RunHeader) -> Result<Arc<LoadedData>, Failure
     let dataset = data::open(&origin, &Control::from_flag(desk.stop_flag()))?;
     let found = dataset.content_fingerprint();
     if !is_same(&found) {
-        let place = if recorded.inline.is_some() { "the cell's text".to_owned() } else { format!("`{}`", recorded.source) };
+        let place = if recorded.inline.is_some() {
+            "the cell's text".to_owned()
+        } else {
+            format!("`{}`", recorded.source)
+        };
         let (run, data, expected) = (header.run.clone(), recorded.name, recorded.fingerprint);
         return Err(SessionError::ChangedData { run, data, place, expected, found }.into());
     }
@@ -140,10 +155,14 @@ fn same_adapter(desk: &Desk, header: &RunHeader, step: u64) -> Result<Arc<Attach
     let known = desk.state().adapter(&header.adapter).ok();
     let same_seed = |attached: &Attached| {
         let provenance = attached.provenance();
-        header.start.is_none() || (provenance.seed, &provenance.folder) == (header.adapter_seed, &header.adapter_folder)
+        header.start.is_none()
+            || (provenance.seed, &provenance.folder)
+                == (header.adapter_seed, &header.adapter_folder)
     };
     let same = |attached: &Arc<Attached>| {
-        attached.adapter.spec().verb == header.method && *attached.adapter.settings() == header.adapter_settings && same_seed(attached)
+        attached.adapter.spec().verb == header.method
+            && *attached.adapter.settings() == header.adapter_settings
+            && same_seed(attached)
     };
     let attached = match known.filter(same) {
         Some(attached) if attached.adapter.is_merged() => {
@@ -154,13 +173,21 @@ fn same_adapter(desk: &Desk, header: &RunHeader, step: u64) -> Result<Arc<Attach
         None => {
             let mut report = runs::attach_as_in(desk, header, step)?;
             desk.note(report.line());
-            std::mem::take(&mut report.notes).into_iter().for_each(|(level, text)| desk.emit(Event::Note { level, text }));
+            std::mem::take(&mut report.notes)
+                .into_iter()
+                .for_each(|(level, text)| desk.emit(Event::Note { level, text }));
             report.attached
         }
     };
-    let is_of_the_run = || matches!(attached.start().0, Start::Run { run, .. } if run == header.run);
+    let is_of_the_run =
+        || matches!(attached.start().0, Start::Run { run, .. } if run == header.run);
     if attached.trained_steps() > 0 && !is_of_the_run() {
-        desk.note(format!("the weights of `{}` are replaced with those of `{}`; {}", attached.adapter.name(), header.run, runs::way_back(&attached)));
+        desk.note(format!(
+            "the weights of `{}` are replaced with those of `{}`; {}",
+            attached.adapter.name(),
+            header.run,
+            runs::way_back(&attached)
+        ));
     }
     // One that is merged into the base would act along.
     adapter::choose(desk, &attached)?;

@@ -17,5 +17,7 @@ pub fn seed(desk: &Desk, seed: Option<u64>) -> Result<u64, Failure> {
 
 /// The answer to `%seed`.
 pub fn reply(seed: u64) -> Reply {
-    Reply::text(format!("seed {seed}: adapters, data order, dropout and sampling that have no seed of their own follow from it"))
+    Reply::text(format!(
+        "seed {seed}: adapters, data order, dropout and sampling that have no seed of their own follow from it"
+    ))
 }

@@ -23,9 +23,16 @@ impl<'a> DataInputs<'a> {
     ///
     /// # Errors
     /// Those of encoding the data.
-    pub(crate) fn new(desk: &Desk, state: &State, model: &LoadedModel, data: &'a LoadedData, tokenizer: &'a dyn TokenEncoder) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        desk: &Desk,
+        state: &State,
+        model: &LoadedModel,
+        data: &'a LoadedData,
+        tokenizer: &'a dyn TokenEncoder,
+    ) -> Result<Self, Failure> {
         let config = TrainConfig::from_settings(&Settings::default(), 1e-3, state.seed);
-        let examples = Examples::new(model.loaded.model.as_ref(), tokenizer, &data.dataset, &config)?;
+        let examples =
+            Examples::new(model.loaded.model.as_ref(), tokenizer, &data.dataset, &config)?;
         Ok(Self { examples, device: state.device.clone(), control: desk.control() })
     }
 }
@@ -34,11 +41,20 @@ impl Inputs for DataInputs<'_> {
     fn batch(&self, index: u64) -> Result<InputBatch, PeftError> {
         self.control.pause();
         if self.control.is_stopped() {
-            return Err(PeftError::Settings(SessionError::Interrupted { what: "stopped before anything was attached".to_owned(), next: None }.into()));
+            return Err(PeftError::Settings(
+                SessionError::Interrupted {
+                    what: "stopped before anything was attached".to_owned(),
+                    next: None,
+                }
+                .into(),
+            ));
         }
         let failed = |error: graft_train::TrainError| PeftError::Settings(error.into());
         let batch = self.examples.micro_batch(index).map_err(failed)?;
-        Ok(InputBatch { ids: batch.ids_tensor(&self.device).map_err(failed)?, mask: batch.mask_tensor(&self.device).map_err(failed)? })
+        Ok(InputBatch {
+            ids: batch.ids_tensor(&self.device).map_err(failed)?,
+            mask: batch.mask_tensor(&self.device).map_err(failed)?,
+        })
     }
 }
 

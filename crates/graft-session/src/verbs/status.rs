@@ -34,7 +34,12 @@ fn model(state: &State) -> String {
         None => "none: `%model load tiny`".to_owned(),
         Some(model) => {
             let base = model.loaded.model.as_ref();
-            format!("{} ({}, {} parameters)", model.source, base.shape().family, thousands(parameters(base)))
+            format!(
+                "{} ({}, {} parameters)",
+                model.source,
+                base.shape().family,
+                thousands(parameters(base))
+            )
         }
     }
 }
@@ -45,7 +50,11 @@ fn adapters(state: &State) -> String {
     }
     let one = |attached: &Attached| {
         let (name, verb) = (attached.adapter.name(), attached.adapter.spec().verb);
-        if state.is_acting(attached) { format!("{name} ({verb}, in use)") } else { format!("{name} ({verb})") }
+        if state.is_acting(attached) {
+            format!("{name} ({verb}, in use)")
+        } else {
+            format!("{name} ({verb})")
+        }
     };
     state.adapters.iter().map(|attached| one(attached)).collect::<Vec<_>>().join(", ")
 }
@@ -54,7 +63,11 @@ fn data(state: &State) -> String {
     let mut names = state.data.iter().map(|data| data.dataset.name.as_str());
     let Some(current) = names.next() else { return "none: `%data load which-book`".to_owned() };
     let others: Vec<_> = names.collect();
-    if others.is_empty() { current.to_owned() } else { format!("{current} (current), {}", others.join(", ")) }
+    if others.is_empty() {
+        current.to_owned()
+    } else {
+        format!("{current} (current), {}", others.join(", "))
+    }
 }
 
 fn runs(state: &State) -> String {

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use graft_nn::{TokenEncoder, Trainable};
-use graft_protocol::{AUTO, Event, Failure, Reply, RunEnded, RunOutcome, Settings, Value, methods::MethodSpec, training::TRAIN};
+use graft_protocol::{
+    AUTO, Event, Failure, Reply, RunEnded, RunOutcome, Settings, Value, methods::MethodSpec,
+    training::TRAIN,
+};
 use graft_train::{
     Accompanied, Control, Job, TrainConfig, TrainError, fit, label_map, largest_batch,
     runs::{RunFolder, RunHeader, Start},
@@ -45,27 +48,46 @@ pub(crate) struct Plan {
 /// # Errors
 /// [`SessionError::NoModel`], [`SessionError::NoData`], [`SessionError::NoAdapter`], those of [`attach::attach`] and [`graft_train::fit()`];
 /// [`SessionError::Interrupted`] when the user stopped it, with everything kept.
-pub fn train(desk: &Desk, attach: Option<&(String, Settings)>, settings: &Settings) -> Result<Trained, Failure> {
+pub fn train(
+    desk: &Desk,
+    attach: Option<&(String, Settings)>,
+    settings: &Settings,
+) -> Result<Trained, Failure> {
     settings.check(TRAIN)?;
     let state = desk.state();
     let model = state.model()?;
     let data = state.data(settings.text(TRAIN, "data").as_deref())?;
     if let Some((method, keys)) = attach {
-        let report = attach::attach_for(desk, method, keys, settings.text(TRAIN, "data").as_deref())?;
+        let report =
+            attach::attach_for(desk, method, keys, settings.text(TRAIN, "data").as_deref())?;
         desk.note(report.line());
     }
     let state = desk.state();
     let attached = attach::adapter_wanted(&state)?;
     if attached.adapter.is_merged() {
-        return Err(SessionError::Merged { name: attached.adapter.name().to_owned(), method: attached.adapter.spec().verb }.into());
+        return Err(SessionError::Merged {
+            name: attached.adapter.name().to_owned(),
+            method: attached.adapter.spec().verb,
+        }
+        .into());
     }
-    let merged_below = |other: &&Arc<Attached>| other.adapter.is_merged() && other.adapter.is_active(model.loaded.model.as_ref());
+    let merged_below = |other: &&Arc<Attached>| {
+        other.adapter.is_merged() && other.adapter.is_active(model.loaded.model.as_ref())
+    };
     if let Some(below) = state.adapters.iter().find(merged_below) {
-        return Err(SessionError::MergedBelow { name: below.adapter.name().to_owned(), method: below.adapter.spec().verb }.into());
+        return Err(SessionError::MergedBelow {
+            name: below.adapter.name().to_owned(),
+            method: below.adapter.spec().verb,
+        }
+        .into());
     }
     acts_alone(&state, &model, &attached)?;
     let settings = &sized(desk, settings, &model, &data, &attached)?;
-    let config = TrainConfig::from_settings(settings, default_rate(&model, attached.adapter.spec()), state.seed);
+    let config = TrainConfig::from_settings(
+        settings,
+        default_rate(&model, attached.adapter.spec()),
+        state.seed,
+    );
     let folder = new_folder(desk, attached.adapter.spec().verb)?;
     let plan = Plan { model, data, watched: None, attached, config, folder };
     let header = header(&state, &plan, settings);
@@ -73,11 +95,21 @@ pub fn train(desk: &Desk, attach: Option<&(String, Settings)>, settings: &Settin
 }
 
 /// A training on top of another adapter could not be repeated: its run knows of one adapter.
-fn acts_alone(state: &State, model: &LoadedModel, attached: &Arc<Attached>) -> Result<(), SessionError> {
-    let acts = |other: &&Arc<Attached>| !Arc::ptr_eq(other, attached) && other.adapter.is_active(model.loaded.model.as_ref());
+fn acts_alone(
+    state: &State,
+    model: &LoadedModel,
+    attached: &Arc<Attached>,
+) -> Result<(), SessionError> {
+    let acts = |other: &&Arc<Attached>| {
+        !Arc::ptr_eq(other, attached) && other.adapter.is_active(model.loaded.model.as_ref())
+    };
     state.adapters.iter().find(acts).map_or(Ok(()), |other| {
         let name = |attached: &Attached| attached.adapter.name().to_owned();
-        Err(SessionError::ActsToo { name: name(attached), other: name(other), method: attached.adapter.spec().verb })
+        Err(SessionError::ActsToo {
+            name: name(attached),
+            other: name(other),
+            method: attached.adapter.spec().verb,
+        })
     })
 }
 
@@ -96,15 +128,28 @@ pub(crate) fn default_rate(model: &LoadedModel, spec: &MethodSpec) -> f64 {
 }
 
 /// The settings with a number in place of `batch=auto`: a run goes on with the size that it began with.
-fn sized(desk: &Desk, settings: &Settings, model: &LoadedModel, data: &LoadedData, attached: &Attached) -> Result<Settings, Failure> {
+fn sized(
+    desk: &Desk,
+    settings: &Settings,
+    model: &LoadedModel,
+    data: &LoadedData,
+    attached: &Attached,
+) -> Result<Settings, Failure> {
     if settings.text(TRAIN, "batch").as_deref() != Some(AUTO) {
         return Ok(settings.clone());
     }
     let (base, tokenizer) = (model.loaded.model.as_ref(), model.loaded.tokenizer.as_ref());
-    let config = TrainConfig::from_settings(settings, default_rate(model, attached.adapter.spec()), 0);
-    let found = largest_batch(base, &attached.adapter.trainables(), tokenizer, &data.dataset, &config)?;
-    let [needed, available] = [found.needed, found.available].map(|bytes| thousands(bytes.div_ceil(1_000_000)));
-    desk.note(format!("batch=auto: {} of at most {} tokens, {needed} MB of {available} MB left", counted(found.rows, "example"), found.tokens));
+    let config =
+        TrainConfig::from_settings(settings, default_rate(model, attached.adapter.spec()), 0);
+    let found =
+        largest_batch(base, &attached.adapter.trainables(), tokenizer, &data.dataset, &config)?;
+    let [needed, available] =
+        [found.needed, found.available].map(|bytes| thousands(bytes.div_ceil(1_000_000)));
+    desk.note(format!(
+        "batch=auto: {} of at most {} tokens, {needed} MB of {available} MB left",
+        counted(found.rows, "example"),
+        found.tokens
+    ));
     Ok(settings.clone().with("batch", Value::Integer(found.rows as i64)))
 }
 
@@ -147,7 +192,10 @@ fn advised(failure: Failure, plan: &Plan, train: &Settings) -> Failure {
     if failure.code != "train::not_finite" {
         return failure;
     }
-    let hint = format!("{}, or add a longer warmup or max_grad_norm=1", Next::after(plan, train).smaller());
+    let hint = format!(
+        "{}, or add a longer warmup or max_grad_norm=1",
+        Next::after(plan, train).smaller()
+    );
     failure.hint(hint)
 }
 
@@ -162,16 +210,26 @@ fn remember_weights(plan: &Plan, result: &Result<RunEnded, Failure>) {
         return;
     }
     // A run that has failed has saved its last step in most cases, but not where the numbers went out of bounds.
-    let names: std::collections::BTreeSet<String> = attached.adapter.trainables().into_iter().map(|trainable| trainable.name).collect();
+    let names: std::collections::BTreeSet<String> =
+        attached.adapter.trainables().into_iter().map(|trainable| trainable.name).collect();
     let saved = plan.folder.checkpoints().into_iter().rev().find_map(|checkpoint| {
         let tensors = checkpoint.adapter().ok()?;
-        let weights = tensors.iter().filter(|(name, _)| names.contains(*name)).map(|(name, tensor)| (name.as_str(), tensor.clone()));
-        if tensors_fingerprint(weights).ok()? == now { Some(checkpoint.progress().ok()?.step) } else { None }
+        let weights = tensors
+            .iter()
+            .filter(|(name, _)| names.contains(*name))
+            .map(|(name, tensor)| (name.as_str(), tensor.clone()));
+        if tensors_fingerprint(weights).ok()? == now {
+            Some(checkpoint.progress().ok()?.step)
+        } else {
+            None
+        }
     });
     attached.set_start(match saved {
         Some(0) => before,
         Some(step) => Start::Run { run, step },
-        None => Start::Other { what: format!("weights of `{run}`, which failed between two checkpoints") },
+        None => Start::Other {
+            what: format!("weights of `{run}`, which failed between two checkpoints"),
+        },
     });
 }
 
@@ -194,7 +252,12 @@ pub(crate) fn accompanied<'a>(plan: &'a Plan, trainables: &'a Vec<Trainable>) ->
 }
 
 /// A plan as graft-train wants it.
-pub(crate) fn job<'a>(plan: &'a Plan, header: RunHeader, trainables: &[Trainable], state: &'a Accompanied<'a>) -> Job<'a> {
+pub(crate) fn job<'a>(
+    plan: &'a Plan,
+    header: RunHeader,
+    trainables: &[Trainable],
+    state: &'a Accompanied<'a>,
+) -> Job<'a> {
     Job {
         model: plan.model.loaded.model.as_ref(),
         trainables: trainables.to_vec(),
@@ -215,7 +278,10 @@ fn list_runs(desk: &Desk) {
 }
 
 fn stopped(ended: &RunEnded, steps: u64) -> SessionError {
-    let what = format!("training stopped at step {} of {steps}; model, adapter and curve are kept", ended.step);
+    let what = format!(
+        "training stopped at step {} of {steps}; model, adapter and curve are kept",
+        ended.step
+    );
     SessionError::Interrupted { what, next: Some(format!("`%resume {}` goes on", ended.run)) }
 }
 
@@ -227,7 +293,13 @@ pub(crate) fn header(state: &State, plan: &Plan, settings: &Settings) -> RunHead
     let ((start, start_fingerprint), provenance) = (attached.start(), attached.provenance());
     RunHeader {
         run: folder.name(),
-        title: format!("{} {} on {}, {}", adapter.spec().verb, adapter.summary(), data.dataset.name, model.source),
+        title: format!(
+            "{} {} on {}, {}",
+            adapter.spec().verb,
+            adapter.summary(),
+            data.dataset.name,
+            model.source
+        ),
         model: model.lasting_source().to_owned(),
         model_settings: model.settings.clone(),
         model_hash: model.loaded.content_hash.clone(),
@@ -235,7 +307,10 @@ pub(crate) fn header(state: &State, plan: &Plan, settings: &Settings) -> RunHead
         adapter: adapter.name().to_owned(),
         adapter_settings: adapter.settings().clone(),
         adapter_asked: attached.asked().clone(),
-        label_names: label_map(model.loaded.model.as_ref(), &data.dataset).ok().and_then(|map| map.names).map(|names| names.to_vec()),
+        label_names: label_map(model.loaded.model.as_ref(), &data.dataset)
+            .ok()
+            .and_then(|map| map.names)
+            .map(|names| names.to_vec()),
         train: settings.clone(),
         default_lr: default_rate(model, adapter.spec()),
         seed: config.seed,
@@ -258,7 +333,9 @@ pub(crate) fn header(state: &State, plan: &Plan, settings: &Settings) -> RunHead
 }
 
 fn seconds_since_1970() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 /// The answer to `%train`: the events have shown everything.

@@ -17,7 +17,8 @@ pub fn tree(desk: &Desk) -> Result<Vec<TreeLine>, Failure> {
         root.add(site.path, leaf(&state, &site));
     }
     // A head that shares the embedding's weight is shown while something acts in it.
-    let head = model.loaded.model.tied_head().map(|head| (head.path(), leaf(&state, &Site::linear(head))));
+    let head =
+        model.loaded.model.tied_head().map(|head| (head.path(), leaf(&state, &Site::linear(head))));
     if let Some((path, leaf)) = head.filter(|(_, leaf)| leaf.adapted) {
         root.add(path, leaf);
     }
@@ -48,8 +49,12 @@ fn leaf(state: &State, site: &Site<'_>) -> Leaf {
     let entry = module_entry(site);
     let shape = entry.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(" × ");
     let mut adapters: Vec<String> = match site.layer {
-        Layer::Linear(linear) => linear.slot().names().into_iter().chain(linear.stand_ins().names()).collect(),
-        Layer::Embedding(embedding) => embedding.prompt().names().into_iter().chain(embedding.prefix().names()).collect(),
+        Layer::Linear(linear) => {
+            linear.slot().names().into_iter().chain(linear.stand_ins().names()).collect()
+        }
+        Layer::Embedding(embedding) => {
+            embedding.prompt().names().into_iter().chain(embedding.prefix().names()).collect()
+        }
         Layer::Norm(_) => Vec::new(),
     };
     // The adapters of a comparison's trials are in the slots too.
@@ -71,17 +76,22 @@ impl Node {
     }
 
     fn child(&mut self, name: &str) -> &mut Node {
-        let place = self.children.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
-            self.children.push((name.to_owned(), Node::default()));
-            self.children.len() - 1
-        });
+        let place =
+            self.children.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
+                self.children.push((name.to_owned(), Node::default()));
+                self.children.len() - 1
+            });
         &mut self.children[place].1
     }
 
     fn write(&self, depth: usize, lines: &mut Vec<TreeLine>) {
         let mut start = 0;
         while let Some((first, node)) = self.children.get(start) {
-            let same = self.children[start..].iter().take_while(|(name, other)| is_number(name) && is_number(first) && other == node).count().max(1);
+            let same = self.children[start..]
+                .iter()
+                .take_while(|(name, other)| is_number(name) && is_number(first) && other == node)
+                .count()
+                .max(1);
             let last = &self.children[start + same - 1].0;
             let name = if same > 1 { format!("{first}-{last}") } else { first.clone() };
             lines.push(node.line(depth, name, same));
@@ -93,7 +103,9 @@ impl Node {
     fn line(&self, depth: usize, name: String, same: usize) -> TreeLine {
         match &self.leaf {
             Some(leaf) => TreeLine { depth, name, note: leaf.note.clone(), strong: leaf.adapted },
-            None if same > 1 => TreeLine { depth, name, note: format!("{same} equal blocks"), strong: false },
+            None if same > 1 => {
+                TreeLine { depth, name, note: format!("{same} equal blocks"), strong: false }
+            }
             None => TreeLine { depth, name, note: String::new(), strong: false },
         }
     }
@@ -114,12 +126,37 @@ mod tests {
         }
         let mut lines = Vec::new();
         root.write(0, &mut lines);
-        lines.iter().map(|line| format!("{}{} {}", " ".repeat(line.depth), line.name, line.note).trim_end().to_owned()).collect()
+        lines
+            .iter()
+            .map(|line| {
+                format!("{}{} {}", " ".repeat(line.depth), line.name, line.note)
+                    .trim_end()
+                    .to_owned()
+            })
+            .collect()
     }
 
     #[test]
     fn equal_blocks_are_drawn_once() {
-        let lines = tree_of(&[("m.embed", "e"), ("m.layers.0.q", "8 × 8"), ("m.layers.1.q", "8 × 8"), ("m.layers.2.q", "8 × 8 + default"), ("head", "h")]);
-        assert_eq!(lines, ["m", " embed e", " layers", "  0-1 2 equal blocks", "   q 8 × 8", "  2", "   q 8 × 8 + default", "head h"]);
+        let lines = tree_of(&[
+            ("m.embed", "e"),
+            ("m.layers.0.q", "8 × 8"),
+            ("m.layers.1.q", "8 × 8"),
+            ("m.layers.2.q", "8 × 8 + default"),
+            ("head", "h"),
+        ]);
+        assert_eq!(
+            lines,
+            [
+                "m",
+                " embed e",
+                " layers",
+                "  0-1 2 equal blocks",
+                "   q 8 × 8",
+                "  2",
+                "   q 8 × 8 + default",
+                "head h"
+            ]
+        );
     }
 }

@@ -14,9 +14,14 @@ pub fn stop(desk: &Desk, number: usize) -> Result<String, Failure> {
         return Err(SessionError::NoComparison.into());
     }
     let comparison = desk.state().compared.clone().ok_or(SessionError::NoComparison)?;
-    let Some(trial) = number.checked_sub(1).and_then(|index| comparison.grid.trials.get(index)) else {
+    let Some(trial) = number.checked_sub(1).and_then(|index| comparison.grid.trials.get(index))
+    else {
         // Says which there are.
-        return Err(comparison.grid.with_clone(number, &[]).err().unwrap_or_else(|| SessionError::NoComparison.into()));
+        return Err(comparison
+            .grid
+            .with_clone(number, &[])
+            .err()
+            .unwrap_or_else(|| SessionError::NoComparison.into()));
     };
     desk.change_background(|report| report.stops.push(number));
     Ok(format!("trial {number}, {}, is given up at its next turn", trial.label))
@@ -36,7 +41,11 @@ pub fn clone(desk: &Desk, number: usize, keys: &[(String, String)]) -> Result<Re
 ///
 /// # Errors
 /// As [`clone`].
-pub(crate) fn add(desk: &Desk, number: usize, keys: &[(String, String)]) -> Result<Option<String>, Failure> {
+pub(crate) fn add(
+    desk: &Desk,
+    number: usize,
+    keys: &[(String, String)],
+) -> Result<Option<String>, Failure> {
     if !runs(desk) {
         return Ok(None);
     }

@@ -3,8 +3,12 @@
 use std::collections::BTreeSet;
 
 use graft_nn::{Model, Task, TokenEncoder};
-use graft_peft::{Adapter, Anatomy, Change, Grid, anatomy, attention_to_prompt, changes, neighbours};
-use graft_protocol::{Block, Cell, Chart, Failure, HeatMap, Reply, Series, SeriesStyle, Table, chart::NonFinite};
+use graft_peft::{
+    Adapter, Anatomy, Change, Grid, anatomy, attention_to_prompt, changes, neighbours,
+};
+use graft_protocol::{
+    Block, Cell, Chart, Failure, HeatMap, Reply, Series, SeriesStyle, Table, chart::NonFinite,
+};
 use graft_train::samples;
 
 use super::{attach::adapter_wanted, words::counted};
@@ -34,7 +38,9 @@ pub fn weights(desk: &Desk, module: Option<&str>) -> Result<Reply, Failure> {
         blocks.extend(prompt(model, loaded.loaded.tokenizer.as_ref())?.map(Block::Table));
         blocks.extend(attention(&state, model, loaded.loaded.tokenizer.as_ref())?);
     }
-    moved.sort_by(|one, other| moved_by(other).total_cmp(&moved_by(one)).then(other.update.total_cmp(&one.update)));
+    moved.sort_by(|one, other| {
+        moved_by(other).total_cmp(&moved_by(one)).then(other.update.total_cmp(&one.update))
+    });
     if let Some(path) = chosen(&moved, module)? {
         blocks.push(Block::Table(table(adapter, &moved)));
         if let Some(found) = anatomy(model, adapter, &path)? {
@@ -42,7 +48,11 @@ pub fn weights(desk: &Desk, module: Option<&str>) -> Result<Reply, Failure> {
         }
     }
     if blocks.is_empty() {
-        return Err(SessionError::NoWeights { name: adapter.name().to_owned(), method: adapter.spec().verb }.into());
+        return Err(SessionError::NoWeights {
+            name: adapter.name().to_owned(),
+            method: adapter.spec().verb,
+        }
+        .into());
     }
     Ok(Reply { blocks })
 }
@@ -56,8 +66,12 @@ fn chosen(moved: &[Change], module: Option<&str>) -> Result<Option<String>, Sess
         Some(path) => Ok(Some(path)),
         None => {
             // The ends of the paths are what one types, and few.
-            let ends: BTreeSet<String> = paths().filter_map(|path| Some(path.rsplit('.').next()?.to_owned())).collect();
-            Err(SessionError::NoSuchLayer { name: module.to_owned(), known: ends.into_iter().collect() })
+            let ends: BTreeSet<String> =
+                paths().filter_map(|path| Some(path.rsplit('.').next()?.to_owned())).collect();
+            Err(SessionError::NoSuchLayer {
+                name: module.to_owned(),
+                known: ends.into_iter().collect(),
+            })
         }
     }
 }
@@ -73,7 +87,10 @@ fn table(adapter: &Adapter, moved: &[Change]) -> Table {
     for change in moved.iter().take(LAYERS) {
         table.row(vec![
             Cell::Code(change.path.clone()),
-            change.share().map_or_else(|| Cell::Text("the base weight is zero".to_owned()), |share| Cell::Percent(share, 2)),
+            change.share().map_or_else(
+                || Cell::Text("the base weight is zero".to_owned()),
+                |share| Cell::Percent(share, 2),
+            ),
         ]);
     }
     let more = moved.len().saturating_sub(LAYERS);
@@ -89,7 +106,10 @@ fn maps(found: &Anatomy) -> Vec<HeatMap> {
         HeatMap::of(title, labels, (grid.rows, grid.columns), &grid.values, CELLS)
     };
     let factors = [("lora_A", &found.a, ["rank", "d_in"]), ("lora_B", &found.b, ["d_out", "rank"])];
-    let mut maps: Vec<_> = factors.into_iter().filter_map(|(title, grid, labels)| Some(map(title, grid.as_ref()?, labels))).collect();
+    let mut maps: Vec<_> = factors
+        .into_iter()
+        .filter_map(|(title, grid, labels)| Some(map(title, grid.as_ref()?, labels)))
+        .collect();
     let title = if maps.len() == 2 { "update = scale · B A" } else { "update" };
     maps.push(map(title, &found.update, ["d_out", "d_in"]));
     maps
@@ -100,10 +120,17 @@ fn spectrum(found: &Anatomy) -> Chart {
     let largest = found.update_values.first().copied().unwrap_or(0.0);
     // What is nothing but rounding would stretch the axis.
     let line = |name: &str, values: &[f64], least: f64| {
-        let points = values.iter().enumerate().filter(|(_, value)| **value > least).map(|(index, value)| (index as f64 + 1.0, NonFinite(*value)));
+        let points = values
+            .iter()
+            .enumerate()
+            .filter(|(_, value)| **value > least)
+            .map(|(index, value)| (index as f64 + 1.0, NonFinite(*value)));
         Series { name: name.to_owned(), style: SeriesStyle::Dots, points: points.collect() }
     };
-    let series = vec![line("frozen weight", &found.weight_values, 0.0), line("update", &found.update_values, largest * 1e-4)];
+    let series = vec![
+        line("frozen weight", &found.weight_values, 0.0),
+        line("update", &found.update_values, largest * 1e-4),
+    ];
     Chart {
         title: format!("singular values, {}", found.path),
         x_label: "number".to_owned(),
@@ -117,26 +144,50 @@ fn spectrum(found: &Anatomy) -> Chart {
 /// The words nearest to each vector of the soft prompts that act; none where none does.
 fn prompt(model: &dyn Model, tokenizer: &dyn TokenEncoder) -> Result<Option<Table>, Failure> {
     let found = neighbours(model, WORDS)?;
-    let mut table = Table::new("the soft prompt, vector by vector", &["#vector", "#length", "nearest words of the vocabulary, with their cosines"]);
+    let mut table = Table::new(
+        "the soft prompt, vector by vector",
+        &["#vector", "#length", "nearest words of the vocabulary, with their cosines"],
+    );
     for (index, (length, words)) in found.iter().enumerate() {
-        let word = |(id, cosine): &(u32, f32)| format!("{:?} {cosine:.2}", tokenizer.decode(&[*id]).unwrap_or_default());
+        let word = |(id, cosine): &(u32, f32)| {
+            format!("{:?} {cosine:.2}", tokenizer.decode(&[*id]).unwrap_or_default())
+        };
         let words: Vec<_> = words.iter().map(word).collect();
-        table.row(vec![Cell::Integer(index as i64 + 1), Cell::Float(f64::from(*length), 2), Cell::Text(words.join(", "))]);
+        table.row(vec![
+            Cell::Integer(index as i64 + 1),
+            Cell::Float(f64::from(*length), 2),
+            Cell::Text(words.join(", ")),
+        ]);
     }
     table.footer.push("a cosine near 1 is that word; far below it the vector is no word at all, which training is free to find".to_owned());
     Ok((!found.is_empty()).then_some(table))
 }
 
 /// What the texts of the data give to each virtual token; nothing where none acts or no data is loaded.
-fn attention(state: &State, model: &dyn Model, tokenizer: &dyn TokenEncoder) -> Result<Vec<Block>, Failure> {
+fn attention(
+    state: &State,
+    model: &dyn Model,
+    tokenizer: &dyn TokenEncoder,
+) -> Result<Vec<Block>, Failure> {
     let Ok(data) = state.data(None) else { return Ok(Vec::new()) };
     let texts = samples(model, tokenizer, &data.dataset, TEXTS)?;
     let Some(given) = attention_to_prompt(model, &texts)? else { return Ok(Vec::new()) };
     let labels = [format!("layer {}", given.rows), format!("virtual token {}", given.columns)];
-    let map = HeatMap::of("attention to the virtual tokens", labels, (given.rows, given.columns), &given.values, CELLS);
-    let share = given.values.iter().map(|share| f64::from(*share)).sum::<f64>() / given.rows.max(1) as f64;
+    let map = HeatMap::of(
+        "attention to the virtual tokens",
+        labels,
+        (given.rows, given.columns),
+        &given.values,
+        CELLS,
+    );
+    let share =
+        given.values.iter().map(|share| f64::from(*share)).sum::<f64>() / given.rows.max(1) as f64;
     let tokens = texts.iter().map(Vec::len).sum::<usize>() as f64 / texts.len() as f64;
-    let even = texts.iter().map(|text| even_share(given.columns, text.len(), model.task() == Task::CausalLm)).sum::<f64>() / texts.len() as f64;
+    let even = texts
+        .iter()
+        .map(|text| even_share(given.columns, text.len(), model.task() == Task::CausalLm))
+        .sum::<f64>()
+        / texts.len() as f64;
     let words = format!(
         "the tokens of {} of {} ({tokens:.0} tokens each on average) give {:.0} % of their attention to the virtual tokens; spread evenly over all that \
          a token sees it would be {:.0} %",
@@ -152,7 +203,11 @@ fn attention(state: &State, model: &dyn Model, tokenizer: &dyn TokenEncoder) -> 
 /// causal model, else all of them.
 fn even_share(count: usize, tokens: usize, is_causal: bool) -> f64 {
     let share = |seen: usize| count as f64 / (count + seen) as f64;
-    if is_causal { (1..=tokens).map(share).sum::<f64>() / tokens.max(1) as f64 } else { share(tokens) }
+    if is_causal {
+        (1..=tokens).map(share).sum::<f64>() / tokens.max(1) as f64
+    } else {
+        share(tokens)
+    }
 }
 
 #[cfg(test)]

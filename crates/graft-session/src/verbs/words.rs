@@ -17,7 +17,11 @@ pub(crate) fn thousands(number: u64) -> String {
 
 /// `1 adapter`, `2 adapters`.
 pub(crate) fn counted(number: usize, singular: &str) -> String {
-    if number == 1 { format!("1 {singular}") } else { format!("{} {singular}s", thousands(number as u64)) }
+    if number == 1 {
+        format!("1 {singular}")
+    } else {
+        format!("{} {singular}s", thousands(number as u64))
+    }
 }
 
 /// `40 s`, `12 min`, `3 h 20 min`, `2 days 4 h`: as exact as an estimate may sound.
@@ -27,7 +31,10 @@ pub(crate) fn duration(seconds: f64) -> String {
         _ if seconds < 100.0 => format!("{seconds:.0} s"),
         0..60 => format!("{minutes} min"),
         60..1440 => format!("{} h {} min", minutes / 60, minutes % 60),
-        _ => format!("{} h", counted((minutes / 1440) as usize, "day") + &format!(" {}", minutes % 1440 / 60)),
+        _ => format!(
+            "{} h",
+            counted((minutes / 1440) as usize, "day") + &format!(" {}", minutes % 1440 / 60)
+        ),
     }
 }
 
@@ -73,7 +80,8 @@ mod tests {
 
     #[test]
     fn an_estimate_is_as_exact_as_it_may_sound() {
-        let written: Vec<_> = [41.2, 700.0, 12_000.0, 187_000.0].into_iter().map(duration).collect();
+        let written: Vec<_> =
+            [41.2, 700.0, 12_000.0, 187_000.0].into_iter().map(duration).collect();
         assert_eq!(written, ["41 s", "12 min", "3 h 20 min", "2 days 3 h"]);
     }
 }

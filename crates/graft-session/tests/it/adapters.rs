@@ -7,7 +7,9 @@ use crate::world::World;
 #[test]
 fn loading_a_model_again_says_what_it_drops() {
     let world = World::attached();
-    let reply = world.run(Command::ModelLoad { source: world.model_folder(), settings: Settings::default() }).unwrap();
+    let reply = world
+        .run(Command::ModelLoad { source: world.model_folder(), settings: Settings::default() })
+        .unwrap();
     let Some(Block::Note(_, note)) = reply.blocks.get(1) else { panic!("{reply:?}") };
     assert!(note.contains("its adapter `default`"), "{note}");
     assert!(world.session.snapshot().adapters.is_empty());
@@ -35,7 +37,13 @@ fn attaching_changes_nothing_and_the_first_adapter_falls_silent() {
     assert_ne!(tuned, base);
     world.attach("r=4 adapter_name=second").unwrap();
     assert_eq!(world.text(), base);
-    let active: Vec<_> = world.session.snapshot().adapters.iter().map(|entry| (entry.name.clone(), entry.active)).collect();
+    let active: Vec<_> = world
+        .session
+        .snapshot()
+        .adapters
+        .iter()
+        .map(|entry| (entry.name.clone(), entry.active))
+        .collect();
     assert_eq!(active, [("default".to_owned(), false), ("second".to_owned(), true)]);
     world.adapter(AdapterAction::Use { name: "default".to_owned() }).unwrap();
     assert_eq!(world.text(), tuned);
@@ -62,7 +70,10 @@ fn a_saved_adapter_comes_back_and_a_merge_is_taken_back() {
     assert!(world.session.snapshot().adapters[0].merged);
     assert_eq!(world.text(), tuned);
     let failure = world.train("steps=1").unwrap_err();
-    assert_eq!((failure.code.as_str(), failure.hint.as_deref()), ("session::merged", Some("take it out first: `%lora unmerge default`")));
+    assert_eq!(
+        (failure.code.as_str(), failure.hint.as_deref()),
+        ("session::merged", Some("take it out first: `%lora unmerge default`"))
+    );
     world.adapter(AdapterAction::Unmerge { name: None }).unwrap();
     let directory = world.folder.path().join("saved").display().to_string();
     world.adapter(AdapterAction::Save { name: None, directory: directory.clone() }).unwrap();
@@ -81,11 +92,20 @@ fn adapters_are_combined_into_one_that_is_in_use_and_they_stay() {
     world.train("steps=8 lr=0.05").unwrap();
     let tuned = world.text();
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-    let keys = |how: &str| Settings::default().with("adapter_name", Value::Text("sum".to_owned())).with("combination_type", Value::Text(how.to_owned()));
-    let combine = |of: &[&str], settings: Settings| world.adapter(AdapterAction::Combine { names: names(of), settings });
+    let keys = |how: &str| {
+        Settings::default()
+            .with("adapter_name", Value::Text("sum".to_owned()))
+            .with("combination_type", Value::Text(how.to_owned()))
+    };
+    let combine = |of: &[&str], settings: Settings| {
+        world.adapter(AdapterAction::Combine { names: names(of), settings })
+    };
     combine(&["default", "default"], keys("linear")).unwrap();
     let snapshot = world.session.snapshot();
-    assert_eq!(snapshot.adapters.iter().map(|adapter| adapter.name.as_str()).collect::<Vec<_>>(), ["default", "sum"]);
+    assert_eq!(
+        snapshot.adapters.iter().map(|adapter| adapter.name.as_str()).collect::<Vec<_>>(),
+        ["default", "sum"]
+    );
     assert_eq!(world.text(), tuned, "half of it and half of it again");
     let reply = combine(&["default"], keys("svd").with("svd_rank", Value::Integer(1))).unwrap();
     assert!(format!("{reply:?}").contains("% of the combined update"), "{reply:?}");
@@ -101,7 +121,11 @@ fn the_table_of_parameters_and_the_snapshot_agree() {
     let trainable = world.session.snapshot().adapters[0].trainable;
     // Two layers, query and value of 16 x 16, rank 2: 2 * 2 * (2 * 16 + 16 * 2).
     assert_eq!(trainable, 256);
-    assert!(table.footer.iter().any(|line| line.starts_with("trainable params: 256 || all params: ")), "{:?}", table.footer);
+    assert!(
+        table.footer.iter().any(|line| line.starts_with("trainable params: 256 || all params: ")),
+        "{:?}",
+        table.footer
+    );
 }
 
 #[test]
@@ -109,7 +133,10 @@ fn the_tree_marks_the_layers_that_carry_an_adapter_and_draws_equal_blocks_once()
     let world = World::attached();
     let reply = world.run(Command::ModelTree).unwrap();
     let Some(Block::Tree(lines)) = reply.blocks.first() else { panic!("{reply:?}") };
-    assert_eq!(lines.iter().filter(|line| line.strong).map(|line| line.name.as_str()).collect::<Vec<_>>(), ["q_proj", "v_proj"]);
+    assert_eq!(
+        lines.iter().filter(|line| line.strong).map(|line| line.name.as_str()).collect::<Vec<_>>(),
+        ["q_proj", "v_proj"]
+    );
     assert!(lines.iter().any(|line| line.name == "0-1" && line.note == "2 equal blocks"));
 }
 
@@ -120,12 +147,27 @@ fn eval_shows_base_adapter_and_majority_and_compare_shows_both_texts() {
     let reply = world.run(Command::Eval { settings: Settings::default() }).unwrap();
     let Some(Block::Table(table)) = reply.blocks.first() else { panic!("{reply:?}") };
     let names: Vec<_> = table.rows.iter().map(|row| row[0].clone()).collect();
-    assert_eq!(names, [Cell::Text("base".to_owned()), Cell::Strong("default (lora)".to_owned()), Cell::Text("majority class".to_owned())]);
-    let (Cell::Float(base, _), Cell::Float(tuned, _)) = (&table.rows[0][1], &table.rows[1][1]) else { panic!("{table:?}") };
+    assert_eq!(
+        names,
+        [
+            Cell::Text("base".to_owned()),
+            Cell::Strong("default (lora)".to_owned()),
+            Cell::Text("majority class".to_owned())
+        ]
+    );
+    let (Cell::Float(base, _), Cell::Float(tuned, _)) = (&table.rows[0][1], &table.rows[1][1])
+    else {
+        panic!("{table:?}")
+    };
     assert!(tuned < base, "training made it worse: {base} -> {tuned}");
-    let reply = world.run(Command::Compare { prompt: "the sky".to_owned(), settings: Settings::default() }).unwrap();
+    let reply = world
+        .run(Command::Compare { prompt: "the sky".to_owned(), settings: Settings::default() })
+        .unwrap();
     let Some(Block::SideBySide { columns, .. }) = reply.blocks.first() else { panic!("{reply:?}") };
-    assert_eq!(columns.iter().map(|column| column.title.as_str()).collect::<Vec<_>>(), ["base", "default (lora)"]);
+    assert_eq!(
+        columns.iter().map(|column| column.title.as_str()).collect::<Vec<_>>(),
+        ["base", "default (lora)"]
+    );
     assert_ne!(columns[0].text, columns[1].text);
     assert!(columns[1].note.contains("mean log-probability -"), "{}", columns[1].note);
 }
@@ -141,7 +183,10 @@ fn nothing_is_trained_above_a_merged_adapter_and_off_switches_all_off() {
     world.attach("r=2 adapter_name=second").unwrap();
     assert_ne!(world.text(), base);
     let failure = world.train("steps=1").unwrap_err();
-    assert_eq!((failure.code.as_str(), failure.hint.as_deref()), ("session::merged", Some("take it out first: `%lora unmerge default`")));
+    assert_eq!(
+        (failure.code.as_str(), failure.hint.as_deref()),
+        ("session::merged", Some("take it out first: `%lora unmerge default`"))
+    );
     world.adapter(AdapterAction::Enable { on: false }).unwrap();
     assert_eq!(world.text(), base);
 }
@@ -155,18 +200,39 @@ fn a_merged_model_is_saved_as_a_folder_that_acts_as_it_did() {
         world.run(Command::ModelSave { directory, settings: Settings::default() })
     };
     let failure = save("merged").unwrap_err();
-    assert!(failure.code == "session::acts_beside" && failure.hint.unwrap().contains("%lora merge default"), "{}", failure.message);
+    assert!(
+        failure.code == "session::acts_beside"
+            && failure.hint.unwrap().contains("%lora merge default"),
+        "{}",
+        failure.message
+    );
     assert!(!world.folder.path().join("merged").exists());
     let logits = |world: &World| {
         let state = world.session.state();
         let model = state.model().unwrap();
         let ids = graft_nn::Tensor::new(&[[3u32, 5, 8, 13]], &graft_nn::Device::Cpu).unwrap();
-        model.loaded.model.logits(&ids, None, &graft_nn::Context::eval()).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        model
+            .loaded
+            .model
+            .logits(&ids, None, &graft_nn::Context::eval())
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap()
     };
     world.adapter(AdapterAction::Merge { name: None }).unwrap();
     let before = logits(&world);
-    assert!(format!("{:?}", save("merged").unwrap().blocks).contains("`default` merged into the weights"));
-    world.run(Command::ModelLoad { source: world.folder.path().join("merged").display().to_string(), settings: Settings::default() }).unwrap();
+    assert!(
+        format!("{:?}", save("merged").unwrap().blocks)
+            .contains("`default` merged into the weights")
+    );
+    world
+        .run(Command::ModelLoad {
+            source: world.folder.path().join("merged").display().to_string(),
+            settings: Settings::default(),
+        })
+        .unwrap();
     let after = logits(&world);
     assert!(before.iter().zip(&after).all(|(a, b)| (a - b).abs() < 1e-5), "{before:?} {after:?}");
 }
@@ -175,38 +241,71 @@ fn a_merged_model_is_saved_as_a_folder_that_acts_as_it_did() {
 fn the_pictures_of_a_layer_show_its_factors_its_update_and_their_singular_values() {
     let world = World::attached();
     world.train("steps=6 lr=0.05 eval_every=0").unwrap();
-    let look = |module: Option<&str>| world.run(Command::Weights { module: module.map(str::to_owned) });
+    let look =
+        |module: Option<&str>| world.run(Command::Weights { module: module.map(str::to_owned) });
     let reply = look(Some("v_proj")).unwrap();
-    let [Block::Table(table), Block::Heat(maps), Block::Chart(chart)] = reply.blocks.as_slice() else { panic!("{reply:?}") };
+    let [Block::Table(table), Block::Heat(maps), Block::Chart(chart)] = reply.blocks.as_slice()
+    else {
+        panic!("{reply:?}")
+    };
     assert!(!table.rows.is_empty());
     let titles: Vec<_> = maps.iter().map(|map| (map.title.as_str(), map.limit() > 0.0)).collect();
     assert_eq!(titles, [("lora_A", true), ("lora_B", true), ("update = scale · B A", true)]);
     let update = chart.series.iter().find(|series| series.name == "update").unwrap();
     assert_eq!(update.points.len(), 2, "an update of rank 2 has two singular values");
     let refused = look(Some("v_prjo")).unwrap_err();
-    assert!(refused.code == "session::no_such_layer" && refused.hint.unwrap().contains("did you mean `v_proj`?"));
+    assert!(
+        refused.code == "session::no_such_layer"
+            && refused.hint.unwrap().contains("did you mean `v_proj`?")
+    );
 }
 
 #[test]
 fn the_vectors_of_a_soft_prompt_have_their_nearest_words() {
     let world = World::ready();
-    let settings = crate::world::keys_of(graft_protocol::methods::prompt_tuning::SPEC.keys, "num_virtual_tokens=3");
-    world.run(Command::Adapter { method: "prompt_tune".to_owned(), action: AdapterAction::Attach { settings } }).unwrap();
+    let settings = crate::world::keys_of(
+        graft_protocol::methods::prompt_tuning::SPEC.keys,
+        "num_virtual_tokens=3",
+    );
+    world
+        .run(Command::Adapter {
+            method: "prompt_tune".to_owned(),
+            action: AdapterAction::Attach { settings },
+        })
+        .unwrap();
     let reply = world.run(Command::Weights { module: None }).unwrap();
-    let [Block::Table(table), Block::Heat(maps), Block::Text(share)] = reply.blocks.as_slice() else { panic!("{reply:?}") };
+    let [Block::Table(table), Block::Heat(maps), Block::Text(share)] = reply.blocks.as_slice()
+    else {
+        panic!("{reply:?}")
+    };
     assert_eq!(table.rows.len(), 3);
-    assert!(format!("{:?}", table.rows[0]).contains("1.00"), "it starts from the vocabulary: {:?}", table.rows[0]);
+    assert!(
+        format!("{:?}", table.rows[0]).contains("1.00"),
+        "it starts from the vocabulary: {:?}",
+        table.rows[0]
+    );
     let [given] = maps.as_slice() else { panic!("{maps:?}") };
     assert_eq!((given.rows, given.columns), (2, 3), "layers by virtual tokens");
-    assert!(given.values.iter().all(|share| (0.0..1.0).contains(share) && *share > 0.0), "{given:?}");
+    assert!(
+        given.values.iter().all(|share| (0.0..1.0).contains(share) && *share > 0.0),
+        "{given:?}"
+    );
     assert!(share.contains("of their attention to the virtual tokens"), "{share}");
 }
 
 #[test]
 fn a_prefix_gets_attention_too_and_an_adapter_without_virtual_tokens_none() {
     let world = World::ready();
-    let settings = crate::world::keys_of(graft_protocol::methods::prefix_tuning::SPEC.keys, "num_virtual_tokens=4");
-    world.run(Command::Adapter { method: "prefix_tune".to_owned(), action: AdapterAction::Attach { settings } }).unwrap();
+    let settings = crate::world::keys_of(
+        graft_protocol::methods::prefix_tuning::SPEC.keys,
+        "num_virtual_tokens=4",
+    );
+    world
+        .run(Command::Adapter {
+            method: "prefix_tune".to_owned(),
+            action: AdapterAction::Attach { settings },
+        })
+        .unwrap();
     let reply = world.run(Command::Weights { module: None }).unwrap();
     let [Block::Heat(maps), Block::Text(_)] = reply.blocks.as_slice() else { panic!("{reply:?}") };
     assert_eq!((maps[0].rows, maps[0].columns), (2, 4));
@@ -219,20 +318,44 @@ fn a_prefix_gets_attention_too_and_an_adapter_without_virtual_tokens_none() {
 #[test]
 fn the_head_of_a_tied_model_is_targeted_or_trained_whole_merged_saved_and_loaded() {
     let world = World::ready();
-    world.run(Command::ModelLoad { source: "tiny".to_owned(), settings: Settings::default() }).unwrap();
+    world
+        .run(Command::ModelLoad { source: "tiny".to_owned(), settings: Settings::default() })
+        .unwrap();
     // The names that magics accept.
-    assert!(world.session.snapshot().model.as_ref().unwrap().modules.iter().any(|module| module.path == "lm_head"));
+    assert!(
+        world
+            .session
+            .snapshot()
+            .model
+            .as_ref()
+            .unwrap()
+            .modules
+            .iter()
+            .any(|module| module.path == "lm_head")
+    );
     let base = world.text();
-    for keys in ["r=2 target_modules=lm_head", "r=2 target_modules=q_proj modules_to_save=lm_head"] {
+    for keys in ["r=2 target_modules=lm_head", "r=2 target_modules=q_proj modules_to_save=lm_head"]
+    {
         let reply = world.attach(keys).unwrap_or_else(|failure| panic!("{keys}: {failure:?}"));
-        assert!(matches!(&reply.blocks[1], Block::Text(line) if line.starts_with("trainable params: ")), "{reply:?}");
+        assert!(
+            matches!(&reply.blocks[1], Block::Text(line) if line.starts_with("trainable params: ")),
+            "{reply:?}"
+        );
         assert_eq!(world.text(), base, "{keys}: attaching changes the text");
-        let Some(Block::Tree(lines)) = world.run(Command::ModelTree).unwrap().blocks.into_iter().next() else { panic!("no tree") };
+        let Some(Block::Tree(lines)) =
+            world.run(Command::ModelTree).unwrap().blocks.into_iter().next()
+        else {
+            panic!("no tree")
+        };
         assert!(format!("{lines:?}").contains("lm_head"), "{keys}: {lines:?}");
-        world.train("steps=3 lr=0.05 eval_every=0 batch=2").unwrap_or_else(|failure| panic!("{keys}: {failure:?}"));
+        world
+            .train("steps=3 lr=0.05 eval_every=0 batch=2")
+            .unwrap_or_else(|failure| panic!("{keys}: {failure:?}"));
         let tuned = world.text();
         assert_ne!(tuned, base, "{keys}: training changes nothing");
-        world.adapter(AdapterAction::Merge { name: None }).unwrap_or_else(|failure| panic!("{keys}: {failure:?}"));
+        world
+            .adapter(AdapterAction::Merge { name: None })
+            .unwrap_or_else(|failure| panic!("{keys}: {failure:?}"));
         assert_eq!(world.text(), tuned, "{keys}: merged");
         world.adapter(AdapterAction::Unmerge { name: None }).unwrap();
         let directory = world.folder.path().join("head").display().to_string();
@@ -257,8 +380,18 @@ fn counts_beyond_their_range_are_refused_for_every_method_and_the_adapter_in_use
         ("oft", "oft_block_size", i64::MAX),
     ] {
         let settings = Settings::default().with(key, Value::Integer(value));
-        let failure = world.run(Command::Adapter { method: method.to_owned(), action: AdapterAction::Attach { settings } }).unwrap_err();
-        assert!(failure.code == "settings::out_of_range" && failure.message.contains(key) && failure.hint.is_some(), "{failure:?}");
+        let failure = world
+            .run(Command::Adapter {
+                method: method.to_owned(),
+                action: AdapterAction::Attach { settings },
+            })
+            .unwrap_err();
+        assert!(
+            failure.code == "settings::out_of_range"
+                && failure.message.contains(key)
+                && failure.hint.is_some(),
+            "{failure:?}"
+        );
     }
     assert_eq!(world.session.snapshot().adapters.len(), 1);
 }
@@ -267,11 +400,18 @@ fn counts_beyond_their_range_are_refused_for_every_method_and_the_adapter_in_use
 fn an_adapter_folder_whose_count_would_abort_the_process_is_a_failure_with_the_value() {
     let world = World::attached();
     let directory = world.folder.path().join("hostile");
-    world.adapter(AdapterAction::Save { name: None, directory: directory.display().to_string() }).unwrap();
+    world
+        .adapter(AdapterAction::Save { name: None, directory: directory.display().to_string() })
+        .unwrap();
     let path = directory.join("adapter_config.json");
     let text = std::fs::read_to_string(&path).unwrap().replace("\"r\": 2", "\"r\": 2147483647");
     std::fs::write(&path, text).unwrap();
-    let failure = world.adapter(AdapterAction::Load { directory: directory.display().to_string(), name: None }).unwrap_err();
-    assert!(failure.code == "peft::malformed" && failure.message.contains("2147483647"), "{failure:?}");
+    let failure = world
+        .adapter(AdapterAction::Load { directory: directory.display().to_string(), name: None })
+        .unwrap_err();
+    assert!(
+        failure.code == "peft::malformed" && failure.message.contains("2147483647"),
+        "{failure:?}"
+    );
     assert_eq!(world.session.snapshot().adapters.len(), 1);
 }

@@ -8,21 +8,42 @@ use graft_protocol::{Block, Command, Event, Failure, Level, Reply, Settings, tra
 use crate::world::{World, keys_of};
 
 fn load(world: &World, file: &Path, keys: &str) -> Result<Reply, Failure> {
-    world.run(Command::DataLoad { source: file.display().to_string(), settings: keys_of(training::DATA, keys) })
+    world.run(Command::DataLoad {
+        source: file.display().to_string(),
+        settings: keys_of(training::DATA, keys),
+    })
 }
 
 fn inline(world: &World, name: &str, text: &str) -> String {
-    said(world.run(Command::DataInline { name: name.to_owned(), text: text.to_owned(), settings: Settings::default() }).unwrap())
+    said(
+        world
+            .run(Command::DataInline {
+                name: name.to_owned(),
+                text: text.to_owned(),
+                settings: Settings::default(),
+            })
+            .unwrap(),
+    )
 }
 
 fn said(reply: Reply) -> String {
-    let texts = reply.blocks.into_iter().map(|block| if let Block::Text(text) = block { text } else { panic!("{block:?}") });
+    let texts = reply
+        .blocks
+        .into_iter()
+        .map(|block| if let Block::Text(text) = block { text } else { panic!("{block:?}") });
     texts.collect::<Vec<_>>().join("\n")
 }
 
 /// What was said besides the replies.
 fn notes(world: &World) -> Vec<(Level, String)> {
-    world.ear.events().into_iter().filter_map(|event| if let Event::Note { level, text } = event { Some((level, text)) } else { None }).collect()
+    world
+        .ear
+        .events()
+        .into_iter()
+        .filter_map(|event| {
+            if let Event::Note { level, text } = event { Some((level, text)) } else { None }
+        })
+        .collect()
 }
 
 fn written(world: &World, name: &str, bytes: &[u8]) -> std::path::PathBuf {
@@ -34,9 +55,20 @@ fn written(world: &World, name: &str, bytes: &[u8]) -> std::path::PathBuf {
 #[test]
 fn a_tsv_file_with_labels_is_a_set_with_labels_and_its_columns_are_said() {
     let world = World::new();
-    let rows: String = (0..20).map(|row| format!("{row}\tsome words\t{}\n", ["good", "bad"][row % 2])).collect();
-    let reply = said(load(&world, &written(&world, "moods.tsv", format!("id\ttext\tlabels\n{rows}").as_bytes()), "").unwrap());
-    assert_eq!(reply, "data `moods`: text with 2 labels; 16 training, 2 validation and 2 test examples\nread as tsv: `text`, `labels` as label");
+    let rows: String =
+        (0..20).map(|row| format!("{row}\tsome words\t{}\n", ["good", "bad"][row % 2])).collect();
+    let reply = said(
+        load(
+            &world,
+            &written(&world, "moods.tsv", format!("id\ttext\tlabels\n{rows}").as_bytes()),
+            "",
+        )
+        .unwrap(),
+    );
+    assert_eq!(
+        reply,
+        "data `moods`: text with 2 labels; 16 training, 2 validation and 2 test examples\nread as tsv: `text`, `labels` as label"
+    );
     assert_eq!(notes(&world), [(Level::Info, "data `moods`: ignored `id`".to_owned())]);
 }
 
@@ -44,7 +76,8 @@ fn a_tsv_file_with_labels_is_a_set_with_labels_and_its_columns_are_said() {
 fn a_table_of_texts_whose_other_columns_are_ignored_is_a_warning() {
     let world = World::new();
     load(&world, &written(&world, "reviews.csv", b"text,category\na,x\nb,y\nc,x\n"), "").unwrap();
-    let warning = "data `reviews`: ignored `category`; a column named `label` would make it text with labels";
+    let warning =
+        "data `reviews`: ignored `category`; a column named `label` would make it text with labels";
     assert_eq!(notes(&world), [(Level::Warning, warning.to_owned())]);
 }
 
@@ -54,10 +87,26 @@ fn a_set_that_takes_the_place_of_another_says_so() {
     let first = written(&world, "moods.csv", b"text,label\na,x\nb,y\nc,x\n");
     load(&world, &first, "").unwrap();
     load(&world, &first, "").unwrap();
-    assert_eq!(notes(&world), [(Level::Info, "data `moods` was loaded again and is unchanged".to_owned())]);
-    inline(&world, "moods", "{\"text\": \"a\", \"label\": \"x\"}\n{\"text\": \"b\", \"label\": \"y\"}\n");
+    assert_eq!(
+        notes(&world),
+        [(Level::Info, "data `moods` was loaded again and is unchanged".to_owned())]
+    );
+    inline(
+        &world,
+        "moods",
+        "{\"text\": \"a\", \"label\": \"x\"}\n{\"text\": \"b\", \"label\": \"y\"}\n",
+    );
     let (level, text) = notes(&world).pop().unwrap();
-    assert_eq!((level, text), (Level::Warning, format!("replaced data `moods` (3 examples, from `{}`); `%%data OTHER` keeps both", first.display())));
+    assert_eq!(
+        (level, text),
+        (
+            Level::Warning,
+            format!(
+                "replaced data `moods` (3 examples, from `{}`); `%%data OTHER` keeps both",
+                first.display()
+            )
+        )
+    );
     assert_eq!(world.session.state().data.len(), 1);
 }
 
@@ -70,10 +119,14 @@ fn a_run_trained_on_the_replaced_set_is_named_and_goes_on_with_its_own() {
     let (_, text) = notes(&world).pop().unwrap();
     assert!(
         text.starts_with("replaced data `colours` (")
-            && text.ends_with(&format!("runs trained on the earlier data: `{run}` (their weights and curves are unchanged)")),
+            && text.ends_with(&format!(
+                "runs trained on the earlier data: `{run}` (their weights and curves are unchanged)"
+            )),
         "{text}"
     );
-    world.run(Command::Resume { run: Some(run), settings: keys_of(training::TRAIN, "steps=4") }).unwrap();
+    world
+        .run(Command::Resume { run: Some(run), settings: keys_of(training::TRAIN, "steps=4") })
+        .unwrap();
 }
 
 #[test]
@@ -97,10 +150,18 @@ fn a_file_that_is_refused_leaves_the_session_as_it_was() {
 #[test]
 fn loading_a_large_file_can_be_stopped() {
     let world = World::new();
-    let path = written(&world, "large.jsonl", "{\"prompt\": \"a question\", \"completion\": \" an answer\"}\n".repeat(2_000_000).as_bytes());
+    let path = written(
+        &world,
+        "large.jsonl",
+        "{\"prompt\": \"a question\", \"completion\": \" an answer\"}\n"
+            .repeat(2_000_000)
+            .as_bytes(),
+    );
     let session = world.session.clone();
     let source = path.display().to_string();
-    let loading = std::thread::spawn(move || session.execute(Command::DataLoad { source, settings: Settings::default() }));
+    let loading = std::thread::spawn(move || {
+        session.execute(Command::DataLoad { source, settings: Settings::default() })
+    });
     while world.session.interrupt().is_none() && !loading.is_finished() {
         std::thread::sleep(Duration::from_millis(1));
     }

@@ -6,25 +6,50 @@ use crate::world::World;
 
 fn forgetting(world: &World, methods: &[&str], keys: &[(&str, &str)]) -> Result<Reply, Failure> {
     let keys = keys.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    world.run(Command::Forgetting { methods: methods.iter().map(|method| (*method).to_owned()).collect(), keys })
+    world.run(Command::Forgetting {
+        methods: methods.iter().map(|method| (*method).to_owned()).collect(),
+        keys,
+    })
 }
 
 fn table(reply: &Reply) -> &Table {
-    reply.blocks.iter().find_map(|block| if let Block::Table(table) = block { Some(table) } else { None }).unwrap()
+    reply
+        .blocks
+        .iter()
+        .find_map(|block| if let Block::Table(table) = block { Some(table) } else { None })
+        .unwrap()
 }
 
 fn numbers(table: &Table, column: &str) -> Vec<f64> {
-    let column = table.columns.iter().position(|it| it.name == column).unwrap_or_else(|| panic!("no {column} in {:?}", table.columns));
-    table.rows.iter().filter_map(|row| if let Cell::Float(value, _) = row[column] { Some(value) } else { None }).collect()
+    let column = table
+        .columns
+        .iter()
+        .position(|it| it.name == column)
+        .unwrap_or_else(|| panic!("no {column} in {:?}", table.columns));
+    table
+        .rows
+        .iter()
+        .filter_map(|row| if let Cell::Float(value, _) = row[column] { Some(value) } else { None })
+        .collect()
 }
 
-const QUICK: [(&str, &str); 5] = [("steps", "12"), ("lr", "0.05"), ("batch", "4"), ("examples", "8"), ("domain", "before")];
+const QUICK: [(&str, &str); 5] =
+    [("steps", "12"), ("lr", "0.05"), ("batch", "4"), ("examples", "8"), ("domain", "before")];
 
 /// A session with the colours to train on, and another text that the model shall have known before.
 fn world() -> World {
     let world = World::ready();
-    let before = (0..40).map(|index| format!("the number {index} stands alone")).collect::<Vec<_>>().join("\n\n");
-    world.run(Command::DataInline { name: "before".to_owned(), text: before, settings: Default::default() }).unwrap();
+    let before = (0..40)
+        .map(|index| format!("the number {index} stands alone"))
+        .collect::<Vec<_>>()
+        .join("\n\n");
+    world
+        .run(Command::DataInline {
+            name: "before".to_owned(),
+            text: before,
+            settings: Default::default(),
+        })
+        .unwrap();
     world.run(Command::DataUse { name: "colours".to_owned() }).unwrap();
     world
 }
@@ -40,12 +65,23 @@ fn each_method_is_measured_on_the_domain_before_during_and_after() {
     for (loss, lost) in losses[1..].iter().zip(&lost) {
         assert!((loss - losses[0] - lost).abs() < 1e-9 && *lost != 0.0, "{losses:?} {lost:?}");
     }
-    let charts: Vec<_> = reply.blocks.iter().filter_map(|block| if let Block::Chart(chart) = block { Some(chart) } else { None }).collect();
+    let charts: Vec<_> = reply
+        .blocks
+        .iter()
+        .filter_map(|block| if let Block::Chart(chart) = block { Some(chart) } else { None })
+        .collect();
     assert_eq!(charts.len(), 2);
     let course = &charts[0].series[1].points;
-    assert!(course.len() > 4 && course[0].0 == 0.0 && course.last().unwrap().0 == 12.0, "{course:?}");
+    assert!(
+        course.len() > 4 && course[0].0 == 0.0 && course.last().unwrap().0 == 12.0,
+        "{course:?}"
+    );
     assert!((course[0].1.0 - losses[0]).abs() < 1e-4, "nothing is forgotten before the first step");
-    assert_eq!(table(&forgetting(&world, &["lora", "full"], &QUICK).unwrap()).rows, found.rows, "the same line trains nothing twice");
+    assert_eq!(
+        table(&forgetting(&world, &["lora", "full"], &QUICK).unwrap()).rows,
+        found.rows,
+        "the same line trains nothing twice"
+    );
 }
 
 #[test]
@@ -53,21 +89,37 @@ fn without_methods_what_is_attached_is_measured_alone_and_stays_as_it_was() {
     let world = world();
     world.attach("r=2").unwrap();
     world.train("steps=8 lr=0.05 eval_every=0 batch=4").unwrap();
-    let text = || world.run(Command::Generate { prompt: "red".to_owned(), settings: Default::default() }).unwrap();
+    let text = || {
+        world
+            .run(Command::Generate { prompt: "red".to_owned(), settings: Default::default() })
+            .unwrap()
+    };
     let before = text();
     let reply = forgetting(&world, &[], &[("domain", "before")]).unwrap();
     assert_eq!(table(&reply).rows.len(), 2);
     assert!(numbers(table(&reply), "forgotten")[0] != 0.0);
     assert_eq!(text(), before);
-    assert!(!world.ear.events().iter().any(|event| matches!(event, Event::Progress { label, .. } if label.starts_with("trial"))));
+    assert!(
+        !world.ear.events().iter().any(
+            |event| matches!(event, Event::Progress { label, .. } if label.starts_with("trial"))
+        )
+    );
 }
 
 #[test]
 fn a_model_whose_past_nobody_knows_and_a_wrong_domain_say_what_to_type() {
     let world = world();
-    let refused = |methods: &[&str], keys: &[(&str, &str)]| forgetting(&world, methods, keys).unwrap_err();
+    let refused =
+        |methods: &[&str], keys: &[(&str, &str)]| forgetting(&world, methods, keys).unwrap_err();
     let unknown = refused(&[], &[]);
-    assert!(unknown.code == "session::no_domain" && unknown.hint.is_some_and(|hint| hint.contains("domain=")));
+    assert!(
+        unknown.code == "session::no_domain"
+            && unknown.hint.is_some_and(|hint| hint.contains("domain="))
+    );
     assert!(refused(&["lora"], &[("domain", "befor")]).message.contains("befor"));
-    assert!(refused(&[], &[("steps", "3")]).hint.is_some_and(|hint| hint.contains("%forgetting lora,full")));
+    assert!(
+        refused(&[], &[("steps", "3")])
+            .hint
+            .is_some_and(|hint| hint.contains("%forgetting lora,full"))
+    );
 }

@@ -22,9 +22,14 @@ fn what_only_reads_answers_while_a_job_runs() {
         // From here on the job stands still in the middle of a step until it is released.
         holding.recv().unwrap();
         assert_eq!(world.session.snapshot().job.as_deref(), Some("training"));
-        for command in
-            [Command::Status, Command::Params, Command::ModelTree, Command::ModelCard, Command::DataShow { name: None, rows: 2 }, Command::Seed { seed: None }]
-        {
+        for command in [
+            Command::Status,
+            Command::Params,
+            Command::ModelTree,
+            Command::ModelCard,
+            Command::DataShow { name: None, rows: 2 },
+            Command::Seed { seed: None },
+        ] {
             world.run(command).unwrap();
         }
         release.send(()).unwrap();
@@ -38,7 +43,12 @@ fn what_only_reads_answers_while_a_job_runs() {
 fn text_is_streamed_and_answered_whole() {
     let world = World::attached();
     let text = world.text();
-    let streamed: String = world.ear.events().iter().filter_map(|event| if let Event::Text(text) = event { Some(text.as_str()) } else { None }).collect();
+    let streamed: String = world
+        .ear
+        .events()
+        .iter()
+        .filter_map(|event| if let Event::Text(text) = event { Some(text.as_str()) } else { None })
+        .collect();
     assert_eq!(streamed, text);
     assert!(!text.is_empty());
 }
@@ -48,7 +58,10 @@ fn the_snapshot_is_out_before_the_reply() {
     let world = World::new();
     world.load_model();
     let last = world.ear.snapshots().pop().unwrap();
-    assert_eq!(last.model.unwrap().parameters, 258 * 16 * 2 + 2 * (4 * 16 * 16 + 3 * 16 * 24 + 2 * 16) + 16);
+    assert_eq!(
+        last.model.unwrap().parameters,
+        258 * 16 * 2 + 2 * (4 * 16 * 16 + 3 * 16 * 24 + 2 * 16) + 16
+    );
     assert_eq!(last.job, None);
 }
 

@@ -13,7 +13,13 @@ const INSIDE: &str = "GRAFT_TEST_LIMITED";
 /// This binary again, with one test, under `ulimit`.
 fn limited(test: &str, limits: &str) -> std::process::Output {
     let script = format!("{limits}; exec timeout 60 \"$0\" --exact {test} --nocapture");
-    Process::new("sh").args(["-c", &script]).arg(std::env::current_exe().unwrap()).env(INSIDE, "1").stdin(Stdio::null()).output().unwrap()
+    Process::new("sh")
+        .args(["-c", &script])
+        .arg(std::env::current_exe().unwrap())
+        .env(INSIDE, "1")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
 }
 
 #[test]
@@ -23,14 +29,29 @@ fn a_command_whose_threads_cannot_start_fails_and_does_not_hang() {
         // SAFETY: this process runs one test, and the session's thread waits for its first command.
         unsafe { std::env::set_var("RAYON_NUM_THREADS", "64") };
         for _ in 0..2 {
-            let failure = world.run(Command::ModelLoad { source: world.model_folder(), settings: Settings::default() }).unwrap_err();
-            assert!(failure.code == "session::no_threads" && failure.hint.unwrap().contains("ulimit"), "{}", failure.message);
+            let failure = world
+                .run(Command::ModelLoad {
+                    source: world.model_folder(),
+                    settings: Settings::default(),
+                })
+                .unwrap_err();
+            assert!(
+                failure.code == "session::no_threads" && failure.hint.unwrap().contains("ulimit"),
+                "{}",
+                failure.message
+            );
         }
         return;
     }
     // A dozen of such stacks fit into four gigabytes of addresses; what the next does not fit into is room for everything small.
     let limits = "export RUST_MIN_STACK=268435456; ulimit -v 4000000";
-    let output = limited("limits::a_command_whose_threads_cannot_start_fails_and_does_not_hang", limits);
-    let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && out.contains("1 passed"), "{:?}\n{out}\n{error}", output.status);
+    let output =
+        limited("limits::a_command_whose_threads_cannot_start_fails_and_does_not_hang", limits);
+    let (out, error) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success() && out.contains("1 passed"),
+        "{:?}\n{out}\n{error}",
+        output.status
+    );
 }

@@ -29,25 +29,45 @@ const SAMPLES: [&str; 9] = ["lora", "r", "1", "r=8", "load", "x.svg", "%seed", "
 
 /// The commands in backquotes of a text.
 pub(crate) fn commands(text: &str) -> impl Iterator<Item = &str> {
-    text.split('`').skip(1).step_by(2).filter(|quoted| quoted.len() > 1 && quoted.starts_with('%') && *quoted != "%%")
+    text.split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|quoted| quoted.len() > 1 && quoted.starts_with('%') && *quoted != "%%")
 }
 
 /// Whether the parser takes a command, with samples in the place of what a message fills in.
 pub(crate) fn is_understood(command: &str, snapshot: &Snapshot) -> bool {
-    let named = command.replace("%%name", "%%time").replace("%name", "%lora").replace("%NAME", "%lora").replace("%...", "%lora");
+    let named = command
+        .replace("%%name", "%%time")
+        .replace("%name", "%lora")
+        .replace("%NAME", "%lora")
+        .replace("%...", "%lora");
     filled(&named).iter().any(|line| {
-        let line = if line.starts_with("%%") { format!("{line}\n{{\"text\": \"a\"}}") } else { line.clone() };
+        let line = if line.starts_with("%%") {
+            format!("{line}\n{{\"text\": \"a\"}}")
+        } else {
+            line.clone()
+        };
         // A magic may be named without being called.
-        let is_name = line.trim_start_matches('%').chars().all(|next| next.is_ascii_alphanumeric() || next == '_');
-        parse_cell(&line, snapshot).is_ok() || is_name && parse_cell(&format!("{line}?"), snapshot).is_ok()
+        let is_name = line
+            .trim_start_matches('%')
+            .chars()
+            .all(|next| next.is_ascii_alphanumeric() || next == '_');
+        parse_cell(&line, snapshot).is_ok()
+            || is_name && parse_cell(&format!("{line}?"), snapshot).is_ok()
     })
 }
 
 /// The line with every combination of samples for its placeholders.
 fn filled(line: &str) -> Vec<String> {
     let Some(start) = line.find('{') else { return vec![line.to_owned()] };
-    let Some(end) = line[start..].find('}').map(|end| start + end + 1) else { return vec![line.to_owned()] };
-    SAMPLES.iter().flat_map(|sample| filled(&format!("{}{sample}{}", &line[..start], &line[end..]))).collect()
+    let Some(end) = line[start..].find('}').map(|end| start + end + 1) else {
+        return vec![line.to_owned()];
+    };
+    SAMPLES
+        .iter()
+        .flat_map(|sample| filled(&format!("{}{sample}{}", &line[..start], &line[end..])))
+        .collect()
 }
 
 #[test]
@@ -98,8 +118,12 @@ fn literals(source: &str) -> Vec<String> {
             b'/' if at.starts_with("//") => at.find('\n').map_or("", |end| &at[end..]),
             b'/' => &at[1..],
             // A character literal; a lifetime is only its quote.
-            b'\'' if at[1..].starts_with('\\') => at[2..].find('\'').map_or("", |end| &at[2 + end + 1..]),
-            b'\'' if at.chars().nth(2) == Some('\'') => &at[at.char_indices().nth(3).map_or(at.len(), |(place, _)| place)..],
+            b'\'' if at[1..].starts_with('\\') => {
+                at[2..].find('\'').map_or("", |end| &at[2 + end + 1..])
+            }
+            b'\'' if at.chars().nth(2) == Some('\'') => {
+                &at[at.char_indices().nth(3).map_or(at.len(), |(place, _)| place)..]
+            }
             b'\'' => &at[1..],
             _ => {
                 let hashes = before.len() - before.trim_end_matches('#').len();
@@ -146,18 +170,27 @@ fn magics(text: &str) -> impl Iterator<Item = &str> {
     text.match_indices('%').filter_map(|(place, _)| {
         let before = text[..place].chars().next_back().unwrap_or(' ');
         let after = &text[place + 1..];
-        let end = after.find(|next: char| !next.is_ascii_lowercase() && !next.is_ascii_digit() && next != '_').unwrap_or(after.len());
-        (end > 1 && after.starts_with(|first: char| first.is_ascii_lowercase()) && (before.is_whitespace() || "`(\"".contains(before))).then(|| &after[..end])
+        let end = after
+            .find(|next: char| !next.is_ascii_lowercase() && !next.is_ascii_digit() && next != '_')
+            .unwrap_or(after.len());
+        (end > 1
+            && after.starts_with(|first: char| first.is_ascii_lowercase())
+            && (before.is_whitespace() || "`(\"".contains(before)))
+        .then(|| &after[..end])
     })
 }
 
 #[test]
 fn the_scanner_finds_what_it_is_for() {
-    let source = "// `%no`\nf(\"take `%lora atach` or \\\n   \\\"%x\\\"\", 'a', '\"', r#\"`%b` \"q\" \"#);";
+    let source =
+        "// `%no`\nf(\"take `%lora atach` or \\\n   \\\"%x\\\"\", 'a', '\"', r#\"`%b` \"q\" \"#);";
     let found = literals(source);
     assert_eq!(found, ["take `%lora atach` or \"%x\"", "`%b` \"q\" "]);
     assert_eq!(commands(&found[0]).collect::<Vec<_>>(), ["%lora atach"]);
-    assert!(!is_understood("%lora atach", &Snapshot::default()) && is_understood("%{} attach r={}", &Snapshot::default()));
+    assert!(
+        !is_understood("%lora atach", &Snapshot::default())
+            && is_understood("%{} attach r={}", &Snapshot::default())
+    );
     assert_eq!(magics("see %train, 5 % of it or (%eval)").collect::<Vec<_>>(), ["train", "eval"]);
 }
 
@@ -174,13 +207,22 @@ fn typed(world: &World, line: &str) -> Result<(), Failure> {
 
 /// Commands that can be typed as they stand, with fewer steps than a user would take.
 fn steps_of(hint: &str) -> Vec<String> {
-    let has_gap = |command: &&str| command.split([' ', '=']).any(|word| word.len() > 1 && word.chars().all(|next| next.is_ascii_uppercase()));
+    let has_gap = |command: &&str| {
+        command
+            .split([' ', '='])
+            .any(|word| word.len() > 1 && word.chars().all(|next| next.is_ascii_uppercase()))
+    };
     commands(hint)
         .filter(|command| !has_gap(command))
         .map(|command| {
-            command
-                .replace("steps=200", "steps=2 eval_every=0")
-                .replace("bg=true", if command.starts_with("%ablate") { "bg=true steps=2" } else { "bg=true steps=2 eval_every=0" })
+            command.replace("steps=200", "steps=2 eval_every=0").replace(
+                "bg=true",
+                if command.starts_with("%ablate") {
+                    "bg=true steps=2"
+                } else {
+                    "bg=true steps=2 eval_every=0"
+                },
+            )
         })
         .collect()
 }
@@ -190,12 +232,17 @@ fn follow(world: &World, line: &str, depth: usize) -> Result<Vec<String>, Failur
     let mut done: Vec<String> = Vec::new();
     for _ in 0..6 {
         let Err(failure) = typed(world, line) else { return Ok(done) };
-        let hint = failure.hint.clone().unwrap_or_else(|| panic!("{line}: no hint after {failure}"));
+        let hint =
+            failure.hint.clone().unwrap_or_else(|| panic!("{line}: no hint after {failure}"));
         // A hint may name alternatives; the first is the next step.
-        let Some(step) = steps_of(&hint).into_iter().find(|step| !done.contains(step)) else { return Err(failure) };
+        let Some(step) = steps_of(&hint).into_iter().find(|step| !done.contains(step)) else {
+            return Err(failure);
+        };
         assert!(depth < 5, "{line}: {done:?} does not lead to it");
         // The step may lack something itself, and say what.
-        let before = follow(world, &step, depth + 1).unwrap_or_else(|after| panic!("{line}: `{step}`, the hint of `{failure}`, gave {after}"));
+        let before = follow(world, &step, depth + 1).unwrap_or_else(|after| {
+            panic!("{line}: `{step}`, the hint of `{failure}`, gave {after}")
+        });
         if step.contains("bg=true") {
             let _ = typed(world, "%watch");
         }
@@ -208,7 +255,10 @@ fn follow(world: &World, line: &str, depth: usize) -> Result<Vec<String>, Failur
 #[test]
 fn the_hints_lead_from_nothing_to_what_was_asked() {
     for (line, expected) in [
-        ("%train steps=1 eval_every=0", &["%model load tiny", "%data load which-book", "%lora attach"][..]),
+        (
+            "%train steps=1 eval_every=0",
+            &["%model load tiny", "%data load which-book", "%lora attach"][..],
+        ),
         ("%generate \"a\" max_new_tokens=1", &["%model load tiny"]),
         ("%eval examples=1", &["%model load tiny", "%data load which-book"]),
         ("%params", &["%model load tiny"]),

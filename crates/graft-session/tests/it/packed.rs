@@ -8,15 +8,29 @@ use crate::world::{World, keys_of};
 
 fn loaded(keys: &str) -> World {
     let world = World::new();
-    world.run(Command::ModelLoad { source: world.model_folder(), settings: keys_of(training::MODEL, keys) }).unwrap();
-    world.run(Command::DataInline { name: "colours".to_owned(), text: colours(), settings: Settings::default() }).unwrap();
+    world
+        .run(Command::ModelLoad {
+            source: world.model_folder(),
+            settings: keys_of(training::MODEL, keys),
+        })
+        .unwrap();
+    world
+        .run(Command::DataInline {
+            name: "colours".to_owned(),
+            text: colours(),
+            settings: Settings::default(),
+        })
+        .unwrap();
     world
 }
 
 fn packed_layers(world: &World) -> usize {
     let model = world.session.state().model().unwrap();
     let is_packed = |weight: Weight| matches!(weight, Weight::Packed(_));
-    packable(model.loaded.model.as_ref()).into_iter().filter(|linear| is_packed(linear.weight().own_weight())).count()
+    packable(model.loaded.model.as_ref())
+        .into_iter()
+        .filter(|linear| is_packed(linear.weight().own_weight()))
+        .count()
 }
 
 fn text(world: &World, command: Command) -> String {
@@ -25,7 +39,11 @@ fn text(world: &World, command: Command) -> String {
 
 #[test]
 fn a_lora_learns_on_packed_weights_and_they_stay_packed() {
-    for keys in ["load_in_4bit=true", "load_in_4bit=true bnb_4bit_use_double_quant=false", "load_in_8bit=true"] {
+    for keys in [
+        "load_in_4bit=true",
+        "load_in_4bit=true bnb_4bit_use_double_quant=false",
+        "load_in_8bit=true",
+    ] {
         let world = loaded(keys);
         assert_eq!(packed_layers(&world), 14, "{keys}");
         world.attach("r=2 lora_alpha=4").unwrap();
@@ -71,7 +89,11 @@ fn an_interrupted_run_finds_its_base_packed_again() {
 
 #[test]
 fn the_card_says_how_the_weights_are_kept_and_what_they_take() {
-    for (keys, kept) in [("load_in_4bit=true", "nf4, the rest f32"), ("load_in_8bit=true", "int8, the rest f32"), ("dtype=bf16", "bf16")] {
+    for (keys, kept) in [
+        ("load_in_4bit=true", "nf4, the rest f32"),
+        ("load_in_8bit=true", "int8, the rest f32"),
+        ("dtype=bf16", "bf16"),
+    ] {
         let card = text(&loaded(keys), Command::ModelCard);
         assert!(card.contains(kept) && card.contains("memory of the weights"), "{keys}: {card}");
     }
@@ -80,8 +102,11 @@ fn the_card_says_how_the_weights_are_kept_and_what_they_take() {
 #[test]
 fn four_and_eight_bits_at_once_are_refused_and_the_model_before_stays() {
     let world = loaded("");
-    let both = Settings::default().with("load_in_4bit", Value::Bool(true)).with("load_in_8bit", Value::Bool(true));
-    let failure = world.run(Command::ModelLoad { source: world.model_folder(), settings: both }).unwrap_err();
+    let both = Settings::default()
+        .with("load_in_4bit", Value::Bool(true))
+        .with("load_in_8bit", Value::Bool(true));
+    let failure =
+        world.run(Command::ModelLoad { source: world.model_folder(), settings: both }).unwrap_err();
     assert!(failure.message.contains("cannot both be true") && failure.hint.is_some());
     assert!(world.session.snapshot().model.is_some());
 }

@@ -52,9 +52,15 @@ const HOSTILE: &[&str] = &[
 ];
 
 fn hostile() -> impl Strategy<Value = String> {
-    let piece = prop_oneof![proptest::sample::select(HOSTILE).prop_map(str::to_owned), any::<char>().prop_map(String::from), "[a-z]{1,4}"];
+    let piece = prop_oneof![
+        proptest::sample::select(HOSTILE).prop_map(str::to_owned),
+        any::<char>().prop_map(String::from),
+        "[a-z]{1,4}"
+    ];
     // `None` alone is a default, which is tested with what is refused.
-    proptest::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat()).prop_filter("a value", |text| text != "None")
+    proptest::collection::vec(piece, 0..8)
+        .prop_map(|pieces| pieces.concat())
+        .prop_filter("a value", |text| text != "None")
 }
 
 fn not_empty() -> impl Strategy<Value = String> {
@@ -62,9 +68,12 @@ fn not_empty() -> impl Strategy<Value = String> {
 }
 
 fn data_text() -> impl Strategy<Value = String> {
-    proptest::collection::vec(prop_oneof![hostile(), Just("// %%".to_owned()), Just("//  \\\\%% y".to_owned())], 1..6)
-        .prop_map(|lines| lines.join("\n"))
-        .prop_filter("there are examples", |text| !text.trim().is_empty())
+    proptest::collection::vec(
+        prop_oneof![hostile(), Just("// %%".to_owned()), Just("//  \\\\%% y".to_owned())],
+        1..6,
+    )
+    .prop_map(|lines| lines.join("\n"))
+    .prop_filter("there are examples", |text| !text.trim().is_empty())
 }
 
 /// A header with values of anybody's choice.
@@ -72,7 +81,12 @@ fn header() -> impl Strategy<Value = RunHeader> {
     let texts = (hostile(), not_empty(), not_empty(), hostile(), hostile());
     let data = (any::<bool>(), data_text(), hostile());
     (texts, data, hostile(), (any::<u64>(), any::<u64>(), 1..64i64, any::<bool>())).prop_map(
-        |((title, model, source, version, name), (inline, text, template), adapter, (seed, start, r, fresh))| RunHeader {
+        |(
+            (title, model, source, version, name),
+            (inline, text, template),
+            adapter,
+            (seed, start, r, fresh),
+        )| RunHeader {
             title,
             model,
             version,
@@ -83,7 +97,9 @@ fn header() -> impl Strategy<Value = RunHeader> {
             method: "lora".to_owned(),
             adapter: adapter.clone(),
             adapter_settings: Settings::default().with("r", Value::Integer(r)),
-            train: Settings::default().with("steps", Value::Integer(r)).with("data", Value::Text(adapter)),
+            train: Settings::default()
+                .with("steps", Value::Integer(r))
+                .with("data", Value::Text(adapter)),
             default_lr: 0.001,
             seed,
             session_seed: Some(seed),
@@ -104,7 +120,10 @@ fn meant(header: &RunHeader) -> Vec<Command> {
             let (name, text) = (header.data.clone(), format!("{}\n", text.trim_end_matches('\n')));
             Command::DataInline { name, text, settings: header.data_settings.clone() }
         }
-        None => Command::DataLoad { source: header.data_source.clone(), settings: header.data_settings.clone() },
+        None => Command::DataLoad {
+            source: header.data_source.clone(),
+            settings: header.data_settings.clone(),
+        },
     };
     let mut attach = header.adapter_settings.clone();
     if !matches!(header.adapter.as_str(), "" | "default") && !header.adapter.starts_with('_') {
@@ -114,12 +133,18 @@ fn meant(header: &RunHeader) -> Vec<Command> {
         Command::Seed { seed: Some(first) },
         Command::ModelLoad { source: header.model.clone(), settings: Settings::default() },
         data,
-        Command::Adapter { method: "lora".to_owned(), action: AdapterAction::Attach { settings: attach } },
+        Command::Adapter {
+            method: "lora".to_owned(),
+            action: AdapterAction::Attach { settings: attach },
+        },
     ];
     if train != first {
         commands.push(Command::Seed { seed: Some(train) });
     }
-    commands.push(Command::Train { attach: None, settings: header.train.clone().with("lr", Value::Float(header.default_lr)) });
+    commands.push(Command::Train {
+        attach: None,
+        settings: header.train.clone().with("lr", Value::Float(header.default_lr)),
+    });
     commands
 }
 
@@ -128,7 +153,9 @@ fn an_exported_script_of_hostile_values_has_the_cells_that_were_meant_and_no_oth
     let world = World::new();
     let run = RunFolder::create(&world.folder.path().join("runs"), "lora").unwrap();
     let (ledger, file) = (run.path().join("ledger.jsonl"), world.folder.path().join("x.graft"));
-    let export = Command::Runs { action: RunsAction::Export { run: "lora-001".to_owned(), file: file.display().to_string() } };
+    let export = Command::Runs {
+        action: RunsAction::Export { run: "lora-001".to_owned(), file: file.display().to_string() },
+    };
     proptest!(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() }, |(header in header())| {
         std::fs::write(&ledger, format!("{{\"header\":{}}}\n", serde_json::to_string(&header).unwrap())).unwrap();
         world.run(export.clone()).unwrap();
@@ -150,20 +177,45 @@ fn an_exported_script_of_hostile_values_has_the_cells_that_were_meant_and_no_oth
 fn keys_and_methods_that_are_none_are_refused_and_nothing_is_written() {
     let world = World::new();
     let run = RunFolder::create(&world.folder.path().join("runs"), "lora").unwrap();
-    let good = RunHeader { method: "lora".to_owned(), model: "tiny".to_owned(), data_source: "which-book".to_owned(), ..RunHeader::default() };
+    let good = RunHeader {
+        method: "lora".to_owned(),
+        model: "tiny".to_owned(),
+        data_source: "which-book".to_owned(),
+        ..RunHeader::default()
+    };
     let evil = "r=1\n!touch /tmp/x\n%lora";
     let headers = [
         RunHeader { method: evil.to_owned(), ..good.clone() },
         RunHeader { train: Settings::default().with(evil, Value::Integer(1)), ..good.clone() },
-        RunHeader { model_settings: Settings::default().with(evil, Value::Integer(1)), ..good.clone() },
-        RunHeader { adapter_settings: Settings::default().with("r", Value::Text(evil.to_owned())), ..good.clone() },
-        RunHeader { data_settings: Settings::default().with(evil, Value::Bool(true)), ..good.clone() },
+        RunHeader {
+            model_settings: Settings::default().with(evil, Value::Integer(1)),
+            ..good.clone()
+        },
+        RunHeader {
+            adapter_settings: Settings::default().with("r", Value::Text(evil.to_owned())),
+            ..good.clone()
+        },
+        RunHeader {
+            data_settings: Settings::default().with(evil, Value::Bool(true)),
+            ..good.clone()
+        },
         RunHeader { start: Some(Start::Run { run: evil.to_owned(), step: 1 }), ..good },
     ];
     let file = world.folder.path().join("x.graft");
     for header in headers {
-        std::fs::write(run.path().join("ledger.jsonl"), format!("{{\"header\":{}}}\n", serde_json::to_string(&header).unwrap())).unwrap();
-        let failure = world.run(Command::Runs { action: RunsAction::Export { run: "lora-001".to_owned(), file: file.display().to_string() } }).unwrap_err();
+        std::fs::write(
+            run.path().join("ledger.jsonl"),
+            format!("{{\"header\":{}}}\n", serde_json::to_string(&header).unwrap()),
+        )
+        .unwrap();
+        let failure = world
+            .run(Command::Runs {
+                action: RunsAction::Export {
+                    run: "lora-001".to_owned(),
+                    file: file.display().to_string(),
+                },
+            })
+            .unwrap_err();
         assert_eq!(failure.code, "session::export");
         assert!(!file.exists());
     }

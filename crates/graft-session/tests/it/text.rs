@@ -16,7 +16,10 @@ const GOLDENS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/goldens/
 #[test]
 fn every_completion_is_tokenized_and_labelled_as_by_trl_with_every_kind_of_tokenizer() {
     let tallies = check(Path::new(GOLDENS)).unwrap();
-    let unmet: Vec<_> = tallies.iter().flat_map(|(name, tally)| tally.unmet.iter().map(move |case| format!("{name}: {case}"))).collect();
+    let unmet: Vec<_> = tallies
+        .iter()
+        .flat_map(|(name, tally)| tally.unmet.iter().map(move |case| format!("{name}: {case}")))
+        .collect();
     assert_eq!(unmet, Vec::<String>::new());
     assert_eq!(tallies.values().map(|tally| tally.met).collect::<Vec<_>>(), [10; 5]);
 }
@@ -27,27 +30,70 @@ fn load(world: &World, tokenizer: &str) {
     let config = serde_json::json!({"model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 700, "hidden_size": 16, "intermediate_size": 24,
         "num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 64, "initializer_range": 0.3});
     let model = random_model(&config, 5, &Device::Cpu).unwrap();
-    let tokenizer = Tokenizer::from_folder(&Path::new(GOLDENS).join("tokenizers").join(tokenizer)).unwrap();
-    save_folder(&folder, &FolderParts { model: &*model, dtype: DType::F32, config: &config, tokenizer: Some(&tokenizer), others: &[] }).unwrap();
-    world.run(Command::ModelLoad { source: folder.display().to_string(), settings: Settings::default() }).unwrap();
+    let tokenizer =
+        Tokenizer::from_folder(&Path::new(GOLDENS).join("tokenizers").join(tokenizer)).unwrap();
+    save_folder(
+        &folder,
+        &FolderParts {
+            model: &*model,
+            dtype: DType::F32,
+            config: &config,
+            tokenizer: Some(&tokenizer),
+            others: &[],
+        },
+    )
+    .unwrap();
+    world
+        .run(Command::ModelLoad {
+            source: folder.display().to_string(),
+            settings: Settings::default(),
+        })
+        .unwrap();
 }
 
 #[test]
 fn a_model_learns_the_completion_with_its_one_space_and_writes_it_so() {
-    for tokenizer in ["bytelevel", "llama2", "metaspace-always", "metaspace-first", "metaspace-never"] {
+    for tokenizer in
+        ["bytelevel", "llama2", "metaspace-always", "metaspace-first", "metaspace-never"]
+    {
         let world = World::new();
         load(&world, tokenizer);
         let lines = vec![r#"{"prompt": "Answer:", "completion": " yes"}"#; 20].join("\n");
-        world.run(Command::DataInline { name: "answers".to_owned(), text: lines, settings: Settings::default() }).unwrap();
+        world
+            .run(Command::DataInline {
+                name: "answers".to_owned(),
+                text: lines,
+                settings: Settings::default(),
+            })
+            .unwrap();
         let settings = keys_of(training::TRAIN, "steps=60 lr=0.02 batch=8 eval_every=0");
-        world.run(Command::Train { attach: Some(("full".to_owned(), Settings::default())), settings }).unwrap();
+        world
+            .run(Command::Train {
+                attach: Some(("full".to_owned(), Settings::default())),
+                settings,
+            })
+            .unwrap();
         // ` yes` is one token after the prompt, and the end another.
-        let reply = world.run(Command::Eval { settings: keys_of(training::EVAL, "split=train base=false") }).unwrap();
-        assert!(format!("{:?}", reply.blocks).contains("over 32 tokens of completions"), "{tokenizer}: {:?}", reply.blocks);
+        let reply = world
+            .run(Command::Eval { settings: keys_of(training::EVAL, "split=train base=false") })
+            .unwrap();
+        assert!(
+            format!("{:?}", reply.blocks).contains("over 32 tokens of completions"),
+            "{tokenizer}: {:?}",
+            reply.blocks
+        );
         let settings = keys_of(training::GENERATE, "max_new_tokens=8");
-        let reply = world.run(Command::Generate { prompt: "Answer:".to_owned(), settings }).unwrap();
-        let Some(Block::Generated { text, .. }) = reply.blocks.into_iter().next() else { panic!("no text") };
-        let streamed: String = world.ear.events().into_iter().filter_map(|event| if let Event::Text(text) = event { Some(text) } else { None }).collect();
+        let reply =
+            world.run(Command::Generate { prompt: "Answer:".to_owned(), settings }).unwrap();
+        let Some(Block::Generated { text, .. }) = reply.blocks.into_iter().next() else {
+            panic!("no text")
+        };
+        let streamed: String = world
+            .ear
+            .events()
+            .into_iter()
+            .filter_map(|event| if let Event::Text(text) = event { Some(text) } else { None })
+            .collect();
         assert_eq!((text.as_str(), streamed.as_str()), (" yes", " yes"), "{tokenizer}");
     }
 }

@@ -21,20 +21,30 @@ pub(crate) struct Tally {
 /// In words, when the folder cannot be read.
 pub(crate) fn check(folder: &Path) -> Result<BTreeMap<String, Tally>, String> {
     let path = folder.join("text.json");
-    let text = std::fs::read_to_string(&path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
-    let cases: Vec<Value> = serde_json::from_str(&text).map_err(|error| format!("`{}` is not a list of cases: {error}", path.display()))?;
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+    let cases: Vec<Value> = serde_json::from_str(&text)
+        .map_err(|error| format!("`{}` is not a list of cases: {error}", path.display()))?;
     let mut tokenizers = BTreeMap::new();
     let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
     for case in cases.iter().filter(|case| case["kind"] == "completion") {
         let name = word(case, "tokenizer");
         if !tokenizers.contains_key(name) {
             let folder = folder.join("tokenizers").join(name);
-            tokenizers.insert(name, Tokenizer::from_folder(&folder).map_err(|error| format!("`{}`: {error}", folder.display()))?);
+            tokenizers.insert(
+                name,
+                Tokenizer::from_folder(&folder)
+                    .map_err(|error| format!("`{}`: {error}", folder.display()))?,
+            );
         }
         let tally = tallies.entry(name.to_owned()).or_default();
         match problem(&tokenizers[name], case) {
             None => tally.met += 1,
-            Some(problem) => tally.unmet.push(format!("{:?} + {:?}: {problem}", word(case, "prompt"), word(case, "completion"))),
+            Some(problem) => tally.unmet.push(format!(
+                "{:?} + {:?}: {problem}",
+                word(case, "prompt"),
+                word(case, "completion")
+            )),
         }
     }
     Ok(tallies)
@@ -59,13 +69,25 @@ fn problem(tokenizer: &Tokenizer, case: &Value) -> Option<String> {
 }
 
 /// The first character of the completion that no label covers, or a label that is not its own token.
-fn uncovered(tokenizer: &Tokenizer, prompt: &str, completion: &str, labels: &[i64], ids: &[i64]) -> Option<String> {
-    if let Some(at) = (0..labels.len()).find(|at| labels[*at] != IGNORED && labels[*at] != ids[*at]) {
+fn uncovered(
+    tokenizer: &Tokenizer,
+    prompt: &str,
+    completion: &str,
+    labels: &[i64],
+    ids: &[i64],
+) -> Option<String> {
+    if let Some(at) = (0..labels.len()).find(|at| labels[*at] != IGNORED && labels[*at] != ids[*at])
+    {
         return Some(format!("the label of token {at} is {}, expected {}", labels[at], ids[at]));
     }
     let offsets = tokenizer.encode_with_offsets(&format!("{prompt}{completion}")).ok()?;
     let before = tokenizer.prefix().len();
-    let is_labelled = |byte: usize| offsets.iter().enumerate().any(|(at, (_, covered))| covered.contains(&byte) && labels[before + at] != IGNORED);
+    let is_labelled = |byte: usize| {
+        offsets
+            .iter()
+            .enumerate()
+            .any(|(at, (_, covered))| covered.contains(&byte) && labels[before + at] != IGNORED)
+    };
     let missing = completion.char_indices().find(|(at, _)| !is_labelled(prompt.len() + at));
     missing.map(|(at, letter)| format!("no label covers {letter:?} at byte {at} of the completion"))
 }

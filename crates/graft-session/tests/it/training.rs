@@ -15,7 +15,9 @@ fn the_loss_falls_and_the_run_is_listed() {
     assert_eq!(losses.len(), 30);
     assert!(losses[29].1 < losses[0].1 * 0.8, "{losses:?}");
     let events = world.ear.events();
-    assert!(events.iter().any(|event| matches!(event, Event::RunEnded(ended) if ended.outcome == RunOutcome::Finished)));
+    assert!(events.iter().any(
+        |event| matches!(event, Event::RunEnded(ended) if ended.outcome == RunOutcome::Finished)
+    ));
     assert_eq!(world.session.snapshot().runs, ["lora-001"]);
 }
 
@@ -25,7 +27,12 @@ fn prompt_tuning_attaches_and_trains_in_one_line_with_its_own_learning_rate() {
     let keys = keys_of(graft_protocol::methods::prompt_tuning::SPEC.keys, "num_virtual_tokens=4");
     let settings = keys_of(training::TRAIN, "steps=12 warmup=0 schedule=constant eval_every=0");
     world.run(Command::Train { attach: Some(("prompt_tune".to_owned(), keys)), settings }).unwrap();
-    let rates: Vec<_> = world.ear.events().iter().filter_map(|event| if let Event::Step(step) = event { Some(step.lr) } else { None }).collect();
+    let rates: Vec<_> = world
+        .ear
+        .events()
+        .iter()
+        .filter_map(|event| if let Event::Step(step) = event { Some(step.lr) } else { None })
+        .collect();
     assert_eq!(rates, vec![graft_protocol::methods::prompt_tuning::SPEC.learning_rate; 12]);
     let losses = world.ear.losses();
     assert!(losses[11].1 < losses[0].1, "{losses:?}");
@@ -46,10 +53,16 @@ fn an_interrupt_stops_within_a_step_and_a_new_session_resumes_with_the_same_loss
             assert_eq!(session.interrupt().as_deref(), Some("training"));
             asked = true;
         }
-        assert!(!(asked && matches!(event, Event::Step(step) if step.step > 5)), "a step after the interrupt");
+        assert!(
+            !(asked && matches!(event, Event::Step(step) if step.step > 5)),
+            "a step after the interrupt"
+        );
     });
     let failure = world.train("steps=12 lr=0.02 eval_every=0 batch=4").unwrap_err();
-    assert_eq!((failure.code.as_str(), failure.hint.as_deref()), ("session::interrupted", Some("`%resume lora-001` goes on")));
+    assert_eq!(
+        (failure.code.as_str(), failure.hint.as_deref()),
+        ("session::interrupted", Some("`%resume lora-001` goes on"))
+    );
     assert_eq!(world.session.snapshot().adapters.len(), 1);
 
     let reborn = world.reborn();
@@ -57,30 +70,51 @@ fn an_interrupt_stops_within_a_step_and_a_new_session_resumes_with_the_same_loss
     reborn.run(Command::Resume { run: None, settings: Settings::default() }).unwrap();
     assert_eq!(reborn.ear.losses(), expected[5..]);
     let snapshot = reborn.session.snapshot();
-    assert_eq!((snapshot.data.as_slice(), snapshot.adapters.len()), (["colours".to_owned()].as_slice(), 1));
+    assert_eq!(
+        (snapshot.data.as_slice(), snapshot.adapters.len()),
+        (["colours".to_owned()].as_slice(), 1)
+    );
 }
 
 #[test]
 fn adalora_shares_out_its_ranks_by_itself_also_across_an_interruption() {
     let train_for = |world: &World, steps: u64| {
-        let keys = keys_of(graft_protocol::methods::adalora::SPEC.keys, "init_r=4 target_r=2 tinit=2 tfinal=3");
-        let settings = keys_of(training::TRAIN, &format!("steps={steps} lr=0.02 eval_every=0 batch=4"));
+        let keys = keys_of(
+            graft_protocol::methods::adalora::SPEC.keys,
+            "init_r=4 target_r=2 tinit=2 tfinal=3",
+        );
+        let settings =
+            keys_of(training::TRAIN, &format!("steps={steps} lr=0.02 eval_every=0 batch=4"));
         world.run(Command::Train { attach: Some(("adalora".to_owned(), keys)), settings })
     };
     let pattern = |world: &World| -> serde_json::Value {
         let directory = format!("{}-adalora", world.model_folder());
         let action = AdapterAction::Save { name: None, directory: directory.clone() };
         world.run(Command::Adapter { method: "adalora".to_owned(), action }).unwrap();
-        let config: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(format!("{directory}/adapter_config.json")).unwrap()).unwrap();
+        let config: serde_json::Value = serde_json::from_str(
+            &std::fs::read_to_string(format!("{directory}/adapter_config.json")).unwrap(),
+        )
+        .unwrap();
         assert_eq!(config["total_step"], 12);
-        world.run(Command::Adapter { method: "adalora".to_owned(), action: AdapterAction::Load { name: None, directory } }).unwrap();
+        world
+            .run(Command::Adapter {
+                method: "adalora".to_owned(),
+                action: AdapterAction::Load { name: None, directory },
+            })
+            .unwrap();
         config["rank_pattern"].clone()
     };
     let train = |world: &World| train_for(world, 12);
     let whole = World::ready();
     train(&whole).unwrap();
     let (expected, ranks) = (whole.ear.losses(), pattern(&whole));
-    let kept = ranks.as_object().unwrap().values().flat_map(|kept| kept.as_array().unwrap()).filter(|kept| **kept == true).count();
+    let kept = ranks
+        .as_object()
+        .unwrap()
+        .values()
+        .flat_map(|kept| kept.as_array().unwrap())
+        .filter(|kept| **kept == true)
+        .count();
     assert_eq!(kept, 2 * ranks.as_object().unwrap().len());
     drop(whole);
 
@@ -107,7 +141,9 @@ fn a_run_that_died_before_its_first_interval_was_over_is_resumed_from_its_start(
     drop(whole);
 
     let world = World::attached();
-    world.ear.react(|event| assert!(!matches!(event, Event::Step(step) if step.step == 3), "death"));
+    world
+        .ear
+        .react(|event| assert!(!matches!(event, Event::Step(step) if step.step == 3), "death"));
     assert_eq!(world.train("steps=6 lr=0.02 eval_every=0").unwrap_err().code, "session::panic");
     let reborn = world.reborn();
     reborn.run(Command::Resume { run: None, settings: Settings::default() }).unwrap();
@@ -118,12 +154,16 @@ fn a_run_that_died_before_its_first_interval_was_over_is_resumed_from_its_start(
 fn resuming_in_the_same_session_uses_what_is_there() {
     let world = World::attached();
     world.train("steps=4 lr=0.02 eval_every=0").unwrap();
-    let failure = world.run(Command::Resume { run: None, settings: Settings::default() }).unwrap_err();
+    let failure =
+        world.run(Command::Resume { run: None, settings: Settings::default() }).unwrap_err();
     assert_eq!(failure.code, "train::already_done");
     let model = world.session.state().model.clone().unwrap();
     let settings = keys_of(training::TRAIN, "steps=6");
     world.run(Command::Resume { run: Some("lora-001".to_owned()), settings }).unwrap();
-    assert_eq!(world.ear.losses().iter().map(|(step, _)| *step).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(
+        world.ear.losses().iter().map(|(step, _)| *step).collect::<Vec<_>>(),
+        [1, 2, 3, 4, 5, 6]
+    );
     assert!(std::sync::Arc::ptr_eq(&model, &world.session.state().model.clone().unwrap()));
 }
 
@@ -132,8 +172,12 @@ fn a_finished_run_is_refused_before_the_session_changes() {
     let world = World::attached();
     world.train("steps=2 eval_every=0").unwrap();
     let reborn = world.reborn();
-    let failure = reborn.run(Command::Resume { run: None, settings: Settings::default() }).unwrap_err();
-    assert_eq!((failure.code.as_str(), failure.hint.as_deref()), ("train::already_done", Some("go on with more steps: %resume lora-001 steps=4")));
+    let failure =
+        reborn.run(Command::Resume { run: None, settings: Settings::default() }).unwrap_err();
+    assert_eq!(
+        (failure.code.as_str(), failure.hint.as_deref()),
+        ("train::already_done", Some("go on with more steps: %resume lora-001 steps=4"))
+    );
     let snapshot = reborn.session.snapshot();
     assert!(snapshot.model.is_none() && snapshot.data.is_empty() && snapshot.adapters.is_empty());
 }
@@ -142,10 +186,18 @@ fn a_finished_run_is_refused_before_the_session_changes() {
 fn resuming_on_other_data_is_refused() {
     let world = World::attached();
     world.train("steps=2 eval_every=0").unwrap();
-    let failure = world.run(Command::Resume { run: None, settings: keys_of(training::TRAIN, "steps=4 data=other") }).unwrap_err();
+    let failure = world
+        .run(Command::Resume {
+            run: None,
+            settings: keys_of(training::TRAIN, "steps=4 data=other"),
+        })
+        .unwrap_err();
     assert_eq!(
         (failure.code.as_str(), failure.message.as_str()),
-        ("session::other_data", "run `lora-001` was trained on `colours`, and a resumed run keeps its data")
+        (
+            "session::other_data",
+            "run `lora-001` was trained on `colours`, and a resumed run keeps its data"
+        )
     );
 }
 
@@ -155,7 +207,9 @@ fn resuming_on_other_weights_is_refused() {
     world.train("steps=2 eval_every=0").unwrap();
     crate::tiny::write_model(&world.folder.path().join("model"), 99);
     let reborn = world.reborn();
-    let failure = reborn.run(Command::Resume { run: None, settings: keys_of(training::TRAIN, "steps=4") }).unwrap_err();
+    let failure = reborn
+        .run(Command::Resume { run: None, settings: keys_of(training::TRAIN, "steps=4") })
+        .unwrap_err();
     assert_eq!(failure.code, "session::other_model");
     assert!(reborn.session.snapshot().model.is_none());
 }
@@ -176,7 +230,10 @@ fn a_loss_that_is_not_a_number_stops_at_its_step_and_keeps_the_last_good_adapter
             *kept.lock().unwrap() = adapter_of(&session);
         }
         if matches!(event, Event::Step(step) if step.step == 3) {
-            set_norm(poisoned.as_ref(), &Tensor::full(f32::NAN, good.dims(), good.device()).unwrap());
+            set_norm(
+                poisoned.as_ref(),
+                &Tensor::full(f32::NAN, good.dims(), good.device()).unwrap(),
+            );
         }
     });
     let good = norm_of(model.as_ref());
@@ -195,13 +252,17 @@ fn adapter_of(session: &graft_session::Session) -> Vec<Vec<f32>> {
 }
 
 fn norm_of(model: &dyn graft_nn::Model) -> Tensor {
-    let norm = model.sites().iter().find_map(|site| if let Layer::Norm(norm) = site.layer { Some(norm.weight().tensor()) } else { None });
+    let norm = model.sites().iter().find_map(|site| {
+        if let Layer::Norm(norm) = site.layer { Some(norm.weight().tensor()) } else { None }
+    });
     norm.unwrap()
 }
 
 fn set_norm(model: &dyn graft_nn::Model, weight: &Tensor) {
     let sites = model.sites();
-    let norm = sites.iter().find_map(|site| if let Layer::Norm(norm) = site.layer { Some(norm) } else { None });
+    let norm = sites
+        .iter()
+        .find_map(|site| if let Layer::Norm(norm) = site.layer { Some(norm) } else { None });
     norm.unwrap().weight().set(weight.clone()).unwrap();
 }
 
@@ -214,9 +275,18 @@ fn an_automatic_batch_is_as_large_as_the_data_and_is_kept_when_the_run_goes_on()
         _ => None,
     });
     let data = world.session.state().data[0].dataset.train.len().min(64);
-    assert!(said.as_ref().is_some_and(|said| said.starts_with(&format!("batch=auto: {data} examples"))), "{said:?}");
-    let resumed = world.run(Command::Resume { run: None, settings: keys_of(training::TRAIN, "steps=4") });
+    assert!(
+        said.as_ref().is_some_and(|said| said.starts_with(&format!("batch=auto: {data} examples"))),
+        "{said:?}"
+    );
+    let resumed =
+        world.run(Command::Resume { run: None, settings: keys_of(training::TRAIN, "steps=4") });
     assert!(resumed.is_ok(), "{resumed:?}");
-    let refused = world.run(Command::Resume { run: None, settings: keys_of(training::TRAIN, "steps=6 batch=auto") }).unwrap_err();
+    let refused = world
+        .run(Command::Resume {
+            run: None,
+            settings: keys_of(training::TRAIN, "steps=6 batch=auto"),
+        })
+        .unwrap_err();
     assert_eq!(refused.code, "session::other_batch");
 }

@@ -3,7 +3,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use graft_protocol::{AdapterAction, Block, Command, Event, Failure, Reply, Settings, Snapshot, Value, training};
+use graft_protocol::{
+    AdapterAction, Block, Command, Event, Failure, Reply, Settings, Snapshot, Value, training,
+};
 use graft_session::{Session, Sink};
 
 use crate::tiny::{colours, write_model};
@@ -52,7 +54,9 @@ impl Ear {
     }
 
     pub(crate) fn losses(&self) -> Vec<(u64, f64)> {
-        let steps = self.events().into_iter().filter_map(|event| if let Event::Step(step) = event { Some((step.step, step.loss)) } else { None });
+        let steps = self.events().into_iter().filter_map(|event| {
+            if let Event::Step(step) = event { Some((step.step, step.loss)) } else { None }
+        });
         steps.collect()
     }
 
@@ -77,7 +81,13 @@ impl World {
     pub(crate) fn ready() -> Self {
         let world = Self::new();
         world.load_model();
-        world.run(Command::DataInline { name: "colours".to_owned(), text: colours(), settings: Settings::default() }).unwrap();
+        world
+            .run(Command::DataInline {
+                name: "colours".to_owned(),
+                text: colours(),
+                settings: Settings::default(),
+            })
+            .unwrap();
         world
     }
 
@@ -99,7 +109,10 @@ impl World {
         let result = self.session.execute(command);
         if let Err(Failure { message, hint: Some(hint), .. }) = &result {
             for command in crate::next_steps::commands(hint) {
-                assert!(crate::next_steps::is_understood(command, &self.session.snapshot()), "`{command}`, the hint of `{message}`, is not understood");
+                assert!(
+                    crate::next_steps::is_understood(command, &self.session.snapshot()),
+                    "`{command}`, the hint of `{message}`, is not understood"
+                );
             }
         }
         result
@@ -110,7 +123,8 @@ impl World {
     }
 
     pub(crate) fn load_model(&self) {
-        self.run(Command::ModelLoad { source: self.model_folder(), settings: Settings::default() }).unwrap();
+        self.run(Command::ModelLoad { source: self.model_folder(), settings: Settings::default() })
+            .unwrap();
     }
 
     pub(crate) fn attach(&self, keys: &str) -> Result<Reply, Failure> {
@@ -129,8 +143,11 @@ impl World {
     /// Greedy text, which tells models apart.
     pub(crate) fn text(&self) -> String {
         let settings = keys_of(training::GENERATE, "max_new_tokens=24");
-        let reply = self.run(Command::Generate { prompt: "the sky is".to_owned(), settings }).unwrap();
-        let Some(Block::Generated { text, .. }) = reply.blocks.into_iter().next() else { panic!("no text") };
+        let reply =
+            self.run(Command::Generate { prompt: "the sky is".to_owned(), settings }).unwrap();
+        let Some(Block::Generated { text, .. }) = reply.blocks.into_iter().next() else {
+            panic!("no text")
+        };
         text
     }
 }
@@ -140,7 +157,8 @@ pub(crate) fn keys_of(specs: &[graft_protocol::KeySpec], keys: &str) -> Settings
     let mut settings = Settings::default();
     for (name, value) in keys.split_whitespace().map(|pair| pair.split_once('=').unwrap()) {
         let spec = specs.iter().find(|spec| spec.is_named(name)).unwrap();
-        settings.set(spec.name, spec.parse(value).unwrap_or_else(|_| Value::Text(value.to_owned())));
+        settings
+            .set(spec.name, spec.parse(value).unwrap_or_else(|_| Value::Text(value.to_owned())));
     }
     settings
 }

@@ -31,13 +31,23 @@ pub fn label_map(model: &dyn Model, data: &Dataset) -> Result<LabelMap> {
     let labels: &[String] = if let Kind::Labels(labels) = &data.kind { labels } else { &[] };
     let count = match model.task() {
         Task::CausalLm => return Ok(LabelMap::default()),
-        Task::FeatureExtraction => return Err(TrainError::NoHead { family: model.shape().family.clone(), labels: labels.len() }),
+        Task::FeatureExtraction => {
+            return Err(TrainError::NoHead {
+                family: model.shape().family.clone(),
+                labels: labels.len(),
+            });
+        }
         Task::SequenceClassification { labels } => labels,
     };
     let known = model.label_names().and_then(LabelNames::get);
     let is_fresh = model.label_names().is_some_and(LabelNames::is_fresh);
     let names = known.as_deref().map_or(&[][..], Vec::as_slice);
-    let does_not_fit = || TrainError::Classes { head: count, names: names.to_vec(), data: data.name.clone(), labels: labels.to_vec() };
+    let does_not_fit = || TrainError::Classes {
+        head: count,
+        names: names.to_vec(),
+        data: data.name.clone(),
+        labels: labels.to_vec(),
+    };
     if labels.is_empty() || labels.len() > count {
         return Err(does_not_fit());
     }
@@ -47,11 +57,13 @@ pub fn label_map(model: &dyn Model, data: &Dataset) -> Result<LabelMap> {
     {
         matched = classes.into_iter().map(Some).collect();
     }
-    let unmatched: Vec<usize> = (0..labels.len()).filter(|label| matched[*label].is_none()).collect();
+    let unmatched: Vec<usize> =
+        (0..labels.len()).filter(|label| matched[*label].is_none()).collect();
     if !unmatched.is_empty() && is_fresh && labels.len() != count {
         return Err(does_not_fit());
     }
-    let warning = (!unmatched.is_empty() && !is_fresh).then(|| warning(data, labels, names, count, &unmatched));
+    let warning = (!unmatched.is_empty() && !is_fresh)
+        .then(|| warning(data, labels, names, count, &unmatched));
     let classes = filled(matched, count);
     let names = renamed(labels, names, count, &classes, &unmatched);
     Ok(LabelMap { classes, names: Some(Arc::new(names)), warning })
@@ -59,11 +71,14 @@ pub fn label_map(model: &dyn Model, data: &Dataset) -> Result<LabelMap> {
 
 /// The class of the same name, exact matches first; no class for two labels.
 fn by_name(labels: &[String], names: &[String]) -> Vec<Option<usize>> {
-    let mut classes: Vec<Option<usize>> = labels.iter().map(|label| names.iter().position(|name| name == label)).collect();
+    let mut classes: Vec<Option<usize>> =
+        labels.iter().map(|label| names.iter().position(|name| name == label)).collect();
     let fold = |name: &str| name.trim().to_lowercase();
     for (label, text) in labels.iter().enumerate() {
         if classes[label].is_none() {
-            let free = |class: &usize| !classes.contains(&Some(*class)) && fold(&names[*class]) == fold(text);
+            let free = |class: &usize| {
+                !classes.contains(&Some(*class)) && fold(&names[*class]) == fold(text)
+            };
             classes[label] = (0..names.len()).find(free);
         }
     }
@@ -73,7 +88,10 @@ fn by_name(labels: &[String], names: &[String]) -> Vec<Option<usize>> {
 /// The classes of labels that are all numbers of classes: `LABEL_2` or `2`.
 fn by_number(labels: &[String], count: usize) -> Option<Vec<usize>> {
     let number = |label: &String| {
-        let digits = label.get(..6).filter(|start| start.eq_ignore_ascii_case("LABEL_")).map_or(label.as_str(), |_| &label[6..]);
+        let digits = label
+            .get(..6)
+            .filter(|start| start.eq_ignore_ascii_case("LABEL_"))
+            .map_or(label.as_str(), |_| &label[6..]);
         digits.parse().ok().filter(|class| *class < count)
     };
     let classes: Vec<usize> = labels.iter().map(number).collect::<Option<_>>()?;
@@ -83,13 +101,27 @@ fn by_number(labels: &[String], count: usize) -> Option<Vec<usize>> {
 
 /// Gives the labels without a class the classes that are left, in order.
 fn filled(matched: Vec<Option<usize>>, count: usize) -> Vec<usize> {
-    let mut free: Vec<usize> = (0..count).rev().filter(|class| !matched.contains(&Some(*class))).collect();
-    matched.into_iter().map(|class| class.or_else(|| free.pop()).expect("invariant: there are no more labels than classes")).collect()
+    let mut free: Vec<usize> =
+        (0..count).rev().filter(|class| !matched.contains(&Some(*class))).collect();
+    matched
+        .into_iter()
+        .map(|class| {
+            class.or_else(|| free.pop()).expect("invariant: there are no more labels than classes")
+        })
+        .collect()
 }
 
 /// What the classes are called after a training: as before, but for classes without a name and those that a label without a match has become.
-fn renamed(labels: &[String], names: &[String], count: usize, classes: &[usize], unmatched: &[usize]) -> Vec<String> {
-    let mut renamed: Vec<String> = (0..count).map(|class| names.get(class).cloned().unwrap_or_else(|| format!("LABEL_{class}"))).collect();
+fn renamed(
+    labels: &[String],
+    names: &[String],
+    count: usize,
+    classes: &[usize],
+    unmatched: &[usize],
+) -> Vec<String> {
+    let mut renamed: Vec<String> = (0..count)
+        .map(|class| names.get(class).cloned().unwrap_or_else(|| format!("LABEL_{class}")))
+        .collect();
     for (label, class) in classes.iter().enumerate() {
         if names.is_empty() || unmatched.contains(&label) {
             renamed[*class].clone_from(&labels[label]);
@@ -98,8 +130,18 @@ fn renamed(labels: &[String], names: &[String], count: usize, classes: &[usize],
     renamed
 }
 
-fn warning(data: &Dataset, labels: &[String], names: &[String], count: usize, unmatched: &[usize]) -> String {
-    let classes: Vec<String> = if names.is_empty() { (0..count).map(|class| format!("LABEL_{class}")).collect() } else { names.to_vec() };
+fn warning(
+    data: &Dataset,
+    labels: &[String],
+    names: &[String],
+    count: usize,
+    unmatched: &[usize],
+) -> String {
+    let classes: Vec<String> = if names.is_empty() {
+        (0..count).map(|class| format!("LABEL_{class}")).collect()
+    } else {
+        names.to_vec()
+    };
     let missing: Vec<String> = unmatched.iter().map(|label| labels[*label].clone()).collect();
     let who = match missing.len() {
         all if all == labels.len() => format!("no label of data set `{}` is", data.name),
@@ -116,7 +158,8 @@ fn warning(data: &Dataset, labels: &[String], names: &[String], count: usize, un
 
 /// Names for a message, the first few of many.
 pub(crate) fn listed(names: &[String]) -> String {
-    let shown = names.iter().take(LISTED).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let shown =
+        names.iter().take(LISTED).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     if names.len() > LISTED { format!("{shown} and {} more", names.len() - LISTED) } else { shown }
 }
 

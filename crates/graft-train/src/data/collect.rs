@@ -39,8 +39,19 @@ pub(super) struct Collected {
 impl<'a> Collector<'a> {
     /// An empty one that takes at most `budget` bytes; `typed` where the format tells numbers from strings.
     pub(super) fn new(source_name: &'a str, typed: bool, budget: u64) -> Self {
-        let (records, labels, columns, notes) = (Vec::new(), BTreeSet::new(), Columns::default(), Vec::new());
-        Self { source_name, typed, budget, taken: 0, records, labels, columns, notes, whole_floats: false }
+        let (records, labels, columns, notes) =
+            (Vec::new(), BTreeSet::new(), Columns::default(), Vec::new());
+        Self {
+            source_name,
+            typed,
+            budget,
+            taken: 0,
+            records,
+            labels,
+            columns,
+            notes,
+            whole_floats: false,
+        }
     }
 
     /// Adds a note to the report.
@@ -54,9 +65,14 @@ impl<'a> Collector<'a> {
     }
 
     /// Adds a record of named fields: `prompt` and `completion`, or `text` and perhaps `label`; `split` where it is there.
-    pub(super) fn fields(&mut self, line: usize, mut fields: Vec<(String, Field)>) -> Result<(), DataError> {
+    pub(super) fn fields(
+        &mut self,
+        line: usize,
+        mut fields: Vec<(String, Field)>,
+    ) -> Result<(), DataError> {
         let chosen = self.chosen(line, &fields)?;
-        let has = |role: Role| chosen[role as usize].is_some_and(|index| fields[index].1 != Field::Null);
+        let has =
+            |role: Role| chosen[role as usize].is_some_and(|index| fields[index].1 != Field::Null);
         let roles: &[Role] = match () {
             () if has(Role::Prompt) && has(Role::Completion) => &[Role::Prompt, Role::Completion],
             () if has(Role::Prompt) || has(Role::Completion) || !has(Role::Text) => {
@@ -66,17 +82,26 @@ impl<'a> Collector<'a> {
             () => &[Role::Text],
         };
         for (index, (name, _)) in fields.iter().enumerate() {
-            let role = roles.iter().chain([&Role::Split]).find(|role| chosen[**role as usize] == Some(index));
+            let role = roles
+                .iter()
+                .chain([&Role::Split])
+                .find(|role| chosen[**role as usize] == Some(index));
             self.columns.note(name, role.copied());
         }
-        let mut take = |role: Role| chosen[role as usize].map_or(Field::Null, |index| std::mem::replace(&mut fields[index].1, Field::Null));
+        let mut take = |role: Role| {
+            chosen[role as usize]
+                .map_or(Field::Null, |index| std::mem::replace(&mut fields[index].1, Field::Null))
+        };
         let split = self.split(line, take(Role::Split))?;
         let content = match *roles {
             [Role::Prompt, _] => Content::Completion {
                 prompt: self.string(line, Role::Prompt, take(Role::Prompt))?,
                 completion: self.string(line, Role::Completion, take(Role::Completion))?,
             },
-            [_, _] => Content::Labelled { text: self.string(line, Role::Text, take(Role::Text))?, label: self.label(line, take(Role::Label))? },
+            [_, _] => Content::Labelled {
+                text: self.string(line, Role::Text, take(Role::Text))?,
+                label: self.label(line, take(Role::Label))?,
+            },
             _ => Content::Text(self.string(line, Role::Text, take(Role::Text))?),
         };
         if let Some(field) = content.empty_field() {
@@ -91,7 +116,8 @@ impl<'a> Collector<'a> {
             self.settle_numbers()?;
         }
         if self.whole_floats {
-            self.notes.push("labels such as 1.0 were read as the whole numbers that they are".to_owned());
+            self.notes
+                .push("labels such as 1.0 were read as the whole numbers that they are".to_owned());
         }
         let (labels, examples) = (self.labels.len(), self.records.len());
         if labels > 20 && labels * 2 > examples {
@@ -101,7 +127,11 @@ impl<'a> Collector<'a> {
     }
 
     /// The field for each role. A field that has the very name goes before one that only resembles it.
-    fn chosen(&self, line: usize, fields: &[(String, Field)]) -> Result<[Option<usize>; 5], DataError> {
+    fn chosen(
+        &self,
+        line: usize,
+        fields: &[(String, Field)],
+    ) -> Result<[Option<usize>; 5], DataError> {
         let mut chosen = [None; 5];
         for (index, (name, _)) in fields.iter().enumerate() {
             let Some(role) = Role::of(name) else { continue };
@@ -109,7 +139,11 @@ impl<'a> Collector<'a> {
             let exact = |index: usize| fields[index].0 == role.name();
             match *place {
                 Some(before) if exact(before) == exact(index) => {
-                    let problem = format!("it has both `{}` and `{name}`: which one is the {}?", fields[before].0, role.name());
+                    let problem = format!(
+                        "it has both `{}` and `{name}`: which one is the {}?",
+                        fields[before].0,
+                        role.name()
+                    );
                     return Err(self.malformed(line, problem));
                 }
                 Some(before) if exact(before) => {}
@@ -122,7 +156,11 @@ impl<'a> Collector<'a> {
     fn push(&mut self, record: Record) -> Result<(), DataError> {
         self.taken += record.content.bytes() as u64 + RECORD_BYTES;
         if self.taken > self.budget {
-            return Err(DataError::TooLarge { source_name: self.source_name.to_owned(), bytes: self.taken, left: self.budget });
+            return Err(DataError::TooLarge {
+                source_name: self.source_name.to_owned(),
+                bytes: self.taken,
+                left: self.budget,
+            });
         }
         self.records.push(record);
         Ok(())
@@ -132,10 +170,15 @@ impl<'a> Collector<'a> {
         match field {
             Field::Text(text) => Ok(text),
             Field::Float(number) => Ok(number.to_string()),
-            Field::List if matches!(role, Role::Prompt | Role::Completion) => Err(self.chat(line, role.name())),
+            Field::List if matches!(role, Role::Prompt | Role::Completion) => {
+                Err(self.chat(line, role.name()))
+            }
             Field::List | Field::Object => {
                 let what = if field == Field::List { "a list" } else { "an object" };
-                Err(self.malformed(line, format!("its {} is {what}; a string is expected", role.name())))
+                Err(self.malformed(
+                    line,
+                    format!("its {} is {what}; a string is expected", role.name()),
+                ))
             }
             Field::Null => Err(self.malformed(line, format!("its {} is null", role.name()))),
         }
@@ -149,9 +192,21 @@ impl<'a> Collector<'a> {
                 format!("{}", number as i64)
             }
             Field::Float(number) => return Err(self.float(line, number.to_string())),
-            Field::List => return Err(DataError::ListLabel { source_name: self.source_name.to_owned(), line }),
-            Field::Object => return Err(self.malformed(line, "its label is an object; a name or a whole number is expected".to_owned())),
-            Field::Null => return Err(self.malformed(line, "its label is null: leave the example out, or give it a label".to_owned())),
+            Field::List => {
+                return Err(DataError::ListLabel { source_name: self.source_name.to_owned(), line });
+            }
+            Field::Object => {
+                return Err(self.malformed(
+                    line,
+                    "its label is an object; a name or a whole number is expected".to_owned(),
+                ));
+            }
+            Field::Null => {
+                return Err(self.malformed(
+                    line,
+                    "its label is null: leave the example out, or give it a label".to_owned(),
+                ));
+            }
         };
         self.intern(line, &text)
     }
@@ -162,7 +217,11 @@ impl<'a> Collector<'a> {
             return Ok(known.clone());
         }
         if self.labels.len() == MOST_LABELS {
-            return Err(DataError::TooManyLabels { source_name: self.source_name.to_owned(), line, most: MOST_LABELS });
+            return Err(DataError::TooManyLabels {
+                source_name: self.source_name.to_owned(),
+                line,
+                most: MOST_LABELS,
+            });
         }
         let label: Arc<str> = label.into();
         self.labels.insert(label.clone());
@@ -177,20 +236,39 @@ impl<'a> Collector<'a> {
         if name.is_empty() {
             return Ok(None);
         }
-        let parsed = SplitName::parse(&name).ok_or_else(|| self.malformed(line, format!("its split is `{name}`; train, validation or test is expected")));
+        let parsed = SplitName::parse(&name).ok_or_else(|| {
+            self.malformed(
+                line,
+                format!("its split is `{name}`; train, validation or test is expected"),
+            )
+        });
         parsed.map(Some)
     }
 
     /// csv has no types: where every label is a number, a fraction means a quantity, and 1.0 is the class 1.
     fn settle_numbers(&mut self) -> Result<(), DataError> {
-        let numbers: Option<BTreeMap<Arc<str>, f64>> = self.labels.iter().map(|label| number(label).map(|number| (label.clone(), number))).collect();
-        let Some(numbers) = numbers.filter(|numbers| numbers.keys().any(|label| label.contains(['.', 'e', 'E']))) else { return Ok(()) };
+        let numbers: Option<BTreeMap<Arc<str>, f64>> = self
+            .labels
+            .iter()
+            .map(|label| number(label).map(|number| (label.clone(), number)))
+            .collect();
+        let Some(numbers) =
+            numbers.filter(|numbers| numbers.keys().any(|label| label.contains(['.', 'e', 'E'])))
+        else {
+            return Ok(());
+        };
         let whole = |number: f64| number.fract() == 0.0 && number.abs() <= EXACT;
         for record in &mut self.records {
             let Content::Labelled { label, .. } = &mut record.content else { continue };
             match numbers.get(label) {
                 Some(number) if whole(*number) => *label = format!("{}", *number as i64).into(),
-                _ => return Err(DataError::FloatLabel { source_name: self.source_name.to_owned(), line: record.line, label: label.to_string() }),
+                _ => {
+                    return Err(DataError::FloatLabel {
+                        source_name: self.source_name.to_owned(),
+                        line: record.line,
+                        label: label.to_string(),
+                    });
+                }
             }
         }
         self.whole_floats = true;
@@ -209,23 +287,38 @@ impl<'a> Collector<'a> {
         // Up to the first answer: a system message and the question are the prompt.
         let by_role = |role: &str, answer: &str, content: &str| {
             let turns = format!("(.{field} | map(.{role}) | index(\"{answer}\")) as $i");
-            format!("{turns} | {{prompt: (.{field}[:$i] | map(.{content}) | join(\"\\n\")), completion: (\" \" + .{field}[$i].{content})}}")
+            format!(
+                "{turns} | {{prompt: (.{field}[:$i] | map(.{content}) | join(\"\\n\")), completion: (\" \" + .{field}[$i].{content})}}"
+            )
         };
         let program = match field {
             "prompt" | "completion" => "{prompt: (.prompt | map(.content) | join(\"\\n\")), completion: (\" \" + .completion[0].content)}".to_owned(),
             "conversations" => by_role("from", "gpt", "value"),
             _ => by_role("role", "assistant", "content"),
         };
-        let hint = format!("write each example as prompt and completion, for example: jq -c '{program}' 'FILE' > pairs.jsonl, then %data load pairs.jsonl");
+        let hint = format!(
+            "write each example as prompt and completion, for example: jq -c '{program}' 'FILE' > pairs.jsonl, then %data load pairs.jsonl"
+        );
         self.unsupported(line, format!("a chat data set (`{field}`)"), hint)
     }
 
     fn unsupported(&self, line: usize, what: String, hint: String) -> DataError {
-        DataError::Unsupported { source_name: self.source_name.to_owned(), line, what, hint: with_name(&hint, self.source_name) }
+        DataError::Unsupported {
+            source_name: self.source_name.to_owned(),
+            line,
+            what,
+            hint: with_name(&hint, self.source_name),
+        }
     }
 
     /// The error for fields that make no example: another kind of data set, or a missing field.
-    fn unusable(&self, line: usize, fields: &[(String, Field)], has_prompt: bool, has_completion: bool) -> DataError {
+    fn unusable(
+        &self,
+        line: usize,
+        fields: &[(String, Field)],
+        has_prompt: bool,
+        has_completion: bool,
+    ) -> DataError {
         let found: Vec<String> = fields.iter().map(|(name, _)| name.clone()).collect();
         let has = |name: &str| found.iter().any(|found| found.trim().eq_ignore_ascii_case(name));
         let rename = |prompt: &str, completion: &str| {
@@ -234,11 +327,17 @@ impl<'a> Collector<'a> {
                 plain => format!(".{plain}"),
             };
             let program = format!("{{prompt: {prompt}, completion: (\" \" + .{completion})}}");
-            format!("name the columns prompt and completion; of JSON lines: jq -c '{program}' 'FILE' > pairs.jsonl, then %data load pairs.jsonl")
+            format!(
+                "name the columns prompt and completion; of JSON lines: jq -c '{program}' 'FILE' > pairs.jsonl, then %data load pairs.jsonl"
+            )
         };
         if has("chosen") && has("rejected") {
             let hint = "keep the preferred answers, as prompt and completion: training on preferences (DPO) is not supported".to_owned();
-            return self.unsupported(line, "a preference data set (`chosen`, `rejected`)".to_owned(), hint);
+            return self.unsupported(
+                line,
+                "a preference data set (`chosen`, `rejected`)".to_owned(),
+                hint,
+            );
         }
         let missing = match (has_prompt, has_completion) {
             (true, false) => "`completion`",
@@ -246,10 +345,19 @@ impl<'a> Collector<'a> {
             _ => "`text`",
         };
         if missing == "`text`" {
-            if let Some(field) = ["messages", "conversations", "conversation", "dialog", "dialogue", "turns"].into_iter().find(|name| has(name)) {
+            if let Some(field) =
+                ["messages", "conversations", "conversation", "dialog", "dialogue", "turns"]
+                    .into_iter()
+                    .find(|name| has(name))
+            {
                 return self.chat(line, field);
             }
-            for (prompt, completion) in [("instruction", "output"), ("instruction", "response"), ("question", "answer"), ("input", "output")] {
+            for (prompt, completion) in [
+                ("instruction", "output"),
+                ("instruction", "response"),
+                ("question", "answer"),
+                ("input", "output"),
+            ] {
                 if has(prompt) && has(completion) {
                     let what = format!("an instruction data set (`{prompt}`, `{completion}`)");
                     return self.unsupported(line, what, rename(prompt, completion));
@@ -263,7 +371,10 @@ impl<'a> Collector<'a> {
 /// The number that a label of csv is; words such as `nan` and `inf` are names.
 fn number(label: &str) -> Option<f64> {
     let label = label.trim();
-    label.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '-' | '+' | '.')).then(|| label.parse().ok()).flatten()
+    label
+        .starts_with(|first: char| first.is_ascii_digit() || matches!(first, '-' | '+' | '.'))
+        .then(|| label.parse().ok())
+        .flatten()
 }
 
 #[cfg(test)]

@@ -19,12 +19,16 @@ pub(super) enum Role {
 
 impl Role {
     /// All of them, in the order of their numbers.
-    pub(super) const ALL: [Self; 5] = [Self::Text, Self::Prompt, Self::Completion, Self::Label, Self::Split];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Text, Self::Prompt, Self::Completion, Self::Label, Self::Split];
 
     /// The role that a column of that name has; upper and lower case are the same, and `labels` is a label.
     pub(super) fn of(name: &str) -> Option<Self> {
         let is = |known: &str| name.trim().eq_ignore_ascii_case(known);
-        Self::ALL.into_iter().find(|role| is(role.name())).or_else(|| is("labels").then_some(Self::Label))
+        Self::ALL
+            .into_iter()
+            .find(|role| is(role.name()))
+            .or_else(|| is("labels").then_some(Self::Label))
     }
 
     /// The name of its column.
@@ -55,12 +59,18 @@ pub struct ReadReport {
 impl ReadReport {
     /// `read as csv: `text`, `labels` as label; ignored: `id``.
     pub fn line(&self) -> String {
-        if self.ignored.is_empty() { self.read_as() } else { format!("{}; ignored: {}", self.read_as(), self.ignored_names()) }
+        if self.ignored.is_empty() {
+            self.read_as()
+        } else {
+            format!("{}; ignored: {}", self.read_as(), self.ignored_names())
+        }
     }
 
     /// `read as csv: `text`, `labels` as label`.
     pub fn read_as(&self) -> String {
-        let column = |(name, role): &(String, &str)| if name == role { format!("`{name}`") } else { format!("`{name}` as {role}") };
+        let column = |(name, role): &(String, &str)| {
+            if name == role { format!("`{name}`") } else { format!("`{name}` as {role}") }
+        };
         let used: Vec<String> = self.used.iter().map(column).collect();
         let mut line = format!("read as {}", self.format);
         if !used.is_empty() {
@@ -71,7 +81,8 @@ impl ReadReport {
 
     /// The columns that were not used, the first ones by name.
     pub fn ignored_names(&self) -> String {
-        let mut names: Vec<String> = self.ignored.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
+        let mut names: Vec<String> =
+            self.ignored.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
         if self.ignored.len() > LISTED {
             names.push(format!("and {} more", self.ignored.len() - LISTED));
         }
@@ -106,7 +117,12 @@ impl Columns {
             }
         }
         used.sort();
-        ReadReport { format, used: used.into_iter().map(|(role, name)| (name, role.name())).collect(), ignored, notes }
+        ReadReport {
+            format,
+            used: used.into_iter().map(|(role, name)| (name, role.name())).collect(),
+            ignored,
+            notes,
+        }
     }
 }
 
@@ -117,7 +133,13 @@ mod tests {
     #[test]
     fn a_report_names_what_was_used_and_what_was_not() {
         let mut columns = Columns::default();
-        for (name, role) in [("id", None), ("labels", Role::of("labels")), ("text", Role::of("text")), ("id", None), ("split", None)] {
+        for (name, role) in [
+            ("id", None),
+            ("labels", Role::of("labels")),
+            ("text", Role::of("text")),
+            ("id", None),
+            ("split", None),
+        ] {
             columns.note(name, role);
         }
         columns.note("split", Role::of("split"));
@@ -129,6 +151,8 @@ mod tests {
     fn many_ignored_columns_are_counted() {
         let mut columns = Columns::default();
         (0..30).for_each(|number| columns.note(&format!("c{number:02}"), None));
-        assert!(columns.report("csv".to_owned(), Vec::new()).line().ends_with("`c19`, and 10 more"));
+        assert!(
+            columns.report("csv".to_owned(), Vec::new()).line().ends_with("`c19`, and 10 more")
+        );
     }
 }

@@ -17,13 +17,21 @@ const DELIMITERS: [char; 4] = [',', '\t', ';', '|'];
 
 /// The character between the fields of a header, if it has a column that data sets have.
 pub(super) fn delimiter(header: &str, preferred: Option<char>) -> Option<char> {
-    let known = |delimiter: &char| columns(header, *delimiter).iter().any(|name| Role::of(name).is_some_and(|role| role != Role::Split));
+    let known = |delimiter: &char| {
+        columns(header, *delimiter)
+            .iter()
+            .any(|name| Role::of(name).is_some_and(|role| role != Role::Split))
+    };
     preferred.filter(known).or_else(|| DELIMITERS.into_iter().find(known))
 }
 
 /// Whether a first line is the header of a table: it names texts, and nothing else says what the file is.
 pub(super) fn is_header(line: &str) -> bool {
-    let named = |delimiter: char| columns(line, delimiter).iter().any(|name| ["text", "prompt"].iter().any(|known| name.eq_ignore_ascii_case(known)));
+    let named = |delimiter: char| {
+        columns(line, delimiter)
+            .iter()
+            .any(|name| ["text", "prompt"].iter().any(|known| name.eq_ignore_ascii_case(known)))
+    };
     DELIMITERS.into_iter().any(named)
 }
 
@@ -32,12 +40,21 @@ fn columns(header: &str, delimiter: char) -> Vec<&str> {
 }
 
 /// Reads a table into `collector`.
-pub(super) fn parse(lines: &mut Lines<'_>, delimiter: char, collector: &mut Collector<'_>) -> Result<(), DataError> {
+pub(super) fn parse(
+    lines: &mut Lines<'_>,
+    delimiter: char,
+    collector: &mut Collector<'_>,
+) -> Result<(), DataError> {
     let mut rows = Rows::new(delimiter);
     let Some((line, header)) = rows.next(lines)? else { return Ok(()) };
-    let malformed = |line, problem| DataError::Malformed { source_name: lines_name(lines), line, problem };
+    let malformed =
+        |line, problem| DataError::Malformed { source_name: lines_name(lines), line, problem };
     let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
-    if let Some(twice) = header.iter().enumerate().find(|(index, name)| Role::of(name).is_some() && header[..*index].contains(name)) {
+    if let Some(twice) = header
+        .iter()
+        .enumerate()
+        .find(|(index, name)| Role::of(name).is_some() && header[..*index].contains(name))
+    {
         return Err(malformed(line, format!("the header has two columns `{}`", twice.1)));
     }
     while let Some((line, row)) = rows.next(lines)? {
@@ -45,7 +62,8 @@ pub(super) fn parse(lines: &mut Lines<'_>, delimiter: char, collector: &mut Coll
             let problem = format!("it has {} fields, the header has {}", row.len(), header.len());
             return Err(DataError::Malformed { source_name: lines_name(lines), line, problem });
         }
-        collector.fields(line, header.iter().cloned().zip(row.into_iter().map(Field::Text)).collect())?;
+        collector
+            .fields(line, header.iter().cloned().zip(row.into_iter().map(Field::Text)).collect())?;
     }
     Ok(())
 }
@@ -101,7 +119,11 @@ fn unquoted(field: &str) -> String {
 }
 
 fn too_many(lines: &Lines<'_>) -> DataError {
-    DataError::TooManyFields { source_name: lines_name(lines), line: lines.number(), most: MOST_FIELDS }
+    DataError::TooManyFields {
+        source_name: lines_name(lines),
+        line: lines.number(),
+        most: MOST_FIELDS,
+    }
 }
 
 /// Rows whose fields may be quoted. Lines are fed one at a time, so that the line of a row is known and an open quote is noticed.
@@ -126,13 +148,21 @@ impl Quoted {
                 return Ok(None);
             }
             begin.get_or_insert(lines.number());
-            let (result, read, wrote, ends) = self.parser.read_record(&self.line.0[self.line.1..], &mut self.fields[written..], &mut self.ends[ended..]);
+            let (result, read, wrote, ends) = self.parser.read_record(
+                &self.line.0[self.line.1..],
+                &mut self.fields[written..],
+                &mut self.ends[ended..],
+            );
             (self.line.1, written, ended) = (self.line.1 + read, written + wrote, ended + ends);
             match result {
                 ReadRecordResult::OutputFull => self.fields.resize(self.fields.len() * 2, 0),
-                ReadRecordResult::OutputEndsFull if self.ends.len() >= MOST_FIELDS => return Err(too_many(lines)),
+                ReadRecordResult::OutputEndsFull if self.ends.len() >= MOST_FIELDS => {
+                    return Err(too_many(lines));
+                }
                 ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
-                ReadRecordResult::InputEmpty if written > MOST_EXAMPLE => return Err(open_quote(lines, begin)),
+                ReadRecordResult::InputEmpty if written > MOST_EXAMPLE => {
+                    return Err(open_quote(lines, begin));
+                }
                 ReadRecordResult::InputEmpty => {}
                 ReadRecordResult::Record | ReadRecordResult::End => {
                     // The line feed after a carriage return, which ends a row by itself.
@@ -169,13 +199,20 @@ impl Quoted {
     fn row(&self, ended: usize) -> Vec<String> {
         let ends = &self.ends[..ended];
         let begins = std::iter::once(0).chain(ends.iter().copied());
-        begins.zip(ends).map(|(begin, end)| String::from_utf8_lossy(&self.fields[begin..*end]).into_owned()).collect()
+        begins
+            .zip(ends)
+            .map(|(begin, end)| String::from_utf8_lossy(&self.fields[begin..*end]).into_owned())
+            .collect()
     }
 }
 
 fn open_quote(lines: &Lines<'_>, begin: Option<usize>) -> DataError {
     let problem = "a quote is opened and never closed".to_owned();
-    DataError::Malformed { source_name: lines_name(lines), line: begin.unwrap_or_default(), problem }
+    DataError::Malformed {
+        source_name: lines_name(lines),
+        line: begin.unwrap_or_default(),
+        problem,
+    }
 }
 
 #[cfg(test)]

@@ -130,7 +130,15 @@ impl Dataset {
     /// hash function may change with the next.
     pub fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (self.labels(), &self.template, self.is_template_given, &self.train, &self.validation, &self.test).hash(&mut hasher);
+        (
+            self.labels(),
+            &self.template,
+            self.is_template_given,
+            &self.train,
+            &self.validation,
+            &self.test,
+        )
+            .hash(&mut hasher);
         hasher.finish()
     }
 
@@ -146,7 +154,9 @@ impl Dataset {
         match self.kind {
             Kind::Labels(_) if self.is_template_given => Cow::Borrowed(&example.prompt),
             Kind::Labels(_) => Cow::Borrowed(self.text_of(example)),
-            Kind::Text | Kind::Completion => Cow::Owned(format!("{}{}", example.prompt, example.completion)),
+            Kind::Text | Kind::Completion => {
+                Cow::Owned(format!("{}{}", example.prompt, example.completion))
+            }
         }
     }
 

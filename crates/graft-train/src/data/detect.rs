@@ -58,7 +58,8 @@ const PICKLE: &str = "reading a pickle runs code of whoever wrote it; if you tru
      pandas.read_pickle('FILE').to_json('FILE.jsonl', orient='records', lines=True)\", then %data load FILE.jsonl";
 const SQLITE: &str = "export a table: sqlite3 -header -csv 'FILE' \"SELECT text, label FROM mytable\" > 'FILE.csv', then %data load FILE.csv";
 const EXCEL: &str = "save it as csv, or: python3 -c \"import pandas; pandas.read_excel('FILE').to_csv('FILE.csv', index=False)\", then %data load FILE.csv";
-const WEIGHTS: &str = "%model load and %lora load read models and adapters; %data load wants examples";
+const WEIGHTS: &str =
+    "%model load and %lora load read models and adapters; %data load wants examples";
 const PICTURE: &str = "%data load wants text";
 const UTF32: &str = "convert it: iconv -f UTF-32 -t UTF-8 'FILE' > 'FILE.txt', then load that file";
 
@@ -68,20 +69,60 @@ const SIGNATURES: &[Signature] = &[
     (0, b"FEA1", "a Feather file", FEATHER),
     (0, b"\xff\xff\xff\xff", "an Arrow stream, as Hugging Face datasets stores it", ARROW),
     (0, b"Obj\x01", "an Avro file", "convert it to JSON Lines first, for example with `avro cat`"),
-    (0, b"ORC", "an ORC file", "convert it to csv or JSON Lines first, for example with pandas.read_orc"),
-    (0, b"BZh", "compressed with bzip2", "unpack it: bunzip2 -k 'FILE', then load the file without .bz2"),
-    (0, b"\xfd7zXZ\0", "compressed with xz", "unpack it: xz -dk 'FILE', then load the file without .xz"),
-    (0, b"\x28\xb5\x2f\xfd", "compressed with Zstandard", "unpack it: zstd -d 'FILE', then load the file without .zst"),
-    (0, b"\x04\x22\x4d\x18", "compressed with LZ4", "unpack it: lz4 -d 'FILE', then load the file that it writes"),
+    (
+        0,
+        b"ORC",
+        "an ORC file",
+        "convert it to csv or JSON Lines first, for example with pandas.read_orc",
+    ),
+    (
+        0,
+        b"BZh",
+        "compressed with bzip2",
+        "unpack it: bunzip2 -k 'FILE', then load the file without .bz2",
+    ),
+    (
+        0,
+        b"\xfd7zXZ\0",
+        "compressed with xz",
+        "unpack it: xz -dk 'FILE', then load the file without .xz",
+    ),
+    (
+        0,
+        b"\x28\xb5\x2f\xfd",
+        "compressed with Zstandard",
+        "unpack it: zstd -d 'FILE', then load the file without .zst",
+    ),
+    (
+        0,
+        b"\x04\x22\x4d\x18",
+        "compressed with LZ4",
+        "unpack it: lz4 -d 'FILE', then load the file that it writes",
+    ),
     (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it: 7z x 'FILE', then load a file of it"),
     (0, b"Rar!\x1a\x07", "a RAR archive", "unpack it: unrar x 'FILE', then load a file of it"),
     (257, b"ustar", "a tar archive", "unpack it: tar xf 'FILE', then load a file of it"),
     (0, b"SQLite format 3\0", "an SQLite database", SQLITE),
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document (.xls, .doc)", EXCEL),
-    (0, b"%PDF-", "a PDF document", "extract its text: pdftotext 'FILE' 'FILE.txt', then %data load FILE.txt"),
+    (
+        0,
+        b"%PDF-",
+        "a PDF document",
+        "extract its text: pdftotext 'FILE' 'FILE.txt', then %data load FILE.txt",
+    ),
     (0, b"{\\rtf", "an RTF document", "save it as plain text first"),
-    (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file", "convert it to csv or JSON Lines first, for example with pandas.read_hdf"),
-    (0, b"\x93NUMPY", "a NumPy array", "%data load wants text: write the texts to a JSON Lines file"),
+    (
+        0,
+        b"\x89HDF\r\n\x1a\n",
+        "an HDF5 file",
+        "convert it to csv or JSON Lines first, for example with pandas.read_hdf",
+    ),
+    (
+        0,
+        b"\x93NUMPY",
+        "a NumPy array",
+        "%data load wants text: write the texts to a JSON Lines file",
+    ),
     (0, b"GGUF", "a GGUF model", WEIGHTS),
     (0, b"\x89PNG\r\n\x1a\n", "a PNG picture", PICTURE),
     (0, b"\xff\xd8\xff", "a JPEG picture", PICTURE),
@@ -96,9 +137,13 @@ const TEXTS: &[&[u8]] = &[b"%PDF-", b"{\\rtf"];
 
 /// Recognises a file by its first [`HEAD`] bytes.
 pub(super) fn content(head: &[u8]) -> Content {
-    let found = SIGNATURES.iter().find(|(place, bytes, ..)| head.get(*place..).is_some_and(|rest| rest.starts_with(bytes)));
+    let found = SIGNATURES
+        .iter()
+        .find(|(place, bytes, ..)| head.get(*place..).is_some_and(|rest| rest.starts_with(bytes)));
     // A csv file may begin with `ORCID`, running text with `GIF89a`.
-    let found = found.filter(|(_, bytes, ..)| TEXTS.contains(bytes) || !bytes.iter().all(u8::is_ascii_graphic) || is_binary(head));
+    let found = found.filter(|(_, bytes, ..)| {
+        TEXTS.contains(bytes) || !bytes.iter().all(u8::is_ascii_graphic) || is_binary(head)
+    });
     let foreign = |name, step, is_text| Content::Foreign(Foreign { name, step, is_text });
     match head {
         _ if let Some((_, _, name, step)) = found => foreign(name, step, false),
@@ -120,7 +165,8 @@ pub(super) fn content(head: &[u8]) -> Content {
 /// Whether the head contains control bytes or invalid UTF-8; a character that is cut off at its end is valid.
 fn is_binary(head: &[u8]) -> bool {
     let is_control = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\n' | b'\r');
-    head.iter().any(is_control) || std::str::from_utf8(head).is_err_and(|error| error.error_len().is_some())
+    head.iter().any(is_control)
+        || std::str::from_utf8(head).is_err_and(|error| error.error_len().is_some())
 }
 
 /// The hint for a file of that format.
@@ -130,17 +176,25 @@ pub(super) fn step(foreign: &Foreign, path: &Path) -> String {
 
 /// A command line about `FILE` with the file's name in it; a name that a shell or Python would read otherwise is left to the user.
 pub(super) fn with_name(step: &str, name: &str) -> String {
-    if name.contains(['\'', '"', '\\', '$', '`', '!']) || name.chars().any(char::is_control) { step.to_owned() } else { step.replace("FILE", name) }
+    if name.contains(['\'', '"', '\\', '$', '`', '!']) || name.chars().any(char::is_control) {
+        step.to_owned()
+    } else {
+        step.replace("FILE", name)
+    }
 }
 
 /// Office documents, PyTorch checkpoints and NumPy archives are zip archives too: the name of the first entry tells.
 fn zip(head: &[u8]) -> Content {
     let has = |name: &str| head.windows(name.len()).any(|window| window == name.as_bytes());
     let (name, step) = match () {
-        () if has("[Content_Types].xml") && has("word/") => ("a Word document (.docx)", "save it as plain text first"),
+        () if has("[Content_Types].xml") && has("word/") => {
+            ("a Word document (.docx)", "save it as plain text first")
+        }
         () if has("[Content_Types].xml") || has("xl/") => ("an Excel workbook (.xlsx)", EXCEL),
         () if has("data.pkl") => ("a PyTorch checkpoint", WEIGHTS),
-        () if has(".npy") => ("a NumPy archive", "%data load wants text: write the texts to a JSON Lines file"),
+        () if has(".npy") => {
+            ("a NumPy archive", "%data load wants text: write the texts to a JSON Lines file")
+        }
         () => ("a zip archive", "unpack it: unzip 'FILE', then load a file of it"),
     };
     Content::Foreign(Foreign { name, step, is_text: false })
@@ -152,13 +206,17 @@ fn markup(head: &[u8]) -> Option<Foreign> {
     let text: Vec<u8> = head[start..].iter().take(64).map(u8::to_ascii_lowercase).collect();
     let foreign = |name, step| Some(Foreign { name, step, is_text: true });
     match text.as_slice() {
-        text if text.starts_with(b"<!doctype html") || text.starts_with(b"<html") => {
-            foreign("a web page (HTML)", "a site may have sent a login or error page: download the raw file; format=txt reads the page's source as text")
+        text if text.starts_with(b"<!doctype html") || text.starts_with(b"<html") => foreign(
+            "a web page (HTML)",
+            "a site may have sent a login or error page: download the raw file; format=txt reads the page's source as text",
+        ),
+        text if text.starts_with(b"<?xml") => {
+            foreign("XML", "convert it to csv or JSON Lines first; format=txt reads it as text")
         }
-        text if text.starts_with(b"<?xml") => foreign("XML", "convert it to csv or JSON Lines first; format=txt reads it as text"),
-        text if text.starts_with(b"version https://git-lfs") => {
-            foreign("a Git LFS pointer, not the data itself", "fetch the data: git lfs pull, in the folder of the repository")
-        }
+        text if text.starts_with(b"version https://git-lfs") => foreign(
+            "a Git LFS pointer, not the data itself",
+            "fetch the data: git lfs pull, in the folder of the repository",
+        ),
         _ => None,
     }
 }
@@ -166,10 +224,14 @@ fn markup(head: &[u8]) -> Option<Foreign> {
 /// The byte order of UTF-16 without a byte order mark: of Latin text every other byte is 0, and the rest can be printed.
 fn unmarked_utf16(head: &[u8]) -> Option<ByteOrder> {
     let pairs = head.len() / 2;
-    let count = |place: usize, is: fn(u8) -> bool| head.iter().skip(place).step_by(2).filter(|byte| is(**byte)).count();
+    let count = |place: usize, is: fn(u8) -> bool| {
+        head.iter().skip(place).step_by(2).filter(|byte| is(**byte)).count()
+    };
     let printable = |byte: u8| byte >= b' ' || byte.is_ascii_whitespace();
     let (even, odd) = (count(0, |byte| byte == 0), count(1, |byte| byte == 0));
-    let looks_like = |zeros: usize, others: usize, letters: usize| zeros * 2 > pairs && others == 0 && letters * 20 >= pairs * 19;
+    let looks_like = |zeros: usize, others: usize, letters: usize| {
+        zeros * 2 > pairs && others == 0 && letters * 20 >= pairs * 19
+    };
     match pairs {
         0 | 1 => None,
         _ if looks_like(odd, even, count(0, printable)) => Some(ByteOrder::Little),
@@ -190,13 +252,20 @@ mod tests {
     }
 
     fn utf16(text: &str, order: ByteOrder) -> Vec<u8> {
-        text.encode_utf16().flat_map(|unit| if order == ByteOrder::Little { unit.to_le_bytes() } else { unit.to_be_bytes() }).collect()
+        text.encode_utf16()
+            .flat_map(|unit| {
+                if order == ByteOrder::Little { unit.to_le_bytes() } else { unit.to_be_bytes() }
+            })
+            .collect()
     }
 
     #[test]
     fn formats_are_recognised_by_their_first_bytes() {
         assert_eq!(name(b"PAR1\x15\x04\x15"), "a Parquet file");
-        assert_eq!(name(b"PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0[Content_Types].xml xl/workbook.xml"), "an Excel workbook (.xlsx)");
+        assert_eq!(
+            name(b"PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0[Content_Types].xml xl/workbook.xml"),
+            "an Excel workbook (.xlsx)"
+        );
         assert_eq!(name(b"PK\x03\x04\0\0\x08\x08\0\0\0\0archive/data.pkl"), "a PyTorch checkpoint");
         assert_eq!(name(b"PK\x03\x04data.csv"), "a zip archive");
         assert_eq!(name(b"\x80\x04\x95\x1a\0\0\0\0\0\0\0}\x94"), "a Python pickle");
@@ -215,19 +284,35 @@ mod tests {
         assert_eq!(name(b"GIF89a\x10\0\x10\0"), "a GIF picture");
         assert_eq!(name(b"%PDF-1.7\n1 0 obj\n"), "a PDF document");
         assert_eq!(name(b"{\\rtf1\\ansi text}"), "an RTF document");
-        for text in ["ORCID,label\n0000-0001,good\n", "BZh is a name\n", "GIF89a or PNG?\tBoth.\r\n", "GGUF"] {
+        for text in [
+            "ORCID,label\n0000-0001,good\n",
+            "BZh is a name\n",
+            "GIF89a or PNG?\tBoth.\r\n",
+            "GGUF",
+        ] {
             assert_eq!(content(text.as_bytes()), Content::Utf8 { mark: 0 }, "{text}");
         }
-        assert_eq!(content(&"ORCID: Grüße".as_bytes()[..10]), Content::Utf8 { mark: 0 }, "a character that is cut off");
+        assert_eq!(
+            content(&"ORCID: Grüße".as_bytes()[..10]),
+            Content::Utf8 { mark: 0 },
+            "a character that is cut off"
+        );
     }
 
     #[test]
     fn utf_16_is_recognised_with_and_without_its_mark() {
         for order in [ByteOrder::Little, ByteOrder::Big] {
-            assert_eq!(content(&utf16("text,label\nGrüße,gut\n", order)), Content::Utf16 { mark: 0, order });
+            assert_eq!(
+                content(&utf16("text,label\nGrüße,gut\n", order)),
+                Content::Utf16 { mark: 0, order }
+            );
             assert_eq!(content(&utf16("\u{feff}日本", order)), Content::Utf16 { mark: 2, order });
         }
-        assert_eq!(content(&[1, 0, 2, 0, 3, 0, 4, 0]), Content::Utf8 { mark: 0 }, "small numbers are not text");
+        assert_eq!(
+            content(&[1, 0, 2, 0, 3, 0, 4, 0]),
+            Content::Utf8 { mark: 0 },
+            "small numbers are not text"
+        );
         assert_eq!(name(b"\xff\xfe\0\0a\0\0\0"), "UTF-32 text");
     }
 

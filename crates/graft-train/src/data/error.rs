@@ -78,7 +78,9 @@ pub enum DataError {
         byte: u64,
     },
     /// It contains control characters.
-    #[error("`{source_name}` line {line} contains control characters: it is binary data or damaged")]
+    #[error(
+        "`{source_name}` line {line} contains control characters: it is binary data or damaged"
+    )]
     Binary {
         /// Where.
         source_name: String,
@@ -98,7 +100,9 @@ pub enum DataError {
         hint: String,
     },
     /// A label is a number with a fraction.
-    #[error("`{source_name}` line {line}: its label is the number {label}; a label is a name or a whole number, and regression is not supported yet")]
+    #[error(
+        "`{source_name}` line {line}: its label is the number {label}; a label is a name or a whole number, and regression is not supported yet"
+    )]
     FloatLabel {
         /// Where.
         source_name: String,
@@ -108,7 +112,9 @@ pub enum DataError {
         label: String,
     },
     /// An example has several labels.
-    #[error("`{source_name}` line {line}: its label is a list; each example needs one label (multi-label and token classification are not supported yet)")]
+    #[error(
+        "`{source_name}` line {line}: its label is a list; each example needs one label (multi-label and token classification are not supported yet)"
+    )]
     ListLabel {
         /// Where.
         source_name: String,
@@ -180,7 +186,9 @@ pub enum DataError {
         template: String,
     },
     /// Validation and test leave nothing to train on.
-    #[error("validation={validation} and test={test} leave none of the {examples} examples for training")]
+    #[error(
+        "validation={validation} and test={test} leave none of the {examples} examples for training"
+    )]
     NothingLeft {
         /// Share for validation.
         validation: f64,
@@ -192,16 +200,23 @@ pub enum DataError {
 }
 
 fn list(fields: &[String]) -> String {
-    if fields.is_empty() { "none".to_owned() } else { fields.iter().map(|field| format!("`{field}`")).collect::<Vec<_>>().join(", ") }
+    if fields.is_empty() {
+        "none".to_owned()
+    } else {
+        fields.iter().map(|field| format!("`{field}`")).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// The commands that make UTF-8 of a file in the encoding that western Windows programs write.
 fn to_utf8(source_name: &str) -> String {
     let path = Path::new(source_name);
-    let ending = path.extension().map_or_else(String::new, |ending| format!(".{}", ending.display()));
+    let ending =
+        path.extension().map_or_else(String::new, |ending| format!(".{}", ending.display()));
     let target = path.with_extension(format!("utf8{ending}")).display().to_string();
     let step = with_name("iconv -f WINDOWS-1252 -t UTF-8 'FILE'", source_name);
-    format!("if it has accents as western Windows programs write them: {step} > '{target}', then %data load {target}")
+    format!(
+        "if it has accents as western Windows programs write them: {step} > '{target}', then %data load {target}"
+    )
 }
 
 impl From<UserFileError> for DataError {
@@ -240,7 +255,8 @@ impl Hint for DataError {
     }
 
     fn hint(&self) -> Option<String> {
-        const FIELDS: &str = "an example has the fields prompt and completion, or text, or text and label";
+        const FIELDS: &str =
+            "an example has the fields prompt and completion, or text, or text and label";
         match self {
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
                 Some("give a jsonl, csv, tsv or txt file, or a built-in set: which-book, error-codes, rust-docs".to_owned())

@@ -26,7 +26,11 @@ pub(super) fn parse(lines: &mut Lines<'_>, collector: &mut Collector<'_>) -> Res
         is_first = false;
         let row = fields(text);
         let line = lines.number();
-        let row = row.map_err(|problem| DataError::Malformed { source_name: source_name.to_owned(), line, problem })?;
+        let row = row.map_err(|problem| DataError::Malformed {
+            source_name: source_name.to_owned(),
+            line,
+            problem,
+        })?;
         collector.fields(line, row)?;
     }
     Ok(())
@@ -36,7 +40,11 @@ pub(super) fn parse(lines: &mut Lines<'_>, collector: &mut Collector<'_>) -> Res
 fn array(source_name: &str) -> DataError {
     let step = "write one object per line: python3 -c \"import json; [print(json.dumps(row)) for row in json.load(open('FILE'))]\" > 'FILE.jsonl', \
          then %data load FILE.jsonl";
-    DataError::Foreign { source_name: source_name.to_owned(), format: "one JSON array", hint: with_name(step, source_name) }
+    DataError::Foreign {
+        source_name: source_name.to_owned(),
+        format: "one JSON array",
+        hint: with_name(step, source_name),
+    }
 }
 
 /// The fields of an object; the contents of nested lists and objects are skipped.
@@ -45,7 +53,10 @@ fn fields(text: &str) -> Result<Vec<(String, Field)>, String> {
         return Err("it is not a JSON object".to_owned());
     }
     serde_json::from_str(text).map(|Row(fields)| fields).map_err(|error| match error.is_eof() {
-        true => "the JSON object does not end on this line; JSON Lines has one complete object per line".to_owned(),
+        true => {
+            "the JSON object does not end on this line; JSON Lines has one complete object per line"
+                .to_owned()
+        }
         false => {
             let text = error.to_string();
             let problem = text.split(" at line ").next().unwrap_or_default();
@@ -70,7 +81,9 @@ impl<'de> Deserialize<'de> for Row {
                 let mut fields = Vec::new();
                 while let Some(field) = map.next_entry()? {
                     if fields.len() == MOST_FIELDS {
-                        return Err(A::Error::custom(format!("it has more than {MOST_FIELDS} fields")));
+                        return Err(A::Error::custom(format!(
+                            "it has more than {MOST_FIELDS} fields"
+                        )));
                     }
                     fields.push(field);
                 }

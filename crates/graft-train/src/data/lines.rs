@@ -52,16 +52,33 @@ impl<'a> Lines<'a> {
         let line = self.number;
         match read.map_err(|source| DataError::Io { path: PathBuf::from(self.name), source })? {
             0 => return Ok(None),
-            length if length as u64 == most => return Err(DataError::LongLine { source_name: source_name(), line, most: MOST_EXAMPLE }),
+            length if length as u64 == most => {
+                return Err(DataError::LongLine {
+                    source_name: source_name(),
+                    line,
+                    most: MOST_EXAMPLE,
+                });
+            }
             _ => {}
         }
         match std::str::from_utf8(&self.line) {
-            _ if self.line.contains(&0) => Err(DataError::Binary { source_name: source_name(), line }),
-            Ok(text) => Ok(Some(text)),
-            Err(_) if self.line.iter().any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace()) => {
+            _ if self.line.contains(&0) => {
                 Err(DataError::Binary { source_name: source_name(), line })
             }
-            Err(error) => Err(DataError::NotUtf8 { source_name: source_name(), line, byte: self.before + error.valid_up_to() as u64 }),
+            Ok(text) => Ok(Some(text)),
+            Err(_)
+                if self
+                    .line
+                    .iter()
+                    .any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace()) =>
+            {
+                Err(DataError::Binary { source_name: source_name(), line })
+            }
+            Err(error) => Err(DataError::NotUtf8 {
+                source_name: source_name(),
+                line,
+                byte: self.before + error.valid_up_to() as u64,
+            }),
         }
     }
 
@@ -96,10 +113,16 @@ mod tests {
     #[test]
     fn a_line_that_is_too_long_binary_or_not_utf_8_is_named() {
         let long = vec![b'a'; MOST_EXAMPLE + 2];
-        assert_eq!(error(&[b"one\n", &long[..]].concat()).to_string(), "`a.txt` line 2 is longer than 16 MB, the most that one example may have");
+        assert_eq!(
+            error(&[b"one\n", &long[..]].concat()).to_string(),
+            "`a.txt` line 2 is longer than 16 MB, the most that one example may have"
+        );
         assert_eq!(error(b"one\ntwo\0\n").code(), "data::binary");
         assert_eq!(error(b"one\n\x01\xff\n").code(), "data::binary");
-        assert_eq!(error(b"one\ncaf\xe9\n").to_string(), "`a.txt` line 2 is not valid UTF-8 (byte 7 of the file)");
+        assert_eq!(
+            error(b"one\ncaf\xe9\n").to_string(),
+            "`a.txt` line 2 is not valid UTF-8 (byte 7 of the file)"
+        );
     }
 
     #[test]

@@ -64,13 +64,29 @@ impl Unchanged {
     /// # Errors
     /// [`DataError::Changed`].
     pub(super) fn check(&self) -> Result<(), DataError> {
-        let now = self.file.metadata().map_err(|source| DataError::Io { path: self.path.clone(), source })?.len();
-        if now == self.bytes { Ok(()) } else { Err(DataError::Changed { source_name: self.path.display().to_string(), before: self.bytes, after: now }) }
+        let now = self
+            .file
+            .metadata()
+            .map_err(|source| DataError::Io { path: self.path.clone(), source })?
+            .len();
+        if now == self.bytes {
+            Ok(())
+        } else {
+            Err(DataError::Changed {
+                source_name: self.path.display().to_string(),
+                before: self.bytes,
+                after: now,
+            })
+        }
     }
 }
 
 /// Unpacks and decodes, one layer after the other.
-fn decode(mut reader: Box<dyn Read>, (path, as_text): (&Path, bool), decoded: &mut Vec<&'static str>) -> Result<Box<dyn BufRead>, DataError> {
+fn decode(
+    mut reader: Box<dyn Read>,
+    (path, as_text): (&Path, bool),
+    decoded: &mut Vec<&'static str>,
+) -> Result<Box<dyn BufRead>, DataError> {
     let io = |source| DataError::Io { path: path.to_owned(), source };
     let mut head = Vec::with_capacity(HEAD);
     reader.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(io)?;
@@ -79,11 +95,19 @@ fn decode(mut reader: Box<dyn Read>, (path, as_text): (&Path, bool), decoded: &m
     match content {
         Content::Foreign(foreign) if !(as_text && foreign.is_text) => {
             let hint = detect::step(&foreign, path);
-            Err(DataError::Foreign { source_name: path.display().to_string(), format: foreign.name, hint })
+            Err(DataError::Foreign {
+                source_name: path.display().to_string(),
+                format: foreign.name,
+                hint,
+            })
         }
         Content::Gzip if decoded.contains(&"gzip") => {
             let hint = "unpack it until it is text: gunzip".to_owned();
-            Err(DataError::Foreign { source_name: path.display().to_string(), format: "compressed with gzip more than once", hint })
+            Err(DataError::Foreign {
+                source_name: path.display().to_string(),
+                format: "compressed with gzip more than once",
+                hint,
+            })
         }
         Content::Gzip => {
             decoded.push("gzip");
@@ -92,7 +116,10 @@ fn decode(mut reader: Box<dyn Read>, (path, as_text): (&Path, bool), decoded: &m
         Content::Utf16 { mark, order } => {
             decoded.push("UTF-16");
             io::copy(&mut whole.by_ref().take(mark as u64), &mut io::sink()).map_err(io)?;
-            Ok(Box::new(BufReader::with_capacity(BUFFER, Utf16 { source: BufReader::with_capacity(BUFFER, whole), order, waiting: None })))
+            Ok(Box::new(BufReader::with_capacity(
+                BUFFER,
+                Utf16 { source: BufReader::with_capacity(BUFFER, whole), order, waiting: None },
+            )))
         }
         Content::Utf8 { mark } => {
             io::copy(&mut whole.by_ref().take(mark as u64), &mut io::sink()).map_err(io)?;
@@ -118,7 +145,10 @@ impl<R: Read> Utf16<R> {
         let mut pair = [0; 2];
         match self.source.read(&mut pair[..1])? {
             0 => return Ok(None),
-            _ => self.source.read_exact(&mut pair[1..]).map_err(|_| invalid("its last character is cut in two"))?,
+            _ => self
+                .source
+                .read_exact(&mut pair[1..])
+                .map_err(|_| invalid("its last character is cut in two"))?,
         }
         Ok(Some(match self.order {
             ByteOrder::Little => u16::from_le_bytes(pair),
@@ -132,7 +162,10 @@ impl<R: Read> Utf16<R> {
             0xd800..=0xdbff => [Some(first), self.unit()?],
             _ => [Some(first), None],
         };
-        char::decode_utf16(units.into_iter().flatten()).next().transpose().map_err(|_| invalid("it has half of a surrogate pair"))
+        char::decode_utf16(units.into_iter().flatten())
+            .next()
+            .transpose()
+            .map_err(|_| invalid("it has half of a surrogate pair"))
     }
 }
 
@@ -162,10 +195,19 @@ mod tests {
         let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
         let decoded = |bytes: &[u8]| {
             let mut out = String::new();
-            BufReader::with_capacity(8, Utf16 { source: bytes, order: ByteOrder::Big, waiting: None }).read_to_string(&mut out).map(|_| out)
+            BufReader::with_capacity(
+                8,
+                Utf16 { source: bytes, order: ByteOrder::Big, waiting: None },
+            )
+            .read_to_string(&mut out)
+            .map(|_| out)
         };
         assert_eq!(decoded(&units).expect("decodes"), text);
-        assert!(decoded(&units[..units.len() - 1]).expect_err("cut").to_string().contains("cut in two"));
-        assert!(decoded(&[0xd8, 0x3d, 0, b'a']).expect_err("half").to_string().contains("surrogate"));
+        assert!(
+            decoded(&units[..units.len() - 1]).expect_err("cut").to_string().contains("cut in two")
+        );
+        assert!(
+            decoded(&[0xd8, 0x3d, 0, b'a']).expect_err("half").to_string().contains("surrogate")
+        );
     }
 }

@@ -28,7 +28,8 @@ enum Format {
 
 /// Where the built-in sets are: `$GRAFT_DATA`, or this crate's own folder.
 pub fn assets() -> PathBuf {
-    std::env::var_os("GRAFT_DATA").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("assets"), PathBuf::from)
+    std::env::var_os("GRAFT_DATA")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("assets"), PathBuf::from)
 }
 
 /// The built-in set of that name; `None` when there is none.
@@ -57,7 +58,11 @@ pub fn builtin_with(name: &str, settings: &Settings) -> Result<Option<Dataset>, 
 ///
 /// # Errors
 /// [`DataError`], naming file and line.
-pub fn load_file(path: &Path, settings: &Settings, control: &Control) -> Result<Dataset, DataError> {
+pub fn load_file(
+    path: &Path,
+    settings: &Settings,
+    control: &Control,
+) -> Result<Dataset, DataError> {
     let stem = unpacked(path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let name = settings.text(DATA, "name").unwrap_or(stem);
     file(path, &name, settings, (share::TEMPLATE, control))
@@ -75,19 +80,35 @@ pub fn parse_inline(name: &str, text: &str, settings: &Settings) -> Result<Datas
 ///
 /// # Errors
 /// As [`parse_inline`], and [`DataError::Interrupted`].
-pub fn load_text(name: &str, text: &str, settings: &Settings, control: &Control) -> Result<Dataset, DataError> {
+pub fn load_text(
+    name: &str,
+    text: &str,
+    settings: &Settings,
+    control: &Control,
+) -> Result<Dataset, DataError> {
     let mut lines = Lines::new(Box::new(text.as_bytes()), name, control);
     let collected = collect(&mut lines, ("", &[]), settings, u64::MAX)?;
     share::dataset(name, name, collected, settings, share::TEMPLATE)
 }
 
-fn file(path: &Path, name: &str, settings: &Settings, (template, control): (&str, &Control)) -> Result<Dataset, DataError> {
+fn file(
+    path: &Path,
+    name: &str,
+    settings: &Settings,
+    (template, control): (&str, &Control),
+) -> Result<Dataset, DataError> {
     let source_name = path.display().to_string();
     let opened = open(path, settings.text(DATA, "format").as_deref() == Some("txt"))?;
     let decoded = opened.decoded.clone();
     let (text, unchanged, budget) = opened.into_parts();
-    let ending = unpacked(path).extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    let collected = collect(&mut Lines::new(text, &source_name, control), (&ending, &decoded), settings, budget);
+    let ending =
+        unpacked(path).extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let collected = collect(
+        &mut Lines::new(text, &source_name, control),
+        (&ending, &decoded),
+        settings,
+        budget,
+    );
     // A file that changes may be cut anywhere: that is then what is wrong with it.
     unchanged.check()?;
     share::dataset(name, &source_name, collected?, settings, template)
@@ -102,7 +123,12 @@ fn unpacked(path: &Path) -> PathBuf {
 }
 
 /// Reads the records of a text; `decoded` says how its bytes became text.
-fn collect(lines: &mut Lines<'_>, (ending, decoded): (&str, &[&str]), settings: &Settings, budget: u64) -> Result<Collected, DataError> {
+fn collect(
+    lines: &mut Lines<'_>,
+    (ending, decoded): (&str, &[&str]),
+    settings: &Settings,
+    budget: u64,
+) -> Result<Collected, DataError> {
     let head = first_line(lines.head()?);
     let (format, asked) = (format(&head, ending, settings), settings.text(DATA, "format"));
     let mut collector = Collector::new(lines.name(), format == Format::Jsonl, budget);
@@ -112,7 +138,11 @@ fn collect(lines: &mut Lines<'_>, (ending, decoded): (&str, &[&str]), settings: 
         Format::Txt => passages(lines, &mut collector)?,
     }
     if format == Format::Txt && asked.as_deref() != Some("txt") {
-        let looks_like = if head.starts_with('{') { Some("jsonl") } else { csv::is_header(&head).then_some("csv") };
+        let looks_like = if head.starts_with('{') {
+            Some("jsonl")
+        } else {
+            csv::is_header(&head).then_some("csv")
+        };
         looks_like
             .into_iter()
             .for_each(|format| collector.note(format!("its first line looks like {format}, and it was read as txt: format={format} reads its fields")));
@@ -177,7 +207,11 @@ fn passages(lines: &mut Lines<'_>, collector: &mut Collector<'_>) -> Result<(), 
             return Ok(());
         }
         if passage.len() > MOST_EXAMPLE {
-            return Err(DataError::LongLine { source_name: lines.name().to_owned(), line: lines.number(), most: MOST_EXAMPLE });
+            return Err(DataError::LongLine {
+                source_name: lines.name().to_owned(),
+                line: lines.number(),
+                most: MOST_EXAMPLE,
+            });
         }
         if passage.is_empty() {
             begin = lines.number() + 1;

@@ -15,21 +15,54 @@ use super::record::{Content, Record};
 pub(super) const TEMPLATE: &str = "{text}\nLabel:";
 
 /// Makes a data set; `template` is used where the settings have none.
-pub(super) fn dataset(name: &str, source_name: &str, collected: Collected, settings: &Settings, template: &str) -> Result<Dataset, DataError> {
+pub(super) fn dataset(
+    name: &str,
+    source_name: &str,
+    collected: Collected,
+    settings: &Settings,
+    template: &str,
+) -> Result<Dataset, DataError> {
     let Collected { records, report } = collected;
-    let first = records.first().ok_or_else(|| DataError::Empty { source_name: source_name.to_owned() })?;
+    let first =
+        records.first().ok_or_else(|| DataError::Empty { source_name: source_name.to_owned() })?;
     let kind_of_first = first.content.kind();
     if let Some(other) = records.iter().find(|record| record.content.kind() != kind_of_first) {
-        let problem = format!("it has {}, the first example has {kind_of_first}", other.content.kind());
-        return Err(DataError::Malformed { source_name: source_name.to_owned(), line: other.line, problem });
+        let problem =
+            format!("it has {}, the first example has {kind_of_first}", other.content.kind());
+        return Err(DataError::Malformed {
+            source_name: source_name.to_owned(),
+            line: other.line,
+            problem,
+        });
     }
     let kind = kind(source_name, &records)?;
-    let is_template_given = settings.text(DATA, "template").is_some_and(|template| !template.is_empty());
-    let template = if matches!(kind, Kind::Labels(_)) { chosen_template(settings, template)? } else { String::new() };
+    let is_template_given =
+        settings.text(DATA, "template").is_some_and(|template| !template.is_empty());
+    let template = if matches!(kind, Kind::Labels(_)) {
+        chosen_template(settings, template)?
+    } else {
+        String::new()
+    };
     let splits = splits(name, &records, settings)?;
-    let [train, validation, test] = SplitName::ALL.map(|split| Vec::with_capacity(splits.iter().filter(|other| **other == split).count()));
-    let mut dataset = Dataset { name: name.to_owned(), kind, template, is_template_given, train, validation, test, report };
-    let numbers: HashMap<String, usize> = dataset.labels().iter().cloned().enumerate().map(|(number, label)| (label, number)).collect();
+    let [train, validation, test] = SplitName::ALL
+        .map(|split| Vec::with_capacity(splits.iter().filter(|other| **other == split).count()));
+    let mut dataset = Dataset {
+        name: name.to_owned(),
+        kind,
+        template,
+        is_template_given,
+        train,
+        validation,
+        test,
+        report,
+    };
+    let numbers: HashMap<String, usize> = dataset
+        .labels()
+        .iter()
+        .cloned()
+        .enumerate()
+        .map(|(number, label)| (label, number))
+        .collect();
     for (record, split) in records.into_iter().zip(splits) {
         let example = example(record.content, &dataset, &numbers);
         match split {
@@ -42,16 +75,25 @@ pub(super) fn dataset(name: &str, source_name: &str, collected: Collected, setti
 }
 
 fn kind(source_name: &str, records: &[Record]) -> Result<Kind, DataError> {
-    let mut labels: Vec<&Arc<str>> =
-        records.iter().filter_map(|record| if let Content::Labelled { label, .. } = &record.content { Some(label) } else { None }).collect();
+    let mut labels: Vec<&Arc<str>> = records
+        .iter()
+        .filter_map(|record| {
+            if let Content::Labelled { label, .. } = &record.content { Some(label) } else { None }
+        })
+        .collect();
     labels.sort();
     labels.dedup();
     in_numeric_order(&mut labels);
     match (&records[0].content, labels.as_slice()) {
         (Content::Text(_), _) => Ok(Kind::Text),
         (Content::Completion { .. }, _) => Ok(Kind::Completion),
-        (Content::Labelled { .. }, [label]) => Err(DataError::OneLabel { source_name: source_name.to_owned(), label: label.to_string() }),
-        (Content::Labelled { .. }, labels) => Ok(Kind::Labels(labels.iter().map(|label| label.to_string()).collect())),
+        (Content::Labelled { .. }, [label]) => Err(DataError::OneLabel {
+            source_name: source_name.to_owned(),
+            label: label.to_string(),
+        }),
+        (Content::Labelled { .. }, labels) => {
+            Ok(Kind::Labels(labels.iter().map(|label| label.to_string()).collect()))
+        }
     }
 }
 
@@ -66,7 +108,10 @@ fn in_numeric_order(labels: &mut [&Arc<str>]) {
 /// A backslash and an `n` in a template mean a line end: a cell's magic is one line. White space at its end would stand before the
 /// completion's own.
 fn chosen_template(settings: &Settings, default: &str) -> Result<String, DataError> {
-    let template = settings.text(DATA, "template").filter(|template| !template.is_empty()).unwrap_or_else(|| default.to_owned());
+    let template = settings
+        .text(DATA, "template")
+        .filter(|template| !template.is_empty())
+        .unwrap_or_else(|| default.to_owned());
     if !template.contains("{text}") {
         return Err(DataError::Template { template });
     }
@@ -77,14 +122,20 @@ fn example(content: Content, dataset: &Dataset, numbers: &HashMap<String, usize>
     match content {
         Content::Text(text) => Example { prompt: String::new(), completion: text, label: None },
         Content::Completion { prompt, completion } => Example { prompt, completion, label: None },
-        Content::Labelled { text, label } => {
-            Example { prompt: dataset.template.replace("{text}", &text), label: numbers.get(&*label).copied(), completion: Dataset::label_completion(&label) }
-        }
+        Content::Labelled { text, label } => Example {
+            prompt: dataset.template.replace("{text}", &text),
+            label: numbers.get(&*label).copied(),
+            completion: Dataset::label_completion(&label),
+        },
     }
 }
 
 /// The part of each record: its own where the data has any, else drawn by the shares, the same for the same name and length.
-fn splits(name: &str, records: &[Record], settings: &Settings) -> Result<Vec<SplitName>, DataError> {
+fn splits(
+    name: &str,
+    records: &[Record],
+    settings: &Settings,
+) -> Result<Vec<SplitName>, DataError> {
     if records.iter().any(|record| record.split.is_some()) {
         return Ok(records.iter().map(|record| record.split.unwrap_or(SplitName::Train)).collect());
     }
@@ -114,11 +165,21 @@ mod tests {
     use graft_protocol::Value;
 
     fn labelled(line: usize, label: &str) -> Record {
-        Record { line, content: Content::Labelled { text: format!("text {line}"), label: label.into() }, split: None }
+        Record {
+            line,
+            content: Content::Labelled { text: format!("text {line}"), label: label.into() },
+            split: None,
+        }
     }
 
     fn made(records: Vec<Record>, settings: &Settings) -> Result<Dataset, DataError> {
-        dataset("set", "set.csv", Collected { records, report: ReadReport::default() }, settings, TEMPLATE)
+        dataset(
+            "set",
+            "set.csv",
+            Collected { records, report: ReadReport::default() },
+            settings,
+            TEMPLATE,
+        )
     }
 
     #[test]
@@ -126,12 +187,20 @@ mod tests {
         let settings = Settings::default().with("template", Value::Text("{text}\\nMood: ".into()));
         let set = made(vec![labelled(1, "good"), labelled(2, "bad")], &settings).expect("a set");
         assert_eq!(set.kind, Kind::Labels(vec!["bad".into(), "good".into()]));
-        assert_eq!(set.train[0], Example { prompt: "text 1\nMood:".into(), completion: " good".into(), label: Some(1) });
+        assert_eq!(
+            set.train[0],
+            Example { prompt: "text 1\nMood:".into(), completion: " good".into(), label: Some(1) }
+        );
     }
 
     #[test]
     fn labels_that_are_integers_are_in_numeric_order() {
-        let labels = |labels: &[&str]| made(labels.iter().map(|label| labelled(1, label)).collect(), &Settings::default()).expect("a set").labels().join(" ");
+        let labels = |labels: &[&str]| {
+            made(labels.iter().map(|label| labelled(1, label)).collect(), &Settings::default())
+                .expect("a set")
+                .labels()
+                .join(" ")
+        };
         assert_eq!(labels(&["10", "2", "-1"]), "-1 2 10");
         assert_eq!(labels(&["LABEL_10", "LABEL_9"]), "LABEL_9 LABEL_10");
         assert_eq!(labels(&["10", "2", "other"]), "10 2 other");
@@ -141,17 +210,27 @@ mod tests {
     fn an_encoder_reads_the_text_alone_unless_a_template_is_given() {
         let records = || vec![labelled(1, "good"), labelled(2, "bad")];
         let set = made(records(), &Settings::default()).expect("a set");
-        assert_eq!((set.train[0].prompt.as_str(), &*set.text_for_encoder(&set.train[0])), ("text 1\nLabel:", "text 1"));
-        let set = made(records(), &Settings::default().with("template", Value::Text("{text}\\nMood:".into()))).expect("a set");
+        assert_eq!(
+            (set.train[0].prompt.as_str(), &*set.text_for_encoder(&set.train[0])),
+            ("text 1\nLabel:", "text 1")
+        );
+        let set = made(
+            records(),
+            &Settings::default().with("template", Value::Text("{text}\\nMood:".into())),
+        )
+        .expect("a set");
         assert_eq!(&*set.text_for_encoder(&set.train[0]), "text 1\nMood:");
         // The default is a template like any other where it is asked for.
-        let set = made(records(), &Settings::default().with("template", Value::Text(TEMPLATE.into()))).expect("a set");
+        let set =
+            made(records(), &Settings::default().with("template", Value::Text(TEMPLATE.into())))
+                .expect("a set");
         assert_eq!(&*set.text_for_encoder(&set.train[0]), "text 1\nLabel:");
     }
 
     #[test]
     fn parts_are_drawn_by_their_shares_the_same_each_time() {
-        let records: Vec<_> = (0..20).map(|line| labelled(line, if line % 2 == 0 { "a" } else { "b" })).collect();
+        let records: Vec<_> =
+            (0..20).map(|line| labelled(line, if line % 2 == 0 { "a" } else { "b" })).collect();
         let set = made(records.clone(), &Settings::default()).expect("a set");
         assert_eq!((set.train.len(), set.validation.len(), set.test.len()), (16, 2, 2));
         assert_eq!(made(records, &Settings::default()).expect("again"), set);
@@ -159,15 +238,31 @@ mod tests {
 
     #[test]
     fn sets_that_cannot_be_trained_on_are_refused_in_words() {
-        let error = |records, settings: &Settings| made(records, settings).expect_err("refused").to_string();
+        let error = |records, settings: &Settings| {
+            made(records, settings).expect_err("refused").to_string()
+        };
         let plain = Settings::default();
         assert_eq!(error(vec![], &plain), "`set.csv` has no examples");
-        assert_eq!(error(vec![labelled(1, "a"), labelled(2, "a")], &plain), "`set.csv` has the single label `a`: there is nothing to tell apart");
+        assert_eq!(
+            error(vec![labelled(1, "a"), labelled(2, "a")], &plain),
+            "`set.csv` has the single label `a`: there is nothing to tell apart"
+        );
         let text = Record { line: 2, content: Content::Text("x".into()), split: None };
-        assert_eq!(error(vec![labelled(1, "a"), text], &plain), "`set.csv` line 2: it has text, the first example has text and label");
+        assert_eq!(
+            error(vec![labelled(1, "a"), text], &plain),
+            "`set.csv` line 2: it has text, the first example has text and label"
+        );
         let template = Settings::default().with("template", Value::Text("Label:".into()));
-        assert_eq!(error(vec![labelled(1, "a"), labelled(2, "b")], &template), "the template `Label:` has no {text}");
-        let shares = Settings::default().with("validation", Value::Float(0.5)).with("test", Value::Float(0.5));
-        assert_eq!(error(vec![labelled(1, "a"), labelled(2, "b")], &shares), "validation=0.5 and test=0.5 leave none of the 2 examples for training");
+        assert_eq!(
+            error(vec![labelled(1, "a"), labelled(2, "b")], &template),
+            "the template `Label:` has no {text}"
+        );
+        let shares = Settings::default()
+            .with("validation", Value::Float(0.5))
+            .with("test", Value::Float(0.5));
+        assert_eq!(
+            error(vec![labelled(1, "a"), labelled(2, "b")], &shares),
+            "validation=0.5 and test=0.5 leave none of the 2 examples for training"
+        );
     }
 }

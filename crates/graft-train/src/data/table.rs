@@ -27,8 +27,15 @@ impl Dataset {
         table.footer.push(format!("{} examples", counts.join(", ")));
         if !self.labels().is_empty() {
             table.footer.push(format!("labels: {}", self.label_counts().join(", ")));
-            let encoder = if self.is_template_given { "an encoder reads it too" } else { "an encoder reads the text alone" };
-            table.footer.push(format!("a language model reads {:?} and should write a label; {encoder}", self.template));
+            let encoder = if self.is_template_given {
+                "an encoder reads it too"
+            } else {
+                "an encoder reads the text alone"
+            };
+            table.footer.push(format!(
+                "a language model reads {:?} and should write a label; {encoder}",
+                self.template
+            ));
         }
         table.footer.push(self.report.line());
         table
@@ -47,7 +54,13 @@ impl Dataset {
 
     fn label_counts(&self) -> Vec<String> {
         let counts = self.counts(SplitName::ALL.into_iter().flat_map(|split| self.split(split)));
-        let mut shown: Vec<String> = self.labels().iter().zip(counts).take(LABELS).map(|(name, count)| format!("{name} {count}")).collect();
+        let mut shown: Vec<String> = self
+            .labels()
+            .iter()
+            .zip(counts)
+            .take(LABELS)
+            .map(|(name, count)| format!("{name} {count}"))
+            .collect();
         if self.labels().len() > LABELS {
             shown.push(format!("and {} more", self.labels().len() - LABELS));
         }
@@ -73,10 +86,25 @@ mod tests {
 
     #[test]
     fn rows_show_text_without_its_template_and_the_footer_counts() {
-        let set = parse_inline("moods", "text,label\nfine day,good\nawful day,bad\n", &Settings::default()).expect("a set");
+        let set = parse_inline(
+            "moods",
+            "text,label\nfine day,good\nawful day,bad\n",
+            &Settings::default(),
+        )
+        .expect("a set");
         let table = set.table(1);
-        assert_eq!(table.rows, [[Cell::Text("train".into()), Cell::Text("fine day".into()), Cell::Text("good".into())]]);
-        assert_eq!(table.footer[..2], ["2 train, 0 validation, 0 test examples", "labels: bad 1, good 1"]);
+        assert_eq!(
+            table.rows,
+            [[
+                Cell::Text("train".into()),
+                Cell::Text("fine day".into()),
+                Cell::Text("good".into())
+            ]]
+        );
+        assert_eq!(
+            table.footer[..2],
+            ["2 train, 0 validation, 0 test examples", "labels: bad 1, good 1"]
+        );
         assert_eq!(table.footer[3], "read as csv: `text`, `label`");
     }
 }

@@ -62,9 +62,15 @@ impl Rows {
 
     /// Positions whose logits are read.
     pub(super) fn read(&self) -> usize {
-        let readings = self.examples.iter().flat_map(|example| std::iter::once(&example.completion).chain(&example.labels));
-        let positions: BTreeSet<(usize, u32)> =
-            readings.flat_map(|reading| reading.positions(0, 0).flatten().map(|position| (reading.row, position))).collect();
+        let readings = self
+            .examples
+            .iter()
+            .flat_map(|example| std::iter::once(&example.completion).chain(&example.labels));
+        let positions: BTreeSet<(usize, u32)> = readings
+            .flat_map(|reading| {
+                reading.positions(0, 0).flatten().map(|position| (reading.row, position))
+            })
+            .collect();
         positions.len()
     }
 
@@ -76,9 +82,16 @@ impl Rows {
         // Longest first: a shorter label then finds the row of a longer one that begins like it.
         let mut order: Vec<usize> = (0..all.len()).collect();
         order.sort_by_key(|index| std::cmp::Reverse(all[*index].ids.len()));
-        let mut labels: Vec<(usize, Reading)> = order.into_iter().map(|index| (index, self.reading(&mut beginnings, &all[index]))).collect();
+        let mut labels: Vec<(usize, Reading)> = order
+            .into_iter()
+            .map(|index| (index, self.reading(&mut beginnings, &all[index])))
+            .collect();
         labels.sort_by_key(|(index, _)| *index);
-        self.examples.push(ExampleRows { completion, labels: labels.into_iter().map(|(_, reading)| reading).collect(), label });
+        self.examples.push(ExampleRows {
+            completion,
+            labels: labels.into_iter().map(|(_, reading)| reading).collect(),
+            label,
+        });
     }
 
     /// Finds the first row of this example that begins with what the sequence needs, or adds one.
@@ -89,7 +102,11 @@ impl Rows {
             beginnings.add(needed, row);
             self.rows.push(needed.to_vec());
         }
-        Reading { row, first: sequence.first, tokens: sequence.ids.get(sequence.first..).unwrap_or_default().to_vec() }
+        Reading {
+            row,
+            first: sequence.first,
+            tokens: sequence.ids.get(sequence.first..).unwrap_or_default().to_vec(),
+        }
     }
 }
 
@@ -123,10 +140,19 @@ impl<'s> Beginnings<'s> {
 
 /// One forward pass over the rows.
 pub(super) fn score(model: &dyn Model, rows: &Rows) -> Result<Scored> {
-    let encoded: Vec<Encoded> = rows.rows.iter().map(|row| Encoded { ids: row.clone(), labels: vec![0; row.len()], class: None }).collect();
+    let encoded: Vec<Encoded> = rows
+        .rows
+        .iter()
+        .map(|row| Encoded { ids: row.clone(), labels: vec![0; row.len()], class: None })
+        .collect();
     let batch = Batch::of(&encoded.iter().collect::<Vec<_>>());
-    let Passed { states, virtual_tokens, starts, cx } = pass(model, &batch, &Context::eval().without_graph())?;
-    let readings: Vec<&Reading> = rows.examples.iter().flat_map(|example| std::iter::once(&example.completion).chain(&example.labels)).collect();
+    let Passed { states, virtual_tokens, starts, cx } =
+        pass(model, &batch, &Context::eval().without_graph())?;
+    let readings: Vec<&Reading> = rows
+        .examples
+        .iter()
+        .flat_map(|example| std::iter::once(&example.completion).chain(&example.labels))
+        .collect();
     // Positions in the order the readings want them; a position that several want is computed once.
     let mut positions: Vec<u32> = Vec::new();
     for reading in &readings {
@@ -139,13 +165,19 @@ pub(super) fn score(model: &dyn Model, rows: &Rows) -> Result<Scored> {
     let log_probabilities = logits.normalised()?;
     let read = |reading: &Reading| -> f64 {
         let places = reading.positions(starts[reading.row], virtual_tokens);
-        places.zip(&reading.tokens).filter_map(|(place, token)| Some(log_probabilities.get(&logits.positions, place?, *token))).sum()
+        places
+            .zip(&reading.tokens)
+            .filter_map(|(place, token)| {
+                Some(log_probabilities.get(&logits.positions, place?, *token))
+            })
+            .sum()
     };
     let mut scored = Scored::default();
     for example in &rows.examples {
         scored.loss -= read(&example.completion);
         // Without a token before it, the first token of a text is predicted from nothing and has no loss.
-        let unread = usize::from(virtual_tokens + example.completion.first == 0).min(example.completion.tokens.len());
+        let unread = usize::from(virtual_tokens + example.completion.first == 0)
+            .min(example.completion.tokens.len());
         scored.tokens += (example.completion.tokens.len() - unread) as u64;
         let scores: Vec<f64> = example.labels.iter().map(read).collect();
         // Of equal scores the first counts, so that a model without any preference is not right by chance.
@@ -159,7 +191,8 @@ impl Reading {
     /// The flattened positions that predict its tokens, in a row that begins at `start`; none for a token that nothing stands before.
     fn positions(&self, start: usize, virtual_tokens: usize) -> impl Iterator<Item = Option<u32>> {
         let first = virtual_tokens + self.first;
-        (first..first + self.tokens.len()).map(move |index| Some((start + index.checked_sub(1)?) as u32))
+        (first..first + self.tokens.len())
+            .map(move |index| Some((start + index.checked_sub(1)?) as u32))
     }
 }
 
@@ -185,8 +218,11 @@ impl Logits {
 
 impl LogProbabilities {
     fn get(&self, positions: &[u32], position: u32, token: u32) -> f64 {
-        let index = positions.binary_search(&position).expect("invariant: every position read was computed");
-        f64::from(self.rows[index].get(token as usize).copied().unwrap_or(f32::NEG_INFINITY)) - self.log_sums[index]
+        let index = positions
+            .binary_search(&position)
+            .expect("invariant: every position read was computed");
+        f64::from(self.rows[index].get(token as usize).copied().unwrap_or(f32::NEG_INFINITY))
+            - self.log_sums[index]
     }
 }
 
@@ -206,14 +242,18 @@ mod tests {
     #[test]
     fn labels_of_one_token_need_no_row_of_their_own() {
         let mut rows = Rows::default();
-        rows.push(&sequence(&[0, 5, 7, 1]), Some((0, &[7, 8, 9].map(|label| sequence(&[0, 5, label])))));
+        rows.push(
+            &sequence(&[0, 5, 7, 1]),
+            Some((0, &[7, 8, 9].map(|label| sequence(&[0, 5, label])))),
+        );
         assert_eq!(rows.rows, [[0, 5, 7]]);
     }
 
     #[test]
     fn labels_share_the_rows_of_those_that_begin_like_them() {
         let mut rows = Rows::default();
-        let labels = [vec![0, 5, 7], vec![0, 5, 8, 2], vec![0, 5, 8, 2, 3], vec![0, 5, 9, 4]].map(|ids| sequence(&ids));
+        let labels = [vec![0, 5, 7], vec![0, 5, 8, 2], vec![0, 5, 8, 2, 3], vec![0, 5, 9, 4]]
+            .map(|ids| sequence(&ids));
         rows.push(&sequence(&[0, 5, 7, 1]), Some((0, &labels)));
         assert_eq!(rows.rows, [vec![0, 5, 7], vec![0, 5, 8, 2], vec![0, 5, 9]]);
     }
@@ -221,11 +261,21 @@ mod tests {
     #[test]
     fn a_label_is_read_in_the_first_row_of_its_own_example_that_begins_like_it() {
         let mut rows = Rows::default();
-        let labels = [vec![0, 5, 8, 2, 3], vec![0, 5, 8, 4], vec![0, 5, 8]].map(|ids| sequence(&ids));
+        let labels =
+            [vec![0, 5, 8, 2, 3], vec![0, 5, 8, 4], vec![0, 5, 8]].map(|ids| sequence(&ids));
         for _ in 0..2 {
             rows.push(&sequence(&[0, 5, 7, 1]), Some((0, &labels)));
         }
-        let read = |example: &ExampleRows| [&example.completion].into_iter().chain(&example.labels).map(|reading| reading.row).collect::<Vec<_>>();
-        assert_eq!(rows.examples.iter().map(read).collect::<Vec<_>>(), [[0, 1, 1, 0], [2, 3, 3, 2]]);
+        let read = |example: &ExampleRows| {
+            [&example.completion]
+                .into_iter()
+                .chain(&example.labels)
+                .map(|reading| reading.row)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            rows.examples.iter().map(read).collect::<Vec<_>>(),
+            [[0, 1, 1, 0], [2, 3, 3, 2]]
+        );
     }
 }

@@ -11,8 +11,13 @@ fn request(split: SplitName) -> Request {
 /// Log-probabilities of `completion` behind `prompt`, one row at a time: the slow and plain way.
 fn plain(model: &TinyLlama, prompt: &[u32], completion: &[u32]) -> Vec<f64> {
     let ids = [prompt, completion].concat();
-    let ids_tensor = Tensor::new(&ids[..ids.len() - 1], &graft_nn::Device::Cpu).and_then(|t| t.unsqueeze(0)).expect("ids");
-    let logits = model.logits(&ids_tensor, None, &Context::eval()).and_then(|t| Ok(t.squeeze(0)?.to_vec2::<f32>()?)).expect("logits");
+    let ids_tensor = Tensor::new(&ids[..ids.len() - 1], &graft_nn::Device::Cpu)
+        .and_then(|t| t.unsqueeze(0))
+        .expect("ids");
+    let logits = model
+        .logits(&ids_tensor, None, &Context::eval())
+        .and_then(|t| Ok(t.squeeze(0)?.to_vec2::<f32>()?))
+        .expect("logits");
     let shift = logits.len() + 1 - ids.len();
     let score = |index: usize| {
         let row = &logits[shift + prompt.len() + index - 1];
@@ -24,19 +29,29 @@ fn plain(model: &TinyLlama, prompt: &[u32], completion: &[u32]) -> Vec<f64> {
 
 fn check(model: &TinyLlama) {
     let data = labelled_data();
-    let found =
-        Evaluator::new(model, &Words, &data, request(SplitName::Test)).and_then(|evaluator| evaluator.run(&Control::new(), &mut |_, _| {})).expect("evaluates");
+    let found = Evaluator::new(model, &Words, &data, request(SplitName::Test))
+        .and_then(|evaluator| evaluator.run(&Control::new(), &mut |_, _| {}))
+        .expect("evaluates");
     let (mut loss, mut tokens, mut right) = (0.0, 0, 0);
     for example in &data.test {
         let prompt = [vec![0], Words.encode(&example.prompt).expect("prompt")].concat();
         let completion = [Words.encode(&example.completion).expect("completion"), vec![1]].concat();
         loss -= plain(model, &prompt, &completion).iter().sum::<f64>();
         tokens += completion.len();
-        let scores: Vec<f64> = data.labels().iter().map(|label| plain(model, &prompt, &Words.encode(label).expect("label")).iter().sum()).collect();
+        let scores: Vec<f64> = data
+            .labels()
+            .iter()
+            .map(|label| plain(model, &prompt, &Words.encode(label).expect("label")).iter().sum())
+            .collect();
         let best = (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b]));
         right += usize::from(best == example.label);
     }
-    assert!((found.loss - loss / tokens as f64).abs() < 1e-5, "{} {}", found.loss, loss / tokens as f64);
+    assert!(
+        (found.loss - loss / tokens as f64).abs() < 1e-5,
+        "{} {}",
+        found.loss,
+        loss / tokens as f64
+    );
     assert_eq!(found.accuracy, Some(right as f64 / data.test.len() as f64));
     assert_eq!((found.examples, found.tokens), (data.test.len() as u64, tokens as u64));
     assert!((found.perplexity - found.loss.exp()).abs() < 1e-9);
@@ -58,9 +73,14 @@ fn a_soft_prompt_shifts_what_is_read() {
 fn the_majority_is_the_commonest_label_of_the_training_part() {
     let data = labelled_data();
     let model = TinyLlama::new(16, 32);
-    let found = evaluate(&model, &Words, &data, "test", 100, 4, &Control::new(), &mut |_, _| {}).expect("evaluates");
-    let count = |examples: &[Example], label| examples.iter().filter(|example| example.label == Some(label)).count();
-    let commonest = (0..3).find(|label| (0..3).all(|other| count(&data.train, *label) >= count(&data.train, other))).expect("a label");
+    let found = evaluate(&model, &Words, &data, "test", 100, 4, &Control::new(), &mut |_, _| {})
+        .expect("evaluates");
+    let count = |examples: &[Example], label| {
+        examples.iter().filter(|example| example.label == Some(label)).count()
+    };
+    let commonest = (0..3)
+        .find(|label| (0..3).all(|other| count(&data.train, *label) >= count(&data.train, other)))
+        .expect("a label");
     assert_eq!(found.majority, Some(count(&data.test, commonest) as f64 / data.test.len() as f64));
 }
 
@@ -75,7 +95,8 @@ fn a_stop_ends_an_evaluation_and_an_empty_part_is_refused() {
     assert!(matches!(result, Err(TrainError::Stopped)));
     assert_eq!(seen, 4);
     let empty = Dataset { test: Vec::new(), ..data };
-    let error = evaluate(&model, &Words, &empty, "test", 1, 1, &Control::new(), &mut |_, _| {}).expect_err("no examples");
+    let error = evaluate(&model, &Words, &empty, "test", 1, 1, &Control::new(), &mut |_, _| {})
+        .expect_err("no examples");
     assert_eq!(error.to_string(), "data set `firsts` has no test examples");
 }
 
@@ -87,7 +108,10 @@ fn sequences(labels: &[&[u32]], first: usize) -> Vec<Sequence> {
 fn labels_that_begin_like_another_need_their_end() {
     assert!(is_end_needed(&sequences(&[&[0, 7], &[0, 7, 8]], 1)));
     assert!(!is_end_needed(&sequences(&[&[0, 7, 3], &[0, 7, 8]], 1)));
-    assert!(is_end_needed(&sequences(&[&[0, 7, 8], &[0, 7, 9], &[0, 7, 8]], 1)), "two labels that are the same");
+    assert!(
+        is_end_needed(&sequences(&[&[0, 7, 8], &[0, 7, 9], &[0, 7, 8]], 1)),
+        "two labels that are the same"
+    );
     assert!(!is_end_needed(&sequences(&[&[0, 7]], 1)) && !is_end_needed(&[]));
 }
 
@@ -97,10 +121,17 @@ fn whether_an_end_is_needed_is_what_comparing_all_pairs_says() {
     let mut seen = [0, 0];
     for _ in 0..500 {
         let mut number = |below: u64| rng.below(below) as usize;
-        let labels: Vec<Sequence> =
-            (0..2 + number(4)).map(|_| Sequence { ids: [vec![0, 5], (0..number(4)).map(|_| number(4) as u32).collect()].concat(), first: 2 }).collect();
-        let begins = |one: usize, other: usize| one != other && labels[other].ids.starts_with(&labels[one].ids);
-        let expected = (0..labels.len()).any(|one| (0..labels.len()).any(|other| begins(one, other)));
+        let labels: Vec<Sequence> = (0..2 + number(4))
+            .map(|_| Sequence {
+                ids: [vec![0, 5], (0..number(4)).map(|_| number(4) as u32).collect()].concat(),
+                first: 2,
+            })
+            .collect();
+        let begins = |one: usize, other: usize| {
+            one != other && labels[other].ids.starts_with(&labels[one].ids)
+        };
+        let expected =
+            (0..labels.len()).any(|one| (0..labels.len()).any(|other| begins(one, other)));
         assert_eq!(is_end_needed(&labels), expected, "{labels:?}");
         seen[usize::from(expected)] += 1;
     }
@@ -157,11 +188,24 @@ impl TokenEncoder for Counted {
 fn with_thousands_of_labels_the_largest_pass_is_found_from_the_longest_texts() {
     let model = TinyLlama::new(16, 64);
     let find = |labels: usize| {
-        let prompt = |index: usize| vec!["7"; if index == 41 { 30 } else { 1 + index % 5 }].join(" ");
-        let test = (0..42).map(|index| Example { prompt: prompt(index), completion: " 100".to_owned(), label: Some(0) }).collect();
-        let data = Dataset { kind: Kind::Labels((100..100 + labels).map(|label| label.to_string()).collect()), test, ..labelled_data() };
+        let prompt =
+            |index: usize| vec!["7"; if index == 41 { 30 } else { 1 + index % 5 }].join(" ");
+        let test = (0..42)
+            .map(|index| Example {
+                prompt: prompt(index),
+                completion: " 100".to_owned(),
+                label: Some(0),
+            })
+            .collect();
+        let data = Dataset {
+            kind: Kind::Labels((100..100 + labels).map(|label| label.to_string()).collect()),
+            test,
+            ..labelled_data()
+        };
         let words = Counted::default();
-        let largest = Evaluator::new(&model, &words, &data, request(SplitName::Test)).and_then(|evaluator| evaluator.largest_pass()).expect("finds");
+        let largest = Evaluator::new(&model, &words, &data, request(SplitName::Test))
+            .and_then(|evaluator| evaluator.largest_pass())
+            .expect("finds");
         (largest, words.0.load(Ordering::Relaxed))
     };
     let ((few, all), (many, texts)) = (find(3), find(5000));

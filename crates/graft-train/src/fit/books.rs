@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use graft_nn::memory::Meter;
 use graft_protocol::number::decimals;
-use graft_protocol::{Event, MemoryUse, RunEnded, RunOutcome, RunStarted, StepRecord, ValidationRecord};
+use graft_protocol::{
+    Event, MemoryUse, RunEnded, RunOutcome, RunStarted, StepRecord, ValidationRecord,
+};
 
 use super::{Emit, Training};
 use crate::runs::{Checkpoint, Progress};
@@ -39,10 +41,14 @@ impl Training<'_> {
         for checkpoint in self.run.folder.checkpoints().iter().rev() {
             match checkpoint.restore(self.run.state, &mut self.optimizer) {
                 Ok(progress) if progress.step >= self.run.config.steps => {
-                    return Err(TrainError::AlreadyDone { run: self.run.folder.name(), steps: self.run.config.steps });
+                    return Err(TrainError::AlreadyDone {
+                        run: self.run.folder.name(),
+                        steps: self.run.config.steps,
+                    });
                 }
                 Ok(progress) => {
-                    (self.step, self.position, self.saved_step) = (progress.step, progress.position, Some(progress.step));
+                    (self.step, self.position, self.saved_step) =
+                        (progress.step, progress.position, Some(progress.step));
                     self.best = self.kept_best();
                     return self.ledger.resumed(progress.step, &self.run.header.train);
                 }
@@ -65,7 +71,12 @@ impl Training<'_> {
         if self.saved_step == Some(self.step) {
             return Ok(());
         }
-        Checkpoint::save(self.run.folder.path(), &self.progress(), self.run.state, &self.optimizer)?;
+        Checkpoint::save(
+            self.run.folder.path(),
+            &self.progress(),
+            self.run.state,
+            &self.optimizer,
+        )?;
         (self.saved, self.saved_step) = (Instant::now(), Some(self.step));
         Ok(())
     }
@@ -73,14 +84,19 @@ impl Training<'_> {
     /// Keeps the weights that a run starts from, unless a seed gives them again.
     pub(super) fn keep_start(&self) -> Result<()> {
         match &self.run.header.start {
-            Some(start) if !start.is_fresh() => Checkpoint::save_start(self.run.folder.path(), &self.progress(), self.run.state),
+            Some(start) if !start.is_fresh() => {
+                Checkpoint::save_start(self.run.folder.path(), &self.progress(), self.run.state)
+            }
             _ => Ok(()),
         }
     }
 
     /// Keeps the weights of a validation loss that is lower than all before. What was measured before the first step is not the run's work.
     pub(super) fn keep_best(&mut self, found: &ValidationRecord) -> Result<()> {
-        if !self.run.keeps_best || found.step == 0 || self.best.is_some_and(|best| found.loss >= best) {
+        if !self.run.keeps_best
+            || found.step == 0
+            || self.best.is_some_and(|best| found.loss >= best)
+        {
             return Ok(());
         }
         let progress = Progress { validation_loss: Some(found.loss), ..self.progress() };
@@ -108,7 +124,13 @@ impl Training<'_> {
 
     pub(super) fn ended(mut self, outcome: RunOutcome, emit: Emit<'_>) -> Result<RunEnded> {
         let memory = self.memory();
-        let ended = RunEnded { run: self.run.folder.name(), summary: self.summary(&outcome, memory), outcome, step: self.step, memory: Some(memory) };
+        let ended = RunEnded {
+            run: self.run.folder.name(),
+            summary: self.summary(&outcome, memory),
+            outcome,
+            step: self.step,
+            memory: Some(memory),
+        };
         self.ledger.ended(&ended)?;
         emit(Event::RunEnded(ended.clone()));
         Ok(ended)
@@ -119,7 +141,9 @@ impl Training<'_> {
     pub(super) fn failed(&mut self, mut error: TrainError, emit: Emit<'_>) -> TrainError {
         // The error that stopped the run matters more than one of taking it back or of saving.
         match &mut error {
-            TrainError::NotFinite { taken_back, .. } => *taken_back = self.optimizer.undo().unwrap_or(false),
+            TrainError::NotFinite { taken_back, .. } => {
+                *taken_back = self.optimizer.undo().unwrap_or(false)
+            }
             TrainError::Io { .. } | TrainError::Tensors { .. } => {}
             // An update that was cut short is no step to go on from.
             _ if self.optimizer.steps() == self.step => drop(self.save()),
@@ -127,7 +151,13 @@ impl Training<'_> {
         }
         let summary = format!("{error}; {}", self.place());
         let memory = (self.step > 0).then(|| self.memory());
-        let ended = RunEnded { run: self.run.folder.name(), outcome: RunOutcome::Failed, step: self.step, memory, summary };
+        let ended = RunEnded {
+            run: self.run.folder.name(),
+            outcome: RunOutcome::Failed,
+            step: self.step,
+            memory,
+            summary,
+        };
         // The disk may be the very reason of the failure.
         let _ = self.ledger.ended(&ended);
         emit(Event::RunEnded(ended));
@@ -136,17 +166,25 @@ impl Training<'_> {
 
     /// What it has taken up to now.
     fn memory(&self) -> MemoryUse {
-        MemoryUse { predicted: self.run.predicted, taken: self.meter.as_ref().and_then(Meter::most) }
+        MemoryUse {
+            predicted: self.run.predicted,
+            taken: self.meter.as_ref().and_then(Meter::most),
+        }
     }
 
     fn summary(&self, outcome: &RunOutcome, memory: MemoryUse) -> String {
         let seconds = self.spent.as_secs_f64();
         let losses = match (self.first, self.last) {
-            (Some(first), Some(last)) => format!("loss {} -> {}, ", decimals(first.loss, 3), decimals(last.loss, 3)),
+            (Some(first), Some(last)) => {
+                format!("loss {} -> {}, ", decimals(first.loss, 3), decimals(last.loss, 3))
+            }
             _ => String::new(),
         };
         let speed = self.tokens as f64 / seconds.max(1e-9);
-        let taken = memory.taken.map(|bytes| format!(", {} MB beside the model", bytes.div_ceil(1_000_000))).unwrap_or_default();
+        let taken = memory
+            .taken
+            .map(|bytes| format!(", {} MB beside the model", bytes.div_ceil(1_000_000)))
+            .unwrap_or_default();
         let (place, run) = (self.place(), self.run.folder.name());
         match outcome {
             RunOutcome::Interrupted => {
@@ -155,7 +193,10 @@ impl Training<'_> {
                     self.step, self.run.config.steps
                 )
             }
-            _ => format!("{} steps: {losses}{seconds:.1} s, {speed:.0} tokens/s{taken}; {place}", self.step),
+            _ => format!(
+                "{} steps: {losses}{seconds:.1} s, {speed:.0} tokens/s{taken}; {place}",
+                self.step
+            ),
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use graft_nn::{Companion, Context, Model, Recompute, Tensor, Trainable, gradients_through, summed};
+use graft_nn::{
+    Companion, Context, Model, Recompute, Tensor, Trainable, gradients_through, summed,
+};
 
 use super::Training;
 use crate::batch::Batch;
@@ -19,7 +21,9 @@ pub(crate) type Found = (f64, Vec<Tensor>);
 impl Training<'_> {
     /// The micro-batches of the next step.
     pub(super) fn window(&self) -> Result<Vec<Batch>> {
-        (self.position..self.position + self.run.config.accumulate).map(|position| self.run.source.micro_batch(position)).collect()
+        (self.position..self.position + self.run.config.accumulate)
+            .map(|position| self.run.source.micro_batch(position))
+            .collect()
     }
 
     /// Loss and gradients of a window: the mean over all its labels, whichever micro-batch they are in.
@@ -37,10 +41,18 @@ impl Training<'_> {
         let mut total: Option<Found> = None;
         for (index, batch) in window.iter().enumerate() {
             let pieces = passes.pieces(batch);
-            let Some(found) = summed(pieces.len(), &|piece| passes.through(index, piece, &pieces[piece]), &add) else { continue };
+            let Some(found) =
+                summed(pieces.len(), &|piece| passes.through(index, piece, &pieces[piece]), &add)
+            else {
+                continue;
+            };
             let found = found?;
             if !found.0.is_finite() {
-                return Err(TrainError::NotFinite { step, tensor: "the loss".to_owned(), taken_back: false });
+                return Err(TrainError::NotFinite {
+                    step,
+                    tensor: "the loss".to_owned(),
+                    taken_back: false,
+                });
             }
             total = Some(match total {
                 None => found,
@@ -52,9 +64,23 @@ impl Training<'_> {
 }
 
 /// Loss and gradients of a batch that passes whole, outside any training.
-pub(crate) fn there_and_back(model: &dyn Model, trainables: &[Trainable], batch: &Batch, config: &TrainConfig) -> Result<Found> {
+pub(crate) fn there_and_back(
+    model: &dyn Model,
+    trainables: &[Trainable],
+    batch: &Batch,
+    config: &TrainConfig,
+) -> Result<Found> {
     let labels = label_count(model, batch).max(1) as f64;
-    Passes { model, trainables, companion: None, recompute: config.recompute, seed: config.seed, step: 0, labels }.through(0, 0, batch)
+    Passes {
+        model,
+        trainables,
+        companion: None,
+        recompute: config.recompute,
+        seed: config.seed,
+        step: 0,
+        labels,
+    }
+    .through(0, 0, batch)
 }
 
 /// What the passes of one step have in common.
@@ -73,7 +99,8 @@ struct Passes<'a> {
 impl Passes<'_> {
     /// What passes through the model at one time. A piece without a label teaches nothing.
     fn pieces(&self, batch: &Batch) -> Vec<Batch> {
-        let trained: usize = self.trainables.iter().map(|trainable| trainable.var.elem_count()).sum();
+        let trained: usize =
+            self.trainables.iter().map(|trainable| trainable.var.elem_count()).sum();
         if trained > MOST_TRAINED || !self.model.embedding().weight().own().device().is_cpu() {
             return vec![batch.clone()];
         }
@@ -87,8 +114,10 @@ impl Passes<'_> {
     /// One pass there and back: piece number `piece` of micro-batch number `index`.
     fn through(&self, index: usize, piece: usize, batch: &Batch) -> Result<Found> {
         // Each piece has counters of its own, so that its masks are its own.
-        let mut cx = Context::train(self.seed, self.step, (index * Batch::MOST_PIECES + piece) as u32);
-        let recompute = if self.recompute { Some(Arc::new(Recompute::new(self.trainables)?)) } else { None };
+        let mut cx =
+            Context::train(self.seed, self.step, (index * Batch::MOST_PIECES + piece) as u32);
+        let recompute =
+            if self.recompute { Some(Arc::new(Recompute::new(self.trainables)?)) } else { None };
         if let Some(recompute) = &recompute {
             cx = cx.with_recompute(recompute.clone());
         }
@@ -96,11 +125,18 @@ impl Passes<'_> {
         if let Some(companion) = self.companion.filter(|_| index == 0 && piece == 0) {
             loss = (loss + companion.penalty()?)?;
         }
-        Ok((f64::from(loss.to_scalar::<f32>()?), gradients_through(&loss, self.trainables, recompute.as_deref())?))
+        Ok((
+            f64::from(loss.to_scalar::<f32>()?),
+            gradients_through(&loss, self.trainables, recompute.as_deref())?,
+        ))
     }
 }
 
 fn add((loss, gradients): Found, (other, others): Found) -> Result<Found> {
-    let sums = gradients.iter().zip(&others).map(|(one, other)| one + other).collect::<candle_core::Result<_>>()?;
+    let sums = gradients
+        .iter()
+        .zip(&others)
+        .map(|(one, other)| one + other)
+        .collect::<candle_core::Result<_>>()?;
     Ok((loss + other, sums))
 }

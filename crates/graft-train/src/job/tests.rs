@@ -17,7 +17,12 @@ impl Bench {
     fn new() -> Self {
         let model = TinyLlama::new(16, 32);
         let trainables = model.attach(0.1);
-        Self { model, trainables, data: labelled_data(), base: tempfile::tempdir().expect("folder") }
+        Self {
+            model,
+            trainables,
+            data: labelled_data(),
+            base: tempfile::tempdir().expect("folder"),
+        }
     }
 
     fn job(&self, config: TrainConfig) -> Job<'_> {
@@ -25,7 +30,10 @@ impl Bench {
     }
 
     fn values(&self) -> Vec<Vec<f32>> {
-        self.trainables.iter().map(|t| t.var.flatten_all().and_then(|flat| flat.to_vec1()).expect("values")).collect()
+        self.trainables
+            .iter()
+            .map(|t| t.var.flatten_all().and_then(|flat| flat.to_vec1()).expect("values"))
+            .collect()
     }
 }
 
@@ -81,12 +89,19 @@ fn a_pause_comes_before_every_step_and_every_pass_of_a_validation_and_is_no_time
         }
     };
     let ended = fit(bench.job(config(9)), &control, &mut emit).expect("trains");
-    assert_eq!(steps.iter().map(|step| (step.step, step.loss.to_bits())).collect::<Vec<_>>(), expected);
+    assert_eq!(
+        steps.iter().map(|step| (step.step, step.loss.to_bits())).collect::<Vec<_>>(),
+        expected
+    );
     let pauses = pauses.load(std::sync::atomic::Ordering::Relaxed);
     assert!(pauses > 9, "{pauses}");
     let spent = steps[8].elapsed_seconds;
     assert!(spent < 0.05 * pauses as f64, "{spent} s with {pauses} pauses");
-    assert_eq!(ended.memory.and_then(|memory| memory.taken), None, "what others took meanwhile cannot be told apart");
+    assert_eq!(
+        ended.memory.and_then(|memory| memory.taken),
+        None,
+        "what others took meanwhile cannot be told apart"
+    );
 }
 
 #[test]
@@ -110,7 +125,12 @@ fn a_stopped_run_resumes_with_the_very_losses_of_an_uninterrupted_one() {
     let steps = folder.record().expect("reads").steps;
     assert_eq!(steps.iter().map(|step| step.step).collect::<Vec<_>>(), (1..=9).collect::<Vec<_>>());
     // A number read from JSON may differ in its last bit.
-    assert!(steps.iter().zip(&expected).all(|(step, (_, bits))| (step.loss - f64::from_bits(*bits)).abs() < 1e-12));
+    assert!(
+        steps
+            .iter()
+            .zip(&expected)
+            .all(|(step, (_, bits))| (step.loss - f64::from_bits(*bits)).abs() < 1e-12)
+    );
 }
 
 #[test]
@@ -128,7 +148,13 @@ fn a_run_killed_before_its_first_checkpoint_resumes_from_the_beginning() {
     let mut second = again.job(config(4));
     second.run = folder.clone();
     assert_eq!(losses(second, u64::MAX, resume).0, expected);
-    let at_the_start = folder.record().expect("reads").validations.iter().filter(|validation| validation.step == 0).count();
+    let at_the_start = folder
+        .record()
+        .expect("reads")
+        .validations
+        .iter()
+        .filter(|validation| validation.step == 0)
+        .count();
     assert_eq!(at_the_start, 1);
 }
 
@@ -156,7 +182,11 @@ fn the_loss_of_a_window_is_the_mean_over_its_tokens_however_it_is_cut() {
         let bench = Bench { trainables: Vec::new(), ..Bench::new() };
         let trainables = bench.model.attach(0.0);
         let config = TrainConfig { batch, accumulate, eval_every: 0, ..config(1) };
-        let (found, _) = losses(job(&bench.model, &bench.data, &trainables, config, bench.base.path()), u64::MAX, fit);
+        let (found, _) = losses(
+            job(&bench.model, &bench.data, &trainables, config, bench.base.path()),
+            u64::MAX,
+            fit,
+        );
         f64::from_bits(found[0].1)
     };
     let (one, four) = (first_loss(12, 1), first_loss(3, 4));
@@ -179,7 +209,8 @@ fn a_loss_out_of_bounds_stops_the_run_and_gives_the_last_good_adapter_back() {
         Event::RunEnded(record) => ended = Some(record),
         _ => {}
     };
-    let error = fit(bench.job(huge), &Control::new(), &mut emit).expect_err("the loss is not finite");
+    let error =
+        fit(bench.job(huge), &Control::new(), &mut emit).expect_err("the loss is not finite");
     let step = steps.len() as u64 + 1;
     assert!(matches!(error, TrainError::NotFinite { step: found, .. } if found == step), "{error}");
     assert_eq!(ended.expect("the end is announced").outcome, RunOutcome::Failed);
@@ -193,7 +224,8 @@ fn a_soft_prompt_trains_through_the_shifted_labels() {
     let model = TinyLlama::new(16, 32);
     let trainables = model.prompt(3);
     let before = trainables[0].var.to_vec2::<f32>().expect("values");
-    let (found, _) = losses(job(&model, &bench.data, &trainables, config(20), bench.base.path()), u64::MAX, fit);
+    let (found, _) =
+        losses(job(&model, &bench.data, &trainables, config(20), bench.base.path()), u64::MAX, fit);
     assert!(f64::from_bits(found[19].1) < f64::from_bits(found[0].1));
     assert_ne!(trainables[0].var.to_vec2::<f32>().expect("values"), before);
 }
@@ -207,7 +239,8 @@ fn examples_too_long_are_cut_and_counted() {
             notes.push(text);
         }
     };
-    fit(bench.job(TrainConfig { max_length: Some(5), ..config(1) }), &Control::new(), &mut emit).expect("trains");
+    fit(bench.job(TrainConfig { max_length: Some(5), ..config(1) }), &Control::new(), &mut emit)
+        .expect("trains");
     assert_eq!(notes, ["11 of 15 training examples were longer than 5 tokens and were cut"]);
 }
 
@@ -218,7 +251,9 @@ fn a_job_that_cannot_begin_leaves_no_run() {
     let job = Job { data: &empty, ..bench.job(config(1)) };
     let error = fit(job, &Control::new(), &mut |_| {}).expect_err("no examples");
     assert_eq!(error.to_string(), "data set `firsts` has no train examples");
-    let error = fit(Job { trainables: Vec::new(), ..bench.job(config(1)) }, &Control::new(), &mut |_| {}).expect_err("nothing to train");
+    let error =
+        fit(Job { trainables: Vec::new(), ..bench.job(config(1)) }, &Control::new(), &mut |_| {})
+            .expect_err("nothing to train");
     assert_eq!(error.to_string(), "there is nothing to train");
     assert_eq!(std::fs::read_dir(bench.base.path()).expect("lists").count(), 0);
 }
@@ -238,13 +273,22 @@ fn a_finished_run_goes_on_only_with_more_steps() {
 #[test]
 fn every_parameter_that_trains_moves_and_no_other_does() {
     let bench = Bench::new();
-    let frozen = |model: &TinyLlama| -> Vec<Tensor> { model.parameters().iter().map(|parameter| parameter.tensor().copy().expect("copies")).collect() };
+    let frozen = |model: &TinyLlama| -> Vec<Tensor> {
+        model
+            .parameters()
+            .iter()
+            .map(|parameter| parameter.tensor().copy().expect("copies"))
+            .collect()
+    };
     let (before, weights) = (bench.values(), frozen(&bench.model));
     losses(bench.job(TrainConfig { eval_every: 0, ..config(2) }), u64::MAX, fit);
     for ((trainable, old), new) in bench.trainables.iter().zip(before).zip(bench.values()) {
         assert_ne!(old, new, "{}", trainable.name);
     }
     for (old, new) in weights.iter().zip(frozen(&bench.model)) {
-        assert_eq!(old.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("old"), new.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("new"));
+        assert_eq!(
+            old.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("old"),
+            new.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("new")
+        );
     }
 }

@@ -1,32 +1,69 @@
 //! The sizes of a loaded model, as the prediction of the memory wants them.
 
-use graft_nn::{Device, Junction, Kept, Layer, Linear, Model, Parameter, Quantization, Role, Sublayer, Trainable, packable};
+use graft_nn::{
+    Device, Junction, Kept, Layer, Linear, Model, Parameter, Quantization, Role, Sublayer,
+    Trainable, packable,
+};
 
 use super::{FLOAT, Memory, Sizes};
 use crate::LargestPass;
 
 /// What a training of `trainables` takes whose batches have `rows` rows of at most `tokens` tokens.
-pub fn predicted(model: &dyn Model, trainables: &[Trainable], (rows, tokens): (usize, usize), recompute: bool) -> Memory {
+pub fn predicted(
+    model: &dyn Model,
+    trainables: &[Trainable],
+    (rows, tokens): (usize, usize),
+    recompute: bool,
+) -> Memory {
     Memory::predict(&Sizes { rows, ..of_training(model, trainables, tokens, recompute) })
 }
 
 /// [`predicted`], with validations whose largest pass is given.
-pub fn predicted_with(model: &dyn Model, trainables: &[Trainable], (rows, tokens): (usize, usize), recompute: bool, validation: LargestPass) -> Memory {
-    Memory::predict(&Sizes { rows, validation, ..of_training(model, trainables, tokens, recompute) })
+pub fn predicted_with(
+    model: &dyn Model,
+    trainables: &[Trainable],
+    (rows, tokens): (usize, usize),
+    recompute: bool,
+    validation: LargestPass,
+) -> Memory {
+    Memory::predict(&Sizes {
+        rows,
+        validation,
+        ..of_training(model, trainables, tokens, recompute)
+    })
 }
 
 /// The sizes of a training whose longest example has `tokens` tokens, one row.
-pub(crate) fn of_training<'a>(model: &'a dyn Model, trainables: &[Trainable], tokens: usize, recompute: bool) -> Sizes<'a> {
+pub(crate) fn of_training<'a>(
+    model: &'a dyn Model,
+    trainables: &[Trainable],
+    tokens: usize,
+    recompute: bool,
+) -> Sizes<'a> {
     let trained = trainables.iter().map(|trainable| trainable.var.elem_count() as u64).sum();
-    Sizes { added: trained, tokens: tokens + model.embedding().positions_taken(), recompute, ..of_model(model) }
+    Sizes {
+        added: trained,
+        tokens: tokens + model.embedding().positions_taken(),
+        recompute,
+        ..of_model(model)
+    }
 }
 
 /// The sizes of a loaded model, nothing trained, one position.
 pub fn of_model(model: &dyn Model) -> Sizes<'_> {
     let parameters = model.parameters().iter().map(|parameter| parameter.elements() as u64).sum();
-    let kept = model.parameters().iter().map(|parameter| parameter.own_weight().bytes() as u64).sum();
-    let widens = |parameter: &&&Parameter| (parameter.own_weight().bytes() as u64) < FLOAT * parameter.elements() as u64;
-    let widened = model.parameters().iter().filter(widens).map(|parameter| FLOAT * parameter.elements() as u64).max().unwrap_or(0);
+    let kept =
+        model.parameters().iter().map(|parameter| parameter.own_weight().bytes() as u64).sum();
+    let widens = |parameter: &&&Parameter| {
+        (parameter.own_weight().bytes() as u64) < FLOAT * parameter.elements() as u64
+    };
+    let widened = model
+        .parameters()
+        .iter()
+        .filter(widens)
+        .map(|parameter| FLOAT * parameter.elements() as u64)
+        .max()
+        .unwrap_or(0);
     let threads = if device_of(model).is_cpu() { candle_core::utils::get_num_threads() } else { 0 };
     Sizes {
         shape: model.shape(),
@@ -50,7 +87,13 @@ pub fn of_model(model: &dyn Model) -> Sizes<'_> {
 /// What biases and the adapters that act keep.
 fn kept_beside(model: &dyn Model) -> Kept {
     let of_weights: Kept = model.parameters().into_iter().map(Parameter::kept).sum();
-    let of_layers: Kept = model.sites().into_iter().filter_map(|site| if let Layer::Linear(linear) = site.layer { Some(linear.kept()) } else { None }).sum();
+    let of_layers: Kept = model
+        .sites()
+        .into_iter()
+        .filter_map(
+            |site| if let Layer::Linear(linear) = site.layer { Some(linear.kept()) } else { None },
+        )
+        .sum();
     // A head that shares the embedding's weight is not among the sites, and an adapter may act in it all the same.
     let of_head: Kept = model.tied_head().into_iter().map(Linear::kept).sum();
     of_weights + of_layers + of_head + model.junctions().into_iter().map(Junction::kept).sum()
@@ -58,7 +101,8 @@ fn kept_beside(model: &dyn Model) -> Kept {
 
 /// What the adapters at the output of attention save per position, over all blocks.
 fn before_feed_forward(model: &dyn Model) -> usize {
-    let of_attention = model.junctions().into_iter().filter(|junction| junction.sublayer() == Sublayer::Attention);
+    let of_attention =
+        model.junctions().into_iter().filter(|junction| junction.sublayer() == Sublayer::Attention);
     of_attention.map(|junction| junction.kept().per_position).sum()
 }
 
@@ -79,21 +123,30 @@ fn untouched(model: &dyn Model) -> usize {
         }
     }
     // The block of an adapter behind a feed-forward part has nothing trained in front of it.
-    let acting = model.junctions().into_iter().find(|junction| !junction.slot().active_names().is_empty());
-    let joined = acting.map(|junction| junction.block() + usize::from(junction.sublayer() == Sublayer::FeedForward));
+    let acting =
+        model.junctions().into_iter().find(|junction| !junction.slot().active_names().is_empty());
+    let joined = acting.map(|junction| {
+        junction.block() + usize::from(junction.sublayer() == Sublayer::FeedForward)
+    });
     joined.map_or(first, |joined| joined.min(first))
 }
 
 /// Whether something that acts in a block's layers, or in front of its keys and values, is trained.
 fn is_touched_inside(model: &dyn Model) -> bool {
     let inside = |layer: &Layer<'_>| !matches!(layer, Layer::Embedding(_)) && is_touched(*layer);
-    !model.embedding().prefix().active_names().is_empty() || model.sites().iter().any(|site| inside(&site.layer))
+    !model.embedding().prefix().active_names().is_empty()
+        || model.sites().iter().any(|site| inside(&site.layer))
 }
 
 fn is_touched(layer: Layer<'_>) -> bool {
-    let is_open = |parameter: &Parameter| parameter.is_trainable() || !parameter.stand_ins().active_names().is_empty();
-    let has_adapter = |linear: &Linear| !linear.slot().active_names().is_empty() || !linear.stand_ins().active_names().is_empty();
-    layer.parameters().into_iter().any(is_open) || matches!(layer, Layer::Linear(linear) if has_adapter(linear))
+    let is_open = |parameter: &Parameter| {
+        parameter.is_trainable() || !parameter.stand_ins().active_names().is_empty()
+    };
+    let has_adapter = |linear: &Linear| {
+        !linear.slot().active_names().is_empty() || !linear.stand_ins().active_names().is_empty()
+    };
+    layer.parameters().into_iter().any(is_open)
+        || matches!(layer, Layer::Linear(linear) if has_adapter(linear))
 }
 
 /// The sizes with the linear layers but the head packed, as `load_in_4bit` does.

@@ -3,7 +3,18 @@ use graft_protocol::Hint;
 
 fn shape() -> ModelShape {
     let (hidden, layers, heads, kv_heads, head_dim, intermediate) = (8, 2, 2, 1, 4, 20);
-    ModelShape { family: "llama".into(), hidden, layers, heads, kv_heads, head_dim, intermediate, vocab: 10, max_positions: 64, tied: true }
+    ModelShape {
+        family: "llama".into(),
+        hidden,
+        layers,
+        heads,
+        kv_heads,
+        head_dim,
+        intermediate,
+        vocab: 10,
+        max_positions: 64,
+        tied: true,
+    }
 }
 
 /// Adapters of 30 numbers, three rows of five tokens, the batch whole.
@@ -48,7 +59,14 @@ fn every_part_is_counted_by_hand() {
 #[test]
 fn full_fine_tuning_keeps_the_weights_it_opens_in_32_bits() {
     let shape = shape();
-    let memory = Memory::predict(&Sizes { kept: 2000, added: 0, opened: 1000, rows: 1, tokens: 1, ..sizes_of(&shape) });
+    let memory = Memory::predict(&Sizes {
+        kept: 2000,
+        added: 0,
+        opened: 1000,
+        rows: 1,
+        tokens: 1,
+        ..sizes_of(&shape)
+    });
     assert_eq!((memory.weights, memory.gradients, memory.optimizer), (4000, 4000, 12_000));
 }
 
@@ -75,7 +93,10 @@ fn the_largest_batch_fits_and_one_more_row_would_not() {
     let sizes = Sizes { rows: 1, ..sizes_of(&shape) };
     let of = |rows: usize| Memory::predict(&Sizes { rows, ..sizes }).on_top();
     let enough = of(7) * 10 / 9 + 10;
-    assert_eq!(largest(&sizes, 64, enough).expect("fits"), Fitting { rows: 7, tokens: 5, needed: of(7), available: enough });
+    assert_eq!(
+        largest(&sizes, 64, enough).expect("fits"),
+        Fitting { rows: 7, tokens: 5, needed: of(7), available: enough }
+    );
     assert_eq!(largest(&sizes, 3, enough).expect("fits").rows, 3);
     assert!(matches!(largest(&sizes, 64, 100), Err(TrainError::WouldNotFit { rows: 1, .. })));
 }
@@ -88,7 +109,11 @@ fn what_does_not_fit_is_refused_with_what_to_change_and_what_fits_is_not() {
     assert!(memory.fits(memory.on_top(), &sizes).is_ok());
     let error = memory.fits(memory.on_top() - 1, &sizes).expect_err("refused");
     assert!(error.to_string().contains("4 rows of 5 tokens"), "{error}");
-    assert!(error.hint().expect("a hint").contains("gradient_checkpointing=true"), "{:?}", error.hint());
+    assert!(
+        error.hint().expect("a hint").contains("gradient_checkpointing=true"),
+        "{:?}",
+        error.hint()
+    );
     let error = memory.fits(0, &sizes).expect_err("refused");
     assert!(error.hint().expect("a hint").contains("max_length=2"), "{:?}", error.hint());
 }
@@ -96,11 +121,18 @@ fn what_does_not_fit_is_refused_with_what_to_change_and_what_fits_is_not() {
 #[test]
 fn what_adapters_keep_counts_in_their_measure() {
     let shape = shape();
-    let (plain, own) = (Memory::predict(&sizes_of(&shape)), Kept { per_position: 7, per_pass: 11, at_the_end: 0 });
+    let (plain, own) =
+        (Memory::predict(&sizes_of(&shape)), Kept { per_position: 7, per_pass: 11, at_the_end: 0 });
     let more = Memory::predict(&Sizes { adapters: own, ..sizes_of(&shape) });
     assert_eq!(more.activations - plain.activations, (15 * 7 + 11) * 4);
     // At the end of a pass what was needed for a moment is gone.
-    let at_the_end = |numbers: usize| Memory::predict(&Sizes { adapters: Kept { at_the_end: numbers, ..Kept::default() }, ..sizes_of(&shape) }).temporary;
+    let at_the_end = |numbers: usize| {
+        Memory::predict(&Sizes {
+            adapters: Kept { at_the_end: numbers, ..Kept::default() },
+            ..sizes_of(&shape)
+        })
+        .temporary
+    };
     assert_eq!(at_the_end(100), plain.temporary);
     assert!(at_the_end(100_000) > plain.temporary);
 }
@@ -108,7 +140,8 @@ fn what_adapters_keep_counts_in_their_measure() {
 #[test]
 fn nothing_is_kept_of_the_blocks_in_front_of_what_is_trained() {
     let shape = shape();
-    let activations = |untouched: usize| Memory::predict(&Sizes { untouched, ..sizes_of(&shape) }).activations;
+    let activations =
+        |untouched: usize| Memory::predict(&Sizes { untouched, ..sizes_of(&shape) }).activations;
     assert_eq!(activations(0) - activations(1), 15 * 144 * 4);
     assert_eq!(activations(2), activations(3));
 }
@@ -120,26 +153,56 @@ fn pieces_hold_gradients_of_their_own_beside_the_sums_of_those_before() {
     let temporary = |threads: usize| Memory::predict(&Sizes { threads, ..sizes }).temporary;
     // Eight pieces: on two threads four each, of which sums of two, of one and the last are there; on eight threads each has its own.
     let gradient = 100_000 * 4;
-    assert!(temporary(2) > 5 * gradient && temporary(8) > 7 * gradient && temporary(2) < 7 * gradient + (4 << 20), "{} {}", temporary(2), temporary(8));
+    assert!(
+        temporary(2) > 5 * gradient
+            && temporary(8) > 7 * gradient
+            && temporary(2) < 7 * gradient + (4 << 20),
+        "{} {}",
+        temporary(2),
+        temporary(8)
+    );
 }
 
 #[test]
 fn a_validation_counts_where_it_takes_more_than_a_step() {
     let shape = shape();
     let sizes = Sizes { rows: 1, tokens: 2, ..sizes_of(&shape) };
-    let with = |positions: usize, threads: usize| Sizes { validation: LargestPass { positions, read: positions, passes: 4 }, threads, ..sizes };
-    assert_eq!(Memory::predict(&with(1, 0)), Memory::predict(&sizes), "a small one changes nothing");
+    let with = |positions: usize, threads: usize| Sizes {
+        validation: LargestPass { positions, read: positions, passes: 4 },
+        threads,
+        ..sizes
+    };
+    assert_eq!(
+        Memory::predict(&with(1, 0)),
+        Memory::predict(&sizes),
+        "a small one changes nothing"
+    );
     // 144 of the block and three times C; then C of the states behind the blocks, C and twice V of each that is read.
     let of = |positions: u64| (positions * 168).max(positions * (8 + 8 + 20)) * 4 + (2 << 20);
     assert_eq!(Memory::of_validation(&with(10_000, 0)), of(10_000));
     // Five times F and four times C live at one time where nothing is kept.
-    assert_eq!(Memory::of_validation(&Sizes { inside_blocks: false, ..with(10_000, 0) }), 10_000 * (100 + 32) * 4 + (2 << 20));
-    assert_eq!(Memory::of_validation(&with(10_000, 2)), 2 * of(10_000), "as many passes as there are threads");
-    assert_eq!(Memory::of_validation(&with(10_000, 9)), of(10_000), "fewer passes than threads: one after the other");
+    assert_eq!(
+        Memory::of_validation(&Sizes { inside_blocks: false, ..with(10_000, 0) }),
+        10_000 * (100 + 32) * 4 + (2 << 20)
+    );
+    assert_eq!(
+        Memory::of_validation(&with(10_000, 2)),
+        2 * of(10_000),
+        "as many passes as there are threads"
+    );
+    assert_eq!(
+        Memory::of_validation(&with(10_000, 9)),
+        of(10_000),
+        "fewer passes than threads: one after the other"
+    );
     let memory = Memory::predict(&with(10_000, 0));
     assert_eq!(memory.on_top(), memory.optimizer + of(10_000));
     let sizes = with(10_000, 0);
     let error = memory.fits(memory.on_top() - 1, &sizes).expect_err("refused");
-    assert!(error.to_string().contains("a validation would take") && error.hint().expect("a hint").contains("eval_every=0"), "{error}");
+    assert!(
+        error.to_string().contains("a validation would take")
+            && error.hint().expect("a hint").contains("eval_every=0"),
+        "{error}"
+    );
     assert!(matches!(memory.fits(0, &sizes), Err(TrainError::WouldNotFit { .. })));
 }

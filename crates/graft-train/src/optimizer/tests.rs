@@ -23,7 +23,8 @@ fn close(found: &[f32], expected: &[f32]) {
 #[test]
 fn two_steps_give_what_pytorch_gives() {
     let p = parameter("p", &[1.0, -2.0]);
-    let mut optimizer = Optimizer::new(AdamW { weight_decay: 0.1, ..AdamW::default() }, vec![p.clone()]);
+    let mut optimizer =
+        Optimizer::new(AdamW { weight_decay: 0.1, ..AdamW::default() }, vec![p.clone()]);
     optimizer.step(&[gradient(&[0.5, -0.25])], 0.1, 1.0).expect("step");
     close(&values(&p), &[0.89, -1.88]);
     optimizer.step(&[gradient(&[0.1, 0.4])], 0.1, 1.0).expect("step");
@@ -34,7 +35,10 @@ fn two_steps_give_what_pytorch_gives() {
 fn groups_have_their_own_decay_and_rate() {
     let plain = Trainable { decay: false, ..parameter("plain", &[1.0]) };
     let fast = Trainable { lr_scale: 2.0, ..parameter("fast", &[1.0]) };
-    let mut optimizer = Optimizer::new(AdamW { weight_decay: 0.5, ..AdamW::default() }, vec![plain.clone(), fast.clone()]);
+    let mut optimizer = Optimizer::new(
+        AdamW { weight_decay: 0.5, ..AdamW::default() },
+        vec![plain.clone(), fast.clone()],
+    );
     optimizer.step(&[gradient(&[1.0]), gradient(&[1.0])], 0.1, 1.0).expect("step");
     close(&values(&plain), &[0.9]);
     close(&values(&fast), &[0.7]);

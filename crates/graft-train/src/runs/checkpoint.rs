@@ -49,7 +49,11 @@ pub struct Progress {
     /// Planned steps.
     pub steps: u64,
     /// The validation loss for which the weights were kept, where they were; nats.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "graft_protocol::number::option")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "graft_protocol::number::option"
+    )]
     pub validation_loss: Option<f64>,
 }
 
@@ -90,9 +94,15 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`TrainError::Io`] and [`TrainError::Tensors`], a full disk among them; earlier checkpoints are then untouched and nothing half-written stays.
-    pub(crate) fn save(run: &Path, progress: &Progress, state: &dyn Stateful, optimizer: &Optimizer) -> Result<Self> {
+    pub(crate) fn save(
+        run: &Path,
+        progress: &Progress,
+        state: &dyn Stateful,
+        optimizer: &Optimizer,
+    ) -> Result<Self> {
         let path = run.join(format!("checkpoint-{:08}", progress.step));
-        let beside = run.join(format!(".checkpoint-{:08}.{}.part", progress.step, std::process::id()));
+        let beside =
+            run.join(format!(".checkpoint-{:08}.{}.part", progress.step, std::process::id()));
         put(&beside, &path, || write(&beside, progress, state, Some(optimizer)))?;
         sweep(run);
         let all = Self::list(run);
@@ -152,7 +162,8 @@ impl Checkpoint {
     pub fn progress(&self) -> Result<Progress> {
         let path = self.path.join("checkpoint.json");
         let bytes = regular_file::read(&path, LONGEST).map_err(TrainError::io("read", &path))?;
-        serde_json::from_slice(&bytes).map_err(|error| self.problem(format!("checkpoint.json is damaged ({error})")))
+        serde_json::from_slice(&bytes)
+            .map_err(|error| self.problem(format!("checkpoint.json is damaged ({error})")))
     }
 
     /// The adapter's tensors.
@@ -167,14 +178,23 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`TrainError::Checkpoint`] when it does not fit what is trained now, and those of reading.
-    pub(crate) fn restore(&self, state: &dyn Stateful, optimizer: &mut Optimizer) -> Result<Progress> {
+    pub(crate) fn restore(
+        &self,
+        state: &dyn Stateful,
+        optimizer: &mut Optimizer,
+    ) -> Result<Progress> {
         let progress = self.progress()?;
         if progress.position.max(progress.step).max(progress.optimizer_steps) > MOST_COUNTED {
             return Err(self.problem("its counters are larger than any training's".to_owned()));
         }
-        let (adapter, moments) = (self.adapter()?, read_tensors(&self.path.join("optimizer.safetensors"))?);
-        optimizer.restore(&moments, progress.optimizer_steps).map_err(|problem| self.problem(problem))?;
-        state.restore(&adapter).map_err(|error| self.problem(format!("its adapter does not fit ({error})")))?;
+        let (adapter, moments) =
+            (self.adapter()?, read_tensors(&self.path.join("optimizer.safetensors"))?);
+        optimizer
+            .restore(&moments, progress.optimizer_steps)
+            .map_err(|problem| self.problem(problem))?;
+        state
+            .restore(&adapter)
+            .map_err(|error| self.problem(format!("its adapter does not fit ({error})")))?;
         Ok(progress)
     }
 
@@ -190,7 +210,10 @@ fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
 /// The folders in a run's folder whose names begin with `prefix`, in the order of their names.
 fn named(run: &Path, prefix: &str) -> Vec<Checkpoint> {
     let entries = fs::read_dir(run).into_iter().flatten().flatten();
-    let is_one = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix)) && path.is_dir();
+    let is_one = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix))
+            && path.is_dir()
+    };
     let mut found: Vec<_> = entries.map(|entry| entry.path()).filter(is_one).collect();
     found.sort();
     found.into_iter().map(|path| Checkpoint { path }).collect()
@@ -198,7 +221,8 @@ fn named(run: &Path, prefix: &str) -> Vec<Checkpoint> {
 
 /// Puts a folder that `fill` writes at `beside` into its place; nothing half-written stays.
 fn put(beside: &Path, path: &Path, fill: impl FnOnce() -> Result<()>) -> Result<()> {
-    let written = fill().and_then(|()| atomic_folder::replace(beside, path).map_err(TrainError::io("write", path)));
+    let written = fill()
+        .and_then(|()| atomic_folder::replace(beside, path).map_err(TrainError::io("write", path)));
     if written.is_err() {
         // The first error is the one that matters.
         let _ = fs::remove_dir_all(beside);
@@ -206,7 +230,12 @@ fn put(beside: &Path, path: &Path, fill: impl FnOnce() -> Result<()>) -> Result<
     written
 }
 
-fn write(folder: &Path, progress: &Progress, state: &dyn Stateful, optimizer: Option<&Optimizer>) -> Result<()> {
+fn write(
+    folder: &Path,
+    progress: &Progress,
+    state: &dyn Stateful,
+    optimizer: Option<&Optimizer>,
+) -> Result<()> {
     // Something may have this name: files of a dead process with the same id, or a symbolic link to another folder of the user.
     let _ = fs::remove_dir_all(folder);
     fs::create_dir_all(folder).map_err(TrainError::io("make", folder))?;

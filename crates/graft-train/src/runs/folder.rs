@@ -20,7 +20,10 @@ impl RunFolder {
     /// [`TrainError::Io`].
     pub fn create(base: &Path, name: &str) -> Result<Self> {
         place::make(base).map_err(TrainError::io("make", base))?;
-        let name: String = name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' }).collect();
+        let name: String = name
+            .chars()
+            .map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' })
+            .collect();
         for number in 1_u32.. {
             let path = base.join(format!("{name}-{number:03}"));
             match fs::create_dir(&path) {
@@ -37,7 +40,9 @@ impl RunFolder {
     /// # Errors
     /// [`TrainError::NoRun`] with the names there are.
     pub fn open(base: &Path, name: Option<&str>) -> Result<Self> {
-        if let Some(elsewhere) = name.filter(|name| name.contains('/')).and_then(|path| Self::at(Path::new(path))) {
+        if let Some(elsewhere) =
+            name.filter(|name| name.contains('/')).and_then(|path| Self::at(Path::new(path)))
+        {
             return Ok(elsewhere);
         }
         let known = Self::list(base);
@@ -45,7 +50,10 @@ impl RunFolder {
             Some(name) => known.iter().find(|run| run.name() == name),
             None => known.first(),
         };
-        found.cloned().ok_or_else(|| TrainError::NoRun { name: name.unwrap_or("(the last)").to_owned(), known: known.iter().map(Self::name).collect() })
+        found.cloned().ok_or_else(|| TrainError::NoRun {
+            name: name.unwrap_or("(the last)").to_owned(),
+            known: known.iter().map(Self::name).collect(),
+        })
     }
 
     /// The run whose folder this is, if it is one.
@@ -65,7 +73,13 @@ impl RunFolder {
         let mut runs: Vec<_> = entries
             .map(|entry| Self { path: entry.path() })
             .filter(|run| run.ledger_path().is_file())
-            .map(|run| (run.header().map_or(0, |header| header.started), fs::metadata(run.ledger_path()).and_then(|data| data.modified()).ok(), run))
+            .map(|run| {
+                (
+                    run.header().map_or(0, |header| header.started),
+                    fs::metadata(run.ledger_path()).and_then(|data| data.modified()).ok(),
+                    run,
+                )
+            })
             .collect();
         runs.sort_by(|a, b| (b.0, b.1, &b.2.path).cmp(&(a.0, a.1, &a.2.path)));
         runs.into_iter().map(|(_, _, run)| run).collect()
@@ -83,7 +97,8 @@ impl RunFolder {
 
     /// Its header, from the ledger's first line or, where that is damaged, from a checkpoint.
     pub fn header(&self) -> Option<RunHeader> {
-        ledger::read_header(&self.ledger_path()).or_else(|| Some(self.checkpoints().last()?.progress().ok()?.header))
+        ledger::read_header(&self.ledger_path())
+            .or_else(|| Some(self.checkpoints().last()?.progress().ok()?.header))
     }
 
     /// All that the ledger says.
@@ -134,14 +149,20 @@ impl RunFolder {
     /// [`TrainError::NoWeights`] with the steps there are.
     pub fn weights(&self, moment: Moment) -> Result<Checkpoint> {
         let (best, start) = (Checkpoint::best(&self.path), Checkpoint::start(&self.path));
-        let step_of = |checkpoint: &Checkpoint| checkpoint.progress().ok().map(|progress| progress.step);
+        let step_of =
+            |checkpoint: &Checkpoint| checkpoint.progress().ok().map(|progress| progress.step);
         let mut checkpoints = self.checkpoints();
         checkpoints.retain(|checkpoint| step_of(checkpoint).is_some());
         let found = match moment {
             Moment::Best => best.clone(),
             Moment::Start => start.clone(),
             Moment::Last => checkpoints.last().cloned(),
-            Moment::Step(step) => checkpoints.iter().chain(&best).chain(&start).find(|checkpoint| step_of(checkpoint) == Some(step)).cloned(),
+            Moment::Step(step) => checkpoints
+                .iter()
+                .chain(&best)
+                .chain(&start)
+                .find(|checkpoint| step_of(checkpoint) == Some(step))
+                .cloned(),
         };
         found.ok_or_else(|| {
             let mut kept: Vec<u64> = checkpoints.iter().chain(&best).filter_map(step_of).collect();
@@ -171,7 +192,10 @@ mod tests {
     fn runs_are_numbered_and_listed_newest_first() {
         let base = tempfile::tempdir().expect("folder");
         let (first, second) = (begin(base.path(), 10), begin(base.path(), 20));
-        assert_eq!((first.name(), second.name()), ("lora-on-which-book-001".to_owned(), "lora-on-which-book-002".to_owned()));
+        assert_eq!(
+            (first.name(), second.name()),
+            ("lora-on-which-book-001".to_owned(), "lora-on-which-book-002".to_owned())
+        );
         assert_eq!(RunFolder::list(base.path()), [second.clone(), first.clone()]);
         assert_eq!(RunFolder::open(base.path(), None).expect("the newest"), second);
         assert_eq!(RunFolder::open(base.path(), Some(&first.name())).expect("by name"), first);
@@ -183,6 +207,9 @@ mod tests {
         begin(base.path(), 1);
         let error = RunFolder::open(base.path(), Some("nothing")).expect_err("unknown");
         assert_eq!(error.to_string(), "there is no run `nothing`");
-        assert_eq!(graft_protocol::Hint::hint(&error).as_deref(), Some("runs: lora-on-which-book-001"));
+        assert_eq!(
+            graft_protocol::Hint::hint(&error).as_deref(),
+            Some("runs: lora-on-which-book-001")
+        );
     }
 }

@@ -90,6 +90,13 @@ impl RunHeader {
     #[must_use]
     pub fn with_data(self, data: DataRecord) -> Self {
         let DataRecord { name, source, inline, settings, fingerprint } = data;
-        Self { data: name, data_source: source, data_inline: inline, data_settings: settings, data_fingerprint: fingerprint, ..self }
+        Self {
+            data: name,
+            data_source: source,
+            data_inline: inline,
+            data_settings: settings,
+            data_fingerprint: fingerprint,
+            ..self
+        }
     }
 }

@@ -149,7 +149,9 @@ impl RunRecord {
     pub fn thinned(&self, most: usize) -> Vec<StepRecord> {
         let every = self.steps.len().div_ceil(most.max(1)).max(1);
         let mut steps: Vec<_> = self.steps.iter().step_by(every).copied().collect();
-        if let Some(last) = self.steps.last().filter(|last| steps.last().is_none_or(|kept| kept.step != last.step)) {
+        if let Some(last) =
+            self.steps.last().filter(|last| steps.last().is_none_or(|kept| kept.step != last.step))
+        {
             steps.push(*last);
         }
         steps

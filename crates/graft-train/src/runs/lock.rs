@@ -34,18 +34,33 @@ impl RunLock {
     pub(super) fn take(folder: &Path, run: &str) -> Result<Self> {
         let path = folder.join(NAME);
         // Not truncated: what is in it is the holder's.
-        let mut file = own_file::open(OpenOptions::new().read(true).write(true).create(true).truncate(false), &path)?;
+        let mut file = own_file::open(
+            OpenOptions::new().read(true).write(true).create(true).truncate(false),
+            &path,
+        )?;
         for attempt in 1.. {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if attempt < TRIES => std::thread::sleep(PAUSE),
-                Err(TryLockError::WouldBlock) => return Err(TrainError::InUse { run: run.to_owned(), holder: holder(&mut file) }),
-                Err(TryLockError::Error(error)) if is_without_locks(&error) => return Ok(Self { file: None }),
-                Err(TryLockError::Error(error)) => return Err(TrainError::io("lock", &path)(error)),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(TrainError::InUse {
+                        run: run.to_owned(),
+                        holder: holder(&mut file),
+                    });
+                }
+                Err(TryLockError::Error(error)) if is_without_locks(&error) => {
+                    return Ok(Self { file: None });
+                }
+                Err(TryLockError::Error(error)) => {
+                    return Err(TrainError::io("lock", &path)(error));
+                }
             }
         }
         // Who holds it is for messages only; a full disk must not stop a training here.
-        let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(this_process().as_bytes()));
+        let _ = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(this_process().as_bytes()));
         Ok(Self { file: Some(file) })
     }
 
@@ -80,7 +95,10 @@ fn this_process() -> String {
 fn holder(file: &mut File) -> String {
     let mut text = Vec::new();
     let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.take(MOST).read_to_end(&mut text));
-    let text: String = String::from_utf8_lossy(&text).chars().filter(|character| character.is_ascii_graphic() || *character == ' ').collect();
+    let text: String = String::from_utf8_lossy(&text)
+        .chars()
+        .filter(|character| character.is_ascii_graphic() || *character == ' ')
+        .collect();
     if read.is_err() || text.is_empty() { "another process".to_owned() } else { text }
 }
 
@@ -89,7 +107,8 @@ fn is_without_locks(error: &std::io::Error) -> bool {
     const ENOSYS: i32 = 38;
     const ENOLCK: i32 = 37;
     const EOPNOTSUPP: i32 = 95;
-    error.kind() == std::io::ErrorKind::Unsupported || matches!(error.raw_os_error(), Some(ENOSYS | ENOLCK | EOPNOTSUPP))
+    error.kind() == std::io::ErrorKind::Unsupported
+        || matches!(error.raw_os_error(), Some(ENOSYS | ENOLCK | EOPNOTSUPP))
 }
 
 #[cfg(test)]

@@ -16,13 +16,22 @@ use crate::{Result, TrainError};
 /// [`TrainError::Io`], with [`io::ErrorKind::InvalidInput`] for a symbolic link, a FIFO, a socket or a device.
 pub(super) fn open(options: &mut OpenOptions, path: &Path) -> Result<File> {
     let failed = || TrainError::io("write", path);
-    let refused = |kind: &str| failed()(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {kind}, not a regular file")));
+    let refused = |kind: &str| {
+        failed()(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("it is {kind}, not a regular file"),
+        ))
+    };
     let file = match options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path) {
         Ok(file) => file,
         Err(_) if path.is_symlink() => return Err(refused("a symbolic link")),
         Err(error) => return Err(failed()(error)),
     };
-    if file.metadata().map_err(failed())?.is_file() { Ok(file) } else { Err(refused("a special file")) }
+    if file.metadata().map_err(failed())?.is_file() {
+        Ok(file)
+    } else {
+        Err(refused("a special file"))
+    }
 }
 
 #[cfg(test)]
@@ -48,10 +57,17 @@ mod tests {
         }
         let record = r#"{"key":"a","run":"lora-001","loss":1.0,"accuracy":null,"trainable":1,"total":2,"seconds":1.0,"curve":[]}"#;
         let record: TrialRecord = serde_json::from_str(record).expect("a record");
-        let ledger = |run: &RunFolder| run.ledger().and_then(|mut ledger: Ledger| ledger.header(&RunHeader::default()));
-        let errors = [run.lock().map(drop), ledger(&run), Trials::read(&runs).add(record)].map(|result| told(&result.expect_err("a link")));
+        let ledger = |run: &RunFolder| {
+            run.ledger().and_then(|mut ledger: Ledger| ledger.header(&RunHeader::default()))
+        };
+        let errors = [run.lock().map(drop), ledger(&run), Trials::read(&runs).add(record)]
+            .map(|result| told(&result.expect_err("a link")));
         for (error, name) in errors.iter().zip([".lock", "ledger.jsonl", "ablations.jsonl"]) {
-            assert!(error.contains(name) && error.ends_with("it is a symbolic link, not a regular file"), "{error}");
+            assert!(
+                error.contains(name)
+                    && error.ends_with("it is a symbolic link, not a regular file"),
+                "{error}"
+            );
         }
         assert_eq!(std::fs::read_to_string(&users).expect("reads"), WORDS);
     }
@@ -62,11 +78,25 @@ mod tests {
         let runs = folder.path().join("runs");
         let run = RunFolder::create(&runs, "lora").expect("creates");
         std::fs::create_dir(run.path().join("checkpoint-00000001")).expect("makes");
-        for name in [".lock", "ledger.jsonl", "checkpoint-00000001/checkpoint.json", "../../ablations.jsonl"] {
-            assert!(std::process::Command::new("mkfifo").arg(run.path().join(name)).status().expect("starts").success());
+        for name in [
+            ".lock",
+            "ledger.jsonl",
+            "checkpoint-00000001/checkpoint.json",
+            "../../ablations.jsonl",
+        ] {
+            assert!(
+                std::process::Command::new("mkfifo")
+                    .arg(run.path().join(name))
+                    .status()
+                    .expect("starts")
+                    .success()
+            );
         }
         let error = told(&run.lock().expect_err("a pipe"));
-        assert!(error.contains(".lock") && error.ends_with("it is a special file, not a regular file"), "{error}");
+        assert!(
+            error.contains(".lock") && error.ends_with("it is a special file, not a regular file"),
+            "{error}"
+        );
         assert!(run.ledger().is_err() && run.record().is_err() && !run.is_in_use());
         let error = told(&run.checkpoints()[0].progress().expect_err("a pipe"));
         assert!(error.contains("checkpoint.json") && error.contains("named pipe"), "{error}");

@@ -21,9 +21,15 @@ pub fn runs_folder(beside: &Path) -> PathBuf {
     if let Some(folder) = std::env::var_os("GRAFT_RUNS").filter(|folder| !folder.is_empty()) {
         return PathBuf::from(folder);
     }
-    let home = || std::env::var_os("HOME").map_or_else(std::env::temp_dir, PathBuf::from).join(".local/share");
-    let data = std::env::var_os("XDG_DATA_HOME").filter(|folder| !folder.is_empty()).map_or_else(home, PathBuf::from);
-    writable(beside.join(".graft/runs")).or_else(|| writable(data.join("graft/runs"))).unwrap_or_else(in_memory)
+    let home = || {
+        std::env::var_os("HOME").map_or_else(std::env::temp_dir, PathBuf::from).join(".local/share")
+    };
+    let data = std::env::var_os("XDG_DATA_HOME")
+        .filter(|folder| !folder.is_empty())
+        .map_or_else(home, PathBuf::from);
+    writable(beside.join(".graft/runs"))
+        .or_else(|| writable(data.join("graft/runs")))
+        .unwrap_or_else(in_memory)
 }
 
 /// Whether a folder of runs is the one in memory, which is lost when this process ends.
@@ -39,7 +45,11 @@ pub(super) fn make(base: &Path) -> std::io::Result<()> {
         sweep(private.parent().unwrap_or(private));
         // Others must not read what is trained here, nor prepare the folder for us: an existing one is refused.
         fs::DirBuilder::new().mode(0o700).create(private)?;
-        let alive = OpenOptions::new().write(true).create_new(true).mode(0o600).open(private.join(ALIVE))?;
+        let alive = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(private.join(ALIVE))?;
         if alive.try_lock().is_ok() {
             // Held until the process ends: the system closes it then.
             std::mem::forget(alive);
@@ -56,7 +66,13 @@ fn writable(folder: PathBuf) -> Option<PathBuf> {
 }
 
 fn in_memory() -> PathBuf {
-    let name = || format!("{PREFIX}{}-{:08x}", std::process::id(), std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.subsec_nanos()));
+    let name = || {
+        format!(
+            "{PREFIX}{}-{:08x}",
+            std::process::id(),
+            std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.subsec_nanos())
+        )
+    };
     let place = || writable(PathBuf::from("/dev/shm")).unwrap_or_else(std::env::temp_dir);
     // Runs in a folder of their own, since the list of finished trials is written beside it.
     IN_MEMORY.get_or_init(|| place().join(name()).join("runs")).clone()
@@ -65,8 +81,12 @@ fn in_memory() -> PathBuf {
 /// Removes the folders of processes that have ended. Those of other users cannot be removed, and a link is not followed.
 fn sweep(place: &Path) {
     for entry in fs::read_dir(place).into_iter().flatten().flatten() {
-        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX) && entry.file_type().is_ok_and(|kind| kind.is_dir());
-        let is_dead = || regular_file::open(&entry.path().join(ALIVE)).is_ok_and(|alive| alive.try_lock().is_ok());
+        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX)
+            && entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let is_dead = || {
+            regular_file::open(&entry.path().join(ALIVE))
+                .is_ok_and(|alive| alive.try_lock().is_ok())
+        };
         if is_ours && is_dead() {
             let _ = fs::remove_dir_all(entry.path());
         }
@@ -83,16 +103,26 @@ mod tests {
         let runs = folder.path().join(".graft/runs");
         assert_eq!(writable(runs.clone()), Some(runs));
         assert!(!folder.path().join(".graft").exists());
-        assert_eq!(writable(PathBuf::from("/proc/self/.graft/runs")), None, "a folder that nobody can write into");
+        assert_eq!(
+            writable(PathBuf::from("/proc/self/.graft/runs")),
+            None,
+            "a folder that nobody can write into"
+        );
     }
 
     #[test]
     fn a_folder_in_memory_is_private_and_goes_when_its_process_has_ended() {
         let base = in_memory();
-        assert!(is_temporary(&base) && !is_temporary(Path::new("/tmp/graft/runs")) && base == in_memory());
+        assert!(
+            is_temporary(&base)
+                && !is_temporary(Path::new("/tmp/graft/runs"))
+                && base == in_memory()
+        );
         make(&base).expect("makes");
         let private = base.parent().expect("a private folder");
-        let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(private).expect("exists").permissions());
+        let mode = std::os::unix::fs::PermissionsExt::mode(
+            &fs::metadata(private).expect("exists").permissions(),
+        );
         assert_eq!(mode & 0o777, 0o700);
         sweep(private.parent().expect("a place"));
         assert!(base.is_dir(), "this process lives");

@@ -148,8 +148,14 @@ mod tests {
             .expect("cut");
         Trials::read(&runs).add(record("a", f64::NAN)).expect("written");
         let again = Trials::read(&runs);
-        assert_eq!((again.records.len(), again.damaged), (1, 1), "of one training the newest record");
-        assert!(again.find("a").is_some_and(|newest| newest.loss.is_nan()) && again.find("b").is_none());
+        assert_eq!(
+            (again.records.len(), again.damaged),
+            (1, 1),
+            "of one training the newest record"
+        );
+        assert!(
+            again.find("a").is_some_and(|newest| newest.loss.is_nan()) && again.find("b").is_none()
+        );
     }
 
     #[test]
@@ -161,8 +167,10 @@ mod tests {
             value.to_string()
         };
         let more = line(|fields| drop(fields.insert("watts".to_owned(), 15.into())));
-        let other = line(|fields| drop(fields.insert("loss".to_owned(), serde_json::json!({"mean": 1.0}))));
-        std::fs::write(folder.path().join("ablations.jsonl"), format!("{more}\n{other}\n")).expect("written");
+        let other =
+            line(|fields| drop(fields.insert("loss".to_owned(), serde_json::json!({"mean": 1.0}))));
+        std::fs::write(folder.path().join("ablations.jsonl"), format!("{more}\n{other}\n"))
+            .expect("written");
         let read = Trials::read(&folder.path().join("runs"));
         assert_eq!((read.records, read.damaged), (vec![record("a", 1.0)], 1));
     }
@@ -175,8 +183,13 @@ mod tests {
             for kernel in ["one", "other"] {
                 let mut trials = Trials::read(&runs);
                 // A long curve makes lines that no buffer holds whole.
-                let long = move |number: usize| TrialRecord { curve: vec![(1, 2.0); 2000], ..record(&format!("{kernel} {number}"), 1.0) };
-                scope.spawn(move || (0..50).for_each(|number| trials.add(long(number)).expect("written")));
+                let long = move |number: usize| TrialRecord {
+                    curve: vec![(1, 2.0); 2000],
+                    ..record(&format!("{kernel} {number}"), 1.0)
+                };
+                scope.spawn(move || {
+                    (0..50).for_each(|number| trials.add(long(number)).expect("written"))
+                });
             }
         });
         let read = Trials::read(&runs);

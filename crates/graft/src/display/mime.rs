@@ -50,7 +50,10 @@ impl Mime {
 
 /// Every display has a plain twin, for terminals.
 fn twin(kind: &str, content: String, plain: &str) -> Shown {
-    Shown::Mime(BTreeMap::from([(kind.to_owned(), content), ("text/plain".to_owned(), plain.to_owned())]))
+    Shown::Mime(BTreeMap::from([
+        (kind.to_owned(), content),
+        ("text/plain".to_owned(), plain.to_owned()),
+    ]))
 }
 
 impl Show for Html {

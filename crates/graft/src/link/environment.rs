@@ -6,7 +6,10 @@
 /// # Safety
 /// No other thread reads or writes the environment meanwhile, except through [`mod@std::env`], which locks it.
 pub(super) unsafe fn set(name: &str, value: Option<&str>) {
-    if name.is_empty() || name.contains(['=', '\0']) || value.is_some_and(|value| value.contains('\0')) {
+    if name.is_empty()
+        || name.contains(['=', '\0'])
+        || value.is_some_and(|value| value.contains('\0'))
+    {
         return;
     }
     // SAFETY: the caller promises it.

@@ -78,20 +78,21 @@ impl Waiting {
     fn merge(&mut self, message: FromChild) {
         let crowded = self.messages.len() >= CROWDED;
         match (self.messages.back_mut(), message) {
-            (Some(FromChild::Event { request: last, event: Event::Text(text) }), FromChild::Event { request, event: Event::Text(more) })
-                if *last == request =>
-            {
-                text.push_str(&more)
-            }
             (
-                Some(FromChild::Event { request: last, event: last_event @ Event::Progress { .. } }),
+                Some(FromChild::Event { request: last, event: Event::Text(text) }),
+                FromChild::Event { request, event: Event::Text(more) },
+            ) if *last == request => text.push_str(&more),
+            (
+                Some(FromChild::Event {
+                    request: last,
+                    event: last_event @ Event::Progress { .. },
+                }),
                 FromChild::Event { request, event: event @ Event::Progress { .. } },
             ) if *last == request => *last_event = event,
-            (Some(FromChild::Event { request: last, event: Event::Step(step) }), FromChild::Event { request, event: Event::Step(next) })
-                if crowded && *last == request =>
-            {
-                *step = next
-            }
+            (
+                Some(FromChild::Event { request: last, event: Event::Step(step) }),
+                FromChild::Event { request, event: Event::Step(next) },
+            ) if crowded && *last == request => *step = next,
             (Some(FromChild::Snapshot(last)), FromChild::Snapshot(next)) => *last = next,
             (_, message) => self.messages.push_back(message),
         }
@@ -105,7 +106,14 @@ mod tests {
     use super::*;
 
     fn step(number: u64) -> FromChild {
-        let record = StepRecord { step: number, loss: 1.0, lr: 1e-3, grad_norm: 1.0, tokens_per_second: 1.0, elapsed_seconds: 1.0 };
+        let record = StepRecord {
+            step: number,
+            loss: 1.0,
+            lr: 1e-3,
+            grad_norm: 1.0,
+            tokens_per_second: 1.0,
+            elapsed_seconds: 1.0,
+        };
         FromChild::Event { request: Some(1), event: Event::Step(record) }
     }
 
@@ -139,7 +147,10 @@ mod tests {
             outbox.push(FromChild::Snapshot(Snapshot { seed, ..Snapshot::default() }));
         }
         let text = FromChild::Event { request: None, event: Event::Text("ab".to_owned()) };
-        assert_eq!(drained(&outbox), [text, FromChild::Snapshot(Snapshot { seed: 2, ..Snapshot::default() })]);
+        assert_eq!(
+            drained(&outbox),
+            [text, FromChild::Snapshot(Snapshot { seed: 2, ..Snapshot::default() })]
+        );
     }
 
     #[test]

@@ -65,7 +65,13 @@ mod tests {
 
     #[test]
     fn there_is_a_setter_for_every_key() {
-        let all = Combine::new().weights(["1"]).combination_type("svd").svd_rank(1).density(1.0).majority_sign_method("total").adapter_name("x");
+        let all = Combine::new()
+            .weights(["1"])
+            .combination_type("svd")
+            .svd_rank(1)
+            .density(1.0)
+            .majority_sign_method("total")
+            .adapter_name("x");
         let set: Vec<_> = all.settings.values.keys().cloned().collect();
         let mut keys: Vec<_> = KEYS.iter().map(|spec| spec.name).collect();
         keys.sort_unstable();

@@ -61,7 +61,13 @@ mod tests {
 
     #[test]
     fn there_is_a_setter_for_every_key() {
-        let all = Generate::new().max_new_tokens(1).temperature(0.5).top_k(1).top_p(0.5).seed(1).stop("x");
+        let all = Generate::new()
+            .max_new_tokens(1)
+            .temperature(0.5)
+            .top_k(1)
+            .top_p(0.5)
+            .seed(1)
+            .stop("x");
         let set: Vec<_> = all.settings.values.keys().cloned().collect();
         let mut keys: Vec<_> = training::GENERATE.iter().map(|spec| spec.name).collect();
         keys.sort_unstable();

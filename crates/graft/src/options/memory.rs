@@ -31,7 +31,11 @@ impl MemoryOptions {
     /// Whether blocks are computed again for the backward pass. Default false.
     #[must_use]
     pub fn gradient_checkpointing(self, gradient_checkpointing: bool) -> Self {
-        Self { settings: self.settings.with("gradient_checkpointing", Value::Bool(gradient_checkpointing)) }
+        Self {
+            settings: self
+                .settings
+                .with("gradient_checkpointing", Value::Bool(gradient_checkpointing)),
+        }
     }
 
     /// Rank of the LoRA on a published model. Default 16.
@@ -55,7 +59,12 @@ mod tests {
 
     #[test]
     fn there_is_a_setter_for_every_key() {
-        let all = MemoryOptions::new().batch(1).max_length(2).gradient_checkpointing(true).r(1).dtype("x");
+        let all = MemoryOptions::new()
+            .batch(1)
+            .max_length(2)
+            .gradient_checkpointing(true)
+            .r(1)
+            .dtype("x");
         let set: Vec<_> = all.settings.values.keys().cloned().collect();
         let mut keys: Vec<_> = training::MEMORY.iter().map(|spec| spec.name).collect();
         keys.sort_unstable();

@@ -449,7 +449,12 @@ mod tests {
             PrefixTuning::everything(),
         ] {
             let set: Vec<_> = settings.values.keys().cloned().collect();
-            let mut keys: Vec<_> = methods::by_verb(verb).expect("a method").keys.iter().map(|spec| spec.name).collect();
+            let mut keys: Vec<_> = methods::by_verb(verb)
+                .expect("a method")
+                .keys
+                .iter()
+                .map(|spec| spec.name)
+                .collect();
             keys.sort_unstable();
             assert_eq!(set, keys, "{verb}");
         }

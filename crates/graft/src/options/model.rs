@@ -29,7 +29,11 @@ impl ModelOptions {
     /// With `load_in_4bit`: whether the blocks' scales are packed as well. Default `true`.
     #[must_use]
     pub fn bnb_4bit_use_double_quant(self, bnb_4bit_use_double_quant: bool) -> Self {
-        Self { settings: self.settings.with("bnb_4bit_use_double_quant", Value::Bool(bnb_4bit_use_double_quant)) }
+        Self {
+            settings: self
+                .settings
+                .with("bnb_4bit_use_double_quant", Value::Bool(bnb_4bit_use_double_quant)),
+        }
     }
 
     /// Whether the linear layers but the head are packed into 8-bit integers. Default `false`.
@@ -59,7 +63,13 @@ mod tests {
 
     #[test]
     fn there_is_a_setter_for_every_key() {
-        let all = ModelOptions::new().dtype("x").load_in_4bit(true).bnb_4bit_use_double_quant(true).load_in_8bit(true).num_labels(2).revision("x");
+        let all = ModelOptions::new()
+            .dtype("x")
+            .load_in_4bit(true)
+            .bnb_4bit_use_double_quant(true)
+            .load_in_8bit(true)
+            .num_labels(2)
+            .revision("x");
         let set: Vec<_> = all.settings.values.keys().cloned().collect();
         let mut keys: Vec<_> = training::MODEL.iter().map(|spec| spec.name).collect();
         keys.sort_unstable();

@@ -43,7 +43,11 @@ impl Train {
     /// Micro-batches per step; the loss is averaged over all their tokens. Default 1.
     #[must_use]
     pub fn gradient_accumulation_steps(self, gradient_accumulation_steps: usize) -> Self {
-        Self { settings: self.settings.with("gradient_accumulation_steps", integer(gradient_accumulation_steps as u64)) }
+        Self {
+            settings: self
+                .settings
+                .with("gradient_accumulation_steps", integer(gradient_accumulation_steps as u64)),
+        }
     }
 
     /// Longest example in tokens; longer ones are cut and counted. Default: the model's context.
@@ -79,7 +83,11 @@ impl Train {
     /// Computes each block again for the backward pass instead of keeping what is inside it: less memory, about half as much time again. Default false.
     #[must_use]
     pub fn gradient_checkpointing(self, gradient_checkpointing: bool) -> Self {
-        Self { settings: self.settings.with("gradient_checkpointing", Value::Bool(gradient_checkpointing)) }
+        Self {
+            settings: self
+                .settings
+                .with("gradient_checkpointing", Value::Bool(gradient_checkpointing)),
+        }
     }
 
     /// Name of the data set. Default: the current one.
@@ -139,7 +147,8 @@ mod tests {
             .seed(1);
         let set: Vec<_> = all.settings.values.keys().cloned().collect();
         // Where it runs is said by the call: `train_in_background`.
-        let mut keys: Vec<_> = training::TRAIN.iter().map(|spec| spec.name).filter(|name| *name != "bg").collect();
+        let mut keys: Vec<_> =
+            training::TRAIN.iter().map(|spec| spec.name).filter(|name| *name != "bg").collect();
         keys.sort_unstable();
         assert_eq!(set, keys);
     }

@@ -32,8 +32,11 @@ fn a_cell_reads_the_number_of_the_table_and_its_changes_reach_the_magics() {
     assert_eq!(model.trainable_parameters(), host.snapshot.adapters[0].trainable);
     host.run(train(30)).unwrap();
     let text = |host: &mut Host| {
-        let Some(Block::Generated { text, .. }) =
-            host.run(Command::Generate { prompt: "the sky".to_owned(), settings: Settings::default() }).unwrap().blocks.pop()
+        let Some(Block::Generated { text, .. }) = host
+            .run(Command::Generate { prompt: "the sky".to_owned(), settings: Settings::default() })
+            .unwrap()
+            .blocks
+            .pop()
         else {
             panic!("no text")
         };
@@ -44,7 +47,11 @@ fn a_cell_reads_the_number_of_the_table_and_its_changes_reach_the_magics() {
     adapter.set_scale(0.0).unwrap();
     let silent = text(&mut host);
     assert_ne!(tuned, silent);
-    host.run(Command::Adapter { method: "lora".to_owned(), action: AdapterAction::Scale { name: None, factor: Some(1.0) } }).unwrap();
+    host.run(Command::Adapter {
+        method: "lora".to_owned(),
+        action: AdapterAction::Scale { name: None, factor: Some(1.0) },
+    })
+    .unwrap();
     assert_eq!((adapter.scale(), text(&mut host)), (1.0, tuned));
 }
 
@@ -54,7 +61,9 @@ fn the_lab_does_the_whole_job() {
     let lab = host.lab();
     let model = lab.load_model(&host.folder.path().join("model").display().to_string()).unwrap();
     lab.data_inline("colours", &super::tiny::colours()).unwrap();
-    let adapter = model.attach(Lora::new().r(4).lora_alpha(8.0).target_modules(["q_proj", "v_proj"])).unwrap();
+    let adapter = model
+        .attach(Lora::new().r(4).lora_alpha(8.0).target_modules(["q_proj", "v_proj"]))
+        .unwrap();
     assert_eq!((adapter.name(), adapter.trainable_parameters()), ("default", 512));
     let run = lab.train(Train::new().steps(20).lr(0.05).eval_every(0)).unwrap();
     let losses = run.losses().unwrap();
@@ -101,14 +110,20 @@ fn what_a_cell_shows_reaches_the_host_under_no_request() {
     let handle = lab.display_html("<b>one</b>");
     handle.update(&crate::Html("<b>two</b>".to_owned()));
     host.run(Command::Seed { seed: None }).unwrap();
-    let [(None, Event::Named { block: Block::Table(shown), update: false, .. }), (None, Event::Display(first)), (None, Event::Display(second))] =
-        host.events.as_slice()
+    let [
+        (None, Event::Named { block: Block::Table(shown), update: false, .. }),
+        (None, Event::Display(first)),
+        (None, Event::Display(second)),
+    ] = host.events.as_slice()
     else {
         panic!("{:?}", host.events)
     };
     assert_eq!(shown.title, "scores");
     assert_eq!((first.display_id.as_deref(), first.update), (Some(handle.id()), false));
-    assert_eq!((second.display_id.as_deref(), second.update, second.data["text/html"].as_str()), (Some(handle.id()), true, "<b>two</b>"));
+    assert_eq!(
+        (second.display_id.as_deref(), second.update, second.data["text/html"].as_str()),
+        (Some(handle.id()), true, "<b>two</b>")
+    );
 }
 
 #[test]

@@ -10,7 +10,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-use graft_protocol::{AdapterAction, Command, Event, Failure, FromChild, Reply, Settings, Snapshot, ToChild, Value, frame, methods, training};
+use graft_protocol::{
+    AdapterAction, Command, Event, Failure, FromChild, Reply, Settings, Snapshot, ToChild, Value,
+    frame, methods, training,
+};
 use graft_session::Session;
 
 use super::tiny::{colours, write_model};
@@ -58,8 +61,13 @@ impl Host {
             folder,
             _turn: turn,
         };
-        let FromChild::Ready { protocol, pid, identity } = host.read() else { panic!("no greeting") };
-        assert_eq!((protocol, pid, identity.as_str()), (graft_protocol::PROTOCOL_VERSION, std::process::id(), "test"));
+        let FromChild::Ready { protocol, pid, identity } = host.read() else {
+            panic!("no greeting")
+        };
+        assert_eq!(
+            (protocol, pid, identity.as_str()),
+            (graft_protocol::PROTOCOL_VERSION, std::process::id(), "test")
+        );
         host
     }
 
@@ -68,10 +76,19 @@ impl Host {
         let mut host = Self::new();
         let source = host.folder.path().join("model").display().to_string();
         host.run(Command::ModelLoad { source, settings: Settings::default() }).unwrap();
-        host.run(Command::DataInline { name: "colours".to_owned(), text: colours(), settings: Settings::default() }).unwrap();
+        host.run(Command::DataInline {
+            name: "colours".to_owned(),
+            text: colours(),
+            settings: Settings::default(),
+        })
+        .unwrap();
         let settings = Settings::default().with("r", Value::Integer(2));
         settings.check(methods::lora::SPEC.keys).unwrap();
-        host.run(Command::Adapter { method: "lora".to_owned(), action: AdapterAction::Attach { settings } }).unwrap();
+        host.run(Command::Adapter {
+            method: "lora".to_owned(),
+            action: AdapterAction::Attach { settings },
+        })
+        .unwrap();
         host
     }
 
@@ -83,10 +100,19 @@ impl Host {
     /// Makes both sides of the socket hold as little as the system allows.
     pub(super) fn shrink_buffer(&self) {
         let size: libc::c_int = 1;
-        for (descriptor, option) in [(self.stream.get_ref().as_raw_fd(), libc::SO_RCVBUF), (self.theirs, libc::SO_SNDBUF)] {
+        for (descriptor, option) in
+            [(self.stream.get_ref().as_raw_fd(), libc::SO_RCVBUF), (self.theirs, libc::SO_SNDBUF)]
+        {
             // SAFETY: the option's value is an int that lives through the call.
-            let status =
-                unsafe { libc::setsockopt(descriptor, libc::SOL_SOCKET, option, (&raw const size).cast(), size_of::<libc::c_int>() as libc::socklen_t) };
+            let status = unsafe {
+                libc::setsockopt(
+                    descriptor,
+                    libc::SOL_SOCKET,
+                    option,
+                    (&raw const size).cast(),
+                    size_of::<libc::c_int>() as libc::socklen_t,
+                )
+            };
             assert_eq!(status, 0);
         }
     }
@@ -138,7 +164,9 @@ impl Host {
 
 /// `%train` with these steps, and no validation.
 pub(super) fn train(steps: i64) -> Command {
-    let settings = Settings::default().with("steps", Value::Integer(steps)).with("eval_every", Value::Integer(0));
+    let settings = Settings::default()
+        .with("steps", Value::Integer(steps))
+        .with("eval_every", Value::Integer(0));
     settings.check(training::TRAIN).unwrap();
     Command::Train { attach: None, settings }
 }

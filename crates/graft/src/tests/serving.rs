@@ -7,7 +7,11 @@ fn requests_are_answered_under_their_numbers_with_their_events_and_the_snapshot_
     let mut host = Host::attached();
     let id = host.send(train(3));
     host.reply(id).unwrap();
-    let steps = host.events.iter().filter(|(request, event)| *request == Some(id) && matches!(event, Event::Step(_))).count();
+    let steps = host
+        .events
+        .iter()
+        .filter(|(request, event)| *request == Some(id) && matches!(event, Event::Step(_)))
+        .count();
     assert_eq!(steps, 3);
     assert_eq!((host.snapshot.job.clone(), host.snapshot.adapters.len()), (None, 1));
     assert!(!host.snapshot.runs.is_empty());
@@ -59,7 +63,10 @@ fn training_does_not_wait_for_a_host_that_does_not_read() {
     // A job that waits its turn behind the training.
     lab.set_seed(7).unwrap();
     host.reply(id).unwrap();
-    let last = host.events.iter().rev().find_map(|(_, event)| if let Event::Step(step) = event { Some(step.step) } else { None });
+    let last =
+        host.events.iter().rev().find_map(|(_, event)| {
+            if let Event::Step(step) = event { Some(step.step) } else { None }
+        });
     let steps = host.events.iter().filter(|(_, event)| matches!(event, Event::Step(_))).count();
     assert!(last == Some(600) && steps < 600, "{last:?}, {steps} steps came");
 }

@@ -16,36 +16,71 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     let places = Places::here();
     let folder = places.target.join("bench-gpu");
     let mut phases = Phases::new(4);
-    phases.run("what the machine needs", || machine::c_compiler().and_then(|()| machine::python_with_venv()))?;
-    phases.run("NVIDIA's compiler and libraries (1.2 GB)", || Environment::ready(&places.cuda(), &places.requirements("cuda")).map(drop))?;
-    phases.run("the measuring program for CUDA (nvcc compiles candle's kernels: minutes)", || {
-        let mut build = shell::command("cargo", &["build", "--locked", "--package", "graft-bench", "--features", "cuda", "--target-dir"]);
-        // A folder of its own: with the feature, everything above candle is another build.
-        build.arg(&folder).current_dir(&places.root);
-        Toolkit::ready(&places.cuda())?.prepare(&mut build, capability);
-        shell::run(&mut build)
+    phases.run("what the machine needs", || {
+        machine::c_compiler().and_then(|()| machine::python_with_venv())
     })?;
+    phases.run("NVIDIA's compiler and libraries (1.2 GB)", || {
+        Environment::ready(&places.cuda(), &places.requirements("cuda")).map(drop)
+    })?;
+    phases.run(
+        "the measuring program for CUDA (nvcc compiles candle's kernels: minutes)",
+        || {
+            let mut build = shell::command(
+                "cargo",
+                &[
+                    "build",
+                    "--locked",
+                    "--package",
+                    "graft-bench",
+                    "--features",
+                    "cuda",
+                    "--target-dir",
+                ],
+            );
+            // A folder of its own: with the feature, everything above candle is another build.
+            build.arg(&folder).current_dir(&places.root);
+            Toolkit::ready(&places.cuda())?.prepare(&mut build, capability);
+            shell::run(&mut build)
+        },
+    )?;
     let program = folder.join("debug/graft-bench");
     if shell::which("nvidia-smi").is_none() {
         phases.summary();
         println!("\nno NVIDIA card here (`nvidia-smi` is missing), so nothing was measured");
-        println!("on a machine with a card, its driver and CUDA 13's libraries: {} gpu --python PYTHON --out gpu.md", program.display());
-        println!("the program alone is all that has to be carried; PYTHON has torch for CUDA, transformers and peft");
+        println!(
+            "on a machine with a card, its driver and CUDA 13's libraries: {} gpu --python PYTHON --out gpu.md",
+            program.display()
+        );
+        println!(
+            "the program alone is all that has to be carried; PYTHON has torch for CUDA, transformers and peft"
+        );
         return Ok(());
     }
-    phases.run("measurements", || shell::run(shell::command(&program, &["gpu"]).args(arguments)))?;
+    phases
+        .run("measurements", || shell::run(shell::command(&program, &["gpu"]).args(arguments)))?;
     phases.summary();
     Ok(())
 }
 
 /// The oldest card that is to be served, from `--arch`, and the arguments that are the program's.
 fn capability(arguments: &[String]) -> Result<(u32, Vec<&String>)> {
-    let Some(place) = arguments.iter().position(|word| word == "--arch") else { return Ok((cuda::FIRST_WITH_BF16, arguments.iter().collect())) };
-    let list = arguments.get(place + 1).ok_or_else(|| Problem::new("`--arch` needs capabilities, such as 80,86,89"))?;
-    let rest = arguments.iter().enumerate().filter(|(index, _)| *index != place && *index != place + 1).map(|(_, word)| word);
+    let Some(place) = arguments.iter().position(|word| word == "--arch") else {
+        return Ok((cuda::FIRST_WITH_BF16, arguments.iter().collect()));
+    };
+    let list = arguments
+        .get(place + 1)
+        .ok_or_else(|| Problem::new("`--arch` needs capabilities, such as 80,86,89"))?;
+    let rest = arguments
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| *index != place && *index != place + 1)
+        .map(|(_, word)| word);
     let oldest = cuda::oldest(list)?;
     if oldest < cuda::FIRST_WITH_BF16 {
-        return Err(Problem::new("the model that is measured is in bf16, which cards before 8.0 do not have").hint("--arch 80, or leave it out"));
+        return Err(Problem::new(
+            "the model that is measured is in bf16, which cards before 8.0 do not have",
+        )
+        .hint("--arch 80, or leave it out"));
     }
     Ok((oldest, rest.collect()))
 }

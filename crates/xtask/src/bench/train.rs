@@ -13,9 +13,14 @@ pub(super) fn run(task: &str, arguments: &[String]) -> Result<()> {
     let mut phases = Phases::new(2);
     phases.run("the measuring program", || {
         machine::c_compiler()?;
-        shell::run(shell::command("cargo", &["build", "--locked", "--package", "graft-bench"]).current_dir(&places.root))
+        shell::run(
+            shell::command("cargo", &["build", "--locked", "--package", "graft-bench"])
+                .current_dir(&places.root),
+        )
     })?;
-    phases.run("measurements", || shell::run(shell::command(places.target.join("debug/graft-bench"), &[task]).args(arguments)))?;
+    phases.run("measurements", || {
+        shell::run(shell::command(places.target.join("debug/graft-bench"), &[task]).args(arguments))
+    })?;
     phases.summary();
     Ok(())
 }

@@ -39,16 +39,26 @@ impl Library<'_> {
         write(&assembly, &self.assembly())?;
         write(&resolver, RESOLVER)?;
         let object = |kind: &str| work.join(format!("{}-{kind}.o", self.name));
-        let files = self.files.iter().map(|file| format!("\"{file}\"")).collect::<Vec<_>>().join(",");
+        let files =
+            self.files.iter().map(|file| format!("\"{file}\"")).collect::<Vec<_>>().join(",");
         let mut compile = shell::command("cc", &["-c", "-O2", "-fPIC", "-fvisibility=hidden"]);
-        compile.args([format!("-DLIBRARY={}", self.name), format!("-DMISSING={}", self.missing), format!("-DSONAMES={files}")]);
+        compile.args([
+            format!("-DLIBRARY={}", self.name),
+            format!("-DMISSING={}", self.missing),
+            format!("-DSONAMES={files}"),
+        ]);
         quietly(compile.arg(&resolver).arg("-o").arg(object("open")))?;
-        quietly(shell::command("cc", &["-c", "-fPIC"]).arg(&assembly).arg("-o").arg(object("jump")))?;
+        quietly(
+            shell::command("cc", &["-c", "-fPIC"]).arg(&assembly).arg("-o").arg(object("jump")),
+        )?;
         // Named at the end, so that a half-made archive is never taken for a whole one.
         let unfinished = work.join(format!("lib{}.a", self.name));
         let _ = std::fs::remove_file(&unfinished);
-        quietly(shell::command("ar", &["rcs"]).arg(&unfinished).arg(object("open")).arg(object("jump")))?;
-        std::fs::rename(&unfinished, &archive).map_err(|error| Problem::file("write", &archive, &error))
+        quietly(
+            shell::command("ar", &["rcs"]).arg(&unfinished).arg(object("open")).arg(object("jump")),
+        )?;
+        std::fs::rename(&unfinished, &archive)
+            .map_err(|error| Problem::file("write", &archive, &error))
     }
 
     /// One slot and one jump for each function; a slot first points at code that enters the resolver with the function's number.
@@ -56,14 +66,22 @@ impl Library<'_> {
         let name = self.name;
         let mut text = String::from("\t.section .note.GNU-stack,\"\",@progbits\n\t.text\n");
         // Writing to a string cannot fail.
-        let mut line = |arguments: std::fmt::Arguments<'_>| text.write_fmt(format_args!("{arguments}\n")).unwrap_or_default();
+        let mut line = |arguments: std::fmt::Arguments<'_>| {
+            text.write_fmt(format_args!("{arguments}\n")).unwrap_or_default()
+        };
         for (number, function) in self.functions.iter().enumerate() {
-            line(format_args!("\t.globl {function}\n\t.type {function},@function\n\t.p2align 4\n{function}:"));
+            line(format_args!(
+                "\t.globl {function}\n\t.type {function},@function\n\t.p2align 4\n{function}:"
+            ));
             line(format_args!("\tjmp *lazy_{name}_slots+{}(%rip)", 8 * number));
-            line(format_args!(".Lfirst{number}:\n\tpushq ${number}\n\tjmp .Lresolve\n\t.size {function},.-{function}"));
+            line(format_args!(
+                ".Lfirst{number}:\n\tpushq ${number}\n\tjmp .Lresolve\n\t.size {function},.-{function}"
+            ));
         }
         // The stack is aligned for the call and holds what may be arguments; the pushed number goes before the jump.
-        line(format_args!("\t.p2align 4\n.Lresolve:\n\tpushq %rbp\n\tmovq %rsp,%rbp\n\tandq $-16,%rsp\n\tsubq $192,%rsp"));
+        line(format_args!(
+            "\t.p2align 4\n.Lresolve:\n\tpushq %rbp\n\tmovq %rsp,%rbp\n\tandq $-16,%rsp\n\tsubq $192,%rsp"
+        ));
         for (place, register) in REGISTERS.iter().enumerate() {
             line(format_args!("\tmovq %{register},{}(%rsp)", 8 * place));
         }
@@ -101,7 +119,10 @@ impl Library<'_> {
 /// The functions that a shared library exports.
 pub(super) fn exported(library: &Path) -> Result<Vec<String>> {
     let listed = shell::answer(shell::command("nm", &["-D", "--defined-only"]).arg(library))
-        .ok_or_else(|| Problem::new(format!("`nm` cannot read {}", library.display())).hint("on Debian or Ubuntu: sudo apt-get install binutils"))?;
+        .ok_or_else(|| {
+            Problem::new(format!("`nm` cannot read {}", library.display()))
+                .hint("on Debian or Ubuntu: sudo apt-get install binutils")
+        })?;
     let functions = listed.lines().filter_map(|line| {
         let mut words = line.split_whitespace().skip(1);
         let (kind, name) = (words.next()?, words.next()?.split('@').next()?);
@@ -112,20 +133,35 @@ pub(super) fn exported(library: &Path) -> Result<Vec<String>> {
 
 /// The functions of the driver, for which there is no library to ask: those that `cuda.h` declares, in each of its spellings.
 pub(super) fn declared(include: &Path) -> Result<Vec<String>> {
-    let mut names = vec!["cuProfilerStart".to_owned(), "cuProfilerStop".to_owned(), "cuProfilerInitialize".to_owned()];
-    for spelling in ["GRAFT_PLAIN", "__CUDA_API_VERSION_INTERNAL", "CUDA_API_PER_THREAD_DEFAULT_STREAM"] {
+    let mut names = vec![
+        "cuProfilerStart".to_owned(),
+        "cuProfilerStop".to_owned(),
+        "cuProfilerInitialize".to_owned(),
+    ];
+    for spelling in
+        ["GRAFT_PLAIN", "__CUDA_API_VERSION_INTERNAL", "CUDA_API_PER_THREAD_DEFAULT_STREAM"]
+    {
         let mut command = shell::command("cc", &["-E", "-P", &format!("-D{spelling}")]);
-        let page = shell::answer(command.arg(include.join("cuda.h"))).ok_or_else(|| Problem::new("`cc` cannot read cuda.h"))?;
+        let page = shell::answer(command.arg(include.join("cuda.h")))
+            .ok_or_else(|| Problem::new("`cc` cannot read cuda.h"))?;
         names.extend(page.match_indices('(').filter_map(|(end, _)| {
             let before = page[..end].trim_end();
-            let start = before.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_').map_or(0, |at| at + 1);
+            let start = before
+                .rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .map_or(0, |at| at + 1);
             let name = &before[start..];
-            let is_function = name.strip_prefix("cu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()));
+            let is_function = name
+                .strip_prefix("cu")
+                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()));
             is_function.then(|| name.to_owned())
         }));
     }
     let names = sorted(names.into_iter());
-    if names.len() > 400 { Ok(names) } else { Err(Problem::new(format!("cuda.h declares {} functions only", names.len()))) }
+    if names.len() > 400 {
+        Ok(names)
+    } else {
+        Err(Problem::new(format!("cuda.h declares {} functions only", names.len())))
+    }
 }
 
 fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
@@ -142,7 +178,11 @@ fn write(path: &PathBuf, text: &str) -> Result<()> {
 /// Runs a command without echoing it; there are five for each library.
 fn quietly(command: &mut std::process::Command) -> Result<()> {
     let status = command.status().map_err(|error| shell::cannot_start(command, &error))?;
-    if status.success() { Ok(()) } else { Err(Problem::new(format!("`{}` ended with {status}", shell::shown(command)))) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Problem::new(format!("`{}` ended with {status}", shell::shown(command))))
+    }
 }
 
 #[cfg(test)]
@@ -158,16 +198,40 @@ mod tests {
         std::fs::write(path("sum.c"), "int graft_sum(int a, int b, double c, double d) { return a + 10 * b + 100 * (int)c + 1000 * (int)d; }").unwrap();
         std::fs::write(path("main.c"), program).unwrap();
         let real = path("libsum.so.1");
-        quietly(shell::command("cc", &["-shared", "-fPIC"]).arg(path("sum.c")).arg("-o").arg(&real)).unwrap();
+        quietly(
+            shell::command("cc", &["-shared", "-fPIC"]).arg(path("sum.c")).arg("-o").arg(&real),
+        )
+        .unwrap();
         assert_eq!(exported(&real).unwrap(), ["graft_sum"]);
-        let there = Library { name: "sum", missing: 1, files: vec![real.display().to_string()], functions: exported(&real).unwrap() };
+        let there = Library {
+            name: "sum",
+            missing: 1,
+            files: vec![real.display().to_string()],
+            functions: exported(&real).unwrap(),
+        };
         let functions = vec!["graft_none".to_owned(), "noneGetErrorString".to_owned()];
-        let missing = Library { name: "none", missing: 100, files: vec!["libgraft-none.so.1".to_owned()], functions };
+        let missing = Library {
+            name: "none",
+            missing: 100,
+            files: vec!["libgraft-none.so.1".to_owned()],
+            functions,
+        };
         for library in [&there, &missing] {
             library.build(folder.path(), folder.path()).unwrap();
         }
         let mut link = shell::command("cc", &[]);
-        quietly(link.arg(path("main.c")).arg("-o").arg(path("main")).arg("-L").arg(folder.path()).args(["-lsum", "-lnone", "-ldl", "-lpthread"])).unwrap();
-        assert_eq!(shell::answer(&mut shell::command(path("main"), &[])).as_deref(), Some("4321 8765 100"));
+        quietly(
+            link.arg(path("main.c"))
+                .arg("-o")
+                .arg(path("main"))
+                .arg("-L")
+                .arg(folder.path())
+                .args(["-lsum", "-lnone", "-ldl", "-lpthread"]),
+        )
+        .unwrap();
+        assert_eq!(
+            shell::answer(&mut shell::command(path("main"), &[])).as_deref(),
+            Some("4321 8765 100")
+        );
     }
 }

@@ -8,7 +8,8 @@ use super::lazy::{self, Library};
 use crate::problem::{Problem, Result};
 
 /// Libraries of the toolkit that candle links beside the driver, with the status that each answers when it is not there.
-const LIBRARIES: [(&str, u32); 4] = [("cublas", 1), ("cublasLt", 1), ("curand", 203), ("nvrtc", 11)];
+const LIBRARIES: [(&str, u32); 4] =
+    [("cublas", 1), ("cublasLt", 1), ("curand", 203), ("nvrtc", 11)];
 
 /// `CUDA_ERROR_NO_DEVICE`.
 const NO_DEVICE: u32 = 100;
@@ -32,7 +33,8 @@ impl Toolkit {
         let home = environment.join("cuda-home");
         let (libraries, work) = (home.join("lib64"), home.join("work"));
         for folder in [&libraries, &work] {
-            std::fs::create_dir_all(folder).map_err(|error| Problem::file("make", folder, &error))?;
+            std::fs::create_dir_all(folder)
+                .map_err(|error| Problem::file("make", folder, &error))?;
         }
         for name in ["include", "nvvm"] {
             link(&wheels.join(name), &home.join(name))?;
@@ -42,16 +44,20 @@ impl Toolkit {
         }
         let driver = ["libcuda.so.1", "libcuda.so"].map(str::to_owned).to_vec();
         let functions = lazy::declared(&wheels.join("include"))?;
-        Library { name: "cuda", missing: NO_DEVICE, files: driver, functions }.build(&libraries, &work)?;
+        Library { name: "cuda", missing: NO_DEVICE, files: driver, functions }
+            .build(&libraries, &work)?;
         for (name, missing) in LIBRARIES {
             let real = versioned(&wheels.join("lib"), name)?;
             let file = real.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let functions = lazy::exported(&real)?;
-            Library { name, missing, files: vec![file, format!("lib{name}.so")], functions }.build(&libraries, &work)?;
+            Library { name, missing, files: vec![file, format!("lib{name}.so")], functions }
+                .build(&libraries, &work)?;
         }
         let script = home.join("nvcc.sh");
-        std::fs::write(&script, COMPILER).map_err(|error| Problem::file("write", &script, &error))?;
-        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).map_err(|error| Problem::file("write", &script, &error))?;
+        std::fs::write(&script, COMPILER)
+            .map_err(|error| Problem::file("write", &script, &error))?;
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))
+            .map_err(|error| Problem::file("write", &script, &error))?;
         Ok(Self { nvcc: wheels.join("bin/nvcc"), home })
     }
 
@@ -59,12 +65,16 @@ impl Toolkit {
     pub(crate) fn prepare(&self, command: &mut Command, capability: u32) {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let programs = self.nvcc.parent().map(Path::to_path_buf);
-        let path = std::env::join_paths(programs.into_iter().chain(std::env::split_paths(&path))).unwrap_or(path);
+        let path = std::env::join_paths(programs.into_iter().chain(std::env::split_paths(&path)))
+            .unwrap_or(path);
         let libraries = self.home.join("lib64");
         for name in ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"] {
             command.env(name, &self.home);
         }
-        command.env("NVCC", self.home.join("nvcc.sh")).env("GRAFT_NVCC", &self.nvcc).env("PATH", path);
+        command
+            .env("NVCC", self.home.join("nvcc.sh"))
+            .env("GRAFT_NVCC", &self.nvcc)
+            .env("PATH", path);
         command.env("CUDA_COMPUTE_CAP", capability.to_string()).env("CUDARC_CUDA_VERSION", VERSION);
         command.env("LIBRARY_PATH", libraries).env("CUDAFORGE_THREADS", "2");
     }
@@ -73,16 +83,26 @@ impl Toolkit {
 /// The folder of NVIDIA's wheels in an environment.
 fn wheels(environment: &Path) -> Result<PathBuf> {
     let library = environment.join("lib");
-    let entries = std::fs::read_dir(&library).map_err(|error| Problem::file("read", &library, &error))?;
-    let found = entries.flatten().map(|entry| entry.path().join("site-packages/nvidia/cu13")).find(|folder| folder.join("bin/nvcc").is_file());
-    found.ok_or_else(|| Problem::new(format!("no nvcc under {}", library.display())).hint("remove that folder's environment and run the task again"))
+    let entries =
+        std::fs::read_dir(&library).map_err(|error| Problem::file("read", &library, &error))?;
+    let found = entries
+        .flatten()
+        .map(|entry| entry.path().join("site-packages/nvidia/cu13"))
+        .find(|folder| folder.join("bin/nvcc").is_file());
+    found.ok_or_else(|| {
+        Problem::new(format!("no nvcc under {}", library.display()))
+            .hint("remove that folder's environment and run the task again")
+    })
 }
 
 /// `libNAME.so.N`, of which the wheels have one each.
 fn versioned(folder: &Path, name: &str) -> Result<PathBuf> {
     let start = format!("lib{name}.so.");
-    let entries = std::fs::read_dir(folder).map_err(|error| Problem::file("read", folder, &error))?;
-    let found = entries.flatten().map(|entry| entry.path()).find(|path| path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&start)));
+    let entries =
+        std::fs::read_dir(folder).map_err(|error| Problem::file("read", folder, &error))?;
+    let found = entries.flatten().map(|entry| entry.path()).find(|path| {
+        path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&start))
+    });
     found.ok_or_else(|| Problem::new(format!("no {start}* in {}", folder.display())))
 }
 

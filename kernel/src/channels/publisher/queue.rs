@@ -65,19 +65,35 @@ struct Waiting {
 
 impl Default for Waiting {
     fn default() -> Self {
-        Self { messages: VecDeque::new(), bytes: 0, progress: Instant::now(), stalled: false, missed: 0 }
+        Self {
+            messages: VecDeque::new(),
+            bytes: 0,
+            progress: Instant::now(),
+            stalled: false,
+            missed: 0,
+        }
     }
 }
 
 impl Message {
     /// A message of several frames, whose first is its topic.
     pub(super) fn new(frames: &[Bytes], weight: Weight, load: Bytes) -> Self {
-        Self { topic: frames.first().cloned().unwrap_or_default(), wire: zmtp::message(frames), weight, _load: load }
+        Self {
+            topic: frames.first().cloned().unwrap_or_default(),
+            wire: zmtp::message(frames),
+            weight,
+            _load: load,
+        }
     }
 
     /// The answer to a ping.
     pub(super) fn pong(context: &[u8]) -> Self {
-        Self { topic: Bytes::new(), wire: zmtp::pong(context), weight: Weight::Bytes(0), _load: Bytes::new() }
+        Self {
+            topic: Bytes::new(),
+            wire: zmtp::pong(context),
+            weight: Weight::Bytes(0),
+            _load: Bytes::new(),
+        }
     }
 
     /// What subscriptions are compared with.
@@ -118,7 +134,10 @@ impl Queue {
     }
 
     /// Sends what waits, until the subscriber has gone.
-    pub(super) async fn drain(&self, writer: &mut (impl AsyncWrite + Unpin)) -> std::io::Result<()> {
+    pub(super) async fn drain(
+        &self,
+        writer: &mut (impl AsyncWrite + Unpin),
+    ) -> std::io::Result<()> {
         loop {
             let Some(message) = self.first() else {
                 self.news.notified().await;
@@ -195,7 +214,11 @@ mod tests {
     use super::*;
 
     fn message(text: &str, weight: usize) -> Arc<Message> {
-        Arc::new(Message::new(&[Bytes::copy_from_slice(text.as_bytes())], Weight::Bytes(weight), Bytes::new()))
+        Arc::new(Message::new(
+            &[Bytes::copy_from_slice(text.as_bytes())],
+            Weight::Bytes(weight),
+            Bytes::new(),
+        ))
     }
 
     fn gap(bytes: usize) -> Option<Arc<Message>> {
@@ -203,7 +226,12 @@ mod tests {
     }
 
     fn topics(queue: &Queue) -> Vec<String> {
-        queue.lock().messages.iter().map(|message| String::from_utf8_lossy(message.topic()).into_owned()).collect()
+        queue
+            .lock()
+            .messages
+            .iter()
+            .map(|message| String::from_utf8_lossy(message.topic()).into_owned())
+            .collect()
     }
 
     fn stall(queue: &Queue) {
@@ -221,7 +249,10 @@ mod tests {
         stall(&queue);
         queue.push(&message("third", 7), &gap);
         assert_eq!(topics(&queue), ["first", "busy"]);
-        queue.push(&Arc::new(Message::new(&[Bytes::from_static(b"idle")], Weight::End, Bytes::new())), &gap);
+        queue.push(
+            &Arc::new(Message::new(&[Bytes::from_static(b"idle")], Weight::End, Bytes::new())),
+            &gap,
+        );
         assert_eq!(topics(&queue), ["first", "busy", "missed 13", "idle"]);
         assert!(queue.is_empty(), "nobody waits for it");
     }
@@ -237,7 +268,12 @@ mod tests {
         queue.push(&message("third", 5), &gap);
         let _ = tokio::time::timeout(Duration::from_millis(50), queue.drain(&mut read)).await;
         let text = String::from_utf8_lossy(&read).into_owned();
-        assert_eq!(text.split(|byte: char| byte.is_control()).filter(|part| !part.is_empty()).collect::<Vec<_>>(), ["first", "missed 6", "third"]);
+        assert_eq!(
+            text.split(|byte: char| byte.is_control())
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>(),
+            ["first", "missed 6", "third"]
+        );
     }
 
     #[test]

@@ -6,7 +6,8 @@ use super::*;
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// A publisher on a Unix socket; the folder holds it.
-async fn publisher() -> (tempfile::TempDir, String, Subscribers, mpsc::UnboundedReceiver<Subscription>) {
+async fn publisher()
+-> (tempfile::TempDir, String, Subscribers, mpsc::UnboundedReceiver<Subscription>) {
     let folder = tempfile::tempdir().unwrap();
     let endpoint = format!("ipc://{}", folder.path().join("s").display());
     let (subscribers, subscriptions) = Publisher::bind(&endpoint).await.unwrap().into_parts();
@@ -21,7 +22,11 @@ async fn subscriber(endpoint: &str, topic: &str) -> SubSocket {
 }
 
 fn text(topic: &str, length: usize, flow: &Flow) -> Arc<Message> {
-    message(&[Bytes::copy_from_slice(topic.as_bytes()), Bytes::from(vec![b'x'; length])], Weight::Bytes(length), flow)
+    message(
+        &[Bytes::copy_from_slice(topic.as_bytes()), Bytes::from(vec![b'x'; length])],
+        Weight::Bytes(length),
+        flow,
+    )
 }
 
 #[tokio::test]
@@ -37,10 +42,15 @@ async fn subscribers_get_what_they_have_subscribed_to() {
         subscribers.publish(&text(topic, length, &flow), &|_| None);
     }
     subscribers.send_to(&subscription, &text("to one", 0, &flow));
-    let read = async |socket: &mut SubSocket| tokio::time::timeout(LIMIT, socket.recv()).await.unwrap().unwrap();
+    let read = async |socket: &mut SubSocket| {
+        tokio::time::timeout(LIMIT, socket.recv()).await.unwrap().unwrap()
+    };
     for (topic, length) in [("a", 1), ("b", 300), ("bc", 0)] {
         let message = read(&mut all).await;
-        assert_eq!((&message.get(0).unwrap()[..], message.get(1).unwrap().len()), (topic.as_bytes(), length));
+        assert_eq!(
+            (&message.get(0).unwrap()[..], message.get(1).unwrap().len()),
+            (topic.as_bytes(), length)
+        );
     }
     for topic in ["b", "bc", "to one"] {
         assert_eq!(&read(&mut some).await.get(0).unwrap()[..], topic.as_bytes());
@@ -59,7 +69,16 @@ async fn one_that_has_stopped_reading_takes_nothing_from_the_others() {
     let count = 400;
     let reading = tokio::spawn(async move {
         for _ in 0..count {
-            assert_eq!(tokio::time::timeout(LIMIT * 3, healthy.recv()).await.unwrap().unwrap().get(1).unwrap().len(), 1 << 17);
+            assert_eq!(
+                tokio::time::timeout(LIMIT * 3, healthy.recv())
+                    .await
+                    .unwrap()
+                    .unwrap()
+                    .get(1)
+                    .unwrap()
+                    .len(),
+                1 << 17
+            );
         }
     });
     for _ in 0..count {
@@ -78,14 +97,20 @@ async fn zmtp_client(stream: &mut tokio::net::UnixStream) {
     (greeting[0], greeting[9], greeting[10]) = (0xff, 0x7f, 3);
     greeting[12..16].copy_from_slice(b"NULL");
     stream.write_all(&greeting).await.unwrap();
-    stream.write_all(b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB\x00\x01\x01").await.unwrap();
+    stream
+        .write_all(b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB\x00\x01\x01")
+        .await
+        .unwrap();
     stream.read_exact(&mut greeting).await.unwrap();
 }
 
 #[tokio::test]
 async fn strangers_are_refused() {
     let (folder, _endpoint, subscribers, _subscriptions) = publisher().await;
-    for noise in [&[0u8; 64][..], b"GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: x\r\nAccept: */*\r\nX: yyyyyyy\r\n\r\n"] {
+    for noise in [
+        &[0u8; 64][..],
+        b"GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: x\r\nAccept: */*\r\nX: yyyyyyy\r\n\r\n",
+    ] {
         let mut stream = tokio::net::UnixStream::connect(folder.path().join("s")).await.unwrap();
         stream.write_all(noise).await.unwrap();
         let mut rest = Vec::new();

@@ -31,7 +31,10 @@ pub(super) enum Incoming {
 }
 
 /// Greets a client and hears who it is.
-pub(super) async fn introduce(reader: &mut (impl AsyncRead + Unpin), writer: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+pub(super) async fn introduce(
+    reader: &mut (impl AsyncRead + Unpin),
+    writer: &mut (impl AsyncWrite + Unpin),
+) -> io::Result<()> {
     let mut greeting = [0; GREETING];
     greeting[0] = 0xff;
     greeting[9] = 0x7f;
@@ -50,7 +53,10 @@ pub(super) async fn introduce(reader: &mut (impl AsyncRead + Unpin), writer: &mu
     frame(&mut ready, COMMAND, b"\x05READY\x0bSocket-Type\x00\x00\x00\x03PUB");
     writer.write_all(&ready).await?;
     let (flags, body) = read_frame(reader).await?;
-    let socket_type = body.strip_prefix(b"\x05READY").filter(|_| flags & COMMAND != 0).and_then(|properties| property(properties, b"Socket-Type"));
+    let socket_type = body
+        .strip_prefix(b"\x05READY")
+        .filter(|_| flags & COMMAND != 0)
+        .and_then(|properties| property(properties, b"Socket-Type"));
     match socket_type {
         Some(b"SUB" | b"XSUB") => Ok(()),
         _ => Err(refused("it is not a SUB socket")),
@@ -108,7 +114,11 @@ fn frame(wire: &mut Vec<u8>, flags: u8, body: &[u8]) {
 
 async fn read_frame(reader: &mut (impl AsyncRead + Unpin)) -> io::Result<(u8, Vec<u8>)> {
     let flags = reader.read_u8().await?;
-    let length = if flags & LONG == 0 { u64::from(reader.read_u8().await?) } else { reader.read_u64().await? };
+    let length = if flags & LONG == 0 {
+        u64::from(reader.read_u8().await?)
+    } else {
+        reader.read_u64().await?
+    };
     if length > MOST_INCOMING {
         return Err(refused(&format!("it sent a frame of {length} bytes")));
     }
@@ -161,7 +171,13 @@ mod tests {
             assert_eq!(receive(&mut reader).await.unwrap(), wanted);
         }
         assert!(receive(&mut reader).await.is_err());
-        assert!(receive(&mut &[LONG, 0, 0, 1, 0, 0, 0, 0, 0][..]).await.unwrap_err().to_string().contains("frame of"));
+        assert!(
+            receive(&mut &[LONG, 0, 0, 1, 0, 0, 0, 0, 0][..])
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("frame of")
+        );
     }
 
     #[test]

@@ -24,17 +24,29 @@ pub(super) fn unbalanced(cell: &str) -> Option<Diagnostic> {
         match open.pop() {
             Some((kind, _)) if kind == opener => {}
             Some((_, begun)) => {
-                let marks = vec![mark(cell, begun, "unclosed delimiter", false), mark(cell, place, "mismatched closing delimiter", true)];
-                return Some(diagnostic(format!("mismatched closing delimiter: `{}`", token.text()), marks));
+                let marks = vec![
+                    mark(cell, begun, "unclosed delimiter", false),
+                    mark(cell, place, "mismatched closing delimiter", true),
+                ];
+                return Some(diagnostic(
+                    format!("mismatched closing delimiter: `{}`", token.text()),
+                    marks,
+                ));
             }
             None => {
                 let marks = vec![mark(cell, place, "unexpected closing delimiter", true)];
-                return Some(diagnostic(format!("unexpected closing delimiter: `{}`", token.text()), marks));
+                return Some(diagnostic(
+                    format!("unexpected closing delimiter: `{}`", token.text()),
+                    marks,
+                ));
             }
         }
     }
     let (_, begun) = open.pop()?;
-    Some(diagnostic("this cell contains an unclosed delimiter".to_owned(), vec![mark(cell, begun, "unclosed delimiter", true)]))
+    Some(diagnostic(
+        "this cell contains an unclosed delimiter".to_owned(),
+        vec![mark(cell, begun, "unclosed delimiter", true)],
+    ))
 }
 
 fn diagnostic(message: String, marks: Vec<Mark>) -> Diagnostic {
@@ -43,7 +55,12 @@ fn diagnostic(message: String, marks: Vec<Mark>) -> Diagnostic {
 
 fn mark(cell: &str, byte: usize, label: &str, primary: bool) -> Mark {
     let start = place_of(cell, byte);
-    Mark { start, end: Place { column: start.column + 1, ..start }, label: label.to_owned(), primary }
+    Mark {
+        start,
+        end: Place { column: start.column + 1, ..start },
+        label: label.to_owned(),
+        primary,
+    }
 }
 
 #[cfg(test)]
@@ -52,10 +69,22 @@ mod tests {
 
     #[test]
     fn the_first_bracket_without_its_other_half_is_found() {
-        let found =
-            |cell: &str| unbalanced(cell).map(|found| (found.message.clone(), found.marks.last().map(|mark| (mark.start.line, mark.start.column)).unwrap()));
-        assert_eq!(found("for i in 0..3 {\n}}"), Some(("unexpected closing delimiter: `}`".to_owned(), (2, 2))));
-        assert_eq!(found("let a = (1 + 2;"), Some(("this cell contains an unclosed delimiter".to_owned(), (1, 9))));
+        let found = |cell: &str| {
+            unbalanced(cell).map(|found| {
+                (
+                    found.message.clone(),
+                    found.marks.last().map(|mark| (mark.start.line, mark.start.column)).unwrap(),
+                )
+            })
+        };
+        assert_eq!(
+            found("for i in 0..3 {\n}}"),
+            Some(("unexpected closing delimiter: `}`".to_owned(), (2, 2)))
+        );
+        assert_eq!(
+            found("let a = (1 + 2;"),
+            Some(("this cell contains an unclosed delimiter".to_owned(), (1, 9)))
+        );
         assert_eq!(found("f(1];"), Some(("mismatched closing delimiter: `]`".to_owned(), (1, 4))));
         for fine in ["let s = \"(\"; // {", "let c = '(';", "vec![f(|x| { x })]", "r#\"[\"#"] {
             assert_eq!(found(fine), None, "{fine}");

@@ -106,30 +106,59 @@ impl Diagnostic {
     /// Reads rustc's JSON; none when it is about another source than that of `map`.
     pub(super) fn read(json: &serde_json::Value, map: &SourceMap<'_>) -> Option<Self> {
         let json = Json::deserialize(json).ok().filter(|json| !json.message.is_empty())?;
-        let is_same =
-            |span: &Span| span.text.first().is_none_or(|line| map.generated_line(span.line_start).is_some_and(|text| text.trim_end() == line.text.trim_end()));
+        let is_same = |span: &Span| {
+            span.text.first().is_none_or(|line| {
+                map.generated_line(span.line_start)
+                    .is_some_and(|text| text.trim_end() == line.text.trim_end())
+            })
+        };
         if !json.spans.iter().filter_map(Span::in_cell).all(is_same) {
             return None;
         }
         let mut marks: Vec<Mark> = json.spans.iter().filter_map(|span| span.mark(map)).collect();
         let mut message = in_words(&json.message);
         if message.starts_with("expected") && !message.contains("the end of the cell") {
-            let beyond = json.spans.iter().filter_map(Span::in_cell).find(|span| span.mark(map).is_none());
+            let beyond =
+                json.spans.iter().filter_map(Span::in_cell).find(|span| span.mark(map).is_none());
             if let Some(beyond) = beyond {
                 // The parser went on behind the statement and met evcxr's code.
                 message = without_found(&message);
-                let end = map.end_before(beyond.start()).filter(|_| !marks.iter().any(|mark| mark.primary));
-                marks.extend(end.map(|end| Mark { start: end, end: Place { column: end.column + 1, ..end }, label: String::new(), primary: true }));
+                let end = map
+                    .end_before(beyond.start())
+                    .filter(|_| !marks.iter().any(|mark| mark.primary));
+                marks.extend(end.map(|end| Mark {
+                    start: end,
+                    end: Place { column: end.column + 1, ..end },
+                    label: String::new(),
+                    primary: true,
+                }));
             }
         }
-        let is_unnamed = marks.is_empty() && matches!(json.code.as_ref().map(|code| code.code.as_str()), Some("E0404" | "E0405" | "E0412" | "E0603"));
+        let is_unnamed = marks.is_empty()
+            && matches!(
+                json.code.as_ref().map(|code| code.code.as_str()),
+                Some("E0404" | "E0405" | "E0412" | "E0603")
+            );
         let unnamed = Note {
             level: "help".to_owned(),
-            message: "give the variable of this type a type that can be named: `let name: TYPE = ...`".to_owned(),
+            message:
+                "give the variable of this type a type that can be named: `let name: TYPE = ...`"
+                    .to_owned(),
             ..Note::default()
         };
-        let notes = json.children.into_iter().filter_map(|child| Note::read(child, map)).chain(is_unnamed.then_some(unnamed)).collect();
-        Some(Self { level: json.level, code: json.code.map(|code| code.code), message, marks, notes })
+        let notes = json
+            .children
+            .into_iter()
+            .filter_map(|child| Note::read(child, map))
+            .chain(is_unnamed.then_some(unnamed))
+            .collect();
+        Some(Self {
+            level: json.level,
+            code: json.code.map(|code| code.code),
+            message,
+            marks,
+            notes,
+        })
     }
 }
 
@@ -142,11 +171,19 @@ impl Note {
         {
             return None;
         }
-        let (edits, places): (Vec<Span>, Vec<Span>) = json.spans.into_iter().partition(|span| span.suggested_replacement.is_some());
+        let (edits, places): (Vec<Span>, Vec<Span>) =
+            json.spans.into_iter().partition(|span| span.suggested_replacement.is_some());
         let marks = places.iter().filter_map(|span| span.mark(map)).collect();
-        let note = Self { level: json.level, message: in_words(&json.message), marks, suggestions: suggestions(&edits, map) };
+        let note = Self {
+            level: json.level,
+            message: in_words(&json.message),
+            marks,
+            suggestions: suggestions(&edits, map),
+        };
         // About code that the reader cannot see.
-        let is_hidden = !places.is_empty() && note.marks.is_empty() && places.iter().all(|span| span.in_cell().is_some());
+        let is_hidden = !places.is_empty()
+            && note.marks.is_empty()
+            && places.iter().all(|span| span.in_cell().is_some());
         if is_hidden || !edits.is_empty() && note.suggestions.is_empty() {
             return None;
         }
@@ -163,15 +200,22 @@ fn suggestions(spans: &[Span], map: &SourceMap<'_>) -> Vec<Vec<Edit>> {
             return None;
         }
         let range = span.in_cell().and_then(|span| map.range(span.start(), span.end()));
-        let is_item = text.trim_start().starts_with("use ") || text.trim_start().starts_with("extern crate ");
+        let is_item =
+            text.trim_start().starts_with("use ") || text.trim_start().starts_with("extern crate ");
         (range.is_some() || is_item).then(|| Edit { range: range.filter(|_| !is_item), text })
     };
     let edits: Vec<Option<Edit>> = spans.iter().map(edit).collect();
-    let is_same_place = |pair: &[Span]| matches!(pair, [one, other] if one.place() == other.place());
+    let is_same_place =
+        |pair: &[Span]| matches!(pair, [one, other] if one.place() == other.place());
     if spans.len() > 1 && spans.windows(2).all(is_same_place) {
         return edits.into_iter().flatten().map(|edit| vec![edit]).collect();
     }
-    edits.into_iter().collect::<Option<Vec<Edit>>>().filter(|edits| !edits.is_empty()).into_iter().collect()
+    edits
+        .into_iter()
+        .collect::<Option<Vec<Edit>>>()
+        .filter(|edits| !edits.is_empty())
+        .into_iter()
+        .collect()
 }
 
 impl Span {
@@ -189,7 +233,11 @@ impl Span {
 
     /// The place in evcxr's source: its own, or that of the macro call that it comes from.
     fn in_cell(&self) -> Option<&Self> {
-        if self.file_name == GENERATED { Some(self) } else { self.expansion.as_ref()?.span.in_cell() }
+        if self.file_name == GENERATED {
+            Some(self)
+        } else {
+            self.expansion.as_ref()?.span.in_cell()
+        }
     }
 
     fn mark(&self, map: &SourceMap<'_>) -> Option<Mark> {
@@ -201,22 +249,35 @@ impl Span {
                 None => place = place.expansion.as_ref()?.span.in_cell()?,
             }
         };
-        let label = self.label.as_deref().filter(|label| !NAMES.iter().any(|name| label.contains(name))).map(in_words).unwrap_or_default();
+        let label = self
+            .label
+            .as_deref()
+            .filter(|label| !NAMES.iter().any(|name| label.contains(name)))
+            .map(in_words)
+            .unwrap_or_default();
         Some(Mark { start, end: end.max(start), label, primary: self.is_primary })
     }
 }
 
 /// The words of rustc without those of evcxr.
 fn in_words(message: &str) -> String {
-    if let Some((_, name)) = message.strip_suffix("` to add it to your `Cargo.toml`").and_then(|rest| rest.split_once("use `cargo add ")) {
+    if let Some((_, name)) = message
+        .strip_suffix("` to add it to your `Cargo.toml`")
+        .and_then(|rest| rest.split_once("use `cargo add "))
+    {
         return format!("`:dep {name}` at the top of a cell adds the crate `{name}`");
     }
-    let cell = message.replace("this file contains", "this cell contains").replace("in this file", "in this cell");
+    let cell = message
+        .replace("this file contains", "this cell contains")
+        .replace("in this file", "in this cell");
     // evcxr's function follows the last statement.
     match cell.split_once("found `evcxr_variable_store`") {
         Some((before, after)) => format!("{before}found the end of the cell{after}"),
         None => cell
-            .replace("`?` couldn't convert the error to `EvcxrUserCodeError`", "`?` cannot take this error")
+            .replace(
+                "`?` couldn't convert the error to `EvcxrUserCodeError`",
+                "`?` cannot take this error",
+            )
             .replace("`evcxr_variable_store`", "the end of the cell"),
     }
 }
@@ -224,7 +285,9 @@ fn in_words(message: &str) -> String {
 /// `expected ..., found ...` with what the parser should have found it at.
 fn without_found(message: &str) -> String {
     match message.rfind(", found ") {
-        Some(place) => format!("{}, found the end of the statement", message.get(..place).unwrap_or_default()),
+        Some(place) => {
+            format!("{}, found the end of the statement", message.get(..place).unwrap_or_default())
+        }
         None => message.to_owned(),
     }
 }

@@ -44,7 +44,8 @@ pub(super) fn last(text: &str) -> Option<Panic<'_>> {
     let mut lines = text.get(at..)?.split_inclusive('\n');
     let head = lines.next()?;
     end += head.len();
-    let mut place = head.trim_start_matches(" panicked at ").trim_end().trim_end_matches(':').rsplitn(3, ':');
+    let mut place =
+        head.trim_start_matches(" panicked at ").trim_end().trim_end_matches(':').rsplitn(3, ':');
     let (column, line, file) = (place.next()?, place.next()?, place.next()?);
     let mut message: Vec<&str> = Vec::new();
     for line in lines {
@@ -78,7 +79,9 @@ impl Panic<'_> {
             let map = SourceMap::new(&cell.code, &cell.generated);
             return match map.place(self.place) {
                 Some(place) => Some(Site::Cell(place)),
-                None => map.generated_line(self.place.line).map(|line| Site::Earlier(line.trim().to_owned())),
+                None => map
+                    .generated_line(self.place.line)
+                    .map(|line| Site::Earlier(line.trim().to_owned())),
             };
         }
         earlier.iter().rev().filter(|cell| self.is_possible_in(cell)).find_map(|cell| {
@@ -104,14 +107,16 @@ impl Panic<'_> {
 mod tests {
     use super::*;
 
-    const STDERR: &str =
-        "before\n\nthread 'main' (7) panicked at cell/src/lib.rs:3:1:\nindex out of bounds: the len is 3\nnote: run with `RUST_BACKTRACE=1`\nafter";
+    const STDERR: &str = "before\n\nthread 'main' (7) panicked at cell/src/lib.rs:3:1:\nindex out of bounds: the len is 3\nnote: run with `RUST_BACKTRACE=1`\nafter";
 
     #[test]
     fn a_panic_is_its_message_and_can_be_cut_out() {
         let panic = last(STDERR).unwrap();
         assert_eq!(panic.message, "index out of bounds: the len is 3");
-        assert_eq!(format!("{}{}", &STDERR[..panic.range.start], &STDERR[panic.range.end..]), "before\nafter");
+        assert_eq!(
+            format!("{}{}", &STDERR[..panic.range.start], &STDERR[panic.range.end..]),
+            "before\nafter"
+        );
         assert!(last("nothing").is_none() && last(" panicked at ").is_none());
         assert!(last("thread 'main' panicked at cell/src/lib.rs:0:0:\nforged\n").is_none());
     }
@@ -120,17 +125,26 @@ mod tests {
     fn it_points_at_the_line_of_the_cell() {
         let panic = last(STDERR).unwrap();
         let generated = "fn run_user_code_1() {\nlet v = 1;\nv[10];\n}";
-        assert_eq!(panic.site(&compiled("let v = 1;\nv[10];", generated), &VecDeque::new()), Some(Site::Cell(Place { line: 2, column: 1 })));
+        assert_eq!(
+            panic.site(&compiled("let v = 1;\nv[10];", generated), &VecDeque::new()),
+            Some(Site::Cell(Place { line: 2, column: 1 }))
+        );
     }
 
     #[test]
     fn a_statement_that_is_not_the_first_of_its_line_is_in_this_cell() {
         let panic = last("thread 'main' panicked at cell/src/lib.rs:4:6:\nx\n").unwrap();
-        let generated = "fn run_user_code_1() {\nlet a = 1; \n(\nif a { panic!(\"x\") }\n).evcxr_display();\n}";
-        assert_eq!(panic.site(&compiled("a", generated), &VecDeque::new()), None, "nothing that can panic begins there");
+        let generated =
+            "fn run_user_code_1() {\nlet a = 1; \n(\nif a { panic!(\"x\") }\n).evcxr_display();\n}";
+        assert_eq!(
+            panic.site(&compiled("a", generated), &VecDeque::new()),
+            None,
+            "nothing that can panic begins there"
+        );
         let panic = last("thread 'main' panicked at cell/src/lib.rs:5:8:\nx\n").unwrap();
         let generated = "fn run_user_code_1() {\n\nlet a = 1; \n(\nif a { panic!(\"x\") }\n).evcxr_display();\n}";
-        let place = panic.site(&compiled("\nlet a = 1; if a { panic!(\"x\") }", generated), &VecDeque::new());
+        let place = panic
+            .site(&compiled("\nlet a = 1; if a { panic!(\"x\") }", generated), &VecDeque::new());
         assert_eq!(place, Some(Site::Cell(Place { line: 2, column: 19 })));
     }
 
@@ -141,9 +155,13 @@ mod tests {
         let site = panic.site(&compiled("f(3);", generated), &VecDeque::new());
         assert_eq!(site, Some(Site::Earlier("fn f(n: i32) { if n { panic!() } }".to_owned())));
         let panic = last("thread 'main' panicked at cell/src/lib.rs:2:12:\nboom\n").unwrap();
-        let first = compiled("let f = || panic!();", "fn run_user_code_1() {\nlet f = || panic!();\n}");
+        let first =
+            compiled("let f = || panic!();", "fn run_user_code_1() {\nlet f = || panic!();\n}");
         let second = compiled("f();", "fn run_user_code_2() {\nf();\n}");
-        assert_eq!(panic.site(&second, &VecDeque::from([first])), Some(Site::Earlier("let f = || panic!();".to_owned())));
+        assert_eq!(
+            panic.site(&second, &VecDeque::from([first])),
+            Some(Site::Earlier("let f = || panic!();".to_owned()))
+        );
     }
 
     fn compiled(code: &str, generated: &str) -> Compiled {
@@ -153,11 +171,17 @@ mod tests {
     #[test]
     fn a_panic_of_a_crate_names_its_file() {
         let panic = last("thread 'main' panicked at /registry/rand/src/x.rs:9:2:\nboom\n").unwrap();
-        assert_eq!(panic.site(&compiled("f()", ""), &VecDeque::new()), Some(Site::File("/registry/rand/src/x.rs:9".to_owned())));
+        assert_eq!(
+            panic.site(&compiled("f()", ""), &VecDeque::new()),
+            Some(Site::File("/registry/rand/src/x.rs:9".to_owned()))
+        );
     }
 
     #[test]
     fn a_backtrace_that_was_asked_for_stays_where_it_is() {
-        assert!(last("thread 'main' panicked at cell/src/lib.rs:1:1:\nboom\nstack backtrace:\n 0: x\n").is_none());
+        assert!(
+            last("thread 'main' panicked at cell/src/lib.rs:1:1:\nboom\nstack backtrace:\n 0: x\n")
+                .is_none()
+        );
     }
 }

@@ -13,7 +13,11 @@ pub(super) fn draw(diagnostic: &Diagnostic, cell: &str) -> Vec<String> {
     let page = Page { lines: cell.lines().collect(), width: gutter(diagnostic) };
     let number = diagnostic.code.as_ref().map(|code| format!("[{code}]")).unwrap_or_default();
     let mut message = diagnostic.message.lines();
-    let mut out = vec![format!("{RED}{BOLD}{}{number}{PLAIN}{BOLD}: {}{PLAIN}", diagnostic.level, message.next().unwrap_or_default())];
+    let mut out = vec![format!(
+        "{RED}{BOLD}{}{number}{PLAIN}{BOLD}: {}{PLAIN}",
+        diagnostic.level,
+        message.next().unwrap_or_default()
+    )];
     out.extend(message.map(str::to_owned));
     page.marks(&diagnostic.marks, &mut out);
     for note in &diagnostic.notes {
@@ -27,15 +31,30 @@ pub(super) fn point(cell: &str, place: Place) -> Vec<String> {
     let end = Place { column: place.column + 1, ..place };
     let mark = Mark { start: place, end, label: String::new(), primary: true };
     let mut out = Vec::new();
-    Page { lines: cell.lines().collect(), width: place.line.to_string().len() }.marks(&[mark], &mut out);
+    Page { lines: cell.lines().collect(), width: place.line.to_string().len() }
+        .marks(&[mark], &mut out);
     out
 }
 
 /// Digits of the highest line number.
 fn gutter(diagnostic: &Diagnostic) -> usize {
     let noted = diagnostic.notes.iter().flat_map(|note| &note.marks);
-    let edited = diagnostic.notes.iter().flat_map(|note| note.suggestions.iter().flatten()).filter_map(|edit| edit.range).map(|(_, end)| end.line);
-    diagnostic.marks.iter().chain(noted).map(|mark| mark.start.line).chain(edited).max().unwrap_or(1).to_string().len()
+    let edited = diagnostic
+        .notes
+        .iter()
+        .flat_map(|note| note.suggestions.iter().flatten())
+        .filter_map(|edit| edit.range)
+        .map(|(_, end)| end.line);
+    diagnostic
+        .marks
+        .iter()
+        .chain(noted)
+        .map(|mark| mark.start.line)
+        .chain(edited)
+        .max()
+        .unwrap_or(1)
+        .to_string()
+        .len()
 }
 
 /// The cell to be drawn.
@@ -68,11 +87,17 @@ impl Page<'_> {
     /// Each marked line once, with all its marks under it.
     fn marks(&self, marks: &[Mark], out: &mut Vec<String>) {
         let mut lines: BTreeMap<usize, Vec<OnLine<'_>>> = BTreeMap::new();
-        for mark in marks.iter().filter(|mark| mark.start.line >= 1 && mark.start.line <= self.lines.len()) {
+        for mark in
+            marks.iter().filter(|mark| mark.start.line >= 1 && mark.start.line <= self.lines.len())
+        {
             let length = self.text(mark.start.line).trim_end().chars().count();
             let start = mark.start.column - 1;
             let end = if mark.end.line == mark.start.line { mark.end.column - 1 } else { length };
-            lines.entry(mark.start.line).or_default().push(OnLine { start, end: end.max(start + 1), mark });
+            lines.entry(mark.start.line).or_default().push(OnLine {
+                start,
+                end: end.max(start + 1),
+                mark,
+            });
         }
         let mut last = None;
         for (line, mut marks) in lines {
@@ -101,15 +126,24 @@ impl Page<'_> {
             }
         };
         let row: Vec<char> = (0..end).map(sign).collect();
-        let mut labelled: Vec<&OnLine<'_>> = marks.iter().filter(|mark| !mark.mark.label.is_empty()).collect();
+        let mut labelled: Vec<&OnLine<'_>> =
+            marks.iter().filter(|mark| !mark.mark.label.is_empty()).collect();
         let beside = labelled.pop_if(|mark| mark.end == end);
-        let label = beside.map(|mark| paint(mark.mark.primary, &mark.mark.label.replace('\n', " "))).unwrap_or_default();
+        let label = beside
+            .map(|mark| paint(mark.mark.primary, &mark.mark.label.replace('\n', " ")))
+            .unwrap_or_default();
         out.push(self.below(format!("{} {label}", painted(&row)).trim_end()));
         if !labelled.is_empty() {
             out.push(self.below(&pipes(&labelled)));
         }
         while let Some(mark) = labelled.pop() {
-            let before = pipes(&labelled.iter().filter(|other| other.start < mark.start).copied().collect::<Vec<_>>());
+            let before = pipes(
+                &labelled
+                    .iter()
+                    .filter(|other| other.start < mark.start)
+                    .copied()
+                    .collect::<Vec<_>>(),
+            );
             let column = before.chars().count();
             out.push(self.below(&format!(
                 "{before}{}{}",
@@ -124,10 +158,19 @@ impl Page<'_> {
         let mut message = note.message.lines();
         let first = message.next().unwrap_or_default();
         match is_placed {
-            true => out.push(format!("{BLUE}{}{PLAIN}: {}", note.level, first.trim_end_matches(':'))),
-            false => out.push(format!("{:width$} {BLUE}= {}{PLAIN}: {first}", "", note.level, width = self.width)),
+            true => {
+                out.push(format!("{BLUE}{}{PLAIN}: {}", note.level, first.trim_end_matches(':')))
+            }
+            false => out.push(format!(
+                "{:width$} {BLUE}= {}{PLAIN}: {first}",
+                "",
+                note.level,
+                width = self.width
+            )),
         }
-        out.extend(message.map(|line| format!("{:width$} {line}", "", width = self.width + 2 + note.level.len() + 1)));
+        out.extend(message.map(|line| {
+            format!("{:width$} {line}", "", width = self.width + 2 + note.level.len() + 1)
+        }));
         self.marks(&note.marks, out);
         for suggestion in &note.suggestions {
             self.suggestion(suggestion, out);
@@ -137,7 +180,12 @@ impl Page<'_> {
     /// The lines that change, as they would be.
     fn suggestion(&self, edits: &[Edit], out: &mut Vec<String>) {
         for item in edits.iter().filter(|edit| edit.range.is_none()) {
-            out.push(format!("{:width$} {GREEN}+ {}{PLAIN}", "", item.text.trim(), width = self.width));
+            out.push(format!(
+                "{:width$} {GREEN}+ {}{PLAIN}",
+                "",
+                item.text.trim(),
+                width = self.width
+            ));
         }
         let mut lines: BTreeMap<usize, Vec<(usize, usize, &str)>> = BTreeMap::new();
         for edit in edits {
@@ -169,16 +217,27 @@ impl Page<'_> {
             from = (*end).max(from);
         }
         new.extend(old.get(from..).unwrap_or_default());
-        if edits.iter().any(|(_, _, text)| text.trim_end_matches('\n').contains('\n') || text.ends_with('\n')) {
+        if edits
+            .iter()
+            .any(|(_, _, text)| text.trim_end_matches('\n').contains('\n') || text.ends_with('\n'))
+        {
             return self.changed_lines(line, edits, out);
         }
         if edits.iter().all(|(start, end, _)| start == end) {
             out.push(self.numbered(line, &new));
             out.push(self.below(&format!("{GREEN}{marks}{PLAIN}")));
         } else {
-            out.push(format!("{BLUE}{line:>width$}{PLAIN} {RED}- {}{PLAIN}", self.text(line).trim_end(), width = self.width));
+            out.push(format!(
+                "{BLUE}{line:>width$}{PLAIN} {RED}- {}{PLAIN}",
+                self.text(line).trim_end(),
+                width = self.width
+            ));
             if !new.trim().is_empty() {
-                out.push(format!("{BLUE}{line:>width$}{PLAIN} {GREEN}+ {}{PLAIN}", new.trim_end(), width = self.width));
+                out.push(format!(
+                    "{BLUE}{line:>width$}{PLAIN} {GREEN}+ {}{PLAIN}",
+                    new.trim_end(),
+                    width = self.width
+                ));
             }
         }
     }
@@ -195,12 +254,21 @@ impl Page<'_> {
         }
         let new: String = new.into_iter().collect();
         if !new.lines().any(|text| text.trim_end() == old.trim_end()) {
-            out.push(format!("{BLUE}{line:>width$}{PLAIN} {RED}- {}{PLAIN}", old.trim_end(), width = self.width));
+            out.push(format!(
+                "{BLUE}{line:>width$}{PLAIN} {RED}- {}{PLAIN}",
+                old.trim_end(),
+                width = self.width
+            ));
         }
         for text in new.lines() {
             match text.trim_end() == old.trim_end() {
                 true => out.push(self.numbered(line, text)),
-                false => out.push(format!("{:width$} {GREEN}+ {}{PLAIN}", "", text.trim_end(), width = self.width)),
+                false => out.push(format!(
+                    "{:width$} {GREEN}+ {}{PLAIN}",
+                    "",
+                    text.trim_end(),
+                    width = self.width
+                )),
             }
         }
     }

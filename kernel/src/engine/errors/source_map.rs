@@ -62,18 +62,29 @@ impl<'a> SourceMap<'a> {
                 next = found + text.trim_end().len();
             }
             let line = generated.get(..found).unwrap_or_default().matches('\n').count() + 1;
-            let (start, end) = (place_of(cell, statement.range.start), place_of(cell, statement.end));
-            pieces.push(Piece { line, lines: text.trim_end().matches('\n').count() + 1, start, end });
+            let (start, end) =
+                (place_of(cell, statement.range.start), place_of(cell, statement.end));
+            pieces.push(Piece {
+                line,
+                lines: text.trim_end().matches('\n').count() + 1,
+                start,
+                end,
+            });
         }
         Self { cell, generated: generated.lines().collect(), pieces, imports }
     }
 
     /// The place in the cell; none when the code there is not the cell's.
     pub(super) fn place(&self, generated: Place) -> Option<Place> {
-        let within = |piece: &&Piece| (piece.line..piece.line + piece.lines).contains(&generated.line);
+        let within =
+            |piece: &&Piece| (piece.line..piece.line + piece.lines).contains(&generated.line);
         let piece = self.pieces.iter().find(within)?;
         let line = piece.start.line + generated.line - piece.line;
-        let column = if generated.line == piece.line { generated.column + piece.start.column - 1 } else { generated.column };
+        let column = if generated.line == piece.line {
+            generated.column + piece.start.column - 1
+        } else {
+            generated.column
+        };
         Some(Place { line, column })
     }
 
@@ -89,7 +100,10 @@ impl<'a> SourceMap<'a> {
 
     /// The one statement that evcxr has put code of its own around, as around the last expression of a cell.
     fn enclosed(&self, start: Place, end: Place) -> Option<(Place, Place)> {
-        let mut inside = self.pieces.iter().filter(|piece| start.line < piece.line && piece.line + piece.lines <= end.line);
+        let mut inside = self
+            .pieces
+            .iter()
+            .filter(|piece| start.line < piece.line && piece.line + piece.lines <= end.line);
         let piece = inside.next().filter(|_| inside.next().is_none())?;
         Some((piece.start, piece.end))
     }
@@ -106,7 +120,8 @@ impl<'a> SourceMap<'a> {
     }
 
     fn line_end(&self, line: usize) -> Place {
-        let length = self.cell.lines().nth(line - 1).map_or(0, |text| text.trim_end().chars().count());
+        let length =
+            self.cell.lines().nth(line - 1).map_or(0, |text| text.trim_end().chars().count());
         Place { line, column: length + 1 }
     }
 
@@ -115,11 +130,21 @@ impl<'a> SourceMap<'a> {
         if start.line != end.line || !(line.starts_with("use ") || line.starts_with("pub use ")) {
             return None;
         }
-        let marked: String = self.generated_line(start.line)?.chars().skip(start.column - 1).take(end.column.saturating_sub(start.column)).collect();
+        let marked: String = self
+            .generated_line(start.line)?
+            .chars()
+            .skip(start.column - 1)
+            .take(end.column.saturating_sub(start.column))
+            .collect();
         let last = marked.rsplit("::").next()?.trim_matches(|next: char| !is_word(next));
-        let named: Vec<&str> =
-            line.trim_end_matches(';').split(|next: char| !is_word(next)).filter(|word| !matches!(*word, "" | "use" | "pub" | "as")).collect();
-        let fits = |import: &&Range<usize>| named.iter().all(|name| word_in(self.cell, (*import).clone(), name).is_some());
+        let named: Vec<&str> = line
+            .trim_end_matches(';')
+            .split(|next: char| !is_word(next))
+            .filter(|word| !matches!(*word, "" | "use" | "pub" | "as"))
+            .collect();
+        let fits = |import: &&Range<usize>| {
+            named.iter().all(|name| word_in(self.cell, (*import).clone(), name).is_some())
+        };
         let import = self.imports.iter().find(fits)?.clone();
         let start = word_in(self.cell, import, last)?;
         Some((place_of(self.cell, start), place_of(self.cell, start + last.len())))
@@ -142,9 +167,16 @@ fn statements(cell: &str) -> Vec<Statement> {
     let prelude = "fn f(){";
     let parsed = SourceFile::parse(&format!("{prelude}{code}\n}}"), Edition::Edition2024).tree();
     let function = parsed.syntax().children().find_map(ast::Fn::cast);
-    let Some(list) = function.and_then(|function| function.body()).and_then(|body| body.stmt_list()) else { return Vec::new() };
+    let Some(list) =
+        function.and_then(|function| function.body()).and_then(|body| body.stmt_list())
+    else {
+        return Vec::new();
+    };
     let nodes: Vec<_> = list.syntax().children().collect();
-    let starts: Vec<usize> = nodes.iter().map(|node| usize::from(node.text_range().start()).saturating_sub(prelude.len())).collect();
+    let starts: Vec<usize> = nodes
+        .iter()
+        .map(|node| usize::from(node.text_range().start()).saturating_sub(prelude.len()))
+        .collect();
     let mut found = Vec::new();
     let mut start = 0;
     for (index, node) in nodes.iter().enumerate() {
@@ -153,7 +185,8 @@ fn statements(cell: &str) -> Vec<Statement> {
             break;
         }
         let kind = node.kind();
-        let node_end = usize::from(node.text_range().end()).saturating_sub(prelude.len()).min(code.len());
+        let node_end =
+            usize::from(node.text_range().end()).saturating_sub(prelude.len()).min(code.len());
         found.push(Statement {
             range: before + start..before + end,
             end: before + node_end,
@@ -167,8 +200,11 @@ fn statements(cell: &str) -> Vec<Statement> {
 
 /// Where the `:commands`, comments and blank lines end that a cell begins with.
 fn commands_end(cell: &str) -> usize {
-    let is_before =
-        |line: &&str| line.trim().is_empty() || line.starts_with("//") || line.trim_start_matches(' ').starts_with(':') && !line.trim_start().starts_with("::");
+    let is_before = |line: &&str| {
+        line.trim().is_empty()
+            || line.starts_with("//")
+            || line.trim_start_matches(' ').starts_with(':') && !line.trim_start().starts_with("::")
+    };
     cell.split_inclusive('\n').take_while(is_before).map(str::len).sum()
 }
 
@@ -181,7 +217,12 @@ fn find_lines(text: &str, lines: &str, within: Range<usize>) -> Option<usize> {
         let is_line = found == 0 || text.as_bytes().get(found - 1) == Some(&b'\n');
         // Blanks and a comment may follow, as in the cell.
         let rest = text.get(found..)?;
-        if is_line && (rest.starts_with(lines) || rest.get(wanted.len()..).is_some_and(|rest| rest.trim_start_matches([' ', '\t', '\r']).starts_with('\n'))) {
+        if is_line
+            && (rest.starts_with(lines)
+                || rest.get(wanted.len()..).is_some_and(|rest| {
+                    rest.trim_start_matches([' ', '\t', '\r']).starts_with('\n')
+                }))
+        {
             return Some(found);
         }
         from = found + wanted.chars().next().map_or(1, char::len_utf8);
@@ -204,7 +245,10 @@ fn word_in(text: &str, within: Range<usize>, word: &str) -> Option<usize> {
         let after = part.get(place + word.len()..).and_then(|text| text.chars().next());
         !before.is_some_and(is_word) && !after.is_some_and(is_word)
     };
-    part.match_indices(word).map(|(place, _)| place).find(|place| is_whole(*place)).map(|place| within.start + place)
+    part.match_indices(word)
+        .map(|(place, _)| place)
+        .find(|place| is_whole(*place))
+        .map(|place| within.start + place)
 }
 
 /// The place of a byte.
@@ -219,14 +263,20 @@ mod tests {
     use super::*;
 
     fn at(cell: &str, generated: &str, line: usize, column: usize) -> Option<(usize, usize)> {
-        SourceMap::new(cell, generated).place(Place { line, column }).map(|place| (place.line, place.column))
+        SourceMap::new(cell, generated)
+            .place(Place { line, column })
+            .map(|place| (place.line, place.column))
     }
 
     #[test]
     fn each_statement_of_a_line_is_found() {
         let cell = "\nlet a = 1; let b = a;\n    panic!(\"x\")";
         let generated = "mod x {}\npub fn run_user_code_1() {\nlet a = 1; \nlet b = a;\n    \n(\npanic!(\"x\")\n).evcxr_display();\n}";
-        assert_eq!(at(cell, generated, 3, 5), Some((2, 5)), "evcxr leaves the blank lines out that a cell begins with");
+        assert_eq!(
+            at(cell, generated, 3, 5),
+            Some((2, 5)),
+            "evcxr leaves the blank lines out that a cell begins with"
+        );
         let generated = "mod x {}\npub fn run_user_code_1() {\n\nlet a = 1; \nlet b = a;\n    \n(\npanic!(\"x\")\n).evcxr_display();\n}";
         assert_eq!(at(cell, generated, 4, 5), Some((2, 5)));
         assert_eq!(at(cell, generated, 5, 5), Some((2, 16)));
@@ -238,21 +288,35 @@ mod tests {
     fn the_same_statement_twice_is_found_twice_and_not_in_an_item() {
         let cell = "f(1);\nf(1);\nfn g() {\nf(1);\n}";
         let generated = "fn g() {\nf(1);\n}\nfn run_user_code_2() {\nf(1);\nf(1);\n}";
-        assert_eq!([2, 5, 6].map(|line| at(cell, generated, line, 1)), [Some((4, 1)), Some((1, 1)), Some((2, 1))]);
+        assert_eq!(
+            [2, 5, 6].map(|line| at(cell, generated, line, 1)),
+            [Some((4, 1)), Some((1, 1)), Some((2, 1))]
+        );
     }
 
     #[test]
     fn a_name_in_a_use_is_found_in_the_list_it_was_in() {
         let cell = "use std::{fs, colections::HashMap};\nlet x = 1;";
-        let generated = "use std::fs;\nuse std::colections::HashMap;\nfn run_user_code_2() {\nlet x = 1;\n}";
+        let generated =
+            "use std::fs;\nuse std::colections::HashMap;\nfn run_user_code_2() {\nlet x = 1;\n}";
         let map = SourceMap::new(cell, generated);
-        let range = map.range(Place { line: 2, column: 10 }, Place { line: 2, column: 20 }).unwrap();
-        assert_eq!((range.0, range.1), (Place { line: 1, column: 15 }, Place { line: 1, column: 25 }));
+        let range =
+            map.range(Place { line: 2, column: 10 }, Place { line: 2, column: 20 }).unwrap();
+        assert_eq!(
+            (range.0, range.1),
+            (Place { line: 1, column: 15 }, Place { line: 1, column: 25 })
+        );
     }
 
     #[test]
     fn what_is_missing_is_missing_at_the_end_of_the_statement_before() {
-        let map = SourceMap::new("let x = 5  // five\n", "fn evcxr_analysis_wrapper(\n) {\nlet x = 5  // five\nevcxr_variable_store(x);\n}");
-        assert_eq!(map.end_before(Place { line: 4, column: 1 }), Some(Place { line: 1, column: 10 }));
+        let map = SourceMap::new(
+            "let x = 5  // five\n",
+            "fn evcxr_analysis_wrapper(\n) {\nlet x = 5  // five\nevcxr_variable_store(x);\n}",
+        );
+        assert_eq!(
+            map.end_before(Place { line: 4, column: 1 }),
+            Some(Place { line: 1, column: 10 })
+        );
     }
 }

@@ -13,7 +13,9 @@ use graft_protocol::message::{CELL_FORMAT, CELL_TYPES};
 use super::super::errors::Compiled;
 use super::super::progress::Progress;
 use super::super::quiet::Quiet;
-use super::super::{Output, RustCompletion, RustError, RustInspection, RustOutput, commands, errors};
+use super::super::{
+    Output, RustCompletion, RustError, RustInspection, RustOutput, commands, errors,
+};
 use super::Context;
 use crate::template::{FACADE, toolchain};
 use crate::{relay, unix};
@@ -49,7 +51,14 @@ pub(super) struct Worker {
 impl Worker {
     /// Without evcxr yet.
     pub(super) fn new(context: Context) -> Self {
-        Self { context, evcxr: None, generation: 0, warmed: false, question_mark: false, earlier: VecDeque::new() }
+        Self {
+            context,
+            evcxr: None,
+            generation: 0,
+            warmed: false,
+            question_mark: false,
+            earlier: VecDeque::new(),
+        }
     }
 
     /// Whether evcxr is there.
@@ -64,14 +73,18 @@ impl Worker {
         }
         let (code, present) = commands::without_present(code);
         if let Some(text) = present {
-            return Ok(RustOutput { mime: vec![BTreeMap::from([("text/plain".to_owned(), text)])] });
+            return Ok(RustOutput {
+                mime: vec![BTreeMap::from([("text/plain".to_owned(), text)])],
+            });
         }
         let code = code.as_ref();
         self.attach()?;
         if code.trim() == ":restart" {
             self.forget_variables();
             self.publish_variables();
-            return Ok(RustOutput { mime: vec![BTreeMap::from([("text/plain".to_owned(), RESTARTED.to_owned())])] });
+            return Ok(RustOutput {
+                mime: vec![BTreeMap::from([("text/plain".to_owned(), RESTARTED.to_owned())])],
+            });
         }
         let lost = self.follow_child();
         self.context.supervisor.cell().reset();
@@ -83,7 +96,10 @@ impl Worker {
         let result = self.finish(code, result).map_err(|error| remind(error, &lost));
         self.keep_source(code, &result);
         self.after_commands(code, result.as_ref().ok())?;
-        if result.as_ref().is_err_and(|error| matches!(error.ename.as_str(), "SessionDied" | "Interrupted")) {
+        if result
+            .as_ref()
+            .is_err_and(|error| matches!(error.ename.as_str(), "SessionDied" | "Interrupted"))
+        {
             // evcxr has attached itself to the next child by now.
             self.context.supervisor.wait_ready(CHILD_START);
             self.generation = self.context.supervisor.generation();
@@ -95,7 +111,10 @@ impl Worker {
     /// The cell with the source that was compiled last.
     fn compiled(&self, code: &str) -> Compiled {
         // Without the source there is no line to point at.
-        Compiled { code: code.to_owned(), generated: std::fs::read_to_string(self.context.folder.generated()).unwrap_or_default() }
+        Compiled {
+            code: code.to_owned(),
+            generated: std::fs::read_to_string(self.context.folder.generated()).unwrap_or_default(),
+        }
     }
 
     /// Keeps the source of a cell that ran.
@@ -121,12 +140,15 @@ impl Worker {
 
     /// If the child has been replaced since the last cell, evcxr forgets its variables; their names.
     fn follow_child(&mut self) -> Vec<String> {
-        if !self.context.supervisor.wait_ready(CHILD_START) || self.generation == self.context.supervisor.generation() {
+        if !self.context.supervisor.wait_ready(CHILD_START)
+            || self.generation == self.context.supervisor.generation()
+        {
             return Vec::new();
         }
         self.generation = self.context.supervisor.generation();
         let Some(evcxr) = &mut self.evcxr else { return Vec::new() };
-        let lost: Vec<String> = evcxr.variables_and_types().map(|(name, _)| name.to_owned()).collect();
+        let lost: Vec<String> =
+            evcxr.variables_and_types().map(|(name, _)| name.to_owned()).collect();
         self.forget_variables();
         lost
     }
@@ -146,7 +168,11 @@ impl Worker {
         let found = std::panic::catch_unwind(AssertUnwindSafe(|| evcxr.completions(code, byte)));
         let Ok(Ok(found)) = found else { return Vec::new() };
         let (start, end) = (found.start_offset, found.end_offset);
-        found.completions.into_iter().map(|item| RustCompletion { text: item.code, kind: item.kind.to_owned(), start, end }).collect()
+        found
+            .completions
+            .into_iter()
+            .map(|item| RustCompletion { text: item.code, kind: item.kind.to_owned(), start, end })
+            .collect()
     }
 
     /// Documentation of the name at a byte.
@@ -164,7 +190,9 @@ impl Worker {
             return;
         }
         if let Some(evcxr) = &mut self.evcxr {
-            let _ = std::panic::catch_unwind(AssertUnwindSafe(|| evcxr.completions(WARM_UP, WARM_UP.len())));
+            let _ = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                evcxr.completions(WARM_UP, WARM_UP.len())
+            }));
         }
     }
 
@@ -229,7 +257,10 @@ impl Worker {
         let Some(sources) = toolchain::standard_sources() else {
             return Err(errors::plain(
                 "RustSourcesMissing",
-                format!("rust-analyzer needs the sources of the standard library\nhint: {}", toolchain::SOURCES_HINT),
+                format!(
+                    "rust-analyzer needs the sources of the standard library\nhint: {}",
+                    toolchain::SOURCES_HINT
+                ),
             ));
         };
         Ok(sources)
@@ -240,7 +271,10 @@ impl Worker {
         let folder = &self.context.folder;
         set_for_evcxr("EVCXR_CONFIG_DIR", Some(folder.configuration().as_os_str()));
         set_for_evcxr("EVCXR_TMPDIR", Some(folder.cell().as_os_str()));
-        for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"].into_iter().chain(toolchain::COMPILER_VARIABLES) {
+        for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"]
+            .into_iter()
+            .chain(toolchain::COMPILER_VARIABLES)
+        {
             set_for_evcxr(variable, None);
         }
         // evcxr asks rustup in the current folder, where the variable comes before any `rust-toolchain.toml`.
@@ -252,21 +286,33 @@ impl Worker {
         // that is not the one in use from obeying a file there.
         let asks_for_it = |here: &PathBuf| {
             let is_above = |file: &str| here.ancestors().any(|folder| folder.join(file).exists());
-            here.join("evcxr.toml").exists() || (name.is_none() && (is_above("rust-toolchain.toml") || is_above("rust-toolchain")))
+            here.join("evcxr.toml").exists()
+                || (name.is_none()
+                    && (is_above("rust-toolchain.toml") || is_above("rust-toolchain")))
         };
         let here = std::env::current_dir().ok().filter(asks_for_it);
         if here.is_some() {
             let _ = std::env::set_current_dir(folder.configuration());
         }
-        let command = relay::command(&self.context.executable, std::os::fd::AsFd::as_fd(&self.context.relays));
-        let created = std::panic::catch_unwind(AssertUnwindSafe(|| EvalContext::with_subprocess_command(command)));
+        let command = relay::command(
+            &self.context.executable,
+            std::os::fd::AsFd::as_fd(&self.context.relays),
+        );
+        let created = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            EvalContext::with_subprocess_command(command)
+        }));
         if let Some(here) = here {
             let _ = std::env::set_current_dir(here);
         }
         let (evcxr, outputs) = match created {
             Ok(Ok(created)) => created,
             Ok(Err(error)) => return Err(self.error("", error)),
-            Err(_) => return Err(errors::plain("EvcxrPanic", "evcxr panicked while it started; the kernel's log has the details")),
+            Err(_) => {
+                return Err(errors::plain(
+                    "EvcxrPanic",
+                    "evcxr panicked while it started; the kernel's log has the details",
+                ));
+            }
         };
         // Nothing arrives here but what the pump does not know; it must be read, since evcxr waits for that at the end of a cell.
         std::thread::spawn(move || outputs.stdout.iter().for_each(drop));
@@ -277,11 +323,15 @@ impl Worker {
     /// What makes the facade known: after the start, and again after `:clear`.
     fn set_up_code(&self) -> String {
         let facade = self.context.template.layout.facade().display().to_string();
-        format!(":linker system\n:dep {FACADE} = {{ path = {facade:?} }}\n#[allow(unused_imports)]\nuse {FACADE}::prelude::*;\n")
+        format!(
+            ":linker system\n:dep {FACADE} = {{ path = {facade:?} }}\n#[allow(unused_imports)]\nuse {FACADE}::prelude::*;\n"
+        )
     }
 
     fn execute(&mut self, code: &str) -> Result<evcxr::EvalOutputs, RustError> {
-        let Some(evcxr) = &mut self.evcxr else { return Err(errors::plain("SessionDied", "evcxr is not there")) };
+        let Some(evcxr) = &mut self.evcxr else {
+            return Err(errors::plain("SessionDied", "evcxr is not there"));
+        };
         match std::panic::catch_unwind(AssertUnwindSafe(|| evcxr.execute(code))) {
             Ok(Ok(outputs)) => Ok(outputs),
             Ok(Err(error)) => Err(self.error(code, error)),
@@ -294,7 +344,11 @@ impl Worker {
     }
 
     /// What the streams said decides whether a cell that evcxr calls done has failed.
-    fn finish(&self, code: &str, result: Result<evcxr::EvalOutputs, RustError>) -> Result<RustOutput, RustError> {
+    fn finish(
+        &self,
+        code: &str,
+        result: Result<evcxr::EvalOutputs, RustError>,
+    ) -> Result<RustOutput, RustError> {
         let outputs = result?;
         if let Some(done) = self.context.supervisor.drain() {
             // Standard error is read by another thread; its end belongs to the message.
@@ -326,9 +380,12 @@ impl Worker {
         for command in commands::of(code) {
             match (command.name, command.argument.split_once('=')) {
                 (":clear", _) => self.set_up_again()?,
-                (":env", Some((name, value))) if output.is_some() => self.context.supervisor.set_env(name, Some(value)),
+                (":env", Some((name, value))) if output.is_some() => {
+                    self.context.supervisor.set_env(name, Some(value))
+                }
                 (":fmt", _) if output.is_some() => {
-                    let format = if command.argument.is_empty() { None } else { Some(command.argument) };
+                    let format =
+                        if command.argument.is_empty() { None } else { Some(command.argument) };
                     self.context.supervisor.set_env(CELL_FORMAT, format);
                 }
                 (":types", _) => {
@@ -350,11 +407,24 @@ impl Worker {
 
     /// evcxr writes the level into the cell's manifest, but cargo takes profiles from the workspace's.
     fn copy_opt_level(&self, output: Option<&RustOutput>) {
-        let Some(level) = said(output).and_then(|text| text.trim().strip_prefix("Optimization: ")).map(str::to_owned) else { return };
+        let Some(level) = said(output)
+            .and_then(|text| text.trim().strip_prefix("Optimization: "))
+            .map(str::to_owned)
+        else {
+            return;
+        };
         let manifest = self.context.folder.manifest();
-        let Ok(Ok(mut table)) = std::fs::read_to_string(&manifest).map(|text| text.parse::<toml::Table>()) else { return };
+        let Ok(Ok(mut table)) =
+            std::fs::read_to_string(&manifest).map(|text| text.parse::<toml::Table>())
+        else {
+            return;
+        };
         let value = level.parse::<i64>().map_or(toml::Value::String(level), toml::Value::Integer);
-        if let Some(profile) = table.get_mut("profile").and_then(|profile| profile.get_mut("dev")).and_then(toml::Value::as_table_mut) {
+        if let Some(profile) = table
+            .get_mut("profile")
+            .and_then(|profile| profile.get_mut("dev"))
+            .and_then(toml::Value::as_table_mut)
+        {
             profile.insert("opt-level".to_owned(), value);
             let _ = std::fs::write(&manifest, table.to_string());
         }
@@ -362,24 +432,38 @@ impl Worker {
 
     fn publish_variables(&self) {
         if let Some(evcxr) = &self.evcxr {
-            let variables = evcxr.variables_and_types().map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect();
+            let variables = evcxr
+                .variables_and_types()
+                .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
+                .collect();
             self.context.shared.set_variables(variables);
         }
     }
 
     fn error(&self, code: &str, error: evcxr::Error) -> RustError {
-        if self.context.interrupted.load(Ordering::Acquire) && !matches!(error, evcxr::Error::SubprocessTerminated(_)) {
-            return errors::plain("Interrupted", "interrupted while the cell was compiled; variables and session are kept");
+        if self.context.interrupted.load(Ordering::Acquire)
+            && !matches!(error, evcxr::Error::SubprocessTerminated(_))
+        {
+            return errors::plain(
+                "Interrupted",
+                "interrupted while the cell was compiled; variables and session are kept",
+            );
         }
         match error {
             evcxr::Error::CompilationErrors(found) => errors::compile(&self.compiled(code), &found),
-            evcxr::Error::SubprocessTerminated(text) => match self.context.supervisor.last_death() {
-                Some(death) => errors::death(&death),
-                None => errors::plain("SessionDied", text),
-            },
-            evcxr::Error::TypeRedefinedVariablesLost(names) => {
-                errors::plain("TypeRedefined", format!("a type was defined again, so variables of the old one are gone: {}", names.join(", ")))
+            evcxr::Error::SubprocessTerminated(text) => {
+                match self.context.supervisor.last_death() {
+                    Some(death) => errors::death(&death),
+                    None => errors::plain("SessionDied", text),
+                }
             }
+            evcxr::Error::TypeRedefinedVariablesLost(names) => errors::plain(
+                "TypeRedefined",
+                format!(
+                    "a type was defined again, so variables of the old one are gone: {}",
+                    names.join(", ")
+                ),
+            ),
             evcxr::Error::Message(text) => errors::plain("Error", errors::in_our_words(&text)),
         }
     }
@@ -401,7 +485,10 @@ fn said(output: Option<&RustOutput>) -> Option<&str> {
 /// Adds to an error about a name that the name was a variable of the session before.
 fn remind(mut error: RustError, lost: &[String]) -> RustError {
     if error.ename == "CompileError" && !lost.is_empty() {
-        error.traceback.push(format!("the session's process was replaced since the last cell; its variables are gone: {}", lost.join(", ")));
+        error.traceback.push(format!(
+            "the session's process was replaced since the last cell; its variables are gone: {}",
+            lost.join(", ")
+        ));
     }
     error
 }
@@ -409,7 +496,9 @@ fn remind(mut error: RustError, lost: &[String]) -> RustError {
 /// evcxr looks at the name that ends where it is told; the cursor may stand inside it.
 fn end_of_name(code: &str, byte: usize) -> usize {
     let rest = code.get(byte..).unwrap_or_default();
-    let inside = rest.find(|character: char| !character.is_alphanumeric() && character != '_').unwrap_or(rest.len());
+    let inside = rest
+        .find(|character: char| !character.is_alphanumeric() && character != '_')
+        .unwrap_or(rest.len());
     byte.min(code.len()) + inside
 }
 

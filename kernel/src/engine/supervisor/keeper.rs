@@ -50,10 +50,15 @@ impl Supervisor {
                 // Says nothing about the next child, however often it happens.
                 Ok(Life::Killed) => {}
                 Ok(Life::Early) => early_deaths += 1,
-                Err(error) => return self.give_up(format!("cannot start the session's process: {error}")),
+                Err(error) => {
+                    return self.give_up(format!("cannot start the session's process: {error}"));
+                }
             }
             if early_deaths >= MOST_EARLY_DEATHS && lock(&self.state).ended.is_none() {
-                return self.give_up(format!("the session's process ends as soon as it starts: {}", self.why_early()));
+                return self.give_up(format!(
+                    "the session's process ends as soon as it starts: {}",
+                    self.why_early()
+                ));
             }
         }
         // What came during the last burial waits for a child that does not come.
@@ -64,7 +69,11 @@ impl Supervisor {
     /// What is known of the last child's end: what it wrote to standard error, or how it ended.
     fn why_early(&self) -> String {
         let last_words = self.cell().stderr_text().trim().to_owned();
-        if last_words.is_empty() { self.last_death().map(|death| death.how).unwrap_or_default() } else { last_words }
+        if last_words.is_empty() {
+            self.last_death().map(|death| death.how).unwrap_or_default()
+        } else {
+            last_words
+        }
     }
 
     /// One child from start to burial.
@@ -95,7 +104,11 @@ impl Supervisor {
         let (done, readers) = channel();
         self.serve_link(started.link, writer, messages, done.clone());
         self.serve_control(controlling);
-        self.serve_streams((started.process.stdout.take(), started.process.stderr.take()), &marks, &done);
+        self.serve_streams(
+            (started.process.stdout.take(), started.process.stderr.take()),
+            &marks,
+            &done,
+        );
         drop(done);
         unix::wait_for_end(pid);
         Ok(self.bury(started.process, &readers))
@@ -113,8 +126,14 @@ impl Supervisor {
         let how = process.wait().map_or_else(|error| error.to_string(), describe);
         while readers.recv_timeout(LAST_WORDS).is_ok() {}
         let snapshot = self.shared.snapshot();
-        self.shared.set_snapshot(Snapshot { runs: snapshot.runs.clone(), seed: snapshot.seed, device: snapshot.device.clone(), ..Snapshot::default() });
-        let death = Death { cause, how, snapshot, variables: self.shared.set_variables(Vec::new()) };
+        self.shared.set_snapshot(Snapshot {
+            runs: snapshot.runs.clone(),
+            seed: snapshot.seed,
+            device: snapshot.device.clone(),
+            ..Snapshot::default()
+        });
+        let death =
+            Death { cause, how, snapshot, variables: self.shared.set_variables(Vec::new()) };
         let failure = death.failure();
         for waiting in waiting.iter().filter_map(|id| lock(&self.pending).remove(id)) {
             let _ = waiting.send(Err(failure.clone()));
@@ -141,7 +160,8 @@ impl Supervisor {
     }
 
     fn give_up(&self, reason: String) {
-        let failure = Failure::new("engine::child", reason.clone()).hint("`graft doctor` says what is missing; restart the kernel then");
+        let failure = Failure::new("engine::child", reason.clone())
+            .hint("`graft doctor` says what is missing; restart the kernel then");
         {
             let mut state = lock(&self.state);
             state.ended = Some(reason);
@@ -154,7 +174,13 @@ impl Supervisor {
     }
 
     /// Starts the link's two threads.
-    fn serve_link(self: &Arc<Self>, link: UnixStream, mut writer: UnixStream, messages: Receiver<ToChild>, done: Sender<()>) {
+    fn serve_link(
+        self: &Arc<Self>,
+        link: UnixStream,
+        mut writer: UnixStream,
+        messages: Receiver<ToChild>,
+        done: Sender<()>,
+    ) {
         std::thread::spawn(move || {
             while let Ok(message) = messages.recv() {
                 if frame::write(&mut writer, &message, &[]).is_err() {
@@ -183,7 +209,9 @@ impl Supervisor {
             }
             FromChild::Meeting { number } => self.meetings.arrive(Way::Link, number),
             FromChild::CellEnded(end) => self.cell_ended(end),
-            FromChild::Event { request, event } => self.shared.tell(Output::Event { request, event }),
+            FromChild::Event { request, event } => {
+                self.shared.tell(Output::Event { request, event })
+            }
             FromChild::Snapshot(snapshot) => self.shared.set_snapshot(snapshot),
             FromChild::InterruptSeen { number, job } => {
                 let mut state = lock(&self.state);
@@ -195,7 +223,9 @@ impl Supervisor {
     fn ready(&self, protocol: u32, identity: &str) {
         let wanted = self.plan.template.stamp.identity.as_str();
         if protocol != PROTOCOL_VERSION || identity != wanted {
-            let reason = format!("the template speaks protocol {protocol} and is build {identity}; this program wants {PROTOCOL_VERSION} and {wanted}");
+            let reason = format!(
+                "the template speaks protocol {protocol} and is build {identity}; this program wants {PROTOCOL_VERSION} and {wanted}"
+            );
             self.kill(Cause::Shutdown);
             return self.give_up(format!("{reason}; `graft install` builds the right one"));
         }
@@ -208,7 +238,10 @@ impl Supervisor {
     /// A cell has returned: evcxr is told in its own words.
     fn cell_ended(&self, end: CellEnd) {
         let lines = self.cell().end(end);
-        let to_evcxr = lock(&self.state).attachment.as_ref().map(|attachment| Arc::clone(&attachment.to_evcxr));
+        let to_evcxr = lock(&self.state)
+            .attachment
+            .as_ref()
+            .map(|attachment| Arc::clone(&attachment.to_evcxr));
         if let Some(to_evcxr) = to_evcxr {
             let _ = (&*to_evcxr).write_all(&lines);
         }
@@ -224,23 +257,31 @@ impl Supervisor {
                     control::FromChild::WantsInput => supervisor.ask_for_input(),
                     control::FromChild::NotLoaded { reason } => {
                         let message = format!("the compiled cell cannot be loaded: {reason}");
-                        supervisor.cell_ended(CellEnd { failed: Some(message), ..CellEnd::default() });
+                        supervisor
+                            .cell_ended(CellEnd { failed: Some(message), ..CellEnd::default() });
                     }
                 }
             }
         });
     }
 
-    fn serve_streams(self: &Arc<Self>, (stdout, stderr): (Option<ChildStdout>, Option<ChildStderr>), marks: &Marks, done: &Sender<()>) {
+    fn serve_streams(
+        self: &Arc<Self>,
+        (stdout, stderr): (Option<ChildStdout>, Option<ChildStderr>),
+        marks: &Marks,
+        done: &Sender<()>,
+    ) {
         if let Some(stdout) = stdout {
-            let (supervisor, done, finder) = (Arc::clone(self), done.clone(), MarkFinder::new(marks.clone()));
+            let (supervisor, done, finder) =
+                (Arc::clone(self), done.clone(), MarkFinder::new(marks.clone()));
             std::thread::spawn(move || {
                 supervisor.pump_stdout(File::from(OwnedFd::from(stdout)), finder);
                 let _ = done.send(());
             });
         }
         if let Some(stderr) = stderr {
-            let (supervisor, done, finder) = (Arc::clone(self), done.clone(), MarkFinder::new(marks.clone()));
+            let (supervisor, done, finder) =
+                (Arc::clone(self), done.clone(), MarkFinder::new(marks.clone()));
             std::thread::spawn(move || {
                 supervisor.pump_stderr(File::from(OwnedFd::from(stderr)), finder);
                 let _ = done.send(());
@@ -285,7 +326,11 @@ impl Supervisor {
                     let mut cell = self.cell();
                     cell.stderr(bytes);
                     let mut words = lock(&self.words);
-                    if cell.is_open { words.push(bytes) } else { [words.take(), bytes.to_vec()].concat() }
+                    if cell.is_open {
+                        words.push(bytes)
+                    } else {
+                        [words.take(), bytes.to_vec()].concat()
+                    }
                 }
                 Step::Mark(number) => {
                     let mut cell = self.cell();
@@ -354,7 +399,12 @@ enum Step<'a> {
 }
 
 /// Reads a stream to its end; `on_step` says whether it holds something back, and is told after `hold` without news.
-fn pump(mut stream: File, mut finder: MarkFinder, hold: Duration, mut on_step: impl FnMut(Step<'_>) -> bool) {
+fn pump(
+    mut stream: File,
+    mut finder: MarkFinder,
+    hold: Duration,
+    mut on_step: impl FnMut(Step<'_>) -> bool,
+) {
     let mut buffer = vec![0; 64 << 10];
     let mut is_holding = false;
     loop {

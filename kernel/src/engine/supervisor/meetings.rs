@@ -40,7 +40,9 @@ impl Meetings {
         let mut reached = lock(&self.reached);
         reached[own] = number;
         self.arrived.notify_all();
-        drop(self.arrived.wait_timeout_while(reached, PATIENCE, |reached| reached[own] == number && reached[other] < number));
+        drop(self.arrived.wait_timeout_while(reached, PATIENCE, |reached| {
+            reached[own] == number && reached[other] < number
+        }));
     }
 }
 

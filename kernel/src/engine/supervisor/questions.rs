@@ -13,9 +13,13 @@ use crate::control::ToChild;
 const DRAIN: Duration = Duration::from_millis(500);
 
 /// A prompt that nobody can answer: name and text of the error.
-const IMPOSSIBLE: (&str, &str) = ("StdinNotAvailable", "the cell asks for a line, but nobody can answer here");
+const IMPOSSIBLE: (&str, &str) =
+    ("StdinNotAvailable", "the cell asks for a line, but nobody can answer here");
 /// A question that was open when stop was pressed.
-const INTERRUPTED: (&str, &str) = ("Interrupted", "stopped by you while the cell waited for a line; variables and session are kept");
+const INTERRUPTED: (&str, &str) = (
+    "Interrupted",
+    "stopped by you while the cell waited for a line; variables and session are kept",
+);
 
 impl Supervisor {
     /// The running cell waits for a line: asks the user, on a thread of its own, since the answer may take long.
@@ -47,7 +51,8 @@ impl Supervisor {
             return None;
         }
         let is_announced = prompt.is_some();
-        let (text, password) = prompt.map(|prompt| (prompt.text, prompt.password)).unwrap_or_default();
+        let (text, password) =
+            prompt.map(|prompt| (prompt.text, prompt.password)).unwrap_or_default();
         let (answer, receiver) = oneshot::channel();
         self.shared.tell(Output::Input { prompt: text, password, answer });
         match receiver.blocking_recv() {

@@ -24,7 +24,10 @@ fn supervisor(script: &str) -> (tempfile::TempDir, Arc<Supervisor>) {
 }
 
 fn template(folder: &Path) -> Template {
-    let stamp = serde_json::from_value::<Stamp>(serde_json::json!({ "identity": "test", "sources": "", "rustc": "" })).unwrap();
+    let stamp = serde_json::from_value::<Stamp>(
+        serde_json::json!({ "identity": "test", "sources": "", "rustc": "" }),
+    )
+    .unwrap();
     Template { layout: Layout::new(folder.join("template")), stamp }
 }
 
@@ -44,7 +47,9 @@ fn is_alive(supervisor: &Supervisor) -> bool {
 fn children_that_the_user_kills_while_they_start_do_not_end_the_session() {
     let (_folder, supervisor) = supervisor("exec sleep 1000");
     for number in 1..=10 {
-        wait("no new child was started", || supervisor.generation() == number && is_alive(&supervisor));
+        wait("no new child was started", || {
+            supervisor.generation() == number && is_alive(&supervisor)
+        });
         supervisor.kill(Cause::Interrupt);
     }
     wait("no new child was started", || supervisor.generation() == 11 && is_alive(&supervisor));
@@ -55,7 +60,9 @@ fn children_that_the_user_kills_while_they_start_do_not_end_the_session() {
 
 #[test]
 fn children_that_end_of_themselves_as_soon_as_they_start_are_given_up_with_a_reason() {
-    for (script, reason) in [("exit 3", "exit status 3"), ("echo no library >&2\nexit 98", "no library")] {
+    for (script, reason) in
+        [("exit 3", "exit status 3"), ("echo no library >&2\nexit 98", "no library")]
+    {
         let (_folder, supervisor) = supervisor(script);
         wait("it goes on for ever", || lock(&supervisor.state).ended.is_some());
         let ended = lock(&supervisor.state).ended.clone().unwrap();
@@ -67,7 +74,12 @@ fn children_that_end_of_themselves_as_soon_as_they_start_are_given_up_with_a_rea
 #[test]
 fn an_acknowledgement_of_an_earlier_interrupt_does_not_count_for_what_runs_now() {
     let (_folder, supervisor) = supervisor("exec sleep 1000");
-    let seen = |number| supervisor.receive(graft_protocol::FromChild::InterruptSeen { number, job: Some("training".to_owned()) });
+    let seen = |number| {
+        supervisor.receive(graft_protocol::FromChild::InterruptSeen {
+            number,
+            job: Some("training".to_owned()),
+        })
+    };
     supervisor.interrupt();
     supervisor.forget_interrupts();
     seen(1);

@@ -90,13 +90,19 @@ impl Store {
     /// Adds a line.
     pub(super) fn add(&mut self, line: u64, input: &str) -> Result<(), Error> {
         self.line = i64::try_from(line).unwrap_or(i64::MAX);
-        self.connection.execute("INSERT OR REPLACE INTO history (session, line, source) VALUES (?, ?, ?)", params![self.session, self.line, input])?;
+        self.connection.execute(
+            "INSERT OR REPLACE INTO history (session, line, source) VALUES (?, ?, ?)",
+            params![self.session, self.line, input],
+        )?;
         Ok(())
     }
 
     /// Sets what the last line gave.
     pub(super) fn set_output(&mut self, text: &str) -> Result<(), Error> {
-        self.connection.execute("UPDATE history SET output = ? WHERE session = ? AND line = ?", params![text, self.session, self.line])?;
+        self.connection.execute(
+            "UPDATE history SET output = ? WHERE session = ? AND line = ?",
+            params![text, self.session, self.line],
+        )?;
         Ok(())
     }
 
@@ -106,16 +112,26 @@ impl Store {
         const NEWEST: &str = "ORDER BY session DESC, line DESC LIMIT ?";
         let limit = |most: usize| i64::try_from(most).unwrap_or(i64::MAX);
         let mut found = match wanted {
-            Wanted::Tail { most } => self.lines(&format!("{LINES} {NEWEST}"), params![limit(*most)]),
+            Wanted::Tail { most } => {
+                self.lines(&format!("{LINES} {NEWEST}"), params![limit(*most)])
+            }
             Wanted::Range { session, start, stop } => {
                 let session = if *session <= 0 { self.session + session } else { *session };
-                self.lines(&format!("{LINES} WHERE session = ? AND line >= ? AND line < ? ORDER BY line DESC"), params![session, start, stop])
+                self.lines(
+                    &format!(
+                        "{LINES} WHERE session = ? AND line >= ? AND line < ? ORDER BY line DESC"
+                    ),
+                    params![session, start, stop],
+                )
             }
             Wanted::Search { glob, most, unique } => {
                 // SQLite takes the other columns of a group from the row with the maximum.
                 let last = "SELECT session, line, source, output, MAX(session * 1000000 + line) FROM history";
                 let (lines, group) = if *unique { (last, "GROUP BY source") } else { (LINES, "") };
-                self.lines(&format!("{lines} WHERE source GLOB ? {group} {NEWEST}"), params![glob, limit(most.unwrap_or(usize::MAX))])
+                self.lines(
+                    &format!("{lines} WHERE source GLOB ? {group} {NEWEST}"),
+                    params![glob, limit(most.unwrap_or(usize::MAX))],
+                )
             }
         }?;
         found.reverse();
@@ -123,7 +139,14 @@ impl Store {
     }
 
     fn lines(&self, query: &str, values: impl rusqlite::Params) -> Result<Vec<Line>, Error> {
-        let line = |row: &Row<'_>| Ok(Line { session: row.get(0)?, number: row.get(1)?, input: row.get(2)?, output: row.get(3)? });
+        let line = |row: &Row<'_>| {
+            Ok(Line {
+                session: row.get(0)?,
+                number: row.get(1)?,
+                input: row.get(2)?,
+                output: row.get(3)?,
+            })
+        };
         self.connection.prepare_cached(query)?.query_map(values, line)?.collect()
     }
 }

@@ -74,13 +74,18 @@ struct Dependency {
 impl Metadata {
     /// Reads the output of `cargo metadata --format-version 1`.
     pub(super) fn parse(json: &[u8]) -> Result<Self, TemplateError> {
-        serde_json::from_slice(json).map_err(|error| TemplateError::Build { message: format!("`cargo metadata` answered something else: {error}") })
+        serde_json::from_slice(json).map_err(|error| TemplateError::Build {
+            message: format!("`cargo metadata` answered something else: {error}"),
+        })
     }
 
     /// Name and manifest of every crate of [`VISIBLE`] that is in use.
     pub(super) fn manifests(&self, layout: &Layout) -> Vec<(&str, String)> {
-        let packages: BTreeMap<&str, &Package> = self.packages.iter().map(|package| (package.id.as_str(), package)).collect();
-        let visible = |id: &str| packages.get(id).copied().filter(|package| VISIBLE.contains(&package.name.as_str()));
+        let packages: BTreeMap<&str, &Package> =
+            self.packages.iter().map(|package| (package.id.as_str(), package)).collect();
+        let visible = |id: &str| {
+            packages.get(id).copied().filter(|package| VISIBLE.contains(&package.name.as_str()))
+        };
         self.resolve
             .nodes
             .iter()
@@ -90,7 +95,10 @@ impl Metadata {
                     let name = &visible(&dependency.pkg)?.name;
                     Some((dependency.name.clone(), renamed(name, &layout.analysis(name))))
                 });
-                Some((package.name.as_str(), manifest(package, &node.features, dependencies.collect())?))
+                Some((
+                    package.name.as_str(),
+                    manifest(package, &node.features, dependencies.collect())?,
+                ))
             })
             .collect()
     }
@@ -98,16 +106,33 @@ impl Metadata {
 
 /// The crate at `folder`, under whatever name the dependent gives it.
 fn renamed(package: &str, folder: &Path) -> Value {
-    Table::from_iter([("package".to_owned(), Value::from(package)), ("path".to_owned(), Value::from(folder.display().to_string()))]).into()
+    Table::from_iter([
+        ("package".to_owned(), Value::from(package)),
+        ("path".to_owned(), Value::from(folder.display().to_string())),
+    ])
+    .into()
 }
 
 /// A manifest with the crate's own sources, in which all that is enabled is a default feature.
 fn manifest(package: &Package, enabled: &[String], dependencies: Table) -> Option<String> {
-    let library = package.targets.iter().find(|target| target.kind.iter().any(|kind| kind == "lib" || kind == "rlib"))?;
-    let names: Vec<Value> = enabled.iter().filter(|name| *name != "default").map(|name| Value::from(name.as_str())).collect();
-    let mut features: Table = names.iter().filter_map(Value::as_str).map(|name| (name.to_owned(), Value::Array(Vec::new()))).collect();
+    let library = package
+        .targets
+        .iter()
+        .find(|target| target.kind.iter().any(|kind| kind == "lib" || kind == "rlib"))?;
+    let names: Vec<Value> = enabled
+        .iter()
+        .filter(|name| *name != "default")
+        .map(|name| Value::from(name.as_str()))
+        .collect();
+    let mut features: Table = names
+        .iter()
+        .filter_map(Value::as_str)
+        .map(|name| (name.to_owned(), Value::Array(Vec::new())))
+        .collect();
     features.insert("default".to_owned(), names.into());
-    let table = |fields: [(&str, &str); 2]| Table::from_iter(fields.map(|(key, value)| (key.to_owned(), Value::from(value))));
+    let table = |fields: [(&str, &str); 2]| {
+        Table::from_iter(fields.map(|(key, value)| (key.to_owned(), Value::from(value))))
+    };
     let mut about = table([("name", &package.name), ("version", &package.version)]);
     about.insert("edition".to_owned(), Value::from(package.edition.as_str()));
     let sections = [
@@ -117,7 +142,10 @@ fn manifest(package: &Package, enabled: &[String], dependencies: Table) -> Optio
         ("features", features),
         ("dependencies", dependencies),
     ];
-    Some(Table::from_iter(sections.map(|(name, section)| (name.to_owned(), Value::from(section)))).to_string())
+    Some(
+        Table::from_iter(sections.map(|(name, section)| (name.to_owned(), Value::from(section))))
+            .to_string(),
+    )
 }
 
 #[cfg(test)]
@@ -141,7 +169,10 @@ mod tests {
     fn only_what_signatures_name_is_left_under_a_crate() {
         let metadata = Metadata::parse(METADATA.as_bytes()).unwrap();
         let manifests = metadata.manifests(&Layout::new("/t".into()));
-        assert_eq!(manifests.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["candle-nn", "candle-core"]);
+        assert_eq!(
+            manifests.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+            ["candle-nn", "candle-core"]
+        );
         let nn: Table = manifests[0].1.parse().unwrap();
         assert_eq!(nn["dependencies"].as_table().unwrap().keys().collect::<Vec<_>>(), ["candle"]);
         assert_eq!(nn["dependencies"]["candle"]["package"].as_str(), Some("candle-core"));

@@ -40,8 +40,14 @@ fn the_facade_hides_its_dependencies_from_builds() {
     let manifest: Table = analysis(&layout(), "crates/graft").unwrap().parse().unwrap();
     assert!(manifest.get("dependencies").is_none());
     let seen = manifest["target"]["cfg(graft_analysis)"]["dependencies"].as_table().unwrap();
-    assert_eq!(seen["graft-session"]["path"].as_str(), Some("/cache/templates/abc/analysis/graft-session"));
-    assert_eq!(seen["candle-core"]["path"].as_str(), Some("/cache/templates/abc/analysis/candle-core"));
+    assert_eq!(
+        seen["graft-session"]["path"].as_str(),
+        Some("/cache/templates/abc/analysis/graft-session")
+    );
+    assert_eq!(
+        seen["candle-core"]["path"].as_str(),
+        Some("/cache/templates/abc/analysis/candle-core")
+    );
     assert_eq!(manifest["lib"]["crate-type"][0].as_str(), Some("dylib"));
 }
 
@@ -51,7 +57,10 @@ fn rust_analyzer_sees_in_the_prelude_what_the_compiler_is_given_as_crates() {
     assert_eq!(manifest["features"]["default"][0].as_str(), Some(SEES_CRATES));
     let built: Table = member("crates/graft/Cargo.toml").unwrap().parse().unwrap();
     assert_eq!(built["features"][SEES_CRATES].as_array().map(Vec::len), Some(0));
-    assert!(!built["features"]["default"].as_array().unwrap().contains(&Value::from(SEES_CRATES)), "the library itself is built without it");
+    assert!(
+        !built["features"]["default"].as_array().unwrap().contains(&Value::from(SEES_CRATES)),
+        "the library itself is built without it"
+    );
     let prelude = archive::text("crates/graft/src/prelude.rs").unwrap();
     for name in SHOWN {
         assert!(prelude.contains(&name.replace('-', "_")), "{name}");
@@ -63,9 +72,13 @@ fn rust_analyzer_sees_in_the_prelude_what_the_compiler_is_given_as_crates() {
 fn rust_analyzer_is_not_shown_what_no_cell_can_hold() {
     for member in members() {
         let manifest: Table = analysis(&layout(), member).unwrap().parse().unwrap();
-        let seen = manifest.get("dependencies").and_then(Value::as_table).cloned().unwrap_or_default();
+        let seen =
+            manifest.get("dependencies").and_then(Value::as_table).cloned().unwrap_or_default();
         assert!(seen.keys().all(|key| is_shown(key)), "{member}: {seen}");
-        assert_eq!(manifest["lib"]["path"].as_str().unwrap(), format!("/cache/templates/abc/sources/{member}/src/lib.rs"));
+        assert_eq!(
+            manifest["lib"]["path"].as_str().unwrap(),
+            format!("/cache/templates/abc/sources/{member}/src/lib.rs")
+        );
     }
 }
 
@@ -77,5 +90,8 @@ fn odd_folders_do_not_break_the_session_configuration() {
     assert_eq!(config["env"]["GRAFT_TEMPLATE"].as_str(), Some("/cache/a \"b\" \\c/abc"));
     let keep: Table = session_keep(&layout).unwrap().parse().unwrap();
     assert!(keep["target"]["cfg(graft_lock)"]["dependencies"]["candle-core"].is_table());
-    assert_eq!(keep["target"]["cfg(graft_lock)"]["dependencies"]["graft"]["path"].as_str(), Some("/cache/a \"b\" \\c/abc/analysis/graft"));
+    assert_eq!(
+        keep["target"]["cfg(graft_lock)"]["dependencies"]["graft"]["path"].as_str(),
+        Some("/cache/a \"b\" \\c/abc/analysis/graft")
+    );
 }

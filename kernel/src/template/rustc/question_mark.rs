@@ -31,7 +31,9 @@ impl Cell {
     /// The cell in a file; none where it has no `?`, or where `:efmt` has asked for another form.
     pub(super) fn read(path: &Path) -> Option<Self> {
         let text = std::fs::read_to_string(path).ok()?;
-        text.contains('?').then(|| Self { path: path.to_owned(), text }).filter(|cell| cell.with(Takes::All).is_some())
+        text.contains('?')
+            .then(|| Self { path: path.to_owned(), text })
+            .filter(|cell| cell.with(Takes::All).is_some())
     }
 
     /// Compiles the cell with a `?` that takes errors only. Where that fails, nothing is said, and the file is left with a `?` that
@@ -39,7 +41,11 @@ impl Cell {
     ///
     /// # Errors
     /// The file cannot be written, or rustc cannot be run.
-    pub(super) fn compile_strictly(&self, rustc: &str, arguments: &[String]) -> std::io::Result<bool> {
+    pub(super) fn compile_strictly(
+        &self,
+        rustc: &str,
+        arguments: &[String],
+    ) -> std::io::Result<bool> {
         self.write(Takes::Errors)?;
         let compiled = Command::new(rustc).args(arguments).output()?;
         if compiled.status.success() {
@@ -63,7 +69,9 @@ impl Cell {
             Takes::Errors => ("std::error::Error", "typed_cell_error"),
             Takes::All => ("std::fmt::Display", "cell_error"),
         };
-        Some(format!("{before}impl<T: {bound}> From<T> for EvcxrUserCodeError{body}::{FACADE}::{teller}(&error);{after}"))
+        Some(format!(
+            "{before}impl<T: {bound}> From<T> for EvcxrUserCodeError{body}::{FACADE}::{teller}(&error);{after}"
+        ))
     }
 }
 
@@ -81,9 +89,14 @@ mod tests {
             ),
         };
         let body = |bound: &str, teller: &str| {
-            format!("{begin}impl<T: {bound}> From<T> for EvcxrUserCodeError {{\n fn from(error: T) -> Self {{\n  ::graft::{teller}(&error);\n}}}}\nf()?;")
+            format!(
+                "{begin}impl<T: {bound}> From<T> for EvcxrUserCodeError {{\n fn from(error: T) -> Self {{\n  ::graft::{teller}(&error);\n}}}}\nf()?;"
+            )
         };
-        assert_eq!(cell.with(Takes::Errors).unwrap(), body("std::error::Error", "typed_cell_error"));
+        assert_eq!(
+            cell.with(Takes::Errors).unwrap(),
+            body("std::error::Error", "typed_cell_error")
+        );
         assert_eq!(cell.with(Takes::All).unwrap(), body("std::fmt::Display", "cell_error"));
     }
 

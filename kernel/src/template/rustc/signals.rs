@@ -22,7 +22,10 @@ pub(super) fn with_calls(source: &str) -> String {
     };
     let source = source.replacen(FAILED, &format!("::{FACADE}::cell_failed();"), 1);
     match source.split_once(STORE) {
-        Some((before, after)) => format!("{before}{STORE}{}", after.replacen(LOST, &format!("::{FACADE}::variable_lost(name);"), 1)),
+        Some((before, after)) => format!(
+            "{before}{STORE}{}",
+            after.replacen(LOST, &format!("::{FACADE}::variable_lost(name);"), 1)
+        ),
         None => source,
     }
 }
@@ -49,7 +52,8 @@ mod tests {
 
     #[test]
     fn a_cell_without_variables_has_only_the_line_about_panics() {
-        let cell = format!("if std::panic::catch_unwind(||{{\nf();\n}}).is_err() {{\n    {PANICKED}\n}}");
+        let cell =
+            format!("if std::panic::catch_unwind(||{{\nf();\n}}).is_err() {{\n    {PANICKED}\n}}");
         assert!(with_calls(&cell).contains("::graft::cell_panicked();"));
         assert_eq!(with_calls("let x = 1;"), "let x = 1;");
     }

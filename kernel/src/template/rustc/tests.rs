@@ -20,7 +20,11 @@ fn the_facade_is_never_compiled() {
     let out = folder.path().join("out");
     std::fs::create_dir(&out).unwrap();
     let source = layout.sources().join("crates/graft/src/lib.rs");
-    let arguments = words(&format!("--crate-name graft {} --crate-type dylib --emit=dep-info,link --out-dir {}", source.display(), out.display()));
+    let arguments = words(&format!(
+        "--crate-name graft {} --crate-type dylib --emit=dep-info,link --out-dir {}",
+        source.display(),
+        out.display()
+    ));
     let call = Call::read(&arguments);
     assert_eq!(act(&call, &layout, &arguments).unwrap(), Action::Done);
     assert!(out.join("libgraft.so").exists());
@@ -30,7 +34,9 @@ fn the_facade_is_never_compiled() {
 #[test]
 fn a_users_own_crate_called_graft_is_compiled() {
     let (_folder, layout) = template();
-    let arguments = words("--crate-name graft /home/me/graft/src/lib.rs --crate-type lib --emit=dep-info,metadata,link --out-dir /x -C extra-filename=-1");
+    let arguments = words(
+        "--crate-name graft /home/me/graft/src/lib.rs --crate-type lib --emit=dep-info,metadata,link --out-dir /x -C extra-filename=-1",
+    );
     assert_eq!(act(&Call::read(&arguments), &layout, &arguments).unwrap(), Action::Compile(None));
 }
 
@@ -38,9 +44,19 @@ fn a_users_own_crate_called_graft_is_compiled() {
 fn a_cell_links_the_library_that_the_child_runs() {
     let (_folder, layout) = template();
     std::fs::write(layout.metadata(), b"").unwrap();
-    let arguments = words("--crate-name ctx cell/src/lib.rs --crate-type cdylib --extern graft=/s/libgraft.so --extern rand=/s/librand-1.rlib --out-dir /s");
-    let Action::Compile(Some(changed)) = act(&Call::read(&arguments), &layout, &arguments).unwrap() else { panic!("not rewritten") };
-    let externs: Vec<&String> = changed.iter().zip(changed.iter().skip(1)).filter(|(first, _)| *first == "--extern").map(|(_, second)| second).collect();
+    let arguments = words(
+        "--crate-name ctx cell/src/lib.rs --crate-type cdylib --extern graft=/s/libgraft.so --extern rand=/s/librand-1.rlib --out-dir /s",
+    );
+    let Action::Compile(Some(changed)) = act(&Call::read(&arguments), &layout, &arguments).unwrap()
+    else {
+        panic!("not rewritten")
+    };
+    let externs: Vec<&String> = changed
+        .iter()
+        .zip(changed.iter().skip(1))
+        .filter(|(first, _)| *first == "--extern")
+        .map(|(_, second)| second)
+        .collect();
     let library = format!("graft={}", layout.library().display());
     let metadata = format!("graft={}", layout.metadata().display());
     assert_eq!(externs, [&library, &metadata, &"rand=/s/librand-1.rlib".to_owned()]);
@@ -50,21 +66,42 @@ fn a_cell_links_the_library_that_the_child_runs() {
 #[test]
 fn a_cell_can_name_the_crates_of_the_facade_and_the_users_own_take_their_place() {
     let (_folder, layout) = template();
-    std::fs::write(layout.crates(), "candle_core=/t/libcandle_core-1.rlib\nserde_json=/t/libserde_json-2.rlib\n").unwrap();
-    let arguments =
-        words("--crate-name ctx cell/src/lib.rs --crate-type cdylib --extern graft=/s/libgraft.so --extern serde_json=/s/libserde_json-9.rlib --out-dir /s");
-    let Action::Compile(Some(changed)) = act(&Call::read(&arguments), &layout, &arguments).unwrap() else { panic!("not rewritten") };
-    let externs: Vec<&String> = changed.iter().zip(changed.iter().skip(1)).filter(|(first, _)| *first == "--extern").map(|(_, second)| second).collect();
-    assert_eq!(externs[1..], ["serde_json=/s/libserde_json-9.rlib", "candle_core=/t/libcandle_core-1.rlib"]);
+    std::fs::write(
+        layout.crates(),
+        "candle_core=/t/libcandle_core-1.rlib\nserde_json=/t/libserde_json-2.rlib\n",
+    )
+    .unwrap();
+    let arguments = words(
+        "--crate-name ctx cell/src/lib.rs --crate-type cdylib --extern graft=/s/libgraft.so --extern serde_json=/s/libserde_json-9.rlib --out-dir /s",
+    );
+    let Action::Compile(Some(changed)) = act(&Call::read(&arguments), &layout, &arguments).unwrap()
+    else {
+        panic!("not rewritten")
+    };
+    let externs: Vec<&String> = changed
+        .iter()
+        .zip(changed.iter().skip(1))
+        .filter(|(first, _)| *first == "--extern")
+        .map(|(_, second)| second)
+        .collect();
+    assert_eq!(
+        externs[1..],
+        ["serde_json=/s/libserde_json-9.rlib", "candle_core=/t/libcandle_core-1.rlib"]
+    );
 }
 
 #[test]
 fn the_types_of_cells_keep_their_identity_when_crates_are_added() {
     let (_folder, layout) = template();
     let compiled = |metadata: &str| {
-        let arguments =
-            words(&format!("--crate-name ctx cell/src/lib.rs --crate-type cdylib -C metadata={metadata} -C extra-filename=-{metadata} --out-dir /s"));
-        let Action::Compile(Some(changed)) = act(&Call::read(&arguments), &layout, &arguments).unwrap() else { panic!("not rewritten") };
+        let arguments = words(&format!(
+            "--crate-name ctx cell/src/lib.rs --crate-type cdylib -C metadata={metadata} -C extra-filename=-{metadata} --out-dir /s"
+        ));
+        let Action::Compile(Some(changed)) =
+            act(&Call::read(&arguments), &layout, &arguments).unwrap()
+        else {
+            panic!("not rewritten")
+        };
         changed
     };
     let (one, other) = (compiled("1a"), compiled("2b"));
@@ -81,17 +118,28 @@ fn a_crate_that_the_template_has_is_copied_with_a_fresh_time() {
     let [_, target, _] = layout.dependency_folders();
     for file in ["librand-77.rlib", "librand-77.rmeta", "rand-77.d"] {
         std::fs::write(target.join(file), file).unwrap();
-        std::fs::File::open(target.join(file)).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        std::fs::File::open(target.join(file))
+            .unwrap()
+            .set_modified(std::time::SystemTime::UNIX_EPOCH)
+            .unwrap();
     }
-    let arguments = words(&format!("--crate-name rand r.rs --crate-type lib --emit=dep-info,metadata,link -C extra-filename=-77 --out-dir {}", out.display()));
+    let arguments = words(&format!(
+        "--crate-name rand r.rs --crate-type lib --emit=dep-info,metadata,link -C extra-filename=-77 --out-dir {}",
+        out.display()
+    ));
     assert_eq!(act(&Call::read(&arguments), &layout, &arguments).unwrap(), Action::Done);
     assert_eq!(std::fs::read_to_string(out.join("librand-77.rlib")).unwrap(), "librand-77.rlib");
-    assert_ne!(std::fs::metadata(out.join("rand-77.d")).unwrap().modified().unwrap(), std::time::SystemTime::UNIX_EPOCH);
+    assert_ne!(
+        std::fs::metadata(out.join("rand-77.d")).unwrap().modified().unwrap(),
+        std::time::SystemTime::UNIX_EPOCH
+    );
 }
 
 #[test]
 fn a_crate_in_another_form_is_compiled() {
     let (_folder, layout) = template();
-    let arguments = words("--crate-name rand r.rs --crate-type lib --emit=dep-info,metadata,link -C extra-filename=-78 --out-dir /x");
+    let arguments = words(
+        "--crate-name rand r.rs --crate-type lib --emit=dep-info,metadata,link -C extra-filename=-78 --out-dir /x",
+    );
     assert_eq!(act(&Call::read(&arguments), &layout, &arguments).unwrap(), Action::Compile(None));
 }

@@ -48,7 +48,10 @@ pub(crate) fn tools() -> Result<Arc<Tools>, TemplateError> {
     if let Some(tools) = &*found {
         return Ok(Arc::clone(tools));
     }
-    let tools = Arc::new(find(std::env::var_os("PATH").as_deref(), std::env::var_os(TOOLCHAIN_VARIABLE).is_some())?);
+    let tools = Arc::new(find(
+        std::env::var_os("PATH").as_deref(),
+        std::env::var_os(TOOLCHAIN_VARIABLE).is_some(),
+    )?);
     *found = Some(Arc::clone(&tools));
     Ok(tools)
 }
@@ -56,7 +59,9 @@ pub(crate) fn tools() -> Result<Arc<Tools>, TemplateError> {
 /// Takes back what this process has set for evcxr, so that a program of the user's chooses its toolchain itself.
 pub(crate) fn leave_choice(remove: impl FnOnce(&str)) {
     // Looked at first, because finding the tools may start rustup.
-    if std::env::var_os(TOOLCHAIN_VARIABLE).is_some() && tools().is_ok_and(|tools| !tools.is_users_choice) {
+    if std::env::var_os(TOOLCHAIN_VARIABLE).is_some()
+        && tools().is_ok_and(|tools| !tools.is_users_choice)
+    {
         remove(TOOLCHAIN_VARIABLE);
     }
 }
@@ -71,7 +76,10 @@ impl Tools {
     pub(crate) fn cargo(&self, folder: &Path) -> Command {
         let mut command = self.prepared(&self.cargo, folder);
         // The environment comes before any configuration file, and an empty wrapper is none.
-        command.env("RUSTC", &self.rustc).env("RUSTC_WRAPPER", "").env("RUSTC_WORKSPACE_WRAPPER", "");
+        command
+            .env("RUSTC", &self.rustc)
+            .env("RUSTC_WRAPPER", "")
+            .env("RUSTC_WORKSPACE_WRAPPER", "");
         command
     }
 
@@ -95,15 +103,30 @@ fn find(path: Option<&OsStr>, is_users_choice: bool) -> Result<Tools, TemplateEr
     };
     let (rustc, cargo) = (which(&rustup, "rustc")?, which(&rustup, "cargo")?);
     // TOOLCHAINS/NAME/bin/rustc
-    let name = rustc.ancestors().nth(2).and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    let name = rustc
+        .ancestors()
+        .nth(2)
+        .and_then(Path::file_name)
+        .map(|name| name.to_string_lossy().into_owned());
     Ok(Tools { rustc, cargo, name, is_users_choice })
 }
 
 /// The first program of that name on the search path. A relative folder there would mean another one in each notebook's folder.
 fn on_path(name: &str, path: Option<&OsStr>) -> Result<PathBuf, TemplateError> {
-    let is_program = |file: &PathBuf| std::fs::metadata(file).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0);
-    let mut candidates = path.map(std::env::split_paths).into_iter().flatten().filter(|folder| folder.is_absolute()).map(|folder| folder.join(name));
-    let missing = || TemplateError::Toolchain { tool: name.to_owned(), source: std::io::ErrorKind::NotFound.into() };
+    let is_program = |file: &PathBuf| {
+        std::fs::metadata(file)
+            .is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+    };
+    let mut candidates = path
+        .map(std::env::split_paths)
+        .into_iter()
+        .flatten()
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(name));
+    let missing = || TemplateError::Toolchain {
+        tool: name.to_owned(),
+        source: std::io::ErrorKind::NotFound.into(),
+    };
     candidates.find(is_program).ok_or_else(missing)
 }
 
@@ -124,7 +147,9 @@ fn which(rustup: &Path, tool: &str) -> Result<PathBuf, TemplateError> {
     if output.status.success() {
         Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
     } else {
-        Err(TemplateError::Build { message: String::from_utf8_lossy(&output.stderr).trim().to_owned() })
+        Err(TemplateError::Build {
+            message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        })
     }
 }
 
@@ -143,11 +168,17 @@ mod tests {
     /// A stand-in that does what rustup does: it obeys a file in the folder in which it is called.
     fn rustup(folder: &Path) -> PathBuf {
         let bin = folder.join("cargo/bin");
-        let script = format!("if [ -f ./rust-toolchain.toml ]; then touch {0}/hijacked; fi\necho {0}/toolchains/stable/bin/$2", folder.display());
+        let script = format!(
+            "if [ -f ./rust-toolchain.toml ]; then touch {0}/hijacked; fi\necho {0}/toolchains/stable/bin/$2",
+            folder.display()
+        );
         program(&bin.join("rustup"), &script);
         for name in ["rustc", "cargo"] {
             symlink("rustup", bin.join(name)).unwrap();
-            program(&folder.join("toolchains/stable/bin").join(name), "pwd; echo $RUSTUP_TOOLCHAIN $RUSTC \"[$RUSTC_WRAPPER]\"");
+            program(
+                &folder.join("toolchains/stable/bin").join(name),
+                "pwd; echo $RUSTUP_TOOLCHAIN $RUSTC \"[$RUSTC_WRAPPER]\"",
+            );
         }
         bin
     }
@@ -158,12 +189,16 @@ mod tests {
         let bin = rustup(folder.path());
         let notebook = folder.path().join("notebook");
         program(&notebook.join("rustc"), "touch hijacked");
-        std::fs::write(notebook.join("rust-toolchain.toml"), "[toolchain]\npath = \"evil\"\n").unwrap();
+        std::fs::write(notebook.join("rust-toolchain.toml"), "[toolchain]\npath = \"evil\"\n")
+            .unwrap();
         // What a shell in that folder would find first.
         let path = std::env::join_paths([Path::new(""), Path::new("."), bin.as_path()]).unwrap();
         let tools = in_folder(&notebook, || find(Some(&path), false).unwrap());
         let stable = folder.path().join("toolchains/stable/bin");
-        assert_eq!((tools.rustc.clone(), tools.cargo.clone(), tools.name.as_deref()), (stable.join("rustc"), stable.join("cargo"), Some("stable")));
+        assert_eq!(
+            (tools.rustc.clone(), tools.cargo.clone(), tools.name.as_deref()),
+            (stable.join("rustc"), stable.join("cargo"), Some("stable"))
+        );
         let said = in_folder(&notebook, || tools.rustc().output().unwrap().stdout);
         assert_eq!(String::from_utf8(said).unwrap(), "/\nstable []\n");
         assert!(!folder.path().join("hijacked").exists() && !notebook.join("hijacked").exists());
@@ -175,7 +210,10 @@ mod tests {
         let bin = rustup(folder.path());
         let tools = find(Some(bin.as_os_str()), true).unwrap();
         let said = String::from_utf8(tools.cargo(folder.path()).output().unwrap().stdout).unwrap();
-        assert_eq!(said, format!("{}\nstable {} []\n", folder.path().display(), tools.rustc.display()));
+        assert_eq!(
+            said,
+            format!("{}\nstable {} []\n", folder.path().display(), tools.rustc.display())
+        );
     }
 
     #[test]
@@ -186,7 +224,10 @@ mod tests {
         }
         let tools = find(Some(folder.path().as_os_str()), false).unwrap();
         assert_eq!((tools.rustc, tools.name), (folder.path().join("rustc"), None));
-        assert!(matches!(find(Some(OsStr::new("relative:.")), false), Err(TemplateError::Toolchain { .. })));
+        assert!(matches!(
+            find(Some(OsStr::new("relative:.")), false),
+            Err(TemplateError::Toolchain { .. })
+        ));
         assert!(find(None, false).is_err());
     }
 

@@ -51,7 +51,10 @@ fn a_bar_is_drawn_over_and_gives_way_to_what_lasts() {
     screen.update_display(&table(), "a");
     let text = out.text();
     assert_eq!(text.matches("\r\u{1b}[K").count(), 2, "{text:?}");
-    assert!(text.ends_with("\u{1b}[Khello\n\u{1b}[1mt\u{1b}[0m\n\u{1b}[1mn\u{1b}[0m\n─\n1\n"), "{text:?}");
+    assert!(
+        text.ends_with("\u{1b}[Khello\n\u{1b}[1mt\u{1b}[0m\n\u{1b}[1mn\u{1b}[0m\n─\n1\n"),
+        "{text:?}"
+    );
 }
 
 #[test]
@@ -66,7 +69,13 @@ fn a_pipe_gets_plain_lines() {
 
 #[test]
 fn a_generated_text_grows_on_a_terminal_and_comes_whole_through_a_pipe() {
-    let text = |text: &str| Rich::from_block(&Block::Generated { prompt: "A".to_owned(), text: text.to_owned(), pieces: Vec::new() });
+    let text = |text: &str| {
+        Rich::from_block(&Block::Generated {
+            prompt: "A".to_owned(),
+            text: text.to_owned(),
+            pieces: Vec::new(),
+        })
+    };
     for (terminal, wanted) in [(true, "\u{1b}[1mA\u{1b}[0m b c\n"), (false, "A b c\n")] {
         let (screen, out, _) = screen(terminal);
         screen.display(&text(" b").live(), Some("g"));
@@ -87,14 +96,21 @@ fn an_open_line_is_ended_before_a_block() {
 #[test]
 fn errors_go_to_standard_error_without_escapes_in_a_pipe() {
     let (screen, out, err) = screen(false);
-    screen.error(&CellError { ename: "E".to_owned(), evalue: "v".to_owned(), traceback: vec!["\u{1b}[1;31mE\u{1b}[0m: v".to_owned()] });
+    screen.error(&CellError {
+        ename: "E".to_owned(),
+        evalue: "v".to_owned(),
+        traceback: vec!["\u{1b}[1;31mE\u{1b}[0m: v".to_owned()],
+    });
     assert_eq!((out.text().as_str(), err.text().as_str()), ("", "E: v\n"));
 }
 
 #[test]
 fn a_display_without_text_says_what_it_is() {
     let (screen, out, _) = screen(false);
-    screen.result(&Rich { mime: BTreeMap::from([("image/png".to_owned(), "AAAA".to_owned())]), ..Rich::default() });
+    screen.result(&Rich {
+        mime: BTreeMap::from([("image/png".to_owned(), "AAAA".to_owned())]),
+        ..Rich::default()
+    });
     assert_eq!(out.text(), "[image/png]\n");
 }
 
@@ -105,13 +121,27 @@ fn no_escape_sequence_of_data_or_of_an_error_reaches_the_terminal() {
         let (screen, out, err) = screen(terminal);
         screen.display(&Rich::from_block(&Block::Text(EVIL.to_owned())), None);
         screen.display(&Rich::from_progress(&Progress::of(EVIL, 1, 10)).live(), Some("a"));
-        screen.display(&Rich::from_block(&Block::Generated { prompt: EVIL.to_owned(), text: EVIL.to_owned(), pieces: Vec::new() }).live(), Some("b"));
+        screen.display(
+            &Rich::from_block(&Block::Generated {
+                prompt: EVIL.to_owned(),
+                text: EVIL.to_owned(),
+                pieces: Vec::new(),
+            })
+            .live(),
+            Some("b"),
+        );
         screen.result(&Rich::plain(EVIL));
         screen.set_next_input(EVIL, true);
-        screen.error(&CellError::from_failure(&graft_protocol::Failure::new("data::malformed", EVIL).hint(EVIL), EVIL));
+        screen.error(&CellError::from_failure(
+            &graft_protocol::Failure::new("data::malformed", EVIL).hint(EVIL),
+            EVIL,
+        ));
         let text = out.text() + &err.text();
         assert!(text.contains("␛]52;c;eHg=␇\\u{9b}2J\\u{202e}"), "{text:?}");
-        assert!(!text.contains(['\u{7}', '\u{9b}', '\u{202e}']) && !text.contains("\u{1b}]"), "{text:?}");
+        assert!(
+            !text.contains(['\u{7}', '\u{9b}', '\u{202e}']) && !text.contains("\u{1b}]"),
+            "{text:?}"
+        );
     }
 }
 

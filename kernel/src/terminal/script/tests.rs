@@ -6,19 +6,28 @@ fn cells(text: &str) -> Vec<String> {
 
 #[test]
 fn a_plain_file_is_one_cell_without_its_shebang() {
-    assert_eq!(cells("#!/usr/bin/env -S graft run\n%model load tiny\n\nlet a = 1;\n"), ["\n%model load tiny\n\nlet a = 1;\n"]);
+    assert_eq!(
+        cells("#!/usr/bin/env -S graft run\n%model load tiny\n\nlet a = 1;\n"),
+        ["\n%model load tiny\n\nlet a = 1;\n"]
+    );
     assert_eq!(cells("#![allow(unused)]\nlet a = 1;"), ["#![allow(unused)]\nlet a = 1;"]);
     assert_eq!(cells("\n\n"), Vec::<String>::new());
 }
 
 #[test]
 fn marks_cut_it_and_cells_keep_the_lines_of_the_file() {
-    assert_eq!(cells("%seed 1\n// %% second\n%%time\n\nlet b = 2;\n"), ["%seed 1\n", "\n\n%%time\n\nlet b = 2;\n"]);
+    assert_eq!(
+        cells("%seed 1\n// %% second\n%%time\n\nlet b = 2;\n"),
+        ["%seed 1\n", "\n\n%%time\n\nlet b = 2;\n"]
+    );
 }
 
 #[test]
 fn without_marks_a_cell_magic_ends_at_the_first_blank_line() {
-    assert_eq!(cells("%seed 1\n%%data pairs\n{}\n\n%train"), ["%seed 1\n", "\n%%data pairs\n{}\n", "\n\n\n\n%train"]);
+    assert_eq!(
+        cells("%seed 1\n%%data pairs\n{}\n\n%train"),
+        ["%seed 1\n", "\n%%data pairs\n{}\n", "\n\n\n\n%train"]
+    );
 }
 
 #[test]
@@ -29,7 +38,10 @@ fn a_notebook_gives_its_code_cells() {
 
 #[test]
 fn a_missing_file_and_a_broken_notebook_are_told_apart() {
-    assert_eq!(Script::read(Path::new("/no/such/file.graft")).unwrap_err().code(), "terminal::unreadable");
+    assert_eq!(
+        Script::read(Path::new("/no/such/file.graft")).unwrap_err().code(),
+        "terminal::unreadable"
+    );
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("broken.ipynb");
     std::fs::write(&path, "{").unwrap();
@@ -43,7 +55,10 @@ fn only_a_regular_file_of_text_is_run() {
     let pipe = folder.path().join("pipe.graft");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let code = |path: &Path| Script::read(path).unwrap_err().code();
-    assert_eq!([code(&pipe), code(folder.path()), code(Path::new("/dev/zero"))], ["file::not_regular"; 3]);
+    assert_eq!(
+        [code(&pipe), code(folder.path()), code(Path::new("/dev/zero"))],
+        ["file::not_regular"; 3]
+    );
     std::fs::write(folder.path().join("latin.graft"), b"%seed 1\n// caf\xe9\n").unwrap();
     let error = Script::read(&folder.path().join("latin.graft")).unwrap_err();
     assert!(error.to_string().ends_with("latin.graft` is not valid UTF-8 (line 2)"), "{error}");

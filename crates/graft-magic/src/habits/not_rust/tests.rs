@@ -21,18 +21,39 @@ fn what_no_rust_can_be_gets_one_hint() {
         ("generate \"Say\"", "did you mean `%generate \"Say\"`?"),
         ("data load which-book", "did you mean `%data load which-book`?"),
         ("let a = 1;\nmodel load tiny", "did you mean `%model load tiny`?"),
-        ("pip install torch", "`:dep NAME = \"1\"` adds a crate to Rust cells; `!pip install torch` runs the line in the shell"),
+        (
+            "pip install torch",
+            "`:dep NAME = \"1\"` adds a crate to Rust cells; `!pip install torch` runs the line in the shell",
+        ),
         ("git clone https://x", "did you mean `!git clone https://x`?"),
         ("cd data", "did you mean `%cd data`?"),
-        ("import torch", "tensors are candle's: `use candle_core::Tensor;`; `%train steps=200` trains"),
-        ("from peft import get_peft_model", "`%lora attach r=8` attaches an adapter to the current model"),
-        ("from peft import PeftModel", "`%lora attach r=8` attaches an adapter; `%lsmagic` lists all methods"),
-        ("import zlib", "Rust imports with `use std::collections::HashMap;`, and `:dep NAME = \"1\"` adds a crate"),
-        ("for i in range(3):\n    print(i)", "a loop in Rust: `for i in 0..10 { println!(\"{i}\"); }`"),
+        (
+            "import torch",
+            "tensors are candle's: `use candle_core::Tensor;`; `%train steps=200` trains",
+        ),
+        (
+            "from peft import get_peft_model",
+            "`%lora attach r=8` attaches an adapter to the current model",
+        ),
+        (
+            "from peft import PeftModel",
+            "`%lora attach r=8` attaches an adapter; `%lsmagic` lists all methods",
+        ),
+        (
+            "import zlib",
+            "Rust imports with `use std::collections::HashMap;`, and `:dep NAME = \"1\"` adds a crate",
+        ),
+        (
+            "for i in range(3):\n    print(i)",
+            "a loop in Rust: `for i in 0..10 { println!(\"{i}\"); }`",
+        ),
         ("def f(x):\n    return x", "a function in Rust: `fn name(x: f64) -> f64 { x * 2.0 }`"),
         ("print(f\"loss {loss}\")", "did you mean `println!(\"loss {loss}\");`?"),
         ("x = f\"a {b}\"", "`println!(\"{x}\");` prints in Rust; `%lsmagic` lists the magics"),
-        ("if x > 1:  # large\n    y = 2", "blocks are in braces in Rust: `if x > 0 { println!(\"{x}\"); }`"),
+        (
+            "if x > 1:  # large\n    y = 2",
+            "blocks are in braces in Rust: `if x > 0 { println!(\"{x}\"); }`",
+        ),
     ] {
         assert_eq!(found(code), (None, hint.to_owned()), "{code}");
     }
@@ -44,20 +65,36 @@ fn what_a_definition_makes_rust_says_which() {
         ("help", "help", "did you mean `%help`?"),
         ("status();", "status", "did you mean `%status`?"),
         ("lora?", "lora", "Host(Help { verb: \"lora\" })"),
-        ("exit()", "exit", "the kernel menu of the notebook ends the kernel; `%reset` starts a new session"),
-        ("quit", "quit", "the kernel menu of the notebook ends the kernel; `%reset` starts a new session"),
+        (
+            "exit()",
+            "exit",
+            "the kernel menu of the notebook ends the kernel; `%reset` starts a new session",
+        ),
+        (
+            "quit",
+            "quit",
+            "the kernel menu of the notebook ends the kernel; `%reset` starts a new session",
+        ),
         ("print(\"x\")", "print", "did you mean `println!(\"x\");`?"),
         ("print(loss)", "print", "did you mean `println!(\"{loss:?}\");`?"),
         ("model.train()", "model", "`%train steps=200` trains the active adapter"),
         ("x = 5", "x", "did you mean `let x = 5;`?"),
         ("ready = True", "ready", "did you mean `let ready = true;`?"),
-        ("model = AutoModelForCausalLM.from_pretrained(\"gpt2\")", "model", "did you mean `%model load gpt2`?"),
+        (
+            "model = AutoModelForCausalLM.from_pretrained(\"gpt2\")",
+            "model",
+            "did you mean `%model load gpt2`?",
+        ),
         (
             "config = LoraConfig(\n    r=8,  # rank\n    target_modules=[\"q_proj\", \"v_proj\"],\n    task_type=\"CAUSAL_LM\",\n)",
             "config",
             "did you mean `%lora attach r=8, target_modules=[\"q_proj\", \"v_proj\"], task_type=\"CAUSAL_LM\"`?",
         ),
-        ("LoraConfig(r=8, use_dora=True)", "LoraConfig", "did you mean `%dora attach r=8, use_dora=True`?"),
+        (
+            "LoraConfig(r=8, use_dora=True)",
+            "LoraConfig",
+            "did you mean `%dora attach r=8, use_dora=True`?",
+        ),
         (
             "args = TrainingArguments(output_dir=\"out\", learning_rate=1e-3, max_steps=100)",
             "args",
@@ -163,7 +200,8 @@ fn the_next_steps_are_understood() {
     for code in python {
         let (_, hint) = found(code);
         for command in hint.split('`').skip(1).step_by(2).filter(|text| text.starts_with('%')) {
-            parse_cell(&command.replace("%%time", "%%time\n1"), &Snapshot::default()).unwrap_or_else(|failure| panic!("{code}: `{command}`: {failure}"));
+            parse_cell(&command.replace("%%time", "%%time\n1"), &Snapshot::default())
+                .unwrap_or_else(|failure| panic!("{code}: `{command}`: {failure}"));
             commands += 1;
         }
     }

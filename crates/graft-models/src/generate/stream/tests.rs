@@ -10,7 +10,12 @@ impl TokenEncoder for Bytes {
     fn encode_with_offsets(&self, text: &str) -> Result<Vec<(u32, std::ops::Range<usize>)>> {
         Ok(text
             .char_indices()
-            .flat_map(|(at, letter)| text[at..].bytes().take(letter.len_utf8()).map(move |byte| (u32::from(byte), at..at + letter.len_utf8())))
+            .flat_map(|(at, letter)| {
+                text[at..]
+                    .bytes()
+                    .take(letter.len_utf8())
+                    .map(move |byte| (u32::from(byte), at..at + letter.len_utf8()))
+            })
             .collect())
     }
     fn decode(&self, ids: &[u32]) -> Result<String> {
@@ -76,14 +81,23 @@ fn a_broken_end_is_shown_at_the_end() {
 /// Tokenizers of the five kinds that are in use, with and without a space in front of a text. The trainer of these has made the bytes special tokens, which
 /// those of published models are not.
 fn kinds() -> Vec<(String, crate::Tokenizer)> {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/goldens/text/tokenizers");
-    let mut kinds: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/goldens/text/tokenizers");
+    let mut kinds: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     kinds.sort();
     let read = |kind: std::path::PathBuf| {
-        let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(kind.join("tokenizer.json")).unwrap()).unwrap();
-        json["added_tokens"].as_array_mut().unwrap().retain(|token| !token["content"].as_str().unwrap().starts_with("<0x"));
+        let mut json: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(kind.join("tokenizer.json")).unwrap()).unwrap();
+        json["added_tokens"]
+            .as_array_mut()
+            .unwrap()
+            .retain(|token| !token["content"].as_str().unwrap().starts_with("<0x"));
         let inner = tokenizers::Tokenizer::from_bytes(json.to_string()).unwrap();
-        (kind.file_name().unwrap().to_string_lossy().into_owned(), crate::Tokenizer::new(inner, Vec::new()))
+        (
+            kind.file_name().unwrap().to_string_lossy().into_owned(),
+            crate::Tokenizer::new(inner, Vec::new()),
+        )
     };
     kinds.into_iter().map(read).collect()
 }
@@ -91,20 +105,43 @@ fn kinds() -> Vec<(String, crate::Tokenizer)> {
 #[test]
 fn the_continuation_is_what_it_adds_to_the_prompts_text_with_every_kind_of_tokenizer() {
     let long = "the weather in one two three ".repeat(9);
-    let prompts = ["Answer:", "日本", "", "the value  ", "[INST] hello [/INST]", "<|im_start|>", "label é", long.trim_end()];
+    let prompts = [
+        "Answer:",
+        "日本",
+        "",
+        "the value  ",
+        "[INST] hello [/INST]",
+        "<|im_start|>",
+        "label é",
+        long.trim_end(),
+    ];
     for (kind, tokenizer) in kinds() {
         for prompt in prompts {
-            for text in [" yes", "yes", "  moves\n\n", " 日本 🦀 é", "\n</s> no", "🦀🦀🦀日本日本日本!"] {
-                let (before, after) = (tokenizer.encode(prompt).unwrap(), tokenizer.encode(&format!("x{text}")).unwrap());
+            for text in
+                [" yes", "yes", "  moves\n\n", " 日本 🦀 é", "\n</s> no", "🦀🦀🦀日本日本日本!"]
+            {
+                let (before, after) = (
+                    tokenizer.encode(prompt).unwrap(),
+                    tokenizer.encode(&format!("x{text}")).unwrap(),
+                );
                 // What a model may write, whatever the border does in training.
                 let written = &after[after.len().min(1)..];
                 let expected = tokenizer.decode(&[before.as_slice(), written].concat()).unwrap();
-                let expected = expected.strip_prefix(&tokenizer.decode(&before).unwrap()).unwrap().to_owned();
+                let expected =
+                    expected.strip_prefix(&tokenizer.decode(&before).unwrap()).unwrap().to_owned();
                 let mut stream = TextStream::new(&tokenizer, &before, "").unwrap();
-                let mut streamed: String = written.iter().map(|id| stream.push(*id).unwrap()).collect();
-                assert!(!streamed.contains(char::REPLACEMENT_CHARACTER), "{kind} {prompt:?} {text:?}: {streamed:?}");
+                let mut streamed: String =
+                    written.iter().map(|id| stream.push(*id).unwrap()).collect();
+                assert!(
+                    !streamed.contains(char::REPLACEMENT_CHARACTER),
+                    "{kind} {prompt:?} {text:?}: {streamed:?}"
+                );
                 streamed.push_str(&stream.finish().unwrap());
-                assert_eq!((streamed.as_str(), stream.text()), (expected.as_str(), expected.as_str()), "{kind} {prompt:?} {text:?}");
+                assert_eq!(
+                    (streamed.as_str(), stream.text()),
+                    (expected.as_str(), expected.as_str()),
+                    "{kind} {prompt:?} {text:?}"
+                );
             }
         }
     }
@@ -116,12 +153,19 @@ fn bytes_that_are_no_character_spoil_nothing_before_them_and_do_not_hold_up_what
     let byte = |byte: u8| tokenizer.token_id(&format!("<0x{byte:02X}>")).unwrap();
     let letters = |bytes: &[u8]| bytes.iter().map(|each| byte(*each)).collect::<Vec<u32>>();
     let mut stream = TextStream::new(&tokenizer, &tokenizer.encode("日本").unwrap(), "").unwrap();
-    let mut streamed: String = letters("é".as_bytes()).into_iter().chain([byte(0xf0)]).map(|id| stream.push(id).unwrap()).collect();
+    let mut streamed: String = letters("é".as_bytes())
+        .into_iter()
+        .chain([byte(0xf0)])
+        .map(|id| stream.push(id).unwrap())
+        .collect();
     assert_eq!(streamed, "é");
     for id in tokenizer.encode("yes yes yes yes").unwrap() {
         streamed.push_str(&stream.push(id).unwrap());
     }
-    assert!(streamed.ends_with("yes yes yes yes") && streamed.starts_with("é\u{fffd}"), "{streamed:?}");
+    assert!(
+        streamed.ends_with("yes yes yes yes") && streamed.starts_with("é\u{fffd}"),
+        "{streamed:?}"
+    );
     let mut cut = TextStream::new(&tokenizer, &tokenizer.encode("日本").unwrap(), "").unwrap();
     cut.push(byte(0xf0)).unwrap();
     assert_eq!((cut.finish().unwrap().as_str(), cut.text()), ("\u{fffd}", "\u{fffd}"));

@@ -46,7 +46,8 @@ impl<'a> Rows<'a> {
     /// One head of the rows of one sequence, (count, D).
     fn head(&self, sequence: Sequence, count: usize, head: usize, head_dim: usize) -> Matrix<'a> {
         let start = sequence.batch * self.batch_stride + sequence.start * self.row_stride;
-        Matrix::strided(&self.data[start..], count, self.width, self.row_stride).columns(head * head_dim, head_dim)
+        Matrix::strided(&self.data[start..], count, self.width, self.row_stride)
+            .columns(head * head_dim, head_dim)
     }
 }
 
@@ -87,23 +88,53 @@ impl Attention {
         let Sizes { batch, tokens, keys, .. } = sizes;
         match &self.sequences {
             None => (0..batch).map(|batch| Sequence { batch, start: 0, tokens, keys }).collect(),
-            Some(packed) => packed.ranges().map(|range| Sequence { batch: 0, start: range.start, tokens: range.len(), keys: range.len() }).collect(),
+            Some(packed) => packed
+                .ranges()
+                .map(|range| Sequence {
+                    batch: 0,
+                    start: range.start,
+                    tokens: range.len(),
+                    keys: range.len(),
+                })
+                .collect(),
         }
     }
 
-    fn blocks(&self, Sequence { tokens, keys, .. }: Sequence) -> impl Iterator<Item = Block> + use<> {
+    fn blocks(
+        &self,
+        Sequence { tokens, keys, .. }: Sequence,
+    ) -> impl Iterator<Item = Block> + use<> {
         let (causal, offset) = (self.causal, self.offset);
         (0..tokens).step_by(BLOCK).map(move |start| {
             let count = BLOCK.min(tokens - start);
-            Block { start, count, seen: if causal { (start + count + offset).min(keys) } else { keys } }
+            Block {
+                start,
+                count,
+                seen: if causal { (start + count + offset).min(keys) } else { keys },
+            }
         })
     }
 
     /// Shares of one block of queries, (count, seen).
-    fn shares(&self, q: Matrix<'_>, k: Matrix<'_>, block: Block, padding: Option<&[u8]>) -> Vec<f32> {
-        let mut shares = q.rows(block.start, block.count).times(k.rows(0, block.seen).t()).scale(self.scale).alone().collect(); // (count, seen)
+    fn shares(
+        &self,
+        q: Matrix<'_>,
+        k: Matrix<'_>,
+        block: Block,
+        padding: Option<&[u8]>,
+    ) -> Vec<f32> {
+        let mut shares = q
+            .rows(block.start, block.count)
+            .times(k.rows(0, block.seen).t())
+            .scale(self.scale)
+            .alone()
+            .collect(); // (count, seen)
         for (row, scores) in shares.chunks_mut(block.seen).enumerate() {
-            let seen = if self.causal { super::span(block.start + row + self.offset + 1, self.window) } else { 0..block.seen };
+            let seen = if self.causal {
+                super::span(block.start + row + self.offset + 1, self.window)
+            } else {
+                0..block.seen
+            };
             let (scores, behind) = scores.split_at_mut(seen.end);
             let (before, scores) = scores.split_at_mut(seen.start);
             before.fill(0.0);
@@ -126,17 +157,23 @@ impl Attention {
         let sequences = self.sequences(sizes);
         let mut y = vec![0.0; batch * tokens * width];
         let lengths = sequences.iter().map(|sequence| sequence.tokens);
-        parallel::each(heads(&mut y, lengths, width, head_dim).into_iter().enumerate(), |(place, mut y)| {
-            let (sequence, head) = (sequences[place / self.heads], place % self.heads);
-            let Sequence { batch, tokens, keys, .. } = sequence;
-            let q = q.head(sequence, tokens, head, head_dim);
-            let [k, v] = [k, v].map(|rows| rows.head(sequence, keys, head / group, head_dim));
-            for block in self.blocks(sequence) {
-                let shares = self.shares(q, k, block, self.padding(batch, keys));
-                let shares = Matrix::new(&shares, block.count, block.seen);
-                shares.times(v.rows(0, block.seen)).alone().store(&mut y.row_block(block.start, block.count)); // (count, D)
-            }
-        });
+        parallel::each(
+            heads(&mut y, lengths, width, head_dim).into_iter().enumerate(),
+            |(place, mut y)| {
+                let (sequence, head) = (sequences[place / self.heads], place % self.heads);
+                let Sequence { batch, tokens, keys, .. } = sequence;
+                let q = q.head(sequence, tokens, head, head_dim);
+                let [k, v] = [k, v].map(|rows| rows.head(sequence, keys, head / group, head_dim));
+                for block in self.blocks(sequence) {
+                    let shares = self.shares(q, k, block, self.padding(batch, keys));
+                    let shares = Matrix::new(&shares, block.count, block.seen);
+                    shares
+                        .times(v.rows(0, block.seen))
+                        .alone()
+                        .store(&mut y.row_block(block.start, block.count)); // (count, D)
+                }
+            },
+        );
         y
     }
 
@@ -144,23 +181,50 @@ impl Attention {
     fn backward(&self, inputs: [Rows<'_>; 3], g: Rows<'_>, sizes: Sizes) -> [Vec<f32>; 3] {
         let Sizes { batch, tokens, keys, head_dim } = sizes;
         let (width, kv_width) = (self.heads * head_dim, self.kv_heads * head_dim);
-        let (mut dq, mut dk, mut dv) = (vec![0.0; batch * tokens * width], vec![0.0; batch * keys * kv_width], vec![0.0; batch * keys * kv_width]);
+        let (mut dq, mut dk, mut dv) = (
+            vec![0.0; batch * tokens * width],
+            vec![0.0; batch * keys * kv_width],
+            vec![0.0; batch * keys * kv_width],
+        );
         let sequences = self.sequences(sizes);
         {
             // One piece of work per head of keys, with all the heads of queries that share it: their sums need one writer.
-            let (tokens, keys) = (|| sequences.iter().map(|sequence| sequence.tokens), || sequences.iter().map(|sequence| sequence.keys));
+            let (tokens, keys) = (
+                || sequences.iter().map(|sequence| sequence.tokens),
+                || sequences.iter().map(|sequence| sequence.keys),
+            );
             let mut queries = heads(&mut dq, tokens(), width, head_dim).into_iter();
-            let pairs = heads(&mut dk, keys(), kv_width, head_dim).into_iter().zip(heads(&mut dv, keys(), kv_width, head_dim));
+            let pairs = heads(&mut dk, keys(), kv_width, head_dim).into_iter().zip(heads(
+                &mut dv,
+                keys(),
+                kv_width,
+                head_dim,
+            ));
             let group = self.heads / self.kv_heads;
-            let pieces = pairs.map(|(dk, dv)| Gradients { dq: queries.by_ref().take(group).collect(), dk, dv });
+            let pieces = pairs.map(|(dk, dv)| Gradients {
+                dq: queries.by_ref().take(group).collect(),
+                dk,
+                dv,
+            });
             parallel::each(pieces.enumerate(), |(place, piece)| {
-                self.backward_group(inputs, g, (sequences[place / self.kv_heads], head_dim), (place % self.kv_heads, piece));
+                self.backward_group(
+                    inputs,
+                    g,
+                    (sequences[place / self.kv_heads], head_dim),
+                    (place % self.kv_heads, piece),
+                );
             });
         }
         [dq, dk, dv]
     }
 
-    fn backward_group(&self, [q, k, v]: [Rows<'_>; 3], g: Rows<'_>, (sequence, head_dim): (Sequence, usize), (kv_head, mut to): (usize, Gradients<'_>)) {
+    fn backward_group(
+        &self,
+        [q, k, v]: [Rows<'_>; 3],
+        g: Rows<'_>,
+        (sequence, head_dim): (Sequence, usize),
+        (kv_head, mut to): (usize, Gradients<'_>),
+    ) {
         let Sequence { batch, tokens, keys, .. } = sequence;
         let padding = self.padding(batch, keys);
         let [k, v] = [k, v].map(|rows| rows.head(sequence, keys, kv_head, head_dim));
@@ -171,12 +235,28 @@ impl Attention {
                 let Block { start, count, seen } = block;
                 let (q_block, g_block) = (q.rows(start, count), g.rows(start, count));
                 let mut shares = self.shares(q, k, block, padding);
-                Matrix::new(&shares, count, seen).t().times(g_block).alone().add_to(&mut to.dv.row_block(0, seen)); // dV = Pᵀ g
+                Matrix::new(&shares, count, seen)
+                    .t()
+                    .times(g_block)
+                    .alone()
+                    .add_to(&mut to.dv.row_block(0, seen)); // dV = Pᵀ g
                 let gradient = g_block.times(v.rows(0, seen).t()).alone().collect(); // dP = g Vᵀ
-                shares.chunks_mut(seen).zip(gradient.chunks(seen)).for_each(|(p, dp)| kernel::softmax_backward(p, dp));
+                shares
+                    .chunks_mut(seen)
+                    .zip(gradient.chunks(seen))
+                    .for_each(|(p, dp)| kernel::softmax_backward(p, dp));
                 let scores = Matrix::new(&shares, count, seen); // dS
-                scores.times(k.rows(0, seen)).scale(self.scale).alone().store(&mut dq.row_block(start, count)); // dQ = s dS K
-                scores.t().times(q_block).scale(self.scale).alone().add_to(&mut to.dk.row_block(0, seen)); // dK = s dSᵀ Q
+                scores
+                    .times(k.rows(0, seen))
+                    .scale(self.scale)
+                    .alone()
+                    .store(&mut dq.row_block(start, count)); // dQ = s dS K
+                scores
+                    .t()
+                    .times(q_block)
+                    .scale(self.scale)
+                    .alone()
+                    .add_to(&mut to.dk.row_block(0, seen)); // dK = s dSᵀ Q
             }
         }
     }
@@ -190,7 +270,12 @@ struct Gradients<'a> {
 }
 
 /// The heads of sequences that lie one behind the other, sequence after sequence.
-fn heads(mut data: &mut [f32], lengths: impl Iterator<Item = usize>, width: usize, head_dim: usize) -> Vec<MatrixMut<'_>> {
+fn heads(
+    mut data: &mut [f32],
+    lengths: impl Iterator<Item = usize>,
+    width: usize,
+    head_dim: usize,
+) -> Vec<MatrixMut<'_>> {
     let of_sequence = move |rows: usize| {
         let (one, others) = std::mem::take(&mut data).split_at_mut(rows * width);
         data = others;
@@ -214,23 +299,44 @@ impl CustomOp3 for Attention {
         v_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (batch, tokens, width) = q_layout.shape().dims3()?;
-        let sizes = Sizes { batch, tokens, keys: k_layout.shape().dims3()?.1, head_dim: width / self.heads };
-        let y = self.forward([Rows::new(q, q_layout)?, Rows::new(k, k_layout)?, Rows::new(v, v_layout)?], sizes);
+        let sizes = Sizes {
+            batch,
+            tokens,
+            keys: k_layout.shape().dims3()?.1,
+            head_dim: width / self.heads,
+        };
+        let y = self.forward(
+            [Rows::new(q, q_layout)?, Rows::new(k, k_layout)?, Rows::new(v, v_layout)?],
+            sizes,
+        );
         Ok((CpuStorage::F32(y), q_layout.shape().clone()))
     }
 
-    fn bwd(&self, q: &Tensor, k: &Tensor, v: &Tensor, _y: &Tensor, g: &Tensor) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        _y: &Tensor,
+        g: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (batch, tokens, width) = q.dims3()?;
         let sizes = Sizes { batch, tokens, keys: k.dim(1)?, head_dim: width / self.heads };
         let g = g.contiguous()?;
         let guards = [q, k, v, &g].map(|tensor| tensor.storage_and_layout());
         let mut rows = Vec::with_capacity(guards.len());
         for (storage, layout) in &guards {
-            let Storage::Cpu(storage) = &**storage else { bail!("attention's backward pass got a tensor of another device") };
+            let Storage::Cpu(storage) = &**storage else {
+                bail!("attention's backward pass got a tensor of another device")
+            };
             rows.push(Rows::new(storage, layout)?);
         }
         let [dq, dk, dv] = self.backward([rows[0], rows[1], rows[2]], rows[3], sizes);
-        let tensor = |values, like: &Tensor| like.track_op().then(|| Tensor::from_vec(values, like.dims(), like.device())).transpose();
+        let tensor = |values, like: &Tensor| {
+            like.track_op()
+                .then(|| Tensor::from_vec(values, like.dims(), like.device()))
+                .transpose()
+        };
         Ok((tensor(dq, q)?, tensor(dk, k)?, tensor(dv, v)?))
     }
 }

@@ -32,7 +32,11 @@ impl Triplet {
     }
 
     fn matrices(&self) -> [(String, &Var); 3] {
-        [(self.key("lora_A"), &self.a), (self.key("lora_B"), &self.b), (self.key("lora_E"), &self.e)]
+        [
+            (self.key("lora_A"), &self.a),
+            (self.key("lora_B"), &self.b),
+            (self.key("lora_E"), &self.e),
+        ]
     }
 
     /// Sets the factors of the ranks that are not kept to zero.
@@ -62,11 +66,29 @@ impl Schedule {
     ///
     /// # Errors
     /// [`PeftError::Malformed`].
-    pub(super) fn read(config: &ConfigFile, init_r: usize, target_r: usize) -> std::result::Result<Self, PeftError> {
-        let steps = |name: &str| config.get(name).and_then(Value::as_u64).ok_or_else(|| config.wrong(name, "a number of steps"));
+    pub(super) fn read(
+        config: &ConfigFile,
+        init_r: usize,
+        target_r: usize,
+    ) -> std::result::Result<Self, PeftError> {
+        let steps = |name: &str| {
+            config
+                .get(name)
+                .and_then(Value::as_u64)
+                .ok_or_else(|| config.wrong(name, "a number of steps"))
+        };
         let (tinit, tfinal, delta) = (steps("tinit")?, steps("tfinal")?, steps("deltaT")?.max(1));
         let betas = (config.probability("beta1")?, config.probability("beta2")?);
-        Ok(Self { init_r, target_r, tinit, tfinal, delta, betas, orthogonality: config.number("orth_reg_weight")?, done: is_shared_out(config) })
+        Ok(Self {
+            init_r,
+            target_r,
+            tinit,
+            tfinal,
+            delta,
+            betas,
+            orthogonality: config.number("orth_reg_weight")?,
+            done: is_shared_out(config),
+        })
     }
 
     /// Ranks that may stay after `step` of `total` in all `layers`, falling with the third power; none where nothing is cut.
@@ -115,9 +137,11 @@ impl Allocator {
             let Some(gradient) = gradients.get(key.as_str()) else { continue };
             let importance = (var.as_detached_tensor() * gradient.detach())?.abs()?;
             let zero = importance.zeros_like()?;
-            let (sensitivity, uncertainty) = progress.scores.get(&key).cloned().unwrap_or((zero.clone(), zero));
+            let (sensitivity, uncertainty) =
+                progress.scores.get(&key).cloned().unwrap_or((zero.clone(), zero));
             let sensitivity = ((sensitivity * beta1)? + (&importance * (1.0 - beta1))?)?;
-            let uncertainty = ((uncertainty * beta2)? + ((importance - &sensitivity)?.abs()? * (1.0 - beta2))?)?;
+            let uncertainty =
+                ((uncertainty * beta2)? + ((importance - &sensitivity)?.abs()? * (1.0 - beta2))?)?;
             progress.scores.insert(key, (sensitivity, uncertainty));
         }
         Ok(())
@@ -127,10 +151,14 @@ impl Allocator {
     fn scores(&self, progress: &Progress) -> Result<Vec<Vec<f32>>> {
         let of_layer = |layer: &Triplet| -> Result<Vec<f32>> {
             let product = |matrix: &str| match progress.scores.get(&layer.key(matrix)) {
-                Some((sensitivity, uncertainty)) => Ok::<_, NnError>(Some((sensitivity * uncertainty)?)),
+                Some((sensitivity, uncertainty)) => {
+                    Ok::<_, NnError>(Some((sensitivity * uncertainty)?))
+                }
                 None => Ok(None),
             };
-            let (Some(a), Some(b), Some(e)) = (product("lora_A")?, product("lora_B")?, product("lora_E")?) else {
+            let (Some(a), Some(b), Some(e)) =
+                (product("lora_A")?, product("lora_B")?, product("lora_E")?)
+            else {
                 return Ok(vec![0.0; layer.e.elem_count()]);
             };
             Ok((e.flatten_all()? + (a.mean(1)? + b.mean(0)?)?)?.to_vec1()?) // (R)
@@ -144,7 +172,10 @@ impl Allocator {
         let mut all: Vec<f32> = scores.concat();
         let Some(last) = all.len().checked_sub(budget + 1) else { return Ok(()) };
         all.sort_unstable_by(f32::total_cmp);
-        let kept: Vec<Vec<bool>> = scores.iter().map(|scores| scores.iter().map(|score| *score > all[last]).collect()).collect();
+        let kept: Vec<Vec<bool>> = scores
+            .iter()
+            .map(|scores| scores.iter().map(|score| *score > all[last]).collect())
+            .collect();
         self.layers.iter().zip(&kept).try_for_each(|(layer, kept)| layer.mask(kept))?;
         progress.kept = Some(kept);
         Ok(())
@@ -155,7 +186,10 @@ impl Companion for Allocator {
     fn begin(&self, steps: u64) -> Result<()> {
         let Schedule { tinit, tfinal, done, .. } = self.schedule;
         if !done && tinit + tfinal >= steps {
-            return Err(NnError::Schedule { what: format!("tinit={tinit} and tfinal={tfinal}"), steps });
+            return Err(NnError::Schedule {
+                what: format!("tinit={tinit} and tfinal={tfinal}"),
+                steps,
+            });
         }
         self.progress().total = steps;
         Ok(())
@@ -214,8 +248,11 @@ impl Companion for Allocator {
         let mut progress = self.progress();
         progress.scores.clear();
         for (key, var) in self.layers.iter().flat_map(Triplet::matrices) {
-            if let (Some(sensitivity), Some(uncertainty)) = (state.get(&format!("sensitivity.{key}")), state.get(&format!("uncertainty.{key}"))) {
-                let pair = (sensitivity.to_device(var.device())?, uncertainty.to_device(var.device())?);
+            if let (Some(sensitivity), Some(uncertainty)) =
+                (state.get(&format!("sensitivity.{key}")), state.get(&format!("uncertainty.{key}")))
+            {
+                let pair =
+                    (sensitivity.to_device(var.device())?, uncertainty.to_device(var.device())?);
                 progress.scores.insert(key, pair);
             }
         }
@@ -230,7 +267,11 @@ impl Companion for Allocator {
 
 impl Export for Allocator {
     /// HF PEFT writes the ranks that stay, and which those are; it will not read a file that does not say how long the training was.
-    fn export(&self, config: &mut ConfigFile, state: &mut BTreeMap<String, Tensor>) -> std::result::Result<(), PeftError> {
+    fn export(
+        &self,
+        config: &mut ConfigFile,
+        state: &mut BTreeMap<String, Tensor>,
+    ) -> std::result::Result<(), PeftError> {
         let progress = self.progress();
         let Schedule { tinit, tfinal, .. } = self.schedule;
         if progress.total > 0 || config.get("total_step").is_none() {
@@ -240,10 +281,17 @@ impl Export for Allocator {
         let mut pattern = Map::new();
         for (layer, kept) in self.layers.iter().zip(kept) {
             // A layer that has lost every rank keeps the first, which is zero: an empty matrix is no file's friend.
-            let kept: Vec<bool> = kept.iter().enumerate().map(|(rank, is_kept)| *is_kept || (rank == 0 && !kept.contains(&true))).collect();
-            let ranks: Vec<u32> = (0..).zip(&kept).filter(|(_, kept)| **kept).map(|(rank, _)| rank).collect();
+            let kept: Vec<bool> = kept
+                .iter()
+                .enumerate()
+                .map(|(rank, is_kept)| *is_kept || (rank == 0 && !kept.contains(&true)))
+                .collect();
+            let ranks: Vec<u32> =
+                (0..).zip(&kept).filter(|(_, kept)| **kept).map(|(rank, _)| rank).collect();
             let ranks = Tensor::new(ranks, layer.e.device())?;
-            for (key, dimension) in [(layer.key("lora_A"), 0), (layer.key("lora_B"), 1), (layer.key("lora_E"), 0)] {
+            for (key, dimension) in
+                [(layer.key("lora_A"), 0), (layer.key("lora_B"), 1), (layer.key("lora_E"), 0)]
+            {
                 if let Some(tensor) = state.get_mut(&key) {
                     *tensor = tensor.index_select(&ranks, dimension)?.contiguous()?;
                 }

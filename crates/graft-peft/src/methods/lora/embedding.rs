@@ -54,17 +54,27 @@ pub(super) fn part(
     let weight = table.weight().own();
     let (vocab, width) = weight.dims2()?;
     if start == Start::Fresh && r > width.min(vocab) {
-        return Err(PeftError::RankTooLarge { r, path: table.path().to_owned(), d_in: vocab, d_out: width });
+        return Err(PeftError::RankTooLarge {
+            r,
+            path: table.path().to_owned(),
+            d_in: vocab,
+            d_out: width,
+        });
     }
     bench.reserve("lora_embedding_A", table.path(), &[r, vocab])?;
     bench.reserve("lora_embedding_B", table.path(), &[width, r])?;
-    let normal = Rng::new(bench.seed).stream("lora_embedding_B", table.path()).normal(0.0, 1.0, width * r);
+    let normal =
+        Rng::new(bench.seed).stream("lora_embedding_B", table.path()).normal(0.0, 1.0, width * r);
     let a = Var::zeros((r, vocab), DType::F32, weight.device())?;
     let b = Var::from_tensor(&Tensor::from_vec(normal, (width, r), weight.device())?)?;
     let key = |name: &str| format!("base_model.model.{}.{name}", table.path());
     let weights = vec![(key("lora_embedding_A"), a.clone()), (key("lora_embedding_B"), b.clone())];
     let adapter = Arc::new(LoraEmbedding { a, b, scaling, shared: shared.clone() });
     // HF PEFT writes the table along where it bears this name, because others may have resized it.
-    let copies = if table.path().ends_with("embed_tokens") { vec![(key("base_layer.weight"), weight.detach())] } else { Vec::new() };
+    let copies = if table.path().ends_with("embed_tokens") {
+        vec![(key("base_layer.weight"), weight.detach())]
+    } else {
+        Vec::new()
+    };
     Ok(Part { copies, ..Part::new(table.path(), Hook::Embedding(adapter), weights) })
 }

@@ -40,7 +40,12 @@ pub(super) fn eva_config(rho: f64) -> Value {
 ///
 /// # Errors
 /// [`PeftError::Refused`] without data, [`PeftError::Malformed`] for a field that it cannot read, and what reading the data gives.
-pub(super) fn find(bench: &Workbench<'_>, config: &ConfigFile, lora: &LoraConfig, chosen: &Chosen<'_>) -> Result<Prepared, PeftError> {
+pub(super) fn find(
+    bench: &Workbench<'_>,
+    config: &ConfigFile,
+    lora: &LoraConfig,
+    chosen: &Chosen<'_>,
+) -> Result<Prepared, PeftError> {
     let layers = chosen.0.as_slice();
     let Some(inputs) = bench.inputs else {
         return Err(PeftError::refused(
@@ -49,11 +54,21 @@ pub(super) fn find(bench: &Workbench<'_>, config: &ConfigFile, lora: &LoraConfig
             "%data load which-book",
         ));
     };
-    let rho = config.get("eva_config").and_then(|eva| eva.get("rho")).map_or(Some(2.0), Value::as_f64).filter(|rho| *rho >= 1.0);
-    let rho = rho.ok_or_else(|| config.wrong("eva_config", "an object with a `rho` of at least 1"))?;
-    let ranks: Vec<usize> = layers.iter().map(|linear| lora.rank_and_scaling(linear.path()).0).collect();
+    let rho = config
+        .get("eva_config")
+        .and_then(|eva| eva.get("rho"))
+        .map_or(Some(2.0), Value::as_f64)
+        .filter(|rho| *rho >= 1.0);
+    let rho =
+        rho.ok_or_else(|| config.wrong("eva_config", "an object with a `rho` of at least 1"))?;
+    let ranks: Vec<usize> =
+        layers.iter().map(|linear| lora.rank_and_scaling(linear.path()).0).collect();
     let largest = |r: usize| (r as f64 * rho).round() as usize;
-    let most: Vec<usize> = layers.iter().zip(&ranks).map(|(linear, r)| largest(*r).min(linear.d_in()).min(linear.d_out())).collect();
+    let most: Vec<usize> = layers
+        .iter()
+        .zip(&ranks)
+        .map(|(linear, r)| largest(*r).min(linear.d_in()).min(linear.d_out()))
+        .collect();
     let survey = Survey::new(bench.model, layers, most.clone());
     let (batches, shared_out) = read(&survey, inputs, &most, &ranks)?;
     let seen = survey.seen();
@@ -61,24 +76,44 @@ pub(super) fn find(bench: &Workbench<'_>, config: &ConfigFile, lora: &LoraConfig
     let mut weights = BTreeMap::new();
     for (layer, linear) in layers.iter().enumerate().filter(|(layer, _)| shared_out[*layer] > 0) {
         let components = seen.groups[layer].and_then(|group| seen.components.get(group));
-        if let Some(first) = components.map(|components| components.first(shared_out[layer])).transpose()?.flatten() {
+        if let Some(first) =
+            components.map(|components| components.first(shared_out[layer])).transpose()?.flatten()
+        {
             weights.insert(linear.path().to_owned(), (first, None));
         }
     }
     if weights.is_empty() {
-        let problem = format!("{batches} batches of the data hold too few tokens for {} directions", most.iter().max().unwrap_or(&0));
-        return Err(PeftError::refused("peft::little_data", problem, "take a larger data set, or a smaller r"));
+        let problem = format!(
+            "{batches} batches of the data hold too few tokens for {} directions",
+            most.iter().max().unwrap_or(&0)
+        );
+        return Err(PeftError::refused(
+            "peft::little_data",
+            problem,
+            "take a larger data set, or a smaller r",
+        ));
     }
-    let (least, largest) = (shared_out.iter().min().unwrap_or(&0), shared_out.iter().max().unwrap_or(&0));
-    let mut note = format!("eva has read {batches} batches of the data: ranks from {least} to {largest}");
+    let (least, largest) =
+        (shared_out.iter().min().unwrap_or(&0), shared_out.iter().max().unwrap_or(&0));
+    let mut note =
+        format!("eva has read {batches} batches of the data: ranks from {least} to {largest}");
     if unsettled > 0 {
         note.push_str(&format!("; the directions of {unsettled} inputs were still turning"));
     }
-    Ok(Prepared { config: Some(shared(config, lora, chosen, &shared_out)?), weights, note: Some(note) })
+    Ok(Prepared {
+        config: Some(shared(config, lora, chosen, &shared_out)?),
+        weights,
+        note: Some(note),
+    })
 }
 
 /// Reads batches until the components that are taken have settled; how many it read, and the rank of each layer.
-fn read(survey: &Survey<'_>, inputs: &dyn Inputs, most: &[usize], asked: &[usize]) -> Result<(u64, Vec<usize>), PeftError> {
+fn read(
+    survey: &Survey<'_>,
+    inputs: &dyn Inputs,
+    most: &[usize],
+    asked: &[usize],
+) -> Result<(u64, Vec<usize>), PeftError> {
     let mut ranks = most.to_vec();
     for batch in 0..MOST_BATCHES {
         survey.pass(&inputs.batch(batch)?)?;
@@ -104,17 +139,33 @@ fn share_out(seen: &Seen, most: &[usize], asked: &[usize]) -> Vec<usize> {
     let mut shares: Vec<(usize, f64)> = Vec::new();
     for (layer, group) in seen.groups.iter().enumerate() {
         let components = group.and_then(|group| seen.components.get(group));
-        shares.extend(components.into_iter().flat_map(|components| components.shares()).take(most[layer]).map(|share| (layer, share)));
+        shares.extend(
+            components
+                .into_iter()
+                .flat_map(|components| components.shares())
+                .take(most[layer])
+                .map(|share| (layer, share)),
+        );
     }
     shares.sort_by(|one, other| other.1.total_cmp(&one.1));
-    let mut ranks: Vec<usize> = seen.groups.iter().zip(asked).map(|(group, asked)| if group.is_none() { *asked } else { 0 }).collect();
+    let mut ranks: Vec<usize> = seen
+        .groups
+        .iter()
+        .zip(asked)
+        .map(|(group, asked)| if group.is_none() { *asked } else { 0 })
+        .collect();
     let budget = asked.iter().sum::<usize>() - ranks.iter().sum::<usize>();
     shares.iter().take(budget).for_each(|(layer, _)| ranks[*layer] += 1);
     ranks
 }
 
 /// The fields with each layer's rank and with alpha in proportion to it, so that the scale stays what it was. Targets are those with a rank.
-fn shared(config: &ConfigFile, lora: &LoraConfig, (layers, tables): &Chosen<'_>, ranks: &[usize]) -> Result<ConfigFile, PeftError> {
+fn shared(
+    config: &ConfigFile,
+    lora: &LoraConfig,
+    (layers, tables): &Chosen<'_>,
+    ranks: &[usize],
+) -> Result<ConfigFile, PeftError> {
     let (whole, whole_alpha) = lora.ranks.whole();
     let (mut rank_pattern, mut alpha_pattern, mut targets) = (Map::new(), Map::new(), Vec::new());
     for (linear, rank) in layers.iter().zip(ranks).filter(|(_, rank)| **rank > 0) {

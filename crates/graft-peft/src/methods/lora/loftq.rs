@@ -18,14 +18,30 @@ use crate::{PeftError, Workbench, config_file::ConfigFile};
 ///
 /// # Errors
 /// [`PeftError::Refused`] for a layer that is not packed or whose own weight is not at hand, and what reading it gives.
-pub(super) fn find(bench: &Workbench<'_>, config: &ConfigFile, lora: &LoraConfig, layers: &[&Linear]) -> Result<Prepared, PeftError> {
-    let refused = |problem: String| PeftError::refused("peft::not_packed", problem, "%model load DIR load_in_4bit=true, or leave init_lora_weights out");
-    let originals = bench.originals.ok_or_else(|| refused("init_lora_weights=loftq needs a model that was loaded from a folder".to_owned()))?;
+pub(super) fn find(
+    bench: &Workbench<'_>,
+    config: &ConfigFile,
+    lora: &LoraConfig,
+    layers: &[&Linear],
+) -> Result<Prepared, PeftError> {
+    let refused = |problem: String| {
+        PeftError::refused(
+            "peft::not_packed",
+            problem,
+            "%model load DIR load_in_4bit=true, or leave init_lora_weights out",
+        )
+    };
+    let originals = bench.originals.ok_or_else(|| {
+        refused("init_lora_weights=loftq needs a model that was loaded from a folder".to_owned())
+    })?;
     let mut weights = BTreeMap::new();
     let (mut whole, mut before, mut after) = (0.0, 0.0, 0.0);
     for linear in layers {
         if !matches!(linear.weight().own_weight(), Weight::Packed(_)) {
-            return Err(refused(format!("init_lora_weights=loftq makes up for what packing loses, and `{}` is not packed", linear.path())));
+            return Err(refused(format!(
+                "init_lora_weights=loftq makes up for what packing loses, and `{}` is not packed",
+                linear.path()
+            )));
         }
         let (r, s) = lora.rank_and_scaling(linear.path());
         let wide = |tensor: Tensor| tensor.detach().to_device(&Device::Cpu)?.to_dtype(DType::F64);
@@ -37,10 +53,17 @@ pub(super) fn find(bench: &Workbench<'_>, config: &ConfigFile, lora: &LoraConfig
         whole += square(&w)?;
         before += square(&lost)?;
         after += square(&left)?;
-        weights.insert(linear.path().to_owned(), (a.to_dtype(DType::F32)?, Some(b.to_dtype(DType::F32)?)));
+        weights.insert(
+            linear.path().to_owned(),
+            (a.to_dtype(DType::F32)?, Some(b.to_dtype(DType::F32)?)),
+        );
     }
     let percent = |square: f64| 100.0 * (square / whole.max(f64::MIN_POSITIVE)).sqrt();
-    let note = format!("loftq: packing has moved the weights by {:.2} % of their length, with A and B it is {:.2} %", percent(before), percent(after));
+    let note = format!(
+        "loftq: packing has moved the weights by {:.2} % of their length, with A and B it is {:.2} %",
+        percent(before),
+        percent(after)
+    );
     // In files it is a LoRA like any other: A and B are all there is to it.
     let mut config = config.clone();
     config.set("init_lora_weights", true.into());

@@ -26,11 +26,19 @@ impl Prepared {
     ///
     /// # Errors
     /// Those of [`eva::find`] and [`loftq::find`]; [`PeftError::Unsupported`] for an adapter from a file that stands on another base.
-    pub(super) fn new(bench: &Workbench<'_>, config: &ConfigFile, lora: &LoraConfig, chosen: &Chosen<'_>, start: Start) -> Result<Self, PeftError> {
+    pub(super) fn new(
+        bench: &Workbench<'_>,
+        config: &ConfigFile,
+        lora: &LoraConfig,
+        chosen: &Chosen<'_>,
+        start: Start,
+    ) -> Result<Self, PeftError> {
         match (lora.init, start) {
             (Init::Eva, Start::Fresh) => eva::find(bench, config, lora, chosen),
             (Init::Loftq, Start::Fresh) => loftq::find(bench, config, lora, &chosen.0),
-            (Init::Loftq, Start::File) => Err(config.unsupported("`init_lora_weights` = loftq, which packs a base of its own".to_owned())),
+            (Init::Loftq, Start::File) => Err(config.unsupported(
+                "`init_lora_weights` = loftq, which packs a base of its own".to_owned(),
+            )),
             _ => Ok(Self::default()),
         }
     }

@@ -10,7 +10,9 @@
 use candle_core::D;
 use graft_nn::{DType, Device, Linear, Tensor, Var};
 
-use crate::{PeftError, Workbench, config_file::ConfigFile, decomposition, initial::Initial, methods::Start};
+use crate::{
+    PeftError, Workbench, config_file::ConfigFile, decomposition, initial::Initial, methods::Start,
+};
 
 /// `init_lora_weights`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +54,10 @@ impl Init {
             "olora" => Ok(Self::Olora),
             "eva" => Ok(Self::Eva),
             "loftq" => Ok(Self::Loftq),
-            name if ["pissa_niter", "corda", "lora_ga", "mica"].iter().any(|other| name.starts_with(other)) => {
+            name if ["pissa_niter", "corda", "lora_ga", "mica"]
+                .iter()
+                .any(|other| name.starts_with(other)) =>
+            {
                 Err(config.unsupported(format!("`init_lora_weights` = {name}")))
             }
             _ => Ok(Self::Uniform),
@@ -63,31 +68,65 @@ impl Init {
     ///
     /// # Errors
     /// [`PeftError::Refused`] for an odd rank where it must be even.
-    pub(in crate::methods) fn start(self, linear: &Linear, (r, s): (usize, f64), bench: &Workbench<'_>, start: Start) -> Result<LowRankStart, PeftError> {
+    pub(in crate::methods) fn start(
+        self,
+        linear: &Linear,
+        (r, s): (usize, f64),
+        bench: &Workbench<'_>,
+        start: Start,
+    ) -> Result<LowRankStart, PeftError> {
         let initial = Initial::of(linear, bench);
-        let plain = |a: Var| Ok(LowRankStart { a, b: initial.full(0.0, &[linear.d_out(), r])?, taken: None });
+        let plain = |a: Var| {
+            Ok(LowRankStart { a, b: initial.full(0.0, &[linear.d_out(), r])?, taken: None })
+        };
         match self {
-            Self::Gaussian => plain(initial.normal("lora_A", (r, linear.d_in()), 1.0 / r as f32)?),
+            Self::Gaussian => {
+                plain(initial.normal("lora_A", (r, linear.d_in()), 1.0 / r as f32)?)
+            }
             Self::Orthogonal if start == Start::Fresh => orthogonal(linear, r, &initial),
-            Self::Uniform | Self::Orthogonal | Self::Eva | Self::Loftq => plain(initial.kaiming("lora_A", (r, linear.d_in()))?),
+            Self::Uniform | Self::Orthogonal | Self::Eva | Self::Loftq => {
+                plain(initial.kaiming("lora_A", (r, linear.d_in()))?)
+            }
             Self::Pissa | Self::Olora if r > linear.d_in().min(linear.d_out()) => {
-                Err(PeftError::RankTooLarge { r, path: linear.path().to_owned(), d_in: linear.d_in(), d_out: linear.d_out() })
+                Err(PeftError::RankTooLarge {
+                    r,
+                    path: linear.path().to_owned(),
+                    d_in: linear.d_in(),
+                    d_out: linear.d_out(),
+                })
             }
             Self::Pissa | Self::Olora => {
                 let w = linear.weight().own();
-                let (a, b) = if self == Self::Pissa { leading_part(&w, r, s, "pissa")? } else { olora(&w, r)? };
+                let (a, b) = if self == Self::Pissa {
+                    leading_part(&w, r, s, "pissa")?
+                } else {
+                    olora(&w, r)?
+                };
                 let like = |tensor: &Tensor| tensor.to_dtype(DType::F32)?.to_device(w.device());
                 let (a, b) = (like(&a)?, like(&b)?);
-                Ok(LowRankStart { a: Var::from_tensor(&a)?, b: Var::from_tensor(&b)?, taken: Some((a, b)) })
+                Ok(LowRankStart {
+                    a: Var::from_tensor(&a)?,
+                    b: Var::from_tensor(&b)?,
+                    taken: Some((a, b)),
+                })
             }
         }
     }
 }
 
 /// `A = √(Σ/s) Vᵀ`, `B = U √(Σ/s)` of the largest singular values, for the start of this name.
-pub(super) fn leading_part(w: &Tensor, r: usize, s: f64, init: &str) -> Result<(Tensor, Tensor), PeftError> {
+pub(super) fn leading_part(
+    w: &Tensor,
+    r: usize,
+    s: f64,
+    init: &str,
+) -> Result<(Tensor, Tensor), PeftError> {
     if s <= 0.0 {
-        return Err(PeftError::refused("peft::no_scale", format!("init_lora_weights={init} needs a lora_alpha above 0"), "leave lora_alpha at 8"));
+        return Err(PeftError::refused(
+            "peft::no_scale",
+            format!("init_lora_weights={init} needs a lora_alpha above 0"),
+            "leave lora_alpha at 8",
+        ));
     }
     let (u, sigma, vt) = decomposition::singular(w, r)?;
     let roots: Vec<f64> = sigma.iter().map(|sigma| (sigma / s).sqrt()).collect();
@@ -105,17 +144,28 @@ fn olora(w: &Tensor, r: usize) -> Result<(Tensor, Tensor), PeftError> {
 fn orthogonal(linear: &Linear, r: usize, initial: &Initial<'_>) -> Result<LowRankStart, PeftError> {
     if !r.is_multiple_of(2) {
         let problem = format!("init_lora_weights=orthogonal needs an even rank, and r = {r}");
-        return Err(PeftError::refused("peft::odd_rank", problem, format!("take an even one, such as r={}", r + 1)));
+        return Err(PeftError::refused(
+            "peft::odd_rank",
+            problem,
+            format!("take an even one, such as r={}", r + 1),
+        ));
     }
     let normal = |name: &str, rows: usize, columns: usize| -> Result<Tensor, PeftError> {
-        Ok(initial.normal(name, (rows, columns), 1.0)?.as_detached_tensor().to_device(&Device::Cpu)?.to_dtype(DType::F64)?)
+        Ok(initial
+            .normal(name, (rows, columns), 1.0)?
+            .as_detached_tensor()
+            .to_device(&Device::Cpu)?
+            .to_dtype(DType::F64)?)
     };
     let rows = decomposition::orthonormal(&normal("lora_Q", r, r)?)?; // (r, r)
-    let every_second = |first: u32| rows.index_select(&Tensor::arange_step(first, r as u32, 2, &Device::Cpu)?, 0); // (r/2, r)
+    let every_second =
+        |first: u32| rows.index_select(&Tensor::arange_step(first, r as u32, 2, &Device::Cpu)?, 0); // (r/2, r)
     let (even, odd) = (every_second(0)?, every_second(1)?);
     let a = (normal("lora_A", linear.d_in(), r / 2)?.matmul(&even)? / 10.0)?.t()?.contiguous()?; // (r, d_in)
     let b = (normal("lora_B", linear.d_out(), r / 2)?.matmul(&odd)? / 10.0)?; // (d_out, r)
     let device = linear.weight().own().device().clone();
-    let var = |tensor: Tensor| Ok::<_, PeftError>(Var::from_tensor(&tensor.to_dtype(DType::F32)?.to_device(&device)?)?);
+    let var = |tensor: Tensor| {
+        Ok::<_, PeftError>(Var::from_tensor(&tensor.to_dtype(DType::F32)?.to_device(&device)?)?)
+    };
     Ok(LowRankStart { a: var(a)?, b: var(b)?, taken: None })
 }

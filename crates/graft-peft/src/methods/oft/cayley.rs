@@ -24,7 +24,8 @@ impl Cayley {
     /// The rotations (n, b, b) of the numbers above the diagonals, (n, b (b - 1) / 2).
     pub(super) fn rotations(&self, upper: &Tensor, side: usize) -> Result<Tensor> {
         let q = skew(upper, side)?; // (n, b, b)
-        let identity = Tensor::eye(side, q.dtype(), q.device())?.broadcast_as(q.shape())?.contiguous()?; // (n, b, b)
+        let identity =
+            Tensor::eye(side, q.dtype(), q.device())?.broadcast_as(q.shape())?.contiguous()?; // (n, b, b)
         let rotation = match self.terms {
             Some(terms) => series(&q, &identity, terms)?,
             // (I - Q)(I + Q)⁻¹ = 2 (I + Q)⁻¹ - I
@@ -74,9 +75,11 @@ fn series(q: &Tensor, identity: &Tensor, terms: usize) -> Result<Tensor> {
 /// is stationary in X, the derivative `-M⁻¹ dM M⁻¹`.
 fn inverse(matrix: &Tensor, identity: &Tensor) -> Result<Tensor> {
     let (count, side, _) = matrix.dims3()?;
-    let mut values: Vec<f64> = matrix.detach().to_dtype(graft_nn::DType::F64)?.flatten_all()?.to_vec1()?;
+    let mut values: Vec<f64> =
+        matrix.detach().to_dtype(graft_nn::DType::F64)?.flatten_all()?.to_vec1()?;
     values.chunks_mut(side * side).for_each(|block| invert(block, side));
-    let x = Tensor::from_vec(values, (count, side, side), matrix.device())?.to_dtype(matrix.dtype())?; // (n, b, b)
+    let x =
+        Tensor::from_vec(values, (count, side, side), matrix.device())?.to_dtype(matrix.dtype())?; // (n, b, b)
     Ok(x.matmul(&((identity * 2.0)? - matrix.matmul(&x)?)?)?) // (n, b, b)
 }
 
@@ -103,7 +106,12 @@ mod tests {
 
     fn upper(count: usize, side: usize, deviation: f32) -> Tensor {
         let numbers = side * (side - 1) / 2;
-        Tensor::from_vec(Rng::new(5).stream("test", "upper").normal(0.0, deviation, count * numbers), (count, numbers), &Device::Cpu).expect("a tensor")
+        Tensor::from_vec(
+            Rng::new(5).stream("test", "upper").normal(0.0, deviation, count * numbers),
+            (count, numbers),
+            &Device::Cpu,
+        )
+        .expect("a tensor")
     }
 
     fn distance(a: &Tensor, b: &Tensor) -> f32 {
@@ -111,28 +119,58 @@ mod tests {
     }
 
     #[test]
-    fn a_rotation_is_orthogonal_however_large_q_is_and_the_series_meets_its_transpose_when_q_is_small() {
+    fn a_rotation_is_orthogonal_however_large_q_is_and_the_series_meets_its_transpose_when_q_is_small()
+     {
         let rotation = Cayley::new(None).rotations(&upper(3, 6, 2.0), 6).expect("works");
-        let square = rotation.matmul(&rotation.transpose(1, 2).expect("t").contiguous().expect("c")).expect("works");
-        assert!(distance(&square, &Tensor::eye(6, square.dtype(), &Device::Cpu).and_then(|i| i.broadcast_as(square.shape())).expect("i")) < 1e-5);
+        let square = rotation
+            .matmul(&rotation.transpose(1, 2).expect("t").contiguous().expect("c"))
+            .expect("works");
+        assert!(
+            distance(
+                &square,
+                &Tensor::eye(6, square.dtype(), &Device::Cpu)
+                    .and_then(|i| i.broadcast_as(square.shape()))
+                    .expect("i")
+            ) < 1e-5
+        );
         let small = upper(3, 6, 0.02);
         let exact = Cayley::new(None).transposed().rotations(&small, 6).expect("works");
-        assert!(distance(&exact, &Cayley::new(Some(8)).rotations(&small, 6).expect("works")) < 1e-6);
+        assert!(
+            distance(&exact, &Cayley::new(Some(8)).rotations(&small, 6).expect("works")) < 1e-6
+        );
         assert!(distance(&exact, &Cayley::new(None).rotations(&small, 6).expect("works")) > 1e-2);
     }
 
     #[test]
     fn the_gradient_through_the_inverse_is_that_of_finite_differences() {
         let (start, side) = (upper(2, 4, 0.7).to_dtype(graft_nn::DType::F64).expect("wide"), 4);
-        let weights = Tensor::from_vec((0..32).map(|place| f64::from(place) * 0.1 - 1.0).collect(), (2, 4, 4), &Device::Cpu).expect("weights");
-        let loss = |upper: &Tensor| (Cayley::new(None).rotations(upper, side).expect("works") * &weights).and_then(|p| p.sum_all()).expect("a sum");
+        let weights = Tensor::from_vec(
+            (0..32).map(|place| f64::from(place) * 0.1 - 1.0).collect(),
+            (2, 4, 4),
+            &Device::Cpu,
+        )
+        .expect("weights");
+        let loss = |upper: &Tensor| {
+            (Cayley::new(None).rotations(upper, side).expect("works") * &weights)
+                .and_then(|p| p.sum_all())
+                .expect("a sum")
+        };
         let var = Var::from_tensor(&start).expect("a variable");
-        let gradient = loss(var.as_tensor()).backward().expect("works").remove(var.as_tensor()).expect("a gradient").to_vec2::<f64>().expect("values");
+        let gradient = loss(var.as_tensor())
+            .backward()
+            .expect("works")
+            .remove(var.as_tensor())
+            .expect("a gradient")
+            .to_vec2::<f64>()
+            .expect("values");
         for (place, expected) in [(0, gradient[0][0]), (3, gradient[0][3]), (8, gradient[1][2])] {
             let moved = |by: f64| {
-                let mut values: Vec<f64> = start.flatten_all().and_then(|t| t.to_vec1()).expect("values");
+                let mut values: Vec<f64> =
+                    start.flatten_all().and_then(|t| t.to_vec1()).expect("values");
                 values[place] += by;
-                loss(&Tensor::from_vec(values, start.dims(), &Device::Cpu).expect("a tensor")).to_scalar::<f64>().expect("a number")
+                loss(&Tensor::from_vec(values, start.dims(), &Device::Cpu).expect("a tensor"))
+                    .to_scalar::<f64>()
+                    .expect("a number")
             };
             let slope = (moved(1e-6) - moved(-1e-6)) / 2e-6;
             assert!((slope - expected).abs() < 1e-5, "{place}: {slope} {expected}");

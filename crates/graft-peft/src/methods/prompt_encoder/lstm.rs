@@ -36,11 +36,19 @@ struct Direction {
 
 impl Lstm {
     /// As PyTorch's start: uniform in ±1/sqrt(H).
-    pub(in crate::methods) fn new(initial: &Initial<'_>, (width, hidden): (usize, usize), layers: usize, dropout: f64) -> std::result::Result<Self, PeftError> {
+    pub(in crate::methods) fn new(
+        initial: &Initial<'_>,
+        (width, hidden): (usize, usize),
+        layers: usize,
+        dropout: f64,
+    ) -> std::result::Result<Self, PeftError> {
         let bound = 1.0 / (hidden as f32).sqrt();
         let direction = |layer: usize, suffix: &str| -> std::result::Result<Direction, PeftError> {
-            let (ending, d_in) = (format!("l{layer}{suffix}"), if layer == 0 { width } else { 2 * hidden });
-            let weight = |name: &str, shape: &[usize]| initial.uniform(&format!("lstm_head.{name}_{ending}"), shape, bound);
+            let (ending, d_in) =
+                (format!("l{layer}{suffix}"), if layer == 0 { width } else { 2 * hidden });
+            let weight = |name: &str, shape: &[usize]| {
+                initial.uniform(&format!("lstm_head.{name}_{ending}"), shape, bound)
+            };
             Ok(Direction {
                 input: weight("weight_ih", &[4 * hidden, d_in])?,
                 state: weight("weight_hh", &[4 * hidden, hidden])?,
@@ -50,7 +58,11 @@ impl Lstm {
             })
         };
         let both = |layer| Ok([direction(layer, "")?, direction(layer, "_reverse")?]);
-        Ok(Self { layers: (0..layers).map(both).collect::<std::result::Result<_, PeftError>>()?, hidden, dropout })
+        Ok(Self {
+            layers: (0..layers).map(both).collect::<std::result::Result<_, PeftError>>()?,
+            hidden,
+            dropout,
+        })
     }
 
     /// States (P, 2H) of the sequence `x` (P, d_in).
@@ -65,7 +77,11 @@ impl Lstm {
             let mut behind = forth.run(&x, &steps, self.hidden)?;
             let mut ahead = back.run(&x, &reversed, self.hidden)?;
             ahead.reverse();
-            behind = behind.iter().zip(&ahead).map(|(h, r)| Ok(Tensor::cat(&[h, r], 1)?)).collect::<Result<_>>()?; // (1, 2H) each
+            behind = behind
+                .iter()
+                .zip(&ahead)
+                .map(|(h, r)| Ok(Tensor::cat(&[h, r], 1)?))
+                .collect::<Result<_>>()?; // (1, 2H) each
             x = Tensor::cat(&behind, 0)?; // (P, 2H)
         }
         Ok(x)
@@ -75,14 +91,21 @@ impl Lstm {
     pub(super) fn weights(&self) -> Vec<(String, Var)> {
         let of = |direction: &Direction| {
             let Direction { ending, input, state, input_bias, state_bias } = direction;
-            [("weight_ih", input), ("weight_hh", state), ("bias_ih", input_bias), ("bias_hh", state_bias)]
-                .map(|(name, var)| (format!("{name}_{ending}"), var.clone()))
+            [
+                ("weight_ih", input),
+                ("weight_hh", state),
+                ("bias_ih", input_bias),
+                ("bias_hh", state_bias),
+            ]
+            .map(|(name, var)| (format!("{name}_{ending}"), var.clone()))
         };
         self.layers.iter().flatten().flat_map(of).collect()
     }
 
     fn drop_out(&self, x: Tensor, layer: usize, cx: &Context) -> Result<Tensor> {
-        let Some(mask) = cx.mask(&format!("prompt_encoder.lstm_head.{layer}"), self.dropout) else { return Ok(x) };
+        let Some(mask) = cx.mask(&format!("prompt_encoder.lstm_head.{layer}"), self.dropout) else {
+            return Ok(x);
+        };
         let factors = Tensor::from_vec(mask.factors(x.elem_count()), x.dims(), x.device())?;
         Ok((x * factors)?)
     }
@@ -98,7 +121,8 @@ impl Direction {
         for step in steps {
             let gates = (given.narrow(0, *step, 1)? + ops::linear(&h, self.state.as_tensor())?)?; // (1, 4H)
             let gate = |number: usize| gates.narrow(1, number * hidden, hidden);
-            let (i, f, g, o) = (sigmoid(&gate(0)?)?, sigmoid(&gate(1)?)?, gate(2)?.tanh()?, sigmoid(&gate(3)?)?);
+            let (i, f, g, o) =
+                (sigmoid(&gate(0)?)?, sigmoid(&gate(1)?)?, gate(2)?.tanh()?, sigmoid(&gate(3)?)?);
             s = ((f * s)? + (i * g)?)?; // (1, H)
             h = (o * s.tanh()?)?; // (1, H)
             states.push(h.clone());

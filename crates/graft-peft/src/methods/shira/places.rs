@@ -19,8 +19,13 @@ pub(super) fn drawn(linear: &Linear, r: usize, seed: u64) -> Result<Vec<u32>, Pe
     let (sides, all) = (linear.d_in() + linear.d_out(), linear.d_in() * linear.d_out());
     let wanted = r.saturating_mul(sides);
     if wanted > all {
-        let problem = format!("r = {r} means {wanted} numbers in `{}`, which has {all}", linear.path());
-        return Err(PeftError::refused("peft::rank_too_large", problem, format!("at most r = {}", all / sides)));
+        let problem =
+            format!("r = {r} means {wanted} numbers in `{}`, which has {all}", linear.path());
+        return Err(PeftError::refused(
+            "peft::rank_too_large",
+            problem,
+            format!("at most r = {}", all / sides),
+        ));
     }
     check_size(linear, all)?;
     // torch takes the lower half of the seed.
@@ -33,25 +38,55 @@ pub(super) fn drawn(linear: &Linear, r: usize, seed: u64) -> Result<Vec<u32>, Pe
 ///
 /// # Errors
 /// [`PeftError::WrongShape`], [`PeftError::Refused`] for a place outside the weight.
-pub(super) fn stored(linear: &Linear, file: &WeightsFile, key: &str) -> Result<Vec<u32>, PeftError> {
-    let (all, found) = (linear.d_in() * linear.d_out(), file.shape(key).map(|(shape, _)| shape).unwrap_or_default());
+pub(super) fn stored(
+    linear: &Linear,
+    file: &WeightsFile,
+    key: &str,
+) -> Result<Vec<u32>, PeftError> {
+    let (all, found) = (
+        linear.d_in() * linear.d_out(),
+        file.shape(key).map(|(shape, _)| shape).unwrap_or_default(),
+    );
     check_size(linear, all)?;
     let [2, count] = found[..] else {
-        return Err(PeftError::WrongShape { path: file.path().to_owned(), name: key.to_owned(), expected: vec![2, all], found });
+        return Err(PeftError::WrongShape {
+            path: file.path().to_owned(),
+            name: key.to_owned(),
+            expected: vec![2, all],
+            found,
+        });
     };
     if count > all {
-        return Err(PeftError::WrongShape { path: file.path().to_owned(), name: key.to_owned(), expected: vec![2, all], found });
+        return Err(PeftError::WrongShape {
+            path: file.path().to_owned(),
+            name: key.to_owned(),
+            expected: vec![2, all],
+            found,
+        });
     }
     // Whole numbers up to the largest width are exact in 64 bits.
     let table = file.tensor(key)?.to_dtype(DType::F64)?.to_vec2::<f64>()?;
     let place = |row: f64, column: f64| {
-        let fits = |number: f64, size: usize| number.fract() == 0.0 && (0.0..size as f64).contains(&number);
-        (fits(row, linear.d_out()) && fits(column, linear.d_in())).then(|| (row as usize * linear.d_in() + column as usize) as u32)
+        let fits = |number: f64, size: usize| {
+            number.fract() == 0.0 && (0.0..size as f64).contains(&number)
+        };
+        (fits(row, linear.d_out()) && fits(column, linear.d_in()))
+            .then(|| (row as usize * linear.d_in() + column as usize) as u32)
     };
-    let places: Option<Vec<u32>> = table[0].iter().zip(&table[1]).map(|(row, column)| place(*row, *column)).collect();
+    let places: Option<Vec<u32>> =
+        table[0].iter().zip(&table[1]).map(|(row, column)| place(*row, *column)).collect();
     places.ok_or_else(|| {
-        let problem = format!("`{key}` names places outside the weight of `{}` ({} × {})", linear.path(), linear.d_out(), linear.d_in());
-        PeftError::refused("peft::bad_places", problem, "the adapter was made for another base model")
+        let problem = format!(
+            "`{key}` names places outside the weight of `{}` ({} × {})",
+            linear.path(),
+            linear.d_out(),
+            linear.d_in()
+        );
+        PeftError::refused(
+            "peft::bad_places",
+            problem,
+            "the adapter was made for another base model",
+        )
     })
 }
 
@@ -70,6 +105,13 @@ fn check_size(linear: &Linear, all: usize) -> Result<(), PeftError> {
     if all < MOST_NUMBERS {
         return Ok(());
     }
-    let problem = format!("`{}` has {all} numbers; SHiRA's places are drawn from at most {MOST_NUMBERS}", linear.path());
-    Err(PeftError::refused("peft::layer_too_large", problem, "leave that layer out of target_modules"))
+    let problem = format!(
+        "`{}` has {all} numbers; SHiRA's places are drawn from at most {MOST_NUMBERS}",
+        linear.path()
+    );
+    Err(PeftError::refused(
+        "peft::layer_too_large",
+        problem,
+        "leave that layer out of target_modules",
+    ))
 }

@@ -20,7 +20,13 @@ pub(super) fn confirmed(desk: &Desk, grid: &Ablation) -> Result<(), Failure> {
         return Ok(());
     }
     let seconds = seconds(desk, grid)?;
-    Err(SessionError::LargeGrid { trainings: grid.trainings(), configurations: grid.trials.len(), seeds: grid.seeds(), seconds }.into())
+    Err(SessionError::LargeGrid {
+        trainings: grid.trainings(),
+        configurations: grid.trials.len(),
+        seeds: grid.seeds(),
+        seconds,
+    }
+    .into())
 }
 
 fn seconds(desk: &Desk, grid: &Ablation) -> Result<f64, Failure> {
@@ -28,7 +34,8 @@ fn seconds(desk: &Desk, grid: &Ablation) -> Result<f64, Failure> {
     state.model()?;
     let data = state.data(None)?;
     let _bare = Bare::new(&state)?;
-    let bench = Bench { desk, state: state.clone(), data, domain: None, grid, leaves_given_up: false };
+    let bench =
+        Bench { desk, state: state.clone(), data, domain: None, grid, leaves_given_up: false };
     let began = Instant::now();
     score(desk, &bench, "the base")?;
     let scoring = began.elapsed().as_secs_f64();
@@ -39,7 +46,8 @@ fn seconds(desk: &Desk, grid: &Ablation) -> Result<f64, Failure> {
     // It is no run that anybody would want to see again.
     let _ = std::fs::remove_dir_all(entrant.plan.folder.path());
     let step = heard?.seconds / STEPS as f64;
-    let steps: i64 = grid.trials.iter().filter_map(|trial| trial.train.integer(TRAIN, "steps")).sum();
+    let steps: i64 =
+        grid.trials.iter().filter_map(|trial| trial.train.integer(TRAIN, "steps")).sum();
     // A search for the learning rate takes as long as one more training.
     let trained = (grid.seeds() + u64::from(grid.search_lr)) as f64;
     Ok(trained * step * steps as f64 + scoring * grid.trainings() as f64)

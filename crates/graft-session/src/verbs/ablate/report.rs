@@ -1,6 +1,9 @@
 //! The table, the charts and the sentence below them.
 
-use graft_protocol::{Cell, Chart, Series, SeriesStyle, Table, ablation::Ablation, chart::NonFinite, number::decimals, training::ABLATE};
+use graft_protocol::{
+    Cell, Chart, Series, SeriesStyle, Table, ablation::Ablation, chart::NonFinite,
+    number::decimals, training::ABLATE,
+};
 use graft_train::{
     Evaluation,
     runs::{RunFolder, TrialRecord},
@@ -70,8 +73,14 @@ impl Row {
             return format!("given up at step {step}");
         }
         match self.results.iter().find_map(|result| result.as_ref().err()) {
-            Some(failure) => format!("{} of {seeds} failed: {}", self.results.len() - self.records().len(), failure.message),
-            None if (self.results.len() as u64) < seeds => format!("{} of {seeds} done", self.results.len()),
+            Some(failure) => format!(
+                "{} of {seeds} failed: {}",
+                self.results.len() - self.records().len(),
+                failure.message
+            ),
+            None if (self.results.len() as u64) < seeds => {
+                format!("{} of {seeds} done", self.results.len())
+            }
             None => "done".to_owned(),
         }
     }
@@ -95,7 +104,10 @@ pub(super) fn tell(found: &Found<'_>) -> (Table, Vec<Chart>) {
             let lost = row.map(|row| mean(&row.forgotten(*before))).filter(|lost| lost.is_finite());
             cells.insert(status, lost.map_or(Cell::Empty, |lost| Cell::Float(lost, 3)));
         }
-        table.footer.push(format!("forgotten: by how many nats a token the loss on {name} has risen from the base's {}", decimals(*before, 3)));
+        table.footer.push(format!(
+            "forgotten: by how many nats a token the loss on {name} has risen from the base's {}",
+            decimals(*before, 3)
+        ));
     }
     (table, charts(rows, base))
 }
@@ -111,7 +123,19 @@ fn table(rows: &[Row], base: &Evaluation, grid: &Ablation, data: &str) -> Table 
     );
     let mut table = Table::new(
         title,
-        &["trial", "#trainable", "#%", "#alpha/r", "#loss", &format!("#{}", metric.name), "#± 95 %", "#seconds", "#tokens/s", "#MB", "status"],
+        &[
+            "trial",
+            "#trainable",
+            "#%",
+            "#alpha/r",
+            "#loss",
+            &format!("#{}", metric.name),
+            "#± 95 %",
+            "#seconds",
+            "#tokens/s",
+            "#MB",
+            "status",
+        ],
     );
     if !metric.has_labels {
         table.columns.remove(5);
@@ -123,11 +147,22 @@ fn table(rows: &[Row], base: &Evaluation, grid: &Ablation, data: &str) -> Table 
         table.row(cells);
     };
     let plain = |name: &str, loss: Cell, value: Cell| {
-        let mut cells = vec![Cell::Text(name.to_owned()), Cell::Integer(0), Cell::Empty, Cell::Empty, loss, value];
+        let mut cells = vec![
+            Cell::Text(name.to_owned()),
+            Cell::Integer(0),
+            Cell::Empty,
+            Cell::Empty,
+            loss,
+            value,
+        ];
         cells.resize(CELLS, Cell::Empty);
         cells
     };
-    add(plain("untuned base", Cell::Float(base.loss, 3), base.accuracy.map_or(Cell::Empty, |accuracy| metric.cell(accuracy))));
+    add(plain(
+        "untuned base",
+        Cell::Float(base.loss, 3),
+        base.accuracy.map_or(Cell::Empty, |accuracy| metric.cell(accuracy)),
+    ));
     if let Some(majority) = base.majority {
         add(plain("majority class", Cell::Empty, metric.cell(majority)));
     }
@@ -135,7 +170,9 @@ fn table(rows: &[Row], base: &Evaluation, grid: &Ablation, data: &str) -> Table 
     table.footer.extend(grid.scaling.clone());
     let sought = || {
         let times = super::search::FACTORS.map(|factor| factor.to_string()).join(", ");
-        format!("lr was sought for each configuration among {times} times its method's default, by short trainings with the first seed")
+        format!(
+            "lr was sought for each configuration among {times} times its method's default, by short trainings with the first seed"
+        )
     };
     table.footer.extend(grid.search_lr.then(sought));
     table.footer.extend(
@@ -159,7 +196,8 @@ fn table(rows: &[Row], base: &Evaluation, grid: &Ablation, data: &str) -> Table 
 fn beaten(rows: &[Row], metric: &Metric, base: &Evaluation) -> Option<String> {
     let (value, of_base) = (|row: &Row| mean(&row.values(metric)), metric.of_evaluation(base));
     let scored = rows.iter().filter(|row| value(row).is_finite());
-    let best = scored.reduce(|best, row| if metric.prefers(value(row), value(best)) { row } else { best })?;
+    let best = scored
+        .reduce(|best, row| if metric.prefers(value(row), value(best)) { row } else { best })?;
     let is_perfect = metric.has_labels && of_base >= 1.0;
     if is_perfect || metric.prefers(value(best), of_base) {
         return None;
@@ -173,12 +211,17 @@ fn beaten(rows: &[Row], metric: &Metric, base: &Evaluation) -> Option<String> {
         (Course::Short, _) => format!("{} steps show little: name more", losses.len()),
         _ => "its training loss did not fall: name larger learning rates, more steps, or lr=auto".to_owned(),
     };
-    Some(format!("no configuration is better than the untuned base; the best of them is `{}`, and {what}", best.label))
+    Some(format!(
+        "no configuration is better than the untuned base; the best of them is `{}`, and {what}",
+        best.label
+    ))
 }
 
 fn cells(row: &Row, metric: &Metric, seeds: u64) -> Vec<Cell> {
     let (records, values) = (row.records(), row.values(metric));
-    let of = |value: fn(&TrialRecord) -> f64| mean(&records.iter().map(|record| value(record)).collect::<Vec<_>>());
+    let of = |value: fn(&TrialRecord) -> f64| {
+        mean(&records.iter().map(|record| value(record)).collect::<Vec<_>>())
+    };
     let status = row.status(seeds);
     let Some(first) = records.first() else {
         let mut cells = vec![Cell::Text(row.label.clone())];
@@ -196,8 +239,12 @@ fn cells(row: &Row, metric: &Metric, seeds: u64) -> Vec<Cell> {
         metric.cell(mean(&values)),
         spread,
         Cell::Float(of(|record| record.seconds), 1),
-        first.cost.map_or(Cell::Empty, |_| Cell::Integer(of(|record| record.cost.map_or(f64::NAN, |cost| cost.0)) as i64)),
-        first.cost.map_or(Cell::Empty, |(_, bytes)| Cell::Integer(bytes.div_ceil(1_000_000) as i64)),
+        first.cost.map_or(Cell::Empty, |_| {
+            Cell::Integer(of(|record| record.cost.map_or(f64::NAN, |cost| cost.0)) as i64)
+        }),
+        first
+            .cost
+            .map_or(Cell::Empty, |(_, bytes)| Cell::Integer(bytes.div_ceil(1_000_000) as i64)),
         Cell::Text(status),
     ]
 }
@@ -205,21 +252,33 @@ fn cells(row: &Row, metric: &Metric, seeds: u64) -> Vec<Cell> {
 /// How the weights of the trials are reached; none where their runs are gone.
 pub(super) fn weights(rows: &[Row]) -> Option<String> {
     let base = crate::verbs::runs::base();
-    let is_there = |record: &&TrialRecord| RunFolder::at(&base.join(&record.run)).is_some_and(|run| !run.checkpoints().is_empty());
+    let is_there = |record: &&TrialRecord| {
+        RunFolder::at(&base.join(&record.run)).is_some_and(|run| !run.checkpoints().is_empty())
+    };
     let line = |row: &Row| {
-        let runs: Vec<_> = row.records().into_iter().filter(is_there).map(|record| format!("`%runs use {}`", record.run)).collect();
+        let runs: Vec<_> = row
+            .records()
+            .into_iter()
+            .filter(is_there)
+            .map(|record| format!("`%runs use {}`", record.run))
+            .collect();
         (!runs.is_empty()).then(|| format!("{}: {}", row.label, runs.join(", ")))
     };
     let lines: Vec<_> = rows.iter().take(MOST_WEIGHTS).filter_map(line).collect();
     let more = if rows.len() > MOST_WEIGHTS { "; `%runs` lists the others" } else { "" };
-    (!lines.is_empty()).then(|| format!("the weights of each trial are kept; {}{more}", lines.join("; ")))
+    (!lines.is_empty())
+        .then(|| format!("the weights of each trial are kept; {}{more}", lines.join("; ")))
 }
 
 /// What the data allow to say, and no more.
 fn sentence(rows: &[Row], metric: &Metric) -> String {
     let complete: Vec<&Row> = rows.iter().filter(|row| !row.is_over()).collect();
     let value = |row: &Row| mean(&row.values(metric));
-    let Some(best) = complete.iter().copied().reduce(|best, row| if metric.prefers(value(row), value(best)) { row } else { best }) else {
+    let Some(best) = complete
+        .iter()
+        .copied()
+        .reduce(|best, row| if metric.prefers(value(row), value(best)) { row } else { best })
+    else {
         return "no configuration was trained with every seed".to_owned();
     };
     if complete.len() == 1 && rows.len() > 1 {
@@ -229,15 +288,28 @@ fn sentence(rows: &[Row], metric: &Metric) -> String {
         return "one configuration alone: add values to compare, such as r=1,4,16".to_owned();
     }
     if best.results.len() < 2 {
-        return format!("`{}` has the best {}, but with one seed no difference can be told from noise: add seeds=3", best.label, metric.name);
+        return format!(
+            "`{}` has the best {}, but with one seed no difference can be told from noise: add seeds=3",
+            best.label, metric.name
+        );
     }
-    let alike: Vec<&Row> = complete.iter().copied().filter(|row| !differ(&row.values(metric), &best.values(metric))).collect();
+    let alike: Vec<&Row> = complete
+        .iter()
+        .copied()
+        .filter(|row| !differ(&row.values(metric), &best.values(metric)))
+        .collect();
     let cheapest = alike.iter().copied().min_by_key(|row| row.trainable()).unwrap_or(best);
     match alike.len() {
         count if count == complete.len() => {
-            format!("these seeds show no difference in {} between the configurations; `{}` has the fewest parameters", metric.name, cheapest.label)
+            format!(
+                "these seeds show no difference in {} between the configurations; `{}` has the fewest parameters",
+                metric.name, cheapest.label
+            )
         }
-        1 => format!("`{}` has the best {}, and differs from every other by more than the seeds do", best.label, metric.name),
+        1 => format!(
+            "`{}` has the best {}, and differs from every other by more than the seeds do",
+            best.label, metric.name
+        ),
         count => format!(
             "`{}` has the best {}; {} cannot be told from it with these seeds, the one with the fewest parameters being `{}`",
             best.label,
@@ -254,14 +326,19 @@ fn charts(rows: &[Row], base: &Evaluation) -> Vec<Chart> {
     let by_size = Chart {
         title: format!("{} by trained parameters", metric.name),
         x_label: "trained parameters".to_owned(),
-        y_label: if metric.has_labels { "accuracy, share".to_owned() } else { "loss, nats".to_owned() },
+        y_label: if metric.has_labels {
+            "accuracy, share".to_owned()
+        } else {
+            "loss, nats".to_owned()
+        },
         log_x: true,
         series: by_size(rows, &metric, base.accuracy.unwrap_or(base.loss)),
         ..Chart::default()
     };
     let line = |row: &Row| {
         let record = *row.records().first()?;
-        let points = record.curve.iter().map(|(step, loss)| (*step as f64, NonFinite(*loss))).collect();
+        let points =
+            record.curve.iter().map(|(step, loss)| (*step as f64, NonFinite(*loss))).collect();
         Some(Series { name: row.label.clone(), style: SeriesStyle::Line, points })
     };
     let curves = Chart {
@@ -271,15 +348,23 @@ fn charts(rows: &[Row], base: &Evaluation) -> Vec<Chart> {
         series: rows.iter().filter_map(line).collect(),
         ..Chart::default()
     };
-    vec![by_size, curves].into_iter().filter(|chart| chart.series.iter().any(|series| series.points.len() > 1)).collect()
+    vec![by_size, curves]
+        .into_iter()
+        .filter(|chart| chart.series.iter().any(|series| series.points.len() > 1))
+        .collect()
 }
 
 /// A point for each configuration, the untuned base, and the front of those that nothing of their size or smaller beats.
 fn by_size(rows: &[Row], metric: &Metric, base: f64) -> Vec<Series> {
     let point = |row: &Row| (row.trainable() as f64, mean(&row.values(metric)));
-    let mut points: Vec<(f64, f64)> = rows.iter().filter(|row| !row.records().is_empty()).map(point).collect();
+    let mut points: Vec<(f64, f64)> =
+        rows.iter().filter(|row| !row.records().is_empty()).map(point).collect();
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (Some(least), Some(most)) = (points.first().map(|point| point.0), points.last().map(|point| point.0)) else { return Vec::new() };
+    let (Some(least), Some(most)) =
+        (points.first().map(|point| point.0), points.last().map(|point| point.0))
+    else {
+        return Vec::new();
+    };
     let mut front: Vec<(f64, f64)> = Vec::new();
     for &(size, value) in &points {
         if front.last().is_none_or(|best| metric.prefers(value, best.1)) {
@@ -290,12 +375,17 @@ fn by_size(rows: &[Row], metric: &Metric, base: f64) -> Vec<Series> {
         let points = points.into_iter().map(|(x, y)| (x, NonFinite(y))).collect();
         Series { name: name.to_owned(), style, points }
     };
-    let mut all = vec![series("untuned base", SeriesStyle::Faint, vec![(least, base), (most, base)])];
+    let mut all =
+        vec![series("untuned base", SeriesStyle::Faint, vec![(least, base), (most, base)])];
     if front.len() > 1 {
         all.push(series("front", SeriesStyle::Faint, front));
     }
     if rows.len() <= MOST_NAMED {
-        all.extend(rows.iter().filter(|row| !row.records().is_empty()).map(|row| series(&row.label, SeriesStyle::Dots, vec![point(row)])));
+        all.extend(
+            rows.iter()
+                .filter(|row| !row.records().is_empty())
+                .map(|row| series(&row.label, SeriesStyle::Dots, vec![point(row)])),
+        );
     } else {
         all.push(series("configurations, mean over seeds", SeriesStyle::Dots, points));
     }

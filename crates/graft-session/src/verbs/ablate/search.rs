@@ -21,21 +21,34 @@ impl Bench<'_> {
     /// When the user stops it, and the last failure when every rate fails.
     pub(super) fn search(&self, trial: &Trial, seed: u64, label: &str) -> Result<f64, Failure> {
         let default = train::default_rate(&*self.state.model()?, attach::method(trial.method)?);
-        let steps = trial.train.integer(TRAIN, "steps").map_or(LEAST, i64::unsigned_abs).div_ceil(SHORTER).max(LEAST);
+        let steps = trial
+            .train
+            .integer(TRAIN, "steps")
+            .map_or(LEAST, i64::unsigned_abs)
+            .div_ceil(SHORTER)
+            .max(LEAST);
         let (mut best, mut failure, mut rose): (Option<(f64, f64)>, _, _) = (None, None, 0);
         for (index, factor) in FACTORS.iter().enumerate() {
             let rate = rounded(default * factor);
-            let keys = trial.train.clone().with("lr", Value::Float(rate)).with("steps", Value::Integer(steps as i64));
+            let keys = trial
+                .train
+                .clone()
+                .with("lr", Value::Float(rate))
+                .with("steps", Value::Integer(steps as i64));
             let label = format!("{label}, seeking lr ({} of {})", index + 1, FACTORS.len());
-            let tried = self.enter((0, trial), seed, (String::new(), None), &keys, None).and_then(|entrant| {
-                let heard = self.alone(&entrant, &label);
-                // A try is no run that anybody would want to see again.
-                let _ = std::fs::remove_dir_all(entrant.plan.folder.path());
-                heard
-            });
+            let tried = self.enter((0, trial), seed, (String::new(), None), &keys, None).and_then(
+                |entrant| {
+                    let heard = self.alone(&entrant, &label);
+                    // A try is no run that anybody would want to see again.
+                    let _ = std::fs::remove_dir_all(entrant.plan.folder.path());
+                    heard
+                },
+            );
             let heard = tried.inspect(|heard| rose += usize::from(has_risen(heard)));
             match heard.map(|heard| heard.loss().unwrap_or(f64::NAN)) {
-                Ok(loss) if loss.is_finite() && best.is_none_or(|(least, _)| loss < least) => best = Some((loss, rate)),
+                Ok(loss) if loss.is_finite() && best.is_none_or(|(least, _)| loss < least) => {
+                    best = Some((loss, rate))
+                }
                 Ok(_) => {}
                 Err(stopped) if self.desk.is_stopping() => return Err(stopped),
                 // A rate that is too large diverges, and the others go on.
@@ -45,14 +58,22 @@ impl Bench<'_> {
         let smallest = rounded(FACTORS[0] * default * SMALLER);
         let label = &trial.label;
         let Some((_, found)) = best else {
-            let what = format!("no learning rate between {} and {} trains {label}", rate(rounded(FACTORS[0] * default)), rate(rounded(FACTORS[3] * default)));
-            return Err(match failure.filter(|failure: &Failure| failure.code != "train::not_finite") {
-                Some(failure) => failure,
-                // They have all diverged.
-                None => {
-                    Failure::new("ablate::no_rate", format!("{what}: the loss is no longer finite")).hint(format!("name smaller ones: lr={}", rate(smallest)))
-                }
-            });
+            let what = format!(
+                "no learning rate between {} and {} trains {label}",
+                rate(rounded(FACTORS[0] * default)),
+                rate(rounded(FACTORS[3] * default))
+            );
+            return Err(
+                match failure.filter(|failure: &Failure| failure.code != "train::not_finite") {
+                    Some(failure) => failure,
+                    // They have all diverged.
+                    None => Failure::new(
+                        "ablate::no_rate",
+                        format!("{what}: the loss is no longer finite"),
+                    )
+                    .hint(format!("name smaller ones: lr={}", rate(smallest))),
+                },
+            );
         };
         if rose == FACTORS.len() {
             self.desk.warn(format!("the loss of {label} rises with every learning rate that was tried; name a smaller one: lr={}", rate(smallest)));

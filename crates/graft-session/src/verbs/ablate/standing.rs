@@ -58,26 +58,60 @@ impl<'a> Standing<'a> {
     /// Shows how it stands now.
     pub(super) fn tell(&mut self, rows: &[Row], under: &[Under<'_>]) {
         self.shown = Some(Instant::now());
-        self.bench.desk.emit(Event::Standing(vec![Block::Table(self.table(rows, under)), Block::Chart(chart(rows, under))]));
+        self.bench.desk.emit(Event::Standing(vec![
+            Block::Table(self.table(rows, under)),
+            Block::Chart(chart(rows, under)),
+        ]));
     }
 
     fn table(&self, rows: &[Row], under: &[Under<'_>]) -> Table {
         let seeds = self.bench.grid.seeds();
-        let metric = format!("#{}", if self.metric.has_labels { "accuracy" } else { "held-out loss" });
-        let mut table = Table::new("", &["#number", "trial", "status", "#trainable", "#%", "#training loss", &metric, "#tokens/s", "#MB"]);
+        let metric =
+            format!("#{}", if self.metric.has_labels { "accuracy" } else { "held-out loss" });
+        let mut table = Table::new(
+            "",
+            &[
+                "#number",
+                "trial",
+                "status",
+                "#trainable",
+                "#%",
+                "#training loss",
+                &metric,
+                "#tokens/s",
+                "#MB",
+            ],
+        );
         for (place, row) in rows.iter().enumerate() {
             let now = under.iter().find(|under| under.place == place);
-            let mut cells = vec![Cell::Integer(place as i64 + 1), Cell::Text(row.label.clone()), Cell::Text(self.status(row, now, seeds))];
+            let mut cells = vec![
+                Cell::Integer(place as i64 + 1),
+                Cell::Text(row.label.clone()),
+                Cell::Text(self.status(row, now, seeds)),
+            ];
             let finished = row.values(self.metric);
             let scored = (!finished.is_empty()).then(|| mean(&finished));
-            let (loss, speed) = now.map_or((None, None), |under| (under.heard.loss(), (under.heard.steps() > 0).then(|| under.heard.tokens_per_second())));
-            let integer = |number: Option<u64>| number.map_or(Cell::Empty, |number| Cell::Integer(number as i64));
-            let counts = now.map(|under| under.counts).or_else(|| row.records().first().map(|record| (record.trainable, record.total)));
+            let (loss, speed) = now.map_or((None, None), |under| {
+                (
+                    under.heard.loss(),
+                    (under.heard.steps() > 0).then(|| under.heard.tokens_per_second()),
+                )
+            });
+            let integer = |number: Option<u64>| {
+                number.map_or(Cell::Empty, |number| Cell::Integer(number as i64))
+            };
+            let counts = now
+                .map(|under| under.counts)
+                .or_else(|| row.records().first().map(|record| (record.trainable, record.total)));
             cells.extend([
                 integer(counts.map(|(trainable, _)| trainable)),
-                counts.map_or(Cell::Empty, |(trainable, total)| Cell::Percent(trainable as f64 / total.max(1) as f64, 3)),
+                counts.map_or(Cell::Empty, |(trainable, total)| {
+                    Cell::Percent(trainable as f64 / total.max(1) as f64, 3)
+                }),
                 loss.map_or(Cell::Empty, |loss| Cell::Float(loss, 3)),
-                now.and_then(|under| under.metric).or(scored).map_or(Cell::Empty, |value| self.metric.cell(value)),
+                now.and_then(|under| under.metric)
+                    .or(scored)
+                    .map_or(Cell::Empty, |value| self.metric.cell(value)),
                 integer(speed.map(|speed| speed as u64)),
                 integer(now.map(|under| under.cost.div_ceil(1_000_000))),
             ]);
@@ -90,9 +124,16 @@ impl<'a> Standing<'a> {
         let stopped = if self.bench.desk.is_stopping() { "stopped, " } else { "" };
         match under {
             Some(Under { stopped: Some(step), .. }) => format!("given up at step {step}"),
-            Some(under) if seeds > 1 => format!("{stopped}seed {} of {seeds}, step {} of {}", row.results.len() + 1, under.heard.steps(), under.steps),
+            Some(under) if seeds > 1 => format!(
+                "{stopped}seed {} of {seeds}, step {} of {}",
+                row.results.len() + 1,
+                under.heard.steps(),
+                under.steps
+            ),
             Some(under) => format!("{stopped}step {} of {}", under.heard.steps(), under.steps),
-            None if row.results.is_empty() => if stopped.is_empty() { "waits" } else { "stopped before it began" }.to_owned(),
+            None if row.results.is_empty() => {
+                if stopped.is_empty() { "waits" } else { "stopped before it began" }.to_owned()
+            }
             None => row.status(seeds),
         }
     }
@@ -102,11 +143,18 @@ impl<'a> Standing<'a> {
 fn chart(rows: &[Row], under: &[Under<'_>]) -> Chart {
     let line = |(place, row): (usize, &Row)| {
         let finished = row.records().first().map(|record| record.curve.as_slice());
-        let now = under.iter().find(|under| under.place == place).map(|under| under.heard.curve.as_slice());
+        let now = under
+            .iter()
+            .find(|under| under.place == place)
+            .map(|under| under.heard.curve.as_slice());
         // Until it has a step, that of the seed before stays.
         let curve = now.filter(|curve| !curve.is_empty()).or(finished)?;
         let every = curve.len().div_ceil(POINTS).max(1);
-        let points = curve.iter().step_by(every).map(|(step, loss)| (*step as f64, NonFinite(*loss))).collect();
+        let points = curve
+            .iter()
+            .step_by(every)
+            .map(|(step, loss)| (*step as f64, NonFinite(*loss)))
+            .collect();
         Some(Series { name: row.label.clone(), style: SeriesStyle::Line, points })
     };
     Chart {
@@ -114,7 +162,12 @@ fn chart(rows: &[Row], under: &[Under<'_>]) -> Chart {
         x_label: "step".to_owned(),
         y_label: "loss, nats".to_owned(),
         x_max: under.iter().map(|under| under.steps as f64).reduce(f64::max),
-        series: rows.iter().enumerate().filter_map(line).filter(|series| !series.points.is_empty()).collect(),
+        series: rows
+            .iter()
+            .enumerate()
+            .filter_map(line)
+            .filter(|series| !series.points.is_empty())
+            .collect(),
         ..Chart::default()
     }
 }

@@ -14,7 +14,8 @@ pub(super) fn half_interval(values: &[f64]) -> Option<f64> {
     if count < 2 {
         return None;
     }
-    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1) as f64;
+    let variance =
+        values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1) as f64;
     // Beyond ten degrees of freedom this is at most 2 % too wide.
     let t = STUDENT.get(count - 2).copied().unwrap_or(2.201);
     Some(t * (variance / count as f64).sqrt())

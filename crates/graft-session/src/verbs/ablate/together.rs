@@ -45,7 +45,11 @@ struct Racer<'a> {
 
 impl Bench<'_> {
     /// Trains what is not finished yet, seed after seed, the configurations in turn, until the user stops it; also how many were finished before.
-    pub(super) fn train_all(&self, kept: &mut Trials, metric: &Metric) -> Result<(Vec<Row>, usize), Failure> {
+    pub(super) fn train_all(
+        &self,
+        kept: &mut Trials,
+        metric: &Metric,
+    ) -> Result<(Vec<Row>, usize), Failure> {
         let mut rows: Vec<Row> = self.grid.trials.iter().map(Row::new).collect();
         let mut reused = 0;
         self.refuse_if_in_use()?;
@@ -57,7 +61,9 @@ impl Bench<'_> {
                 if row.is_over() {
                     continue;
                 }
-                let stays = |record: &&TrialRecord| record.stopped.is_none() || self.leaves_given_up || self.grid.halves();
+                let stays = |record: &&TrialRecord| {
+                    record.stopped.is_none() || self.leaves_given_up || self.grid.halves()
+                };
                 match kept.find(&key).filter(|_| !self.is_fresh()).filter(stays) {
                     Some(earlier) => {
                         row.results.push(Ok(earlier.clone()));
@@ -81,14 +87,38 @@ impl Bench<'_> {
     }
 
     /// One seed of some configurations.
-    fn group(&self, (group, seed): (&[(usize, &Trial, String)], u64), rows: &mut [Row], kept: &mut Trials, metric: &Metric) -> Result<(), Failure> {
-        let label = |place: usize, trial: &Trial| format!("trial {} of {}: {}, seed {seed}", self.number(place, seed), self.trainings(), trial.label);
+    fn group(
+        &self,
+        (group, seed): (&[(usize, &Trial, String)], u64),
+        rows: &mut [Row],
+        kept: &mut Trials,
+        metric: &Metric,
+    ) -> Result<(), Failure> {
+        let label = |place: usize, trial: &Trial| {
+            format!(
+                "trial {} of {}: {}, seed {seed}",
+                self.number(place, seed),
+                self.trainings(),
+                trial.label
+            )
+        };
         // Rates are sought while no other adapter of the comparison is there.
-        let rates: Vec<_> = group.iter().map(|(place, trial, _)| self.rate(&rows[*place], trial, seed, &label(*place, trial))).collect();
+        let rates: Vec<_> = group
+            .iter()
+            .map(|(place, trial, _)| self.rate(&rows[*place], trial, seed, &label(*place, trial)))
+            .collect();
         let mut entrants = Vec::new();
         for ((place, trial, key), lr) in group.iter().zip(rates) {
             self.desk.pause();
-            match lr.and_then(|lr| self.enter((*place, trial), seed, (key.clone(), lr), &trial.train, self.domain.as_ref())) {
+            match lr.and_then(|lr| {
+                self.enter(
+                    (*place, trial),
+                    seed,
+                    (key.clone(), lr),
+                    &trial.train,
+                    self.domain.as_ref(),
+                )
+            }) {
                 Ok(entrant) => entrants.push(entrant),
                 Err(_) if self.desk.is_stopping() => {
                     Standing::new(self, metric).tell(rows, &[]);
@@ -97,10 +127,21 @@ impl Bench<'_> {
                 Err(failure) => rows[*place].results.push(Err(failure)),
             }
         }
-        let states: Vec<Accompanied<'_>> = entrants.iter().map(|entrant| train::accompanied(&entrant.plan, &entrant.trainables)).collect();
-        let sources: Vec<_> = entrants.iter().zip(&states).map(|(entrant, state)| entrant.job(state).source(&mut |_| {})).collect();
-        let mut racers: Vec<Racer<'_>> =
-            entrants.iter().zip(&states).zip(&sources).map(|((entrant, state), source)| Racer::new(entrant, state, source)).collect();
+        let states: Vec<Accompanied<'_>> = entrants
+            .iter()
+            .map(|entrant| train::accompanied(&entrant.plan, &entrant.trainables))
+            .collect();
+        let sources: Vec<_> = entrants
+            .iter()
+            .zip(&states)
+            .map(|(entrant, state)| entrant.job(state).source(&mut |_| {}))
+            .collect();
+        let mut racers: Vec<Racer<'_>> = entrants
+            .iter()
+            .zip(&states)
+            .zip(&sources)
+            .map(|((entrant, state), source)| Racer::new(entrant, state, source))
+            .collect();
         let mut standing = Standing::new(self, metric);
         self.race(&mut racers, rows, &mut standing);
         for index in 0..racers.len() {
@@ -133,7 +174,12 @@ impl Bench<'_> {
                 // News comes within a turn too: that of a long training takes its time.
                 while racers[index].is_before(turn) {
                     let Entrant { place, trial, seed, .. } = racers[index].entrant;
-                    let label = format!("trial {} of {}: {}, seed {seed}", self.number(*place, *seed), self.trainings(), trial.label);
+                    let label = format!(
+                        "trial {} of {}: {}, seed {seed}",
+                        self.number(*place, *seed),
+                        self.trainings(),
+                        trial.label
+                    );
                     let (done, total) = progress(racers);
                     self.desk.emit(Event::Progress { label, done, total });
                     standing.show(rows, &under(racers));
@@ -158,7 +204,10 @@ impl Bench<'_> {
             return;
         }
         let found = score_on(self.desk, self, LOOKED_AT, &mut |_, _| {});
-        racer.metric = found.ok().filter(|_| !self.desk.is_stopping()).map(|found| metric.of_evaluation(&found));
+        racer.metric = found
+            .ok()
+            .filter(|_| !self.desk.is_stopping())
+            .map(|found| metric.of_evaluation(&found));
         if let Err(failure) = racer.entrant.turn(false) {
             racer.end = Some(Err(failure));
         }
@@ -170,12 +219,16 @@ impl Bench<'_> {
             return;
         }
         let named = self.desk.change_background(|report| report.stops.clone()).unwrap_or_default();
-        racers.iter_mut().filter(|racer| racer.end.is_none() && named.contains(&(racer.entrant.place + 1))).for_each(Racer::give_up);
+        racers
+            .iter_mut()
+            .filter(|racer| racer.end.is_none() && named.contains(&(racer.entrant.place + 1)))
+            .for_each(Racer::give_up);
     }
 
     /// Ends a training; its record when it has finished or was given up, none when the user has stopped it.
     fn settle(&self, racer: &mut Racer<'_>) -> Result<Option<TrialRecord>, Failure> {
-        let (entrant, stopped, cost, heard) = (racer.entrant, racer.stopped, racer.cost, &mut racer.heard);
+        let (entrant, stopped, cost, heard) =
+            (racer.entrant, racer.stopped, racer.cost, &mut racer.heard);
         let outcome = match racer.end.take() {
             Some(Err(failure)) => return Err(failure),
             Some(Ok(outcome)) => outcome,
@@ -192,7 +245,10 @@ impl Bench<'_> {
         let found = score(self.desk, self, &entrant.trial.label);
         entrant.turn(false)?;
         let (found, (trainable, total)) = (found?, entrant.counts);
-        let (cost, run) = ((heard.steps() > 0).then(|| (heard.tokens_per_second(), cost)), entrant.header.run.clone());
+        let (cost, run) = (
+            (heard.steps() > 0).then(|| (heard.tokens_per_second(), cost)),
+            entrant.header.run.clone(),
+        );
         let Entrant { key, lr, .. } = entrant;
         let Heard { curve, domain, seconds, .. } = heard.clone();
         Ok(Some(TrialRecord {
@@ -229,7 +285,11 @@ impl Bench<'_> {
         match racer.end {
             Some(Err(failure)) => Err(failure),
             Some(Ok(RunOutcome::Finished)) => Ok(racer.heard),
-            _ => Err(crate::SessionError::Interrupted { what: format!("stopped in {label}"), next: None }.into()),
+            _ => Err(crate::SessionError::Interrupted {
+                what: format!("stopped in {label}"),
+                next: None,
+            }
+            .into()),
         }
     }
 }
@@ -242,13 +302,29 @@ impl Entrant<'_> {
 
 impl<'a> Racer<'a> {
     /// At the start, or where it was left; one that cannot start has come to its end.
-    fn new(entrant: &'a Entrant<'a>, state: &'a Accompanied<'a>, source: &'a graft_train::Result<Examples<'a>>) -> Self {
-        let mut racer = Self { entrant, training: None, heard: Heard::default(), end: None, stopped: None, cost: 0, metric: None, is_settled: false };
+    fn new(
+        entrant: &'a Entrant<'a>,
+        state: &'a Accompanied<'a>,
+        source: &'a graft_train::Result<Examples<'a>>,
+    ) -> Self {
+        let mut racer = Self {
+            entrant,
+            training: None,
+            heard: Heard::default(),
+            end: None,
+            stopped: None,
+            cost: 0,
+            metric: None,
+            is_settled: false,
+        };
         match source {
             Err(error) => racer.end = Some(Err(Failure::from_hint(error))),
             Ok(source) => {
                 racer.cost = entrant.bytes(source.longest());
-                let (run, start) = (entrant.job(state).run(source), if entrant.goes_on { Training::go_on } else { Training::begin });
+                let (run, start) = (
+                    entrant.job(state).run(source),
+                    if entrant.goes_on { Training::go_on } else { Training::begin },
+                );
                 match start(run, &mut |event| racer.heard.hear(event)) {
                     Ok(training) => racer.training = Some(training),
                     // It was stopped when it had been trained and not yet scored; its weights are those of its last step now.
@@ -279,7 +355,9 @@ impl<'a> Racer<'a> {
         let until = self.end_of(turn);
         let Some(training) = &mut self.training else { return };
         let steps = until.saturating_sub(training.step()).min(STEPS);
-        let advanced = self.entrant.turn(true).and_then(|()| Ok(training.advance(steps, control, &mut |event| self.heard.hear(event))?));
+        let advanced = self.entrant.turn(true).and_then(|()| {
+            Ok(training.advance(steps, control, &mut |event| self.heard.hear(event))?)
+        });
         let silent = self.entrant.turn(false);
         self.end = advanced.and_then(|outcome| silent.map(|()| outcome)).transpose();
         if matches!(self.end, Some(Err(_))) {
@@ -313,14 +391,22 @@ fn under<'a>(racers: &'a [Racer<'_>]) -> Vec<Under<'a>> {
 
 /// Steps done by all of them, and to do.
 fn progress(racers: &[Racer<'_>]) -> (u64, u64) {
-    let going = || racers.iter().filter(|racer| racer.stopped.is_none() && !matches!(racer.end, Some(Err(_))));
-    (going().map(|racer| racer.heard.steps()).sum(), going().map(|racer| racer.entrant.plan.config.steps).sum())
+    let going = || {
+        racers.iter().filter(|racer| racer.stopped.is_none() && !matches!(racer.end, Some(Err(_))))
+    };
+    (
+        going().map(|racer| racer.heard.steps()).sum(),
+        going().map(|racer| racer.entrant.plan.config.steps).sum(),
+    )
 }
 
 /// Gives up those with the higher training loss, so that half of what is under way, rounded up, goes on.
 fn give_up_half(racers: &mut [Racer<'_>]) {
-    let mut going: Vec<&mut Racer<'_>> = racers.iter_mut().filter(|racer| racer.end.is_none()).collect();
-    let loss = |racer: &Racer<'_>| racer.heard.loss().filter(|loss| loss.is_finite()).unwrap_or(f64::INFINITY);
+    let mut going: Vec<&mut Racer<'_>> =
+        racers.iter_mut().filter(|racer| racer.end.is_none()).collect();
+    let loss = |racer: &Racer<'_>| {
+        racer.heard.loss().filter(|loss| loss.is_finite()).unwrap_or(f64::INFINITY)
+    };
     going.sort_by(|one, other| loss(one).total_cmp(&loss(other)));
     let go_on = going.len().div_ceil(2);
     going.into_iter().skip(go_on).for_each(Racer::give_up);

@@ -100,10 +100,16 @@ impl Bench<'_> {
 
     /// Everything that decides the result of a trial, in words.
     pub(super) fn key(&self, trial: &Trial, seed: u64) -> String {
-        let model = self.state.model.as_ref().map(|model| (model.loaded.content_hash.clone(), kept_as(model.loaded.model.as_ref())));
-        let asked = ["split", "examples"].map(|name| self.grid.settings.get(ABLATE, name).map(|value| value.to_string()));
+        let model =
+            self.state.model.as_ref().map(|model| {
+                (model.loaded.content_hash.clone(), kept_as(model.loaded.model.as_ref()))
+            });
+        let asked = ["split", "examples"]
+            .map(|name| self.grid.settings.get(ABLATE, name).map(|value| value.to_string()));
         let (data, version) = (&self.data, env!("CARGO_PKG_VERSION"));
-        let domain = self.domain.as_ref().map_or_else(String::new, |domain| format!(" {:x} {}", domain.data.dataset.fingerprint(), domain.examples));
+        let domain = self.domain.as_ref().map_or_else(String::new, |domain| {
+            format!(" {:x} {}", domain.data.dataset.fingerprint(), domain.examples)
+        });
         let seeks = if self.grid.search_lr { " lr=auto" } else { "" };
         let halves = if self.grid.halves() { " early=halving" } else { "" };
         format!(
@@ -128,17 +134,28 @@ impl Bench<'_> {
     ) -> Result<Entrant<'t>, Failure> {
         let model = self.state.model()?;
         let spec = attach::method(trial.method)?;
-        let settings = trial.settings.clone().with("adapter_name", Value::Text(format!("{NAME}{place}")));
-        let adapter = attach::build(self.desk, &self.state, (&model, Some(&self.data)), (spec, &settings), seed)?;
+        let settings =
+            trial.settings.clone().with("adapter_name", Value::Text(format!("{NAME}{place}")));
+        let adapter = attach::build(
+            self.desk,
+            &self.state,
+            (&model, Some(&self.data)),
+            (spec, &settings),
+            seed,
+        )?;
         let origin = attach::fresh(spec, &settings, Some(&self.data), seed);
         let attached = Arc::new(Attached::new(adapter, origin));
         attached.remember_asked(&settings);
         let passing = Passing { model: model.clone(), attached: attached.clone() };
-        let mut keys = keys.clone().with("eval_every", Value::Integer(0)).with("save_every", Value::Integer(0));
+        let mut keys = keys
+            .clone()
+            .with("eval_every", Value::Integer(0))
+            .with("save_every", Value::Integer(0));
         keys.values.extend(lr.map(|lr| ("lr".to_owned(), Value::Float(lr))));
         let mut config = TrainConfig::from_settings(&keys, train::default_rate(&model, spec), seed);
         if let Some(domain) = domain {
-            (config.eval_every, config.eval_examples) = (config.steps.div_ceil(LOOKS), domain.examples);
+            (config.eval_every, config.eval_examples) =
+                (config.steps.div_ceil(LOOKS), domain.examples);
         }
         let watched = domain.map(|domain| domain.data.clone());
         let earlier = if self.is_fresh() { None } else { half_way(&key)? };
@@ -147,10 +164,25 @@ impl Bench<'_> {
             None => (RunFolder::create(&runs::base(), trial.method)?, false),
         };
         let plan = Plan { model, data: self.data.clone(), watched, attached, config, folder };
-        let header = RunHeader { trial: (!key.is_empty()).then(|| key.clone()), ..train::header(&self.state, &plan, &keys) };
+        let header = RunHeader {
+            trial: (!key.is_empty()).then(|| key.clone()),
+            ..train::header(&self.state, &plan, &keys)
+        };
         let trainables = plan.attached.adapter.trainables();
         let counts = (header.trainable, header.total);
-        let entrant = Entrant { place, trial, seed, key, lr, plan, trainables, header, counts, goes_on, passing };
+        let entrant = Entrant {
+            place,
+            trial,
+            seed,
+            key,
+            lr,
+            plan,
+            trainables,
+            header,
+            counts,
+            goes_on,
+            passing,
+        };
         entrant.turn(false)?;
         Ok(entrant)
     }
@@ -166,10 +198,20 @@ impl Bench<'_> {
 /// # Errors
 /// [`graft_train::TrainError::InUse`] while another kernel trains it.
 fn half_way(key: &str) -> Result<Option<RunFolder>, Failure> {
-    let is_it = |folder: &RunFolder| folder.header().is_some_and(|header| !key.is_empty() && header.trial.as_deref() == Some(key));
-    let goes_on = |record: &RunRecord| record.ended.as_ref().is_none_or(|ended| ended.outcome != RunOutcome::Failed);
-    let unfinished = |folder: &RunFolder| !folder.checkpoints().is_empty() && folder.record().is_ok_and(|record| goes_on(&record));
-    let found = RunFolder::list(&runs::base()).into_iter().find(|folder| is_it(folder) && unfinished(folder));
+    let is_it = |folder: &RunFolder| {
+        folder
+            .header()
+            .is_some_and(|header| !key.is_empty() && header.trial.as_deref() == Some(key))
+    };
+    let goes_on = |record: &RunRecord| {
+        record.ended.as_ref().is_none_or(|ended| ended.outcome != RunOutcome::Failed)
+    };
+    let unfinished = |folder: &RunFolder| {
+        !folder.checkpoints().is_empty() && folder.record().is_ok_and(|record| goes_on(&record))
+    };
+    let found = RunFolder::list(&runs::base())
+        .into_iter()
+        .find(|folder| is_it(folder) && unfinished(folder));
     found.iter().try_for_each(|folder| folder.lock().map(drop))?;
     Ok(found)
 }
@@ -183,9 +225,20 @@ impl Bench<'_> {
         if self.is_fresh() {
             return Ok(());
         }
-        let keys: BTreeSet<String> = self.seeds().flat_map(|seed| self.grid.trials.iter().map(move |trial| self.key(trial, seed))).collect();
-        let is_ours = |folder: &RunFolder| folder.header().and_then(|header| header.trial).is_some_and(|trial| keys.contains(&trial));
-        Ok(RunFolder::list(&runs::base()).iter().filter(|folder| is_ours(folder)).try_for_each(|folder| folder.lock().map(drop))?)
+        let keys: BTreeSet<String> = self
+            .seeds()
+            .flat_map(|seed| self.grid.trials.iter().map(move |trial| self.key(trial, seed)))
+            .collect();
+        let is_ours = |folder: &RunFolder| {
+            folder
+                .header()
+                .and_then(|header| header.trial)
+                .is_some_and(|trial| keys.contains(&trial))
+        };
+        Ok(RunFolder::list(&runs::base())
+            .iter()
+            .filter(|folder| is_ours(folder))
+            .try_for_each(|folder| folder.lock().map(drop))?)
     }
 
     /// The seeds of every configuration.
@@ -198,13 +251,23 @@ impl Bench<'_> {
 impl Entrant<'_> {
     /// Switches its adapter on, alone, or off.
     pub(super) fn turn(&self, on: bool) -> Result<(), Failure> {
-        Ok(self.passing.attached.adapter.set_active(self.passing.model.loaded.model.as_ref(), on)?)
+        Ok(self
+            .passing
+            .attached
+            .adapter
+            .set_active(self.passing.model.loaded.model.as_ref(), on)?)
     }
 
     /// Bytes that its training takes beside the shared base, as predicted.
     pub(super) fn bytes(&self, longest: usize) -> u64 {
         let model = self.passing.model.loaded.model.as_ref();
-        predicted(model, &self.trainables, (self.plan.config.batch, longest), self.plan.config.recompute).on_top()
+        predicted(
+            model,
+            &self.trainables,
+            (self.plan.config.batch, longest),
+            self.plan.config.recompute,
+        )
+        .on_top()
     }
 }
 
@@ -230,7 +293,9 @@ impl Heard {
     }
 
     fn step(&mut self, step: &StepRecord) {
-        let smooth = self.loss().map_or(step.loss, |smooth| SMOOTHING * smooth + (1.0 - SMOOTHING) * step.loss);
+        let smooth = self
+            .loss()
+            .map_or(step.loss, |smooth| SMOOTHING * smooth + (1.0 - SMOOTHING) * step.loss);
         self.curve.push((step.step, smooth));
         self.seconds = self.before + step.elapsed_seconds;
         self.seconds_per_token += 1.0 / step.tokens_per_second;

@@ -34,19 +34,27 @@ pub fn attach_run(desk: &Desk, run: &str, settings: &Settings) -> Result<AttachR
     let header = &progress.header;
     let model = model_of(desk, &folder, header)?;
     let state = desk.state();
-    let name = settings.text(RUN_WEIGHTS, "adapter_name").unwrap_or_else(|| name_of(&folder, header));
+    let name =
+        settings.text(RUN_WEIGHTS, "adapter_name").unwrap_or_else(|| name_of(&folder, header));
     let start = match (moment, progress.step, &header.start) {
         (Moment::Start, ..) | (_, 0, Some(_)) => header.start.clone(),
         _ => None,
     };
     let start = start.unwrap_or(Start::Run { run: folder.name(), step: progress.step });
-    let origin = Origin { seed: header.adapter_seed, folder: header.adapter_folder.clone(), start, steps: progress.step };
+    let origin = Origin {
+        seed: header.adapter_seed,
+        folder: header.adapter_folder.clone(),
+        start,
+        steps: progress.step,
+    };
     let acting = acting(&state, &model);
     let mut report = install(desk, &state, &model, &name, origin, || {
         let (adapter, warnings) = build(desk, &state, &model, header, &name)?;
-        let restored = restore(&adapter, &checkpoint, &progress, &tensors).and_then(|()| match header.adapter_scale {
-            Some(scale) => Ok(adapter.set_scale(model.loaded.model.as_ref(), scale)?),
-            None => Ok(()),
+        let restored = restore(&adapter, &checkpoint, &progress, &tensors).and_then(|()| {
+            match header.adapter_scale {
+                Some(scale) => Ok(adapter.set_scale(model.loaded.model.as_ref(), scale)?),
+                None => Ok(()),
+            }
         });
         match restored {
             Ok(()) => Ok((adapter, warnings)),
@@ -65,21 +73,43 @@ pub fn attach_run(desk: &Desk, run: &str, settings: &Settings) -> Result<AttachR
 ///
 /// # Errors
 /// Those of attaching.
-pub(crate) fn attach_as_in(desk: &Desk, header: &RunHeader, step: u64) -> Result<AttachReport, Failure> {
+pub(crate) fn attach_as_in(
+    desk: &Desk,
+    header: &RunHeader,
+    step: u64,
+) -> Result<AttachReport, Failure> {
     let state = desk.state();
     let model = state.model()?;
     let start = Start::Run { run: header.run.clone(), step };
-    let origin = Origin { seed: header.adapter_seed, folder: header.adapter_folder.clone(), start, steps: step };
-    install(desk, &state, &model, &header.adapter, origin, || build(desk, &state, &model, header, &header.adapter))
+    let origin = Origin {
+        seed: header.adapter_seed,
+        folder: header.adapter_folder.clone(),
+        start,
+        steps: step,
+    };
+    install(desk, &state, &model, &header.adapter, origin, || {
+        build(desk, &state, &model, header, &header.adapter)
+    })
 }
 
 /// How the weights of a trained adapter that goes away are reached again.
 pub(crate) fn way_back(attached: &Attached) -> String {
-    let lost = || format!("its weights are in no run; `%{} save DIR` keeps those of an adapter", attached.adapter.spec().verb);
+    let lost = || {
+        format!(
+            "its weights are in no run; `%{} save DIR` keeps those of an adapter",
+            attached.adapter.spec().verb
+        )
+    };
     let (Start::Run { run, step }, _) = attached.start() else { return lost() };
     let Ok(folder) = RunFolder::open(&base(), Some(&run)) else { return lost() };
-    let has = |moment: Moment| folder.weights(moment).and_then(|kept| kept.progress()).is_ok_and(|progress| progress.step == step);
-    let given = if has(Moment::Best) || (folder.weights(Moment::Best).is_err() && has(Moment::Last)) {
+    let has = |moment: Moment| {
+        folder
+            .weights(moment)
+            .and_then(|kept| kept.progress())
+            .is_ok_and(|progress| progress.step == step)
+    };
+    let given = if has(Moment::Best) || (folder.weights(Moment::Best).is_err() && has(Moment::Last))
+    {
         String::new()
     } else if has(Moment::Last) {
         " step=last".to_owned()
@@ -92,26 +122,44 @@ pub(crate) fn way_back(attached: &Attached) -> String {
 }
 
 /// The weights that the keys mean.
-fn chosen(folder: &RunFolder, settings: &Settings) -> Result<(Checkpoint, Moment, Progress), Failure> {
+fn chosen(
+    folder: &RunFolder,
+    settings: &Settings,
+) -> Result<(Checkpoint, Moment, Progress), Failure> {
     let found = |moment: Moment| -> Result<_, Failure> {
         let checkpoint = folder.weights(moment)?;
         let progress = checkpoint.progress()?;
         Ok((checkpoint, moment, progress))
     };
-    let Some(text) = settings.text(RUN_WEIGHTS, "step") else { return found(Moment::Best).or_else(|_| found(Moment::Last)) };
+    let Some(text) = settings.text(RUN_WEIGHTS, "step") else {
+        return found(Moment::Best).or_else(|_| found(Moment::Last));
+    };
     match text.replace('_', "").parse() {
         Ok(moment) => found(moment),
-        Err(()) => Err(Failure::new("settings::no_choice", format!("`step` must be best, last, start or the number of a step, got `{text}`"))
-            .hint(format!("`%runs show {}` lists the steps whose weights are kept", folder.name()))),
+        Err(()) => Err(Failure::new(
+            "settings::no_choice",
+            format!("`step` must be best, last, start or the number of a step, got `{text}`"),
+        )
+        .hint(format!("`%runs show {}` lists the steps whose weights are kept", folder.name()))),
     }
 }
 
 /// The current model where it is the run's; the run's where none is loaded. Another one stays: it would go with all its adapters.
-fn model_of(desk: &Desk, folder: &RunFolder, header: &RunHeader) -> Result<Arc<LoadedModel>, Failure> {
+fn model_of(
+    desk: &Desk,
+    folder: &RunFolder,
+    header: &RunHeader,
+) -> Result<Arc<LoadedModel>, Failure> {
     match desk.state().model.clone() {
         Some(current) if !resume::is_model_of(&current, header) => {
             let (run, model) = (folder.name(), header.model.clone());
-            Err(SessionError::OtherModelLoaded { run, model, line: load_line(&header.model, &header.model_settings), loaded: current.source.clone() }.into())
+            Err(SessionError::OtherModelLoaded {
+                run,
+                model,
+                line: load_line(&header.model, &header.model_settings),
+                loaded: current.source.clone(),
+            }
+            .into())
         }
         _ => resume::same_model(desk, header),
     }
@@ -119,11 +167,21 @@ fn model_of(desk: &Desk, folder: &RunFolder, header: &RunHeader) -> Result<Arc<L
 
 /// The name of the run's adapter; trials have names that no session lists.
 fn name_of(folder: &RunFolder, header: &RunHeader) -> String {
-    if header.adapter.is_empty() || header.adapter.starts_with('_') { folder.name().replace('.', "-") } else { header.adapter.clone() }
+    if header.adapter.is_empty() || header.adapter.starts_with('_') {
+        folder.name().replace('.', "-")
+    } else {
+        header.adapter.clone()
+    }
 }
 
 /// Builds the adapter of a run with the seed, or from the folder, that it was built with there: frozen parts follow from them too.
-fn build(desk: &Desk, state: &State, model: &LoadedModel, header: &RunHeader, name: &str) -> Result<(Adapter, Vec<String>), Failure> {
+fn build(
+    desk: &Desk,
+    state: &State,
+    model: &LoadedModel,
+    header: &RunHeader,
+    name: &str,
+) -> Result<(Adapter, Vec<String>), Failure> {
     let spec = attach::method(&header.method)?;
     if let Some(folder) = header.adapter_folder.as_deref() {
         match loaded(state, model, (folder, name), (spec, header)) {
@@ -131,7 +189,8 @@ fn build(desk: &Desk, state: &State, model: &LoadedModel, header: &RunHeader, na
             None => desk.warn(format!("the adapter folder `{folder}` is not as it was when the run began; the adapter is made from its keys instead")),
         }
     }
-    let settings = header.adapter_settings.clone().with("adapter_name", Value::Text(name.to_owned()));
+    let settings =
+        header.adapter_settings.clone().with("adapter_name", Value::Text(name.to_owned()));
     settings.check(spec.keys)?;
     let seed = header.adapter_seed.or(header.session_seed).unwrap_or(state.seed);
     let data = state.data(None).ok();
@@ -139,8 +198,14 @@ fn build(desk: &Desk, state: &State, model: &LoadedModel, header: &RunHeader, na
 }
 
 /// The adapter in a folder, where it still has the run's method and keys.
-fn loaded(state: &State, model: &LoadedModel, (folder, name): (&str, &str), (spec, header): (&MethodSpec, &RunHeader)) -> Option<(Adapter, Vec<String>)> {
-    let (adapter, warnings) = graft_peft::load(&workbench(state, model), Path::new(folder), name).ok()?;
+fn loaded(
+    state: &State,
+    model: &LoadedModel,
+    (folder, name): (&str, &str),
+    (spec, header): (&MethodSpec, &RunHeader),
+) -> Option<(Adapter, Vec<String>)> {
+    let (adapter, warnings) =
+        graft_peft::load(&workbench(state, model), Path::new(folder), name).ok()?;
     if adapter.spec().verb == spec.verb && *adapter.settings() == header.adapter_settings {
         return Some((adapter, warnings));
     }
@@ -158,7 +223,8 @@ fn restore(
     let trainables = adapter.trainables();
     let companion = adapter.companion();
     let problem = |error: graft_nn::NnError| {
-        let (path, problem) = (checkpoint.path().to_owned(), format!("its adapter does not fit ({error})"));
+        let (path, problem) =
+            (checkpoint.path().to_owned(), format!("its adapter does not fit ({error})"));
         Failure::from(TrainError::Checkpoint { path, problem })
     };
     companion.map_or(Ok(()), |companion| companion.begin(progress.steps)).map_err(problem)?;
@@ -167,13 +233,24 @@ fn restore(
 
 /// The adapters that act now, the merged ones first: switching one of those on silences the others.
 fn acting(state: &State, model: &LoadedModel) -> Vec<Arc<Attached>> {
-    let mut acting: Vec<_> = state.adapters.iter().filter(|attached| attached.adapter.is_active(model.loaded.model.as_ref())).cloned().collect();
+    let mut acting: Vec<_> = state
+        .adapters
+        .iter()
+        .filter(|attached| attached.adapter.is_active(model.loaded.model.as_ref()))
+        .cloned()
+        .collect();
     acting.sort_by_key(|attached| !attached.adapter.is_merged());
     acting
 }
 
 /// Takes an adapter away that could not be filled; what it took the place of is there again.
-fn put_back(adapter: &Adapter, name: &str, state: &State, model: &LoadedModel, acting: &[Arc<Attached>]) {
+fn put_back(
+    adapter: &Adapter,
+    name: &str,
+    state: &State,
+    model: &LoadedModel,
+    acting: &[Arc<Attached>],
+) {
     let model = model.loaded.model.as_ref();
     // It was attached a moment ago and is not merged, so nothing can fail.
     drop(adapter.detach(model));
@@ -186,6 +263,14 @@ fn put_back(adapter: &Adapter, name: &str, state: &State, model: &LoadedModel, a
 
 /// `weights of lora-001 after step 200 of 200, validation loss 1.234`.
 fn told(folder: &RunFolder, progress: &Progress) -> String {
-    let loss = progress.validation_loss.map(|loss| format!(", its lowest validation loss ({loss:.4})")).unwrap_or_default();
-    format!("weights of `{}` after step {} of {}{loss}", folder.name(), progress.step, progress.steps)
+    let loss = progress
+        .validation_loss
+        .map(|loss| format!(", its lowest validation loss ({loss:.4})"))
+        .unwrap_or_default();
+    format!(
+        "weights of `{}` after step {} of {}{loss}",
+        folder.name(),
+        progress.step,
+        progress.steps
+    )
 }

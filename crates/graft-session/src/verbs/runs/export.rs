@@ -24,8 +24,13 @@ pub(crate) use magic::load_line;
 pub fn export(desk: &Desk, name: &str, file: &Path) -> Result<String, Failure> {
     let folder = RunFolder::open(&super::base(), Some(name))?;
     let (record, header) = super::read(desk, &folder)?;
-    let failed = |error: io::Error| Failure::new("session::io", format!("cannot write `{}`: {error}", file.display())).hint("choose another place");
-    let put = |fill: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>| atomic_file::write_with(file, |out| fill(out)).map_err(failed);
+    let failed = |error: io::Error| {
+        Failure::new("session::io", format!("cannot write `{}`: {error}", file.display()))
+            .hint("choose another place")
+    };
+    let put = |fill: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>| {
+        atomic_file::write_with(file, |out| fill(out)).map_err(failed)
+    };
     let replaced = if file.exists() { "; it replaced the file of that name" } else { "" };
     let what = match file.extension().and_then(|ending| ending.to_str()) {
         Some("csv") => {
@@ -42,7 +47,10 @@ pub fn export(desk: &Desk, name: &str, file: &Path) -> Result<String, Failure> {
             "the magics that train it again: graft run FILE".to_owned()
         }
         _ => {
-            let failure = Failure::new("session::export", format!("`{}` does not say in what form the run is to be written", file.display()));
+            let failure = Failure::new(
+                "session::export",
+                format!("`{}` does not say in what form the run is to be written", file.display()),
+            );
             return Err(
                 failure.hint(format!("%runs export {name} {name}.csv, .json, .graft, or as a magic .svg and .png; a Rust cell draws with lab().plot_runs"))
             );
@@ -58,19 +66,33 @@ fn counted(steps: usize) -> String {
 /// What a very long ledger has more than is written.
 fn left_out(record: &RunRecord) -> String {
     let last = record.steps.last().map_or(0, |last| last.step);
-    if record.every > 1 { format!(": of {last} steps one in {}, since more are not held in memory", record.every) } else { String::new() }
+    if record.every > 1 {
+        format!(": of {last} steps one in {}, since more are not held in memory", record.every)
+    } else {
+        String::new()
+    }
 }
 
 /// A row a step; validations stand in the rows of their steps. There are only numbers in it, so no spreadsheet takes a cell for a formula.
 fn csv(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
-    let validations: BTreeMap<u64, &ValidationRecord> = record.validations.iter().map(|found| (found.step, found)).collect();
+    let validations: BTreeMap<u64, &ValidationRecord> =
+        record.validations.iter().map(|found| (found.step, found)).collect();
     let or_empty = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
-    writeln!(out, "step,loss,lr,grad_norm,tokens_per_second,elapsed_seconds,validation_loss,accuracy")?;
+    writeln!(
+        out,
+        "step,loss,lr,grad_norm,tokens_per_second,elapsed_seconds,validation_loss,accuracy"
+    )?;
     for step in &record.steps {
         let found = validations.get(&step.step);
-        let (validation, accuracy) = (or_empty(found.map(|found| found.loss)), or_empty(found.and_then(|found| found.accuracy)));
+        let (validation, accuracy) = (
+            or_empty(found.map(|found| found.loss)),
+            or_empty(found.and_then(|found| found.accuracy)),
+        );
         let StepRecord { step, loss, lr, grad_norm, tokens_per_second, elapsed_seconds } = step;
-        writeln!(out, "{step},{loss},{lr},{grad_norm},{tokens_per_second},{elapsed_seconds},{validation},{accuracy}")?;
+        writeln!(
+            out,
+            "{step},{loss},{lr},{grad_norm},{tokens_per_second},{elapsed_seconds},{validation},{accuracy}"
+        )?;
     }
     Ok(())
 }

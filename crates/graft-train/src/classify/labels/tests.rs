@@ -4,7 +4,10 @@ use crate::testing::TinyClassifier;
 use graft_protocol::Settings;
 
 fn data(labels: &[&str]) -> Dataset {
-    let lines: Vec<String> = labels.iter().map(|label| format!("{{\"text\": \"a\", \"label\": {}}}", serde_json::json!(label))).collect();
+    let lines: Vec<String> = labels
+        .iter()
+        .map(|label| format!("{{\"text\": \"a\", \"label\": {}}}", serde_json::json!(label)))
+        .collect();
     parse_inline("reviews", &lines.join("\n"), &Settings::default()).expect("a data set")
 }
 
@@ -13,7 +16,12 @@ fn classes(model: &TinyClassifier, labels: &[&str]) -> Vec<usize> {
     let data = data(labels);
     let map = label_map(model, &data).expect("a map");
     assert_eq!(map.warning, None);
-    labels.iter().map(|label| map.classes[data.labels().iter().position(|known| known == label).expect("a label")]).collect()
+    labels
+        .iter()
+        .map(|label| {
+            map.classes[data.labels().iter().position(|known| known == label).expect("a label")]
+        })
+        .collect()
 }
 
 fn named(names: &[&str]) -> TinyClassifier {
@@ -35,7 +43,10 @@ fn labels_that_are_numbers_of_classes_are_those_classes() {
     assert_eq!(classes(&model, &["LABEL_2", "LABEL_1"]), [2, 1]);
     let twelve: Vec<String> = (0..12).map(|class| class.to_string()).collect();
     let twelve: Vec<&str> = twelve.iter().map(String::as_str).collect();
-    assert_eq!(classes(&TinyClassifier::new(12, None, false), &twelve), (0..12).collect::<Vec<_>>());
+    assert_eq!(
+        classes(&TinyClassifier::new(12, None, false), &twelve),
+        (0..12).collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -54,24 +65,43 @@ fn labels_without_a_match_are_assigned_in_order_with_a_warning_that_shows_both_l
     let map = label_map(&named(&["negative", "positive"]), &data(&["good", "bad"])).expect("a map");
     assert_eq!(map.classes, [0, 1]);
     let warning = map.warning.expect("a warning");
-    assert!(warning.contains("classes of the model: `negative`, `positive`; labels of the data: `bad`, `good`"), "{warning}");
-    let map = label_map(&TinyClassifier::new(2, None, false), &data(&["good", "bad"])).expect("a map");
+    assert!(
+        warning.contains(
+            "classes of the model: `negative`, `positive`; labels of the data: `bad`, `good`"
+        ),
+        "{warning}"
+    );
+    let map =
+        label_map(&TinyClassifier::new(2, None, false), &data(&["good", "bad"])).expect("a map");
     assert!(map.warning.expect("a warning").contains("`LABEL_0`, `LABEL_1`"));
     // What matches keeps its class.
-    let map = label_map(&named(&["negative", "positive"]), &data(&["positive", "bad"])).expect("a map");
+    let map =
+        label_map(&named(&["negative", "positive"]), &data(&["positive", "bad"])).expect("a map");
     assert_eq!((map.classes, map.warning.is_some()), (vec![0, 1], true));
 }
 
 #[test]
 fn a_fresh_head_takes_its_names_from_the_data_and_wants_as_many_labels() {
-    let map = label_map(&TinyClassifier::new(2, None, true), &data(&["good", "bad"])).expect("a map");
-    assert_eq!((map.warning, map.names.expect("names").as_slice()), (None, ["bad".to_owned(), "good".to_owned()].as_slice()));
-    let error = label_map(&TinyClassifier::new(3, None, true), &data(&["good", "bad"])).expect_err("another number");
-    assert_eq!(error.to_string(), "the model has 3 classes, but data set `reviews` has 2 labels (`bad`, `good`)");
+    let map =
+        label_map(&TinyClassifier::new(2, None, true), &data(&["good", "bad"])).expect("a map");
+    assert_eq!(
+        (map.warning, map.names.expect("names").as_slice()),
+        (None, ["bad".to_owned(), "good".to_owned()].as_slice())
+    );
+    let error = label_map(&TinyClassifier::new(3, None, true), &data(&["good", "bad"]))
+        .expect_err("another number");
+    assert_eq!(
+        error.to_string(),
+        "the model has 3 classes, but data set `reviews` has 2 labels (`bad`, `good`)"
+    );
 }
 
 #[test]
 fn more_labels_than_classes_are_refused_with_both_lists() {
-    let error = label_map(&named(&["negative", "positive"]), &data(&["good", "bad", "so so"])).expect_err("too many");
-    assert_eq!(error.to_string(), "the model has 2 classes (`negative`, `positive`), but data set `reviews` has 3 labels (`bad`, `good`, `so so`)");
+    let error = label_map(&named(&["negative", "positive"]), &data(&["good", "bad", "so so"]))
+        .expect_err("too many");
+    assert_eq!(
+        error.to_string(),
+        "the model has 2 classes (`negative`, `positive`), but data set `reviews` has 3 labels (`bad`, `good`, `so so`)"
+    );
 }

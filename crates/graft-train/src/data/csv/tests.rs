@@ -17,7 +17,8 @@ fn labelled(text: &str, label: &str) -> Content {
 
 #[test]
 fn quoted_fields_hold_commas_quotes_and_line_ends() {
-    let records = table(',', "text,label\r\n\"one, \"\"two\"\"\nthree\",x\r\n\nfour,y").expect("parses");
+    let records =
+        table(',', "text,label\r\n\"one, \"\"two\"\"\nthree\",x\r\n\nfour,y").expect("parses");
     assert_eq!(records[0].content, labelled("one, \"two\"\nthree", "x"));
     assert_eq!((records[0].line, records[1].line), (2, 5));
 }
@@ -25,7 +26,9 @@ fn quoted_fields_hold_commas_quotes_and_line_ends() {
 #[test]
 fn rows_keep_their_lines_whatever_ends_them() {
     for end in ["\n", "\r\n"] {
-        let records = table(',', &["text,label", "a,x", "", " ", "b,y", "\"c", "d\",x", "e,y"].join(end)).expect("parses");
+        let records =
+            table(',', &["text,label", "a,x", "", " ", "b,y", "\"c", "d\",x", "e,y"].join(end))
+                .expect("parses");
         assert_eq!(records.iter().map(|record| record.line).collect::<Vec<_>>(), [2, 5, 6, 8]);
     }
 }
@@ -39,7 +42,10 @@ fn a_row_of_another_length_is_named() {
 #[test]
 fn a_header_without_the_fields_or_with_one_twice_is_named() {
     let error = table(',', "sentence,score\na,1\n").expect_err("no text");
-    assert_eq!(error.to_string(), "`a.csv` line 2 has no `text`; its fields are `sentence`, `score`");
+    assert_eq!(
+        error.to_string(),
+        "`a.csv` line 2 has no `text`; its fields are `sentence`, `score`"
+    );
     let error = table(',', "text,label,text\na,1,b\n").expect_err("twice");
     assert_eq!(error.to_string(), "`a.csv` line 1: the header has two columns `text`");
 }
@@ -54,9 +60,20 @@ fn an_open_quote_is_named_with_the_line_that_it_opens_on() {
 
 #[test]
 fn tabs_separate_and_quotes_are_text_unless_they_are_around_a_field() {
-    let records = table('\t', "text\tlabel\n\"Great\" movie, really\tpos\n\"he said \"\"no\"\"\"\tneg\n\"open\tpos\n").expect("parses");
+    let records = table(
+        '\t',
+        "text\tlabel\n\"Great\" movie, really\tpos\n\"he said \"\"no\"\"\"\tneg\n\"open\tpos\n",
+    )
+    .expect("parses");
     let texts: Vec<_> = records.into_iter().map(|record| record.content).collect();
-    assert_eq!(texts, [labelled("\"Great\" movie, really", "pos"), labelled("he said \"no\"", "neg"), labelled("\"open", "pos")]);
+    assert_eq!(
+        texts,
+        [
+            labelled("\"Great\" movie, really", "pos"),
+            labelled("he said \"no\"", "neg"),
+            labelled("\"open", "pos")
+        ]
+    );
 }
 
 #[test]

@@ -31,7 +31,11 @@ const TABLE: &str = "text,label\nfine day,good\nawful day,bad\n";
 #[test]
 fn the_ending_or_the_first_line_decides_the_format() {
     let plain = Settings::default();
-    let kinds = [("{\"text\": \"a\"}", Kind::Text), ("prompt,completion\na,b", Kind::Completion), ("One passage\nof two lines.\n\nAnother.", Kind::Text)];
+    let kinds = [
+        ("{\"text\": \"a\"}", Kind::Text),
+        ("prompt,completion\na,b", Kind::Completion),
+        ("One passage\nof two lines.\n\nAnother.", Kind::Text),
+    ];
     for (text, kind) in kinds {
         assert_eq!(parse_inline("set", text, &plain).expect(text).kind, kind);
     }
@@ -43,21 +47,28 @@ fn the_ending_or_the_first_line_decides_the_format() {
 #[test]
 fn bytes_that_are_no_text_are_named_with_their_line() {
     let error = file("a.jsonl", b"{\"text\": \"a\"}\n{\"text\": \"\xff\"}").expect_err("no UTF-8");
-    assert!(error.to_string().ends_with("a.jsonl` line 2 is not valid UTF-8 (byte 24 of the file)"), "{error}");
+    assert!(
+        error.to_string().ends_with("a.jsonl` line 2 is not valid UTF-8 (byte 24 of the file)"),
+        "{error}"
+    );
 }
 
 #[test]
 fn an_empty_file_and_a_missing_one_are_refused_with_what_to_do() {
     let error = file("a.csv", b"text,label\n").expect_err("empty");
     assert_eq!(error.code(), "data::empty");
-    let error = load_file(Path::new("nowhere.jsonl"), &Settings::default(), &Control::new()).expect_err("missing");
+    let error = load_file(Path::new("nowhere.jsonl"), &Settings::default(), &Control::new())
+        .expect_err("missing");
     assert_eq!(error.to_string(), "cannot read `nowhere.jsonl`");
     assert!(error.hint().expect("a hint").contains("which-book"));
 }
 
 #[test]
 fn a_byte_order_mark_is_no_part_of_the_first_field() {
-    assert_eq!(file("a.csv", b"\xef\xbb\xbftext,label\na,x\nb,y\n").expect("reads").labels(), ["x", "y"]);
+    assert_eq!(
+        file("a.csv", b"\xef\xbb\xbftext,label\na,x\nb,y\n").expect("reads").labels(),
+        ["x", "y"]
+    );
 }
 
 #[test]
@@ -66,7 +77,8 @@ fn the_built_in_sets_are_whole() {
     assert!(books.labels().len() >= 5, "{:?}", books.labels());
     for label in 0..books.labels().len() {
         for split in SplitName::ALL {
-            let count = books.split(split).iter().filter(|example| example.label == Some(label)).count();
+            let count =
+                books.split(split).iter().filter(|example| example.label == Some(label)).count();
             assert!(count >= 30, "{count} {split} examples of {}", books.labels()[label]);
         }
     }
@@ -81,8 +93,15 @@ fn the_built_in_sets_are_whole() {
 fn no_text_of_a_held_out_split_is_trained_on() {
     for name in BUILTIN {
         let set = builtin(name).expect("reads").expect("is built in");
-        let train: std::collections::HashSet<_> = set.train.iter().map(|example| (&example.prompt, &example.completion)).collect();
-        assert!(set.validation.iter().chain(&set.test).all(|example| !train.contains(&(&example.prompt, &example.completion))), "{name}");
+        let train: std::collections::HashSet<_> =
+            set.train.iter().map(|example| (&example.prompt, &example.completion)).collect();
+        assert!(
+            set.validation
+                .iter()
+                .chain(&set.test)
+                .all(|example| !train.contains(&(&example.prompt, &example.completion))),
+            "{name}"
+        );
     }
 }
 
@@ -105,13 +124,21 @@ fn a_table_is_read_whatever_its_delimiter_its_encoding_and_its_compression() {
     for (name, bytes, format) in forms {
         let set = file(name, &bytes).expect(format);
         assert_eq!((set.name.as_str(), set.report.format.as_str()), ("set", format));
-        assert_eq!((set.train, set.validation, set.test), (expected.train.clone(), expected.validation.clone(), expected.test.clone()), "{format}");
+        assert_eq!(
+            (set.train, set.validation, set.test),
+            (expected.train.clone(), expected.validation.clone(), expected.test.clone()),
+            "{format}"
+        );
     }
 }
 
 #[test]
 fn formats_that_are_not_read_are_named_whatever_the_ending_says() {
-    for (bytes, format) in [(&b"PAR1\x15\x04\x15\x10"[..], "a Parquet file"), (b"BZh91\x93", "compressed with bzip2"), (b"%PDF-1.7\n", "a PDF document")] {
+    for (bytes, format) in [
+        (&b"PAR1\x15\x04\x15\x10"[..], "a Parquet file"),
+        (b"BZh91\x93", "compressed with bzip2"),
+        (b"%PDF-1.7\n", "a PDF document"),
+    ] {
         for name in ["set.jsonl", "set.csv", "set.txt", "set"] {
             let error = file(name, bytes).expect_err(format);
             assert_eq!(error.code(), "data::format");
@@ -127,8 +154,13 @@ fn formats_that_are_not_read_are_named_whatever_the_ending_says() {
 
 #[test]
 fn a_table_whose_first_word_begins_like_a_binary_format_is_a_table() {
-    let set = file("people.csv", b"ORCID,text,label\n0000-0001,fine day,good\n0000-0002,awful day,bad\n").expect("a table");
-    assert_eq!((set.labels().join(" "), set.report.format), ("bad good".to_owned(), "csv".to_owned()));
+    let set =
+        file("people.csv", b"ORCID,text,label\n0000-0001,fine day,good\n0000-0002,awful day,bad\n")
+            .expect("a table");
+    assert_eq!(
+        (set.labels().join(" "), set.report.format),
+        ("bad good".to_owned(), "csv".to_owned())
+    );
     let error = file("people.csv", b"ORC\n\x03\0\0\x11\x0a").expect_err("binary");
     assert!(error.to_string().contains("is an ORC file;"), "{error}");
 }
@@ -137,7 +169,10 @@ fn a_table_whose_first_word_begins_like_a_binary_format_is_a_table() {
 fn a_web_page_is_refused_unless_it_is_asked_for_as_text() {
     let page = b"<!DOCTYPE html>\n<html><body>Sign in</body></html>\n";
     assert_eq!(file("set.csv", page).expect_err("a page").code(), "data::format");
-    let settings = Settings::default().with("format", Value::Text("txt".into())).with("validation", Value::Float(0.0)).with("test", Value::Float(0.0));
+    let settings = Settings::default()
+        .with("format", Value::Text("txt".into()))
+        .with("validation", Value::Float(0.0))
+        .with("test", Value::Float(0.0));
     assert_eq!(load("page.html", page, &settings).expect("text").train.len(), 1);
 }
 
@@ -146,12 +181,24 @@ fn the_hint_for_other_encodings_is_a_command_that_works() {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("mine.csv");
     fs::write(&path, b"text,label\ncaf\xe9,good\nna\xefve,bad\n").expect("writes");
-    let hint = load_file(&path, &Settings::default(), &Control::new()).expect_err("latin1").hint().expect("a hint");
-    let command = &hint[hint.find("iconv").expect("a command")..hint.find(", then").expect("its end")];
-    let Ok(status) = std::process::Command::new("sh").arg("-c").arg(command).status() else { return };
+    let hint = load_file(&path, &Settings::default(), &Control::new())
+        .expect_err("latin1")
+        .hint()
+        .expect("a hint");
+    let command =
+        &hint[hint.find("iconv").expect("a command")..hint.find(", then").expect("its end")];
+    let Ok(status) = std::process::Command::new("sh").arg("-c").arg(command).status() else {
+        return;
+    };
     if status.success() {
-        let set = load_file(&folder.path().join("mine.utf8.csv"), &Settings::default(), &Control::new()).expect("reads");
-        assert!(set.train.iter().any(|example| example.prompt.starts_with("café")), "{:?}", set.train);
+        let set =
+            load_file(&folder.path().join("mine.utf8.csv"), &Settings::default(), &Control::new())
+                .expect("reads");
+        assert!(
+            set.train.iter().any(|example| example.prompt.starts_with("café")),
+            "{:?}",
+            set.train
+        );
     }
 }
 
@@ -170,10 +217,15 @@ fn only_regular_files_are_read() {
     let status = std::process::Command::new("mkfifo").arg(at("pipe.csv")).status().expect("mkfifo");
     assert!(status.success());
     std::os::unix::fs::symlink(at("loop.csv"), at("loop.csv")).expect("a link to itself");
-    let problem = |path: &Path| load_file(path, &Settings::default(), &Control::new()).expect_err("refused");
-    assert!(problem(&at("pipe.csv")).to_string().contains("is a named pipe (FIFO), not a regular file"));
+    let problem =
+        |path: &Path| load_file(path, &Settings::default(), &Control::new()).expect_err("refused");
+    assert!(
+        problem(&at("pipe.csv")).to_string().contains("is a named pipe (FIFO), not a regular file")
+    );
     assert!(problem(folder.path()).to_string().contains("is a folder, not a regular file"));
-    assert!(problem(Path::new("/dev/zero")).to_string().contains("is a device, not a regular file"));
+    assert!(
+        problem(Path::new("/dev/zero")).to_string().contains("is a device, not a regular file")
+    );
     assert_eq!(problem(&at("loop.csv")).code(), "data::io");
     fs::write(at("empty.csv"), "").expect("writes");
     assert_eq!(problem(&at("empty.csv")).code(), "data::empty");
@@ -184,9 +236,15 @@ fn a_line_without_end_is_refused_also_where_it_is_compressed_to_nothing() {
     let zeros = vec![b'a'; 50 << 20];
     assert_eq!(file("long.jsonl", &zeros).expect_err("long").code(), "data::long_line");
     assert_eq!(file("long.csv.gz", &gzip(&zeros)).expect_err("long").code(), "data::long_line");
-    assert_eq!(file("long.txt", &b"word\n".repeat(5 << 20)).expect_err("long").code(), "data::long_line");
+    assert_eq!(
+        file("long.txt", &b"word\n".repeat(5 << 20)).expect_err("long").code(),
+        "data::long_line"
+    );
     let quoted = [&b"text\n\""[..], &b"word\n".repeat(5 << 20)].concat();
-    assert_eq!(file("long.csv", &quoted).expect_err("long").to_string().split(" line ").nth(1), Some("2: a quote is opened and never closed"));
+    assert_eq!(
+        file("long.csv", &quoted).expect_err("long").to_string().split(" line ").nth(1),
+        Some("2: a quote is opened and never closed")
+    );
 }
 
 #[test]
@@ -195,7 +253,12 @@ fn a_file_that_grows_while_it_is_read_is_refused() {
     let path = folder.path().join("log.txt");
     fs::write(&path, "one\n\ntwo\n\n").expect("writes");
     let opened = open(&path, false).expect("opens");
-    fs::OpenOptions::new().append(true).open(&path).expect("opens").write_all(b"three").expect("grows");
+    fs::OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .expect("opens")
+        .write_all(b"three")
+        .expect("grows");
     let (mut text, unchanged, _) = opened.into_parts();
     let mut read = String::new();
     text.read_to_string(&mut read).expect("reads");
@@ -213,12 +276,27 @@ fn a_broken_archive_is_refused() {
 fn the_hint_for_a_json_array_is_a_command_that_works() {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("rows.json");
-    fs::write(&path, "[{\"text\": \"a\", \"label\": \"x\"},\n {\"text\": \"b\", \"label\": \"y\"}]").expect("writes");
-    let hint = load_file(&path, &Settings::default(), &Control::new()).expect_err("an array").hint().expect("a hint");
-    let command = &hint[hint.find("python3").expect("a command")..hint.find(", then").expect("its end")];
-    let Ok(status) = std::process::Command::new("sh").arg("-c").arg(command).status() else { return };
+    fs::write(
+        &path,
+        "[{\"text\": \"a\", \"label\": \"x\"},\n {\"text\": \"b\", \"label\": \"y\"}]",
+    )
+    .expect("writes");
+    let hint = load_file(&path, &Settings::default(), &Control::new())
+        .expect_err("an array")
+        .hint()
+        .expect("a hint");
+    let command =
+        &hint[hint.find("python3").expect("a command")..hint.find(", then").expect("its end")];
+    let Ok(status) = std::process::Command::new("sh").arg("-c").arg(command).status() else {
+        return;
+    };
     if status.success() {
-        let set = load_file(&folder.path().join("rows.json.jsonl"), &Settings::default(), &Control::new()).expect("reads");
+        let set = load_file(
+            &folder.path().join("rows.json.jsonl"),
+            &Settings::default(),
+            &Control::new(),
+        )
+        .expect("reads");
         assert_eq!(set.labels(), ["x", "y"]);
     }
 }

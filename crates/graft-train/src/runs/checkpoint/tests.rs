@@ -61,11 +61,13 @@ fn a_write_that_fails_leaves_the_earlier_checkpoint_and_nothing_half_written() {
 fn a_checkpoint_of_the_same_step_takes_the_old_ones_place_and_leavings_are_swept() {
     let run = tempfile::tempdir().expect("folder");
     let (trainables, optimizer) = setup(&[1.0, 2.0]);
-    fs::create_dir_all(run.path().join(".checkpoint-00000007.1.part")).expect("what a dead process left");
+    fs::create_dir_all(run.path().join(".checkpoint-00000007.1.part"))
+        .expect("what a dead process left");
     Checkpoint::save(run.path(), &progress(1), &trainables, &optimizer).expect("saves");
     let (others, mut optimizer) = setup(&[3.0, 4.0]);
     Checkpoint::save(run.path(), &progress(1), &others, &optimizer).expect("saves again");
-    let names: Vec<_> = fs::read_dir(run.path()).expect("lists").flatten().map(|entry| entry.file_name()).collect();
+    let names: Vec<_> =
+        fs::read_dir(run.path()).expect("lists").flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(names, ["checkpoint-00000001"]);
     Checkpoint::list(run.path())[0].restore(&trainables, &mut optimizer).expect("restores");
     assert_eq!(trainables[0].var.to_vec1::<f32>().expect("values"), [3.0, 4.0]);

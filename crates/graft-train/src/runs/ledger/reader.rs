@@ -31,7 +31,13 @@ pub fn read_ledger_until(path: &Path, is_stopped: &dyn Fn() -> bool) -> Result<R
 /// Reads a ledger with at most `most` steps.
 pub(super) fn read(path: &Path, most: usize, is_stopped: &dyn Fn() -> bool) -> Result<RunRecord> {
     let mut lines = Lines::new(regular_file::open(path).map_err(TrainError::io("read", path))?);
-    let mut reader = Reader { record: RunRecord { every: 1, ..RunRecord::default() }, most, arrived: 0, newest: None, untold: 0 };
+    let mut reader = Reader {
+        record: RunRecord { every: 1, ..RunRecord::default() },
+        most,
+        arrived: 0,
+        newest: None,
+        untold: 0,
+    };
     loop {
         if lines.number.is_multiple_of(LOOK) && is_stopped() {
             return Err(TrainError::Stopped);
@@ -87,7 +93,9 @@ impl Reader {
                 }
             }
             Line::Step(step) => self.step(step),
-            Line::Validation(validation) if self.record.validations.len() < MOST_OTHERS => self.record.validations.push(validation),
+            Line::Validation(validation) if self.record.validations.len() < MOST_OTHERS => {
+                self.record.validations.push(validation)
+            }
             Line::Validation(_) => {}
             Line::Ended(ended) => self.record.ended = Some(ended),
         }
@@ -123,14 +131,21 @@ impl Reader {
     }
 
     fn warn(&mut self, text: impl FnOnce() -> String) {
-        if self.record.warnings.len() < MOST_WARNINGS { self.record.warnings.push(text()) } else { self.untold += 1 }
+        if self.record.warnings.len() < MOST_WARNINGS {
+            self.record.warnings.push(text())
+        } else {
+            self.untold += 1
+        }
     }
 
     fn finish(mut self) -> RunRecord {
-        let last = self.newest.filter(|newest| self.record.steps.last().is_none_or(|last| last.step != newest.step));
+        let last = self
+            .newest
+            .filter(|newest| self.record.steps.last().is_none_or(|last| last.step != newest.step));
         self.record.steps.extend(last);
         if self.untold > 0 {
-            let (untold, lines) = (thousands(self.untold), if self.untold == 1 { "line was" } else { "lines were" });
+            let (untold, lines) =
+                (thousands(self.untold), if self.untold == 1 { "line was" } else { "lines were" });
             self.record.warnings.push(format!("{untold} more damaged {lines} skipped"));
         }
         self.record

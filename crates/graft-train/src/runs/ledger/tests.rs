@@ -1,7 +1,14 @@
 use super::*;
 
 fn step(step: u64, loss: f64) -> StepRecord {
-    StepRecord { step, loss, lr: 0.1, grad_norm: 1.0, tokens_per_second: 10.0, elapsed_seconds: 1.0 }
+    StepRecord {
+        step,
+        loss,
+        lr: 0.1,
+        grad_norm: 1.0,
+        tokens_per_second: 10.0,
+        elapsed_seconds: 1.0,
+    }
 }
 
 #[test]
@@ -30,7 +37,12 @@ fn resuming_voids_the_steps_after_the_checkpoint() {
     }
     ledger.resumed(2, &Settings::default()).expect("writes");
     ledger.step(&step(3, 0.5)).expect("writes");
-    let losses: Vec<_> = read_ledger(&path).expect("reads").steps.iter().map(|step| (step.step, step.loss)).collect();
+    let losses: Vec<_> = read_ledger(&path)
+        .expect("reads")
+        .steps
+        .iter()
+        .map(|step| (step.step, step.loss))
+        .collect();
     assert_eq!(losses, [(1, 1.0), (2, 1.0), (3, 0.5)]);
 }
 
@@ -42,8 +54,14 @@ fn a_ledger_of_an_older_version_is_read_and_a_start_of_a_newer_one_leaves_the_re
     std::fs::write(&path, old).expect("writes");
     let record = read_ledger(&path).expect("reads");
     let header = record.header.clone().expect("a header");
-    assert_eq!((header.run.as_str(), header.start, header.data_fingerprint.as_str()), ("lora-001", None, ""));
-    assert_eq!((record.resumptions, record.warnings.len()), (vec![Resumption { after_step: 0, train: None }], 0));
+    assert_eq!(
+        (header.run.as_str(), header.start, header.data_fingerprint.as_str()),
+        ("lora-001", None, "")
+    );
+    assert_eq!(
+        (record.resumptions, record.warnings.len()),
+        (vec![Resumption { after_step: 0, train: None }], 0)
+    );
     let newer = "{\"header\":{\"run\":\"lora-001\",\"start\":{\"teleported\":{\"from\":1}},\"unknown\":[1]}}\n";
     std::fs::write(&path, newer).expect("writes");
     let record = read_ledger(&path).expect("reads");
@@ -71,7 +89,12 @@ fn a_step_that_is_there_twice_counts_once_also_where_two_processes_wrote() {
     for (number, loss) in [(1, 1.0), (2, 2.0), (2, 2.5), (3, 3.0), (3, 3.5), (4, 4.0)] {
         ledger.step(&step(number, loss)).expect("writes");
     }
-    let losses: Vec<_> = read_ledger(&path).expect("reads").steps.iter().map(|step| (step.step, step.loss)).collect();
+    let losses: Vec<_> = read_ledger(&path)
+        .expect("reads")
+        .steps
+        .iter()
+        .map(|step| (step.step, step.loss))
+        .collect();
     assert_eq!(losses, [(1, 1.0), (2, 2.5), (3, 3.5), (4, 4.0)]);
 }
 
@@ -93,10 +116,16 @@ fn a_ledger_of_millions_of_steps_and_resumptions_is_read_in_bounded_memory_and_c
     std::fs::write(&path, text).expect("writes");
     let record = reader::read(&path, most, &|| false).expect("reads");
     assert!(record.steps.len() <= most + 1, "{}", record.steps.len());
-    assert_eq!((record.every, record.steps[0].step, record.steps.last().map(|step| step.step)), (4, 1, Some(steps - 3)));
+    assert_eq!(
+        (record.every, record.steps[0].step, record.steps.last().map(|step| step.step)),
+        (4, 1, Some(steps - 3))
+    );
     assert!(record.steps.is_sorted_by(|one, other| one.step < other.step));
     assert_eq!((record.warnings.len(), record.resumptions.len()), (MOST_WARNINGS + 1, MOST_OTHERS));
-    assert_eq!(record.warnings.last().map(String::as_str), Some("199,993 more damaged lines were skipped"));
+    assert_eq!(
+        record.warnings.last().map(String::as_str),
+        Some("199,993 more damaged lines were skipped")
+    );
     assert!(record.thinned(1000).len() <= 1001);
     assert!(matches!(read_ledger_until(&path, &|| true), Err(TrainError::Stopped)));
 }

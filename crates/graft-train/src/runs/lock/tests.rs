@@ -28,12 +28,22 @@ fn a_run_that_another_process_trains_is_refused_by_name_until_that_process_dies(
         .spawn()
         .expect("starts");
     let lines = std::io::BufReader::new(other.stdout.take().expect("piped")).lines();
-    assert!(lines.map_while(std::io::Result::ok).any(|line| line == "locked"), "the other process has locked it");
+    assert!(
+        lines.map_while(std::io::Result::ok).any(|line| line == "locked"),
+        "the other process has locked it"
+    );
     assert!(RunLock::is_held(folder.path()));
     let refused = RunLock::take(folder.path(), "lora-001").expect_err("held");
     let told = refused.to_string();
-    assert!(told.starts_with(&format!("run `lora-001` is being trained by process {}", other.id())), "{told}");
-    assert!(refused.hint().is_some_and(|hint| hint.contains("%watch lora-001")), "{:?}", refused.hint());
+    assert!(
+        told.starts_with(&format!("run `lora-001` is being trained by process {}", other.id())),
+        "{told}"
+    );
+    assert!(
+        refused.hint().is_some_and(|hint| hint.contains("%watch lora-001")),
+        "{:?}",
+        refused.hint()
+    );
     other.kill().and_then(|()| other.wait()).expect("dies");
     assert!(!RunLock::is_held(folder.path()));
     RunLock::take(folder.path(), "lora-001").expect("the lock died with its process");

@@ -29,7 +29,15 @@ pub(super) struct Components {
 impl Components {
     /// For `k` components.
     pub(super) fn new(k: usize) -> Self {
-        Self { k, seen: 0, mean: Vec::new(), spread: 0.0, sigma: Vec::new(), vectors: None, settled: Vec::new() }
+        Self {
+            k,
+            seen: 0,
+            mean: Vec::new(),
+            spread: 0.0,
+            sigma: Vec::new(),
+            vectors: None,
+            settled: Vec::new(),
+        }
     }
 
     /// Takes in a batch (n, d); one of fewer vectors than components is passed over.
@@ -48,10 +56,23 @@ impl Components {
             None => centred,
             Some(before) => {
                 let weight = self.seen as f64 * n as f64 / total as f64;
-                let shift: Vec<f64> = self.mean.iter().zip(&mean).map(|(before, now)| (before - now) * weight.sqrt()).collect();
+                let shift: Vec<f64> = self
+                    .mean
+                    .iter()
+                    .zip(&mean)
+                    .map(|(before, now)| (before - now) * weight.sqrt())
+                    .collect();
                 self.spread += shift.iter().map(|shift| shift * shift).sum::<f64>();
-                let strengths = Tensor::from_slice(&self.sigma, (self.sigma.len(), 1), &Device::Cpu)?;
-                Tensor::cat(&[before.broadcast_mul(&strengths)?, centred, Tensor::from_vec(shift, (1, d), &Device::Cpu)?], 0)? // (k + n + 1, d)
+                let strengths =
+                    Tensor::from_slice(&self.sigma, (self.sigma.len(), 1), &Device::Cpu)?;
+                Tensor::cat(
+                    &[
+                        before.broadcast_mul(&strengths)?,
+                        centred,
+                        Tensor::from_vec(shift, (1, d), &Device::Cpu)?,
+                    ],
+                    0,
+                )? // (k + n + 1, d)
             }
         };
         let (_, sigma, vectors) = decomposition::singular_within(&stacked, self.k, ROUNDS)?;
@@ -60,8 +81,11 @@ impl Components {
             Some(before) => (before * &vectors)?.sum(1)?.to_vec1()?,
             None => vec![0.0; self.k],
         };
-        let moved = |(before, now): (&f64, &f64)| (before * self.seen as f64 + now * n as f64) / total as f64;
-        self.mean = if self.seen == 0 { mean } else { self.mean.iter().zip(&mean).map(moved).collect() };
+        let moved = |(before, now): (&f64, &f64)| {
+            (before * self.seen as f64 + now * n as f64) / total as f64
+        };
+        self.mean =
+            if self.seen == 0 { mean } else { self.mean.iter().zip(&mean).map(moved).collect() };
         self.spread += spread;
         (self.seen, self.sigma, self.vectors) = (total, sigma, Some(vectors));
         Ok(())
@@ -80,13 +104,21 @@ impl Components {
 
     /// The first `count`, (count, d).
     pub(super) fn first(&self, count: usize) -> Result<Option<Tensor>, PeftError> {
-        self.vectors.as_ref().map(|vectors| Ok(vectors.narrow(0, 0, count)?.to_dtype(DType::F32)?)).transpose()
+        self.vectors
+            .as_ref()
+            .map(|vectors| Ok(vectors.narrow(0, 0, count)?.to_dtype(DType::F32)?))
+            .transpose()
     }
 }
 
 /// Rows turned so that the number of the largest magnitude in each is positive: a direction has no sign of its own.
 fn pointing_up(rows: &Tensor) -> Result<Tensor, PeftError> {
-    let sign = |row: &Vec<f64>| row.iter().copied().fold(0.0, |most: f64, value| if value.abs() > most.abs() { value } else { most }).signum();
+    let sign = |row: &Vec<f64>| {
+        row.iter()
+            .copied()
+            .fold(0.0, |most: f64, value| if value.abs() > most.abs() { value } else { most })
+            .signum()
+    };
     let signs: Vec<f64> = rows.to_vec2()?.iter().map(sign).collect();
     Ok(rows.broadcast_mul(&Tensor::from_slice(&signs, (signs.len(), 1), &Device::Cpu)?)?)
 }
@@ -101,7 +133,12 @@ mod tests {
     fn vectors(n: usize) -> Tensor {
         let normal = Rng::new(5).stream("vectors", "").normal(0.0, 1.0, n * 12);
         let value = |(place, value): (usize, f32)| 3.0 + value * (12 - place % 12) as f32;
-        Tensor::from_vec(normal.into_iter().enumerate().map(value).collect::<Vec<_>>(), (n, 12), &Device::Cpu).unwrap()
+        Tensor::from_vec(
+            normal.into_iter().enumerate().map(value).collect::<Vec<_>>(),
+            (n, 12),
+            &Device::Cpu,
+        )
+        .unwrap()
     }
 
     fn of(batches: &[Tensor]) -> Components {
@@ -113,12 +150,19 @@ mod tests {
     #[test]
     fn batches_give_the_components_that_all_vectors_together_have() {
         let all = vectors(600);
-        let batches: Vec<Tensor> = (0..6).map(|index| all.narrow(0, 100 * index, 100).unwrap()).collect();
+        let batches: Vec<Tensor> =
+            (0..6).map(|index| all.narrow(0, 100 * index, 100).unwrap()).collect();
         let (whole, parts) = (of(&[all]), of(&batches));
         for (one, other) in whole.shares().zip(parts.shares()) {
             assert!((one - other).abs() < 0.03 * one, "{one} {other}");
         }
-        let cosines: Vec<f32> = (whole.first(4).unwrap().unwrap() * parts.first(4).unwrap().unwrap()).unwrap().sum(1).unwrap().to_vec1().unwrap();
+        let cosines: Vec<f32> = (whole.first(4).unwrap().unwrap()
+            * parts.first(4).unwrap().unwrap())
+        .unwrap()
+        .sum(1)
+        .unwrap()
+        .to_vec1()
+        .unwrap();
         assert!(cosines.iter().all(|cosine| *cosine > 0.99), "{cosines:?}");
         assert!(whole.shares().sum::<f64>() < 1.0);
     }
@@ -126,7 +170,14 @@ mod tests {
     #[test]
     fn the_mean_is_no_direction() {
         // Along the first axis the spread is largest; the mean lies on the diagonal.
-        let first: Vec<f32> = of(&[vectors(2000)]).first(1).unwrap().unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        let first: Vec<f32> = of(&[vectors(2000)])
+            .first(1)
+            .unwrap()
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1()
+            .unwrap();
         assert!(first[0] > 0.95, "{first:?}");
     }
 

@@ -46,7 +46,14 @@ impl<'a> Survey<'a> {
     /// Of these layers, with so many components each.
     pub(super) fn new(model: &'a dyn Model, layers: &'a [&'a Linear], most: Vec<usize>) -> Self {
         let groups = vec![None; layers.len()];
-        let seen = Seen { most, groups, components: Vec::new(), done: Vec::new(), inputs: BTreeMap::new(), tokens: None };
+        let seen = Seen {
+            most,
+            groups,
+            components: Vec::new(),
+            done: Vec::new(),
+            inputs: BTreeMap::new(),
+            tokens: None,
+        };
         Self { model, layers, seen: Arc::new(Mutex::new(seen)) }
     }
 
@@ -117,7 +124,9 @@ impl Seen {
         let rows = x.flatten_to(x.rank().saturating_sub(2))?; // (N, d_in)
         let rows = match &self.tokens {
             // A layer behind the pooling reads one row a text.
-            Some((tokens, positions)) if rows.dim(0)? == *positions => rows.index_select(tokens, 0)?,
+            Some((tokens, positions)) if rows.dim(0)? == *positions => {
+                rows.index_select(tokens, 0)?
+            }
             _ => rows,
         };
         self.components[group].add(&rows).map_err(|error| match error {
@@ -141,7 +150,12 @@ impl Seen {
 /// The places of the tokens in a mask (B, T), flattened, and the number of all places.
 fn token_rows(mask: &Tensor) -> std::result::Result<(Tensor, usize), PeftError> {
     let flags: Vec<u8> = mask.to_dtype(DType::U8)?.flatten_all()?.to_vec1()?;
-    let places: Vec<u32> = flags.iter().enumerate().filter(|(_, flag)| **flag != 0).map(|(place, _)| place as u32).collect();
+    let places: Vec<u32> = flags
+        .iter()
+        .enumerate()
+        .filter(|(_, flag)| **flag != 0)
+        .map(|(place, _)| place as u32)
+        .collect();
     let count = places.len();
     Ok((Tensor::from_vec(places, count, mask.device())?, flags.len()))
 }

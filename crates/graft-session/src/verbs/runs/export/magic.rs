@@ -53,12 +53,17 @@ impl Script {
 
 /// Whether a line begins a cell in a file, or would with backslashes fewer: `// %%`, `// \%%`.
 fn is_like_a_mark(line: &str) -> bool {
-    line.strip_prefix("//").is_some_and(|rest| rest.trim_start().trim_start_matches('\\').starts_with("%%"))
+    line.strip_prefix("//")
+        .is_some_and(|rest| rest.trim_start().trim_start_matches('\\').starts_with("%%"))
 }
 
 /// A character as a comment may have it.
 fn visible(character: char) -> String {
-    if character.is_control() || is_invisible(character) { character.escape_default().to_string() } else { character.to_string() }
+    if character.is_control() || is_invisible(character) {
+        character.escape_default().to_string()
+    } else {
+        character.to_string()
+    }
 }
 
 /// Marks of direction and the like, with which a text looks like another one.
@@ -68,15 +73,27 @@ fn is_invisible(character: char) -> bool {
 
 /// A word as a magic reads it.
 pub(super) fn word(text: &str) -> String {
-    let is_plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '/' | '-');
-    if !text.is_empty() && !text.starts_with('-') && text.chars().all(is_plain) { text.to_owned() } else { quoted(text) }
+    let is_plain = |character: char| {
+        character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '/' | '-')
+    };
+    if !text.is_empty() && !text.starts_with('-') && text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        quoted(text)
+    }
 }
 
 /// The value of a key as a magic reads it.
 fn value(text: &str) -> String {
-    let is_plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '/' | '-' | ',' | '+');
+    let is_plain = |character: char| {
+        character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '/' | '-' | ',' | '+')
+    };
     // A comma at the end would separate it from the next key.
-    if !text.is_empty() && !text.ends_with(',') && text.chars().all(is_plain) { text.to_owned() } else { quoted(text) }
+    if !text.is_empty() && !text.ends_with(',') && text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        quoted(text)
+    }
 }
 
 fn quoted(text: &str) -> String {
@@ -88,7 +105,9 @@ fn quoted(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            other if other.is_control() || is_invisible(other) => out.extend(other.escape_unicode()),
+            other if other.is_control() || is_invisible(other) => {
+                out.extend(other.escape_unicode())
+            }
             other => out.push(other),
         }
     }
@@ -104,15 +123,20 @@ pub(super) fn keys(settings: &Settings, specs: &[KeySpec]) -> Result<String, Fai
     let mut text = String::new();
     for (name, given) in &settings.values {
         let shown = given.to_string();
-        let spec = specs.iter().find(|spec| spec.name == name).ok_or_else(|| not_a_magic(&format!("there is no key `{}`", brief(name))))?;
+        let spec = specs
+            .iter()
+            .find(|spec| spec.name == name)
+            .ok_or_else(|| not_a_magic(&format!("there is no key `{}`", brief(name))))?;
         let is_list = matches!(spec.kind, KeyKind::Modules | KeyKind::List);
         if shown.is_empty() && is_list && spec.default.is_empty() {
             continue;
         }
         let is_text = spec.kind == KeyKind::Text;
         // `None` is Python's word for a default.
-        let is_mistaken =
-            shown == "None" || (shown.is_empty() && !is_text) || (is_list && (shown.ends_with(',') || (shown.starts_with('[') && shown.ends_with(']'))));
+        let is_mistaken = shown == "None"
+            || (shown.is_empty() && !is_text)
+            || (is_list
+                && (shown.ends_with(',') || (shown.starts_with('[') && shown.ends_with(']'))));
         if is_mistaken || !spec.parse(&shown).is_ok_and(|parsed| parsed.to_string() == shown) {
             return Err(not_a_magic(&format!("`{name}` cannot be `{}`", brief(&shown))));
         }

@@ -44,7 +44,11 @@ struct Said {
 ///
 /// # Errors
 /// A [`Failure`] when magics cannot say it, or the weights that the run started from are gone.
-pub(super) fn script(folder: &RunFolder, record: &RunRecord, header: &RunHeader) -> Result<String, Failure> {
+pub(super) fn script(
+    folder: &RunFolder,
+    record: &RunRecord,
+    header: &RunHeader,
+) -> Result<String, Failure> {
     let this = Link::new(record, record.header.as_ref().unwrap_or(header));
     let (beginning, links) = lineage(folder, this)?;
     let mut said = Said { script: Script::new(), seed: None, data: None, scale: 1.0 };
@@ -59,7 +63,8 @@ pub(super) fn script(folder: &RunFolder, record: &RunRecord, header: &RunHeader)
         }
         Beginning::Kept => {
             said.script.line(&load_model(&first.model, &first.model_settings)?);
-            said.script.line(&format!("%runs use {} step=start", word(&super::super::called(folder))));
+            said.script
+                .line(&format!("%runs use {} step=start", word(&super::super::called(folder))));
             said.scale = first.adapter_scale.unwrap_or(1.0);
         }
     }
@@ -91,8 +96,14 @@ fn lineage(folder: &RunFolder, this: Link) -> Result<(Beginning, Vec<Link>), Fai
     }
     links.truncate(1);
     folder.weights(Moment::Start).map_err(|_| {
-        let start = links.first().and_then(|link| link.header.start.as_ref().map(ToString::to_string)).unwrap_or_default();
-        let failure = Failure::new("session::export", format!("the weights that run `{}` started from ({start}) are gone", folder.name()));
+        let start = links
+            .first()
+            .and_then(|link| link.header.start.as_ref().map(ToString::to_string))
+            .unwrap_or_default();
+        let failure = Failure::new(
+            "session::export",
+            format!("the weights that run `{}` started from ({start}) are gone", folder.name()),
+        );
         failure.hint("without them it cannot be repeated; .json and .csv have its steps")
     })?;
     Ok((Beginning::Kept, links))
@@ -113,14 +124,17 @@ fn parent(base: &Path, run: &str, step: u64, child: &RunHeader) -> Option<Link> 
     let record = folder.record().ok()?;
     let link = Link::new(&record, record.header.as_ref()?);
     let ended = record.ended.as_ref()?;
-    let is_whole = ended.outcome == RunOutcome::Finished && ended.step == step && link.resumed.is_some();
+    let is_whole =
+        ended.outcome == RunOutcome::Finished && ended.step == step && link.resumed.is_some();
     let same_model = link.header.model_hash == child.model_hash && link.header.dtype == child.dtype;
     // The name may be that of another run by now.
     let weights = || {
         let tensors = folder.weights(Moment::Step(step)).ok()?.adapter().ok()?;
-        tensors_fingerprint(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.clone()))).ok()
+        tensors_fingerprint(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.clone())))
+            .ok()
     };
-    (is_whole && same_model && weights().is_some_and(|found| found == child.start_fingerprint)).then_some(link)
+    (is_whole && same_model && weights().is_some_and(|found| found == child.start_fingerprint))
+        .then_some(link)
 }
 
 impl Link {
@@ -135,12 +149,17 @@ fn resumed(record: &RunRecord, header: &RunHeader) -> Option<Vec<Settings>> {
     let (mut now, mut lines) = (header.train.clone(), Vec::new());
     for resumption in &record.resumptions {
         let Some(next) = &resumption.train else { continue };
-        let changed = next.values.iter().filter(|(name, value)| now.values.get(*name) != Some(value));
-        let changed = Settings { values: changed.map(|(name, value)| (name.clone(), value.clone())).collect() };
+        let changed =
+            next.values.iter().filter(|(name, value)| now.values.get(*name) != Some(value));
+        let changed = Settings {
+            values: changed.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        };
         if changed.values.is_empty() {
             continue;
         }
-        if now.integer(TRAIN, "steps").and_then(|steps| u64::try_from(steps).ok()) != Some(resumption.after_step) {
+        if now.integer(TRAIN, "steps").and_then(|steps| u64::try_from(steps).ok())
+            != Some(resumption.after_step)
+        {
             return None;
         }
         lines.push(changed);
@@ -150,7 +169,13 @@ fn resumed(record: &RunRecord, header: &RunHeader) -> Option<Vec<Settings>> {
 }
 
 impl Said {
-    fn heading(&mut self, folder: &RunFolder, header: &RunHeader, beginning: &Beginning, links: &[Link]) {
+    fn heading(
+        &mut self,
+        folder: &RunFolder,
+        header: &RunHeader,
+        beginning: &Beginning,
+        links: &[Link],
+    ) {
         self.script.comment(&format!("run {}: {}", folder.name(), header.title));
         self.script.comment(&format!("trained with Graft {}", header.version));
         match (beginning, &header.start) {
@@ -180,9 +205,13 @@ impl Said {
         }
         let given = keys(&data.settings, DATA)?;
         match &data.inline {
-            Some(text) if text.trim().is_empty() => return Err(not_a_magic("its examples are missing")),
+            Some(text) if text.trim().is_empty() => {
+                return Err(not_a_magic("its examples are missing"));
+            }
             Some(text) => self.script.cell(&format!("%%data {}{given}", word(&data.name)), text),
-            None if data.source.is_empty() => return Err(not_a_magic("where its data were loaded from is missing")),
+            None if data.source.is_empty() => {
+                return Err(not_a_magic("where its data were loaded from is missing"));
+            }
             None => self.script.line(&format!("%data load {}{given}", word(&data.source))),
         }
         self.data = Some(data);
@@ -190,8 +219,13 @@ impl Said {
     }
 
     fn attach(&mut self, header: &RunHeader) -> Result<(), Failure> {
-        let spec = methods::by_verb(&header.method).ok_or_else(|| not_a_magic("its method is not known"))?;
-        let mut asked = if header.adapter_asked.values.is_empty() { header.adapter_settings.clone() } else { header.adapter_asked.clone() };
+        let spec = methods::by_verb(&header.method)
+            .ok_or_else(|| not_a_magic("its method is not known"))?;
+        let mut asked = if header.adapter_asked.values.is_empty() {
+            header.adapter_settings.clone()
+        } else {
+            header.adapter_asked.clone()
+        };
         if !matches!(header.adapter.as_str(), "" | "default") && !header.adapter.starts_with('_') {
             asked.set(methods::ADAPTER_NAME.name, Value::Text(header.adapter.clone()));
         } else if header.adapter.starts_with('_') {
@@ -206,7 +240,8 @@ impl Said {
         self.data(header.data_record())?;
         let scale = header.adapter_scale.unwrap_or(1.0);
         if scale != self.scale {
-            let spec = methods::by_verb(&header.method).ok_or_else(|| not_a_magic("its method is not known"))?;
+            let spec = methods::by_verb(&header.method)
+                .ok_or_else(|| not_a_magic("its method is not known"))?;
             self.script.line(&format!("%{} scale {}", spec.verb, word(&scale.to_string())));
             self.scale = scale;
         }

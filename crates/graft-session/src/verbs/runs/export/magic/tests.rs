@@ -18,19 +18,37 @@ fn words_that_a_parser_would_take_for_something_else_are_quoted() {
 fn a_comment_is_one_line_that_begins_no_cell() {
     let mut script = Script::new();
     script.comment("%% a\n%%data x\u{1b}]52;c;x\u{7}");
-    assert_eq!(script.finish(), "// %% a\\n%%data x\\u{1b}]52;c;x\\u{7}\n", "the caller begins comments with a word of its own");
+    assert_eq!(
+        script.finish(),
+        "// %% a\\n%%data x\\u{1b}]52;c;x\\u{7}\n",
+        "the caller begins comments with a word of its own"
+    );
 }
 
 #[test]
 fn what_no_magic_can_say_is_refused() {
     let lora = methods::lora::SPEC.keys;
     let failed = |settings: Settings| keys(&settings, lora).unwrap_err().to_string();
-    assert!(failed(Settings::default().with("r\n!x", Value::Integer(1))).contains("there is no key `r\\n!x`"));
-    assert!(failed(Settings::default().with("r", Value::Text("8 9".to_owned()))).contains("`r` cannot be `8 9`"));
-    assert!(failed(Settings::default().with("target_modules", Value::List(vec![" q".to_owned()]))).contains("target_modules"));
-    assert!(failed(Settings::default().with("adapter_name", Value::Text("None".to_owned()))).contains("cannot be `None`"));
+    assert!(
+        failed(Settings::default().with("r\n!x", Value::Integer(1)))
+            .contains("there is no key `r\\n!x`")
+    );
+    assert!(
+        failed(Settings::default().with("r", Value::Text("8 9".to_owned())))
+            .contains("`r` cannot be `8 9`")
+    );
+    assert!(
+        failed(Settings::default().with("target_modules", Value::List(vec![" q".to_owned()])))
+            .contains("target_modules")
+    );
+    assert!(
+        failed(Settings::default().with("adapter_name", Value::Text("None".to_owned())))
+            .contains("cannot be `None`")
+    );
     let comma = Settings::default().with("adapter_name", Value::Text("a,".to_owned()));
     assert_eq!(keys(&comma, lora).ok().as_deref(), Some(" adapter_name=\"a,\""));
-    let empty = Settings::default().with("modules_to_save", Value::List(Vec::new())).with("r", Value::Integer(2));
+    let empty = Settings::default()
+        .with("modules_to_save", Value::List(Vec::new()))
+        .with("r", Value::Integer(2));
     assert_eq!(keys(&empty, lora).ok().as_deref(), Some(" r=2"));
 }

@@ -31,22 +31,45 @@ fn a_script_says_everything_that_decides_the_losses() {
     let with_rate = header(steps(5).with("lr", Value::Float(0.003)));
     let text = written(&with_rate, RunRecord::default());
     assert!(text.ends_with("%seed 7\n%model load tiny\n%data load \"my data.jsonl\"\n%lora attach r=8\n%train lr=0.003 steps=5\n"), "{text}");
-    assert!(text.contains("// a ledger of this version does not say from which weights it started"), "{text}");
-    assert!(written(&header(steps(5)), RunRecord::default()).ends_with("%train lr=0.005 steps=5\n"));
+    assert!(
+        text.contains("// a ledger of this version does not say from which weights it started"),
+        "{text}"
+    );
+    assert!(
+        written(&header(steps(5)), RunRecord::default()).ends_with("%train lr=0.005 steps=5\n")
+    );
 }
 
 #[test]
 fn the_seed_of_the_weights_and_that_of_the_training_are_both_said() {
-    let trial = RunHeader { start: Some(Start::Fresh { seed: 3, data: None }), adapter_scale: Some(0.5), session_seed: Some(9), ..header(steps(5)) };
+    let trial = RunHeader {
+        start: Some(Start::Fresh { seed: 3, data: None }),
+        adapter_scale: Some(0.5),
+        session_seed: Some(9),
+        ..header(steps(5))
+    };
     let text = written(&trial, RunRecord::default());
-    assert!(text.contains("%seed 3\n%model load tiny\n") && text.ends_with("%lora scale 0.5\n%seed 7\n%train lr=0.005 steps=5\n"), "{text}");
+    assert!(
+        text.contains("%seed 3\n%model load tiny\n")
+            && text.ends_with("%lora scale 0.5\n%seed 7\n%train lr=0.005 steps=5\n"),
+        "{text}"
+    );
 }
 
 #[test]
 fn a_run_that_was_resumed_with_more_steps_says_so_and_one_that_cannot_be_repeated_too() {
-    let resumed = |after_step, train| RunRecord { resumptions: vec![Resumption { after_step, train: Some(train) }], ..RunRecord::default() };
-    assert!(written(&header(steps(5)), resumed(3, steps(5))).ends_with("%train lr=0.005 steps=5\n"), "an interruption alone changes nothing");
-    assert!(written(&header(steps(5)), resumed(5, steps(8))).ends_with("%train lr=0.005 steps=5\n%resume steps=8\n"));
+    let resumed = |after_step, train| RunRecord {
+        resumptions: vec![Resumption { after_step, train: Some(train) }],
+        ..RunRecord::default()
+    };
+    assert!(
+        written(&header(steps(5)), resumed(3, steps(5))).ends_with("%train lr=0.005 steps=5\n"),
+        "an interruption alone changes nothing"
+    );
+    assert!(
+        written(&header(steps(5)), resumed(5, steps(8)))
+            .ends_with("%train lr=0.005 steps=5\n%resume steps=8\n")
+    );
     let text = written(&header(steps(5)), resumed(3, steps(8)));
     assert!(text.contains("// it was stopped and resumed with other keys"), "{text}");
 }
@@ -55,7 +78,15 @@ fn a_run_that_was_resumed_with_more_steps_says_so_and_one_that_cannot_be_repeate
 fn a_run_whose_first_weights_are_gone_is_refused() {
     let base = tempfile::tempdir().unwrap();
     let folder = RunFolder::create(base.path(), "lora").unwrap();
-    let continued = RunHeader { start: Some(Start::Run { run: "lora-009".to_owned(), step: 4 }), ..header(steps(5)) };
-    let failure = script(&folder, &RunRecord { header: Some(continued.clone()), ..RunRecord::default() }, &continued).unwrap_err();
+    let continued = RunHeader {
+        start: Some(Start::Run { run: "lora-009".to_owned(), step: 4 }),
+        ..header(steps(5))
+    };
+    let failure = script(
+        &folder,
+        &RunRecord { header: Some(continued.clone()), ..RunRecord::default() },
+        &continued,
+    )
+    .unwrap_err();
     assert!(failure.message.contains("started from (lora-009, step 4) are gone"), "{failure}");
 }
