@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 mod hash;
 
 /// The crates that the facade is made of.
-const CRATES: [&str; 8] = [
+const CRATES: [&str; 9] = [
     "graft-font",
+    "graft-spec",
     "graft-protocol",
     "graft-nn",
     "graft-models",

@@ -17,17 +17,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use graft_magic::{NotRust, Part, PartKind, magic_after_rust, not_rust, parse_cell};
-use graft_protocol::{Block, Command, Failure, Reply, Snapshot};
+use graft_protocol::{Block, Command, Reply, Snapshot};
+use graft_spec::Failure;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::engine::{Output, RustOutput};
 use crate::executor::Executor;
-use crate::flow::Flow;
-use crate::frontend::{CellError, Frontend, Rich};
-use crate::interrupt::Interrupt;
 use crate::launch::Launch;
 use crate::live::{Live, Question};
+use graft_frontend::Interrupt;
+use graft_frontend::OutputBudget;
+use graft_frontend::{CellError, Frontend, Rich};
 use picture::Picture;
 
 /// Files that `%run` may run inside one another.
@@ -43,7 +44,7 @@ pub(crate) struct Cells {
     launch: Launch,
     outputs: mpsc::UnboundedReceiver<Output>,
     interrupt: Interrupt,
-    flow: Flow,
+    budget: OutputBudget,
     /// What was set with `%env`, for shell lines; the child has it too.
     env: BTreeMap<String, String>,
     /// Whether the engine was told of what was set before it was there.
@@ -74,13 +75,13 @@ impl Cells {
         launch: Launch,
         outputs: mpsc::UnboundedReceiver<Output>,
         interrupt: Interrupt,
-        flow: Flow,
+        budget: OutputBudget,
     ) -> Self {
         Self {
             launch,
             outputs,
             interrupt,
-            flow,
+            budget,
             env: BTreeMap::new(),
             env_told: false,
             ran: Vec::new(),

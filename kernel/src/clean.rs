@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use graft_protocol::Failure;
+use graft_spec::Failure;
 
 use crate::cli::CleanArgs;
 use crate::engine::folder::sweep;

@@ -19,6 +19,7 @@ mod process;
 mod progress;
 mod quiet;
 mod rust;
+mod rust_error;
 mod shared;
 mod split;
 mod supervisor;
@@ -30,11 +31,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use graft_protocol::{Command, Event, Failure, Hint, Reply, Snapshot};
+use graft_protocol::{Command, Event, Reply, Snapshot};
+use graft_spec::{Failure, Hint};
 use inner::Inner;
+pub(crate) use rust_error::RustError;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::flow::Flow;
+use graft_frontend::OutputBudget;
 
 /// How an engine starts.
 #[derive(Clone, Debug)]
@@ -48,7 +51,7 @@ pub(crate) struct EngineOptions {
     /// How long an interrupt may stay unanswered before the child is killed.
     pub(crate) grace: Duration,
     /// How much of what it prints is still on its way to the reader.
-    pub(crate) flow: Flow,
+    pub(crate) budget: OutputBudget,
 }
 
 /// What the engine tells while it works.
@@ -85,17 +88,6 @@ pub(crate) enum Output {
 pub(crate) struct RustOutput {
     /// Displays in order, each MIME type to content.
     pub(crate) mime: Vec<BTreeMap<String, String>>,
-}
-
-/// Why a Rust cell failed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct RustError {
-    /// `CompileError`, `Panic`, `Error`, `Interrupted`, `ChildDied`, ...
-    pub(crate) ename: String,
-    /// One line.
-    pub(crate) evalue: String,
-    /// Lines with ANSI colours.
-    pub(crate) traceback: Vec<String>,
 }
 
 /// One completion of Rust code.

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use graft_protocol::{Command, Failure, Reply, Snapshot};
+use graft_protocol::{Command, Reply, Snapshot};
+use graft_spec::Failure;
 
 use crate::engine::{Engine, RustCompletion, RustError, RustInspection, RustOutput};
 

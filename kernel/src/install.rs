@@ -9,7 +9,7 @@ pub(crate) mod spec_dir;
 
 use std::path::{Path, PathBuf};
 
-use graft_protocol::{Failure, Hint};
+use graft_spec::{Failure, Hint};
 
 use crate::cli::InstallArgs;
 use crate::template::{self, Flavour, Places, Template};

@@ -31,10 +31,10 @@ use crate::channels::outbox::Outbox;
 use crate::channels::publisher::Publisher;
 use crate::channels::stdin::Questions;
 use crate::channels::{control, heartbeat, shell};
-use crate::flow::Flow;
-use crate::interrupt::Interrupt;
 use crate::launch::{Launch, Start};
 use connection::ConnectionError;
+use graft_frontend::Interrupt;
+use graft_frontend::OutputBudget;
 use history::History;
 use kernel::{Kernel, Parts};
 use lane::Lane;
@@ -115,7 +115,7 @@ pub(crate) struct Surroundings {
     /// Starts the engine.
     pub(crate) start: Arc<Start>,
     /// How much output is on its way.
-    pub(crate) flow: Flow,
+    pub(crate) budget: OutputBudget,
     /// The cells that ran, and where they are kept.
     pub(crate) history: History,
 }
@@ -123,10 +123,10 @@ pub(crate) struct Surroundings {
 impl Surroundings {
     /// Those of a kernel that a client has started; `warm` and `grace` as the engine has them.
     pub(crate) fn of_user(warm: bool, grace: f64) -> Self {
-        let flow = Flow::default();
+        let budget = OutputBudget::default();
         Self {
-            start: crate::start::starter(warm, grace, flow.clone()),
-            flow,
+            start: crate::start::starter(warm, grace, budget.clone()),
+            budget,
             history: History::of_user(),
         }
     }
@@ -138,18 +138,18 @@ pub(crate) fn spawn(
     session: Arc<Session>,
     surroundings: Surroundings,
 ) -> Arc<Kernel> {
-    let Surroundings { start, flow, history } = surroundings;
+    let Surroundings { start, budget, history } = surroundings;
     let (output, outputs) = mpsc::unbounded_channel();
     let launch = Launch::begin(start, output);
     let (shell_out, shell_in) = sockets.shell.split();
     let (control_out, control_in) = sockets.control.split();
     let (stdin_out, stdin_in) = sockets.stdin.split();
-    let published = IoPub::start(sockets.iopub, session.clone(), flow.clone());
+    let published = IoPub::start(sockets.iopub, session.clone(), budget.clone());
     let questions =
         Questions::start(stdin_in, Outbox::start(stdin_out, session.clone()), session.clone());
     let history = Arc::new(Mutex::new(history));
     let interrupt = Interrupt::default();
-    let cells = Cells::new(launch.clone(), outputs, interrupt.clone(), flow);
+    let cells = Cells::new(launch.clone(), outputs, interrupt.clone(), budget);
     let kernel = Kernel::new(Parts {
         session: session.clone(),
         iopub: published,

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use graft_protocol::Failure;
+use graft_spec::Failure;
 use tokio::sync::{mpsc, watch};
 
 use crate::engine::Output;

@@ -8,12 +8,13 @@ mod slot;
 
 use std::time::Duration;
 
-use graft_protocol::{Block, Event, Failure, Level};
+use graft_protocol::{Block, Event, Level};
 use graft_render::Progress;
+use graft_spec::Failure;
 use tokio::time::Instant;
 
 use crate::engine::Output;
-use crate::frontend::{Frontend, Rich, Stream};
+use graft_frontend::{Frontend, Rich, Stream};
 use run_view::RunView;
 use slot::Slot;
 
@@ -269,7 +270,7 @@ fn progress(view: &ProgressView) -> Rich {
     if view.standing.is_empty() {
         Rich::from_progress(&bar)
     } else {
-        Rich::from_standing(&bar, &view.standing)
+        Rich::from_live_table(&bar, &view.standing)
     }
 }
 

@@ -9,13 +9,9 @@ mod clean;
 mod cli;
 mod control;
 mod doctor;
-mod drawing;
 mod engine;
 mod executor;
-mod flow;
-mod frontend;
 mod install;
-mod interrupt;
 mod jupyter;
 mod launch;
 mod live;
@@ -33,7 +29,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use cli::{Cli, Verb};
-use graft_protocol::Failure;
+use graft_spec::Failure;
 
 /// How long the tasks of a process that ends may take to end what they have started.
 const LAST_MOMENT: Duration = Duration::from_millis(100);
@@ -93,7 +89,7 @@ fn run(verb: Verb) -> Result<ExitCode, Failure> {
             let runtime = start::runtime()?;
             let status = runtime.block_on(terminal::run(
                 &args,
-                start::starter(false, args.grace, flow::Flow::default()),
+                start::starter(false, args.grace, graft_frontend::OutputBudget::default()),
             ));
             end(runtime);
             return Ok(status);

@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use graft_protocol::{Failure, Snapshot};
+use graft_protocol::Snapshot;
+use graft_spec::Failure;
 use tokio::sync::mpsc;
 
 use crate::cli::ProbeArgs;
 use crate::engine::{Engine, EngineOptions, Output};
-use crate::flow::Flow;
 use crate::start;
+use graft_frontend::OutputBudget;
 
 /// Runs each argument and prints what the engine says, with times.
 pub(crate) async fn run(args: &ProbeArgs) -> Result<ExitCode, Failure> {
@@ -23,7 +24,7 @@ pub(crate) async fn run(args: &ProbeArgs) -> Result<ExitCode, Failure> {
     let cwd = std::env::current_dir().ok();
     let grace = Duration::from_secs(10);
     let engine = Engine::start(
-        EngineOptions { template, warm: false, cwd, grace, flow: Flow::default() },
+        EngineOptions { template, warm: false, cwd, grace, budget: OutputBudget::default() },
         output,
     )?;
     tokio::spawn(async move {

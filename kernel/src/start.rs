@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use graft_protocol::Failure;
+use graft_spec::Failure;
 use tokio::sync::mpsc;
 
 use crate::engine::{Engine, EngineOptions, Output};
 use crate::executor::Executor;
-use crate::flow::Flow;
 use crate::launch::Start;
 use crate::template::{self, Flavour, Places, Template};
+use graft_frontend::OutputBudget;
 
 /// The runtime of the host's sockets and cells.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
@@ -21,8 +21,8 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .map_err(|error| Failure::new("kernel::runtime", format!("cannot start threads: {error}")))
 }
 
-/// Starts engines for the kernel and for `graft run`; `grace` in seconds, what they print counted in `flow`.
-pub(crate) fn starter(warm: bool, grace: f64, flow: Flow) -> Arc<Start> {
+/// Starts engines for the kernel and for `graft run`; `grace` in seconds, what they print counted in `budget`.
+pub(crate) fn starter(warm: bool, grace: f64, budget: OutputBudget) -> Arc<Start> {
     let grace = Duration::try_from_secs_f64(grace).unwrap_or(Duration::from_secs(10));
     Arc::new(move |output| {
         let template = ready_template(&output)?;
@@ -31,7 +31,7 @@ pub(crate) fn starter(warm: bool, grace: f64, flow: Flow) -> Arc<Start> {
             warm,
             cwd: std::env::current_dir().ok(),
             grace,
-            flow: flow.clone(),
+            budget: budget.clone(),
         };
         let engine: Arc<dyn Executor> = Arc::new(Engine::start(options, output)?);
         Ok(engine)

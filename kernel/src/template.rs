@@ -19,7 +19,7 @@ pub(crate) mod toolchain;
 
 use std::path::{Path, PathBuf};
 
-use graft_protocol::Hint;
+use graft_spec::Hint;
 
 pub(crate) use build::{build, stop as stop_build};
 pub(crate) use flavour::Flavour;

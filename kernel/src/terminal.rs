@@ -10,15 +10,15 @@ mod script;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use graft_protocol::Failure;
+use graft_spec::Failure;
 use tokio::sync::{Notify, mpsc};
 
 use crate::cell::Cells;
 use crate::cli::RunArgs;
-use crate::flow::Flow;
-use crate::frontend::{CellError, Frontend};
-use crate::interrupt::Interrupt;
 use crate::launch::{Launch, Start};
+use graft_frontend::Interrupt;
+use graft_frontend::OutputBudget;
+use graft_frontend::{CellError, Frontend};
 use screen::Screen;
 use script::Script;
 
@@ -43,7 +43,7 @@ async fn run_cells(script: &Script, screen: &Screen, keep_going: bool, start: Ar
     let launch = Launch::begin(start, output);
     let interrupt = Interrupt::default();
     let keys = tokio::spawn(watch(launch.clone(), interrupt.clone(), screen.left()));
-    let mut cells = Cells::new(launch.clone(), outputs, interrupt.clone(), Flow::default());
+    let mut cells = Cells::new(launch.clone(), outputs, interrupt.clone(), OutputBudget::default());
     let mut failed = false;
     for cell in &script.cells {
         failed |= cells.run(cell, screen).await.is_err();

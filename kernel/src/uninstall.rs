@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use graft_protocol::Failure;
+use graft_spec::Failure;
 
 use crate::clean::make_writable;
 use crate::cli::UninstallArgs;

@@ -6,15 +6,20 @@ use graft_tests::{Package, workspace};
 
 /// Direct dependencies among our own crates; any other arrow fails. Development crates (the recipe, the test helpers) are at the end.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("graft-protocol", &[]),
-    ("graft-magic", &["graft-protocol"]),
+    ("graft-spec", &[]),
+    ("graft-protocol", &["graft-spec"]),
+    ("graft-magic", &["graft-protocol", "graft-spec"]),
     ("graft-font", &[]),
-    ("graft-render", &["graft-font", "graft-protocol"]),
-    ("graft-nn", &["graft-protocol"]),
-    ("graft-models", &["graft-nn", "graft-protocol"]),
-    ("graft-peft", &["graft-nn", "graft-protocol"]),
-    ("graft-train", &["graft-nn", "graft-protocol"]),
-    ("graft-session", &["graft-models", "graft-nn", "graft-peft", "graft-protocol", "graft-train"]),
+    ("graft-render", &["graft-font", "graft-protocol", "graft-spec"]),
+    ("graft-frontend", &["graft-protocol", "graft-render", "graft-spec"]),
+    ("graft-nn", &["graft-spec"]),
+    ("graft-models", &["graft-nn", "graft-spec"]),
+    ("graft-peft", &["graft-nn", "graft-protocol", "graft-spec"]),
+    ("graft-train", &["graft-nn", "graft-protocol", "graft-spec"]),
+    (
+        "graft-session",
+        &["graft-models", "graft-nn", "graft-peft", "graft-protocol", "graft-spec", "graft-train"],
+    ),
     (
         "graft",
         &[
@@ -24,14 +29,25 @@ const ARROWS: &[(&str, &[&str])] = &[
             "graft-peft",
             "graft-protocol",
             "graft-session",
+            "graft-spec",
             "graft-train",
         ],
     ),
-    ("graft-kernel", &["graft-magic", "graft-protocol", "graft-render"]),
+    (
+        "graft-kernel",
+        &["graft-frontend", "graft-magic", "graft-protocol", "graft-render", "graft-spec"],
+    ),
     ("xtask", &[]),
     (
         "graft-pretrain",
-        &["graft-models", "graft-nn", "graft-protocol", "graft-render", "graft-train"],
+        &[
+            "graft-models",
+            "graft-nn",
+            "graft-protocol",
+            "graft-render",
+            "graft-spec",
+            "graft-train",
+        ],
     ),
     (
         "graft-bench",
@@ -41,11 +57,12 @@ const ARROWS: &[(&str, &[&str])] = &[
             "graft-peft",
             "graft-protocol",
             "graft-render",
+            "graft-spec",
             "graft-train",
         ],
     ),
-    ("graft-testkit", &["graft-protocol"]),
-    ("graft-tests", &["graft-protocol", "graft-testkit"]),
+    ("graft-testkit", &[]),
+    ("graft-tests", &["graft-testkit"]),
 ];
 
 /// Crates that carry tensors, directly or through others.
@@ -122,12 +139,12 @@ fn only_the_kernel_and_its_mock_frontend_know_jupyter() {
 }
 
 #[test]
-fn the_protocol_needs_serde_and_nothing_else() {
+fn the_protocol_needs_only_serde_and_the_spec() {
     let packages = workspace();
     let protocol = packages.iter().find(|it| it.name == "graft-protocol").unwrap();
     for dependency in &protocol.dependencies {
         assert!(
-            ["serde", "serde_json", "thiserror"].contains(&dependency.as_str()),
+            ["graft-spec", "serde", "serde_json", "thiserror"].contains(&dependency.as_str()),
             "graft-protocol depends on {dependency}"
         );
     }

@@ -158,8 +158,7 @@ mod tests {
         let error = run(&plan(), &mut |_| ()).expect_err("refused");
         assert!(error.to_string().contains("nvidia-smi"), "{error}");
         assert!(
-            graft_protocol::Hint::hint(&error)
-                .is_some_and(|hint| hint.contains("carry this program"))
+            graft_spec::Hint::hint(&error).is_some_and(|hint| hint.contains("carry this program"))
         );
     }
 }

@@ -1,6 +1,6 @@
 //! What can stop a measurement.
 
-use graft_protocol::Hint;
+use graft_spec::Hint;
 
 /// `std::result::Result` with [`BenchError`].
 pub type Result<T> = std::result::Result<T, BenchError>;

@@ -7,8 +7,9 @@ use std::time::Instant;
 use graft_models::llama::{Llama, LlamaConfig};
 use graft_nn::{Context, Device, Model, Tensor};
 use graft_peft::{Adapter, Workbench, attach};
-use graft_protocol::methods::{self, METHODS};
-use graft_protocol::{MemoryUse, Settings, Value};
+use graft_protocol::MemoryUse;
+use graft_spec::methods::{self, METHODS};
+use graft_spec::{Settings, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::table::median;

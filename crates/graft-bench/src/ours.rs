@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use graft_nn::{Model, TokenEncoder, Trainable};
-use graft_protocol::{Event, MemoryUse, Settings, Value};
+use graft_protocol::{Event, MemoryUse};
+use graft_spec::{Settings, Value};
 use graft_train::batch::Batch;
 use graft_train::data::{Dataset, SplitName, parse_inline};
 use graft_train::fit::{Run, begin};

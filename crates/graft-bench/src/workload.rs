@@ -8,7 +8,7 @@ use graft_models::llama::{Llama, LlamaConfig, Variant};
 use graft_models::{WeightSpec, random_model};
 use graft_nn::ops::RopeScaling;
 use graft_nn::{DType, Device, Model, Rng, Tensor};
-use graft_protocol::{Settings, Value};
+use graft_spec::{Settings, Value};
 use graft_train::batch::{Batch, Encoded};
 use serde_json::json;
 

@@ -5,7 +5,7 @@ use std::process::Command;
 use graft_bench::contender::Figures;
 use graft_bench::methods::Costs;
 use graft_protocol::MemoryUse;
-use graft_protocol::methods::METHODS;
+use graft_spec::methods::METHODS;
 
 /// What the measuring program says in a process of its own.
 fn said<T: serde::de::DeserializeOwned>(arguments: &[&str]) -> T {

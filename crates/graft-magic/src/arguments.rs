@@ -2,7 +2,7 @@
 
 use std::iter::Peekable;
 
-use graft_protocol::{Failure, KeyKind, KeySpec, Settings, Span};
+use graft_spec::{Failure, KeyKind, KeySpec, Settings, Span};
 
 use crate::{
     cell::Context,
@@ -246,7 +246,7 @@ fn as_choice(key: &KeySpec, value: &str) -> String {
 fn one_value(verb: &VerbSpec, key: &KeySpec, value: &str) -> Failure {
     let failure =
         Failure::new("magic::one_value", format!("`{}` takes one value, got `{value}`", key.name));
-    let method = graft_protocol::methods::by_verb(verb.name).map(|method| method.verb);
+    let method = graft_spec::methods::by_verb(verb.name).map(|method| method.verb);
     match method.or((verb.name == "train").then_some("lora")) {
         Some(method) => failure.hint(format!(
             "`%ablate {method} {}={value}` trains and compares each of them",

@@ -6,7 +6,8 @@
 
 mod rust_lines;
 
-use graft_protocol::{Command, Failure, Snapshot, Span};
+use graft_protocol::{Command, Snapshot};
+use graft_spec::{Failure, Span};
 
 use crate::line::{self, MagicText};
 pub(crate) use rust_lines::RustLines;

@@ -1,6 +1,7 @@
 //! The definitions as something to read: `-h`, `%verb?`, `%lsmagic`, `%quickref`.
 
-use graft_protocol::{Block, Cell, KeyKind, KeySpec, Reply, Table};
+use graft_protocol::{Block, Cell, Reply, Table};
+use graft_spec::{KeyKind, KeySpec};
 
 use crate::{
     cell::HostCommand,

@@ -1,6 +1,7 @@
 //! Shift-Tab on a magic: the key, the subcommand or the verb under the cursor.
 
-use graft_protocol::{Block, Cell, KeySpec, Snapshot, Table};
+use graft_protocol::{Block, Cell, Snapshot, Table};
+use graft_spec::KeySpec;
 
 use crate::{
     help::{VerbDoc, key_table, values},
@@ -76,7 +77,7 @@ fn key_blocks(key: &'static KeySpec, snapshot: &Snapshot) -> Vec<Block> {
         if key.default.is_empty() { String::new() } else { format!("; default {}", key.default) };
     let mut text = format!("{}{short}: {}\nvalue: {}{default}", key.name, key.help, values(key));
     let leaves = modules::leaves(snapshot);
-    if key.kind == graft_protocol::KeyKind::Modules && !leaves.is_empty() {
+    if key.kind == graft_spec::KeyKind::Modules && !leaves.is_empty() {
         text.push_str(&format!("\nthis model has {}", leaves.join(", ")));
     }
     vec![Block::Text(text)]

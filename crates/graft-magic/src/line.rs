@@ -1,6 +1,6 @@
 //! One magic line into a [`PartKind`].
 
-use graft_protocol::{Failure, Span};
+use graft_spec::{Failure, Span};
 
 use crate::{
     arguments,

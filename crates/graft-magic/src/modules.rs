@@ -1,6 +1,7 @@
 //! Module names against the model that is loaded, before anything is sent.
 
-use graft_protocol::{Failure, Snapshot, Value};
+use graft_protocol::Snapshot;
+use graft_spec::{Failure, Value};
 
 use crate::{cell::Context, suggest};
 

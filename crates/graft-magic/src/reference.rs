@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use graft_protocol::KeySpec;
+use graft_spec::KeySpec;
 
 use crate::{
     help::{VerbDoc, values},

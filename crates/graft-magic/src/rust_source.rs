@@ -1,6 +1,7 @@
 //! `--rust`: the Rust that does what a magic does, as a cell may contain it.
 
-use graft_protocol::{AdapterAction, Command, RunsAction, Settings, Value, methods, training};
+use graft_protocol::{AdapterAction, Command, RunsAction};
+use graft_spec::{Settings, Value, methods, training};
 
 /// The Rust of `command`; every line ends in a statement or shows something.
 pub fn rust_source(command: &Command) -> String {

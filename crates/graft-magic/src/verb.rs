@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use graft_protocol::{Failure, KeySpec, Settings, Span};
+use graft_spec::{Failure, KeySpec, Settings, Span};
 
 use crate::{
     cell::{Context, PartKind},

@@ -26,7 +26,7 @@ mod write_file;
 
 use std::sync::LazyLock;
 
-use graft_protocol::methods::METHODS;
+use graft_spec::methods::METHODS;
 
 use crate::verb::VerbSpec;
 

@@ -5,7 +5,7 @@
 
 use std::{iter::Peekable, str::Chars};
 
-use graft_protocol::{Failure, Span};
+use graft_spec::{Failure, Span};
 
 /// One word of a magic.
 #[derive(Clone, Debug, PartialEq, Eq)]

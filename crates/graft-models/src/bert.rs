@@ -23,7 +23,7 @@ use graft_nn::{
 };
 
 pub use config::BertConfig;
-use graft_protocol::Failure;
+use graft_spec::Failure;
 
 use crate::{
     ModelError, WeightSpec,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use graft_nn::{NnError, tensor_file::TensorFileError};
-use graft_protocol::{Failure, Hint};
+use graft_spec::{Failure, Hint};
 
 use crate::families;
 

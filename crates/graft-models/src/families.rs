@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use graft_nn::{Device, Model, NnError, Rng, Task, Tensor};
-use graft_protocol::Failure;
+use graft_spec::Failure;
 use serde_json::Value;
 
 use crate::{

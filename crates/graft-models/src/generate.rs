@@ -6,7 +6,7 @@ mod stream;
 use std::sync::Arc;
 
 use graft_nn::{Context, DType, KvCache, Model, NnError, Rng, Task, Tensor, TokenEncoder};
-use graft_protocol::{Settings, training::GENERATE};
+use graft_spec::{Settings, training::GENERATE};
 
 use crate::{ModelError, Tokenizer};
 use sampling::choose;

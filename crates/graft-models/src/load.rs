@@ -15,7 +15,7 @@ use std::{
 };
 
 use graft_nn::{DType, Device, Model, Tensor, TokenEncoder};
-use graft_protocol::{Settings, training::MODEL};
+use graft_spec::{Settings, training::MODEL};
 use serde_json::Value;
 
 use crate::{
@@ -99,7 +99,7 @@ pub fn load(
     if let Some(quantization) = quantization {
         packing::pack(&*files.model, quantization, progress)?;
     }
-    let card = graft_protocol::user_file::read_text(&place.join("README.md"), MOST_CARD).ok();
+    let card = graft_spec::user_file::read_text(&place.join("README.md"), MOST_CARD).ok();
     let ModelFiles { model, config_json, content_hash, warnings, keys } = files;
     Ok(Loaded {
         model,

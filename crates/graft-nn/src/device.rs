@@ -53,7 +53,7 @@ pub fn describe(device: &Device) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use graft_protocol::Hint;
+    use graft_spec::Hint;
 
     #[test]
     fn an_unknown_device_is_refused_with_the_names_that_work() {

@@ -1,6 +1,6 @@
 //! What can go wrong in a layer, and what to do about it.
 
-use graft_protocol::Hint;
+use graft_spec::Hint;
 
 /// `std::result::Result` with [`NnError`].
 pub type Result<T> = std::result::Result<T, NnError>;

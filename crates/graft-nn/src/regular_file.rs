@@ -4,7 +4,7 @@
 
 use std::{fs::File, io, path::Path};
 
-use graft_protocol::user_file;
+use graft_spec::user_file;
 
 /// Opens a regular file for reading.
 ///

@@ -15,7 +15,7 @@ use std::{
 };
 
 use candle_core::{DType, Device, Tensor};
-use graft_protocol::Hint;
+use graft_spec::Hint;
 
 pub use write::write;
 

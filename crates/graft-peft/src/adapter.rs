@@ -7,7 +7,7 @@ use std::{
 };
 
 use graft_nn::{Companion, Model, Tensor, Trainable, Var, atomic_file, atomic_folder};
-use graft_protocol::{Settings, Value, methods::MethodSpec};
+use graft_spec::{Settings, Value, methods::MethodSpec};
 
 use crate::{
     PeftError,

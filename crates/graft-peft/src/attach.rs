@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use graft_nn::{Model, TokenEncoder};
-use graft_protocol::{Failure, Settings, methods::METHODS};
+use graft_spec::{Failure, Settings, methods::METHODS};
 
 use crate::{
     Adapter, Allowance, Inputs, Originals, PeftError,

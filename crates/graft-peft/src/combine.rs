@@ -13,7 +13,7 @@ mod thinning;
 use std::{collections::BTreeMap, path::Path};
 
 use graft_nn::{DType, Device, Linear, Rng, Tensor};
-use graft_protocol::{Settings, Value, combination::KEYS, methods};
+use graft_spec::{Settings, Value, combination::KEYS, methods};
 
 use crate::{
     Adapter, PeftError, Workbench,

@@ -4,7 +4,7 @@
 //! peft 0.21, `utils/constants.py`: `TRANSFORMERS_MODELS_TO_*_TARGET_MODULES_MAPPING`
 
 use graft_nn::Model;
-use graft_protocol::methods::MethodSpec;
+use graft_spec::methods::MethodSpec;
 
 use crate::{PeftError, config_file::ConfigFile, layers::leaf};
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use graft_nn::{NnError, tensor_file::TensorFileError};
-use graft_protocol::{Failure, Hint, methods::METHODS};
+use graft_spec::{Failure, Hint, methods::METHODS};
 
 /// Why an adapter cannot be attached, changed, saved or loaded.
 #[derive(Debug, thiserror::Error)]

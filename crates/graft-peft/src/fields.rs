@@ -1,7 +1,7 @@
 //! Between the keys of a method and the fields of `adapter_config.json`: both have HF PEFT's names, so one rule serves every method.
 
 use graft_nn::{Linear, Model};
-use graft_protocol::{KeyKind, KeySpec, Settings, Value as Setting, methods::MethodSpec};
+use graft_spec::{KeyKind, KeySpec, Settings, Value as Setting, methods::MethodSpec};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -229,7 +229,7 @@ fn numbers(key: &KeySpec, items: &[String]) -> Result<Vec<u64>, PeftError> {
 
 #[cfg(test)]
 mod tests {
-    use graft_protocol::methods::{self, METHODS};
+    use graft_spec::methods::{self, METHODS};
 
     use super::*;
     use crate::methods::by_verb;

@@ -1,6 +1,6 @@
 //! Every number of a configuration within the range of its key, whether it was typed or read from a file: nothing is allocated before.
 
-use graft_protocol::{KeyKind, KeySpec, methods::MethodSpec};
+use graft_spec::{KeyKind, KeySpec, methods::MethodSpec};
 use serde_json::Value;
 
 use crate::{PeftError, config_file::ConfigFile};
@@ -97,7 +97,7 @@ fn whole_number(min: i64, max: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use graft_protocol::methods::METHODS;
+    use graft_spec::methods::METHODS;
     use serde_json::json;
 
     use super::*;
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn patterns_and_lists_are_bounded() {
-        let spec = &graft_protocol::methods::lora::SPEC;
+        let spec = &graft_spec::methods::lora::SPEC;
         let refused = |name: &'static str, value: Value| {
             check(&ConfigFile::new("{}", [(name, value)]), spec).expect_err("refused").to_string()
         };

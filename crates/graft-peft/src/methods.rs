@@ -25,7 +25,7 @@ use graft_nn::{
     Companion, EmbeddingAdapter, JunctionAdapter, Linear, LinearAdapter, Prefix, SoftPrompt,
     StandIn, Tensor, Var,
 };
-use graft_protocol::{Settings, methods::MethodSpec};
+use graft_spec::{Settings, methods::MethodSpec};
 
 use crate::{PeftError, Workbench, config_file::ConfigFile, shared::Shared};
 

@@ -7,8 +7,9 @@ use std::fs;
 
 use graft_models::{GenerateOptions, Loaded, generate};
 use graft_nn::Device;
-use graft_protocol::{RunStarted, Settings, StepRecord, ValidationRecord};
+use graft_protocol::{RunStarted, StepRecord, ValidationRecord};
 use graft_render::{chart_svg, run_chart};
+use graft_spec::Settings;
 use graft_train::runs::RunFolder;
 
 use crate::corpus;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use graft_protocol::Hint;
+use graft_spec::Hint;
 
 /// A stage of the recipe failed.
 #[derive(Debug, thiserror::Error)]

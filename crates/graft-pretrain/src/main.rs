@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}", graft_protocol::Failure::from_hint(&error));
+            eprintln!("{}", graft_spec::Failure::from_hint(&error));
             ExitCode::FAILURE
         }
     }

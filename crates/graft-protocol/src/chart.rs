@@ -37,7 +37,7 @@ pub struct Series {
 
 /// A y value that may be NaN.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NonFinite(#[serde(with = "crate::number")] pub f64);
+pub struct NonFinite(#[serde(with = "graft_spec::number")] pub f64);
 
 /// How a series is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Settings, Value};
+use graft_spec::{Settings, Value};
 
 /// One request to the session. Keys inside the [`Settings`] are canonical and checked; absent ones have their defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Command {
-    /// `%model load SOURCE`: `tiny`, a Hugging Face folder, or `ORG/NAME` on the Hub. Keys [`crate::training::MODEL`].
+    /// `%model load SOURCE`: `tiny`, a Hugging Face folder, or `ORG/NAME` on the Hub. Keys [`graft_spec::training::MODEL`].
     ModelLoad {
         /// Where the model is.
         source: String,
@@ -18,14 +18,14 @@ pub enum Command {
     ModelCard,
     /// `%model tree`: its modules with shapes.
     ModelTree,
-    /// `%model save DIR`: a plain Hugging Face folder, merged adapters inside. Keys [`crate::training::MODEL_SAVE`].
+    /// `%model save DIR`: a plain Hugging Face folder, merged adapters inside. Keys [`graft_spec::training::MODEL_SAVE`].
     ModelSave {
         /// The folder, made if missing.
         directory: String,
         /// Keys of the save.
         settings: Settings,
     },
-    /// `%data load SOURCE`: a built-in set (`which-book`, `error-codes`, `rust-docs`) or a jsonl, csv, tsv or txt file. Keys [`crate::training::DATA`].
+    /// `%data load SOURCE`: a built-in set (`which-book`, `error-codes`, `rust-docs`) or a jsonl, csv, tsv or txt file. Keys [`graft_spec::training::DATA`].
     DataLoad {
         /// Built-in name or file.
         source: String,
@@ -60,7 +60,7 @@ pub enum Command {
         /// What to do.
         action: AdapterAction,
     },
-    /// `%train`, or `%prompt_tune tokens=20 steps=300`, which attaches first. Keys [`crate::training::TRAIN`].
+    /// `%train`, or `%prompt_tune tokens=20 steps=300`, which attaches first. Keys [`graft_spec::training::TRAIN`].
     Train {
         /// Attach this first: verb of the method and its settings.
         attach: Option<(String, Settings)>,
@@ -74,7 +74,7 @@ pub enum Command {
         /// Keys that replace the run's own.
         settings: Settings,
     },
-    /// `%eval`. Keys [`crate::training::EVAL`].
+    /// `%eval`. Keys [`graft_spec::training::EVAL`].
     Eval {
         /// Keys of the evaluation.
         settings: Settings,
@@ -105,7 +105,7 @@ pub enum Command {
         /// What differs: keys with their values as typed.
         keys: Vec<(String, String)>,
     },
-    /// `%generate "prompt"`. Keys [`crate::training::GENERATE`].
+    /// `%generate "prompt"`. Keys [`graft_spec::training::GENERATE`].
     Generate {
         /// The text to continue.
         prompt: String,
@@ -121,7 +121,7 @@ pub enum Command {
     },
     /// `%params`: trainable parameters by module, with HF PEFT's line.
     Params,
-    /// `%memory`, `%memory for MODEL`: what a training would take. Keys [`crate::training::MEMORY`].
+    /// `%memory`, `%memory for MODEL`: what a training would take. Keys [`graft_spec::training::MEMORY`].
     Memory {
         /// A published model; none is the current one with its adapter.
         of: Option<String>,
@@ -178,14 +178,14 @@ pub enum RunsAction {
         /// The other.
         other: String,
     },
-    /// Their curves in one picture. Keys [`crate::training::PLOT`].
+    /// Their curves in one picture. Keys [`graft_spec::training::PLOT`].
     Plot {
         /// Which runs; none are the last ones.
         runs: Vec<String>,
         /// Keys of the picture.
         settings: Settings,
     },
-    /// Attaches the weights that it has kept. Keys [`crate::training::RUN_WEIGHTS`].
+    /// Attaches the weights that it has kept. Keys [`graft_spec::training::RUN_WEIGHTS`].
     Use {
         /// Which run.
         run: String,
@@ -316,10 +316,10 @@ impl Command {
     pub fn is_background(&self) -> bool {
         match self {
             Self::Train { settings, .. } | Self::Resume { settings, .. } => {
-                settings.bool(crate::training::TRAIN, "bg")
+                settings.bool(graft_spec::training::TRAIN, "bg")
             }
             Self::Ablate { keys, .. } | Self::Forgetting { keys, .. } => {
-                let spec = crate::training::ABLATE.iter().find(|spec| spec.name == "bg");
+                let spec = graft_spec::training::ABLATE.iter().find(|spec| spec.name == "bg");
                 let asks = |(key, value): &(String, String)| {
                     spec.is_some_and(|spec| {
                         spec.is_named(key) && spec.parse(value) == Ok(Value::Bool(true))

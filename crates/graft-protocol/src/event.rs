@@ -104,12 +104,12 @@ pub struct StepRecord {
     /// Number of the step, from 1.
     pub step: u64,
     /// Mean loss per label token, nats.
-    #[serde(with = "crate::number")]
+    #[serde(with = "graft_spec::number")]
     pub loss: f64,
     /// Learning rate of this step.
     pub lr: f64,
     /// Global gradient norm before clipping.
-    #[serde(with = "crate::number")]
+    #[serde(with = "graft_spec::number")]
     pub grad_norm: f64,
     /// Tokens processed per second, padding not counted.
     pub tokens_per_second: f64,
@@ -123,10 +123,10 @@ pub struct ValidationRecord {
     /// After which step; 0 is before training.
     pub step: u64,
     /// Mean loss per label token, nats.
-    #[serde(with = "crate::number")]
+    #[serde(with = "graft_spec::number")]
     pub loss: f64,
     /// Share of examples whose label scored highest, for text/label data.
-    #[serde(with = "crate::number::option")]
+    #[serde(with = "graft_spec::number::option")]
     pub accuracy: Option<f64>,
 }
 

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Command, Event, Failure, Reply, Snapshot};
+use graft_spec::Failure;
+
+use crate::{Command, Event, Reply, Snapshot};
 
 /// Raised when a message changes its meaning; host and child of different versions refuse each other in words.
 pub const PROTOCOL_VERSION: u32 = 3;

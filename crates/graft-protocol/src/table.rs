@@ -45,9 +45,9 @@ pub enum Cell {
     /// A count, drawn with thousands separators.
     Integer(i64),
     /// A number with that many decimals.
-    Float(#[serde(with = "crate::number")] f64, u8),
+    Float(#[serde(with = "graft_spec::number")] f64, u8),
     /// A share in `[0, 1]`, drawn as percent with that many decimals.
-    Percent(#[serde(with = "crate::number")] f64, u8),
+    Percent(#[serde(with = "graft_spec::number")] f64, u8),
     /// Bytes, drawn with a binary unit.
     Bytes(u64),
     /// Words that stand out (a total, the active adapter).

@@ -1,6 +1,6 @@
 //! Failures as Jupyter's triple: name, one sentence, and a short traceback with a caret under the bad token.
 
-use graft_protocol::{Failure, Span};
+use graft_spec::{Failure, Span};
 
 use crate::{
     ansi::Paint,

@@ -16,9 +16,9 @@ pub fn count(value: i64) -> String {
     out
 }
 
-/// A number with that many decimals, as [`graft_protocol::number::decimals`] writes it.
+/// A number with that many decimals, as [`graft_spec::number::decimals`] writes it.
 pub fn decimals(value: f64, digits: u8) -> String {
-    graft_protocol::number::decimals(value, usize::from(digits))
+    graft_spec::number::decimals(value, usize::from(digits))
 }
 
 /// A number with about that many significant digits: `1.93`, `0.00123`, `12,300`, `4.1e-9`.
@@ -40,7 +40,7 @@ pub fn significant(value: f64, digits: u8) -> String {
 
 /// A share in `[0, 1]` as percent: `12.34%`.
 pub fn percent(value: f64, digits: u8) -> String {
-    format!("{}%", graft_protocol::number::percent(value, usize::from(digits)))
+    format!("{}%", graft_spec::number::percent(value, usize::from(digits)))
 }
 
 /// Bytes with a binary unit: `13.2 MiB`.

@@ -7,8 +7,9 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use graft_protocol::{
-    Block, Cell, Chart, Column, Failure, HeatMap, Series, SideText, Table, reply::TreeLine,
+    Block, Cell, Chart, Column, HeatMap, Series, SideText, Table, reply::TreeLine,
 };
+use graft_spec::Failure;
 
 /// `text` with each control character as its picture (`␛` for escape) and each invisible one as its code (`\u{202e}`).
 ///

@@ -4,13 +4,14 @@
 
 use graft_protocol::chart::NonFinite;
 use graft_protocol::{
-    Block, Cell, Chart, Failure, HeatMap, Level, Reply, Series, SeriesStyle, SideText, Span, Table,
+    Block, Cell, Chart, HeatMap, Level, Reply, Series, SeriesStyle, SideText, Table,
     reply::TreeLine,
 };
 use graft_render::{
     Progress, ansi, block, chart_svg, chart_text, failure_traceback, live_html, reply,
     visible_painted,
 };
+use graft_spec::{Failure, Span};
 use proptest::prelude::*;
 
 /// Escape sequences that act on a terminal, and characters that nobody sees.

@@ -5,7 +5,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use graft_protocol::{Block, Event, Failure, Reply};
+use graft_protocol::{Block, Event, Reply};
+use graft_spec::Failure;
 
 /// What a caller waits for.
 pub(crate) type Done<T> = Box<dyn FnOnce(Result<T, Failure>) + Send>;

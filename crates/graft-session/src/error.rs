@@ -1,6 +1,6 @@
 //! What a session refuses, with the line to type next.
 
-use graft_protocol::Hint;
+use graft_spec::Hint;
 
 use crate::suggest::did_you_mean;
 use crate::verbs::words::{counted, duration, thousands};
@@ -332,7 +332,7 @@ impl Hint for SessionError {
             Self::OtherBatch { .. } => Some("leave `batch` out, or give a number: the losses are then those of another run".to_owned()),
             Self::UnknownAdapter { name, known } => Some(did_you_mean(name, known, "adapters", "%lora attach")),
             Self::UnknownMethod { verb } => {
-                let verbs: Vec<_> = graft_protocol::methods::METHODS.iter().map(|spec| spec.verb.to_owned()).collect();
+                let verbs: Vec<_> = graft_spec::methods::METHODS.iter().map(|spec| spec.verb.to_owned()).collect();
                 Some(did_you_mean(verb, &verbs, "methods", "%lora attach"))
             }
             Self::UnknownData { name, known } => Some(did_you_mean(name, known, "data sets", "%data load which-book")),

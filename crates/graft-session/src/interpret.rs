@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use graft_protocol::{AdapterAction, Block, Command, Failure, Reply, RunsAction, Table};
+use graft_protocol::{AdapterAction, Block, Command, Reply, RunsAction, Table};
+use graft_spec::Failure;
 
 use crate::{
     Desk,

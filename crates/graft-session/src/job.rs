@@ -12,7 +12,7 @@ use std::{
 };
 
 use graft_nn::Device;
-use graft_protocol::Failure;
+use graft_spec::Failure;
 
 use crate::SessionError;
 

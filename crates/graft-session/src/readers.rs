@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use graft_protocol::Failure;
+use graft_spec::Failure;
 
 use crate::job::Running;
 

@@ -10,7 +10,8 @@ use std::{
 
 use arc_swap::ArcSwap;
 use graft_nn::Device;
-use graft_protocol::{Command, Event, Failure, Reply, Snapshot};
+use graft_protocol::{Command, Event, Reply, Snapshot};
+use graft_spec::Failure;
 
 use crate::{
     Desk, SessionError, Sink, State,

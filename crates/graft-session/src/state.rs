@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 use graft_models::Loaded;
 use graft_nn::{Device, LabelNames};
 use graft_peft::Adapter;
-use graft_protocol::{Settings, ablation::Ablation};
+use graft_spec::{Settings, ablation::Ablation};
 use graft_train::{
     data::Dataset,
     runs::{DataRecord, Start},

@@ -1,6 +1,6 @@
 //! How a training goes, from the keys of `%train`.
 
-use graft_protocol::{Settings, training::TRAIN};
+use graft_spec::{Settings, training::TRAIN};
 
 use crate::optimizer::AdamW;
 use crate::schedule::{Course, Schedule};
@@ -78,7 +78,7 @@ impl TrainConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use graft_protocol::Value;
+    use graft_spec::Value;
 
     #[test]
     fn absent_keys_have_the_documented_defaults() {

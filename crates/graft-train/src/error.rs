@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use graft_nn::NnError;
 use graft_nn::tensor_file::TensorFileError;
-use graft_protocol::Hint;
+use graft_spec::Hint;
 
 use crate::classify::listed;
 use crate::data::DataError;

@@ -112,7 +112,7 @@ mod tests {
     use crate::data::parse_inline;
 
     fn data(text: &str) -> Dataset {
-        parse_inline("any", text, &graft_protocol::Settings::default()).expect("parses")
+        parse_inline("any", text, &graft_spec::Settings::default()).expect("parses")
     }
 
     #[test]

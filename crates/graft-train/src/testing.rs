@@ -10,7 +10,7 @@ use graft_nn::{
     ModelShape, NnError, Result, Rng, Role, Site, SoftPrompt, Task, Tensor, TokenEncoder,
     Trainable, Var,
 };
-use graft_protocol::{Settings, Value};
+use graft_spec::{Settings, Value};
 
 use crate::data::{Dataset, parse_inline};
 use crate::job::Job;

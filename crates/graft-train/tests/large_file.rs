@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use graft_nn::{Device, memory::Meter};
-use graft_protocol::Settings;
+use graft_spec::Settings;
 use graft_train::{Control, data::load_file};
 
 /// Rows of about 100 bytes.

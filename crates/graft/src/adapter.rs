@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use graft_protocol::Failure;
 use graft_session::{Desk, state::Attached, verbs};
+use graft_spec::Failure;
 
 use crate::{Error, Lab, Result, Tensor, Var};
 

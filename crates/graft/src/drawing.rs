@@ -1,6 +1,6 @@
 //! Drawing with plotters from a cell, in one call.
 
-use graft_protocol::Failure;
+use graft_spec::Failure;
 use plotters::{
     coord::Shift,
     drawing::{DrawingArea, IntoDrawingArea},

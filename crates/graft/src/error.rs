@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use graft_protocol::{Failure, Hint};
+use graft_spec::{Failure, Hint};
 
 /// `std::result::Result` with [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use graft_protocol::{Command, Event, Failure};
+use graft_protocol::{Command, Event};
 use graft_session::{Desk, Session, State, verbs};
+use graft_spec::Failure;
 
 use crate::{
     Ablate, Chart, Comparison, Data, DataOptions, Device, DisplayHandle, Drawing, Error, Eval,

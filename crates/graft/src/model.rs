@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use graft_nn::Context;
-use graft_protocol::{Failure, Settings, Value};
 use graft_session::{
     Desk, SessionError,
     state::LoadedModel,
     verbs::{self, attach::AttachReport},
 };
+use graft_spec::{Failure, Settings, Value};
 
 use crate::{Adapter, Card, Combine, Error, Lab, Method, Result, Table, Tensor, Tokenizer, Tree};
 

@@ -13,7 +13,7 @@ mod prompt_tuning;
 mod run_weights;
 mod train;
 
-use graft_protocol::{Settings, Value};
+use graft_spec::{Settings, Value};
 
 pub use ablate::Ablate;
 pub use combine::Combine;

@@ -1,6 +1,7 @@
 //! Tables and other blocks as plain text: what `println!` shows. The host's renderer draws the rich forms.
 
-use graft_protocol::{Align, Block, Cell, Table, number, reply::TreeLine};
+use graft_protocol::{Align, Block, Cell, Table, reply::TreeLine};
+use graft_spec::number;
 
 /// A table with a line under its header.
 pub(crate) fn table(table: &Table) -> String {

@@ -56,7 +56,7 @@ impl Run {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn steps(&self) -> Result<Vec<Step>> {
-        let record = self.trained.folder.record().map_err(graft_protocol::Failure::from)?;
+        let record = self.trained.folder.record().map_err(graft_spec::Failure::from)?;
         Ok(record
             .steps
             .iter()
@@ -82,7 +82,7 @@ impl Run {
     /// # Errors
     /// As [`Run::steps`].
     pub fn validation_losses(&self) -> Result<Vec<(u64, f64)>> {
-        let record = self.trained.folder.record().map_err(graft_protocol::Failure::from)?;
+        let record = self.trained.folder.record().map_err(graft_spec::Failure::from)?;
         Ok(record.validations.iter().map(|validation| (validation.step, validation.loss)).collect())
     }
 

@@ -25,7 +25,7 @@ fn line(event: &Event) -> Option<String> {
         Event::Validation(validation) => Some(format!(
             "step {}: validation loss {}",
             validation.step,
-            graft_protocol::number::decimals(validation.loss, 4)
+            graft_spec::number::decimals(validation.loss, 4)
         )),
         Event::RunEnded(run) => Some(run.summary.clone()),
         Event::Note { text, .. } => Some(text.clone()),

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use graft_magic::{HostCommand, Part, host_reply};
-use graft_protocol::{Block, Cell, Failure, Level, Table, user_file};
+use graft_protocol::{Block, Cell, Level, Table};
+use graft_spec::{Failure, user_file};
 
 use super::shell::{self, Ending, Surroundings};
 use super::write_file::write_file;
 use super::{Cells, RUN_DEPTH, Running};
-use crate::frontend::{CellError, Rich, Stream};
+use graft_frontend::{CellError, Rich, Stream};
 
 /// Words in the name of a variable whose value is not shown in a list.
 const SECRETS: [&str; 4] = ["KEY", "TOKEN", "SECRET", "PASSWORD"];
@@ -58,7 +59,7 @@ impl Cells {
     ) -> Result<(), CellError> {
         let ending = shell::run(
             line,
-            Surroundings { env: &self.env, interrupt: &self.interrupt, flow: &self.flow },
+            Surroundings { env: &self.env, interrupt: &self.interrupt, budget: &self.budget },
             running.frontend,
         )
         .await;

@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use graft_protocol::{Block, Chart, Command, Failure, Reply, RunsAction, Settings};
+use graft_protocol::{Block, Chart, Command, Reply, RunsAction};
+use graft_spec::{Failure, Settings};
 
 /// A picture that is to be made of a run.
 pub(super) struct Picture {

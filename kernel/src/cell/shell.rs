@@ -8,11 +8,11 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use tokio::time::Instant;
 
-use crate::flow::Flow;
-use crate::frontend::{Frontend, Stream};
-use crate::interrupt::Interrupt;
 use crate::template::toolchain;
 use crate::unix;
+use graft_frontend::Interrupt;
+use graft_frontend::OutputBudget;
+use graft_frontend::{Frontend, Stream};
 
 /// For how long the output is read after the shell has ended: what it left in the background (`&`) may keep the pipes open for ever.
 const LAST_WORDS: Duration = Duration::from_millis(300);
@@ -26,7 +26,7 @@ pub(crate) struct Surroundings<'a> {
     /// The stop button.
     pub(crate) interrupt: &'a Interrupt,
     /// How much of what it prints is still on its way.
-    pub(crate) flow: &'a Flow,
+    pub(crate) budget: &'a OutputBudget,
 }
 
 /// How a shell line ended.
@@ -78,7 +78,7 @@ pub(crate) async fn run(
     let mut child = command.process_group(0).kill_on_drop(true).spawn()?;
     let mut group = Group(child.id());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let to = |stream| Way { stream, frontend, flow: around.flow };
+    let to = |stream| Way { stream, frontend, budget: around.budget };
     let copy = async {
         tokio::join!(pass_on(stdout, to(Stream::Stdout)), pass_on(stderr, to(Stream::Stderr)))
     };
@@ -123,7 +123,7 @@ pub(crate) async fn run(
 struct Way<'a> {
     stream: Stream,
     frontend: &'a dyn Frontend,
-    flow: &'a Flow,
+    budget: &'a OutputBudget,
 }
 
 async fn pass_on(source: Option<impl AsyncRead + Unpin>, way: Way<'_>) {
@@ -131,7 +131,7 @@ async fn pass_on(source: Option<impl AsyncRead + Unpin>, way: Way<'_>) {
     let mut buffer = vec![0; 16 << 10];
     // An error here is the end of the pipe.
     while let Ok(count @ 1..) = source.read(&mut buffer).await {
-        way.flow.room().await;
+        way.budget.ready().await;
         way.frontend.stream(way.stream, buffer.get(..count).unwrap_or_default());
     }
 }

@@ -5,8 +5,8 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::executor::script::Script;
-use crate::flow::Flow;
-use crate::frontend::{Answer, Stream};
+use graft_frontend::OutputBudget;
+use graft_frontend::{Answer, Stream};
 
 /// Remembers what it was told, one line each.
 #[derive(Default)]
@@ -80,7 +80,7 @@ async fn run_all(cells: &[&str], recorder: &Recorder) -> Vec<Result<(), CellErro
         Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>)),
         output,
     );
-    let mut runner = Cells::new(launch, outputs, Interrupt::default(), Flow::default());
+    let mut runner = Cells::new(launch, outputs, Interrupt::default(), OutputBudget::default());
     let mut results = Vec::new();
     for cell in cells {
         results.push(runner.run(cell, recorder).await);
@@ -203,7 +203,7 @@ async fn the_stop_button_ends_a_shell_line_and_all_that_it_started() {
         output,
     );
     let (interrupt, recorder) = (Interrupt::default(), Recorder::default());
-    let mut runner = Cells::new(launch, outputs, interrupt.clone(), Flow::default());
+    let mut runner = Cells::new(launch, outputs, interrupt.clone(), OutputBudget::default());
     let press = async {
         while recorder.lines().is_empty() {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -272,7 +272,7 @@ async fn an_engine_that_cannot_start_leaves_the_host_s_magics() {
         Arc::new(|_| Err(Failure::new("engine::child", "no child").hint("graft doctor"))),
         output,
     );
-    let mut runner = Cells::new(launch, outputs, Interrupt::default(), Flow::default());
+    let mut runner = Cells::new(launch, outputs, Interrupt::default(), OutputBudget::default());
     let recorder = Recorder::default();
     assert!(runner.run("%pwd", &recorder).await.is_ok());
     let error = runner.run("%status", &recorder).await.unwrap_err();
@@ -286,7 +286,7 @@ async fn python_and_a_magic_without_its_sign_are_answered_without_the_engine() {
         Arc::new(|_| Err(Failure::new("engine::child", "no engine may be needed"))),
         output,
     );
-    let mut runner = Cells::new(launch, outputs, Interrupt::default(), Flow::default());
+    let mut runner = Cells::new(launch, outputs, Interrupt::default(), OutputBudget::default());
     let recorder = Recorder::default();
     for (cell, hint) in [
         ("lora attach r=8", "%lora attach r=8"),
@@ -315,7 +315,7 @@ async fn once_rust_has_run_the_compiler_decides_and_the_hint_follows_its_error()
         Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>)),
         output,
     );
-    let mut runner = Cells::new(launch, outputs, Interrupt::default(), Flow::default());
+    let mut runner = Cells::new(launch, outputs, Interrupt::default(), OutputBudget::default());
     assert!(runner.run("help", &recorder).await.is_err(), "nothing can be defined yet");
     assert!(runner.run("value 1", &recorder).await.is_ok());
     assert!(runner.run("help", &recorder).await.is_ok(), "it may be a variable by now");

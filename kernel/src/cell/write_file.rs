@@ -4,7 +4,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use graft_protocol::Failure;
+use graft_spec::Failure;
 
 /// Writes a text into a file, or adds it at its end; says where and how much.
 ///

@@ -16,11 +16,11 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::publisher::{self, Message, Publisher, Subscribers, Subscription, Weight};
-use crate::flow::Flow;
-use crate::frontend::Stream;
 use crate::jupyter::reply::{ErrorContent, PictureSize};
 use crate::jupyter::text_stream::TextStreams;
 use crate::jupyter::wire::{Parent, Session};
+use graft_frontend::OutputBudget;
+use graft_frontend::Stream;
 
 /// How long text of a stream is collected.
 const COALESCE: Duration = Duration::from_millis(60);
@@ -119,13 +119,13 @@ enum Item {
 pub(crate) struct IoPub {
     queue: mpsc::UnboundedSender<Item>,
     greeted: watch::Receiver<bool>,
-    flow: Flow,
+    budget: OutputBudget,
     subscribers: Subscribers,
 }
 
 impl IoPub {
     /// Starts the task that makes the messages.
-    pub(crate) fn start(socket: Publisher, session: Arc<Session>, flow: Flow) -> Self {
+    pub(crate) fn start(socket: Publisher, session: Arc<Session>, budget: OutputBudget) -> Self {
         let (queue, items) = mpsc::unbounded_channel();
         let (greeter, greeted) = watch::channel(false);
         let (subscribers, subscriptions) = socket.into_parts();
@@ -136,10 +136,10 @@ impl IoPub {
             parent: Arc::new(Parent::default()),
             greeter,
             has_answered: false,
-            flow: flow.clone(),
+            budget: budget.clone(),
         };
         tokio::spawn(owner.run(items, subscriptions));
-        Self { queue, greeted, flow, subscribers }
+        Self { queue, greeted, budget, subscribers }
     }
 
     /// Publishes under a request.
@@ -156,7 +156,7 @@ impl IoPub {
     /// Text of a stream under a request.
     pub(crate) fn text(&self, parent: &Arc<Parent>, stream: Stream, bytes: &[u8]) {
         let _ =
-            self.queue.send(Item::Text(parent.clone(), stream, self.flow.carry(bytes.to_vec())));
+            self.queue.send(Item::Text(parent.clone(), stream, self.budget.track(bytes.to_vec())));
     }
 
     /// Waits until everything queued so far was sent to those who read.
@@ -186,7 +186,7 @@ struct Owner {
     greeter: watch::Sender<bool>,
     /// Whether a request was answered.
     has_answered: bool,
-    flow: Flow,
+    budget: OutputBudget,
 }
 
 impl Owner {
@@ -321,7 +321,7 @@ impl Owner {
         let encoded = encoded
             .inspect_err(|error| crate::log::line(&format!("cannot write {msg_type}: {error}")))
             .ok()?;
-        Some(publisher::message(&encoded.into_vec(), weight, &self.flow))
+        Some(publisher::message(&encoded.into_vec(), weight, &self.budget))
     }
 }
 

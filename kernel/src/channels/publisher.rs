@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc;
 
-use crate::flow::Flow;
+use graft_frontend::OutputBudget;
 use queue::Queue;
 pub(crate) use queue::{Message, Weight};
 use zmtp::Incoming;
@@ -224,9 +224,9 @@ async fn listen(
     }
 }
 
-/// A message of several frames, whose first is its topic; its output counts in `flow` until the last subscriber has it.
-pub(crate) fn message(frames: &[Bytes], weight: Weight, flow: &Flow) -> Arc<Message> {
-    Arc::new(Message::new(frames, weight, flow.carry_as(Vec::new(), weight.bytes())))
+/// A message of several frames, whose first is its topic; its output counts in `budget` until the last subscriber has it.
+pub(crate) fn message(frames: &[Bytes], weight: Weight, budget: &OutputBudget) -> Arc<Message> {
+    Arc::new(Message::new(frames, weight, budget.track_as(Vec::new(), weight.bytes())))
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use graft_protocol::{Command, Failure, Reply, Snapshot};
+use graft_protocol::{Command, Reply, Snapshot};
+use graft_spec::Failure;
 use tokio::sync::mpsc;
 
 use super::folder::Folder;
@@ -58,7 +59,7 @@ impl Inner {
         let sessions = places.clone().claimed().map_err(failed(places.sessions()))?.sessions();
         let folder = Folder::create(&sessions, &template.layout).map_err(failed(sessions))?;
         let plan = Plan { template, executable };
-        let shared = Arc::new(Shared::new(output, options.flow));
+        let shared = Arc::new(Shared::new(output, options.budget));
         let surroundings = Surroundings { cwd: options.cwd, ..Surroundings::default() };
         let supervisor = Supervisor::start(Arc::clone(&shared), plan.clone(), surroundings);
         let rust = RustThread::start(&shared, &supervisor, &plan, folder)?;

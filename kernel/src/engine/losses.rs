@@ -1,6 +1,7 @@
 //! What a death of the child took with it, in words.
 
-use graft_protocol::{Failure, Snapshot};
+use graft_protocol::Snapshot;
+use graft_spec::Failure;
 
 /// Why the host ended a child itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

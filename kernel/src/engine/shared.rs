@@ -8,12 +8,12 @@ use graft_protocol::Snapshot;
 use tokio::sync::mpsc;
 
 use super::Output;
-use crate::flow::Flow;
+use graft_frontend::OutputBudget;
 
 /// The way out, and what is known of the session.
 pub(super) struct Shared {
     output: mpsc::UnboundedSender<Output>,
-    flow: Flow,
+    budget: OutputBudget,
     snapshot: Mutex<Arc<Snapshot>>,
     variables: Mutex<Vec<(String, String)>>,
     busy: AtomicUsize,
@@ -30,10 +30,10 @@ impl Drop for Busy<'_> {
 
 impl Shared {
     /// Nothing known yet.
-    pub(super) fn new(output: mpsc::UnboundedSender<Output>, flow: Flow) -> Self {
+    pub(super) fn new(output: mpsc::UnboundedSender<Output>, budget: OutputBudget) -> Self {
         Self {
             output,
-            flow,
+            budget,
             snapshot: Mutex::default(),
             variables: Mutex::default(),
             busy: AtomicUsize::new(0),
@@ -59,8 +59,8 @@ impl Shared {
     /// Passes on what the child printed. Waits while too much of it is on its way: the child's pipe fills then, and the child waits too.
     pub(super) fn print(&self, kind: fn(Bytes) -> Output, bytes: Vec<u8>) {
         if !bytes.is_empty() {
-            self.flow.wait();
-            self.tell(kind(self.flow.carry(bytes)));
+            self.budget.wait();
+            self.tell(kind(self.budget.track(bytes)));
         }
     }
 

@@ -7,7 +7,8 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use graft_protocol::{Command, Failure, Reply, ToChild, frame};
+use graft_protocol::{Command, Reply, ToChild, frame};
+use graft_spec::Failure;
 use tokio::sync::oneshot;
 
 use super::attachment::Attachment;

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use graft_protocol::{
-    Block, Command, Event, Failure, Reply, RunEnded, RunOutcome, RunStarted, Snapshot, StepRecord,
+    Block, Command, Event, Reply, RunEnded, RunOutcome, RunStarted, Snapshot, StepRecord,
 };
+use graft_spec::Failure;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Executor, Work};
 use crate::engine::{Output, RustCompletion, RustError, RustInspection, RustOutput};
-use crate::interrupt::Interrupt;
+use graft_frontend::Interrupt;
 
 /// Does what the words of a Rust cell say:
 /// `print TEXT`, `value TEXT`, `ask PROMPT`, `fail`, `panic`, `wait` (for an interrupt), `clear`, `show TEXT`.

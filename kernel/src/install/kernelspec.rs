@@ -153,7 +153,7 @@ pub(crate) fn refuse_foreign(folder: &Path) -> Result<(), InstallError> {
 
 #[cfg(test)]
 mod tests {
-    use graft_protocol::Hint;
+    use graft_spec::Hint;
 
     use super::*;
 

@@ -15,8 +15,8 @@ use super::reply::{
 };
 use super::request::Cursor;
 use crate::engine::{Completeness, RustCompletion, completeness};
-use crate::frontend::Rich;
 use crate::launch::Launch;
+use graft_frontend::Rich;
 
 /// Most completions sent; a list of every name in scope helps nobody.
 const MOST: usize = 500;

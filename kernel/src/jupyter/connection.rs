@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use graft_protocol::Hint;
+use graft_spec::Hint;
 use jupyter_protocol::ConnectionInfo;
 
 /// Why a connection file could not be used.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::reply::{ErrorContent, mime_bundle};
 use crate::cell::Cells;
-use crate::frontend::{Answer, CellError, Frontend, Rich, Stream};
+use graft_frontend::{Answer, CellError, Frontend, Rich, Stream};
 
 /// What an expression gave.
 /// Spec: <https://jupyter-client.readthedocs.io/en/stable/messaging.html#execution-results>

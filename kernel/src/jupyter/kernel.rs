@@ -15,9 +15,9 @@ use super::wire::{Parent, Session};
 use crate::channels::iopub::{Broadcast, IoPub};
 use crate::channels::outbox::Outbox;
 use crate::channels::stdin::Questions;
-use crate::frontend::CellError;
-use crate::interrupt::Interrupt;
 use crate::launch::Launch;
+use graft_frontend::CellError;
+use graft_frontend::Interrupt;
 
 /// How long the first request waits for a subscriber of iopub.
 const GREETING: Duration = Duration::from_millis(60);

@@ -17,7 +17,7 @@ use super::wire::Parent;
 use crate::cell::Cells;
 use crate::channels::iopub::Broadcast;
 use crate::channels::outbox::Outbox;
-use crate::frontend::{CellError, Frontend};
+use graft_frontend::{CellError, Frontend};
 
 /// After an error, how long cells that are already on their way may still arrive to be aborted with those in the queue.
 const SETTLE: Duration = Duration::from_millis(5);

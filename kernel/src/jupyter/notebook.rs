@@ -9,7 +9,7 @@ use super::kernel::Kernel;
 use super::reply::{Payload, mime_bundle, picture_sizes};
 use super::wire::Parent;
 use crate::channels::iopub::{Broadcast, Transient};
-use crate::frontend::{Answer, CellError, Frontend, Rich, Stream};
+use graft_frontend::{Answer, CellError, Frontend, Rich, Stream};
 
 /// Shown below a cell that reads standard input where its client has said that it answers no questions.
 const NO_INPUT: &str =

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::expression::Evaluated;
 use super::wire::VERSION;
-use crate::frontend::{CellError, Rich, Source};
+use graft_frontend::{CellError, Rich, Source};
 
 /// Content of an answer; serialised as the protocol's JSON.
 /// Spec: <https://jupyter-client.readthedocs.io/en/stable/messaging.html>

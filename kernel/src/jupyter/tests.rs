@@ -32,7 +32,11 @@ impl TestKernel {
                 Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>));
             serve(
                 &path,
-                Surroundings { start, flow: Flow::default(), history: History::in_memory() },
+                Surroundings {
+                    start,
+                    budget: OutputBudget::default(),
+                    history: History::in_memory(),
+                },
             )
             .await
             .unwrap();
@@ -111,7 +115,8 @@ fn a_client_that_connects_before_the_tasks_of_the_kernel_run_is_welcomed_too() {
     std::thread::sleep(Duration::from_millis(100));
     let start: Arc<Start> =
         Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>));
-    let surroundings = Surroundings { start, flow: Flow::default(), history: History::in_memory() };
+    let surroundings =
+        Surroundings { start, budget: OutputBudget::default(), history: History::in_memory() };
     let _kernel =
         runtime.block_on(async { spawn(sockets, Arc::new(Session::new(&info.key)), surroundings) });
     assert_eq!(frontend.published().kind(), "iopub_welcome");

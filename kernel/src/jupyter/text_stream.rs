@@ -1,6 +1,6 @@
 //! Bytes of stdout and stderr become text: collected, in order, never cut inside a character.
 
-use crate::frontend::Stream;
+use graft_frontend::Stream;
 
 /// Text that waits to be published.
 ///

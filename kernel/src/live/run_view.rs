@@ -6,7 +6,7 @@ use graft_protocol::{Block, RunEnded, RunStarted, StepRecord, ValidationRecord};
 use graft_render::Progress;
 
 use super::slot::Slot;
-use crate::frontend::{Frontend, Rich};
+use graft_frontend::{Frontend, Rich};
 
 /// One training as the page shows it.
 pub(crate) struct RunView {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::frontend::{Frontend, Rich};
+use graft_frontend::{Frontend, Rich};
 
 /// A display that is updated under its own name.
 #[derive(Debug)]

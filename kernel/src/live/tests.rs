@@ -3,7 +3,7 @@ use std::sync::Mutex;
 use graft_protocol::{Cell, Chart, Series, SeriesStyle, Table, chart::NonFinite};
 
 use super::*;
-use crate::frontend::{Answer, CellError};
+use graft_frontend::{Answer, CellError};
 
 /// Remembers what was shown, one line each.
 #[derive(Default)]

@@ -9,7 +9,7 @@ use graft_protocol::Block;
 use tokio::sync::Notify;
 
 use super::keyboard;
-use crate::frontend::{Answer, CellError, Frontend, Rich, Source, Stream};
+use graft_frontend::{Answer, CellError, Frontend, Rich, Source, Stream};
 
 /// How the output is to look.
 #[derive(Clone, Copy, Debug)]

@@ -4,8 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use graft_protocol::Hint;
-use graft_protocol::user_file::{self, UserFileError};
+use graft_spec::Hint;
+use graft_spec::user_file::{self, UserFileError};
 use serde::Deserialize;
 
 /// Most bytes of a file: a notebook holds its pictures.

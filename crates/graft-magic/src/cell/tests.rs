@@ -1,4 +1,5 @@
-use graft_protocol::{AdapterAction, ModelEntry, ModuleEntry, Settings, Value};
+use graft_protocol::{AdapterAction, ModelEntry, ModuleEntry};
+use graft_spec::{Settings, Value};
 
 use super::*;
 

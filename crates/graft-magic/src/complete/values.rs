@@ -1,6 +1,6 @@
 //! What may follow a verb and its subcommand: keys, values of a key, words by position.
 
-use graft_protocol::{AUTO, KeyKind, KeySpec};
+use graft_spec::{AUTO, KeyKind, KeySpec};
 
 use super::{Item, ItemKind, Sources, begins};
 use crate::{

@@ -1,7 +1,7 @@
 //! Arguments of Hugging Face's Python classes (`LoraConfig`, `TrainingArguments`, `SFTConfig`, `GenerationConfig`, `from_pretrained`)
 //! that are not keys here.
 
-use graft_protocol::methods::{self, MethodSpec};
+use graft_spec::methods::{self, MethodSpec};
 
 /// What such an argument means.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! Only what no Rust can be is answered for certain. What is Rust as soon as the user has defined a name (`help`, `model.train()`) says
 //! which name, so that the kernel can let the compiler decide.
 
-use graft_protocol::{Failure, Span};
+use graft_spec::{Failure, Span};
 
 use super::{magics, python};
 use crate::{

@@ -1,6 +1,5 @@
-use graft_protocol::{
-    AdapterAction, Command, RunsAction, Settings, Snapshot, Value, methods::METHODS, training,
-};
+use graft_protocol::{AdapterAction, Command, RunsAction, Snapshot};
+use graft_spec::{Settings, Value, methods::METHODS, training};
 
 use crate::{PartKind, parse_cell, rust_source};
 
@@ -58,7 +57,7 @@ fn facade() -> String {
 }
 
 /// All keys of a specification, with any value.
-fn every_key(specs: &[graft_protocol::KeySpec]) -> Settings {
+fn every_key(specs: &[graft_spec::KeySpec]) -> Settings {
     specs.iter().fold(Settings::default(), |settings, key| {
         settings.with(key.name, key.default_value().unwrap_or(Value::Integer(2)))
     })
@@ -154,7 +153,7 @@ fn every_command() -> Vec<Command> {
         adapter(AdapterAction::Use { name: "a".to_owned() }),
         adapter(AdapterAction::Enable { on: false }),
     ];
-    let attach = |spec: &&graft_protocol::methods::MethodSpec| Command::Adapter {
+    let attach = |spec: &&graft_spec::methods::MethodSpec| Command::Adapter {
         method: spec.verb.to_owned(),
         action: AdapterAction::Attach { settings: every_key(spec.keys) },
     };

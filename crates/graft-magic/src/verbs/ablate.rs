@@ -1,6 +1,7 @@
 //! `%ablate` and `%forgetting`.
 
-use graft_protocol::{Command, Failure, Span, ablation::Ablation};
+use graft_protocol::Command;
+use graft_spec::{Failure, Span, ablation::Ablation};
 
 use crate::{
     cell::{Context, PartKind},

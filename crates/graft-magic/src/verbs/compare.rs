@@ -1,6 +1,7 @@
 //! `%compare` and `%%compare`.
 
-use graft_protocol::{Command, training};
+use graft_protocol::Command;
+use graft_spec::training;
 
 use super::generate::{PROMPT, body_prompt};
 use crate::{

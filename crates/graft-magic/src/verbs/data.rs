@@ -1,6 +1,7 @@
 //! `%data` and `%%data`: examples to train and evaluate on.
 
-use graft_protocol::{Command, Failure, KeyKind, KeySpec, training};
+use graft_protocol::Command;
+use graft_spec::{Failure, KeyKind, KeySpec, training};
 
 use crate::{
     cell::{Context, PartKind},

@@ -1,6 +1,6 @@
 //! `%env`, `%cd`, `%pwd`.
 
-use graft_protocol::Failure;
+use graft_spec::Failure;
 
 use crate::{
     cell::{Context, HostCommand, PartKind},

@@ -1,6 +1,7 @@
 //! `%generate` and `%%generate`.
 
-use graft_protocol::{Command, Failure, training};
+use graft_protocol::Command;
+use graft_spec::{Failure, training};
 
 use crate::{
     cell::{Context, PartKind},

@@ -1,6 +1,6 @@
 //! `%history` and `%load`.
 
-use graft_protocol::Failure;
+use graft_spec::Failure;
 
 use crate::{
     cell::{Context, HostCommand, PartKind},

@@ -1,6 +1,7 @@
 //! `%memory`.
 
-use graft_protocol::{Command, training};
+use graft_protocol::Command;
+use graft_spec::training;
 
 use crate::{
     cell::PartKind,

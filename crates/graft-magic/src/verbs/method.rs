@@ -1,8 +1,7 @@
 //! The verb of a method, `%lora` and its kin: the same subcommands for each, the keys from its [`MethodSpec`].
 
-use graft_protocol::{
-    AdapterAction, Command, Failure, KeySpec, combination, methods::MethodSpec, training,
-};
+use graft_protocol::{AdapterAction, Command};
+use graft_spec::{Failure, KeySpec, combination, methods::MethodSpec, training};
 
 use crate::{
     cell::{Context, PartKind},
@@ -23,7 +22,7 @@ const FACTOR: &[Slot] = &[
     ),
     Slot::optional("NAME", SlotKind::Adapter, "name of an adapter; without it the active one"),
 ];
-const ONE_NAME: &[KeySpec] = &[graft_protocol::methods::ADAPTER_NAME];
+const ONE_NAME: &[KeySpec] = &[graft_spec::methods::ADAPTER_NAME];
 
 /// The definition for one method.
 pub(super) fn verb(spec: &'static MethodSpec) -> VerbSpec {
@@ -110,10 +109,7 @@ fn act(line: &Invocation<'_>, action: AdapterAction) -> Result<PartKind, Failure
 /// The adapter named by position or by `adapter_name=`.
 fn name(line: &Invocation<'_>, index: usize) -> Option<String> {
     line.word(index).or_else(|| {
-        line.settings
-            .values
-            .get(graft_protocol::methods::ADAPTER_NAME.name)
-            .map(ToString::to_string)
+        line.settings.values.get(graft_spec::methods::ADAPTER_NAME.name).map(ToString::to_string)
     })
 }
 
@@ -125,8 +121,8 @@ fn attach_and_train(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKi
     if line.settings.values.is_empty() {
         return act(line, AdapterAction::List);
     }
-    let keys = graft_protocol::methods::by_verb(line.verb.name)
-        .map_or(&[] as &[KeySpec], |spec| spec.keys);
+    let keys =
+        graft_spec::methods::by_verb(line.verb.name).map_or(&[] as &[KeySpec], |spec| spec.keys);
     let (method, training) = line.settings.clone().split(keys);
     if training.values.is_empty() {
         return act(line, AdapterAction::Attach { settings: method });

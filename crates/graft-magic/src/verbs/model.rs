@@ -1,6 +1,7 @@
 //! `%model`: load a model, look at it.
 
-use graft_protocol::{Command, training};
+use graft_protocol::Command;
+use graft_spec::training;
 
 use crate::{
     cell::PartKind,

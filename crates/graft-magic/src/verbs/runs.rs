@@ -1,6 +1,7 @@
 //! `%runs` and `%plot`.
 
-use graft_protocol::{Command, RunsAction, training};
+use graft_protocol::{Command, RunsAction};
+use graft_spec::training;
 
 use crate::{
     cell::PartKind,
@@ -110,6 +111,6 @@ pub(super) fn plot() -> VerbSpec {
     }
 }
 
-fn told(action: RunsAction) -> Result<PartKind, graft_protocol::Failure> {
+fn told(action: RunsAction) -> Result<PartKind, graft_spec::Failure> {
     Ok(PartKind::Session(Command::Runs { action }))
 }

@@ -1,6 +1,7 @@
 //! `%seed`.
 
-use graft_protocol::{Command, Failure};
+use graft_protocol::Command;
+use graft_spec::Failure;
 
 use crate::{
     cell::{Context, PartKind},

@@ -1,6 +1,6 @@
 //! `%sx` and `%%sh`; a line that begins with `!` is the usual way.
 
-use graft_protocol::Failure;
+use graft_spec::Failure;
 
 use crate::{
     cell::{Context, PartKind},

@@ -1,6 +1,6 @@
 //! `%time` and `%%time`.
 
-use graft_protocol::Failure;
+use graft_spec::Failure;
 
 use crate::{
     cell::{Context, HostCommand, Part, PartKind, begins_magic, line_kind, parse_text},

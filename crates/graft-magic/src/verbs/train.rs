@@ -1,6 +1,7 @@
 //! `%train` and `%resume`.
 
-use graft_protocol::{Command, training};
+use graft_protocol::Command;
+use graft_spec::training;
 
 use crate::{
     cell::PartKind,

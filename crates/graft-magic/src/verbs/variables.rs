@@ -1,6 +1,6 @@
 //! `%who` and `%reset`.
 
-use graft_protocol::{KeyKind, KeySpec};
+use graft_spec::{KeyKind, KeySpec};
 
 use crate::{
     cell::{HostCommand, PartKind},

@@ -1,6 +1,6 @@
 //! `%%writefile`.
 
-use graft_protocol::{Failure, KeyKind, KeySpec};
+use graft_spec::{Failure, KeyKind, KeySpec};
 
 use crate::{
     cell::{Context, HostCommand, PartKind},

@@ -1,5 +1,5 @@
 use graft_nn::{Device, SoftPrompt};
-use graft_protocol::Hint;
+use graft_spec::Hint;
 
 use super::*;
 use crate::{Llama, LlamaConfig, tokenizer::tests::byte_level};

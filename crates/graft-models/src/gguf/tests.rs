@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use graft_nn::{Context, TokenEncoder, Weight, packable, tensor_file::TensorFile};
-use graft_protocol::Settings;
+use graft_spec::Settings;
 
 use super::*;
 use crate::load;
@@ -147,5 +147,5 @@ fn a_folder_with_one_gguf_file_is_that_file_and_one_with_several_asks() {
     assert!(load().unwrap().source.ends_with("a.gguf"));
     std::fs::copy(folder().join("qwen2-q4_0.gguf"), to.path().join("b.gguf")).unwrap();
     let error = load().err().unwrap();
-    assert!(graft_protocol::Hint::hint(&error).unwrap().contains("b.gguf"), "{error}");
+    assert!(graft_spec::Hint::hint(&error).unwrap().contains("b.gguf"), "{error}");
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use graft_nn::{Device, Layer, Model, Packed, Quantization, Weight, packable};
-use graft_protocol::{Failure, Settings, training::MODEL};
+use graft_spec::{Failure, Settings, training::MODEL};
 
 use crate::ModelError;
 

@@ -1,7 +1,7 @@
 use std::fs;
 
 use graft_nn::{Context, NnError, Tensor};
-use graft_protocol::{Hint, Value as Setting};
+use graft_spec::{Hint, Value as Setting};
 use serde_json::json;
 
 use super::*;

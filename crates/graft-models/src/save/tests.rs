@@ -1,7 +1,7 @@
 use std::fs;
 
 use graft_nn::{Context, Device, Tensor};
-use graft_protocol::{Settings, Value as Setting};
+use graft_spec::{Settings, Value as Setting};
 use serde_json::json;
 
 use super::*;

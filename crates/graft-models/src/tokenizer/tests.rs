@@ -76,7 +76,7 @@ fn the_end_is_one_token_or_several_or_named_by_its_text() {
 #[test]
 fn a_folder_without_a_tokenizer_and_one_that_is_none_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
-    let code = || graft_protocol::Hint::code(&Tokenizer::from_folder(folder.path()).err().unwrap());
+    let code = || graft_spec::Hint::code(&Tokenizer::from_folder(folder.path()).err().unwrap());
     assert_eq!(code(), "models::missing_file");
     fs::write(folder.path().join("tokenizer.json"), "{\"model\": 1}").unwrap();
     assert_eq!(code(), "models::malformed");

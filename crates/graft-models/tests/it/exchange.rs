@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use graft_models::{FolderParts, SavedModel, load, random_model, save_folder, save_loaded};
 use graft_nn::{Context, DType, Device, Task, Tensor, tensor_file};
-use graft_protocol::{Settings, Value as Setting};
+use graft_spec::{Settings, Value as Setting};
 use serde_json::{Value, json};
 
 use crate::hostile::tokenizer;

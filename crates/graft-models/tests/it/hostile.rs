@@ -10,7 +10,7 @@ use std::{
 
 use graft_models::{FolderParts, Loaded, ModelError, load, random_model, save_folder};
 use graft_nn::{Context, DType, Device, Rng, Stream, Tensor, TokenEncoder};
-use graft_protocol::{Hint, Settings};
+use graft_spec::{Hint, Settings};
 use serde_json::{Value, json};
 
 use crate::memory::largest_request;

@@ -13,7 +13,7 @@ use graft_nn::{
     Context, Linear, LinearAdapter, Result, Tensor, Var,
     ops::{self, LowRank},
 };
-use graft_protocol::{
+use graft_spec::{
     Settings,
     methods::{MethodSpec, adalora::SPEC},
 };

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use graft_protocol::{
+use graft_spec::{
     Settings,
     methods::{MethodSpec, bitfit::SPEC},
 };

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use graft_nn::{
     Context, Junction, JunctionAdapter, Kept, Norm, Result, Sublayer, Tensor, Var, ops,
 };
-use graft_protocol::{
+use graft_spec::{
     Settings, Value as Setting,
     methods::{MethodSpec, bottleneck::SPEC},
 };

@@ -14,7 +14,7 @@ use graft_nn::{
     Context, DType, Kept, Linear, LinearAdapter, Result, Tensor, Var,
     ops::{self, LowRank},
 };
-use graft_protocol::{
+use graft_spec::{
     Settings,
     methods::{MethodSpec, dora::SPEC},
 };

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use graft_nn::{Parameter, Weight};
-use graft_protocol::{
+use graft_spec::{
     Settings,
     methods::{MethodSpec, full::SPEC},
 };

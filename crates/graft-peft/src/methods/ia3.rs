@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use graft_nn::{Context, DType, Kept, Linear, LinearAdapter, Model, Result, Role, Tensor, Var};
-use graft_protocol::{
+use graft_spec::{
     Settings,
     methods::{MethodSpec, ia3::SPEC},
 };

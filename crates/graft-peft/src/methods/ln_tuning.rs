@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use graft_nn::{Layer, Model, Norm};
-use graft_protocol::{
+use graft_spec::{
     Settings,
     methods::{MethodSpec, ln_tuning::SPEC},
 };

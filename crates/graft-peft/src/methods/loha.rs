@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use graft_nn::{Context, Kept, Linear, LinearAdapter, Result, Tensor, Var, ops};
-use graft_protocol::{
+use graft_spec::{
     Settings,
     methods::{MethodSpec, loha::SPEC},
 };

@@ -19,7 +19,7 @@ use graft_nn::{
     Context, Linear, LinearAdapter, Result, Role, Tensor, Var,
     ops::{self, LowRank},
 };
-use graft_protocol::{
+use graft_spec::{
     Settings,
     methods::{MethodSpec, lora::SPEC},
 };

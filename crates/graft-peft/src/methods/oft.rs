@@ -13,7 +13,7 @@ mod cayley;
 use std::sync::Arc;
 
 use graft_nn::{Context, DType, Kept, Linear, LinearAdapter, Result, Tensor, Var};
-use graft_protocol::{
+use graft_spec::{
     Settings,
     methods::{MethodSpec, oft::SPEC},
 };

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use graft_nn::{Context, Result, SoftPrompt, Tensor};
-use graft_protocol::{
+use graft_spec::{
     Settings,
     methods::{MethodSpec, p_tuning::SPEC},
 };

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use graft_nn::{Context, Prefix, Result, Tensor, Var};
-use graft_protocol::{
+use graft_spec::{
     Settings,
     methods::{MethodSpec, prefix_tuning::SPEC},
 };

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use graft_nn::{Context, DType, Model, Result, Rng, SoftPrompt, Tensor, Var};
-use graft_protocol::{
+use graft_spec::{
     Settings, Value as Setting,
     methods::{MethodSpec, prompt_tuning::SPEC},
 };

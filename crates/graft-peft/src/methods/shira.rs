@@ -10,7 +10,7 @@ mod places;
 use std::sync::Arc;
 
 use graft_nn::{Context, DType, Kept, Linear, LinearAdapter, Result, Tensor, Var, ops};
-use graft_protocol::{
+use graft_spec::{
     Settings,
     methods::{MethodSpec, shira::SPEC},
 };

@@ -8,7 +8,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use graft_nn::{DType, Embedding, Kept, Layer, Role, StandIn, Tensor, Var};
-use graft_protocol::{
+use graft_spec::{
     Settings,
     methods::{MethodSpec, trainable_tokens::SPEC},
 };

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use graft_nn::{Context, Device, Kept, Linear, LinearAdapter, Result, Tensor, Var, ops};
-use graft_protocol::{
+use graft_spec::{
     Settings,
     methods::{MethodSpec, vera::SPEC},
 };

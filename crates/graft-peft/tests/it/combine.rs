@@ -3,7 +3,7 @@
 use graft_models::{Llama, LlamaConfig};
 use graft_nn::{Context, DType, Device, Model, Tensor};
 use graft_peft::{Adapter, Combined, PeftError, Workbench, attach, combine, load};
-use graft_protocol::{Hint, Settings, Value};
+use graft_spec::{Hint, Settings, Value};
 
 use crate::promises::stir;
 

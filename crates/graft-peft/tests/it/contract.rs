@@ -3,7 +3,8 @@
 use graft_models::{Llama, LlamaConfig};
 use graft_nn::{Context, Device, Model, Rng, Tensor, TokenEncoder, gradients, ops::cross_entropy};
 use graft_peft::{Adapter, PeftError, Workbench, attach, counts, load, parameter_table};
-use graft_protocol::{Cell, Hint, Settings, Value};
+use graft_protocol::Cell;
+use graft_spec::{Hint, Settings, Value};
 
 pub(crate) fn model() -> Llama {
     let json = serde_json::json!({"vocab_size": 50, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 3, "num_attention_heads": 4,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use graft_models::{Llama, LlamaConfig};
 use graft_nn::{Device, Model};
 use graft_peft::{Workbench, attach};
-use graft_protocol::{Settings, methods};
+use graft_spec::{Settings, methods};
 
 const BLOCKS: u64 = 28;
 

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use graft_models::Llama;
 use graft_nn::{Layer, Model, Tensor};
 use graft_peft::{PeftError, attach, load};
-use graft_protocol::{Hint, Settings, Value};
+use graft_spec::{Hint, Settings, Value};
 
 use crate::contract::{bench, model, settings, targets};
 

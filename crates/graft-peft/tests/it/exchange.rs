@@ -9,7 +9,7 @@ use std::{
 use graft_models::{FolderParts, save_folder};
 use graft_nn::{Context, DType, Device, Model, Task, Tensor, tensor_file};
 use graft_peft::{Adapter, Workbench, attach, combine};
-use graft_protocol::{Settings, Value as Setting};
+use graft_spec::{Settings, Value as Setting};
 use serde_json::Value;
 
 use crate::promises::{Case, cases, is_impossible, stir};

@@ -11,7 +11,7 @@ use std::{
 use graft_models::{Llama, LlamaConfig, random_model};
 use graft_nn::{Context, DType, Device, Model, Tensor, tensor_file};
 use graft_peft::{Adapter, PeftError, Workbench, attach, load};
-use graft_protocol::{Hint, Settings, Value};
+use graft_spec::{Hint, Settings, Value};
 use serde_json::json;
 
 use crate::promises::stir;

@@ -14,7 +14,7 @@ use std::{
 
 use graft_nn::{Device, Model, Rng, Stream, Tensor, tensor_file};
 use graft_peft::{PeftError, attach, load};
-use graft_protocol::{Hint, KeyKind, Settings, Value as Setting, methods::METHODS};
+use graft_spec::{Hint, KeyKind, Settings, Value as Setting, methods::METHODS};
 use serde_json::{Value, json};
 
 use crate::{

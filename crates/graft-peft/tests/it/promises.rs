@@ -8,7 +8,7 @@ use graft_nn::{
     gradients_through, ops::cross_entropy, packable,
 };
 use graft_peft::{Acting, Adapter, InputBatch, Inputs, PeftError, Workbench, attach, load};
-use graft_protocol::{Hint, Settings, Value, methods::METHODS};
+use graft_spec::{Hint, Settings, Value, methods::METHODS};
 
 type Held = Result<(), String>;
 /// A promise: it gets a base that nothing is attached to and leaves it so.

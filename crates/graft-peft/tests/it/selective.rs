@@ -3,7 +3,7 @@
 use graft_models::{Llama, LlamaConfig};
 use graft_nn::{Device, Model};
 use graft_peft::{PeftError, attach};
-use graft_protocol::{Hint, Value};
+use graft_spec::{Hint, Value};
 
 use crate::contract::{bench, model, settings};
 

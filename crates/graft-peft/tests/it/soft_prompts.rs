@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use graft_nn::{Context, Device, KvCache, Model, Tensor};
 use graft_peft::{PeftError, attach, load, parameter_table};
-use graft_protocol::{Cell, Value};
+use graft_protocol::Cell;
+use graft_spec::Value;
 
 use crate::{
     contract::{bench, model, settings},

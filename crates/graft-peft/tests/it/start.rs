@@ -6,7 +6,7 @@ use graft_nn::{
     Context, DType, Device, Linear, Model, Quantization, Tensor, packable, tensor_file,
 };
 use graft_peft::{Adapter, InputBatch, Inputs, Originals, PeftError, Workbench, attach, load};
-use graft_protocol::Value;
+use graft_spec::Value;
 
 use crate::contract::{bench, model, settings, targets};
 

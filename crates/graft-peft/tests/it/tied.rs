@@ -3,7 +3,8 @@
 use graft_models::{FolderParts, load_model, save_folder};
 use graft_nn::{Context, DType, Device, Model, gradients, ops::cross_entropy};
 use graft_peft::{Adapter, attach, counts, load, parameter_table};
-use graft_protocol::{Cell, Settings, Value};
+use graft_protocol::Cell;
+use graft_spec::{Settings, Value};
 
 use crate::{
     files::{bench, distance, llama, output},
@@ -233,10 +234,7 @@ fn a_saved_embedding_of_a_tied_model_is_trained_apart_from_the_head_as_in_hf_pef
     one.detach(&tied).unwrap();
     let (again, warnings) = load(&bench(&tied), folder.path(), "default").unwrap();
     assert!(warnings.is_empty() && output(&tied) == acting, "{warnings:?}");
-    assert_eq!(
-        graft_protocol::Hint::code(&again.merge(&tied).unwrap_err()),
-        "peft::tied_embedding"
-    );
+    assert_eq!(graft_spec::Hint::code(&again.merge(&tied).unwrap_err()), "peft::tied_embedding");
     again.detach(&tied).unwrap();
     let path = folder.path().join("adapter_config.json");
     let text = std::fs::read_to_string(&path)

@@ -15,8 +15,9 @@ mod trial;
 
 use std::sync::Arc;
 
-use graft_protocol::{
-    Block, Event, Failure, Level, Reply, Table,
+use graft_protocol::{Block, Event, Level, Reply, Table};
+use graft_spec::{
+    Failure,
     ablation::{Ablation, Trial},
     training::{ABLATE, TRAIN},
 };

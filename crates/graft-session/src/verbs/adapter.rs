@@ -2,7 +2,8 @@
 
 use std::{path::Path, sync::Arc};
 
-use graft_protocol::{Block, Cell, Failure, Reply, Table};
+use graft_protocol::{Block, Cell, Reply, Table};
+use graft_spec::Failure;
 
 use super::{labels, words::thousands};
 use crate::{Desk, SessionError, State, state::Attached};
@@ -38,9 +39,7 @@ pub fn find(
                 .collect(),
         },
         _ => SessionError::NoAdapter {
-            method: method
-                .and_then(graft_protocol::methods::by_verb)
-                .map_or("lora", |spec| spec.verb),
+            method: method.and_then(graft_spec::methods::by_verb).map_or("lora", |spec| spec.verb),
         },
     })
 }

@@ -1,6 +1,7 @@
 //! What a training did, and what to type next because of it.
 
-use graft_protocol::{KeySpec, Settings, StepRecord, Value, methods::MethodSpec, number::decimals};
+use graft_protocol::StepRecord;
+use graft_spec::{KeySpec, Settings, Value, methods::MethodSpec, number::decimals};
 
 use super::train::{Plan, default_rate};
 
@@ -261,7 +262,7 @@ mod tests {
 
     fn next<'a>(asked: &'a Settings, train: &'a Settings) -> Next<'a> {
         Next {
-            spec: &graft_protocol::methods::lora::SPEC,
+            spec: &graft_spec::methods::lora::SPEC,
             adapter: ("default", 1.0),
             asked,
             train,

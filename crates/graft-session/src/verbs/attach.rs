@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use graft_peft::{Adapter, Inputs, Originals, Workbench};
-use graft_protocol::{
-    Block, Failure, Level, Reply, Settings,
+use graft_protocol::{Block, Level, Reply};
+use graft_spec::{
+    Failure, Settings,
     methods::{self, MethodSpec},
 };
 

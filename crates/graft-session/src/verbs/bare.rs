@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use graft_peft::Acting;
-use graft_protocol::Failure;
+use graft_spec::Failure;
 
 use crate::{
     State,

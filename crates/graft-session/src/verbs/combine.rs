@@ -1,6 +1,7 @@
 //! `%lora combine a,b`.
 
-use graft_protocol::{Failure, Level, Settings, combination::KEYS, methods};
+use graft_protocol::Level;
+use graft_spec::{Failure, Settings, combination::KEYS, methods};
 
 use super::{
     attach::{AttachReport, install, workbench},

@@ -1,7 +1,8 @@
 //! `%compare`: the base and the adapter, the same prompt, the same seed.
 
 use graft_models::Generated;
-use graft_protocol::{Block, Failure, Reply, Settings, number::decimals, reply::SideText};
+use graft_protocol::{Block, Reply, reply::SideText};
+use graft_spec::{Failure, Settings, number::decimals};
 
 use super::{attach::adapter_wanted, bare::Bare, generate::quietly, words::counted};
 use crate::Desk;

@@ -2,7 +2,8 @@
 
 use std::{path::Path, sync::Arc};
 
-use graft_protocol::{Block, Failure, Reply, Settings, Table, training};
+use graft_protocol::{Block, Reply, Table};
+use graft_spec::{Failure, Settings, training};
 use graft_train::{
     Control,
     data::{self, Dataset, Kind},

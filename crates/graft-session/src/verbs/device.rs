@@ -1,7 +1,8 @@
 //! `%device`.
 
 use graft_nn::device;
-use graft_protocol::{Block, Failure, Level, Reply};
+use graft_protocol::{Block, Level, Reply};
+use graft_spec::Failure;
 
 use crate::Desk;
 

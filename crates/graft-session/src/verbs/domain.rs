@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use graft_protocol::{Event, Failure, Settings, training::ABLATE};
+use graft_protocol::Event;
+use graft_spec::{Failure, Settings, training::ABLATE};
 use graft_train::evaluate;
 
 use super::data;
@@ -51,7 +52,7 @@ impl Domain {
             if model.source != "tiny" {
                 return Err(SessionError::NoDomain { model: model.source.clone() }.into());
             }
-            settings.set("domain", graft_protocol::Value::Text(OF_TINY.to_owned()));
+            settings.set("domain", graft_spec::Value::Text(OF_TINY.to_owned()));
         }
         Ok(settings)
     }

@@ -2,7 +2,7 @@
 
 use graft_nn::{Context, DType, Model, NnError, Task, Tensor};
 use graft_peft::{Change, changes};
-use graft_protocol::{
+use graft_spec::{
     Failure, Settings,
     number::{self, decimals},
 };
@@ -176,7 +176,8 @@ fn whole(share: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use graft_protocol::{Settings, StepRecord, ValidationRecord};
+    use graft_protocol::{StepRecord, ValidationRecord};
+    use graft_spec::Settings;
 
     use super::*;
 
@@ -207,7 +208,7 @@ mod tests {
         let config = TrainConfig::from_settings(&Settings::default(), 1e-3, 1);
         let (asked, train) = (Settings::default(), Settings::default());
         let next = Next {
-            spec: &graft_protocol::methods::lora::SPEC,
+            spec: &graft_spec::methods::lora::SPEC,
             adapter: ("default", 1.0),
             asked: &asked,
             train: &train,
@@ -235,7 +236,7 @@ mod tests {
         let config = TrainConfig::from_settings(&Settings::default(), 1e-3, 1);
         let (asked, train) = (Settings::default(), Settings::default());
         let next = Next {
-            spec: &graft_protocol::methods::lora::SPEC,
+            spec: &graft_spec::methods::lora::SPEC,
             adapter: ("default", 1.0),
             asked: &asked,
             train: &train,

@@ -1,7 +1,8 @@
 //! `%eval`: the adapter beside the untuned base and the majority class.
 
 use graft_nn::Task;
-use graft_protocol::{Cell, Event, Failure, Settings, Table, training};
+use graft_protocol::{Cell, Event, Table};
+use graft_spec::{Failure, Settings, training};
 use graft_train::{Evaluation, evaluate};
 
 use super::{bare::Bare, labels, words::counted};

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use graft_protocol::{Cell, Failure, Settings, Table, ablation::Ablation};
+use graft_protocol::{Cell, Table};
+use graft_spec::{Failure, Settings, ablation::Ablation};
 
 use super::{
     ablate::{self, Compared},

@@ -1,7 +1,8 @@
 //! `%generate`.
 
 use graft_models::{GenerateOptions, Generated, generate as write};
-use graft_protocol::{Block, Event, Failure, Reply, Settings, training};
+use graft_protocol::{Block, Event, Reply};
+use graft_spec::{Failure, Settings, training};
 
 use crate::{Desk, SessionError};
 

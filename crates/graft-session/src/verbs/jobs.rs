@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use graft_protocol::{Block, Cell, Event, Failure, Reply, RunStarted, Table, training::TRAIN};
+use graft_protocol::{Block, Cell, Event, Reply, RunStarted, Table};
+use graft_spec::{Failure, training::TRAIN};
 use graft_train::runs::{RunFolder, RunRecord};
 
 use super::runs::base;

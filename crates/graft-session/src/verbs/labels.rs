@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, io::Read, path::Path, sync::Arc};
 
 use graft_nn::{LabelNames, Task, atomic_folder};
-use graft_protocol::Failure;
+use graft_spec::Failure;
 use graft_train::label_map;
 use serde_json::{Value, json};
 

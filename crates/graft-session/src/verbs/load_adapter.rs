@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use graft_protocol::{Failure, Level};
+use graft_protocol::Level;
+use graft_spec::Failure;
 
 use graft_train::runs::RunFolder;
 

@@ -2,7 +2,8 @@
 
 use graft_models::{Published, published, published_names};
 use graft_nn::{Kept, Quantization};
-use graft_protocol::{Cell, Failure, Settings, Table, training::MEMORY};
+use graft_protocol::{Cell, Table};
+use graft_spec::{Failure, Settings, training::MEMORY};
 use graft_train::{
     Evaluator, LargestPass, Request, TrainConfig, VALIDATION_BATCH,
     data::SplitName,

@@ -8,7 +8,8 @@ use std::{
 
 use graft_models::SavedModel;
 use graft_nn::{DType, Weight};
-use graft_protocol::{Block, Cell, Event, Failure, Level, Reply, Settings, Table, training};
+use graft_protocol::{Block, Cell, Event, Level, Reply, Table};
+use graft_spec::{Failure, Settings, training};
 
 use super::words::{counted, kept_as, kept_bytes, parameters, quoted, thousands};
 use crate::{Desk, SessionError, State, state::LoadedModel};

@@ -1,6 +1,7 @@
 //! `%params`.
 
-use graft_protocol::{Failure, Table};
+use graft_protocol::Table;
+use graft_spec::Failure;
 
 use crate::Desk;
 

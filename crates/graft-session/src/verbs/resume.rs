@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use graft_protocol::{
-    AUTO, Event, Failure, Settings,
+use graft_protocol::Event;
+use graft_spec::{
+    AUTO, Failure, Settings,
     training::{MODEL, TRAIN},
 };
 use graft_train::{

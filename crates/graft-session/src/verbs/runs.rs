@@ -6,8 +6,10 @@ mod export;
 use std::path::PathBuf;
 
 use graft_protocol::{
-    Cell, Chart, Failure, MemoryUse, RunOutcome, Series, SeriesStyle, Settings, Table,
-    chart::NonFinite,
+    Cell, Chart, MemoryUse, RunOutcome, Series, SeriesStyle, Table, chart::NonFinite,
+};
+use graft_spec::{
+    Failure, Settings,
     training::{PLOT, TRAIN},
 };
 use graft_train::{
@@ -394,10 +396,10 @@ fn course_of(record: &RunRecord, folder: &RunFolder) -> Vec<(String, String)> {
     let mut facts = vec![("outcome".to_owned(), outcome(record, folder).to_owned())];
     if let (Some(first), Some(last)) = (record.steps.first(), record.steps.last()) {
         facts.push(("steps done".to_owned(), last.step.to_string()));
-        facts.push(("first loss".to_owned(), graft_protocol::number::decimals(first.loss, 4)));
+        facts.push(("first loss".to_owned(), graft_spec::number::decimals(first.loss, 4)));
         facts.push((
             "loss over the last tenth".to_owned(),
-            graft_protocol::number::decimals(final_loss(record).unwrap_or(last.loss), 4),
+            graft_spec::number::decimals(final_loss(record).unwrap_or(last.loss), 4),
         ));
         facts.push(("time, s".to_owned(), format!("{:.1}", last.elapsed_seconds)));
     }
@@ -409,7 +411,7 @@ fn course_of(record: &RunRecord, folder: &RunFolder) -> Vec<(String, String)> {
     {
         facts.push((
             "best validation".to_owned(),
-            format!("{} at step {}", graft_protocol::number::decimals(best.loss, 4), best.step),
+            format!("{} at step {}", graft_spec::number::decimals(best.loss, 4), best.step),
         ));
     }
     if let Some(accuracy) = record.validations.last().and_then(|last| last.accuracy) {

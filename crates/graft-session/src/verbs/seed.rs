@@ -1,6 +1,7 @@
 //! `%seed`.
 
-use graft_protocol::{Failure, Reply};
+use graft_protocol::Reply;
+use graft_spec::Failure;
 
 use crate::Desk;
 

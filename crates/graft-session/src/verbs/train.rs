@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use graft_nn::{TokenEncoder, Trainable};
-use graft_protocol::{
-    AUTO, Event, Failure, Reply, RunEnded, RunOutcome, Settings, Value, methods::MethodSpec,
-    training::TRAIN,
-};
+use graft_protocol::{Event, Reply, RunEnded, RunOutcome};
+use graft_spec::{AUTO, Failure, Settings, Value, methods::MethodSpec, training::TRAIN};
 use graft_train::{
     Accompanied, Control, Job, TrainConfig, TrainError, fit, label_map, largest_batch,
     runs::{RunFolder, RunHeader, Start},

@@ -1,7 +1,8 @@
 //! `%model tree`: the modules with their shapes, equal blocks drawn once.
 
 use graft_nn::{Layer, Site};
-use graft_protocol::{Block, Failure, Reply, reply::TreeLine};
+use graft_protocol::{Block, Reply, reply::TreeLine};
+use graft_spec::Failure;
 
 use crate::{Desk, State, snapshot::module_entry};
 

@@ -1,6 +1,7 @@
 //! `%trial`: one configuration of a comparison, given up or added.
 
-use graft_protocol::{Failure, Reply};
+use graft_protocol::Reply;
+use graft_spec::Failure;
 
 use super::ablate;
 use crate::{Desk, SessionError, background::COMPARISON};
@@ -30,7 +31,7 @@ pub fn stop(desk: &Desk, number: usize) -> Result<String, Failure> {
 /// Adds a configuration like number `number` but for `keys` to the last comparison; it is trained now and shown with the others.
 ///
 /// # Errors
-/// [`SessionError::NoComparison`] when nothing was compared yet; those of [`graft_protocol::ablation::Ablation::with_clone`] and of [`ablate::ablate`].
+/// [`SessionError::NoComparison`] when nothing was compared yet; those of [`graft_spec::ablation::Ablation::with_clone`] and of [`ablate::ablate`].
 pub fn clone(desk: &Desk, number: usize, keys: &[(String, String)]) -> Result<Reply, Failure> {
     let comparison = desk.state().compared.clone().ok_or(SessionError::NoComparison)?;
     let wider = comparison.grid.with_clone(number, keys)?;

@@ -7,8 +7,9 @@ use graft_peft::{
     Adapter, Anatomy, Change, Grid, anatomy, attention_to_prompt, changes, neighbours,
 };
 use graft_protocol::{
-    Block, Cell, Chart, Failure, HeatMap, Reply, Series, SeriesStyle, Table, chart::NonFinite,
+    Block, Cell, Chart, HeatMap, Reply, Series, SeriesStyle, Table, chart::NonFinite,
 };
+use graft_spec::Failure;
 use graft_train::samples;
 
 use super::{attach::adapter_wanted, words::counted};

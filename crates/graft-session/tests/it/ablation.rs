@@ -1,6 +1,7 @@
 //! `%ablate`: what it compares, and what it leaves alone.
 
-use graft_protocol::{Block, Cell, Command, Event, Failure, Reply, Table};
+use graft_protocol::{Block, Cell, Command, Event, Reply, Table};
+use graft_spec::Failure;
 
 use crate::world::World;
 

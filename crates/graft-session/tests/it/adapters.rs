@@ -1,6 +1,7 @@
 //! Loading, attaching, replacing, merging, scaling, saving.
 
-use graft_protocol::{AdapterAction, Block, Cell, Command, Settings, Value};
+use graft_protocol::{AdapterAction, Block, Cell, Command};
+use graft_spec::{Settings, Value};
 
 use crate::world::World;
 
@@ -264,7 +265,7 @@ fn the_pictures_of_a_layer_show_its_factors_its_update_and_their_singular_values
 fn the_vectors_of_a_soft_prompt_have_their_nearest_words() {
     let world = World::ready();
     let settings = crate::world::keys_of(
-        graft_protocol::methods::prompt_tuning::SPEC.keys,
+        graft_spec::methods::prompt_tuning::SPEC.keys,
         "num_virtual_tokens=3",
     );
     world
@@ -297,7 +298,7 @@ fn the_vectors_of_a_soft_prompt_have_their_nearest_words() {
 fn a_prefix_gets_attention_too_and_an_adapter_without_virtual_tokens_none() {
     let world = World::ready();
     let settings = crate::world::keys_of(
-        graft_protocol::methods::prefix_tuning::SPEC.keys,
+        graft_spec::methods::prefix_tuning::SPEC.keys,
         "num_virtual_tokens=4",
     );
     world

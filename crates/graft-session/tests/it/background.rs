@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use graft_protocol::{Block, Cell, Command, Event, Failure, Reply, Settings, Table, Value};
+use graft_protocol::{Block, Cell, Command, Event, Reply, Table};
+use graft_spec::{Failure, Settings, Value};
 
 use crate::world::World;
 

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use graft_protocol::{Block, Command, Event, Failure, Level, Reply, Settings, training};
+use graft_protocol::{Block, Command, Event, Level, Reply};
+use graft_spec::{Failure, Settings, training};
 
 use crate::world::{World, keys_of};
 

@@ -2,9 +2,8 @@
 
 use graft_models::{FolderParts, Tokenizer, random_model, save_folder};
 use graft_nn::{DType, Device, TokenEncoder};
-use graft_protocol::{
-    AdapterAction, Block, Cell, Command, Event, Level, RunsAction, Settings, training,
-};
+use graft_protocol::{AdapterAction, Block, Cell, Command, Event, Level, RunsAction};
+use graft_spec::{Settings, training};
 
 use crate::tiny::{byte_level, colours};
 use crate::world::{World, keys_of};

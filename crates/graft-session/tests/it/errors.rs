@@ -1,6 +1,7 @@
 //! What is missing is said with the line to type next, and what fails changes nothing.
 
-use graft_protocol::{AdapterAction, Command, Event, Settings};
+use graft_protocol::{AdapterAction, Command, Event};
+use graft_spec::Settings;
 
 use crate::world::{World, keys_of};
 
@@ -89,12 +90,12 @@ fn a_model_that_cannot_be_read_leaves_the_one_that_was_there() {
 #[test]
 fn settings_from_rust_are_checked_as_those_of_a_magic() {
     let world = World::attached();
-    let settings = Settings::default().with("stepz", graft_protocol::Value::Integer(1));
+    let settings = Settings::default().with("stepz", graft_spec::Value::Integer(1));
     assert_eq!(
         world.run(Command::Train { attach: None, settings }).unwrap_err().code,
         "settings::unknown_key"
     );
-    let settings = keys_of(graft_protocol::training::EVAL, "split=tset");
+    let settings = keys_of(graft_spec::training::EVAL, "split=tset");
     assert_eq!(world.run(Command::Eval { settings }).unwrap_err().code, "settings::no_choice");
 }
 
@@ -103,7 +104,7 @@ fn a_panic_becomes_a_failure_and_the_session_goes_on() {
     let world = World::attached();
     let failure = world
         .session
-        .perform("panicking", |_| -> Result<(), graft_protocol::Failure> { panic!("the sky fell") })
+        .perform("panicking", |_| -> Result<(), graft_spec::Failure> { panic!("the sky fell") })
         .unwrap_err();
     assert_eq!(failure.code, "session::panic");
     assert!(failure.message.contains("the sky fell"));

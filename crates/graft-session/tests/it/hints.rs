@@ -1,7 +1,8 @@
 //! Every line that the session tells to type next works when it is typed as it stands.
 
 use graft_magic::{PartKind, parse_cell};
-use graft_protocol::{Block, Command, Event, Failure, Level, Reply, training};
+use graft_protocol::{Block, Command, Event, Level, Reply};
+use graft_spec::{Failure, training};
 
 use crate::world::{World, keys_of};
 

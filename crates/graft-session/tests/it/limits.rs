@@ -3,7 +3,8 @@
 
 use std::process::{Command as Process, Stdio};
 
-use graft_protocol::{Command, Settings};
+use graft_protocol::Command;
+use graft_spec::Settings;
 
 use crate::world::World;
 

@@ -1,6 +1,7 @@
 //! `%memory`: the prediction for the session and for published models.
 
-use graft_protocol::{Block, Cell, Command, Event, Failure, Settings, Table, Value};
+use graft_protocol::{Block, Cell, Command, Event, Table};
+use graft_spec::{Failure, Settings, Value};
 
 use crate::world::World;
 

@@ -7,7 +7,8 @@
 use std::path::{Path, PathBuf};
 
 use graft_magic::{Part, PartKind, parse_cell};
-use graft_protocol::{Failure, Reply, Snapshot};
+use graft_protocol::{Reply, Snapshot};
+use graft_spec::Failure;
 
 use crate::world::World;
 

@@ -1,7 +1,8 @@
 //! QLoRA: a base in 4 or 8 bits under an adapter in 32.
 
 use graft_nn::{Weight, packable};
-use graft_protocol::{AdapterAction, Command, Settings, Value, training};
+use graft_protocol::{AdapterAction, Command};
+use graft_spec::{Settings, Value, training};
 
 use crate::tiny::colours;
 use crate::world::{World, keys_of};

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use graft_protocol::{
-    AdapterAction, Block, Cell, Command, Event, Failure, Reply, Settings, Value, training,
-};
+use graft_protocol::{AdapterAction, Block, Cell, Command, Event, Reply};
+use graft_spec::{Failure, Settings, Value, training};
 
 use crate::world::{World, keys_of};
 

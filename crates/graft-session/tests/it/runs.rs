@@ -4,10 +4,8 @@
 use std::path::PathBuf;
 
 use graft_magic::{PartKind, parse_cell, script_cells};
-use graft_protocol::{
-    AdapterAction, Block, Cell, Command, Event, Failure, Reply, RunsAction, Settings, Snapshot,
-    training,
-};
+use graft_protocol::{AdapterAction, Block, Cell, Command, Event, Reply, RunsAction, Snapshot};
+use graft_spec::{Failure, Settings, training};
 use graft_train::runs::{RunFolder, Start};
 
 use crate::world::{World, keys_of};

@@ -1,7 +1,8 @@
 //! An exported script of a ledger that somebody else wrote has exactly the cells that were meant.
 
 use graft_magic::{PartKind, parse_cell, script_cells};
-use graft_protocol::{AdapterAction, Command, RunsAction, Settings, Snapshot, Value};
+use graft_protocol::{AdapterAction, Command, RunsAction, Snapshot};
+use graft_spec::{Settings, Value};
 use graft_train::runs::{RunFolder, RunHeader, Start};
 use proptest::prelude::*;
 

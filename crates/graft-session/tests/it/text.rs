@@ -4,7 +4,8 @@ use std::path::Path;
 
 use graft_models::{FolderParts, Tokenizer, random_model, save_folder};
 use graft_nn::{DType, Device};
-use graft_protocol::{Block, Command, Event, Settings, training};
+use graft_protocol::{Block, Command, Event};
+use graft_spec::{Settings, training};
 
 use crate::{
     text_golden::check,

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use graft_nn::{Layer, Tensor};
-use graft_protocol::{AdapterAction, Command, Event, RunOutcome, Settings, training};
+use graft_protocol::{AdapterAction, Command, Event, RunOutcome};
+use graft_spec::{Settings, training};
 
 use crate::world::{World, keys_of};
 
@@ -24,7 +25,7 @@ fn the_loss_falls_and_the_run_is_listed() {
 #[test]
 fn prompt_tuning_attaches_and_trains_in_one_line_with_its_own_learning_rate() {
     let world = World::ready();
-    let keys = keys_of(graft_protocol::methods::prompt_tuning::SPEC.keys, "num_virtual_tokens=4");
+    let keys = keys_of(graft_spec::methods::prompt_tuning::SPEC.keys, "num_virtual_tokens=4");
     let settings = keys_of(training::TRAIN, "steps=12 warmup=0 schedule=constant eval_every=0");
     world.run(Command::Train { attach: Some(("prompt_tune".to_owned(), keys)), settings }).unwrap();
     let rates: Vec<_> = world
@@ -33,7 +34,7 @@ fn prompt_tuning_attaches_and_trains_in_one_line_with_its_own_learning_rate() {
         .iter()
         .filter_map(|event| if let Event::Step(step) = event { Some(step.lr) } else { None })
         .collect();
-    assert_eq!(rates, vec![graft_protocol::methods::prompt_tuning::SPEC.learning_rate; 12]);
+    assert_eq!(rates, vec![graft_spec::methods::prompt_tuning::SPEC.learning_rate; 12]);
     let losses = world.ear.losses();
     assert!(losses[11].1 < losses[0].1, "{losses:?}");
     assert_eq!(world.session.snapshot().adapters[0].trainable, 64);
@@ -80,7 +81,7 @@ fn an_interrupt_stops_within_a_step_and_a_new_session_resumes_with_the_same_loss
 fn adalora_shares_out_its_ranks_by_itself_also_across_an_interruption() {
     let train_for = |world: &World, steps: u64| {
         let keys = keys_of(
-            graft_protocol::methods::adalora::SPEC.keys,
+            graft_spec::methods::adalora::SPEC.keys,
             "init_r=4 target_r=2 tinit=2 tfinal=3",
         );
         let settings =

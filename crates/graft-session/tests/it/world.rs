@@ -3,10 +3,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use graft_protocol::{
-    AdapterAction, Block, Command, Event, Failure, Reply, Settings, Snapshot, Value, training,
-};
+use graft_protocol::{AdapterAction, Block, Command, Event, Reply, Snapshot};
 use graft_session::{Session, Sink};
+use graft_spec::{Failure, Settings, Value, training};
 
 use crate::tiny::{colours, write_model};
 
@@ -128,7 +127,7 @@ impl World {
     }
 
     pub(crate) fn attach(&self, keys: &str) -> Result<Reply, Failure> {
-        let settings = keys_of(graft_protocol::methods::lora::SPEC.keys, keys);
+        let settings = keys_of(graft_spec::methods::lora::SPEC.keys, keys);
         self.adapter(AdapterAction::Attach { settings })
     }
 
@@ -153,7 +152,7 @@ impl World {
 }
 
 /// `a=1 b=2`, as the magics parse it.
-pub(crate) fn keys_of(specs: &[graft_protocol::KeySpec], keys: &str) -> Settings {
+pub(crate) fn keys_of(specs: &[graft_spec::KeySpec], keys: &str) -> Settings {
     let mut settings = Settings::default();
     for (name, value) in keys.split_whitespace().map(|pair| pair.split_once('=').unwrap()) {
         let spec = specs.iter().find(|spec| spec.is_named(name)).unwrap();

@@ -193,7 +193,10 @@ impl<'a> Collector<'a> {
             }
             Field::Float(number) => return Err(self.float(line, number.to_string())),
             Field::List => {
-                return Err(DataError::ListLabel { source_name: self.source_name.to_owned(), line });
+                return Err(DataError::ListLabel {
+                    source_name: self.source_name.to_owned(),
+                    line,
+                });
             }
             Field::Object => {
                 return Err(self.malformed(

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use graft_protocol::{Hint, user_file::UserFileError};
+use graft_spec::{Hint, user_file::UserFileError};
 
 use super::detect::with_name;
 

@@ -96,7 +96,7 @@ impl<'a> Lines<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use graft_protocol::Hint;
+    use graft_spec::Hint;
 
     fn error(bytes: &[u8]) -> DataError {
         let control = Control::new();

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use graft_nn::Device;
-use graft_protocol::user_file;
+use graft_spec::user_file;
 
 use super::DataError;
 use super::detect::{self, ByteOrder, Content, HEAD};

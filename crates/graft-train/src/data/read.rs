@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use graft_protocol::{Settings, training::DATA};
+use graft_spec::{Settings, training::DATA};
 
 use super::collect::{Collected, Collector};
 use super::dataset::Dataset;

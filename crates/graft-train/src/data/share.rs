@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use graft_nn::Rng;
-use graft_protocol::{Settings, training::DATA};
+use graft_spec::{Settings, training::DATA};
 
 use super::DataError;
 use super::collect::Collected;
@@ -162,7 +162,7 @@ fn splits(
 mod tests {
     use super::*;
     use crate::data::ReadReport;
-    use graft_protocol::Value;
+    use graft_spec::Value;
 
     fn labelled(line: usize, label: &str) -> Record {
         Record {

@@ -82,7 +82,8 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use crate::data::parse_inline;
-    use graft_protocol::{Cell, Settings};
+    use graft_protocol::Cell;
+    use graft_spec::Settings;
 
     #[test]
     fn rows_show_text_without_its_template_and_the_footer_counts() {

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use graft_nn::memory::Meter;
-use graft_protocol::number::decimals;
 use graft_protocol::{
     Event, MemoryUse, RunEnded, RunOutcome, RunStarted, StepRecord, ValidationRecord,
 };
+use graft_spec::number::decimals;
 
 use super::{Emit, Training};
 use crate::runs::{Checkpoint, Progress};

@@ -1,5 +1,5 @@
 use super::*;
-use graft_protocol::Hint;
+use graft_spec::Hint;
 
 fn shape() -> ModelShape {
     let (hidden, layers, heads, kv_heads, head_dim, intermediate) = (8, 2, 2, 1, 4, 20);

@@ -49,11 +49,7 @@ pub struct Progress {
     /// Planned steps.
     pub steps: u64,
     /// The validation loss for which the weights were kept, where they were; nats.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "graft_protocol::number::option"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "graft_spec::number::option")]
     pub validation_loss: Option<f64>,
 }
 

@@ -207,9 +207,6 @@ mod tests {
         begin(base.path(), 1);
         let error = RunFolder::open(base.path(), Some("nothing")).expect_err("unknown");
         assert_eq!(error.to_string(), "there is no run `nothing`");
-        assert_eq!(
-            graft_protocol::Hint::hint(&error).as_deref(),
-            Some("runs: lora-on-which-book-001")
-        );
+        assert_eq!(graft_spec::Hint::hint(&error).as_deref(), Some("runs: lora-on-which-book-001"));
     }
 }

@@ -1,6 +1,6 @@
 //! What a run was: enough to tell runs apart and to set up the same one again.
 
-use graft_protocol::Settings;
+use graft_spec::Settings;
 use serde::{Deserialize, Serialize};
 
 use super::start::{DataRecord, Start, known};

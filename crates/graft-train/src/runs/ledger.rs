@@ -8,7 +8,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use graft_protocol::{RunEnded, Settings, StepRecord, ValidationRecord};
+use graft_protocol::{RunEnded, StepRecord, ValidationRecord};
+use graft_spec::Settings;
 use serde::{Deserialize, Serialize};
 
 use super::{RunHeader, own_file};

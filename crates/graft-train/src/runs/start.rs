@@ -1,6 +1,6 @@
 //! The weights that a run started from.
 
-use graft_protocol::Settings;
+use graft_spec::Settings;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Where an adapter's weights came from.

@@ -22,10 +22,10 @@ pub struct TrialRecord {
     /// Name of its run.
     pub run: String,
     /// Mean loss on the scored examples, nats.
-    #[serde(with = "graft_protocol::number")]
+    #[serde(with = "graft_spec::number")]
     pub loss: f64,
     /// Share of examples whose label scored highest, for data with labels.
-    #[serde(with = "graft_protocol::number::option")]
+    #[serde(with = "graft_spec::number::option")]
     pub accuracy: Option<f64>,
     /// Parameters trained.
     pub trainable: u64,

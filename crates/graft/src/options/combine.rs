@@ -1,6 +1,6 @@
 //! Keys of `%lora combine`.
 
-use graft_protocol::{Settings, Value};
+use graft_spec::{Settings, Value};
 
 use super::integer;
 
@@ -59,7 +59,7 @@ impl Combine {
 
 #[cfg(test)]
 mod tests {
-    use graft_protocol::combination::KEYS;
+    use graft_spec::combination::KEYS;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! Keys of `%data load` and `%%data`.
 
-use graft_protocol::{Settings, Value};
+use graft_spec::{Settings, Value};
 
 /// Keys of `%data load` and `%%data`. Each setter is the key of the same name.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,7 +47,7 @@ impl DataOptions {
 
 #[cfg(test)]
 mod tests {
-    use graft_protocol::training;
+    use graft_spec::training;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! Keys of `%eval`.
 
-use graft_protocol::{Settings, Value};
+use graft_spec::{Settings, Value};
 
 use super::integer;
 
@@ -49,7 +49,7 @@ impl Eval {
 
 #[cfg(test)]
 mod tests {
-    use graft_protocol::training;
+    use graft_spec::training;
 
     use super::*;
 

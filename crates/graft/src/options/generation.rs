@@ -1,6 +1,6 @@
 //! Keys of `%generate` and `%compare`.
 
-use graft_protocol::{Settings, Value};
+use graft_spec::{Settings, Value};
 
 use super::integer;
 
@@ -55,7 +55,7 @@ impl Generate {
 
 #[cfg(test)]
 mod tests {
-    use graft_protocol::training;
+    use graft_spec::training;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! Keys of `%memory`.
 
-use graft_protocol::{Settings, Value};
+use graft_spec::{Settings, Value};
 
 use super::integer;
 
@@ -53,7 +53,7 @@ impl MemoryOptions {
 
 #[cfg(test)]
 mod tests {
-    use graft_protocol::training;
+    use graft_spec::training;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! Builders of the methods: what `%lora attach`, `%full attach` and their kin take.
 
-use graft_protocol::{Settings, Value};
+use graft_spec::{Settings, Value};
 
 use super::{Method, integer};
 
@@ -424,7 +424,7 @@ builder! {
 
 #[cfg(test)]
 mod tests {
-    use graft_protocol::methods;
+    use graft_spec::methods;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! Keys of `%model load`.
 
-use graft_protocol::{Settings, Value};
+use graft_spec::{Settings, Value};
 
 /// Keys of `%model load`. Each setter is the key of the same name.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,7 +57,7 @@ impl ModelOptions {
 
 #[cfg(test)]
 mod tests {
-    use graft_protocol::training;
+    use graft_spec::training;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! Keys of `%plot`.
 
-use graft_protocol::{Settings, Value};
+use graft_spec::{Settings, Value};
 
 /// Keys of `%plot`. Each setter is the key of the same name.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,7 +35,7 @@ impl Plot {
 
 #[cfg(test)]
 mod tests {
-    use graft_protocol::training;
+    use graft_spec::training;
 
     use super::*;
 

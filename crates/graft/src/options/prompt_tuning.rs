@@ -1,6 +1,6 @@
 //! `%prompt_tune attach`: a soft prompt, trained embeddings in front of the input.
 
-use graft_protocol::{Settings, Value};
+use graft_spec::{Settings, Value};
 
 use super::{Method, integer};
 
@@ -63,7 +63,7 @@ impl Method for PromptTuning {
 
 #[cfg(test)]
 mod tests {
-    use graft_protocol::methods;
+    use graft_spec::methods;
 
     use super::*;
 

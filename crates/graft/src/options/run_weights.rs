@@ -1,6 +1,6 @@
 //! Keys of `%runs use`.
 
-use graft_protocol::{Settings, Value};
+use graft_spec::{Settings, Value};
 
 /// Keys of `%runs use`. Each setter is the key of the same name.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,7 +29,7 @@ impl RunWeights {
 
 #[cfg(test)]
 mod tests {
-    use graft_protocol::training;
+    use graft_spec::training;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! Keys of `%train`.
 
-use graft_protocol::{AUTO, Settings, Value};
+use graft_spec::{AUTO, Settings, Value};
 
 use super::integer;
 
@@ -123,7 +123,7 @@ impl Train {
 
 #[cfg(test)]
 mod tests {
-    use graft_protocol::training;
+    use graft_spec::training;
 
     use super::*;
 

@@ -1,5 +1,6 @@
 use candle_core::{D, DType};
-use graft_protocol::{AdapterAction, Block, Command, Event, Settings};
+use graft_protocol::{AdapterAction, Block, Command, Event};
+use graft_spec::Settings;
 
 use super::host::{Host, train};
 use crate::{Eval, Generate, Lora, Table, Train};

@@ -10,11 +10,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-use graft_protocol::{
-    AdapterAction, Command, Event, Failure, FromChild, Reply, Settings, Snapshot, ToChild, Value,
-    frame, methods, training,
-};
+use graft_protocol::{AdapterAction, Command, Event, FromChild, Reply, Snapshot, ToChild, frame};
 use graft_session::Session;
+use graft_spec::{Failure, Settings, Value, methods, training};
 
 use super::tiny::{colours, write_model};
 use crate::{Lab, link};

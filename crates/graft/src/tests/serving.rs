@@ -1,4 +1,5 @@
-use graft_protocol::{Block, Command, Event, FromChild, Settings, ToChild};
+use graft_protocol::{Block, Command, Event, FromChild, ToChild};
+use graft_spec::Settings;
 
 use super::host::{Host, train};
 

@@ -21,11 +21,11 @@ async fn subscriber(endpoint: &str, topic: &str) -> SubSocket {
     socket
 }
 
-fn text(topic: &str, length: usize, flow: &Flow) -> Arc<Message> {
+fn text(topic: &str, length: usize, budget: &OutputBudget) -> Arc<Message> {
     message(
         &[Bytes::copy_from_slice(topic.as_bytes()), Bytes::from(vec![b'x'; length])],
         Weight::Bytes(length),
-        flow,
+        budget,
     )
 }
 
@@ -37,11 +37,11 @@ async fn subscribers_get_what_they_have_subscribed_to() {
     let mut some = subscriber(&endpoint, "b").await;
     let subscription = subscriptions.recv().await.unwrap();
     assert_eq!(subscription.topic, "b");
-    let flow = Flow::default();
+    let budget = OutputBudget::default();
     for (topic, length) in [("a", 1), ("b", 300), ("bc", 0)] {
-        subscribers.publish(&text(topic, length, &flow), &|_| None);
+        subscribers.publish(&text(topic, length, &budget), &|_| None);
     }
-    subscribers.send_to(&subscription, &text("to one", 0, &flow));
+    subscribers.send_to(&subscription, &text("to one", 0, &budget));
     let read = async |socket: &mut SubSocket| {
         tokio::time::timeout(LIMIT, socket.recv()).await.unwrap().unwrap()
     };
@@ -65,7 +65,7 @@ async fn one_that_has_stopped_reading_takes_nothing_from_the_others() {
     subscriptions.recv().await.unwrap();
     let mut healthy = subscriber(&endpoint, "").await;
     subscriptions.recv().await.unwrap();
-    let flow = Flow::default();
+    let budget = OutputBudget::default();
     let count = 400;
     let reading = tokio::spawn(async move {
         for _ in 0..count {
@@ -82,9 +82,9 @@ async fn one_that_has_stopped_reading_takes_nothing_from_the_others() {
         }
     });
     for _ in 0..count {
-        flow.room().await;
-        assert!(!flow.is_stuck(), "the cell would go on without its readers");
-        subscribers.publish(&text("kernel", 1 << 17, &flow), &|_| None);
+        budget.ready().await;
+        assert!(!budget.is_stalled(), "the cell would go on without its readers");
+        subscribers.publish(&text("kernel", 1 << 17, &budget), &|_| None);
         tokio::task::yield_now().await;
     }
     reading.await.unwrap();

@@ -10,7 +10,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use graft_protocol::mark::{FIRST_OF_CHILD, Marks};
-use graft_protocol::{CellEnd, Failure, FromChild, PROTOCOL_VERSION, Snapshot, ToChild, frame};
+use graft_protocol::{CellEnd, FromChild, PROTOCOL_VERSION, Snapshot, ToChild, frame};
+use graft_spec::Failure;
 
 use super::super::Output;
 use super::super::last_words;

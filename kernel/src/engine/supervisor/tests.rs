@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::*;
-use crate::flow::Flow;
 use crate::template::{Layout, Stamp, Template};
+use graft_frontend::OutputBudget;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -17,7 +17,7 @@ fn supervisor(script: &str) -> (tempfile::TempDir, Arc<Supervisor>) {
     std::fs::write(&executable, format!("#!/bin/sh\n{script}\n")).unwrap();
     std::fs::set_permissions(&executable, std::fs::Permissions::from_mode(0o755)).unwrap();
     let (output, _) = tokio::sync::mpsc::unbounded_channel();
-    let shared = Arc::new(Shared::new(output, Flow::default()));
+    let shared = Arc::new(Shared::new(output, OutputBudget::default()));
     let plan = Plan { template: template(folder.path()), executable };
     let supervisor = Supervisor::start(shared, plan, Surroundings::default());
     (folder, supervisor)

@@ -133,7 +133,7 @@ fn no_escape_sequence_of_data_or_of_an_error_reaches_the_terminal() {
         screen.result(&Rich::plain(EVIL));
         screen.set_next_input(EVIL, true);
         screen.error(&CellError::from_failure(
-            &graft_protocol::Failure::new("data::malformed", EVIL).hint(EVIL),
+            &graft_spec::Failure::new("data::malformed", EVIL).hint(EVIL),
             EVIL,
         ));
         let text = out.text() + &err.text();

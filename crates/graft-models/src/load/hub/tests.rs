@@ -4,7 +4,7 @@ use std::{
     net::{TcpListener, TcpStream},
 };
 
-use graft_protocol::Hint;
+use graft_spec::Hint;
 
 use super::*;
 

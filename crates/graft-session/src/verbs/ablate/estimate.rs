@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use graft_protocol::{Failure, Value, ablation::Ablation, training::TRAIN};
+use graft_spec::{Failure, Value, ablation::Ablation, training::TRAIN};
 
 use super::{score, trial::Bench};
 use crate::{Desk, SessionError, verbs::bare::Bare};

@@ -1,6 +1,7 @@
 //! `%forgetting METHODS`: what each configuration gains on the data and what it loses on the base's own domain.
 
-use graft_protocol::{Cell, Chart, Series, SeriesStyle, Table, chart::NonFinite, number::decimals};
+use graft_protocol::{Cell, Chart, Series, SeriesStyle, Table, chart::NonFinite};
+use graft_spec::number::decimals;
 
 use super::{
     Found, Row,

@@ -1,9 +1,7 @@
 //! The table, the charts and the sentence below them.
 
-use graft_protocol::{
-    Cell, Chart, Series, SeriesStyle, Table, ablation::Ablation, chart::NonFinite,
-    number::decimals, training::ABLATE,
-};
+use graft_protocol::{Cell, Chart, Series, SeriesStyle, Table, chart::NonFinite};
+use graft_spec::{ablation::Ablation, number::decimals, training::ABLATE};
 use graft_train::{
     Evaluation,
     runs::{RunFolder, TrialRecord},

@@ -5,7 +5,7 @@ use crate::verbs::{
     advice::{SMALLER, rate},
     attach, train,
 };
-use graft_protocol::{Failure, Value, ablation::Trial, training::TRAIN};
+use graft_spec::{Failure, Value, ablation::Trial, training::TRAIN};
 
 /// Rates that are tried, as multiples of the method's own default.
 pub(super) const FACTORS: [f64; 4] = [0.3, 1.0, 3.0, 10.0];

@@ -1,6 +1,7 @@
 //! Trainings that advance in turn over the shared base, so that every curve is to be seen soon.
 
-use graft_protocol::{Event, Failure, RunOutcome, ablation::Trial};
+use graft_protocol::{Event, RunOutcome};
+use graft_spec::{Failure, ablation::Trial};
 use graft_train::{
     Accompanied, Control, Examples, Job, TrainError,
     fit::Training,

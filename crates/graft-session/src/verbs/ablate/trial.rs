@@ -3,8 +3,9 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use graft_nn::Trainable;
-use graft_protocol::{
-    Event, Failure, RunOutcome, Settings, StepRecord, Value,
+use graft_protocol::{Event, RunOutcome, StepRecord};
+use graft_spec::{
+    Failure, Settings, Value,
     ablation::{Ablation, Trial},
     methods,
     training::ABLATE,

@@ -3,7 +3,8 @@
 use std::{path::Path, sync::Arc};
 
 use graft_peft::Adapter;
-use graft_protocol::{Failure, Level, Settings, Value, methods::MethodSpec, training::RUN_WEIGHTS};
+use graft_protocol::Level;
+use graft_spec::{Failure, Settings, Value, methods::MethodSpec, training::RUN_WEIGHTS};
 use graft_train::{
     Accompanied, Stateful, TrainError,
     runs::{Checkpoint, Moment, Progress, RunFolder, RunHeader, Start},

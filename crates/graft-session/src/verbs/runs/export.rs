@@ -8,7 +8,8 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use graft_nn::atomic_file;
-use graft_protocol::{Failure, RunEnded, StepRecord, ValidationRecord};
+use graft_protocol::{RunEnded, StepRecord, ValidationRecord};
+use graft_spec::Failure;
 use graft_train::runs::{RunFolder, RunHeader, RunRecord};
 use serde::Serialize;
 

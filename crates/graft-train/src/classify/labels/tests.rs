@@ -1,7 +1,7 @@
 use super::*;
 use crate::data::parse_inline;
 use crate::testing::TinyClassifier;
-use graft_protocol::Settings;
+use graft_spec::Settings;
 
 fn data(labels: &[&str]) -> Dataset {
     let lines: Vec<String> = labels

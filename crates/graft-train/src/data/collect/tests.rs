@@ -1,5 +1,5 @@
 use super::*;
-use graft_protocol::Hint;
+use graft_spec::Hint;
 
 fn text(text: &str) -> Field {
     Field::Text(text.to_owned())

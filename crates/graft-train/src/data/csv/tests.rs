@@ -1,7 +1,7 @@
 use super::*;
 use crate::Control;
 use crate::data::record::{Content, Record};
-use graft_protocol::Hint;
+use graft_spec::Hint;
 
 fn table(delimiter: char, text: &str) -> Result<Vec<Record>, DataError> {
     let control = Control::new();

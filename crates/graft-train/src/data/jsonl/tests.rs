@@ -2,7 +2,7 @@ use super::*;
 use crate::Control;
 use crate::data::SplitName;
 use crate::data::record::{Content, Record};
-use graft_protocol::Hint;
+use graft_spec::Hint;
 
 fn read(text: &str) -> Result<Vec<Record>, DataError> {
     let control = Control::new();

@@ -3,7 +3,7 @@ use std::io::Write;
 
 use super::*;
 use crate::data::{Kind, SplitName};
-use graft_protocol::{Hint, Value};
+use graft_spec::{Hint, Value};
 
 fn file(name: &str, bytes: &[u8]) -> Result<Dataset, DataError> {
     load(name, bytes, &Settings::default())

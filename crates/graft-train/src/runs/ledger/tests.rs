@@ -72,7 +72,7 @@ fn a_ledger_of_an_older_version_is_read_and_a_start_of_a_newer_one_leaves_the_re
 fn what_a_run_was_resumed_with_is_part_of_its_header_now() {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("ledger.jsonl");
-    let steps = |steps| Settings::default().with("steps", graft_protocol::Value::Integer(steps));
+    let steps = |steps| Settings::default().with("steps", graft_spec::Value::Integer(steps));
     let mut ledger = Ledger::append(&path).expect("opens");
     ledger.header(&RunHeader { train: steps(2), ..RunHeader::default() }).expect("writes");
     ledger.resumed(2, &steps(4)).expect("writes");

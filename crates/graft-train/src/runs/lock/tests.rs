@@ -1,7 +1,7 @@
 use std::io::BufRead;
 use std::process::{Command, Stdio};
 
-use graft_protocol::Hint;
+use graft_spec::Hint;
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! Magics as text: whatever the values are, the parser reads exactly them.
 
-use graft_protocol::{Failure, KeyKind, KeySpec, Settings, training};
+use graft_spec::{Failure, KeyKind, KeySpec, Settings, training};
 
 /// Longest comment, in characters.
 const COMMENT: usize = 400;

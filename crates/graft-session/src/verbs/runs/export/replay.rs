@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use graft_protocol::{
-    Failure, RunOutcome, Settings, Value, methods,
+use graft_protocol::RunOutcome;
+use graft_spec::{
+    Failure, Settings, Value, methods,
     training::{DATA, TRAIN},
 };
 use graft_train::{

@@ -1,4 +1,4 @@
-use graft_protocol::{Value, methods};
+use graft_spec::{Value, methods};
 
 use super::*;
 

@@ -1,13 +1,13 @@
-//! The stop button, as everything on the host side sees it; the engine has its own way to the child.
+//! The stop button as the host sees it; the engine interrupts the child separately.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
-/// Whether the cell that runs was asked to stop. Clones share it.
+/// Records whether the running cell was asked to stop; clones share the state.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Interrupt {
+pub struct Interrupt {
     shared: Arc<Shared>,
 }
 
@@ -18,24 +18,25 @@ struct Shared {
 }
 
 impl Interrupt {
-    /// The button was pressed.
-    pub(crate) fn press(&self) {
+    /// Records a press of the stop button and wakes every waiter.
+    pub fn press(&self) {
         self.shared.pressed.store(true, Ordering::SeqCst);
         self.shared.wake.notify_waiters();
     }
 
-    /// A new cell begins: what was pressed before does not concern it.
-    pub(crate) fn clear(&self) {
+    /// Forgets earlier presses; called when a new cell starts.
+    pub fn clear(&self) {
         self.shared.pressed.store(false, Ordering::SeqCst);
     }
 
-    /// Whether it was pressed since the cell began.
-    pub(crate) fn is_pressed(&self) -> bool {
+    /// Whether the button was pressed since the cell started.
+    #[must_use]
+    pub fn is_pressed(&self) -> bool {
         self.shared.pressed.load(Ordering::SeqCst)
     }
 
-    /// Returns when it is pressed.
-    pub(crate) async fn pressed(&self) {
+    /// Returns when the button is pressed.
+    pub async fn pressed(&self) {
         loop {
             let wake = self.shared.wake.notified();
             tokio::pin!(wake);

@@ -1,14 +1,15 @@
-//! From graft-render's bundles to what a [`crate::frontend::Frontend`] shows.
+//! Rendered output: graft-render's bundles, blocks, progress and failures as the [`Rich`] and [`CellError`] that a
+//! [`Frontend`](crate::Frontend) displays.
 
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use graft_protocol::{Block, Chart, Failure, Reply};
+use graft_protocol::{Block, Chart, Reply};
 use graft_render::{Bundle, Progress};
+use graft_spec::Failure;
 
-use crate::engine::RustError;
-use crate::frontend::{CellError, Rich, Source};
+use crate::{CellError, Rich, Source};
 
 impl From<Bundle> for Rich {
     fn from(bundle: Bundle) -> Self {
@@ -26,13 +27,15 @@ impl From<Bundle> for Rich {
 }
 
 impl Rich {
-    /// One block.
-    pub(crate) fn from_block(block: &Block) -> Self {
+    /// Renders one block.
+    #[must_use]
+    pub fn from_block(block: &Block) -> Self {
         Self { source: Source::Blocks(vec![block.clone()]), ..graft_render::block(block).into() }
     }
 
-    /// Words and tables as one display, one below the other.
-    pub(crate) fn from_blocks(blocks: &[Block]) -> Self {
+    /// Renders several blocks as one display, from top to bottom.
+    #[must_use]
+    pub fn from_blocks(blocks: &[Block]) -> Self {
         let reply = Reply { blocks: blocks.to_vec() };
         let drawn = graft_render::reply(&reply);
         let plain: Vec<String> = drawn.iter().map(|bundle| bundle.plain.clone()).collect();
@@ -41,15 +44,17 @@ impl Rich {
         Self { source: Source::Blocks(reply.blocks), ..bundle.into() }
     }
 
-    /// How far something is.
-    pub(crate) fn from_progress(progress: &Progress) -> Self {
+    /// Renders the progress of a command.
+    #[must_use]
+    pub fn from_progress(progress: &Progress) -> Self {
         let bundle =
             Bundle { plain: progress.line(), html: Some(progress.html()), ..Bundle::default() };
         Self { source: Source::Progress(progress.clone()), ..bundle.into() }
     }
 
-    /// The plot of a running training.
-    pub(crate) fn from_run(chart: &Chart, progress: &Progress) -> Self {
+    /// Renders the live plot of a training run.
+    #[must_use]
+    pub fn from_run(chart: &Chart, progress: &Progress) -> Self {
         let bundle = Bundle {
             plain: progress.line(),
             html: Some(graft_render::live_html(chart, progress)),
@@ -58,22 +63,24 @@ impl Rich {
         Self { source: Source::Progress(progress.clone()), live: true, ..bundle.into() }
     }
 
-    /// How far something is, and what stands so far.
-    pub(crate) fn from_standing(progress: &Progress, standing: &[Block]) -> Self {
+    /// Renders the progress of a comparison together with its live table and curves.
+    #[must_use]
+    pub fn from_live_table(progress: &Progress, live_blocks: &[Block]) -> Self {
         let html = |block: &Block| match block {
             Block::Chart(chart) => graft_render::live_html(chart, progress),
             other => graft_render::block(other).html.unwrap_or_default(),
         };
         let bundle = Bundle {
             plain: progress.line(),
-            html: Some(standing.iter().map(html).collect()),
+            html: Some(live_blocks.iter().map(html).collect()),
             ..Bundle::default()
         };
         Self { source: Source::Progress(progress.clone()), live: true, ..bundle.into() }
     }
 
-    /// Rust as a highlighted block.
-    pub(crate) fn rust_code(source: &str) -> Self {
+    /// Renders Rust source as a highlighted block.
+    #[must_use]
+    pub fn rust_code(source: &str) -> Self {
         let mut rich = Self::plain(source);
         rich.mime.insert(
             "text/markdown".to_owned(),
@@ -84,10 +91,11 @@ impl Rich {
 }
 
 impl CellError {
-    /// A failure with its caret under the bad token of `cell`.
-    pub(crate) fn from_failure(failure: &Failure, cell: &str) -> Self {
+    /// Renders a failure, with a caret under the offending token of `cell`.
+    #[must_use]
+    pub fn from_failure(failure: &Failure, cell: &str) -> Self {
         let traceback = graft_render::failure_traceback(failure, cell);
-        // The stop button has one name, wherever it was noticed.
+        // An interrupt has one name, whichever part of Graft noticed it.
         let ename = if failure.code.ends_with("::interrupted") {
             "Interrupted".to_owned()
         } else {
@@ -97,39 +105,11 @@ impl CellError {
     }
 }
 
-/// A panic's message, rustc's and the lines of the cell may hold any character: colours stay, the others become symbols.
-impl From<RustError> for CellError {
-    fn from(error: RustError) -> Self {
-        let traceback = error
-            .traceback
-            .iter()
-            .map(|line| graft_render::visible_painted(line).into_owned())
-            .collect();
-        Self {
-            ename: error.ename,
-            evalue: graft_render::visible(&error.evalue).into_owned(),
-            traceback,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const CLIPBOARD: &str = "\u{1b}]52;c;eHg=\u{7}\u{202e}";
-
-    #[test]
-    fn an_error_of_rust_keeps_its_colours_and_shows_control_characters() {
-        let error = RustError {
-            ename: "Panic".to_owned(),
-            evalue: CLIPBOARD.to_owned(),
-            traceback: vec![format!("\u{1b}[31mPanic\u{1b}[0m: {CLIPBOARD}")],
-        };
-        let shown = CellError::from(error);
-        assert_eq!(shown.evalue, "␛]52;c;eHg=␇\\u{202e}");
-        assert_eq!(shown.traceback, ["\u{1b}[31mPanic\u{1b}[0m: ␛]52;c;eHg=␇\\u{202e}"]);
-    }
 
     #[test]
     fn plain_texts_and_rust_code_show_control_characters() {
@@ -147,7 +127,7 @@ mod tests {
     fn a_failure_shows_the_control_characters_of_message_and_cell() {
         let failure = Failure::new("data::malformed", CLIPBOARD)
             .hint(CLIPBOARD)
-            .span(graft_protocol::Span { line: 0, start: 6, end: 7 });
+            .span(graft_spec::Span { line: 0, start: 6, end: 7 });
         let shown = CellError::from_failure(&failure, &format!("%data {CLIPBOARD}"));
         let texts: Vec<&str> =
             shown.traceback.iter().chain([&shown.evalue]).map(String::as_str).collect();

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use graft_protocol::{Failure, Hint};
+use graft_spec::{Failure, Hint};
 
 /// An error that shows its source's sentence as its own, or one of its own.
 #[derive(Debug)]
