@@ -154,7 +154,7 @@ impl Live {
                 }
             }
             Event::Progress { label, done, total } => self.progress(label, done, total),
-            Event::Standing(blocks) => {
+            Event::LiveTable(blocks) => {
                 if let Some(view) = &mut self.progress {
                     view.standing = blocks;
                     view.slot.change();

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use clap::ValueEnum;
 use graft_nn::{Model, Trainable};
-use graft_peft::{Adapter, Workbench, attach};
+use graft_peft::{Adapter, AttachContext, attach};
 use graft_protocol::MemoryUse;
 use serde::{Deserialize, Serialize};
 
@@ -92,7 +92,7 @@ impl Steps {
 pub(crate) fn model(scene: &Scene) -> Result<(Arc<dyn Model>, Adapter)> {
     let model = scene.model()?;
     let (verb, settings) = scene.method();
-    let adapter = attach(&Workbench::new(&*model, scene.shape.name(), 1), verb, &settings)?;
+    let adapter = attach(&AttachContext::new(&*model, scene.shape.name(), 1), verb, &settings)?;
     Ok((model, adapter))
 }
 

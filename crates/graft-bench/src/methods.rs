@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use graft_models::llama::{Llama, LlamaConfig};
 use graft_nn::{Context, Device, Model, Tensor};
-use graft_peft::{Adapter, Workbench, attach};
+use graft_peft::{Adapter, AttachContext, attach};
 use graft_protocol::MemoryUse;
 use graft_spec::methods::{self, METHODS};
 use graft_spec::{Settings, Value};
@@ -130,7 +130,7 @@ fn adapter(model: &Llama, verb: &str, shape: Shape) -> Result<Adapter> {
         }
         _ => {}
     }
-    Ok(attach(&Workbench::new(model, shape.name(), 1), verb, &settings)?)
+    Ok(attach(&AttachContext::new(model, shape.name(), 1), verb, &settings)?)
 }
 
 fn forward(model: &Llama, shape: Shape, times: usize) -> Result<Vec<f64>> {

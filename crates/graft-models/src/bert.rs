@@ -17,8 +17,8 @@ mod config;
 use std::sync::Arc;
 
 use graft_nn::{
-    Context, Device, Embedding, Hidden, Junction, LabelNames, Linear, Model, ModelShape, NnError,
-    Norm, Positions, Prefixes, Result, Rng, Role, Site, Sublayer, Task, Tensor,
+    Context, Device, Embedding, Hidden, LabelNames, Linear, Model, ModelShape, NnError, Norm,
+    Positions, Prefixes, ResidualAdd, Result, Rng, Role, Site, Sublayer, Task, Tensor,
     ops::{self, AttentionSpec, Gelu},
 };
 
@@ -54,11 +54,11 @@ struct Block {
     key: Linear,
     value: Linear,
     attention_output: Linear,
-    attended: Junction,
+    attn_residual: ResidualAdd,
     attention_norm: Norm,
     intermediate: Linear,
     output: Linear,
-    fed: Junction,
+    mlp_residual: ResidualAdd,
     output_norm: Norm,
 }
 
@@ -105,8 +105,8 @@ impl Model for Bert {
         sites
     }
 
-    fn junctions(&self) -> Vec<&Junction> {
-        self.layers.iter().flat_map(|block| [&block.attended, &block.fed]).collect()
+    fn residual_adds(&self) -> Vec<&ResidualAdd> {
+        self.layers.iter().flat_map(|block| [&block.attn_residual, &block.mlp_residual]).collect()
     }
 
     fn embedding(&self) -> &Embedding {
@@ -178,9 +178,9 @@ impl Block {
             (self.query.forward(x, cx)?, self.key.forward(x, cx)?, self.value.forward(x, cx)?); // (B, T, C) each
         let (k, v) = prefixes.before(index, k, v)?; // behind a prefix (B, P+T, C)
         let attended = self.attention_output.forward(&ops::attention(&q, &k, &v, spec)?, cx)?; // (B, T, C)
-        let x = self.attended.join(&attended, x, Some(&self.attention_norm), cx)?;
+        let x = self.attn_residual.add(&attended, x, Some(&self.attention_norm), cx)?;
         let wide = ops::gelu(&self.intermediate.forward(&x, cx)?, gelu)?; // (B, T, F)
-        self.fed.join(&self.output.forward(&wide, cx)?, &x, Some(&self.output_norm), cx) // (B, T, C)
+        self.mlp_residual.add(&self.output.forward(&wide, cx)?, &x, Some(&self.output_norm), cx) // (B, T, C)
     }
 }
 
@@ -231,7 +231,7 @@ impl Bert {
                     [width, width],
                     true,
                 )?,
-                attended: Junction::new(at("attention.output"), Sublayer::Attention, index),
+                attn_residual: ResidualAdd::new(at("attention.output"), Sublayer::Attention, index),
                 attention_norm: parts.layer_norm(&at("attention.output.LayerNorm"), width, eps)?,
                 intermediate: parts.linear(
                     &at("intermediate.dense"),
@@ -240,7 +240,7 @@ impl Bert {
                     true,
                 )?,
                 output: parts.linear(&at("output.dense"), Role::Down, [width, wide], true)?,
-                fed: Junction::new(at("output"), Sublayer::FeedForward, index),
+                mlp_residual: ResidualAdd::new(at("output"), Sublayer::FeedForward, index),
                 output_norm: parts.layer_norm(&at("output.LayerNorm"), width, eps)?,
             }))
         };

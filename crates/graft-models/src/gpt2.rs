@@ -18,7 +18,7 @@ mod config;
 use std::sync::Arc;
 
 use graft_nn::{
-    Context, Device, Embedding, Hidden, Junction, Linear, Model, ModelShape, Norm, Prefixes,
+    Context, Device, Embedding, Hidden, Linear, Model, ModelShape, Norm, Prefixes, ResidualAdd,
     Result, Role, Site, Sublayer, Tensor,
     ops::{self, AttentionSpec, Gelu},
 };
@@ -46,10 +46,10 @@ pub struct Gpt2 {
 struct Block {
     ln_1: Norm,
     attn: Attention,
-    attended: Junction,
+    attn_residual: ResidualAdd,
     ln_2: Norm,
     mlp: FeedForward,
-    fed: Junction,
+    mlp_residual: ResidualAdd,
 }
 
 struct Attention {
@@ -96,8 +96,8 @@ impl Model for Gpt2 {
         self.shape.tied.then_some(&self.lm_head)
     }
 
-    fn junctions(&self) -> Vec<&Junction> {
-        self.h.iter().flat_map(|block| [&block.attended, &block.fed]).collect()
+    fn residual_adds(&self) -> Vec<&ResidualAdd> {
+        self.h.iter().flat_map(|block| [&block.attn_residual, &block.mlp_residual]).collect()
     }
 
     fn embedding(&self) -> &Embedding {
@@ -148,9 +148,9 @@ impl Model for Gpt2 {
 impl Block {
     fn forward(&self, x: &Tensor, index: usize, pass: &Pass, gelu: Gelu) -> Result<Tensor> {
         let attended = self.attn.forward(&self.ln_1.forward(x)?, index, pass)?;
-        let x = self.attended.join(&attended, x, None, &pass.cx)?;
+        let x = self.attn_residual.add(&attended, x, None, &pass.cx)?;
         let fed = self.mlp.forward(&self.ln_2.forward(&x)?, gelu, &pass.cx)?;
-        self.fed.join(&fed, &x, None, &pass.cx)
+        self.mlp_residual.add(&fed, &x, None, &pass.cx)
     }
 }
 
@@ -201,13 +201,17 @@ impl Gpt2 {
                     )?,
                     c_proj: parts.conv1d(&at("attn.c_proj"), Role::Output, [width, width])?,
                 },
-                attended: Junction::new(at("attention_adapters"), Sublayer::Attention, index),
+                attn_residual: ResidualAdd::new(
+                    at("attention_adapters"),
+                    Sublayer::Attention,
+                    index,
+                ),
                 ln_2: parts.layer_norm(&at("ln_2"), width, eps)?,
                 mlp: FeedForward {
                     c_fc: parts.conv1d(&at("mlp.c_fc"), Role::Up, [config.n_inner, width])?,
                     c_proj: parts.conv1d(&at("mlp.c_proj"), Role::Down, [width, config.n_inner])?,
                 },
-                fed: Junction::new(at("output_adapters"), Sublayer::FeedForward, index),
+                mlp_residual: ResidualAdd::new(at("output_adapters"), Sublayer::FeedForward, index),
             }))
         };
         let h = (0..config.n_layer).map(&mut block).collect::<std::result::Result<_, _>>()?;

@@ -18,8 +18,8 @@ mod config;
 use std::{collections::BTreeMap, sync::Arc};
 
 use graft_nn::{
-    Context, Device, Embedding, Hidden, Junction, Linear, Model, ModelShape, NnError, Norm,
-    Positions, Prefixes, Result, Rng, Role, Site, Sublayer, Tensor,
+    Context, Device, Embedding, Hidden, Linear, Model, ModelShape, NnError, Norm, Positions,
+    Prefixes, ResidualAdd, Result, Rng, Role, Site, Sublayer, Tensor,
     ops::{self, AttentionSpec, RopeSpec, RopeTable},
 };
 
@@ -45,10 +45,10 @@ pub struct Llama {
 struct Block {
     input_layernorm: Norm,
     self_attn: Attention,
-    attended: Junction,
+    attn_residual: ResidualAdd,
     post_attention_layernorm: Norm,
     mlp: FeedForward,
-    fed: Junction,
+    mlp_residual: ResidualAdd,
 }
 
 struct Attention {
@@ -107,8 +107,8 @@ impl Model for Llama {
         self.shape.tied.then_some(&self.lm_head)
     }
 
-    fn junctions(&self) -> Vec<&Junction> {
-        self.layers.iter().flat_map(|block| [&block.attended, &block.fed]).collect()
+    fn residual_adds(&self) -> Vec<&ResidualAdd> {
+        self.layers.iter().flat_map(|block| [&block.attn_residual, &block.mlp_residual]).collect()
     }
 
     fn embedding(&self) -> &Embedding {
@@ -154,9 +154,9 @@ impl Model for Llama {
 impl Block {
     fn forward(&self, x: &Tensor, index: usize, pass: &Pass) -> Result<Tensor> {
         let attended = self.self_attn.forward(&self.input_layernorm.forward(x)?, index, pass)?;
-        let x = self.attended.join(&attended, x, None, &pass.cx)?;
+        let x = self.attn_residual.add(&attended, x, None, &pass.cx)?;
         let fed = self.mlp.forward(&self.post_attention_layernorm.forward(&x)?, &pass.cx)?;
-        self.fed.join(&fed, &x, None, &pass.cx)
+        self.mlp_residual.add(&fed, &x, None, &pass.cx)
     }
 }
 
@@ -312,14 +312,14 @@ fn block(
             q_norm: head_norm(parts, "self_attn.q_norm")?,
             k_norm: head_norm(parts, "self_attn.k_norm")?,
         },
-        attended: Junction::new(at("attention_adapters"), Sublayer::Attention, index),
+        attn_residual: ResidualAdd::new(at("attention_adapters"), Sublayer::Attention, index),
         post_attention_layernorm: parts.rms_norm(&at("post_attention_layernorm"), hidden, eps)?,
         mlp: FeedForward {
             gate_proj: parts.linear(&at("mlp.gate_proj"), Role::Gate, [ffn, hidden], mlp_bias)?,
             up_proj: parts.linear(&at("mlp.up_proj"), Role::Up, [ffn, hidden], mlp_bias)?,
             down_proj: parts.linear(&at("mlp.down_proj"), Role::Down, [hidden, ffn], mlp_bias)?,
         },
-        fed: Junction::new(at("output_adapters"), Sublayer::FeedForward, index),
+        mlp_residual: ResidualAdd::new(at("output_adapters"), Sublayer::FeedForward, index),
     }))
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Dropout, DropoutMask, KvCache, Positions, Recompute, Result, Sequences, Shares, Tensor,
+    AttentionProbs, Dropout, DropoutMask, KvCache, Positions, Recompute, Result, Sequences, Tensor,
 };
 
 /// Whether a forward pass trains (dropout acts) or evaluates.
@@ -29,7 +29,7 @@ pub struct Context {
     /// The sequences that are packed into the only row of the input; without it every row is one.
     pub sequences: Option<Sequences>,
     /// Where attention tells what it gives to each key; without it nobody looks.
-    pub shares: Option<Arc<Shares>>,
+    pub shares: Option<Arc<AttentionProbs>>,
     /// Whether nobody asks for gradients, so that nothing of a block is kept behind it.
     pub without_graph: bool,
 }
@@ -91,7 +91,7 @@ impl Context {
 
     /// For a pass whose attention somebody wants to see.
     #[must_use]
-    pub fn with_shares(mut self, shares: Arc<Shares>) -> Self {
+    pub fn record_attention_probs(mut self, shares: Arc<AttentionProbs>) -> Self {
         self.shares = Some(shares);
         self
     }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
-use crate::{Context, Kept, NnError, Parameter, Result, Role, Slot, StandIn, Tensor, Weight, ops};
+use crate::{
+    Context, NnError, Parameter, Result, Role, SavedActivations, Slot, Tensor, Weight,
+    WeightOverride, ops,
+};
 
 /// An adapter of one linear layer.
 pub trait LinearAdapter: Send + Sync {
@@ -35,8 +38,8 @@ pub trait LinearAdapter: Send + Sync {
     }
 
     /// What a training keeps of it, for the prediction of the memory.
-    fn kept(&self, _base: &Linear) -> Kept {
-        Kept::default()
+    fn saved_activations(&self, _base: &Linear) -> SavedActivations {
+        SavedActivations::default()
     }
 }
 
@@ -50,7 +53,7 @@ pub struct Linear {
     weight: Arc<Parameter>,
     bias: Option<Arc<Parameter>>,
     slot: Slot<dyn LinearAdapter>,
-    apart: Slot<dyn StandIn>,
+    apart: Slot<dyn WeightOverride>,
     own: Arc<OwnWeight>,
     d_in: usize,
     d_out: usize,
@@ -182,14 +185,14 @@ impl Linear {
     }
 
     /// What stands in for W in this layer alone: a head that shares its weight with the embedding can be trained apart from it.
-    pub fn stand_ins(&self) -> &Slot<dyn StandIn> {
+    pub fn overrides(&self) -> &Slot<dyn WeightOverride> {
         &self.apart
     }
 
     /// What a training keeps of its bias and of the adapters that act, beside its input and its output.
-    pub fn kept(&self) -> Kept {
-        let bias = Kept::per_position(if self.bias.is_some() { self.d_out } else { 0 });
-        bias + self.slot.active().iter().map(|adapter| adapter.kept(self)).sum()
+    pub fn saved_activations(&self) -> SavedActivations {
+        let bias = SavedActivations::per_position(if self.bias.is_some() { self.d_out } else { 0 });
+        bias + self.slot.active().iter().map(|adapter| adapter.saved_activations(self)).sum()
     }
 
     /// The weight that it has for itself, if any, as a shared handle.
@@ -199,11 +202,14 @@ impl Linear {
 
     /// The weight that this layer alone multiplies by: what stands in for W, or the weight that it has for itself; none while it shares one.
     pub fn separate_weight(&self) -> Option<Tensor> {
-        self.apart.last_active().map(|stand_in| stand_in.tensor()).or_else(|| self.own.get())
+        self.apart
+            .last_active()
+            .map(|weight_override| weight_override.tensor())
+            .or_else(|| self.own.get())
     }
 
     /// W as this layer multiplies by it: what stands in for it, the weight that it has for itself, or the one that it shares.
-    pub fn acting_weight(&self) -> Weight {
+    pub fn effective_weight(&self) -> Weight {
         self.separate_weight().map_or_else(|| self.weight.weight(), Weight::from)
     }
 
@@ -225,7 +231,7 @@ impl Linear {
     /// # Errors
     /// When shapes do not fit; the error names the layer.
     pub fn base_forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = ops::linear(x, self.acting_weight()); // (.., d_out)
+        let y = ops::linear(x, self.effective_weight()); // (.., d_out)
         self.add_bias(y).map_err(|error| NnError::at_path(error, &self.path))
     }
 
@@ -246,7 +252,7 @@ impl Linear {
         if self.bias.is_some() || !self.slot.active().is_empty() {
             return ops::cross_entropy(&self.forward(x, cx)?, labels, normalizer);
         }
-        ops::linear_cross_entropy(x, &self.acting_weight().tensor(), labels, normalizer)
+        ops::linear_cross_entropy(x, &self.effective_weight().tensor(), labels, normalizer)
             .map_err(|error| NnError::at_path(error, &self.path))
     }
 

@@ -1,7 +1,7 @@
 //! What every model family offers.
 
 use crate::{
-    Context, Embedding, Junction, LabelNames, Linear, Parameter, Result, Site, Tensor, ops,
+    Context, Embedding, LabelNames, Linear, Parameter, ResidualAdd, Result, Site, Tensor, ops,
 };
 
 /// Sizes of a model.
@@ -87,7 +87,7 @@ pub trait Model: Send + Sync {
     }
 
     /// The places where sublayers join the stream, in the order of the forward pass; none in a family that has no slots there.
-    fn junctions(&self) -> Vec<&Junction> {
+    fn residual_adds(&self) -> Vec<&ResidualAdd> {
         Vec::new()
     }
 

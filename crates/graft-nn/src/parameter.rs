@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::{DType, Kept, NnError, Packed, Quantization, Result, Slot, Tensor, Var, Weight};
+use crate::{
+    DType, NnError, Packed, Quantization, Result, SavedActivations, Slot, Tensor, Var, Weight,
+};
 
 /// A weight that an adapter puts in the place of one of the base's: a trained bias, norm or head.
-pub trait StandIn: Send + Sync {
+pub trait WeightOverride: Send + Sync {
     /// The weight, of the same shape; in the graph where it is trained.
     fn tensor(&self) -> Tensor;
 
@@ -18,8 +20,8 @@ pub trait StandIn: Send + Sync {
     }
 
     /// What a training keeps of it beside itself, for the prediction of the memory.
-    fn kept(&self) -> Kept {
-        Kept::default()
+    fn saved_activations(&self) -> SavedActivations {
+        SavedActivations::default()
     }
 }
 
@@ -27,7 +29,7 @@ pub trait StandIn: Send + Sync {
 pub struct Parameter {
     path: String,
     state: ArcSwap<State>,
-    stand_ins: Slot<dyn StandIn>,
+    overrides: Slot<dyn WeightOverride>,
 }
 
 #[derive(Debug)]
@@ -59,7 +61,7 @@ impl Parameter {
         Self {
             path: path.to_owned(),
             state: ArcSwap::from_pointee(State::Frozen(tensor.detach().into())),
-            stand_ins: Slot::new(),
+            overrides: Slot::new(),
         }
     }
 
@@ -70,7 +72,9 @@ impl Parameter {
 
     /// The weight now: what stands in for it, or its own value, a variable of candle's graph while it is trainable.
     pub fn tensor(&self) -> Tensor {
-        self.stand_ins.last_active().map_or_else(|| self.own(), |stand_in| stand_in.tensor())
+        self.overrides
+            .last_active()
+            .map_or_else(|| self.own(), |weight_override| weight_override.tensor())
     }
 
     /// Its own value, whatever stands in for it; a packed one is unpacked, and takes that memory for as long as the tensor lives.
@@ -80,9 +84,9 @@ impl Parameter {
 
     /// What stands in for it, or its own value, as a linear map multiplies by it: packed where it is packed.
     pub fn weight(&self) -> Weight {
-        self.stand_ins
+        self.overrides
             .last_active()
-            .map_or_else(|| self.own_weight(), |stand_in| stand_in.tensor().into())
+            .map_or_else(|| self.own_weight(), |weight_override| weight_override.tensor().into())
     }
 
     /// Its own value as it is kept.
@@ -107,13 +111,17 @@ impl Parameter {
     }
 
     /// What adapters put in its place; of several that act the last counts.
-    pub fn stand_ins(&self) -> &Slot<dyn StandIn> {
-        &self.stand_ins
+    pub fn overrides(&self) -> &Slot<dyn WeightOverride> {
+        &self.overrides
     }
 
     /// What a training keeps of the stand-ins that act.
-    pub fn kept(&self) -> Kept {
-        self.stand_ins.active().iter().map(|stand_in| stand_in.kept()).sum()
+    pub fn saved_activations(&self) -> SavedActivations {
+        self.overrides
+            .active()
+            .iter()
+            .map(|weight_override| weight_override.saved_activations())
+            .sum()
     }
 
     /// Number of elements.
@@ -186,7 +194,7 @@ impl fmt::Debug for Parameter {
             "Parameter({}, {:?}, stand-ins {:?})",
             self.path,
             self.dims(),
-            self.stand_ins.names()
+            self.overrides.names()
         )
     }
 }
@@ -224,7 +232,7 @@ mod tests {
     #[test]
     fn what_stands_in_is_seen_while_it_acts_and_the_own_value_stays() {
         struct Other(Tensor);
-        impl StandIn for Other {
+        impl WeightOverride for Other {
             fn tensor(&self) -> Tensor {
                 self.0.clone()
             }
@@ -233,16 +241,16 @@ mod tests {
         let first = |w: &Parameter| {
             w.tensor().to_dtype(DType::F32).expect("wide").to_vec2::<f32>().expect("values")[0][0]
         };
-        w.stand_ins().insert(
+        w.overrides().insert(
             "a",
             Arc::new(Other(Tensor::zeros((2, 3), DType::F32, &Device::Cpu).expect("zeros"))),
         );
         assert_eq!(first(&w), 1.0);
-        w.stand_ins().set_active(&["a"]);
+        w.overrides().set_active(&["a"]);
         assert_eq!(first(&w), 0.0);
         w.set(Tensor::full(3f32, (2, 3), &Device::Cpu).expect("full")).expect("sets");
         assert_eq!(first(&w), 0.0);
-        w.stand_ins().remove("a");
+        w.overrides().remove("a");
         assert_eq!(first(&w), 3.0);
     }
 

@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use graft_nn::{Companion, Model, Tensor, Trainable, Var, atomic_file, atomic_folder};
+use graft_nn::{Model, Tensor, Trainable, TrainingHook, Var, atomic_file, atomic_folder};
 use graft_spec::{Settings, Value, methods::MethodSpec};
 
 use crate::{
@@ -99,8 +99,8 @@ impl Adapter {
     }
 
     /// What it does in a training beside having its weights updated.
-    pub fn companion(&self) -> Option<&dyn Companion> {
-        self.built.companion.as_deref()
+    pub fn training_hook(&self) -> Option<&dyn TrainingHook> {
+        self.built.training_hook.as_deref()
     }
 
     /// Number of trained numbers.

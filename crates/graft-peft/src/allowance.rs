@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use graft_nn::{Device, memory};
 
-use crate::{PeftError, Workbench, weights_file::WeightsFile};
+use crate::{AttachContext, PeftError, weights_file::WeightsFile};
 
 /// Bytes of a number: adapters are kept in 32 bits.
 const WIDTH: u64 = 4;
@@ -82,7 +82,7 @@ impl Allowance {
     }
 }
 
-impl Workbench<'_> {
+impl AttachContext<'_> {
     /// Asks for the numbers of a tensor called `name` in the layer at `path`.
     ///
     /// # Errors

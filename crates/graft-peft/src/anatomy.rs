@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use graft_nn::{Context, DType, Device, Model, Shares, Tensor};
+use graft_nn::{AttentionProbs, Context, DType, Device, Model, Tensor};
 
 use crate::{Adapter, PeftError, decomposition::singular_within, layers::linears, methods::Hook};
 
@@ -125,11 +125,11 @@ pub fn attention_to_prompt(
     let device = model.embedding().weight().own().device().clone();
     let mut sums: Vec<f32> = Vec::new();
     for text in texts {
-        let shares = Arc::new(Shares::default());
+        let shares = Arc::new(AttentionProbs::default());
         model.hidden(
             &Tensor::from_slice(text, (1, text.len()), &device)?,
             None,
-            &Context::eval().with_shares(shares.clone()),
+            &Context::eval().record_attention_probs(shares.clone()),
         )?;
         let given = shares
             .take()

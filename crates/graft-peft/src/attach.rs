@@ -19,7 +19,7 @@ use crate::{
 
 /// What adapters are made on.
 #[derive(Clone, Copy)]
-pub struct Workbench<'a> {
+pub struct AttachContext<'a> {
     /// The base model.
     pub model: &'a dyn Model,
     /// Its tokenizer, for soft prompts that start from a text.
@@ -36,7 +36,7 @@ pub struct Workbench<'a> {
     pub allowance: Option<&'a Allowance>,
 }
 
-impl<'a> Workbench<'a> {
+impl<'a> AttachContext<'a> {
     /// A model alone: no tokenizer, no data, nothing packed.
     pub fn new(model: &'a dyn Model, base_name: &'a str, seed: u64) -> Self {
         Self {
@@ -59,7 +59,7 @@ impl<'a> Workbench<'a> {
 /// Any [`PeftError`] of building: [`PeftError::NoMatch`], [`PeftError::RankTooLarge`], [`PeftError::TooLarge`], [`PeftError::Settings`] and the
 /// method's refusals.
 pub fn attach(
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     method: &str,
     settings: &Settings,
 ) -> Result<Adapter, PeftError> {
@@ -69,7 +69,7 @@ pub fn attach(
     let name = settings.text(keys, "adapter_name").unwrap_or_else(|| "default".to_owned());
     check_name(&name)?;
     let allowance = Allowance::of_memory(bench.model.embedding().weight().own().device());
-    let bench = &Workbench { allowance: Some(&allowance), ..*bench };
+    let bench = &AttachContext { allowance: Some(&allowance), ..*bench };
     let mut config = method.config(bench, settings)?;
     config.set("task_type", bench.model.task().as_str().into());
     opened::add_heads(bench, &mut config);
@@ -97,7 +97,7 @@ pub fn attach(
 /// [`PeftError::WrongShape`], [`PeftError::WrongType`], [`PeftError::ResizedVocabulary`], [`PeftError::NotFinite`], [`PeftError::NotAFile`],
 /// [`PeftError::TooLarge`] and those of building. The model is then as it was.
 pub fn load(
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     directory: &Path,
     name: &str,
 ) -> Result<(Adapter, Vec<String>), PeftError> {
@@ -117,7 +117,7 @@ pub fn load(
     limits::check(&config, method.spec())?;
     default_targets::fill(&mut config, method.spec(), bench.model)?;
     let allowance = Allowance::of_file(WeightsFile::open(directory, &config)?);
-    let bench = &Workbench { allowance: Some(&allowance), ..*bench };
+    let bench = &AttachContext { allowance: Some(&allowance), ..*bench };
     let mut built = method.build(bench, &config, Start::File)?;
     opened::open(bench, &config, &mut built, Start::File)?;
     if let Some(file) = allowance.file() {

@@ -38,11 +38,14 @@ pub fn changes(model: &dyn Model, adapter: &Adapter) -> Result<Vec<Change>, Peft
                 Some(linear) => hook.delta(linear)?.map(|delta| (delta, linear.weight().own())),
                 None => None,
             },
-            Hook::Weight(path, stand_in) => {
+            Hook::Weight(path, weight_override) => {
                 match weights.iter().find(|weight| weight.path() == path) {
                     Some(weight) => {
                         let own = weight.own().detach().to_dtype(DType::F32)?;
-                        Some(((stand_in.tensor().detach().to_dtype(DType::F32)? - &own)?, own))
+                        Some((
+                            (weight_override.tensor().detach().to_dtype(DType::F32)? - &own)?,
+                            own,
+                        ))
                     }
                     None => None,
                 }

@@ -16,7 +16,7 @@ use graft_nn::{DType, Device, Linear, Rng, Tensor};
 use graft_spec::{Settings, Value, combination::KEYS, methods};
 
 use crate::{
-    Adapter, PeftError, Workbench,
+    Adapter, AttachContext, PeftError,
     adapter::Source,
     attach::check_name,
     decomposition::singular,
@@ -52,7 +52,7 @@ struct Combination {
 /// [`PeftError::Refused`] for fewer than one adapter, for weights that are no numbers or too few, for an adapter that is merged or that is
 /// more than updates of linear layers; [`PeftError::Settings`] for a bad name.
 pub fn combine(
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     adapters: &[&Adapter],
     settings: &Settings,
 ) -> Result<Combined, PeftError> {
@@ -93,7 +93,7 @@ pub fn combine(
 
 /// The LoRA with those ranks and weights, its scaling 1.
 fn lora(
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     name: &str,
     ranks: &[(String, usize)],
     state: &BTreeMap<String, Tensor>,
@@ -121,7 +121,7 @@ fn lora(
 }
 
 /// The shortest names that mean those layers and no other.
-fn targets(bench: &Workbench<'_>, ranks: &[(String, usize)]) -> Vec<String> {
+fn targets(bench: &AttachContext<'_>, ranks: &[(String, usize)]) -> Vec<String> {
     let mut leaves: Vec<String> = Vec::new();
     for (path, _) in ranks {
         if !leaves.iter().any(|known| known == leaf(path)) {

@@ -5,7 +5,7 @@ use graft_spec::{KeyKind, KeySpec, Settings, Value as Setting, methods::MethodSp
 use serde_json::{Map, Value};
 
 use crate::{
-    PeftError, Workbench,
+    AttachContext, PeftError,
     config_file::{ConfigFile, plain_number},
     layers::short_targets,
     targets::{Selection, Targets},
@@ -64,7 +64,7 @@ pub(crate) fn from_settings(
 pub(crate) fn on_default_targets(
     spec: &MethodSpec,
     defaults: &'static str,
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     settings: &Settings,
 ) -> Result<ConfigFile, PeftError> {
     let targets: Vec<_> =

@@ -2,7 +2,7 @@
 
 use graft_nn::{DType, Device, Linear, Rng, Tensor, Var};
 
-use crate::{Allowance, PeftError, Workbench};
+use crate::{Allowance, AttachContext, PeftError};
 
 /// Makes the weights of one layer.
 #[derive(Clone)]
@@ -15,7 +15,7 @@ pub(crate) struct Initial<'a> {
 
 impl<'a> Initial<'a> {
     /// For a linear layer, on its device.
-    pub(crate) fn of(linear: &'a Linear, bench: &Workbench<'a>) -> Self {
+    pub(crate) fn of(linear: &'a Linear, bench: &AttachContext<'a>) -> Self {
         Self::named(linear.path(), linear.weight().tensor().device().clone(), bench.seed)
             .within(bench)
     }
@@ -26,7 +26,7 @@ impl<'a> Initial<'a> {
     }
 
     /// With the workbench's allowance.
-    pub(crate) fn within(self, bench: &Workbench<'a>) -> Self {
+    pub(crate) fn within(self, bench: &AttachContext<'a>) -> Self {
         Self { allowance: bench.allowance, ..self }
     }
 

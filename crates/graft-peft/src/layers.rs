@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use graft_nn::{Embedding, Layer, Linear, Model, Role, Site};
 
 use crate::{
-    PeftError, Workbench,
+    AttachContext, PeftError,
     methods::Start,
     targets::{Selection, Targets, ends_with},
 };
@@ -108,7 +108,7 @@ pub(crate) fn nearest(model: &dyn Model, word: &str) -> Option<String> {
 /// # Errors
 /// Those of [`chosen_layers`], and [`PeftError::Refused`] for a target that means an embedding.
 pub(crate) fn chosen<'a>(
-    bench: &Workbench<'a>,
+    bench: &AttachContext<'a>,
     selection: &Selection,
     start: Start,
 ) -> Result<Vec<&'a Linear>, PeftError> {
@@ -125,7 +125,7 @@ pub(crate) fn chosen<'a>(
 /// [`PeftError::NoMatch`] for a target that names no layer; in an adapter from a file, where HF PEFT is content with one that does, only
 /// when none does. [`PeftError::Refused`] for one that means a norm, and when exclusions leave nothing.
 pub(crate) fn chosen_layers<'a>(
-    bench: &Workbench<'a>,
+    bench: &AttachContext<'a>,
     selection: &Selection,
     start: Start,
 ) -> Result<(Vec<&'a Linear>, Vec<&'a Embedding>), PeftError> {

@@ -41,7 +41,7 @@ pub use acting::Acting;
 pub use adapter::Adapter;
 pub use allowance::Allowance;
 pub use anatomy::{Anatomy, Grid, Neighbour, anatomy, attention_to_prompt, neighbours};
-pub use attach::{Workbench, attach, load};
+pub use attach::{AttachContext, attach, load};
 pub use change::{Change, changes};
 pub use combine::{Combined, combine};
 pub use counts::{Counts, counts};

@@ -53,7 +53,7 @@ impl Merge {
             let site = sites.iter().find(|site| site.path == part.site);
             let site = site
                 .filter(|_| {
-                    !matches!(part.hook, Hook::Prompt(_) | Hook::Prefix(_) | Hook::Junction(_))
+                    !matches!(part.hook, Hook::Prompt(_) | Hook::Prefix(_) | Hook::ResidualAdd(_))
                 })
                 .ok_or_else(not_mergeable)?;
             refuse_second(*site, name)?;
@@ -87,11 +87,11 @@ impl Merge {
         // Weights that take the place of others come first: what a part adds to them is added to the new ones.
         for (part, originals) in pairs() {
             match (&part.hook, linears.get(&part.site), originals.as_slice()) {
-                (Hook::Weight(_, stand_in), _, [original]) => {
-                    original.set(&stand_in.tensor().detach())?
+                (Hook::Weight(_, weight_override), _, [original]) => {
+                    original.set(&weight_override.tensor().detach())?
                 }
-                (Hook::Head(stand_in), Some(_), [original]) => {
-                    original.set(&stand_in.tensor().detach())?
+                (Hook::Head(weight_override), Some(_), [original]) => {
+                    original.set(&weight_override.tensor().detach())?
                 }
                 _ => {}
             }
@@ -222,18 +222,15 @@ fn not_mergeable() -> PeftError {
 fn refuse_second(site: Site<'_>, name: &str) -> Result<(), PeftError> {
     let mut merged = Vec::new();
     if let Layer::Linear(linear) = site.layer {
-        let (slot, apart) = (linear.slot(), linear.stand_ins());
+        let (slot, apart) = (linear.slot(), linear.overrides());
         merged.extend(
             slot.names()
                 .into_iter()
                 .filter(|other| slot.get(other).is_some_and(|adapter| adapter.is_merged())),
         );
-        merged.extend(
-            apart
-                .names()
-                .into_iter()
-                .filter(|other| apart.get(other).is_some_and(|stand_in| stand_in.is_merged())),
-        );
+        merged.extend(apart.names().into_iter().filter(|other| {
+            apart.get(other).is_some_and(|weight_override| weight_override.is_merged())
+        }));
     }
     if let Layer::Embedding(embedding) = site.layer {
         let slot = embedding.slot();
@@ -244,12 +241,10 @@ fn refuse_second(site: Site<'_>, name: &str) -> Result<(), PeftError> {
         );
     }
     for parameter in site.layer.parameters() {
-        let slot = parameter.stand_ins();
-        merged.extend(
-            slot.names()
-                .into_iter()
-                .filter(|other| slot.get(other).is_some_and(|stand_in| stand_in.is_merged())),
-        );
+        let slot = parameter.overrides();
+        merged.extend(slot.names().into_iter().filter(|other| {
+            slot.get(other).is_some_and(|weight_override| weight_override.is_merged())
+        }));
     }
     match merged.into_iter().find(|other| other != name) {
         None => Ok(()),

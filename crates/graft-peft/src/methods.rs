@@ -22,12 +22,12 @@ mod vera;
 use std::{collections::BTreeMap, sync::Arc};
 
 use graft_nn::{
-    Companion, EmbeddingAdapter, JunctionAdapter, Linear, LinearAdapter, Prefix, SoftPrompt,
-    StandIn, Tensor, Var,
+    EmbeddingAdapter, Linear, LinearAdapter, Prefix, ResidualAdapter, SoftPrompt, Tensor,
+    TrainingHook, Var, WeightOverride,
 };
 use graft_spec::{Settings, methods::MethodSpec};
 
-use crate::{PeftError, Workbench, config_file::ConfigFile, shared::Shared};
+use crate::{AttachContext, PeftError, config_file::ConfigFile, shared::Shared};
 
 /// Every method.
 const METHODS: &[&dyn Method] = &[
@@ -68,7 +68,11 @@ pub(crate) trait Method: Sync {
     ///
     /// # Errors
     /// When the keys cannot be meant together or on this model.
-    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> Result<ConfigFile, PeftError>;
+    fn config(
+        &self,
+        bench: &AttachContext<'_>,
+        settings: &Settings,
+    ) -> Result<ConfigFile, PeftError>;
 
     /// The parts that the fields mean; nothing is put into the model. Fresh ones are initialised, others get their weights from a file.
     ///
@@ -76,7 +80,7 @@ pub(crate) trait Method: Sync {
     /// When a field has an impossible value or asks for what is not built in.
     fn build(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         config: &ConfigFile,
         start: Start,
     ) -> Result<Built, PeftError>;
@@ -104,7 +108,7 @@ pub(crate) struct Built {
     /// The fields, where building has decided some of them.
     pub(crate) config: Option<ConfigFile>,
     /// What it does in a training by itself.
-    pub(crate) companion: Option<Arc<dyn Companion>>,
+    pub(crate) training_hook: Option<Arc<dyn TrainingHook>>,
     /// What it has to say when it is saved.
     pub(crate) export: Option<Arc<dyn Export>>,
     /// Keys of the file that building has read itself.
@@ -151,7 +155,7 @@ impl Built {
             shared,
             warnings: Vec::new(),
             config: None,
-            companion: None,
+            training_hook: None,
             export: None,
             read: Vec::new(),
         }
@@ -184,7 +188,10 @@ impl Part {
 
     /// Whether it belongs to no layer of the base: the tables show it in rows of its own.
     pub(crate) fn stands_apart(&self) -> bool {
-        matches!(self.hook, Hook::Prompt(_) | Hook::Prefix(_) | Hook::Junction(_) | Hook::Head(_))
+        matches!(
+            self.hook,
+            Hook::Prompt(_) | Hook::Prefix(_) | Hook::ResidualAdd(_) | Hook::Head(_)
+        )
     }
 
     /// What acts in a linear layer; the weights' keys are the layer's with these endings.
@@ -211,11 +218,11 @@ pub(crate) enum Hook {
     /// In front of the keys and values of every block.
     Prefix(Arc<dyn Prefix>),
     /// Between a sublayer and the stream.
-    Junction(Arc<dyn JunctionAdapter>),
+    ResidualAdd(Arc<dyn ResidualAdapter>),
     /// In the place of a tied head's weight, and not in that of the embedding, which shares it.
-    Head(Arc<dyn StandIn>),
+    Head(Arc<dyn WeightOverride>),
     /// In the place of one of the layer's weights, by that weight's path.
-    Weight(String, Arc<dyn StandIn>),
+    Weight(String, Arc<dyn WeightOverride>),
 }
 
 /// The method of that verb.

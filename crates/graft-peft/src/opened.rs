@@ -5,13 +5,13 @@
 use std::sync::Arc;
 
 use graft_nn::{
-    DType, Embedding, EmbeddingAdapter, Layer, Parameter, Result as NnResult, Site, StandIn, Task,
-    Tensor, Var, ops,
+    DType, Embedding, EmbeddingAdapter, Layer, Parameter, Result as NnResult, Site, Task, Tensor,
+    Var, WeightOverride, ops,
 };
 use serde_json::Value;
 
 use crate::{
-    PeftError, Workbench,
+    AttachContext, PeftError,
     config_file::ConfigFile,
     layers::leaf,
     methods::{Built, Hook, Part, Start},
@@ -27,7 +27,7 @@ struct Opened {
     shared: Arc<Shared>,
 }
 
-impl StandIn for Opened {
+impl WeightOverride for Opened {
     fn tensor(&self) -> Tensor {
         self.var.as_tensor().clone()
     }
@@ -71,19 +71,19 @@ impl EmbeddingAdapter for OpenedTable {
 /// # Errors
 /// [`PeftError::TooLarge`], and [`PeftError::Layer`] when candle cannot copy it.
 pub(crate) fn copy(
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     parameter: &Parameter,
     shared: &Arc<Shared>,
 ) -> Result<(Var, Hook), PeftError> {
-    let (var, stand_in) = trained_copy(bench, parameter, shared)?;
-    Ok((var, Hook::Weight(parameter.path().to_owned(), stand_in)))
+    let (var, weight_override) = trained_copy(bench, parameter, shared)?;
+    Ok((var, Hook::Weight(parameter.path().to_owned(), weight_override)))
 }
 
 fn trained_copy(
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     parameter: &Parameter,
     shared: &Arc<Shared>,
-) -> Result<(Var, Arc<dyn StandIn>), PeftError> {
+) -> Result<(Var, Arc<dyn WeightOverride>), PeftError> {
     bench.reserve("copy", parameter.path(), &parameter.dims())?;
     let var = Var::from_tensor(&parameter.own().detach().to_dtype(DType::F32)?)?;
     Ok((var.clone(), Arc::new(Opened { var, shared: shared.clone() })))
@@ -119,7 +119,7 @@ pub(crate) fn is_named(path: &str, names: &[String]) -> bool {
 }
 
 /// Adds the heads of a classifier to `modules_to_save`, as HF PEFT does for every method that has such a field.
-pub(crate) fn add_heads(bench: &Workbench<'_>, config: &mut ConfigFile) {
+pub(crate) fn add_heads(bench: &AttachContext<'_>, config: &mut ConfigFile) {
     if config.knows("modules_to_save")
         && matches!(bench.model.task(), Task::SequenceClassification { .. })
     {
@@ -141,7 +141,7 @@ pub(crate) fn add_heads(bench: &Workbench<'_>, config: &mut ConfigFile) {
 /// [`PeftError::Refused`] for a name that no module has and for biases of a model that has none, in a fresh adapter;
 /// [`PeftError::Unsupported`] for a head that shares the embedding's weight and for a layer stored the other way round.
 pub(crate) fn open(
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     config: &ConfigFile,
     built: &mut Built,
     start: Start,
@@ -188,10 +188,10 @@ pub(crate) fn open(
         }
     }
     if let Some(head) = bench.model.tied_head().filter(|head| is_named(head.path(), &saved)) {
-        let (var, stand_in) = trained_copy(bench, head.weight(), &built.shared)?;
+        let (var, weight_override) = trained_copy(bench, head.weight(), &built.shared)?;
         parts.push(Part::new(
             head.path(),
-            Hook::Head(stand_in),
+            Hook::Head(weight_override),
             vec![(format!("{}.{}.weight", prefix(config), head.path()), var)],
         ));
     }
@@ -208,7 +208,7 @@ pub(crate) fn open(
 
 /// A trained copy of the embedding alone, where the head shares its weight; none elsewhere.
 fn shared_table(
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     config: &ConfigFile,
     site: &Site<'_>,
     shared: &Arc<Shared>,
@@ -228,7 +228,7 @@ fn shared_table(
 
 /// One adapter for the embedding and the head together is another one than for either.
 fn check_tying(
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     config: &ConfigFile,
     saved: &[String],
     built: &Built,
@@ -248,7 +248,7 @@ fn check_tying(
 
 /// A trained copy of one weight. HF PEFT trains biases themselves and modules as copies beside the original.
 fn part(
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     config: &ConfigFile,
     (site, parameter): (&Site<'_>, &Parameter),
     (is_saved, is_target): (bool, bool),
@@ -274,7 +274,7 @@ fn part(
 
 /// A name that no module has would be silently without effect.
 fn check_names(
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     names: &[String],
     built: &mut Built,
     start: Start,

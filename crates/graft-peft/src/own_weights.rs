@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use graft_nn::{DType, Device, Layer, Model, Parameter, StandIn, Tensor, Var};
+use graft_nn::{DType, Device, Layer, Model, Parameter, Tensor, Var, WeightOverride};
 
 use crate::{
     PeftError,
@@ -23,7 +23,7 @@ struct Brought {
     shared: Arc<Shared>,
 }
 
-impl StandIn for Brought {
+impl WeightOverride for Brought {
     fn tensor(&self) -> Tensor {
         self.tensor.clone()
     }

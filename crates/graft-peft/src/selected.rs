@@ -3,7 +3,8 @@
 use graft_nn::Site;
 
 use crate::{
-    PeftError, Workbench, config_file::ConfigFile, layers::leaf, methods::Start, targets::Targets,
+    AttachContext, PeftError, config_file::ConfigFile, layers::leaf, methods::Start,
+    targets::Targets,
 };
 
 /// The layers that `target_modules` covers (all without it) and `exclude_modules` does not, in the model's order.
@@ -12,7 +13,7 @@ use crate::{
 /// [`PeftError::NoMatch`] for a name that means nothing, in a fresh adapter; [`PeftError::Refused`] when nothing is left;
 /// [`PeftError::BadPattern`], [`PeftError::Malformed`].
 pub(crate) fn sites<'a>(
-    bench: &Workbench<'a>,
+    bench: &AttachContext<'a>,
     config: &ConfigFile,
     start: Start,
 ) -> Result<Vec<Site<'a>>, PeftError> {
@@ -45,7 +46,7 @@ pub(crate) fn sites<'a>(
 /// # Errors
 /// [`PeftError::NoMatch`] with the layers there are; [`PeftError::BadPattern`].
 pub(crate) fn check_names(
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     targets: &Targets,
     start: Start,
     is_choice: impl Fn(&Site<'_>) -> bool,
@@ -70,7 +71,7 @@ pub(crate) fn nothing_left() -> PeftError {
 }
 
 fn any(
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     mut holds: impl FnMut(&Site<'_>) -> Result<bool, PeftError>,
 ) -> Result<bool, PeftError> {
     for site in bench.model.sites() {
@@ -82,7 +83,7 @@ fn any(
 }
 
 fn no_match(
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     word: &Targets,
     is_choice: impl Fn(&Site<'_>) -> bool,
 ) -> PeftError {

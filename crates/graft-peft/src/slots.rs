@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use graft_nn::{Embedding, Junction, Layer, Linear, Model, Parameter, Prefix, Slot, SoftPrompt};
+use graft_nn::{Embedding, Layer, Linear, Model, Parameter, Prefix, ResidualAdd, Slot, SoftPrompt};
 
 use crate::{
     layers::linears,
@@ -18,7 +18,7 @@ struct Slots<'a> {
     /// By the weight's path.
     weights: BTreeMap<&'a str, &'a Parameter>,
     /// By AdapterHub's path.
-    junctions: BTreeMap<&'a str, &'a Junction>,
+    residual_adds: BTreeMap<&'a str, &'a ResidualAdd>,
     head: Option<&'a Linear>,
     prompt: &'a Slot<dyn SoftPrompt>,
     prefix: &'a Slot<dyn Prefix>,
@@ -36,10 +36,13 @@ impl<'a> Slots<'a> {
             }
         };
         let embeddings = model.sites().into_iter().filter_map(|site| table(site.layer)).collect();
-        let junctions =
-            model.junctions().into_iter().map(|junction| (junction.path(), junction)).collect();
+        let residual_adds = model
+            .residual_adds()
+            .into_iter()
+            .map(|residual_add| (residual_add.path(), residual_add))
+            .collect();
         Self {
-            junctions,
+            residual_adds,
             head: model.tied_head(),
             linears: linears(model),
             embeddings,
@@ -53,9 +56,11 @@ impl<'a> Slots<'a> {
         let mut all: Vec<&dyn ActiveNames> =
             self.linears.values().map(|linear| linear.slot() as &dyn ActiveNames).collect();
         all.extend(self.embeddings.values().map(|embedding| embedding.slot() as &dyn ActiveNames));
-        all.extend(self.weights.values().map(|weight| weight.stand_ins() as &dyn ActiveNames));
-        all.extend(self.junctions.values().map(|junction| junction.slot() as &dyn ActiveNames));
-        all.extend(self.head.map(|head| head.stand_ins() as &dyn ActiveNames));
+        all.extend(self.weights.values().map(|weight| weight.overrides() as &dyn ActiveNames));
+        all.extend(
+            self.residual_adds.values().map(|residual_add| residual_add.slot() as &dyn ActiveNames),
+        );
+        all.extend(self.head.map(|head| head.overrides() as &dyn ActiveNames));
         all.extend([self.prompt as &dyn ActiveNames, self.prefix as &dyn ActiveNames]);
         all
     }
@@ -72,21 +77,21 @@ impl<'a> Slots<'a> {
                     embedding.slot().insert(name, adapter.clone());
                 }
             }
-            Hook::Junction(adapter) => {
-                if let Some(junction) = self.junctions.get(part.site.as_str()) {
-                    junction.slot().insert(name, adapter.clone());
+            Hook::ResidualAdd(adapter) => {
+                if let Some(residual_add) = self.residual_adds.get(part.site.as_str()) {
+                    residual_add.slot().insert(name, adapter.clone());
                 }
             }
-            Hook::Head(stand_in) => {
+            Hook::Head(weight_override) => {
                 if let Some(head) = self.head {
-                    head.stand_ins().insert(name, stand_in.clone());
+                    head.overrides().insert(name, weight_override.clone());
                 }
             }
             Hook::Prompt(prompt) => self.prompt.insert(name, prompt.clone()),
             Hook::Prefix(prefix) => self.prefix.insert(name, prefix.clone()),
-            Hook::Weight(path, stand_in) => {
+            Hook::Weight(path, weight_override) => {
                 if let Some(weight) = self.weights.get(path.as_str()) {
-                    weight.stand_ins().insert(name, stand_in.clone());
+                    weight.overrides().insert(name, weight_override.clone());
                 }
             }
         }
@@ -100,16 +105,16 @@ impl<'a> Slots<'a> {
             Hook::Embedding(_) => drop(
                 self.embeddings.get(&part.site).and_then(|embedding| embedding.slot().remove(name)),
             ),
-            Hook::Junction(_) => drop(
-                self.junctions
+            Hook::ResidualAdd(_) => drop(
+                self.residual_adds
                     .get(part.site.as_str())
-                    .and_then(|junction| junction.slot().remove(name)),
+                    .and_then(|residual_add| residual_add.slot().remove(name)),
             ),
-            Hook::Head(_) => drop(self.head.and_then(|head| head.stand_ins().remove(name))),
+            Hook::Head(_) => drop(self.head.and_then(|head| head.overrides().remove(name))),
             Hook::Prompt(_) => drop(self.prompt.remove(name)),
             Hook::Prefix(_) => drop(self.prefix.remove(name)),
             Hook::Weight(path, _) => drop(
-                self.weights.get(path.as_str()).and_then(|weight| weight.stand_ins().remove(name)),
+                self.weights.get(path.as_str()).and_then(|weight| weight.overrides().remove(name)),
             ),
         }
     }
@@ -117,9 +122,9 @@ impl<'a> Slots<'a> {
     fn remove_all(&self, name: &str) {
         self.linears.values().for_each(|linear| drop(linear.slot().remove(name)));
         self.embeddings.values().for_each(|embedding| drop(embedding.slot().remove(name)));
-        self.weights.values().for_each(|weight| drop(weight.stand_ins().remove(name)));
-        self.junctions.values().for_each(|junction| drop(junction.slot().remove(name)));
-        drop(self.head.and_then(|head| head.stand_ins().remove(name)));
+        self.weights.values().for_each(|weight| drop(weight.overrides().remove(name)));
+        self.residual_adds.values().for_each(|residual_add| drop(residual_add.slot().remove(name)));
+        drop(self.head.and_then(|head| head.overrides().remove(name)));
         self.prompt.remove(name);
         self.prefix.remove(name);
     }
@@ -138,16 +143,16 @@ impl<'a> Slots<'a> {
                     .and_then(|embedding| embedding.slot().get(name));
                 found.is_some_and(|found| Arc::ptr_eq(&found, adapter))
             }
-            Hook::Junction(adapter) => {
+            Hook::ResidualAdd(adapter) => {
                 let found = self
-                    .junctions
+                    .residual_adds
                     .get(part.site.as_str())
-                    .and_then(|junction| junction.slot().get(name));
+                    .and_then(|residual_add| residual_add.slot().get(name));
                 found.is_some_and(|found| Arc::ptr_eq(&found, adapter))
             }
-            Hook::Head(stand_in) => {
-                let found = self.head.and_then(|head| head.stand_ins().get(name));
-                found.is_some_and(|found| Arc::ptr_eq(&found, stand_in))
+            Hook::Head(weight_override) => {
+                let found = self.head.and_then(|head| head.overrides().get(name));
+                found.is_some_and(|found| Arc::ptr_eq(&found, weight_override))
             }
             Hook::Prompt(prompt) => {
                 self.prompt.get(name).is_some_and(|found| Arc::ptr_eq(&found, prompt))
@@ -155,10 +160,10 @@ impl<'a> Slots<'a> {
             Hook::Prefix(prefix) => {
                 self.prefix.get(name).is_some_and(|found| Arc::ptr_eq(&found, prefix))
             }
-            Hook::Weight(path, stand_in) => {
+            Hook::Weight(path, weight_override) => {
                 let found =
-                    self.weights.get(path.as_str()).and_then(|weight| weight.stand_ins().get(name));
-                found.is_some_and(|found| Arc::ptr_eq(&found, stand_in))
+                    self.weights.get(path.as_str()).and_then(|weight| weight.overrides().get(name));
+                found.is_some_and(|found| Arc::ptr_eq(&found, weight_override))
             }
         }
     }
@@ -171,15 +176,15 @@ impl<'a> Slots<'a> {
             Hook::Embedding(_) => {
                 self.embeddings.get(&part.site).map(|embedding| embedding.slot().active_names())
             }
-            Hook::Junction(_) => self
-                .junctions
+            Hook::ResidualAdd(_) => self
+                .residual_adds
                 .get(part.site.as_str())
-                .map(|junction| junction.slot().active_names()),
-            Hook::Head(_) => self.head.map(|head| head.stand_ins().active_names()),
+                .map(|residual_add| residual_add.slot().active_names()),
+            Hook::Head(_) => self.head.map(|head| head.overrides().active_names()),
             Hook::Prompt(_) => Some(self.prompt.active_names()),
             Hook::Prefix(_) => Some(self.prefix.active_names()),
             Hook::Weight(path, _) => {
-                self.weights.get(path.as_str()).map(|weight| weight.stand_ins().active_names())
+                self.weights.get(path.as_str()).map(|weight| weight.overrides().active_names())
             }
         };
         names.is_some_and(|names| names.iter().any(|active| active == name))
@@ -227,9 +232,9 @@ pub(crate) fn remember(model: &dyn Model) -> Remembered<'_> {
     let mut kept = Vec::new();
     slots.linears.values().for_each(|linear| kept.push(kept_slot(linear.slot())));
     slots.embeddings.values().for_each(|embedding| kept.push(kept_slot(embedding.slot())));
-    slots.weights.values().for_each(|weight| kept.push(kept_slot(weight.stand_ins())));
-    slots.junctions.values().for_each(|junction| kept.push(kept_slot(junction.slot())));
-    slots.head.into_iter().for_each(|head| kept.push(kept_slot(head.stand_ins())));
+    slots.weights.values().for_each(|weight| kept.push(kept_slot(weight.overrides())));
+    slots.residual_adds.values().for_each(|residual_add| kept.push(kept_slot(residual_add.slot())));
+    slots.head.into_iter().for_each(|head| kept.push(kept_slot(head.overrides())));
     kept.push(kept_slot(slots.prompt));
     kept.push(kept_slot(slots.prefix));
     Remembered(kept)
@@ -291,9 +296,9 @@ fn change_active(model: &dyn Model, change: impl Fn(Vec<String>) -> Vec<String>)
     let slots = Slots::of(model);
     slots.linears.values().for_each(|linear| change_slot(linear.slot(), &change));
     slots.embeddings.values().for_each(|embedding| change_slot(embedding.slot(), &change));
-    slots.weights.values().for_each(|weight| change_slot(weight.stand_ins(), &change));
-    slots.junctions.values().for_each(|junction| change_slot(junction.slot(), &change));
-    slots.head.into_iter().for_each(|head| change_slot(head.stand_ins(), &change));
+    slots.weights.values().for_each(|weight| change_slot(weight.overrides(), &change));
+    slots.residual_adds.values().for_each(|residual_add| change_slot(residual_add.slot(), &change));
+    slots.head.into_iter().for_each(|head| change_slot(head.overrides(), &change));
     change_slot(slots.prompt, &change);
     change_slot(slots.prefix, &change);
 }

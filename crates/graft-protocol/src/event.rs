@@ -27,7 +27,7 @@ pub enum Event {
         total: u64,
     },
     /// How what [`Event::Progress`] tells of stands so far: shown below its bar, until the answer takes their place.
-    Standing(Vec<Block>),
+    LiveTable(Vec<Block>),
     /// A line for the reader.
     Note {
         /// How loud.

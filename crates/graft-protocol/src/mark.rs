@@ -1,7 +1,7 @@
 //! Marks in the child's standard streams: what was printed before a mark has arrived when the mark has.
 //!
 //! The host has the child write marks to know that a stream is drained, the facade writes them to say that something goes another way
-//! at this point ([`FromChild::Meeting`](crate::FromChild::Meeting)). Every mark contains a secret that the host chooses for each
+//! at this point ([`FromChild::Barrier`](crate::FromChild::Barrier)). Every mark contains a secret that the host chooses for each
 //! child, so that nothing a cell prints is taken for one.
 
 /// First bytes of a mark, before the secret.

@@ -77,7 +77,7 @@ pub enum FromChild {
         result: Result<Reply, Failure>,
     },
     /// The link has come to where the mark of that number stands in standard output: neither way overtakes the other there.
-    Meeting {
+    Barrier {
         /// From [`crate::mark::FIRST_OF_CHILD`] on, growing.
         number: u64,
     },

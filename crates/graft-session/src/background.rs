@@ -82,7 +82,7 @@ impl Handover {
                 );
                 None
             }
-            (Event::Standing(standing), true) => {
+            (Event::LiveTable(standing), true) => {
                 let text =
                     "the comparison goes on in the background: %watch shows how it stands, %trial stop 1 gives one up, %stop ends it; %generate, %eval and \
                             %compare answer with your own adapter meanwhile"
@@ -103,7 +103,7 @@ impl Handover {
             (event, false) => {
                 self.reports.change(|report| match event {
                     Event::Note { level, text } => report.notes.push(Block::Note(level, text)),
-                    Event::Standing(standing) => report.standing = standing,
+                    Event::LiveTable(standing) => report.standing = standing,
                     Event::Progress { label, done, total } => {
                         report.progress = (label, done, total)
                     }

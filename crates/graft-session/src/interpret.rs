@@ -6,7 +6,7 @@ use graft_protocol::{AdapterAction, Block, Command, Reply, RunsAction, Table};
 use graft_spec::Failure;
 
 use crate::{
-    Desk,
+    CommandContext,
     state::Attached,
     verbs::{
         ablate, adapter, attach, combine, compare, data, device, eval, forgetting, generate, jobs,
@@ -52,7 +52,7 @@ pub(crate) fn label(command: &Command) -> String {
 }
 
 /// Executes a command.
-pub(crate) fn interpret(desk: &Desk, command: Command) -> Result<Reply, Failure> {
+pub(crate) fn interpret(desk: &CommandContext, command: Command) -> Result<Reply, Failure> {
     Ok(match command {
         Command::ModelLoad { source, settings } => model::load(desk, &source, &settings)?.reply(),
         Command::ModelCard => model::card(desk)?.reply(),
@@ -112,7 +112,7 @@ pub(crate) fn interpret(desk: &Desk, command: Command) -> Result<Reply, Failure>
     })
 }
 
-fn act(desk: &Desk, method: &str, action: AdapterAction) -> Result<Reply, Failure> {
+fn act(desk: &CommandContext, method: &str, action: AdapterAction) -> Result<Reply, Failure> {
     match action {
         AdapterAction::Attach { settings } => Ok(attach::attach(desk, method, &settings)?.reply()),
         AdapterAction::Load { directory, name } => {
@@ -147,7 +147,11 @@ fn act(desk: &Desk, method: &str, action: AdapterAction) -> Result<Reply, Failur
 }
 
 /// Does something to one adapter and says what became of it.
-fn act_on(desk: &Desk, attached: &Attached, action: &AdapterAction) -> Result<String, Failure> {
+fn act_on(
+    desk: &CommandContext,
+    attached: &Attached,
+    action: &AdapterAction,
+) -> Result<String, Failure> {
     let verb = attached.adapter.spec().verb;
     match action {
         AdapterAction::Detach { .. } => {

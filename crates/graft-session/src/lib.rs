@@ -8,7 +8,7 @@
 //! Reading order: [`Session`], then [`state`], then one file of [`verbs`].
 
 mod background;
-mod desk;
+mod command_context;
 mod error;
 mod interpret;
 mod job;
@@ -21,7 +21,7 @@ pub mod state;
 mod suggest;
 pub mod verbs;
 
-pub use desk::Desk;
+pub use command_context::CommandContext;
 pub use error::SessionError;
 pub use session::Session;
 pub use sink::Sink;

@@ -14,7 +14,7 @@ use graft_protocol::{Command, Event, Reply, Snapshot};
 use graft_spec::Failure;
 
 use crate::{
-    Desk, SessionError, Sink, State,
+    CommandContext, SessionError, Sink, State,
     background::{Done, Handover, Reports},
     interpret,
     job::{self, Job, Running},
@@ -138,7 +138,7 @@ impl Session {
     pub fn perform<T: Send + 'static>(
         &self,
         label: &str,
-        work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&CommandContext) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         if let Some(run) = self.shared.background_run() {
             return Err(SessionError::Background { run }.into());
@@ -161,7 +161,7 @@ impl Session {
     pub fn look<T: Send + 'static>(
         &self,
         label: &str,
-        work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&CommandContext) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let (sender, receiver) = mpsc::channel();
         let done: Done<T> = Box::new(move |result| drop(sender.send(result)));
@@ -180,7 +180,7 @@ impl Session {
     pub fn glance<T: Send + 'static>(
         &self,
         label: &str,
-        work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&CommandContext) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let (sender, receiver) = mpsc::channel();
         self.enqueue_glance(
@@ -199,7 +199,7 @@ impl Session {
     pub fn begin(&self, command: Command) -> Result<Reply, Failure> {
         let (sender, receiver) = mpsc::channel();
         let label = interpret::label(&command);
-        let work = move |desk: &Desk| interpret::interpret(desk, command.in_foreground());
+        let work = move |desk: &CommandContext| interpret::interpret(desk, command.in_foreground());
         if let Some(run) = self.shared.background_run() {
             return Err(SessionError::Background { run }.into());
         }
@@ -219,11 +219,11 @@ impl Session {
     pub fn attend<T>(
         &self,
         label: &str,
-        work: impl FnOnce(&Desk) -> Result<T, Failure>,
+        work: impl FnOnce(&CommandContext) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let running = Running::new(label);
         self.shared.guests().push(running.clone());
-        let desk = Desk::new(self.shared.clone(), None, running.clone());
+        let desk = CommandContext::new(self.shared.clone(), None, running.clone());
         let result = job::guarded(|| work(&desk));
         self.shared.guests().retain(|guest| !Arc::ptr_eq(&guest.stop, &running.stop));
         result
@@ -233,8 +233,11 @@ impl Session {
     ///
     /// # Errors
     /// Those of `work`, and `session::panic`.
-    pub fn read<T>(&self, work: impl FnOnce(&Desk) -> Result<T, Failure>) -> Result<T, Failure> {
-        let desk = Desk::new(self.shared.clone(), None, Running::new("reading"));
+    pub fn read<T>(
+        &self,
+        work: impl FnOnce(&CommandContext) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let desk = CommandContext::new(self.shared.clone(), None, Running::new("reading"));
         job::guarded(|| work(&desk))
     }
 
@@ -294,13 +297,13 @@ impl Session {
         &self,
         request: Option<u64>,
         label: &str,
-        work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&CommandContext) -> Result<T, Failure> + Send + 'static,
         done: Done<T>,
     ) {
         let (shared, running) = (self.shared.clone(), Running::new(label));
         shared.guests().push(running.clone());
         let visit = move || {
-            let desk = Desk::new(shared.clone(), request, running.clone());
+            let desk = CommandContext::new(shared.clone(), request, running.clone());
             // Not in candle's pool, where a job runs: its threads take up each other's work while they wait, so the training could come to wait
             // for a guest that waits for the training. What reads the model is no guest: see `readers`.
             let result = job::guarded(|| work(&desk));
@@ -316,12 +319,12 @@ impl Session {
         &self,
         request: Option<u64>,
         label: String,
-        work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&CommandContext) -> Result<T, Failure> + Send + 'static,
         done: Done<T>,
     ) {
         let (shared, running) = (self.shared.clone(), Running::new(&label));
         shared.guests().push(running.clone());
-        let desk = Desk::new(shared.clone(), request, running.clone());
+        let desk = CommandContext::new(shared.clone(), request, running.clone());
         let enter = move |admission| {
             let result = job::guarded(|| {
                 match admission {
@@ -362,7 +365,7 @@ impl Session {
         &self,
         request: Option<u64>,
         label: String,
-        work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&CommandContext) -> Result<T, Failure> + Send + 'static,
         done: Done<T>,
     ) {
         if self.shared.background_run().is_some() || self.shared.state().is_lent() {
@@ -376,15 +379,19 @@ impl Session {
         &self,
         request: Option<u64>,
         label: String,
-        work: impl FnOnce(&Desk) -> Result<Reply, Failure> + Send + 'static,
+        work: impl FnOnce(&CommandContext) -> Result<Reply, Failure> + Send + 'static,
         done: Done<Reply>,
     ) {
         let (shared, handover) =
             (self.shared.clone(), Arc::new(Handover::new(done, self.shared.reports.clone())));
         self.send(Box::new(move || {
             let running = Running::in_background(&format!("{label} in the background"));
-            let desk =
-                Desk::in_background(shared.clone(), request, running.clone(), handover.clone());
+            let desk = CommandContext::in_background(
+                shared.clone(),
+                request,
+                running.clone(),
+                handover.clone(),
+            );
             // Before the session is idle: whoever has waited for that reads the report.
             let ended = shared.host(running, || handover.end(job::guarded(|| work(&desk))));
             let waits = ended.unwrap_or_else(|failure| handover.end(Err(failure)));
@@ -396,13 +403,13 @@ impl Session {
         &self,
         request: Option<u64>,
         label: String,
-        work: impl FnOnce(&Desk) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&CommandContext) -> Result<T, Failure> + Send + 'static,
         done: Done<T>,
     ) {
         let shared = self.shared.clone();
         self.send(Box::new(move || {
             let running = Running::new(&label);
-            let desk = Desk::of_job(shared.clone(), request, running.clone());
+            let desk = CommandContext::of_job(shared.clone(), request, running.clone());
             let result = shared.host(running, || job::guarded(|| work(&desk)));
             done(result.and_then(|result| result));
         }));
@@ -474,7 +481,7 @@ impl Shared {
         self.reports.all().into_iter().rfind(|report| report.is_running).map(|report| report.run)
     }
 
-    /// As [`Desk::stop_background`].
+    /// As [`CommandContext::stop_background`].
     pub(crate) fn stop_background(&self, limit: Duration) -> bool {
         let running = self.running();
         let Some(job) = running.as_ref().filter(|running| running.is_background) else {

@@ -1,4 +1,4 @@
-//! What the session can do: one file per family of verbs. Each verb is a function of a [`crate::Desk`] that returns its result with
+//! What the session can do: one file per family of verbs. Each verb is a function of a [`crate::CommandContext`] that returns its result with
 //! its types, for Rust cells; the result turns into blocks for the magics.
 
 pub mod ablate;

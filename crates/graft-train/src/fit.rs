@@ -1,7 +1,7 @@
 //! The training loop: read it from top to bottom.
 //!
 //! It knows nothing of display: it emits [`Event`]s and writes the ledger. What is trained is a list of graft-nn's `Trainable`s, where the
-//! batches come from is a [`crate::Source`], what a checkpoint keeps is a [`crate::Stateful`].
+//! batches come from is a [`crate::Source`], what a checkpoint keeps is a [`crate::CheckpointState`].
 
 mod books;
 mod run;
@@ -103,8 +103,8 @@ impl<'a> Training<'a> {
         if run.trainables.is_empty() {
             return Err(TrainError::NothingToTrain);
         }
-        if let Some(companion) = run.state.companion() {
-            companion.begin(run.config.steps)?;
+        if let Some(training_hook) = run.state.training_hook() {
+            training_hook.begin(run.config.steps)?;
         }
         let lock = run.folder.lock()?;
         let optimizer = Optimizer::new(run.config.optimizer, run.trainables.clone());
@@ -218,10 +218,10 @@ impl<'a> Training<'a> {
         self.optimizer.step(&gradients, lr, self.clip(grad_norm))?;
         // Here, so that no checkpoint and no finished run ever holds such numbers.
         check_finite(&self.run.trainables, step)?;
-        if let Some(companion) = self.run.state.companion() {
+        if let Some(training_hook) = self.run.state.training_hook() {
             let named =
                 self.run.trainables.iter().map(|trainable| trainable.name.as_str()).zip(&gradients);
-            companion.after_step(step, &named.collect())?;
+            training_hook.after_step(step, &named.collect())?;
         }
         self.step = step;
         self.position += window.len() as u64;

@@ -9,7 +9,7 @@ use crate::data::Dataset;
 use crate::examples::Examples;
 use crate::fit::{Run, begin, go_on};
 use crate::runs::{RunFolder, RunHeader};
-use crate::state::Stateful;
+use crate::state::CheckpointState;
 use crate::{Result, TrainError, memory};
 
 /// A fine-tuning, ready to begin or to go on.
@@ -31,7 +31,7 @@ pub struct Job<'a> {
     /// The run's head.
     pub header: RunHeader,
     /// What checkpoints keep of the adapter.
-    pub state: &'a dyn Stateful,
+    pub state: &'a dyn CheckpointState,
 }
 
 /// Trains from step 1.

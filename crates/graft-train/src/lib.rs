@@ -42,4 +42,4 @@ pub use examples::{Examples, VALIDATION_BATCH, samples};
 pub use fingerprint::{of_tensors as tensors_fingerprint, weights_fingerprint};
 pub use job::{Job, fit, resume};
 pub use source::{Source, Validation};
-pub use state::{Accompanied, Stateful};
+pub use state::{AdapterCheckpoint, CheckpointState};

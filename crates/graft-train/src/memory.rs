@@ -2,7 +2,7 @@
 
 mod of_model;
 
-use graft_nn::{Kept, Model, ModelShape, Trainable};
+use graft_nn::{Model, ModelShape, SavedActivations, Trainable};
 
 use crate::LargestPass;
 use crate::batch::Batch;
@@ -45,7 +45,7 @@ pub struct Sizes<'a> {
     /// P+T: positions of a row.
     pub tokens: usize,
     /// What adapters and biases keep beside the layers.
-    pub adapters: Kept,
+    pub adapters: SavedActivations,
     /// Blocks in front of everything that is trained: nothing of them is kept.
     pub untouched: usize,
     /// Whether blocks are computed again for the backward pass.

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use graft_nn::{Companion, NnError, Tensor, Trainable};
+use graft_nn::{NnError, Tensor, Trainable, TrainingHook};
 
 /// Tensors by name that make up an adapter (or a model): all that is needed to put it back as it was. A method with a schedule of its own is also
 /// asked in each step.
-pub trait Stateful {
+pub trait CheckpointState {
     /// A method's own part in the training.
-    fn companion(&self) -> Option<&dyn Companion> {
+    fn training_hook(&self) -> Option<&dyn TrainingHook> {
         None
     }
 
@@ -18,7 +18,7 @@ pub trait Stateful {
     /// When they cannot be read.
     fn state(&self) -> graft_nn::Result<BTreeMap<String, Tensor>>;
 
-    /// Puts tensors back that [`Stateful::state`] gave.
+    /// Puts tensors back that [`CheckpointState::state`] gave.
     ///
     /// # Errors
     /// When one is missing or has another shape.
@@ -26,32 +26,34 @@ pub trait Stateful {
 }
 
 /// Parameters with a method's own part in their training.
-pub struct Accompanied<'a> {
+pub struct AdapterCheckpoint<'a> {
     /// The parameters.
     pub trainables: &'a Vec<Trainable>,
     /// The method's part.
-    pub companion: Option<&'a dyn Companion>,
+    pub training_hook: Option<&'a dyn TrainingHook>,
 }
 
-impl Stateful for Accompanied<'_> {
-    fn companion(&self) -> Option<&dyn Companion> {
-        self.companion
+impl CheckpointState for AdapterCheckpoint<'_> {
+    fn training_hook(&self) -> Option<&dyn TrainingHook> {
+        self.training_hook
     }
 
     fn state(&self) -> graft_nn::Result<BTreeMap<String, Tensor>> {
         let mut state = self.trainables.state()?;
-        state.extend(self.companion.map(|companion| companion.state()).into_iter().flatten());
+        state.extend(
+            self.training_hook.map(|training_hook| training_hook.state()).into_iter().flatten(),
+        );
         Ok(state)
     }
 
     fn restore(&self, state: &BTreeMap<String, Tensor>) -> graft_nn::Result<()> {
         self.trainables.restore(state)?;
-        self.companion.map_or(Ok(()), |companion| companion.restore(state))
+        self.training_hook.map_or(Ok(()), |training_hook| training_hook.restore(state))
     }
 }
 
 /// A list of parameters is its own state, under their names.
-impl Stateful for Vec<Trainable> {
+impl CheckpointState for Vec<Trainable> {
     fn state(&self) -> graft_nn::Result<BTreeMap<String, Tensor>> {
         self.iter()
             .map(|trainable| {

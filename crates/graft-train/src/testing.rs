@@ -17,7 +17,7 @@ use crate::job::Job;
 use crate::optimizer::AdamW;
 use crate::runs::{RunFolder, RunHeader};
 use crate::schedule::Course;
-use crate::{Stateful, TrainConfig};
+use crate::{CheckpointState, TrainConfig};
 
 /// Width of the model.
 const WIDTH: usize = 8;
@@ -351,6 +351,6 @@ pub(crate) fn job<'a>(
         config,
         run,
         header,
-        state: trainables as &dyn Stateful,
+        state: trainables as &dyn CheckpointState,
     }
 }

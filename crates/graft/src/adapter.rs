@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use graft_session::{Desk, state::Attached, verbs};
+use graft_session::{CommandContext, state::Attached, verbs};
 use graft_spec::Failure;
 
 use crate::{Error, Lab, Result, Tensor, Var};
@@ -150,7 +150,9 @@ impl Adapter {
 
     fn change(
         &self,
-        work: impl FnOnce(&Desk, &Attached) -> std::result::Result<(), Failure> + Send + 'static,
+        work: impl FnOnce(&CommandContext, &Attached) -> std::result::Result<(), Failure>
+        + Send
+        + 'static,
     ) -> Result<()> {
         self.still_attached()?;
         let attached = self.attached.clone();

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use graft_protocol::{Command, Event};
-use graft_session::{Desk, Session, State, verbs};
+use graft_session::{CommandContext, Session, State, verbs};
 use graft_spec::Failure;
 
 use crate::{
@@ -478,7 +478,7 @@ impl Lab {
     pub(crate) fn job<T: Send + 'static>(
         &self,
         label: &str,
-        work: impl FnOnce(&Desk) -> std::result::Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&CommandContext) -> std::result::Result<T, Failure> + Send + 'static,
     ) -> Result<T> {
         link::meet();
         let result = self.session.perform(label, work);
@@ -490,7 +490,7 @@ impl Lab {
     pub(crate) fn look<T: Send + 'static>(
         &self,
         label: &str,
-        work: impl FnOnce(&Desk) -> std::result::Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&CommandContext) -> std::result::Result<T, Failure> + Send + 'static,
     ) -> Result<T> {
         link::meet();
         let result = self.session.look(label, work);
@@ -502,14 +502,14 @@ impl Lab {
     pub(crate) fn glance<T: Send + 'static>(
         &self,
         label: &str,
-        work: impl FnOnce(&Desk) -> std::result::Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&CommandContext) -> std::result::Result<T, Failure> + Send + 'static,
     ) -> Result<T> {
         self.session.glance(label, work).map_err(Error::from)
     }
 
     pub(crate) fn read<T>(
         &self,
-        work: impl FnOnce(&Desk) -> std::result::Result<T, Failure>,
+        work: impl FnOnce(&CommandContext) -> std::result::Result<T, Failure>,
     ) -> Result<T> {
         self.session.read(work).map_err(Error::from)
     }

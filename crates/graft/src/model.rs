@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use graft_nn::Context;
 use graft_session::{
-    Desk, SessionError,
+    CommandContext, SessionError,
     state::LoadedModel,
     verbs::{self, attach::AttachReport},
 };
@@ -140,7 +140,7 @@ impl Model {
     pub fn logits(&self, ids: &Tensor) -> Result<Tensor> {
         let batched = if ids.rank() == 1 { ids.unsqueeze(0)? } else { ids.clone() }; // (B, T)
         let loaded = self.loaded.clone();
-        let pass = move |_: &Desk| {
+        let pass = move |_: &CommandContext| {
             loaded
                 .loaded
                 .model
@@ -269,7 +269,9 @@ impl Model {
 
     fn attached(
         &self,
-        work: impl FnOnce(&Desk) -> std::result::Result<AttachReport, Failure> + Send + 'static,
+        work: impl FnOnce(&CommandContext) -> std::result::Result<AttachReport, Failure>
+        + Send
+        + 'static,
     ) -> Result<Adapter> {
         self.current()?;
         let report = self.lab.job("attaching an adapter", work)?;

@@ -33,7 +33,7 @@ fn line(event: &Event) -> Option<String> {
         Event::Display(bundle) => bundle.data.get("text/plain").cloned(),
         Event::Step(_)
         | Event::Progress { .. }
-        | Event::Standing(_)
+        | Event::LiveTable(_)
         | Event::Text(_)
         | Event::ClearOutput { .. } => None,
     }

@@ -42,7 +42,7 @@ fn tell(live: &mut Live, page: &Page, status: &str) {
     table.row(vec![Cell::Text("lora r=1".to_owned()), Cell::Text(status.to_owned())]);
     for event in [
         Event::Progress { label: "trial 1 of 1".to_owned(), done: 1, total: 9 },
-        Event::Standing(vec![Block::Table(table)]),
+        Event::LiveTable(vec![Block::Table(table)]),
     ] {
         assert!(live.take(Output::Event { request: None, event }, page).is_none());
     }
@@ -105,7 +105,7 @@ fn the_curves_of_a_stopped_comparison_stay_as_a_figure_below_its_table() {
         series: vec![Series { name: "lora r=1".into(), style: SeriesStyle::Line, points }],
         ..Chart::default()
     };
-    let event = Event::Standing(vec![Block::Table(table), Block::Chart(chart)]);
+    let event = Event::LiveTable(vec![Block::Table(table), Block::Chart(chart)]);
     assert!(live.take(Output::Event { request: None, event }, &page).is_none());
     live.finish(&page);
     let shown = page.0.lock().unwrap().clone();

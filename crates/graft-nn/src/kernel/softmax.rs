@@ -31,7 +31,7 @@ simd! {
 }
 
 simd! {
-    /// Shares `p` and their gradient to the gradient of the scores, in place of the shares: `p ∘ (dp - Σ p dp)`
+    /// AttentionProbs `p` and their gradient to the gradient of the scores, in place of the shares: `p ∘ (dp - Σ p dp)`
     fn softmax_backward(p: &mut [f32], dp: &[f32]) {
         let along = dot(p, dp);
         for (p, dp) in p.iter_mut().zip(dp) {

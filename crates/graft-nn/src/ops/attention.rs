@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::portable;
 use crate::floats::is_native;
-use crate::{DType, NnError, Result, Sequences, Shares, Tensor};
+use crate::{AttentionProbs, DType, NnError, Result, Sequences, Tensor};
 
 /// The shape and the masks of one attention.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub struct AttentionSpec {
     /// The sequences that are packed into the only row, each of which sees itself alone; `None` when every row is one.
     pub sequences: Option<Sequences>,
     /// Who wants to see the shares of the keys; packed sequences tell none.
-    pub shares: Option<Arc<Shares>>,
+    pub shares: Option<Arc<AttentionProbs>>,
 }
 
 impl AttentionSpec {

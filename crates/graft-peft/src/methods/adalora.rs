@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use super::{Built, Method, Part, Start, lora};
 use crate::{
-    PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, layers::chosen,
+    AttachContext, PeftError, config_file::ConfigFile, fields, initial::Initial, layers::chosen,
     ranks::check_rank, shared::Shared, targets::Selection,
 };
 use allocator::{Allocator, Schedule, Triplet};
@@ -57,7 +57,7 @@ impl LinearAdapter for AdaLoraLayer {
             scale: self.scaling * self.shared.scale(),
             dropout: cx.mask(base.path(), self.dropout),
         };
-        let y = ops::lora_linear(x, base.acting_weight(), &update)?; // (.., d_out)
+        let y = ops::lora_linear(x, base.effective_weight(), &update)?; // (.., d_out)
         match base.bias() {
             Some(bias) => ops::bias_add(&y, &bias.tensor()),
             None => Ok(y),
@@ -86,7 +86,7 @@ impl Method for AdaLora {
 
     fn config(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
         fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)
@@ -94,7 +94,7 @@ impl Method for AdaLora {
 
     fn build(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         config: &ConfigFile,
         start: Start,
     ) -> std::result::Result<Built, PeftError> {
@@ -158,7 +158,7 @@ impl Method for AdaLora {
         Ok(Built {
             warnings,
             read,
-            companion: Some(allocator.clone()),
+            training_hook: Some(allocator.clone()),
             export: Some(allocator),
             ..Built::new(settings, parts, shared)
         })
@@ -169,7 +169,7 @@ impl Method for AdaLora {
 fn triplet(
     linear: &Linear,
     r: usize,
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
 ) -> std::result::Result<Triplet, PeftError> {
     let initial = Initial::of(linear, bench);
     let (a, b): (Var, Var) = (

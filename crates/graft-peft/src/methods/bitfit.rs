@@ -14,7 +14,7 @@ use graft_spec::{
 
 use super::{Built, Method, Part, Start};
 use crate::{
-    PeftError, Workbench, config_file::ConfigFile, fields, layers::leaf, opened, selected,
+    AttachContext, PeftError, config_file::ConfigFile, fields, layers::leaf, opened, selected,
     shared::Shared,
 };
 
@@ -34,13 +34,17 @@ impl Method for BitFit {
         DEFAULTS
     }
 
-    fn config(&self, _bench: &Workbench<'_>, settings: &Settings) -> Result<ConfigFile, PeftError> {
+    fn config(
+        &self,
+        _bench: &AttachContext<'_>,
+        settings: &Settings,
+    ) -> Result<ConfigFile, PeftError> {
         fields::from_settings(&SPEC, DEFAULTS, settings, &[])
     }
 
     fn build(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         config: &ConfigFile,
         start: Start,
     ) -> Result<Built, PeftError> {

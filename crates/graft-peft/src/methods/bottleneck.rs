@@ -10,7 +10,8 @@
 use std::sync::Arc;
 
 use graft_nn::{
-    Context, Junction, JunctionAdapter, Kept, Norm, Result, Sublayer, Tensor, Var, ops,
+    Context, Norm, ResidualAdapter, ResidualAdd, Result, SavedActivations, Sublayer, Tensor, Var,
+    ops,
 };
 use graft_spec::{
     Settings, Value as Setting,
@@ -20,7 +21,7 @@ use serde_json::Value;
 
 use super::{Built, Hook, Method, Part, Start};
 use crate::{
-    PeftError, Workbench,
+    AttachContext, PeftError,
     config_file::{ConfigFile, plain_number},
     fields,
     initial::Initial,
@@ -79,7 +80,7 @@ enum Activation {
     Tanh,
 }
 
-impl JunctionAdapter for Network {
+impl ResidualAdapter for Network {
     fn forward(
         &self,
         output: &Tensor,
@@ -110,11 +111,11 @@ impl JunctionAdapter for Network {
     }
 
     /// Each map's product and sum, what f gives, the change with its factor, and the three sums that put it into the stream.
-    fn kept(&self) -> Kept {
+    fn saved_activations(&self) -> SavedActivations {
         let (narrow, wide) = (self.down.1.elem_count(), self.up.1.elem_count());
         let dropped = if self.dropout > 0.0 { 2 } else { 0 };
         let summed = usize::from(matches!(self.reads, Reads::Sum));
-        Kept::per_position(3 * narrow + (6 + dropped + summed) * wide)
+        SavedActivations::per_position(3 * narrow + (6 + dropped + summed) * wide)
     }
 }
 
@@ -152,7 +153,7 @@ impl Method for Bottleneck {
 
     fn config(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
         let preset = settings.text(SPEC.keys, "config").unwrap_or_default();
@@ -193,7 +194,7 @@ impl Method for Bottleneck {
 
     fn build(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         config: &ConfigFile,
         start: Start,
     ) -> std::result::Result<Built, PeftError> {
@@ -218,14 +219,14 @@ impl Method for Bottleneck {
         bench.foresee(
             "networks",
             &bench.model.shape().family,
-            &[bench.model.junctions().len() * 2 * width, shape.0],
+            &[bench.model.residual_adds().len() * 2 * width, shape.0],
         )?;
         let shared = Arc::new(Shared::new());
         let mut parts = Vec::new();
-        for junction in bench.model.junctions().into_iter().filter(|junction| {
-            is_meant(config, junction) && !left_out.contains(&(junction.block() as u64))
+        for residual_add in bench.model.residual_adds().into_iter().filter(|residual_add| {
+            is_meant(config, residual_add) && !left_out.contains(&(residual_add.block() as u64))
         }) {
-            parts.push(part(bench, config, junction, (name, shape, start), &shared)?);
+            parts.push(part(bench, config, residual_add, (name, shape, start), &shared)?);
         }
         if parts.is_empty() {
             let problem = format!(
@@ -249,12 +250,17 @@ impl Method for Bottleneck {
 
 /// A block that the model does not have would be silently without effect.
 fn check_left_out(
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     config: &ConfigFile,
     left_out: &[u64],
 ) -> std::result::Result<(), PeftError> {
-    let blocks =
-        bench.model.junctions().iter().map(|junction| junction.block() + 1).max().unwrap_or(0);
+    let blocks = bench
+        .model
+        .residual_adds()
+        .iter()
+        .map(|residual_add| residual_add.block() + 1)
+        .max()
+        .unwrap_or(0);
     if left_out.iter().any(|block| *block >= blocks as u64) {
         return Err(config.wrong(
             "leave_out",
@@ -264,8 +270,8 @@ fn check_left_out(
     Ok(())
 }
 
-fn is_meant(config: &ConfigFile, junction: &Junction) -> bool {
-    config.flag(if junction.sublayer() == Sublayer::Attention {
+fn is_meant(config: &ConfigFile, residual_add: &ResidualAdd) -> bool {
+    config.flag(if residual_add.sublayer() == Sublayer::Attention {
         "mh_adapter"
     } else {
         "output_adapter"
@@ -282,14 +288,14 @@ fn preset(config: &ConfigFile) -> &'static str {
 }
 
 fn part(
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     config: &ConfigFile,
-    junction: &Junction,
+    residual_add: &ResidualAdd,
     (name, (narrow, width), start): (&str, (usize, usize), Start),
     shared: &Arc<Shared>,
 ) -> std::result::Result<Part, PeftError> {
     let initial = Initial::named(
-        junction.path(),
+        residual_add.path(),
         bench.model.embedding().weight().own().device().clone(),
         bench.seed,
     )
@@ -305,7 +311,7 @@ fn part(
         };
     let down = (weight("adapter_down", (narrow, width), false)?, initial.full(0.0, &[narrow])?);
     let up = (weight("adapter_up", (width, narrow), true)?, initial.full(0.0, &[width])?);
-    let key = |leaf: &str| format!("{}.adapters.{name}.{leaf}", junction.path());
+    let key = |leaf: &str| format!("{}.adapters.{name}.{leaf}", residual_add.path());
     let weights = [
         ("adapter_down.0.weight", &down.0),
         ("adapter_down.0.bias", &down.1),
@@ -336,8 +342,8 @@ fn part(
         activation,
         scaling,
         dropout,
-        path: junction.path().to_owned(),
+        path: residual_add.path().to_owned(),
         shared: shared.clone(),
     };
-    Ok(Part::new(junction.path(), Hook::Junction(Arc::new(network)), weights))
+    Ok(Part::new(residual_add.path(), Hook::ResidualAdd(Arc::new(network)), weights))
 }

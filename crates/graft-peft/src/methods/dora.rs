@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use graft_nn::{
-    Context, DType, Kept, Linear, LinearAdapter, Result, Tensor, Var,
+    Context, DType, Linear, LinearAdapter, Result, SavedActivations, Tensor, Var,
     ops::{self, LowRank},
 };
 use graft_spec::{
@@ -21,7 +21,7 @@ use graft_spec::{
 
 use super::{Built, Method, Part, Start, lora};
 use crate::{
-    PeftError, Workbench, config_file::ConfigFile, fields, layers::chosen, ranks::check_rank,
+    AttachContext, PeftError, config_file::ConfigFile, fields, layers::chosen, ranks::check_rank,
     shared::Shared,
 };
 
@@ -51,7 +51,7 @@ impl DoraLayer {
     /// `W + s B A`, free of the graph.
     fn direction(&self, base: &Linear) -> Result<Tensor> {
         let update = self.b.as_detached_tensor().matmul(&self.a.as_detached_tensor())?; // (d_out, d_in)
-        Ok((base.acting_weight().tensor().detach().to_dtype(DType::F32)?
+        Ok((base.effective_weight().tensor().detach().to_dtype(DType::F32)?
             + (update * self.scaling)?)?)
     }
 }
@@ -60,7 +60,7 @@ impl LinearAdapter for DoraLayer {
     fn forward(&self, base: &Linear, x: &Tensor, cx: &Context) -> Result<Tensor> {
         let lengths = self.direction(base)?.sqr()?.sum(1)?.sqrt()?; // (d_out)
         let ratio = (self.magnitude.as_tensor() / lengths)?.to_dtype(x.dtype())?; // (d_out)
-        let w = base.acting_weight();
+        let w = base.effective_weight();
         let change = match cx.mask(base.path(), self.dropout) {
             None if self.shared.scale() == 1.0 => {
                 let y = ops::lora_linear(x, &w, &self.low_rank(None))?.broadcast_mul(&ratio)?; // (.., d_out)
@@ -90,7 +90,7 @@ impl LinearAdapter for DoraLayer {
         let ratio = (self.magnitude.as_detached_tensor() / direction.sqr()?.sum(1)?.sqrt()?)?
             .unsqueeze(1)?; // (d_out, 1)
         let change = (direction.broadcast_mul(&ratio)?
-            - base.acting_weight().tensor().detach().to_dtype(DType::F32)?)?; // (d_out, d_in)
+            - base.effective_weight().tensor().detach().to_dtype(DType::F32)?)?; // (d_out, d_in)
         Ok(Some((change * self.shared.scale())?))
     }
 
@@ -99,10 +99,14 @@ impl LinearAdapter for DoraLayer {
     }
 
     /// What is scaled, beside the scaled; with a factor of the user's or dropout also all that the change is told apart with.
-    fn kept(&self, base: &Linear) -> Kept {
+    fn saved_activations(&self, base: &Linear) -> SavedActivations {
         let is_plain = self.dropout == 0.0 && self.shared.scale() == 1.0;
         let dropped = if self.dropout > 0.0 { 2 * base.d_in() } else { 0 };
-        Kept::per_position(if is_plain { base.d_out() } else { 6 * base.d_out() + dropped })
+        SavedActivations::per_position(if is_plain {
+            base.d_out()
+        } else {
+            6 * base.d_out() + dropped
+        })
     }
 }
 
@@ -121,7 +125,7 @@ impl Method for Dora {
 
     fn config(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
         let mut config = fields::on_default_targets(&SPEC, lora::DEFAULTS, bench, settings)?;
@@ -131,7 +135,7 @@ impl Method for Dora {
 
     fn build(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         config: &ConfigFile,
         start: Start,
     ) -> std::result::Result<Built, PeftError> {
@@ -150,7 +154,7 @@ impl Method for Dora {
             let lora::LowRankStart { a, b, .. } =
                 lora.init.start(linear, (r, scaling), bench, start)?;
             let lengths = linear
-                .acting_weight()
+                .effective_weight()
                 .tensor()
                 .detach()
                 .to_dtype(DType::F32)?

@@ -7,7 +7,9 @@
 
 use std::sync::Arc;
 
-use graft_nn::{Context, DType, Kept, Linear, LinearAdapter, Model, Result, Role, Tensor, Var};
+use graft_nn::{
+    Context, DType, Linear, LinearAdapter, Model, Result, Role, SavedActivations, Tensor, Var,
+};
 use graft_spec::{
     Settings,
     methods::{MethodSpec, ia3::SPEC},
@@ -15,7 +17,7 @@ use graft_spec::{
 
 use super::{Built, Method, Part, Start};
 use crate::{
-    PeftError, Workbench,
+    AttachContext, PeftError,
     config_file::ConfigFile,
     fields,
     initial::Initial,
@@ -63,7 +65,7 @@ impl LinearAdapter for Ia3Layer {
     }
 
     fn delta(&self, base: &Linear) -> Result<Option<Tensor>> {
-        self.change(&base.acting_weight().tensor(), &self.factors.as_detached_tensor()).map(Some) // (d_out, d_in)
+        self.change(&base.effective_weight().tensor(), &self.factors.as_detached_tensor()).map(Some) // (d_out, d_in)
     }
 
     fn bias_delta(&self, base: &Linear) -> Result<Option<Tensor>> {
@@ -79,8 +81,8 @@ impl LinearAdapter for Ia3Layer {
     }
 
     /// What is scaled, beside the scaled.
-    fn kept(&self, base: &Linear) -> Kept {
-        Kept::per_position(if self.is_feedforward { base.d_in() } else { base.d_out() })
+    fn saved_activations(&self, base: &Linear) -> SavedActivations {
+        SavedActivations::per_position(if self.is_feedforward { base.d_in() } else { base.d_out() })
     }
 }
 
@@ -95,7 +97,7 @@ impl Method for Ia3 {
 
     fn config(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
         let default_targets = named_by_role(bench.model, &[Role::Key, Role::Value, Role::Down]);
@@ -116,7 +118,7 @@ impl Method for Ia3 {
 
     fn build(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         config: &ConfigFile,
         start: Start,
     ) -> std::result::Result<Built, PeftError> {

@@ -15,7 +15,7 @@ use graft_spec::{
 
 use super::{Built, Method, Part, Start};
 use crate::{
-    PeftError, Workbench, config_file::ConfigFile, fields, layers::leaf, opened, selected,
+    AttachContext, PeftError, config_file::ConfigFile, fields, layers::leaf, opened, selected,
     shared::Shared, targets::Selection,
 };
 
@@ -38,7 +38,11 @@ impl Method for LnTuning {
         DEFAULTS
     }
 
-    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> Result<ConfigFile, PeftError> {
+    fn config(
+        &self,
+        bench: &AttachContext<'_>,
+        settings: &Settings,
+    ) -> Result<ConfigFile, PeftError> {
         let mut names: Vec<String> = Vec::new();
         for name in norms(bench.model)
             .iter()
@@ -54,7 +58,7 @@ impl Method for LnTuning {
 
     fn build(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         config: &ConfigFile,
         start: Start,
     ) -> Result<Built, PeftError> {

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use graft_nn::{Context, Kept, Linear, LinearAdapter, Result, Tensor, Var, ops};
+use graft_nn::{Context, Linear, LinearAdapter, Result, SavedActivations, Tensor, Var, ops};
 use graft_spec::{
     Settings,
     methods::{MethodSpec, loha::SPEC},
@@ -15,7 +15,7 @@ use graft_spec::{
 
 use super::{Built, Method, Part, Start};
 use crate::{
-    PeftError, Workbench,
+    AttachContext, PeftError,
     config_file::ConfigFile,
     fields,
     initial::Initial,
@@ -69,8 +69,9 @@ impl LinearAdapter for LoHaLayer {
     }
 
     /// The base's output and the change; both products, theirs, and that with its factor, and two gradients that wait until all layers are through.
-    fn kept(&self, base: &Linear) -> Kept {
-        Kept::per_position(2 * base.d_out()).and_per_pass(6 * base.d_in() * base.d_out())
+    fn saved_activations(&self, base: &Linear) -> SavedActivations {
+        SavedActivations::per_position(2 * base.d_out())
+            .and_per_pass(6 * base.d_in() * base.d_out())
     }
 }
 
@@ -85,7 +86,7 @@ impl Method for LoHa {
 
     fn config(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
         fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)
@@ -93,7 +94,7 @@ impl Method for LoHa {
 
     fn build(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         config: &ConfigFile,
         start: Start,
     ) -> std::result::Result<Built, PeftError> {

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use graft_nn::{Context, Kept, Linear, LinearAdapter, Result, Tensor, Var, ops};
+use graft_nn::{Context, Linear, LinearAdapter, Result, SavedActivations, Tensor, Var, ops};
 use graft_spec::{
     Settings,
     methods::{MethodSpec, lokr::SPEC},
@@ -17,7 +17,7 @@ use graft_spec::{
 
 use super::{Built, Method, Part, Start};
 use crate::{
-    PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, layers::chosen,
+    AttachContext, PeftError, config_file::ConfigFile, fields, initial::Initial, layers::chosen,
     ranks::Ranks, shared::Shared, targets::Selection, update_dropout::UpdateDropout,
 };
 
@@ -140,11 +140,11 @@ impl LinearAdapter for LoKrLayer {
     }
 
     /// What the second factor gives, twice since it is turned round, that of the first likewise, with its factor, and the base's output.
-    fn kept(&self, base: &Linear) -> Kept {
+    fn saved_activations(&self, base: &Linear) -> SavedActivations {
         let (Ok(m), Ok(k)) = (self.first.columns(), self.second.rows()) else {
-            return Kept::default();
+            return SavedActivations::default();
         };
-        Kept::per_position(
+        SavedActivations::per_position(
             2 * m * k + 4 * base.d_out() + m * self.second.inner() + k * self.first.inner(),
         )
     }
@@ -161,7 +161,7 @@ impl Method for LoKr {
 
     fn config(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
         fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)
@@ -169,7 +169,7 @@ impl Method for LoKr {
 
     fn build(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         config: &ConfigFile,
         start: Start,
     ) -> std::result::Result<Built, PeftError> {

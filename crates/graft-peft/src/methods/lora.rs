@@ -26,7 +26,7 @@ use graft_spec::{
 
 use super::{Built, Method, Part, Start};
 use crate::{
-    PeftError, Workbench,
+    AttachContext, PeftError,
     config_file::ConfigFile,
     fields,
     layers::{chosen_layers, leaf},
@@ -63,7 +63,7 @@ impl LinearAdapter for LoraLayer {
             scale,
             dropout: cx.mask(base.path(), self.dropout),
         };
-        let mut y = ops::lora_linear(x, base.acting_weight(), &update)?; // (.., d_out)
+        let mut y = ops::lora_linear(x, base.effective_weight(), &update)?; // (.., d_out)
         if let Some((a, b)) = &self.taken {
             y = (y - (ops::linear(&ops::linear(x, a)?, b)? * scale)?)?; // (.., d_out)
         }
@@ -101,7 +101,7 @@ impl Method for Lora {
 
     fn config(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
         let mut config = fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)?;
@@ -124,7 +124,7 @@ impl Method for Lora {
 
     fn build(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         config: &ConfigFile,
         start: Start,
     ) -> std::result::Result<Built, PeftError> {

@@ -12,7 +12,7 @@ mod cayley;
 
 use std::sync::Arc;
 
-use graft_nn::{Context, DType, Kept, Linear, LinearAdapter, Result, Tensor, Var};
+use graft_nn::{Context, DType, Linear, LinearAdapter, Result, SavedActivations, Tensor, Var};
 use graft_spec::{
     Settings,
     methods::{MethodSpec, oft::SPEC},
@@ -20,7 +20,7 @@ use graft_spec::{
 
 use super::{Built, Method, Part, Start};
 use crate::{
-    PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, layers::chosen,
+    AttachContext, PeftError, config_file::ConfigFile, fields, initial::Initial, layers::chosen,
     shared::Shared, targets::Selection,
 };
 use cayley::Cayley;
@@ -63,7 +63,7 @@ impl LinearAdapter for OftLayer {
     }
 
     fn delta(&self, base: &Linear) -> Result<Option<Tensor>> {
-        let w = base.acting_weight().tensor().detach().to_dtype(DType::F32)?; // (d_out, d_in)
+        let w = base.effective_weight().tensor().detach().to_dtype(DType::F32)?; // (d_out, d_in)
         let upper = self.upper.as_detached_tensor();
         // `x R Wᵀ` is `x (W Rᵀ)ᵀ`, and the rows of `W Rᵀ` are those of W turned back.
         let back = Self {
@@ -80,9 +80,9 @@ impl LinearAdapter for OftLayer {
     }
 
     /// The input in blocks, the turned blocks, and these in a row again; some twelve matrices of the series for each block.
-    fn kept(&self, base: &Linear) -> Kept {
+    fn saved_activations(&self, base: &Linear) -> SavedActivations {
         let blended = if self.shared.scale() == 1.0 { 0 } else { 3 };
-        Kept::per_position((3 + blended) * base.d_in())
+        SavedActivations::per_position((3 + blended) * base.d_in())
             .and_per_pass(12 * base.d_in() * self.block_size)
     }
 }
@@ -98,7 +98,7 @@ impl Method for Oft {
 
     fn config(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
         let mut config = fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)?;
@@ -112,7 +112,7 @@ impl Method for Oft {
 
     fn build(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         config: &ConfigFile,
         start: Start,
     ) -> std::result::Result<Built, PeftError> {

@@ -18,7 +18,7 @@ use super::{
     prompt_encoder::{self, Activation, Dense, Encoder, Lstm, Vectors},
 };
 use crate::{
-    PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, shared::Shared,
+    AttachContext, PeftError, config_file::ConfigFile, fields, initial::Initial, shared::Shared,
 };
 
 /// Every field of PEFT 0.21's `PromptEncoderConfig` with its default.
@@ -56,7 +56,7 @@ impl Method for PTuning {
 
     fn config(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
         let (mut config, shape) =
@@ -75,7 +75,7 @@ impl Method for PTuning {
 
     fn build(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         config: &ConfigFile,
         start: Start,
     ) -> std::result::Result<Built, PeftError> {
@@ -112,7 +112,7 @@ impl Method for PTuning {
 }
 
 fn encoder(
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     config: &ConfigFile,
     initial: &Initial<'_>,
     (count, width): (usize, usize),

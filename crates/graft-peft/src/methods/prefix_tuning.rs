@@ -18,7 +18,7 @@ use super::{
     prompt_encoder::{self, Activation, Dense, Encoder, Vectors},
 };
 use crate::{
-    PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, shared::Shared,
+    AttachContext, PeftError, config_file::ConfigFile, fields, initial::Initial, shared::Shared,
 };
 
 /// Every field of PEFT 0.21's `PrefixTuningConfig` with its default.
@@ -62,7 +62,7 @@ impl Method for PrefixTuning {
 
     fn config(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
         let (mut config, shape) =
@@ -84,7 +84,7 @@ impl Method for PrefixTuning {
 
     fn build(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         config: &ConfigFile,
         start: Start,
     ) -> std::result::Result<Built, PeftError> {
@@ -130,12 +130,12 @@ impl Method for PrefixTuning {
 }
 
 /// K*D.
-fn width(bench: &Workbench<'_>) -> usize {
+fn width(bench: &AttachContext<'_>) -> usize {
     bench.model.shape().kv_heads * bench.model.shape().head_dim
 }
 
 fn fresh(
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     config: &ConfigFile,
     initial: &Initial<'_>,
     (count, width, all): (usize, usize, usize),

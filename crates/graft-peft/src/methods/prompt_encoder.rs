@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use graft_nn::{Context, Device, Model, Result, Tensor, Var, ops};
 
 use super::Export;
-use crate::{PeftError, Workbench, config_file::ConfigFile, initial::Initial};
+use crate::{AttachContext, PeftError, config_file::ConfigFile, initial::Initial};
 
 pub(super) use lstm::Lstm;
 
@@ -157,7 +157,7 @@ impl Dense {
 
 /// P, checked: the vectors have `width` numbers, are for one decoder or encoder, and leave room in the context.
 pub(super) fn count(
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     config: &ConfigFile,
     width: usize,
 ) -> std::result::Result<usize, PeftError> {

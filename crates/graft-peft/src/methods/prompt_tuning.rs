@@ -17,7 +17,7 @@ use super::{
     Built, Hook, Method, Part, Start,
     prompt_encoder::{KEY, count, device},
 };
-use crate::{PeftError, Workbench, config_file::ConfigFile, shared::Shared};
+use crate::{AttachContext, PeftError, config_file::ConfigFile, shared::Shared};
 
 /// Every field of PEFT 0.21's `PromptTuningConfig` with its default.
 const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "inference_mode": true, "modules_to_save": null,
@@ -54,7 +54,7 @@ impl Method for PromptTuning {
 
     fn config(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
         let text =
@@ -105,7 +105,7 @@ impl Method for PromptTuning {
 
     fn build(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         config: &ConfigFile,
         start: Start,
     ) -> std::result::Result<Built, PeftError> {
@@ -136,7 +136,7 @@ impl Method for PromptTuning {
 }
 
 /// N(0, 1), as PyTorch's embeddings start.
-fn random(bench: &Workbench<'_>, count: usize) -> std::result::Result<Tensor, PeftError> {
+fn random(bench: &AttachContext<'_>, count: usize) -> std::result::Result<Tensor, PeftError> {
     let hidden = bench.model.shape().hidden;
     let values =
         Rng::new(bench.seed).stream("prompt_tuning", "random").normal(0.0, 1.0, count * hidden);
@@ -144,14 +144,14 @@ fn random(bench: &Workbench<'_>, count: usize) -> std::result::Result<Tensor, Pe
 }
 
 /// Tokens drawn evenly, with repetition, as HF PEFT draws them.
-fn sampled(bench: &Workbench<'_>, count: usize) -> Vec<u32> {
+fn sampled(bench: &AttachContext<'_>, count: usize) -> Vec<u32> {
     let mut stream = Rng::new(bench.seed).stream("prompt_tuning", "sample_vocab");
     (0..count).map(|_| stream.below(bench.model.shape().vocab as u64) as u32).collect()
 }
 
 /// The text's tokens with the special ones that the tokenizer adds, repeated or cut to `count`: HF PEFT's rule.
 fn from_text(
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     text: &str,
     count: usize,
 ) -> std::result::Result<Tensor, PeftError> {

@@ -9,7 +9,7 @@ mod places;
 
 use std::sync::Arc;
 
-use graft_nn::{Context, DType, Kept, Linear, LinearAdapter, Result, Tensor, Var, ops};
+use graft_nn::{Context, DType, Linear, LinearAdapter, Result, SavedActivations, Tensor, Var, ops};
 use graft_spec::{
     Settings,
     methods::{MethodSpec, shira::SPEC},
@@ -17,7 +17,7 @@ use graft_spec::{
 
 use super::{Built, Method, Part, Start};
 use crate::{
-    PeftError, Workbench, config_file::ConfigFile, fields, initial::Initial, layers::chosen,
+    AttachContext, PeftError, config_file::ConfigFile, fields, initial::Initial, layers::chosen,
     shared::Shared, targets::Selection, weights_file::Weights,
 };
 
@@ -62,8 +62,9 @@ impl LinearAdapter for ShiraLayer {
     }
 
     /// The base's output and the change; the zeros, what the values make of them, and its gradient, which waits until all layers are through.
-    fn kept(&self, base: &Linear) -> Kept {
-        Kept::per_position(2 * base.d_out()).and_per_pass(3 * base.d_in() * base.d_out())
+    fn saved_activations(&self, base: &Linear) -> SavedActivations {
+        SavedActivations::per_position(2 * base.d_out())
+            .and_per_pass(3 * base.d_in() * base.d_out())
     }
 }
 
@@ -78,7 +79,7 @@ impl Method for Shira {
 
     fn config(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
         fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)
@@ -86,7 +87,7 @@ impl Method for Shira {
 
     fn build(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         config: &ConfigFile,
         start: Start,
     ) -> std::result::Result<Built, PeftError> {

@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use graft_nn::{DType, Embedding, Kept, Layer, Role, StandIn, Tensor, Var};
+use graft_nn::{DType, Embedding, Layer, Role, SavedActivations, Tensor, Var, WeightOverride};
 use graft_spec::{
     Settings,
     methods::{MethodSpec, trainable_tokens::SPEC},
@@ -16,8 +16,8 @@ use serde_json::Value;
 
 use super::{Built, Hook, Method, Part, Start};
 use crate::{
-    PeftError, Workbench, config_file::ConfigFile, fields, layers::leaf, selected, shared::Shared,
-    targets::Selection,
+    AttachContext, PeftError, config_file::ConfigFile, fields, layers::leaf, selected,
+    shared::Shared, targets::Selection,
 };
 
 /// Every field of PEFT 0.21's `TrainableTokensConfig` with its default.
@@ -58,7 +58,7 @@ impl Rows {
     }
 }
 
-impl StandIn for Rows {
+impl WeightOverride for Rows {
     fn tensor(&self) -> Tensor {
         // The same sum was computed when the part was made, so it has no way to fail.
         self.whole().unwrap_or_else(|_| self.rest.clone())
@@ -69,9 +69,9 @@ impl StandIn for Rows {
     }
 
     /// The table with its new rows; at the end its gradient, and that of the table without them, which candle computes in two steps.
-    fn kept(&self) -> Kept {
+    fn saved_activations(&self) -> SavedActivations {
         let table = self.rest.elem_count();
-        Kept { per_pass: table, at_the_end: 3 * table, ..Kept::default() }
+        SavedActivations { per_pass: table, at_the_end: 3 * table, ..SavedActivations::default() }
     }
 }
 
@@ -84,7 +84,11 @@ impl Method for TrainableTokens {
         DEFAULTS
     }
 
-    fn config(&self, bench: &Workbench<'_>, settings: &Settings) -> Result<ConfigFile, PeftError> {
+    fn config(
+        &self,
+        bench: &AttachContext<'_>,
+        settings: &Settings,
+    ) -> Result<ConfigFile, PeftError> {
         fields::from_settings(
             &SPEC,
             DEFAULTS,
@@ -95,7 +99,7 @@ impl Method for TrainableTokens {
 
     fn build(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         config: &ConfigFile,
         start: Start,
     ) -> Result<Built, PeftError> {

@@ -9,7 +9,9 @@
 
 use std::sync::Arc;
 
-use graft_nn::{Context, Device, Kept, Linear, LinearAdapter, Result, Tensor, Var, ops};
+use graft_nn::{
+    Context, Device, Linear, LinearAdapter, Result, SavedActivations, Tensor, Var, ops,
+};
 use graft_spec::{
     Settings,
     methods::{MethodSpec, vera::SPEC},
@@ -17,7 +19,7 @@ use graft_spec::{
 
 use super::{Built, Method, Part, Start};
 use crate::{
-    PeftError, Workbench, allowance::check_memory, config_file::ConfigFile, fields,
+    AttachContext, PeftError, allowance::check_memory, config_file::ConfigFile, fields,
     initial::Initial, layers::chosen, shared::Shared, targets::Selection, torch_rng::TorchRng,
 };
 
@@ -79,10 +81,11 @@ impl LinearAdapter for VeraLayer {
     }
 
     /// Both products before and after their scaling, the change with the user's factor, and the base's own output; A as far as the layer reads it.
-    fn kept(&self, base: &Linear) -> Kept {
+    fn saved_activations(&self, base: &Linear) -> SavedActivations {
         let r = self.lambda_d.elem_count();
         let dropped = if self.dropout > 0.0 { 2 * base.d_in() } else { 0 };
-        Kept::per_position(2 * r + 4 * base.d_out() + dropped).and_per_pass(r * base.d_in())
+        SavedActivations::per_position(2 * r + 4 * base.d_out() + dropped)
+            .and_per_pass(r * base.d_in())
     }
 }
 
@@ -97,7 +100,7 @@ impl Method for Vera {
 
     fn config(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
         fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)
@@ -105,7 +108,7 @@ impl Method for Vera {
 
     fn build(
         &self,
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         config: &ConfigFile,
         start: Start,
     ) -> std::result::Result<Built, PeftError> {
@@ -143,7 +146,7 @@ impl Method for Vera {
 
 /// A and B for the widest of the layers.
 fn projections(
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     config: &ConfigFile,
     r: usize,
     layers: &[&Linear],

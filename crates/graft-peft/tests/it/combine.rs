@@ -2,7 +2,7 @@
 
 use graft_models::{Llama, LlamaConfig};
 use graft_nn::{Context, DType, Device, Model, Tensor};
-use graft_peft::{Adapter, Combined, PeftError, Workbench, attach, combine, load};
+use graft_peft::{Adapter, AttachContext, Combined, PeftError, attach, combine, load};
 use graft_spec::{Hint, Settings, Value};
 
 use crate::promises::stir;
@@ -13,8 +13,8 @@ fn model() -> Llama {
     Llama::random(&LlamaConfig::from_json(&json).unwrap(), 1, &Device::Cpu).unwrap()
 }
 
-fn bench(model: &Llama) -> Workbench<'_> {
-    Workbench::new(model, "toy", 9)
+fn bench(model: &Llama) -> AttachContext<'_> {
+    AttachContext::new(model, "toy", 9)
 }
 
 /// A LoRA that acts, of its own rank and targets.

@@ -2,7 +2,7 @@
 
 use graft_models::{Llama, LlamaConfig};
 use graft_nn::{Context, Device, Model, Rng, Tensor, TokenEncoder, gradients, ops::cross_entropy};
-use graft_peft::{Adapter, PeftError, Workbench, attach, counts, load, parameter_table};
+use graft_peft::{Adapter, AttachContext, PeftError, attach, counts, load, parameter_table};
 use graft_protocol::Cell;
 use graft_spec::{Hint, Settings, Value};
 
@@ -12,8 +12,8 @@ pub(crate) fn model() -> Llama {
     Llama::random(&LlamaConfig::from_json(&json).unwrap(), 1, &Device::Cpu).unwrap()
 }
 
-pub(crate) fn bench(model: &Llama) -> Workbench<'_> {
-    Workbench::new(model, "toy", 9)
+pub(crate) fn bench(model: &Llama) -> AttachContext<'_> {
+    AttachContext::new(model, "toy", 9)
 }
 
 pub(crate) fn settings(values: &[(&str, Value)]) -> Settings {
@@ -317,7 +317,7 @@ fn saving_over_another_adapter_replaces_both_files_or_none() {
 fn the_seed_decides_the_start_and_the_order_of_targets_does_not() {
     let model = model();
     let start = |seed, names: &[&str]| {
-        let bench = Workbench { seed, ..bench(&model) };
+        let bench = AttachContext { seed, ..bench(&model) };
         let adapter = attach(&bench, "lora", &settings(&[targets(names)])).unwrap();
         adapter
             .state()
@@ -486,7 +486,7 @@ fn a_soft_prompt_starts_from_its_text_repeated_or_cut_or_from_rows_of_the_embedd
     let model = model();
     let table = model.embedding().weight().tensor().to_vec2::<f32>().unwrap();
     let vectors = |count: i64, text: &str| {
-        let bench = Workbench { tokenizer: Some(&Letters), ..bench(&model) };
+        let bench = AttachContext { tokenizer: Some(&Letters), ..bench(&model) };
         let mut keys = vec![("num_virtual_tokens", Value::Integer(count))];
         if !text.is_empty() {
             keys.push(("prompt_tuning_init_text", Value::Text(text.to_owned())));

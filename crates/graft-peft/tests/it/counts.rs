@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use graft_models::{Llama, LlamaConfig};
 use graft_nn::{Device, Model};
-use graft_peft::{Workbench, attach};
+use graft_peft::{AttachContext, attach};
 use graft_spec::{Settings, methods};
 
 const BLOCKS: u64 = 28;
@@ -57,7 +57,7 @@ fn published_counts_are_met_on_the_shapes_of_llama_3_2_3b() {
     let (one, two) = (model(1), model(2));
     for (verb, keys, published) in PUBLISHED {
         let trained = |model: &Arc<dyn Model>| {
-            let bench = Workbench::new(model.as_ref(), "llama-3.2-3b", 1);
+            let bench = AttachContext::new(model.as_ref(), "llama-3.2-3b", 1);
             let adapter = attach(&bench, verb, &settings(verb, keys))
                 .unwrap_or_else(|error| panic!("{verb} {keys}: {error}"));
             let count = adapter.trainable_parameters();

@@ -8,7 +8,7 @@ use std::{
 
 use graft_models::{FolderParts, save_folder};
 use graft_nn::{Context, DType, Device, Model, Task, Tensor, tensor_file};
-use graft_peft::{Adapter, Workbench, attach, combine};
+use graft_peft::{Adapter, AttachContext, attach, combine};
 use graft_spec::{Settings, Value as Setting};
 use serde_json::Value;
 
@@ -98,7 +98,7 @@ fn write_combined(base: &Path, out: &Path) {
     if matches!(model.task(), Task::SequenceClassification { .. }) {
         return;
     }
-    let bench = Workbench::new(&*model, "base", 1);
+    let bench = AttachContext::new(&*model, "base", 1);
     let lora = |name: &str, r: i64| {
         let keys = Settings::default()
             .with("adapter_name", Setting::Text(name.to_owned()))

@@ -10,7 +10,7 @@ use std::{
 
 use graft_models::{Llama, LlamaConfig, random_model};
 use graft_nn::{Context, DType, Device, Model, Tensor, tensor_file};
-use graft_peft::{Adapter, PeftError, Workbench, attach, load};
+use graft_peft::{Adapter, AttachContext, PeftError, attach, load};
 use graft_spec::{Hint, Settings, Value};
 use serde_json::json;
 
@@ -25,8 +25,8 @@ pub(crate) fn llama(tied: bool, seed: u64) -> Llama {
     Llama::random(&LlamaConfig::from_json(&json).unwrap(), seed, &Device::Cpu).unwrap()
 }
 
-pub(crate) fn bench(model: &dyn Model) -> Workbench<'_> {
-    Workbench::new(model, "toy", 9)
+pub(crate) fn bench(model: &dyn Model) -> AttachContext<'_> {
+    AttachContext::new(model, "toy", 9)
 }
 
 pub(crate) fn output(model: &dyn Model) -> Vec<f32> {

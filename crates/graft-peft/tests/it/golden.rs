@@ -12,7 +12,7 @@ use graft_nn::{
     Context, DType, Device, Model, Tensor, Trainable, Var, gradients, ops::cross_entropy,
     tensor_file::TensorFile,
 };
-use graft_peft::{Adapter, PeftError, Workbench, attach, counts, load};
+use graft_peft::{Adapter, AttachContext, PeftError, attach, counts, load};
 use serde_json::Value;
 
 /// How a case went.
@@ -102,7 +102,7 @@ impl Golden {
         let model = &*self.model;
         let untouched = self.logits(&Context::eval())?;
         problems.extend(self.far("base_logits", &untouched)?);
-        let bench = Workbench::new(model, &self.base_name, 0);
+        let bench = AttachContext::new(model, &self.base_name, 0);
         let (adapter, warnings) = load(&bench, &self.folder, "default")?;
         problems.extend(warnings.into_iter().map(|warning| format!("warning: {warning}")));
         problems.extend(self.far("logits", &self.logits(&Context::eval())?)?);
@@ -125,7 +125,11 @@ impl Golden {
     }
 
     /// A file holds what the network of a soft prompt computes, and not the network: that is made anew, with the reference's weights.
-    fn with_network(&self, bench: &Workbench<'_>, loaded: Adapter) -> Result<Adapter, PeftError> {
+    fn with_network(
+        &self,
+        bench: &AttachContext<'_>,
+        loaded: Adapter,
+    ) -> Result<Adapter, PeftError> {
         if loaded.spec().verb != "p_tune" {
             return Ok(loaded);
         }
@@ -239,8 +243,8 @@ impl Golden {
         let trainables = adapter.trainables();
         for step in 0..self.case["steps"].as_u64().unwrap_or(0) {
             let mut loss = self.loss(&Context::train(0, step, 0))?;
-            if let Some(companion) = adapter.companion() {
-                loss = (loss + companion.penalty()?)?;
+            if let Some(training_hook) = adapter.training_hook() {
+                loss = (loss + training_hook.penalty()?)?;
             }
             losses.push(loss.to_scalar::<f32>()?);
             let found = gradients(&loss, &trainables)?;

@@ -7,7 +7,7 @@ use graft_nn::{
     Context, Device, Model, Quantization, Recompute, Rng, Sequences, Tensor, Weight, gradients,
     gradients_through, ops::cross_entropy, packable,
 };
-use graft_peft::{Acting, Adapter, InputBatch, Inputs, PeftError, Workbench, attach, load};
+use graft_peft::{Acting, Adapter, AttachContext, InputBatch, Inputs, PeftError, attach, load};
 use graft_spec::{Hint, Settings, Value, methods::METHODS};
 
 type Held = Result<(), String>;
@@ -144,8 +144,8 @@ fn families() -> Vec<(&'static str, Arc<dyn Model>)> {
     ]
 }
 
-fn bench(model: &dyn Model) -> Workbench<'_> {
-    Workbench { inputs: Some(&Noise), ..Workbench::new(model, "toy", 9) }
+fn bench(model: &dyn Model) -> AttachContext<'_> {
+    AttachContext { inputs: Some(&Noise), ..AttachContext::new(model, "toy", 9) }
 }
 
 /// Data for a start that asks for some.

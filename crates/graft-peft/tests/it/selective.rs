@@ -66,7 +66,7 @@ fn names_that_mean_nothing_are_refused_with_those_there_are() {
         Some(PeftError::NoMatch { .. })
     ));
     assert!(
-        model.parameters().iter().all(|parameter| parameter.stand_ins().names().is_empty()),
+        model.parameters().iter().all(|parameter| parameter.overrides().names().is_empty()),
         "something is half attached"
     );
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use graft_nn::{
     Context, DType, Device, Linear, Model, Quantization, Tensor, packable, tensor_file,
 };
-use graft_peft::{Adapter, InputBatch, Inputs, Originals, PeftError, Workbench, attach, load};
+use graft_peft::{Adapter, AttachContext, InputBatch, Inputs, Originals, PeftError, attach, load};
 use graft_spec::Value;
 
 use crate::contract::{bench, model, settings, targets};
@@ -64,7 +64,7 @@ fn eva(model: &dyn Model, batches: &Batches, more: &[(&str, Value)]) -> Result<A
         ("init_lora_weights", text("eva")),
     ];
     attach(
-        &Workbench { inputs: Some(batches), ..Workbench::new(model, "toy", 1) },
+        &AttachContext { inputs: Some(batches), ..AttachContext::new(model, "toy", 1) },
         "lora",
         &settings(&[&keys, more].concat()),
     )
@@ -144,7 +144,7 @@ fn eva_changes_nothing_before_training_keeps_the_budget_and_comes_back_from_its_
     };
     let before = logits(&*model);
     let other = attach(
-        &Workbench::new(&*model, "toy", 1),
+        &AttachContext::new(&*model, "toy", 1),
         "lora",
         &settings(&[("adapter_name", text("other"))]),
     )
@@ -177,7 +177,7 @@ fn eva_changes_nothing_before_training_keeps_the_budget_and_comes_back_from_its_
         (&"eva".into(), &2.0.into())
     );
     let (again, warnings) =
-        load(&Workbench::new(&*model, "toy", 1), folder.path(), "again").unwrap();
+        load(&AttachContext::new(&*model, "toy", 1), folder.path(), "again").unwrap();
     assert_eq!(warnings, Vec::<String>::new());
     assert!(
         adapter
@@ -188,7 +188,8 @@ fn eva_changes_nothing_before_training_keeps_the_budget_and_comes_back_from_its_
             .all(|((_, one), (_, other))| values(one) == values(&other))
     );
     // What a checkpoint keeps builds the same layers without any data.
-    let rebuilt = attach(&Workbench::new(&*model, "toy", 1), "lora", adapter.settings()).unwrap();
+    let rebuilt =
+        attach(&AttachContext::new(&*model, "toy", 1), "lora", adapter.settings()).unwrap();
     rebuilt.restore(&adapter.state().unwrap()).unwrap();
 }
 
@@ -214,7 +215,7 @@ fn a_layer_behind_the_tokens_keeps_its_rank_under_eva() {
 fn eva_without_data_or_with_too_little_leaves_the_model_as_it_was() {
     let model = golden("llama");
     let error = attach(
-        &Workbench::new(&*model, "toy", 1),
+        &AttachContext::new(&*model, "toy", 1),
         "lora",
         &settings(&[("init_lora_weights", text("eva"))]),
     )
@@ -225,7 +226,7 @@ fn eva_without_data_or_with_too_little_leaves_the_model_as_it_was() {
     let error = eva(&*model, &few, &[]).err().expect("refused");
     assert!(error.to_string().contains("too few tokens"), "{error}");
     let error = attach(
-        &Workbench::new(&*model, "toy", 1),
+        &AttachContext::new(&*model, "toy", 1),
         "lora",
         &settings(&[("eva_rho", Value::Float(1.0))]),
     )
@@ -277,7 +278,7 @@ fn loftq_brings_a_packed_model_nearer_to_what_it_was() {
             targets(&["all-linear"]),
         ]);
         let adapter = attach(
-            &Workbench { originals: Some(&originals), ..Workbench::new(&*model, "toy", 1) },
+            &AttachContext { originals: Some(&originals), ..AttachContext::new(&*model, "toy", 1) },
             "lora",
             &keys,
         )
@@ -303,7 +304,7 @@ fn loftq_is_refused_where_nothing_was_packed() {
     let model = golden("llama");
     let keys = settings(&[("init_lora_weights", text("loftq"))]);
     assert!(
-        attach(&Workbench::new(&*model, "toy", 1), "lora", &keys)
+        attach(&AttachContext::new(&*model, "toy", 1), "lora", &keys)
             .err()
             .expect("refused")
             .to_string()
@@ -311,7 +312,7 @@ fn loftq_is_refused_where_nothing_was_packed() {
     );
     let originals = Copy(golden("llama"));
     let error = attach(
-        &Workbench { originals: Some(&originals), ..Workbench::new(&*model, "toy", 1) },
+        &AttachContext { originals: Some(&originals), ..AttachContext::new(&*model, "toy", 1) },
         "lora",
         &keys,
     )

@@ -24,7 +24,7 @@ use graft_spec::{
 use graft_train::{Evaluation, evaluate, runs::Trials};
 
 use super::{bare::Bare, domain::Domain, labels, runs};
-use crate::{Desk, SessionError, state::Comparison};
+use crate::{CommandContext, SessionError, state::Comparison};
 use trial::Bench;
 
 /// What a comparison found.
@@ -71,7 +71,7 @@ type Tell = fn(&Found<'_>) -> (Table, Vec<graft_protocol::Chart>);
 /// Those of [`Ablation::parse`]; [`SessionError::LargeGrid`] for a large grid that nobody has confirmed; [`SessionError::NoModel`], [`SessionError::NoData`], those of [`graft_train::evaluate`], the failure of the first trial when
 /// no trial succeeds, and [`SessionError::Interrupted`] when the user stopped it.
 pub fn ablate(
-    desk: &Desk,
+    desk: &CommandContext,
     methods: &[String],
     keys: &[(String, String)],
 ) -> Result<Compared, Failure> {
@@ -84,13 +84,17 @@ pub fn ablate(
 ///
 /// # Errors
 /// Those of [`ablate`].
-pub(super) fn again(desk: &Desk, grid: Ablation, forgetting: bool) -> Result<Compared, Failure> {
+pub(super) fn again(
+    desk: &CommandContext,
+    grid: Ablation,
+    forgetting: bool,
+) -> Result<Compared, Failure> {
     all(desk, grid, (forgetting, true))
 }
 
 /// Trains the configurations of a grid, and those that `%trial clone` adds meanwhile.
 fn all(
-    desk: &Desk,
+    desk: &CommandContext,
     mut grid: Ablation,
     (forgetting, mut leaves_given_up): (bool, bool),
 ) -> Result<Compared, Failure> {
@@ -126,7 +130,7 @@ fn all(
 /// # Errors
 /// Those of [`ablate`], and [`SessionError::NoDomain`] where nobody says what the model knew before.
 pub(super) fn forgetting(
-    desk: &Desk,
+    desk: &CommandContext,
     methods: &[String],
     keys: &[(String, String)],
 ) -> Result<Compared, Failure> {
@@ -137,7 +141,7 @@ pub(super) fn forgetting(
 }
 
 fn compare(
-    desk: &Desk,
+    desk: &CommandContext,
     grid: &Ablation,
     (tell, leaves_given_up): (Tell, bool),
 ) -> Result<Compared, Failure> {
@@ -256,7 +260,7 @@ fn first_failure(rows: &[Row]) -> Option<Failure> {
 }
 
 /// Scores the model as it is now.
-fn score(desk: &Desk, bench: &Bench<'_>, who: &str) -> Result<Evaluation, Failure> {
+fn score(desk: &CommandContext, bench: &Bench<'_>, who: &str) -> Result<Evaluation, Failure> {
     let examples = bench
         .grid
         .settings
@@ -278,7 +282,7 @@ fn score(desk: &Desk, bench: &Bench<'_>, who: &str) -> Result<Evaluation, Failur
 
 /// Scores it on the first so many examples of the split.
 fn score_on(
-    desk: &Desk,
+    desk: &CommandContext,
     bench: &Bench<'_>,
     examples: usize,
     progress: &mut dyn FnMut(u64, u64),

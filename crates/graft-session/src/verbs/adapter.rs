@@ -6,7 +6,7 @@ use graft_protocol::{Block, Cell, Reply, Table};
 use graft_spec::Failure;
 
 use super::{labels, words::thousands};
-use crate::{Desk, SessionError, State, state::Attached};
+use crate::{CommandContext, SessionError, State, state::Attached};
 
 /// The adapter a line means: the one named; else the one in use when it is of the line's method (or no method was said);
 /// else the last of that method.
@@ -48,7 +48,7 @@ pub fn find(
 ///
 /// # Errors
 /// Those of [`graft_peft::Adapter::detach`].
-pub fn detach(desk: &Desk, attached: &Attached) -> Result<(), Failure> {
+pub fn detach(desk: &CommandContext, attached: &Attached) -> Result<(), Failure> {
     let model = desk.state().model()?;
     attached.adapter.detach(model.loaded.model.as_ref())?;
     desk.change(|state| state.forget_adapter(attached.adapter.name()));
@@ -59,7 +59,7 @@ pub fn detach(desk: &Desk, attached: &Attached) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Those of [`graft_peft::Adapter::merge`].
-pub fn merge(desk: &Desk, attached: &Attached) -> Result<(), Failure> {
+pub fn merge(desk: &CommandContext, attached: &Attached) -> Result<(), Failure> {
     attached.adapter.merge(desk.state().model()?.loaded.model.as_ref())?;
     desk.publish();
     Ok(())
@@ -69,7 +69,7 @@ pub fn merge(desk: &Desk, attached: &Attached) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Those of [`graft_peft::Adapter::unmerge`].
-pub fn unmerge(desk: &Desk, attached: &Attached) -> Result<(), Failure> {
+pub fn unmerge(desk: &CommandContext, attached: &Attached) -> Result<(), Failure> {
     attached.adapter.unmerge(desk.state().model()?.loaded.model.as_ref())?;
     desk.publish();
     Ok(())
@@ -79,7 +79,7 @@ pub fn unmerge(desk: &Desk, attached: &Attached) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Those of [`graft_peft::Adapter::set_scale`].
-pub fn set_scale(desk: &Desk, attached: &Attached, factor: f64) -> Result<(), Failure> {
+pub fn set_scale(desk: &CommandContext, attached: &Attached, factor: f64) -> Result<(), Failure> {
     attached.adapter.set_scale(desk.state().model()?.loaded.model.as_ref(), factor)?;
     desk.publish();
     Ok(())
@@ -89,7 +89,7 @@ pub fn set_scale(desk: &Desk, attached: &Attached, factor: f64) -> Result<(), Fa
 ///
 /// # Errors
 /// Those of [`graft_peft::Adapter::save_with`].
-pub fn save(desk: &Desk, attached: &Attached, directory: &str) -> Result<(), Failure> {
+pub fn save(desk: &CommandContext, attached: &Attached, directory: &str) -> Result<(), Failure> {
     let model = desk.state().model()?;
     let names = attached.label_names().or_else(|| model.label_names());
     let file = labels::file(names.as_ref().map(|names| names.as_slice()));
@@ -100,7 +100,7 @@ pub fn save(desk: &Desk, attached: &Attached, directory: &str) -> Result<(), Fai
 ///
 /// # Errors
 /// [`SessionError::NoModel`], and those of [`graft_peft::Adapter::set_active`].
-pub fn choose(desk: &Desk, attached: &Attached) -> Result<(), Failure> {
+pub fn choose(desk: &CommandContext, attached: &Attached) -> Result<(), Failure> {
     let state = desk.state();
     let model = state.model()?;
     for other in &state.adapters {
@@ -115,7 +115,7 @@ pub fn choose(desk: &Desk, attached: &Attached) -> Result<(), Failure> {
 ///
 /// # Errors
 /// [`SessionError::NoModel`], [`SessionError::NoAdapter`], and those of [`graft_peft::Adapter::set_active`].
-pub fn enable(desk: &Desk, on: bool) -> Result<Arc<Attached>, Failure> {
+pub fn enable(desk: &CommandContext, on: bool) -> Result<Arc<Attached>, Failure> {
     let state = desk.state();
     let model = state.model()?;
     let attached = find(&state, None, None)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use graft_peft::{Adapter, Inputs, Originals, Workbench};
+use graft_peft::{Adapter, AttachContext, Inputs, Originals};
 use graft_protocol::{Block, Level, Reply};
 use graft_spec::{
     Failure, Settings,
@@ -16,7 +16,7 @@ use super::{
     sources::{DataInputs, Files},
 };
 use crate::{
-    Desk, SessionError, State,
+    CommandContext, SessionError, State,
     provenance::Origin,
     state::{Attached, LoadedData, LoadedModel},
 };
@@ -43,7 +43,11 @@ pub fn method(verb: &str) -> Result<&'static MethodSpec, SessionError> {
 ///
 /// # Errors
 /// [`SessionError::NoModel`], [`SessionError::UnknownMethod`], and those of [`graft_peft::attach`]; then nothing has changed.
-pub fn attach(desk: &Desk, verb: &str, settings: &Settings) -> Result<AttachReport, Failure> {
+pub fn attach(
+    desk: &CommandContext,
+    verb: &str,
+    settings: &Settings,
+) -> Result<AttachReport, Failure> {
     attach_for(desk, verb, settings, None)
 }
 
@@ -52,7 +56,7 @@ pub fn attach(desk: &Desk, verb: &str, settings: &Settings) -> Result<AttachRepo
 /// # Errors
 /// As [`attach`].
 pub(crate) fn attach_for(
-    desk: &Desk,
+    desk: &CommandContext,
     verb: &str,
     settings: &Settings,
     data: Option<&str>,
@@ -94,7 +98,7 @@ pub(crate) fn fresh(
 /// # Errors
 /// Those of [`graft_peft::attach`], and of reading data or the model's files.
 pub(crate) fn build(
-    desk: &Desk,
+    desk: &CommandContext,
     state: &State,
     (model, data): (&LoadedModel, Option<&LoadedData>),
     (spec, settings): (&MethodSpec, &Settings),
@@ -106,7 +110,7 @@ pub(crate) fn build(
         .map(|data| DataInputs::new(desk, state, model, data, model.loaded.tokenizer.as_ref()))
         .transpose()?;
     let files = (start == "loftq").then(|| Files::of(model)).transpose()?;
-    let bench = Workbench {
+    let bench = AttachContext {
         seed,
         inputs: inputs.as_ref().map(|inputs| inputs as &dyn Inputs),
         originals: files.as_ref().map(|files| files as &dyn Originals),
@@ -116,14 +120,14 @@ pub(crate) fn build(
 }
 
 /// What graft-peft needs to build or read an adapter.
-pub(crate) fn workbench<'a>(state: &State, model: &'a LoadedModel) -> Workbench<'a> {
-    let bench = Workbench::new(model.loaded.model.as_ref(), &model.source, state.seed);
-    Workbench { tokenizer: Some(model.loaded.tokenizer.as_ref()), ..bench }
+pub(crate) fn workbench<'a>(state: &State, model: &'a LoadedModel) -> AttachContext<'a> {
+    let bench = AttachContext::new(model.loaded.model.as_ref(), &model.source, state.seed);
+    AttachContext { tokenizer: Some(model.loaded.tokenizer.as_ref()), ..bench }
 }
 
 /// Makes an adapter with `build` and puts it into the session in place of one of the same name.
 pub(crate) fn install(
-    desk: &Desk,
+    desk: &CommandContext,
     state: &State,
     model: &LoadedModel,
     name: &str,

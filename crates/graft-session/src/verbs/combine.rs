@@ -7,7 +7,7 @@ use super::{
     attach::{AttachReport, install, workbench},
     labels,
 };
-use crate::{Desk, provenance::Origin};
+use crate::{CommandContext, provenance::Origin};
 
 /// What a combination lost is said from here on; less is rounding.
 const WORTH_SAYING: f64 = 0.9995;
@@ -17,7 +17,7 @@ const WORTH_SAYING: f64 = 0.9995;
 /// # Errors
 /// [`crate::SessionError::NoModel`], [`crate::SessionError::UnknownAdapter`], and those of [`graft_peft::combine`]; then nothing has changed.
 pub fn combine(
-    desk: &Desk,
+    desk: &CommandContext,
     names: &[String],
     settings: &Settings,
 ) -> Result<AttachReport, Failure> {

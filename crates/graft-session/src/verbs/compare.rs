@@ -5,7 +5,7 @@ use graft_protocol::{Block, Reply, reply::SideText};
 use graft_spec::{Failure, Settings, number::decimals};
 
 use super::{attach::adapter_wanted, bare::Bare, generate::quietly, words::counted};
-use crate::Desk;
+use crate::CommandContext;
 
 /// Two texts after one prompt.
 pub struct Comparison {
@@ -23,7 +23,11 @@ pub struct Comparison {
 ///
 /// # Errors
 /// [`crate::SessionError::NoModel`], [`crate::SessionError::NoAdapter`], [`crate::SessionError::Interrupted`], and those of the model.
-pub fn compare(desk: &Desk, prompt: &str, settings: &Settings) -> Result<Comparison, Failure> {
+pub fn compare(
+    desk: &CommandContext,
+    prompt: &str,
+    settings: &Settings,
+) -> Result<Comparison, Failure> {
     let state = desk.state();
     state.model()?;
     let attached = adapter_wanted(&state)?;

@@ -15,7 +15,7 @@ use super::{
     words::{counted, quoted, thousands},
 };
 use crate::{
-    Desk, SessionError, State,
+    CommandContext, SessionError, State,
     state::{DataOrigin, LoadedData},
 };
 
@@ -26,7 +26,11 @@ const RUNS: usize = 5;
 ///
 /// # Errors
 /// [`SessionError::UnknownDataSource`], and those of the reader.
-pub fn load(desk: &Desk, source: &str, settings: &Settings) -> Result<Arc<LoadedData>, Failure> {
+pub fn load(
+    desk: &CommandContext,
+    source: &str,
+    settings: &Settings,
+) -> Result<Arc<LoadedData>, Failure> {
     remember(
         desk,
         DataOrigin::Source {
@@ -45,7 +49,7 @@ pub fn load(desk: &Desk, source: &str, settings: &Settings) -> Result<Arc<Loaded
 /// # Errors
 /// Those of the reader.
 pub fn inline(
-    desk: &Desk,
+    desk: &CommandContext,
     name: &str,
     text: &str,
     settings: &Settings,
@@ -64,7 +68,7 @@ pub fn inline(
 ///
 /// # Errors
 /// [`SessionError::NoData`], [`SessionError::UnknownData`].
-pub fn show(desk: &Desk, name: Option<&str>, rows: usize) -> Result<Table, Failure> {
+pub fn show(desk: &CommandContext, name: Option<&str>, rows: usize) -> Result<Table, Failure> {
     Ok(desk.state().data(name)?.dataset.table(rows))
 }
 
@@ -72,7 +76,7 @@ pub fn show(desk: &Desk, name: Option<&str>, rows: usize) -> Result<Table, Failu
 ///
 /// # Errors
 /// [`SessionError::UnknownData`].
-pub fn choose(desk: &Desk, name: &str) -> Result<Arc<LoadedData>, Failure> {
+pub fn choose(desk: &CommandContext, name: &str) -> Result<Arc<LoadedData>, Failure> {
     let data = desk.state().data(Some(name))?;
     desk.change(|state| state.remember_data(&data));
     Ok(data)
@@ -95,7 +99,10 @@ pub(crate) fn open(origin: &DataOrigin, control: &Control) -> Result<Dataset, Fa
 }
 
 /// Reads a set from where it comes from and makes it the current one.
-pub(crate) fn remember(desk: &Desk, origin: DataOrigin) -> Result<Arc<LoadedData>, Failure> {
+pub(crate) fn remember(
+    desk: &CommandContext,
+    origin: DataOrigin,
+) -> Result<Arc<LoadedData>, Failure> {
     let data = Arc::new(LoadedData {
         dataset: open(&origin, &Control::from_flag(desk.stop_flag()))?,
         origin,
@@ -110,7 +117,11 @@ pub(crate) fn remember(desk: &Desk, origin: DataOrigin) -> Result<Arc<LoadedData
 }
 
 /// A set for a single use: one that is loaded, else a built-in one or a file, which does not become the current one.
-pub(crate) fn lent(desk: &Desk, state: &State, source: &str) -> Result<Arc<LoadedData>, Failure> {
+pub(crate) fn lent(
+    desk: &CommandContext,
+    state: &State,
+    source: &str,
+) -> Result<Arc<LoadedData>, Failure> {
     if let Ok(loaded) = state.data(Some(source)) {
         return Ok(loaded);
     }
@@ -121,7 +132,7 @@ pub(crate) fn lent(desk: &Desk, state: &State, source: &str) -> Result<Arc<Loade
 }
 
 /// Warns about labels and formats that may be a mistake, and about columns that were not used.
-fn tell_columns(desk: &Desk, set: &Dataset) {
+fn tell_columns(desk: &CommandContext, set: &Dataset) {
     set.report.notes.iter().for_each(|note| desk.warn(format!("data `{}`: {note}", set.name)));
     if set.report.ignored.is_empty() {
         return;
@@ -136,7 +147,7 @@ fn tell_columns(desk: &Desk, set: &Dataset) {
 }
 
 /// Tells the user that a data set of the same name was replaced, and which runs were trained on it.
-fn tell_replaced(desk: &Desk, before: &LoadedData, now: &LoadedData) {
+fn tell_replaced(desk: &CommandContext, before: &LoadedData, now: &LoadedData) {
     let name = &now.dataset.name;
     if before.dataset.kind == now.dataset.kind
         && before.dataset.fingerprint() == now.dataset.fingerprint()

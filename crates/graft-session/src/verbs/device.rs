@@ -4,7 +4,7 @@ use graft_nn::device;
 use graft_protocol::{Block, Level, Reply};
 use graft_spec::Failure;
 
-use crate::Desk;
+use crate::CommandContext;
 
 /// Where tensors live now.
 pub struct DeviceReport {
@@ -18,7 +18,7 @@ pub struct DeviceReport {
 ///
 /// # Errors
 /// `nn::device` when this build or machine has no such device; those of [`super::model::load`].
-pub fn device(desk: &Desk, name: Option<&str>) -> Result<DeviceReport, Failure> {
+pub fn device(desk: &CommandContext, name: Option<&str>) -> Result<DeviceReport, Failure> {
     let old = desk.state();
     let mut note = None;
     if let Some(name) = name {
@@ -31,7 +31,7 @@ pub fn device(desk: &Desk, name: Option<&str>) -> Result<DeviceReport, Failure> 
     Ok(DeviceReport { device: device::describe(&desk.state().device), note })
 }
 
-fn reload(desk: &Desk) -> Result<Option<String>, Failure> {
+fn reload(desk: &CommandContext) -> Result<Option<String>, Failure> {
     let Some(model) = desk.state().model.clone() else { return Ok(None) };
     let report = super::model::load(desk, model.lasting_source(), &model.settings)?;
     Ok(Some(format!("the model was loaded again; {}", report.dropped.unwrap_or_default())))

@@ -7,7 +7,7 @@ use graft_spec::{Failure, Settings, training::ABLATE};
 use graft_train::evaluate;
 
 use super::data;
-use crate::{Desk, SessionError, State, state::LoadedData};
+use crate::{CommandContext, SessionError, State, state::LoadedData};
 
 /// What `tiny` was pretrained on; its validation pages were kept out.
 const OF_TINY: &str = "rust-docs";
@@ -24,7 +24,7 @@ impl Domain {
     /// # Errors
     /// Those of opening it, and [`SessionError::NoDomainText`] when it has no validation part.
     pub(crate) fn named(
-        desk: &Desk,
+        desk: &CommandContext,
         state: &State,
         settings: &Settings,
     ) -> Result<Option<Self>, Failure> {
@@ -61,7 +61,7 @@ impl Domain {
     ///
     /// # Errors
     /// [`SessionError::Interrupted`], and those of [`graft_train::evaluate`].
-    pub(crate) fn loss(&self, desk: &Desk, who: &str) -> Result<f64, Failure> {
+    pub(crate) fn loss(&self, desk: &CommandContext, who: &str) -> Result<f64, Failure> {
         let model = desk.state().model()?;
         let label = format!("scoring {who} on {}", self.data.dataset.name);
         let mut progress = |done: u64, total: u64| {

@@ -6,7 +6,7 @@ use graft_spec::{Failure, Settings, training};
 use graft_train::{Evaluation, evaluate};
 
 use super::{bare::Bare, labels, words::counted};
-use crate::{Desk, SessionError, state::LoadedData};
+use crate::{CommandContext, SessionError, state::LoadedData};
 
 /// Scores on one split of a data set.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +27,7 @@ pub struct Scores {
 ///
 /// # Errors
 /// [`SessionError::NoModel`], [`SessionError::NoData`], [`SessionError::Interrupted`], and those of [`graft_train::evaluate`].
-pub fn eval(desk: &Desk, settings: &Settings) -> Result<Scores, Failure> {
+pub fn eval(desk: &CommandContext, settings: &Settings) -> Result<Scores, Failure> {
     settings.check(training::EVAL)?;
     let state = desk.state();
     let classifies =
@@ -67,7 +67,7 @@ fn split(settings: &Settings) -> String {
 }
 
 fn score(
-    desk: &Desk,
+    desk: &CommandContext,
     data: &LoadedData,
     settings: &Settings,
     who: &str,

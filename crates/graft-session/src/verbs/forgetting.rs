@@ -14,7 +14,7 @@ use super::{
     domain::Domain,
 };
 use crate::{
-    Desk,
+    CommandContext,
     state::{Attached, LoadedModel},
 };
 
@@ -23,7 +23,7 @@ use crate::{
 /// # Errors
 /// [`crate::SessionError::NoModel`], [`crate::SessionError::NoDomain`] where nobody says what the model knew before, and those of [`ablate::ablate`].
 pub fn forgetting(
-    desk: &Desk,
+    desk: &CommandContext,
     methods: &[String],
     keys: &[(String, String)],
 ) -> Result<Compared, Failure> {
@@ -34,7 +34,7 @@ pub fn forgetting(
 }
 
 /// The base and everything attached, each alone.
-fn measured(desk: &Desk, settings: Settings) -> Result<Table, Failure> {
+fn measured(desk: &CommandContext, settings: Settings) -> Result<Table, Failure> {
     let state = desk.state();
     let model = state.model()?;
     let settings = Domain::wanted(&state, settings)?;

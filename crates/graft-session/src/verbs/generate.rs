@@ -4,13 +4,17 @@ use graft_models::{GenerateOptions, Generated, generate as write};
 use graft_protocol::{Block, Event, Reply};
 use graft_spec::{Failure, Settings, training};
 
-use crate::{Desk, SessionError};
+use crate::{CommandContext, SessionError};
 
 /// Continues a prompt with whatever adapter acts; the text goes out piece by piece while it is written.
 ///
 /// # Errors
 /// [`SessionError::NoModel`], [`SessionError::Interrupted`], and those of the model.
-pub fn generate(desk: &Desk, prompt: &str, settings: &Settings) -> Result<Generated, Failure> {
+pub fn generate(
+    desk: &CommandContext,
+    prompt: &str,
+    settings: &Settings,
+) -> Result<Generated, Failure> {
     continuation(desk, prompt, settings, &|text| desk.emit(Event::Text(text.to_owned())))
 }
 
@@ -18,12 +22,16 @@ pub fn generate(desk: &Desk, prompt: &str, settings: &Settings) -> Result<Genera
 ///
 /// # Errors
 /// As [`generate`].
-pub fn quietly(desk: &Desk, prompt: &str, settings: &Settings) -> Result<Generated, Failure> {
+pub fn quietly(
+    desk: &CommandContext,
+    prompt: &str,
+    settings: &Settings,
+) -> Result<Generated, Failure> {
     continuation(desk, prompt, settings, &|_| {})
 }
 
 fn continuation(
-    desk: &Desk,
+    desk: &CommandContext,
     prompt: &str,
     settings: &Settings,
     heard: &dyn Fn(&str),

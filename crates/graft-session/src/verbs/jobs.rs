@@ -8,7 +8,7 @@ use graft_train::runs::{RunFolder, RunRecord};
 
 use super::runs::base;
 use crate::{
-    Desk, SessionError,
+    CommandContext, SessionError,
     background::{COMPARISON, Report},
 };
 
@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_millis(250);
 ///
 /// # Errors
 /// None yet.
-pub fn table(desk: &Desk) -> Result<Table, Failure> {
+pub fn table(desk: &CommandContext) -> Result<Table, Failure> {
     let mut table = Table::new(
         "trainings in the background",
         &["run", "state", "#step", "#of", "#loss", "#seconds"],
@@ -62,7 +62,7 @@ pub fn table(desk: &Desk) -> Result<Table, Failure> {
 }
 
 /// Name of the newest run in the background.
-pub fn newest(desk: &Desk) -> Option<String> {
+pub fn newest(desk: &CommandContext) -> Option<String> {
     desk.background().pop().map(|report| report.run)
 }
 
@@ -70,7 +70,7 @@ pub fn newest(desk: &Desk) -> Option<String> {
 ///
 /// # Errors
 /// [`SessionError::NoBackground`].
-pub fn stop(desk: &Desk) -> Result<String, Failure> {
+pub fn stop(desk: &CommandContext) -> Result<String, Failure> {
     if !desk.stop_background(PATIENCE) {
         return Err(SessionError::NoBackground.into());
     }
@@ -93,7 +93,7 @@ pub fn stop(desk: &Desk) -> Result<String, Failure> {
 ///
 /// # Errors
 /// Those of reading the ledger; [`SessionError::Interrupted`] when the user stops watching, which stops nothing else.
-pub fn watch(desk: &Desk, run: Option<&str>) -> Result<Reply, Failure> {
+pub fn watch(desk: &CommandContext, run: Option<&str>) -> Result<Reply, Failure> {
     if run.or(newest(desk).as_deref()) == Some(COMPARISON) {
         return watch_comparison(desk);
     }
@@ -121,7 +121,7 @@ pub fn watch(desk: &Desk, run: Option<&str>) -> Result<Reply, Failure> {
 }
 
 /// Shows how the comparison in the background stands until it ends, then its answer.
-fn watch_comparison(desk: &Desk) -> Result<Reply, Failure> {
+fn watch_comparison(desk: &CommandContext) -> Result<Reply, Failure> {
     loop {
         let report = desk
             .background()
@@ -143,7 +143,7 @@ fn watch_comparison(desk: &Desk) -> Result<Reply, Failure> {
         }
         let (label, done, total) = report.progress;
         desk.emit(Event::Progress { label, done, total });
-        desk.emit(Event::Standing(report.standing));
+        desk.emit(Event::LiveTable(report.standing));
         std::thread::sleep(LOOK);
     }
 }
@@ -160,12 +160,12 @@ fn said(report: Report) -> Vec<Block> {
         .collect()
 }
 
-fn is_running(desk: &Desk, run: &str) -> bool {
+fn is_running(desk: &CommandContext, run: &str) -> bool {
     desk.background().iter().any(|report| report.run == run && report.is_running)
 }
 
 /// Emits what the ledger has that was not there before.
-fn show_new(desk: &Desk, seen: &mut RunRecord, now: RunRecord) {
+fn show_new(desk: &CommandContext, seen: &mut RunRecord, now: RunRecord) {
     let last = seen.steps.last().map_or(0, |step| step.step);
     now.steps.iter().filter(|step| step.step > last).for_each(|step| desk.emit(Event::Step(*step)));
     now.validations

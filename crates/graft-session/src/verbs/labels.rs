@@ -8,7 +8,7 @@ use graft_train::label_map;
 use serde_json::{Value, json};
 
 use crate::{
-    Desk, State,
+    CommandContext, State,
     state::{Attached, LoadedData, LoadedModel},
 };
 
@@ -28,7 +28,7 @@ pub(crate) fn warning(state: &State, data: &LoadedData) -> Result<Option<String>
 }
 
 /// Gives an adapter the names that its head was trained with; they are the model's while it is in use.
-pub(crate) fn put(desk: &Desk, attached: &Attached, names: Option<Vec<String>>) {
+pub(crate) fn put(desk: &CommandContext, attached: &Attached, names: Option<Vec<String>>) {
     attached.set_label_names(names.map(Arc::new));
     desk.change(|_| ());
 }

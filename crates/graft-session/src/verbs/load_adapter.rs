@@ -12,13 +12,17 @@ use super::{
     data::lasting,
     labels,
 };
-use crate::{Desk, SessionError, provenance::Origin};
+use crate::{CommandContext, SessionError, provenance::Origin};
 
 /// Reads an adapter that HF PEFT or Graft wrote and takes it in use under `name` (`default` without one).
 ///
 /// # Errors
 /// [`crate::SessionError::NoModel`], and those of [`graft_peft::load`]; then nothing has changed.
-pub fn load(desk: &Desk, directory: &str, name: Option<&str>) -> Result<AttachReport, Failure> {
+pub fn load(
+    desk: &CommandContext,
+    directory: &str,
+    name: Option<&str>,
+) -> Result<AttachReport, Failure> {
     let state = desk.state();
     let model = state.model()?;
     let name = name.unwrap_or("default");

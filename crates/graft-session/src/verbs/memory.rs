@@ -1,7 +1,7 @@
 //! `%memory`: what a training would take, before it starts.
 
 use graft_models::{Published, published, published_names};
-use graft_nn::{Kept, Quantization};
+use graft_nn::{Quantization, SavedActivations};
 use graft_protocol::{Cell, Table};
 use graft_spec::{Failure, Settings, training::MEMORY};
 use graft_train::{
@@ -11,7 +11,7 @@ use graft_train::{
 };
 
 use super::{attach::adapter_wanted, runs::newest_memory, words::thousands};
-use crate::{Desk, SessionError, State, state::LoadedModel};
+use crate::{CommandContext, SessionError, State, state::LoadedModel};
 
 /// Memory of consumer cards in GiB, each with one that has it.
 const CARDS: &[(u64, &str)] = &[
@@ -29,7 +29,11 @@ const FOUR_BITS: Quantization = Quantization::Nf4 { double: true };
 ///
 /// # Errors
 /// [`SessionError::NoModel`], [`SessionError::NoAdapter`], [`SessionError::UnknownShape`].
-pub fn table(desk: &Desk, of: Option<&str>, settings: &Settings) -> Result<Table, Failure> {
+pub fn table(
+    desk: &CommandContext,
+    of: Option<&str>,
+    settings: &Settings,
+) -> Result<Table, Failure> {
     settings.check(MEMORY)?;
     match of {
         Some(name) => of_published(name, settings),
@@ -37,7 +41,7 @@ pub fn table(desk: &Desk, of: Option<&str>, settings: &Settings) -> Result<Table
     }
 }
 
-fn of_session(desk: &Desk, settings: &Settings) -> Result<Table, Failure> {
+fn of_session(desk: &CommandContext, settings: &Settings) -> Result<Table, Failure> {
     let state = desk.state();
     let model = state.model()?;
     let attached = adapter_wanted(&state)?;
@@ -135,7 +139,7 @@ fn of_published(name: &str, settings: &Settings) -> Result<Table, Failure> {
         opened: 0,
         rows: rows(settings),
         tokens,
-        adapters: Kept::default(),
+        adapters: SavedActivations::default(),
         untouched: 0,
         recompute: settings.bool(MEMORY, "gradient_checkpointing"),
         threads: 0,
@@ -175,7 +179,7 @@ fn compared(title: &str, label: &str, sizes: &Sizes<'_>, four_bits: &Sizes<'_>) 
     let full = Memory::predict(&Sizes {
         added: 0,
         opened: sizes.parameters,
-        adapters: Kept::default(),
+        adapters: SavedActivations::default(),
         untouched: 0,
         inside_blocks: true,
         ..*sizes

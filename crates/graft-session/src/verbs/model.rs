@@ -12,7 +12,7 @@ use graft_protocol::{Block, Cell, Event, Level, Reply, Table};
 use graft_spec::{Failure, Settings, training};
 
 use super::words::{counted, kept_as, kept_bytes, parameters, quoted, thousands};
-use crate::{Desk, SessionError, State, state::LoadedModel};
+use crate::{CommandContext, SessionError, State, state::LoadedModel};
 
 /// A model that has just been loaded.
 pub struct ModelReport {
@@ -34,14 +34,18 @@ pub struct Card {
 ///
 /// # Errors
 /// Those of [`graft_models::load`]; then nothing has changed.
-pub fn load(desk: &Desk, source: &str, settings: &Settings) -> Result<ModelReport, Failure> {
+pub fn load(
+    desk: &CommandContext,
+    source: &str,
+    settings: &Settings,
+) -> Result<ModelReport, Failure> {
     settings.check(training::MODEL)?;
     let model = open(desk, source, settings)?;
     Ok(put(desk, model))
 }
 
 /// Makes a model the current one.
-pub(crate) fn put(desk: &Desk, model: Arc<LoadedModel>) -> ModelReport {
+pub(crate) fn put(desk: &CommandContext, model: Arc<LoadedModel>) -> ModelReport {
     let dropped = what_goes(&desk.state());
     desk.change(|state| {
         state.model = Some(model.clone());
@@ -53,7 +57,7 @@ pub(crate) fn put(desk: &Desk, model: Arc<LoadedModel>) -> ModelReport {
 
 /// Reads a model without making it the current one; the stop button ends it at the next weight or piece of a download.
 pub(crate) fn open(
-    desk: &Desk,
+    desk: &CommandContext,
     source: &str,
     settings: &Settings,
 ) -> Result<Arc<LoadedModel>, Failure> {
@@ -85,7 +89,11 @@ struct Stopped;
 ///
 /// # Errors
 /// [`SessionError::NoModel`]; [`SessionError::ActsBeside`] while an adapter acts that is not in the weights; those of [`graft_models::save_folder`].
-pub fn save(desk: &Desk, directory: &str, settings: &Settings) -> Result<String, Failure> {
+pub fn save(
+    desk: &CommandContext,
+    directory: &str,
+    settings: &Settings,
+) -> Result<String, Failure> {
     settings.check(training::MODEL_SAVE)?;
     let state = desk.state();
     let model = state.model()?;
@@ -152,7 +160,7 @@ fn unapplied_dropout(model: &LoadedModel) -> Option<String> {
 ///
 /// # Errors
 /// [`crate::SessionError::NoModel`].
-pub fn card(desk: &Desk) -> Result<Card, Failure> {
+pub fn card(desk: &CommandContext) -> Result<Card, Failure> {
     let model = desk.state().model()?;
     let text =
         model.loaded.card.as_deref().map(|card| without_front_matter(card).trim().to_owned());

@@ -18,7 +18,7 @@ use super::{
     words::kept_as,
 };
 use crate::{
-    Desk, SessionError,
+    CommandContext, SessionError,
     state::{Attached, DataOrigin, LoadedData, LoadedModel},
 };
 
@@ -28,7 +28,11 @@ use crate::{
 /// [`SessionError::NoRun`], [`SessionError::UnknownRun`], [`SessionError::OtherModel`], [`SessionError::ChangedData`],
 /// [`TrainError::InUse`] while somebody trains it, those of loading what is missing and of
 /// [`graft_train::resume`]; [`SessionError::Interrupted`] when the user stopped it.
-pub fn resume(desk: &Desk, run: Option<&str>, settings: &Settings) -> Result<Trained, Failure> {
+pub fn resume(
+    desk: &CommandContext,
+    run: Option<&str>,
+    settings: &Settings,
+) -> Result<Trained, Failure> {
     settings.check(TRAIN)?;
     let folder = find(run)?;
     // The training locks it; here it is said before anything is exchanged.
@@ -89,7 +93,10 @@ fn overlaid(old: &Settings, new: &Settings) -> Settings {
 }
 
 /// The model of the run: the current one when its weights are the same, else loaded from where the run had it.
-pub(super) fn same_model(desk: &Desk, header: &RunHeader) -> Result<Arc<LoadedModel>, Failure> {
+pub(super) fn same_model(
+    desk: &CommandContext,
+    header: &RunHeader,
+) -> Result<Arc<LoadedModel>, Failure> {
     if let Some(current) = desk.state().model.clone().filter(|current| is_model_of(current, header))
     {
         return Ok(current);
@@ -117,7 +124,7 @@ pub(super) fn is_model_of(model: &LoadedModel, header: &RunHeader) -> bool {
 
 /// The data of the run: that of the session when it came from the same place, else read again. Changed data are refused: the steps that are left
 /// would be those of another training.
-fn same_data(desk: &Desk, header: &RunHeader) -> Result<Arc<LoadedData>, Failure> {
+fn same_data(desk: &CommandContext, header: &RunHeader) -> Result<Arc<LoadedData>, Failure> {
     let recorded = header.data_record();
     let origin = DataOrigin::from(&recorded);
     let is_same = |found: &str| recorded.fingerprint.is_empty() || recorded.fingerprint == found;
@@ -143,7 +150,7 @@ fn same_data(desk: &Desk, header: &RunHeader) -> Result<Arc<LoadedData>, Failure
 }
 
 /// Makes the data of the run a set of the session, if they are not yet.
-fn remember(desk: &Desk, data: &Arc<LoadedData>) {
+fn remember(desk: &CommandContext, data: &Arc<LoadedData>) {
     if !desk.state().data.iter().any(|known| Arc::ptr_eq(known, data)) {
         desk.change(|state| state.remember_data(data));
         desk.note(data::line(data));
@@ -152,7 +159,11 @@ fn remember(desk: &Desk, data: &Arc<LoadedData>) {
 
 /// The adapter of the run: that of the session when it has the same name, method, settings and seed, else attached anew. Its weights come
 /// from the checkpoint in either case.
-fn same_adapter(desk: &Desk, header: &RunHeader, step: u64) -> Result<Arc<Attached>, Failure> {
+fn same_adapter(
+    desk: &CommandContext,
+    header: &RunHeader,
+    step: u64,
+) -> Result<Arc<Attached>, Failure> {
     let known = desk.state().adapter(&header.adapter).ok();
     let same_seed = |attached: &Attached| {
         let provenance = attached.provenance();

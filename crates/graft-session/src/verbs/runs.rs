@@ -23,7 +23,7 @@ pub use export::export;
 pub(crate) use export::load_line;
 
 use super::words::thousands;
-use crate::{Desk, SessionError};
+use crate::{CommandContext, SessionError};
 
 /// Runs that are drawn when none is named.
 const NEWEST: usize = 4;
@@ -59,7 +59,7 @@ pub(crate) fn called(run: &RunFolder) -> String {
 }
 
 /// All that is known of a run: what happened, and its head with the keys that it was last resumed with.
-fn read(desk: &Desk, folder: &RunFolder) -> Result<(RunRecord, RunHeader), Failure> {
+fn read(desk: &CommandContext, folder: &RunFolder) -> Result<(RunRecord, RunHeader), Failure> {
     let record = folder.record_until(&|| desk.is_stopping()).map_err(|error| match error {
         TrainError::Stopped => SessionError::Interrupted {
             what: format!("stopped reading the ledger of `{}`", folder.name()),
@@ -76,7 +76,7 @@ fn read(desk: &Desk, folder: &RunFolder) -> Result<(RunRecord, RunHeader), Failu
 ///
 /// # Errors
 /// [`SessionError::Interrupted`] when the user stopped it.
-pub fn table(desk: &Desk) -> Result<Table, Failure> {
+pub fn table(desk: &CommandContext) -> Result<Table, Failure> {
     let mut table = Table::new(
         "runs",
         &[
@@ -139,7 +139,7 @@ fn started_from(header: &RunHeader) -> String {
 ///
 /// # Errors
 /// [`graft_train::TrainError::NoRun`] with the names there are.
-pub fn facts(desk: &Desk, name: Option<&str>) -> Result<Table, Failure> {
+pub fn facts(desk: &CommandContext, name: Option<&str>) -> Result<Table, Failure> {
     let folder = RunFolder::open(&base(), name)?;
     let (record, header) = read(desk, &folder)?;
     let mut table = Table::new(format!("run {}", folder.name()), &["fact", "value"]);
@@ -176,7 +176,7 @@ pub fn facts(desk: &Desk, name: Option<&str>) -> Result<Table, Failure> {
 ///
 /// # Errors
 /// [`graft_train::TrainError::NoRun`] with the names there are.
-pub fn difference(desk: &Desk, one: &str, other: &str) -> Result<Table, Failure> {
+pub fn difference(desk: &CommandContext, one: &str, other: &str) -> Result<Table, Failure> {
     let facts_of = |name: &str| -> Result<Vec<(String, String)>, Failure> {
         let folder = RunFolder::open(&base(), Some(name))?;
         let (record, header) = read(desk, &folder)?;
@@ -218,7 +218,11 @@ pub fn difference(desk: &Desk, one: &str, other: &str) -> Result<Table, Failure>
 ///
 /// # Errors
 /// [`graft_train::TrainError::NoRun`] with the names there are; a [`Failure`] for more runs than can be told apart, and where none has such a curve.
-pub fn plot(desk: &Desk, names: &[String], settings: &Settings) -> Result<Chart, Failure> {
+pub fn plot(
+    desk: &CommandContext,
+    names: &[String],
+    settings: &Settings,
+) -> Result<Chart, Failure> {
     settings.check(PLOT)?;
     if names.len() > MOST {
         return Err(Failure::new(

@@ -3,13 +3,13 @@
 use graft_protocol::Reply;
 use graft_spec::Failure;
 
-use crate::Desk;
+use crate::CommandContext;
 
 /// Shows the session's seed, or sets it.
 ///
 /// # Errors
 /// None today.
-pub fn seed(desk: &Desk, seed: Option<u64>) -> Result<u64, Failure> {
+pub fn seed(desk: &CommandContext, seed: Option<u64>) -> Result<u64, Failure> {
     if let Some(seed) = seed {
         desk.change(|state| state.seed = seed);
     }

@@ -7,7 +7,7 @@ use graft_spec::{Failure, Settings};
 use graft_train::{Control, Examples, Source, TrainConfig};
 
 use crate::{
-    Desk, SessionError, State,
+    CommandContext, SessionError, State,
     state::{LoadedData, LoadedModel},
 };
 
@@ -24,7 +24,7 @@ impl<'a> DataInputs<'a> {
     /// # Errors
     /// Those of encoding the data.
     pub(crate) fn new(
-        desk: &Desk,
+        desk: &CommandContext,
         state: &State,
         model: &LoadedModel,
         data: &'a LoadedData,

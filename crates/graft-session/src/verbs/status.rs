@@ -3,10 +3,10 @@
 use graft_protocol::{Cell, Table};
 
 use super::words::{counted, parameters, thousands};
-use crate::{Desk, State, state::Attached};
+use crate::{CommandContext, State, state::Attached};
 
 /// Model, adapters, data, runs, seed, device, memory: one row each.
-pub fn table(desk: &Desk) -> Table {
+pub fn table(desk: &CommandContext) -> Table {
     let state = desk.state();
     let mut table = Table::new("session", &["what", "now"]);
     let rows = [

@@ -6,7 +6,7 @@ use graft_nn::{TokenEncoder, Trainable};
 use graft_protocol::{Event, Reply, RunEnded, RunOutcome};
 use graft_spec::{AUTO, Failure, Settings, Value, methods::MethodSpec, training::TRAIN};
 use graft_train::{
-    Accompanied, Control, Job, TrainConfig, TrainError, fit, label_map, largest_batch,
+    AdapterCheckpoint, Control, Job, TrainConfig, TrainError, fit, label_map, largest_batch,
     runs::{RunFolder, RunHeader, Start},
     tensors_fingerprint,
 };
@@ -17,7 +17,7 @@ use super::{
     words::{counted, kept_as, thousands},
 };
 use crate::{
-    Desk, SessionError, State,
+    CommandContext, SessionError, State,
     state::{Attached, LoadedData, LoadedModel},
 };
 
@@ -47,7 +47,7 @@ pub(crate) struct Plan {
 /// [`SessionError::NoModel`], [`SessionError::NoData`], [`SessionError::NoAdapter`], those of [`attach::attach`] and [`graft_train::fit()`];
 /// [`SessionError::Interrupted`] when the user stopped it, with everything kept.
 pub fn train(
-    desk: &Desk,
+    desk: &CommandContext,
     attach: Option<&(String, Settings)>,
     settings: &Settings,
 ) -> Result<Trained, Failure> {
@@ -112,7 +112,7 @@ fn acts_alone(
 }
 
 /// The folder of a new run; says so where it will not last.
-pub(crate) fn new_folder(desk: &Desk, name: &str) -> Result<RunFolder, Failure> {
+pub(crate) fn new_folder(desk: &CommandContext, name: &str) -> Result<RunFolder, Failure> {
     let base = runs::base();
     if graft_train::runs::is_temporary(&base) {
         desk.warn(runs::TEMPORARY);
@@ -127,7 +127,7 @@ pub(crate) fn default_rate(model: &LoadedModel, spec: &MethodSpec) -> f64 {
 
 /// The settings with a number in place of `batch=auto`: a run goes on with the size that it began with.
 fn sized(
-    desk: &Desk,
+    desk: &CommandContext,
     settings: &Settings,
     model: &LoadedModel,
     data: &LoadedData,
@@ -153,7 +153,7 @@ fn sized(
 
 /// Runs a plan with `go` (a new run or a resumed one) and settles the session afterwards, however it ended.
 pub(crate) fn carry_out(
-    desk: &Desk,
+    desk: &CommandContext,
     plan: &Plan,
     header: RunHeader,
     go: impl FnOnce(Job<'_>, &Control, &mut dyn FnMut(Event)) -> Result<RunEnded, TrainError>,
@@ -233,7 +233,7 @@ fn remember_weights(plan: &Plan, result: &Result<RunEnded, Failure>) {
 
 /// Runs a plan with `go`; the session is left to the caller.
 pub(crate) fn work(
-    desk: &Desk,
+    desk: &CommandContext,
     plan: &Plan,
     header: RunHeader,
     go: impl FnOnce(Job<'_>, &Control, &mut dyn FnMut(Event)) -> Result<RunEnded, TrainError>,
@@ -245,8 +245,11 @@ pub(crate) fn work(
 }
 
 /// What a checkpoint keeps: the weights, and what a schedule has found out, are all there is of an adapter beside its settings, and those are in the header.
-pub(crate) fn accompanied<'a>(plan: &'a Plan, trainables: &'a Vec<Trainable>) -> Accompanied<'a> {
-    Accompanied { trainables, companion: plan.attached.adapter.companion() }
+pub(crate) fn accompanied<'a>(
+    plan: &'a Plan,
+    trainables: &'a Vec<Trainable>,
+) -> AdapterCheckpoint<'a> {
+    AdapterCheckpoint { trainables, training_hook: plan.attached.adapter.training_hook() }
 }
 
 /// A plan as graft-train wants it.
@@ -254,7 +257,7 @@ pub(crate) fn job<'a>(
     plan: &'a Plan,
     header: RunHeader,
     trainables: &[Trainable],
-    state: &'a Accompanied<'a>,
+    state: &'a AdapterCheckpoint<'a>,
 ) -> Job<'a> {
     Job {
         model: plan.model.loaded.model.as_ref(),
@@ -270,7 +273,7 @@ pub(crate) fn job<'a>(
 }
 
 /// Reads the names of the runs anew.
-fn list_runs(desk: &Desk) {
+fn list_runs(desk: &CommandContext) {
     let names = runs::names();
     desk.change(|state| state.runs.clone_from(&names));
 }

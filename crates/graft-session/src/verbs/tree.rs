@@ -4,13 +4,13 @@ use graft_nn::{Layer, Site};
 use graft_protocol::{Block, Reply, reply::TreeLine};
 use graft_spec::Failure;
 
-use crate::{Desk, State, snapshot::module_entry};
+use crate::{CommandContext, State, snapshot::module_entry};
 
 /// The module tree of the current model, with the adapters on it.
 ///
 /// # Errors
 /// [`crate::SessionError::NoModel`].
-pub fn tree(desk: &Desk) -> Result<Vec<TreeLine>, Failure> {
+pub fn tree(desk: &CommandContext) -> Result<Vec<TreeLine>, Failure> {
     let state = desk.state();
     let model = state.model()?;
     let mut root = Node::default();
@@ -51,7 +51,7 @@ fn leaf(state: &State, site: &Site<'_>) -> Leaf {
     let shape = entry.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(" × ");
     let mut adapters: Vec<String> = match site.layer {
         Layer::Linear(linear) => {
-            linear.slot().names().into_iter().chain(linear.stand_ins().names()).collect()
+            linear.slot().names().into_iter().chain(linear.overrides().names()).collect()
         }
         Layer::Embedding(embedding) => {
             embedding.prompt().names().into_iter().chain(embedding.prefix().names()).collect()

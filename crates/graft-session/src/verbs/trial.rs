@@ -4,13 +4,13 @@ use graft_protocol::Reply;
 use graft_spec::Failure;
 
 use super::ablate;
-use crate::{Desk, SessionError, background::COMPARISON};
+use crate::{CommandContext, SessionError, background::COMPARISON};
 
 /// Gives up a configuration of the comparison in the background at its next turn.
 ///
 /// # Errors
 /// [`SessionError::NoComparison`] when none runs there, and `ablate::no_trial` for a number that there is not.
-pub fn stop(desk: &Desk, number: usize) -> Result<String, Failure> {
+pub fn stop(desk: &CommandContext, number: usize) -> Result<String, Failure> {
     if !runs(desk) {
         return Err(SessionError::NoComparison.into());
     }
@@ -32,7 +32,11 @@ pub fn stop(desk: &Desk, number: usize) -> Result<String, Failure> {
 ///
 /// # Errors
 /// [`SessionError::NoComparison`] when nothing was compared yet; those of [`graft_spec::ablation::Ablation::with_clone`] and of [`ablate::ablate`].
-pub fn clone(desk: &Desk, number: usize, keys: &[(String, String)]) -> Result<Reply, Failure> {
+pub fn clone(
+    desk: &CommandContext,
+    number: usize,
+    keys: &[(String, String)],
+) -> Result<Reply, Failure> {
     let comparison = desk.state().compared.clone().ok_or(SessionError::NoComparison)?;
     let wider = comparison.grid.with_clone(number, keys)?;
     Ok(ablate::again(desk, wider, comparison.forgetting)?.reply())
@@ -43,7 +47,7 @@ pub fn clone(desk: &Desk, number: usize, keys: &[(String, String)]) -> Result<Re
 /// # Errors
 /// As [`clone`].
 pub(crate) fn add(
-    desk: &Desk,
+    desk: &CommandContext,
     number: usize,
     keys: &[(String, String)],
 ) -> Result<Option<String>, Failure> {
@@ -58,6 +62,6 @@ pub(crate) fn add(
 }
 
 /// Whether a comparison runs in the background.
-fn runs(desk: &Desk) -> bool {
+fn runs(desk: &CommandContext) -> bool {
     desk.background().last().is_some_and(|report| report.is_running && report.run == COMPARISON)
 }

@@ -13,7 +13,7 @@ use graft_spec::Failure;
 use graft_train::samples;
 
 use super::{attach::adapter_wanted, words::counted};
-use crate::{Desk, SessionError, State};
+use crate::{CommandContext, SessionError, State};
 
 /// Cells of a picture along each side.
 const CELLS: usize = 64;
@@ -28,7 +28,7 @@ const TEXTS: usize = 8;
 ///
 /// # Errors
 /// [`SessionError::NoModel`], [`SessionError::NoAdapter`], [`SessionError::NoSuchLayer`], [`SessionError::NoWeights`] for a method that changes no weight.
-pub fn weights(desk: &Desk, module: Option<&str>) -> Result<Reply, Failure> {
+pub fn weights(desk: &CommandContext, module: Option<&str>) -> Result<Reply, Failure> {
     let state = desk.state();
     let loaded = state.model()?;
     let attached = adapter_wanted(&state)?;

@@ -169,7 +169,7 @@ fn stop_keeps_what_is_finished_and_the_same_line_goes_on_where_it_was() {
 
 /// The last standing that was shown: its table, and how many curves it had.
 fn last_standing(world: &World) -> (Table, usize) {
-    let standing = |event| if let Event::Standing(blocks) = event { Some(blocks) } else { None };
+    let standing = |event| if let Event::LiveTable(blocks) = event { Some(blocks) } else { None };
     let blocks =
         world.ear.events().into_iter().filter_map(standing).next_back().expect("a standing");
     match blocks.as_slice() {
@@ -221,7 +221,7 @@ fn what_was_to_be_seen_when_it_was_stopped_stays_and_the_same_line_resumes_it() 
 fn between_two_seeds_the_curves_of_the_first_stay() {
     let world = World::ready();
     ablate(&world, &["lora"], &quick(&[("r", "1,2"), ("seeds", "2"), ("steps", "24")])).unwrap();
-    let standing = |event| if let Event::Standing(blocks) = event { Some(blocks) } else { None };
+    let standing = |event| if let Event::LiveTable(blocks) = event { Some(blocks) } else { None };
     let curves = world.ear.events().into_iter().filter_map(standing).map(|blocks| {
         match blocks.into_iter().nth(1) {
             Some(Block::Chart(chart)) => chart.series.len(),
@@ -269,7 +269,7 @@ fn the_metric_is_to_be_seen_while_a_configuration_is_still_training() {
         &[("r", "1,2"), ("steps", "60"), ("lr", "0.02"), ("batch", "4"), ("examples", "8")],
     )
     .unwrap();
-    let standing = |event| if let Event::Standing(blocks) = event { Some(blocks) } else { None };
+    let standing = |event| if let Event::LiveTable(blocks) = event { Some(blocks) } else { None };
     let tables = world
         .ear
         .events()
@@ -358,7 +358,7 @@ fn trials_advance_in_turn_and_are_what_each_is_alone() {
     assert_eq!(turns[..8], ["1", "2", "3", "4", "1", "2", "3", "4"]);
     let standing =
         world.ear.events().into_iter().find_map(|event| {
-            if let Event::Standing(blocks) = event { Some(blocks) } else { None }
+            if let Event::LiveTable(blocks) = event { Some(blocks) } else { None }
         });
     assert!(
         matches!(standing.as_deref(), Some([Block::Table(table), Block::Chart(_)]) if table.rows.len() == 4),

@@ -5,7 +5,7 @@ use graft_nn::{Model, Trainable};
 use crate::TrainConfig;
 use crate::runs::{RunFolder, RunHeader};
 use crate::source::Source;
-use crate::state::Stateful;
+use crate::state::CheckpointState;
 
 /// A training, ready to begin or to go on.
 pub struct Run<'a> {
@@ -22,7 +22,7 @@ pub struct Run<'a> {
     /// The run's head.
     pub header: RunHeader,
     /// What checkpoints keep of the adapter.
-    pub state: &'a dyn Stateful,
+    pub state: &'a dyn CheckpointState,
     /// Whether the weights with the lowest validation loss are kept.
     pub keeps_best: bool,
     /// Bytes that it is expected to take on top of the model, for the ledger.

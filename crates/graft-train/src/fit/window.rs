@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use graft_nn::{
-    Companion, Context, Model, Recompute, Tensor, Trainable, gradients_through, summed,
+    Context, Model, Recompute, Tensor, Trainable, TrainingHook, gradients_through, summed,
 };
 
 use super::Training;
@@ -32,7 +32,7 @@ impl Training<'_> {
         let passes = Passes {
             model: self.run.model,
             trainables: &self.run.trainables,
-            companion: self.run.state.companion(),
+            training_hook: self.run.state.training_hook(),
             recompute: self.run.config.recompute,
             seed: self.run.config.seed,
             step,
@@ -74,7 +74,7 @@ pub(crate) fn there_and_back(
     Passes {
         model,
         trainables,
-        companion: None,
+        training_hook: None,
         recompute: config.recompute,
         seed: config.seed,
         step: 0,
@@ -87,7 +87,7 @@ pub(crate) fn there_and_back(
 struct Passes<'a> {
     model: &'a dyn Model,
     trainables: &'a [Trainable],
-    companion: Option<&'a dyn Companion>,
+    training_hook: Option<&'a dyn TrainingHook>,
     /// Whether blocks are computed again for the backward pass.
     recompute: bool,
     seed: u64,
@@ -122,8 +122,8 @@ impl Passes<'_> {
             cx = cx.with_recompute(recompute.clone());
         }
         let mut loss = loss(self.model, batch, &cx, self.labels)?;
-        if let Some(companion) = self.companion.filter(|_| index == 0 && piece == 0) {
-            loss = (loss + companion.penalty()?)?;
+        if let Some(training_hook) = self.training_hook.filter(|_| index == 0 && piece == 0) {
+            loss = (loss + training_hook.penalty()?)?;
         }
         Ok((
             f64::from(loss.to_scalar::<f32>()?),

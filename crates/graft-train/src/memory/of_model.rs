@@ -1,8 +1,8 @@
 //! The sizes of a loaded model, as the prediction of the memory wants them.
 
 use graft_nn::{
-    Device, Junction, Kept, Layer, Linear, Model, Parameter, Quantization, Role, Sublayer,
-    Trainable, packable,
+    Device, Layer, Linear, Model, Parameter, Quantization, ResidualAdd, Role, SavedActivations,
+    Sublayer, Trainable, packable,
 };
 
 use super::{FLOAT, Memory, Sizes};
@@ -85,25 +85,34 @@ pub fn of_model(model: &dyn Model) -> Sizes<'_> {
 }
 
 /// What biases and the adapters that act keep.
-fn kept_beside(model: &dyn Model) -> Kept {
-    let of_weights: Kept = model.parameters().into_iter().map(Parameter::kept).sum();
-    let of_layers: Kept = model
+fn kept_beside(model: &dyn Model) -> SavedActivations {
+    let of_weights: SavedActivations = model.parameters().into_iter().map(Parameter::saved_activations).sum();
+    let of_layers: SavedActivations = model
         .sites()
         .into_iter()
-        .filter_map(
-            |site| if let Layer::Linear(linear) = site.layer { Some(linear.kept()) } else { None },
-        )
+        .filter_map(|site| {
+            if let Layer::Linear(linear) = site.layer {
+                Some(linear.saved_activations())
+            } else {
+                None
+            }
+        })
         .sum();
     // A head that shares the embedding's weight is not among the sites, and an adapter may act in it all the same.
-    let of_head: Kept = model.tied_head().into_iter().map(Linear::kept).sum();
-    of_weights + of_layers + of_head + model.junctions().into_iter().map(Junction::kept).sum()
+    let of_head: SavedActivations = model.tied_head().into_iter().map(Linear::saved_activations).sum();
+    of_weights
+        + of_layers
+        + of_head
+        + model.residual_adds().into_iter().map(ResidualAdd::saved_activations).sum()
 }
 
 /// What the adapters at the output of attention save per position, over all blocks.
 fn before_feed_forward(model: &dyn Model) -> usize {
-    let of_attention =
-        model.junctions().into_iter().filter(|junction| junction.sublayer() == Sublayer::Attention);
-    of_attention.map(|junction| junction.kept().per_position).sum()
+    let of_attention = model
+        .residual_adds()
+        .into_iter()
+        .filter(|residual_add| residual_add.sublayer() == Sublayer::Attention);
+    of_attention.map(|residual_add| residual_add.saved_activations().per_position).sum()
 }
 
 /// Blocks in front of the first place where something is trained.
@@ -123,10 +132,12 @@ fn untouched(model: &dyn Model) -> usize {
         }
     }
     // The block of an adapter behind a feed-forward part has nothing trained in front of it.
-    let acting =
-        model.junctions().into_iter().find(|junction| !junction.slot().active_names().is_empty());
-    let joined = acting.map(|junction| {
-        junction.block() + usize::from(junction.sublayer() == Sublayer::FeedForward)
+    let acting = model
+        .residual_adds()
+        .into_iter()
+        .find(|residual_add| !residual_add.slot().active_names().is_empty());
+    let joined = acting.map(|residual_add| {
+        residual_add.block() + usize::from(residual_add.sublayer() == Sublayer::FeedForward)
     });
     joined.map_or(first, |joined| joined.min(first))
 }
@@ -140,10 +151,10 @@ fn is_touched_inside(model: &dyn Model) -> bool {
 
 fn is_touched(layer: Layer<'_>) -> bool {
     let is_open = |parameter: &Parameter| {
-        parameter.is_trainable() || !parameter.stand_ins().active_names().is_empty()
+        parameter.is_trainable() || !parameter.overrides().active_names().is_empty()
     };
     let has_adapter = |linear: &Linear| {
-        !linear.slot().active_names().is_empty() || !linear.stand_ins().active_names().is_empty()
+        !linear.slot().active_names().is_empty() || !linear.overrides().active_names().is_empty()
     };
     layer.parameters().into_iter().any(is_open)
         || matches!(layer, Layer::Linear(linear) if has_adapter(linear))

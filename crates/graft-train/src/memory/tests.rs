@@ -19,7 +19,7 @@ fn shape() -> ModelShape {
 
 /// Adapters of 30 numbers, three rows of five tokens, the batch whole.
 fn sizes_of(shape: &ModelShape) -> Sizes<'_> {
-    let (adapters, recompute) = (Kept::default(), false);
+    let (adapters, recompute) = (SavedActivations::default(), false);
     Sizes {
         shape,
         parameters: 1000,
@@ -121,14 +121,16 @@ fn what_does_not_fit_is_refused_with_what_to_change_and_what_fits_is_not() {
 #[test]
 fn what_adapters_keep_counts_in_their_measure() {
     let shape = shape();
-    let (plain, own) =
-        (Memory::predict(&sizes_of(&shape)), Kept { per_position: 7, per_pass: 11, at_the_end: 0 });
+    let (plain, own) = (
+        Memory::predict(&sizes_of(&shape)),
+        SavedActivations { per_position: 7, per_pass: 11, at_the_end: 0 },
+    );
     let more = Memory::predict(&Sizes { adapters: own, ..sizes_of(&shape) });
     assert_eq!(more.activations - plain.activations, (15 * 7 + 11) * 4);
     // At the end of a pass what was needed for a moment is gone.
     let at_the_end = |numbers: usize| {
         Memory::predict(&Sizes {
-            adapters: Kept { at_the_end: numbers, ..Kept::default() },
+            adapters: SavedActivations { at_the_end: numbers, ..SavedActivations::default() },
             ..sizes_of(&shape)
         })
         .temporary

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RunHeader;
 use crate::optimizer::Optimizer;
-use crate::state::Stateful;
+use crate::state::CheckpointState;
 use crate::{Result, TrainError};
 
 /// How many are kept: the newest, and one more in case the newest turns out damaged.
@@ -93,7 +93,7 @@ impl Checkpoint {
     pub(crate) fn save(
         run: &Path,
         progress: &Progress,
-        state: &dyn Stateful,
+        state: &dyn CheckpointState,
         optimizer: &Optimizer,
     ) -> Result<Self> {
         let path = run.join(format!("checkpoint-{:08}", progress.step));
@@ -112,7 +112,11 @@ impl Checkpoint {
     ///
     /// # Errors
     /// As [`Self::save`]; the weights that were kept before are then still there.
-    pub(crate) fn save_best(run: &Path, progress: &Progress, state: &dyn Stateful) -> Result<()> {
+    pub(crate) fn save_best(
+        run: &Path,
+        progress: &Progress,
+        state: &dyn CheckpointState,
+    ) -> Result<()> {
         let path = run.join(format!("{BEST}{:08}", progress.step));
         let beside = run.join(format!(".checkpoint-{BEST}{}.part", std::process::id()));
         put(&beside, &path, || write(&beside, progress, state, None))?;
@@ -126,7 +130,11 @@ impl Checkpoint {
     ///
     /// # Errors
     /// As [`Self::save`].
-    pub(crate) fn save_start(run: &Path, progress: &Progress, state: &dyn Stateful) -> Result<()> {
+    pub(crate) fn save_start(
+        run: &Path,
+        progress: &Progress,
+        state: &dyn CheckpointState,
+    ) -> Result<()> {
         let beside = run.join(format!(".checkpoint-{START}.{}.part", std::process::id()));
         put(&beside, &run.join(START), || write(&beside, progress, state, None))
     }
@@ -176,7 +184,7 @@ impl Checkpoint {
     /// [`TrainError::Checkpoint`] when it does not fit what is trained now, and those of reading.
     pub(crate) fn restore(
         &self,
-        state: &dyn Stateful,
+        state: &dyn CheckpointState,
         optimizer: &mut Optimizer,
     ) -> Result<Progress> {
         let progress = self.progress()?;
@@ -229,7 +237,7 @@ fn put(beside: &Path, path: &Path, fill: impl FnOnce() -> Result<()>) -> Result<
 fn write(
     folder: &Path,
     progress: &Progress,
-    state: &dyn Stateful,
+    state: &dyn CheckpointState,
     optimizer: Option<&Optimizer>,
 ) -> Result<()> {
     // Something may have this name: files of a dead process with the same id, or a symbolic link to another folder of the user.

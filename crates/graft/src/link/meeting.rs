@@ -37,6 +37,6 @@ pub(crate) fn meet() {
     // Under the lock, so that meetings of several threads come in one order on both ways.
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     if stdout.write_all(&marks.bytes(number)).and_then(|()| stdout.flush()).is_ok() {
-        link.push(FromChild::Meeting { number });
+        link.push(FromChild::Barrier { number });
     }
 }

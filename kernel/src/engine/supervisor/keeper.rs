@@ -208,7 +208,7 @@ impl Supervisor {
                     let _ = waiting.send(result);
                 }
             }
-            FromChild::Meeting { number } => self.meetings.arrive(Way::Link, number),
+            FromChild::Barrier { number } => self.meetings.arrive(Way::Link, number),
             FromChild::CellEnded(end) => self.cell_ended(end),
             FromChild::Event { request, event } => {
                 self.shared.tell(Output::Event { request, event })

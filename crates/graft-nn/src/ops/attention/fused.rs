@@ -115,7 +115,7 @@ impl Attention {
         })
     }
 
-    /// Shares of one block of queries, (count, seen).
+    /// AttentionProbs of one block of queries, (count, seen).
     fn shares(
         &self,
         q: Matrix<'_>,

@@ -11,7 +11,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use graft_nn::{Companion, DType, NnError, Result, Tensor, Var};
+use graft_nn::{DType, NnError, Result, Tensor, TrainingHook, Var};
 use serde_json::{Map, Value};
 
 use super::is_shared_out;
@@ -182,7 +182,7 @@ impl Allocator {
     }
 }
 
-impl Companion for Allocator {
+impl TrainingHook for Allocator {
     fn begin(&self, steps: u64) -> Result<()> {
         let Schedule { tinit, tfinal, done, .. } = self.schedule;
         if !done && tinit + tfinal >= steps {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use graft_nn::{DType, Embedding, EmbeddingAdapter, Result, Rng, Tensor, Var, ops};
 
 use crate::{
-    PeftError, Workbench,
+    AttachContext, PeftError,
     methods::{Hook, Part, Start},
     shared::Shared,
 };
@@ -45,7 +45,7 @@ impl EmbeddingAdapter for LoraEmbedding {
 /// # Errors
 /// [`PeftError::RankTooLarge`] for a fresh one.
 pub(super) fn part(
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     table: &Embedding,
     (r, scaling): (usize, f64),
     start: Start,

@@ -21,7 +21,7 @@ use super::{
     prepared::{Chosen, Prepared},
 };
 use crate::{
-    Inputs, PeftError, Workbench,
+    AttachContext, Inputs, PeftError,
     config_file::{ConfigFile, plain_number},
 };
 use survey::{Seen, Survey};
@@ -41,7 +41,7 @@ pub(super) fn eva_config(rho: f64) -> Value {
 /// # Errors
 /// [`PeftError::Refused`] without data, [`PeftError::Malformed`] for a field that it cannot read, and what reading the data gives.
 pub(super) fn find(
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     config: &ConfigFile,
     lora: &LoraConfig,
     chosen: &Chosen<'_>,

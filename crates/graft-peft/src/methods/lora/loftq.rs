@@ -12,14 +12,14 @@ use std::collections::BTreeMap;
 use graft_nn::{DType, Device, Linear, Tensor, Weight};
 
 use super::{LoraConfig, prepared::Prepared, start::leading_part};
-use crate::{PeftError, Workbench, config_file::ConfigFile};
+use crate::{AttachContext, PeftError, config_file::ConfigFile};
 
 /// Compares the packed weights with those they were made from.
 ///
 /// # Errors
 /// [`PeftError::Refused`] for a layer that is not packed or whose own weight is not at hand, and what reading it gives.
 pub(super) fn find(
-    bench: &Workbench<'_>,
+    bench: &AttachContext<'_>,
     config: &ConfigFile,
     lora: &LoraConfig,
     layers: &[&Linear],

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use graft_nn::{Embedding, Linear, Tensor};
 
 use super::{Init, LoraConfig, LowRankStart, eva, loftq};
-use crate::{PeftError, Workbench, config_file::ConfigFile, methods::Start};
+use crate::{AttachContext, PeftError, config_file::ConfigFile, methods::Start};
 
 /// Fields and weights that are known beforehand.
 #[derive(Default)]
@@ -27,7 +27,7 @@ impl Prepared {
     /// # Errors
     /// Those of [`eva::find`] and [`loftq::find`]; [`PeftError::Unsupported`] for an adapter from a file that stands on another base.
     pub(super) fn new(
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         config: &ConfigFile,
         lora: &LoraConfig,
         chosen: &Chosen<'_>,

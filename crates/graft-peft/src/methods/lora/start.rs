@@ -11,7 +11,8 @@ use candle_core::D;
 use graft_nn::{DType, Device, Linear, Tensor, Var};
 
 use crate::{
-    PeftError, Workbench, config_file::ConfigFile, decomposition, initial::Initial, methods::Start,
+    AttachContext, PeftError, config_file::ConfigFile, decomposition, initial::Initial,
+    methods::Start,
 };
 
 /// `init_lora_weights`.
@@ -72,7 +73,7 @@ impl Init {
         self,
         linear: &Linear,
         (r, s): (usize, f64),
-        bench: &Workbench<'_>,
+        bench: &AttachContext<'_>,
         start: Start,
     ) -> Result<LowRankStart, PeftError> {
         let initial = Initial::of(linear, bench);

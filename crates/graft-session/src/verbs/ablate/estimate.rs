@@ -5,7 +5,7 @@ use std::time::Instant;
 use graft_spec::{Failure, Value, ablation::Ablation, training::TRAIN};
 
 use super::{score, trial::Bench};
-use crate::{Desk, SessionError, verbs::bare::Bare};
+use crate::{CommandContext, SessionError, verbs::bare::Bare};
 
 /// Steps that are trained to learn how long one takes.
 const STEPS: i64 = 5;
@@ -15,7 +15,7 @@ const STEPS: i64 = 5;
 /// # Errors
 /// [`SessionError::LargeGrid`] with the time that it would take: a few steps of the first configuration and one scoring are timed, and every other is
 /// taken to be like them. Those of the training.
-pub(super) fn confirmed(desk: &Desk, grid: &Ablation) -> Result<(), Failure> {
+pub(super) fn confirmed(desk: &CommandContext, grid: &Ablation) -> Result<(), Failure> {
     if !grid.wants_confirmation() {
         return Ok(());
     }
@@ -29,7 +29,7 @@ pub(super) fn confirmed(desk: &Desk, grid: &Ablation) -> Result<(), Failure> {
     .into())
 }
 
-fn seconds(desk: &Desk, grid: &Ablation) -> Result<f64, Failure> {
+fn seconds(desk: &CommandContext, grid: &Ablation) -> Result<f64, Failure> {
     let state = desk.state();
     state.model()?;
     let data = state.data(None)?;

@@ -58,7 +58,7 @@ impl<'a> Standing<'a> {
     /// Shows how it stands now.
     pub(super) fn tell(&mut self, rows: &[Row], under: &[Under<'_>]) {
         self.shown = Some(Instant::now());
-        self.bench.desk.emit(Event::Standing(vec![
+        self.bench.desk.emit(Event::LiveTable(vec![
             Block::Table(self.table(rows, under)),
             Block::Chart(chart(rows, under)),
         ]));

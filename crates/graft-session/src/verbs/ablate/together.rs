@@ -3,7 +3,7 @@
 use graft_protocol::{Event, RunOutcome};
 use graft_spec::{Failure, ablation::Trial};
 use graft_train::{
-    Accompanied, Control, Examples, Job, TrainError,
+    AdapterCheckpoint, Control, Examples, Job, TrainError,
     fit::Training,
     runs::{TrialRecord, Trials},
 };
@@ -128,7 +128,7 @@ impl Bench<'_> {
                 Err(failure) => rows[*place].results.push(Err(failure)),
             }
         }
-        let states: Vec<Accompanied<'_>> = entrants
+        let states: Vec<AdapterCheckpoint<'_>> = entrants
             .iter()
             .map(|entrant| train::accompanied(&entrant.plan, &entrant.trainables))
             .collect();
@@ -296,7 +296,7 @@ impl Bench<'_> {
 }
 
 impl Entrant<'_> {
-    fn job<'b>(&'b self, state: &'b Accompanied<'b>) -> Job<'b> {
+    fn job<'b>(&'b self, state: &'b AdapterCheckpoint<'b>) -> Job<'b> {
         train::job(&self.plan, self.header.clone(), &self.trainables, state)
     }
 }
@@ -305,7 +305,7 @@ impl<'a> Racer<'a> {
     /// At the start, or where it was left; one that cannot start has come to its end.
     fn new(
         entrant: &'a Entrant<'a>,
-        state: &'a Accompanied<'a>,
+        state: &'a AdapterCheckpoint<'a>,
         source: &'a graft_train::Result<Examples<'a>>,
     ) -> Self {
         let mut racer = Self {

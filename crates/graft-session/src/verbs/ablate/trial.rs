@@ -17,7 +17,7 @@ use graft_train::{
 };
 
 use crate::{
-    Desk, State,
+    CommandContext, State,
     state::{Attached, LoadedData, LoadedModel},
     verbs::{
         attach,
@@ -36,7 +36,7 @@ const SMOOTHING: f64 = 0.8;
 const LOOKS: u64 = 8;
 /// What all trials share.
 pub(super) struct Bench<'a> {
-    pub(super) desk: &'a Desk,
+    pub(super) desk: &'a CommandContext,
     pub(super) state: Arc<State>,
     pub(super) data: Arc<LoadedData>,
     /// The base's own domain, where forgetting is measured.

@@ -6,13 +6,13 @@ use graft_peft::Adapter;
 use graft_protocol::Level;
 use graft_spec::{Failure, Settings, Value, methods::MethodSpec, training::RUN_WEIGHTS};
 use graft_train::{
-    Accompanied, Stateful, TrainError,
+    AdapterCheckpoint, CheckpointState, TrainError,
     runs::{Checkpoint, Moment, Progress, RunFolder, RunHeader, Start},
 };
 
 use super::{base, load_line};
 use crate::{
-    Desk, SessionError, State,
+    CommandContext, SessionError, State,
     provenance::Origin,
     state::{Attached, LoadedModel},
     verbs::{
@@ -26,7 +26,11 @@ use crate::{
 ///
 /// # Errors
 /// [`SessionError::UnknownRun`], [`TrainError::NoWeights`], [`SessionError::OtherModelLoaded`], and those of attaching; then nothing has changed.
-pub fn attach_run(desk: &Desk, run: &str, settings: &Settings) -> Result<AttachReport, Failure> {
+pub fn attach_run(
+    desk: &CommandContext,
+    run: &str,
+    settings: &Settings,
+) -> Result<AttachReport, Failure> {
     settings.check(RUN_WEIGHTS)?;
     let folder = resume::find(Some(run))?;
     let (checkpoint, moment, progress) = chosen(&folder, settings)?;
@@ -75,7 +79,7 @@ pub fn attach_run(desk: &Desk, run: &str, settings: &Settings) -> Result<AttachR
 /// # Errors
 /// Those of attaching.
 pub(crate) fn attach_as_in(
-    desk: &Desk,
+    desk: &CommandContext,
     header: &RunHeader,
     step: u64,
 ) -> Result<AttachReport, Failure> {
@@ -147,7 +151,7 @@ fn chosen(
 
 /// The current model where it is the run's; the run's where none is loaded. Another one stays: it would go with all its adapters.
 fn model_of(
-    desk: &Desk,
+    desk: &CommandContext,
     folder: &RunFolder,
     header: &RunHeader,
 ) -> Result<Arc<LoadedModel>, Failure> {
@@ -177,7 +181,7 @@ fn name_of(folder: &RunFolder, header: &RunHeader) -> String {
 
 /// Builds the adapter of a run with the seed, or from the folder, that it was built with there: frozen parts follow from them too.
 fn build(
-    desk: &Desk,
+    desk: &CommandContext,
     state: &State,
     model: &LoadedModel,
     header: &RunHeader,
@@ -222,14 +226,16 @@ fn restore(
     tensors: &std::collections::BTreeMap<String, graft_nn::Tensor>,
 ) -> Result<(), Failure> {
     let trainables = adapter.trainables();
-    let companion = adapter.companion();
+    let training_hook = adapter.training_hook();
     let problem = |error: graft_nn::NnError| {
         let (path, problem) =
             (checkpoint.path().to_owned(), format!("its adapter does not fit ({error})"));
         Failure::from(TrainError::Checkpoint { path, problem })
     };
-    companion.map_or(Ok(()), |companion| companion.begin(progress.steps)).map_err(problem)?;
-    Accompanied { trainables: &trainables, companion }.restore(tensors).map_err(problem)
+    training_hook
+        .map_or(Ok(()), |training_hook| training_hook.begin(progress.steps))
+        .map_err(problem)?;
+    AdapterCheckpoint { trainables: &trainables, training_hook }.restore(tensors).map_err(problem)
 }
 
 /// The adapters that act now, the merged ones first: switching one of those on silences the others.

@@ -13,7 +13,7 @@ use graft_spec::Failure;
 use graft_train::runs::{RunFolder, RunHeader, RunRecord};
 use serde::Serialize;
 
-use crate::Desk;
+use crate::CommandContext;
 
 pub(crate) use magic::load_line;
 
@@ -22,7 +22,7 @@ pub(crate) use magic::load_line;
 /// # Errors
 /// [`graft_train::TrainError::NoRun`] with the names there are, and a [`Failure`] for another ending, for a run that no magics can repeat, or when the file
 /// cannot be written.
-pub fn export(desk: &Desk, name: &str, file: &Path) -> Result<String, Failure> {
+pub fn export(desk: &CommandContext, name: &str, file: &Path) -> Result<String, Failure> {
     let folder = RunFolder::open(&super::base(), Some(name))?;
     let (record, header) = super::read(desk, &folder)?;
     let failed = |error: io::Error| {

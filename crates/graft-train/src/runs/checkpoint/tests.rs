@@ -41,7 +41,7 @@ fn a_checkpoint_that_does_not_fit_is_refused_and_changes_nothing() {
 #[test]
 fn a_write_that_fails_leaves_the_earlier_checkpoint_and_nothing_half_written() {
     struct Broken;
-    impl Stateful for Broken {
+    impl CheckpointState for Broken {
         fn state(&self) -> graft_nn::Result<BTreeMap<String, Tensor>> {
             Err(graft_nn::NnError::MissingGradient { name: "broken".to_owned() })
         }

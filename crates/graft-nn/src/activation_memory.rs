@@ -7,7 +7,7 @@ use std::ops::Add;
 ///
 /// candle's graph holds each operand of an operation that takes part in the gradient, so that is a count of operands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Kept {
+pub struct SavedActivations {
     /// For each position of a batch.
     pub per_position: usize,
     /// Once for each pass, however long.
@@ -16,7 +16,7 @@ pub struct Kept {
     pub at_the_end: usize,
 }
 
-impl Kept {
+impl SavedActivations {
     /// So many numbers for each position.
     pub fn per_position(numbers: usize) -> Self {
         Self { per_position: numbers, ..Self::default() }
@@ -28,7 +28,7 @@ impl Kept {
     }
 }
 
-impl Add for Kept {
+impl Add for SavedActivations {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
@@ -40,7 +40,7 @@ impl Add for Kept {
     }
 }
 
-impl Sum for Kept {
+impl Sum for SavedActivations {
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
         all.fold(Self::default(), Add::add)
     }

@@ -5,11 +5,11 @@ use std::sync::{Mutex, PoisonError};
 use crate::Tensor;
 
 /// Collects `softmax(s q kᵀ)` of every attention of a pass, in the order of the blocks. The fused attention never holds it whole, so it is computed
-/// beside, and only when somebody asks by [`crate::Context::with_shares`].
+/// beside, and only when somebody asks by [`crate::Context::record_attention_probs`].
 #[derive(Debug, Default)]
-pub struct Shares(Mutex<Vec<Tensor>>);
+pub struct AttentionProbs(Mutex<Vec<Tensor>>);
 
-impl Shares {
+impl AttentionProbs {
     /// Those of one attention, (B, H, T, S).
     pub(crate) fn push(&self, shares: &Tensor) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(shares.detach());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{Result, Tensor};
 
 /// Accompanies a training: a term of the loss, and a change of its own after each update. AdaLoRA shares out its ranks this way.
-pub trait Companion: Send + Sync {
+pub trait TrainingHook: Send + Sync {
     /// A training of `steps` steps begins or goes on.
     ///
     /// # Errors
@@ -27,7 +27,7 @@ pub trait Companion: Send + Sync {
     /// What a checkpoint must keep beside the parameters.
     fn state(&self) -> BTreeMap<String, Tensor>;
 
-    /// Takes up what [`Companion::state`] gave; other tensors in the map are none of its business.
+    /// Takes up what [`TrainingHook::state`] gave; other tensors in the map are none of its business.
     ///
     /// # Errors
     /// What candle says.

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use crate::{Context, Kept, NnError, Norm, Result, Slot, Tensor};
+use crate::{Context, NnError, Norm, Result, SavedActivations, Slot, Tensor};
 
 /// What stands between a sublayer and the stream.
-pub trait JunctionAdapter: Send + Sync {
+pub trait ResidualAdapter: Send + Sync {
     /// What takes the place of the sublayer's `output` (B, T, C) before it is added to the `stream` (B, T, C); `norm` follows the sum where
     /// the family has one there.
     ///
@@ -20,8 +20,8 @@ pub trait JunctionAdapter: Send + Sync {
     ) -> Result<Tensor>;
 
     /// What a training keeps of it, for the prediction of the memory.
-    fn kept(&self) -> Kept {
-        Kept::default()
+    fn saved_activations(&self) -> SavedActivations {
+        SavedActivations::default()
     }
 }
 
@@ -35,15 +35,15 @@ pub enum Sublayer {
 }
 
 /// `norm(stream + output)`, with adapters.
-pub struct Junction {
+pub struct ResidualAdd {
     path: String,
     sublayer: Sublayer,
     block: usize,
-    slot: Slot<dyn JunctionAdapter>,
+    slot: Slot<dyn ResidualAdapter>,
 }
 
-impl Junction {
-    /// The junction behind a sublayer of a block; `path` is where AdapterHub keeps its adapters.
+impl ResidualAdd {
+    /// The residual_add behind a sublayer of a block; `path` is where AdapterHub keeps its adapters.
     pub fn new(path: String, sublayer: Sublayer, block: usize) -> Self {
         Self { path, sublayer, block, slot: Slot::new() }
     }
@@ -64,20 +64,20 @@ impl Junction {
     }
 
     /// Its adapters.
-    pub fn slot(&self) -> &Slot<dyn JunctionAdapter> {
+    pub fn slot(&self) -> &Slot<dyn ResidualAdapter> {
         &self.slot
     }
 
     /// What a training keeps of the adapters that act.
-    pub fn kept(&self) -> Kept {
-        self.slot.active().iter().map(|adapter| adapter.kept()).sum()
+    pub fn saved_activations(&self) -> SavedActivations {
+        self.slot.active().iter().map(|adapter| adapter.saved_activations()).sum()
     }
 
     /// `norm(stream + output)` with the adapters that act; with several, each adds its own change.
     ///
     /// # Errors
     /// When shapes do not fit; the error names the place.
-    pub fn join(
+    pub fn add(
         &self,
         output: &Tensor,
         stream: &Tensor,
@@ -96,8 +96,8 @@ impl Junction {
     }
 }
 
-impl fmt::Debug for Junction {
+impl fmt::Debug for ResidualAdd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Junction({}, adapters {:?})", self.path, self.slot.names())
+        write!(f, "ResidualAdd({}, adapters {:?})", self.path, self.slot.names())
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The session as one job sees it: the state, where its news goes, and whether it has been asked to stop.
-pub struct Desk {
+pub struct CommandContext {
     shared: Arc<Shared>,
     request: Option<u64>,
     running: Running,
@@ -26,7 +26,7 @@ pub struct Desk {
     serves: bool,
 }
 
-impl Desk {
+impl CommandContext {
     pub(crate) fn new(shared: Arc<Shared>, request: Option<u64>, running: Running) -> Self {
         Self { shared, request, running, handover: None, serves: false }
     }
@@ -115,7 +115,7 @@ impl Desk {
         &self.running
     }
 
-    /// The flag behind [`Desk::is_stopping`], for loops that live in other crates.
+    /// The flag behind [`CommandContext::is_stopping`], for loops that live in other crates.
     pub fn stop_flag(&self) -> Arc<AtomicBool> {
         self.running.stop.clone()
     }
