@@ -1,4 +1,4 @@
-"""The figures of `cargo xtask bench`: this kernel and its peers, measured through the same client in one run."""
+"""The figures of `cargo xtask bench`: this kernel and comparable kernels, measured through the same client in one run."""
 
 import argparse
 import contextlib
@@ -12,9 +12,9 @@ import psutil
 
 from graft_testing import PREFIX, Kernel, Places, kill
 
-# Of figures that differ from one time to the next.
+# Number of repetitions for figures that vary between runs.
 TIMES = 7
-# Kernels of a class, and the memory of its machine in MiB.
+# Number of kernels in the classroom test, and the memory of its machine in MiB.
 CLASS = 10
 MACHINE = 16 * 1024
 
@@ -60,7 +60,7 @@ def median(work, times=TIMES):
 
 
 def memory(*kernels):
-    """Proportional set size of kernels and of everything they started, MiB."""
+    """Proportional set size of the kernels and of all their child processes, in MiB."""
     family = [process for kernel in kernels for process in [kernel.process, *kernel.process.children(recursive=True)]]
     return sum(process.memory_full_info().pss for process in family) / 2**20
 
@@ -74,7 +74,7 @@ def starts(name):
 
 
 def shared(name, peer, figures):
-    """What is measured alike for everybody, in a kernel that has run a cell."""
+    """The measurements that are the same for all kernels, in a kernel that has run a cell."""
     figures["info"] = starts(name)
     with Kernel(name=name) as kernel:
         kernel.rest(2)
@@ -152,7 +152,7 @@ def measure_ipykernel(figures):
 
 @contextlib.contextmanager
 def evcxr_spec(binary):
-    """The stock kernel, under a spec of its own."""
+    """The original evcxr kernel, installed under a separate kernel spec."""
     spec = PREFIX / "share" / "jupyter" / "kernels" / "bench-evcxr"
     spec.mkdir(parents=True, exist_ok=True)
     argv = [str(binary), "--control_file", "{connection_file}"]
@@ -174,7 +174,7 @@ def measure_evcxr(figures, binary):
 
 
 def a_class():
-    """Ten kernels at once, in each mode: start, memory, and how many of them a machine of 16 GB takes."""
+    """Ten kernels at once, in each mode: start time, memory, and how many of them fit on a machine with 16 GB."""
     print(f"\n| {CLASS} kernels at once | all answered after, s | memory each, MiB (PSS) | kernels on 16 GB |\n|---|---:|---:|---:|")
     modes = [("magics: a model loaded, a LoRA attached", ["%model load tiny", "%lora attach r=8"]), ("with a Rust cell that holds a Tensor", ["%model load tiny", TENSOR["graft"]])]
     for name, cells in modes:
@@ -197,7 +197,7 @@ def cell(figures, peer, row):
 
 
 def ratio(figures, row):
-    """Graft's figure by the best peer's: below 1 it is first."""
+    """Graft's figure divided by that of the best other kernel: below 1, Graft is the best."""
     others = [figures[peer][row] for peer in PEERS[1:] if row in figures[peer]]
     return f"{figures['graft'][row] / min(others):.2f}" if others and row in figures["graft"] else "—"
 

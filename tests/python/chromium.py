@@ -1,4 +1,4 @@
-"""Headless Chromium through its DevTools protocol, as far as the tests need it."""
+"""Headless Chromium, controlled through the part of the DevTools protocol that the tests need."""
 
 import base64
 import itertools
@@ -12,7 +12,7 @@ import websocket
 
 
 class Browser:
-    """One page. `run` evaluates JavaScript in it and gives the value; a promise is awaited."""
+    """One page. `run` evaluates JavaScript in it and returns the value; it awaits a promise."""
 
     def __init__(self, places):
         program = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])))
@@ -30,12 +30,12 @@ class Browser:
         for _ in range(600):
             if path.is_file() and path.read_text().strip():
                 return path.read_text().split()[0]
-            assert self.process.poll() is None, f"Chromium ended with {self.process.returncode}"
+            assert self.process.poll() is None, f"Chromium exited with {self.process.returncode}"
             time.sleep(0.1)
         raise AssertionError("Chromium did not start")
 
     def call(self, method, **parameters):
-        """One command of the protocol; events in between are passed over."""
+        """Sends one command of the protocol and returns its result; ignores events that arrive in between."""
         number = next(self.numbers)
         self.socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
@@ -53,7 +53,7 @@ class Browser:
         return answer["result"].get("value")
 
     def comes(self, condition, timeout):
-        """Whether an expression becomes true on the page; one that throws is not yet true."""
+        """Whether an expression becomes true on the page; an expression that throws counts as not yet true."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             if self.run(f"(() => {{ try {{ return !!({condition}); }} catch (e) {{ return false; }} }})()"):
@@ -62,20 +62,20 @@ class Browser:
         return False
 
     def until(self, condition, timeout):
-        """Until an expression is true on the page."""
+        """Waits until an expression is true on the page."""
         if self.comes(condition, timeout):
             return
         seen = self.run("document.body.innerText.slice(-3000)")
         raise AssertionError(f"waited {timeout} s in vain for {condition}\non the page:\n{seen}")
 
     def key(self, name, shift=False):
-        """A real key, which the page's own shortcuts see."""
+        """Presses a real key, which triggers the keyboard shortcuts of the page."""
         code = {"Enter": 13, "Tab": 9}[name]
         for kind in ["rawKeyDown", "keyUp"]:
             self.call("Input.dispatchKeyEvent", type=kind, key=name, code=name, windowsVirtualKeyCode=code, modifiers=8 if shift else 0)
 
     def click(self, selector):
-        """The left button in the middle of the first element that is visible."""
+        """Clicks with the left button in the middle of the first visible element."""
         script = f"""(() => {{ for (const it of document.querySelectorAll({json.dumps(selector)})) {{ const box = it.getBoundingClientRect();
             if (box.width > 0 && box.height > 0) return [box.x + box.width / 2, box.y + box.height / 2]; }} }})()"""
         x, y = self.run(script)
@@ -83,7 +83,7 @@ class Browser:
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def picture(self, path):
-        """What a reader would see now, as a PNG."""
+        """Saves what a user sees now as a PNG."""
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
     def __enter__(self):

@@ -1,6 +1,6 @@
-"""Fixtures of the end-to-end tests, and how they share a machine.
+"""Fixtures of the end-to-end tests, and the order in which tests run in parallel.
 
-A test asks for a `kernel` (a fresh one, installed as users install it) or for `places` (private home, caches and working folder) by naming it as a
+A test gets a `kernel` (a fresh one, installed as users install it) or `places` (private home, caches and working folder) when it names it as a
 parameter. Tests run two at a time, the longest files first.
 """
 
@@ -23,12 +23,12 @@ def kernel():
         yield started
 
 
-# Files whose tests take minutes: started last, one of them would keep a single worker busy while the other has nothing left to do.
+# Files whose tests take minutes. If one of them started last, one worker would be busy while the other is idle.
 LONGEST = ["test_notebooks", "test_jupyterlab", "test_browser", "test_crates", "test_life"]
 
 
 def pytest_collection_modifyitems(items):
-    """The longest files first; tests marked `long` run with `cargo xtask test --long` only."""
+    """Sorts the longest files first; tests marked `long` run only with `cargo xtask test --long`."""
     items.sort(key=lambda item: LONGEST.index(item.module.__name__) if item.module.__name__ in LONGEST else len(LONGEST))
     for item in items:
         if item.get_closest_marker("long") and not LONG:
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
-    """A skipped test counts as failed in classes that say `nothing_is_skipped`: the reference suite skips what a kernel does not declare."""
+    """A skipped test counts as failed in classes with `nothing_is_skipped`, because the reference suite skips everything that a kernel does not declare."""
     report = (yield).get_result()
     if report.skipped and getattr(item.cls, "nothing_is_skipped", False):
         report.outcome, report.longrepr = "failed", f"skipped, although nothing of this suite may be: {report.longrepr}"
@@ -48,6 +48,6 @@ def pytest_addoption(parser):
 
 
 def pytest_sessionfinish(session, exitstatus):
-    """Without a selection, running nothing is a failure."""
+    """Running no test is a failure, unless `--suppress-no-test-exit-code` is given."""
     if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and session.config.getoption("--suppress-no-test-exit-code"):
         session.exitstatus = pytest.ExitCode.OK

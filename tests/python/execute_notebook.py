@@ -1,6 +1,7 @@
 """Executes a notebook from top to bottom: `execute_notebook.py NOTEBOOK [--figures] [--save]`.
 
---figures prints what each cell shows, pictures as their text twins; --save stores the outputs in the notebook. The first error ends it with code 1.
+--figures prints the output of each cell, and figures in their text form; --save stores the outputs in the notebook. It exits with code 1 at the first
+error.
 """
 
 import argparse
@@ -18,7 +19,7 @@ ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 def shown(output):
-    """An output as text."""
+    """Returns an output as text."""
     if output.output_type == "stream":
         text = output.text
     elif output.output_type == "error":
@@ -47,7 +48,7 @@ def main():
     notebook = nbformat.read(options.notebook, as_version=4)
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        # What a notebook writes, such as adapters and runs, belongs beside it; here it goes away with the folder.
+        # A notebook writes adapters and runs to its working folder; here they are deleted with the temporary folder.
         client = NotebookClient(notebook, timeout=900, kernel_name=notebook.metadata.kernelspec.name, resources={"metadata": {"path": folder}})
         if options.figures:
             client.on_cell_executed = lambda cell, cell_index, execute_reply: print_cell(cell)
@@ -58,7 +59,7 @@ def main():
     if options.save:
         for cell in notebook.cells:
             cell.metadata.pop("execution", None)
-        # The folder was this run's own: to a reader, what lies in it lies beside the notebook.
+        # The folder existed only for this run: a reader finds these files next to the notebook.
         stored = nbformat.writes(notebook).replace(f"{folder}/", "")
         options.notebook.write_text(stored + "\n")
     print(f"\n{options.notebook.name}: {sum(cell.cell_type == 'code' for cell in notebook.cells)} cells in {time.monotonic() - began:.0f} s")

@@ -1,10 +1,10 @@
-"""A real Jupyter client with few words: start a kernel, run cells, look at what a reader would see.
+"""A real Jupyter client with a short API: start a kernel, run cells, and check what a user would see.
 
     with Kernel() as kernel:
         cell = kernel.run("%model load tiny")
         assert "tiny" in cell.text
 
-Everything a kernel writes outside its prefix goes to a folder of its own (`Places`), so that a test can say what was left behind.
+Everything that a kernel writes outside its prefix goes to a private folder (`Places`), so that a test can check what is left over.
 """
 
 import os
@@ -28,19 +28,19 @@ KERNEL_NAME = os.environ.get("GRAFT_TEST_KERNEL", "graft")
 LONG = bool(os.environ.get("GRAFT_TEST_LONG"))
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
-# The first Rust cell starts evcxr and its rust-analyzer; on a busy machine of two cores that takes long.
+# The first Rust cell starts evcxr and its rust-analyzer, which takes long on a busy machine with two cores.
 PATIENCE = 300
-# For whatever comes at once on an idle machine. How fast it is, `cargo xtask bench` measures.
+# For answers that are immediate on an idle machine. `cargo xtask bench` measures how fast they are.
 ANSWER = 120
 
 
 class Places:
-    """Folders for one test: home, caches, runtime directory and a working directory, all removed at the end."""
+    """Folders for one test: home, caches, a runtime directory and a working directory. All are removed at the end."""
 
     def __init__(self):
         scratch = PREFIX / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
-        # Beside the template, so that sessions can be hard links to it; the sockets' directory is elsewhere, since a socket's path must be short.
+        # Next to the template, so that sessions can hard-link to it. The sockets are in another directory, because the path of a socket must be short.
         self.root = pathlib.Path(tempfile.mkdtemp(dir=scratch))
         self.runtime = pathlib.Path(tempfile.mkdtemp(prefix="graft-"))
         self.work = self.folder("work")
@@ -85,7 +85,7 @@ class Places:
 
 
 class Display:
-    """One output of a cell; `versions` are the bundles it has shown, last one standing."""
+    """One output of a cell; `versions` holds the MIME bundles that it has shown, the current one last."""
 
     def __init__(self, kind, content):
         self.kind = kind
@@ -98,7 +98,7 @@ class Display:
 
 
 class Cell:
-    """What one execute request gave, as far as it has come."""
+    """The result of one execute request, as far as it has arrived."""
 
     def __init__(self, kernel, code, msg_id):
         self.kernel, self.code, self.msg_id = kernel, code, msg_id
@@ -108,7 +108,7 @@ class Cell:
         self.idle = False
 
     def take(self, message):
-        """One iopub message of this cell."""
+        """Adds one iopub message of this cell."""
         self.messages.append(message)
         kind, content = message["msg_type"], message["content"]
         if kind == "stream":
@@ -130,7 +130,7 @@ class Cell:
 
     @property
     def stdout(self):
-        # Joined when it is looked at: adding each message to the whole would take seconds for a hundred megabytes.
+        # Joined on access: appending each message to one string would take seconds for a hundred megabytes.
         if len(self.pieces) > 1:
             self.pieces = ["".join(self.pieces)]
         return "".join(self.pieces)
@@ -141,7 +141,7 @@ class Cell:
 
     @property
     def text(self):
-        """Stdout and the plain text of every display, without colours: what a reader sees."""
+        """Stdout and the plain text of every display, without colors: what a user sees."""
         plain = [display.data.get("text/plain", "") for display in self.displays]
         return ANSI.sub("", "\n".join([self.stdout, *plain]))
 
@@ -151,27 +151,27 @@ class Cell:
 
     @property
     def page(self):
-        """What the reply asks the frontend to show in a pager, as text."""
+        """The text that the reply asks the frontend to show in a pager."""
         payload = (self.reply or {}).get("payload", [])
         return "\n".join(part["data"].get("text/plain", "") for part in payload if part["source"] == "page")
 
     @property
     def failure(self):
-        """Name, sentence and traceback of the error, without colours."""
+        """Name, message and traceback of the error, without colors."""
         if not self.error:
             return ""
         return ANSI.sub("", "\n".join([self.error["ename"], self.error["evalue"], *self.error["traceback"]]))
 
     def ok(self):
-        """Fails with everything that is known unless the cell succeeded."""
+        """Fails with all available details unless the cell succeeded."""
         if self.status != "ok":
             raise AssertionError(f"the cell failed:\n{self.code}\n--- {self.failure}\n--- stdout\n{self.text}\n--- stderr\n{self.stderr}")
         return self
 
     def fails_with(self, *patterns):
-        """The cell failed, reply and iopub agree, and each pattern is found in what the reader sees of it."""
+        """Checks that the cell failed, that reply and iopub agree, and that each pattern is in the message that the user sees."""
         assert self.status == "error", f"this cell should have failed:\n{self.code}\n---\n{self.text}"
-        assert self.error, "the reply says error, but no error was shown"
+        assert self.error, "the reply reports an error, but no error was shown"
         for key in ("ename", "evalue", "traceback"):
             assert self.reply[key] == self.error[key], f"{key} differs between reply and iopub"
         for pattern in patterns:
@@ -179,16 +179,16 @@ class Cell:
         return self
 
     def wait(self, timeout=PATIENCE):
-        """Until the reply and the idle status have come."""
+        """Waits until the reply and the idle status have arrived."""
         return self.kernel.until(lambda: self.reply is not None and self.idle, timeout, self) and self
 
     def wait_for(self, predicate, timeout=PATIENCE):
-        """Until something is true of what has come so far."""
+        """Waits until a condition is true for the output so far."""
         return self.kernel.until(lambda: predicate(self), timeout, self) and self
 
 
 class Kernel:
-    """A kernel started from its installed spec, and a client of it."""
+    """A kernel started from its installed spec, and a client for it."""
 
     def __init__(self, places=None, name=None, env=None, cwd=None, transport="tcp"):
         self.own_places = places is None
@@ -198,7 +198,7 @@ class Kernel:
         self.manager = KernelManager(kernel_name=name or KERNEL_NAME, kernel_spec_manager=specs, transport=transport)
         self.manager.connection_file = str(self.places.folder("jupyter-runtime") / f"kernel-{time.monotonic_ns()}.json")
         if transport == "ipc":
-            # A socket's path must be short.
+            # The path of a socket must be short.
             self.manager.ip = str(self.places.runtime / "k")
         self.log = open(self.places.root / f"kernel-{time.monotonic_ns()}.log", "w+")
         self.cells = {}
@@ -213,16 +213,16 @@ class Kernel:
         self.ready_after = time.monotonic() - self.began
 
     def warm(self):
-        """Starts Rust, which says so below the first cell that needs it."""
+        """Starts Rust, so that its start message is not part of a later cell."""
         self.run("let warm = 1;")
         return self
 
     def run(self, code, timeout=PATIENCE, **options):
-        """Runs a cell to its end; it must succeed."""
+        """Runs a cell to the end; the cell must succeed."""
         return self.start(code, **options).wait(timeout).ok()
 
     def fail(self, code, *patterns, timeout=PATIENCE):
-        """Runs a cell that must fail with a message that matches each pattern."""
+        """Runs a cell that must fail; its message must match each pattern."""
         return self.start(code).wait(timeout).fails_with(*patterns)
 
     def start(self, code, **options):
@@ -233,7 +233,7 @@ class Kernel:
         return cell
 
     def until(self, predicate, timeout, cell=None):
-        """Takes messages until something is true."""
+        """Receives messages until a condition is true."""
         end = time.monotonic() + timeout
         while not predicate():
             if time.monotonic() > end:
@@ -245,7 +245,7 @@ class Kernel:
         return True
 
     def take(self):
-        """Takes what has arrived, waiting a moment for it."""
+        """Receives the messages that have arrived, and waits a moment for them."""
         try:
             message = self.client.get_iopub_msg(timeout=0.05)
             cell = self.cells.get(message["parent_header"].get("msg_id"))
@@ -263,17 +263,17 @@ class Kernel:
             pass
 
     def displays_named(self, display_id):
-        """Every display of that name, in any cell: an update changes them all."""
+        """All displays with that id, in any cell: an update changes all of them."""
         return [display for cell in self.cells.values() for display in cell.displays if display.display_id == display_id]
 
     def rest(self, seconds):
-        """Takes messages for a while."""
+        """Receives messages for some time."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.take()
 
     def ask(self, request, timeout=ANSWER):
-        """Sends a request made by a method of the client, such as `client.complete`, and gives the content of its reply."""
+        """Sends a request through a method of the client, such as `client.complete`, and returns the content of its reply."""
         msg_id = request()
         end = time.monotonic() + timeout
         while time.monotonic() < end:
@@ -295,7 +295,7 @@ class Kernel:
         return self.ask(lambda: self.client.inspect(code, len(code) if cursor is None else cursor, detail))
 
     def interrupt(self):
-        """What the stop button does."""
+        """Interrupts the kernel, as the stop button does."""
         self.manager.interrupt_kernel()
 
     @property
@@ -303,7 +303,7 @@ class Kernel:
         return psutil.Process(self.manager.provisioner.pid)
 
     def child(self, timeout=ANSWER):
-        """The process that holds the session: the newest one that the host started as `graft child`."""
+        """The process that holds the session: the newest `graft child` that the host started."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             found = [it for it in self.process.children(recursive=True) if is_child(it)]
@@ -313,13 +313,13 @@ class Kernel:
         raise AssertionError("the host has no child")
 
     def logged(self):
-        """What the kernel wrote to the terminal, which a user of JupyterLab sees only in the server's log."""
+        """What the kernel wrote to the terminal. A JupyterLab user sees this only in the log of the server."""
         self.log.flush()
         self.log.seek(0)
         return self.log.read()
 
     def shutdown(self):
-        """Asks the kernel to end, as closing the notebook does, and waits until it has."""
+        """Asks the kernel to shut down, as closing the notebook does, and waits until it has exited."""
         self.client.stop_channels()
         if self.manager.has_kernel:
             self.manager.shutdown_kernel()
@@ -343,7 +343,7 @@ def is_child(process):
 
 
 def graft(*words, places, check=True, timeout=PATIENCE, **options):
-    """Runs the kernel's binary from a terminal and gives the completed process, output as text."""
+    """Runs the kernel binary as in a terminal and returns the completed process, with its output as text."""
     done = subprocess.run(
         [str(GRAFT), *map(str, words)], env=places.environment(), cwd=options.pop("cwd", places.work),
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, **options,
@@ -354,7 +354,7 @@ def graft(*words, places, check=True, timeout=PATIENCE, **options):
 
 
 def gone(pid, timeout=ANSWER):
-    """Whether a process ends within a time; a zombie has ended."""
+    """Whether a process ends within the given time; a zombie counts as ended."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:
         try:
@@ -371,7 +371,7 @@ def kill(process):
 
 
 def number(pattern, text):
-    """The first group of a pattern as a number; thousands separators allowed."""
+    """Returns the first group of a pattern as a number; it may contain thousands separators."""
     found = re.search(pattern, text, re.I | re.S)
     assert found, f"{pattern!r} is not in\n{text}"
     return float(found.group(1).replace(",", "").replace("\u202f", "").replace("\u2009", ""))

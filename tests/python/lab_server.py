@@ -14,7 +14,7 @@ TOKEN = "for-tests-only"
 
 
 class Lab:
-    """JupyterLab (or another page of the same server) on a folder; `url` is where a notebook of it opens."""
+    """JupyterLab (or another page of the same server) on a folder; `url` returns the address of a notebook in it."""
 
     def __init__(self, places, folder, program="jupyter-lab"):
         with socket.socket() as probe:
@@ -48,9 +48,9 @@ class Lab:
         return f"http://127.0.0.1:{self.port}/lab/tree/{notebook}?token={TOKEN}"
 
     def begin(self, notebook):
-        """Starts Graft for a notebook; a page opened afterwards joins it and has no kernel to choose.
+        """Starts Graft for a notebook, so that a page opened afterwards connects to it and does not have to choose a kernel.
 
-        A page that is slow to load chooses before it has read the notebook's kernel, and takes Python.
+        A page that loads slowly chooses a kernel before it has read the kernel name of the notebook, and picks Python.
         """
         session = {"path": notebook, "name": notebook, "type": "notebook", "kernel": {"name": "graft"}}
         headers = {"Authorization": f"token {TOKEN}", "Content-Type": "application/json"}

@@ -1,4 +1,4 @@
-"""Adapters in the head of a model that shares the embedding's weight, as a user types them."""
+"""Adapters on the head of a model whose head shares the weight of the embedding, through the magics."""
 
 
 def test_a_tied_head_can_be_targeted_saved_whole_and_merged(kernel):

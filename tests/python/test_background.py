@@ -1,4 +1,4 @@
-"""`%train bg=true`: the notebook stays free while a training runs."""
+"""`%train bg=true`: the notebook stays usable while a training run is in progress."""
 
 import re
 import time
@@ -9,7 +9,7 @@ SETUP = "%model load tiny\n%data load which-book\n%lora attach r=2"
 
 
 def test_a_training_in_the_background_leaves_the_notebook_free(kernel):
-    """Generating, Rust and tables answer; the stop button of another cell leaves it alone; %stop ends it, and %resume goes on."""
+    """Generation, Rust cells and tables work meanwhile; interrupting another cell does not affect the run; %stop ends it, and %resume continues it."""
     kernel.run(SETUP)
     begun = kernel.run("%train bg=true steps=100000 batch=2 max_length=48 eval_every=0", timeout=60)
     run = re.search(r"`(lora-\d+)` trains in the background", begun.text).group(1)
@@ -21,7 +21,7 @@ def test_a_training_in_the_background_leaves_the_notebook_free(kernel):
     assert "accuracy" in kernel.run("lab().eval(Eval::new().examples(8))?", timeout=120).text
     kernel.fail("%seed 3", "runs in the background", "%stop")
     kernel.fail("lab().set_seed(3)?;", "runs in the background")
-    # The button ends the watching, and nothing else.
+    # The stop button ends %watch only, not the run.
     watching = kernel.start("%watch").wait_for(lambda it: "<svg" in it.html and "step" in it.text, 60)
     kernel.interrupt()
     watching.wait(ANSWER)
@@ -53,7 +53,7 @@ def test_a_kernel_told_to_end_keeps_what_trains_in_the_background(kernel):
 
 
 def test_a_comparison_in_the_background_is_watched_and_changed(kernel):
-    """Its table and curves are drawn live; %trial gives one up and adds another; the notebook stays free."""
+    """Its table and curves are drawn live; %trial stops one trial and adds another; the notebook stays usable."""
     kernel.run("%model load tiny\n%data load which-book")
     begun = kernel.run("%ablate lora r=1,4 steps=4000 batch=2 max_length=32 examples=8 bg=true", timeout=120)
     assert "goes on in the background" in begun.text, begun.text

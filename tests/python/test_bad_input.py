@@ -1,4 +1,4 @@
-"""Bad input: each gets a clear error, the kernel goes on, nothing is lost."""
+"""Bad input: every case gives a clear error, the kernel keeps running, and nothing is lost."""
 
 import functools
 import json
@@ -15,7 +15,7 @@ from test_main_job import INLINE, ready
 
 
 def test_words_that_are_wrong(kernel):
-    """Unknown magic, unknown key, wrong type: a suggestion and a caret under the bad token."""
+    """An unknown magic, an unknown key or a wrong type gives a suggestion and a caret under the bad token."""
     kernel.fail("%trian steps=3", "did you mean", "train", r"\^")
     kernel.run("%model load tiny")
     kernel.fail("%lora attach rnak=8", "did you mean", r"\br\b|rank", r"\^")
@@ -60,7 +60,7 @@ def test_files_that_are_missing(kernel):
 
 
 def assets(kernel):
-    """The embedded model's folder, copied so that it may be damaged."""
+    """A copy of the folder of the embedded model, which a test may damage."""
     import shutil
 
     source = pathlib.Path(__file__).resolve().parents[2] / "crates" / "graft-models" / "assets" / "tiny"
@@ -70,7 +70,7 @@ def assets(kernel):
 
 
 def test_weights_that_are_damaged(kernel):
-    """Truncated, absurd header, wrong shapes, no config."""
+    """Truncated weights, an absurd header, wrong shapes, and a missing config."""
     folder = assets(kernel)
     weights = folder / "model.safetensors"
     whole = weights.read_bytes()
@@ -87,11 +87,11 @@ def test_weights_that_are_damaged(kernel):
     kernel.fail("%model load ./copy", "shape|hidden|size|head")
     (folder / "config.json").write_text("{ not json")
     kernel.fail("%model load ./copy", "config.json|json")
-    assert "copy" in kernel.run("%status").text, "the model that was loaded before is gone"
+    assert "copy" in kernel.run("%status").text, "the previously loaded model is gone"
 
 
 def test_a_tokenizer_of_another_model(kernel):
-    """More tokens than the embedding has rows: an id would point past its end."""
+    """The tokenizer has more tokens than the embedding has rows, so an id could point past the end."""
     folder = assets(kernel)
     path = folder / "tokenizer.json"
     tokenizer = json.loads(path.read_text())
@@ -111,7 +111,7 @@ def test_data_that_is_empty_or_broken(kernel):
 
 
 def test_an_example_that_is_too_long(kernel):
-    """It is cut to the model's context, and the reader is told how many were."""
+    """The example is cut to the context of the model, and the message says how many examples were cut."""
     kernel.run("%model load tiny")
     examples = [{"prompt": "word " * 3000, "completion": " end"}, {"prompt": "a", "completion": " b"}] * 8
     (kernel.places.work / "long.jsonl").write_text("\n".join(map(json.dumps, examples)))
@@ -122,7 +122,7 @@ def test_an_example_that_is_too_long(kernel):
 
 
 def numbers(path):
-    """Every number of a safetensors file whose tensors are all F32."""
+    """All numbers of a safetensors file whose tensors are all F32."""
     whole = path.read_bytes()
     [size] = struct.unpack("<Q", whole[:8])
     tensors = [it for name, it in json.loads(whole[8 : 8 + size]).items() if name != "__metadata__"]
@@ -131,21 +131,21 @@ def numbers(path):
 
 
 def test_a_loss_that_is_not_a_number(kernel):
-    """Training stops, says at which step, and keeps the last good adapter."""
+    """Training stops, reports the step, and keeps the last good adapter."""
     ready(kernel)
     kernel.run("%train steps=5 batch=2")
     kernel.fail("%train steps=500 batch=2 lr=1000 max_grad_norm=0 warmup=0 schedule=constant weight_decay=10", "step", "nan|finite|inf", timeout=600)
     kernel.run("%lora save kept")
     weights = numbers(kernel.places.work / "kept" / "adapter_model.safetensors")
-    assert weights and all(map(math.isfinite, weights)), "the adapter that was kept holds what is not a number"
+    assert weights and all(map(math.isfinite, weights)), "the kept adapter contains NaN or infinity"
     evaluated = kernel.run("%eval").text
     assert math.isfinite(number(r"default \(lora\)\s+([\d.]+)", evaluated)), evaluated
     kernel.run("%train steps=2 batch=2")
 
 
 def test_a_full_disk_while_saving():
-    """No file may grow beyond 2000 bytes, which fails a write as a full disk does. What was saved before is whole, and nothing half-written is left."""
-    # Python's children have the signal of that limit set back to deadly; ignored, as here, the write fails with an error instead.
+    """No file may grow beyond 2000 bytes, so a write fails as on a full disk. Files saved before stay intact, and no partial file remains."""
+    # Python resets SIGXFSZ in child processes, so that exceeding the limit would kill them. When the signal is ignored, the write fails with an error.
     ignoring = functools.partial(subprocess.Popen, restore_signals=False)
     with unittest.mock.patch("jupyter_client.launcher.Popen", ignoring), Kernel() as kernel:
         ready(kernel)
@@ -166,7 +166,7 @@ def test_a_full_disk_while_saving():
 
 
 def test_a_full_disk_while_comparing():
-    """The ledger of %ablate cannot grow, as on a full disk: the line says so, and typed again when there is room it goes on with what was trained."""
+    """The ledger of %ablate cannot grow, as on a full disk: the error says so, and the same line resumes with the finished trials once there is space."""
     ignoring = functools.partial(subprocess.Popen, restore_signals=False)
     with unittest.mock.patch("jupyter_client.launcher.Popen", ignoring), Kernel() as kernel:
         ready(kernel)
@@ -186,12 +186,12 @@ def test_a_full_disk_while_comparing():
 
 
 def content(folder):
-    """Every file of a folder by its name."""
+    """The contents of all files of a folder, by name."""
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_an_error_stops_the_queue_but_not_the_kernel(kernel):
-    """A magic that fails keeps the Rust below it, and the cells behind it, from running."""
+    """After a magic fails, neither the Rust code below it nor the queued cells run."""
     first = kernel.start("%nonsense\nprintln!(\"not reached\");")
     second = kernel.start("%status")
     assert first.wait().status == "error" and "not reached" not in first.stdout

@@ -5,7 +5,7 @@ import re
 from graft_testing import number
 from test_main_job import INLINE
 
-# One line for each verb that has a Rust equivalent; what a line needs stands before it.
+# One line for each verb that has a Rust equivalent, after the lines that it needs.
 LINES = [
     "%model load tiny",
     "%model",
@@ -49,7 +49,7 @@ def test_a_scale_set_in_rust_changes_what_a_magic_generates(kernel):
     kernel.run("%lora attach r=4")
     kernel.run("%train steps=60 batch=4 lr=2e-2")
     tuned = kernel.run('%generate "red means" max_new_tokens=8').text
-    assert tuned != base, "the training changed nothing, so the test could not see a scale"
+    assert tuned != base, "training changed nothing, so the test could not detect a scale"
     kernel.run("lab().model()?.adapter(\"default\")?.set_scale(0.0)?;")
     assert kernel.run('%generate "red means" max_new_tokens=8').text == base
     kernel.run("lab().model()?.adapter(\"default\")?.set_scale(1.0)?;")
@@ -64,13 +64,13 @@ def test_what_rust_attaches_a_magic_lists(kernel):
 
 
 def rust_source(kernel, line):
-    """The Rust that `--rust` prints for a magic."""
+    """The Rust code that `--rust` prints for a magic."""
     shown = kernel.run(f"{line} --rust").text
     return re.sub(r"^```\w*$", "", shown, flags=re.M).strip()
 
 
 def test_printed_rust_runs(kernel):
-    """What `--rust` prints for each verb compiles and does the same: the printed lines alone do the whole job."""
+    """The code that `--rust` prints for each verb compiles and does the same: the printed lines alone do the whole job."""
     for line in LINES:
         source = rust_source(kernel, line)
         assert source and not source.startswith("%"), f"{line} --rust printed {source!r}"

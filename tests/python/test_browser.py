@@ -1,4 +1,4 @@
-"""JupyterLab itself in headless Chromium: what is on the page, not what was sent to it."""
+"""JupyterLab in headless Chromium: checks what is on the page, not what was sent to it."""
 
 import shutil
 
@@ -8,10 +8,10 @@ from chromium import Browser
 from graft_testing import PREFIX, ROOT
 from lab_server import Lab
 
-# The notebook's widget; clicking it is what a reader would do first.
+# The widget of the notebook, which a user would click first.
 NOTEBOOK = "[...window.jupyterapp.shell.widgets('main')].find(it => it.sessionContext)"
 
-# Counts pixels of an image that differ from its corner: an empty picture has next to none.
+# Counts the pixels of an image that differ from its corner: an empty image has almost none.
 INKED = """
 async (image) => {
   await image.decode();
@@ -29,7 +29,7 @@ async (image) => {
 
 
 def test_first_adapter(places):
-    """01 in JupyterLab: the plot moves while it trains, stands as a picture at the end, and no cell shows an error."""
+    """Notebook 01 in JupyterLab: the plot is updated during training and is an image at the end, and no cell shows an error."""
     shutil.copy(ROOT / "notebooks" / "01-first-adapter.ipynb", places.work)
     strip(places.work / "01-first-adapter.ipynb")
     with Lab(places, places.work) as lab, Browser(places) as page:
@@ -43,7 +43,7 @@ def test_first_adapter(places):
         page.until("window.finished !== null", 900)
         assert page.run("document.querySelectorAll('.jp-OutputArea [data-mime-type=\"application/vnd.jupyter.error\"], .jp-OutputArea [data-mime-type=\"application/vnd.jupyter.stderr\"]').length") == 0
         figures = "[...document.querySelectorAll('.jp-OutputArea img')].filter(it => it.src.startsWith('data:image/'))"
-        assert page.run(f"{figures}.length") >= 2, "two trainings, two figures"
+        assert page.run(f"{figures}.length") >= 2, "two training runs must give two figures"
         for index in range(page.run(f"{figures}.length")):
             page.run(f"{figures}[{index}].scrollIntoView({{block: 'center'}}); 1")
             width, height = page.run(f"(() => {{ const box = {figures}[{index}].getBoundingClientRect(); return [box.width, box.height]; }})()")
@@ -54,7 +54,7 @@ def test_first_adapter(places):
 
 
 def strip(path):
-    """Removes stored outputs: what is found later has been made here."""
+    """Removes the stored outputs, so that all outputs found later were created by this test."""
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "code":

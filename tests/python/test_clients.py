@@ -12,7 +12,7 @@ JUPYTER = PREFIX / "bin" / "jupyter"
 
 
 def specs(places):
-    """An environment in which the installed specification is found."""
+    """An environment in which Jupyter finds the installed kernel spec."""
     return places.environment(JUPYTER_PATH=str(PREFIX / "share" / "jupyter"))
 
 
@@ -59,7 +59,7 @@ def test_a_console_runs_cells_and_completes(places):
 
 
 def test_a_second_client_sees_what_the_first_runs(kernel):
-    """JupyterLab's console beside a notebook: another client of the same kernel gets every output, with the first one's parent."""
+    """JupyterLab's console next to a notebook: a second client of the same kernel gets every output, with the parent header of the first client's request."""
     kernel.run("%model load tiny")
     other = kernel.manager.client()
     other.start_channels()

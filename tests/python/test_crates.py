@@ -1,8 +1,8 @@
-"""Crates from elsewhere and evcxr's own habits, beside tensors that are there already."""
+"""External crates and evcxr's own features, in a session that already has tensors."""
 
 from graft_testing import LONG
 
-# Name, its `:dep` line, and an expression with what it must show.
+# The name, the `:dep` line, an expression, and its expected output.
 COMMON = [
     ("anyhow", 'anyhow = "1"', 'anyhow::anyhow!("told").to_string()', '"told"'),
     ("chrono", 'chrono = "0.4"', "chrono::NaiveDate::from_ymd_opt(2026, 3, 1).unwrap().to_string()", '"2026-03-01"'),
@@ -17,7 +17,7 @@ COMMON = [
     ("smallvec", 'smallvec = "1"', "smallvec::SmallVec::<[i32; 2]>::new().len()", "0"),
     ("uuid", 'uuid = { version = "1", features = ["v4"] }', "uuid::Uuid::new_v4().to_string().len()", "36"),
 ]
-# These take minutes of two cores.
+# These take minutes on two cores.
 HEAVY = [
     ("image", 'image = { version = "0.25", default-features = false, features = ["png"] }', "image::RgbImage::new(3, 2).dimensions()", "(3, 2)"),
     ("nalgebra", 'nalgebra = "0.34"', "nalgebra::Vector3::new(3.0, 0.0, 4.0).norm()", "5.0"),
@@ -38,14 +38,14 @@ def check(kernel, crates):
 
 
 def test_crates_that_everybody_uses(kernel):
-    """All of them after tensors exist, in one session: the child, its variables and its model live on."""
+    """Adds all of them to one session that already has tensors: the child, its variables and its model survive."""
     kernel.run("%model load tiny")
     kernel.run("let t = Tensor::new(&[1f32, 2.0, 3.0], &Device::Cpu)?;\nlet w = Var::from_tensor(&t)?;")
     kernel.run("#[derive(Debug)]\nstruct Mine(u32);\nlet mine = vec![Mine(7)];")
     child = kernel.child().pid
     status = kernel.start(f":dep {COMMON[0][1]}")
     status.wait(560).ok()
-    assert "Compiling" in status.text or "anyhow" in status.text, "what is compiled is told"
+    assert "Compiling" in status.text or "anyhow" in status.text, "the crate that is being compiled must be shown"
     check(kernel, COMMON + (HEAVY if LONG else []))
     kernel.fail('Err::<(), _>(anyhow::anyhow!("the file is gone").context("no settings"))?;', "no settings: the file is gone")
     assert kernel.run("mine").text.strip() == "[Mine(7)]", "a variable of a type from a cell"
@@ -111,7 +111,7 @@ def test_items_of_all_kinds_and_async(kernel):
 
 
 def test_displays_of_evcxr(kernel):
-    """`evcxr_display` of the user's own, several MIME types of one display, several displays of one type."""
+    """A user-defined `evcxr_display`, several MIME types in one display, and several displays of one type."""
     kernel.run(
         'struct Shown(u32);\nimpl Shown {\n  fn evcxr_display(&self) {\n'
         '    println!("EVCXR_BEGIN_CONTENT text/html\\n<b>{}</b>\\nEVCXR_END_CONTENT", self.0);\n'

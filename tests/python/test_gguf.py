@@ -1,4 +1,4 @@
-"""GGUF files through the front door."""
+"""GGUF files through an installed kernel."""
 
 import pathlib
 import re
@@ -10,7 +10,7 @@ MODELS = pathlib.Path(__file__).resolve().parents[1] / "goldens-gguf"
 
 
 def test_a_gguf_model_is_adapted_saved_and_read_back(places):
-    """Its layers stay in their blocks while an adapter trains; what is saved is a plain folder."""
+    """Its layers stay packed while an adapter trains, and the model is saved as an ordinary folder."""
     shutil.copy(MODELS / "llama-q8_0.gguf", places.work)
     with Kernel(places=places) as kernel:
         told = kernel.run("%model load llama-q8_0.gguf").text

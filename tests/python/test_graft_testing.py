@@ -1,4 +1,4 @@
-"""The helper's own logic against ipykernel, a kernel that is known to work."""
+"""Tests the test client itself against ipykernel, a kernel that is known to work."""
 
 from graft_testing import Kernel
 

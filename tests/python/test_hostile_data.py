@@ -1,4 +1,4 @@
-"""Data that steers terminals, and paths that are not files: shown as symbols, refused at once."""
+"""Control characters in data are shown as symbols, and paths that are not files are rejected at once."""
 
 import json
 import os

@@ -20,7 +20,7 @@ def book(*cells):
 
 
 class Page:
-    """A notebook that is open in JupyterLab."""
+    """A notebook opened in JupyterLab."""
 
     def __init__(self, places, *cells):
         self.path = places.work / "book.ipynb"
@@ -38,7 +38,7 @@ class Page:
         self.browser.run(f"{NOTEBOOK}.content.activeCellIndex = {index}; {NOTEBOOK}.content.mode = 'edit'; {NOTEBOOK}.content.activeCell.editor.focus(); 1")
 
     def run_cell(self, index):
-        """Shift-Enter in a cell."""
+        """Presses Shift-Enter in a cell."""
         self.choose(index)
         self.browser.key("Enter", shift=True)
 
@@ -57,7 +57,7 @@ class Page:
 
 
 def test_a_saved_notebook_opens_with_its_figure():
-    """After training and saving, the page opened again shows the figure without running anything."""
+    """After training and saving, the reopened page shows the figure without running any cell."""
     with Places() as places, Page(places, TRAINING) as page:
         page.run_cell(0)
         page.browser.until(f"{page.output(0)}.querySelector('img[src^=\"data:image/\"]') && {page.status()} === 'idle'", 120)
@@ -71,7 +71,7 @@ def test_a_saved_notebook_opens_with_its_figure():
 
 
 def test_a_closed_lid_loses_nothing():
-    """A training in the background goes on while the page is gone; opened again, %watch draws the whole curve, moving, and %stop ends it."""
+    """A background run continues while the page is closed. After reopening, %watch draws the whole curve and updates it, and %stop ends the run."""
     background = "%model load tiny\n%data load which-book\n%lora attach r=2\n%train bg=true steps=100000 batch=2 max_length=48 eval_every=0"
     with Places() as places, Page(places, background, "%watch", "%stop") as page:
         page.run_cell(0)
@@ -94,7 +94,7 @@ def test_a_closed_lid_loses_nothing():
 
 
 def test_a_comparison_is_watched_while_it_forms():
-    """Table and curves of %ablate stand and move before any configuration has ended, and its accuracies come while it still runs."""
+    """The table and curves of %ablate appear and are updated before any configuration has finished, and accuracies appear while it still runs."""
     cells = ["%model load tiny\n%data load which-book\n%ablate lora r=1,4,16 steps=36 batch=4 examples=48",
              "%prompt_tune attach num_virtual_tokens=20\n%weights", '%generate "The borrow checker" max_new_tokens=24']
     with Places() as places, Page(places, *cells) as page:
@@ -151,7 +151,7 @@ def test_notebook_7_runs_cells(places):
         for index in range(2):
             browser.until(f"document.querySelectorAll('.jp-Notebook .jp-CodeCell .cm-content').length > {index}", 60)
             output = f"document.querySelectorAll('.jp-Notebook .jp-CodeCell')[{index}].querySelector('.jp-OutputArea-output')"
-            # On a busy machine the page takes keys before it has its shortcuts; a cell that has run may run again.
+            # On a busy machine, the page accepts keys before its shortcuts are registered, so the key is pressed again; the cell may run twice.
             for _attempt in range(6):
                 browser.run(f"document.querySelectorAll('.jp-Notebook .jp-CodeCell .cm-content')[{index}].focus(); 1")
                 browser.key("Enter", shift=True)

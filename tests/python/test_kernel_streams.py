@@ -1,4 +1,4 @@
-"""Standard streams belong to the cells: nothing that they print is taken for control, and what they read comes from the user."""
+"""The standard streams belong to the cells: their output is never interpreted as control data, and their input comes from the user."""
 
 import shutil
 import subprocess
@@ -69,7 +69,7 @@ def test_a_cell_reads_what_the_user_types_where_the_client_answers(kernel):
     assert question["msg_type"] == "input_request" and question["content"]["password"] is False
     kernel.client.input("Ada é")
     assert cell.wait().ok().stdout == 'Name? 7 "Ada é\\n"\n'
-    # A program that the cell starts reads the same.
+    # A program that the cell starts reads the same input.
     cell = asking(kernel, 'std::process::Command::new("head").arg("-n1").status().unwrap();')
     kernel.client.get_stdin_msg(timeout=ANSWER)
     kernel.client.input("to head")

@@ -1,4 +1,4 @@
-"""Interrupts, deaths and neighbours: what a reader loses, and what not."""
+"""Interrupts, killed processes and several kernels: what a user loses and what is kept."""
 
 import re
 import shutil
@@ -13,18 +13,18 @@ LONG_RUN = "%train steps=100000 batch=2 save_every=1"
 
 
 def has_steps(count):
-    """Whether a cell's plot has come that far."""
+    """Whether the plot of a cell has reached that step."""
     return lambda cell: any(number(r"(\d+)", found) >= count for found in re.findall(r"step\s+([\d,]+)", cell.text, re.I))
 
 
 def steps_shown(cell):
-    """The steps that a cell's display has shown while it ran, in order."""
+    """The steps that the display of a cell showed while it ran, in order."""
     shown = [bundle.get("text/plain", "") for display in cell.displays for bundle in display.versions]
     return [number(r"([\d,]+)", found) for text in shown for found in re.findall(r"^step [\d,]+/", text)]
 
 
 def test_the_stop_button_keeps_everything(kernel):
-    """The first press ends the training at its next step; model, adapter and curve are there, and `%resume` goes on."""
+    """The first press ends training at the next step; the model, the adapter and the curve are kept, and `%resume` continues the run."""
     ready(kernel)
     before = kernel.child().pid
     cell = kernel.start(LONG_RUN).wait_for(has_steps(3))
@@ -37,11 +37,11 @@ def test_the_stop_button_keeps_everything(kernel):
     resumed = kernel.start("%resume").wait_for(lambda it: max(steps_shown(it), default=0) > stopped)
     kernel.interrupt()
     resumed.wait(ANSWER)
-    assert min(steps_shown(resumed)) >= stopped, "it began again instead of going on"
+    assert min(steps_shown(resumed)) >= stopped, "it restarted instead of resuming"
 
 
 def test_an_endless_rust_loop_is_ended(kernel):
-    """First press asks, second press kills; the message names the variables that are gone, and the kernel goes on."""
+    """The first press asks, and the second press kills; the message names the lost variables, and the kernel keeps running."""
     kernel.run("let precious = vec![1, 2, 3];")
     cell = kernel.start('println!("running");\nloop { std::thread::sleep(std::time::Duration::from_millis(50)); }')
     cell.wait_for(lambda it: "running" in it.stdout)
@@ -58,7 +58,7 @@ def test_an_endless_rust_loop_is_ended(kernel):
 
 
 def test_one_press_is_enough_after_the_grace(kernel):
-    """nbclient presses once: after ten seconds without an answer the child is killed all the same."""
+    """nbclient interrupts only once: after ten seconds without an answer, the child is killed."""
     cell = kernel.start('println!("running");\nloop { std::hint::spin_loop(); }').wait_for(lambda it: "running" in it.stdout)
     kernel.interrupt()
     cell.wait(ANSWER)
@@ -67,7 +67,7 @@ def test_one_press_is_enough_after_the_grace(kernel):
 
 
 def test_a_killed_child_is_replaced_and_its_run_resumed(kernel):
-    """`kill -9` during training: the cell says so, a new child answers at once, `%resume` continues from the last checkpoint."""
+    """`kill -9` during training: the cell reports it, a new child answers at once, and `%resume` continues from the last checkpoint."""
     ready(kernel)
     cell = kernel.start(LONG_RUN).wait_for(has_steps(3))
     kernel.rest(3)
@@ -82,7 +82,7 @@ def test_a_killed_child_is_replaced_and_its_run_resumed(kernel):
     kernel.interrupt()
     resumed.wait(ANSWER)
     first = [number(r"(\d+)", step) for step in re.findall(r"step\s+([\d,]+)", resumed.text, re.I)]
-    assert first and first[0] > 1, "it began again instead of going on"
+    assert first and first[0] > 1, "it restarted instead of resuming"
 
 
 def test_a_killed_child_leaves_rust_cells_working(kernel):
@@ -95,7 +95,7 @@ def test_a_killed_child_leaves_rust_cells_working(kernel):
 
 
 def test_two_kernels_do_not_disturb_each_other():
-    """Started and compiling at once, each with its own variables and its own session."""
+    """Both start and compile at the same time, each with its own variables and its own session."""
     with Places() as places, Kernel(places) as one, Kernel(places) as two:
         cells = [(kernel, kernel.start(f"let mine = {value};\nprintln!(\"{{}}\", mine);")) for value, kernel in [(1, one), (2, two)]]
         for value, (_kernel, cell) in enumerate(cells, start=1):
@@ -106,26 +106,26 @@ def test_two_kernels_do_not_disturb_each_other():
 
 
 def test_nothing_is_left_behind(places):
-    """After a kernel has ended, no process of its own and no session directory remains."""
+    """After a kernel has exited, none of its processes and no session directory remain."""
     with Kernel(places) as kernel:
         kernel.run("let a = 1;")
         family = [kernel.process, *kernel.process.children(recursive=True)]
         sessions = places.root / "cache" / "graft" / "sessions"
-        assert any(sessions.iterdir()), "no session directory was made, so the test could not see it removed"
+        assert any(sessions.iterdir()), "no session directory was created, so the test could not check that it is removed"
     for process in family:
-        assert gone(process.pid), f"{process} lives on"
+        assert gone(process.pid), f"{process} is still running"
     assert not any(sessions.iterdir()), list(sessions.iterdir())
     assert not any(places.runtime.rglob("*.sock")), list(places.runtime.rglob("*"))
 
 
 def test_a_killed_host_takes_its_child_along(places):
-    """`kill -9` of the host itself, as a machine short of memory does: the child ends, and the next kernel sweeps the session."""
+    """`kill -9` of the host, as on a machine that runs out of memory: the child exits, and the next kernel removes the session."""
     with Kernel(places) as kernel:
         kernel.run("%model load tiny")
         family = kernel.process.children(recursive=True)
         kill(kernel.process)
         for process in family:
-            assert gone(process.pid), f"{process} lives on"
+            assert gone(process.pid), f"{process} is still running"
         kernel.client.stop_channels()
     with Kernel(places) as kernel:
         kernel.run("let a = 1;")
@@ -134,7 +134,7 @@ def test_a_killed_host_takes_its_child_along(places):
 
 
 def test_a_stale_template_is_noticed_and_rebuilt(places):
-    """With another compiler the prebuilt library does not fit: the doctor says so, and a kernel builds a new one and shows that it does."""
+    """The prebuilt library does not match another compiler: `graft doctor` reports it, and a kernel builds a new library and shows the progress."""
     compiler = shutil.which("rustc")
     shim = places.folder("compiler") / "rustc"
     shim.write_text(f"""#!/bin/sh
@@ -154,13 +154,13 @@ esac
 
 
 def other(places, shim):
-    """The environment in which that compiler comes first."""
+    """An environment in which that compiler is first on the PATH."""
     environment = places.environment()
     return {**environment, "PATH": f"{shim.parent}:{environment['PATH']}"}
 
 
 def test_memory_is_modest(kernel):
-    """Host and child together, magics only: the issue asks for at most 100 MiB."""
+    """Host and child together, with magics only, need at most 100 MiB."""
     kernel.run("%status")
     kernel.rest(1)
     family = [kernel.process, *kernel.process.children(recursive=True)]

@@ -1,4 +1,4 @@
-"""The main job on the embedded model, as a learner does it."""
+"""The main workflow on the embedded model, as a learner uses it."""
 
 import json
 import re
@@ -6,13 +6,13 @@ import xml.etree.ElementTree
 
 from graft_testing import Kernel, number
 
-# Short examples, so that steps are quick: the letters of a small cipher.
+# Short examples of a small letter cipher, so that steps are quick.
 PAIRS = [("red", "stop"), ("green", "go"), ("amber", "wait"), ("blue", "turn")]
 INLINE = "%%data signals\n" + "\n".join(json.dumps({"prompt": f"{a} means", "completion": f" {b}"}) for a, b in PAIRS * 8)
 
 
 def ready(kernel, r=4):
-    """A model, data and an adapter."""
+    """Loads a model and data, and attaches an adapter."""
     kernel.run("%seed 7")
     kernel.run("%model load tiny")
     kernel.run(INLINE)
@@ -20,7 +20,7 @@ def ready(kernel, r=4):
 
 
 def test_from_model_to_saved_adapter(kernel):
-    """Load, look, attach, train, evaluate, generate, compare, save, reload; every answer is there as text and the loss falls."""
+    """Load, inspect, attach, train, evaluate, generate, compare, save and reload: every answer has a text form, and the loss falls."""
     assert "llama" in kernel.run("%model load tiny").text.lower()
     assert "q_proj" in kernel.run("%model tree").text
     kernel.run("%data load which-book")
@@ -100,7 +100,7 @@ def test_a_training_says_what_it_did_and_whether_that_was_anything(kernel):
 
 
 def test_the_plot_lives_and_then_stands_still(kernel):
-    """While training one display is updated, at most five times a second, as inline SVG; at the end it is an SVG and a PNG of themselves."""
+    """During training, one display is updated as inline SVG at most five times a second; at the end it holds a standalone SVG and a PNG."""
     ready(kernel)
     cell = kernel.run("%train steps=60 batch=2 lr=1e-2")
     plot = max(cell.displays, key=lambda display: len(display.versions))
@@ -108,7 +108,7 @@ def test_the_plot_lives_and_then_stands_still(kernel):
     live, final = plot.versions[:-1], plot.data
     assert any("<svg" in bundle.get("text/html", "") for bundle in live)
     assert not any("<script" in bundle.get("text/html", "") for bundle in live)
-    assert "text/html" not in final, "the figure that stays must not depend on the theme"
+    assert "text/html" not in final, "the final figure must not depend on the theme"
     assert final["image/png"] and "loss" in final["text/plain"].lower()
     xml.etree.ElementTree.fromstring(final["image/svg+xml"])
     assert number(r"(\d+)", final["text/plain"])
@@ -129,7 +129,7 @@ def test_a_grid_is_compared_and_a_second_look_costs_nothing(kernel):
     line = "%ablate lora r=1,2 seeds=2 steps=4 batch=4 examples=4"
     first = kernel.run(line, timeout=600)
     assert all(row in first.text for row in ("untuned base", "lora r=1", "lora r=2", "alpha/r")), first.text
-    assert any("image/svg+xml" in display.data for display in first.displays), "a grid ends with a picture"
+    assert any("image/svg+xml" in display.data for display in first.displays), "a grid must end with a figure"
     assert len(list((kernel.places.work / ".graft" / "runs").iterdir())) == 4
     again = kernel.run(line).text
     assert "4 of 4 trainings were finished" in again, again
@@ -139,7 +139,7 @@ def test_a_grid_is_compared_and_a_second_look_costs_nothing(kernel):
 
 
 def test_magics_answer_without_rust(kernel):
-    """Every magic of the main job works before evcxr is there: no rust-analyzer is started for it."""
+    """Every magic of the main workflow works before evcxr runs, without starting rust-analyzer."""
     ready(kernel)
     kernel.run("%train steps=3 batch=2")
     for line in ["%params", "%status", "%device", "%seed", "%lsmagic", "%lora list", "%model", "%data show", "%lora -h", "%train?"]:
@@ -150,7 +150,7 @@ def test_magics_answer_without_rust(kernel):
 
 
 def test_what_is_forgotten_is_measured_while_methods_train(kernel):
-    """At one learning rate full fine-tuning forgets more than a LoRA; the user's adapter and the table of what is attached are as they were."""
+    """At the same learning rate, full fine-tuning forgets more than a LoRA; the user's adapter and the table of attached adapters do not change."""
     kernel.run("%model load tiny")
     kernel.run("%data load which-book")
     kernel.run("%lora attach r=2")

@@ -1,10 +1,10 @@
-"""What newcomers type and paste, and the messages of the compiler, through an installed kernel."""
+"""Input that newcomers type or paste, and the messages of the compiler, through an installed kernel."""
 
 import time
 
 
 def test_what_is_not_rust_is_answered_at_once(kernel):
-    """Python and magics without their sign get one hint each, before any compiler is started."""
+    """Python code and magics without `%` get one hint each, before any compiler starts."""
     for cell, hint in [
         ("lora attach r=8", r"%lora attach r=8"),
         ("import torch", r"use candle_core::Tensor"),
@@ -61,7 +61,7 @@ def test_a_panic_is_in_the_line_where_it_happened(kernel):
 
 
 def test_candle_and_its_kin_need_no_dep(kernel):
-    """The names are those of the one library: gradients across cells are right, and a `:dep` of the same version changes nothing."""
+    """The names come from the single shared library: gradients across cells are correct, and a `:dep` of the same version changes nothing."""
     kernel.run("use candle_core::{DType, Device, Tensor, Var};\nlet w = Var::new(3f32, &Device::Cpu)?;")
     kernel.run("let x = candle_core::Var::new(5f32, &Device::Cpu)?;")
     gradient = (

@@ -1,4 +1,4 @@
-"""The tutorials, executed by the clients that people use."""
+"""The tutorials, executed with the clients that users have."""
 
 import re
 import subprocess
@@ -10,17 +10,17 @@ from graft_testing import KERNEL_NAME, LONG, PREFIX, ROOT, Places
 from test_encoder import minilm
 
 NOTEBOOKS = ROOT / "notebooks"
-# `steps=80` of a magic, `.key("steps", "80")` and `.steps(80)` of a Rust cell.
+# `steps=80` in a magic, `.key("steps", "80")` and `.steps(80)` in a Rust cell.
 STEPS = re.compile(r'(\bsteps=|"steps", "|\.steps\()(\d+)')
-# The fast setting divides every number of steps by this and changes nothing else; `--long` runs what a reader runs.
+# The fast setting divides every number of steps by this and changes nothing else; `--long` runs the notebooks unchanged.
 FAST = 1 if LONG else 5
 FEWEST_STEPS = 12
 
 
 def execute(name, models=None, fast=FAST):
-    """Executes a notebook from top to bottom in a folder of its own, next to `models`, and returns it with its outputs.
+    """Executes a notebook from top to bottom in a private folder, next to `models`, and returns it with its outputs.
 
-    Every line that trains takes `fast` times fewer steps; everything else is as a reader runs it.
+    Every line that trains takes `fast` times fewer steps; everything else is unchanged.
     """
     with Places() as places:
         if models:
@@ -44,13 +44,13 @@ def outputs(notebook):
 
 
 def check(notebook):
-    """No error but where one is meant, nothing on stderr, and every figure carries its twins."""
+    """Checks that only intended errors occur, that stderr is empty, and that every figure also has its PNG and text forms."""
     for cell in notebook.cells:
         failed = [output for output in cell.get("outputs", []) if output.output_type == "error"]
         assert bool(failed) == ("raises-exception" in cell.metadata.get("tags", [])), (cell.source, failed)
     for output in outputs(notebook):
         assert not (output.output_type == "stream" and output.name == "stderr"), output.text
-        # What a cell draws itself (`lab().draw`) is an SVG and nothing else.
+        # A drawing made by a cell (`lab().draw`) is only an SVG.
         if "image/svg+xml" in output.get("data", {}) and output.data["text/plain"] != "SVG drawing":
             assert "image/png" in output.data and "text/plain" in output.data
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip())
@@ -59,7 +59,7 @@ def check(notebook):
 def test_first_adapter():
     notebook = execute("01-first-adapter.ipynb")
     check(notebook)
-    assert sum("image/svg+xml" in output.get("data", {}) for output in outputs(notebook)) >= 2, "two trainings, two figures"
+    assert sum("image/svg+xml" in output.get("data", {}) for output in outputs(notebook)) >= 2, "two training runs must give two figures"
 
 
 def test_magics_and_rust():
@@ -73,7 +73,7 @@ def test_rust_kernel_tour():
 def test_why_peft():
     notebook = execute("04-why-peft.ipynb", fast=1)
     check(notebook)
-    # The text says twenty times; what it must not be is untrue.
+    # The notebook says about twenty times; a factor of three keeps the statement from being false.
     table = next(output.data["text/plain"] for output in outputs(notebook) if "remembered of rust-docs, 2 seeds" in str(output.get("data", {}).get("text/plain", "")))
     lost = {name: float(re.search(rf"{name} lr=1e-3 .*?([\d.]+) +[\d.]+ +done", table).group(1)) for name in ["lora", "full"]}
     assert lost["full"] > 3 * lost["lora"] > 0, table
@@ -118,7 +118,7 @@ def test_qlora():
 
 
 def test_saved_notebooks_are_valid_and_carry_outputs():
-    """What a visitor sees on a page that renders notebooks without running them."""
+    """The stored notebooks, which websites show without running them."""
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
@@ -129,7 +129,7 @@ def test_saved_notebooks_are_valid_and_carry_outputs():
 
 
 def test_nbconvert_keeps_the_figures(places):
-    """The page that nbconvert makes of the stored notebook holds its figures."""
+    """The page that nbconvert makes from the stored notebook contains its figures."""
     words = ["jupyter-nbconvert", "--to", "html", "--output-dir", str(places.work), str(NOTEBOOKS / "01-first-adapter.ipynb")]
     subprocess.run([str(PREFIX / "bin" / words[0]), *words[1:]], env=places.environment(), check=True, capture_output=True)
     page = (places.work / "01-first-adapter.html").read_text()

@@ -1,4 +1,4 @@
-"""The Jupyter protocol, seen by its own test suite and by a client that misbehaves."""
+"""The Jupyter protocol, checked by its official test suite and by a misbehaving client."""
 
 import json
 import subprocess
@@ -8,14 +8,14 @@ import zmq
 
 from graft_testing import ANSWER, GRAFT, KERNEL_NAME, Kernel, gone
 
-# The suite waits 15 seconds for a reply, which is short where other tests compile beside it.
+# The suite waits 15 seconds for a reply, which is short while other tests compile at the same time.
 jupyter_kernel_test.TIMEOUT = ANSWER
 jupyter_kernel_test.KernelTests.execute_helper.__defaults__ = (ANSWER, False, True, True)
 jupyter_kernel_test.KernelTests.history_helper.__defaults__ = (ANSWER,)
 
 
 class Conformance(jupyter_kernel_test.KernelTests):
-    """jupyter_kernel_test with every attribute that has a meaning for this kernel, so that nothing is skipped."""
+    """jupyter_kernel_test with every attribute that applies to this kernel, so that nothing is skipped."""
 
     nothing_is_skipped = True
     kernel_name = KERNEL_NAME
@@ -38,7 +38,7 @@ class Conformance(jupyter_kernel_test.KernelTests):
     @classmethod
     def setUpClass(cls):
         cls.kernel = Kernel()
-        # The first Rust cell has to start evcxr, which is measured elsewhere.
+        # The first Rust cell has to start evcxr. Another test measures that.
         cls.kernel.run("let warm = 1;")
         cls.km, cls.kc = cls.kernel.manager, cls.kernel.client
 
@@ -56,7 +56,7 @@ class Welcome(jupyter_kernel_test.IopubWelcomeTests):
 
     @classmethod
     def setUpClass(cls):
-        # Started, and its client not yet listening: the suite opens the channels itself.
+        # The kernel is started, but its client does not listen yet: the suite opens the channels itself.
         cls.kernel = Kernel()
         cls.km, cls.kc = cls.kernel.manager, cls.kernel.manager.client()
 
@@ -67,7 +67,7 @@ class Welcome(jupyter_kernel_test.IopubWelcomeTests):
 
 
 def test_a_wrong_signature_is_dropped(kernel):
-    """A message signed with another key gets no answer and does no harm."""
+    """A message signed with another key gets no answer and has no effect."""
     stranger = kernel.manager.client()
     stranger.session.key = b"another key"
     stranger.start_channels()
@@ -79,7 +79,7 @@ def test_a_wrong_signature_is_dropped(kernel):
 
 
 def test_garbage_on_the_socket_is_survived(kernel):
-    """Frames that are no message at all."""
+    """Frames that do not form a message."""
     info = kernel.manager.get_connection_info()
     context = zmq.Context()
     socket = context.socket(zmq.DEALER)
@@ -92,7 +92,7 @@ def test_garbage_on_the_socket_is_survived(kernel):
 
 
 def test_a_damaged_connection_file_is_named(places):
-    """Cut, empty, missing, of the wrong type: one line that names the file, and a code other than 0."""
+    """A truncated, empty, missing or wrongly typed file gives one line that names the file, and a non-zero exit code."""
     whole = json.dumps({"shell_port": 1})
     for name, text in [("cut.json", whole[:8]), ("empty.json", ""), ("wrong.json", "[1]"), ("missing.json", None)]:
         path = places.work / name
@@ -104,7 +104,7 @@ def test_a_damaged_connection_file_is_named(places):
 
 
 def test_cursors_count_code_points(kernel):
-    """Letters beyond the basic plane and combining marks before the cursor do not shift the span."""
+    """Characters outside the basic multilingual plane and combining marks before the cursor do not shift the span."""
     for before in ["", "// 🦀 e\u0301\n"]:
         code = before + "%model lo"
         reply = kernel.complete(code)
@@ -145,13 +145,13 @@ def test_questions_are_answered_while_training():
         msg_id = kernel.client.session.send(kernel.client.control_channel.socket, "kernel_info_request")["header"]["msg_id"]
         reply = kernel.client.get_control_msg(timeout=ANSWER)
         assert reply["parent_header"]["msg_id"] == msg_id
-        assert not cell.idle and cell.reply is None, "the training had ended before it was asked"
+        assert not cell.idle and cell.reply is None, "training had ended before the request was sent"
         kernel.interrupt()
         cell.wait(ANSWER)
 
 
 def test_numbering_follows_the_specification(kernel):
-    """The first cell is 1; silent cells and those kept out of the history do not count."""
+    """The first cell has number 1; silent cells and cells that are not stored in the history do not count."""
     assert kernel.run("%seed").reply["execution_count"] == 1
     kernel.run("%seed", silent=True)
     kernel.run("%seed", store_history=False)

@@ -1,4 +1,4 @@
-"""Commands that only read answer beside what runs in the background, with the user's own model."""
+"""Read-only commands answer while a background job runs on the user's model."""
 
 import re
 
@@ -30,7 +30,7 @@ def test_readers_see_the_users_adapter_while_trials_advance(kernel):
     kernel.fail('lab().model()?.adapter("default")?.set_scale(0.5)?;', "runs in the background")
     kernel.run("%stop", timeout=60)
     assert answers(kernel) == before
-    # What was reached stays in view.
+    # The results so far stay visible.
     assert len(re.findall(r"stopped, step \d+ of 100000", kernel.run("%watch").text)) >= 3
 
 
@@ -42,4 +42,4 @@ def test_the_table_of_a_comparison_that_is_stopped_stays(kernel):
     comparing.wait(60)
     assert "run the same line again" in comparing.failure + comparing.text, comparing.failure
     assert len(re.findall(r"stopped, step \d+ of 100000", comparing.text)) >= 2, comparing.text
-    assert any("svg" in kind for display in comparing.displays for kind in display.data), "the curves stay too"
+    assert any("svg" in kind for display in comparing.displays for kind in display.data), "the curves must stay visible too"

@@ -1,4 +1,4 @@
-"""Every request of the protocol, as a client sees its answers."""
+"""Every request of the protocol, with the answers that a client gets."""
 
 import time
 
@@ -6,7 +6,7 @@ from graft_testing import ANSWER, Cell, Kernel
 
 
 def statuses(kernel, msg_id):
-    """The states that iopub told under one request, waiting for the last."""
+    """The states that iopub published for one request, up to the last one."""
     states = []
     end = time.monotonic() + ANSWER
     while states[-1:] != ["idle"] and time.monotonic() < end:
@@ -43,7 +43,7 @@ def test_silent_cells_leave_no_trace(kernel):
 
 
 def test_expressions_come_with_the_reply(kernel):
-    """What they give goes into the reply and not onto the page, and one that fails hurts neither the cell nor the others."""
+    """Their results go into the reply and not onto the page, and a failing expression affects neither the cell nor the other expressions."""
     cell = kernel.warm().run("let n = 6;", user_expressions={"product": "n * 7", "wrong": "nothing + 1", "magic": "%seed"})
     values = cell.reply["user_expressions"]
     assert values["product"]["status"] == "ok" and values["product"]["data"]["text/plain"] == "42", values
@@ -104,7 +104,7 @@ def test_help_goes_to_the_pager_and_files_into_the_cell(kernel):
 
 
 def test_a_cell_can_ask_the_user(kernel):
-    """A line and a password; where nobody can answer the cell says so and ends."""
+    """A line and a password; if no frontend can answer, the cell reports that and ends."""
     kernel.run(':dep evcxr_input = "1"', timeout=600)
     for call, hidden in [("get_string", False), ("get_password", True)]:
         code = f'let typed = evcxr_input::{call}("Name? ");\nprintln!("hello {{typed}}");'
@@ -130,14 +130,14 @@ def test_displays_change_and_output_is_cleared(kernel):
 
 
 def test_streams_come_as_they_are_written(kernel):
-    """A progress bar without line ends moves while the cell runs, and each stream keeps its order."""
+    """A progress bar without line breaks is updated while the cell runs, and each stream keeps its order."""
     kernel.warm()
     cell = kernel.start(
         'use std::io::Write;\nfor i in 0..8 { print!("\\r{} of 8", i + 1); std::io::stdout().flush()?; std::thread::sleep(std::time::Duration::from_millis(250)); }\n'
         'eprintln!("warned");\nlab().display_html("<i>end</i>");\nprintln!("after");'
     )
     cell.wait_for(lambda cell: "2 of 8" in cell.stdout)
-    assert not cell.idle and "8 of 8" not in cell.stdout, "the bar came only at the end"
+    assert not cell.idle and "8 of 8" not in cell.stdout, "the progress bar appeared only at the end"
     cell.wait().ok()
     assert cell.stdout == "".join(f"\r{i} of 8" for i in range(1, 9)) + "after\n"
     assert cell.stderr == "warned\n"

@@ -1,4 +1,4 @@
-"""What wears a kernel out: much output, large cells, many cells, many starts, ends without warning."""
+"""Stress tests: large outputs, large cells, many cells, many starts, and sudden exits."""
 
 import signal
 import time
@@ -9,13 +9,13 @@ from graft_testing import ANSWER, LONG, Kernel, gone
 
 
 def megabytes(kernel):
-    """Resident memory of host and session."""
+    """Resident memory of the host and the session."""
     processes = [kernel.process, *kernel.process.children(recursive=True)]
     return sum(it.memory_info().rss for it in processes if it.name().startswith("graft")) / 1e6
 
 
 def test_a_hundred_megabytes_of_output_pass(kernel):
-    """All of it arrives, in order, while the kernel's memory stays bounded and other requests are answered."""
+    """All of it arrives in order, the memory of the kernel stays bounded, and other requests are answered."""
     kernel.run('let line = format!("{}\\n", "x".repeat(999));')
     before, most = megabytes(kernel), 0
     cell = kernel.start('for _ in 0..100_000 { print!("{line}"); }\nprint!("the end");')
@@ -38,7 +38,7 @@ def test_a_shell_line_without_end_is_stopped(kernel):
 
 
 def test_an_error_message_is_shown_once(kernel):
-    """A panic and a failing `?` are the cell's error, not a copy on standard error beside it; what the cell wrote itself stays."""
+    """A panic and a failing `?` are shown as the error of the cell and not again on standard error; what the cell wrote itself remains."""
     cell = kernel.fail('eprintln!("mine");\nlet values = vec![1, 2, 3];\nlet index = values.len() + 7;\nvalues[index];', "index out of bounds: the len is 3 but the index is 10", r"4 \| values\[index\];")
     assert cell.stderr == "mine\n", cell.stderr
     cell = kernel.fail('let n: i32 = "seven".parse()?;', "invalid digit found in string")
@@ -59,13 +59,13 @@ def test_an_error_message_is_shown_once(kernel):
     cell = kernel.fail("lab().train(Train::new().steps(3))?;", "no model is loaded", "%model load tiny")
     assert cell.stderr == "", cell.stderr
     caught = kernel.run('let caught = std::panic::catch_unwind(|| panic!("inside")).is_err();\nprintln!("{caught}");')
-    assert caught.stdout == "true\n" and "inside" in caught.stderr, "a panic that the cell caught itself is its own affair"
+    assert caught.stdout == "true\n" and "inside" in caught.stderr, "a panic that the cell catches must not be reported as an error"
     kernel.run("fn fails(i: usize) -> i32 {\n    [1, 2][i]\n}")
     kernel.fail("fails(5)", r"in an earlier cell \| \[1, 2\]\[i\]")
 
 
 def test_errors_count_lines_from_the_top_of_the_cell(kernel):
-    """A Rust error below magics names the line that the reader sees."""
+    """A Rust error below magics names the line number that the user sees."""
     kernel.warm().fail('%seed 3\n%status\nlet right = 1;\nlet wrong: i32 = "text";', r"4 \| let wrong")
     kernel.fail('%seed 3\n\nlet values = vec![1];\nlet at = 5 + values.len();\nvalues[at]', r"5 \| values\[at\]")
 
@@ -75,13 +75,13 @@ def test_large_cells_and_odd_text_pass(kernel):
     assert kernel.warm().run(f'let text = "{text}";\ntext.chars().count()').text.strip() == str(5 * 20_000)
     assert kernel.run('println!("{}", "\\u{1f980}".repeat(50_000));').stdout.count("🦀") == 50_000
     assert kernel.run("\n".join(f"let v{i} = {i};" for i in range(300)) + "\nv299").text.strip() == "299"
-    # Bytes that are no text, and a line that looks like evcxr's own.
+    # Bytes that are not text, and a line that looks like an evcxr control line.
     cell = kernel.run('use std::io::Write;\nstd::io::stdout().write_all(&[0xff, 0xfe, b\'\\n\'])?;\nprintln!("EVCXR_ is only a word");')
     assert "EVCXR_ is only a word" in cell.stdout and "\ufffd" in cell.stdout
 
 
 def test_a_kernel_told_to_end_leaves_nothing(places):
-    """SIGTERM, as a machine that shuts down sends it: session, compiler and folders are gone with the host."""
+    """SIGTERM, as sent by a machine that shuts down: session, compiler and folders disappear with the host."""
     kernel = Kernel(places)
     kernel.run("let x = 1;")
     family = kernel.process.children(recursive=True)
@@ -94,7 +94,7 @@ def test_a_kernel_told_to_end_leaves_nothing(places):
 
 
 def test_many_cells_hold_no_memory(kernel):
-    """After hundreds of magics and dozens of Rust cells the host holds about what it held before."""
+    """After hundreds of magics and dozens of Rust cells, the host uses about as much memory as before."""
     kernel.run("%model load tiny")
     for _ in range(20):
         kernel.run("%status")
@@ -106,7 +106,7 @@ def test_many_cells_hold_no_memory(kernel):
         kernel.run("n += 1;")
     assert kernel.run("n").text.strip() == "15"
     grown = (kernel.process.memory_info().rss - before) / 1e6
-    # rust-analyzer's tables grow with the items of the cells; what a leak of messages would take is far above it.
+    # rust-analyzer's tables grow with the items of the cells; leaked messages would need far more memory.
     assert grown < 150, f"{grown:.0f} MB"
 
 

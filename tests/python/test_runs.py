@@ -1,4 +1,4 @@
-"""What was trained: runs listed, compared, drawn, written into files, and trained again from one."""
+"""Training runs: listed, compared, plotted, exported to files, and repeated from an exported script."""
 
 import csv
 import json
@@ -44,17 +44,17 @@ def test_runs_are_listed_compared_drawn_written_and_trained_again(kernel):
     assert [float(row["loss"]) for row in rows] == first and rows[2]["validation_loss"]
     assert json.loads((work / "all.json").read_text())["header"]["method"] == "lora"
     kernel.run("lab().plot_runs(&[\"lora-001\"], Plot::new().y(\"loss\"))?")
-    # A damaged line is skipped and said.
+    # A damaged line is skipped and reported.
     with (work / ".graft" / "runs" / "lora-002" / "ledger.jsonl").open("a") as ledger:
         ledger.write("{half a li\n")
     assert "damaged" in kernel.run("%runs show lora-002").text
-    # Another process trains it again, to the same losses.
+    # Another process repeats the run and gets the same losses.
     graft("run", "again.graft", places=kernel.places, timeout=600)
     assert losses(work / ".graft" / "runs" / "lora-003") == first, (work / "again.graft").read_text()
 
 
 def test_a_run_that_began_by_looking_at_its_data_is_trained_again_from_its_script(kernel):
-    """EVA's start looks for the directions of the data; a script that forgot it would begin elsewhere."""
+    """EVA initializes the adapter from the data; a script without this step would start from other weights."""
     kernel.run("%model load tiny\n%data load which-book\n%lora attach r=2 init=eva")
     kernel.run("%train steps=4 batch=4 eval_every=0", timeout=600)
     kernel.run("%runs export lora-001 eva.graft")

@@ -1,4 +1,4 @@
-"""Runs across processes: one kernel at a time, and scripts that train a continued run again."""
+"""Runs across processes: one kernel at a time, and scripts that repeat a resumed run."""
 
 import json
 

@@ -1,10 +1,10 @@
-"""Rust cells: one library for all of them, the prelude, crates added later."""
+"""Rust cells: one library shared by all cells, the prelude, and crates added later."""
 
 from graft_testing import LONG, number
 
 
 def test_five_across_cells(kernel):
-    """Tensors of different cells are different tensors: d(w·x)/dw is x. With a library linked into each cell it came out 8."""
+    """Tensors of different cells are different tensors: d(w·x)/dw is x. With a separate copy of the library in each cell, the result was 8."""
     kernel.run("use graft::candle::{Device, Tensor, Var};\nlet w = Var::new(3f32, &Device::Cpu)?;")
     kernel.run("let x = Var::new(5f32, &Device::Cpu)?;")
     cell = kernel.run(
@@ -17,7 +17,7 @@ def test_five_across_cells(kernel):
 
 
 def test_habits_of_evcxr_keep_working(kernel):
-    """The value of the last expression, `?`, async, MIME blocks, partial lines, items, and an error that leaves variables alive."""
+    """The value of the last expression, `?`, async, MIME blocks, partial lines, items, and an error that keeps the variables."""
     assert "42" in kernel.run("let a = 6;\na * 7").text
     kernel.run("fn double(n: i32) -> i32 { 2 * n }")
     assert kernel.run("println!(\"{}\", double(21));").stdout.strip() == "42"
@@ -30,7 +30,7 @@ def test_habits_of_evcxr_keep_working(kernel):
 
 
 def test_the_prelude_needs_no_use(kernel):
-    """`lab()` and the handles are there in the first cell, and only text goes to stdout."""
+    """`lab()` and the handles are available in the first cell, and only text goes to stdout."""
     kernel.run("%model load tiny")
     cell = kernel.run("let model = lab().model()?;\nprintln!(\"{}\", model.all_parameters());")
     assert number(r"(\d+)", cell.stdout) > 1_000_000
@@ -38,7 +38,7 @@ def test_the_prelude_needs_no_use(kernel):
 
 
 def test_a_crate_added_after_tensors_exist(kernel):
-    """`:dep` in the middle of a session: the child lives on, with its tensors, variables and model."""
+    """`:dep` in the middle of a session: the child survives, with its tensors, variables and model."""
     kernel.run("%model load tiny")
     kernel.run("use graft::candle::{Device, Tensor};\nlet t = Tensor::new(&[1f32, 2.0, 3.0], &Device::Cpu)?;")
     before = kernel.child().pid
@@ -54,7 +54,7 @@ def test_a_crate_added_after_tensors_exist(kernel):
 
 
 def test_clear_keeps_the_session(kernel):
-    """`:clear` forgets the variables; the model, being the session's, stays."""
+    """`:clear` removes the variables; the model belongs to the session and stays."""
     kernel.run("%model load tiny")
     kernel.run("let kept = 1;")
     kernel.run(":clear")
@@ -64,7 +64,7 @@ def test_clear_keeps_the_session(kernel):
 
 
 def test_a_panic_in_a_cell_is_told(kernel):
-    """A panic says its message, and the kernel goes on with the model."""
+    """A panic shows its message, and the kernel continues with the model."""
     kernel.run("%model load tiny")
     kernel.fail("panic!(\"deliberate\");", "deliberate|panic")
     assert "2" in kernel.run("1 + 1").text

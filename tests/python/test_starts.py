@@ -1,4 +1,4 @@
-"""Where the weights of an adapter start, when the start looks at something beside the model."""
+"""Adapter initializations that depend on more than the model."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from test_main_job import INLINE
 
 
 def test_eva_reads_the_data_and_shares_the_rank_out(kernel):
-    """Without data it says what to type; with them the ranks go where the inputs vary, and a stopped training goes on with them."""
+    """Without data, the error says what to type. With data, the layers whose inputs vary most get the larger ranks, and the adapter can be trained."""
     kernel.run("%model load tiny")
     kernel.fail("%lora attach r=4 init=eva", "there are no data", "%data load which-book")
     assert "none" in kernel.run("%lora list").text.lower() or "no adapter" in kernel.run("%lora list").text.lower()
@@ -22,7 +22,7 @@ def test_eva_reads_the_data_and_shares_the_rank_out(kernel):
     config = json.loads((kernel.places.work / "saved" / "adapter_config.json").read_text())
     ranks = config["rank_pattern"].values()
     assert config["init_lora_weights"] == "eva" and ranks and all(1 <= rank <= 8 for rank in ranks), config
-    # Whoever opens it, or compares it, needs no data for it.
+    # Loading or comparing the adapter needs no data.
     kernel.run("%model load tiny")
     kernel.run("%lora load saved")
     assert "untuned base" in kernel.run("%ablate lora init=true,eva r=2 steps=2 batch=4 examples=4", timeout=600).text

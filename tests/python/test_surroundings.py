@@ -1,4 +1,4 @@
-"""A machine that is not as it should be: ports taken, no home to write into, no compiler, clients that vanish."""
+"""Unusual environments: ports in use, a read-only home, no compiler, and clients that disappear."""
 
 import json
 import socket
@@ -24,7 +24,7 @@ def test_a_port_that_is_taken_is_named():
 
 
 def test_a_home_that_cannot_be_written():
-    """Kernel and magics work all the same: what would lie in the cache lies among the temporary files, and the history in memory."""
+    """The kernel and magics still work: the cache goes to the temporary directory, and the history stays in memory."""
     with Kernel(env={name: "/proc/nowhere" for name in ["HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"]}) as kernel:
         kernel.run("%model load tiny")
         kernel.run("%lora attach r=2")
@@ -34,7 +34,7 @@ def test_a_home_that_cannot_be_written():
 
 
 def test_no_compiler_on_the_path(places):
-    """Every magic works; a Rust cell says in one line what to install."""
+    """Every magic works, and a Rust cell reports in one line what to install."""
     bare = places.folder("bare")
     (bare / "sh").symlink_to("/bin/sh")
     with Kernel(places, env={"PATH": str(bare), "RUSTUP_HOME": "/nowhere", "CARGO_HOME": "/nowhere"}) as kernel:
@@ -45,13 +45,13 @@ def test_no_compiler_on_the_path(places):
 
 
 def test_sources_that_are_nowhere():
-    """A RUST_SRC_PATH that names nothing is passed over where others are there."""
+    """A RUST_SRC_PATH that does not exist is ignored if other sources are available."""
     with Kernel(env={"RUST_SRC_PATH": "/nowhere"}) as kernel:
         assert kernel.run("let v = vec![1, 2];\nv.len()").text.strip().endswith("2")
 
 
 def test_a_full_disk_at_the_start(places):
-    """No room for the session's folder: the kernel answers, and says what to do."""
+    """There is no space for the session folder: the kernel answers with an error that says what to do."""
     tiny = places.folder("tiny")
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(tiny)], capture_output=True).returncode == 0
     if not mounted:
@@ -67,7 +67,7 @@ def test_a_full_disk_at_the_start(places):
 
 
 def test_a_full_disk_while_installing(places):
-    """Nothing is left of an installation that found no room."""
+    """An installation that runs out of space leaves no files."""
     tiny = places.folder("tiny")
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(tiny)], capture_output=True).returncode != 0:
         print("no permission to mount: the full disk is not tried")
@@ -82,7 +82,7 @@ def test_a_full_disk_while_installing(places):
 
 
 def test_a_client_that_vanishes_in_the_middle_of_a_cell(kernel):
-    """The training goes on for whoever comes next."""
+    """The training run continues, and another client can use the kernel."""
     ready(kernel)
     vanishing = kernel.manager.client()
     vanishing.start_channels()
@@ -95,7 +95,7 @@ def test_a_client_that_vanishes_in_the_middle_of_a_cell(kernel):
 
 
 def test_a_request_before_any_subscriber(places):
-    """As VS Code starts: the first request is on its way before iopub is subscribed, and its idle is seen all the same."""
+    """VS Code sends the first request before it subscribes to iopub, and must still get the idle status."""
     runtime = places.folder("jupyter-runtime")
     with Kernel(places) as donor:
         info = dict(donor.manager.get_connection_info())
@@ -106,7 +106,7 @@ def test_a_request_before_any_subscriber(places):
     try:
         client = BlockingKernelClient(connection_file=str(path))
         client.load_connection_file()
-        # Shell first, iopub only when the request has gone.
+        # Connect shell first, and iopub only after the request was sent.
         client.shell_channel.start()
         msg_id = client.execute("%seed")
         client.iopub_channel.start()

@@ -18,7 +18,7 @@ def test_a_file_runs_as_a_notebook_does(places):
     done = graft("run", "job.graft", places=places)
     assert "trainable params:" in done.stdout, done.stdout
     assert "<table" not in done.stdout and "<svg" not in done.stdout
-    assert "\x1b[90m" not in done.stdout, "bright black cannot be read on dark terminals"
+    assert "\x1b[90m" not in done.stdout, "bright black is not readable on dark terminals"
 
 
 def test_a_file_can_train(places):
@@ -37,7 +37,7 @@ def test_a_failing_file_ends_with_another_code(places):
 
 
 def test_install_and_uninstall_leave_nothing(places):
-    """A kernel spec of another name, then away with it; evcxr's own spec `rust` is never touched."""
+    """Installs and uninstalls a kernel spec under another name; evcxr's spec `rust` is never changed."""
     prefix = places.folder("prefix")
     foreign = prefix / "share" / "jupyter" / "kernels" / "rust"
     foreign.mkdir(parents=True)
@@ -59,7 +59,7 @@ def test_the_installed_spec_says_what_it_is():
 
 
 def test_clean_removes_what_use_left(places):
-    # What a killed kernel leaves: an owner file that nobody locks, beside the cells it had compiled.
+    # What a killed kernel leaves: an owner file without a lock, next to its compiled cells.
     sessions = places.folder("cache/graft/sessions/old")
     (sessions / "owner").write_text("")
     (sessions / "cell").mkdir()
@@ -74,7 +74,7 @@ def test_the_doctor_names_what_it_finds(places):
 
 
 def test_the_doctor_names_what_a_card_lacks(places):
-    """Where there is no card, every line that fails says what to do; and a session asked for one stays where it is."""
+    """Without a GPU, every failing line of `graft doctor --gpu` says what to do."""
     done = graft("doctor", "--gpu", places=places, check=False)
     assert "driver" in done.stdout and "cargo xtask cuda-build" in done.stdout, done.stdout
     if "libcuda.so.1 is not on this machine" in done.stdout:

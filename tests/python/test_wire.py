@@ -1,4 +1,4 @@
-"""The frames themselves: signatures, replays, heartbeat, transports, ends."""
+"""The wire protocol: signatures, replayed messages, heartbeat, transports and shutdown."""
 
 import time
 
@@ -8,7 +8,7 @@ from graft_testing import ANSWER, Kernel, gone
 
 
 def frames(kernel, content, kind="execute_request"):
-    """The frames of a signed request."""
+    """Builds the frames of a signed request."""
     session = kernel.client.session
     return session.serialize(session.msg(kind, content))
 
@@ -18,7 +18,7 @@ def send(kernel, parts):
 
 
 def answered(kernel, seconds=1.5):
-    """Whether a shell reply comes."""
+    """Whether a shell reply arrives."""
     return kernel.client.shell_channel.socket.poll(int(seconds * 1000)) != 0
 
 
@@ -47,7 +47,7 @@ def test_the_heartbeat_echoes(kernel):
     context = zmq.Context()
     socket = context.socket(zmq.REQ)
     socket.connect(f"tcp://{info['ip']}:{info['hb_port']}")
-    # It answers whatever the kernel does meanwhile.
+    # The heartbeat answers while the kernel is busy.
     cell = kernel.start("std::thread::sleep(std::time::Duration::from_secs(3));")
     for word in [b"ping", bytes(range(256)), b""]:
         socket.send(word)
@@ -92,7 +92,7 @@ def test_starting_is_told_once_and_parents_are_kept(kernel):
 
 
 def test_a_client_that_stops_reading_stalls_nobody(kernel):
-    """Its queue is bounded: the cell ends, the others see all of it, and the kernel's memory stays bounded."""
+    """The queue of the client is bounded: the cell ends, the other clients get all output, and the memory of the kernel stays bounded."""
     kernel.run("let line = \"x\".repeat(1 << 16);")
     context = zmq.Context()
     info = kernel.manager.get_connection_info()
