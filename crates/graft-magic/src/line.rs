@@ -85,7 +85,7 @@ pub(crate) fn parse(magic: &MagicText<'_>, cx: &mut Context<'_>) -> Result<PartK
         }
         (Some(at), _) => Err(Failure::new(
             "magic::no_rust",
-            format!("`%{name}` is the kernel's own, so there is no Rust that does it"),
+            format!("`%{name}` is handled by the kernel and has no Rust equivalent"),
         )
         .hint("`--rust` works with the verbs of the session: %model, %lora, %train, ...")
         .span(at)),
@@ -124,7 +124,7 @@ fn find(name: &str, span: Span) -> Result<&'static VerbSpec, Failure> {
                 "`%lsmagic` lists the magics; Rust needs no `%`".to_owned()
             }),
         };
-        Failure::new("magic::unknown_verb", format!("there is no magic `%{name}`"))
+        Failure::new("magic::unknown_verb", format!("unknown magic `%{name}`"))
             .hint(hint)
             .span(span)
     })

@@ -85,7 +85,7 @@ impl Ablation {
             .map(|name| methods::by_verb(name).ok_or_else(|| unknown_method(name)))
             .collect::<Result<Vec<_>, _>>()?;
         if specs.is_empty() {
-            return Err(Failure::new("ablate::no_method", "there is no method to compare")
+            return Err(Failure::new("ablate::no_method", "missing method to compare")
                 .hint("for example %ablate lora r=1,4,16 seeds=3 steps=100"));
         }
         let (mut settings, mut axes, mut alpha) = (Settings::default(), Vec::new(), Alpha::Unsaid);
@@ -115,10 +115,10 @@ impl Ablation {
         }) {
             let failure = Failure::new(
                 "ablate::auto_batch",
-                "batch=auto would give each trial a size of its own, and then they could not be compared",
+                "batch=auto could give each trial a different batch size, so that they would not be comparable",
             );
             return Err(failure
-                .hint("give one number, such as batch=8; %train batch=auto says which size fits"));
+                .hint("give one number, such as batch=8; %train batch=auto shows which size fits"));
         }
         let trials = specs
             .iter()
@@ -142,10 +142,10 @@ impl Ablation {
                 _ => {
                     let failure = Failure::new(
                         "ablate::no_method",
-                        format!("`{key}` is a key of a training, and no method is named"),
+                        format!("`{key}` is a key of %train, and no method is given"),
                     );
                     return Err(failure
-                        .hint("for example %forgetting lora,full steps=100; without a method what is attached is measured: %forgetting domain=rust-docs"));
+                        .hint("for example %forgetting lora,full steps=100; without a method it measures the attached adapters: %forgetting domain=rust-docs"));
                 }
             }
         }
@@ -159,8 +159,8 @@ impl Ablation {
     pub fn with_clone(&self, number: usize, keys: &[(String, String)]) -> Result<Self, Failure> {
         let count = self.trials.len();
         let Some(original) = number.checked_sub(1).and_then(|index| self.trials.get(index)) else {
-            return Err(Failure::new("ablate::no_trial", format!("there is no trial {number}"))
-                .hint(format!("the comparison has the trials 1 to {count}")));
+            return Err(Failure::new("ablate::no_trial", format!("unknown trial {number}"))
+                .hint(format!("the comparison has trials 1 to {count}")));
         };
         let spec =
             methods::by_verb(original.method).ok_or_else(|| unknown_method(original.method))?;
@@ -202,8 +202,8 @@ impl Ablation {
             (&other.settings, &other.train) == (&trial.settings, &trial.train)
                 && other.method == trial.method
         }) {
-            return Err(Failure::new("ablate::same_trial", format!("that is trial {}", same + 1))
-                .hint("name a key with another value, such as r=32"));
+            return Err(Failure::new("ablate::same_trial", format!("that is the same as trial {}", same + 1))
+                .hint("give a key with another value, such as r=32"));
         }
         let mut wider = self.clone();
         wider.trials.push(trial);
@@ -325,7 +325,7 @@ fn scaling(axes: &[Axis<'_>], alpha: Alpha) -> Option<String> {
             Some(format!("alpha = {factor}r: the scale alpha/r is the same at every rank"))
         }
         Alpha::Unsaid if rank_varies => Some(format!(
-            "alpha was not given, so alpha = {ALPHA_PER_RANK}r: the scale alpha/r is the same at every rank (alpha=fixed keeps the default)"
+            "alpha was not given, so alpha = {ALPHA_PER_RANK}r: the scale alpha/r is the same at every rank (alpha=fixed keeps the default alpha)"
         )),
         Alpha::AsGiven if rank_varies => Some(
             "alpha does not follow the rank, so the scale alpha/r differs from row to row"
@@ -379,23 +379,23 @@ fn home(key: &str, specs: &[&'static MethodSpec]) -> Result<Home, Failure> {
     let verbs: Vec<_> = specs.iter().map(|spec| spec.verb).collect();
     Err(Failure::new(
         "ablate::unknown_key",
-        format!("neither {} nor the training has a key `{key}`", verbs.join(", ")),
+        format!("neither {} nor %train has a key `{key}`", verbs.join(", ")),
     )
     .hint(format!("keys: {}", known.join(", "))))
 }
 
 fn shared(spec: &KeySpec) -> Failure {
     let hint = if spec.name == "seed" {
-        "seeds=3 trains every configuration with the session's seed and the two after it"
+        "seeds=3 trains every configuration with the session's seed and the next two"
     } else {
-        "the trials share it"
+        "all trials share it"
     };
     Failure::new("ablate::shared", format!("`{}` cannot be part of a grid", spec.name)).hint(hint)
 }
 
 fn unknown_method(name: &str) -> Failure {
     let verbs: Vec<_> = METHODS.iter().map(|spec| spec.verb).collect();
-    Failure::new("ablate::unknown_method", format!("there is no method `{name}`"))
+    Failure::new("ablate::unknown_method", format!("unknown method `{name}`"))
         .hint(format!("methods: {}", verbs.join(", ")))
 }
 

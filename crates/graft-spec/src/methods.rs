@@ -97,7 +97,7 @@ pub const ADAPTER_NAME: KeySpec = KeySpec {
     aliases: &["name"],
     kind: KeyKind::Text,
     default: "default",
-    help: "name of the adapter; attaching under a name in use replaces that adapter",
+    help: "name of the adapter; an adapter of the same name is replaced",
 };
 
 /// The layers that are adapted, common to all methods that act on linear layers.
@@ -106,7 +106,7 @@ pub const TARGET_MODULES: KeySpec = KeySpec {
     aliases: &["targets"],
     kind: KeyKind::Modules,
     default: "",
-    help: "module names (suffixes, a regular expression, or all-linear); without it the family's default, such as q_proj,v_proj",
+    help: "module names (suffixes, a regular expression, or all-linear); default: that of the model family, such as q_proj,v_proj",
 };
 
 /// Layers that the targets would take in and that are left alone.
@@ -115,7 +115,7 @@ pub const EXCLUDE_MODULES: KeySpec = KeySpec {
     aliases: &["exclude"],
     kind: KeyKind::Modules,
     default: "",
-    help: "module names, or a regular expression, that are left out of the targets",
+    help: "module names, or a regular expression, to exclude from the targets",
 };
 
 /// Numbers of the blocks that are adapted.
@@ -124,7 +124,7 @@ pub const LAYERS_TO_TRANSFORM: KeySpec = KeySpec {
     aliases: &["layers"],
     kind: KeyKind::List,
     default: "",
-    help: "numbers of the blocks, such as 0,2,4; without it all of them",
+    help: "block numbers, such as 0,2,4; default: all blocks",
 };
 
 /// Rank by module.
@@ -133,7 +133,7 @@ pub const RANK_PATTERN: KeySpec = KeySpec {
     aliases: &[],
     kind: KeyKind::List,
     default: "",
-    help: "other ranks for some modules, such as q_proj:16,v_proj:4; a key is a regular expression for the end of the path",
+    help: "ranks for some modules, such as q_proj:16,v_proj:4; a key is a regular expression that matches the end of the path",
 };
 
 /// Alpha by module.
@@ -142,7 +142,7 @@ pub const ALPHA_PATTERN: KeySpec = KeySpec {
     aliases: &[],
     kind: KeyKind::List,
     default: "",
-    help: "another alpha for some modules, such as q_proj:32; a key is a regular expression for the end of the path",
+    help: "alpha for some modules, such as q_proj:32; a key is a regular expression that matches the end of the path",
 };
 
 /// Modules that are trained whole, beside the method.
@@ -151,7 +151,7 @@ pub const MODULES_TO_SAVE: KeySpec = KeySpec {
     aliases: &[],
     kind: KeyKind::Modules,
     default: "",
-    help: "modules trained whole and saved along, such as lm_head; copies, so that the base stays as it is",
+    help: "modules to train in full and save with the adapter, such as lm_head; trained as copies, so the base model is unchanged",
 };
 
 /// Number of virtual tokens.
@@ -160,7 +160,7 @@ pub(crate) const VIRTUAL_TOKENS: KeySpec = KeySpec {
     aliases: &["tokens"],
     kind: KeyKind::Integer { min: 1, max: 65_536 },
     default: "20",
-    help: "number of virtual tokens; they take that much of the context",
+    help: "number of virtual tokens; they use up that much of the context",
 };
 
 /// Rank of a low-rank update.
@@ -169,7 +169,7 @@ pub(crate) const RANK: KeySpec = KeySpec {
     aliases: &["rank"],
     kind: KeyKind::Integer { min: 1, max: 65_536 },
     default: "8",
-    help: "rank of the update, at least 1 and at most the layer's smaller side",
+    help: "rank of the update, at least 1 and at most the smaller dimension of the layer",
 };
 
 #[cfg(test)]

@@ -129,7 +129,7 @@ impl KeySpec {
                 "settings::no_choice",
                 format!("`{}` cannot be `{text}`", self.name),
             )
-            .hint(format!("`{}` is one of {}", self.name, words.join(", ")))),
+            .hint(format!("`{}` must be one of {}", self.name, words.join(", ")))),
             KeyKind::Text | KeyKind::Path | KeyKind::Choice(_) => Ok(Value::Text(text.to_owned())),
             KeyKind::Modules | KeyKind::List => Ok(Value::List(split_list(text, self.kind))),
         }
@@ -143,7 +143,7 @@ impl KeySpec {
     fn wrong_type(&self, text: &str, wanted: &str) -> Failure {
         Failure::new(
             "settings::wrong_type",
-            format!("`{}` wants {wanted}, not `{text}`", self.name),
+            format!("`{}` must be {wanted}, got `{text}`", self.name),
         )
         .hint(self.example())
     }
@@ -156,7 +156,7 @@ impl KeySpec {
         };
         Failure::new(
             "settings::out_of_range",
-            format!("`{}` must be {range}, not {text}", self.name),
+            format!("`{}` must be {range}, got {text}", self.name),
         )
         .hint(self.example())
     }
@@ -276,7 +276,7 @@ impl Settings {
                 let names: Vec<_> = specs.iter().map(|spec| spec.name).collect();
                 return Err(Failure::new(
                     "settings::unknown_key",
-                    format!("there is no key `{name}`"),
+                    format!("unknown key `{name}`"),
                 )
                 .hint(format!("keys: {}", names.join(", "))));
             };

@@ -90,7 +90,7 @@ impl Hint for UserFileError {
             Self::NotRegular { .. } => {
                 Some("write its contents to a file first, and name that file".to_owned())
             }
-            Self::TooLarge { .. } => Some("check that this is the file that you meant".to_owned()),
+            Self::TooLarge { .. } => Some("check that this is the file you meant".to_owned()),
             Self::NotUtf8 { .. } => Some("save it as UTF-8".to_owned()),
         }
     }

@@ -54,7 +54,7 @@ fn of_method(method: &MethodSpec, key: &str, value: &str) -> Option<Meaning> {
         "peft_type" if value == method.peft_type => NoEffect(""),
         "peft_type" => match methods::by_peft_type(value) {
             Some(other) => Instead(format!("that is another method: `%{} attach`", other.verb)),
-            None => Instead(format!("there is no method `{value}`; `%lsmagic` lists the methods")),
+            None => Instead(format!("unknown method `{value}`; `%lsmagic` lists the methods")),
         },
         "loftq_config" => Instead(
             "`init_lora_weights=loftq` does it: `%lora attach init_lora_weights=loftq` on a model packed by `%model load DIR load_in_4bit=true`".to_owned(),
@@ -82,7 +82,7 @@ fn of_training(key: &str, value: &str) -> Option<Meaning> {
         "optim" if value.starts_with("adamw") => NoEffect(""),
         "optim" | "optimizer" => Instead("AdamW is the only optimizer; leave it out".to_owned()),
         "fp16" | "bf16" | "tf32" => NoEffect("the number type is chosen with the model: `%model load DIR dtype=bf16`"),
-        "output_dir" | "logging_dir" | "run_name" => NoEffect("runs are kept in .graft/runs, `%runs` lists them"),
+        "output_dir" | "logging_dir" | "run_name" => NoEffect("runs are stored in .graft/runs; `%runs` lists them"),
         "logging_steps" | "logging_strategy" | "logging_first_step" | "report_to" | "disable_tqdm" => NoEffect("every step is drawn and recorded"),
         "save_strategy" | "save_steps" | "save_total_limit" | "load_best_model_at_end" => NoEffect("a checkpoint is written every save_every=60 seconds"),
         "eval_strategy" | "evaluation_strategy" => NoEffect("validation is set by eval_every=20"),

@@ -268,7 +268,7 @@ impl<'a> Place<'a> {
         };
         Failure::new(
             "cell::not_rust",
-            format!("`{name}` is not defined in Rust, and there is no magic of that name"),
+            format!("`{name}` is neither defined in Rust nor a magic"),
         )
         .hint(hint)
         .span(self.span())

@@ -13,7 +13,7 @@ use crate::{
 const GRID: &[Slot] = &[Slot::rest(
     "METHOD key=VALUE,VALUE",
     SlotKind::Raw,
-    "methods, and keys of them, of %train or of %ablate with their values",
+    "methods, and keys of the methods, of %train or of %ablate, each with a list of values",
 )];
 
 /// The definition.
@@ -21,7 +21,7 @@ pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "ablate",
         aliases: &["sweep"],
-        summary: "train every combination of a grid on the same data, and say what the differences are worth",
+        summary: "train every combination of a grid on the same data and report which differences are significant",
         help: "Keys are those of the methods and of %train; values are separated by commas, and `+` stands for the comma inside one value \
                (target_modules=q_proj+v_proj,all-linear). seeds=3 trains each three times, with the same order of the data for all; the table gives means and 95 % intervals \
                beside the untuned base and the majority class. lr=auto seeks the learning rate of each configuration by short trainings. While the rank varies, alpha follows it (alpha=2r; alpha=r, alpha=fixed or numbers say otherwise). Your adapters \
@@ -42,13 +42,13 @@ pub(super) fn trial() -> VerbSpec {
     VerbSpec {
         name: "trial",
         aliases: &[],
-        summary: "give up one configuration of a comparison, or add one like another",
+        summary: "stop one configuration of a comparison, or add a variant of one",
         help: "Numbers are those of the live table. `stop` changes the comparison in the background (%ablate ... bg=true); `clone` adds to that one, or to the last one that ran, \
                whose finished configurations are not trained again.",
         forms: vec![
             Form::bare(
                 "",
-                "give one up at its next turn, or add one that differs in the keys named",
+                "stop one when it is next scheduled, or add one that differs in the given keys",
                 build_trial,
             )
             .slots(TRIAL),
@@ -61,7 +61,7 @@ pub(super) fn trial() -> VerbSpec {
 const TRIAL: &[Slot] = &[Slot::rest(
     "stop NUMBER | clone NUMBER key=VALUE",
     SlotKind::Raw,
-    "what to do, the number in the live table, from 1, and the keys that differ",
+    "the action, the trial number from the live table (from 1), and the keys that differ",
 )];
 
 fn build_trial(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
@@ -81,7 +81,7 @@ fn build_trial(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, F
         Some("stop") => Command::TrialStop { number: number? },
         Some("clone") => Command::TrialClone { number: number?, keys },
         _ => {
-            return Err(Failure::new("magic::no_action", "`%trial` either stops or clones")
+            return Err(Failure::new("magic::no_action", "`%trial` needs `stop` or `clone`")
                 .hint("%trial stop 3, or %trial clone 2 r=32")
                 .span(span));
         }
@@ -94,7 +94,7 @@ fn build_trial(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, F
 }
 
 fn no_number(span: Span) -> Failure {
-    Failure::new("magic::no_number", "which trial is meant is not said")
+    Failure::new("magic::no_number", "missing trial number")
         .hint("for example %trial stop 3, or %trial clone 2 r=32")
         .span(span)
 }
@@ -104,9 +104,9 @@ pub(super) fn forgetting() -> VerbSpec {
     VerbSpec {
         name: "forgetting",
         aliases: &[],
-        summary: "what is left of what the base knew: its loss on text of its own domain, before and after",
-        help: "Without methods it measures what is attached, each adapter alone. With methods it trains them on the current data as %ablate does, with the same keys                (seeds=3, r=4,16, steps=100), looks at the domain while they train, and compares what each gains with what it forgets. The domain of `tiny` is the set                rust-docs, pages that it never saw; of another model domain=NAME says a data set or a file of text like that it was trained on.",
-        forms: vec![Form::bare("", "measure, or train and compare", build_forgetting).slots(GRID)],
+        summary: "measure forgetting: the loss on the base model's own domain, before and after",
+        help: "Without methods it measures each attached adapter by itself. With methods it trains them on the current data as %ablate does, with the same keys                (seeds=3, r=4,16, steps=100), evaluates the domain during training, and compares what each method gains with what it forgets. The domain of `tiny` is the set                rust-docs, pages outside its training data; for another model, domain=NAME says a data set or a file of text like that it was trained on.",
+        forms: vec![Form::bare("", "measure the attached adapters, or train and compare methods", build_forgetting).slots(GRID)],
         cell: None,
         examples: vec![
             "%forgetting".into(),

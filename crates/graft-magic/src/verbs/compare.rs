@@ -14,10 +14,10 @@ pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "compare",
         aliases: &[],
-        summary: "continue a text with the base and with the adapter, side by side",
+        summary: "generate from one prompt with the base model and with the adapter, side by side",
         help: "Both start from the same seed.",
         forms: vec![
-            Form::bare("", "continue the prompt twice", |line, _| {
+            Form::bare("", "generate from the prompt twice", |line, _| {
                 Ok(PartKind::Session(Command::Compare {
                     prompt: line.joined(),
                     settings: line.settings.clone(),
@@ -27,7 +27,7 @@ pub(super) fn verb() -> VerbSpec {
             .keys(training::GENERATE),
         ],
         cell: Some(
-            Form::bare("", "continue the text in this cell twice", |line, _| {
+            Form::bare("", "generate from the text of the cell twice", |line, _| {
                 Ok(PartKind::Session(Command::Compare {
                     prompt: body_prompt(line)?,
                     settings: line.settings.clone(),

@@ -15,7 +15,7 @@ const SOURCE: &[Slot] = &[Slot::required(
 )];
 const NAME: &[Slot] = &[Slot::required("NAME", SlotKind::Data, "name of a data set")];
 const MAYBE_NAME: &[Slot] =
-    &[Slot::optional("NAME", SlotKind::Data, "name of a data set; without it the current one")];
+    &[Slot::optional("NAME", SlotKind::Data, "name of a data set; default: the current one")];
 const NEW_NAME: &[Slot] =
     &[Slot::required("NAME", SlotKind::Text, "name for the examples in this cell")];
 
@@ -33,7 +33,7 @@ pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "data",
         aliases: &[],
-        summary: "load examples, show them, write them in the cell",
+        summary: "load examples, show them, or write them in a cell",
         help: "jsonl with prompt/completion, text, or text/label; csv or tsv with the same columns; txt with a blank line between texts. \
                Other columns are ignored and named in the reply; a set of the same name is replaced. A classifier matches labels with \
                its `id2label` by name, then as LABEL_0 or 0; those without a match become the remaining classes in order, with a warning.",
@@ -51,7 +51,7 @@ pub(super) fn verb() -> VerbSpec {
                 .keys(SHOW),
         ],
         cell: Some(
-            Form::bare("", "the examples in this cell, one a line", inline)
+            Form::bare("", "the examples in this cell, one per line", inline)
                 .slots(NEW_NAME)
                 .keys(training::DATA),
         ),
@@ -82,8 +82,8 @@ fn load(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure>
 
 fn inline(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
     if line.body.trim().is_empty() {
-        return Err(Failure::new("magic::empty_cell", "there are no examples under this line")
-            .hint("write one example a line, such as {\"prompt\": \"2 + 2 =\", \"completion\": \" 4\"}")
+        return Err(Failure::new("magic::empty_cell", "the cell has no examples below its first line")
+            .hint("write one example per line, such as {\"prompt\": \"2 + 2 =\", \"completion\": \" 4\"}")
             .span(line.span));
     }
     Ok(PartKind::Session(Command::DataInline {

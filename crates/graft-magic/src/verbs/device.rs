@@ -10,7 +10,7 @@ use crate::{
 const DEVICE: &[Slot] = &[Slot::optional(
     "DEVICE",
     SlotKind::Choice(&["cpu", "cuda"]),
-    "the new device; without it the device is shown",
+    "the new device; without it the command shows the current one",
 )];
 
 /// The definition.
@@ -19,7 +19,7 @@ pub(super) fn verb() -> VerbSpec {
         name: "device",
         aliases: &[],
         summary: "show or choose the device",
-        help: "The current model is loaded again on the new device.",
+        help: "The current model is reloaded on the new device.",
         forms: vec![
             Form::bare("", "show or choose the device", |line, _| {
                 Ok(PartKind::Session(Command::Device { device: line.word(0) }))

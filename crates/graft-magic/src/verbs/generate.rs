@@ -16,12 +16,12 @@ pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "generate",
         aliases: &[],
-        summary: "continue a text with the model and its active adapter",
-        help: "Greedy by default; temperature, top_k and top_p sample. When it has ended, the stronger a token is shaded, the less likely the model held it.",
+        summary: "generate text with the model and its active adapter",
+        help: "Greedy by default; temperature, top_k and top_p sample. The finished text is shaded by probability: the stronger the shade, the less likely the token.",
         forms: vec![
-            Form::bare("", "continue the prompt", line).slots(PROMPT).keys(training::GENERATE),
+            Form::bare("", "generate from the prompt", line).slots(PROMPT).keys(training::GENERATE),
         ],
-        cell: Some(Form::bare("", "continue the text in this cell", cell).keys(training::GENERATE)),
+        cell: Some(Form::bare("", "generate from the text of the cell", cell).keys(training::GENERATE)),
         examples: vec![
             "%generate \"The borrow checker\"".into(),
             "%generate \"A trait is\" max_new_tokens=40 temperature=0.8 top_p=0.9".into(),
@@ -48,8 +48,8 @@ fn cell(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure>
 pub(super) fn body_prompt(line: &Invocation<'_>) -> Result<String, Failure> {
     let prompt = line.body.trim_end_matches(['\n', '\r']);
     if prompt.trim().is_empty() {
-        return Err(Failure::new("magic::empty_cell", "there is no prompt under this line")
-            .hint(format!("write the prompt below, or use `%{}` with one `%`", line.verb.name))
+        return Err(Failure::new("magic::empty_cell", "the cell has no prompt below its first line")
+            .hint(format!("write the prompt below it, or use `%{}` with one `%`", line.verb.name))
             .span(line.span));
     }
     Ok(prompt.to_owned())

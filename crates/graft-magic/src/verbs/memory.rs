@@ -14,7 +14,7 @@ const SHAPE: &[Slot] = &[
         SlotKind::Text,
         "a published model, such as llama-3.2-1b, qwen3-4b, mistral-7b, gpt2 or bert-base",
     ),
-    Slot::optional("METHOD", SlotKind::Choice(&["lora"]), "the method; there is only lora"),
+    Slot::optional("METHOD", SlotKind::Choice(&["lora"]), "the method: lora"),
 ];
 
 /// The definition.
@@ -22,7 +22,7 @@ pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "memory",
         aliases: &[],
-        summary: "what a training would take, part by part, beside full fine-tuning",
+        summary: "estimate the memory of training, part by part, compared with full fine-tuning",
         help: "Predicted from sizes; `for` asks about a published model with LoRA on all its linear maps and needs no weights. \
                A training that would not fit into the memory of this machine, of its container or of the card is refused before it starts. \
                The last line is what the newest run of this model really took; `%runs show` has it for each run.",
@@ -31,7 +31,7 @@ pub(super) fn verb() -> VerbSpec {
                 Ok(PartKind::Session(Command::Memory { of: None, settings: line.settings.clone() }))
             })
             .keys(training::MEMORY),
-            Form::bare("for", "a published model, and the consumer cards it fits on", |line, _| {
+            Form::bare("for", "a published model, and the consumer GPUs it fits on", |line, _| {
                 Ok(PartKind::Session(Command::Memory {
                     of: line.word(0),
                     settings: line.settings.clone(),

@@ -10,17 +10,17 @@ use crate::{
 
 const NAME: &[Slot] = &[Slot::required("NAME", SlotKind::Adapter, "name of an adapter")];
 const MAYBE_NAME: &[Slot] =
-    &[Slot::optional("NAME", SlotKind::Adapter, "name of an adapter; without it the active one")];
+    &[Slot::optional("NAME", SlotKind::Adapter, "name of an adapter; default: the active one")];
 const NAMES: &[Slot] =
-    &[Slot::required("NAMES", SlotKind::Adapter, "names of adapters, with commas between them")];
+    &[Slot::required("NAMES", SlotKind::Adapter, "names of adapters, separated by commas")];
 const FOLDER: &[Slot] = &[Slot::required("FOLDER", SlotKind::Path, "the folder")];
 const FACTOR: &[Slot] = &[
     Slot::optional(
         "FACTOR",
         SlotKind::Number,
-        "1 is as trained, 0 is the base; without it the factor is shown",
+        "1 is as trained, 0 is the base model; without it the command shows the factor",
     ),
-    Slot::optional("NAME", SlotKind::Adapter, "name of an adapter; without it the active one"),
+    Slot::optional("NAME", SlotKind::Adapter, "name of an adapter; default: the active one"),
 ];
 const ONE_NAME: &[KeySpec] = &[graft_spec::methods::ADAPTER_NAME];
 
@@ -34,14 +34,14 @@ pub(super) fn verb(spec: &'static MethodSpec) -> VerbSpec {
         forms: vec![
             Form::bare(
                 "",
-                "with keys of the training: attach and train; with others: attach; alone: list",
+                "with %train keys: attach and train; with method keys: attach; alone: list",
                 attach_and_train,
             )
             .keys(spec.keys)
             .keys(training::TRAIN),
-            Form::bare("attach", "build an adapter and make it the active one", attach)
+            Form::bare("attach", "create an adapter and make it active", attach)
                 .keys(spec.keys),
-            Form::bare("detach", "remove it; the base is as it was", |line, _| {
+            Form::bare("detach", "remove it; the base model is unchanged", |line, _| {
                 act(line, AdapterAction::Detach { name: name(line, 0) })
             })
             .slots(MAYBE_NAME)
@@ -51,32 +51,32 @@ pub(super) fn verb(spec: &'static MethodSpec) -> VerbSpec {
             })
             .slots(MAYBE_NAME)
             .keys(ONE_NAME),
-            Form::bare("unmerge", "take a merge back", |line, _| {
+            Form::bare("unmerge", "undo a merge", |line, _| {
                 act(line, AdapterAction::Unmerge { name: name(line, 0) })
             })
             .slots(MAYBE_NAME)
             .keys(ONE_NAME),
             Form::bare("scale", "multiply its effect", scale).slots(FACTOR).keys(ONE_NAME),
-            Form::bare("save", "write the files HF PEFT reads", save).slots(FOLDER).keys(ONE_NAME),
+            Form::bare("save", "save it in HF PEFT's format", save).slots(FOLDER).keys(ONE_NAME),
             Form::bare(
                 "load",
-                "read what HF PEFT or Graft wrote, and make it the active one",
+                "load an adapter saved by HF PEFT or Graft and make it active",
                 load,
             )
             .slots(FOLDER)
             .keys(ONE_NAME),
-            Form::bare("combine", "make one adapter of several, which stay as they are", combine)
+            Form::bare("combine", "combine several adapters into a new one; the originals are unchanged", combine)
                 .slots(NAMES)
                 .keys(combination::KEYS),
             Form::bare("list", "the adapters", |line, _| act(line, AdapterAction::List)),
-            Form::bare("use", "make it the active one", |line, _| {
+            Form::bare("use", "make it active", |line, _| {
                 act(line, AdapterAction::Use { name: line.joined() })
             })
             .slots(NAME),
-            Form::bare("on", "switch the adapters on again", |line, _| {
+            Form::bare("on", "enable the adapters again", |line, _| {
                 act(line, AdapterAction::Enable { on: true })
             }),
-            Form::bare("off", "switch every adapter off without removing it", |line, _| {
+            Form::bare("off", "disable all adapters without removing them", |line, _| {
                 act(line, AdapterAction::Enable { on: false })
             }),
         ],
@@ -143,9 +143,9 @@ fn scale(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure
     {
         return Err(Failure::new(
             "magic::wrong_argument",
-            format!("FACTOR must be finite, not `{}`", word.text),
+            format!("FACTOR must be finite, got `{}`", word.text),
         )
-        .hint("0 is the base, 1 is as trained")
+        .hint("0 is the base model, 1 is as trained")
         .span(word.span));
     }
     act(line, AdapterAction::Scale { name: name(line, 1), factor })

@@ -14,24 +14,24 @@ const SOURCE: &[Slot] = &[Slot::required(
     "tiny (embedded), a Hugging Face folder, a GGUF file, or ORG/NAME on the Hub",
 )];
 
-const FOLDER: &[Slot] = &[Slot::required("DIR", SlotKind::Path, "the folder, made if missing")];
+const FOLDER: &[Slot] = &[Slot::required("DIR", SlotKind::Path, "the folder; created if missing")];
 
 /// The definition.
 pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "model",
         aliases: &[],
-        summary: "load a model, show its card or its modules, save it",
-        help: "The weights are frozen: only what a method attaches is trained. Loading another model puts the adapters of the old one away.",
+        summary: "load a model, show its summary or its modules, save it",
+        help: "The weights are frozen: only the parameters of an attached method are trained. Loading another model removes the adapters of the previous one.",
         forms: vec![
-            Form::bare("", "the card of the current model", |_, _| Ok(PartKind::Session(Command::ModelCard))),
+            Form::bare("", "summary and model card of the current model", |_, _| Ok(PartKind::Session(Command::ModelCard))),
             Form::bare("load", "load a model and make it the current one", |line, _| {
                 Ok(PartKind::Session(Command::ModelLoad { source: line.joined(), settings: line.settings.clone() }))
             })
             .slots(SOURCE)
             .keys(training::MODEL),
-            Form::bare("card", "the card of the current model", |_, _| Ok(PartKind::Session(Command::ModelCard))),
-            Form::bare("save", "write it as a Hugging Face folder that transformers loads; merged adapters are inside", |line, _| {
+            Form::bare("card", "summary and model card of the current model", |_, _| Ok(PartKind::Session(Command::ModelCard))),
+            Form::bare("save", "save it as a Hugging Face folder that transformers loads; merged adapters are included", |line, _| {
                 Ok(PartKind::Session(Command::ModelSave { directory: line.joined(), settings: line.settings.clone() }))
             })
             .slots(FOLDER)

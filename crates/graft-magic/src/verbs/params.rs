@@ -11,7 +11,7 @@ use crate::{
 const MODULE: &[Slot] = &[Slot::optional(
     "MODULE",
     SlotKind::Text,
-    "the layer's path, or the end of it; without it the layer that has moved most",
+    "the layer's path, or a suffix of it; default: the layer that changed most",
 )];
 
 /// The definition of `%params`.
@@ -20,7 +20,7 @@ pub(super) fn params() -> VerbSpec {
         name: "params",
         aliases: &["parameters"],
         summary: "trainable parameters, module by module",
-        help: "Below the table stands the line that HF PEFT's print_trainable_parameters() writes.",
+        help: "Below the table is the line that HF PEFT's print_trainable_parameters() prints.",
         forms: vec![Form::bare("", "the table", |_, _| Ok(PartKind::Session(Command::Params)))],
         cell: None,
         examples: vec!["%params".into()],
@@ -32,12 +32,12 @@ pub(super) fn weights() -> VerbSpec {
     VerbSpec {
         name: "weights",
         aliases: &[],
-        summary: "what the adapter in use does to the weights, in pictures",
+        summary: "plot what the active adapter changes in the weights",
         help: "A table of how far each layer has moved; of one layer the matrices A and B and the update, and the singular values of the update beside \
                those of the frozen weight. Of a soft prompt, the words of the vocabulary that lie nearest to each of its vectors, \
                and the attention that the texts of the data give to it.",
         forms: vec![
-            Form::bare("", "look at a layer", |line, _| {
+            Form::bare("", "show one layer", |line, _| {
                 Ok(PartKind::Session(Command::Weights { module: line.word(0) }))
             })
             .slots(MODULE),

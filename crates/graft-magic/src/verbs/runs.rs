@@ -9,7 +9,7 @@ use crate::{
 };
 
 const ONE: &[Slot] =
-    &[Slot::optional("RUN", SlotKind::Run, "name of the run; without it the last one")];
+    &[Slot::optional("RUN", SlotKind::Run, "name of the run; default: the latest")];
 const TWO: &[Slot] = &[
     Slot::required("RUN", SlotKind::Run, "one run"),
     Slot::required("OTHER", SlotKind::Run, "the other"),
@@ -19,13 +19,13 @@ const EXPORT: &[Slot] = &[
     Slot::required(
         "FILE",
         SlotKind::Path,
-        "where it goes: .csv has the steps, .json everything, .svg and .png the curves, .graft trains it again with graft run",
+        "the file: .csv contains the steps, .json everything, .svg and .png the plot, .graft a script that repeats the run with graft run",
     ),
 ];
 const NAMED: &[Slot] = &[Slot::required(
     "RUN",
     SlotKind::Run,
-    "name of the run, which %runs lists; a trial of a comparison is a run too",
+    "name of the run, as listed by %runs; each trial of a comparison is a run too",
 )];
 const SEVERAL: &[Slot] = &[Slot::rest("RUN", SlotKind::Run, "names of runs")];
 
@@ -34,17 +34,17 @@ pub(super) fn runs() -> VerbSpec {
     VerbSpec {
         name: "runs",
         aliases: &[],
-        summary: "what was trained here: a list, one of them, two side by side, their weights, and files of them",
-        help: "Runs are kept in .graft/runs beside the notebook and outlive the kernel. Each keeps its last weights and those with the lowest validation loss.",
+        summary: "list runs, show one, compare two, attach their weights, or export them",
+        help: "Runs are stored in .graft/runs next to the notebook and outlive the kernel. Each run stores its last weights and those with the lowest validation loss.",
         forms: vec![
-            Form::bare("", "every run, the newest first", |_, _| told(RunsAction::List)),
-            Form::bare("show", "one run: settings, course, checkpoints", |line, _| {
+            Form::bare("", "all runs, newest first", |_, _| told(RunsAction::List)),
+            Form::bare("show", "one run: settings, losses, checkpoints", |line, _| {
                 told(RunsAction::Show { run: line.word(0) })
             })
             .slots(ONE),
             Form::bare(
                 "diff",
-                "what differs between two runs, in settings and in result",
+                "the differences between two runs, in settings and results",
                 |line, _| {
                     told(RunsAction::Diff {
                         one: line.word(0).unwrap_or_default(),
@@ -55,7 +55,7 @@ pub(super) fn runs() -> VerbSpec {
             .slots(TWO),
             Form::bare(
                 "use",
-                "attach the weights that it has kept and make them the active adapter",
+                "attach its stored weights and make them the active adapter",
                 |line, _| {
                     told(RunsAction::Use {
                         run: line.word(0).unwrap_or_default(),
@@ -65,7 +65,7 @@ pub(super) fn runs() -> VerbSpec {
             )
             .slots(NAMED)
             .keys(training::RUN_WEIGHTS),
-            Form::bare("export", "write a run into a file", |line, _| {
+            Form::bare("export", "export a run to a file", |line, _| {
                 told(RunsAction::Export {
                     run: line.word(0).unwrap_or_default(),
                     file: line.word(1).unwrap_or_default(),
@@ -91,7 +91,7 @@ pub(super) fn plot() -> VerbSpec {
     VerbSpec {
         name: "plot",
         aliases: &[],
-        summary: "curves of several runs in one picture",
+        summary: "plot the curves of several runs",
         help: "Loss, validation, accuracy, learning rate, gradient norm or speed against the steps, read from the runs' ledgers.",
         forms: vec![
             Form::bare("", "draw runs", |line, _| {

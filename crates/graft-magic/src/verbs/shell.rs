@@ -26,7 +26,7 @@ pub(super) fn verb() -> VerbSpec {
 
 fn given(line: &Invocation<'_>, command: &str) -> Result<PartKind, Failure> {
     if command.trim().is_empty() {
-        return Err(Failure::new("magic::missing_argument", "there is no command for the shell")
+        return Err(Failure::new("magic::missing_argument", "missing shell command")
             .hint("for example !ls")
             .span(line.span));
     }

@@ -13,7 +13,7 @@ pub(super) fn verb() -> VerbSpec {
         name: "status",
         aliases: &[],
         summary: "model, adapters, data, runs, memory and device at a glance",
-        help: "Answers while a training runs.",
+        help: "Answers during training too.",
         forms: vec![Form::bare("", "the table", |_, _| Ok(PartKind::Session(Command::Status)))],
         cell: None,
         examples: vec!["%status".into()],

@@ -9,7 +9,7 @@ use crate::{
 };
 
 const RUN: &[Slot] =
-    &[Slot::optional("RUN", SlotKind::Run, "name of the run; without it the last one")];
+    &[Slot::optional("RUN", SlotKind::Run, "name of the run; default: the latest")];
 
 /// The definition of `%train`.
 pub(super) fn train() -> VerbSpec {
@@ -17,7 +17,7 @@ pub(super) fn train() -> VerbSpec {
         name: "train",
         aliases: &[],
         summary: "train the active adapter under a live loss plot",
-        help: "AdamW on the current data. The stop button ends it at the next step and keeps model, adapter and curve; %resume goes on. bg=true trains in the background: the cell ends at once, and %watch, %jobs and %stop look after it.",
+        help: "AdamW on the current data. The stop button stops at the next step and keeps model, adapter and curve; %resume continues the run. bg=true trains in the background: the cell returns at once; use %watch, %jobs and %stop to control it.",
         forms: vec![
             Form::bare("", "train the active adapter", |line, _| {
                 Ok(PartKind::Session(Command::Train {
@@ -42,7 +42,7 @@ pub(super) fn resume() -> VerbSpec {
         name: "resume",
         aliases: &[],
         summary: "continue an interrupted run from its last checkpoint",
-        help: "The losses are those the uninterrupted run would have had. Keys given replace those of the run, such as steps=400 to go further.",
+        help: "The losses equal those of an uninterrupted run. Keys given here replace those of the run; steps=400, for example, extends it.",
         forms: vec![
             Form::bare("", "continue a run", |line, _| {
                 Ok(PartKind::Session(Command::Resume {

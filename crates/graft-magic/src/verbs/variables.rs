@@ -13,7 +13,7 @@ const FORCE: &[KeySpec] = &[KeySpec {
     aliases: &["f"],
     kind: KeyKind::Bool,
     default: "true",
-    help: "nothing is asked in either case",
+    help: "accepted for compatibility; there is no confirmation prompt",
 }];
 
 /// The definition of `%who`.
@@ -34,7 +34,7 @@ pub(super) fn reset() -> VerbSpec {
     VerbSpec {
         name: "reset",
         aliases: &[],
-        summary: "start afresh: no variables, no model, no adapters",
+        summary: "reset the session: removes variables, model and adapters",
         help: "Runs and saved adapters stay on disk.",
         forms: vec![
             Form::bare("", "start afresh", |_, _| Ok(PartKind::Host(HostCommand::Reset)))

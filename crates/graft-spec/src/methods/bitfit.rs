@@ -8,7 +8,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     verb: "bitfit",
     peft_type: "BITFIT",
     builder: "BitFit",
-    summary: "train the biases and nothing else",
+    summary: "train only the biases",
     help: "Each map keeps its weights and trains its bias, y = W x + b; norms with a bias train theirs. Copies are trained, so that the base stays as it is. \
            A family without biases (Llama and its kin: tiny too) has nothing to train and is refused: norms (%ln_tuning) are the nearest relative there. \
            Ben Zaken et al. 2021, arXiv:2106.10199.",
@@ -19,7 +19,7 @@ pub const SPEC: MethodSpec = MethodSpec {
 
 const KEYS: &[KeySpec] = &[
     KeySpec {
-        help: "modules whose biases are trained, with everything inside them; without it every bias of the model",
+        help: "modules whose biases are trained, including their submodules; default: every bias of the model",
         ..TARGET_MODULES
     },
     KeySpec { kind: KeyKind::Modules, help: "modules whose biases stay frozen", ..EXCLUDE_MODULES },

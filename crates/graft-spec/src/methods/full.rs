@@ -8,7 +8,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     verb: "full",
     peft_type: "FULL",
     builder: "Full",
-    summary: "full fine-tuning, the baseline: train every weight, or those of some modules",
+    summary: "full fine-tuning, the baseline: train all weights, or those of some modules",
     help: "A copy of every weight is trained and stands in for the base's own while it acts: W' is what is learned, W stays what it was, so detaching gives the base back. \
            Training costs a copy, a gradient and two moments of every trained number, which %memory lays open. exclude_modules freezes modules by name (embed_tokens, layers.0) \
            or by a regular expression; target_modules trains nothing but those. A base in 4 or 8 bits cannot be trained whole. Saved as an adapter of Graft's own; \
@@ -24,14 +24,14 @@ const KEYS: &[KeySpec] = &[
         aliases: &["targets"],
         kind: KeyKind::Modules,
         default: "",
-        help: "modules that are trained, with everything inside them: names such as layers.3 or lm_head, or a regular expression; without it all",
+        help: "modules to train, including their submodules: names such as layers.3 or lm_head, or a regular expression; default: all",
     },
     KeySpec {
         name: "exclude_modules",
         aliases: &["exclude", "freeze"],
         kind: KeyKind::Modules,
         default: "",
-        help: "modules that stay frozen, with everything inside them: names such as embed_tokens or layers.0, or a regular expression",
+        help: "modules to keep frozen, including their submodules: names such as embed_tokens or layers.0, or a regular expression",
     },
     ADAPTER_NAME,
 ];

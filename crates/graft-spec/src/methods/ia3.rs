@@ -24,7 +24,7 @@ const KEYS: &[KeySpec] = &[
         aliases: &["feedforward"],
         kind: KeyKind::Modules,
         default: "",
-        help: "those of the targets whose inputs are rescaled; without it the last maps of the feed-forward blocks among them",
+        help: "targets whose inputs are rescaled; default: the last linear layers of the feed-forward blocks among them",
     },
     EXCLUDE_MODULES,
     MODULES_TO_SAVE,

@@ -8,7 +8,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     verb: "ln_tuning",
     peft_type: "LN_TUNING",
     builder: "LnTuning",
-    summary: "train the weights of the norms and nothing else",
+    summary: "train only the weights of the normalization layers",
     help: "Each targeted norm gets a trained copy of its weight w, and of its bias b where it has one: y = x̂ ∘ w + b with x̂ the normalised input. \
            The copies start as the base's own, so attaching changes nothing. Zhao et al. 2023, arXiv:2312.11420.",
     keys: KEYS,
@@ -18,11 +18,11 @@ pub const SPEC: MethodSpec = MethodSpec {
 
 const KEYS: &[KeySpec] = &[
     KeySpec {
-        help: "names of norms (suffixes, or a regular expression); without it those of the blocks and the final one",
+        help: "names of norms (suffixes, or a regular expression); default: those of the blocks and the final one",
         ..TARGET_MODULES
     },
     KeySpec {
-        help: "norms, or a regular expression, that are left out of the targets",
+        help: "norms, or a regular expression, to exclude from the targets",
         ..EXCLUDE_MODULES
     },
     MODULES_TO_SAVE,

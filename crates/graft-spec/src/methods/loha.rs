@@ -11,7 +11,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     verb: "loha",
     peft_type: "LOHA",
     builder: "LoHa",
-    summary: "the product, number by number, of two low-rank updates",
+    summary: "the element-wise (Hadamard) product of two low-rank updates",
     help: "Each targeted linear map becomes y = W x + s·(B₁A₁ ∘ B₂A₂) x with s = alpha / r: two products of rank r, multiplied number by number, \
            reach rank r² with twice the parameters of a LoRA. The second product starts at zero, so attaching changes nothing. \
            Hyeon-Woo et al. 2021, arXiv:2108.06098 (FedPara); Yeh et al. 2023, arXiv:2309.14859 (LyCORIS).",
@@ -34,14 +34,14 @@ const KEYS: &[KeySpec] = &[
         aliases: &[],
         kind: KeyKind::Float { min: 0.0, max: 0.999 },
         default: "0",
-        help: "probability of dropping an output of the update while training",
+        help: "dropout probability of the update's outputs",
     },
     KeySpec {
         name: "module_dropout",
         aliases: &[],
         kind: KeyKind::Float { min: 0.0, max: 0.999 },
         default: "0",
-        help: "probability of leaving the whole update of a layer out in a training step",
+        help: "probability of dropping the whole update of a layer in a training step",
     },
     TARGET_MODULES,
     EXCLUDE_MODULES,

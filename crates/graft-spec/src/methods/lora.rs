@@ -11,7 +11,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     verb: "lora",
     peft_type: "LORA",
     builder: "Lora",
-    summary: "low-rank adapters: train B·A beside frozen weights",
+    summary: "low-rank adaptation: train an update B·A on top of frozen weights",
     help: "Each targeted linear map becomes y = W x + s·B A x with A (r × d_in) and B (d_out × r) trained and W frozen; \
            s = lora_alpha / r, or lora_alpha / √r with use_rslora. B starts at zero, so attaching changes nothing. \
            Hu et al. 2021, arXiv:2106.09685; rsLoRA: Kalajdzievski 2023, arXiv:2312.03732; LoRA+: Hayou et al. 2024, arXiv:2402.12354.",
@@ -34,7 +34,7 @@ const KEYS: &[KeySpec] = &[
         aliases: &["dropout"],
         kind: KeyKind::Float { min: 0.0, max: 0.999 },
         default: "0",
-        help: "probability of dropping an input of A while training",
+        help: "dropout probability of the inputs of A",
     },
     TARGET_MODULES,
     EXCLUDE_MODULES,
@@ -46,7 +46,7 @@ const KEYS: &[KeySpec] = &[
         aliases: &["rslora"],
         kind: KeyKind::Bool,
         default: "false",
-        help: "scale by lora_alpha / sqrt(r) instead",
+        help: "rank-stabilized LoRA: scale by lora_alpha / sqrt(r)",
     },
     KeySpec {
         name: "init_lora_weights",
@@ -78,14 +78,14 @@ const KEYS: &[KeySpec] = &[
         aliases: &["lr_ratio"],
         kind: KeyKind::Float { min: 0.0, max: 1e6 },
         default: "1",
-        help: "LoRA+: factor on the learning rate of B, usually 4 to 16; part of the training, not of the file",
+        help: "LoRA+: learning-rate multiplier for B, usually 4 to 16; used in training, not saved",
     },
     KeySpec {
         name: "bias",
         aliases: &[],
         kind: KeyKind::Choice(&["none", "all", "lora_only"]),
         default: "none",
-        help: "biases that are trained along: those of the whole model or of the targets; copies, so that the base stays as it is",
+        help: "biases to train as well: all of the model or those of the targets; trained as copies, so the base model is unchanged",
     },
     MODULES_TO_SAVE,
     ADAPTER_NAME,

@@ -8,7 +8,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     verb: "prefix_tune",
     peft_type: "PREFIX_TUNING",
     builder: "PrefixTuning",
-    summary: "prefix tuning: train keys and values in front of the input's, in every block",
+    summary: "prefix tuning: train keys and values that are prepended to the input's in every block",
     help: "Every block's attention sees num_virtual_tokens trained keys and values in front of its own: softmax(q [Pk; k]ᵀ) [Pv; v]. Nothing else is trained. \
            With prefix_projection a two-layer network with tanh computes them from num_virtual_tokens vectors while training; as in HF PEFT the file holds what it computes. \
            Li and Liang 2021, arXiv:2101.00190.",
@@ -24,21 +24,21 @@ const KEYS: &[KeySpec] = &[
         aliases: &["projection"],
         kind: KeyKind::Bool,
         default: "false",
-        help: "let a network compute keys and values while training",
+        help: "compute keys and values with a network during training (reparameterization)",
     },
     KeySpec {
         name: "encoder_hidden_size",
         aliases: &["hidden"],
         kind: KeyKind::Integer { min: 1, max: 65_536 },
         default: "",
-        help: "width of that network's hidden layer; without it that of a block's keys",
+        help: "hidden size of that network; default: that of a block's keys",
     },
     KeySpec {
         name: "init_weights",
         aliases: &["init"],
         kind: KeyKind::Choice(&["random", "zero"]),
         default: "random",
-        help: "random: N(0, 1), as HF PEFT's default; zero: keys and values of 0, which only take attention away from the input at first",
+        help: "random: N(0, 1), as HF PEFT's default; zero: keys and values of 0, which at first only draw attention away from the input",
     },
     ADAPTER_NAME,
 ];

@@ -8,7 +8,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     verb: "prompt_tune",
     peft_type: "PROMPT_TUNING",
     builder: "PromptTuning",
-    summary: "a soft prompt: train the embeddings of virtual tokens in front of the input",
+    summary: "prompt tuning: train the embeddings of virtual tokens that are prepended to the input",
     help: "num_virtual_tokens vectors of the model's hidden size are put in front of the embedded input and are all that is trained. \
            prompt_tuning_init: RANDOM (N(0,1)), SAMPLE_VOCAB (rows of the embedding), TEXT (the embedded prompt_tuning_init_text, tiled or cut). \
            Lester et al. 2021, arXiv:2104.08691.",
@@ -24,14 +24,14 @@ const KEYS: &[KeySpec] = &[
         aliases: &[],
         kind: KeyKind::Choice(&["RANDOM", "SAMPLE_VOCAB", "TEXT"]),
         default: "SAMPLE_VOCAB",
-        help: "where the vectors start; TEXT is implied by prompt_tuning_init_text",
+        help: "initial values of the vectors; TEXT is implied by prompt_tuning_init_text",
     },
     KeySpec {
         name: "prompt_tuning_init_text",
         aliases: &["init", "text"],
         kind: KeyKind::Text,
         default: "",
-        help: "the text whose embeddings the vectors start from",
+        help: "the text whose embeddings are the initial values",
     },
     ADAPTER_NAME,
 ];

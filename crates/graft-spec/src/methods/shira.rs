@@ -8,7 +8,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     verb: "shira",
     peft_type: "SHIRA",
     builder: "Shira",
-    summary: "a few weights of each matrix, picked at random, trained as they are",
+    summary: "train a few randomly chosen weights of each matrix",
     help: "Each targeted linear map becomes y = (W + S)·x where S has r·(d_in + d_out) numbers at random places and zeros elsewhere: as many as a LoRA of rank r, but \
            of high rank. The places follow from random_seed and the size of the layer, as in HF PEFT, and are not in the file. S starts at zero, so attaching changes nothing. \
            Bhardwaj et al. 2024, arXiv:2406.13175.",
@@ -23,14 +23,14 @@ const KEYS: &[KeySpec] = &[
         aliases: &["rank"],
         kind: KeyKind::Integer { min: 1, max: 65_536 },
         default: "32",
-        help: "numbers trained in a layer: r·(d_in + d_out), at most all of them",
+        help: "weights trained per layer: r·(d_in + d_out), at most all of them",
     },
     KeySpec {
         name: "random_seed",
         aliases: &[],
         kind: KeyKind::Integer { min: 0, max: i64::MAX },
         default: "",
-        help: "decides the places: the same as in HF PEFT; without it PyTorch's own default seed",
+        help: "seed of the positions, as in HF PEFT; default: PyTorch's default seed",
     },
     TARGET_MODULES,
     MODULES_TO_SAVE,

@@ -8,7 +8,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     verb: "trainable_tokens",
     peft_type: "TRAINABLE_TOKENS",
     builder: "TrainableTokens",
-    summary: "train the embeddings of some tokens and nothing else",
+    summary: "train only the embeddings of some tokens",
     help: "The rows E[i] of the embedding with i in token_indices are replaced by trained copies; all other rows stay. A head that shares the embedding's weight sees the \
            same trained rows. The copies start as the base's own, so attaching changes nothing. Of use for new words and special tokens. HF PEFT's TrainableTokensConfig.",
     keys: KEYS,
@@ -22,10 +22,10 @@ const KEYS: &[KeySpec] = &[
         aliases: &["tokens"],
         kind: KeyKind::List,
         default: "",
-        help: "numbers of the tokens, such as 3,17,40-44; lab().model()?.tokenizer()?.encode(\"text\") gives those of a text",
+        help: "token ids, such as 3,17,40-44; lab().model()?.tokenizer()?.encode(\"text\") returns those of a text",
     },
     KeySpec {
-        help: "name of the embedding; without it the model's own, such as embed_tokens",
+        help: "name of the embedding; default: that of the model, such as embed_tokens",
         ..TARGET_MODULES
     },
     ADAPTER_NAME,
