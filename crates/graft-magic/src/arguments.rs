@@ -121,7 +121,7 @@ fn value_of(
     Ok(unseparated(&next.text, &next).to_owned())
 }
 
-/// A word that is a comma, or a bare key with one behind it, without it.
+/// Removes a trailing comma from a bare key, or a word that is only a comma.
 fn without_comma(mut word: Word, form: &Form) -> Word {
     let names_a_key = || form.key(word.text.trim_end_matches(',')).is_some();
     if word.comma && !word.quoted && (word.text == "," || names_a_key()) {
@@ -130,7 +130,7 @@ fn without_comma(mut word: Word, form: &Form) -> Word {
     word
 }
 
-/// Whether the words that are no keys are one text, in which commas and dashes are part of it.
+/// Whether the words that are not keys form one text, in which commas and dashes are kept.
 fn takes_text(form: &Form) -> bool {
     form.slots.iter().any(|slot| matches!(slot.presence, Presence::Rest | Presence::OptionalRest))
 }
@@ -159,7 +159,7 @@ fn flag_name(word: &Word, form: &Form, takes_text: bool) -> Option<String> {
     names_a_key.then(|| text.to_owned())
 }
 
-/// `a, b` after a list key is one list though a space stands in it. One value in brackets is that value.
+/// Joins `a, b` after a list key into one list despite the space. A single value in brackets is that value.
 fn joined_list(
     key: &KeySpec,
     mut value: String,

@@ -1,4 +1,6 @@
-//! Completion of magics: verbs, subcommands, keys not yet given, values, names from the session, files. It asks nobody and waits for nothing.
+//! Completion of magics: verbs, subcommands, unused keys, values, names from the session and files.
+//!
+//! Completion reads only its arguments and the file system, so it never blocks on the session.
 
 mod values;
 
@@ -11,7 +13,7 @@ use crate::{
     words::{self, Word},
 };
 
-/// What may stand at the cursor.
+/// The completions at the cursor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Completion {
     /// First code point of the cell that a choice replaces.
@@ -53,7 +55,7 @@ pub enum ItemKind {
 }
 
 impl ItemKind {
-    /// The word Jupyter's frontends show beside the choice.
+    /// The kind that Jupyter frontends show next to the completion.
     pub fn word(self) -> &'static str {
         match self {
             Self::Magic => "magic",

@@ -24,7 +24,7 @@ pub struct VerbDoc {
     pub forms: Vec<FormDoc>,
     /// Every key that a form takes, once.
     pub keys: Vec<&'static KeySpec>,
-    /// Keys that only the verb alone takes, beside its subcommands: those of the training for a method.
+    /// Keys that only the verb without a subcommand takes: the `%train` keys, for a method.
     pub more_keys: Vec<&'static KeySpec>,
     /// Lines to try.
     pub examples: Vec<String>,

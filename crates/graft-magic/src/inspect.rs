@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn the_verb_the_subcommand_and_the_key_are_told_apart() {
-        assert!(at("%lo|ra attach alpha=16").unwrap().starts_with("%lora: low-rank adapters"));
+        assert!(at("%lo|ra attach alpha=16").unwrap().starts_with("%lora: low-rank adaptation"));
         assert!(at("%lora att|ach alpha=16").unwrap().starts_with("%lora attach [key=value ...]"));
         assert!(
             at("%lora attach alp|ha=16")

@@ -2,7 +2,7 @@
 //!
 //! A cell is cut into [`Part`]s ([`parse_cell`]): magics, Rust, evcxr's commands, shell lines. Every verb is defined once, in a
 //! file under `verbs/`; its parser, `-h`, completion, inspection, "did you mean" and reference page all read that one definition,
-//! and its keys are the [`graft_spec::KeySpec`]s of the protocol. Nothing here waits, compiles, opens a file or knows a tensor:
+//! and its keys are the [`graft_spec::KeySpec`]s of graft-spec. Nothing here blocks, compiles, opens a file or uses a tensor:
 //! names of modules, adapters, data and runs come from the [`graft_protocol::Snapshot`] that the child pushes.
 //!
 //! ```text

@@ -195,7 +195,7 @@ fn unknown_form(verb: &VerbSpec, word: &str, span: Span) -> Failure {
         verb.subcommands().map(|form| form.word),
         &format!("%{} ", verb.name),
         || match verb.form("load") {
-            // What stands in the place of a subcommand is often what is to be loaded.
+            // A word in the position of a subcommand is often the name of something to load.
             Some(_) if !word.is_empty() => {
                 format!("did you mean `%{} load {word}`? {}", verb.name, list(verb))
             }

@@ -1,4 +1,4 @@
-//! Which magic the cursor stands on.
+//! Finds the magic under the cursor.
 
 use crate::cell::{self, RustLines};
 
@@ -6,7 +6,7 @@ use crate::cell::{self, RustLines};
 pub(crate) enum Place<'a> {
     /// In Rust: not for this crate.
     Rust,
-    /// In the text of a `%%` cell that is no code.
+    /// In the body of a `%%` cell whose text is not code.
     Body,
     /// On a magic.
     Magic(Magic<'a>),

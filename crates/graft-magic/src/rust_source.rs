@@ -98,7 +98,7 @@ pub fn rust_source(command: &Command) -> String {
     }
 }
 
-/// The builder of a training whose call says already where it runs.
+/// The builder of `%train`, without `bg`: the method that is called decides where the run executes.
 fn foreground(settings: &Settings) -> String {
     let mut settings = settings.clone();
     settings.values.remove("bg");

@@ -48,7 +48,7 @@ pub struct Form {
 pub struct Slot {
     /// Its name in usage lines, in capitals.
     pub name: &'static str,
-    /// What stands there; completion goes by it.
+    /// The kind of argument, which determines completion.
     pub kind: SlotKind,
     /// Whether it must be given, and how many words it takes.
     pub presence: Presence,
@@ -56,7 +56,7 @@ pub struct Slot {
     pub help: &'static str,
 }
 
-/// What stands in a [`Slot`].
+/// The kind of argument of a [`Slot`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlotKind {
     /// `tiny`, a folder, or `ORG/NAME`.

@@ -18,7 +18,7 @@ pub struct Word {
     pub quoted: bool,
     /// Whether its last character is a comma outside quotes, as between the arguments of a call.
     pub comma: bool,
-    /// Where it stands in the cell.
+    /// Its position in the cell.
     pub span: Span,
 }
 
@@ -38,7 +38,7 @@ impl Word {
         Some((self.text.get(..equals)?, self.text.get(equals + 1..)?))
     }
 
-    /// The word as a name, when it was not quoted and is no pair.
+    /// The word as a name, if it was not quoted and is not a `key=value` pair.
     pub fn bare(&self) -> Option<&str> {
         (!self.quoted && self.equals.is_none()).then_some(self.text.as_str())
     }
@@ -62,7 +62,7 @@ impl Word {
     }
 }
 
-/// Splits `text`, which stands at `line` and code point `column` of the cell; a backslash at a line's end continues it.
+/// Splits `text`, which starts at `line` and code point `column` of the cell, into words; a trailing backslash continues a line.
 ///
 /// # Errors
 /// `magic::unclosed_quote`.

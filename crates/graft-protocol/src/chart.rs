@@ -44,7 +44,7 @@ pub struct NonFinite(#[serde(with = "graft_spec::number")] pub f64);
 pub enum SeriesStyle {
     /// A full line.
     Line,
-    /// A thin pale line: the raw values behind a smoothed one.
+    /// A thin pale line: the raw values of a smoothed series.
     Faint,
     /// A line with a dot at every point: few, measured values such as validations.
     Dots,

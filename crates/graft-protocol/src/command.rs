@@ -14,7 +14,7 @@ pub enum Command {
         /// Keys of the load.
         settings: Settings,
     },
-    /// `%model`: the card of the current model.
+    /// `%model`: the summary of the current model and its README.
     ModelCard,
     /// `%model tree`: its modules with shapes.
     ModelTree,
@@ -93,7 +93,7 @@ pub enum Command {
         /// Keys with their values as typed.
         keys: Vec<(String, String)>,
     },
-    /// `%trial stop 3`: gives up one configuration of the comparison that runs in the background.
+    /// `%trial stop 3`: stops one configuration of the comparison that runs in the background.
     TrialStop {
         /// Its number, from 1.
         number: usize,
@@ -121,7 +121,7 @@ pub enum Command {
     },
     /// `%params`: trainable parameters by module, with HF PEFT's line.
     Params,
-    /// `%memory`, `%memory for MODEL`: what a training would take. Keys [`graft_spec::training::MEMORY`].
+    /// `%memory`, `%memory for MODEL`: an estimate of training memory. Keys [`graft_spec::training::MEMORY`].
     Memory {
         /// A published model; none is the current one with its adapter.
         of: Option<String>,
@@ -156,12 +156,12 @@ pub enum Command {
     },
     /// `%runs`, `%plot`: what was trained here.
     Runs {
-        /// What to tell of them.
+        /// The action on the runs.
         action: RunsAction,
     },
 }
 
-/// What to tell of the runs on disk.
+/// An action on the runs on disk.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum RunsAction {
     /// A row each, the newest first.
@@ -196,7 +196,7 @@ pub enum RunsAction {
     Export {
         /// Which run.
         run: String,
-        /// The file; its ending says what is written.
+        /// The file; its extension selects the format.
         file: String,
     },
 }
@@ -267,7 +267,7 @@ pub enum AdapterAction {
 }
 
 impl Command {
-    /// Whether the command is about a job that runs, so that it gets a thread of its own beside that job.
+    /// Whether the command follows a running job for a long time, so that it gets its own thread.
     pub fn is_patient(&self) -> bool {
         match self {
             Self::Runs { action } => !matches!(action, RunsAction::Use { .. }),
@@ -312,7 +312,7 @@ impl Command {
         )
     }
 
-    /// Whether it is a training, or a comparison, that shall run in the background.
+    /// Whether the command starts a background run or comparison (`bg=true`).
     pub fn is_background(&self) -> bool {
         match self {
             Self::Train { settings, .. } | Self::Resume { settings, .. } => {

@@ -9,7 +9,7 @@ use crate::Block;
 /// One piece of news; the host draws it under the cell that asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
-    /// A training begins.
+    /// Training starts.
     RunStarted(RunStarted),
     /// One optimizer step is done.
     Step(StepRecord),
@@ -26,7 +26,7 @@ pub enum Event {
         /// Of how much; 0 when unknown.
         total: u64,
     },
-    /// How what [`Event::Progress`] tells of stands so far: shown below its bar, until the answer takes their place.
+    /// Intermediate results of the command that sends [`Event::Progress`], shown below its bar until the reply replaces them.
     LiveTable(Vec<Block>),
     /// A line for the reader.
     Note {
@@ -139,19 +139,19 @@ pub struct RunEnded {
     pub outcome: RunOutcome,
     /// Last step done.
     pub step: u64,
-    /// What it took of the memory; none in ledgers of older versions, and where a training failed before its first step.
+    /// Memory use; `None` in ledgers of older versions and for runs that failed before their first step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<MemoryUse>,
     /// One line: losses, time, speed, memory, where it is stored, how to go on.
     pub summary: String,
 }
 
-/// Memory of a training on top of the loaded model, in bytes.
+/// Memory of one training run on top of the loaded model, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryUse {
-    /// From sizes alone, for a batch of the longest examples; none for a training that is not fine-tuning on a data set.
+    /// Estimate from shapes, for a batch of the longest examples; `None` if the run does not fine-tune on a data set.
     pub predicted: Option<u64>,
-    /// The most that was really taken, by the process or on the card; none where the system does not tell.
+    /// Measured peak, of the process or on the GPU; `None` where the system does not report it.
     pub taken: Option<u64>,
 }
 
@@ -160,7 +160,7 @@ pub struct MemoryUse {
 pub enum RunOutcome {
     /// All steps done.
     Finished,
-    /// The user interrupted it; `%resume` goes on.
+    /// The user interrupted it; `%resume` continues the run.
     Interrupted,
     /// It could not go on (a NaN loss, a full disk); the reply carries the failure.
     Failed,

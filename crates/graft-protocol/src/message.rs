@@ -30,7 +30,7 @@ pub enum ToChild {
         /// Number of the interrupt.
         number: u64,
     },
-    /// As [`ToChild::Interrupt`], for a training in the background too: the child is about to be ended.
+    /// Like [`ToChild::Interrupt`], but also stops background runs: the child is about to be shut down.
     StopAll,
     /// Set (or with `None` remove) a variable of the child's environment.
     Environment {
@@ -76,7 +76,8 @@ pub enum FromChild {
         /// What it gave.
         result: Result<Reply, Failure>,
     },
-    /// The link has come to where the mark of that number stands in standard output: neither way overtakes the other there.
+    /// The link has reached the position of the sentinel with this number in standard output; the host handles output only after both, so that
+    /// neither stream overtakes the other.
     Barrier {
         /// From [`crate::mark::FIRST_OF_CHILD`] on, growing.
         number: u64,
@@ -92,7 +93,7 @@ pub enum FromChild {
     },
     /// The session's names changed.
     Snapshot(Snapshot),
-    /// An interrupt arrived; `job` says what will stop, none when the session was idle.
+    /// An interrupt arrived; `job` is the job that will stop, `None` if the session was idle.
     InterruptSeen {
         /// Number of the interrupt.
         number: u64,

@@ -22,7 +22,7 @@ pub enum Block {
     Table(Table),
     /// A chart.
     Chart(Chart),
-    /// Matrices beside each other, as one picture.
+    /// Matrices next to each other, as one figure.
     Heat(Vec<HeatMap>),
     /// Text the model wrote after a prompt.
     Generated {
@@ -33,7 +33,7 @@ pub enum Block {
         /// The same in pieces, as those of [`SideText`].
         pieces: Vec<(String, f64)>,
     },
-    /// Two or more texts beside each other: the base and the adapter.
+    /// Two or more texts side by side: the base model and the adapter.
     SideBySide {
         /// The prompt they share.
         prompt: String,

@@ -1,4 +1,4 @@
-//! The final figure, drawn by plotters: SVG and PNG on an opaque light card, which reads on light and dark pages alike.
+//! The final figure, drawn by plotters: SVG and PNG on an opaque light background, legible on light and dark pages.
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-//! Matrices as colours, beside each other in one picture.
+//! Heat maps: matrices as colors, next to each other in one figure.
 
 use std::error::Error;
 

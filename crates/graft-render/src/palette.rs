@@ -1,9 +1,10 @@
-//! Colours. The hues are Okabe and Ito's, which colour-blind readers tell apart, at a middle lightness that reads on light and dark pages.
+//! Colors: the hues of Okabe and Ito, which color-blind readers can distinguish, at a medium lightness that is legible on light
+//! and dark pages.
 
 /// A colour as red, green, blue.
 pub(crate) type Rgb = (u8, u8, u8);
 
-/// The lines of a chart on a light card.
+/// The lines of a chart on a light background.
 pub(crate) const SERIES: [Rgb; 6] =
     [(0, 114, 178), (213, 94, 0), (0, 145, 106), (184, 92, 147), (170, 119, 0), (40, 140, 200)];
 
@@ -11,13 +12,13 @@ pub(crate) const SERIES: [Rgb; 6] =
 pub(crate) const SERIES_ON_PAGE: [&str; 6] =
     ["#2b8fd0", "#e0691a", "#12a07a", "#c76ba4", "#c08a10", "#4aa8dd"];
 
-/// The card behind a figure.
+/// The background of a figure.
 pub(crate) const PAPER: Rgb = (255, 255, 255);
-/// Words on the card.
+/// Text on the background.
 pub(crate) const TEXT: Rgb = (31, 35, 40);
-/// Ticks and small print on the card.
+/// Ticks and small print.
 pub(crate) const MUTED: Rgb = (89, 99, 110);
-/// Grid lines on the card.
+/// Grid lines.
 pub(crate) const GRID: Rgb = (228, 232, 236);
 
 /// The line of that number.
@@ -30,7 +31,7 @@ pub(crate) fn series_on_page(index: usize) -> &'static str {
     SERIES_ON_PAGE.get(index % SERIES_ON_PAGE.len()).copied().unwrap_or("currentColor")
 }
 
-/// The pale form of a colour on the card; opaque, because overlapping transparent strokes make spots.
+/// The pale form of a color; opaque, because overlapping transparent strokes make spots.
 pub(crate) fn pale((red, green, blue): Rgb) -> Rgb {
     let mix = |from: u8, to: u8| (f64::from(from) * 0.30 + f64::from(to) * 0.70).round() as u8;
     (mix(red, PAPER.0), mix(green, PAPER.1), mix(blue, PAPER.2))

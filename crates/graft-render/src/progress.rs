@@ -8,13 +8,13 @@ use crate::{ansi::Paint, number, visible::one_line, width};
 /// How far something is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progress {
-    /// What is done, such as `evaluating which-book`; `step` for a training.
+    /// The activity, such as `evaluating which-book`; `step` for training.
     pub label: String,
     /// How much is done.
     pub done: u64,
     /// Of how much; 0 when unknown.
     pub total: u64,
-    /// Seconds until the end, when they can be told.
+    /// Estimated seconds until the end; `None` while unknown.
     pub eta_seconds: Option<f64>,
     /// More figures, in the order shown: `loss 1.93`, `12.3k tokens/s`.
     pub figures: Vec<String>,
@@ -90,7 +90,7 @@ impl Progress {
         line
     }
 
-    /// A `progress` element with the line beside it; untrusted notebooks show it too.
+    /// A `progress` element followed by the line; untrusted notebooks show it too.
     pub fn html(&self) -> String {
         self.markup().into_string()
     }

@@ -1,4 +1,4 @@
-//! Tokens on a shade that says how likely the model held them.
+//! Tokens shaded by the probability that the model gave them.
 
 use maud::{Markup, html};
 
@@ -8,7 +8,8 @@ const DARKEST: f64 = 0.6;
 /// What the shades mean.
 pub(crate) const LEGEND: &str = "the stronger the shade, the less likely the model held the token";
 
-/// Pieces of a text with their natural log-probabilities; what the model held less likely stands on a stronger shade, and the pointer shows the number.
+/// Renders pieces of a text with their natural log-probabilities: less likely tokens get a stronger shade, and hovering shows
+/// the probability.
 pub(crate) fn pieces(pieces: &[(String, f64)]) -> Markup {
     html! {
         @for (piece, log_probability) in pieces {

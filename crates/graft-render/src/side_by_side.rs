@@ -1,4 +1,4 @@
-//! Texts beside each other: the base and the adapter on one prompt.
+//! Texts side by side: the base model and the adapter on one prompt.
 
 use graft_protocol::SideText;
 use maud::{Markup, html};

@@ -133,7 +133,7 @@ fn fit(mut widths: Vec<usize>, least: &[usize], columns: usize) -> Vec<usize> {
     widths
 }
 
-/// One row; a cell wider than its column goes on below.
+/// One row; a cell wider than its column is wrapped.
 fn line(table: &Table, row: &[String], widths: &[usize]) -> Vec<String> {
     let wrapped: Vec<Vec<String>> =
         row.iter()

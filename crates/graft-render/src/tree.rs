@@ -44,7 +44,7 @@ fn widest(lines: &[TreeLine]) -> usize {
         .unwrap_or(0)
 }
 
-/// The name with its indentation, padded so that the notes stand in one column, and the note.
+/// The indented name, padded so that all notes start in the same column, and the note.
 fn parts(line: &TreeLine, names: usize) -> (String, String) {
     let name = format!("{}{}", "  ".repeat(line.depth), line.name);
     if line.note.is_empty() {

@@ -1,7 +1,7 @@
 //! Text from data, models and files made safe to show: control and invisible characters become symbols.
 //!
 //! Everything that this crate draws passes through [`Visible`] before it is laid out, so that no escape sequence, no bidirectional control and
-//! no hidden character of a data set, a model card or an error message reaches a terminal or a page.
+//! no hidden character of a data set, a README or an error message reaches a terminal or a page.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -105,8 +105,8 @@ fn push_symbol(out: &mut String, hidden: char) {
     }
 }
 
-/// What is drawn, whose every text can be made safe to show. Implementations take structures apart field by field, so that a new field does not
-/// compile until somebody decides about it.
+/// A drawable value whose texts can all be made safe to show. Implementations destructure every field, so that a new field does
+/// not compile until its author handles it.
 pub(crate) trait Visible: Clone {
     /// Replaces the hidden characters of every text.
     fn make_visible(&mut self);

@@ -6,7 +6,7 @@ use crate::{
     training::{ABLATE, TRAIN},
 };
 
-/// More trainings than this are trained only with `confirm=true`.
+/// Comparisons with more runs than this need `confirm=true`.
 pub const MANY: u64 = 60;
 /// `lora_alpha / r` where a grid over the rank does not say it.
 const ALPHA_PER_RANK: f64 = 2.0;
@@ -22,7 +22,7 @@ pub struct Ablation {
     pub settings: Settings,
     /// How `lora_alpha` follows the rank, in words; none where no rank varies.
     pub scaling: Option<String>,
-    /// `lr=auto`: short trainings find the learning rate of each configuration.
+    /// `lr=auto`: short runs find the learning rate of each configuration.
     pub search_lr: bool,
 }
 
@@ -117,8 +117,9 @@ impl Ablation {
                 "ablate::auto_batch",
                 "batch=auto could give each trial a different batch size, so that they would not be comparable",
             );
-            return Err(failure
-                .hint("give one number, such as batch=8; %train batch=auto shows which size fits"));
+            return Err(failure.hint(
+                "give one number, such as batch=8; %train batch=auto shows which size fits",
+            ));
         }
         let trials = specs
             .iter()
@@ -131,7 +132,7 @@ impl Ablation {
     /// The keys of a line without methods, which measures and trains nothing.
     ///
     /// # Errors
-    /// A [`Failure`] for a key that only a training has, and those of [`KeySpec::parse`].
+    /// A [`Failure`] for a key that only training has, and those of [`KeySpec::parse`].
     pub fn measurement(pairs: &[(String, String)]) -> Result<Settings, Failure> {
         let mut settings = Settings::default();
         for (key, value) in pairs {
@@ -202,8 +203,11 @@ impl Ablation {
             (&other.settings, &other.train) == (&trial.settings, &trial.train)
                 && other.method == trial.method
         }) {
-            return Err(Failure::new("ablate::same_trial", format!("that is the same as trial {}", same + 1))
-                .hint("give a key with another value, such as r=32"));
+            return Err(Failure::new(
+                "ablate::same_trial",
+                format!("that is the same as trial {}", same + 1),
+            )
+            .hint("give a key with another value, such as r=32"));
         }
         let mut wider = self.clone();
         wider.trials.push(trial);
@@ -217,17 +221,17 @@ impl Ablation {
         self.settings.integer(ABLATE, "seeds").map_or(1, i64::unsigned_abs)
     }
 
-    /// Whether the worse half is given up twice on the way.
+    /// Whether the worse half is stopped early, twice (successive halving).
     pub fn halves(&self) -> bool {
         self.settings.text(ABLATE, "early").as_deref() == Some("halving")
     }
 
-    /// Trainings in all.
+    /// Total number of training runs.
     pub fn trainings(&self) -> u64 {
         self.trials.len() as u64 * self.seeds()
     }
 
-    /// Whether there are so many trainings that the line may be a slip, and nobody has confirmed it.
+    /// Whether there are so many runs that the line may be a mistake, and the user has not confirmed it.
     pub fn wants_confirmation(&self) -> bool {
         self.trainings() > MANY && !self.settings.bool(ABLATE, "confirm")
     }
@@ -431,7 +435,10 @@ mod tests {
             ("lora r=32", Some(32), Some(64.0))
         );
         assert!(wider.settings.values.is_empty(), "what is finished stays");
-        assert_eq!(found.with_clone(2, &pair("r", "4")).unwrap_err().message, "that is trial 1");
+        assert_eq!(
+            found.with_clone(2, &pair("r", "4")).unwrap_err().message,
+            "that is the same as trial 1"
+        );
         assert_eq!(found.with_clone(0, &[]).unwrap_err().code, "ablate::no_trial");
         assert_eq!(found.with_clone(1, &pair("seeds", "3")).unwrap_err().code, "ablate::shared");
     }

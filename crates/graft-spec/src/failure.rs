@@ -95,7 +95,7 @@ impl std::fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// An error of any crate of Graft: it has a stable code and says what to type next.
+/// An error of any crate of Graft, with a stable code and a hint what to type next.
 pub trait Hint: std::error::Error {
     /// Stable name, `crate::what`.
     fn code(&self) -> &'static str;

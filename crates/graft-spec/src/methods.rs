@@ -46,7 +46,7 @@ pub struct MethodSpec {
 const WIDTH: usize = 256;
 
 impl MethodSpec {
-    /// Learning rate of a training without `lr` in a model of width `C`: `learning_rate · min(1, 256 / C)` to two digits where it falls with the width,
+    /// Learning rate without `lr` in a model of hidden size `C`: `learning_rate · min(1, 256 / C)` to two digits where it falls with the width,
     /// so that LoRA's is near 3e-4 in a Llama of 4,096.
     ///
     /// # Source
@@ -145,7 +145,7 @@ pub const ALPHA_PATTERN: KeySpec = KeySpec {
     help: "alpha for some modules, such as q_proj:32; a key is a regular expression that matches the end of the path",
 };
 
-/// Modules that are trained whole, beside the method.
+/// Modules that are trained in full, in addition to the method.
 pub const MODULES_TO_SAVE: KeySpec = KeySpec {
     name: "modules_to_save",
     aliases: &[],

@@ -83,7 +83,7 @@ pub mod option {
     /// Reads what [`serialize`] wrote.
     ///
     /// # Errors
-    /// When the value is no number.
+    /// If the value is not a number.
     pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<f64>, D::Error> {

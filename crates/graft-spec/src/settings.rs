@@ -56,7 +56,7 @@ pub struct KeySpec {
     pub aliases: &'static [&'static str],
     /// What may stand after `=`.
     pub kind: KeyKind,
-    /// The default as a user would type it; empty when there is none (then `help` says what its absence means).
+    /// The default as a user would type it; empty if there is none (then `help` explains what its absence means).
     pub default: &'static str,
     /// One line: meaning, unit, range.
     pub help: &'static str,
@@ -274,11 +274,8 @@ impl Settings {
         for (name, value) in &self.values {
             let Some(spec) = specs.iter().find(|spec| spec.name == name) else {
                 let names: Vec<_> = specs.iter().map(|spec| spec.name).collect();
-                return Err(Failure::new(
-                    "settings::unknown_key",
-                    format!("unknown key `{name}`"),
-                )
-                .hint(format!("keys: {}", names.join(", "))));
+                return Err(Failure::new("settings::unknown_key", format!("unknown key `{name}`"))
+                    .hint(format!("keys: {}", names.join(", "))));
             };
             spec.parse(&value.to_string())?;
         }

@@ -157,7 +157,7 @@ pub const EVAL: &[KeySpec] = &[
     },
 ];
 
-/// Keys of `%ablate` beside those of the methods and of `%train`.
+/// Keys of `%ablate` in addition to those of the methods and of `%train`.
 pub const ABLATE: &[KeySpec] = &[
     KeySpec {
         name: "seeds",

@@ -1,6 +1,6 @@
 //! Files that a user names: only regular ones are read, and never more of them than was asked for.
 //!
-//! A path may be a FIFO that nobody writes to, `/dev/zero`, a folder or a loop of symbolic links; all of them are refused before anything is
+//! A path may be a FIFO without a writer, `/dev/zero`, a folder or a loop of symbolic links; all of them are refused before anything is
 //! read or allocated.
 
 use std::fs::{File, Metadata};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::Hint;
 
-/// Most bytes of a text that becomes a cell or is shown as a whole: a script, a notebook, a model card.
+/// Maximum bytes of a text that becomes a cell or is shown as a whole: a script, a notebook, a README.
 pub const MOST_TEXT: u64 = 64 << 20;
 
 /// A file cannot be read.
@@ -102,7 +102,8 @@ impl Hint for UserFileError {
 /// [`UserFileError::Io`], [`UserFileError::NotRegular`].
 pub fn open(path: &Path) -> Result<(File, u64), UserFileError> {
     let io = |source| UserFileError::Io { path: path.to_owned(), source };
-    // Looked at first, because opening a FIFO waits for its writer; and again when it is open, because a path may come to mean another file.
+    // Checked before opening, because opening a FIFO blocks until it has a writer; and again when open, because the path may have
+    // been replaced.
     regular(path, &std::fs::metadata(path).map_err(io)?)?;
     let file = File::open(path).map_err(io)?;
     let metadata = file.metadata().map_err(io)?;

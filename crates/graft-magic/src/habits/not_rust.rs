@@ -16,7 +16,7 @@ use crate::{
 pub struct NotRust {
     /// The name that makes it Rust once the user has defined it; none when it cannot be Rust.
     pub unless_defined: Option<String>,
-    /// What to do instead: say what is wrong, or show the help that was asked for.
+    /// What to do instead: report the mistake, or show the requested help.
     pub answer: Result<PartKind, Failure>,
 }
 
@@ -104,7 +104,7 @@ const KEYWORDS: &[&str] = &[
     "yield",
 ];
 
-/// What `code` was meant to be, when it is no Rust or may be none. Lines are counted in `code`.
+/// Recognizes input that is not Rust, or may not be, and what was meant. Line numbers refer to `code`.
 pub fn not_rust(code: &str) -> Option<NotRust> {
     let mut lines = RustLines::default();
     let mut first = None;
@@ -128,7 +128,7 @@ pub fn not_rust(code: &str) -> Option<NotRust> {
     first?.possible()
 }
 
-/// What to say of a magic that stands behind Rust in a line that is not taken for one: after a block, `  %lora` may go on with it.
+/// The hint for a magic that follows Rust and is parsed as Rust: after a block, `  %lora` may be the remainder operator.
 pub fn magic_after_rust(code: &str) -> Option<String> {
     let mut lines = RustLines::default();
     for line in code.split_inclusive('\n') {
@@ -196,7 +196,7 @@ impl<'a> Place<'a> {
             && self.second() != "as"
     }
 
-    /// Why the line is no Rust, whatever is defined.
+    /// The failure for a line that cannot be Rust, whatever names are defined.
     fn certain(&self) -> Option<Failure> {
         let (first, rest) = self.split();
         if python::is_statement(self.text)
@@ -266,12 +266,9 @@ impl<'a> Place<'a> {
             Some(magics::Habit::Hint(hint) | magics::Habit::Note(hint)) => hint,
             None => "`%lsmagic` lists the magics",
         };
-        Failure::new(
-            "cell::not_rust",
-            format!("`{name}` is neither defined in Rust nor a magic"),
-        )
-        .hint(hint)
-        .span(self.span())
+        Failure::new("cell::not_rust", format!("`{name}` is neither defined in Rust nor a magic"))
+            .hint(hint)
+            .span(self.span())
     }
 
     fn python(&self) -> Failure {

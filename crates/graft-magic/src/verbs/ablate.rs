@@ -106,7 +106,14 @@ pub(super) fn forgetting() -> VerbSpec {
         aliases: &[],
         summary: "measure forgetting: the loss on the base model's own domain, before and after",
         help: "Without methods it measures each attached adapter by itself. With methods it trains them on the current data as %ablate does, with the same keys                (seeds=3, r=4,16, steps=100), evaluates the domain during training, and compares what each method gains with what it forgets. The domain of `tiny` is the set                rust-docs, pages outside its training data; for another model, domain=NAME says a data set or a file of text like that it was trained on.",
-        forms: vec![Form::bare("", "measure the attached adapters, or train and compare methods", build_forgetting).slots(GRID)],
+        forms: vec![
+            Form::bare(
+                "",
+                "measure the attached adapters, or train and compare methods",
+                build_forgetting,
+            )
+            .slots(GRID),
+        ],
         cell: None,
         examples: vec![
             "%forgetting".into(),

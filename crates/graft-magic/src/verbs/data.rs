@@ -82,9 +82,14 @@ fn load(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure>
 
 fn inline(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
     if line.body.trim().is_empty() {
-        return Err(Failure::new("magic::empty_cell", "the cell has no examples below its first line")
-            .hint("write one example per line, such as {\"prompt\": \"2 + 2 =\", \"completion\": \" 4\"}")
-            .span(line.span));
+        return Err(Failure::new(
+            "magic::empty_cell",
+            "the cell has no examples below its first line",
+        )
+        .hint(
+            "write one example per line, such as {\"prompt\": \"2 + 2 =\", \"completion\": \" 4\"}",
+        )
+        .span(line.span));
     }
     Ok(PartKind::Session(Command::DataInline {
         name: line.joined(),

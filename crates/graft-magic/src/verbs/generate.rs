@@ -21,7 +21,9 @@ pub(super) fn verb() -> VerbSpec {
         forms: vec![
             Form::bare("", "generate from the prompt", line).slots(PROMPT).keys(training::GENERATE),
         ],
-        cell: Some(Form::bare("", "generate from the text of the cell", cell).keys(training::GENERATE)),
+        cell: Some(
+            Form::bare("", "generate from the text of the cell", cell).keys(training::GENERATE),
+        ),
         examples: vec![
             "%generate \"The borrow checker\"".into(),
             "%generate \"A trait is\" max_new_tokens=40 temperature=0.8 top_p=0.9".into(),
@@ -48,9 +50,12 @@ fn cell(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure>
 pub(super) fn body_prompt(line: &Invocation<'_>) -> Result<String, Failure> {
     let prompt = line.body.trim_end_matches(['\n', '\r']);
     if prompt.trim().is_empty() {
-        return Err(Failure::new("magic::empty_cell", "the cell has no prompt below its first line")
-            .hint(format!("write the prompt below it, or use `%{}` with one `%`", line.verb.name))
-            .span(line.span));
+        return Err(Failure::new(
+            "magic::empty_cell",
+            "the cell has no prompt below its first line",
+        )
+        .hint(format!("write the prompt below it, or use `%{}` with one `%`", line.verb.name))
+        .span(line.span));
     }
     Ok(prompt.to_owned())
 }

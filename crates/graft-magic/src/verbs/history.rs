@@ -7,11 +7,8 @@ use crate::{
     verb::{Form, Invocation, Slot, SlotKind, VerbSpec},
 };
 
-const COUNT: &[Slot] = &[Slot::optional(
-    "N",
-    SlotKind::Number,
-    "number of cells; default: all of this session",
-)];
+const COUNT: &[Slot] =
+    &[Slot::optional("N", SlotKind::Number, "number of cells; default: all of this session")];
 const FILE: &[Slot] = &[Slot::required("FILE", SlotKind::Path, "the file")];
 
 /// The definition of `%history`.
@@ -32,9 +29,12 @@ fn count(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure
         return Ok(PartKind::Host(HostCommand::History { count: None }));
     };
     let count = word.text.parse().map_err(|_| {
-        Failure::new("magic::wrong_argument", format!("N must be a whole number, got `{}`", word.text))
-            .hint("for example %history 5")
-            .span(word.span)
+        Failure::new(
+            "magic::wrong_argument",
+            format!("N must be a whole number, got `{}`", word.text),
+        )
+        .hint("for example %history 5")
+        .span(word.span)
     })?;
     Ok(PartKind::Host(HostCommand::History { count: Some(count) }))
 }

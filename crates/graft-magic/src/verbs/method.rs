@@ -39,8 +39,7 @@ pub(super) fn verb(spec: &'static MethodSpec) -> VerbSpec {
             )
             .keys(spec.keys)
             .keys(training::TRAIN),
-            Form::bare("attach", "create an adapter and make it active", attach)
-                .keys(spec.keys),
+            Form::bare("attach", "create an adapter and make it active", attach).keys(spec.keys),
             Form::bare("detach", "remove it; the base model is unchanged", |line, _| {
                 act(line, AdapterAction::Detach { name: name(line, 0) })
             })
@@ -65,9 +64,13 @@ pub(super) fn verb(spec: &'static MethodSpec) -> VerbSpec {
             )
             .slots(FOLDER)
             .keys(ONE_NAME),
-            Form::bare("combine", "combine several adapters into a new one; the originals are unchanged", combine)
-                .slots(NAMES)
-                .keys(combination::KEYS),
+            Form::bare(
+                "combine",
+                "combine several adapters into a new one; the originals are unchanged",
+                combine,
+            )
+            .slots(NAMES)
+            .keys(combination::KEYS),
             Form::bare("list", "the adapters", |line, _| act(line, AdapterAction::List)),
             Form::bare("use", "make it active", |line, _| {
                 act(line, AdapterAction::Use { name: line.joined() })

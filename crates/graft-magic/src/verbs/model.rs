@@ -24,13 +24,13 @@ pub(super) fn verb() -> VerbSpec {
         summary: "load a model, show its summary or its modules, save it",
         help: "The weights are frozen: only the parameters of an attached method are trained. Loading another model removes the adapters of the previous one.",
         forms: vec![
-            Form::bare("", "summary and model card of the current model", |_, _| Ok(PartKind::Session(Command::ModelCard))),
+            Form::bare("", "summary of the current model, and its README", |_, _| Ok(PartKind::Session(Command::ModelCard))),
             Form::bare("load", "load a model and make it the current one", |line, _| {
                 Ok(PartKind::Session(Command::ModelLoad { source: line.joined(), settings: line.settings.clone() }))
             })
             .slots(SOURCE)
             .keys(training::MODEL),
-            Form::bare("card", "summary and model card of the current model", |_, _| Ok(PartKind::Session(Command::ModelCard))),
+            Form::bare("card", "summary of the current model, and its README", |_, _| Ok(PartKind::Session(Command::ModelCard))),
             Form::bare("save", "save it as a Hugging Face folder that transformers loads; merged adapters are included", |line, _| {
                 Ok(PartKind::Session(Command::ModelSave { directory: line.joined(), settings: line.settings.clone() }))
             })

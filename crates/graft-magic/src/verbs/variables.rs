@@ -13,7 +13,7 @@ const FORCE: &[KeySpec] = &[KeySpec {
     aliases: &["f"],
     kind: KeyKind::Bool,
     default: "true",
-    help: "accepted for compatibility; there is no confirmation prompt",
+    help: "accepted for compatibility; the magic never asks for confirmation",
 }];
 
 /// The definition of `%who`.

@@ -1,4 +1,4 @@
-//! Title, legend, names of the axes, caption, and the last value beside each line.
+//! Title, legend, axis labels, caption, and the last value at the end of each line.
 
 use graft_protocol::{Chart, SeriesStyle};
 

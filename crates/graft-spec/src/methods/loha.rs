@@ -41,7 +41,7 @@ const KEYS: &[KeySpec] = &[
         aliases: &[],
         kind: KeyKind::Float { min: 0.0, max: 0.999 },
         default: "0",
-        help: "probability of dropping the whole update of a layer in a training step",
+        help: "probability of dropping the whole update of a layer in a step",
     },
     TARGET_MODULES,
     EXCLUDE_MODULES,

@@ -86,7 +86,8 @@ pub fn of_model(model: &dyn Model) -> Sizes<'_> {
 
 /// What biases and the adapters that act keep.
 fn kept_beside(model: &dyn Model) -> SavedActivations {
-    let of_weights: SavedActivations = model.parameters().into_iter().map(Parameter::saved_activations).sum();
+    let of_weights: SavedActivations =
+        model.parameters().into_iter().map(Parameter::saved_activations).sum();
     let of_layers: SavedActivations = model
         .sites()
         .into_iter()
@@ -99,7 +100,8 @@ fn kept_beside(model: &dyn Model) -> SavedActivations {
         })
         .sum();
     // A head that shares the embedding's weight is not among the sites, and an adapter may act in it all the same.
-    let of_head: SavedActivations = model.tied_head().into_iter().map(Linear::saved_activations).sum();
+    let of_head: SavedActivations =
+        model.tied_head().into_iter().map(Linear::saved_activations).sum();
     of_weights
         + of_layers
         + of_head
