@@ -1,6 +1,5 @@
 //! The shape of the tree: what lies at the top, how long files are, what every crate says of itself.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -22,15 +21,27 @@ fn files() -> Vec<String> {
 
 #[test]
 fn the_top_level_holds_what_the_map_names() {
-    let named = ["Cargo.toml", "Cargo.lock", "kernel", "crates", "notebooks", "tests", "README.md"];
-    let found: BTreeSet<String> = files()
-        .iter()
-        .filter_map(|path| path.split('/').next())
-        .filter(|name| !name.starts_with('.'))
-        .map(str::to_owned)
-        .collect();
-    assert!(found.is_subset(&named.iter().map(|it| (*it).to_owned()).collect()), "{found:?}");
-    for name in named {
+    let required =
+        ["Cargo.toml", "Cargo.lock", "kernel", "crates", "notebooks", "tests", "README.md"];
+    // Files that every project has, and the user guide.
+    let allowed = [
+        "docs",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "LICENSE-APACHE",
+        "LICENSE-MIT",
+        "SECURITY.md",
+        "_typos.toml",
+        "deny.toml",
+    ];
+    for path in files() {
+        let name = path.split('/').next().unwrap_or_default();
+        assert!(
+            name.starts_with('.') || required.contains(&name) || allowed.contains(&name),
+            "`{name}` is not one of the top-level files: {required:?}, {allowed:?}"
+        );
+    }
+    for name in required {
         assert!(root().join(name).exists(), "{name} is missing");
     }
 }
