@@ -1,30 +1,6 @@
-//! What the documents promise: links that lead somewhere, tables that name files that are there.
+//! What the documents promise: the map names every crate, the README the commands that exist.
 
 use graft_tests::root;
-
-const DOCUMENTS: &[&str] =
-    &["README.md", "crates/README.md", "crates/STYLE.md", "notebooks/README.md"];
-
-/// Targets of Markdown links and pictures that are not addresses on the net.
-fn local_links(text: &str) -> Vec<String> {
-    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    let local = targets.filter(|target| !target.contains("://") && !target.starts_with('#'));
-    local.map(|target| target.split('#').next().unwrap_or_default().to_owned()).collect()
-}
-
-#[test]
-fn every_link_leads_somewhere() {
-    for document in DOCUMENTS {
-        let path = root().join(document);
-        let text = std::fs::read_to_string(&path).unwrap();
-        for link in local_links(&text) {
-            assert!(
-                path.with_file_name("").join(&link).exists(),
-                "{document} links to {link}, which is not there"
-            );
-        }
-    }
-}
 
 #[test]
 fn the_map_names_every_crate() {

@@ -2,4 +2,5 @@
 
 mod arrows;
 mod documents;
+mod guide;
 mod house;
