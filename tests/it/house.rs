@@ -33,6 +33,7 @@ fn the_top_level_holds_what_the_map_names() {
         "SECURITY.md",
         "_typos.toml",
         "deny.toml",
+        "rust-toolchain.toml",
     ];
     for path in files() {
         let name = path.split('/').next().unwrap_or_default();

@@ -22,11 +22,11 @@ pub(super) fn verb() -> VerbSpec {
         name: "ablate",
         aliases: &["sweep"],
         summary: "train every combination of a grid on the same data and report which differences are significant",
-        help: "Keys are those of the methods and of %train; values are separated by commas, and `+` stands for the comma inside one value \
-               (target_modules=q_proj+v_proj,all-linear). seeds=3 trains each three times, with the same order of the data for all; the table gives means and 95 % intervals \
-               beside the untuned base and the majority class. lr=auto seeks the learning rate of each configuration by short trainings. While the rank varies, alpha follows it (alpha=2r; alpha=r, alpha=fixed or numbers say otherwise). Your adapters \
-               stay as they are. Stop keeps what is finished, and the same line again goes on where it was. The configurations are trained in turn, so that every curve is to be seen soon; early=halving gives up the worse half twice; \
-               bg=true compares in the background, where %trial changes it. Keys of its own: seeds, split, examples, domain, domain_examples, early, bg, fresh, confirm.",
+        help: "Keys are those of the methods and of %train; values are separated by commas, and `+` replaces the comma inside one value \
+               (target_modules=q_proj+v_proj,all-linear). seeds=3 trains each configuration three times, with the same data order for all; the table shows means and 95 % intervals \
+               together with the base model and the majority class. lr=auto finds the learning rate of each configuration with short runs. If the rank varies, alpha follows it (alpha=2r; set alpha=r, alpha=fixed or numbers to change that). Your adapters \
+               are not changed. The stop button keeps finished trials, and the same line resumes the comparison. The configurations are trained in small slices, one after another, so that every curve appears early; early=halving stops the worse half twice; \
+               bg=true compares in the background, where %trial can change it. Its own keys: seeds, split, examples, domain, domain_examples, early, bg, fresh, confirm.",
         forms: vec![Form::bare("", "compare configurations", build).slots(GRID)],
         cell: None,
         examples: vec![
@@ -43,7 +43,7 @@ pub(super) fn trial() -> VerbSpec {
         name: "trial",
         aliases: &[],
         summary: "stop one configuration of a comparison, or add a variant of one",
-        help: "Numbers are those of the live table. `stop` changes the comparison in the background (%ablate ... bg=true); `clone` adds to that one, or to the last one that ran, \
+        help: "Trial numbers are those in the live table. `stop` changes the comparison in the background (%ablate ... bg=true); `clone` adds to that one, or to the last one that ran, \
                whose finished configurations are not trained again.",
         forms: vec![
             Form::bare(
@@ -105,7 +105,7 @@ pub(super) fn forgetting() -> VerbSpec {
         name: "forgetting",
         aliases: &[],
         summary: "measure forgetting: the loss on the base model's own domain, before and after",
-        help: "Without methods it measures each attached adapter by itself. With methods it trains them on the current data as %ablate does, with the same keys                (seeds=3, r=4,16, steps=100), evaluates the domain during training, and compares what each method gains with what it forgets. The domain of `tiny` is the set                rust-docs, pages outside its training data; for another model, domain=NAME says a data set or a file of text like that it was trained on.",
+        help: "Without methods it measures each attached adapter by itself. With methods it trains them on the current data as %ablate does, with the same keys (seeds=3, r=4,16, steps=100), evaluates the domain during training, and compares what each method gains with what it forgets. The domain of `tiny` is the set rust-docs, pages outside its training data; for another model, domain=NAME is a data set or a file with text like its training data.",
         forms: vec![
             Form::bare(
                 "",

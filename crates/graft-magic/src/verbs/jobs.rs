@@ -45,7 +45,7 @@ pub(super) fn watch() -> VerbSpec {
         name: "watch",
         aliases: &[],
         summary: "show the live plot of a run, from its ledger",
-        help: "Plots everything recorded so far, even if the page was closed in the meantime, and keeps updating while the run trains in the background.                The stop button ends the plot, not the run.",
+        help: "Plots everything recorded so far, even if the page was closed in the meantime, and keeps updating while the run trains in the background. The stop button ends the plot, not the run.",
         forms: vec![
             Form::bare("", "watch a run", |line, _| {
                 Ok(PartKind::Session(Command::Watch { run: line.word(0) }))

@@ -23,9 +23,9 @@ pub(super) fn verb() -> VerbSpec {
         name: "memory",
         aliases: &[],
         summary: "estimate the memory of training, part by part, compared with full fine-tuning",
-        help: "Predicted from sizes; `for` asks about a published model with LoRA on all its linear maps and needs no weights. \
-               A training that would not fit into the memory of this machine, of its container or of the card is refused before it starts. \
-               The last line is what the newest run of this model really took; `%runs show` has it for each run.",
+        help: "Estimated from shapes; `for` estimates a published model with LoRA on all its linear layers, without its weights. \
+               Training that would not fit into the memory of this machine, its container or the GPU is refused before it starts. \
+               The last line shows the measured peak of the newest run of this model; `%runs show` shows it for each run.",
         forms: vec![
             Form::bare("", "the adapter in use on the current model", |line, _| {
                 Ok(PartKind::Session(Command::Memory { of: None, settings: line.settings.clone() }))

@@ -33,8 +33,8 @@ pub(super) fn weights() -> VerbSpec {
         name: "weights",
         aliases: &[],
         summary: "plot what the active adapter changes in the weights",
-        help: "A table of how far each layer has moved; of one layer the matrices A and B and the update, and the singular values of the update beside \
-               those of the frozen weight. Of a soft prompt, the words of the vocabulary that lie nearest to each of its vectors, \
+        help: "Shows a table of the relative change of each layer. For one layer, plots the matrices A and B, the update, and the singular values of the update and \
+               of the frozen weight. For a soft prompt, shows the nearest vocabulary tokens of each vector \
                and the attention that the texts of the data give to it.",
         forms: vec![
             Form::bare("", "show one layer", |line, _| {

@@ -11,9 +11,9 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "ADALORA",
     builder: "AdaLora",
     summary: "LoRA that reallocates rank to the layers that need it during training",
-    help: "Each targeted linear map becomes y = W x + s·B (E ∘ A) x with A (r × d_in), B (d_out × r) and one factor E per rank, s = lora_alpha / init_r. \
-           Training begins with init_r ranks in each layer; between the first tinit and the last tfinal steps those with the least sensitivity are set to zero, \
-           until target_r are left on average. The loop does that by itself, and the loss has a term that keeps A and B orthogonal. E starts at zero, so \
+    help: "Each targeted linear layer computes y = W x + s·B (E ∘ A) x with A (r × d_in), B (d_out × r) and one factor E per rank, s = lora_alpha / init_r. \
+           Training starts with rank init_r in each layer; between the first tinit and the last tfinal steps the ranks with the lowest sensitivity are pruned, \
+           until the average rank is target_r. The training loop does this automatically, and the loss contains an orthogonality penalty on A and B. E starts at zero, so \
            attaching changes nothing. Zhang et al. 2023, arXiv:2303.10512.",
     keys: KEYS,
     learning_rate: 1e-2,

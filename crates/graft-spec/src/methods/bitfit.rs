@@ -9,8 +9,8 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "BITFIT",
     builder: "BitFit",
     summary: "train only the biases",
-    help: "Each map keeps its weights and trains its bias, y = W x + b; norms with a bias train theirs. Copies are trained, so that the base stays as it is. \
-           A family without biases (Llama and its kin: tiny too) has nothing to train and is refused: norms (%ln_tuning) are the nearest relative there. \
+    help: "Each linear layer keeps its weights frozen and trains its bias, y = W x + b; norms with a bias train it too. Copies are trained, so the base model is unchanged. \
+           Families without biases (Llama and relatives, including tiny) are refused: use %ln_tuning there, the closest alternative. \
            Ben Zaken et al. 2021, arXiv:2106.10199.",
     keys: KEYS,
     learning_rate: 5e-3,

@@ -12,8 +12,8 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "LORA",
     builder: "Dora",
     summary: "weight-decomposed LoRA: train the direction with B·A and the magnitude m of each row",
-    help: "Each targeted linear map becomes y = m ∘ (W x + s·B A x) / n, where n holds the lengths of the rows of W + s·B A, taken as constants, \
-           and m, which starts as the lengths of the rows of W, is trained beside A (r × d_in) and B (d_out × r); s = lora_alpha / r. \
+    help: "Each targeted linear layer computes y = m ∘ (W x + s·B A x) / n, where n contains the norms of the rows of W + s·B A, treated as constants in the gradient, \
+           and the magnitude m, initialized with the norms of the rows of W, is trained together with A (r × d_in) and B (d_out × r); s = lora_alpha / r. \
            B starts at zero, so attaching changes nothing. The files are HF PEFT's LoRA with use_dora. Liu et al. 2024, arXiv:2402.09353.",
     keys: KEYS,
     learning_rate: 5e-3,

@@ -9,9 +9,9 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "FULL",
     builder: "Full",
     summary: "full fine-tuning, the baseline: train all weights, or those of some modules",
-    help: "A copy of every weight is trained and stands in for the base's own while it acts: W' is what is learned, W stays what it was, so detaching gives the base back. \
-           Training costs a copy, a gradient and two moments of every trained number, which %memory lays open. exclude_modules freezes modules by name (embed_tokens, layers.0) \
-           or by a regular expression; target_modules trains nothing but those. A base in 4 or 8 bits cannot be trained whole. Saved as an adapter of Graft's own; \
+    help: "A copy W' of every weight is trained and replaces W while the adapter is active; W itself is unchanged, so detaching restores the base model. \
+           Training needs a copy, a gradient and two moments per trained weight; %memory shows the breakdown. exclude_modules freezes modules by name (embed_tokens, layers.0) \
+           or by a regular expression; target_modules trains only those. A base model in 4 or 8 bits cannot be trained in full. Saved as an adapter in Graft's own format; \
            %full merge and %model save give a plain Hugging Face folder. Howard and Ruder 2018, arXiv:1801.06146 (freezing); Lee et al. 2019, arXiv:1911.03090.",
     keys: KEYS,
     learning_rate: 5e-4,

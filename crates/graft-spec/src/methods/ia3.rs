@@ -9,8 +9,8 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "IA3",
     builder: "Ia3",
     summary: "rescaling: train one factor per activation",
-    help: "Each targeted linear map becomes y = l ∘ (W x + b) with one trained factor per output; in feedforward_modules the factors stand before it, \
-           y = W (l ∘ x) + b. All start at 1, so attaching changes nothing. Without target_modules: keys, values and the last map of the feed-forward blocks, as in the paper. \
+    help: "Each targeted linear layer computes y = l ∘ (W x + b) with one trained factor per output; in feedforward_modules the factors scale the input, \
+           y = W (l ∘ x) + b. All start at 1, so attaching changes nothing. Without target_modules: keys, values and the last linear layer of the feed-forward blocks, as in the paper. \
            Liu et al. 2022, arXiv:2205.05638.",
     keys: KEYS,
     learning_rate: 5e-2,

@@ -12,7 +12,7 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "LORA",
     builder: "Lora",
     summary: "low-rank adaptation: train an update B·A on top of frozen weights",
-    help: "Each targeted linear map becomes y = W x + s·B A x with A (r × d_in) and B (d_out × r) trained and W frozen; \
+    help: "Each targeted linear layer computes y = W x + s·B A x with A (r × d_in) and B (d_out × r) trained and W frozen; \
            s = lora_alpha / r, or lora_alpha / √r with use_rslora. B starts at zero, so attaching changes nothing. \
            Hu et al. 2021, arXiv:2106.09685; rsLoRA: Kalajdzievski 2023, arXiv:2312.03732; LoRA+: Hayou et al. 2024, arXiv:2402.12354.",
     keys: KEYS,
@@ -62,16 +62,16 @@ const KEYS: &[KeySpec] = &[
         ]),
         default: "true",
         help: "true: A uniform in ±1/sqrt(d_in), B zero; gaussian: A from N(0, 1/r); orthogonal: B·A = 0, both not zero; \
-               pissa, olora: the leading part of W by singular values or by columns, which the base is relieved of while the adapter acts; \
-               eva: A from the directions in which the layer's inputs vary most on the current data, the rank shared out among the layers by how much; \
-               loftq: what packing the base into 4 or 8 bits has lost, as far as the rank reaches",
+               pissa, olora: the principal part of W (by SVD or QR), which is subtracted from the base while the adapter is active; \
+               eva: A from the principal components of the layer's inputs on the current data, with the rank distributed among the layers by explained variance; \
+               loftq: the best rank-r approximation of the quantization error of a base in 4 or 8 bits",
     },
     KeySpec {
         name: "eva_rho",
         aliases: &["rho"],
         kind: KeyKind::Float { min: 1.0, max: 1000.0 },
         default: "2",
-        help: "init=eva: no layer gets more than eva_rho × r of the rank; 1 leaves every layer its r",
+        help: "init=eva: maximum rank of a layer as a multiple of r; 1 gives every layer rank r",
     },
     KeySpec {
         name: "loraplus_lr_ratio",

@@ -11,8 +11,8 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "OFT",
     builder: "Oft",
     summary: "orthogonal fine-tuning: rotate the inputs of each layer, in blocks",
-    help: "Each targeted linear map becomes y = W R x. R is orthogonal and block-diagonal; each block is Cayley's (I - Q)(I + Q)⁻¹ of a trained skew-symmetric Q, \
-           so lengths and angles between the rows of W are kept. use_cayley_neumann replaces the inverse by the first terms of its series. \
+    help: "Each targeted linear layer computes y = W R x. R is orthogonal and block-diagonal; each block is Cayley's (I - Q)(I + Q)⁻¹ of a trained skew-symmetric Q, \
+           which preserves norms of and angles between the rows of W. use_cayley_neumann replaces the inverse by the first terms of its Neumann series. \
            Q starts at zero, so attaching changes nothing. Qiu et al. 2023, arXiv:2306.07280; Qiu et al. 2025, arXiv:2506.19847 (OFTv2).",
     keys: KEYS,
     learning_rate: 5e-3,

@@ -9,8 +9,8 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "PREFIX_TUNING",
     builder: "PrefixTuning",
     summary: "prefix tuning: train keys and values that are prepended to the input's in every block",
-    help: "Every block's attention sees num_virtual_tokens trained keys and values in front of its own: softmax(q [Pk; k]ᵀ) [Pv; v]. Nothing else is trained. \
-           With prefix_projection a two-layer network with tanh computes them from num_virtual_tokens vectors while training; as in HF PEFT the file holds what it computes. \
+    help: "num_virtual_tokens trained keys and values are prepended to those of every attention: softmax(q [Pk; k]ᵀ) [Pv; v]. Nothing else is trained. \
+           With prefix_projection a two-layer network with tanh computes them from num_virtual_tokens vectors during training; as in HF PEFT, only its output is saved. \
            Li and Liang 2021, arXiv:2101.00190.",
     keys: KEYS,
     learning_rate: 5e-1,

@@ -9,8 +9,8 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "PROMPT_TUNING",
     builder: "PromptTuning",
     summary: "prompt tuning: train the embeddings of virtual tokens that are prepended to the input",
-    help: "num_virtual_tokens vectors of the model's hidden size are put in front of the embedded input and are all that is trained. \
-           prompt_tuning_init: RANDOM (N(0,1)), SAMPLE_VOCAB (rows of the embedding), TEXT (the embedded prompt_tuning_init_text, tiled or cut). \
+    help: "num_virtual_tokens vectors of the model's hidden size are prepended to the embedded input; nothing else is trained. \
+           prompt_tuning_init: RANDOM (N(0,1)), SAMPLE_VOCAB (rows of the embedding), TEXT (the embeddings of prompt_tuning_init_text, repeated or truncated). \
            Lester et al. 2021, arXiv:2104.08691.",
     keys: KEYS,
     learning_rate: 5e-2,

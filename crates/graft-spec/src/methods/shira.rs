@@ -9,8 +9,8 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "SHIRA",
     builder: "Shira",
     summary: "train a few randomly chosen weights of each matrix",
-    help: "Each targeted linear map becomes y = (W + S)·x where S has r·(d_in + d_out) numbers at random places and zeros elsewhere: as many as a LoRA of rank r, but \
-           of high rank. The places follow from random_seed and the size of the layer, as in HF PEFT, and are not in the file. S starts at zero, so attaching changes nothing. \
+    help: "Each targeted linear layer computes y = (W + S)·x where S has r·(d_in + d_out) trained values at random positions and zeros elsewhere: as many parameters as a LoRA of rank r, but \
+           of high rank. The positions are derived from random_seed and the shape of the layer, as in HF PEFT, and are not saved. S starts at zero, so attaching changes nothing. \
            Bhardwaj et al. 2024, arXiv:2406.13175.",
     keys: KEYS,
     learning_rate: 2e-2,

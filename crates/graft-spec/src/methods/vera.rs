@@ -9,8 +9,8 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "VERA",
     builder: "Vera",
     summary: "train two vectors per layer around random matrices shared by all layers",
-    help: "Each targeted linear map becomes y = W x + λ_b ∘ B (λ_d ∘ A x). A (r × d_in) and B (d_out × r) are random, frozen and the same for every layer, cut to its size; \
-           λ_d (r) and λ_b (d_out) are all that is trained, so a large r is cheap. λ_b starts at zero, so attaching changes nothing. \
+    help: "Each targeted linear layer computes y = W x + λ_b ∘ B (λ_d ∘ A x). A (r × d_in) and B (d_out × r) are random, frozen and shared by all layers, sliced to the shape of each; \
+           only λ_d (r) and λ_b (d_out) are trained, so a large r is cheap. λ_b starts at zero, so attaching changes nothing. \
            Kopiczko et al. 2023, arXiv:2310.11454.",
     keys: KEYS,
     learning_rate: 5e-2,
