@@ -42,7 +42,7 @@ use graft_frontend::OutputBudget;
 /// How an engine starts.
 #[derive(Clone, Debug)]
 pub(crate) struct EngineOptions {
-    /// Folder of a ready template ([`crate::template::find`]).
+    /// Folder of a ready template ([`graft_prebuilt::find`]).
     pub(crate) template: PathBuf,
     /// Whether Rust is made ready in the background at once.
     pub(crate) warm: bool,

@@ -19,7 +19,6 @@ mod log;
 mod probe;
 mod relay;
 mod start;
-mod template;
 mod terminal;
 mod uninstall;
 mod unix;
@@ -59,8 +58,8 @@ fn inner_process() -> Option<i32> {
     let program = arguments.next();
     let arguments: Vec<String> =
         arguments.map(|argument| argument.to_string_lossy().into_owned()).collect();
-    if template::rustc::is_wrapper(program.as_ref()) {
-        return Some(template::rustc::run(&arguments));
+    if graft_prebuilt::rustc_wrapper::is_wrapper(program.as_ref()) {
+        return Some(graft_prebuilt::rustc_wrapper::run(&arguments));
     }
     let (verb, rest) = arguments.split_first()?;
     match verb.as_str() {
@@ -106,6 +105,6 @@ fn run(verb: Verb) -> Result<ExitCode, Failure> {
 
 /// A question nobody answers, or a template still being built, must not keep the caller waiting; tasks have a moment to clean up.
 fn end(runtime: tokio::runtime::Runtime) {
-    template::stop_build();
+    graft_prebuilt::stop_build();
     runtime.shutdown_timeout(LAST_MOMENT);
 }

@@ -9,8 +9,8 @@ use tokio::sync::mpsc;
 use crate::engine::{Engine, EngineOptions, Output};
 use crate::executor::Executor;
 use crate::launch::Start;
-use crate::template::{self, Flavour, Places, Template};
 use graft_frontend::OutputBudget;
+use graft_prebuilt::{Dirs, PrebuiltLibrary, Variant};
 
 /// The runtime of the host's sockets and cells.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
@@ -39,14 +39,16 @@ pub(crate) fn starter(warm: bool, grace: f64, budget: OutputBudget) -> Arc<Start
 }
 
 /// The template of this program, built with visible progress where there is none.
-pub(crate) fn ready_template(output: &mpsc::UnboundedSender<Output>) -> Result<Template, Failure> {
-    let places = Places::user();
-    if let Some(template) = template::find(&places) {
+pub(crate) fn ready_template(
+    output: &mpsc::UnboundedSender<Output>,
+) -> Result<PrebuiltLibrary, Failure> {
+    let places = Dirs::user();
+    if let Some(template) = graft_prebuilt::find(&places) {
         return Ok(template);
     }
     let tell = |text: String| drop(output.send(Output::Status(text)));
     tell("building the library that cells use; this is done once…".to_owned());
-    let built = template::build(&places, Flavour::Plain, &mut |line| {
+    let built = graft_prebuilt::build(&places, Variant::Plain, &mut |line| {
         tell(format!("building the library that cells use: {line}"))
     });
     tell(String::new());

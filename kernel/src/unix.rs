@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
@@ -119,20 +119,6 @@ pub(crate) fn inherit(command: &mut Command, descriptors: &[RawFd]) {
     }
 }
 
-/// Gives the processes that `command` starts a process group of their own, so that a Ctrl-C meant for the host does not reach them.
-pub(crate) fn own_group(command: &mut Command) {
-    command.process_group(0);
-}
-
-/// Has the system end what `command` starts when the thread that starts it ends: with a group of its own, a Ctrl-C that ends this
-/// process does not reach it.
-pub(crate) fn end_with_starter(command: &mut Command) {
-    // SAFETY: between fork and exec only prctl is called, which is a plain system call.
-    unsafe {
-        command.pre_exec(|| check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM)));
-    }
-}
-
 /// Ends this process at once, without destructors.
 pub(crate) fn exit_now(status: i32) -> ! {
     // SAFETY: plain call.
@@ -179,26 +165,11 @@ pub(crate) fn wait_for_end(pid: u32) {
     }
 }
 
-/// The user that this process acts as.
-pub(crate) fn user() -> u32 {
-    // SAFETY: plain query, which cannot fail.
-    unsafe { libc::geteuid() }
-}
-
 /// Sends a signal to a process that the caller has started and not yet reaped.
 pub(crate) fn signal(pid: u32, signal: i32) {
     if let Ok(pid) = i32::try_from(pid) {
         // SAFETY: plain call.
         unsafe { libc::kill(pid, signal) };
-    }
-}
-
-/// Sends a signal to a whole process group; none is sent when there is no such group any more.
-pub(crate) fn signal_group(leader: u32, signal: i32) {
-    let Ok(leader) = i32::try_from(leader) else { return };
-    // SAFETY: kill takes two numbers and touches no memory.
-    unsafe {
-        libc::kill(-leader, signal);
     }
 }
 
@@ -232,12 +203,6 @@ pub(crate) fn write_raw(number: RawFd, mut bytes: &[u8]) {
     }
 }
 
-/// Takes an exclusive lock on an open file, if nobody else holds one. It ends with the file.
-pub(crate) fn try_lock(file: &std::fs::File) -> bool {
-    // SAFETY: plain call on an open descriptor.
-    unsafe { libc::flock(file.as_fd().as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) == 0 }
-}
-
 /// Sets a variable of this process's environment, or removes it without a value.
 ///
 /// # Safety
@@ -260,6 +225,7 @@ fn check(result: i32) -> io::Result<()> {
 mod tests {
     use std::fs::File;
     use std::io::{Read, Write};
+    use std::os::fd::AsFd;
 
     use super::*;
 
@@ -286,17 +252,6 @@ mod tests {
         let (left, right) = message_pair().unwrap();
         drop(left);
         assert!(receive_descriptors(right.as_fd()).unwrap().is_none());
-    }
-
-    #[test]
-    fn a_locked_file_cannot_be_locked_again_until_it_is_closed() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let first = File::open(file.path()).unwrap();
-        let second = File::open(file.path()).unwrap();
-        assert!(try_lock(&first));
-        assert!(!try_lock(&second));
-        drop(first);
-        assert!(try_lock(&second));
     }
 
     #[test]

@@ -33,9 +33,17 @@ const ARROWS: &[(&str, &[&str])] = &[
             "graft-train",
         ],
     ),
+    ("graft-prebuilt", &["graft-spec"]),
     (
         "graft-kernel",
-        &["graft-frontend", "graft-magic", "graft-protocol", "graft-render", "graft-spec"],
+        &[
+            "graft-frontend",
+            "graft-magic",
+            "graft-prebuilt",
+            "graft-protocol",
+            "graft-render",
+            "graft-spec",
+        ],
     ),
     ("xtask", &[]),
     (

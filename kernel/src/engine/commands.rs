@@ -99,7 +99,7 @@ impl Dependency {
         let package = PRESENT
             .into_iter()
             .find(|package| package.replace('-', "_") == name.replace('-', "_"))?;
-        let ours = crate::template::shared_version(package)?;
+        let ours = graft_prebuilt::shared_version(package)?;
         let version = setting.strip_prefix('{').map_or(setting, |table| {
             // Anything but a version asks for other code or other features.
             let plain = table.trim_end_matches('}').split(',').all(|entry| {
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_second_candle_is_refused_and_the_one_that_is_there_is_not() {
-        let ours = crate::template::shared_version("candle-core").unwrap();
+        let ours = graft_prebuilt::shared_version("candle-core").unwrap();
         let minor = ours.rsplit_once('.').unwrap().0.to_owned();
         for argument in [
             "candle-core = \"0.8\"".to_owned(),

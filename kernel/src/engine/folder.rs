@@ -6,9 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::template::places::make_private;
-use crate::template::{Layout, rustc, session_config};
-use crate::unix;
+use graft_prebuilt::make_private;
+use graft_prebuilt::{Layout, rustc_wrapper, session_config};
 
 /// File that the owner keeps locked while it lives.
 const OWNER: &str = "owner";
@@ -31,7 +30,7 @@ impl Folder {
             sessions.join(format!("{}-{}", std::process::id(), uuid::Uuid::new_v4().simple()));
         DirBuilder::new().mode(0o700).create(&root)?;
         let owner = File::create(root.join(OWNER))?;
-        unix::try_lock(&owner);
+        let _ = owner.try_lock();
         let folder = Self { root, _owner: owner };
         folder.fill(template)?;
         Ok(folder)
@@ -88,7 +87,7 @@ impl Folder {
             std::fs::write(source.join("lib.rs"), b"")?;
         }
         File::create(self.progress())?;
-        let wrapper = self.root.join(rustc::WRAPPER);
+        let wrapper = self.root.join(rustc_wrapper::WRAPPER);
         symlink(std::env::current_exe()?, &wrapper)?;
         std::fs::write(
             self.root.join(".cargo/config.toml"),
@@ -113,7 +112,7 @@ pub(crate) fn sweep(sessions: &Path) {
     let Ok(entries) = std::fs::read_dir(sessions) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
         let abandoned = match File::open(path.join(OWNER)) {
-            Ok(owner) => unix::try_lock(&owner) && is_old_or_filled(&path),
+            Ok(owner) => owner.try_lock().is_ok() && is_old_or_filled(&path),
             Err(_) => is_old(&path),
         };
         if abandoned {

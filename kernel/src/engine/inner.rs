@@ -20,7 +20,6 @@ use super::{
     EngineError, EngineOptions, Output, RustCompletion, RustError, RustInspection, RustOutput,
     compilation,
 };
-use crate::template;
 
 /// Longest wait for a drain: a child that does not answer has more to say than it can.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -47,13 +46,14 @@ impl Inner {
         options: EngineOptions,
         output: mpsc::UnboundedSender<Output>,
     ) -> Result<Self, EngineError> {
-        let template = template::open(&options.template).ok_or_else(|| EngineError::Template {
-            path: options.template.clone(),
-            reason: "it is not there or not whole".to_owned(),
-        })?;
+        let template =
+            graft_prebuilt::open(&options.template).ok_or_else(|| EngineError::Template {
+                path: options.template.clone(),
+                reason: "it is not there or not whole".to_owned(),
+            })?;
         let executable = std::env::current_exe()
             .map_err(|error| EngineError::Child { reason: error.to_string() })?;
-        let places = template::Places::user();
+        let places = graft_prebuilt::Dirs::user();
         let failed =
             |path: std::path::PathBuf| move |source| EngineError::SessionFolder { path, source };
         let sessions = places.clone().claimed().map_err(failed(places.sessions()))?.sessions();

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use crate::template::{self, Template};
 use crate::unix;
+use graft_prebuilt::PrebuiltLibrary;
 
 /// Variables that libraries of the child read when they start, where the user has not set them. They are set before the child exists:
 /// nothing in a process may change its environment safely once it has threads.
@@ -21,7 +22,7 @@ const TUNING: [(&str, &str); 2] = [("RUST_MIN_STACK", "16777216"), ("CANDLE_NUM_
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     /// What it opens.
-    pub(super) template: Template,
+    pub(super) template: PrebuiltLibrary,
     /// This program.
     pub(super) executable: PathBuf,
 }
@@ -55,14 +56,14 @@ impl Plan {
             .arg("child")
             .arg(childs_link.as_raw_fd().to_string())
             .arg(childs_control.as_raw_fd().to_string());
-        command.arg(self.template.layout.library()).arg(self.template.stamp.identity.as_str());
+        command.arg(self.template.layout.library()).arg(self.template.info.fingerprint.as_str());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A backtrace of a cell shows evcxr's frames and ours, not the cell's lines; `%env RUST_BACKTRACE=1` brings it back.
         command.env("LD_LIBRARY_PATH", self.library_path()).env("RUST_BACKTRACE", "0");
         for (name, value) in TUNING.iter().filter(|(name, _)| std::env::var_os(name).is_none()) {
             command.env(name, value);
         }
-        template::toolchain::leave_choice(|variable| {
+        graft_prebuilt::toolchain::leave_choice(|variable| {
             command.env_remove(variable);
         });
         for (name, value) in &surroundings.environment {
@@ -75,7 +76,7 @@ impl Plan {
             command.current_dir(cwd);
         }
         unix::inherit(&mut command, &[childs_link.as_raw_fd(), childs_control.as_raw_fd()]);
-        unix::own_group(&mut command);
+        command.process_group(0);
         Ok(Started { process: command.spawn()?, link, control })
     }
 

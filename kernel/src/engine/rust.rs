@@ -45,7 +45,7 @@ struct Context {
     supervisor: Arc<Supervisor>,
     folder: Folder,
     executable: PathBuf,
-    template: crate::template::Template,
+    template: graft_prebuilt::PrebuiltLibrary,
     relays: OwnedFd,
     interrupted: Arc<AtomicBool>,
 }

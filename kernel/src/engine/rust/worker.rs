@@ -17,8 +17,8 @@ use super::super::{
     Output, RustCompletion, RustError, RustInspection, RustOutput, commands, errors,
 };
 use super::Context;
-use crate::template::{FACADE, toolchain};
 use crate::{relay, unix};
+use graft_prebuilt::{FACADE, toolchain};
 
 /// Longest wait for the child before evcxr is attached to it.
 const CHILD_START: Duration = Duration::from_secs(10);
@@ -244,7 +244,7 @@ impl Worker {
                 format!("{error}: Rust cells need a compiler; magics work without\nhint: install Rust from https://rustup.rs, then `graft install`"),
             )
         })?;
-        let built = &self.context.template.stamp.rustc;
+        let built = &self.context.template.info.rustc;
         let have = version.lines().next().unwrap_or_default();
         if built != have {
             return Err(errors::plain(

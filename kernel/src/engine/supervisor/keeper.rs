@@ -222,7 +222,7 @@ impl Supervisor {
     }
 
     fn ready(&self, protocol: u32, identity: &str) {
-        let wanted = self.plan.template.stamp.identity.as_str();
+        let wanted = self.plan.template.info.fingerprint.as_str();
         if protocol != PROTOCOL_VERSION || identity != wanted {
             let reason = format!(
                 "the template speaks protocol {protocol} and is build {identity}; this program wants {PROTOCOL_VERSION} and {wanted}"

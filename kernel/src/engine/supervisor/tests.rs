@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::*;
-use crate::template::{Layout, Stamp, Template};
 use graft_frontend::OutputBudget;
+use graft_prebuilt::{BuildInfo, Layout, PrebuiltLibrary};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -23,12 +23,12 @@ fn supervisor(script: &str) -> (tempfile::TempDir, Arc<Supervisor>) {
     (folder, supervisor)
 }
 
-fn template(folder: &Path) -> Template {
-    let stamp = serde_json::from_value::<Stamp>(
+fn template(folder: &Path) -> PrebuiltLibrary {
+    let info = serde_json::from_value::<BuildInfo>(
         serde_json::json!({ "identity": "test", "sources": "", "rustc": "" }),
     )
     .unwrap();
-    Template { layout: Layout::new(folder.join("template")), stamp }
+    PrebuiltLibrary { layout: Layout::new(folder.join("template")), info }
 }
 
 fn wait(what: &str, mut done: impl FnMut() -> bool) {

@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::super::TemplateError;
+use crate::PrebuiltError;
 
 /// Where rustup and rustc are called: nobody but the administrator puts files there.
 const OUTSIDE: &str = "/";
 /// Variable with the toolchain's name, which rustup obeys before any file.
-pub(crate) const TOOLCHAIN_VARIABLE: &str = "RUSTUP_TOOLCHAIN";
+pub const TOOLCHAIN_VARIABLE: &str = "RUSTUP_TOOLCHAIN";
 /// Variables by which cargo is told of another compiler, or of a program to call in front of it.
-pub(crate) const COMPILER_VARIABLES: [&str; 8] = [
+pub const COMPILER_VARIABLES: [&str; 8] = [
     "RUSTC",
     "RUSTC_WRAPPER",
     "RUSTC_WORKSPACE_WRAPPER",
@@ -30,19 +30,19 @@ pub(crate) const COMPILER_VARIABLES: [&str; 8] = [
 
 /// The programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Tools {
+pub struct Tools {
     /// The compiler itself, not rustup's stand-in.
-    pub(crate) rustc: PathBuf,
+    pub rustc: PathBuf,
     /// Its cargo.
-    pub(crate) cargo: PathBuf,
+    pub cargo: PathBuf,
     /// The toolchain's name, where rustup has it.
-    pub(crate) name: Option<String>,
+    pub name: Option<String>,
     /// Whether the user has named the toolchain in the environment.
-    pub(crate) is_users_choice: bool,
+    pub is_users_choice: bool,
 }
 
 /// The programs, found at the first call. A failure is not remembered: Rust may be installed while the kernel runs.
-pub(crate) fn tools() -> Result<Arc<Tools>, TemplateError> {
+pub fn tools() -> Result<Arc<Tools>, PrebuiltError> {
     static FOUND: Mutex<Option<Arc<Tools>>> = Mutex::new(None);
     let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(tools) = &*found {
@@ -57,7 +57,7 @@ pub(crate) fn tools() -> Result<Arc<Tools>, TemplateError> {
 }
 
 /// Takes back what this process has set for evcxr, so that a program of the user's chooses its toolchain itself.
-pub(crate) fn leave_choice(remove: impl FnOnce(&str)) {
+pub fn leave_choice(remove: impl FnOnce(&str)) {
     // Looked at first, because finding the tools may start rustup.
     if std::env::var_os(TOOLCHAIN_VARIABLE).is_some()
         && tools().is_ok_and(|tools| !tools.is_users_choice)
@@ -68,12 +68,12 @@ pub(crate) fn leave_choice(remove: impl FnOnce(&str)) {
 
 impl Tools {
     /// rustc, called outside the notebook's folder.
-    pub(crate) fn rustc(&self) -> Command {
+    pub fn rustc(&self) -> Command {
         self.prepared(&self.rustc, Path::new(OUTSIDE))
     }
 
     /// cargo in a folder of Graft's own. No file in that folder or above names another compiler or a program in front of it.
-    pub(crate) fn cargo(&self, folder: &Path) -> Command {
+    pub fn cargo(&self, folder: &Path) -> Command {
         let mut command = self.prepared(&self.cargo, folder);
         // The environment comes before any configuration file, and an empty wrapper is none.
         command
@@ -96,7 +96,7 @@ impl Tools {
     }
 }
 
-fn find(path: Option<&OsStr>, is_users_choice: bool) -> Result<Tools, TemplateError> {
+fn find(path: Option<&OsStr>, is_users_choice: bool) -> Result<Tools, PrebuiltError> {
     let rustc = on_path("rustc", path)?;
     let Some(rustup) = rustup_of(&rustc) else {
         return Ok(Tools { cargo: on_path("cargo", path)?, rustc, name: None, is_users_choice });
@@ -112,7 +112,7 @@ fn find(path: Option<&OsStr>, is_users_choice: bool) -> Result<Tools, TemplateEr
 }
 
 /// The first program of that name on the search path. A relative folder there would mean another one in each notebook's folder.
-fn on_path(name: &str, path: Option<&OsStr>) -> Result<PathBuf, TemplateError> {
+fn on_path(name: &str, path: Option<&OsStr>) -> Result<PathBuf, PrebuiltError> {
     let is_program = |file: &PathBuf| {
         std::fs::metadata(file)
             .is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
@@ -123,7 +123,7 @@ fn on_path(name: &str, path: Option<&OsStr>) -> Result<PathBuf, TemplateError> {
         .flatten()
         .filter(|folder| folder.is_absolute())
         .map(|folder| folder.join(name));
-    let missing = || TemplateError::Toolchain {
+    let missing = || PrebuiltError::Toolchain {
         tool: name.to_owned(),
         source: std::io::ErrorKind::NotFound.into(),
     };
@@ -138,16 +138,16 @@ fn rustup_of(rustc: &Path) -> Option<PathBuf> {
 }
 
 /// The program behind rustup's stand-in, by the user's choice or the default, whatever the notebook's folder says.
-fn which(rustup: &Path, tool: &str) -> Result<PathBuf, TemplateError> {
+fn which(rustup: &Path, tool: &str) -> Result<PathBuf, PrebuiltError> {
     let output = Command::new(rustup)
         .args(["which", tool])
         .current_dir(OUTSIDE)
         .output()
-        .map_err(|source| TemplateError::Toolchain { tool: "rustup".to_owned(), source })?;
+        .map_err(|source| PrebuiltError::Toolchain { tool: "rustup".to_owned(), source })?;
     if output.status.success() {
         Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
     } else {
-        Err(TemplateError::Build {
+        Err(PrebuiltError::Build {
             message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
         })
     }
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!((tools.rustc, tools.name), (folder.path().join("rustc"), None));
         assert!(matches!(
             find(Some(OsStr::new("relative:.")), false),
-            Err(TemplateError::Toolchain { .. })
+            Err(PrebuiltError::Toolchain { .. })
         ));
         assert!(find(None, false).is_err());
     }

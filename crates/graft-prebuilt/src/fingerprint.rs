@@ -3,31 +3,31 @@
 use serde::{Deserialize, Serialize};
 
 use super::hash::Hash;
-use super::{Flavour, TemplateError, archive, manifests, toolchain};
+use super::{PrebuiltError, Variant, archive, manifests, toolchain};
 
 /// Hash of compiler, sources, lock, features, flags, profile and processor baseline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Identity(String);
+pub struct Fingerprint(String);
 
-impl Identity {
+impl Fingerprint {
     /// Name of the template's folder.
     pub(crate) fn short(&self) -> &str {
         self.0.get(..16).unwrap_or(&self.0)
     }
 
     /// All of it.
-    pub(crate) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The identity that a template of that flavour must have for this program and this machine's compiler.
-pub(crate) fn identity(flavour: Flavour) -> Result<Identity, TemplateError> {
-    Ok(of(&toolchain::verbose_version()?, archive::HASH, flavour))
+/// The fingerprint that a template of that variant must have for this program and this machine's compiler.
+pub(crate) fn fingerprint(variant: Variant) -> Result<Fingerprint, PrebuiltError> {
+    Ok(of(&toolchain::verbose_version()?, archive::HASH, variant))
 }
 
 /// Hashes what goes in; the sources' hash covers manifests, features and lock.
-fn of(rustc: &str, sources: &str, flavour: Flavour) -> Identity {
+fn of(rustc: &str, sources: &str, variant: Variant) -> Fingerprint {
     let mut hash = Hash::new();
     for piece in [
         rustc,
@@ -36,11 +36,11 @@ fn of(rustc: &str, sources: &str, flavour: Flavour) -> Identity {
         manifests::RUSTFLAGS,
         super::TARGET,
         super::build::LAYOUT_VERSION,
-        flavour.features(),
+        variant.features(),
     ] {
         hash.add(piece.as_bytes());
     }
-    Identity(hash.text())
+    Fingerprint(hash.text())
 }
 
 #[cfg(test)]
@@ -49,16 +49,16 @@ mod tests {
 
     #[test]
     fn another_compiler_or_other_sources_give_another_identity() {
-        let first = of("rustc 1.95.0", "aa", Flavour::Plain);
-        assert_eq!(first, of("rustc 1.95.0", "aa", Flavour::Plain));
-        assert_ne!(first, of("rustc 1.96.0", "aa", Flavour::Plain));
-        assert_ne!(first, of("rustc 1.95.0", "ab", Flavour::Plain));
-        assert_ne!(first, of("rustc 1.95.0", "aa", Flavour::Cuda));
+        let first = of("rustc 1.95.0", "aa", Variant::Plain);
+        assert_eq!(first, of("rustc 1.95.0", "aa", Variant::Plain));
+        assert_ne!(first, of("rustc 1.96.0", "aa", Variant::Plain));
+        assert_ne!(first, of("rustc 1.95.0", "ab", Variant::Plain));
+        assert_ne!(first, of("rustc 1.95.0", "aa", Variant::Cuda));
         assert_eq!(first.short().len(), 16);
     }
 
     #[test]
     fn pieces_do_not_run_into_each_other() {
-        assert_ne!(of("ab", "c", Flavour::Plain), of("a", "bc", Flavour::Plain));
+        assert_ne!(of("ab", "c", Variant::Plain), of("a", "bc", Variant::Plain));
     }
 }

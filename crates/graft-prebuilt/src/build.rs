@@ -1,16 +1,16 @@
 //! Builds a template: unpacks the sources, compiles the facade once as a shared library, prepares what sessions copy.
 
 use std::io::{self, BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{
-    FACADE, Flavour, Layout, Places, Stamp, TARGET, Template, TemplateError, archive, identity,
-    manifests, open, seed, toolchain,
+    BuildInfo, Dirs, FACADE, Layout, PrebuiltError, PrebuiltLibrary, TARGET, Variant, archive,
+    fingerprint, manifests, open, process, reuse, toolchain,
 };
-use crate::unix;
 
 /// Raised when what a template's folder looks like changes.
 pub(super) const LAYOUT_VERSION: &str = "6";
@@ -22,26 +22,26 @@ const KEPT_LINES: usize = 40;
 static COMPILING: Mutex<Option<u32>> = Mutex::new(None);
 
 /// Ends the compilation that runs, if one does, and all its compilers; the next build goes on from what they have finished.
-pub(crate) fn stop() {
+pub fn stop() {
     if let Some(cargo) = *COMPILING.lock().unwrap_or_else(PoisonError::into_inner) {
-        unix::signal_group(cargo, libc::SIGKILL);
+        process::signal_group(cargo, libc::SIGKILL);
     }
 }
 
 /// Builds the template for this program and compiler, or returns the one that is there. `progress` gets lines for the reader. What an
 /// interrupted build has compiled is used by the next; a second builder waits for the first.
-pub(crate) fn build(
-    places: &Places,
-    flavour: Flavour,
+pub fn build(
+    dirs: &Dirs,
+    variant: Variant,
     progress: &mut dyn FnMut(&str),
-) -> Result<Template, TemplateError> {
-    let identity = identity(flavour)?;
-    if let Some(ready) = super::find_flavour(places, flavour) {
+) -> Result<PrebuiltLibrary, PrebuiltError> {
+    let fingerprint = fingerprint(variant)?;
+    if let Some(ready) = super::find_variant(dirs, variant) {
         return Ok(ready);
     }
-    places.claim().map_err(TemplateError::file(places.cache()))?;
-    let layout = Layout::new(places.template_folder(&identity));
-    std::fs::create_dir_all(layout.root()).map_err(TemplateError::file(layout.root()))?;
+    dirs.claim().map_err(PrebuiltError::file(dirs.cache()))?;
+    let layout = Layout::new(dirs.prebuilt_folder(&fingerprint));
+    std::fs::create_dir_all(layout.root()).map_err(PrebuiltError::file(layout.root()))?;
     let _lock = wait_for_lock(&layout, progress)?;
     if let Some(ready) = open(layout.root()) {
         return Ok(ready);
@@ -49,21 +49,22 @@ pub(crate) fn build(
     progress("unpacking sources");
     write_sources(&layout)?;
     if !layout.target().exists()
-        && let Some(seed) =
-            places.seeds().map(|folder| folder.join("target")).find(|folder| folder.is_dir())
+        && let Some(compiled) =
+            dirs.reusable().map(|folder| folder.join("target")).find(|folder| folder.is_dir())
     {
         // Without it everything is compiled.
-        let _ = seed::copy(&seed, &layout.target());
+        let _ = reuse::copy(&compiled, &layout.target());
     }
-    compile(&layout, flavour, progress)?;
+    compile(&layout, variant, progress)?;
     collect_libraries(&layout)?;
-    write_native(&layout, flavour)?;
+    write_native(&layout, variant)?;
     progress("preparing sessions");
     write_foreign(&layout)?;
     prepare_sessions(&layout)?;
     let rustc = toolchain::verbose_version()?.lines().next().unwrap_or_default().to_owned();
-    Stamp { identity, sources: archive::HASH.to_owned(), rustc }.write(&layout.stamp())?;
-    open(layout.root()).ok_or_else(|| TemplateError::Build {
+    BuildInfo { fingerprint, sources: archive::HASH.to_owned(), rustc }
+        .write(&layout.build_info())?;
+    open(layout.root()).ok_or_else(|| PrebuiltError::Build {
         message: "the library is missing after the build".to_owned(),
     })
 }
@@ -72,16 +73,16 @@ pub(crate) fn build(
 fn wait_for_lock(
     layout: &Layout,
     progress: &mut dyn FnMut(&str),
-) -> Result<std::fs::File, TemplateError> {
+) -> Result<std::fs::File, PrebuiltError> {
     let path = layout.lock();
     let file = std::fs::OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
         .open(&path)
-        .map_err(TemplateError::file(&path))?;
+        .map_err(PrebuiltError::file(&path))?;
     let mut told = false;
-    while !unix::try_lock(&file) {
+    while file.try_lock().is_err() {
         if !std::mem::replace(&mut told, true) {
             progress("another process is building the template; waiting for it");
         }
@@ -90,7 +91,7 @@ fn wait_for_lock(
     Ok(file)
 }
 
-fn write_sources(layout: &Layout) -> Result<(), TemplateError> {
+fn write_sources(layout: &Layout) -> Result<(), PrebuiltError> {
     let sources = layout.sources();
     archive::unpack(&sources)?;
     archive::write_if_changed(
@@ -116,11 +117,11 @@ fn write_sources(layout: &Layout) -> Result<(), TemplateError> {
 /// Runs cargo on the copied workspace; the profile and flags are those of evcxr, so that sessions can use the compiled crates.
 fn compile(
     layout: &Layout,
-    flavour: Flavour,
+    variant: Variant,
     progress: &mut dyn FnMut(&str),
-) -> Result<(), TemplateError> {
+) -> Result<(), PrebuiltError> {
     let libraries = layout.libraries();
-    std::fs::create_dir_all(&libraries).map_err(TemplateError::file(&libraries))?;
+    std::fs::create_dir_all(&libraries).map_err(PrebuiltError::file(&libraries))?;
     let mut command = cargo(&layout.sources())?;
     command
         .args([
@@ -133,17 +134,17 @@ fn compile(
             "--target",
             TARGET,
             "--features",
-            flavour.features(),
+            variant.features(),
         ])
         .args(["--message-format", "json-render-diagnostics", "--target-dir"])
         .arg(layout.target());
     command.arg("--").arg(format!("--emit=metadata={}", layout.metadata().display()));
     command.env("RUSTFLAGS", manifests::RUSTFLAGS).stdout(Stdio::piped()).stderr(Stdio::piped());
-    unix::own_group(&mut command);
-    unix::end_with_starter(&mut command);
+    command.process_group(0);
+    process::end_with_starter(&mut command);
     let mut process = command
         .spawn()
-        .map_err(|source| TemplateError::Toolchain { tool: "cargo".to_owned(), source })?;
+        .map_err(|source| PrebuiltError::Toolchain { tool: "cargo".to_owned(), source })?;
     set_compiling(Some(process.id()));
     let artifacts = process
         .stdout
@@ -164,9 +165,9 @@ fn compile(
     set_compiling(None);
     let status = process
         .wait()
-        .map_err(|source| TemplateError::Toolchain { tool: "cargo".to_owned(), source })?;
+        .map_err(|source| PrebuiltError::Toolchain { tool: "cargo".to_owned(), source })?;
     if !status.success() {
-        return Err(TemplateError::Build { message: last.join("\n") });
+        return Err(PrebuiltError::Build { message: last.join("\n") });
     }
     let artifacts = artifacts.and_then(|thread| thread.join().ok()).unwrap_or_default();
     archive::write_if_changed(&layout.crates(), crates(&artifacts, &layout.compiled()).as_bytes())
@@ -221,7 +222,7 @@ fn report(line: &str, compiled: &mut usize, progress: &mut dyn FnMut(&str)) {
 }
 
 /// The facade and libstd side by side, so that the child needs no toolchain.
-fn collect_libraries(layout: &Layout) -> Result<(), TemplateError> {
+fn collect_libraries(layout: &Layout) -> Result<(), PrebuiltError> {
     copy_beside(&layout.compiled().join("libgraft.so"), &layout.library())?;
     collect_members(layout)?;
     let std = toolchain::shared_std()?;
@@ -230,10 +231,10 @@ fn collect_libraries(layout: &Layout) -> Result<(), TemplateError> {
 }
 
 /// What cargo compiled of the copied workspace, kept from the next template's build.
-fn collect_members(layout: &Layout) -> Result<(), TemplateError> {
+fn collect_members(layout: &Layout) -> Result<(), PrebuiltError> {
     let (from, to) = (layout.compiled(), layout.members());
-    std::fs::create_dir_all(&to).map_err(TemplateError::file(&to))?;
-    for entry in std::fs::read_dir(&from).map_err(TemplateError::file(&from))?.flatten() {
+    std::fs::create_dir_all(&to).map_err(PrebuiltError::file(&to))?;
+    for entry in std::fs::read_dir(&from).map_err(PrebuiltError::file(&from))?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let is_compiled =
             name.starts_with("libgraft_") && (name.ends_with(".rmeta") || name.ends_with(".rlib"));
@@ -245,22 +246,22 @@ fn collect_members(layout: &Layout) -> Result<(), TemplateError> {
 }
 
 /// Archives without anything in them, for the linker of cells.
-fn write_native(layout: &Layout, flavour: Flavour) -> Result<(), TemplateError> {
-    for name in flavour.native() {
+fn write_native(layout: &Layout, variant: Variant) -> Result<(), PrebuiltError> {
+    for name in variant.native() {
         archive::write_if_changed(&layout.native().join(format!("lib{name}.a")), b"!<arch>\n")?;
     }
     Ok(())
 }
 
 /// Copies to a new file and renames it: a child that runs keeps the old one.
-fn copy_beside(from: &Path, to: &Path) -> Result<(), TemplateError> {
+fn copy_beside(from: &Path, to: &Path) -> Result<(), PrebuiltError> {
     let beside = to.with_extension("new");
-    std::fs::copy(from, &beside).map_err(TemplateError::file(from))?;
-    std::fs::rename(&beside, to).map_err(TemplateError::file(to))
+    std::fs::copy(from, &beside).map_err(PrebuiltError::file(from))?;
+    std::fs::rename(&beside, to).map_err(PrebuiltError::file(to))
 }
 
 /// Writes what each session's folder begins with, and lets cargo make its lock file from the workspace's.
-fn prepare_sessions(layout: &Layout) -> Result<(), TemplateError> {
+fn prepare_sessions(layout: &Layout) -> Result<(), PrebuiltError> {
     let skeleton = layout.skeleton();
     archive::write_if_changed(&skeleton.join("Cargo.toml"), manifests::session_root().as_bytes())?;
     archive::write_if_changed(
@@ -277,12 +278,12 @@ fn prepare_sessions(layout: &Layout) -> Result<(), TemplateError> {
     )?;
     archive::write_if_changed(&skeleton.join("cell/src/lib.rs"), b"")?;
     let lock = layout.sources().join("Cargo.lock");
-    std::fs::copy(&lock, skeleton.join("Cargo.lock")).map_err(TemplateError::file(&lock))?;
+    std::fs::copy(&lock, skeleton.join("Cargo.lock")).map_err(PrebuiltError::file(&lock))?;
     metadata(&skeleton).map(drop)
 }
 
 /// Describes the crates from elsewhere that rust-analyzer is shown.
-fn write_foreign(layout: &Layout) -> Result<(), TemplateError> {
+fn write_foreign(layout: &Layout) -> Result<(), PrebuiltError> {
     for (name, manifest) in manifests::foreign(&metadata(&layout.sources())?, layout)? {
         archive::write_if_changed(&layout.analysis(&name).join("Cargo.toml"), manifest.as_bytes())?;
     }
@@ -290,21 +291,21 @@ fn write_foreign(layout: &Layout) -> Result<(), TemplateError> {
 }
 
 /// What `cargo metadata` says of a folder; it also completes the folder's lock file.
-fn metadata(folder: &Path) -> Result<Vec<u8>, TemplateError> {
+fn metadata(folder: &Path) -> Result<Vec<u8>, PrebuiltError> {
     let output = cargo(folder)?
         .args(["metadata", "--format-version", "1", "--filter-platform", TARGET])
         .env("RUSTFLAGS", format!("--cfg {}", manifests::ANALYSIS))
         .output()
-        .map_err(|source| TemplateError::Toolchain { tool: "cargo".to_owned(), source })?;
+        .map_err(|source| PrebuiltError::Toolchain { tool: "cargo".to_owned(), source })?;
     if output.status.success() {
         Ok(output.stdout)
     } else {
-        Err(TemplateError::Build { message: String::from_utf8_lossy(&output.stderr).into_owned() })
+        Err(PrebuiltError::Build { message: String::from_utf8_lossy(&output.stderr).into_owned() })
     }
 }
 
 /// cargo in a folder, without what the caller's environment would change in the result.
-fn cargo(folder: &Path) -> Result<Command, TemplateError> {
+fn cargo(folder: &Path) -> Result<Command, PrebuiltError> {
     let mut command = toolchain::tools()?.cargo(folder);
     command.env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_PROGRESS_WHEN", "never");
     for variable in [

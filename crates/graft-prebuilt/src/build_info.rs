@@ -4,33 +4,34 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Identity, TemplateError};
+use super::{Fingerprint, PrebuiltError};
 
 /// What a template was built from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Stamp {
+pub struct BuildInfo {
     /// Hash of everything below and more.
-    pub(crate) identity: Identity,
+    #[serde(rename = "identity")]
+    pub fingerprint: Fingerprint,
     /// Hash of the facade's sources and lock.
-    pub(crate) sources: String,
+    pub sources: String,
     /// First line of `rustc -vV`.
-    pub(crate) rustc: String,
+    pub rustc: String,
 }
 
-impl Stamp {
+impl BuildInfo {
     /// Reads a stamp; none when it is missing or damaged.
-    pub(crate) fn read(path: &Path) -> Option<Self> {
+    pub fn read(path: &Path) -> Option<Self> {
         serde_json::from_slice(&std::fs::read(path).ok()?).ok()
     }
 
     /// Writes it beside and renames it.
-    pub(crate) fn write(&self, path: &Path) -> Result<(), TemplateError> {
+    pub fn write(&self, path: &Path) -> Result<(), PrebuiltError> {
         let beside = path.with_extension("new");
-        let json = serde_json::to_vec_pretty(self).map_err(|error| TemplateError::Manifest {
+        let json = serde_json::to_vec_pretty(self).map_err(|error| PrebuiltError::Manifest {
             path: path.to_owned(),
             reason: error.to_string(),
         })?;
-        std::fs::write(&beside, json).map_err(TemplateError::file(&beside))?;
-        std::fs::rename(&beside, path).map_err(TemplateError::file(path))
+        std::fs::write(&beside, json).map_err(PrebuiltError::file(&beside))?;
+        std::fs::rename(&beside, path).map_err(PrebuiltError::file(path))
     }
 }

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-#[path = "src/template/hash.rs"]
+#[path = "src/hash.rs"]
 mod hash;
 
 /// The crates that the facade is made of.
@@ -25,7 +25,7 @@ const PARTS: [&str; 4] = ["Cargo.toml", "build.rs", "src", "assets"];
 fn main() {
     let workspace =
         PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("invariant: cargo sets it"))
-            .join("..");
+            .join("../..");
     let mut files = vec![PathBuf::from("Cargo.toml"), PathBuf::from("Cargo.lock")];
     for name in CRATES {
         for part in PARTS {

@@ -20,33 +20,33 @@ mod signals;
 use question_mark::Cell;
 
 /// Name under which a session calls this program as cargo's rustc wrapper.
-pub(crate) const WRAPPER: &str = "graft-rustc";
+pub const WRAPPER: &str = "graft-rustc";
 /// Variable with the template's folder, set by the session's cargo configuration.
-pub(crate) const TEMPLATE_VARIABLE: &str = "GRAFT_TEMPLATE";
+pub(crate) const PREBUILT_VARIABLE: &str = "GRAFT_TEMPLATE";
 /// Variable with the file that takes the names of crates that are being compiled.
 pub(crate) const PROGRESS_VARIABLE: &str = "GRAFT_PROGRESS";
 /// Name of the crate that evcxr makes of a cell.
 const CELL: &str = "ctx";
-/// The `metadata` of every cell. Cargo's own changes with each `:dep`, and with it the identity of every type that a cell has defined, so
+/// The `metadata` of every cell. Cargo's own changes with each `:dep`, and with it the fingerprint of every type that a cell has defined, so
 /// that evcxr would drop the variables of such types.
 const CELL_METADATA: &str = "metadata=graft-cell";
 
 /// Whether this process was started as the wrapper.
-pub(crate) fn is_wrapper(program: Option<&std::ffi::OsString>) -> bool {
+pub fn is_wrapper(program: Option<&std::ffi::OsString>) -> bool {
     program
         .and_then(|program| Path::new(program).file_name())
         .is_some_and(|name| name == OsStr::new(WRAPPER))
 }
 
 /// Runs the wrapper: `arguments` are rustc's path and its arguments. Returns only when rustc was not needed or cannot be run.
-pub(crate) fn run(arguments: &[String]) -> i32 {
+pub fn run(arguments: &[String]) -> i32 {
     let Some((rustc, arguments)) = arguments.split_first() else {
         eprintln!("{WRAPPER} is called by cargo with rustc and its arguments");
         return 1;
     };
     let mut rewritten = None;
     let mut told = None;
-    if let Some(template) = std::env::var_os(TEMPLATE_VARIABLE) {
+    if let Some(template) = std::env::var_os(PREBUILT_VARIABLE) {
         let layout = Layout::new(PathBuf::from(template));
         let call = Call::read(arguments);
         match act(&call, &layout, arguments) {
@@ -153,7 +153,7 @@ fn act(call: &Call, layout: &Layout, arguments: &[String]) -> std::io::Result<Ac
         return Ok(Action::Compile(Some(compile_cell(arguments, layout))));
     }
     if matches!(call.crate_type.as_str(), "lib" | "rlib" | "proc-macro")
-        && copy_from_template(call, layout)?
+        && copy_from_prebuilt(call, layout)?
     {
         return Ok(Action::Done);
     }
@@ -188,7 +188,7 @@ fn put_placeholders(call: &Call) -> std::io::Result<()> {
 }
 
 /// Turns `--extern graft=...` to the template's library, adds where the crates inside it are described, names those that cells can use
-/// without a `:dep`, and keeps the identity of the cells' own types.
+/// without a `:dep`, and keeps the fingerprint of the cells' own types.
 fn compile_cell(arguments: &[String], layout: &Layout) -> Vec<String> {
     let mut changed = Vec::with_capacity(arguments.len() + 24);
     let mut named = Vec::new();
@@ -234,7 +234,7 @@ fn compile_cell(arguments: &[String], layout: &Layout) -> Vec<String> {
 }
 
 /// Copies the crate if the template has every file of it; the copies are new files with a fresh time, as cargo wants.
-fn copy_from_template(call: &Call, layout: &Layout) -> std::io::Result<bool> {
+fn copy_from_prebuilt(call: &Call, layout: &Layout) -> std::io::Result<bool> {
     let outputs = call.outputs();
     if call.extra.is_empty() || outputs.is_empty() {
         return Ok(false);

@@ -4,47 +4,49 @@
 //! folder. Sessions link and open it where it lies and write nothing into it, so two kernels cannot disturb each other, any user can
 //! use a template installed for the whole machine, and no `:dep` can rebuild the library under a living child ([`rustc`] says how).
 
-pub(crate) mod archive;
+mod archive;
 mod build;
-mod flavour;
+mod build_info;
+mod dirs;
+mod fingerprint;
 mod hash;
-mod identity;
 mod layout;
 mod manifests;
-pub(crate) mod places;
-pub(crate) mod rustc;
-mod seed;
-mod stamp;
-pub(crate) mod toolchain;
+pub mod process;
+mod reuse;
+pub mod rustc_wrapper;
+pub mod toolchain;
+mod variant;
 
 use std::path::{Path, PathBuf};
 
 use graft_spec::Hint;
 
-pub(crate) use build::{build, stop as stop_build};
-pub(crate) use flavour::Flavour;
-pub(crate) use identity::{Identity, identity};
-pub(crate) use layout::{FACADE, Layout};
-pub(crate) use manifests::{session_config, shared_version};
-pub(crate) use places::Places;
-pub(crate) use stamp::Stamp;
+pub use build::{build, stop as stop_build};
+pub use build_info::BuildInfo;
+pub use dirs::{Dirs, make_private};
+pub use fingerprint::Fingerprint;
+use fingerprint::fingerprint;
+pub use layout::{FACADE, Layout};
+pub use manifests::{session_config, shared_version};
+pub use variant::Variant;
 
 /// The one platform.
-pub(crate) const TARGET: &str = "x86_64-unknown-linux-gnu";
+pub const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// A template that is whole.
 #[derive(Clone, Debug)]
-pub(crate) struct Template {
+pub struct PrebuiltLibrary {
     /// Where things lie in it.
-    pub(crate) layout: Layout,
+    pub layout: Layout,
     /// What it was built from.
-    pub(crate) stamp: Stamp,
+    pub info: BuildInfo,
 }
 
 /// Why there is no template.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum TemplateError {
+pub enum PrebuiltError {
     /// rustc or cargo is missing or does not run.
     #[error("cannot run {tool}")]
     Toolchain {
@@ -77,21 +79,21 @@ pub(crate) enum TemplateError {
     },
 }
 
-impl TemplateError {
+impl PrebuiltError {
     /// For `map_err` of a file operation.
-    pub(crate) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+    pub fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File { path, source }
     }
 }
 
-impl Hint for TemplateError {
+impl Hint for PrebuiltError {
     fn code(&self) -> &'static str {
         match self {
-            Self::Toolchain { .. } => "template::toolchain",
-            Self::Build { .. } => "template::build",
-            Self::File { .. } => "template::file",
-            Self::Manifest { .. } => "template::manifest",
+            Self::Toolchain { .. } => "prebuilt::toolchain",
+            Self::Build { .. } => "prebuilt::build",
+            Self::File { .. } => "prebuilt::file",
+            Self::Manifest { .. } => "prebuilt::manifest",
         }
     }
 
@@ -107,29 +109,28 @@ impl Hint for TemplateError {
 
 /// The template for this program and this machine's compiler, the most able there is; without a compiler, one of the same sources, which
 /// serves the magics.
-pub(crate) fn find(places: &Places) -> Option<Template> {
+pub fn find(dirs: &Dirs) -> Option<PrebuiltLibrary> {
     match toolchain::verbose_version() {
-        Ok(_) => Flavour::BEST_FIRST.into_iter().find_map(|flavour| find_flavour(places, flavour)),
-        Err(_) => places
-            .all_templates()
+        Ok(_) => Variant::BEST_FIRST.into_iter().find_map(|variant| find_variant(dirs, variant)),
+        Err(_) => dirs
+            .all_prebuilt()
             .into_iter()
             .filter_map(|folder| open(&folder))
-            .find(|template| template.stamp.sources == archive::HASH),
+            .find(|template| template.info.sources == archive::HASH),
     }
 }
 
-/// The template of that flavour.
-pub(crate) fn find_flavour(places: &Places, flavour: Flavour) -> Option<Template> {
-    let identity = identity(flavour).ok()?;
-    places
-        .template_folders(&identity)
-        .into_iter()
-        .find_map(|folder| open(&folder).filter(|template| template.stamp.identity == identity))
+/// The template of that variant.
+pub fn find_variant(dirs: &Dirs, variant: Variant) -> Option<PrebuiltLibrary> {
+    let fingerprint = fingerprint(variant).ok()?;
+    dirs.prebuilt_folders(&fingerprint).into_iter().find_map(|folder| {
+        open(&folder).filter(|template| template.info.fingerprint == fingerprint)
+    })
 }
 
 /// Opens the template in a folder, if it is whole.
-pub(crate) fn open(folder: &Path) -> Option<Template> {
+pub fn open(folder: &Path) -> Option<PrebuiltLibrary> {
     let layout = Layout::new(folder.to_owned());
-    let stamp = Stamp::read(&layout.stamp())?;
-    layout.library().exists().then_some(Template { layout, stamp })
+    let info = BuildInfo::read(&layout.build_info())?;
+    layout.library().exists().then_some(PrebuiltLibrary { layout, info })
 }

@@ -4,19 +4,19 @@ mod resolve;
 
 use std::path::{Path, PathBuf};
 
-use super::TemplateError;
-pub(crate) use resolve::{COMPILER_VARIABLES, TOOLCHAIN_VARIABLE, leave_choice, tools};
+use super::PrebuiltError;
+pub use resolve::{COMPILER_VARIABLES, TOOLCHAIN_VARIABLE, leave_choice, tools};
 
 /// How to get the sources of the standard library.
-pub(crate) const SOURCES_HINT: &str = "`rustup component add rust-src`; only beside Debian's own Rust `sudo apt install rust-src` (`rust-web-src` beside `rustc-web`), which are those of its version";
+pub const SOURCES_HINT: &str = "`rustup component add rust-src`; only beside Debian's own Rust `sudo apt install rust-src` (`rust-web-src` beside `rustc-web`), which are those of its version";
 
 /// `rustc -vV`.
-pub(crate) fn verbose_version() -> Result<String, TemplateError> {
+pub fn verbose_version() -> Result<String, PrebuiltError> {
     rustc(&["-vV"])
 }
 
 /// `cargo --version`; none where it does not run.
-pub(crate) fn cargo_version() -> Option<String> {
+pub fn cargo_version() -> Option<String> {
     let output = tools()
         .ok()?
         .cargo(Path::new("/"))
@@ -28,14 +28,14 @@ pub(crate) fn cargo_version() -> Option<String> {
 }
 
 /// Where rustc keeps the libraries of the target.
-pub(crate) fn library_folder() -> Result<PathBuf, TemplateError> {
+pub fn library_folder() -> Result<PathBuf, PrebuiltError> {
     Ok(PathBuf::from(rustc(&["--print", "target-libdir"])?.trim()))
 }
 
 /// The shared libstd of the compiler.
-pub(crate) fn shared_std() -> Result<PathBuf, TemplateError> {
+pub fn shared_std() -> Result<PathBuf, PrebuiltError> {
     let folder = library_folder()?;
-    let entries = std::fs::read_dir(&folder).map_err(TemplateError::file(&folder))?;
+    let entries = std::fs::read_dir(&folder).map_err(PrebuiltError::file(&folder))?;
     entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| {
@@ -45,27 +45,27 @@ pub(crate) fn shared_std() -> Result<PathBuf, TemplateError> {
                 .unwrap_or_default();
             name.starts_with("libstd-") && name.ends_with(".so")
         })
-        .ok_or_else(|| TemplateError::Build {
+        .ok_or_else(|| PrebuiltError::Build {
             message: format!("there is no libstd-*.so in {}", folder.display()),
         })
 }
 
 /// Sources of the standard library, which rust-analyzer needs to infer types: the toolchain's own, `RUST_SRC_PATH`, or those of
 /// Debian's `rust-src` and `rust-web-src`.
-pub(crate) fn standard_sources() -> Option<PathBuf> {
+pub fn standard_sources() -> Option<PathBuf> {
     let own = rustc(&["--print", "sysroot"])
         .ok()
         .map(|text| Path::new(text.trim()).join("lib/rustlib/src/rust/library"));
     let named = std::env::var_os("RUST_SRC_PATH").map(PathBuf::from);
-    let mut places: Vec<PathBuf> = own.into_iter().chain(named).collect();
-    places.extend(debian_sources(Path::new("/usr/src")));
-    places.push(PathBuf::from("/usr/lib/rustlib/src/rust/library"));
-    places.into_iter().find(|place| place.join("core/src/lib.rs").exists())
+    let mut dirs: Vec<PathBuf> = own.into_iter().chain(named).collect();
+    dirs.extend(debian_sources(Path::new("/usr/src")));
+    dirs.push(PathBuf::from("/usr/lib/rustlib/src/rust/library"));
+    dirs.into_iter().find(|place| place.join("core/src/lib.rs").exists())
 }
 
 /// The version of sources that are not those of the compiler, `1.85`, with the compiler's: types are then inferred from another standard library, and
 /// some of `let v = vec![1];` and `format!` cannot be kept.
-pub(crate) fn sources_of_another_version(sources: &Path) -> Option<(String, String)> {
+pub fn sources_of_another_version(sources: &Path) -> Option<(String, String)> {
     let version = rustc(&["--version"]).ok()?;
     let compiler = version.split_whitespace().nth(1).map(series)?;
     let named = sources
@@ -98,16 +98,16 @@ fn debian_sources(folder: &Path) -> Vec<PathBuf> {
     found.into_iter().rev().map(|(_, path)| path.join("library")).collect()
 }
 
-fn rustc(arguments: &[&str]) -> Result<String, TemplateError> {
+fn rustc(arguments: &[&str]) -> Result<String, PrebuiltError> {
     let output = tools()?
         .rustc()
         .args(arguments)
         .output()
-        .map_err(|source| TemplateError::Toolchain { tool: "rustc".to_owned(), source })?;
+        .map_err(|source| PrebuiltError::Toolchain { tool: "rustc".to_owned(), source })?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
-        Err(TemplateError::Build {
+        Err(PrebuiltError::Build {
             message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
         })
     }

@@ -2,14 +2,14 @@
 
 /// Best last: what can do more is taken where there are both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flavour {
+pub enum Variant {
     /// The processor.
     Plain,
     /// NVIDIA cards too; it opens their libraries when a card is first asked for, so that it starts everywhere.
     Cuda,
 }
 
-impl Flavour {
+impl Variant {
     /// In the order in which they are looked for.
     pub(super) const BEST_FIRST: [Self; 2] = [Self::Cuda, Self::Plain];
 

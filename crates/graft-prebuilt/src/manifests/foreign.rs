@@ -11,7 +11,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::super::{Layout, TemplateError};
+use crate::{Layout, PrebuiltError};
 
 /// Crates whose types a cell can hold, and those that the signatures of these name.
 pub(super) const VISIBLE: [&str; 13] = [
@@ -73,8 +73,8 @@ struct Dependency {
 
 impl Metadata {
     /// Reads the output of `cargo metadata --format-version 1`.
-    pub(super) fn parse(json: &[u8]) -> Result<Self, TemplateError> {
-        serde_json::from_slice(json).map_err(|error| TemplateError::Build {
+    pub(super) fn parse(json: &[u8]) -> Result<Self, PrebuiltError> {
+        serde_json::from_slice(json).map_err(|error| PrebuiltError::Build {
             message: format!("`cargo metadata` answered something else: {error}"),
         })
     }

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::TemplateError;
+use super::PrebuiltError;
 
 include!(concat!(env!("OUT_DIR"), "/archive.rs"));
 
 /// Writes every file under `folder`; one that is there with the same content is left alone, so that cargo does not compile it again.
 /// What lies there and is not in the archive is removed.
-pub(crate) fn unpack(folder: &Path) -> Result<(), TemplateError> {
+pub(crate) fn unpack(folder: &Path) -> Result<(), PrebuiltError> {
     for (name, content) in FILES {
         write_if_changed(&folder.join(name), content)?;
     }
@@ -30,25 +30,25 @@ pub(crate) fn manifests() -> impl Iterator<Item = &'static str> {
 }
 
 /// Writes a file and the folders above it, unless it already has that content.
-pub(crate) fn write_if_changed(path: &Path, content: &[u8]) -> Result<(), TemplateError> {
+pub(crate) fn write_if_changed(path: &Path, content: &[u8]) -> Result<(), PrebuiltError> {
     if std::fs::read(path).is_ok_and(|old| old == content) {
         return Ok(());
     }
     if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).map_err(TemplateError::file(parent))?;
+        std::fs::create_dir_all(parent).map_err(PrebuiltError::file(parent))?;
     }
-    std::fs::write(path, content).map_err(TemplateError::file(path))
+    std::fs::write(path, content).map_err(PrebuiltError::file(path))
 }
 
-fn remove_strangers(root: &Path, folder: &Path) -> Result<(), TemplateError> {
-    for entry in std::fs::read_dir(folder).map_err(TemplateError::file(folder))?.flatten() {
+fn remove_strangers(root: &Path, folder: &Path) -> Result<(), PrebuiltError> {
+    for entry in std::fs::read_dir(folder).map_err(PrebuiltError::file(folder))?.flatten() {
         let path = entry.path();
         if path.is_dir() {
             remove_strangers(root, &path)?;
         } else if let Ok(name) = path.strip_prefix(root) {
             let name = name.to_string_lossy();
             if !FILES.iter().any(|(known, _)| *known == name) {
-                std::fs::remove_file(&path).map_err(TemplateError::file(&path))?;
+                std::fs::remove_file(&path).map_err(PrebuiltError::file(&path))?;
             }
         }
     }

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::super::layout::FACADE;
+use crate::layout::FACADE;
 
 /// What evcxr puts into a cell so that a `?` at its top is understood.
 const IMPL: &str = "impl<T: std::fmt::Display> From<T> for EvcxrUserCodeError";

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::{FACADE, Layout, TemplateError, archive};
+use super::{FACADE, Layout, PrebuiltError, archive};
 
 /// What evcxr sets; the template's crates are compiled with the same, so that sessions find them by name.
 pub(crate) const RUSTFLAGS: &str = "-Cprefer-dynamic";
@@ -59,7 +59,7 @@ const DEVELOPMENT: [&str; 4] = ["dev-dependencies", "test", "bench", "example"];
 
 /// The copied workspace's root: the members that are packed, the workspace's own versions and lints, and the sessions' profile, with
 /// the facade's crates optimised like the others.
-pub(super) fn workspace_root() -> Result<String, TemplateError> {
+pub(super) fn workspace_root() -> Result<String, PrebuiltError> {
     let mut root = parse("Cargo.toml")?;
     let members: Vec<Value> = members().map(|member| Value::String(member.to_owned())).collect();
     let mut profile = parse_text("profile", PROFILE)?;
@@ -81,7 +81,7 @@ pub(super) fn workspace_root() -> Result<String, TemplateError> {
 }
 
 /// The packed manifest of that name without its development sections.
-pub(super) fn member(name: &str) -> Result<String, TemplateError> {
+pub(super) fn member(name: &str) -> Result<String, PrebuiltError> {
     let mut manifest = parse(name)?;
     for section in DEVELOPMENT {
         manifest.remove(section);
@@ -92,7 +92,7 @@ pub(super) fn member(name: &str) -> Result<String, TemplateError> {
 /// A packed crate as rust-analyzer sees it: the same sources, but of the crates under it only those whose types a cell can hold, since
 /// rust-analyzer reads every crate that it is shown before it infers the first type. The facade is a dylib, and to cargo's builds it
 /// has no dependencies at all.
-pub(super) fn analysis(layout: &Layout, member: &str) -> Result<String, TemplateError> {
+pub(super) fn analysis(layout: &Layout, member: &str) -> Result<String, PrebuiltError> {
     let file = format!("{member}/Cargo.toml");
     let name = Path::new(member)
         .file_name()
@@ -154,7 +154,7 @@ pub(super) fn session_root() -> String {
 
 /// The member that keeps the lock. Its dependencies are in the lock file for ever, but no build and no rust-analyzer sees them: the
 /// facade, and the crates from elsewhere that it is made of, so that a cell's `:dep` takes the versions that are there already.
-pub(super) fn session_keep(layout: &Layout) -> Result<String, TemplateError> {
+pub(super) fn session_keep(layout: &Layout) -> Result<String, PrebuiltError> {
     let root = parse("Cargo.toml")?;
     let shared = root
         .get("workspace")
@@ -184,7 +184,7 @@ pub(super) fn session_keep(layout: &Layout) -> Result<String, TemplateError> {
 }
 
 /// The version of a crate from elsewhere that the facade is built with, as the workspace pins it.
-pub(crate) fn shared_version(name: &str) -> Option<String> {
+pub fn shared_version(name: &str) -> Option<String> {
     let root = parse("Cargo.toml").ok()?;
     let entry = root.get("workspace")?.get("dependencies")?.get(name)?;
     let version = entry.as_str().or_else(|| entry.get("version")?.as_str())?;
@@ -196,7 +196,7 @@ pub(crate) fn shared_version(name: &str) -> Option<String> {
 pub(super) fn foreign(
     metadata: &[u8],
     layout: &Layout,
-) -> Result<Vec<(String, String)>, TemplateError> {
+) -> Result<Vec<(String, String)>, PrebuiltError> {
     let metadata = foreign::Metadata::parse(metadata)?;
     Ok(metadata
         .manifests(layout)
@@ -211,14 +211,14 @@ pub(super) fn session_cell() -> &'static str {
 }
 
 /// What cargo is told in a session: who compiles, and what rust-analyzer may see. evcxr's own RUSTFLAGS hide the `cfg` from builds.
-pub(crate) fn session_config(layout: &Layout, wrapper: &Path, progress: &Path) -> String {
+pub fn session_config(layout: &Layout, wrapper: &Path, progress: &Path) -> String {
     let text = |path: &Path| Value::String(path.display().to_string()).to_string();
     format!(
         "[build]\nrustc-wrapper = {}\nrustflags = [\"--cfg\", \"{ANALYSIS}\"]\n\n[env]\n{} = {}\n{} = {}\n",
         text(wrapper),
-        super::rustc::TEMPLATE_VARIABLE,
+        super::rustc_wrapper::PREBUILT_VARIABLE,
         text(layout.root()),
-        super::rustc::PROGRESS_VARIABLE,
+        super::rustc_wrapper::PROGRESS_VARIABLE,
         text(progress),
     )
 }
@@ -232,7 +232,7 @@ fn is_shown(key: &str) -> bool {
 }
 
 /// Adds an override like that of `*` (which means dependencies only) for each member.
-fn optimise_members(profile: &mut Table) -> Result<(), TemplateError> {
+fn optimise_members(profile: &mut Table) -> Result<(), PrebuiltError> {
     let packages = profile
         .get_mut("profile")
         .and_then(|profile| profile.get_mut("dev"))
@@ -250,16 +250,16 @@ fn optimise_members(profile: &mut Table) -> Result<(), TemplateError> {
     Ok(())
 }
 
-fn parse(name: &str) -> Result<Table, TemplateError> {
+fn parse(name: &str) -> Result<Table, PrebuiltError> {
     parse_text(name, &archive::text(name).ok_or_else(|| bad(name, "it is not in the archive"))?)
 }
 
-fn parse_text(name: &str, text: &str) -> Result<Table, TemplateError> {
+fn parse_text(name: &str, text: &str) -> Result<Table, PrebuiltError> {
     text.parse().map_err(|error: toml::de::Error| bad(name, error.message()))
 }
 
-fn bad(name: &str, reason: &str) -> TemplateError {
-    TemplateError::Manifest { path: PathBuf::from(name), reason: reason.to_owned() }
+fn bad(name: &str, reason: &str) -> PrebuiltError {
+    PrebuiltError::Manifest { path: PathBuf::from(name), reason: reason.to_owned() }
 }
 
 #[cfg(test)]

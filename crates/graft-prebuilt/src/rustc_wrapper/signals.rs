@@ -3,7 +3,7 @@
 //! evcxr has generated code print a line when the cell panics, when a `?` at its top meets an error, and when a variable's type was
 //! defined again. Each is replaced here by a call; no line moves.
 
-use super::super::layout::FACADE;
+use crate::layout::FACADE;
 
 /// What evcxr's module for variables begins with; its text follows the items of earlier cells.
 const STORE: &str = "mod evcxr_internal_runtime {";
