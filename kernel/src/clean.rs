@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use graft_spec::Failure;
 
 use crate::cli::CleanArgs;
-use crate::engine::folder::sweep;
 use crate::install::InstallError;
 use crate::install::spec_dir::data_home;
 use crate::jupyter::history;
+use graft_engine::sweep_sessions;
 use graft_prebuilt::{Dirs, Layout};
 
 /// Removes templates and sessions that no living kernel uses, and with `--all` the stored state and the runs that lie outside notebooks' folders.
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &CleanArgs) -> Result<(), Failure> {
 fn clean_cache(places: &Dirs) -> Result<u64, InstallError> {
     let sessions = places.sessions();
     let before = size(&sessions);
-    sweep(&sessions);
+    sweep_sessions(&sessions);
     let living = names(&sessions);
     let mut freed = before - size(&sessions).min(before);
     for name in &living {

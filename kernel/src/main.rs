@@ -4,24 +4,20 @@
 
 mod cell;
 mod channels;
-mod child;
 mod clean;
 mod cli;
-mod control;
 mod doctor;
-mod engine;
-mod executor;
 mod install;
 mod jupyter;
 mod launch;
 mod live;
 mod log;
 mod probe;
-mod relay;
+#[cfg(test)]
+mod scripted_engine;
 mod start;
 mod terminal;
 mod uninstall;
-mod unix;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -41,7 +37,7 @@ fn main() -> ExitCode {
     if let Some(status) = inner_process() {
         return ExitCode::from(u8::try_from(status).unwrap_or(1));
     }
-    evcxr::runtime_hook();
+    graft_engine::runtime_hook();
     match run(Cli::parse().verb) {
         Ok(code) => code,
         Err(failure) => {
@@ -63,8 +59,8 @@ fn inner_process() -> Option<i32> {
     }
     let (verb, rest) = arguments.split_first()?;
     match verb.as_str() {
-        "relay" => Some(relay::run(rest)),
-        "child" => Some(child::run(rest)),
+        "relay" => Some(graft_engine::run_relay(rest)),
+        "child" => Some(graft_engine::run_child(rest)),
         _ => None,
     }
 }

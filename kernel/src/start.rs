@@ -6,9 +6,9 @@ use std::time::Duration;
 use graft_spec::Failure;
 use tokio::sync::mpsc;
 
-use crate::engine::{Engine, EngineOptions, Output};
-use crate::executor::Executor;
 use crate::launch::Start;
+use graft_engine::Executor;
+use graft_engine::{Engine, EngineEvent, EngineOptions};
 use graft_frontend::OutputBudget;
 use graft_prebuilt::{Dirs, PrebuiltLibrary, Variant};
 
@@ -27,7 +27,7 @@ pub(crate) fn starter(warm: bool, grace: f64, budget: OutputBudget) -> Arc<Start
     Arc::new(move |output| {
         let template = ready_template(&output)?;
         let options = EngineOptions {
-            template: template.layout.root().to_owned(),
+            prebuilt: template.layout.root().to_owned(),
             warm,
             cwd: std::env::current_dir().ok(),
             grace,
@@ -40,13 +40,13 @@ pub(crate) fn starter(warm: bool, grace: f64, budget: OutputBudget) -> Arc<Start
 
 /// The template of this program, built with visible progress where there is none.
 pub(crate) fn ready_template(
-    output: &mpsc::UnboundedSender<Output>,
+    output: &mpsc::UnboundedSender<EngineEvent>,
 ) -> Result<PrebuiltLibrary, Failure> {
     let places = Dirs::user();
     if let Some(template) = graft_prebuilt::find(&places) {
         return Ok(template);
     }
-    let tell = |text: String| drop(output.send(Output::Status(text)));
+    let tell = |text: String| drop(output.send(EngineEvent::Status(text)));
     tell("building the library that cells use; this is done once…".to_owned());
     let built = graft_prebuilt::build(&places, Variant::Plain, &mut |line| {
         tell(format!("building the library that cells use: {line}"))

@@ -1,4 +1,4 @@
-//! Processes: signals to a group, a child that ends with its parent, the current user.
+//! Processes: signals, children that end with their parent, the current user.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -21,6 +21,14 @@ pub fn end_with_starter(command: &mut Command) {
 pub fn user() -> u32 {
     // SAFETY: the call takes no arguments and cannot fail.
     unsafe { libc::geteuid() }
+}
+
+/// Sends a signal to a process. The caller has started it and not yet waited for it, so its number belongs to no other process.
+pub fn signal(pid: u32, signal: i32) {
+    if let Ok(pid) = i32::try_from(pid) {
+        // SAFETY: kill takes two integers and accesses no memory.
+        unsafe { libc::kill(pid, signal) };
+    }
 }
 
 /// Sends a signal to the process group of `leader`; does nothing if the group no longer exists.
