@@ -22,10 +22,10 @@ use graft_spec::Failure;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::engine::{Output, RustOutput};
-use crate::executor::Executor;
 use crate::launch::Launch;
 use crate::live::{Live, Question};
+use graft_engine::Executor;
+use graft_engine::{EngineEvent, RustOutput};
 use graft_frontend::Interrupt;
 use graft_frontend::OutputBudget;
 use graft_frontend::{CellError, Frontend, Rich};
@@ -42,7 +42,7 @@ const COMPILE_ERROR: &str = "CompileError";
 /// Runs cells, one after the other.
 pub(crate) struct Cells {
     launch: Launch,
-    outputs: mpsc::UnboundedReceiver<Output>,
+    outputs: mpsc::UnboundedReceiver<EngineEvent>,
     interrupt: Interrupt,
     budget: OutputBudget,
     /// What was set with `%env`, for shell lines; the child has it too.
@@ -73,7 +73,7 @@ impl Cells {
     /// Cells run by the engine of `launch`, which tells what it does through `outputs`.
     pub(crate) fn new(
         launch: Launch,
-        outputs: mpsc::UnboundedReceiver<Output>,
+        outputs: mpsc::UnboundedReceiver<EngineEvent>,
         interrupt: Interrupt,
         budget: OutputBudget,
     ) -> Self {
@@ -103,7 +103,7 @@ impl Cells {
         let mut running =
             Running { text, frontend, live: Live::new(frontend.display_interval()), depth: 0 };
         if let Some(status) = self.status.take() {
-            running.live.take(Output::Status(status), frontend);
+            running.live.take(EngineEvent::Status(status), frontend);
         }
         let result = self.text(&mut running, text).await;
         running.live.finish(frontend);
@@ -125,8 +125,8 @@ impl Cells {
         let mut live = Live::new(frontend.display_interval());
         while let Some(output) = self.outputs.recv().await {
             match output {
-                Output::Status(line) => self.status = (!line.is_empty()).then_some(line),
-                Output::Input { answer, .. } => drop(answer.send(None)),
+                EngineEvent::Status(line) => self.status = (!line.is_empty()).then_some(line),
+                EngineEvent::Input { answer, .. } => drop(answer.send(None)),
                 other => drop(live.take(other, frontend)),
             }
             live.draw(frontend);
@@ -302,7 +302,7 @@ impl Cells {
 
 /// Shows an output; a question waits for its answer, but not beyond the end of `work`, whose result then comes back.
 async fn take<T>(
-    output: Output,
+    output: EngineEvent,
     running: &mut Running<'_>,
     interrupt: &Interrupt,
     work: Pin<&mut impl Future<Output = T>>,

@@ -5,19 +5,18 @@ use std::path::{Path, PathBuf};
 use graft_spec::Failure;
 
 use crate::cli::CleanArgs;
-use crate::engine::folder::sweep;
 use crate::install::InstallError;
 use crate::install::spec_dir::data_home;
 use crate::jupyter::history;
-use crate::template::{Layout, Places};
-use crate::unix;
+use graft_engine::sweep_sessions;
+use graft_prebuilt::{Dirs, Layout};
 
 /// Removes templates and sessions that no living kernel uses, and with `--all` the stored state and the runs that lie outside notebooks' folders.
 ///
 /// # Errors
 /// The failure to print; what was removed before stays removed.
 pub(crate) fn run(args: &CleanArgs) -> Result<(), Failure> {
-    let places = Places::user();
+    let places = Dirs::user();
     let mut freed = clean_cache(&places)?;
     if args.all {
         let states = [
@@ -35,23 +34,23 @@ pub(crate) fn run(args: &CleanArgs) -> Result<(), Failure> {
 }
 
 /// Removes what no living process uses, and says how many bytes it held.
-fn clean_cache(places: &Places) -> Result<u64, InstallError> {
+fn clean_cache(places: &Dirs) -> Result<u64, InstallError> {
     let sessions = places.sessions();
     let before = size(&sessions);
-    sweep(&sessions);
+    sweep_sessions(&sessions);
     let living = names(&sessions);
     let mut freed = before - size(&sessions).min(before);
     for name in &living {
         println!("kept {}: its kernel still runs", sessions.join(name).display());
     }
     // Held, so that no build begins in what is being removed.
-    let lock = std::fs::File::open(Layout::new(places.templates().join("any")).lock()).ok();
-    if lock.as_ref().is_some_and(|lock| !unix::try_lock(lock)) {
-        println!("kept {}: a template is being built", places.templates().display());
+    let lock = std::fs::File::open(Layout::new(places.prebuilt().join("any")).lock()).ok();
+    if lock.as_ref().is_some_and(|lock| lock.try_lock().is_err()) {
+        println!("kept {}: a template is being built", places.prebuilt().display());
     } else if !living.is_empty() {
-        println!("kept {}: the kernels that still run use it", places.templates().display());
+        println!("kept {}: the kernels that still run use it", places.prebuilt().display());
     } else {
-        freed += remove(&places.templates())? + remove(&sessions)? + remove(places.cache())?;
+        freed += remove(&places.prebuilt())? + remove(&sessions)? + remove(places.cache())?;
     }
     Ok(freed)
 }
@@ -135,14 +134,14 @@ mod tests {
     #[test]
     fn what_a_living_kernel_uses_is_spared() {
         let home = tempfile::tempdir().unwrap();
-        let places = Places::in_cache(home.path().join("graft"));
+        let places = Dirs::in_cache(home.path().join("graft"));
         let session = places.sessions().join("7-living");
         std::fs::create_dir_all(session.join("cell")).unwrap();
-        std::fs::create_dir_all(places.templates().join("x")).unwrap();
+        std::fs::create_dir_all(places.prebuilt().join("x")).unwrap();
         let owner = std::fs::File::create(session.join("owner")).unwrap();
-        assert!(unix::try_lock(&owner));
+        assert!(owner.try_lock().is_ok());
         clean_cache(&places).unwrap();
-        assert!(session.exists() && places.templates().join("x").exists());
+        assert!(session.exists() && places.prebuilt().join("x").exists());
         drop(owner);
         clean_cache(&places).unwrap();
         assert!(!places.cache().exists());
@@ -151,12 +150,12 @@ mod tests {
     #[test]
     fn a_template_that_is_being_built_is_spared() {
         let home = tempfile::tempdir().unwrap();
-        let places = Places::in_cache(home.path().join("graft"));
-        std::fs::create_dir_all(places.templates().join("x")).unwrap();
-        let lock = std::fs::File::create(places.templates().join("lock")).unwrap();
-        assert!(unix::try_lock(&lock));
+        let places = Dirs::in_cache(home.path().join("graft"));
+        std::fs::create_dir_all(places.prebuilt().join("x")).unwrap();
+        let lock = std::fs::File::create(places.prebuilt().join("lock")).unwrap();
+        assert!(lock.try_lock().is_ok());
         clean_cache(&places).unwrap();
-        assert!(places.templates().join("x").exists());
+        assert!(places.prebuilt().join("x").exists());
     }
 
     #[test]

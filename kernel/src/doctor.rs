@@ -5,7 +5,7 @@ mod gpu;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use crate::template::{self, Places, toolchain};
+use graft_prebuilt::{Dirs, toolchain};
 
 /// What was found of one thing.
 struct Finding {
@@ -74,9 +74,9 @@ fn bad(name: &'static str, text: impl Into<String>) -> Finding {
 fn platform() -> Finding {
     let name = "platform";
     if cfg!(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")) {
-        good(name, template::TARGET)
+        good(name, graft_prebuilt::TARGET)
     } else {
-        bad(name, format!("Graft runs on {} only", template::TARGET))
+        bad(name, format!("Graft runs on {} only", graft_prebuilt::TARGET))
     }
 }
 
@@ -130,10 +130,14 @@ fn rust_sources() -> Finding {
 }
 
 fn template_state() -> Finding {
-    let places = Places::user();
-    match template::find(&places) {
+    let places = Dirs::user();
+    match graft_prebuilt::find(&places) {
         Some(template) => good("template", template.layout.root().display().to_string()),
-        None if places.all_templates().iter().any(|folder| template::open(folder).is_some()) => {
+        None if places
+            .all_prebuilt()
+            .iter()
+            .any(|folder| graft_prebuilt::open(folder).is_some()) =>
+        {
             poor("template", "built by another compiler or from other sources: graft install")
         }
         None => {
@@ -143,7 +147,7 @@ fn template_state() -> Finding {
 }
 
 fn room() -> Finding {
-    let cache = Places::user().cache().to_owned();
+    let cache = Dirs::user().cache().to_owned();
     let nearest = cache.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/")).to_owned();
     let probe = nearest.join(format!(".graft-doctor-{}", std::process::id()));
     let writable = std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).is_ok();

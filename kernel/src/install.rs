@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use graft_spec::{Failure, Hint};
 
 use crate::cli::InstallArgs;
-use crate::template::{self, Flavour, Places, Template};
+use graft_prebuilt::{Dirs, PrebuiltLibrary, Variant};
 use kernelspec::Kernelspec;
 use spec_dir::Place;
 
@@ -96,7 +96,7 @@ pub(crate) fn run(args: &InstallArgs) -> Result<(), Failure> {
     kernelspec::refuse_foreign(&folder)?;
     // Last what is quick: when the template cannot be built, nothing is left behind.
     let template =
-        template(&places(&place)?, if args.cuda { Flavour::Cuda } else { Flavour::Plain })?;
+        template(&places(&place)?, if args.cuda { Variant::Cuda } else { Variant::Plain })?;
     let program = copy::program(&place)?;
     let spec = Kernelspec::new(&program, args);
     spec.write(&folder)?;
@@ -111,21 +111,21 @@ pub(crate) fn run(args: &InstallArgs) -> Result<(), Failure> {
 }
 
 /// Where the template goes: a prefix is whole in itself, for every user of it.
-fn places(place: &Place) -> Result<Places, InstallError> {
-    let Some(prefix) = place.prefix()? else { return Ok(Places::user()) };
-    let places = Places::in_prefix(&prefix);
+fn places(place: &Place) -> Result<Dirs, InstallError> {
+    let Some(prefix) = place.prefix()? else { return Ok(Dirs::user()) };
+    let places = Dirs::in_prefix(&prefix);
     // Not private like a user's cache: everybody must be able to read it.
     std::fs::create_dir_all(places.cache()).map_err(InstallError::file(places.cache()))?;
     Ok(places)
 }
 
 /// The template that is there, or a new one.
-pub(crate) fn template(places: &Places, flavour: Flavour) -> Result<Template, Failure> {
-    if let Some(found) = template::find_flavour(places, flavour) {
+pub(crate) fn template(places: &Dirs, flavour: Variant) -> Result<PrebuiltLibrary, Failure> {
+    if let Some(found) = graft_prebuilt::find_variant(places, flavour) {
         return Ok(found);
     }
     say("building the library that cells use (once for each compiler; minutes)");
-    Ok(template::build(places, flavour, &mut |line| say(&format!("  {line}")))?)
+    Ok(graft_prebuilt::build(places, flavour, &mut |line| say(&format!("  {line}")))?)
 }
 
 /// A line on standard output; a closed one ends nothing.

@@ -1,21 +1,21 @@
 //! The engine starts beside everything else: sockets answer and magics are parsed while it does.
 //!
 //! When no template is ready (first start, another rustc, other sources) it is built here, and what happens is told as
-//! [`Output::Status`], so that the first cell shows it.
+//! [`EngineEvent::Status`], so that the first cell shows it.
 
 use std::sync::Arc;
 
 use graft_spec::Failure;
 use tokio::sync::{mpsc, watch};
 
-use crate::engine::Output;
-use crate::executor::Executor;
+use graft_engine::EngineEvent;
+use graft_engine::Executor;
 
 /// What became of a start.
 type State = Option<Result<Arc<dyn Executor>, Failure>>;
 /// Starts an engine; called again when the last start failed.
 pub(crate) type Start =
-    dyn Fn(mpsc::UnboundedSender<Output>) -> Result<Arc<dyn Executor>, Failure> + Send + Sync;
+    dyn Fn(mpsc::UnboundedSender<EngineEvent>) -> Result<Arc<dyn Executor>, Failure> + Send + Sync;
 
 /// An engine that is, or soon will be, there. Clones share it.
 #[derive(Clone)]
@@ -26,7 +26,7 @@ pub(crate) struct Launch {
 
 impl Launch {
     /// Starts an engine on a thread of its own; `output` gets what it tells.
-    pub(crate) fn begin(start: Arc<Start>, output: mpsc::UnboundedSender<Output>) -> Self {
+    pub(crate) fn begin(start: Arc<Start>, output: mpsc::UnboundedSender<EngineEvent>) -> Self {
         let (sender, state) = watch::channel(None);
         let (again, mut wishes) = mpsc::unbounded_channel();
         let _ = again.send(());

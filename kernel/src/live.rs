@@ -13,7 +13,7 @@ use graft_render::Progress;
 use graft_spec::Failure;
 use tokio::time::Instant;
 
-use crate::engine::Output;
+use graft_engine::EngineEvent;
 use graft_frontend::{Frontend, Rich, Stream};
 use run_view::RunView;
 use slot::Slot;
@@ -70,14 +70,20 @@ impl Live {
     }
 
     /// Draws, or remembers to draw, what the engine tells. A question for the user is not drawn but given back.
-    pub(crate) fn take(&mut self, output: Output, frontend: &dyn Frontend) -> Option<Question> {
+    pub(crate) fn take(
+        &mut self,
+        output: EngineEvent,
+        frontend: &dyn Frontend,
+    ) -> Option<Question> {
         match output {
-            Output::Stdout(bytes) => frontend.stream(Stream::Stdout, &bytes),
-            Output::Stderr(bytes) => frontend.stream(Stream::Stderr, &bytes),
-            Output::Event { event, .. } => self.event(event, frontend),
-            Output::Status(line) => self.status(line, frontend),
-            Output::Notice(failure) => frontend.display(&Rich::from_block(&notice(&failure)), None),
-            Output::Input { prompt, password, answer } => {
+            EngineEvent::Stdout(bytes) => frontend.stream(Stream::Stdout, &bytes),
+            EngineEvent::Stderr(bytes) => frontend.stream(Stream::Stderr, &bytes),
+            EngineEvent::Session(event) => self.event(event, frontend),
+            EngineEvent::Status(line) => self.status(line, frontend),
+            EngineEvent::Notice(failure) => {
+                frontend.display(&Rich::from_block(&notice(&failure)), None)
+            }
+            EngineEvent::Input { prompt, password, answer } => {
                 return Some(Question { prompt, password, answer });
             }
         }

@@ -4,25 +4,20 @@
 
 mod cell;
 mod channels;
-mod child;
 mod clean;
 mod cli;
-mod control;
 mod doctor;
-mod engine;
-mod executor;
 mod install;
 mod jupyter;
 mod launch;
 mod live;
 mod log;
 mod probe;
-mod relay;
+#[cfg(test)]
+mod scripted_engine;
 mod start;
-mod template;
 mod terminal;
 mod uninstall;
-mod unix;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -42,7 +37,7 @@ fn main() -> ExitCode {
     if let Some(status) = inner_process() {
         return ExitCode::from(u8::try_from(status).unwrap_or(1));
     }
-    evcxr::runtime_hook();
+    graft_engine::runtime_hook();
     match run(Cli::parse().verb) {
         Ok(code) => code,
         Err(failure) => {
@@ -59,13 +54,13 @@ fn inner_process() -> Option<i32> {
     let program = arguments.next();
     let arguments: Vec<String> =
         arguments.map(|argument| argument.to_string_lossy().into_owned()).collect();
-    if template::rustc::is_wrapper(program.as_ref()) {
-        return Some(template::rustc::run(&arguments));
+    if graft_prebuilt::rustc_wrapper::is_wrapper(program.as_ref()) {
+        return Some(graft_prebuilt::rustc_wrapper::run(&arguments));
     }
     let (verb, rest) = arguments.split_first()?;
     match verb.as_str() {
-        "relay" => Some(relay::run(rest)),
-        "child" => Some(child::run(rest)),
+        "relay" => Some(graft_engine::run_relay(rest)),
+        "child" => Some(graft_engine::run_child(rest)),
         _ => None,
     }
 }
@@ -106,6 +101,6 @@ fn run(verb: Verb) -> Result<ExitCode, Failure> {
 
 /// A question nobody answers, or a template still being built, must not keep the caller waiting; tasks have a moment to clean up.
 fn end(runtime: tokio::runtime::Runtime) {
-    template::stop_build();
+    graft_prebuilt::stop_build();
     runtime.shutdown_timeout(LAST_MOMENT);
 }

@@ -1,6 +1,7 @@
-//! `graft probe`: cells through the engine from the command line, without Jupyter; for trying and for tests.
+//! `graft probe`: runs cells from the command line, without Jupyter. Used for debugging.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use graft_protocol::Snapshot;
@@ -8,28 +9,27 @@ use graft_spec::Failure;
 use tokio::sync::mpsc;
 
 use crate::cli::ProbeArgs;
-use crate::engine::{Engine, EngineOptions, Output};
 use crate::start;
+use graft_engine::{Engine, EngineEvent, EngineOptions, Executor};
 use graft_frontend::OutputBudget;
 
-/// Runs each argument and prints what the engine says, with times.
+/// Runs each argument as a cell and prints the events of the engine with their times.
 pub(crate) async fn run(args: &ProbeArgs) -> Result<ExitCode, Failure> {
     let began = Instant::now();
-    let (output, mut outputs) = mpsc::unbounded_channel();
-    let template = match &args.template {
+    let (sender, mut events) = mpsc::unbounded_channel();
+    let prebuilt = match &args.template {
         Some(folder) => folder.clone(),
-        None => start::ready_template(&output)?.layout.root().to_owned(),
+        None => start::ready_template(&sender)?.layout.root().to_owned(),
     };
-    println!("[{:>8.3}] template {}", began.elapsed().as_secs_f64(), template.display());
+    println!("[{:>8.3}] prebuilt {}", began.elapsed().as_secs_f64(), prebuilt.display());
     let cwd = std::env::current_dir().ok();
     let grace = Duration::from_secs(10);
-    let engine = Engine::start(
-        EngineOptions { template, warm: false, cwd, grace, budget: OutputBudget::default() },
-        output,
-    )?;
+    let budget = OutputBudget::default();
+    let options = EngineOptions { prebuilt, warm: false, cwd, grace, budget };
+    let engine = Arc::new(Engine::start(options, sender)?);
     tokio::spawn(async move {
-        while let Some(output) = outputs.recv().await {
-            show(began, output);
+        while let Some(event) = events.recv().await {
+            show(began, event);
         }
     });
     let mut failed = false;
@@ -56,8 +56,8 @@ pub(crate) async fn run(args: &ProbeArgs) -> Result<ExitCode, Failure> {
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Runs one cell; `@` begins something that only this program knows.
-async fn one(engine: &Engine, cell: &str) -> Result<String, String> {
+/// Runs one cell. `@` begins a command of this program.
+async fn one(engine: &Arc<Engine>, cell: &str) -> Result<String, String> {
     let (word, rest) = cell.split_once(' ').unwrap_or((cell, ""));
     match word {
         "@sleep" => {
@@ -70,7 +70,7 @@ async fn one(engine: &Engine, cell: &str) -> Result<String, String> {
         }
         "@interrupt" => {
             let (delay, cell) = rest.split_once(' ').unwrap_or((rest, ""));
-            let (other, delay) = (engine.clone(), seconds(delay));
+            let (other, delay) = (Arc::clone(engine), seconds(delay));
             tokio::spawn(async move {
                 tokio::time::sleep(delay).await;
                 other.interrupt().await;
@@ -98,35 +98,35 @@ async fn one(engine: &Engine, cell: &str) -> Result<String, String> {
     }
 }
 
-async fn magic(engine: &Engine, cell: &str) -> Result<String, String> {
+async fn magic(engine: &Arc<Engine>, cell: &str) -> Result<String, String> {
     let snapshot: std::sync::Arc<Snapshot> = engine.snapshot();
-    let mut said = String::new();
+    let mut text = String::new();
     for part in graft_magic::parse_cell(cell, &snapshot).map_err(|failure| failure.to_string())? {
         if let graft_magic::PartKind::Session(command) = part.kind {
             let reply = engine.command(command).await.map_err(|failure| failure.to_string())?;
-            said.push_str(&format!("{:?}", reply.blocks));
+            text.push_str(&format!("{:?}", reply.blocks));
         }
     }
-    Ok(said)
+    Ok(text)
 }
 
 fn seconds(text: &str) -> Duration {
     Duration::try_from_secs_f64(text.trim().parse().unwrap_or(0.0)).unwrap_or_default()
 }
 
-fn show(began: Instant, output: Output) {
+fn show(began: Instant, event: EngineEvent) {
     let time = began.elapsed().as_secs_f64();
-    match output {
-        Output::Stdout(bytes) => {
+    match event {
+        EngineEvent::Stdout(bytes) => {
             println!("[{time:>8.3}] stdout {:?}", String::from_utf8_lossy(&bytes))
         }
-        Output::Stderr(bytes) => {
+        EngineEvent::Stderr(bytes) => {
             println!("[{time:>8.3}] stderr {:?}", String::from_utf8_lossy(&bytes))
         }
-        Output::Event { request, event } => println!("[{time:>8.3}] event {request:?} {event:?}"),
-        Output::Status(text) => println!("[{time:>8.3}] status {text:?}"),
-        Output::Notice(failure) => println!("[{time:>8.3}] notice {failure}"),
-        Output::Input { prompt, answer, .. } => {
+        EngineEvent::Session(event) => println!("[{time:>8.3}] event {event:?}"),
+        EngineEvent::Status(text) => println!("[{time:>8.3}] status {text:?}"),
+        EngineEvent::Notice(failure) => println!("[{time:>8.3}] notice {failure}"),
+        EngineEvent::Input { prompt, answer, .. } => {
             println!("[{time:>8.3}] input {prompt:?}");
             let _ = answer.send(Some("probe".to_owned()));
         }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use graft_spec::Failure;
 use tokio::sync::mpsc;
 
-use crate::engine::{Engine, EngineOptions, Output};
-use crate::executor::Executor;
 use crate::launch::Start;
-use crate::template::{self, Flavour, Places, Template};
+use graft_engine::Executor;
+use graft_engine::{Engine, EngineEvent, EngineOptions};
 use graft_frontend::OutputBudget;
+use graft_prebuilt::{Dirs, PrebuiltLibrary, Variant};
 
 /// The runtime of the host's sockets and cells.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
@@ -27,7 +27,7 @@ pub(crate) fn starter(warm: bool, grace: f64, budget: OutputBudget) -> Arc<Start
     Arc::new(move |output| {
         let template = ready_template(&output)?;
         let options = EngineOptions {
-            template: template.layout.root().to_owned(),
+            prebuilt: template.layout.root().to_owned(),
             warm,
             cwd: std::env::current_dir().ok(),
             grace,
@@ -39,14 +39,16 @@ pub(crate) fn starter(warm: bool, grace: f64, budget: OutputBudget) -> Arc<Start
 }
 
 /// The template of this program, built with visible progress where there is none.
-pub(crate) fn ready_template(output: &mpsc::UnboundedSender<Output>) -> Result<Template, Failure> {
-    let places = Places::user();
-    if let Some(template) = template::find(&places) {
+pub(crate) fn ready_template(
+    output: &mpsc::UnboundedSender<EngineEvent>,
+) -> Result<PrebuiltLibrary, Failure> {
+    let places = Dirs::user();
+    if let Some(template) = graft_prebuilt::find(&places) {
         return Ok(template);
     }
-    let tell = |text: String| drop(output.send(Output::Status(text)));
+    let tell = |text: String| drop(output.send(EngineEvent::Status(text)));
     tell("building the library that cells use; this is done once…".to_owned());
-    let built = template::build(&places, Flavour::Plain, &mut |line| {
+    let built = graft_prebuilt::build(&places, Variant::Plain, &mut |line| {
         tell(format!("building the library that cells use: {line}"))
     });
     tell(String::new());

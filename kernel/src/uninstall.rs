@@ -9,7 +9,7 @@ use crate::cli::UninstallArgs;
 use crate::install::InstallError;
 use crate::install::kernelspec::{Owner, owner, valid_name};
 use crate::install::spec_dir::{self, Place, data_home};
-use crate::template::Places;
+use graft_prebuilt::Dirs;
 
 /// Removes the specification of that name everywhere this user may have put it, and the copies of the program.
 ///
@@ -57,7 +57,7 @@ fn remove_program(place: &Place) -> Result<bool, InstallError> {
     };
     let mut removed = remove(&copy)?;
     if let Some(prefix) = place.prefix()? {
-        let template = Places::in_prefix(&prefix).cache().to_owned();
+        let template = Dirs::in_prefix(&prefix).cache().to_owned();
         make_writable(&template);
         removed |= remove(&template)?;
     }

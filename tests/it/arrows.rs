@@ -33,9 +33,22 @@ const ARROWS: &[(&str, &[&str])] = &[
             "graft-train",
         ],
     ),
+    ("graft-prebuilt", &["graft-spec"]),
+    (
+        "graft-engine",
+        &["graft-frontend", "graft-prebuilt", "graft-protocol", "graft-render", "graft-spec"],
+    ),
     (
         "graft-kernel",
-        &["graft-frontend", "graft-magic", "graft-protocol", "graft-render", "graft-spec"],
+        &[
+            "graft-engine",
+            "graft-frontend",
+            "graft-magic",
+            "graft-prebuilt",
+            "graft-protocol",
+            "graft-render",
+            "graft-spec",
+        ],
     ),
     ("xtask", &[]),
     (
@@ -69,7 +82,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const TENSORS: &[&str] = &["candle-core", "candle-nn", "gemm"];
 
 /// Crates of the Jupyter side.
-const JUPYTER: &[&str] = &["evcxr", "zeromq", "jupyter-protocol", "jupyter-zmq-client"];
+const JUPYTER: &[&str] = &["zeromq", "jupyter-protocol", "jupyter-zmq-client"];
 
 fn ours(packages: &[Package]) -> BTreeMap<String, BTreeSet<String>> {
     let names: BTreeSet<&str> = packages.iter().map(|it| it.name.as_str()).collect();

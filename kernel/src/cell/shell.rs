@@ -8,11 +8,10 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use tokio::time::Instant;
 
-use crate::template::toolchain;
-use crate::unix;
 use graft_frontend::Interrupt;
 use graft_frontend::OutputBudget;
 use graft_frontend::{Frontend, Stream};
+use graft_prebuilt::{process, toolchain};
 
 /// For how long the output is read after the shell has ended: what it left in the background (`&`) may keep the pipes open for ever.
 const LAST_WORDS: Duration = Duration::from_millis(300);
@@ -44,7 +43,7 @@ struct Group(Option<u32>);
 impl Group {
     fn signal(&self, signal: i32) {
         if let Some(leader) = self.0 {
-            unix::signal_group(leader, signal);
+            process::signal_group(leader, signal);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::executor::script::Script;
+use crate::scripted_engine::ScriptedEngine;
 use graft_frontend::OutputBudget;
 use graft_frontend::{Answer, Stream};
 
@@ -77,7 +77,7 @@ impl Frontend for Recorder {
 async fn run_all(cells: &[&str], recorder: &Recorder) -> Vec<Result<(), CellError>> {
     let (output, outputs) = mpsc::unbounded_channel();
     let launch = Launch::begin(
-        Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>)),
+        Arc::new(|output| Ok(Arc::new(ScriptedEngine::new(output)) as Arc<dyn Executor>)),
         output,
     );
     let mut runner = Cells::new(launch, outputs, Interrupt::default(), OutputBudget::default());
@@ -192,14 +192,14 @@ async fn a_shell_line_that_leaves_something_in_the_background_ends() {
     assert_eq!(result, Ok(()));
     let left: u32 = lines[0].trim_start_matches("Stdout ").parse().unwrap();
     assert!(is_alive(left), "what `&` started goes on");
-    crate::unix::signal(left, libc::SIGKILL);
+    graft_prebuilt::process::signal(left, libc::SIGKILL);
 }
 
 #[tokio::test]
 async fn the_stop_button_ends_a_shell_line_and_all_that_it_started() {
     let (output, outputs) = mpsc::unbounded_channel();
     let launch = Launch::begin(
-        Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>)),
+        Arc::new(|output| Ok(Arc::new(ScriptedEngine::new(output)) as Arc<dyn Executor>)),
         output,
     );
     let (interrupt, recorder) = (Interrupt::default(), Recorder::default());
@@ -312,7 +312,7 @@ async fn once_rust_has_run_the_compiler_decides_and_the_hint_follows_its_error()
     let recorder = Recorder::default();
     let (output, outputs) = mpsc::unbounded_channel();
     let launch = Launch::begin(
-        Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>)),
+        Arc::new(|output| Ok(Arc::new(ScriptedEngine::new(output)) as Arc<dyn Executor>)),
         output,
     );
     let mut runner = Cells::new(launch, outputs, Interrupt::default(), OutputBudget::default());

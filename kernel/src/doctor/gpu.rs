@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use libloading::Library;
 
 use super::{Finding, bad, good};
-use crate::template::{self, Flavour, Places};
+use graft_prebuilt::{Dirs, Variant};
 
 /// The driver's interface of CUDA, as its library is called.
 const DRIVER: &str = "libcuda.so.1";
@@ -72,7 +72,7 @@ fn opens(file: &str) -> bool {
 
 /// The template with the `cuda` feature.
 fn library_for_cells() -> Finding {
-    match template::find_flavour(&Places::user(), Flavour::Cuda) {
+    match graft_prebuilt::find_variant(&Dirs::user(), Variant::Cuda) {
         Some(template) => good("graft's library", template.layout.root().display().to_string()),
         None => bad(
             "graft's library",

@@ -14,8 +14,8 @@ use super::reply::{
     CompleteMetadata, CompleteReply, CompleteType, InspectReply, IsCompleteReply, mime_bundle,
 };
 use super::request::Cursor;
-use crate::engine::{Completeness, RustCompletion, completeness};
 use crate::launch::Launch;
+use graft_engine::{Completeness, RustCompletion, completeness};
 use graft_frontend::Rich;
 
 /// Most completions sent; a list of every name in scope helps nobody.

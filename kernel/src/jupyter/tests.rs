@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::*;
-use crate::executor::Executor;
-use crate::executor::script::Script;
+use crate::scripted_engine::ScriptedEngine;
+use graft_engine::Executor;
 
 /// A kernel that runs beside the test.
 struct TestKernel {
@@ -29,7 +29,7 @@ impl TestKernel {
         let end = ended.clone();
         runtime.spawn(async move {
             let start: Arc<Start> =
-                Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>));
+                Arc::new(|output| Ok(Arc::new(ScriptedEngine::new(output)) as Arc<dyn Executor>));
             serve(
                 &path,
                 Surroundings {
@@ -114,7 +114,7 @@ fn a_client_that_connects_before_the_tasks_of_the_kernel_run_is_welcomed_too() {
     // Long enough for the socket to have taken it.
     std::thread::sleep(Duration::from_millis(100));
     let start: Arc<Start> =
-        Arc::new(|output| Ok(Arc::new(Script::new(output)) as Arc<dyn Executor>));
+        Arc::new(|output| Ok(Arc::new(ScriptedEngine::new(output)) as Arc<dyn Executor>));
     let surroundings =
         Surroundings { start, budget: OutputBudget::default(), history: History::in_memory() };
     let _kernel =

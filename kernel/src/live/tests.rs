@@ -44,7 +44,7 @@ fn tell(live: &mut Live, page: &Page, status: &str) {
         Event::Progress { label: "trial 1 of 1".to_owned(), done: 1, total: 9 },
         Event::LiveTable(vec![Block::Table(table)]),
     ] {
-        assert!(live.take(Output::Event { request: None, event }, page).is_none());
+        assert!(live.take(EngineEvent::Session(event), page).is_none());
     }
 }
 
@@ -83,10 +83,7 @@ fn so_does_that_of_one_that_was_stopped_at_once() {
         last(&page)
     );
     live.take(
-        Output::Event {
-            request: None,
-            event: Event::Progress { label: "quick".to_owned(), done: 1, total: 2 },
-        },
+        EngineEvent::Session(Event::Progress { label: "quick".to_owned(), done: 1, total: 2 }),
         &page,
     );
     live.finish(&page);
@@ -106,7 +103,7 @@ fn the_curves_of_a_stopped_comparison_stay_as_a_figure_below_its_table() {
         ..Chart::default()
     };
     let event = Event::LiveTable(vec![Block::Table(table), Block::Chart(chart)]);
-    assert!(live.take(Output::Event { request: None, event }, &page).is_none());
+    assert!(live.take(EngineEvent::Session(event), &page).is_none());
     live.finish(&page);
     let shown = page.0.lock().unwrap().clone();
     let kinds: Vec<&str> =

@@ -1,0 +1,41 @@
+//! Stops a compilation that this process has started: the variables of earlier cells stay as they are.
+
+use graft_prebuilt::process;
+
+/// Ends every cargo that this process has started itself; cargo ends its compilers.
+pub(crate) fn interrupt() {
+    for pid in children().into_iter().filter(|pid| name(*pid).as_deref() == Some("cargo")) {
+        process::signal(pid, libc::SIGINT);
+    }
+}
+
+/// Processes that any thread of this one has started and that have not been waited for.
+fn children() -> Vec<u32> {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return Vec::new() };
+    let lists = tasks
+        .flatten()
+        .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    lists
+        .flat_map(|list| {
+            list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()
+        })
+        .collect()
+}
+
+fn name(pid: u32) -> Option<String> {
+    Some(std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_of_ours_is_found_by_number_and_name() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        assert!(children().contains(&child.id()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!children().contains(&child.id()));
+    }
+}

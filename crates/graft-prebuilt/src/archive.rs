@@ -1,0 +1,82 @@
+//! The facade's sources inside this program; `build.rs` packs them.
+
+use std::path::Path;
+
+use super::PrebuiltError;
+
+include!(concat!(env!("OUT_DIR"), "/archive.rs"));
+
+/// Writes every file under `folder`; one that is there with the same content is left alone, so that cargo does not compile it again.
+/// What lies there and is not in the archive is removed.
+pub(crate) fn unpack(folder: &Path) -> Result<(), PrebuiltError> {
+    for (name, content) in FILES {
+        write_if_changed(&folder.join(name), content)?;
+    }
+    remove_strangers(folder, folder)
+}
+
+/// The file of that name, as text.
+pub(crate) fn text(name: &str) -> Option<String> {
+    let (_, content) = FILES.iter().find(|(path, _)| *path == name)?;
+    Some(String::from_utf8_lossy(content).into_owned())
+}
+
+/// Names of the packed crates' manifests.
+pub(crate) fn manifests() -> impl Iterator<Item = &'static str> {
+    FILES
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| name.starts_with("crates/") && name.ends_with("/Cargo.toml"))
+}
+
+/// Writes a file and the folders above it, unless it already has that content.
+pub(crate) fn write_if_changed(path: &Path, content: &[u8]) -> Result<(), PrebuiltError> {
+    if std::fs::read(path).is_ok_and(|old| old == content) {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(PrebuiltError::file(parent))?;
+    }
+    std::fs::write(path, content).map_err(PrebuiltError::file(path))
+}
+
+fn remove_strangers(root: &Path, folder: &Path) -> Result<(), PrebuiltError> {
+    for entry in std::fs::read_dir(folder).map_err(PrebuiltError::file(folder))?.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            remove_strangers(root, &path)?;
+        } else if let Ok(name) = path.strip_prefix(root) {
+            let name = name.to_string_lossy();
+            if !FILES.iter().any(|(known, _)| *known == name) {
+                std::fs::remove_file(&path).map_err(PrebuiltError::file(&path))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_archive_holds_the_facade_and_the_lock() {
+        assert!(text("Cargo.lock").unwrap().contains("name = \"candle-core\""));
+        assert!(text("crates/graft/src/lib.rs").is_some());
+        assert!(manifests().count() >= 7);
+        assert_eq!(HASH.len(), 32);
+    }
+
+    #[test]
+    fn unpacking_twice_changes_nothing_and_a_stranger_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        unpack(folder.path()).unwrap();
+        let file = folder.path().join("crates/graft/src/lib.rs");
+        let first = std::fs::metadata(&file).unwrap().modified().unwrap();
+        let stranger = folder.path().join("crates/graft/src/old.rs");
+        std::fs::write(&stranger, "mod old;").unwrap();
+        unpack(folder.path()).unwrap();
+        assert_eq!(std::fs::metadata(&file).unwrap().modified().unwrap(), first);
+        assert!(!stranger.exists());
+    }
+}

@@ -1,0 +1,353 @@
+//! Builds a template: unpacks the sources, compiles the facade once as a shared library, prepares what sessions copy.
+
+use std::io::{self, BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::{
+    BuildInfo, Dirs, FACADE, Layout, PrebuiltError, PrebuiltLibrary, TARGET, Variant, archive,
+    fingerprint, manifests, open, process, reuse, toolchain,
+};
+
+/// Raised when what a template's folder looks like changes.
+pub(super) const LAYOUT_VERSION: &str = "6";
+
+/// Lines of cargo's that are kept for the error message.
+const KEPT_LINES: usize = 40;
+
+/// The cargo that compiles just now, leader of its process group.
+static COMPILING: Mutex<Option<u32>> = Mutex::new(None);
+
+/// Ends the compilation that runs, if one does, and all its compilers; the next build goes on from what they have finished.
+pub fn stop() {
+    if let Some(cargo) = *COMPILING.lock().unwrap_or_else(PoisonError::into_inner) {
+        process::signal_group(cargo, libc::SIGKILL);
+    }
+}
+
+/// Builds the template for this program and compiler, or returns the one that is there. `progress` gets lines for the reader. What an
+/// interrupted build has compiled is used by the next; a second builder waits for the first.
+pub fn build(
+    dirs: &Dirs,
+    variant: Variant,
+    progress: &mut dyn FnMut(&str),
+) -> Result<PrebuiltLibrary, PrebuiltError> {
+    let fingerprint = fingerprint(variant)?;
+    if let Some(ready) = super::find_variant(dirs, variant) {
+        return Ok(ready);
+    }
+    dirs.claim().map_err(PrebuiltError::file(dirs.cache()))?;
+    let layout = Layout::new(dirs.prebuilt_folder(&fingerprint));
+    std::fs::create_dir_all(layout.root()).map_err(PrebuiltError::file(layout.root()))?;
+    let _lock = wait_for_lock(&layout, progress)?;
+    if let Some(ready) = open(layout.root()) {
+        return Ok(ready);
+    }
+    progress("unpacking sources");
+    write_sources(&layout)?;
+    if !layout.target().exists()
+        && let Some(compiled) =
+            dirs.reusable().map(|folder| folder.join("target")).find(|folder| folder.is_dir())
+    {
+        // Without it everything is compiled.
+        let _ = reuse::copy(&compiled, &layout.target());
+    }
+    compile(&layout, variant, progress)?;
+    collect_libraries(&layout)?;
+    write_native(&layout, variant)?;
+    progress("preparing sessions");
+    write_foreign(&layout)?;
+    prepare_sessions(&layout)?;
+    let rustc = toolchain::verbose_version()?.lines().next().unwrap_or_default().to_owned();
+    BuildInfo { fingerprint, sources: archive::HASH.to_owned(), rustc }
+        .write(&layout.build_info())?;
+    open(layout.root()).ok_or_else(|| PrebuiltError::Build {
+        message: "the library is missing after the build".to_owned(),
+    })
+}
+
+/// Waits until no other process builds; the lock ends with the file.
+fn wait_for_lock(
+    layout: &Layout,
+    progress: &mut dyn FnMut(&str),
+) -> Result<std::fs::File, PrebuiltError> {
+    let path = layout.lock();
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(PrebuiltError::file(&path))?;
+    let mut told = false;
+    while file.try_lock().is_err() {
+        if !std::mem::replace(&mut told, true) {
+            progress("another process is building the template; waiting for it");
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    Ok(file)
+}
+
+fn write_sources(layout: &Layout) -> Result<(), PrebuiltError> {
+    let sources = layout.sources();
+    archive::unpack(&sources)?;
+    archive::write_if_changed(
+        &sources.join("Cargo.toml"),
+        manifests::workspace_root()?.as_bytes(),
+    )?;
+    for name in archive::manifests() {
+        archive::write_if_changed(&sources.join(name), manifests::member(name)?.as_bytes())?;
+    }
+    for member in manifests::members() {
+        let name = Path::new(member)
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        archive::write_if_changed(
+            &layout.analysis(&name).join("Cargo.toml"),
+            manifests::analysis(layout, member)?.as_bytes(),
+        )?;
+    }
+    Ok(())
+}
+
+/// Runs cargo on the copied workspace; the profile and flags are those of evcxr, so that sessions can use the compiled crates.
+fn compile(
+    layout: &Layout,
+    variant: Variant,
+    progress: &mut dyn FnMut(&str),
+) -> Result<(), PrebuiltError> {
+    let libraries = layout.libraries();
+    std::fs::create_dir_all(&libraries).map_err(PrebuiltError::file(&libraries))?;
+    let mut command = cargo(&layout.sources())?;
+    command
+        .args([
+            "rustc",
+            "--package",
+            FACADE,
+            "--lib",
+            "--crate-type",
+            "dylib",
+            "--target",
+            TARGET,
+            "--features",
+            variant.features(),
+        ])
+        .args(["--message-format", "json-render-diagnostics", "--target-dir"])
+        .arg(layout.target());
+    command.arg("--").arg(format!("--emit=metadata={}", layout.metadata().display()));
+    command.env("RUSTFLAGS", manifests::RUSTFLAGS).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.process_group(0);
+    process::end_with_starter(&mut command);
+    let mut process = command
+        .spawn()
+        .map_err(|source| PrebuiltError::Toolchain { tool: "cargo".to_owned(), source })?;
+    set_compiling(Some(process.id()));
+    let artifacts = process
+        .stdout
+        .take()
+        .map(|stdout| std::thread::spawn(move || io::read_to_string(stdout).unwrap_or_default()));
+    let mut last = Vec::new();
+    if let Some(stderr) = process.stderr.take() {
+        let mut compiled = 0;
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            report(&line, &mut compiled, progress);
+            last.push(line);
+            if last.len() > KEPT_LINES {
+                last.remove(0);
+            }
+        }
+    }
+    // Once it is waited for, the number may become another's.
+    set_compiling(None);
+    let status = process
+        .wait()
+        .map_err(|source| PrebuiltError::Toolchain { tool: "cargo".to_owned(), source })?;
+    if !status.success() {
+        return Err(PrebuiltError::Build { message: last.join("\n") });
+    }
+    let artifacts = artifacts.and_then(|thread| thread.join().ok()).unwrap_or_default();
+    archive::write_if_changed(&layout.crates(), crates(&artifacts, &layout.compiled()).as_bytes())
+}
+
+/// A line `name=file` for each crate that cells can name, from cargo's messages about what it has compiled.
+fn crates(artifacts: &str, compiled: &Path) -> String {
+    let names = manifests::SHOWN.map(|name| name.replace('-', "_"));
+    let mut lines = String::new();
+    for message in artifacts.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok())
+    {
+        let file = message.filenames.iter().map(Path::new).find(|file| {
+            file.parent() == Some(compiled) && file.extension().is_some_and(|end| end == "rlib")
+        });
+        if let Some(file) = file.filter(|_| names.contains(&message.target.name)) {
+            lines.push_str(&format!("{}={}\n", message.target.name, file.display()));
+        }
+    }
+    lines
+}
+
+/// What cargo says of a crate that it has compiled.
+#[derive(serde::Deserialize)]
+struct Artifact {
+    target: ArtifactTarget,
+    filenames: Vec<String>,
+}
+
+/// Which crate it is.
+#[derive(serde::Deserialize)]
+struct ArtifactTarget {
+    name: String,
+}
+
+fn set_compiling(cargo: Option<u32>) {
+    *COMPILING.lock().unwrap_or_else(PoisonError::into_inner) = cargo;
+}
+
+/// Cargo's own words, with a count.
+fn report(line: &str, compiled: &mut usize, progress: &mut dyn FnMut(&str)) {
+    let line = line.trim();
+    if line.starts_with("Compiling ") {
+        *compiled += 1;
+        progress(&format!("{} ({compiled})", line.split(" (").next().unwrap_or(line)));
+    } else if line.starts_with("Downloading ")
+        || line.starts_with("Downloaded ")
+        || line.starts_with("Updating ")
+        || line.starts_with("Blocking ")
+    {
+        progress(line);
+    }
+}
+
+/// The facade and libstd side by side, so that the child needs no toolchain.
+fn collect_libraries(layout: &Layout) -> Result<(), PrebuiltError> {
+    copy_beside(&layout.compiled().join("libgraft.so"), &layout.library())?;
+    collect_members(layout)?;
+    let std = toolchain::shared_std()?;
+    let name = std.file_name().map(Path::new).unwrap_or(Path::new("libstd.so"));
+    copy_beside(&std, &layout.libraries().join(name))
+}
+
+/// What cargo compiled of the copied workspace, kept from the next template's build.
+fn collect_members(layout: &Layout) -> Result<(), PrebuiltError> {
+    let (from, to) = (layout.compiled(), layout.members());
+    std::fs::create_dir_all(&to).map_err(PrebuiltError::file(&to))?;
+    for entry in std::fs::read_dir(&from).map_err(PrebuiltError::file(&from))?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_compiled =
+            name.starts_with("libgraft_") && (name.ends_with(".rmeta") || name.ends_with(".rlib"));
+        if is_compiled || (name.starts_with("graft_") && name.ends_with(".d")) {
+            copy_beside(&entry.path(), &to.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Archives without anything in them, for the linker of cells.
+fn write_native(layout: &Layout, variant: Variant) -> Result<(), PrebuiltError> {
+    for name in variant.native() {
+        archive::write_if_changed(&layout.native().join(format!("lib{name}.a")), b"!<arch>\n")?;
+    }
+    Ok(())
+}
+
+/// Copies to a new file and renames it: a child that runs keeps the old one.
+fn copy_beside(from: &Path, to: &Path) -> Result<(), PrebuiltError> {
+    let beside = to.with_extension("new");
+    std::fs::copy(from, &beside).map_err(PrebuiltError::file(from))?;
+    std::fs::rename(&beside, to).map_err(PrebuiltError::file(to))
+}
+
+/// Writes what each session's folder begins with, and lets cargo make its lock file from the workspace's.
+fn prepare_sessions(layout: &Layout) -> Result<(), PrebuiltError> {
+    let skeleton = layout.skeleton();
+    archive::write_if_changed(&skeleton.join("Cargo.toml"), manifests::session_root().as_bytes())?;
+    archive::write_if_changed(
+        &skeleton.join("keep/Cargo.toml"),
+        manifests::session_keep(layout)?.as_bytes(),
+    )?;
+    archive::write_if_changed(
+        &skeleton.join("keep/src/lib.rs"),
+        b"//! Keeps the lock file whole.\n",
+    )?;
+    archive::write_if_changed(
+        &skeleton.join("cell/Cargo.toml"),
+        manifests::session_cell().as_bytes(),
+    )?;
+    archive::write_if_changed(&skeleton.join("cell/src/lib.rs"), b"")?;
+    let lock = layout.sources().join("Cargo.lock");
+    std::fs::copy(&lock, skeleton.join("Cargo.lock")).map_err(PrebuiltError::file(&lock))?;
+    metadata(&skeleton).map(drop)
+}
+
+/// Describes the crates from elsewhere that rust-analyzer is shown.
+fn write_foreign(layout: &Layout) -> Result<(), PrebuiltError> {
+    for (name, manifest) in manifests::foreign(&metadata(&layout.sources())?, layout)? {
+        archive::write_if_changed(&layout.analysis(&name).join("Cargo.toml"), manifest.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// What `cargo metadata` says of a folder; it also completes the folder's lock file.
+fn metadata(folder: &Path) -> Result<Vec<u8>, PrebuiltError> {
+    let output = cargo(folder)?
+        .args(["metadata", "--format-version", "1", "--filter-platform", TARGET])
+        .env("RUSTFLAGS", format!("--cfg {}", manifests::ANALYSIS))
+        .output()
+        .map_err(|source| PrebuiltError::Toolchain { tool: "cargo".to_owned(), source })?;
+    if output.status.success() {
+        Ok(output.stdout)
+    } else {
+        Err(PrebuiltError::Build { message: String::from_utf8_lossy(&output.stderr).into_owned() })
+    }
+}
+
+/// cargo in a folder, without what the caller's environment would change in the result.
+fn cargo(folder: &Path) -> Result<Command, PrebuiltError> {
+    let mut command = toolchain::tools()?.cargo(folder);
+    command.env("CARGO_TERM_COLOR", "never").env("CARGO_TERM_PROGRESS_WHEN", "never");
+    for variable in [
+        "CARGO_ENCODED_RUSTFLAGS",
+        "CARGO_TARGET_DIR",
+        "CARGO_BUILD_TARGET",
+        "CARGO_BUILD_BUILD_DIR",
+    ] {
+        command.env_remove(variable);
+    }
+    // Set by cargo for a program that it runs; they would tell the inner cargo about the outer one's package.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CARGO_PKG_")
+            || name.to_string_lossy().starts_with("CARGO_MANIFEST")
+        {
+            command.env_remove(name);
+        }
+    }
+    Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_of_the_crates_that_cells_name_are_those_compiled_for_the_target() {
+        let message = |name: &str, files: &str| {
+            format!(
+                "{{\"reason\":\"compiler-artifact\",\"target\":{{\"name\":\"{name}\"}},\"filenames\":[{files}]}}\n"
+            )
+        };
+        let artifacts = message(
+            "candle_core",
+            "\"/t/deps/libcandle_core-1.rlib\",\"/t/deps/libcandle_core-1.rmeta\"",
+        ) + &message("serde_json", "\"/host/deps/libserde_json-2.rlib\"")
+            + &message("rand", "\"/t/deps/librand-3.rlib\"")
+            + "{\"reason\":\"build-finished\",\"success\":true}\nno json\n"
+            + &message("serde_json", "\"/t/deps/libserde_json-4.rlib\"");
+        assert_eq!(
+            crates(&artifacts, Path::new("/t/deps")),
+            "candle_core=/t/deps/libcandle_core-1.rlib\nserde_json=/t/deps/libserde_json-4.rlib\n"
+        );
+    }
+}

@@ -1,0 +1,266 @@
+//! The manifests of a template: those of the copied workspace, of the facade as sessions see it, and of a session's folder.
+
+mod foreign;
+
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::{FACADE, Layout, PrebuiltError, archive};
+
+/// What evcxr sets; the template's crates are compiled with the same, so that sessions find them by name.
+pub(crate) const RUSTFLAGS: &str = "-Cprefer-dynamic";
+
+/// The `cfg` under which the facade's dependencies are visible: for rust-analyzer, never for cargo's builds.
+pub(crate) const ANALYSIS: &str = "graft_analysis";
+
+/// Profile of template and sessions: evcxr's own for cells, optimised without checks for everything under them. Both must be equal,
+/// since cargo's file names carry a hash of the profile.
+pub(crate) const PROFILE: &str = r#"
+[profile.dev]
+opt-level = 2
+debug = false
+strip = "debuginfo"
+rpath = true
+lto = false
+debug-assertions = true
+codegen-units = 16
+panic = "unwind"
+incremental = true
+overflow-checks = true
+
+[profile.dev.package."*"]
+opt-level = 3
+debug-assertions = false
+overflow-checks = false
+
+[profile.dev.package.syn]
+opt-level = 0
+
+[profile.dev.package.quote]
+opt-level = 0
+
+[profile.dev.package.proc-macro2]
+opt-level = 0
+
+[profile.dev.package.serde_derive]
+opt-level = 0
+"#;
+
+/// Foreign crates that a cell can name without a `:dep`: the facade's own copies.
+pub(crate) const SHOWN: [&str; 5] =
+    ["candle-core", "candle-nn", "plotters", "serde_json", "tokenizers"];
+
+/// The feature of the facade under which rust-analyzer sees the crates of [`SHOWN`] in the prelude.
+const SEES_CRATES: &str = "analysis";
+
+/// Sections of a crate's manifest that only its own tests need, and that name what is not in the archive.
+const DEVELOPMENT: [&str; 4] = ["dev-dependencies", "test", "bench", "example"];
+
+/// The copied workspace's root: the members that are packed, the workspace's own versions and lints, and the sessions' profile, with
+/// the facade's crates optimised like the others.
+pub(super) fn workspace_root() -> Result<String, PrebuiltError> {
+    let mut root = parse("Cargo.toml")?;
+    let members: Vec<Value> = members().map(|member| Value::String(member.to_owned())).collect();
+    let mut profile = parse_text("profile", PROFILE)?;
+    optimise_members(&mut profile)?;
+    root.remove("profile");
+    root.extend(profile);
+    let workspace = root
+        .get_mut("workspace")
+        .and_then(Value::as_table_mut)
+        .ok_or_else(|| bad("Cargo.toml", "no [workspace]"))?;
+    workspace.insert("members".to_owned(), Value::Array(members.clone()));
+    workspace.remove("exclude");
+    if let Some(dependencies) = workspace.get_mut("dependencies").and_then(Value::as_table_mut) {
+        dependencies.retain(|_, dependency| {
+            dependency.get("path").is_none_or(|path| members.contains(path))
+        });
+    }
+    Ok(root.to_string())
+}
+
+/// The packed manifest of that name without its development sections.
+pub(super) fn member(name: &str) -> Result<String, PrebuiltError> {
+    let mut manifest = parse(name)?;
+    for section in DEVELOPMENT {
+        manifest.remove(section);
+    }
+    Ok(manifest.to_string())
+}
+
+/// A packed crate as rust-analyzer sees it: the same sources, but of the crates under it only those whose types a cell can hold, since
+/// rust-analyzer reads every crate that it is shown before it infers the first type. The facade is a dylib, and to cargo's builds it
+/// has no dependencies at all.
+pub(super) fn analysis(layout: &Layout, member: &str) -> Result<String, PrebuiltError> {
+    let file = format!("{member}/Cargo.toml");
+    let name = Path::new(member)
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let manifest = parse(&file)?;
+    let keys = manifest
+        .get("dependencies")
+        .and_then(Value::as_table)
+        .into_iter()
+        .flatten()
+        .map(|(key, _)| key);
+    let path = |key: &str| {
+        Table::from_iter([(
+            "path".to_owned(),
+            Value::from(layout.analysis(key).display().to_string()),
+        )])
+    };
+    let dependencies: Table =
+        keys.filter(|key| is_shown(key)).map(|key| (key.clone(), path(key).into())).collect();
+    let source = layout.sources().join(member).join("src/lib.rs");
+    let package =
+        [("name", name.as_str()), ("version", env!("CARGO_PKG_VERSION")), ("edition", "2024")];
+    let mut library =
+        Table::from_iter([("path".to_owned(), Value::from(source.display().to_string()))]);
+    let mut all = Table::new();
+    all.insert(
+        "package".to_owned(),
+        Table::from_iter(package.map(|(key, value)| (key.to_owned(), Value::from(value)))).into(),
+    );
+    all.insert("workspace".to_owned(), Table::new().into());
+    if name == FACADE {
+        library.insert("crate-type".to_owned(), vec![Value::from("dylib")].into());
+        let features = [("default", vec![Value::from(SEES_CRATES)]), (SEES_CRATES, Vec::new())];
+        all.insert(
+            "features".to_owned(),
+            Table::from_iter(
+                features.map(|(name, enables)| (name.to_owned(), Value::from(enables))),
+            )
+            .into(),
+        );
+        let only = Table::from_iter([("dependencies".to_owned(), Value::from(dependencies))]);
+        all.insert(
+            "target".to_owned(),
+            Table::from_iter([(format!("cfg({ANALYSIS})"), Value::from(only))]).into(),
+        );
+    } else {
+        all.insert("dependencies".to_owned(), dependencies.into());
+    }
+    all.insert("lib".to_owned(), library.into());
+    Ok(all.to_string())
+}
+
+/// Root of a session's folder. The member `keep` depends on the facade for ever, so that cargo never prunes the lock file, whatever
+/// evcxr writes into the manifest of `cell`.
+pub(super) fn session_root() -> String {
+    format!("[workspace]\nresolver = \"3\"\nmembers = [\"cell\", \"keep\"]\n{PROFILE}")
+}
+
+/// The member that keeps the lock. Its dependencies are in the lock file for ever, but no build and no rust-analyzer sees them: the
+/// facade, and the crates from elsewhere that it is made of, so that a cell's `:dep` takes the versions that are there already.
+pub(super) fn session_keep(layout: &Layout) -> Result<String, PrebuiltError> {
+    let root = parse("Cargo.toml")?;
+    let shared = root
+        .get("workspace")
+        .and_then(|workspace| workspace.get("dependencies"))
+        .and_then(Value::as_table);
+    let mut dependencies: Table = shared
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| SHOWN.contains(&key.as_str()))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    let facade =
+        Table::from_iter([("path".to_owned(), Value::from(layout.facade().display().to_string()))]);
+    dependencies.insert(FACADE.to_owned(), facade.into());
+    let only = Table::from_iter([("dependencies".to_owned(), Value::from(dependencies))]);
+    let package = [("name", "graft-session-lock"), ("version", "0.0.0"), ("edition", "2024")];
+    let mut all = Table::new();
+    all.insert(
+        "package".to_owned(),
+        Table::from_iter(package.map(|(key, value)| (key.to_owned(), Value::from(value)))).into(),
+    );
+    all.insert(
+        "target".to_owned(),
+        Table::from_iter([("cfg(graft_lock)".to_owned(), Value::from(only))]).into(),
+    );
+    Ok(all.to_string())
+}
+
+/// The version of a crate from elsewhere that the facade is built with, as the workspace pins it.
+pub fn shared_version(name: &str) -> Option<String> {
+    let root = parse("Cargo.toml").ok()?;
+    let entry = root.get("workspace")?.get("dependencies")?.get(name)?;
+    let version = entry.as_str().or_else(|| entry.get("version")?.as_str())?;
+    Some(version.trim_start_matches('=').to_owned())
+}
+
+/// Name and manifest of each crate from elsewhere as rust-analyzer sees it; `metadata` is what `cargo metadata` says of the copied
+/// workspace.
+pub(super) fn foreign(
+    metadata: &[u8],
+    layout: &Layout,
+) -> Result<Vec<(String, String)>, PrebuiltError> {
+    let metadata = foreign::Metadata::parse(metadata)?;
+    Ok(metadata
+        .manifests(layout)
+        .into_iter()
+        .map(|(name, manifest)| (name.to_owned(), manifest))
+        .collect())
+}
+
+/// A first manifest of the member that evcxr writes, for the lock file.
+pub(super) fn session_cell() -> &'static str {
+    "[package]\nname = \"ctx\"\nversion = \"1.0.0\"\nedition = \"2024\"\n"
+}
+
+/// What cargo is told in a session: who compiles, and what rust-analyzer may see. evcxr's own RUSTFLAGS hide the `cfg` from builds.
+pub fn session_config(layout: &Layout, wrapper: &Path, progress: &Path) -> String {
+    let text = |path: &Path| Value::String(path.display().to_string()).to_string();
+    format!(
+        "[build]\nrustc-wrapper = {}\nrustflags = [\"--cfg\", \"{ANALYSIS}\"]\n\n[env]\n{} = {}\n{} = {}\n",
+        text(wrapper),
+        super::rustc_wrapper::PREBUILT_VARIABLE,
+        text(layout.root()),
+        super::rustc_wrapper::PROGRESS_VARIABLE,
+        text(progress),
+    )
+}
+
+pub(super) fn members() -> impl Iterator<Item = &'static str> {
+    archive::manifests().filter_map(|name| name.strip_suffix("/Cargo.toml"))
+}
+
+fn is_shown(key: &str) -> bool {
+    SHOWN.contains(&key) || key == FACADE || key.starts_with("graft-")
+}
+
+/// Adds an override like that of `*` (which means dependencies only) for each member.
+fn optimise_members(profile: &mut Table) -> Result<(), PrebuiltError> {
+    let packages = profile
+        .get_mut("profile")
+        .and_then(|profile| profile.get_mut("dev"))
+        .and_then(|dev| dev.get_mut("package"))
+        .and_then(Value::as_table_mut)
+        .ok_or_else(|| bad("profile", "no packages"))?;
+    let settings = packages.get("*").cloned().ok_or_else(|| bad("profile", "no `*`"))?;
+    for member in members() {
+        let name = Path::new(member)
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        packages.insert(name, settings.clone());
+    }
+    Ok(())
+}
+
+fn parse(name: &str) -> Result<Table, PrebuiltError> {
+    parse_text(name, &archive::text(name).ok_or_else(|| bad(name, "it is not in the archive"))?)
+}
+
+fn parse_text(name: &str, text: &str) -> Result<Table, PrebuiltError> {
+    text.parse().map_err(|error: toml::de::Error| bad(name, error.message()))
+}
+
+fn bad(name: &str, reason: &str) -> PrebuiltError {
+    PrebuiltError::Manifest { path: PathBuf::from(name), reason: reason.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

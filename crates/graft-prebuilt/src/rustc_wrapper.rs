@@ -1,0 +1,269 @@
+//! What stands between cargo and rustc in a session: cells link the library that the child runs, and nothing is compiled twice.
+//!
+//! To cargo the facade is a crate without dependencies (they are there for rust-analyzer only, behind a `cfg`). So no `:dep` of the
+//! user can change the features of a crate inside it, and cargo never rebuilds it. When cargo "compiles" it, empty files are put
+//! where cargo looks; when a cell is compiled, its `--extern graft` is turned to the template's library. A crate that the template
+//! holds in exactly the form that cargo asks for (its file name carries cargo's hash of version, features, profile and flags) is
+//! copied instead of compiled, so that its types are those of the facade's.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::layout::{FACADE, Layout};
+
+mod question_mark;
+mod signals;
+
+use question_mark::Cell;
+
+/// Name under which a session calls this program as cargo's rustc wrapper.
+pub const WRAPPER: &str = "graft-rustc";
+/// Variable with the template's folder, set by the session's cargo configuration.
+pub(crate) const PREBUILT_VARIABLE: &str = "GRAFT_TEMPLATE";
+/// Variable with the file that takes the names of crates that are being compiled.
+pub(crate) const PROGRESS_VARIABLE: &str = "GRAFT_PROGRESS";
+/// Name of the crate that evcxr makes of a cell.
+const CELL: &str = "ctx";
+/// The `metadata` of every cell. Cargo's own changes with each `:dep`, and with it the fingerprint of every type that a cell has defined, so
+/// that evcxr would drop the variables of such types.
+const CELL_METADATA: &str = "metadata=graft-cell";
+
+/// Whether this process was started as the wrapper.
+pub fn is_wrapper(program: Option<&std::ffi::OsString>) -> bool {
+    program
+        .and_then(|program| Path::new(program).file_name())
+        .is_some_and(|name| name == OsStr::new(WRAPPER))
+}
+
+/// Runs the wrapper: `arguments` are rustc's path and its arguments. Returns only when rustc was not needed or cannot be run.
+pub fn run(arguments: &[String]) -> i32 {
+    let Some((rustc, arguments)) = arguments.split_first() else {
+        eprintln!("{WRAPPER} is called by cargo with rustc and its arguments");
+        return 1;
+    };
+    let mut rewritten = None;
+    let mut told = None;
+    if let Some(template) = std::env::var_os(PREBUILT_VARIABLE) {
+        let layout = Layout::new(PathBuf::from(template));
+        let call = Call::read(arguments);
+        match act(&call, &layout, arguments) {
+            Ok(Action::Done) => return 0,
+            Ok(Action::Compile(changed)) => rewritten = changed,
+            Err(error) => eprintln!("{WRAPPER}: {error}"),
+        }
+        if call.crate_name == CELL {
+            if let Err(error) = replace_signals(&call, arguments) {
+                eprintln!("{WRAPPER}: {}: {error}", call.source);
+                return 1;
+            }
+            told = Cell::read(Path::new(&call.source));
+        }
+    }
+    let arguments = rewritten.as_deref().unwrap_or(arguments);
+    // Without it a `?` tells the message alone; what is wrong with the file rustc says.
+    if told.is_some_and(|cell| cell.compile_strictly(rustc, arguments).unwrap_or(false)) {
+        return 0;
+    }
+    let error = Command::new(rustc).args(arguments).exec();
+    eprintln!("cannot run {rustc}: {error}");
+    1
+}
+
+/// What is to be done with a call.
+#[derive(Debug, PartialEq, Eq)]
+enum Action {
+    /// The files are there.
+    Done,
+    /// Compile, with these arguments in place of the call's own.
+    Compile(Option<Vec<String>>),
+}
+
+/// The parts of rustc's arguments that matter here.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Call {
+    crate_name: String,
+    crate_type: String,
+    out_dir: PathBuf,
+    extra: String,
+    emit: String,
+    source: String,
+}
+
+impl Call {
+    fn read(arguments: &[String]) -> Self {
+        let mut call = Self::default();
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            match argument.as_str() {
+                "--crate-name" => call.crate_name = rest.next().cloned().unwrap_or_default(),
+                "--crate-type" => call.crate_type = rest.next().cloned().unwrap_or_default(),
+                "--out-dir" => call.out_dir = rest.next().map(PathBuf::from).unwrap_or_default(),
+                "-C" => {
+                    call.extra = rest
+                        .next()
+                        .and_then(|option| option.strip_prefix("extra-filename="))
+                        .map_or(call.extra, str::to_owned)
+                }
+                other => {
+                    if let Some(emit) = other.strip_prefix("--emit=") {
+                        emit.clone_into(&mut call.emit);
+                    } else if Path::new(other)
+                        .extension()
+                        .is_some_and(|extension| extension == "rs")
+                    {
+                        other.clone_into(&mut call.source);
+                    }
+                }
+            }
+        }
+        call
+    }
+
+    /// What cargo will look for, without folder: rmeta, rlib, or a shared library.
+    fn outputs(&self) -> Vec<String> {
+        let stem = format!("lib{}{}", self.crate_name, self.extra);
+        let links = self.emit.split(',').any(|kind| kind == "link");
+        let metadata = self.emit.split(',').any(|kind| kind == "metadata");
+        let mut files = Vec::new();
+        if metadata {
+            files.push(format!("{stem}.rmeta"));
+        }
+        match self.crate_type.as_str() {
+            "lib" | "rlib" if links => files.push(format!("{stem}.rlib")),
+            "proc-macro" | "dylib" if links => files.push(format!("{stem}.so")),
+            _ => {}
+        }
+        files
+    }
+
+    fn dep_info(&self) -> String {
+        format!("{}{}.d", self.crate_name, self.extra)
+    }
+}
+
+fn act(call: &Call, layout: &Layout, arguments: &[String]) -> std::io::Result<Action> {
+    if call.crate_name == FACADE && Path::new(&call.source).starts_with(layout.root()) {
+        put_placeholders(call)?;
+        return Ok(Action::Done);
+    }
+    if call.crate_name == CELL {
+        return Ok(Action::Compile(Some(compile_cell(arguments, layout))));
+    }
+    if matches!(call.crate_type.as_str(), "lib" | "rlib" | "proc-macro")
+        && copy_from_prebuilt(call, layout)?
+    {
+        return Ok(Action::Done);
+    }
+    tell_progress(call);
+    Ok(Action::Compile(None))
+}
+
+/// Has a cell report to the host by calls into the facade. A cell that is compiled before evcxr knows the facade does nothing to report.
+fn replace_signals(call: &Call, arguments: &[String]) -> std::io::Result<()> {
+    let has_facade = arguments
+        .iter()
+        .any(|argument| argument.strip_prefix(FACADE).is_some_and(|rest| rest.starts_with('=')));
+    if !has_facade {
+        return Ok(());
+    }
+    let source = std::fs::read_to_string(&call.source)?;
+    let changed = signals::with_calls(&source);
+    if changed == source { Ok(()) } else { std::fs::write(&call.source, changed) }
+}
+
+/// Empty files in place of the facade's; nothing ever reads them.
+fn put_placeholders(call: &Call) -> std::io::Result<()> {
+    let outputs = call.outputs();
+    for file in &outputs {
+        std::fs::write(call.out_dir.join(file), b"")?;
+    }
+    let first = outputs.first().map(String::as_str).unwrap_or(FACADE);
+    std::fs::write(
+        call.out_dir.join(call.dep_info()),
+        format!("{}: {}\n", call.out_dir.join(first).display(), call.source),
+    )
+}
+
+/// Turns `--extern graft=...` to the template's library, adds where the crates inside it are described, names those that cells can use
+/// without a `:dep`, and keeps the fingerprint of the cells' own types.
+fn compile_cell(arguments: &[String], layout: &Layout) -> Vec<String> {
+    let mut changed = Vec::with_capacity(arguments.len() + 24);
+    let mut named = Vec::new();
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        if argument.starts_with("metadata=") {
+            changed.push(CELL_METADATA.to_owned());
+            continue;
+        }
+        changed.push(argument.clone());
+        if argument != "--extern" {
+            continue;
+        }
+        let Some(given) = rest.next() else { break };
+        named
+            .extend(given.split_once('=').map(|(name, _)| name.rsplit(':').next().unwrap_or(name)));
+        if given.split_once('=').is_some_and(|(name, _)| name == FACADE) {
+            changed.push(format!("{FACADE}={}", layout.library().display()));
+            let metadata = layout.metadata();
+            if metadata.exists() {
+                // Read by memory map; the copy inside the library would have to be unpacked for every cell.
+                changed.push("--extern".to_owned());
+                changed.push(format!("{FACADE}={}", metadata.display()));
+            }
+        } else {
+            changed.push(given.clone());
+        }
+    }
+    // What the user has added takes the place of the facade's copy.
+    let crates = std::fs::read_to_string(layout.crates()).unwrap_or_default();
+    for line in crates
+        .lines()
+        .filter(|line| line.split_once('=').is_some_and(|(name, _)| !named.contains(&name)))
+    {
+        changed.extend(["--extern".to_owned(), line.to_owned()]);
+    }
+    for folder in layout.dependency_folders() {
+        changed.push("-L".to_owned());
+        changed.push(format!("dependency={}", folder.display()));
+    }
+    changed.extend(["-L".to_owned(), format!("native={}", layout.native().display())]);
+    changed
+}
+
+/// Copies the crate if the template has every file of it; the copies are new files with a fresh time, as cargo wants.
+fn copy_from_prebuilt(call: &Call, layout: &Layout) -> std::io::Result<bool> {
+    let outputs = call.outputs();
+    if call.extra.is_empty() || outputs.is_empty() {
+        return Ok(false);
+    }
+    for folder in layout.dependency_folders() {
+        if outputs.iter().chain([&call.dep_info()]).all(|file| folder.join(file).exists()) {
+            for file in outputs.iter().chain([&call.dep_info()]) {
+                let target = call.out_dir.join(file);
+                let _ = std::fs::remove_file(&target);
+                let mut from = std::fs::File::open(folder.join(file))?;
+                std::io::copy(&mut from, &mut std::fs::File::create(target)?)?;
+            }
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Appends the crate's name to the session's progress file; nobody fails for want of progress.
+fn tell_progress(call: &Call) {
+    let Some(file) = std::env::var_os(PROGRESS_VARIABLE)
+        .filter(|_| !call.source.is_empty() && call.crate_name != "build_script_build")
+    else {
+        return;
+    };
+    if let Ok(mut file) = std::fs::OpenOptions::new().append(true).open(file) {
+        let _ = file.write_all(format!("{}\n", call.crate_name).as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,244 @@
+//! Which compiler and cargo this process uses: found once, outside the notebook's folder.
+//!
+//! The `rustc` and `cargo` of rustup look for a `rust-toolchain.toml` in the folder they are called in, and run whatever program it names.
+//! A notebook's folder comes from anywhere, so rustup is asked once, in the root folder, and the programs that it names are then called
+//! directly.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::PrebuiltError;
+
+/// Where rustup and rustc are called: nobody but the administrator puts files there.
+const OUTSIDE: &str = "/";
+/// Variable with the toolchain's name, which rustup obeys before any file.
+pub const TOOLCHAIN_VARIABLE: &str = "RUSTUP_TOOLCHAIN";
+/// Variables by which cargo is told of another compiler, or of a program to call in front of it.
+pub const COMPILER_VARIABLES: [&str; 8] = [
+    "RUSTC",
+    "RUSTC_WRAPPER",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTDOC",
+    "CARGO_BUILD_RUSTC",
+    "CARGO_BUILD_RUSTC_WRAPPER",
+    "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER",
+    "CARGO_BUILD_RUSTDOC",
+];
+
+/// The programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tools {
+    /// The compiler itself, not rustup's stand-in.
+    pub rustc: PathBuf,
+    /// Its cargo.
+    pub cargo: PathBuf,
+    /// The toolchain's name, where rustup has it.
+    pub name: Option<String>,
+    /// Whether the user has named the toolchain in the environment.
+    pub is_users_choice: bool,
+}
+
+/// The programs, found at the first call. A failure is not remembered: Rust may be installed while the kernel runs.
+pub fn tools() -> Result<Arc<Tools>, PrebuiltError> {
+    static FOUND: Mutex<Option<Arc<Tools>>> = Mutex::new(None);
+    let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(tools) = &*found {
+        return Ok(Arc::clone(tools));
+    }
+    let tools = Arc::new(find(
+        std::env::var_os("PATH").as_deref(),
+        std::env::var_os(TOOLCHAIN_VARIABLE).is_some(),
+    )?);
+    *found = Some(Arc::clone(&tools));
+    Ok(tools)
+}
+
+/// Takes back what this process has set for evcxr, so that a program of the user's chooses its toolchain itself.
+pub fn leave_choice(remove: impl FnOnce(&str)) {
+    // Looked at first, because finding the tools may start rustup.
+    if std::env::var_os(TOOLCHAIN_VARIABLE).is_some()
+        && tools().is_ok_and(|tools| !tools.is_users_choice)
+    {
+        remove(TOOLCHAIN_VARIABLE);
+    }
+}
+
+impl Tools {
+    /// rustc, called outside the notebook's folder.
+    pub fn rustc(&self) -> Command {
+        self.prepared(&self.rustc, Path::new(OUTSIDE))
+    }
+
+    /// cargo in a folder of Graft's own. No file in that folder or above names another compiler or a program in front of it.
+    pub fn cargo(&self, folder: &Path) -> Command {
+        let mut command = self.prepared(&self.cargo, folder);
+        // The environment comes before any configuration file, and an empty wrapper is none.
+        command
+            .env("RUSTC", &self.rustc)
+            .env("RUSTC_WRAPPER", "")
+            .env("RUSTC_WORKSPACE_WRAPPER", "");
+        command
+    }
+
+    fn prepared(&self, program: &Path, folder: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(folder).env_remove("RUSTFLAGS");
+        for variable in COMPILER_VARIABLES {
+            command.env_remove(variable);
+        }
+        if let Some(name) = &self.name {
+            command.env(TOOLCHAIN_VARIABLE, name);
+        }
+        command
+    }
+}
+
+fn find(path: Option<&OsStr>, is_users_choice: bool) -> Result<Tools, PrebuiltError> {
+    let rustc = on_path("rustc", path)?;
+    let Some(rustup) = rustup_of(&rustc) else {
+        return Ok(Tools { cargo: on_path("cargo", path)?, rustc, name: None, is_users_choice });
+    };
+    let (rustc, cargo) = (which(&rustup, "rustc")?, which(&rustup, "cargo")?);
+    // TOOLCHAINS/NAME/bin/rustc
+    let name = rustc
+        .ancestors()
+        .nth(2)
+        .and_then(Path::file_name)
+        .map(|name| name.to_string_lossy().into_owned());
+    Ok(Tools { rustc, cargo, name, is_users_choice })
+}
+
+/// The first program of that name on the search path. A relative folder there would mean another one in each notebook's folder.
+fn on_path(name: &str, path: Option<&OsStr>) -> Result<PathBuf, PrebuiltError> {
+    let is_program = |file: &PathBuf| {
+        std::fs::metadata(file)
+            .is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+    };
+    let mut candidates = path
+        .map(std::env::split_paths)
+        .into_iter()
+        .flatten()
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(name));
+    let missing = || PrebuiltError::Toolchain {
+        tool: name.to_owned(),
+        source: std::io::ErrorKind::NotFound.into(),
+    };
+    candidates.find(is_program).ok_or_else(missing)
+}
+
+/// The rustup that a `rustc` stands in for, if it does: a link to it in the same folder, symbolic or hard.
+fn rustup_of(rustc: &Path) -> Option<PathBuf> {
+    let rustup = rustc.with_file_name("rustup");
+    let (one, other) = (std::fs::metadata(rustc).ok()?, std::fs::metadata(&rustup).ok()?);
+    ((one.dev(), one.ino()) == (other.dev(), other.ino())).then_some(rustup)
+}
+
+/// The program behind rustup's stand-in, by the user's choice or the default, whatever the notebook's folder says.
+fn which(rustup: &Path, tool: &str) -> Result<PathBuf, PrebuiltError> {
+    let output = Command::new(rustup)
+        .args(["which", tool])
+        .current_dir(OUTSIDE)
+        .output()
+        .map_err(|source| PrebuiltError::Toolchain { tool: "rustup".to_owned(), source })?;
+    if output.status.success() {
+        Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+    } else {
+        Err(PrebuiltError::Build {
+            message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn program(path: &Path, script: &str) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// A stand-in that does what rustup does: it obeys a file in the folder in which it is called.
+    fn rustup(folder: &Path) -> PathBuf {
+        let bin = folder.join("cargo/bin");
+        let script = format!(
+            "if [ -f ./rust-toolchain.toml ]; then touch {0}/hijacked; fi\necho {0}/toolchains/stable/bin/$2",
+            folder.display()
+        );
+        program(&bin.join("rustup"), &script);
+        for name in ["rustc", "cargo"] {
+            symlink("rustup", bin.join(name)).unwrap();
+            program(
+                &folder.join("toolchains/stable/bin").join(name),
+                "pwd; echo $RUSTUP_TOOLCHAIN $RUSTC \"[$RUSTC_WRAPPER]\"",
+            );
+        }
+        bin
+    }
+
+    #[test]
+    fn a_toolchain_file_in_the_notebooks_folder_is_not_obeyed() {
+        let folder = tempfile::tempdir().unwrap();
+        let bin = rustup(folder.path());
+        let notebook = folder.path().join("notebook");
+        program(&notebook.join("rustc"), "touch hijacked");
+        std::fs::write(notebook.join("rust-toolchain.toml"), "[toolchain]\npath = \"evil\"\n")
+            .unwrap();
+        // What a shell in that folder would find first.
+        let path = std::env::join_paths([Path::new(""), Path::new("."), bin.as_path()]).unwrap();
+        let tools = in_folder(&notebook, || find(Some(&path), false).unwrap());
+        let stable = folder.path().join("toolchains/stable/bin");
+        assert_eq!(
+            (tools.rustc.clone(), tools.cargo.clone(), tools.name.as_deref()),
+            (stable.join("rustc"), stable.join("cargo"), Some("stable"))
+        );
+        let said = in_folder(&notebook, || tools.rustc().output().unwrap().stdout);
+        assert_eq!(String::from_utf8(said).unwrap(), "/\nstable []\n");
+        assert!(!folder.path().join("hijacked").exists() && !notebook.join("hijacked").exists());
+    }
+
+    #[test]
+    fn cargo_gets_the_compiler_and_no_program_in_front_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let bin = rustup(folder.path());
+        let tools = find(Some(bin.as_os_str()), true).unwrap();
+        let said = String::from_utf8(tools.cargo(folder.path()).output().unwrap().stdout).unwrap();
+        assert_eq!(
+            said,
+            format!("{}\nstable {} []\n", folder.path().display(), tools.rustc.display())
+        );
+    }
+
+    #[test]
+    fn a_compiler_without_rustup_is_called_by_its_full_path() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["rustc", "cargo"] {
+            program(&folder.path().join(name), "");
+        }
+        let tools = find(Some(folder.path().as_os_str()), false).unwrap();
+        assert_eq!((tools.rustc, tools.name), (folder.path().join("rustc"), None));
+        assert!(matches!(
+            find(Some(OsStr::new("relative:.")), false),
+            Err(PrebuiltError::Toolchain { .. })
+        ));
+        assert!(find(None, false).is_err());
+    }
+
+    /// Tests of one process share its folder, so it is changed for those that a child process inherits it from.
+    fn in_folder<T>(folder: &Path, work: impl FnOnce() -> T) -> T {
+        static ONE: Mutex<()> = Mutex::new(());
+        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::env::current_dir().unwrap();
+        std::env::set_current_dir(folder).unwrap();
+        let result = work();
+        std::env::set_current_dir(before).unwrap();
+        result
+    }
+}
