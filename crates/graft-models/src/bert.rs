@@ -27,7 +27,7 @@ use graft_spec::Failure;
 
 use crate::{
     ModelError, WeightSpec,
-    families::{Plan, Source},
+    families::{FamilyConfig, WeightSource},
     parts::{Parts, behind_prompt, check_length, fresh, positions},
 };
 
@@ -131,12 +131,12 @@ impl Model for Bert {
             scale,
             window: None,
             sequences,
-            shares: cx.shares.clone(),
+            attention_probs: cx.attention_probs.clone(),
         };
         let pass = Pass { cx: cx.clone(), prefixes, spec };
         for (index, block) in self.layers.iter().enumerate() {
             let (block, pass, gelu) = (block.clone(), pass.clone(), self.gelu);
-            x = cx.through(&x, move |x| block.forward(x, index, &pass, gelu))?;
+            x = cx.run_block(&x, move |x| block.forward(x, index, &pass, gelu))?;
         }
         Ok(Hidden { states: x, virtual_tokens })
     }
@@ -177,8 +177,8 @@ impl Block {
         let (q, k, v) =
             (self.query.forward(x, cx)?, self.key.forward(x, cx)?, self.value.forward(x, cx)?); // (B, T, C) each
         let (k, v) = prefixes.before(index, k, v)?; // behind a prefix (B, P+T, C)
-        let attended = self.attention_output.forward(&ops::attention(&q, &k, &v, spec)?, cx)?; // (B, T, C)
-        let x = self.attn_residual.add(&attended, x, Some(&self.attention_norm), cx)?;
+        let attn_output = self.attention_output.forward(&ops::attention(&q, &k, &v, spec)?, cx)?; // (B, T, C)
+        let x = self.attn_residual.add(&attn_output, x, Some(&self.attention_norm), cx)?;
         let wide = ops::gelu(&self.intermediate.forward(&x, cx)?, gelu)?; // (B, T, F)
         self.mlp_residual.add(&self.output.forward(&wide, cx)?, &x, Some(&self.output_norm), cx) // (B, T, C)
     }
@@ -191,7 +191,7 @@ impl Bert {
     /// Those of `source`, and [`ModelError::Layer`] when a weight has another shape.
     pub fn build(
         config: &BertConfig,
-        source: &mut Source<'_>,
+        source: &mut WeightSource<'_>,
     ) -> std::result::Result<Self, ModelError> {
         let (width, wide, eps) =
             (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
@@ -264,7 +264,7 @@ impl Bert {
     }
 }
 
-impl Plan for BertConfig {
+impl FamilyConfig for BertConfig {
     fn weights(&self) -> Vec<WeightSpec> {
         Self::weights(self)
     }
@@ -272,12 +272,15 @@ impl Plan for BertConfig {
     fn build(
         &self,
         _device: &Device,
-        source: &mut Source<'_>,
+        source: &mut WeightSource<'_>,
     ) -> std::result::Result<Arc<dyn Model>, ModelError> {
         Ok(Arc::new(Bert::build(self, source)?))
     }
 
-    fn with_labels(self: Box<Self>, labels: usize) -> std::result::Result<Box<dyn Plan>, Failure> {
+    fn with_labels(
+        self: Box<Self>,
+        labels: usize,
+    ) -> std::result::Result<Box<dyn FamilyConfig>, Failure> {
         // As in transformers, names are kept where there are as many as classes.
         let label_names = self.label_names.clone().filter(|names| names.len() == labels);
         Ok(Box::new(Self { num_labels: Some(labels), label_names, ..*self }))

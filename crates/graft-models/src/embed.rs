@@ -42,7 +42,7 @@ fn ids(model: &dyn Model, tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>,
 }
 
 fn one(model: &dyn Model, ids: &[u32]) -> Result<Tensor, ModelError> {
-    let device = model.embedding().weight().own().device().clone();
+    let device = model.embedding().weight().base_value().device().clone();
     let vector = || -> graft_nn::Result<Tensor> {
         let hidden = model.hidden(
             &Tensor::from_slice(ids, (1, ids.len()), &device)?,

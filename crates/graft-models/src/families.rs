@@ -12,10 +12,10 @@ use crate::{
 };
 
 /// Gives the tensor of one weight.
-pub(crate) type Source<'a> = dyn FnMut(&WeightSpec) -> Result<Tensor, ModelError> + 'a;
+pub(crate) type WeightSource<'a> = dyn FnMut(&WeightSpec) -> Result<Tensor, ModelError> + 'a;
 
 /// A config that has been read: what to look for in the files, and how to make a model of it.
-pub(crate) trait Plan {
+pub(crate) trait FamilyConfig {
     /// The weights that it asks for.
     fn weights(&self) -> Vec<WeightSpec>;
 
@@ -23,14 +23,17 @@ pub(crate) trait Plan {
     ///
     /// # Errors
     /// Those of `source`, and of layers that do not fit.
-    fn build(&self, device: &Device, source: &mut Source<'_>)
-    -> Result<Arc<dyn Model>, ModelError>;
+    fn build(
+        &self,
+        device: &Device,
+        source: &mut WeightSource<'_>,
+    ) -> Result<Arc<dyn Model>, ModelError>;
 
     /// The same model with a head that tells so many kinds of text apart.
     ///
     /// # Errors
     /// A [`Failure`] where the family has no such head.
-    fn with_labels(self: Box<Self>, _labels: usize) -> Result<Box<dyn Plan>, Failure> {
+    fn with_labels(self: Box<Self>, _labels: usize) -> Result<Box<dyn FamilyConfig>, Failure> {
         let failure = Failure::new(
             "models::no_classifier",
             "num_labels makes a head for the encoders of the BERT family only",
@@ -54,7 +57,7 @@ pub(crate) trait Plan {
     }
 }
 
-impl Plan for LlamaConfig {
+impl FamilyConfig for LlamaConfig {
     fn weights(&self) -> Vec<WeightSpec> {
         Self::weights(self)
     }
@@ -62,14 +65,14 @@ impl Plan for LlamaConfig {
     fn build(
         &self,
         device: &Device,
-        source: &mut Source<'_>,
+        source: &mut WeightSource<'_>,
     ) -> Result<Arc<dyn Model>, ModelError> {
         Ok(Arc::new(Llama::build(self, device, source)?))
     }
 }
 
 /// Reads a config; the problem in words where it cannot be meant.
-type Read = fn(&Value) -> Result<Box<dyn Plan>, String>;
+type Read = fn(&Value) -> Result<Box<dyn FamilyConfig>, String>;
 
 /// A family that can be loaded.
 struct Family {
@@ -136,7 +139,7 @@ pub(crate) fn names() -> Vec<&'static str> {
 ///
 /// # Errors
 /// [`ModelError::Malformed`] without a `model_type` or when the config cannot be meant, [`ModelError::UnsupportedFamily`] with another `model_type`.
-pub(crate) fn plan(config: &Value, path: &Path) -> Result<Box<dyn Plan>, ModelError> {
+pub(crate) fn plan(config: &Value, path: &Path) -> Result<Box<dyn FamilyConfig>, ModelError> {
     let malformed = |problem| ModelError::Malformed { path: path.to_owned(), problem };
     let model_type = config.get("model_type").and_then(Value::as_str);
     let model_type = model_type.ok_or_else(|| malformed("it has no `model_type`".to_owned()))?;

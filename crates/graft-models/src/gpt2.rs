@@ -27,7 +27,7 @@ pub use config::Gpt2Config;
 
 use crate::{
     ModelError, WeightSpec,
-    families::{Plan, Source},
+    families::{FamilyConfig, WeightSource},
     parts::{Parts, behind_prompt, check_length, positions},
 };
 
@@ -121,7 +121,7 @@ impl Model for Gpt2 {
                 spec: self.attention_spec(index, mask.clone(), offset, cx),
             };
             let (block, gelu) = (block.clone(), self.gelu);
-            x = cx.through(&x, move |x| block.forward(x, index, &pass, gelu))?;
+            x = cx.run_block(&x, move |x| block.forward(x, index, &pass, gelu))?;
         }
         Ok(Hidden { states: self.ln_f.forward(&x)?, virtual_tokens })
     }
@@ -147,10 +147,10 @@ impl Model for Gpt2 {
 
 impl Block {
     fn forward(&self, x: &Tensor, index: usize, pass: &Pass, gelu: Gelu) -> Result<Tensor> {
-        let attended = self.attn.forward(&self.ln_1.forward(x)?, index, pass)?;
-        let x = self.attn_residual.add(&attended, x, None, &pass.cx)?;
-        let fed = self.mlp.forward(&self.ln_2.forward(&x)?, gelu, &pass.cx)?;
-        self.mlp_residual.add(&fed, &x, None, &pass.cx)
+        let attn_output = self.attn.forward(&self.ln_1.forward(x)?, index, pass)?;
+        let x = self.attn_residual.add(&attn_output, x, None, &pass.cx)?;
+        let mlp_output = self.mlp.forward(&self.ln_2.forward(&x)?, gelu, &pass.cx)?;
+        self.mlp_residual.add(&mlp_output, &x, None, &pass.cx)
     }
 }
 
@@ -183,7 +183,7 @@ impl Gpt2 {
     /// Those of `source`, and [`ModelError::Layer`] when a weight has another shape.
     pub fn build(
         config: &Gpt2Config,
-        source: &mut Source<'_>,
+        source: &mut WeightSource<'_>,
     ) -> std::result::Result<Self, ModelError> {
         let (width, eps) = (config.n_embd, config.layer_norm_epsilon);
         let mut parts = Parts::new(source);
@@ -252,12 +252,12 @@ impl Gpt2 {
             scale,
             window: None,
             sequences,
-            shares: cx.shares.clone(),
+            attention_probs: cx.attention_probs.clone(),
         }
     }
 }
 
-impl Plan for Gpt2Config {
+impl FamilyConfig for Gpt2Config {
     fn weights(&self) -> Vec<WeightSpec> {
         Self::weights(self)
     }
@@ -265,7 +265,7 @@ impl Plan for Gpt2Config {
     fn build(
         &self,
         _device: &Device,
-        source: &mut Source<'_>,
+        source: &mut WeightSource<'_>,
     ) -> std::result::Result<Arc<dyn Model>, ModelError> {
         Ok(Arc::new(Gpt2::build(self, source)?))
     }

@@ -27,7 +27,7 @@ pub use config::{LlamaConfig, Variant};
 
 use crate::{
     ModelError,
-    families::Source,
+    families::WeightSource,
     parts::{Parts, behind_prompt, check_length, fresh},
 };
 
@@ -127,7 +127,7 @@ impl Model for Llama {
         for (index, block) in self.layers.iter().enumerate() {
             pass.spec.window = self.windows.get(index).copied().flatten();
             let (block, pass) = (block.clone(), pass.clone());
-            x = cx.through(&x, move |x| block.forward(x, index, &pass))?;
+            x = cx.run_block(&x, move |x| block.forward(x, index, &pass))?;
         }
         Ok(Hidden { states: self.norm.forward(&x)?, virtual_tokens })
     }
@@ -153,10 +153,10 @@ impl Model for Llama {
 
 impl Block {
     fn forward(&self, x: &Tensor, index: usize, pass: &Pass) -> Result<Tensor> {
-        let attended = self.self_attn.forward(&self.input_layernorm.forward(x)?, index, pass)?;
-        let x = self.attn_residual.add(&attended, x, None, &pass.cx)?;
-        let fed = self.mlp.forward(&self.post_attention_layernorm.forward(&x)?, &pass.cx)?;
-        self.mlp_residual.add(&fed, &x, None, &pass.cx)
+        let attn_output = self.self_attn.forward(&self.input_layernorm.forward(x)?, index, pass)?;
+        let x = self.attn_residual.add(&attn_output, x, None, &pass.cx)?;
+        let mlp_output = self.mlp.forward(&self.post_attention_layernorm.forward(&x)?, &pass.cx)?;
+        self.mlp_residual.add(&mlp_output, &x, None, &pass.cx)
     }
 }
 
@@ -194,7 +194,7 @@ impl Llama {
     pub fn build(
         config: &LlamaConfig,
         device: &Device,
-        source: &mut Source<'_>,
+        source: &mut WeightSource<'_>,
     ) -> std::result::Result<Self, ModelError> {
         let mut parts = Parts::new(source);
         let embed_tokens =
@@ -278,7 +278,7 @@ impl Llama {
             scale,
             window: None,
             sequences: cx.sequences.clone(),
-            shares: cx.shares.clone(),
+            attention_probs: cx.attention_probs.clone(),
         }
     }
 }

@@ -186,7 +186,7 @@ fn load_as(
 
 /// Makes the model of weights that have been compared with what it expects; those of `fresh` are in no file.
 fn build(
-    plan: &dyn families::Plan,
+    plan: &dyn families::FamilyConfig,
     weights: &dyn weights::WeightFiles,
     (expected, fresh): (&[WeightSpec], &[WeightSpec]),
     dtype: DType,

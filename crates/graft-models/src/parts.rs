@@ -4,15 +4,15 @@ use graft_nn::{
     Context, DType, Embedding, Linear, NnError, Norm, Positions, Rng, Role, Sequences, Tensor,
 };
 
-use crate::{ModelError, WeightSpec, families::Source};
+use crate::{ModelError, WeightSpec, families::WeightSource};
 
 /// Layers by path; each asks the source for its weights by their Hugging Face names.
 pub(crate) struct Parts<'a, 'b> {
-    source: &'a mut Source<'b>,
+    source: &'a mut WeightSource<'b>,
 }
 
 impl<'a, 'b> Parts<'a, 'b> {
-    pub(crate) fn new(source: &'a mut Source<'b>) -> Self {
+    pub(crate) fn new(source: &'a mut WeightSource<'b>) -> Self {
         Self { source }
     }
 
@@ -143,5 +143,5 @@ pub(crate) fn positions(
     length: usize,
 ) -> graft_nn::Result<Tensor> {
     let places: Vec<u32> = positions.list(length).into_iter().map(|place| place as u32).collect();
-    table.forward(&Tensor::from_vec(places, (1, length), table.weight().own().device())?)
+    table.forward(&Tensor::from_vec(places, (1, length), table.weight().base_value().device())?)
 }

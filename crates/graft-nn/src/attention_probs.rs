@@ -11,8 +11,8 @@ pub struct AttentionProbs(Mutex<Vec<Tensor>>);
 
 impl AttentionProbs {
     /// Those of one attention, (B, H, T, S).
-    pub(crate) fn push(&self, shares: &Tensor) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(shares.detach());
+    pub(crate) fn push(&self, probs: &Tensor) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(probs.detach());
     }
 
     /// What was collected, (B, H, T, S) of each attention; each row sums to 1 over the keys that are seen.

@@ -29,7 +29,7 @@ pub struct Context {
     /// The sequences that are packed into the only row of the input; without it every row is one.
     pub sequences: Option<Sequences>,
     /// Where attention tells what it gives to each key; without it nobody looks.
-    pub shares: Option<Arc<AttentionProbs>>,
+    pub attention_probs: Option<Arc<AttentionProbs>>,
     /// Whether nobody asks for gradients, so that nothing of a block is kept behind it.
     pub without_graph: bool,
 }
@@ -43,7 +43,7 @@ impl Context {
             cache: None,
             recompute: None,
             sequences: None,
-            shares: None,
+            attention_probs: None,
             without_graph: false,
         }
     }
@@ -56,7 +56,7 @@ impl Context {
             cache: None,
             recompute: None,
             sequences: None,
-            shares: None,
+            attention_probs: None,
             without_graph: false,
         }
     }
@@ -91,8 +91,8 @@ impl Context {
 
     /// For a pass whose attention somebody wants to see.
     #[must_use]
-    pub fn record_attention_probs(mut self, shares: Arc<AttentionProbs>) -> Self {
-        self.shares = Some(shares);
+    pub fn record_attention_probs(mut self, probs: Arc<AttentionProbs>) -> Self {
+        self.attention_probs = Some(probs);
         self
     }
 
@@ -100,7 +100,7 @@ impl Context {
     ///
     /// # Errors
     /// Those of the block.
-    pub fn through(
+    pub fn run_block(
         &self,
         x: &Tensor,
         block: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
@@ -108,7 +108,7 @@ impl Context {
         match &self.recompute {
             None if self.without_graph => Ok(block(&x.detach())?.detach()),
             None => block(x),
-            Some(recompute) => recompute.through(x, block),
+            Some(recompute) => recompute.run_block(x, block),
         }
     }
 

@@ -19,10 +19,10 @@ pub fn choose(name: Option<&str>) -> Result<Device> {
         // One explicit stream: candle's default is a stream per thread, and tensors made on one would race with another.
         #[cfg(feature = "cuda")]
         Some("cuda") => {
-            let card = Device::new_cuda_with_stream(0)
-                .map_err(|error| NnError::NoCard { reason: first_line(&error) })?;
-            memory::keep_freed(&card);
-            Ok(card)
+            let gpu = Device::new_cuda_with_stream(0)
+                .map_err(|error| NnError::NoGpu { reason: first_line(&error) })?;
+            memory::keep_freed(&gpu);
+            Ok(gpu)
         }
         #[cfg(not(feature = "cuda"))]
         Some("cuda") => Err(NnError::NoCuda),
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_card_that_cannot_be_had_is_refused_with_the_way_to_one() {
-        let error = choose(Some("cuda")).expect_err("no card here");
+        let error = choose(Some("cuda")).expect_err("no gpu here");
         assert!(error.to_string().contains("stays on the processor"), "{error}");
         let hint = error.hint().expect("a hint");
         assert!(hint.contains("cuda-build") || hint.contains("graft doctor --gpu"), "{hint}");

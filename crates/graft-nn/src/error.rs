@@ -17,13 +17,13 @@ pub enum NnError {
     },
     /// The card has no memory left for a tensor.
     #[error("the card's memory is full")]
-    CardFull {
+    GpuFull {
         /// What the driver said.
         source: candle_core::Error,
     },
     /// The card, or what the process had on it, is gone: the driver refuses everything from here on.
     #[error("the card no longer answers, and what lay on it is lost")]
-    CardLost {
+    GpuLost {
         /// What the driver said.
         source: candle_core::Error,
     },
@@ -87,7 +87,7 @@ pub enum NnError {
     NoCuda,
     /// The card, its driver or a library of NVIDIA's is missing or does not answer.
     #[error("no usable NVIDIA card ({reason}); the session stays on the processor")]
-    NoCard {
+    NoGpu {
         /// What the driver says.
         reason: String,
     },
@@ -124,9 +124,9 @@ impl From<candle_core::Error> for NnError {
         let said = source.to_string();
         let names = |errors: &[&str]| errors.iter().any(|error| said.contains(error));
         if names(FULL) {
-            Self::CardFull { source }
+            Self::GpuFull { source }
         } else if names(LOST) {
-            Self::CardLost { source }
+            Self::GpuLost { source }
         } else {
             Self::Tensor { source }
         }
@@ -160,8 +160,8 @@ impl Hint for NnError {
     fn code(&self) -> &'static str {
         match self {
             Self::Tensor { .. } => "nn::tensor",
-            Self::CardFull { .. } => "nn::card_full",
-            Self::CardLost { .. } => "nn::card_lost",
+            Self::GpuFull { .. } => "nn::gpu_full",
+            Self::GpuLost { .. } => "nn::gpu_lost",
             Self::At { source, .. } => source.code(),
             Self::Shape { .. } => "nn::shape",
             Self::OutOfRange { .. } => "nn::out_of_range",
@@ -169,19 +169,19 @@ impl Hint for NnError {
             Self::MissingGradient { .. } => "nn::missing_gradient",
             Self::NoHead { .. } => "nn::no_head",
             Self::Schedule { .. } => "nn::schedule",
-            Self::Device { .. } | Self::NoCuda | Self::NoCard { .. } => "nn::device",
+            Self::Device { .. } | Self::NoCuda | Self::NoGpu { .. } => "nn::device",
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
             Self::At { source, .. } => source.hint(),
-            Self::CardFull { .. } => Some(
+            Self::GpuFull { .. } => Some(
                 "it gave back what it had taken for this; try a smaller batch or batch=auto, a shorter max_length, gradient_checkpointing=true or \
                  %model load MODEL load_in_4bit=true; %memory shows what takes how much"
                     .to_owned(),
             ),
-            Self::CardLost { .. } => {
+            Self::GpuLost { .. } => {
                 Some("restart the kernel: checkpoints are whole, and %resume RUN goes on; `graft doctor --gpu` says whether the card is there again".to_owned())
             }
             Self::NotFinite { .. } => Some("the file is damaged: copy or download it again".to_owned()),
@@ -189,7 +189,7 @@ impl Hint for NnError {
             Self::NoHead { .. } => Some("load it with a head for classes: %model load PATH num_labels=6".to_owned()),
             Self::Schedule { steps, .. } => Some(format!("train for more steps, or attach with a sum below {steps}")),
             Self::NoCuda => Some("`cargo xtask cuda-build` makes one for NVIDIA cards".to_owned()),
-            Self::NoCard { .. } => Some("`graft doctor --gpu` in a terminal says what is missing".to_owned()),
+            Self::NoGpu { .. } => Some("`graft doctor --gpu` in a terminal says what is missing".to_owned()),
             Self::Device { available, .. } => Some(format!("this build can use {}", available.join(", "))),
             Self::OutOfRange { what: "position", limit, .. } => Some(format!("the model reads at most {limit} positions: shorten the text")),
             _ => None,
@@ -208,12 +208,12 @@ mod tests {
     #[test]
     fn a_full_card_is_told_from_a_lost_one_and_both_from_a_wrong_operation() {
         let full = said("DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")");
-        assert_eq!(full.code(), "nn::card_full");
+        assert_eq!(full.code(), "nn::gpu_full");
         assert!(full.hint().expect("a hint").contains("batch=auto"));
         let lost = said(
             "DriverError(CUDA_ERROR_ILLEGAL_ADDRESS, \"an illegal memory access was encountered\")",
         );
-        assert_eq!(lost.code(), "nn::card_lost");
+        assert_eq!(lost.code(), "nn::gpu_lost");
         assert!(lost.hint().expect("a hint").contains("%resume"));
         assert_eq!(
             said("DriverError(CUDA_ERROR_INVALID_VALUE, \"invalid argument\")").code(),
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn a_full_card_is_seen_through_what_candle_puts_around_it() {
         let inner = candle_core::Error::Cuda("CublasError(CUBLAS_STATUS_ALLOC_FAILED)".into());
-        assert_eq!(NnError::from(inner.context("in a product")).code(), "nn::card_full");
+        assert_eq!(NnError::from(inner.context("in a product")).code(), "nn::gpu_full");
         let through = candle_core::Error::from(said(
             "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")",
         ));
@@ -232,6 +232,6 @@ mod tests {
             through.to_string().starts_with("in model.layers.3: the card's memory is full: "),
             "{through}"
         );
-        assert_eq!(NnError::from(through).code(), "nn::card_full");
+        assert_eq!(NnError::from(through).code(), "nn::gpu_full");
     }
 }

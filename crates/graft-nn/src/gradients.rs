@@ -1,26 +1,6 @@
 //! From a loss to the gradients of the parameters that are trained.
 
-use crate::{NnError, Recompute, Result, Tensor, Var};
-
-/// A parameter to be trained: the one currency between methods, models and the optimiser.
-#[derive(Clone, Debug)]
-pub struct Trainable {
-    /// Its name: a path in the model or a key of the adapter's file.
-    pub name: String,
-    /// The variable, in 32-bit numbers.
-    pub var: Var,
-    /// Whether weight decay applies.
-    pub decay: bool,
-    /// Factor on the learning rate.
-    pub lr_scale: f64,
-}
-
-impl Trainable {
-    /// A parameter with weight decay and the plain learning rate.
-    pub fn new(name: impl Into<String>, var: Var) -> Self {
-        Self { name: name.into(), var, decay: true, lr_scale: 1.0 }
-    }
-}
+use crate::{NnError, Recompute, Result, Tensor, Trainable};
 
 /// Gradients of `loss` for the wanted parameters, in their order, and free of the graph.
 ///
@@ -60,7 +40,7 @@ pub fn gradients_through(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Device;
+    use crate::{Device, Var};
 
     #[test]
     fn gradients_come_in_order_and_without_the_graph() {

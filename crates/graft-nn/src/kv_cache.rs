@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use candle_nn::kv_cache::KvCache as Rows;
+use candle_nn::kv_cache::KvCache as LayerCache;
 
 use crate::{NnError, Result, Tensor};
 
@@ -12,18 +12,18 @@ const GROWTH: usize = 256;
 /// Keys and values per layer, each (B, positions, K*D). Shared by the layers of one forward pass.
 #[derive(Debug)]
 pub struct KvCache {
-    layers: Mutex<Vec<Rows>>,
+    layers: Mutex<Vec<LayerCache>>,
 }
 
 impl KvCache {
     /// An empty cache for a model with this many layers.
     pub fn new(layers: usize) -> Self {
-        Self { layers: Mutex::new(vec![Rows::new(1, GROWTH); layers]) }
+        Self { layers: Mutex::new(vec![LayerCache::new(1, GROWTH); layers]) }
     }
 
     /// Positions held by every layer: those of the passes that have ended. During a pass it does not change before the last layer.
     pub fn offset(&self) -> usize {
-        self.lock().last().map_or(0, Rows::current_seq_len)
+        self.lock().last().map_or(0, LayerCache::current_seq_len)
     }
 
     /// Adds the keys and values (B, T, K*D) of new positions to one layer and returns all of that layer's, (B, offset + T, K*D).
@@ -43,10 +43,10 @@ impl KvCache {
 
     /// Forgets everything.
     pub fn reset(&self) {
-        self.lock().iter_mut().for_each(Rows::reset);
+        self.lock().iter_mut().for_each(LayerCache::reset);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Rows>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<LayerCache>> {
         // A panic between two tensor operations leaves the rows consistent, so the data is usable.
         self.layers.lock().unwrap_or_else(PoisonError::into_inner)
     }

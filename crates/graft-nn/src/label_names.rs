@@ -12,7 +12,7 @@ use arc_swap::ArcSwapOption;
 /// A model has the names of its files. An adapter that was trained on other labels brings its own names, which replace them while it is in use.
 #[derive(Debug, Default)]
 pub struct LabelNames {
-    own: OnceLock<Vec<String>>,
+    base: OnceLock<Vec<String>>,
     is_fresh: AtomicBool,
     replaced: ArcSwapOption<Vec<String>>,
 }
@@ -20,9 +20,9 @@ pub struct LabelNames {
 impl LabelNames {
     /// Names as the model's config has them; `None` where it has none or only `LABEL_0`, `LABEL_1`, ….
     pub fn new(names: Option<Vec<String>>) -> Self {
-        let own = OnceLock::new();
-        names.into_iter().for_each(|names| drop(own.set(names)));
-        Self { own, ..Self::default() }
+        let base = OnceLock::new();
+        names.into_iter().for_each(|names| drop(base.set(names)));
+        Self { base, ..Self::default() }
     }
 
     /// Records that the head was initialized instead of read: its classes have no meaning until they are trained.
@@ -37,7 +37,7 @@ impl LabelNames {
 
     /// The names now, one per class; `None` where nobody has named them.
     pub fn get(&self) -> Option<Arc<Vec<String>>> {
-        self.replaced.load_full().or_else(|| self.own.get().cloned().map(Arc::new))
+        self.replaced.load_full().or_else(|| self.base.get().cloned().map(Arc::new))
     }
 
     /// Replaces the names, or restores the model's own with `None`.

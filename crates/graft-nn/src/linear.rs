@@ -53,8 +53,8 @@ pub struct Linear {
     weight: Arc<Parameter>,
     bias: Option<Arc<Parameter>>,
     slot: Slot<dyn LinearAdapter>,
-    apart: Slot<dyn WeightOverride>,
-    own: Arc<OwnWeight>,
+    tied_override: Slot<dyn WeightOverride>,
+    untied: Arc<UntiedWeight>,
     d_in: usize,
     d_out: usize,
     fan_in_fan_out: bool,
@@ -62,9 +62,9 @@ pub struct Linear {
 
 /// The weight that a head has for itself after it was separated from the embedding, whose weight it shares otherwise.
 #[derive(Debug, Default)]
-pub struct OwnWeight(ArcSwapOption<Tensor>);
+pub struct UntiedWeight(ArcSwapOption<Tensor>);
 
-impl OwnWeight {
+impl UntiedWeight {
     /// Separates the layer, or lets it share its weight again.
     pub fn set(&self, weight: Option<Tensor>) {
         self.0.store(weight.map(|weight| Arc::new(weight.detach())));
@@ -126,8 +126,8 @@ impl Linear {
             weight,
             bias: None,
             slot: Slot::new(),
-            apart: Slot::new(),
-            own: Arc::default(),
+            tied_override: Slot::new(),
+            untied: Arc::default(),
             d_in,
             d_out,
             fan_in_fan_out: false,
@@ -186,7 +186,7 @@ impl Linear {
 
     /// What stands in for W in this layer alone: a head that shares its weight with the embedding can be trained apart from it.
     pub fn overrides(&self) -> &Slot<dyn WeightOverride> {
-        &self.apart
+        &self.tied_override
     }
 
     /// What a training keeps of its bias and of the adapters that act, beside its input and its output.
@@ -196,16 +196,16 @@ impl Linear {
     }
 
     /// The weight that it has for itself, if any, as a shared handle.
-    pub fn own_weight(&self) -> Arc<OwnWeight> {
-        self.own.clone()
+    pub fn untied_weight(&self) -> Arc<UntiedWeight> {
+        self.untied.clone()
     }
 
     /// The weight that this layer alone multiplies by: what stands in for W, or the weight that it has for itself; none while it shares one.
     pub fn separate_weight(&self) -> Option<Tensor> {
-        self.apart
+        self.tied_override
             .last_active()
             .map(|weight_override| weight_override.tensor())
-            .or_else(|| self.own.get())
+            .or_else(|| self.untied.get())
     }
 
     /// W as this layer multiplies by it: what stands in for it, the weight that it has for itself, or the one that it shares.

@@ -1,7 +1,7 @@
 //! How much memory a device can still give, and how much was taken of it since a moment.
 
 #[cfg(feature = "cuda")]
-mod card;
+mod gpu;
 mod host;
 
 use crate::Device;
@@ -13,7 +13,7 @@ pub fn left(device: &Device) -> Option<u64> {
     match device {
         Device::Cpu => host::left(),
         #[cfg(feature = "cuda")]
-        Device::Cuda(card) => card::left(card),
+        Device::Cuda(gpu) => gpu::left(gpu),
         _ => None,
     }
 }
@@ -21,8 +21,8 @@ pub fn left(device: &Device) -> Option<u64> {
 /// Lets a card keep memory that was freed, because giving it back and asking the driver again stops all that is under way.
 #[cfg(feature = "cuda")]
 pub(crate) fn keep_freed(device: &Device) {
-    if let Device::Cuda(card) = device {
-        card::keep_freed(card);
+    if let Device::Cuda(gpu) = device {
+        gpu::keep_freed(gpu);
     }
 }
 
@@ -41,7 +41,7 @@ impl Meter {
         let before = match device {
             Device::Cpu => host::start(),
             #[cfg(feature = "cuda")]
-            Device::Cuda(card) => card::start(card),
+            Device::Cuda(gpu) => gpu::start(gpu),
             _ => None,
         };
         before.map(|before| Self { device: device.clone(), before })
@@ -52,7 +52,7 @@ impl Meter {
         let most = match &self.device {
             Device::Cpu => host::most(),
             #[cfg(feature = "cuda")]
-            Device::Cuda(card) => card::most(card),
+            Device::Cuda(gpu) => gpu::most(gpu),
             _ => None,
         };
         most.map(|most| most.saturating_sub(self.before))

@@ -1,7 +1,8 @@
 //! What every model family offers.
 
 use crate::{
-    Context, Embedding, LabelNames, Linear, Parameter, ResidualAdd, Result, Site, Tensor, ops,
+    Context, Embedding, LabelNames, Layer, Linear, Parameter, ResidualAdd, Result, Role, Site,
+    Tensor, ops,
 };
 
 /// Sizes of a model.
@@ -136,4 +137,12 @@ pub trait Model: Send + Sync {
     fn parameters(&self) -> Vec<&Parameter> {
         self.sites().iter().flat_map(|site| site.layer.parameters()).collect()
     }
+}
+
+/// The linear layers of a model that may be packed: all but the head, which decides between tokens that lie close together, as in bitsandbytes.
+pub fn packable(model: &dyn Model) -> Vec<&Linear> {
+    let sites = model.sites().into_iter().filter(|site| site.role != Role::Head);
+    sites
+        .filter_map(|site| if let Layer::Linear(linear) = site.layer { Some(linear) } else { None })
+        .collect()
 }

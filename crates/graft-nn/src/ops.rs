@@ -9,8 +9,8 @@ mod bias_add;
 #[cfg(test)]
 mod check;
 mod cross_entropy;
+mod device_linear;
 mod embedding;
-mod frozen;
 mod gelu;
 mod layer_norm;
 mod linear;
@@ -19,7 +19,9 @@ mod lora_linear;
 mod portable;
 mod rms_norm;
 mod rope;
+mod row_norm;
 mod swiglu;
+mod width;
 
 pub use attention::{AttentionSpec, attention};
 pub use bias_add::bias_add;

@@ -166,12 +166,12 @@ impl Packed {
     pub fn tensor(&self) -> Result<Tensor> {
         match &self.resident {
             Some(resident) => resident.tensor(self.dims),
-            None => Ok(self.on_processor()),
+            None => Ok(self.on_cpu()),
         }
     }
 
     /// The numbers as a matrix of 32-bit ones in main memory.
-    pub(crate) fn on_processor(&self) -> Tensor {
+    pub(crate) fn on_cpu(&self) -> Tensor {
         match Tensor::from_vec(self.unpack(), self.dims, &Device::Cpu) {
             Ok(tensor) => tensor,
             Err(_) => unreachable!("invariant: `unpack` gives as many numbers as the sizes say"),
@@ -271,7 +271,7 @@ mod tests {
                     "{rows} x {columns} {quantization:?}"
                 );
                 let w = matrix(rows, columns);
-                let away = (Packed::new(&w, quantization).expect("packs").on_processor() - w)
+                let away = (Packed::new(&w, quantization).expect("packs").on_cpu() - w)
                     .expect("same shape")
                     .abs()
                     .expect("abs");

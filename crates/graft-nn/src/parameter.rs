@@ -28,17 +28,17 @@ pub trait WeightOverride: Send + Sync {
 /// A named weight. Everybody who holds the layer sees a swap at once; a forward pass that has already read the weight goes on with it.
 pub struct Parameter {
     path: String,
-    state: ArcSwap<State>,
+    state: ArcSwap<ParameterState>,
     overrides: Slot<dyn WeightOverride>,
 }
 
 #[derive(Debug)]
-enum State {
+enum ParameterState {
     Frozen(Weight),
     Trainable(Var),
 }
 
-impl State {
+impl ParameterState {
     fn weight(&self) -> Weight {
         match self {
             Self::Frozen(weight) => weight.clone(),
@@ -60,7 +60,7 @@ impl Parameter {
     pub fn new(path: &str, tensor: Tensor) -> Self {
         Self {
             path: path.to_owned(),
-            state: ArcSwap::from_pointee(State::Frozen(tensor.detach().into())),
+            state: ArcSwap::from_pointee(ParameterState::Frozen(tensor.detach().into())),
             overrides: Slot::new(),
         }
     }
@@ -74,23 +74,23 @@ impl Parameter {
     pub fn tensor(&self) -> Tensor {
         self.overrides
             .last_active()
-            .map_or_else(|| self.own(), |weight_override| weight_override.tensor())
+            .map_or_else(|| self.base_value(), |weight_override| weight_override.tensor())
     }
 
     /// Its own value, whatever stands in for it; a packed one is unpacked, and takes that memory for as long as the tensor lives.
-    pub fn own(&self) -> Tensor {
-        self.own_weight().tensor()
+    pub fn base_value(&self) -> Tensor {
+        self.base_weight().tensor()
     }
 
     /// What stands in for it, or its own value, as a linear map multiplies by it: packed where it is packed.
     pub fn weight(&self) -> Weight {
         self.overrides
             .last_active()
-            .map_or_else(|| self.own_weight(), |weight_override| weight_override.tensor().into())
+            .map_or_else(|| self.base_weight(), |weight_override| weight_override.tensor().into())
     }
 
     /// Its own value as it is kept.
-    pub fn own_weight(&self) -> Weight {
+    pub fn base_weight(&self) -> Weight {
         self.state.load().weight()
     }
 
@@ -99,7 +99,7 @@ impl Parameter {
     /// # Errors
     /// Those of [`Packed::new`], with the path.
     pub fn pack(&self, quantization: Quantization) -> Result<()> {
-        match self.own_weight() {
+        match self.base_weight() {
             Weight::Dense(tensor) => {
                 let packed = Packed::new(&tensor, quantization)
                     .and_then(|packed| packed.to_device(tensor.device()));
@@ -136,7 +136,7 @@ impl Parameter {
 
     /// Whether gradients reach it.
     pub fn is_trainable(&self) -> bool {
-        matches!(&**self.state.load(), State::Trainable(_))
+        matches!(&**self.state.load(), ParameterState::Trainable(_))
     }
 
     /// Exchanges its own value; a trainable weight stays the same variable.
@@ -146,8 +146,8 @@ impl Parameter {
     pub fn set(&self, value: impl Into<Weight>) -> Result<()> {
         let state = self.state.load_full();
         let new = match value.into() {
-            Weight::Dense(tensor) => State::Frozen(tensor.detach().into()),
-            packed @ Weight::Packed(_) => State::Frozen(packed),
+            Weight::Dense(tensor) => ParameterState::Frozen(tensor.detach().into()),
+            packed @ Weight::Packed(_) => ParameterState::Frozen(packed),
         };
         if state.dims() != new.dims() {
             let error = NnError::Shape {
@@ -158,8 +158,10 @@ impl Parameter {
             return Err(NnError::at_path(error, &self.path));
         }
         match &*state {
-            State::Frozen(_) => self.state.store(Arc::new(new)),
-            State::Trainable(var) => var.set(&new.weight().tensor().to_dtype(DType::F32)?)?,
+            ParameterState::Frozen(_) => self.state.store(Arc::new(new)),
+            ParameterState::Trainable(var) => {
+                var.set(&new.weight().tensor().to_dtype(DType::F32)?)?
+            }
         }
         Ok(())
     }
@@ -170,19 +172,19 @@ impl Parameter {
     /// What candle says when the copy fails.
     pub fn train(&self) -> Result<Var> {
         let state = self.state.load_full();
-        if let State::Trainable(var) = &*state {
+        if let ParameterState::Trainable(var) = &*state {
             return Ok(var.clone());
         }
         let var = Var::from_tensor(&state.weight().tensor().to_dtype(DType::F32)?)?;
-        self.state.store(Arc::new(State::Trainable(var.clone())));
+        self.state.store(Arc::new(ParameterState::Trainable(var.clone())));
         Ok(var)
     }
 
     /// Makes it frozen again, with the value it has now.
     pub fn freeze(&self) {
         let state = self.state.load_full();
-        if let State::Trainable(var) = &*state {
-            self.state.store(Arc::new(State::Frozen(var.as_detached_tensor().into())));
+        if let ParameterState::Trainable(var) = &*state {
+            self.state.store(Arc::new(ParameterState::Frozen(var.as_detached_tensor().into())));
         }
     }
 }

@@ -40,7 +40,7 @@ impl Recompute {
     ///
     /// # Errors
     /// Those of the block.
-    pub(crate) fn through(
+    pub(crate) fn run_block(
         self: &Arc<Self>,
         x: &Tensor,
         block: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
@@ -49,7 +49,8 @@ impl Recompute {
             return block(x);
         }
         let y = block(&x.detach())?.detach();
-        let op = Again { y: Mutex::new(Some(y)), block: Box::new(block), owner: self.clone() };
+        let op =
+            RecomputedBlock { y: Mutex::new(Some(y)), block: Box::new(block), owner: self.clone() };
         Ok(x.contiguous()?.apply_op2(self.trained.as_tensor(), op)?)
     }
 
@@ -73,14 +74,14 @@ impl Recompute {
     }
 }
 
-struct Again {
+struct RecomputedBlock {
     /// The output, until it is handed over.
     y: Mutex<Option<Tensor>>,
     block: Block,
     owner: Arc<Recompute>,
 }
 
-impl CustomOp2 for Again {
+impl CustomOp2 for RecomputedBlock {
     fn name(&self) -> &'static str {
         "recomputed block"
     }
@@ -147,7 +148,7 @@ mod tests {
                     )?)?)
                 };
                 recompute
-                    .map_or_else(|| block(x), |recompute| recompute.through(x, block.clone()))
+                    .map_or_else(|| block(x), |recompute| recompute.run_block(x, block.clone()))
                     .expect("a block")
             };
             let x = through(&through(&x, &first, &shared), &first, &shared);

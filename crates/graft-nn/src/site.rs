@@ -1,70 +1,8 @@
 //! The places of a model to which adapters attach.
 
-use std::fmt;
 use std::sync::Arc;
 
-use crate::{Embedding, Linear, Model, Norm, Parameter};
-
-/// What a layer is for, whatever its family calls it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Role {
-    /// Query projection of attention.
-    Query,
-    /// Key projection of attention.
-    Key,
-    /// Value projection of attention.
-    Value,
-    /// The three of them in one map, one behind the other.
-    QueryKeyValue,
-    /// Output projection of attention.
-    Output,
-    /// Gate of a gated feed-forward block.
-    Gate,
-    /// First map of a feed-forward block.
-    Up,
-    /// Last map of a feed-forward block.
-    Down,
-    /// The first position's hidden state to that of the whole text.
-    Pooler,
-    /// Hidden states to logits.
-    Head,
-    /// Tokens to vectors.
-    Embedding,
-    /// Places in the text to vectors.
-    Position,
-    /// First or second text to vectors.
-    TokenType,
-    /// A normalisation.
-    Norm,
-}
-
-impl Role {
-    /// The role in the words of the reference: `query`, `ffn_down`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Query => "query",
-            Self::Key => "key",
-            Self::Value => "value",
-            Self::QueryKeyValue => "query_key_value",
-            Self::Output => "output",
-            Self::Gate => "ffn_gate",
-            Self::Up => "ffn_up",
-            Self::Down => "ffn_down",
-            Self::Pooler => "pooler",
-            Self::Head => "head",
-            Self::Embedding => "embedding",
-            Self::Position => "position",
-            Self::TokenType => "token_type",
-            Self::Norm => "norm",
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
+use crate::{Embedding, Linear, Norm, Parameter, Role};
 
 /// One layer of a model.
 #[derive(Clone, Copy, Debug)]
@@ -99,14 +37,6 @@ impl<'a> Layer<'a> {
             }
         }
     }
-}
-
-/// The linear layers of a model that may be packed: all but the head, which decides between tokens that lie close together, as in bitsandbytes.
-pub fn packable(model: &dyn Model) -> Vec<&Linear> {
-    let sites = model.sites().into_iter().filter(|site| site.role != Role::Head);
-    sites
-        .filter_map(|site| if let Layer::Linear(linear) = site.layer { Some(linear) } else { None })
-        .collect()
 }
 
 /// A layer with its Hugging Face path and its role.

@@ -8,18 +8,18 @@ use arc_swap::ArcSwap;
 /// pass sees either the old or the new set.
 #[derive(Debug)]
 pub struct Slot<A: ?Sized> {
-    state: ArcSwap<State<A>>,
+    state: ArcSwap<SlotState<A>>,
 }
 
 #[derive(Debug)]
-struct State<A: ?Sized> {
+struct SlotState<A: ?Sized> {
     /// In the order of attachment.
     adapters: Vec<(String, Arc<A>)>,
     /// In the order of activation.
     active: Vec<String>,
 }
 
-impl<A: ?Sized> Clone for State<A> {
+impl<A: ?Sized> Clone for SlotState<A> {
     fn clone(&self) -> Self {
         Self { adapters: self.adapters.clone(), active: self.active.clone() }
     }
@@ -27,7 +27,9 @@ impl<A: ?Sized> Clone for State<A> {
 
 impl<A: ?Sized> Default for Slot<A> {
     fn default() -> Self {
-        Self { state: ArcSwap::from_pointee(State { adapters: Vec::new(), active: Vec::new() }) }
+        Self {
+            state: ArcSwap::from_pointee(SlotState { adapters: Vec::new(), active: Vec::new() }),
+        }
     }
 }
 
@@ -107,9 +109,9 @@ impl<A: ?Sized> Slot<A> {
         state.adapters.iter().find(|(known, _)| known == last).map(|(_, adapter)| adapter.clone())
     }
 
-    fn change(&self, edit: impl Fn(&mut State<A>)) {
+    fn change(&self, edit: impl Fn(&mut SlotState<A>)) {
         self.state.rcu(|state| {
-            let mut next = State::clone(state);
+            let mut next = SlotState::clone(state);
             edit(&mut next);
             next
         });

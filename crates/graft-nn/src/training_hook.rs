@@ -10,7 +10,7 @@ pub trait TrainingHook: Send + Sync {
     ///
     /// # Errors
     /// [`crate::NnError::Schedule`] when the method's schedule has no room in it.
-    fn begin(&self, steps: u64) -> Result<()>;
+    fn start(&self, steps: u64) -> Result<()>;
 
     /// A scalar that is added to the loss of each step.
     ///

@@ -31,7 +31,7 @@ impl Weight {
         match self {
             Self::Dense(tensor) => tensor.clone(),
             // A card without room for it: whatever comes next refuses numbers that are elsewhere.
-            Self::Packed(packed) => packed.tensor().unwrap_or_else(|_| packed.on_processor()),
+            Self::Packed(packed) => packed.tensor().unwrap_or_else(|_| packed.on_cpu()),
         }
     }
 

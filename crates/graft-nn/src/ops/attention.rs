@@ -29,7 +29,7 @@ pub struct AttentionSpec {
     /// The sequences that are packed into the only row, each of which sees itself alone; `None` when every row is one.
     pub sequences: Option<Sequences>,
     /// Who wants to see the shares of the keys; packed sequences tell none.
-    pub shares: Option<Arc<AttentionProbs>>,
+    pub attention_probs: Option<Arc<AttentionProbs>>,
 }
 
 impl AttentionSpec {
@@ -53,8 +53,8 @@ fn span(end: usize, window: Option<usize>) -> Range<usize> {
 /// [`NnError::Shape`] when they do not fit.
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
     check(q, k, v, spec)?;
-    if let (Some(shares), None) = (&spec.shares, &spec.sequences) {
-        shares.push(&portable::shares(q, k, spec)?);
+    if let (Some(recorder), None) = (&spec.attention_probs, &spec.sequences) {
+        recorder.push(&portable::attention_probs(q, k, spec)?);
     }
     if ![q, k, v].into_iter().all(is_native) {
         return portable::attention(q, k, v, spec);
@@ -136,7 +136,7 @@ mod tests {
             scale: 0.4,
             window: None,
             sequences: None,
-            shares: None,
+            attention_probs: None,
         }
     }
 

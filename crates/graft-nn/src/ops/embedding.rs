@@ -1,4 +1,4 @@
-//! Rows of a table by number.
+//! TableRows of a table by number.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape};
 
@@ -21,16 +21,16 @@ pub fn embedding(ids: &Tensor, w: &Tensor) -> Result<Tensor> {
     if !is_native(w) || !w.is_variable() {
         return portable::embedding(ids, w);
     }
-    Ok(w.apply_op1(Rows { numbers, dims: ids.dims().to_vec() })?)
+    Ok(w.apply_op1(TableRows { numbers, dims: ids.dims().to_vec() })?)
 }
 
-/// Rows of a trained table.
-struct Rows {
+/// TableRows of a trained table.
+struct TableRows {
     numbers: Vec<u32>,
     dims: Vec<usize>,
 }
 
-impl CustomOp1 for Rows {
+impl CustomOp1 for TableRows {
     fn name(&self) -> &'static str {
         "embedding-trained"
     }

@@ -2,10 +2,11 @@
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape};
 
-use super::{frozen, portable};
+use super::width::{check_width, with_width};
+use super::{device_linear, portable};
 use crate::floats::{Floats, floats, is_native};
 use crate::matrix::Matrix;
-use crate::{NnError, Result, Tensor, Weight};
+use crate::{Result, Tensor, Weight};
 
 /// `y = x Wᵀ`.
 ///
@@ -15,38 +16,26 @@ use crate::{NnError, Result, Tensor, Weight};
 /// # Shapes
 /// `x: (.., d_in)`, `w: (d_out, d_in)` -> `(.., d_out)`
 /// # Errors
-/// [`NnError::Shape`] when the widths differ.
+/// [`crate::NnError::Shape`] if the widths differ.
 pub fn linear(x: &Tensor, w: impl Into<Weight>) -> Result<Tensor> {
     let w = w.into();
     let dims = w.dims2()?;
     check_width("input of a linear layer", x, dims.1)?;
     match (is_native(x), w.tracked()) {
-        (false, None) => frozen::linear(x, w),
+        (false, None) => device_linear::linear(x, w),
         (false, Some(w)) => portable::linear(x, w),
-        (true, None) => Ok(x.contiguous()?.apply_op1(Frozen { w, dims })?),
-        (true, Some(w)) => Ok(x.contiguous()?.apply_op2(&w.contiguous()?, Trained)?),
-    }
-}
-
-/// Refuses `x` whose last dimension is not `width`.
-pub(super) fn check_width(what: &'static str, x: &Tensor, width: usize) -> Result<()> {
-    match x.dims().last() {
-        Some(last) if *last == width => Ok(()),
-        _ => Err(NnError::Shape {
-            what,
-            expected: format!("(.., {width})"),
-            found: x.dims().to_vec(),
-        }),
+        (true, None) => Ok(x.contiguous()?.apply_op1(FrozenLinear { w, dims })?),
+        (true, Some(w)) => Ok(x.contiguous()?.apply_op2(&w.contiguous()?, TrainedLinear)?),
     }
 }
 
 /// `x Wᵀ` with a captured W, so that the graph knows x only.
-struct Frozen {
+struct FrozenLinear {
     w: Weight,
     dims: (usize, usize),
 }
 
-impl CustomOp1 for Frozen {
+impl CustomOp1 for FrozenLinear {
     fn name(&self) -> &'static str {
         "linear"
     }
@@ -61,9 +50,9 @@ impl CustomOp1 for Frozen {
 }
 
 /// `x Wᵀ` with W in the graph.
-struct Trained;
+struct TrainedLinear;
 
-impl CustomOp2 for Trained {
+impl CustomOp2 for TrainedLinear {
     fn name(&self) -> &'static str {
         "linear-trained"
     }
@@ -118,12 +107,6 @@ fn input_gradient(
     let g = Floats::read(g)?;
     let dx = Matrix::new(&g, g.len() / d_out, d_out).times(Matrix::new(w, d_out, d_in)).collect(); // (N, d_in)
     Tensor::from_vec(dx, x.dims(), x.device())
-}
-
-/// The shape with another last dimension.
-pub(super) fn with_width(dims: &[usize], width: usize) -> Shape {
-    let leading = dims.iter().take(dims.len().saturating_sub(1)).copied();
-    Shape::from(leading.chain([width]).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

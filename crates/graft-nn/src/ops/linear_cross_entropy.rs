@@ -4,8 +4,9 @@ use std::sync::{Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape};
 
-use super::cross_entropy::{cross_entropy, kept};
-use super::linear::{check_width, linear};
+use super::cross_entropy::{counted_rows, cross_entropy};
+use super::linear::linear;
+use super::width::check_width;
 use crate::floats::{Floats, floats, is_native};
 use crate::matrix::{Matrix, MatrixMut};
 use crate::{NnError, Result, Tensor, kernel, parallel};
@@ -53,17 +54,17 @@ fn in_pieces(
             found: vec![labels.len()],
         });
     }
-    let kept = kept(labels, vocab)?;
-    if !is_native(x) || kept.is_empty() {
+    let counted = counted_rows(labels, vocab)?;
+    if !is_native(x) || counted.is_empty() {
         return cross_entropy(&linear(x, w)?, labels, normalizer);
     }
     let wanted = Wanted { states: x.track_op(), weight: w.track_op() };
-    let op = HeadLoss { kept, normalizer, piece, wanted, gradients: Mutex::new(None) };
+    let op = HeadLoss { counted, normalizer, piece, wanted, gradients: Mutex::new(None) };
     let x = x.contiguous()?;
     Ok(if wanted.weight {
         x.apply_op2(&w.contiguous()?, op)?
     } else {
-        x.apply_op1(Frozen { w: w.clone(), op })?
+        x.apply_op1(FrozenHeadLoss { w: w.clone(), op })?
     })
 }
 
@@ -74,8 +75,8 @@ struct Wanted {
     weight: bool,
 }
 
-/// Gradients of the loss, before the factor from behind it.
-struct Gradients {
+/// HeadGradients of the loss, before the factor from behind it.
+struct HeadGradients {
     /// (N, C)
     states: Option<Vec<f32>>,
     /// (V, C)
@@ -85,45 +86,45 @@ struct Gradients {
 /// The operation with W in the graph.
 struct HeadLoss {
     /// (row, label)
-    kept: Vec<(u32, u32)>,
+    counted: Vec<(u32, u32)>,
     normalizer: f64,
     /// Rows at a time.
     piece: usize,
     wanted: Wanted,
     /// From the forward pass until the backward pass takes them.
-    gradients: Mutex<Option<Gradients>>,
+    gradients: Mutex<Option<HeadGradients>>,
 }
 
 /// The operation with a captured W.
-struct Frozen {
+struct FrozenHeadLoss {
     w: Tensor,
     op: HeadLoss,
 }
 
 impl HeadLoss {
     /// The loss, and the gradients that are wanted.
-    fn run(&self, x: &[f32], w: &[f32], (vocab, width): (usize, usize)) -> (f64, Gradients) {
+    fn run(&self, x: &[f32], w: &[f32], (vocab, width): (usize, usize)) -> (f64, HeadGradients) {
         let zeros = |wanted: bool, count: usize| wanted.then(|| vec![0f32; count]);
-        let mut gradients = Gradients {
+        let mut gradients = HeadGradients {
             states: zeros(self.wanted.states, x.len()),
             weight: zeros(self.wanted.weight, w.len()),
         };
         let w = Matrix::new(w, vocab, width);
-        let mut logits = vec![0f32; self.piece.min(self.kept.len()) * vocab];
+        let mut logits = vec![0f32; self.piece.min(self.counted.len()) * vocab];
         let mut loss = 0.0;
-        for kept in self.kept.chunks(self.piece) {
-            let states = gather(x, kept, width); // (P, C)
+        for counted in self.counted.chunks(self.piece) {
+            let states = gather(x, counted, width); // (P, C)
             let (states, logits) =
-                (Matrix::new(&states, kept.len(), width), &mut logits[..kept.len() * vocab]);
-            states.times(w.t()).store(&mut MatrixMut::new(logits, kept.len(), vocab)); // (P, V)
-            loss += self.turn_into_gradient(logits, kept, vocab);
-            let logits = Matrix::new(logits, kept.len(), vocab);
+                (Matrix::new(&states, counted.len(), width), &mut logits[..counted.len() * vocab]);
+            states.times(w.t()).store(&mut MatrixMut::new(logits, counted.len(), vocab)); // (P, V)
+            loss += self.turn_into_gradient(logits, counted, vocab);
+            let logits = Matrix::new(logits, counted.len(), vocab);
             if let Some(dw) = &mut gradients.weight {
                 logits.t().times(states).add_to(&mut MatrixMut::new(dw, vocab, width)); // (V, C)
             }
             if let Some(dx) = &mut gradients.states {
                 let rows = logits.times(w).collect(); // (P, C)
-                for ((row, _), values) in kept.iter().zip(rows.chunks(width)) {
+                for ((row, _), values) in counted.iter().zip(rows.chunks(width)) {
                     dx[*row as usize * width..][..width].copy_from_slice(values);
                 }
             }
@@ -132,18 +133,19 @@ impl HeadLoss {
     }
 
     /// Sum of the losses of some rows of logits, which become their own gradient where one is wanted.
-    fn turn_into_gradient(&self, logits: &mut [f32], kept: &[(u32, u32)], vocab: usize) -> f64 {
+    fn turn_into_gradient(&self, logits: &mut [f32], counted: &[(u32, u32)], vocab: usize) -> f64 {
         let (factor, wanted) =
             ((1.0 / self.normalizer) as f32, self.wanted.states || self.wanted.weight);
-        let losses = parallel::map(logits.chunks_mut(vocab).zip(kept), |(logits, (_, label))| {
-            let (label, log_sum) = (*label as usize, kernel::log_sum_exp(logits));
-            let loss = f64::from(log_sum - logits[label]);
-            if wanted {
-                kernel::log_sum_exp_gradient(logits, log_sum, factor);
-                logits[label] -= factor;
-            }
-            loss
-        });
+        let losses =
+            parallel::map(logits.chunks_mut(vocab).zip(counted), |(logits, (_, label))| {
+                let (label, log_sum) = (*label as usize, kernel::log_sum_exp(logits));
+                let loss = f64::from(log_sum - logits[label]);
+                if wanted {
+                    kernel::log_sum_exp_gradient(logits, log_sum, factor);
+                    logits[label] -= factor;
+                }
+                loss
+            });
         losses.iter().sum()
     }
 
@@ -161,7 +163,7 @@ impl HeadLoss {
         g: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
         let ready = self.gradients.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Gradients { states, weight } = match ready {
+        let HeadGradients { states, weight } = match ready {
             Some(gradients) => gradients,
             None => self.run(&Floats::read(x)?, &Floats::read(w)?, w.dims2()?).1,
         };
@@ -176,15 +178,15 @@ impl HeadLoss {
 }
 
 /// The kept rows of `x`, one below the other.
-fn gather(x: &[f32], kept: &[(u32, u32)], width: usize) -> Vec<f32> {
-    let mut rows = Vec::with_capacity(kept.len() * width);
-    for (row, _) in kept {
+fn gather(x: &[f32], counted: &[(u32, u32)], width: usize) -> Vec<f32> {
+    let mut rows = Vec::with_capacity(counted.len() * width);
+    for (row, _) in counted {
         rows.extend_from_slice(&x[*row as usize * width..][..width]);
     }
     rows
 }
 
-impl CustomOp1 for Frozen {
+impl CustomOp1 for FrozenHeadLoss {
     fn name(&self) -> &'static str {
         "linear-cross-entropy"
     }

@@ -82,8 +82,8 @@ pub(super) fn attention(
         };
         return Ok(Tensor::cat(&sequences.ranges().map(apart).collect::<Result<Vec<_>>>()?, 1)?); // (1, N, H*D)
     }
-    let shares = shares(q, k, spec)?; // (B, H, T, S)
-    Ok(shares.matmul(&repeated(v, spec)?)?.transpose(1, 2)?.contiguous()?.reshape(q.dims())?) // (B, T, H*D)
+    let probs = attention_probs(q, k, spec)?; // (B, H, T, S)
+    Ok(probs.matmul(&repeated(v, spec)?)?.transpose(1, 2)?.contiguous()?.reshape(q.dims())?) // (B, T, H*D)
 }
 
 /// Heads beside each other, (B, rows, heads*D) -> (B, heads, rows, D).
@@ -101,7 +101,7 @@ fn repeated(t: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
 }
 
 /// `softmax(s q kᵀ)` per head, over the visible keys.
-pub(super) fn shares(q: &Tensor, k: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
+pub(super) fn attention_probs(q: &Tensor, k: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
     let ((batch, tokens, _), keys) = (q.dims3()?, k.dim(1)?);
     let (q, k) = (split(q, spec.heads)?, repeated(k, spec)?);
     let seen = visible(spec, batch, tokens, keys)?.to_device(q.device())?.to_dtype(q.dtype())?; // (B, 1, T, S)
@@ -133,17 +133,17 @@ pub(super) fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     Ok((gate.silu()? * up)?)
 }
 
-/// Sum of the label losses over the normalizer; `kept` holds (row, label).
+/// Sum of the label losses over the normalizer; `counted` holds (row, label).
 pub(super) fn cross_entropy(
     logits: &Tensor,
-    kept: &[(u32, u32)],
+    counted: &[(u32, u32)],
     normalizer: f64,
 ) -> Result<Tensor> {
-    let (rows, labels): (Vec<u32>, Vec<u32>) = kept.iter().copied().unzip();
+    let (rows, labels): (Vec<u32>, Vec<u32>) = counted.iter().copied().unzip();
     let count = rows.len();
-    let logits = logits.index_select(&Tensor::from_vec(rows, count, logits.device())?, 0)?; // (kept, V)
+    let logits = logits.index_select(&Tensor::from_vec(rows, count, logits.device())?, 0)?; // (counted, V)
     let logs = candle_nn::ops::log_softmax(&logits, D::Minus1)?;
-    let picked = logs.gather(&Tensor::from_vec(labels, (count, 1), logits.device())?, 1)?; // (kept, 1)
+    let picked = logs.gather(&Tensor::from_vec(labels, (count, 1), logits.device())?, 1)?; // (counted, 1)
     Ok((picked.sum_all()? * (-1.0 / normalizer))?)
 }
 

@@ -180,7 +180,7 @@ mod tests {
                 let unpacked = resident.tensor(packed.dims()).expect("unpacks");
                 assert_eq!(
                     bits(&unpacked),
-                    bits(&packed.on_processor()),
+                    bits(&packed.on_cpu()),
                     "{quantization:?} {rows} x {columns}"
                 );
             }
@@ -210,9 +210,6 @@ mod tests {
             .expect("whole rows");
         let packed = Packed::from_numbers((4, 256), Numbers::Ggml(ggml)).expect("fits");
         let resident = Resident::new(packed.numbers(), (4, 256), &Device::Cpu).expect("copies");
-        assert_eq!(
-            bits(&resident.tensor((4, 256)).expect("unpacks")),
-            bits(&packed.on_processor())
-        );
+        assert_eq!(bits(&resident.tensor((4, 256)).expect("unpacks")), bits(&packed.on_cpu()));
     }
 }

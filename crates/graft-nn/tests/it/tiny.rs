@@ -98,7 +98,7 @@ impl Block {
             scale,
             window: None,
             sequences: cx.sequences.clone(),
-            shares: cx.shares.clone(),
+            attention_probs: cx.attention_probs.clone(),
         };
         let x = (x + self.output.forward(&ops::attention(&q, &k, &v, &spec)?, cx)?)?;
         let h = self.post_norm.forward(&x)?;

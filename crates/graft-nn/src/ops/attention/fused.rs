@@ -115,21 +115,21 @@ impl Attention {
         })
     }
 
-    /// AttentionProbs of one block of queries, (count, seen).
-    fn shares(
+    /// Probabilities of one block of queries, (count, seen).
+    fn probs(
         &self,
         q: Matrix<'_>,
         k: Matrix<'_>,
         block: Block,
         padding: Option<&[u8]>,
     ) -> Vec<f32> {
-        let mut shares = q
+        let mut probs = q
             .rows(block.start, block.count)
             .times(k.rows(0, block.seen).t())
             .scale(self.scale)
             .alone()
             .collect(); // (count, seen)
-        for (row, scores) in shares.chunks_mut(block.seen).enumerate() {
+        for (row, scores) in probs.chunks_mut(block.seen).enumerate() {
             let seen = if self.causal {
                 super::span(block.start + row + self.offset + 1, self.window)
             } else {
@@ -144,7 +144,7 @@ impl Attention {
             }
             kernel::softmax(scores);
         }
-        shares
+        probs
     }
 
     fn padding(&self, batch: usize, keys: usize) -> Option<&[u8]> {
@@ -165,9 +165,9 @@ impl Attention {
                 let q = q.head(sequence, tokens, head, head_dim);
                 let [k, v] = [k, v].map(|rows| rows.head(sequence, keys, head / group, head_dim));
                 for block in self.blocks(sequence) {
-                    let shares = self.shares(q, k, block, self.padding(batch, keys));
-                    let shares = Matrix::new(&shares, block.count, block.seen);
-                    shares
+                    let probs = self.probs(q, k, block, self.padding(batch, keys));
+                    let probs = Matrix::new(&probs, block.count, block.seen);
+                    probs
                         .times(v.rows(0, block.seen))
                         .alone()
                         .store(&mut y.row_block(block.start, block.count)); // (count, D)
@@ -177,7 +177,7 @@ impl Attention {
         y
     }
 
-    /// Gradients of q, k and v.
+    /// GroupGradients of q, k and v.
     fn backward(&self, inputs: [Rows<'_>; 3], g: Rows<'_>, sizes: Sizes) -> [Vec<f32>; 3] {
         let Sizes { batch, tokens, keys, head_dim } = sizes;
         let (width, kv_width) = (self.heads * head_dim, self.kv_heads * head_dim);
@@ -201,7 +201,7 @@ impl Attention {
                 head_dim,
             ));
             let group = self.heads / self.kv_heads;
-            let pieces = pairs.map(|(dk, dv)| Gradients {
+            let pieces = pairs.map(|(dk, dv)| GroupGradients {
                 dq: queries.by_ref().take(group).collect(),
                 dk,
                 dv,
@@ -223,7 +223,7 @@ impl Attention {
         [q, k, v]: [Rows<'_>; 3],
         g: Rows<'_>,
         (sequence, head_dim): (Sequence, usize),
-        (kv_head, mut to): (usize, Gradients<'_>),
+        (kv_head, mut to): (usize, GroupGradients<'_>),
     ) {
         let Sequence { batch, tokens, keys, .. } = sequence;
         let padding = self.padding(batch, keys);
@@ -234,18 +234,18 @@ impl Attention {
             for block in self.blocks(sequence) {
                 let Block { start, count, seen } = block;
                 let (q_block, g_block) = (q.rows(start, count), g.rows(start, count));
-                let mut shares = self.shares(q, k, block, padding);
-                Matrix::new(&shares, count, seen)
+                let mut probs = self.probs(q, k, block, padding);
+                Matrix::new(&probs, count, seen)
                     .t()
                     .times(g_block)
                     .alone()
                     .add_to(&mut to.dv.row_block(0, seen)); // dV = Pᵀ g
                 let gradient = g_block.times(v.rows(0, seen).t()).alone().collect(); // dP = g Vᵀ
-                shares
+                probs
                     .chunks_mut(seen)
                     .zip(gradient.chunks(seen))
                     .for_each(|(p, dp)| kernel::softmax_backward(p, dp));
-                let scores = Matrix::new(&shares, count, seen); // dS
+                let scores = Matrix::new(&probs, count, seen); // dS
                 scores
                     .times(k.rows(0, seen))
                     .scale(self.scale)
@@ -263,7 +263,7 @@ impl Attention {
 }
 
 /// Where one head of keys and its queries put their gradients.
-struct Gradients<'a> {
+struct GroupGradients<'a> {
     dq: Vec<MatrixMut<'a>>,
     dk: MatrixMut<'a>,
     dv: MatrixMut<'a>,
