@@ -12,7 +12,7 @@ pub(crate) fn gelu(config: &Value, key: &str, default: &str) -> Result<Gelu, Str
         "gelu" => Ok(Gelu::Exact),
         "gelu_new" | "gelu_fast" | "gelu_pytorch_tanh" => Ok(Gelu::Tanh),
         other => Err(format!(
-            "its activation `{other}` is not supported (gelu, gelu_new and gelu_pytorch_tanh are)"
+            "activation `{other}` is not supported (gelu, gelu_new and gelu_pytorch_tanh are)"
         )),
     }
 }

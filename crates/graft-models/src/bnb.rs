@@ -48,7 +48,7 @@ pub(crate) fn read(
     let [state, other, scb] = marks(weight);
     let get = |name: &str| read(name).ok_or_else(|| format!("`{name}` is missing"));
     if read(&other).is_some() {
-        return Err(format!("`{weight}` is packed as FP4, and only NF4 is read"));
+        return Err(format!("`{weight}` is quantized as FP4, which is not supported (NF4 is)"));
     }
     let numbers = match read(&scb) {
         Some(scales) => Numbers::Int8(Int8::new(
@@ -58,9 +58,9 @@ pub(crate) fn read(
         None => {
             let text = bytes(&get(&state)?)?;
             let state: Value = serde_json::from_slice(&text)
-                .map_err(|error| format!("`{state}` is no JSON ({error})"))?;
+                .map_err(|error| format!("`{state}` is not valid JSON ({error})"))?;
             let levels = <[f32; 16]>::try_from(floats(&get(&format!("{weight}.quant_map"))?)?)
-                .map_err(|_| format!("`{weight}.quant_map` has not 16 levels"))?;
+                .map_err(|_| format!("`{weight}.quant_map` must have 16 levels"))?;
             let block = whole(&state, "blocksize")?;
             if state
                 .get("shape")
@@ -68,7 +68,7 @@ pub(crate) fn read(
                 .is_some_and(|shape| *shape != [json!(d_out), json!(d_in)])
             {
                 return Err(format!(
-                    "`{weight}` is packed from {}, and config.json says [{d_out}, {d_in}]",
+                    "`{weight}` was quantized from shape {}, but config.json requires [{d_out}, {d_in}]",
                     state["shape"]
                 ));
             }
@@ -100,11 +100,12 @@ fn scales(
         whole(state, "nested_blocksize")?,
         floats(&map)?,
     );
-    let blocks = blocks.ok_or_else(|| format!("the scales of `{weight}` do not fit together"))?;
+    let blocks =
+        blocks.ok_or_else(|| format!("the scales of `{weight}` have inconsistent sizes"))?;
     let offset = state
         .get("nested_offset")
         .and_then(Value::as_f64)
-        .ok_or_else(|| format!("the state of `{weight}` has no nested_offset"))?;
+        .ok_or_else(|| format!("the quantization state of `{weight}` has no `nested_offset`"))?;
     Ok(Scales::Double { blocks, offset: offset as f32 })
 }
 
@@ -148,7 +149,7 @@ pub(crate) fn config(double: bool, unpacked: &[String]) -> Value {
 
 fn bytes(tensor: &Tensor) -> Result<Vec<u8>, String> {
     if tensor.dtype() != DType::U8 {
-        return Err(format!("packed numbers are stored as {:?} instead of bytes", tensor.dtype()));
+        return Err(format!("packed values must be stored as bytes, found {:?}", tensor.dtype()));
     }
     tensor.flatten_all().and_then(|flat| flat.to_vec1()).map_err(|error| error.to_string())
 }
@@ -165,5 +166,5 @@ fn whole(state: &Value, name: &str) -> Result<usize, String> {
         .get(name)
         .and_then(Value::as_u64)
         .map(|value| value as usize)
-        .ok_or_else(|| format!("the state of a packed weight has no {name}"))
+        .ok_or_else(|| format!("the quantization state of a weight has no `{name}`"))
 }

@@ -19,8 +19,7 @@ pub fn embed(
     texts: &[&str],
 ) -> Result<Tensor, ModelError> {
     if texts.is_empty() {
-        let (problem, hint) =
-            ("there is no text to embed".to_owned(), "give at least one".to_owned());
+        let (problem, hint) = ("no text to embed".to_owned(), "pass at least one text".to_owned());
         return Err(ModelError::Prompt { code: "models::empty_prompt", problem, hint });
     }
     let vectors = texts

@@ -36,9 +36,9 @@ pub(crate) trait FamilyConfig {
     fn with_labels(self: Box<Self>, _labels: usize) -> Result<Box<dyn FamilyConfig>, Failure> {
         let failure = Failure::new(
             "models::no_classifier",
-            "num_labels makes a head for the encoders of the BERT family only",
+            "`num_labels` is supported only for encoders of the BERT family",
         );
-        Err(failure.hint("leave it out: a language model learns labels as words, with %data load which-book and %train"))
+        Err(failure.hint("leave it out: a language model learns labels as text, see %data load which-book and %train"))
     }
 
     /// What the names of this family begin with; files of a bare trunk leave it out.

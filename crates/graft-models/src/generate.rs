@@ -118,7 +118,7 @@ pub fn generate(
 ) -> Result<Generated, ModelError> {
     if model.task() != Task::CausalLm {
         let problem = format!(
-            "a `{}` encoder reads in both directions and cannot continue a text",
+            "a `{}` encoder is bidirectional and cannot generate text",
             model.shape().family
         );
         let hint = "`%eval` scores a classifier; load a language model, such as tiny, to generate"
@@ -286,8 +286,7 @@ fn prompt_ids(tokenizer: &Tokenizer, prompt: &str) -> Result<Vec<u32>, ModelErro
     if ids.is_empty() {
         return Err(ModelError::Prompt {
             code: "models::empty_prompt",
-            problem: "the prompt is empty, and this model has no token to begin a text with"
-                .to_owned(),
+            problem: "the prompt is empty and this model has no start token".to_owned(),
             hint: "give it a few words to continue".to_owned(),
         });
     }
@@ -301,14 +300,14 @@ fn room(prompt: usize, virtual_tokens: usize, context: usize) -> Result<usize, M
         return Ok(context - used);
     }
     let soft = if virtual_tokens > 0 {
-        format!(" behind a soft prompt of {virtual_tokens}")
+        format!(" after a soft prompt of {virtual_tokens}")
     } else {
         String::new()
     };
     Err(ModelError::Prompt {
         code: "models::prompt_too_long",
         problem: format!(
-            "the prompt has {prompt} tokens{soft}, but the model's context holds {context} and at least one must be left to write"
+            "the prompt has {prompt} tokens{soft}, but the model's context is {context} tokens and at least one must be left for the output"
         ),
         hint: format!("shorten the prompt by {} tokens or more", used - context + 1),
     })

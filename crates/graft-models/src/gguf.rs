@@ -59,7 +59,7 @@ impl Gguf {
         let file = open(path)?;
         let malformed = |problem: String| ModelError::Malformed {
             path: path.to_owned(),
-            problem: format!("it is no whole GGUF file ({problem})"),
+            problem: format!("not a complete GGUF file ({problem})"),
         };
         header::check(&file).map_err(malformed)?;
         let mut reader = BufReader::new(file);
@@ -90,7 +90,7 @@ impl Gguf {
                 self.content.tensor_data_offset.saturating_add(info.offset).saturating_add(bytes);
             if !numbers.is_multiple_of(block) || end > length {
                 return Err(self.malformed(format!(
-                    "`{name}` cannot be read (it ends at byte {end}, and the file has {length})"
+                    "cannot read `{name}`: it ends at byte {end}, but the file has {length} bytes"
                 )));
             }
         }
@@ -220,9 +220,9 @@ impl Gguf {
 
     fn tensor(&self, name: &str) -> Result<QTensor, ModelError> {
         let stored = names::of(name)
-            .ok_or_else(|| self.malformed(format!("no GGUF file has a `{name}`")))?;
+            .ok_or_else(|| self.malformed(format!("GGUF files have no weight `{name}`")))?;
         let problem = |error: candle_core::Error| {
-            self.malformed(format!("`{stored}` cannot be read ({})", line(&error)))
+            self.malformed(format!("cannot read `{stored}` ({})", line(&error)))
         };
         self.content.tensor(&mut open(&self.path)?, &stored, &Device::Cpu).map_err(problem)
     }

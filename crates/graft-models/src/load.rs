@@ -281,7 +281,7 @@ fn only_gguf(folder: PathBuf) -> Result<PathBuf, ModelError> {
             Err(ModelError::MissingFile {
                 folder,
                 file: "config.json, but several GGUF files".to_owned(),
-                hint: format!("name one: {names}"),
+                hint: format!("load one of them: {names}"),
             })
         }
     }
@@ -336,7 +336,7 @@ fn check_quantization(config: &Value, path: &Path) -> Result<(), ModelError> {
         None | Some("bitsandbytes") => Ok(()),
         Some(other) => {
             let problem = format!(
-                "its weights are packed with {other}; those that bitsandbytes packs (nf4, int8) and plain ones are read"
+                "its weights are quantized with `{other}`, which is not supported (bitsandbytes nf4 and int8 are)"
             );
             Err(ModelError::Malformed { path: path.to_owned(), problem })
         }
@@ -364,7 +364,7 @@ fn read_config(folder: &Path, path: &Path) -> Result<Value, ModelError> {
         let hint = if folder.join("adapter_config.json").is_file() {
             "this is an adapter: load its base model first, then %lora load DIR"
         } else {
-            "a model folder holds config.json, tokenizer.json and model.safetensors"
+            "a model folder contains config.json, tokenizer.json and model.safetensors"
         };
         return Err(ModelError::MissingFile {
             folder: folder.to_owned(),
@@ -382,7 +382,7 @@ fn fresh_warning(specs: &[WeightSpec]) -> Option<String> {
         .map(|(layer, _)| format!("`{layer}`"))
         .collect();
     let layers = layers.into_iter().collect::<Vec<_>>().join(" and ");
-    (!layers.is_empty()).then(|| format!("the files hold no weights for {layers}: fresh ones were made, and mean nothing until they are trained"))
+    (!layers.is_empty()).then(|| format!("the checkpoint has no weights for {layers}; they were newly initialized and must be trained before use"))
 }
 
 #[cfg(test)]

@@ -116,7 +116,7 @@ pub(crate) fn check_length(
     if ids.elem_count() == 0 {
         return Err(NnError::Shape {
             what: "ids",
-            expected: "(B, T) with a token or more".to_owned(),
+            expected: "(B, T) with at least one token".to_owned(),
             found: ids.dims().to_vec(),
         });
     }
@@ -124,8 +124,7 @@ pub(crate) fn check_length(
     if let Some(packed) =
         packed.filter(|packed| prefix > 0 || length != *packed || ids.dims() != [1, *packed])
     {
-        let expected =
-            format!("(1, {packed}), since as many tokens are packed, and no virtual tokens");
+        let expected = format!("(1, {packed}) for {packed} packed tokens, without virtual tokens");
         return Err(NnError::Shape { what: "packed ids", expected, found: ids.dims().to_vec() });
     }
     let end = cx.positions(prefix).end(length);

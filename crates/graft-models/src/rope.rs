@@ -20,7 +20,7 @@ pub(crate) fn from_config(config: &Value) -> Result<(f64, RopeScaling), String> 
     let needed = |key: &str| {
         number(key)
             .filter(|value| value.is_finite() && *value > 0.0)
-            .ok_or_else(|| format!("its rope scaling needs a positive `{key}`"))
+            .ok_or_else(|| format!("rope scaling requires a positive `{key}`"))
     };
     let kind = parameters
         .and_then(|object| object.get("rope_type").or_else(|| object.get("type")))
@@ -37,7 +37,7 @@ pub(crate) fn from_config(config: &Value) -> Result<(f64, RopeScaling), String> 
         },
         other => {
             return Err(format!(
-                "its rope type `{other}` is not supported (default, linear and llama3 are)"
+                "rope type `{other}` is not supported (default, linear and llama3 are)"
             ));
         }
     };
@@ -45,7 +45,7 @@ pub(crate) fn from_config(config: &Value) -> Result<(f64, RopeScaling), String> 
         && low_freq_factor >= high_freq_factor
     {
         return Err(format!(
-            "its rope scaling needs a `high_freq_factor` above the `low_freq_factor`, got {high_freq_factor} and {low_freq_factor}"
+            "`high_freq_factor` must be greater than `low_freq_factor`, got {high_freq_factor} and {low_freq_factor}"
         ));
     }
     let theta = number("rope_theta").unwrap_or(10_000.0);

@@ -30,6 +30,6 @@ pub(crate) fn json(path: &Path) -> Result<Value, ModelError> {
     let bytes = read(path, LONGEST)?;
     serde_json::from_slice(&bytes).map_err(|error| ModelError::Malformed {
         path: path.to_owned(),
-        problem: format!("it is no JSON ({error})"),
+        problem: format!("not valid JSON ({error})"),
     })
 }

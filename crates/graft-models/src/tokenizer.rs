@@ -66,8 +66,8 @@ impl Tokenizer {
         growth::check(&bytes).map_err(malformed)?;
         // The library panics on some of what a file may say.
         let read = catch_unwind(|| tokenizers::Tokenizer::from_bytes(&bytes))
-            .map_err(|_| malformed("it is no tokenizer".to_owned()))?;
-        let inner = read.map_err(|error| malformed(format!("it is no tokenizer ({error})")))?;
+            .map_err(|_| malformed("not a valid tokenizer".to_owned()))?;
+        let inner = read.map_err(|error| malformed(format!("not a valid tokenizer ({error})")))?;
         let eos = end_tokens(folder, &inner);
         let config = json(folder, "tokenizer_config.json").unwrap_or_default();
         let mut tokenizer = Self { max_length: max_length(&config), ..Self::new(inner, eos) };

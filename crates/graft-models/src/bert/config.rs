@@ -46,22 +46,19 @@ impl BertConfig {
             |key: &str, default| config.get(key).and_then(Value::as_f64).unwrap_or(default);
         if config.get("is_decoder").and_then(Value::as_bool).unwrap_or(false) {
             return Err(
-                "it is a decoder (`is_decoder`), and only encoders of this family are supported"
-                    .to_owned(),
+                "a decoder (`is_decoder`) is not supported; encoders of this family are".to_owned()
             );
         }
         let kind =
             config.get("position_embedding_type").and_then(Value::as_str).unwrap_or("absolute");
         if kind != "absolute" {
-            return Err(format!(
-                "its positions are `{kind}`, and only absolute ones are supported"
-            ));
+            return Err(format!("position embedding `{kind}` is not supported (absolute is)"));
         }
         let (hidden_size, num_attention_heads) =
             (sizes.needed("hidden_size")?, sizes.needed("num_attention_heads")?);
         if !hidden_size.is_multiple_of(num_attention_heads) {
             return Err(format!(
-                "{hidden_size} numbers per token cannot be split into {num_attention_heads} heads evenly"
+                "`hidden_size` must be a multiple of `num_attention_heads`, got {hidden_size} and {num_attention_heads}"
             ));
         }
         let named = config
@@ -193,7 +190,7 @@ pub(super) mod tests {
             ("is_decoder", json!(true), "is_decoder"),
             ("position_embedding_type", json!("relative_key"), "relative_key"),
             ("hidden_act", json!("relu"), "relu"),
-            ("num_attention_heads", json!(5), "5 heads"),
+            ("num_attention_heads", json!(5), "multiple of `num_attention_heads`"),
         ] {
             let mut config = json();
             config[key] = value;

@@ -22,7 +22,7 @@ const ORIGINAL_POSITIONS: u64 = 8192;
 pub(super) fn read(file: &Gguf) -> Result<Value, ModelError> {
     let architecture = file
         .text("general.architecture")
-        .ok_or_else(|| file.malformed("it does not say its architecture".to_owned()))?;
+        .ok_or_else(|| file.malformed("`general.architecture` is missing".to_owned()))?;
     let Some((model_type, class)) =
         ARCHITECTURES.into_iter().find(|(known, _)| *known == architecture)
     else {
@@ -35,13 +35,13 @@ pub(super) fn read(file: &Gguf) -> Result<Value, ModelError> {
     let number = |key: &str| file.number(&format!("{architecture}.{key}"));
     let needed = |key: &str| match size(key) {
         Some(size) if size > 0 => Ok(size),
-        Some(_) => Err(file.malformed(format!("its `{architecture}.{key}` is 0"))),
-        None => Err(file.malformed(format!("it has no `{architecture}.{key}`"))),
+        Some(_) => Err(file.malformed(format!("`{architecture}.{key}` must not be 0"))),
+        None => Err(file.malformed(format!("`{architecture}.{key}` is missing"))),
     };
     let (hidden, heads) = (needed("embedding_length")?, needed("attention.head_count")?);
     let embeddings = file
         .shape("model.embed_tokens.weight")
-        .ok_or_else(|| file.malformed("it has no `token_embd.weight`".to_owned()))?;
+        .ok_or_else(|| file.malformed("`token_embd.weight` is missing".to_owned()))?;
     let rope = rope(file, number("rope.freq_base").unwrap_or(10_000.0), &architecture)?;
     Ok(json!({
         "architectures": [class], "model_type": model_type, "hidden_act": "silu",
@@ -69,7 +69,7 @@ fn rope(file: &Gguf, theta: f64, architecture: &str) -> Result<Value, ModelError
             factors.flatten_all()?.to_vec1::<f32>()
         };
         let factors = read(file).map_err(|error| {
-            file.malformed(format!("`{ROPE_FACTORS}` cannot be read ({})", super::line(&error)))
+            file.malformed(format!("cannot read `{ROPE_FACTORS}` ({})", super::line(&error)))
         })?;
         // The slowest frequencies are divided by the whole factor.
         let factor = factors.iter().copied().fold(1.0, f32::max);
@@ -84,6 +84,7 @@ fn rope(file: &Gguf, theta: f64, architecture: &str) -> Result<Value, ModelError
             let factor = file.number(&format!("{architecture}.rope.scaling.factor")).unwrap_or(1.0);
             Ok(json!({ "rope_theta": theta, "rope_type": "linear", "factor": factor }))
         }
-        Some(other) => Err(file.malformed(format!("its positions are stretched by `{other}`, which is not supported (linear and Llama 3's are)"))),
+        Some(other) => Err(file
+            .malformed(format!("rope scaling `{other}` is not supported (linear and llama3 are)"))),
     }
 }

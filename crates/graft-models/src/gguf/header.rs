@@ -32,7 +32,7 @@ pub(super) fn check(file: &File) -> Result<(), String> {
     let mut walk = Walk { reader: BufReader::new(file), length, version: 0, elements: 0 };
     walk.header().map_err(|error| match error {
         Problem::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            format!("it ends within its header, after {length} bytes")
+            format!("it ends inside its header, after {length} bytes")
         }
         Problem::Io(error) => error.to_string(),
         Problem::Words(words) => words,
@@ -67,14 +67,11 @@ impl Walk<'_> {
     fn header(&mut self) -> Result<(), Problem> {
         let magic: [u8; 4] = self.bytes()?;
         if magic != *MAGIC {
-            return words(format!("it begins with {magic:?} and not with `GGUF`"));
+            return words(format!("it starts with {magic:?}, expected `GGUF`"));
         }
         self.version = self.u32()?;
         if !(1..=3).contains(&self.version) {
-            return words(format!(
-                "it is of version {}, and versions 1 to 3 are read",
-                self.version
-            ));
+            return words(format!("version {} is not supported (1 to 3 are)", self.version));
         }
         let (tensors, keys) = (self.count("tensors")?, self.count("keys")?);
         let mut names = BTreeSet::new();
@@ -82,7 +79,7 @@ impl Walk<'_> {
             let key = self.name()?;
             self.entry(&key)?;
             if let Some(key) = names.replace(key) {
-                return words(format!("its key `{}` is there twice", shown(&key)));
+                return words(format!("duplicate key `{}`", shown(&key)));
             }
         }
         names.clear();
@@ -90,7 +87,7 @@ impl Walk<'_> {
             let name = self.name()?;
             self.tensor(&name)?;
             if let Some(name) = names.replace(name) {
-                return words(format!("its tensor `{}` is there twice", shown(&name)));
+                return words(format!("duplicate tensor `{}`", shown(&name)));
             }
         }
         Ok(())
@@ -104,7 +101,7 @@ impl Walk<'_> {
         }
         let width = width(kind).filter(|_| matches!(kind, 0..=5 | 10 | 11));
         let Some(width) = width else {
-            return words(format!("`{ALIGNMENT}` is not a whole number"));
+            return words(format!("`{ALIGNMENT}` must be a whole number"));
         };
         let mut alignment = [0; 8];
         self.reader.read_exact(alignment.get_mut(..width as usize).unwrap_or_default())?;
@@ -114,7 +111,7 @@ impl Walk<'_> {
             {
                 Ok(())
             }
-            other => words(format!("`{ALIGNMENT}` is {other}, and must be a multiple of 8")),
+            other => words(format!("`{ALIGNMENT}` must be a multiple of 8, got {other}")),
         }
     }
 
@@ -136,8 +133,8 @@ impl Walk<'_> {
                     None => (0..count).try_for_each(|_| self.value(kind, depth + 1)),
                 }
             }
-            (ARRAY, _) => words(format!("its arrays are nested more than {DEEPEST} deep")),
-            (other, _) => words(format!("it has a value of the unknown type {other}")),
+            (ARRAY, _) => words(format!("its arrays are nested more than {DEEPEST} levels deep")),
+            (other, _) => words(format!("unknown value type {other}")),
         }
     }
 
@@ -145,7 +142,7 @@ impl Walk<'_> {
         let dims = self.u32()?;
         if dims > MOST_DIMS {
             return words(format!(
-                "`{}` has {dims} dimensions, and at most {MOST_DIMS} are read",
+                "`{}` has {dims} dimensions, but at most {MOST_DIMS} are supported",
                 shown(name)
             ));
         }
@@ -160,7 +157,7 @@ impl Walk<'_> {
                 Some(product) => numbers = product,
                 None => {
                     return words(format!(
-                        "`{}` has a dimension of {size}, which the file of {} bytes has no room for",
+                        "`{}` has a dimension of {size}, too large for a file of {} bytes",
                         shown(name),
                         self.length
                     ));
@@ -175,7 +172,9 @@ impl Walk<'_> {
     fn name(&mut self) -> Result<Vec<u8>, Problem> {
         let length = self.long()?;
         if length > LONGEST_NAME {
-            return words(format!("one of its names has {length} bytes"));
+            return words(format!(
+                "one of its names is {length} bytes long, more than the limit of {LONGEST_NAME}"
+            ));
         }
         let mut name = vec![0; length as usize];
         self.reader.read_exact(&mut name)?;
@@ -186,7 +185,7 @@ impl Walk<'_> {
     fn count(&mut self, things: &str) -> Result<u64, Problem> {
         let count = self.long()?;
         if count > self.length {
-            words(format!("it announces {count} {things}, and has {} bytes", self.length))
+            words(format!("it declares {count} {things}, but has only {} bytes", self.length))
         } else {
             Ok(count)
         }
@@ -196,7 +195,7 @@ impl Walk<'_> {
         let left = self.length.saturating_sub(self.reader.stream_position()?);
         if bytes > left {
             return words(format!(
-                "one of its values has {bytes} bytes, and {left} are left in the file"
+                "one of its values has {bytes} bytes, but only {left} are left in the file"
             ));
         }
         match i64::try_from(bytes) {

@@ -59,7 +59,7 @@ fn inside(file: &Gguf, cut: &str) -> Result<Tokenizer, ModelError> {
         tensor_data_offset: 0,
     };
     let problem = |error: candle_core::Error| {
-        file.malformed(format!("its tokenizer cannot be used ({})", super::line(&error)))
+        file.malformed(format!("cannot use its tokenizer ({})", super::line(&error)))
     };
     let mut inner = tokenizers::Tokenizer::from_gguf(&content).map_err(problem)?;
     if cut == GPT2 {
@@ -85,8 +85,9 @@ fn beside(file: &Gguf, cut: &str) -> Result<Tokenizer, ModelError> {
     Err(ModelError::MissingFile {
         folder: folder.to_owned(),
         file: format!(
-            "tokenizer.json, and the tokenizer inside the GGUF file is of a kind that is not built in ({kind})"
+            "tokenizer.json, and the tokenizer in the GGUF file ({kind}) is not supported"
         ),
-        hint: "put the tokenizer.json of the original model beside the file".to_owned(),
+        hint: "copy the tokenizer.json of the original model into the folder of the file"
+            .to_owned(),
     })
 }

@@ -39,15 +39,17 @@ impl Gpt2Config {
         let sizes = Sizes(config);
         let flag = |key: &str, default| config.get(key).and_then(Value::as_bool).unwrap_or(default);
         if flag("add_cross_attention", false) {
-            return Err("it attends to the output of an encoder (`add_cross_attention`), which is not supported".to_owned());
+            return Err("cross-attention (`add_cross_attention`) is not supported".to_owned());
         }
         if !flag("scale_attn_weights", true) {
-            return Err("its scores are not divided by the root of the head's width (`scale_attn_weights` is false), which is not supported".to_owned());
+            return Err(
+                "unscaled attention (`scale_attn_weights` is false) is not supported".to_owned()
+            );
         }
         let (n_embd, n_head) = (sizes.needed("n_embd")?, sizes.needed("n_head")?);
         if !n_embd.is_multiple_of(n_head) {
             return Err(format!(
-                "{n_embd} numbers per token cannot be split into {n_head} heads evenly"
+                "`n_embd` must be a multiple of `n_head`, got {n_embd} and {n_head}"
             ));
         }
         Ok(Self {
@@ -138,7 +140,7 @@ mod tests {
     fn a_bad_config_is_refused_in_words() {
         let good = json!({"vocab_size": 96, "n_embd": 32, "n_layer": 2, "n_head": 4});
         for (key, value, word) in [
-            ("n_head", json!(5), "5 heads"),
+            ("n_head", json!(5), "multiple of `n_head`"),
             ("n_layer", json!(0), "`n_layer`"),
             ("activation_function", json!("relu"), "`relu`"),
             ("add_cross_attention", json!(true), "add_cross_attention"),

@@ -82,7 +82,7 @@ impl LlamaConfig {
         let activation = config.get("hidden_act").and_then(Value::as_str).unwrap_or("silu");
         if activation != "silu" && activation != "swish" {
             return Err(format!(
-                "its activation `{activation}` is not that of the Llama family (silu)"
+                "activation `{activation}` is not supported in the Llama family (silu is)"
             ));
         }
         let (rope_theta, rope_scaling) = rope::from_config(config)?;
@@ -204,13 +204,13 @@ impl LlamaConfig {
     fn check(&self) -> Result<(), String> {
         if !self.num_attention_heads.is_multiple_of(self.num_key_value_heads) {
             return Err(format!(
-                "{} query heads cannot share {} key heads evenly",
+                "{} query heads are not a multiple of {} key heads",
                 self.num_attention_heads, self.num_key_value_heads
             ));
         }
         if self.head_dim == 0 || !self.head_dim.is_multiple_of(2) {
             return Err(format!(
-                "a head of {} dimensions cannot be rotated in pairs",
+                "`head_dim` must be even for rotary embeddings, got {} dimensions",
                 self.head_dim
             ));
         }

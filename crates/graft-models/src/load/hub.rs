@@ -41,7 +41,7 @@ pub(super) fn fetch(
     if ["HF_HOME", "HOME"].iter().all(|variable| std::env::var_os(variable).is_none()) {
         return Err(error(
             name,
-            "neither HF_HOME nor HOME is set, so there is no folder to keep it in",
+            "neither HF_HOME nor HOME is set, so there is no cache folder",
             "set HF_HOME to a folder",
         ));
     }
@@ -53,7 +53,7 @@ pub(super) fn fetch(
     if std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| !matches!(value.as_str(), "" | "0")) {
         return Err(error(
             name,
-            "HF_HUB_OFFLINE is set and the local cache does not have it",
+            "HF_HUB_OFFLINE is set and the model is not in the local cache",
             OFFLINE,
         ));
     }
@@ -105,7 +105,7 @@ fn download(
         let pickled = listed.iter().find(|file| file.ends_with(".bin"));
         let problem = match pickled {
             Some(file) => format!(
-                "it has only `{file}`, a Python pickle, which can run any code when it is read"
+                "it has only `{file}`, a Python pickle, which can execute arbitrary code when loaded"
             ),
             None => "it has no safetensors weights".to_owned(),
         };
@@ -126,8 +126,8 @@ fn download(
 fn explain(name: &str, cause: &ApiError) -> ModelError {
     let text = cause.to_string();
     if text.contains("401") || text.contains("403") {
-        let hint = "is the name right? a private or gated model needs a token: accept its terms on the Hub, then `huggingface-cli login`";
-        error(name, "the Hub refuses access", hint)
+        let hint = "check the name; a private or gated model needs a token: accept its terms on the Hub, then run `huggingface-cli login`";
+        error(name, "the Hub denied access", hint)
     } else if text.contains("404") {
         error(
             name,
@@ -135,7 +135,7 @@ fn explain(name: &str, cause: &ApiError) -> ModelError {
             "look for the exact name on https://huggingface.co/models",
         )
     } else {
-        error(name, &format!("the Hub cannot be reached ({text})"), OFFLINE)
+        error(name, &format!("cannot reach the Hub ({text})"), OFFLINE)
     }
 }
 

@@ -36,7 +36,7 @@ impl OriginalWeights {
     pub fn of(&self, linear: &Linear) -> Result<Tensor, ModelError> {
         let name = format!("{}.weight", linear.path());
         if self.weights.is_packed(&name) {
-            let problem = "its weights are packed already, and what packing has lost is not in it; load the plain model with load_in_4bit=true".to_owned();
+            let problem = "its weights are already quantized, so the original values are lost; load the unquantized model with load_in_4bit=true".to_owned();
             return Err(ModelError::Malformed { path: self.weights.place().to_owned(), problem });
         }
         let stored = self.weights.read(&name, DType::F32, &Device::Cpu)?;

@@ -19,8 +19,9 @@ pub(super) fn asked(settings: &Settings) -> Result<Option<Quantization>, Failure
                 "models::packing",
                 "load_in_4bit and load_in_8bit cannot both be true",
             );
-            Err(failure
-                .hint("4 bits take half the memory of 8, 8 bits keep the numbers ten times closer"))
+            Err(failure.hint(
+                "4 bits use half the memory of 8 bits; 8 bits are about ten times more accurate",
+            ))
         }
         (true, false) => Ok(Some(Quantization::Nf4 {
             double: settings.bool(MODEL, "bnb_4bit_use_double_quant"),
@@ -62,7 +63,7 @@ pub(super) fn put(
         let Some(weight) = packed.remove(linear.weight().path()) else { continue };
         if linear.fan_in_fan_out() {
             let problem = format!(
-                "`{}` is packed, and its family stores weights the other way round, which is not read",
+                "`{}` is quantized and stored transposed, which is not supported",
                 linear.path()
             );
             return Err(ModelError::Malformed { path: path.to_owned(), problem });
@@ -73,7 +74,7 @@ pub(super) fn put(
         None => Ok(()),
         Some(name) => Err(ModelError::Malformed {
             path: path.to_owned(),
-            problem: format!("`{name}` is packed, and only linear layers may be"),
+            problem: format!("`{name}` is quantized, but only linear layers can be"),
         }),
     }
 }

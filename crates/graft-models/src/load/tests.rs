@@ -508,5 +508,5 @@ fn packed_weights_that_lack_something_are_refused_in_words() {
     let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     config["quantization_config"] = json!({"quant_method": "gptq"});
     fs::write(&path, config.to_string()).unwrap();
-    assert!(refused(folder.path()).1.contains("packed with gptq"));
+    assert!(refused(folder.path()).1.contains("quantized with `gptq`"));
 }

@@ -41,14 +41,16 @@ pub(super) fn warnings(names: &[String], config: &Value, task: Task) -> Vec<Stri
     }
     let instead = match task {
         Task::SequenceClassification { .. } => "it predicts one class per text",
-        Task::FeatureExtraction => "it gives hidden states; num_labels=N adds a head for N classes",
+        Task::FeatureExtraction => {
+            "it returns hidden states; num_labels=N adds a head for N classes"
+        }
         _ => "it predicts the next token",
     };
     warnings.extend(heads.iter().map(|(head, predicts, members)| {
         format!("the {head} of the checkpoint ({}) is not used: the loaded model does not predict {predicts}; {instead}", listed(members))
     }));
     warnings.extend((!others.is_empty()).then(|| {
-        format!("weights that config.json does not ask for are not used: {}", listed(&others))
+        format!("unused weights, which config.json does not require: {}", listed(&others))
     }));
     warnings
 }

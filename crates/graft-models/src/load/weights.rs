@@ -232,9 +232,8 @@ impl WeightFiles for Weights {
                 let name = names::meant(stored, prefix, &wanted);
                 if let Some((_, other)) = self.places.insert(name.clone(), (index, stored.clone()))
                 {
-                    let problem = format!(
-                        "`{other}` and `{stored}` in its files are the same weight `{name}`, and only one of them can be right"
-                    );
+                    let problem =
+                        format!("`{other}` and `{stored}` are both the same weight `{name}`");
                     return Err(ModelError::Malformed { path: self.folder.clone(), problem });
                 }
             }
@@ -266,7 +265,7 @@ impl WeightFiles for Weights {
         let tensor = file.tensor(stored, &Device::Cpu)?;
         if tensor.dtype() == DType::U8 {
             let problem = format!(
-                "`{stored}` is stored in bytes without the scales that bitsandbytes writes beside them"
+                "`{stored}` is stored as bytes, but the scales that bitsandbytes writes are missing"
             );
             return Err(ModelError::Malformed { path: file.path().to_owned(), problem });
         }
@@ -349,7 +348,7 @@ fn no_weights(folder: &Path) -> ModelError {
         None => ModelError::MissingFile {
             folder: folder.to_owned(),
             file: "model.safetensors".to_owned(),
-            hint: "a model folder holds config.json, tokenizer.json and model.safetensors (or shards with model.safetensors.index.json)".to_owned(),
+            hint: "a model folder contains config.json, tokenizer.json and model.safetensors (or shards with model.safetensors.index.json)".to_owned(),
         },
     }
 }

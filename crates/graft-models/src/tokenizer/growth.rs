@@ -24,11 +24,11 @@ struct Rules {
 pub(super) fn check(json: &[u8]) -> Result<(), String> {
     // The library that makes a tokenizer of it panics in places where the JSON is cut or damaged.
     let rules: Rules =
-        serde_json::from_slice(json).map_err(|error| format!("it is no tokenizer ({error})"))?;
+        serde_json::from_slice(json).map_err(|error| format!("not a valid tokenizer ({error})"))?;
     for (name, rule) in [("normalizer", &rules.normalizer), ("decoder", &rules.decoder)] {
         let growth = growth(rule);
         if growth > MOST {
-            return Err(format!("its {name} can make a text more than {MOST} times as long"));
+            return Err(format!("its {name} can make a text more than {MOST} times longer"));
         }
     }
     Ok(())

@@ -27,7 +27,7 @@ impl Ggml {
     pub fn new(kind: GgmlDType, bytes: Vec<u8>, width: usize) -> std::result::Result<Self, String> {
         if width == 0 || !width.is_multiple_of(kind.block_size()) {
             return Err(format!(
-                "rows of {width} numbers are no whole blocks of {} ({kind:?})",
+                "rows of {width} values are not a multiple of the block size {} ({kind:?})",
                 kind.block_size()
             ));
         }
@@ -35,7 +35,7 @@ impl Ggml {
         match packed.bytes.len() % packed.row() {
             0 => Ok(packed),
             _ => Err(format!(
-                "{} bytes are no whole rows of {} ({kind:?})",
+                "{} bytes are not a multiple of the row size {} ({kind:?})",
                 packed.bytes.len(),
                 packed.row()
             )),
