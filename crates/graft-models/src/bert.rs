@@ -176,7 +176,7 @@ impl Block {
         let Pass { cx, prefixes, spec } = pass;
         let (q, k, v) =
             (self.query.forward(x, cx)?, self.key.forward(x, cx)?, self.value.forward(x, cx)?); // (B, T, C) each
-        let (k, v) = prefixes.before(index, k, v)?; // behind a prefix (B, P+T, C)
+        let (k, v) = prefixes.prepend(index, k, v)?; // behind a prefix (B, P+T, C)
         let attn_output = self.attention_output.forward(&ops::attention(&q, &k, &v, spec)?, cx)?; // (B, T, C)
         let x = self.attn_residual.add(&attn_output, x, Some(&self.attention_norm), cx)?;
         let wide = ops::gelu(&self.intermediate.forward(&x, cx)?, gelu)?; // (B, T, F)

@@ -160,7 +160,7 @@ impl Attention {
         let width = self.c_proj.d_in();
         let joined = self.c_attn.forward(x, cx)?; // (B, T, 3C)
         let [q, k, v] = [0, 1, 2].map(|part| joined.narrow(2, part * width, width)); // (B, T, C) each
-        let (k, v) = prefixes.before(index, k?.contiguous()?, v?.contiguous()?)?; // behind a prefix (B, P+T, C)
+        let (k, v) = prefixes.prepend(index, k?.contiguous()?, v?.contiguous()?)?; // behind a prefix (B, P+T, C)
         let (k, v) = match &cx.cache {
             Some(cache) => cache.append(index, &k, &v)?, // (B, offset + T, C)
             None => (k, v),

@@ -170,7 +170,7 @@ impl Attention {
         );
         let q = ops::rope(&q, rope, positions.clone(), spec.heads)?; // (B, T, H*D)
         let k = ops::rope(&k, rope, positions.clone(), spec.kv_heads)?; // (B, T, K*D)
-        let (k, v) = prefixes.before(index, k, self.v_proj.forward(x, cx)?)?; // (B, T, K*D), behind a prefix (B, P+T, K*D)
+        let (k, v) = prefixes.prepend(index, k, self.v_proj.forward(x, cx)?)?; // (B, T, K*D), behind a prefix (B, P+T, K*D)
         let (k, v) = match &cx.cache {
             Some(cache) => cache.append(index, &k, &v)?, // (B, offset + T, K*D)
             None => (k, v),

@@ -12,13 +12,13 @@ const AVAILABLE: &[&str] = &["cpu"];
 /// The device called `name`; the CPU by default.
 ///
 /// # Errors
-/// [`NnError::Device`] if the name is unknown, [`NnError::NoCuda`] and [`NnError::NoGpu`] if this build
-/// or machine cannot use it.
+/// [`NnError::Device`] if the name is unknown, [`NnError::NoCuda`] and [`NnError::NoGpu`] if this
+/// build or machine cannot use it.
 pub fn choose(name: Option<&str>) -> Result<Device> {
     match name {
         None | Some("cpu") => Ok(Device::Cpu),
-        // One explicit stream: with candle's default of one stream per thread, tensors created on one
-        // stream would race with operations on another.
+        // One explicit stream: with candle's default of one stream per thread, tensors created on
+        // one stream would race with operations on another.
         #[cfg(feature = "cuda")]
         Some("cuda") => {
             let gpu = Device::new_cuda_with_stream(0)

@@ -75,7 +75,7 @@ pub enum NnError {
         family: String,
     },
     /// A method's schedule does not fit into the training run.
-    #[error("{what} do not fit into a training run of {steps} steps")]
+    #[error("{what} do not fit into {steps} training steps")]
     Schedule {
         /// The keys and their values.
         what: String,
@@ -104,8 +104,9 @@ pub enum NnError {
 /// CUDA's names of a failed allocation.
 const FULL: &[&str] = &["CUDA_ERROR_OUT_OF_MEMORY", "CUBLAS_STATUS_ALLOC_FAILED"];
 
-/// Errors after which the driver fails every later call of the process (CUDA Driver API, `CUresult`:
-/// "the process must be terminated and relaunched"), and those of a GPU that fell off its bus.
+/// Errors after which the driver fails every later call of the process (CUDA Driver API,
+/// `CUresult`: "the process must be terminated and relaunched"), and those of a GPU that fell off
+/// its bus.
 const LOST: &[&str] = &[
     "CUDA_ERROR_ILLEGAL_ADDRESS",
     "CUDA_ERROR_LAUNCH_FAILED",
@@ -148,8 +149,8 @@ impl From<NnError> for candle_core::Error {
 }
 
 impl NnError {
-    /// Adds the path of the layer in which `error` occurred. An error that has a path keeps it, because
-    /// the innermost layer is the most specific.
+    /// Adds the path of the layer in which `error` occurred. An error that has a path keeps it,
+    /// because the innermost layer is the most specific.
     pub fn at_path(error: impl Into<NnError>, path: &str) -> Self {
         match error.into() {
             located @ Self::At { .. } => located,

@@ -1,22 +1,23 @@
-//! From a loss to the gradients of the parameters that are trained.
+//! Gradients of a loss with respect to trainable parameters.
 
 use crate::{NnError, Recompute, Result, Tensor, Trainable};
 
-/// Gradients of `loss` for the wanted parameters, in their order, and free of the graph.
+/// The gradients of `loss` for the wanted parameters, in their order, detached from the graph.
 ///
-/// candle's store keeps the gradient of every intermediate value, and each stored gradient keeps the activations alive. So the
-/// wanted ones are taken out and detached, and the store is dropped here.
+/// candle's store holds the gradient of every intermediate value, and each stored gradient keeps
+/// activations alive. The wanted gradients are therefore detached and the store is dropped.
 ///
 /// # Errors
-/// [`NnError::MissingGradient`] when a wanted parameter took no part in the loss.
+/// [`NnError::MissingGradient`] if a wanted parameter did not take part in the loss.
 pub fn gradients(loss: &Tensor, wanted: &[Trainable]) -> Result<Vec<Tensor>> {
     gradients_through(loss, wanted, None)
 }
 
-/// [`gradients`] of a loss whose blocks were computed with `recompute`, which was made for the same parameters.
+/// [`gradients`] of a loss whose blocks were computed with `recompute` (gradient checkpointing),
+/// which was created for the same parameters.
 ///
 /// # Errors
-/// As [`gradients`].
+/// The errors of [`gradients`].
 pub fn gradients_through(
     loss: &Tensor,
     wanted: &[Trainable],

@@ -2,66 +2,69 @@
 
 use crate::{Context, DType, Embedding, Result, Tensor};
 
-/// The prefixes that act in one forward pass, one behind the other.
+/// The active prefixes of one forward pass, concatenated.
 #[derive(Clone)]
 pub struct Prefixes {
-    /// Of each block; empty when none acts.
+    /// Keys and values of each block; empty if no prefix is active.
     blocks: Vec<(Tensor, Tensor)>,
     count: usize,
 }
 
 impl Prefixes {
-    /// Those of the model with this embedding. A pass that continues from a cache gets none: the cache holds them already.
+    /// The active prefixes of the model with this embedding. A pass that continues from a cache
+    /// gets none, because the cache already contains them.
     ///
     /// # Errors
-    /// What candle says.
+    /// Returns an error if the underlying candle operation fails.
     pub fn of(embedding: &Embedding, cx: &Context) -> Result<Self> {
         let active = if cx.offset() == 0 { embedding.prefix().active() } else { Vec::new() };
         let mut blocks: Vec<(Tensor, Tensor)> = Vec::new();
         for prefix in &active {
-            let own = prefix.keys_values(cx)?;
+            let added = prefix.keys_values(cx)?;
             blocks = match blocks.len() {
-                0 => own,
+                0 => added,
                 _ => blocks
                     .iter()
-                    .zip(&own)
-                    .map(|(before, behind)| join(before, behind, 0))
+                    .zip(&added)
+                    .map(|(first, second)| concat(first, second, 0))
                     .collect::<Result<_>>()?,
             };
         }
         Ok(Self { blocks, count: active.iter().map(|prefix| prefix.len()).sum() })
     }
 
-    /// P: positions that the input moves back by.
+    /// P: number of positions in front of the input.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether none acts.
+    /// Whether no prefix is active.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// Keys and values (B, T, K*D) of a block's input behind those of its prefixes: (B, P+T, K*D) twice.
+    /// The keys and values of a block with its prefixes in front.
     ///
+    /// # Shapes
+    /// `keys, values: (B, T, K*D)` -> both `(B, P+T, K*D)`
     /// # Errors
-    /// When the widths differ.
-    pub fn before(&self, block: usize, keys: Tensor, values: Tensor) -> Result<(Tensor, Tensor)> {
+    /// Returns an error if the widths differ.
+    pub fn prepend(&self, block: usize, keys: Tensor, values: Tensor) -> Result<(Tensor, Tensor)> {
         let Some((k, v)) = self.blocks.get(block) else { return Ok((keys, values)) };
         let (batch, _, width) = keys.dims3()?;
-        let spread = |rows: &Tensor| -> Result<Tensor> {
+        let repeated = |rows: &Tensor| -> Result<Tensor> {
             Ok(rows
                 .to_dtype(keys.dtype())?
                 .unsqueeze(0)?
                 .broadcast_as((batch, self.count, width))?)
         }; // (B, P, K*D)
-        join(&(spread(k)?, spread(v)?), &(keys.clone(), values), 1)
+        concat(&(repeated(k)?, repeated(v)?), &(keys.clone(), values), 1)
     }
 
     /// A padding mask with ones for the prefixes: (B, T) -> (B, P+T).
     ///
     /// # Errors
-    /// What candle says.
+    /// Returns an error if the underlying candle operation fails.
     pub fn mask(&self, mask: &Tensor) -> Result<Tensor> {
         if self.is_empty() {
             return Ok(mask.clone());
@@ -71,11 +74,12 @@ impl Prefixes {
     }
 }
 
-fn join(
-    before: &(Tensor, Tensor),
-    behind: &(Tensor, Tensor),
+/// Concatenates keys with keys and values with values.
+fn concat(
+    first: &(Tensor, Tensor),
+    second: &(Tensor, Tensor),
     dimension: usize,
 ) -> Result<(Tensor, Tensor)> {
     let cat = |a: &Tensor, b: &Tensor| Tensor::cat(&[a, b], dimension)?.contiguous();
-    Ok((cat(&before.0, &behind.0)?, cat(&before.1, &behind.1)?))
+    Ok((cat(&first.0, &second.0)?, cat(&first.1, &second.1)?))
 }

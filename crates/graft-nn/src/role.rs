@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What a layer is for, whatever its family calls it.
+/// The function of a layer, independent of its name in the model family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
     /// Query projection of attention.
@@ -11,32 +11,32 @@ pub enum Role {
     Key,
     /// Value projection of attention.
     Value,
-    /// The three of them in one map, one behind the other.
+    /// Query, key and value projections concatenated in one layer.
     QueryKeyValue,
     /// Output projection of attention.
     Output,
     /// Gate of a gated feed-forward block.
     Gate,
-    /// First map of a feed-forward block.
+    /// First linear layer of a feed-forward block.
     Up,
-    /// Last map of a feed-forward block.
+    /// Last linear layer of a feed-forward block.
     Down,
-    /// The first position's hidden state to that of the whole text.
+    /// Maps the hidden state of the first position to that of the whole text.
     Pooler,
-    /// Hidden states to logits.
+    /// Maps hidden states to logits.
     Head,
-    /// Tokens to vectors.
+    /// Token embedding.
     Embedding,
-    /// Places in the text to vectors.
+    /// Position embedding.
     Position,
-    /// First or second text to vectors.
+    /// Token type embedding: first or second text.
     TokenType,
-    /// A normalisation.
+    /// A normalization layer.
     Norm,
 }
 
 impl Role {
-    /// The role in the words of the reference: `query`, `ffn_down`.
+    /// The name of the role in tables, such as `query` or `ffn_down`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Query => "query",

@@ -1,4 +1,4 @@
-//! The places of a model to which adapters attach.
+//! The layers of a model to which adapters attach, with their paths and roles.
 
 use std::sync::Arc;
 
@@ -7,16 +7,16 @@ use crate::{Embedding, Linear, Norm, Parameter, Role};
 /// One layer of a model.
 #[derive(Clone, Copy, Debug)]
 pub enum Layer<'a> {
-    /// A linear map.
+    /// A linear layer.
     Linear(&'a Linear),
-    /// A table of vectors.
+    /// An embedding.
     Embedding(&'a Embedding),
-    /// A normalisation.
+    /// A normalization layer.
     Norm(&'a Norm),
 }
 
 impl<'a> Layer<'a> {
-    /// Its weights: the weight, then the bias where it has one.
+    /// The parameters of the layer: the weight, then the bias if there is one.
     pub fn parameters(self) -> Vec<&'a Parameter> {
         match self {
             Self::Linear(linear) => std::iter::once(linear.weight()).chain(linear.bias()).collect(),
@@ -25,7 +25,7 @@ impl<'a> Layer<'a> {
         }
     }
 
-    /// The same as shared handles, for who must find them again without the model.
+    /// Shared handles to the parameters, for callers that outlive the borrow of the model.
     pub fn shared_parameters(self) -> Vec<Arc<Parameter>> {
         match self {
             Self::Linear(linear) => {
@@ -42,26 +42,26 @@ impl<'a> Layer<'a> {
 /// A layer with its Hugging Face path and its role.
 #[derive(Clone, Copy, Debug)]
 pub struct Site<'a> {
-    /// Such as `model.layers.0.self_attn.q_proj`.
+    /// Hugging Face path, such as `model.layers.0.self_attn.q_proj`.
     pub path: &'a str,
-    /// What it is for.
+    /// The function of the layer.
     pub role: Role,
     /// The layer.
     pub layer: Layer<'a>,
 }
 
 impl<'a> Site<'a> {
-    /// The site of a linear map.
+    /// The site of a linear layer.
     pub fn linear(linear: &'a Linear) -> Self {
         Self { path: linear.path(), role: linear.role(), layer: Layer::Linear(linear) }
     }
 
-    /// The site of a norm.
+    /// The site of a normalization layer.
     pub fn norm(norm: &'a Norm) -> Self {
         Self { path: norm.path(), role: Role::Norm, layer: Layer::Norm(norm) }
     }
 
-    /// The site of a table of vectors: of tokens, of positions or of token types.
+    /// The site of an embedding of tokens, positions or token types.
     pub fn embedding(embedding: &'a Embedding, role: Role) -> Self {
         Self { path: embedding.path(), role, layer: Layer::Embedding(embedding) }
     }

@@ -1,9 +1,9 @@
 //! Reading and writing safetensors files.
 //!
-//! A file consists of eight bytes of header length, a JSON header and the tensors' bytes. Tensors are
-//! read one by one at their offsets instead of through a memory map: loading needs the memory of the
-//! model only once, and a file that another process truncates meanwhile causes an error instead of a
-//! crash. Every error names the file.
+//! A file consists of eight bytes of header length, a JSON header and the tensors' bytes. Tensors
+//! are read one by one at their offsets instead of through a memory map: loading needs the memory
+//! of the model only once, and a file that another process truncates meanwhile causes an error
+//! instead of a crash. Every error names the file.
 //!
 //! # Source
 //! The safetensors format, <https://github.com/huggingface/safetensors#format>

@@ -1,4 +1,4 @@
-//! A bias over the last dimension.
+//! Addition of a bias over the last dimension.
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape};
 
@@ -12,7 +12,7 @@ use crate::{Result, Tensor, kernel, parallel};
 /// # Shapes
 /// `x: (.., C)`, `b: (C)` -> `(.., C)`
 /// # Errors
-/// [`crate::NnError::Shape`] when the widths differ.
+/// [`crate::NnError::Shape`] if the widths differ.
 pub fn bias_add(x: &Tensor, b: &Tensor) -> Result<Tensor> {
     check_width("input of a bias", x, b.dims1()?)?;
     match (is_native(x), b.track_op()) {

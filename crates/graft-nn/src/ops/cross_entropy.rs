@@ -1,4 +1,4 @@
-//! The loss of a language model.
+//! Cross entropy, the loss of a language model.
 
 use std::sync::OnceLock;
 
@@ -8,18 +8,19 @@ use super::portable;
 use crate::floats::{Floats, floats, is_native};
 use crate::{NnError, Result, Tensor, kernel, parallel};
 
-/// The label of a position that does not count.
+/// The label of a position that is ignored, as `ignore_index` in PyTorch.
 pub const IGNORED: i64 = -100;
 
-/// Sum over the counted rows of `logsumexp(x) - x[label]`, divided by `normalizer`.
+/// Cross entropy: the sum of `logsumexp(x) - x[label]` over the rows whose label is not
+/// [`IGNORED`], divided by `normalizer`.
 ///
-/// The normalizer is the caller's: over several micro-batches it is the number of counted labels of all of them, so that the
-/// gradients add up to those of one large batch.
+/// The caller passes the normalizer. For gradient accumulation it is the number of labels in all
+/// micro-batches, so that the gradients add up to those of one large batch.
 ///
 /// # Shapes
 /// `logits: (N, V)`, `labels`: N, each in `0..V` or [`IGNORED`] -> scalar
 /// # Errors
-/// [`NnError::Shape`] when N differs, [`NnError::OutOfRange`] for a label outside the vocabulary.
+/// [`NnError::Shape`] if N differs, [`NnError::OutOfRange`] for a label outside the vocabulary.
 pub fn cross_entropy(logits: &Tensor, labels: &[i64], normalizer: f64) -> Result<Tensor> {
     let (rows, vocab) = logits.dims2()?;
     if labels.len() != rows {
@@ -31,7 +32,7 @@ pub fn cross_entropy(logits: &Tensor, labels: &[i64], normalizer: f64) -> Result
     }
     let counted = counted_rows(labels, vocab)?;
     if counted.is_empty() {
-        // Zero with a gradient of zeros: an affine map by 0 would leave candle's graph.
+        // Zero with a gradient of zeros: candle's `affine` by 0 would detach it from the graph.
         return Ok((logits * logits.zeros_like()?)?.sum_all()?);
     }
     if !is_native(logits) {
@@ -44,11 +45,12 @@ pub fn cross_entropy(logits: &Tensor, labels: &[i64], normalizer: f64) -> Result
     })?)
 }
 
-/// The gradient is computed from the logits in the backward pass; only one number per row is kept until then.
+/// The gradient is computed from the logits in the backward pass; only one value per row is saved
+/// until then.
 struct CrossEntropy {
     counted: Vec<(u32, u32)>,
     normalizer: f64,
-    /// `ln Σ exp(x)` of each counted row.
+    /// `ln Σ exp(x)` of each row in `counted`.
     log_sums: OnceLock<Vec<f32>>,
 }
 
@@ -105,7 +107,7 @@ impl CustomOp1 for CrossEntropy {
     }
 }
 
-/// (row, label) of the counted rows.
+/// (row, label) of the rows whose label is not [`IGNORED`].
 pub(super) fn counted_rows(labels: &[i64], vocab: usize) -> Result<Vec<(u32, u32)>> {
     let counted = labels.iter().enumerate().filter(|(_, label)| **label != IGNORED);
     let place = |(row, label): (usize, &i64)| match u32::try_from(*label) {

@@ -1,4 +1,4 @@
-//! TableRows of a table by number.
+//! Embedding lookup.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape};
 
@@ -6,10 +6,10 @@ use super::portable;
 use crate::floats::{Floats, floats, is_native};
 use crate::{NnError, Result, Tensor, kernel};
 
-/// Row `id` of `w` for every id.
+/// `y = w[id]`: the row of `w` for every id.
 ///
 /// # Shapes
-/// `ids: (..)` of `u32`, `w: (V, C)` -> `(.., C)`, in 32-bit numbers when the table is stored in half precision
+/// `ids: (..)` `u32`, `w: (V, C)` -> `(.., C)`, in f32 if the table is stored in half precision
 /// # Errors
 /// [`NnError::OutOfRange`] for an id outside the table.
 pub fn embedding(ids: &Tensor, w: &Tensor) -> Result<Tensor> {

@@ -1,4 +1,4 @@
-//! A linear map.
+//! Linear layer.
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape};
 
@@ -10,8 +10,8 @@ use crate::{Result, Tensor, Weight};
 
 /// `y = x Wᵀ`.
 ///
-/// A frozen `W` gets no gradient and none is computed; a trained one (a variable, or computed from variables) does. A packed one is unpacked for each
-/// product, in the forward and again in the backward pass.
+/// The gradient of `W` is computed only if it is trained (a variable, or computed from variables).
+/// A quantized `W` is unpacked for each product, in the forward and again in the backward pass.
 ///
 /// # Shapes
 /// `x: (.., d_in)`, `w: (d_out, d_in)` -> `(.., d_out)`
@@ -29,7 +29,7 @@ pub fn linear(x: &Tensor, w: impl Into<Weight>) -> Result<Tensor> {
     }
 }
 
-/// `x Wᵀ` with a captured W, so that the graph knows x only.
+/// `x Wᵀ` with a captured W, so that only x is in the graph.
 struct FrozenLinear {
     w: Weight,
     dims: (usize, usize),

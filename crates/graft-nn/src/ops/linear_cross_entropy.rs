@@ -1,4 +1,4 @@
-//! The loss of a language model from its last states, without ever holding all the logits.
+//! Head and cross entropy in one operation, which never stores all logits.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -11,23 +11,25 @@ use crate::floats::{Floats, floats, is_native};
 use crate::matrix::{Matrix, MatrixMut};
 use crate::{NnError, Result, Tensor, kernel, parallel};
 
-/// Logits that exist at one time: 8 MiB, which is more than enough rows for a fast product with the usual vocabularies.
+/// Number of logits that are in memory at once: 8 MiB, enough rows for a fast product with the
+/// usual vocabularies.
 const ELEMENTS: usize = 1 << 21;
 
-/// Rows below which the product with W would be slow.
-const FEWEST: usize = 64;
+/// Minimum number of rows for a fast product with W.
+const MIN_ROWS: usize = 64;
 
-/// `cross_entropy(x Wᵀ, labels, normalizer)`, a few rows at a time.
+/// `cross_entropy(x Wᵀ, labels, normalizer)`, computed in pieces of a few rows.
 ///
-/// The gradient of a row's logits is known as soon as they are, so the forward pass takes the gradients of `x` (and of a trained `W`) with it and
-/// drops the logits: memory is that of `x` instead of N x V, and nothing is computed twice.
+/// The gradient of the logits of a row depends on these logits only. So the forward pass also
+/// computes the gradients of `x` (and of a trained `W`) and frees the logits: it needs the memory
+/// of `x` instead of N x V, and computes nothing twice.
 ///
 /// # Shapes
 /// `x: (N, C)`, `w: (V, C)`, `labels`: N, each in `0..V` or [`super::IGNORED`] -> scalar
 /// # Errors
-/// [`NnError::Shape`] when N or C differ, [`NnError::OutOfRange`] for a label outside the vocabulary.
+/// [`NnError::Shape`] if N or C differ, [`NnError::OutOfRange`] for a label outside the vocabulary.
 /// # Source
-/// The order of work is that of Hsu et al. 2024 (Liger Kernel), arXiv:2410.10989, section 3.2
+/// Hsu et al. 2024 (Liger Kernel), arXiv:2410.10989, section 3.2
 pub fn linear_cross_entropy(
     x: &Tensor,
     w: &Tensor,
@@ -35,7 +37,7 @@ pub fn linear_cross_entropy(
     normalizer: f64,
 ) -> Result<Tensor> {
     let vocab = w.dims2()?.0;
-    in_pieces(x, w, labels, normalizer, (ELEMENTS / vocab.max(1)).max(FEWEST))
+    in_pieces(x, w, labels, normalizer, (ELEMENTS / vocab.max(1)).max(MIN_ROWS))
 }
 
 fn in_pieces(
@@ -68,14 +70,14 @@ fn in_pieces(
     })
 }
 
-/// Which gradients the forward pass takes with it.
+/// The gradients that the forward pass must compute.
 #[derive(Clone, Copy)]
 struct Wanted {
     states: bool,
     weight: bool,
 }
 
-/// HeadGradients of the loss, before the factor from behind it.
+/// Gradients of the loss, without the incoming gradient as a factor.
 struct HeadGradients {
     /// (N, C)
     states: Option<Vec<f32>>,
@@ -88,10 +90,10 @@ struct HeadLoss {
     /// (row, label)
     counted: Vec<(u32, u32)>,
     normalizer: f64,
-    /// Rows at a time.
+    /// Rows per piece.
     piece: usize,
     wanted: Wanted,
-    /// From the forward pass until the backward pass takes them.
+    /// Set by the forward pass and taken by the backward pass.
     gradients: Mutex<Option<HeadGradients>>,
 }
 
@@ -102,7 +104,7 @@ struct FrozenHeadLoss {
 }
 
 impl HeadLoss {
-    /// The loss, and the gradients that are wanted.
+    /// Computes the loss and the wanted gradients.
     fn run(&self, x: &[f32], w: &[f32], (vocab, width): (usize, usize)) -> (f64, HeadGradients) {
         let zeros = |wanted: bool, count: usize| wanted.then(|| vec![0f32; count]);
         let mut gradients = HeadGradients {
@@ -132,10 +134,11 @@ impl HeadLoss {
         (loss / self.normalizer, gradients)
     }
 
-    /// Sum of the losses of some rows of logits, which become their own gradient where one is wanted.
+    /// The sum of the losses of some rows of logits. The logits are replaced by their gradient if
+    /// one is wanted.
     fn turn_into_gradient(&self, logits: &mut [f32], counted: &[(u32, u32)], vocab: usize) -> f64 {
-        let (factor, wanted) =
-            ((1.0 / self.normalizer) as f32, self.wanted.states || self.wanted.weight);
+        let factor = (1.0 / self.normalizer) as f32;
+        let wanted = self.wanted.states || self.wanted.weight;
         let losses =
             parallel::map(logits.chunks_mut(vocab).zip(counted), |(logits, (_, label))| {
                 let (label, log_sum) = (*label as usize, kernel::log_sum_exp(logits));
@@ -155,7 +158,7 @@ impl HeadLoss {
         (CpuStorage::F32(vec![loss as f32]), Shape::from(()))
     }
 
-    /// The gradients times `g`; computed again when an earlier backward pass has taken them.
+    /// The gradients times `g`; computed again if an earlier backward pass has taken them.
     fn backward(
         &self,
         x: &Tensor,
@@ -177,7 +180,7 @@ impl HeadLoss {
     }
 }
 
-/// The kept rows of `x`, one below the other.
+/// The counted rows of `x`, concatenated.
 fn gather(x: &[f32], counted: &[(u32, u32)], width: usize) -> Vec<f32> {
     let mut rows = Vec::with_capacity(counted.len() * width);
     for (row, _) in counted {

@@ -1,4 +1,4 @@
-//! A frozen linear map with a trained low-rank update.
+//! Linear layer with a trained low-rank update (LoRA).
 
 use std::borrow::Cow;
 
@@ -11,25 +11,25 @@ use crate::floats::{Floats, floats, is_native};
 use crate::matrix::{Matrix, MatrixMut};
 use crate::{DropoutMask, NnError, Result, Tensor, Weight, kernel, parallel};
 
-/// The low-rank update `s B A` of a weight.
+/// The low-rank update `ΔW = s B A` of a weight.
 #[derive(Clone, Debug)]
 pub struct LowRank {
-    /// A, (R, d_in).
+    /// The matrix A, (R, d_in).
     pub a: Tensor,
-    /// B, (d_out, R).
+    /// The matrix B, (d_out, R).
     pub b: Tensor,
-    /// s.
+    /// The scale s.
     pub scale: f64,
-    /// Which inputs of A fall out; `None` while evaluating.
+    /// The dropout mask m of the input of A; `None` in evaluation.
     pub dropout: Option<DropoutMask>,
 }
 
-/// `y = x Wᵀ + s (m ∘ x) Aᵀ Bᵀ`.
+/// `y = x Wᵀ + s (m ∘ x) Aᵀ Bᵀ`, fused so that ΔW is never computed.
 ///
 /// # Shapes
 /// `x: (.., d_in)`, `w: (d_out, d_in)` -> `(.., d_out)`
 /// # Errors
-/// [`NnError::Shape`] when the widths or the ranks differ.
+/// [`NnError::Shape`] if the widths or the ranks differ.
 /// # Source
 /// Hu et al. 2021, arXiv:2106.09685 section 4.1
 pub fn lora_linear(x: &Tensor, w: impl Into<Weight>, update: &LowRank) -> Result<Tensor> {

@@ -1,4 +1,5 @@
-//! Every operation made of candle's own ones: for devices other than the processor, and the reference for the fused ones.
+//! All operations composed of candle's own: for devices other than the CPU, and as the reference of
+//! the fused ones.
 
 use std::ops::Range;
 
@@ -74,25 +75,26 @@ pub(super) fn attention(
     spec: &AttentionSpec,
 ) -> Result<Tensor> {
     if let Some(sequences) = &spec.sequences {
-        let alone = AttentionSpec { sequences: None, ..spec.clone() };
+        let single = AttentionSpec { sequences: None, ..spec.clone() };
         let part =
             |t: &Tensor, range: &Range<usize>| t.narrow(1, range.start, range.len())?.contiguous();
-        let apart = |range: Range<usize>| {
-            attention(&part(q, &range)?, &part(k, &range)?, &part(v, &range)?, &alone)
+        let one = |range: Range<usize>| {
+            attention(&part(q, &range)?, &part(k, &range)?, &part(v, &range)?, &single)
         };
-        return Ok(Tensor::cat(&sequences.ranges().map(apart).collect::<Result<Vec<_>>>()?, 1)?); // (1, N, H*D)
+        return Ok(Tensor::cat(&sequences.ranges().map(one).collect::<Result<Vec<_>>>()?, 1)?); // (1, N, H*D)
     }
     let probs = attention_probs(q, k, spec)?; // (B, H, T, S)
     Ok(probs.matmul(&repeated(v, spec)?)?.transpose(1, 2)?.contiguous()?.reshape(q.dims())?) // (B, T, H*D)
 }
 
-/// Heads beside each other, (B, rows, heads*D) -> (B, heads, rows, D).
+/// Splits the heads: (B, rows, heads*D) -> (B, heads, rows, D).
 fn split(t: &Tensor, heads: usize) -> Result<Tensor> {
     let (batch, rows, width) = t.dims3()?;
     Ok(t.reshape((batch, rows, heads, width / heads))?.transpose(1, 2)?.contiguous()?)
 }
 
-/// Heads of keys or values, each as often as queries share it: (B, S, K*D) -> (B, H, S, D).
+/// Splits the heads of keys or values and repeats each for the query heads that share it: (B, S,
+/// K*D) -> (B, H, S, D).
 fn repeated(t: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
     let t = split(t, spec.kv_heads)?;
     let (batch, heads, keys, width) = t.dims4()?;
@@ -107,7 +109,7 @@ pub(super) fn attention_probs(q: &Tensor, k: &Tensor, spec: &AttentionSpec) -> R
     let seen = visible(spec, batch, tokens, keys)?.to_device(q.device())?.to_dtype(q.dtype())?; // (B, 1, T, S)
     let scores = (q.matmul(&k.transpose(2, 3)?)? * f64::from(spec.scale))?; // (B, H, T, S)
     let scores = scores.broadcast_add(&seen.affine(1e9, -1e9)?)?;
-    // A row without any visible key becomes zero instead of a mean over hidden ones.
+    // A row without visible keys becomes zero instead of a mean over masked ones.
     Ok(candle_nn::ops::softmax(&scores, D::Minus1)?.broadcast_mul(&seen)?)
 }
 

@@ -176,8 +176,8 @@ fn entry(raw: RawEntry) -> Result<Entry, String> {
     Ok(Entry { dtype, shape: shape.into_iter().map(|size| size as usize).collect(), start, end })
 }
 
-/// Rejects overlapping tensors and gaps between tensors, neither of which the reference implementation
-/// writes.
+/// Rejects overlapping tensors and gaps between tensors, neither of which the reference
+/// implementation writes.
 fn check_layout(entries: &BTreeMap<String, Entry>) -> Result<(), String> {
     let mut ordered: Vec<_> = entries.iter().collect();
     ordered.sort_by_key(|(_, entry)| (entry.start, entry.end));

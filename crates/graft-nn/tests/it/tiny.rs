@@ -1,4 +1,5 @@
-//! A small model of the Llama kind made of this crate's layers, with low-rank adapters: what the tests and the example run.
+//! A small model of the Llama kind made of this crate's layers, with low-rank adapters: what the
+//! tests and the example run.
 
 use std::sync::Arc;
 

@@ -1,12 +1,14 @@
-//! Attention on the processor: one head at a time per thread, a block of queries at a time, without transposes. The shares
-//! are computed again in the backward pass, so nothing of size T x S is kept.
+//! Attention on the CPU: one head per thread and one block of queries at a time, without
+//! transposes. The probabilities are computed again in the backward pass, so nothing of size T x S
+//! is stored.
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Storage, Tensor, bail};
 
 use crate::matrix::{Matrix, MatrixMut};
 use crate::{Sequences, kernel, parallel};
 
-/// Queries per block: a block's shares fit the cache, and causal blocks skip the keys behind them.
+/// Queries per block: the probabilities of a block fit into the cache, and causal blocks skip later
+/// keys.
 const BLOCK: usize = 64;
 
 /// The operation; see [`super::AttentionSpec`] for the fields.
@@ -22,7 +24,8 @@ pub(super) struct Attention {
     pub(super) sequences: Option<Sequences>,
 }
 
-/// Rows of several sequences, possibly a part of a larger buffer: the cache hands out such views.
+/// The rows of several sequences, possibly a view of a larger buffer, as the key-value cache
+/// returns.
 #[derive(Clone, Copy)]
 struct Rows<'a> {
     data: &'a [f32],
@@ -39,7 +42,7 @@ impl<'a> Rows<'a> {
                 let (batch_stride, row_stride) = (*batch_stride, *row_stride);
                 Ok(Self { data: &values[layout.start_offset()..], batch_stride, row_stride, width })
             }
-            _ => bail!("attention got an argument whose rows are not contiguous 32-bit numbers"),
+            _ => bail!("attention needs arguments with contiguous f32 rows"),
         }
     }
 
@@ -51,12 +54,12 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The tensor itself when its last dimension is contiguous, else a contiguous copy.
+/// The tensor itself if its last dimension is contiguous, otherwise a contiguous copy.
 pub(super) fn with_rows(tensor: &Tensor) -> candle_core::Result<Tensor> {
     if tensor.stride().last() == Some(&1) { Ok(tensor.clone()) } else { tensor.contiguous() }
 }
 
-/// Sizes of one call.
+/// The sizes of one call.
 #[derive(Clone, Copy)]
 struct Sizes {
     batch: usize,
@@ -65,17 +68,18 @@ struct Sizes {
     head_dim: usize,
 }
 
-/// Queries and keys that see each other: a row of the batch, or one of the sequences packed into its only row.
+/// Queries and keys that attend to each other: a row of the batch, or one of the sequences packed
+/// into its only row.
 #[derive(Clone, Copy)]
 struct Sequence {
     batch: usize,
-    /// Its first row in that of the batch.
+    /// Its first position in the row of the batch.
     start: usize,
     tokens: usize,
     keys: usize,
 }
 
-/// A block of consecutive queries and the number of keys that any of them sees.
+/// A block of consecutive queries, and the number of keys visible to any of them.
 #[derive(Clone, Copy)]
 struct Block {
     start: usize,
@@ -135,10 +139,10 @@ impl Attention {
             } else {
                 0..block.seen
             };
-            let (scores, behind) = scores.split_at_mut(seen.end);
+            let (scores, after) = scores.split_at_mut(seen.end);
             let (before, scores) = scores.split_at_mut(seen.start);
             before.fill(0.0);
-            behind.fill(0.0);
+            after.fill(0.0);
             if let Some(padding) = padding {
                 kernel::hide(scores, &padding[seen.start..]);
             }
@@ -188,7 +192,8 @@ impl Attention {
         );
         let sequences = self.sequences(sizes);
         {
-            // One piece of work per head of keys, with all the heads of queries that share it: their sums need one writer.
+            // One piece of work per head of keys, with all query heads that share it, because their
+            // gradients are summed.
             let (tokens, keys) = (
                 || sequences.iter().map(|sequence| sequence.tokens),
                 || sequences.iter().map(|sequence| sequence.keys),
@@ -262,14 +267,14 @@ impl Attention {
     }
 }
 
-/// Where one head of keys and its queries put their gradients.
+/// The gradients of one head of keys and values and its query heads.
 struct GroupGradients<'a> {
     dq: Vec<MatrixMut<'a>>,
     dk: MatrixMut<'a>,
     dv: MatrixMut<'a>,
 }
 
-/// The heads of sequences that lie one behind the other, sequence after sequence.
+/// The heads of consecutive sequences, sequence by sequence.
 fn heads(
     mut data: &mut [f32],
     lengths: impl Iterator<Item = usize>,
@@ -327,7 +332,7 @@ impl CustomOp3 for Attention {
         let mut rows = Vec::with_capacity(guards.len());
         for (storage, layout) in &guards {
             let Storage::Cpu(storage) = &**storage else {
-                bail!("attention's backward pass got a tensor of another device")
+                bail!("the arguments of attention are on different devices")
             };
             rows.push(Rows::new(storage, layout)?);
         }
