@@ -1,12 +1,14 @@
-//! Rotary positions as `config.json` asks for them.
+//! Rotary embeddings in `config.json`.
 
 use graft_nn::ops::RopeScaling;
 use serde_json::Value;
 
-/// `rope_theta` and the stretching, in the spelling of transformers 5 (`rope_parameters`) or of 4 (`rope_theta`, `rope_scaling`).
+/// Reads `rope_theta` and the scaling, in the format of transformers 5 (`rope_parameters`) or 4
+/// (`rope_theta`, `rope_scaling`).
 ///
 /// # Errors
-/// In words, when a number is missing or the type is not one of `default`, `linear`, `llama3`.
+/// Returns a description of the problem if a number is missing or the type is not `default`,
+/// `linear` or `llama3`.
 pub(crate) fn from_config(config: &Value) -> Result<(f64, RopeScaling), String> {
     let parameters = ["rope_parameters", "rope_scaling"]
         .iter()
@@ -56,7 +58,7 @@ pub(crate) fn from_config(config: &Value) -> Result<(f64, RopeScaling), String> 
     }
 }
 
-/// The same as the object that transformers 5 calls `rope_parameters`.
+/// The `rope_parameters` object of transformers 5.
 pub(crate) fn to_config(theta: f64, scaling: RopeScaling) -> Value {
     let mut json = serde_json::json!({ "rope_theta": theta, "rope_type": "default" });
     match scaling {

@@ -1,4 +1,4 @@
-//! The sizes and constants in a GGUF file as a config.json would say them.
+//! Conversion of GGUF metadata to a config.json.
 
 use candle_core::Device;
 use serde_json::{Value, json};
@@ -6,19 +6,19 @@ use serde_json::{Value, json};
 use super::Gguf;
 use crate::ModelError;
 
-/// The tensor by whose numbers llama.cpp divides the frequencies of Llama 3's positions.
+/// The tensor of Llama 3's rope factors, by which llama.cpp divides the frequencies.
 pub(super) const ROPE_FACTORS: &str = "rope_freqs.weight";
 
-/// Architectures that are read, and what transformers calls them.
+/// Supported architectures and their classes in transformers.
 const ARCHITECTURES: [(&str, &str); 3] =
     [("llama", "LlamaForCausalLM"), ("qwen2", "Qwen2ForCausalLM"), ("qwen3", "Qwen3ForCausalLM")];
 
-/// Where Llama 3's stretching begins and ends, the same in all its versions.
+/// Parameters of Llama 3's rope scaling, which are the same in all versions.
 const LOW_FREQ_FACTOR: f64 = 1.0;
 const HIGH_FREQ_FACTOR: f64 = 4.0;
 const ORIGINAL_POSITIONS: u64 = 8192;
 
-/// Reads them.
+/// Reads the config.
 pub(super) fn read(file: &Gguf) -> Result<Value, ModelError> {
     let architecture = file
         .text("general.architecture")
@@ -38,7 +38,8 @@ pub(super) fn read(file: &Gguf) -> Result<Value, ModelError> {
         Some(_) => Err(file.malformed(format!("`{architecture}.{key}` must not be 0"))),
         None => Err(file.malformed(format!("`{architecture}.{key}` is missing"))),
     };
-    let (hidden, heads) = (needed("embedding_length")?, needed("attention.head_count")?);
+    let hidden = needed("embedding_length")?;
+    let heads = needed("attention.head_count")?;
     let embeddings = file
         .shape("model.embed_tokens.weight")
         .ok_or_else(|| file.malformed("`token_embd.weight` is missing".to_owned()))?;
@@ -55,7 +56,7 @@ pub(super) fn read(file: &Gguf) -> Result<Value, ModelError> {
     }))
 }
 
-/// How positions are rotated: stretched by Llama 3's factors where the file has them, or evenly.
+/// The rope parameters: Llama 3's scaling if the file has its factors, linear scaling, or none.
 fn rope(file: &Gguf, theta: f64, architecture: &str) -> Result<Value, ModelError> {
     if let Some(info) = file.content.tensor_infos.get(ROPE_FACTORS) {
         let read = |file: &Gguf| {
@@ -69,9 +70,9 @@ fn rope(file: &Gguf, theta: f64, architecture: &str) -> Result<Value, ModelError
             factors.flatten_all()?.to_vec1::<f32>()
         };
         let factors = read(file).map_err(|error| {
-            file.malformed(format!("cannot read `{ROPE_FACTORS}` ({})", super::line(&error)))
+            file.malformed(format!("cannot read `{ROPE_FACTORS}` ({})", super::first_line(&error)))
         })?;
-        // The slowest frequencies are divided by the whole factor.
+        // The lowest frequencies are divided by the full factor, which is the largest one.
         let factor = factors.iter().copied().fold(1.0, f32::max);
         return Ok(json!({
             "rope_theta": theta, "rope_type": "llama3", "factor": factor, "low_freq_factor": LOW_FREQ_FACTOR, "high_freq_factor": HIGH_FREQ_FACTOR,

@@ -375,7 +375,8 @@ fn an_unknown_key_or_value_is_refused_before_anything_is_read() {
     assert!(error.to_string().contains("int3"), "{error}");
 }
 
-/// What bitsandbytes and transformers have written; `make_bnb.py` beside the goldens made the folders.
+/// What bitsandbytes and transformers have written; `make_bnb.py` beside the goldens made the
+/// folders.
 fn packed_folder(kind: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/goldens-bnb")).join(kind)
 }

@@ -1,4 +1,5 @@
-//! Whatever stands in a config, a header or a tokenizer: the answer is a model or an error, soon, and never a panic or memory without bounds.
+//! Whatever stands in a config, a header or a tokenizer: the answer is a model or an error, soon,
+//! and never a panic or memory without bounds.
 //!
 //! A few hundred mutations of each kind by default; `GRAFT_TEST_LONG=1` makes it twenty thousand.
 
