@@ -96,8 +96,8 @@ impl std::fmt::Display for StopReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::EndOfText => write!(f, "the model ended the text"),
-            Self::Length => write!(f, "max_new_tokens were written"),
-            Self::StopText => write!(f, "the stop text came"),
+            Self::Length => write!(f, "max_new_tokens tokens were generated"),
+            Self::StopText => write!(f, "the stop text was generated"),
             Self::ContextFull(tokens) => write!(f, "the context of {tokens} tokens is full"),
             Self::Caller => write!(f, "stopped"),
         }

@@ -495,7 +495,7 @@ fn packed_weights_that_lack_something_are_refused_in_words() {
         broken(&|tensors| drop(
             tensors.insert(state.clone(), Tensor::new(b"{]".as_slice(), &Device::Cpu).unwrap())
         ))
-        .contains("no JSON")
+        .contains("not valid JSON")
     );
     let cut = |tensors: &mut std::collections::BTreeMap<String, Tensor>| {
         let codes = tensors[weight].narrow(0, 0, 7).unwrap();
