@@ -28,4 +28,4 @@ def test_a_gguf_model_is_adapted_saved_and_read_back(places):
         (places.work / "cut.gguf").write_bytes((MODELS / "qwen2-q4_0.gguf").read_bytes()[:30_000])
         kernel.fail("%model load cut.gguf", "cut.gguf")
         assert "plain" in kernel.run("%status").text
-        kernel.fail("%device cuda", "stays on the processor", "cuda-build")
+        kernel.fail("%device cuda", "stays on the CPU", "cuda-build")

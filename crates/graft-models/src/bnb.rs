@@ -1,10 +1,12 @@
-//! Packed weights as bitsandbytes' users keep them: what transformers writes of a model that was loaded in 4 or 8 bits.
+//! Quantized weights in the format of bitsandbytes, as transformers saves a model that was loaded
+//! in 4 or 8 bits.
 //!
 //! # Format
-//! NF4: `W.weight` holds the codes, two a byte; `W.weight.absmax` the blocks' scales; `W.weight.quant_map` the sixteen levels;
-//! `W.weight.quant_state.bitsandbytes__nf4` a JSON object with shape and block size. With double quantization the scales are 8-bit codes, with
-//! `nested_absmax`, `nested_quant_map` and, in the JSON, `nested_blocksize` and `nested_offset` to them. 8 bits: `W.weight` holds signed bytes, `W.SCB`
-//! a scale a row.
+//! NF4: `W.weight` contains the codes, two per byte; `W.weight.absmax` the scales of the blocks;
+//! `W.weight.quant_map` the sixteen levels; `W.weight.quant_state.bitsandbytes__nf4` a JSON object
+//! with shape and block size. With double quantization the scales are 8-bit codes, with
+//! `nested_absmax`, `nested_quant_map` and, in the JSON, `nested_blocksize` and `nested_offset`. 8
+//! bits: `W.weight` contains signed bytes, `W.SCB` one scale per row.
 //! # Source
 //! bitsandbytes 0.50 `QuantState.as_dict`, transformers 5.24; goldens `tests/goldens-bnb`
 
@@ -12,34 +14,35 @@ use graft_nn::packed::{ByteBlocks, Int8, Nf4, Numbers, Scales};
 use graft_nn::{DType, Device, NnError, Packed, Tensor};
 use serde_json::{Value, json};
 
-/// How `quant_state` is named for NF4.
+/// Suffix of the quantization state of NF4.
 const STATE: &str = "quant_state.bitsandbytes__nf4";
-/// Types of 4 bits that are not NF4.
+/// Suffix of the quantization state of FP4, which is not supported.
 const OTHER_STATE: &str = "quant_state.bitsandbytes__fp4";
-/// What stands beside a packed weight, by its ending.
-const BESIDE: &[&str] =
+/// Suffixes of the auxiliary tensors of a quantized weight.
+const AUXILIARY: &[&str] =
     &[".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map", ".SCB", ".weight_format"];
 
-/// Reads a tensor of the same model by its name, if it is there.
+/// Reads a tensor of the same model by name, if it exists.
 pub(crate) type Read<'a> = &'a dyn Fn(&str) -> Option<Tensor>;
 
-/// Whether a tensor belongs to a packed weight.
-pub(crate) fn is_beside(name: &str) -> bool {
-    BESIDE.iter().any(|ending| name.ends_with(ending))
+/// Whether a tensor is an auxiliary tensor of a quantized weight.
+pub(crate) fn is_auxiliary(name: &str) -> bool {
+    AUXILIARY.iter().any(|ending| name.ends_with(ending))
         || name.ends_with(STATE)
         || name.ends_with(OTHER_STATE)
 }
 
-/// The names that tell that `W.weight` is packed.
+/// The names of tensors that mark `W.weight` as quantized.
 pub(crate) fn marks(weight: &str) -> [String; 3] {
     let layer = weight.strip_suffix(".weight").unwrap_or(weight);
     [format!("{weight}.{STATE}"), format!("{weight}.{OTHER_STATE}"), format!("{layer}.SCB")]
 }
 
-/// The packed weight (d_out, d_in) of that name.
+/// Reads the quantized weight (d_out, d_in) of that name.
 ///
 /// # Errors
-/// In words, when something of it is missing, of another type or does not fit together.
+/// Returns a description of the problem if a tensor is missing, has the wrong type or an
+/// inconsistent size.
 pub(crate) fn read(
     weight: &str,
     (d_out, d_in): (usize, usize),
@@ -48,7 +51,7 @@ pub(crate) fn read(
     let [state, other, scb] = marks(weight);
     let get = |name: &str| read(name).ok_or_else(|| format!("`{name}` is missing"));
     if read(&other).is_some() {
-        return Err(format!("`{weight}` is packed as FP4, and only NF4 is read"));
+        return Err(format!("`{weight}` is quantized as FP4, which is not supported (NF4 is)"));
     }
     let numbers = match read(&scb) {
         Some(scales) => Numbers::Int8(Int8::new(
@@ -58,9 +61,9 @@ pub(crate) fn read(
         None => {
             let text = bytes(&get(&state)?)?;
             let state: Value = serde_json::from_slice(&text)
-                .map_err(|error| format!("`{state}` is no JSON ({error})"))?;
+                .map_err(|error| format!("`{state}` is not valid JSON ({error})"))?;
             let levels = <[f32; 16]>::try_from(floats(&get(&format!("{weight}.quant_map"))?)?)
-                .map_err(|_| format!("`{weight}.quant_map` has not 16 levels"))?;
+                .map_err(|_| format!("`{weight}.quant_map` must have 16 levels"))?;
             let block = whole(&state, "blocksize")?;
             if state
                 .get("shape")
@@ -68,7 +71,7 @@ pub(crate) fn read(
                 .is_some_and(|shape| *shape != [json!(d_out), json!(d_in)])
             {
                 return Err(format!(
-                    "`{weight}` is packed from {}, and config.json says [{d_out}, {d_in}]",
+                    "`{weight}` was quantized from shape {}, but config.json requires [{d_out}, {d_in}]",
                     state["shape"]
                 ));
             }
@@ -92,26 +95,28 @@ fn scales(
     if state.get("nested_blocksize").is_none() {
         return Ok(Scales::Plain(floats(&absmax)?));
     }
-    let (nested, map) =
-        (get(&format!("{weight}.nested_absmax"))?, get(&format!("{weight}.nested_quant_map"))?);
+    let nested = get(&format!("{weight}.nested_absmax"))?;
+    let map = get(&format!("{weight}.nested_quant_map"))?;
     let blocks = ByteBlocks::new(
         bytes(&absmax)?,
         floats(&nested)?,
         whole(state, "nested_blocksize")?,
         floats(&map)?,
     );
-    let blocks = blocks.ok_or_else(|| format!("the scales of `{weight}` do not fit together"))?;
+    let blocks =
+        blocks.ok_or_else(|| format!("the scales of `{weight}` have inconsistent sizes"))?;
     let offset = state
         .get("nested_offset")
         .and_then(Value::as_f64)
-        .ok_or_else(|| format!("the state of `{weight}` has no nested_offset"))?;
+        .ok_or_else(|| format!("the quantization state of `{weight}` has no `nested_offset`"))?;
     Ok(Scales::Double { blocks, offset: offset as f32 })
 }
 
-/// The tensors that say the same to bitsandbytes, by name; none for 8-bit numbers, which are written unpacked.
+/// The tensors of a quantized weight in the format of bitsandbytes, by name; `None` for formats
+/// other than NF4, which are saved dequantized.
 ///
 /// # Errors
-/// What candle says.
+/// Returns an error if the underlying candle operation fails.
 pub(crate) fn tensors(
     weight: &str,
     packed: &Packed,
@@ -139,7 +144,7 @@ pub(crate) fn tensors(
     Ok(Some(all))
 }
 
-/// `quantization_config` of a model of which these layers are packed as NF4 and those are not.
+/// `quantization_config` of a model in NF4; `unpacked` are the layers that are not quantized.
 pub(crate) fn config(double: bool, unpacked: &[String]) -> Value {
     json!({"quant_method": "bitsandbytes", "load_in_4bit": true, "load_in_8bit": false, "_load_in_4bit": true, "_load_in_8bit": false,
         "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": double, "bnb_4bit_compute_dtype": "float32", "bnb_4bit_quant_storage": "uint8",
@@ -148,7 +153,7 @@ pub(crate) fn config(double: bool, unpacked: &[String]) -> Value {
 
 fn bytes(tensor: &Tensor) -> Result<Vec<u8>, String> {
     if tensor.dtype() != DType::U8 {
-        return Err(format!("packed numbers are stored as {:?} instead of bytes", tensor.dtype()));
+        return Err(format!("packed values must be stored as bytes, found {:?}", tensor.dtype()));
     }
     tensor.flatten_all().and_then(|flat| flat.to_vec1()).map_err(|error| error.to_string())
 }
@@ -165,5 +170,5 @@ fn whole(state: &Value, name: &str) -> Result<usize, String> {
         .get(name)
         .and_then(Value::as_u64)
         .map(|value| value as usize)
-        .ok_or_else(|| format!("the state of a packed weight has no {name}"))
+        .ok_or_else(|| format!("the quantization state of a weight has no `{name}`"))
 }

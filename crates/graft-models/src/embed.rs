@@ -1,16 +1,17 @@
-//! Texts to vectors: the mean of an encoder's hidden states.
+//! Text embeddings: the mean of the hidden states.
 
 use graft_nn::{Context, DType, Model, Tensor, TokenEncoder};
 
 use crate::{ModelError, Tokenizer};
 
-/// One vector a text: the mean of its hidden states over its tokens, as sentence-transformers pools them. Texts that are longer than the model's
-/// context lose their end. Active adapters act; a soft prompt's own positions are left out of the mean.
+/// One vector per text: the mean of the hidden states over its tokens, as sentence-transformers'
+/// mean pooling. Texts that exceed the model's context are truncated. Active adapters are applied;
+/// the positions of soft prompts are excluded from the mean.
 ///
 /// # Shapes
 /// n texts -> (n, C)
 /// # Errors
-/// [`ModelError::Prompt`] without a text, [`ModelError::Layer`].
+/// [`ModelError::Prompt`] for an empty list, [`ModelError::Layer`] if the forward pass fails.
 /// # Source
 /// Reimers and Gurevych 2019, arXiv:1908.10084 section 3
 pub fn embed(
@@ -19,9 +20,11 @@ pub fn embed(
     texts: &[&str],
 ) -> Result<Tensor, ModelError> {
     if texts.is_empty() {
-        let (problem, hint) =
-            ("there is no text to embed".to_owned(), "give at least one".to_owned());
-        return Err(ModelError::Prompt { code: "models::empty_prompt", problem, hint });
+        return Err(ModelError::Prompt {
+            code: "models::empty_prompt",
+            problem: "no text to embed".to_owned(),
+            hint: "pass at least one text".to_owned(),
+        });
     }
     let vectors = texts
         .iter()
@@ -30,7 +33,7 @@ pub fn embed(
     Ok(Tensor::cat(&vectors, 0).map_err(graft_nn::NnError::from)?) // (n, C)
 }
 
-/// The text with the special tokens that its tokenizer adds, `[CLS] text [SEP]`.
+/// The tokens of a text with the special tokens of the tokenizer: `[CLS] text [SEP]`.
 fn ids(model: &dyn Model, tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, ModelError> {
     let (prefix, suffix) = (tokenizer.prefix(), tokenizer.suffix());
     let virtual_tokens = model.embedding().positions_taken();
@@ -42,7 +45,7 @@ fn ids(model: &dyn Model, tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>,
 }
 
 fn one(model: &dyn Model, ids: &[u32]) -> Result<Tensor, ModelError> {
-    let device = model.embedding().weight().own().device().clone();
+    let device = model.embedding().weight().base_value().device().clone();
     let vector = || -> graft_nn::Result<Tensor> {
         let hidden = model.hidden(
             &Tensor::from_slice(ids, (1, ids.len()), &device)?,

@@ -1,4 +1,4 @@
-//! What can go wrong with a model, in words a learner can act on.
+//! Errors of loading, saving and running a model, with hints.
 
 use std::path::PathBuf;
 
@@ -7,83 +7,83 @@ use graft_spec::{Failure, Hint};
 
 use crate::families;
 
-/// Why a model cannot be loaded, saved or made to write.
+/// An error of loading, saving or running a model.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
-    /// The embedded model is not where it should be.
+    /// The embedded model is not in the assets folder.
     #[error("the embedded model `tiny` is not in `{}`", folder.display())]
     NoTiny {
-        /// Where it was looked for.
+        /// The folder that was searched.
         folder: PathBuf,
     },
-    /// The word is no model that is known.
-    #[error("there is no model `{name}`")]
+    /// The name is neither a known model nor a folder.
+    #[error("unknown model `{name}`")]
     UnknownModel {
-        /// The word.
+        /// The name.
         name: String,
-        /// The nearest known one.
+        /// The most similar known name.
         nearest: Option<String>,
-        /// All that are known: `tiny` and folders with a config.json.
+        /// All known names: `tiny`, folders with a config.json, and GGUF files.
         known: Vec<String>,
     },
-    /// A file that a model needs is not there.
+    /// A required file is missing.
     #[error("`{}` has no {file}", folder.display())]
     MissingFile {
         /// The folder.
         folder: PathBuf,
         /// The file.
         file: String,
-        /// What to do.
+        /// The hint.
         hint: String,
     },
-    /// config.json, the index or the tokenizer does not say what it should.
+    /// A file of the model is invalid or not supported.
     #[error("`{}`: {problem}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
-    /// The model is of a family that is not built in.
+    /// The model belongs to a family that is not supported.
     #[error("`{}` is a `{model_type}` model, which is not supported yet", path.display())]
     UnsupportedFamily {
-        /// Its config.json.
+        /// Its config.json, or the GGUF file.
         path: PathBuf,
-        /// What it says.
+        /// Its `model_type`.
         model_type: String,
     },
     /// The weights are pickled Python objects.
-    #[error("`{file}` in `{}` is a Python pickle, which can run any code when it is read, so it is refused", folder.display())]
+    #[error("`{file}` in `{}` is a Python pickle, which can execute arbitrary code when loaded, so Graft does not read it", folder.display())]
     Pickled {
         /// The folder.
         folder: PathBuf,
         /// The file.
         file: String,
     },
-    /// The files lack weights that the config asks for.
-    #[error("{} of the {expected} weights that config.json asks for are not in `{}`: {}", names.len(), folder.display(), first(names))]
+    /// Weights that the config requires are missing in the files.
+    #[error("`{}` is missing {} of the {expected} weights that config.json requires: {}", folder.display(), names.len(), first_names(names))]
     MissingWeights {
         /// The folder.
         folder: PathBuf,
         /// Their names.
         names: Vec<String>,
-        /// How many there should be.
+        /// Number of weights that the config requires.
         expected: usize,
     },
-    /// A weight has another shape than the config says.
-    #[error("`{name}` in `{}` has shape {found:?}, but config.json says {expected:?}", folder.display())]
+    /// The shape of a weight differs from that of the config.
+    #[error("`{name}` in `{}` has shape {found:?}, but config.json requires {expected:?}", folder.display())]
     WrongShape {
         /// The folder.
         folder: PathBuf,
         /// Name of the weight.
         name: String,
-        /// By config.json.
+        /// The shape that config.json requires.
         expected: Vec<usize>,
-        /// In the file.
+        /// The shape in the file.
         found: Vec<usize>,
     },
-    /// The tokenizer knows ids that the model has no embedding for.
+    /// The tokenizer has more ids than the model has embeddings.
     #[error("the tokenizer `{}` has ids up to {highest}, but the model has only {vocab} embeddings", path.display())]
     TokenizerMismatch {
         /// The tokenizer.json.
@@ -93,68 +93,68 @@ pub enum ModelError {
         /// Rows of the embedding.
         vocab: usize,
     },
-    /// The Hub did not give the model.
-    #[error("`{name}` cannot be had from the Hugging Face Hub: {problem}")]
+    /// The model could not be downloaded from the Hub.
+    #[error("could not download `{name}` from the Hugging Face Hub: {problem}")]
     Hub {
         /// `ORG/NAME`.
         name: String,
-        /// What happened.
+        /// The problem.
         problem: String,
-        /// What to do.
+        /// The hint.
         hint: String,
     },
-    /// The prompt cannot be continued.
+    /// The prompt is invalid for this model.
     #[error("{problem}")]
     Prompt {
-        /// Code: `models::prompt_too_long` or `models::empty_prompt`.
+        /// Error code, such as `models::prompt_too_long` or `models::empty_prompt`.
         code: &'static str,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
-        /// What to do.
+        /// The hint.
         hint: String,
     },
-    /// The model computed something that is not a number.
+    /// The model computed NaN or infinite logits.
     #[error("the model's output at token {position} is not finite")]
     NotFinite {
         /// Position in the text.
         position: usize,
     },
-    /// A weight in the files holds a NaN or an infinity.
-    #[error("`{name}` in `{}` holds a NaN or an infinity", path.display())]
+    /// A weight in the files contains NaN or infinite values.
+    #[error("`{name}` in `{}` contains NaN or infinite values", path.display())]
     NotFiniteWeight {
         /// The file.
         path: PathBuf,
         /// Name of the weight.
         name: String,
     },
-    /// The weights need more memory than is left.
-    #[error("the weights need {} as {dtype}, and {} of memory is free", bytes(*needed), bytes(*left))]
+    /// The weights need more memory than is free.
+    #[error("the weights need {} as {dtype}, but only {} of memory is free", bytes(*needed), bytes(*left))]
     Memory {
-        /// Bytes that they need.
+        /// Bytes that the weights need.
         needed: u64,
-        /// Bytes that are left.
+        /// Free bytes.
         left: u64,
-        /// How matrices are kept.
+        /// Type in which matrices are stored.
         dtype: &'static str,
     },
-    /// The file system refuses.
+    /// The file system reported an error.
     #[error("cannot {action} `{}`", path.display())]
     Io {
         /// `read` or `write`.
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
-    /// A key has a value that it cannot have.
+    /// A setting has an invalid value.
     #[error(transparent)]
     Settings(#[from] Failure),
-    /// A safetensors file cannot be read or written.
+    /// Reading or writing a safetensors file failed.
     #[error(transparent)]
     File(#[from] TensorFileError),
-    /// A layer failed.
+    /// An operation of a layer failed.
     #[error(transparent)]
     Layer(#[from] NnError),
 }
@@ -185,10 +185,10 @@ impl Hint for ModelError {
 
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::NoTiny { .. } => "make it with `cargo xtask pretrain`, or give a folder: %model load DIR".to_owned(),
+            Self::NoTiny { .. } => "build it with `cargo xtask pretrain`, or load a folder: %model load DIR".to_owned(),
             Self::UnknownModel { nearest, known, .. } => {
                 let nearest = nearest.as_ref().map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
-                format!("{nearest}there is {}; a Hugging Face folder or ORG/NAME on the Hub works as well", known.join(", "))
+                format!("{nearest}available: {}; a Hugging Face folder or ORG/NAME on the Hub also works", known.join(", "))
             }
             Self::MissingFile { hint, .. } | Self::Hub { hint, .. } | Self::Prompt { hint, .. } => hint.clone(),
             Self::UnsupportedFamily { .. } => format!("supported families: {}", families::names().join(", ")),
@@ -199,12 +199,12 @@ impl Hint for ModelError {
                 "config.json and the safetensors files belong to different models, or a shard is missing".to_owned()
             }
             Self::TokenizerMismatch { .. } => "use the tokenizer.json that came with this model".to_owned(),
-            Self::NotFinite { .. } => "the weights or an adapter hold NaN or infinite numbers; detach the adapter, or load the model again".to_owned(),
-            Self::NotFiniteWeight { .. } => "the file is damaged, or the training that wrote it diverged: copy or download it again".to_owned(),
+            Self::NotFinite { .. } => "the weights or an adapter contain NaN or infinite values; detach the adapter, or load the model again".to_owned(),
+            Self::NotFiniteWeight { .. } => "the file is damaged, or the training run that wrote it diverged; copy or download it again".to_owned(),
             Self::Memory { dtype: "f32", .. } => {
-                "load it with dtype=bf16, which halves that, choose a smaller model, or free memory (%model load drops the model before)".to_owned()
+                "load it with dtype=bf16, which needs half the memory, choose a smaller model, or free memory (%model load unloads the current model)".to_owned()
             }
-            Self::Memory { .. } => "choose a smaller model or one packed in 4 bits (GGUF, bitsandbytes), or free memory".to_owned(),
+            Self::Memory { .. } => "choose a smaller model or one quantized to 4 bits (GGUF, bitsandbytes), or free memory".to_owned(),
             Self::Settings(failure) => return failure.hint.clone(),
             Self::File(error) => return error.hint(),
             Self::Layer(error) => return error.hint(),
@@ -213,14 +213,14 @@ impl Hint for ModelError {
     }
 }
 
-/// The first few of many names.
-fn first(names: &[String]) -> String {
+/// The first four names, and how many more there are.
+fn first_names(names: &[String]) -> String {
     let shown: Vec<_> = names.iter().take(4).map(|name| format!("`{name}`")).collect();
     let more = names.len().saturating_sub(shown.len());
     if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
 }
 
-/// A number of bytes for a reader.
+/// A number of bytes in MB or GB.
 fn bytes(count: u64) -> String {
     match count as f64 {
         count if count >= 1e9 => format!("{:.1} GB", count / 1e9),

@@ -1,13 +1,13 @@
-//! Whether every number of a weight is finite.
+//! Check for NaN and infinite values.
 
 use graft_nn::{DType, Tensor};
 
-/// Whether a tensor in main memory holds neither a NaN nor an infinity.
+/// Whether all elements of a tensor in main memory are finite.
 ///
 /// # Errors
-/// What candle says.
+/// Returns an error if the underlying candle operation fails.
 pub(crate) fn is_finite(tensor: &Tensor) -> candle_core::Result<bool> {
-    // Half precision becomes f32 in pieces, so that a large matrix is not held twice.
+    // Half precision is converted in pieces, so that a large matrix is not copied as a whole.
     const PIECE: usize = 1 << 20;
     let flat = tensor.flatten_all()?;
     let count = flat.elem_count();
@@ -16,7 +16,7 @@ pub(crate) fn is_finite(tensor: &Tensor) -> candle_core::Result<bool> {
     }
     for start in (0..count).step_by(PIECE) {
         let piece = flat.narrow(0, start, PIECE.min(count - start))?.to_dtype(DType::F32)?;
-        // An f64 beyond f32 becomes an infinity in the model, so it counts as one here.
+        // An f64 outside the range of f32 becomes infinite in the model, so it counts as infinite.
         if !piece.to_vec1::<f32>()?.iter().all(|value| value.is_finite()) {
             return Ok(false);
         }

@@ -1,4 +1,4 @@
-//! Continuing a text: one pass over the prompt, then one token at a time through the cache.
+//! Text generation: one pass over the prompt, then one token at a time with a key-value cache.
 
 mod sampling;
 mod stream;
@@ -12,52 +12,54 @@ use crate::{ModelError, Tokenizer};
 use sampling::choose;
 use stream::TextStream;
 
-/// How to continue a text.
+/// Options of generation, with the names of transformers' `GenerationConfig`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GenerateOptions {
-    /// Most tokens written.
+    /// Maximum number of new tokens.
     pub max_new_tokens: usize,
-    /// 0 is greedy, 1 the model's own distribution.
+    /// Temperature of sampling: 0 is greedy, 1 samples from the model's distribution.
     pub temperature: f64,
-    /// Sample among the k likeliest; 0 means all.
+    /// Sample from the k most likely tokens; 0 for all.
     pub top_k: usize,
-    /// Sample among the likeliest whose probabilities sum to p.
+    /// Nucleus sampling: sample from the most likely tokens whose probabilities sum to p; 1 for
+    /// all.
     pub top_p: f64,
-    /// Decides every draw.
+    /// Seed of the random numbers.
     pub seed: u64,
-    /// Stop before this text; empty for none.
+    /// Stop before this text; empty to disable.
     pub stop: String,
 }
 
-/// A continued text.
+/// A generated text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Generated {
-    /// What was continued.
+    /// The prompt.
     pub prompt: String,
-    /// What the model wrote.
+    /// The generated text.
     pub text: String,
-    /// Tokens written, the one that ended the text not counted.
+    /// Number of new tokens, without the one that ended the text.
     pub tokens: usize,
-    /// The text in pieces of whole characters, each with the natural log-probability of the tokens that made it, under the model at temperature 1.
+    /// The text in pieces of whole characters, each with the natural log-probability of its tokens
+    /// at temperature 1.
     pub pieces: Vec<(String, f64)>,
-    /// Mean natural log-probability of the tokens chosen, under the model at temperature 1; 0 when none was.
+    /// Mean natural log-probability of the chosen tokens at temperature 1; 0 without tokens.
     pub logprob_mean: f64,
-    /// Why it ended.
+    /// Why the text ended.
     pub stop: StopReason,
 }
 
 /// Why a text ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopReason {
-    /// The model ended it.
+    /// The model generated an end token.
     EndOfText,
-    /// `max_new_tokens` were written.
+    /// `max_new_tokens` tokens were generated.
     Length,
-    /// The stop text came.
+    /// The stop text was generated.
     StopText,
-    /// The context is full; it holds this many tokens, prompt and soft prompt included.
+    /// The context of this many tokens, prompt and soft prompt included, is full.
     ContextFull(usize),
-    /// The caller wanted no more.
+    /// The caller stopped the generation.
     Caller,
 }
 
@@ -75,7 +77,7 @@ impl Default for GenerateOptions {
 }
 
 impl GenerateOptions {
-    /// From keys of [`GENERATE`]; without a `seed` the session's is used.
+    /// Options from the keys of [`GENERATE`]; `session_seed` is the default of `seed`.
     pub fn from_settings(settings: &Settings, session_seed: u64) -> Self {
         let whole = |key| settings.integer(GENERATE, key).map(|value| value.max(0) as usize);
         let number = |key, default| settings.float(GENERATE, key).unwrap_or(default);
@@ -94,21 +96,23 @@ impl std::fmt::Display for StopReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::EndOfText => write!(f, "the model ended the text"),
-            Self::Length => write!(f, "max_new_tokens were written"),
-            Self::StopText => write!(f, "the stop text came"),
+            Self::Length => write!(f, "max_new_tokens tokens were generated"),
+            Self::StopText => write!(f, "the stop text was generated"),
             Self::ContextFull(tokens) => write!(f, "the context of {tokens} tokens is full"),
             Self::Caller => write!(f, "stopped"),
         }
     }
 }
 
-/// Continues `prompt`; `on_text` gets the text in pieces of whole characters, an empty one where a token completes none, and returns false to
-/// stop.
+/// Continues `prompt`. `on_text` is called for each token with the text that became complete, in
+/// whole characters and possibly empty, and returns false to stop.
 ///
-/// The adapters and soft prompts that are active in the model act. The same seed, prompt and model give the same text.
+/// Active adapters and soft prompts are applied. The same seed, prompt and model give the same
+/// text.
 ///
 /// # Errors
-/// [`ModelError::Prompt`] for an encoder and for a prompt that is empty or fills the context, [`ModelError::NotFinite`], [`ModelError::Layer`].
+/// [`ModelError::Prompt`] for an encoder, or for a prompt that is empty or fills the context;
+/// [`ModelError::NotFinite`] and [`ModelError::Layer`] if the forward pass fails.
 pub fn generate(
     model: &dyn Model,
     tokenizer: &Tokenizer,
@@ -118,7 +122,7 @@ pub fn generate(
 ) -> Result<Generated, ModelError> {
     if model.task() != Task::CausalLm {
         let problem = format!(
-            "a `{}` encoder reads in both directions and cannot continue a text",
+            "a `{}` encoder is bidirectional and cannot generate text",
             model.shape().family
         );
         let hint = "`%eval` scores a classifier; load a language model, such as tiny, to generate"
@@ -131,81 +135,82 @@ pub fn generate(
     let room = room(ids.len(), virtual_tokens, context)?;
     let text = TextStream::new(tokenizer, &ids, &options.stop)?;
     let limits = Limits { context, room, start: virtual_tokens + ids.len() };
-    let mut writer = Writer {
+    let mut generation = Generation {
         tokenizer,
         options,
         limits,
-        reader: Reader::new(model),
+        model: CachedModel::new(model),
         text,
         tokens: 0,
         logprobs: Vec::new(),
         pieces: Vec::new(),
         pending: 0.0,
     };
-    let stop = writer.write(&ids, on_text)?;
-    let logprob_mean = writer.logprobs.iter().sum::<f64>() / writer.logprobs.len().max(1) as f64;
-    let (text, pieces) = (writer.text.text().to_owned(), writer.pieces);
+    let stop = generation.run(&ids, on_text)?;
+    let logprob_mean =
+        generation.logprobs.iter().sum::<f64>() / generation.logprobs.len().max(1) as f64;
+    let (text, pieces) = (generation.text.text().to_owned(), generation.pieces);
     Ok(Generated {
         prompt: prompt.to_owned(),
         text,
-        tokens: writer.tokens,
+        tokens: generation.tokens,
         pieces,
         logprob_mean,
         stop,
     })
 }
 
-/// Positions of one generation.
+/// The positions of one generation.
 struct Limits {
-    /// Of the model.
+    /// Length of the model's context.
     context: usize,
-    /// Left for new tokens.
+    /// Positions left for new tokens.
     room: usize,
-    /// Taken by the prompt and the soft prompt.
+    /// Positions of the prompt and the soft prompt.
     start: usize,
 }
 
-/// One text on its way.
-struct Writer<'a> {
+/// The state of one generation.
+struct Generation<'a> {
     tokenizer: &'a Tokenizer,
     options: &'a GenerateOptions,
     limits: Limits,
-    reader: Reader<'a>,
+    model: CachedModel<'a>,
     text: TextStream<'a>,
     tokens: usize,
-    /// Of every token chosen, the one that ended the text included.
+    /// Log-probabilities of all chosen tokens, including the one that ended the text.
     logprobs: Vec<f64>,
-    /// What has been given out.
+    /// The emitted pieces with their log-probabilities.
     pieces: Vec<(String, f64)>,
-    /// Log-probability of tokens whose characters are not complete.
+    /// Log-probability of tokens whose characters are still incomplete.
     pending: f64,
 }
 
-impl Writer<'_> {
-    /// Writes until something ends it, and gives the rest of the text out.
-    fn write(
+impl Generation<'_> {
+    /// Generates tokens until a stop condition holds, and emits the rest of the text.
+    fn run(
         &mut self,
         prompt: &[u32],
         on_text: &mut dyn FnMut(&str) -> bool,
     ) -> Result<StopReason, ModelError> {
         let mut stream = Rng::new(self.options.seed).stream("generate", "");
-        let mut logits = self.reader.read(prompt)?;
+        let mut logits = self.model.logits(prompt)?;
         loop {
             if self.tokens == self.options.max_new_tokens {
-                return self.ended(StopReason::Length, on_text);
+                return self.finish(StopReason::Length, on_text);
             }
             let not_finite = ModelError::NotFinite { position: self.limits.start + self.tokens };
             let choice = choose(&logits, self.options, &mut stream).ok_or(not_finite)?;
             self.logprobs.push(choice.logprob);
             if self.tokenizer.is_end(choice.id) {
-                return self.ended(StopReason::EndOfText, on_text);
+                return self.finish(StopReason::EndOfText, on_text);
             }
             self.tokens += 1;
             let piece = self.text.push(choice.id)?;
-            // Finite, so that it can be written down.
+            // Clamped to a finite value, so that it can be serialized.
             self.pending += choice.logprob.max(-1e3);
-            self.keep(&piece);
-            // Asked at every token, also where no whole character is ready.
+            self.record(&piece);
+            // Called for every token, even if no character became complete.
             if !on_text(&piece) {
                 return Ok(StopReason::Caller);
             }
@@ -213,43 +218,43 @@ impl Writer<'_> {
                 return Ok(StopReason::StopText);
             }
             if self.tokens == self.limits.room {
-                return self.ended(StopReason::ContextFull(self.limits.context), on_text);
+                return self.finish(StopReason::ContextFull(self.limits.context), on_text);
             }
             if self.tokens < self.options.max_new_tokens {
-                logits = self.reader.read(&[choice.id])?;
+                logits = self.model.logits(&[choice.id])?;
             }
         }
     }
 
-    /// Notes a piece with the probability of all its tokens.
-    fn keep(&mut self, piece: &str) {
+    /// Records a piece with the log-probability of its tokens.
+    fn record(&mut self, piece: &str) {
         if !piece.is_empty() {
             self.pieces.push((piece.to_owned(), std::mem::take(&mut self.pending)));
         }
     }
 
-    /// Gives out what was held back.
-    fn ended(
+    /// Emits the text that was held back.
+    fn finish(
         &mut self,
         stop: StopReason,
         on_text: &mut dyn FnMut(&str) -> bool,
     ) -> Result<StopReason, ModelError> {
         let rest = self.text.finish()?;
         if !rest.is_empty() {
-            self.keep(&rest);
+            self.record(&rest);
             on_text(&rest);
         }
         Ok(stop)
     }
 }
 
-/// Reads tokens through a cache.
-struct Reader<'a> {
+/// Computes logits with a key-value cache.
+struct CachedModel<'a> {
     model: &'a dyn Model,
     cx: Context,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> CachedModel<'a> {
     fn new(model: &'a dyn Model) -> Self {
         Self {
             model,
@@ -260,7 +265,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Logits (V) after the last of `ids`.
-    fn read(&mut self, ids: &[u32]) -> Result<Vec<f32>, NnError> {
+    fn logits(&mut self, ids: &[u32]) -> Result<Vec<f32>, NnError> {
         let device = self.model.embedding().weight().tensor().device().clone();
         let ids = Tensor::from_slice(ids, (1, ids.len()), &device)?; // (1, T)
         let states = self.model.hidden(&ids, None, &self.cx)?.states; // (1, P+T, C)
@@ -275,8 +280,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The prompt's tokens as training has them: after the special tokens that begin a text, without those that end one. An empty prompt starts from that token alone, or from the one that ends a text
-/// where the model has no other (as GPT-2 does).
+/// The tokens of the prompt as in training: after the special tokens that begin a text, without
+/// those that end one. An empty prompt consists of the special tokens only, or of the end token if
+/// the model has no start token (as GPT-2).
 fn prompt_ids(tokenizer: &Tokenizer, prompt: &str) -> Result<Vec<u32>, ModelError> {
     let mut ids = tokenizer.prefix();
     ids.extend(tokenizer.encode(prompt)?);
@@ -286,29 +292,28 @@ fn prompt_ids(tokenizer: &Tokenizer, prompt: &str) -> Result<Vec<u32>, ModelErro
     if ids.is_empty() {
         return Err(ModelError::Prompt {
             code: "models::empty_prompt",
-            problem: "the prompt is empty, and this model has no token to begin a text with"
-                .to_owned(),
+            problem: "the prompt is empty and this model has no start token".to_owned(),
             hint: "give it a few words to continue".to_owned(),
         });
     }
     Ok(ids)
 }
 
-/// Tokens that still fit behind the prompt.
+/// Number of tokens that fit after the prompt.
 fn room(prompt: usize, virtual_tokens: usize, context: usize) -> Result<usize, ModelError> {
     let used = prompt + virtual_tokens;
     if used < context {
         return Ok(context - used);
     }
     let soft = if virtual_tokens > 0 {
-        format!(" behind a soft prompt of {virtual_tokens}")
+        format!(" after a soft prompt of {virtual_tokens}")
     } else {
         String::new()
     };
     Err(ModelError::Prompt {
         code: "models::prompt_too_long",
         problem: format!(
-            "the prompt has {prompt} tokens{soft}, but the model's context holds {context} and at least one must be left to write"
+            "the prompt has {prompt} tokens{soft}, but the model's context is {context} tokens and at least one must be left for the output"
         ),
         hint: format!("shorten the prompt by {} tokens or more", used - context + 1),
     })

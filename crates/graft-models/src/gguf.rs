@@ -1,9 +1,11 @@
-//! GGUF: one file with sizes, tokenizer and weights, as llama.cpp keeps models.
+//! GGUF files of llama.cpp: config, tokenizer and weights in one file.
 //!
-//! Matrices of linear layers stay in the blocks that they have in the file; embeddings and the head become plain numbers. `blk.3.attn_q.weight`
-//! is Hugging Face's `model.layers.3.self_attn.q_proj.weight`, and [`names`] knows the others.
+//! The matrices of linear layers keep the quantization of the file; embeddings and the head are
+//! dequantized. `blk.3.attn_q.weight` is Hugging Face's `model.layers.3.self_attn.q_proj.weight`;
+//! [`names`] has the other names.
 //! # Source
-//! `gguf.md` of ggml; the metadata keys of llama.cpp's `convert_hf_to_gguf.py`; goldens `tests/goldens-gguf`
+//! `gguf.md` of ggml; the metadata keys of llama.cpp's `convert_hf_to_gguf.py`; goldens
+//! `tests/goldens-gguf`
 
 mod config;
 mod header;
@@ -36,12 +38,12 @@ pub(crate) struct Gguf {
     content: Content,
 }
 
-/// Whether a path is meant as a GGUF file.
+/// Whether a path has the extension of a GGUF file.
 pub(crate) fn is_gguf(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
 }
 
-/// The GGUF files of a folder, by name.
+/// The GGUF files of a folder, sorted by name.
 pub(crate) fn in_folder(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut files: Vec<_> =
@@ -54,12 +56,12 @@ impl Gguf {
     /// Reads the header of a file.
     ///
     /// # Errors
-    /// [`ModelError::Io`], [`ModelError::Malformed`] when it is no GGUF file.
+    /// [`ModelError::Io`], [`ModelError::Malformed`] if the file is not a GGUF file.
     pub(crate) fn open(path: &Path) -> Result<Self, ModelError> {
         let file = open(path)?;
         let malformed = |problem: String| ModelError::Malformed {
             path: path.to_owned(),
-            problem: format!("it is no whole GGUF file ({problem})"),
+            problem: format!("not a complete GGUF file ({problem})"),
         };
         header::check(&file).map_err(malformed)?;
         let mut reader = BufReader::new(file);
@@ -68,13 +70,13 @@ impl Gguf {
             path: path.to_owned(),
             source,
         })?;
-        let content = Content::read(&mut reader).map_err(|error| malformed(line(&error)))?;
+        let content = Content::read(&mut reader).map_err(|error| malformed(first_line(&error)))?;
         let file = Self { path: path.to_owned(), content };
         file.check_ends()?;
         Ok(file)
     }
 
-    /// Refuses tensors that reach beyond the end of the file.
+    /// Checks that all tensors end within the file.
     fn check_ends(&self) -> Result<(), ModelError> {
         let length = open(&self.path)?
             .metadata()
@@ -83,26 +85,27 @@ impl Gguf {
         let mut infos: Vec<_> = self.content.tensor_infos.iter().collect();
         infos.sort_by_key(|(name, _)| name.as_str());
         for (name, info) in infos {
-            // The header has been found to have room for each product.
-            let (numbers, block) = (info.shape.elem_count(), info.ggml_dtype.block_size());
-            let bytes = (numbers / block) as u64 * info.ggml_dtype.type_size() as u64;
+            // The header check has bounded each product.
+            let count = info.shape.elem_count();
+            let block = info.ggml_dtype.block_size();
+            let bytes = (count / block) as u64 * info.ggml_dtype.type_size() as u64;
             let end =
                 self.content.tensor_data_offset.saturating_add(info.offset).saturating_add(bytes);
-            if !numbers.is_multiple_of(block) || end > length {
+            if !count.is_multiple_of(block) || end > length {
                 return Err(self.malformed(format!(
-                    "`{name}` cannot be read (it ends at byte {end}, and the file has {length})"
+                    "cannot read `{name}`: it ends at byte {end}, but the file has {length} bytes"
                 )));
             }
         }
         Ok(())
     }
 
-    /// How many tensors there are and how long their dimensions.
+    /// Number and largest dimension of the tensors.
     pub(crate) fn stored(&self) -> Stored {
         Stored::of(self.content.tensor_infos.values().map(|info| info.shape.dims()))
     }
 
-    /// What a config.json of the same model would say.
+    /// The equivalent config.json of the model.
     ///
     /// # Errors
     /// [`ModelError::UnsupportedFamily`], [`ModelError::Malformed`].
@@ -110,7 +113,8 @@ impl Gguf {
         config::read(self)
     }
 
-    /// The tokenizer in the file, or the tokenizer.json beside it where the file's is of a kind that is not built in.
+    /// The tokenizer of the file, or tokenizer.json in the same folder if the file's tokenizer is
+    /// not supported.
     ///
     /// # Errors
     /// [`ModelError::Malformed`] and [`ModelError::MissingFile`].
@@ -118,12 +122,13 @@ impl Gguf {
         tokenizer::read(self)
     }
 
-    /// The folder of the tokenizer.json that is read in the place of the file's own tokenizer; none where the file's own is built in.
+    /// The folder of the tokenizer.json that is used instead of the file's tokenizer; `None` if the
+    /// file's tokenizer is supported.
     pub(crate) fn tokenizer_folder(&self) -> Option<PathBuf> {
         tokenizer::folder(self)
     }
 
-    /// The id of a special token, by llama.cpp's word for it, such as `bos` or `unknown`.
+    /// The id of a special token by its name in llama.cpp, such as `bos` or `unknown`.
     pub(crate) fn special_token(&self, kind: &str) -> Option<u32> {
         u32::try_from(self.size(&format!("tokenizer.ggml.{kind}_token_id"))?).ok()
     }
@@ -138,12 +143,12 @@ impl Gguf {
         &self.path
     }
 
-    /// The shape of a weight, by Hugging Face's name; none where it is not in the file.
+    /// The shape of a weight by Hugging Face name; `None` if it is missing.
     pub(crate) fn shape(&self, name: &str) -> Option<Vec<usize>> {
         Some(self.content.tensor_infos.get(&names::of(name)?)?.shape.dims().to_vec())
     }
 
-    /// Whether a weight is a linear layer's and in blocks.
+    /// Whether a weight belongs to a linear layer and is quantized.
     pub(crate) fn is_packed(&self, name: &str) -> bool {
         let kind = names::of(name)
             .and_then(|name| self.content.tensor_infos.get(&name))
@@ -154,7 +159,7 @@ impl Gguf {
             })
     }
 
-    /// A weight as plain numbers.
+    /// Reads and dequantizes a weight.
     ///
     /// # Errors
     /// [`ModelError::Io`], [`ModelError::Malformed`].
@@ -166,10 +171,12 @@ impl Gguf {
     ) -> Result<Tensor, ModelError> {
         let stored = self.tensor(name)?.dequantize(&Device::Cpu).map_err(NnError::from)?;
         let rows = stored.dim(0).map_err(NnError::from)?;
-        let plain = match self.turn(name, rows) {
-            Some(turn) => {
-                let order =
-                    Tensor::from_iter((0..rows).map(|row| turn.stored(row) as u32), &Device::Cpu);
+        let plain = match self.permutation(name, rows) {
+            Some(permutation) => {
+                let order = Tensor::from_iter(
+                    (0..rows).map(|row| permutation.stored(row) as u32),
+                    &Device::Cpu,
+                );
                 order.and_then(|order| stored.index_select(&order, 0)).map_err(NnError::from)?
             }
             None => stored,
@@ -186,7 +193,7 @@ impl Gguf {
             .map_err(NnError::from)?)
     }
 
-    /// A weight in its blocks.
+    /// Reads a weight in its quantized form.
     ///
     /// # Errors
     /// [`ModelError::Io`], [`ModelError::Malformed`].
@@ -195,18 +202,18 @@ impl Gguf {
         let bytes = stored.data().map_err(NnError::from)?.into_owned();
         let blocks = Ggml::new(stored.dtype(), bytes, dims.1)
             .map_err(|problem| self.malformed(format!("`{name}`: {problem}")))?;
-        let blocks = match self.turn(name, dims.0) {
-            Some(turn) => blocks.reordered(|row| turn.stored(row)),
+        let blocks = match self.permutation(name, dims.0) {
+            Some(permutation) => blocks.reordered(|row| permutation.stored(row)),
             None => blocks,
         };
         Packed::from_numbers(dims, Numbers::Ggml(blocks))
             .map_err(|error| self.malformed(format!("`{name}`: {error}")))
     }
 
-    /// Weights that are not among those wanted.
+    /// Names of weights that are not in `wanted`.
     pub(crate) fn others(&self, wanted: &BTreeSet<&str>) -> Vec<String> {
         let known: BTreeSet<_> = wanted.iter().filter_map(|name| names::of(name)).collect();
-        // Llama 3's positions; the config has them.
+        // The rope factors of Llama 3 are read with the config.
         let mut others: Vec<_> = self
             .content
             .tensor_infos
@@ -220,15 +227,16 @@ impl Gguf {
 
     fn tensor(&self, name: &str) -> Result<QTensor, ModelError> {
         let stored = names::of(name)
-            .ok_or_else(|| self.malformed(format!("no GGUF file has a `{name}`")))?;
+            .ok_or_else(|| self.malformed(format!("GGUF files have no weight `{name}`")))?;
         let problem = |error: candle_core::Error| {
-            self.malformed(format!("`{stored}` cannot be read ({})", line(&error)))
+            self.malformed(format!("cannot read `{stored}` ({})", first_line(&error)))
         };
         self.content.tensor(&mut open(&self.path)?, &stored, &Device::Cpu).map_err(problem)
     }
 
-    /// How the rows of a weight are put round: llama.cpp rotates neighbouring numbers of a head where Hugging Face rotates its halves.
-    fn turn(&self, name: &str, rows: usize) -> Option<Turn> {
+    /// The permutation of the rows of a weight: llama.cpp pairs neighbouring elements of a head for
+    /// RoPE, Hugging Face pairs its halves.
+    fn permutation(&self, name: &str, rows: usize) -> Option<RowPermutation> {
         let heads = match () {
             () if name.contains(".q_proj.") => "attention.head_count",
             () if name.contains(".k_proj.") => "attention.head_count_kv",
@@ -239,7 +247,7 @@ impl Gguf {
             .size(&format!("{architecture}.{heads}"))
             .or_else(|| self.size(&format!("{architecture}.attention.head_count")))?;
         (architecture == "llama" && heads > 0 && rows.is_multiple_of(2 * heads))
-            .then_some(Turn { width: rows / heads })
+            .then_some(RowPermutation { width: rows / heads })
     }
 
     fn entry(&self, key: &str) -> Option<&Entry> {
@@ -268,14 +276,15 @@ impl Gguf {
     }
 }
 
-/// The order of the rows of a head.
-struct Turn {
-    /// Rows of a head.
+/// The permutation of the rows of each head.
+struct RowPermutation {
+    /// Rows per head.
     width: usize,
 }
 
-impl Turn {
-    /// Where the row is stored that Hugging Face has at `row`: `(head, half, i)` lies at `(head, i, half)`.
+impl RowPermutation {
+    /// The stored index of Hugging Face's row `row`: `(head, half, i)` is stored at `(head, i,
+    /// half)`.
     fn stored(&self, row: usize) -> usize {
         let (head, within) = (row / self.width, row % self.width);
         let (half, index) = (within / (self.width / 2), within % (self.width / 2));
@@ -291,8 +300,8 @@ fn open(path: &Path) -> Result<File, ModelError> {
     })
 }
 
-/// What candle says, without the frames that it may append.
-fn line(error: &candle_core::Error) -> String {
+/// candle's error message without the backtrace frames that it may append.
+fn first_line(error: &candle_core::Error) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 

@@ -1,17 +1,23 @@
-//! The GPT-2 family: pre-norm blocks of full attention with learned positions and a GELU feed-forward part.
+//! The GPT-2 family: decoders of pre-norm blocks with learned positions and a GELU feed-forward
+//! network.
 //!
 //! ```text
-//! x = wte(ids) + wpe(positions)               # soft prompts stand in front of the tokens and take positions of their own
+//! x = wte(ids) + wpe(positions)               # soft prompts in front: T becomes P+T
 //! for each block:
-//!     x = x + c_proj(attention(q, k, v))      q, k, v = c_attn(ln_1(x)) in three parts
+//!     x = x + c_proj(attention(q, k, v))      q, k, v = split(c_attn(ln_1(x)))
 //!     x = x + c_proj(gelu(c_fc(ln_2(x))))
 //! logits = wte(ln_f(x))ᵀ
 //! ```
-//! Weights lie in the files as (d_in, d_out), since GPT-2 calls its linear maps `Conv1D`; HF PEFT knows that as `fan_in_fan_out`.
-//! B batch, T tokens, C hidden, H heads, D head width, F ffn, V vocab, P virtual tokens.
+//! Model files store the weights as (d_in, d_out), because GPT-2's linear layers are `Conv1D`: HF
+//! PEFT's `fan_in_fan_out`.
+//!
+//! # Shapes
+//! B batch, T tokens, P virtual tokens, C hidden size, H heads, D head width, F feed-forward size,
+//! V vocabulary size. `ids, mask: (B, T)` -> hidden states `(B, P+T, C)` -> logits `(B, P+T, V)`
 //!
 //! # Source
-//! Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"; transformers' `modeling_gpt2.py`, which it matches within 1e-4 (goldens `gpt2`)
+//! Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"; transformers'
+//! `modeling_gpt2.py`, which it matches within 1e-4 (goldens `gpt2`)
 
 mod config;
 
@@ -27,11 +33,11 @@ pub use config::Gpt2Config;
 
 use crate::{
     ModelError, WeightSpec,
-    families::{Plan, Source},
-    parts::{Parts, behind_prompt, check_length, positions},
+    families::{FamilyConfig, WeightSource},
+    parts::{Parts, check_length, extend_mask, positions},
 };
 
-/// A GPT-2 model.
+/// A GPT-2 model: [`crate::gpt2`] has its equations and shapes.
 pub struct Gpt2 {
     shape: ModelShape,
     wte: Embedding,
@@ -62,7 +68,7 @@ struct FeedForward {
     c_proj: Linear,
 }
 
-/// What one block's part of a forward pass needs beside its input.
+/// The inputs of one block in addition to the hidden states.
 struct Pass {
     cx: Context,
     prefixes: Prefixes,
@@ -113,7 +119,7 @@ impl Model for Gpt2 {
         let mut x =
             tokens.broadcast_add(&positions(&self.wpe, &cx.positions(prefixes.len()), length)?)?; // (B, P+T, C)
         let mask =
-            mask.map(|mask| prefixes.mask(&behind_prompt(mask, virtual_tokens)?)).transpose()?; // (B, P+T)
+            mask.map(|mask| prefixes.mask(&extend_mask(mask, virtual_tokens)?)).transpose()?; // (B, P+T)
         for (index, block) in self.h.iter().enumerate() {
             let pass = Pass {
                 cx: cx.clone(),
@@ -121,7 +127,7 @@ impl Model for Gpt2 {
                 spec: self.attention_spec(index, mask.clone(), offset, cx),
             };
             let (block, gelu) = (block.clone(), self.gelu);
-            x = cx.through(&x, move |x| block.forward(x, index, &pass, gelu))?;
+            x = cx.run_block(&x, move |x| block.forward(x, index, &pass, gelu))?;
         }
         Ok(Hidden { states: self.ln_f.forward(&x)?, virtual_tokens })
     }
@@ -147,10 +153,10 @@ impl Model for Gpt2 {
 
 impl Block {
     fn forward(&self, x: &Tensor, index: usize, pass: &Pass, gelu: Gelu) -> Result<Tensor> {
-        let attended = self.attn.forward(&self.ln_1.forward(x)?, index, pass)?;
-        let x = self.attn_residual.add(&attended, x, None, &pass.cx)?;
-        let fed = self.mlp.forward(&self.ln_2.forward(&x)?, gelu, &pass.cx)?;
-        self.mlp_residual.add(&fed, &x, None, &pass.cx)
+        let attn_output = self.attn.forward(&self.ln_1.forward(x)?, index, pass)?;
+        let x = self.attn_residual.add(&attn_output, x, None, &pass.cx)?;
+        let mlp_output = self.mlp.forward(&self.ln_2.forward(&x)?, gelu, &pass.cx)?;
+        self.mlp_residual.add(&mlp_output, &x, None, &pass.cx)
     }
 }
 
@@ -158,9 +164,9 @@ impl Attention {
     fn forward(&self, x: &Tensor, index: usize, pass: &Pass) -> Result<Tensor> {
         let Pass { cx, prefixes, spec } = pass;
         let width = self.c_proj.d_in();
-        let joined = self.c_attn.forward(x, cx)?; // (B, T, 3C)
-        let [q, k, v] = [0, 1, 2].map(|part| joined.narrow(2, part * width, width)); // (B, T, C) each
-        let (k, v) = prefixes.before(index, k?.contiguous()?, v?.contiguous()?)?; // behind a prefix (B, P+T, C)
+        let qkv = self.c_attn.forward(x, cx)?; // (B, T, 3C)
+        let [q, k, v] = [0, 1, 2].map(|part| qkv.narrow(2, part * width, width)); // (B, T, C) each
+        let (k, v) = prefixes.prepend(index, k?.contiguous()?, v?.contiguous()?)?; // with a prefix (B, P+T, C)
         let (k, v) = match &cx.cache {
             Some(cache) => cache.append(index, &k, &v)?, // (B, offset + T, C)
             None => (k, v),
@@ -171,19 +177,19 @@ impl Attention {
 
 impl FeedForward {
     fn forward(&self, x: &Tensor, gelu: Gelu, cx: &Context) -> Result<Tensor> {
-        let wide = ops::gelu(&self.c_fc.forward(x, cx)?, gelu)?; // (B, T, F)
-        self.c_proj.forward(&wide, cx) // (B, T, C)
+        let activated = ops::gelu(&self.c_fc.forward(x, cx)?, gelu)?; // (B, T, F)
+        self.c_proj.forward(&activated, cx) // (B, T, C)
     }
 }
 
 impl Gpt2 {
-    /// A model whose weights `source` gives one by one.
+    /// Builds a model whose weights `source` returns one by one.
     ///
     /// # Errors
-    /// Those of `source`, and [`ModelError::Layer`] when a weight has another shape.
+    /// The errors of `source`, and [`ModelError::Layer`] if a weight has the wrong shape.
     pub fn build(
         config: &Gpt2Config,
-        source: &mut Source<'_>,
+        source: &mut WeightSource<'_>,
     ) -> std::result::Result<Self, ModelError> {
         let (width, eps) = (config.n_embd, config.layer_norm_epsilon);
         let mut parts = Parts::new(source);
@@ -242,22 +248,21 @@ impl Gpt2 {
     ) -> AttentionSpec {
         let ModelShape { heads, kv_heads, head_dim, .. } = self.shape;
         let depth = if self.by_layer { index as f32 + 1.0 } else { 1.0 };
-        let (scale, sequences) = (1.0 / ((head_dim as f32).sqrt() * depth), cx.sequences.clone());
         AttentionSpec {
             heads,
             kv_heads,
             causal: true,
             mask,
             offset,
-            scale,
+            scale: 1.0 / ((head_dim as f32).sqrt() * depth),
             window: None,
-            sequences,
-            shares: cx.shares.clone(),
+            sequences: cx.sequences.clone(),
+            attention_probs: cx.attention_probs.clone(),
         }
     }
 }
 
-impl Plan for Gpt2Config {
+impl FamilyConfig for Gpt2Config {
     fn weights(&self) -> Vec<WeightSpec> {
         Self::weights(self)
     }
@@ -265,7 +270,7 @@ impl Plan for Gpt2Config {
     fn build(
         &self,
         _device: &Device,
-        source: &mut Source<'_>,
+        source: &mut WeightSource<'_>,
     ) -> std::result::Result<Arc<dyn Model>, ModelError> {
         Ok(Arc::new(Gpt2::build(self, source)?))
     }

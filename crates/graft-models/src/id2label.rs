@@ -1,11 +1,11 @@
-//! `id2label` and `label2id` of config.json: what a classifier's classes are called.
+//! `id2label` and `label2id` of config.json: the class names of a classifier.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// The names in the order of the classes, one for each; `None` without any, where some are missing, and where they are all `LABEL_0`, `LABEL_1`, …,
-/// which transformers writes for classes that nobody has named.
+/// The names in the order of the classes. `None` if there are none, if some are missing, or if they
+/// are all `LABEL_0`, `LABEL_1`, …, which transformers writes for unnamed classes.
 pub(crate) fn names(config: &Value) -> Option<Vec<String>> {
     let by_class = from_ids(config).or_else(|| from_labels(config))?;
     let names: Vec<String> =
@@ -29,7 +29,7 @@ fn from_labels(config: &Value) -> Option<BTreeMap<usize, String>> {
         .collect()
 }
 
-/// A name may have been written as a number.
+/// A name as text; it may be a number in the JSON.
 fn text(name: &Value) -> String {
     name.as_str().map_or_else(|| name.to_string(), str::to_owned)
 }

@@ -1,8 +1,29 @@
-//! Language models from Hugging Face folders: one file per family, the loader, the tokenizer, and generation.
+//! Language models in Hugging Face format: model families, loading and saving, tokenizers and
+//! generation.
 //!
-//! [`load()`] takes `tiny` (the embedded model), a folder, or `ORG/NAME` on the Hub, and gives a [`Loaded`]: the model behind graft-nn's
-//! `Model` trait and its [`Tokenizer`]. [`generate()`] continues a text with it. This crate knows no PEFT method: adapters act through
-//! the slots of graft-nn's layers. A new family is one file like [`llama`] and one line in `families.rs`.
+//! [`load()`] loads `tiny` (the embedded model), a folder, a GGUF file, or `ORG/NAME` from the Hub.
+//! It returns a [`Loaded`] with the model as a `dyn graft_nn::Model` and its [`Tokenizer`].
+//! [`generate()`] continues a text. This crate contains no PEFT method: adapters attach to the
+//! slots of graft-nn's layers. A new family is one file like [`llama`] and one line in
+//! `families.rs`.
+//!
+//! # Examples
+//! ```
+//! use graft_models::{GenerateOptions, generate, load};
+//! use graft_nn::{Device, Model, TokenEncoder};
+//! use graft_spec::Settings;
+//!
+//! # fn main() -> Result<(), graft_models::ModelError> {
+//! let loaded = load("tiny", &Settings::default(), &Device::Cpu, &mut |_, _, _| {})?;
+//! assert_eq!(loaded.model.shape().family, "llama");
+//! assert!(!loaded.tokenizer.encode("To be")?.is_empty());
+//!
+//! let options = GenerateOptions { max_new_tokens: 5, ..GenerateOptions::default() };
+//! let text = generate(&*loaded.model, &loaded.tokenizer, "To be", &options, &mut |_| true)?;
+//! assert!(text.tokens <= 5);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod bert;
 mod bnb;
@@ -46,7 +67,7 @@ pub use published::{Published, published, published_names};
 pub use save::{FolderParts, SavedModel, save_folder, save_loaded};
 pub use tokenizer::Tokenizer;
 
-/// One weight that a config asks for.
+/// A weight that a config requires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WeightSpec {
     /// Hugging Face name, such as `model.layers.0.self_attn.q_proj.weight`.
@@ -61,7 +82,8 @@ impl WeightSpec {
     }
 }
 
-/// Where the embedded models are: `$GRAFT_ASSETS`, or this crate's own folder. `tiny` is a folder in it.
+/// The folder of the embedded models: `$GRAFT_ASSETS`, or the assets of this crate. `tiny` is a
+/// subfolder.
 pub fn assets() -> PathBuf {
     std::env::var_os("GRAFT_ASSETS")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("assets"), PathBuf::from)

@@ -1,17 +1,26 @@
-//! The Llama family: pre-norm blocks of grouped-query attention with rotary positions and a SwiGLU feed-forward part. Its relatives
-//! ([`mistral`](crate::mistral), [`qwen2`](crate::qwen2), [`qwen3`](crate::qwen3)) say in a [`Variant`] in what they differ.
+//! The Llama family: decoders of pre-norm blocks with grouped-query attention, rotary positions and
+//! a SwiGLU feed-forward network.
+//!
+//! Related families ([`mistral`](crate::mistral), [`qwen2`](crate::qwen2), [`qwen3`](crate::qwen3))
+//! describe their differences in a [`Variant`].
 //!
 //! ```text
-//! x = embed(ids)                              # soft prompts stand in front: T becomes P+T
+//! x = embed(ids)                              # soft prompts in front: T becomes P+T
 //! for each block:
 //!     x = x + o_proj(attention(rope(q_proj(n)), rope(k_proj(n)), v_proj(n)))      n = input_layernorm(x)
 //!     x = x + down_proj(silu(gate_proj(n)) * up_proj(n))                          n = post_attention_layernorm(x)
 //! logits = lm_head(norm(x))
 //! ```
-//! Names are those of Hugging Face, so that adapter files fit. B batch, T tokens, C hidden, H heads, K kv heads, D head width, F ffn, V vocab.
+//! Module names are those of Hugging Face, so that adapter files are compatible.
+//!
+//! # Shapes
+//! B batch, T tokens, P virtual tokens, C hidden size, H heads, K key and value heads, D head
+//! width, F feed-forward size, V vocabulary size. `ids, mask: (B, T)` -> hidden states `(B, P+T,
+//! C)` -> logits `(B, P+T, V)`
 //!
 //! # Source
-//! Touvron et al. 2023, arXiv:2302.13971; transformers' `modeling_llama.py`, which it matches within 1e-4 (goldens `llama`, `llama-tied`).
+//! Touvron et al. 2023, arXiv:2302.13971; transformers' `modeling_llama.py`, which it matches
+//! within 1e-4 (goldens `llama`, `llama-tied`)
 
 mod config;
 
@@ -27,11 +36,11 @@ pub use config::{LlamaConfig, Variant};
 
 use crate::{
     ModelError,
-    families::Source,
-    parts::{Parts, behind_prompt, check_length, fresh},
+    families::WeightSource,
+    parts::{Parts, check_length, extend_mask, fresh},
 };
 
-/// A Llama model.
+/// A Llama model: [`crate::llama`] has its equations and shapes.
 pub struct Llama {
     shape: ModelShape,
     embed_tokens: Embedding,
@@ -66,7 +75,7 @@ struct FeedForward {
     down_proj: Linear,
 }
 
-/// What the blocks of one forward pass share.
+/// The inputs that all blocks of one forward pass share.
 #[derive(Clone)]
 struct Pass {
     cx: Context,
@@ -121,13 +130,13 @@ impl Model for Llama {
         let (mut x, virtual_tokens) = self.embed_tokens.forward_with_prompt(ids, cx)?; // (B, P+T, C)
         check_length(ids, prefixes.len(), x.dim(1)?, self.rope.positions(), cx)?;
         let mask =
-            mask.map(|mask| prefixes.mask(&behind_prompt(mask, virtual_tokens)?)).transpose()?; // (B, P+T)
+            mask.map(|mask| prefixes.mask(&extend_mask(mask, virtual_tokens)?)).transpose()?; // (B, P+T)
         let spec = self.attention_spec(mask, cx.offset() + prefixes.len(), cx);
         let mut pass = Pass { cx: cx.clone(), prefixes, rope: self.rope.clone(), positions, spec };
         for (index, block) in self.layers.iter().enumerate() {
             pass.spec.window = self.windows.get(index).copied().flatten();
             let (block, pass) = (block.clone(), pass.clone());
-            x = cx.through(&x, move |x| block.forward(x, index, &pass))?;
+            x = cx.run_block(&x, move |x| block.forward(x, index, &pass))?;
         }
         Ok(Hidden { states: self.norm.forward(&x)?, virtual_tokens })
     }
@@ -153,24 +162,22 @@ impl Model for Llama {
 
 impl Block {
     fn forward(&self, x: &Tensor, index: usize, pass: &Pass) -> Result<Tensor> {
-        let attended = self.self_attn.forward(&self.input_layernorm.forward(x)?, index, pass)?;
-        let x = self.attn_residual.add(&attended, x, None, &pass.cx)?;
-        let fed = self.mlp.forward(&self.post_attention_layernorm.forward(&x)?, &pass.cx)?;
-        self.mlp_residual.add(&fed, &x, None, &pass.cx)
+        let attn_output = self.self_attn.forward(&self.input_layernorm.forward(x)?, index, pass)?;
+        let x = self.attn_residual.add(&attn_output, x, None, &pass.cx)?;
+        let mlp_output = self.mlp.forward(&self.post_attention_layernorm.forward(&x)?, &pass.cx)?;
+        self.mlp_residual.add(&mlp_output, &x, None, &pass.cx)
     }
 }
 
 impl Attention {
     fn forward(&self, x: &Tensor, index: usize, pass: &Pass) -> Result<Tensor> {
         let Pass { cx, prefixes, rope, positions, spec } = pass;
-        let (q, k) = (self.q_proj.forward(x, cx)?, self.k_proj.forward(x, cx)?); // (B, T, H*D), (B, T, K*D)
-        let (q, k) = (
-            norm_heads(self.q_norm.as_ref(), q, spec.heads)?,
-            norm_heads(self.k_norm.as_ref(), k, spec.kv_heads)?,
-        );
+        let q = norm_heads(self.q_norm.as_ref(), self.q_proj.forward(x, cx)?, spec.heads)?; // (B, T, H*D)
+        let k = norm_heads(self.k_norm.as_ref(), self.k_proj.forward(x, cx)?, spec.kv_heads)?; // (B, T, K*D)
+        let v = self.v_proj.forward(x, cx)?; // (B, T, K*D)
         let q = ops::rope(&q, rope, positions.clone(), spec.heads)?; // (B, T, H*D)
         let k = ops::rope(&k, rope, positions.clone(), spec.kv_heads)?; // (B, T, K*D)
-        let (k, v) = prefixes.before(index, k, self.v_proj.forward(x, cx)?)?; // (B, T, K*D), behind a prefix (B, P+T, K*D)
+        let (k, v) = prefixes.prepend(index, k, v)?; // with a prefix (B, P+T, K*D)
         let (k, v) = match &cx.cache {
             Some(cache) => cache.append(index, &k, &v)?, // (B, offset + T, K*D)
             None => (k, v),
@@ -181,20 +188,22 @@ impl Attention {
 
 impl FeedForward {
     fn forward(&self, x: &Tensor, cx: &Context) -> Result<Tensor> {
-        let (gate, up) = (self.gate_proj.forward(x, cx)?, self.up_proj.forward(x, cx)?); // (B, T, F)
+        let gate = self.gate_proj.forward(x, cx)?; // (B, T, F)
+        let up = self.up_proj.forward(x, cx)?; // (B, T, F)
         self.down_proj.forward(&ops::swiglu(&gate, &up)?, cx) // (B, T, C)
     }
 }
 
 impl Llama {
-    /// A model whose weights `source` gives one by one, in the order of [`LlamaConfig::weights`].
+    /// Builds a model whose weights `source` returns one by one, in the order of
+    /// [`LlamaConfig::weights`].
     ///
     /// # Errors
-    /// Those of `source`, and [`ModelError::Layer`] when a weight has another shape.
+    /// The errors of `source`, and [`ModelError::Layer`] if a weight has the wrong shape.
     pub fn build(
         config: &LlamaConfig,
         device: &Device,
-        source: &mut Source<'_>,
+        source: &mut WeightSource<'_>,
     ) -> std::result::Result<Self, ModelError> {
         let mut parts = Parts::new(source);
         let embed_tokens =
@@ -226,10 +235,11 @@ impl Llama {
         })
     }
 
-    /// A model with fresh weights: normal with standard deviation `initializer_range`, norms 1, biases 0, as transformers makes them.
+    /// A model with random weights, initialized as in transformers: matrices normal with standard
+    /// deviation `initializer_range`, norms 1, biases 0.
     ///
     /// # Errors
-    /// [`ModelError::Layer`] when candle cannot make a tensor.
+    /// [`ModelError::Layer`] if candle cannot create a tensor.
     pub fn random(
         config: &LlamaConfig,
         seed: u64,
@@ -249,7 +259,8 @@ impl Llama {
     /// A model from tensors by Hugging Face name.
     ///
     /// # Errors
-    /// [`ModelError::MissingWeights`] for the first that is not there, [`ModelError::Layer`] when one has another shape.
+    /// [`ModelError::MissingWeights`] for the first missing weight, [`ModelError::Layer`] if one
+    /// has the wrong shape.
     pub fn load(
         tensors: &BTreeMap<String, Tensor>,
         config: &LlamaConfig,
@@ -278,36 +289,45 @@ impl Llama {
             scale,
             window: None,
             sequences: cx.sequences.clone(),
-            shares: cx.shares.clone(),
+            attention_probs: cx.attention_probs.clone(),
         }
     }
 }
 
-/// The layers of one block.
+/// Builds one block.
 fn block(
     parts: &mut Parts<'_, '_>,
     config: &LlamaConfig,
     index: usize,
 ) -> std::result::Result<Arc<Block>, ModelError> {
-    let (hidden, ffn, head, eps) =
-        (config.hidden_size, config.intermediate_size, config.head_dim, config.rms_norm_eps);
-    let (queries, keys) = (config.num_attention_heads * head, config.num_key_value_heads * head);
+    let hidden = config.hidden_size;
+    let ffn = config.intermediate_size;
+    let head = config.head_dim;
+    let eps = config.rms_norm_eps;
+    let queries = config.num_attention_heads * head;
+    let keys = config.num_key_value_heads * head;
     let at = |name: &str| format!("model.layers.{index}.{name}");
-    let ((inner, outer), mlp_bias) = (config.attention_biases(), config.mlp_bias);
+    let (qkv_bias, output_bias) = config.attention_biases();
+    let mlp_bias = config.mlp_bias;
     let head_norm = |parts: &mut Parts<'_, '_>, name: &str| {
         config.variant.qk_norm.then(|| parts.rms_norm(&at(name), head, eps)).transpose()
     };
     Ok(Arc::new(Block {
         input_layernorm: parts.rms_norm(&at("input_layernorm"), hidden, eps)?,
         self_attn: Attention {
-            q_proj: parts.linear(&at("self_attn.q_proj"), Role::Query, [queries, hidden], inner)?,
-            k_proj: parts.linear(&at("self_attn.k_proj"), Role::Key, [keys, hidden], inner)?,
-            v_proj: parts.linear(&at("self_attn.v_proj"), Role::Value, [keys, hidden], inner)?,
+            q_proj: parts.linear(
+                &at("self_attn.q_proj"),
+                Role::Query,
+                [queries, hidden],
+                qkv_bias,
+            )?,
+            k_proj: parts.linear(&at("self_attn.k_proj"), Role::Key, [keys, hidden], qkv_bias)?,
+            v_proj: parts.linear(&at("self_attn.v_proj"), Role::Value, [keys, hidden], qkv_bias)?,
             o_proj: parts.linear(
                 &at("self_attn.o_proj"),
                 Role::Output,
                 [hidden, queries],
-                outer,
+                output_bias,
             )?,
             q_norm: head_norm(parts, "self_attn.q_norm")?,
             k_norm: head_norm(parts, "self_attn.k_norm")?,
@@ -323,7 +343,7 @@ fn block(
     }))
 }
 
-/// Each of the heads normalised by itself, where there is a norm.
+/// Normalizes each head separately, if there is a norm.
 fn norm_heads(norm: Option<&Norm>, x: Tensor, heads: usize) -> Result<Tensor> {
     let Some(norm) = norm else { return Ok(x) };
     let (batch, tokens, width) = x.dims3()?;

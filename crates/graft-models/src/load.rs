@@ -1,4 +1,4 @@
-//! `%model load`: the embedded model, a Hugging Face folder, or the Hub.
+//! Loading a model: the embedded one, a Hugging Face folder, a GGUF file, or from the Hub.
 
 mod content;
 mod hub;
@@ -25,32 +25,32 @@ use crate::{
 };
 pub use original::OriginalWeights;
 
-/// Most bytes of a model card.
-const MOST_CARD: u64 = 4 << 20;
+/// Maximum size of a model card in bytes.
+const MAX_MODEL_CARD: u64 = 4 << 20;
 
-/// A loaded model with everything that came with it.
+/// A loaded model with its tokenizer, config and origin.
 pub struct Loaded {
     /// The model.
     pub model: Arc<dyn Model>,
     /// Its tokenizer.
     pub tokenizer: Arc<Tokenizer>,
-    /// What the user called it: `tiny`, the folder, `ORG/NAME`.
+    /// The name given by the user: `tiny`, a folder, a file, or `ORG/NAME`.
     pub name: String,
-    /// The folder or GGUF file that was read, as an absolute path.
+    /// Absolute path of the folder or GGUF file.
     pub source: PathBuf,
-    /// The model card, README.md, where there is one.
+    /// The model card, README.md, if there is one.
     pub card: Option<String>,
-    /// config.json, or what a GGUF file says in its place.
+    /// config.json, or the equivalent of a GGUF file's metadata.
     pub config_json: Value,
-    /// Fingerprint of config.json and the weights, by which a checkpoint knows its base again.
+    /// Fingerprint of config.json and the weights, which identifies the base model of a checkpoint.
     pub content_hash: String,
-    /// What was odd but harmless, such as weights that the config does not ask for.
+    /// Warnings, such as unused weights.
     pub warnings: Vec<String>,
-    /// Weights of the files that the model took, and all that they hold.
+    /// Number of weights in the files that the model uses, and of all weights in the files.
     pub keys: (usize, usize),
 }
 
-/// A model without its tokenizer: what [`load_model`] gives.
+/// A model without its tokenizer: the result of [`load_model`].
 pub struct ModelFiles {
     /// The model.
     pub model: Arc<dyn Model>,
@@ -58,16 +58,17 @@ pub struct ModelFiles {
     pub config_json: Value,
     /// Fingerprint of config.json and the weights.
     pub content_hash: String,
-    /// What was odd but harmless.
+    /// Warnings, such as unused weights.
     pub warnings: Vec<String>,
-    /// Weights of the files that the model took, and all that they hold.
+    /// Number of weights in the files that the model uses, and of all weights in the files.
     pub keys: (usize, usize),
 }
 
-/// Loads `tiny`, a folder, a GGUF file, or `ORG/NAME` of the Hub. Keys are [`MODEL`]'s; `progress` is called with a file or weight, what is done and what there is.
+/// Loads `tiny`, a folder, a GGUF file, or `ORG/NAME` from the Hub. The keys of `settings` are
+/// those of [`MODEL`]; `progress` is called with the current item, the amount done and the total.
 ///
 /// # Errors
-/// Any [`ModelError`] of loading; each names the file and what to do.
+/// Any [`ModelError`] of loading, with the file and a hint.
 pub fn load(
     source: &str,
     settings: &Settings,
@@ -77,11 +78,11 @@ pub fn load(
     settings.check(MODEL)?;
     let quantization = packing::asked(settings)?;
     let place = find(source, settings, progress)?;
-    // Before the long part: `%cd` may change what a relative path means, and saving reads this place again.
-    let lasting = std::path::absolute(&place).unwrap_or_else(|_| place.clone());
-    // The config is the first thing a wrong folder lacks, and reading it twice costs nothing.
+    // Resolved now, because the current folder may change before saving reads this path again.
+    let absolute = std::path::absolute(&place).unwrap_or_else(|_| place.clone());
+    // Read first, because a wrong folder most likely has no config; it is read again later.
     config_of(&place)?;
-    let (tokenizer, tokens_from) = match is_gguf(&place) {
+    let (tokenizer, tokenizer_path) = match is_gguf(&place) {
         true => (Gguf::open(&place)?.tokenizer()?, place.clone()),
         false => (Tokenizer::from_folder(&place)?, place.join("tokenizer.json")),
     };
@@ -91,7 +92,7 @@ pub fn load(
     let vocab = files.model.shape().vocab;
     if tokenizer.vocab() > vocab {
         return Err(ModelError::TokenizerMismatch {
-            path: tokens_from,
+            path: tokenizer_path,
             highest: (tokenizer.vocab() - 1) as u32,
             vocab,
         });
@@ -99,14 +100,15 @@ pub fn load(
     if let Some(quantization) = quantization {
         packing::pack(&*files.model, quantization, progress)?;
     }
-    let card = graft_spec::user_file::read_text(&place.join("README.md"), MOST_CARD).ok();
+    let model_card =
+        graft_spec::user_file::read_text(&place.join("README.md"), MAX_MODEL_CARD).ok();
     let ModelFiles { model, config_json, content_hash, warnings, keys } = files;
     Ok(Loaded {
         model,
         tokenizer: Arc::new(tokenizer),
         name: source.to_owned(),
-        source: lasting,
-        card,
+        source: absolute,
+        card: model_card,
         config_json,
         content_hash,
         warnings,
@@ -114,7 +116,8 @@ pub fn load(
     })
 }
 
-/// Loads the model of a folder or GGUF file; it needs no tokenizer there. Matrices are kept as `dtype`, vectors (norms and biases) always in 32 bits.
+/// Loads the model of a folder or GGUF file without a tokenizer. Matrices are stored as `dtype`,
+/// vectors (norms and biases) always as f32.
 ///
 /// # Errors
 /// Any [`ModelError`] of loading.
@@ -127,7 +130,7 @@ pub fn load_model(
     load_as(place, dtype, None, device, progress)
 }
 
-/// Loads the model of a folder or file, with a head for so many classes where that is asked for.
+/// Loads the model of a folder or file, optionally with a classification head for `labels` classes.
 fn load_as(
     place: &Path,
     dtype: DType,
@@ -152,7 +155,7 @@ fn load_as(
     let unexpected: Vec<_> = weights
         .check(&stored)?
         .into_iter()
-        .filter(|name| !unused::is_needless(name, tied))
+        .filter(|name| !unused::is_ignored(name, tied))
         .collect();
     let (packed, plain): (Vec<_>, Vec<_>) =
         expected.iter().partition(|spec| weights.is_packed(&spec.name));
@@ -170,7 +173,7 @@ fn load_as(
         names.mark_fresh();
     }
     let content_hash = content::hash(content_paths(&path, &*weights).into_iter())?;
-    let borrowed = unused::borrowed_classifier(
+    let borrowed = unused::foreign_classifier(
         &config_json,
         model.task(),
         stored.iter().any(|spec| spec.name == "classifier.weight"),
@@ -184,16 +187,17 @@ fn load_as(
     Ok(ModelFiles { model, config_json, content_hash, warnings, keys })
 }
 
-/// Makes the model of weights that have been compared with what it expects; those of `fresh` are in no file.
+/// Builds the model from checked weights; those in `fresh` are newly initialized.
 fn build(
-    plan: &dyn families::Plan,
+    plan: &dyn families::FamilyConfig,
     weights: &dyn weights::WeightFiles,
     (expected, fresh): (&[WeightSpec], &[WeightSpec]),
     dtype: DType,
     device: &Device,
     progress: &mut dyn FnMut(&str, u64, u64),
 ) -> Result<Arc<dyn Model>, ModelError> {
-    let (mut done, mut packed) = (0, BTreeMap::new());
+    let mut done = 0;
+    let mut packed = BTreeMap::new();
     let model = plan.build(device, &mut |spec| {
         done += 1;
         progress("weights", done, expected.len() as u64);
@@ -204,7 +208,7 @@ fn build(
         match spec.shape[..] {
             [d_out, d_in] if weights.is_packed(&spec.name) => {
                 packed.insert(spec.name.clone(), weights.packed(&spec.name, (d_out, d_in))?);
-                // Holds the place until the model is there; it takes no memory.
+                // A placeholder without memory until the model exists.
                 let zero = Tensor::zeros((1, 1), dtype, device)
                     .and_then(|zero| zero.broadcast_as((d_out, d_in)));
                 Ok(zero.map_err(graft_nn::NnError::from)?)
@@ -217,7 +221,7 @@ fn build(
     Ok(model)
 }
 
-/// Refuses sizes in a config that its weight files contradict.
+/// Compares the sizes in a config with its weight files.
 ///
 /// # Errors
 /// [`ModelError::Malformed`].
@@ -230,7 +234,7 @@ fn check_sizes(
         .map_err(|problem| ModelError::Malformed { path: path.to_owned(), problem })
 }
 
-/// The folder that a source means.
+/// The folder or GGUF file of a source; downloads a model of the Hub if needed.
 fn find(
     source: &str,
     settings: &Settings,
@@ -263,7 +267,7 @@ fn find(
     Err(ModelError::UnknownModel { name: source.to_owned(), nearest, known })
 }
 
-/// A folder, or the one GGUF file in it where there is nothing else.
+/// A folder, or the only GGUF file in it if it has no config.json.
 fn only_gguf(folder: PathBuf) -> Result<PathBuf, ModelError> {
     if folder.join("config.json").is_file() {
         return Ok(folder);
@@ -281,13 +285,13 @@ fn only_gguf(folder: PathBuf) -> Result<PathBuf, ModelError> {
             Err(ModelError::MissingFile {
                 folder,
                 file: "config.json, but several GGUF files".to_owned(),
-                hint: format!("name one: {names}"),
+                hint: format!("load one of them: {names}"),
             })
         }
     }
 }
 
-/// `~/` is the home folder, as in a shell.
+/// Expands `~/` to the home folder.
 fn expanded(source: &str) -> PathBuf {
     match (source.strip_prefix("~/"), std::env::var_os("HOME")) {
         (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
@@ -295,7 +299,7 @@ fn expanded(source: &str) -> PathBuf {
     }
 }
 
-/// `tiny`, and what can be loaded here: folders that hold a config.json, and GGUF files.
+/// `tiny`, and the folders with a config.json and GGUF files in the current folder.
 fn known_models() -> Vec<String> {
     let here = std::fs::read_dir(".").into_iter().flatten().flatten();
     let is_model = |path: &Path| path.join("config.json").is_file() || is_gguf(path);
@@ -307,7 +311,7 @@ fn known_models() -> Vec<String> {
     std::iter::once("tiny".to_owned()).chain(folders).collect()
 }
 
-/// The known word that was probably meant.
+/// The most similar known name, if it is similar enough.
 fn nearest(word: &str, known: &[String]) -> Option<String> {
     let likeness = |candidate: &String| {
         strsim::normalized_damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase())
@@ -327,7 +331,7 @@ fn dtype(settings: &Settings) -> DType {
     }
 }
 
-/// Refuses weights that another program than bitsandbytes has packed.
+/// Returns an error for weights that are quantized with a library other than bitsandbytes.
 fn check_quantization(config: &Value, path: &Path) -> Result<(), ModelError> {
     let method = config.get("quantization_config").map(|quantization| {
         quantization.get("quant_method").and_then(Value::as_str).unwrap_or("bitsandbytes")
@@ -336,14 +340,14 @@ fn check_quantization(config: &Value, path: &Path) -> Result<(), ModelError> {
         None | Some("bitsandbytes") => Ok(()),
         Some(other) => {
             let problem = format!(
-                "its weights are packed with {other}; those that bitsandbytes packs (nf4, int8) and plain ones are read"
+                "its weights are quantized with `{other}`, which is not supported (bitsandbytes nf4 and int8 are)"
             );
             Err(ModelError::Malformed { path: path.to_owned(), problem })
         }
     }
 }
 
-/// The config of a folder or GGUF file, and where it stands.
+/// The config of a folder or GGUF file, and its path.
 fn config_of(place: &Path) -> Result<(Value, PathBuf), ModelError> {
     if is_gguf(place) {
         return Ok((Gguf::open(place)?.config()?, place.to_owned()));
@@ -352,7 +356,7 @@ fn config_of(place: &Path) -> Result<(Value, PathBuf), ModelError> {
     Ok((read_config(place, &path)?, path))
 }
 
-/// The files by which a model is known again, each once.
+/// The files that identify a model, each once.
 fn content_paths<'a>(config: &'a Path, weights: &'a dyn weights::WeightFiles) -> Vec<&'a Path> {
     let mut paths = vec![config];
     paths.extend(weights.paths().into_iter().filter(|path| *path != config));
@@ -364,7 +368,7 @@ fn read_config(folder: &Path, path: &Path) -> Result<Value, ModelError> {
         let hint = if folder.join("adapter_config.json").is_file() {
             "this is an adapter: load its base model first, then %lora load DIR"
         } else {
-            "a model folder holds config.json, tokenizer.json and model.safetensors"
+            "a model folder contains config.json, tokenizer.json and model.safetensors"
         };
         return Err(ModelError::MissingFile {
             folder: folder.to_owned(),
@@ -382,7 +386,7 @@ fn fresh_warning(specs: &[WeightSpec]) -> Option<String> {
         .map(|(layer, _)| format!("`{layer}`"))
         .collect();
     let layers = layers.into_iter().collect::<Vec<_>>().join(" and ");
-    (!layers.is_empty()).then(|| format!("the files hold no weights for {layers}: fresh ones were made, and mean nothing until they are trained"))
+    (!layers.is_empty()).then(|| format!("the checkpoint has no weights for {layers}; they were newly initialized and must be trained before use"))
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
-//! The Mistral family: Llama whose queries see only the last `sliding_window` keys.
+//! The Mistral family: Llama with sliding-window attention over the last `sliding_window` keys.
+//!
+//! Equations and shapes are those of [`crate::llama`].
 //!
 //! # Source
 //! Jiang et al. 2023, arXiv:2310.06825; transformers' `modeling_mistral.py`
@@ -8,13 +10,13 @@ use serde_json::Value;
 use crate::llama::{LlamaConfig, Variant};
 use crate::window;
 
-/// What transformers takes for `sliding_window` where config.json does not name it; `null` there means that all keys are seen.
+/// transformers' default of `sliding_window` if the key is missing; `null` means full attention.
 const WINDOW: usize = 4096;
 
 /// Reads `config.json`.
 ///
 /// # Errors
-/// Those of [`LlamaConfig::from_json`].
+/// The errors of [`LlamaConfig::from_json`].
 pub fn config(json: &Value) -> Result<LlamaConfig, String> {
     let config = LlamaConfig::from_json(json)?;
     let sliding =

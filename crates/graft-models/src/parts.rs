@@ -1,22 +1,23 @@
-//! What the families are made of: layers whose weights a source gives, and what their forward passes share.
+//! Building blocks of the model families: construction of layers, and shared parts of the forward
+//! passes.
 
 use graft_nn::{
     Context, DType, Embedding, Linear, NnError, Norm, Positions, Rng, Role, Sequences, Tensor,
 };
 
-use crate::{ModelError, WeightSpec, families::Source};
+use crate::{ModelError, WeightSpec, families::WeightSource};
 
-/// Layers by path; each asks the source for its weights by their Hugging Face names.
+/// Builds layers by path, with the weights that the source returns for their Hugging Face names.
 pub(crate) struct Parts<'a, 'b> {
-    source: &'a mut Source<'b>,
+    source: &'a mut WeightSource<'b>,
 }
 
 impl<'a, 'b> Parts<'a, 'b> {
-    pub(crate) fn new(source: &'a mut Source<'b>) -> Self {
+    pub(crate) fn new(source: &'a mut WeightSource<'b>) -> Self {
         Self { source }
     }
 
-    /// A linear map whose weight is stored as (d_out, d_in).
+    /// A linear layer whose weight is stored as (d_out, d_in).
     pub(crate) fn linear(
         &mut self,
         path: &str,
@@ -29,7 +30,7 @@ impl<'a, 'b> Parts<'a, 'b> {
         Ok(Linear::new(path, role, weight, bias)?)
     }
 
-    /// GPT-2's `Conv1D`: a linear map with a bias whose weight is stored as (d_in, d_out).
+    /// GPT-2's `Conv1D`: a linear layer with a bias whose weight is stored as (d_in, d_out).
     pub(crate) fn conv1d(
         &mut self,
         path: &str,
@@ -42,7 +43,7 @@ impl<'a, 'b> Parts<'a, 'b> {
         Ok(Linear::new(path, role, weight, Some(bias))?.stored_fan_in_fan_out())
     }
 
-    /// A norm by the root of the mean square.
+    /// An RMSNorm.
     pub(crate) fn rms_norm(
         &mut self,
         path: &str,
@@ -52,7 +53,7 @@ impl<'a, 'b> Parts<'a, 'b> {
         Ok(Norm::rms(path, self.weight(path, "weight", &[width])?, eps))
     }
 
-    /// A norm by mean and variance.
+    /// A LayerNorm.
     pub(crate) fn layer_norm(
         &mut self,
         path: &str,
@@ -63,7 +64,7 @@ impl<'a, 'b> Parts<'a, 'b> {
         Ok(Norm::layer(path, weight, Some(self.weight(path, "bias", &[width])?), eps))
     }
 
-    /// A table of vectors.
+    /// An embedding.
     pub(crate) fn embedding(
         &mut self,
         path: &str,
@@ -87,7 +88,8 @@ impl<'a, 'b> Parts<'a, 'b> {
     }
 }
 
-/// Fresh values as transformers makes them: normal with standard deviation `range`, norms 1, biases 0; each weight draws from a stream of its name.
+/// Initial values as in transformers: matrices normal with standard deviation `range`, norms 1,
+/// biases 0. Each weight uses the random stream of its name.
 pub(crate) fn fresh(spec: &WeightSpec, range: f64, rng: &Rng) -> Vec<f32> {
     let count = spec.shape.iter().product();
     match spec.shape.len() {
@@ -96,8 +98,8 @@ pub(crate) fn fresh(spec: &WeightSpec, range: f64, rng: &Rng) -> Vec<f32> {
     }
 }
 
-/// The padding mask with ones for the `count` virtual tokens in front: (B, T) -> (B, P+T).
-pub(crate) fn behind_prompt(mask: &Tensor, count: usize) -> graft_nn::Result<Tensor> {
+/// Extends a padding mask with ones for `count` virtual tokens in front: (B, T) -> (B, P+T).
+pub(crate) fn extend_mask(mask: &Tensor, count: usize) -> graft_nn::Result<Tensor> {
     if count == 0 {
         return Ok(mask.clone());
     }
@@ -105,7 +107,8 @@ pub(crate) fn behind_prompt(mask: &Tensor, count: usize) -> graft_nn::Result<Ten
     Ok(Tensor::cat(&[&ones, mask], 1)?) // (B, P+T)
 }
 
-/// Refuses an empty input, one whose `length` behind a prefix reaches beyond the `limit` positions of a model, and packed sequences with virtual tokens.
+/// Returns an error for an empty input, an input of `length` positions that exceeds the `limit` of
+/// the model together with its prefix, and packed sequences with virtual tokens.
 pub(crate) fn check_length(
     ids: &Tensor,
     prefix: usize,
@@ -116,7 +119,7 @@ pub(crate) fn check_length(
     if ids.elem_count() == 0 {
         return Err(NnError::Shape {
             what: "ids",
-            expected: "(B, T) with a token or more".to_owned(),
+            expected: "(B, T) with at least one token".to_owned(),
             found: ids.dims().to_vec(),
         });
     }
@@ -124,8 +127,7 @@ pub(crate) fn check_length(
     if let Some(packed) =
         packed.filter(|packed| prefix > 0 || length != *packed || ids.dims() != [1, *packed])
     {
-        let expected =
-            format!("(1, {packed}), since as many tokens are packed, and no virtual tokens");
+        let expected = format!("(1, {packed}) for {packed} packed tokens, without virtual tokens");
         return Err(NnError::Shape { what: "packed ids", expected, found: ids.dims().to_vec() });
     }
     let end = cx.positions(prefix).end(length);
@@ -136,12 +138,12 @@ pub(crate) fn check_length(
     }
 }
 
-/// The vectors of the positions of `length` tokens: (1, T, C).
+/// The position vectors of `length` tokens: (1, T, C).
 pub(crate) fn positions(
     table: &Embedding,
     positions: &Positions,
     length: usize,
 ) -> graft_nn::Result<Tensor> {
-    let places: Vec<u32> = positions.list(length).into_iter().map(|place| place as u32).collect();
-    table.forward(&Tensor::from_vec(places, (1, length), table.weight().own().device())?)
+    let ids: Vec<u32> = positions.list(length).into_iter().map(|id| id as u32).collect();
+    table.forward(&Tensor::from_vec(ids, (1, length), table.weight().base_value().device())?)
 }

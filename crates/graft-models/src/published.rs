@@ -1,8 +1,8 @@
-//! Sizes of well-known models, for questions that need no weights.
+//! Sizes of well-known published models, for memory estimates without weights.
 
 use graft_nn::{ModelShape, Quantization};
 
-/// A model that somebody has published.
+/// A well-known published model.
 #[derive(Clone, Copy, Debug)]
 pub struct Published {
     /// Short name, such as `llama-3.2-1b`.
@@ -38,12 +38,12 @@ const ROWS: &[Row] = &[
     ("bert-base", "bert", [768, 12, 12, 12, 64, 3072, 30_522, 512], true),
 ];
 
-/// The published model of that name, whatever the case.
+/// The published model of that name, case-insensitive.
 pub fn published(name: &str) -> Option<Published> {
     ROWS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name)).map(Published::of)
 }
 
-/// The names there are.
+/// The known names.
 pub fn published_names() -> Vec<&'static str> {
     ROWS.iter().map(|(name, ..)| *name).collect()
 }
@@ -66,7 +66,7 @@ impl Published {
         }
     }
 
-    /// Its sizes.
+    /// The sizes of the model.
     pub fn shape(&self) -> ModelShape {
         ModelShape {
             family: self.family.to_owned(),
@@ -82,7 +82,7 @@ impl Published {
         }
     }
 
-    /// (d_out, d_in) of the linear maps of one block.
+    /// (d_out, d_in) of the linear layers of one block.
     fn linears(&self) -> Vec<(u64, u64)> {
         let [hidden, queries, keys, wide] = [
             self.hidden,
@@ -113,7 +113,7 @@ impl Published {
         }
     }
 
-    /// All parameters.
+    /// Number of parameters.
     pub fn parameters(&self) -> u64 {
         let [hidden, vocab, positions, head_dim] =
             [self.hidden, self.vocab, self.positions, self.head_dim].map(|size| size as u64);
@@ -124,10 +124,10 @@ impl Published {
             "qwen2" => linears.iter().take(3).map(|(d_out, _)| d_out).sum(),
             _ => 0,
         };
-        // Two norms in a block; with a bias where they are LayerNorms, and Qwen3 norms queries and keys too.
+        // Two norms per block. LayerNorms have a bias, and Qwen3 also normalizes queries and keys.
         let (norms, outside) = match self.family {
             "gpt2" => (4 * hidden, positions * hidden + 2 * hidden),
-            // Positions, two token types, the embeddings' norm, the pooler.
+            // Positions, two token types, the norm of the embeddings, the pooler.
             "bert" => {
                 (4 * hidden, (positions + 2) * hidden + 2 * hidden + hidden * hidden + hidden)
             }
@@ -138,24 +138,26 @@ impl Published {
         tables + outside + self.layers as u64 * (weights + biases + norms)
     }
 
-    /// Bytes of all parameters at `bytes_each`, the linear maps of the blocks packed where that is asked for.
+    /// Size of all parameters in bytes, at `bytes_each`; `packed` is the quantization of the
+    /// blocks' linear layers.
     pub fn bytes(&self, bytes_each: u64, packed: Option<Quantization>) -> u64 {
         let all = bytes_each * self.parameters();
         let saved = |(d_out, d_in): &(u64, u64), packed: Quantization| {
             bytes_each * d_out * d_in - packed.bytes((*d_out as usize, *d_in as usize)) as u64
         };
         all - packed.map_or(0, |packed| {
-            self.layers as u64 * self.linears().iter().map(|map| saved(map, packed)).sum::<u64>()
+            self.layers as u64
+                * self.linears().iter().map(|linear| saved(linear, packed)).sum::<u64>()
         })
     }
 
-    /// Numbers of the largest of its matrices.
+    /// Number of elements of the largest matrix.
     pub fn largest(&self) -> u64 {
         let vocabulary = (self.vocab * self.hidden) as u64;
         self.linears().iter().map(|(d_out, d_in)| d_out * d_in).fold(vocabulary, u64::max)
     }
 
-    /// Numbers of a LoRA of that rank on all linear maps of the blocks.
+    /// Number of parameters of a LoRA of that rank on all linear layers of the blocks.
     pub fn lora_parameters(&self, rank: u64) -> u64 {
         self.layers as u64
             * self.linears().iter().map(|(d_out, d_in)| rank * (d_out + d_in)).sum::<u64>()

@@ -1,4 +1,7 @@
-//! The Qwen2 family (Qwen2.5 too): Llama with a bias at queries, keys and values, and sliding windows in the upper layers on request.
+//! The Qwen2 and Qwen2.5 families: Llama with a bias of the query, key and value projections, and
+//! optional sliding windows in the upper layers.
+//!
+//! Equations and shapes are those of [`crate::llama`].
 //!
 //! # Source
 //! Yang et al. 2024, arXiv:2407.10671; transformers' `modeling_qwen2.py`
@@ -11,7 +14,7 @@ use crate::window;
 /// Reads `config.json`.
 ///
 /// # Errors
-/// Those of [`LlamaConfig::from_json`].
+/// The errors of [`LlamaConfig::from_json`].
 pub fn config(json: &Value) -> Result<LlamaConfig, String> {
     let config = LlamaConfig::from_json(json)?;
     let windows = windows(json, config.num_hidden_layers)?;
@@ -25,14 +28,15 @@ pub fn config(json: &Value) -> Result<LlamaConfig, String> {
     Ok(LlamaConfig { attention_bias: false, mlp_bias: false, variant, ..config })
 }
 
-/// With `use_sliding_window`, the layers from `max_window_layers` on slide.
+/// The window of each layer: with `use_sliding_window`, the layers from `max_window_layers` on have
+/// one.
 ///
 /// # Errors
-/// Those of [`window::of_layers`].
+/// The errors of [`window::of_layers`].
 pub(crate) fn windows(json: &Value, layers: usize) -> Result<Vec<Option<usize>>, String> {
-    let asked = json.get("use_sliding_window").and_then(Value::as_bool).unwrap_or(false);
+    let is_enabled = json.get("use_sliding_window").and_then(Value::as_bool).unwrap_or(false);
     let first = json.get("max_window_layers").and_then(Value::as_u64).unwrap_or(28) as usize;
-    window::of_layers(json, layers, first, window::size(json).filter(|_| asked))
+    window::of_layers(json, layers, first, window::size(json).filter(|_| is_enabled))
 }
 
 #[cfg(test)]

@@ -1,7 +1,13 @@
-//! The Qwen3 family: Llama whose heads of queries and keys are normalised before the rotation.
+//! The Qwen3 family: Llama with a norm of each query and key head before the rotation.
+//!
+//! ```text
+//! attention(rope(q_norm(q_proj(n))), rope(k_norm(k_proj(n))), v_proj(n))
+//! ```
+//! Shapes and the other equations are those of [`crate::llama`].
 //!
 //! # Source
-//! Yang et al. 2025, arXiv:2505.09388; transformers' `modeling_qwen3.py`, which it matches within 1e-4 (goldens `qwen3`)
+//! Yang et al. 2025, arXiv:2505.09388; transformers' `modeling_qwen3.py`, which it matches within
+//! 1e-4 (goldens `qwen3`)
 
 use serde_json::Value;
 
@@ -11,7 +17,7 @@ use crate::qwen2::windows;
 /// Reads `config.json`.
 ///
 /// # Errors
-/// Those of [`LlamaConfig::from_json`].
+/// The errors of [`LlamaConfig::from_json`].
 pub fn config(json: &Value) -> Result<LlamaConfig, String> {
     let config = LlamaConfig::from_json(json)?;
     let windows = windows(json, config.num_hidden_layers)?;

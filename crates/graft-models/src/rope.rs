@@ -1,12 +1,14 @@
-//! Rotary positions as `config.json` asks for them.
+//! Rotary embeddings in `config.json`.
 
 use graft_nn::ops::RopeScaling;
 use serde_json::Value;
 
-/// `rope_theta` and the stretching, in the spelling of transformers 5 (`rope_parameters`) or of 4 (`rope_theta`, `rope_scaling`).
+/// Reads `rope_theta` and the scaling, in the format of transformers 5 (`rope_parameters`) or 4
+/// (`rope_theta`, `rope_scaling`).
 ///
 /// # Errors
-/// In words, when a number is missing or the type is not one of `default`, `linear`, `llama3`.
+/// Returns a description of the problem if a number is missing or the type is not `default`,
+/// `linear` or `llama3`.
 pub(crate) fn from_config(config: &Value) -> Result<(f64, RopeScaling), String> {
     let parameters = ["rope_parameters", "rope_scaling"]
         .iter()
@@ -20,7 +22,7 @@ pub(crate) fn from_config(config: &Value) -> Result<(f64, RopeScaling), String> 
     let needed = |key: &str| {
         number(key)
             .filter(|value| value.is_finite() && *value > 0.0)
-            .ok_or_else(|| format!("its rope scaling needs a positive `{key}`"))
+            .ok_or_else(|| format!("rope scaling requires a positive `{key}`"))
     };
     let kind = parameters
         .and_then(|object| object.get("rope_type").or_else(|| object.get("type")))
@@ -37,7 +39,7 @@ pub(crate) fn from_config(config: &Value) -> Result<(f64, RopeScaling), String> 
         },
         other => {
             return Err(format!(
-                "its rope type `{other}` is not supported (default, linear and llama3 are)"
+                "rope type `{other}` is not supported (default, linear and llama3 are)"
             ));
         }
     };
@@ -45,7 +47,7 @@ pub(crate) fn from_config(config: &Value) -> Result<(f64, RopeScaling), String> 
         && low_freq_factor >= high_freq_factor
     {
         return Err(format!(
-            "its rope scaling needs a `high_freq_factor` above the `low_freq_factor`, got {high_freq_factor} and {low_freq_factor}"
+            "`high_freq_factor` must be greater than `low_freq_factor`, got {high_freq_factor} and {low_freq_factor}"
         ));
     }
     let theta = number("rope_theta").unwrap_or(10_000.0);
@@ -56,7 +58,7 @@ pub(crate) fn from_config(config: &Value) -> Result<(f64, RopeScaling), String> 
     }
 }
 
-/// The same as the object that transformers 5 calls `rope_parameters`.
+/// The `rope_parameters` object of transformers 5.
 pub(crate) fn to_config(theta: f64, scaling: RopeScaling) -> Value {
     let mut json = serde_json::json!({ "rope_theta": theta, "rope_type": "default" });
     match scaling {

@@ -1,4 +1,4 @@
-//! Writing a model as a Hugging Face folder.
+//! Saving a model as a Hugging Face folder.
 
 pub(crate) mod carried;
 mod config;
@@ -17,32 +17,32 @@ use serde_json::Value;
 use crate::{Loaded, ModelError, Tokenizer, bnb};
 use carried::Files;
 
-/// What a model folder is made of.
+/// The contents of a model folder.
 pub struct FolderParts<'a> {
     /// The weights.
     pub model: &'a dyn Model,
-    /// How matrices are stored; vectors stay in 32 bits.
+    /// Type of matrices; vectors are stored in f32.
     pub dtype: DType,
     /// config.json.
     pub config: &'a Value,
-    /// tokenizer.json, and generation_config.json with the tokens that begin and end a text.
+    /// tokenizer.json, and generation_config.json with the tokens that end a text.
     pub tokenizer: Option<&'a Tokenizer>,
-    /// More files by name, such as README.md.
+    /// Additional files by name, such as README.md.
     pub others: &'a [(&'a str, String)],
 }
 
-/// A loaded model, with what was trained into it since.
+/// A loaded model in its current state, with merged adapters.
 pub struct SavedModel<'a> {
-    /// The model and what came with it.
+    /// The model with its tokenizer and config.
     pub loaded: &'a Loaded,
-    /// How matrices are stored; vectors stay in 32 bits.
+    /// Type of matrices; vectors are stored in f32.
     pub dtype: DType,
 }
 
-/// Writes the folder of a model that was made here; it is whole or as it was.
+/// Writes the folder of a newly created model atomically.
 ///
 /// # Errors
-/// [`ModelError::Io`] and [`ModelError::File`], a full disk among them.
+/// [`ModelError::Io`] and [`ModelError::File`], for example for a full disk.
 pub fn save_folder(folder: &Path, parts: &FolderParts<'_>) -> Result<(), ModelError> {
     let mut files = Files::new();
     if let Some(tokenizer) = parts.tokenizer {
@@ -59,11 +59,12 @@ pub fn save_folder(folder: &Path, parts: &FolderParts<'_>) -> Result<(), ModelEr
     write(folder, parts.model, (parts.config, parts.dtype), &files)
 }
 
-/// Writes a loaded model as a folder that transformers loads to the same predictions, tokenizer and chat template; the folder is whole or as it was.
-/// The names of the files come back.
+/// Writes a loaded model atomically to a folder that transformers loads with the same predictions,
+/// tokenizer and chat template. Returns the names of the files.
 ///
 /// # Errors
-/// [`ModelError::Io`] and [`ModelError::File`], a full disk among them; [`ModelError::Malformed`] for a GGUF file that has changed since.
+/// [`ModelError::Io`] and [`ModelError::File`], for example for a full disk;
+/// [`ModelError::Malformed`] for a GGUF file that has changed since loading.
 pub fn save_loaded(folder: &Path, model: &SavedModel<'_>) -> Result<Vec<String>, ModelError> {
     let files = carried::of(model.loaded)?;
     write(folder, &*model.loaded.model, (&model.loaded.config_json, model.dtype), &files)?;
@@ -97,11 +98,11 @@ fn write(
         atomic_file::write(&path, format!("{config:#}\n").as_bytes())
             .map_err(|source| failed(&path, source))
     };
-    atomic_folder::write(folder, &is_of_a_model, fill, |source| failed(folder, source))
+    atomic_folder::write(folder, &is_model_file, fill, |source| failed(folder, source))
 }
 
-/// Whether a file of that name is a part of the model in its folder, so that one of an older model must not stay there.
-fn is_of_a_model(name: &str) -> bool {
+/// Whether a file of that name is part of a model, so that an old one must be removed.
+fn is_model_file(name: &str) -> bool {
     let is_weights = name.starts_with("model")
         && (name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json"));
     is_weights
@@ -110,34 +111,35 @@ fn is_of_a_model(name: &str) -> bool {
         || carried::CARRIED.contains(&name)
 }
 
-/// The tensors by name, and `quantization_config` where some of them are packed.
+/// The tensors by name, and `quantization_config` if some of them are quantized.
 fn tensors(
     model: &dyn Model,
     dtype: DType,
 ) -> Result<(BTreeMap<String, Tensor>, Option<Value>), NnError> {
     let sites = model.sites();
-    let is_turned =
+    let is_transposed =
         |site: &&Site<'_>| matches!(site.layer, Layer::Linear(linear) if linear.fan_in_fan_out());
-    let turned: BTreeSet<_> =
-        sites.iter().filter(is_turned).map(|site| format!("{}.weight", site.path)).collect();
+    let transposed: BTreeSet<_> =
+        sites.iter().filter(is_transposed).map(|site| format!("{}.weight", site.path)).collect();
     let stored = |parameter: &Parameter| -> Result<Tensor, NnError> {
         let tensor = parameter.tensor().detach();
         let tensor =
-            if turned.contains(parameter.path()) { tensor.t()?.contiguous()? } else { tensor };
+            if transposed.contains(parameter.path()) { tensor.t()?.contiguous()? } else { tensor };
         Ok(if tensor.rank() == 1 {
             tensor.to_dtype(DType::F32)?
         } else {
             tensor.to_dtype(dtype)?
         })
     };
-    let (mut all, mut doubled) = (BTreeMap::new(), None);
+    let mut all = BTreeMap::new();
+    let mut double_quant = None;
     for parameter in model.parameters() {
         match parameter.weight() {
-            // GPT-2's weights lie the other way round in files, where they are packed as well.
-            Weight::Packed(packed) if !turned.contains(parameter.path()) => {
+            // Files store the weights of GPT-2 transposed, so they are saved unquantized.
+            Weight::Packed(packed) if !transposed.contains(parameter.path()) => {
                 match bnb::tensors(parameter.path(), &packed)? {
                     Some(tensors) => {
-                        doubled =
+                        double_quant =
                             Some(tensors.iter().any(|(name, _)| name.ends_with(".nested_absmax")));
                         all.extend(tensors);
                     }
@@ -147,16 +149,16 @@ fn tensors(
             _ => drop(all.insert(parameter.path().to_owned(), stored(parameter)?)),
         }
     }
-    // A head that was separated from the embedding, as by a merge, is no longer its copy.
+    // A head that was untied from the embedding, for example by a merge, is saved separately.
     if let Some((head, weight)) =
         model.tied_head().and_then(|head| Some((head, head.separate_weight()?)))
     {
         all.insert(format!("{}.weight", head.path()), weight.detach().to_dtype(dtype)?);
     }
-    let quantization = doubled.map(|double| {
+    let quantization = double_quant.map(|double| {
         let is_plain =
             |site: &&Site<'_>| matches!(site.layer, Layer::Linear(linear) if all.get(linear.weight().path()).is_some_and(|tensor| tensor.dtype() != DType::U8));
-        // transformers would pack a tied head too if it were not told.
+        // Otherwise transformers would quantize a tied head as well.
         let unpacked = sites.iter().filter(is_plain).map(|site| site.path).chain(model.tied_head().map(|head| head.path()));
         bnb::config(double, &unpacked.map(str::to_owned).collect::<Vec<_>>())
     });

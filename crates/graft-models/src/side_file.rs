@@ -1,4 +1,4 @@
-//! Reading of the small files of a model's folder: regular files up to a length, never a pipe or a device.
+//! Reading the small files of a model folder: only regular files, up to a maximum size.
 
 use std::path::Path;
 
@@ -7,13 +7,14 @@ use serde_json::Value;
 
 use crate::ModelError;
 
-/// Longest file of JSON or text beside the weights. A config has kilobytes, an index of shards at most a few megabytes.
+/// Maximum size of a JSON or text file. A config has kilobytes, an index of shards at most a few
+/// megabytes.
 pub(crate) const LONGEST: u64 = 64 << 20;
 
-/// The bytes of a file of at most `limit` bytes.
+/// Reads a regular file of at most `limit` bytes.
 ///
 /// # Errors
-/// [`ModelError::Io`], for what is no regular file too.
+/// [`ModelError::Io`], also for anything but a regular file.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ModelError> {
     regular_file::read(path, limit).map_err(|source| ModelError::Io {
         action: "read",
@@ -22,7 +23,7 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ModelError> {
     })
 }
 
-/// A JSON file.
+/// Reads a JSON file.
 ///
 /// # Errors
 /// [`ModelError::Io`] and [`ModelError::Malformed`].
@@ -30,6 +31,6 @@ pub(crate) fn json(path: &Path) -> Result<Value, ModelError> {
     let bytes = read(path, LONGEST)?;
     serde_json::from_slice(&bytes).map_err(|error| ModelError::Malformed {
         path: path.to_owned(),
-        problem: format!("it is no JSON ({error})"),
+        problem: format!("not valid JSON ({error})"),
     })
 }

@@ -1,13 +1,14 @@
-//! Sizes that files name, checked before anything is made of them.
+//! Validation of sizes in files before memory is allocated.
 //!
-//! A number in a config or a header costs its writer nothing, so it is believed only where tensors of the same files agree with it.
+//! A config or a header can contain arbitrary numbers, so sizes are accepted only if they are
+//! consistent with the tensors of the same files.
 
 use graft_nn::{DType, Device, memory};
 use serde_json::Value;
 
 use crate::{ModelError, WeightSpec};
 
-/// Largest number that a size may be: ids and positions are 32-bit numbers in places.
+/// Largest accepted size, because some ids and positions are stored as u32.
 const LARGEST: u64 = u32::MAX as u64;
 
 /// The sizes of a `config.json`.
@@ -15,26 +16,27 @@ const LARGEST: u64 = u32::MAX as u64;
 pub(crate) struct Sizes<'a>(pub(crate) &'a Value);
 
 impl Sizes<'_> {
-    /// A size that must be there.
+    /// A required size.
     ///
     /// # Errors
-    /// In words, when it is missing, zero, negative, no whole number or beyond 32 bits.
+    /// Returns a description of the problem if it is missing or not a whole number from 1 to 2^32 -
+    /// 1.
     pub(crate) fn needed(self, key: &str) -> Result<usize, String> {
         self.get(key)?.ok_or_else(|| format!("`{key}` is missing"))
     }
 
-    /// A size, or what stands for one that is missing or `null`.
+    /// A size with a default for a missing or `null` value.
     ///
     /// # Errors
-    /// In words, when it is there and no size.
+    /// Returns a description of the problem if the value is invalid.
     pub(crate) fn or(self, key: &str, default: usize) -> Result<usize, String> {
         Ok(self.get(key)?.unwrap_or(default))
     }
 
-    /// A size, where it is there and not `null`.
+    /// An optional size; `None` if it is missing or `null`.
     ///
     /// # Errors
-    /// In words, when it is there and no size.
+    /// Returns a description of the problem if the value is invalid.
     pub(crate) fn get(self, key: &str) -> Result<Option<usize>, String> {
         match self.0.get(key) {
             None | Some(Value::Null) => Ok(None),
@@ -52,17 +54,17 @@ impl Sizes<'_> {
     }
 }
 
-/// What the headers of a model's files say, without a name.
+/// A summary of the tensors in the files of a model.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Stored {
-    /// Tensors.
+    /// Number of tensors.
     pub(crate) tensors: usize,
-    /// The longest dimension of any.
+    /// The largest dimension.
     pub(crate) longest: usize,
 }
 
 impl Stored {
-    /// Of the shapes of all tensors.
+    /// The summary of the shapes of all tensors.
     pub(crate) fn of<'a>(shapes: impl Iterator<Item = &'a [usize]>) -> Self {
         shapes.fold(Self::default(), |so_far, shape| Self {
             tensors: so_far.tensors + 1,
@@ -71,9 +73,9 @@ impl Stored {
     }
 }
 
-/// Keys that say how many layers there are: each has tensors of its own.
+/// Keys of the number of layers, which is at most the number of tensors.
 const LAYERS: &[&str] = &["num_hidden_layers", "n_layer", "num_layers"];
-/// Keys that are a dimension of some tensor, or at most as large as one.
+/// Keys of sizes that are at most the largest dimension of a tensor.
 const DIMENSIONS: &[&str] = &[
     "vocab_size",
     "hidden_size",
@@ -87,10 +89,11 @@ const DIMENSIONS: &[&str] = &[
     "head_dim",
 ];
 
-/// Compares the sizes that a config names with what its files hold, before a list as long as one of them is made. Every shape is compared later, name by name.
+/// Compares the sizes in a config with the tensors in its files, before lists of these lengths are
+/// allocated. Individual shapes are checked later.
 ///
 /// # Errors
-/// In words: the key, its value and what the files hold.
+/// Returns a description of the problem with the key and its value.
 pub(crate) fn check(config: &Value, stored: Stored) -> Result<(), String> {
     let sizes = Sizes(config);
     let beyond =
@@ -114,7 +117,8 @@ pub(crate) fn check(config: &Value, stored: Stored) -> Result<(), String> {
     Ok(())
 }
 
-/// Refuses a model whose weights do not fit into the memory that is left. `packed` are bytes of weights that stay as they are in the file.
+/// Returns an error if the weights of a model do not fit into free memory. `packed` is the size of
+/// weights that stay as in the file, in bytes.
 ///
 /// # Errors
 /// [`ModelError::Memory`].
@@ -137,7 +141,7 @@ pub(crate) fn check_memory(
     }
 }
 
-/// A value as a message shows it.
+/// A value for a message, shortened to 40 characters.
 fn short(value: &Value) -> String {
     let text = value.to_string();
     if text.chars().count() <= 40 {

@@ -1,4 +1,4 @@
-//! Text to tokens and back, by the `tokenizer.json` of the model.
+//! The tokenizer of a model, read from `tokenizer.json`.
 
 mod growth;
 
@@ -10,15 +10,16 @@ use tokenizers::{PostProcessor, PostProcessorWrapper};
 
 use crate::{ModelError, side_file};
 
-/// Longest `tokenizer.json` that is read; the longest that are published have 35 MB.
+/// Maximum size of a `tokenizer.json` in bytes; the largest published ones have 35 MB.
 const LONGEST: u64 = 48 << 20;
 
-/// A tokenizer with the special tokens that its model expects.
+/// A tokenizer with the special tokens of its model.
 pub struct Tokenizer {
-    /// Without its post-processor, which may shorten offsets: a token must cover every character that it was made of.
+    /// Without its post-processor, which may trim offsets: the range of a token must include all
+    /// its characters.
     inner: tokenizers::Tokenizer,
     post_processor: Option<PostProcessorWrapper>,
-    /// Special tokens that the post-processor adds before a text, and after it.
+    /// Special tokens that the post-processor adds before and after a text.
     prefix: Vec<u32>,
     suffix: Vec<u32>,
     eos: Vec<u32>,
@@ -27,13 +28,14 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// A tokenizer and the ids that end a text; the first of them ends a completion in training.
+    /// A tokenizer with the ids that end a text; the first one ends a completion in training.
     ///
-    /// What begins a text is what the tokenizer itself puts in front (its template), so that training and generation see what
-    /// `AutoTokenizer` would give, and so is what ends one where `eos` is empty; truncation and padding that the file asks for are switched off.
+    /// The special tokens before and after a text are those of the post-processor (its template),
+    /// as in `AutoTokenizer`. If `eos` is empty, the last special token after a text ends it.
+    /// Truncation and padding of the file are disabled.
     pub fn new(mut inner: tokenizers::Tokenizer, eos: Vec<u32>) -> Self {
         inner.with_padding(None);
-        // Only a stride beyond the length is refused, and there is no length here.
+        // It fails only for a stride beyond the maximum length, and none is set here.
         let _ = inner.with_truncation(None);
         let vocab = inner.get_vocab(true).values().max().map_or(0, |highest| *highest as usize + 1);
         let post_processor = inner.get_post_processor().cloned();
@@ -46,8 +48,9 @@ impl Tokenizer {
         Self { inner, post_processor, prefix, suffix, eos, vocab, max_length: None }
     }
 
-    /// Reads `tokenizer.json`, and what the configs beside it say about it: `eos_token` and `model_max_length` of `tokenizer_config.json`, and the ids at
-    /// which generation stops, of `generation_config.json` or else `config.json`.
+    /// Reads `tokenizer.json`, and from the configs in the same folder: `eos_token` and
+    /// `model_max_length` of `tokenizer_config.json`, and the `eos_token_id` of
+    /// `generation_config.json` or else `config.json`.
     ///
     /// # Errors
     /// [`ModelError::MissingFile`] and [`ModelError::Malformed`].
@@ -64,14 +67,14 @@ impl Tokenizer {
         let bytes = side_file::read(&path, LONGEST)?;
         let malformed = |problem| ModelError::Malformed { path: path.clone(), problem };
         growth::check(&bytes).map_err(malformed)?;
-        // The library panics on some of what a file may say.
+        // The library panics on some invalid files.
         let read = catch_unwind(|| tokenizers::Tokenizer::from_bytes(&bytes))
-            .map_err(|_| malformed("it is no tokenizer".to_owned()))?;
-        let inner = read.map_err(|error| malformed(format!("it is no tokenizer ({error})")))?;
+            .map_err(|_| malformed("not a valid tokenizer".to_owned()))?;
+        let inner = read.map_err(|error| malformed(format!("not a valid tokenizer ({error})")))?;
         let eos = end_tokens(folder, &inner);
         let config = json(folder, "tokenizer_config.json").unwrap_or_default();
         let mut tokenizer = Self { max_length: max_length(&config), ..Self::new(inner, eos) };
-        if let Some((prefix, suffix)) = asked_for(&config, &tokenizer.inner) {
+        if let Some((prefix, suffix)) = requested(&config, &tokenizer.inner) {
             (tokenizer.prefix, tokenizer.suffix) = (prefix, suffix);
         }
         Ok(tokenizer)
@@ -80,7 +83,8 @@ impl Tokenizer {
     /// The contents of a `tokenizer.json`.
     ///
     /// # Errors
-    /// When a part of the tokenizer cannot be written, which no part that was read from a file does.
+    /// Returns an error if a part of the tokenizer cannot be serialized. Parts that were read from
+    /// a file always can.
     pub fn to_json(&self) -> Result<String, ModelError> {
         let mut whole = self.inner.clone();
         whole.with_post_processor(self.post_processor.clone());
@@ -92,7 +96,7 @@ impl Tokenizer {
         self.eos.contains(&id)
     }
 
-    /// The id of a token as it is written in the vocabulary.
+    /// The id of a vocabulary entry.
     #[cfg(test)]
     pub(crate) fn token_id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
@@ -119,7 +123,7 @@ impl TokenEncoder for Tokenizer {
             .collect())
     }
 
-    /// Special tokens are left out.
+    /// Special tokens are skipped.
     fn decode(&self, ids: &[u32]) -> graft_nn::Result<String> {
         self.inner.decode(ids, true).map_err(failed)
     }
@@ -157,7 +161,7 @@ fn failed(error: tokenizers::Error) -> NnError {
     NnError::from(candle_core::Error::Msg(error.to_string()))
 }
 
-/// The special tokens that a post-processor puts before a text, and those that it puts after it.
+/// The special tokens that a post-processor adds before and after a text.
 fn added(
     inner: &tokenizers::Tokenizer,
     processor: &PostProcessorWrapper,
@@ -169,9 +173,9 @@ fn added(
     Some((ids[..before].to_vec(), ids[ids.len() - after..].to_vec()))
 }
 
-/// The special tokens that `add_bos_token` and `add_eos_token` of the tokenizer's config ask for; either key replaces what the post-processor says, as in
-/// transformers.
-fn asked_for(config: &Value, inner: &tokenizers::Tokenizer) -> Option<(Vec<u32>, Vec<u32>)> {
+/// The special tokens that `add_bos_token` and `add_eos_token` of the tokenizer's config request;
+/// either key overrides the post-processor, as in transformers.
+fn requested(config: &Value, inner: &tokenizers::Tokenizer) -> Option<(Vec<u32>, Vec<u32>)> {
     let flags =
         ["add_bos_token", "add_eos_token"].map(|key| config.get(key).and_then(Value::as_bool));
     let token = |flag: Option<bool>, key: &str| -> Vec<u32> {
@@ -183,7 +187,7 @@ fn asked_for(config: &Value, inner: &tokenizers::Tokenizer) -> Option<(Vec<u32>,
         .then(|| (token(flags[0], "bos_token"), token(flags[1], "eos_token")))
 }
 
-/// The id of a special token that a config names, as a text or as an object with `content`.
+/// The id of a special token in a config, written as a string or as an object with `content`.
 fn special_token(config: &Value, key: &str, inner: &tokenizers::Tokenizer) -> Option<u32> {
     let token = config.get(key)?;
     inner.token_to_id(token.as_str().or_else(|| token.get("content")?.as_str())?)
@@ -193,14 +197,15 @@ fn json(folder: &Path, file: &str) -> Option<Value> {
     side_file::json(&folder.join(file)).ok()
 }
 
-/// Of the tokenizer's config. transformers writes 1e30 where there is no limit.
+/// `model_max_length` of the tokenizer's config. transformers writes 1e30 for "unlimited".
 fn max_length(config: &Value) -> Option<usize> {
     let length =
         config.get("model_max_length")?.as_u64().filter(|length| (1..1 << 32).contains(length))?;
     usize::try_from(length).ok()
 }
 
-/// The tokenizer's own `eos_token`, which ends a completion in TRL's trainer, and all that end a generation in transformers.
+/// The `eos_token` of the tokenizer, which ends a completion in TRL's trainer, then the ids that
+/// end generation in transformers.
 fn end_tokens(folder: &Path, inner: &tokenizers::Tokenizer) -> Vec<u32> {
     let by_text = |config: Value| special_token(&config, "eos_token", inner);
     let by_id = || {
@@ -218,7 +223,7 @@ fn end_tokens(folder: &Path, inner: &tokenizers::Tokenizer) -> Vec<u32> {
     ends
 }
 
-/// `eos_token_id` of a config, one or several.
+/// `eos_token_id` of a config, a single id or a list.
 fn eos_ids(config: Value) -> Option<Vec<u32>> {
     let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
     let found: Vec<_> = match config.get("eos_token_id")? {

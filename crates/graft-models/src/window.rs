@@ -1,8 +1,8 @@
-//! Sliding windows as `config.json` asks for them.
+//! Sliding windows in `config.json`.
 
 use serde_json::Value;
 
-/// `sliding_window`, where it is a number.
+/// `sliding_window`, if it is a number.
 pub(crate) fn size(config: &Value) -> Option<usize> {
     config
         .get("sliding_window")
@@ -11,10 +11,11 @@ pub(crate) fn size(config: &Value) -> Option<usize> {
         .map(|size| size as usize)
 }
 
-/// The window of each layer, empty when none has one: by `layer_types` (transformers 5), or else `sliding` from the layer `first` on.
+/// The window of each layer, empty if no layer has one: from `layer_types` (transformers 5), or
+/// else `sliding` for all layers from `first` on.
 ///
 /// # Errors
-/// In words, when `layer_types` has another length or an unknown word.
+/// Returns a description of the problem if `layer_types` has the wrong length or an unknown value.
 pub(crate) fn of_layers(
     config: &Value,
     layers: usize,

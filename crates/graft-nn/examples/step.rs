@@ -1,8 +1,8 @@
 //! Times one LoRA training step: `cargo run -p graft-nn --example step [STEPS] [full]`.
 //!
-//! The model is the yardstick of the project: 4 layers, width 256, 4 heads, feed-forward 688, 2,048 tokens of vocabulary,
-//! 8 texts of 128 tokens, rank 8 on all seven linear maps (or, with `full`, every weight). Processor time counts on a busy
-//! machine; the wall clock counts on a quiet one.
+//! The model is the yardstick of the project: 4 layers, width 256, 4 heads, feed-forward 688, 2,048
+//! tokens of vocabulary, 8 texts of 128 tokens, rank 8 on all seven linear maps (or, with `full`,
+//! every weight). Processor time counts on a busy machine; the wall clock counts on a quiet one.
 
 #[path = "../tests/it/tiny.rs"]
 mod tiny;
@@ -82,7 +82,8 @@ fn step(model: &tiny::Tiny, trainables: &[Trainable], ids: &Tensor) -> Result<()
 fn processor_seconds() -> f64 {
     const TICKS_PER_SECOND: f64 = 100.0;
     let line = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The fields follow the command's name in brackets; user and system time are the 12th and 13th of them.
+    // The fields follow the command's name in brackets; user and system time are the 12th and 13th
+    // of them.
     let fields = line.rsplit(')').next().unwrap_or_default().split_whitespace();
     fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>()
         / TICKS_PER_SECOND

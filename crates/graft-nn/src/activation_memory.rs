@@ -1,28 +1,31 @@
-//! What adapters add to the memory of a training.
+//! Estimates of the activations that adapters save for the backward pass.
 
 use std::iter::Sum;
 use std::ops::Add;
 
-/// What an adapter keeps from the forward pass for the backward pass, beside what its layer keeps without it, in 32-bit numbers.
+/// The number of f32 values that an adapter saves in the forward pass for the backward pass, in
+/// addition to those of its layer.
 ///
-/// candle's graph holds each operand of an operation that takes part in the gradient, so that is a count of operands.
+/// candle's graph keeps every operand of a differentiable operation alive, so this is a count of
+/// operands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SavedActivations {
-    /// For each position of a batch.
+    /// Values per position of a batch.
     pub per_position: usize,
-    /// Once for each pass, however long.
+    /// Values per pass, independent of its length.
     pub per_pass: usize,
-    /// Once for each pass at its very end, when what a block and the logits need for a moment is gone.
+    /// Values per pass at its very end, when the temporary values of the blocks and the logits have
+    /// been freed.
     pub at_the_end: usize,
 }
 
 impl SavedActivations {
-    /// So many numbers for each position.
+    /// `numbers` values per position.
     pub fn per_position(numbers: usize) -> Self {
         Self { per_position: numbers, ..Self::default() }
     }
 
-    /// And so many once for each pass.
+    /// Adds `numbers` values per pass.
     pub fn and_per_pass(self, numbers: usize) -> Self {
         Self { per_pass: self.per_pass + numbers, ..self }
     }

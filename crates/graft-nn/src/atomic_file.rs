@@ -1,49 +1,58 @@
-//! Files that are whole or not there: written beside their place, synced, then renamed over it.
+//! Atomic replacement of files: a file is written under a temporary name in the same folder, synced
+//! and renamed.
 
 use std::{
-    fs::{self, File},
+    fs::{File, Permissions},
     io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
+    os::unix::fs::PermissionsExt,
+    path::Path,
 };
 
-/// Writes `bytes` to `path`; a reader sees the old file or the new one, never a part.
+use tempfile::Builder;
+
+/// Writes `bytes` to `path`. A reader sees either the old or the new file, never a part.
 ///
 /// # Errors
-/// Those of the file system (a full disk among them); the old file is then untouched and nothing is left beside it.
+/// The errors of the file system, for example for a full disk. An existing file is then unchanged,
+/// and the temporary file is removed.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_with(path, |file| file.write_all(bytes))
 }
 
-/// The same for contents that are streamed by `fill`.
+/// Like [`write()`], for contents that `fill` writes piece by piece.
 ///
 /// # Errors
-/// Those of `fill` and of the file system; the old file is then untouched and nothing is left beside it.
+/// The errors of `fill` and of the file system. An existing file is then unchanged, and the
+/// temporary file is removed.
 pub fn write_with(
     path: &Path,
-    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    fill: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let beside = beside(path);
-    let result = (|| {
-        let mut file = BufWriter::new(File::create(&beside)?);
-        fill(&mut file)?;
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        fs::rename(&beside, path)
-    })();
-    if result.is_err() {
-        // The error that matters is the first one; the half-written file may not even exist.
-        let _ = fs::remove_file(&beside);
-    }
-    result
-}
-
-/// A name in the same folder, so that the rename stays within one file system, and of this process, so that two kernels do not share it.
-fn beside(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.part", std::process::id()))
+    // In the same folder, so that the rename stays within one file system.
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    // The umask applies to these permissions, as to those of a file that `File::create` creates.
+    let mut temporary = Builder::new()
+        .prefix(&format!(".{name}."))
+        .suffix(".part")
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)?;
+    let mut writer = BufWriter::new(temporary.as_file_mut());
+    fill(&mut writer)?;
+    writer.flush()?;
+    drop(writer);
+    temporary.as_file().sync_all()?;
+    temporary.persist(path).map_err(|error| error.error)?;
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

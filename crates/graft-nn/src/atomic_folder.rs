@@ -1,14 +1,18 @@
-//! Files of one folder that are replaced together: whenever the writer is killed, a reader finds all of the old files or all of the new ones.
+//! Atomic replacement of several files in a folder: if the writer is killed, a reader finds either
+//! all old files or all new ones.
 //!
-//! The new files are written to a hidden staging folder and synced. Then one of two things happens:
+//! The new files are written to a hidden staging folder and synced. They are then published in one
+//! of two ways:
 //!
-//! * The staging folder is a sibling, gets hard links to the files that stay, and the two folders are exchanged in one system call (`renameat2` with
-//!   `RENAME_EXCHANGE`). This is atomic for every program.
-//! * Where that is not possible (subfolders, a mount point, the current folder, another owner, a file system without the call), the staging folder is
-//!   renamed to `.graft-committed` inside the folder. From that moment [`locate`] finds the new files; they are then moved to their places, after every
-//!   old file has been removed, so that no program ever sees a mixture.
+//! * The staging folder is a sibling of the folder. It gets hard links to the files that stay, and
+//!   the two folders are exchanged in one system call (`renameat2` with `RENAME_EXCHANGE`). This is
+//!   atomic for every program.
+//! * If that is not possible (subfolders, a mount point, the current folder, another owner, a file
+//!   system without the call), the staging folder is renamed to `.graft-committed` inside the
+//!   folder. From then on [`locate`] finds the new files. They are moved to their places after all
+//!   old files have been removed, so no program sees a mixture.
 //!
-//! What a killed process leaves behind is completed or removed by the next [`write()`].
+//! The next [`write()`] completes or removes the remains of a killed process.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -20,22 +24,25 @@ use std::{
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-/// The folder, inside the one that is written, whose files are the current ones.
+/// Name of the subfolder with committed files, which are the current ones.
 const COMMITTED: &str = ".graft-committed";
-/// Part of the name of a staging folder; the process id follows.
+/// Prefix of the name of a staging folder, followed by the process id.
 const STAGING: &str = ".graft-saving.";
-/// In the place of [`STAGING`] in the name of a folder with files of the user that could not be moved: nothing removes it.
+/// Replaces [`STAGING`] in the name of a folder with user files that could not be moved. Such a
+/// folder is never removed.
 const RESCUED: &str = ".graft-rescued.";
-/// Staging folders of earlier versions.
+/// Prefix of the staging folders of earlier versions.
 const EARLIER: &str = ".saving.";
-/// In a committed folder: names of files that no longer belong to the set, one per line.
+/// File in a committed folder that lists the names of removed files, one per line.
 const REMOVED: &str = ".removed";
 
-/// Replaces files of `folder`, which is created if missing, by those that `fill` writes into the empty folder that it is given. Files for which
-/// `is_stale` holds are removed unless `fill` writes them; all other files stay.
+/// Replaces files of `folder`, which is created if missing, by those that `fill` writes into an
+/// empty staging folder. Files for which `is_stale` returns true are removed unless `fill` writes
+/// them; all other files stay.
 ///
 /// # Errors
-/// Those of `fill`, and those of the file system through `failed`; the old files are then untouched.
+/// The errors of `fill`, and those of the file system converted by `failed`. The old files are then
+/// unchanged.
 pub fn write<E>(
     folder: &Path,
     is_stale: &dyn Fn(&str) -> bool,
@@ -53,16 +60,18 @@ pub fn write<E>(
     result
 }
 
-/// Path from which the file `name` of a folder written by [`write()`] must be read: a process that was killed may not have moved it to its place.
+/// The path of the file `name` in a folder written by [`write()`], which may be in the committed
+/// subfolder if the writer was killed.
 pub fn locate(folder: &Path, name: &str) -> PathBuf {
     let committed = folder.join(COMMITTED).join(name);
     if committed.is_file() { committed } else { folder.join(name) }
 }
 
-/// Puts the folder `new` in the place of `place`, in one step where the file system can exchange two folders.
+/// Replaces the folder `place` by the folder `new`, atomically if the file system can exchange two
+/// folders.
 ///
 /// # Errors
-/// Those of the file system; `place` is then what it was.
+/// The errors of the file system; `place` is then unchanged.
 pub fn replace(new: &Path, place: &Path) -> io::Result<()> {
     sync(new)?;
     step();
@@ -70,7 +79,8 @@ pub fn replace(new: &Path, place: &Path) -> io::Result<()> {
         fs::rename(new, place)?;
     } else if renameat_with(CWD, new, CWD, place, RenameFlags::EXCHANGE).is_ok() {
         step();
-        // The new folder is in place; what cannot be removed now is removed by the next sweep.
+        // The new folder is in place. If the old one cannot be removed now, the next sweep removes
+        // it.
         let _ = fs::remove_dir_all(new);
     } else {
         let aside = new.with_extension("old.part");
@@ -81,10 +91,10 @@ pub fn replace(new: &Path, place: &Path) -> io::Result<()> {
     sync(parent(place))
 }
 
-/// Completes what a killed process had committed, and removes what others had not.
+/// Completes the committed write of a killed process, and removes uncommitted ones.
 ///
 /// # Errors
-/// Those of the file system.
+/// The errors of the file system.
 fn recover(place: &Path) -> io::Result<()> {
     finish(place)?;
     let name = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -99,7 +109,7 @@ fn recover(place: &Path) -> io::Result<()> {
                 .find_map(|prefix| found.strip_prefix(prefix.as_str()))
                 .and_then(|process| process.parse::<u32>().ok());
             if process.is_some_and(is_dead) {
-                // What cannot be removed is tried again by the next write.
+                // The next write tries again.
                 let _ = fs::remove_dir_all(entry.path());
             }
         }
@@ -111,7 +121,7 @@ fn is_dead(process: u32) -> bool {
     process != std::process::id() && !Path::new("/proc").join(process.to_string()).exists()
 }
 
-/// Moves committed files to their places, after the old ones have been removed.
+/// Removes the old files, then moves the committed ones to their places.
 fn finish(place: &Path) -> io::Result<()> {
     let committed = place.join(COMMITTED);
     if !committed.is_dir() {
@@ -136,10 +146,10 @@ fn finish(place: &Path) -> io::Result<()> {
     sync(place)
 }
 
-/// The new files before they take their places.
+/// The folder into which new files are written before they are published.
 struct Staging {
     path: PathBuf,
-    /// Whether the whole folder can be exchanged.
+    /// Whether it is a sibling of the folder, so that the two can be exchanged.
     is_sibling: bool,
 }
 
@@ -173,13 +183,14 @@ impl Staging {
             return Ok(());
         }
         let new = names(&self.path)?;
-        // A folder of the set is replaced whole; a user's folder in the way of a file is not.
+        // A subfolder of the set is replaced as a whole; a user's folder that has the name of a new
+        // file is not.
         if let Some(name) =
             new.iter().find(|name| place.join(name).is_dir() && !self.path.join(name).is_dir())
         {
             return Err(io::Error::new(
                 io::ErrorKind::IsADirectory,
-                format!("`{}` is a folder there", name.to_string_lossy()),
+                format!("`{}` is an existing folder", name.to_string_lossy()),
             ));
         }
         let is_removed =
@@ -197,7 +208,8 @@ impl Staging {
         finish(place)
     }
 
-    /// Exchanges the folders; false where that is not possible, with nothing changed. Once they are exchanged, nothing fails any more.
+    /// Exchanges the folders. Returns false, without changes, if that is not possible. After the
+    /// exchange it never fails.
     fn exchange(&self, place: &Path, is_stale: &dyn Fn(&str) -> bool) -> io::Result<bool> {
         let (ours, theirs) = (fs::metadata(&self.path)?, fs::metadata(place)?);
         if (ours.uid(), ours.gid()) != (theirs.uid(), theirs.gid()) {
@@ -223,19 +235,20 @@ impl Staging {
             return undo(&linked);
         }
         step();
-        // The new files are in place, so an error from here on must not look like a save that failed.
+        // The new files are in place, so later errors must not be reported as a failed write.
         let moved = self.move_late_files(place, &stays);
         let _ = sync(parent(place));
         step();
         match moved {
-            // What cannot be removed now is removed by the next write.
+            // If it cannot be removed now, the next write removes it.
             Ok(()) => drop(fs::remove_dir_all(&self.path)),
             Err(_) => self.rescue(),
         }
         Ok(true)
     }
 
-    /// The staging folder has the old files now: moves those over that appeared among them while links were made.
+    /// After the exchange, moves files that appeared in the old folder while the links were
+    /// created.
     fn move_late_files(&self, place: &Path, stays: &dyn Fn(&OsString) -> bool) -> io::Result<()> {
         for name in names(&self.path)?.into_iter().filter(stays) {
             if fs::symlink_metadata(place.join(&name)).is_err() {
@@ -245,14 +258,14 @@ impl Staging {
         Ok(())
     }
 
-    /// Renames the staging folder, so that neither this write nor the next removes it.
+    /// Renames the staging folder, so that no write removes it.
     fn rescue(&self) {
         let name =
             self.path.file_name().unwrap_or_default().to_string_lossy().replace(STAGING, RESCUED);
         let free = (0..)
             .map(|number| self.path.with_file_name(format!("{name}.{number}")))
             .find(|path| fs::symlink_metadata(path).is_err());
-        // Where even this fails, the folder stays until the next write.
+        // If this fails as well, the folder stays until the next write.
         free.into_iter().for_each(|path| drop(fs::rename(&self.path, path)));
     }
 }
@@ -262,21 +275,23 @@ fn undo(linked: &[PathBuf]) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Whether a folder can be replaced by another one: it has files only, is not a mount point, and is not what this process works in.
+/// Whether a folder can be exchanged: it has no subfolders, is not a mount point, and does not
+/// contain the current folder of this process.
 fn is_exchangeable(place: &Path) -> bool {
     let plain = || {
-        let (own, around) = (fs::metadata(place)?, fs::metadata(parent(place))?);
+        let metadata = fs::metadata(place)?;
+        let parent_metadata = fs::metadata(parent(place))?;
         let mut entries = fs::read_dir(place)?;
         let files_only = entries.all(|entry| {
             entry.and_then(|entry| entry.file_type()).is_ok_and(|kind| !kind.is_dir())
         });
-        Ok::<_, io::Error>(files_only && own.dev() == around.dev())
+        Ok::<_, io::Error>(files_only && metadata.dev() == parent_metadata.dev())
     };
     let is_current = std::env::current_dir().is_ok_and(|current| current.starts_with(place));
     !is_current && plain().unwrap_or(false)
 }
 
-/// The folder's path without links, whose parent exists.
+/// The path of the folder without symbolic links; its parent is created if missing.
 fn resolve(folder: &Path) -> io::Result<PathBuf> {
     if folder.exists() {
         return fs::canonicalize(folder);
@@ -302,7 +317,8 @@ fn make_empty(folder: &Path) -> io::Result<()> {
     fs::create_dir(folder)
 }
 
-/// The names of everything in a folder, sorted, without the folders of this module. Those of a user's files need not be UTF-8.
+/// The sorted names of all entries of a folder, except the folders of this module. User files may
+/// have names that are not UTF-8.
 fn names(folder: &Path) -> io::Result<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -315,7 +331,7 @@ fn names(folder: &Path) -> io::Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// Removes a file, or a folder with everything in it.
+/// Removes a file or a folder, if it exists.
 fn remove_if_there(path: &Path) -> io::Result<()> {
     let is_folder = fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
     match if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) } {
@@ -324,12 +340,12 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Writes a folder's entries to the disk.
+/// Syncs the entries of a folder to the disk.
 fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// A point at which a test stops as a killed process does.
+/// A point at which a test simulates a killed process.
 fn step() {
     #[cfg(test)]
     tests::step();

@@ -1,4 +1,4 @@
-//! What a forward pass needs beside its input: the mode, the dropout counters, the cache.
+//! The context of a forward pass: mode, dropout counters, cache and more.
 
 use std::sync::Arc;
 
@@ -6,36 +6,38 @@ use crate::{
     AttentionProbs, Dropout, DropoutMask, KvCache, Positions, Recompute, Result, Sequences, Tensor,
 };
 
-/// Whether a forward pass trains (dropout acts) or evaluates.
+/// Training or evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Dropout acts.
+    /// Dropout is applied.
     Train,
-    /// Nothing is random.
+    /// The pass is deterministic.
     Eval,
 }
 
-/// Passed to every layer of one forward pass.
+/// The context of one forward pass, passed to every layer.
 #[derive(Clone, Debug)]
 pub struct Context {
     /// Training or evaluation.
     pub mode: Mode,
     /// Counters of the dropout masks.
     pub dropout: Dropout,
-    /// Keys and values of earlier positions, while generating.
+    /// Keys and values of earlier positions during generation.
     pub cache: Option<Arc<KvCache>>,
-    /// Where blocks are computed again for the backward pass; without it what they compute is kept.
+    /// Gradient checkpointing; without it the activations of the blocks are saved.
     pub recompute: Option<Arc<Recompute>>,
-    /// The sequences that are packed into the only row of the input; without it every row is one.
+    /// The sequences that are packed into the only row of the input; without it every row is one
+    /// sequence.
     pub sequences: Option<Sequences>,
-    /// Where attention tells what it gives to each key; without it nobody looks.
-    pub shares: Option<Arc<AttentionProbs>>,
-    /// Whether nobody asks for gradients, so that nothing of a block is kept behind it.
+    /// Recorder of attention probabilities, if they are requested.
+    pub attention_probs: Option<Arc<AttentionProbs>>,
+    /// Whether the pass needs no gradients, so that the activations of each block are freed after
+    /// it.
     pub without_graph: bool,
 }
 
 impl Context {
-    /// For evaluation.
+    /// A context for evaluation.
     pub fn eval() -> Self {
         Self {
             mode: Mode::Eval,
@@ -43,12 +45,13 @@ impl Context {
             cache: None,
             recompute: None,
             sequences: None,
-            shares: None,
+            attention_probs: None,
             without_graph: false,
         }
     }
 
-    /// For one micro-batch of one training step; the three counters decide the dropout masks.
+    /// A context for one micro-batch of one training step. The three counters determine the dropout
+    /// masks.
     pub fn train(seed: u64, step: u64, micro_batch: u32) -> Self {
         Self {
             mode: Mode::Train,
@@ -56,51 +59,54 @@ impl Context {
             cache: None,
             recompute: None,
             sequences: None,
-            shares: None,
+            attention_probs: None,
             without_graph: false,
         }
     }
 
-    /// For generation with a cache.
+    /// Uses a cache, for generation.
     #[must_use]
     pub fn with_cache(mut self, cache: Arc<KvCache>) -> Self {
         self.cache = Some(cache);
         self
     }
 
-    /// For a pass of which nobody asks gradients: the values are the same, and each block's activations are freed behind it.
+    /// Frees the activations of each block after it, for a pass that needs no gradients. The values
+    /// are the same.
     #[must_use]
     pub fn without_graph(mut self) -> Self {
         self.without_graph = true;
         self
     }
 
-    /// For a training that computes its blocks twice.
+    /// Enables gradient checkpointing.
     #[must_use]
     pub fn with_recompute(mut self, recompute: Arc<Recompute>) -> Self {
         self.recompute = Some(recompute);
         self
     }
 
-    /// For a batch of one row into which sequences are packed. It goes without a mask, a cache, soft prompts and prefixes.
+    /// Sets the sequences that are packed into a batch of one row. Such a pass has no mask, no
+    /// cache, no soft prompts and no prefixes.
     #[must_use]
     pub fn with_sequences(mut self, sequences: Sequences) -> Self {
         self.sequences = Some(sequences);
         self
     }
 
-    /// For a pass whose attention somebody wants to see.
+    /// Records the attention probabilities of the pass.
     #[must_use]
-    pub fn record_attention_probs(mut self, shares: Arc<AttentionProbs>) -> Self {
-        self.shares = Some(shares);
+    pub fn record_attention_probs(mut self, probs: Arc<AttentionProbs>) -> Self {
+        self.attention_probs = Some(probs);
         self
     }
 
-    /// A block of the model: kept for the backward pass, or computed again in it.
+    /// Runs a block of the model. With gradient checkpointing it is recomputed in the backward
+    /// pass; otherwise its activations are saved.
     ///
     /// # Errors
-    /// Those of the block.
-    pub fn through(
+    /// The errors of the block.
+    pub fn run_block(
         &self,
         x: &Tensor,
         block: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
@@ -108,16 +114,16 @@ impl Context {
         match &self.recompute {
             None if self.without_graph => Ok(block(&x.detach())?.detach()),
             None => block(x),
-            Some(recompute) => recompute.through(x, block),
+            Some(recompute) => recompute.run_block(x, block),
         }
     }
 
-    /// Number of positions that earlier passes have put into the cache.
+    /// Number of positions in the cache.
     pub fn offset(&self) -> usize {
         self.cache.as_ref().map_or(0, |cache| cache.offset())
     }
 
-    /// The positions of the input, behind those of the cache and `more`.
+    /// The positions of the input, after those of the cache and `more` others.
     pub fn positions(&self, more: usize) -> Positions {
         match &self.sequences {
             Some(sequences) => Positions::Restarting(sequences.clone()),
@@ -125,7 +131,7 @@ impl Context {
         }
     }
 
-    /// The dropout mask of the layer at `path`; `None` when evaluating or when the probability is zero.
+    /// The dropout mask of the layer at `path`; `None` in evaluation or if the probability is zero.
     pub fn mask(&self, path: &str, probability: f64) -> Option<DropoutMask> {
         match self.mode {
             Mode::Train => self.dropout.mask(path, probability),

@@ -1,4 +1,4 @@
-//! The choice of the device that holds all tensors of a session.
+//! Selection of the device that holds all tensors of a session.
 
 #[cfg(feature = "cuda")]
 use crate::memory;
@@ -9,20 +9,22 @@ const AVAILABLE: &[&str] = &["cpu", "cuda"];
 #[cfg(not(feature = "cuda"))]
 const AVAILABLE: &[&str] = &["cpu"];
 
-/// The device called `name`; without a name the processor.
+/// The device called `name`; the CPU by default.
 ///
 /// # Errors
-/// [`NnError::Device`] when the name is unknown, or this build or machine cannot use it.
+/// [`NnError::Device`] if the name is unknown, [`NnError::NoCuda`] and [`NnError::NoGpu`] if this
+/// build or machine cannot use it.
 pub fn choose(name: Option<&str>) -> Result<Device> {
     match name {
         None | Some("cpu") => Ok(Device::Cpu),
-        // One explicit stream: candle's default is a stream per thread, and tensors made on one would race with another.
+        // One explicit stream: with candle's default of one stream per thread, tensors created on
+        // one stream would race with operations on another.
         #[cfg(feature = "cuda")]
         Some("cuda") => {
-            let card = Device::new_cuda_with_stream(0)
-                .map_err(|error| NnError::NoCard { reason: first_line(&error) })?;
-            memory::keep_freed(&card);
-            Ok(card)
+            let gpu = Device::new_cuda_with_stream(0)
+                .map_err(|error| NnError::NoGpu { reason: first_line(&error) })?;
+            memory::keep_freed(&gpu);
+            Ok(gpu)
         }
         #[cfg(not(feature = "cuda"))]
         Some("cuda") => Err(NnError::NoCuda),
@@ -32,13 +34,13 @@ pub fn choose(name: Option<&str>) -> Result<Device> {
     }
 }
 
-/// What candle says of a failure, without the frames that it may append.
+/// candle's error message without the backtrace frames that it may append.
 #[cfg(feature = "cuda")]
 fn first_line(error: &candle_core::Error) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
-/// The device in words: `cpu, 8 threads` or `cuda:0`.
+/// A description of the device: `cpu, 8 threads` or `cuda:0`.
 pub fn describe(device: &Device) -> String {
     match device.location() {
         candle_core::DeviceLocation::Cpu => match rayon::current_num_threads() {
@@ -57,22 +59,22 @@ mod tests {
 
     #[test]
     fn an_unknown_device_is_refused_with_the_names_that_work() {
-        let error = choose(Some("tpu")).expect_err("there is no tpu");
+        let error = choose(Some("tpu")).expect_err("unknown device");
         assert_eq!(error.to_string(), "device `tpu` is not available");
         assert!(error.hint().expect("a hint").contains("cpu"));
     }
 
     #[test]
-    fn a_card_that_cannot_be_had_is_refused_with_the_way_to_one() {
-        let error = choose(Some("cuda")).expect_err("no card here");
-        assert!(error.to_string().contains("stays on the processor"), "{error}");
+    fn a_missing_gpu_is_refused_with_a_hint() {
+        let error = choose(Some("cuda")).expect_err("no GPU here");
+        assert!(error.to_string().contains("stays on the CPU"), "{error}");
         let hint = error.hint().expect("a hint");
         assert!(hint.contains("cuda-build") || hint.contains("graft doctor --gpu"), "{hint}");
     }
 
     #[test]
-    fn the_processor_is_the_default() {
-        assert!(choose(None).expect("a processor").is_cpu());
+    fn the_cpu_is_the_default() {
+        assert!(choose(None).expect("a CPU").is_cpu());
         assert!(describe(&Device::Cpu).starts_with("cpu, "));
     }
 }

@@ -1,12 +1,13 @@
-//! Dropout without stored masks: which inputs fall out is computed from counters, so the backward pass computes it again.
+//! Dropout without stored masks: a mask is a function of counters, so the backward pass computes it
+//! again.
 
 use crate::kernel;
 use crate::rng::{Rng, Stream};
 
-/// Elements per independently reachable piece of a mask; a piece is the unit of parallel work.
+/// Elements per independently computable piece of a mask; a piece is the unit of parallel work.
 pub(crate) const PIECE: usize = 4096;
 
-/// The counters that decide every dropout mask of one forward pass.
+/// The counters that determine all dropout masks of one forward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dropout {
     rng: Rng,
@@ -14,12 +15,12 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// Counters of one micro-batch of one optimiser step.
+    /// The counters of one micro-batch of one optimizer step.
     pub fn new(seed: u64, step: u64, micro_batch: u32) -> Self {
         Self { rng: Rng::new(seed), index: (step << 32) | u64::from(micro_batch) }
     }
 
-    /// The mask of the layer at `path`, which drops with this probability; `None` when nothing falls out.
+    /// The mask of the layer at `path` for a dropout probability; `None` if it is 0.
     pub fn mask(&self, path: &str, probability: f64) -> Option<DropoutMask> {
         (probability > 0.0).then(|| DropoutMask {
             stream: self.rng.indexed("dropout", path, self.index),
@@ -28,7 +29,11 @@ impl Dropout {
     }
 }
 
-/// One dropout mask: element `i` is kept with probability `1 - p` and then divided by `1 - p`, as PyTorch does.
+/// A dropout mask: each element is kept with probability `1 - p` and then divided by `1 - p`, as in
+/// PyTorch.
+///
+/// # Source
+/// Srivastava et al. 2014, "Dropout: A Simple Way to Prevent Neural Networks from Overfitting"
 #[derive(Clone, Debug)]
 pub struct DropoutMask {
     stream: Stream,
@@ -36,9 +41,9 @@ pub struct DropoutMask {
 }
 
 impl DropoutMask {
-    /// Writes `from * mask` into `to` for the elements from `PIECE * piece` on.
+    /// Writes `from * mask` to `to`, for the elements starting at `PIECE * piece`.
     pub(crate) fn apply(&self, piece: usize, from: &[f32], to: &mut [f32]) {
-        // Two random bytes decide one element, so probabilities are kept to 1/65536.
+        // Two random bytes determine one element, so the probability has a resolution of 1/65536.
         let dropped = (self.probability * 65_536.0).round() as u32;
         let factor = (1.0 / (1.0 - self.probability)) as f32;
         let mut bytes = [0u8; 2 * PIECE];

@@ -1,48 +1,51 @@
-//! The table of token vectors, with slots for adapters and for soft prompts.
+//! Embeddings with slots for adapters, soft prompts and prefixes.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::{Context, NnError, Parameter, Prefix, Result, Slot, Tensor, ops};
 
-/// Trained vectors that stand in front of the tokens (prompt tuning and its relatives).
+/// Trained vectors in front of the token vectors (prompt tuning and related methods).
 pub trait SoftPrompt: Send + Sync {
     /// The vectors, (P, C).
     ///
     /// # Errors
-    /// What candle says.
+    /// Returns an error if the underlying candle operation fails.
     fn embeddings(&self, cx: &Context) -> Result<Tensor>;
 
-    /// P: how many positions it takes.
+    /// P: number of virtual tokens.
     fn len(&self) -> usize;
 
-    /// Whether it takes none.
+    /// Whether it has zero virtual tokens.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// An adapter of one table.
+/// An adapter of one embedding.
 pub trait EmbeddingAdapter: Send + Sync {
     /// The vectors (.., C) of `ids` (..), base included.
     ///
     /// # Errors
-    /// When a token is outside the table.
+    /// Returns an error if a token is outside the table.
     fn forward(&self, base: &Embedding, ids: &Tensor) -> Result<Tensor>;
 
-    /// What the adapter adds to the table, (V, C).
+    /// The change (V, C) of the table that is equivalent to the adapter.
     ///
     /// # Errors
-    /// What candle says.
+    /// Returns an error if the underlying candle operation fails.
     fn delta(&self, base: &Embedding) -> Result<Tensor>;
 
-    /// Whether what it adds is in the base's table now.
+    /// Whether the base table contains its change at the moment.
     fn is_merged(&self) -> bool {
         false
     }
 }
 
-/// Tokens to vectors: row `id` of `W (V, C)`.
+/// An embedding `y = W[id]` with adapters, soft prompts and prefixes.
+///
+/// # Shapes
+/// `ids: (B, T)` `u32` -> `(B, T, C)`; `W: (V, C)`
 pub struct Embedding {
     path: String,
     weight: Arc<Parameter>,
@@ -52,7 +55,7 @@ pub struct Embedding {
 }
 
 impl Embedding {
-    /// A frozen table (V, C) at a Hugging Face path.
+    /// A frozen table (V, C) with the Hugging Face path `path`.
     pub fn new(path: &str, weight: Tensor) -> Self {
         let weight = Arc::new(Parameter::new(&format!("{path}.weight"), weight));
         Self {
@@ -69,32 +72,32 @@ impl Embedding {
         &self.path
     }
 
-    /// W, (V, C).
+    /// The table W, (V, C).
     pub fn weight(&self) -> &Parameter {
         &self.weight
     }
 
-    /// W as a shared handle, for a tied head: see [`crate::Linear::sharing`].
+    /// A shared handle to W, for a tied head: see [`crate::Linear::sharing`].
     pub fn shared_weight(&self) -> Arc<Parameter> {
         self.weight.clone()
     }
 
-    /// Its adapters.
+    /// The adapters of the table.
     pub fn slot(&self) -> &Slot<dyn EmbeddingAdapter> {
         &self.slot
     }
 
-    /// Its soft prompts.
+    /// The soft prompts of the model.
     pub fn prompt(&self) -> &Slot<dyn SoftPrompt> {
         &self.prompt
     }
 
-    /// Its prefixes: keys and values in front of the input's, for every block of the model.
+    /// The prefixes of the model: keys and values in front of those of the input, for every block.
     pub fn prefix(&self) -> &Slot<dyn Prefix> {
         &self.prefix
     }
 
-    /// Positions that the soft prompts and prefixes that act take from the model's context.
+    /// Number of positions of the model's context that the active soft prompts and prefixes occupy.
     pub fn positions_taken(&self) -> usize {
         self.prompt
             .active()
@@ -104,10 +107,11 @@ impl Embedding {
             .sum()
     }
 
-    /// Vectors (B, T, C) of `ids` (B, T) `u32` with the adapters that act, without soft prompts. With several, each adds its own change.
+    /// The vectors (B, T, C) of `ids` (B, T) `u32` with the active adapters, without soft prompts.
+    /// The changes of several adapters are added.
     ///
     /// # Errors
-    /// [`NnError::OutOfRange`] when a token is outside the table; the error names the layer.
+    /// [`NnError::OutOfRange`] if a token is outside the table, with the path of the layer.
     pub fn forward(&self, ids: &Tensor) -> Result<Tensor> {
         let base = self.base_forward(ids)?; // (B, T, C)
         let mut vectors = base.clone();
@@ -119,20 +123,20 @@ impl Embedding {
         Ok(vectors)
     }
 
-    /// Vectors (B, T, C) of `ids` (B, T) `u32`, without adapters.
+    /// The vectors (B, T, C) of `ids` (B, T) `u32` without adapters.
     ///
     /// # Errors
-    /// As [`Embedding::forward`].
+    /// The errors of [`Embedding::forward`].
     pub fn base_forward(&self, ids: &Tensor) -> Result<Tensor> {
         ops::embedding(ids, &self.weight.tensor())
             .map_err(|error| NnError::at_path(error, &self.path))
     }
 
-    /// Vectors (B, P+T, C) of `ids` (B, T) behind the soft prompts that act, and P. A pass that continues from a cache gets no
-    /// prompt: the cache holds it already.
+    /// The vectors (B, P+T, C) of the active soft prompts and of `ids` (B, T), and P. A pass that
+    /// continues from a cache gets no soft prompt, because the cache already contains it.
     ///
     /// # Errors
-    /// As [`Embedding::forward`].
+    /// The errors of [`Embedding::forward`].
     pub fn forward_with_prompt(&self, ids: &Tensor, cx: &Context) -> Result<(Tensor, usize)> {
         let tokens = self.forward(ids)?; // (B, T, C)
         let prompts = if cx.offset() == 0 { self.prompt.active() } else { Vec::new() };

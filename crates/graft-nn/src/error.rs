@@ -1,4 +1,4 @@
-//! What can go wrong in a layer, and what to do about it.
+//! Errors of tensor operations, layers and devices, with hints.
 
 use graft_spec::Hint;
 
@@ -9,22 +9,22 @@ pub type Result<T> = std::result::Result<T, NnError>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NnError {
-    /// candle refused an operation.
+    /// A candle operation failed.
     #[error("tensor operation failed")]
     Tensor {
-        /// What candle said.
+        /// The error that candle reported.
         source: candle_core::Error,
     },
-    /// The card has no memory left for a tensor.
-    #[error("the card's memory is full")]
-    CardFull {
-        /// What the driver said.
+    /// The GPU has too little free memory for a tensor.
+    #[error("out of GPU memory")]
+    GpuFull {
+        /// The error that the driver reported.
         source: candle_core::Error,
     },
-    /// The card, or what the process had on it, is gone: the driver refuses everything from here on.
-    #[error("the card no longer answers, and what lay on it is lost")]
-    CardLost {
-        /// What the driver said.
+    /// The GPU or its context is lost: the driver rejects every further call of this process.
+    #[error("the GPU stopped responding; its memory contents are lost")]
+    GpuLost {
+        /// The error that the driver reported.
         source: candle_core::Error,
     },
     /// An error inside a named layer.
@@ -32,80 +32,81 @@ pub enum NnError {
     At {
         /// Hugging Face path of the layer.
         path: String,
-        /// What happened there.
+        /// The error in that layer.
         #[source]
         source: Box<NnError>,
     },
-    /// Two shapes do not fit.
+    /// A tensor has the wrong shape.
     #[error("{what}: expected {expected}, found {found:?}")]
     Shape {
-        /// The operand, in words.
+        /// Description of the operand.
         what: &'static str,
-        /// The shape it should have, in words.
+        /// Description of the expected shape.
         expected: String,
-        /// The shape it has.
+        /// The actual shape.
         found: Vec<usize>,
     },
-    /// A token, label or position lies outside its table.
+    /// A token, label, position or layer index is out of range.
     #[error("{what} {index} is outside 0..{limit}")]
     OutOfRange {
-        /// `token`, `label` or `position`.
+        /// `token`, `label`, `position` or `layer`.
         what: &'static str,
-        /// The value.
+        /// The index.
         index: i64,
-        /// One past the last allowed value.
+        /// One past the largest valid index.
         limit: usize,
     },
-    /// A NaN or an infinity where there must be none.
-    #[error("{what} holds a NaN or an infinity")]
+    /// A tensor contains NaN or infinite values.
+    #[error("{what} contains NaN or infinite values")]
     NotFinite {
-        /// What, in words.
+        /// Description of the tensor.
         what: &'static str,
     },
-    /// A parameter to be trained took no part in the loss.
+    /// A trainable parameter did not take part in the loss.
     #[error("no gradient reached `{name}`")]
     MissingGradient {
         /// Name of the parameter.
         name: String,
     },
-    /// The model is an encoder without a head.
-    #[error("a `{family}` encoder gives hidden states and no logits")]
+    /// The model is a bare encoder without a head.
+    #[error("this `{family}` encoder has no head, so it computes no logits")]
     NoHead {
         /// `model_type` of the model.
         family: String,
     },
-    /// A method's schedule does not fit the training.
-    #[error("{what} leave no room in a training of {steps} steps")]
+    /// A method's schedule does not fit into the training run.
+    #[error("{what} do not fit into {steps} training steps")]
     Schedule {
         /// The keys and their values.
         what: String,
-        /// Steps of the training.
+        /// Number of steps of the training run.
         steps: u64,
     },
-    /// The build has no code for NVIDIA cards.
-    #[error("this build computes on the processor only, and the session stays on the processor")]
+    /// The build has no CUDA support.
+    #[error("this build has no CUDA support; the session stays on the CPU")]
     NoCuda,
-    /// The card, its driver or a library of NVIDIA's is missing or does not answer.
-    #[error("no usable NVIDIA card ({reason}); the session stays on the processor")]
-    NoCard {
-        /// What the driver says.
+    /// The GPU, its driver or one of NVIDIA's libraries is missing or not working.
+    #[error("no usable NVIDIA GPU ({reason}); the session stays on the CPU")]
+    NoGpu {
+        /// The reason that the driver reported.
         reason: String,
     },
-    /// No such device, or this build cannot use it.
+    /// The device does not exist or is not supported by this build.
     #[error("device `{name}` is not available")]
     Device {
-        /// What was asked for.
+        /// The requested name.
         name: String,
-        /// Names that work here.
+        /// Names that this build supports.
         available: Vec<&'static str>,
     },
 }
 
-/// How CUDA's libraries name an allocation that failed.
+/// CUDA's names of a failed allocation.
 const FULL: &[&str] = &["CUDA_ERROR_OUT_OF_MEMORY", "CUBLAS_STATUS_ALLOC_FAILED"];
 
-/// Errors after which the driver answers every later call of the process with the same error (CUDA Driver API, `CUresult`: "the process must be
-/// terminated and relaunched"), and those of a card that fell off its bus.
+/// Errors after which the driver fails every later call of the process (CUDA Driver API,
+/// `CUresult`: "the process must be terminated and relaunched"), and those of a GPU that fell off
+/// its bus.
 const LOST: &[&str] = &[
     "CUDA_ERROR_ILLEGAL_ADDRESS",
     "CUDA_ERROR_LAUNCH_FAILED",
@@ -119,14 +120,14 @@ const LOST: &[&str] = &[
 ];
 
 impl From<candle_core::Error> for NnError {
-    /// candle hands the driver's errors on as text alone.
+    /// candle passes the driver's errors on as text only, so they are recognized by name.
     fn from(source: candle_core::Error) -> Self {
-        let said = source.to_string();
-        let names = |errors: &[&str]| errors.iter().any(|error| said.contains(error));
+        let message = source.to_string();
+        let names = |errors: &[&str]| errors.iter().any(|error| message.contains(error));
         if names(FULL) {
-            Self::CardFull { source }
+            Self::GpuFull { source }
         } else if names(LOST) {
-            Self::CardLost { source }
+            Self::GpuLost { source }
         } else {
             Self::Tensor { source }
         }
@@ -134,7 +135,8 @@ impl From<candle_core::Error> for NnError {
 }
 
 impl From<NnError> for candle_core::Error {
-    /// For operations that candle calls: the whole chain of causes, since candle keeps no source.
+    /// For operations that candle calls: the whole chain of causes as text, because candle keeps no
+    /// source.
     fn from(error: NnError) -> Self {
         let mut chain = error.to_string();
         let mut cause = std::error::Error::source(&error);
@@ -147,7 +149,8 @@ impl From<NnError> for candle_core::Error {
 }
 
 impl NnError {
-    /// Adds the path of the layer in which `error` happened; the innermost path is kept, since it says most.
+    /// Adds the path of the layer in which `error` occurred. An error that has a path keeps it,
+    /// because the innermost layer is the most specific.
     pub fn at_path(error: impl Into<NnError>, path: &str) -> Self {
         match error.into() {
             located @ Self::At { .. } => located,
@@ -160,8 +163,8 @@ impl Hint for NnError {
     fn code(&self) -> &'static str {
         match self {
             Self::Tensor { .. } => "nn::tensor",
-            Self::CardFull { .. } => "nn::card_full",
-            Self::CardLost { .. } => "nn::card_lost",
+            Self::GpuFull { .. } => "nn::gpu_full",
+            Self::GpuLost { .. } => "nn::gpu_lost",
             Self::At { source, .. } => source.code(),
             Self::Shape { .. } => "nn::shape",
             Self::OutOfRange { .. } => "nn::out_of_range",
@@ -169,29 +172,30 @@ impl Hint for NnError {
             Self::MissingGradient { .. } => "nn::missing_gradient",
             Self::NoHead { .. } => "nn::no_head",
             Self::Schedule { .. } => "nn::schedule",
-            Self::Device { .. } | Self::NoCuda | Self::NoCard { .. } => "nn::device",
+            Self::Device { .. } | Self::NoCuda | Self::NoGpu { .. } => "nn::device",
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
             Self::At { source, .. } => source.hint(),
-            Self::CardFull { .. } => Some(
-                "it gave back what it had taken for this; try a smaller batch or batch=auto, a shorter max_length, gradient_checkpointing=true or \
-                 %model load MODEL load_in_4bit=true; %memory shows what takes how much"
+            Self::GpuFull { .. } => Some(
+                "memory was released; try a smaller batch or batch=auto, a shorter max_length, \
+                 gradient_checkpointing=true or %model load MODEL load_in_4bit=true; `%memory` shows the \
+                 breakdown"
                     .to_owned(),
             ),
-            Self::CardLost { .. } => {
-                Some("restart the kernel: checkpoints are whole, and %resume RUN goes on; `graft doctor --gpu` says whether the card is there again".to_owned())
+            Self::GpuLost { .. } => {
+                Some("restart the kernel: the checkpoints are intact, and %resume RUN continues the run; `graft doctor --gpu` checks the GPU".to_owned())
             }
             Self::NotFinite { .. } => Some("the file is damaged: copy or download it again".to_owned()),
             Self::MissingGradient { .. } => Some("its layer must take part in the loss: is the adapter active?".to_owned()),
-            Self::NoHead { .. } => Some("load it with a head for classes: %model load PATH num_labels=6".to_owned()),
+            Self::NoHead { .. } => Some("load it with a classification head: %model load PATH num_labels=6".to_owned()),
             Self::Schedule { steps, .. } => Some(format!("train for more steps, or attach with a sum below {steps}")),
-            Self::NoCuda => Some("`cargo xtask cuda-build` makes one for NVIDIA cards".to_owned()),
-            Self::NoCard { .. } => Some("`graft doctor --gpu` in a terminal says what is missing".to_owned()),
-            Self::Device { available, .. } => Some(format!("this build can use {}", available.join(", "))),
-            Self::OutOfRange { what: "position", limit, .. } => Some(format!("the model reads at most {limit} positions: shorten the text")),
+            Self::NoCuda => Some("`cargo xtask cuda-build` builds Graft with CUDA support".to_owned()),
+            Self::NoGpu { .. } => Some("run `graft doctor --gpu` in a terminal to find out what is missing".to_owned()),
+            Self::Device { available, .. } => Some(format!("this build supports {}", available.join(", "))),
+            Self::OutOfRange { what: "position", limit, .. } => Some(format!("the model's context is {limit} tokens: shorten the text")),
             _ => None,
         }
     }
@@ -201,37 +205,37 @@ impl Hint for NnError {
 mod tests {
     use super::*;
 
-    fn said(text: &str) -> NnError {
+    fn located(text: &str) -> NnError {
         NnError::at_path(candle_core::Error::Cuda(text.into()), "model.layers.3")
     }
 
     #[test]
-    fn a_full_card_is_told_from_a_lost_one_and_both_from_a_wrong_operation() {
-        let full = said("DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")");
-        assert_eq!(full.code(), "nn::card_full");
+    fn a_full_gpu_a_lost_gpu_and_a_wrong_operation_have_different_codes() {
+        let full = located("DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")");
+        assert_eq!(full.code(), "nn::gpu_full");
         assert!(full.hint().expect("a hint").contains("batch=auto"));
-        let lost = said(
+        let lost = located(
             "DriverError(CUDA_ERROR_ILLEGAL_ADDRESS, \"an illegal memory access was encountered\")",
         );
-        assert_eq!(lost.code(), "nn::card_lost");
+        assert_eq!(lost.code(), "nn::gpu_lost");
         assert!(lost.hint().expect("a hint").contains("%resume"));
         assert_eq!(
-            said("DriverError(CUDA_ERROR_INVALID_VALUE, \"invalid argument\")").code(),
+            located("DriverError(CUDA_ERROR_INVALID_VALUE, \"invalid argument\")").code(),
             "nn::tensor"
         );
     }
 
     #[test]
-    fn a_full_card_is_seen_through_what_candle_puts_around_it() {
+    fn a_full_gpu_is_recognized_inside_candles_context() {
         let inner = candle_core::Error::Cuda("CublasError(CUBLAS_STATUS_ALLOC_FAILED)".into());
-        assert_eq!(NnError::from(inner.context("in a product")).code(), "nn::card_full");
-        let through = candle_core::Error::from(said(
+        assert_eq!(NnError::from(inner.context("in a product")).code(), "nn::gpu_full");
+        let through = candle_core::Error::from(located(
             "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")",
         ));
         assert!(
-            through.to_string().starts_with("in model.layers.3: the card's memory is full: "),
+            through.to_string().starts_with("in model.layers.3: out of GPU memory: "),
             "{through}"
         );
-        assert_eq!(NnError::from(through).code(), "nn::card_full");
+        assert_eq!(NnError::from(through).code(), "nn::gpu_full");
     }
 }

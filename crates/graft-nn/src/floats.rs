@@ -1,4 +1,4 @@
-//! Tensors as slices of 32-bit numbers, where they are on the processor.
+//! Tensors on the CPU as slices of f32.
 
 use std::ops::{Deref, Range};
 
@@ -7,27 +7,28 @@ use half::slice::HalfFloatSliceExt;
 
 use crate::DType;
 
-/// Whether the fused operations can work on this activation.
+/// Whether the fused operations support this activation: f32 on the CPU.
 pub(crate) fn is_native(x: &Tensor) -> bool {
     x.device().is_cpu() && x.dtype() == DType::F32
 }
 
-/// The elements of a contiguous argument of a CustomOp.
+/// The elements of a contiguous f32 argument of a CustomOp.
 pub(crate) fn floats<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(values), Some((start, end))) => Ok(&values[start..end]),
-        _ => bail!("a fused operation got an argument that is not contiguous 32-bit numbers"),
+        _ => bail!("a fused operation needs contiguous f32 arguments"),
     }
 }
 
-/// The elements of a tensor: borrowed when they are contiguous 32-bit numbers, else widened or gathered.
+/// The elements of a tensor in f32: borrowed if they are contiguous f32, otherwise converted or
+/// copied.
 pub(crate) enum Floats<'a> {
     Borrowed(StorageRef<'a>, Range<usize>),
     Owned(Vec<f32>),
 }
 
 impl<'a> Floats<'a> {
-    /// Reads a tensor that is on the processor.
+    /// Reads a tensor on the CPU.
     pub(crate) fn read(tensor: &'a Tensor) -> Result<Self> {
         if let (true, Some((start, end))) =
             (tensor.device().is_cpu(), tensor.layout().contiguous_offsets())
@@ -56,7 +57,7 @@ impl Deref for Floats<'_> {
             Self::Owned(values) => values,
             Self::Borrowed(storage, range) => match &**storage {
                 Storage::Cpu(CpuStorage::F32(values)) => &values[range.clone()],
-                _ => unreachable!("invariant: `read` borrows 32-bit numbers on the processor only"),
+                _ => unreachable!("invariant: `read` borrows only f32 storage on the CPU"),
             },
         }
     }

@@ -1,42 +1,23 @@
-//! From a loss to the gradients of the parameters that are trained.
+//! Gradients of a loss with respect to trainable parameters.
 
-use crate::{NnError, Recompute, Result, Tensor, Var};
+use crate::{NnError, Recompute, Result, Tensor, Trainable};
 
-/// A parameter to be trained: the one currency between methods, models and the optimiser.
-#[derive(Clone, Debug)]
-pub struct Trainable {
-    /// Its name: a path in the model or a key of the adapter's file.
-    pub name: String,
-    /// The variable, in 32-bit numbers.
-    pub var: Var,
-    /// Whether weight decay applies.
-    pub decay: bool,
-    /// Factor on the learning rate.
-    pub lr_scale: f64,
-}
-
-impl Trainable {
-    /// A parameter with weight decay and the plain learning rate.
-    pub fn new(name: impl Into<String>, var: Var) -> Self {
-        Self { name: name.into(), var, decay: true, lr_scale: 1.0 }
-    }
-}
-
-/// Gradients of `loss` for the wanted parameters, in their order, and free of the graph.
+/// The gradients of `loss` for the wanted parameters, in their order, detached from the graph.
 ///
-/// candle's store keeps the gradient of every intermediate value, and each stored gradient keeps the activations alive. So the
-/// wanted ones are taken out and detached, and the store is dropped here.
+/// candle's store holds the gradient of every intermediate value, and each stored gradient keeps
+/// activations alive. The wanted gradients are therefore detached and the store is dropped.
 ///
 /// # Errors
-/// [`NnError::MissingGradient`] when a wanted parameter took no part in the loss.
+/// [`NnError::MissingGradient`] if a wanted parameter did not take part in the loss.
 pub fn gradients(loss: &Tensor, wanted: &[Trainable]) -> Result<Vec<Tensor>> {
     gradients_through(loss, wanted, None)
 }
 
-/// [`gradients`] of a loss whose blocks were computed with `recompute`, which was made for the same parameters.
+/// [`gradients`] of a loss whose blocks were computed with `recompute` (gradient checkpointing),
+/// which was created for the same parameters.
 ///
 /// # Errors
-/// As [`gradients`].
+/// The errors of [`gradients`].
 pub fn gradients_through(
     loss: &Tensor,
     wanted: &[Trainable],
@@ -60,7 +41,7 @@ pub fn gradients_through(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Device;
+    use crate::{Device, Var};
 
     #[test]
     fn gradients_come_in_order_and_without_the_graph() {

@@ -1,11 +1,11 @@
-//! The instruction set of the inner loops: the best one of the processor, or a lesser one that is asked for.
+//! The instruction set of the inner loops.
 
 use std::sync::OnceLock;
 
-/// Instruction sets for which the inner loops are compiled, each beside the one below it.
+/// Instruction sets for which the inner loops are compiled, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Instructions {
-    /// What every processor has.
+    /// The baseline that every CPU supports.
     Portable,
     /// AVX2 with FMA.
     Avx2,
@@ -14,7 +14,7 @@ pub enum Instructions {
 }
 
 impl Instructions {
-    /// The best of this processor.
+    /// The best instruction set of this CPU.
     pub fn best() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
@@ -33,20 +33,21 @@ impl Instructions {
         Self::Portable
     }
 
-    /// Those that this process uses: the best, unless `GRAFT_SIMD` names a lesser set (`portable`, `avx2`) to measure what the better one gives.
+    /// The instruction set of this process: the best one, unless the environment variable
+    /// `GRAFT_SIMD` selects a lower one (`portable`, `avx2`) for comparison.
     pub fn chosen() -> Self {
         static CHOSEN: OnceLock<Instructions> = OnceLock::new();
         *CHOSEN.get_or_init(|| {
-            let asked = match std::env::var("GRAFT_SIMD").as_deref() {
+            let requested = match std::env::var("GRAFT_SIMD").as_deref() {
                 Ok("portable") => Self::Portable,
                 Ok("avx2") => Self::Avx2,
                 _ => Self::Avx512,
             };
-            asked.min(Self::best())
+            requested.min(Self::best())
         })
     }
 
-    /// Its name in `GRAFT_SIMD`.
+    /// The value of `GRAFT_SIMD` that selects it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",

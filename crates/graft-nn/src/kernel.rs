@@ -1,7 +1,8 @@
-//! Inner loops over slices, compiled for several instruction sets and chosen at run time.
+//! Inner loops over slices, compiled for several instruction sets and selected at run time.
 //!
-//! The build is baseline x86-64, so each loop exists three times: AVX-512, AVX2 with FMA, and portable. They are written so
-//! that the compiler turns them into vector code (fixed lanes, no calls, no branches inside).
+//! The build targets baseline x86-64, so each loop is compiled three times: for AVX-512, for AVX2
+//! with FMA, and portable. The loops are written so that the compiler vectorizes them (fixed lanes,
+//! no calls, no branches inside).
 #![allow(unsafe_code)]
 
 /// Defines a function whose body is compiled for each instruction set.
@@ -25,7 +26,7 @@ macro_rules! simd {
                 }
 
                 match $crate::Instructions::chosen() {
-                    // SAFETY: only an instruction set that the processor has is ever chosen.
+                    // SAFETY: the CPU supports the selected instruction set.
                     $crate::Instructions::Avx512 => return unsafe { avx512($($arg),*) },
                     // SAFETY: as above.
                     $crate::Instructions::Avx2 => return unsafe { avx2($($arg),*) },

@@ -1,35 +1,44 @@
-//! Keys and values of the positions already read, so that generating one token costs one position.
+//! Key-value cache for generation.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use candle_nn::kv_cache::KvCache as Rows;
+use candle_nn::kv_cache::KvCache as LayerCache;
 
 use crate::{NnError, Result, Tensor};
 
-/// Positions by which a layer's buffer grows.
+/// Number of positions by which the buffer of a layer grows.
 const GROWTH: usize = 256;
 
-/// Keys and values per layer, each (B, positions, K*D). Shared by the layers of one forward pass.
+/// The keys and values of all previous positions, so that a new token costs the computation of one
+/// position only.
+///
+/// The layers of one forward pass share a cache. Buffers grow by 256 positions at a time.
+///
+/// # Shapes
+/// Keys and values of each layer: `(B, positions, K*D)`
 #[derive(Debug)]
 pub struct KvCache {
-    layers: Mutex<Vec<Rows>>,
+    layers: Mutex<Vec<LayerCache>>,
 }
 
 impl KvCache {
-    /// An empty cache for a model with this many layers.
+    /// An empty cache for a model with `layers` layers.
     pub fn new(layers: usize) -> Self {
-        Self { layers: Mutex::new(vec![Rows::new(1, GROWTH); layers]) }
+        Self { layers: Mutex::new(vec![LayerCache::new(1, GROWTH); layers]) }
     }
 
-    /// Positions held by every layer: those of the passes that have ended. During a pass it does not change before the last layer.
+    /// Number of cached positions. During a pass it does not change until the last layer has run.
     pub fn offset(&self) -> usize {
-        self.lock().last().map_or(0, Rows::current_seq_len)
+        self.lock().last().map_or(0, LayerCache::current_seq_len)
     }
 
-    /// Adds the keys and values (B, T, K*D) of new positions to one layer and returns all of that layer's, (B, offset + T, K*D).
+    /// Appends the keys and values of new positions to one layer, and returns all of that layer.
     ///
+    /// # Shapes
+    /// `keys, values: (B, T, K*D)` -> both `(B, offset + T, K*D)`
     /// # Errors
-    /// [`NnError::OutOfRange`] for a layer that the cache does not have; candle's when the shapes differ from earlier calls.
+    /// [`NnError::OutOfRange`] for an unknown layer; [`NnError::Tensor`] if the shapes differ from
+    /// earlier calls.
     pub fn append(&self, layer: usize, keys: &Tensor, values: &Tensor) -> Result<(Tensor, Tensor)> {
         let mut layers = self.lock();
         let limit = layers.len();
@@ -41,12 +50,12 @@ impl KvCache {
         Ok(rows.append(&keys.detach().contiguous()?, &values.detach().contiguous()?)?) // (B, offset + T, K*D) twice
     }
 
-    /// Forgets everything.
+    /// Removes all keys and values and keeps the buffers.
     pub fn reset(&self) {
-        self.lock().iter_mut().for_each(Rows::reset);
+        self.lock().iter_mut().for_each(LayerCache::reset);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Rows>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<LayerCache>> {
         // A panic between two tensor operations leaves the rows consistent, so the data is usable.
         self.layers.lock().unwrap_or_else(PoisonError::into_inner)
     }

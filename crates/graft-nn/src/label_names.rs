@@ -1,4 +1,4 @@
-//! Names of the classes that a classifier's head tells apart.
+//! Class names of a classifier.
 
 use std::sync::{
     Arc, OnceLock,
@@ -7,25 +7,27 @@ use std::sync::{
 
 use arc_swap::ArcSwapOption;
 
-/// Names of a classifier's classes in the order of its logits: `id2label` of a Hugging Face config.
+/// The class names of a classifier in the order of its logits: `id2label` of a Hugging Face config.
 ///
-/// A model has the names of its files. An adapter that was trained on other labels brings its own names, which replace them while it is in use.
+/// A model has the names of its config. An adapter that was trained on other labels has its own
+/// names, which replace those of the model while it is active.
 #[derive(Debug, Default)]
 pub struct LabelNames {
-    own: OnceLock<Vec<String>>,
+    base: OnceLock<Vec<String>>,
     is_fresh: AtomicBool,
     replaced: ArcSwapOption<Vec<String>>,
 }
 
 impl LabelNames {
-    /// Names as the model's config has them; `None` where it has none or only `LABEL_0`, `LABEL_1`, ….
+    /// The names of the model's config; `None` if it has none, or only `LABEL_0`, `LABEL_1`, ….
     pub fn new(names: Option<Vec<String>>) -> Self {
-        let own = OnceLock::new();
-        names.into_iter().for_each(|names| drop(own.set(names)));
-        Self { own, ..Self::default() }
+        let base = OnceLock::new();
+        names.into_iter().for_each(|names| drop(base.set(names)));
+        Self { base, ..Self::default() }
     }
 
-    /// Records that the head was initialized instead of read: its classes have no meaning until they are trained.
+    /// Records that the head was newly initialized: its classes have no meaning until they are
+    /// trained.
     pub fn mark_fresh(&self) {
         self.is_fresh.store(true, Ordering::Relaxed);
     }
@@ -35,12 +37,12 @@ impl LabelNames {
         self.is_fresh.load(Ordering::Relaxed) && self.replaced.load().is_none()
     }
 
-    /// The names now, one per class; `None` where nobody has named them.
+    /// The current names, one per class; `None` if the classes have no names.
     pub fn get(&self) -> Option<Arc<Vec<String>>> {
-        self.replaced.load_full().or_else(|| self.own.get().cloned().map(Arc::new))
+        self.replaced.load_full().or_else(|| self.base.get().cloned().map(Arc::new))
     }
 
-    /// Replaces the names, or restores the model's own with `None`.
+    /// Replaces the names, or restores those of the model with `None`.
     pub fn set(&self, names: Option<Arc<Vec<String>>>) {
         self.replaced.store(names);
     }

@@ -1,4 +1,4 @@
-//! A linear map with a slot for adapters.
+//! Linear layers with a slot for adapters.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,38 +12,42 @@ use crate::{
 
 /// An adapter of one linear layer.
 pub trait LinearAdapter: Send + Sync {
-    /// The whole layer's output (.., d_out) for `x` (.., d_in), base included.
+    /// The output (.., d_out) of the whole layer, base included, for `x` (.., d_in).
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// Returns an error if the shapes do not match.
     fn forward(&self, base: &Linear, x: &Tensor, cx: &Context) -> Result<Tensor>;
 
-    /// What the adapter adds to the weight, (d_out, d_in); `None` when it is no change of the weight.
+    /// The change ΔW (d_out, d_in) of the weight that is equivalent to the adapter; `None` if there
+    /// is none.
     ///
     /// # Errors
-    /// What candle says.
+    /// Returns an error if the underlying candle operation fails.
     fn delta(&self, base: &Linear) -> Result<Option<Tensor>>;
 
-    /// What the adapter adds to the bias, (d_out); `None` when nothing, or when there is no bias.
+    /// The change (d_out) of the bias that is equivalent to the adapter; `None` if there is none.
     ///
     /// # Errors
-    /// What candle says.
+    /// Returns an error if the underlying candle operation fails.
     fn bias_delta(&self, _base: &Linear) -> Result<Option<Tensor>> {
         Ok(None)
     }
 
-    /// Whether what it adds is in the base weight now.
+    /// Whether the base weight contains its change at the moment.
     fn is_merged(&self) -> bool {
         false
     }
 
-    /// What a training keeps of it, for the prediction of the memory.
+    /// The activations that it saves for the backward pass; used to estimate memory.
     fn saved_activations(&self, _base: &Linear) -> SavedActivations {
         SavedActivations::default()
     }
 }
 
-/// `y = W x + b`, with adapters.
+/// A linear layer `y = W x + b` with adapters.
+///
+/// The weight and the bias are frozen until [`Parameter::train`] is called. Adapters are inserted
+/// into [`Linear::slot`]; the example in the [crate documentation](crate) defines one.
 ///
 /// # Shapes
 /// `x: (.., d_in)` -> `(.., d_out)`; `W: (d_out, d_in)`, `b: (d_out)`
@@ -53,34 +57,34 @@ pub struct Linear {
     weight: Arc<Parameter>,
     bias: Option<Arc<Parameter>>,
     slot: Slot<dyn LinearAdapter>,
-    apart: Slot<dyn WeightOverride>,
-    own: Arc<OwnWeight>,
+    tied_override: Slot<dyn WeightOverride>,
+    untied: Arc<UntiedWeight>,
     d_in: usize,
     d_out: usize,
     fan_in_fan_out: bool,
 }
 
-/// The weight that a head has for itself after it was separated from the embedding, whose weight it shares otherwise.
+/// The weight of its own that a tied head has after it was untied from the embedding.
 #[derive(Debug, Default)]
-pub struct OwnWeight(ArcSwapOption<Tensor>);
+pub struct UntiedWeight(ArcSwapOption<Tensor>);
 
-impl OwnWeight {
-    /// Separates the layer, or lets it share its weight again.
+impl UntiedWeight {
+    /// Unties the layer with this weight, or ties it again with `None`.
     pub fn set(&self, weight: Option<Tensor>) {
         self.0.store(weight.map(|weight| Arc::new(weight.detach())));
     }
 
-    /// The weight, where the layer is separated.
+    /// The weight, if the layer is untied.
     pub fn get(&self) -> Option<Tensor> {
         self.0.load().as_deref().cloned()
     }
 }
 
 impl Linear {
-    /// A frozen layer at a Hugging Face path.
+    /// A frozen layer with the Hugging Face path `path`.
     ///
     /// # Errors
-    /// [`NnError::Shape`] when the weight is no matrix or the bias does not fit.
+    /// [`NnError::Shape`] if the weight is not a matrix or the bias is not (d_out).
     pub fn new(path: &str, role: Role, weight: Tensor, bias: Option<Tensor>) -> Result<Self> {
         let weight = Arc::new(Parameter::new(&format!("{path}.weight"), weight));
         let mut layer = Self::sharing(path, role, weight)?;
@@ -98,17 +102,17 @@ impl Linear {
         Ok(layer)
     }
 
-    /// The layer with a note for those who write files: its weight lies there as (d_in, d_out), as that of GPT-2's `Conv1D`. In memory it is
-    /// (d_out, d_in) all the same, so that no method needs to know.
+    /// Marks the layer as stored transposed, (d_in, d_out), in model files, as GPT-2's `Conv1D`. In
+    /// memory the weight is (d_out, d_in), so methods need no special case.
     #[must_use]
     pub fn stored_fan_in_fan_out(self) -> Self {
         Self { fan_in_fan_out: true, ..self }
     }
 
-    /// A layer whose weight belongs to another one too, such as a head tied to the embedding.
+    /// A layer that shares its weight with another one, such as a head tied to the embedding.
     ///
     /// # Errors
-    /// [`NnError::Shape`] when the weight is no matrix.
+    /// [`NnError::Shape`] if the weight is not a matrix.
     pub fn sharing(path: &str, role: Role, weight: Arc<Parameter>) -> Result<Self> {
         let [d_out, d_in] = weight.dims()[..] else {
             return Err(NnError::at_path(
@@ -126,8 +130,8 @@ impl Linear {
             weight,
             bias: None,
             slot: Slot::new(),
-            apart: Slot::new(),
-            own: Arc::default(),
+            tied_override: Slot::new(),
+            untied: Arc::default(),
             d_in,
             d_out,
             fan_in_fan_out: false,
@@ -139,84 +143,90 @@ impl Linear {
         &self.path
     }
 
-    /// What it is for.
+    /// The function of the layer in its model.
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// Width of its input.
+    /// Width of the input.
     pub fn d_in(&self) -> usize {
         self.d_in
     }
 
-    /// Width of its output.
+    /// Width of the output.
     pub fn d_out(&self) -> usize {
         self.d_out
     }
 
-    /// Whether its weight is stored as (d_in, d_out) in model files: HF PEFT's `fan_in_fan_out`. Here it is (d_out, d_in) all the same.
+    /// Whether model files store the weight as (d_in, d_out): HF PEFT's `fan_in_fan_out`. In memory
+    /// it is (d_out, d_in).
     pub fn fan_in_fan_out(&self) -> bool {
         self.fan_in_fan_out
     }
 
-    /// W, (d_out, d_in).
+    /// The weight W, (d_out, d_in).
     pub fn weight(&self) -> &Parameter {
         &self.weight
     }
 
-    /// W as a shared handle, for who must find it again without the model.
+    /// A shared handle to W, for callers that outlive the borrow of the model.
     pub fn shared_weight(&self) -> Arc<Parameter> {
         self.weight.clone()
     }
 
-    /// b, (d_out).
+    /// The bias b, (d_out).
     pub fn bias(&self) -> Option<&Parameter> {
         self.bias.as_deref()
     }
 
-    /// b as a shared handle, for who must find it again without the model.
+    /// A shared handle to b, for callers that outlive the borrow of the model.
     pub fn shared_bias(&self) -> Option<Arc<Parameter>> {
         self.bias.clone()
     }
 
-    /// Its adapters.
+    /// The adapters of the layer.
     pub fn slot(&self) -> &Slot<dyn LinearAdapter> {
         &self.slot
     }
 
-    /// What stands in for W in this layer alone: a head that shares its weight with the embedding can be trained apart from it.
+    /// Overrides of W in this layer only: they train a tied head without changing the embedding.
     pub fn overrides(&self) -> &Slot<dyn WeightOverride> {
-        &self.apart
+        &self.tied_override
     }
 
-    /// What a training keeps of its bias and of the adapters that act, beside its input and its output.
+    /// The activations that the bias and the active adapters save for the backward pass, in
+    /// addition to the input and the output of the layer.
     pub fn saved_activations(&self) -> SavedActivations {
         let bias = SavedActivations::per_position(if self.bias.is_some() { self.d_out } else { 0 });
         bias + self.slot.active().iter().map(|adapter| adapter.saved_activations(self)).sum()
     }
 
-    /// The weight that it has for itself, if any, as a shared handle.
-    pub fn own_weight(&self) -> Arc<OwnWeight> {
-        self.own.clone()
+    /// A shared handle to the weight of an untied head.
+    pub fn untied_weight(&self) -> Arc<UntiedWeight> {
+        self.untied.clone()
     }
 
-    /// The weight that this layer alone multiplies by: what stands in for W, or the weight that it has for itself; none while it shares one.
+    /// The weight that only this layer uses: the active override or the untied weight. `None` if it
+    /// uses W.
     pub fn separate_weight(&self) -> Option<Tensor> {
-        self.apart
+        self.tied_override
             .last_active()
             .map(|weight_override| weight_override.tensor())
-            .or_else(|| self.own.get())
+            .or_else(|| self.untied.get())
     }
 
-    /// W as this layer multiplies by it: what stands in for it, the weight that it has for itself, or the one that it shares.
+    /// The weight that this layer multiplies by: the active override, the untied weight, or else W.
     pub fn effective_weight(&self) -> Weight {
         self.separate_weight().map_or_else(|| self.weight.weight(), Weight::from)
     }
 
-    /// The layer with the adapters that act. With several, each adds its own change: `y = Σ y_i - (n - 1) y_base`.
+    /// The output of the layer with its active adapters. The changes of several adapters are added:
+    /// `y = Σ y_i - (n - 1) y_base`.
     ///
+    /// # Shapes
+    /// `x: (.., d_in)` -> `(.., d_out)`
     /// # Errors
-    /// When shapes do not fit; the error names the layer.
+    /// Returns an error with the path of the layer if the shapes do not match.
     pub fn forward(&self, x: &Tensor, cx: &Context) -> Result<Tensor> {
         let located = |error| NnError::at_path(error, &self.path);
         match self.slot.active().as_slice() {
@@ -226,22 +236,25 @@ impl Linear {
         }
     }
 
-    /// The layer without adapters.
+    /// The output `W x + b` of the layer without adapters.
     ///
+    /// # Shapes
+    /// `x: (.., d_in)` -> `(.., d_out)`
     /// # Errors
-    /// When shapes do not fit; the error names the layer.
+    /// Returns an error with the path of the layer if the shapes do not match.
     pub fn base_forward(&self, x: &Tensor) -> Result<Tensor> {
         let y = ops::linear(x, self.effective_weight()); // (.., d_out)
         self.add_bias(y).map_err(|error| NnError::at_path(error, &self.path))
     }
 
-    /// The loss of the labels that this layer, as the head of a language model, predicts from `x`. A plain head never makes the whole logits:
-    /// [`ops::linear_cross_entropy`]; one with a bias or an adapter does.
+    /// The cross entropy of `labels` under the logits that this layer, as the head of a language
+    /// model, computes from `x`. Without a bias and adapters, [`ops::linear_cross_entropy`] avoids
+    /// storing the logits as a whole.
     ///
     /// # Shapes
     /// `x: (N, C)`, `labels`: N -> scalar
     /// # Errors
-    /// Those of [`ops::linear_cross_entropy`]; the error names the layer.
+    /// The errors of [`ops::linear_cross_entropy`], with the path of the layer.
     pub fn cross_entropy(
         &self,
         x: &Tensor,

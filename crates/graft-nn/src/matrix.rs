@@ -1,4 +1,4 @@
-//! Views of slices as matrices, and their product: the only door to the `gemm` crate.
+//! Matrix views of slices and their product, the only use of the `gemm` crate.
 #![allow(unsafe_code)]
 
 mod gemm_for;
@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 use gemm::Parallelism;
 
-/// A matrix in a slice, with any strides.
+/// A view of a slice as a matrix with arbitrary strides.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Matrix<'a> {
     data: &'a [f32],
@@ -18,19 +18,19 @@ pub(crate) struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// Rows one after another.
+    /// A matrix with contiguous rows.
     pub(crate) fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
         Self::strided(data, rows, columns, columns)
     }
 
-    /// Rows `row_stride` apart.
+    /// A matrix whose rows start every `row_stride` elements.
     pub(crate) fn strided(data: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
         let matrix = Self { data, rows, columns, row_stride, column_stride: 1 };
-        assert!(data.len() >= matrix.span(), "invariant: a matrix lies inside its slice");
+        assert!(data.len() >= matrix.span(), "invariant: a matrix is within its slice");
         matrix
     }
 
-    /// Transposed.
+    /// The transpose.
     pub(crate) fn t(self) -> Self {
         Self {
             rows: self.columns,
@@ -53,13 +53,13 @@ impl<'a> Matrix<'a> {
         Self { data: &self.data[start * self.row_stride..], rows: count, ..self }
     }
 
-    /// The product with `right`, not yet computed.
+    /// The product with `right`, computed lazily.
     pub(crate) fn times(self, right: Matrix<'a>) -> Product<'a> {
         assert_eq!(self.columns, right.rows, "invariant: inner sizes agree");
         Product { left: self, right, scale: 1.0, alone: false }
     }
 
-    /// Elements from the first to the last.
+    /// Number of elements from the first to the last one.
     fn span(&self) -> usize {
         if self.rows == 0 || self.columns == 0 {
             0
@@ -69,7 +69,7 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// A matrix to write to; its rows are contiguous and may be apart.
+/// A mutable matrix view; each row is contiguous, and rows may have gaps between them.
 #[derive(Debug)]
 pub(crate) struct MatrixMut<'a> {
     start: *mut f32,
@@ -79,23 +79,25 @@ pub(crate) struct MatrixMut<'a> {
     data: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: it is a unique borrow of its elements, as `&mut [f32]` is; two of them never share an element.
+// SAFETY: it is a unique borrow of its elements, as `&mut [f32]` is; two views never share an
+// element.
 unsafe impl Send for MatrixMut<'_> {}
 
 impl<'a> MatrixMut<'a> {
-    /// Rows one after another.
+    /// A matrix with contiguous rows.
     pub(crate) fn new(data: &'a mut [f32], rows: usize, columns: usize) -> Self {
-        assert!(data.len() >= rows * columns, "invariant: a matrix lies inside its slice");
+        assert!(data.len() >= rows * columns, "invariant: a matrix is within its slice");
         Self { start: data.as_mut_ptr(), rows, columns, row_stride: columns, data: PhantomData }
     }
 
-    /// Blocks of `width` columns side by side, which cover the matrix.
+    /// Splits the matrix into adjacent blocks of `width` columns.
     pub(crate) fn column_blocks(self, width: usize) -> Vec<Self> {
         assert!(
             width > 0 && self.columns.is_multiple_of(width),
             "invariant: blocks cover the columns"
         );
-        // SAFETY (of the offset): column `first` exists in row 0. The blocks share no element, and `self` is gone.
+        // SAFETY (of the offset): column `first` exists in row 0. The blocks share no element, and
+        // `self` is gone.
         (0..self.columns)
             .step_by(width)
             .map(|first| Self { start: unsafe { self.start.add(first) }, columns: width, ..self })
@@ -105,7 +107,8 @@ impl<'a> MatrixMut<'a> {
     /// Rows `start..start + count`.
     pub(crate) fn row_block(&mut self, start: usize, count: usize) -> MatrixMut<'_> {
         assert!(start + count <= self.rows, "invariant: rows exist");
-        // SAFETY: the block starts inside the matrix, or one past its end when it is empty and the product writes nothing.
+        // SAFETY: the block starts inside the matrix, or one past its end when it is empty and the
+        // product writes nothing.
         MatrixMut {
             start: unsafe { self.start.add(start * self.row_stride) },
             rows: count,
@@ -116,7 +119,7 @@ impl<'a> MatrixMut<'a> {
     }
 }
 
-/// A product of two matrices, to be stored, added or collected.
+/// A lazy product of two matrices, to be stored, added or collected.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Product<'a> {
     left: Matrix<'a>,
@@ -126,12 +129,12 @@ pub(crate) struct Product<'a> {
 }
 
 impl Product<'_> {
-    /// Times a number.
+    /// Multiplies the product by a number.
     pub(crate) fn scale(self, scale: f32) -> Self {
         Self { scale, ..self }
     }
 
-    /// On the calling thread only, because the caller is one of many.
+    /// Computes the product on the calling thread only, because the caller is already one of many.
     pub(crate) fn alone(self) -> Self {
         Self { alone: true, ..self }
     }
@@ -154,7 +157,8 @@ impl Product<'_> {
     pub(crate) fn collect(self) -> Vec<f32> {
         let (rows, columns) = (self.left.rows, self.right.columns);
         let mut values = Vec::with_capacity(rows * columns);
-        // SAFETY: the vector has room for every element, and `run` writes each of them without reading it.
+        // SAFETY: the vector has room for every element, and `run` writes each of them without
+        // reading it.
         unsafe {
             self.run(values.as_mut_ptr(), columns, false);
             values.set_len(rows * columns);
@@ -171,7 +175,8 @@ impl Product<'_> {
     }
 
     /// # Safety
-    /// `to` must be valid for writes of `rows * columns` elements with that row stride, and for reads when `add`.
+    /// `to` must be valid for writes of `rows * columns` elements with that row stride, and for
+    /// reads when `add`.
     unsafe fn run(self, to: *mut f32, row_stride: usize, add: bool) {
         let (left, right) = (self.left, self.right);
         let threads = if self.alone || crate::parallel::is_alone() {
@@ -181,7 +186,8 @@ impl Product<'_> {
         };
         let stride = |stride: usize| stride as isize;
         let product = gemm_for::product();
-        // SAFETY: `Matrix` lies inside its slice by construction; the caller answers for `to`.
+        // SAFETY: `Matrix` is within its slice by construction; the caller guarantees that `to` is
+        // valid.
         unsafe {
             product(
                 left.rows,

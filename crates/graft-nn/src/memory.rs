@@ -1,34 +1,39 @@
-//! How much memory a device can still give, and how much was taken of it since a moment.
+//! Free and used memory of a device.
 
 #[cfg(feature = "cuda")]
-mod card;
+mod gpu;
 mod host;
 
 use crate::Device;
 
-/// Bytes that `device` can still give; none where the system does not tell. What the allocator keeps of freed memory counts as free.
+/// Free memory of `device` in bytes; `None` if the system does not report it. Freed memory that the
+/// allocator retains counts as free.
 ///
-/// In main memory a limit on the process's group, such as a container's, counts as well as what the machine has.
+/// For main memory, a limit of the process's control group, such as that of a container, is taken
+/// into account.
 pub fn left(device: &Device) -> Option<u64> {
     match device {
         Device::Cpu => host::left(),
         #[cfg(feature = "cuda")]
-        Device::Cuda(card) => card::left(card),
+        Device::Cuda(gpu) => gpu::left(gpu),
         _ => None,
     }
 }
 
-/// Lets a card keep memory that was freed, because giving it back and asking the driver again stops all that is under way.
+/// Lets the memory pool of a GPU retain freed memory, because returning it to the driver
+/// synchronizes the device.
 #[cfg(feature = "cuda")]
 pub(crate) fn keep_freed(device: &Device) {
-    if let Device::Cuda(card) = device {
-        card::keep_freed(card);
+    if let Device::Cuda(gpu) = device {
+        gpu::keep_freed(gpu);
     }
 }
 
-/// Measures the most memory that is taken from a moment on: by the process in main memory, by its tensors on a card.
+/// Measures the peak memory from a moment on: of the process in main memory, or of its tensors on a
+/// GPU.
 ///
-/// There is one such measurement per process and device: a later one begins anew, and the earlier then sees what is taken from there on.
+/// There is one peak counter per process and device. Starting another meter resets it, also for the
+/// earlier meters.
 #[derive(Debug)]
 pub struct Meter {
     device: Device,
@@ -36,23 +41,23 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// From now on; none where the system cannot tell.
+    /// Starts to measure; `None` if the system does not support it.
     pub fn start(device: &Device) -> Option<Self> {
         let before = match device {
             Device::Cpu => host::start(),
             #[cfg(feature = "cuda")]
-            Device::Cuda(card) => card::start(card),
+            Device::Cuda(gpu) => gpu::start(gpu),
             _ => None,
         };
         before.map(|before| Self { device: device.clone(), before })
     }
 
-    /// The most bytes that were taken at one time since then, on top of those that were taken then.
+    /// Peak memory since the start in bytes, minus the memory in use at the start.
     pub fn most(&self) -> Option<u64> {
         let most = match &self.device {
             Device::Cpu => host::most(),
             #[cfg(feature = "cuda")]
-            Device::Cuda(card) => card::most(card),
+            Device::Cuda(gpu) => gpu::most(gpu),
             _ => None,
         };
         most.map(|most| most.saturating_sub(self.before))
@@ -63,7 +68,8 @@ impl Meter {
 mod tests {
     use super::*;
 
-    /// Tests of one process are not measured one beside the other, so that all there is to say is said in one.
+    /// One test for everything, since tests that measure concurrently in one process would disturb
+    /// each other.
     #[test]
     #[cfg(target_os = "linux")]
     fn what_is_taken_is_measured_and_what_was_given_back_before_is_not() {
@@ -71,7 +77,7 @@ mod tests {
         taken(512 << 20);
         let Some(meter) = Meter::start(&Device::Cpu) else { return };
         taken(64 << 20);
-        let most = meter.most().expect("a machine that began to measure goes on");
+        let most = meter.most().expect("a started meter measures");
         assert!((60 << 20..200 << 20).contains(&most), "{most}");
     }
 

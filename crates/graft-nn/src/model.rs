@@ -1,10 +1,11 @@
-//! What every model family offers.
+//! The interface of all model families.
 
 use crate::{
-    Context, Embedding, LabelNames, Linear, Parameter, ResidualAdd, Result, Site, Tensor, ops,
+    Context, Embedding, LabelNames, Layer, Linear, Parameter, ResidualAdd, Result, Role, Site,
+    Tensor, ops,
 };
 
-/// Sizes of a model.
+/// The sizes of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelShape {
     /// `model_type` of its config, such as `llama`.
@@ -23,23 +24,23 @@ pub struct ModelShape {
     pub intermediate: usize,
     /// V: number of tokens.
     pub vocab: usize,
-    /// Most positions it was made for.
+    /// Longest context in tokens.
     pub max_positions: usize,
     /// Whether the head shares the embedding's weight.
     pub tied: bool,
 }
 
-/// What a model is for, in the words of HF PEFT's `task_type`.
+/// The task of a model, as HF PEFT's `task_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// It predicts the next token: [`Model::head`] gives logits (.., V) of states (.., C).
+    /// Next-token prediction: [`Model::head`] maps states (.., C) to logits (.., V).
     CausalLm,
-    /// It assigns a text to one of `labels` classes: [`Model::head`] gives logits (B, labels) of states (B, P+T, C).
+    /// Text classification: [`Model::head`] maps states (B, P+T, C) to logits (B, labels).
     SequenceClassification {
         /// Number of classes.
         labels: usize,
     },
-    /// Its hidden states are all it gives; it has no [`Model::head`].
+    /// Feature extraction: the model has no [`Model::head`].
     FeatureExtraction,
 }
 
@@ -59,58 +60,67 @@ impl Task {
 pub struct Hidden {
     /// (B, P+T, C), after the final norm.
     pub states: Tensor,
-    /// P: positions that a soft prompt added in front.
+    /// P: number of positions that soft prompts add in front of the tokens.
     pub virtual_tokens: usize,
 }
 
-/// A language model made of the layers of this crate.
+/// A language model built from the layers of this crate.
 pub trait Model: Send + Sync {
-    /// Its sizes.
+    /// The sizes of the model.
     fn shape(&self) -> &ModelShape;
 
-    /// What it is for.
+    /// The task of the model.
     fn task(&self) -> Task {
         Task::CausalLm
     }
 
-    /// Names of the classes of a classifier; none for every other model.
+    /// The class names of a classifier; `None` for all other models.
     fn label_names(&self) -> Option<&LabelNames> {
         None
     }
 
-    /// Every layer in the order of the forward pass, the head last; a tied head is not listed again.
+    /// All layers in the order of the forward pass, the head last. A tied head is not listed.
     fn sites(&self) -> Vec<Site<'_>>;
 
-    /// The head, where it shares the embedding's weight and so is no site of its own.
+    /// The head, if it is tied to the embedding and therefore not listed in [`Model::sites`].
     fn tied_head(&self) -> Option<&Linear> {
         None
     }
 
-    /// The places where sublayers join the stream, in the order of the forward pass; none in a family that has no slots there.
+    /// The residual additions in the order of the forward pass; empty for families without slots
+    /// there.
     fn residual_adds(&self) -> Vec<&ResidualAdd> {
         Vec::new()
     }
 
-    /// The embedding, which holds the soft prompts.
+    /// The token embedding, which also has the slots for soft prompts and prefixes.
     fn embedding(&self) -> &Embedding;
 
-    /// Hidden states of `ids` (B, T) `u32` under a padding `mask` (B, T) `u8`, 1 for a token.
+    /// Computes the hidden states of `ids` with a padding `mask`, which is 1 for a token.
     ///
+    /// # Shapes
+    /// `ids: (B, T)` `u32`, `mask: (B, T)` `u8` -> `(B, P+T, C)`
     /// # Errors
-    /// When shapes do not fit or a token is outside the vocabulary.
+    /// Returns an error if the shapes do not match or a token is outside the vocabulary.
     fn hidden(&self, ids: &Tensor, mask: Option<&Tensor>, cx: &Context) -> Result<Hidden>;
 
-    /// Logits of hidden states, by [`Model::task`]: (.., V) of (.., C), or (B, labels) of (B, P+T, C).
+    /// Computes logits from hidden states.
     ///
+    /// # Shapes
+    /// `(.., C)` -> `(.., V)`, or `(B, P+T, C)` -> `(B, labels)` for a classifier
     /// # Errors
-    /// When the width differs; [`crate::NnError::NoHead`] when there is none.
+    /// Returns an error if the width differs; [`crate::NnError::NoHead`] if the model has no head.
     fn head(&self, states: &Tensor, cx: &Context) -> Result<Tensor>;
 
-    /// Loss of the labels predicted from `states` (N, C), summed and divided by `normalizer`. A family whose head is a [`crate::Linear`] answers with
-    /// [`crate::Linear::cross_entropy`], which spares the whole logits.
+    /// The cross entropy of `labels` predicted from `states`, summed and divided by `normalizer`.
+    /// Families whose head is a [`crate::Linear`] use [`crate::Linear::cross_entropy`], which
+    /// avoids storing the logits as a whole.
     ///
+    /// # Shapes
+    /// `states: (N, C)`, `labels`: N -> scalar
     /// # Errors
-    /// As [`Model::head`], and for a label outside the vocabulary.
+    /// The errors of [`Model::head`], and [`crate::NnError::OutOfRange`] for a label outside the
+    /// vocabulary.
     fn label_loss(
         &self,
         states: &Tensor,
@@ -121,19 +131,30 @@ pub trait Model: Send + Sync {
         ops::cross_entropy(&self.head(states, cx)?, labels, normalizer)
     }
 
-    /// Names of the layers that LoRA targets by default in HF PEFT for this family.
+    /// The default `target_modules` of LoRA in HF PEFT for this family.
     fn default_targets(&self) -> &'static [&'static str];
 
-    /// Logits (B, P+T, V), or (B, labels) of a classifier; the P positions of a soft prompt come first, as in HF PEFT.
+    /// Computes the logits of `ids`; the P positions of soft prompts come first, as in HF PEFT.
     ///
+    /// # Shapes
+    /// `ids, mask: (B, T)` -> `(B, P+T, V)`, or `(B, labels)` for a classifier
     /// # Errors
-    /// As [`Model::hidden`].
+    /// The errors of [`Model::hidden`] and [`Model::head`].
     fn logits(&self, ids: &Tensor, mask: Option<&Tensor>, cx: &Context) -> Result<Tensor> {
         self.head(&self.hidden(ids, mask, cx)?.states, cx)
     }
 
-    /// Every weight once, in the order of [`Model::sites`].
+    /// All parameters, each once, in the order of [`Model::sites`].
     fn parameters(&self) -> Vec<&Parameter> {
         self.sites().iter().flat_map(|site| site.layer.parameters()).collect()
     }
+}
+
+/// The linear layers of a model that can be quantized: all except the head, as in bitsandbytes,
+/// because the head must distinguish tokens with similar logits.
+pub fn packable(model: &dyn Model) -> Vec<&Linear> {
+    let sites = model.sites().into_iter().filter(|site| site.role != Role::Head);
+    sites
+        .filter_map(|site| if let Layer::Linear(linear) = site.layer { Some(linear) } else { None })
+        .collect()
 }

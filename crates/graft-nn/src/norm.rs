@@ -1,19 +1,22 @@
-//! Normalisation of hidden states, with or without their mean.
+//! Normalization layers: RMSNorm and LayerNorm.
 
 use std::sync::Arc;
 
 use crate::{NnError, Parameter, Result, Tensor, ops};
 
-/// How a norm measures its input.
+/// The kind of a normalization layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NormKind {
-    /// `x / sqrt(mean(x²) + eps) ∘ w`: RMSNorm, as in Llama (Zhang and Sennrich 2019, arXiv:1910.07467).
+    /// `x / sqrt(mean(x²) + eps) ∘ w`: RMSNorm, as in Llama (Zhang and Sennrich 2019,
+    /// arXiv:1910.07467).
     RootMeanSquare,
-    /// `(x - mean(x)) / sqrt(var(x) + eps) ∘ w + b`: LayerNorm, as in GPT-2 and BERT (Ba et al. 2016, arXiv:1607.06450).
+    /// `(x - mean(x)) / sqrt(var(x) + eps) ∘ w + b`: LayerNorm, as in GPT-2 and BERT (Ba et al.
+    /// 2016, arXiv:1607.06450).
     Layer,
 }
 
-/// A norm over the last dimension.
+/// A normalization layer over the last dimension: RMSNorm or LayerNorm, see [`NormKind`] for the
+/// equations.
 ///
 /// # Shapes
 /// `x: (.., C)` -> `(.., C)`; `w, b: (C)`
@@ -27,12 +30,12 @@ pub struct Norm {
 }
 
 impl Norm {
-    /// A frozen RMSNorm at a Hugging Face path; `weight` is (C).
+    /// A frozen RMSNorm with the Hugging Face path `path`; `weight` is (C).
     pub fn rms(path: &str, weight: Tensor, eps: f64) -> Self {
         Self::new(path, NormKind::RootMeanSquare, weight, None, eps)
     }
 
-    /// A frozen LayerNorm at a Hugging Face path; `weight` and `bias` are (C).
+    /// A frozen LayerNorm with the Hugging Face path `path`; `weight` and `bias` are (C).
     pub fn layer(path: &str, weight: Tensor, bias: Option<Tensor>, eps: f64) -> Self {
         Self::new(path, NormKind::Layer, weight, bias, eps)
     }
@@ -54,37 +57,40 @@ impl Norm {
         &self.path
     }
 
-    /// How it measures its input.
+    /// The kind of the norm.
     pub fn kind(&self) -> NormKind {
         self.kind
     }
 
-    /// w, (C).
+    /// The weight w, (C).
     pub fn weight(&self) -> &Parameter {
         &self.weight
     }
 
-    /// b, (C).
+    /// The bias b, (C).
     pub fn bias(&self) -> Option<&Parameter> {
         self.bias.as_deref()
     }
 
-    /// w as a shared handle, for who must find it again without the model.
+    /// A shared handle to w, for callers that outlive the borrow of the model.
     pub fn shared_weight(&self) -> Arc<Parameter> {
         self.weight.clone()
     }
 
-    /// b as a shared handle, for who must find it again without the model.
+    /// A shared handle to b, for callers that outlive the borrow of the model.
     pub fn shared_bias(&self) -> Option<Arc<Parameter>> {
         self.bias.clone()
     }
 
-    /// Normalises `x` (.., C).
+    /// Normalizes `x`.
     ///
+    /// # Shapes
+    /// `x: (.., C)` -> `(.., C)`
     /// # Errors
-    /// When the width differs; the error names the layer.
+    /// Returns an error with the path of the layer if the width differs.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (weight, bias) = (self.weight.tensor(), self.bias.as_ref().map(|bias| bias.tensor()));
+        let weight = self.weight.tensor();
+        let bias = self.bias.as_ref().map(|bias| bias.tensor());
         let y = match self.kind {
             NormKind::RootMeanSquare => ops::rms_norm(x, &weight, self.eps),
             NormKind::Layer => ops::layer_norm(x, &weight, bias.as_ref(), self.eps),

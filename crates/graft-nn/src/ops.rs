@@ -1,16 +1,17 @@
 //! Differentiable operations, one file each.
 //!
-//! On the processor, for 32-bit activations, each is one candle CustomOp with a fused forward and backward pass; elsewhere
-//! (`portable`) the same mathematics runs on candle's own operations, which also serve as the reference in the tests.
-//! Weights may be stored in bf16 or f16: they are widened where they are used.
+//! For f32 activations on the CPU, each operation is a candle CustomOp with a fused forward and
+//! backward pass. Otherwise `portable` computes the same function with candle's own operations,
+//! which are also the reference in the tests. Weights may be stored in bf16 or f16 and are
+//! converted where they are used.
 
 mod attention;
 mod bias_add;
 #[cfg(test)]
 mod check;
 mod cross_entropy;
+mod device_linear;
 mod embedding;
-mod frozen;
 mod gelu;
 mod layer_norm;
 mod linear;
@@ -19,7 +20,9 @@ mod lora_linear;
 mod portable;
 mod rms_norm;
 mod rope;
+mod row_norm;
 mod swiglu;
+mod width;
 
 pub use attention::{AttentionSpec, attention};
 pub use bias_add::bias_add;

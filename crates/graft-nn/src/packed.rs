@@ -1,4 +1,8 @@
-//! Frozen matrices in 4 or 8 bits: the base of QLoRA.
+//! Quantized frozen matrices, as the base weights of QLoRA.
+//!
+//! * [`Nf4`]: 4-bit NormalFloat of bitsandbytes, optionally with double quantization.
+//! * [`Int8`]: 8-bit integers with one scale per row.
+//! * [`Ggml`]: the block formats of GGUF files, Q4_0 to Q8_0 and the K-quants.
 
 mod byte_blocks;
 mod ggml;
@@ -14,36 +18,37 @@ pub use nf4::{NF4, Nf4, Scales};
 use crate::{DType, Device, NnError, Result, Tensor};
 use resident::Resident;
 
-/// How numbers are packed.
+/// A quantization method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quantization {
-    /// 4-bit NormalFloat in blocks of 64; with `double`, the blocks' scales are packed into 8 bits themselves: 4.127 bits a number instead of 4.5.
+    /// 4-bit NormalFloat in blocks of 64: 4.5 bits per value, or 4.127 with double quantization,
+    /// which also quantizes the scales of the blocks to 8 bits.
     Nf4 {
-        /// Double quantization.
+        /// Whether to use double quantization.
         double: bool,
     },
-    /// 8-bit integers with one scale a row.
+    /// 8-bit integers with one scale per row.
     Int8,
 }
 
 impl Quantization {
-    /// Bytes of a packed matrix (d_out, d_in), scales included.
+    /// Size of a quantized matrix (d_out, d_in) in bytes, scales included.
     pub fn bytes(self, (d_out, d_in): (usize, usize)) -> usize {
-        let numbers = d_out * d_in;
+        let count = d_out * d_in;
         match self {
-            Self::Nf4 { double } => nf4::bytes(numbers, double),
-            Self::Int8 => numbers + 4 * d_out,
+            Self::Nf4 { double } => nf4::bytes(count, double),
+            Self::Int8 => count + 4 * d_out,
         }
     }
 }
 
-/// A packed matrix (d_out, d_in).
+/// A quantized matrix (d_out, d_in).
 #[derive(Clone, Debug)]
 pub struct Packed {
     dims: (usize, usize),
-    /// In main memory, from where it is saved, also when a card multiplies by it.
+    /// In main memory, from where it is saved, even if a GPU computes the products.
     numbers: Numbers,
-    /// The same numbers on the card that multiplies by them.
+    /// A copy on the GPU that computes the products.
     resident: Option<Resident>,
 }
 
@@ -53,7 +58,7 @@ impl PartialEq for Packed {
     }
 }
 
-/// The packed numbers, row by row.
+/// The quantized values, row by row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Numbers {
     /// 4-bit NormalFloat.
@@ -65,16 +70,17 @@ pub enum Numbers {
 }
 
 impl Packed {
-    /// Packs a matrix on the processor.
+    /// Quantizes a matrix on the CPU.
     ///
     /// # Errors
-    /// [`NnError::Shape`] when it is no matrix or empty, [`NnError::NotFinite`] when it holds a NaN or an infinity.
+    /// [`NnError::Shape`] if the tensor is not a matrix or is empty, [`NnError::NotFinite`] if it
+    /// contains NaN or infinite values.
     pub fn new(matrix: &Tensor, quantization: Quantization) -> Result<Self> {
         let dims = match matrix.dims()[..] {
             [d_out, d_in] if d_out * d_in > 0 => (d_out, d_in),
             _ => {
                 return Err(NnError::Shape {
-                    what: "a weight to pack",
+                    what: "weight to quantize",
                     expected: "(d_out, d_in)".to_owned(),
                     found: matrix.dims().to_vec(),
                 });
@@ -82,7 +88,7 @@ impl Packed {
         };
         let values: Vec<f32> = matrix.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
         if !values.iter().all(|value| value.is_finite()) {
-            return Err(NnError::NotFinite { what: "a weight to pack" });
+            return Err(NnError::NotFinite { what: "weight to quantize" });
         }
         let numbers = match quantization {
             Quantization::Nf4 { double } => Numbers::Nf4(Nf4::pack(&values, double)),
@@ -91,10 +97,10 @@ impl Packed {
         Ok(Self { dims, numbers, resident: None })
     }
 
-    /// What somebody else has packed.
+    /// A matrix that is already quantized, for example by bitsandbytes.
     ///
     /// # Errors
-    /// [`NnError::Shape`] when there are not as many numbers and scales as the sizes ask for.
+    /// [`NnError::Shape`] if the number of codes or scales does not match the dimensions.
     pub fn from_numbers(dims: (usize, usize), numbers: Numbers) -> Result<Self> {
         let fits = match &numbers {
             Numbers::Nf4(nf4) => nf4.fits(dims.0 * dims.1),
@@ -111,10 +117,10 @@ impl Packed {
         })
     }
 
-    /// The same matrix where that device multiplies by it: packed there too, and unpacked there for each product.
+    /// Copies the matrix in quantized form to `device`, where it is unpacked for each product.
     ///
     /// # Errors
-    /// candle's, when the device has no room.
+    /// [`NnError::GpuFull`] if the device has too little free memory.
     pub fn to_device(self, device: &Device) -> Result<Self> {
         let resident = if device.is_cpu() {
             None
@@ -129,7 +135,7 @@ impl Packed {
         self.dims
     }
 
-    /// `nf4`, `int8`, or the name of a GGUF file's blocks such as `q4_k`.
+    /// Name of the format: `nf4`, `int8`, or a block format of GGUF such as `q4_k`.
     pub fn name(&self) -> &'static str {
         match &self.numbers {
             Numbers::Nf4(_) => "nf4",
@@ -138,17 +144,17 @@ impl Packed {
         }
     }
 
-    /// The packed numbers.
+    /// The quantized values.
     pub fn numbers(&self) -> &Numbers {
         &self.numbers
     }
 
-    /// Bytes in memory, scales included.
+    /// Size in bytes, scales included.
     pub fn bytes(&self) -> usize {
         self.numbers.bytes()
     }
 
-    /// The numbers, row by row.
+    /// Dequantizes the matrix to f32, row by row.
     pub fn unpack(&self) -> Vec<f32> {
         let mut values = vec![0.0; self.dims.0 * self.dims.1];
         match &self.numbers {
@@ -159,22 +165,22 @@ impl Packed {
         values
     }
 
-    /// The numbers as a matrix of 32-bit ones, on the device that multiplies by it.
+    /// Dequantizes the matrix to an f32 tensor (d_out, d_in) on the device of its products.
     ///
     /// # Errors
-    /// candle's, when a card has no room for it; never on the processor.
+    /// [`NnError::GpuFull`] if a GPU has too little free memory; never on the CPU.
     pub fn tensor(&self) -> Result<Tensor> {
         match &self.resident {
             Some(resident) => resident.tensor(self.dims),
-            None => Ok(self.on_processor()),
+            None => Ok(self.on_cpu()),
         }
     }
 
-    /// The numbers as a matrix of 32-bit ones in main memory.
-    pub(crate) fn on_processor(&self) -> Tensor {
+    /// Dequantizes the matrix to an f32 tensor in main memory.
+    pub(crate) fn on_cpu(&self) -> Tensor {
         match Tensor::from_vec(self.unpack(), self.dims, &Device::Cpu) {
             Ok(tensor) => tensor,
-            Err(_) => unreachable!("invariant: `unpack` gives as many numbers as the sizes say"),
+            Err(_) => unreachable!("invariant: `unpack` returns d_out * d_in values"),
         }
     }
 }
@@ -271,7 +277,7 @@ mod tests {
                     "{rows} x {columns} {quantization:?}"
                 );
                 let w = matrix(rows, columns);
-                let away = (Packed::new(&w, quantization).expect("packs").on_processor() - w)
+                let away = (Packed::new(&w, quantization).expect("packs").on_cpu() - w)
                     .expect("same shape")
                     .abs()
                     .expect("abs");

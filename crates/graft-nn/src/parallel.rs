@@ -1,5 +1,5 @@
-//! Independent pieces of work on all threads. The pieces are chosen by the caller and never by the number of threads, so
-//! results are the same on one thread and on many.
+//! Independent pieces of work on all threads. The caller defines the pieces, independent of the
+//! number of threads, so the result is the same for any number of threads.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -7,11 +7,13 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 thread_local! {
-    /// Whether this thread does a piece of something larger, so that what it does is not divided again.
+    /// Whether this thread works on a piece of a larger task, so that its work is not divided
+    /// again.
     static ALONE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Elements per piece of elementwise work: large enough to pay for the hand-over, small enough to stay in the cache.
+/// Elements per piece of elementwise work: large enough to outweigh the scheduling overhead, small
+/// enough to stay in the cache.
 pub(crate) const CHUNK: usize = 8192;
 
 /// Rows of `width` elements that make one piece.
@@ -19,7 +21,7 @@ pub(crate) fn rows_per_piece(width: usize) -> usize {
     (CHUNK / width.max(1)).max(1)
 }
 
-/// Does `work` for each piece.
+/// Runs `work` for each piece.
 pub(crate) fn each<T: Send>(pieces: impl Iterator<Item = T>, work: impl Fn(T) + Send + Sync) {
     let pieces: Vec<T> = pieces.collect();
     if alone(pieces.len()) {
@@ -29,7 +31,7 @@ pub(crate) fn each<T: Send>(pieces: impl Iterator<Item = T>, work: impl Fn(T) + 
     }
 }
 
-/// What `work` makes of each piece, in the order of the pieces.
+/// The results of `work` for all pieces, in their order.
 pub(crate) fn map<T: Send, R: Send>(
     pieces: impl Iterator<Item = T>,
     work: impl Fn(T) -> R + Send + Sync,
@@ -42,14 +44,16 @@ pub(crate) fn map<T: Send, R: Send>(
     }
 }
 
-/// The sum of what `work` makes of each of the pieces 0..count, which are whole passes through a model: pairs are added, then pairs of pairs, so
-/// that the sum is the same bit for bit whoever made its parts.
+/// The sum of the results of `work` for the pieces 0..count, each of which is a whole pass through
+/// a model. Pairs are added first, then pairs of pairs, so the sum is bit-identical for any
+/// assignment of pieces to threads.
 ///
-/// Where there are as many pieces as threads, each thread does pieces of its own from beginning to end, which spares it waiting for the others
-/// at every operation; else the pieces come one after another, and all threads share the operations of each.
+/// If there are at least as many pieces as threads, each thread processes whole pieces, which
+/// avoids synchronization after every operation. Otherwise the pieces are processed one after
+/// another, and all threads share the operations of each.
 ///
 /// # Errors
-/// The first of `work` or `add`, in the order of the pieces.
+/// The first error of `work` or `add`, in the order of the pieces.
 pub fn summed<R: Send, E: Send>(
     count: usize,
     work: &(impl Fn(usize) -> Result<R, E> + Sync),
@@ -57,11 +61,15 @@ pub fn summed<R: Send, E: Send>(
 ) -> Option<Result<R, E>> {
     let divided = count > 1 && count >= rayon::current_num_threads() && !is_alone();
     (count > 0).then(|| {
-        if divided { sum_apart(0..count, work, add) } else { sum_in_turn(0..count, work, add) }
+        if divided {
+            sum_on_threads(0..count, work, add)
+        } else {
+            sum_sequentially(0..count, work, add)
+        }
     })
 }
 
-fn sum_apart<R: Send, E: Send>(
+fn sum_on_threads<R: Send, E: Send>(
     pieces: Range<usize>,
     work: &(impl Fn(usize) -> Result<R, E> + Sync),
     add: &(impl Fn(R, R) -> Result<R, E> + Sync),
@@ -70,11 +78,12 @@ fn sum_apart<R: Send, E: Send>(
         return alone_here(|| work(pieces.start));
     }
     let (left, right) = halves(pieces);
-    let (left, right) = rayon::join(|| sum_apart(left, work, add), || sum_apart(right, work, add));
+    let (left, right) =
+        rayon::join(|| sum_on_threads(left, work, add), || sum_on_threads(right, work, add));
     add(left?, right?)
 }
 
-fn sum_in_turn<R, E>(
+fn sum_sequentially<R, E>(
     pieces: Range<usize>,
     work: &impl Fn(usize) -> Result<R, E>,
     add: &impl Fn(R, R) -> Result<R, E>,
@@ -83,7 +92,7 @@ fn sum_in_turn<R, E>(
         return work(pieces.start);
     }
     let (left, right) = halves(pieces);
-    add(sum_in_turn(left, work, add)?, sum_in_turn(right, work, add)?)
+    add(sum_sequentially(left, work, add)?, sum_sequentially(right, work, add)?)
 }
 
 fn halves(pieces: Range<usize>) -> (Range<usize>, Range<usize>) {
@@ -91,7 +100,7 @@ fn halves(pieces: Range<usize>) -> (Range<usize>, Range<usize>) {
     (pieces.start..middle, middle..pieces.end)
 }
 
-/// Nothing inside `work` is divided among threads.
+/// Runs `work` without dividing it among threads.
 fn alone_here<R>(work: impl FnOnce() -> R) -> R {
     struct Before(bool);
     impl Drop for Before {
@@ -103,7 +112,7 @@ fn alone_here<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
-/// Whether work is not to be divided: this thread has a piece of its own, or there is no other.
+/// Whether work must not be divided: this thread already works on a piece, or it is the only one.
 pub(crate) fn is_alone() -> bool {
     ALONE.get() || rayon::current_num_threads() == 1
 }

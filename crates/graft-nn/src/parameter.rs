@@ -1,4 +1,5 @@
-//! One weight of the base model: frozen by default, trainable on request, exchangeable while others hold it, with a slot for what stands in for it.
+//! Parameters of the base model: frozen by default, trainable on request, with a slot for
+//! overrides.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,36 +10,37 @@ use crate::{
     DType, NnError, Packed, Quantization, Result, SavedActivations, Slot, Tensor, Var, Weight,
 };
 
-/// A weight that an adapter puts in the place of one of the base's: a trained bias, norm or head.
+/// A weight of an adapter that replaces one of the base model: a trained bias, norm or head.
 pub trait WeightOverride: Send + Sync {
-    /// The weight, of the same shape; in the graph where it is trained.
+    /// The weight, of the same shape; part of the graph if it is trained.
     fn tensor(&self) -> Tensor;
 
-    /// Whether it has been written into the base's weight now.
+    /// Whether it has been merged into the base weight.
     fn is_merged(&self) -> bool {
         false
     }
 
-    /// What a training keeps of it beside itself, for the prediction of the memory.
+    /// The activations that it saves for the backward pass; used to estimate memory.
     fn saved_activations(&self) -> SavedActivations {
         SavedActivations::default()
     }
 }
 
-/// A named weight. Everybody who holds the layer sees a swap at once; a forward pass that has already read the weight goes on with it.
+/// A named parameter. A new value is visible to all holders of the layer at once; a forward pass
+/// that has already read the old value continues with it.
 pub struct Parameter {
     path: String,
-    state: ArcSwap<State>,
+    state: ArcSwap<ParameterState>,
     overrides: Slot<dyn WeightOverride>,
 }
 
 #[derive(Debug)]
-enum State {
+enum ParameterState {
     Frozen(Weight),
     Trainable(Var),
 }
 
-impl State {
+impl ParameterState {
     fn weight(&self) -> Weight {
         match self {
             Self::Frozen(weight) => weight.clone(),
@@ -56,11 +58,11 @@ impl State {
 }
 
 impl Parameter {
-    /// A frozen weight with its Hugging Face path, such as `model.norm.weight`.
+    /// A frozen parameter with its Hugging Face path, such as `model.norm.weight`.
     pub fn new(path: &str, tensor: Tensor) -> Self {
         Self {
             path: path.to_owned(),
-            state: ArcSwap::from_pointee(State::Frozen(tensor.detach().into())),
+            state: ArcSwap::from_pointee(ParameterState::Frozen(tensor.detach().into())),
             overrides: Slot::new(),
         }
     }
@@ -70,36 +72,40 @@ impl Parameter {
         &self.path
     }
 
-    /// The weight now: what stands in for it, or its own value, a variable of candle's graph while it is trainable.
+    /// The current value: the active override, or else the base value, which is a variable of the
+    /// graph while it is trainable.
     pub fn tensor(&self) -> Tensor {
         self.overrides
             .last_active()
-            .map_or_else(|| self.own(), |weight_override| weight_override.tensor())
+            .map_or_else(|| self.base_value(), |weight_override| weight_override.tensor())
     }
 
-    /// Its own value, whatever stands in for it; a packed one is unpacked, and takes that memory for as long as the tensor lives.
-    pub fn own(&self) -> Tensor {
-        self.own_weight().tensor()
+    /// The base value, without overrides. A quantized value is unpacked and occupies that memory as
+    /// long as the tensor lives.
+    pub fn base_value(&self) -> Tensor {
+        self.base_weight().tensor()
     }
 
-    /// What stands in for it, or its own value, as a linear map multiplies by it: packed where it is packed.
+    /// The current value as a [`Weight`]: the active override, or else the base weight, which may
+    /// be quantized.
     pub fn weight(&self) -> Weight {
         self.overrides
             .last_active()
-            .map_or_else(|| self.own_weight(), |weight_override| weight_override.tensor().into())
+            .map_or_else(|| self.base_weight(), |weight_override| weight_override.tensor().into())
     }
 
-    /// Its own value as it is kept.
-    pub fn own_weight(&self) -> Weight {
+    /// The base value as it is stored, dense or quantized.
+    pub fn base_weight(&self) -> Weight {
         self.state.load().weight()
     }
 
-    /// Packs its own value, which must be a frozen matrix, and leaves it on its device; packed already, it stays as it is.
+    /// Quantizes the base value, which must be a frozen matrix, on its device. A value that is
+    /// already quantized does not change.
     ///
     /// # Errors
-    /// Those of [`Packed::new`], with the path.
+    /// The errors of [`Packed::new`], with the path.
     pub fn pack(&self, quantization: Quantization) -> Result<()> {
-        match self.own_weight() {
+        match self.base_weight() {
             Weight::Dense(tensor) => {
                 let packed = Packed::new(&tensor, quantization)
                     .and_then(|packed| packed.to_device(tensor.device()));
@@ -110,12 +116,12 @@ impl Parameter {
         }
     }
 
-    /// What adapters put in its place; of several that act the last counts.
+    /// Overrides by adapters; the last active one takes effect.
     pub fn overrides(&self) -> &Slot<dyn WeightOverride> {
         &self.overrides
     }
 
-    /// What a training keeps of the stand-ins that act.
+    /// The activations that the active overrides save for the backward pass.
     pub fn saved_activations(&self) -> SavedActivations {
         self.overrides
             .active()
@@ -129,25 +135,25 @@ impl Parameter {
         self.dims().iter().product()
     }
 
-    /// Sizes of its dimensions.
+    /// Sizes of the dimensions.
     pub fn dims(&self) -> Vec<usize> {
         self.state.load().dims()
     }
 
-    /// Whether gradients reach it.
+    /// Whether it is trainable.
     pub fn is_trainable(&self) -> bool {
-        matches!(&**self.state.load(), State::Trainable(_))
+        matches!(&**self.state.load(), ParameterState::Trainable(_))
     }
 
-    /// Exchanges its own value; a trainable weight stays the same variable.
+    /// Replaces the base value; a trainable parameter keeps its variable.
     ///
     /// # Errors
-    /// [`NnError::Shape`] when the shape differs.
+    /// [`NnError::Shape`] if the shape differs.
     pub fn set(&self, value: impl Into<Weight>) -> Result<()> {
         let state = self.state.load_full();
         let new = match value.into() {
-            Weight::Dense(tensor) => State::Frozen(tensor.detach().into()),
-            packed @ Weight::Packed(_) => State::Frozen(packed),
+            Weight::Dense(tensor) => ParameterState::Frozen(tensor.detach().into()),
+            packed @ Weight::Packed(_) => ParameterState::Frozen(packed),
         };
         if state.dims() != new.dims() {
             let error = NnError::Shape {
@@ -158,31 +164,34 @@ impl Parameter {
             return Err(NnError::at_path(error, &self.path));
         }
         match &*state {
-            State::Frozen(_) => self.state.store(Arc::new(new)),
-            State::Trainable(var) => var.set(&new.weight().tensor().to_dtype(DType::F32)?)?,
+            ParameterState::Frozen(_) => self.state.store(Arc::new(new)),
+            ParameterState::Trainable(var) => {
+                var.set(&new.weight().tensor().to_dtype(DType::F32)?)?
+            }
         }
         Ok(())
     }
 
-    /// Makes it trainable and returns the variable, which holds 32-bit numbers whatever the weight was stored in.
+    /// Makes the parameter trainable and returns its variable, which is f32 whatever the stored
+    /// type.
     ///
     /// # Errors
-    /// What candle says when the copy fails.
+    /// Returns an error if candle cannot copy the value.
     pub fn train(&self) -> Result<Var> {
         let state = self.state.load_full();
-        if let State::Trainable(var) = &*state {
+        if let ParameterState::Trainable(var) = &*state {
             return Ok(var.clone());
         }
         let var = Var::from_tensor(&state.weight().tensor().to_dtype(DType::F32)?)?;
-        self.state.store(Arc::new(State::Trainable(var.clone())));
+        self.state.store(Arc::new(ParameterState::Trainable(var.clone())));
         Ok(var)
     }
 
-    /// Makes it frozen again, with the value it has now.
+    /// Freezes the parameter with its current value.
     pub fn freeze(&self) {
         let state = self.state.load_full();
-        if let State::Trainable(var) = &*state {
-            self.state.store(Arc::new(State::Frozen(var.as_detached_tensor().into())));
+        if let ParameterState::Trainable(var) = &*state {
+            self.state.store(Arc::new(ParameterState::Frozen(var.as_detached_tensor().into())));
         }
     }
 }
@@ -191,7 +200,7 @@ impl fmt::Debug for Parameter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "Parameter({}, {:?}, stand-ins {:?})",
+            "Parameter({}, {:?}, overrides {:?})",
             self.path,
             self.dims(),
             self.overrides.names()
@@ -230,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_is_seen_while_it_acts_and_the_own_value_stays() {
+    fn an_override_is_used_while_it_is_active_and_the_base_value_stays() {
         struct Other(Tensor);
         impl WeightOverride for Other {
             fn tensor(&self) -> Tensor {

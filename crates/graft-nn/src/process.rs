@@ -1,17 +1,20 @@
-//! Settings of the whole process that make candle train fast.
+//! Process-wide settings for fast training.
 #![allow(unsafe_code)]
 
 use std::sync::Once;
 
 static TUNED: Once = Once::new();
 
-/// Sets the process up for training, once; later calls do nothing. May be called from any thread.
+/// Configures the process for training, once; later calls have no effect. Can be called from any
+/// thread.
 ///
-/// glibc keeps freed memory instead of giving it back between operations: page faults cost 25-45 % of a step otherwise.
+/// It lets glibc retain freed memory between operations. Otherwise page faults take 25-45 % of the
+/// time of a step.
 ///
-/// candle's pool for elementwise operations competes with rayon on few cores, and the operations here bring their own parallelism. Its size
-/// can only be set in the environment, which a running process must not change: whoever starts one sets `CANDLE_NUM_THREADS=1`, as the
-/// kernel does for its child and `.cargo/config.toml` for what cargo runs.
+/// It does not change candle's thread pool for elementwise operations, which competes with rayon on
+/// few cores. Its size is read from the environment variable `CANDLE_NUM_THREADS`, which a running
+/// process must not change. The parent process should set it to 1, as the kernel does for its child
+/// and `.cargo/config.toml` for processes started by cargo.
 pub fn tune_process() {
     TUNED.call_once(keep_freed_memory);
 }
@@ -31,8 +34,9 @@ fn keep_freed_memory() {
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 fn keep_freed_memory() {}
 
-/// Gives freed memory that the allocator keeps back to the system; it comes again at the price of page faults.
-pub(crate) fn give_freed_memory_back() {
+/// Returns freed memory that the allocator retains to the system. Allocating it again costs page
+/// faults.
+pub(crate) fn release_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: malloc_trim releases free pages under malloc's own locks.
     unsafe {

@@ -1,4 +1,5 @@
-//! Blocks whose insides are computed again for the backward pass instead of being kept: gradient checkpointing.
+//! Gradient checkpointing: the activations of a block are recomputed in the backward pass instead
+//! of being saved.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,38 +10,43 @@ use crate::{DType, Device, Result, Tensor, Trainable, Var};
 /// A block as a function of its input alone.
 type Block = Box<dyn Fn(&Tensor) -> Result<Tensor> + Send + Sync>;
 
-/// Where the blocks of one pass put the gradients of what is trained inside them: the graph outside does not know those parameters.
+/// Gradient checkpointing of one pass: collects the gradients of the parameters inside recomputed
+/// blocks, which are not part of the outer graph.
 ///
 /// # Mathematics
-/// For `y = f(x, θ)` with the incoming gradient `g`, the backward pass builds f's graph once more and takes the gradients of `Σ g ∘ f(x, θ)`, which
-/// are those of the loss. Of a block only x is kept; its forward pass is computed twice. Dropout draws from counters, so both are the same.
+/// For `y = f(x, θ)` with the incoming gradient `g`, the backward pass builds the graph of f again
+/// and computes the gradients of `Σ g ∘ f(x, θ)`, which equal those of the loss. Only x is saved
+/// per block, and its forward pass runs twice. Dropout masks depend on counters, so both runs are
+/// identical.
 /// # Source
 /// Chen et al. 2016, arXiv:1604.06174
 #[derive(Debug)]
 pub struct Recompute {
     wanted: Vec<Var>,
-    /// As many as are wanted.
+    /// One entry per wanted parameter.
     found: Mutex<Vec<Option<Tensor>>>,
-    /// Tells candle that a block has parameters, though its input may have none before it.
+    /// A variable that makes candle compute the backward pass of a block even if its input is not
+    /// in the graph.
     trained: Var,
 }
 
 impl Recompute {
-    /// For one pass in which these are trained.
+    /// Gradient checkpointing for one pass that trains these parameters.
     ///
     /// # Errors
-    /// What candle says.
+    /// Returns an error if the underlying candle operation fails.
     pub fn new(wanted: &[Trainable]) -> Result<Self> {
         let wanted: Vec<Var> = wanted.iter().map(|trainable| trainable.var.clone()).collect();
         let found = Mutex::new(vec![None; wanted.len()]);
         Ok(Self { wanted, found, trained: Var::zeros(1, DType::F32, &Device::Cpu)? })
     }
 
-    /// The block's output, of which nothing but `x` is kept. On another device than the processor the block is computed as ever.
+    /// The output of the block; only `x` is saved for the backward pass. On devices other than the
+    /// CPU the block runs without checkpointing.
     ///
     /// # Errors
-    /// Those of the block.
-    pub(crate) fn through(
+    /// The errors of the block.
+    pub(crate) fn run_block(
         self: &Arc<Self>,
         x: &Tensor,
         block: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
@@ -49,11 +55,13 @@ impl Recompute {
             return block(x);
         }
         let y = block(&x.detach())?.detach();
-        let op = Again { y: Mutex::new(Some(y)), block: Box::new(block), owner: self.clone() };
+        let op =
+            RecomputedBlock { y: Mutex::new(Some(y)), block: Box::new(block), owner: self.clone() };
         Ok(x.contiguous()?.apply_op2(self.trained.as_tensor(), op)?)
     }
 
-    /// The gradients that the blocks have found, in the order of the parameters; none where no block has the parameter.
+    /// The gradients from the blocks, in the order of the parameters; `None` for a parameter that
+    /// is in no block.
     pub(crate) fn take(&self) -> Vec<Option<Tensor>> {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *found, vec![None; self.wanted.len()])
@@ -73,14 +81,14 @@ impl Recompute {
     }
 }
 
-struct Again {
-    /// The output, until it is handed over.
+struct RecomputedBlock {
+    /// The output, until the forward pass takes it.
     y: Mutex<Option<Tensor>>,
     block: Block,
     owner: Arc<Recompute>,
 }
 
-impl CustomOp2 for Again {
+impl CustomOp2 for RecomputedBlock {
     fn name(&self) -> &'static str {
         "recomputed block"
     }
@@ -94,7 +102,7 @@ impl CustomOp2 for Again {
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let y = self.y.lock().unwrap_or_else(PoisonError::into_inner).take();
         let y = y.ok_or_else(|| {
-            candle_core::Error::Msg("a recomputed block was asked twice for its output".to_owned())
+            candle_core::Error::Msg("the forward pass of a recomputed block ran twice".to_owned())
         })?;
         Ok((CpuStorage::F32(y.flatten_all()?.to_vec1()?), y.shape().clone()))
     }
@@ -129,7 +137,8 @@ mod tests {
         tensor.flatten_all().and_then(|flat| flat.to_vec1()).expect("values")
     }
 
-    /// Two blocks that share a weight, behind an input without parameters; one parameter outside of them.
+    /// Two blocks that share a weight, after an input without parameters; one parameter outside of
+    /// them.
     #[test]
     fn gradients_are_those_of_the_blocks_that_are_kept() {
         let (first, shared, outside) =
@@ -147,7 +156,7 @@ mod tests {
                     )?)?)
                 };
                 recompute
-                    .map_or_else(|| block(x), |recompute| recompute.through(x, block.clone()))
+                    .map_or_else(|| block(x), |recompute| recompute.run_block(x, block.clone()))
                     .expect("a block")
             };
             let x = through(&through(&x, &first, &shared), &first, &shared);
@@ -155,17 +164,17 @@ mod tests {
                 .and_then(|y| Ok(y.sqr()?.sum_all()?))
                 .expect("a loss")
         };
-        let kept = gradients(&loss(None), &wanted).expect("gradients");
+        let saved = gradients(&loss(None), &wanted).expect("gradients");
         let recompute = Arc::new(Recompute::new(&wanted).expect("a store"));
         let again = gradients_through(&loss(Some(&recompute)), &wanted, Some(&recompute))
             .expect("gradients");
-        for (kept, again) in kept.iter().zip(&again) {
+        for (saved, again) in saved.iter().zip(&again) {
             assert!(
-                flat(kept)
+                flat(saved)
                     .iter()
                     .zip(flat(again))
                     .all(|(one, other)| (one - other).abs() <= 1e-5 * (1.0 + one.abs())),
-                "{kept} {again}"
+                "{saved} {again}"
             );
         }
     }

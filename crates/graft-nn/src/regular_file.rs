@@ -1,6 +1,7 @@
-//! Opening of files that somebody else named: only regular files, and never more bytes than the caller expects.
+//! Reading of regular files only, up to a maximum size.
 //!
-//! A named pipe would block for ever and `/dev/zero` never ends, so what a path is gets checked before anything is read.
+//! Paths come from users and model folders. A named pipe would block forever and `/dev/zero` never
+//! ends, so the type of the file is checked before it is read.
 
 use std::{fs::File, io, path::Path};
 
@@ -9,7 +10,8 @@ use graft_spec::user_file;
 /// Opens a regular file for reading.
 ///
 /// # Errors
-/// Those of the file system, and [`io::ErrorKind::InvalidInput`] for a folder, a named pipe, a socket or a device.
+/// The errors of the file system, and [`io::ErrorKind::InvalidInput`] for a folder, a named pipe, a
+/// socket or a device.
 pub fn open(path: &Path) -> io::Result<File> {
     Ok(user_file::open(path).map(|(file, _)| file)?)
 }
@@ -17,7 +19,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// Reads a regular file of at most `limit` bytes.
 ///
 /// # Errors
-/// Those of [`open`], and [`io::ErrorKind::FileTooLarge`] for a longer file.
+/// The errors of [`open`], and [`io::ErrorKind::FileTooLarge`] for a longer file.
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(user_file::read(path, limit)?)
 }

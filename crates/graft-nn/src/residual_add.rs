@@ -1,16 +1,16 @@
-//! The places of a block where a sublayer's output joins the stream: bottleneck adapters act there.
+//! Residual additions with a slot for bottleneck adapters.
 
 use std::fmt;
 
 use crate::{Context, NnError, Norm, Result, SavedActivations, Slot, Tensor};
 
-/// What stands between a sublayer and the stream.
+/// An adapter applied to the output of a sublayer before the residual addition.
 pub trait ResidualAdapter: Send + Sync {
-    /// What takes the place of the sublayer's `output` (B, T, C) before it is added to the `stream` (B, T, C); `norm` follows the sum where
-    /// the family has one there.
+    /// The replacement of the sublayer's `output` (B, T, C) that is added to the residual `stream`
+    /// (B, T, C). `norm` is the norm after the addition, in families that have one.
     ///
     /// # Errors
-    /// When shapes do not fit.
+    /// Returns an error if the shapes do not match.
     fn forward(
         &self,
         output: &Tensor,
@@ -19,13 +19,13 @@ pub trait ResidualAdapter: Send + Sync {
         cx: &Context,
     ) -> Result<Tensor>;
 
-    /// What a training keeps of it, for the prediction of the memory.
+    /// The activations that it saves for the backward pass; used to estimate memory.
     fn saved_activations(&self) -> SavedActivations {
         SavedActivations::default()
     }
 }
 
-/// Which sublayer's output joins the stream.
+/// The sublayer whose output is added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sublayer {
     /// Attention with its output projection.
@@ -34,7 +34,12 @@ pub enum Sublayer {
     FeedForward,
 }
 
-/// `norm(stream + output)`, with adapters.
+/// A residual addition `y = norm(stream + output)` with adapters.
+///
+/// # Shapes
+/// `stream, output: (B, T, C)` -> `(B, T, C)`
+/// # Source
+/// Houlsby et al. 2019, arXiv:1902.00751; the places and paths are those of AdapterHub's `adapters`
 pub struct ResidualAdd {
     path: String,
     sublayer: Sublayer,
@@ -43,40 +48,41 @@ pub struct ResidualAdd {
 }
 
 impl ResidualAdd {
-    /// The residual_add behind a sublayer of a block; `path` is where AdapterHub keeps its adapters.
+    /// The residual addition after a sublayer of a block; `path` is the module path of its adapters
+    /// in AdapterHub.
     pub fn new(path: String, sublayer: Sublayer, block: usize) -> Self {
         Self { path, sublayer, block, slot: Slot::new() }
     }
 
-    /// Such as `model.layers.0.output_adapters`.
+    /// Path of its adapters, such as `model.layers.0.output_adapters`.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Which sublayer is behind it.
+    /// The sublayer whose output is added.
     pub fn sublayer(&self) -> Sublayer {
         self.sublayer
     }
 
-    /// Number of its block.
+    /// Index of the block.
     pub fn block(&self) -> usize {
         self.block
     }
 
-    /// Its adapters.
+    /// The adapters.
     pub fn slot(&self) -> &Slot<dyn ResidualAdapter> {
         &self.slot
     }
 
-    /// What a training keeps of the adapters that act.
+    /// The activations that the active adapters save for the backward pass.
     pub fn saved_activations(&self) -> SavedActivations {
         self.slot.active().iter().map(|adapter| adapter.saved_activations()).sum()
     }
 
-    /// `norm(stream + output)` with the adapters that act; with several, each adds its own change.
+    /// `norm(stream + output)` with the active adapters. The changes of several adapters are added.
     ///
     /// # Errors
-    /// When shapes do not fit; the error names the place.
+    /// Returns an error with the path if the shapes do not match.
     pub fn add(
         &self,
         output: &Tensor,
@@ -84,14 +90,14 @@ impl ResidualAdd {
         norm: Option<&Norm>,
         cx: &Context,
     ) -> Result<Tensor> {
-        let mut joined = output.clone();
+        let mut adapted_output = output.clone();
         for adapter in self.slot.active() {
             let adapted = adapter
                 .forward(output, stream, norm, cx)
                 .map_err(|error| NnError::at_path(error, &self.path))?;
-            joined = (joined + (adapted - output)?)?; // (B, T, C)
+            adapted_output = (adapted_output + (adapted - output)?)?; // (B, T, C)
         }
-        let sum = (stream + joined)?;
+        let sum = (stream + adapted_output)?;
         norm.map_or(Ok(sum.clone()), |norm| norm.forward(&sum))
     }
 }

@@ -1,5 +1,6 @@
-//! Random numbers that depend on names only: (seed, purpose, name, index) gives the same values on every device, in every
-//! order, in every run. candle's own generator cannot be seeded on the processor.
+//! Random numbers that depend only on names: (seed, purpose, name, index) determines the values on
+//! every device, in every order of calls and in every run. candle's generator cannot be seeded on
+//! the CPU.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -11,17 +12,18 @@ pub struct Rng {
 }
 
 impl Rng {
-    /// The source with this seed.
+    /// A source with this seed.
     pub fn new(seed: u64) -> Self {
         Self { seed }
     }
 
-    /// The seed it was made with.
+    /// The seed.
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// The stream for one purpose (`init`, `shuffle`, ...) and one name (a parameter's, a data set's).
+    /// The stream for one purpose (`init`, `shuffle`, ...) and one name (a parameter's, a data
+    /// set's).
     pub fn stream(&self, purpose: &str, name: &str) -> Stream {
         self.indexed(purpose, name, 0)
     }
@@ -33,7 +35,8 @@ impl Rng {
         Stream { generator }
     }
 
-    /// Key of the block cipher behind a stream: the seed, two hashes of different kinds over the words, and their lengths.
+    /// The key of the ChaCha generator of a stream: the seed, two different hashes of the words,
+    /// and their lengths.
     fn key(&self, purpose: &str, name: &str) -> [u8; 32] {
         let words = [
             self.seed,
@@ -74,12 +77,13 @@ impl Stream {
         (0..n).map(|_| (lo + span * self.unit()) as f32).collect()
     }
 
-    /// `n` numbers, normal with this mean and standard deviation (Box and Muller 1958, both numbers of a pair used).
+    /// `n` numbers, normal with this mean and standard deviation (Box and Muller 1958, both numbers
+    /// of a pair used).
     pub fn normal(&mut self, mean: f32, std: f32, n: usize) -> Vec<f32> {
         let (mean, std) = (f64::from(mean), f64::from(std));
         let mut values = Vec::with_capacity(n + 1);
         while values.len() < n {
-            // 1 - u lies in (0, 1], so the logarithm is finite.
+            // 1 - u is in (0, 1], so the logarithm is finite.
             let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
             let (sine, cosine) = (std::f64::consts::TAU * self.unit()).sin_cos();
             values.push((mean + std * radius * cosine) as f32);
@@ -91,7 +95,8 @@ impl Stream {
 
     /// A whole number in `0..n`, without bias; 0 when `n` is 0.
     pub fn below(&mut self, n: u64) -> u64 {
-        // Lemire 2019, arXiv:1805.10941: the high half of a 128-bit product, with the few biased low halves rejected.
+        // Lemire 2019, arXiv:1805.10941: the high half of a 128-bit product, with the few biased
+        // low halves rejected.
         let threshold = n.wrapping_neg().checked_rem(n).unwrap_or(0);
         loop {
             let product = u128::from(self.generator.next_u64()) * u128::from(n);
@@ -101,14 +106,14 @@ impl Stream {
         }
     }
 
-    /// Puts the items into random order (Fisher and Yates).
+    /// Shuffles the items (Fisher and Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last as u64 + 1) as usize);
         }
     }
 
-    /// Fills `bytes` from byte `4 * word` of the stream on, wherever the stream stands.
+    /// Fills `bytes` with the stream from byte `4 * word` on, independent of its current position.
     pub(crate) fn bytes_at(&mut self, word: u64, bytes: &mut [u8]) {
         self.generator.set_word_pos(u128::from(word));
         self.generator.fill_bytes(bytes);

@@ -1,11 +1,14 @@
-//! Sequences of several lengths in one row, one behind the other, without padding.
+//! Packed sequences: several sequences concatenated in one row without padding.
 
 use std::{ops::Range, sync::Arc};
 
-/// The lengths of the sequences that are packed into a row of N positions. Each begins at position 0 and sees itself alone.
+/// The lengths of the sequences that are packed into one row of N positions.
+///
+/// Positions restart at 0 in each sequence, and a sequence attends only to itself, so the result
+/// equals that of separate rows. The equivalent of FlashAttention's `cu_seqlens`.
 ///
 /// # Source
-/// The `cu_seqlens` of Dao 2023, arXiv:2307.08691 (variable lengths)
+/// Dao 2023, arXiv:2307.08691 (variable sequence lengths)
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sequences(Arc<[usize]>);
 
@@ -15,17 +18,17 @@ impl Sequences {
         Self(lengths.into())
     }
 
-    /// N: positions of all of them.
+    /// N: total number of positions.
     pub fn tokens(&self) -> usize {
         self.0.iter().sum()
     }
 
-    /// Positions of the longest.
+    /// Length of the longest sequence.
     pub fn longest(&self) -> usize {
         self.0.iter().copied().max().unwrap_or(0)
     }
 
-    /// Where each lies in the row.
+    /// The range of each sequence in the row.
     pub fn ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         self.0.iter().scan(0, |end, length| {
             *end += length;
@@ -34,17 +37,17 @@ impl Sequences {
     }
 }
 
-/// The positions of the tokens of a row.
+/// The positions of the tokens in a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Positions {
-    /// One after the other from this one on.
+    /// Consecutive positions, starting at this one.
     From(usize),
-    /// From 0 in each of the packed sequences.
+    /// Positions that restart at 0 in each packed sequence.
     Restarting(Sequences),
 }
 
 impl Positions {
-    /// The first `tokens` of them.
+    /// The positions of the first `tokens` tokens.
     pub fn list(&self, tokens: usize) -> Vec<usize> {
         match self {
             Self::From(offset) => (*offset..offset + tokens).collect(),
@@ -54,7 +57,7 @@ impl Positions {
         }
     }
 
-    /// One more than the highest of the first `tokens`.
+    /// One past the highest position of the first `tokens` tokens.
     pub fn end(&self, tokens: usize) -> usize {
         match self {
             Self::From(offset) => offset + tokens,

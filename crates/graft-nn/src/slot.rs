@@ -1,25 +1,25 @@
-//! Named adapters of one layer, exchanged while others read them.
+//! Named adapters of one layer, which can be replaced while other threads read them.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-/// The adapters attached to one layer, and the names of those that act. Every change is one atomic exchange, so a forward
-/// pass sees either the old or the new set.
+/// The adapters attached to one layer, and the names of the active ones. Every change is one atomic
+/// exchange, so a forward pass sees either the old or the new set.
 #[derive(Debug)]
 pub struct Slot<A: ?Sized> {
-    state: ArcSwap<State<A>>,
+    state: ArcSwap<SlotState<A>>,
 }
 
 #[derive(Debug)]
-struct State<A: ?Sized> {
+struct SlotState<A: ?Sized> {
     /// In the order of attachment.
     adapters: Vec<(String, Arc<A>)>,
     /// In the order of activation.
     active: Vec<String>,
 }
 
-impl<A: ?Sized> Clone for State<A> {
+impl<A: ?Sized> Clone for SlotState<A> {
     fn clone(&self) -> Self {
         Self { adapters: self.adapters.clone(), active: self.active.clone() }
     }
@@ -27,7 +27,9 @@ impl<A: ?Sized> Clone for State<A> {
 
 impl<A: ?Sized> Default for Slot<A> {
     fn default() -> Self {
-        Self { state: ArcSwap::from_pointee(State { adapters: Vec::new(), active: Vec::new() }) }
+        Self {
+            state: ArcSwap::from_pointee(SlotState { adapters: Vec::new(), active: Vec::new() }),
+        }
     }
 }
 
@@ -37,7 +39,8 @@ impl<A: ?Sized> Slot<A> {
         Self::default()
     }
 
-    /// Puts an adapter in under a name, in place of one with the same name. It acts only if the name is active.
+    /// Inserts an adapter under a name, and replaces one of the same name. It takes effect only
+    /// while the name is active.
     pub fn insert(&self, name: &str, adapter: Arc<A>) {
         self.change(|state| {
             let adapter = adapter.clone();
@@ -48,7 +51,7 @@ impl<A: ?Sized> Slot<A> {
         });
     }
 
-    /// Takes an adapter out; its name stops being active.
+    /// Removes and deactivates an adapter.
     pub fn remove(&self, name: &str) -> Option<Arc<A>> {
         let removed = self.get(name);
         self.change(|state| {
@@ -73,7 +76,8 @@ impl<A: ?Sized> Slot<A> {
         self.state.load().adapters.iter().map(|(name, _)| name.clone()).collect()
     }
 
-    /// Lets exactly these act. Names that this slot does not hold are left out: an adapter need not target every layer.
+    /// Activates exactly these adapters. Names that are not in this slot are ignored, because an
+    /// adapter need not target every layer.
     pub fn set_active(&self, names: &[&str]) {
         self.change(|state| {
             let held =
@@ -82,12 +86,12 @@ impl<A: ?Sized> Slot<A> {
         });
     }
 
-    /// Names of the adapters that act.
+    /// The names of the active adapters.
     pub fn active_names(&self) -> Vec<String> {
         self.state.load().active.clone()
     }
 
-    /// The adapters that act, in the order of activation.
+    /// The active adapters, in the order of activation.
     pub fn active(&self) -> Vec<Arc<A>> {
         let state = self.state.load();
         let find = |name: &String| {
@@ -107,9 +111,9 @@ impl<A: ?Sized> Slot<A> {
         state.adapters.iter().find(|(known, _)| known == last).map(|(_, adapter)| adapter.clone())
     }
 
-    fn change(&self, edit: impl Fn(&mut State<A>)) {
+    fn change(&self, edit: impl Fn(&mut SlotState<A>)) {
         self.state.rcu(|state| {
-            let mut next = State::clone(state);
+            let mut next = SlotState::clone(state);
             edit(&mut next);
             next
         });

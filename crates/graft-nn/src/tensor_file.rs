@@ -1,7 +1,12 @@
-//! Reading and writing of safetensors files: eight bytes of header length, a JSON header, then the tensors' bytes.
+//! Reading and writing safetensors files.
 //!
-//! Tensors are read one by one at their offsets, so that a model needs its own memory once and a file cut by somebody else
-//! meanwhile is an error and not a crash (which a memory map would make of it). Every error names the file and what is wrong with it.
+//! A file consists of eight bytes of header length, a JSON header and the tensors' bytes. Tensors
+//! are read one by one at their offsets instead of through a memory map: loading needs the memory
+//! of the model only once, and a file that another process truncates meanwhile causes an error
+//! instead of a crash. Every error names the file.
+//!
+//! # Source
+//! The safetensors format, <https://github.com/huggingface/safetensors#format>
 
 mod header;
 mod write;
@@ -21,7 +26,7 @@ pub use write::write;
 
 use crate::regular_file;
 
-/// A file whose header has been read and checked against its length.
+/// An open file whose header has been validated against the length of the file.
 #[derive(Debug)]
 pub struct TensorFile {
     path: PathBuf,
@@ -31,62 +36,62 @@ pub struct TensorFile {
     metadata: BTreeMap<String, String>,
 }
 
-/// What the header says of one tensor.
+/// The header's entry of one tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// How the elements are stored.
+    /// Element type.
     pub dtype: DType,
     /// Sizes, outermost first.
     pub shape: Vec<usize>,
-    /// First byte after the header's end.
+    /// Offset of the first byte, counted from the end of the header.
     start: u64,
-    /// One past the last byte.
+    /// Offset after the last byte.
     end: u64,
 }
 
-/// Why a safetensors file cannot be read or written.
+/// An error of reading or writing a safetensors file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TensorFileError {
-    /// The file system refuses.
+    /// The file system reported an error.
     #[error("cannot {action} `{}`", path.display())]
     Io {
         /// `read` or `write`.
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// The file ends before its data does.
-    #[error("`{}` is cut: its header announces {announced} bytes, the file has {found}", path.display())]
+    /// The file is shorter than its header declares.
+    #[error("`{}` is truncated: its header declares {declared} bytes, the file has {found}", path.display())]
     Truncated {
         /// The file.
         path: PathBuf,
-        /// Bytes that the header asks for, header included.
-        announced: u64,
-        /// Bytes there are.
+        /// Size that the header declares, header included.
+        declared: u64,
+        /// Actual size in bytes.
         found: u64,
     },
-    /// It is no safetensors file.
-    #[error("`{}` is no safetensors file: {problem}", path.display())]
+    /// The file is not a valid safetensors file.
+    #[error("`{}` is not a valid safetensors file: {problem}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
         /// What is wrong.
         problem: String,
     },
-    /// There is no tensor of that name.
-    #[error("`{}` holds no tensor `{name}`", path.display())]
+    /// The file has no tensor of that name.
+    #[error("`{}` has no tensor `{name}`", path.display())]
     NoTensor {
         /// The file.
         path: PathBuf,
-        /// The name asked for.
+        /// The requested name.
         name: String,
     },
-    /// The tensor could not be made.
-    #[error("tensor `{name}` of `{}`", path.display())]
+    /// candle could not create the tensor.
+    #[error("cannot create tensor `{name}` of `{}`", path.display())]
     Tensor {
         /// The file.
         path: PathBuf,
@@ -111,16 +116,16 @@ impl Hint for TensorFileError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some("free some space on the disk and try again".to_owned()),
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some("free some disk space and try again".to_owned()),
             Self::Truncated { .. } => Some("copy or download the file again".to_owned()),
-            Self::Malformed { .. } => Some("only safetensors files are read; convert others with transformers' `save_pretrained`".to_owned()),
+            Self::Malformed { .. } => Some("only safetensors files are supported; convert other formats with transformers' `save_pretrained`".to_owned()),
             _ => None,
         }
     }
 }
 
 impl TensorFile {
-    /// Reads and checks the header.
+    /// Opens a file, and reads and validates its header.
     ///
     /// # Errors
     /// [`TensorFileError::Io`], [`TensorFileError::Truncated`], [`TensorFileError::Malformed`].
@@ -138,22 +143,22 @@ impl TensorFile {
         })
     }
 
-    /// Where the file is.
+    /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Every tensor, in the order of their names.
+    /// The entries of all tensors, sorted by name.
     pub fn entries(&self) -> &BTreeMap<String, Entry> {
         &self.entries
     }
 
-    /// The free texts of the header, such as `format`.
+    /// The metadata strings of the header, such as `format`.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata
     }
 
-    /// Reads one tensor as it is stored.
+    /// Reads one tensor in its stored type.
     ///
     /// # Errors
     /// [`TensorFileError::NoTensor`], [`TensorFileError::Io`] and [`TensorFileError::Tensor`].
@@ -174,7 +179,7 @@ impl TensorFile {
     /// Reads every tensor.
     ///
     /// # Errors
-    /// Those of [`Self::tensor`].
+    /// The errors of [`Self::tensor`].
     pub fn tensors(&self, device: &Device) -> Result<BTreeMap<String, Tensor>, TensorFileError> {
         self.entries.keys().map(|name| Ok((name.clone(), self.tensor(name, device)?))).collect()
     }

@@ -1,28 +1,28 @@
-//! Text to tokens and back, as the crates below the tokenizer's own need it.
+//! The tokenizer interface for crates that do not depend on graft-models.
 
 use std::ops::Range;
 
 use crate::Result;
 
-/// A tokenizer. Implemented in graft-models; methods and the trainer see this trait only.
+/// A tokenizer. It is implemented in graft-models; methods and the trainer use only this trait.
 pub trait TokenEncoder: Send + Sync {
-    /// Tokens of a text, without special tokens added.
+    /// The tokens of a text, without special tokens.
     ///
     /// # Errors
-    /// When the text cannot be encoded.
+    /// Returns an error if the text cannot be encoded.
     fn encode(&self, text: &str) -> Result<Vec<u32>>;
-    /// Tokens of a text as [`TokenEncoder::encode`] gives them, each with the bytes of the text that it covers. The tokens of one character cover all of
-    /// its bytes.
+    /// The tokens of [`TokenEncoder::encode`] with the byte range of the text that each covers. If
+    /// several tokens encode one character, each covers all of its bytes.
     ///
     /// # Errors
-    /// As [`TokenEncoder::encode`].
+    /// The errors of [`TokenEncoder::encode`].
     fn encode_with_offsets(&self, text: &str) -> Result<Vec<(u32, Range<usize>)>>;
-    /// Text of tokens.
+    /// The text of tokens.
     ///
     /// # Errors
-    /// When a token is unknown.
+    /// Returns an error if a token is unknown.
     fn decode(&self, ids: &[u32]) -> Result<String>;
-    /// The token that begins a text, where the model wants one.
+    /// The token that begins a text, if the model uses one.
     fn bos(&self) -> Option<u32>;
     /// The token that ends a completion in training.
     fn eos(&self) -> Option<u32>;
@@ -30,16 +30,18 @@ pub trait TokenEncoder: Send + Sync {
     fn prefix(&self) -> Vec<u32> {
         self.bos().into_iter().collect()
     }
-    /// Special tokens that the tokenizer adds after a text: `[SEP]`, and `</s>` in some causal models.
+    /// Special tokens that the tokenizer adds after a text: `[SEP]`, and `</s>` in some causal
+    /// models.
     fn suffix(&self) -> Vec<u32> {
         Vec::new()
     }
-    /// Longest text in tokens with the special ones, `model_max_length` of the tokenizer's config; `None` where it has no limit.
+    /// Maximum number of tokens, special tokens included: `model_max_length` of the tokenizer's
+    /// config. `None` if unlimited.
     fn max_length(&self) -> Option<usize> {
         None
     }
-    /// Number of tokens.
+    /// Size of the vocabulary.
     fn vocab(&self) -> usize;
-    /// One token as it is written in the vocabulary.
+    /// The vocabulary entry of a token.
     fn token(&self, id: u32) -> String;
 }

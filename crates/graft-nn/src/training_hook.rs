@@ -1,35 +1,36 @@
-//! What a method does in a training beside having its parameters updated.
+//! Hooks of a method in the training loop.
 
 use std::collections::BTreeMap;
 
 use crate::{Result, Tensor};
 
-/// Accompanies a training: a term of the loss, and a change of its own after each update. AdaLoRA shares out its ranks this way.
+/// Hooks that the training loop calls for a method: an additional term of the loss, and an update
+/// after each step. AdaLoRA reallocates its ranks this way.
 pub trait TrainingHook: Send + Sync {
-    /// A training of `steps` steps begins or goes on.
+    /// Called when a run of `steps` training steps starts or resumes.
     ///
     /// # Errors
-    /// [`crate::NnError::Schedule`] when the method's schedule has no room in it.
-    fn begin(&self, steps: u64) -> Result<()>;
+    /// [`crate::NnError::Schedule`] if the method's schedule does not fit into the run.
+    fn start(&self, steps: u64) -> Result<()>;
 
     /// A scalar that is added to the loss of each step.
     ///
     /// # Errors
-    /// What candle says.
+    /// Returns an error if the underlying candle operation fails.
     fn penalty(&self) -> Result<Tensor>;
 
-    /// Step `step`, counted from 1, has updated the parameters with these gradients, by the parameters' names.
+    /// Called after step `step`, counted from 1, with the gradients by parameter name.
     ///
     /// # Errors
-    /// What candle says.
+    /// Returns an error if the underlying candle operation fails.
     fn after_step(&self, step: u64, gradients: &BTreeMap<&str, &Tensor>) -> Result<()>;
 
-    /// What a checkpoint must keep beside the parameters.
+    /// The state that a checkpoint must contain in addition to the parameters.
     fn state(&self) -> BTreeMap<String, Tensor>;
 
-    /// Takes up what [`TrainingHook::state`] gave; other tensors in the map are none of its business.
+    /// Restores the state of [`TrainingHook::state`]; unrelated entries are ignored.
     ///
     /// # Errors
-    /// What candle says.
+    /// Returns an error if the underlying candle operation fails.
     fn restore(&self, state: &BTreeMap<String, Tensor>) -> Result<()>;
 }

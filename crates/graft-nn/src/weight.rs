@@ -1,16 +1,17 @@
-//! A weight as a linear map multiplies by it.
+//! Weights of linear layers: dense or quantized.
 
 use std::sync::Arc;
 
 use crate::floats::Floats;
 use crate::{DType, Packed, Result, Tensor};
 
-/// A tensor, or numbers packed into 4 or 8 bits, which are unpacked for each product and forgotten behind it.
+/// The weight of a linear layer: a tensor, or a quantized matrix that is unpacked temporarily for
+/// each product.
 #[derive(Clone, Debug)]
 pub enum Weight {
-    /// Numbers as they are; in the graph where they are trained.
+    /// A tensor; part of the graph if it is trained.
     Dense(Tensor),
-    /// Packed numbers, always frozen.
+    /// A quantized matrix, always frozen.
     Packed(Arc<Packed>),
 }
 
@@ -18,7 +19,7 @@ impl Weight {
     /// (d_out, d_in)
     ///
     /// # Errors
-    /// When it is no matrix.
+    /// Returns an error if the weight is not a matrix.
     pub fn dims2(&self) -> Result<(usize, usize)> {
         match self {
             Self::Dense(tensor) => Ok(tensor.dims2()?),
@@ -26,21 +27,24 @@ impl Weight {
         }
     }
 
-    /// Its numbers as a tensor: 32-bit ones when they have to be unpacked, which takes their memory for as long as the tensor lives.
+    /// The weight as a tensor. A quantized weight is unpacked to f32 and occupies that memory as
+    /// long as the tensor lives.
     pub fn tensor(&self) -> Tensor {
         match self {
             Self::Dense(tensor) => tensor.clone(),
-            // A card without room for it: whatever comes next refuses numbers that are elsewhere.
-            Self::Packed(packed) => packed.tensor().unwrap_or_else(|_| packed.on_processor()),
+            // The GPU has too little free memory. The next operation fails, since this tensor is on
+            // the CPU.
+            Self::Packed(packed) => packed.tensor().unwrap_or_else(|_| packed.on_cpu()),
         }
     }
 
-    /// The type of both factors when `x` is multiplied by it: that of `x`, but that a card multiplies bf16 by bf16 and sums in 32 bits.
+    /// The type of both factors of the product with `x`: that of `x`, except that a GPU multiplies
+    /// bf16 by bf16 and accumulates in f32.
     pub(crate) fn factor_dtype(&self, x: &Tensor) -> DType {
         if self.dtype() == DType::BF16 && x.device().is_cuda() { DType::BF16 } else { x.dtype() }
     }
 
-    /// Its numbers as a factor of that type, without gaps between them, on the device that multiplies by it.
+    /// The weight as a contiguous factor of type `dtype` on the device of the product.
     pub(crate) fn factor(&self, dtype: DType) -> Result<Tensor> {
         let tensor = match self {
             Self::Dense(tensor) => tensor.clone(),
@@ -49,7 +53,7 @@ impl Weight {
         Ok(tensor.to_dtype(dtype)?.contiguous()?)
     }
 
-    /// The type in which a value that takes its place is kept: packed numbers give way to 32-bit ones.
+    /// The type of the weight; f32 for a quantized weight, which is replaced by f32 values.
     pub fn dtype(&self) -> DType {
         match self {
             Self::Dense(tensor) => tensor.dtype(),
@@ -57,7 +61,7 @@ impl Weight {
         }
     }
 
-    /// Bytes that it takes in memory.
+    /// Bytes in memory.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Dense(tensor) => tensor.elem_count() * tensor.dtype().size_in_bytes(),
@@ -65,7 +69,7 @@ impl Weight {
         }
     }
 
-    /// The tensor of the graph, where gradients are wanted for it.
+    /// The tensor, if it needs a gradient.
     pub(crate) fn tracked(&self) -> Option<&Tensor> {
         match self {
             Self::Dense(tensor) if tensor.track_op() => Some(tensor),
@@ -73,7 +77,7 @@ impl Weight {
         }
     }
 
-    /// Its numbers, row by row.
+    /// The elements in f32, row by row.
     pub(crate) fn floats(&self) -> candle_core::Result<Floats<'_>> {
         match self {
             Self::Dense(tensor) => Floats::read(tensor),

@@ -65,7 +65,7 @@ pub fn anatomy(
     let (d_out, d_in) = update.dims2()?;
     let count = VALUES.min(d_out).min(d_in);
     let values = |w: &Tensor| singular_within(w, count, ROUNDS).map(|(_, values, _)| values);
-    let (update_values, weight_values) = (values(&update)?, values(&linear.weight().own())?);
+    let (update_values, weight_values) = (values(&update)?, values(&linear.weight().base_value())?);
     Ok(Some(Anatomy {
         path: path.to_owned(),
         a,
@@ -90,7 +90,7 @@ pub fn neighbours(
     model: &dyn Model,
     count: usize,
 ) -> Result<Vec<(f32, Vec<Neighbour>)>, PeftError> {
-    let table = plain(&model.embedding().weight().own())?; // (V, C)
+    let table = plain(&model.embedding().weight().base_value())?; // (V, C)
     let words = lengths(&table)?;
     let mut found = Vec::new();
     for prompt in model.embedding().prompt().active() {
@@ -122,7 +122,7 @@ pub fn attention_to_prompt(
     if count == 0 || texts.is_empty() {
         return Ok(None);
     }
-    let device = model.embedding().weight().own().device().clone();
+    let device = model.embedding().weight().base_value().device().clone();
     let mut sums: Vec<f32> = Vec::new();
     for text in texts {
         let shares = Arc::new(AttentionProbs::default());

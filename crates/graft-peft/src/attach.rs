@@ -68,7 +68,7 @@ pub fn attach(
     settings.check(keys)?;
     let name = settings.text(keys, "adapter_name").unwrap_or_else(|| "default".to_owned());
     check_name(&name)?;
-    let allowance = Allowance::of_memory(bench.model.embedding().weight().own().device());
+    let allowance = Allowance::of_memory(bench.model.embedding().weight().base_value().device());
     let bench = &AttachContext { allowance: Some(&allowance), ..*bench };
     let mut config = method.config(bench, settings)?;
     config.set("task_type", bench.model.task().as_str().into());

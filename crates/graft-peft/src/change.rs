@@ -35,13 +35,15 @@ pub fn changes(model: &dyn Model, adapter: &Adapter) -> Result<Vec<Change>, Peft
     for part in adapter.parts() {
         let pair = match &part.hook {
             Hook::Linear(hook) => match linears.get(&part.site) {
-                Some(linear) => hook.delta(linear)?.map(|delta| (delta, linear.weight().own())),
+                Some(linear) => {
+                    hook.delta(linear)?.map(|delta| (delta, linear.weight().base_value()))
+                }
                 None => None,
             },
             Hook::Weight(path, weight_override) => {
                 match weights.iter().find(|weight| weight.path() == path) {
                     Some(weight) => {
-                        let own = weight.own().detach().to_dtype(DType::F32)?;
+                        let own = weight.base_value().detach().to_dtype(DType::F32)?;
                         Some((
                             (weight_override.tensor().detach().to_dtype(DType::F32)? - &own)?,
                             own,

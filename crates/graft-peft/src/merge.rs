@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use graft_nn::{
-    DType, Embedding, Layer, Linear, Model, OwnWeight, Parameter, Site, Tensor, Weight,
+    DType, Embedding, Layer, Linear, Model, Parameter, Site, Tensor, UntiedWeight, Weight,
 };
 
 use crate::{
@@ -28,7 +28,7 @@ enum Original {
     /// A weight of the base.
     Kept(Arc<Parameter>, Weight),
     /// A head that shared the embedding's weight: it gets a weight of its own, so that the embedding stays as it is.
-    Shared(Arc<OwnWeight>, DType),
+    Shared(Arc<UntiedWeight>, DType),
 }
 
 impl Merge {
@@ -101,17 +101,21 @@ impl Merge {
                 (Hook::Linear(adapter), Some(linear), [weight, bias @ ..]) => {
                     let delta = adapter.delta(linear)?.ok_or_else(not_mergeable)?; // (d_out, d_in)
                     let bias_delta = adapter.bias_delta(linear)?; // (d_out)
-                    let base = linear.own_weight().get().unwrap_or_else(|| linear.weight().own());
+                    let base = linear
+                        .untied_weight()
+                        .get()
+                        .unwrap_or_else(|| linear.weight().base_value());
                     weight.set(&sum(&base, &delta)?)?;
                     if let (Some(original), Some(delta), Some(bias)) =
                         (bias.first(), bias_delta, linear.bias())
                     {
-                        original.set(&sum(&bias.own(), &delta)?)?;
+                        original.set(&sum(&bias.base_value(), &delta)?)?;
                     }
                 }
                 (Hook::Embedding(adapter), _, [weight]) => {
                     let embedding = embedding(model, &part.site).ok_or_else(not_mergeable)?;
-                    weight.set(&sum(&embedding.weight().own(), &adapter.delta(embedding)?)?)?; // (V, C)
+                    weight
+                        .set(&sum(&embedding.weight().base_value(), &adapter.delta(embedding)?)?)?; // (V, C)
                 }
                 (Hook::Weight(..), _, [_]) | (Hook::Head(_), Some(_), [_]) => {}
                 _ => return Err(not_mergeable()),
@@ -173,7 +177,7 @@ fn kept(model: &dyn Model, layer: Layer<'_>, part: &Part) -> Vec<Original> {
 
 fn tied(head: &Linear) -> Vec<Original> {
     let bias = head.shared_bias().map(|bias| Original::Kept(bias.clone(), own(&bias)));
-    std::iter::once(Original::Shared(head.own_weight(), head.weight().own_weight().dtype()))
+    std::iter::once(Original::Shared(head.untied_weight(), head.weight().base_weight().dtype()))
         .chain(bias)
         .collect()
 }
@@ -192,7 +196,7 @@ fn kept_parameters(layer: Layer<'_>, part: &Part) -> Vec<Original> {
 
 /// A weight as it is, free of the graph.
 fn own(parameter: &Parameter) -> Weight {
-    match parameter.own_weight() {
+    match parameter.base_weight() {
         Weight::Dense(tensor) => tensor.detach().into(),
         packed @ Weight::Packed(_) => packed,
     }

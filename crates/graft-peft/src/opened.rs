@@ -46,7 +46,7 @@ struct OpenedTable {
 impl EmbeddingAdapter for OpenedTable {
     fn forward(&self, base: &Embedding, ids: &Tensor) -> NnResult<Tensor> {
         let vectors = ops::embedding(ids, self.var.as_tensor())?
-            .to_dtype(base.weight().own_weight().dtype())?; // (.., C)
+            .to_dtype(base.weight().base_weight().dtype())?; // (.., C)
         let factor = self.shared.scale();
         if factor == 1.0 {
             return Ok(vectors);
@@ -56,8 +56,8 @@ impl EmbeddingAdapter for OpenedTable {
     }
 
     fn delta(&self, base: &Embedding) -> NnResult<Tensor> {
-        let change =
-            (self.var.as_detached_tensor() - base.weight().own().detach().to_dtype(DType::F32)?)?; // (V, C)
+        let change = (self.var.as_detached_tensor()
+            - base.weight().base_value().detach().to_dtype(DType::F32)?)?; // (V, C)
         Ok((change * self.shared.scale())?)
     }
 
@@ -85,7 +85,7 @@ fn trained_copy(
     shared: &Arc<Shared>,
 ) -> Result<(Var, Arc<dyn WeightOverride>), PeftError> {
     bench.reserve("copy", parameter.path(), &parameter.dims())?;
-    let var = Var::from_tensor(&parameter.own().detach().to_dtype(DType::F32)?)?;
+    let var = Var::from_tensor(&parameter.base_value().detach().to_dtype(DType::F32)?)?;
     Ok((var.clone(), Arc::new(Opened { var, shared: shared.clone() })))
 }
 
@@ -261,7 +261,8 @@ fn part(
     let key = format!("{prefix}.{path}{inner}.{leaf}");
     if is_saved && leaf == "bias" && config.text("bias") == Some("all") {
         // HF PEFT then takes the bias for a module to save and for a bias as well: it writes it twice, and the base's beside it.
-        let original = (format!("{prefix}.{path}.original_module.bias"), parameter.own().detach());
+        let original =
+            (format!("{prefix}.{path}.original_module.bias"), parameter.base_value().detach());
         let weights = vec![(format!("{prefix}.{path}.modules_to_save.bias"), var.clone())];
         return Ok(Part {
             copies: vec![original],

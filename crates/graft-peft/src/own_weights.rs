@@ -62,7 +62,8 @@ pub(crate) fn adopt(
             continue;
         };
         let theirs = read(model, file, key, place)?;
-        if is_same(&place.parameter.own(), &theirs, file.shape(key).map(|(_, dtype)| dtype))? {
+        if is_same(&place.parameter.base_value(), &theirs, file.shape(key).map(|(_, dtype)| dtype))?
+        {
             continue;
         }
         if is_taken(built, place, key) {
@@ -195,7 +196,7 @@ fn part(
     keys: Vec<String>,
     shared: &Arc<Shared>,
 ) -> Result<Part, PeftError> {
-    let own = place.parameter.own();
+    let own = place.parameter.base_value();
     let tensor = theirs.to_dtype(own.dtype())?.to_device(own.device())?;
     let hook = Hook::Weight(
         place.parameter.path().to_owned(),

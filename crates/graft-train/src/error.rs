@@ -228,7 +228,7 @@ fn smaller(rows: usize, tokens: usize, fitting: Option<usize>) -> String {
 impl TrainError {
     /// Whether a card had no memory left.
     pub(crate) fn is_full_card(&self) -> bool {
-        self.code() == "nn::card_full"
+        self.code() == "nn::gpu_full"
     }
 
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {

@@ -208,12 +208,12 @@ impl<'a> Evaluator<'a> {
     /// Whether the rows of a pass are put one after the other, without padding.
     fn packs(&self) -> bool {
         let embedding = self.model.embedding();
-        embedding.positions_taken() == 0 && embedding.weight().own().device().is_cpu()
+        embedding.positions_taken() == 0 && embedding.weight().base_value().device().is_cpu()
     }
 
     /// Examples of a chunk that pass through the model at one time.
     fn piece(&self, chunk: &[Example]) -> usize {
-        if self.model.embedding().weight().own().device().is_cpu() {
+        if self.model.embedding().weight().base_value().device().is_cpu() {
             PIECE
         } else {
             chunk.len().max(1)

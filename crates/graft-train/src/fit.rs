@@ -104,7 +104,7 @@ impl<'a> Training<'a> {
             return Err(TrainError::NothingToTrain);
         }
         if let Some(training_hook) = run.state.training_hook() {
-            training_hook.begin(run.config.steps)?;
+            training_hook.start(run.config.steps)?;
         }
         let lock = run.folder.lock()?;
         let optimizer = Optimizer::new(run.config.optimizer, run.trainables.clone());

@@ -23,7 +23,7 @@ pub(crate) struct Passed {
 /// # Errors
 /// Those of the model.
 pub(crate) fn pass(model: &dyn Model, batch: &Batch, cx: &Context) -> Result<Passed> {
-    let device = &model.embedding().weight().own().device().clone();
+    let device = &model.embedding().weight().base_value().device().clone();
     if !packs(model, batch) {
         let hidden =
             model.hidden(&batch.ids_tensor(device)?, batch.mask_tensor(device)?.as_ref(), cx)?; // (B, P+T, C)
@@ -48,7 +48,7 @@ fn packs(model: &dyn Model, batch: &Batch) -> bool {
     let has_padding = batch.lengths.iter().any(|length| *length != batch.columns);
     has_padding
         && !batch.lengths.contains(&0)
-        && embedding.weight().own().device().is_cpu()
+        && embedding.weight().base_value().device().is_cpu()
         && embedding.positions_taken() == 0
 }
 

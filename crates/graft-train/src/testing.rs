@@ -204,7 +204,7 @@ impl Model for TinyLlama {
             scale: 0.5,
             window: None,
             sequences: cx.sequences.clone(),
-            shares: cx.shares.clone(),
+            attention_probs: cx.attention_probs.clone(),
         };
         let (q, k, v) =
             (self.query.forward(&x, cx)?, self.key.forward(&x, cx)?, self.value.forward(&x, cx)?);

@@ -5,63 +5,62 @@ use serde_json::Value;
 
 use crate::{WeightSpec, activation, id2label, sizes::Sizes};
 
-/// Sizes and constants of a BERT model, by Hugging Face's names.
+/// The configuration of a BERT model, with the names of Hugging Face.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BertConfig {
     /// `V`: rows of the embedding.
     pub vocab_size: usize,
-    /// `C`: numbers per token between the layers.
+    /// `C`: size of the hidden states.
     pub hidden_size: usize,
-    /// `F`: numbers per token inside the feed-forward part.
+    /// `F`: size of the feed-forward layers.
     pub intermediate_size: usize,
-    /// Layers.
+    /// Number of layers.
     pub num_hidden_layers: usize,
-    /// `H`: heads.
+    /// `H`: number of heads.
     pub num_attention_heads: usize,
     /// Longest context in tokens.
     pub max_position_embeddings: usize,
-    /// Kinds of texts; only the first is used.
+    /// Number of token types; only the first is used.
     pub type_vocab_size: usize,
     /// Added to the variance inside LayerNorm.
     pub layer_norm_eps: f64,
     /// Form of the GELU.
     pub gelu: Gelu,
-    /// Classes of the head; a bare encoder has none.
+    /// Number of classes of the head; `None` for a bare encoder.
     pub num_labels: Option<usize>,
-    /// Names of the classes, where `id2label` has others than `LABEL_0`, `LABEL_1`, ….
+    /// Names of the classes, if `id2label` has others than `LABEL_0`, `LABEL_1`, ….
     pub label_names: Option<Vec<String>>,
-    /// Standard deviation of fresh weights.
+    /// Standard deviation of newly initialized weights.
     pub initializer_range: f64,
 }
 
 impl BertConfig {
-    /// Reads `config.json`. Its first architecture says whether there is a head: `BertForSequenceClassification` has one, with as many classes as
-    /// `num_labels` or `id2label` say.
+    /// Reads `config.json`. The first architecture determines whether the model has a head:
+    /// `BertForSequenceClassification` has one, and `num_labels` or `id2label` determine the number
+    /// of classes.
     ///
     /// # Errors
-    /// In words: the key that is missing, the sizes that do not fit each other, or what is not supported.
+    /// Returns a description of the problem: a missing key, inconsistent sizes or an unsupported
+    /// value.
     pub fn from_json(config: &Value) -> Result<Self, String> {
         let sizes = Sizes(config);
         let number =
             |key: &str, default| config.get(key).and_then(Value::as_f64).unwrap_or(default);
         if config.get("is_decoder").and_then(Value::as_bool).unwrap_or(false) {
             return Err(
-                "it is a decoder (`is_decoder`), and only encoders of this family are supported"
-                    .to_owned(),
+                "a decoder (`is_decoder`) is not supported; encoders of this family are".to_owned()
             );
         }
         let kind =
             config.get("position_embedding_type").and_then(Value::as_str).unwrap_or("absolute");
         if kind != "absolute" {
-            return Err(format!(
-                "its positions are `{kind}`, and only absolute ones are supported"
-            ));
+            return Err(format!("position embedding `{kind}` is not supported (absolute is)"));
         }
         let (hidden_size, num_attention_heads) =
             (sizes.needed("hidden_size")?, sizes.needed("num_attention_heads")?);
         if !hidden_size.is_multiple_of(num_attention_heads) {
             return Err(format!(
-                "{hidden_size} numbers per token cannot be split into {num_attention_heads} heads evenly"
+                "`hidden_size` must be a multiple of `num_attention_heads`, got {hidden_size} and {num_attention_heads}"
             ));
         }
         let named = config
@@ -94,12 +93,13 @@ impl BertConfig {
         })
     }
 
-    /// What the names of the encoder begin with: a bare one has no `bert.` in front, as in transformers.
+    /// Prefix of the encoder's weight names: `bert.`, or empty for a bare encoder, as in
+    /// transformers.
     pub(super) fn trunk(&self) -> &'static str {
         if self.num_labels.is_some() { "bert." } else { "" }
     }
 
-    /// Every weight, by Hugging Face name.
+    /// All weights by Hugging Face name.
     pub fn weights(&self) -> Vec<WeightSpec> {
         let (width, wide, trunk) = (self.hidden_size, self.intermediate_size, self.trunk());
         let mut specs = Vec::new();
@@ -141,7 +141,7 @@ impl BertConfig {
         specs
     }
 
-    /// The sizes that every family has.
+    /// The sizes that all families have.
     pub(super) fn shape(&self) -> ModelShape {
         ModelShape {
             family: "bert".to_owned(),
@@ -193,7 +193,7 @@ pub(super) mod tests {
             ("is_decoder", json!(true), "is_decoder"),
             ("position_embedding_type", json!("relative_key"), "relative_key"),
             ("hidden_act", json!("relu"), "relu"),
-            ("num_attention_heads", json!(5), "5 heads"),
+            ("num_attention_heads", json!(5), "multiple of `num_attention_heads`"),
         ] {
             let mut config = json();
             config[key] = value;

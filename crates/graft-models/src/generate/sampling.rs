@@ -1,17 +1,23 @@
-//! From logits to the next token.
+//! Sampling of the next token: greedy, or with temperature, top-k and top-p.
 
 use graft_nn::Stream;
 
 use super::GenerateOptions;
 
-/// The chosen token and its natural log-probability under the model itself (temperature 1, nothing cut off).
+/// The chosen token, and its natural log-probability at temperature 1 without top-k and top-p.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Choice {
     pub(super) id: u32,
     pub(super) logprob: f64,
 }
 
-/// Chooses by the options; `None` when a logit is NaN or +inf. Equal logits are ordered by token, so that ties do not depend on the machine.
+/// Chooses a token: the most likely one at temperature 0, else a sample from `softmax(logits /
+/// temperature)` restricted by top-k, then top-p. `None` if a logit is NaN or +inf. Equal logits
+/// are ordered by token, so that ties do not depend on the machine.
+///
+/// # Source
+/// Top-k: Fan et al. 2018, arXiv:1805.04833; top-p: Holtzman et al. 2020, arXiv:1904.09751; the
+/// order is that of transformers
 pub(super) fn choose(
     logits: &[f32],
     options: &GenerateOptions,
@@ -44,10 +50,7 @@ pub(super) fn choose(
     Some(Choice { id, logprob: logprob(id) })
 }
 
-/// How many of the likeliest are kept so that their share reaches `p`; at least one.
-///
-/// # Source
-/// Holtzman et al. 2020, arXiv:1904.09751
+/// The number of most likely tokens whose probabilities sum to at least `p`; at least one.
 fn nucleus(weights: &[f64], p: f64) -> usize {
     if p >= 1.0 {
         return weights.len();
@@ -61,6 +64,7 @@ fn nucleus(weights: &[f64], p: f64) -> usize {
     enough.map_or(weights.len(), |place| place + 1)
 }
 
+/// The index of a sample from unnormalized weights; `unit` is uniform in [0, 1).
 fn draw(weights: &[f64], unit: f64) -> usize {
     let mut left = unit * weights.iter().sum::<f64>();
     for (place, weight) in weights.iter().enumerate() {

@@ -1,28 +1,31 @@
-//! Tokens to text piece by piece: a piece never ends inside a character, and text that may become the stop text is held back.
+//! Streaming detokenization: pieces consist of whole characters, and text that may become the stop
+//! text is held back.
 //!
-//! The continuation of a prompt is what decoding prompt and tokens together adds to decoding the prompt alone. Decoding the tokens alone would lose a
-//! leading space, which the decoders of SentencePiece strip from the first token of a text.
+//! The new text is the difference between decoding prompt and tokens together and decoding the
+//! prompt. Decoding the tokens alone would lose a leading space, which SentencePiece decoders strip
+//! from the first token of a text.
 
 use graft_nn::{Result, TokenEncoder};
 
-/// Prompt tokens that are decoded along; more where these alone are not the end of the prompt's text.
+/// Number of prompt tokens that are decoded with the new tokens. The whole prompt is used if their
+/// text is not the end of the prompt's text.
 const CONTEXT: usize = 16;
 
-/// Most tokens that a character can take: one for each byte of UTF-8.
-const LONGEST_CHARACTER: usize = 4;
+/// Maximum number of tokens of a character: one for each byte of UTF-8.
+const MAX_CHARACTER_TOKENS: usize = 4;
 
 /// The text of a growing list of tokens.
 pub(super) struct TextStream<'a> {
     tokenizer: &'a dyn TokenEncoder,
-    /// Tokens before those of the text, and what they decode to.
+    /// Tokens before those of the text, and their decoded text.
     context: Vec<u32>,
     before: String,
-    /// Text that is read for good, and the tokens after it.
+    /// Final text, and the tokens after it.
     done: String,
     ids: Vec<u32>,
-    /// How many of the tokens end with a whole character, and the bytes of the text there.
+    /// Number of tokens up to the last whole character, and the length of the text there in bytes.
     settled: (usize, usize),
-    /// Whether the last token left the text as it was, because it is a part of a character.
+    /// Whether the last token did not change the text, because it is part of a character.
     is_unread: bool,
     stop: &'a str,
     text: String,
@@ -37,27 +40,26 @@ impl<'a> TextStream<'a> {
         stop: &'a str,
     ) -> Result<Self> {
         let (context, before) = context(tokenizer, prompt)?;
-        let (done, ids, text) = Default::default();
         Ok(Self {
             tokenizer,
             context,
             before,
-            done,
-            ids,
+            done: String::new(),
+            ids: Vec::new(),
             settled: (0, 0),
             is_unread: false,
             stop,
-            text,
+            text: String::new(),
             emitted: 0,
             stopped: false,
         })
     }
 
-    /// Adds a token and gives the text that is now certain.
+    /// Adds a token, and returns the text that became final.
     pub(super) fn push(&mut self, id: u32) -> Result<String> {
         self.ids.push(id);
         self.is_unread = !self.read()?;
-        if self.is_unread && self.ids.len() - self.settled.0 > LONGEST_CHARACTER {
+        if self.is_unread && self.ids.len() - self.settled.0 > MAX_CHARACTER_TOKENS {
             self.restart()?;
         }
         if !self.stop.is_empty()
@@ -70,7 +72,7 @@ impl<'a> TextStream<'a> {
         Ok(self.emit_to(certain))
     }
 
-    /// The rest, when no token follows.
+    /// Returns the rest of the text after the last token.
     pub(super) fn finish(&mut self) -> Result<String> {
         if self.is_unread {
             self.restart()?;
@@ -87,8 +89,9 @@ impl<'a> TextStream<'a> {
         &self.text
     }
 
-    /// Decodes the tokens; false, and the text stays, where they end inside a character and the decoder therefore spoils the characters before it, as
-    /// that of Llama 2 does with a run of bytes.
+    /// Decodes the tokens. Returns false, and leaves the text unchanged, if they end inside a
+    /// character and the decoder therefore corrupts previous characters, as that of Llama 2 does
+    /// for a run of bytes.
     fn read(&mut self) -> Result<bool> {
         let whole = self.tokenizer.decode(&[self.context.as_slice(), &self.ids].concat())?;
         let Some(new) = whole.strip_prefix(self.before.as_str()) else { return Ok(false) };
@@ -103,7 +106,8 @@ impl<'a> TextStream<'a> {
         Ok(true)
     }
 
-    /// Reads the tokens after the last whole character apart: they are no character, and must not spoil those before them.
+    /// Decodes the tokens after the last whole character separately: they are not a valid
+    /// character, and must not corrupt the previous ones.
     fn restart(&mut self) -> Result<()> {
         let (tokens, length) = self.settled;
         self.text.truncate(length.max(self.emitted));
@@ -115,7 +119,8 @@ impl<'a> TextStream<'a> {
         Ok(())
     }
 
-    /// Bytes of the text that later tokens cannot change: without an unfinished character and without the beginning of the stop text.
+    /// Length in bytes of the text that later tokens cannot change: without an incomplete character
+    /// or the beginning of the stop text.
     fn certain(&self) -> usize {
         let finished = self.text.trim_end_matches(char::REPLACEMENT_CHARACTER);
         let held = (1..self.stop.len())
@@ -131,12 +136,14 @@ impl<'a> TextStream<'a> {
     }
 }
 
-/// The last tokens of a prompt and their text, where the prompt's text ends with it; else the whole prompt and its text.
+/// The last tokens of a prompt and their text, if the prompt's text ends with it; otherwise the
+/// whole prompt and its text.
 fn context(tokenizer: &dyn TokenEncoder, prompt: &[u32]) -> Result<(Vec<u32>, String)> {
     let whole = tokenizer.decode(prompt)?;
     let tail = prompt.get(prompt.len().saturating_sub(CONTEXT)..).unwrap_or_default();
     let before = tokenizer.decode(tail)?;
-    // Without text in it the tail would begin the text, and a decoder may treat what begins a text differently.
+    // With an empty tail the new tokens would begin the text, and a decoder may treat the beginning
+    // of a text differently.
     let is_end = !before.is_empty()
         && !before.contains(char::REPLACEMENT_CHARACTER)
         && whole.ends_with(&before);

@@ -1,4 +1,4 @@
-//! The sizes and constants in a GGUF file as a config.json would say them.
+//! Conversion of GGUF metadata to a config.json.
 
 use candle_core::Device;
 use serde_json::{Value, json};
@@ -6,23 +6,23 @@ use serde_json::{Value, json};
 use super::Gguf;
 use crate::ModelError;
 
-/// The tensor by whose numbers llama.cpp divides the frequencies of Llama 3's positions.
+/// The tensor of Llama 3's rope factors, by which llama.cpp divides the frequencies.
 pub(super) const ROPE_FACTORS: &str = "rope_freqs.weight";
 
-/// Architectures that are read, and what transformers calls them.
+/// Supported architectures and their classes in transformers.
 const ARCHITECTURES: [(&str, &str); 3] =
     [("llama", "LlamaForCausalLM"), ("qwen2", "Qwen2ForCausalLM"), ("qwen3", "Qwen3ForCausalLM")];
 
-/// Where Llama 3's stretching begins and ends, the same in all its versions.
+/// Parameters of Llama 3's rope scaling, which are the same in all versions.
 const LOW_FREQ_FACTOR: f64 = 1.0;
 const HIGH_FREQ_FACTOR: f64 = 4.0;
 const ORIGINAL_POSITIONS: u64 = 8192;
 
-/// Reads them.
+/// Reads the config.
 pub(super) fn read(file: &Gguf) -> Result<Value, ModelError> {
     let architecture = file
         .text("general.architecture")
-        .ok_or_else(|| file.malformed("it does not say its architecture".to_owned()))?;
+        .ok_or_else(|| file.malformed("`general.architecture` is missing".to_owned()))?;
     let Some((model_type, class)) =
         ARCHITECTURES.into_iter().find(|(known, _)| *known == architecture)
     else {
@@ -35,13 +35,14 @@ pub(super) fn read(file: &Gguf) -> Result<Value, ModelError> {
     let number = |key: &str| file.number(&format!("{architecture}.{key}"));
     let needed = |key: &str| match size(key) {
         Some(size) if size > 0 => Ok(size),
-        Some(_) => Err(file.malformed(format!("its `{architecture}.{key}` is 0"))),
-        None => Err(file.malformed(format!("it has no `{architecture}.{key}`"))),
+        Some(_) => Err(file.malformed(format!("`{architecture}.{key}` must not be 0"))),
+        None => Err(file.malformed(format!("`{architecture}.{key}` is missing"))),
     };
-    let (hidden, heads) = (needed("embedding_length")?, needed("attention.head_count")?);
+    let hidden = needed("embedding_length")?;
+    let heads = needed("attention.head_count")?;
     let embeddings = file
         .shape("model.embed_tokens.weight")
-        .ok_or_else(|| file.malformed("it has no `token_embd.weight`".to_owned()))?;
+        .ok_or_else(|| file.malformed("`token_embd.weight` is missing".to_owned()))?;
     let rope = rope(file, number("rope.freq_base").unwrap_or(10_000.0), &architecture)?;
     Ok(json!({
         "architectures": [class], "model_type": model_type, "hidden_act": "silu",
@@ -55,7 +56,7 @@ pub(super) fn read(file: &Gguf) -> Result<Value, ModelError> {
     }))
 }
 
-/// How positions are rotated: stretched by Llama 3's factors where the file has them, or evenly.
+/// The rope parameters: Llama 3's scaling if the file has its factors, linear scaling, or none.
 fn rope(file: &Gguf, theta: f64, architecture: &str) -> Result<Value, ModelError> {
     if let Some(info) = file.content.tensor_infos.get(ROPE_FACTORS) {
         let read = |file: &Gguf| {
@@ -69,9 +70,9 @@ fn rope(file: &Gguf, theta: f64, architecture: &str) -> Result<Value, ModelError
             factors.flatten_all()?.to_vec1::<f32>()
         };
         let factors = read(file).map_err(|error| {
-            file.malformed(format!("`{ROPE_FACTORS}` cannot be read ({})", super::line(&error)))
+            file.malformed(format!("cannot read `{ROPE_FACTORS}` ({})", super::first_line(&error)))
         })?;
-        // The slowest frequencies are divided by the whole factor.
+        // The lowest frequencies are divided by the full factor, which is the largest one.
         let factor = factors.iter().copied().fold(1.0, f32::max);
         return Ok(json!({
             "rope_theta": theta, "rope_type": "llama3", "factor": factor, "low_freq_factor": LOW_FREQ_FACTOR, "high_freq_factor": HIGH_FREQ_FACTOR,
@@ -84,6 +85,7 @@ fn rope(file: &Gguf, theta: f64, architecture: &str) -> Result<Value, ModelError
             let factor = file.number(&format!("{architecture}.rope.scaling.factor")).unwrap_or(1.0);
             Ok(json!({ "rope_theta": theta, "rope_type": "linear", "factor": factor }))
         }
-        Some(other) => Err(file.malformed(format!("its positions are stretched by `{other}`, which is not supported (linear and Llama 3's are)"))),
+        Some(other) => Err(file
+            .malformed(format!("rope scaling `{other}` is not supported (linear and llama3 are)"))),
     }
 }

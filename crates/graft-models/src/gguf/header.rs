@@ -1,6 +1,7 @@
-//! The header of a GGUF file, walked through before candle reads it.
+//! Validation of the header of a GGUF file before candle reads it.
 //!
-//! candle believes an alignment of zero, and makes thirty-two bytes of every byte of an array. Nothing is kept here but what has to be compared.
+//! candle accepts an alignment of zero, and uses thirty-two bytes of memory for every byte of an
+//! array. This check stores only the names, to find duplicates.
 //! # Source
 //! `gguf.md` of ggml
 
@@ -12,37 +13,37 @@ use std::{
 
 const MAGIC: &[u8; 4] = b"GGUF";
 const ALIGNMENT: &str = "general.alignment";
-/// Most elements of all arrays together; the largest vocabularies come with a million and a half.
+/// Maximum total number of array elements; the largest vocabularies have a million and a half.
 const MOST_ELEMENTS: u64 = 1 << 23;
-/// Longest name of a key or tensor, as in ggml.
+/// Maximum length of the name of a key or tensor, as in ggml.
 const LONGEST_NAME: u64 = 65_535;
-/// Arrays in arrays.
+/// Maximum depth of nested arrays.
 const DEEPEST: u32 = 4;
 const MOST_DIMS: u32 = 4;
 
 const ARRAY: u32 = 9;
 const STRING: u32 = 8;
 
-/// Walks through the header.
+/// Checks the header.
 ///
 /// # Errors
-/// In words: what in it cannot be, or that the file ends before it does.
+/// Returns a description of the problem: an invalid value, or a file that ends inside its header.
 pub(super) fn check(file: &File) -> Result<(), String> {
     let length = file.metadata().map_err(|error| error.to_string())?.len();
-    let mut walk = Walk { reader: BufReader::new(file), length, version: 0, elements: 0 };
-    walk.header().map_err(|error| match error {
+    let mut reader = HeaderReader { reader: BufReader::new(file), length, version: 0, elements: 0 };
+    reader.header().map_err(|error| match error {
         Problem::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            format!("it ends within its header, after {length} bytes")
+            format!("it ends inside its header, after {length} bytes")
         }
         Problem::Io(error) => error.to_string(),
-        Problem::Words(words) => words,
+        Problem::Invalid(problem) => problem,
     })
 }
 
-/// Why a walk ends early.
+/// Why the header is invalid.
 enum Problem {
     Io(io::Error),
-    Words(String),
+    Invalid(String),
 }
 
 impl From<io::Error> for Problem {
@@ -51,30 +52,27 @@ impl From<io::Error> for Problem {
     }
 }
 
-fn words<T>(text: String) -> Result<T, Problem> {
-    Err(Problem::Words(text))
+fn invalid<T>(text: String) -> Result<T, Problem> {
+    Err(Problem::Invalid(text))
 }
 
-struct Walk<'a> {
+struct HeaderReader<'a> {
     reader: BufReader<&'a File>,
     length: u64,
     version: u32,
-    /// Of arrays, so far.
+    /// Number of array elements so far.
     elements: u64,
 }
 
-impl Walk<'_> {
+impl HeaderReader<'_> {
     fn header(&mut self) -> Result<(), Problem> {
         let magic: [u8; 4] = self.bytes()?;
         if magic != *MAGIC {
-            return words(format!("it begins with {magic:?} and not with `GGUF`"));
+            return invalid(format!("it starts with {magic:?}, expected `GGUF`"));
         }
         self.version = self.u32()?;
         if !(1..=3).contains(&self.version) {
-            return words(format!(
-                "it is of version {}, and versions 1 to 3 are read",
-                self.version
-            ));
+            return invalid(format!("version {} is not supported (1 to 3 are)", self.version));
         }
         let (tensors, keys) = (self.count("tensors")?, self.count("keys")?);
         let mut names = BTreeSet::new();
@@ -82,7 +80,7 @@ impl Walk<'_> {
             let key = self.name()?;
             self.entry(&key)?;
             if let Some(key) = names.replace(key) {
-                return words(format!("its key `{}` is there twice", shown(&key)));
+                return invalid(format!("duplicate key `{}`", shown(&key)));
             }
         }
         names.clear();
@@ -90,13 +88,13 @@ impl Walk<'_> {
             let name = self.name()?;
             self.tensor(&name)?;
             if let Some(name) = names.replace(name) {
-                return words(format!("its tensor `{}` is there twice", shown(&name)));
+                return invalid(format!("duplicate tensor `{}`", shown(&name)));
             }
         }
         Ok(())
     }
 
-    /// The value of a key.
+    /// Reads the value of a key.
     fn entry(&mut self, key: &[u8]) -> Result<(), Problem> {
         let kind = self.u32()?;
         if key != ALIGNMENT.as_bytes() {
@@ -104,7 +102,7 @@ impl Walk<'_> {
         }
         let width = width(kind).filter(|_| matches!(kind, 0..=5 | 10 | 11));
         let Some(width) = width else {
-            return words(format!("`{ALIGNMENT}` is not a whole number"));
+            return invalid(format!("`{ALIGNMENT}` must be a whole number"));
         };
         let mut alignment = [0; 8];
         self.reader.read_exact(alignment.get_mut(..width as usize).unwrap_or_default())?;
@@ -114,7 +112,7 @@ impl Walk<'_> {
             {
                 Ok(())
             }
-            other => words(format!("`{ALIGNMENT}` is {other}, and must be a multiple of 8")),
+            other => invalid(format!("`{ALIGNMENT}` must be a multiple of 8, got {other}")),
         }
     }
 
@@ -129,45 +127,45 @@ impl Walk<'_> {
                 let (kind, count) = (self.u32()?, self.long()?);
                 self.elements = self.elements.saturating_add(count);
                 if self.elements > MOST_ELEMENTS {
-                    return words(format!("its arrays have more than {MOST_ELEMENTS} elements"));
+                    return invalid(format!("its arrays have more than {MOST_ELEMENTS} elements"));
                 }
                 match width(kind) {
                     Some(width) => self.skip(count.saturating_mul(width)),
                     None => (0..count).try_for_each(|_| self.value(kind, depth + 1)),
                 }
             }
-            (ARRAY, _) => words(format!("its arrays are nested more than {DEEPEST} deep")),
-            (other, _) => words(format!("it has a value of the unknown type {other}")),
+            (ARRAY, _) => invalid(format!("its arrays are nested more than {DEEPEST} levels deep")),
+            (other, _) => invalid(format!("unknown value type {other}")),
         }
     }
 
     fn tensor(&mut self, name: &[u8]) -> Result<(), Problem> {
         let dims = self.u32()?;
         if dims > MOST_DIMS {
-            return words(format!(
-                "`{}` has {dims} dimensions, and at most {MOST_DIMS} are read",
+            return invalid(format!(
+                "`{}` has {dims} dimensions, but at most {MOST_DIMS} are supported",
                 shown(name)
             ));
         }
-        let mut numbers = 1u64;
+        let mut elements = 1u64;
         for _ in 0..dims {
             let size = self.long()?;
-            // No type takes less than a bit for a number.
-            match numbers
+            // Every type uses at least one bit per value.
+            match elements
                 .checked_mul(size)
-                .filter(|numbers| *numbers > 0 && *numbers / 8 <= self.length)
+                .filter(|product| *product > 0 && *product / 8 <= self.length)
             {
-                Some(product) => numbers = product,
+                Some(product) => elements = product,
                 None => {
-                    return words(format!(
-                        "`{}` has a dimension of {size}, which the file of {} bytes has no room for",
+                    return invalid(format!(
+                        "`{}` has a dimension of {size}, too large for a file of {} bytes",
                         shown(name),
                         self.length
                     ));
                 }
             }
         }
-        // Where it begins and ends is compared with the file's end when its type is known.
+        // The range of the tensor is checked later, when its type is known.
         let (_kind, _offset): (u32, [u8; 8]) = (self.u32()?, self.bytes()?);
         Ok(())
     }
@@ -175,18 +173,20 @@ impl Walk<'_> {
     fn name(&mut self) -> Result<Vec<u8>, Problem> {
         let length = self.long()?;
         if length > LONGEST_NAME {
-            return words(format!("one of its names has {length} bytes"));
+            return invalid(format!(
+                "one of its names is {length} bytes long, more than the limit of {LONGEST_NAME}"
+            ));
         }
         let mut name = vec![0; length as usize];
         self.reader.read_exact(&mut name)?;
         Ok(name)
     }
 
-    /// A number of things that take a byte or more each.
+    /// Reads the number of items, each of which has at least one byte.
     fn count(&mut self, things: &str) -> Result<u64, Problem> {
         let count = self.long()?;
         if count > self.length {
-            words(format!("it announces {count} {things}, and has {} bytes", self.length))
+            invalid(format!("it declares {count} {things}, but has only {} bytes", self.length))
         } else {
             Ok(count)
         }
@@ -195,8 +195,8 @@ impl Walk<'_> {
     fn skip(&mut self, bytes: u64) -> Result<(), Problem> {
         let left = self.length.saturating_sub(self.reader.stream_position()?);
         if bytes > left {
-            return words(format!(
-                "one of its values has {bytes} bytes, and {left} are left in the file"
+            return invalid(format!(
+                "one of its values has {bytes} bytes, but only {left} are left in the file"
             ));
         }
         match i64::try_from(bytes) {
@@ -206,7 +206,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// A length: 32 bits in the first version, 64 later.
+    /// Reads a length: 32 bits in version 1, 64 bits later.
     fn long(&mut self) -> Result<u64, Problem> {
         if self.version == 1 {
             self.u32().map(u64::from)
@@ -226,7 +226,7 @@ impl Walk<'_> {
     }
 }
 
-/// Bytes of a value of that type; none for strings, arrays and what is unknown.
+/// Size of a value of that type in bytes; `None` for strings, arrays and unknown types.
 fn width(kind: u32) -> Option<u64> {
     Some(match kind {
         0 | 1 | 7 => 1,

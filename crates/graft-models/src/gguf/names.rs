@@ -1,10 +1,10 @@
 //! Names of weights in GGUF files.
 
-/// What stands outside the blocks, by Hugging Face's names.
+/// Layers outside the blocks: Hugging Face's name and GGUF's name.
 const WHOLE: &[(&str, &str)] =
     &[("model.embed_tokens", "token_embd"), ("model.norm", "output_norm"), ("lm_head", "output")];
 
-/// What a block is made of.
+/// Layers of a block: Hugging Face's name and GGUF's name.
 const BLOCK: &[(&str, &str)] = &[
     ("self_attn.q_proj", "attn_q"),
     ("self_attn.k_proj", "attn_k"),
@@ -19,7 +19,8 @@ const BLOCK: &[(&str, &str)] = &[
     ("post_attention_layernorm", "ffn_norm"),
 ];
 
-/// `blk.3.attn_q.weight` of `model.layers.3.self_attn.q_proj.weight`; none for a name that no GGUF file has.
+/// The GGUF name of a weight: `blk.3.attn_q.weight` for `model.layers.3.self_attn.q_proj.weight`.
+/// `None` for an unknown name.
 pub(super) fn of(name: &str) -> Option<String> {
     let (layer, kind) = name.rsplit_once('.')?;
     let find = |table: &[(&str, &'static str)], layer: &str| {

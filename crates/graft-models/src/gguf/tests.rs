@@ -122,10 +122,10 @@ fn what_is_no_model_or_of_another_kind_is_refused_in_words() {
             .unwrap()
             .to_string()
     };
-    assert!(refused("text.gguf", b"not a model at all").contains("no whole GGUF file"));
+    assert!(refused("text.gguf", b"not a model at all").contains("not a complete GGUF file"));
     let whole = std::fs::read(folder().join("qwen2-q4_0.gguf")).unwrap();
-    assert!(refused("cut.gguf", &whole[..400]).contains("no whole GGUF file"));
-    assert!(refused("half.gguf", &whole[..whole.len() / 2]).contains("cannot be read"));
+    assert!(refused("cut.gguf", &whole[..400]).contains("not a complete GGUF file"));
+    assert!(refused("half.gguf", &whole[..whole.len() / 2]).contains("cannot read"));
     let place = whole.windows(5).position(|window| window == b"qwen2").unwrap();
     let mut other = whole.clone();
     other[place..place + 5].copy_from_slice(b"gemma");

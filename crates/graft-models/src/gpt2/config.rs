@@ -5,18 +5,18 @@ use serde_json::Value;
 
 use crate::{WeightSpec, activation, sizes::Sizes};
 
-/// Sizes and constants of a GPT-2 model, by Hugging Face's names.
+/// The configuration of a GPT-2 model, with the names of Hugging Face.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gpt2Config {
     /// `V`: rows of the embedding.
     pub vocab_size: usize,
-    /// `C`: numbers per token between the layers.
+    /// `C`: size of the hidden states.
     pub n_embd: usize,
-    /// `F`: numbers per token inside the feed-forward part, 4 C unless said.
+    /// `F`: size of the feed-forward layers, 4 C by default.
     pub n_inner: usize,
-    /// Layers.
+    /// Number of layers.
     pub n_layer: usize,
-    /// `H`: heads.
+    /// `H`: number of heads.
     pub n_head: usize,
     /// Longest context in tokens.
     pub n_positions: usize,
@@ -24,9 +24,9 @@ pub struct Gpt2Config {
     pub layer_norm_epsilon: f64,
     /// Form of the GELU.
     pub gelu: Gelu,
-    /// Whether the scores of layer `i` are divided by `i + 1` as well.
+    /// Whether the attention scores of layer `i` are also divided by `i + 1`.
     pub scale_attn_by_inverse_layer_idx: bool,
-    /// Whether the head is the embedding.
+    /// Whether the head shares the weight of the embedding.
     pub tie_word_embeddings: bool,
 }
 
@@ -34,20 +34,23 @@ impl Gpt2Config {
     /// Reads `config.json`.
     ///
     /// # Errors
-    /// In words: the key that is missing, or the sizes that do not fit each other.
+    /// Returns a description of the problem: a missing key, inconsistent sizes or an unsupported
+    /// value.
     pub fn from_json(config: &Value) -> Result<Self, String> {
         let sizes = Sizes(config);
         let flag = |key: &str, default| config.get(key).and_then(Value::as_bool).unwrap_or(default);
         if flag("add_cross_attention", false) {
-            return Err("it attends to the output of an encoder (`add_cross_attention`), which is not supported".to_owned());
+            return Err("cross-attention (`add_cross_attention`) is not supported".to_owned());
         }
         if !flag("scale_attn_weights", true) {
-            return Err("its scores are not divided by the root of the head's width (`scale_attn_weights` is false), which is not supported".to_owned());
+            return Err(
+                "unscaled attention (`scale_attn_weights` is false) is not supported".to_owned()
+            );
         }
         let (n_embd, n_head) = (sizes.needed("n_embd")?, sizes.needed("n_head")?);
         if !n_embd.is_multiple_of(n_head) {
             return Err(format!(
-                "{n_embd} numbers per token cannot be split into {n_head} heads evenly"
+                "`n_embd` must be a multiple of `n_head`, got {n_embd} and {n_head}"
             ));
         }
         Ok(Self {
@@ -67,7 +70,7 @@ impl Gpt2Config {
         })
     }
 
-    /// Every weight as the files hold it, by Hugging Face name.
+    /// All weights by Hugging Face name, with the shapes in the files.
     pub fn weights(&self) -> Vec<WeightSpec> {
         let (width, wide) = (self.n_embd, self.n_inner);
         let mut specs = Vec::new();
@@ -99,7 +102,7 @@ impl Gpt2Config {
         specs
     }
 
-    /// The sizes that every family has.
+    /// The sizes that all families have.
     pub(super) fn shape(&self) -> ModelShape {
         ModelShape {
             family: "gpt2".to_owned(),
@@ -138,7 +141,7 @@ mod tests {
     fn a_bad_config_is_refused_in_words() {
         let good = json!({"vocab_size": 96, "n_embd": 32, "n_layer": 2, "n_head": 4});
         for (key, value, word) in [
-            ("n_head", json!(5), "5 heads"),
+            ("n_head", json!(5), "multiple of `n_head`"),
             ("n_layer", json!(0), "`n_layer`"),
             ("activation_function", json!("relu"), "`relu`"),
             ("add_cross_attention", json!(true), "add_cross_attention"),

@@ -1,22 +1,23 @@
-//! `config.json` of the Llama family and its relatives, in the spellings of transformers 4 and 5.
+//! `config.json` of the Llama family and related families, in the formats of transformers 4 and 5.
 
 use graft_nn::{ModelShape, ops::RopeScaling};
 use serde_json::{Value, json};
 
 use crate::{WeightSpec, rope, sizes::Sizes};
 
-/// In what a relative of Llama differs from it.
+/// The differences of a related family from Llama.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variant {
     /// `model_type` of its config.json.
     pub model_type: &'static str,
     /// `architectures` of its config.json.
     pub architecture: &'static str,
-    /// Whether queries, keys and values have a bias and attention's output has none, whatever `attention_bias` says.
+    /// Whether the query, key and value projections have a bias and the output projection has none,
+    /// independent of `attention_bias`.
     pub qkv_bias: bool,
-    /// Whether each head of queries and keys is normalised before the rotation.
+    /// Whether each head of queries and keys is normalized before the rotation.
     pub qk_norm: bool,
-    /// How many of the last keys the queries of each layer see; empty when all see everything.
+    /// The sliding window of each layer; empty if all layers use full attention.
     pub windows: Vec<Option<usize>>,
 }
 
@@ -32,22 +33,22 @@ impl Default for Variant {
     }
 }
 
-/// Sizes and constants of a Llama model, by Hugging Face's names.
+/// The configuration of a Llama model, with the names of Hugging Face.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LlamaConfig {
     /// `V`: rows of the embedding.
     pub vocab_size: usize,
-    /// `C`: numbers per token between the layers.
+    /// `C`: size of the hidden states.
     pub hidden_size: usize,
-    /// `F`: numbers per token inside the feed-forward part.
+    /// `F`: size of the feed-forward layers.
     pub intermediate_size: usize,
-    /// Layers.
+    /// Number of layers.
     pub num_hidden_layers: usize,
-    /// `H`: query heads.
+    /// `H`: number of query heads.
     pub num_attention_heads: usize,
-    /// `K`: key and value heads; `H / K` query heads share one.
+    /// `K`: number of key and value heads; `H / K` query heads share one.
     pub num_key_value_heads: usize,
-    /// `D`: numbers per head.
+    /// `D`: width of one head.
     pub head_dim: usize,
     /// Longest context in tokens.
     pub max_position_embeddings: usize,
@@ -55,17 +56,17 @@ pub struct LlamaConfig {
     pub rms_norm_eps: f64,
     /// Base of the rotary angles.
     pub rope_theta: f64,
-    /// How they are stretched for a long context.
+    /// Scaling of the rotary frequencies for long contexts.
     pub rope_scaling: RopeScaling,
-    /// Whether the head is the embedding.
+    /// Whether the head shares the weight of the embedding.
     pub tie_word_embeddings: bool,
-    /// Whether the four projections of attention have a bias.
+    /// Whether the four attention projections have a bias.
     pub attention_bias: bool,
-    /// Whether the three projections of the feed-forward part have a bias.
+    /// Whether the three feed-forward layers have a bias.
     pub mlp_bias: bool,
-    /// Standard deviation of fresh weights.
+    /// Standard deviation of newly initialized weights.
     pub initializer_range: f64,
-    /// Which relative of Llama it is.
+    /// The related family, if it is not Llama itself.
     pub variant: Variant,
 }
 
@@ -73,7 +74,8 @@ impl LlamaConfig {
     /// Reads `config.json`.
     ///
     /// # Errors
-    /// In words: the key that is missing, or the sizes that do not fit each other.
+    /// Returns a description of the problem: a missing key, inconsistent sizes or an unsupported
+    /// value.
     pub fn from_json(config: &Value) -> Result<Self, String> {
         let sizes = Sizes(config);
         let number =
@@ -82,7 +84,7 @@ impl LlamaConfig {
         let activation = config.get("hidden_act").and_then(Value::as_str).unwrap_or("silu");
         if activation != "silu" && activation != "swish" {
             return Err(format!(
-                "its activation `{activation}` is not that of the Llama family (silu)"
+                "activation `{activation}` is not supported in the Llama family (silu is)"
             ));
         }
         let (rope_theta, rope_scaling) = rope::from_config(config)?;
@@ -110,7 +112,7 @@ impl LlamaConfig {
         Ok(parsed)
     }
 
-    /// The `config.json` that transformers 4 and 5 both read. `bos` and `eos` are token ids.
+    /// The `config.json` for transformers 4 and 5. `bos` and `eos` are token ids.
     pub fn to_json(&self, bos: Option<u32>, eos: Option<u32>) -> Value {
         let rope = rope::to_config(self.rope_theta, self.rope_scaling);
         let scaling =
@@ -128,7 +130,7 @@ impl LlamaConfig {
         })
     }
 
-    /// Every weight, by Hugging Face name, those of a layer together.
+    /// All weights by Hugging Face name, grouped by layer.
     pub fn weights(&self) -> Vec<WeightSpec> {
         let (hidden, ffn) = (self.hidden_size, self.intermediate_size);
         let (queries, keys) =
@@ -177,7 +179,8 @@ impl LlamaConfig {
         specs
     }
 
-    /// Whether queries, keys and values have a bias, and whether attention's output has one.
+    /// Whether the query, key and value projections have a bias, and whether the output projection
+    /// has one.
     pub(super) fn attention_biases(&self) -> (bool, bool) {
         (
             self.attention_bias || self.variant.qkv_bias,
@@ -185,7 +188,7 @@ impl LlamaConfig {
         )
     }
 
-    /// The sizes that every family has.
+    /// The sizes that all families have.
     pub(super) fn shape(&self) -> ModelShape {
         ModelShape {
             family: self.variant.model_type.to_owned(),
@@ -204,13 +207,13 @@ impl LlamaConfig {
     fn check(&self) -> Result<(), String> {
         if !self.num_attention_heads.is_multiple_of(self.num_key_value_heads) {
             return Err(format!(
-                "{} query heads cannot share {} key heads evenly",
+                "{} query heads are not a multiple of {} key heads",
                 self.num_attention_heads, self.num_key_value_heads
             ));
         }
         if self.head_dim == 0 || !self.head_dim.is_multiple_of(2) {
             return Err(format!(
-                "a head of {} dimensions cannot be rotated in pairs",
+                "`head_dim` must be even for rotary embeddings, got {} dimensions",
                 self.head_dim
             ));
         }

@@ -1,4 +1,4 @@
-//! A fingerprint of files, by which a checkpoint knows its base model again.
+//! A fingerprint of files, which identifies the base model of a checkpoint.
 
 use std::{
     io,
@@ -10,12 +10,14 @@ use graft_nn::regular_file;
 
 use crate::ModelError;
 
-/// Files up to this many bytes are read whole; of longer ones [`SAMPLES`] evenly spaced blocks are.
+/// Files up to this size are read as a whole; of larger ones, [`SAMPLES`] evenly spaced blocks are
+/// read.
 const WHOLE: u64 = 64 << 20;
 const SAMPLES: u64 = 256;
 const BLOCK: usize = 64 << 10;
 
-/// Sixteen hexadecimal digits that depend on the files' lengths and bytes. It recognises; it does not authenticate.
+/// Sixteen hexadecimal digits that depend on the sizes and contents of the files. The hash is not
+/// cryptographic.
 ///
 /// # Errors
 /// [`ModelError::Io`].

@@ -1,4 +1,5 @@
-//! Models of the Hugging Face Hub: the local cache first, then the network; only the files that are read are fetched.
+//! Download of models from the Hugging Face Hub, through the local cache. Only the files that Graft
+//! reads are downloaded.
 
 use std::{cell::RefCell, path::PathBuf};
 
@@ -13,17 +14,17 @@ use hf_hub::{
 use super::weights::shards;
 use crate::{ModelError, save::carried};
 
-/// Files beside the weights that are read, and what a saved copy carries over, where there are any.
+/// The files that are downloaded in addition to the weights, if they exist.
 fn side_files() -> impl Iterator<Item = &'static str> {
     ["config.json", "README.md"].into_iter().chain(carried::CARRIED.iter().copied())
 }
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 
-/// Called with what is fetched, bytes done, bytes in all.
+/// Progress callback: the file, bytes done and bytes in total.
 pub(super) type Report<'a> = dyn FnMut(&str, u64, u64) + 'a;
 
-/// Whether a word has the form `ORG/NAME`.
+/// Whether a name has the form `ORG/NAME`.
 pub(super) fn is_repository(source: &str) -> bool {
     let plain = |part: &str| {
         let allowed = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
@@ -32,7 +33,7 @@ pub(super) fn is_repository(source: &str) -> bool {
     source.split_once('/').is_some_and(|(owner, name)| plain(owner) && plain(name))
 }
 
-/// The folder in the local cache that holds the model, after fetching what it lacks.
+/// Downloads the missing files of a model, and returns its folder in the local cache.
 pub(super) fn fetch(
     name: &str,
     revision: &str,
@@ -41,7 +42,7 @@ pub(super) fn fetch(
     if ["HF_HOME", "HOME"].iter().all(|variable| std::env::var_os(variable).is_none()) {
         return Err(error(
             name,
-            "neither HF_HOME nor HOME is set, so there is no folder to keep it in",
+            "neither HF_HOME nor HOME is set, so the cache folder is unknown",
             "set HF_HOME to a folder",
         ));
     }
@@ -53,7 +54,7 @@ pub(super) fn fetch(
     if std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| !matches!(value.as_str(), "" | "0")) {
         return Err(error(
             name,
-            "HF_HUB_OFFLINE is set and the local cache does not have it",
+            "HF_HUB_OFFLINE is set and the model is not in the local cache",
             OFFLINE,
         ));
     }
@@ -66,7 +67,7 @@ pub(super) fn fetch(
 
 const OFFLINE: &str = "without a network, copy config.json, tokenizer.json and the safetensors files to a folder and load that: %model load DIR";
 
-/// The cached snapshot, when every file that is needed is in it.
+/// The folder of the cached snapshot, if all required files are in it.
 fn complete(cache: &Cache, repository: &Repo) -> Option<PathBuf> {
     let cached = cache.repo(repository.clone());
     let folder = cached.get("config.json")?.parent()?.to_owned();
@@ -105,7 +106,7 @@ fn download(
         let pickled = listed.iter().find(|file| file.ends_with(".bin"));
         let problem = match pickled {
             Some(file) => format!(
-                "it has only `{file}`, a Python pickle, which can run any code when it is read"
+                "it has only `{file}`, a Python pickle, which can execute arbitrary code when loaded"
             ),
             None => "it has no safetensors weights".to_owned(),
         };
@@ -122,12 +123,12 @@ fn download(
     folder.ok_or_else(|| error(name, "its files have no folder", OFFLINE))
 }
 
-/// The Hub's refusals in words. Its client tells them apart only by the text of the error.
+/// Converts an error of the Hub client. The client reports the HTTP status only in the message.
 fn explain(name: &str, cause: &ApiError) -> ModelError {
     let text = cause.to_string();
     if text.contains("401") || text.contains("403") {
-        let hint = "is the name right? a private or gated model needs a token: accept its terms on the Hub, then `huggingface-cli login`";
-        error(name, "the Hub refuses access", hint)
+        let hint = "check the name; a private or gated model needs a token: accept its terms on the Hub, then run `huggingface-cli login`";
+        error(name, "the Hub denied access", hint)
     } else if text.contains("404") {
         error(
             name,
@@ -135,7 +136,7 @@ fn explain(name: &str, cause: &ApiError) -> ModelError {
             "look for the exact name on https://huggingface.co/models",
         )
     } else {
-        error(name, &format!("the Hub cannot be reached ({text})"), OFFLINE)
+        error(name, &format!("cannot reach the Hub ({text})"), OFFLINE)
     }
 }
 
@@ -143,7 +144,7 @@ fn error(name: &str, problem: &str, hint: &str) -> ModelError {
     ModelError::Hub { name: name.to_owned(), problem: problem.to_owned(), hint: hint.to_owned() }
 }
 
-/// Passes the client's progress on.
+/// Forwards the progress of the client.
 struct Reporter<'a, 'b> {
     report: &'a RefCell<&'a mut Report<'b>>,
     name: String,

@@ -1,24 +1,26 @@
-//! The names under which checkpoints hold the weights of one model.
+//! Variants of weight names in checkpoints.
 //!
-//! Besides Hugging Face's own names there are those of older files (`LayerNorm.gamma`), of modules that were compiled (`_orig_mod.`) or trained on
-//! several GPUs (`module.`), and those with or without the prefix of the family's trunk.
+//! In addition to the names of Hugging Face, there are those of older files (`LayerNorm.gamma`), of
+//! modules that were compiled (`_orig_mod.`) or trained on several GPUs (`module.`), and names with
+//! or without the prefix of the family.
 
 use std::collections::BTreeSet;
 
-/// Parts that `torch.compile` and `DataParallel` put into names, wherever the wrapped module is.
+/// Name components that `torch.compile`, `DataParallel` and FSDP insert.
 const WRAPPERS: &[&str] = &["_orig_mod", "module", "_fsdp_wrapped_module"];
-/// How TensorFlow's port named the parameters of a norm, and how PyTorch does.
+/// Names of norm parameters in TensorFlow ports and in PyTorch.
 const NORMS: &[(&str, &str)] = &[("gamma", "weight"), ("beta", "bias")];
 
-/// The weight that a stored name means: the one that is wanted, or the stored name without wrappers where none is.
-pub(super) fn meant(stored: &str, prefix: &str, wanted: &BTreeSet<&str>) -> String {
+/// The wanted weight that a stored name denotes, or else the stored name without wrappers.
+pub(super) fn canonical(stored: &str, prefix: &str, wanted: &BTreeSet<&str>) -> String {
     let plain = unwrapped(stored);
     let forms = [stored.to_owned(), plain.clone(), renamed(&plain)];
     let other = |name: &String| {
         name.strip_prefix(prefix).map_or_else(|| format!("{prefix}{name}"), str::to_owned)
     };
-    let turned = forms.iter().map(other);
-    let found = forms.iter().cloned().chain(turned).find(|name| wanted.contains(name.as_str()));
+    let other_prefix = forms.iter().map(other);
+    let found =
+        forms.iter().cloned().chain(other_prefix).find(|name| wanted.contains(name.as_str()));
     found.unwrap_or(plain)
 }
 
@@ -55,7 +57,7 @@ mod tests {
             ),
             ("module.cls.predictions.bias", "cls.predictions.bias"),
         ] {
-            assert_eq!(meant(stored, "bert.", &wanted), name);
+            assert_eq!(canonical(stored, "bert.", &wanted), name);
         }
     }
 }

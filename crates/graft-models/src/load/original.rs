@@ -1,4 +1,4 @@
-//! The weights of a packed model as its files have them.
+//! The original weights of a model that was quantized on loading.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{ModelError, families};
 
-/// The files of a folder, from which single weights are read again.
+/// The weight files of a model, from which single weights are read again, for example by LoftQ.
 pub struct OriginalWeights {
     weights: Box<dyn WeightFiles>,
 }
@@ -19,7 +19,7 @@ impl OriginalWeights {
     /// Opens the files of a folder, or a GGUF file, and reads their headers.
     ///
     /// # Errors
-    /// Those of finding out what the folder holds.
+    /// The errors of [`crate::load()`] for an invalid folder or file.
     pub fn open(place: &Path) -> Result<Self, ModelError> {
         let (config, path) = config_of(place)?;
         let mut weights = weights::open(place)?;
@@ -29,31 +29,32 @@ impl OriginalWeights {
         Ok(Self { weights })
     }
 
-    /// The weight (d_out, d_in) of a layer in 32-bit numbers, on the processor.
+    /// The weight (d_out, d_in) of a layer as f32 on the CPU.
     ///
     /// # Errors
-    /// [`ModelError::MissingWeights`], [`ModelError::File`], [`ModelError::Malformed`] for files that are packed themselves, and [`ModelError::WrongShape`] when the files are no longer those of the model.
+    /// [`ModelError::MissingWeights`], [`ModelError::File`], [`ModelError::Malformed`] if the files
+    /// themselves are quantized, and [`ModelError::WrongShape`] if the files have changed.
     pub fn of(&self, linear: &Linear) -> Result<Tensor, ModelError> {
         let name = format!("{}.weight", linear.path());
         if self.weights.is_packed(&name) {
-            let problem = "its weights are packed already, and what packing has lost is not in it; load the plain model with load_in_4bit=true".to_owned();
+            let problem = "its weights are already quantized, so the original values are lost; load the unquantized model with load_in_4bit=true".to_owned();
             return Err(ModelError::Malformed { path: self.weights.place().to_owned(), problem });
         }
         let stored = self.weights.read(&name, DType::F32, &Device::Cpu)?;
-        let turned = if linear.fan_in_fan_out() {
+        let weight = if linear.fan_in_fan_out() {
             stored.t().and_then(|t| t.contiguous()).map_err(graft_nn::NnError::from)?
         } else {
             stored
         };
         let expected = vec![linear.d_out(), linear.d_in()];
-        if turned.dims() != expected {
+        if weight.dims() != expected {
             return Err(ModelError::WrongShape {
                 folder: self.weights.place().to_owned(),
                 name,
                 expected,
-                found: turned.dims().to_vec(),
+                found: weight.dims().to_vec(),
             });
         }
-        Ok(turned)
+        Ok(weight)
     }
 }

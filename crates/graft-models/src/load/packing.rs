@@ -1,4 +1,4 @@
-//! `load_in_4bit` and `load_in_8bit`: the base of QLoRA.
+//! Quantization on loading: `load_in_4bit` and `load_in_8bit`, for QLoRA.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -7,10 +7,10 @@ use graft_spec::{Failure, Settings, training::MODEL};
 
 use crate::ModelError;
 
-/// How the keys of `%model load` ask for the linear layers to be packed.
+/// The quantization that the settings of `%model load` request.
 ///
 /// # Errors
-/// A [`Failure`] when they contradict each other.
+/// A [`Failure`] if the settings contradict each other.
 pub(super) fn asked(settings: &Settings) -> Result<Option<Quantization>, Failure> {
     match (settings.bool(MODEL, "load_in_4bit"), settings.bool(MODEL, "load_in_8bit")) {
         (false, false) => Ok(None),
@@ -19,8 +19,9 @@ pub(super) fn asked(settings: &Settings) -> Result<Option<Quantization>, Failure
                 "models::packing",
                 "load_in_4bit and load_in_8bit cannot both be true",
             );
-            Err(failure
-                .hint("4 bits take half the memory of 8, 8 bits keep the numbers ten times closer"))
+            Err(failure.hint(
+                "4 bits use half the memory of 8 bits; 8 bits are about ten times more accurate",
+            ))
         }
         (true, false) => Ok(Some(Quantization::Nf4 {
             double: settings.bool(MODEL, "bnb_4bit_use_double_quant"),
@@ -29,10 +30,11 @@ pub(super) fn asked(settings: &Settings) -> Result<Option<Quantization>, Failure
     }
 }
 
-/// Packs the linear layers but the head, one after another.
+/// Quantizes all linear layers except the head, one after another.
 ///
 /// # Errors
-/// [`ModelError::Layer`] when a weight holds a NaN or an infinity; the layers before it are packed then.
+/// [`ModelError::Layer`] if a weight contains NaN or infinite values; the previous layers are then
+/// already quantized.
 pub(super) fn pack(
     model: &dyn Model,
     quantization: Quantization,
@@ -46,11 +48,11 @@ pub(super) fn pack(
     Ok(())
 }
 
-/// Puts weights that came packed in their places, on the device that multiplies by them.
+/// Sets the weights that are stored quantized, on the device of their products.
 ///
 /// # Errors
-/// [`ModelError::Malformed`] for one that belongs to no linear layer, or to one that is stored the other way round; [`ModelError::Layer`] when a card
-/// has no room for it.
+/// [`ModelError::Malformed`] for a weight that does not belong to a linear layer or is stored
+/// transposed; [`ModelError::Layer`] if the GPU has too little free memory.
 pub(super) fn put(
     model: &dyn Model,
     mut packed: BTreeMap<String, Packed>,
@@ -62,7 +64,7 @@ pub(super) fn put(
         let Some(weight) = packed.remove(linear.weight().path()) else { continue };
         if linear.fan_in_fan_out() {
             let problem = format!(
-                "`{}` is packed, and its family stores weights the other way round, which is not read",
+                "`{}` is quantized and stored transposed, which is not supported",
                 linear.path()
             );
             return Err(ModelError::Malformed { path: path.to_owned(), problem });
@@ -73,7 +75,7 @@ pub(super) fn put(
         None => Ok(()),
         Some(name) => Err(ModelError::Malformed {
             path: path.to_owned(),
-            problem: format!("`{name}` is packed, and only linear layers may be"),
+            problem: format!("`{name}` is quantized, but only linear layers can be"),
         }),
     }
 }

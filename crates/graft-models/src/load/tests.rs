@@ -375,7 +375,8 @@ fn an_unknown_key_or_value_is_refused_before_anything_is_read() {
     assert!(error.to_string().contains("int3"), "{error}");
 }
 
-/// What bitsandbytes and transformers have written; `make_bnb.py` beside the goldens made the folders.
+/// What bitsandbytes and transformers have written; `make_bnb.py` beside the goldens made the
+/// folders.
 fn packed_folder(kind: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/goldens-bnb")).join(kind)
 }
@@ -404,12 +405,16 @@ fn what_bitsandbytes_has_packed_stays_packed_and_means_the_same() {
         let mut compared = 0;
         for linear in graft_nn::packable(&*files.model) {
             assert!(
-                matches!(linear.weight().own_weight(), graft_nn::Weight::Packed(_)),
+                matches!(linear.weight().base_weight(), graft_nn::Weight::Packed(_)),
                 "{kind} {}",
                 linear.path()
             );
             if let Some(unpacked) = expected.get(linear.weight().path()) {
-                assert!(far(&linear.weight().own(), unpacked) < 1e-6, "{kind} {}", linear.path());
+                assert!(
+                    far(&linear.weight().base_value(), unpacked) < 1e-6,
+                    "{kind} {}",
+                    linear.path()
+                );
                 compared += 1;
             }
         }
@@ -490,7 +495,7 @@ fn packed_weights_that_lack_something_are_refused_in_words() {
         broken(&|tensors| drop(
             tensors.insert(state.clone(), Tensor::new(b"{]".as_slice(), &Device::Cpu).unwrap())
         ))
-        .contains("no JSON")
+        .contains("not valid JSON")
     );
     let cut = |tensors: &mut std::collections::BTreeMap<String, Tensor>| {
         let codes = tensors[weight].narrow(0, 0, 7).unwrap();
@@ -504,5 +509,5 @@ fn packed_weights_that_lack_something_are_refused_in_words() {
     let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     config["quantization_config"] = json!({"quant_method": "gptq"});
     fs::write(&path, config.to_string()).unwrap();
-    assert!(refused(folder.path()).1.contains("packed with gptq"));
+    assert!(refused(folder.path()).1.contains("quantized with `gptq`"));
 }

@@ -1,9 +1,9 @@
-//! What the weight files hold and the model does not use, in words that say what it means.
+//! Warnings about weights in the files that the model does not use.
 
 use graft_nn::Task;
 use serde_json::Value;
 
-/// Heads by what their weights' names begin with, and what they would predict.
+/// Prefixes of the weights of known heads, with the name of the head and its predictions.
 const HEADS: &[(&str, &str, &str)] = &[
     ("cls.predictions.", "masked-language-model head", "masked tokens"),
     ("cls.seq_relationship.", "next-sentence head", "whether two sentences follow each other"),
@@ -13,22 +13,25 @@ const HEADS: &[(&str, &str, &str)] = &[
     ("lm_head.", "language-model head", "tokens"),
 ];
 
-/// What `classifier` predicts, by a part of the architecture's name.
+/// Architectures whose weight is also named `classifier`, with the name of the head and its
+/// predictions.
 const CLASSIFIERS: &[(&str, &str, &str)] = &[
     ("TokenClassification", "token-classification head", "a label for each token"),
     ("MultipleChoice", "multiple-choice head", "which choice is right"),
 ];
 
-/// Buffers that transformers 4 stored and nobody reads, and the copy of the embedding that a tied head is.
-pub(super) fn is_needless(name: &str, tied: bool) -> bool {
+/// Whether a weight is ignored silently: buffers that transformers 4 saved, and the copy of the
+/// embedding as a tied head.
+pub(super) fn is_ignored(name: &str, tied: bool) -> bool {
     let buffers =
         ["rotary_emb.inv_freq", "attn.bias", "attn.masked_bias", "embeddings.position_ids"];
     buffers.iter().any(|buffer| name.ends_with(buffer)) || tied && name == "lm_head.weight"
 }
 
-/// A warning for each head that is not used, and one for everything else.
+/// A warning for each unused head, and one for all other unused weights.
 pub(super) fn warnings(names: &[String], config: &Value, task: Task) -> Vec<String> {
-    let (mut warnings, mut others) = (Vec::new(), Vec::new());
+    let mut warnings = Vec::new();
+    let mut others = Vec::new();
     let mut heads: Vec<(&str, &str, Vec<&str>)> = Vec::new();
     for name in names {
         match head(name, config) {
@@ -41,20 +44,22 @@ pub(super) fn warnings(names: &[String], config: &Value, task: Task) -> Vec<Stri
     }
     let instead = match task {
         Task::SequenceClassification { .. } => "it predicts one class per text",
-        Task::FeatureExtraction => "it gives hidden states; num_labels=N adds a head for N classes",
+        Task::FeatureExtraction => {
+            "it returns hidden states; num_labels=N adds a head for N classes"
+        }
         _ => "it predicts the next token",
     };
     warnings.extend(heads.iter().map(|(head, predicts, members)| {
         format!("the {head} of the checkpoint ({}) is not used: the loaded model does not predict {predicts}; {instead}", listed(members))
     }));
     warnings.extend((!others.is_empty()).then(|| {
-        format!("weights that config.json does not ask for are not used: {}", listed(&others))
+        format!("unused weights, which config.json does not require: {}", listed(&others))
     }));
     warnings
 }
 
-/// Says that a classifier was made for another task than it is loaded for.
-pub(super) fn borrowed_classifier(config: &Value, task: Task, is_stored: bool) -> Option<String> {
+/// A warning about a classifier that was trained for another task.
+pub(super) fn foreign_classifier(config: &Value, task: Task, is_stored: bool) -> Option<String> {
     let (_, head, predicts) =
         CLASSIFIERS.iter().find(|(part, ..)| architecture(config).contains(part))?;
     let is_classifier = matches!(task, Task::SequenceClassification { .. });

@@ -1,4 +1,4 @@
-//! The weights of a model: one `model.safetensors`, shards with their index, or a GGUF file.
+//! The weight files of a model: `model.safetensors`, shards with their index, or a GGUF file.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,24 +16,24 @@ use crate::{
     sizes::Stored,
 };
 
-/// Where weights are read from, by the names that the config asks for.
+/// A source of weights by the names that the config requires.
 pub(super) trait WeightFiles {
-    /// The folder or file, as a reader knows it.
+    /// The folder or file, for messages.
     fn place(&self) -> &Path;
 
     /// The files.
     fn paths(&self) -> Vec<&Path>;
 
-    /// How many tensors there are and how long their dimensions.
+    /// Number and largest dimension of the stored tensors.
     fn stored(&self) -> Stored;
 
-    /// Learns which weights the config asks for; `prefix` is that of the family's names.
+    /// Maps stored names to the weights that the config requires; `prefix` is that of the family.
     ///
     /// # Errors
-    /// [`ModelError::Malformed`] when two stored tensors are the same weight.
+    /// [`ModelError::Malformed`] if two stored tensors map to the same weight.
     fn expect(&mut self, prefix: &str, expected: &[WeightSpec]) -> Result<(), ModelError>;
 
-    /// Bytes of the files.
+    /// Size of the files in bytes.
     fn bytes(&self) -> u64 {
         self.paths()
             .into_iter()
@@ -42,31 +42,32 @@ pub(super) trait WeightFiles {
             .sum()
     }
 
-    /// The shape of a weight as it is stored; none where it is not there.
+    /// The stored shape of a weight; `None` if it is missing.
     fn shape(&self, name: &str) -> Option<Vec<usize>>;
 
-    /// Names that the config does not ask for.
+    /// Names of weights that the config does not require.
     fn others(&self, wanted: &BTreeSet<&str>) -> Vec<String>;
 
-    /// Reads one weight in the type asked for.
+    /// Reads one weight and converts it to `dtype`.
     ///
     /// # Errors
     /// [`ModelError::File`], [`ModelError::Malformed`].
     fn read(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor, ModelError>;
 
-    /// Whether a weight of a linear layer is stored packed.
+    /// Whether the weight of a linear layer is stored quantized.
     fn is_packed(&self, name: &str) -> bool;
 
-    /// Whether the stored shape of a weight is that of its packed numbers and says nothing of the weight's own.
+    /// Whether the stored shape is that of the quantized codes instead of that of the weight.
     fn is_reshaped(&self, name: &str) -> bool;
 
-    /// A weight that is stored packed.
+    /// Reads a weight that is stored quantized.
     ///
     /// # Errors
-    /// [`ModelError::Malformed`] when its parts do not fit together.
+    /// [`ModelError::Malformed`] if its tensors are inconsistent.
     fn packed(&self, name: &str, dims: (usize, usize)) -> Result<Packed, ModelError>;
 
-    /// Compares names and shapes with what the config asks for; the names left over come back.
+    /// Compares names and shapes with those that the config requires, and returns the names of
+    /// unused weights.
     ///
     /// # Errors
     /// [`ModelError::MissingWeights`] and [`ModelError::WrongShape`].
@@ -98,15 +99,16 @@ pub(super) trait WeightFiles {
     }
 }
 
-/// The weights at a folder or GGUF file, of which the headers are read.
+/// Opens the weight files of a folder, or a GGUF file, and reads their headers.
 ///
 /// # Errors
-/// [`ModelError::MissingFile`], [`ModelError::Pickled`], [`ModelError::Malformed`] and [`ModelError::File`].
+/// [`ModelError::MissingFile`], [`ModelError::Pickled`], [`ModelError::Malformed`] and
+/// [`ModelError::File`].
 pub(super) fn open(place: &Path) -> Result<Box<dyn WeightFiles>, ModelError> {
     if is_gguf(place) {
         Ok(Box::new(Gguf::open(place)?))
     } else {
-        Ok(Box::new(Weights::open(place)?))
+        Ok(Box::new(SafetensorsFolder::open(place)?))
     }
 }
 
@@ -123,7 +125,7 @@ impl WeightFiles for Gguf {
         self.stored()
     }
 
-    /// The names of GGUF files are always the same.
+    /// The names in GGUF files have no variants.
     fn expect(&mut self, _prefix: &str, _expected: &[WeightSpec]) -> Result<(), ModelError> {
         Ok(())
     }
@@ -144,7 +146,7 @@ impl WeightFiles for Gguf {
         self.is_packed(name)
     }
 
-    /// GGUF files say the shape of the weight, however it is packed.
+    /// GGUF files store the shape of the weight itself.
     fn is_reshaped(&self, _name: &str) -> bool {
         false
     }
@@ -154,19 +156,20 @@ impl WeightFiles for Gguf {
     }
 }
 
-/// Every tensor of a folder, by name, not yet read.
-struct Weights {
+/// The safetensors files of a folder.
+struct SafetensorsFolder {
     folder: PathBuf,
     files: Vec<TensorFile>,
-    /// By the name that the config asks for: the file, and the name there.
+    /// By required name: the index of the file, and the stored name.
     places: BTreeMap<String, (usize, String)>,
 }
 
-impl Weights {
+impl SafetensorsFolder {
     /// Opens the safetensors files of a folder and reads their headers.
     ///
     /// # Errors
-    /// [`ModelError::MissingFile`], [`ModelError::Pickled`], [`ModelError::Malformed`] and [`ModelError::File`].
+    /// [`ModelError::MissingFile`], [`ModelError::Pickled`], [`ModelError::Malformed`] and
+    /// [`ModelError::File`].
     fn open(folder: &Path) -> Result<Self, ModelError> {
         let index = folder.join("model.safetensors.index.json");
         let names = if folder.join("model.safetensors").exists() {
@@ -197,14 +200,14 @@ impl Weights {
         self.files.iter().any(|file| file.entries().contains_key(stored))
     }
 
-    /// The file that holds a weight, and its name there.
+    /// The file of a weight, and its stored name.
     fn find(&self, name: &str) -> Option<(&TensorFile, &str)> {
         let (file, stored) = self.places.get(name)?;
         Some((self.files.get(*file)?, stored))
     }
 }
 
-impl WeightFiles for Weights {
+impl WeightFiles for SafetensorsFolder {
     fn place(&self) -> &Path {
         &self.folder
     }
@@ -223,18 +226,18 @@ impl WeightFiles for Weights {
         )
     }
 
-    /// The files of a bare trunk have no `prefix` before their names, those of a whole model have one: a name is taken for the one that is expected.
+    /// Checkpoints of a bare trunk have names without `prefix`, those of a whole model have it;
+    /// both map to the expected name.
     fn expect(&mut self, prefix: &str, expected: &[WeightSpec]) -> Result<(), ModelError> {
         let wanted: BTreeSet<_> = expected.iter().map(|spec| spec.name.as_str()).collect();
         self.places.clear();
         for (index, file) in self.files.iter().enumerate() {
             for stored in file.entries().keys() {
-                let name = names::meant(stored, prefix, &wanted);
+                let name = names::canonical(stored, prefix, &wanted);
                 if let Some((_, other)) = self.places.insert(name.clone(), (index, stored.clone()))
                 {
-                    let problem = format!(
-                        "`{other}` and `{stored}` in its files are the same weight `{name}`, and only one of them can be right"
-                    );
+                    let problem =
+                        format!("`{other}` and `{stored}` are both the same weight `{name}`");
                     return Err(ModelError::Malformed { path: self.folder.clone(), problem });
                 }
             }
@@ -250,7 +253,7 @@ impl WeightFiles for Weights {
     fn others(&self, wanted: &BTreeSet<&str>) -> Vec<String> {
         self.places
             .keys()
-            .filter(|name| !wanted.contains(name.as_str()) && !bnb::is_beside(name))
+            .filter(|name| !wanted.contains(name.as_str()) && !bnb::is_auxiliary(name))
             .cloned()
             .collect()
     }
@@ -266,7 +269,7 @@ impl WeightFiles for Weights {
         let tensor = file.tensor(stored, &Device::Cpu)?;
         if tensor.dtype() == DType::U8 {
             let problem = format!(
-                "`{stored}` is stored in bytes without the scales that bitsandbytes writes beside them"
+                "`{stored}` is stored as bytes, but the scales that bitsandbytes writes are missing"
             );
             return Err(ModelError::Malformed { path: file.path().to_owned(), problem });
         }
@@ -282,13 +285,13 @@ impl WeightFiles for Weights {
             .map_err(graft_nn::NnError::from)?)
     }
 
-    /// By bitsandbytes.
+    /// Quantized by bitsandbytes.
     fn is_packed(&self, name: &str) -> bool {
         let stored = self.find(name).map(|(_, stored)| stored.to_owned());
         stored.is_some_and(|stored| bnb::marks(&stored).iter().any(|mark| self.holds(mark)))
     }
 
-    /// What bitsandbytes packs in 4 bits is stored as a column of codes.
+    /// bitsandbytes stores 4-bit weights as a column of codes.
     fn is_reshaped(&self, name: &str) -> bool {
         self.is_packed(name)
     }
@@ -309,7 +312,8 @@ impl WeightFiles for Weights {
     }
 }
 
-/// Names of the shards that an index lists, each once. A name with a folder in it is refused: it could point anywhere.
+/// The names of the shards in an index, each once. Names with a path are rejected, because they
+/// could point outside the folder.
 pub(crate) fn shards(index: &Path) -> Result<Vec<String>, ModelError> {
     let malformed = |problem: &str| ModelError::Malformed {
         path: index.to_owned(),
@@ -349,7 +353,7 @@ fn no_weights(folder: &Path) -> ModelError {
         None => ModelError::MissingFile {
             folder: folder.to_owned(),
             file: "model.safetensors".to_owned(),
-            hint: "a model folder holds config.json, tokenizer.json and model.safetensors (or shards with model.safetensors.index.json)".to_owned(),
+            hint: "a model folder contains config.json, tokenizer.json and model.safetensors (or shards with model.safetensors.index.json)".to_owned(),
         },
     }
 }

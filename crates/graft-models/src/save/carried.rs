@@ -1,4 +1,5 @@
-//! The files of tokenizer, chat template and generation that a model came with, carried over to where it is saved.
+//! Tokenizer, chat template and generation files, which are copied from the loaded model to the
+//! saved one.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +15,7 @@ use crate::{
     side_file,
 };
 
-/// Files that are carried over byte by byte, where a folder has them.
+/// Files that are copied unchanged, if they exist.
 pub(crate) const CARRIED: &[&str] = &[
     "tokenizer.json",
     "tokenizer_config.json",
@@ -31,17 +32,19 @@ pub(crate) const CARRIED: &[&str] = &[
     "spm.model",
     GENERATION,
 ];
-/// The folder of chat templates that have names.
+/// The folder of named chat templates.
 pub(super) const TEMPLATES: &str = "additional_chat_templates";
 const GENERATION: &str = "generation_config.json";
 
-/// Files by their path in the folder.
+/// File contents by path in the folder.
 pub(super) type Files = BTreeMap<String, Vec<u8>>;
 
-/// The files of the folder or GGUF file that a model was loaded from. What it lacks and the model needs is made.
+/// The files of the folder or GGUF file from which a model was loaded. Missing files that the model
+/// needs are created.
 ///
 /// # Errors
-/// [`ModelError::Io`] for a file that is there and cannot be read; [`ModelError::Malformed`] for a GGUF file that has changed.
+/// [`ModelError::Io`] for a file that cannot be read; [`ModelError::Malformed`] for a GGUF file
+/// that has changed.
 pub(super) fn of(loaded: &Loaded) -> Result<Files, ModelError> {
     let mut files = Files::new();
     if is_gguf(&loaded.source) {
@@ -68,7 +71,7 @@ pub(super) fn of(loaded: &Loaded) -> Result<Files, ModelError> {
     Ok(files)
 }
 
-/// What `generate` needs to know of special tokens.
+/// `generation_config.json` with the special tokens.
 pub(super) fn generation(tokenizer: &Tokenizer, config: &Value) -> Value {
     let ends = match tokenizer.ends() {
         [one] => json!(one),
@@ -107,7 +110,7 @@ fn of_folder(folder: &Path) -> Result<Files, ModelError> {
     Ok(files)
 }
 
-/// What the metadata of a GGUF file say of special tokens and the chat template, as transformers reads it.
+/// `tokenizer_config.json` with the special tokens and the chat template of a GGUF file's metadata.
 fn tokenizer_config(file: &Gguf, tokenizer: &Tokenizer) -> Value {
     let mut config = json!({"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": false});
     for (kind, key) in [

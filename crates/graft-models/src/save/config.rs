@@ -1,21 +1,21 @@
-//! The `config.json` of a model as it is now, made of the one that it was loaded with.
+//! The `config.json` of a saved model, derived from the one that was loaded.
 
 use graft_nn::{DType, LabelNames, Model, Task};
 use serde_json::{Map, Value, json};
 
 use crate::families;
 
-/// How the weights are saved.
+/// Properties of the saved weights.
 pub(super) struct Saved {
     /// Type of the matrices.
     pub(super) dtype: DType,
-    /// `quantization_config`, where some of them are packed.
+    /// `quantization_config`, if some of them are quantized.
     pub(super) quantization: Option<Value>,
     /// Whether the head is among the weights.
     pub(super) has_head: bool,
 }
 
-/// The config that fits the saved weights.
+/// The config of the saved weights.
 pub(super) fn of(model: &dyn Model, loaded: &Value, saved: Saved) -> Value {
     let mut config = loaded.clone();
     let Some(object) = config.as_object_mut() else { return config };
@@ -23,7 +23,7 @@ pub(super) fn of(model: &dyn Model, loaded: &Value, saved: Saved) -> Value {
     if let Some(architecture) = families::architecture(&family, model.task()) {
         object.insert("architectures".to_owned(), json!([architecture]));
     }
-    // Code that is not saved with the weights, and that nobody needs to read them.
+    // Refers to custom code, which is not saved and not needed to read the weights.
     object.remove("auto_map");
     match model.task() {
         Task::SequenceClassification { labels } => classes(object, &names(model, labels)),
@@ -41,13 +41,13 @@ pub(super) fn of(model: &dyn Model, loaded: &Value, saved: Saved) -> Value {
         DType::F16 => "float16",
         _ => "float32",
     };
-    // transformers 4 reads the first spelling, 5 the second.
+    // transformers 4 reads the first key, 5 the second.
     object.insert("torch_dtype".to_owned(), dtype.into());
     object.insert("dtype".to_owned(), dtype.into());
     config
 }
 
-/// Number and names of the classes, as transformers writes them.
+/// Sets number and names of the classes, as transformers does.
 fn classes(object: &mut Map<String, Value>, names: &[String]) {
     let by_id: Map<_, _> =
         names.iter().enumerate().map(|(id, name)| (id.to_string(), name.as_str().into())).collect();
@@ -56,13 +56,14 @@ fn classes(object: &mut Map<String, Value>, names: &[String]) {
     object.insert("num_labels".to_owned(), names.len().into());
     object.insert("id2label".to_owned(), by_id.into());
     object.insert("label2id".to_owned(), by_label.into());
-    // With one output transformers would take the task for a regression, and so would a config that says so.
+    // transformers treats a model with one output as a regression.
     if names.len() > 1 {
         object.insert("problem_type".to_owned(), "single_label_classification".into());
     }
 }
 
-/// The names of the classes: those that the labels of a training have given them, else those of the config, else `LABEL_0` and so on.
+/// The names of the classes: those of the training data, else those of the config, else `LABEL_0`,
+/// `LABEL_1`, ….
 fn names(model: &dyn Model, labels: usize) -> Vec<String> {
     let named = model.label_names().and_then(LabelNames::get).filter(|names| names.len() == labels);
     named.map_or_else(

@@ -1,14 +1,15 @@
-//! How much longer the rules of a `tokenizer.json` can make a text, from the file alone.
+//! Upper bound of the factor by which the rules of a `tokenizer.json` can lengthen a text.
 //!
-//! A chain of thirty rules that replace `a` by `aa` makes a gigabyte of one letter; no published tokenizer comes near [`MOST`].
+//! A chain of thirty rules that replace `a` by `aa` turns one letter into a gigabyte. Published
+//! tokenizers are far below [`MOST`].
 
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Most bytes that may become of one.
+/// Largest accepted factor.
 const MOST: f64 = 16_384.0;
 
-/// The parts of a tokenizer that write new text.
+/// The parts of a tokenizer that produce text.
 #[derive(Deserialize)]
 struct Rules {
     #[serde(default)]
@@ -17,24 +18,24 @@ struct Rules {
     decoder: Value,
 }
 
-/// Refuses a tokenizer whose rules multiply the length of a text beyond reason.
+/// Rejects a tokenizer whose rules can lengthen a text by more than [`MOST`].
 ///
 /// # Errors
-/// In words.
+/// Returns a description of the problem.
 pub(super) fn check(json: &[u8]) -> Result<(), String> {
-    // The library that makes a tokenizer of it panics in places where the JSON is cut or damaged.
+    // Parsed here first, because the tokenizers library panics on some damaged JSON.
     let rules: Rules =
-        serde_json::from_slice(json).map_err(|error| format!("it is no tokenizer ({error})"))?;
+        serde_json::from_slice(json).map_err(|error| format!("not a valid tokenizer ({error})"))?;
     for (name, rule) in [("normalizer", &rules.normalizer), ("decoder", &rules.decoder)] {
         let growth = growth(rule);
         if growth > MOST {
-            return Err(format!("its {name} can make a text more than {MOST} times as long"));
+            return Err(format!("its {name} can make a text more than {MOST} times longer"));
         }
     }
     Ok(())
 }
 
-/// Most bytes that a rule can make of one.
+/// The largest factor by which a rule can lengthen a text.
 fn growth(rule: &Value) -> f64 {
     let length = |key: &str| rule.get(key).and_then(Value::as_str).map_or(0, str::len) as f64;
     match rule.get("type").and_then(Value::as_str).unwrap_or_default() {
@@ -54,7 +55,7 @@ fn growth(rule: &Value) -> f64 {
             Some(pattern) => (length("content") / pattern.len() as f64).max(1.0),
         },
         "Prepend" => 1.0 + length("prepend"),
-        // A ligature of one character has 33 bytes without it, three with it.
+        // One ligature of 3 bytes decomposes into 33 bytes.
         "NFKD" | "NFKC" | "Precompiled" => 11.0,
         "NFD" | "BertNormalizer" => 3.0,
         "Lowercase" => 1.5,

@@ -1,4 +1,5 @@
-//! A saved folder gives the same predictions, labels, tokens and chats in transformers itself. It needs PyTorch, so `cargo xtask test --peft` runs it.
+//! A saved folder gives the same predictions, labels, tokens and chats in transformers itself. It
+//! needs PyTorch, so `cargo xtask test --peft` runs it.
 
 use std::{fs, path::Path, process::Command};
 

@@ -1,4 +1,5 @@
-//! An allocator that refuses absurd requests: a size that a file made up ends the test and does not go unnoticed.
+//! An allocator that refuses absurd requests: a size that a file made up ends the test and does not
+//! go unnoticed.
 #![allow(unsafe_code)]
 
 use std::{
@@ -16,7 +17,8 @@ static LARGEST: AtomicUsize = AtomicUsize::new(0);
 #[global_allocator]
 static ALLOCATOR: Watched = Watched;
 
-// SAFETY: everything is handed on to the system's allocator, but requests that are refused by the null that the contract allows.
+// SAFETY: everything is handed on to the system's allocator, but requests that are refused by the
+// null that the contract allows.
 unsafe impl GlobalAlloc for Watched {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if is_refused(layout.size()) {

@@ -37,7 +37,8 @@ fn save(folder: &Path, version: &str, steps: Option<u32>) -> bool {
     saved.is_ok()
 }
 
-/// What a reader that knows of commits finds; one that does not must find the same, or a file missing.
+/// What a reader that knows of commits finds; one that does not must find the same, or a file
+/// missing.
 fn found(folder: &Path) -> (String, String) {
     let read = |name: &str| fs::read_to_string(locate(folder, name)).expect("it is there");
     let plain = |name: &str| fs::read_to_string(folder.join(name)).ok();
@@ -182,7 +183,8 @@ fn a_folder_that_replaces_another_is_whole_at_every_step() {
     }
 }
 
-/// Saves over an older set, in which a file of the user appears after the links were made; `exchanged` is called when the folders have been exchanged.
+/// Saves over an older set, in which a file of the user appears after the links were made;
+/// `exchanged` is called when the folders have been exchanged.
 fn save_with_a_late_file(folder: &Path, exchanged: impl Fn() + 'static) -> bool {
     assert!(save(folder, "old", None));
     fs::write(folder.join("README.md"), "mine").expect("written");

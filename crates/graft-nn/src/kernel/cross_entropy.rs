@@ -1,4 +1,4 @@
-//! One row of the loss.
+//! One row of the cross entropy.
 
 use super::exp::exp;
 use super::lanes::max;

@@ -1,14 +1,15 @@
 //! The exponential function in a form that vectorises.
 
-/// `e^x` within 2 units in the last place on [-87, 88]; 0 below, `e^88` above, and no number for no number.
+/// `e^x` within 2 units in the last place on [-87, 88]; 0 below, `e^88` above, and NaN for NaN.
 ///
 /// # Source
-/// Cephes `expf` (Moshier 1984): `x = n ln 2 + r`, a polynomial of degree 6 for `e^r`, and `2^n` from the exponent bits.
+/// Cephes `expf` (Moshier 1984): `x = n ln 2 + r`, a polynomial of degree 6 for `e^r`, and `2^n`
+/// from the exponent bits.
 #[inline(always)]
 pub(super) fn exp(x: f32) -> f32 {
     const LOWEST: f32 = -87.0;
     const HIGHEST: f32 = 88.0;
-    // 1.5 * 2^23: adding it rounds to a whole number, which then stands in the low bits.
+    // 1.5 * 2^23: adding it rounds to a whole number, which is then in the low bits.
     const ROUND: f32 = 12_582_912.0;
     let inside = if x < LOWEST { LOWEST } else { x };
     let inside = if inside > HIGHEST { HIGHEST } else { inside };

@@ -6,7 +6,7 @@ use super::exp::exp;
 
 /// `sqrt(2 / π)`
 const SLOPE: f32 = 0.797_884_6;
-/// Share of the cube inside the hyperbolic tangent.
+/// Coefficient of the cube inside the hyperbolic tangent.
 const CUBE: f32 = 0.044_715;
 /// `1 / sqrt(2 π)`
 const PEAK: f32 = 0.398_942_3;
@@ -14,7 +14,8 @@ const PEAK: f32 = 0.398_942_3;
 /// The error function, within 3e-7.
 ///
 /// # Source
-/// The rational approximation of Eigen's `erf` for 32-bit numbers: odd polynomial over even one on [-4, 4], beyond which it is ±1 in 32 bits.
+/// The rational approximation of Eigen's `erf` for f32: an odd polynomial over an even one on [-4,
+/// 4], outside of which erf is ±1 in f32.
 #[inline(always)]
 fn erf(x: f32) -> f32 {
     let x = if x < -4.0 { -4.0 } else { x };

@@ -1,5 +1,5 @@
-//! Reductions with sixteen running values, which the compiler keeps in vector registers. The order of additions is fixed, so
-//! results do not depend on the instruction set's width.
+//! Reductions with sixteen accumulators, which the compiler keeps in vector registers. The order of
+//! additions is fixed, so the results do not depend on the instruction set.
 
 const LANES: usize = 16;
 
@@ -55,7 +55,7 @@ pub(super) fn sum(x: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + rest.iter().sum::<f32>()
 }
 
-/// Largest element; minus infinity for none. Elements that are no number may be passed over.
+/// Largest element; minus infinity for an empty slice. NaN elements may be ignored.
 #[inline(always)]
 pub(super) fn max(x: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];

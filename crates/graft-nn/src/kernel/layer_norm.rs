@@ -2,7 +2,8 @@
 
 use super::lanes::{centred_dot, dot, spread, sum};
 
-/// Mean and `1 / sqrt(variance + eps)` of a row, in two passes, since one would cancel where the mean is large.
+/// Mean and `1 / sqrt(variance + eps)` of a row, in two passes, because a single pass suffers from
+/// cancellation if the mean is large.
 #[inline(always)]
 fn moments(x: &[f32], eps: f32) -> (f32, f32) {
     let mean = sum(x) / x.len() as f32;

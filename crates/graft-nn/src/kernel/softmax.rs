@@ -1,10 +1,10 @@
-//! One row of attention's softmax.
+//! One row of the attention softmax.
 
 use super::exp::exp;
 use super::lanes::{dot, max, sum};
 
 simd! {
-    /// Scores of keys that are no token (0 in `tokens`) become minus infinity.
+    /// Sets the scores of padding keys (0 in `tokens`) to minus infinity.
     fn hide(scores: &mut [f32], tokens: &[u8]) {
         for (score, token) in scores.iter_mut().zip(tokens) {
             *score = if *token == 0 { f32::NEG_INFINITY } else { *score };
@@ -13,7 +13,7 @@ simd! {
 }
 
 simd! {
-    /// Scores to shares in place; a row whose scores are all minus infinity becomes zero.
+    /// Softmax in place; a row whose scores are all minus infinity becomes zero.
     fn softmax(row: &mut [f32]) {
         let highest = max(row);
         if highest == f32::NEG_INFINITY {
@@ -23,15 +23,16 @@ simd! {
         for x in row.iter_mut() {
             *x = exp(*x - highest);
         }
-        let share = 1.0 / sum(row);
+        let factor = 1.0 / sum(row);
         for x in row.iter_mut() {
-            *x *= share;
+            *x *= factor;
         }
     }
 }
 
 simd! {
-    /// AttentionProbs `p` and their gradient to the gradient of the scores, in place of the shares: `p ∘ (dp - Σ p dp)`
+    /// The gradient of the scores from the probabilities `p` and their gradient `dp`, written to
+    /// `p`: `p ∘ (dp - Σ p dp)`
     fn softmax_backward(p: &mut [f32], dp: &[f32]) {
         let along = dot(p, dp);
         for (p, dp) in p.iter_mut().zip(dp) {

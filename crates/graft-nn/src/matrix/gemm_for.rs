@@ -1,10 +1,11 @@
-//! The product of the instruction set that was chosen. The `gemm` crate always takes the best that the processor has.
+//! The matrix product of the selected instruction set. The `gemm` crate itself always uses the best
+//! one of the CPU.
 
 use gemm::Parallelism;
 
 use crate::Instructions;
 
-/// `gemm::gemm` for 32-bit numbers.
+/// The signature of `gemm::gemm` for f32.
 pub(super) type Product = unsafe fn(
     usize,
     usize,
@@ -35,13 +36,13 @@ pub(super) fn product() -> Product {
     }
     match chosen {
         #[cfg(target_arch = "x86_64")]
-        Instructions::Avx2 => lesser::avx2,
-        _ => lesser::portable,
+        Instructions::Avx2 => lower::avx2,
+        _ => lower::portable,
     }
 }
 
-/// The crate's own kernels of lesser instruction sets.
-mod lesser {
+/// Kernels of the `gemm` crate for lower instruction sets.
+mod lower {
     use gemm::Parallelism;
     use gemm_common::{gemm::gemm_basic_generic, simd::MixedSimd};
 
@@ -51,7 +52,7 @@ mod lesser {
             ///
             /// # Safety
             /// As `gemm::gemm`.
-            #[expect(clippy::too_many_arguments, reason = "those of `gemm::gemm`, which it stands for")]
+            #[expect(clippy::too_many_arguments, reason = "the signature of `gemm::gemm`, which it replaces")]
             pub(super) unsafe fn $name(
                 m: usize, n: usize, k: usize,
                 to: *mut f32, to_columns: isize, to_rows: isize, add: bool,
@@ -60,8 +61,8 @@ mod lesser {
                 alpha: f32, beta: f32, conj_to: bool, conj_left: bool, conj_right: bool, threads: Parallelism,
             ) {
                 use gemm_f32::microkernel::$module::f32::{H_M, H_N, H_UKR, MR_DIV_N, NR, UKR};
-                let simd = <gemm_common::simd::$simd as MixedSimd<f32, f32, f32, f32>>::try_new().expect("invariant: only what the processor has is chosen");
-                // SAFETY: the caller answers for the pointers.
+                let simd = <gemm_common::simd::$simd as MixedSimd<f32, f32, f32, f32>>::try_new().expect("invariant: the CPU supports the selected set");
+                // SAFETY: the caller guarantees that the pointers are valid.
                 unsafe {
                     gemm_basic_generic::<_, f32, $lanes, { MR_DIV_N * $lanes }, NR, MR_DIV_N, H_M, H_N>(
                         simd, m, n, k, to, to_columns, to_rows, add, left, left_columns, left_rows, right, right_columns, right_rows,
@@ -78,7 +79,7 @@ mod lesser {
         avx2, fma, V3, 8
     );
     with_kernel!(
-        /// One number at a time.
+        /// One value at a time.
         portable, scalar, Scalar, 1
     );
 }
@@ -122,10 +123,10 @@ mod tests {
             to
         };
         let best = of(gemm::gemm::<f32>);
-        assert_eq!(best, of(lesser::portable));
+        assert_eq!(best, of(lower::portable));
         #[cfg(target_arch = "x86_64")]
         if Instructions::best() >= Instructions::Avx2 {
-            assert_eq!(best, of(lesser::avx2));
+            assert_eq!(best, of(lower::avx2));
         }
     }
 }

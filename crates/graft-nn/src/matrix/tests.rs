@@ -57,7 +57,7 @@ fn an_empty_inner_size_gives_zeros() {
 }
 
 #[test]
-#[should_panic(expected = "invariant: a matrix lies inside its slice")]
+#[should_panic(expected = "invariant: a matrix is within its slice")]
 fn a_matrix_outside_its_slice_is_refused() {
     let _ = Matrix::new(&[0.0; 5], 2, 3);
 }

@@ -2,12 +2,13 @@
 
 use sysinfo::{MemoryRefreshKind, Process, ProcessRefreshKind, ProcessesToUpdate, System};
 
-use crate::process::give_freed_memory_back;
+use crate::process::release_freed_memory;
 
-/// Bytes that the system could still give to this process.
+/// Bytes that this process can still allocate.
 pub(super) fn left() -> Option<u64> {
-    // Else what the last training took would count as taken, and the next of the same size would not fit.
-    give_freed_memory_back();
+    // Otherwise the memory of a finished training run would count as used, and the next run of the
+    // same size would not fit.
+    release_freed_memory();
     let process = sysinfo::get_current_pid().ok()?;
     let mut system = System::new().ok()?;
     system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
@@ -16,38 +17,39 @@ pub(super) fn left() -> Option<u64> {
         false,
         ProcessRefreshKind::nothing(),
     );
-    // Files that the group has read count as used by it, and are given up when memory is asked for: what its processes hold is what is taken.
+    // The page cache of the group counts as used memory but is reclaimed on demand, so only the
+    // resident memory of its processes is subtracted.
     let group = system.process(process).and_then(Process::cgroup_limits);
     let within_group = group.map_or(u64::MAX, |group| group.total_memory.saturating_sub(group.rss));
     let available = system.available_memory();
     (available > 0).then(|| available.min(within_group).min(within_process()))
 }
 
-/// Bytes until the limits on the process's address space and data, which `ulimit -v` and `ulimit -d` set.
+/// Bytes left within the process's limits of address space and data segment (`ulimit -v` and
+/// `ulimit -d`).
 fn within_process() -> u64 {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let within = |limit: &str, taken: &str| {
-        Some(soft_limit(&limits, limit)?.saturating_sub(resident(taken)?))
-    };
-    let (space, data) =
-        (within("Max address space", "VmSize:"), within("Max data size", "VmData:"));
+    let within =
+        |limit: &str, used: &str| Some(soft_limit(&limits, limit)?.saturating_sub(resident(used)?));
+    let space = within("Max address space", "VmSize:");
+    let data = within("Max data size", "VmData:");
     space.unwrap_or(u64::MAX).min(data.unwrap_or(u64::MAX))
 }
 
-/// The soft limit of that name in `/proc/self/limits`; none where there is no limit.
+/// The soft limit `name` in `/proc/self/limits`; `None` if it is unlimited.
 fn soft_limit(limits: &str, name: &str) -> Option<u64> {
     limits.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
 }
 
-/// Begins to watch for the most, and gives what is taken now.
+/// Resets the peak counter and returns the resident memory now.
 pub(super) fn start() -> Option<u64> {
-    give_freed_memory_back();
+    release_freed_memory();
     // proc(5): 5 resets the peak resident set size to the current one.
     std::fs::write("/proc/self/clear_refs", "5").ok()?;
     resident("VmRSS:")
 }
 
-/// The most resident memory since [`start`].
+/// Peak resident memory since [`start`].
 pub(super) fn most() -> Option<u64> {
     resident("VmHWM:")
 }

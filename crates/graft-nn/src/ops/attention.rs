@@ -9,52 +9,64 @@ use super::portable;
 use crate::floats::is_native;
 use crate::{AttentionProbs, DType, NnError, Result, Sequences, Tensor};
 
-/// The shape and the masks of one attention.
+/// The parameters of an attention: heads, scale and masks.
 #[derive(Clone, Debug)]
 pub struct AttentionSpec {
     /// H: heads of the queries.
     pub heads: usize,
     /// K: heads of keys and values; H is a multiple.
     pub kv_heads: usize,
-    /// Whether a query sees only keys up to its own position.
+    /// Whether a query attends only to keys up to its own position.
     pub causal: bool,
-    /// Padding, (B, S) `u8`, 1 for a token; `None` when all are tokens.
+    /// Padding mask, (B, S) `u8`, 1 for a token; `None` without padding.
     pub mask: Option<Tensor>,
-    /// Position of the first query: how many keys come from a cache.
+    /// Position of the first query: the number of keys in front of it, from a cache or a prefix.
     pub offset: usize,
     /// Factor on the scores, usually 1/sqrt(D).
     pub scale: f32,
-    /// A causal query sees only this many of the last keys, its own included; `None` when it sees all.
+    /// Sliding window: the number of keys that a causal query attends to, its own included; `None`
+    /// for all keys.
     pub window: Option<usize>,
-    /// The sequences that are packed into the only row, each of which sees itself alone; `None` when every row is one.
+    /// The sequences that are packed into the only row, each of which attends only to itself;
+    /// `None` if every row is one sequence.
     pub sequences: Option<Sequences>,
-    /// Who wants to see the shares of the keys; packed sequences tell none.
-    pub shares: Option<Arc<AttentionProbs>>,
+    /// Recorder of the attention probabilities; those of packed sequences are not recorded.
+    pub attention_probs: Option<Arc<AttentionProbs>>,
 }
 
 impl AttentionSpec {
-    /// The keys that a causal query sees, by its position among the queries.
+    /// The keys that a causal query attends to, by its index among the queries.
     pub(super) fn span(&self, query: usize) -> Range<usize> {
         span(query + self.offset + 1, self.window)
     }
 }
 
-/// Keys up to `end`, the last `window` of them.
+/// The last `window` keys before `end`.
 fn span(end: usize, window: Option<usize>) -> Range<usize> {
     window.map_or(0, |window| end.saturating_sub(window))..end
 }
 
-/// `softmax(s q kᵀ) v` per head; query `i` sees key `j` when `j <= i + offset` (causal), `j > i + offset - window` (where there is one) and the
-/// mask has 1 at `j`. A query that sees nothing gives zeros. Of packed sequences `i` and `j` are counted from the beginning of each.
+/// Scaled dot-product attention, `softmax(s q kᵀ) v` per head.
+///
+/// Query `i` attends to key `j` if the mask is 1 at `j`, and in causal attention if `j <= i +
+/// offset` and, with a window, `j > i + offset - window`. A query without visible keys returns
+/// zeros. In packed sequences `i` and `j` count from the start of each sequence. H/K query heads
+/// share one head of keys and values (grouped-query attention).
+///
+/// The fused implementation processes blocks of queries and recomputes the probabilities in the
+/// backward pass, so nothing of size T x S is stored.
 ///
 /// # Shapes
 /// `q: (B, T, H*D)`, `k, v: (B, S, K*D)` -> `(B, T, H*D)`
 /// # Errors
-/// [`NnError::Shape`] when they do not fit.
+/// [`NnError::Shape`] if the shapes do not match.
+/// # Source
+/// Vaswani et al. 2017, arXiv:1706.03762; grouped queries: Ainslie et al. 2023, arXiv:2305.13245;
+/// sliding windows: Beltagy et al. 2020, arXiv:2004.05150
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
     check(q, k, v, spec)?;
-    if let (Some(shares), None) = (&spec.shares, &spec.sequences) {
-        shares.push(&portable::shares(q, k, spec)?);
+    if let (Some(recorder), None) = (&spec.attention_probs, &spec.sequences) {
+        recorder.push(&portable::attention_probs(q, k, spec)?);
     }
     if ![q, k, v].into_iter().all(is_native) {
         return portable::attention(q, k, v, spec);
@@ -136,7 +148,7 @@ mod tests {
             scale: 0.4,
             window: None,
             sequences: None,
-            shares: None,
+            attention_probs: None,
         }
     }
 
@@ -154,7 +166,7 @@ mod tests {
     #[test]
     fn keys_from_a_cache_are_seen_by_every_query() {
         let spec = AttentionSpec { offset: 5, ..spec(2, 1) };
-        check("attention behind a cache", &[&[2, 3, 6], &[2, 8, 3], &[2, 8, 3]], |x| {
+        check("attention after a cache", &[&[2, 3, 6], &[2, 8, 3], &[2, 8, 3]], |x| {
             attention(&x[0], &x[1], &x[2], &spec)
         });
     }
@@ -172,7 +184,7 @@ mod tests {
         )
         .expect("a mask");
         let behind = AttentionSpec { offset: 4, window: Some(3), mask: Some(mask), ..spec.clone() };
-        check("windowed attention behind a cache", &[&[2, 3, 20], &[2, 7, 10], &[2, 7, 10]], |x| {
+        check("windowed attention after a cache", &[&[2, 3, 20], &[2, 7, 10], &[2, 7, 10]], |x| {
             attention(&x[0], &x[1], &x[2], &behind)
         });
         // Only the last five of seven keys reach the last query.

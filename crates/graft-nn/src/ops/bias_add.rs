@@ -1,9 +1,9 @@
-//! A bias over the last dimension.
+//! Addition of a bias over the last dimension.
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape};
 
-use super::linear::check_width;
 use super::portable;
+use super::width::check_width;
 use crate::floats::{Floats, floats, is_native};
 use crate::{Result, Tensor, kernel, parallel};
 
@@ -12,13 +12,13 @@ use crate::{Result, Tensor, kernel, parallel};
 /// # Shapes
 /// `x: (.., C)`, `b: (C)` -> `(.., C)`
 /// # Errors
-/// [`crate::NnError::Shape`] when the widths differ.
+/// [`crate::NnError::Shape`] if the widths differ.
 pub fn bias_add(x: &Tensor, b: &Tensor) -> Result<Tensor> {
     check_width("input of a bias", x, b.dims1()?)?;
     match (is_native(x), b.track_op()) {
         (false, _) => portable::bias_add(x, b),
-        (true, false) => Ok(x.contiguous()?.apply_op1(Frozen { b: b.clone() })?),
-        (true, true) => Ok(x.contiguous()?.apply_op2(&b.contiguous()?, Trained)?),
+        (true, false) => Ok(x.contiguous()?.apply_op1(FrozenBias { b: b.clone() })?),
+        (true, true) => Ok(x.contiguous()?.apply_op2(&b.contiguous()?, TrainedBias)?),
     }
 }
 
@@ -28,11 +28,11 @@ fn forward(x: &[f32], b: &[f32]) -> CpuStorage {
     CpuStorage::F32(y)
 }
 
-struct Frozen {
+struct FrozenBias {
     b: Tensor,
 }
 
-impl CustomOp1 for Frozen {
+impl CustomOp1 for FrozenBias {
     fn name(&self) -> &'static str {
         "bias-add"
     }
@@ -46,9 +46,9 @@ impl CustomOp1 for Frozen {
     }
 }
 
-struct Trained;
+struct TrainedBias;
 
-impl CustomOp2 for Trained {
+impl CustomOp2 for TrainedBias {
     fn name(&self) -> &'static str {
         "bias-add-trained"
     }

@@ -1,5 +1,5 @@
-//! Test harness: a fused operation in 32 bits against the portable one in 64 bits, against finite differences, and on one
-//! thread against two.
+//! Test harness: a fused operation in 32 bits against the portable one in 64 bits, against finite
+//! differences, and on one thread against two.
 
 use crate::{DType, Device, Result, Rng, Tensor, Var};
 

@@ -1,4 +1,4 @@
-//! The loss of a language model.
+//! Cross entropy, the loss of a language model.
 
 use std::sync::OnceLock;
 
@@ -8,18 +8,19 @@ use super::portable;
 use crate::floats::{Floats, floats, is_native};
 use crate::{NnError, Result, Tensor, kernel, parallel};
 
-/// The label of a position that does not count.
+/// The label of a position that is ignored, as `ignore_index` in PyTorch.
 pub const IGNORED: i64 = -100;
 
-/// Sum over the counted rows of `logsumexp(x) - x[label]`, divided by `normalizer`.
+/// Cross entropy: the sum of `logsumexp(x) - x[label]` over the rows whose label is not
+/// [`IGNORED`], divided by `normalizer`.
 ///
-/// The normalizer is the caller's: over several micro-batches it is the number of counted labels of all of them, so that the
-/// gradients add up to those of one large batch.
+/// The caller passes the normalizer. For gradient accumulation it is the number of labels in all
+/// micro-batches, so that the gradients add up to those of one large batch.
 ///
 /// # Shapes
 /// `logits: (N, V)`, `labels`: N, each in `0..V` or [`IGNORED`] -> scalar
 /// # Errors
-/// [`NnError::Shape`] when N differs, [`NnError::OutOfRange`] for a label outside the vocabulary.
+/// [`NnError::Shape`] if N differs, [`NnError::OutOfRange`] for a label outside the vocabulary.
 pub fn cross_entropy(logits: &Tensor, labels: &[i64], normalizer: f64) -> Result<Tensor> {
     let (rows, vocab) = logits.dims2()?;
     if labels.len() != rows {
@@ -29,26 +30,27 @@ pub fn cross_entropy(logits: &Tensor, labels: &[i64], normalizer: f64) -> Result
             found: vec![labels.len()],
         });
     }
-    let kept = kept(labels, vocab)?;
-    if kept.is_empty() {
-        // Zero with a gradient of zeros: an affine map by 0 would leave candle's graph.
+    let counted = counted_rows(labels, vocab)?;
+    if counted.is_empty() {
+        // Zero with a gradient of zeros: candle's `affine` by 0 would detach it from the graph.
         return Ok((logits * logits.zeros_like()?)?.sum_all()?);
     }
     if !is_native(logits) {
-        return portable::cross_entropy(logits, &kept, normalizer);
+        return portable::cross_entropy(logits, &counted, normalizer);
     }
     Ok(logits.contiguous()?.apply_op1(CrossEntropy {
-        kept,
+        counted,
         normalizer,
         log_sums: OnceLock::new(),
     })?)
 }
 
-/// The gradient is computed from the logits in the backward pass; only one number per row is kept until then.
+/// The gradient is computed from the logits in the backward pass; only one value per row is saved
+/// until then.
 struct CrossEntropy {
-    kept: Vec<(u32, u32)>,
+    counted: Vec<(u32, u32)>,
     normalizer: f64,
-    /// `ln Σ exp(x)` of each counted row.
+    /// `ln Σ exp(x)` of each row in `counted`.
     log_sums: OnceLock<Vec<f32>>,
 }
 
@@ -58,8 +60,10 @@ impl CrossEntropy {
             let piece = parallel::rows_per_piece(vocab);
             let row =
                 |(row, _): &(u32, u32)| kernel::log_sum_exp(&x[*row as usize * vocab..][..vocab]);
-            parallel::map(self.kept.chunks(piece), |kept| kept.iter().map(row).collect::<Vec<_>>())
-                .concat()
+            parallel::map(self.counted.chunks(piece), |counted| {
+                counted.iter().map(row).collect::<Vec<_>>()
+            })
+            .concat()
         })
     }
 }
@@ -72,7 +76,7 @@ impl CustomOp1 for CrossEntropy {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let (x, vocab) = (floats(x, layout)?, layout.shape().dims2()?.1);
         let losses =
-            self.kept.iter().zip(self.log_sums(x, vocab)).map(|((row, label), log_sum)| {
+            self.counted.iter().zip(self.log_sums(x, vocab)).map(|((row, label), log_sum)| {
                 let picked = x[*row as usize * vocab + *label as usize];
                 f64::from(log_sum - picked)
             });
@@ -88,7 +92,7 @@ impl CustomOp1 for CrossEntropy {
         let (x, vocab) = (Floats::read(logits)?, logits.dims2()?.1);
         let factor = (f64::from(g.to_scalar::<f32>()?) / self.normalizer) as f32;
         let mut counted = vec![None; x.len() / vocab];
-        for ((row, label), log_sum) in self.kept.iter().zip(self.log_sums(&x, vocab)) {
+        for ((row, label), log_sum) in self.counted.iter().zip(self.log_sums(&x, vocab)) {
             counted[*row as usize] = Some((*label as usize, *log_sum));
         }
         let mut dx = vec![0.0; x.len()];
@@ -103,8 +107,8 @@ impl CustomOp1 for CrossEntropy {
     }
 }
 
-/// (row, label) of the counted rows.
-pub(super) fn kept(labels: &[i64], vocab: usize) -> Result<Vec<(u32, u32)>> {
+/// (row, label) of the rows whose label is not [`IGNORED`].
+pub(super) fn counted_rows(labels: &[i64], vocab: usize) -> Result<Vec<(u32, u32)>> {
     let counted = labels.iter().enumerate().filter(|(_, label)| **label != IGNORED);
     let place = |(row, label): (usize, &i64)| match u32::try_from(*label) {
         Ok(id) if (id as usize) < vocab => Ok((row as u32, id)),

@@ -1,4 +1,4 @@
-//! Rows of a table by number.
+//! Embedding lookup.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape};
 
@@ -6,10 +6,10 @@ use super::portable;
 use crate::floats::{Floats, floats, is_native};
 use crate::{NnError, Result, Tensor, kernel};
 
-/// Row `id` of `w` for every id.
+/// `y = w[id]`: the row of `w` for every id.
 ///
 /// # Shapes
-/// `ids: (..)` of `u32`, `w: (V, C)` -> `(.., C)`, in 32-bit numbers when the table is stored in half precision
+/// `ids: (..)` `u32`, `w: (V, C)` -> `(.., C)`, in f32 if the table is stored in half precision
 /// # Errors
 /// [`NnError::OutOfRange`] for an id outside the table.
 pub fn embedding(ids: &Tensor, w: &Tensor) -> Result<Tensor> {
@@ -21,16 +21,16 @@ pub fn embedding(ids: &Tensor, w: &Tensor) -> Result<Tensor> {
     if !is_native(w) || !w.is_variable() {
         return portable::embedding(ids, w);
     }
-    Ok(w.apply_op1(Rows { numbers, dims: ids.dims().to_vec() })?)
+    Ok(w.apply_op1(TableRows { numbers, dims: ids.dims().to_vec() })?)
 }
 
-/// Rows of a trained table.
-struct Rows {
+/// TableRows of a trained table.
+struct TableRows {
     numbers: Vec<u32>,
     dims: Vec<usize>,
 }
 
-impl CustomOp1 for Rows {
+impl CustomOp1 for TableRows {
     fn name(&self) -> &'static str {
         "embedding-trained"
     }

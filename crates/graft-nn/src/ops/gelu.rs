@@ -7,21 +7,23 @@ use crate::floats::{Floats, floats, is_native};
 use crate::parallel::{self, CHUNK};
 use crate::{Result, Tensor, kernel};
 
-/// Which of the two forms a model was trained with.
+/// The form of the GELU: exact or approximated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gelu {
     /// `x Φ(x)`: Hugging Face's `gelu`.
     Exact,
-    /// `x (1 + tanh(sqrt(2 / π) (x + 0.044715 x³))) / 2`: Hugging Face's `gelu_new` and `gelu_pytorch_tanh`.
+    /// `x (1 + tanh(sqrt(2 / π) (x + 0.044715 x³))) / 2`: Hugging Face's `gelu_new` and
+    /// `gelu_pytorch_tanh`.
     Tanh,
 }
 
-/// `y = x Φ(x)`, with the distribution function Φ of the normal distribution, or its approximation.
+/// `y = x Φ(x)`, with the cumulative distribution function Φ of the standard normal distribution,
+/// or its approximation.
 ///
 /// # Shapes
 /// `x: (..)` -> `(..)`
 /// # Errors
-/// What candle says.
+/// Returns an error if the underlying candle operation fails.
 /// # Source
 /// Hendrycks and Gimpel 2016, arXiv:1606.08415
 pub fn gelu(x: &Tensor, kind: Gelu) -> Result<Tensor> {

@@ -1,52 +1,41 @@
-//! A linear map.
+//! Linear layer.
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape};
 
-use super::{frozen, portable};
+use super::width::{check_width, with_width};
+use super::{device_linear, portable};
 use crate::floats::{Floats, floats, is_native};
 use crate::matrix::Matrix;
-use crate::{NnError, Result, Tensor, Weight};
+use crate::{Result, Tensor, Weight};
 
 /// `y = x Wᵀ`.
 ///
-/// A frozen `W` gets no gradient and none is computed; a trained one (a variable, or computed from variables) does. A packed one is unpacked for each
-/// product, in the forward and again in the backward pass.
+/// The gradient of `W` is computed only if it is trained (a variable, or computed from variables).
+/// A quantized `W` is unpacked for each product, in the forward and again in the backward pass.
 ///
 /// # Shapes
 /// `x: (.., d_in)`, `w: (d_out, d_in)` -> `(.., d_out)`
 /// # Errors
-/// [`NnError::Shape`] when the widths differ.
+/// [`crate::NnError::Shape`] if the widths differ.
 pub fn linear(x: &Tensor, w: impl Into<Weight>) -> Result<Tensor> {
     let w = w.into();
     let dims = w.dims2()?;
     check_width("input of a linear layer", x, dims.1)?;
     match (is_native(x), w.tracked()) {
-        (false, None) => frozen::linear(x, w),
+        (false, None) => device_linear::linear(x, w),
         (false, Some(w)) => portable::linear(x, w),
-        (true, None) => Ok(x.contiguous()?.apply_op1(Frozen { w, dims })?),
-        (true, Some(w)) => Ok(x.contiguous()?.apply_op2(&w.contiguous()?, Trained)?),
+        (true, None) => Ok(x.contiguous()?.apply_op1(FrozenLinear { w, dims })?),
+        (true, Some(w)) => Ok(x.contiguous()?.apply_op2(&w.contiguous()?, TrainedLinear)?),
     }
 }
 
-/// Refuses `x` whose last dimension is not `width`.
-pub(super) fn check_width(what: &'static str, x: &Tensor, width: usize) -> Result<()> {
-    match x.dims().last() {
-        Some(last) if *last == width => Ok(()),
-        _ => Err(NnError::Shape {
-            what,
-            expected: format!("(.., {width})"),
-            found: x.dims().to_vec(),
-        }),
-    }
-}
-
-/// `x Wᵀ` with a captured W, so that the graph knows x only.
-struct Frozen {
+/// `x Wᵀ` with a captured W, so that only x is in the graph.
+struct FrozenLinear {
     w: Weight,
     dims: (usize, usize),
 }
 
-impl CustomOp1 for Frozen {
+impl CustomOp1 for FrozenLinear {
     fn name(&self) -> &'static str {
         "linear"
     }
@@ -61,9 +50,9 @@ impl CustomOp1 for Frozen {
 }
 
 /// `x Wᵀ` with W in the graph.
-struct Trained;
+struct TrainedLinear;
 
-impl CustomOp2 for Trained {
+impl CustomOp2 for TrainedLinear {
     fn name(&self) -> &'static str {
         "linear-trained"
     }
@@ -118,12 +107,6 @@ fn input_gradient(
     let g = Floats::read(g)?;
     let dx = Matrix::new(&g, g.len() / d_out, d_out).times(Matrix::new(w, d_out, d_in)).collect(); // (N, d_in)
     Tensor::from_vec(dx, x.dims(), x.device())
-}
-
-/// The shape with another last dimension.
-pub(super) fn with_width(dims: &[usize], width: usize) -> Shape {
-    let leading = dims.iter().take(dims.len().saturating_sub(1)).copied();
-    Shape::from(leading.chain([width]).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

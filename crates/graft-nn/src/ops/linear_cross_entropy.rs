@@ -1,32 +1,35 @@
-//! The loss of a language model from its last states, without ever holding all the logits.
+//! Head and cross entropy in one operation, which never stores all logits.
 
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape};
 
-use super::cross_entropy::{cross_entropy, kept};
-use super::linear::{check_width, linear};
+use super::cross_entropy::{counted_rows, cross_entropy};
+use super::linear::linear;
+use super::width::check_width;
 use crate::floats::{Floats, floats, is_native};
 use crate::matrix::{Matrix, MatrixMut};
 use crate::{NnError, Result, Tensor, kernel, parallel};
 
-/// Logits that exist at one time: 8 MiB, which is more than enough rows for a fast product with the usual vocabularies.
+/// Number of logits that are in memory at once: 8 MiB, enough rows for a fast product with the
+/// usual vocabularies.
 const ELEMENTS: usize = 1 << 21;
 
-/// Rows below which the product with W would be slow.
-const FEWEST: usize = 64;
+/// Minimum number of rows for a fast product with W.
+const MIN_ROWS: usize = 64;
 
-/// `cross_entropy(x Wᵀ, labels, normalizer)`, a few rows at a time.
+/// `cross_entropy(x Wᵀ, labels, normalizer)`, computed in pieces of a few rows.
 ///
-/// The gradient of a row's logits is known as soon as they are, so the forward pass takes the gradients of `x` (and of a trained `W`) with it and
-/// drops the logits: memory is that of `x` instead of N x V, and nothing is computed twice.
+/// The gradient of the logits of a row depends on these logits only. So the forward pass also
+/// computes the gradients of `x` (and of a trained `W`) and frees the logits: it needs the memory
+/// of `x` instead of N x V, and computes nothing twice.
 ///
 /// # Shapes
 /// `x: (N, C)`, `w: (V, C)`, `labels`: N, each in `0..V` or [`super::IGNORED`] -> scalar
 /// # Errors
-/// [`NnError::Shape`] when N or C differ, [`NnError::OutOfRange`] for a label outside the vocabulary.
+/// [`NnError::Shape`] if N or C differ, [`NnError::OutOfRange`] for a label outside the vocabulary.
 /// # Source
-/// The order of work is that of Hsu et al. 2024 (Liger Kernel), arXiv:2410.10989, section 3.2
+/// Hsu et al. 2024 (Liger Kernel), arXiv:2410.10989, section 3.2
 pub fn linear_cross_entropy(
     x: &Tensor,
     w: &Tensor,
@@ -34,7 +37,7 @@ pub fn linear_cross_entropy(
     normalizer: f64,
 ) -> Result<Tensor> {
     let vocab = w.dims2()?.0;
-    in_pieces(x, w, labels, normalizer, (ELEMENTS / vocab.max(1)).max(FEWEST))
+    in_pieces(x, w, labels, normalizer, (ELEMENTS / vocab.max(1)).max(MIN_ROWS))
 }
 
 fn in_pieces(
@@ -53,29 +56,29 @@ fn in_pieces(
             found: vec![labels.len()],
         });
     }
-    let kept = kept(labels, vocab)?;
-    if !is_native(x) || kept.is_empty() {
+    let counted = counted_rows(labels, vocab)?;
+    if !is_native(x) || counted.is_empty() {
         return cross_entropy(&linear(x, w)?, labels, normalizer);
     }
     let wanted = Wanted { states: x.track_op(), weight: w.track_op() };
-    let op = HeadLoss { kept, normalizer, piece, wanted, gradients: Mutex::new(None) };
+    let op = HeadLoss { counted, normalizer, piece, wanted, gradients: Mutex::new(None) };
     let x = x.contiguous()?;
     Ok(if wanted.weight {
         x.apply_op2(&w.contiguous()?, op)?
     } else {
-        x.apply_op1(Frozen { w: w.clone(), op })?
+        x.apply_op1(FrozenHeadLoss { w: w.clone(), op })?
     })
 }
 
-/// Which gradients the forward pass takes with it.
+/// The gradients that the forward pass must compute.
 #[derive(Clone, Copy)]
 struct Wanted {
     states: bool,
     weight: bool,
 }
 
-/// Gradients of the loss, before the factor from behind it.
-struct Gradients {
+/// Gradients of the loss, without the incoming gradient as a factor.
+struct HeadGradients {
     /// (N, C)
     states: Option<Vec<f32>>,
     /// (V, C)
@@ -85,45 +88,45 @@ struct Gradients {
 /// The operation with W in the graph.
 struct HeadLoss {
     /// (row, label)
-    kept: Vec<(u32, u32)>,
+    counted: Vec<(u32, u32)>,
     normalizer: f64,
-    /// Rows at a time.
+    /// Rows per piece.
     piece: usize,
     wanted: Wanted,
-    /// From the forward pass until the backward pass takes them.
-    gradients: Mutex<Option<Gradients>>,
+    /// Set by the forward pass and taken by the backward pass.
+    gradients: Mutex<Option<HeadGradients>>,
 }
 
 /// The operation with a captured W.
-struct Frozen {
+struct FrozenHeadLoss {
     w: Tensor,
     op: HeadLoss,
 }
 
 impl HeadLoss {
-    /// The loss, and the gradients that are wanted.
-    fn run(&self, x: &[f32], w: &[f32], (vocab, width): (usize, usize)) -> (f64, Gradients) {
+    /// Computes the loss and the wanted gradients.
+    fn run(&self, x: &[f32], w: &[f32], (vocab, width): (usize, usize)) -> (f64, HeadGradients) {
         let zeros = |wanted: bool, count: usize| wanted.then(|| vec![0f32; count]);
-        let mut gradients = Gradients {
+        let mut gradients = HeadGradients {
             states: zeros(self.wanted.states, x.len()),
             weight: zeros(self.wanted.weight, w.len()),
         };
         let w = Matrix::new(w, vocab, width);
-        let mut logits = vec![0f32; self.piece.min(self.kept.len()) * vocab];
+        let mut logits = vec![0f32; self.piece.min(self.counted.len()) * vocab];
         let mut loss = 0.0;
-        for kept in self.kept.chunks(self.piece) {
-            let states = gather(x, kept, width); // (P, C)
+        for counted in self.counted.chunks(self.piece) {
+            let states = gather(x, counted, width); // (P, C)
             let (states, logits) =
-                (Matrix::new(&states, kept.len(), width), &mut logits[..kept.len() * vocab]);
-            states.times(w.t()).store(&mut MatrixMut::new(logits, kept.len(), vocab)); // (P, V)
-            loss += self.turn_into_gradient(logits, kept, vocab);
-            let logits = Matrix::new(logits, kept.len(), vocab);
+                (Matrix::new(&states, counted.len(), width), &mut logits[..counted.len() * vocab]);
+            states.times(w.t()).store(&mut MatrixMut::new(logits, counted.len(), vocab)); // (P, V)
+            loss += self.turn_into_gradient(logits, counted, vocab);
+            let logits = Matrix::new(logits, counted.len(), vocab);
             if let Some(dw) = &mut gradients.weight {
                 logits.t().times(states).add_to(&mut MatrixMut::new(dw, vocab, width)); // (V, C)
             }
             if let Some(dx) = &mut gradients.states {
                 let rows = logits.times(w).collect(); // (P, C)
-                for ((row, _), values) in kept.iter().zip(rows.chunks(width)) {
+                for ((row, _), values) in counted.iter().zip(rows.chunks(width)) {
                     dx[*row as usize * width..][..width].copy_from_slice(values);
                 }
             }
@@ -131,19 +134,21 @@ impl HeadLoss {
         (loss / self.normalizer, gradients)
     }
 
-    /// Sum of the losses of some rows of logits, which become their own gradient where one is wanted.
-    fn turn_into_gradient(&self, logits: &mut [f32], kept: &[(u32, u32)], vocab: usize) -> f64 {
-        let (factor, wanted) =
-            ((1.0 / self.normalizer) as f32, self.wanted.states || self.wanted.weight);
-        let losses = parallel::map(logits.chunks_mut(vocab).zip(kept), |(logits, (_, label))| {
-            let (label, log_sum) = (*label as usize, kernel::log_sum_exp(logits));
-            let loss = f64::from(log_sum - logits[label]);
-            if wanted {
-                kernel::log_sum_exp_gradient(logits, log_sum, factor);
-                logits[label] -= factor;
-            }
-            loss
-        });
+    /// The sum of the losses of some rows of logits. The logits are replaced by their gradient if
+    /// one is wanted.
+    fn turn_into_gradient(&self, logits: &mut [f32], counted: &[(u32, u32)], vocab: usize) -> f64 {
+        let factor = (1.0 / self.normalizer) as f32;
+        let wanted = self.wanted.states || self.wanted.weight;
+        let losses =
+            parallel::map(logits.chunks_mut(vocab).zip(counted), |(logits, (_, label))| {
+                let (label, log_sum) = (*label as usize, kernel::log_sum_exp(logits));
+                let loss = f64::from(log_sum - logits[label]);
+                if wanted {
+                    kernel::log_sum_exp_gradient(logits, log_sum, factor);
+                    logits[label] -= factor;
+                }
+                loss
+            });
         losses.iter().sum()
     }
 
@@ -153,7 +158,7 @@ impl HeadLoss {
         (CpuStorage::F32(vec![loss as f32]), Shape::from(()))
     }
 
-    /// The gradients times `g`; computed again when an earlier backward pass has taken them.
+    /// The gradients times `g`; computed again if an earlier backward pass has taken them.
     fn backward(
         &self,
         x: &Tensor,
@@ -161,7 +166,7 @@ impl HeadLoss {
         g: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
         let ready = self.gradients.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Gradients { states, weight } = match ready {
+        let HeadGradients { states, weight } = match ready {
             Some(gradients) => gradients,
             None => self.run(&Floats::read(x)?, &Floats::read(w)?, w.dims2()?).1,
         };
@@ -175,16 +180,16 @@ impl HeadLoss {
     }
 }
 
-/// The kept rows of `x`, one below the other.
-fn gather(x: &[f32], kept: &[(u32, u32)], width: usize) -> Vec<f32> {
-    let mut rows = Vec::with_capacity(kept.len() * width);
-    for (row, _) in kept {
+/// The counted rows of `x`, concatenated.
+fn gather(x: &[f32], counted: &[(u32, u32)], width: usize) -> Vec<f32> {
+    let mut rows = Vec::with_capacity(counted.len() * width);
+    for (row, _) in counted {
         rows.extend_from_slice(&x[*row as usize * width..][..width]);
     }
     rows
 }
 
-impl CustomOp1 for Frozen {
+impl CustomOp1 for FrozenHeadLoss {
     fn name(&self) -> &'static str {
         "linear-cross-entropy"
     }

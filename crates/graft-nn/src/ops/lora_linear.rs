@@ -1,35 +1,35 @@
-//! A frozen linear map with a trained low-rank update.
+//! Linear layer with a trained low-rank update (LoRA).
 
 use std::borrow::Cow;
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape};
 
-use super::linear::{check_width, with_width};
 use super::portable;
+use super::width::{check_width, with_width};
 use crate::dropout::PIECE;
 use crate::floats::{Floats, floats, is_native};
 use crate::matrix::{Matrix, MatrixMut};
 use crate::{DropoutMask, NnError, Result, Tensor, Weight, kernel, parallel};
 
-/// The low-rank update `s B A` of a weight.
+/// The low-rank update `ΔW = s B A` of a weight.
 #[derive(Clone, Debug)]
 pub struct LowRank {
-    /// A, (R, d_in).
+    /// The matrix A, (R, d_in).
     pub a: Tensor,
-    /// B, (d_out, R).
+    /// The matrix B, (d_out, R).
     pub b: Tensor,
-    /// s.
+    /// The scale s.
     pub scale: f64,
-    /// Which inputs of A fall out; `None` while evaluating.
+    /// The dropout mask m of the input of A; `None` in evaluation.
     pub dropout: Option<DropoutMask>,
 }
 
-/// `y = x Wᵀ + s (m ∘ x) Aᵀ Bᵀ`.
+/// `y = x Wᵀ + s (m ∘ x) Aᵀ Bᵀ`, fused so that ΔW is never computed.
 ///
 /// # Shapes
 /// `x: (.., d_in)`, `w: (d_out, d_in)` -> `(.., d_out)`
 /// # Errors
-/// [`NnError::Shape`] when the widths or the ranks differ.
+/// [`NnError::Shape`] if the widths or the ranks differ.
 /// # Source
 /// Hu et al. 2021, arXiv:2106.09685 section 4.1
 pub fn lora_linear(x: &Tensor, w: impl Into<Weight>, update: &LowRank) -> Result<Tensor> {
@@ -69,10 +69,10 @@ impl LoraLinear {
     /// `m ∘ x`, the input of A.
     fn dropped<'a>(&self, x: &'a [f32]) -> Cow<'a, [f32]> {
         let Some(mask) = &self.dropout else { return Cow::Borrowed(x) };
-        let mut kept = vec![0.0; x.len()];
-        let pieces = x.chunks(PIECE).zip(kept.chunks_mut(PIECE)).enumerate();
-        parallel::each(pieces, |(piece, (x, kept))| mask.apply(piece, x, kept));
-        Cow::Owned(kept)
+        let mut dropped = vec![0.0; x.len()];
+        let pieces = x.chunks(PIECE).zip(dropped.chunks_mut(PIECE)).enumerate();
+        parallel::each(pieces, |(piece, (x, dropped))| mask.apply(piece, x, dropped));
+        Cow::Owned(dropped)
     }
 
     /// `dx += m ∘ (dh A)`
@@ -86,10 +86,10 @@ impl LoraLinear {
         if self.dropout.is_none() {
             return dh.times(a).add_to(&mut MatrixMut::new(dx, rows, d_in));
         }
-        let through = dh.times(a).collect(); // (N, d_in)
-        let kept = self.dropped(&through);
-        parallel::each(dx.chunks_mut(PIECE).zip(kept.chunks(PIECE)), |(dx, kept)| {
-            kernel::add(dx, kept)
+        let gradient = dh.times(a).collect(); // (N, d_in)
+        let dropped = self.dropped(&gradient);
+        parallel::each(dx.chunks_mut(PIECE).zip(dropped.chunks(PIECE)), |(dx, dropped)| {
+            kernel::add(dx, dropped)
         });
     }
 }
@@ -134,16 +134,16 @@ impl CustomOp3 for LoraLinear {
         let (x_values, a_values, b_values, g) =
             (Floats::read(x)?, Floats::read(a)?, Floats::read(b)?, Floats::read(g)?);
         let rows = x_values.len() / d_in;
-        let kept = self.dropped(&x_values);
-        let (kept, g) = (Matrix::new(&kept, rows, d_in), Matrix::new(&g, rows, d_out));
+        let dropped = self.dropped(&x_values);
+        let (dropped, g) = (Matrix::new(&dropped, rows, d_in), Matrix::new(&g, rows, d_out));
         let (a_matrix, b_matrix) =
             (Matrix::new(&a_values, rank, d_in), Matrix::new(&b_values, d_out, rank));
 
-        let h = kept.times(a_matrix.t()).collect(); // (N, R)
+        let h = dropped.times(a_matrix.t()).collect(); // (N, R)
         let dh = g.times(b_matrix).scale(self.scale).collect(); // (N, R)
         let dh = Matrix::new(&dh, rows, rank);
         let db = g.t().times(Matrix::new(&h, rows, rank)).scale(self.scale).collect(); // (d_out, R)
-        let da = dh.t().times(kept).collect(); // (R, d_in)
+        let da = dh.t().times(dropped).collect(); // (R, d_in)
         let dx = if x.track_op() {
             let w = self.w.floats()?;
             let mut dx = g.times(Matrix::new(&w, d_out, d_in)).collect(); // (N, d_in)

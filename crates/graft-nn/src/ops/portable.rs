@@ -1,4 +1,5 @@
-//! Every operation made of candle's own ones: for devices other than the processor, and the reference for the fused ones.
+//! All operations composed of candle's own: for devices other than the CPU, and as the reference of
+//! the fused ones.
 
 use std::ops::Range;
 
@@ -74,25 +75,26 @@ pub(super) fn attention(
     spec: &AttentionSpec,
 ) -> Result<Tensor> {
     if let Some(sequences) = &spec.sequences {
-        let alone = AttentionSpec { sequences: None, ..spec.clone() };
+        let single = AttentionSpec { sequences: None, ..spec.clone() };
         let part =
             |t: &Tensor, range: &Range<usize>| t.narrow(1, range.start, range.len())?.contiguous();
-        let apart = |range: Range<usize>| {
-            attention(&part(q, &range)?, &part(k, &range)?, &part(v, &range)?, &alone)
+        let one = |range: Range<usize>| {
+            attention(&part(q, &range)?, &part(k, &range)?, &part(v, &range)?, &single)
         };
-        return Ok(Tensor::cat(&sequences.ranges().map(apart).collect::<Result<Vec<_>>>()?, 1)?); // (1, N, H*D)
+        return Ok(Tensor::cat(&sequences.ranges().map(one).collect::<Result<Vec<_>>>()?, 1)?); // (1, N, H*D)
     }
-    let shares = shares(q, k, spec)?; // (B, H, T, S)
-    Ok(shares.matmul(&repeated(v, spec)?)?.transpose(1, 2)?.contiguous()?.reshape(q.dims())?) // (B, T, H*D)
+    let probs = attention_probs(q, k, spec)?; // (B, H, T, S)
+    Ok(probs.matmul(&repeated(v, spec)?)?.transpose(1, 2)?.contiguous()?.reshape(q.dims())?) // (B, T, H*D)
 }
 
-/// Heads beside each other, (B, rows, heads*D) -> (B, heads, rows, D).
+/// Splits the heads: (B, rows, heads*D) -> (B, heads, rows, D).
 fn split(t: &Tensor, heads: usize) -> Result<Tensor> {
     let (batch, rows, width) = t.dims3()?;
     Ok(t.reshape((batch, rows, heads, width / heads))?.transpose(1, 2)?.contiguous()?)
 }
 
-/// Heads of keys or values, each as often as queries share it: (B, S, K*D) -> (B, H, S, D).
+/// Splits the heads of keys or values and repeats each for the query heads that share it: (B, S,
+/// K*D) -> (B, H, S, D).
 fn repeated(t: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
     let t = split(t, spec.kv_heads)?;
     let (batch, heads, keys, width) = t.dims4()?;
@@ -101,13 +103,13 @@ fn repeated(t: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
 }
 
 /// `softmax(s q kᵀ)` per head, over the visible keys.
-pub(super) fn shares(q: &Tensor, k: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
+pub(super) fn attention_probs(q: &Tensor, k: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
     let ((batch, tokens, _), keys) = (q.dims3()?, k.dim(1)?);
     let (q, k) = (split(q, spec.heads)?, repeated(k, spec)?);
     let seen = visible(spec, batch, tokens, keys)?.to_device(q.device())?.to_dtype(q.dtype())?; // (B, 1, T, S)
     let scores = (q.matmul(&k.transpose(2, 3)?)? * f64::from(spec.scale))?; // (B, H, T, S)
     let scores = scores.broadcast_add(&seen.affine(1e9, -1e9)?)?;
-    // A row without any visible key becomes zero instead of a mean over hidden ones.
+    // A row without visible keys becomes zero instead of a mean over masked ones.
     Ok(candle_nn::ops::softmax(&scores, D::Minus1)?.broadcast_mul(&seen)?)
 }
 
@@ -133,17 +135,17 @@ pub(super) fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     Ok((gate.silu()? * up)?)
 }
 
-/// Sum of the label losses over the normalizer; `kept` holds (row, label).
+/// Sum of the label losses over the normalizer; `counted` holds (row, label).
 pub(super) fn cross_entropy(
     logits: &Tensor,
-    kept: &[(u32, u32)],
+    counted: &[(u32, u32)],
     normalizer: f64,
 ) -> Result<Tensor> {
-    let (rows, labels): (Vec<u32>, Vec<u32>) = kept.iter().copied().unzip();
+    let (rows, labels): (Vec<u32>, Vec<u32>) = counted.iter().copied().unzip();
     let count = rows.len();
-    let logits = logits.index_select(&Tensor::from_vec(rows, count, logits.device())?, 0)?; // (kept, V)
+    let logits = logits.index_select(&Tensor::from_vec(rows, count, logits.device())?, 0)?; // (counted, V)
     let logs = candle_nn::ops::log_softmax(&logits, D::Minus1)?;
-    let picked = logs.gather(&Tensor::from_vec(labels, (count, 1), logits.device())?, 1)?; // (kept, 1)
+    let picked = logs.gather(&Tensor::from_vec(labels, (count, 1), logits.device())?, 1)?; // (counted, 1)
     Ok((picked.sum_all()? * (-1.0 / normalizer))?)
 }
 

@@ -1,4 +1,4 @@
-//! Rotary position embedding.
+//! Rotary position embedding (RoPE).
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,17 +8,18 @@ use super::portable;
 use crate::floats::{Floats, floats, is_native};
 use crate::{Device, NnError, Positions, Result, Tensor, kernel, parallel};
 
-/// How the angles are stretched for long texts.
+/// Scaling of the frequencies for long contexts, as `rope_scaling` of a Hugging Face config.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RopeScaling {
-    /// `rope_type: default`.
+    /// `rope_type: default`: no scaling.
     Default,
-    /// `rope_type: linear`: every frequency divided by the factor.
+    /// `rope_type: linear`: all frequencies are divided by the factor.
     Linear {
         /// `factor` of the config.
         factor: f64,
     },
-    /// `rope_type: llama3`: low frequencies divided by the factor, high ones kept, those between blended.
+    /// `rope_type: llama3`: low frequencies are divided by the factor, high ones are unchanged, and
+    /// those in between are interpolated.
     Llama3 {
         /// `factor` of the config.
         factor: f64,
@@ -31,24 +32,26 @@ pub enum RopeScaling {
     },
 }
 
-/// What decides the angles.
+/// The parameters of a rotary embedding.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RopeSpec {
     /// D: width of one head, even.
     pub head_dim: usize,
     /// `rope_theta` of the config.
     pub theta: f64,
-    /// Stretching.
+    /// Scaling of the frequencies.
     pub scaling: RopeScaling,
-    /// Positions to prepare.
+    /// Longest context in tokens.
     pub positions: usize,
 }
 
 impl RopeSpec {
-    /// Angle per position of each of the D/2 planes, in radians.
+    /// The frequencies `ω_i = theta^(-2i / D)` of the D/2 planes after scaling, in radians per
+    /// position.
     ///
     /// # Source
-    /// transformers, `modeling_rope_utils.py`: `_compute_default_rope_parameters`, `_compute_llama3_parameters`
+    /// transformers, `modeling_rope_utils.py`: `_compute_default_rope_parameters`,
+    /// `_compute_llama3_parameters`
     pub fn frequencies(&self) -> Vec<f64> {
         let plane = |i: usize| self.theta.powf(-2.0 * i as f64 / self.head_dim as f64);
         (0..self.head_dim / 2).map(plane).map(|frequency| self.scaling.apply(frequency)).collect()
@@ -70,9 +73,15 @@ impl RopeScaling {
     }
 }
 
-/// Cosines and sines of the positions, shared by all layers.
+/// The cosines and sines of all positions, shared by all layers.
 ///
-/// The table grows with the positions that are asked for, so that a model's longest context, a number in a file, takes no memory by itself.
+/// Entry `(p, i)` is `cos(p ω_i)` or `sin(p ω_i)` with the frequencies of
+/// [`RopeSpec::frequencies`]; it rotates elements `i` and `i + D/2` of a head at position p. The
+/// table grows with the positions that are used, so the maximum context of a model needs no memory
+/// by itself.
+///
+/// # Shapes
+/// `cos, sin: (P, D/2)` in f32, one row per position
 #[derive(Clone, Debug)]
 pub struct RopeTable {
     spec: RopeSpec,
@@ -80,7 +89,7 @@ pub struct RopeTable {
     angles: Arc<Mutex<Option<Angles>>>,
 }
 
-/// The prepared part of a table.
+/// The computed part of a table.
 #[derive(Clone, Debug)]
 struct Angles {
     /// (P, D/2)
@@ -91,14 +100,14 @@ struct Angles {
     positions: usize,
 }
 
-/// Positions that are prepared at first.
+/// Number of positions that are computed at first.
 const FIRST: usize = 256;
 
 impl RopeTable {
     /// An empty table on a device.
     ///
     /// # Errors
-    /// [`NnError::Shape`] for a head of zero or an odd number of dimensions.
+    /// [`NnError::Shape`] if the width of a head is zero or odd.
     pub fn new(spec: &RopeSpec, device: &Device) -> Result<Self> {
         if spec.head_dim == 0 || !spec.head_dim.is_multiple_of(2) {
             return Err(NnError::Shape {
@@ -110,12 +119,12 @@ impl RopeTable {
         Ok(Self { spec: *spec, device: device.clone(), angles: Arc::default() })
     }
 
-    /// Positions that may be asked for.
+    /// Longest supported context in tokens.
     pub fn positions(&self) -> usize {
         self.spec.positions
     }
 
-    /// Angles of at least the first `end` positions.
+    /// The table with at least the first `end` positions.
     fn up_to(&self, end: usize) -> Result<Angles> {
         let mut angles = self.angles.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(ready) = angles.as_ref().filter(|ready| ready.positions >= end) {
@@ -162,14 +171,23 @@ impl RopeTable {
     }
 }
 
-/// Rotates, in each head, the plane of elements `i` and `i + D/2` by `position * frequency_i`; a number means the positions from there on.
+/// Rotates the plane of elements `i` and `i + D/2` of each head by the angle `p ω_i` of its
+/// position p:
+///
+/// ```text
+/// y_i       = x_i cos(p ω_i) - x_(i + D/2) sin(p ω_i)
+/// y_(i+D/2) = x_(i + D/2) cos(p ω_i) + x_i sin(p ω_i)
+/// ```
+///
+/// A number as `positions` is the position of the first token.
 ///
 /// # Shapes
-/// `x: (B, T, H*D)` -> the same
+/// `x: (B, T, H*D)` -> `(B, T, H*D)`
 /// # Errors
-/// [`NnError::OutOfRange`] beyond the table's positions, [`NnError::Shape`] when the width is not `heads * D`.
+/// [`NnError::OutOfRange`] for a position beyond the table, [`NnError::Shape`] if the width is not
+/// `heads * D`.
 /// # Source
-/// Su et al. 2021, arXiv:2104.09864, with the halves paired as in transformers
+/// Su et al. 2021, arXiv:2104.09864; the halves of a head are paired as in transformers
 pub fn rope(
     x: &Tensor,
     table: &RopeTable,
@@ -204,7 +222,7 @@ pub fn rope(
     })?)
 }
 
-/// The rotation; its gradient is the rotation back.
+/// The rotation; its gradient is the inverse rotation.
 #[derive(Clone)]
 struct Rope {
     angles: Angles,
@@ -263,7 +281,7 @@ mod tests {
     fn it_rotates_each_head_by_its_position() {
         let table = table();
         check("rope", &[&[2, 5, 18]], |x| rope(&x[0], &table, 0, 3));
-        check("rope behind a cache", &[&[2, 5, 12]], |x| rope(&x[0], &table, 17, 2));
+        check("rope after a cache", &[&[2, 5, 12]], |x| rope(&x[0], &table, 17, 2));
     }
 
     #[test]
@@ -336,7 +354,8 @@ mod tests {
             RopeSpec { head_dim: 64, theta: 500_000.0, scaling, positions: 1 }.frequencies()
         };
         let (plain, scaled) = (spec(RopeScaling::Default), spec(scaling));
-        // The planes at which transformers 4.57 keeps, blends and divides for Llama 3.2 1B.
+        // The planes whose frequencies transformers 4.57 keeps, interpolates and divides for Llama
+        // 3.2 1B.
         assert_eq!(plain[..15], scaled[..15]);
         assert!((15..18).all(|i| scaled[i] < plain[i] && scaled[i] > plain[i] / 32.0));
         assert!((18..32).all(|i| scaled[i] == plain[i] / 32.0));

@@ -1,4 +1,4 @@
-//! The gate of a gated feed-forward block.
+//! SwiGLU, the gate of a gated feed-forward block.
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Shape};
 
@@ -12,7 +12,7 @@ use crate::{NnError, Result, Tensor, kernel};
 /// # Shapes
 /// `gate, up: (.., F)` -> `(.., F)`
 /// # Errors
-/// [`NnError::Shape`] when they differ.
+/// [`NnError::Shape`] if the shapes differ.
 /// # Source
 /// Shazeer 2020, arXiv:2002.05202
 pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {

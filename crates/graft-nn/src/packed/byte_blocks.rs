@@ -1,6 +1,9 @@
-//! Numbers in 8 bits on levels that are dense near zero and reach over seven decades.
+//! Blockwise 8-bit quantization with a dynamic data type.
 
-/// `value = level[code] * scale[block]`, as bitsandbytes keeps the scales of a doubly quantized matrix.
+/// Values quantized to 8 bits, `value = level[code] * scale[block]`: bitsandbytes' format for the
+/// scales of a double-quantized matrix.
+///
+/// The 256 levels are dense near zero and cover seven decades.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ByteBlocks {
     codes: Vec<u8>,
@@ -9,17 +12,18 @@ pub struct ByteBlocks {
     levels: Vec<f32>,
 }
 
-/// Numbers that share a scale.
+/// Values per block.
 const BLOCK: usize = 256;
 
 impl ByteBlocks {
-    /// Codes and scales of others, with their block and their 256 levels in ascending order; nothing when they do not fit together.
+    /// Existing codes and scales, with the block size and 256 levels in ascending order; `None` if
+    /// the sizes are inconsistent.
     pub fn new(codes: Vec<u8>, scales: Vec<f32>, block: usize, levels: Vec<f32>) -> Option<Self> {
         let fits = block > 0 && scales.len() == codes.len().div_ceil(block) && levels.len() == 256;
         fits.then_some(Self { codes, scales, block, levels })
     }
 
-    /// Packs finite numbers.
+    /// Quantizes finite values.
     pub(super) fn pack(values: &[f32]) -> Self {
         let levels = levels();
         let scales: Vec<f32> = values
@@ -34,7 +38,7 @@ impl ByteBlocks {
         Self { codes, scales, block: BLOCK, levels }
     }
 
-    /// The numbers.
+    /// Dequantizes the values.
     pub(super) fn unpack(&self) -> Vec<f32> {
         self.codes
             .iter()
@@ -43,22 +47,22 @@ impl ByteBlocks {
             .collect()
     }
 
-    /// One code a number.
+    /// One code per value.
     pub fn codes(&self) -> &[u8] {
         &self.codes
     }
 
-    /// One scale a block.
+    /// One scale per block.
     pub fn scales(&self) -> &[f32] {
         &self.scales
     }
 
-    /// Numbers that share a scale.
+    /// Values per block.
     pub fn block(&self) -> usize {
         self.block
     }
 
-    /// The 256 levels.
+    /// The 256 levels, in ascending order.
     pub fn levels(&self) -> &[f32] {
         &self.levels
     }
@@ -67,25 +71,26 @@ impl ByteBlocks {
         self.codes.len()
     }
 
-    /// The levels are the same for all and not counted.
+    /// Size in bytes, without the levels.
     pub(super) fn bytes(&self) -> usize {
         self.codes.len() + 4 * self.scales.len()
     }
 
-    /// Bytes of that many numbers.
-    pub(super) fn bytes_of(numbers: usize) -> usize {
-        numbers + 4 * numbers.div_ceil(BLOCK)
+    /// Size of `count` values in bytes.
+    pub(super) fn bytes_of(count: usize) -> usize {
+        count + 4 * count.div_ceil(BLOCK)
     }
 }
 
-/// The place of the nearest level.
+/// The index of the nearest level.
 fn nearest(levels: &[f32], value: f32) -> u8 {
     let above = levels.partition_point(|level| *level < value).min(levels.len() - 1);
     let below = above.saturating_sub(1);
     (if value - levels[below] < levels[above] - value { below } else { above }) as u8
 }
 
-/// The signed dynamic 8-bit data type: in each of seven decades, twice as many levels as in the one below, evenly spread over 0.1..1 of it.
+/// The levels of the signed dynamic 8-bit data type: each of seven decades has twice as many levels
+/// as the one below, evenly spaced over 0.1..1 of it.
 ///
 /// # Source
 /// Dettmers 2015, arXiv:1511.04561; bitsandbytes' `create_dynamic_map`

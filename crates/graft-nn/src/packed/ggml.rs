@@ -1,4 +1,4 @@
-//! The block formats of ggml, as GGUF files hold them: Q4_0 to Q8_0 and the K-quants.
+//! The block formats of ggml, which GGUF files use: Q4_0 to Q8_0 and the K-quants.
 
 use std::borrow::Cow;
 
@@ -7,10 +7,18 @@ use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 use crate::parallel;
 use crate::{Device, Result};
 
-/// Rows of blocks of 32 or 256 numbers, each with its scales; candle's own code reads them.
+/// A matrix in one of ggml's block formats, dequantized by candle.
+///
+/// Each row is divided into blocks of 32 values (Q4_0, Q4_1, Q5_0, Q5_1, Q8_0) or 256 values (the
+/// K-quants Q2_K to Q6_K). A block has a scale `d` in f16 and its codes:
+///
+/// * `Qn_0`: `value = d * (code - 2^(n-1))`, and `value = d * code` for Q8_0.
+/// * `Qn_1`: `value = d * code + m`, with a minimum `m` in f16.
+/// * K-quants: a super-block of 256 values is divided into sub-blocks of 16 or 32, whose scales
+///   (and minima) are themselves quantized to 4, 6 or 8 bits.
 ///
 /// # Source
-/// ggml's `ggml-common.h`; candle-core's `quantized`
+/// ggml's `ggml-common.h` and `ggml-quants.c`; candle-core's `quantized`
 #[derive(Clone)]
 pub struct Ggml {
     kind: GgmlDType,
@@ -20,14 +28,15 @@ pub struct Ggml {
 }
 
 impl Ggml {
-    /// The blocks of rows of `width` numbers.
+    /// The blocks of rows of `width` values.
     ///
     /// # Errors
-    /// In words, when a row is no whole number of blocks or the bytes are no whole number of rows.
+    /// Returns a description of the problem if `width` is not a multiple of the block size, or the
+    /// bytes are not a multiple of the row size.
     pub fn new(kind: GgmlDType, bytes: Vec<u8>, width: usize) -> std::result::Result<Self, String> {
         if width == 0 || !width.is_multiple_of(kind.block_size()) {
             return Err(format!(
-                "rows of {width} numbers are no whole blocks of {} ({kind:?})",
+                "rows of {width} values are not a multiple of the block size {} ({kind:?})",
                 kind.block_size()
             ));
         }
@@ -35,14 +44,14 @@ impl Ggml {
         match packed.bytes.len() % packed.row() {
             0 => Ok(packed),
             _ => Err(format!(
-                "{} bytes are no whole rows of {} ({kind:?})",
+                "{} bytes are not a multiple of the row size {} ({kind:?})",
                 packed.bytes.len(),
                 packed.row()
             )),
         }
     }
 
-    /// The same rows in another order: row `i` of the result is row `from(i)`.
+    /// Reorders the rows: row `i` of the result is row `from(i)`.
     pub fn reordered(&self, from: impl Fn(usize) -> usize) -> Self {
         let row = self.row();
         let rows = (0..self.rows())
@@ -50,7 +59,7 @@ impl Ggml {
         Self { bytes: rows.flatten().copied().collect(), ..self.clone() }
     }
 
-    /// `q8_0`, `q4_k` and so on.
+    /// Name of the block format, such as `q8_0` or `q4_k`.
     pub(super) fn name(&self) -> &'static str {
         match self.kind {
             GgmlDType::F32 => "f32",
@@ -71,13 +80,13 @@ impl Ggml {
         }
     }
 
-    /// Writes the numbers, row by row.
+    /// Dequantizes the values, row by row.
     pub(super) fn unpack(&self, values: &mut [f32]) {
         let rows = parallel::rows_per_piece(self.width);
         let pieces = values.chunks_mut(rows * self.width).zip(self.bytes.chunks(rows * self.row()));
         parallel::each(pieces, |(values, bytes)| match self.read(bytes, values.len()) {
             Ok(numbers) => values.copy_from_slice(&numbers),
-            Err(_) => unreachable!("invariant: `new` has seen that the bytes are whole rows"),
+            Err(_) => unreachable!("invariant: `new` checked that the bytes are whole rows"),
         });
     }
 
@@ -94,7 +103,7 @@ impl Ggml {
         self.bytes.len()
     }
 
-    /// The type of the blocks.
+    /// The block format.
     pub(super) fn kind(&self) -> GgmlDType {
         self.kind
     }
@@ -108,7 +117,7 @@ impl Ggml {
         self.bytes.len() / self.row()
     }
 
-    /// Bytes of a row.
+    /// Size of a row in bytes.
     fn row(&self) -> usize {
         self.width / self.kind.block_size() * self.kind.type_size()
     }

@@ -1,8 +1,11 @@
-//! 8-bit integers with one scale a row.
+//! Row-wise 8-bit quantization.
 
 use crate::parallel;
 
-/// `value = code * scale[row] / 127`, with the row's largest magnitude as its scale, as bitsandbytes keeps an 8-bit weight and its `SCB`.
+/// A matrix quantized to 8-bit integers, `value = code * scale[row] / 127`: bitsandbytes' format
+/// with its scales `SCB`.
+///
+/// The scale of a row is its largest absolute value.
 ///
 /// # Source
 /// Dettmers et al. 2022, arXiv:2208.07339 section 2.1
@@ -13,12 +16,12 @@ pub struct Int8 {
 }
 
 impl Int8 {
-    /// Codes and scales of others.
+    /// Existing codes and scales.
     pub fn new(codes: Vec<i8>, scales: Vec<f32>) -> Self {
         Self { codes, scales }
     }
 
-    /// Packs rows of finite numbers.
+    /// Quantizes rows of finite values.
     pub(super) fn pack(values: &[f32], width: usize) -> Self {
         let scales: Vec<f32> = values
             .chunks(width)
@@ -35,7 +38,7 @@ impl Int8 {
         Self { codes, scales }
     }
 
-    /// Writes the numbers, row by row.
+    /// Dequantizes the values, row by row.
     pub(super) fn unpack(&self, values: &mut [f32], width: usize) {
         let rows = parallel::rows_per_piece(width);
         let pieces = values
@@ -55,12 +58,12 @@ impl Int8 {
         });
     }
 
-    /// Row by row.
+    /// The codes, row by row.
     pub fn codes(&self) -> &[i8] {
         &self.codes
     }
 
-    /// One scale a row: bitsandbytes' `SCB`.
+    /// One scale per row: bitsandbytes' `SCB`.
     pub fn scales(&self) -> &[f32] {
         &self.scales
     }

@@ -1,9 +1,10 @@
-//! 4-bit NormalFloat.
+//! Blockwise quantization to 4-bit NormalFloat (NF4).
 
 use super::ByteBlocks;
 use crate::parallel;
 
-/// The sixteen levels: quantiles of a standard normal distribution, scaled to -1..=1, with an exact zero.
+/// The sixteen levels: quantiles of a standard normal distribution, scaled to -1..=1, with an exact
+/// zero.
 ///
 /// # Source
 /// Dettmers et al. 2023, arXiv:2305.14314, appendix E
@@ -27,10 +28,17 @@ pub const NF4: [f32; 16] = [
     1.0,
 ];
 
-/// Numbers that share a scale.
+/// Values per block.
 const BLOCK: usize = 64;
 
-/// `value = level[code] * scale[block]`, two codes a byte, the first in the upper half, as bitsandbytes keeps them.
+/// A matrix quantized to 4-bit NormalFloat, `value = level[code] * scale[block]`: bitsandbytes'
+/// format.
+///
+/// Two codes are stored per byte, the first one in the upper half. The scale of a block is its
+/// largest absolute value.
+///
+/// # Source
+/// Dettmers et al. 2023, arXiv:2305.14314 section 3
 #[derive(Clone, Debug, PartialEq)]
 pub struct Nf4 {
     codes: Vec<u8>,
@@ -39,16 +47,16 @@ pub struct Nf4 {
     levels: [f32; 16],
 }
 
-/// One scale a block: the largest magnitude in it.
+/// The scales of the blocks: the largest absolute value of each.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scales {
-    /// As they are.
+    /// In f32.
     Plain(Vec<f32>),
-    /// Double quantization: their distance from `offset`, packed into 8 bits.
+    /// Double quantization: the differences from `offset`, quantized to 8 bits.
     Double {
-        /// The distances.
+        /// The differences.
         blocks: ByteBlocks,
-        /// Their mean before.
+        /// The mean of the scales.
         offset: f32,
     },
 }
@@ -79,12 +87,12 @@ impl Scales {
 }
 
 impl Nf4 {
-    /// Codes and scales of others, with their block and levels.
+    /// Existing codes and scales, with the block size and the levels.
     pub fn new(codes: Vec<u8>, scales: Scales, block: usize, levels: [f32; 16]) -> Self {
         Self { codes, scales, block, levels }
     }
 
-    /// Packs finite numbers.
+    /// Quantizes finite values.
     pub(super) fn pack(values: &[f32], double: bool) -> Self {
         let scales: Vec<f32> = values
             .chunks(BLOCK)
@@ -104,11 +112,11 @@ impl Nf4 {
         }
     }
 
-    /// Writes the numbers, row by row.
+    /// Dequantizes the values, row by row.
     pub(super) fn unpack(&self, values: &mut [f32]) {
         let scales = self.scales.unpack();
         let blocks = parallel::rows_per_piece(self.block);
-        // Blocks are even, so none begins in the middle of a byte.
+        // Block sizes are even, so no block starts in the middle of a byte.
         let pieces = values
             .chunks_mut(blocks * self.block)
             .zip(self.codes.chunks(blocks * self.block / 2))
@@ -132,17 +140,17 @@ impl Nf4 {
         }
     }
 
-    /// Two codes a byte.
+    /// The codes, two per byte.
     pub fn codes(&self) -> &[u8] {
         &self.codes
     }
 
-    /// The blocks' scales.
+    /// The scales of the blocks.
     pub fn scales(&self) -> &Scales {
         &self.scales
     }
 
-    /// Numbers that share a scale.
+    /// Values per block.
     pub fn block(&self) -> usize {
         self.block
     }
@@ -164,21 +172,22 @@ impl Nf4 {
     }
 }
 
-/// Bytes of that many numbers.
-pub(super) fn bytes(numbers: usize, double: bool) -> usize {
-    let scales = numbers.div_ceil(BLOCK);
-    numbers.div_ceil(2) + if double { ByteBlocks::bytes_of(scales) + 4 } else { 4 * scales }
+/// Size of `count` values in bytes.
+pub(super) fn bytes(count: usize, double: bool) -> usize {
+    let scales = count.div_ceil(BLOCK);
+    count.div_ceil(2) + if double { ByteBlocks::bytes_of(scales) + 4 } else { 4 * scales }
 }
 
 /// The code of 0.
 const ZERO: u8 = 7;
 
-/// The code whose level lies nearest.
+/// The code of the nearest level.
 fn nearest(value: f32, scale: f32) -> u8 {
-    let share = if scale > 0.0 { value / scale } else { 0.0 };
-    NF4.windows(2).filter(|pair| share > f32::midpoint(pair[0], pair[1])).count() as u8
+    let scaled = if scale > 0.0 { value / scale } else { 0.0 };
+    NF4.windows(2).filter(|pair| scaled > f32::midpoint(pair[0], pair[1])).count() as u8
 }
 
+/// Quantizes the scales of the blocks.
 fn doubled(scales: &[f32]) -> Scales {
     let offset =
         (scales.iter().map(|scale| f64::from(*scale)).sum::<f64>() / scales.len() as f64) as f32;

@@ -1,4 +1,4 @@
-//! Packed numbers on a card: the same bytes, unpacked there by candle's own operations.
+//! Quantized matrices on a GPU: the same bytes, dequantized there by candle operations.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -8,17 +8,17 @@ use candle_core::quantized::{QStorage, QTensor};
 use super::{ByteBlocks, Ggml, Int8, Nf4, Numbers, Scales};
 use crate::{DType, Device, Result, Tensor};
 
-/// Where a device keeps a packed matrix (d_out, d_in).
+/// The copy of a quantized matrix (d_out, d_in) on a device.
 #[derive(Clone, Debug)]
 pub(super) enum Resident {
-    /// 4-bit NormalFloat and 8-bit integers.
+    /// 4-bit NormalFloat or 8-bit integers.
     Table(Table),
-    /// The blocks of a GGUF file, which candle unpacks on every device.
+    /// The blocks of a GGUF file, which candle dequantizes on every device.
     Ggml(Arc<QTensor>),
 }
 
 impl Resident {
-    /// Copies the numbers to the device.
+    /// Copies the quantized values to the device.
     pub(super) fn new(numbers: &Numbers, dims: (usize, usize), device: &Device) -> Result<Self> {
         let count = dims.0 * dims.1;
         Ok(match numbers {
@@ -28,7 +28,7 @@ impl Resident {
         })
     }
 
-    /// The numbers as 32-bit ones on their device.
+    /// Dequantizes the matrix to f32 on its device.
     pub(super) fn tensor(&self, dims: (usize, usize)) -> Result<Tensor> {
         Ok(match self {
             Self::Table(table) => table.unpack()?.reshape(dims)?,
@@ -37,26 +37,26 @@ impl Resident {
     }
 }
 
-/// `value = table[byte] * scale[block]`: each byte stands for as many numbers as the table has columns.
+/// `value = table[byte] * scale[block]`. Each byte encodes as many values as the table has columns.
 #[derive(Clone, Debug)]
 pub(super) struct Table {
     /// (bytes,)
     codes: Tensor,
-    /// (256, numbers of a byte)
+    /// (256, values per byte)
     table: Tensor,
-    scales: Levels,
-    /// Numbers that share a scale.
+    scales: TableScales,
+    /// Values per block.
     block: usize,
-    /// Numbers in all; the last byte and the last block may reach beyond.
+    /// Number of values; the last byte and the last block may be incomplete.
     count: usize,
 }
 
-/// The scales, plain or packed themselves.
+/// The scales, in f32 or quantized.
 #[derive(Clone, Debug)]
-enum Levels {
+enum TableScales {
     /// (blocks,)
     Plain(Tensor),
-    /// Distances from `offset`.
+    /// Differences from `offset`.
     Double { distances: Box<Table>, offset: f64 },
 }
 
@@ -64,8 +64,8 @@ impl Table {
     fn nf4(nf4: &Nf4, count: usize, device: &Device) -> Result<Self> {
         let pair = |byte: usize| [nf4.levels()[byte >> 4], nf4.levels()[byte & 15]];
         let scales = match nf4.scales() {
-            Scales::Plain(scales) => Levels::Plain(vector(scales, device)?),
-            Scales::Double { blocks, offset } => Levels::Double {
+            Scales::Plain(scales) => TableScales::Plain(vector(scales, device)?),
+            Scales::Double { blocks, offset } => TableScales::Double {
                 distances: Box::new(Self::byte_blocks(blocks, device)?),
                 offset: f64::from(*offset),
             },
@@ -85,7 +85,7 @@ impl Table {
         Ok(Self {
             codes: vector(&codes, device)?,
             table,
-            scales: Levels::Plain(vector(&steps, device)?),
+            scales: TableScales::Plain(vector(&steps, device)?),
             block: d_in,
             count: d_out * d_in,
         })
@@ -93,7 +93,7 @@ impl Table {
 
     fn byte_blocks(blocks: &ByteBlocks, device: &Device) -> Result<Self> {
         let table = Tensor::from_slice(blocks.levels(), (256, 1), device)?;
-        let scales = Levels::Plain(vector(blocks.scales(), device)?);
+        let scales = TableScales::Plain(vector(blocks.scales(), device)?);
         Ok(Self {
             codes: vector(blocks.codes(), device)?,
             table,
@@ -106,10 +106,10 @@ impl Table {
     /// (count,)
     fn unpack(&self) -> Result<Tensor> {
         let scales = match &self.scales {
-            Levels::Plain(scales) => scales.clone(),
-            Levels::Double { distances, offset } => (distances.unpack()? + *offset)?,
+            TableScales::Plain(scales) => scales.clone(),
+            TableScales::Double { distances, offset } => (distances.unpack()? + *offset)?,
         };
-        // As an index of its own type, 255 would mean "nothing" to candle.
+        // candle treats the largest value of an index type as "no index", which is 255 for u8.
         let levels =
             self.table.index_select(&self.codes.to_dtype(DType::U32)?, 0)?.flatten_all()?;
         let (blocks, whole) = (self.count / self.block, self.count / self.block * self.block);
@@ -180,7 +180,7 @@ mod tests {
                 let unpacked = resident.tensor(packed.dims()).expect("unpacks");
                 assert_eq!(
                     bits(&unpacked),
-                    bits(&packed.on_processor()),
+                    bits(&packed.on_cpu()),
                     "{quantization:?} {rows} x {columns}"
                 );
             }
@@ -210,9 +210,6 @@ mod tests {
             .expect("whole rows");
         let packed = Packed::from_numbers((4, 256), Numbers::Ggml(ggml)).expect("fits");
         let resident = Resident::new(packed.numbers(), (4, 256), &Device::Cpu).expect("copies");
-        assert_eq!(
-            bits(&resident.tensor((4, 256)).expect("unpacks")),
-            bits(&packed.on_processor())
-        );
+        assert_eq!(bits(&resident.tensor((4, 256)).expect("unpacks")), bits(&packed.on_cpu()));
     }
 }

@@ -1,4 +1,4 @@
-//! The JSON header of a safetensors file and every check on it.
+//! Parsing and validation of the JSON header of a safetensors file.
 
 use std::{collections::BTreeMap, fmt, fs::File, os::unix::fs::FileExt, path::Path};
 
@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use super::{Entry, TensorFileError};
 
-/// Longest header accepted, as in the format's own implementation.
+/// Longest accepted header, as in the reference implementation.
 const MAX_HEADER: u64 = 100_000_000;
-/// Most sizes that a shape may have.
+/// Most dimensions that a shape may have.
 const MAX_DIMS: usize = 16;
 
 pub(super) struct Header {
@@ -32,19 +32,22 @@ pub(super) fn read(path: &Path, file: &File, length: u64) -> Result<Header, Tens
     file.read_exact_at(&mut size, 0).map_err(io)?;
     let size = u64::from_le_bytes(size);
     if size > MAX_HEADER {
-        return Err(malformed(format!("its first bytes announce a header of {size} bytes")));
+        return Err(malformed(format!(
+            "its header length is {size} bytes, more than the limit of {MAX_HEADER}"
+        )));
     }
     if 8 + size > length {
         return Err(TensorFileError::Truncated {
             path: path.to_owned(),
-            announced: 8 + size,
+            declared: 8 + size,
             found: length,
         });
     }
     let mut json = vec![0; size as usize];
     file.read_exact_at(&mut json, 8).map_err(io)?;
-    let json: RawHeader = serde_json::from_slice(&json)
-        .map_err(|error| malformed(format!("its header is no JSON object of tensors ({error})")))?;
+    let json: RawHeader = serde_json::from_slice(&json).map_err(|error| {
+        malformed(format!("its header is not a JSON object of tensors ({error})"))
+    })?;
     let header = parse(json, 8 + size).map_err(malformed)?;
     let end = header
         .data_start
@@ -52,21 +55,18 @@ pub(super) fn read(path: &Path, file: &File, length: u64) -> Result<Header, Tens
     if end > length {
         return Err(TensorFileError::Truncated {
             path: path.to_owned(),
-            announced: end,
+            declared: end,
             found: length,
         });
     }
     check_layout(&header.entries).map_err(malformed)?;
     if end < length {
-        return Err(malformed(format!(
-            "{} bytes after its last tensor belong to none",
-            length - end
-        )));
+        return Err(malformed(format!("{} unused bytes after the last tensor", length - end)));
     }
     Ok(header)
 }
 
-/// The header as it is written, each name once.
+/// The header as written in the file; every name is unique.
 #[derive(Default)]
 struct RawHeader {
     tensors: BTreeMap<String, RawEntry>,
@@ -80,7 +80,7 @@ struct RawEntry {
     data_offsets: Option<Sizes>,
 }
 
-/// A short list of whole numbers; a long one is refused while it is read.
+/// A short list of whole numbers; a longer one is rejected while it is parsed.
 struct Sizes(Vec<u64>);
 
 impl<'de> Deserialize<'de> for RawHeader {
@@ -111,7 +111,7 @@ impl<'de> Deserialize<'de> for RawHeader {
                         false
                     };
                     if is_repeated {
-                        return Err(A::Error::custom(format!("`{name}` is in it twice")));
+                        return Err(A::Error::custom(format!("duplicate name `{name}`")));
                     }
                 }
                 Ok(header)
@@ -158,7 +158,7 @@ fn parse(raw: RawHeader, data_start: u64) -> Result<Header, String> {
 fn entry(raw: RawEntry) -> Result<Entry, String> {
     let dtype = raw.dtype.ok_or("has no dtype")?;
     let (dtype, width) =
-        self::dtype(&dtype).ok_or_else(|| format!("is stored as {dtype}, which is not read (F32, F16, BF16, F64, I64, I32, U32, U8, I8 are)"))?;
+        self::dtype(&dtype).ok_or_else(|| format!("has the unsupported type {dtype} (supported: F32, F16, BF16, F64, I64, I32, U32, U8, I8)"))?;
     let Sizes(shape) = raw.shape.ok_or("has no shape")?;
     let Sizes(offsets) = raw.data_offsets.ok_or("has no data_offsets")?;
     let [start, end] = offsets[..] else {
@@ -167,7 +167,7 @@ fn entry(raw: RawEntry) -> Result<Entry, String> {
     let bytes = shape
         .iter()
         .try_fold(width, |product, size| product.checked_mul(*size))
-        .ok_or("has an absurd shape")?;
+        .ok_or("has a shape whose size overflows")?;
     if start.checked_add(bytes) != Some(end) {
         return Err(format!(
             "of shape {shape:?} needs {bytes} bytes but has offsets {start} to {end}"
@@ -176,7 +176,8 @@ fn entry(raw: RawEntry) -> Result<Entry, String> {
     Ok(Entry { dtype, shape: shape.into_iter().map(|size| size as usize).collect(), start, end })
 }
 
-/// Refuses tensors that share bytes, and bytes between tensors that belong to none: the format's own implementation writes neither.
+/// Rejects overlapping tensors and gaps between tensors, neither of which the reference
+/// implementation writes.
 fn check_layout(entries: &BTreeMap<String, Entry>) -> Result<(), String> {
     let mut ordered: Vec<_> = entries.iter().collect();
     ordered.sort_by_key(|(_, entry)| (entry.start, entry.end));
@@ -185,15 +186,12 @@ fn check_layout(entries: &BTreeMap<String, Entry>) -> Result<(), String> {
         match entry.start.cmp(&end) {
             std::cmp::Ordering::Less => {
                 return Err(format!(
-                    "tensors `{before}` and `{name}` overlap: `{name}` begins at byte {}, before the end at {end}",
+                    "tensors `{before}` and `{name}` overlap: `{name}` starts at byte {}, before the end at {end}",
                     entry.start
                 ));
             }
             std::cmp::Ordering::Greater => {
-                return Err(format!(
-                    "{} bytes before tensor `{name}` belong to none",
-                    entry.start - end
-                ));
+                return Err(format!("{} unused bytes before tensor `{name}`", entry.start - end));
             }
             std::cmp::Ordering::Equal => (before, end) = (name, entry.end),
         }
@@ -201,7 +199,7 @@ fn check_layout(entries: &BTreeMap<String, Entry>) -> Result<(), String> {
     Ok(())
 }
 
-/// The type and its bytes per element.
+/// The element type and its size in bytes.
 fn dtype(name: &str) -> Option<(DType, u64)> {
     Some(match name {
         "F64" => (DType::F64, 8),
@@ -211,7 +209,7 @@ fn dtype(name: &str) -> Option<(DType, u64)> {
         "I32" => (DType::I32, 4),
         "F16" => (DType::F16, 2),
         "BF16" => (DType::BF16, 2),
-        // candle has no signed bytes: whoever asks for some knows that they are.
+        // candle has no i8: a caller that reads I8 tensors reinterprets the bytes.
         "U8" | "I8" => (DType::U8, 1),
         _ => return None,
     })

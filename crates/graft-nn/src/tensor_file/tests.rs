@@ -43,18 +43,21 @@ fn a_file_cut_anywhere_is_an_error_that_names_it() {
 }
 
 #[test]
-fn a_header_that_lies_is_refused_in_words() {
+fn an_inconsistent_header_is_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("y.safetensors");
     for (header, words) in [
         (r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}"#, "needs 8 bytes"),
         (
             r#"{"a":{"dtype":"F32","shape":[4294967296,4294967296,16],"data_offsets":[0,4]}}"#,
-            "absurd shape",
+            "shape whose size overflows",
         ),
-        (r#"{"a":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4]}}"#, "stored as F8_E4M3"),
+        (
+            r#"{"a":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4]}}"#,
+            "unsupported type F8_E4M3",
+        ),
         (r#"{"a":{"shape":[4]}}"#, "has no dtype"),
-        ("[1]", "no JSON object"),
+        ("[1]", "not a JSON object"),
     ] {
         let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
         bytes.extend(header.bytes());
@@ -94,13 +97,13 @@ fn tensors_that_overlap_gaps_repeated_names_and_surplus_bytes_are_refused() {
         (
             format!("{{{},{}}}", tensor("a", 0, 8), tensor("b", 12, 16)),
             16,
-            "4 bytes before tensor `b`",
+            "4 unused bytes before tensor `b`",
         ),
-        (format!("{{{},{}}}", tensor("a", 0, 8), tensor("a", 8, 16)), 16, "`a` is in it twice"),
+        (format!("{{{},{}}}", tensor("a", 0, 8), tensor("a", 8, 16)), 16, "duplicate name `a`"),
         (
             format!(r#"{{"__metadata__":{{}},{},"__metadata__":{{}}}}"#, tensor("a", 0, 8)),
             8,
-            "`__metadata__` is in it twice",
+            "duplicate name `__metadata__`",
         ),
         (
             r#"{"a":{"dtype":"F32","shape":[2],"shape":[1],"data_offsets":[0,4]}}"#.to_owned(),
@@ -115,7 +118,7 @@ fn tensors_that_overlap_gaps_repeated_names_and_surplus_bytes_are_refused() {
             4,
             "at most 16",
         ),
-        (whole, 17, "1 bytes after its last tensor"),
+        (whole, 17, "1 unused bytes after the last tensor"),
     ] {
         file_of(&path, &header, data);
         let error = TensorFile::open(&path).unwrap_err();

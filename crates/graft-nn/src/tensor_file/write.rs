@@ -1,4 +1,5 @@
-//! Writing of safetensors files in the order of the format's own implementation: widest elements first, then by name.
+//! Writing safetensors files in the order of the reference implementation: widest elements first,
+//! then by name.
 
 use std::{
     collections::BTreeMap,
@@ -12,10 +13,12 @@ use serde_json::{Map, Value, json};
 use super::TensorFileError;
 use crate::atomic_file;
 
-/// Writes `tensors` to `path` with the metadata `{"format": "pt"}` that transformers and PEFT expect; whole or not at all.
+/// Writes `tensors` to `path` atomically, with the metadata `{"format": "pt"}` that transformers
+/// and PEFT expect.
 ///
 /// # Errors
-/// [`TensorFileError::Io`] (a full disk among them) and [`TensorFileError::Tensor`]; an old file is then untouched.
+/// [`TensorFileError::Io`], for example for a full disk, and [`TensorFileError::Tensor`]. An
+/// existing file is then unchanged.
 pub fn write(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<(), TensorFileError> {
     let mut ordered: Vec<_> = tensors.iter().collect();
     ordered.sort_by_key(|(_, tensor)| std::cmp::Reverse(tensor.dtype().size_in_bytes()));
@@ -44,7 +47,7 @@ pub fn write(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<(), Tens
     }
 }
 
-/// The JSON header, padded with spaces so that the data starts at a multiple of eight.
+/// The JSON header, padded with spaces so that the data starts at a multiple of eight bytes.
 fn header(ordered: &[(&String, &Tensor)]) -> Vec<u8> {
     let mut header = Map::new();
     header.insert("__metadata__".to_owned(), json!({ "format": "pt" }));

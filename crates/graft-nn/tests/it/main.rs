@@ -1,4 +1,5 @@
-//! The layers together: a small model trains, caches, swaps adapters, and gives the same bits on one thread and on two.
+//! The layers together: a small model trains, caches, swaps adapters, and gives the same bits on
+//! one thread and on two.
 
 mod tiny;
 
@@ -40,7 +41,8 @@ fn loss(model: &Tiny, cx: &Context) -> f64 {
     f64::from(flat(&model.loss(&ids(), cx).expect("a loss"))[0])
 }
 
-/// Asserts that every gradient is there, finite and not zero, and that all of them together predict how the loss changes.
+/// Asserts that every gradient is there, finite and not zero, and that all of them together predict
+/// how the loss changes.
 fn check_gradients(model: &Tiny, trainables: &[Trainable], cx: &Context) {
     let found =
         gradients(&model.loss(&ids(), cx).expect("a loss"), trainables).expect("every gradient");

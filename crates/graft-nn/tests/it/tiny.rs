@@ -1,4 +1,5 @@
-//! A small model of the Llama kind made of this crate's layers, with low-rank adapters: what the tests and the example run.
+//! A small model of the Llama kind made of this crate's layers, with low-rank adapters: what the
+//! tests and the example run.
 
 use std::sync::Arc;
 
@@ -98,7 +99,7 @@ impl Block {
             scale,
             window: None,
             sequences: cx.sequences.clone(),
-            shares: cx.shares.clone(),
+            attention_probs: cx.attention_probs.clone(),
         };
         let x = (x + self.output.forward(&ops::attention(&q, &k, &v, &spec)?, cx)?)?;
         let h = self.post_norm.forward(&x)?;

@@ -296,7 +296,7 @@ fn part(
 ) -> std::result::Result<Part, PeftError> {
     let initial = Initial::named(
         residual_add.path(),
-        bench.model.embedding().weight().own().device().clone(),
+        bench.model.embedding().weight().base_value().device().clone(),
         bench.seed,
     )
     .within(bench);

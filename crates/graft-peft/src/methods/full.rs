@@ -64,7 +64,7 @@ impl Method for Full {
 
 /// A step smaller than the distance of two packed numbers would be lost.
 fn refuse_packed(parameter: &Parameter) -> Result<(), PeftError> {
-    match parameter.own_weight() {
+    match parameter.base_weight() {
         Weight::Dense(_) => Ok(()),
         Weight::Packed(_) => {
             let problem = format!(

@@ -195,5 +195,5 @@ pub(super) fn count(
 
 /// Where the model's embedding lies.
 pub(super) fn device(model: &dyn Model) -> Device {
-    model.embedding().weight().own().device().clone()
+    model.embedding().weight().base_value().device().clone()
 }

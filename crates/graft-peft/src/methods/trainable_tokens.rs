@@ -44,7 +44,7 @@ impl Rows {
         indices: &[u32],
         shared: &Arc<Shared>,
     ) -> Result<Self, PeftError> {
-        let table = embedding.weight().own().detach().to_dtype(DType::F32)?; // (V, C)
+        let table = embedding.weight().base_value().detach().to_dtype(DType::F32)?; // (V, C)
         let indices = Tensor::from_slice(indices, indices.len(), table.device())?; // (N)
         let rows = table.index_select(&indices, 0)?; // (N, C)
         let rest = table.index_add(&indices, &rows.neg()?, 0)?;

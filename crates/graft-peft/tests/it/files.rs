@@ -181,7 +181,7 @@ fn base_weights_that_are_the_models_own_up_to_rounding_are_no_news() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     saved(&model, folder.path());
     let mut all = tensors(folder.path());
-    let own = model.embedding().weight().own().to_dtype(DType::BF16).unwrap();
+    let own = model.embedding().weight().base_value().to_dtype(DType::BF16).unwrap();
     all.insert("base_model.model.model.embed_tokens.weight".to_owned(), own);
     write(folder.path(), &all);
     let (_, warnings) = load(&bench(&model), folder.path(), "default").unwrap();

@@ -153,7 +153,7 @@ impl Golden {
             model
                 .parameters()
                 .iter()
-                .map(|parameter| bits(&parameter.own()))
+                .map(|parameter| bits(&parameter.base_value()))
                 .collect::<Result<Vec<_>, _>>()
         };
         let before = weights()?;

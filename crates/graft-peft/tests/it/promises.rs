@@ -172,7 +172,7 @@ fn weights(model: &dyn Model) -> Vec<Vec<f32>> {
     model
         .parameters()
         .iter()
-        .map(|parameter| parameter.own().flatten_all().unwrap().to_vec1().unwrap())
+        .map(|parameter| parameter.base_value().flatten_all().unwrap().to_vec1().unwrap())
         .collect()
 }
 
@@ -230,7 +230,7 @@ fn only_the_adapter_is_trained(model: &dyn Model, case: &Case) -> Held {
     }
     let store = loss.backward().unwrap();
     holds(
-        model.parameters().iter().all(|parameter| store.get(&parameter.own()).is_none()),
+        model.parameters().iter().all(|parameter| store.get(&parameter.base_value()).is_none()),
         "a base weight has a gradient",
     )?;
     holds(weights(model) == before, "a base weight changed")?;
@@ -452,7 +452,7 @@ pub(crate) fn is_impossible(model: &dyn Model, case: &Case) -> bool {
     let is_packed = model
         .parameters()
         .iter()
-        .any(|parameter| matches!(parameter.own_weight(), Weight::Packed(_)));
+        .any(|parameter| matches!(parameter.base_weight(), Weight::Packed(_)));
     is_packed && case.verb == "full"
         || ["lm_head", "embed_tokens", "q_proj"]
             .iter()

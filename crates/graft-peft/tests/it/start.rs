@@ -244,7 +244,7 @@ impl Originals for Copy {
     fn weight(&self, linear: &Linear) -> Result<Tensor, PeftError> {
         let sites = self.0.sites();
         let site = sites.iter().find(|site| site.path == linear.path()).expect("the same layers");
-        Ok(site.layer.parameters()[0].own())
+        Ok(site.layer.parameters()[0].base_value())
     }
 }
 

@@ -65,7 +65,14 @@ fn a_tied_head_is_adapted_alone_and_the_embedding_stays() {
         let model = llama(true, 1);
         let (base, table) = (
             output(&model),
-            model.embedding().weight().own().flatten_all().unwrap().to_vec1::<f32>().unwrap(),
+            model
+                .embedding()
+                .weight()
+                .base_value()
+                .flatten_all()
+                .unwrap()
+                .to_vec1::<f32>()
+                .unwrap(),
         );
         let hidden = || {
             let ids = graft_nn::Tensor::new(&[[4u32, 8, 15, 16, 23, 42]], &Device::Cpu).unwrap();
@@ -117,7 +124,14 @@ fn a_tied_head_is_adapted_alone_and_the_embedding_stays() {
             distance(&output(&model), &acting)
         );
         assert_eq!(
-            model.embedding().weight().own().flatten_all().unwrap().to_vec1::<f32>().unwrap(),
+            model
+                .embedding()
+                .weight()
+                .base_value()
+                .flatten_all()
+                .unwrap()
+                .to_vec1::<f32>()
+                .unwrap(),
             table,
             "{way:?}"
         );
@@ -206,7 +220,11 @@ fn a_saved_embedding_of_a_tied_model_is_trained_apart_from_the_head_as_in_hf_pef
     let (tied, apart) = (llama(true, 1), llama(false, 1));
     // An untied model with the same numbers: HF PEFT's copy of the embedding is no longer the head's weight.
     let by_path = |path: &str| {
-        tied.parameters().into_iter().find(|parameter| parameter.path() == path).unwrap().own()
+        tied.parameters()
+            .into_iter()
+            .find(|parameter| parameter.path() == path)
+            .unwrap()
+            .base_value()
     };
     for parameter in apart.parameters() {
         let path = if parameter.path() == "lm_head.weight" {

@@ -105,7 +105,11 @@ fn logits(desk: &CommandContext, plan: &Plan) -> Result<Option<(f64, usize)>, Fa
 fn logits_of(model: &dyn Model, text: &[u32]) -> Result<Tensor, NnError> {
     let (cx, ids) = (
         Context::eval().without_graph(),
-        Tensor::from_slice(text, (1, text.len()), model.embedding().weight().own().device())?,
+        Tensor::from_slice(
+            text,
+            (1, text.len()),
+            model.embedding().weight().base_value().device(),
+        )?,
     );
     let hidden = model.hidden(&ids, None, &cx)?;
     let states = match model.task() {

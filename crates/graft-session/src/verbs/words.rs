@@ -50,10 +50,10 @@ pub(crate) fn parameters(model: &dyn Model) -> u64 {
 
 /// How the base's weights are kept: `f32`, or `nf4, the rest f32`.
 pub(crate) fn kept_as(model: &dyn Model) -> String {
-    let rest = model.embedding().weight().own_weight().dtype().as_str();
+    let rest = model.embedding().weight().base_weight().dtype().as_str();
     let kinds: std::collections::BTreeSet<_> = packable(model)
         .into_iter()
-        .filter_map(|linear| match linear.weight().own_weight() {
+        .filter_map(|linear| match linear.weight().base_weight() {
             Weight::Packed(packed) => Some(packed.name()),
             Weight::Dense(_) => None,
         })
@@ -65,7 +65,7 @@ pub(crate) fn kept_as(model: &dyn Model) -> String {
 
 /// Bytes of the base's weights as they are kept.
 pub(crate) fn kept_bytes(model: &dyn Model) -> u64 {
-    model.parameters().iter().map(|parameter| parameter.own_weight().bytes() as u64).sum()
+    model.parameters().iter().map(|parameter| parameter.base_weight().bytes() as u64).sum()
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ fn packed_layers(world: &World) -> usize {
     let is_packed = |weight: Weight| matches!(weight, Weight::Packed(_));
     packable(model.loaded.model.as_ref())
         .into_iter()
-        .filter(|linear| is_packed(linear.weight().own_weight()))
+        .filter(|linear| is_packed(linear.weight().base_weight()))
         .count()
 }
 

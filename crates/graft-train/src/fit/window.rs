@@ -101,7 +101,8 @@ impl Passes<'_> {
     fn pieces(&self, batch: &Batch) -> Vec<Batch> {
         let trained: usize =
             self.trainables.iter().map(|trainable| trainable.var.elem_count()).sum();
-        if trained > MOST_TRAINED || !self.model.embedding().weight().own().device().is_cpu() {
+        if trained > MOST_TRAINED || !self.model.embedding().weight().base_value().device().is_cpu()
+        {
             return vec![batch.clone()];
         }
         let mut pieces = batch.pieces();

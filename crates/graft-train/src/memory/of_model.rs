@@ -53,9 +53,9 @@ pub(crate) fn of_training<'a>(
 pub fn of_model(model: &dyn Model) -> Sizes<'_> {
     let parameters = model.parameters().iter().map(|parameter| parameter.elements() as u64).sum();
     let kept =
-        model.parameters().iter().map(|parameter| parameter.own_weight().bytes() as u64).sum();
+        model.parameters().iter().map(|parameter| parameter.base_weight().bytes() as u64).sum();
     let widens = |parameter: &&&Parameter| {
-        (parameter.own_weight().bytes() as u64) < FLOAT * parameter.elements() as u64
+        (parameter.base_weight().bytes() as u64) < FLOAT * parameter.elements() as u64
     };
     let widened = model
         .parameters()
@@ -167,7 +167,7 @@ pub fn packed<'a>(model: &dyn Model, sizes: &Sizes<'a>, quantization: Quantizati
     let mut packed = *sizes;
     for linear in packable(model) {
         let bytes = quantization.bytes((linear.d_out(), linear.d_in())) as u64;
-        packed.kept = packed.kept - linear.weight().own_weight().bytes() as u64 + bytes;
+        packed.kept = packed.kept - linear.weight().base_weight().bytes() as u64 + bytes;
         packed.widened = packed.widened.max(FLOAT * linear.weight().elements() as u64);
     }
     packed
@@ -175,5 +175,5 @@ pub fn packed<'a>(model: &dyn Model, sizes: &Sizes<'a>, quantization: Quantizati
 
 /// Where the model lies.
 pub fn device_of(model: &dyn Model) -> Device {
-    model.embedding().weight().own().device().clone()
+    model.embedding().weight().base_value().device().clone()
 }

@@ -78,8 +78,8 @@ fn a_broken_end_is_shown_at_the_end() {
     assert_eq!(stream.finish().unwrap(), "\u{fffd}");
 }
 
-/// Tokenizers of the five kinds that are in use, with and without a space in front of a text. The trainer of these has made the bytes special tokens, which
-/// those of published models are not.
+/// Tokenizers of the five kinds that are in use, with and without a space in front of a text. The
+/// trainer of these has made the bytes special tokens, which those of published models are not.
 fn kinds() -> Vec<(String, crate::Tokenizer)> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../tests/goldens/text/tokenizers");

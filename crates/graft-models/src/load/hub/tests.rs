@@ -29,8 +29,8 @@ fn refusals_are_told_apart() {
         explain("a/b", &ApiError::IoError(std::io::Error::other(text.to_owned()))).to_string()
     };
     assert!(status("http status: 404").contains("no such model"));
-    assert!(status("http status: 401").contains("refuses access"));
-    assert!(status("failed to lookup address").contains("cannot be reached"));
+    assert!(status("http status: 401").contains("denied access"));
+    assert!(status("failed to lookup address").contains("cannot reach the Hub"));
 }
 
 /// A Hub on this machine that knows one repository, `o/n`. It ends with the process.
@@ -149,7 +149,7 @@ fn a_hub_that_is_unreachable_or_lacks_the_model_says_what_to_do() {
     let error = get("http://127.0.0.1:9", folder.path(), "o/n").0.unwrap_err();
     assert_eq!(error.code(), "models::hub");
     assert!(
-        error.to_string().contains("cannot be reached")
+        error.to_string().contains("cannot reach the Hub")
             && error.hint().unwrap().contains("%model load DIR"),
         "{error}"
     );

@@ -1,12 +1,14 @@
-//! Attention on the processor: one head at a time per thread, a block of queries at a time, without transposes. The shares
-//! are computed again in the backward pass, so nothing of size T x S is kept.
+//! Attention on the CPU: one head per thread and one block of queries at a time, without
+//! transposes. The probabilities are computed again in the backward pass, so nothing of size T x S
+//! is stored.
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Storage, Tensor, bail};
 
 use crate::matrix::{Matrix, MatrixMut};
 use crate::{Sequences, kernel, parallel};
 
-/// Queries per block: a block's shares fit the cache, and causal blocks skip the keys behind them.
+/// Queries per block: the probabilities of a block fit into the cache, and causal blocks skip later
+/// keys.
 const BLOCK: usize = 64;
 
 /// The operation; see [`super::AttentionSpec`] for the fields.
@@ -22,7 +24,8 @@ pub(super) struct Attention {
     pub(super) sequences: Option<Sequences>,
 }
 
-/// Rows of several sequences, possibly a part of a larger buffer: the cache hands out such views.
+/// The rows of several sequences, possibly a view of a larger buffer, as the key-value cache
+/// returns.
 #[derive(Clone, Copy)]
 struct Rows<'a> {
     data: &'a [f32],
@@ -39,7 +42,7 @@ impl<'a> Rows<'a> {
                 let (batch_stride, row_stride) = (*batch_stride, *row_stride);
                 Ok(Self { data: &values[layout.start_offset()..], batch_stride, row_stride, width })
             }
-            _ => bail!("attention got an argument whose rows are not contiguous 32-bit numbers"),
+            _ => bail!("attention needs arguments with contiguous f32 rows"),
         }
     }
 
@@ -51,12 +54,12 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The tensor itself when its last dimension is contiguous, else a contiguous copy.
+/// The tensor itself if its last dimension is contiguous, otherwise a contiguous copy.
 pub(super) fn with_rows(tensor: &Tensor) -> candle_core::Result<Tensor> {
     if tensor.stride().last() == Some(&1) { Ok(tensor.clone()) } else { tensor.contiguous() }
 }
 
-/// Sizes of one call.
+/// The sizes of one call.
 #[derive(Clone, Copy)]
 struct Sizes {
     batch: usize,
@@ -65,17 +68,18 @@ struct Sizes {
     head_dim: usize,
 }
 
-/// Queries and keys that see each other: a row of the batch, or one of the sequences packed into its only row.
+/// Queries and keys that attend to each other: a row of the batch, or one of the sequences packed
+/// into its only row.
 #[derive(Clone, Copy)]
 struct Sequence {
     batch: usize,
-    /// Its first row in that of the batch.
+    /// Its first position in the row of the batch.
     start: usize,
     tokens: usize,
     keys: usize,
 }
 
-/// A block of consecutive queries and the number of keys that any of them sees.
+/// A block of consecutive queries, and the number of keys visible to any of them.
 #[derive(Clone, Copy)]
 struct Block {
     start: usize,
@@ -115,36 +119,36 @@ impl Attention {
         })
     }
 
-    /// AttentionProbs of one block of queries, (count, seen).
-    fn shares(
+    /// Probabilities of one block of queries, (count, seen).
+    fn probs(
         &self,
         q: Matrix<'_>,
         k: Matrix<'_>,
         block: Block,
         padding: Option<&[u8]>,
     ) -> Vec<f32> {
-        let mut shares = q
+        let mut probs = q
             .rows(block.start, block.count)
             .times(k.rows(0, block.seen).t())
             .scale(self.scale)
             .alone()
             .collect(); // (count, seen)
-        for (row, scores) in shares.chunks_mut(block.seen).enumerate() {
+        for (row, scores) in probs.chunks_mut(block.seen).enumerate() {
             let seen = if self.causal {
                 super::span(block.start + row + self.offset + 1, self.window)
             } else {
                 0..block.seen
             };
-            let (scores, behind) = scores.split_at_mut(seen.end);
+            let (scores, after) = scores.split_at_mut(seen.end);
             let (before, scores) = scores.split_at_mut(seen.start);
             before.fill(0.0);
-            behind.fill(0.0);
+            after.fill(0.0);
             if let Some(padding) = padding {
                 kernel::hide(scores, &padding[seen.start..]);
             }
             kernel::softmax(scores);
         }
-        shares
+        probs
     }
 
     fn padding(&self, batch: usize, keys: usize) -> Option<&[u8]> {
@@ -165,9 +169,9 @@ impl Attention {
                 let q = q.head(sequence, tokens, head, head_dim);
                 let [k, v] = [k, v].map(|rows| rows.head(sequence, keys, head / group, head_dim));
                 for block in self.blocks(sequence) {
-                    let shares = self.shares(q, k, block, self.padding(batch, keys));
-                    let shares = Matrix::new(&shares, block.count, block.seen);
-                    shares
+                    let probs = self.probs(q, k, block, self.padding(batch, keys));
+                    let probs = Matrix::new(&probs, block.count, block.seen);
+                    probs
                         .times(v.rows(0, block.seen))
                         .alone()
                         .store(&mut y.row_block(block.start, block.count)); // (count, D)
@@ -177,7 +181,7 @@ impl Attention {
         y
     }
 
-    /// Gradients of q, k and v.
+    /// GroupGradients of q, k and v.
     fn backward(&self, inputs: [Rows<'_>; 3], g: Rows<'_>, sizes: Sizes) -> [Vec<f32>; 3] {
         let Sizes { batch, tokens, keys, head_dim } = sizes;
         let (width, kv_width) = (self.heads * head_dim, self.kv_heads * head_dim);
@@ -188,7 +192,8 @@ impl Attention {
         );
         let sequences = self.sequences(sizes);
         {
-            // One piece of work per head of keys, with all the heads of queries that share it: their sums need one writer.
+            // One piece of work per head of keys, with all query heads that share it, because their
+            // gradients are summed.
             let (tokens, keys) = (
                 || sequences.iter().map(|sequence| sequence.tokens),
                 || sequences.iter().map(|sequence| sequence.keys),
@@ -201,7 +206,7 @@ impl Attention {
                 head_dim,
             ));
             let group = self.heads / self.kv_heads;
-            let pieces = pairs.map(|(dk, dv)| Gradients {
+            let pieces = pairs.map(|(dk, dv)| GroupGradients {
                 dq: queries.by_ref().take(group).collect(),
                 dk,
                 dv,
@@ -223,7 +228,7 @@ impl Attention {
         [q, k, v]: [Rows<'_>; 3],
         g: Rows<'_>,
         (sequence, head_dim): (Sequence, usize),
-        (kv_head, mut to): (usize, Gradients<'_>),
+        (kv_head, mut to): (usize, GroupGradients<'_>),
     ) {
         let Sequence { batch, tokens, keys, .. } = sequence;
         let padding = self.padding(batch, keys);
@@ -234,18 +239,18 @@ impl Attention {
             for block in self.blocks(sequence) {
                 let Block { start, count, seen } = block;
                 let (q_block, g_block) = (q.rows(start, count), g.rows(start, count));
-                let mut shares = self.shares(q, k, block, padding);
-                Matrix::new(&shares, count, seen)
+                let mut probs = self.probs(q, k, block, padding);
+                Matrix::new(&probs, count, seen)
                     .t()
                     .times(g_block)
                     .alone()
                     .add_to(&mut to.dv.row_block(0, seen)); // dV = Pᵀ g
                 let gradient = g_block.times(v.rows(0, seen).t()).alone().collect(); // dP = g Vᵀ
-                shares
+                probs
                     .chunks_mut(seen)
                     .zip(gradient.chunks(seen))
                     .for_each(|(p, dp)| kernel::softmax_backward(p, dp));
-                let scores = Matrix::new(&shares, count, seen); // dS
+                let scores = Matrix::new(&probs, count, seen); // dS
                 scores
                     .times(k.rows(0, seen))
                     .scale(self.scale)
@@ -262,14 +267,14 @@ impl Attention {
     }
 }
 
-/// Where one head of keys and its queries put their gradients.
-struct Gradients<'a> {
+/// The gradients of one head of keys and values and its query heads.
+struct GroupGradients<'a> {
     dq: Vec<MatrixMut<'a>>,
     dk: MatrixMut<'a>,
     dv: MatrixMut<'a>,
 }
 
-/// The heads of sequences that lie one behind the other, sequence after sequence.
+/// The heads of consecutive sequences, sequence by sequence.
 fn heads(
     mut data: &mut [f32],
     lengths: impl Iterator<Item = usize>,
@@ -327,7 +332,7 @@ impl CustomOp3 for Attention {
         let mut rows = Vec::with_capacity(guards.len());
         for (storage, layout) in &guards {
             let Storage::Cpu(storage) = &**storage else {
-                bail!("attention's backward pass got a tensor of another device")
+                bail!("the arguments of attention are on different devices")
             };
             rows.push(Rows::new(storage, layout)?);
         }

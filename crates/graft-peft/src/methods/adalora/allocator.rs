@@ -183,7 +183,7 @@ impl Allocator {
 }
 
 impl TrainingHook for Allocator {
-    fn begin(&self, steps: u64) -> Result<()> {
+    fn start(&self, steps: u64) -> Result<()> {
         let Schedule { tinit, tfinal, done, .. } = self.schedule;
         if !done && tinit + tfinal >= steps {
             return Err(NnError::Schedule {

@@ -51,7 +51,7 @@ pub(super) fn part(
     start: Start,
     shared: &Arc<Shared>,
 ) -> std::result::Result<Part, PeftError> {
-    let weight = table.weight().own();
+    let weight = table.weight().base_value();
     let (vocab, width) = weight.dims2()?;
     if start == Start::Fresh && r > width.min(vocab) {
         return Err(PeftError::RankTooLarge {

@@ -37,7 +37,7 @@ pub(super) fn find(
     let mut weights = BTreeMap::new();
     let (mut whole, mut before, mut after) = (0.0, 0.0, 0.0);
     for linear in layers {
-        if !matches!(linear.weight().own_weight(), Weight::Packed(_)) {
+        if !matches!(linear.weight().base_weight(), Weight::Packed(_)) {
             return Err(refused(format!(
                 "init_lora_weights=loftq makes up for what packing loses, and `{}` is not packed",
                 linear.path()
@@ -46,7 +46,7 @@ pub(super) fn find(
         let (r, s) = lora.rank_and_scaling(linear.path());
         let wide = |tensor: Tensor| tensor.detach().to_device(&Device::Cpu)?.to_dtype(DType::F64);
         let w = wide(originals.weight(linear)?)?; // (d_out, d_in)
-        let lost = (&w - wide(linear.weight().own())?)?;
+        let lost = (&w - wide(linear.weight().base_value())?)?;
         let (a, b) = leading_part(&lost, r, s, "loftq")?; // (r, d_in), (d_out, r)
         let left = (&lost - (b.matmul(&a)? * s)?)?;
         let square = |tensor: &Tensor| Ok::<f64, PeftError>(tensor.sqr()?.sum_all()?.to_scalar()?);

@@ -97,7 +97,7 @@ impl Init {
                 })
             }
             Self::Pissa | Self::Olora => {
-                let w = linear.weight().own();
+                let w = linear.weight().base_value();
                 let (a, b) = if self == Self::Pissa {
                     leading_part(&w, r, s, "pissa")?
                 } else {
@@ -164,7 +164,7 @@ fn orthogonal(linear: &Linear, r: usize, initial: &Initial<'_>) -> Result<LowRan
     let (even, odd) = (every_second(0)?, every_second(1)?);
     let a = (normal("lora_A", linear.d_in(), r / 2)?.matmul(&even)? / 10.0)?.t()?.contiguous()?; // (r, d_in)
     let b = (normal("lora_B", linear.d_out(), r / 2)?.matmul(&odd)? / 10.0)?; // (d_out, r)
-    let device = linear.weight().own().device().clone();
+    let device = linear.weight().base_value().device().clone();
     let var = |tensor: Tensor| {
         Ok::<_, PeftError>(Var::from_tensor(&tensor.to_dtype(DType::F32)?.to_device(&device)?)?)
     };

@@ -233,7 +233,7 @@ fn restore(
         Failure::from(TrainError::Checkpoint { path, problem })
     };
     training_hook
-        .map_or(Ok(()), |training_hook| training_hook.begin(progress.steps))
+        .map_or(Ok(()), |training_hook| training_hook.start(progress.steps))
         .map_err(problem)?;
     AdapterCheckpoint { trainables: &trainables, training_hook }.restore(tensors).map_err(problem)
 }

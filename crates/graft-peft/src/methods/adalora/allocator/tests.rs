@@ -73,7 +73,7 @@ fn the_budget_falls_from_the_start_to_the_target_and_stays_there() {
 #[test]
 fn the_least_sensitive_ranks_are_taken_away_and_stay_away() {
     let allocator = allocator();
-    allocator.begin(10).expect("fits");
+    allocator.start(10).expect("fits");
     step(&allocator, 1);
     assert_eq!(allocator.layers.iter().map(zeros).sum::<usize>(), 0);
     (2..=7).for_each(|number| step(&allocator, number));
@@ -86,7 +86,7 @@ fn the_least_sensitive_ranks_are_taken_away_and_stay_away() {
 #[test]
 fn a_checkpoint_goes_on_as_the_uninterrupted_run() {
     let (whole, parts, resumed) = (allocator(), allocator(), allocator());
-    [&whole, &parts, &resumed].iter().for_each(|allocator| allocator.begin(10).expect("fits"));
+    [&whole, &parts, &resumed].iter().for_each(|allocator| allocator.start(10).expect("fits"));
     (1..=7).for_each(|number| step(&whole, number));
     (1..=3).for_each(|number| step(&parts, number));
     resumed.restore(&parts.state()).expect("restores");
@@ -102,7 +102,7 @@ fn a_checkpoint_goes_on_as_the_uninterrupted_run() {
 
 #[test]
 fn a_training_without_room_for_the_schedule_is_refused() {
-    let error = allocator().begin(5).expect_err("refused");
+    let error = allocator().start(5).expect_err("refused");
     assert!(
         error.to_string().contains("tinit=2 and tfinal=3") && error.to_string().contains("5 steps"),
         "{error}"
@@ -112,7 +112,7 @@ fn a_training_without_room_for_the_schedule_is_refused() {
 #[test]
 fn a_file_holds_the_ranks_that_stay_and_says_which_they_are() {
     let allocator = allocator();
-    allocator.begin(10).expect("fits");
+    allocator.start(10).expect("fits");
     (1..=7).for_each(|number| step(&allocator, number));
     let mut state: BTreeMap<String, Tensor> = allocator
         .layers

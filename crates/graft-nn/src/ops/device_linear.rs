@@ -1,30 +1,31 @@
-//! A linear map with a frozen weight on a device of any kind.
+//! A linear layer with a frozen weight on any device.
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CudaStorage, CustomOp1, Layout, Shape, Storage, bail};
 
-use super::linear::with_width;
+use super::width::with_width;
 use crate::{DType, Result, Tensor, Weight};
 
-/// `x Wᵀ` by the device's own product.
+/// `x Wᵀ` by the device's own matrix product.
 ///
-/// candle's product takes the gradient of both factors whether or not anybody wants it; here W has none, so a step on a card does two products of
-/// its size and not three. A packed W is unpacked for each of them.
+/// candle's matrix product computes the gradients of both factors in every backward pass. A frozen
+/// W needs none, so leaving it out saves one of the three products of each training step. A packed W
+/// is unpacked for each product.
 ///
 /// # Shapes
 /// `x: (.., d_in)`, `w: (d_out, d_in)` -> `(.., d_out)`
 pub(super) fn linear(x: &Tensor, w: Weight) -> Result<Tensor> {
     let (dims, factor) = (w.dims2()?, w.factor_dtype(x));
-    let y = x.to_dtype(factor)?.contiguous()?.apply_op1(Frozen { w, dims })?;
+    let y = x.to_dtype(factor)?.contiguous()?.apply_op1(DeviceLinear { w, dims })?;
     Ok(y.to_dtype(x.dtype())?)
 }
 
-struct Frozen {
+struct DeviceLinear {
     w: Weight,
     dims: (usize, usize),
 }
 
-impl Frozen {
+impl DeviceLinear {
     fn weight(&self, dtype: DType) -> candle_core::Result<Tensor> {
         self.w.factor(dtype).map_err(candle_core::Error::from)
     }
@@ -45,7 +46,7 @@ impl Frozen {
     }
 }
 
-impl CustomOp1 for Frozen {
+impl CustomOp1 for DeviceLinear {
     fn name(&self) -> &'static str {
         "linear-frozen"
     }
@@ -103,7 +104,7 @@ mod tests {
     fn a_packed_weight_of_a_device_acts_as_what_it_unpacks_to() {
         let packed =
             Packed::new(&normal("w", &[5, 64]), Quantization::Nf4 { double: true }).expect("packs");
-        let (x, dense) = (normal("x", &[3, 64]), packed.on_processor());
+        let (x, dense) = (normal("x", &[3, 64]), packed.on_cpu());
         let packed = Weight::Packed(Arc::new(packed));
         assert_close(
             "packed",
