@@ -14,8 +14,8 @@ use crate::{
     config_file::ConfigFile,
     fields,
     merge::Merge,
-    methods::{Built, Hook, Method, Part},
-    slots, weights_file,
+    method::{AdapterPart, Attachment, Built, Method},
+    slots, stored_weights, weights_file,
 };
 
 /// An adapter with its weights. It stays usable when it is switched off or detached; when it is dropped while merged, the base gets its
@@ -110,24 +110,27 @@ impl Adapter {
 
     /// Numbers that the base does not have.
     pub(crate) fn added_parameters(&self) -> u64 {
-        self.built.parts.iter().map(Part::added).sum()
+        self.built.parts.iter().map(AdapterPart::added).sum()
     }
 
     /// Trained numbers in the layer at `path`, and those that the base does not have.
     pub(crate) fn parameters_at(&self, path: &str) -> (u64, u64) {
-        let is_inside = |part: &&Part| part.site == path && !part.stands_apart();
+        let is_inside = |part: &&AdapterPart| part.site == path && !part.is_standalone();
         let parts = || self.built.parts.iter().filter(is_inside);
-        (parts().map(Part::trained).sum(), parts().map(Part::added).sum())
+        (parts().map(AdapterPart::trained).sum(), parts().map(AdapterPart::added).sum())
     }
 
     /// Whether it stands before the input, as vectors or as keys and values, and changes no weight.
     pub(crate) fn is_soft_prompt(&self) -> bool {
-        self.built.parts.iter().any(|part| matches!(part.hook, Hook::Prompt(_) | Hook::Prefix(_)))
+        self.built
+            .parts
+            .iter()
+            .any(|part| matches!(part.attachment, Attachment::Prompt(_) | Attachment::Prefix(_)))
     }
 
     /// The trained tensors that belong to no layer of the base, by name: soft prompts and networks between layers.
-    pub(crate) fn weights_apart(&self) -> impl Iterator<Item = (&str, &Var)> {
-        let apart = self.built.parts.iter().filter(|part| part.stands_apart());
+    pub(crate) fn standalone_weights(&self) -> impl Iterator<Item = (&str, &Var)> {
+        let apart = self.built.parts.iter().filter(|part| part.is_standalone());
         apart.flat_map(|part| &part.weights).map(|(key, var)| (key.as_str(), var))
     }
 
@@ -198,7 +201,7 @@ impl Adapter {
             ));
         }
         *state = Some(Merge::new(model, &self.name, &self.built.parts)?);
-        self.built.shared.set_merged(true);
+        self.built.state.set_merged(true);
         slots::deactivate(model, &self.name);
         Ok(())
     }
@@ -225,12 +228,12 @@ impl Adapter {
 
     /// Whether its change is kept in the base weights.
     pub fn is_merged(&self) -> bool {
-        self.built.shared.is_merged()
+        self.built.state.is_merged()
     }
 
     /// Factor on its effect: 1 is as trained, 0 is the base.
     pub fn scale(&self) -> f64 {
-        self.built.shared.scale()
+        self.built.state.scale()
     }
 
     /// Sets the factor, also of a merged adapter. Files are written without it.
@@ -255,7 +258,8 @@ impl Adapter {
         }
         if factor != 1.0
             && self.built.parts.iter().any(|part| {
-                matches!(part.hook, Hook::Weight(..) | Hook::Head(_)) && !part.weights.is_empty()
+                matches!(part.attachment, Attachment::Weight(..) | Attachment::Head(_))
+                    && !part.weights.is_empty()
             })
         {
             let problem = format!(
@@ -268,7 +272,7 @@ impl Adapter {
                 format!("switch it off with %{} off", self.spec().verb),
             ));
         }
-        self.built.shared.set_scale(factor);
+        self.built.state.set_scale(factor);
         match &mut *self.merge_state() {
             Some(merge) if merge.is_applied() => merge.apply(model, &self.built.parts),
             _ => Ok(()),
@@ -337,7 +341,7 @@ impl Adapter {
     /// # Errors
     /// [`PeftError::Layer`] when candle cannot copy one.
     pub fn state(&self) -> Result<BTreeMap<String, Tensor>, PeftError> {
-        let stored = self.built.parts.iter().flat_map(weights_file::stored);
+        let stored = self.built.parts.iter().flat_map(stored_weights::stored);
         stored.map(|(key, var)| Ok((key.clone(), var.as_detached_tensor().copy()?))).collect()
     }
 
@@ -346,7 +350,7 @@ impl Adapter {
     /// # Errors
     /// [`PeftError::MissingKeys`], [`PeftError::WrongShape`], [`PeftError::NotFinite`]; the weights are then as they were.
     pub fn restore(&self, state: &BTreeMap<String, Tensor>) -> Result<(), PeftError> {
-        weights_file::fill(&self.built.parts, state, Path::new("the checkpoint")).map(|_| ())
+        stored_weights::fill(&self.built.parts, state, Path::new("the checkpoint")).map(|_| ())
     }
 
     /// Puts it into the model under its name, in place of whatever had that name, and lets it act alone.
@@ -356,7 +360,7 @@ impl Adapter {
     }
 
     /// What it is made of, in the model's order.
-    pub(crate) fn parts(&self) -> &[Part] {
+    pub(crate) fn parts(&self) -> &[AdapterPart] {
         &self.built.parts
     }
 
@@ -370,7 +374,7 @@ impl Adapter {
         let Some(merge) = state.as_mut() else { return Ok(false) };
         merge.restore()?;
         *state = None;
-        self.built.shared.set_merged(false);
+        self.built.state.set_merged(false);
         Ok(true)
     }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use graft_nn::{Device, memory};
 
-use crate::{AttachContext, PeftError, weights_file::WeightsFile};
+use crate::{PeftError, weights_file::WeightsFile};
 
 /// Bytes of a number: adapters are kept in 32 bits.
 const WIDTH: u64 = 4;
@@ -79,29 +79,6 @@ impl Allowance {
                 PeftError::TooLarge { what: what(name, path), shape: shape.to_vec(), problem, hint }
             }
         }
-    }
-}
-
-impl AttachContext<'_> {
-    /// Asks for the numbers of a tensor called `name` in the layer at `path`.
-    ///
-    /// # Errors
-    /// [`PeftError::TooLarge`].
-    pub(crate) fn reserve(&self, name: &str, path: &str, shape: &[usize]) -> Result<(), PeftError> {
-        self.allowance.map_or(Ok(()), |allowance| allowance.take(name, path, shape))
-    }
-
-    /// Asks whether a whole network would fit, before the first of its tensors is made.
-    ///
-    /// # Errors
-    /// [`PeftError::TooLarge`].
-    pub(crate) fn foresee(&self, name: &str, path: &str, shape: &[usize]) -> Result<(), PeftError> {
-        self.allowance.map_or(Ok(()), |allowance| allowance.foresee(name, path, shape))
-    }
-
-    /// The weights that the adapter is built for; none for a fresh one.
-    pub(crate) fn file(&self) -> Option<&WeightsFile> {
-        self.allowance.and_then(Allowance::file)
     }
 }
 

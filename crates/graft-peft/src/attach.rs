@@ -2,54 +2,14 @@
 
 use std::path::Path;
 
-use graft_nn::{Model, TokenEncoder};
+use graft_nn::Model;
 use graft_spec::{Failure, Settings, methods::METHODS};
 
 use crate::{
-    Adapter, Allowance, Inputs, Originals, PeftError,
-    adapter::Source,
-    config_file::ConfigFile,
-    default_targets, fields,
-    layers::linears,
-    limits,
-    methods::{self, Part, Start},
-    opened, own_weights,
-    weights_file::{self, WeightsFile},
+    Adapter, Allowance, AttachContext, PeftError, adapter::Source, config_file::ConfigFile,
+    default_targets, fields, init_source::InitSource, layers::linears, limits, method::AdapterPart,
+    methods, own_weights, stored_weights, trained_modules, weights_file::WeightsFile,
 };
-
-/// What adapters are made on.
-#[derive(Clone, Copy)]
-pub struct AttachContext<'a> {
-    /// The base model.
-    pub model: &'a dyn Model,
-    /// Its tokenizer, for soft prompts that start from a text.
-    pub tokenizer: Option<&'a dyn TokenEncoder>,
-    /// Decides every initial weight.
-    pub seed: u64,
-    /// What the model is called: it is written into the adapter's files and compared with what they say.
-    pub base_name: &'a str,
-    /// The data that it is to be trained on, for starts that look at them.
-    pub inputs: Option<&'a dyn Inputs>,
-    /// Its weights before they were packed, for starts that make up for the loss.
-    pub originals: Option<&'a dyn Originals>,
-    /// How many numbers the adapter may have; set by [`attach`] and [`load`].
-    pub allowance: Option<&'a Allowance>,
-}
-
-impl<'a> AttachContext<'a> {
-    /// A model alone: no tokenizer, no data, nothing packed.
-    pub fn new(model: &'a dyn Model, base_name: &'a str, seed: u64) -> Self {
-        Self {
-            model,
-            tokenizer: None,
-            seed,
-            base_name,
-            inputs: None,
-            originals: None,
-            allowance: None,
-        }
-    }
-}
 
 /// Builds an adapter of the method with this verb, puts it into the model under its `adapter_name` and lets it act alone.
 ///
@@ -59,7 +19,7 @@ impl<'a> AttachContext<'a> {
 /// Any [`PeftError`] of building: [`PeftError::NoMatch`], [`PeftError::RankTooLarge`], [`PeftError::TooLarge`], [`PeftError::Settings`] and the
 /// method's refusals.
 pub fn attach(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     method: &str,
     settings: &Settings,
 ) -> Result<Adapter, PeftError> {
@@ -68,25 +28,25 @@ pub fn attach(
     settings.check(keys)?;
     let name = settings.text(keys, "adapter_name").unwrap_or_else(|| "default".to_owned());
     check_name(&name)?;
-    let allowance = Allowance::of_memory(bench.model.embedding().weight().own().device());
-    let bench = &AttachContext { allowance: Some(&allowance), ..*bench };
-    let mut config = method.config(bench, settings)?;
-    config.set("task_type", bench.model.task().as_str().into());
-    opened::add_heads(bench, &mut config);
+    let allowance = Allowance::of_memory(cx.model.embedding().weight().own().device());
+    let cx = &AttachContext { allowance: Some(&allowance), ..*cx };
+    let mut config = method.config(cx, settings)?;
+    config.set("task_type", cx.model.task().as_str().into());
+    trained_modules::add_heads(cx, &mut config);
     limits::check(&config, method.spec())?;
-    let mut built = method.build(bench, &config, Start::Fresh)?;
-    opened::open(bench, &config, &mut built, Start::Fresh)?;
+    let mut built = method.build(cx, &config, InitSource::Fresh)?;
+    trained_modules::unfreeze(cx, &config, &mut built, InitSource::Fresh)?;
     if let Some(decided) = built.config.take() {
         config = decided;
     }
     if config.get("fan_in_fan_out").is_some() {
-        config.set("fan_in_fan_out", is_stored_turned(bench.model, &built.parts).into());
+        config.set("fan_in_fan_out", is_stored_turned(cx.model, &built.parts).into());
     }
     if let Some(ratio) = settings.values.get(fields::LORAPLUS) {
         built.settings.set(fields::LORAPLUS, ratio.clone());
     }
     let adapter = Adapter::new(name, method, Source { config, built });
-    adapter.install(bench.model);
+    adapter.install(cx.model);
     Ok(adapter)
 }
 
@@ -97,7 +57,7 @@ pub fn attach(
 /// [`PeftError::WrongShape`], [`PeftError::WrongType`], [`PeftError::ResizedVocabulary`], [`PeftError::NotFinite`], [`PeftError::NotAFile`],
 /// [`PeftError::TooLarge`] and those of building. The model is then as it was.
 pub fn load(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     directory: &Path,
     name: &str,
 ) -> Result<(Adapter, Vec<String>), PeftError> {
@@ -112,29 +72,29 @@ pub fn load(
         feature: format!("the method {peft_type}"),
     };
     let method = methods::of(&config).ok_or_else(unsupported)?;
-    let mut warnings = base_warning(&config, bench.base_name);
+    let mut warnings = base_warning(&config, cx.base_name);
     warnings.extend(unknown_warning(&config.complete(method.defaults())));
     limits::check(&config, method.spec())?;
-    default_targets::fill(&mut config, method.spec(), bench.model)?;
+    default_targets::fill(&mut config, method.spec(), cx.model)?;
     let allowance = Allowance::of_file(WeightsFile::open(directory, &config)?);
-    let bench = &AttachContext { allowance: Some(&allowance), ..*bench };
-    let mut built = method.build(bench, &config, Start::File)?;
-    opened::open(bench, &config, &mut built, Start::File)?;
+    let cx = &AttachContext { allowance: Some(&allowance), ..*cx };
+    let mut built = method.build(cx, &config, InitSource::Checkpoint)?;
+    trained_modules::unfreeze(cx, &config, &mut built, InitSource::Checkpoint)?;
     if let Some(file) = allowance.file() {
-        let left_over = weights_file::fill(&built.parts, file, file.path())
-            .map_err(|error| own_weights::explained(error, bench.model))?;
+        let left_over = stored_weights::fill(&built.parts, file, file.path())
+            .map_err(|error| own_weights::explained(error, cx.model))?;
         let left_over: Vec<_> =
             left_over.into_iter().filter(|key| !built.read.contains(key)).collect();
-        warnings.extend(own_weights::adopt(bench.model, &mut built, file, &left_over)?);
+        warnings.extend(own_weights::adopt(cx.model, &mut built, file, &left_over)?);
     }
     warnings.extend(built.warnings.iter().cloned());
     let adapter = Adapter::new(name.to_owned(), method, Source { config, built });
-    adapter.install(bench.model);
+    adapter.install(cx.model);
     Ok((adapter, warnings))
 }
 
 /// Whether a part sits in a layer whose weight lies the other way round in files, as GPT-2's: HF PEFT must be told so.
-fn is_stored_turned(model: &dyn Model, parts: &[Part]) -> bool {
+fn is_stored_turned(model: &dyn Model, parts: &[AdapterPart]) -> bool {
     let linears = linears(model);
     parts.iter().filter_map(|part| linears.get(&part.site)).any(|linear| linear.fan_in_fan_out())
 }

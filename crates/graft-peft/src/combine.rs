@@ -8,7 +8,7 @@
 //! # Source
 //! TIES: Yadav et al. 2023, arXiv:2306.01708; DARE: Yu et al. 2023, arXiv:2311.03099
 
-mod thinning;
+mod sparsify;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -20,11 +20,13 @@ use crate::{
     adapter::Source,
     attach::check_name,
     decomposition::singular,
+    init_source::InitSource,
     layers::{leaf, linear_sites},
-    methods::{Hook, Start, by_verb},
-    weights_file,
+    method::Attachment,
+    methods::by_verb,
+    stored_weights,
 };
-use thinning::{Majority, Thinning};
+use sparsify::{Majority, Sparsify};
 
 /// Rank of what a method without ranks becomes when nothing is said.
 const RANK: usize = 8;
@@ -39,7 +41,7 @@ pub struct Combined {
 
 /// How the updates are combined.
 struct Combination {
-    thinning: Thinning,
+    sparsify: Sparsify,
     /// Whether the result has all ranks together.
     is_exact: bool,
     rank: Option<usize>,
@@ -52,7 +54,7 @@ struct Combination {
 /// [`PeftError::Refused`] for fewer than one adapter, for weights that are no numbers or too few, for an adapter that is merged or that is
 /// more than updates of linear layers; [`PeftError::Settings`] for a bad name.
 pub fn combine(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     adapters: &[&Adapter],
     settings: &Settings,
 ) -> Result<Combined, PeftError> {
@@ -64,9 +66,9 @@ pub fn combine(
         check(adapter)?;
     }
     let weights = weights(adapters, settings)?;
-    let combination = Combination::read(settings, bench.seed);
+    let combination = Combination::read(settings, cx.seed);
     let (mut state, mut ranks, mut norms) = (BTreeMap::new(), Vec::new(), (0.0, 0.0));
-    for (site, linear) in linear_sites(bench.model) {
+    for (site, linear) in linear_sites(cx.model) {
         let Some((update, r)) = combination.update(linear, adapters, &weights)? else { continue };
         let (m, n) = update.dims2()?;
         let r = r.clamp(1, m.min(n));
@@ -85,15 +87,15 @@ pub fn combine(
         }
         ranks.push((site.path.to_owned(), r));
     }
-    let adapter = lora(bench, &name, &ranks, &state)?;
-    adapter.install(bench.model);
+    let adapter = lora(cx, &name, &ranks, &state)?;
+    adapter.install(cx.model);
     let kept = if norms.1 > 0.0 { (norms.0 / norms.1).sqrt().min(1.0) } else { 1.0 };
     Ok(Combined { adapter, kept })
 }
 
 /// The LoRA with those ranks and weights, its scaling 1.
 fn lora(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     name: &str,
     ranks: &[(String, usize)],
     state: &BTreeMap<String, Tensor>,
@@ -104,9 +106,9 @@ fn lora(
     let settings = Settings::default()
         .with("r", integer)
         .with("lora_alpha", Value::Float(r as f64))
-        .with("target_modules", Value::List(targets(bench, ranks)));
-    let mut config = method.config(bench, &settings)?;
-    config.set("task_type", bench.model.task().as_str().into());
+        .with("target_modules", Value::List(targets(cx, ranks)));
+    let mut config = method.config(cx, &settings)?;
+    config.set("task_type", cx.model.task().as_str().into());
     let others: serde_json::Map<_, _> = ranks
         .iter()
         .filter(|(_, rank)| *rank != r)
@@ -115,20 +117,20 @@ fn lora(
     for field in ["rank_pattern", "alpha_pattern"] {
         config.set(field, others.clone().into());
     }
-    let built = method.build(bench, &config, Start::File)?;
-    weights_file::fill(&built.parts, state, Path::new("the combination"))?;
+    let built = method.build(cx, &config, InitSource::Checkpoint)?;
+    stored_weights::fill(&built.parts, state, Path::new("the combination"))?;
     Ok(Adapter::new(name.to_owned(), method, Source { config, built }))
 }
 
 /// The shortest names that mean those layers and no other.
-fn targets(bench: &AttachContext<'_>, ranks: &[(String, usize)]) -> Vec<String> {
+fn targets(cx: &AttachContext<'_>, ranks: &[(String, usize)]) -> Vec<String> {
     let mut leaves: Vec<String> = Vec::new();
     for (path, _) in ranks {
         if !leaves.iter().any(|known| known == leaf(path)) {
             leaves.push(leaf(path).to_owned());
         }
     }
-    let meant = linear_sites(bench.model)
+    let meant = linear_sites(cx.model)
         .iter()
         .filter(|(site, _)| leaves.iter().any(|known| known == leaf(site.path)))
         .count();
@@ -143,16 +145,16 @@ impl Combination {
             _ => Majority::Total,
         };
         let how = settings.text(KEYS, "combination_type").unwrap_or_default();
-        let thinning = match how.as_str() {
-            "ties" => Thinning::Largest { density, elect: Some(majority) },
-            "magnitude_prune" => Thinning::Largest { density, elect: None },
-            "dare_ties" => Thinning::Random { density, elect: Some(majority) },
-            "dare_linear" => Thinning::Random { density, elect: None },
-            _ => Thinning::None,
+        let sparsify = match how.as_str() {
+            "ties" => Sparsify::Largest { density, elect: Some(majority) },
+            "magnitude_prune" => Sparsify::Largest { density, elect: None },
+            "dare_ties" => Sparsify::Random { density, elect: Some(majority) },
+            "dare_linear" => Sparsify::Random { density, elect: None },
+            _ => Sparsify::None,
         };
         let rank = settings.integer(KEYS, "svd_rank").and_then(|rank| usize::try_from(rank).ok());
         Self {
-            thinning,
+            sparsify,
             is_exact: matches!(how.as_str(), "linear" | "cat"),
             rank,
             rng: Rng::new(seed),
@@ -183,7 +185,7 @@ impl Combination {
                 ranks.iter().copied().max().unwrap_or(RANK)
             }
         });
-        Ok(Some((self.thinning.combine(&updates, &self.rng, linear.path())?, rank)))
+        Ok(Some((self.sparsify.combine(&updates, &self.rng, linear.path())?, rank)))
     }
 }
 
@@ -192,13 +194,13 @@ fn delta(adapter: &Adapter, linear: &Linear) -> Result<Option<(Tensor, Option<us
     let Some(part) = adapter.parts().iter().find(|part| part.site == linear.path()) else {
         return Ok(None);
     };
-    let Hook::Linear(hook) = &part.hook else { return Ok(None) };
+    let Attachment::Linear(attachment) = &part.attachment else { return Ok(None) };
     let rank = part
         .weights
         .iter()
         .find(|(key, _)| key.contains(".lora_A."))
         .and_then(|(_, a)| a.dim(0).ok());
-    Ok(hook.delta(linear)?.map(|delta| (delta, rank)))
+    Ok(attachment.delta(linear)?.map(|delta| (delta, rank)))
 }
 
 /// An adapter that is more than updates of linear layers would lose the rest without a word.
@@ -211,7 +213,7 @@ fn check(adapter: &Adapter) -> Result<(), PeftError> {
             format!("%{verb} unmerge {name} first"),
         ));
     }
-    match adapter.parts().iter().find(|part| !matches!(part.hook, Hook::Linear(_))) {
+    match adapter.parts().iter().find(|part| !matches!(part.attachment, Attachment::Linear(_))) {
         None => Ok(()),
         Some(part) => {
             let problem = format!(

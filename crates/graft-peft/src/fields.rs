@@ -64,11 +64,11 @@ pub(crate) fn from_settings(
 pub(crate) fn on_default_targets(
     spec: &MethodSpec,
     defaults: &'static str,
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     settings: &Settings,
 ) -> Result<ConfigFile, PeftError> {
     let targets: Vec<_> =
-        bench.model.default_targets().iter().map(|name| (*name).to_owned()).collect();
+        cx.model.default_targets().iter().map(|name| (*name).to_owned()).collect();
     from_settings(spec, defaults, settings, &targets)
 }
 

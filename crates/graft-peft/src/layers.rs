@@ -6,7 +6,7 @@ use graft_nn::{Embedding, Layer, Linear, Model, Role, Site};
 
 use crate::{
     AttachContext, PeftError,
-    methods::Start,
+    init_source::InitSource,
     targets::{Selection, Targets, ends_with},
 };
 
@@ -108,14 +108,14 @@ pub(crate) fn nearest(model: &dyn Model, word: &str) -> Option<String> {
 /// # Errors
 /// Those of [`chosen_layers`], and [`PeftError::Refused`] for a target that means an embedding.
 pub(crate) fn chosen<'a>(
-    bench: &AttachContext<'a>,
+    cx: &AttachContext<'a>,
     selection: &Selection,
-    start: Start,
+    init: InitSource,
 ) -> Result<Vec<&'a Linear>, PeftError> {
-    let (linears, embeddings) = chosen_layers(bench, selection, start)?;
+    let (linears, embeddings) = chosen_layers(cx, selection, init)?;
     match embeddings.first() {
         None => Ok(linears),
-        Some(embedding) => Err(not_linear(bench.model, embedding.path(), Role::Embedding)),
+        Some(embedding) => Err(not_linear(cx.model, embedding.path(), Role::Embedding)),
     }
 }
 
@@ -125,18 +125,18 @@ pub(crate) fn chosen<'a>(
 /// [`PeftError::NoMatch`] for a target that names no layer; in an adapter from a file, where HF PEFT is content with one that does, only
 /// when none does. [`PeftError::Refused`] for one that means a norm, and when exclusions leave nothing.
 pub(crate) fn chosen_layers<'a>(
-    bench: &AttachContext<'a>,
+    cx: &AttachContext<'a>,
     selection: &Selection,
-    start: Start,
+    init: InitSource,
 ) -> Result<(Vec<&'a Linear>, Vec<&'a Embedding>), PeftError> {
     let matcher = selection.matcher()?;
-    let blocks = bench.model.shape().layers;
+    let blocks = cx.model.shape().layers;
     if let Some(beyond) =
-        selection.layers.iter().find(|layer| start == Start::Fresh && **layer >= blocks)
+        selection.layers.iter().find(|layer| init == InitSource::Fresh && **layer >= blocks)
     {
         let problem = format!(
             "layers_to_transform names block {beyond}, and `{}` has {blocks}",
-            bench.base_name
+            cx.base_name
         );
         return Err(PeftError::refused(
             "peft::no_such_layer",
@@ -145,7 +145,7 @@ pub(crate) fn chosen_layers<'a>(
         ));
     }
     let (mut chosen, mut embeddings) = (Vec::new(), Vec::new());
-    let sites = all_sites(bench.model);
+    let sites = all_sites(cx.model);
     for site in &sites {
         match site.layer {
             Layer::Linear(linear) if matcher.matches(site.path, site.role != Role::Head) => {
@@ -155,7 +155,7 @@ pub(crate) fn chosen_layers<'a>(
                 embeddings.push(embedding)
             }
             Layer::Norm(_) if matcher.matches(site.path, false) => {
-                return Err(not_linear(bench.model, site.path, site.role));
+                return Err(not_linear(cx.model, site.path, site.role));
             }
             _ => {}
         }
@@ -165,7 +165,7 @@ pub(crate) fn chosen_layers<'a>(
     };
     let is_empty = chosen.is_empty() && embeddings.is_empty();
     let missing = match &selection.targets {
-        Targets::List(names) if start == Start::Fresh || is_empty => {
+        Targets::List(names) if init == InitSource::Fresh || is_empty => {
             names.iter().find(|name| !named(name))
         }
         Targets::Pattern(pattern) if is_empty => Some(pattern),
@@ -173,21 +173,21 @@ pub(crate) fn chosen_layers<'a>(
     };
     if let Some(target) = missing {
         let nearest = if matches!(selection.targets, Targets::List(_)) {
-            nearest(bench.model, target)
+            nearest(cx.model, target)
         } else {
             None
         };
         return Err(PeftError::NoMatch {
-            model: bench.base_name.to_owned(),
+            model: cx.base_name.to_owned(),
             target: target.clone(),
             nearest,
-            modules: leaves(bench.model),
+            modules: leaves(cx.model),
         });
     }
     if is_empty {
         let problem = "the targets are there, but exclude_modules, layers_to_transform or layers_pattern leave none of them";
         let hint =
-            format!("this model has layers 0 to {}", bench.model.shape().layers.saturating_sub(1));
+            format!("this model has layers 0 to {}", cx.model.shape().layers.saturating_sub(1));
         return Err(PeftError::refused("peft::all_excluded", problem, hint));
     }
     Ok((chosen, embeddings))

@@ -9,7 +9,7 @@ use graft_nn::{
 use crate::{
     PeftError,
     layers::{all_sites, linears},
-    methods::{Hook, Part},
+    method::{AdapterPart, Attachment},
     slots,
     weights_file::is_finite,
 };
@@ -37,8 +37,14 @@ impl Merge {
     /// # Errors
     /// [`PeftError::Refused`] for a part that is no change of a weight and for a layer with another merged adapter,
     /// [`PeftError::NotFinite`], [`PeftError::Layer`].
-    pub(crate) fn new(model: &dyn Model, name: &str, parts: &[Part]) -> Result<Self, PeftError> {
-        if model.shape().tied && parts.iter().any(|part| matches!(part.hook, Hook::Embedding(_))) {
+    pub(crate) fn new(
+        model: &dyn Model,
+        name: &str,
+        parts: &[AdapterPart],
+    ) -> Result<Self, PeftError> {
+        if model.shape().tied
+            && parts.iter().any(|part| matches!(part.attachment, Attachment::Embedding(_)))
+        {
             let problem = "the embedding shares its weight with the head, so a merge into it would change the head too";
             return Err(PeftError::refused(
                 "peft::tied_embedding",
@@ -53,7 +59,10 @@ impl Merge {
             let site = sites.iter().find(|site| site.path == part.site);
             let site = site
                 .filter(|_| {
-                    !matches!(part.hook, Hook::Prompt(_) | Hook::Prefix(_) | Hook::ResidualAdd(_))
+                    !matches!(
+                        part.attachment,
+                        Attachment::Prompt(_) | Attachment::Prefix(_) | Attachment::ResidualAdd(_)
+                    )
                 })
                 .ok_or_else(not_mergeable)?;
             refuse_second(*site, name)?;
@@ -73,7 +82,11 @@ impl Merge {
     ///
     /// # Errors
     /// [`PeftError::NotFinite`], [`PeftError::Layer`]; the weights are then as they were.
-    pub(crate) fn apply(&mut self, model: &dyn Model, parts: &[Part]) -> Result<(), PeftError> {
+    pub(crate) fn apply(
+        &mut self,
+        model: &dyn Model,
+        parts: &[AdapterPart],
+    ) -> Result<(), PeftError> {
         // What an adapter adds may depend on the base's own weights.
         self.restore()?;
         self.add(model, parts).inspect_err(|_| drop(self.restore()))?;
@@ -81,24 +94,24 @@ impl Merge {
         Ok(())
     }
 
-    fn add(&self, model: &dyn Model, parts: &[Part]) -> Result<(), PeftError> {
+    fn add(&self, model: &dyn Model, parts: &[AdapterPart]) -> Result<(), PeftError> {
         let linears = linears(model);
         let pairs = || parts.iter().zip(&self.originals);
         // Weights that take the place of others come first: what a part adds to them is added to the new ones.
         for (part, originals) in pairs() {
-            match (&part.hook, linears.get(&part.site), originals.as_slice()) {
-                (Hook::Weight(_, weight_override), _, [original]) => {
+            match (&part.attachment, linears.get(&part.site), originals.as_slice()) {
+                (Attachment::Weight(_, weight_override), _, [original]) => {
                     original.set(&weight_override.tensor().detach())?
                 }
-                (Hook::Head(weight_override), Some(_), [original]) => {
+                (Attachment::Head(weight_override), Some(_), [original]) => {
                     original.set(&weight_override.tensor().detach())?
                 }
                 _ => {}
             }
         }
         for (part, originals) in pairs() {
-            match (&part.hook, linears.get(&part.site), originals.as_slice()) {
-                (Hook::Linear(adapter), Some(linear), [weight, bias @ ..]) => {
+            match (&part.attachment, linears.get(&part.site), originals.as_slice()) {
+                (Attachment::Linear(adapter), Some(linear), [weight, bias @ ..]) => {
                     let delta = adapter.delta(linear)?.ok_or_else(not_mergeable)?; // (d_out, d_in)
                     let bias_delta = adapter.bias_delta(linear)?; // (d_out)
                     let base = linear.own_weight().get().unwrap_or_else(|| linear.weight().own());
@@ -109,11 +122,11 @@ impl Merge {
                         original.set(&sum(&bias.own(), &delta)?)?;
                     }
                 }
-                (Hook::Embedding(adapter), _, [weight]) => {
+                (Attachment::Embedding(adapter), _, [weight]) => {
                     let embedding = embedding(model, &part.site).ok_or_else(not_mergeable)?;
                     weight.set(&sum(&embedding.weight().own(), &adapter.delta(embedding)?)?)?; // (V, C)
                 }
-                (Hook::Weight(..), _, [_]) | (Hook::Head(_), Some(_), [_]) => {}
+                (Attachment::Weight(..), _, [_]) | (Attachment::Head(_), Some(_), [_]) => {}
                 _ => return Err(not_mergeable()),
             }
         }
@@ -158,13 +171,13 @@ impl Original {
 }
 
 /// The weights that a part changes, as they are.
-fn kept(model: &dyn Model, layer: Layer<'_>, part: &Part) -> Vec<Original> {
+fn kept(model: &dyn Model, layer: Layer<'_>, part: &AdapterPart) -> Vec<Original> {
     if let (Layer::Linear(linear), true) =
         (layer, model.tied_head().is_some_and(|head| head.path() == part.site))
     {
-        return match &part.hook {
+        return match &part.attachment {
             // A weight that the embedding has as well, such as one that the adapter's file brings along.
-            Hook::Weight(..) => kept_parameters(layer, part),
+            Attachment::Weight(..) => kept_parameters(layer, part),
             _ => tied(linear),
         };
     }
@@ -178,9 +191,13 @@ fn tied(head: &Linear) -> Vec<Original> {
         .collect()
 }
 
-fn kept_parameters(layer: Layer<'_>, part: &Part) -> Vec<Original> {
+fn kept_parameters(layer: Layer<'_>, part: &AdapterPart) -> Vec<Original> {
     let changes = |parameter: &Arc<Parameter>| {
-        if let Hook::Weight(path, _) = &part.hook { parameter.path() == path } else { true }
+        if let Attachment::Weight(path, _) = &part.attachment {
+            parameter.path() == path
+        } else {
+            true
+        }
     };
     layer
         .shared_parameters()

@@ -7,9 +7,9 @@ use graft_nn::{DType, Device, Layer, Model, Parameter, Tensor, Var, WeightOverri
 
 use crate::{
     PeftError,
+    adapter_state::AdapterState,
     layers::all_sites,
-    methods::{Built, Hook, Part},
-    shared::Shared,
+    method::{AdapterPart, Attachment, Built},
     weights_file::{self, Weights, WeightsFile},
 };
 
@@ -20,7 +20,7 @@ const SHOWN: usize = 12;
 struct Brought {
     /// In the base's own type.
     tensor: Tensor,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
 impl WeightOverride for Brought {
@@ -29,7 +29,7 @@ impl WeightOverride for Brought {
     }
 
     fn is_merged(&self) -> bool {
-        self.shared.is_merged()
+        self.state.is_merged()
     }
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn adopt(
     for (path, (place, theirs, keys)) in adopted {
         notes.push(format!("the file brings its own `{path}`, which differs from the base model's: it is used while this adapter is active"));
         built.parts.iter_mut().for_each(|part| part.copies.retain(|(key, _)| !keys.contains(key)));
-        built.parts.push(part(place, &theirs, keys, &built.shared)?);
+        built.parts.push(part(place, &theirs, keys, &built.state)?);
     }
     notes.extend(unused_warning(&unused));
     Ok(notes)
@@ -181,31 +181,31 @@ fn is_same(own: &Tensor, theirs: &Tensor, stored: Option<DType>) -> Result<bool,
 
 /// Whether the adapter trains a weight of its own in that place, which counts; its original in the file is then of no use.
 fn is_taken(built: &Built, place: Place<'_>, key: &str) -> bool {
-    let taken = |part: &Part| match &part.hook {
-        Hook::Weight(path, _) => path == place.parameter.path(),
-        Hook::Head(_) => part.site == place.site,
+    let base_offset = |part: &AdapterPart| match &part.attachment {
+        Attachment::Weight(path, _) => path == place.parameter.path(),
+        Attachment::Head(_) => part.site == place.site,
         _ => false,
     };
-    key.contains(".original_module.") || built.parts.iter().any(taken)
+    key.contains(".original_module.") || built.parts.iter().any(base_offset)
 }
 
 fn part(
     place: Place<'_>,
     theirs: &Tensor,
     keys: Vec<String>,
-    shared: &Arc<Shared>,
-) -> Result<Part, PeftError> {
+    state: &Arc<AdapterState>,
+) -> Result<AdapterPart, PeftError> {
     let own = place.parameter.own();
     let tensor = theirs.to_dtype(own.dtype())?.to_device(own.device())?;
-    let hook = Hook::Weight(
+    let attachment = Attachment::Weight(
         place.parameter.path().to_owned(),
-        Arc::new(Brought { tensor, shared: shared.clone() }),
+        Arc::new(Brought { tensor, state: state.clone() }),
     );
     let stored = if place.is_turned { theirs.t()?.contiguous()? } else { theirs.clone() };
     let var = Var::from_tensor(&stored)?;
     let constants = keys.into_iter().map(|key| (key, var.clone())).collect();
     let site = place.parameter.path().rsplit_once('.').map_or(place.site, |(site, _)| site);
-    Ok(Part { constants, ..Part::new(site, hook, Vec::new()) })
+    Ok(AdapterPart { constants, ..AdapterPart::new(site, attachment, Vec::new()) })
 }
 
 /// Names every tensor, those of different blocks in one entry.

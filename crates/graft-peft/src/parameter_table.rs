@@ -61,7 +61,7 @@ fn groups(model: &dyn Model, adapter: Option<&Adapter>) -> Vec<Group> {
             add(&mut groups, group, None);
         }
     }
-    for (name, var) in adapter.into_iter().flat_map(Adapter::weights_apart) {
+    for (name, var) in adapter.into_iter().flat_map(Adapter::standalone_weights) {
         let (path, number) = split(name);
         let added = var.elem_count() as u64;
         let group = Group {

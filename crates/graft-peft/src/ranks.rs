@@ -3,7 +3,7 @@
 use graft_nn::Linear;
 use serde_json::Value;
 
-use crate::{PeftError, config_file::ConfigFile, methods::Start, patterns::Patterns};
+use crate::{PeftError, config_file::ConfigFile, init_source::InitSource, patterns::Patterns};
 
 /// Warnings about patterns that are shown one by one.
 const SHOWN: usize = 8;
@@ -53,7 +53,7 @@ impl Ranks {
     pub(crate) fn unmatched<'a>(
         &self,
         chosen: impl IntoIterator<Item = &'a str>,
-        start: Start,
+        init: InitSource,
     ) -> Result<Vec<String>, PeftError> {
         let (chosen, mut warnings): (Vec<&str>, _) = (chosen.into_iter().collect(), Vec::new());
         let ranks =
@@ -62,7 +62,7 @@ impl Ranks {
             self.alpha_pattern.unmatched(&chosen).into_iter().map(|key| ("alpha_pattern", key)),
         ) {
             let problem = format!("`{key}` in {field} fits no layer of the adapter");
-            if start == Start::Fresh {
+            if init == InitSource::Fresh {
                 let first = chosen.first().copied().unwrap_or_default();
                 return Err(PeftError::refused(
                     "peft::unmatched_pattern",
@@ -89,7 +89,7 @@ impl Ranks {
 pub(crate) fn check_rank(
     r: usize,
     linear: &Linear,
-    start: Start,
+    init: InitSource,
     warnings: &mut Vec<String>,
 ) -> Result<(), PeftError> {
     if r <= linear.d_in().min(linear.d_out()) {
@@ -101,7 +101,7 @@ pub(crate) fn check_rank(
         d_in: linear.d_in(),
         d_out: linear.d_out(),
     };
-    if start == Start::Fresh {
+    if init == InitSource::Fresh {
         return Err(error);
     }
     if warnings.is_empty() {

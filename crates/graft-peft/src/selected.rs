@@ -3,7 +3,7 @@
 use graft_nn::Site;
 
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, layers::leaf, methods::Start,
+    AttachContext, PeftError, config_file::ConfigFile, init_source::InitSource, layers::leaf,
     targets::Targets,
 };
 
@@ -13,9 +13,9 @@ use crate::{
 /// [`PeftError::NoMatch`] for a name that means nothing, in a fresh adapter; [`PeftError::Refused`] when nothing is left;
 /// [`PeftError::BadPattern`], [`PeftError::Malformed`].
 pub(crate) fn sites<'a>(
-    bench: &AttachContext<'a>,
+    cx: &AttachContext<'a>,
     config: &ConfigFile,
-    start: Start,
+    init: InitSource,
 ) -> Result<Vec<Site<'a>>, PeftError> {
     let read = |name: &str| match config.get(name) {
         None => Ok(None),
@@ -25,12 +25,12 @@ pub(crate) fn sites<'a>(
     };
     let (targets, excluded) = (read("target_modules")?, read("exclude_modules")?);
     for word in [&targets, &excluded].into_iter().flatten().flat_map(Targets::words) {
-        if start == Start::Fresh && !any(bench, |site| word.covers(site.path))? {
-            return Err(no_match(bench, &word, |_| true));
+        if init == InitSource::Fresh && !any(cx, |site| word.covers(site.path))? {
+            return Err(no_match(cx, &word, |_| true));
         }
     }
     let mut chosen = Vec::new();
-    for site in bench.model.sites() {
+    for site in cx.model.sites() {
         let covers = |targets: &Option<Targets>, otherwise| {
             targets.as_ref().map_or(Ok(otherwise), |targets| targets.covers(site.path))
         };
@@ -46,16 +46,16 @@ pub(crate) fn sites<'a>(
 /// # Errors
 /// [`PeftError::NoMatch`] with the layers there are; [`PeftError::BadPattern`].
 pub(crate) fn check_names(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     targets: &Targets,
-    start: Start,
+    init: InitSource,
     is_choice: impl Fn(&Site<'_>) -> bool,
 ) -> Result<(), PeftError> {
     for word in targets.words() {
-        if start == Start::Fresh
-            && !any(bench, |site| if is_choice(site) { word.covers(site.path) } else { Ok(false) })?
+        if init == InitSource::Fresh
+            && !any(cx, |site| if is_choice(site) { word.covers(site.path) } else { Ok(false) })?
         {
-            return Err(no_match(bench, &word, is_choice));
+            return Err(no_match(cx, &word, is_choice));
         }
     }
     Ok(())
@@ -71,10 +71,10 @@ pub(crate) fn nothing_left() -> PeftError {
 }
 
 fn any(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     mut holds: impl FnMut(&Site<'_>) -> Result<bool, PeftError>,
 ) -> Result<bool, PeftError> {
-    for site in bench.model.sites() {
+    for site in cx.model.sites() {
         if holds(&site)? {
             return Ok(true);
         }
@@ -83,7 +83,7 @@ fn any(
 }
 
 fn no_match(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     word: &Targets,
     is_choice: impl Fn(&Site<'_>) -> bool,
 ) -> PeftError {
@@ -93,9 +93,7 @@ fn no_match(
         Targets::Pattern(pattern) => pattern.clone(),
     };
     let mut modules: Vec<String> = Vec::new();
-    for name in
-        bench.model.sites().iter().filter(|site| is_choice(site)).map(|site| leaf(site.path))
-    {
+    for name in cx.model.sites().iter().filter(|site| is_choice(site)).map(|site| leaf(site.path)) {
         if !modules.iter().any(|known| known == name) {
             modules.push(name.to_owned());
         }
@@ -108,5 +106,5 @@ fn no_match(
         .filter(|name| likeness(name) >= 0.4)
         .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
         .cloned();
-    PeftError::NoMatch { model: bench.base_name.to_owned(), target, nearest, modules }
+    PeftError::NoMatch { model: cx.base_name.to_owned(), target, nearest, modules }
 }

@@ -6,7 +6,7 @@
 use regex::Regex;
 use serde_json::Value;
 
-use crate::{PeftError, config_file::ConfigFile, opened, patterns::compile};
+use crate::{PeftError, config_file::ConfigFile, patterns::compile, trained_modules};
 
 /// The word that takes every linear layer but the head, in any case.
 pub(crate) const ALL_LINEAR: &str = "all-linear";
@@ -151,7 +151,7 @@ impl Selection {
             excluded: targets("exclude_modules")?,
             layers,
             layers_pattern,
-            saved: opened::names(config),
+            saved: trained_modules::names(config),
         })
     }
 
@@ -202,7 +202,7 @@ pub(crate) struct Matcher<'a> {
 impl Matcher<'_> {
     /// Whether the layer at `path` is meant. Only linear layers that are not the head belong to `all-linear`.
     pub(crate) fn matches(&self, path: &str, in_all_linear: bool) -> bool {
-        if self.is_excluded(path) || opened::is_named(path, &self.selection.saved) {
+        if self.is_excluded(path) || trained_modules::is_named(path, &self.selection.saved) {
             return false;
         }
         match (&self.selection.targets, &self.pattern) {

@@ -8,11 +8,11 @@ use std::{
 };
 
 use graft_nn::{
-    DType, Device, Tensor, Var,
+    DType, Device, Tensor,
     tensor_file::{self, TensorFile},
 };
 
-use crate::{PeftError, adapterhub, config_file::ConfigFile, methods::Part};
+use crate::{PeftError, adapterhub, config_file::ConfigFile};
 
 pub(crate) use find::{bounded, is_weights, regular_file};
 
@@ -142,42 +142,6 @@ pub(crate) fn write(path: &Path, weights: &BTreeMap<String, Tensor>) -> Result<(
     Ok(tensor_file::write(path, weights)?)
 }
 
-/// Puts tensors into the variables of `parts`, all or none; the keys that belong to none come back. `path` is for errors.
-///
-/// # Errors
-/// [`PeftError::MissingKeys`], [`PeftError::WrongShape`], [`PeftError::WrongType`], [`PeftError::NotFinite`].
-pub(crate) fn fill(
-    parts: &[Part],
-    weights: &dyn Weights,
-    path: &Path,
-) -> Result<Vec<String>, PeftError> {
-    let wanted: BTreeMap<&str, &Var> =
-        parts.iter().flat_map(stored).map(|(key, var)| (key.as_str(), var)).collect();
-    let missing: Vec<_> = wanted
-        .keys()
-        .filter(|key| weights.shape(key).is_none())
-        .map(|key| (*key).to_owned())
-        .collect();
-    if !missing.is_empty() {
-        return Err(PeftError::MissingKeys {
-            path: path.to_owned(),
-            names: missing,
-            expected: wanted.len(),
-        });
-    }
-    for (key, var) in &wanted {
-        check(weights, key, var.dims(), path)?;
-    }
-    let mut ready = Vec::new();
-    for (key, var) in &wanted {
-        ready.push((*var, read(weights, key)?.to_device(var.device())?));
-    }
-    for (var, tensor) in ready {
-        var.set(&tensor)?;
-    }
-    Ok(weights.keys().into_iter().filter(|key| !wanted.contains_key(key.as_str())).collect())
-}
-
 /// Compares the shape and the type of a tensor with what is needed.
 ///
 /// # Errors
@@ -218,11 +182,6 @@ pub(crate) fn read(weights: &dyn Weights, key: &str) -> Result<Tensor, PeftError
     } else {
         Err(PeftError::NotFinite { name: key.to_owned() })
     }
-}
-
-/// Everything of a part that its file holds: weights and constants.
-pub(crate) fn stored(part: &Part) -> impl Iterator<Item = &(String, Var)> {
-    part.weights.iter().chain(&part.constants)
 }
 
 /// Whether every number is finite.

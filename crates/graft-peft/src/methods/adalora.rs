@@ -19,10 +19,18 @@ use graft_spec::{
 };
 use serde_json::Value;
 
-use super::{Built, Method, Part, Start, lora};
+use super::lora;
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, fields, initial::Initial, layers::chosen,
-    ranks::check_rank, shared::Shared, targets::Selection,
+    AttachContext, PeftError,
+    adapter_state::AdapterState,
+    config_file::ConfigFile,
+    fields,
+    init_source::InitSource,
+    initializer::Initializer,
+    layers::chosen,
+    method::{AdapterPart, Built, Method},
+    ranks::check_rank,
+    targets::Selection,
 };
 use allocator::{Allocator, Schedule, Triplet};
 
@@ -45,7 +53,7 @@ struct AdaLoraLayer {
     /// `s`
     scaling: f64,
     dropout: f64,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
 impl LinearAdapter for AdaLoraLayer {
@@ -54,7 +62,7 @@ impl LinearAdapter for AdaLoraLayer {
         let update = LowRank {
             a: a.as_tensor().broadcast_mul(e.as_tensor())?, // (R, d_in)
             b: b.as_tensor().clone(),                       // (d_out, R)
-            scale: self.scaling * self.shared.scale(),
+            scale: self.scaling * self.state.scale(),
             dropout: cx.mask(base.path(), self.dropout),
         };
         let y = ops::lora_linear(x, base.effective_weight(), &update)?; // (.., d_out)
@@ -67,11 +75,11 @@ impl LinearAdapter for AdaLoraLayer {
     fn delta(&self, _base: &Linear) -> Result<Option<Tensor>> {
         let Triplet { a, e, b, .. } = &self.matrices;
         let a = a.as_detached_tensor().broadcast_mul(&e.as_detached_tensor())?; // (R, d_in)
-        Ok(Some((b.as_detached_tensor().matmul(&a)? * (self.scaling * self.shared.scale()))?)) // (d_out, d_in)
+        Ok(Some((b.as_detached_tensor().matmul(&a)? * (self.scaling * self.state.scale()))?)) // (d_out, d_in)
     }
 
     fn is_merged(&self) -> bool {
-        self.shared.is_merged()
+        self.state.is_merged()
     }
 }
 
@@ -86,22 +94,22 @@ impl Method for AdaLora {
 
     fn config(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
-        fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)
+        fields::on_default_targets(&SPEC, DEFAULTS, cx, settings)
     }
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
         config.refuse(lora::UNSUPPORTED)?;
         config.refuse(&["use_dora", "use_rslora", "alpha_pattern"])?;
         let (init_r, target_r) = (config.count("init_r")?, config.count("target_r")?);
-        if start == Start::Fresh && target_r > init_r {
+        if init == InitSource::Fresh && target_r > init_r {
             let problem = format!(
                 "target_r = {target_r} is above init_r = {init_r}: AdaLoRA takes ranks away and adds none"
             );
@@ -116,8 +124,8 @@ impl Method for AdaLora {
             config.probability("lora_dropout")?,
         );
         let selection = Selection::read(config)?;
-        let layers = chosen(bench, &selection, start)?;
-        let shared = Arc::new(Shared::new());
+        let layers = chosen(cx, &selection, init)?;
+        let state = Arc::new(AdapterState::new());
         let (mut parts, mut triplets, mut warnings, mut read) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for linear in &layers {
@@ -130,8 +138,8 @@ impl Method for AdaLora {
                 );
                 continue;
             }
-            check_rank(r, linear, start, &mut warnings)?;
-            let matrices = triplet(linear, r, bench)?;
+            check_rank(r, linear, init, &mut warnings)?;
+            let matrices = triplet(linear, r, cx)?;
             let weights = vec![
                 ("lora_A", matrices.a.clone()),
                 ("lora_B", matrices.b.clone()),
@@ -139,8 +147,8 @@ impl Method for AdaLora {
             ];
             triplets.push(matrices.clone());
             let adapter =
-                Arc::new(AdaLoraLayer { matrices, scaling, dropout, shared: shared.clone() });
-            parts.push(Part { counted: 1, ..Part::linear(linear, adapter, weights) });
+                Arc::new(AdaLoraLayer { matrices, scaling, dropout, state: state.clone() });
+            parts.push(AdapterPart { counted: 1, ..AdapterPart::linear(linear, adapter, weights) });
         }
         if parts.is_empty() {
             return Err(config.wrong("rank_pattern", "lists that leave at least one rank"));
@@ -151,7 +159,7 @@ impl Method for AdaLora {
             config,
             &["init_r", "target_r", "lora_alpha"],
             &selection,
-            bench.model,
+            cx.model,
             &layers,
         );
         let allocator = Arc::new(allocator);
@@ -160,7 +168,7 @@ impl Method for AdaLora {
             read,
             training_hook: Some(allocator.clone()),
             export: Some(allocator),
-            ..Built::new(settings, parts, shared)
+            ..Built::new(settings, parts, state)
         })
     }
 }
@@ -169,14 +177,14 @@ impl Method for AdaLora {
 fn triplet(
     linear: &Linear,
     r: usize,
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
 ) -> std::result::Result<Triplet, PeftError> {
-    let initial = Initial::of(linear, bench);
+    let initializer = Initializer::of(linear, cx);
     let (a, b): (Var, Var) = (
-        initial.normal("lora_A", (r, linear.d_in()), 0.02)?,
-        initial.normal("lora_B", (linear.d_out(), r), 0.02)?,
+        initializer.normal("lora_A", (r, linear.d_in()), 0.02)?,
+        initializer.normal("lora_B", (linear.d_out(), r), 0.02)?,
     );
-    Ok(Triplet { path: linear.path().to_owned(), a, b, e: initial.full(0.0, &[r, 1])? })
+    Ok(Triplet { path: linear.path().to_owned(), a, b, e: initializer.full(0.0, &[r, 1])? })
 }
 
 /// How many ranks a file has kept in the layer at `path`: `rank_pattern` holds a list of true and false for each.

@@ -12,10 +12,15 @@ use graft_spec::{
     methods::{MethodSpec, bitfit::SPEC},
 };
 
-use super::{Built, Method, Part, Start};
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, fields, layers::leaf, opened, selected,
-    shared::Shared,
+    AttachContext, PeftError,
+    adapter_state::AdapterState,
+    config_file::ConfigFile,
+    fields,
+    init_source::InitSource,
+    layers::leaf,
+    method::{AdapterPart, Built, Method},
+    selected, trained_modules,
 };
 
 /// The fields, HF PEFT's words where it has them.
@@ -36,7 +41,7 @@ impl Method for BitFit {
 
     fn config(
         &self,
-        _bench: &AttachContext<'_>,
+        _cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> Result<ConfigFile, PeftError> {
         fields::from_settings(&SPEC, DEFAULTS, settings, &[])
@@ -44,15 +49,15 @@ impl Method for BitFit {
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> Result<Built, PeftError> {
-        let (shared, saved) = (Arc::new(Shared::new()), opened::names(config));
+        let (state, saved) = (Arc::new(AdapterState::new()), trained_modules::names(config));
         let mut parts = Vec::new();
-        for site in selected::sites(bench, config, start)?
+        for site in selected::sites(cx, config, init)?
             .into_iter()
-            .filter(|site| !opened::is_named(site.path, &saved))
+            .filter(|site| !trained_modules::is_named(site.path, &saved))
         {
             for parameter in site
                 .layer
@@ -60,15 +65,18 @@ impl Method for BitFit {
                 .into_iter()
                 .filter(|parameter| leaf(parameter.path()) == "bias")
             {
-                let (var, hook) = opened::copy(bench, parameter, &shared)?;
+                let (var, attachment) = trained_modules::unfreeze_parameter(cx, parameter, &state)?;
                 let key = format!("base_model.model.{}", parameter.path());
-                parts.push(Part { in_place: true, ..Part::new(site.path, hook, vec![(key, var)]) });
+                parts.push(AdapterPart {
+                    in_place: true,
+                    ..AdapterPart::new(site.path, attachment, vec![(key, var)])
+                });
             }
         }
         if parts.is_empty() {
             let problem = format!(
                 "the modules of `{}` that are meant have no bias, so BitFit has nothing to train",
-                bench.base_name
+                cx.base_name
             );
             return Err(PeftError::refused(
                 "peft::no_bias",
@@ -76,6 +84,6 @@ impl Method for BitFit {
                 "train the norms with %ln_tuning attach, or a %lora attach; BERT, GPT-2 and Qwen2 have biases",
             ));
         }
-        Ok(Built::new(fields::plain_settings(&SPEC, config, &[]), parts, shared))
+        Ok(Built::new(fields::plain_settings(&SPEC, config, &[]), parts, state))
     }
 }

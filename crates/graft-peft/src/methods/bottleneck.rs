@@ -19,13 +19,14 @@ use graft_spec::{
 };
 use serde_json::Value;
 
-use super::{Built, Hook, Method, Part, Start};
 use crate::{
     AttachContext, PeftError,
+    adapter_state::AdapterState,
     config_file::{ConfigFile, plain_number},
     fields,
-    initial::Initial,
-    shared::Shared,
+    init_source::InitSource,
+    initializer::Initializer,
+    method::{AdapterPart, Attachment, Built, Method},
 };
 
 /// Every field of `BnConfig` of adapters 1.3 with its default for `seq_bn`, flat, with those that stand around it.
@@ -60,7 +61,7 @@ struct Network {
     scaling: f64,
     dropout: f64,
     path: String,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
 /// z.
@@ -98,7 +99,7 @@ impl ResidualAdapter for Network {
             ops::bias_add(&ops::linear(x, weight.as_tensor())?, bias.as_tensor())
         };
         let narrow = self.activation.of(&map(&z, &self.down)?)?; // (B, T, b)
-        let mut change = (map(&narrow, &self.up)? * (self.scaling * self.shared.scale()))?; // (B, T, C)
+        let mut change = (map(&narrow, &self.up)? * (self.scaling * self.state.scale()))?; // (B, T, C)
         if let Some(mask) = cx.mask(&self.path, self.dropout) {
             change = (&change
                 * Tensor::from_vec(
@@ -153,7 +154,7 @@ impl Method for Bottleneck {
 
     fn config(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
         let preset = settings.text(SPEC.keys, "config").unwrap_or_default();
@@ -182,7 +183,7 @@ impl Method for Bottleneck {
         ] {
             config.set(name, value.into());
         }
-        let shape = bench.model.shape();
+        let shape = cx.model.shape();
         config.set("hidden_size", shape.hidden.into());
         config.set("model_type", shape.family.clone().into());
         config.set(
@@ -194,15 +195,15 @@ impl Method for Bottleneck {
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
         config.refuse(UNSUPPORTED)?;
         if config.number("stochastic_depth").is_ok_and(|depth| depth != 0.0) {
             return Err(config.unsupported("`stochastic_depth`".to_owned()));
         }
-        let width = bench.model.shape().hidden;
+        let width = cx.model.shape().hidden;
         let factor = config.number("reduction_factor").ok().filter(|factor| *factor > 0.0);
         let factor = factor
             .ok_or_else(|| config.wrong("reduction_factor", "a positive number for all blocks"))?;
@@ -215,23 +216,23 @@ impl Method for Bottleneck {
             .flatten()
             .filter_map(Value::as_u64)
             .collect();
-        check_left_out(bench, config, &left_out)?;
-        bench.foresee(
+        check_left_out(cx, config, &left_out)?;
+        cx.foresee(
             "networks",
-            &bench.model.shape().family,
-            &[bench.model.residual_adds().len() * 2 * width, shape.0],
+            &cx.model.shape().family,
+            &[cx.model.residual_adds().len() * 2 * width, shape.0],
         )?;
-        let shared = Arc::new(Shared::new());
+        let state = Arc::new(AdapterState::new());
         let mut parts = Vec::new();
-        for residual_add in bench.model.residual_adds().into_iter().filter(|residual_add| {
+        for residual_add in cx.model.residual_adds().into_iter().filter(|residual_add| {
             is_meant(config, residual_add) && !left_out.contains(&(residual_add.block() as u64))
         }) {
-            parts.push(part(bench, config, residual_add, (name, shape, start), &shared)?);
+            parts.push(part(cx, config, residual_add, (name, shape, init), &state)?);
         }
         if parts.is_empty() {
             let problem = format!(
                 "there is no place for a network in `{}` that leave_out does not exclude",
-                bench.base_name
+                cx.base_name
             );
             return Err(PeftError::refused(
                 "peft::all_excluded",
@@ -244,17 +245,17 @@ impl Method for Bottleneck {
         if config.number("dropout").is_ok_and(|dropout| dropout == 0.0) {
             settings.values.remove("dropout");
         }
-        Ok(Built::new(settings, parts, shared))
+        Ok(Built::new(settings, parts, state))
     }
 }
 
 /// A block that the model does not have would be silently without effect.
 fn check_left_out(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     config: &ConfigFile,
     left_out: &[u64],
 ) -> std::result::Result<(), PeftError> {
-    let blocks = bench
+    let blocks = cx
         .model
         .residual_adds()
         .iter()
@@ -264,7 +265,7 @@ fn check_left_out(
     if left_out.iter().any(|block| *block >= blocks as u64) {
         return Err(config.wrong(
             "leave_out",
-            &format!("numbers of blocks of `{}`, which are below {blocks}", bench.base_name),
+            &format!("numbers of blocks of `{}`, which are below {blocks}", cx.base_name),
         ));
     }
     Ok(())
@@ -288,29 +289,32 @@ fn preset(config: &ConfigFile) -> &'static str {
 }
 
 fn part(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     config: &ConfigFile,
     residual_add: &ResidualAdd,
-    (name, (narrow, width), start): (&str, (usize, usize), Start),
-    shared: &Arc<Shared>,
-) -> std::result::Result<Part, PeftError> {
-    let initial = Initial::named(
+    (name, (narrow, width), init): (&str, (usize, usize), InitSource),
+    state: &Arc<AdapterState>,
+) -> std::result::Result<AdapterPart, PeftError> {
+    let initializer = Initializer::named(
         residual_add.path(),
-        bench.model.embedding().weight().own().device().clone(),
-        bench.seed,
+        cx.model.embedding().weight().own().device().clone(),
+        cx.seed,
     )
-    .within(bench);
-    let weight =
-        |leaf: &str, shape: (usize, usize), is_up: bool| match (start, config.text("init_weights"))
-        {
-            (Start::Fresh, Some("mam_adapter")) if is_up => initial.full(0.0, &[shape.0, shape.1]),
-            (Start::Fresh, Some("mam_adapter")) => initial.kaiming(leaf, shape),
-            (Start::Fresh, Some("bert")) => initial.normal(leaf, shape, 0.02),
-            (Start::File, _) => initial.full(0.0, &[shape.0, shape.1]),
-            _ => Err(config.unsupported("these `init_weights`".to_owned())),
-        };
-    let down = (weight("adapter_down", (narrow, width), false)?, initial.full(0.0, &[narrow])?);
-    let up = (weight("adapter_up", (width, narrow), true)?, initial.full(0.0, &[width])?);
+    .within(cx);
+    let weight = |leaf: &str, shape: (usize, usize), is_up: bool| match (
+        init,
+        config.text("init_weights"),
+    ) {
+        (InitSource::Fresh, Some("mam_adapter")) if is_up => {
+            initializer.full(0.0, &[shape.0, shape.1])
+        }
+        (InitSource::Fresh, Some("mam_adapter")) => initializer.kaiming(leaf, shape),
+        (InitSource::Fresh, Some("bert")) => initializer.normal(leaf, shape, 0.02),
+        (InitSource::Checkpoint, _) => initializer.full(0.0, &[shape.0, shape.1]),
+        _ => Err(config.unsupported("these `init_weights`".to_owned())),
+    };
+    let down = (weight("adapter_down", (narrow, width), false)?, initializer.full(0.0, &[narrow])?);
+    let up = (weight("adapter_up", (width, narrow), true)?, initializer.full(0.0, &[width])?);
     let key = |leaf: &str| format!("{}.adapters.{name}.{leaf}", residual_add.path());
     let weights = [
         ("adapter_down.0.weight", &down.0),
@@ -343,7 +347,7 @@ fn part(
         scaling,
         dropout,
         path: residual_add.path().to_owned(),
-        shared: shared.clone(),
+        state: state.clone(),
     };
-    Ok(Part::new(residual_add.path(), Hook::ResidualAdd(Arc::new(network)), weights))
+    Ok(AdapterPart::new(residual_add.path(), Attachment::ResidualAdd(Arc::new(network)), weights))
 }

@@ -19,10 +19,16 @@ use graft_spec::{
     methods::{MethodSpec, dora::SPEC},
 };
 
-use super::{Built, Method, Part, Start, lora};
+use super::lora;
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, fields, layers::chosen, ranks::check_rank,
-    shared::Shared,
+    AttachContext, PeftError,
+    adapter_state::AdapterState,
+    config_file::ConfigFile,
+    fields,
+    init_source::InitSource,
+    layers::chosen,
+    method::{AdapterPart, Built, Method},
+    ranks::check_rank,
 };
 
 /// The method.
@@ -35,7 +41,7 @@ struct DoraLayer {
     /// `s`.
     scaling: f64,
     dropout: f64,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
 impl DoraLayer {
@@ -62,7 +68,7 @@ impl LinearAdapter for DoraLayer {
         let ratio = (self.magnitude.as_tensor() / lengths)?.to_dtype(x.dtype())?; // (d_out)
         let w = base.effective_weight();
         let change = match cx.mask(base.path(), self.dropout) {
-            None if self.shared.scale() == 1.0 => {
+            None if self.state.scale() == 1.0 => {
                 let y = ops::lora_linear(x, &w, &self.low_rank(None))?.broadcast_mul(&ratio)?; // (.., d_out)
                 return match base.bias() {
                     Some(bias) => ops::bias_add(&y, &bias.tensor()),
@@ -82,7 +88,7 @@ impl LinearAdapter for DoraLayer {
                     - ops::linear(&x, &w)?)? // (.., d_out)
             }
         };
-        Ok((base.base_forward(x)? + (change * self.shared.scale())?)?)
+        Ok((base.base_forward(x)? + (change * self.state.scale())?)?)
     }
 
     fn delta(&self, base: &Linear) -> Result<Option<Tensor>> {
@@ -91,16 +97,16 @@ impl LinearAdapter for DoraLayer {
             .unsqueeze(1)?; // (d_out, 1)
         let change = (direction.broadcast_mul(&ratio)?
             - base.effective_weight().tensor().detach().to_dtype(DType::F32)?)?; // (d_out, d_in)
-        Ok(Some((change * self.shared.scale())?))
+        Ok(Some((change * self.state.scale())?))
     }
 
     fn is_merged(&self) -> bool {
-        self.shared.is_merged()
+        self.state.is_merged()
     }
 
     /// What is scaled, beside the scaled; with a factor of the user's or dropout also all that the change is told apart with.
     fn saved_activations(&self, base: &Linear) -> SavedActivations {
-        let is_plain = self.dropout == 0.0 && self.shared.scale() == 1.0;
+        let is_plain = self.dropout == 0.0 && self.state.scale() == 1.0;
         let dropped = if self.dropout > 0.0 { 2 * base.d_in() } else { 0 };
         SavedActivations::per_position(if is_plain {
             base.d_out()
@@ -125,19 +131,19 @@ impl Method for Dora {
 
     fn config(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
-        let mut config = fields::on_default_targets(&SPEC, lora::DEFAULTS, bench, settings)?;
+        let mut config = fields::on_default_targets(&SPEC, lora::DEFAULTS, cx, settings)?;
         config.set("use_dora", true.into());
         Ok(config)
     }
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
         let lora = lora::LoraConfig::read(config)?;
         if matches!(lora.init, lora::Init::Pissa | lora::Init::Olora) {
@@ -145,14 +151,14 @@ impl Method for Dora {
                 config.unsupported("DoRA with `init_lora_weights` = pissa or olora".to_owned())
             );
         }
-        let shared = Arc::new(Shared::new());
-        let layers = chosen(bench, &lora.selection, start)?;
+        let state = Arc::new(AdapterState::new());
+        let layers = chosen(cx, &lora.selection, init)?;
         let (mut parts, mut warnings) = (Vec::new(), Vec::new());
         for linear in &layers {
             let (r, scaling) = lora.rank_and_scaling(linear.path());
-            check_rank(r, linear, start, &mut warnings)?;
-            let lora::LowRankStart { a, b, .. } =
-                lora.init.start(linear, (r, scaling), bench, start)?;
+            check_rank(r, linear, init, &mut warnings)?;
+            let lora::LowRankInit { a, b, .. } =
+                lora.init.initialize(linear, (r, scaling), cx, init)?;
             let lengths = linear
                 .effective_weight()
                 .tensor()
@@ -173,22 +179,22 @@ impl Method for Dora {
                 magnitude,
                 scaling,
                 dropout: lora.dropout,
-                shared: shared.clone(),
+                state: state.clone(),
             });
-            parts.push(Part {
+            parts.push(AdapterPart {
                 copies: lora::copies(linear),
-                ..Part::linear(linear, adapter, weights)
+                ..AdapterPart::linear(linear, adapter, weights)
             });
         }
-        warnings.extend(lora.ranks.unmatched(layers.iter().map(|linear| linear.path()), start)?);
+        warnings.extend(lora.ranks.unmatched(layers.iter().map(|linear| linear.path()), init)?);
         let settings = fields::to_settings(
             &SPEC,
             config,
             &["r", "lora_alpha"],
             &lora.selection,
-            bench.model,
+            cx.model,
             &layers,
         );
-        Ok(Built { warnings, ..Built::new(settings, parts, shared) })
+        Ok(Built { warnings, ..Built::new(settings, parts, state) })
     }
 }

@@ -13,9 +13,14 @@ use graft_spec::{
     methods::{MethodSpec, full::SPEC},
 };
 
-use super::{Built, Method, Part, Start};
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, fields, opened, selected, shared::Shared,
+    AttachContext, PeftError,
+    adapter_state::AdapterState,
+    config_file::ConfigFile,
+    fields,
+    init_source::InitSource,
+    method::{AdapterPart, Built, Method},
+    selected, trained_modules,
 };
 
 /// The fields, HF PEFT's words where it has them.
@@ -36,7 +41,7 @@ impl Method for Full {
 
     fn config(
         &self,
-        _bench: &AttachContext<'_>,
+        _cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> Result<ConfigFile, PeftError> {
         fields::from_settings(&SPEC, DEFAULTS, settings, &[])
@@ -44,21 +49,24 @@ impl Method for Full {
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> Result<Built, PeftError> {
-        let shared = Arc::new(Shared::new());
+        let state = Arc::new(AdapterState::new());
         let mut parts = Vec::new();
-        for site in selected::sites(bench, config, start)? {
+        for site in selected::sites(cx, config, init)? {
             for parameter in site.layer.parameters() {
                 refuse_packed(parameter)?;
-                let (var, hook) = opened::copy(bench, parameter, &shared)?;
+                let (var, attachment) = trained_modules::unfreeze_parameter(cx, parameter, &state)?;
                 let key = format!("base_model.model.{}", parameter.path());
-                parts.push(Part { in_place: true, ..Part::new(site.path, hook, vec![(key, var)]) });
+                parts.push(AdapterPart {
+                    in_place: true,
+                    ..AdapterPart::new(site.path, attachment, vec![(key, var)])
+                });
             }
         }
-        Ok(Built::new(fields::plain_settings(&SPEC, config, &[]), parts, shared))
+        Ok(Built::new(fields::plain_settings(&SPEC, config, &[]), parts, state))
     }
 }
 

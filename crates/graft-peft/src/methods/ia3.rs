@@ -15,14 +15,15 @@ use graft_spec::{
     methods::{MethodSpec, ia3::SPEC},
 };
 
-use super::{Built, Method, Part, Start};
 use crate::{
     AttachContext, PeftError,
+    adapter_state::AdapterState,
     config_file::ConfigFile,
     fields,
-    initial::Initial,
+    init_source::InitSource,
+    initializer::Initializer,
     layers::{chosen, linear_sites, suffix},
-    shared::Shared,
+    method::{AdapterPart, Built, Method},
     targets::{Selection, Targets},
 };
 
@@ -38,13 +39,13 @@ struct Ia3Layer {
     /// (d_out, 1) or (1, d_in).
     factors: Var,
     is_feedforward: bool,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
 impl Ia3Layer {
     /// `1 + factor (l - 1)` with the user's factor, which is `l` as trained.
     fn scaled(&self, factors: &Tensor) -> Result<Tensor> {
-        let factor = self.shared.scale();
+        let factor = self.state.scale();
         Ok(if factor == 1.0 { factors.clone() } else { factors.affine(factor, 1.0 - factor)? })
     }
 
@@ -77,7 +78,7 @@ impl LinearAdapter for Ia3Layer {
     }
 
     fn is_merged(&self) -> bool {
-        self.shared.is_merged()
+        self.state.is_merged()
     }
 
     /// What is scaled, beside the scaled.
@@ -97,19 +98,19 @@ impl Method for Ia3 {
 
     fn config(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
-        let default_targets = named_by_role(bench.model, &[Role::Key, Role::Value, Role::Down]);
+        let default_targets = named_by_role(cx.model, &[Role::Key, Role::Value, Role::Down]);
         let mut config = fields::from_settings(&SPEC, DEFAULTS, settings, &default_targets)?;
         if config.get("feedforward_modules").is_none() {
             let selection = Selection::read(&config)?;
-            let last_maps: Vec<&Linear> = chosen(bench, &selection, Start::Fresh)?
+            let last_maps: Vec<&Linear> = chosen(cx, &selection, InitSource::Fresh)?
                 .into_iter()
                 .filter(|linear| linear.role() == Role::Down)
                 .collect();
             let mut names: Vec<String> =
-                last_maps.iter().map(|linear| suffix(bench.model, linear)).collect();
+                last_maps.iter().map(|linear| suffix(cx.model, linear)).collect();
             names.dedup();
             config.set("feedforward_modules", names.into());
         }
@@ -118,9 +119,9 @@ impl Method for Ia3 {
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
         let selection = Selection::read(config)?;
         let feedforward = match config.get("feedforward_modules") {
@@ -130,9 +131,9 @@ impl Method for Ia3 {
                     .wrong("feedforward_modules", "a list of module names or a regular expression")
             })?),
         };
-        let layers = chosen(bench, &selection, start)?;
-        check_feedforward(feedforward.as_ref(), &layers, start)?;
-        let shared = Arc::new(Shared::new());
+        let layers = chosen(cx, &selection, init)?;
+        check_feedforward(feedforward.as_ref(), &layers, init)?;
+        let state = Arc::new(AdapterState::new());
         let mut parts = Vec::new();
         for linear in &layers {
             let is_feedforward = feedforward
@@ -141,16 +142,16 @@ impl Method for Ia3 {
                 .transpose()?
                 .unwrap_or(false);
             let shape = if is_feedforward { [1, linear.d_in()] } else { [linear.d_out(), 1] };
-            let factors = Initial::of(linear, bench).full(1.0, &shape)?;
+            let factors = Initializer::of(linear, cx).full(1.0, &shape)?;
             let adapter = Arc::new(Ia3Layer {
                 factors: factors.clone(),
                 is_feedforward,
-                shared: shared.clone(),
+                state: state.clone(),
             });
-            parts.push(Part::linear(linear, adapter, vec![("ia3_l", factors)]));
+            parts.push(AdapterPart::linear(linear, adapter, vec![("ia3_l", factors)]));
         }
-        let settings = fields::to_settings(&SPEC, config, &[], &selection, bench.model, &layers);
-        Ok(Built::new(settings, parts, shared))
+        let settings = fields::to_settings(&SPEC, config, &[], &selection, cx.model, &layers);
+        Ok(Built::new(settings, parts, state))
     }
 }
 
@@ -158,9 +159,9 @@ impl Method for Ia3 {
 fn check_feedforward(
     feedforward: Option<&Targets>,
     layers: &[&Linear],
-    start: Start,
+    init: InitSource,
 ) -> std::result::Result<(), PeftError> {
-    let Some(Targets::List(names)) = feedforward.filter(|_| start == Start::Fresh) else {
+    let Some(Targets::List(names)) = feedforward.filter(|_| init == InitSource::Fresh) else {
         return Ok(());
     };
     match names.iter().find(|name| !layers.iter().any(|linear| linear.path().ends_with(*name))) {

@@ -13,15 +13,16 @@ use graft_spec::{
     methods::{MethodSpec, loha::SPEC},
 };
 
-use super::{Built, Method, Part, Start};
 use crate::{
     AttachContext, PeftError,
+    adapter_state::AdapterState,
     config_file::ConfigFile,
     fields,
-    initial::Initial,
+    init_source::InitSource,
+    initializer::Initializer,
     layers::chosen,
+    method::{AdapterPart, Built, Method},
     ranks::{Ranks, check_rank},
-    shared::Shared,
     targets::Selection,
     update_dropout::UpdateDropout,
 };
@@ -43,7 +44,7 @@ struct LoHaLayer {
     /// `s`
     scaling: f64,
     dropout: UpdateDropout,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
 impl LoHaLayer {
@@ -51,7 +52,7 @@ impl LoHaLayer {
     fn update(&self) -> Result<Tensor> {
         let product = |(a, b): &(Var, Var)| a.as_tensor().matmul(b.as_tensor()); // (d_out, d_in)
         Ok(((product(&self.first)? * product(&self.second)?)?
-            * (self.scaling * self.shared.scale()))?)
+            * (self.scaling * self.state.scale()))?)
     }
 }
 
@@ -65,7 +66,7 @@ impl LinearAdapter for LoHaLayer {
     }
 
     fn is_merged(&self) -> bool {
-        self.shared.is_merged()
+        self.state.is_merged()
     }
 
     /// The base's output and the change; both products, theirs, and that with its factor, and two gradients that wait until all layers are through.
@@ -86,17 +87,17 @@ impl Method for LoHa {
 
     fn config(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
-        fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)
+        fields::on_default_targets(&SPEC, DEFAULTS, cx, settings)
     }
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
         if config.text("init_weights").is_some_and(|init| init.eq_ignore_ascii_case("abba"))
             || config.is_set("use_khatri_rao")
@@ -105,20 +106,20 @@ impl Method for LoHa {
         }
         let (ranks, dropout, selection) =
             (Ranks::read(config, "alpha")?, UpdateDropout::read(config)?, Selection::read(config)?);
-        let layers = chosen(bench, &selection, start)?;
-        let shared = Arc::new(Shared::new());
+        let layers = chosen(cx, &selection, init)?;
+        let state = Arc::new(AdapterState::new());
         let (mut parts, mut warnings) = (Vec::new(), Vec::new());
         for linear in &layers {
             let (r, alpha) = ranks.at(linear.path());
-            check_rank(r, linear, start, &mut warnings)?;
-            let (initial, d_in, d_out) =
-                (Initial::of(linear, bench), linear.d_in(), linear.d_out());
+            check_rank(r, linear, init, &mut warnings)?;
+            let (initializer, d_in, d_out) =
+                (Initializer::of(linear, cx), linear.d_in(), linear.d_out());
             let first = (
-                initial.kaiming("hada_w1_a", (d_out, r))?,
-                initial.kaiming("hada_w1_b", (r, d_in))?,
+                initializer.kaiming("hada_w1_a", (d_out, r))?,
+                initializer.kaiming("hada_w1_b", (r, d_in))?,
             );
             let second =
-                (initial.kaiming("hada_w2_a", (d_out, r))?, initial.full(0.0, &[r, d_in])?);
+                (initializer.kaiming("hada_w2_a", (d_out, r))?, initializer.full(0.0, &[r, d_in])?);
             let pairs = [
                 ("hada_w1_a", &first.0),
                 ("hada_w1_b", &first.1),
@@ -131,13 +132,13 @@ impl Method for LoHa {
                 second,
                 scaling: alpha / r as f64,
                 dropout,
-                shared: shared.clone(),
+                state: state.clone(),
             });
-            parts.push(Part::linear(linear, adapter, weights));
+            parts.push(AdapterPart::linear(linear, adapter, weights));
         }
-        warnings.extend(ranks.unmatched(layers.iter().map(|linear| linear.path()), start)?);
+        warnings.extend(ranks.unmatched(layers.iter().map(|linear| linear.path()), init)?);
         let settings =
-            fields::to_settings(&SPEC, config, &["r", "alpha"], &selection, bench.model, &layers);
-        Ok(Built { warnings, ..Built::new(settings, parts, shared) })
+            fields::to_settings(&SPEC, config, &["r", "alpha"], &selection, cx.model, &layers);
+        Ok(Built { warnings, ..Built::new(settings, parts, state) })
     }
 }

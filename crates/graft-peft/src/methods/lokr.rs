@@ -15,10 +15,18 @@ use graft_spec::{
     methods::{MethodSpec, lokr::SPEC},
 };
 
-use super::{Built, Method, Part, Start};
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, fields, initial::Initial, layers::chosen,
-    ranks::Ranks, shared::Shared, targets::Selection, update_dropout::UpdateDropout,
+    AttachContext, PeftError,
+    adapter_state::AdapterState,
+    config_file::ConfigFile,
+    fields,
+    init_source::InitSource,
+    initializer::Initializer,
+    layers::chosen,
+    method::{AdapterPart, Built, Method},
+    ranks::Ranks,
+    targets::Selection,
+    update_dropout::UpdateDropout,
 };
 
 /// Every field of PEFT 0.21's `LoKrConfig` with its default.
@@ -37,7 +45,7 @@ struct LoKrLayer {
     /// `s`
     scaling: f64,
     dropout: UpdateDropout,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
 /// One matrix of the product.
@@ -49,21 +57,25 @@ enum Factor {
 
 impl Factor {
     fn new(
-        initial: &Initial<'_>,
+        initializer: &Initializer<'_>,
         name: &str,
         shape: (usize, usize),
         rank: Option<usize>,
         zero: bool,
     ) -> std::result::Result<Self, PeftError> {
         let (rows, columns) = shape;
-        let start = |part: &str, shape: (usize, usize)| {
-            if zero { initial.full(0.0, &[shape.0, shape.1]) } else { initial.kaiming(part, shape) }
+        let init = |part: &str, shape: (usize, usize)| {
+            if zero {
+                initializer.full(0.0, &[shape.0, shape.1])
+            } else {
+                initializer.kaiming(part, shape)
+            }
         };
         Ok(match rank {
-            None => Self::Whole(start(name, shape)?),
+            None => Self::Whole(init(name, shape)?),
             Some(r) => Self::Product(
-                start(&format!("{name}_a"), (rows, r))?,
-                initial.kaiming(&format!("{name}_b"), (r, columns))?,
+                init(&format!("{name}_a"), (rows, r))?,
+                initializer.kaiming(&format!("{name}_b"), (r, columns))?,
             ),
         })
     }
@@ -117,7 +129,7 @@ impl LoKrLayer {
         let y = self.second.apply(&x.reshape(((), m, n))?)?; // (N, m, k)
         let y = self.first.apply(&y.transpose(1, 2)?.contiguous()?)?; // (N, k, l)
         let y = y.transpose(1, 2)?.contiguous()?.reshape(dims)?; // (.., d_out)
-        Ok((y * (self.scaling * self.shared.scale()))?)
+        Ok((y * (self.scaling * self.state.scale()))?)
     }
 }
 
@@ -131,12 +143,12 @@ impl LinearAdapter for LoKrLayer {
         let first = first.unsqueeze(1)?.unsqueeze(3)?; // (l, 1, m, 1)
         let product = first.broadcast_mul(&second.unsqueeze(0)?.unsqueeze(2)?)?; // (l, k, m, n)
         Ok(Some(
-            (product.reshape((base.d_out(), base.d_in()))? * (self.scaling * self.shared.scale()))?,
+            (product.reshape((base.d_out(), base.d_in()))? * (self.scaling * self.state.scale()))?,
         )) // (d_out, d_in)
     }
 
     fn is_merged(&self) -> bool {
-        self.shared.is_merged()
+        self.state.is_merged()
     }
 
     /// What the second factor gives, twice since it is turned round, that of the first likewise, with its factor, and the base's output.
@@ -161,35 +173,35 @@ impl Method for LoKr {
 
     fn config(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
-        fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)
+        fields::on_default_targets(&SPEC, DEFAULTS, cx, settings)
     }
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
         let (ranks, dropout, selection) =
             (Ranks::read(config, "alpha")?, UpdateDropout::read(config)?, Selection::read(config)?);
         let factor =
             config.get("decompose_factor").and_then(serde_json::Value::as_i64).unwrap_or(-1);
-        let layers = chosen(bench, &selection, start)?;
-        let shared = Arc::new(Shared::new());
+        let layers = chosen(cx, &selection, init)?;
+        let state = Arc::new(AdapterState::new());
         let mut parts = Vec::new();
         for linear in &layers {
             let (r, alpha) = ranks.at(linear.path());
-            let initial = Initial::of(linear, bench);
+            let initializer = Initializer::of(linear, cx);
             let ((l, k), (m, n)) =
                 (factors(linear.d_out(), factor), factors(linear.d_in(), factor));
             let is_low = |rows: usize, columns: usize| 2 * r < rows.max(columns);
             let first_rank = (config.flag("decompose_both") && is_low(l, m)).then_some(r);
-            let first = Factor::new(&initial, "lokr_w1", (l, m), first_rank, true)?;
+            let first = Factor::new(&initializer, "lokr_w1", (l, m), first_rank, true)?;
             let second =
-                Factor::new(&initial, "lokr_w2", (k, n), is_low(k, n).then_some(r), false)?;
+                Factor::new(&initializer, "lokr_w2", (k, n), is_low(k, n).then_some(r), false)?;
             let mut weights = first.weights(["lokr_w1", "lokr_w1_a", "lokr_w1_b"]);
             weights.extend(second.weights(["lokr_w2", "lokr_w2_a", "lokr_w2_b"]));
             let adapter = Arc::new(LoKrLayer {
@@ -197,14 +209,14 @@ impl Method for LoKr {
                 second,
                 scaling: alpha / r as f64,
                 dropout,
-                shared: shared.clone(),
+                state: state.clone(),
             });
-            parts.push(Part::linear(linear, adapter, weights));
+            parts.push(AdapterPart::linear(linear, adapter, weights));
         }
-        let warnings = ranks.unmatched(layers.iter().map(|linear| linear.path()), start)?;
+        let warnings = ranks.unmatched(layers.iter().map(|linear| linear.path()), init)?;
         let settings =
-            fields::to_settings(&SPEC, config, &["r", "alpha"], &selection, bench.model, &layers);
-        Ok(Built { warnings, ..Built::new(settings, parts, shared) })
+            fields::to_settings(&SPEC, config, &["r", "alpha"], &selection, cx.model, &layers);
+        Ok(Built { warnings, ..Built::new(settings, parts, state) })
     }
 }
 

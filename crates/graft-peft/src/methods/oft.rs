@@ -18,10 +18,16 @@ use graft_spec::{
     methods::{MethodSpec, oft::SPEC},
 };
 
-use super::{Built, Method, Part, Start};
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, fields, initial::Initial, layers::chosen,
-    shared::Shared, targets::Selection,
+    AttachContext, PeftError,
+    adapter_state::AdapterState,
+    config_file::ConfigFile,
+    fields,
+    init_source::InitSource,
+    initializer::Initializer,
+    layers::chosen,
+    method::{AdapterPart, Built, Method},
+    targets::Selection,
 };
 use cayley::Cayley;
 
@@ -39,7 +45,7 @@ struct OftLayer {
     upper: Var,
     block_size: usize,
     cayley: Cayley,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
 impl OftLayer {
@@ -52,7 +58,7 @@ impl OftLayer {
         let blocks = blocks.broadcast_as((count, side, side))?.contiguous()?; // (n, b, b)
         let split = x.reshape((rows, count, side))?.transpose(0, 1)?.contiguous()?; // (n, N, b)
         let turned = split.matmul(&blocks)?.transpose(0, 1)?.contiguous()?.reshape(x.dims())?; // (.., d_in)
-        let factor = self.shared.scale();
+        let factor = self.state.scale();
         if factor == 1.0 { Ok(turned) } else { Ok((x + ((turned - x)? * factor)?)?) }
     }
 }
@@ -70,18 +76,18 @@ impl LinearAdapter for OftLayer {
             upper: self.upper.clone(),
             block_size: self.block_size,
             cayley: self.cayley.transposed(),
-            shared: self.shared.clone(),
+            state: self.state.clone(),
         };
         Ok(Some((back.rotate(&w, &upper)? - w)?)) // (d_out, d_in)
     }
 
     fn is_merged(&self) -> bool {
-        self.shared.is_merged()
+        self.state.is_merged()
     }
 
     /// The input in blocks, the turned blocks, and these in a row again; some twelve matrices of the series for each block.
     fn saved_activations(&self, base: &Linear) -> SavedActivations {
-        let blended = if self.shared.scale() == 1.0 { 0 } else { 3 };
+        let blended = if self.state.scale() == 1.0 { 0 } else { 3 };
         SavedActivations::per_position((3 + blended) * base.d_in())
             .and_per_pass(12 * base.d_in() * self.block_size)
     }
@@ -98,10 +104,10 @@ impl Method for Oft {
 
     fn config(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
-        let mut config = fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)?;
+        let mut config = fields::on_default_targets(&SPEC, DEFAULTS, cx, settings)?;
         let given = |name: &str| settings.values.contains_key(name);
         // Exactly one of the two is not zero: who gives one means the other to be.
         if given("r") && !given("oft_block_size") && config.count("r").is_ok() {
@@ -112,44 +118,38 @@ impl Method for Oft {
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
         config.refuse(&["coft"])?;
         if config.number("module_dropout")? != 0.0 {
             return Err(config.unsupported("`module_dropout`".to_owned()));
         }
         let selection = Selection::read(config)?;
-        let layers = chosen(bench, &selection, start)?;
+        let layers = chosen(cx, &selection, init)?;
         let cayley = Cayley::new(
             config.flag("use_cayley_neumann").then_some(config.count("num_cayley_neumann_terms")?),
         );
-        let shared = Arc::new(Shared::new());
+        let state = Arc::new(AdapterState::new());
         let mut parts = Vec::new();
         for linear in &layers {
             let block_size = block_size(config, linear)?;
             let count = if config.flag("block_share") { 1 } else { linear.d_in() / block_size };
-            let upper = Initial::of(linear, bench)
+            let upper = Initializer::of(linear, cx)
                 .full(0.0, &[count, block_size * (block_size - 1) / 2])?;
             let weights = vec![("oft_R.weight", upper.clone())];
             let adapter = Arc::new(OftLayer {
                 upper,
                 block_size,
                 cayley: cayley.clone(),
-                shared: shared.clone(),
+                state: state.clone(),
             });
-            parts.push(Part::linear(linear, adapter, weights));
+            parts.push(AdapterPart::linear(linear, adapter, weights));
         }
-        let settings = fields::to_settings(
-            &SPEC,
-            config,
-            &["oft_block_size"],
-            &selection,
-            bench.model,
-            &layers,
-        );
-        Ok(Built::new(settings, parts, shared))
+        let settings =
+            fields::to_settings(&SPEC, config, &["oft_block_size"], &selection, cx.model, &layers);
+        Ok(Built::new(settings, parts, state))
     }
 }
 

@@ -13,12 +13,15 @@ use graft_spec::{
     methods::{MethodSpec, p_tuning::SPEC},
 };
 
-use super::{
-    Built, Export, Hook, Method, Part, Start,
-    prompt_encoder::{self, Activation, Dense, Encoder, Lstm, Vectors},
-};
+use super::prompt_encoder::{self, Activation, Dense, Encoder, Lstm, Vectors};
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, fields, initial::Initial, shared::Shared,
+    AttachContext, PeftError,
+    adapter_state::AdapterState,
+    config_file::ConfigFile,
+    fields,
+    init_source::InitSource,
+    initializer::Initializer,
+    method::{AdapterPart, Attachment, Built, Export, Method},
 };
 
 /// Every field of PEFT 0.21's `PromptEncoderConfig` with its default.
@@ -56,11 +59,11 @@ impl Method for PTuning {
 
     fn config(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
         let (mut config, shape) =
-            (fields::from_settings(&SPEC, DEFAULTS, settings, &[])?, bench.model.shape());
+            (fields::from_settings(&SPEC, DEFAULTS, settings, &[])?, cx.model.shape());
         let dims = [
             ("token_dim", shape.hidden),
             ("num_layers", shape.layers),
@@ -75,19 +78,19 @@ impl Method for PTuning {
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
-        let width = bench.model.shape().hidden;
-        let count = prompt_encoder::count(bench, config, width)?;
-        let device = prompt_encoder::device(bench.model);
-        let vectors = match start {
-            Start::File => Vectors::empty(count, width, &device)?,
-            Start::Fresh => Vectors::Encoded(encoder(
-                bench,
+        let width = cx.model.shape().hidden;
+        let count = prompt_encoder::count(cx, config, width)?;
+        let device = prompt_encoder::device(cx.model);
+        let vectors = match init {
+            InitSource::Checkpoint => Vectors::empty(count, width, &device)?,
+            InitSource::Fresh => Vectors::Encoded(encoder(
+                cx,
                 config,
-                &Initial::named("p_tuning", device, bench.seed).within(bench),
+                &Initializer::named("p_tuning", device, cx.seed).within(cx),
                 (count, width),
             )?),
         };
@@ -97,9 +100,9 @@ impl Method for PTuning {
             None
         };
         let weights = vectors.weights();
-        let part = Part::new(
-            bench.model.embedding().path(),
-            Hook::Prompt(Arc::new(Prompt { vectors, count })),
+        let part = AdapterPart::new(
+            cx.model.embedding().path(),
+            Attachment::Prompt(Arc::new(Prompt { vectors, count })),
             weights,
         );
         let settings = fields::plain_settings(
@@ -107,14 +110,14 @@ impl Method for PTuning {
             config,
             &["num_virtual_tokens", "encoder_reparameterization_type", "encoder_hidden_size"],
         );
-        Ok(Built { export, ..Built::new(settings, vec![part], Arc::new(Shared::new())) })
+        Ok(Built { export, ..Built::new(settings, vec![part], Arc::new(AdapterState::new())) })
     }
 }
 
 fn encoder(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     config: &ConfigFile,
-    initial: &Initial<'_>,
+    initializer: &Initializer<'_>,
     (count, width): (usize, usize),
 ) -> std::result::Result<Encoder, PeftError> {
     let hidden = config.count("encoder_hidden_size")?;
@@ -124,13 +127,13 @@ fn encoder(
     } else {
         hidden
     };
-    bench.foresee(
+    cx.foresee(
         "prompt encoder",
-        bench.model.embedding().path(),
+        cx.model.embedding().path(),
         &[rows, hidden.saturating_mul(3).saturating_add(2 * width)],
     )?;
-    let embedding = initial.normal("embedding.weight", (count, width), 1.0)?;
-    let map = |name: &str, d_out: usize, d_in: usize| Dense::new(initial, name, (d_out, d_in));
+    let embedding = initializer.normal("embedding.weight", (count, width), 1.0)?;
+    let map = |name: &str, d_out: usize, d_in: usize| Dense::new(initializer, name, (d_out, d_in));
     let (lstm, maps) = match config.text("encoder_reparameterization_type") {
         Some("MLP") => (
             None,
@@ -142,7 +145,7 @@ fn encoder(
         ),
         Some("LSTM") => {
             let lstm = Lstm::new(
-                initial,
+                initializer,
                 (width, hidden),
                 config.count("encoder_num_layers")?,
                 config.probability("encoder_dropout")?,

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 
 use graft_nn::{Context, Device, Model, Result, Tensor, Var, ops};
 
-use super::Export;
-use crate::{AttachContext, PeftError, config_file::ConfigFile, initial::Initial};
+use crate::{
+    AttachContext, PeftError, config_file::ConfigFile, initializer::Initializer, method::Export,
+};
 
 pub(super) use lstm::Lstm;
 
@@ -134,7 +135,7 @@ impl Export for Encoder {
 impl Dense {
     /// As PyTorch's `Linear` starts: uniform in ±1/sqrt(d_in).
     pub(super) fn new(
-        initial: &Initial<'_>,
+        initializer: &Initializer<'_>,
         name: &str,
         (d_out, d_in): (usize, usize),
     ) -> std::result::Result<Self, PeftError> {
@@ -142,8 +143,8 @@ impl Dense {
         let part = |leaf: &str| format!("{name}.{leaf}");
         Ok(Self {
             name: name.to_owned(),
-            weight: initial.uniform(&part("weight"), &[d_out, d_in], bound)?,
-            bias: initial.uniform(&part("bias"), &[d_out], bound)?,
+            weight: initializer.uniform(&part("weight"), &[d_out, d_in], bound)?,
+            bias: initializer.uniform(&part("bias"), &[d_out], bound)?,
         })
     }
 
@@ -157,7 +158,7 @@ impl Dense {
 
 /// P, checked: the vectors have `width` numbers, are for one decoder or encoder, and leave room in the context.
 pub(super) fn count(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     config: &ConfigFile,
     width: usize,
 ) -> std::result::Result<usize, PeftError> {
@@ -178,7 +179,7 @@ pub(super) fn count(
         }
         _ => {}
     }
-    let positions = bench.model.shape().max_positions;
+    let positions = cx.model.shape().max_positions;
     if count >= positions {
         let problem = format!(
             "{count} virtual tokens leave no room in the model's context of {positions} tokens"
@@ -189,7 +190,7 @@ pub(super) fn count(
             "choose num_virtual_tokens of a few dozen; 20 is usual",
         ));
     }
-    bench.reserve(KEY, bench.model.embedding().path(), &[count, width])?;
+    cx.reserve(KEY, cx.model.embedding().path(), &[count, width])?;
     Ok(count)
 }
 

@@ -13,11 +13,14 @@ use graft_spec::{
     methods::{MethodSpec, prompt_tuning::SPEC},
 };
 
-use super::{
-    Built, Hook, Method, Part, Start,
-    prompt_encoder::{KEY, count, device},
+use super::prompt_encoder::{KEY, count, device};
+use crate::{
+    AttachContext, PeftError,
+    adapter_state::AdapterState,
+    config_file::ConfigFile,
+    init_source::InitSource,
+    method::{AdapterPart, Attachment, Built, Method},
 };
-use crate::{AttachContext, PeftError, config_file::ConfigFile, shared::Shared};
 
 /// Every field of PEFT 0.21's `PromptTuningConfig` with its default.
 const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "inference_mode": true, "modules_to_save": null,
@@ -54,7 +57,7 @@ impl Method for PromptTuning {
 
     fn config(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
         let text =
@@ -82,10 +85,9 @@ impl Method for PromptTuning {
             }
             (other, None) => other.unwrap_or("SAMPLE_VOCAB").to_owned(),
         };
-        let shape = bench.model.shape();
+        let shape = cx.model.shape();
         // HF PEFT refuses a configuration of TEXT that names no tokenizer.
-        let tokenizer =
-            if init == "TEXT" { bench.base_name.into() } else { serde_json::Value::Null };
+        let tokenizer = if init == "TEXT" { cx.base_name.into() } else { serde_json::Value::Null };
         Ok(ConfigFile::new(
             DEFAULTS,
             [
@@ -105,57 +107,60 @@ impl Method for PromptTuning {
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
-        let shape = bench.model.shape();
-        let count = count(bench, config, shape.hidden)?;
-        let init = config.text("prompt_tuning_init").unwrap_or("RANDOM").to_owned();
+        let shape = cx.model.shape();
+        let count = count(cx, config, shape.hidden)?;
+        let kind = config.text("prompt_tuning_init").unwrap_or("RANDOM").to_owned();
         let text = config.text("prompt_tuning_init_text").unwrap_or_default().to_owned();
-        let vectors = match (start, init.as_str()) {
-            (Start::File, _) => {
-                Tensor::zeros((count, shape.hidden), DType::F32, &device(bench.model))?
+        let vectors = match (init, kind.as_str()) {
+            (InitSource::Checkpoint, _) => {
+                Tensor::zeros((count, shape.hidden), DType::F32, &device(cx.model))?
             }
-            (Start::Fresh, "RANDOM") => random(bench, count)?,
-            (Start::Fresh, "TEXT") => from_text(bench, &text, count)?,
-            (Start::Fresh, _) => rows(bench.model, &sampled(bench, count))?,
+            (InitSource::Fresh, "RANDOM") => random(cx, count)?,
+            (InitSource::Fresh, "TEXT") => from_text(cx, &text, count)?,
+            (InitSource::Fresh, _) => rows(cx.model, &sampled(cx, count))?,
         };
         let vectors = Var::from_tensor(&vectors)?; // (P, C)
-        let hook = Hook::Prompt(Arc::new(Prompt { vectors: vectors.clone(), count }));
-        let parts =
-            vec![Part::new(bench.model.embedding().path(), hook, vec![(KEY.to_owned(), vectors)])];
+        let attachment = Attachment::Prompt(Arc::new(Prompt { vectors: vectors.clone(), count }));
+        let parts = vec![AdapterPart::new(
+            cx.model.embedding().path(),
+            attachment,
+            vec![(KEY.to_owned(), vectors)],
+        )];
         let mut settings = Settings::default()
             .with("num_virtual_tokens", Setting::Integer(count as i64))
-            .with("prompt_tuning_init", Setting::Text(init));
+            .with("prompt_tuning_init", Setting::Text(kind));
         if !text.is_empty() {
             settings.set("prompt_tuning_init_text", Setting::Text(text));
         }
-        Ok(Built::new(settings, parts, Arc::new(Shared::new())))
+        Ok(Built::new(settings, parts, Arc::new(AdapterState::new())))
     }
 }
 
 /// N(0, 1), as PyTorch's embeddings start.
-fn random(bench: &AttachContext<'_>, count: usize) -> std::result::Result<Tensor, PeftError> {
-    let hidden = bench.model.shape().hidden;
+fn random(cx: &AttachContext<'_>, count: usize) -> std::result::Result<Tensor, PeftError> {
+    let hidden = cx.model.shape().hidden;
     let values =
-        Rng::new(bench.seed).stream("prompt_tuning", "random").normal(0.0, 1.0, count * hidden);
-    Ok(Tensor::from_vec(values, (count, hidden), &device(bench.model))?) // (P, C)
+        Rng::new(cx.seed).stream("prompt_tuning", "random").normal(0.0, 1.0, count * hidden);
+    Ok(Tensor::from_vec(values, (count, hidden), &device(cx.model))?) // (P, C)
 }
 
 /// Tokens drawn evenly, with repetition, as HF PEFT draws them.
-fn sampled(bench: &AttachContext<'_>, count: usize) -> Vec<u32> {
-    let mut stream = Rng::new(bench.seed).stream("prompt_tuning", "sample_vocab");
-    (0..count).map(|_| stream.below(bench.model.shape().vocab as u64) as u32).collect()
+fn sampled(cx: &AttachContext<'_>, count: usize) -> Vec<u32> {
+    let mut stream = Rng::new(cx.seed).stream("prompt_tuning", "sample_vocab");
+    (0..count).map(|_| stream.below(cx.model.shape().vocab as u64) as u32).collect()
 }
 
 /// The text's tokens with the special ones that the tokenizer adds, repeated or cut to `count`: HF PEFT's rule.
 fn from_text(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     text: &str,
     count: usize,
 ) -> std::result::Result<Tensor, PeftError> {
-    let tokenizer = bench.tokenizer.ok_or_else(|| {
+    let tokenizer = cx.tokenizer.ok_or_else(|| {
         PeftError::refused(
             "peft::needs_tokenizer",
             "a text cannot start a soft prompt of a model without a tokenizer",
@@ -175,7 +180,7 @@ fn from_text(
             "give a text of at least one word",
         ));
     }
-    rows(bench.model, &ids)
+    rows(cx.model, &ids)
 }
 
 /// Rows of the embedding, (P, C), as vectors of their own.

@@ -15,10 +15,17 @@ use graft_spec::{
     methods::{MethodSpec, shira::SPEC},
 };
 
-use super::{Built, Method, Part, Start};
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, fields, initial::Initial, layers::chosen,
-    shared::Shared, targets::Selection, weights_file::Weights,
+    AttachContext, PeftError,
+    adapter_state::AdapterState,
+    config_file::ConfigFile,
+    fields,
+    init_source::InitSource,
+    initializer::Initializer,
+    layers::chosen,
+    method::{AdapterPart, Built, Method},
+    targets::Selection,
+    weights_file::Weights,
 };
 
 /// Every field of PEFT 0.21's `ShiraConfig` with its default.
@@ -36,13 +43,13 @@ struct ShiraLayer {
     values: Var,
     /// Places in the flattened weight, rising.
     places: Tensor,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
 impl ShiraLayer {
     /// S, in the graph.
     fn update(&self, base: &Linear) -> Result<Tensor> {
-        let values = (self.values.as_tensor() * self.shared.scale())?; // (k)
+        let values = (self.values.as_tensor() * self.state.scale())?; // (k)
         let empty = Tensor::zeros(base.d_out() * base.d_in(), DType::F32, values.device())?;
         Ok(empty.index_add(&self.places, &values, 0)?.reshape((base.d_out(), base.d_in()))?) // (d_out, d_in)
     }
@@ -58,7 +65,7 @@ impl LinearAdapter for ShiraLayer {
     }
 
     fn is_merged(&self) -> bool {
-        self.shared.is_merged()
+        self.state.is_merged()
     }
 
     /// The base's output and the change; the zeros, what the values make of them, and its gradient, which waits until all layers are through.
@@ -79,27 +86,27 @@ impl Method for Shira {
 
     fn config(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
-        fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)
+        fields::on_default_targets(&SPEC, DEFAULTS, cx, settings)
     }
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
         let (r, selection) = (config.count("r")?, Selection::read(config)?);
         let seed =
             config.get("random_seed").and_then(serde_json::Value::as_u64).unwrap_or(TORCH_SEED);
-        let layers = chosen(bench, &selection, start)?;
-        let shared = Arc::new(Shared::new());
+        let layers = chosen(cx, &selection, init)?;
+        let state = Arc::new(AdapterState::new());
         let (mut parts, mut read) = (Vec::new(), Vec::new());
         for linear in &layers {
             let key = format!("base_model.model.{}.shira_indices", linear.path());
-            let places = match bench.file().filter(|file| file.shape(&key).is_some()) {
+            let places = match cx.file().filter(|file| file.shape(&key).is_some()) {
                 Some(file) => places::stored(linear, file, &key)?,
                 None if config.text("mask_type").is_some_and(|kind| kind != "random") => {
                     let kind = config.text("mask_type").unwrap_or_default();
@@ -107,18 +114,18 @@ impl Method for Shira {
                 }
                 None => places::drawn(linear, r, seed)?,
             };
-            let values = Initial::of(linear, bench).full(0.0, &[places.len()])?;
+            let values = Initializer::of(linear, cx).full(0.0, &[places.len()])?;
             let copies = vec![(key.clone(), places::table(linear, &places)?)];
             let places = Tensor::new(places, values.device())?;
             let adapter =
-                Arc::new(ShiraLayer { values: values.clone(), places, shared: shared.clone() });
-            parts.push(Part {
+                Arc::new(ShiraLayer { values: values.clone(), places, state: state.clone() });
+            parts.push(AdapterPart {
                 copies,
-                ..Part::linear(linear, adapter, vec![("shira_weight", values)])
+                ..AdapterPart::linear(linear, adapter, vec![("shira_weight", values)])
             });
             read.push(key);
         }
-        let settings = fields::to_settings(&SPEC, config, &["r"], &selection, bench.model, &layers);
-        Ok(Built { read, ..Built::new(settings, parts, shared) })
+        let settings = fields::to_settings(&SPEC, config, &["r"], &selection, cx.model, &layers);
+        Ok(Built { read, ..Built::new(settings, parts, state) })
     }
 }

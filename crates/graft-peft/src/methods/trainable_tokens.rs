@@ -14,10 +14,16 @@ use graft_spec::{
 };
 use serde_json::Value;
 
-use super::{Built, Hook, Method, Part, Start};
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, fields, layers::leaf, selected,
-    shared::Shared, targets::Selection,
+    AttachContext, PeftError,
+    adapter_state::AdapterState,
+    config_file::ConfigFile,
+    fields,
+    init_source::InitSource,
+    layers::leaf,
+    method::{AdapterPart, Attachment, Built, Method},
+    selected,
+    targets::Selection,
 };
 
 /// Every field of PEFT 0.21's `TrainableTokensConfig` with its default.
@@ -35,20 +41,20 @@ struct Rows {
     indices: Tensor,
     /// (N, C).
     rows: Var,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
 impl Rows {
     fn new(
         embedding: &Embedding,
         indices: &[u32],
-        shared: &Arc<Shared>,
+        state: &Arc<AdapterState>,
     ) -> Result<Self, PeftError> {
         let table = embedding.weight().own().detach().to_dtype(DType::F32)?; // (V, C)
         let indices = Tensor::from_slice(indices, indices.len(), table.device())?; // (N)
         let rows = table.index_select(&indices, 0)?; // (N, C)
         let rest = table.index_add(&indices, &rows.neg()?, 0)?;
-        let rest = Self { rest, indices, rows: Var::from_tensor(&rows)?, shared: shared.clone() };
+        let rest = Self { rest, indices, rows: Var::from_tensor(&rows)?, state: state.clone() };
         rest.whole()?;
         Ok(rest)
     }
@@ -65,7 +71,7 @@ impl WeightOverride for Rows {
     }
 
     fn is_merged(&self) -> bool {
-        self.shared.is_merged()
+        self.state.is_merged()
     }
 
     /// The table with its new rows; at the end its gradient, and that of the table without them, which candle computes in two steps.
@@ -84,63 +90,60 @@ impl Method for TrainableTokens {
         DEFAULTS
     }
 
-    fn config(
-        &self,
-        bench: &AttachContext<'_>,
-        settings: &Settings,
-    ) -> Result<ConfigFile, PeftError> {
+    fn config(&self, cx: &AttachContext<'_>, settings: &Settings) -> Result<ConfigFile, PeftError> {
         fields::from_settings(
             &SPEC,
             DEFAULTS,
             settings,
-            &[leaf(bench.model.embedding().path()).to_owned()],
+            &[leaf(cx.model.embedding().path()).to_owned()],
         )
     }
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> Result<Built, PeftError> {
         let selection = Selection::read(config)?;
         let is_choice = |role: Role| role == Role::Embedding;
-        selected::check_names(bench, &selection.targets, start, |site| is_choice(site.role))?;
-        let indices = indices(config, bench.model.shape().vocab)?;
-        bench.reserve(
+        selected::check_names(cx, &selection.targets, init, |site| is_choice(site.role))?;
+        let indices = indices(config, cx.model.shape().vocab)?;
+        cx.reserve(
             "trainable_tokens_delta",
-            bench.model.embedding().path(),
-            &[indices.len(), bench.model.shape().hidden],
+            cx.model.embedding().path(),
+            &[indices.len(), cx.model.shape().hidden],
         )?;
-        let (matcher, shared) = (selection.matcher()?, Arc::new(Shared::new()));
+        let (matcher, state) = (selection.matcher()?, Arc::new(AdapterState::new()));
         let mut parts = Vec::new();
-        for site in bench
+        for site in cx
             .model
             .sites()
             .into_iter()
             .filter(|site| is_choice(site.role) && matcher.matches(site.path, false))
         {
             let Layer::Embedding(embedding) = site.layer else { continue };
-            let rows = Rows::new(embedding, &indices, &shared)?;
+            let rows = Rows::new(embedding, &indices, &state)?;
             let (var, key) = (rows.rows.clone(), |path: &str| {
                 format!("base_model.model.{path}.trainable_tokens_delta")
             });
             // HF PEFT writes the rows of a head that shares the table a second time.
-            let constants = if bench.model.shape().tied {
+            let constants = if cx.model.shape().tied {
                 vec![(key("lm_head"), var.clone())]
             } else {
                 Vec::new()
             };
-            let hook = Hook::Weight(embedding.weight().path().to_owned(), Arc::new(rows));
-            parts.push(Part {
+            let attachment =
+                Attachment::Weight(embedding.weight().path().to_owned(), Arc::new(rows));
+            parts.push(AdapterPart {
                 constants,
-                ..Part::new(site.path, hook, vec![(key(site.path), var)])
+                ..AdapterPart::new(site.path, attachment, vec![(key(site.path), var)])
             });
         }
         if parts.is_empty() {
             return Err(selected::nothing_left());
         }
-        Ok(Built::new(fields::plain_settings(&SPEC, config, &["target_modules"]), parts, shared))
+        Ok(Built::new(fields::plain_settings(&SPEC, config, &["target_modules"]), parts, state))
     }
 }
 

@@ -17,10 +17,18 @@ use graft_spec::{
     methods::{MethodSpec, vera::SPEC},
 };
 
-use super::{Built, Method, Part, Start};
 use crate::{
-    AttachContext, PeftError, allowance::check_memory, config_file::ConfigFile, fields,
-    initial::Initial, layers::chosen, shared::Shared, targets::Selection, torch_rng::TorchRng,
+    AttachContext, PeftError,
+    adapter_state::AdapterState,
+    allowance::check_memory,
+    config_file::ConfigFile,
+    fields,
+    init_source::InitSource,
+    initializer::Initializer,
+    layers::chosen,
+    method::{AdapterPart, Built, Method},
+    targets::Selection,
+    torch_rng::TorchRng,
 };
 
 /// Every field of PEFT 0.21's `VeraConfig` with its default.
@@ -37,7 +45,7 @@ struct VeraLayer {
     lambda_b: Var,
     lambda_d: Var,
     dropout: f64,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
 /// A and B, which all layers share.
@@ -66,18 +74,18 @@ impl LinearAdapter for VeraLayer {
         };
         let low = ops::linear(&input, &a)?.broadcast_mul(&self.lambda_d.to_dtype(x.dtype())?)?; // (.., r)
         let change = ops::linear(&low, &b)?.broadcast_mul(&self.lambda_b.to_dtype(x.dtype())?)?; // (.., d_out)
-        Ok((base.base_forward(x)? + (change * self.shared.scale())?)?)
+        Ok((base.base_forward(x)? + (change * self.state.scale())?)?)
     }
 
     fn delta(&self, base: &Linear) -> Result<Option<Tensor>> {
         let (a, b) = self.projections.of(base)?;
         let a = a.broadcast_mul(&self.lambda_d.as_detached_tensor().unsqueeze(1)?)?; // (r, d_in)
         let b = b.broadcast_mul(&self.lambda_b.as_detached_tensor().unsqueeze(1)?)?; // (d_out, r)
-        Ok(Some((b.matmul(&a)? * self.shared.scale())?)) // (d_out, d_in)
+        Ok(Some((b.matmul(&a)? * self.state.scale())?)) // (d_out, d_in)
     }
 
     fn is_merged(&self) -> bool {
-        self.shared.is_merged()
+        self.state.is_merged()
     }
 
     /// Both products before and after their scaling, the change with the user's factor, and the base's own output; A as far as the layer reads it.
@@ -100,29 +108,29 @@ impl Method for Vera {
 
     fn config(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
-        fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)
+        fields::on_default_targets(&SPEC, DEFAULTS, cx, settings)
     }
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
         let (r, d, dropout) =
             (config.count("r")?, config.number("d_initial")?, config.probability("vera_dropout")?);
         let selection = Selection::read(config)?;
-        let layers = chosen(bench, &selection, start)?;
-        let projections = Arc::new(projections(bench, config, r, &layers)?);
-        let shared = Arc::new(Shared::new());
+        let layers = chosen(cx, &selection, init)?;
+        let projections = Arc::new(projections(cx, config, r, &layers)?);
+        let state = Arc::new(AdapterState::new());
         let mut parts = Vec::new();
         for linear in &layers {
-            let initial = Initial::of(linear, bench);
+            let initializer = Initializer::of(linear, cx);
             let (lambda_b, lambda_d) =
-                (initial.full(0.0, &[linear.d_out()])?, initial.full(d as f32, &[r])?);
+                (initializer.full(0.0, &[linear.d_out()])?, initializer.full(d as f32, &[r])?);
             let weights =
                 vec![("vera_lambda_b", lambda_b.clone()), ("vera_lambda_d", lambda_d.clone())];
             let adapter = Arc::new(VeraLayer {
@@ -130,23 +138,23 @@ impl Method for Vera {
                 lambda_b,
                 lambda_d,
                 dropout,
-                shared: shared.clone(),
+                state: state.clone(),
             });
-            parts.push(Part::linear(linear, adapter, weights));
+            parts.push(AdapterPart::linear(linear, adapter, weights));
         }
         if let Some(first) = parts.first_mut().filter(|_| config.flag("save_projection")) {
             first.constants = [("A", &projections.a), ("B", &projections.b)]
                 .map(|(name, var)| (format!("base_model.vera_{name}"), var.clone()))
                 .to_vec();
         }
-        let settings = fields::to_settings(&SPEC, config, &["r"], &selection, bench.model, &layers);
-        Ok(Built::new(settings, parts, shared))
+        let settings = fields::to_settings(&SPEC, config, &["r"], &selection, cx.model, &layers);
+        Ok(Built::new(settings, parts, state))
     }
 }
 
 /// A and B for the widest of the layers.
 fn projections(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     config: &ConfigFile,
     r: usize,
     layers: &[&Linear],
@@ -163,7 +171,7 @@ fn projections(
     for (name, shape) in [("vera_A", [r, widest_in]), ("vera_B", [widest_out, r])] {
         // Where the file does not hold them, its size says nothing about them.
         if config.flag("save_projection") {
-            bench.reserve(name, "base_model", &shape)?
+            cx.reserve(name, "base_model", &shape)?
         } else {
             check_memory(&device, name, "base_model", &shape)?
         }

@@ -5,7 +5,7 @@ use graft_nn::{Context, DType, Device, Model, Tensor};
 use graft_peft::{Adapter, AttachContext, Combined, PeftError, attach, combine, load};
 use graft_spec::{Hint, Settings, Value};
 
-use crate::promises::stir;
+use crate::method_contract::randomize;
 
 fn model() -> Llama {
     let json = serde_json::json!({"vocab_size": 50, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -27,7 +27,7 @@ fn lora(model: &Llama, name: &str, r: i64, targets: &[&str]) -> Adapter {
     let adapter =
         attach(&bench(model), "lora", &keys.with("adapter_name", Value::Text(name.to_owned())))
             .unwrap();
-    stir(&adapter, r as u64);
+    randomize(&adapter, r as u64);
     adapter
 }
 
@@ -166,7 +166,7 @@ fn other_methods_are_combined_by_their_updates() {
         )
         .unwrap(),
     );
-    stir(&b, 3);
+    randomize(&b, 3);
     for how in ["ties", "dare_linear", "dare_ties", "magnitude_prune", "svd"] {
         let both = combined(
             &model,

@@ -12,7 +12,7 @@ use graft_peft::{Adapter, AttachContext, attach, combine};
 use graft_spec::{Settings, Value as Setting};
 use serde_json::Value;
 
-use crate::promises::{Case, cases, is_impossible, stir};
+use crate::method_contract::{Case, cases, is_impossible, randomize};
 
 const GOLDENS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/goldens");
 
@@ -82,7 +82,7 @@ fn write_adapters(base: &Path, out: &Path, is_wanted: impl Fn(&Case) -> bool) {
             continue;
         }
         let adapter = case.attach(&*model, "default").unwrap();
-        stir(&adapter, 3);
+        randomize(&adapter, 3);
         write_adapter(
             &model,
             &config,
@@ -104,7 +104,7 @@ fn write_combined(base: &Path, out: &Path) {
             .with("adapter_name", Setting::Text(name.to_owned()))
             .with("r", Setting::Integer(r));
         let adapter = attach(&bench, "lora", &keys).unwrap();
-        stir(&adapter, r as u64);
+        randomize(&adapter, r as u64);
         adapter
     };
     let (one, other) = (lora("one", 2), lora("other", 3));

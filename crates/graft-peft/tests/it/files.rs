@@ -14,7 +14,7 @@ use graft_peft::{Adapter, AttachContext, PeftError, attach, load};
 use graft_spec::{Hint, Settings, Value};
 use serde_json::json;
 
-use crate::promises::stir;
+use crate::method_contract::randomize;
 
 type Tensors = BTreeMap<String, Tensor>;
 
@@ -48,7 +48,7 @@ pub(crate) fn saved(model: &dyn Model, folder: &Path) {
         .with("r", Value::Integer(2))
         .with("target_modules", Value::List(vec!["q_proj".to_owned()]));
     let adapter = attach(&bench(model), "lora", &keys).unwrap();
-    stir(&adapter, 3);
+    randomize(&adapter, 3);
     adapter.save(folder, "toy").unwrap();
     adapter.detach(model).unwrap();
 }
@@ -151,7 +151,7 @@ fn base_weights_under_a_targeted_embedding_act_and_are_kept_when_saved() {
         Value::List(["q_proj", "embed_tokens", "lm_head"].map(str::to_owned).to_vec()),
     );
     let adapter = attach(&bench(&model), "lora", &keys).unwrap();
-    stir(&adapter, 3);
+    randomize(&adapter, 3);
     adapter.save(folder.path(), "toy").unwrap();
     adapter.detach(&model).unwrap();
     let (mut all, embed) = (tensors(folder.path()), noise(1, (50, 16)));
@@ -310,7 +310,7 @@ fn null_targets_are_the_familys_default_of_hf_peft_for_every_method() {
         }
         let adapter = attach(&bench(&*model), verb, &keys)
             .unwrap_or_else(|error| panic!("{verb} on {family}: {error}"));
-        stir(&adapter, 3);
+        randomize(&adapter, 3);
         let (acting, folder) = (output(&*model), tempfile::tempdir().unwrap());
         adapter.save(folder.path(), "toy").unwrap();
         adapter.detach(&*model).unwrap();
@@ -467,7 +467,7 @@ fn shira_files_of_hf_peft_say_where_their_numbers_are() {
         .with("r", Value::Integer(2))
         .with("target_modules", Value::List(vec!["q_proj".to_owned()]));
     let adapter = attach(&bench(&model), "shira", &keys).unwrap();
-    stir(&adapter, 3);
+    randomize(&adapter, 3);
     adapter.save(folder.path(), "toy").unwrap();
     let acting = output(&model);
     adapter.detach(&model).unwrap();

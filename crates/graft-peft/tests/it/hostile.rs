@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::{
     files::{bench, llama, output, saved},
-    promises::{cases, is_impossible, stir},
+    method_contract::{cases, is_impossible, randomize},
 };
 
 /// Remembers the largest piece of memory that this thread has asked for.
@@ -493,7 +493,7 @@ fn mutated_folders_of_every_method_are_an_error_or_load_and_never_a_panic() {
             let original = tempfile::tempdir().unwrap();
             // Such as BitFit on a model without biases.
             let Ok(adapter) = case.attach(&model, "default") else { continue };
-            stir(&adapter, 3);
+            randomize(&adapter, 3);
             adapter.save(original.path(), "toy").unwrap();
             adapter.detach(&model).unwrap();
             for round in 0..24 {

@@ -16,13 +16,13 @@ mod golden;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
-mod promises;
+mod initialization;
+#[cfg(test)]
+mod method_contract;
 #[cfg(test)]
 mod selective;
 #[cfg(test)]
 mod soft_prompts;
-#[cfg(test)]
-mod start;
 #[cfg(test)]
 mod tied;
 

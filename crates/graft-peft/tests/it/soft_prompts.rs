@@ -9,7 +9,7 @@ use graft_spec::Value;
 
 use crate::{
     contract::{bench, model, settings},
-    promises::stir,
+    method_contract::randomize,
 };
 
 fn ids(range: std::ops::Range<usize>) -> Tensor {
@@ -26,7 +26,7 @@ fn token_by_token_behind_a_prefix_equals_all_at_once() {
         &settings(&[("num_virtual_tokens", Value::Integer(3))]),
     )
     .unwrap();
-    stir(&adapter, 3);
+    randomize(&adapter, 3);
     let last =
         |logits: Tensor| logits.flatten_to(1).unwrap().to_vec2::<f32>().unwrap().pop().unwrap();
     let whole = last(model.logits(&ids(0..6), None, &Context::eval()).unwrap());

@@ -8,7 +8,7 @@ use graft_spec::{Settings, Value};
 
 use crate::{
     files::{bench, distance, llama, output},
-    promises::stir,
+    method_contract::randomize,
 };
 
 fn list(words: &[&str]) -> Value {
@@ -87,7 +87,7 @@ fn a_tied_head_is_adapted_alone_and_the_embedding_stays() {
         }
         assert!(trained.all >= own + adapter.trainable_parameters(), "{way:?}: {}", trained.line());
         let states = hidden();
-        stir(&adapter, 3);
+        randomize(&adapter, 3);
         let acting = output(&model);
         assert!(distance(&acting, &base) > 1e-3, "{way:?}: it does not act");
         if way.1.values["target_modules"].to_string() == "lm_head" {
@@ -150,7 +150,7 @@ fn a_model_that_was_merged_into_a_tied_head_is_saved_with_a_head_of_its_own() {
     for way in [&ways()[1], &ways()[10]] {
         let (model, folder) = (llama(true, 1), tempfile::tempdir().unwrap());
         let adapter = attached(&model, way);
-        stir(&adapter, 3);
+        randomize(&adapter, 3);
         adapter.merge(&model).unwrap();
         let parts = FolderParts {
             model: &model,
@@ -192,7 +192,7 @@ fn a_second_adapter_acts_on_a_head_that_another_one_is_merged_into() {
     let model = llama(true, 1);
     let keys = |name: &str| ways()[0].1.clone().with("adapter_name", Value::Text(name.to_owned()));
     let first = attach(&bench(&model), "lora", &keys("first")).unwrap();
-    stir(&first, 3);
+    randomize(&first, 3);
     first.merge(&model).unwrap();
     let merged = output(&model);
     let second = attach(&bench(&model), "lora", &keys("second")).unwrap();
@@ -225,7 +225,7 @@ fn a_saved_embedding_of_a_tied_model_is_trained_apart_from_the_head_as_in_hf_pef
         attach(&bench(&apart), "lora", &keys).unwrap(),
     );
     for adapter in [&one, &other] {
-        stir(adapter, 3);
+        randomize(adapter, 3);
     }
     assert!(distance(&output(&tied), &output(&apart)) < 1e-5);
     let folder = tempfile::tempdir().unwrap();

@@ -15,7 +15,7 @@ use graft_nn::{DType, NnError, Result, Tensor, TrainingHook, Var};
 use serde_json::{Map, Value};
 
 use super::is_shared_out;
-use crate::{PeftError, config_file::ConfigFile, methods::Export};
+use crate::{PeftError, config_file::ConfigFile, method::Export};
 
 /// The matrices of one layer.
 #[derive(Clone, Debug)]

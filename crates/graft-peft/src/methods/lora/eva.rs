@@ -10,7 +10,7 @@
 //! tokens with a label only; here all tokens are read, because a completion may have fewer of them than components are wanted.
 
 mod components;
-mod survey;
+mod input_statistics;
 
 use std::collections::BTreeMap;
 
@@ -18,13 +18,13 @@ use serde_json::{Map, Value, json};
 
 use super::{
     LoraConfig,
-    prepared::{Chosen, Prepared},
+    data_init::{Chosen, DataInit},
 };
 use crate::{
     AttachContext, Inputs, PeftError,
     config_file::{ConfigFile, plain_number},
 };
-use survey::{Seen, Survey};
+use input_statistics::{InputStatistics, Recorded};
 
 /// Least cosine of a component with what it was before, at which it counts as found.
 const TAU: f64 = 0.99;
@@ -41,13 +41,13 @@ pub(super) fn eva_config(rho: f64) -> Value {
 /// # Errors
 /// [`PeftError::Refused`] without data, [`PeftError::Malformed`] for a field that it cannot read, and what reading the data gives.
 pub(super) fn find(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     config: &ConfigFile,
     lora: &LoraConfig,
     chosen: &Chosen<'_>,
-) -> Result<Prepared, PeftError> {
+) -> Result<DataInit, PeftError> {
     let layers = chosen.0.as_slice();
-    let Some(inputs) = bench.inputs else {
+    let Some(inputs) = cx.inputs else {
         return Err(PeftError::refused(
             "peft::no_data",
             "init_lora_weights=eva looks at the inputs of the layers, and there are no data",
@@ -69,9 +69,9 @@ pub(super) fn find(
         .zip(&ranks)
         .map(|(linear, r)| largest(*r).min(linear.d_in()).min(linear.d_out()))
         .collect();
-    let survey = Survey::new(bench.model, layers, most.clone());
-    let (batches, shared_out) = read(&survey, inputs, &most, &ranks)?;
-    let seen = survey.seen();
+    let statistics = InputStatistics::new(cx.model, layers, most.clone());
+    let (batches, shared_out) = read(&statistics, inputs, &most, &ranks)?;
+    let seen = statistics.seen();
     let unsettled = seen.done.iter().filter(|done| !**done).count();
     let mut weights = BTreeMap::new();
     for (layer, linear) in layers.iter().enumerate().filter(|(layer, _)| shared_out[*layer] > 0) {
@@ -100,8 +100,8 @@ pub(super) fn find(
     if unsettled > 0 {
         note.push_str(&format!("; the directions of {unsettled} inputs were still turning"));
     }
-    Ok(Prepared {
-        config: Some(shared(config, lora, chosen, &shared_out)?),
+    Ok(DataInit {
+        config: Some(with_ranks(config, lora, chosen, &shared_out)?),
         weights,
         note: Some(note),
     })
@@ -109,15 +109,15 @@ pub(super) fn find(
 
 /// Reads batches until the components that are taken have settled; how many it read, and the rank of each layer.
 fn read(
-    survey: &Survey<'_>,
+    statistics: &InputStatistics<'_>,
     inputs: &dyn Inputs,
     most: &[usize],
     asked: &[usize],
 ) -> Result<(u64, Vec<usize>), PeftError> {
     let mut ranks = most.to_vec();
     for batch in 0..MOST_BATCHES {
-        survey.pass(&inputs.batch(batch)?)?;
-        let mut seen = survey.seen();
+        statistics.pass(&inputs.batch(batch)?)?;
+        let mut seen = statistics.seen();
         if seen.components.iter().all(|components| components.shares().count() > 0) {
             ranks = share_out(&seen, most, asked);
         }
@@ -135,7 +135,7 @@ fn read(
 
 /// The ranks that were asked for by the largest shares of all layers; of equal ones the earlier layer's is taken. A layer without input, as a
 /// pooler, keeps its own.
-fn share_out(seen: &Seen, most: &[usize], asked: &[usize]) -> Vec<usize> {
+fn share_out(seen: &Recorded, most: &[usize], asked: &[usize]) -> Vec<usize> {
     let mut shares: Vec<(usize, f64)> = Vec::new();
     for (layer, group) in seen.groups.iter().enumerate() {
         let components = group.and_then(|group| seen.components.get(group));
@@ -160,7 +160,7 @@ fn share_out(seen: &Seen, most: &[usize], asked: &[usize]) -> Vec<usize> {
 }
 
 /// The fields with each layer's rank and with alpha in proportion to it, so that the scale stays what it was. Targets are those with a rank.
-fn shared(
+fn with_ranks(
     config: &ConfigFile,
     lora: &LoraConfig,
     (layers, tables): &Chosen<'_>,

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use graft_nn::{DType, Device, Linear, Tensor, Weight};
 
-use super::{LoraConfig, prepared::Prepared, start::leading_part};
+use super::{LoraConfig, data_init::DataInit, init::leading_part};
 use crate::{AttachContext, PeftError, config_file::ConfigFile};
 
 /// Compares the packed weights with those they were made from.
@@ -19,11 +19,11 @@ use crate::{AttachContext, PeftError, config_file::ConfigFile};
 /// # Errors
 /// [`PeftError::Refused`] for a layer that is not packed or whose own weight is not at hand, and what reading it gives.
 pub(super) fn find(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     config: &ConfigFile,
     lora: &LoraConfig,
     layers: &[&Linear],
-) -> Result<Prepared, PeftError> {
+) -> Result<DataInit, PeftError> {
     let refused = |problem: String| {
         PeftError::refused(
             "peft::not_packed",
@@ -31,7 +31,7 @@ pub(super) fn find(
             "%model load DIR load_in_4bit=true, or leave init_lora_weights out",
         )
     };
-    let originals = bench.originals.ok_or_else(|| {
+    let originals = cx.originals.ok_or_else(|| {
         refused("init_lora_weights=loftq needs a model that was loaded from a folder".to_owned())
     })?;
     let mut weights = BTreeMap::new();
@@ -67,5 +67,5 @@ pub(super) fn find(
     // In files it is a LoRA like any other: A and B are all there is to it.
     let mut config = config.clone();
     config.set("init_lora_weights", true.into());
-    Ok(Prepared { config: Some(config), weights, note: Some(note) })
+    Ok(DataInit { config: Some(config), weights, note: Some(note) })
 }

@@ -7,7 +7,7 @@
 
 use graft_nn::{Context, DType, Result, Tensor, Var, ops};
 
-use crate::{PeftError, initial::Initial};
+use crate::{PeftError, initializer::Initializer};
 
 /// The layers, each in two directions.
 #[derive(Clone)]
@@ -37,7 +37,7 @@ struct Direction {
 impl Lstm {
     /// As PyTorch's start: uniform in ±1/sqrt(H).
     pub(in crate::methods) fn new(
-        initial: &Initial<'_>,
+        initializer: &Initializer<'_>,
         (width, hidden): (usize, usize),
         layers: usize,
         dropout: f64,
@@ -47,7 +47,7 @@ impl Lstm {
             let (ending, d_in) =
                 (format!("l{layer}{suffix}"), if layer == 0 { width } else { 2 * hidden });
             let weight = |name: &str, shape: &[usize]| {
-                initial.uniform(&format!("lstm_head.{name}_{ending}"), shape, bound)
+                initializer.uniform(&format!("lstm_head.{name}_{ending}"), shape, bound)
             };
             Ok(Direction {
                 input: weight("weight_ih", &[4 * hidden, d_in])?,
@@ -145,7 +145,7 @@ mod tests {
     /// `torch.nn.LSTM(2, 1, num_layers=1, bidirectional=True)` with every weight 0.5 and every bias 0.1, on [[1, 0], [0, 2]].
     #[test]
     fn states_are_those_of_pytorch() {
-        let lstm = Lstm::new(&Initial::named("t", Device::Cpu, 1), (2, 1), 1, 0.0).unwrap();
+        let lstm = Lstm::new(&Initializer::named("t", Device::Cpu, 1), (2, 1), 1, 0.0).unwrap();
         for (name, var) in lstm.weights() {
             let value = if name.starts_with("bias") { 0.1f32 } else { 0.5 };
             var.set(&Tensor::full(value, var.dims(), &Device::Cpu).unwrap()).unwrap();

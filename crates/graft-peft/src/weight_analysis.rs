@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use graft_nn::{AttentionProbs, Context, DType, Device, Model, Tensor};
 
-use crate::{Adapter, PeftError, decomposition::singular_within, layers::linears, methods::Hook};
+use crate::{
+    Adapter, PeftError, decomposition::singular_within, layers::linears, method::Attachment,
+};
 
 /// Singular values that are looked for at most.
 const VALUES: usize = 32;
@@ -24,7 +26,7 @@ pub struct Grid {
 
 /// What an adapter does to one linear layer.
 #[derive(Clone, Debug)]
-pub struct Anatomy {
+pub struct LayerAnalysis {
     /// Hugging Face path of the layer.
     pub path: String,
     /// A of a low-rank method, (R, d_in).
@@ -43,16 +45,18 @@ pub struct Anatomy {
 ///
 /// # Errors
 /// What candle says.
-pub fn anatomy(
+pub fn analyze_layer(
     model: &dyn Model,
     adapter: &Adapter,
     path: &str,
-) -> Result<Option<Anatomy>, PeftError> {
+) -> Result<Option<LayerAnalysis>, PeftError> {
     let Some(part) = adapter.parts().iter().find(|part| part.site == path) else { return Ok(None) };
-    let (Hook::Linear(hook), Some(linear)) = (&part.hook, linears(model).get(path).copied()) else {
+    let (Attachment::Linear(attachment), Some(linear)) =
+        (&part.attachment, linears(model).get(path).copied())
+    else {
         return Ok(None);
     };
-    let Some(update) = hook.delta(linear)? else { return Ok(None) };
+    let Some(update) = attachment.delta(linear)? else { return Ok(None) };
     let update = plain(&update)?;
     let matrix = |name: &str| {
         part.weights
@@ -66,7 +70,7 @@ pub fn anatomy(
     let count = VALUES.min(d_out).min(d_in);
     let values = |w: &Tensor| singular_within(w, count, ROUNDS).map(|(_, values, _)| values);
     let (update_values, weight_values) = (values(&update)?, values(&linear.weight().own())?);
-    Ok(Some(Anatomy {
+    Ok(Some(LayerAnalysis {
         path: path.to_owned(),
         a,
         b,
@@ -77,7 +81,7 @@ pub fn anatomy(
 }
 
 /// A word of the vocabulary and its cosine.
-pub type Neighbour = (u32, f32);
+pub type NearestToken = (u32, f32);
 
 /// The `count` tokens whose embeddings point most nearly as each vector of the active soft prompts does, with their cosines and the vector's length.
 ///
@@ -86,10 +90,10 @@ pub type Neighbour = (u32, f32);
 ///
 /// # Errors
 /// What candle says.
-pub fn neighbours(
+pub fn nearest_tokens(
     model: &dyn Model,
     count: usize,
-) -> Result<Vec<(f32, Vec<Neighbour>)>, PeftError> {
+) -> Result<Vec<(f32, Vec<NearestToken>)>, PeftError> {
     let table = plain(&model.embedding().weight().own())?; // (V, C)
     let words = lengths(&table)?;
     let mut found = Vec::new();
@@ -100,7 +104,7 @@ pub fn neighbours(
             let cosine = |(id, dot): (usize, f32)| {
                 (id as u32, dot / (length * words[id]).max(f32::MIN_POSITIVE))
             };
-            let mut all: Vec<Neighbour> = dots.into_iter().enumerate().map(cosine).collect();
+            let mut all: Vec<NearestToken> = dots.into_iter().enumerate().map(cosine).collect();
             all.sort_by(|one, other| other.1.total_cmp(&one.1));
             all.truncate(count);
             found.push((length, all));

@@ -2,11 +2,11 @@
 
 use graft_nn::{DType, Model, Tensor};
 
-use crate::{Adapter, PeftError, layers::linears, methods::Hook};
+use crate::{Adapter, PeftError, layers::linears, method::Attachment};
 
 /// The change of one layer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Change {
+pub struct UpdateNorm {
     /// Hugging Face path of the layer.
     pub path: String,
     /// `‖ΔW‖`, Frobenius norm.
@@ -15,7 +15,7 @@ pub struct Change {
     pub weight: f64,
 }
 
-impl Change {
+impl UpdateNorm {
     /// `‖ΔW‖ / ‖W‖`; none where the base weight is zero, as most biases are at first, or so small that the ratio says nothing.
     pub fn share(&self) -> Option<f64> {
         (self.weight > NOTHING).then(|| self.update / self.weight)
@@ -29,16 +29,18 @@ const NOTHING: f64 = 1e-12;
 ///
 /// # Errors
 /// What candle says.
-pub fn changes(model: &dyn Model, adapter: &Adapter) -> Result<Vec<Change>, PeftError> {
+pub fn update_norms(model: &dyn Model, adapter: &Adapter) -> Result<Vec<UpdateNorm>, PeftError> {
     let (linears, weights) = (linears(model), model.parameters());
     let mut changes = Vec::new();
     for part in adapter.parts() {
-        let pair = match &part.hook {
-            Hook::Linear(hook) => match linears.get(&part.site) {
-                Some(linear) => hook.delta(linear)?.map(|delta| (delta, linear.weight().own())),
+        let pair = match &part.attachment {
+            Attachment::Linear(attachment) => match linears.get(&part.site) {
+                Some(linear) => {
+                    attachment.delta(linear)?.map(|delta| (delta, linear.weight().own()))
+                }
                 None => None,
             },
-            Hook::Weight(path, weight_override) => {
+            Attachment::Weight(path, weight_override) => {
                 match weights.iter().find(|weight| weight.path() == path) {
                     Some(weight) => {
                         let own = weight.own().detach().to_dtype(DType::F32)?;
@@ -53,7 +55,7 @@ pub fn changes(model: &dyn Model, adapter: &Adapter) -> Result<Vec<Change>, Peft
             _ => None,
         };
         if let Some((delta, own)) = pair {
-            changes.push(Change {
+            changes.push(UpdateNorm {
                 path: part.site.clone(),
                 update: norm(&delta)?,
                 weight: norm(&own)?,

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use graft_nn::{Embedding, Linear, Tensor};
 
-use super::{Init, LoraConfig, LowRankStart, eva, loftq};
-use crate::{AttachContext, PeftError, config_file::ConfigFile, methods::Start};
+use super::{Init, LoraConfig, LowRankInit, eva, loftq};
+use crate::{AttachContext, PeftError, config_file::ConfigFile, init_source::InitSource};
 
 /// Fields and weights that are known beforehand.
 #[derive(Default)]
-pub(super) struct Prepared {
+pub(super) struct DataInit {
     /// The fields, where it changes them.
     pub(super) config: Option<ConfigFile>,
     /// A, and B where it is not zero, by path of the layer.
@@ -21,22 +21,22 @@ pub(super) struct Prepared {
 /// The layers and tables that an adapter is to act in.
 pub(super) type Chosen<'a> = (Vec<&'a Linear>, Vec<&'a Embedding>);
 
-impl Prepared {
+impl DataInit {
     /// Looks at what `init_lora_weights` asks for.
     ///
     /// # Errors
     /// Those of [`eva::find`] and [`loftq::find`]; [`PeftError::Unsupported`] for an adapter from a file that stands on another base.
     pub(super) fn new(
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
         lora: &LoraConfig,
         chosen: &Chosen<'_>,
-        start: Start,
+        init: InitSource,
     ) -> Result<Self, PeftError> {
-        match (lora.init, start) {
-            (Init::Eva, Start::Fresh) => eva::find(bench, config, lora, chosen),
-            (Init::Loftq, Start::Fresh) => loftq::find(bench, config, lora, &chosen.0),
-            (Init::Loftq, Start::File) => Err(config.unsupported(
+        match (lora.init, init) {
+            (Init::Eva, InitSource::Fresh) => eva::find(cx, config, lora, chosen),
+            (Init::Loftq, InitSource::Fresh) => loftq::find(cx, config, lora, &chosen.0),
+            (Init::Loftq, InitSource::Checkpoint) => Err(config.unsupported(
                 "`init_lora_weights` = loftq, which packs a base of its own".to_owned(),
             )),
             _ => Ok(Self::default()),
@@ -47,11 +47,11 @@ impl Prepared {
     ///
     /// # Errors
     /// [`PeftError::Layer`] when the shapes differ.
-    pub(super) fn put(&self, path: &str, start: &LowRankStart) -> Result<(), PeftError> {
+    pub(super) fn put(&self, path: &str, initialized: &LowRankInit) -> Result<(), PeftError> {
         let Some((a, b)) = self.weights.get(path) else { return Ok(()) };
-        start.a.set(&a.to_device(start.a.device())?)?;
+        initialized.a.set(&a.to_device(initialized.a.device())?)?;
         if let Some(b) = b {
-            start.b.set(&b.to_device(start.b.device())?)?;
+            initialized.b.set(&b.to_device(initialized.b.device())?)?;
         }
         Ok(())
     }

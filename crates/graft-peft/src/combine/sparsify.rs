@@ -15,7 +15,7 @@ pub(super) enum Majority {
 
 /// How updates are thinned out.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Thinning {
+pub(super) enum Sparsify {
     /// Not at all.
     None,
     /// The largest `density` of each is kept; with an elected sign, those of another sign are left out and the rest is averaged.
@@ -24,7 +24,7 @@ pub(super) enum Thinning {
     Random { density: f64, elect: Option<Majority> },
 }
 
-impl Thinning {
+impl Sparsify {
     /// The sum of weighted updates (d_out, d_in), thinned; `path` seeds what is random.
     pub(super) fn combine(
         self,
@@ -108,10 +108,10 @@ fn sign(value: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn combined(thinning: Thinning) -> Vec<f64> {
+    fn combined(sparsify: Sparsify) -> Vec<f64> {
         let tensor = |values: [f64; 4]| Tensor::from_slice(&values, (2, 2), &Device::Cpu).unwrap();
         let updates = [(tensor([1.0, -4.0, 0.5, 2.0]), 1.0), (tensor([3.0, 1.0, -0.5, 0.0]), 2.0)];
-        thinning
+        sparsify
             .combine(&updates, &Rng::new(1), "layer")
             .unwrap()
             .flatten_all()
@@ -122,13 +122,13 @@ mod tests {
 
     #[test]
     fn without_thinning_it_is_the_weighted_sum() {
-        assert_eq!(combined(Thinning::None), [7.0, -2.0, -0.5, 2.0]);
+        assert_eq!(combined(Sparsify::None), [7.0, -2.0, -0.5, 2.0]);
     }
 
     #[test]
     fn the_largest_half_of_each_is_kept() {
         assert_eq!(
-            combined(Thinning::Largest { density: 0.5, elect: None }),
+            combined(Sparsify::Largest { density: 0.5, elect: None }),
             [6.0, -2.0, 0.0, 2.0]
         );
     }
@@ -137,11 +137,11 @@ mod tests {
     fn ties_leaves_out_the_other_sign_and_averages_the_rest() {
         // Places: both positive; -4 outweighs 1; a tie of signs elects nobody; one alone.
         assert_eq!(
-            combined(Thinning::Largest { density: 1.0, elect: Some(Majority::Total) }),
+            combined(Sparsify::Largest { density: 1.0, elect: Some(Majority::Total) }),
             [3.5, -4.0, 0.0, 2.0]
         );
         assert_eq!(
-            combined(Thinning::Largest { density: 1.0, elect: Some(Majority::Frequency) })[1],
+            combined(Sparsify::Largest { density: 1.0, elect: Some(Majority::Frequency) })[1],
             0.0
         );
     }
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn dare_keeps_the_expectation_and_is_the_same_for_the_same_seed() {
         let tensor = Tensor::ones((100, 100), graft_nn::DType::F64, &Device::Cpu).unwrap();
-        let random = Thinning::Random { density: 0.25, elect: None };
+        let random = Sparsify::Random { density: 0.25, elect: None };
         let once = random.combine(&[(tensor.clone(), 1.0)], &Rng::new(3), "layer").unwrap();
         let again = random.combine(&[(tensor, 1.0)], &Rng::new(3), "layer").unwrap();
         let mean = once.mean_all().unwrap().to_scalar::<f64>().unwrap();

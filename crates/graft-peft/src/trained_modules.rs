@@ -12,42 +12,43 @@ use serde_json::Value;
 
 use crate::{
     AttachContext, PeftError,
+    adapter_state::AdapterState,
     config_file::ConfigFile,
+    init_source::InitSource,
     layers::leaf,
-    methods::{Built, Hook, Part, Start},
-    shared::Shared,
+    method::{AdapterPart, Attachment, Built},
 };
 
 /// The heads of classifiers: HF PEFT trains them along with every method.
 const HEADS: &[&str] = &["classifier", "score"];
 
 /// A trained copy of a base weight.
-struct Opened {
+struct UnfrozenWeight {
     var: Var,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
-impl WeightOverride for Opened {
+impl WeightOverride for UnfrozenWeight {
     fn tensor(&self) -> Tensor {
         self.var.as_tensor().clone()
     }
 
     fn is_merged(&self) -> bool {
-        self.shared.is_merged()
+        self.state.is_merged()
     }
 }
 
 /// A trained copy of an embedding whose weight the head shares: the head keeps the base's, as in HF PEFT.
-struct OpenedTable {
+struct UnfrozenEmbedding {
     var: Var,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
-impl EmbeddingAdapter for OpenedTable {
+impl EmbeddingAdapter for UnfrozenEmbedding {
     fn forward(&self, base: &Embedding, ids: &Tensor) -> NnResult<Tensor> {
         let vectors = ops::embedding(ids, self.var.as_tensor())?
             .to_dtype(base.weight().own_weight().dtype())?; // (.., C)
-        let factor = self.shared.scale();
+        let factor = self.state.scale();
         if factor == 1.0 {
             return Ok(vectors);
         }
@@ -58,11 +59,11 @@ impl EmbeddingAdapter for OpenedTable {
     fn delta(&self, base: &Embedding) -> NnResult<Tensor> {
         let change =
             (self.var.as_detached_tensor() - base.weight().own().detach().to_dtype(DType::F32)?)?; // (V, C)
-        Ok((change * self.shared.scale())?)
+        Ok((change * self.state.scale())?)
     }
 
     fn is_merged(&self) -> bool {
-        self.shared.is_merged()
+        self.state.is_merged()
     }
 }
 
@@ -70,23 +71,23 @@ impl EmbeddingAdapter for OpenedTable {
 ///
 /// # Errors
 /// [`PeftError::TooLarge`], and [`PeftError::Layer`] when candle cannot copy it.
-pub(crate) fn copy(
-    bench: &AttachContext<'_>,
+pub(crate) fn unfreeze_parameter(
+    cx: &AttachContext<'_>,
     parameter: &Parameter,
-    shared: &Arc<Shared>,
-) -> Result<(Var, Hook), PeftError> {
-    let (var, weight_override) = trained_copy(bench, parameter, shared)?;
-    Ok((var, Hook::Weight(parameter.path().to_owned(), weight_override)))
+    state: &Arc<AdapterState>,
+) -> Result<(Var, Attachment), PeftError> {
+    let (var, weight_override) = trained_copy(cx, parameter, state)?;
+    Ok((var, Attachment::Weight(parameter.path().to_owned(), weight_override)))
 }
 
 fn trained_copy(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     parameter: &Parameter,
-    shared: &Arc<Shared>,
+    state: &Arc<AdapterState>,
 ) -> Result<(Var, Arc<dyn WeightOverride>), PeftError> {
-    bench.reserve("copy", parameter.path(), &parameter.dims())?;
+    cx.reserve("copy", parameter.path(), &parameter.dims())?;
     let var = Var::from_tensor(&parameter.own().detach().to_dtype(DType::F32)?)?;
-    Ok((var.clone(), Arc::new(Opened { var, shared: shared.clone() })))
+    Ok((var.clone(), Arc::new(UnfrozenWeight { var, state: state.clone() })))
 }
 
 /// What stands before a module's path in the file's keys.
@@ -119,9 +120,9 @@ pub(crate) fn is_named(path: &str, names: &[String]) -> bool {
 }
 
 /// Adds the heads of a classifier to `modules_to_save`, as HF PEFT does for every method that has such a field.
-pub(crate) fn add_heads(bench: &AttachContext<'_>, config: &mut ConfigFile) {
+pub(crate) fn add_heads(cx: &AttachContext<'_>, config: &mut ConfigFile) {
     if config.knows("modules_to_save")
-        && matches!(bench.model.task(), Task::SequenceClassification { .. })
+        && matches!(cx.model.task(), Task::SequenceClassification { .. })
     {
         let mut all = names(config);
         all.extend(
@@ -140,24 +141,27 @@ pub(crate) fn add_heads(bench: &AttachContext<'_>, config: &mut ConfigFile) {
 /// # Errors
 /// [`PeftError::Refused`] for a name that no module has and for biases of a model that has none, in a fresh adapter;
 /// [`PeftError::Unsupported`] for a head that shares the embedding's weight and for a layer stored the other way round.
-pub(crate) fn open(
-    bench: &AttachContext<'_>,
+pub(crate) fn unfreeze(
+    cx: &AttachContext<'_>,
     config: &ConfigFile,
     built: &mut Built,
-    start: Start,
+    init: InitSource,
 ) -> Result<(), PeftError> {
     let saved = names(config);
     if saved.is_empty() && config.is_set("modules_to_save") {
         return Err(config.wrong("modules_to_save", "a list of module names"));
     }
-    check_names(bench, &saved, built, start)?;
-    check_tying(bench, config, &saved, built)?;
+    check_names(cx, &saved, built, init)?;
+    check_tying(cx, config, &saved, built)?;
     let bias = config.text("bias").unwrap_or("none");
     let is_target = |path: &str| {
-        built.parts.iter().any(|part| matches!(part.hook, Hook::Linear(_)) && part.site == path)
+        built
+            .parts
+            .iter()
+            .any(|part| matches!(part.attachment, Attachment::Linear(_)) && part.site == path)
     };
     let mut parts = Vec::new();
-    for site in bench.model.sites() {
+    for site in cx.model.sites() {
         let (is_saved, is_target) = (is_named(site.path, &saved), is_target(site.path));
         if is_saved
             && matches!(site.layer, graft_nn::Layer::Linear(linear) if linear.fan_in_fan_out())
@@ -167,38 +171,37 @@ pub(crate) fn open(
                 site.path
             )));
         }
-        let table =
-            if is_saved { shared_table(bench, config, &site, &built.shared)? } else { None };
+        let table = if is_saved { shared_table(cx, config, &site, &built.state)? } else { None };
         if let Some(part) = table {
             parts.push(part);
             continue;
         }
         for parameter in site.layer.parameters() {
-            let opens_bias = leaf(parameter.path()) == "bias"
+            let unfreezes_bias = leaf(parameter.path()) == "bias"
                 && (bias == "all" || (bias.ends_with("_only") && is_target));
-            if is_saved || opens_bias {
+            if is_saved || unfreezes_bias {
                 parts.push(part(
-                    bench,
+                    cx,
                     config,
                     (&site, parameter),
                     (is_saved, is_target),
-                    &built.shared,
+                    &built.state,
                 )?);
             }
         }
     }
-    if let Some(head) = bench.model.tied_head().filter(|head| is_named(head.path(), &saved)) {
-        let (var, weight_override) = trained_copy(bench, head.weight(), &built.shared)?;
-        parts.push(Part::new(
+    if let Some(head) = cx.model.tied_head().filter(|head| is_named(head.path(), &saved)) {
+        let (var, weight_override) = trained_copy(cx, head.weight(), &built.state)?;
+        parts.push(AdapterPart::new(
             head.path(),
-            Hook::Head(weight_override),
+            Attachment::Head(weight_override),
             vec![(format!("{}.{}.weight", prefix(config), head.path()), var)],
         ));
     }
-    if start == Start::Fresh && bias != "none" && !parts.iter().any(|part| part.in_place) {
+    if init == InitSource::Fresh && bias != "none" && !parts.iter().any(|part| part.in_place) {
         let problem = format!(
             "bias={bias} trains nothing: the layers of `{}` that it means have no bias",
-            bench.base_name
+            cx.base_name
         );
         return Err(PeftError::refused("peft::no_bias", problem, "leave bias out"));
     }
@@ -208,37 +211,40 @@ pub(crate) fn open(
 
 /// A trained copy of the embedding alone, where the head shares its weight; none elsewhere.
 fn shared_table(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     config: &ConfigFile,
     site: &Site<'_>,
-    shared: &Arc<Shared>,
-) -> Result<Option<Part>, PeftError> {
+    state: &Arc<AdapterState>,
+) -> Result<Option<AdapterPart>, PeftError> {
     let Layer::Embedding(embedding) = site.layer else { return Ok(None) };
-    if bench.model.tied_head().is_none() || site.path != bench.model.embedding().path() {
+    if cx.model.tied_head().is_none() || site.path != cx.model.embedding().path() {
         return Ok(None);
     }
-    let (var, _) = trained_copy(bench, embedding.weight(), shared)?;
-    let hook = Hook::Embedding(Arc::new(OpenedTable { var: var.clone(), shared: shared.clone() }));
-    Ok(Some(Part::new(
+    let (var, _) = trained_copy(cx, embedding.weight(), state)?;
+    let attachment = Attachment::Embedding(Arc::new(UnfrozenEmbedding {
+        var: var.clone(),
+        state: state.clone(),
+    }));
+    Ok(Some(AdapterPart::new(
         site.path,
-        hook,
+        attachment,
         vec![(format!("{}.{}.weight", prefix(config), site.path), var)],
     )))
 }
 
 /// One adapter for the embedding and the head together is another one than for either.
 fn check_tying(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     config: &ConfigFile,
     saved: &[String],
     built: &Built,
 ) -> Result<(), PeftError> {
-    let Some(head) = bench.model.tied_head().filter(|_| config.flag("ensure_weight_tying")) else {
+    let Some(head) = cx.model.tied_head().filter(|_| config.flag("ensure_weight_tying")) else {
         return Ok(());
     };
     let is_meant =
         |path: &str| is_named(path, saved) || built.parts.iter().any(|part| part.site == path);
-    if is_meant(head.path()) || is_meant(bench.model.embedding().path()) {
+    if is_meant(head.path()) || is_meant(cx.model.embedding().path()) {
         return Err(config.unsupported(
             "`ensure_weight_tying` for an embedding and a head that share one weight".to_owned(),
         ));
@@ -248,13 +254,13 @@ fn check_tying(
 
 /// A trained copy of one weight. HF PEFT trains biases themselves and modules as copies beside the original.
 fn part(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     config: &ConfigFile,
     (site, parameter): (&Site<'_>, &Parameter),
     (is_saved, is_target): (bool, bool),
-    shared: &Arc<Shared>,
-) -> Result<Part, PeftError> {
-    let (var, hook) = copy(bench, parameter, shared)?;
+    state: &Arc<AdapterState>,
+) -> Result<AdapterPart, PeftError> {
+    let (var, attachment) = unfreeze_parameter(cx, parameter, state)?;
     let prefix = prefix(config);
     let inner = if is_target && !is_saved { ".base_layer" } else { "" };
     let (path, leaf) = (site.path, leaf(parameter.path()));
@@ -263,34 +269,32 @@ fn part(
         // HF PEFT then takes the bias for a module to save and for a bias as well: it writes it twice, and the base's beside it.
         let original = (format!("{prefix}.{path}.original_module.bias"), parameter.own().detach());
         let weights = vec![(format!("{prefix}.{path}.modules_to_save.bias"), var.clone())];
-        return Ok(Part {
+        return Ok(AdapterPart {
             copies: vec![original],
             constants: vec![(key, var)],
-            ..Part::new(path, hook, weights)
+            ..AdapterPart::new(path, attachment, weights)
         });
     }
-    Ok(Part { in_place: !is_saved, ..Part::new(path, hook, vec![(key, var)]) })
+    Ok(AdapterPart { in_place: !is_saved, ..AdapterPart::new(path, attachment, vec![(key, var)]) })
 }
 
 /// A name that no module has would be silently without effect.
 fn check_names(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     names: &[String],
     built: &mut Built,
-    start: Start,
+    init: InitSource,
 ) -> Result<(), PeftError> {
-    let sites = bench.model.sites();
-    let paths = || {
-        sites.iter().map(|site| site.path).chain(bench.model.tied_head().map(|head| head.path()))
-    };
+    let sites = cx.model.sites();
+    let paths =
+        || sites.iter().map(|site| site.path).chain(cx.model.tied_head().map(|head| head.path()));
     let is_known = |name: &String| paths().any(|path| is_named(path, std::slice::from_ref(name)));
     let is_head = |name: &str| {
         HEADS.contains(&name) && HEADS.iter().any(|head| is_known(&(*head).to_owned()))
     };
     for name in names.iter().filter(|name| !is_known(name) && !is_head(name)) {
-        let problem =
-            format!("`{name}` in modules_to_save is not a module of `{}`", bench.base_name);
-        if start == Start::Fresh {
+        let problem = format!("`{name}` in modules_to_save is not a module of `{}`", cx.base_name);
+        if init == InitSource::Fresh {
             let mut known: Vec<&str> = paths().map(leaf).collect();
             known.dedup();
             known.sort_unstable();

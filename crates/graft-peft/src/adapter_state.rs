@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The factor on its effect, and whether its change is in the base weights now.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct AdapterState {
     scale: AtomicU64,
     merged: AtomicBool,
 }
 
-impl Shared {
+impl AdapterState {
     pub(crate) fn new() -> Self {
         Self { scale: AtomicU64::new(1f64.to_bits()), merged: AtomicBool::new(false) }
     }

@@ -185,7 +185,7 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// Moves every weight off its start, so that the adapter acts.
-pub(crate) fn stir(adapter: &Adapter, seed: u64) {
+pub(crate) fn randomize(adapter: &Adapter, seed: u64) {
     for trainable in adapter.trainables() {
         let noise = Rng::new(seed).stream("stir", &trainable.name).normal(
             0.0,
@@ -217,7 +217,7 @@ fn attaching_changes_nothing(model: &dyn Model, case: &Case) -> Held {
 fn only_the_adapter_is_trained(model: &dyn Model, case: &Case) -> Held {
     let before = weights(model);
     let adapter = case.attach(model, "default")?;
-    stir(&adapter, 3);
+    randomize(&adapter, 3);
     let loss = loss(model, &Context::train(1, 0, 0));
     let trainables = adapter.trainables();
     for (trainable, gradient) in trainables.iter().zip(gradients(&loss, &trainables).unwrap()) {
@@ -249,7 +249,7 @@ fn loss(model: &dyn Model, cx: &Context) -> Tensor {
 
 fn computing_again_changes_no_gradient(model: &dyn Model, case: &Case) -> Held {
     let adapter = case.attach(model, "default")?;
-    stir(&adapter, 3);
+    randomize(&adapter, 3);
     let (trainables, cx) = (adapter.trainables(), Context::train(1, 0, 0));
     let kept = gradients(&loss(model, &cx), &trainables).unwrap();
     let recompute = Arc::new(Recompute::new(&trainables).unwrap());
@@ -275,7 +275,7 @@ fn computing_again_changes_no_gradient(model: &dyn Model, case: &Case) -> Held {
 
 fn packed_texts_are_apart(model: &dyn Model, case: &Case) -> Held {
     let adapter = case.attach(model, "default")?;
-    stir(&adapter, 3);
+    randomize(&adapter, 3);
     let texts: [&[u32]; 3] = [&[4, 8, 15, 16, 23, 42], &[7], &[1, 0, 49, 3]];
     let row = |ids: &[u32]| Tensor::new(ids, &Device::Cpu).unwrap().unsqueeze(0).unwrap();
     let packed = Context::eval().with_sequences(Sequences::new(&texts.map(<[u32]>::len)));
@@ -301,7 +301,7 @@ fn packed_texts_are_apart(model: &dyn Model, case: &Case) -> Held {
 fn off_and_detached_is_the_base(model: &dyn Model, case: &Case) -> Held {
     let base = output(model);
     let adapter = case.attach(model, "default")?;
-    stir(&adapter, 3);
+    randomize(&adapter, 3);
     let acting = output(model);
     holds(distance(&acting, &base) > 1e-3, "it does not act")?;
     adapter.set_active(model, false).unwrap();
@@ -323,7 +323,7 @@ fn off_and_detached_is_the_base(model: &dyn Model, case: &Case) -> Held {
 fn merging_is_exact_enough_and_undone(model: &dyn Model, case: &Case) -> Held {
     let (base, own) = (output(model), weights(model));
     let adapter = case.attach(model, "default")?;
-    stir(&adapter, 3);
+    randomize(&adapter, 3);
     let beside = output(model);
     let merged = adapter.merge(model);
     let cannot = match (
@@ -364,7 +364,7 @@ fn merging_is_exact_enough_and_undone(model: &dyn Model, case: &Case) -> Held {
 fn what_is_saved_is_loaded(model: &dyn Model, case: &Case) -> Held {
     let folder = tempfile::tempdir().unwrap();
     let adapter = case.attach(model, "default")?;
-    stir(&adapter, 3);
+    randomize(&adapter, 3);
     let acting = output(model);
     adapter.save(folder.path(), "toy").map_err(|error| error.to_string())?;
     adapter.detach(model).unwrap();
@@ -382,10 +382,10 @@ fn what_is_saved_is_loaded(model: &dyn Model, case: &Case) -> Held {
 
 fn two_adapters_are_apart(model: &dyn Model, case: &Case) -> Held {
     let first = case.attach(model, "first")?;
-    stir(&first, 3);
+    randomize(&first, 3);
     let alone = output(model);
     let second = case.attach(model, "second")?;
-    stir(&second, 4);
+    randomize(&second, 4);
     let other = output(model);
     holds(distance(&alone, &other) > 1e-3, "they act alike")?;
     first.set_active(model, true).unwrap();
@@ -403,7 +403,7 @@ fn attaching_again_replaces(model: &dyn Model, case: &Case) -> Held {
     let base = output(model);
     let once = case.attach(model, "default")?;
     let fresh = output(model);
-    stir(&once, 3);
+    randomize(&once, 3);
     let twice = case.attach(model, "default")?;
     holds(output(model) == fresh, "the second attach is not fresh")?;
     once.detach(model).unwrap();

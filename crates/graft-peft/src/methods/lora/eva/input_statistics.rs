@@ -15,14 +15,14 @@ use crate::{InputBatch, PeftError, slots};
 const NAME: &str = ".eva";
 
 /// The inputs of the watched layers. Layers that read the same input share one set of components.
-pub(super) struct Survey<'a> {
+pub(super) struct InputStatistics<'a> {
     model: &'a dyn Model,
     layers: &'a [&'a Linear],
-    seen: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<Recorded>>,
 }
 
 /// What the watchers have seen.
-pub(super) struct Seen {
+pub(super) struct Recorded {
     /// Components that are looked for in each layer.
     most: Vec<usize>,
     /// By layer: its group, once it has had an input.
@@ -37,16 +37,16 @@ pub(super) struct Seen {
     tokens: Option<(Tensor, usize)>,
 }
 
-struct Watcher {
+struct Recorder {
     layer: usize,
-    seen: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<Recorded>>,
 }
 
-impl<'a> Survey<'a> {
+impl<'a> InputStatistics<'a> {
     /// Of these layers, with so many components each.
     pub(super) fn new(model: &'a dyn Model, layers: &'a [&'a Linear], most: Vec<usize>) -> Self {
         let groups = vec![None; layers.len()];
-        let seen = Seen {
+        let seen = Recorded {
             most,
             groups,
             components: Vec::new(),
@@ -64,8 +64,8 @@ impl<'a> Survey<'a> {
             seen.inputs.clear();
             seen.tokens = batch.mask.as_ref().map(token_rows).transpose()?;
         }
-        let _acting = slots::remember(self.model);
-        let _watching = Watching::begin(self);
+        let _acting = slots::save_active(self.model);
+        let _watching = RecorderGuard::insert(self);
         slots::activate_alone(self.model, NAME);
         let hidden = self.model.hidden(&batch.ids, batch.mask.as_ref(), &Context::eval())?;
         // The head of a classifier reads one vector a text, too few to have directions.
@@ -77,30 +77,30 @@ impl<'a> Survey<'a> {
     }
 
     /// What has been seen so far.
-    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+    pub(super) fn seen(&self) -> MutexGuard<'_, Recorded> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Takes the watchers out again, however the pass ends.
-struct Watching<'a>(&'a [&'a Linear]);
+struct RecorderGuard<'a>(&'a [&'a Linear]);
 
-impl<'a> Watching<'a> {
-    fn begin(survey: &Survey<'a>) -> Self {
-        for (layer, linear) in survey.layers.iter().enumerate() {
-            linear.slot().insert(NAME, Arc::new(Watcher { layer, seen: survey.seen.clone() }));
+impl<'a> RecorderGuard<'a> {
+    fn insert(statistics: &InputStatistics<'a>) -> Self {
+        for (layer, linear) in statistics.layers.iter().enumerate() {
+            linear.slot().insert(NAME, Arc::new(Recorder { layer, seen: statistics.seen.clone() }));
         }
-        Self(survey.layers)
+        Self(statistics.layers)
     }
 }
 
-impl Drop for Watching<'_> {
+impl Drop for RecorderGuard<'_> {
     fn drop(&mut self) {
         self.0.iter().for_each(|linear| drop(linear.slot().remove(NAME)));
     }
 }
 
-impl LinearAdapter for Watcher {
+impl LinearAdapter for Recorder {
     fn forward(&self, base: &Linear, x: &Tensor, _cx: &Context) -> Result<Tensor> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).look(self.layer, x)?;
         base.base_forward(x)
@@ -111,7 +111,7 @@ impl LinearAdapter for Watcher {
     }
 }
 
-impl Seen {
+impl Recorded {
     fn look(&mut self, layer: usize, x: &Tensor) -> Result<()> {
         let group = match self.groups[layer] {
             Some(group) => group,

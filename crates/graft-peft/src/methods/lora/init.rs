@@ -11,8 +11,8 @@ use candle_core::D;
 use graft_nn::{DType, Device, Linear, Tensor, Var};
 
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, decomposition, initial::Initial,
-    methods::Start,
+    AttachContext, PeftError, config_file::ConfigFile, decomposition, init_source::InitSource,
+    initializer::Initializer,
 };
 
 /// `init_lora_weights`.
@@ -35,11 +35,11 @@ pub(in crate::methods) enum Init {
 }
 
 /// A and B of one layer, and the part of W that they stand for at the start.
-pub(in crate::methods) struct LowRankStart {
+pub(in crate::methods) struct LowRankInit {
     pub(in crate::methods) a: Var,
     pub(in crate::methods) b: Var,
     /// `A₀ (r, d_in)` and `B₀ (d_out, r)`.
-    pub(in crate::methods) taken: Option<(Tensor, Tensor)>,
+    pub(in crate::methods) base_offset: Option<(Tensor, Tensor)>,
 }
 
 impl Init {
@@ -69,24 +69,28 @@ impl Init {
     ///
     /// # Errors
     /// [`PeftError::Refused`] for an odd rank where it must be even.
-    pub(in crate::methods) fn start(
+    pub(in crate::methods) fn initialize(
         self,
         linear: &Linear,
         (r, s): (usize, f64),
-        bench: &AttachContext<'_>,
-        start: Start,
-    ) -> Result<LowRankStart, PeftError> {
-        let initial = Initial::of(linear, bench);
+        cx: &AttachContext<'_>,
+        init: InitSource,
+    ) -> Result<LowRankInit, PeftError> {
+        let initializer = Initializer::of(linear, cx);
         let plain = |a: Var| {
-            Ok(LowRankStart { a, b: initial.full(0.0, &[linear.d_out(), r])?, taken: None })
+            Ok(LowRankInit {
+                a,
+                b: initializer.full(0.0, &[linear.d_out(), r])?,
+                base_offset: None,
+            })
         };
         match self {
             Self::Gaussian => {
-                plain(initial.normal("lora_A", (r, linear.d_in()), 1.0 / r as f32)?)
+                plain(initializer.normal("lora_A", (r, linear.d_in()), 1.0 / r as f32)?)
             }
-            Self::Orthogonal if start == Start::Fresh => orthogonal(linear, r, &initial),
+            Self::Orthogonal if init == InitSource::Fresh => orthogonal(linear, r, &initializer),
             Self::Uniform | Self::Orthogonal | Self::Eva | Self::Loftq => {
-                plain(initial.kaiming("lora_A", (r, linear.d_in()))?)
+                plain(initializer.kaiming("lora_A", (r, linear.d_in()))?)
             }
             Self::Pissa | Self::Olora if r > linear.d_in().min(linear.d_out()) => {
                 Err(PeftError::RankTooLarge {
@@ -105,10 +109,10 @@ impl Init {
                 };
                 let like = |tensor: &Tensor| tensor.to_dtype(DType::F32)?.to_device(w.device());
                 let (a, b) = (like(&a)?, like(&b)?);
-                Ok(LowRankStart {
+                Ok(LowRankInit {
                     a: Var::from_tensor(&a)?,
                     b: Var::from_tensor(&b)?,
-                    taken: Some((a, b)),
+                    base_offset: Some((a, b)),
                 })
             }
         }
@@ -120,12 +124,12 @@ pub(super) fn leading_part(
     w: &Tensor,
     r: usize,
     s: f64,
-    init: &str,
+    name: &str,
 ) -> Result<(Tensor, Tensor), PeftError> {
     if s <= 0.0 {
         return Err(PeftError::refused(
             "peft::no_scale",
-            format!("init_lora_weights={init} needs a lora_alpha above 0"),
+            format!("init_lora_weights={name} needs a lora_alpha above 0"),
             "leave lora_alpha at 8",
         ));
     }
@@ -142,7 +146,11 @@ fn olora(w: &Tensor, r: usize) -> Result<(Tensor, Tensor), PeftError> {
 }
 
 /// A from the even rows of an orthogonal matrix, B from the odd ones: `B A = 0`.
-fn orthogonal(linear: &Linear, r: usize, initial: &Initial<'_>) -> Result<LowRankStart, PeftError> {
+fn orthogonal(
+    linear: &Linear,
+    r: usize,
+    initializer: &Initializer<'_>,
+) -> Result<LowRankInit, PeftError> {
     if !r.is_multiple_of(2) {
         let problem = format!("init_lora_weights=orthogonal needs an even rank, and r = {r}");
         return Err(PeftError::refused(
@@ -152,7 +160,7 @@ fn orthogonal(linear: &Linear, r: usize, initial: &Initial<'_>) -> Result<LowRan
         ));
     }
     let normal = |name: &str, rows: usize, columns: usize| -> Result<Tensor, PeftError> {
-        Ok(initial
+        Ok(initializer
             .normal(name, (rows, columns), 1.0)?
             .as_detached_tensor()
             .to_device(&Device::Cpu)?
@@ -168,5 +176,5 @@ fn orthogonal(linear: &Linear, r: usize, initial: &Initial<'_>) -> Result<LowRan
     let var = |tensor: Tensor| {
         Ok::<_, PeftError>(Var::from_tensor(&tensor.to_dtype(DType::F32)?.to_device(&device)?)?)
     };
-    Ok(LowRankStart { a: var(a)?, b: var(b)?, taken: None })
+    Ok(LowRankInit { a: var(a)?, b: var(b)?, base_offset: None })
 }

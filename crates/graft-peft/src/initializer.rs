@@ -6,18 +6,17 @@ use crate::{Allowance, AttachContext, PeftError};
 
 /// Makes the weights of one layer.
 #[derive(Clone)]
-pub(crate) struct Initial<'a> {
+pub(crate) struct Initializer<'a> {
     rng: Rng,
     path: &'a str,
     device: Device,
     allowance: Option<&'a Allowance>,
 }
 
-impl<'a> Initial<'a> {
+impl<'a> Initializer<'a> {
     /// For a linear layer, on its device.
-    pub(crate) fn of(linear: &'a Linear, bench: &AttachContext<'a>) -> Self {
-        Self::named(linear.path(), linear.weight().tensor().device().clone(), bench.seed)
-            .within(bench)
+    pub(crate) fn of(linear: &'a Linear, cx: &AttachContext<'a>) -> Self {
+        Self::named(linear.path(), linear.weight().tensor().device().clone(), cx.seed).within(cx)
     }
 
     /// For what belongs to no layer, under a name of its own.
@@ -26,8 +25,8 @@ impl<'a> Initial<'a> {
     }
 
     /// With the workbench's allowance.
-    pub(crate) fn within(self, bench: &AttachContext<'a>) -> Self {
-        Self { allowance: bench.allowance, ..self }
+    pub(crate) fn within(self, cx: &AttachContext<'a>) -> Self {
+        Self { allowance: cx.allowance, ..self }
     }
 
     /// Asks for the numbers of a tensor before it is made.
