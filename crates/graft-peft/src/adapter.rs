@@ -193,12 +193,10 @@ impl Adapter {
     pub fn merge(&self, model: &dyn Model) -> Result<(), PeftError> {
         let mut state = self.merge_state();
         if state.is_some() {
-            let hint = format!("take it back with %{} unmerge", self.spec().verb);
-            return Err(PeftError::refused(
-                "peft::already_merged",
-                format!("`{}` is merged already", self.name),
-                hint,
-            ));
+            return Err(PeftError::AlreadyMerged {
+                adapter: self.name.clone(),
+                verb: self.spec().verb,
+            });
         }
         *state = Some(Merge::new(model, &self.name, &self.built.parts)?);
         self.built.state.set_merged(true);
@@ -213,12 +211,10 @@ impl Adapter {
     pub fn unmerge(&self, model: &dyn Model) -> Result<(), PeftError> {
         let acts_after = self.merge_state().as_ref().is_some_and(|merge| merge.acts_after);
         if !self.take_back()? {
-            let hint = format!("merge it first with %{} merge", self.spec().verb);
-            return Err(PeftError::refused(
-                "peft::not_merged",
-                format!("`{}` is not merged", self.name),
-                hint,
-            ));
+            return Err(PeftError::NotMerged {
+                adapter: self.name.clone(),
+                verb: self.spec().verb,
+            });
         }
         if acts_after {
             slots::activate_beside(model, &self.name);
@@ -242,19 +238,14 @@ impl Adapter {
     /// [`PeftError::Refused`] for a factor that is not finite, and for a soft prompt and weights that train along, whose effect is no sum.
     pub fn set_scale(&self, model: &dyn Model, factor: f64) -> Result<(), PeftError> {
         if !factor.is_finite() {
-            return Err(PeftError::refused(
-                "peft::bad_scale",
-                format!("{factor} is no factor"),
-                "1 is as trained, 0 is the base",
-            ));
+            return Err(PeftError::InvalidScale { factor });
         }
         if self.is_soft_prompt() && factor != 1.0 {
-            let problem = "a soft prompt cannot be scaled: it stands before the input instead of being added to a weight";
-            return Err(PeftError::refused(
-                "peft::not_scalable",
-                problem,
-                format!("switch it off with %{} detach, or use a LoRA", self.spec().verb),
-            ));
+            return Err(PeftError::NotScalable {
+                adapter: self.name.clone(),
+                reason: "a soft prompt is added to the input, not to a weight",
+                verb: self.spec().verb,
+            });
         }
         if factor != 1.0
             && self.built.parts.iter().any(|part| {
@@ -262,15 +253,11 @@ impl Adapter {
                     && !part.weights.is_empty()
             })
         {
-            let problem = format!(
-                "`{}` trains weights of the base as they are, and those have no factor",
-                self.name
-            );
-            return Err(PeftError::refused(
-                "peft::not_scalable",
-                problem,
-                format!("switch it off with %{} off", self.spec().verb),
-            ));
+            return Err(PeftError::NotScalable {
+                adapter: self.name.clone(),
+                reason: "it trains weights of the base model directly",
+                verb: self.spec().verb,
+            });
         }
         self.built.state.set_scale(factor);
         match &mut *self.merge_state() {

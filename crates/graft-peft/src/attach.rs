@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use graft_nn::Model;
-use graft_spec::{Failure, Settings, methods::METHODS};
+use graft_spec::{Failure, Settings};
 
 use crate::{
     Adapter, Allowance, AttachContext, PeftError, adapter::Source, config_file::ConfigFile,
@@ -23,7 +23,8 @@ pub fn attach(
     method: &str,
     settings: &Settings,
 ) -> Result<Adapter, PeftError> {
-    let method = methods::by_verb(method).ok_or_else(|| unknown_method(method))?;
+    let method = methods::by_verb(method)
+        .ok_or_else(|| PeftError::UnknownMethod { method: method.to_owned() })?;
     let keys = method.spec().keys;
     settings.check(keys)?;
     let name = settings.text(keys, "adapter_name").unwrap_or_else(|| "default".to_owned());
@@ -97,23 +98,6 @@ pub fn load(
 fn is_stored_turned(model: &dyn Model, parts: &[AdapterPart]) -> bool {
     let linears = linears(model);
     parts.iter().filter_map(|part| linears.get(&part.site)).any(|linear| linear.fan_in_fan_out())
-}
-
-fn unknown_method(verb: &str) -> PeftError {
-    let verbs: Vec<_> = METHODS.iter().map(|spec| spec.verb).collect();
-    let likeness = |verb_known: &&&str| strsim::normalized_damerau_levenshtein(verb, verb_known);
-    // Of two as near the first in the list is meant.
-    let nearest = verbs
-        .iter()
-        .rev()
-        .filter(|known| likeness(known) >= 0.5)
-        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    let nearest = nearest.map(|known| format!("did you mean `{known}`? ")).unwrap_or_default();
-    PeftError::refused(
-        "peft::unknown_method",
-        format!("there is no method `{verb}`"),
-        format!("{nearest}methods: {}", verbs.join(", ")),
-    )
 }
 
 /// A name is also a folder's name where HF PEFT saves several adapters.

@@ -207,24 +207,12 @@ fn delta(adapter: &Adapter, linear: &Linear) -> Result<Option<(Tensor, Option<us
 fn check(adapter: &Adapter) -> Result<(), PeftError> {
     let (name, verb) = (adapter.name(), adapter.spec().verb);
     if adapter.is_merged() {
-        return Err(PeftError::refused(
-            "peft::not_combinable",
-            format!("`{name}` is merged into the base"),
-            format!("%{verb} unmerge {name} first"),
-        ));
+        return Err(PeftError::CombinesMerged { adapter: name.to_owned(), verb });
     }
     match adapter.parts().iter().find(|part| !matches!(part.attachment, Attachment::Linear(_))) {
         None => Ok(()),
         Some(part) => {
-            let problem = format!(
-                "`{name}` is more than updates of linear layers: it has a part of its own at `{}`",
-                part.site
-            );
-            Err(PeftError::refused(
-                "peft::not_combinable",
-                problem,
-                "combine adapters without modules_to_save, biases, embeddings and soft prompts",
-            ))
+            Err(PeftError::NotCombinable { adapter: name.to_owned(), path: part.site.clone() })
         }
     }
 }
@@ -242,22 +230,13 @@ fn weights(adapters: &[&Adapter], settings: &Settings) -> Result<Vec<f64>, PeftE
         .collect();
     match numbers {
         Some(numbers) if numbers.len() == adapters.len() => Ok(numbers),
-        _ => {
-            let problem =
-                format!("weights={} does not fit {} adapters", words.join(","), adapters.len());
-            Err(PeftError::refused(
-                "peft::bad_weights",
-                problem,
-                "give one number for each, such as weights=0.7,0.3",
-            ))
-        }
+        _ => Err(PeftError::CombinationWeights {
+            weights: words.join(","),
+            adapters: adapters.len(),
+        }),
     }
 }
 
 fn nothing() -> PeftError {
-    PeftError::refused(
-        "peft::nothing_to_combine",
-        "there is nothing to combine: no adapter named here changes a linear layer",
-        "name two or more: `%lora combine a,b`",
-    )
+    PeftError::NothingToCombine
 }

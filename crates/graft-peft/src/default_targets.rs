@@ -160,14 +160,10 @@ fn fill_field(
     }
     let family = &model.shape().family;
     let Some((_, names)) = table.iter().find(|(known, _)| known == family) else {
-        let problem = format!(
-            "`{field}` in adapter_config.json is null, and HF PEFT has no default for `{family}` models"
-        );
-        return Err(PeftError::refused(
-            "peft::no_default_targets",
-            problem,
-            format!("write the names of the modules into `{field}`"),
-        ));
+        return Err(PeftError::NoDefaultTargets {
+            field: field.to_owned(),
+            family: family.clone(),
+        });
     };
     config.set(field, names.to_vec().into());
     Ok(())

@@ -49,8 +49,7 @@ pub(crate) fn from_settings(
             None => continue,
         };
         if key.name == "target_modules" && value.as_array().is_some_and(Vec::is_empty) {
-            let hint = format!("name modules such as {}", default_targets.join(","));
-            return Err(PeftError::refused("peft::no_targets", "`target_modules` is empty", hint));
+            return Err(PeftError::NoTargets { defaults: default_targets.to_vec() });
         }
         fields.push((key.name, value));
     }
@@ -186,12 +185,8 @@ fn numbers_by_name(key: &KeySpec, items: &[String]) -> Result<Map<String, Value>
         whole.then(|| (name.trim().to_owned(), plain_number(number)))
     };
     let wrong = |item: &String| {
-        let what = if key.name == "rank_pattern" { "a rank" } else { "a number" };
-        PeftError::refused(
-            "peft::bad_pattern",
-            format!("`{item}` in {} is not a module and {what}", key.name),
-            format!("for example {}=q_proj:16,v_proj:4", key.name),
-        )
+        let expected = if key.name == "rank_pattern" { "a rank" } else { "a number" };
+        PeftError::InvalidPatternItem { item: item.clone(), key: key.name, expected }
     };
     items.iter().map(|item| read(item).ok_or_else(|| wrong(item))).collect()
 }
@@ -207,20 +202,11 @@ fn numbers(key: &KeySpec, items: &[String]) -> Result<Vec<u64>, PeftError> {
     };
     let mut numbers = Vec::new();
     for item in items {
-        let (first, last) = read(item).filter(|(first, last)| first <= last).ok_or_else(|| {
-            PeftError::refused(
-                "peft::bad_numbers",
-                format!("`{item}` in {} is not a whole number", key.name),
-                format!("for example {}=0,2,4-7", key.name),
-            )
-        })?;
+        let (first, last) = read(item)
+            .filter(|(first, last)| first <= last)
+            .ok_or_else(|| PeftError::InvalidNumber { item: item.clone(), key: key.name })?;
         if last - first >= MOST_NUMBERS - numbers.len() as u64 {
-            let problem = format!("{} names more than {MOST_NUMBERS} numbers", key.name);
-            return Err(PeftError::refused(
-                "peft::too_many_numbers",
-                problem,
-                format!("for example {}=0,2,4-7", key.name),
-            ));
+            return Err(PeftError::TooManyNumbers { key: key.name, most: MOST_NUMBERS });
         }
         numbers.extend(first..=last);
     }

@@ -7,6 +7,7 @@ use graft_nn::{Embedding, Layer, Linear, Model, Role, Site};
 use crate::{
     AttachContext, PeftError,
     init_source::InitSource,
+    suggest,
     targets::{Selection, Targets, ends_with},
 };
 
@@ -94,13 +95,8 @@ pub(crate) fn nearest(model: &dyn Model, word: &str) -> Option<String> {
     {
         return Some(leaf(site.path).to_owned());
     }
-    let likeness = |candidate: &String| {
-        strsim::normalized_damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase())
-    };
-    leaves(model)
-        .into_iter()
-        .filter(|candidate| likeness(candidate) >= 0.4)
-        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+    let leaves = leaves(model);
+    suggest::nearest(word, leaves.iter().map(String::as_str), 0.4).map(str::to_owned)
 }
 
 /// The linear layers that a selection means, in the model's order.
@@ -134,15 +130,11 @@ pub(crate) fn chosen_layers<'a>(
     if let Some(beyond) =
         selection.layers.iter().find(|layer| init == InitSource::Fresh && **layer >= blocks)
     {
-        let problem = format!(
-            "layers_to_transform names block {beyond}, and `{}` has {blocks}",
-            cx.base_name
-        );
-        return Err(PeftError::refused(
-            "peft::no_such_layer",
-            problem,
-            format!("blocks are numbered 0 to {}", blocks.saturating_sub(1)),
-        ));
+        return Err(PeftError::NoSuchBlock {
+            model: cx.base_name.to_owned(),
+            block: *beyond,
+            blocks,
+        });
     }
     let (mut chosen, mut embeddings) = (Vec::new(), Vec::new());
     let sites = all_sites(cx.model);
@@ -185,21 +177,14 @@ pub(crate) fn chosen_layers<'a>(
         });
     }
     if is_empty {
-        let problem = "the targets are there, but exclude_modules, layers_to_transform or layers_pattern leave none of them";
-        let hint =
-            format!("this model has layers 0 to {}", cx.model.shape().layers.saturating_sub(1));
-        return Err(PeftError::refused("peft::all_excluded", problem, hint));
+        return Err(PeftError::AllExcluded {
+            model: cx.base_name.to_owned(),
+            keys: "exclude_modules, layers_to_transform or layers_pattern",
+        });
     }
     Ok((chosen, embeddings))
 }
 
 fn not_linear(model: &dyn Model, path: &str, role: Role) -> PeftError {
-    let problem = format!(
-        "`{path}` is not a linear layer ({role}), and this method acts on linear layers only"
-    );
-    PeftError::refused(
-        "peft::not_linear",
-        problem,
-        format!("choose among {}", leaves(model).join(", ")),
-    )
+    PeftError::NotLinear { path: path.to_owned(), role, modules: leaves(model) }
 }

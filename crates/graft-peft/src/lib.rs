@@ -33,6 +33,8 @@ mod ranks;
 mod selected;
 mod slots;
 mod stored_weights;
+mod suggest;
+
 mod targets;
 mod torch_rng;
 mod trained_modules;

@@ -45,12 +45,7 @@ impl Merge {
         if model.shape().tied
             && parts.iter().any(|part| matches!(part.attachment, Attachment::Embedding(_)))
         {
-            let problem = "the embedding shares its weight with the head, so a merge into it would change the head too";
-            return Err(PeftError::refused(
-                "peft::tied_embedding",
-                problem,
-                "keep it attached; it is saved and loaded by itself",
-            ));
+            return Err(PeftError::TiedEmbedding);
         }
         let acts_after = slots::is_active(model, name, parts);
         let sites = all_sites(model);
@@ -227,12 +222,7 @@ fn embedding<'a>(model: &'a dyn Model, path: &str) -> Option<&'a Embedding> {
 }
 
 fn not_mergeable() -> PeftError {
-    let problem = "this method is not a change of the weights, so it cannot be merged into them";
-    PeftError::refused(
-        "peft::not_mergeable",
-        problem,
-        "keep it attached; it is saved and loaded by itself",
-    )
+    PeftError::NotMergeable
 }
 
 /// Weights are put back as they were before a merge; with two merges in one layer that would take the other one away too.
@@ -265,16 +255,6 @@ fn refuse_second(site: Site<'_>, name: &str) -> Result<(), PeftError> {
     }
     match merged.into_iter().find(|other| other != name) {
         None => Ok(()),
-        Some(other) => {
-            let problem = format!(
-                "adapter `{other}` is merged into `{}` already, and a layer takes one merge",
-                site.path
-            );
-            Err(PeftError::refused(
-                "peft::other_merged",
-                problem,
-                format!("unmerge `{other}` first, or let both act unmerged"),
-            ))
-        }
+        Some(other) => Err(PeftError::OtherMerged { other, path: site.path.to_owned() }),
     }
 }

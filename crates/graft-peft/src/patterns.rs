@@ -31,19 +31,14 @@ impl<T: Copy> Patterns<T> {
     ///
     /// # Errors
     /// [`PeftError::BadPattern`], [`PeftError::Refused`] for too many.
-    pub(crate) fn new(values: Vec<(String, T)>) -> Result<Self, PeftError> {
+    pub(crate) fn new(field: &str, values: Vec<(String, T)>) -> Result<Self, PeftError> {
         let is_plain = |key: &str| {
             key.chars()
                 .all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.'))
         };
-        if values.iter().filter(|(key, _)| !is_plain(key)).count() > MOST {
-            let problem =
-                format!("a pattern of ranks or scales has more than {MOST} regular expressions");
-            return Err(PeftError::refused(
-                "peft::too_many_patterns",
-                problem,
-                "name modules instead, such as `q_proj` or `layers.0.self_attn.q_proj`",
-            ));
+        let found = values.iter().filter(|(key, _)| !is_plain(key)).count();
+        if found > MOST {
+            return Err(PeftError::TooManyPatterns { field: field.to_owned(), found, most: MOST });
         }
         let pattern = |(key, value): (String, T)| {
             let regex = if is_plain(&key) {
@@ -125,11 +120,10 @@ mod tests {
 
     #[test]
     fn the_first_fitting_pattern_gives_the_rank() {
-        let patterns = Patterns::new(vec![
-            ("layers.0.q_proj".to_owned(), 2),
-            ("q_proj".to_owned(), 3),
-            ("^v".to_owned(), 4),
-        ])
+        let patterns = Patterns::new(
+            "rank_pattern",
+            vec![("layers.0.q_proj".to_owned(), 2), ("q_proj".to_owned(), 3), ("^v".to_owned(), 4)],
+        )
         .unwrap();
         assert_eq!(patterns.at("model.layers.0.q_proj"), Some(2));
         assert_eq!(patterns.at("model.layers.1.q_proj"), Some(3));
@@ -142,7 +136,7 @@ mod tests {
     fn a_plain_name_fits_exactly_what_its_regular_expression_fits() {
         for key in ["q_proj", "layers.0.q_proj", "0.q", ".", "a-b", ""] {
             let regex = compile(key, &format!(r"^(?:.*\.)?(?:{key})$")).unwrap();
-            let plain = Patterns::new(vec![(key.to_owned(), ())]).unwrap();
+            let plain = Patterns::new("rank_pattern", vec![(key.to_owned(), ())]).unwrap();
             for path in [
                 "q_proj",
                 "model.layers.0.q_proj",
@@ -175,7 +169,11 @@ mod tests {
             assert!(compile(&pattern, &format!("^(?:{pattern})$")).is_err());
         }
         assert!(
-            Patterns::new((0..=MOST).map(|number| (format!("{number}.*"), 1)).collect()).is_err()
+            Patterns::new(
+                "rank_pattern",
+                (0..=MOST).map(|number| (format!("{number}.*"), 1)).collect()
+            )
+            .is_err()
         );
         // What takes a backtracking matcher for ever.
         assert!(!compile("x", "^(?:(a+)+b)$").unwrap().is_match(&"a".repeat(5_000)));

@@ -61,21 +61,20 @@ impl Ranks {
         for (field, key) in ranks.chain(
             self.alpha_pattern.unmatched(&chosen).into_iter().map(|key| ("alpha_pattern", key)),
         ) {
-            let problem = format!("`{key}` in {field} fits no layer of the adapter");
+            let error = PeftError::UnmatchedPattern {
+                pattern: key.to_owned(),
+                field,
+                example: chosen.first().copied().unwrap_or_default().to_owned(),
+            };
             if init == InitSource::Fresh {
-                let first = chosen.first().copied().unwrap_or_default();
-                return Err(PeftError::refused(
-                    "peft::unmatched_pattern",
-                    problem,
-                    format!("it must match the end of a path, such as {first}"),
-                ));
+                return Err(error);
             }
-            warnings.push(problem);
+            warnings.push(error.to_string());
         }
         if warnings.len() > SHOWN {
             let more = warnings.len() - SHOWN;
             warnings.truncate(SHOWN);
-            warnings.push(format!("{more} more patterns fit no layer of the adapter"));
+            warnings.push(format!("{more} more patterns match no layer of the adapter"));
         }
         Ok(warnings)
     }
@@ -119,5 +118,5 @@ fn pattern<T: Copy>(
     let value = |(key, value): (&String, &Value)| {
         Ok((key.clone(), read(value).ok_or_else(|| config.wrong(name, "numbers by module name"))?))
     };
-    Patterns::new(fields.map(value).collect::<Result<_, PeftError>>()?)
+    Patterns::new(name, fields.map(value).collect::<Result<_, PeftError>>()?)
 }

@@ -4,7 +4,7 @@ use graft_nn::Site;
 
 use crate::{
     AttachContext, PeftError, config_file::ConfigFile, init_source::InitSource, layers::leaf,
-    targets::Targets,
+    suggest, targets::Targets,
 };
 
 /// The layers that `target_modules` covers (all without it) and `exclude_modules` does not, in the model's order.
@@ -38,7 +38,7 @@ pub(crate) fn sites<'a>(
             chosen.push(site);
         }
     }
-    if chosen.is_empty() { Err(nothing_left()) } else { Ok(chosen) }
+    if chosen.is_empty() { Err(nothing_left(cx)) } else { Ok(chosen) }
 }
 
 /// Refuses a target of a fresh adapter that ends the path of no layer that `is_choice` accepts.
@@ -62,12 +62,8 @@ pub(crate) fn check_names(
 }
 
 /// When the targets are there, and exclusions leave none of them.
-pub(crate) fn nothing_left() -> PeftError {
-    PeftError::refused(
-        "peft::all_excluded",
-        "the targets are there, but exclude_modules leaves none of them",
-        "leave out exclude_modules, or name fewer modules there",
-    )
+pub(crate) fn nothing_left(cx: &AttachContext<'_>) -> PeftError {
+    PeftError::AllExcluded { model: cx.base_name.to_owned(), keys: "exclude_modules" }
 }
 
 fn any(
@@ -98,13 +94,7 @@ fn no_match(
             modules.push(name.to_owned());
         }
     }
-    let likeness = |name: &&String| {
-        strsim::normalized_damerau_levenshtein(&target.to_lowercase(), &name.to_lowercase())
-    };
-    let nearest = modules
-        .iter()
-        .filter(|name| likeness(name) >= 0.4)
-        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
-        .cloned();
+    let nearest =
+        suggest::nearest(&target, modules.iter().map(String::as_str), 0.4).map(str::to_owned);
     PeftError::NoMatch { model: cx.base_name.to_owned(), target, nearest, modules }
 }

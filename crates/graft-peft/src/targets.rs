@@ -167,15 +167,11 @@ impl Selection {
             _ => Ok(None),
         };
         if self.layers_pattern.len() > MOST_PATTERNS {
-            let problem = format!(
-                "`layers_pattern` has {} patterns, and at most {MOST_PATTERNS} are allowed",
-                self.layers_pattern.len()
-            );
-            return Err(PeftError::refused(
-                "peft::too_many_patterns",
-                problem,
-                "leave layers_pattern out: the number of the block is found without it",
-            ));
+            return Err(PeftError::TooManyPatterns {
+                field: "layers_pattern".to_owned(),
+                found: self.layers_pattern.len(),
+                most: MOST_PATTERNS,
+            });
         }
         let layer = if self.layers_pattern.is_empty() {
             vec![compile("layers_to_transform", r"^.*?\.[^.]*\.(\d+)\.")?]

@@ -199,11 +199,10 @@ pub(crate) fn unfreeze(
         ));
     }
     if init == InitSource::Fresh && bias != "none" && !parts.iter().any(|part| part.in_place) {
-        let problem = format!(
-            "bias={bias} trains nothing: the layers of `{}` that it means have no bias",
-            cx.base_name
-        );
-        return Err(PeftError::refused("peft::no_bias", problem, "leave bias out"));
+        return Err(PeftError::NoBias {
+            setting: format!("bias={bias}"),
+            model: cx.base_name.to_owned(),
+        });
     }
     built.parts.extend(parts);
     Ok(())
@@ -293,19 +292,15 @@ fn check_names(
         HEADS.contains(&name) && HEADS.iter().any(|head| is_known(&(*head).to_owned()))
     };
     for name in names.iter().filter(|name| !is_known(name) && !is_head(name)) {
-        let problem = format!("`{name}` in modules_to_save is not a module of `{}`", cx.base_name);
+        let mut modules: Vec<String> = paths().map(|path| leaf(path).to_owned()).collect();
+        modules.sort_unstable();
+        modules.dedup();
+        let model = cx.base_name.to_owned();
+        let error = PeftError::NoSuchModule { name: name.clone(), model, modules };
         if init == InitSource::Fresh {
-            let mut known: Vec<&str> = paths().map(leaf).collect();
-            known.dedup();
-            known.sort_unstable();
-            known.dedup();
-            return Err(PeftError::refused(
-                "peft::no_such_module",
-                problem,
-                format!("modules: {}", known.join(", ")),
-            ));
+            return Err(error);
         }
-        built.warnings.push(problem);
+        built.warnings.push(error.to_string());
     }
     Ok(())
 }

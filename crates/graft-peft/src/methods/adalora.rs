@@ -110,14 +110,7 @@ impl Method for AdaLora {
         config.refuse(&["use_dora", "use_rslora", "alpha_pattern"])?;
         let (init_r, target_r) = (config.count("init_r")?, config.count("target_r")?);
         if init == InitSource::Fresh && target_r > init_r {
-            let problem = format!(
-                "target_r = {target_r} is above init_r = {init_r}: AdaLoRA takes ranks away and adds none"
-            );
-            return Err(PeftError::refused(
-                "peft::target_rank",
-                problem,
-                format!("take target_r={} or init_r={}", init_r, target_r * 3 / 2),
-            ));
+            return Err(PeftError::TargetRankTooLarge { target_r, init_r });
         }
         let (scaling, dropout) = (
             config.number("lora_alpha")? / (init_r as f64 + 1e-5),

@@ -74,15 +74,10 @@ impl Method for BitFit {
             }
         }
         if parts.is_empty() {
-            let problem = format!(
-                "the modules of `{}` that are meant have no bias, so BitFit has nothing to train",
-                cx.base_name
-            );
-            return Err(PeftError::refused(
-                "peft::no_bias",
-                problem,
-                "train the norms with %ln_tuning attach, or a %lora attach; BERT, GPT-2 and Qwen2 have biases",
-            ));
+            return Err(PeftError::NoBias {
+                setting: "BitFit".to_owned(),
+                model: cx.base_name.to_owned(),
+            });
         }
         Ok(Built::new(fields::plain_settings(&SPEC, config, &[]), parts, state))
     }

@@ -230,15 +230,10 @@ impl Method for Bottleneck {
             parts.push(part(cx, config, residual_add, (name, shape, init), &state)?);
         }
         if parts.is_empty() {
-            let problem = format!(
-                "there is no place for a network in `{}` that leave_out does not exclude",
-                cx.base_name
-            );
-            return Err(PeftError::refused(
-                "peft::all_excluded",
-                problem,
-                "leave out leave_out, or name fewer blocks there",
-            ));
+            return Err(PeftError::AllExcluded {
+                model: cx.base_name.to_owned(),
+                keys: "leave_out",
+            });
         }
         let mut settings = fields::plain_settings(&SPEC, config, &["reduction_factor"])
             .with("config", Setting::Text(preset(config).to_owned()));

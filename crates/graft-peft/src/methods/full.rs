@@ -74,16 +74,6 @@ impl Method for Full {
 fn refuse_packed(parameter: &Parameter) -> Result<(), PeftError> {
     match parameter.own_weight() {
         Weight::Dense(_) => Ok(()),
-        Weight::Packed(_) => {
-            let problem = format!(
-                "`{}` is packed into few bits, and packed numbers cannot be trained",
-                parameter.path()
-            );
-            Err(PeftError::refused(
-                "peft::packed",
-                problem,
-                "load the model without load_in_4bit and load_in_8bit, or train a %lora beside the packed weights",
-            ))
-        }
+        Weight::Packed(_) => Err(PeftError::Packed { path: parameter.path().to_owned() }),
     }
 }

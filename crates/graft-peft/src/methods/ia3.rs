@@ -166,15 +166,7 @@ fn check_feedforward(
     };
     match names.iter().find(|name| !layers.iter().any(|linear| linear.path().ends_with(*name))) {
         None => Ok(()),
-        Some(name) => {
-            let problem =
-                format!("`{name}` in feedforward_modules is not among the target_modules");
-            Err(PeftError::refused(
-                "peft::not_a_target",
-                problem,
-                format!("add {name} to target_modules, or leave feedforward_modules out"),
-            ))
-        }
+        Some(name) => Err(PeftError::NotATarget { name: name.clone() }),
     }
 }
 

@@ -83,7 +83,7 @@ impl Method for LnTuning {
             }
         }
         if parts.is_empty() {
-            return Err(selected::nothing_left());
+            return Err(selected::nothing_left(cx));
         }
         Ok(Built::new(fields::plain_settings(&SPEC, config, &["target_modules"]), parts, state))
     }

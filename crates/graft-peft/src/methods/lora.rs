@@ -112,11 +112,7 @@ impl Method for Lora {
                 eva::eva_config(settings.float(SPEC.keys, fields::EVA_RHO).unwrap_or(2.0)),
             ),
             (_, Some(_)) => {
-                return Err(PeftError::refused(
-                    "peft::no_eva",
-                    "eva_rho is for init_lora_weights=eva only",
-                    "add init=eva, or leave eva_rho out",
-                ));
+                return Err(PeftError::EvaRhoWithoutEva);
             }
             _ => {}
         }

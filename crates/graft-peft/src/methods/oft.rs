@@ -160,31 +160,19 @@ fn block_size(config: &ConfigFile, linear: &Linear) -> std::result::Result<usize
         (Err(_), Ok(size)) => ("oft_block_size", size),
         (Ok(r), Err(_)) => ("r", r),
         _ => {
-            let problem = "exactly one of `r` (number of blocks) and `oft_block_size` (their size) must be positive, and the other 0";
-            return Err(PeftError::refused(
-                "peft::oft_blocks",
-                problem,
-                "give oft_block_size=32 alone",
-            ));
+            return Err(PeftError::OftBlocks);
         }
     };
     if !width.is_multiple_of(number)
         || number == width && name == "r"
         || number == 1 && name == "oft_block_size"
     {
-        let fitting: Vec<_> = (2..=width.min(1024))
-            .filter(|size| width.is_multiple_of(*size))
-            .map(|size| size.to_string())
-            .collect();
-        let problem = format!(
-            "{name} = {number} does not divide the input of `{}`, {width} wide, into blocks of at least 2",
-            linear.path()
-        );
-        return Err(PeftError::refused(
-            "peft::oft_block_size",
-            problem,
-            format!("sizes that fit: {}", fitting.join(", ")),
-        ));
+        return Err(PeftError::OftBlockSize {
+            key: name,
+            number,
+            path: linear.path().to_owned(),
+            width,
+        });
     }
     Ok(if name == "r" { width / number } else { number })
 }

@@ -181,14 +181,7 @@ pub(super) fn count(
     }
     let positions = cx.model.shape().max_positions;
     if count >= positions {
-        let problem = format!(
-            "{count} virtual tokens leave no room in the model's context of {positions} tokens"
-        );
-        return Err(PeftError::refused(
-            "peft::prompt_too_long",
-            problem,
-            "choose num_virtual_tokens of a few dozen; 20 is usual",
-        ));
+        return Err(PeftError::PromptTooLong { count, positions });
     }
     cx.reserve(KEY, cx.model.embedding().path(), &[count, width])?;
     Ok(count)

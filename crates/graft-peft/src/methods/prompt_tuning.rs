@@ -66,22 +66,10 @@ impl Method for PromptTuning {
         let init = match (chosen.as_deref(), &text) {
             (None | Some("TEXT"), Some(_)) => "TEXT".to_owned(),
             (Some(other), Some(_)) => {
-                let problem = format!(
-                    "prompt_tuning_init={other} does not use a text, but prompt_tuning_init_text is given"
-                );
-                return Err(PeftError::refused(
-                    "peft::conflict",
-                    problem,
-                    "leave out prompt_tuning_init, or set it to TEXT",
-                ));
+                return Err(PeftError::UnusedPromptText { init: other.to_owned() });
             }
             (Some("TEXT"), None) => {
-                let hint = "add prompt_tuning_init_text=\"Classify the sentence:\" or another text";
-                return Err(PeftError::refused(
-                    "peft::needs_text",
-                    "prompt_tuning_init=TEXT needs a text to start from",
-                    hint,
-                ));
+                return Err(PeftError::MissingPromptText);
             }
             (other, None) => other.unwrap_or("SAMPLE_VOCAB").to_owned(),
         };
@@ -160,13 +148,7 @@ fn from_text(
     text: &str,
     count: usize,
 ) -> std::result::Result<Tensor, PeftError> {
-    let tokenizer = cx.tokenizer.ok_or_else(|| {
-        PeftError::refused(
-            "peft::needs_tokenizer",
-            "a text cannot start a soft prompt of a model without a tokenizer",
-            "use prompt_tuning_init=SAMPLE_VOCAB",
-        )
-    })?;
+    let tokenizer = cx.tokenizer.ok_or_else(|| PeftError::MissingTokenizer)?;
     let ids: Vec<u32> = [tokenizer.prefix(), tokenizer.encode(text)?, tokenizer.suffix()]
         .concat()
         .into_iter()
@@ -174,11 +156,7 @@ fn from_text(
         .take(count)
         .collect();
     if ids.is_empty() {
-        return Err(PeftError::refused(
-            "peft::needs_text",
-            "prompt_tuning_init_text has no tokens",
-            "give a text of at least one word",
-        ));
+        return Err(PeftError::MissingPromptText);
     }
     rows(cx.model, &ids)
 }

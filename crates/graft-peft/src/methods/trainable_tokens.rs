@@ -141,7 +141,7 @@ impl Method for TrainableTokens {
             });
         }
         if parts.is_empty() {
-            return Err(selected::nothing_left());
+            return Err(selected::nothing_left(cx));
         }
         Ok(Built::new(fields::plain_settings(&SPEC, config, &["target_modules"]), parts, state))
     }
@@ -155,23 +155,14 @@ fn indices(config: &ConfigFile, vocab: usize) -> Result<Vec<u32>, PeftError> {
             .as_u64()
             .ok_or_else(|| config.wrong("token_indices", "a list of numbers of tokens"))?;
         if index >= vocab as u64 {
-            let problem = format!("token {index} is outside the vocabulary of {vocab}");
-            return Err(PeftError::refused(
-                "peft::no_such_token",
-                problem,
-                format!("tokens are numbered 0 to {}", vocab.saturating_sub(1)),
-            ));
+            return Err(PeftError::NoSuchToken { token: index, vocab });
         }
         if known.insert(index as u32) {
             indices.push(index as u32);
         }
     }
     if indices.is_empty() {
-        return Err(PeftError::refused(
-            "peft::no_tokens",
-            "`token_indices` names no token, so there is nothing to train",
-            "for example token_indices=3,17,40-44",
-        ));
+        return Err(PeftError::NoTokens);
     }
     Ok(indices)
 }

@@ -221,7 +221,7 @@ fn eva_without_data_or_with_too_little_leaves_the_model_as_it_was() {
     )
     .err()
     .expect("refused");
-    assert!(error.to_string().contains("there are no data"), "{error}");
+    assert!(error.to_string().contains("no data set is loaded"), "{error}");
     let few = Batches(Tensor::zeros((1, 1, 3), DType::U32, &Device::Cpu).unwrap());
     let error = eva(&*model, &few, &[]).err().expect("refused");
     assert!(error.to_string().contains("too few tokens"), "{error}");
@@ -318,5 +318,5 @@ fn loftq_is_refused_where_nothing_was_packed() {
     )
     .err()
     .expect("refused");
-    assert!(error.to_string().contains("is not packed"), "{error}");
+    assert!(error.to_string().contains("is not quantized"), "{error}");
 }

@@ -48,7 +48,7 @@ fn a_prefix_takes_room_from_the_context() {
     )
     .err()
     .unwrap();
-    assert!(matches!(error, PeftError::Refused { code: "peft::prompt_too_long", .. }), "{error}");
+    assert!(matches!(error, PeftError::PromptTooLong { .. }), "{error}");
     let adapter = attach(
         &bench(&model),
         "prefix_tune",

@@ -48,11 +48,7 @@ pub(super) fn find(
 ) -> Result<DataInit, PeftError> {
     let layers = chosen.0.as_slice();
     let Some(inputs) = cx.inputs else {
-        return Err(PeftError::refused(
-            "peft::no_data",
-            "init_lora_weights=eva looks at the inputs of the layers, and there are no data",
-            "%data load which-book",
-        ));
+        return Err(PeftError::NoData);
     };
     let rho = config
         .get("eva_config")
@@ -83,15 +79,10 @@ pub(super) fn find(
         }
     }
     if weights.is_empty() {
-        let problem = format!(
-            "{batches} batches of the data hold too few tokens for {} directions",
-            most.iter().max().unwrap_or(&0)
-        );
-        return Err(PeftError::refused(
-            "peft::little_data",
-            problem,
-            "take a larger data set, or a smaller r",
-        ));
+        return Err(PeftError::LittleData {
+            batches,
+            components: most.iter().copied().max().unwrap_or(0),
+        });
     }
     let (least, largest) =
         (shared_out.iter().min().unwrap_or(&0), shared_out.iter().max().unwrap_or(&0));

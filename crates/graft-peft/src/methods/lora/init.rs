@@ -127,11 +127,7 @@ pub(super) fn leading_part(
     name: &str,
 ) -> Result<(Tensor, Tensor), PeftError> {
     if s <= 0.0 {
-        return Err(PeftError::refused(
-            "peft::no_scale",
-            format!("init_lora_weights={name} needs a lora_alpha above 0"),
-            "leave lora_alpha at 8",
-        ));
+        return Err(PeftError::NoScale { init: name.to_owned() });
     }
     let (u, sigma, vt) = decomposition::singular(w, r)?;
     let roots: Vec<f64> = sigma.iter().map(|sigma| (sigma / s).sqrt()).collect();
@@ -152,12 +148,7 @@ fn orthogonal(
     initializer: &Initializer<'_>,
 ) -> Result<LowRankInit, PeftError> {
     if !r.is_multiple_of(2) {
-        let problem = format!("init_lora_weights=orthogonal needs an even rank, and r = {r}");
-        return Err(PeftError::refused(
-            "peft::odd_rank",
-            problem,
-            format!("take an even one, such as r={}", r + 1),
-        ));
+        return Err(PeftError::OddRank { r });
     }
     let normal = |name: &str, rows: usize, columns: usize| -> Result<Tensor, PeftError> {
         Ok(initializer

@@ -24,24 +24,12 @@ pub(super) fn find(
     lora: &LoraConfig,
     layers: &[&Linear],
 ) -> Result<DataInit, PeftError> {
-    let refused = |problem: String| {
-        PeftError::refused(
-            "peft::not_packed",
-            problem,
-            "%model load DIR load_in_4bit=true, or leave init_lora_weights out",
-        )
-    };
-    let originals = cx.originals.ok_or_else(|| {
-        refused("init_lora_weights=loftq needs a model that was loaded from a folder".to_owned())
-    })?;
+    let originals = cx.originals.ok_or(PeftError::NoOriginals)?;
     let mut weights = BTreeMap::new();
     let (mut whole, mut before, mut after) = (0.0, 0.0, 0.0);
     for linear in layers {
         if !matches!(linear.weight().own_weight(), Weight::Packed(_)) {
-            return Err(refused(format!(
-                "init_lora_weights=loftq makes up for what packing loses, and `{}` is not packed",
-                linear.path()
-            )));
+            return Err(PeftError::NotPacked { path: linear.path().to_owned() });
         }
         let (r, s) = lora.rank_and_scaling(linear.path());
         let wide = |tensor: Tensor| tensor.detach().to_device(&Device::Cpu)?.to_dtype(DType::F64);

@@ -19,13 +19,13 @@ pub(super) fn drawn(linear: &Linear, r: usize, seed: u64) -> Result<Vec<u32>, Pe
     let (sides, all) = (linear.d_in() + linear.d_out(), linear.d_in() * linear.d_out());
     let wanted = r.saturating_mul(sides);
     if wanted > all {
-        let problem =
-            format!("r = {r} means {wanted} numbers in `{}`, which has {all}", linear.path());
-        return Err(PeftError::refused(
-            "peft::rank_too_large",
-            problem,
-            format!("at most r = {}", all / sides),
-        ));
+        return Err(PeftError::SparseRankTooLarge {
+            r,
+            path: linear.path().to_owned(),
+            wanted,
+            available: all,
+            most: all / sides,
+        });
     }
     check_size(linear, all)?;
     // torch takes the lower half of the seed.
@@ -75,18 +75,11 @@ pub(super) fn stored(
     };
     let places: Option<Vec<u32>> =
         table[0].iter().zip(&table[1]).map(|(row, column)| place(*row, *column)).collect();
-    places.ok_or_else(|| {
-        let problem = format!(
-            "`{key}` names places outside the weight of `{}` ({} × {})",
-            linear.path(),
-            linear.d_out(),
-            linear.d_in()
-        );
-        PeftError::refused(
-            "peft::bad_places",
-            problem,
-            "the adapter was made for another base model",
-        )
+    places.ok_or_else(|| PeftError::InvalidIndices {
+        key: key.to_owned(),
+        path: linear.path().to_owned(),
+        d_in: linear.d_in(),
+        d_out: linear.d_out(),
     })
 }
 
@@ -105,13 +98,9 @@ fn check_size(linear: &Linear, all: usize) -> Result<(), PeftError> {
     if all < MOST_NUMBERS {
         return Ok(());
     }
-    let problem = format!(
-        "`{}` has {all} numbers; SHiRA's places are drawn from at most {MOST_NUMBERS}",
-        linear.path()
-    );
-    Err(PeftError::refused(
-        "peft::layer_too_large",
-        problem,
-        "leave that layer out of target_modules",
-    ))
+    Err(PeftError::LayerTooLarge {
+        path: linear.path().to_owned(),
+        weights: all,
+        most: MOST_NUMBERS,
+    })
 }
