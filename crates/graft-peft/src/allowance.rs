@@ -1,4 +1,5 @@
-//! How many numbers an adapter may have. Every tensor of an adapter asks here before it is made, so that no size from a file or a key is trusted.
+//! Limits the size of an adapter. Memory for every tensor is reserved here before it is allocated,
+//! so that no size from a file or a key is trusted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,22 +7,24 @@ use graft_nn::{Device, memory};
 
 use crate::{PeftError, weights_file::WeightsFile};
 
-/// Bytes of a number: adapters are kept in 32 bits.
+/// Bytes per parameter: adapters are stored in f32.
 const WIDTH: u64 = 4;
-/// How many times the numbers of its file an adapter from a file may have: a file of another shape is to be refused by name, and not here.
+/// How many times larger than its file an adapter from a file may be. It is large enough that
+/// tensors of the wrong shape are reported by name instead.
 const SLACK: u64 = 16;
-/// Numbers that are allowed in addition.
+/// Number of parameters that are always allowed.
 const FREE: u64 = 1 << 20;
 
-/// What is left to an adapter that is being built.
+/// The number of parameters that an adapter under construction may still allocate.
 pub struct Allowance {
     left: AtomicU64,
-    /// The weights that it is built for.
+    /// The weights file that the adapter is built for.
     file: Option<WeightsFile>,
 }
 
 impl Allowance {
-    /// For a fresh adapter: what fits into the memory of a device together with its gradients.
+    /// For a fresh adapter: as many parameters as fit into the free memory of the device, with
+    /// their gradients.
     pub(crate) fn of_memory(device: &Device) -> Self {
         Self {
             left: AtomicU64::new(
@@ -31,18 +34,18 @@ impl Allowance {
         }
     }
 
-    /// For an adapter from a file: in proportion to what the file holds.
+    /// For an adapter from a file: in proportion to the size of the file.
     pub(crate) fn of_file(file: WeightsFile) -> Self {
         let numbers = file.numbers().saturating_mul(SLACK).saturating_add(FREE);
         Self { left: AtomicU64::new(numbers), file: Some(file) }
     }
 
-    /// The weights that the adapter is built for.
+    /// The weights file that the adapter is built for.
     pub(crate) fn file(&self) -> Option<&WeightsFile> {
         self.file.as_ref()
     }
 
-    /// Takes the numbers of a tensor.
+    /// Reserves the parameters of a tensor.
     ///
     /// # Errors
     /// [`PeftError::TooLarge`].
@@ -55,7 +58,7 @@ impl Allowance {
         }
     }
 
-    /// Whether a whole network would fit, before the first of its tensors is made.
+    /// Checks that a whole network fits, before its first tensor is allocated.
     ///
     /// # Errors
     /// [`PeftError::TooLarge`].
@@ -82,7 +85,7 @@ impl Allowance {
     }
 }
 
-/// Compares a tensor that no file holds with the memory that is left.
+/// Checks a tensor that is not in a file against the free memory.
 ///
 /// # Errors
 /// [`PeftError::TooLarge`].

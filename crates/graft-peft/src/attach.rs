@@ -1,4 +1,4 @@
-//! Making adapters: from keys, or from a folder that HF PEFT or Graft wrote.
+//! Builds adapters: from keys, or from a folder that HF PEFT or Graft wrote.
 
 use std::path::Path;
 
@@ -8,16 +8,19 @@ use graft_spec::{Failure, Settings};
 use crate::{
     Adapter, Allowance, AttachContext, PeftError, adapter::Source, config_file::ConfigFile,
     default_targets, fields, init_source::InitSource, layers::linears, limits, method::AdapterPart,
-    methods, own_weights, stored_weights, trained_modules, weights_file::WeightsFile,
+    methods, modules_to_save, own_weights, stored_weights, trained_modules,
+    weights_file::WeightsFile,
 };
 
-/// Builds an adapter of the method with this verb, puts it into the model under its `adapter_name` and lets it act alone.
+/// Builds an adapter of a method, inserts it into the model under its `adapter_name` and activates
+/// it alone.
 ///
-/// An adapter of the same name is replaced, so that a cell can be run twice. On an error the model is as it was.
+/// An adapter of the same name is replaced, so a cell can be run twice.
 ///
 /// # Errors
-/// Any [`PeftError`] of building: [`PeftError::NoMatch`], [`PeftError::RankTooLarge`], [`PeftError::TooLarge`], [`PeftError::Settings`] and the
-/// method's refusals.
+/// [`PeftError::UnknownMethod`], [`PeftError::Settings`] for an invalid key,
+/// [`PeftError::NoMatch`], [`PeftError::RankTooLarge`], [`PeftError::TooLarge`] and the errors of
+/// the method. The model is then unchanged.
 pub fn attach(
     cx: &AttachContext<'_>,
     method: &str,
@@ -33,7 +36,7 @@ pub fn attach(
     let cx = &AttachContext { allowance: Some(&allowance), ..*cx };
     let mut config = method.config(cx, settings)?;
     config.set("task_type", cx.model.task().as_str().into());
-    trained_modules::add_heads(cx, &mut config);
+    modules_to_save::add_heads(cx, &mut config);
     limits::check(&config, method.spec())?;
     let mut built = method.build(cx, &config, InitSource::Fresh)?;
     trained_modules::unfreeze(cx, &config, &mut built, InitSource::Fresh)?;
@@ -51,12 +54,15 @@ pub fn attach(
     Ok(adapter)
 }
 
-/// Reads an adapter from a folder, puts it into the model under `name` and lets it act alone. What is odd but harmless comes back in words.
+/// Loads an adapter from a folder, inserts it into the model under `name` and activates it alone.
+/// Returns the adapter and warnings.
 ///
 /// # Errors
-/// [`PeftError::MissingFile`], [`PeftError::Malformed`], [`PeftError::Unsupported`], [`PeftError::Pickled`], [`PeftError::MissingKeys`],
-/// [`PeftError::WrongShape`], [`PeftError::WrongType`], [`PeftError::ResizedVocabulary`], [`PeftError::NotFinite`], [`PeftError::NotAFile`],
-/// [`PeftError::TooLarge`] and those of building. The model is then as it was.
+/// [`PeftError::MissingFile`], [`PeftError::Malformed`], [`PeftError::Unsupported`],
+/// [`PeftError::Pickled`], [`PeftError::MissingKeys`], [`PeftError::WrongShape`],
+/// [`PeftError::WrongType`], [`PeftError::ResizedVocabulary`], [`PeftError::NotFinite`],
+/// [`PeftError::NotAFile`], [`PeftError::TooLarge`] and the errors of the method. The model is then
+/// unchanged.
 pub fn load(
     cx: &AttachContext<'_>,
     directory: &Path,
@@ -94,13 +100,15 @@ pub fn load(
     Ok((adapter, warnings))
 }
 
-/// Whether a part sits in a layer whose weight lies the other way round in files, as GPT-2's: HF PEFT must be told so.
+/// Whether a part adapts a layer whose weight is stored transposed in files, such as GPT-2's: HF
+/// PEFT needs `fan_in_fan_out` for these.
 fn is_stored_turned(model: &dyn Model, parts: &[AdapterPart]) -> bool {
     let linears = linears(model);
     parts.iter().filter_map(|part| linears.get(&part.site)).any(|linear| linear.fan_in_fan_out())
 }
 
-/// A name is also a folder's name where HF PEFT saves several adapters.
+/// A name must also be a valid folder name, because HF PEFT saves each adapter in a folder of its
+/// name.
 pub(crate) fn check_name(name: &str) -> Result<(), PeftError> {
     if name.is_empty() || name.contains(['/', '\\', '.']) || name.chars().any(char::is_control) {
         let failure = Failure::new("peft::bad_name", format!("`{name}` cannot name an adapter"))
@@ -110,7 +118,8 @@ pub(crate) fn check_name(name: &str) -> Result<(), PeftError> {
     Ok(())
 }
 
-/// The base is compared by the last part of its name: the same model lies in different folders on different machines.
+/// Compares only the last component of the base model's name: the same model is in different
+/// folders on different machines.
 fn base_warning(config: &ConfigFile, base_name: &str) -> Vec<String> {
     let last = |name: &str| {
         name.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_lowercase()

@@ -1,30 +1,32 @@
-//! The model and everything else that an adapter is built from.
+//! The model and the other inputs that an adapter is built from.
 
 use graft_nn::{Model, TokenEncoder};
 
 use crate::{Allowance, Inputs, Originals, PeftError, weights_file::WeightsFile};
 
-/// What adapters are made on.
+/// What an adapter is built from.
 #[derive(Clone, Copy)]
 pub struct AttachContext<'a> {
     /// The base model.
     pub model: &'a dyn Model,
-    /// Its tokenizer, for soft prompts that start from a text.
+    /// Its tokenizer, for soft prompts that are initialized from a text.
     pub tokenizer: Option<&'a dyn TokenEncoder>,
-    /// Decides every initial weight.
+    /// Seed of all initial weights.
     pub seed: u64,
-    /// What the model is called: it is written into the adapter's files and compared with what they say.
+    /// Name of the model: it is written to the adapter's files and compared with the name in a
+    /// loaded file.
     pub base_name: &'a str,
-    /// The data that it is to be trained on, for starts that look at them.
+    /// The training data, for initializations that read it (EVA).
     pub inputs: Option<&'a dyn Inputs>,
-    /// Its weights before they were packed, for starts that make up for the loss.
+    /// The weights before quantization, for initializations that reduce the quantization error
+    /// (LoftQ).
     pub originals: Option<&'a dyn Originals>,
-    /// How many numbers the adapter may have; set by [`attach`] and [`load`].
+    /// The size limit of the adapter; set by [`attach`] and [`load`].
     pub allowance: Option<&'a Allowance>,
 }
 
 impl<'a> AttachContext<'a> {
-    /// A model alone: no tokenizer, no data, nothing packed.
+    /// A context with only a model: without tokenizer, data and original weights.
     pub fn new(model: &'a dyn Model, base_name: &'a str, seed: u64) -> Self {
         Self {
             model,
@@ -39,7 +41,7 @@ impl<'a> AttachContext<'a> {
 }
 
 impl AttachContext<'_> {
-    /// Asks for the numbers of a tensor called `name` in the layer at `path`.
+    /// Reserves the parameters of the tensor `name` in the layer at `path`.
     ///
     /// # Errors
     /// [`PeftError::TooLarge`].
@@ -47,7 +49,7 @@ impl AttachContext<'_> {
         self.allowance.map_or(Ok(()), |allowance| allowance.take(name, path, shape))
     }
 
-    /// Asks whether a whole network would fit, before the first of its tensors is made.
+    /// Checks that a whole network fits, before its first tensor is allocated.
     ///
     /// # Errors
     /// [`PeftError::TooLarge`].
@@ -55,7 +57,7 @@ impl AttachContext<'_> {
         self.allowance.map_or(Ok(()), |allowance| allowance.foresee(name, path, shape))
     }
 
-    /// The weights that the adapter is built for; none for a fresh one.
+    /// The weights file that the adapter is built for; `None` for a fresh adapter.
     pub(crate) fn file(&self) -> Option<&WeightsFile> {
         self.allowance.and_then(Allowance::file)
     }

@@ -1,9 +1,12 @@
-//! Weighted combination: the updates of several adapters, `ΔW = Σ wᵢ ΔWᵢ` or a thinned form of it, become one LoRA.
+//! Weighted combination: merges the updates of several adapters, `ΔW = Σ wᵢ ΔWᵢ` or a sparsified
+//! form of it, into one LoRA.
 //!
-//! Everything is computed on the updates themselves, whatever method made them, so that each counts with its weight once. HF PEFT's
-//! `add_weighted_adapter` differs on purpose: its `linear`, `ties` and `dare_*` add A and B apart from each other (so that
-//! `(Σ Bᵢ)(Σ Aᵢ)` has terms of one adapter's B with another's A), its `*_svd` multiply by the scaling twice, and rsLoRA's flag stays on a
-//! result that is scaled already. Where nothing of that shows (`cat`), the numbers are the same.
+//! The combination is computed on the updates themselves, so adapters of different methods can be
+//! combined and each counts with exactly its weight. HF PEFT's `add_weighted_adapter` differs: its
+//! `linear`, `ties` and `dare_*` add the matrices A and B separately (so `(Σ Bᵢ)(Σ Aᵢ)` contains
+//! products of different adapters), its `*_svd` apply the scaling twice, and the flag of rsLoRA
+//! remains set on a result that is already scaled. Where these differences do not apply (`cat`),
+//! the results are equal.
 //!
 //! # Source
 //! TIES: Yadav et al. 2023, arXiv:2306.01708; DARE: Yu et al. 2023, arXiv:2311.03099
@@ -28,31 +31,34 @@ use crate::{
 };
 use sparsify::{Majority, Sparsify};
 
-/// Rank of what a method without ranks becomes when nothing is said.
+/// Default rank of the result for methods without a rank.
 const RANK: usize = 8;
 
-/// What came of a combination.
+/// The result of a combination.
 pub struct Combined {
-    /// The new adapter, which acts alone.
+    /// The new adapter, which is active alone.
     pub adapter: Adapter,
-    /// Share of the combined update's norm that the ranks hold: 1 is all of it.
+    /// Fraction of the combined update's norm that the result keeps: 1 is all of it.
     pub kept: f64,
 }
 
 /// How the updates are combined.
 struct Combination {
     sparsify: Sparsify,
-    /// Whether the result has all ranks together.
+    /// Whether the rank of the result is the sum of all ranks.
     is_exact: bool,
     rank: Option<usize>,
     rng: Rng,
 }
 
-/// Combines adapters of this model, each with its weight, into a new LoRA named `adapter_name`; they stay as they are.
+/// Combines adapters of this model with their weights into a new LoRA named `adapter_name`. The
+/// adapters are not changed.
 ///
 /// # Errors
-/// [`PeftError::Refused`] for fewer than one adapter, for weights that are no numbers or too few, for an adapter that is merged or that is
-/// more than updates of linear layers; [`PeftError::Settings`] for a bad name.
+/// [`PeftError::NothingToCombine`] without adapters, [`PeftError::CombinationWeights`] if the
+/// weights are not one finite number for each adapter, [`PeftError::CombinesMerged`],
+/// [`PeftError::NotCombinable`] for an adapter with other parts than updates of linear layers, and
+/// [`PeftError::Settings`] for an invalid name.
 pub fn combine(
     cx: &AttachContext<'_>,
     adapters: &[&Adapter],
@@ -93,7 +99,7 @@ pub fn combine(
     Ok(Combined { adapter, kept })
 }
 
-/// The LoRA with those ranks and weights, its scaling 1.
+/// Builds the LoRA with these ranks and weights; its scaling is 1.
 fn lora(
     cx: &AttachContext<'_>,
     name: &str,
@@ -122,7 +128,7 @@ fn lora(
     Ok(Adapter::new(name.to_owned(), method, Source { config, built }))
 }
 
-/// The shortest names that mean those layers and no other.
+/// The shortest names that select exactly these layers.
 fn targets(cx: &AttachContext<'_>, ranks: &[(String, usize)]) -> Vec<String> {
     let mut leaves: Vec<String> = Vec::new();
     for (path, _) in ranks {
@@ -161,7 +167,8 @@ impl Combination {
         }
     }
 
-    /// The combined update of one layer (d_out, d_in) in 64 bits, and the rank that it is to have; none when no adapter acts there.
+    /// The combined update of one layer, (d_out, d_in) in f64, and the rank of its result; `None`
+    /// if no adapter changes the layer.
     fn update(
         &self,
         linear: &Linear,
@@ -189,7 +196,7 @@ impl Combination {
     }
 }
 
-/// What an adapter adds to a layer's weight, with its rank where it has one.
+/// The update of an adapter for one layer, with its rank if it has one.
 fn delta(adapter: &Adapter, linear: &Linear) -> Result<Option<(Tensor, Option<usize>)>, PeftError> {
     let Some(part) = adapter.parts().iter().find(|part| part.site == linear.path()) else {
         return Ok(None);
@@ -203,7 +210,7 @@ fn delta(adapter: &Adapter, linear: &Linear) -> Result<Option<(Tensor, Option<us
     Ok(attachment.delta(linear)?.map(|delta| (delta, rank)))
 }
 
-/// An adapter that is more than updates of linear layers would lose the rest without a word.
+/// Refuses adapters whose other parts would be lost silently.
 fn check(adapter: &Adapter) -> Result<(), PeftError> {
     let (name, verb) = (adapter.name(), adapter.spec().verb);
     if adapter.is_merged() {

@@ -1,4 +1,5 @@
-//! What some starts look at beside the model: the data it is to be trained on, and its weights as they were before they were packed.
+//! Data for initializations that need more than the model: training batches, and the weights before
+//! quantization.
 
 use graft_nn::{Linear, Tensor};
 
@@ -7,26 +8,26 @@ use crate::PeftError;
 /// One batch of data.
 #[derive(Clone, Debug)]
 pub struct InputBatch {
-    /// (B, T) tokens, `u32`.
+    /// Tokens, (B, T), `u32`.
     pub ids: Tensor,
-    /// (B, T), `u8`, 1 for a token; none when nothing is padded.
+    /// 1 for a token and 0 for padding, (B, T), `u8`; `None` without padding.
     pub mask: Option<Tensor>,
 }
 
-/// The data that an adapter is to be trained on, for EVA.
+/// The training data, for EVA.
 pub trait Inputs {
-    /// Batch number `index`, from 0; there is no last one.
+    /// Batch number `index`, counted from 0. The batches repeat without end.
     ///
     /// # Errors
-    /// What reading them gives, or that the reader was stopped.
+    /// An error of reading the data, or of an interruption.
     fn batch(&self, index: u64) -> Result<InputBatch, PeftError>;
 }
 
-/// The weights of a packed model as they were before, for LoftQ.
+/// The weights of a quantized model before quantization, for LoftQ.
 pub trait Originals {
-    /// The weight (d_out, d_in) of a layer.
+    /// The weight of a layer, (d_out, d_in).
     ///
     /// # Errors
-    /// What reading its file gives.
+    /// An error of reading the model's files.
     fn weight(&self, linear: &Linear) -> Result<Tensor, PeftError>;
 }

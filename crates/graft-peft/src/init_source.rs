@@ -1,10 +1,10 @@
-//! Where the initial weights of an adapter come from.
+//! The source of an adapter's initial weights.
 
-/// Where the weights of new parts come from.
+/// The source of an adapter's initial weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InitSource {
-    /// The method's own initialisation.
+    /// The initialization of the method.
     Fresh,
-    /// A file: whatever is cheap will do until it is read.
+    /// A file. The weights are allocated cheaply and then overwritten.
     Checkpoint,
 }

@@ -1,4 +1,4 @@
-//! Looking up a model's layers by path.
+//! Lookup of a model's layers by path.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +11,18 @@ use crate::{
     targets::{Selection, Targets, ends_with},
 };
 
-/// Every linear layer by path.
+/// All linear layers, by path.
 pub(crate) fn linears(model: &dyn Model) -> BTreeMap<String, &Linear> {
     linear_sites(model).into_iter().map(|(site, linear)| (site.path.to_owned(), linear)).collect()
 }
 
-/// Every layer in the model's order, and a head that shares the embedding's weight after them: adapters may act in it alone.
+/// All layers in the model's order, and after them a head that shares the embedding's weight: an
+/// adapter may act on it alone.
 pub(crate) fn all_sites(model: &dyn Model) -> Vec<Site<'_>> {
     model.sites().into_iter().chain(model.tied_head().map(Site::linear)).collect()
 }
 
-/// Every linear layer in the model's order.
+/// All linear layers in the model's order.
 pub(crate) fn linear_sites(model: &dyn Model) -> Vec<(Site<'_>, &Linear)> {
     all_sites(model)
         .into_iter()
@@ -32,12 +33,13 @@ pub(crate) fn linear_sites(model: &dyn Model) -> Vec<(Site<'_>, &Linear)> {
         .collect()
 }
 
-/// The last part of a path: `q_proj` of `model.layers.0.self_attn.q_proj`.
+/// The last component of a path: `q_proj` of `model.layers.0.self_attn.q_proj`.
 pub(crate) fn leaf(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
 }
 
-/// The shortest end of a layer's path that means no layer of another role, such as `down_proj` or `mlp.c_proj`; numbers of blocks are no part of it.
+/// The shortest suffix of a layer's path that matches no layer of another role, such as `down_proj`
+/// or `mlp.c_proj`. It does not contain block numbers.
 pub(crate) fn suffix(model: &dyn Model, linear: &Linear) -> String {
     let parts: Vec<_> =
         linear.path().rsplit('.').take_while(|part| part.parse::<usize>().is_err()).collect();
@@ -50,7 +52,7 @@ pub(crate) fn suffix(model: &dyn Model, linear: &Linear) -> String {
     (1..=parts.len()).map(end).find(is_clear).unwrap_or_else(|| end(parts.len()))
 }
 
-/// The names of the linear layers, each once, in the model's order.
+/// Names of the linear layers, without duplicates, in the model's order.
 pub(crate) fn leaves(model: &dyn Model) -> Vec<String> {
     let mut leaves: Vec<String> = Vec::new();
     for (site, _) in linear_sites(model) {
@@ -62,7 +64,8 @@ pub(crate) fn leaves(model: &dyn Model) -> Vec<String> {
     leaves
 }
 
-/// The shortest names that mean the same layers as `targets` does: a regular expression stays one.
+/// The shortest names that select the same layers as `targets`. A regular expression is not
+/// changed.
 pub(crate) fn short_targets(
     targets: &Targets,
     model: &dyn Model,
@@ -89,7 +92,8 @@ pub(crate) fn short_targets(
     }
 }
 
-/// The name that was probably meant: that of a layer with the role of that name, or the nearest in spelling.
+/// The module name that was probably meant: a layer whose role has this name, or the closest in
+/// spelling.
 pub(crate) fn nearest(model: &dyn Model, word: &str) -> Option<String> {
     if let Some((site, _)) = linear_sites(model).iter().find(|(site, _)| site.role.as_str() == word)
     {
@@ -99,10 +103,10 @@ pub(crate) fn nearest(model: &dyn Model, word: &str) -> Option<String> {
     suggest::nearest(word, leaves.iter().map(String::as_str), 0.4).map(str::to_owned)
 }
 
-/// The linear layers that a selection means, in the model's order.
+/// The linear layers that a selection matches, in the model's order.
 ///
 /// # Errors
-/// Those of [`chosen_layers`], and [`PeftError::Refused`] for a target that means an embedding.
+/// Those of [`chosen_layers`], and [`PeftError::NotLinear`] for a target that matches an embedding.
 pub(crate) fn chosen<'a>(
     cx: &AttachContext<'a>,
     selection: &Selection,
@@ -115,11 +119,12 @@ pub(crate) fn chosen<'a>(
     }
 }
 
-/// The linear layers and the tables of vectors that a selection means, in the model's order.
+/// The linear layers and the embeddings that a selection matches, in the model's order.
 ///
 /// # Errors
-/// [`PeftError::NoMatch`] for a target that names no layer; in an adapter from a file, where HF PEFT is content with one that does, only
-/// when none does. [`PeftError::Refused`] for one that means a norm, and when exclusions leave nothing.
+/// [`PeftError::NoMatch`] for a target that matches no layer; in an adapter from a file, like in HF
+/// PEFT, only if no target matches. [`PeftError::NoSuchBlock`], [`PeftError::NotLinear`] for a
+/// target that matches a norm, and [`PeftError::AllExcluded`].
 pub(crate) fn chosen_layers<'a>(
     cx: &AttachContext<'a>,
     selection: &Selection,

@@ -1,8 +1,11 @@
-//! Parameter-efficient fine-tuning: what is attached to the slots of graft-nn's layers, and HF PEFT's files.
+//! Parameter-efficient fine-tuning: adapters for the layers of graft-nn, in the file formats of
+//! Hugging Face PEFT.
 //!
-//! [`attach()`] builds an adapter from keys and lets it act; [`load()`] reads what HF PEFT or [`Adapter::save`] wrote. An [`Adapter`] is
-//! switched, merged, scaled, saved and trained without touching the model's code. This crate knows no model family: it sees layers,
-//! their Hugging Face paths and their roles. A new method is one file in `methods/` and one line in its list.
+//! [`attach()`] builds an adapter from the keys of a method and activates it; [`load()`] reads an
+//! adapter that HF PEFT or [`Adapter::save`] wrote. An [`Adapter`] can be activated, merged,
+//! scaled, saved and trained without changes to the model's code. The crate does not depend on the
+//! model families: it works on layers, their Hugging Face paths and their roles. To add a method,
+//! add one file to `methods/` and one line to its list.
 
 mod acting;
 mod adapter;
@@ -26,10 +29,12 @@ mod limits;
 mod merge;
 mod method;
 mod methods;
+mod modules_to_save;
 mod own_weights;
 mod parameter_table;
 mod patterns;
 mod ranks;
+mod regular_file;
 mod selected;
 mod slots;
 mod stored_weights;

@@ -1,4 +1,5 @@
-//! An adapter's change added to the base weights, with the base's own weights kept to be put back bit for bit.
+//! Merging: an adapter's update added to the base weights. The original weights are saved so that
+//! they can be restored exactly.
 
 use std::sync::Arc;
 
@@ -14,29 +15,30 @@ use crate::{
     weights_file::is_finite,
 };
 
-/// The weights and biases that an adapter is merged into, as they were before.
+/// The original weights and biases of the layers that an adapter is merged into.
 pub(crate) struct Merge {
-    /// Of each part.
+    /// One list for each part.
     originals: Vec<Vec<Original>>,
     applied: bool,
-    /// Whether it acts beside the weights when the merge is taken back.
+    /// Whether the adapter is active again after unmerging.
     pub(crate) acts_after: bool,
 }
 
-/// One weight before the merge.
+/// One original weight.
 enum Original {
-    /// A weight of the base.
+    /// A weight of the base model.
     Kept(Arc<Parameter>, Weight),
-    /// A head that shared the embedding's weight: it gets a weight of its own, so that the embedding stays as it is.
+    /// A head that shares the embedding's weight: it gets a weight of its own, so the embedding
+    /// does not change.
     Shared(Arc<OwnWeight>, DType),
 }
 
 impl Merge {
-    /// Adds the change of every part to its layer's weight: all or none.
+    /// Adds the update of every part to the weight of its layer: all or none.
     ///
     /// # Errors
-    /// [`PeftError::Refused`] for a part that is no change of a weight and for a layer with another merged adapter,
-    /// [`PeftError::NotFinite`], [`PeftError::Layer`].
+    /// [`PeftError::NotMergeable`], [`PeftError::TiedEmbedding`], [`PeftError::OtherMerged`],
+    /// [`PeftError::NotFinite`] and [`PeftError::Layer`].
     pub(crate) fn new(
         model: &dyn Model,
         name: &str,
@@ -68,21 +70,21 @@ impl Merge {
         Ok(merge)
     }
 
-    /// Whether the change is in the weights now; it is not while the adapter is switched off.
+    /// Whether the update is in the weights now; it is not while the adapter is inactive.
     pub(crate) fn is_applied(&self) -> bool {
         self.applied
     }
 
-    /// Computes the sums anew from the kept weights and puts them in place.
+    /// Computes the merged weights from the original weights and sets them.
     ///
     /// # Errors
-    /// [`PeftError::NotFinite`], [`PeftError::Layer`]; the weights are then as they were.
+    /// [`PeftError::NotFinite`], [`PeftError::Layer`]; the weights are then unchanged.
     pub(crate) fn apply(
         &mut self,
         model: &dyn Model,
         parts: &[AdapterPart],
     ) -> Result<(), PeftError> {
-        // What an adapter adds may depend on the base's own weights.
+        // An update may depend on the original weights of the base model.
         self.restore()?;
         self.add(model, parts).inspect_err(|_| drop(self.restore()))?;
         self.applied = true;
@@ -92,7 +94,7 @@ impl Merge {
     fn add(&self, model: &dyn Model, parts: &[AdapterPart]) -> Result<(), PeftError> {
         let linears = linears(model);
         let pairs = || parts.iter().zip(&self.originals);
-        // Weights that take the place of others come first: what a part adds to them is added to the new ones.
+        // Weights that are replaced come first, so that updates are added to the replaced weights.
         for (part, originals) in pairs() {
             match (&part.attachment, linears.get(&part.site), originals.as_slice()) {
                 (Attachment::Weight(_, weight_override), _, [original]) => {
@@ -128,7 +130,7 @@ impl Merge {
         Ok(())
     }
 
-    /// Puts the kept weights back.
+    /// Restores the original weights.
     ///
     /// # Errors
     /// [`PeftError::Layer`].
@@ -145,7 +147,8 @@ impl Merge {
 }
 
 impl Original {
-    /// Puts a weight in the place of the original, in its type; a packed one gives way to 32-bit numbers, since packed again it would lose the change.
+    /// Replaces the weight, in its own type. A quantized weight is replaced by f32, because
+    /// quantizing again would lose the update.
     fn set(&self, tensor: &Tensor) -> Result<(), PeftError> {
         let (name, dtype) = match self {
             Self::Kept(parameter, weight) => (parameter.path(), weight.dtype()),
@@ -165,13 +168,13 @@ impl Original {
     }
 }
 
-/// The weights that a part changes, as they are.
+/// The original weights of the layer that a part changes.
 fn kept(model: &dyn Model, layer: Layer<'_>, part: &AdapterPart) -> Vec<Original> {
     if let (Layer::Linear(linear), true) =
         (layer, model.tied_head().is_some_and(|head| head.path() == part.site))
     {
         return match &part.attachment {
-            // A weight that the embedding has as well, such as one that the adapter's file brings along.
+            // A weight that also belongs to the embedding, such as one in the adapter's file.
             Attachment::Weight(..) => kept_parameters(layer, part),
             _ => tied(linear),
         };
@@ -202,7 +205,7 @@ fn kept_parameters(layer: Layer<'_>, part: &AdapterPart) -> Vec<Original> {
         .collect()
 }
 
-/// A weight as it is, free of the graph.
+/// A weight of the base model, detached from the graph.
 fn own(parameter: &Parameter) -> Weight {
     match parameter.own_weight() {
         Weight::Dense(tensor) => tensor.detach().into(),
@@ -210,7 +213,7 @@ fn own(parameter: &Parameter) -> Weight {
     }
 }
 
-/// A weight plus a change, in 32 bits; it is rounded once.
+/// A weight plus an update, in f32, so that the sum is rounded once.
 fn sum(weight: &Tensor, delta: &Tensor) -> Result<Tensor, PeftError> {
     Ok((weight.detach().to_dtype(DType::F32)? + delta.to_dtype(DType::F32)?)?)
 }
@@ -225,7 +228,8 @@ fn not_mergeable() -> PeftError {
     PeftError::NotMergeable
 }
 
-/// Weights are put back as they were before a merge; with two merges in one layer that would take the other one away too.
+/// Refuses a second merge into the same layer: unmerging restores the weights from before the first
+/// merge, which would undo the second merge too.
 fn refuse_second(site: Site<'_>, name: &str) -> Result<(), PeftError> {
     let mut merged = Vec::new();
     if let Layer::Linear(linear) = site.layer {

@@ -1,4 +1,4 @@
-//! The trait that every method implements, and the types that it builds adapters from.
+//! The trait that every method implements, and the types that adapters are built from.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,30 +13,30 @@ use crate::{
     init_source::InitSource,
 };
 
-/// What a method must say. `adapter_config.json` is the one truth of an adapter: keys become its fields, and parts are built from those
-/// whether they came from keys or from a file.
+/// A fine-tuning method. Keys are first converted to the fields of `adapter_config.json`, and parts
+/// are always built from these fields, whether they come from keys or from a file.
 pub(crate) trait Method: Sync {
-    /// Words and keys.
+    /// The name and the keys of the method.
     fn spec(&self) -> &'static MethodSpec;
 
-    /// Every field that HF PEFT writes for it, with its default, as a JSON object.
+    /// All fields that HF PEFT writes for the method, with their defaults, as a JSON object.
     fn defaults(&self) -> &'static str;
 
-    /// Whether a configuration is of this method; two methods may share HF PEFT's `peft_type`.
+    /// Whether a configuration belongs to this method; two methods may share a `peft_type`.
     fn reads(&self, config: &ConfigFile) -> bool {
         config.text("peft_type") == Some(self.spec().peft_type)
     }
 
-    /// The fields that the keys mean on this model. Keys are checked already.
+    /// Converts keys that have been checked to fields, for this model.
     ///
     /// # Errors
-    /// When the keys cannot be meant together or on this model.
+    /// When keys contradict each other or do not fit the model.
     fn config(&self, cx: &AttachContext<'_>, settings: &Settings) -> Result<ConfigFile, PeftError>;
 
-    /// The parts that the fields mean; nothing is put into the model. Fresh ones are initialised, others get their weights from a file.
+    /// Builds the parts for these fields without inserting them into the model.
     ///
     /// # Errors
-    /// When a field has an impossible value or asks for what is not built in.
+    /// When a field has an invalid value or asks for an unsupported feature.
     fn build(
         &self,
         cx: &AttachContext<'_>,
@@ -45,32 +45,32 @@ pub(crate) trait Method: Sync {
     ) -> Result<Built, PeftError>;
 }
 
-/// An adapter before it is put into the model.
+/// An adapter before it is inserted into the model.
 pub(crate) struct Built {
-    /// The keys as they turned out: what [`crate::Adapter::summary`] shows.
+    /// The effective keys, shown by [`crate::Adapter::summary`].
     pub(crate) settings: Settings,
-    /// One per layer.
+    /// The parts, one for each layer.
     pub(crate) parts: Vec<AdapterPart>,
-    /// What the parts share.
+    /// The state that the parts share.
     pub(crate) state: Arc<AdapterState>,
-    /// What is odd but harmless, or was found out on the way.
+    /// Warnings and notes collected while building the adapter.
     pub(crate) warnings: Vec<String>,
-    /// The fields, where building has decided some of them.
+    /// The final fields, if building has changed them.
     pub(crate) config: Option<ConfigFile>,
-    /// What it does in a training by itself.
+    /// The method's own part in training.
     pub(crate) training_hook: Option<Arc<dyn TrainingHook>>,
-    /// What it has to say when it is saved.
+    /// The conversion of the weights when they are saved.
     pub(crate) export: Option<Arc<dyn Export>>,
-    /// Keys of the file that building has read itself.
+    /// Keys of the file that have already been read while building.
     pub(crate) read: Vec<String>,
 }
 
-/// Whose files hold something else than what is trained.
+/// Implemented by methods whose files differ from their trainable weights.
 pub(crate) trait Export: Send + Sync {
-    /// Brings the fields and the weights into the form of HF PEFT's files.
+    /// Converts the fields and the weights to HF PEFT's format.
     ///
     /// # Errors
-    /// What candle says.
+    /// Returns an error if a candle operation fails.
     fn export(
         &self,
         config: &mut ConfigFile,
@@ -78,26 +78,29 @@ pub(crate) trait Export: Send + Sync {
     ) -> Result<(), PeftError>;
 }
 
-/// What sits in one layer.
+/// The part of an adapter in one layer.
 pub(crate) struct AdapterPart {
     /// Hugging Face path of the layer.
     pub(crate) site: String,
-    /// What acts there.
+    /// What is inserted into the layer.
     pub(crate) attachment: Attachment,
-    /// Its weights, by their keys in `adapter_model.safetensors`.
+    /// Trainable weights, by their keys in `adapter_model.safetensors`.
     pub(crate) weights: Vec<(String, Var)>,
-    /// Base weights that HF PEFT writes along, by their keys: those of a targeted head, which others may have resized.
+    /// Base weights that HF PEFT includes in the file, by their keys: those of a targeted head,
+    /// which may have been resized.
     pub(crate) copies: Vec<(String, Tensor)>,
-    /// What is written and read like weights but never trained, by their keys: the random matrices of VeRA.
+    /// Weights that are saved and loaded but not trained, by their keys: the random matrices of
+    /// VeRA.
     pub(crate) constants: Vec<(String, Var)>,
-    /// Whether its numbers are no more than the base has: HF PEFT trains biases themselves and counts them once.
+    /// Whether the weights replace parameters of the base model, such as biases, and therefore add
+    /// none.
     pub(crate) in_place: bool,
-    /// Numbers that HF PEFT counts as parameters and never trains: AdaLoRA's number of ranks.
+    /// Values that HF PEFT counts as parameters but does not train: AdaLoRA's number of ranks.
     pub(crate) counted: u64,
 }
 
 impl Built {
-    /// Without warnings.
+    /// An adapter without warnings.
     pub(crate) fn new(
         settings: Settings,
         parts: Vec<AdapterPart>,
@@ -117,7 +120,7 @@ impl Built {
 }
 
 impl AdapterPart {
-    /// What acts at a path, with its weights by their whole keys.
+    /// A part at a path, with its weights by their full keys.
     pub(crate) fn new(site: &str, attachment: Attachment, weights: Vec<(String, Var)>) -> Self {
         Self {
             site: site.to_owned(),
@@ -130,17 +133,17 @@ impl AdapterPart {
         }
     }
 
-    /// Trained numbers.
+    /// Number of trainable parameters.
     pub(crate) fn trained(&self) -> u64 {
         self.weights.iter().map(|(_, var)| var.elem_count() as u64).sum()
     }
 
-    /// Numbers that the base does not have.
+    /// Number of parameters that the base model does not have.
     pub(crate) fn added(&self) -> u64 {
         self.counted + if self.in_place { 0 } else { self.trained() }
     }
 
-    /// Whether it belongs to no layer of the base: the tables show it in rows of its own.
+    /// Whether the part belongs to no layer of the base model: tables show it in rows of its own.
     pub(crate) fn is_standalone(&self) -> bool {
         matches!(
             self.attachment,
@@ -151,7 +154,7 @@ impl AdapterPart {
         )
     }
 
-    /// What acts in a linear layer; the weights' keys are the layer's with these endings.
+    /// A part in a linear layer. The keys of the weights are suffixes of the layer's path.
     pub(crate) fn linear(
         linear: &Linear,
         adapter: Arc<dyn LinearAdapter>,
@@ -164,20 +167,20 @@ impl AdapterPart {
     }
 }
 
-/// What acts in a layer.
+/// What a part inserts into the model, and where.
 pub(crate) enum Attachment {
-    /// In a linear layer.
+    /// An adapter in a linear layer.
     Linear(Arc<dyn LinearAdapter>),
-    /// In a table of vectors.
+    /// An adapter in an embedding.
     Embedding(Arc<dyn EmbeddingAdapter>),
-    /// In front of the embedded input.
+    /// Vectors in front of the embedded input.
     Prompt(Arc<dyn SoftPrompt>),
-    /// In front of the keys and values of every block.
+    /// Keys and values in front of those of every block.
     Prefix(Arc<dyn Prefix>),
-    /// Between a sublayer and the stream.
+    /// A network between a sublayer and the residual stream.
     ResidualAdd(Arc<dyn ResidualAdapter>),
-    /// In the place of a tied head's weight, and not in that of the embedding, which shares it.
+    /// A replacement for the weight of a tied head that does not affect the embedding.
     Head(Arc<dyn WeightOverride>),
-    /// In the place of one of the layer's weights, by that weight's path.
+    /// A replacement for one weight of the layer, by the path of the weight.
     Weight(String, Arc<dyn WeightOverride>),
 }

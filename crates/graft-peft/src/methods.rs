@@ -1,4 +1,5 @@
-//! The methods: one file each, and one line in [`METHODS`]. Their keys and words are in graft-protocol.
+//! The registry of the methods: one file for each, and one line in [`METHODS`]. Their names, keys
+//! and help are in graft-spec.
 
 mod adalora;
 mod bitfit;
@@ -6,6 +7,7 @@ mod bottleneck;
 mod dora;
 mod full;
 mod ia3;
+mod linear_layers;
 mod ln_tuning;
 mod loha;
 mod lokr;
@@ -21,7 +23,7 @@ mod vera;
 
 use crate::{config_file::ConfigFile, method::Method};
 
-/// Every method.
+/// All methods.
 const METHODS: &[&dyn Method] = &[
     &lora::Lora,
     &dora::Dora,
@@ -42,7 +44,7 @@ const METHODS: &[&dyn Method] = &[
     &full::Full,
 ];
 
-/// The method of that verb.
+/// The method with this name.
 pub(crate) fn by_verb(verb: &str) -> Option<&'static dyn Method> {
     METHODS.iter().copied().find(|method| method.spec().verb == verb)
 }

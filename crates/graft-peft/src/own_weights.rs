@@ -1,5 +1,6 @@
-//! Weights of the base model that an adapter's file brings along: HF PEFT writes the embedding and the head when one of them is targeted or the
-//! vocabulary was resized (`save_embedding_layers`), and loads whatever base weight a file has.
+//! Base weights in an adapter's file: HF PEFT writes the embedding and the head if one of them is
+//! targeted or the vocabulary was resized (`save_embedding_layers`), and loads any base weight in a
+//! file.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,12 +14,12 @@ use crate::{
     weights_file::{self, Weights, WeightsFile},
 };
 
-/// Kinds of unused tensors that a warning names.
+/// Maximum number of tensor names in a warning.
 const SHOWN: usize = 12;
 
 /// A base weight from the adapter's file, never trained.
 struct Brought {
-    /// In the base's own type.
+    /// In the type of the base weight.
     tensor: Tensor,
     state: Arc<AdapterState>,
 }
@@ -33,7 +34,7 @@ impl WeightOverride for Brought {
     }
 }
 
-/// A base weight, and whether files have it the other way round.
+/// A base weight, and whether files store it transposed.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     site: &'a str,
@@ -41,11 +42,13 @@ struct Place<'a> {
     is_turned: bool,
 }
 
-/// Takes the base weights among the keys that no part of the adapter has claimed: those that differ from the base's own stand in for them while the
-/// adapter acts, as in HF PEFT. What was done, and every tensor that is left, comes back in words.
+/// Uses the base weights among the keys that no part of the adapter needs: as in HF PEFT, those
+/// that differ from the model's weights replace them while the adapter is active. Returns notes on
+/// the replaced weights and on unused tensors.
 ///
 /// # Errors
-/// [`PeftError::WrongShape`], [`PeftError::ResizedVocabulary`], [`PeftError::WrongType`], [`PeftError::NotFinite`].
+/// [`PeftError::WrongShape`], [`PeftError::ResizedVocabulary`], [`PeftError::WrongType`],
+/// [`PeftError::NotFinite`].
 pub(crate) fn adopt(
     model: &dyn Model,
     built: &mut Built,
@@ -54,7 +57,8 @@ pub(crate) fn adopt(
 ) -> Result<Vec<String>, PeftError> {
     let places = places(model);
     let (mut notes, mut unused) = (Vec::new(), Vec::new());
-    // Keys of one weight stand together, those of a tied head after those of the embedding: as in HF PEFT, the last one counts.
+    // Keys of the same weight are next to each other, and those of a tied head come last: as in HF
+    // PEFT, the last one is used.
     let mut adopted: BTreeMap<&str, (Place<'_>, Tensor, Vec<String>)> = BTreeMap::new();
     for key in sorted(model, keys) {
         let Some(place) = base_names(key).iter().find_map(|name| places.get(name)).copied() else {
@@ -84,7 +88,7 @@ pub(crate) fn adopt(
     Ok(notes)
 }
 
-/// Another error for tensors whose shape differs in the number of tokens alone.
+/// Converts the error for tensors whose shapes differ only in the number of tokens.
 pub(crate) fn explained(error: PeftError, model: &dyn Model) -> PeftError {
     let vocab = model.shape().vocab;
     match error {
@@ -113,7 +117,7 @@ fn is_resized(name: &str, model: &dyn Model) -> bool {
     head.chain([model.embedding().path()]).any(|path| name.contains(path))
 }
 
-/// The base weights by path; a tied head's is that of the embedding.
+/// The base weights, by path; the weight of a tied head is that of the embedding.
 fn places(model: &dyn Model) -> BTreeMap<String, Place<'_>> {
     let mut places = BTreeMap::new();
     for site in all_sites(model) {
@@ -129,7 +133,8 @@ fn places(model: &dyn Model) -> BTreeMap<String, Place<'_>> {
     places
 }
 
-/// The names in the base that a key such as `base_model.model.lm_head.base_layer.weight` may mean: soft prompts have the shorter prefix.
+/// The names of the base weight that a key such as `base_model.model.lm_head.base_layer.weight` can
+/// refer to: soft prompts have the shorter prefix.
 fn base_names(key: &str) -> Vec<String> {
     let plain = |name: &str| name.replace(".base_layer.", ".").replace(".original_module.", ".");
     ["base_model.model.", "base_model."]
@@ -139,7 +144,7 @@ fn base_names(key: &str) -> Vec<String> {
         .collect()
 }
 
-/// Sorted, a tied head's after all others.
+/// Sorts the keys; those of a tied head come last.
 fn sorted<'a>(model: &dyn Model, keys: &'a [String]) -> Vec<&'a String> {
     let head = model.tied_head().map(|head| format!("{}.", head.path()));
     let mut keys: Vec<_> = keys.iter().collect();
@@ -165,7 +170,7 @@ fn read(
     Ok(if place.is_turned { tensor.t()?.contiguous()? } else { tensor })
 }
 
-/// Whether both are the same numbers but for the rounding to the type of either.
+/// Whether two tensors are equal after rounding to the type of either.
 fn is_same(own: &Tensor, theirs: &Tensor, stored: Option<DType>) -> Result<bool, PeftError> {
     let own = own.detach().to_device(&Device::Cpu)?;
     let rounded = |tensor: &Tensor, dtype: DType| tensor.to_dtype(dtype)?.to_dtype(DType::F32);
@@ -179,7 +184,7 @@ fn is_same(own: &Tensor, theirs: &Tensor, stored: Option<DType>) -> Result<bool,
         || equal(&rounded(&wide, stored.unwrap_or(DType::F32))?, theirs)?)
 }
 
-/// Whether the adapter trains a weight of its own in that place, which counts; its original in the file is then of no use.
+/// Whether the adapter trains this weight itself; the original in the file is then unused.
 fn is_taken(built: &Built, place: Place<'_>, key: &str) -> bool {
     let base_offset = |part: &AdapterPart| match &part.attachment {
         Attachment::Weight(path, _) => path == place.parameter.path(),
@@ -208,7 +213,7 @@ fn part(
     Ok(AdapterPart { constants, ..AdapterPart::new(site, attachment, Vec::new()) })
 }
 
-/// Names every tensor, those of different blocks in one entry.
+/// Names every tensor; tensors of different blocks share one entry.
 fn unused_warning(keys: &[String]) -> Option<String> {
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     for key in keys {

@@ -1,18 +1,22 @@
-//! Which modules a selective method means: those of any kind, with everything inside them.
+//! Module selection of the selective methods: modules of any kind, with everything inside them.
 
-use graft_nn::Site;
+use std::sync::Arc;
+
+use graft_nn::{Parameter, Site};
 
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, init_source::InitSource, layers::leaf,
-    suggest, targets::Targets,
+    AttachContext, PeftError, adapter_state::AdapterState, config_file::ConfigFile,
+    init_source::InitSource, layers::leaf, method::AdapterPart, suggest, targets::Targets,
+    trained_modules::unfreeze_parameter,
 };
 
-/// The layers that `target_modules` covers (all without it) and `exclude_modules` does not, in the model's order.
+/// The layers that `target_modules` matches (all without it) and `exclude_modules` does not, in the
+/// model's order.
 ///
 /// # Errors
-/// [`PeftError::NoMatch`] for a name that means nothing, in a fresh adapter; [`PeftError::Refused`] when nothing is left;
-/// [`PeftError::BadPattern`], [`PeftError::Malformed`].
-pub(crate) fn sites<'a>(
+/// [`PeftError::NoMatch`] for a name without a match, in a fresh adapter;
+/// [`PeftError::AllExcluded`], [`PeftError::BadPattern`], [`PeftError::Malformed`].
+fn sites<'a>(
     cx: &AttachContext<'a>,
     config: &ConfigFile,
     init: InitSource,
@@ -41,10 +45,35 @@ pub(crate) fn sites<'a>(
     if chosen.is_empty() { Err(nothing_left(cx)) } else { Ok(chosen) }
 }
 
-/// Refuses a target of a fresh adapter that ends the path of no layer that `is_choice` accepts.
+/// Unfreezes the parameters of the selected layers that `is_trained` accepts.
 ///
 /// # Errors
-/// [`PeftError::NoMatch`] with the layers there are; [`PeftError::BadPattern`].
+/// Those of [`sites`] and `is_trained`; [`PeftError::TooLarge`].
+pub(crate) fn unfreeze_selected(
+    cx: &AttachContext<'_>,
+    config: &ConfigFile,
+    init: InitSource,
+    state: &Arc<AdapterState>,
+    is_trained: impl Fn(&Site<'_>, &Parameter) -> Result<bool, PeftError>,
+) -> Result<Vec<AdapterPart>, PeftError> {
+    let mut parts = Vec::new();
+    for site in sites(cx, config, init)? {
+        for parameter in site.layer.parameters() {
+            if is_trained(&site, parameter)? {
+                let (var, attachment) = unfreeze_parameter(cx, parameter, state)?;
+                let weights = vec![(format!("base_model.model.{}", parameter.path()), var)];
+                let part = AdapterPart::new(site.path, attachment, weights);
+                parts.push(AdapterPart { in_place: true, ..part });
+            }
+        }
+    }
+    Ok(parts)
+}
+
+/// Checks that every target of a fresh adapter matches a layer that `is_choice` accepts.
+///
+/// # Errors
+/// [`PeftError::NoMatch`] with the possible names; [`PeftError::BadPattern`].
 pub(crate) fn check_names(
     cx: &AttachContext<'_>,
     targets: &Targets,
@@ -61,7 +90,7 @@ pub(crate) fn check_names(
     Ok(())
 }
 
-/// When the targets are there, and exclusions leave none of them.
+/// The error for targets that are all excluded.
 pub(crate) fn nothing_left(cx: &AttachContext<'_>) -> PeftError {
     PeftError::AllExcluded { model: cx.base_name.to_owned(), keys: "exclude_modules" }
 }

@@ -1,4 +1,4 @@
-//! Putting the parts of an adapter into the model's slots, and deciding which names act.
+//! Insertion of an adapter's parts into the slots of a model, and activation by name.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -9,11 +9,11 @@ use crate::{
     method::{AdapterPart, Attachment},
 };
 
-/// Every slot of a model.
+/// All slots of a model.
 struct Slots<'a> {
     /// By the layer's path.
     linears: BTreeMap<String, &'a Linear>,
-    /// By the table's path.
+    /// By the embedding's path.
     embeddings: BTreeMap<String, &'a Embedding>,
     /// By the weight's path.
     weights: BTreeMap<&'a str, &'a Parameter>,
@@ -129,7 +129,8 @@ impl<'a> Slots<'a> {
         self.prefix.remove(name);
     }
 
-    /// Whether the slot of this part holds it, and not what another adapter has put in under the same name since.
+    /// Whether the slot still contains this part, and not the part of another adapter that was
+    /// inserted under the same name later.
     fn holds(&self, name: &str, part: &AdapterPart) -> bool {
         match &part.attachment {
             Attachment::Linear(adapter) => {
@@ -191,7 +192,7 @@ impl<'a> Slots<'a> {
     }
 }
 
-/// The names that act in one slot, whatever the slot holds.
+/// The active names of one slot, independent of the type of its contents.
 trait ActiveNames {
     fn names(&self) -> Vec<String>;
     fn set_names(&self, names: &[String]);
@@ -207,17 +208,18 @@ impl<A: ?Sized> ActiveNames for Slot<A> {
     }
 }
 
-/// The active names of every slot, in an order that depends on the model alone.
+/// The active names of every slot, in an order that depends only on the model.
 pub(crate) fn active_names(model: &dyn Model) -> Vec<Vec<String>> {
     Slots::of(model).all().into_iter().map(ActiveNames::names).collect()
 }
 
-/// Activates in every slot what [`active_names`] found there. A slot leaves out names that it no longer holds.
+/// Activates in every slot the names that [`active_names`] returned. A slot ignores names that have
+/// been removed since.
 pub(crate) fn set_active_names(model: &dyn Model, names: &[Vec<String>]) {
     Slots::of(model).all().into_iter().zip(names).for_each(|(slot, names)| slot.set_names(names));
 }
 
-/// What acts now acts again when this is dropped.
+/// Restores the active adapters of every slot when it is dropped.
 pub(crate) struct ActiveGuard<'a>(Vec<Box<dyn Fn() + 'a>>);
 
 impl Drop for ActiveGuard<'_> {
@@ -226,7 +228,7 @@ impl Drop for ActiveGuard<'_> {
     }
 }
 
-/// Remembers what acts in every slot.
+/// Saves which adapters are active in every slot.
 pub(crate) fn save_active(model: &dyn Model) -> ActiveGuard<'_> {
     let slots = Slots::of(model);
     let mut kept = Vec::new();
@@ -245,31 +247,31 @@ fn kept_slot<A: ?Sized>(slot: &Slot<A>) -> Box<dyn Fn() + '_> {
     Box::new(move || slot.set_active(&names.iter().map(String::as_str).collect::<Vec<_>>()))
 }
 
-/// Puts the parts in under a name, in place of whatever had that name anywhere in the model.
+/// Inserts the parts under a name, replacing everything with that name in the model.
 pub(crate) fn insert(model: &dyn Model, name: &str, parts: &[AdapterPart]) {
     let slots = Slots::of(model);
     slots.remove_all(name);
     parts.iter().for_each(|part| slots.insert(name, part));
 }
 
-/// Takes the parts out, but not those that another adapter has put in under the same name since.
+/// Removes the parts, except those that another adapter has since replaced under the same name.
 pub(crate) fn remove(model: &dyn Model, name: &str, parts: &[AdapterPart]) {
     let slots = Slots::of(model);
     parts.iter().filter(|part| slots.holds(name, part)).for_each(|part| slots.remove(name, part));
 }
 
-/// Whether these very parts act.
+/// Whether exactly these parts are active.
 pub(crate) fn is_active(model: &dyn Model, name: &str, parts: &[AdapterPart]) -> bool {
     let slots = Slots::of(model);
     parts.iter().any(|part| slots.acts(name, part) && slots.holds(name, part))
 }
 
-/// Lets the adapter of this name act alone, and none where it has no part.
+/// Activates the adapter of this name and deactivates all others.
 pub(crate) fn activate_alone(model: &dyn Model, name: &str) {
     change_active(model, |_| vec![name.to_owned()]);
 }
 
-/// Lets the adapter of this name act beside those that act.
+/// Activates the adapter of this name in addition to the active ones.
 pub(crate) fn activate_beside(model: &dyn Model, name: &str) {
     change_active(model, |mut names| {
         if !names.iter().any(|active| active == name) {
@@ -279,12 +281,12 @@ pub(crate) fn activate_beside(model: &dyn Model, name: &str) {
     });
 }
 
-/// Lets no adapter act.
+/// Deactivates all adapters.
 pub(crate) fn deactivate_all(model: &dyn Model) {
     change_active(model, |_| Vec::new());
 }
 
-/// Stops the adapter of this name; others act on.
+/// Deactivates the adapter of this name; others stay active.
 pub(crate) fn deactivate(model: &dyn Model, name: &str) {
     change_active(model, |mut names| {
         names.retain(|active| active != name);
@@ -303,7 +305,7 @@ fn change_active(model: &dyn Model, change: impl Fn(Vec<String>) -> Vec<String>)
     change_slot(slots.prefix, &change);
 }
 
-/// A slot leaves out names that it does not hold.
+/// A slot ignores names that it does not contain.
 fn change_slot<A: ?Sized>(slot: &Slot<A>, change: &impl Fn(Vec<String>) -> Vec<String>) {
     let names = change(slot.active_names());
     slot.set_active(&names.iter().map(String::as_str).collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! The tensors of an adapter that its files contain, and how they are restored.
+//! Loading of an adapter's saved tensors into its variables.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -10,10 +10,12 @@ use crate::{
     weights_file::{Weights, check, read},
 };
 
-/// Puts tensors into the variables of `parts`, all or none; the keys that belong to none come back. `path` is for errors.
+/// Sets the variables of `parts` to the tensors of a file, all or none. Returns the keys that
+/// belong to no part. `path` is for errors.
 ///
 /// # Errors
-/// [`PeftError::MissingKeys`], [`PeftError::WrongShape`], [`PeftError::WrongType`], [`PeftError::NotFinite`].
+/// [`PeftError::MissingKeys`], [`PeftError::WrongShape`], [`PeftError::WrongType`],
+/// [`PeftError::NotFinite`].
 pub(crate) fn fill(
     parts: &[AdapterPart],
     weights: &dyn Weights,
@@ -46,7 +48,7 @@ pub(crate) fn fill(
     Ok(weights.keys().into_iter().filter(|key| !wanted.contains_key(key.as_str())).collect())
 }
 
-/// Everything of a part that its file holds: weights and constants.
+/// All saved tensors of a part: weights and constants.
 pub(crate) fn stored(part: &AdapterPart) -> impl Iterator<Item = &(String, Var)> {
     part.weights.iter().chain(&part.constants)
 }

@@ -1,14 +1,15 @@
-//! Weights of the base that are trained as they are: `bias` and `modules_to_save` beside any method, and the selective methods.
+//! Trained copies of base weights: `bias` and `modules_to_save`, which all methods support, and the
+//! selective methods.
 //!
-//! A copy is trained and stands in for the base's own weight while the adapter acts, so that the base stays what it was.
+//! A copy is trained and replaces the base weight while the adapter is active, so the base model
+//! does not change.
 
 use std::sync::Arc;
 
 use graft_nn::{
-    DType, Embedding, EmbeddingAdapter, Layer, Parameter, Result as NnResult, Site, Task, Tensor,
-    Var, WeightOverride, ops,
+    DType, Embedding, EmbeddingAdapter, Layer, Parameter, Result as NnResult, Site, Tensor, Var,
+    WeightOverride, ops,
 };
-use serde_json::Value;
 
 use crate::{
     AttachContext, PeftError,
@@ -17,10 +18,8 @@ use crate::{
     init_source::InitSource,
     layers::leaf,
     method::{AdapterPart, Attachment, Built},
+    modules_to_save::{HEADS, is_named, names},
 };
-
-/// The heads of classifiers: HF PEFT trains them along with every method.
-const HEADS: &[&str] = &["classifier", "score"];
 
 /// A trained copy of a base weight.
 struct UnfrozenWeight {
@@ -38,7 +37,8 @@ impl WeightOverride for UnfrozenWeight {
     }
 }
 
-/// A trained copy of an embedding whose weight the head shares: the head keeps the base's, as in HF PEFT.
+/// A trained copy of an embedding whose weight the head shares. As in HF PEFT, the head keeps the
+/// base weight.
 struct UnfrozenEmbedding {
     var: Var,
     state: Arc<AdapterState>,
@@ -67,10 +67,10 @@ impl EmbeddingAdapter for UnfrozenEmbedding {
     }
 }
 
-/// A trained copy of a weight, and what puts it in the weight's place.
+/// A trained copy of a parameter, and the attachment that replaces the parameter by it.
 ///
 /// # Errors
-/// [`PeftError::TooLarge`], and [`PeftError::Layer`] when candle cannot copy it.
+/// [`PeftError::TooLarge`], and [`PeftError::Layer`] if the weight cannot be copied.
 pub(crate) fn unfreeze_parameter(
     cx: &AttachContext<'_>,
     parameter: &Parameter,
@@ -90,57 +90,16 @@ fn trained_copy(
     Ok((var.clone(), Arc::new(UnfrozenWeight { var, state: state.clone() })))
 }
 
-/// What stands before a module's path in the file's keys.
+/// The prefix of a module's path in the file's keys.
 fn prefix(config: &ConfigFile) -> &'static str {
     if config.get("num_virtual_tokens").is_some() { "base_model" } else { "base_model.model" }
 }
 
-/// The names in `modules_to_save`, each once.
-pub(crate) fn names(config: &ConfigFile) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for name in config
-        .get("modules_to_save")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-    {
-        if !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
-        }
-    }
-    names
-}
-
-/// Whether the layer at `path`, or a module around it, is among the names: HF PEFT lets a name begin inside a word.
-pub(crate) fn is_named(path: &str, names: &[String]) -> bool {
-    let ends = path.match_indices('.').map(|(end, _)| end).chain([path.len()]);
-    ends.map(|end| &path[..end])
-        .any(|module| names.iter().any(|name| module.ends_with(name.as_str())))
-}
-
-/// Adds the heads of a classifier to `modules_to_save`, as HF PEFT does for every method that has such a field.
-pub(crate) fn add_heads(cx: &AttachContext<'_>, config: &mut ConfigFile) {
-    if config.knows("modules_to_save")
-        && matches!(cx.model.task(), Task::SequenceClassification { .. })
-    {
-        let mut all = names(config);
-        all.extend(
-            HEADS
-                .iter()
-                .filter(|head| !all.iter().any(|name| name == *head))
-                .map(|head| (*head).to_owned())
-                .collect::<Vec<_>>(),
-        );
-        config.set("modules_to_save", all.into());
-    }
-}
-
-/// The parts that `bias` and `modules_to_save` mean, beside those of the method, with warnings.
+/// Adds the parts for `bias` and `modules_to_save` to those of the method, with warnings.
 ///
 /// # Errors
-/// [`PeftError::Refused`] for a name that no module has and for biases of a model that has none, in a fresh adapter;
-/// [`PeftError::Unsupported`] for a head that shares the embedding's weight and for a layer stored the other way round.
+/// In a fresh adapter [`PeftError::NoSuchModule`] and [`PeftError::NoBias`];
+/// [`PeftError::Unsupported`] for `ensure_weight_tying` and for a layer that is stored transposed.
 pub(crate) fn unfreeze(
     cx: &AttachContext<'_>,
     config: &ConfigFile,
@@ -208,7 +167,7 @@ pub(crate) fn unfreeze(
     Ok(())
 }
 
-/// A trained copy of the embedding alone, where the head shares its weight; none elsewhere.
+/// A trained copy of the embedding if the head shares its weight; `None` for other layers.
 fn shared_table(
     cx: &AttachContext<'_>,
     config: &ConfigFile,
@@ -231,7 +190,8 @@ fn shared_table(
     )))
 }
 
-/// One adapter for the embedding and the head together is another one than for either.
+/// Refuses `ensure_weight_tying` for a shared weight: one adapter for embedding and head together
+/// differs from an adapter for either.
 fn check_tying(
     cx: &AttachContext<'_>,
     config: &ConfigFile,
@@ -251,7 +211,8 @@ fn check_tying(
     Ok(())
 }
 
-/// A trained copy of one weight. HF PEFT trains biases themselves and modules as copies beside the original.
+/// A trained copy of one parameter. HF PEFT trains biases in place, and modules as copies that it
+/// saves in addition to the original.
 fn part(
     cx: &AttachContext<'_>,
     config: &ConfigFile,
@@ -265,7 +226,8 @@ fn part(
     let (path, leaf) = (site.path, leaf(parameter.path()));
     let key = format!("{prefix}.{path}{inner}.{leaf}");
     if is_saved && leaf == "bias" && config.text("bias") == Some("all") {
-        // HF PEFT then takes the bias for a module to save and for a bias as well: it writes it twice, and the base's beside it.
+        // HF PEFT then treats the bias both as part of a saved module and as a bias: it writes it
+        // twice, together with the original.
         let original = (format!("{prefix}.{path}.original_module.bias"), parameter.own().detach());
         let weights = vec![(format!("{prefix}.{path}.modules_to_save.bias"), var.clone())];
         return Ok(AdapterPart {
@@ -277,7 +239,8 @@ fn part(
     Ok(AdapterPart { in_place: !is_saved, ..AdapterPart::new(path, attachment, vec![(key, var)]) })
 }
 
-/// A name that no module has would be silently without effect.
+/// Checks that every name in `modules_to_save` is a module: an unknown name would be ignored
+/// silently.
 fn check_names(
     cx: &AttachContext<'_>,
     names: &[String],
@@ -303,24 +266,4 @@ fn check_names(
         built.warnings.push(error.to_string());
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_means_a_module_that_ends_with_it_and_everything_inside() {
-        let named = |path: &str, name: &str| is_named(path, &[name.to_owned()]);
-        assert!(
-            named("lm_head", "lm_head")
-                && named("lm_head", "head")
-                && named("classifier.dense", "classifier")
-        );
-        assert!(
-            named("model.layers.0.mlp.up_proj", "mlp")
-                && named("model.layers.0.mlp.up_proj", "layers.0.mlp")
-        );
-        assert!(!named("classifier_dropout.dense", "classifier") && !named("lm_head", "lm"));
-    }
 }

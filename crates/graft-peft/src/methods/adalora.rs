@@ -1,7 +1,11 @@
-//! AdaLoRA: a low-rank update with one factor per rank, `y = W x + s B (E ∘ A) x`, whose ranks move to the layers that need them.
+//! AdaLoRA: a low-rank update with one factor per rank, `y = W x + s B (E ∘ A) x`, whose ranks are
+//! allocated to the layers that need them most.
+//!
+//! A and B are initialized from N(0, 0.02²), E with zeros.
 //!
 //! # Shapes
-//! `A: (R, d_in)`, `E: (R, 1)`, `B: (d_out, R)`; `s = lora_alpha / (init_r + 1e-5)` also after ranks were taken away
+//! `x: (.., d_in)`, `A: (R, d_in)`, `E: (R, 1)`, `B: (d_out, R)`;
+//! `s = lora_alpha / (init_r + 1e-5)`, also after ranks have been pruned
 //! # Source
 //! Zhang et al. 2023, arXiv:2303.10512. Golden `adalora`.
 
@@ -19,6 +23,7 @@ use graft_spec::{
 };
 use serde_json::Value;
 
+use super::linear_layers::LinearLayers;
 use super::lora;
 use crate::{
     AttachContext, PeftError,
@@ -27,10 +32,7 @@ use crate::{
     fields,
     init_source::InitSource,
     initializer::Initializer,
-    layers::chosen,
     method::{AdapterPart, Built, Method},
-    ranks::check_rank,
-    targets::Selection,
 };
 use allocator::{Allocator, Schedule, Triplet};
 
@@ -112,26 +114,24 @@ impl Method for AdaLora {
         if init == InitSource::Fresh && target_r > init_r {
             return Err(PeftError::TargetRankTooLarge { target_r, init_r });
         }
-        let (scaling, dropout) = (
-            config.number("lora_alpha")? / (init_r as f64 + 1e-5),
-            config.probability("lora_dropout")?,
-        );
-        let selection = Selection::read(config)?;
-        let layers = chosen(cx, &selection, init)?;
-        let state = Arc::new(AdapterState::new());
-        let (mut parts, mut triplets, mut warnings, mut read) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for linear in &layers {
-            let r = kept_ranks(config, linear.path()).unwrap_or(init_r);
+        let scaling = config.number("lora_alpha")? / (init_r as f64 + 1e-5);
+        let dropout = config.probability("lora_dropout")?;
+        let mut layers = LinearLayers::select(cx, config, init)?;
+        let state = layers.state.clone();
+        let mut parts = Vec::new();
+        let mut triplets = Vec::new();
+        let mut read = Vec::new();
+        for linear in layers.layers.clone() {
+            let r = remaining_ranks(config, linear.path()).unwrap_or(init_r);
             if r == 0 {
-                // It has lost every rank: HF PEFT writes matrices without numbers.
+                // All ranks of this layer were pruned: HF PEFT writes empty matrices.
                 read.extend(
                     ["lora_A", "lora_B", "lora_E"]
                         .map(|name| format!("base_model.model.{}.{name}", linear.path())),
                 );
                 continue;
             }
-            check_rank(r, linear, init, &mut warnings)?;
+            layers.check_rank(r, linear)?;
             let matrices = triplet(linear, r, cx)?;
             let weights = vec![
                 ("lora_A", matrices.a.clone()),
@@ -139,34 +139,25 @@ impl Method for AdaLora {
                 ("lora_E", matrices.e.clone()),
             ];
             triplets.push(matrices.clone());
-            let adapter =
-                Arc::new(AdaLoraLayer { matrices, scaling, dropout, state: state.clone() });
-            parts.push(AdapterPart { counted: 1, ..AdapterPart::linear(linear, adapter, weights) });
+            let adapter = AdaLoraLayer { matrices, scaling, dropout, state: state.clone() };
+            let part = AdapterPart::linear(linear, Arc::new(adapter), weights);
+            parts.push(AdapterPart { counted: 1, ..part });
         }
         if parts.is_empty() {
             return Err(config.wrong("rank_pattern", "lists that leave at least one rank"));
         }
-        let allocator = Allocator::new(triplets, Schedule::read(config, init_r, target_r)?);
-        let settings = fields::to_settings(
-            &SPEC,
-            config,
-            &["init_r", "target_r", "lora_alpha"],
-            &selection,
-            cx.model,
-            &layers,
-        );
-        let allocator = Arc::new(allocator);
+        let schedule = Schedule::read(config, init_r, target_r)?;
+        let allocator = Arc::new(Allocator::new(triplets, schedule));
         Ok(Built {
-            warnings,
             read,
             training_hook: Some(allocator.clone()),
             export: Some(allocator),
-            ..Built::new(settings, parts, state)
+            ..layers.finish(&SPEC, &["init_r", "target_r", "lora_alpha"], parts)
         })
     }
 }
 
-/// A and B normal with deviation 0.02, E zero.
+/// A and B from N(0, 0.02²), E zero.
 fn triplet(
     linear: &Linear,
     r: usize,
@@ -180,8 +171,9 @@ fn triplet(
     Ok(Triplet { path: linear.path().to_owned(), a, b, e: initializer.full(0.0, &[r, 1])? })
 }
 
-/// How many ranks a file has kept in the layer at `path`: `rank_pattern` holds a list of true and false for each.
-fn kept_ranks(config: &ConfigFile, path: &str) -> Option<usize> {
+/// The number of ranks that remain in the layer at `path`: `rank_pattern` in a file contains a list
+/// of booleans for each layer.
+fn remaining_ranks(config: &ConfigFile, path: &str) -> Option<usize> {
     let prefix = format!("{path}.lora_E");
     let (_, kept) = config
         .get("rank_pattern")?
@@ -191,7 +183,7 @@ fn kept_ranks(config: &ConfigFile, path: &str) -> Option<usize> {
     Some(kept.as_array()?.iter().filter(|kept| kept.as_bool() == Some(true)).count())
 }
 
-/// Whether a file's ranks are shared out already.
+/// Whether the ranks in a file have already been allocated.
 fn is_shared_out(config: &ConfigFile) -> bool {
     config.get("rank_pattern").and_then(Value::as_object).is_some_and(|pattern| !pattern.is_empty())
 }

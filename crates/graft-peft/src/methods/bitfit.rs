@@ -1,9 +1,12 @@
-//! BitFit: trained copies of the biases in the place of the base's own, `y = W x + b'`.
+//! BitFit: trains copies of the biases, `y = W x + b'`.
+//!
+//! `b'` is initialized with the bias of the base model.
 //!
 //! # Shapes
-//! `b': (d_out)`
+//! `x: (.., d_in)`, `b': (d_out)`
 //! # Source
-//! Ben Zaken et al. 2021, arXiv:2106.10199. HF PEFT has no such method; the keys are those of its LoRA with `bias=all`.
+//! Ben Zaken et al. 2021, arXiv:2106.10199. HF PEFT has no such method; the keys are those of its
+//! LoRA with `bias=all`. No golden.
 
 use std::sync::Arc;
 
@@ -19,11 +22,11 @@ use crate::{
     fields,
     init_source::InitSource,
     layers::leaf,
-    method::{AdapterPart, Built, Method},
-    selected, trained_modules,
+    method::{Built, Method},
+    modules_to_save, selected,
 };
 
-/// The fields, HF PEFT's words where it has them.
+/// The fields, named as in HF PEFT where it has them.
 const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "exclude_modules": null, "inference_mode": true, "modules_to_save": null,
     "peft_type": "BITFIT", "revision": null, "target_modules": null, "task_type": "CAUSAL_LM"}"#;
 
@@ -53,31 +56,15 @@ impl Method for BitFit {
         config: &ConfigFile,
         init: InitSource,
     ) -> Result<Built, PeftError> {
-        let (state, saved) = (Arc::new(AdapterState::new()), trained_modules::names(config));
-        let mut parts = Vec::new();
-        for site in selected::sites(cx, config, init)?
-            .into_iter()
-            .filter(|site| !trained_modules::is_named(site.path, &saved))
-        {
-            for parameter in site
-                .layer
-                .parameters()
-                .into_iter()
-                .filter(|parameter| leaf(parameter.path()) == "bias")
-            {
-                let (var, attachment) = trained_modules::unfreeze_parameter(cx, parameter, &state)?;
-                let key = format!("base_model.model.{}", parameter.path());
-                parts.push(AdapterPart {
-                    in_place: true,
-                    ..AdapterPart::new(site.path, attachment, vec![(key, var)])
-                });
-            }
-        }
+        let state = Arc::new(AdapterState::new());
+        let saved = modules_to_save::names(config);
+        let parts = selected::unfreeze_selected(cx, config, init, &state, |site, parameter| {
+            let is_saved = modules_to_save::is_named(site.path, &saved);
+            Ok(!is_saved && leaf(parameter.path()) == "bias")
+        })?;
         if parts.is_empty() {
-            return Err(PeftError::NoBias {
-                setting: "BitFit".to_owned(),
-                model: cx.base_name.to_owned(),
-            });
+            let model = cx.base_name.to_owned();
+            return Err(PeftError::NoBias { setting: "BitFit".to_owned(), model });
         }
         Ok(Built::new(fields::plain_settings(&SPEC, config, &[]), parts, state))
     }

@@ -1,11 +1,17 @@
-//! Bottleneck adapters: `h + s U f(D z + d) + s u` in the place of a sublayer's output h, before it joins the stream x.
+//! Bottleneck adapters: `h' = h + s (U f(D z + d) + u)` replaces the output h of a sublayer before
+//! it is added to the residual stream x.
+//!
+//! `init_weights=bert` draws D and U from N(0, 0.02²); `mam_adapter` draws D uniformly and sets U
+//! to zero. The biases are zero.
 //!
 //! # Shapes
-//! `D: (b, C)`, `d: (b)`, `U: (C, b)`, `u: (C)` with `b = C / reduction_factor`; z is h + x (pfeiffer; normalised where a norm follows the sum), h (houlsby) or
-//! x (parallel)
+//! `h, x, z: (B, T, C)`, `D: (b, C)`, `d: (b)`, `U: (C, b)`, `u: (C)` with
+//! `b = C / reduction_factor`; z is h + x (pfeiffer; normalized if a norm follows the sum), h
+//! (houlsby) or x (parallel)
 //! # Source
-//! Houlsby et al. 2019, arXiv:1902.00751; Pfeiffer et al. 2020, arXiv:2005.00052; He et al. 2021, arXiv:2110.04366. Goldens `adapter-houlsby`,
-//! `adapter-pfeiffer`, `adapter-parallel`, computed by AdapterHub's `adapters`.
+//! Houlsby et al. 2019, arXiv:1902.00751; Pfeiffer et al. 2020, arXiv:2005.00052; He et al. 2021,
+//! arXiv:2110.04366. Goldens `adapter-houlsby`, `adapter-pfeiffer`, `adapter-parallel`, computed by
+//! AdapterHub's `adapters`.
 
 use std::sync::Arc;
 
@@ -29,7 +35,8 @@ use crate::{
     method::{AdapterPart, Attachment, Built, Method},
 };
 
-/// Every field of `BnConfig` of adapters 1.3 with its default for `seq_bn`, flat, with those that stand around it.
+/// All fields of `BnConfig` of adapters 1.3 with the defaults of `seq_bn`, flattened, and the
+/// fields around them.
 const DEFAULTS: &str = r#"{"adapter_residual_before_ln": false, "cross_adapter": false, "dropout": 0.0, "factorized_phm_W": true,
     "factorized_phm_rule": false, "hypercomplex_nonlinearity": "glorot-uniform", "init_weights": "bert", "init_weights_seed": null,
     "inv_adapter": null, "inv_adapter_reduction_factor": null, "is_parallel": false, "learn_phm": true, "leave_out": [], "ln_after": false,
@@ -39,7 +46,7 @@ const DEFAULTS: &str = r#"{"adapter_residual_before_ln": false, "cross_adapter":
     "use_gating": false, "peft_type": "ADAPTERHUB", "hidden_size": null, "model_class": null, "model_name": null, "model_type": null, "name": null,
     "version": "adapters.1.3.0", "modules_to_save": null, "task_type": "CAUSAL_LM", "base_model_name_or_path": null}"#;
 
-/// Fields that change what is computed in a way that is not built in.
+/// Fields that change the output in a way that is not implemented.
 const UNSUPPORTED: &[&str] = &[
     "cross_adapter",
     "inv_adapter",
@@ -64,7 +71,7 @@ struct Network {
     state: Arc<AdapterState>,
 }
 
-/// z.
+/// The input z of the network.
 #[derive(Clone, Copy)]
 enum Reads {
     Sum,
@@ -72,7 +79,7 @@ enum Reads {
     Stream,
 }
 
-/// f.
+/// The activation f.
 #[derive(Clone, Copy)]
 enum Activation {
     Relu,
@@ -111,7 +118,8 @@ impl ResidualAdapter for Network {
         Ok((output + change)?)
     }
 
-    /// Each map's product and sum, what f gives, the change with its factor, and the three sums that put it into the stream.
+    /// The product and the sum of both linear layers, the output of f, the scaled change, and the
+    /// three sums that add it to the stream.
     fn saved_activations(&self) -> SavedActivations {
         let (narrow, wide) = (self.down.1.elem_count(), self.up.1.elem_count());
         let dropped = if self.dropout > 0.0 { 2 } else { 0 };
@@ -244,7 +252,7 @@ impl Method for Bottleneck {
     }
 }
 
-/// A block that the model does not have would be silently without effect.
+/// Checks that every excluded block exists: an unknown block would be ignored silently.
 fn check_left_out(
     cx: &AttachContext<'_>,
     config: &ConfigFile,
@@ -274,7 +282,7 @@ fn is_meant(config: &ConfigFile, residual_add: &ResidualAdd) -> bool {
     })
 }
 
-/// The name of the key `config` that comes nearest.
+/// The value of the key `config` that is closest to the fields.
 fn preset(config: &ConfigFile) -> &'static str {
     match (config.flag("is_parallel"), config.flag("mh_adapter")) {
         (true, _) => "parallel",

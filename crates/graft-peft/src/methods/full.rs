@@ -1,7 +1,11 @@
-//! Full fine-tuning, the baseline: a trained copy of every weight, or of those of some modules, in the place of the base's own.
+//! Full fine-tuning, the baseline: trains a copy of every weight, or of the weights of some
+//! modules, `y = W' x + b'`.
+//!
+//! The copies are initialized with the base weights.
 //!
 //! # Shapes
-//! Those of the weights. A weight that GPT-2 stores turned is saved as (d_out, d_in), like all others.
+//! Those of the weights. A weight that GPT-2 stores transposed is saved as (d_out, d_in), like all
+//! others.
 //! # Source
 //! No golden: HF PEFT has no such method. Freezing by layers: Lee et al. 2019, arXiv:1911.03090.
 
@@ -19,11 +23,11 @@ use crate::{
     config_file::ConfigFile,
     fields,
     init_source::InitSource,
-    method::{AdapterPart, Built, Method},
-    selected, trained_modules,
+    method::{Built, Method},
+    selected,
 };
 
-/// The fields, HF PEFT's words where it has them.
+/// The fields, named as in HF PEFT where it has them.
 const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "exclude_modules": null, "inference_mode": true, "peft_type": "FULL",
     "revision": null, "target_modules": null, "task_type": "CAUSAL_LM"}"#;
 
@@ -54,24 +58,16 @@ impl Method for Full {
         init: InitSource,
     ) -> Result<Built, PeftError> {
         let state = Arc::new(AdapterState::new());
-        let mut parts = Vec::new();
-        for site in selected::sites(cx, config, init)? {
-            for parameter in site.layer.parameters() {
-                refuse_packed(parameter)?;
-                let (var, attachment) = trained_modules::unfreeze_parameter(cx, parameter, &state)?;
-                let key = format!("base_model.model.{}", parameter.path());
-                parts.push(AdapterPart {
-                    in_place: true,
-                    ..AdapterPart::new(site.path, attachment, vec![(key, var)])
-                });
-            }
-        }
+        let parts = selected::unfreeze_selected(cx, config, init, &state, |_, parameter| {
+            refuse_quantized(parameter).map(|()| true)
+        })?;
         Ok(Built::new(fields::plain_settings(&SPEC, config, &[]), parts, state))
     }
 }
 
-/// A step smaller than the distance of two packed numbers would be lost.
-fn refuse_packed(parameter: &Parameter) -> Result<(), PeftError> {
+/// Refuses a quantized weight: an update smaller than the distance between two quantization levels
+/// would be lost.
+fn refuse_quantized(parameter: &Parameter) -> Result<(), PeftError> {
     match parameter.own_weight() {
         Weight::Dense(_) => Ok(()),
         Weight::Packed(_) => Err(PeftError::Packed { path: parameter.path().to_owned() }),

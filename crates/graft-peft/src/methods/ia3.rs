@@ -1,7 +1,10 @@
-//! IA³: one trained factor per activation, `y = l ∘ (W x + b)`, or before a feed-forward module, `y = W (l ∘ x) + b`.
+//! IA³: a trained factor for each activation, `y = l ∘ (W x + b)`, or for each input of a
+//! feed-forward module, `y = W (l ∘ x) + b`.
+//!
+//! The factors are initialized with ones.
 //!
 //! # Shapes
-//! `l: (d_out, 1)`; in feed-forward modules `(1, d_in)`
+//! `x: (.., d_in)`, `l: (d_out, 1)`; in feed-forward modules `l: (1, d_in)`
 //! # Source
 //! Liu et al. 2022, arXiv:2205.05638. Golden `ia3`. HF PEFT scales the bias too, also when merging.
 
@@ -15,6 +18,7 @@ use graft_spec::{
     methods::{MethodSpec, ia3::SPEC},
 };
 
+use super::linear_layers::LinearLayers;
 use crate::{
     AttachContext, PeftError,
     adapter_state::AdapterState,
@@ -43,13 +47,13 @@ struct Ia3Layer {
 }
 
 impl Ia3Layer {
-    /// `1 + factor (l - 1)` with the user's factor, which is `l` as trained.
+    /// `1 + scale (l - 1)`; at scale 1 this is `l`.
     fn scaled(&self, factors: &Tensor) -> Result<Tensor> {
         let factor = self.state.scale();
         Ok(if factor == 1.0 { factors.clone() } else { factors.affine(factor, 1.0 - factor)? })
     }
 
-    /// What is multiplied by the factors, times `l - 1`: what merging adds.
+    /// The update that merging adds: `of` times the scaled `l - 1`.
     fn change(&self, of: &Tensor, factors: &Tensor) -> Result<Tensor> {
         let extra = (self.scaled(factors)? - 1.0)?;
         Ok(of.detach().to_dtype(DType::F32)?.broadcast_mul(&extra)?)
@@ -81,7 +85,7 @@ impl LinearAdapter for Ia3Layer {
         self.state.is_merged()
     }
 
-    /// What is scaled, beside the scaled.
+    /// The activation before it is scaled.
     fn saved_activations(&self, base: &Linear) -> SavedActivations {
         SavedActivations::per_position(if self.is_feedforward { base.d_in() } else { base.d_out() })
     }
@@ -123,7 +127,6 @@ impl Method for Ia3 {
         config: &ConfigFile,
         init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
-        let selection = Selection::read(config)?;
         let feedforward = match config.get("feedforward_modules") {
             None => None,
             Some(value) => Some(Targets::from_json(value).ok_or_else(|| {
@@ -131,11 +134,10 @@ impl Method for Ia3 {
                     .wrong("feedforward_modules", "a list of module names or a regular expression")
             })?),
         };
-        let layers = chosen(cx, &selection, init)?;
-        check_feedforward(feedforward.as_ref(), &layers, init)?;
-        let state = Arc::new(AdapterState::new());
-        let mut parts = Vec::new();
-        for linear in &layers {
+        let layers = LinearLayers::select(cx, config, init)?;
+        check_feedforward(feedforward.as_ref(), &layers.layers, init)?;
+        let state = layers.state.clone();
+        layers.build(&SPEC, &[], |linear| {
             let is_feedforward = feedforward
                 .as_ref()
                 .map(|targets| targets.ends(linear.path()))
@@ -143,19 +145,14 @@ impl Method for Ia3 {
                 .unwrap_or(false);
             let shape = if is_feedforward { [1, linear.d_in()] } else { [linear.d_out(), 1] };
             let factors = Initializer::of(linear, cx).full(1.0, &shape)?;
-            let adapter = Arc::new(Ia3Layer {
-                factors: factors.clone(),
-                is_feedforward,
-                state: state.clone(),
-            });
-            parts.push(AdapterPart::linear(linear, adapter, vec![("ia3_l", factors)]));
-        }
-        let settings = fields::to_settings(&SPEC, config, &[], &selection, cx.model, &layers);
-        Ok(Built::new(settings, parts, state))
+            let state = state.clone();
+            let adapter = Ia3Layer { factors: factors.clone(), is_feedforward, state };
+            Ok(AdapterPart::linear(linear, Arc::new(adapter), vec![("ia3_l", factors)]))
+        })
     }
 }
 
-/// A feed-forward module that is no target would be silently without effect.
+/// Checks that every feed-forward module is a target: others would be ignored silently.
 fn check_feedforward(
     feedforward: Option<&Targets>,
     layers: &[&Linear],

@@ -1,7 +1,9 @@
-//! LayerNorm tuning: trained copies of a norm's weight and bias in the place of the base's own, `y = x̂ ∘ w' + b'`.
+//! LayerNorm tuning: trains copies of the weight and the bias of the norms, `y = x̂ ∘ w' + b'`.
+//!
+//! The copies are initialized with the base weights.
 //!
 //! # Shapes
-//! `x̂: (.., C)` normalised; `w', b': (C)`
+//! `x̂: (.., C)` normalized; `w', b': (C)`
 //! # Source
 //! Zhao et al. 2023, arXiv:2312.11420. Golden `ln-tuning`.
 
@@ -30,7 +32,7 @@ use crate::{
 const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "exclude_modules": null, "inference_mode": true, "modules_to_save": null,
     "peft_type": "LN_TUNING", "revision": null, "target_modules": null, "task_type": "CAUSAL_LM"}"#;
 
-/// Norms inside attention, which HF PEFT leaves out of the families' defaults.
+/// Norms inside attention, which HF PEFT's defaults do not include.
 const INNER: &[&str] = &["q_norm", "k_norm"];
 
 /// The method.

@@ -1,9 +1,13 @@
-//! LoHa: the product, number by number, of two low-rank updates, `y = W x + s (w1_a w1_b ∘ w2_a w2_b) x`.
+//! LoHa: the element-wise product of two low-rank updates, `y = W x + s (w1_a w1_b ∘ w2_a w2_b) x`.
+//!
+//! `w2_b` is initialized with zeros, the others uniformly in `±1/sqrt(columns)`.
 //!
 //! # Shapes
-//! `w1_a, w2_a: (d_out, r)`, `w1_b, w2_b: (r, d_in)`; `s = alpha / r`; the update has rank up to `r²`
+//! `x: (.., d_in)`, `w1_a, w2_a: (d_out, r)`, `w1_b, w2_b: (r, d_in)`; `s = alpha / r`; the update
+//! has a rank of up to `r²`
 //! # Source
-//! Hyeon-Woo et al. 2021, arXiv:2108.06098 (FedPara); Yeh et al. 2023, arXiv:2309.14859 (LyCORIS). Golden `loha`.
+//! Hyeon-Woo et al. 2021, arXiv:2108.06098 (FedPara); Yeh et al. 2023, arXiv:2309.14859 (LyCORIS).
+//! Golden `loha`.
 
 use std::sync::Arc;
 
@@ -13,6 +17,7 @@ use graft_spec::{
     methods::{MethodSpec, loha::SPEC},
 };
 
+use super::linear_layers::LinearLayers;
 use crate::{
     AttachContext, PeftError,
     adapter_state::AdapterState,
@@ -20,10 +25,8 @@ use crate::{
     fields,
     init_source::InitSource,
     initializer::Initializer,
-    layers::chosen,
     method::{AdapterPart, Built, Method},
-    ranks::{Ranks, check_rank},
-    targets::Selection,
+    ranks::Ranks,
     update_dropout::UpdateDropout,
 };
 
@@ -69,7 +72,8 @@ impl LinearAdapter for LoHaLayer {
         self.state.is_merged()
     }
 
-    /// The base's output and the change; both products, theirs, and that with its factor, and two gradients that wait until all layers are through.
+    /// The outputs of the base layer and of the update; both low-rank products, their element-wise
+    /// product, the scaled product, and two gradients that live until the end of the backward pass.
     fn saved_activations(&self, base: &Linear) -> SavedActivations {
         SavedActivations::per_position(2 * base.d_out())
             .and_per_pass(6 * base.d_in() * base.d_out())
@@ -104,41 +108,34 @@ impl Method for LoHa {
         {
             return Err(config.unsupported("ABBA (`init_weights` or `use_khatri_rao`)".to_owned()));
         }
-        let (ranks, dropout, selection) =
-            (Ranks::read(config, "alpha")?, UpdateDropout::read(config)?, Selection::read(config)?);
-        let layers = chosen(cx, &selection, init)?;
-        let state = Arc::new(AdapterState::new());
-        let (mut parts, mut warnings) = (Vec::new(), Vec::new());
-        for linear in &layers {
-            let (r, alpha) = ranks.at(linear.path());
-            check_rank(r, linear, init, &mut warnings)?;
-            let (initializer, d_in, d_out) =
-                (Initializer::of(linear, cx), linear.d_in(), linear.d_out());
-            let first = (
-                initializer.kaiming("hada_w1_a", (d_out, r))?,
-                initializer.kaiming("hada_w1_b", (r, d_in))?,
-            );
-            let second =
-                (initializer.kaiming("hada_w2_a", (d_out, r))?, initializer.full(0.0, &[r, d_in])?);
-            let pairs = [
-                ("hada_w1_a", &first.0),
-                ("hada_w1_b", &first.1),
-                ("hada_w2_a", &second.0),
-                ("hada_w2_b", &second.1),
+        let ranks = Ranks::read(config, "alpha")?;
+        let dropout = UpdateDropout::read(config)?;
+        let mut layers = LinearLayers::select(cx, config, init)?;
+        for linear in layers.layers.clone() {
+            layers.check_rank(ranks.at(linear.path()).0, linear)?;
+        }
+        let state = layers.state.clone();
+        layers.low_rank((&SPEC, &["r", "alpha"]), &ranks, |linear, r, scaling| {
+            let initializer = Initializer::of(linear, cx);
+            let (d_in, d_out) = (linear.d_in(), linear.d_out());
+            let w1_a = initializer.kaiming("hada_w1_a", (d_out, r))?;
+            let w1_b = initializer.kaiming("hada_w1_b", (r, d_in))?;
+            let w2_a = initializer.kaiming("hada_w2_a", (d_out, r))?;
+            let w2_b = initializer.full(0.0, &[r, d_in])?;
+            let weights = vec![
+                ("hada_w1_a", w1_a.clone()),
+                ("hada_w1_b", w1_b.clone()),
+                ("hada_w2_a", w2_a.clone()),
+                ("hada_w2_b", w2_b.clone()),
             ];
-            let weights = pairs.map(|(name, var)| (name, var.clone())).to_vec();
-            let adapter = Arc::new(LoHaLayer {
-                first,
-                second,
-                scaling: alpha / r as f64,
+            let adapter = LoHaLayer {
+                first: (w1_a, w1_b),
+                second: (w2_a, w2_b),
+                scaling,
                 dropout,
                 state: state.clone(),
-            });
-            parts.push(AdapterPart::linear(linear, adapter, weights));
-        }
-        warnings.extend(ranks.unmatched(layers.iter().map(|linear| linear.path()), init)?);
-        let settings =
-            fields::to_settings(&SPEC, config, &["r", "alpha"], &selection, cx.model, &layers);
-        Ok(Built { warnings, ..Built::new(settings, parts, state) })
+            };
+            Ok(AdapterPart::linear(linear, Arc::new(adapter), weights))
+        })
     }
 }

@@ -1,10 +1,15 @@
-//! LoRA: a low-rank update beside each frozen linear map, `y = W x + s B A x`.
+//! LoRA: a low-rank update added to each frozen linear layer, `y = W x + s B A x`.
+//!
+//! A is initialized uniformly in `±1/sqrt(d_in)` and B with zeros; `init_lora_weights` selects
+//! other initializations.
 //!
 //! # Shapes
-//! `x: (.., d_in)`, `A: (r, d_in)`, `B: (d_out, r)`, `W: (d_out, d_in)` frozen; `s = lora_alpha / r`, with rsLoRA `lora_alpha / sqrt(r)`
+//! `x: (.., d_in)`, `A: (r, d_in)`, `B: (d_out, r)`, `W: (d_out, d_in)` frozen;
+//! `s = lora_alpha / r`, in rsLoRA `lora_alpha / sqrt(r)`
 //! # Source
-//! Hu et al. 2021, arXiv:2106.09685; rsLoRA: Kalajdzievski 2023, arXiv:2312.03732. Goldens `lora`, `lora-all-linear`, `lora-mlp-regex`, `rslora`,
-//! `lora-rank-pattern`, `lora-layers`, `lora-bias-all`, `lora-bias-lora-only`, `lora-modules-to-save`, `lora-embedding`.
+//! Hu et al. 2021, arXiv:2106.09685; rsLoRA: Kalajdzievski 2023, arXiv:2312.03732. Goldens `lora`,
+//! `lora-all-linear`, `lora-mlp-regex`, `rslora`, `lora-rank-pattern`, `lora-layers`,
+//! `lora-bias-all`, `lora-bias-lora-only`, `lora-modules-to-save`, `lora-embedding`.
 
 mod config;
 mod data_init;
@@ -46,11 +51,11 @@ pub(super) struct Lora;
 struct LoraLayer {
     a: Var,
     b: Var,
-    /// `A₀` and `B₀`: what of W the update stands for.
+    /// `A₀` and `B₀`: the part of W that the update includes initially, which is subtracted.
     base_offset: Option<(Tensor, Tensor)>,
-    /// `s` without the user's factor.
+    /// `s` without the adapter's scale.
     scaling: f64,
-    /// Probability of dropping an input of A, in training only.
+    /// Dropout probability of the inputs of A, in training only.
     dropout: f64,
     state: Arc<AdapterState>,
 }
@@ -130,7 +135,7 @@ impl Method for Lora {
         let mut chosen = chosen_layers(cx, &lora.selection, init)?;
         let mut warnings = Vec::new();
         for linear in &chosen.0 {
-            check_rank(lora.rank_and_scaling(linear.path()).0, linear, init, &mut warnings)?;
+            check_rank(lora.ranks.rank_and_scaling(linear.path()).0, linear, init, &mut warnings)?;
         }
         let data_init = DataInit::new(cx, config, &lora, &chosen, init)?;
         if let Some(changed) = &data_init.config {
@@ -140,7 +145,7 @@ impl Method for Lora {
         let (layers, embeddings) = chosen;
         let mut parts = Vec::new();
         for linear in &layers {
-            let (r, scaling) = lora.rank_and_scaling(linear.path());
+            let (r, scaling) = lora.ranks.rank_and_scaling(linear.path());
             let initialized = lora.init.initialize(linear, (r, scaling), cx, init)?;
             data_init.put(linear.path(), &initialized)?;
             let LowRankInit { a, b, base_offset } = initialized;
@@ -159,7 +164,7 @@ impl Method for Lora {
             });
         }
         for table in &embeddings {
-            let (r, scaling) = lora.rank_and_scaling(table.path());
+            let (r, scaling) = lora.ranks.rank_and_scaling(table.path());
             parts.push(embedding::part(cx, table, (r, scaling), init, &state)?);
         }
         warnings.extend(
@@ -181,7 +186,7 @@ impl Method for Lora {
             &layers,
         );
         if matches!(lora.init, Init::Eva) || data_init.config.is_some() {
-            // What was found is in the patterns and the weights; a resumed run must not look for it again.
+            // The result is in the patterns and the weights; a resumed run must not search again.
             settings.values.remove("init_lora_weights");
         }
         fields::add_targets(
@@ -193,7 +198,7 @@ impl Method for Lora {
     }
 }
 
-/// HF PEFT writes the weight of a targeted head along, because others may have resized it.
+/// HF PEFT includes the weight of a targeted head in the file, because it may have been resized.
 pub(super) fn copies(linear: &Linear) -> Vec<(String, Tensor)> {
     let copy = || {
         (

@@ -1,10 +1,13 @@
-//! OFT: the input of each layer is rotated by an orthogonal matrix made of blocks, `y = W Rᵀ x`.
+//! OFT: an orthogonal block-diagonal matrix rotates the input of each layer, `y = W Rᵀ x`.
 //!
-//! Each block is Cayley's `R = (I - Q)(I + Q)⁻¹` of a trained skew-symmetric `Q`. With `use_cayley_neumann` it is the first terms of the series
-//! of `(I + Q)(I - Q)⁻¹`, which turns the other way round and is orthogonal only as long as `Q` is small: that is how HF PEFT has it.
+//! Each block is the Cayley transform `R = (I - Q)(I + Q)⁻¹` of a trained skew-symmetric `Q`, which
+//! is initialized with zeros. With `use_cayley_neumann` it is a truncated series of
+//! `(I + Q)(I - Q)⁻¹`, which rotates in the opposite direction and is orthogonal only for small
+//! `Q`, as in HF PEFT.
 //!
 //! # Shapes
-//! `n` blocks of side `b`, `n b = d_in`; trained: `(n, b (b - 1) / 2)`, the numbers of `Q` above its diagonal, row by row
+//! `x: (.., d_in)`; `n` blocks of size `b`, `n b = d_in`; trained: `(n, b (b - 1) / 2)`, the
+//! elements of `Q` above the diagonal, row by row
 //! # Source
 //! Qiu et al. 2023, arXiv:2306.07280; Qiu et al. 2025, arXiv:2506.19847 (OFTv2). Golden `oft`.
 
@@ -18,6 +21,7 @@ use graft_spec::{
     methods::{MethodSpec, oft::SPEC},
 };
 
+use super::linear_layers::LinearLayers;
 use crate::{
     AttachContext, PeftError,
     adapter_state::AdapterState,
@@ -25,9 +29,7 @@ use crate::{
     fields,
     init_source::InitSource,
     initializer::Initializer,
-    layers::chosen,
     method::{AdapterPart, Built, Method},
-    targets::Selection,
 };
 use cayley::Cayley;
 
@@ -41,7 +43,7 @@ const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null
 pub(super) struct Oft;
 
 struct OftLayer {
-    /// Above the diagonal of `Q`: (n, b (b - 1) / 2), or one row for all blocks.
+    /// The elements of `Q` above the diagonal: (n, b (b - 1) / 2), or one row for all blocks.
     upper: Var,
     block_size: usize,
     cayley: Cayley,
@@ -49,7 +51,7 @@ struct OftLayer {
 }
 
 impl OftLayer {
-    /// `x R` in blocks, blended with `x` by the user's factor: (.., d_in).
+    /// `x R` in blocks, interpolated with `x` by the adapter's scale: (.., d_in).
     fn rotate(&self, x: &Tensor, upper: &Tensor) -> Result<Tensor> {
         let side = self.block_size;
         let blocks = self.cayley.rotations(upper, side)?.to_dtype(x.dtype())?; // (n, b, b)
@@ -71,7 +73,7 @@ impl LinearAdapter for OftLayer {
     fn delta(&self, base: &Linear) -> Result<Option<Tensor>> {
         let w = base.effective_weight().tensor().detach().to_dtype(DType::F32)?; // (d_out, d_in)
         let upper = self.upper.as_detached_tensor();
-        // `x R Wᵀ` is `x (W Rᵀ)ᵀ`, and the rows of `W Rᵀ` are those of W turned back.
+        // `x R Wᵀ` is `x (W Rᵀ)ᵀ`, and the rows of `W Rᵀ` are those of W, rotated back.
         let back = Self {
             upper: self.upper.clone(),
             block_size: self.block_size,
@@ -85,7 +87,8 @@ impl LinearAdapter for OftLayer {
         self.state.is_merged()
     }
 
-    /// The input in blocks, the turned blocks, and these in a row again; some twelve matrices of the series for each block.
+    /// The input in blocks, the rotated blocks, and their concatenation; about twelve matrices of
+    /// the series for each block.
     fn saved_activations(&self, base: &Linear) -> SavedActivations {
         let blended = if self.state.scale() == 1.0 { 0 } else { 3 };
         SavedActivations::per_position((3 + blended) * base.d_in())
@@ -109,7 +112,7 @@ impl Method for Oft {
     ) -> std::result::Result<ConfigFile, PeftError> {
         let mut config = fields::on_default_targets(&SPEC, DEFAULTS, cx, settings)?;
         let given = |name: &str| settings.values.contains_key(name);
-        // Exactly one of the two is not zero: who gives one means the other to be.
+        // Exactly one of the two fields is not zero, so giving one key sets the other to zero.
         if given("r") && !given("oft_block_size") && config.count("r").is_ok() {
             config.set("oft_block_size", 0.into());
         }
@@ -126,34 +129,29 @@ impl Method for Oft {
         if config.number("module_dropout")? != 0.0 {
             return Err(config.unsupported("`module_dropout`".to_owned()));
         }
-        let selection = Selection::read(config)?;
-        let layers = chosen(cx, &selection, init)?;
+        let layers = LinearLayers::select(cx, config, init)?;
         let cayley = Cayley::new(
             config.flag("use_cayley_neumann").then_some(config.count("num_cayley_neumann_terms")?),
         );
-        let state = Arc::new(AdapterState::new());
-        let mut parts = Vec::new();
-        for linear in &layers {
+        let state = layers.state.clone();
+        layers.build(&SPEC, &["oft_block_size"], |linear| {
             let block_size = block_size(config, linear)?;
             let count = if config.flag("block_share") { 1 } else { linear.d_in() / block_size };
             let upper = Initializer::of(linear, cx)
                 .full(0.0, &[count, block_size * (block_size - 1) / 2])?;
             let weights = vec![("oft_R.weight", upper.clone())];
-            let adapter = Arc::new(OftLayer {
-                upper,
-                block_size,
-                cayley: cayley.clone(),
-                state: state.clone(),
-            });
-            parts.push(AdapterPart::linear(linear, adapter, weights));
-        }
-        let settings =
-            fields::to_settings(&SPEC, config, &["oft_block_size"], &selection, cx.model, &layers);
-        Ok(Built::new(settings, parts, state))
+            let cayley = cayley.clone();
+            let adapter = OftLayer { upper, block_size, cayley, state: state.clone() };
+            Ok(AdapterPart::linear(linear, Arc::new(adapter), weights))
+        })
     }
 }
 
-/// Side of a block: `oft_block_size`, or `d_in / r`. HF PEFT quietly takes another size where one does not divide the width.
+/// Size of a block: `oft_block_size`, or `d_in / r`. HF PEFT silently changes a size that does not
+/// divide the width; here it is an error.
+///
+/// # Errors
+/// [`PeftError::OftBlocks`], [`PeftError::OftBlockSize`].
 fn block_size(config: &ConfigFile, linear: &Linear) -> std::result::Result<usize, PeftError> {
     let width = linear.d_in();
     let (name, number) = match (config.count("r"), config.count("oft_block_size")) {

@@ -1,9 +1,13 @@
 //! P-tuning: a soft prompt computed by a small trained network, `x' = [f(E); embed(ids)]`.
 //!
+//! E is initialized from N(0, 1), the network like PyTorch's layers.
+//!
 //! # Shapes
-//! `E: (P, C)`; MLP: C -> H -> H -> C with ReLU between; LSTM: C -> 2H in both directions, then 2H -> 2H -> C
+//! `x': (B, P+T, C)`, `E: (P, C)`; MLP: C -> H -> H -> C with ReLU in between; LSTM: C -> 2H
+//! (bidirectional), then 2H -> 2H -> C
 //! # Source
-//! Liu et al. 2021, arXiv:2103.10385. Golden `p-tuning` (MLP); the LSTM is checked against PyTorch's numbers. HF PEFT ignores `encoder_num_layers` for the MLP.
+//! Liu et al. 2021, arXiv:2103.10385. Golden `p-tuning` (MLP); the LSTM is tested against values
+//! from PyTorch. HF PEFT ignores `encoder_num_layers` for the MLP.
 
 use std::sync::Arc;
 
@@ -21,7 +25,7 @@ use crate::{
     fields,
     init_source::InitSource,
     initializer::Initializer,
-    method::{AdapterPart, Attachment, Built, Export, Method},
+    method::{AdapterPart, Attachment, Built, Method},
 };
 
 /// Every field of PEFT 0.21's `PromptEncoderConfig` with its default.
@@ -62,17 +66,9 @@ impl Method for PTuning {
         cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
-        let (mut config, shape) =
-            (fields::from_settings(&SPEC, DEFAULTS, settings, &[])?, cx.model.shape());
-        let dims = [
-            ("token_dim", shape.hidden),
-            ("num_layers", shape.layers),
-            ("num_attention_heads", shape.heads),
-        ];
-        dims.into_iter().for_each(|(name, value)| config.set(name, value.into()));
-        if config.get("encoder_hidden_size").is_none() {
-            config.set("encoder_hidden_size", shape.hidden.into());
-        }
+        let mut config = fields::from_settings(&SPEC, DEFAULTS, settings, &[])?;
+        let shape = cx.model.shape();
+        prompt_encoder::set_dimensions(&mut config, shape.hidden, shape.layers, shape.heads);
         Ok(config)
     }
 
@@ -94,11 +90,7 @@ impl Method for PTuning {
                 (count, width),
             )?),
         };
-        let export = if let Vectors::Encoded(encoder) = &vectors {
-            Some(Arc::new(encoder.clone()) as Arc<dyn Export>)
-        } else {
-            None
-        };
+        let export = vectors.export();
         let weights = vectors.weights();
         let part = AdapterPart::new(
             cx.model.embedding().path(),
@@ -121,7 +113,8 @@ fn encoder(
     (count, width): (usize, usize),
 ) -> std::result::Result<Encoder, PeftError> {
     let hidden = config.count("encoder_hidden_size")?;
-    // Each of an LSTM's two directions has four gates, which read the layer below, of up to twice the width, and the state.
+    // An LSTM has two directions with four gates each, which read the layer below, of up to twice
+    // the width, and the state.
     let rows = if config.text("encoder_reparameterization_type") == Some("LSTM") {
         hidden.saturating_mul(8 * config.count("encoder_num_layers")?)
     } else {

@@ -1,7 +1,11 @@
-//! Prefix tuning: trained keys and values in front of those of the input, `softmax(q [Pk; k]ᵀ) [Pv; v]` in every block.
+//! Prefix tuning: trained keys and values in front of those of the input,
+//! `softmax(q [Pk; k]ᵀ) [Pv; v]` in every block.
+//!
+//! E is initialized from N(0, 1), or with zeros by `init_weights=zero`.
 //!
 //! # Shapes
-//! `E: (P, L * 2 * K*D)`: for each of L blocks the keys, then the values, of K heads of width D; with projection `E = W₂ tanh(W₁ e)` with `e: (P, K*D)`
+//! `E: (P, L * 2 * K*D)`: for each of L blocks the keys, then the values, of K heads of width D;
+//! with projection `E = W₂ tanh(W₁ e)` with `e: (P, K*D)`
 //! # Source
 //! Li and Liang 2021, arXiv:2101.00190. Golden `prefix-tuning`.
 
@@ -21,7 +25,7 @@ use crate::{
     fields,
     init_source::InitSource,
     initializer::Initializer,
-    method::{AdapterPart, Attachment, Built, Export, Method},
+    method::{AdapterPart, Attachment, Built, Method},
 };
 
 /// Every field of PEFT 0.21's `PrefixTuningConfig` with its default.
@@ -68,17 +72,9 @@ impl Method for PrefixTuning {
         cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
-        let (mut config, shape) =
-            (fields::from_settings(&SPEC, DEFAULTS, settings, &[])?, cx.model.shape());
-        let dims = [
-            ("token_dim", width(cx)),
-            ("num_layers", shape.layers),
-            ("num_attention_heads", shape.kv_heads),
-        ];
-        dims.into_iter().for_each(|(name, value)| config.set(name, value.into()));
-        if config.get("encoder_hidden_size").is_none() {
-            config.set("encoder_hidden_size", width(cx).into());
-        }
+        let mut config = fields::from_settings(&SPEC, DEFAULTS, settings, &[])?;
+        let shape = cx.model.shape();
+        prompt_encoder::set_dimensions(&mut config, width(cx), shape.layers, shape.kv_heads);
         if config.text("init_weights") == Some("random") {
             config.set("init_weights", serde_json::Value::Null);
         }
@@ -106,11 +102,7 @@ impl Method for PrefixTuning {
                 (count, width, 2 * blocks * width),
             )?,
         };
-        let export = if let Vectors::Encoded(encoder) = &vectors {
-            Some(Arc::new(encoder.clone()) as Arc<dyn Export>)
-        } else {
-            None
-        };
+        let export = vectors.export();
         let weights = vectors.weights();
         let prefix = KeysAndValues { vectors, count, blocks, width };
         let part = AdapterPart::new(

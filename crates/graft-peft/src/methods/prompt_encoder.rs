@@ -1,11 +1,11 @@
-//! Vectors of soft prompts and prefixes: trained themselves, or computed by a small trained network.
+//! Vectors of soft prompts and prefixes: trained directly, or computed by a small trained network.
 //!
 //! # Source
-//! HF PEFT's `PromptEncoder` and `PrefixEncoder`; their weights have the same names here.
+//! HF PEFT's `PromptEncoder` and `PrefixEncoder`; the weights have the same names here.
 
 mod lstm;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use graft_nn::{Context, Device, Model, Result, Tensor, Var, ops};
 
@@ -15,17 +15,17 @@ use crate::{
 
 pub(super) use lstm::Lstm;
 
-/// What files call the vectors.
+/// Key of the vectors in files.
 pub(super) const KEY: &str = "prompt_embeddings";
-/// What the weights of a network are called, in checkpoints only.
+/// Prefix of the network's weights, in checkpoints only.
 const PREFIX: &str = "prompt_encoder.default.";
 
-/// Where the vectors come from.
+/// The parameterization of the vectors.
 #[derive(Clone)]
 pub(super) enum Vectors {
-    /// (P, D), trained themselves.
+    /// Trained directly, (P, D).
     Plain(Var),
-    /// Computed from others.
+    /// Computed by a network.
     Encoded(Encoder),
 }
 
@@ -35,12 +35,12 @@ pub(super) struct Encoder {
     /// E, (P, C).
     pub(super) embedding: Var,
     pub(super) lstm: Option<Lstm>,
-    /// One behind the other, with the activation between them.
+    /// Linear layers in sequence, with the activation in between.
     pub(super) maps: Vec<Dense>,
     pub(super) activation: Activation,
 }
 
-/// What stands between two maps.
+/// The activation between two linear layers.
 #[derive(Clone, Copy)]
 pub(super) enum Activation {
     Relu,
@@ -57,7 +57,7 @@ pub(super) struct Dense {
 }
 
 impl Vectors {
-    /// Without values yet: a file's.
+    /// Vectors that are read from a file later.
     pub(super) fn empty(
         count: usize,
         width: usize,
@@ -74,7 +74,15 @@ impl Vectors {
         }
     }
 
-    /// What is trained, by name.
+    /// The conversion that replaces the network by its output when the adapter is saved.
+    pub(super) fn export(&self) -> Option<Arc<dyn Export>> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Encoded(encoder) => Some(Arc::new(encoder.clone())),
+        }
+    }
+
+    /// The trainable weights, by name.
     pub(super) fn weights(&self) -> Vec<(String, Var)> {
         match self {
             Self::Plain(vectors) => vec![(KEY.to_owned(), vectors.clone())],
@@ -120,7 +128,7 @@ impl Encoder {
 }
 
 impl Export for Encoder {
-    /// A file holds what the network computes, and not the network.
+    /// Replaces the network by the vectors that it computes.
     fn export(
         &self,
         _config: &mut ConfigFile,
@@ -133,7 +141,7 @@ impl Export for Encoder {
 }
 
 impl Dense {
-    /// As PyTorch's `Linear` starts: uniform in ±1/sqrt(d_in).
+    /// Initialized like PyTorch's `Linear`: uniform in ±1/sqrt(d_in).
     pub(super) fn new(
         initializer: &Initializer<'_>,
         name: &str,
@@ -148,7 +156,7 @@ impl Dense {
         })
     }
 
-    /// Starts at zero instead.
+    /// The same layer, initialized with zeros.
     pub(super) fn zeroed(self) -> std::result::Result<Self, PeftError> {
         self.weight.set(&self.weight.zeros_like()?)?;
         self.bias.set(&self.bias.zeros_like()?)?;
@@ -156,7 +164,23 @@ impl Dense {
     }
 }
 
-/// P, checked: the vectors have `width` numbers, are for one decoder or encoder, and leave room in the context.
+/// Sets the dimensions that HF PEFT writes for a soft prompt, and the default of
+/// `encoder_hidden_size`.
+pub(super) fn set_dimensions(config: &mut ConfigFile, width: usize, layers: usize, heads: usize) {
+    config.set("token_dim", width.into());
+    config.set("num_layers", layers.into());
+    config.set("num_attention_heads", heads.into());
+    if config.get("encoder_hidden_size").is_none() {
+        config.set("encoder_hidden_size", width.into());
+    }
+}
+
+/// Reads and checks the number of virtual tokens P: the vectors must have `width` elements, there
+/// must be one transformer, and the context must have room for more tokens.
+///
+/// # Errors
+/// [`PeftError::PromptTooLong`], [`PeftError::Malformed`], [`PeftError::Unsupported`] and
+/// [`PeftError::TooLarge`].
 pub(super) fn count(
     cx: &AttachContext<'_>,
     config: &ConfigFile,
@@ -187,7 +211,7 @@ pub(super) fn count(
     Ok(count)
 }
 
-/// Where the model's embedding lies.
+/// The device of the model's embedding.
 pub(super) fn device(model: &dyn Model) -> Device {
     model.embedding().weight().own().device().clone()
 }

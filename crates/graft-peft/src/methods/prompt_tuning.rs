@@ -1,7 +1,11 @@
 //! Prompt tuning: trained vectors in front of the embedded input, `x' = [E; embed(ids)]`.
 //!
+//! `prompt_tuning_init` initializes E from N(0, 1), from random rows of the embedding, or from the
+//! tokens of a text.
+//!
 //! # Shapes
-//! `E: (P, C)` with P virtual tokens; the model then reads P+T positions and gives logits for all of them, as HF PEFT does
+//! `E: (P, C)` with P virtual tokens, `x': (B, P+T, C)`; the model returns logits for all P+T
+//! positions, as in HF PEFT
 //! # Source
 //! Lester et al. 2021, arXiv:2104.08691. Golden `prompt-tuning`.
 
@@ -74,7 +78,7 @@ impl Method for PromptTuning {
             (other, None) => other.unwrap_or("SAMPLE_VOCAB").to_owned(),
         };
         let shape = cx.model.shape();
-        // HF PEFT refuses a configuration of TEXT that names no tokenizer.
+        // HF PEFT refuses a configuration with TEXT that names no tokenizer.
         let tokenizer = if init == "TEXT" { cx.base_name.into() } else { serde_json::Value::Null };
         Ok(ConfigFile::new(
             DEFAULTS,
@@ -128,7 +132,7 @@ impl Method for PromptTuning {
     }
 }
 
-/// N(0, 1), as PyTorch's embeddings start.
+/// N(0, 1), like PyTorch's embeddings.
 fn random(cx: &AttachContext<'_>, count: usize) -> std::result::Result<Tensor, PeftError> {
     let hidden = cx.model.shape().hidden;
     let values =
@@ -136,13 +140,14 @@ fn random(cx: &AttachContext<'_>, count: usize) -> std::result::Result<Tensor, P
     Ok(Tensor::from_vec(values, (count, hidden), &device(cx.model))?) // (P, C)
 }
 
-/// Tokens drawn evenly, with repetition, as HF PEFT draws them.
+/// Uniformly drawn tokens, with repetition, as in HF PEFT.
 fn sampled(cx: &AttachContext<'_>, count: usize) -> Vec<u32> {
     let mut stream = Rng::new(cx.seed).stream("prompt_tuning", "sample_vocab");
     (0..count).map(|_| stream.below(cx.model.shape().vocab as u64) as u32).collect()
 }
 
-/// The text's tokens with the special ones that the tokenizer adds, repeated or cut to `count`: HF PEFT's rule.
+/// The rows of a text's tokens, with the special tokens of the tokenizer, repeated or cut to
+/// `count` as in HF PEFT.
 fn from_text(
     cx: &AttachContext<'_>,
     text: &str,
@@ -161,7 +166,7 @@ fn from_text(
     rows(cx.model, &ids)
 }
 
-/// Rows of the embedding, (P, C), as vectors of their own.
+/// A copy of these rows of the embedding, (P, C).
 fn rows(model: &dyn Model, ids: &[u32]) -> std::result::Result<Tensor, PeftError> {
     let ids = Tensor::from_slice(ids, (1, ids.len()), &device(model))?; // (1, P)
     Ok(model.embedding().base_forward(&ids)?.squeeze(0)?.detach().to_dtype(DType::F32)?) // (P, C)

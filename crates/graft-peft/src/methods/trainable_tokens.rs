@@ -1,9 +1,13 @@
-//! Trainable tokens: some rows of the embedding, `E'[i] = D[n]` for the n-th of the chosen tokens i, and `E[i]` for all others.
+//! Trainable tokens: trains some rows of the embedding, `E'[i] = D[n]` for the n-th chosen token i,
+//! and `E'[i] = E[i]` for all others.
+//!
+//! D is initialized with the rows of E.
 //!
 //! # Shapes
 //! `E: (V, C)` frozen, `D: (N, C)` trained
 //! # Source
-//! HF PEFT's `TrainableTokensModel` ("delta" is its name for the rows themselves). Golden `trainable-tokens`.
+//! HF PEFT's `TrainableTokensModel` (its "delta" contains the rows themselves). Golden
+//! `trainable-tokens`.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -33,11 +37,11 @@ const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null
 /// The method.
 pub(super) struct TrainableTokens;
 
-/// The table with the trained rows in it.
+/// An embedding with trained rows.
 struct Rows {
-    /// The base's table with zeros where the rows go, (V, C).
+    /// The embedding with zeros in these rows, (V, C).
     rest: Tensor,
-    /// Their numbers, (N).
+    /// The tokens of the rows, (N).
     indices: Tensor,
     /// (N, C).
     rows: Var,
@@ -66,7 +70,7 @@ impl Rows {
 
 impl WeightOverride for Rows {
     fn tensor(&self) -> Tensor {
-        // The same sum was computed when the part was made, so it has no way to fail.
+        // The same sum was computed when the part was built, so it cannot fail.
         self.whole().unwrap_or_else(|_| self.rest.clone())
     }
 
@@ -74,7 +78,8 @@ impl WeightOverride for Rows {
         self.state.is_merged()
     }
 
-    /// The table with its new rows; at the end its gradient, and that of the table without them, which candle computes in two steps.
+    /// The embedding with its trained rows; at the end of the backward pass its gradient and that
+    /// of the frozen rows, which candle computes in two steps.
     fn saved_activations(&self) -> SavedActivations {
         let table = self.rest.elem_count();
         SavedActivations { per_pass: table, at_the_end: 3 * table, ..SavedActivations::default() }
@@ -127,7 +132,7 @@ impl Method for TrainableTokens {
             let (var, key) = (rows.rows.clone(), |path: &str| {
                 format!("base_model.model.{path}.trainable_tokens_delta")
             });
-            // HF PEFT writes the rows of a head that shares the table a second time.
+            // If the head shares the embedding, HF PEFT writes the rows a second time for the head.
             let constants = if cx.model.shape().tied {
                 vec![(key("lm_head"), var.clone())]
             } else {
@@ -147,7 +152,7 @@ impl Method for TrainableTokens {
     }
 }
 
-/// The tokens, each once.
+/// The tokens, without duplicates.
 fn indices(config: &ConfigFile, vocab: usize) -> Result<Vec<u32>, PeftError> {
     let (mut indices, mut known): (Vec<u32>, BTreeSet<u32>) = (Vec::new(), BTreeSet::new());
     for value in config.get("token_indices").and_then(Value::as_array).into_iter().flatten() {

@@ -231,7 +231,7 @@ fn files_that_are_no_files_or_never_end_are_refused() {
     saved(&model, folder.path());
     let path = folder.path().join("adapter_config.json");
     fs::File::create(&path).unwrap().set_len(100 << 20).unwrap();
-    assert!(refusal(&model, folder.path(), "100 MB").1.contains("longer than the 8 MB"));
+    assert!(refusal(&model, folder.path(), "100 MB").1.contains("larger than 8 MB"));
     for text in [
         "[".repeat(1 << 20),
         format!("{{\"r\": {}1{}}}", "[".repeat(100_000), "]".repeat(100_000)),

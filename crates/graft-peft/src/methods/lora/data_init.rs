@@ -1,4 +1,5 @@
-//! What a start has found out before the layers are made: by looking at data or at the weights before they were packed.
+//! Initializations that read data or the weights before quantization, and that run before the
+//! layers are built.
 
 use std::collections::BTreeMap;
 
@@ -7,25 +8,26 @@ use graft_nn::{Embedding, Linear, Tensor};
 use super::{Init, LoraConfig, LowRankInit, eva, loftq};
 use crate::{AttachContext, PeftError, config_file::ConfigFile, init_source::InitSource};
 
-/// Fields and weights that are known beforehand.
+/// The fields and weights that such an initialization has computed.
 #[derive(Default)]
 pub(super) struct DataInit {
-    /// The fields, where it changes them.
+    /// The fields, if they change.
     pub(super) config: Option<ConfigFile>,
-    /// A, and B where it is not zero, by path of the layer.
+    /// A, and B if it is not zero, by the path of the layer.
     pub(super) weights: BTreeMap<String, (Tensor, Option<Tensor>)>,
-    /// In words.
+    /// A note about the result.
     pub(super) note: Option<String>,
 }
 
-/// The layers and tables that an adapter is to act in.
+/// The linear layers and the embeddings that an adapter is built for.
 pub(super) type Chosen<'a> = (Vec<&'a Linear>, Vec<&'a Embedding>);
 
 impl DataInit {
-    /// Looks at what `init_lora_weights` asks for.
+    /// Runs the initialization that `init_lora_weights` selects.
     ///
     /// # Errors
-    /// Those of [`eva::find`] and [`loftq::find`]; [`PeftError::Unsupported`] for an adapter from a file that stands on another base.
+    /// Those of [`eva::find`] and [`loftq::find`]; [`PeftError::Unsupported`] for an adapter from a
+    /// file that needs its own quantized base.
     pub(super) fn new(
         cx: &AttachContext<'_>,
         config: &ConfigFile,
@@ -43,10 +45,10 @@ impl DataInit {
         }
     }
 
-    /// Puts the weights of a layer in the place of those that it started with.
+    /// Replaces the initial weights of a layer by the computed ones.
     ///
     /// # Errors
-    /// [`PeftError::Layer`] when the shapes differ.
+    /// [`PeftError::Layer`] if the shapes differ.
     pub(super) fn put(&self, path: &str, initialized: &LowRankInit) -> Result<(), PeftError> {
         let Some((a, b)) = self.weights.get(path) else { return Ok(()) };
         initialized.a.set(&a.to_device(initialized.a.device())?)?;

@@ -1,10 +1,12 @@
-//! LoRA in a table of vectors: `y = W[id] + s B A[:, id]`.
+//! LoRA in an embedding: `y = W[id] + s B A[:, id]`.
+//!
+//! A is initialized with zeros and B from N(0, 1). There is no dropout.
 //!
 //! # Shapes
-//! `W: (V, C)` frozen, `A: (r, V)` zero at the start, `B: (C, r)` from N(0, 1); dropout does not act here
+//! `id: (..)`, `W: (V, C)` frozen, `A: (r, V)`, `B: (C, r)`, `y: (.., C)`
 //! # Source
-//! HF PEFT's `lora.Embedding`. Golden `lora-embedding`. In a model whose head shares the table HF PEFT's merge changes the head too, so that its output
-//! is another one; here such a merge is refused.
+//! HF PEFT's `lora.Embedding`. Golden `lora-embedding`. If the head shares the embedding's weight,
+//! HF PEFT's merge changes the head too and therefore the output; here such a merge is refused.
 
 use std::sync::Arc;
 
@@ -41,10 +43,10 @@ impl EmbeddingAdapter for LoraEmbedding {
     }
 }
 
-/// The part in one table.
+/// The part in one embedding.
 ///
 /// # Errors
-/// [`PeftError::RankTooLarge`] for a fresh one.
+/// [`PeftError::RankTooLarge`] in a fresh adapter.
 pub(super) fn part(
     cx: &AttachContext<'_>,
     table: &Embedding,
@@ -71,7 +73,7 @@ pub(super) fn part(
     let key = |name: &str| format!("base_model.model.{}.{name}", table.path());
     let weights = vec![(key("lora_embedding_A"), a.clone()), (key("lora_embedding_B"), b.clone())];
     let adapter = Arc::new(LoraEmbedding { a, b, scaling, state: state.clone() });
-    // HF PEFT writes the table along where it bears this name, because others may have resized it.
+    // HF PEFT includes an embedding of this name in the file, because it may have been resized.
     let copies = if table.path().ends_with("embed_tokens") {
         vec![(key("base_layer.weight"), weight.detach())]
     } else {

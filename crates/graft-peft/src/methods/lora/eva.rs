@@ -1,13 +1,17 @@
-//! EVA: A starts as the directions in which the inputs of a layer vary most, and layers whose inputs vary in more directions get more of the rank.
+//! EVA: A is initialized with the directions in which the inputs of a layer vary most, and layers
+//! whose inputs vary in more directions get a larger share of the ranks.
 //!
 //! # Mathematics
-//! The base reads batches of the data; `V (k, d_in)` are the principal components of a layer's centred inputs with `k = rho r`, and `e_i` the share
-//! of the spread along each. The `Σ r` largest `e_i` of all layers are taken: a layer starts with those of its components that are among them as
-//! `A`, `B = 0`, and `lora_alpha` in proportion to its new rank. Batches are read until the components taken turn by less than `arccos(tau)` from one
-//! batch to the next. A layer that gets none is no target.
+//! The base model reads batches of the data. `V: (k, d_in)` are the principal components of a
+//! layer's centered inputs with `k = rho r`, and `e_i` is the fraction of the variance along each.
+//! The `Σ r` largest `e_i` of all layers are selected: the selected components of a layer become
+//! its `A`, with `B = 0` and `lora_alpha` in proportion to the new rank. Batches are read until the
+//! selected components turn by less than `arccos(tau)` from one batch to the next. A layer without
+//! selected components is not adapted.
 //! # Source
-//! Paischer et al. 2024, arXiv:2410.07170; HF PEFT's `initialize_lora_eva_weights`, which leaves the reading of data to its user and reads the
-//! tokens with a label only; here all tokens are read, because a completion may have fewer of them than components are wanted.
+//! Paischer et al. 2024, arXiv:2410.07170; HF PEFT's `initialize_lora_eva_weights`, which leaves
+//! reading the data to its caller and uses only tokens with a label; here all tokens are used,
+//! because a completion may have fewer labeled tokens than components.
 
 mod components;
 mod input_statistics;
@@ -26,9 +30,9 @@ use crate::{
 };
 use input_statistics::{InputStatistics, Recorded};
 
-/// Least cosine of a component with what it was before, at which it counts as found.
+/// The smallest cosine between a component and its previous value at which it has converged.
 const TAU: f64 = 0.99;
-/// Most batches that are read.
+/// Maximum number of batches.
 const MOST_BATCHES: u64 = 200;
 
 /// The field `eva_config`, HF PEFT's `EvaConfig`.
@@ -36,10 +40,11 @@ pub(super) fn eva_config(rho: f64) -> Value {
     json!({"adjust_scaling_factors": true, "label_mask_value": -100, "rho": rho, "tau": TAU, "use_label_mask": false, "whiten": false})
 }
 
-/// Reads data and decides.
+/// Reads data and computes the initialization.
 ///
 /// # Errors
-/// [`PeftError::Refused`] without data, [`PeftError::Malformed`] for a field that it cannot read, and what reading the data gives.
+/// [`PeftError::NoData`], [`PeftError::LittleData`], [`PeftError::Malformed`] for an invalid field,
+/// and errors of reading the data.
 pub(super) fn find(
     cx: &AttachContext<'_>,
     config: &ConfigFile,
@@ -58,7 +63,7 @@ pub(super) fn find(
     let rho =
         rho.ok_or_else(|| config.wrong("eva_config", "an object with a `rho` of at least 1"))?;
     let ranks: Vec<usize> =
-        layers.iter().map(|linear| lora.rank_and_scaling(linear.path()).0).collect();
+        layers.iter().map(|linear| lora.ranks.rank_and_scaling(linear.path()).0).collect();
     let largest = |r: usize| (r as f64 * rho).round() as usize;
     let most: Vec<usize> = layers
         .iter()
@@ -98,7 +103,8 @@ pub(super) fn find(
     })
 }
 
-/// Reads batches until the components that are taken have settled; how many it read, and the rank of each layer.
+/// Reads batches until the selected components have converged. Returns the number of batches and
+/// the rank of each layer.
 fn read(
     statistics: &InputStatistics<'_>,
     inputs: &dyn Inputs,
@@ -124,8 +130,9 @@ fn read(
     Ok((MOST_BATCHES, ranks))
 }
 
-/// The ranks that were asked for by the largest shares of all layers; of equal ones the earlier layer's is taken. A layer without input, as a
-/// pooler, keeps its own.
+/// Distributes the sum of the requested ranks over the largest fractions of variance in all layers;
+/// of equal ones the earlier layer's is taken. A layer without input, such as a pooler, keeps its
+/// own rank.
 fn share_out(seen: &Recorded, most: &[usize], asked: &[usize]) -> Vec<usize> {
     let mut shares: Vec<(usize, f64)> = Vec::new();
     for (layer, group) in seen.groups.iter().enumerate() {
@@ -150,7 +157,8 @@ fn share_out(seen: &Recorded, most: &[usize], asked: &[usize]) -> Vec<usize> {
     ranks
 }
 
-/// The fields with each layer's rank and with alpha in proportion to it, so that the scale stays what it was. Targets are those with a rank.
+/// The fields with the rank of each layer, and with alpha in proportion to it, so that the scaling
+/// does not change. Layers without a rank are removed from the targets.
 fn with_ranks(
     config: &ConfigFile,
     lora: &LoraConfig,

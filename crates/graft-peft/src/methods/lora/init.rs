@@ -1,11 +1,13 @@
-//! Where A and B of LoRA start: `init_lora_weights`.
+//! Initialization of LoRA's A and B: `init_lora_weights`.
 //!
-//! PiSSA and OLoRA start from a leading part `s B₀ A₀` of the weight itself. HF PEFT takes it out of the base weight; here the layer subtracts it while
-//! the adapter acts, so that the base stays as it is: `y = W x + s (B A - B₀ A₀) x`.
+//! PiSSA and OLoRA initialize `s B₀ A₀` with a leading part of the weight itself. HF PEFT subtracts
+//! this part from the base weight. Here the layer subtracts it while the adapter is active, so that
+//! the base weight does not change: `y = W x + s (B A - B₀ A₀) x`.
 //!
 //! # Source
-//! PiSSA: Meng et al. 2024, arXiv:2404.02948; OLoRA: Büyükakyüz 2024, arXiv:2406.01775 (HF PEFT decomposes GPT-2's weights the wrong way round; here
-//! it is `W` as it acts); orthogonal: `orthogonal_init` in HF PEFT. Goldens `lora-pissa`, `lora-olora`.
+//! PiSSA: Meng et al. 2024, arXiv:2404.02948; OLoRA: Büyükakyüz 2024, arXiv:2406.01775 (HF PEFT
+//! decomposes GPT-2's weights transposed; here it is `W` as used in the forward pass); orthogonal:
+//! `orthogonal_init` in HF PEFT. Goldens `lora-pissa`, `lora-olora`.
 
 use candle_core::D;
 use graft_nn::{DType, Device, Linear, Tensor, Var};
@@ -26,15 +28,15 @@ pub(in crate::methods) enum Init {
     Orthogonal,
     /// The part of W with the largest singular values.
     Pissa,
-    /// The part of W that its first columns span.
+    /// The part of W that is spanned by its first columns.
     Olora,
     /// A from the inputs of the layer, B zero; see [`super::eva`].
     Eva,
-    /// The part of what packing has lost with the largest singular values; see [`super::loftq`].
+    /// The part of the quantization error with the largest singular values; see [`super::loftq`].
     Loftq,
 }
 
-/// A and B of one layer, and the part of W that they stand for at the start.
+/// The initial A and B of one layer, and the part of W that they represent.
 pub(in crate::methods) struct LowRankInit {
     pub(in crate::methods) a: Var,
     pub(in crate::methods) b: Var,
@@ -46,7 +48,8 @@ impl Init {
     /// Reads the field.
     ///
     /// # Errors
-    /// [`PeftError::Unsupported`] for one that changes the base in a way that the file alone does not say.
+    /// [`PeftError::Unsupported`] for an initialization that changes the base weight in a way that
+    /// the file does not record.
     pub(in crate::methods) fn read(config: &ConfigFile) -> Result<Self, PeftError> {
         match config.text("init_lora_weights").unwrap_or_default() {
             "gaussian" => Ok(Self::Gaussian),
@@ -65,10 +68,11 @@ impl Init {
         }
     }
 
-    /// The start of one layer with the factor `s` on `B A`.
+    /// Initializes A and B of one layer; `s` is the scaling of `B A`.
     ///
     /// # Errors
-    /// [`PeftError::Refused`] for an odd rank where it must be even.
+    /// [`PeftError::OddRank`], [`PeftError::NoScale`], [`PeftError::RankTooLarge`] and
+    /// [`PeftError::TooLarge`].
     pub(in crate::methods) fn initialize(
         self,
         linear: &Linear,
@@ -119,7 +123,12 @@ impl Init {
     }
 }
 
-/// `A = √(Σ/s) Vᵀ`, `B = U √(Σ/s)` of the largest singular values, for the start of this name.
+/// `A = √(Σ/s) Vᵀ` and `B = U √(Σ/s)` of the largest singular values; `name` is for errors.
+///
+/// # Shapes
+/// `w: (d_out, d_in)`; returns `A: (r, d_in)` and `B: (d_out, r)`
+/// # Errors
+/// [`PeftError::NoScale`] if `s` is not positive.
 pub(super) fn leading_part(
     w: &Tensor,
     r: usize,
@@ -141,7 +150,7 @@ fn olora(w: &Tensor, r: usize) -> Result<(Tensor, Tensor), PeftError> {
     Ok((rows, q)) // (r, d_in), (d_out, r)
 }
 
-/// A from the even rows of an orthogonal matrix, B from the odd ones: `B A = 0`.
+/// A from the even rows of an orthogonal matrix, B from the odd ones, so that `B A = 0`.
 fn orthogonal(
     linear: &Linear,
     r: usize,

@@ -1,4 +1,4 @@
-//! Which numbers of a weight SHiRA trains.
+//! Selection of the weights that SHiRA trains.
 
 use graft_nn::{DType, Device, Linear, Tensor};
 
@@ -8,13 +8,13 @@ use crate::{
     weights_file::{Weights, WeightsFile},
 };
 
-/// From so many numbers on PyTorch draws a permutation in another way.
+/// PyTorch uses another algorithm for permutations of this size and larger.
 const MOST_NUMBERS: usize = (u32::MAX / 20) as usize;
 
-/// Those that HF PEFT draws at random, rising, in the flattened weight.
+/// The random indices of HF PEFT, ascending, into the flattened weight.
 ///
 /// # Errors
-/// [`PeftError::Refused`] where the layer has too few numbers or too many.
+/// [`PeftError::SparseRankTooLarge`], [`PeftError::LayerTooLarge`].
 pub(super) fn drawn(linear: &Linear, r: usize, seed: u64) -> Result<Vec<u32>, PeftError> {
     let (sides, all) = (linear.d_in() + linear.d_out(), linear.d_in() * linear.d_out());
     let wanted = r.saturating_mul(sides);
@@ -28,16 +28,16 @@ pub(super) fn drawn(linear: &Linear, r: usize, seed: u64) -> Result<Vec<u32>, Pe
         });
     }
     check_size(linear, all)?;
-    // torch takes the lower half of the seed.
-    let mut places = TorchRng::new(seed as u32).permutation(all as u32, wanted);
-    places.sort_unstable();
-    Ok(places)
+    // torch uses the lower half of the seed.
+    let mut indices = TorchRng::new(seed as u32).permutation(all as u32, wanted);
+    indices.sort_unstable();
+    Ok(indices)
 }
 
-/// Those that a file names, which may be of any kind of mask.
+/// The indices in a file, which may come from any mask.
 ///
 /// # Errors
-/// [`PeftError::WrongShape`], [`PeftError::Refused`] for a place outside the weight.
+/// [`PeftError::WrongShape`], [`PeftError::LayerTooLarge`], [`PeftError::InvalidIndices`].
 pub(super) fn stored(
     linear: &Linear,
     file: &WeightsFile,
@@ -64,18 +64,18 @@ pub(super) fn stored(
             found,
         });
     }
-    // Whole numbers up to the largest width are exact in 64 bits.
+    // f64 represents all whole numbers up to the largest width exactly.
     let table = file.tensor(key)?.to_dtype(DType::F64)?.to_vec2::<f64>()?;
-    let place = |row: f64, column: f64| {
+    let index = |row: f64, column: f64| {
         let fits = |number: f64, size: usize| {
             number.fract() == 0.0 && (0.0..size as f64).contains(&number)
         };
         (fits(row, linear.d_out()) && fits(column, linear.d_in()))
             .then(|| (row as usize * linear.d_in() + column as usize) as u32)
     };
-    let places: Option<Vec<u32>> =
-        table[0].iter().zip(&table[1]).map(|(row, column)| place(*row, *column)).collect();
-    places.ok_or_else(|| PeftError::InvalidIndices {
+    let indices: Option<Vec<u32>> =
+        table[0].iter().zip(&table[1]).map(|(row, column)| index(*row, *column)).collect();
+    indices.ok_or_else(|| PeftError::InvalidIndices {
         key: key.to_owned(),
         path: linear.path().to_owned(),
         d_in: linear.d_in(),
@@ -83,15 +83,15 @@ pub(super) fn stored(
     })
 }
 
-/// Rows and columns as HF PEFT writes them, (2, k).
+/// The rows and columns in HF PEFT's format, (2, k).
 ///
 /// # Errors
-/// What candle says.
-pub(super) fn table(linear: &Linear, places: &[u32]) -> Result<Tensor, PeftError> {
+/// Returns an error if a candle operation fails.
+pub(super) fn table(linear: &Linear, indices: &[u32]) -> Result<Tensor, PeftError> {
     let width = linear.d_in() as u32;
-    let rows = places.iter().map(|place| (place / width) as i32);
-    let table: Vec<i32> = rows.chain(places.iter().map(|place| (place % width) as i32)).collect();
-    Ok(Tensor::from_vec(table, (2, places.len()), &Device::Cpu)?)
+    let rows = indices.iter().map(|index| (index / width) as i32);
+    let table: Vec<i32> = rows.chain(indices.iter().map(|index| (index % width) as i32)).collect();
+    Ok(Tensor::from_vec(table, (2, indices.len()), &Device::Cpu)?)
 }
 
 fn check_size(linear: &Linear, all: usize) -> Result<(), PeftError> {
