@@ -74,11 +74,11 @@ impl Allowance {
             }
             Some(file) => {
                 let problem = format!(
-                    "is more than `{}` can hold, which has {} numbers in all",
+                    "is larger than `{}`, which contains only {} values",
                     file.path().display(),
                     file.numbers()
                 );
-                let hint = "adapter_config.json does not describe these weights: compare its numbers with the shapes in the file".to_owned();
+                let hint = "adapter_config.json does not match these weights: compare it with the shapes in the file".to_owned();
                 PeftError::TooLarge { what: what(name, path), shape: shape.to_vec(), problem, hint }
             }
         }
@@ -105,7 +105,7 @@ pub(crate) fn check_memory(
 fn no_room(name: &str, path: &str, shape: &[usize], left: u64) -> PeftError {
     let needed = shape.iter().map(|size| *size as f64).product::<f64>() * WIDTH as f64;
     let problem = format!(
-        "needs {:.1} GB, and {:.1} GB of memory are left for it",
+        "needs {:.1} GB, but only {:.1} GB of memory are free",
         needed / 1e9,
         left as f64 / 1e9
     );

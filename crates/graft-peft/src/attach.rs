@@ -44,7 +44,7 @@ pub fn attach(
         config = decided;
     }
     if config.get("fan_in_fan_out").is_some() {
-        config.set("fan_in_fan_out", is_stored_turned(cx.model, &built.parts).into());
+        config.set("fan_in_fan_out", is_stored_transposed(cx.model, &built.parts).into());
     }
     if let Some(ratio) = settings.values.get(fields::LORAPLUS) {
         built.settings.set(fields::LORAPLUS, ratio.clone());
@@ -102,7 +102,7 @@ pub fn load(
 
 /// Whether a part adapts a layer whose weight is stored transposed in files, such as GPT-2's: HF
 /// PEFT needs `fan_in_fan_out` for these.
-fn is_stored_turned(model: &dyn Model, parts: &[AdapterPart]) -> bool {
+fn is_stored_transposed(model: &dyn Model, parts: &[AdapterPart]) -> bool {
     let linears = linears(model);
     parts.iter().filter_map(|part| linears.get(&part.site)).any(|linear| linear.fan_in_fan_out())
 }
@@ -111,8 +111,9 @@ fn is_stored_turned(model: &dyn Model, parts: &[AdapterPart]) -> bool {
 /// name.
 pub(crate) fn check_name(name: &str) -> Result<(), PeftError> {
     if name.is_empty() || name.contains(['/', '\\', '.']) || name.chars().any(char::is_control) {
-        let failure = Failure::new("peft::bad_name", format!("`{name}` cannot name an adapter"))
-            .hint("use letters, digits, `-` and `_`");
+        let failure =
+            Failure::new("peft::bad_name", format!("`{name}` is not a valid adapter name"))
+                .hint("use letters, digits, `-` and `_`");
         return Err(PeftError::Settings(failure));
     }
     Ok(())
@@ -127,7 +128,7 @@ fn base_warning(config: &ConfigFile, base_name: &str) -> Vec<String> {
     match config.text("base_model_name_or_path") {
         Some(trained) if !trained.is_empty() && last(trained) != last(base_name) => {
             vec![format!(
-                "this adapter was trained on `{trained}`; the model here is `{base_name}`, on which it may mean nothing"
+                "this adapter was trained on `{trained}`, but the model is `{base_name}`; its output may be meaningless"
             )]
         }
         _ => Vec::new(),
@@ -139,7 +140,7 @@ fn unknown_warning(names: &[String]) -> Vec<String> {
         return Vec::new();
     }
     vec![format!(
-        "adapter_config.json has fields that Graft does not know and only keeps: {}",
+        "adapter_config.json has fields that Graft ignores and preserves: {}",
         names.join(", ")
     )]
 }

@@ -255,9 +255,10 @@ fn missing_hint(folder: &Path) -> String {
         .map(|entry| entry.path())
         .find(|path| path.join(NAME).is_file());
     match inside {
-        Some(path) => format!("`{}` has one: load that", path.display()),
+        Some(path) => format!("`{}` has one: load that folder", path.display()),
         None if folder.is_dir() => {
-            "an adapter folder holds adapter_config.json and adapter_model.safetensors".to_owned()
+            "an adapter folder contains adapter_config.json and adapter_model.safetensors"
+                .to_owned()
         }
         None => "there is no such folder".to_owned(),
     }

@@ -18,13 +18,13 @@ use crate::{
 const SHOWN: usize = 12;
 
 /// A base weight from the adapter's file, never trained.
-struct Brought {
+struct StoredBaseWeight {
     /// In the type of the base weight.
     tensor: Tensor,
     state: Arc<AdapterState>,
 }
 
-impl WeightOverride for Brought {
+impl WeightOverride for StoredBaseWeight {
     fn tensor(&self) -> Tensor {
         self.tensor.clone()
     }
@@ -39,7 +39,7 @@ impl WeightOverride for Brought {
 struct Place<'a> {
     site: &'a str,
     parameter: &'a Parameter,
-    is_turned: bool,
+    is_transposed: bool,
 }
 
 /// Uses the base weights among the keys that no part of the adapter needs: as in HF PEFT, those
@@ -69,7 +69,7 @@ pub(crate) fn adopt(
         if is_same(&place.parameter.own(), &theirs, file.shape(key).map(|(_, dtype)| dtype))? {
             continue;
         }
-        if is_taken(built, place, key) {
+        if is_trained(built, place, key) {
             unused.push(key.clone());
             continue;
         }
@@ -80,7 +80,7 @@ pub(crate) fn adopt(
         entry.2.push(key.clone());
     }
     for (path, (place, theirs, keys)) in adopted {
-        notes.push(format!("the file brings its own `{path}`, which differs from the base model's: it is used while this adapter is active"));
+        notes.push(format!("the file contains its own `{path}`, which differs from the base model's; it is used while this adapter is active"));
         built.parts.iter_mut().for_each(|part| part.copies.retain(|(key, _)| !keys.contains(key)));
         built.parts.push(part(place, &theirs, keys, &built.state)?);
     }
@@ -121,12 +121,16 @@ fn is_resized(name: &str, model: &dyn Model) -> bool {
 fn places(model: &dyn Model) -> BTreeMap<String, Place<'_>> {
     let mut places = BTreeMap::new();
     for site in all_sites(model) {
-        let is_turned = matches!(site.layer, Layer::Linear(linear) if linear.fan_in_fan_out());
+        let is_transposed = matches!(site.layer, Layer::Linear(linear) if linear.fan_in_fan_out());
         for parameter in site.layer.parameters() {
             let leaf = crate::layers::leaf(parameter.path());
             places.insert(
                 format!("{}.{leaf}", site.path),
-                Place { site: site.path, parameter, is_turned: is_turned && leaf == "weight" },
+                Place {
+                    site: site.path,
+                    parameter,
+                    is_transposed: is_transposed && leaf == "weight",
+                },
             );
         }
     }
@@ -161,13 +165,13 @@ fn read(
     place: Place<'_>,
 ) -> Result<Tensor, PeftError> {
     let mut expected = place.parameter.dims();
-    if place.is_turned {
+    if place.is_transposed {
         expected.reverse();
     }
     weights_file::check(file, key, &expected, file.path())
         .map_err(|error| explained(error, model))?;
     let tensor = weights_file::read(file, key)?;
-    Ok(if place.is_turned { tensor.t()?.contiguous()? } else { tensor })
+    Ok(if place.is_transposed { tensor.t()?.contiguous()? } else { tensor })
 }
 
 /// Whether two tensors are equal after rounding to the type of either.
@@ -185,7 +189,7 @@ fn is_same(own: &Tensor, theirs: &Tensor, stored: Option<DType>) -> Result<bool,
 }
 
 /// Whether the adapter trains this weight itself; the original in the file is then unused.
-fn is_taken(built: &Built, place: Place<'_>, key: &str) -> bool {
+fn is_trained(built: &Built, place: Place<'_>, key: &str) -> bool {
     let base_offset = |part: &AdapterPart| match &part.attachment {
         Attachment::Weight(path, _) => path == place.parameter.path(),
         Attachment::Head(_) => part.site == place.site,
@@ -204,9 +208,9 @@ fn part(
     let tensor = theirs.to_dtype(own.dtype())?.to_device(own.device())?;
     let attachment = Attachment::Weight(
         place.parameter.path().to_owned(),
-        Arc::new(Brought { tensor, state: state.clone() }),
+        Arc::new(StoredBaseWeight { tensor, state: state.clone() }),
     );
-    let stored = if place.is_turned { theirs.t()?.contiguous()? } else { theirs.clone() };
+    let stored = if place.is_transposed { theirs.t()?.contiguous()? } else { theirs.clone() };
     let var = Var::from_tensor(&stored)?;
     let constants = keys.into_iter().map(|key| (key, var.clone())).collect();
     let site = place.parameter.path().rsplit_once('.').map_or(place.site, |(site, _)| site);

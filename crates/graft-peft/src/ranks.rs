@@ -119,7 +119,7 @@ pub(crate) fn check_rank(
         return Err(error);
     }
     if warnings.is_empty() {
-        warnings.push(format!("{error}: more rank than the layer has use for"));
+        warnings.push(format!("{error}; the extra ranks are redundant"));
     }
     Ok(())
 }

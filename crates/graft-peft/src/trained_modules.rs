@@ -126,7 +126,7 @@ pub(crate) fn unfreeze(
             && matches!(site.layer, graft_nn::Layer::Linear(linear) if linear.fan_in_fan_out())
         {
             return Err(config.unsupported(format!(
-                "`modules_to_save` for `{}`, whose weight is stored the other way round",
+                "`modules_to_save` for `{}`, whose weight is stored transposed",
                 site.path
             )));
         }

@@ -123,7 +123,7 @@ impl Weights for BTreeMap<String, Tensor> {
 
     fn tensor(&self, key: &str) -> Result<Tensor, PeftError> {
         let missing = || PeftError::MissingKeys {
-            path: PathBuf::from("the tensors given"),
+            path: PathBuf::from("the given tensors"),
             names: vec![key.to_owned()],
             expected: 1,
         };

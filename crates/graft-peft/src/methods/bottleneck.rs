@@ -268,7 +268,7 @@ fn check_left_out(
     if left_out.iter().any(|block| *block >= blocks as u64) {
         return Err(config.wrong(
             "leave_out",
-            &format!("numbers of blocks of `{}`, which are below {blocks}", cx.base_name),
+            &format!("block numbers of `{}`, which must be below {blocks}", cx.base_name),
         ));
     }
     Ok(())
@@ -339,7 +339,7 @@ fn part(
         || !config.flag("original_ln_after")
     {
         return Err(config.unsupported(
-            "another place of the residual (`residual_before_ln`, `original_ln_after`)".to_owned(),
+            "another position of the residual connection (`residual_before_ln`, `original_ln_after`)".to_owned(),
         ));
     }
     let network = Network {

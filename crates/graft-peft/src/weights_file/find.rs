@@ -110,7 +110,7 @@ fn parts(folder: &Path, names: &[String], total: u32) -> Result<Found, PeftError
         return Err(missing_part(
             folder,
             &folder.join(format!("adapter_model-{first:05}-of-{total:05}.safetensors")),
-            "other parts are there",
+            "the other parts exist",
         ));
     }
     for path in &files {

@@ -1,4 +1,5 @@
-//! Several adapters become one: the numbers of the sum, what the ranks leave, the file, and what cannot be combined.
+//! Combination of adapters: the values of the sum, the effect of the rank, the file, and invalid
+//! combinations.
 
 use graft_models::{Llama, LlamaConfig};
 use graft_nn::{Context, DType, Device, Model, Tensor};
@@ -17,7 +18,7 @@ fn bench(model: &Llama) -> AttachContext<'_> {
     AttachContext::new(model, "toy", 9)
 }
 
-/// A LoRA that acts, of its own rank and targets.
+/// A trained LoRA with its own rank and targets.
 fn lora(model: &Llama, name: &str, r: i64, targets: &[&str]) -> Adapter {
     let targets = Value::List(targets.iter().map(|name| (*name).to_owned()).collect());
     let keys = Settings::default()
@@ -50,7 +51,7 @@ fn weights(values: &[&str]) -> Value {
     Value::List(values.iter().map(|value| (*value).to_owned()).collect())
 }
 
-/// `B A` of the layer whose path ends so, (d_out, d_in).
+/// `B A` of the layer whose path has this suffix, (d_out, d_in).
 fn product(adapter: &Adapter, layer: &str, scaling: f64) -> Tensor {
     let state = adapter.state().unwrap();
     let find = |end: &str| {

@@ -1,4 +1,4 @@
-//! What every adapter promises, on random input with weights that are not zero.
+//! The life of an adapter, tested with random inputs and weights that are not zero.
 
 use graft_models::{Llama, LlamaConfig};
 use graft_nn::{Context, Device, Model, Rng, Tensor, TokenEncoder, gradients, ops::cross_entropy};
@@ -38,7 +38,7 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
-/// Moves every weight off its start, so that the adapter acts.
+/// Adds noise to every weight, so that the adapter has an effect.
 fn randomize(adapter: &Adapter) {
     for trainable in adapter.trainables() {
         let noise = Rng::new(3).stream("stir", &trainable.name).normal(
@@ -293,7 +293,7 @@ fn saving_over_another_adapter_replaces_both_files_or_none() {
     let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
     lora(&model, "default", &["q_proj"]).save(folder.path(), "base").unwrap();
     let old = read("adapter_model.safetensors");
-    // A folder in the way of the new weights: the set cannot take its place.
+    // A folder with the name of the new weights prevents the replacement.
     let blocked = folder.path().join("adapter.safetensors");
     std::fs::create_dir(&blocked).unwrap();
     let bottleneck = attach(
@@ -351,7 +351,8 @@ fn the_start_is_that_of_hf_peft() {
     let deviation = |values: &[f32]| {
         (values.iter().map(|value| value * value).sum::<f32>() / values.len() as f32).sqrt()
     };
-    // Uniform in ±1/sqrt(16) has deviation 0.25 / sqrt 3; the normal one has 1/r.
+    // Uniform in ±1/sqrt(16) has the standard deviation 0.25 / sqrt 3; the normal distribution has
+    // 1/r.
     let uniform = of("true");
     assert!(
         uniform.iter().all(|value| value.abs() <= 0.25)
@@ -451,7 +452,7 @@ fn the_table_has_a_row_per_kind_and_ends_with_the_line_of_hf_peft() {
     assert_eq!(table.footer, [counts(&model, &[&prompt]).line()]);
 }
 
-/// Every letter is a token; a text begins with token 1.
+/// A tokenizer with one token per character; a text begins with token 1.
 struct Letters;
 
 impl TokenEncoder for Letters {
@@ -495,7 +496,8 @@ fn a_soft_prompt_starts_from_its_text_repeated_or_cut_or_from_rows_of_the_embedd
         adapter.state().unwrap().into_values().next().unwrap().to_vec2::<f32>().unwrap()
     };
     let rows = |ids: &[usize]| ids.iter().map(|id| table[*id].clone()).collect::<Vec<_>>();
-    // `a` is 97 mod 50 and `b` 98 mod 50; HF PEFT's text begins with the token that begins every text.
+    // `a` is 97 mod 50 and `b` 98 mod 50; as in HF PEFT, the text includes the token that begins
+    // every text.
     assert_eq!(vectors(5, "ab"), rows(&[1, 47, 48, 1, 47]));
     assert_eq!(vectors(2, "ab"), rows(&[1, 47]));
     assert!(vectors(6, "").iter().all(|vector| table.contains(vector)));

@@ -1,4 +1,4 @@
-//! Soft prompts and prefixes: what they do beside the promises that every method keeps.
+//! Soft prompts and prefixes: behavior that the method contract does not cover.
 
 use std::sync::Arc;
 

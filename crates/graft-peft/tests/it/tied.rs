@@ -1,4 +1,5 @@
-//! The head of a model that shares the embedding's weight: it can be trained, targeted, merged and saved apart from it, as in HF PEFT.
+//! A head that shares the embedding's weight can be trained, targeted, merged and saved separately,
+//! as in HF PEFT.
 
 use graft_models::{FolderParts, load_model, save_folder};
 use graft_nn::{Context, DType, Device, Model, gradients, ops::cross_entropy};
@@ -15,7 +16,7 @@ fn list(words: &[&str]) -> Value {
     Value::List(words.iter().map(|word| (*word).to_owned()).collect())
 }
 
-/// Every way to adapt the head, with the numbers that are trained in it: W is 50 × 16.
+/// Every way to adapt the head, with the number of its trainable parameters: W is 50 × 16.
 fn ways() -> Vec<(&'static str, Settings, u64)> {
     let r = |r: i64| Settings::default().with("r", Value::Integer(r));
     let head = list(&["lm_head"]);
@@ -93,7 +94,7 @@ fn a_tied_head_is_adapted_alone_and_the_embedding_stays() {
         if way.1.values["target_modules"].to_string() == "lm_head" {
             assert_eq!(hidden(), states, "{way:?}: the embedding sees the head's adapter");
         }
-        // Gradients reach it.
+        // Gradients reach the head.
         let logits = acting.len();
         let ids = graft_nn::Tensor::new(&[[4u32, 8, 15, 16, 23, 42]], &Device::Cpu).unwrap();
         let rows =
@@ -109,7 +110,7 @@ fn a_tied_head_is_adapted_alone_and_the_embedding_stays() {
                 trainable.name
             );
         }
-        // Merged it gives the same, and the embedding is bit for bit what it was.
+        // Merging gives the same output, and the embedding does not change by a bit.
         adapter.merge(&model).unwrap_or_else(|error| panic!("{way:?}: {error}"));
         assert!(
             distance(&output(&model), &acting) < 1e-4,
@@ -126,7 +127,7 @@ fn a_tied_head_is_adapted_alone_and_the_embedding_stays() {
         adapter.set_active(&model, true).unwrap();
         adapter.unmerge(&model).unwrap();
         assert_eq!(output(&model), acting, "{way:?}: unmerging did not restore");
-        // Saved and loaded it acts the same; detached, the base is back.
+        // A saved and loaded adapter gives the same output; detaching restores the base model.
         let folder = tempfile::tempdir().unwrap();
         adapter.save(folder.path(), "toy").unwrap();
         adapter.detach(&model).unwrap();
@@ -204,7 +205,8 @@ fn a_second_adapter_acts_on_a_head_that_another_one_is_merged_into() {
 #[test]
 fn a_saved_embedding_of_a_tied_model_is_trained_apart_from_the_head_as_in_hf_peft() {
     let (tied, apart) = (llama(true, 1), llama(false, 1));
-    // An untied model with the same numbers: HF PEFT's copy of the embedding is no longer the head's weight.
+    // An untied model with the same weights: HF PEFT's copy of the embedding no longer is the
+    // weight of the head.
     let by_path = |path: &str| {
         tied.parameters().into_iter().find(|parameter| parameter.path() == path).unwrap().own()
     };

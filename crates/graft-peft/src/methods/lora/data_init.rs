@@ -39,7 +39,7 @@ impl DataInit {
             (Init::Eva, InitSource::Fresh) => eva::find(cx, config, lora, chosen),
             (Init::Loftq, InitSource::Fresh) => loftq::find(cx, config, lora, &chosen.0),
             (Init::Loftq, InitSource::Checkpoint) => Err(config.unsupported(
-                "`init_lora_weights` = loftq, which packs a base of its own".to_owned(),
+                "`init_lora_weights` = loftq, which quantizes the base model itself".to_owned(),
             )),
             _ => Ok(Self::default()),
         }

@@ -1,6 +1,6 @@
 //! LoRA in an embedding: `y = W[id] + s B A[:, id]`.
 //!
-//! A is initialized with zeros and B from N(0, 1). There is no dropout.
+//! A is initialized with zeros and B from N(0, 1). Dropout does not apply.
 //!
 //! # Shapes
 //! `id: (..)`, `W: (V, C)` frozen, `A: (r, V)`, `B: (C, r)`, `y: (.., C)`

@@ -92,9 +92,9 @@ pub(super) fn find(
     let (least, largest) =
         (shared_out.iter().min().unwrap_or(&0), shared_out.iter().max().unwrap_or(&0));
     let mut note =
-        format!("eva has read {batches} batches of the data: ranks from {least} to {largest}");
+        format!("EVA read {batches} batches of the data: ranks from {least} to {largest}");
     if unsettled > 0 {
-        note.push_str(&format!("; the directions of {unsettled} inputs were still turning"));
+        note.push_str(&format!("; the components of {unsettled} inputs had not converged"));
     }
     Ok(DataInit {
         config: Some(with_ranks(config, lora, chosen, &shared_out)?),

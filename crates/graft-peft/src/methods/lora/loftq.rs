@@ -52,7 +52,7 @@ pub(super) fn find(
     }
     let percent = |square: f64| 100.0 * (square / whole.max(f64::MIN_POSITIVE)).sqrt();
     let note = format!(
-        "loftq: packing has moved the weights by {:.2} % of their length, with A and B it is {:.2} %",
+        "LoftQ: the quantization error is {:.2} % of the weights, with A and B {:.2} %",
         percent(before),
         percent(after)
     );
