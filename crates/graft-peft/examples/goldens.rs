@@ -1,7 +1,8 @@
-//! Checks every golden case of a folder: `cargo xtask goldens DIR`, or `cargo run -p graft-peft --example goldens DIR [MODEL[/CASE]]`.
+//! Checks every golden case of a folder: `cargo xtask goldens DIR`, or
+//! `cargo run -p graft-peft --example goldens DIR [MODEL[/CASE]]`.
 //!
-//! Prints what differs, then a table of cases by models, and closes with `N passed, M failed`. A case of a method or family that is not built in
-//! has not been met, so it counts as failed, by name.
+//! Prints the differences, then a table of cases by models, and finally `N passed, M failed`. A
+//! case of a method or family that is not implemented counts as failed.
 
 #[path = "../tests/it/golden.rs"]
 mod golden;
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
     if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Checks one case and says what differs.
+/// Checks one case and prints the differences.
 fn check(folder: &std::path::Path, model: &str, case: &str) -> &'static str {
     match golden::check(folder, case) {
         Outcome::Passed => "ok",
@@ -51,7 +52,7 @@ fn check(folder: &std::path::Path, model: &str, case: &str) -> &'static str {
     }
 }
 
-/// A row per case, a column per model.
+/// One row per case, one column per model.
 fn table(marks: &BTreeMap<String, BTreeMap<String, &str>>) -> String {
     let mut models: Vec<&String> = marks.values().flat_map(BTreeMap::keys).collect();
     models.sort_unstable();

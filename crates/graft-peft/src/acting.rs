@@ -1,21 +1,22 @@
-//! What acts on a base, remembered exactly, so that it can be taken away for a while and put back.
+//! The set of active adapters of a model, saved so that it can be restored exactly.
 
 use graft_nn::Model;
 
 use crate::{Adapter, PeftError, slots};
 
-/// The adapters that act in each slot of a model, in the order of their activation. A merged adapter acts in the weights and is not part of it: see
-/// [`Adapter::lift_merge`].
+/// The active adapters in each slot of a model, in the order of their activation. A merged adapter
+/// is in the weights and therefore not in this set: see [`Adapter::lift_merge`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acting(Vec<Vec<String>>);
 
 impl Acting {
-    /// What acts now.
+    /// The adapters that are active now.
     pub fn of(model: &dyn Model) -> Self {
         Self(slots::active_names(model))
     }
 
-    /// Activates exactly these adapters again; one that was removed in the meantime is left out.
+    /// Activates exactly these adapters again. An adapter that has been removed in the meantime is
+    /// skipped.
     pub fn restore(&self, model: &dyn Model) {
         slots::set_active_names(model, &self.0);
     }
@@ -27,12 +28,14 @@ impl Acting {
 }
 
 impl Adapter {
-    /// Puts the base's own weights back while the adapter stays merged; returns whether its update was in them.
+    /// Restores the base weights while the adapter stays merged. Returns whether the update was in
+    /// the weights.
     ///
-    /// Unlike [`Adapter::set_active`] it touches no other adapter and does not change what [`Adapter::unmerge`] does later.
+    /// Unlike [`Adapter::set_active`] it changes no other adapter, and it does not affect a later
+    /// [`Adapter::unmerge`].
     ///
     /// # Errors
-    /// [`PeftError::Layer`] when candle cannot put a weight back.
+    /// [`PeftError::Layer`] if a weight cannot be restored.
     pub fn lift_merge(&self) -> Result<bool, PeftError> {
         match &mut *self.merge_state() {
             Some(merge) if merge.is_applied() => merge.restore().map(|()| true),
@@ -40,10 +43,11 @@ impl Adapter {
         }
     }
 
-    /// Undoes [`Adapter::lift_merge`]: adds the update of a merged adapter to the base weights again.
+    /// Undoes [`Adapter::lift_merge`]: adds the update of a merged adapter to the base weights
+    /// again.
     ///
     /// # Errors
-    /// [`PeftError::NotFinite`] and [`PeftError::Layer`]; the base then has its own weights.
+    /// [`PeftError::NotFinite`] and [`PeftError::Layer`]; the base weights are then unchanged.
     pub fn reapply_merge(&self, model: &dyn Model) -> Result<(), PeftError> {
         match &mut *self.merge_state() {
             Some(merge) if !merge.is_applied() => merge.apply(model, self.parts()),

@@ -1,4 +1,4 @@
-//! One adapter in a model: what it trains, and what can be done with it.
+//! One adapter in a model: its trainable weights, activation, merging, scaling and saving.
 
 use std::{
     collections::BTreeMap,
@@ -14,12 +14,12 @@ use crate::{
     config_file::ConfigFile,
     fields,
     merge::Merge,
-    methods::{Built, Hook, Method, Part},
-    slots, weights_file,
+    method::{AdapterPart, Attachment, Built, Method},
+    slots, stored_weights, weights_file,
 };
 
-/// An adapter with its weights. It stays usable when it is switched off or detached; when it is dropped while merged, the base gets its
-/// own weights back.
+/// An adapter with its weights. It remains usable when it is inactive or detached. If it is dropped
+/// while merged, the base weights are restored.
 pub struct Adapter {
     name: String,
     method: &'static dyn Method,
@@ -28,10 +28,10 @@ pub struct Adapter {
     merge: Mutex<Option<Merge>>,
 }
 
-/// Characters of a list that a line has room for.
+/// Maximum characters of a list in a one-line summary.
 const ROOM: usize = 72;
 
-/// A value as a line has room for it: of a long list the first item.
+/// Formats a value for a one-line summary: a long list is cut after its first item.
 fn shortened(value: &Value) -> String {
     let text = value.to_string();
     match value {
@@ -42,7 +42,7 @@ fn shortened(value: &Value) -> String {
     }
 }
 
-/// What an adapter is made from.
+/// The configuration and the parts that an adapter is made from.
 pub(crate) struct Source {
     pub(crate) config: ConfigFile,
     pub(crate) built: Built,
@@ -53,27 +53,27 @@ impl Adapter {
         Self { name, method, config: source.config, built: source.built, merge: Mutex::new(None) }
     }
 
-    /// Its name.
+    /// The name of the adapter.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its method.
+    /// The specification of its method.
     pub fn spec(&self) -> &'static MethodSpec {
         self.method.spec()
     }
 
-    /// What was odd but harmless when it was made, or was found out on the way.
+    /// Warnings and notes collected while building the adapter.
     pub fn notes(&self) -> &[String] {
         &self.built.warnings
     }
 
-    /// Its keys as they turned out: targets by name, defaults filled in where they matter.
+    /// The effective keys: targets by name, with the defaults that matter filled in.
     pub fn settings(&self) -> &Settings {
         &self.built.settings
     }
 
-    /// The settings in words, `r=8 lora_alpha=16 target_modules=q_proj,v_proj`.
+    /// The effective keys as text, such as `r=8 lora_alpha=16 target_modules=q_proj,v_proj`.
     pub fn summary(&self) -> String {
         let shown = self.spec().keys.iter().filter_map(|key| {
             let text = shortened(self.built.settings.values.get(key.name)?);
@@ -86,7 +86,8 @@ impl Adapter {
         shown.collect::<Vec<_>>().join(" ")
     }
 
-    /// What it trains, in the model's order, by the keys of `adapter_model.safetensors`.
+    /// The trainable weights, in the model's order, named by their keys in
+    /// `adapter_model.safetensors`.
     pub fn trainables(&self) -> Vec<Trainable> {
         let ratio = self.built.settings.float(self.spec().keys, fields::LORAPLUS).unwrap_or(1.0);
         let rate = |key: &str| if key.contains(".lora_B") { ratio } else { 1.0 };
@@ -98,45 +99,50 @@ impl Adapter {
             .collect()
     }
 
-    /// What it does in a training beside having its weights updated.
+    /// The method's own part in training, such as AdaLoRA's rank allocation.
     pub fn training_hook(&self) -> Option<&dyn TrainingHook> {
         self.built.training_hook.as_deref()
     }
 
-    /// Number of trained numbers.
+    /// Number of trainable parameters.
     pub fn trainable_parameters(&self) -> u64 {
         self.weights().map(|(_, var)| var.elem_count() as u64).sum()
     }
 
-    /// Numbers that the base does not have.
+    /// Number of parameters that the base model does not have.
     pub(crate) fn added_parameters(&self) -> u64 {
-        self.built.parts.iter().map(Part::added).sum()
+        self.built.parts.iter().map(AdapterPart::added).sum()
     }
 
-    /// Trained numbers in the layer at `path`, and those that the base does not have.
+    /// Number of trainable parameters in the layer at `path`, and number of those that the base
+    /// model does not have.
     pub(crate) fn parameters_at(&self, path: &str) -> (u64, u64) {
-        let is_inside = |part: &&Part| part.site == path && !part.stands_apart();
+        let is_inside = |part: &&AdapterPart| part.site == path && !part.is_standalone();
         let parts = || self.built.parts.iter().filter(is_inside);
-        (parts().map(Part::trained).sum(), parts().map(Part::added).sum())
+        (parts().map(AdapterPart::trained).sum(), parts().map(AdapterPart::added).sum())
     }
 
-    /// Whether it stands before the input, as vectors or as keys and values, and changes no weight.
+    /// Whether it adds vectors, or keys and values, in front of the input and changes no weight.
     pub(crate) fn is_soft_prompt(&self) -> bool {
-        self.built.parts.iter().any(|part| matches!(part.hook, Hook::Prompt(_) | Hook::Prefix(_)))
+        self.built
+            .parts
+            .iter()
+            .any(|part| matches!(part.attachment, Attachment::Prompt(_) | Attachment::Prefix(_)))
     }
 
-    /// The trained tensors that belong to no layer of the base, by name: soft prompts and networks between layers.
-    pub(crate) fn weights_apart(&self) -> impl Iterator<Item = (&str, &Var)> {
-        let apart = self.built.parts.iter().filter(|part| part.stands_apart());
+    /// The trainable tensors that belong to no layer of the base model, with their names: soft
+    /// prompts and networks between layers.
+    pub(crate) fn standalone_weights(&self) -> impl Iterator<Item = (&str, &Var)> {
+        let apart = self.built.parts.iter().filter(|part| part.is_standalone());
         apart.flat_map(|part| &part.weights).map(|(key, var)| (key.as_str(), var))
     }
 
-    /// Hugging Face paths of the layers it sits in.
+    /// Hugging Face paths of the adapted layers.
     pub fn sites(&self) -> Vec<String> {
         self.built.parts.iter().map(|part| part.site.clone()).collect()
     }
 
-    /// Whether it acts in this model now, merged or not.
+    /// Whether the adapter is active in this model, merged or not.
     pub fn is_active(&self, model: &dyn Model) -> bool {
         match &*self.merge_state() {
             Some(merge) => merge.is_applied(),
@@ -144,11 +150,11 @@ impl Adapter {
         }
     }
 
-    /// Lets it act alone (true), or not at all (false). A merged adapter that is switched off gives the base its own weights back
-    /// until it is switched on again.
+    /// Activates the adapter and deactivates all others (true), or deactivates it (false). A merged
+    /// adapter that is deactivated leaves the base weights restored until it is activated again.
     ///
     /// # Errors
-    /// [`PeftError::Layer`] when candle cannot compute a merged weight.
+    /// [`PeftError::Layer`] if a merged weight cannot be computed.
     pub fn set_active(&self, model: &dyn Model, active: bool) -> Result<(), PeftError> {
         match (&mut *self.merge_state(), active) {
             (None, true) => slots::activate_alone(model, &self.name),
@@ -166,56 +172,57 @@ impl Adapter {
         Ok(())
     }
 
-    /// Takes it out of the model, which is then exactly as it was before.
+    /// Removes the adapter from the model, which is then exactly as before.
     ///
     /// # Errors
-    /// [`PeftError::Layer`] when a merged weight cannot be put back.
+    /// [`PeftError::Layer`] if a merged weight cannot be restored.
     pub fn detach(&self, model: &dyn Model) -> Result<(), PeftError> {
         self.take_back()?;
         slots::remove(model, &self.name, &self.built.parts);
         Ok(())
     }
 
-    /// Puts it into the model again, in place of whatever has its name, and lets it act alone: takes [`Self::detach`], or a replacement, back.
+    /// Inserts the adapter into the model again and activates it alone. It replaces any adapter
+    /// with the same name. This undoes [`Self::detach`] and a replacement.
     pub fn reattach(&self, model: &dyn Model) {
         self.install(model);
     }
 
-    /// Adds its change to the base weights, which then act without it. The base's own weights are kept, so that it can be taken back
-    /// exactly. What it adds is what it is now: training it further while merged has no effect.
+    /// Adds the current update of the adapter to the base weights and deactivates the adapter. The
+    /// base weights are saved so that they can be restored exactly. Training a merged adapter has
+    /// no effect on the merged weights.
     ///
     /// # Errors
-    /// [`PeftError::Refused`] for a method that is no change of weights, when it is merged already, and when another adapter is merged
-    /// into one of its layers; [`PeftError::NotFinite`] when a sum is not finite. The model is then as it was.
+    /// [`PeftError::NotMergeable`] or [`PeftError::TiedEmbedding`] if the method has no weight
+    /// update to merge, [`PeftError::AlreadyMerged`], [`PeftError::OtherMerged`] if another adapter
+    /// is merged into one of the layers, and [`PeftError::NotFinite`] if a merged weight is not
+    /// finite. The model is then unchanged.
     pub fn merge(&self, model: &dyn Model) -> Result<(), PeftError> {
         let mut state = self.merge_state();
         if state.is_some() {
-            let hint = format!("take it back with %{} unmerge", self.spec().verb);
-            return Err(PeftError::refused(
-                "peft::already_merged",
-                format!("`{}` is merged already", self.name),
-                hint,
-            ));
+            return Err(PeftError::AlreadyMerged {
+                adapter: self.name.clone(),
+                verb: self.spec().verb,
+            });
         }
         *state = Some(Merge::new(model, &self.name, &self.built.parts)?);
-        self.built.shared.set_merged(true);
+        self.built.state.set_merged(true);
         slots::deactivate(model, &self.name);
         Ok(())
     }
 
-    /// Takes a merge back: every base weight is bit for bit what it was, and the adapter acts beside it again if it did before.
+    /// Undoes a merge: restores every bit of the base weights, and activates the adapter if it was
+    /// active before the merge.
     ///
     /// # Errors
-    /// [`PeftError::Refused`] when it is not merged; [`PeftError::Layer`] when candle cannot put a weight back.
+    /// [`PeftError::NotMerged`], and [`PeftError::Layer`] if a weight cannot be restored.
     pub fn unmerge(&self, model: &dyn Model) -> Result<(), PeftError> {
         let acts_after = self.merge_state().as_ref().is_some_and(|merge| merge.acts_after);
         if !self.take_back()? {
-            let hint = format!("merge it first with %{} merge", self.spec().verb);
-            return Err(PeftError::refused(
-                "peft::not_merged",
-                format!("`{}` is not merged", self.name),
-                hint,
-            ));
+            return Err(PeftError::NotMerged {
+                adapter: self.name.clone(),
+                verb: self.spec().verb,
+            });
         }
         if acts_after {
             slots::activate_beside(model, &self.name);
@@ -223,71 +230,67 @@ impl Adapter {
         Ok(())
     }
 
-    /// Whether its change is kept in the base weights.
+    /// Whether the adapter is merged into the base weights.
     pub fn is_merged(&self) -> bool {
-        self.built.shared.is_merged()
+        self.built.state.is_merged()
     }
 
-    /// Factor on its effect: 1 is as trained, 0 is the base.
+    /// The scale of its effect: 1 is the trained effect, 0 is the base model.
     pub fn scale(&self) -> f64 {
-        self.built.shared.scale()
+        self.built.state.scale()
     }
 
-    /// Sets the factor, also of a merged adapter. Files are written without it.
+    /// Sets the scale, also of a merged adapter. The scale is not saved.
     ///
     /// # Errors
-    /// [`PeftError::Refused`] for a factor that is not finite, and for a soft prompt and weights that train along, whose effect is no sum.
+    /// [`PeftError::InvalidScale`] for a number that is not finite, and [`PeftError::NotScalable`]
+    /// for a soft prompt and for trained copies of base weights.
     pub fn set_scale(&self, model: &dyn Model, factor: f64) -> Result<(), PeftError> {
         if !factor.is_finite() {
-            return Err(PeftError::refused(
-                "peft::bad_scale",
-                format!("{factor} is no factor"),
-                "1 is as trained, 0 is the base",
-            ));
+            return Err(PeftError::InvalidScale { factor });
         }
         if self.is_soft_prompt() && factor != 1.0 {
-            let problem = "a soft prompt cannot be scaled: it stands before the input instead of being added to a weight";
-            return Err(PeftError::refused(
-                "peft::not_scalable",
-                problem,
-                format!("switch it off with %{} detach, or use a LoRA", self.spec().verb),
-            ));
+            return Err(PeftError::NotScalable {
+                adapter: self.name.clone(),
+                reason: "a soft prompt is added to the input, not to a weight",
+                verb: self.spec().verb,
+            });
         }
         if factor != 1.0
             && self.built.parts.iter().any(|part| {
-                matches!(part.hook, Hook::Weight(..) | Hook::Head(_)) && !part.weights.is_empty()
+                matches!(part.attachment, Attachment::Weight(..) | Attachment::Head(_))
+                    && !part.weights.is_empty()
             })
         {
-            let problem = format!(
-                "`{}` trains weights of the base as they are, and those have no factor",
-                self.name
-            );
-            return Err(PeftError::refused(
-                "peft::not_scalable",
-                problem,
-                format!("switch it off with %{} off", self.spec().verb),
-            ));
+            return Err(PeftError::NotScalable {
+                adapter: self.name.clone(),
+                reason: "it trains weights of the base model directly",
+                verb: self.spec().verb,
+            });
         }
-        self.built.shared.set_scale(factor);
+        self.built.state.set_scale(factor);
         match &mut *self.merge_state() {
             Some(merge) if merge.is_applied() => merge.apply(model, &self.built.parts),
             _ => Ok(()),
         }
     }
 
-    /// Writes `adapter_config.json` and `adapter_model.safetensors` as HF PEFT does, both or neither, into a folder that is created if missing; other files
-    /// in it stay.
+    /// Writes `adapter_config.json` and `adapter_model.safetensors` in HF PEFT's format, both or
+    /// neither, to a folder. The folder is created if it is missing; other files in it are not
+    /// changed.
     ///
     /// # Errors
-    /// [`PeftError::Io`] and [`PeftError::File`], a full disk among them; [`PeftError::NotFinite`] for weights not worth keeping.
+    /// [`PeftError::Io`] and [`PeftError::File`], for example on a full disk;
+    /// [`PeftError::NotFinite`] if a weight is NaN or infinite.
     pub fn save(&self, directory: &Path, base_name: &str) -> Result<(), PeftError> {
         self.save_with(directory, base_name, &[])
     }
 
-    /// Writes what [`Self::save`] writes and, in the same step, other files by name; a file without contents is removed from the folder.
+    /// Saves the adapter like [`Self::save`] and, in the same atomic step, writes other files by
+    /// name. A file without contents is removed from the folder.
     ///
     /// # Errors
-    /// Those of [`Self::save`]; the folder is then as it was.
+    /// Those of [`Self::save`]; the folder is then unchanged.
     pub fn save_with(
         &self,
         directory: &Path,
@@ -310,7 +313,8 @@ impl Adapter {
             .flat_map(|part| &part.copies)
             .map(|(key, tensor)| (key.clone(), tensor.clone()));
         let weights = state.into_iter().chain(copies).collect();
-        // An old config must never describe new weights, and weights of an earlier adapter must not be found in their place.
+        // The two files must always match: an old configuration must not describe new weights, and
+        // weights of an earlier adapter must not remain.
         let fill = |staging: &Path| {
             weights_file::write(&staging.join(weights_file::name_for(&config)), &weights)?;
             for (name, contents) in others {
@@ -332,31 +336,34 @@ impl Adapter {
         })
     }
 
-    /// Its weights by the keys of `adapter_model.safetensors`: copies, for checkpoints.
+    /// A copy of the weights, by their keys in `adapter_model.safetensors`, for checkpoints.
     ///
     /// # Errors
-    /// [`PeftError::Layer`] when candle cannot copy one.
+    /// [`PeftError::Layer`] if a weight cannot be copied.
     pub fn state(&self) -> Result<BTreeMap<String, Tensor>, PeftError> {
-        let stored = self.built.parts.iter().flat_map(weights_file::stored);
+        let stored = self.built.parts.iter().flat_map(stored_weights::stored);
         stored.map(|(key, var)| Ok((key.clone(), var.as_detached_tensor().copy()?))).collect()
     }
 
-    /// Puts back what [`Self::state`] gave. What is merged stays as it is until the next merge.
+    /// Restores weights that [`Self::state`] returned. A merged adapter applies them at the next
+    /// merge.
     ///
     /// # Errors
-    /// [`PeftError::MissingKeys`], [`PeftError::WrongShape`], [`PeftError::NotFinite`]; the weights are then as they were.
+    /// [`PeftError::MissingKeys`], [`PeftError::WrongShape`], [`PeftError::NotFinite`]; the weights
+    /// are then unchanged.
     pub fn restore(&self, state: &BTreeMap<String, Tensor>) -> Result<(), PeftError> {
-        weights_file::fill(&self.built.parts, state, Path::new("the checkpoint")).map(|_| ())
+        stored_weights::fill(&self.built.parts, state, Path::new("the checkpoint")).map(|_| ())
     }
 
-    /// Puts it into the model under its name, in place of whatever had that name, and lets it act alone.
+    /// Inserts the adapter into the model under its name, replacing any adapter of that name, and
+    /// activates it alone.
     pub(crate) fn install(&self, model: &dyn Model) {
         slots::insert(model, &self.name, &self.built.parts);
         slots::activate_alone(model, &self.name);
     }
 
-    /// What it is made of, in the model's order.
-    pub(crate) fn parts(&self) -> &[Part] {
+    /// The parts of the adapter, in the model's order.
+    pub(crate) fn parts(&self) -> &[AdapterPart] {
         &self.built.parts
     }
 
@@ -364,24 +371,24 @@ impl Adapter {
         self.built.parts.iter().flat_map(|part| &part.weights)
     }
 
-    /// Gives the base its own weights back; false when nothing was merged.
+    /// Restores the base weights; returns false if nothing was merged.
     fn take_back(&self) -> Result<bool, PeftError> {
         let mut state = self.merge_state();
         let Some(merge) = state.as_mut() else { return Ok(false) };
         merge.restore()?;
         *state = None;
-        self.built.shared.set_merged(false);
+        self.built.state.set_merged(false);
         Ok(true)
     }
 
     pub(crate) fn merge_state(&self) -> MutexGuard<'_, Option<Merge>> {
-        // A panic leaves the kept weights whole, so they can still be put back.
+        // A panic does not corrupt the saved weights, so they can still be restored.
         self.merge.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Adapter {
-    /// An adapter that was replaced or forgotten while merged must not stay in the base for ever.
+    /// Restores the base weights if the adapter is merged.
     fn drop(&mut self) {
         let _ = self.take_back();
     }

@@ -1,14 +1,15 @@
-//! `adapter_config.json` as AdapterHub writes it: the method's fields stand one level deeper, under `config`.
+//! `adapter_config.json` in AdapterHub's format: the fields of the method are nested under
+//! `config`.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// Marks such a configuration among the others.
+/// The `peft_type` that marks such a configuration.
 pub(crate) const PEFT_TYPE: &str = "ADAPTERHUB";
-/// Name of its weights.
+/// Name of the weights file.
 pub(crate) const WEIGHTS: &str = "adapter.safetensors";
-/// What stands around the method's fields.
+/// Fields outside `config`.
 const AROUND: &[&str] = &[
     "hidden_size",
     "model_class",
@@ -18,10 +19,10 @@ const AROUND: &[&str] = &[
     "version",
     "modules_to_save",
 ];
-/// What only Graft needs in memory.
+/// Fields that are only used in memory.
 const OWN: &[&str] = &["peft_type", "task_type", "base_model_name_or_path"];
 
-/// Fields of a file of AdapterHub's, all on one level; those of others stay as they are.
+/// Flattens the fields of an AdapterHub file; other configurations are not changed.
 pub(crate) fn flat(mut fields: BTreeMap<String, Value>) -> BTreeMap<String, Value> {
     match (fields.contains_key("peft_type"), fields.remove("config")) {
         (false, Some(Value::Object(inner))) => {
@@ -37,7 +38,7 @@ pub(crate) fn flat(mut fields: BTreeMap<String, Value>) -> BTreeMap<String, Valu
     fields
 }
 
-/// The fields as AdapterHub's file holds them.
+/// The fields, nested as in AdapterHub's files.
 pub(crate) fn nested(fields: &BTreeMap<String, Value>, base_name: &str) -> BTreeMap<String, Value> {
     let mut around: BTreeMap<String, Value> = AROUND
         .iter()

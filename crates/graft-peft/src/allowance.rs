@@ -1,27 +1,30 @@
-//! How many numbers an adapter may have. Every tensor of an adapter asks here before it is made, so that no size from a file or a key is trusted.
+//! Limits the size of an adapter. Memory for every tensor is reserved here before it is allocated,
+//! so that no size from a file or a key is trusted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use graft_nn::{Device, memory};
 
-use crate::{AttachContext, PeftError, weights_file::WeightsFile};
+use crate::{PeftError, weights_file::WeightsFile};
 
-/// Bytes of a number: adapters are kept in 32 bits.
+/// Bytes per parameter: adapters are stored in f32.
 const WIDTH: u64 = 4;
-/// How many times the numbers of its file an adapter from a file may have: a file of another shape is to be refused by name, and not here.
+/// How many times larger than its file an adapter from a file may be. It is large enough that
+/// tensors of the wrong shape are reported by name instead.
 const SLACK: u64 = 16;
-/// Numbers that are allowed in addition.
+/// Number of parameters that are always allowed.
 const FREE: u64 = 1 << 20;
 
-/// What is left to an adapter that is being built.
+/// The number of parameters that an adapter under construction may still allocate.
 pub struct Allowance {
     left: AtomicU64,
-    /// The weights that it is built for.
+    /// The weights file that the adapter is built for.
     file: Option<WeightsFile>,
 }
 
 impl Allowance {
-    /// For a fresh adapter: what fits into the memory of a device together with its gradients.
+    /// For a fresh adapter: as many parameters as fit into the free memory of the device, with
+    /// their gradients.
     pub(crate) fn of_memory(device: &Device) -> Self {
         Self {
             left: AtomicU64::new(
@@ -31,18 +34,18 @@ impl Allowance {
         }
     }
 
-    /// For an adapter from a file: in proportion to what the file holds.
+    /// For an adapter from a file: in proportion to the size of the file.
     pub(crate) fn of_file(file: WeightsFile) -> Self {
         let numbers = file.numbers().saturating_mul(SLACK).saturating_add(FREE);
         Self { left: AtomicU64::new(numbers), file: Some(file) }
     }
 
-    /// The weights that the adapter is built for.
+    /// The weights file that the adapter is built for.
     pub(crate) fn file(&self) -> Option<&WeightsFile> {
         self.file.as_ref()
     }
 
-    /// Takes the numbers of a tensor.
+    /// Reserves the parameters of a tensor.
     ///
     /// # Errors
     /// [`PeftError::TooLarge`].
@@ -55,7 +58,7 @@ impl Allowance {
         }
     }
 
-    /// Whether a whole network would fit, before the first of its tensors is made.
+    /// Checks that a whole network fits, before its first tensor is allocated.
     ///
     /// # Errors
     /// [`PeftError::TooLarge`].
@@ -71,41 +74,18 @@ impl Allowance {
             }
             Some(file) => {
                 let problem = format!(
-                    "is more than `{}` can hold, which has {} numbers in all",
+                    "is larger than `{}`, which contains only {} values",
                     file.path().display(),
                     file.numbers()
                 );
-                let hint = "adapter_config.json does not describe these weights: compare its numbers with the shapes in the file".to_owned();
+                let hint = "adapter_config.json does not match these weights: compare it with the shapes in the file".to_owned();
                 PeftError::TooLarge { what: what(name, path), shape: shape.to_vec(), problem, hint }
             }
         }
     }
 }
 
-impl AttachContext<'_> {
-    /// Asks for the numbers of a tensor called `name` in the layer at `path`.
-    ///
-    /// # Errors
-    /// [`PeftError::TooLarge`].
-    pub(crate) fn reserve(&self, name: &str, path: &str, shape: &[usize]) -> Result<(), PeftError> {
-        self.allowance.map_or(Ok(()), |allowance| allowance.take(name, path, shape))
-    }
-
-    /// Asks whether a whole network would fit, before the first of its tensors is made.
-    ///
-    /// # Errors
-    /// [`PeftError::TooLarge`].
-    pub(crate) fn foresee(&self, name: &str, path: &str, shape: &[usize]) -> Result<(), PeftError> {
-        self.allowance.map_or(Ok(()), |allowance| allowance.foresee(name, path, shape))
-    }
-
-    /// The weights that the adapter is built for; none for a fresh one.
-    pub(crate) fn file(&self) -> Option<&WeightsFile> {
-        self.allowance.and_then(Allowance::file)
-    }
-}
-
-/// Compares a tensor that no file holds with the memory that is left.
+/// Checks a tensor that is not in a file against the free memory.
 ///
 /// # Errors
 /// [`PeftError::TooLarge`].
@@ -125,7 +105,7 @@ pub(crate) fn check_memory(
 fn no_room(name: &str, path: &str, shape: &[usize], left: u64) -> PeftError {
     let needed = shape.iter().map(|size| *size as f64).product::<f64>() * WIDTH as f64;
     let problem = format!(
-        "needs {:.1} GB, and {:.1} GB of memory are left for it",
+        "needs {:.1} GB, but only {:.1} GB of memory are free",
         needed / 1e9,
         left as f64 / 1e9
     );

@@ -1,103 +1,70 @@
-//! Making adapters: from keys, or from a folder that HF PEFT or Graft wrote.
+//! Builds adapters: from keys, or from a folder that HF PEFT or Graft wrote.
 
 use std::path::Path;
 
-use graft_nn::{Model, TokenEncoder};
-use graft_spec::{Failure, Settings, methods::METHODS};
+use graft_nn::Model;
+use graft_spec::{Failure, Settings};
 
 use crate::{
-    Adapter, Allowance, Inputs, Originals, PeftError,
-    adapter::Source,
-    config_file::ConfigFile,
-    default_targets, fields,
-    layers::linears,
-    limits,
-    methods::{self, Part, Start},
-    opened, own_weights,
-    weights_file::{self, WeightsFile},
+    Adapter, Allowance, AttachContext, PeftError, adapter::Source, config_file::ConfigFile,
+    default_targets, fields, init_source::InitSource, layers::linears, limits, method::AdapterPart,
+    methods, modules_to_save, own_weights, stored_weights, trained_modules,
+    weights_file::WeightsFile,
 };
 
-/// What adapters are made on.
-#[derive(Clone, Copy)]
-pub struct AttachContext<'a> {
-    /// The base model.
-    pub model: &'a dyn Model,
-    /// Its tokenizer, for soft prompts that start from a text.
-    pub tokenizer: Option<&'a dyn TokenEncoder>,
-    /// Decides every initial weight.
-    pub seed: u64,
-    /// What the model is called: it is written into the adapter's files and compared with what they say.
-    pub base_name: &'a str,
-    /// The data that it is to be trained on, for starts that look at them.
-    pub inputs: Option<&'a dyn Inputs>,
-    /// Its weights before they were packed, for starts that make up for the loss.
-    pub originals: Option<&'a dyn Originals>,
-    /// How many numbers the adapter may have; set by [`attach`] and [`load`].
-    pub allowance: Option<&'a Allowance>,
-}
-
-impl<'a> AttachContext<'a> {
-    /// A model alone: no tokenizer, no data, nothing packed.
-    pub fn new(model: &'a dyn Model, base_name: &'a str, seed: u64) -> Self {
-        Self {
-            model,
-            tokenizer: None,
-            seed,
-            base_name,
-            inputs: None,
-            originals: None,
-            allowance: None,
-        }
-    }
-}
-
-/// Builds an adapter of the method with this verb, puts it into the model under its `adapter_name` and lets it act alone.
+/// Builds an adapter of a method, inserts it into the model under its `adapter_name` and activates
+/// it alone.
 ///
-/// An adapter of the same name is replaced, so that a cell can be run twice. On an error the model is as it was.
+/// An adapter of the same name is replaced, so a cell can be run twice.
 ///
 /// # Errors
-/// Any [`PeftError`] of building: [`PeftError::NoMatch`], [`PeftError::RankTooLarge`], [`PeftError::TooLarge`], [`PeftError::Settings`] and the
-/// method's refusals.
+/// [`PeftError::UnknownMethod`], [`PeftError::Settings`] for an invalid key,
+/// [`PeftError::NoMatch`], [`PeftError::RankTooLarge`], [`PeftError::TooLarge`] and the errors of
+/// the method. The model is then unchanged.
 pub fn attach(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     method: &str,
     settings: &Settings,
 ) -> Result<Adapter, PeftError> {
-    let method = methods::by_verb(method).ok_or_else(|| unknown_method(method))?;
+    let method = methods::by_verb(method)
+        .ok_or_else(|| PeftError::UnknownMethod { method: method.to_owned() })?;
     let keys = method.spec().keys;
     settings.check(keys)?;
     let name = settings.text(keys, "adapter_name").unwrap_or_else(|| "default".to_owned());
     check_name(&name)?;
-    let allowance = Allowance::of_memory(bench.model.embedding().weight().base_value().device());
-    let bench = &AttachContext { allowance: Some(&allowance), ..*bench };
-    let mut config = method.config(bench, settings)?;
-    config.set("task_type", bench.model.task().as_str().into());
-    opened::add_heads(bench, &mut config);
+    let allowance = Allowance::of_memory(cx.model.embedding().weight().base_value().device());
+    let cx = &AttachContext { allowance: Some(&allowance), ..*cx };
+    let mut config = method.config(cx, settings)?;
+    config.set("task_type", cx.model.task().as_str().into());
+    modules_to_save::add_heads(cx, &mut config);
     limits::check(&config, method.spec())?;
-    let mut built = method.build(bench, &config, Start::Fresh)?;
-    opened::open(bench, &config, &mut built, Start::Fresh)?;
+    let mut built = method.build(cx, &config, InitSource::Fresh)?;
+    trained_modules::unfreeze(cx, &config, &mut built, InitSource::Fresh)?;
     if let Some(decided) = built.config.take() {
         config = decided;
     }
     if config.get("fan_in_fan_out").is_some() {
-        config.set("fan_in_fan_out", is_stored_turned(bench.model, &built.parts).into());
+        config.set("fan_in_fan_out", is_stored_transposed(cx.model, &built.parts).into());
     }
     if let Some(ratio) = settings.values.get(fields::LORAPLUS) {
         built.settings.set(fields::LORAPLUS, ratio.clone());
     }
     let adapter = Adapter::new(name, method, Source { config, built });
-    adapter.install(bench.model);
+    adapter.install(cx.model);
     Ok(adapter)
 }
 
-/// Reads an adapter from a folder, puts it into the model under `name` and lets it act alone. What is odd but harmless comes back in words.
+/// Loads an adapter from a folder, inserts it into the model under `name` and activates it alone.
+/// Returns the adapter and warnings.
 ///
 /// # Errors
-/// [`PeftError::MissingFile`], [`PeftError::Malformed`], [`PeftError::Unsupported`], [`PeftError::Pickled`], [`PeftError::MissingKeys`],
-/// [`PeftError::WrongShape`], [`PeftError::WrongType`], [`PeftError::ResizedVocabulary`], [`PeftError::NotFinite`], [`PeftError::NotAFile`],
-/// [`PeftError::TooLarge`] and those of building. The model is then as it was.
+/// [`PeftError::MissingFile`], [`PeftError::Malformed`], [`PeftError::Unsupported`],
+/// [`PeftError::Pickled`], [`PeftError::MissingKeys`], [`PeftError::WrongShape`],
+/// [`PeftError::WrongType`], [`PeftError::ResizedVocabulary`], [`PeftError::NotFinite`],
+/// [`PeftError::NotAFile`], [`PeftError::TooLarge`] and the errors of the method. The model is then
+/// unchanged.
 pub fn load(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     directory: &Path,
     name: &str,
 ) -> Result<(Adapter, Vec<String>), PeftError> {
@@ -112,61 +79,48 @@ pub fn load(
         feature: format!("the method {peft_type}"),
     };
     let method = methods::of(&config).ok_or_else(unsupported)?;
-    let mut warnings = base_warning(&config, bench.base_name);
+    let mut warnings = base_warning(&config, cx.base_name);
     warnings.extend(unknown_warning(&config.complete(method.defaults())));
     limits::check(&config, method.spec())?;
-    default_targets::fill(&mut config, method.spec(), bench.model)?;
+    default_targets::fill(&mut config, method.spec(), cx.model)?;
     let allowance = Allowance::of_file(WeightsFile::open(directory, &config)?);
-    let bench = &AttachContext { allowance: Some(&allowance), ..*bench };
-    let mut built = method.build(bench, &config, Start::File)?;
-    opened::open(bench, &config, &mut built, Start::File)?;
+    let cx = &AttachContext { allowance: Some(&allowance), ..*cx };
+    let mut built = method.build(cx, &config, InitSource::Checkpoint)?;
+    trained_modules::unfreeze(cx, &config, &mut built, InitSource::Checkpoint)?;
     if let Some(file) = allowance.file() {
-        let left_over = weights_file::fill(&built.parts, file, file.path())
-            .map_err(|error| own_weights::explained(error, bench.model))?;
+        let left_over = stored_weights::fill(&built.parts, file, file.path())
+            .map_err(|error| own_weights::explained(error, cx.model))?;
         let left_over: Vec<_> =
             left_over.into_iter().filter(|key| !built.read.contains(key)).collect();
-        warnings.extend(own_weights::adopt(bench.model, &mut built, file, &left_over)?);
+        warnings.extend(own_weights::adopt(cx.model, &mut built, file, &left_over)?);
     }
     warnings.extend(built.warnings.iter().cloned());
     let adapter = Adapter::new(name.to_owned(), method, Source { config, built });
-    adapter.install(bench.model);
+    adapter.install(cx.model);
     Ok((adapter, warnings))
 }
 
-/// Whether a part sits in a layer whose weight lies the other way round in files, as GPT-2's: HF PEFT must be told so.
-fn is_stored_turned(model: &dyn Model, parts: &[Part]) -> bool {
+/// Whether a part adapts a layer whose weight is stored transposed in files, such as GPT-2's: HF
+/// PEFT needs `fan_in_fan_out` for these.
+fn is_stored_transposed(model: &dyn Model, parts: &[AdapterPart]) -> bool {
     let linears = linears(model);
     parts.iter().filter_map(|part| linears.get(&part.site)).any(|linear| linear.fan_in_fan_out())
 }
 
-fn unknown_method(verb: &str) -> PeftError {
-    let verbs: Vec<_> = METHODS.iter().map(|spec| spec.verb).collect();
-    let likeness = |verb_known: &&&str| strsim::normalized_damerau_levenshtein(verb, verb_known);
-    // Of two as near the first in the list is meant.
-    let nearest = verbs
-        .iter()
-        .rev()
-        .filter(|known| likeness(known) >= 0.5)
-        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    let nearest = nearest.map(|known| format!("did you mean `{known}`? ")).unwrap_or_default();
-    PeftError::refused(
-        "peft::unknown_method",
-        format!("there is no method `{verb}`"),
-        format!("{nearest}methods: {}", verbs.join(", ")),
-    )
-}
-
-/// A name is also a folder's name where HF PEFT saves several adapters.
+/// A name must also be a valid folder name, because HF PEFT saves each adapter in a folder of its
+/// name.
 pub(crate) fn check_name(name: &str) -> Result<(), PeftError> {
     if name.is_empty() || name.contains(['/', '\\', '.']) || name.chars().any(char::is_control) {
-        let failure = Failure::new("peft::bad_name", format!("`{name}` cannot name an adapter"))
-            .hint("use letters, digits, `-` and `_`");
+        let failure =
+            Failure::new("peft::bad_name", format!("`{name}` is not a valid adapter name"))
+                .hint("use letters, digits, `-` and `_`");
         return Err(PeftError::Settings(failure));
     }
     Ok(())
 }
 
-/// The base is compared by the last part of its name: the same model lies in different folders on different machines.
+/// Compares only the last component of the base model's name: the same model is in different
+/// folders on different machines.
 fn base_warning(config: &ConfigFile, base_name: &str) -> Vec<String> {
     let last = |name: &str| {
         name.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_lowercase()
@@ -174,7 +128,7 @@ fn base_warning(config: &ConfigFile, base_name: &str) -> Vec<String> {
     match config.text("base_model_name_or_path") {
         Some(trained) if !trained.is_empty() && last(trained) != last(base_name) => {
             vec![format!(
-                "this adapter was trained on `{trained}`; the model here is `{base_name}`, on which it may mean nothing"
+                "this adapter was trained on `{trained}`, but the model is `{base_name}`; its output may be meaningless"
             )]
         }
         _ => Vec::new(),
@@ -186,7 +140,7 @@ fn unknown_warning(names: &[String]) -> Vec<String> {
         return Vec::new();
     }
     vec![format!(
-        "adapter_config.json has fields that Graft does not know and only keeps: {}",
+        "adapter_config.json has fields that Graft ignores and preserves: {}",
         names.join(", ")
     )]
 }

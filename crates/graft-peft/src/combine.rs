@@ -1,14 +1,17 @@
-//! Weighted combination: the updates of several adapters, `ΔW = Σ wᵢ ΔWᵢ` or a thinned form of it, become one LoRA.
+//! Weighted combination: merges the updates of several adapters, `ΔW = Σ wᵢ ΔWᵢ` or a sparsified
+//! form of it, into one LoRA.
 //!
-//! Everything is computed on the updates themselves, whatever method made them, so that each counts with its weight once. HF PEFT's
-//! `add_weighted_adapter` differs on purpose: its `linear`, `ties` and `dare_*` add A and B apart from each other (so that
-//! `(Σ Bᵢ)(Σ Aᵢ)` has terms of one adapter's B with another's A), its `*_svd` multiply by the scaling twice, and rsLoRA's flag stays on a
-//! result that is scaled already. Where nothing of that shows (`cat`), the numbers are the same.
+//! The combination is computed on the updates themselves, so adapters of different methods can be
+//! combined and each counts with exactly its weight. HF PEFT's `add_weighted_adapter` differs: its
+//! `linear`, `ties` and `dare_*` add the matrices A and B separately (so `(Σ Bᵢ)(Σ Aᵢ)` contains
+//! products of different adapters), its `*_svd` apply the scaling twice, and the flag of rsLoRA
+//! remains set on a result that is already scaled. Where these differences do not apply (`cat`),
+//! the results are equal.
 //!
 //! # Source
 //! TIES: Yadav et al. 2023, arXiv:2306.01708; DARE: Yu et al. 2023, arXiv:2311.03099
 
-mod thinning;
+mod sparsify;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -20,39 +23,44 @@ use crate::{
     adapter::Source,
     attach::check_name,
     decomposition::singular,
+    init_source::InitSource,
     layers::{leaf, linear_sites},
-    methods::{Hook, Start, by_verb},
-    weights_file,
+    method::Attachment,
+    methods::by_verb,
+    stored_weights,
 };
-use thinning::{Majority, Thinning};
+use sparsify::{Majority, Sparsify};
 
-/// Rank of what a method without ranks becomes when nothing is said.
+/// Default rank of the result for methods without a rank.
 const RANK: usize = 8;
 
-/// What came of a combination.
+/// The result of a combination.
 pub struct Combined {
-    /// The new adapter, which acts alone.
+    /// The new adapter, which is active alone.
     pub adapter: Adapter,
-    /// Share of the combined update's norm that the ranks hold: 1 is all of it.
+    /// Fraction of the combined update's norm that the result keeps: 1 is all of it.
     pub kept: f64,
 }
 
 /// How the updates are combined.
 struct Combination {
-    thinning: Thinning,
-    /// Whether the result has all ranks together.
+    sparsify: Sparsify,
+    /// Whether the rank of the result is the sum of all ranks.
     is_exact: bool,
     rank: Option<usize>,
     rng: Rng,
 }
 
-/// Combines adapters of this model, each with its weight, into a new LoRA named `adapter_name`; they stay as they are.
+/// Combines adapters of this model with their weights into a new LoRA named `adapter_name`. The
+/// adapters are not changed.
 ///
 /// # Errors
-/// [`PeftError::Refused`] for fewer than one adapter, for weights that are no numbers or too few, for an adapter that is merged or that is
-/// more than updates of linear layers; [`PeftError::Settings`] for a bad name.
+/// [`PeftError::NothingToCombine`] without adapters, [`PeftError::CombinationWeights`] if the
+/// weights are not one finite number for each adapter, [`PeftError::CombinesMerged`],
+/// [`PeftError::NotCombinable`] for an adapter with other parts than updates of linear layers, and
+/// [`PeftError::Settings`] for an invalid name.
 pub fn combine(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     adapters: &[&Adapter],
     settings: &Settings,
 ) -> Result<Combined, PeftError> {
@@ -64,9 +72,9 @@ pub fn combine(
         check(adapter)?;
     }
     let weights = weights(adapters, settings)?;
-    let combination = Combination::read(settings, bench.seed);
+    let combination = Combination::read(settings, cx.seed);
     let (mut state, mut ranks, mut norms) = (BTreeMap::new(), Vec::new(), (0.0, 0.0));
-    for (site, linear) in linear_sites(bench.model) {
+    for (site, linear) in linear_sites(cx.model) {
         let Some((update, r)) = combination.update(linear, adapters, &weights)? else { continue };
         let (m, n) = update.dims2()?;
         let r = r.clamp(1, m.min(n));
@@ -85,15 +93,15 @@ pub fn combine(
         }
         ranks.push((site.path.to_owned(), r));
     }
-    let adapter = lora(bench, &name, &ranks, &state)?;
-    adapter.install(bench.model);
+    let adapter = lora(cx, &name, &ranks, &state)?;
+    adapter.install(cx.model);
     let kept = if norms.1 > 0.0 { (norms.0 / norms.1).sqrt().min(1.0) } else { 1.0 };
     Ok(Combined { adapter, kept })
 }
 
-/// The LoRA with those ranks and weights, its scaling 1.
+/// Builds the LoRA with these ranks and weights; its scaling is 1.
 fn lora(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     name: &str,
     ranks: &[(String, usize)],
     state: &BTreeMap<String, Tensor>,
@@ -104,9 +112,9 @@ fn lora(
     let settings = Settings::default()
         .with("r", integer)
         .with("lora_alpha", Value::Float(r as f64))
-        .with("target_modules", Value::List(targets(bench, ranks)));
-    let mut config = method.config(bench, &settings)?;
-    config.set("task_type", bench.model.task().as_str().into());
+        .with("target_modules", Value::List(targets(cx, ranks)));
+    let mut config = method.config(cx, &settings)?;
+    config.set("task_type", cx.model.task().as_str().into());
     let others: serde_json::Map<_, _> = ranks
         .iter()
         .filter(|(_, rank)| *rank != r)
@@ -115,20 +123,20 @@ fn lora(
     for field in ["rank_pattern", "alpha_pattern"] {
         config.set(field, others.clone().into());
     }
-    let built = method.build(bench, &config, Start::File)?;
-    weights_file::fill(&built.parts, state, Path::new("the combination"))?;
+    let built = method.build(cx, &config, InitSource::Checkpoint)?;
+    stored_weights::fill(&built.parts, state, Path::new("the combination"))?;
     Ok(Adapter::new(name.to_owned(), method, Source { config, built }))
 }
 
-/// The shortest names that mean those layers and no other.
-fn targets(bench: &AttachContext<'_>, ranks: &[(String, usize)]) -> Vec<String> {
+/// The shortest names that select exactly these layers.
+fn targets(cx: &AttachContext<'_>, ranks: &[(String, usize)]) -> Vec<String> {
     let mut leaves: Vec<String> = Vec::new();
     for (path, _) in ranks {
         if !leaves.iter().any(|known| known == leaf(path)) {
             leaves.push(leaf(path).to_owned());
         }
     }
-    let meant = linear_sites(bench.model)
+    let meant = linear_sites(cx.model)
         .iter()
         .filter(|(site, _)| leaves.iter().any(|known| known == leaf(site.path)))
         .count();
@@ -143,23 +151,24 @@ impl Combination {
             _ => Majority::Total,
         };
         let how = settings.text(KEYS, "combination_type").unwrap_or_default();
-        let thinning = match how.as_str() {
-            "ties" => Thinning::Largest { density, elect: Some(majority) },
-            "magnitude_prune" => Thinning::Largest { density, elect: None },
-            "dare_ties" => Thinning::Random { density, elect: Some(majority) },
-            "dare_linear" => Thinning::Random { density, elect: None },
-            _ => Thinning::None,
+        let sparsify = match how.as_str() {
+            "ties" => Sparsify::Largest { density, elect: Some(majority) },
+            "magnitude_prune" => Sparsify::Largest { density, elect: None },
+            "dare_ties" => Sparsify::Random { density, elect: Some(majority) },
+            "dare_linear" => Sparsify::Random { density, elect: None },
+            _ => Sparsify::None,
         };
         let rank = settings.integer(KEYS, "svd_rank").and_then(|rank| usize::try_from(rank).ok());
         Self {
-            thinning,
+            sparsify,
             is_exact: matches!(how.as_str(), "linear" | "cat"),
             rank,
             rng: Rng::new(seed),
         }
     }
 
-    /// The combined update of one layer (d_out, d_in) in 64 bits, and the rank that it is to have; none when no adapter acts there.
+    /// The combined update of one layer, (d_out, d_in) in f64, and the rank of its result; `None`
+    /// if no adapter changes the layer.
     fn update(
         &self,
         linear: &Linear,
@@ -183,46 +192,34 @@ impl Combination {
                 ranks.iter().copied().max().unwrap_or(RANK)
             }
         });
-        Ok(Some((self.thinning.combine(&updates, &self.rng, linear.path())?, rank)))
+        Ok(Some((self.sparsify.combine(&updates, &self.rng, linear.path())?, rank)))
     }
 }
 
-/// What an adapter adds to a layer's weight, with its rank where it has one.
+/// The update of an adapter for one layer, with its rank if it has one.
 fn delta(adapter: &Adapter, linear: &Linear) -> Result<Option<(Tensor, Option<usize>)>, PeftError> {
     let Some(part) = adapter.parts().iter().find(|part| part.site == linear.path()) else {
         return Ok(None);
     };
-    let Hook::Linear(hook) = &part.hook else { return Ok(None) };
+    let Attachment::Linear(attachment) = &part.attachment else { return Ok(None) };
     let rank = part
         .weights
         .iter()
         .find(|(key, _)| key.contains(".lora_A."))
         .and_then(|(_, a)| a.dim(0).ok());
-    Ok(hook.delta(linear)?.map(|delta| (delta, rank)))
+    Ok(attachment.delta(linear)?.map(|delta| (delta, rank)))
 }
 
-/// An adapter that is more than updates of linear layers would lose the rest without a word.
+/// Refuses adapters whose other parts would be lost silently.
 fn check(adapter: &Adapter) -> Result<(), PeftError> {
     let (name, verb) = (adapter.name(), adapter.spec().verb);
     if adapter.is_merged() {
-        return Err(PeftError::refused(
-            "peft::not_combinable",
-            format!("`{name}` is merged into the base"),
-            format!("%{verb} unmerge {name} first"),
-        ));
+        return Err(PeftError::CombinesMerged { adapter: name.to_owned(), verb });
     }
-    match adapter.parts().iter().find(|part| !matches!(part.hook, Hook::Linear(_))) {
+    match adapter.parts().iter().find(|part| !matches!(part.attachment, Attachment::Linear(_))) {
         None => Ok(()),
         Some(part) => {
-            let problem = format!(
-                "`{name}` is more than updates of linear layers: it has a part of its own at `{}`",
-                part.site
-            );
-            Err(PeftError::refused(
-                "peft::not_combinable",
-                problem,
-                "combine adapters without modules_to_save, biases, embeddings and soft prompts",
-            ))
+            Err(PeftError::NotCombinable { adapter: name.to_owned(), path: part.site.clone() })
         }
     }
 }
@@ -240,22 +237,13 @@ fn weights(adapters: &[&Adapter], settings: &Settings) -> Result<Vec<f64>, PeftE
         .collect();
     match numbers {
         Some(numbers) if numbers.len() == adapters.len() => Ok(numbers),
-        _ => {
-            let problem =
-                format!("weights={} does not fit {} adapters", words.join(","), adapters.len());
-            Err(PeftError::refused(
-                "peft::bad_weights",
-                problem,
-                "give one number for each, such as weights=0.7,0.3",
-            ))
-        }
+        _ => Err(PeftError::CombinationWeights {
+            weights: words.join(","),
+            adapters: adapters.len(),
+        }),
     }
 }
 
 fn nothing() -> PeftError {
-    PeftError::refused(
-        "peft::nothing_to_combine",
-        "there is nothing to combine: no adapter named here changes a linear layer",
-        "name two or more: `%lora combine a,b`",
-    )
+    PeftError::NothingToCombine
 }

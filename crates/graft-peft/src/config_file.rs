@@ -1,4 +1,4 @@
-//! `adapter_config.json`: read, completed with HF PEFT's defaults, and written back with everything it held.
+//! `adapter_config.json`: reading, defaults and writing. Unknown fields are preserved.
 
 use std::{
     collections::BTreeMap,
@@ -8,28 +8,29 @@ use std::{
 use graft_nn::{atomic_file, atomic_folder};
 use serde_json::Value;
 
-use crate::{PeftError, adapterhub, weights_file};
+use crate::{PeftError, adapterhub, regular_file};
 
 /// Name of the file.
 pub(crate) const NAME: &str = "adapter_config.json";
-/// The HF PEFT whose format is written, unless a loaded file names another.
+/// The version of HF PEFT whose format is written, unless a loaded file names another.
 const PEFT_VERSION: &str = "0.21.2";
 
-/// Most bytes of the file: the longest configurations in use have some thousand names.
+/// Maximum size of the file in bytes: the longest configurations in use contain a few thousand
+/// names.
 const LONGEST: u64 = 8 << 20;
-/// Most characters of a value that an error shows.
+/// Maximum characters of a value in an error message.
 const SHOWN: usize = 80;
 
-/// The fields of one adapter, HF PEFT's names.
+/// The fields of one adapter, with HF PEFT's names.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ConfigFile {
     fields: BTreeMap<String, Value>,
-    /// Where it came from, for errors.
+    /// Path of the file, for errors.
     path: PathBuf,
 }
 
 impl ConfigFile {
-    /// A fresh one: `defaults` (a JSON object) with these fields set.
+    /// A new configuration: `defaults` (a JSON object) with these fields set.
     pub(crate) fn new(
         defaults: &str,
         fields: impl IntoIterator<Item = (&'static str, Value)>,
@@ -41,20 +42,21 @@ impl ConfigFile {
         config
     }
 
-    /// Reads the file of a folder.
+    /// Reads the configuration in a folder.
     ///
     /// # Errors
-    /// [`PeftError::MissingFile`], [`PeftError::NotAFile`], [`PeftError::Io`] and [`PeftError::Malformed`].
+    /// [`PeftError::MissingFile`], [`PeftError::NotAFile`], [`PeftError::Io`] and
+    /// [`PeftError::Malformed`].
     pub(crate) fn read(folder: &Path) -> Result<Self, PeftError> {
         let path = atomic_folder::locate(folder, NAME);
-        if !weights_file::regular_file(&path)? {
+        if !regular_file::exists(&path)? {
             return Err(PeftError::MissingFile {
                 folder: folder.to_owned(),
                 file: NAME.to_owned(),
                 hint: missing_hint(folder),
             });
         }
-        let bytes = weights_file::bounded(&path, LONGEST)?;
+        let bytes = regular_file::read(&path, LONGEST)?;
         match serde_json::from_slice::<BTreeMap<String, Value>>(&bytes) {
             Ok(fields) => Ok(Self { fields: adapterhub::flat(fields), path }),
             Err(error) => Err(PeftError::Malformed {
@@ -64,7 +66,8 @@ impl ConfigFile {
         }
     }
 
-    /// Adds the defaults for absent fields and returns the names that the method does not know: they are kept and written back.
+    /// Adds the defaults of absent fields. Returns the names of fields that the method does not
+    /// have; they are preserved.
     pub(crate) fn complete(&mut self, defaults: &str) -> Vec<String> {
         let defaults = parse(defaults);
         let known = |name: &str| name == "peft_version" || defaults.contains_key(name);
@@ -75,7 +78,7 @@ impl ConfigFile {
         unknown
     }
 
-    /// Writes the file: sorted keys, two spaces, `inference_mode` true, as HF PEFT does.
+    /// Writes the file as HF PEFT does: sorted keys, two spaces, `inference_mode` true.
     ///
     /// # Errors
     /// [`PeftError::Io`].
@@ -101,32 +104,32 @@ impl ConfigFile {
         self.fields.insert(name.to_owned(), value);
     }
 
-    /// Takes a field out.
+    /// Removes a field.
     pub(crate) fn remove(&mut self, name: &str) {
         self.fields.remove(name);
     }
 
-    /// Where it came from.
+    /// Folder of the file.
     pub(crate) fn folder(&self) -> PathBuf {
         self.path.parent().map(PathBuf::from).unwrap_or_default()
     }
 
-    /// Whether the method has this field, null or not.
+    /// Whether the configuration has this field, even if it is null.
     pub(crate) fn knows(&self, name: &str) -> bool {
         self.fields.contains_key(name)
     }
 
-    /// The field, where it is there and not null.
+    /// The field, unless it is absent or null.
     pub(crate) fn get(&self, name: &str) -> Option<&Value> {
         self.fields.get(name).filter(|value| !value.is_null())
     }
 
-    /// A text.
+    /// A string field.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.get(name).and_then(Value::as_str)
     }
 
-    /// Whether a field holds anything but null, false, and the empty list, object and text.
+    /// Whether a field has a value other than null, false, and the empty list, object and string.
     pub(crate) fn is_set(&self, name: &str) -> bool {
         match self.get(name) {
             None | Some(Value::Null | Value::Bool(false)) => false,
@@ -140,17 +143,17 @@ impl ConfigFile {
     /// A positive whole number.
     ///
     /// # Errors
-    /// [`PeftError::Malformed`] when it is absent or something else.
+    /// [`PeftError::Malformed`] if the field is absent or has another value.
     pub(crate) fn count(&self, name: &str) -> Result<usize, PeftError> {
         let value =
             self.get(name).and_then(Value::as_u64).filter(|value| *value > 0 && *value < 1 << 32);
         value.map(|value| value as usize).ok_or_else(|| self.wrong(name, "a positive whole number"))
     }
 
-    /// A number.
+    /// A finite number.
     ///
     /// # Errors
-    /// [`PeftError::Malformed`] when it is absent or something else.
+    /// [`PeftError::Malformed`] if the field is absent or has another value.
     pub(crate) fn number(&self, name: &str) -> Result<f64, PeftError> {
         self.get(name)
             .and_then(Value::as_f64)
@@ -161,7 +164,7 @@ impl ConfigFile {
     /// A probability below 1.
     ///
     /// # Errors
-    /// [`PeftError::Malformed`].
+    /// [`PeftError::Malformed`] if the field is absent or has another value.
     pub(crate) fn probability(&self, name: &str) -> Result<f64, PeftError> {
         let value = self.number(name)?;
         if (0.0..1.0).contains(&value) {
@@ -171,12 +174,12 @@ impl ConfigFile {
         }
     }
 
-    /// Whether a field is true; false when it is absent.
+    /// A boolean field; false if it is absent.
     pub(crate) fn flag(&self, name: &str) -> bool {
         self.get(name).and_then(Value::as_bool).unwrap_or(false)
     }
 
-    /// Refuses fields that change what the adapter computes in a way that is not built in.
+    /// Refuses fields that change the output of the adapter and are not implemented.
     ///
     /// # Errors
     /// [`PeftError::Unsupported`] for the first of `names` that is set.
@@ -187,12 +190,12 @@ impl ConfigFile {
         }
     }
 
-    /// An error about a feature that is not built in.
+    /// The error for a feature that is not implemented.
     pub(crate) fn unsupported(&self, feature: String) -> PeftError {
         PeftError::Unsupported { folder: self.folder(), feature }
     }
 
-    /// An error about one field.
+    /// The error for an invalid field.
     pub(crate) fn wrong(&self, name: &str, wanted: &str) -> PeftError {
         let found = self
             .fields
@@ -205,7 +208,7 @@ impl ConfigFile {
         }
     }
 
-    /// An error about a list or an object with too many items.
+    /// The error for a list or an object with too many items.
     pub(crate) fn too_long(&self, name: &str, items: usize, most: usize) -> PeftError {
         PeftError::Malformed {
             path: self.path.clone(),
@@ -213,13 +216,13 @@ impl ConfigFile {
         }
     }
 
-    /// Every field with its name.
+    /// All fields with their names.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.fields.iter().map(|(name, value)| (name.as_str(), value))
     }
 }
 
-/// A value as far as an error has room for it.
+/// A value, shortened for an error message.
 fn shown(value: &Value) -> String {
     let text = value.to_string();
     if text.chars().count() <= SHOWN {
@@ -229,7 +232,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// A whole float as HF PEFT writes `lora_alpha`: without a fraction.
+/// A number as HF PEFT writes `lora_alpha`: whole numbers without a fraction.
 pub(crate) fn plain_number(value: f64) -> Value {
     if value.fract() == 0.0 && value.abs() < 9e15 {
         Value::from(value as i64)
@@ -242,7 +245,8 @@ fn parse(defaults: &str) -> BTreeMap<String, Value> {
     serde_json::from_str(defaults).unwrap_or_default()
 }
 
-/// HF PEFT writes an adapter that is not called `default` into a folder of its name.
+/// The hint for a missing file. HF PEFT writes an adapter that is not called `default` to a
+/// subfolder with its name.
 fn missing_hint(folder: &Path) -> String {
     let inside = std::fs::read_dir(folder)
         .into_iter()
@@ -251,9 +255,10 @@ fn missing_hint(folder: &Path) -> String {
         .map(|entry| entry.path())
         .find(|path| path.join(NAME).is_file());
     match inside {
-        Some(path) => format!("`{}` has one: load that", path.display()),
+        Some(path) => format!("`{}` has one: load that folder", path.display()),
         None if folder.is_dir() => {
-            "an adapter folder holds adapter_config.json and adapter_model.safetensors".to_owned()
+            "an adapter folder contains adapter_config.json and adapter_model.safetensors"
+                .to_owned()
         }
         None => "there is no such folder".to_owned(),
     }

@@ -1,20 +1,20 @@
-//! How many parameters there are and how many are trained, in HF PEFT's words.
+//! Parameter counts: total and trainable, as HF PEFT counts them.
 
 use graft_nn::Model;
 
 use crate::Adapter;
 
-/// Parameters of a model with its adapters.
+/// Parameter counts of a model with its adapters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
-    /// Those that are trained.
+    /// Number of trainable parameters.
     pub trainable: u64,
-    /// All, adapters included; a tied weight counts once.
+    /// Number of all parameters, including adapters; a tied weight counts once.
     pub all: u64,
 }
 
 impl Counts {
-    /// `100 trainable / all`.
+    /// Trainable parameters in percent: `100 trainable / all`.
     pub fn percent(&self) -> f64 {
         if self.all == 0 { 0.0 } else { 100.0 * self.trainable as f64 / self.all as f64 }
     }
@@ -30,7 +30,8 @@ impl Counts {
     }
 }
 
-/// Counts a model with adapters: every one of them is part of `all`, those that act and base weights that are not frozen are trainable.
+/// Counts the parameters of a model with adapters. All adapters count in `all`; the active ones and
+/// the base weights that are not frozen count as trainable.
 pub fn counts(model: &dyn Model, adapters: &[&Adapter]) -> Counts {
     let base = |trainable: bool| {
         model
@@ -63,7 +64,7 @@ mod tests {
 
     #[test]
     fn the_line_is_that_of_hf_peft() {
-        // The three lines of its documentation.
+        // The three example lines of HF PEFT's documentation.
         for (trainable, all, line) in [
             (
                 524_288,

@@ -1,29 +1,34 @@
-//! The leading part of a weight: by singular values for PiSSA, by columns for OLoRA. In 64-bit numbers on the processor, so that the same weight
-//! always gives the same part.
+//! Matrix decompositions: singular values for PiSSA and columns for OLoRA, computed in f64 on the
+//! CPU so that the same weight always gives the same result.
 
 use candle_core::D;
 use graft_nn::{DType, Device, Rng, Tensor};
 
 use crate::PeftError;
 
-/// Directions beyond those wanted: they make the iteration converge.
+/// Extra directions that improve the convergence of the iteration.
 const OVERSAMPLING: usize = 16;
-/// Most rounds of the iteration; random matrices, whose singular values lie close together, need the most.
+/// Maximum number of iterations; random matrices, whose singular values are close together, need
+/// the most.
 const ROUNDS: usize = 100;
-/// Residual at which a direction counts as found, relative to the largest eigenvalue.
+/// Residual at which a direction has converged, relative to the largest eigenvalue.
 const TOLERANCE: f64 = 1e-10;
 
-/// The `r` largest singular values of `w` (m, n) with their vectors: `U (m, r)`, `σ (r)`, `Vᵀ (r, n)`.
+/// The `r` largest singular values of `w` and their vectors.
 ///
-/// Subspace iteration with a Rayleigh-Ritz step; exact where `r` comes near the smaller side.
+/// Subspace iteration with a Rayleigh-Ritz step; exact if `r` is close to the smaller side.
 ///
+/// # Shapes
+/// `w: (m, n)`; returns `U: (m, r)`, `σ: (r)`, `Vᵀ: (r, n)`
+/// # Errors
+/// Returns an error if a candle operation fails.
 /// # Source
 /// Halko, Martinsson and Tropp 2011, arXiv:0909.4061, algorithm 4.4
 pub(crate) fn singular(w: &Tensor, r: usize) -> Result<(Tensor, Vec<f64>, Tensor), PeftError> {
     singular_within(w, r, ROUNDS)
 }
 
-/// [`singular`] after at most so many rounds: enough where the values fall off fast.
+/// [`singular`] with a limit on the iterations, for values that decrease quickly.
 pub(crate) fn singular_within(
     w: &Tensor,
     r: usize,
@@ -77,7 +82,13 @@ fn tall(w: &Tensor, r: usize, rounds: usize) -> Result<(Tensor, Vec<f64>, Tensor
     }
 }
 
-/// The first `r` columns of Q and rows of R in `w = Q R`: `(m, r)`, `(r, n)`. Signs may differ from another routine's; the product does not.
+/// The first `r` columns of Q and rows of R in `w = Q R`. Signs may differ from other
+/// implementations; the product does not.
+///
+/// # Shapes
+/// `w: (m, n)`; returns `(m, r)` and `(r, n)`
+/// # Errors
+/// Returns an error if a candle operation fails.
 pub(crate) fn leading_columns(w: &Tensor, r: usize) -> Result<(Tensor, Tensor), PeftError> {
     let w = w.detach().to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
     let q = orthonormal(&w.narrow(1, 0, r)?.contiguous()?)?; // (m, r)
@@ -85,7 +96,8 @@ pub(crate) fn leading_columns(w: &Tensor, r: usize) -> Result<(Tensor, Tensor), 
     Ok((q, rows))
 }
 
-/// Columns at right angles with length 1 that span the same space (m, k): Gram and Schmidt, twice. A column that depends on those before it is zero.
+/// An orthonormal basis of the columns, (m, k): Gram-Schmidt, twice. A column that depends on
+/// earlier ones becomes zero.
 pub(crate) fn orthonormal(columns: &Tensor) -> Result<Tensor, PeftError> {
     let mut columns: Vec<Vec<f64>> = columns.t()?.to_vec2()?;
     let (k, m) = (columns.len(), columns.first().map_or(0, Vec::len));
@@ -110,7 +122,8 @@ fn norm(values: &[f64]) -> f64 {
     values.iter().map(|value| value * value).sum::<f64>().sqrt()
 }
 
-/// Eigenvalues of a symmetric matrix (k, k), the largest first, and its eigenvectors as columns: Jacobi's rotations.
+/// Eigenvalues of a symmetric matrix (k, k) in decreasing order, and the eigenvectors as columns:
+/// Jacobi's rotations.
 fn symmetric_eigen(matrix: &Tensor) -> Result<(Vec<f64>, Tensor), PeftError> {
     let k = matrix.dim(0)?;
     let mut a: Vec<f64> = ((matrix + matrix.t()?)? * 0.5)?.flatten_all()?.to_vec1()?;
@@ -138,7 +151,7 @@ fn symmetric_eigen(matrix: &Tensor) -> Result<(Vec<f64>, Tensor), PeftError> {
     Ok((values, Tensor::from_vec::<_, f64>(vectors, (k, k), &Device::Cpu)?))
 }
 
-/// Makes `a[p, q]` zero.
+/// Rotates so that `a[p, q]` becomes zero.
 fn rotate(a: &mut [f64], v: &mut [f64], k: usize, (p, q): (usize, usize)) {
     let off = a[p * k + q];
     if off == 0.0 {

@@ -1,4 +1,5 @@
-//! The modules that HF PEFT takes where `target_modules` is null: one table per method, by the family's `model_type`.
+//! HF PEFT's default target modules, for files where `target_modules` is null: one table per
+//! method, by `model_type`.
 //!
 //! # Source
 //! peft 0.21, `utils/constants.py`: `TRANSFORMERS_MODELS_TO_*_TARGET_MODULES_MAPPING`
@@ -117,10 +118,11 @@ const LN_TUNING: Table = &[
     ("mt5", &["layer_norm", "final_layer_norm"]),
 ];
 
-/// Fills in `target_modules`, and IA³'s `feedforward_modules`, where a file has null; methods that mean everything by it are left alone.
+/// Fills in `target_modules`, and IA³'s `feedforward_modules`, if they are null in a file. Methods
+/// for which null means all modules are not changed.
 ///
 /// # Errors
-/// [`PeftError::Refused`] where HF PEFT has no default for the family either.
+/// [`PeftError::NoDefaultTargets`] if HF PEFT has no default for the family.
 pub(crate) fn fill(
     config: &mut ConfigFile,
     spec: &MethodSpec,
@@ -160,14 +162,10 @@ fn fill_field(
     }
     let family = &model.shape().family;
     let Some((_, names)) = table.iter().find(|(known, _)| known == family) else {
-        let problem = format!(
-            "`{field}` in adapter_config.json is null, and HF PEFT has no default for `{family}` models"
-        );
-        return Err(PeftError::refused(
-            "peft::no_default_targets",
-            problem,
-            format!("write the names of the modules into `{field}`"),
-        ));
+        return Err(PeftError::NoDefaultTargets {
+            field: field.to_owned(),
+            family: family.clone(),
+        });
     };
     config.set(field, names.to_vec().into());
     Ok(())

@@ -1,35 +1,157 @@
-//! What can go wrong with an adapter, in words a learner can act on.
+//! Errors of attaching, changing, combining, saving and loading adapters.
+
+mod hint;
 
 use std::path::PathBuf;
 
-use graft_nn::{NnError, tensor_file::TensorFileError};
-use graft_spec::{Failure, Hint, methods::METHODS};
+use graft_nn::{NnError, Role, tensor_file::TensorFileError};
+use graft_spec::Failure;
 
-/// Why an adapter cannot be attached, changed, saved or loaded.
+/// Why an adapter cannot be attached, changed, combined, saved or loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PeftError {
-    /// A target names no layer.
+    /// No method has this name.
+    #[error("unknown method `{method}`")]
+    UnknownMethod {
+        /// The name.
+        method: String,
+    },
+    /// A target matches no layer.
     #[error("no layer of `{model}` matches target `{target}`")]
     NoMatch {
         /// The base model.
         model: String,
         /// The target.
         target: String,
-        /// The module that was probably meant.
+        /// The module name that is closest in spelling.
         nearest: Option<String>,
-        /// The modules there are, each kind once.
+        /// Names of the available modules, without duplicates.
         modules: Vec<String>,
     },
-    /// A target is a regular expression that cannot be read.
+    /// A target or pattern is not a valid regular expression.
     #[error("`{pattern}` is not a valid regular expression: {problem}")]
     BadPattern {
-        /// The target.
+        /// The pattern.
         pattern: String,
         /// What is wrong.
         problem: String,
     },
-    /// The rank is larger than a layer has use for.
+    /// A field contains more regular expressions than are compiled.
+    #[error("`{field}` has {found} regular expressions; at most {most} are allowed")]
+    TooManyPatterns {
+        /// The field.
+        field: String,
+        /// Their number.
+        found: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// A key of `rank_pattern` or `alpha_pattern` matches no layer of the adapter.
+    #[error("`{pattern}` in `{field}` matches no layer of the adapter")]
+    UnmatchedPattern {
+        /// The pattern.
+        pattern: String,
+        /// The field.
+        field: &'static str,
+        /// Path of a layer of the adapter, as an example.
+        example: String,
+    },
+    /// An item of `rank_pattern` or `alpha_pattern` does not have the form `MODULE:NUMBER`.
+    #[error("`{item}` in `{key}` must be a module and {expected}, such as `q_proj:16`")]
+    InvalidPatternItem {
+        /// The item.
+        item: String,
+        /// The key.
+        key: &'static str,
+        /// `a rank` or `a number`.
+        expected: &'static str,
+    },
+    /// An item of a list of whole numbers is something else.
+    #[error("`{item}` in `{key}` is not a whole number")]
+    InvalidNumber {
+        /// The item.
+        item: String,
+        /// The key.
+        key: &'static str,
+    },
+    /// A list of numbers and ranges is too long.
+    #[error("`{key}` names more than {most} numbers")]
+    TooManyNumbers {
+        /// The key.
+        key: &'static str,
+        /// The limit.
+        most: u64,
+    },
+    /// `target_modules` is an empty list.
+    #[error("`target_modules` is empty")]
+    NoTargets {
+        /// The default targets of the model.
+        defaults: Vec<String>,
+    },
+    /// A configuration leaves the targets to HF PEFT's defaults, which do not cover this family.
+    #[error(
+        "`{field}` in adapter_config.json is null, and HF PEFT has no default for `{family}` models"
+    )]
+    NoDefaultTargets {
+        /// `target_modules` or `feedforward_modules`.
+        field: String,
+        /// The model family.
+        family: String,
+    },
+    /// Keys that exclude layers exclude all of them.
+    #[error("no layer of `{model}` is left to adapt: {keys} excludes all targets")]
+    AllExcluded {
+        /// The base model.
+        model: String,
+        /// The keys that exclude layers.
+        keys: &'static str,
+    },
+    /// `layers_to_transform` names a block that the model does not have.
+    #[error("`layers_to_transform` names block {block}, but `{model}` has {blocks} blocks")]
+    NoSuchBlock {
+        /// The base model.
+        model: String,
+        /// The number of the block.
+        block: usize,
+        /// Number of blocks in the model.
+        blocks: usize,
+    },
+    /// A target of a method for linear layers is an embedding or a norm.
+    #[error("`{path}` is not a linear layer ({role}), and this method adapts only linear layers")]
+    NotLinear {
+        /// The layer.
+        path: String,
+        /// Its role.
+        role: Role,
+        /// Names of the linear layers, without duplicates.
+        modules: Vec<String>,
+    },
+    /// A name in `modules_to_save` is not a module of the model.
+    #[error("`{name}` in modules_to_save is not a module of `{model}`")]
+    NoSuchModule {
+        /// The name.
+        name: String,
+        /// The base model.
+        model: String,
+        /// Names of the modules, without duplicates.
+        modules: Vec<String>,
+    },
+    /// A name in `feedforward_modules` is not a target.
+    #[error("`{name}` in feedforward_modules is not among the target_modules")]
+    NotATarget {
+        /// The name.
+        name: String,
+    },
+    /// The layers whose biases are to be trained have none.
+    #[error("{setting} trains nothing: the selected layers of `{model}` have no bias")]
+    NoBias {
+        /// `bias=...`, or `BitFit`.
+        setting: String,
+        /// The base model.
+        model: String,
+    },
+    /// The rank is larger than the smaller side of a layer.
     #[error("r = {r} is larger than the smaller side of `{path}` ({d_out} × {d_in})")]
     RankTooLarge {
         /// The rank.
@@ -41,17 +163,223 @@ pub enum PeftError {
         /// Width of its output.
         d_out: usize,
     },
-    /// What was asked for is not possible.
-    #[error("{problem}")]
-    Refused {
-        /// Stable name.
-        code: &'static str,
-        /// What is not possible, and why.
-        problem: String,
-        /// What to do.
-        hint: String,
+    /// SHiRA's rank asks for more weights than a layer has.
+    #[error("r = {r} selects {wanted} weights of `{path}`, which has {available}")]
+    SparseRankTooLarge {
+        /// The rank.
+        r: usize,
+        /// The layer.
+        path: String,
+        /// Number of weights that the rank selects.
+        wanted: usize,
+        /// Number of weights in the layer.
+        available: usize,
+        /// The largest possible rank.
+        most: usize,
     },
-    /// A file that an adapter needs is not there.
+    /// A layer is too large for SHiRA's random selection.
+    #[error("`{path}` has {weights} weights; SHiRA selects among at most {most}")]
+    LayerTooLarge {
+        /// The layer.
+        path: String,
+        /// Number of its weights.
+        weights: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// The indices in a SHiRA file do not fit the layer.
+    #[error("`{key}` contains indices outside the weight of `{path}` ({d_out} × {d_in})")]
+    InvalidIndices {
+        /// Key of the indices.
+        key: String,
+        /// The layer.
+        path: String,
+        /// Width of its input.
+        d_in: usize,
+        /// Width of its output.
+        d_out: usize,
+    },
+    /// AdaLoRA's target rank is above its initial rank.
+    #[error("target_r = {target_r} is above init_r = {init_r}: AdaLoRA only removes ranks")]
+    TargetRankTooLarge {
+        /// The target rank.
+        target_r: usize,
+        /// The initial rank.
+        init_r: usize,
+    },
+    /// OFT's `r` and `oft_block_size` are both positive, or neither is.
+    #[error(
+        "exactly one of `r` (number of blocks) and `oft_block_size` must be positive, and the other 0"
+    )]
+    OftBlocks,
+    /// OFT's blocks do not divide a layer's input.
+    #[error(
+        "{key} = {number} does not divide the {width} inputs of `{path}` into blocks of at least 2"
+    )]
+    OftBlockSize {
+        /// `r` or `oft_block_size`.
+        key: &'static str,
+        /// Its value.
+        number: usize,
+        /// The layer.
+        path: String,
+        /// Width of its input.
+        width: usize,
+    },
+    /// An initialization needs an even rank.
+    #[error("init_lora_weights=orthogonal needs an even rank, got r = {r}")]
+    OddRank {
+        /// The rank.
+        r: usize,
+    },
+    /// An initialization divides by the scaling, which is not positive.
+    #[error("init_lora_weights={init} needs a lora_alpha above 0")]
+    NoScale {
+        /// Name of the initialization.
+        init: String,
+    },
+    /// `eva_rho` is given for another initialization.
+    #[error("`eva_rho` needs init_lora_weights=eva")]
+    EvaRhoWithoutEva,
+    /// EVA has no data set to read.
+    #[error("init_lora_weights=eva reads the inputs of the layers, but no data set is loaded")]
+    NoData,
+    /// The data set is too small for EVA.
+    #[error("{batches} batches of the data contain too few tokens for {components} components")]
+    LittleData {
+        /// Number of batches that were read.
+        batches: u64,
+        /// Number of components wanted.
+        components: usize,
+    },
+    /// LoftQ has no original weights to compare with.
+    #[error("init_lora_weights=loftq needs a model that was loaded from a folder")]
+    NoOriginals,
+    /// LoftQ is asked to initialize a layer that is not quantized.
+    #[error(
+        "init_lora_weights=loftq reduces the quantization error, but `{path}` is not quantized"
+    )]
+    NotPacked {
+        /// The layer.
+        path: String,
+    },
+    /// A quantized weight cannot be trained.
+    #[error("`{path}` is quantized, and quantized weights cannot be trained")]
+    Packed {
+        /// The weight.
+        path: String,
+    },
+    /// `prompt_tuning_init` and `prompt_tuning_init_text` contradict each other.
+    #[error("prompt_tuning_init={init} does not use prompt_tuning_init_text")]
+    UnusedPromptText {
+        /// The value of `prompt_tuning_init`.
+        init: String,
+    },
+    /// `prompt_tuning_init=TEXT` without a text, or with one that has no tokens.
+    #[error("prompt_tuning_init=TEXT needs prompt_tuning_init_text with at least one token")]
+    MissingPromptText,
+    /// A soft prompt is to be initialized from a text, and the model has no tokenizer.
+    #[error("prompt_tuning_init=TEXT needs a model with a tokenizer")]
+    MissingTokenizer,
+    /// A soft prompt fills the model's context.
+    #[error("{count} virtual tokens leave no room in the model's context of {positions} tokens")]
+    PromptTooLong {
+        /// Number of virtual tokens.
+        count: usize,
+        /// Length of the context.
+        positions: usize,
+    },
+    /// A trainable token is not in the vocabulary.
+    #[error("token {token} is outside the vocabulary of {vocab} tokens")]
+    NoSuchToken {
+        /// The token.
+        token: u64,
+        /// Size of the vocabulary.
+        vocab: usize,
+    },
+    /// `token_indices` is empty.
+    #[error("`token_indices` is empty, so there is nothing to train")]
+    NoTokens,
+    /// The adapter is already merged.
+    #[error("`{adapter}` is already merged")]
+    AlreadyMerged {
+        /// The adapter.
+        adapter: String,
+        /// Name of its method.
+        verb: &'static str,
+    },
+    /// The adapter is not merged.
+    #[error("`{adapter}` is not merged")]
+    NotMerged {
+        /// The adapter.
+        adapter: String,
+        /// Name of its method.
+        verb: &'static str,
+    },
+    /// Another adapter is merged into the same layer.
+    #[error(
+        "adapter `{other}` is already merged into `{path}`, and a layer takes one merge at a time"
+    )]
+    OtherMerged {
+        /// The other adapter.
+        other: String,
+        /// The layer.
+        path: String,
+    },
+    /// The method does not compute a weight update.
+    #[error("this method does not compute a weight update, so it cannot be merged")]
+    NotMergeable,
+    /// The embedding shares its weight with the head.
+    #[error(
+        "the embedding shares its weight with the head, so merging into it would change the head too"
+    )]
+    TiedEmbedding,
+    /// The scale is not finite.
+    #[error("the scale must be a finite number, got {factor}")]
+    InvalidScale {
+        /// The scale.
+        factor: f64,
+    },
+    /// The adapter's effect is not a sum that can be scaled.
+    #[error("`{adapter}` cannot be scaled: {reason}")]
+    NotScalable {
+        /// The adapter.
+        adapter: String,
+        /// Why its effect has no scale.
+        reason: &'static str,
+        /// Name of its method.
+        verb: &'static str,
+    },
+    /// A merged adapter cannot be combined.
+    #[error("`{adapter}` is merged into the base model")]
+    CombinesMerged {
+        /// The adapter.
+        adapter: String,
+        /// Name of its method.
+        verb: &'static str,
+    },
+    /// An adapter that trains more than updates of linear layers cannot be combined.
+    #[error(
+        "`{adapter}` does not consist of updates of linear layers alone: it also adapts `{path}`"
+    )]
+    NotCombinable {
+        /// The adapter.
+        adapter: String,
+        /// The layer that is not linear.
+        path: String,
+    },
+    /// The weights of a combination are not one finite number for each adapter.
+    #[error("weights={weights} does not fit {adapters} adapters")]
+    CombinationWeights {
+        /// The weights.
+        weights: String,
+        /// Number of adapters.
+        adapters: usize,
+    },
+    /// No adapter of a combination updates a linear layer.
+    #[error("there is nothing to combine: none of the named adapters updates a linear layer")]
+    NothingToCombine,
+    /// A file of the adapter is missing.
     #[error("`{}` has no {file}", folder.display())]
     MissingFile {
         /// The folder.
@@ -61,7 +389,7 @@ pub enum PeftError {
         /// What to do.
         hint: String,
     },
-    /// adapter_config.json does not say what it should.
+    /// A file of the adapter has invalid contents.
     #[error("`{}`: {problem}", path.display())]
     Malformed {
         /// The file.
@@ -69,8 +397,8 @@ pub enum PeftError {
         /// What is wrong.
         problem: String,
     },
-    /// The adapter uses something that is not built in, and would not act as it was trained to without it.
-    #[error("the adapter in `{}` uses {feature}, which Graft does not have yet", folder.display())]
+    /// The adapter uses a feature that is not implemented and that changes its output.
+    #[error("the adapter in `{}` uses {feature}, which Graft does not support", folder.display())]
     Unsupported {
         /// The folder.
         folder: PathBuf,
@@ -78,33 +406,33 @@ pub enum PeftError {
         feature: String,
     },
     /// The weights are pickled Python objects.
-    #[error("`{file}` in `{}` is a Python pickle, which can run any code when it is read, so Graft does not read it", folder.display())]
+    #[error("`{file}` in `{}` is a Python pickle, which can run arbitrary code, so Graft does not read it", folder.display())]
     Pickled {
         /// The folder.
         folder: PathBuf,
         /// The file.
         file: String,
     },
-    /// A file's name belongs to something else, which may never end.
-    #[error("`{}` is not a regular file, so it is not read", path.display())]
+    /// The path is a folder, a pipe or a device.
+    #[error("`{}` is not a regular file", path.display())]
     NotAFile {
         /// The path.
         path: PathBuf,
     },
     /// The file lacks weights that the adapter needs.
-    #[error("{} of the {expected} weights that the adapter needs are not in `{}`: {}", names.len(), path.display(), first(names))]
+    #[error("{} of the {expected} weights that the adapter needs are not in `{}`: {}", names.len(), path.display(), hint::first(names))]
     MissingKeys {
         /// The file.
         path: PathBuf,
         /// Their names.
         names: Vec<String>,
-        /// How many there should be.
+        /// Number of weights that the adapter needs.
         expected: usize,
     },
-    /// A weight has another shape than this model needs.
+    /// The shape of a weight does not fit this model.
     #[error("`{name}` in `{}` has shape {found:?}, but this model needs {expected:?}", path.display())]
     WrongShape {
-        /// The file, or what else held the weight.
+        /// The file, or another source of the weight.
         path: PathBuf,
         /// Name of the weight.
         name: String,
@@ -113,17 +441,17 @@ pub enum PeftError {
         /// In the file.
         found: Vec<usize>,
     },
-    /// A weight is not stored as floating-point numbers.
-    #[error("`{name}` in `{}` is stored as {found}, and the weights of an adapter must be floating-point numbers", path.display())]
+    /// A weight is not stored in a floating-point type.
+    #[error("`{name}` in `{}` is stored as {found}, but the weights of an adapter must be floating-point numbers", path.display())]
     WrongType {
-        /// The file, or what else held the weight.
+        /// The file, or another source of the weight.
         path: PathBuf,
         /// Name of the weight.
         name: String,
         /// Its type in the file.
         found: &'static str,
     },
-    /// The adapter was trained after the vocabulary had been resized.
+    /// The adapter was trained after its vocabulary had been resized.
     #[error("`{name}` in `{}` is for {found} tokens, but this model has {vocab}: the adapter was trained after its vocabulary had been resized", path.display())]
     ResizedVocabulary {
         /// The file.
@@ -135,7 +463,7 @@ pub enum PeftError {
         /// Tokens of the model's vocabulary.
         vocab: usize,
     },
-    /// A tensor is larger than there is a reason or room for.
+    /// A tensor exceeds the available memory, or the size of the file.
     #[error("{what} with shape {shape:?} {problem}")]
     TooLarge {
         /// Weight and layer.
@@ -148,23 +476,23 @@ pub enum PeftError {
         hint: String,
     },
     /// A weight is NaN or infinite.
-    #[error("`{name}` holds NaN or infinite numbers")]
+    #[error("`{name}` contains NaN or infinite numbers")]
     NotFinite {
         /// Name of the weight.
         name: String,
     },
-    /// The file system refuses.
+    /// An operation of the file system failed.
     #[error("cannot {action} `{}`", path.display())]
     Io {
         /// `read` or `write`.
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// A key has a value that it cannot have.
+    /// A key has an invalid value.
     #[error("{}", .0.message)]
     Settings(#[from] Failure),
     /// A safetensors file cannot be read or written.
@@ -175,94 +503,8 @@ pub enum PeftError {
     Layer(#[from] NnError),
 }
 
-impl PeftError {
-    /// Something that is not possible, with what to do instead.
-    pub(crate) fn refused(
-        code: &'static str,
-        problem: impl Into<String>,
-        hint: impl Into<String>,
-    ) -> Self {
-        Self::Refused { code, problem: problem.into(), hint: hint.into() }
-    }
-}
-
 impl From<candle_core::Error> for PeftError {
     fn from(error: candle_core::Error) -> Self {
         Self::Layer(NnError::from(error))
     }
-}
-
-impl Hint for PeftError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::NoMatch { .. } => "peft::no_match",
-            Self::BadPattern { .. } => "peft::bad_pattern",
-            Self::RankTooLarge { .. } => "peft::rank_too_large",
-            Self::Refused { code, .. } => code,
-            Self::MissingFile { .. } => "peft::missing_file",
-            Self::Malformed { .. } => "peft::malformed",
-            Self::Unsupported { .. } => "peft::unsupported",
-            Self::Pickled { .. } => "peft::pickled",
-            Self::MissingKeys { .. } => "peft::missing_keys",
-            Self::WrongShape { .. } => "peft::wrong_shape",
-            Self::WrongType { .. } => "peft::wrong_type",
-            Self::ResizedVocabulary { .. } => "peft::resized_vocabulary",
-            Self::TooLarge { .. } => "peft::too_large",
-            Self::NotAFile { .. } => "peft::not_a_file",
-            Self::NotFinite { .. } => "peft::not_finite",
-            Self::Io { .. } => "peft::io",
-            Self::Settings(_) => "peft::settings",
-            Self::File(error) => error.code(),
-            Self::Layer(error) => error.code(),
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::NoMatch { nearest, modules, .. } => {
-                let nearest = nearest.as_ref().map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
-                format!("{nearest}this model has {}; `all-linear` takes every one but the head", modules.join(", "))
-            }
-            Self::BadPattern { .. } => "a pattern must match the whole path, such as `.*\\.(0|1)\\..*(q_proj|v_proj)`; look-around is not supported".to_owned(),
-            Self::RankTooLarge { d_in, d_out, .. } => format!("choose r of at most {}; 4 to 16 is usual", d_in.min(d_out)),
-            Self::Refused { hint, .. } | Self::MissingFile { hint, .. } | Self::TooLarge { hint, .. } => hint.clone(),
-            Self::Unsupported { .. } => {
-                let mut names: Vec<_> = METHODS.iter().map(|spec| spec.peft_type).collect();
-                // LoRA and DoRA share theirs and stand side by side.
-                names.dedup();
-                format!("supported methods: {}", names.join(", "))
-            }
-            Self::Pickled { folder, file } => conversion(&folder.display().to_string(), file),
-            Self::NotAFile { .. } => "an adapter folder holds adapter_config.json and adapter_model.safetensors; copy the files themselves".to_owned(),
-            Self::WrongType { .. } => "load the original adapter: quantized weights of adapters are not supported".to_owned(),
-            Self::ResizedVocabulary { found, .. } => format!(
-                "a loaded model cannot grow; in Python: model.resize_token_embeddings({found}); \
-                 PeftModel.from_pretrained(model, ADAPTER).merge_and_unload().save_pretrained(DIR); then `%model load DIR`"
-            ),
-            Self::MissingKeys { .. } => "the file belongs to another model or to other target_modules than its adapter_config.json says".to_owned(),
-            Self::WrongShape { .. } => "the adapter was made for another base model (see base_model_name_or_path in its adapter_config.json)".to_owned(),
-            Self::NotFinite { .. } => "its training diverged: load an earlier checkpoint, or train with a lower learning rate".to_owned(),
-            Self::Settings(failure) => return failure.hint.clone(),
-            Self::File(error) => return error.hint(),
-            Self::Layer(error) => return error.hint(),
-            Self::Malformed { .. } => "adapter_config.json is written by `save`; a minimal one has peft_type, r and target_modules".to_owned(),
-            Self::Io { .. } => return None,
-        })
-    }
-}
-
-/// The step that turns a pickle into safetensors; it runs no code of the pickle.
-fn conversion(folder: &str, file: &str) -> String {
-    let target = format!("{folder}/{}", crate::weights_file::NAME);
-    format!(
-        "convert it in Python: import torch, safetensors.torch; safetensors.torch.save_file(torch.load({:?}, weights_only=True), {target:?})",
-        format!("{folder}/{file}")
-    )
-}
-
-/// The first few of many names.
-fn first(names: &[String]) -> String {
-    let shown: Vec<_> = names.iter().take(3).map(|name| format!("`{name}`")).collect();
-    let more = names.len().saturating_sub(shown.len());
-    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
 }

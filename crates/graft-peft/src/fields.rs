@@ -1,4 +1,5 @@
-//! Between the keys of a method and the fields of `adapter_config.json`: both have HF PEFT's names, so one rule serves every method.
+//! Conversion between the keys of a method and the fields of `adapter_config.json`. Both use HF
+//! PEFT's names, so one rule serves all methods.
 
 use graft_nn::{Linear, Model};
 use graft_spec::{KeyKind, KeySpec, Settings, Value as Setting, methods::MethodSpec};
@@ -14,24 +15,25 @@ use crate::{
 /// Keys whose list of `name:number` is an object in the file.
 const PATTERNS: &[&str] = &["rank_pattern", "alpha_pattern"];
 
-/// Keys whose list is one of whole numbers.
+/// Keys whose list contains whole numbers.
 const NUMBERS: &[&str] = &["layers_to_transform", "token_indices", "leave_out"];
 
-/// Most numbers that such a list may name.
+/// Maximum number of items in such a list.
 const MOST_NUMBERS: u64 = 100_000;
 
-/// Keys that have no field of their own in the file.
+/// Keys that have no field of the same name in the file.
 const NOT_FIELDS: &[&str] = &["adapter_name", LORAPLUS, EVA_RHO];
-/// LoRA+'s factor on the learning rate of B.
+/// LoRA+'s ratio of the learning rates of B and A.
 pub(crate) const LORAPLUS: &str = "loraplus_lr_ratio";
 /// `rho` of the field `eva_config`.
 pub(crate) const EVA_RHO: &str = "eva_rho";
 
-/// The configuration that keys mean: `defaults` with the given keys as fields. `default_targets`, when there
-/// are any, stand where `target_modules` is not given.
+/// The configuration for the given keys: `defaults` with these keys as fields. `default_targets`,
+/// if there are any, are used when `target_modules` is not given.
 ///
 /// # Errors
-/// [`PeftError::Refused`] when the targets are an empty list or a list does not say what it should.
+/// [`PeftError::NoTargets`], and [`PeftError::InvalidPatternItem`], [`PeftError::InvalidNumber`] or
+/// [`PeftError::TooManyNumbers`] for an invalid list.
 pub(crate) fn from_settings(
     spec: &MethodSpec,
     defaults: &'static str,
@@ -49,31 +51,30 @@ pub(crate) fn from_settings(
             None => continue,
         };
         if key.name == "target_modules" && value.as_array().is_some_and(Vec::is_empty) {
-            let hint = format!("name modules such as {}", default_targets.join(","));
-            return Err(PeftError::refused("peft::no_targets", "`target_modules` is empty", hint));
+            return Err(PeftError::NoTargets { defaults: default_targets.to_vec() });
         }
         fields.push((key.name, value));
     }
     Ok(ConfigFile::new(defaults, fields))
 }
 
-/// [`from_settings`] for a method whose targets are those that LoRA has by default.
+/// [`from_settings`] for a method with LoRA's default targets.
 ///
 /// # Errors
-/// As [`from_settings`].
+/// Those of [`from_settings`].
 pub(crate) fn on_default_targets(
     spec: &MethodSpec,
     defaults: &'static str,
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     settings: &Settings,
 ) -> Result<ConfigFile, PeftError> {
     let targets: Vec<_> =
-        bench.model.default_targets().iter().map(|name| (*name).to_owned()).collect();
+        cx.model.default_targets().iter().map(|name| (*name).to_owned()).collect();
     from_settings(spec, defaults, settings, &targets)
 }
 
-/// The keys as they turned out: targets by the shortest names that mean the chosen layers, and every other key whose field is not the default
-/// or whose name is in `always`.
+/// The effective keys: targets by the shortest names that select the chosen layers, and every other
+/// key whose field differs from the default or whose name is in `always`.
 pub(crate) fn to_settings(
     spec: &MethodSpec,
     config: &ConfigFile,
@@ -86,7 +87,7 @@ pub(crate) fn to_settings(
         .with("target_modules", Setting::List(short_targets(&selection.targets, model, chosen)))
 }
 
-/// [`to_settings`] of a method whose targets are no linear layers: they stay as they are.
+/// [`to_settings`] of a method whose targets are not linear layers: they are not shortened.
 pub(crate) fn plain_settings(spec: &MethodSpec, config: &ConfigFile, always: &[&str]) -> Settings {
     let mut settings = Settings::default();
     for key in spec.keys.iter().filter(|key| !NOT_FIELDS.contains(&key.name)) {
@@ -102,7 +103,7 @@ pub(crate) fn plain_settings(spec: &MethodSpec, config: &ConfigFile, always: &[&
     settings
 }
 
-/// Adds the names of targets that are no linear layers to a list of targets.
+/// Adds the names of targets that are not linear layers to a list of targets.
 pub(crate) fn add_targets<'a>(
     settings: &mut Settings,
     selection: &Selection,
@@ -120,7 +121,7 @@ pub(crate) fn add_targets<'a>(
     }
 }
 
-/// A key's value as the field of the same name.
+/// The value of a key as the field of the same name.
 fn field(key: &KeySpec, given: Setting) -> Result<Value, PeftError> {
     Ok(match given {
         Setting::Bool(value) => value.into(),
@@ -146,7 +147,7 @@ fn field(key: &KeySpec, given: Setting) -> Result<Value, PeftError> {
     })
 }
 
-/// A field as the value of the key of the same name; none for a field that holds nothing.
+/// A field as the value of the key of the same name; `None` for an empty field.
 fn setting(key: &KeySpec, value: &Value) -> Option<Setting> {
     Some(match (key.kind, value) {
         (KeyKind::Integer { .. } | KeyKind::IntegerOrAuto { .. }, _) => {
@@ -173,7 +174,8 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// `q_proj:16` as a field `"q_proj": 16`. A regular expression may hold colons, so the last one counts.
+/// Converts `q_proj:16` to a field `"q_proj": 16`. A regular expression may contain colons, so the
+/// last one is the separator.
 fn numbers_by_name(key: &KeySpec, items: &[String]) -> Result<Map<String, Value>, PeftError> {
     let read = |item: &String| {
         let (name, number) = item.rsplit_once(':')?;
@@ -186,17 +188,13 @@ fn numbers_by_name(key: &KeySpec, items: &[String]) -> Result<Map<String, Value>
         whole.then(|| (name.trim().to_owned(), plain_number(number)))
     };
     let wrong = |item: &String| {
-        let what = if key.name == "rank_pattern" { "a rank" } else { "a number" };
-        PeftError::refused(
-            "peft::bad_pattern",
-            format!("`{item}` in {} is not a module and {what}", key.name),
-            format!("for example {}=q_proj:16,v_proj:4", key.name),
-        )
+        let expected = if key.name == "rank_pattern" { "a rank" } else { "a number" };
+        PeftError::InvalidPatternItem { item: item.clone(), key: key.name, expected }
     };
     items.iter().map(|item| read(item).ok_or_else(|| wrong(item))).collect()
 }
 
-/// Numbers of blocks or tokens; `4-7` stands for four of them.
+/// Block or token numbers; `4-7` is a range of four numbers.
 fn numbers(key: &KeySpec, items: &[String]) -> Result<Vec<u64>, PeftError> {
     let read = |item: &String| {
         let (first, last) = item.split_once('-').unwrap_or((item, item));
@@ -207,20 +205,11 @@ fn numbers(key: &KeySpec, items: &[String]) -> Result<Vec<u64>, PeftError> {
     };
     let mut numbers = Vec::new();
     for item in items {
-        let (first, last) = read(item).filter(|(first, last)| first <= last).ok_or_else(|| {
-            PeftError::refused(
-                "peft::bad_numbers",
-                format!("`{item}` in {} is not a whole number", key.name),
-                format!("for example {}=0,2,4-7", key.name),
-            )
-        })?;
+        let (first, last) = read(item)
+            .filter(|(first, last)| first <= last)
+            .ok_or_else(|| PeftError::InvalidNumber { item: item.clone(), key: key.name })?;
         if last - first >= MOST_NUMBERS - numbers.len() as u64 {
-            let problem = format!("{} names more than {MOST_NUMBERS} numbers", key.name);
-            return Err(PeftError::refused(
-                "peft::too_many_numbers",
-                problem,
-                format!("for example {}=0,2,4-7", key.name),
-            ));
+            return Err(PeftError::TooManyNumbers { key: key.name, most: MOST_NUMBERS });
         }
         numbers.extend(first..=last);
     }

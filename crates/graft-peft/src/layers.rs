@@ -1,4 +1,4 @@
-//! Looking up a model's layers by path.
+//! Lookup of a model's layers by path.
 
 use std::collections::BTreeMap;
 
@@ -6,21 +6,23 @@ use graft_nn::{Embedding, Layer, Linear, Model, Role, Site};
 
 use crate::{
     AttachContext, PeftError,
-    methods::Start,
+    init_source::InitSource,
+    suggest,
     targets::{Selection, Targets, ends_with},
 };
 
-/// Every linear layer by path.
+/// All linear layers, by path.
 pub(crate) fn linears(model: &dyn Model) -> BTreeMap<String, &Linear> {
     linear_sites(model).into_iter().map(|(site, linear)| (site.path.to_owned(), linear)).collect()
 }
 
-/// Every layer in the model's order, and a head that shares the embedding's weight after them: adapters may act in it alone.
+/// All layers in the model's order, and after them a head that shares the embedding's weight: an
+/// adapter may act on it alone.
 pub(crate) fn all_sites(model: &dyn Model) -> Vec<Site<'_>> {
     model.sites().into_iter().chain(model.tied_head().map(Site::linear)).collect()
 }
 
-/// Every linear layer in the model's order.
+/// All linear layers in the model's order.
 pub(crate) fn linear_sites(model: &dyn Model) -> Vec<(Site<'_>, &Linear)> {
     all_sites(model)
         .into_iter()
@@ -31,12 +33,13 @@ pub(crate) fn linear_sites(model: &dyn Model) -> Vec<(Site<'_>, &Linear)> {
         .collect()
 }
 
-/// The last part of a path: `q_proj` of `model.layers.0.self_attn.q_proj`.
+/// The last component of a path: `q_proj` of `model.layers.0.self_attn.q_proj`.
 pub(crate) fn leaf(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
 }
 
-/// The shortest end of a layer's path that means no layer of another role, such as `down_proj` or `mlp.c_proj`; numbers of blocks are no part of it.
+/// The shortest suffix of a layer's path that matches no layer of another role, such as `down_proj`
+/// or `mlp.c_proj`. It does not contain block numbers.
 pub(crate) fn suffix(model: &dyn Model, linear: &Linear) -> String {
     let parts: Vec<_> =
         linear.path().rsplit('.').take_while(|part| part.parse::<usize>().is_err()).collect();
@@ -49,7 +52,7 @@ pub(crate) fn suffix(model: &dyn Model, linear: &Linear) -> String {
     (1..=parts.len()).map(end).find(is_clear).unwrap_or_else(|| end(parts.len()))
 }
 
-/// The names of the linear layers, each once, in the model's order.
+/// Names of the linear layers, without duplicates, in the model's order.
 pub(crate) fn leaves(model: &dyn Model) -> Vec<String> {
     let mut leaves: Vec<String> = Vec::new();
     for (site, _) in linear_sites(model) {
@@ -61,7 +64,8 @@ pub(crate) fn leaves(model: &dyn Model) -> Vec<String> {
     leaves
 }
 
-/// The shortest names that mean the same layers as `targets` does: a regular expression stays one.
+/// The shortest names that select the same layers as `targets`. A regular expression is not
+/// changed.
 pub(crate) fn short_targets(
     targets: &Targets,
     model: &dyn Model,
@@ -88,64 +92,57 @@ pub(crate) fn short_targets(
     }
 }
 
-/// The name that was probably meant: that of a layer with the role of that name, or the nearest in spelling.
+/// The module name that was probably meant: a layer whose role has this name, or the closest in
+/// spelling.
 pub(crate) fn nearest(model: &dyn Model, word: &str) -> Option<String> {
     if let Some((site, _)) = linear_sites(model).iter().find(|(site, _)| site.role.as_str() == word)
     {
         return Some(leaf(site.path).to_owned());
     }
-    let likeness = |candidate: &String| {
-        strsim::normalized_damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase())
-    };
-    leaves(model)
-        .into_iter()
-        .filter(|candidate| likeness(candidate) >= 0.4)
-        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+    let leaves = leaves(model);
+    suggest::nearest(word, leaves.iter().map(String::as_str), 0.4).map(str::to_owned)
 }
 
-/// The linear layers that a selection means, in the model's order.
+/// The linear layers that a selection matches, in the model's order.
 ///
 /// # Errors
-/// Those of [`chosen_layers`], and [`PeftError::Refused`] for a target that means an embedding.
+/// Those of [`chosen_layers`], and [`PeftError::NotLinear`] for a target that matches an embedding.
 pub(crate) fn chosen<'a>(
-    bench: &AttachContext<'a>,
+    cx: &AttachContext<'a>,
     selection: &Selection,
-    start: Start,
+    init: InitSource,
 ) -> Result<Vec<&'a Linear>, PeftError> {
-    let (linears, embeddings) = chosen_layers(bench, selection, start)?;
+    let (linears, embeddings) = chosen_layers(cx, selection, init)?;
     match embeddings.first() {
         None => Ok(linears),
-        Some(embedding) => Err(not_linear(bench.model, embedding.path(), Role::Embedding)),
+        Some(embedding) => Err(not_linear(cx.model, embedding.path(), Role::Embedding)),
     }
 }
 
-/// The linear layers and the tables of vectors that a selection means, in the model's order.
+/// The linear layers and the embeddings that a selection matches, in the model's order.
 ///
 /// # Errors
-/// [`PeftError::NoMatch`] for a target that names no layer; in an adapter from a file, where HF PEFT is content with one that does, only
-/// when none does. [`PeftError::Refused`] for one that means a norm, and when exclusions leave nothing.
+/// [`PeftError::NoMatch`] for a target that matches no layer; in an adapter from a file, like in HF
+/// PEFT, only if no target matches. [`PeftError::NoSuchBlock`], [`PeftError::NotLinear`] for a
+/// target that matches a norm, and [`PeftError::AllExcluded`].
 pub(crate) fn chosen_layers<'a>(
-    bench: &AttachContext<'a>,
+    cx: &AttachContext<'a>,
     selection: &Selection,
-    start: Start,
+    init: InitSource,
 ) -> Result<(Vec<&'a Linear>, Vec<&'a Embedding>), PeftError> {
     let matcher = selection.matcher()?;
-    let blocks = bench.model.shape().layers;
+    let blocks = cx.model.shape().layers;
     if let Some(beyond) =
-        selection.layers.iter().find(|layer| start == Start::Fresh && **layer >= blocks)
+        selection.layers.iter().find(|layer| init == InitSource::Fresh && **layer >= blocks)
     {
-        let problem = format!(
-            "layers_to_transform names block {beyond}, and `{}` has {blocks}",
-            bench.base_name
-        );
-        return Err(PeftError::refused(
-            "peft::no_such_layer",
-            problem,
-            format!("blocks are numbered 0 to {}", blocks.saturating_sub(1)),
-        ));
+        return Err(PeftError::NoSuchBlock {
+            model: cx.base_name.to_owned(),
+            block: *beyond,
+            blocks,
+        });
     }
     let (mut chosen, mut embeddings) = (Vec::new(), Vec::new());
-    let sites = all_sites(bench.model);
+    let sites = all_sites(cx.model);
     for site in &sites {
         match site.layer {
             Layer::Linear(linear) if matcher.matches(site.path, site.role != Role::Head) => {
@@ -155,7 +152,7 @@ pub(crate) fn chosen_layers<'a>(
                 embeddings.push(embedding)
             }
             Layer::Norm(_) if matcher.matches(site.path, false) => {
-                return Err(not_linear(bench.model, site.path, site.role));
+                return Err(not_linear(cx.model, site.path, site.role));
             }
             _ => {}
         }
@@ -165,7 +162,7 @@ pub(crate) fn chosen_layers<'a>(
     };
     let is_empty = chosen.is_empty() && embeddings.is_empty();
     let missing = match &selection.targets {
-        Targets::List(names) if start == Start::Fresh || is_empty => {
+        Targets::List(names) if init == InitSource::Fresh || is_empty => {
             names.iter().find(|name| !named(name))
         }
         Targets::Pattern(pattern) if is_empty => Some(pattern),
@@ -173,33 +170,26 @@ pub(crate) fn chosen_layers<'a>(
     };
     if let Some(target) = missing {
         let nearest = if matches!(selection.targets, Targets::List(_)) {
-            nearest(bench.model, target)
+            nearest(cx.model, target)
         } else {
             None
         };
         return Err(PeftError::NoMatch {
-            model: bench.base_name.to_owned(),
+            model: cx.base_name.to_owned(),
             target: target.clone(),
             nearest,
-            modules: leaves(bench.model),
+            modules: leaves(cx.model),
         });
     }
     if is_empty {
-        let problem = "the targets are there, but exclude_modules, layers_to_transform or layers_pattern leave none of them";
-        let hint =
-            format!("this model has layers 0 to {}", bench.model.shape().layers.saturating_sub(1));
-        return Err(PeftError::refused("peft::all_excluded", problem, hint));
+        return Err(PeftError::AllExcluded {
+            model: cx.base_name.to_owned(),
+            keys: "exclude_modules, layers_to_transform or layers_pattern",
+        });
     }
     Ok((chosen, embeddings))
 }
 
 fn not_linear(model: &dyn Model, path: &str, role: Role) -> PeftError {
-    let problem = format!(
-        "`{path}` is not a linear layer ({role}), and this method acts on linear layers only"
-    );
-    PeftError::refused(
-        "peft::not_linear",
-        problem,
-        format!("choose among {}", leaves(model).join(", ")),
-    )
+    PeftError::NotLinear { path: path.to_owned(), role, modules: leaves(model) }
 }

@@ -1,16 +1,19 @@
-//! Parameter-efficient fine-tuning: what is attached to the slots of graft-nn's layers, and HF PEFT's files.
+//! Parameter-efficient fine-tuning: adapters for the layers of graft-nn, in the file formats of
+//! Hugging Face PEFT.
 //!
-//! [`attach()`] builds an adapter from keys and lets it act; [`load()`] reads what HF PEFT or [`Adapter::save`] wrote. An [`Adapter`] is
-//! switched, merged, scaled, saved and trained without touching the model's code. This crate knows no model family: it sees layers,
-//! their Hugging Face paths and their roles. A new method is one file in `methods/` and one line in its list.
+//! [`attach()`] builds an adapter from the keys of a method and activates it; [`load()`] reads an
+//! adapter that HF PEFT or [`Adapter::save`] wrote. An [`Adapter`] can be activated, merged,
+//! scaled, saved and trained without changes to the model's code. The crate does not depend on the
+//! model families: it works on layers, their Hugging Face paths and their roles. To add a method,
+//! add one file to `methods/` and one line to its list.
 
 mod acting;
 mod adapter;
+mod adapter_state;
 mod adapterhub;
 mod allowance;
-mod anatomy;
 mod attach;
-mod change;
+mod attach_context;
 mod combine;
 mod config_file;
 mod counts;
@@ -18,33 +21,44 @@ mod decomposition;
 mod default_targets;
 mod error;
 mod fields;
-mod initial;
+mod init_data;
+mod init_source;
+mod initializer;
 mod layers;
 mod limits;
 mod merge;
+mod method;
 mod methods;
-mod opened;
+mod modules_to_save;
 mod own_weights;
 mod parameter_table;
 mod patterns;
 mod ranks;
+mod regular_file;
 mod selected;
-mod shared;
 mod slots;
-mod sources;
+mod stored_weights;
+mod suggest;
+
 mod targets;
 mod torch_rng;
+mod trained_modules;
 mod update_dropout;
+mod update_norm;
+mod weight_analysis;
 mod weights_file;
 
 pub use acting::Acting;
 pub use adapter::Adapter;
 pub use allowance::Allowance;
-pub use anatomy::{Anatomy, Grid, Neighbour, anatomy, attention_to_prompt, neighbours};
-pub use attach::{AttachContext, attach, load};
-pub use change::{Change, changes};
+pub use attach::{attach, load};
+pub use attach_context::AttachContext;
 pub use combine::{Combined, combine};
 pub use counts::{Counts, counts};
 pub use error::PeftError;
+pub use init_data::{InputBatch, Inputs, Originals};
 pub use parameter_table::parameter_table;
-pub use sources::{InputBatch, Inputs, Originals};
+pub use update_norm::{UpdateNorm, update_norms};
+pub use weight_analysis::{
+    Grid, LayerAnalysis, NearestToken, analyze_layer, attention_to_prompt, nearest_tokens,
+};

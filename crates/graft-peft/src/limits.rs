@@ -1,18 +1,20 @@
-//! Every number of a configuration within the range of its key, whether it was typed or read from a file: nothing is allocated before.
+//! Range checks of all numbers in a configuration, typed or read from a file, before any
+//! allocation.
 
 use graft_spec::{KeyKind, KeySpec, methods::MethodSpec};
 use serde_json::Value;
 
 use crate::{PeftError, config_file::ConfigFile};
 
-/// Most items of a list and fields of an object: more than any model has layers, and than any list of tokens in use.
+/// Maximum number of items in a list or an object: more than any model has layers, and more than
+/// any list of tokens in use.
 const MOST_ITEMS: usize = 100_000;
-/// Largest rank, as of the keys that hold one.
+/// Largest rank, the same as the limit of the keys.
 const LARGEST_RANK: i64 = 65_536;
-/// Largest scale, as of the keys that hold one.
+/// Largest scale, the same as the limit of the keys.
 const LARGEST_SCALE: f64 = 1e9;
 
-/// Compares the fields with the keys of the method.
+/// Checks the fields against the keys of the method.
 ///
 /// # Errors
 /// [`PeftError::Malformed`] for the first field that is out of range.
@@ -44,7 +46,8 @@ fn check_key(config: &ConfigFile, key: &KeySpec, value: &Value) -> Result<(), Pe
                 Err(config.wrong(key.name, &whole_number(min, max)))
             }
         }
-        // Files may have scales below zero, which the keys do not; a value that is not a number is refused by the method.
+        // Unlike keys, files may have negative scales. The method itself refuses values that are
+        // not numbers.
         KeyKind::Float { min, max } => {
             let most = max.abs().max(min.abs());
             if value.as_f64().is_none_or(|number| number.is_finite() && number.abs() <= most) {
@@ -57,7 +60,8 @@ fn check_key(config: &ConfigFile, key: &KeySpec, value: &Value) -> Result<(), Pe
     }
 }
 
-/// The values of `rank_pattern` and `alpha_pattern`. AdaLoRA's `rank_pattern` has a list of true and false for each layer.
+/// Checks the values of `rank_pattern` and `alpha_pattern`. AdaLoRA's `rank_pattern` has a list of
+/// booleans for each layer.
 fn check_patterns(config: &ConfigFile) -> Result<(), PeftError> {
     let values = |name: &str| {
         config.get(name).and_then(Value::as_object).into_iter().flatten().map(|(_, value)| value)
@@ -103,7 +107,7 @@ mod tests {
     use super::*;
     use crate::methods::by_verb;
 
-    /// Every key that holds a number, of every method: none of these values may pass.
+    /// Every numeric key of every method: none of these values may pass.
     #[test]
     fn no_number_of_any_method_is_taken_outside_the_range_of_its_key() {
         let (mut integers, mut floats) = (0, 0);

@@ -1,4 +1,5 @@
-//! An adapter's change added to the base weights, with the base's own weights kept to be put back bit for bit.
+//! Merging: an adapter's update added to the base weights. The original weights are saved so that
+//! they can be restored exactly.
 
 use std::sync::Arc;
 
@@ -9,42 +10,44 @@ use graft_nn::{
 use crate::{
     PeftError,
     layers::{all_sites, linears},
-    methods::{Hook, Part},
+    method::{AdapterPart, Attachment},
     slots,
     weights_file::is_finite,
 };
 
-/// The weights and biases that an adapter is merged into, as they were before.
+/// The original weights and biases of the layers that an adapter is merged into.
 pub(crate) struct Merge {
-    /// Of each part.
+    /// One list for each part.
     originals: Vec<Vec<Original>>,
     applied: bool,
-    /// Whether it acts beside the weights when the merge is taken back.
+    /// Whether the adapter is active again after unmerging.
     pub(crate) acts_after: bool,
 }
 
-/// One weight before the merge.
+/// One original weight.
 enum Original {
-    /// A weight of the base.
+    /// A weight of the base model.
     Kept(Arc<Parameter>, Weight),
-    /// A head that shared the embedding's weight: it gets a weight of its own, so that the embedding stays as it is.
+    /// A head that shares the embedding's weight: it gets a weight of its own, so the embedding
+    /// does not change.
     Shared(Arc<UntiedWeight>, DType),
 }
 
 impl Merge {
-    /// Adds the change of every part to its layer's weight: all or none.
+    /// Adds the update of every part to the weight of its layer: all or none.
     ///
     /// # Errors
-    /// [`PeftError::Refused`] for a part that is no change of a weight and for a layer with another merged adapter,
-    /// [`PeftError::NotFinite`], [`PeftError::Layer`].
-    pub(crate) fn new(model: &dyn Model, name: &str, parts: &[Part]) -> Result<Self, PeftError> {
-        if model.shape().tied && parts.iter().any(|part| matches!(part.hook, Hook::Embedding(_))) {
-            let problem = "the embedding shares its weight with the head, so a merge into it would change the head too";
-            return Err(PeftError::refused(
-                "peft::tied_embedding",
-                problem,
-                "keep it attached; it is saved and loaded by itself",
-            ));
+    /// [`PeftError::NotMergeable`], [`PeftError::TiedEmbedding`], [`PeftError::OtherMerged`],
+    /// [`PeftError::NotFinite`] and [`PeftError::Layer`].
+    pub(crate) fn new(
+        model: &dyn Model,
+        name: &str,
+        parts: &[AdapterPart],
+    ) -> Result<Self, PeftError> {
+        if model.shape().tied
+            && parts.iter().any(|part| matches!(part.attachment, Attachment::Embedding(_)))
+        {
+            return Err(PeftError::TiedEmbedding);
         }
         let acts_after = slots::is_active(model, name, parts);
         let sites = all_sites(model);
@@ -53,7 +56,10 @@ impl Merge {
             let site = sites.iter().find(|site| site.path == part.site);
             let site = site
                 .filter(|_| {
-                    !matches!(part.hook, Hook::Prompt(_) | Hook::Prefix(_) | Hook::ResidualAdd(_))
+                    !matches!(
+                        part.attachment,
+                        Attachment::Prompt(_) | Attachment::Prefix(_) | Attachment::ResidualAdd(_)
+                    )
                 })
                 .ok_or_else(not_mergeable)?;
             refuse_second(*site, name)?;
@@ -64,41 +70,45 @@ impl Merge {
         Ok(merge)
     }
 
-    /// Whether the change is in the weights now; it is not while the adapter is switched off.
+    /// Whether the update is in the weights now; it is not while the adapter is inactive.
     pub(crate) fn is_applied(&self) -> bool {
         self.applied
     }
 
-    /// Computes the sums anew from the kept weights and puts them in place.
+    /// Computes the merged weights from the original weights and sets them.
     ///
     /// # Errors
-    /// [`PeftError::NotFinite`], [`PeftError::Layer`]; the weights are then as they were.
-    pub(crate) fn apply(&mut self, model: &dyn Model, parts: &[Part]) -> Result<(), PeftError> {
-        // What an adapter adds may depend on the base's own weights.
+    /// [`PeftError::NotFinite`], [`PeftError::Layer`]; the weights are then unchanged.
+    pub(crate) fn apply(
+        &mut self,
+        model: &dyn Model,
+        parts: &[AdapterPart],
+    ) -> Result<(), PeftError> {
+        // An update may depend on the original weights of the base model.
         self.restore()?;
         self.add(model, parts).inspect_err(|_| drop(self.restore()))?;
         self.applied = true;
         Ok(())
     }
 
-    fn add(&self, model: &dyn Model, parts: &[Part]) -> Result<(), PeftError> {
+    fn add(&self, model: &dyn Model, parts: &[AdapterPart]) -> Result<(), PeftError> {
         let linears = linears(model);
         let pairs = || parts.iter().zip(&self.originals);
-        // Weights that take the place of others come first: what a part adds to them is added to the new ones.
+        // Weights that are replaced come first, so that updates are added to the replaced weights.
         for (part, originals) in pairs() {
-            match (&part.hook, linears.get(&part.site), originals.as_slice()) {
-                (Hook::Weight(_, weight_override), _, [original]) => {
+            match (&part.attachment, linears.get(&part.site), originals.as_slice()) {
+                (Attachment::Weight(_, weight_override), _, [original]) => {
                     original.set(&weight_override.tensor().detach())?
                 }
-                (Hook::Head(weight_override), Some(_), [original]) => {
+                (Attachment::Head(weight_override), Some(_), [original]) => {
                     original.set(&weight_override.tensor().detach())?
                 }
                 _ => {}
             }
         }
         for (part, originals) in pairs() {
-            match (&part.hook, linears.get(&part.site), originals.as_slice()) {
-                (Hook::Linear(adapter), Some(linear), [weight, bias @ ..]) => {
+            match (&part.attachment, linears.get(&part.site), originals.as_slice()) {
+                (Attachment::Linear(adapter), Some(linear), [weight, bias @ ..]) => {
                     let delta = adapter.delta(linear)?.ok_or_else(not_mergeable)?; // (d_out, d_in)
                     let bias_delta = adapter.bias_delta(linear)?; // (d_out)
                     let base = linear
@@ -112,19 +122,19 @@ impl Merge {
                         original.set(&sum(&bias.base_value(), &delta)?)?;
                     }
                 }
-                (Hook::Embedding(adapter), _, [weight]) => {
+                (Attachment::Embedding(adapter), _, [weight]) => {
                     let embedding = embedding(model, &part.site).ok_or_else(not_mergeable)?;
                     weight
                         .set(&sum(&embedding.weight().base_value(), &adapter.delta(embedding)?)?)?; // (V, C)
                 }
-                (Hook::Weight(..), _, [_]) | (Hook::Head(_), Some(_), [_]) => {}
+                (Attachment::Weight(..), _, [_]) | (Attachment::Head(_), Some(_), [_]) => {}
                 _ => return Err(not_mergeable()),
             }
         }
         Ok(())
     }
 
-    /// Puts the kept weights back.
+    /// Restores the original weights.
     ///
     /// # Errors
     /// [`PeftError::Layer`].
@@ -141,7 +151,8 @@ impl Merge {
 }
 
 impl Original {
-    /// Puts a weight in the place of the original, in its type; a packed one gives way to 32-bit numbers, since packed again it would lose the change.
+    /// Replaces the weight, in its own type. A quantized weight is replaced by f32, because
+    /// quantizing again would lose the update.
     fn set(&self, tensor: &Tensor) -> Result<(), PeftError> {
         let (name, dtype) = match self {
             Self::Kept(parameter, weight) => (parameter.path(), weight.dtype()),
@@ -161,14 +172,14 @@ impl Original {
     }
 }
 
-/// The weights that a part changes, as they are.
-fn kept(model: &dyn Model, layer: Layer<'_>, part: &Part) -> Vec<Original> {
+/// The original weights of the layer that a part changes.
+fn kept(model: &dyn Model, layer: Layer<'_>, part: &AdapterPart) -> Vec<Original> {
     if let (Layer::Linear(linear), true) =
         (layer, model.tied_head().is_some_and(|head| head.path() == part.site))
     {
-        return match &part.hook {
-            // A weight that the embedding has as well, such as one that the adapter's file brings along.
-            Hook::Weight(..) => kept_parameters(layer, part),
+        return match &part.attachment {
+            // A weight that also belongs to the embedding, such as one in the adapter's file.
+            Attachment::Weight(..) => kept_parameters(layer, part),
             _ => tied(linear),
         };
     }
@@ -182,9 +193,13 @@ fn tied(head: &Linear) -> Vec<Original> {
         .collect()
 }
 
-fn kept_parameters(layer: Layer<'_>, part: &Part) -> Vec<Original> {
+fn kept_parameters(layer: Layer<'_>, part: &AdapterPart) -> Vec<Original> {
     let changes = |parameter: &Arc<Parameter>| {
-        if let Hook::Weight(path, _) = &part.hook { parameter.path() == path } else { true }
+        if let Attachment::Weight(path, _) = &part.attachment {
+            parameter.path() == path
+        } else {
+            true
+        }
     };
     layer
         .shared_parameters()
@@ -194,7 +209,7 @@ fn kept_parameters(layer: Layer<'_>, part: &Part) -> Vec<Original> {
         .collect()
 }
 
-/// A weight as it is, free of the graph.
+/// A weight of the base model, detached from the graph.
 fn own(parameter: &Parameter) -> Weight {
     match parameter.base_weight() {
         Weight::Dense(tensor) => tensor.detach().into(),
@@ -202,7 +217,7 @@ fn own(parameter: &Parameter) -> Weight {
     }
 }
 
-/// A weight plus a change, in 32 bits; it is rounded once.
+/// A weight plus an update, in f32, so that the sum is rounded once.
 fn sum(weight: &Tensor, delta: &Tensor) -> Result<Tensor, PeftError> {
     Ok((weight.detach().to_dtype(DType::F32)? + delta.to_dtype(DType::F32)?)?)
 }
@@ -214,15 +229,11 @@ fn embedding<'a>(model: &'a dyn Model, path: &str) -> Option<&'a Embedding> {
 }
 
 fn not_mergeable() -> PeftError {
-    let problem = "this method is not a change of the weights, so it cannot be merged into them";
-    PeftError::refused(
-        "peft::not_mergeable",
-        problem,
-        "keep it attached; it is saved and loaded by itself",
-    )
+    PeftError::NotMergeable
 }
 
-/// Weights are put back as they were before a merge; with two merges in one layer that would take the other one away too.
+/// Refuses a second merge into the same layer: unmerging restores the weights from before the first
+/// merge, which would undo the second merge too.
 fn refuse_second(site: Site<'_>, name: &str) -> Result<(), PeftError> {
     let mut merged = Vec::new();
     if let Layer::Linear(linear) = site.layer {
@@ -252,16 +263,6 @@ fn refuse_second(site: Site<'_>, name: &str) -> Result<(), PeftError> {
     }
     match merged.into_iter().find(|other| other != name) {
         None => Ok(()),
-        Some(other) => {
-            let problem = format!(
-                "adapter `{other}` is merged into `{}` already, and a layer takes one merge",
-                site.path
-            );
-            Err(PeftError::refused(
-                "peft::other_merged",
-                problem,
-                format!("unmerge `{other}` first, or let both act unmerged"),
-            ))
-        }
+        Some(other) => Err(PeftError::OtherMerged { other, path: site.path.to_owned() }),
     }
 }

@@ -1,5 +1,6 @@
-//! Weights of the base model that an adapter's file brings along: HF PEFT writes the embedding and the head when one of them is targeted or the
-//! vocabulary was resized (`save_embedding_layers`), and loads whatever base weight a file has.
+//! Base weights in an adapter's file: HF PEFT writes the embedding and the head if one of them is
+//! targeted or the vocabulary was resized (`save_embedding_layers`), and loads any base weight in a
+//! file.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -7,45 +8,47 @@ use graft_nn::{DType, Device, Layer, Model, Parameter, Tensor, Var, WeightOverri
 
 use crate::{
     PeftError,
+    adapter_state::AdapterState,
     layers::all_sites,
-    methods::{Built, Hook, Part},
-    shared::Shared,
+    method::{AdapterPart, Attachment, Built},
     weights_file::{self, Weights, WeightsFile},
 };
 
-/// Kinds of unused tensors that a warning names.
+/// Maximum number of tensor names in a warning.
 const SHOWN: usize = 12;
 
 /// A base weight from the adapter's file, never trained.
-struct Brought {
-    /// In the base's own type.
+struct StoredBaseWeight {
+    /// In the type of the base weight.
     tensor: Tensor,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
-impl WeightOverride for Brought {
+impl WeightOverride for StoredBaseWeight {
     fn tensor(&self) -> Tensor {
         self.tensor.clone()
     }
 
     fn is_merged(&self) -> bool {
-        self.shared.is_merged()
+        self.state.is_merged()
     }
 }
 
-/// A base weight, and whether files have it the other way round.
+/// A base weight, and whether files store it transposed.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     site: &'a str,
     parameter: &'a Parameter,
-    is_turned: bool,
+    is_transposed: bool,
 }
 
-/// Takes the base weights among the keys that no part of the adapter has claimed: those that differ from the base's own stand in for them while the
-/// adapter acts, as in HF PEFT. What was done, and every tensor that is left, comes back in words.
+/// Uses the base weights among the keys that no part of the adapter needs: as in HF PEFT, those
+/// that differ from the model's weights replace them while the adapter is active. Returns notes on
+/// the replaced weights and on unused tensors.
 ///
 /// # Errors
-/// [`PeftError::WrongShape`], [`PeftError::ResizedVocabulary`], [`PeftError::WrongType`], [`PeftError::NotFinite`].
+/// [`PeftError::WrongShape`], [`PeftError::ResizedVocabulary`], [`PeftError::WrongType`],
+/// [`PeftError::NotFinite`].
 pub(crate) fn adopt(
     model: &dyn Model,
     built: &mut Built,
@@ -54,7 +57,8 @@ pub(crate) fn adopt(
 ) -> Result<Vec<String>, PeftError> {
     let places = places(model);
     let (mut notes, mut unused) = (Vec::new(), Vec::new());
-    // Keys of one weight stand together, those of a tied head after those of the embedding: as in HF PEFT, the last one counts.
+    // Keys of the same weight are next to each other, and those of a tied head come last: as in HF
+    // PEFT, the last one is used.
     let mut adopted: BTreeMap<&str, (Place<'_>, Tensor, Vec<String>)> = BTreeMap::new();
     for key in sorted(model, keys) {
         let Some(place) = base_names(key).iter().find_map(|name| places.get(name)).copied() else {
@@ -66,7 +70,7 @@ pub(crate) fn adopt(
         {
             continue;
         }
-        if is_taken(built, place, key) {
+        if is_trained(built, place, key) {
             unused.push(key.clone());
             continue;
         }
@@ -77,15 +81,15 @@ pub(crate) fn adopt(
         entry.2.push(key.clone());
     }
     for (path, (place, theirs, keys)) in adopted {
-        notes.push(format!("the file brings its own `{path}`, which differs from the base model's: it is used while this adapter is active"));
+        notes.push(format!("the file contains its own `{path}`, which differs from the base model's; it is used while this adapter is active"));
         built.parts.iter_mut().for_each(|part| part.copies.retain(|(key, _)| !keys.contains(key)));
-        built.parts.push(part(place, &theirs, keys, &built.shared)?);
+        built.parts.push(part(place, &theirs, keys, &built.state)?);
     }
     notes.extend(unused_warning(&unused));
     Ok(notes)
 }
 
-/// Another error for tensors whose shape differs in the number of tokens alone.
+/// Converts the error for tensors whose shapes differ only in the number of tokens.
 pub(crate) fn explained(error: PeftError, model: &dyn Model) -> PeftError {
     let vocab = model.shape().vocab;
     match error {
@@ -114,23 +118,28 @@ fn is_resized(name: &str, model: &dyn Model) -> bool {
     head.chain([model.embedding().path()]).any(|path| name.contains(path))
 }
 
-/// The base weights by path; a tied head's is that of the embedding.
+/// The base weights, by path; the weight of a tied head is that of the embedding.
 fn places(model: &dyn Model) -> BTreeMap<String, Place<'_>> {
     let mut places = BTreeMap::new();
     for site in all_sites(model) {
-        let is_turned = matches!(site.layer, Layer::Linear(linear) if linear.fan_in_fan_out());
+        let is_transposed = matches!(site.layer, Layer::Linear(linear) if linear.fan_in_fan_out());
         for parameter in site.layer.parameters() {
             let leaf = crate::layers::leaf(parameter.path());
             places.insert(
                 format!("{}.{leaf}", site.path),
-                Place { site: site.path, parameter, is_turned: is_turned && leaf == "weight" },
+                Place {
+                    site: site.path,
+                    parameter,
+                    is_transposed: is_transposed && leaf == "weight",
+                },
             );
         }
     }
     places
 }
 
-/// The names in the base that a key such as `base_model.model.lm_head.base_layer.weight` may mean: soft prompts have the shorter prefix.
+/// The names of the base weight that a key such as `base_model.model.lm_head.base_layer.weight` can
+/// refer to: soft prompts have the shorter prefix.
 fn base_names(key: &str) -> Vec<String> {
     let plain = |name: &str| name.replace(".base_layer.", ".").replace(".original_module.", ".");
     ["base_model.model.", "base_model."]
@@ -140,7 +149,7 @@ fn base_names(key: &str) -> Vec<String> {
         .collect()
 }
 
-/// Sorted, a tied head's after all others.
+/// Sorts the keys; those of a tied head come last.
 fn sorted<'a>(model: &dyn Model, keys: &'a [String]) -> Vec<&'a String> {
     let head = model.tied_head().map(|head| format!("{}.", head.path()));
     let mut keys: Vec<_> = keys.iter().collect();
@@ -157,16 +166,16 @@ fn read(
     place: Place<'_>,
 ) -> Result<Tensor, PeftError> {
     let mut expected = place.parameter.dims();
-    if place.is_turned {
+    if place.is_transposed {
         expected.reverse();
     }
     weights_file::check(file, key, &expected, file.path())
         .map_err(|error| explained(error, model))?;
     let tensor = weights_file::read(file, key)?;
-    Ok(if place.is_turned { tensor.t()?.contiguous()? } else { tensor })
+    Ok(if place.is_transposed { tensor.t()?.contiguous()? } else { tensor })
 }
 
-/// Whether both are the same numbers but for the rounding to the type of either.
+/// Whether two tensors are equal after rounding to the type of either.
 fn is_same(own: &Tensor, theirs: &Tensor, stored: Option<DType>) -> Result<bool, PeftError> {
     let own = own.detach().to_device(&Device::Cpu)?;
     let rounded = |tensor: &Tensor, dtype: DType| tensor.to_dtype(dtype)?.to_dtype(DType::F32);
@@ -180,36 +189,36 @@ fn is_same(own: &Tensor, theirs: &Tensor, stored: Option<DType>) -> Result<bool,
         || equal(&rounded(&wide, stored.unwrap_or(DType::F32))?, theirs)?)
 }
 
-/// Whether the adapter trains a weight of its own in that place, which counts; its original in the file is then of no use.
-fn is_taken(built: &Built, place: Place<'_>, key: &str) -> bool {
-    let taken = |part: &Part| match &part.hook {
-        Hook::Weight(path, _) => path == place.parameter.path(),
-        Hook::Head(_) => part.site == place.site,
+/// Whether the adapter trains this weight itself; the original in the file is then unused.
+fn is_trained(built: &Built, place: Place<'_>, key: &str) -> bool {
+    let base_offset = |part: &AdapterPart| match &part.attachment {
+        Attachment::Weight(path, _) => path == place.parameter.path(),
+        Attachment::Head(_) => part.site == place.site,
         _ => false,
     };
-    key.contains(".original_module.") || built.parts.iter().any(taken)
+    key.contains(".original_module.") || built.parts.iter().any(base_offset)
 }
 
 fn part(
     place: Place<'_>,
     theirs: &Tensor,
     keys: Vec<String>,
-    shared: &Arc<Shared>,
-) -> Result<Part, PeftError> {
+    state: &Arc<AdapterState>,
+) -> Result<AdapterPart, PeftError> {
     let own = place.parameter.base_value();
     let tensor = theirs.to_dtype(own.dtype())?.to_device(own.device())?;
-    let hook = Hook::Weight(
+    let attachment = Attachment::Weight(
         place.parameter.path().to_owned(),
-        Arc::new(Brought { tensor, shared: shared.clone() }),
+        Arc::new(StoredBaseWeight { tensor, state: state.clone() }),
     );
-    let stored = if place.is_turned { theirs.t()?.contiguous()? } else { theirs.clone() };
+    let stored = if place.is_transposed { theirs.t()?.contiguous()? } else { theirs.clone() };
     let var = Var::from_tensor(&stored)?;
     let constants = keys.into_iter().map(|key| (key, var.clone())).collect();
     let site = place.parameter.path().rsplit_once('.').map_or(place.site, |(site, _)| site);
-    Ok(Part { constants, ..Part::new(site, hook, Vec::new()) })
+    Ok(AdapterPart { constants, ..AdapterPart::new(site, attachment, Vec::new()) })
 }
 
-/// Names every tensor, those of different blocks in one entry.
+/// Names every tensor; tensors of different blocks share one entry.
 fn unused_warning(keys: &[String]) -> Option<String> {
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     for key in keys {

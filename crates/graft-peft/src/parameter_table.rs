@@ -1,19 +1,21 @@
-//! `%params`: the parameters by module, one row for all layers of a kind.
+//! `%params`: the parameters by module, with one row for all layers of a kind.
 
 use graft_nn::{Model, Site};
 use graft_protocol::{Cell, Table};
 
 use crate::{Adapter, Counts, counts};
 
-/// Rows of one kind: the same module in several blocks, with the same shape and the same number of trained parameters.
+/// One row: the same module in several blocks, with the same shape and the same number of trainable
+/// parameters.
 struct Group {
-    /// Path around the block's number: `model.layers.`, `.self_attn.q_proj`; the second is empty outside blocks.
+    /// The path before and after the block number: `model.layers.`, `.self_attn.q_proj`; the second
+    /// is empty outside of blocks.
     path: (String, String),
     numbers: Vec<usize>,
     shape: Vec<usize>,
     /// Of one layer.
     trainable: u64,
-    /// Of one layer, its adapter included.
+    /// Of one layer, including its adapter.
     all: u64,
 }
 
@@ -46,7 +48,8 @@ fn groups(model: &dyn Model, adapter: Option<&Adapter>) -> Vec<Group> {
         let group = of_site(&site, path, added, acts);
         add(&mut groups, group, number);
     }
-    // A head that shares the embedding's weight has no numbers of its own but those of an adapter.
+    // A head that shares the embedding's weight has no parameters of its own, except those of an
+    // adapter.
     for (head, adapter) in model.tied_head().into_iter().zip(adapter) {
         let (in_adapter, added) = adapter.parameters_at(head.path());
         if added > 0 {
@@ -61,7 +64,7 @@ fn groups(model: &dyn Model, adapter: Option<&Adapter>) -> Vec<Group> {
             add(&mut groups, group, None);
         }
     }
-    for (name, var) in adapter.into_iter().flat_map(Adapter::weights_apart) {
+    for (name, var) in adapter.into_iter().flat_map(Adapter::standalone_weights) {
         let (path, number) = split(name);
         let added = var.elem_count() as u64;
         let group = Group {
@@ -76,7 +79,7 @@ fn groups(model: &dyn Model, adapter: Option<&Adapter>) -> Vec<Group> {
     groups
 }
 
-/// Counts a layer with those of its kind, or begins a new row.
+/// Adds a layer to the row of its kind, or starts a new row.
 fn add(groups: &mut Vec<Group>, group: Group, number: Option<usize>) {
     match groups.iter_mut().find(|known| known.is_like(&group)) {
         Some(known) => known.numbers.extend(number),
@@ -149,7 +152,7 @@ fn numbers(trainable: u64, all: u64, percent: f64) -> [Cell; 3] {
     [Cell::Integer(trainable as i64), Cell::Integer(all as i64), Cell::Percent(percent / 100.0, 4)]
 }
 
-/// The path around its first part that is a number, and the number.
+/// The path before and after its first numeric component, and the number.
 fn split(path: &str) -> ((String, String), Option<usize>) {
     let mut start = 0;
     for part in path.split('.') {
@@ -168,7 +171,7 @@ fn split(path: &str) -> ((String, String), Option<usize>) {
     ((path.to_owned(), String::new()), None)
 }
 
-/// Ascending numbers in short: `0-3,7`.
+/// Ascending numbers in short form: `0-3,7`.
 fn ranges(numbers: &[usize]) -> String {
     let mut spans: Vec<(usize, usize)> = Vec::new();
     for number in numbers {

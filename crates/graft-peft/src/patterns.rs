@@ -1,4 +1,5 @@
-//! Values by module name, as in `rank_pattern`: each key is a regular expression for the end of a path, compiled once.
+//! Values by module name, as in `rank_pattern`: each key is a regular expression for the end of a
+//! path, compiled once.
 //!
 //! # Source
 //! peft, `utils/other.py`: `get_pattern_key`
@@ -7,43 +8,39 @@ use regex::{Regex, RegexBuilder};
 
 use crate::PeftError;
 
-/// Most characters of a regular expression.
+/// Maximum characters of a regular expression.
 const LONGEST: usize = 32_768;
-/// Most bytes of a compiled one. Matching takes time in proportion to it and to the length of the path.
+/// Maximum bytes of a compiled one. The time to match is proportional to it and to the length of
+/// the path.
 const LARGEST: usize = 2 << 20;
-/// Most keys that are more than a name: each is compiled.
+/// Maximum number of keys that are compiled because they are more than a name.
 const MOST: usize = 2_000;
 
-/// Values by pattern; the first that fits counts.
+/// Values by pattern; the first pattern that matches is used.
 #[derive(Clone, Debug)]
 pub(crate) struct Patterns<T>(Vec<Pattern<T>>);
 
 #[derive(Clone, Debug)]
 struct Pattern<T> {
     key: String,
-    /// None for a plain name, of which there may be many: it is compared letter by letter.
+    /// `None` for a plain name, which is compared directly; there may be many of them.
     regex: Option<Regex>,
     value: T,
 }
 
 impl<T: Copy> Patterns<T> {
-    /// Compiles the keys.
+    /// Compiles the keys; `field` is for errors.
     ///
     /// # Errors
-    /// [`PeftError::BadPattern`], [`PeftError::Refused`] for too many.
-    pub(crate) fn new(values: Vec<(String, T)>) -> Result<Self, PeftError> {
+    /// [`PeftError::BadPattern`], [`PeftError::TooManyPatterns`].
+    pub(crate) fn new(field: &str, values: Vec<(String, T)>) -> Result<Self, PeftError> {
         let is_plain = |key: &str| {
             key.chars()
                 .all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.'))
         };
-        if values.iter().filter(|(key, _)| !is_plain(key)).count() > MOST {
-            let problem =
-                format!("a pattern of ranks or scales has more than {MOST} regular expressions");
-            return Err(PeftError::refused(
-                "peft::too_many_patterns",
-                problem,
-                "name modules instead, such as `q_proj` or `layers.0.self_attn.q_proj`",
-            ));
+        let found = values.iter().filter(|(key, _)| !is_plain(key)).count();
+        if found > MOST {
+            return Err(PeftError::TooManyPatterns { field: field.to_owned(), found, most: MOST });
         }
         let pattern = |(key, value): (String, T)| {
             let regex = if is_plain(&key) {
@@ -56,12 +53,12 @@ impl<T: Copy> Patterns<T> {
         Ok(Self(values.into_iter().map(pattern).collect::<Result<_, PeftError>>()?))
     }
 
-    /// The value of the first key that fits.
+    /// The value of the first key that matches.
     pub(crate) fn at(&self, path: &str) -> Option<T> {
         self.0.iter().find(|pattern| pattern.fits(path)).map(|pattern| pattern.value)
     }
 
-    /// The keys that fit none of the paths.
+    /// The keys that match none of the paths.
     pub(crate) fn unmatched(&self, paths: &[&str]) -> Vec<&str> {
         self.0
             .iter()
@@ -75,7 +72,7 @@ impl<T> Pattern<T> {
     fn fits(&self, path: &str) -> bool {
         match &self.regex {
             Some(regex) => regex.is_match(path),
-            // A dot stands for any letter, as in a regular expression.
+            // A dot matches any character, as in a regular expression.
             None => {
                 let Some(start) = path
                     .len()
@@ -95,7 +92,7 @@ impl<T> Pattern<T> {
     }
 }
 
-/// Compiles `pattern`, which errors call `shown`.
+/// Compiles `pattern`, which is called `shown` in errors.
 ///
 /// # Errors
 /// [`PeftError::BadPattern`].
@@ -125,11 +122,10 @@ mod tests {
 
     #[test]
     fn the_first_fitting_pattern_gives_the_rank() {
-        let patterns = Patterns::new(vec![
-            ("layers.0.q_proj".to_owned(), 2),
-            ("q_proj".to_owned(), 3),
-            ("^v".to_owned(), 4),
-        ])
+        let patterns = Patterns::new(
+            "rank_pattern",
+            vec![("layers.0.q_proj".to_owned(), 2), ("q_proj".to_owned(), 3), ("^v".to_owned(), 4)],
+        )
         .unwrap();
         assert_eq!(patterns.at("model.layers.0.q_proj"), Some(2));
         assert_eq!(patterns.at("model.layers.1.q_proj"), Some(3));
@@ -142,7 +138,7 @@ mod tests {
     fn a_plain_name_fits_exactly_what_its_regular_expression_fits() {
         for key in ["q_proj", "layers.0.q_proj", "0.q", ".", "a-b", ""] {
             let regex = compile(key, &format!(r"^(?:.*\.)?(?:{key})$")).unwrap();
-            let plain = Patterns::new(vec![(key.to_owned(), ())]).unwrap();
+            let plain = Patterns::new("rank_pattern", vec![(key.to_owned(), ())]).unwrap();
             for path in [
                 "q_proj",
                 "model.layers.0.q_proj",
@@ -175,9 +171,13 @@ mod tests {
             assert!(compile(&pattern, &format!("^(?:{pattern})$")).is_err());
         }
         assert!(
-            Patterns::new((0..=MOST).map(|number| (format!("{number}.*"), 1)).collect()).is_err()
+            Patterns::new(
+                "rank_pattern",
+                (0..=MOST).map(|number| (format!("{number}.*"), 1)).collect()
+            )
+            .is_err()
         );
-        // What takes a backtracking matcher for ever.
+        // A backtracking matcher would not terminate in practice.
         assert!(!compile("x", "^(?:(a+)+b)$").unwrap().is_match(&"a".repeat(5_000)));
         assert!(started.elapsed().as_secs() < 20);
     }

@@ -1,11 +1,11 @@
-//! Rank and scale by layer: `r` and `alpha` with `rank_pattern` and `alpha_pattern`.
+//! Rank and scaling of each layer: `r` and `alpha` with `rank_pattern` and `alpha_pattern`.
 
 use graft_nn::Linear;
 use serde_json::Value;
 
-use crate::{PeftError, config_file::ConfigFile, methods::Start, patterns::Patterns};
+use crate::{PeftError, config_file::ConfigFile, init_source::InitSource, patterns::Patterns};
 
-/// Warnings about patterns that are shown one by one.
+/// Maximum number of warnings about patterns that are shown individually.
 const SHOWN: usize = 8;
 
 /// Rank and alpha of every layer of an adapter.
@@ -15,6 +15,7 @@ pub(crate) struct Ranks {
     alpha: f64,
     rank_pattern: Patterns<usize>,
     alpha_pattern: Patterns<f64>,
+    is_rank_stabilized: bool,
 }
 
 impl Ranks {
@@ -30,7 +31,20 @@ impl Ranks {
                 value.as_u64().filter(|r| *r > 0).map(|r| r as usize)
             })?,
             alpha_pattern: pattern(config, "alpha_pattern", Value::as_f64)?,
+            is_rank_stabilized: false,
         })
+    }
+
+    /// Sets whether the scaling is that of rsLoRA, `alpha / sqrt(r)`.
+    pub(crate) fn with_rank_stabilization(self, is_rank_stabilized: bool) -> Self {
+        Self { is_rank_stabilized, ..self }
+    }
+
+    /// Rank and scaling of the layer at `path`: `alpha / r`, or `alpha / sqrt(r)` in rsLoRA.
+    pub(crate) fn rank_and_scaling(&self, path: &str) -> (usize, f64) {
+        let (r, alpha) = self.at(path);
+        let divisor = if self.is_rank_stabilized { (r as f64).sqrt() } else { r as f64 };
+        (r, alpha / divisor)
     }
 
     /// `r` and alpha without patterns.
@@ -46,14 +60,15 @@ impl Ranks {
         )
     }
 
-    /// A warning for each pattern of an adapter from a file that fits no chosen layer: HF PEFT says nothing then.
+    /// A warning for each pattern of an adapter from a file that matches no chosen layer; HF PEFT
+    /// ignores these.
     ///
     /// # Errors
-    /// [`PeftError::Refused`] for such a pattern of a fresh adapter.
+    /// [`PeftError::UnmatchedPattern`] for such a pattern of a fresh adapter.
     pub(crate) fn unmatched<'a>(
         &self,
         chosen: impl IntoIterator<Item = &'a str>,
-        start: Start,
+        init: InitSource,
     ) -> Result<Vec<String>, PeftError> {
         let (chosen, mut warnings): (Vec<&str>, _) = (chosen.into_iter().collect(), Vec::new());
         let ranks =
@@ -61,35 +76,34 @@ impl Ranks {
         for (field, key) in ranks.chain(
             self.alpha_pattern.unmatched(&chosen).into_iter().map(|key| ("alpha_pattern", key)),
         ) {
-            let problem = format!("`{key}` in {field} fits no layer of the adapter");
-            if start == Start::Fresh {
-                let first = chosen.first().copied().unwrap_or_default();
-                return Err(PeftError::refused(
-                    "peft::unmatched_pattern",
-                    problem,
-                    format!("it must match the end of a path, such as {first}"),
-                ));
+            let error = PeftError::UnmatchedPattern {
+                pattern: key.to_owned(),
+                field,
+                example: chosen.first().copied().unwrap_or_default().to_owned(),
+            };
+            if init == InitSource::Fresh {
+                return Err(error);
             }
-            warnings.push(problem);
+            warnings.push(error.to_string());
         }
         if warnings.len() > SHOWN {
             let more = warnings.len() - SHOWN;
             warnings.truncate(SHOWN);
-            warnings.push(format!("{more} more patterns fit no layer of the adapter"));
+            warnings.push(format!("{more} more patterns match no layer of the adapter"));
         }
         Ok(warnings)
     }
 }
 
-/// Refuses a rank above the layer's smaller side in a fresh adapter; one from a file is taken as it is, with a word in `warnings` for the first
-/// such layer.
+/// Checks that a rank is at most the smaller side of the layer. In an adapter from a file a larger
+/// rank is accepted, with a warning for the first such layer.
 ///
 /// # Errors
-/// [`PeftError::RankTooLarge`].
+/// [`PeftError::RankTooLarge`] in a fresh adapter.
 pub(crate) fn check_rank(
     r: usize,
     linear: &Linear,
-    start: Start,
+    init: InitSource,
     warnings: &mut Vec<String>,
 ) -> Result<(), PeftError> {
     if r <= linear.d_in().min(linear.d_out()) {
@@ -101,11 +115,11 @@ pub(crate) fn check_rank(
         d_in: linear.d_in(),
         d_out: linear.d_out(),
     };
-    if start == Start::Fresh {
+    if init == InitSource::Fresh {
         return Err(error);
     }
     if warnings.is_empty() {
-        warnings.push(format!("{error}: more rank than the layer has use for"));
+        warnings.push(format!("{error}; the extra ranks are redundant"));
     }
     Ok(())
 }
@@ -119,5 +133,5 @@ fn pattern<T: Copy>(
     let value = |(key, value): (&String, &Value)| {
         Ok((key.clone(), read(value).ok_or_else(|| config.wrong(name, "numbers by module name"))?))
     };
-    Patterns::new(fields.map(value).collect::<Result<_, PeftError>>()?)
+    Patterns::new(name, fields.map(value).collect::<Result<_, PeftError>>()?)
 }

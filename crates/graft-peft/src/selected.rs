@@ -1,21 +1,25 @@
-//! Which modules a selective method means: those of any kind, with everything inside them.
+//! Module selection of the selective methods: modules of any kind, with everything inside them.
 
-use graft_nn::Site;
+use std::sync::Arc;
+
+use graft_nn::{Parameter, Site};
 
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, layers::leaf, methods::Start,
-    targets::Targets,
+    AttachContext, PeftError, adapter_state::AdapterState, config_file::ConfigFile,
+    init_source::InitSource, layers::leaf, method::AdapterPart, suggest, targets::Targets,
+    trained_modules::unfreeze_parameter,
 };
 
-/// The layers that `target_modules` covers (all without it) and `exclude_modules` does not, in the model's order.
+/// The layers that `target_modules` matches (all without it) and `exclude_modules` does not, in the
+/// model's order.
 ///
 /// # Errors
-/// [`PeftError::NoMatch`] for a name that means nothing, in a fresh adapter; [`PeftError::Refused`] when nothing is left;
-/// [`PeftError::BadPattern`], [`PeftError::Malformed`].
-pub(crate) fn sites<'a>(
-    bench: &AttachContext<'a>,
+/// [`PeftError::NoMatch`] for a name without a match, in a fresh adapter;
+/// [`PeftError::AllExcluded`], [`PeftError::BadPattern`], [`PeftError::Malformed`].
+fn sites<'a>(
+    cx: &AttachContext<'a>,
     config: &ConfigFile,
-    start: Start,
+    init: InitSource,
 ) -> Result<Vec<Site<'a>>, PeftError> {
     let read = |name: &str| match config.get(name) {
         None => Ok(None),
@@ -25,12 +29,12 @@ pub(crate) fn sites<'a>(
     };
     let (targets, excluded) = (read("target_modules")?, read("exclude_modules")?);
     for word in [&targets, &excluded].into_iter().flatten().flat_map(Targets::words) {
-        if start == Start::Fresh && !any(bench, |site| word.covers(site.path))? {
-            return Err(no_match(bench, &word, |_| true));
+        if init == InitSource::Fresh && !any(cx, |site| word.covers(site.path))? {
+            return Err(no_match(cx, &word, |_| true));
         }
     }
     let mut chosen = Vec::new();
-    for site in bench.model.sites() {
+    for site in cx.model.sites() {
         let covers = |targets: &Option<Targets>, otherwise| {
             targets.as_ref().map_or(Ok(otherwise), |targets| targets.covers(site.path))
         };
@@ -38,43 +42,64 @@ pub(crate) fn sites<'a>(
             chosen.push(site);
         }
     }
-    if chosen.is_empty() { Err(nothing_left()) } else { Ok(chosen) }
+    if chosen.is_empty() { Err(nothing_left(cx)) } else { Ok(chosen) }
 }
 
-/// Refuses a target of a fresh adapter that ends the path of no layer that `is_choice` accepts.
+/// Unfreezes the parameters of the selected layers that `is_trained` accepts.
 ///
 /// # Errors
-/// [`PeftError::NoMatch`] with the layers there are; [`PeftError::BadPattern`].
+/// Those of [`sites`] and `is_trained`; [`PeftError::TooLarge`].
+pub(crate) fn unfreeze_selected(
+    cx: &AttachContext<'_>,
+    config: &ConfigFile,
+    init: InitSource,
+    state: &Arc<AdapterState>,
+    is_trained: impl Fn(&Site<'_>, &Parameter) -> Result<bool, PeftError>,
+) -> Result<Vec<AdapterPart>, PeftError> {
+    let mut parts = Vec::new();
+    for site in sites(cx, config, init)? {
+        for parameter in site.layer.parameters() {
+            if is_trained(&site, parameter)? {
+                let (var, attachment) = unfreeze_parameter(cx, parameter, state)?;
+                let weights = vec![(format!("base_model.model.{}", parameter.path()), var)];
+                let part = AdapterPart::new(site.path, attachment, weights);
+                parts.push(AdapterPart { in_place: true, ..part });
+            }
+        }
+    }
+    Ok(parts)
+}
+
+/// Checks that every target of a fresh adapter matches a layer that `is_choice` accepts.
+///
+/// # Errors
+/// [`PeftError::NoMatch`] with the possible names; [`PeftError::BadPattern`].
 pub(crate) fn check_names(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     targets: &Targets,
-    start: Start,
+    init: InitSource,
     is_choice: impl Fn(&Site<'_>) -> bool,
 ) -> Result<(), PeftError> {
     for word in targets.words() {
-        if start == Start::Fresh
-            && !any(bench, |site| if is_choice(site) { word.covers(site.path) } else { Ok(false) })?
+        if init == InitSource::Fresh
+            && !any(cx, |site| if is_choice(site) { word.covers(site.path) } else { Ok(false) })?
         {
-            return Err(no_match(bench, &word, is_choice));
+            return Err(no_match(cx, &word, is_choice));
         }
     }
     Ok(())
 }
 
-/// When the targets are there, and exclusions leave none of them.
-pub(crate) fn nothing_left() -> PeftError {
-    PeftError::refused(
-        "peft::all_excluded",
-        "the targets are there, but exclude_modules leaves none of them",
-        "leave out exclude_modules, or name fewer modules there",
-    )
+/// The error for targets that are all excluded.
+pub(crate) fn nothing_left(cx: &AttachContext<'_>) -> PeftError {
+    PeftError::AllExcluded { model: cx.base_name.to_owned(), keys: "exclude_modules" }
 }
 
 fn any(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     mut holds: impl FnMut(&Site<'_>) -> Result<bool, PeftError>,
 ) -> Result<bool, PeftError> {
-    for site in bench.model.sites() {
+    for site in cx.model.sites() {
         if holds(&site)? {
             return Ok(true);
         }
@@ -83,7 +108,7 @@ fn any(
 }
 
 fn no_match(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     word: &Targets,
     is_choice: impl Fn(&Site<'_>) -> bool,
 ) -> PeftError {
@@ -93,20 +118,12 @@ fn no_match(
         Targets::Pattern(pattern) => pattern.clone(),
     };
     let mut modules: Vec<String> = Vec::new();
-    for name in
-        bench.model.sites().iter().filter(|site| is_choice(site)).map(|site| leaf(site.path))
-    {
+    for name in cx.model.sites().iter().filter(|site| is_choice(site)).map(|site| leaf(site.path)) {
         if !modules.iter().any(|known| known == name) {
             modules.push(name.to_owned());
         }
     }
-    let likeness = |name: &&String| {
-        strsim::normalized_damerau_levenshtein(&target.to_lowercase(), &name.to_lowercase())
-    };
-    let nearest = modules
-        .iter()
-        .filter(|name| likeness(name) >= 0.4)
-        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
-        .cloned();
-    PeftError::NoMatch { model: bench.base_name.to_owned(), target, nearest, modules }
+    let nearest =
+        suggest::nearest(&target, modules.iter().map(String::as_str), 0.4).map(str::to_owned);
+    PeftError::NoMatch { model: cx.base_name.to_owned(), target, nearest, modules }
 }

@@ -1,4 +1,4 @@
-//! Putting the parts of an adapter into the model's slots, and deciding which names act.
+//! Insertion of an adapter's parts into the slots of a model, and activation by name.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -6,14 +6,14 @@ use graft_nn::{Embedding, Layer, Linear, Model, Parameter, Prefix, ResidualAdd, 
 
 use crate::{
     layers::linears,
-    methods::{Hook, Part},
+    method::{AdapterPart, Attachment},
 };
 
-/// Every slot of a model.
+/// All slots of a model.
 struct Slots<'a> {
     /// By the layer's path.
     linears: BTreeMap<String, &'a Linear>,
-    /// By the table's path.
+    /// By the embedding's path.
     embeddings: BTreeMap<String, &'a Embedding>,
     /// By the weight's path.
     weights: BTreeMap<&'a str, &'a Parameter>,
@@ -65,31 +65,31 @@ impl<'a> Slots<'a> {
         all
     }
 
-    fn insert(&self, name: &str, part: &Part) {
-        match &part.hook {
-            Hook::Linear(adapter) => {
+    fn insert(&self, name: &str, part: &AdapterPart) {
+        match &part.attachment {
+            Attachment::Linear(adapter) => {
                 if let Some(linear) = self.linears.get(&part.site) {
                     linear.slot().insert(name, adapter.clone());
                 }
             }
-            Hook::Embedding(adapter) => {
+            Attachment::Embedding(adapter) => {
                 if let Some(embedding) = self.embeddings.get(&part.site) {
                     embedding.slot().insert(name, adapter.clone());
                 }
             }
-            Hook::ResidualAdd(adapter) => {
+            Attachment::ResidualAdd(adapter) => {
                 if let Some(residual_add) = self.residual_adds.get(part.site.as_str()) {
                     residual_add.slot().insert(name, adapter.clone());
                 }
             }
-            Hook::Head(weight_override) => {
+            Attachment::Head(weight_override) => {
                 if let Some(head) = self.head {
                     head.overrides().insert(name, weight_override.clone());
                 }
             }
-            Hook::Prompt(prompt) => self.prompt.insert(name, prompt.clone()),
-            Hook::Prefix(prefix) => self.prefix.insert(name, prefix.clone()),
-            Hook::Weight(path, weight_override) => {
+            Attachment::Prompt(prompt) => self.prompt.insert(name, prompt.clone()),
+            Attachment::Prefix(prefix) => self.prefix.insert(name, prefix.clone()),
+            Attachment::Weight(path, weight_override) => {
                 if let Some(weight) = self.weights.get(path.as_str()) {
                     weight.overrides().insert(name, weight_override.clone());
                 }
@@ -97,23 +97,23 @@ impl<'a> Slots<'a> {
         }
     }
 
-    fn remove(&self, name: &str, part: &Part) {
-        match &part.hook {
-            Hook::Linear(_) => {
+    fn remove(&self, name: &str, part: &AdapterPart) {
+        match &part.attachment {
+            Attachment::Linear(_) => {
                 drop(self.linears.get(&part.site).and_then(|linear| linear.slot().remove(name)))
             }
-            Hook::Embedding(_) => drop(
+            Attachment::Embedding(_) => drop(
                 self.embeddings.get(&part.site).and_then(|embedding| embedding.slot().remove(name)),
             ),
-            Hook::ResidualAdd(_) => drop(
+            Attachment::ResidualAdd(_) => drop(
                 self.residual_adds
                     .get(part.site.as_str())
                     .and_then(|residual_add| residual_add.slot().remove(name)),
             ),
-            Hook::Head(_) => drop(self.head.and_then(|head| head.overrides().remove(name))),
-            Hook::Prompt(_) => drop(self.prompt.remove(name)),
-            Hook::Prefix(_) => drop(self.prefix.remove(name)),
-            Hook::Weight(path, _) => drop(
+            Attachment::Head(_) => drop(self.head.and_then(|head| head.overrides().remove(name))),
+            Attachment::Prompt(_) => drop(self.prompt.remove(name)),
+            Attachment::Prefix(_) => drop(self.prefix.remove(name)),
+            Attachment::Weight(path, _) => drop(
                 self.weights.get(path.as_str()).and_then(|weight| weight.overrides().remove(name)),
             ),
         }
@@ -129,38 +129,39 @@ impl<'a> Slots<'a> {
         self.prefix.remove(name);
     }
 
-    /// Whether the slot of this part holds it, and not what another adapter has put in under the same name since.
-    fn holds(&self, name: &str, part: &Part) -> bool {
-        match &part.hook {
-            Hook::Linear(adapter) => {
+    /// Whether the slot still contains this part, and not the part of another adapter that was
+    /// inserted under the same name later.
+    fn holds(&self, name: &str, part: &AdapterPart) -> bool {
+        match &part.attachment {
+            Attachment::Linear(adapter) => {
                 let found = self.linears.get(&part.site).and_then(|linear| linear.slot().get(name));
                 found.is_some_and(|found| Arc::ptr_eq(&found, adapter))
             }
-            Hook::Embedding(adapter) => {
+            Attachment::Embedding(adapter) => {
                 let found = self
                     .embeddings
                     .get(&part.site)
                     .and_then(|embedding| embedding.slot().get(name));
                 found.is_some_and(|found| Arc::ptr_eq(&found, adapter))
             }
-            Hook::ResidualAdd(adapter) => {
+            Attachment::ResidualAdd(adapter) => {
                 let found = self
                     .residual_adds
                     .get(part.site.as_str())
                     .and_then(|residual_add| residual_add.slot().get(name));
                 found.is_some_and(|found| Arc::ptr_eq(&found, adapter))
             }
-            Hook::Head(weight_override) => {
+            Attachment::Head(weight_override) => {
                 let found = self.head.and_then(|head| head.overrides().get(name));
                 found.is_some_and(|found| Arc::ptr_eq(&found, weight_override))
             }
-            Hook::Prompt(prompt) => {
+            Attachment::Prompt(prompt) => {
                 self.prompt.get(name).is_some_and(|found| Arc::ptr_eq(&found, prompt))
             }
-            Hook::Prefix(prefix) => {
+            Attachment::Prefix(prefix) => {
                 self.prefix.get(name).is_some_and(|found| Arc::ptr_eq(&found, prefix))
             }
-            Hook::Weight(path, weight_override) => {
+            Attachment::Weight(path, weight_override) => {
                 let found =
                     self.weights.get(path.as_str()).and_then(|weight| weight.overrides().get(name));
                 found.is_some_and(|found| Arc::ptr_eq(&found, weight_override))
@@ -168,22 +169,22 @@ impl<'a> Slots<'a> {
         }
     }
 
-    fn acts(&self, name: &str, part: &Part) -> bool {
-        let names = match &part.hook {
-            Hook::Linear(_) => {
+    fn acts(&self, name: &str, part: &AdapterPart) -> bool {
+        let names = match &part.attachment {
+            Attachment::Linear(_) => {
                 self.linears.get(&part.site).map(|linear| linear.slot().active_names())
             }
-            Hook::Embedding(_) => {
+            Attachment::Embedding(_) => {
                 self.embeddings.get(&part.site).map(|embedding| embedding.slot().active_names())
             }
-            Hook::ResidualAdd(_) => self
+            Attachment::ResidualAdd(_) => self
                 .residual_adds
                 .get(part.site.as_str())
                 .map(|residual_add| residual_add.slot().active_names()),
-            Hook::Head(_) => self.head.map(|head| head.overrides().active_names()),
-            Hook::Prompt(_) => Some(self.prompt.active_names()),
-            Hook::Prefix(_) => Some(self.prefix.active_names()),
-            Hook::Weight(path, _) => {
+            Attachment::Head(_) => self.head.map(|head| head.overrides().active_names()),
+            Attachment::Prompt(_) => Some(self.prompt.active_names()),
+            Attachment::Prefix(_) => Some(self.prefix.active_names()),
+            Attachment::Weight(path, _) => {
                 self.weights.get(path.as_str()).map(|weight| weight.overrides().active_names())
             }
         };
@@ -191,7 +192,7 @@ impl<'a> Slots<'a> {
     }
 }
 
-/// The names that act in one slot, whatever the slot holds.
+/// The active names of one slot, independent of the type of its contents.
 trait ActiveNames {
     fn names(&self) -> Vec<String>;
     fn set_names(&self, names: &[String]);
@@ -207,27 +208,28 @@ impl<A: ?Sized> ActiveNames for Slot<A> {
     }
 }
 
-/// The active names of every slot, in an order that depends on the model alone.
+/// The active names of every slot, in an order that depends only on the model.
 pub(crate) fn active_names(model: &dyn Model) -> Vec<Vec<String>> {
     Slots::of(model).all().into_iter().map(ActiveNames::names).collect()
 }
 
-/// Activates in every slot what [`active_names`] found there. A slot leaves out names that it no longer holds.
+/// Activates in every slot the names that [`active_names`] returned. A slot ignores names that have
+/// been removed since.
 pub(crate) fn set_active_names(model: &dyn Model, names: &[Vec<String>]) {
     Slots::of(model).all().into_iter().zip(names).for_each(|(slot, names)| slot.set_names(names));
 }
 
-/// What acts now acts again when this is dropped.
-pub(crate) struct Remembered<'a>(Vec<Box<dyn Fn() + 'a>>);
+/// Restores the active adapters of every slot when it is dropped.
+pub(crate) struct ActiveGuard<'a>(Vec<Box<dyn Fn() + 'a>>);
 
-impl Drop for Remembered<'_> {
+impl Drop for ActiveGuard<'_> {
     fn drop(&mut self) {
         self.0.iter().for_each(|put_back| put_back());
     }
 }
 
-/// Remembers what acts in every slot.
-pub(crate) fn remember(model: &dyn Model) -> Remembered<'_> {
+/// Saves which adapters are active in every slot.
+pub(crate) fn save_active(model: &dyn Model) -> ActiveGuard<'_> {
     let slots = Slots::of(model);
     let mut kept = Vec::new();
     slots.linears.values().for_each(|linear| kept.push(kept_slot(linear.slot())));
@@ -237,7 +239,7 @@ pub(crate) fn remember(model: &dyn Model) -> Remembered<'_> {
     slots.head.into_iter().for_each(|head| kept.push(kept_slot(head.overrides())));
     kept.push(kept_slot(slots.prompt));
     kept.push(kept_slot(slots.prefix));
-    Remembered(kept)
+    ActiveGuard(kept)
 }
 
 fn kept_slot<A: ?Sized>(slot: &Slot<A>) -> Box<dyn Fn() + '_> {
@@ -245,31 +247,31 @@ fn kept_slot<A: ?Sized>(slot: &Slot<A>) -> Box<dyn Fn() + '_> {
     Box::new(move || slot.set_active(&names.iter().map(String::as_str).collect::<Vec<_>>()))
 }
 
-/// Puts the parts in under a name, in place of whatever had that name anywhere in the model.
-pub(crate) fn insert(model: &dyn Model, name: &str, parts: &[Part]) {
+/// Inserts the parts under a name, replacing everything with that name in the model.
+pub(crate) fn insert(model: &dyn Model, name: &str, parts: &[AdapterPart]) {
     let slots = Slots::of(model);
     slots.remove_all(name);
     parts.iter().for_each(|part| slots.insert(name, part));
 }
 
-/// Takes the parts out, but not those that another adapter has put in under the same name since.
-pub(crate) fn remove(model: &dyn Model, name: &str, parts: &[Part]) {
+/// Removes the parts, except those that another adapter has since replaced under the same name.
+pub(crate) fn remove(model: &dyn Model, name: &str, parts: &[AdapterPart]) {
     let slots = Slots::of(model);
     parts.iter().filter(|part| slots.holds(name, part)).for_each(|part| slots.remove(name, part));
 }
 
-/// Whether these very parts act.
-pub(crate) fn is_active(model: &dyn Model, name: &str, parts: &[Part]) -> bool {
+/// Whether exactly these parts are active.
+pub(crate) fn is_active(model: &dyn Model, name: &str, parts: &[AdapterPart]) -> bool {
     let slots = Slots::of(model);
     parts.iter().any(|part| slots.acts(name, part) && slots.holds(name, part))
 }
 
-/// Lets the adapter of this name act alone, and none where it has no part.
+/// Activates the adapter of this name and deactivates all others.
 pub(crate) fn activate_alone(model: &dyn Model, name: &str) {
     change_active(model, |_| vec![name.to_owned()]);
 }
 
-/// Lets the adapter of this name act beside those that act.
+/// Activates the adapter of this name in addition to the active ones.
 pub(crate) fn activate_beside(model: &dyn Model, name: &str) {
     change_active(model, |mut names| {
         if !names.iter().any(|active| active == name) {
@@ -279,12 +281,12 @@ pub(crate) fn activate_beside(model: &dyn Model, name: &str) {
     });
 }
 
-/// Lets no adapter act.
+/// Deactivates all adapters.
 pub(crate) fn deactivate_all(model: &dyn Model) {
     change_active(model, |_| Vec::new());
 }
 
-/// Stops the adapter of this name; others act on.
+/// Deactivates the adapter of this name; others stay active.
 pub(crate) fn deactivate(model: &dyn Model, name: &str) {
     change_active(model, |mut names| {
         names.retain(|active| active != name);
@@ -303,7 +305,7 @@ fn change_active(model: &dyn Model, change: impl Fn(Vec<String>) -> Vec<String>)
     change_slot(slots.prefix, &change);
 }
 
-/// A slot leaves out names that it does not hold.
+/// A slot ignores names that it does not contain.
 fn change_slot<A: ?Sized>(slot: &Slot<A>, change: &impl Fn(Vec<String>) -> Vec<String>) {
     let names = change(slot.active_names());
     slot.set_active(&names.iter().map(String::as_str).collect::<Vec<_>>());

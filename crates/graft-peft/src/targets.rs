@@ -1,49 +1,51 @@
-//! Which layers a method acts on: HF PEFT's matching rules, as pure functions of names.
+//! The layers that a method adapts: HF PEFT's matching rules, as pure functions of names.
 //!
 //! # Source
-//! peft, `tuners/tuners_utils.py`: `check_target_module_exists`, `_maybe_include_all_linear_layers`.
+//! peft, `tuners/tuners_utils.py`: `check_target_module_exists`,
+//! `_maybe_include_all_linear_layers`.
 
 use regex::Regex;
 use serde_json::Value;
 
-use crate::{PeftError, config_file::ConfigFile, opened, patterns::compile};
+use crate::{PeftError, config_file::ConfigFile, modules_to_save, patterns::compile};
 
-/// The word that takes every linear layer but the head, in any case.
+/// The word that selects every linear layer except the head; the case does not matter.
 pub(crate) const ALL_LINEAR: &str = "all-linear";
-/// Characters that no module path has: a word with one is a regular expression.
+/// Characters that do not occur in module paths: a word with one of them is a regular expression.
 const PATTERN: &[char] = &['*', '(', '[', '\\', '|', '^', '$', '+', '?', '{'];
 
-/// Most names of the list of blocks: each is a regular expression.
+/// Maximum number of items in `layers_pattern`: each is a regular expression.
 const MOST_PATTERNS: usize = 100;
 
 /// `target_modules` or `exclude_modules`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Targets {
-    /// Every linear layer but the head.
+    /// Every linear layer except the head.
     AllLinear,
-    /// Paths or their ends.
+    /// Paths or their suffixes.
     List(Vec<String>),
     /// A regular expression for whole paths.
     Pattern(String),
 }
 
-/// Everything in a config that decides which layers are meant.
+/// All fields that select layers.
 #[derive(Clone, Debug)]
 pub(crate) struct Selection {
     /// `target_modules`.
     pub(crate) targets: Targets,
     /// `exclude_modules`.
     pub(crate) excluded: Option<Targets>,
-    /// `layers_to_transform`: numbers of the blocks; none means all.
+    /// `layers_to_transform`: block numbers; empty for all blocks.
     pub(crate) layers: Vec<usize>,
-    /// `layers_pattern`: names of the list of blocks.
+    /// `layers_pattern`: names of the list that contains the blocks.
     pub(crate) layers_pattern: Vec<String>,
     /// `modules_to_save`: never targeted.
     pub(crate) saved: Vec<String>,
 }
 
 impl Targets {
-    /// From the words of a key: one word with a character that no path has is a regular expression.
+    /// Converts the words of a key: a single word with a character that does not occur in paths is
+    /// a regular expression.
     pub(crate) fn from_words(words: &[String]) -> Self {
         match words {
             [one] if one.eq_ignore_ascii_case(ALL_LINEAR) => Self::AllLinear,
@@ -52,7 +54,8 @@ impl Targets {
         }
     }
 
-    /// From `adapter_config.json`: a text is a regular expression (or `all-linear`), a list holds names.
+    /// Converts a field of `adapter_config.json`: a string is a regular expression (or
+    /// `all-linear`), a list contains names.
     pub(crate) fn from_json(value: &Value) -> Option<Self> {
         match value {
             Value::String(text) if text.eq_ignore_ascii_case(ALL_LINEAR) => Some(Self::AllLinear),
@@ -64,7 +67,8 @@ impl Targets {
         }
     }
 
-    /// HF PEFT's looser rule for IA³'s feed-forward modules: a name need not begin after a dot.
+    /// HF PEFT's rule for IA³'s feed-forward modules: unlike in other fields, a name may match in
+    /// the middle of a component.
     ///
     /// # Errors
     /// [`PeftError::BadPattern`].
@@ -78,7 +82,8 @@ impl Targets {
         }
     }
 
-    /// Whether the layer at `path`, or a module around it, is meant: `layers.0` means everything inside the first block.
+    /// Whether the layer at `path` or a module that contains it matches: `layers.0` matches
+    /// everything inside the first block.
     ///
     /// # Errors
     /// [`PeftError::BadPattern`].
@@ -104,7 +109,7 @@ impl Targets {
         }
     }
 
-    /// For `adapter_config.json`.
+    /// The field of `adapter_config.json`.
     pub(crate) fn to_json(&self) -> Value {
         match self {
             Self::AllLinear => ALL_LINEAR.into(),
@@ -115,10 +120,10 @@ impl Targets {
 }
 
 impl Selection {
-    /// Reads the fields that decide it.
+    /// Reads the fields.
     ///
     /// # Errors
-    /// [`PeftError::Malformed`] for a value of another kind and when `target_modules` is absent.
+    /// [`PeftError::Malformed`] for an invalid value, or if `target_modules` is absent.
     pub(crate) fn read(config: &ConfigFile) -> Result<Self, PeftError> {
         let targets = |name: &str| match config.get(name) {
             None => Ok(None),
@@ -151,14 +156,14 @@ impl Selection {
             excluded: targets("exclude_modules")?,
             layers,
             layers_pattern,
-            saved: opened::names(config),
+            saved: modules_to_save::names(config),
         })
     }
 
-    /// Whether the layer at `path` is meant; `is_head` is for the head alone. Called for linear layers; see [`Matcher`] to test many.
+    /// Compiles the regular expressions of the selection.
     ///
     /// # Errors
-    /// [`PeftError::BadPattern`].
+    /// [`PeftError::BadPattern`], [`PeftError::TooManyPatterns`].
     pub(crate) fn matcher(&self) -> Result<Matcher<'_>, PeftError> {
         let whole = |targets: &Targets| match targets {
             Targets::Pattern(pattern) => {
@@ -167,15 +172,11 @@ impl Selection {
             _ => Ok(None),
         };
         if self.layers_pattern.len() > MOST_PATTERNS {
-            let problem = format!(
-                "`layers_pattern` has {} patterns, and at most {MOST_PATTERNS} are allowed",
-                self.layers_pattern.len()
-            );
-            return Err(PeftError::refused(
-                "peft::too_many_patterns",
-                problem,
-                "leave layers_pattern out: the number of the block is found without it",
-            ));
+            return Err(PeftError::TooManyPatterns {
+                field: "layers_pattern".to_owned(),
+                found: self.layers_pattern.len(),
+                most: MOST_PATTERNS,
+            });
         }
         let layer = if self.layers_pattern.is_empty() {
             vec![compile("layers_to_transform", r"^.*?\.[^.]*\.(\d+)\.")?]
@@ -190,19 +191,20 @@ impl Selection {
     }
 }
 
-/// A selection with its regular expressions ready.
+/// A selection with compiled regular expressions.
 pub(crate) struct Matcher<'a> {
     selection: &'a Selection,
     pattern: Option<Regex>,
     excluded: Option<Regex>,
-    /// Finds the number of the block in a path.
+    /// Finds the block number in a path.
     layer: Vec<Regex>,
 }
 
 impl Matcher<'_> {
-    /// Whether the layer at `path` is meant. Only linear layers that are not the head belong to `all-linear`.
+    /// Whether the selection matches the layer at `path`. Only linear layers other than the head
+    /// belong to `all-linear`.
     pub(crate) fn matches(&self, path: &str, in_all_linear: bool) -> bool {
-        if self.is_excluded(path) || opened::is_named(path, &self.selection.saved) {
+        if self.is_excluded(path) || modules_to_save::is_named(path, &self.selection.saved) {
             return false;
         }
         match (&self.selection.targets, &self.pattern) {
@@ -236,7 +238,7 @@ impl Matcher<'_> {
     }
 }
 
-/// Whether `path` is `name` or ends with it after a dot.
+/// Whether `path` is `name`, or ends with it after a dot.
 pub(crate) fn ends_with(path: &str, name: &str) -> bool {
     path.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }

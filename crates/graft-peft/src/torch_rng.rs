@@ -1,6 +1,6 @@
-//! PyTorch's random numbers on the processor, for what a file leaves to be drawn again from a seed.
+//! PyTorch's random numbers on the CPU, for tensors that a file leaves to be generated from a seed.
 
-/// The Mersenne Twister MT19937 as `torch.Generator().manual_seed` seeds it.
+/// The Mersenne Twister MT19937, seeded like `torch.Generator().manual_seed`.
 ///
 /// # Source
 /// Matsumoto and Nishimura 1998, doi:10.1145/272991.272995
@@ -12,7 +12,7 @@ pub(crate) struct TorchRng {
 impl TorchRng {
     const WORDS: usize = 624;
 
-    /// Seeds it.
+    /// A generator with this seed.
     pub(crate) fn new(seed: u32) -> Self {
         let mut state = [seed; Self::WORDS];
         for index in 1..Self::WORDS {

@@ -1,15 +1,16 @@
-//! How LyCORIS's methods drop: single outputs of an update, or the whole update of a layer.
+//! Dropout of the LyCORIS methods: of single outputs of an update, or of the whole update of a
+//! layer.
 
 use graft_nn::{Context, Linear, Result, Tensor};
 
 use crate::{PeftError, config_file::ConfigFile};
 
-/// `rank_dropout` and `module_dropout`; both act in training only.
+/// `rank_dropout` and `module_dropout`; both apply only in training.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct UpdateDropout {
     /// Probability of dropping an output of the update.
     rank: f64,
-    /// Whether the kept outputs are scaled up to the same sum.
+    /// Whether the remaining outputs are scaled up to the same sum.
     rank_scale: bool,
     /// Probability of dropping the whole update.
     module: f64,
@@ -26,7 +27,13 @@ impl UpdateDropout {
         Ok(Self { rank, rank_scale: config.flag("rank_dropout_scale"), module })
     }
 
-    /// The base's output plus the update that `change` computes, (.., d_out), as far as it is not dropped.
+    /// Adds the update that `change` computes to the output of the base layer, except for what is
+    /// dropped.
+    ///
+    /// # Shapes
+    /// `x: (.., d_in)`; returns `(.., d_out)`
+    /// # Errors
+    /// Returns an error if a candle operation fails.
     pub(crate) fn add(
         &self,
         base: &Linear,

@@ -1,4 +1,5 @@
-//! The weights under HF PEFT's keys. Names, shapes and types are checked in the files' headers before a number is read.
+//! The weights in HF PEFT's format. Names, shapes and types are checked in the file headers before
+//! any data is read.
 
 mod find;
 
@@ -8,23 +9,23 @@ use std::{
 };
 
 use graft_nn::{
-    DType, Device, Tensor, Var,
+    DType, Device, Tensor,
     tensor_file::{self, TensorFile},
 };
 
-use crate::{PeftError, adapterhub, config_file::ConfigFile, methods::Part};
+use crate::{PeftError, adapterhub, config_file::ConfigFile};
 
-pub(crate) use find::{bounded, is_weights, regular_file};
+pub(crate) use find::is_weights;
 
 /// Name of the file.
 pub(crate) const NAME: &str = "adapter_model.safetensors";
 
-/// Tensors by key, whose shapes are known before any of them is read.
+/// Tensors by key, with shapes that are known before the data is read.
 pub(crate) trait Weights {
-    /// Every key, sorted.
+    /// All keys, sorted.
     fn keys(&self) -> Vec<String>;
 
-    /// Sizes and type of the tensor with this key.
+    /// Shape and type of the tensor with this key.
     fn shape(&self, key: &str) -> Option<(Vec<usize>, DType)>;
 
     /// Reads a tensor.
@@ -34,20 +35,21 @@ pub(crate) trait Weights {
     fn tensor(&self, key: &str) -> Result<Tensor, PeftError>;
 }
 
-/// The safetensors file of an adapter, or the files it was split into.
+/// The safetensors file of an adapter, or the files that it was split into.
 pub(crate) struct WeightsFile {
-    /// The file, or the index of several.
+    /// The file, or the index of several files.
     path: PathBuf,
     files: Vec<TensorFile>,
-    /// Key to file.
+    /// The index of the file that contains each key.
     places: BTreeMap<String, usize>,
 }
 
 impl WeightsFile {
-    /// Reads the headers of a folder's weights.
+    /// Reads the headers of the weights in a folder.
     ///
     /// # Errors
-    /// [`PeftError::Pickled`] when there is only a pickle, [`PeftError::MissingFile`], [`PeftError::Malformed`], [`PeftError::File`].
+    /// [`PeftError::Pickled`] if there is only a pickle, [`PeftError::MissingFile`],
+    /// [`PeftError::Malformed`], [`PeftError::File`].
     pub(crate) fn open(folder: &Path, config: &ConfigFile) -> Result<Self, PeftError> {
         let found = find::find(folder, config)?;
         let (mut files, mut places) = (Vec::new(), BTreeMap::new());
@@ -72,12 +74,12 @@ impl WeightsFile {
         Ok(Self { path: found.path, files, places })
     }
 
-    /// The file, or the index of several, for errors.
+    /// The file, or the index of several files, for errors.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Numbers in all tensors together.
+    /// Number of values in all tensors.
     pub(crate) fn numbers(&self) -> u64 {
         let of_file = |file: &TensorFile| {
             file.entries()
@@ -121,7 +123,7 @@ impl Weights for BTreeMap<String, Tensor> {
 
     fn tensor(&self, key: &str) -> Result<Tensor, PeftError> {
         let missing = || PeftError::MissingKeys {
-            path: PathBuf::from("the tensors given"),
+            path: PathBuf::from("the given tensors"),
             names: vec![key.to_owned()],
             expected: 1,
         };
@@ -129,7 +131,7 @@ impl Weights for BTreeMap<String, Tensor> {
     }
 }
 
-/// What the file of that configuration's weights is called: AdapterHub has a name of its own.
+/// Name of the weights file of a configuration: AdapterHub's name differs.
 pub(crate) fn name_for(config: &ConfigFile) -> &'static str {
     if config.text("peft_type") == Some(adapterhub::PEFT_TYPE) { adapterhub::WEIGHTS } else { NAME }
 }
@@ -137,48 +139,12 @@ pub(crate) fn name_for(config: &ConfigFile) -> &'static str {
 /// Writes the weights.
 ///
 /// # Errors
-/// [`PeftError::File`], a full disk among them.
+/// [`PeftError::File`], for example on a full disk.
 pub(crate) fn write(path: &Path, weights: &BTreeMap<String, Tensor>) -> Result<(), PeftError> {
     Ok(tensor_file::write(path, weights)?)
 }
 
-/// Puts tensors into the variables of `parts`, all or none; the keys that belong to none come back. `path` is for errors.
-///
-/// # Errors
-/// [`PeftError::MissingKeys`], [`PeftError::WrongShape`], [`PeftError::WrongType`], [`PeftError::NotFinite`].
-pub(crate) fn fill(
-    parts: &[Part],
-    weights: &dyn Weights,
-    path: &Path,
-) -> Result<Vec<String>, PeftError> {
-    let wanted: BTreeMap<&str, &Var> =
-        parts.iter().flat_map(stored).map(|(key, var)| (key.as_str(), var)).collect();
-    let missing: Vec<_> = wanted
-        .keys()
-        .filter(|key| weights.shape(key).is_none())
-        .map(|key| (*key).to_owned())
-        .collect();
-    if !missing.is_empty() {
-        return Err(PeftError::MissingKeys {
-            path: path.to_owned(),
-            names: missing,
-            expected: wanted.len(),
-        });
-    }
-    for (key, var) in &wanted {
-        check(weights, key, var.dims(), path)?;
-    }
-    let mut ready = Vec::new();
-    for (key, var) in &wanted {
-        ready.push((*var, read(weights, key)?.to_device(var.device())?));
-    }
-    for (var, tensor) in ready {
-        var.set(&tensor)?;
-    }
-    Ok(weights.keys().into_iter().filter(|key| !wanted.contains_key(key.as_str())).collect())
-}
-
-/// Compares the shape and the type of a tensor with what is needed.
+/// Checks the shape and the type of a tensor.
 ///
 /// # Errors
 /// [`PeftError::WrongShape`], [`PeftError::WrongType`].
@@ -207,7 +173,7 @@ pub(crate) fn check(
     Ok(())
 }
 
-/// Reads a tensor as 32-bit numbers.
+/// Reads a tensor as f32.
 ///
 /// # Errors
 /// [`PeftError::NotFinite`], [`PeftError::File`].
@@ -220,12 +186,7 @@ pub(crate) fn read(weights: &dyn Weights, key: &str) -> Result<Tensor, PeftError
     }
 }
 
-/// Everything of a part that its file holds: weights and constants.
-pub(crate) fn stored(part: &Part) -> impl Iterator<Item = &(String, Var)> {
-    part.weights.iter().chain(&part.constants)
-}
-
-/// Whether every number is finite.
+/// Whether all values are finite.
 pub(crate) fn is_finite(tensor: &Tensor) -> Result<bool, PeftError> {
     let values = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
     Ok(values.iter().all(|value| value.is_finite()))

@@ -1,7 +1,11 @@
-//! AdaLoRA: a low-rank update with one factor per rank, `y = W x + s B (E ∘ A) x`, whose ranks move to the layers that need them.
+//! AdaLoRA: a low-rank update with one factor per rank, `y = W x + s B (E ∘ A) x`, whose ranks are
+//! allocated to the layers that need them most.
+//!
+//! A and B are initialized from N(0, 0.02²), E with zeros.
 //!
 //! # Shapes
-//! `A: (R, d_in)`, `E: (R, 1)`, `B: (d_out, R)`; `s = lora_alpha / (init_r + 1e-5)` also after ranks were taken away
+//! `x: (.., d_in)`, `A: (R, d_in)`, `E: (R, 1)`, `B: (d_out, R)`;
+//! `s = lora_alpha / (init_r + 1e-5)`, also after ranks have been pruned
 //! # Source
 //! Zhang et al. 2023, arXiv:2303.10512. Golden `adalora`.
 
@@ -19,10 +23,16 @@ use graft_spec::{
 };
 use serde_json::Value;
 
-use super::{Built, Method, Part, Start, lora};
+use super::linear_layers::LinearLayers;
+use super::lora;
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, fields, initial::Initial, layers::chosen,
-    ranks::check_rank, shared::Shared, targets::Selection,
+    AttachContext, PeftError,
+    adapter_state::AdapterState,
+    config_file::ConfigFile,
+    fields,
+    init_source::InitSource,
+    initializer::Initializer,
+    method::{AdapterPart, Built, Method},
 };
 use allocator::{Allocator, Schedule, Triplet};
 
@@ -45,7 +55,7 @@ struct AdaLoraLayer {
     /// `s`
     scaling: f64,
     dropout: f64,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
 impl LinearAdapter for AdaLoraLayer {
@@ -54,7 +64,7 @@ impl LinearAdapter for AdaLoraLayer {
         let update = LowRank {
             a: a.as_tensor().broadcast_mul(e.as_tensor())?, // (R, d_in)
             b: b.as_tensor().clone(),                       // (d_out, R)
-            scale: self.scaling * self.shared.scale(),
+            scale: self.scaling * self.state.scale(),
             dropout: cx.mask(base.path(), self.dropout),
         };
         let y = ops::lora_linear(x, base.effective_weight(), &update)?; // (.., d_out)
@@ -67,11 +77,11 @@ impl LinearAdapter for AdaLoraLayer {
     fn delta(&self, _base: &Linear) -> Result<Option<Tensor>> {
         let Triplet { a, e, b, .. } = &self.matrices;
         let a = a.as_detached_tensor().broadcast_mul(&e.as_detached_tensor())?; // (R, d_in)
-        Ok(Some((b.as_detached_tensor().matmul(&a)? * (self.scaling * self.shared.scale()))?)) // (d_out, d_in)
+        Ok(Some((b.as_detached_tensor().matmul(&a)? * (self.scaling * self.state.scale()))?)) // (d_out, d_in)
     }
 
     fn is_merged(&self) -> bool {
-        self.shared.is_merged()
+        self.state.is_merged()
     }
 }
 
@@ -86,101 +96,84 @@ impl Method for AdaLora {
 
     fn config(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
-        fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)
+        fields::on_default_targets(&SPEC, DEFAULTS, cx, settings)
     }
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
         config.refuse(lora::UNSUPPORTED)?;
         config.refuse(&["use_dora", "use_rslora", "alpha_pattern"])?;
         let (init_r, target_r) = (config.count("init_r")?, config.count("target_r")?);
-        if start == Start::Fresh && target_r > init_r {
-            let problem = format!(
-                "target_r = {target_r} is above init_r = {init_r}: AdaLoRA takes ranks away and adds none"
-            );
-            return Err(PeftError::refused(
-                "peft::target_rank",
-                problem,
-                format!("take target_r={} or init_r={}", init_r, target_r * 3 / 2),
-            ));
+        if init == InitSource::Fresh && target_r > init_r {
+            return Err(PeftError::TargetRankTooLarge { target_r, init_r });
         }
-        let (scaling, dropout) = (
-            config.number("lora_alpha")? / (init_r as f64 + 1e-5),
-            config.probability("lora_dropout")?,
-        );
-        let selection = Selection::read(config)?;
-        let layers = chosen(bench, &selection, start)?;
-        let shared = Arc::new(Shared::new());
-        let (mut parts, mut triplets, mut warnings, mut read) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for linear in &layers {
-            let r = kept_ranks(config, linear.path()).unwrap_or(init_r);
+        let scaling = config.number("lora_alpha")? / (init_r as f64 + 1e-5);
+        let dropout = config.probability("lora_dropout")?;
+        let mut layers = LinearLayers::select(cx, config, init)?;
+        let state = layers.state.clone();
+        let mut parts = Vec::new();
+        let mut triplets = Vec::new();
+        let mut read = Vec::new();
+        for linear in layers.layers.clone() {
+            let r = remaining_ranks(config, linear.path()).unwrap_or(init_r);
             if r == 0 {
-                // It has lost every rank: HF PEFT writes matrices without numbers.
+                // All ranks of this layer were pruned: HF PEFT writes empty matrices.
                 read.extend(
                     ["lora_A", "lora_B", "lora_E"]
                         .map(|name| format!("base_model.model.{}.{name}", linear.path())),
                 );
                 continue;
             }
-            check_rank(r, linear, start, &mut warnings)?;
-            let matrices = triplet(linear, r, bench)?;
+            layers.check_rank(r, linear)?;
+            let matrices = triplet(linear, r, cx)?;
             let weights = vec![
                 ("lora_A", matrices.a.clone()),
                 ("lora_B", matrices.b.clone()),
                 ("lora_E", matrices.e.clone()),
             ];
             triplets.push(matrices.clone());
-            let adapter =
-                Arc::new(AdaLoraLayer { matrices, scaling, dropout, shared: shared.clone() });
-            parts.push(Part { counted: 1, ..Part::linear(linear, adapter, weights) });
+            let adapter = AdaLoraLayer { matrices, scaling, dropout, state: state.clone() };
+            let part = AdapterPart::linear(linear, Arc::new(adapter), weights);
+            parts.push(AdapterPart { counted: 1, ..part });
         }
         if parts.is_empty() {
             return Err(config.wrong("rank_pattern", "lists that leave at least one rank"));
         }
-        let allocator = Allocator::new(triplets, Schedule::read(config, init_r, target_r)?);
-        let settings = fields::to_settings(
-            &SPEC,
-            config,
-            &["init_r", "target_r", "lora_alpha"],
-            &selection,
-            bench.model,
-            &layers,
-        );
-        let allocator = Arc::new(allocator);
+        let schedule = Schedule::read(config, init_r, target_r)?;
+        let allocator = Arc::new(Allocator::new(triplets, schedule));
         Ok(Built {
-            warnings,
             read,
             training_hook: Some(allocator.clone()),
             export: Some(allocator),
-            ..Built::new(settings, parts, shared)
+            ..layers.finish(&SPEC, &["init_r", "target_r", "lora_alpha"], parts)
         })
     }
 }
 
-/// A and B normal with deviation 0.02, E zero.
+/// A and B from N(0, 0.02²), E zero.
 fn triplet(
     linear: &Linear,
     r: usize,
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
 ) -> std::result::Result<Triplet, PeftError> {
-    let initial = Initial::of(linear, bench);
+    let initializer = Initializer::of(linear, cx);
     let (a, b): (Var, Var) = (
-        initial.normal("lora_A", (r, linear.d_in()), 0.02)?,
-        initial.normal("lora_B", (linear.d_out(), r), 0.02)?,
+        initializer.normal("lora_A", (r, linear.d_in()), 0.02)?,
+        initializer.normal("lora_B", (linear.d_out(), r), 0.02)?,
     );
-    Ok(Triplet { path: linear.path().to_owned(), a, b, e: initial.full(0.0, &[r, 1])? })
+    Ok(Triplet { path: linear.path().to_owned(), a, b, e: initializer.full(0.0, &[r, 1])? })
 }
 
-/// How many ranks a file has kept in the layer at `path`: `rank_pattern` holds a list of true and false for each.
-fn kept_ranks(config: &ConfigFile, path: &str) -> Option<usize> {
+/// The number of ranks that remain in the layer at `path`: `rank_pattern` in a file contains a list
+/// of booleans for each layer.
+fn remaining_ranks(config: &ConfigFile, path: &str) -> Option<usize> {
     let prefix = format!("{path}.lora_E");
     let (_, kept) = config
         .get("rank_pattern")?
@@ -190,7 +183,7 @@ fn kept_ranks(config: &ConfigFile, path: &str) -> Option<usize> {
     Some(kept.as_array()?.iter().filter(|kept| kept.as_bool() == Some(true)).count())
 }
 
-/// Whether a file's ranks are shared out already.
+/// Whether the ranks in a file have already been allocated.
 fn is_shared_out(config: &ConfigFile) -> bool {
     config.get("rank_pattern").and_then(Value::as_object).is_some_and(|pattern| !pattern.is_empty())
 }

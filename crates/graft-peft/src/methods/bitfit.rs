@@ -1,9 +1,12 @@
-//! BitFit: trained copies of the biases in the place of the base's own, `y = W x + b'`.
+//! BitFit: trains copies of the biases, `y = W x + b'`.
+//!
+//! `b'` is initialized with the bias of the base model.
 //!
 //! # Shapes
-//! `b': (d_out)`
+//! `x: (.., d_in)`, `b': (d_out)`
 //! # Source
-//! Ben Zaken et al. 2021, arXiv:2106.10199. HF PEFT has no such method; the keys are those of its LoRA with `bias=all`.
+//! Ben Zaken et al. 2021, arXiv:2106.10199. HF PEFT has no such method; the keys are those of its
+//! LoRA with `bias=all`. No golden.
 
 use std::sync::Arc;
 
@@ -12,13 +15,18 @@ use graft_spec::{
     methods::{MethodSpec, bitfit::SPEC},
 };
 
-use super::{Built, Method, Part, Start};
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, fields, layers::leaf, opened, selected,
-    shared::Shared,
+    AttachContext, PeftError,
+    adapter_state::AdapterState,
+    config_file::ConfigFile,
+    fields,
+    init_source::InitSource,
+    layers::leaf,
+    method::{Built, Method},
+    modules_to_save, selected,
 };
 
-/// The fields, HF PEFT's words where it has them.
+/// The fields, named as in HF PEFT where it has them.
 const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "exclude_modules": null, "inference_mode": true, "modules_to_save": null,
     "peft_type": "BITFIT", "revision": null, "target_modules": null, "task_type": "CAUSAL_LM"}"#;
 
@@ -36,7 +44,7 @@ impl Method for BitFit {
 
     fn config(
         &self,
-        _bench: &AttachContext<'_>,
+        _cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> Result<ConfigFile, PeftError> {
         fields::from_settings(&SPEC, DEFAULTS, settings, &[])
@@ -44,38 +52,20 @@ impl Method for BitFit {
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> Result<Built, PeftError> {
-        let (shared, saved) = (Arc::new(Shared::new()), opened::names(config));
-        let mut parts = Vec::new();
-        for site in selected::sites(bench, config, start)?
-            .into_iter()
-            .filter(|site| !opened::is_named(site.path, &saved))
-        {
-            for parameter in site
-                .layer
-                .parameters()
-                .into_iter()
-                .filter(|parameter| leaf(parameter.path()) == "bias")
-            {
-                let (var, hook) = opened::copy(bench, parameter, &shared)?;
-                let key = format!("base_model.model.{}", parameter.path());
-                parts.push(Part { in_place: true, ..Part::new(site.path, hook, vec![(key, var)]) });
-            }
-        }
+        let state = Arc::new(AdapterState::new());
+        let saved = modules_to_save::names(config);
+        let parts = selected::unfreeze_selected(cx, config, init, &state, |site, parameter| {
+            let is_saved = modules_to_save::is_named(site.path, &saved);
+            Ok(!is_saved && leaf(parameter.path()) == "bias")
+        })?;
         if parts.is_empty() {
-            let problem = format!(
-                "the modules of `{}` that are meant have no bias, so BitFit has nothing to train",
-                bench.base_name
-            );
-            return Err(PeftError::refused(
-                "peft::no_bias",
-                problem,
-                "train the norms with %ln_tuning attach, or a %lora attach; BERT, GPT-2 and Qwen2 have biases",
-            ));
+            let model = cx.base_name.to_owned();
+            return Err(PeftError::NoBias { setting: "BitFit".to_owned(), model });
         }
-        Ok(Built::new(fields::plain_settings(&SPEC, config, &[]), parts, shared))
+        Ok(Built::new(fields::plain_settings(&SPEC, config, &[]), parts, state))
     }
 }

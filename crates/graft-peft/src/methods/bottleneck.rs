@@ -1,11 +1,17 @@
-//! Bottleneck adapters: `h + s U f(D z + d) + s u` in the place of a sublayer's output h, before it joins the stream x.
+//! Bottleneck adapters: `h' = h + s (U f(D z + d) + u)` replaces the output h of a sublayer before
+//! it is added to the residual stream x.
+//!
+//! `init_weights=bert` draws D and U from N(0, 0.02²); `mam_adapter` draws D uniformly and sets U
+//! to zero. The biases are zero.
 //!
 //! # Shapes
-//! `D: (b, C)`, `d: (b)`, `U: (C, b)`, `u: (C)` with `b = C / reduction_factor`; z is h + x (pfeiffer; normalised where a norm follows the sum), h (houlsby) or
-//! x (parallel)
+//! `h, x, z: (B, T, C)`, `D: (b, C)`, `d: (b)`, `U: (C, b)`, `u: (C)` with
+//! `b = C / reduction_factor`; z is h + x (pfeiffer; normalized if a norm follows the sum), h
+//! (houlsby) or x (parallel)
 //! # Source
-//! Houlsby et al. 2019, arXiv:1902.00751; Pfeiffer et al. 2020, arXiv:2005.00052; He et al. 2021, arXiv:2110.04366. Goldens `adapter-houlsby`,
-//! `adapter-pfeiffer`, `adapter-parallel`, computed by AdapterHub's `adapters`.
+//! Houlsby et al. 2019, arXiv:1902.00751; Pfeiffer et al. 2020, arXiv:2005.00052; He et al. 2021,
+//! arXiv:2110.04366. Goldens `adapter-houlsby`, `adapter-pfeiffer`, `adapter-parallel`, computed by
+//! AdapterHub's `adapters`.
 
 use std::sync::Arc;
 
@@ -19,16 +25,18 @@ use graft_spec::{
 };
 use serde_json::Value;
 
-use super::{Built, Hook, Method, Part, Start};
 use crate::{
     AttachContext, PeftError,
+    adapter_state::AdapterState,
     config_file::{ConfigFile, plain_number},
     fields,
-    initial::Initial,
-    shared::Shared,
+    init_source::InitSource,
+    initializer::Initializer,
+    method::{AdapterPart, Attachment, Built, Method},
 };
 
-/// Every field of `BnConfig` of adapters 1.3 with its default for `seq_bn`, flat, with those that stand around it.
+/// All fields of `BnConfig` of adapters 1.3 with the defaults of `seq_bn`, flattened, and the
+/// fields around them.
 const DEFAULTS: &str = r#"{"adapter_residual_before_ln": false, "cross_adapter": false, "dropout": 0.0, "factorized_phm_W": true,
     "factorized_phm_rule": false, "hypercomplex_nonlinearity": "glorot-uniform", "init_weights": "bert", "init_weights_seed": null,
     "inv_adapter": null, "inv_adapter_reduction_factor": null, "is_parallel": false, "learn_phm": true, "leave_out": [], "ln_after": false,
@@ -38,7 +46,7 @@ const DEFAULTS: &str = r#"{"adapter_residual_before_ln": false, "cross_adapter":
     "use_gating": false, "peft_type": "ADAPTERHUB", "hidden_size": null, "model_class": null, "model_name": null, "model_type": null, "name": null,
     "version": "adapters.1.3.0", "modules_to_save": null, "task_type": "CAUSAL_LM", "base_model_name_or_path": null}"#;
 
-/// Fields that change what is computed in a way that is not built in.
+/// Fields that change the output in a way that is not implemented.
 const UNSUPPORTED: &[&str] = &[
     "cross_adapter",
     "inv_adapter",
@@ -60,10 +68,10 @@ struct Network {
     scaling: f64,
     dropout: f64,
     path: String,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
-/// z.
+/// The input z of the network.
 #[derive(Clone, Copy)]
 enum Reads {
     Sum,
@@ -71,7 +79,7 @@ enum Reads {
     Stream,
 }
 
-/// f.
+/// The activation f.
 #[derive(Clone, Copy)]
 enum Activation {
     Relu,
@@ -98,7 +106,7 @@ impl ResidualAdapter for Network {
             ops::bias_add(&ops::linear(x, weight.as_tensor())?, bias.as_tensor())
         };
         let narrow = self.activation.of(&map(&z, &self.down)?)?; // (B, T, b)
-        let mut change = (map(&narrow, &self.up)? * (self.scaling * self.shared.scale()))?; // (B, T, C)
+        let mut change = (map(&narrow, &self.up)? * (self.scaling * self.state.scale()))?; // (B, T, C)
         if let Some(mask) = cx.mask(&self.path, self.dropout) {
             change = (&change
                 * Tensor::from_vec(
@@ -110,7 +118,8 @@ impl ResidualAdapter for Network {
         Ok((output + change)?)
     }
 
-    /// Each map's product and sum, what f gives, the change with its factor, and the three sums that put it into the stream.
+    /// The product and the sum of both linear layers, the output of f, the scaled change, and the
+    /// three sums that add it to the stream.
     fn saved_activations(&self) -> SavedActivations {
         let (narrow, wide) = (self.down.1.elem_count(), self.up.1.elem_count());
         let dropped = if self.dropout > 0.0 { 2 } else { 0 };
@@ -153,7 +162,7 @@ impl Method for Bottleneck {
 
     fn config(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
         let preset = settings.text(SPEC.keys, "config").unwrap_or_default();
@@ -182,7 +191,7 @@ impl Method for Bottleneck {
         ] {
             config.set(name, value.into());
         }
-        let shape = bench.model.shape();
+        let shape = cx.model.shape();
         config.set("hidden_size", shape.hidden.into());
         config.set("model_type", shape.family.clone().into());
         config.set(
@@ -194,15 +203,15 @@ impl Method for Bottleneck {
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
         config.refuse(UNSUPPORTED)?;
         if config.number("stochastic_depth").is_ok_and(|depth| depth != 0.0) {
             return Err(config.unsupported("`stochastic_depth`".to_owned()));
         }
-        let width = bench.model.shape().hidden;
+        let width = cx.model.shape().hidden;
         let factor = config.number("reduction_factor").ok().filter(|factor| *factor > 0.0);
         let factor = factor
             .ok_or_else(|| config.wrong("reduction_factor", "a positive number for all blocks"))?;
@@ -215,46 +224,41 @@ impl Method for Bottleneck {
             .flatten()
             .filter_map(Value::as_u64)
             .collect();
-        check_left_out(bench, config, &left_out)?;
-        bench.foresee(
+        check_left_out(cx, config, &left_out)?;
+        cx.foresee(
             "networks",
-            &bench.model.shape().family,
-            &[bench.model.residual_adds().len() * 2 * width, shape.0],
+            &cx.model.shape().family,
+            &[cx.model.residual_adds().len() * 2 * width, shape.0],
         )?;
-        let shared = Arc::new(Shared::new());
+        let state = Arc::new(AdapterState::new());
         let mut parts = Vec::new();
-        for residual_add in bench.model.residual_adds().into_iter().filter(|residual_add| {
+        for residual_add in cx.model.residual_adds().into_iter().filter(|residual_add| {
             is_meant(config, residual_add) && !left_out.contains(&(residual_add.block() as u64))
         }) {
-            parts.push(part(bench, config, residual_add, (name, shape, start), &shared)?);
+            parts.push(part(cx, config, residual_add, (name, shape, init), &state)?);
         }
         if parts.is_empty() {
-            let problem = format!(
-                "there is no place for a network in `{}` that leave_out does not exclude",
-                bench.base_name
-            );
-            return Err(PeftError::refused(
-                "peft::all_excluded",
-                problem,
-                "leave out leave_out, or name fewer blocks there",
-            ));
+            return Err(PeftError::AllExcluded {
+                model: cx.base_name.to_owned(),
+                keys: "leave_out",
+            });
         }
         let mut settings = fields::plain_settings(&SPEC, config, &["reduction_factor"])
             .with("config", Setting::Text(preset(config).to_owned()));
         if config.number("dropout").is_ok_and(|dropout| dropout == 0.0) {
             settings.values.remove("dropout");
         }
-        Ok(Built::new(settings, parts, shared))
+        Ok(Built::new(settings, parts, state))
     }
 }
 
-/// A block that the model does not have would be silently without effect.
+/// Checks that every excluded block exists: an unknown block would be ignored silently.
 fn check_left_out(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     config: &ConfigFile,
     left_out: &[u64],
 ) -> std::result::Result<(), PeftError> {
-    let blocks = bench
+    let blocks = cx
         .model
         .residual_adds()
         .iter()
@@ -264,7 +268,7 @@ fn check_left_out(
     if left_out.iter().any(|block| *block >= blocks as u64) {
         return Err(config.wrong(
             "leave_out",
-            &format!("numbers of blocks of `{}`, which are below {blocks}", bench.base_name),
+            &format!("block numbers of `{}`, which must be below {blocks}", cx.base_name),
         ));
     }
     Ok(())
@@ -278,7 +282,7 @@ fn is_meant(config: &ConfigFile, residual_add: &ResidualAdd) -> bool {
     })
 }
 
-/// The name of the key `config` that comes nearest.
+/// The value of the key `config` that is closest to the fields.
 fn preset(config: &ConfigFile) -> &'static str {
     match (config.flag("is_parallel"), config.flag("mh_adapter")) {
         (true, _) => "parallel",
@@ -288,29 +292,32 @@ fn preset(config: &ConfigFile) -> &'static str {
 }
 
 fn part(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     config: &ConfigFile,
     residual_add: &ResidualAdd,
-    (name, (narrow, width), start): (&str, (usize, usize), Start),
-    shared: &Arc<Shared>,
-) -> std::result::Result<Part, PeftError> {
-    let initial = Initial::named(
+    (name, (narrow, width), init): (&str, (usize, usize), InitSource),
+    state: &Arc<AdapterState>,
+) -> std::result::Result<AdapterPart, PeftError> {
+    let initializer = Initializer::named(
         residual_add.path(),
-        bench.model.embedding().weight().base_value().device().clone(),
-        bench.seed,
+        cx.model.embedding().weight().base_value().device().clone(),
+        cx.seed,
     )
-    .within(bench);
-    let weight =
-        |leaf: &str, shape: (usize, usize), is_up: bool| match (start, config.text("init_weights"))
-        {
-            (Start::Fresh, Some("mam_adapter")) if is_up => initial.full(0.0, &[shape.0, shape.1]),
-            (Start::Fresh, Some("mam_adapter")) => initial.kaiming(leaf, shape),
-            (Start::Fresh, Some("bert")) => initial.normal(leaf, shape, 0.02),
-            (Start::File, _) => initial.full(0.0, &[shape.0, shape.1]),
-            _ => Err(config.unsupported("these `init_weights`".to_owned())),
-        };
-    let down = (weight("adapter_down", (narrow, width), false)?, initial.full(0.0, &[narrow])?);
-    let up = (weight("adapter_up", (width, narrow), true)?, initial.full(0.0, &[width])?);
+    .within(cx);
+    let weight = |leaf: &str, shape: (usize, usize), is_up: bool| match (
+        init,
+        config.text("init_weights"),
+    ) {
+        (InitSource::Fresh, Some("mam_adapter")) if is_up => {
+            initializer.full(0.0, &[shape.0, shape.1])
+        }
+        (InitSource::Fresh, Some("mam_adapter")) => initializer.kaiming(leaf, shape),
+        (InitSource::Fresh, Some("bert")) => initializer.normal(leaf, shape, 0.02),
+        (InitSource::Checkpoint, _) => initializer.full(0.0, &[shape.0, shape.1]),
+        _ => Err(config.unsupported("these `init_weights`".to_owned())),
+    };
+    let down = (weight("adapter_down", (narrow, width), false)?, initializer.full(0.0, &[narrow])?);
+    let up = (weight("adapter_up", (width, narrow), true)?, initializer.full(0.0, &[width])?);
     let key = |leaf: &str| format!("{}.adapters.{name}.{leaf}", residual_add.path());
     let weights = [
         ("adapter_down.0.weight", &down.0),
@@ -332,7 +339,7 @@ fn part(
         || !config.flag("original_ln_after")
     {
         return Err(config.unsupported(
-            "another place of the residual (`residual_before_ln`, `original_ln_after`)".to_owned(),
+            "another position of the residual connection (`residual_before_ln`, `original_ln_after`)".to_owned(),
         ));
     }
     let network = Network {
@@ -343,7 +350,7 @@ fn part(
         scaling,
         dropout,
         path: residual_add.path().to_owned(),
-        shared: shared.clone(),
+        state: state.clone(),
     };
-    Ok(Part::new(residual_add.path(), Hook::ResidualAdd(Arc::new(network)), weights))
+    Ok(AdapterPart::new(residual_add.path(), Attachment::ResidualAdd(Arc::new(network)), weights))
 }

@@ -1,12 +1,15 @@
-//! DoRA: the direction of each row of a weight is adapted by a low-rank update, its length by a trained vector,
-//! `y = m ∘ (W + s B A) x / n`, `n_i = ‖(W + s B A)_i‖`.
+//! DoRA: a low-rank update adapts the direction of each row of a weight, and a trained vector its
+//! magnitude, `y = m ∘ (W + s B A) x / n`, `n_i = ‖(W + s B A)_i‖`.
 //!
-//! `n` is a constant in the backward pass (section 4.3 of the paper), and `m` starts as the lengths of the rows of `W`.
+//! `n` is a constant in the backward pass (section 4.3 of the paper). `m` is initialized with the
+//! norms of the rows of `W`, A and B as in LoRA.
 //!
 //! # Shapes
-//! `x: (.., d_in)`, `A: (r, d_in)`, `B: (d_out, r)`, `W: (d_out, d_in)` frozen, `m, n: (d_out)`; `s = lora_alpha / r`
+//! `x: (.., d_in)`, `A: (r, d_in)`, `B: (d_out, r)`, `W: (d_out, d_in)` frozen, `m, n: (d_out)`;
+//! `s = lora_alpha / r`
 //! # Source
-//! Liu et al. 2024, arXiv:2402.09353; HF PEFT keeps it in LoRA's files with `use_dora`. Golden `dora`.
+//! Liu et al. 2024, arXiv:2402.09353; HF PEFT stores it in LoRA's files with `use_dora`. Golden
+//! `dora`.
 
 use std::sync::Arc;
 
@@ -19,10 +22,15 @@ use graft_spec::{
     methods::{MethodSpec, dora::SPEC},
 };
 
-use super::{Built, Method, Part, Start, lora};
+use super::linear_layers::LinearLayers;
+use super::lora;
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, fields, layers::chosen, ranks::check_rank,
-    shared::Shared,
+    AttachContext, PeftError,
+    adapter_state::AdapterState,
+    config_file::ConfigFile,
+    fields,
+    init_source::InitSource,
+    method::{AdapterPart, Built, Method},
 };
 
 /// The method.
@@ -35,7 +43,7 @@ struct DoraLayer {
     /// `s`.
     scaling: f64,
     dropout: f64,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
 impl DoraLayer {
@@ -48,7 +56,7 @@ impl DoraLayer {
         }
     }
 
-    /// `W + s B A`, free of the graph.
+    /// `W + s B A`, detached from the graph.
     fn direction(&self, base: &Linear) -> Result<Tensor> {
         let update = self.b.as_detached_tensor().matmul(&self.a.as_detached_tensor())?; // (d_out, d_in)
         Ok((base.effective_weight().tensor().detach().to_dtype(DType::F32)?
@@ -62,7 +70,7 @@ impl LinearAdapter for DoraLayer {
         let ratio = (self.magnitude.as_tensor() / lengths)?.to_dtype(x.dtype())?; // (d_out)
         let w = base.effective_weight();
         let change = match cx.mask(base.path(), self.dropout) {
-            None if self.shared.scale() == 1.0 => {
+            None if self.state.scale() == 1.0 => {
                 let y = ops::lora_linear(x, &w, &self.low_rank(None))?.broadcast_mul(&ratio)?; // (.., d_out)
                 return match base.bias() {
                     Some(bias) => ops::bias_add(&y, &bias.tensor()),
@@ -73,7 +81,8 @@ impl LinearAdapter for DoraLayer {
                 (ops::lora_linear(x, &w, &self.low_rank(None))?.broadcast_mul(&ratio)?
                     - ops::linear(x, &w)?)?
             } // (.., d_out)
-            // HF PEFT lets the dropped input also through W, as the update changes the length of what W gives.
+            // As in HF PEFT, the dropped input also passes through W, because the update changes
+            // the magnitude of W's output.
             Some(mask) => {
                 let factors = Tensor::from_vec(mask.factors(x.elem_count()), x.dims(), x.device())?
                     .to_dtype(x.dtype())?;
@@ -82,7 +91,7 @@ impl LinearAdapter for DoraLayer {
                     - ops::linear(&x, &w)?)? // (.., d_out)
             }
         };
-        Ok((base.base_forward(x)? + (change * self.shared.scale())?)?)
+        Ok((base.base_forward(x)? + (change * self.state.scale())?)?)
     }
 
     fn delta(&self, base: &Linear) -> Result<Option<Tensor>> {
@@ -91,16 +100,17 @@ impl LinearAdapter for DoraLayer {
             .unsqueeze(1)?; // (d_out, 1)
         let change = (direction.broadcast_mul(&ratio)?
             - base.effective_weight().tensor().detach().to_dtype(DType::F32)?)?; // (d_out, d_in)
-        Ok(Some((change * self.shared.scale())?))
+        Ok(Some((change * self.state.scale())?))
     }
 
     fn is_merged(&self) -> bool {
-        self.shared.is_merged()
+        self.state.is_merged()
     }
 
-    /// What is scaled, beside the scaled; with a factor of the user's or dropout also all that the change is told apart with.
+    /// The output before scaling; with a scale other than 1 or with dropout also the separate terms
+    /// of the change.
     fn saved_activations(&self, base: &Linear) -> SavedActivations {
-        let is_plain = self.dropout == 0.0 && self.shared.scale() == 1.0;
+        let is_plain = self.dropout == 0.0 && self.state.scale() == 1.0;
         let dropped = if self.dropout > 0.0 { 2 * base.d_in() } else { 0 };
         SavedActivations::per_position(if is_plain {
             base.d_out()
@@ -125,19 +135,19 @@ impl Method for Dora {
 
     fn config(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
-        let mut config = fields::on_default_targets(&SPEC, lora::DEFAULTS, bench, settings)?;
+        let mut config = fields::on_default_targets(&SPEC, lora::DEFAULTS, cx, settings)?;
         config.set("use_dora", true.into());
         Ok(config)
     }
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
         let lora = lora::LoraConfig::read(config)?;
         if matches!(lora.init, lora::Init::Pissa | lora::Init::Olora) {
@@ -145,50 +155,27 @@ impl Method for Dora {
                 config.unsupported("DoRA with `init_lora_weights` = pissa or olora".to_owned())
             );
         }
-        let shared = Arc::new(Shared::new());
-        let layers = chosen(bench, &lora.selection, start)?;
-        let (mut parts, mut warnings) = (Vec::new(), Vec::new());
-        for linear in &layers {
-            let (r, scaling) = lora.rank_and_scaling(linear.path());
-            check_rank(r, linear, start, &mut warnings)?;
-            let lora::LowRankStart { a, b, .. } =
-                lora.init.start(linear, (r, scaling), bench, start)?;
-            let lengths = linear
-                .effective_weight()
-                .tensor()
-                .detach()
-                .to_dtype(DType::F32)?
-                .sqr()?
-                .sum(1)?
-                .sqrt()?; // (d_out)
-            let magnitude = Var::from_tensor(&lengths)?;
+        let mut layers = LinearLayers::select(cx, config, init)?;
+        for linear in layers.layers.clone() {
+            layers.check_rank(lora.ranks.at(linear.path()).0, linear)?;
+        }
+        let state = layers.state.clone();
+        layers.low_rank((&SPEC, &["r", "lora_alpha"]), &lora.ranks, |linear, r, scaling| {
+            let lora::LowRankInit { a, b, .. } =
+                lora.init.initialize(linear, (r, scaling), cx, init)?;
+            let w = linear.effective_weight().tensor().detach().to_dtype(DType::F32)?; // (d_out, d_in)
+            let magnitude = Var::from_tensor(&w.sqr()?.sum(1)?.sqrt()?)?; // (d_out)
             let weights = vec![
                 ("lora_A.weight", a.clone()),
                 ("lora_B.weight", b.clone()),
                 ("lora_magnitude_vector", magnitude.clone()),
             ];
-            let adapter = Arc::new(DoraLayer {
-                a,
-                b,
-                magnitude,
-                scaling,
-                dropout: lora.dropout,
-                shared: shared.clone(),
-            });
-            parts.push(Part {
+            let dropout = lora.dropout;
+            let adapter = DoraLayer { a, b, magnitude, scaling, dropout, state: state.clone() };
+            Ok(AdapterPart {
                 copies: lora::copies(linear),
-                ..Part::linear(linear, adapter, weights)
-            });
-        }
-        warnings.extend(lora.ranks.unmatched(layers.iter().map(|linear| linear.path()), start)?);
-        let settings = fields::to_settings(
-            &SPEC,
-            config,
-            &["r", "lora_alpha"],
-            &lora.selection,
-            bench.model,
-            &layers,
-        );
-        Ok(Built { warnings, ..Built::new(settings, parts, shared) })
+                ..AdapterPart::linear(linear, Arc::new(adapter), weights)
+            })
+        })
     }
 }

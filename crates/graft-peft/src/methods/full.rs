@@ -1,7 +1,11 @@
-//! Full fine-tuning, the baseline: a trained copy of every weight, or of those of some modules, in the place of the base's own.
+//! Full fine-tuning, the baseline: trains a copy of every weight, or of the weights of some
+//! modules, `y = W' x + b'`.
+//!
+//! The copies are initialized with the base weights.
 //!
 //! # Shapes
-//! Those of the weights. A weight that GPT-2 stores turned is saved as (d_out, d_in), like all others.
+//! Those of the weights. A weight that GPT-2 stores transposed is saved as (d_out, d_in), like all
+//! others.
 //! # Source
 //! No golden: HF PEFT has no such method. Freezing by layers: Lee et al. 2019, arXiv:1911.03090.
 
@@ -13,12 +17,17 @@ use graft_spec::{
     methods::{MethodSpec, full::SPEC},
 };
 
-use super::{Built, Method, Part, Start};
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, fields, opened, selected, shared::Shared,
+    AttachContext, PeftError,
+    adapter_state::AdapterState,
+    config_file::ConfigFile,
+    fields,
+    init_source::InitSource,
+    method::{Built, Method},
+    selected,
 };
 
-/// The fields, HF PEFT's words where it has them.
+/// The fields, named as in HF PEFT where it has them.
 const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "exclude_modules": null, "inference_mode": true, "peft_type": "FULL",
     "revision": null, "target_modules": null, "task_type": "CAUSAL_LM"}"#;
 
@@ -36,7 +45,7 @@ impl Method for Full {
 
     fn config(
         &self,
-        _bench: &AttachContext<'_>,
+        _cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> Result<ConfigFile, PeftError> {
         fields::from_settings(&SPEC, DEFAULTS, settings, &[])
@@ -44,38 +53,23 @@ impl Method for Full {
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> Result<Built, PeftError> {
-        let shared = Arc::new(Shared::new());
-        let mut parts = Vec::new();
-        for site in selected::sites(bench, config, start)? {
-            for parameter in site.layer.parameters() {
-                refuse_packed(parameter)?;
-                let (var, hook) = opened::copy(bench, parameter, &shared)?;
-                let key = format!("base_model.model.{}", parameter.path());
-                parts.push(Part { in_place: true, ..Part::new(site.path, hook, vec![(key, var)]) });
-            }
-        }
-        Ok(Built::new(fields::plain_settings(&SPEC, config, &[]), parts, shared))
+        let state = Arc::new(AdapterState::new());
+        let parts = selected::unfreeze_selected(cx, config, init, &state, |_, parameter| {
+            refuse_quantized(parameter).map(|()| true)
+        })?;
+        Ok(Built::new(fields::plain_settings(&SPEC, config, &[]), parts, state))
     }
 }
 
-/// A step smaller than the distance of two packed numbers would be lost.
-fn refuse_packed(parameter: &Parameter) -> Result<(), PeftError> {
+/// Refuses a quantized weight: an update smaller than the distance between two quantization levels
+/// would be lost.
+fn refuse_quantized(parameter: &Parameter) -> Result<(), PeftError> {
     match parameter.base_weight() {
         Weight::Dense(_) => Ok(()),
-        Weight::Packed(_) => {
-            let problem = format!(
-                "`{}` is packed into few bits, and packed numbers cannot be trained",
-                parameter.path()
-            );
-            Err(PeftError::refused(
-                "peft::packed",
-                problem,
-                "load the model without load_in_4bit and load_in_8bit, or train a %lora beside the packed weights",
-            ))
-        }
+        Weight::Packed(_) => Err(PeftError::Packed { path: parameter.path().to_owned() }),
     }
 }

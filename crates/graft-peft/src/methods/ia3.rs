@@ -1,7 +1,10 @@
-//! IA³: one trained factor per activation, `y = l ∘ (W x + b)`, or before a feed-forward module, `y = W (l ∘ x) + b`.
+//! IA³: a trained factor for each activation, `y = l ∘ (W x + b)`, or for each input of a
+//! feed-forward module, `y = W (l ∘ x) + b`.
+//!
+//! The factors are initialized with ones.
 //!
 //! # Shapes
-//! `l: (d_out, 1)`; in feed-forward modules `(1, d_in)`
+//! `x: (.., d_in)`, `l: (d_out, 1)`; in feed-forward modules `l: (1, d_in)`
 //! # Source
 //! Liu et al. 2022, arXiv:2205.05638. Golden `ia3`. HF PEFT scales the bias too, also when merging.
 
@@ -15,14 +18,16 @@ use graft_spec::{
     methods::{MethodSpec, ia3::SPEC},
 };
 
-use super::{Built, Method, Part, Start};
+use super::linear_layers::LinearLayers;
 use crate::{
     AttachContext, PeftError,
+    adapter_state::AdapterState,
     config_file::ConfigFile,
     fields,
-    initial::Initial,
+    init_source::InitSource,
+    initializer::Initializer,
     layers::{chosen, linear_sites, suffix},
-    shared::Shared,
+    method::{AdapterPart, Built, Method},
     targets::{Selection, Targets},
 };
 
@@ -38,17 +43,17 @@ struct Ia3Layer {
     /// (d_out, 1) or (1, d_in).
     factors: Var,
     is_feedforward: bool,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
 impl Ia3Layer {
-    /// `1 + factor (l - 1)` with the user's factor, which is `l` as trained.
+    /// `1 + scale (l - 1)`; at scale 1 this is `l`.
     fn scaled(&self, factors: &Tensor) -> Result<Tensor> {
-        let factor = self.shared.scale();
+        let factor = self.state.scale();
         Ok(if factor == 1.0 { factors.clone() } else { factors.affine(factor, 1.0 - factor)? })
     }
 
-    /// What is multiplied by the factors, times `l - 1`: what merging adds.
+    /// The update that merging adds: `of` times the scaled `l - 1`.
     fn change(&self, of: &Tensor, factors: &Tensor) -> Result<Tensor> {
         let extra = (self.scaled(factors)? - 1.0)?;
         Ok(of.detach().to_dtype(DType::F32)?.broadcast_mul(&extra)?)
@@ -77,10 +82,10 @@ impl LinearAdapter for Ia3Layer {
     }
 
     fn is_merged(&self) -> bool {
-        self.shared.is_merged()
+        self.state.is_merged()
     }
 
-    /// What is scaled, beside the scaled.
+    /// The activation before it is scaled.
     fn saved_activations(&self, base: &Linear) -> SavedActivations {
         SavedActivations::per_position(if self.is_feedforward { base.d_in() } else { base.d_out() })
     }
@@ -97,19 +102,19 @@ impl Method for Ia3 {
 
     fn config(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
-        let default_targets = named_by_role(bench.model, &[Role::Key, Role::Value, Role::Down]);
+        let default_targets = named_by_role(cx.model, &[Role::Key, Role::Value, Role::Down]);
         let mut config = fields::from_settings(&SPEC, DEFAULTS, settings, &default_targets)?;
         if config.get("feedforward_modules").is_none() {
             let selection = Selection::read(&config)?;
-            let last_maps: Vec<&Linear> = chosen(bench, &selection, Start::Fresh)?
+            let last_maps: Vec<&Linear> = chosen(cx, &selection, InitSource::Fresh)?
                 .into_iter()
                 .filter(|linear| linear.role() == Role::Down)
                 .collect();
             let mut names: Vec<String> =
-                last_maps.iter().map(|linear| suffix(bench.model, linear)).collect();
+                last_maps.iter().map(|linear| suffix(cx.model, linear)).collect();
             names.dedup();
             config.set("feedforward_modules", names.into());
         }
@@ -118,11 +123,10 @@ impl Method for Ia3 {
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
-        let selection = Selection::read(config)?;
         let feedforward = match config.get("feedforward_modules") {
             None => None,
             Some(value) => Some(Targets::from_json(value).ok_or_else(|| {
@@ -130,50 +134,36 @@ impl Method for Ia3 {
                     .wrong("feedforward_modules", "a list of module names or a regular expression")
             })?),
         };
-        let layers = chosen(bench, &selection, start)?;
-        check_feedforward(feedforward.as_ref(), &layers, start)?;
-        let shared = Arc::new(Shared::new());
-        let mut parts = Vec::new();
-        for linear in &layers {
+        let layers = LinearLayers::select(cx, config, init)?;
+        check_feedforward(feedforward.as_ref(), &layers.layers, init)?;
+        let state = layers.state.clone();
+        layers.build(&SPEC, &[], |linear| {
             let is_feedforward = feedforward
                 .as_ref()
                 .map(|targets| targets.ends(linear.path()))
                 .transpose()?
                 .unwrap_or(false);
             let shape = if is_feedforward { [1, linear.d_in()] } else { [linear.d_out(), 1] };
-            let factors = Initial::of(linear, bench).full(1.0, &shape)?;
-            let adapter = Arc::new(Ia3Layer {
-                factors: factors.clone(),
-                is_feedforward,
-                shared: shared.clone(),
-            });
-            parts.push(Part::linear(linear, adapter, vec![("ia3_l", factors)]));
-        }
-        let settings = fields::to_settings(&SPEC, config, &[], &selection, bench.model, &layers);
-        Ok(Built::new(settings, parts, shared))
+            let factors = Initializer::of(linear, cx).full(1.0, &shape)?;
+            let state = state.clone();
+            let adapter = Ia3Layer { factors: factors.clone(), is_feedforward, state };
+            Ok(AdapterPart::linear(linear, Arc::new(adapter), vec![("ia3_l", factors)]))
+        })
     }
 }
 
-/// A feed-forward module that is no target would be silently without effect.
+/// Checks that every feed-forward module is a target: others would be ignored silently.
 fn check_feedforward(
     feedforward: Option<&Targets>,
     layers: &[&Linear],
-    start: Start,
+    init: InitSource,
 ) -> std::result::Result<(), PeftError> {
-    let Some(Targets::List(names)) = feedforward.filter(|_| start == Start::Fresh) else {
+    let Some(Targets::List(names)) = feedforward.filter(|_| init == InitSource::Fresh) else {
         return Ok(());
     };
     match names.iter().find(|name| !layers.iter().any(|linear| linear.path().ends_with(*name))) {
         None => Ok(()),
-        Some(name) => {
-            let problem =
-                format!("`{name}` in feedforward_modules is not among the target_modules");
-            Err(PeftError::refused(
-                "peft::not_a_target",
-                problem,
-                format!("add {name} to target_modules, or leave feedforward_modules out"),
-            ))
-        }
+        Some(name) => Err(PeftError::NotATarget { name: name.clone() }),
     }
 }
 

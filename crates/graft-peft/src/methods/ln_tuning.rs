@@ -1,7 +1,9 @@
-//! LayerNorm tuning: trained copies of a norm's weight and bias in the place of the base's own, `y = x̂ ∘ w' + b'`.
+//! LayerNorm tuning: trains copies of the weight and the bias of the norms, `y = x̂ ∘ w' + b'`.
+//!
+//! The copies are initialized with the base weights.
 //!
 //! # Shapes
-//! `x̂: (.., C)` normalised; `w', b': (C)`
+//! `x̂: (.., C)` normalized; `w', b': (C)`
 //! # Source
 //! Zhao et al. 2023, arXiv:2312.11420. Golden `ln-tuning`.
 
@@ -13,17 +15,24 @@ use graft_spec::{
     methods::{MethodSpec, ln_tuning::SPEC},
 };
 
-use super::{Built, Method, Part, Start};
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, fields, layers::leaf, opened, selected,
-    shared::Shared, targets::Selection,
+    AttachContext, PeftError,
+    adapter_state::AdapterState,
+    config_file::ConfigFile,
+    fields,
+    init_source::InitSource,
+    layers::leaf,
+    method::{AdapterPart, Built, Method},
+    selected,
+    targets::Selection,
+    trained_modules,
 };
 
 /// Every field of PEFT 0.21's `LNTuningConfig` with its default.
 const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "exclude_modules": null, "inference_mode": true, "modules_to_save": null,
     "peft_type": "LN_TUNING", "revision": null, "target_modules": null, "task_type": "CAUSAL_LM"}"#;
 
-/// Norms inside attention, which HF PEFT leaves out of the families' defaults.
+/// Norms inside attention, which HF PEFT's defaults do not include.
 const INNER: &[&str] = &["q_norm", "k_norm"];
 
 /// The method.
@@ -38,13 +47,9 @@ impl Method for LnTuning {
         DEFAULTS
     }
 
-    fn config(
-        &self,
-        bench: &AttachContext<'_>,
-        settings: &Settings,
-    ) -> Result<ConfigFile, PeftError> {
+    fn config(&self, cx: &AttachContext<'_>, settings: &Settings) -> Result<ConfigFile, PeftError> {
         let mut names: Vec<String> = Vec::new();
-        for name in norms(bench.model)
+        for name in norms(cx.model)
             .iter()
             .map(|norm| leaf(norm.path()))
             .filter(|name| !INNER.contains(name))
@@ -58,33 +63,31 @@ impl Method for LnTuning {
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> Result<Built, PeftError> {
         let selection = Selection::read(config)?;
-        selected::check_names(bench, &selection.targets, start, |site| {
+        selected::check_names(cx, &selection.targets, init, |site| {
             matches!(site.layer, Layer::Norm(_))
         })?;
-        let (matcher, shared) = (selection.matcher()?, Arc::new(Shared::new()));
+        let (matcher, state) = (selection.matcher()?, Arc::new(AdapterState::new()));
         let mut parts = Vec::new();
-        for norm in
-            norms(bench.model).into_iter().filter(|norm| matcher.matches(norm.path(), false))
-        {
+        for norm in norms(cx.model).into_iter().filter(|norm| matcher.matches(norm.path(), false)) {
             for parameter in std::iter::once(norm.weight()).chain(norm.bias()) {
-                let (var, hook) = opened::copy(bench, parameter, &shared)?;
+                let (var, attachment) = trained_modules::unfreeze_parameter(cx, parameter, &state)?;
                 let key = format!(
                     "base_model.model.{}.ln_tuning_layers.{}",
                     norm.path(),
                     leaf(parameter.path())
                 );
-                parts.push(Part::new(norm.path(), hook, vec![(key, var)]));
+                parts.push(AdapterPart::new(norm.path(), attachment, vec![(key, var)]));
             }
         }
         if parts.is_empty() {
-            return Err(selected::nothing_left());
+            return Err(selected::nothing_left(cx));
         }
-        Ok(Built::new(fields::plain_settings(&SPEC, config, &["target_modules"]), parts, shared))
+        Ok(Built::new(fields::plain_settings(&SPEC, config, &["target_modules"]), parts, state))
     }
 }
 

@@ -1,9 +1,13 @@
-//! LoHa: the product, number by number, of two low-rank updates, `y = W x + s (w1_a w1_b ∘ w2_a w2_b) x`.
+//! LoHa: the element-wise product of two low-rank updates, `y = W x + s (w1_a w1_b ∘ w2_a w2_b) x`.
+//!
+//! `w2_b` is initialized with zeros, the others uniformly in `±1/sqrt(columns)`.
 //!
 //! # Shapes
-//! `w1_a, w2_a: (d_out, r)`, `w1_b, w2_b: (r, d_in)`; `s = alpha / r`; the update has rank up to `r²`
+//! `x: (.., d_in)`, `w1_a, w2_a: (d_out, r)`, `w1_b, w2_b: (r, d_in)`; `s = alpha / r`; the update
+//! has a rank of up to `r²`
 //! # Source
-//! Hyeon-Woo et al. 2021, arXiv:2108.06098 (FedPara); Yeh et al. 2023, arXiv:2309.14859 (LyCORIS). Golden `loha`.
+//! Hyeon-Woo et al. 2021, arXiv:2108.06098 (FedPara); Yeh et al. 2023, arXiv:2309.14859 (LyCORIS).
+//! Golden `loha`.
 
 use std::sync::Arc;
 
@@ -13,16 +17,16 @@ use graft_spec::{
     methods::{MethodSpec, loha::SPEC},
 };
 
-use super::{Built, Method, Part, Start};
+use super::linear_layers::LinearLayers;
 use crate::{
     AttachContext, PeftError,
+    adapter_state::AdapterState,
     config_file::ConfigFile,
     fields,
-    initial::Initial,
-    layers::chosen,
-    ranks::{Ranks, check_rank},
-    shared::Shared,
-    targets::Selection,
+    init_source::InitSource,
+    initializer::Initializer,
+    method::{AdapterPart, Built, Method},
+    ranks::Ranks,
     update_dropout::UpdateDropout,
 };
 
@@ -43,7 +47,7 @@ struct LoHaLayer {
     /// `s`
     scaling: f64,
     dropout: UpdateDropout,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
 impl LoHaLayer {
@@ -51,7 +55,7 @@ impl LoHaLayer {
     fn update(&self) -> Result<Tensor> {
         let product = |(a, b): &(Var, Var)| a.as_tensor().matmul(b.as_tensor()); // (d_out, d_in)
         Ok(((product(&self.first)? * product(&self.second)?)?
-            * (self.scaling * self.shared.scale()))?)
+            * (self.scaling * self.state.scale()))?)
     }
 }
 
@@ -65,10 +69,11 @@ impl LinearAdapter for LoHaLayer {
     }
 
     fn is_merged(&self) -> bool {
-        self.shared.is_merged()
+        self.state.is_merged()
     }
 
-    /// The base's output and the change; both products, theirs, and that with its factor, and two gradients that wait until all layers are through.
+    /// The outputs of the base layer and of the update; both low-rank products, their element-wise
+    /// product, the scaled product, and two gradients that live until the end of the backward pass.
     fn saved_activations(&self, base: &Linear) -> SavedActivations {
         SavedActivations::per_position(2 * base.d_out())
             .and_per_pass(6 * base.d_in() * base.d_out())
@@ -86,58 +91,51 @@ impl Method for LoHa {
 
     fn config(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
-        fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)
+        fields::on_default_targets(&SPEC, DEFAULTS, cx, settings)
     }
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
         if config.text("init_weights").is_some_and(|init| init.eq_ignore_ascii_case("abba"))
             || config.is_set("use_khatri_rao")
         {
             return Err(config.unsupported("ABBA (`init_weights` or `use_khatri_rao`)".to_owned()));
         }
-        let (ranks, dropout, selection) =
-            (Ranks::read(config, "alpha")?, UpdateDropout::read(config)?, Selection::read(config)?);
-        let layers = chosen(bench, &selection, start)?;
-        let shared = Arc::new(Shared::new());
-        let (mut parts, mut warnings) = (Vec::new(), Vec::new());
-        for linear in &layers {
-            let (r, alpha) = ranks.at(linear.path());
-            check_rank(r, linear, start, &mut warnings)?;
-            let (initial, d_in, d_out) =
-                (Initial::of(linear, bench), linear.d_in(), linear.d_out());
-            let first = (
-                initial.kaiming("hada_w1_a", (d_out, r))?,
-                initial.kaiming("hada_w1_b", (r, d_in))?,
-            );
-            let second =
-                (initial.kaiming("hada_w2_a", (d_out, r))?, initial.full(0.0, &[r, d_in])?);
-            let pairs = [
-                ("hada_w1_a", &first.0),
-                ("hada_w1_b", &first.1),
-                ("hada_w2_a", &second.0),
-                ("hada_w2_b", &second.1),
-            ];
-            let weights = pairs.map(|(name, var)| (name, var.clone())).to_vec();
-            let adapter = Arc::new(LoHaLayer {
-                first,
-                second,
-                scaling: alpha / r as f64,
-                dropout,
-                shared: shared.clone(),
-            });
-            parts.push(Part::linear(linear, adapter, weights));
+        let ranks = Ranks::read(config, "alpha")?;
+        let dropout = UpdateDropout::read(config)?;
+        let mut layers = LinearLayers::select(cx, config, init)?;
+        for linear in layers.layers.clone() {
+            layers.check_rank(ranks.at(linear.path()).0, linear)?;
         }
-        warnings.extend(ranks.unmatched(layers.iter().map(|linear| linear.path()), start)?);
-        let settings =
-            fields::to_settings(&SPEC, config, &["r", "alpha"], &selection, bench.model, &layers);
-        Ok(Built { warnings, ..Built::new(settings, parts, shared) })
+        let state = layers.state.clone();
+        layers.low_rank((&SPEC, &["r", "alpha"]), &ranks, |linear, r, scaling| {
+            let initializer = Initializer::of(linear, cx);
+            let (d_in, d_out) = (linear.d_in(), linear.d_out());
+            let w1_a = initializer.kaiming("hada_w1_a", (d_out, r))?;
+            let w1_b = initializer.kaiming("hada_w1_b", (r, d_in))?;
+            let w2_a = initializer.kaiming("hada_w2_a", (d_out, r))?;
+            let w2_b = initializer.full(0.0, &[r, d_in])?;
+            let weights = vec![
+                ("hada_w1_a", w1_a.clone()),
+                ("hada_w1_b", w1_b.clone()),
+                ("hada_w2_a", w2_a.clone()),
+                ("hada_w2_b", w2_b.clone()),
+            ];
+            let adapter = LoHaLayer {
+                first: (w1_a, w1_b),
+                second: (w2_a, w2_b),
+                scaling,
+                dropout,
+                state: state.clone(),
+            };
+            Ok(AdapterPart::linear(linear, Arc::new(adapter), weights))
+        })
     }
 }

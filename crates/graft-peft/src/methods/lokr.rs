@@ -1,11 +1,14 @@
 //! LoKr: the Kronecker product of two small matrices, `y = W x + s (w1 ⊗ w2) x`.
 //!
-//! The product is never formed while training: with `x` as a matrix `X: (m, n)`, `(w1 ⊗ w2) x` is `w1 X w2ᵀ`.
+//! The product is never computed in training: with `x` as a matrix `X: (m, n)`, `(w1 ⊗ w2) x` is
+//! `w1 X w2ᵀ`. `w1` is initialized with zeros, `w2` uniformly in `±1/sqrt(columns)`.
 //!
 //! # Shapes
-//! `d_out = l k`, `d_in = m n`; `w1: (l, m)`, `w2: (k, n)`, either of them also as a product of rank r; `s = alpha / r`
+//! `x: (.., d_in)`, `d_out = l k`, `d_in = m n`; `w1: (l, m)`, `w2: (k, n)`, each of them whole or
+//! as a product of rank r; `s = alpha / r`
 //! # Source
-//! Edalati et al. 2022, arXiv:2212.10650; Yeh et al. 2023, arXiv:2309.14859 (LyCORIS). Golden `lokr`.
+//! Edalati et al. 2022, arXiv:2212.10650; Yeh et al. 2023, arXiv:2309.14859 (LyCORIS). Golden
+//! `lokr`.
 
 use std::sync::Arc;
 
@@ -15,10 +18,17 @@ use graft_spec::{
     methods::{MethodSpec, lokr::SPEC},
 };
 
-use super::{Built, Method, Part, Start};
+use super::linear_layers::LinearLayers;
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, fields, initial::Initial, layers::chosen,
-    ranks::Ranks, shared::Shared, targets::Selection, update_dropout::UpdateDropout,
+    AttachContext, PeftError,
+    adapter_state::AdapterState,
+    config_file::ConfigFile,
+    fields,
+    init_source::InitSource,
+    initializer::Initializer,
+    method::{AdapterPart, Built, Method},
+    ranks::Ranks,
+    update_dropout::UpdateDropout,
 };
 
 /// Every field of PEFT 0.21's `LoKrConfig` with its default.
@@ -37,38 +47,42 @@ struct LoKrLayer {
     /// `s`
     scaling: f64,
     dropout: UpdateDropout,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
-/// One matrix of the product.
+/// One factor of the Kronecker product.
 enum Factor {
     Whole(Var),
-    /// `a b` with a: (rows, r), b: (r, columns).
+    /// `a b` with `a: (rows, r)`, `b: (r, columns)`.
     Product(Var, Var),
 }
 
 impl Factor {
     fn new(
-        initial: &Initial<'_>,
+        initializer: &Initializer<'_>,
         name: &str,
         shape: (usize, usize),
         rank: Option<usize>,
         zero: bool,
     ) -> std::result::Result<Self, PeftError> {
         let (rows, columns) = shape;
-        let start = |part: &str, shape: (usize, usize)| {
-            if zero { initial.full(0.0, &[shape.0, shape.1]) } else { initial.kaiming(part, shape) }
+        let init = |part: &str, shape: (usize, usize)| {
+            if zero {
+                initializer.full(0.0, &[shape.0, shape.1])
+            } else {
+                initializer.kaiming(part, shape)
+            }
         };
         Ok(match rank {
-            None => Self::Whole(start(name, shape)?),
+            None => Self::Whole(init(name, shape)?),
             Some(r) => Self::Product(
-                start(&format!("{name}_a"), (rows, r))?,
-                initial.kaiming(&format!("{name}_b"), (r, columns))?,
+                init(&format!("{name}_a"), (rows, r))?,
+                initializer.kaiming(&format!("{name}_b"), (r, columns))?,
             ),
         })
     }
 
-    /// `x wᵀ` for x: (.., columns).
+    /// `x wᵀ` for `x: (.., columns)`.
     fn apply(&self, x: &Tensor) -> Result<Tensor> {
         match self {
             Self::Whole(w) => ops::linear(x, w.as_tensor()),
@@ -76,7 +90,7 @@ impl Factor {
         }
     }
 
-    /// The matrix, (rows, columns), free of the graph.
+    /// The matrix, (rows, columns), detached from the graph.
     fn matrix(&self) -> Result<Tensor> {
         match self {
             Self::Whole(w) => Ok(w.as_detached_tensor()),
@@ -94,7 +108,7 @@ impl Factor {
         Ok(first.dim(0)?)
     }
 
-    /// r of a product.
+    /// The rank of a product; 0 for a whole matrix.
     fn inner(&self) -> usize {
         if let Self::Product(a, _) = self { a.elem_count() / a.dims()[0].max(1) } else { 0 }
     }
@@ -117,7 +131,7 @@ impl LoKrLayer {
         let y = self.second.apply(&x.reshape(((), m, n))?)?; // (N, m, k)
         let y = self.first.apply(&y.transpose(1, 2)?.contiguous()?)?; // (N, k, l)
         let y = y.transpose(1, 2)?.contiguous()?.reshape(dims)?; // (.., d_out)
-        Ok((y * (self.scaling * self.shared.scale()))?)
+        Ok((y * (self.scaling * self.state.scale()))?)
     }
 }
 
@@ -131,15 +145,16 @@ impl LinearAdapter for LoKrLayer {
         let first = first.unsqueeze(1)?.unsqueeze(3)?; // (l, 1, m, 1)
         let product = first.broadcast_mul(&second.unsqueeze(0)?.unsqueeze(2)?)?; // (l, k, m, n)
         Ok(Some(
-            (product.reshape((base.d_out(), base.d_in()))? * (self.scaling * self.shared.scale()))?,
+            (product.reshape((base.d_out(), base.d_in()))? * (self.scaling * self.state.scale()))?,
         )) // (d_out, d_in)
     }
 
     fn is_merged(&self) -> bool {
-        self.shared.is_merged()
+        self.state.is_merged()
     }
 
-    /// What the second factor gives, twice since it is turned round, that of the first likewise, with its factor, and the base's output.
+    /// The output of the second factor and its transpose, the same for the first, the scaled
+    /// update, and the output of the base layer.
     fn saved_activations(&self, base: &Linear) -> SavedActivations {
         let (Ok(m), Ok(k)) = (self.first.columns(), self.second.rows()) else {
             return SavedActivations::default();
@@ -161,55 +176,44 @@ impl Method for LoKr {
 
     fn config(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
-        fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)
+        fields::on_default_targets(&SPEC, DEFAULTS, cx, settings)
     }
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
-        let (ranks, dropout, selection) =
-            (Ranks::read(config, "alpha")?, UpdateDropout::read(config)?, Selection::read(config)?);
+        let ranks = Ranks::read(config, "alpha")?;
+        let dropout = UpdateDropout::read(config)?;
         let factor =
             config.get("decompose_factor").and_then(serde_json::Value::as_i64).unwrap_or(-1);
-        let layers = chosen(bench, &selection, start)?;
-        let shared = Arc::new(Shared::new());
-        let mut parts = Vec::new();
-        for linear in &layers {
-            let (r, alpha) = ranks.at(linear.path());
-            let initial = Initial::of(linear, bench);
-            let ((l, k), (m, n)) =
-                (factors(linear.d_out(), factor), factors(linear.d_in(), factor));
+        let layers = LinearLayers::select(cx, config, init)?;
+        let state = layers.state.clone();
+        layers.low_rank((&SPEC, &["r", "alpha"]), &ranks, |linear, r, scaling| {
+            let initializer = Initializer::of(linear, cx);
+            let (l, k) = factors(linear.d_out(), factor);
+            let (m, n) = factors(linear.d_in(), factor);
             let is_low = |rows: usize, columns: usize| 2 * r < rows.max(columns);
             let first_rank = (config.flag("decompose_both") && is_low(l, m)).then_some(r);
-            let first = Factor::new(&initial, "lokr_w1", (l, m), first_rank, true)?;
-            let second =
-                Factor::new(&initial, "lokr_w2", (k, n), is_low(k, n).then_some(r), false)?;
+            let first = Factor::new(&initializer, "lokr_w1", (l, m), first_rank, true)?;
+            let second_rank = is_low(k, n).then_some(r);
+            let second = Factor::new(&initializer, "lokr_w2", (k, n), second_rank, false)?;
             let mut weights = first.weights(["lokr_w1", "lokr_w1_a", "lokr_w1_b"]);
             weights.extend(second.weights(["lokr_w2", "lokr_w2_a", "lokr_w2_b"]));
-            let adapter = Arc::new(LoKrLayer {
-                first,
-                second,
-                scaling: alpha / r as f64,
-                dropout,
-                shared: shared.clone(),
-            });
-            parts.push(Part::linear(linear, adapter, weights));
-        }
-        let warnings = ranks.unmatched(layers.iter().map(|linear| linear.path()), start)?;
-        let settings =
-            fields::to_settings(&SPEC, config, &["r", "alpha"], &selection, bench.model, &layers);
-        Ok(Built { warnings, ..Built::new(settings, parts, shared) })
+            let adapter = LoKrLayer { first, second, scaling, dropout, state: state.clone() };
+            Ok(AdapterPart::linear(linear, Arc::new(adapter), weights))
+        })
     }
 }
 
-/// Two factors of a width, the smaller first: `factor` itself where it divides the width, else the most even pair whose smaller one is at
-/// most `factor`; -1 sets no limit.
+/// Splits a width into two factors, as HF PEFT does: `factor` and `width / factor` if that divides
+/// the width; otherwise the most even pair, the smaller first, whose smaller factor is at most
+/// `factor`. -1 sets no limit.
 fn factors(width: usize, factor: i64) -> (usize, usize) {
     let limit = usize::try_from(factor).ok().filter(|factor| *factor > 0);
     if let Some(factor) = limit.filter(|factor| width.is_multiple_of(*factor)) {
@@ -227,7 +231,8 @@ mod tests {
 
     #[test]
     fn a_width_is_split_as_in_hf_peft() {
-        // Values of HF PEFT's `factorization`: a factor that divides the width stands first, even where it is the larger one.
+        // Values of HF PEFT's `factorization`: a factor that divides the width comes first, even if
+        // it is the larger one.
         for (width, by_factor) in [
             (127, [(1, 127), (1, 127), (1, 127), (1, 127), (1, 127)]),
             (128, [(8, 16), (2, 64), (4, 32), (8, 16), (16, 8)]),

@@ -1,17 +1,22 @@
-//! LoRA: a low-rank update beside each frozen linear map, `y = W x + s B A x`.
+//! LoRA: a low-rank update added to each frozen linear layer, `y = W x + s B A x`.
+//!
+//! A is initialized uniformly in `±1/sqrt(d_in)` and B with zeros; `init_lora_weights` selects
+//! other initializations.
 //!
 //! # Shapes
-//! `x: (.., d_in)`, `A: (r, d_in)`, `B: (d_out, r)`, `W: (d_out, d_in)` frozen; `s = lora_alpha / r`, with rsLoRA `lora_alpha / sqrt(r)`
+//! `x: (.., d_in)`, `A: (r, d_in)`, `B: (d_out, r)`, `W: (d_out, d_in)` frozen;
+//! `s = lora_alpha / r`, in rsLoRA `lora_alpha / sqrt(r)`
 //! # Source
-//! Hu et al. 2021, arXiv:2106.09685; rsLoRA: Kalajdzievski 2023, arXiv:2312.03732. Goldens `lora`, `lora-all-linear`, `lora-mlp-regex`, `rslora`,
-//! `lora-rank-pattern`, `lora-layers`, `lora-bias-all`, `lora-bias-lora-only`, `lora-modules-to-save`, `lora-embedding`.
+//! Hu et al. 2021, arXiv:2106.09685; rsLoRA: Kalajdzievski 2023, arXiv:2312.03732. Goldens `lora`,
+//! `lora-all-linear`, `lora-mlp-regex`, `rslora`, `lora-rank-pattern`, `lora-layers`,
+//! `lora-bias-all`, `lora-bias-lora-only`, `lora-modules-to-save`, `lora-embedding`.
 
 mod config;
+mod data_init;
 mod embedding;
 mod eva;
+mod init;
 mod loftq;
-mod prepared;
-mod start;
 
 use std::sync::Arc;
 
@@ -24,19 +29,20 @@ use graft_spec::{
     methods::{MethodSpec, lora::SPEC},
 };
 
-use super::{Built, Method, Part, Start};
 use crate::{
     AttachContext, PeftError,
+    adapter_state::AdapterState,
     config_file::ConfigFile,
     fields,
+    init_source::InitSource,
     layers::{chosen_layers, leaf},
+    method::{AdapterPart, Built, Method},
     ranks::check_rank,
-    shared::Shared,
 };
 
 pub(super) use config::{DEFAULTS, LoraConfig, UNSUPPORTED};
-use prepared::Prepared;
-pub(super) use start::{Init, LowRankStart};
+use data_init::DataInit;
+pub(super) use init::{Init, LowRankInit};
 
 /// The method.
 pub(super) struct Lora;
@@ -45,18 +51,18 @@ pub(super) struct Lora;
 struct LoraLayer {
     a: Var,
     b: Var,
-    /// `A₀` and `B₀`: what of W the update stands for.
-    taken: Option<(Tensor, Tensor)>,
-    /// `s` without the user's factor.
+    /// `A₀` and `B₀`: the part of W that the update includes initially, which is subtracted.
+    base_offset: Option<(Tensor, Tensor)>,
+    /// `s` without the adapter's scale.
     scaling: f64,
-    /// Probability of dropping an input of A, in training only.
+    /// Dropout probability of the inputs of A, in training only.
     dropout: f64,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
 impl LinearAdapter for LoraLayer {
     fn forward(&self, base: &Linear, x: &Tensor, cx: &Context) -> Result<Tensor> {
-        let scale = self.scaling * self.shared.scale();
+        let scale = self.scaling * self.state.scale();
         let update = LowRank {
             a: self.a.as_tensor().clone(), // (r, d_in)
             b: self.b.as_tensor().clone(), // (d_out, r)
@@ -64,7 +70,7 @@ impl LinearAdapter for LoraLayer {
             dropout: cx.mask(base.path(), self.dropout),
         };
         let mut y = ops::lora_linear(x, base.effective_weight(), &update)?; // (.., d_out)
-        if let Some((a, b)) = &self.taken {
+        if let Some((a, b)) = &self.base_offset {
             y = (y - (ops::linear(&ops::linear(x, a)?, b)? * scale)?)?; // (.., d_out)
         }
         match base.bias() {
@@ -75,14 +81,14 @@ impl LinearAdapter for LoraLayer {
 
     fn delta(&self, _base: &Linear) -> Result<Option<Tensor>> {
         let mut product = self.b.as_detached_tensor().matmul(&self.a.as_detached_tensor())?; // (d_out, d_in)
-        if let Some((a, b)) = &self.taken {
+        if let Some((a, b)) = &self.base_offset {
             product = (product - b.matmul(a)?)?; // (d_out, d_in)
         }
-        Ok(Some((product * (self.scaling * self.shared.scale()))?))
+        Ok(Some((product * (self.scaling * self.state.scale()))?))
     }
 
     fn is_merged(&self) -> bool {
-        self.shared.is_merged()
+        self.state.is_merged()
     }
 }
 
@@ -101,21 +107,17 @@ impl Method for Lora {
 
     fn config(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
-        let mut config = fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)?;
+        let mut config = fields::on_default_targets(&SPEC, DEFAULTS, cx, settings)?;
         match (config.text("init_lora_weights"), settings.values.get(fields::EVA_RHO)) {
             (Some("eva"), _) => config.set(
                 "eva_config",
                 eva::eva_config(settings.float(SPEC.keys, fields::EVA_RHO).unwrap_or(2.0)),
             ),
             (_, Some(_)) => {
-                return Err(PeftError::refused(
-                    "peft::no_eva",
-                    "eva_rho is for init_lora_weights=eva only",
-                    "add init=eva, or leave eva_rho out",
-                ));
+                return Err(PeftError::EvaRhoWithoutEva);
             }
             _ => {}
         }
@@ -124,43 +126,46 @@ impl Method for Lora {
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
         let mut lora = LoraConfig::read(config)?;
-        let shared = Arc::new(Shared::new());
-        let mut chosen = chosen_layers(bench, &lora.selection, start)?;
+        let state = Arc::new(AdapterState::new());
+        let mut chosen = chosen_layers(cx, &lora.selection, init)?;
         let mut warnings = Vec::new();
         for linear in &chosen.0 {
-            check_rank(lora.rank_and_scaling(linear.path()).0, linear, start, &mut warnings)?;
+            check_rank(lora.ranks.rank_and_scaling(linear.path()).0, linear, init, &mut warnings)?;
         }
-        let prepared = Prepared::new(bench, config, &lora, &chosen, start)?;
-        if let Some(changed) = &prepared.config {
+        let data_init = DataInit::new(cx, config, &lora, &chosen, init)?;
+        if let Some(changed) = &data_init.config {
             lora = LoraConfig::read(changed)?;
-            chosen = chosen_layers(bench, &lora.selection, start)?;
+            chosen = chosen_layers(cx, &lora.selection, init)?;
         }
         let (layers, embeddings) = chosen;
         let mut parts = Vec::new();
         for linear in &layers {
-            let (r, scaling) = lora.rank_and_scaling(linear.path());
-            let begun = lora.init.start(linear, (r, scaling), bench, start)?;
-            prepared.put(linear.path(), &begun)?;
-            let LowRankStart { a, b, taken } = begun;
+            let (r, scaling) = lora.ranks.rank_and_scaling(linear.path());
+            let initialized = lora.init.initialize(linear, (r, scaling), cx, init)?;
+            data_init.put(linear.path(), &initialized)?;
+            let LowRankInit { a, b, base_offset } = initialized;
             let weights = vec![("lora_A.weight", a.clone()), ("lora_B.weight", b.clone())];
             let adapter = Arc::new(LoraLayer {
                 a,
                 b,
-                taken,
+                base_offset,
                 scaling,
                 dropout: lora.dropout,
-                shared: shared.clone(),
+                state: state.clone(),
             });
-            parts.push(Part { copies: copies(linear), ..Part::linear(linear, adapter, weights) });
+            parts.push(AdapterPart {
+                copies: copies(linear),
+                ..AdapterPart::linear(linear, adapter, weights)
+            });
         }
         for table in &embeddings {
-            let (r, scaling) = lora.rank_and_scaling(table.path());
-            parts.push(embedding::part(bench, table, (r, scaling), start, &shared)?);
+            let (r, scaling) = lora.ranks.rank_and_scaling(table.path());
+            parts.push(embedding::part(cx, table, (r, scaling), init, &state)?);
         }
         warnings.extend(
             lora.ranks.unmatched(
@@ -168,20 +173,20 @@ impl Method for Lora {
                     .iter()
                     .map(|linear| linear.path())
                     .chain(embeddings.iter().map(|table| table.path())),
-                start,
+                init,
             )?,
         );
-        warnings.extend(prepared.note);
+        warnings.extend(data_init.note);
         let mut settings = fields::to_settings(
             &SPEC,
-            prepared.config.as_ref().unwrap_or(config),
+            data_init.config.as_ref().unwrap_or(config),
             &["r", "lora_alpha"],
             &lora.selection,
-            bench.model,
+            cx.model,
             &layers,
         );
-        if matches!(lora.init, Init::Eva) || prepared.config.is_some() {
-            // What was found is in the patterns and the weights; a resumed run must not look for it again.
+        if matches!(lora.init, Init::Eva) || data_init.config.is_some() {
+            // The result is in the patterns and the weights; a resumed run must not search again.
             settings.values.remove("init_lora_weights");
         }
         fields::add_targets(
@@ -189,11 +194,11 @@ impl Method for Lora {
             &lora.selection,
             embeddings.iter().map(|table| leaf(table.path())),
         );
-        Ok(Built { warnings, config: prepared.config, ..Built::new(settings, parts, shared) })
+        Ok(Built { warnings, config: data_init.config, ..Built::new(settings, parts, state) })
     }
 }
 
-/// HF PEFT writes the weight of a targeted head along, because others may have resized it.
+/// HF PEFT includes the weight of a targeted head in the file, because it may have been resized.
 pub(super) fn copies(linear: &Linear) -> Vec<(String, Tensor)> {
     let copy = || {
         (

@@ -1,10 +1,13 @@
-//! OFT: the input of each layer is rotated by an orthogonal matrix made of blocks, `y = W Rᵀ x`.
+//! OFT: an orthogonal block-diagonal matrix rotates the input of each layer, `y = W Rᵀ x`.
 //!
-//! Each block is Cayley's `R = (I - Q)(I + Q)⁻¹` of a trained skew-symmetric `Q`. With `use_cayley_neumann` it is the first terms of the series
-//! of `(I + Q)(I - Q)⁻¹`, which turns the other way round and is orthogonal only as long as `Q` is small: that is how HF PEFT has it.
+//! Each block is the Cayley transform `R = (I - Q)(I + Q)⁻¹` of a trained skew-symmetric `Q`, which
+//! is initialized with zeros. With `use_cayley_neumann` it is a truncated series of
+//! `(I + Q)(I - Q)⁻¹`, which rotates in the opposite direction and is orthogonal only for small
+//! `Q`, as in HF PEFT.
 //!
 //! # Shapes
-//! `n` blocks of side `b`, `n b = d_in`; trained: `(n, b (b - 1) / 2)`, the numbers of `Q` above its diagonal, row by row
+//! `x: (.., d_in)`; `n` blocks of size `b`, `n b = d_in`; trained: `(n, b (b - 1) / 2)`, the
+//! elements of `Q` above the diagonal, row by row
 //! # Source
 //! Qiu et al. 2023, arXiv:2306.07280; Qiu et al. 2025, arXiv:2506.19847 (OFTv2). Golden `oft`.
 
@@ -18,10 +21,15 @@ use graft_spec::{
     methods::{MethodSpec, oft::SPEC},
 };
 
-use super::{Built, Method, Part, Start};
+use super::linear_layers::LinearLayers;
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, fields, initial::Initial, layers::chosen,
-    shared::Shared, targets::Selection,
+    AttachContext, PeftError,
+    adapter_state::AdapterState,
+    config_file::ConfigFile,
+    fields,
+    init_source::InitSource,
+    initializer::Initializer,
+    method::{AdapterPart, Built, Method},
 };
 use cayley::Cayley;
 
@@ -35,15 +43,15 @@ const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null
 pub(super) struct Oft;
 
 struct OftLayer {
-    /// Above the diagonal of `Q`: (n, b (b - 1) / 2), or one row for all blocks.
+    /// The elements of `Q` above the diagonal: (n, b (b - 1) / 2), or one row for all blocks.
     upper: Var,
     block_size: usize,
     cayley: Cayley,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
 impl OftLayer {
-    /// `x R` in blocks, blended with `x` by the user's factor: (.., d_in).
+    /// `x R` in blocks, interpolated with `x` by the adapter's scale: (.., d_in).
     fn rotate(&self, x: &Tensor, upper: &Tensor) -> Result<Tensor> {
         let side = self.block_size;
         let blocks = self.cayley.rotations(upper, side)?.to_dtype(x.dtype())?; // (n, b, b)
@@ -52,7 +60,7 @@ impl OftLayer {
         let blocks = blocks.broadcast_as((count, side, side))?.contiguous()?; // (n, b, b)
         let split = x.reshape((rows, count, side))?.transpose(0, 1)?.contiguous()?; // (n, N, b)
         let turned = split.matmul(&blocks)?.transpose(0, 1)?.contiguous()?.reshape(x.dims())?; // (.., d_in)
-        let factor = self.shared.scale();
+        let factor = self.state.scale();
         if factor == 1.0 { Ok(turned) } else { Ok((x + ((turned - x)? * factor)?)?) }
     }
 }
@@ -65,23 +73,24 @@ impl LinearAdapter for OftLayer {
     fn delta(&self, base: &Linear) -> Result<Option<Tensor>> {
         let w = base.effective_weight().tensor().detach().to_dtype(DType::F32)?; // (d_out, d_in)
         let upper = self.upper.as_detached_tensor();
-        // `x R Wᵀ` is `x (W Rᵀ)ᵀ`, and the rows of `W Rᵀ` are those of W turned back.
+        // `x R Wᵀ` is `x (W Rᵀ)ᵀ`, and the rows of `W Rᵀ` are those of W, rotated back.
         let back = Self {
             upper: self.upper.clone(),
             block_size: self.block_size,
             cayley: self.cayley.transposed(),
-            shared: self.shared.clone(),
+            state: self.state.clone(),
         };
         Ok(Some((back.rotate(&w, &upper)? - w)?)) // (d_out, d_in)
     }
 
     fn is_merged(&self) -> bool {
-        self.shared.is_merged()
+        self.state.is_merged()
     }
 
-    /// The input in blocks, the turned blocks, and these in a row again; some twelve matrices of the series for each block.
+    /// The input in blocks, the rotated blocks, and their concatenation; about twelve matrices of
+    /// the series for each block.
     fn saved_activations(&self, base: &Linear) -> SavedActivations {
-        let blended = if self.shared.scale() == 1.0 { 0 } else { 3 };
+        let blended = if self.state.scale() == 1.0 { 0 } else { 3 };
         SavedActivations::per_position((3 + blended) * base.d_in())
             .and_per_pass(12 * base.d_in() * self.block_size)
     }
@@ -98,12 +107,12 @@ impl Method for Oft {
 
     fn config(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
-        let mut config = fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)?;
+        let mut config = fields::on_default_targets(&SPEC, DEFAULTS, cx, settings)?;
         let given = |name: &str| settings.values.contains_key(name);
-        // Exactly one of the two is not zero: who gives one means the other to be.
+        // Exactly one of the two fields is not zero, so giving one key sets the other to zero.
         if given("r") && !given("oft_block_size") && config.count("r").is_ok() {
             config.set("oft_block_size", 0.into());
         }
@@ -112,79 +121,56 @@ impl Method for Oft {
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
         config.refuse(&["coft"])?;
         if config.number("module_dropout")? != 0.0 {
             return Err(config.unsupported("`module_dropout`".to_owned()));
         }
-        let selection = Selection::read(config)?;
-        let layers = chosen(bench, &selection, start)?;
+        let layers = LinearLayers::select(cx, config, init)?;
         let cayley = Cayley::new(
             config.flag("use_cayley_neumann").then_some(config.count("num_cayley_neumann_terms")?),
         );
-        let shared = Arc::new(Shared::new());
-        let mut parts = Vec::new();
-        for linear in &layers {
+        let state = layers.state.clone();
+        layers.build(&SPEC, &["oft_block_size"], |linear| {
             let block_size = block_size(config, linear)?;
             let count = if config.flag("block_share") { 1 } else { linear.d_in() / block_size };
-            let upper = Initial::of(linear, bench)
+            let upper = Initializer::of(linear, cx)
                 .full(0.0, &[count, block_size * (block_size - 1) / 2])?;
             let weights = vec![("oft_R.weight", upper.clone())];
-            let adapter = Arc::new(OftLayer {
-                upper,
-                block_size,
-                cayley: cayley.clone(),
-                shared: shared.clone(),
-            });
-            parts.push(Part::linear(linear, adapter, weights));
-        }
-        let settings = fields::to_settings(
-            &SPEC,
-            config,
-            &["oft_block_size"],
-            &selection,
-            bench.model,
-            &layers,
-        );
-        Ok(Built::new(settings, parts, shared))
+            let cayley = cayley.clone();
+            let adapter = OftLayer { upper, block_size, cayley, state: state.clone() };
+            Ok(AdapterPart::linear(linear, Arc::new(adapter), weights))
+        })
     }
 }
 
-/// Side of a block: `oft_block_size`, or `d_in / r`. HF PEFT quietly takes another size where one does not divide the width.
+/// Size of a block: `oft_block_size`, or `d_in / r`. HF PEFT silently changes a size that does not
+/// divide the width; here it is an error.
+///
+/// # Errors
+/// [`PeftError::OftBlocks`], [`PeftError::OftBlockSize`].
 fn block_size(config: &ConfigFile, linear: &Linear) -> std::result::Result<usize, PeftError> {
     let width = linear.d_in();
     let (name, number) = match (config.count("r"), config.count("oft_block_size")) {
         (Err(_), Ok(size)) => ("oft_block_size", size),
         (Ok(r), Err(_)) => ("r", r),
         _ => {
-            let problem = "exactly one of `r` (number of blocks) and `oft_block_size` (their size) must be positive, and the other 0";
-            return Err(PeftError::refused(
-                "peft::oft_blocks",
-                problem,
-                "give oft_block_size=32 alone",
-            ));
+            return Err(PeftError::OftBlocks);
         }
     };
     if !width.is_multiple_of(number)
         || number == width && name == "r"
         || number == 1 && name == "oft_block_size"
     {
-        let fitting: Vec<_> = (2..=width.min(1024))
-            .filter(|size| width.is_multiple_of(*size))
-            .map(|size| size.to_string())
-            .collect();
-        let problem = format!(
-            "{name} = {number} does not divide the input of `{}`, {width} wide, into blocks of at least 2",
-            linear.path()
-        );
-        return Err(PeftError::refused(
-            "peft::oft_block_size",
-            problem,
-            format!("sizes that fit: {}", fitting.join(", ")),
-        ));
+        return Err(PeftError::OftBlockSize {
+            key: name,
+            number,
+            path: linear.path().to_owned(),
+            width,
+        });
     }
     Ok(if name == "r" { width / number } else { number })
 }

@@ -1,9 +1,13 @@
 //! P-tuning: a soft prompt computed by a small trained network, `x' = [f(E); embed(ids)]`.
 //!
+//! E is initialized from N(0, 1), the network like PyTorch's layers.
+//!
 //! # Shapes
-//! `E: (P, C)`; MLP: C -> H -> H -> C with ReLU between; LSTM: C -> 2H in both directions, then 2H -> 2H -> C
+//! `x': (B, P+T, C)`, `E: (P, C)`; MLP: C -> H -> H -> C with ReLU in between; LSTM: C -> 2H
+//! (bidirectional), then 2H -> 2H -> C
 //! # Source
-//! Liu et al. 2021, arXiv:2103.10385. Golden `p-tuning` (MLP); the LSTM is checked against PyTorch's numbers. HF PEFT ignores `encoder_num_layers` for the MLP.
+//! Liu et al. 2021, arXiv:2103.10385. Golden `p-tuning` (MLP); the LSTM is tested against values
+//! from PyTorch. HF PEFT ignores `encoder_num_layers` for the MLP.
 
 use std::sync::Arc;
 
@@ -13,12 +17,15 @@ use graft_spec::{
     methods::{MethodSpec, p_tuning::SPEC},
 };
 
-use super::{
-    Built, Export, Hook, Method, Part, Start,
-    prompt_encoder::{self, Activation, Dense, Encoder, Lstm, Vectors},
-};
+use super::prompt_encoder::{self, Activation, Dense, Encoder, Lstm, Vectors};
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, fields, initial::Initial, shared::Shared,
+    AttachContext, PeftError,
+    adapter_state::AdapterState,
+    config_file::ConfigFile,
+    fields,
+    init_source::InitSource,
+    initializer::Initializer,
+    method::{AdapterPart, Attachment, Built, Method},
 };
 
 /// Every field of PEFT 0.21's `PromptEncoderConfig` with its default.
@@ -56,50 +63,38 @@ impl Method for PTuning {
 
     fn config(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
-        let (mut config, shape) =
-            (fields::from_settings(&SPEC, DEFAULTS, settings, &[])?, bench.model.shape());
-        let dims = [
-            ("token_dim", shape.hidden),
-            ("num_layers", shape.layers),
-            ("num_attention_heads", shape.heads),
-        ];
-        dims.into_iter().for_each(|(name, value)| config.set(name, value.into()));
-        if config.get("encoder_hidden_size").is_none() {
-            config.set("encoder_hidden_size", shape.hidden.into());
-        }
+        let mut config = fields::from_settings(&SPEC, DEFAULTS, settings, &[])?;
+        let shape = cx.model.shape();
+        prompt_encoder::set_dimensions(&mut config, shape.hidden, shape.layers, shape.heads);
         Ok(config)
     }
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
-        let width = bench.model.shape().hidden;
-        let count = prompt_encoder::count(bench, config, width)?;
-        let device = prompt_encoder::device(bench.model);
-        let vectors = match start {
-            Start::File => Vectors::empty(count, width, &device)?,
-            Start::Fresh => Vectors::Encoded(encoder(
-                bench,
+        let width = cx.model.shape().hidden;
+        let count = prompt_encoder::count(cx, config, width)?;
+        let device = prompt_encoder::device(cx.model);
+        let vectors = match init {
+            InitSource::Checkpoint => Vectors::empty(count, width, &device)?,
+            InitSource::Fresh => Vectors::Encoded(encoder(
+                cx,
                 config,
-                &Initial::named("p_tuning", device, bench.seed).within(bench),
+                &Initializer::named("p_tuning", device, cx.seed).within(cx),
                 (count, width),
             )?),
         };
-        let export = if let Vectors::Encoded(encoder) = &vectors {
-            Some(Arc::new(encoder.clone()) as Arc<dyn Export>)
-        } else {
-            None
-        };
+        let export = vectors.export();
         let weights = vectors.weights();
-        let part = Part::new(
-            bench.model.embedding().path(),
-            Hook::Prompt(Arc::new(Prompt { vectors, count })),
+        let part = AdapterPart::new(
+            cx.model.embedding().path(),
+            Attachment::Prompt(Arc::new(Prompt { vectors, count })),
             weights,
         );
         let settings = fields::plain_settings(
@@ -107,30 +102,31 @@ impl Method for PTuning {
             config,
             &["num_virtual_tokens", "encoder_reparameterization_type", "encoder_hidden_size"],
         );
-        Ok(Built { export, ..Built::new(settings, vec![part], Arc::new(Shared::new())) })
+        Ok(Built { export, ..Built::new(settings, vec![part], Arc::new(AdapterState::new())) })
     }
 }
 
 fn encoder(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     config: &ConfigFile,
-    initial: &Initial<'_>,
+    initializer: &Initializer<'_>,
     (count, width): (usize, usize),
 ) -> std::result::Result<Encoder, PeftError> {
     let hidden = config.count("encoder_hidden_size")?;
-    // Each of an LSTM's two directions has four gates, which read the layer below, of up to twice the width, and the state.
+    // An LSTM has two directions with four gates each, which read the layer below, of up to twice
+    // the width, and the state.
     let rows = if config.text("encoder_reparameterization_type") == Some("LSTM") {
         hidden.saturating_mul(8 * config.count("encoder_num_layers")?)
     } else {
         hidden
     };
-    bench.foresee(
+    cx.foresee(
         "prompt encoder",
-        bench.model.embedding().path(),
+        cx.model.embedding().path(),
         &[rows, hidden.saturating_mul(3).saturating_add(2 * width)],
     )?;
-    let embedding = initial.normal("embedding.weight", (count, width), 1.0)?;
-    let map = |name: &str, d_out: usize, d_in: usize| Dense::new(initial, name, (d_out, d_in));
+    let embedding = initializer.normal("embedding.weight", (count, width), 1.0)?;
+    let map = |name: &str, d_out: usize, d_in: usize| Dense::new(initializer, name, (d_out, d_in));
     let (lstm, maps) = match config.text("encoder_reparameterization_type") {
         Some("MLP") => (
             None,
@@ -142,7 +138,7 @@ fn encoder(
         ),
         Some("LSTM") => {
             let lstm = Lstm::new(
-                initial,
+                initializer,
                 (width, hidden),
                 config.count("encoder_num_layers")?,
                 config.probability("encoder_dropout")?,

@@ -1,7 +1,11 @@
-//! Prefix tuning: trained keys and values in front of those of the input, `softmax(q [Pk; k]ᵀ) [Pv; v]` in every block.
+//! Prefix tuning: trained keys and values in front of those of the input,
+//! `softmax(q [Pk; k]ᵀ) [Pv; v]` in every block.
+//!
+//! E is initialized from N(0, 1), or with zeros by `init_weights=zero`.
 //!
 //! # Shapes
-//! `E: (P, L * 2 * K*D)`: for each of L blocks the keys, then the values, of K heads of width D; with projection `E = W₂ tanh(W₁ e)` with `e: (P, K*D)`
+//! `E: (P, L * 2 * K*D)`: for each of L blocks the keys, then the values, of K heads of width D;
+//! with projection `E = W₂ tanh(W₁ e)` with `e: (P, K*D)`
 //! # Source
 //! Li and Liang 2021, arXiv:2101.00190. Golden `prefix-tuning`.
 
@@ -13,12 +17,15 @@ use graft_spec::{
     methods::{MethodSpec, prefix_tuning::SPEC},
 };
 
-use super::{
-    Built, Export, Hook, Method, Part, Start,
-    prompt_encoder::{self, Activation, Dense, Encoder, Vectors},
-};
+use super::prompt_encoder::{self, Activation, Dense, Encoder, Vectors};
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, fields, initial::Initial, shared::Shared,
+    AttachContext, PeftError,
+    adapter_state::AdapterState,
+    config_file::ConfigFile,
+    fields,
+    init_source::InitSource,
+    initializer::Initializer,
+    method::{AdapterPart, Attachment, Built, Method},
 };
 
 /// Every field of PEFT 0.21's `PrefixTuningConfig` with its default.
@@ -62,20 +69,12 @@ impl Method for PrefixTuning {
 
     fn config(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
-        let (mut config, shape) =
-            (fields::from_settings(&SPEC, DEFAULTS, settings, &[])?, bench.model.shape());
-        let dims = [
-            ("token_dim", width(bench)),
-            ("num_layers", shape.layers),
-            ("num_attention_heads", shape.kv_heads),
-        ];
-        dims.into_iter().for_each(|(name, value)| config.set(name, value.into()));
-        if config.get("encoder_hidden_size").is_none() {
-            config.set("encoder_hidden_size", width(bench).into());
-        }
+        let mut config = fields::from_settings(&SPEC, DEFAULTS, settings, &[])?;
+        let shape = cx.model.shape();
+        prompt_encoder::set_dimensions(&mut config, width(cx), shape.layers, shape.kv_heads);
         if config.text("init_weights") == Some("random") {
             config.set("init_weights", serde_json::Value::Null);
         }
@@ -84,38 +83,33 @@ impl Method for PrefixTuning {
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
-        let (width, blocks) = (width(bench), bench.model.shape().layers);
-        let count = prompt_encoder::count(bench, config, width)?;
-        let device = prompt_encoder::device(bench.model);
-        let vectors = match start {
-            Start::File => {
-                bench.reserve(
-                    prompt_encoder::KEY,
-                    "prefix_tuning",
-                    &[count, 2 * blocks * width],
-                )?;
+        let (width, blocks) = (width(cx), cx.model.shape().layers);
+        let count = prompt_encoder::count(cx, config, width)?;
+        let device = prompt_encoder::device(cx.model);
+        let vectors = match init {
+            InitSource::Checkpoint => {
+                cx.reserve(prompt_encoder::KEY, "prefix_tuning", &[count, 2 * blocks * width])?;
                 Vectors::empty(count, 2 * blocks * width, &device)?
             }
-            Start::Fresh => fresh(
-                bench,
+            InitSource::Fresh => fresh(
+                cx,
                 config,
-                &Initial::named("prefix_tuning", device, bench.seed).within(bench),
+                &Initializer::named("prefix_tuning", device, cx.seed).within(cx),
                 (count, width, 2 * blocks * width),
             )?,
         };
-        let export = if let Vectors::Encoded(encoder) = &vectors {
-            Some(Arc::new(encoder.clone()) as Arc<dyn Export>)
-        } else {
-            None
-        };
+        let export = vectors.export();
         let weights = vectors.weights();
         let prefix = KeysAndValues { vectors, count, blocks, width };
-        let part =
-            Part::new(bench.model.embedding().path(), Hook::Prefix(Arc::new(prefix)), weights);
+        let part = AdapterPart::new(
+            cx.model.embedding().path(),
+            Attachment::Prefix(Arc::new(prefix)),
+            weights,
+        );
         let projects = if config.flag("prefix_projection") {
             "encoder_hidden_size"
         } else {
@@ -125,19 +119,19 @@ impl Method for PrefixTuning {
         if !config.flag("prefix_projection") {
             settings.values.remove("encoder_hidden_size");
         }
-        Ok(Built { export, ..Built::new(settings, vec![part], Arc::new(Shared::new())) })
+        Ok(Built { export, ..Built::new(settings, vec![part], Arc::new(AdapterState::new())) })
     }
 }
 
 /// K*D.
-fn width(bench: &AttachContext<'_>) -> usize {
-    bench.model.shape().kv_heads * bench.model.shape().head_dim
+fn width(cx: &AttachContext<'_>) -> usize {
+    cx.model.shape().kv_heads * cx.model.shape().head_dim
 }
 
 fn fresh(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     config: &ConfigFile,
-    initial: &Initial<'_>,
+    initializer: &Initializer<'_>,
     (count, width, all): (usize, usize, usize),
 ) -> std::result::Result<Vectors, PeftError> {
     let starts_at_zero = match config.text("init_weights") {
@@ -146,7 +140,7 @@ fn fresh(
         Some(_) => return Err(config.wrong("init_weights", "null or zero")),
     };
     if !config.flag("prefix_projection") {
-        let vectors = initial.normal("embedding.weight", (count, all), 1.0)?; // (P, L * 2 * K*D)
+        let vectors = initializer.normal("embedding.weight", (count, all), 1.0)?; // (P, L * 2 * K*D)
         return Ok(Vectors::Plain(if starts_at_zero {
             Var::from_tensor(&vectors.zeros_like()?)?
         } else {
@@ -154,13 +148,13 @@ fn fresh(
         }));
     }
     let hidden = config.count("encoder_hidden_size")?;
-    bench.foresee("prompt encoder", bench.model.embedding().path(), &[hidden, width + all])?;
-    let last = Dense::new(initial, "transform.2", (all, hidden))?;
+    cx.foresee("prompt encoder", cx.model.embedding().path(), &[hidden, width + all])?;
+    let last = Dense::new(initializer, "transform.2", (all, hidden))?;
     Ok(Vectors::Encoded(Encoder {
-        embedding: initial.normal("embedding.weight", (count, width), 1.0)?,
+        embedding: initializer.normal("embedding.weight", (count, width), 1.0)?,
         lstm: None,
         maps: vec![
-            Dense::new(initial, "transform.0", (hidden, width))?,
+            Dense::new(initializer, "transform.0", (hidden, width))?,
             if starts_at_zero { last.zeroed()? } else { last },
         ],
         activation: Activation::Tanh,

@@ -1,30 +1,31 @@
-//! Vectors of soft prompts and prefixes: trained themselves, or computed by a small trained network.
+//! Vectors of soft prompts and prefixes: trained directly, or computed by a small trained network.
 //!
 //! # Source
-//! HF PEFT's `PromptEncoder` and `PrefixEncoder`; their weights have the same names here.
+//! HF PEFT's `PromptEncoder` and `PrefixEncoder`; the weights have the same names here.
 
 mod lstm;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use graft_nn::{Context, Device, Model, Result, Tensor, Var, ops};
 
-use super::Export;
-use crate::{AttachContext, PeftError, config_file::ConfigFile, initial::Initial};
+use crate::{
+    AttachContext, PeftError, config_file::ConfigFile, initializer::Initializer, method::Export,
+};
 
 pub(super) use lstm::Lstm;
 
-/// What files call the vectors.
+/// Key of the vectors in files.
 pub(super) const KEY: &str = "prompt_embeddings";
-/// What the weights of a network are called, in checkpoints only.
+/// Prefix of the network's weights, in checkpoints only.
 const PREFIX: &str = "prompt_encoder.default.";
 
-/// Where the vectors come from.
+/// The parameterization of the vectors.
 #[derive(Clone)]
 pub(super) enum Vectors {
-    /// (P, D), trained themselves.
+    /// Trained directly, (P, D).
     Plain(Var),
-    /// Computed from others.
+    /// Computed by a network.
     Encoded(Encoder),
 }
 
@@ -34,12 +35,12 @@ pub(super) struct Encoder {
     /// E, (P, C).
     pub(super) embedding: Var,
     pub(super) lstm: Option<Lstm>,
-    /// One behind the other, with the activation between them.
+    /// Linear layers in sequence, with the activation in between.
     pub(super) maps: Vec<Dense>,
     pub(super) activation: Activation,
 }
 
-/// What stands between two maps.
+/// The activation between two linear layers.
 #[derive(Clone, Copy)]
 pub(super) enum Activation {
     Relu,
@@ -56,7 +57,7 @@ pub(super) struct Dense {
 }
 
 impl Vectors {
-    /// Without values yet: a file's.
+    /// Vectors that are read from a file later.
     pub(super) fn empty(
         count: usize,
         width: usize,
@@ -73,7 +74,15 @@ impl Vectors {
         }
     }
 
-    /// What is trained, by name.
+    /// The conversion that replaces the network by its output when the adapter is saved.
+    pub(super) fn export(&self) -> Option<Arc<dyn Export>> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Encoded(encoder) => Some(Arc::new(encoder.clone())),
+        }
+    }
+
+    /// The trainable weights, by name.
     pub(super) fn weights(&self) -> Vec<(String, Var)> {
         match self {
             Self::Plain(vectors) => vec![(KEY.to_owned(), vectors.clone())],
@@ -119,7 +128,7 @@ impl Encoder {
 }
 
 impl Export for Encoder {
-    /// A file holds what the network computes, and not the network.
+    /// Replaces the network by the vectors that it computes.
     fn export(
         &self,
         _config: &mut ConfigFile,
@@ -132,9 +141,9 @@ impl Export for Encoder {
 }
 
 impl Dense {
-    /// As PyTorch's `Linear` starts: uniform in ±1/sqrt(d_in).
+    /// Initialized like PyTorch's `Linear`: uniform in ±1/sqrt(d_in).
     pub(super) fn new(
-        initial: &Initial<'_>,
+        initializer: &Initializer<'_>,
         name: &str,
         (d_out, d_in): (usize, usize),
     ) -> std::result::Result<Self, PeftError> {
@@ -142,12 +151,12 @@ impl Dense {
         let part = |leaf: &str| format!("{name}.{leaf}");
         Ok(Self {
             name: name.to_owned(),
-            weight: initial.uniform(&part("weight"), &[d_out, d_in], bound)?,
-            bias: initial.uniform(&part("bias"), &[d_out], bound)?,
+            weight: initializer.uniform(&part("weight"), &[d_out, d_in], bound)?,
+            bias: initializer.uniform(&part("bias"), &[d_out], bound)?,
         })
     }
 
-    /// Starts at zero instead.
+    /// The same layer, initialized with zeros.
     pub(super) fn zeroed(self) -> std::result::Result<Self, PeftError> {
         self.weight.set(&self.weight.zeros_like()?)?;
         self.bias.set(&self.bias.zeros_like()?)?;
@@ -155,9 +164,25 @@ impl Dense {
     }
 }
 
-/// P, checked: the vectors have `width` numbers, are for one decoder or encoder, and leave room in the context.
+/// Sets the dimensions that HF PEFT writes for a soft prompt, and the default of
+/// `encoder_hidden_size`.
+pub(super) fn set_dimensions(config: &mut ConfigFile, width: usize, layers: usize, heads: usize) {
+    config.set("token_dim", width.into());
+    config.set("num_layers", layers.into());
+    config.set("num_attention_heads", heads.into());
+    if config.get("encoder_hidden_size").is_none() {
+        config.set("encoder_hidden_size", width.into());
+    }
+}
+
+/// Reads and checks the number of virtual tokens P: the vectors must have `width` elements, there
+/// must be one transformer, and the context must have room for more tokens.
+///
+/// # Errors
+/// [`PeftError::PromptTooLong`], [`PeftError::Malformed`], [`PeftError::Unsupported`] and
+/// [`PeftError::TooLarge`].
 pub(super) fn count(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     config: &ConfigFile,
     width: usize,
 ) -> std::result::Result<usize, PeftError> {
@@ -174,26 +199,19 @@ pub(super) fn count(
     }
     match config.get("token_dim") {
         Some(found) if found.as_u64() != Some(width as u64) => {
-            return Err(config.wrong("token_dim", &format!("{width}, as this model has it")));
+            return Err(config.wrong("token_dim", &format!("{width}, the width of this model")));
         }
         _ => {}
     }
-    let positions = bench.model.shape().max_positions;
+    let positions = cx.model.shape().max_positions;
     if count >= positions {
-        let problem = format!(
-            "{count} virtual tokens leave no room in the model's context of {positions} tokens"
-        );
-        return Err(PeftError::refused(
-            "peft::prompt_too_long",
-            problem,
-            "choose num_virtual_tokens of a few dozen; 20 is usual",
-        ));
+        return Err(PeftError::PromptTooLong { count, positions });
     }
-    bench.reserve(KEY, bench.model.embedding().path(), &[count, width])?;
+    cx.reserve(KEY, cx.model.embedding().path(), &[count, width])?;
     Ok(count)
 }
 
-/// Where the model's embedding lies.
+/// The device of the model's embedding.
 pub(super) fn device(model: &dyn Model) -> Device {
     model.embedding().weight().base_value().device().clone()
 }

@@ -1,7 +1,11 @@
 //! Prompt tuning: trained vectors in front of the embedded input, `x' = [E; embed(ids)]`.
 //!
+//! `prompt_tuning_init` initializes E from N(0, 1), from random rows of the embedding, or from the
+//! tokens of a text.
+//!
 //! # Shapes
-//! `E: (P, C)` with P virtual tokens; the model then reads P+T positions and gives logits for all of them, as HF PEFT does
+//! `E: (P, C)` with P virtual tokens, `x': (B, P+T, C)`; the model returns logits for all P+T
+//! positions, as in HF PEFT
 //! # Source
 //! Lester et al. 2021, arXiv:2104.08691. Golden `prompt-tuning`.
 
@@ -13,11 +17,14 @@ use graft_spec::{
     methods::{MethodSpec, prompt_tuning::SPEC},
 };
 
-use super::{
-    Built, Hook, Method, Part, Start,
-    prompt_encoder::{KEY, count, device},
+use super::prompt_encoder::{KEY, count, device};
+use crate::{
+    AttachContext, PeftError,
+    adapter_state::AdapterState,
+    config_file::ConfigFile,
+    init_source::InitSource,
+    method::{AdapterPart, Attachment, Built, Method},
 };
-use crate::{AttachContext, PeftError, config_file::ConfigFile, shared::Shared};
 
 /// Every field of PEFT 0.21's `PromptTuningConfig` with its default.
 const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null, "inference_mode": true, "modules_to_save": null,
@@ -54,7 +61,7 @@ impl Method for PromptTuning {
 
     fn config(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
         let text =
@@ -63,29 +70,16 @@ impl Method for PromptTuning {
         let init = match (chosen.as_deref(), &text) {
             (None | Some("TEXT"), Some(_)) => "TEXT".to_owned(),
             (Some(other), Some(_)) => {
-                let problem = format!(
-                    "prompt_tuning_init={other} does not use a text, but prompt_tuning_init_text is given"
-                );
-                return Err(PeftError::refused(
-                    "peft::conflict",
-                    problem,
-                    "leave out prompt_tuning_init, or set it to TEXT",
-                ));
+                return Err(PeftError::UnusedPromptText { init: other.to_owned() });
             }
             (Some("TEXT"), None) => {
-                let hint = "add prompt_tuning_init_text=\"Classify the sentence:\" or another text";
-                return Err(PeftError::refused(
-                    "peft::needs_text",
-                    "prompt_tuning_init=TEXT needs a text to start from",
-                    hint,
-                ));
+                return Err(PeftError::MissingPromptText);
             }
             (other, None) => other.unwrap_or("SAMPLE_VOCAB").to_owned(),
         };
-        let shape = bench.model.shape();
-        // HF PEFT refuses a configuration of TEXT that names no tokenizer.
-        let tokenizer =
-            if init == "TEXT" { bench.base_name.into() } else { serde_json::Value::Null };
+        let shape = cx.model.shape();
+        // HF PEFT refuses a configuration with TEXT that names no tokenizer.
+        let tokenizer = if init == "TEXT" { cx.base_name.into() } else { serde_json::Value::Null };
         Ok(ConfigFile::new(
             DEFAULTS,
             [
@@ -105,63 +99,61 @@ impl Method for PromptTuning {
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
-        let shape = bench.model.shape();
-        let count = count(bench, config, shape.hidden)?;
-        let init = config.text("prompt_tuning_init").unwrap_or("RANDOM").to_owned();
+        let shape = cx.model.shape();
+        let count = count(cx, config, shape.hidden)?;
+        let kind = config.text("prompt_tuning_init").unwrap_or("RANDOM").to_owned();
         let text = config.text("prompt_tuning_init_text").unwrap_or_default().to_owned();
-        let vectors = match (start, init.as_str()) {
-            (Start::File, _) => {
-                Tensor::zeros((count, shape.hidden), DType::F32, &device(bench.model))?
+        let vectors = match (init, kind.as_str()) {
+            (InitSource::Checkpoint, _) => {
+                Tensor::zeros((count, shape.hidden), DType::F32, &device(cx.model))?
             }
-            (Start::Fresh, "RANDOM") => random(bench, count)?,
-            (Start::Fresh, "TEXT") => from_text(bench, &text, count)?,
-            (Start::Fresh, _) => rows(bench.model, &sampled(bench, count))?,
+            (InitSource::Fresh, "RANDOM") => random(cx, count)?,
+            (InitSource::Fresh, "TEXT") => from_text(cx, &text, count)?,
+            (InitSource::Fresh, _) => rows(cx.model, &sampled(cx, count))?,
         };
         let vectors = Var::from_tensor(&vectors)?; // (P, C)
-        let hook = Hook::Prompt(Arc::new(Prompt { vectors: vectors.clone(), count }));
-        let parts =
-            vec![Part::new(bench.model.embedding().path(), hook, vec![(KEY.to_owned(), vectors)])];
+        let attachment = Attachment::Prompt(Arc::new(Prompt { vectors: vectors.clone(), count }));
+        let parts = vec![AdapterPart::new(
+            cx.model.embedding().path(),
+            attachment,
+            vec![(KEY.to_owned(), vectors)],
+        )];
         let mut settings = Settings::default()
             .with("num_virtual_tokens", Setting::Integer(count as i64))
-            .with("prompt_tuning_init", Setting::Text(init));
+            .with("prompt_tuning_init", Setting::Text(kind));
         if !text.is_empty() {
             settings.set("prompt_tuning_init_text", Setting::Text(text));
         }
-        Ok(Built::new(settings, parts, Arc::new(Shared::new())))
+        Ok(Built::new(settings, parts, Arc::new(AdapterState::new())))
     }
 }
 
-/// N(0, 1), as PyTorch's embeddings start.
-fn random(bench: &AttachContext<'_>, count: usize) -> std::result::Result<Tensor, PeftError> {
-    let hidden = bench.model.shape().hidden;
+/// N(0, 1), like PyTorch's embeddings.
+fn random(cx: &AttachContext<'_>, count: usize) -> std::result::Result<Tensor, PeftError> {
+    let hidden = cx.model.shape().hidden;
     let values =
-        Rng::new(bench.seed).stream("prompt_tuning", "random").normal(0.0, 1.0, count * hidden);
-    Ok(Tensor::from_vec(values, (count, hidden), &device(bench.model))?) // (P, C)
+        Rng::new(cx.seed).stream("prompt_tuning", "random").normal(0.0, 1.0, count * hidden);
+    Ok(Tensor::from_vec(values, (count, hidden), &device(cx.model))?) // (P, C)
 }
 
-/// Tokens drawn evenly, with repetition, as HF PEFT draws them.
-fn sampled(bench: &AttachContext<'_>, count: usize) -> Vec<u32> {
-    let mut stream = Rng::new(bench.seed).stream("prompt_tuning", "sample_vocab");
-    (0..count).map(|_| stream.below(bench.model.shape().vocab as u64) as u32).collect()
+/// Uniformly drawn tokens, with repetition, as in HF PEFT.
+fn sampled(cx: &AttachContext<'_>, count: usize) -> Vec<u32> {
+    let mut stream = Rng::new(cx.seed).stream("prompt_tuning", "sample_vocab");
+    (0..count).map(|_| stream.below(cx.model.shape().vocab as u64) as u32).collect()
 }
 
-/// The text's tokens with the special ones that the tokenizer adds, repeated or cut to `count`: HF PEFT's rule.
+/// The rows of a text's tokens, with the special tokens of the tokenizer, repeated or cut to
+/// `count` as in HF PEFT.
 fn from_text(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     text: &str,
     count: usize,
 ) -> std::result::Result<Tensor, PeftError> {
-    let tokenizer = bench.tokenizer.ok_or_else(|| {
-        PeftError::refused(
-            "peft::needs_tokenizer",
-            "a text cannot start a soft prompt of a model without a tokenizer",
-            "use prompt_tuning_init=SAMPLE_VOCAB",
-        )
-    })?;
+    let tokenizer = cx.tokenizer.ok_or_else(|| PeftError::MissingTokenizer)?;
     let ids: Vec<u32> = [tokenizer.prefix(), tokenizer.encode(text)?, tokenizer.suffix()]
         .concat()
         .into_iter()
@@ -169,16 +161,12 @@ fn from_text(
         .take(count)
         .collect();
     if ids.is_empty() {
-        return Err(PeftError::refused(
-            "peft::needs_text",
-            "prompt_tuning_init_text has no tokens",
-            "give a text of at least one word",
-        ));
+        return Err(PeftError::MissingPromptText);
     }
-    rows(bench.model, &ids)
+    rows(cx.model, &ids)
 }
 
-/// Rows of the embedding, (P, C), as vectors of their own.
+/// A copy of these rows of the embedding, (P, C).
 fn rows(model: &dyn Model, ids: &[u32]) -> std::result::Result<Tensor, PeftError> {
     let ids = Tensor::from_slice(ids, (1, ids.len()), &device(model))?; // (1, P)
     Ok(model.embedding().base_forward(&ids)?.squeeze(0)?.detach().to_dtype(DType::F32)?) // (P, C)

@@ -1,11 +1,15 @@
-//! SHiRA: a sparse update, `y = (W + S) x`, whose numbers lie at random places.
+//! SHiRA: a sparse update, `y = (W + S) x`, with trained values at random positions.
+//!
+//! The values are initialized with zeros.
 //!
 //! # Shapes
-//! `S: (d_out, d_in)` with `r (d_in + d_out)` numbers; the file has them as one vector, and their places as `shira_indices` (2, k): rows, columns
+//! `x: (.., d_in)`, `S: (d_out, d_in)` with `k = r (d_in + d_out)` values; the file contains them
+//! as one vector, and their positions as `shira_indices: (2, k)`: rows, columns
 //! # Source
-//! Bhardwaj et al. 2024, arXiv:2406.13175; the places are those of `torch.randperm` in peft, `tuners/shira/mask_functions.py`
+//! Bhardwaj et al. 2024, arXiv:2406.13175; the positions are those of `torch.randperm` in peft,
+//! `tuners/shira/mask_functions.py`
 
-mod places;
+mod indices;
 
 use std::sync::Arc;
 
@@ -15,10 +19,16 @@ use graft_spec::{
     methods::{MethodSpec, shira::SPEC},
 };
 
-use super::{Built, Method, Part, Start};
+use super::linear_layers::LinearLayers;
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, fields, initial::Initial, layers::chosen,
-    shared::Shared, targets::Selection, weights_file::Weights,
+    AttachContext, PeftError,
+    adapter_state::AdapterState,
+    config_file::ConfigFile,
+    fields,
+    init_source::InitSource,
+    initializer::Initializer,
+    method::{AdapterPart, Built, Method},
+    weights_file::Weights,
 };
 
 /// Every field of PEFT 0.21's `ShiraConfig` with its default.
@@ -26,7 +36,7 @@ const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null
     "mask_type": "random", "modules_to_save": null, "peft_type": "SHIRA", "r": 32, "random_seed": null, "revision": null, "target_modules": null,
     "task_type": "CAUSAL_LM"}"#;
 
-/// The seed of a `torch.Generator` that nobody has seeded.
+/// The seed of a new `torch.Generator`.
 const TORCH_SEED: u64 = 67_280_421_310_721;
 
 /// The method.
@@ -34,17 +44,17 @@ pub(super) struct Shira;
 
 struct ShiraLayer {
     values: Var,
-    /// Places in the flattened weight, rising.
-    places: Tensor,
-    shared: Arc<Shared>,
+    /// Ascending indices into the flattened weight.
+    indices: Tensor,
+    state: Arc<AdapterState>,
 }
 
 impl ShiraLayer {
     /// S, in the graph.
     fn update(&self, base: &Linear) -> Result<Tensor> {
-        let values = (self.values.as_tensor() * self.shared.scale())?; // (k)
+        let values = (self.values.as_tensor() * self.state.scale())?; // (k)
         let empty = Tensor::zeros(base.d_out() * base.d_in(), DType::F32, values.device())?;
-        Ok(empty.index_add(&self.places, &values, 0)?.reshape((base.d_out(), base.d_in()))?) // (d_out, d_in)
+        Ok(empty.index_add(&self.indices, &values, 0)?.reshape((base.d_out(), base.d_in()))?) // (d_out, d_in)
     }
 }
 
@@ -58,10 +68,11 @@ impl LinearAdapter for ShiraLayer {
     }
 
     fn is_merged(&self) -> bool {
-        self.shared.is_merged()
+        self.state.is_merged()
     }
 
-    /// The base's output and the change; the zeros, what the values make of them, and its gradient, which waits until all layers are through.
+    /// The outputs of the base layer and of the update; the zeros, the dense update, and its
+    /// gradient, which lives until the end of the backward pass.
     fn saved_activations(&self, base: &Linear) -> SavedActivations {
         SavedActivations::per_position(2 * base.d_out())
             .and_per_pass(3 * base.d_in() * base.d_out())
@@ -79,46 +90,45 @@ impl Method for Shira {
 
     fn config(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
-        fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)
+        fields::on_default_targets(&SPEC, DEFAULTS, cx, settings)
     }
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
-        let (r, selection) = (config.count("r")?, Selection::read(config)?);
+        let r = config.count("r")?;
         let seed =
             config.get("random_seed").and_then(serde_json::Value::as_u64).unwrap_or(TORCH_SEED);
-        let layers = chosen(bench, &selection, start)?;
-        let shared = Arc::new(Shared::new());
-        let (mut parts, mut read) = (Vec::new(), Vec::new());
-        for linear in &layers {
+        let layers = LinearLayers::select(cx, config, init)?;
+        let state = layers.state.clone();
+        let mut read = Vec::new();
+        let built = layers.build(&SPEC, &["r"], |linear| {
             let key = format!("base_model.model.{}.shira_indices", linear.path());
-            let places = match bench.file().filter(|file| file.shape(&key).is_some()) {
-                Some(file) => places::stored(linear, file, &key)?,
-                None if config.text("mask_type").is_some_and(|kind| kind != "random") => {
-                    let kind = config.text("mask_type").unwrap_or_default();
-                    return Err(config.unsupported(format!("`mask_type` {kind} without `{key}` in its file, which says where the numbers are")));
+            let mask = config.text("mask_type").unwrap_or("random");
+            let indices = match cx.file().filter(|file| file.shape(&key).is_some()) {
+                Some(file) => indices::stored(linear, file, &key)?,
+                None if mask != "random" => {
+                    return Err(config.unsupported(format!(
+                        "`mask_type` {mask} without `{key}` in its file, which lists the trained \
+                         weights"
+                    )));
                 }
-                None => places::drawn(linear, r, seed)?,
+                None => indices::drawn(linear, r, seed)?,
             };
-            let values = Initial::of(linear, bench).full(0.0, &[places.len()])?;
-            let copies = vec![(key.clone(), places::table(linear, &places)?)];
-            let places = Tensor::new(places, values.device())?;
-            let adapter =
-                Arc::new(ShiraLayer { values: values.clone(), places, shared: shared.clone() });
-            parts.push(Part {
-                copies,
-                ..Part::linear(linear, adapter, vec![("shira_weight", values)])
-            });
+            let values = Initializer::of(linear, cx).full(0.0, &[indices.len()])?;
+            let copies = vec![(key.clone(), indices::table(linear, &indices)?)];
+            let indices = Tensor::new(indices, values.device())?;
+            let adapter = ShiraLayer { values: values.clone(), indices, state: state.clone() };
             read.push(key);
-        }
-        let settings = fields::to_settings(&SPEC, config, &["r"], &selection, bench.model, &layers);
-        Ok(Built { read, ..Built::new(settings, parts, shared) })
+            let weights = vec![("shira_weight", values)];
+            Ok(AdapterPart { copies, ..AdapterPart::linear(linear, Arc::new(adapter), weights) })
+        })?;
+        Ok(Built { read, ..built })
     }
 }

@@ -1,9 +1,13 @@
-//! Trainable tokens: some rows of the embedding, `E'[i] = D[n]` for the n-th of the chosen tokens i, and `E[i]` for all others.
+//! Trainable tokens: trains some rows of the embedding, `E'[i] = D[n]` for the n-th chosen token i,
+//! and `E'[i] = E[i]` for all others.
+//!
+//! D is initialized with the rows of E.
 //!
 //! # Shapes
 //! `E: (V, C)` frozen, `D: (N, C)` trained
 //! # Source
-//! HF PEFT's `TrainableTokensModel` ("delta" is its name for the rows themselves). Golden `trainable-tokens`.
+//! HF PEFT's `TrainableTokensModel` (its "delta" contains the rows themselves). Golden
+//! `trainable-tokens`.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -14,10 +18,16 @@ use graft_spec::{
 };
 use serde_json::Value;
 
-use super::{Built, Hook, Method, Part, Start};
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, fields, layers::leaf, selected,
-    shared::Shared, targets::Selection,
+    AttachContext, PeftError,
+    adapter_state::AdapterState,
+    config_file::ConfigFile,
+    fields,
+    init_source::InitSource,
+    layers::leaf,
+    method::{AdapterPart, Attachment, Built, Method},
+    selected,
+    targets::Selection,
 };
 
 /// Every field of PEFT 0.21's `TrainableTokensConfig` with its default.
@@ -27,28 +37,28 @@ const DEFAULTS: &str = r#"{"auto_mapping": null, "base_model_name_or_path": null
 /// The method.
 pub(super) struct TrainableTokens;
 
-/// The table with the trained rows in it.
+/// An embedding with trained rows.
 struct Rows {
-    /// The base's table with zeros where the rows go, (V, C).
+    /// The embedding with zeros in these rows, (V, C).
     rest: Tensor,
-    /// Their numbers, (N).
+    /// The tokens of the rows, (N).
     indices: Tensor,
     /// (N, C).
     rows: Var,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
 impl Rows {
     fn new(
         embedding: &Embedding,
         indices: &[u32],
-        shared: &Arc<Shared>,
+        state: &Arc<AdapterState>,
     ) -> Result<Self, PeftError> {
         let table = embedding.weight().base_value().detach().to_dtype(DType::F32)?; // (V, C)
         let indices = Tensor::from_slice(indices, indices.len(), table.device())?; // (N)
         let rows = table.index_select(&indices, 0)?; // (N, C)
         let rest = table.index_add(&indices, &rows.neg()?, 0)?;
-        let rest = Self { rest, indices, rows: Var::from_tensor(&rows)?, shared: shared.clone() };
+        let rest = Self { rest, indices, rows: Var::from_tensor(&rows)?, state: state.clone() };
         rest.whole()?;
         Ok(rest)
     }
@@ -60,15 +70,16 @@ impl Rows {
 
 impl WeightOverride for Rows {
     fn tensor(&self) -> Tensor {
-        // The same sum was computed when the part was made, so it has no way to fail.
+        // The same sum was computed when the part was built, so it cannot fail.
         self.whole().unwrap_or_else(|_| self.rest.clone())
     }
 
     fn is_merged(&self) -> bool {
-        self.shared.is_merged()
+        self.state.is_merged()
     }
 
-    /// The table with its new rows; at the end its gradient, and that of the table without them, which candle computes in two steps.
+    /// The embedding with its trained rows; at the end of the backward pass its gradient and that
+    /// of the frozen rows, which candle computes in two steps.
     fn saved_activations(&self) -> SavedActivations {
         let table = self.rest.elem_count();
         SavedActivations { per_pass: table, at_the_end: 3 * table, ..SavedActivations::default() }
@@ -84,91 +95,79 @@ impl Method for TrainableTokens {
         DEFAULTS
     }
 
-    fn config(
-        &self,
-        bench: &AttachContext<'_>,
-        settings: &Settings,
-    ) -> Result<ConfigFile, PeftError> {
+    fn config(&self, cx: &AttachContext<'_>, settings: &Settings) -> Result<ConfigFile, PeftError> {
         fields::from_settings(
             &SPEC,
             DEFAULTS,
             settings,
-            &[leaf(bench.model.embedding().path()).to_owned()],
+            &[leaf(cx.model.embedding().path()).to_owned()],
         )
     }
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> Result<Built, PeftError> {
         let selection = Selection::read(config)?;
         let is_choice = |role: Role| role == Role::Embedding;
-        selected::check_names(bench, &selection.targets, start, |site| is_choice(site.role))?;
-        let indices = indices(config, bench.model.shape().vocab)?;
-        bench.reserve(
+        selected::check_names(cx, &selection.targets, init, |site| is_choice(site.role))?;
+        let indices = indices(config, cx.model.shape().vocab)?;
+        cx.reserve(
             "trainable_tokens_delta",
-            bench.model.embedding().path(),
-            &[indices.len(), bench.model.shape().hidden],
+            cx.model.embedding().path(),
+            &[indices.len(), cx.model.shape().hidden],
         )?;
-        let (matcher, shared) = (selection.matcher()?, Arc::new(Shared::new()));
+        let (matcher, state) = (selection.matcher()?, Arc::new(AdapterState::new()));
         let mut parts = Vec::new();
-        for site in bench
+        for site in cx
             .model
             .sites()
             .into_iter()
             .filter(|site| is_choice(site.role) && matcher.matches(site.path, false))
         {
             let Layer::Embedding(embedding) = site.layer else { continue };
-            let rows = Rows::new(embedding, &indices, &shared)?;
+            let rows = Rows::new(embedding, &indices, &state)?;
             let (var, key) = (rows.rows.clone(), |path: &str| {
                 format!("base_model.model.{path}.trainable_tokens_delta")
             });
-            // HF PEFT writes the rows of a head that shares the table a second time.
-            let constants = if bench.model.shape().tied {
+            // If the head shares the embedding, HF PEFT writes the rows a second time for the head.
+            let constants = if cx.model.shape().tied {
                 vec![(key("lm_head"), var.clone())]
             } else {
                 Vec::new()
             };
-            let hook = Hook::Weight(embedding.weight().path().to_owned(), Arc::new(rows));
-            parts.push(Part {
+            let attachment =
+                Attachment::Weight(embedding.weight().path().to_owned(), Arc::new(rows));
+            parts.push(AdapterPart {
                 constants,
-                ..Part::new(site.path, hook, vec![(key(site.path), var)])
+                ..AdapterPart::new(site.path, attachment, vec![(key(site.path), var)])
             });
         }
         if parts.is_empty() {
-            return Err(selected::nothing_left());
+            return Err(selected::nothing_left(cx));
         }
-        Ok(Built::new(fields::plain_settings(&SPEC, config, &["target_modules"]), parts, shared))
+        Ok(Built::new(fields::plain_settings(&SPEC, config, &["target_modules"]), parts, state))
     }
 }
 
-/// The tokens, each once.
+/// The tokens, without duplicates.
 fn indices(config: &ConfigFile, vocab: usize) -> Result<Vec<u32>, PeftError> {
     let (mut indices, mut known): (Vec<u32>, BTreeSet<u32>) = (Vec::new(), BTreeSet::new());
     for value in config.get("token_indices").and_then(Value::as_array).into_iter().flatten() {
         let index = value
             .as_u64()
-            .ok_or_else(|| config.wrong("token_indices", "a list of numbers of tokens"))?;
+            .ok_or_else(|| config.wrong("token_indices", "a list of token numbers"))?;
         if index >= vocab as u64 {
-            let problem = format!("token {index} is outside the vocabulary of {vocab}");
-            return Err(PeftError::refused(
-                "peft::no_such_token",
-                problem,
-                format!("tokens are numbered 0 to {}", vocab.saturating_sub(1)),
-            ));
+            return Err(PeftError::NoSuchToken { token: index, vocab });
         }
         if known.insert(index as u32) {
             indices.push(index as u32);
         }
     }
     if indices.is_empty() {
-        return Err(PeftError::refused(
-            "peft::no_tokens",
-            "`token_indices` names no token, so there is nothing to train",
-            "for example token_indices=3,17,40-44",
-        ));
+        return Err(PeftError::NoTokens);
     }
     Ok(indices)
 }

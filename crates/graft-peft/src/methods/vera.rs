@@ -1,11 +1,15 @@
-//! VeRA: two trained vectors per layer around random matrices that all layers share, `y = W x + λ_b ∘ B (λ_d ∘ A x)`.
+//! VeRA: two trained vectors per layer and random matrices that all layers share,
+//! `y = W x + λ_b ∘ B (λ_d ∘ A x)`.
+//!
+//! `λ_b` is initialized with zeros and `λ_d` with `d_initial`.
 //!
 //! # Shapes
-//! `A: (r, D_in)` and `B: (D_out, r)` random and frozen, with the widest input and output among the targets; a layer uses the first `d_in` columns
-//! of A and the first `d_out` rows of B. `λ_d: (r)`, `λ_b: (d_out)`, `x: (.., d_in)`
+//! `A: (r, D_in)` and `B: (D_out, r)` random and frozen, for the widest input and output among the
+//! targets; a layer uses the first `d_in` columns of A and the first `d_out` rows of B. `λ_d: (r)`,
+//! `λ_b: (d_out)`, `x: (.., d_in)`
 //! # Source
-//! Kopiczko et al. 2023, arXiv:2310.11454. A and B are drawn as HF PEFT draws them: PyTorch's generator seeded with `projection_prng_key`,
-//! `kaiming_uniform_`, A before B. Golden `vera`.
+//! Kopiczko et al. 2023, arXiv:2310.11454. A and B are drawn as in HF PEFT: PyTorch's generator
+//! seeded with `projection_prng_key`, `kaiming_uniform_`, A before B. Golden `vera`.
 
 use std::sync::Arc;
 
@@ -17,10 +21,17 @@ use graft_spec::{
     methods::{MethodSpec, vera::SPEC},
 };
 
-use super::{Built, Method, Part, Start};
+use super::linear_layers::LinearLayers;
 use crate::{
-    AttachContext, PeftError, allowance::check_memory, config_file::ConfigFile, fields,
-    initial::Initial, layers::chosen, shared::Shared, targets::Selection, torch_rng::TorchRng,
+    AttachContext, PeftError,
+    adapter_state::AdapterState,
+    allowance::check_memory,
+    config_file::ConfigFile,
+    fields,
+    init_source::InitSource,
+    initializer::Initializer,
+    method::{AdapterPart, Built, Method},
+    torch_rng::TorchRng,
 };
 
 /// Every field of PEFT 0.21's `VeraConfig` with its default.
@@ -37,7 +48,7 @@ struct VeraLayer {
     lambda_b: Var,
     lambda_d: Var,
     dropout: f64,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
 /// A and B, which all layers share.
@@ -47,7 +58,8 @@ struct Projections {
 }
 
 impl Projections {
-    /// The part of A and B that a layer uses, (r, d_in) and (d_out, r), free of the graph: they are never trained.
+    /// The part of A and B that a layer uses, (r, d_in) and (d_out, r), detached from the graph
+    /// because they are never trained.
     fn of(&self, base: &Linear) -> Result<(Tensor, Tensor)> {
         let a = self.a.as_detached_tensor().narrow(1, 0, base.d_in())?.contiguous()?; // (r, d_in)
         Ok((a, self.b.as_detached_tensor().narrow(0, 0, base.d_out())?)) // (d_out, r)
@@ -66,21 +78,22 @@ impl LinearAdapter for VeraLayer {
         };
         let low = ops::linear(&input, &a)?.broadcast_mul(&self.lambda_d.to_dtype(x.dtype())?)?; // (.., r)
         let change = ops::linear(&low, &b)?.broadcast_mul(&self.lambda_b.to_dtype(x.dtype())?)?; // (.., d_out)
-        Ok((base.base_forward(x)? + (change * self.shared.scale())?)?)
+        Ok((base.base_forward(x)? + (change * self.state.scale())?)?)
     }
 
     fn delta(&self, base: &Linear) -> Result<Option<Tensor>> {
         let (a, b) = self.projections.of(base)?;
         let a = a.broadcast_mul(&self.lambda_d.as_detached_tensor().unsqueeze(1)?)?; // (r, d_in)
         let b = b.broadcast_mul(&self.lambda_b.as_detached_tensor().unsqueeze(1)?)?; // (d_out, r)
-        Ok(Some((b.matmul(&a)? * self.shared.scale())?)) // (d_out, d_in)
+        Ok(Some((b.matmul(&a)? * self.state.scale())?)) // (d_out, d_in)
     }
 
     fn is_merged(&self) -> bool {
-        self.shared.is_merged()
+        self.state.is_merged()
     }
 
-    /// Both products before and after their scaling, the change with the user's factor, and the base's own output; A as far as the layer reads it.
+    /// Both products before and after their scaling, the scaled update, and the output of the base
+    /// layer; the part of A that the layer uses.
     fn saved_activations(&self, base: &Linear) -> SavedActivations {
         let r = self.lambda_d.elem_count();
         let dropped = if self.dropout > 0.0 { 2 * base.d_in() } else { 0 };
@@ -100,53 +113,51 @@ impl Method for Vera {
 
     fn config(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         settings: &Settings,
     ) -> std::result::Result<ConfigFile, PeftError> {
-        fields::on_default_targets(&SPEC, DEFAULTS, bench, settings)
+        fields::on_default_targets(&SPEC, DEFAULTS, cx, settings)
     }
 
     fn build(
         &self,
-        bench: &AttachContext<'_>,
+        cx: &AttachContext<'_>,
         config: &ConfigFile,
-        start: Start,
+        init: InitSource,
     ) -> std::result::Result<Built, PeftError> {
-        let (r, d, dropout) =
-            (config.count("r")?, config.number("d_initial")?, config.probability("vera_dropout")?);
-        let selection = Selection::read(config)?;
-        let layers = chosen(bench, &selection, start)?;
-        let projections = Arc::new(projections(bench, config, r, &layers)?);
-        let shared = Arc::new(Shared::new());
-        let mut parts = Vec::new();
-        for linear in &layers {
-            let initial = Initial::of(linear, bench);
-            let (lambda_b, lambda_d) =
-                (initial.full(0.0, &[linear.d_out()])?, initial.full(d as f32, &[r])?);
+        let r = config.count("r")?;
+        let d_initial = config.number("d_initial")?;
+        let dropout = config.probability("vera_dropout")?;
+        let layers = LinearLayers::select(cx, config, init)?;
+        let projections = Arc::new(projections(cx, config, r, &layers.layers)?);
+        let state = layers.state.clone();
+        let mut built = layers.build(&SPEC, &["r"], |linear| {
+            let initializer = Initializer::of(linear, cx);
+            let lambda_b = initializer.full(0.0, &[linear.d_out()])?;
+            let lambda_d = initializer.full(d_initial as f32, &[r])?;
             let weights =
                 vec![("vera_lambda_b", lambda_b.clone()), ("vera_lambda_d", lambda_d.clone())];
-            let adapter = Arc::new(VeraLayer {
+            let adapter = VeraLayer {
                 projections: projections.clone(),
                 lambda_b,
                 lambda_d,
                 dropout,
-                shared: shared.clone(),
-            });
-            parts.push(Part::linear(linear, adapter, weights));
-        }
-        if let Some(first) = parts.first_mut().filter(|_| config.flag("save_projection")) {
+                state: state.clone(),
+            };
+            Ok(AdapterPart::linear(linear, Arc::new(adapter), weights))
+        })?;
+        if let Some(first) = built.parts.first_mut().filter(|_| config.flag("save_projection")) {
             first.constants = [("A", &projections.a), ("B", &projections.b)]
                 .map(|(name, var)| (format!("base_model.vera_{name}"), var.clone()))
                 .to_vec();
         }
-        let settings = fields::to_settings(&SPEC, config, &["r"], &selection, bench.model, &layers);
-        Ok(Built::new(settings, parts, shared))
+        Ok(built)
     }
 }
 
-/// A and B for the widest of the layers.
+/// A and B for the widest layers.
 fn projections(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     config: &ConfigFile,
     r: usize,
     layers: &[&Linear],
@@ -161,9 +172,9 @@ fn projections(
     let device =
         layers.first().map_or(Device::Cpu, |linear| linear.weight().tensor().device().clone());
     for (name, shape) in [("vera_A", [r, widest_in]), ("vera_B", [widest_out, r])] {
-        // Where the file does not hold them, its size says nothing about them.
+        // If the file does not contain them, its size does not limit theirs.
         if config.flag("save_projection") {
-            bench.reserve(name, "base_model", &shape)?
+            cx.reserve(name, "base_model", &shape)?
         } else {
             check_memory(&device, name, "base_model", &shape)?
         }

@@ -16,7 +16,8 @@ fn matches(selection: &Selection, path: &str) -> bool {
     selection.matcher().unwrap().matches(path, true)
 }
 
-/// The table of PEFT's own tests (`test_tuners_utils.py`, REGEX_TEST_CASES): name, targets, layers_to_transform, layers_pattern, matches.
+/// The table of PEFT's own tests (`test_tuners_utils.py`, REGEX_TEST_CASES): name, targets,
+/// layers_to_transform, layers_pattern, matches.
 #[test]
 fn names_match_as_in_hf_pefts_own_table() {
     type Row = (&'static str, Value, &'static [usize], &'static [&'static str], bool);

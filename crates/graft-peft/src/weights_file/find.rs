@@ -1,9 +1,8 @@
-//! Which files of a folder hold an adapter's weights.
+//! Search for the files that contain an adapter's weights.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::{ErrorKind, Read},
     path::{Path, PathBuf},
 };
 
@@ -11,44 +10,45 @@ use graft_nn::atomic_folder::locate;
 use serde_json::Value;
 
 use super::{NAME, name_for};
-use crate::{PeftError, adapterhub, config_file::ConfigFile};
+use crate::{PeftError, adapterhub, config_file::ConfigFile, regular_file};
 
 /// The index of weights that were split into several files.
 const INDEX: &str = "adapter_model.safetensors.index.json";
-/// Endings of Python pickles.
+/// Suffixes of Python pickles.
 const PICKLES: [&str; 4] = [".bin", ".pt", ".pth", ".ckpt"];
-/// Names that pickled weights have, before the number of a part and the ending.
+/// Prefixes of the names of pickled weights.
 const PICKLED: [&str; 3] = ["adapter_model", "pytorch_adapter", "adapter"];
-/// Most bytes of an index.
+/// Maximum size of an index in bytes.
 const LONGEST_INDEX: u64 = 16 << 20;
 
-/// What was found.
+/// The files that were found.
 pub(super) struct Found {
-    /// The file, or the index of several, for errors.
+    /// The file, or the index of several files, for errors.
     pub(super) path: PathBuf,
     pub(super) files: Vec<PathBuf>,
     /// Keys of the index with their files.
     pub(super) expected: BTreeMap<String, PathBuf>,
 }
 
-/// Whether a file of that name holds weights of an adapter, or lists those that do.
+/// Whether a file with this name contains an adapter's weights, or is their index.
 pub(crate) fn is_weights(name: &str) -> bool {
     [NAME, adapterhub::WEIGHTS, INDEX].contains(&name) || part(name).is_some()
 }
 
-/// The files of a folder's weights.
+/// The files of the weights in a folder.
 ///
 /// # Errors
-/// [`PeftError::Pickled`], [`PeftError::MissingFile`], [`PeftError::Malformed`], [`PeftError::NotAFile`].
+/// [`PeftError::Pickled`], [`PeftError::MissingFile`], [`PeftError::Malformed`],
+/// [`PeftError::NotAFile`].
 pub(super) fn find(folder: &Path, config: &ConfigFile) -> Result<Found, PeftError> {
     for name in [name_for(config), NAME, adapterhub::WEIGHTS] {
         let path = locate(folder, name);
-        if regular_file(&path)? {
+        if regular_file::exists(&path)? {
             return Ok(Found { files: vec![path.clone()], path, expected: BTreeMap::new() });
         }
     }
     let index = folder.join(INDEX);
-    if regular_file(&index)? {
+    if regular_file::exists(&index)? {
         return indexed(folder, index);
     }
     let names = names(folder);
@@ -64,40 +64,10 @@ pub(super) fn find(folder: &Path, config: &ConfigFile) -> Result<Found, PeftErro
     }
 }
 
-/// Whether there is something to read at `path`: false when there is nothing.
-///
-/// # Errors
-/// [`PeftError::NotAFile`] for a folder, a pipe or a device, which might never end.
-pub(crate) fn regular_file(path: &Path) -> Result<bool, PeftError> {
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => Ok(true),
-        Ok(_) => Err(PeftError::NotAFile { path: path.to_owned() }),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            Ok(false)
-        }
-        Err(source) => Err(PeftError::Io { action: "read", path: path.to_owned(), source }),
-    }
-}
-
-/// Reads a text of at most `most` bytes.
-///
-/// # Errors
-/// [`PeftError::Malformed`] for a longer one, [`PeftError::Io`].
-pub(crate) fn bounded(path: &Path, most: u64) -> Result<Vec<u8>, PeftError> {
-    let failed = |source| PeftError::Io { action: "read", path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    fs::File::open(path).map_err(failed)?.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > most {
-        let problem = format!("it is longer than the {} MB that such a file may have", most >> 20);
-        return Err(PeftError::Malformed { path: path.to_owned(), problem });
-    }
-    Ok(bytes)
-}
-
 /// The files that an index names.
 fn indexed(folder: &Path, index: PathBuf) -> Result<Found, PeftError> {
     let malformed = |problem: String| PeftError::Malformed { path: index.clone(), problem };
-    let json: Value = serde_json::from_slice(&bounded(&index, LONGEST_INDEX)?)
+    let json: Value = serde_json::from_slice(&regular_file::read(&index, LONGEST_INDEX)?)
         .map_err(|error| malformed(format!("it is not valid JSON ({error})")))?;
     let map = json
         .get("weight_map")
@@ -118,7 +88,7 @@ fn indexed(folder: &Path, index: PathBuf) -> Result<Found, PeftError> {
     let files: Vec<PathBuf> =
         expected.values().cloned().collect::<BTreeSet<_>>().into_iter().collect();
     for path in &files {
-        if !regular_file(path)? {
+        if !regular_file::exists(path)? {
             return Err(missing_part(folder, path, &format!("{INDEX} names it")));
         }
     }
@@ -132,18 +102,19 @@ fn parts(folder: &Path, names: &[String], total: u32) -> Result<Found, PeftError
         .filter(|name| part(name).is_some_and(|(_, of)| of == total))
         .map(|name| folder.join(name))
         .collect();
-    // The numbers are in the names, so as many names as numbers means that none is missing.
+    // The names contain the part numbers, so no part is missing if there are as many names as
+    // parts.
     if files.len() as u32 != total {
         let has = |number: &u32| names.iter().any(|name| part(name) == Some((*number, total)));
         let first = (1..=total).find(|number| !has(number)).unwrap_or(1);
         return Err(missing_part(
             folder,
             &folder.join(format!("adapter_model-{first:05}-of-{total:05}.safetensors")),
-            "other parts are there",
+            "the other parts exist",
         ));
     }
     for path in &files {
-        regular_file(path)?;
+        regular_file::exists(path)?;
     }
     Ok(Found {
         path: folder.join(format!("adapter_model-*-of-{total:05}.safetensors")),
@@ -161,7 +132,7 @@ fn missing_part(folder: &Path, path: &Path, why: &str) -> PeftError {
     }
 }
 
-/// Number and total of `adapter_model-00001-of-00003.safetensors`.
+/// Part number and number of parts of `adapter_model-00001-of-00003.safetensors`.
 fn part(name: &str) -> Option<(u32, u32)> {
     let (number, total) =
         name.strip_prefix("adapter_model-")?.strip_suffix(".safetensors")?.split_once("-of-")?;
@@ -175,7 +146,7 @@ fn is_pickle(name: &str) -> bool {
         && PICKLES.iter().any(|ending| name.ends_with(ending))
 }
 
-/// The names in a folder, sorted.
+/// The file names in a folder, sorted.
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .into_iter()

@@ -1,11 +1,12 @@
-//! Several adapters become one: the numbers of the sum, what the ranks leave, the file, and what cannot be combined.
+//! Combination of adapters: the values of the sum, the effect of the rank, the file, and invalid
+//! combinations.
 
 use graft_models::{Llama, LlamaConfig};
 use graft_nn::{Context, DType, Device, Model, Tensor};
 use graft_peft::{Adapter, AttachContext, Combined, PeftError, attach, combine, load};
 use graft_spec::{Hint, Settings, Value};
 
-use crate::promises::stir;
+use crate::method_contract::randomize;
 
 fn model() -> Llama {
     let json = serde_json::json!({"vocab_size": 50, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -17,7 +18,7 @@ fn bench(model: &Llama) -> AttachContext<'_> {
     AttachContext::new(model, "toy", 9)
 }
 
-/// A LoRA that acts, of its own rank and targets.
+/// A trained LoRA with its own rank and targets.
 fn lora(model: &Llama, name: &str, r: i64, targets: &[&str]) -> Adapter {
     let targets = Value::List(targets.iter().map(|name| (*name).to_owned()).collect());
     let keys = Settings::default()
@@ -27,7 +28,7 @@ fn lora(model: &Llama, name: &str, r: i64, targets: &[&str]) -> Adapter {
     let adapter =
         attach(&bench(model), "lora", &keys.with("adapter_name", Value::Text(name.to_owned())))
             .unwrap();
-    stir(&adapter, r as u64);
+    randomize(&adapter, r as u64);
     adapter
 }
 
@@ -50,7 +51,7 @@ fn weights(values: &[&str]) -> Value {
     Value::List(values.iter().map(|value| (*value).to_owned()).collect())
 }
 
-/// `B A` of the layer whose path ends so, (d_out, d_in).
+/// `B A` of the layer whose path has this suffix, (d_out, d_in).
 fn product(adapter: &Adapter, layer: &str, scaling: f64) -> Tensor {
     let state = adapter.state().unwrap();
     let find = |end: &str| {
@@ -166,7 +167,7 @@ fn other_methods_are_combined_by_their_updates() {
         )
         .unwrap(),
     );
-    stir(&b, 3);
+    randomize(&b, 3);
     for how in ["ties", "dare_linear", "dare_ties", "magnitude_prune", "svd"] {
         let both = combined(
             &model,

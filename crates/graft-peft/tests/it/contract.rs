@@ -1,4 +1,4 @@
-//! What every adapter promises, on random input with weights that are not zero.
+//! The life of an adapter, tested with random inputs and weights that are not zero.
 
 use graft_models::{Llama, LlamaConfig};
 use graft_nn::{Context, Device, Model, Rng, Tensor, TokenEncoder, gradients, ops::cross_entropy};
@@ -38,8 +38,8 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
-/// Moves every weight off its start, so that the adapter acts.
-fn stir(adapter: &Adapter) {
+/// Adds noise to every weight, so that the adapter has an effect.
+fn randomize(adapter: &Adapter) {
     for trainable in adapter.trainables() {
         let noise = Rng::new(3).stream("stir", &trainable.name).normal(
             0.0,
@@ -67,7 +67,7 @@ fn attaching_a_lora_changes_nothing_until_it_is_trained() {
     let before = logits(&model);
     let adapter = lora(&model, "default", &["all-linear"]);
     assert_eq!(distance(&logits(&model), &before), 0.0);
-    stir(&adapter);
+    randomize(&adapter);
     assert!(distance(&logits(&model), &before) > 1e-2);
     adapter.detach(&model).unwrap();
     assert_eq!(logits(&model), before);
@@ -100,7 +100,7 @@ fn gradients_reach_every_adapter_parameter_and_no_base_weight() {
         ("prompt_tune", vec![("num_virtual_tokens", Value::Integer(4))]),
     ] {
         let adapter = attach(&bench(&model), verb, &settings(&keys)).unwrap();
-        stir(&adapter);
+        randomize(&adapter);
         let logits = model.logits(&ids(), None, &Context::train(1, 0, 0)).unwrap();
         let (batch, length, vocab) = logits.dims3().unwrap();
         let rows = batch * length;
@@ -131,7 +131,7 @@ fn a_merged_adapter_gives_the_same_output_and_unmerging_restores_every_bit() {
             .collect()
     };
     let adapter = lora(&model, "default", &["q_proj", "down_proj"]);
-    stir(&adapter);
+    randomize(&adapter);
     let (original, beside) = (weights(), logits(&model));
     adapter.merge(&model).unwrap();
     assert!(adapter.is_merged() && adapter.is_active(&model));
@@ -149,7 +149,7 @@ fn a_merged_adapter_can_be_scaled_switched_off_and_detached() {
     let model = model();
     let base = logits(&model);
     let adapter = lora(&model, "default", &["v_proj"]);
-    stir(&adapter);
+    randomize(&adapter);
     adapter.set_scale(&model, 0.5).unwrap();
     let half = logits(&model);
     adapter.set_scale(&model, 1.0).unwrap();
@@ -173,12 +173,12 @@ fn an_adapter_that_is_replaced_or_dropped_while_merged_leaves_the_base_clean() {
     let model = model();
     let base = logits(&model);
     let first = lora(&model, "default", &["q_proj"]);
-    stir(&first);
+    randomize(&first);
     first.merge(&model).unwrap();
     let second = lora(&model, "default", &["v_proj"]);
     drop(first);
     assert_eq!(logits(&model), base);
-    stir(&second);
+    randomize(&second);
     assert!(distance(&logits(&model), &base) > 1e-3);
     second.merge(&model).unwrap();
     drop(second);
@@ -190,10 +190,10 @@ fn two_adapters_do_not_disturb_each_other() {
     let model = model();
     let base = logits(&model);
     let first = lora(&model, "first", &["q_proj", "v_proj"]);
-    stir(&first);
+    randomize(&first);
     let alone = logits(&model);
     let second = lora(&model, "second", &["v_proj", "up_proj"]);
-    stir(&second);
+    randomize(&second);
     let other = logits(&model);
     assert!(distance(&alone, &other) > 1e-3);
     assert!(!first.is_active(&model) && second.is_active(&model));
@@ -212,10 +212,10 @@ fn two_adapters_do_not_disturb_each_other() {
 fn attaching_again_under_the_same_name_replaces() {
     let model = model();
     let old = lora(&model, "default", &["q_proj", "up_proj"]);
-    stir(&old);
+    randomize(&old);
     let base_with_new = {
         let fresh = lora(&model, "default", &["v_proj"]);
-        stir(&fresh);
+        randomize(&fresh);
         let found = logits(&model);
         old.detach(&model).unwrap();
         assert_eq!(logits(&model), found, "the old handle took the new adapter away");
@@ -260,7 +260,7 @@ fn what_is_saved_is_loaded_under_any_name_and_acts_the_same() {
         ),
     ] {
         let adapter = attach(&bench(&model), verb, &settings(&keys)).unwrap();
-        stir(&adapter);
+        randomize(&adapter);
         let expected = logits(&model);
         let directory = folder.path().join("a/b");
         adapter.save(&directory, "toy").unwrap();
@@ -278,9 +278,9 @@ fn what_is_saved_is_loaded_under_any_name_and_acts_the_same() {
 fn a_checkpoint_restores_the_weights_exactly() {
     let model = model();
     let adapter = lora(&model, "default", &["q_proj"]);
-    stir(&adapter);
+    randomize(&adapter);
     let (state, then) = (adapter.state().unwrap(), logits(&model));
-    stir(&adapter);
+    randomize(&adapter);
     assert_ne!(logits(&model), then);
     adapter.restore(&state).unwrap();
     assert_eq!(logits(&model), then);
@@ -293,7 +293,7 @@ fn saving_over_another_adapter_replaces_both_files_or_none() {
     let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
     lora(&model, "default", &["q_proj"]).save(folder.path(), "base").unwrap();
     let old = read("adapter_model.safetensors");
-    // A folder in the way of the new weights: the set cannot take its place.
+    // A folder with the name of the new weights prevents the replacement.
     let blocked = folder.path().join("adapter.safetensors");
     std::fs::create_dir(&blocked).unwrap();
     let bottleneck = attach(
@@ -351,7 +351,8 @@ fn the_start_is_that_of_hf_peft() {
     let deviation = |values: &[f32]| {
         (values.iter().map(|value| value * value).sum::<f32>() / values.len() as f32).sqrt()
     };
-    // Uniform in ±1/sqrt(16) has deviation 0.25 / sqrt 3; the normal one has 1/r.
+    // Uniform in ±1/sqrt(16) has the standard deviation 0.25 / sqrt 3; the normal distribution has
+    // 1/r.
     let uniform = of("true");
     assert!(
         uniform.iter().all(|value| value.abs() <= 0.25)
@@ -397,7 +398,7 @@ fn dropout_acts_in_training_only_and_by_the_counters() {
         &settings(&[("lora_dropout", Value::Float(0.5)), targets(&["q_proj"])]),
     )
     .unwrap();
-    stir(&adapter);
+    randomize(&adapter);
     let train = |step| -> Vec<f32> {
         model
             .logits(&ids(), None, &Context::train(1, step, 0))
@@ -451,7 +452,7 @@ fn the_table_has_a_row_per_kind_and_ends_with_the_line_of_hf_peft() {
     assert_eq!(table.footer, [counts(&model, &[&prompt]).line()]);
 }
 
-/// Every letter is a token; a text begins with token 1.
+/// A tokenizer with one token per character; a text begins with token 1.
 struct Letters;
 
 impl TokenEncoder for Letters {
@@ -495,7 +496,8 @@ fn a_soft_prompt_starts_from_its_text_repeated_or_cut_or_from_rows_of_the_embedd
         adapter.state().unwrap().into_values().next().unwrap().to_vec2::<f32>().unwrap()
     };
     let rows = |ids: &[usize]| ids.iter().map(|id| table[*id].clone()).collect::<Vec<_>>();
-    // `a` is 97 mod 50 and `b` 98 mod 50; HF PEFT's text begins with the token that begins every text.
+    // `a` is 97 mod 50 and `b` 98 mod 50; as in HF PEFT, the text includes the token that begins
+    // every text.
     assert_eq!(vectors(5, "ab"), rows(&[1, 47, 48, 1, 47]));
     assert_eq!(vectors(2, "ab"), rows(&[1, 47]));
     assert!(vectors(6, "").iter().all(|vector| table.contains(vector)));

@@ -1,6 +1,8 @@
-//! Trained numbers on the shapes of Llama-3.2-3B: those that HF PEFT's method comparison has published.
+//! Parameter counts for Llama-3.2-3B, compared with those that HF PEFT's method comparison has
+//! published.
 //!
-//! Nothing of 3 billion weights is needed: a model of one block and one of two have the same widths, and every block is the same.
+//! The model itself is not needed: models with one and with two blocks have the same widths, and
+//! all blocks are equal.
 
 use std::sync::Arc;
 
@@ -11,7 +13,7 @@ use graft_spec::{Settings, methods};
 
 const BLOCKS: u64 = 28;
 
-/// Method, its keys as typed, and the published number.
+/// Method, its keys as typed, and the published count.
 const PUBLISHED: &[(&str, &str, u64)] = &[
     ("lora", "r=32 target_modules=q_proj,v_proj", 9_175_040),
     ("lora", "r=64 target_modules=q_proj,v_proj", 18_350_080),
@@ -36,7 +38,7 @@ const PUBLISHED: &[(&str, &str, u64)] = &[
     ("trainable_tokens", "token_indices=1,2", 6_144),
 ];
 
-/// Llama-3.2-3B with so many blocks and next to no vocabulary.
+/// Llama-3.2-3B with this many blocks and a tiny vocabulary.
 fn model(blocks: u64) -> Arc<dyn Model> {
     let json = serde_json::json!({"vocab_size": 8, "hidden_size": 3072, "intermediate_size": 8192, "num_hidden_layers": blocks, "num_attention_heads": 24,
         "num_key_value_heads": 8, "head_dim": 128, "max_position_embeddings": 512, "tie_word_embeddings": true});

@@ -1,4 +1,4 @@
-//! Bad input: each is refused in words that help, and the model stays as it was.
+//! Invalid input: each error explains what to do, and the model does not change.
 
 use std::{fs, path::Path};
 
@@ -9,7 +9,7 @@ use graft_spec::{Hint, Settings, Value};
 
 use crate::contract::{bench, model, settings, targets};
 
-/// The error's code and everything it says.
+/// The code of the error, and its message and hint.
 fn refused(model: &Llama, verb: &str, settings: &Settings) -> (String, String) {
     let error = attach(&bench(model), verb, settings).err().expect("refused");
     let held = |site: &graft_nn::Site<'_>| matches!(site.layer, Layer::Linear(linear) if !linear.slot().names().is_empty());
@@ -34,7 +34,7 @@ fn a_target_that_matches_nothing_is_answered_with_the_nearest_and_all_there_are(
         "{text}"
     );
     assert!(text.contains("`toy`"), "{text}");
-    // A role is understood, and one bad name among good ones is not passed over.
+    // The name of a role is understood, and one invalid name among valid ones is reported.
     assert!(
         refused(&model, "lora", &settings(&[targets(&["q_proj", "value"])]))
             .1
@@ -266,7 +266,7 @@ fn weights_that_are_missing_misshapen_left_over_or_not_finite_are_noticed() {
     );
     write(key, full(f32::NAN, (2, 16)));
     assert_eq!(not_loaded(&model, folder.path()).0, "peft::not_finite");
-    // HF PEFT would load it into the base, where it does not fit.
+    // HF PEFT would load it into the base model, where it does not fit.
     write("base_model.model.lm_head.weight", full(1.0, (2, 2)));
     assert_eq!(not_loaded(&model, folder.path()).0, "peft::wrong_shape");
     write("base_model.model.lm_haed.weight", full(1.0, (2, 2)));
@@ -274,7 +274,7 @@ fn weights_that_are_missing_misshapen_left_over_or_not_finite_are_noticed() {
     assert!(warnings.len() == 1 && warnings[0].contains("lm_haed"), "{warnings:?}");
 }
 
-/// HF PEFT makes such adapters, so they are opened.
+/// HF PEFT creates such adapters, so they are loaded.
 #[test]
 fn a_rank_above_the_layer_is_taken_from_a_file_with_a_warning() {
     let model = model();

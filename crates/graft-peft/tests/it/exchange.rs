@@ -1,4 +1,5 @@
-//! What Graft writes is opened by HF PEFT and transformers themselves and acts the same there. It needs PyTorch, so `cargo xtask test --peft` runs it.
+//! HF PEFT and transformers load what Graft saves and compute the same output. The tests need
+//! PyTorch; `cargo xtask test --peft` runs them.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,7 +13,7 @@ use graft_peft::{Adapter, AttachContext, attach, combine};
 use graft_spec::{Settings, Value as Setting};
 use serde_json::Value;
 
-use crate::promises::{Case, cases, is_impossible, stir};
+use crate::method_contract::{Case, cases, is_impossible, randomize};
 
 const GOLDENS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/goldens");
 
@@ -40,7 +41,7 @@ fn adapterhub_opens_the_bottleneck_adapters_that_graft_saves_and_gives_the_same_
     check("GRAFT_ADAPTERHUB_PYTHON", "adapterhub.py", out.path());
 }
 
-/// The models that the goldens stand on.
+/// The models of the golden cases.
 fn bases() -> impl Iterator<Item = (String, PathBuf)> {
     let folders = std::fs::read_dir(GOLDENS).unwrap().flatten();
     folders
@@ -48,7 +49,7 @@ fn bases() -> impl Iterator<Item = (String, PathBuf)> {
         .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
 }
 
-/// Runs a script in the Python that a variable names.
+/// Runs a script in the Python interpreter that an environment variable names.
 fn check(python: &str, script: &str, adapters: &Path) {
     let python = std::env::var_os(python)
         .unwrap_or_else(|| panic!("{python} names a Python with what {script} imports"));
@@ -72,7 +73,7 @@ fn open(base: &Path) -> (Arc<dyn Model>, Value) {
     )
 }
 
-/// One folder per case: the adapter, what it gives, and, where it can be merged, the merged model.
+/// One folder per case: the adapter, its output, and the merged model if it can be merged.
 fn write_adapters(base: &Path, out: &Path, is_wanted: impl Fn(&Case) -> bool) {
     for case in cases().into_iter().filter(is_wanted) {
         let (model, config) = open(base);
@@ -82,7 +83,7 @@ fn write_adapters(base: &Path, out: &Path, is_wanted: impl Fn(&Case) -> bool) {
             continue;
         }
         let adapter = case.attach(&*model, "default").unwrap();
-        stir(&adapter, 3);
+        randomize(&adapter, 3);
         write_adapter(
             &model,
             &config,
@@ -92,7 +93,8 @@ fn write_adapters(base: &Path, out: &Path, is_wanted: impl Fn(&Case) -> bool) {
     }
 }
 
-/// Adapters that were combined of two; those of a classifier have a head each, and heads cannot be combined.
+/// Combinations of two adapters. Those of a classifier each have a head, and heads cannot be
+/// combined.
 fn write_combined(base: &Path, out: &Path) {
     let (model, config) = open(base);
     if matches!(model.task(), Task::SequenceClassification { .. }) {
@@ -104,7 +106,7 @@ fn write_combined(base: &Path, out: &Path) {
             .with("adapter_name", Setting::Text(name.to_owned()))
             .with("r", Setting::Integer(r));
         let adapter = attach(&bench, "lora", &keys).unwrap();
-        stir(&adapter, r as u64);
+        randomize(&adapter, r as u64);
         adapter
     };
     let (one, other) = (lora("one", 2), lora("other", 3));

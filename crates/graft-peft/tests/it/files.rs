@@ -1,4 +1,5 @@
-//! Adapter folders as others write them: base weights inside the file, several files, null targets; and saves that are cut short.
+//! Adapter folders as other programs write them: base weights in the file, several files, null
+//! targets; and interrupted saves.
 
 use std::{
     collections::BTreeMap,
@@ -14,11 +15,11 @@ use graft_peft::{Adapter, AttachContext, PeftError, attach, load};
 use graft_spec::{Hint, Settings, Value};
 use serde_json::json;
 
-use crate::promises::stir;
+use crate::method_contract::randomize;
 
 type Tensors = BTreeMap<String, Tensor>;
 
-/// A small Llama, whose head shares the embedding's weight or not.
+/// A small Llama, with or without a tied head.
 pub(crate) fn llama(tied: bool, seed: u64) -> Llama {
     let json = json!({"vocab_size": 50, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 3, "num_attention_heads": 4,
         "num_key_value_heads": 2, "max_position_embeddings": 40, "initializer_range": 0.2, "tie_word_embeddings": tied});
@@ -42,13 +43,13 @@ pub(crate) fn distance(a: &[f32], b: &[f32]) -> f32 {
     }
 }
 
-/// A stirred LoRA on q_proj, saved and detached.
+/// A randomized LoRA on q_proj, saved and detached.
 pub(crate) fn saved(model: &dyn Model, folder: &Path) {
     let keys = Settings::default()
         .with("r", Value::Integer(2))
         .with("target_modules", Value::List(vec!["q_proj".to_owned()]));
     let adapter = attach(&bench(model), "lora", &keys).unwrap();
-    stir(&adapter, 3);
+    randomize(&adapter, 3);
     adapter.save(folder, "toy").unwrap();
     adapter.detach(model).unwrap();
 }
@@ -80,7 +81,8 @@ fn refused(model: &dyn Model, folder: &Path) -> PeftError {
     error
 }
 
-/// A model with other weights at these paths: what HF PEFT's `load_state_dict` makes of the base.
+/// A model with other weights at these paths, as HF PEFT's `load_state_dict` changes the base
+/// model.
 fn with_weights(tied: bool, seed: u64, weights: &[(&str, &Tensor)]) -> Llama {
     let model = llama(tied, seed);
     for (path, tensor) in weights {
@@ -127,8 +129,8 @@ fn base_weights_in_the_file_act_as_in_hf_peft_and_are_reported_and_detached() {
             "tied: {tied}"
         );
         assert_eq!(warnings.len(), if tied { 1 } else { 2 }, "{warnings:?}");
-        assert!(warnings.iter().all(|line| line.contains("brings its own")), "{warnings:?}");
-        // Saved again, nothing is lost; merged and unmerged, nothing changes.
+        assert!(warnings.iter().all(|line| line.contains("contains its own")), "{warnings:?}");
+        // Saving again loses nothing; merging and unmerging changes nothing.
         let again = tempfile::tempdir().unwrap();
         adapter.save(again.path(), "toy").unwrap();
         assert!(tensors(again.path()).keys().eq(all.keys()));
@@ -151,7 +153,7 @@ fn base_weights_under_a_targeted_embedding_act_and_are_kept_when_saved() {
         Value::List(["q_proj", "embed_tokens", "lm_head"].map(str::to_owned).to_vec()),
     );
     let adapter = attach(&bench(&model), "lora", &keys).unwrap();
-    stir(&adapter, 3);
+    randomize(&adapter, 3);
     adapter.save(folder.path(), "toy").unwrap();
     adapter.detach(&model).unwrap();
     let (mut all, embed) = (tensors(folder.path()), noise(1, (50, 16)));
@@ -207,7 +209,8 @@ fn an_adapter_of_a_resized_vocabulary_is_refused_with_the_steps_that_help() {
             "{text}"
         );
     }
-    // Another width is another base model, and a module that is saved whole is held to the same.
+    // Another width means another base model; this also holds for a module that is saved as a
+    // whole.
     let mut wide = all.clone();
     wide.insert("base_model.model.lm_head.weight".to_owned(), noise(1, (50, 17)));
     write(folder.path(), &wide);
@@ -248,7 +251,7 @@ fn change(folder: &Path, field: &str, value: serde_json::Value) {
     fs::write(path, config.to_string()).unwrap();
 }
 
-/// The sites of an adapter, each module's name once.
+/// The sites of an adapter, without duplicates of a module's name.
 fn modules(adapter: &Adapter) -> Vec<String> {
     let mut names: Vec<String> = adapter
         .sites()
@@ -310,7 +313,7 @@ fn null_targets_are_the_familys_default_of_hf_peft_for_every_method() {
         }
         let adapter = attach(&bench(&*model), verb, &keys)
             .unwrap_or_else(|error| panic!("{verb} on {family}: {error}"));
-        stir(&adapter, 3);
+        randomize(&adapter, 3);
         let (acting, folder) = (output(&*model), tempfile::tempdir().unwrap());
         adapter.save(folder.path(), "toy").unwrap();
         adapter.detach(&*model).unwrap();
@@ -323,7 +326,7 @@ fn null_targets_are_the_familys_default_of_hf_peft_for_every_method() {
         assert_eq!(found, *expected, "{verb} on {family}");
         assert_eq!(output(&*model), acting, "{verb} on {family}");
     }
-    // HF PEFT has no default here either.
+    // HF PEFT has no default for these either.
     let (model, folder) =
         (random_model(&small("bert"), 1, &Device::Cpu).unwrap(), tempfile::tempdir().unwrap());
     attach(&bench(&*model), "ln_tuning", &Settings::default())
@@ -349,7 +352,7 @@ fn regular_expressions_and_all_linear_in_a_file_mean_what_they_mean_in_hf_peft()
     ] {
         saved(&model, folder.path());
         change(folder.path(), "target_modules", targets.clone());
-        // A text must match the whole path, so `q_proj` matches nothing.
+        // A string must match the whole path, so `q_proj` matches nothing.
         let error = load(&bench(&model), folder.path(), "default").err();
         match (error, expected) {
             (Some(PeftError::NoMatch { .. }), 0) => {}
@@ -361,7 +364,7 @@ fn regular_expressions_and_all_linear_in_a_file_mean_what_they_mean_in_hf_peft()
     }
 }
 
-/// Splits a folder's weights into `count` files.
+/// Splits the weights in a folder into `count` files.
 fn split(folder: &Path, count: usize) -> serde_json::Map<String, serde_json::Value> {
     let (mut parts, mut map) = (vec![Tensors::new(); count], serde_json::Map::new());
     for (place, (key, tensor)) in tensors(folder).into_iter().enumerate() {
@@ -400,7 +403,7 @@ fn weights_in_several_files_are_loaded_with_and_without_an_index() {
     index(&map);
     let (indexed, _) = load(&bench(&model), folder.path(), "default").unwrap();
     assert_eq!(output(&model), acting);
-    // A save over them leaves one file, and none of the parts.
+    // Saving over them leaves one file and none of the parts.
     indexed.save(folder.path(), "toy").unwrap();
     indexed.detach(&model).unwrap();
     let mut names: Vec<_> = fs::read_dir(folder.path())
@@ -467,7 +470,7 @@ fn shira_files_of_hf_peft_say_where_their_numbers_are() {
         .with("r", Value::Integer(2))
         .with("target_modules", Value::List(vec!["q_proj".to_owned()]));
     let adapter = attach(&bench(&model), "shira", &keys).unwrap();
-    stir(&adapter, 3);
+    randomize(&adapter, 3);
     adapter.save(folder.path(), "toy").unwrap();
     let acting = output(&model);
     adapter.detach(&model).unwrap();
@@ -477,7 +480,7 @@ fn shira_files_of_hf_peft_say_where_their_numbers_are() {
     let (same, warnings) = load(&bench(&model), folder.path(), "default").unwrap();
     assert!(warnings.is_empty() && output(&model) == acting, "{warnings:?}");
     same.detach(&model).unwrap();
-    // Other places, of another kind of mask, are taken as they are.
+    // Other indices, from another kind of mask, are used unchanged.
     change(folder.path(), "mask_type", "other".into());
     let elsewhere: Vec<i32> =
         (0..64).map(|place| place / 16).chain((0..64).map(|place| place % 16)).collect();
@@ -508,10 +511,11 @@ fn other_files_survive_a_save_and_weights_of_another_kind_of_adapter_do_not() {
     assert!(folder.path().join("tokenizer.json").is_file());
 }
 
-/// Name of the variable that tells a child where to save.
+/// Name of the environment variable with the folder for a child process.
 const CHILD: &str = "GRAFT_TEST_SAVES_INTO";
 
-/// Saves adapters one after the other, the n-th with `lora_alpha = n` and every weight n, until it is killed.
+/// Saves adapters one after the other, the n-th with `lora_alpha = n` and every weight n, until the
+/// process is killed.
 fn save_for_ever(folder: &Path) {
     let model = llama(false, 1);
     for version in (1i64..=50).cycle() {
@@ -542,7 +546,7 @@ fn a_save_that_is_killed_at_any_moment_leaves_one_whole_adapter() {
         saved(&model, &folder);
         fs::write(folder.join("README.md"), "mine").unwrap();
         if round % 2 == 1 {
-            // With a folder inside, files are moved one by one.
+            // With a folder inside, files are replaced one by one.
             fs::create_dir(folder.join("checkpoint-1")).unwrap();
         }
         let mut command = Command::new(std::env::current_exe().unwrap());

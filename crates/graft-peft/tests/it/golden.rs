@@ -1,6 +1,8 @@
-//! One golden case of tests/goldens checked from end to end: outputs, loss, gradients, training, counts, merge and files.
+//! End-to-end check of one golden case: outputs, loss, gradients, training, counts, merge and
+//! files.
 //!
-//! Tolerances: 1e-4 absolute and relative for outputs and losses, 1e-3 of the norm for gradients and trained parameters.
+//! Tolerances: 1e-4 absolute and relative for outputs and losses, 1e-3 of the norm for gradients
+//! and trained parameters.
 
 use std::{
     collections::BTreeMap,
@@ -15,17 +17,17 @@ use graft_nn::{
 use graft_peft::{Adapter, AttachContext, PeftError, attach, counts, load};
 use serde_json::Value;
 
-/// How a case went.
+/// The result of a case.
 pub(crate) enum Outcome {
     /// Everything agrees.
     Passed,
-    /// It needs something that is not built in.
+    /// The case needs a feature that is not implemented.
     Skipped(String),
-    /// What differs.
+    /// The differences.
     Failed(Vec<String>),
 }
 
-/// The cases of a folder of goldens, as `(model folder, case)`, sorted.
+/// The cases in a folder of goldens, as `(model folder, case)`, sorted.
 pub(crate) fn cases(root: &Path) -> Vec<(PathBuf, String)> {
     let folders = |path: &Path| -> Vec<PathBuf> {
         let mut found: Vec<_> = std::fs::read_dir(path)
@@ -67,10 +69,9 @@ pub(crate) fn check(model_folder: &Path, case: &str) -> Outcome {
     match golden.run() {
         Ok(problems) if problems.is_empty() => Outcome::Passed,
         Ok(problems) => Outcome::Failed(problems),
-        Err(
-            error @ (PeftError::Unsupported { .. }
-            | PeftError::Refused { code: "peft::not_linear", .. }),
-        ) => Outcome::Skipped(error.to_string()),
+        Err(error @ (PeftError::Unsupported { .. } | PeftError::NotLinear { .. })) => {
+            Outcome::Skipped(error.to_string())
+        }
         Err(error) => Outcome::Failed(vec![error.to_string()]),
     }
 }
@@ -96,7 +97,7 @@ impl Golden {
         Ok(Self { model, base_name, folder, expected, case })
     }
 
-    /// What differs.
+    /// Returns the differences.
     fn run(&self) -> Result<Vec<String>, PeftError> {
         let mut problems = Vec::new();
         let model = &*self.model;
@@ -124,7 +125,8 @@ impl Golden {
         Ok(problems)
     }
 
-    /// A file holds what the network of a soft prompt computes, and not the network: that is made anew, with the reference's weights.
+    /// The adapter of a case. A file contains only the output of a soft prompt's network, so the
+    /// network is built anew with the weights of the reference.
     fn with_network(
         &self,
         bench: &AttachContext<'_>,
@@ -158,8 +160,8 @@ impl Golden {
         };
         let before = weights()?;
         match adapter.merge(model) {
-            // HF PEFT's merge changes the head that shares the table, and with it the output.
-            Err(PeftError::Refused { code: "peft::tied_embedding", .. }) => return Ok(Vec::new()),
+            // HF PEFT's merge also changes the tied head, and therefore the output.
+            Err(PeftError::TiedEmbedding) => return Ok(Vec::new()),
             merged => merged?,
         }
         let mut problems: Vec<_> =
@@ -175,7 +177,8 @@ impl Golden {
         Ok(problems)
     }
 
-    /// Saves and compares with the reference's own files: keys, shapes, numbers, and every field of the config.
+    /// Saves the adapter and compares it with the files of the reference: keys, shapes, values, and
+    /// every field of the configuration.
     fn files(&self, adapter: &Adapter) -> Result<Vec<String>, PeftError> {
         let folder = tempfile::tempdir().map_err(|source| PeftError::Io {
             action: "write",
@@ -184,7 +187,7 @@ impl Golden {
         })?;
         adapter.save(folder.path(), &self.base_name)?;
         let name = "adapter_model.safetensors";
-        // AdapterHub calls it so; the script that made the cases gave all of them one name.
+        // The script that created the cases gave all adapters this AdapterHub name.
         let own =
             if adapter.spec().peft_type == "ADAPTERHUB" { "adapter.safetensors" } else { name };
         let (ours, theirs) = (
@@ -227,7 +230,8 @@ impl Golden {
         Ok(problems)
     }
 
-    /// The gradients of the first step, the losses of all steps and the parameters after them.
+    /// Compares the gradients of the first step, the losses of all steps and the parameters after
+    /// them.
     fn training(&self, adapter: &Adapter) -> Result<Vec<String>, PeftError> {
         let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
         let optimizer = &self.case["optimizer"];
@@ -270,7 +274,8 @@ impl Golden {
         Ok(self.model.logits(&ids, Some(&mask), cx)?)
     }
 
-    /// Mean cross-entropy of the class, or of the next token; virtual tokens and padding have no label.
+    /// Mean cross-entropy of the class, or of the next token; virtual tokens and padding have no
+    /// label.
     fn loss(&self, cx: &Context) -> Result<Tensor, PeftError> {
         let logits = self.logits(cx)?; // (B, P+T, V), or (B, labels) of a classifier
         if logits.rank() == 2 {
@@ -296,7 +301,7 @@ impl Golden {
             .unwrap_or_else(|| panic!("{} has no `{name}`", self.folder.display()))
     }
 
-    /// The largest difference of an output, when it is beyond the tolerance.
+    /// The largest difference of an output, if it exceeds the tolerance.
     fn far(&self, name: &str, found: &Tensor) -> Result<Option<String>, PeftError> {
         let (found, expected) = (numbers(found)?, numbers(&self.expected(name))?);
         if found.len() != expected.len() {
@@ -316,7 +321,7 @@ impl Golden {
         Ok((worst > 1.0).then(|| format!("{name}: {worst:.1} times the tolerance")))
     }
 
-    /// What rounding may make of a gradient that is zero: a millionth of the largest.
+    /// Rounding error of a gradient that should be zero: one millionth of the largest gradient.
     fn rounding(&self) -> Result<f32, PeftError> {
         let gradients = self.expected.iter().filter(|(name, _)| name.starts_with("grad."));
         let largest = gradients.map(|(_, tensor)| {
@@ -325,9 +330,9 @@ impl Golden {
         Ok(1e-6 * largest.collect::<Result<Vec<f32>, PeftError>>()?.into_iter().fold(0.0, f32::max))
     }
 
-    /// The relative error of a gradient or parameter, when it is beyond the tolerance.
+    /// The relative error of a gradient or parameter, if it exceeds the tolerance.
     fn off(&self, kind: &str, key: &str, found: &Tensor) -> Result<Option<String>, PeftError> {
-        // A soft prompt's one tensor carries the name of PEFT's module here.
+        // The single tensor of a soft prompt is named after PEFT's module here.
         let named = format!("{kind}.{key}");
         let only = || {
             self.expected
@@ -349,7 +354,7 @@ impl Golden {
             values.map(|value| value * value).sum::<f64>().sqrt()
         };
         let error = norm(&mut found.iter().zip(&expected).map(|(a, b)| f64::from(a - b)));
-        // Tokens that no text has get a gradient of exactly nothing.
+        // The gradient of tokens that do not occur is exactly zero.
         let floor = if kind == "grad" { 1e3 * f64::from(self.rounding()?) } else { 1e-12 }
             .max(f64::MIN_POSITIVE);
         let relative = error / norm(&mut expected.iter().map(|value| f64::from(*value))).max(floor);
@@ -358,8 +363,8 @@ impl Golden {
     }
 }
 
-/// Makes equal what has no gradient but rounding, such as the bias of attention's keys, which cancels in the softmax: AdamW makes whole steps of it,
-/// up or down as the rounding fell.
+/// Equalizes weights whose gradient is only rounding error, such as the bias of attention's keys,
+/// which cancels in the softmax: AdamW turns the error into full steps of arbitrary sign.
 fn leave_out_noise(gradient: &[f32], rounding: f32, found: &mut [f32], expected: &mut [f32]) {
     for ((gradient, found), expected) in gradient.iter().zip(found).zip(expected) {
         if gradient.abs() < rounding {
@@ -368,7 +373,8 @@ fn leave_out_noise(gradient: &[f32], rounding: f32, found: &mut [f32], expected:
     }
 }
 
-/// Plain AdamW as PyTorch has it, written for these checks alone: they must not depend on the trainer that they serve as reference for.
+/// Plain AdamW as in PyTorch, implemented only for these tests, so that they do not depend on the
+/// trainer that they check.
 struct Adam {
     lr: f64,
     betas: (f64, f64),

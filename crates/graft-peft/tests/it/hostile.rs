@@ -1,4 +1,5 @@
-//! Adapter folders made to do harm: each is an error that says what is wrong, or loads; nothing panics, hangs or allocates what a file asks for.
+//! Malicious adapter folders: each one loads or returns an error that explains the problem; nothing
+//! panics, hangs or allocates the size that a file claims.
 #![allow(unsafe_code)]
 
 use std::{
@@ -19,10 +20,10 @@ use serde_json::{Value, json};
 
 use crate::{
     files::{bench, llama, output, saved},
-    promises::{cases, is_impossible, stir},
+    method_contract::{cases, is_impossible, randomize},
 };
 
-/// Remembers the largest piece of memory that this thread has asked for.
+/// Records the largest allocation of this thread.
 struct Counting;
 
 thread_local! {
@@ -33,28 +34,28 @@ fn note(size: usize) {
     let _ = LARGEST.try_with(|largest| largest.set(largest.get().max(size)));
 }
 
-// SAFETY: every call is passed on to the system's allocator as it is.
+// SAFETY: every call is forwarded unchanged to the system allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note(layout.size());
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the guarantees of the caller are forwarded.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         note(layout.size());
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the guarantees of the caller are forwarded.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         note(size);
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the guarantees of the caller are forwarded.
         unsafe { System.realloc(place, layout, size) }
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the guarantees of the caller are forwarded.
         unsafe { System.dealloc(place, layout) }
     }
 }
@@ -62,12 +63,12 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// No folder of a few kilobytes is worth more than this at once: a configuration may have 8 MB.
+/// Maximum allocation for a folder of a few kilobytes: a configuration may have 8 MB.
 const MOST_BYTES: usize = 48 << 20;
-/// No folder is worth more time than this, in a build for tests.
+/// Maximum time for a folder, in a test build.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Loads a folder into a model that is then as before; the error, if any.
+/// Loads a folder, checks that the model is unchanged, and returns the error, if any.
 fn try_load(model: &dyn Model, folder: &Path, what: &str) -> Option<PeftError> {
     LARGEST.set(0);
     let started = Instant::now();
@@ -113,7 +114,7 @@ fn counts_and_scales_out_of_range_are_refused_in_a_file_before_anything_is_made(
         ("r", json!(-4), "got -4"),
         ("r", json!(1e308), "got 1e+308"),
         ("r", json!(null), "got nothing"),
-        // In range, and far more than the file has.
+        // Within the range, but far larger than the file.
         ("r", json!(65_536), "more than"),
         ("lora_alpha", json!(1e308), "`lora_alpha` must be"),
         ("lora_alpha", json!("NaN"), "`lora_alpha` must be a number"),
@@ -137,7 +138,7 @@ fn counts_and_scales_out_of_range_are_refused_in_a_file_before_anything_is_made(
         let (_, text) = refusal(&model, folder.path(), &format!("{field} ({expected})"));
         assert!(text.contains(expected), "{field}: {text}");
     }
-    // What a backtracking matcher never finishes.
+    // A backtracking matcher would not terminate in practice.
     saved(&model, folder.path());
     with_field(folder.path(), "target_modules", json!(r"(.*)*(.*)*(.*)*(.*)*(a+)+$"));
     assert_eq!(refusal(&model, folder.path(), "nested stars").0, "peft::no_match");
@@ -231,7 +232,7 @@ fn files_that_are_no_files_or_never_end_are_refused() {
     saved(&model, folder.path());
     let path = folder.path().join("adapter_config.json");
     fs::File::create(&path).unwrap().set_len(100 << 20).unwrap();
-    assert!(refusal(&model, folder.path(), "100 MB").1.contains("longer than the 8 MB"));
+    assert!(refusal(&model, folder.path(), "100 MB").1.contains("larger than 8 MB"));
     for text in [
         "[".repeat(1 << 20),
         format!("{{\"r\": {}1{}}}", "[".repeat(100_000), "]".repeat(100_000)),
@@ -244,7 +245,7 @@ fn files_that_are_no_files_or_never_end_are_refused() {
     }
 }
 
-/// A safetensors file with this header and a hole of `bytes` behind it.
+/// A safetensors file with this header, followed by a hole of `bytes`.
 fn hollow(path: &Path, header: &Value, bytes: u64) {
     let header = header.to_string();
     let file = fs::File::create(path).unwrap();
@@ -260,7 +261,8 @@ fn tensors_are_compared_with_the_model_before_they_are_read() {
     let path = folder.path().join("adapter_model.safetensors");
     let file = tensor_file::TensorFile::open(&path).unwrap();
     let keys: Vec<String> = file.entries().keys().cloned().collect();
-    // The header without that tensor, and where the data of one that follows begin: a file has no gaps.
+    // The header without this tensor, and the offset of the next tensor's data: a file must not
+    // have gaps.
     let without = |name: &str| {
         let (mut header, mut start) = (serde_json::Map::new(), 0);
         for key in keys.iter().filter(|key| *key != name) {
@@ -276,7 +278,7 @@ fn tensors_are_compared_with_the_model_before_they_are_read() {
     };
     let huge = 1u64 << 40;
     let entry = |dtype: &str, shape: Value, start: u64, bytes: u64| json!({"dtype": dtype, "shape": shape, "data_offsets": [start, start + bytes]});
-    // One that the adapter needs, one that belongs to the base, one that belongs to nothing.
+    // One that the adapter needs, one of the base model, and one that is unused.
     let names = [keys[0].as_str(), "base_model.model.lm_head.weight", "nothing"];
     for (name, expected) in
         names.into_iter().zip([Some("peft::wrong_shape"), Some("peft::wrong_shape"), None])
@@ -337,7 +339,7 @@ fn counts_out_of_range_are_refused_when_they_are_typed_for_every_method() {
         }
     }
     assert!(count >= 30, "{count}");
-    // Within the ranges of the keys, and more than there is memory for; none of it is allocated.
+    // Within the ranges of the keys, but larger than the memory; nothing is allocated.
     LARGEST.set(0);
     let list =
         |words: &[&str]| Setting::List(words.iter().map(|word| (*word).to_owned()).collect());
@@ -370,7 +372,7 @@ fn counts_out_of_range_are_refused_when_they_are_typed_for_every_method() {
     assert!(LARGEST.get() <= MOST_BYTES, "{} bytes at once", LARGEST.get());
 }
 
-/// Values that a field should never have.
+/// Values that no field should have.
 fn bad_values() -> Vec<Value> {
     let deep = (0..100).fold(json!(1), |inner, _| json!([inner]));
     vec![
@@ -419,7 +421,7 @@ fn bad_values() -> Vec<Value> {
     ]
 }
 
-/// Changes one thing of a folder.
+/// Changes one detail of a folder.
 fn mutate(folder: &Path, stream: &mut Stream) -> String {
     let path = folder.join("adapter_config.json");
     let weights = ["adapter_model.safetensors", "adapter.safetensors"]
@@ -453,7 +455,7 @@ fn mutate(folder: &Path, stream: &mut Stream) -> String {
             flip(&weights, stream, 8 + length)
         }
         _ => {
-            // A digit of the header becomes another, or the file ends early.
+            // Changes a digit of the header, or cuts off the end of the file.
             let mut bytes = fs::read(&weights).unwrap();
             let digits: Vec<usize> =
                 (8..bytes.len()).filter(|place| bytes[*place].is_ascii_digit()).collect();
@@ -491,9 +493,9 @@ fn mutated_folders_of_every_method_are_an_error_or_load_and_never_a_panic() {
                 && !case.title.contains("bias")
         }) {
             let original = tempfile::tempdir().unwrap();
-            // Such as BitFit on a model without biases.
+            // For example BitFit on a model without biases.
             let Ok(adapter) = case.attach(&model, "default") else { continue };
-            stir(&adapter, 3);
+            randomize(&adapter, 3);
             adapter.save(original.path(), "toy").unwrap();
             adapter.detach(&model).unwrap();
             for round in 0..24 {

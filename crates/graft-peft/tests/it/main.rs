@@ -1,4 +1,5 @@
-//! graft-peft against HF PEFT (golden) and against its own promises (contract).
+//! Tests of graft-peft: against HF PEFT (golden), and of the properties of every method
+//! (method_contract).
 
 #[cfg(test)]
 mod combine;
@@ -16,13 +17,13 @@ mod golden;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
-mod promises;
+mod initialization;
+#[cfg(test)]
+mod method_contract;
 #[cfg(test)]
 mod selective;
 #[cfg(test)]
 mod soft_prompts;
-#[cfg(test)]
-mod start;
 #[cfg(test)]
 mod tied;
 
@@ -30,7 +31,7 @@ use std::path::PathBuf;
 
 use golden::Outcome;
 
-/// What is built in meets its cases; other folders are checked by `cargo xtask goldens DIR`.
+/// All golden cases pass; `cargo xtask goldens DIR` checks other folders.
 #[test]
 fn every_golden_case_agrees_with_hf_peft() {
     let cases =

@@ -1,4 +1,4 @@
-//! Selective methods: which weights they mean, and what they refuse.
+//! Selective methods: module selection and errors.
 
 use graft_models::{Llama, LlamaConfig};
 use graft_nn::{Device, Model};

@@ -1,4 +1,4 @@
-//! Soft prompts and prefixes: what they do beside the promises that every method keeps.
+//! Soft prompts and prefixes: behavior that the method contract does not cover.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use graft_spec::Value;
 
 use crate::{
     contract::{bench, model, settings},
-    promises::stir,
+    method_contract::randomize,
 };
 
 fn ids(range: std::ops::Range<usize>) -> Tensor {
@@ -26,7 +26,7 @@ fn token_by_token_behind_a_prefix_equals_all_at_once() {
         &settings(&[("num_virtual_tokens", Value::Integer(3))]),
     )
     .unwrap();
-    stir(&adapter, 3);
+    randomize(&adapter, 3);
     let last =
         |logits: Tensor| logits.flatten_to(1).unwrap().to_vec2::<f32>().unwrap().pop().unwrap();
     let whole = last(model.logits(&ids(0..6), None, &Context::eval()).unwrap());
@@ -48,7 +48,7 @@ fn a_prefix_takes_room_from_the_context() {
     )
     .err()
     .unwrap();
-    assert!(matches!(error, PeftError::Refused { code: "peft::prompt_too_long", .. }), "{error}");
+    assert!(matches!(error, PeftError::PromptTooLong { .. }), "{error}");
     let adapter = attach(
         &bench(&model),
         "prefix_tune",

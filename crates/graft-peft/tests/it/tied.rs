@@ -1,4 +1,5 @@
-//! The head of a model that shares the embedding's weight: it can be trained, targeted, merged and saved apart from it, as in HF PEFT.
+//! A head that shares the embedding's weight can be trained, targeted, merged and saved separately,
+//! as in HF PEFT.
 
 use graft_models::{FolderParts, load_model, save_folder};
 use graft_nn::{Context, DType, Device, Model, gradients, ops::cross_entropy};
@@ -8,14 +9,14 @@ use graft_spec::{Settings, Value};
 
 use crate::{
     files::{bench, distance, llama, output},
-    promises::stir,
+    method_contract::randomize,
 };
 
 fn list(words: &[&str]) -> Value {
     Value::List(words.iter().map(|word| (*word).to_owned()).collect())
 }
 
-/// Every way to adapt the head, with the numbers that are trained in it: W is 50 × 16.
+/// Every way to adapt the head, with the number of its trainable parameters: W is 50 × 16.
 fn ways() -> Vec<(&'static str, Settings, u64)> {
     let r = |r: i64| Settings::default().with("r", Value::Integer(r));
     let head = list(&["lm_head"]);
@@ -94,13 +95,13 @@ fn a_tied_head_is_adapted_alone_and_the_embedding_stays() {
         }
         assert!(trained.all >= own + adapter.trainable_parameters(), "{way:?}: {}", trained.line());
         let states = hidden();
-        stir(&adapter, 3);
+        randomize(&adapter, 3);
         let acting = output(&model);
         assert!(distance(&acting, &base) > 1e-3, "{way:?}: it does not act");
         if way.1.values["target_modules"].to_string() == "lm_head" {
             assert_eq!(hidden(), states, "{way:?}: the embedding sees the head's adapter");
         }
-        // Gradients reach it.
+        // Gradients reach the head.
         let logits = acting.len();
         let ids = graft_nn::Tensor::new(&[[4u32, 8, 15, 16, 23, 42]], &Device::Cpu).unwrap();
         let rows =
@@ -116,7 +117,7 @@ fn a_tied_head_is_adapted_alone_and_the_embedding_stays() {
                 trainable.name
             );
         }
-        // Merged it gives the same, and the embedding is bit for bit what it was.
+        // Merging gives the same output, and the embedding does not change by a bit.
         adapter.merge(&model).unwrap_or_else(|error| panic!("{way:?}: {error}"));
         assert!(
             distance(&output(&model), &acting) < 1e-4,
@@ -140,7 +141,7 @@ fn a_tied_head_is_adapted_alone_and_the_embedding_stays() {
         adapter.set_active(&model, true).unwrap();
         adapter.unmerge(&model).unwrap();
         assert_eq!(output(&model), acting, "{way:?}: unmerging did not restore");
-        // Saved and loaded it acts the same; detached, the base is back.
+        // A saved and loaded adapter gives the same output; detaching restores the base model.
         let folder = tempfile::tempdir().unwrap();
         adapter.save(folder.path(), "toy").unwrap();
         adapter.detach(&model).unwrap();
@@ -164,7 +165,7 @@ fn a_model_that_was_merged_into_a_tied_head_is_saved_with_a_head_of_its_own() {
     for way in [&ways()[1], &ways()[10]] {
         let (model, folder) = (llama(true, 1), tempfile::tempdir().unwrap());
         let adapter = attached(&model, way);
-        stir(&adapter, 3);
+        randomize(&adapter, 3);
         adapter.merge(&model).unwrap();
         let parts = FolderParts {
             model: &model,
@@ -206,7 +207,7 @@ fn a_second_adapter_acts_on_a_head_that_another_one_is_merged_into() {
     let model = llama(true, 1);
     let keys = |name: &str| ways()[0].1.clone().with("adapter_name", Value::Text(name.to_owned()));
     let first = attach(&bench(&model), "lora", &keys("first")).unwrap();
-    stir(&first, 3);
+    randomize(&first, 3);
     first.merge(&model).unwrap();
     let merged = output(&model);
     let second = attach(&bench(&model), "lora", &keys("second")).unwrap();
@@ -218,7 +219,8 @@ fn a_second_adapter_acts_on_a_head_that_another_one_is_merged_into() {
 #[test]
 fn a_saved_embedding_of_a_tied_model_is_trained_apart_from_the_head_as_in_hf_peft() {
     let (tied, apart) = (llama(true, 1), llama(false, 1));
-    // An untied model with the same numbers: HF PEFT's copy of the embedding is no longer the head's weight.
+    // An untied model with the same weights: HF PEFT's copy of the embedding no longer is the
+    // weight of the head.
     let by_path = |path: &str| {
         tied.parameters()
             .into_iter()
@@ -243,7 +245,7 @@ fn a_saved_embedding_of_a_tied_model_is_trained_apart_from_the_head_as_in_hf_pef
         attach(&bench(&apart), "lora", &keys).unwrap(),
     );
     for adapter in [&one, &other] {
-        stir(adapter, 3);
+        randomize(adapter, 3);
     }
     assert!(distance(&output(&tied), &output(&apart)) < 1e-5);
     let folder = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! "Did it do anything?", answered unasked after a training.
 
 use graft_nn::{Context, DType, Model, NnError, Task, Tensor};
-use graft_peft::{Change, changes};
+use graft_peft::{UpdateNorm, update_norms};
 use graft_spec::{
     Failure, Settings,
     number::{self, decimals},
@@ -25,7 +25,7 @@ const LOOKED_AT: (usize, usize) = (4, 64);
 pub(crate) fn tell(desk: &CommandContext, plan: &Plan, train: &Settings) {
     // What cannot be told is no reason for a training that has ended well to fail.
     let moved =
-        changes(plan.model.loaded.model.as_ref(), &plan.attached.adapter).unwrap_or_default();
+        update_norms(plan.model.loaded.model.as_ref(), &plan.attached.adapter).unwrap_or_default();
     if let Some(line) = update(&moved) {
         desk.note(line);
     }
@@ -45,8 +45,8 @@ pub(crate) fn tell(desk: &CommandContext, plan: &Plan, train: &Settings) {
 }
 
 /// How far the weights have moved, compared with their own length where they have one; none where no weight is changed.
-fn update(moved: &[Change]) -> Option<String> {
-    let shares: Vec<(&Change, f64)> =
+fn update(moved: &[UpdateNorm]) -> Option<String> {
+    let shares: Vec<(&UpdateNorm, f64)> =
         moved.iter().filter_map(|change| Some((change, change.share()?))).collect();
     let mean =
         |values: &mut dyn Iterator<Item = f64>, count: usize| values.sum::<f64>() / count as f64;
@@ -262,8 +262,11 @@ mod tests {
 
     #[test]
     fn an_update_of_weights_that_are_zero_has_a_length_and_no_share() {
-        let change =
-            |path: &str, update: f64, weight: f64| Change { path: path.to_owned(), update, weight };
+        let change = |path: &str, update: f64, weight: f64| UpdateNorm {
+            path: path.to_owned(),
+            update,
+            weight,
+        };
         let zero = update(&[change("a", 0.5, 0.0), change("b", 1.5, 1e-300)]).unwrap();
         assert_eq!(
             zero,

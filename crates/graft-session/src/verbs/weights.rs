@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use graft_nn::{Model, Task, TokenEncoder};
 use graft_peft::{
-    Adapter, Anatomy, Change, Grid, anatomy, attention_to_prompt, changes, neighbours,
+    Adapter, Grid, LayerAnalysis, UpdateNorm, analyze_layer, attention_to_prompt, nearest_tokens,
+    update_norms,
 };
 use graft_protocol::{
     Block, Cell, Chart, HeatMap, Reply, Series, SeriesStyle, Table, chart::NonFinite,
@@ -33,7 +34,7 @@ pub fn weights(desk: &CommandContext, module: Option<&str>) -> Result<Reply, Fai
     let loaded = state.model()?;
     let attached = adapter_wanted(&state)?;
     let (model, adapter) = (loaded.loaded.model.as_ref(), &attached.adapter);
-    let mut moved = changes(model, adapter)?;
+    let mut moved = update_norms(model, adapter)?;
     let mut blocks = Vec::new();
     if module.is_none() {
         blocks.extend(prompt(model, loaded.loaded.tokenizer.as_ref())?.map(Block::Table));
@@ -44,7 +45,7 @@ pub fn weights(desk: &CommandContext, module: Option<&str>) -> Result<Reply, Fai
     });
     if let Some(path) = chosen(&moved, module)? {
         blocks.push(Block::Table(table(adapter, &moved)));
-        if let Some(found) = anatomy(model, adapter, &path)? {
+        if let Some(found) = analyze_layer(model, adapter, &path)? {
             blocks.extend([Block::Heat(maps(&found)), Block::Chart(spectrum(&found))]);
         }
     }
@@ -59,7 +60,7 @@ pub fn weights(desk: &CommandContext, module: Option<&str>) -> Result<Reply, Fai
 }
 
 /// The layer to look at: the one whose path is `module` or ends with it, else the one that has moved most.
-fn chosen(moved: &[Change], module: Option<&str>) -> Result<Option<String>, SessionError> {
+fn chosen(moved: &[UpdateNorm], module: Option<&str>) -> Result<Option<String>, SessionError> {
     let Some(module) = module else { return Ok(moved.first().map(|change| change.path.clone())) };
     let paths = || moved.iter().map(|change| change.path.clone());
     let ends = |path: &String| path == module || path.ends_with(&format!(".{module}"));
@@ -78,11 +79,11 @@ fn chosen(moved: &[Change], module: Option<&str>) -> Result<Option<String>, Sess
 }
 
 /// By how much a layer has moved, for the order: those without a length to compare with come last.
-fn moved_by(change: &Change) -> f64 {
+fn moved_by(change: &UpdateNorm) -> f64 {
     change.share().unwrap_or(-1.0)
 }
 
-fn table(adapter: &Adapter, moved: &[Change]) -> Table {
+fn table(adapter: &Adapter, moved: &[UpdateNorm]) -> Table {
     let title = format!("how far `{}` has moved the weights", adapter.name());
     let mut table = Table::new(title, &["layer", "#update / weight"]);
     for change in moved.iter().take(LAYERS) {
@@ -101,7 +102,7 @@ fn table(adapter: &Adapter, moved: &[Change]) -> Table {
 }
 
 /// A, B and the update.
-fn maps(found: &Anatomy) -> Vec<HeatMap> {
+fn maps(found: &LayerAnalysis) -> Vec<HeatMap> {
     let map = |title: &str, grid: &Grid, [rows, columns]: [&str; 2]| {
         let labels = [format!("{rows} {}", grid.rows), format!("{columns} {}", grid.columns)];
         HeatMap::of(title, labels, (grid.rows, grid.columns), &grid.values, CELLS)
@@ -117,7 +118,7 @@ fn maps(found: &Anatomy) -> Vec<HeatMap> {
 }
 
 /// Singular values of the update beside the frozen weight's.
-fn spectrum(found: &Anatomy) -> Chart {
+fn spectrum(found: &LayerAnalysis) -> Chart {
     let largest = found.update_values.first().copied().unwrap_or(0.0);
     // What is nothing but rounding would stretch the axis.
     let line = |name: &str, values: &[f64], least: f64| {
@@ -144,7 +145,7 @@ fn spectrum(found: &Anatomy) -> Chart {
 
 /// The words nearest to each vector of the soft prompts that act; none where none does.
 fn prompt(model: &dyn Model, tokenizer: &dyn TokenEncoder) -> Result<Option<Table>, Failure> {
-    let found = neighbours(model, WORDS)?;
+    let found = nearest_tokens(model, WORDS)?;
     let mut table = Table::new(
         "the soft prompt, vector by vector",
         &["#vector", "#length", "nearest words of the vocabulary, with their cosines"],

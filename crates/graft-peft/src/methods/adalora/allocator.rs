@@ -1,10 +1,12 @@
-//! Which ranks AdaLoRA keeps: a budget that falls from `init_r` to `target_r` per layer, and a score for every rank.
+//! AdaLoRA's rank allocation: a budget that decreases from `init_r` to `target_r` per layer, and an
+//! importance score for every rank.
 //!
-//! The score of rank i is `S(E_i) + mean S(A_i,:) + mean S(B_:,i)` with `S = I U`: the smoothed sensitivity `I` of `|w g|` and its smoothed
-//! uncertainty `U`.
+//! The score of rank i is `S(E_i) + mean S(A_i,:) + mean S(B_:,i)` with `S = I U`: `I` is the
+//! smoothed sensitivity `|w g|`, and `U` its smoothed uncertainty.
 //!
 //! # Source
-//! Zhang et al. 2023, arXiv:2303.10512, section 3; HF PEFT's `RankAllocator`, with steps counted from 1.
+//! Zhang et al. 2023, arXiv:2303.10512, section 3; HF PEFT's `RankAllocator`, with steps counted
+//! from 1.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +17,7 @@ use graft_nn::{DType, NnError, Result, Tensor, TrainingHook, Var};
 use serde_json::{Map, Value};
 
 use super::is_shared_out;
-use crate::{PeftError, config_file::ConfigFile, methods::Export};
+use crate::{PeftError, config_file::ConfigFile, method::Export};
 
 /// The matrices of one layer.
 #[derive(Clone, Debug)]
@@ -39,7 +41,7 @@ impl Triplet {
         ]
     }
 
-    /// Sets the factors of the ranks that are not kept to zero.
+    /// Sets the factors of the pruned ranks to zero.
     fn mask(&self, kept: &[bool]) -> Result<()> {
         let mask: Vec<f32> = kept.iter().map(|kept| f32::from(u8::from(*kept))).collect();
         let mask = Tensor::from_vec(mask, (kept.len(), 1), self.e.device())?;
@@ -47,7 +49,7 @@ impl Triplet {
     }
 }
 
-/// When ranks are taken away.
+/// The schedule of the pruning.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Schedule {
     init_r: usize,
@@ -57,7 +59,7 @@ pub(super) struct Schedule {
     delta: u64,
     betas: (f64, f64),
     orthogonality: f64,
-    /// Whether a file says that it is over.
+    /// Whether the allocation in a file is final.
     done: bool,
 }
 
@@ -91,14 +93,15 @@ impl Schedule {
         })
     }
 
-    /// Ranks that may stay after `step` of `total` in all `layers`, falling with the third power; none where nothing is cut.
+    /// The number of ranks that may remain in all `layers` after `step` of `total`; it decreases
+    /// with the third power. `None` if nothing is pruned in this step.
     fn budget(&self, step: u64, total: u64, layers: usize) -> Option<usize> {
         let (first, last) = (self.init_r * layers, self.target_r * layers);
         if step <= self.tinit || (step < total - self.tfinal && !step.is_multiple_of(self.delta)) {
             return None;
         }
         let left = 1.0 - (step - self.tinit) as f64 / (total - self.tfinal - self.tinit) as f64;
-        // A file may ask for more ranks at the end than it has: then nothing is taken away.
+        // A file may have a larger target than its initial rank: then nothing is pruned.
         Some((first.saturating_sub(last) as f64 * left.max(0.0).powi(3) + last as f64) as usize)
     }
 }
@@ -112,11 +115,11 @@ pub(super) struct Allocator {
 
 #[derive(Default)]
 struct Progress {
-    /// Steps of the training; 0 before the first.
+    /// Number of steps of the training run; 0 before the first.
     total: u64,
-    /// Sensitivity and uncertainty, by the matrix's key.
+    /// Sensitivity and uncertainty, by the key of the matrix.
     scores: BTreeMap<String, (Tensor, Tensor)>,
-    /// By layer, once ranks have been taken away.
+    /// For each layer, which ranks remain; `None` before the first pruning.
     kept: Option<Vec<Vec<bool>>>,
 }
 
@@ -126,11 +129,11 @@ impl Allocator {
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
-        // Scores are replaced one by one, each whole.
+        // Scores are replaced one by one, and each replacement is atomic.
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Smooths the sensitivity `|w g|` and its uncertainty.
+    /// Updates the smoothed sensitivity `|w g|` and its uncertainty.
     fn update(&self, progress: &mut Progress, gradients: &BTreeMap<&str, &Tensor>) -> Result<()> {
         let (beta1, beta2) = self.schedule.betas;
         for (key, var) in self.layers.iter().flat_map(Triplet::matrices) {
@@ -166,7 +169,7 @@ impl Allocator {
         self.layers.iter().map(of_layer).collect()
     }
 
-    /// Takes away all but the `budget` best ranks.
+    /// Prunes all but the `budget` best ranks.
     fn cut(&self, progress: &mut Progress, budget: usize) -> Result<()> {
         let scores = self.scores(progress)?;
         let mut all: Vec<f32> = scores.concat();
@@ -195,7 +198,7 @@ impl TrainingHook for Allocator {
         Ok(())
     }
 
-    /// The mean over all A and B of `‖P Pᵀ - I‖`, weighted.
+    /// The mean of `‖P Pᵀ - I‖` over all A and B, weighted.
     fn penalty(&self) -> Result<Tensor> {
         let mut sum = Tensor::zeros((), DType::F32, self.layers[0].a.device())?;
         for layer in &self.layers {
@@ -266,7 +269,8 @@ impl TrainingHook for Allocator {
 }
 
 impl Export for Allocator {
-    /// HF PEFT writes the ranks that stay, and which those are; it will not read a file that does not say how long the training was.
+    /// HF PEFT writes the remaining ranks and a mask of them. It requires `total_step` when it
+    /// reads the file.
     fn export(
         &self,
         config: &mut ConfigFile,
@@ -280,7 +284,8 @@ impl Export for Allocator {
         let Some(kept) = &progress.kept else { return Ok(()) };
         let mut pattern = Map::new();
         for (layer, kept) in self.layers.iter().zip(kept) {
-            // A layer that has lost every rank keeps the first, which is zero: an empty matrix is no file's friend.
+            // A layer without remaining ranks keeps its first, which is zero, because many readers
+            // do not accept empty matrices.
             let kept: Vec<bool> = kept
                 .iter()
                 .enumerate()

@@ -1,4 +1,4 @@
-//! The fields of `adapter_config.json` that mean something for LoRA, and those that must not be set.
+//! The fields of `adapter_config.json` that LoRA uses, and those that it does not support.
 
 use super::Init;
 use crate::{PeftError, config_file::ConfigFile, ranks::Ranks, targets::Selection};
@@ -13,7 +13,7 @@ pub(in crate::methods) const DEFAULTS: &str = r#"{"alora_invocation_tokens": nul
     "target_modules": null, "target_parameters": null, "task_type": "CAUSAL_LM", "trainable_token_indices": null, "use_bdlora": null,
     "use_dora": false, "use_qalora": false, "use_rslora": false, "velora_config": null}"#;
 
-/// Fields that change what the adapter computes in a way that is not built in.
+/// Fields that change the output in a way that is not implemented.
 pub(in crate::methods) const UNSUPPORTED: &[&str] = &[
     "use_qalora",
     "use_bdlora",
@@ -28,35 +28,29 @@ pub(in crate::methods) const UNSUPPORTED: &[&str] = &[
     "velora_config",
 ];
 
-/// What the fields mean.
+/// The parsed fields.
 #[derive(Clone, Debug)]
 pub(in crate::methods) struct LoraConfig {
     pub(in crate::methods) dropout: f64,
     pub(in crate::methods) init: Init,
     pub(in crate::methods) selection: Selection,
     pub(in crate::methods) ranks: Ranks,
-    use_rslora: bool,
 }
 
 impl LoraConfig {
     /// Reads the fields.
     ///
     /// # Errors
-    /// [`PeftError::Malformed`] for a value of another kind, [`PeftError::Unsupported`] for a field that asks for what is not built in.
+    /// [`PeftError::Malformed`] for an invalid value, [`PeftError::Unsupported`] for a field that
+    /// is not implemented.
     pub(in crate::methods) fn read(config: &ConfigFile) -> Result<Self, PeftError> {
         config.refuse(UNSUPPORTED)?;
         Ok(Self {
             dropout: config.probability("lora_dropout")?,
-            use_rslora: config.flag("use_rslora"),
             init: Init::read(config)?,
             selection: Selection::read(config)?,
-            ranks: Ranks::read(config, "lora_alpha")?,
+            ranks: Ranks::read(config, "lora_alpha")?
+                .with_rank_stabilization(config.flag("use_rslora")),
         })
-    }
-
-    /// `r` and `s` of one layer.
-    pub(in crate::methods) fn rank_and_scaling(&self, path: &str) -> (usize, f64) {
-        let (r, alpha) = self.ranks.at(path);
-        (r, if self.use_rslora { alpha / (r as f64).sqrt() } else { alpha / r as f64 })
     }
 }

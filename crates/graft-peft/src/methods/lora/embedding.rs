@@ -1,10 +1,12 @@
-//! LoRA in a table of vectors: `y = W[id] + s B A[:, id]`.
+//! LoRA in an embedding: `y = W[id] + s B A[:, id]`.
+//!
+//! A is initialized with zeros and B from N(0, 1). Dropout does not apply.
 //!
 //! # Shapes
-//! `W: (V, C)` frozen, `A: (r, V)` zero at the start, `B: (C, r)` from N(0, 1); dropout does not act here
+//! `id: (..)`, `W: (V, C)` frozen, `A: (r, V)`, `B: (C, r)`, `y: (.., C)`
 //! # Source
-//! HF PEFT's `lora.Embedding`. Golden `lora-embedding`. In a model whose head shares the table HF PEFT's merge changes the head too, so that its output
-//! is another one; here such a merge is refused.
+//! HF PEFT's `lora.Embedding`. Golden `lora-embedding`. If the head shares the embedding's weight,
+//! HF PEFT's merge changes the head too and therefore the output; here such a merge is refused.
 
 use std::sync::Arc;
 
@@ -12,48 +14,49 @@ use graft_nn::{DType, Embedding, EmbeddingAdapter, Result, Rng, Tensor, Var, ops
 
 use crate::{
     AttachContext, PeftError,
-    methods::{Hook, Part, Start},
-    shared::Shared,
+    adapter_state::AdapterState,
+    init_source::InitSource,
+    method::{AdapterPart, Attachment},
 };
 
 struct LoraEmbedding {
     a: Var,
     b: Var,
     scaling: f64,
-    shared: Arc<Shared>,
+    state: Arc<AdapterState>,
 }
 
 impl EmbeddingAdapter for LoraEmbedding {
     fn forward(&self, base: &Embedding, ids: &Tensor) -> Result<Tensor> {
         let low = ops::embedding(ids, &self.a.as_tensor().t()?.contiguous()?)?; // (.., r)
         let change = ops::linear(&low, self.b.as_tensor())?; // (.., C)
-        Ok((base.base_forward(ids)? + (change * (self.scaling * self.shared.scale()))?)?)
+        Ok((base.base_forward(ids)? + (change * (self.scaling * self.state.scale()))?)?)
     }
 
     fn delta(&self, _base: &Embedding) -> Result<Tensor> {
         let product = self.b.as_detached_tensor().matmul(&self.a.as_detached_tensor())?; // (C, V)
-        Ok((product.t()?.contiguous()? * (self.scaling * self.shared.scale()))?) // (V, C)
+        Ok((product.t()?.contiguous()? * (self.scaling * self.state.scale()))?) // (V, C)
     }
 
     fn is_merged(&self) -> bool {
-        self.shared.is_merged()
+        self.state.is_merged()
     }
 }
 
-/// The part in one table.
+/// The part in one embedding.
 ///
 /// # Errors
-/// [`PeftError::RankTooLarge`] for a fresh one.
+/// [`PeftError::RankTooLarge`] in a fresh adapter.
 pub(super) fn part(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     table: &Embedding,
     (r, scaling): (usize, f64),
-    start: Start,
-    shared: &Arc<Shared>,
-) -> std::result::Result<Part, PeftError> {
+    init: InitSource,
+    state: &Arc<AdapterState>,
+) -> std::result::Result<AdapterPart, PeftError> {
     let weight = table.weight().base_value();
     let (vocab, width) = weight.dims2()?;
-    if start == Start::Fresh && r > width.min(vocab) {
+    if init == InitSource::Fresh && r > width.min(vocab) {
         return Err(PeftError::RankTooLarge {
             r,
             path: table.path().to_owned(),
@@ -61,20 +64,23 @@ pub(super) fn part(
             d_out: width,
         });
     }
-    bench.reserve("lora_embedding_A", table.path(), &[r, vocab])?;
-    bench.reserve("lora_embedding_B", table.path(), &[width, r])?;
+    cx.reserve("lora_embedding_A", table.path(), &[r, vocab])?;
+    cx.reserve("lora_embedding_B", table.path(), &[width, r])?;
     let normal =
-        Rng::new(bench.seed).stream("lora_embedding_B", table.path()).normal(0.0, 1.0, width * r);
+        Rng::new(cx.seed).stream("lora_embedding_B", table.path()).normal(0.0, 1.0, width * r);
     let a = Var::zeros((r, vocab), DType::F32, weight.device())?;
     let b = Var::from_tensor(&Tensor::from_vec(normal, (width, r), weight.device())?)?;
     let key = |name: &str| format!("base_model.model.{}.{name}", table.path());
     let weights = vec![(key("lora_embedding_A"), a.clone()), (key("lora_embedding_B"), b.clone())];
-    let adapter = Arc::new(LoraEmbedding { a, b, scaling, shared: shared.clone() });
-    // HF PEFT writes the table along where it bears this name, because others may have resized it.
+    let adapter = Arc::new(LoraEmbedding { a, b, scaling, state: state.clone() });
+    // HF PEFT includes an embedding of this name in the file, because it may have been resized.
     let copies = if table.path().ends_with("embed_tokens") {
         vec![(key("base_layer.weight"), weight.detach())]
     } else {
         Vec::new()
     };
-    Ok(Part { copies, ..Part::new(table.path(), Hook::Embedding(adapter), weights) })
+    Ok(AdapterPart {
+        copies,
+        ..AdapterPart::new(table.path(), Attachment::Embedding(adapter), weights)
+    })
 }

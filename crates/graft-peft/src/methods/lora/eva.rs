@@ -1,16 +1,20 @@
-//! EVA: A starts as the directions in which the inputs of a layer vary most, and layers whose inputs vary in more directions get more of the rank.
+//! EVA: A is initialized with the directions in which the inputs of a layer vary most, and layers
+//! whose inputs vary in more directions get a larger share of the ranks.
 //!
 //! # Mathematics
-//! The base reads batches of the data; `V (k, d_in)` are the principal components of a layer's centred inputs with `k = rho r`, and `e_i` the share
-//! of the spread along each. The `Σ r` largest `e_i` of all layers are taken: a layer starts with those of its components that are among them as
-//! `A`, `B = 0`, and `lora_alpha` in proportion to its new rank. Batches are read until the components taken turn by less than `arccos(tau)` from one
-//! batch to the next. A layer that gets none is no target.
+//! The base model reads batches of the data. `V: (k, d_in)` are the principal components of a
+//! layer's centered inputs with `k = rho r`, and `e_i` is the fraction of the variance along each.
+//! The `Σ r` largest `e_i` of all layers are selected: the selected components of a layer become
+//! its `A`, with `B = 0` and `lora_alpha` in proportion to the new rank. Batches are read until the
+//! selected components turn by less than `arccos(tau)` from one batch to the next. A layer without
+//! selected components is not adapted.
 //! # Source
-//! Paischer et al. 2024, arXiv:2410.07170; HF PEFT's `initialize_lora_eva_weights`, which leaves the reading of data to its user and reads the
-//! tokens with a label only; here all tokens are read, because a completion may have fewer of them than components are wanted.
+//! Paischer et al. 2024, arXiv:2410.07170; HF PEFT's `initialize_lora_eva_weights`, which leaves
+//! reading the data to its caller and uses only tokens with a label; here all tokens are used,
+//! because a completion may have fewer labeled tokens than components.
 
 mod components;
-mod survey;
+mod input_statistics;
 
 use std::collections::BTreeMap;
 
@@ -18,17 +22,17 @@ use serde_json::{Map, Value, json};
 
 use super::{
     LoraConfig,
-    prepared::{Chosen, Prepared},
+    data_init::{Chosen, DataInit},
 };
 use crate::{
     AttachContext, Inputs, PeftError,
     config_file::{ConfigFile, plain_number},
 };
-use survey::{Seen, Survey};
+use input_statistics::{InputStatistics, Recorded};
 
-/// Least cosine of a component with what it was before, at which it counts as found.
+/// The smallest cosine between a component and its previous value at which it has converged.
 const TAU: f64 = 0.99;
-/// Most batches that are read.
+/// Maximum number of batches.
 const MOST_BATCHES: u64 = 200;
 
 /// The field `eva_config`, HF PEFT's `EvaConfig`.
@@ -36,23 +40,20 @@ pub(super) fn eva_config(rho: f64) -> Value {
     json!({"adjust_scaling_factors": true, "label_mask_value": -100, "rho": rho, "tau": TAU, "use_label_mask": false, "whiten": false})
 }
 
-/// Reads data and decides.
+/// Reads data and computes the initialization.
 ///
 /// # Errors
-/// [`PeftError::Refused`] without data, [`PeftError::Malformed`] for a field that it cannot read, and what reading the data gives.
+/// [`PeftError::NoData`], [`PeftError::LittleData`], [`PeftError::Malformed`] for an invalid field,
+/// and errors of reading the data.
 pub(super) fn find(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     config: &ConfigFile,
     lora: &LoraConfig,
     chosen: &Chosen<'_>,
-) -> Result<Prepared, PeftError> {
+) -> Result<DataInit, PeftError> {
     let layers = chosen.0.as_slice();
-    let Some(inputs) = bench.inputs else {
-        return Err(PeftError::refused(
-            "peft::no_data",
-            "init_lora_weights=eva looks at the inputs of the layers, and there are no data",
-            "%data load which-book",
-        ));
+    let Some(inputs) = cx.inputs else {
+        return Err(PeftError::NoData);
     };
     let rho = config
         .get("eva_config")
@@ -62,16 +63,16 @@ pub(super) fn find(
     let rho =
         rho.ok_or_else(|| config.wrong("eva_config", "an object with a `rho` of at least 1"))?;
     let ranks: Vec<usize> =
-        layers.iter().map(|linear| lora.rank_and_scaling(linear.path()).0).collect();
+        layers.iter().map(|linear| lora.ranks.rank_and_scaling(linear.path()).0).collect();
     let largest = |r: usize| (r as f64 * rho).round() as usize;
     let most: Vec<usize> = layers
         .iter()
         .zip(&ranks)
         .map(|(linear, r)| largest(*r).min(linear.d_in()).min(linear.d_out()))
         .collect();
-    let survey = Survey::new(bench.model, layers, most.clone());
-    let (batches, shared_out) = read(&survey, inputs, &most, &ranks)?;
-    let seen = survey.seen();
+    let statistics = InputStatistics::new(cx.model, layers, most.clone());
+    let (batches, shared_out) = read(&statistics, inputs, &most, &ranks)?;
+    let seen = statistics.seen();
     let unsettled = seen.done.iter().filter(|done| !**done).count();
     let mut weights = BTreeMap::new();
     for (layer, linear) in layers.iter().enumerate().filter(|(layer, _)| shared_out[*layer] > 0) {
@@ -83,41 +84,37 @@ pub(super) fn find(
         }
     }
     if weights.is_empty() {
-        let problem = format!(
-            "{batches} batches of the data hold too few tokens for {} directions",
-            most.iter().max().unwrap_or(&0)
-        );
-        return Err(PeftError::refused(
-            "peft::little_data",
-            problem,
-            "take a larger data set, or a smaller r",
-        ));
+        return Err(PeftError::LittleData {
+            batches,
+            components: most.iter().copied().max().unwrap_or(0),
+        });
     }
     let (least, largest) =
         (shared_out.iter().min().unwrap_or(&0), shared_out.iter().max().unwrap_or(&0));
     let mut note =
-        format!("eva has read {batches} batches of the data: ranks from {least} to {largest}");
+        format!("EVA read {batches} batches of the data: ranks from {least} to {largest}");
     if unsettled > 0 {
-        note.push_str(&format!("; the directions of {unsettled} inputs were still turning"));
+        note.push_str(&format!("; the components of {unsettled} inputs had not converged"));
     }
-    Ok(Prepared {
-        config: Some(shared(config, lora, chosen, &shared_out)?),
+    Ok(DataInit {
+        config: Some(with_ranks(config, lora, chosen, &shared_out)?),
         weights,
         note: Some(note),
     })
 }
 
-/// Reads batches until the components that are taken have settled; how many it read, and the rank of each layer.
+/// Reads batches until the selected components have converged. Returns the number of batches and
+/// the rank of each layer.
 fn read(
-    survey: &Survey<'_>,
+    statistics: &InputStatistics<'_>,
     inputs: &dyn Inputs,
     most: &[usize],
     asked: &[usize],
 ) -> Result<(u64, Vec<usize>), PeftError> {
     let mut ranks = most.to_vec();
     for batch in 0..MOST_BATCHES {
-        survey.pass(&inputs.batch(batch)?)?;
-        let mut seen = survey.seen();
+        statistics.pass(&inputs.batch(batch)?)?;
+        let mut seen = statistics.seen();
         if seen.components.iter().all(|components| components.shares().count() > 0) {
             ranks = share_out(&seen, most, asked);
         }
@@ -133,9 +130,10 @@ fn read(
     Ok((MOST_BATCHES, ranks))
 }
 
-/// The ranks that were asked for by the largest shares of all layers; of equal ones the earlier layer's is taken. A layer without input, as a
-/// pooler, keeps its own.
-fn share_out(seen: &Seen, most: &[usize], asked: &[usize]) -> Vec<usize> {
+/// Distributes the sum of the requested ranks over the largest fractions of variance in all layers;
+/// of equal ones the earlier layer's is taken. A layer without input, such as a pooler, keeps its
+/// own rank.
+fn share_out(seen: &Recorded, most: &[usize], asked: &[usize]) -> Vec<usize> {
     let mut shares: Vec<(usize, f64)> = Vec::new();
     for (layer, group) in seen.groups.iter().enumerate() {
         let components = group.and_then(|group| seen.components.get(group));
@@ -159,8 +157,9 @@ fn share_out(seen: &Seen, most: &[usize], asked: &[usize]) -> Vec<usize> {
     ranks
 }
 
-/// The fields with each layer's rank and with alpha in proportion to it, so that the scale stays what it was. Targets are those with a rank.
-fn shared(
+/// The fields with the rank of each layer, and with alpha in proportion to it, so that the scaling
+/// does not change. Layers without a rank are removed from the targets.
+fn with_ranks(
     config: &ConfigFile,
     lora: &LoraConfig,
     (layers, tables): &Chosen<'_>,

@@ -1,9 +1,12 @@
-//! LoftQ: A and B start as the part of what packing has lost that has the rank r.
+//! LoftQ: A and B are initialized with the best rank-r approximation of the quantization error.
 //!
 //! # Mathematics
-//! With Q the packed weight and `W - Q = U Σ Vᵀ`: `A = √(Σ_r/s) V_rᵀ`, `B = U_r √(Σ_r/s)`, so that `Q + s B A` is as near to W as any sum of Q and
-//! a matrix of rank r. This is one round of the paper's alternation, as in HF PEFT's `replace_lora_weights_loftq`; more rounds would pack the base
-//! anew, which other adapters stand on.
+//! With the quantized weight Q and `W - Q = U Σ Vᵀ`: `A = √(Σ_r/s) V_rᵀ`, `B = U_r √(Σ_r/s)`, so
+//! that `Q + s B A` is as close to W as any sum of Q and a matrix of rank r. This is one iteration
+//! of the paper's alternation, as in HF PEFT's `replace_lora_weights_loftq`; more iterations would
+//! quantize the base again and break other adapters.
+//! # Shapes
+//! `W, Q: (d_out, d_in)`, `A: (r, d_in)`, `B: (d_out, r)`
 //! # Source
 //! Li et al. 2023, arXiv:2310.08659
 
@@ -11,39 +14,28 @@ use std::collections::BTreeMap;
 
 use graft_nn::{DType, Device, Linear, Tensor, Weight};
 
-use super::{LoraConfig, prepared::Prepared, start::leading_part};
+use super::{LoraConfig, data_init::DataInit, init::leading_part};
 use crate::{AttachContext, PeftError, config_file::ConfigFile};
 
-/// Compares the packed weights with those they were made from.
+/// Compares the quantized weights with the original ones.
 ///
 /// # Errors
-/// [`PeftError::Refused`] for a layer that is not packed or whose own weight is not at hand, and what reading it gives.
+/// [`PeftError::NotPacked`] for a layer that is not quantized, [`PeftError::NoOriginals`], and
+/// errors of reading the original weight.
 pub(super) fn find(
-    bench: &AttachContext<'_>,
+    cx: &AttachContext<'_>,
     config: &ConfigFile,
     lora: &LoraConfig,
     layers: &[&Linear],
-) -> Result<Prepared, PeftError> {
-    let refused = |problem: String| {
-        PeftError::refused(
-            "peft::not_packed",
-            problem,
-            "%model load DIR load_in_4bit=true, or leave init_lora_weights out",
-        )
-    };
-    let originals = bench.originals.ok_or_else(|| {
-        refused("init_lora_weights=loftq needs a model that was loaded from a folder".to_owned())
-    })?;
+) -> Result<DataInit, PeftError> {
+    let originals = cx.originals.ok_or(PeftError::NoOriginals)?;
     let mut weights = BTreeMap::new();
     let (mut whole, mut before, mut after) = (0.0, 0.0, 0.0);
     for linear in layers {
         if !matches!(linear.weight().base_weight(), Weight::Packed(_)) {
-            return Err(refused(format!(
-                "init_lora_weights=loftq makes up for what packing loses, and `{}` is not packed",
-                linear.path()
-            )));
+            return Err(PeftError::NotPacked { path: linear.path().to_owned() });
         }
-        let (r, s) = lora.rank_and_scaling(linear.path());
+        let (r, s) = lora.ranks.rank_and_scaling(linear.path());
         let wide = |tensor: Tensor| tensor.detach().to_device(&Device::Cpu)?.to_dtype(DType::F64);
         let w = wide(originals.weight(linear)?)?; // (d_out, d_in)
         let lost = (&w - wide(linear.weight().base_value())?)?;
@@ -60,12 +52,12 @@ pub(super) fn find(
     }
     let percent = |square: f64| 100.0 * (square / whole.max(f64::MIN_POSITIVE)).sqrt();
     let note = format!(
-        "loftq: packing has moved the weights by {:.2} % of their length, with A and B it is {:.2} %",
+        "LoftQ: the quantization error is {:.2} % of the weights, with A and B {:.2} %",
         percent(before),
         percent(after)
     );
-    // In files it is a LoRA like any other: A and B are all there is to it.
+    // The file contains an ordinary LoRA: A and B represent the whole adapter.
     let mut config = config.clone();
     config.set("init_lora_weights", true.into());
-    Ok(Prepared { config: Some(config), weights, note: Some(note) })
+    Ok(DataInit { config: Some(config), weights, note: Some(note) })
 }

@@ -2,26 +2,31 @@
 
 use graft_nn::{Result, Tensor};
 
-/// How a rotation is computed.
+/// The computation of a rotation.
 #[derive(Clone, Debug)]
 pub(super) struct Cayley {
-    /// Terms of the series; without them, the inverse.
+    /// Number of terms of the series; `None` computes the inverse.
     terms: Option<usize>,
     transposed: bool,
 }
 
 impl Cayley {
-    /// By the first `terms` of the series, or exactly.
+    /// A rotation from the first `terms` of the series, or exact.
     pub(super) fn new(terms: Option<usize>) -> Self {
         Self { terms, transposed: false }
     }
 
-    /// The same rotation the other way round.
+    /// The inverse rotation.
     pub(super) fn transposed(&self) -> Self {
         Self { transposed: !self.transposed, ..self.clone() }
     }
 
-    /// The rotations (n, b, b) of the numbers above the diagonals, (n, b (b - 1) / 2).
+    /// The rotations for the elements above the diagonals.
+    ///
+    /// # Shapes
+    /// `upper: (n, b (b - 1) / 2)`; returns `(n, b, b)`
+    /// # Errors
+    /// Returns an error if a candle operation fails.
     pub(super) fn rotations(&self, upper: &Tensor, side: usize) -> Result<Tensor> {
         let q = skew(upper, side)?; // (n, b, b)
         let identity =
@@ -35,10 +40,10 @@ impl Cayley {
     }
 }
 
-/// Q with `upper` above its diagonal and -Qᵀ = Q.
+/// The matrix Q with `upper` above its diagonal and `Qᵀ = -Q`.
 fn skew(upper: &Tensor, side: usize) -> Result<Tensor> {
     let (count, numbers) = upper.dims2()?;
-    // Column 0 is the zero of the diagonal; below it stands what is above, with the sign turned.
+    // Column 0 is the zero of the diagonal; the elements below it are those above it, negated.
     let (mut places, mut signs) = (vec![0u32; side * side], vec![0f32; side * side]);
     let pairs = (0..side).flat_map(|row| (row + 1..side).map(move |column| (row, column)));
     for (number, (row, column)) in pairs.enumerate() {
@@ -52,7 +57,7 @@ fn skew(upper: &Tensor, side: usize) -> Result<Tensor> {
     Ok(upper.index_select(&places, 1)?.broadcast_mul(&signs)?.reshape((count, side, side))?) // (n, b, b)
 }
 
-/// `I + 2 Q + 2 Q² + .. + Q^p`, where the last power counts once, as HF PEFT has it.
+/// `I + 2 Q + 2 Q² + .. + Q^p`, where the last power has the factor 1, as in HF PEFT.
 fn series(q: &Tensor, identity: &Tensor, terms: usize) -> Result<Tensor> {
     let mut sum = identity.clone();
     if terms > 1 {
@@ -69,10 +74,11 @@ fn series(q: &Tensor, identity: &Tensor, terms: usize) -> Result<Tensor> {
     Ok(sum)
 }
 
-/// Inverses of matrices (n, b, b) whose symmetric part is the identity: no pivot is then below 1.
+/// Inverses of matrices (n, b, b) whose symmetric part is the identity, so no pivot is below 1.
 ///
-/// The inverse itself is computed outside the graph; one step of Newton's iteration `X (2 I - M X)` with it gives the same value and, since it
-/// is stationary in X, the derivative `-M⁻¹ dM M⁻¹`.
+/// The inverse itself is computed outside of the graph. One step of Newton's iteration,
+/// `X (2 I - M X)`, then gives the same value and, since it is stationary in X, the derivative
+/// `-M⁻¹ dM M⁻¹`.
 fn inverse(matrix: &Tensor, identity: &Tensor) -> Result<Tensor> {
     let (count, side, _) = matrix.dims3()?;
     let mut values: Vec<f64> =
@@ -83,7 +89,7 @@ fn inverse(matrix: &Tensor, identity: &Tensor) -> Result<Tensor> {
     Ok(x.matmul(&((identity * 2.0)? - matrix.matmul(&x)?)?)?) // (n, b, b)
 }
 
-/// Gauss and Jordan in place, without exchanges.
+/// Gauss-Jordan elimination in place, without pivoting.
 fn invert(matrix: &mut [f64], side: usize) {
     for pivot in 0..side {
         let factor = 1.0 / matrix[pivot * side + pivot];

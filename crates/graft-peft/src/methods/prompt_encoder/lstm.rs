@@ -1,21 +1,22 @@
-//! An LSTM in both directions, as PyTorch computes it.
+//! A bidirectional LSTM, as PyTorch computes it.
 //!
-//! `i, f, o = σ(..)`, `g = tanh(..)` of `W x + b + U h + c`; `s' = f ∘ s + i ∘ g`, `h' = o ∘ tanh(s')`; the gates lie in the order i, f, g, o.
+//! `i, f, o = σ(..)`, `g = tanh(..)` of `W x + b + U h + c`; `s' = f ∘ s + i ∘ g`,
+//! `h' = o ∘ tanh(s')`; the gates are stored in the order i, f, g, o.
 //!
 //! # Source
 //! Hochreiter and Schmidhuber 1997; the order of weights and gates is that of `torch.nn.LSTM`.
 
 use graft_nn::{Context, DType, Result, Tensor, Var, ops};
 
-use crate::{PeftError, initial::Initial};
+use crate::{PeftError, initializer::Initializer};
 
-/// The layers, each in two directions.
+/// The layers, each with two directions.
 #[derive(Clone)]
 pub(in crate::methods) struct Lstm {
     layers: Vec<[Direction; 2]>,
     /// H.
     hidden: usize,
-    /// Probability of dropping a number between two layers, in training only.
+    /// Dropout probability between two layers, in training only.
     dropout: f64,
 }
 
@@ -35,9 +36,9 @@ struct Direction {
 }
 
 impl Lstm {
-    /// As PyTorch's start: uniform in ±1/sqrt(H).
+    /// Initialized like PyTorch's `LSTM`: uniform in ±1/sqrt(H).
     pub(in crate::methods) fn new(
-        initial: &Initial<'_>,
+        initializer: &Initializer<'_>,
         (width, hidden): (usize, usize),
         layers: usize,
         dropout: f64,
@@ -47,7 +48,7 @@ impl Lstm {
             let (ending, d_in) =
                 (format!("l{layer}{suffix}"), if layer == 0 { width } else { 2 * hidden });
             let weight = |name: &str, shape: &[usize]| {
-                initial.uniform(&format!("lstm_head.{name}_{ending}"), shape, bound)
+                initializer.uniform(&format!("lstm_head.{name}_{ending}"), shape, bound)
             };
             Ok(Direction {
                 input: weight("weight_ih", &[4 * hidden, d_in])?,
@@ -65,7 +66,12 @@ impl Lstm {
         })
     }
 
-    /// States (P, 2H) of the sequence `x` (P, d_in).
+    /// The states of a sequence.
+    ///
+    /// # Shapes
+    /// `x: (P, d_in)`; returns `(P, 2H)`
+    /// # Errors
+    /// Returns an error if a candle operation fails.
     pub(super) fn forward(&self, x: &Tensor, cx: &Context) -> Result<Tensor> {
         let mut x = x.clone();
         for (number, [forth, back]) in self.layers.iter().enumerate() {
@@ -87,7 +93,7 @@ impl Lstm {
         Ok(x)
     }
 
-    /// Every weight, by its name in PyTorch.
+    /// All weights, by their names in PyTorch.
     pub(super) fn weights(&self) -> Vec<(String, Var)> {
         let of = |direction: &Direction| {
             let Direction { ending, input, state, input_bias, state_bias } = direction;
@@ -112,7 +118,7 @@ impl Lstm {
 }
 
 impl Direction {
-    /// The states (1, H) after each of the `steps`, in their order.
+    /// The states (1, H) after each of the `steps`, in this order.
     fn run(&self, x: &Tensor, steps: &[usize], hidden: usize) -> Result<Vec<Tensor>> {
         let bias = (self.input_bias.as_tensor() + self.state_bias.as_tensor())?;
         let given = ops::bias_add(&ops::linear(x, self.input.as_tensor())?, &bias)?; // (P, 4H)
@@ -131,7 +137,7 @@ impl Direction {
     }
 }
 
-/// `1 / (1 + exp(-x))` by way of tanh, whose gradient stays finite where the exponential overflows.
+/// The sigmoid, computed with tanh, whose gradient stays finite where the exponential overflows.
 fn sigmoid(x: &Tensor) -> Result<Tensor> {
     Ok((((x * 0.5)?.tanh()? + 1.0)? * 0.5)?)
 }
@@ -142,10 +148,11 @@ mod tests {
 
     use super::*;
 
-    /// `torch.nn.LSTM(2, 1, num_layers=1, bidirectional=True)` with every weight 0.5 and every bias 0.1, on [[1, 0], [0, 2]].
+    /// `torch.nn.LSTM(2, 1, num_layers=1, bidirectional=True)` with every weight 0.5 and every bias
+    /// 0.1, on [[1, 0], [0, 2]].
     #[test]
     fn states_are_those_of_pytorch() {
-        let lstm = Lstm::new(&Initial::named("t", Device::Cpu, 1), (2, 1), 1, 0.0).unwrap();
+        let lstm = Lstm::new(&Initializer::named("t", Device::Cpu, 1), (2, 1), 1, 0.0).unwrap();
         for (name, var) in lstm.weights() {
             let value = if name.starts_with("bias") { 0.1f32 } else { 0.5 };
             var.set(&Tensor::full(value, var.dims(), &Device::Cpu).unwrap()).unwrap();

@@ -40,7 +40,8 @@ fn zeros(layer: &Triplet) -> usize {
         .count()
 }
 
-/// A step whose gradients make the ranks of the second layer ten times as sensitive.
+/// A step whose gradients make the ranks of the second layer ten times as sensitive as those of the
+/// first.
 fn step(allocator: &Allocator, number: u64) {
     let gradients: Vec<(String, Tensor)> = allocator
         .layers

@@ -1,19 +1,20 @@
-//! The leading directions of a stream of vectors, batch by batch.
+//! Incremental principal component analysis of a stream of vectors.
 
 use graft_nn::{DType, Device, Tensor};
 
 use crate::{PeftError, decomposition};
 
-/// Rounds of the iteration that finds the directions of a batch; the batches before have found most of them.
+/// Number of iterations for each batch; earlier batches have found most of the directions.
 const ROUNDS: usize = 3;
 
-/// Principal components of centred vectors, without keeping the vectors: those of `[Σ V; X - mean(X); shift of the mean]` are those of all
-/// that has been seen, as far as the dropped ones do not matter.
+/// Principal components of centered vectors, computed without storing the vectors: they are the
+/// components of `[Σ V; X - mean(X); shift of the mean]`, up to the components that were dropped.
 ///
 /// # Shapes
-/// vectors of a batch `X: (n, d)`, components `V: (k, d)` in rows of length 1, the strongest first
+/// vectors of a batch `X: (n, d)`, components `V: (k, d)` as rows of norm 1, the strongest first
 /// # Source
-/// Ross et al. 2008, Incremental Learning for Robust Visual Tracking, section 3.1; HF PEFT's `IncrementalPCA`
+/// Ross et al. 2008, Incremental Learning for Robust Visual Tracking, section 3.1; HF PEFT's
+/// `IncrementalPCA`
 pub(super) struct Components {
     k: usize,
     seen: usize,
@@ -22,7 +23,7 @@ pub(super) struct Components {
     spread: f64,
     sigma: Vec<f64>,
     vectors: Option<Tensor>,
-    /// Cosine of each component with what it was before the last batch.
+    /// Cosine between each component and its value before the last batch.
     settled: Vec<f64>,
 }
 
@@ -40,7 +41,10 @@ impl Components {
         }
     }
 
-    /// Takes in a batch (n, d); one of fewer vectors than components is passed over.
+    /// Adds a batch, (n, d). A batch with fewer vectors than components is skipped.
+    ///
+    /// # Errors
+    /// Returns an error if a candle operation fails.
     pub(super) fn add(&mut self, batch: &Tensor) -> Result<(), PeftError> {
         let batch = batch.detach().to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
         let (n, d) = batch.dims2()?;
@@ -91,18 +95,22 @@ impl Components {
         Ok(())
     }
 
-    /// Whether the first `count` have stopped turning: each has at least the cosine `tau` with what it was before the last batch.
+    /// Whether the first `count` components have converged: the cosine with their value before the
+    /// last batch is at least `tau`.
     pub(super) fn are_settled(&self, count: usize, tau: f64) -> bool {
         self.vectors.is_some() && self.settled.iter().take(count).all(|cosine| *cosine >= tau)
     }
 
-    /// The share of all the spread that lies along each; none before the first batch.
+    /// The fraction of the variance along each component; empty before the first batch.
     pub(super) fn shares(&self) -> impl Iterator<Item = f64> {
         let spread = self.spread.max(f64::MIN_POSITIVE);
         self.sigma.iter().map(move |sigma| sigma * sigma / spread)
     }
 
-    /// The first `count`, (count, d).
+    /// The first `count` components, (count, d).
+    ///
+    /// # Errors
+    /// Returns an error if a candle operation fails.
     pub(super) fn first(&self, count: usize) -> Result<Option<Tensor>, PeftError> {
         self.vectors
             .as_ref()
@@ -111,7 +119,8 @@ impl Components {
     }
 }
 
-/// Rows turned so that the number of the largest magnitude in each is positive: a direction has no sign of its own.
+/// Flips rows so that their element of largest magnitude is positive: the sign of a component is
+/// arbitrary.
 fn pointing_up(rows: &Tensor) -> Result<Tensor, PeftError> {
     let sign = |row: &Vec<f64>| {
         row.iter()
@@ -129,7 +138,8 @@ mod tests {
 
     use super::*;
 
-    /// Vectors in 12 dimensions with spreads 12, 11 .. 1 along the axes, away from the origin.
+    /// Vectors in 12 dimensions with standard deviations 12, 11, .., 1 along the axes, and a mean
+    /// other than zero.
     fn vectors(n: usize) -> Tensor {
         let normal = Rng::new(5).stream("vectors", "").normal(0.0, 1.0, n * 12);
         let value = |(place, value): (usize, f32)| 3.0 + value * (12 - place % 12) as f32;
@@ -169,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_mean_is_no_direction() {
-        // Along the first axis the spread is largest; the mean lies on the diagonal.
+        // The variance is largest along the first axis; the mean is on the diagonal.
         let first: Vec<f32> = of(&[vectors(2000)])
             .first(1)
             .unwrap()

@@ -1,36 +1,36 @@
-//! Where the weights of a fresh adapter start: seeded by name, so that neither the order of layers nor the device shows.
+//! Initial weights of fresh adapters. Each tensor is seeded by its name, so the result depends
+//! neither on the order of the layers nor on the device.
 
 use graft_nn::{DType, Device, Linear, Rng, Tensor, Var};
 
 use crate::{Allowance, AttachContext, PeftError};
 
-/// Makes the weights of one layer.
+/// Creates the initial weights of one layer.
 #[derive(Clone)]
-pub(crate) struct Initial<'a> {
+pub(crate) struct Initializer<'a> {
     rng: Rng,
     path: &'a str,
     device: Device,
     allowance: Option<&'a Allowance>,
 }
 
-impl<'a> Initial<'a> {
+impl<'a> Initializer<'a> {
     /// For a linear layer, on its device.
-    pub(crate) fn of(linear: &'a Linear, bench: &AttachContext<'a>) -> Self {
-        Self::named(linear.path(), linear.weight().tensor().device().clone(), bench.seed)
-            .within(bench)
+    pub(crate) fn of(linear: &'a Linear, cx: &AttachContext<'a>) -> Self {
+        Self::named(linear.path(), linear.weight().tensor().device().clone(), cx.seed).within(cx)
     }
 
-    /// For what belongs to no layer, under a name of its own.
+    /// For weights that belong to no layer, under a name of their own.
     pub(crate) fn named(path: &'a str, device: Device, seed: u64) -> Self {
         Self { rng: Rng::new(seed), path, device, allowance: None }
     }
 
-    /// With the workbench's allowance.
-    pub(crate) fn within(self, bench: &AttachContext<'a>) -> Self {
-        Self { allowance: bench.allowance, ..self }
+    /// Reserves the weights from the allowance of the context.
+    pub(crate) fn within(self, cx: &AttachContext<'a>) -> Self {
+        Self { allowance: cx.allowance, ..self }
     }
 
-    /// Asks for the numbers of a tensor before it is made.
+    /// Reserves the parameters of a tensor before it is allocated.
     fn reserve(&self, name: &str, shape: &[usize]) -> Result<(), PeftError> {
         self.allowance.map_or(Ok(()), |allowance| allowance.take(name, self.path, shape))
     }
@@ -48,7 +48,7 @@ impl<'a> Initial<'a> {
         Ok(Var::from_tensor(&Tensor::from_vec(values, shape, &self.device)?)?)
     }
 
-    /// Uniform in ±1/sqrt(columns): PyTorch's `kaiming_uniform_(a = sqrt 5)`.
+    /// Uniform in ±1/sqrt(columns): PyTorch's `kaiming_uniform_` with `a = sqrt(5)`.
     pub(crate) fn kaiming(
         &self,
         name: &str,
@@ -69,7 +69,7 @@ impl<'a> Initial<'a> {
         Ok(Var::from_tensor(&Tensor::from_vec(values, (rows, columns), &self.device)?)?)
     }
 
-    /// One value everywhere.
+    /// A constant.
     pub(crate) fn full(&self, value: f32, shape: &[usize]) -> Result<Var, PeftError> {
         self.reserve("weight", shape)?;
         Ok(Var::from_tensor(&Tensor::full(value, shape, &self.device)?.to_dtype(DType::F32)?)?)

@@ -1,20 +1,20 @@
-//! What all parts of one adapter share.
+//! State that all parts of one adapter share.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// The factor on its effect, and whether its change is in the base weights now.
+/// The scale of the adapter, and whether it is merged into the base weights.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct AdapterState {
     scale: AtomicU64,
     merged: AtomicBool,
 }
 
-impl Shared {
+impl AdapterState {
     pub(crate) fn new() -> Self {
         Self { scale: AtomicU64::new(1f64.to_bits()), merged: AtomicBool::new(false) }
     }
 
-    /// 1 is as trained, 0 is the base.
+    /// The scale: 1 is the trained effect, 0 is the base model.
     pub(crate) fn scale(&self) -> f64 {
         f64::from_bits(self.scale.load(Ordering::Relaxed))
     }

@@ -1,30 +1,32 @@
-//! One layer's update taken apart, for those who want to see it.
+//! Analysis of a layer's update and of soft prompts, for figures.
 
 use std::sync::Arc;
 
 use graft_nn::{AttentionProbs, Context, DType, Device, Model, Tensor};
 
-use crate::{Adapter, PeftError, decomposition::singular_within, layers::linears, methods::Hook};
+use crate::{
+    Adapter, PeftError, decomposition::singular_within, layers::linears, method::Attachment,
+};
 
-/// Singular values that are looked for at most.
+/// Maximum number of singular values.
 const VALUES: usize = 32;
-/// Rounds of the iteration: values are to be seen in a picture, not computed with.
+/// Number of iterations: enough for the accuracy of a figure.
 const ROUNDS: usize = 12;
 
-/// A matrix, row after row.
+/// A matrix in row-major order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grid {
-    /// Rows.
+    /// Number of rows.
     pub rows: usize,
-    /// Columns.
+    /// Number of columns.
     pub columns: usize,
     /// `rows * columns` values.
     pub values: Vec<f32>,
 }
 
-/// What an adapter does to one linear layer.
+/// The update of one linear layer.
 #[derive(Clone, Debug)]
-pub struct Anatomy {
+pub struct LayerAnalysis {
     /// Hugging Face path of the layer.
     pub path: String,
     /// A of a low-rank method, (R, d_in).
@@ -33,26 +35,29 @@ pub struct Anatomy {
     pub b: Option<Grid>,
     /// ΔW, (d_out, d_in).
     pub update: Grid,
-    /// The largest singular values of ΔW, falling.
+    /// The largest singular values of ΔW, in decreasing order.
     pub update_values: Vec<f64>,
-    /// As many of the frozen weight.
+    /// The same number of singular values of the frozen weight.
     pub weight_values: Vec<f64>,
 }
 
-/// Takes apart what the adapter does to the linear layer at `path`; none when it leaves that layer's weight alone.
+/// Analyzes the update of the linear layer at `path`; `None` if the adapter does not change its
+/// weight.
 ///
 /// # Errors
-/// What candle says.
-pub fn anatomy(
+/// Returns an error if a candle operation fails.
+pub fn analyze_layer(
     model: &dyn Model,
     adapter: &Adapter,
     path: &str,
-) -> Result<Option<Anatomy>, PeftError> {
+) -> Result<Option<LayerAnalysis>, PeftError> {
     let Some(part) = adapter.parts().iter().find(|part| part.site == path) else { return Ok(None) };
-    let (Hook::Linear(hook), Some(linear)) = (&part.hook, linears(model).get(path).copied()) else {
+    let (Attachment::Linear(attachment), Some(linear)) =
+        (&part.attachment, linears(model).get(path).copied())
+    else {
         return Ok(None);
     };
-    let Some(update) = hook.delta(linear)? else { return Ok(None) };
+    let Some(update) = attachment.delta(linear)? else { return Ok(None) };
     let update = plain(&update)?;
     let matrix = |name: &str| {
         part.weights
@@ -66,7 +71,7 @@ pub fn anatomy(
     let count = VALUES.min(d_out).min(d_in);
     let values = |w: &Tensor| singular_within(w, count, ROUNDS).map(|(_, values, _)| values);
     let (update_values, weight_values) = (values(&update)?, values(&linear.weight().base_value())?);
-    Ok(Some(Anatomy {
+    Ok(Some(LayerAnalysis {
         path: path.to_owned(),
         a,
         b,
@@ -76,20 +81,20 @@ pub fn anatomy(
     }))
 }
 
-/// A word of the vocabulary and its cosine.
-pub type Neighbour = (u32, f32);
+/// A token and the cosine of its embedding.
+pub type NearestToken = (u32, f32);
 
-/// The `count` tokens whose embeddings point most nearly as each vector of the active soft prompts does, with their cosines and the vector's length.
-///
-/// # Source
-/// Lester et al. 2021, arXiv:2104.08691, section 7 (interpretability)
+/// For each vector of the active soft prompts, its norm and the `count` tokens whose embeddings
+/// have the largest cosine with it.
 ///
 /// # Errors
-/// What candle says.
-pub fn neighbours(
+/// Returns an error if a candle operation fails.
+/// # Source
+/// Lester et al. 2021, arXiv:2104.08691, section 7 (interpretability)
+pub fn nearest_tokens(
     model: &dyn Model,
     count: usize,
-) -> Result<Vec<(f32, Vec<Neighbour>)>, PeftError> {
+) -> Result<Vec<(f32, Vec<NearestToken>)>, PeftError> {
     let table = plain(&model.embedding().weight().base_value())?; // (V, C)
     let words = lengths(&table)?;
     let mut found = Vec::new();
@@ -100,7 +105,7 @@ pub fn neighbours(
             let cosine = |(id, dot): (usize, f32)| {
                 (id as u32, dot / (length * words[id]).max(f32::MIN_POSITIVE))
             };
-            let mut all: Vec<Neighbour> = dots.into_iter().enumerate().map(cosine).collect();
+            let mut all: Vec<NearestToken> = dots.into_iter().enumerate().map(cosine).collect();
             all.sort_by(|one, other| other.1.total_cmp(&one.1));
             all.truncate(count);
             found.push((length, all));
@@ -109,11 +114,13 @@ pub fn neighbours(
     Ok(found)
 }
 
-/// How much of its attention each block gives to each virtual token that acts, (L, P) for L blocks and P tokens: the mean over heads, over the positions of
-/// a text and over the texts. None when no virtual token acts or there is no text.
+/// The attention that each block gives to each active virtual token, averaged over heads, positions
+/// and texts. `None` without active virtual tokens or texts.
 ///
+/// # Shapes
+/// returns (L, P) for L blocks and P virtual tokens
 /// # Errors
-/// What the model says of the texts.
+/// Returns an error if the forward pass fails.
 pub fn attention_to_prompt(
     model: &dyn Model,
     texts: &[Vec<u32>],
@@ -144,7 +151,8 @@ pub fn attention_to_prompt(
     Ok(Some(Grid { rows: values.len() / count, columns: count, values }))
 }
 
-/// What the last `tokens` queries give to each of the first `count` keys, from (1, H, T, S).
+/// The mean attention of the last `tokens` queries to each of the first `count` keys, from (1, H,
+/// T, S).
 fn to_front(given: &Tensor, tokens: usize, count: usize) -> Result<Vec<f32>, PeftError> {
     let of_text = given.narrow(2, given.dim(2)? - tokens, tokens)?.narrow(3, 0, count)?; // (1, H, tokens, P)
     Ok(plain(&of_text.mean((0, 1, 2))?)?.to_vec1()?)
@@ -159,7 +167,7 @@ fn grid(matrix: &Tensor) -> Result<Grid, PeftError> {
     Ok(Grid { rows, columns, values: plain(matrix)?.flatten_all()?.to_vec1()? })
 }
 
-/// Alone, on the processor, in 32 bits.
+/// A detached copy on the CPU, in f32.
 fn plain(tensor: &Tensor) -> Result<Tensor, PeftError> {
     Ok(tensor.detach().to_device(&Device::Cpu)?.to_dtype(DType::F32)?.contiguous()?)
 }

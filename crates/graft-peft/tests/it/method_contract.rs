@@ -1,4 +1,5 @@
-//! One body of promises for every method on every family: random input, weights that are not zero. The table of what was kept is in README.md.
+//! The properties that every method has on every model family, tested with random inputs and
+//! weights that are not zero. The test writes the table in README.md.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -11,23 +12,29 @@ use graft_peft::{Acting, Adapter, AttachContext, InputBatch, Inputs, PeftError, 
 use graft_spec::{Hint, Settings, Value, methods::METHODS};
 
 type Held = Result<(), String>;
-/// A promise: it gets a base that nothing is attached to and leaves it so.
-type Promise = (&'static str, fn(&dyn Model, &Case) -> Held);
+/// A property. Its test gets a base model without adapters and must leave it without adapters.
+type Property = (&'static str, fn(&dyn Model, &Case) -> Held);
 
-/// In the order of the table's legend.
-const PROMISES: &[Promise] = &[
-    ("attaching changes nothing", attaching_changes_nothing),
-    ("only the adapter is trained", only_the_adapter_is_trained),
-    ("off and detached is the base, bit for bit", off_and_detached_is_the_base),
+/// The properties, in the order of the table's legend.
+const PROPERTIES: &[Property] = &[
+    ("attaching does not change the output", attaching_changes_nothing),
+    ("training changes only the adapter", only_the_adapter_is_trained),
     (
-        "merged equals unmerged, and unmerging restores every bit",
+        "an inactive or detached adapter leaves the base model bit for bit",
+        off_and_detached_is_the_base,
+    ),
+    (
+        "merging does not change the output, and unmerging restores every bit",
         merging_is_exact_enough_and_undone,
     ),
-    ("what is saved is loaded and acts the same", what_is_saved_is_loaded),
-    ("two adapters do not disturb each other", two_adapters_are_apart),
-    ("attaching again replaces", attaching_again_replaces),
-    ("blocks that are computed again give the same gradients", computing_again_changes_no_gradient),
-    ("texts packed into one row are as they are alone", packed_texts_are_apart),
+    ("a saved adapter gives the same output after loading", what_is_saved_is_loaded),
+    ("two adapters do not affect each other", two_adapters_are_apart),
+    ("attaching again replaces the adapter", attaching_again_replaces),
+    (
+        "recomputing blocks in the backward pass gives the same gradients",
+        computing_again_changes_no_gradient,
+    ),
+    ("texts packed into one row give the same output as separate texts", packed_texts_are_apart),
 ];
 
 /// A method with keys that suit small models.
@@ -148,7 +155,7 @@ fn bench(model: &dyn Model) -> AttachContext<'_> {
     AttachContext { inputs: Some(&Noise), ..AttachContext::new(model, "toy", 9) }
 }
 
-/// Data for a start that asks for some.
+/// Data for initializations that read some.
 struct Noise;
 
 impl Inputs for Noise {
@@ -184,8 +191,8 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
     }
 }
 
-/// Moves every weight off its start, so that the adapter acts.
-pub(crate) fn stir(adapter: &Adapter, seed: u64) {
+/// Adds noise to every weight, so that the adapter has an effect.
+pub(crate) fn randomize(adapter: &Adapter, seed: u64) {
     for trainable in adapter.trainables() {
         let noise = Rng::new(seed).stream("stir", &trainable.name).normal(
             0.0,
@@ -217,7 +224,7 @@ fn attaching_changes_nothing(model: &dyn Model, case: &Case) -> Held {
 fn only_the_adapter_is_trained(model: &dyn Model, case: &Case) -> Held {
     let before = weights(model);
     let adapter = case.attach(model, "default")?;
-    stir(&adapter, 3);
+    randomize(&adapter, 3);
     let loss = loss(model, &Context::train(1, 0, 0));
     let trainables = adapter.trainables();
     for (trainable, gradient) in trainables.iter().zip(gradients(&loss, &trainables).unwrap()) {
@@ -238,7 +245,7 @@ fn only_the_adapter_is_trained(model: &dyn Model, case: &Case) -> Held {
     Ok(())
 }
 
-/// Of the model's output with some labels.
+/// The loss of the model's output for fixed labels.
 fn loss(model: &dyn Model, cx: &Context) -> Tensor {
     let logits = run(model, cx);
     let (rows, width) =
@@ -249,7 +256,7 @@ fn loss(model: &dyn Model, cx: &Context) -> Tensor {
 
 fn computing_again_changes_no_gradient(model: &dyn Model, case: &Case) -> Held {
     let adapter = case.attach(model, "default")?;
-    stir(&adapter, 3);
+    randomize(&adapter, 3);
     let (trainables, cx) = (adapter.trainables(), Context::train(1, 0, 0));
     let kept = gradients(&loss(model, &cx), &trainables).unwrap();
     let recompute = Arc::new(Recompute::new(&trainables).unwrap());
@@ -275,7 +282,7 @@ fn computing_again_changes_no_gradient(model: &dyn Model, case: &Case) -> Held {
 
 fn packed_texts_are_apart(model: &dyn Model, case: &Case) -> Held {
     let adapter = case.attach(model, "default")?;
-    stir(&adapter, 3);
+    randomize(&adapter, 3);
     let texts: [&[u32]; 3] = [&[4, 8, 15, 16, 23, 42], &[7], &[1, 0, 49, 3]];
     let row = |ids: &[u32]| Tensor::new(ids, &Device::Cpu).unwrap().unsqueeze(0).unwrap();
     let packed = Context::eval().with_sequences(Sequences::new(&texts.map(<[u32]>::len)));
@@ -301,7 +308,7 @@ fn packed_texts_are_apart(model: &dyn Model, case: &Case) -> Held {
 fn off_and_detached_is_the_base(model: &dyn Model, case: &Case) -> Held {
     let base = output(model);
     let adapter = case.attach(model, "default")?;
-    stir(&adapter, 3);
+    randomize(&adapter, 3);
     let acting = output(model);
     holds(distance(&acting, &base) > 1e-3, "it does not act")?;
     adapter.set_active(model, false).unwrap();
@@ -323,7 +330,7 @@ fn off_and_detached_is_the_base(model: &dyn Model, case: &Case) -> Held {
 fn merging_is_exact_enough_and_undone(model: &dyn Model, case: &Case) -> Held {
     let (base, own) = (output(model), weights(model));
     let adapter = case.attach(model, "default")?;
-    stir(&adapter, 3);
+    randomize(&adapter, 3);
     let beside = output(model);
     let merged = adapter.merge(model);
     let cannot = match (
@@ -364,7 +371,7 @@ fn merging_is_exact_enough_and_undone(model: &dyn Model, case: &Case) -> Held {
 fn what_is_saved_is_loaded(model: &dyn Model, case: &Case) -> Held {
     let folder = tempfile::tempdir().unwrap();
     let adapter = case.attach(model, "default")?;
-    stir(&adapter, 3);
+    randomize(&adapter, 3);
     let acting = output(model);
     adapter.save(folder.path(), "toy").map_err(|error| error.to_string())?;
     adapter.detach(model).unwrap();
@@ -382,10 +389,10 @@ fn what_is_saved_is_loaded(model: &dyn Model, case: &Case) -> Held {
 
 fn two_adapters_are_apart(model: &dyn Model, case: &Case) -> Held {
     let first = case.attach(model, "first")?;
-    stir(&first, 3);
+    randomize(&first, 3);
     let alone = output(model);
     let second = case.attach(model, "second")?;
-    stir(&second, 4);
+    randomize(&second, 4);
     let other = output(model);
     holds(distance(&alone, &other) > 1e-3, "they act alike")?;
     first.set_active(model, true).unwrap();
@@ -403,7 +410,7 @@ fn attaching_again_replaces(model: &dyn Model, case: &Case) -> Held {
     let base = output(model);
     let once = case.attach(model, "default")?;
     let fresh = output(model);
-    stir(&once, 3);
+    randomize(&once, 3);
     let twice = case.attach(model, "default")?;
     holds(output(model) == fresh, "the second attach is not fresh")?;
     once.detach(model).unwrap();
@@ -413,7 +420,7 @@ fn attaching_again_replaces(model: &dyn Model, case: &Case) -> Held {
 }
 
 #[test]
-fn every_method_keeps_every_promise_on_every_family() {
+fn every_method_has_every_property_on_every_family() {
     let (mut rows, mut broken) = (BTreeMap::<String, Vec<String>>::new(), Vec::new());
     for (family, _) in families() {
         for case in cases() {
@@ -422,24 +429,25 @@ fn every_method_keeps_every_promise_on_every_family() {
                 rows.entry(case.title.clone()).or_default().push("–".to_owned());
                 continue;
             }
-            let kept = PROMISES.iter().filter(|(promise, check)| match check(&*model, &case) {
+            let kept = PROPERTIES.iter().filter(|(property, check)| match check(&*model, &case) {
                 Ok(()) => true,
                 Err(problem) => {
-                    broken.push(format!("{} on {family}: {promise}: {problem}", case.title));
+                    broken.push(format!("{} on {family}: {property}: {problem}", case.title));
                     false
                 }
             });
             let kept = kept.count();
             rows.entry(case.title.clone())
                 .or_default()
-                .push(format!("{kept} of {}", PROMISES.len()));
+                .push(format!("{kept} of {}", PROPERTIES.len()));
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
     check_page(&rows);
 }
 
-/// The case names a module that the model does not have, or weights that are packed.
+/// Whether the case names a module that the model does not have, or needs weights that are not
+/// quantized.
 pub(crate) fn is_impossible(model: &dyn Model, case: &Case) -> bool {
     let has = |name: &str| {
         model
@@ -459,7 +467,7 @@ pub(crate) fn is_impossible(model: &dyn Model, case: &Case) -> bool {
             .any(|name| case.title.contains(name) && !has(name))
 }
 
-/// Compares README.md with what was found, or writes it anew.
+/// Compares README.md with the results, or writes it.
 fn check_page(rows: &BTreeMap<String, Vec<String>>) {
     let names: Vec<_> = families().into_iter().map(|(name, _)| name).collect();
     let mut page = format!(
@@ -470,11 +478,10 @@ fn check_page(rows: &BTreeMap<String, Vec<String>>) {
     for case in cases() {
         page.push_str(&format!("| `{}` | {} |\n", case.title, rows[&case.title].join(" | ")));
     }
-    page.push_str("\nThe promises:\n\n");
-    PROMISES
-        .iter()
-        .enumerate()
-        .for_each(|(number, (promise, _))| page.push_str(&format!("{}. {promise}\n", number + 1)));
+    page.push_str("\nThe properties:\n\n");
+    PROPERTIES.iter().enumerate().for_each(|(number, (property, _))| {
+        page.push_str(&format!("{}. {property}\n", number + 1))
+    });
     page.push_str(NOTE);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
     if std::env::var_os("GRAFT_BLESS").is_some() {
@@ -488,15 +495,23 @@ fn check_page(rows: &BTreeMap<String, Vec<String>>) {
 
 const INTRODUCTION: &str = "# The methods of Graft
 
-Each method is one file in [src/methods](src/methods) (mathematics and Hugging Face files) beside one in graft-protocol (keys and help). HF PEFT's
-own numbers are met by the cases in [tests/goldens](../../tests/goldens); `cargo xtask goldens DIR` checks those of any folder. `cargo xtask test --peft`
-opens what every method saves in HF PEFT itself, and what it merges in transformers, and compares the logits.
+Each method has one file in [src/methods](src/methods) (mathematics and Hugging Face files) and one in
+[graft-spec/src/methods](../graft-spec/src/methods) (keys and help). The cases in [tests/goldens](../../tests/goldens)
+compare the methods with HF PEFT; `cargo xtask goldens DIR` checks the cases of any folder. `cargo xtask test --peft`
+loads the saved adapters in HF PEFT and the merged models in transformers, and compares the logits.
 
-What every method promises is one test body, [tests/it/promises.rs](tests/it/promises.rs), which writes this table: how many of the promises hold.
+[tests/it/method_contract.rs](tests/it/method_contract.rs) tests the same properties for every method and writes this
+table: the number of properties that hold.
 ";
 
 const NOTE: &str = "
-A soft prompt changes the output when it is attached and cannot be merged; for those the first promise is waived and the fourth is that merging is
-refused, as it is for the embedding of a model whose head shares its weight. Texts are not packed behind virtual tokens, which stand
-before each of them; the ninth promise is then that this is refused. A dash stands where the keys make no sense: a module of another family, or full fine-tuning of packed weights.
+Exceptions:
+
+* A soft prompt changes the output when it is attached, so property 1 does not apply to it.
+* Soft prompts, bottleneck networks and the embedding of a model whose head shares its weight cannot be merged;
+  property 4 is then that merging is refused.
+* Packed texts cannot be combined with virtual tokens, which every text needs; property 9 is then that packing is
+  refused.
+* A dash means that the keys do not fit the model: a module of another family, or full fine-tuning of quantized
+  weights.
 ";

@@ -1,46 +1,48 @@
-//! How far an adapter moves the weights it acts on.
+//! The size of an adapter's update relative to the base weights.
 
 use graft_nn::{DType, Model, Tensor};
 
-use crate::{Adapter, PeftError, layers::linears, methods::Hook};
+use crate::{Adapter, PeftError, layers::linears, method::Attachment};
 
-/// The change of one layer.
+/// The norm of the update of one layer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Change {
+pub struct UpdateNorm {
     /// Hugging Face path of the layer.
     pub path: String,
-    /// `‖ΔW‖`, Frobenius norm.
+    /// `‖ΔW‖`, the Frobenius norm of the update.
     pub update: f64,
-    /// `‖W‖`, the same of the base weight.
+    /// `‖W‖`, the Frobenius norm of the base weight.
     pub weight: f64,
 }
 
-impl Change {
-    /// `‖ΔW‖ / ‖W‖`; none where the base weight is zero, as most biases are at first, or so small that the ratio says nothing.
+impl UpdateNorm {
+    /// `‖ΔW‖ / ‖W‖`; `None` if the base weight is zero, as most biases are initially, or too small
+    /// for a meaningful ratio.
     pub fn share(&self) -> Option<f64> {
         (self.weight > NOTHING).then(|| self.update / self.weight)
     }
 }
 
-/// The length from which on a weight is something to compare with.
+/// The smallest norm of a base weight that an update is compared with.
 const NOTHING: f64 = 1e-12;
 
-/// The change of every layer whose weight the adapter changes, in the model's order; none for soft prompts and networks between layers.
+/// The norms of the updates of all layers whose weights the adapter changes, in the model's order;
+/// empty for soft prompts and networks between layers.
 ///
 /// # Errors
-/// What candle says.
-pub fn changes(model: &dyn Model, adapter: &Adapter) -> Result<Vec<Change>, PeftError> {
+/// Returns an error if a candle operation fails.
+pub fn update_norms(model: &dyn Model, adapter: &Adapter) -> Result<Vec<UpdateNorm>, PeftError> {
     let (linears, weights) = (linears(model), model.parameters());
     let mut changes = Vec::new();
     for part in adapter.parts() {
-        let pair = match &part.hook {
-            Hook::Linear(hook) => match linears.get(&part.site) {
+        let pair = match &part.attachment {
+            Attachment::Linear(attachment) => match linears.get(&part.site) {
                 Some(linear) => {
-                    hook.delta(linear)?.map(|delta| (delta, linear.weight().base_value()))
+                    attachment.delta(linear)?.map(|delta| (delta, linear.weight().base_value()))
                 }
                 None => None,
             },
-            Hook::Weight(path, weight_override) => {
+            Attachment::Weight(path, weight_override) => {
                 match weights.iter().find(|weight| weight.path() == path) {
                     Some(weight) => {
                         let own = weight.base_value().detach().to_dtype(DType::F32)?;
@@ -55,7 +57,7 @@ pub fn changes(model: &dyn Model, adapter: &Adapter) -> Result<Vec<Change>, Peft
             _ => None,
         };
         if let Some((delta, own)) = pair {
-            changes.push(Change {
+            changes.push(UpdateNorm {
                 path: part.site.clone(),
                 update: norm(&delta)?,
                 weight: norm(&own)?,
@@ -66,7 +68,7 @@ pub fn changes(model: &dyn Model, adapter: &Adapter) -> Result<Vec<Change>, Peft
 }
 
 fn norm(tensor: &Tensor) -> Result<f64, PeftError> {
-    // In 64 bits: the square of a weight that has diverged has no place in 32.
+    // In f64, because the square of a diverged weight overflows f32.
     let square: f64 = tensor.detach().to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar()?;
     Ok(square.sqrt())
 }

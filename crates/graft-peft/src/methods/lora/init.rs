@@ -1,18 +1,20 @@
-//! Where A and B of LoRA start: `init_lora_weights`.
+//! Initialization of LoRA's A and B: `init_lora_weights`.
 //!
-//! PiSSA and OLoRA start from a leading part `s B₀ A₀` of the weight itself. HF PEFT takes it out of the base weight; here the layer subtracts it while
-//! the adapter acts, so that the base stays as it is: `y = W x + s (B A - B₀ A₀) x`.
+//! PiSSA and OLoRA initialize `s B₀ A₀` with a leading part of the weight itself. HF PEFT subtracts
+//! this part from the base weight. Here the layer subtracts it while the adapter is active, so that
+//! the base weight does not change: `y = W x + s (B A - B₀ A₀) x`.
 //!
 //! # Source
-//! PiSSA: Meng et al. 2024, arXiv:2404.02948; OLoRA: Büyükakyüz 2024, arXiv:2406.01775 (HF PEFT decomposes GPT-2's weights the wrong way round; here
-//! it is `W` as it acts); orthogonal: `orthogonal_init` in HF PEFT. Goldens `lora-pissa`, `lora-olora`.
+//! PiSSA: Meng et al. 2024, arXiv:2404.02948; OLoRA: Büyükakyüz 2024, arXiv:2406.01775 (HF PEFT
+//! decomposes GPT-2's weights transposed; here it is `W` as used in the forward pass); orthogonal:
+//! `orthogonal_init` in HF PEFT. Goldens `lora-pissa`, `lora-olora`.
 
 use candle_core::D;
 use graft_nn::{DType, Device, Linear, Tensor, Var};
 
 use crate::{
-    AttachContext, PeftError, config_file::ConfigFile, decomposition, initial::Initial,
-    methods::Start,
+    AttachContext, PeftError, config_file::ConfigFile, decomposition, init_source::InitSource,
+    initializer::Initializer,
 };
 
 /// `init_lora_weights`.
@@ -26,27 +28,28 @@ pub(in crate::methods) enum Init {
     Orthogonal,
     /// The part of W with the largest singular values.
     Pissa,
-    /// The part of W that its first columns span.
+    /// The part of W that is spanned by its first columns.
     Olora,
     /// A from the inputs of the layer, B zero; see [`super::eva`].
     Eva,
-    /// The part of what packing has lost with the largest singular values; see [`super::loftq`].
+    /// The part of the quantization error with the largest singular values; see [`super::loftq`].
     Loftq,
 }
 
-/// A and B of one layer, and the part of W that they stand for at the start.
-pub(in crate::methods) struct LowRankStart {
+/// The initial A and B of one layer, and the part of W that they represent.
+pub(in crate::methods) struct LowRankInit {
     pub(in crate::methods) a: Var,
     pub(in crate::methods) b: Var,
     /// `A₀ (r, d_in)` and `B₀ (d_out, r)`.
-    pub(in crate::methods) taken: Option<(Tensor, Tensor)>,
+    pub(in crate::methods) base_offset: Option<(Tensor, Tensor)>,
 }
 
 impl Init {
     /// Reads the field.
     ///
     /// # Errors
-    /// [`PeftError::Unsupported`] for one that changes the base in a way that the file alone does not say.
+    /// [`PeftError::Unsupported`] for an initialization that changes the base weight in a way that
+    /// the file does not record.
     pub(in crate::methods) fn read(config: &ConfigFile) -> Result<Self, PeftError> {
         match config.text("init_lora_weights").unwrap_or_default() {
             "gaussian" => Ok(Self::Gaussian),
@@ -65,28 +68,33 @@ impl Init {
         }
     }
 
-    /// The start of one layer with the factor `s` on `B A`.
+    /// Initializes A and B of one layer; `s` is the scaling of `B A`.
     ///
     /// # Errors
-    /// [`PeftError::Refused`] for an odd rank where it must be even.
-    pub(in crate::methods) fn start(
+    /// [`PeftError::OddRank`], [`PeftError::NoScale`], [`PeftError::RankTooLarge`] and
+    /// [`PeftError::TooLarge`].
+    pub(in crate::methods) fn initialize(
         self,
         linear: &Linear,
         (r, s): (usize, f64),
-        bench: &AttachContext<'_>,
-        start: Start,
-    ) -> Result<LowRankStart, PeftError> {
-        let initial = Initial::of(linear, bench);
+        cx: &AttachContext<'_>,
+        init: InitSource,
+    ) -> Result<LowRankInit, PeftError> {
+        let initializer = Initializer::of(linear, cx);
         let plain = |a: Var| {
-            Ok(LowRankStart { a, b: initial.full(0.0, &[linear.d_out(), r])?, taken: None })
+            Ok(LowRankInit {
+                a,
+                b: initializer.full(0.0, &[linear.d_out(), r])?,
+                base_offset: None,
+            })
         };
         match self {
             Self::Gaussian => {
-                plain(initial.normal("lora_A", (r, linear.d_in()), 1.0 / r as f32)?)
+                plain(initializer.normal("lora_A", (r, linear.d_in()), 1.0 / r as f32)?)
             }
-            Self::Orthogonal if start == Start::Fresh => orthogonal(linear, r, &initial),
+            Self::Orthogonal if init == InitSource::Fresh => orthogonal(linear, r, &initializer),
             Self::Uniform | Self::Orthogonal | Self::Eva | Self::Loftq => {
-                plain(initial.kaiming("lora_A", (r, linear.d_in()))?)
+                plain(initializer.kaiming("lora_A", (r, linear.d_in()))?)
             }
             Self::Pissa | Self::Olora if r > linear.d_in().min(linear.d_out()) => {
                 Err(PeftError::RankTooLarge {
@@ -105,29 +113,30 @@ impl Init {
                 };
                 let like = |tensor: &Tensor| tensor.to_dtype(DType::F32)?.to_device(w.device());
                 let (a, b) = (like(&a)?, like(&b)?);
-                Ok(LowRankStart {
+                Ok(LowRankInit {
                     a: Var::from_tensor(&a)?,
                     b: Var::from_tensor(&b)?,
-                    taken: Some((a, b)),
+                    base_offset: Some((a, b)),
                 })
             }
         }
     }
 }
 
-/// `A = √(Σ/s) Vᵀ`, `B = U √(Σ/s)` of the largest singular values, for the start of this name.
+/// `A = √(Σ/s) Vᵀ` and `B = U √(Σ/s)` of the largest singular values; `name` is for errors.
+///
+/// # Shapes
+/// `w: (d_out, d_in)`; returns `A: (r, d_in)` and `B: (d_out, r)`
+/// # Errors
+/// [`PeftError::NoScale`] if `s` is not positive.
 pub(super) fn leading_part(
     w: &Tensor,
     r: usize,
     s: f64,
-    init: &str,
+    name: &str,
 ) -> Result<(Tensor, Tensor), PeftError> {
     if s <= 0.0 {
-        return Err(PeftError::refused(
-            "peft::no_scale",
-            format!("init_lora_weights={init} needs a lora_alpha above 0"),
-            "leave lora_alpha at 8",
-        ));
+        return Err(PeftError::NoScale { init: name.to_owned() });
     }
     let (u, sigma, vt) = decomposition::singular(w, r)?;
     let roots: Vec<f64> = sigma.iter().map(|sigma| (sigma / s).sqrt()).collect();
@@ -141,18 +150,17 @@ fn olora(w: &Tensor, r: usize) -> Result<(Tensor, Tensor), PeftError> {
     Ok((rows, q)) // (r, d_in), (d_out, r)
 }
 
-/// A from the even rows of an orthogonal matrix, B from the odd ones: `B A = 0`.
-fn orthogonal(linear: &Linear, r: usize, initial: &Initial<'_>) -> Result<LowRankStart, PeftError> {
+/// A from the even rows of an orthogonal matrix, B from the odd ones, so that `B A = 0`.
+fn orthogonal(
+    linear: &Linear,
+    r: usize,
+    initializer: &Initializer<'_>,
+) -> Result<LowRankInit, PeftError> {
     if !r.is_multiple_of(2) {
-        let problem = format!("init_lora_weights=orthogonal needs an even rank, and r = {r}");
-        return Err(PeftError::refused(
-            "peft::odd_rank",
-            problem,
-            format!("take an even one, such as r={}", r + 1),
-        ));
+        return Err(PeftError::OddRank { r });
     }
     let normal = |name: &str, rows: usize, columns: usize| -> Result<Tensor, PeftError> {
-        Ok(initial
+        Ok(initializer
             .normal(name, (rows, columns), 1.0)?
             .as_detached_tensor()
             .to_device(&Device::Cpu)?
@@ -168,5 +176,5 @@ fn orthogonal(linear: &Linear, r: usize, initial: &Initial<'_>) -> Result<LowRan
     let var = |tensor: Tensor| {
         Ok::<_, PeftError>(Var::from_tensor(&tensor.to_dtype(DType::F32)?.to_device(&device)?)?)
     };
-    Ok(LowRankStart { a: var(a)?, b: var(b)?, taken: None })
+    Ok(LowRankInit { a: var(a)?, b: var(b)?, base_offset: None })
 }

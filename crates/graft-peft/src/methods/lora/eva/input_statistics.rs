@@ -1,4 +1,4 @@
-//! What reaches each layer of the base: its inputs, watched while batches of the data pass through.
+//! Statistics of the inputs of each layer, recorded while the base model reads batches of data.
 
 use std::{
     collections::BTreeMap,
@@ -11,42 +11,44 @@ use graft_nn::{Context, DType, Linear, LinearAdapter, Model, NnError, Result, Ro
 use super::components::Components;
 use crate::{InputBatch, PeftError, slots};
 
-/// Under this name the watchers stand in the slots; no adapter can have it.
+/// The name of the recorders in the slots; no adapter can have it.
 const NAME: &str = ".eva";
 
-/// The inputs of the watched layers. Layers that read the same input share one set of components.
-pub(super) struct Survey<'a> {
+/// Statistics of the inputs of the recorded layers. Layers with the same input share one set of
+/// components.
+pub(super) struct InputStatistics<'a> {
     model: &'a dyn Model,
     layers: &'a [&'a Linear],
-    seen: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<Recorded>>,
 }
 
-/// What the watchers have seen.
-pub(super) struct Seen {
-    /// Components that are looked for in each layer.
+/// What the recorders have computed.
+pub(super) struct Recorded {
+    /// Number of components for each layer.
     most: Vec<usize>,
-    /// By layer: its group, once it has had an input.
+    /// The group of each layer, once it has had an input.
     pub(super) groups: Vec<Option<usize>>,
     /// By group.
     pub(super) components: Vec<Components>,
-    /// By group: whether it has all it needs.
+    /// For each group, whether it has converged.
     pub(super) done: Vec<bool>,
-    /// The inputs of this pass.
+    /// The inputs of the current pass, by group.
     inputs: BTreeMap<usize, TensorId>,
-    /// Rows of the flattened input that are tokens, and the number of rows; none when all are.
+    /// Indices of the rows of the flattened input that are tokens, and the number of rows; `None`
+    /// if all are tokens.
     tokens: Option<(Tensor, usize)>,
 }
 
-struct Watcher {
+struct Recorder {
     layer: usize,
-    seen: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<Recorded>>,
 }
 
-impl<'a> Survey<'a> {
-    /// Of these layers, with so many components each.
+impl<'a> InputStatistics<'a> {
+    /// Statistics of these layers with this many components each.
     pub(super) fn new(model: &'a dyn Model, layers: &'a [&'a Linear], most: Vec<usize>) -> Self {
         let groups = vec![None; layers.len()];
-        let seen = Seen {
+        let seen = Recorded {
             most,
             groups,
             components: Vec::new(),
@@ -57,18 +59,21 @@ impl<'a> Survey<'a> {
         Self { model, layers, seen: Arc::new(Mutex::new(seen)) }
     }
 
-    /// Lets a batch pass through the base: no adapter acts meanwhile, and those that did act again afterwards.
+    /// Passes a batch through the base model. All adapters are inactive during the pass.
+    ///
+    /// # Errors
+    /// Returns an error if the forward pass fails.
     pub(super) fn pass(&self, batch: &InputBatch) -> std::result::Result<(), PeftError> {
         {
             let mut seen = self.seen();
             seen.inputs.clear();
             seen.tokens = batch.mask.as_ref().map(token_rows).transpose()?;
         }
-        let _acting = slots::remember(self.model);
-        let _watching = Watching::begin(self);
+        let _acting = slots::save_active(self.model);
+        let _watching = RecorderGuard::insert(self);
         slots::activate_alone(self.model, NAME);
         let hidden = self.model.hidden(&batch.ids, batch.mask.as_ref(), &Context::eval())?;
-        // The head of a classifier reads one vector a text, too few to have directions.
+        // The head of a classifier reads one vector per text, which is too few for an analysis.
         let reads_tokens = self.model.task() == Task::CausalLm;
         if reads_tokens && self.layers.iter().any(|layer| layer.role() == Role::Head) {
             self.model.head(&hidden.states, &Context::eval())?;
@@ -76,31 +81,31 @@ impl<'a> Survey<'a> {
         Ok(())
     }
 
-    /// What has been seen so far.
-    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+    /// The current state.
+    pub(super) fn seen(&self) -> MutexGuard<'_, Recorded> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Takes the watchers out again, however the pass ends.
-struct Watching<'a>(&'a [&'a Linear]);
+/// Removes the recorders when it is dropped, also after an error.
+struct RecorderGuard<'a>(&'a [&'a Linear]);
 
-impl<'a> Watching<'a> {
-    fn begin(survey: &Survey<'a>) -> Self {
-        for (layer, linear) in survey.layers.iter().enumerate() {
-            linear.slot().insert(NAME, Arc::new(Watcher { layer, seen: survey.seen.clone() }));
+impl<'a> RecorderGuard<'a> {
+    fn insert(statistics: &InputStatistics<'a>) -> Self {
+        for (layer, linear) in statistics.layers.iter().enumerate() {
+            linear.slot().insert(NAME, Arc::new(Recorder { layer, seen: statistics.seen.clone() }));
         }
-        Self(survey.layers)
+        Self(statistics.layers)
     }
 }
 
-impl Drop for Watching<'_> {
+impl Drop for RecorderGuard<'_> {
     fn drop(&mut self) {
         self.0.iter().for_each(|linear| drop(linear.slot().remove(NAME)));
     }
 }
 
-impl LinearAdapter for Watcher {
+impl LinearAdapter for Recorder {
     fn forward(&self, base: &Linear, x: &Tensor, _cx: &Context) -> Result<Tensor> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).look(self.layer, x)?;
         base.base_forward(x)
@@ -111,19 +116,20 @@ impl LinearAdapter for Watcher {
     }
 }
 
-impl Seen {
+impl Recorded {
     fn look(&mut self, layer: usize, x: &Tensor) -> Result<()> {
         let group = match self.groups[layer] {
             Some(group) => group,
             None => self.group_of(layer, x),
         };
-        // One layer of a group has looked for all of them; so has one whose input passes twice.
+        // One layer of a group records for all of them, and an input that passes twice is recorded
+        // once.
         if self.inputs.insert(group, x.id()) == Some(x.id()) || self.done[group] {
             return Ok(());
         }
         let rows = x.flatten_to(x.rank().saturating_sub(2))?; // (N, d_in)
         let rows = match &self.tokens {
-            // A layer behind the pooling reads one row a text.
+            // A layer after the pooling reads one row per text.
             Some((tokens, positions)) if rows.dim(0)? == *positions => {
                 rows.index_select(tokens, 0)?
             }
@@ -147,7 +153,7 @@ impl Seen {
     }
 }
 
-/// The places of the tokens in a mask (B, T), flattened, and the number of all places.
+/// The indices of the tokens in a flattened mask (B, T), and the number of all positions.
 fn token_rows(mask: &Tensor) -> std::result::Result<(Tensor, usize), PeftError> {
     let flags: Vec<u8> = mask.to_dtype(DType::U8)?.flatten_all()?.to_vec1()?;
     let places: Vec<u32> = flags

@@ -1,4 +1,4 @@
-//! Where weights start.
+//! Initial weights of adapters.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -10,7 +10,7 @@ use graft_spec::Value;
 
 use crate::contract::{bench, model, settings, targets};
 
-/// `%ablate` compares ranks: they must differ in rank alone.
+/// `%ablate` compares ranks, so the initial weights must differ only in the rank.
 #[test]
 fn a_lora_of_a_small_rank_starts_as_the_first_rows_of_one_of_a_large_rank() {
     let model = model();
@@ -32,7 +32,7 @@ fn a_lora_of_a_small_rank_starts_as_the_first_rows_of_one_of_a_large_rank() {
 
 const GOLDENS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/goldens");
 
-/// Batches (N, B, T), again and again.
+/// Batches (N, B, T), repeated without end.
 struct Batches(Tensor);
 
 impl Inputs for Batches {
@@ -74,7 +74,7 @@ fn values(tensor: &Tensor) -> Vec<Vec<f32>> {
     tensor.to_vec2().unwrap()
 }
 
-/// `make_eva.py` there made the file.
+/// `make_eva.py` in the goldens created the file.
 #[test]
 fn eva_starts_where_hf_peft_starts() {
     let theirs =
@@ -109,7 +109,8 @@ fn eva_starts_where_hf_peft_starts() {
         assert_eq!(ours.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
         for (path, theirs) in &expected {
             let (ours, theirs) = (values(&ours[path]), values(theirs));
-            // Layers of equal inputs have equal shares, of which HF PEFT takes any: q_proj and v_proj share what they have.
+            // Layers with equal inputs have equal fractions of variance, and HF PEFT takes any of
+            // them: q_proj and v_proj share their ranks.
             assert!(
                 ours.len().abs_diff(theirs.len()) <= 1,
                 "{name} {path}: rank {} for {}",
@@ -160,7 +161,7 @@ fn eva_changes_nothing_before_training_keeps_the_budget_and_comes_back_from_its_
         .collect();
     assert_eq!(ranks.iter().sum::<usize>(), 4 * 14, "{ranks:?}");
     assert!(ranks.iter().any(|rank| *rank > 4) && ranks.iter().all(|rank| *rank <= 8), "{ranks:?}");
-    assert!(adapter.notes()[0].contains("eva has read"), "{:?}", adapter.notes());
+    assert!(adapter.notes()[0].contains("EVA read"), "{:?}", adapter.notes());
     assert!(
         model.sites().iter().all(|site| !format!("{:?}", site.layer).contains(".eva")),
         "the watchers are gone"
@@ -187,7 +188,7 @@ fn eva_changes_nothing_before_training_keeps_the_budget_and_comes_back_from_its_
             .zip(again.state().unwrap())
             .all(|((_, one), (_, other))| values(one) == values(&other))
     );
-    // What a checkpoint keeps builds the same layers without any data.
+    // The weights of a checkpoint build the same layers without data.
     let rebuilt =
         attach(&AttachContext::new(&*model, "toy", 1), "lora", adapter.settings()).unwrap();
     rebuilt.restore(&adapter.state().unwrap()).unwrap();
@@ -221,7 +222,7 @@ fn eva_without_data_or_with_too_little_leaves_the_model_as_it_was() {
     )
     .err()
     .expect("refused");
-    assert!(error.to_string().contains("there are no data"), "{error}");
+    assert!(error.to_string().contains("no data set is loaded"), "{error}");
     let few = Batches(Tensor::zeros((1, 1, 3), DType::U32, &Device::Cpu).unwrap());
     let error = eva(&*model, &few, &[]).err().expect("refused");
     assert!(error.to_string().contains("too few tokens"), "{error}");
@@ -232,12 +233,12 @@ fn eva_without_data_or_with_too_little_leaves_the_model_as_it_was() {
     )
     .err()
     .expect("refused");
-    assert!(error.to_string().contains("init_lora_weights=eva only"), "{error}");
+    assert!(error.to_string().contains("needs init_lora_weights=eva"), "{error}");
     assert!(model.sites().iter().all(|site| format!("{:?}", site.layer).contains("adapters []")
         || !format!("{:?}", site.layer).starts_with("Linear")));
 }
 
-/// The weights of another copy of the model, which was not packed.
+/// The weights of another copy of the model, which was not quantized.
 struct Copy(Arc<dyn Model>);
 
 impl Originals for Copy {
@@ -289,7 +290,7 @@ fn loftq_brings_a_packed_model_nearer_to_what_it_was() {
             away(&*model)
         );
         assert!(
-            adapter.notes()[0].starts_with("loftq: packing has moved"),
+            adapter.notes()[0].starts_with("LoftQ: the quantization error is"),
             "{:?}",
             adapter.notes()
         );
@@ -318,5 +319,5 @@ fn loftq_is_refused_where_nothing_was_packed() {
     )
     .err()
     .expect("refused");
-    assert!(error.to_string().contains("is not packed"), "{error}");
+    assert!(error.to_string().contains("is not quantized"), "{error}");
 }

@@ -1,31 +1,36 @@
-//! What is left of each update before they are added: all of it, its largest numbers, or a random part; and whose sign counts.
+//! Sparsification of updates before they are added: the largest or randomly chosen elements are
+//! kept, and optionally only those with the majority sign.
 
 use graft_nn::{Device, Rng, Tensor};
 
 use crate::PeftError;
 
-/// Which sign a place gets where updates disagree.
+/// How the majority sign of an element is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Majority {
-    /// That of their sum.
+    /// The sign of the sum.
     Total,
-    /// That of the most.
+    /// The most frequent sign.
     Frequency,
 }
 
-/// How updates are thinned out.
+/// How updates are sparsified.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Thinning {
-    /// Not at all.
+pub(super) enum Sparsify {
+    /// All elements are kept.
     None,
-    /// The largest `density` of each is kept; with an elected sign, those of another sign are left out and the rest is averaged.
+    /// Keeps the fraction `density` of the elements with the largest magnitude. With `elect`,
+    /// elements with the minority sign are removed and the rest is averaged.
     Largest { density: f64, elect: Option<Majority> },
-    /// Each number is kept with probability `density` and divided by it.
+    /// Keeps each element with probability `density` and divides it by `density`.
     Random { density: f64, elect: Option<Majority> },
 }
 
-impl Thinning {
-    /// The sum of weighted updates (d_out, d_in), thinned; `path` seeds what is random.
+impl Sparsify {
+    /// The sum of the sparsified, weighted updates (d_out, d_in); `path` seeds the random choice.
+    ///
+    /// # Errors
+    /// Returns an error if a candle operation fails.
     pub(super) fn combine(
         self,
         updates: &[(Tensor, f64)],
@@ -57,11 +62,11 @@ impl Thinning {
     }
 }
 
-/// Zeroes all but the `density` share of largest magnitude.
+/// Sets all but the fraction `density` of largest magnitude to zero.
 fn keep_largest(values: &mut [f64], density: f64) {
     let kept = (density * values.len() as f64) as usize;
     let mut order: Vec<usize> = (0..values.len()).collect();
-    // Of two as large the first stays, so that the result is one.
+    // A stable sort makes the result deterministic for equal magnitudes.
     order.sort_by(|a, b| values[*b].abs().total_cmp(&values[*a].abs()));
     order.into_iter().skip(kept).for_each(|index| values[index] = 0.0);
 }
@@ -80,7 +85,8 @@ fn plain_sum(updates: &[(Vec<f64>, f64)]) -> Vec<f64> {
     sum
 }
 
-/// At each place the mean of the weighted numbers whose sign is the elected one; zeros elect nobody and are not counted.
+/// For each element, the mean of the weighted values that have the majority sign; zeros do not vote
+/// and are not counted.
 fn elected_mean(updates: &[(Vec<f64>, f64)], majority: Majority) -> Vec<f64> {
     let vote = |value: f64| match majority {
         Majority::Total => value,
@@ -108,10 +114,10 @@ fn sign(value: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn combined(thinning: Thinning) -> Vec<f64> {
+    fn combined(sparsify: Sparsify) -> Vec<f64> {
         let tensor = |values: [f64; 4]| Tensor::from_slice(&values, (2, 2), &Device::Cpu).unwrap();
         let updates = [(tensor([1.0, -4.0, 0.5, 2.0]), 1.0), (tensor([3.0, 1.0, -0.5, 0.0]), 2.0)];
-        thinning
+        sparsify
             .combine(&updates, &Rng::new(1), "layer")
             .unwrap()
             .flatten_all()
@@ -122,26 +128,27 @@ mod tests {
 
     #[test]
     fn without_thinning_it_is_the_weighted_sum() {
-        assert_eq!(combined(Thinning::None), [7.0, -2.0, -0.5, 2.0]);
+        assert_eq!(combined(Sparsify::None), [7.0, -2.0, -0.5, 2.0]);
     }
 
     #[test]
     fn the_largest_half_of_each_is_kept() {
         assert_eq!(
-            combined(Thinning::Largest { density: 0.5, elect: None }),
+            combined(Sparsify::Largest { density: 0.5, elect: None }),
             [6.0, -2.0, 0.0, 2.0]
         );
     }
 
     #[test]
     fn ties_leaves_out_the_other_sign_and_averages_the_rest() {
-        // Places: both positive; -4 outweighs 1; a tie of signs elects nobody; one alone.
+        // Elements: both positive; -4 outweighs 1; opposite signs of equal weight; only one is not
+        // zero.
         assert_eq!(
-            combined(Thinning::Largest { density: 1.0, elect: Some(Majority::Total) }),
+            combined(Sparsify::Largest { density: 1.0, elect: Some(Majority::Total) }),
             [3.5, -4.0, 0.0, 2.0]
         );
         assert_eq!(
-            combined(Thinning::Largest { density: 1.0, elect: Some(Majority::Frequency) })[1],
+            combined(Sparsify::Largest { density: 1.0, elect: Some(Majority::Frequency) })[1],
             0.0
         );
     }
@@ -149,7 +156,7 @@ mod tests {
     #[test]
     fn dare_keeps_the_expectation_and_is_the_same_for_the_same_seed() {
         let tensor = Tensor::ones((100, 100), graft_nn::DType::F64, &Device::Cpu).unwrap();
-        let random = Thinning::Random { density: 0.25, elect: None };
+        let random = Sparsify::Random { density: 0.25, elect: None };
         let once = random.combine(&[(tensor.clone(), 1.0)], &Rng::new(3), "layer").unwrap();
         let again = random.combine(&[(tensor, 1.0)], &Rng::new(3), "layer").unwrap();
         let mean = once.mean_all().unwrap().to_scalar::<f64>().unwrap();
