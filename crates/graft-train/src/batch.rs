@@ -35,8 +35,12 @@ pub struct Batch {
     pub classes: Vec<i64>,
 }
 
-/// Positions of a piece: enough for a product of matrices to be fast.
+/// Positions of a piece: enough for a matrix multiplication to be fast.
 const PIECE: usize = 256;
+
+/// Most trained parameters with which a micro-batch is split into pieces: each piece in progress
+/// needs a gradient of its own.
+pub(crate) const MAX_SPLIT_PARAMETERS: usize = 1 << 23;
 
 impl Batch {
     /// Most pieces of a batch.

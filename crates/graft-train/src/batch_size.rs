@@ -5,8 +5,9 @@ use graft_nn::{Model, Tensor, TokenEncoder, Trainable};
 use crate::batch::Batch;
 use crate::config::TrainConfig;
 use crate::data::Dataset;
+use crate::device::device_of;
 use crate::examples::Examples;
-use crate::fit::there_and_back;
+use crate::fit::forward_backward;
 use crate::memory::{self, Fitting};
 use crate::{Result, TrainError};
 
@@ -29,7 +30,7 @@ pub fn largest_batch(
     data: &Dataset,
     config: &TrainConfig,
 ) -> Result<Fitting> {
-    let device = memory::device_of(model);
+    let device = device_of(model);
     let available = graft_nn::memory::left(&device).ok_or(TrainError::UnknownMemory)?;
     let examples = Examples::new(model, tokenizer, data, config)?;
     let validation = examples.largest_validation(model)?;
@@ -58,7 +59,7 @@ fn one_step(
         .iter()
         .flat_map(|trainable| (0..KEPT_BY_OPTIMIZER).map(|_| trainable.var.zeros_like()))
         .collect::<candle_core::Result<_>>()?;
-    let gradients = there_and_back(model, trainables, batch, config)?;
+    let gradients = forward_backward(model, trainables, batch, config)?;
     // The gradients are there while the optimizer's tensors are.
     drop((gradients, kept));
     Ok(())

@@ -6,7 +6,7 @@ use graft_nn::{Context, Model, Task};
 
 use crate::Result;
 use crate::batch::{Batch, Encoded};
-use crate::pass::pass;
+use crate::packed_forward::forward_pass;
 
 pub(crate) use labels::listed;
 pub use labels::{LabelMap, label_map};
@@ -19,7 +19,7 @@ pub(crate) fn is_classifier(model: &dyn Model) -> bool {
 /// One forward pass: the sum of the losses in nats, and how many of the examples were classified correctly.
 pub(crate) fn score(model: &dyn Model, examples: &[Encoded]) -> Result<(f64, u64)> {
     let batch = Batch::of(&examples.iter().collect::<Vec<_>>());
-    let passed = pass(model, &batch, &Context::eval().without_graph())?;
+    let passed = forward_pass(model, &batch, &Context::eval().without_graph())?;
     let logits = model.head(&passed.states, &passed.cx)?; // (B, labels)
     let (mut loss, mut right) = (0.0, 0);
     for (row, class) in logits.to_vec2::<f32>()?.iter().zip(&batch.classes) {

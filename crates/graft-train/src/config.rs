@@ -3,7 +3,7 @@
 use graft_spec::{Settings, training::TRAIN};
 
 use crate::optimizer::AdamW;
-use crate::schedule::{Course, Schedule};
+use crate::schedule::{Decay, Schedule};
 
 /// Everything that decides the losses of a run beside model, adapter and data.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,8 +18,8 @@ pub struct TrainConfig {
     pub accumulate: u64,
     /// Longest example in tokens; without it the model's context.
     pub max_length: Option<usize>,
-    /// Course of the learning rate after the warm-up.
-    pub course: Course,
+    /// Decay of the learning rate after the warm-up.
+    pub decay: Decay,
     /// Steps in which the learning rate rises.
     pub warmup: u64,
     /// Decays and epsilon of the optimizer.
@@ -43,10 +43,10 @@ impl TrainConfig {
     pub fn from_settings(settings: &Settings, default_lr: f64, session_seed: u64) -> Self {
         let whole = |name: &str| settings.integer(TRAIN, name).map(i64::unsigned_abs);
         let steps = whole("steps").unwrap_or(200);
-        let course = match settings.text(TRAIN, "schedule").as_deref() {
-            Some("constant") => Course::Constant,
-            Some("linear") => Course::Linear,
-            _ => Course::Cosine,
+        let decay = match settings.text(TRAIN, "schedule").as_deref() {
+            Some("constant") => Decay::Constant,
+            Some("linear") => Decay::Linear,
+            _ => Decay::Cosine,
         };
         Self {
             steps,
@@ -54,7 +54,7 @@ impl TrainConfig {
             batch: whole("batch").unwrap_or(8) as usize,
             accumulate: whole("gradient_accumulation_steps").unwrap_or(1),
             max_length: whole("max_length").map(|length| length as usize),
-            course,
+            decay,
             warmup: whole("warmup").unwrap_or(10),
             optimizer: AdamW {
                 weight_decay: settings.float(TRAIN, "weight_decay").unwrap_or(0.0),
@@ -71,7 +71,7 @@ impl TrainConfig {
 
     /// The learning rates of the run.
     pub fn schedule(&self) -> Schedule {
-        Schedule { peak: self.lr, warmup: self.warmup, steps: self.steps, course: self.course }
+        Schedule { peak: self.lr, warmup: self.warmup, steps: self.steps, decay: self.decay }
     }
 }
 
@@ -92,8 +92,8 @@ mod tests {
             (50, 3e-4, 8, 5, 7)
         );
         assert_eq!(
-            (config.course, config.warmup, config.max_grad_norm, config.save_every),
-            (Course::Cosine, 10, 1.0, 60)
+            (config.decay, config.warmup, config.max_grad_norm, config.save_every),
+            (Decay::Cosine, 10, 1.0, 60)
         );
     }
 }

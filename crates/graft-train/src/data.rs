@@ -17,7 +17,7 @@ mod lines;
 mod open;
 mod read;
 mod record;
-mod share;
+mod split;
 mod table;
 
 pub use columns::ReadReport;

@@ -8,7 +8,7 @@ use graft_spec::Hint;
 
 use crate::classify::listed;
 use crate::data::DataError;
-use crate::runs::Moment;
+use crate::runs::SavedWeights;
 
 /// `std::result::Result` with [`TrainError`].
 pub type Result<T> = std::result::Result<T, TrainError>;
@@ -105,7 +105,7 @@ pub enum TrainError {
         /// Name of the run.
         run: String,
         /// Which weights.
-        moment: Moment,
+        moment: SavedWeights,
         /// Steps after which it has kept the weights.
         kept: Vec<u64>,
     },
@@ -189,12 +189,12 @@ fn kept(taken_back: bool) -> &'static str {
     }
 }
 
-fn not_kept(moment: Moment) -> String {
+fn not_kept(moment: SavedWeights) -> String {
     match moment {
-        Moment::Best => "has not kept the weights with the lowest validation loss: nothing was validated, or an older version trained it".to_owned(),
-        Moment::Start => "started from fresh weights, of which it keeps no copy".to_owned(),
-        Moment::Last => "has no checkpoint".to_owned(),
-        Moment::Step(step) => format!("has no weights of step {step}"),
+        SavedWeights::Best => "has not kept the weights with the lowest validation loss: nothing was validated, or an older version trained it".to_owned(),
+        SavedWeights::Start => "started from fresh weights, of which it keeps no copy".to_owned(),
+        SavedWeights::Last => "has no checkpoint".to_owned(),
+        SavedWeights::Step(step) => format!("has no weights of step {step}"),
     }
 }
 

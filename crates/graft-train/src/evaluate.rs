@@ -6,6 +6,7 @@ use graft_nn::{Model, TokenEncoder, summed};
 
 use crate::control::Control;
 use crate::data::{Dataset, Example, Kind, SplitName};
+use crate::device::device_of;
 use crate::encode::{Encoder, Sequence};
 use crate::{Result, TrainError, classify};
 use scoring::{Rows, Scored, score};
@@ -207,17 +208,12 @@ impl<'a> Evaluator<'a> {
 
     /// Whether the rows of a pass are put one after the other, without padding.
     fn packs(&self) -> bool {
-        let embedding = self.model.embedding();
-        embedding.positions_taken() == 0 && embedding.weight().own().device().is_cpu()
+        self.model.embedding().positions_taken() == 0 && device_of(self.model).is_cpu()
     }
 
     /// Examples of a chunk that pass through the model at one time.
     fn piece(&self, chunk: &[Example]) -> usize {
-        if self.model.embedding().weight().own().device().is_cpu() {
-            PIECE
-        } else {
-            chunk.len().max(1)
-        }
+        if device_of(self.model).is_cpu() { PIECE } else { chunk.len().max(1) }
     }
 
     /// A chunk in pieces, each on a thread of its own where there are enough.

@@ -5,12 +5,12 @@ use std::sync::OnceLock;
 use graft_nn::{Model, Rng, TokenEncoder};
 
 use crate::batch::{Batch, Encoded};
+use crate::batch_source::{BatchSource, Validation};
 use crate::config::TrainConfig;
 use crate::control::Control;
 use crate::data::{Dataset, SplitName};
 use crate::encode::Encoder;
 use crate::evaluate::{Evaluator, LargestPass, Request};
-use crate::source::{Source, Validation};
 use crate::{LabelMap, Result, TrainError, classify};
 
 /// Examples of a validation's batch, where a training's own is not larger.
@@ -162,7 +162,7 @@ pub fn samples(
     split.iter().take(count).map(|example| Ok(encoder.example(example)?.0.ids)).collect()
 }
 
-impl Source for Examples<'_> {
+impl BatchSource for Examples<'_> {
     /// Batches do not reach across epochs, so the last of an epoch may be smaller.
     fn micro_batch(&self, position: u64) -> Result<Batch> {
         let per_epoch = self.train.len().div_ceil(self.config.batch) as u64;

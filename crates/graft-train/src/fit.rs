@@ -1,11 +1,11 @@
 //! The training loop: read it from top to bottom.
 //!
 //! It knows nothing of display: it emits [`Event`]s and writes the ledger. What is trained is a list of graft-nn's `Trainable`s, where the
-//! batches come from is a [`crate::Source`], what a checkpoint keeps is a [`crate::CheckpointState`].
+//! batches come from is a [`crate::BatchSource`], what a checkpoint keeps is a [`crate::CheckpointState`].
 
-mod books;
+mod accumulation;
+mod checkpointing;
 mod run;
-mod window;
 
 use std::time::{Duration, Instant};
 
@@ -14,14 +14,14 @@ use graft_protocol::{Event, RunEnded, RunOutcome, StepRecord, ValidationRecord};
 
 use crate::batch::Batch;
 use crate::control::Control;
-use crate::memory::device_of;
-use crate::norm::{check_finite, global_norm};
+use crate::device::device_of;
+use crate::gradient_norm::{check_finite, global_norm};
 use crate::optimizer::Optimizer;
 use crate::runs::{Ledger, RunLock};
 use crate::{Result, TrainError};
 
+pub(crate) use accumulation::forward_backward;
 pub use run::Run;
-pub(crate) use window::{MOST_TRAINED, there_and_back};
 
 /// Hears what happens.
 type Emit<'e> = &'e mut dyn FnMut(Event);

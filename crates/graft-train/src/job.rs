@@ -3,13 +3,13 @@
 use graft_nn::{Model, TokenEncoder, Trainable};
 use graft_protocol::{Event, Level, RunEnded};
 
+use crate::checkpoint_state::CheckpointState;
 use crate::config::TrainConfig;
 use crate::control::Control;
 use crate::data::Dataset;
 use crate::examples::Examples;
 use crate::fit::{Run, begin, go_on};
 use crate::runs::{RunFolder, RunHeader};
-use crate::state::CheckpointState;
 use crate::{Result, TrainError, memory};
 
 /// A fine-tuning, ready to begin or to go on.

@@ -3,7 +3,7 @@
 use graft_nn::{Context, Model, Tensor, ops};
 
 use crate::batch::Batch;
-use crate::pass::{Passed, pass};
+use crate::packed_forward::{ForwardPass, forward_pass};
 use crate::{Result, gather};
 
 /// P: positions that the model's active soft prompts take.
@@ -28,7 +28,7 @@ pub fn label_count(model: &dyn Model, batch: &Batch) -> usize {
 /// # Errors
 /// Those of the model.
 pub fn loss(model: &dyn Model, batch: &Batch, cx: &Context, normalizer: f64) -> Result<Tensor> {
-    let Passed { states, virtual_tokens, starts, cx } = pass(model, batch, cx)?;
+    let ForwardPass { states, virtual_tokens, starts, cx } = forward_pass(model, batch, cx)?;
     if !batch.classes.is_empty() {
         return Ok(ops::cross_entropy(&model.head(&states, &cx)?, &batch.classes, normalizer)?); // (B, labels)
     }

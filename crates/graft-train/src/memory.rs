@@ -1,16 +1,16 @@
 //! How much memory a training takes, from sizes alone, before it starts.
 
-mod of_model;
+mod model_sizes;
 
 use graft_nn::{Model, ModelShape, SavedActivations, Trainable};
 
 use crate::LargestPass;
-use crate::batch::Batch;
-use crate::fit::MOST_TRAINED;
+use crate::batch::{Batch, MAX_SPLIT_PARAMETERS};
+use crate::device::device_of;
 use crate::{Result, TrainError};
 
-pub(crate) use of_model::of_training;
-pub use of_model::{device_of, of_model, packed, predicted, predicted_with};
+pub(crate) use model_sizes::of_training;
+pub use model_sizes::{of_model, packed, predicted, predicted_with};
 
 /// Bytes of one 32-bit number.
 const FLOAT: u64 = 4;
@@ -284,7 +284,7 @@ fn feeds(shape: &ModelShape) -> u64 {
 
 /// Pieces of a micro-batch, and how many of them are under way at one time: as many as there are threads, or one that all threads share.
 fn under_way(sizes: &Sizes<'_>) -> (usize, usize) {
-    if sizes.threads == 0 || sizes.added + sizes.opened > MOST_TRAINED as u64 {
+    if sizes.threads == 0 || sizes.added + sizes.opened > MAX_SPLIT_PARAMETERS as u64 {
         return (1, 1);
     }
     let pieces = Batch::piece_count(sizes.rows, sizes.tokens);

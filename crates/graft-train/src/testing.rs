@@ -16,7 +16,7 @@ use crate::data::{Dataset, parse_inline};
 use crate::job::Job;
 use crate::optimizer::AdamW;
 use crate::runs::{RunFolder, RunHeader};
-use crate::schedule::Course;
+use crate::schedule::Decay;
 use crate::{CheckpointState, TrainConfig};
 
 /// Width of the model.
@@ -320,7 +320,7 @@ pub(crate) fn config(steps: u64) -> TrainConfig {
         batch: 4,
         accumulate: 2,
         max_length: None,
-        course: Course::Cosine,
+        decay: Decay::Cosine,
         warmup: 2,
         optimizer: AdamW { weight_decay: 0.01, ..AdamW::default() },
         max_grad_norm: 0.5,

@@ -7,7 +7,8 @@ use graft_spec::{Failure, Settings, training::MEMORY};
 use graft_train::{
     Evaluator, LargestPass, Request, TrainConfig, VALIDATION_BATCH,
     data::SplitName,
-    memory::{Memory, Sizes, device_of, of_model, packed},
+    device_of,
+    memory::{Memory, Sizes, of_model, packed},
 };
 
 use super::{attach::adapter_wanted, runs::newest_memory, words::thousands};

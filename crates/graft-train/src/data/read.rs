@@ -8,7 +8,7 @@ use super::collect::{Collected, Collector};
 use super::dataset::Dataset;
 use super::lines::{Lines, MOST_EXAMPLE};
 use super::open::open;
-use super::{DataError, csv, jsonl, share};
+use super::{DataError, csv, jsonl, split};
 use crate::Control;
 
 /// Names of the built-in sets.
@@ -65,7 +65,7 @@ pub fn load_file(
 ) -> Result<Dataset, DataError> {
     let stem = unpacked(path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let name = settings.text(DATA, "name").unwrap_or(stem);
-    file(path, &name, settings, (share::TEMPLATE, control))
+    file(path, &name, settings, (split::TEMPLATE, control))
 }
 
 /// Reads examples from a text, in any of the formats of files.
@@ -88,7 +88,7 @@ pub fn load_text(
 ) -> Result<Dataset, DataError> {
     let mut lines = Lines::new(Box::new(text.as_bytes()), name, control);
     let collected = collect(&mut lines, ("", &[]), settings, u64::MAX)?;
-    share::dataset(name, name, collected, settings, share::TEMPLATE)
+    split::dataset(name, name, collected, settings, split::TEMPLATE)
 }
 
 fn file(
@@ -111,7 +111,7 @@ fn file(
     );
     // A file that changes may be cut anywhere: that is then what is wrong with it.
     unchanged.check()?;
-    share::dataset(name, &source_name, collected?, settings, template)
+    split::dataset(name, &source_name, collected?, settings, template)
 }
 
 /// The path without the ending of a compressed file.

@@ -6,7 +6,7 @@ use graft_nn::{Context, Model, Tensor};
 
 use crate::batch::{Batch, Encoded};
 use crate::encode::Sequence;
-use crate::pass::{Passed, pass};
+use crate::packed_forward::{ForwardPass, forward_pass};
 use crate::{Result, gather};
 
 /// Sums over examples.
@@ -146,8 +146,8 @@ pub(super) fn score(model: &dyn Model, rows: &Rows) -> Result<Scored> {
         .map(|row| Encoded { ids: row.clone(), labels: vec![0; row.len()], class: None })
         .collect();
     let batch = Batch::of(&encoded.iter().collect::<Vec<_>>());
-    let Passed { states, virtual_tokens, starts, cx } =
-        pass(model, &batch, &Context::eval().without_graph())?;
+    let ForwardPass { states, virtual_tokens, starts, cx } =
+        forward_pass(model, &batch, &Context::eval().without_graph())?;
     let readings: Vec<&Reading> = rows
         .examples
         .iter()

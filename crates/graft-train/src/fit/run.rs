@@ -3,9 +3,9 @@
 use graft_nn::{Model, Trainable};
 
 use crate::TrainConfig;
+use crate::batch_source::BatchSource;
+use crate::checkpoint_state::CheckpointState;
 use crate::runs::{RunFolder, RunHeader};
-use crate::source::Source;
-use crate::state::CheckpointState;
 
 /// A training, ready to begin or to go on.
 pub struct Run<'a> {
@@ -14,7 +14,7 @@ pub struct Run<'a> {
     /// What is trained.
     pub trainables: Vec<Trainable>,
     /// Where the micro-batches come from.
-    pub source: &'a dyn Source,
+    pub source: &'a dyn BatchSource,
     /// Steps, rates and the rest.
     pub config: TrainConfig,
     /// Where ledger and checkpoints go.

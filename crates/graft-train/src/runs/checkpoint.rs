@@ -9,8 +9,8 @@ use graft_nn::{Device, Tensor, atomic_file, atomic_folder, regular_file};
 use serde::{Deserialize, Serialize};
 
 use super::RunHeader;
+use crate::checkpoint_state::CheckpointState;
 use crate::optimizer::Optimizer;
-use crate::state::CheckpointState;
 use crate::{Result, TrainError};
 
 /// How many are kept: the newest, and one more in case the newest turns out damaged.
@@ -24,7 +24,7 @@ pub struct Checkpoint {
 
 /// Which of the weights that a run has kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
+pub enum SavedWeights {
     /// Those with the lowest validation loss.
     Best,
     /// Those of the newest checkpoint.
@@ -61,7 +61,7 @@ const LONGEST: u64 = 64 << 20;
 const BEST: &str = "best-";
 const START: &str = "start";
 
-impl std::str::FromStr for Moment {
+impl std::str::FromStr for SavedWeights {
     type Err = ();
 
     fn from_str(text: &str) -> std::result::Result<Self, ()> {
@@ -74,7 +74,7 @@ impl std::str::FromStr for Moment {
     }
 }
 
-impl std::fmt::Display for Moment {
+impl std::fmt::Display for SavedWeights {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Best => f.write_str("best"),

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::{Checkpoint, Ledger, Moment, RunHeader, RunLock, RunRecord, ledger, place};
+use super::{Checkpoint, Ledger, RunHeader, RunLock, RunRecord, SavedWeights, ledger, location};
 use crate::{Result, TrainError};
 
 /// One run's folder.
@@ -19,7 +19,7 @@ impl RunFolder {
     /// # Errors
     /// [`TrainError::Io`].
     pub fn create(base: &Path, name: &str) -> Result<Self> {
-        place::make(base).map_err(TrainError::io("make", base))?;
+        location::make(base).map_err(TrainError::io("make", base))?;
         let name: String = name
             .chars()
             .map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' })
@@ -147,17 +147,17 @@ impl RunFolder {
     ///
     /// # Errors
     /// [`TrainError::NoWeights`] with the steps there are.
-    pub fn weights(&self, moment: Moment) -> Result<Checkpoint> {
+    pub fn weights(&self, moment: SavedWeights) -> Result<Checkpoint> {
         let (best, start) = (Checkpoint::best(&self.path), Checkpoint::start(&self.path));
         let step_of =
             |checkpoint: &Checkpoint| checkpoint.progress().ok().map(|progress| progress.step);
         let mut checkpoints = self.checkpoints();
         checkpoints.retain(|checkpoint| step_of(checkpoint).is_some());
         let found = match moment {
-            Moment::Best => best.clone(),
-            Moment::Start => start.clone(),
-            Moment::Last => checkpoints.last().cloned(),
-            Moment::Step(step) => checkpoints
+            SavedWeights::Best => best.clone(),
+            SavedWeights::Start => start.clone(),
+            SavedWeights::Last => checkpoints.last().cloned(),
+            SavedWeights::Step(step) => checkpoints
                 .iter()
                 .chain(&best)
                 .chain(&start)

@@ -12,7 +12,7 @@ use graft_protocol::{RunEnded, StepRecord, ValidationRecord};
 use graft_spec::Settings;
 use serde::{Deserialize, Serialize};
 
-use super::{RunHeader, own_file};
+use super::{RunHeader, safe_open};
 use crate::{Result, TrainError};
 
 pub(super) use reader::read_header;
@@ -77,7 +77,7 @@ pub struct RunRecord {
 impl Ledger {
     pub(super) fn append(path: &Path) -> Result<Self> {
         // Readable as well, for the last byte: a line that a crash cut in half is ended first, so that the next one is a line of its own.
-        let file = own_file::open(OpenOptions::new().create(true).read(true).append(true), path)?;
+        let file = safe_open::open(OpenOptions::new().create(true).read(true).append(true), path)?;
         let mut ledger = Self { path: path.to_owned(), file };
         if ledger.is_cut().map_err(TrainError::io("read", path))? {
             ledger.write(b"\n")?;

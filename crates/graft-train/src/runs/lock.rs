@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use graft_nn::regular_file;
 
-use super::own_file;
+use super::safe_open;
 use crate::{Result, TrainError};
 
 /// Name of the file that is locked.
@@ -34,7 +34,7 @@ impl RunLock {
     pub(super) fn take(folder: &Path, run: &str) -> Result<Self> {
         let path = folder.join(NAME);
         // Not truncated: what is in it is the holder's.
-        let mut file = own_file::open(
+        let mut file = safe_open::open(
             OpenOptions::new().read(true).write(true).create(true).truncate(false),
             &path,
         )?;

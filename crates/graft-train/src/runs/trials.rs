@@ -11,7 +11,7 @@ use graft_nn::regular_file;
 use serde::{Deserialize, Serialize};
 
 use super::lines::{Line, Lines};
-use super::own_file;
+use super::safe_open;
 use crate::{Result, TrainError};
 
 /// A finished training of a comparison.
@@ -107,7 +107,7 @@ impl Trials {
         let mut line = b"\n".to_vec();
         line.extend(serde_json::to_vec(&record).unwrap_or_default());
         line.push(b'\n');
-        let mut file = own_file::open(OpenOptions::new().create(true).append(true), &self.path)?;
+        let mut file = safe_open::open(OpenOptions::new().create(true).append(true), &self.path)?;
         file.write_all(&line).map_err(failed())?;
         self.records.push(record);
         Ok(())

@@ -7,7 +7,7 @@ use crate::batch::Batch;
 use crate::control::Control;
 
 /// An endless series of micro-batches. The position alone decides what comes, so that a resumed run reads on where it stopped.
-pub trait Source {
+pub trait BatchSource {
     /// Micro-batch number `position`, from 0.
     ///
     /// # Errors

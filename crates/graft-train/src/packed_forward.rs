@@ -4,9 +4,10 @@ use graft_nn::{Context, Model, Sequences, Tensor};
 
 use crate::Result;
 use crate::batch::Batch;
+use crate::device::device_of;
 
 /// What came out of a model, and where in it each row of the batch begins.
-pub(crate) struct Passed {
+pub(crate) struct ForwardPass {
     /// (B, P+T, C), or (1, N, C) of packed rows.
     pub(crate) states: Tensor,
     /// P.
@@ -22,12 +23,12 @@ pub(crate) struct Passed {
 ///
 /// # Errors
 /// Those of the model.
-pub(crate) fn pass(model: &dyn Model, batch: &Batch, cx: &Context) -> Result<Passed> {
-    let device = &model.embedding().weight().own().device().clone();
+pub(crate) fn forward_pass(model: &dyn Model, batch: &Batch, cx: &Context) -> Result<ForwardPass> {
+    let device = &device_of(model);
     if !packs(model, batch) {
         let hidden =
             model.hidden(&batch.ids_tensor(device)?, batch.mask_tensor(device)?.as_ref(), cx)?; // (B, P+T, C)
-        return Ok(Passed {
+        return Ok(ForwardPass {
             states: hidden.states,
             virtual_tokens: hidden.virtual_tokens,
             starts: batch.starts(hidden.virtual_tokens),
@@ -39,7 +40,7 @@ pub(crate) fn pass(model: &dyn Model, batch: &Batch, cx: &Context) -> Result<Pas
     let starts = sequences.ranges().map(|range| range.start).collect();
     let cx = cx.clone().with_sequences(sequences);
     let hidden = model.hidden(&ids, None, &cx)?; // (1, N, C)
-    Ok(Passed { states: hidden.states, virtual_tokens: 0, starts, cx })
+    Ok(ForwardPass { states: hidden.states, virtual_tokens: 0, starts, cx })
 }
 
 /// Whether there is padding to leave out. A row without tokens keeps a place of its own, which its mask hides.
@@ -48,7 +49,7 @@ fn packs(model: &dyn Model, batch: &Batch) -> bool {
     let has_padding = batch.lengths.iter().any(|length| *length != batch.columns);
     has_padding
         && !batch.lengths.contains(&0)
-        && embedding.weight().own().device().is_cpu()
+        && device_of(model).is_cpu()
         && embedding.positions_taken() == 0
 }
 
@@ -64,14 +65,16 @@ mod tests {
         let row =
             |ids: &[u32]| Encoded { ids: ids.to_vec(), labels: vec![0; ids.len()], class: None };
         let rows = [row(&[3, 1, 4, 1, 5]), row(&[9]), row(&[2, 6, 5])];
-        let together = pass(&model, &Batch::of(&rows.iter().collect::<Vec<_>>()), &Context::eval())
-            .expect("passes");
+        let together =
+            forward_pass(&model, &Batch::of(&rows.iter().collect::<Vec<_>>()), &Context::eval())
+                .expect("passes");
         assert_eq!(
             (together.states.dims(), together.starts.as_slice()),
             (&[1, 9, 8][..], &[0, 5, 6][..])
         );
         for (row, start) in rows.iter().zip(&together.starts) {
-            let alone = pass(&model, &Batch::of(&[row]), &Context::eval()).expect("passes").states;
+            let alone =
+                forward_pass(&model, &Batch::of(&[row]), &Context::eval()).expect("passes").states;
             let part = together.states.narrow(1, *start, row.ids.len()).expect("a part");
             let differences = (part - alone)
                 .and_then(|d| d.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>())
@@ -86,9 +89,12 @@ mod tests {
         let row =
             |ids: &[u32]| Encoded { ids: ids.to_vec(), labels: vec![0; ids.len()], class: None };
         for rows in [[row(&[1, 2]), row(&[3, 4])], [row(&[1, 2]), row(&[])]] {
-            let passed =
-                pass(&model, &Batch::of(&rows.iter().collect::<Vec<_>>()), &Context::eval())
-                    .expect("passes");
+            let passed = forward_pass(
+                &model,
+                &Batch::of(&rows.iter().collect::<Vec<_>>()),
+                &Context::eval(),
+            )
+            .expect("passes");
             assert_eq!(
                 (passed.states.dims(), passed.starts.as_slice()),
                 (&[2, 2, 8][..], &[0, 2][..])

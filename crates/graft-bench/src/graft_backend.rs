@@ -10,9 +10,11 @@ use graft_train::data::{Dataset, SplitName, parse_inline};
 use graft_train::fit::{Run, begin};
 use graft_train::memory::predicted_with;
 use graft_train::runs::{RunFolder, RunHeader};
-use graft_train::{Control, Evaluator, Request, Source, TrainConfig, VALIDATION_BATCH, Validation};
+use graft_train::{
+    BatchSource, Control, Evaluator, Request, TrainConfig, VALIDATION_BATCH, Validation,
+};
 
-use crate::contender::Steps;
+use crate::backend::Steps;
 use crate::workload::{LEARNING_RATE, Scene, Work};
 use crate::{BenchError, Result};
 
@@ -35,7 +37,7 @@ impl Always<'_> {
     }
 }
 
-impl Source for Always<'_> {
+impl BatchSource for Always<'_> {
     fn micro_batch(&self, _position: u64) -> graft_train::Result<Batch> {
         Ok(self.batch.clone())
     }

@@ -1,12 +1,13 @@
 //! The sizes of a loaded model, as the prediction of the memory wants them.
 
 use graft_nn::{
-    Device, Layer, Linear, Model, Parameter, Quantization, ResidualAdd, Role, SavedActivations,
-    Sublayer, Trainable, packable,
+    Layer, Linear, Model, Parameter, Quantization, ResidualAdd, Role, SavedActivations, Sublayer,
+    Trainable, packable,
 };
 
 use super::{FLOAT, Memory, Sizes};
 use crate::LargestPass;
+use crate::device::device_of;
 
 /// What a training of `trainables` takes whose batches have `rows` rows of at most `tokens` tokens.
 pub fn predicted(
@@ -86,7 +87,8 @@ pub fn of_model(model: &dyn Model) -> Sizes<'_> {
 
 /// What biases and the adapters that act keep.
 fn kept_beside(model: &dyn Model) -> SavedActivations {
-    let of_weights: SavedActivations = model.parameters().into_iter().map(Parameter::saved_activations).sum();
+    let of_weights: SavedActivations =
+        model.parameters().into_iter().map(Parameter::saved_activations).sum();
     let of_layers: SavedActivations = model
         .sites()
         .into_iter()
@@ -99,7 +101,8 @@ fn kept_beside(model: &dyn Model) -> SavedActivations {
         })
         .sum();
     // A head that shares the embedding's weight is not among the sites, and an adapter may act in it all the same.
-    let of_head: SavedActivations = model.tied_head().into_iter().map(Linear::saved_activations).sum();
+    let of_head: SavedActivations =
+        model.tied_head().into_iter().map(Linear::saved_activations).sum();
     of_weights
         + of_layers
         + of_head
@@ -169,9 +172,4 @@ pub fn packed<'a>(model: &dyn Model, sizes: &Sizes<'a>, quantization: Quantizati
         packed.widened = packed.widened.max(FLOAT * linear.weight().elements() as u64);
     }
     packed
-}
-
-/// Where the model lies.
-pub fn device_of(model: &dyn Model) -> Device {
-    model.embedding().weight().own().device().clone()
 }

@@ -7,13 +7,11 @@ use graft_nn::{
 };
 
 use super::Training;
-use crate::batch::Batch;
+use crate::batch::{Batch, MAX_SPLIT_PARAMETERS};
 use crate::config::TrainConfig;
+use crate::device::device_of;
 use crate::loss::{label_count, loss};
 use crate::{Result, TrainError};
-
-/// Most trained numbers with which a micro-batch is divided: every piece that is under way has a gradient of its own.
-pub(crate) const MOST_TRAINED: usize = 1 << 23;
 
 /// Loss and gradients.
 pub(crate) type Found = (f64, Vec<Tensor>);
@@ -64,7 +62,7 @@ impl Training<'_> {
 }
 
 /// Loss and gradients of a batch that passes whole, outside any training.
-pub(crate) fn there_and_back(
+pub(crate) fn forward_backward(
     model: &dyn Model,
     trainables: &[Trainable],
     batch: &Batch,
@@ -101,7 +99,7 @@ impl Passes<'_> {
     fn pieces(&self, batch: &Batch) -> Vec<Batch> {
         let trained: usize =
             self.trainables.iter().map(|trainable| trainable.var.elem_count()).sum();
-        if trained > MOST_TRAINED || !self.model.embedding().weight().own().device().is_cpu() {
+        if trained > MAX_SPLIT_PARAMETERS || !device_of(self.model).is_cpu() {
             return vec![batch.clone()];
         }
         let mut pieces = batch.pieces();
