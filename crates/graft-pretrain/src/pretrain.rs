@@ -6,9 +6,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use graft_models::{FolderParts, Llama, Tokenizer, save_folder};
 use graft_nn::{DType, Device, Model, Trainable};
 use graft_protocol::Event;
-use graft_train::fit::{self, Run};
 use graft_train::runs::{RunFolder, RunHeader};
-use graft_train::{Control, TrainError};
+use graft_train::{Control, TrainError, TrainingJob, fit};
 
 use crate::corpus::{self, Page, Split};
 use crate::held_out;
@@ -44,16 +43,16 @@ pub fn train(paths: &Paths) -> Result<String> {
         let folder = RunFolder::open(&paths.work, Some(&run_name(index)))
             .or_else(|_| RunFolder::create(&paths.work, RUN))?;
         let resumes = !folder.checkpoints().is_empty();
-        let run = Run {
+        let job = TrainingJob {
             model: &model,
             header: header(&folder, &trainables),
             trainables: trainables.clone(),
-            source: &Stream::new(text.clone(), &validation, phase),
+            batches: &Stream::new(text.clone(), &validation, phase),
             config: recipe::training(phase),
             folder,
-            state: &trainables,
+            checkpoint: &trainables,
             keeps_best: false,
-            predicted: None,
+            predicted_memory: None,
         };
         let mut exported = Instant::now();
         let mut emit = |event: Event| {
@@ -67,9 +66,9 @@ pub fn train(paths: &Paths) -> Result<String> {
             }
         };
         let ended = if resumes {
-            fit::go_on(run, &Control::new(), &mut emit)
+            graft_train::resume(job, &Control::new(), &mut emit)
         } else {
-            fit::begin(run, &Control::new(), &mut emit)
+            fit(job, &Control::new(), &mut emit)
         };
         summaries.push(match ended {
             Ok(ended) => ended.summary,

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use graft_nn::{Model, Rng, TokenEncoder};
+use graft_nn::{Model, Rng, TokenEncoder, Trainable};
 
 use crate::batch::{Batch, Encoded};
 use crate::batch_source::{BatchSource, Validation};
@@ -11,7 +11,7 @@ use crate::control::Control;
 use crate::data::{Dataset, SplitName};
 use crate::encode::Encoder;
 use crate::evaluate::{Evaluator, LargestPass, Request};
-use crate::{LabelMap, Result, TrainError, classify};
+use crate::{LabelMap, Result, TrainError, classify, memory};
 
 /// Examples of a validation's batch, where a training's own is not larger.
 pub const VALIDATION_BATCH: usize = 16;
@@ -58,28 +58,27 @@ impl<'a> Examples<'a> {
             cut += usize::from(was_cut);
             train.push(encoded);
         }
-        let (config, limit, largest_validation) =
-            (config.clone(), encoder.limit(), OnceLock::new());
         Ok(Self {
             data,
             validation: data,
             tokenizer,
             train,
-            config,
-            limit,
+            config: config.clone(),
+            limit: encoder.limit(),
             cut,
             unmatched,
-            largest_validation,
+            largest_validation: OnceLock::new(),
         })
     }
 
-    /// Validates on another set.
-    pub(crate) fn validated_on(self, validation: &'a Dataset) -> Self {
+    /// Validates on the validation split of another data set.
+    #[must_use]
+    pub fn with_validation(self, validation: &'a Dataset) -> Self {
         Self { validation, ..self }
     }
 
-    /// What to tell the reader: labels that match no class, and examples that were too long.
-    pub(crate) fn notes(&self) -> Vec<String> {
+    /// Warnings for the user: labels that match no class, and examples that were cut.
+    pub fn warnings(&self) -> Vec<String> {
         let Self { limit, cut, .. } = self;
         let too_long = (*cut > 0).then(|| {
             format!(
@@ -120,6 +119,25 @@ impl<'a> Examples<'a> {
         let found =
             evaluator.map_or(Ok(LargestPass::default()), |evaluator| evaluator.largest_pass())?;
         Ok(*self.largest_validation.get_or_init(|| found))
+    }
+
+    /// Predicted memory of the run on top of the model, in bytes.
+    pub fn predicted_memory(&self, model: &dyn Model, trainables: &[Trainable]) -> u64 {
+        // If a validation example cannot be encoded, the validation itself reports it.
+        let validation = self.largest_validation(model).unwrap_or_default();
+        let size = (self.rows(), self.longest());
+        memory::predicted_with(model, trainables, size, self.config.recompute, validation).on_top()
+    }
+
+    /// Checks that the run fits into the available memory.
+    ///
+    /// # Errors
+    /// [`TrainError::WouldNotFit`], [`TrainError::ValidationWouldNotFit`], and errors of encoding
+    /// the validation examples.
+    pub fn check_memory(&self, model: &dyn Model, trainables: &[Trainable]) -> Result<()> {
+        let validation = self.largest_validation(model)?;
+        let size = (self.rows(), self.longest());
+        memory::check(model, trainables, size, self.config.recompute, validation)
     }
 
     /// What validates; none without validation examples.
@@ -186,6 +204,23 @@ impl BatchSource for Examples<'_> {
 mod tests {
     use super::*;
     use crate::testing::{TinyLlama, Words, config, labelled_data};
+
+    #[test]
+    fn data_without_training_examples_is_refused() {
+        let (model, empty) =
+            (TinyLlama::new(16, 32), Dataset { train: Vec::new(), ..labelled_data() });
+        let error = Examples::new(&model, &Words, &empty, &config(1)).err().expect("no examples");
+        assert_eq!(error.to_string(), "data set `firsts` has no train examples");
+    }
+
+    #[test]
+    fn examples_that_are_too_long_are_cut_and_counted() {
+        let (model, data) = (TinyLlama::new(16, 32), labelled_data());
+        let config = TrainConfig { max_length: Some(5), ..config(1) };
+        let examples = Examples::new(&model, &Words, &data, &config).expect("encodes");
+        let warning = "11 of 15 training examples were longer than 5 tokens and were cut";
+        assert_eq!(examples.warnings(), [warning]);
+    }
 
     #[test]
     fn an_epoch_reads_every_example_once_and_the_next_in_another_order() {

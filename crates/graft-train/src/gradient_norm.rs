@@ -33,6 +33,19 @@ pub(crate) fn global_norm(
     Ok(sum.sqrt())
 }
 
+/// The factor that clips gradients of global norm `norm` to `max_norm`.
+///
+/// ```text
+/// min(1, max_norm / (norm + 1e-6));  1 when max_norm = 0
+/// ```
+///
+/// # Source
+/// Pascanu, Mikolov and Bengio 2013, arXiv:1211.5063; the constant is that of PyTorch's
+/// `clip_grad_norm_`.
+pub(crate) fn clip_factor(norm: f64, max_norm: f64) -> f64 {
+    if max_norm > 0.0 { (max_norm / (norm + 1e-6)).min(1.0) } else { 1.0 }
+}
+
 /// Checks that every parameter is finite.
 ///
 /// # Errors

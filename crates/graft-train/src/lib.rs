@@ -44,4 +44,5 @@ pub use error::{Result, TrainError};
 pub use evaluate::{Evaluation, Evaluator, LargestPass, Request, evaluate};
 pub use examples::{Examples, VALIDATION_BATCH, samples};
 pub use fingerprint::{of_tensors as tensors_fingerprint, weights_fingerprint};
-pub use job::{Job, fit, resume};
+pub use fit::{TrainingLoop, fit, resume};
+pub use job::TrainingJob;

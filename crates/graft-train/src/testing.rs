@@ -13,11 +13,11 @@ use graft_nn::{
 use graft_spec::{Settings, Value};
 
 use crate::data::{Dataset, parse_inline};
-use crate::job::Job;
+use crate::job::TrainingJob;
 use crate::optimizer::AdamW;
 use crate::runs::{RunFolder, RunHeader};
 use crate::schedule::Decay;
-use crate::{CheckpointState, TrainConfig};
+use crate::{CheckpointState, Examples, TrainConfig};
 
 /// Width of the model.
 const WIDTH: usize = 8;
@@ -332,25 +332,26 @@ pub(crate) fn config(steps: u64) -> TrainConfig {
     }
 }
 
-/// A job on the test data.
+/// A job on the test data. Its encoded examples live until the test process ends.
 pub(crate) fn job<'a>(
     model: &'a TinyLlama,
     data: &'a Dataset,
     trainables: &'a Vec<Trainable>,
     config: TrainConfig,
     base: &Path,
-) -> Job<'a> {
-    let run = RunFolder::create(base, "test").expect("a folder");
-    let header = RunHeader { run: run.name(), ..RunHeader::default() };
-    Job {
+) -> TrainingJob<'a> {
+    let folder = RunFolder::create(base, "test").expect("a folder");
+    let header = RunHeader { run: folder.name(), ..RunHeader::default() };
+    let examples = Examples::new(model, &Words, data, &config).expect("encodes");
+    TrainingJob {
         model,
         trainables: trainables.clone(),
-        tokenizer: &Words,
-        data,
-        watched: None,
+        batches: Box::leak(Box::new(examples)),
         config,
-        run,
+        folder,
         header,
-        state: trainables as &dyn CheckpointState,
+        checkpoint: trainables as &dyn CheckpointState,
+        keeps_best: true,
+        predicted_memory: None,
     }
 }

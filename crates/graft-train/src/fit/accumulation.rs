@@ -1,4 +1,4 @@
-//! The micro-batches of one step, and their gradient.
+//! Gradient accumulation: the loss and the gradients of one step over all its micro-batches.
 
 use std::sync::Arc;
 
@@ -6,46 +6,61 @@ use graft_nn::{
     Context, Model, Recompute, Tensor, Trainable, TrainingHook, gradients_through, summed,
 };
 
-use super::Training;
+use super::TrainingLoop;
 use crate::batch::{Batch, MAX_SPLIT_PARAMETERS};
 use crate::config::TrainConfig;
 use crate::device::device_of;
 use crate::loss::{label_count, loss};
 use crate::{Result, TrainError};
 
-/// Loss and gradients.
-pub(crate) type Found = (f64, Vec<Tensor>);
+/// The loss of a step in nats, and the gradient of each trained parameter.
+#[derive(Debug, Default)]
+pub(crate) struct LossAndGradients {
+    pub(crate) loss: f64,
+    /// In the order of the trained parameters.
+    pub(crate) gradients: Vec<Tensor>,
+}
 
-impl Training<'_> {
+impl LossAndGradients {
+    fn add(self, other: Self) -> Result<Self> {
+        let pairs = self.gradients.iter().zip(&other.gradients);
+        let gradients =
+            pairs.map(|(one, other)| one + other).collect::<candle_core::Result<_>>()?;
+        Ok(Self { loss: self.loss + other.loss, gradients })
+    }
+}
+
+impl TrainingLoop<'_> {
     /// The micro-batches of the next step.
-    pub(super) fn window(&self) -> Result<Vec<Batch>> {
-        (self.position..self.position + self.run.config.accumulate)
-            .map(|position| self.run.source.micro_batch(position))
+    pub(super) fn micro_batches(&self) -> Result<Vec<Batch>> {
+        let first = self.counters.position;
+        (first..first + self.job.config.accumulate)
+            .map(|position| self.job.batches.micro_batch(position))
             .collect()
     }
 
-    /// Loss and gradients of a window: the mean over all its labels, whichever micro-batch they are in.
-    pub(super) fn window_gradients(&self, step: u64, window: &[Batch]) -> Result<Found> {
-        let labels: usize = window.iter().map(|batch| label_count(self.run.model, batch)).sum();
-        let passes = Passes {
-            model: self.run.model,
-            trainables: &self.run.trainables,
-            training_hook: self.run.state.training_hook(),
-            recompute: self.run.config.recompute,
-            seed: self.run.config.seed,
+    /// Loss and gradients of the micro-batches of a step: the mean over all their labels.
+    ///
+    /// ```text
+    /// loss = sum over all labels of all micro-batches / number of these labels
+    /// ```
+    /// The mean is taken over labels, not over micro-batches, so the result does not depend on how
+    /// the examples are divided into micro-batches.
+    pub(super) fn accumulate(&self, step: u64, batches: &[Batch]) -> Result<LossAndGradients> {
+        let labels: usize = batches.iter().map(|batch| label_count(self.job.model, batch)).sum();
+        let context = StepContext {
+            model: self.job.model,
+            trainables: &self.job.trainables,
+            training_hook: self.job.checkpoint.training_hook(),
+            recompute: self.job.config.recompute,
+            seed: self.job.config.seed,
             step,
             labels: labels.max(1) as f64,
         };
-        let mut total: Option<Found> = None;
-        for (index, batch) in window.iter().enumerate() {
-            let pieces = passes.pieces(batch);
-            let Some(found) =
-                summed(pieces.len(), &|piece| passes.through(index, piece, &pieces[piece]), &add)
-            else {
-                continue;
-            };
-            let found = found?;
-            if !found.0.is_finite() {
+        let mut total: Option<LossAndGradients> = None;
+        for (index, batch) in batches.iter().enumerate() {
+            let Some(result) = context.micro_batch(index, batch).transpose()? else { continue };
+            if !result.loss.is_finite() {
                 return Err(TrainError::NotFinite {
                     step,
                     tensor: "the loss".to_owned(),
@@ -53,49 +68,59 @@ impl Training<'_> {
                 });
             }
             total = Some(match total {
-                None => found,
-                Some(before) => add(before, found)?,
+                None => result,
+                Some(before) => before.add(result)?,
             });
         }
         Ok(total.unwrap_or_default())
     }
 }
 
-/// Loss and gradients of a batch that passes whole, outside any training.
+/// Loss and gradients of one whole batch, outside a run.
 pub(crate) fn forward_backward(
     model: &dyn Model,
     trainables: &[Trainable],
     batch: &Batch,
     config: &TrainConfig,
-) -> Result<Found> {
-    let labels = label_count(model, batch).max(1) as f64;
-    Passes {
+) -> Result<LossAndGradients> {
+    let context = StepContext {
         model,
         trainables,
         training_hook: None,
         recompute: config.recompute,
         seed: config.seed,
         step: 0,
-        labels,
-    }
-    .through(0, 0, batch)
+        labels: label_count(model, batch).max(1) as f64,
+    };
+    context.forward_backward(0, 0, batch)
 }
 
-/// What the passes of one step have in common.
-struct Passes<'a> {
+/// What all forward and backward passes of one step share.
+struct StepContext<'a> {
     model: &'a dyn Model,
     trainables: &'a [Trainable],
     training_hook: Option<&'a dyn TrainingHook>,
-    /// Whether blocks are computed again for the backward pass.
+    /// Whether gradient checkpointing is on.
     recompute: bool,
     seed: u64,
     step: u64,
-    /// Of the whole window.
+    /// Number of labels of all micro-batches of the step.
     labels: f64,
 }
 
-impl Passes<'_> {
-    /// What passes through the model at one time. A piece without a label teaches nothing.
+impl StepContext<'_> {
+    /// Loss and gradients of micro-batch number `index`, whose pieces run on several threads.
+    fn micro_batch(&self, index: usize, batch: &Batch) -> Option<Result<LossAndGradients>> {
+        let pieces = self.pieces(batch);
+        summed(
+            pieces.len(),
+            &|piece| self.forward_backward(index, piece, &pieces[piece]),
+            &LossAndGradients::add,
+        )
+    }
+
+    /// Splits a micro-batch into the parts that run at the same time. Parts without labels are left
+    /// out: their gradient is zero.
     fn pieces(&self, batch: &Batch) -> Vec<Batch> {
         let trained: usize =
             self.trainables.iter().map(|trainable| trainable.var.elem_count()).sum();
@@ -109,32 +134,29 @@ impl Passes<'_> {
         if pieces.is_empty() { vec![batch.clone()] } else { pieces }
     }
 
-    /// One pass there and back: piece number `piece` of micro-batch number `index`.
-    fn through(&self, index: usize, piece: usize, batch: &Batch) -> Result<Found> {
-        // Each piece has counters of its own, so that its masks are its own.
-        let mut cx =
-            Context::train(self.seed, self.step, (index * Batch::MOST_PIECES + piece) as u32);
+    /// The forward and backward pass of piece number `piece` of micro-batch number `index`.
+    fn forward_backward(
+        &self,
+        index: usize,
+        piece: usize,
+        batch: &Batch,
+    ) -> Result<LossAndGradients> {
+        // Each piece has its own counter, so that each has its own dropout masks.
+        let counter = (index * Batch::MOST_PIECES + piece) as u32;
+        let mut cx = Context::train(self.seed, self.step, counter);
         let recompute =
             if self.recompute { Some(Arc::new(Recompute::new(self.trainables)?)) } else { None };
         if let Some(recompute) = &recompute {
             cx = cx.with_recompute(recompute.clone());
         }
         let mut loss = loss(self.model, batch, &cx, self.labels)?;
-        if let Some(training_hook) = self.training_hook.filter(|_| index == 0 && piece == 0) {
-            loss = (loss + training_hook.penalty()?)?;
+        // The penalty does not depend on the batch: it is added once per step.
+        if let Some(hook) = self.training_hook.filter(|_| index == 0 && piece == 0) {
+            loss = (loss + hook.penalty()?)?;
         }
-        Ok((
-            f64::from(loss.to_scalar::<f32>()?),
-            gradients_through(&loss, self.trainables, recompute.as_deref())?,
-        ))
+        Ok(LossAndGradients {
+            loss: f64::from(loss.to_scalar::<f32>()?),
+            gradients: gradients_through(&loss, self.trainables, recompute.as_deref())?,
+        })
     }
-}
-
-fn add((loss, gradients): Found, (other, others): Found) -> Result<Found> {
-    let sums = gradients
-        .iter()
-        .zip(&others)
-        .map(|(one, other)| one + other)
-        .collect::<candle_core::Result<_>>()?;
-    Ok((loss + other, sums))
 }

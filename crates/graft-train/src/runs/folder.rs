@@ -61,8 +61,11 @@ impl RunFolder {
         Some(Self { path: path.components().collect() }).filter(|run| run.ledger_path().is_file())
     }
 
-    /// Removes the folder of a run that has not begun; one with anything in it but its lock stays.
-    pub(crate) fn remove_if_empty(&self) {
+    /// Removes the folder if the run has not written anything yet, except its lock.
+    pub fn discard_if_unused(&self) {
+        if self.record().is_ok() {
+            return;
+        }
         RunLock::remove(&self.path);
         let _ = fs::remove_dir(&self.path);
     }
