@@ -7,13 +7,13 @@ use graft_protocol::{Chart, Series, SeriesStyle, chart::NonFinite};
 use graft_render::{FIGURE_SIZE, chart_svg};
 
 use crate::Result;
-use crate::rounds::{self, Limits, Measured, Plan};
+use crate::schedule::{self, Limits, Measured, Plan};
 use crate::table::{day, machine};
 use crate::workload::{Scene, Shape, Work};
 
 /// What all measurements have in common.
 #[derive(Clone, Debug)]
-pub struct Course {
+pub struct Sweep {
     /// The model whose sizes vary.
     pub shape: Shape,
     /// How often each contender starts.
@@ -83,21 +83,21 @@ fn limits() -> Vec<(String, Limits)> {
 /// Measures everything: the page as Markdown, and the figure as SVG.
 ///
 /// # Errors
-/// [`crate::BenchError::Contender`] and [`crate::BenchError::Io`].
-pub fn run(course: &Course, told: &mut dyn FnMut(&str)) -> Result<(String, String)> {
+/// [`crate::BenchError::Backend`] and [`crate::BenchError::Io`].
+pub fn run(sweep: &Sweep, told: &mut dyn FnMut(&str)) -> Result<(String, String)> {
     let mut measure = |scene: Scene, limits: Limits| {
-        let Course { rounds, steps, warm_up, ref python, .. } = *course;
-        rounds::run(&Plan { scene, rounds, steps, warm_up, python: python.clone(), limits }, told)
+        let Sweep { rounds, steps, warm_up, ref python, .. } = *sweep;
+        schedule::run(&Plan { scene, rounds, steps, warm_up, python: python.clone(), limits }, told)
     };
-    let (name, steps) = (course.shape.name(), course.steps.saturating_sub(course.warm_up));
+    let (name, steps) = (sweep.shape.name(), sweep.steps.saturating_sub(sweep.warm_up));
     let mut page = format!(
         "Measured on {}, {}: LoRA on all linear maps of `{name}`, medians of {steps} steps in each of {}.\n",
         machine(),
         day(),
-        course.rounds
+        sweep.rounds
     );
     let mut panels = Vec::new();
-    for curve in curves(course.shape) {
+    for curve in curves(sweep.shape) {
         let points = curve
             .points
             .iter()
@@ -105,9 +105,9 @@ pub fn run(course: &Course, told: &mut dyn FnMut(&str)) -> Result<(String, Strin
             .collect::<Result<Vec<Point>>>()?;
         page.push_str(&format!(
             "\n{}\n",
-            table(&format!("{} ({})", curve.axis, curve.fixed), &named(&points), course.warm_up)
+            table(&format!("{} ({})", curve.axis, curve.fixed), &named(&points), sweep.warm_up)
         ));
-        panels.push(panels_of(&curve, &points, course.warm_up));
+        panels.push(panels_of(&curve, &points, sweep.warm_up));
     }
     let mut rows = Vec::new();
     for (title, limits) in limits() {
@@ -118,10 +118,7 @@ pub fn run(course: &Course, told: &mut dyn FnMut(&str)) -> Result<(String, Strin
             ));
         }
     }
-    page.push_str(&format!(
-        "\n{}",
-        table("model, instruction set, threads", &rows, course.warm_up)
-    ));
+    page.push_str(&format!("\n{}", table("model, instruction set, threads", &rows, sweep.warm_up)));
     Ok((page, grid(&panels)))
 }
 
@@ -225,7 +222,7 @@ fn grid(rows: &[[Chart; 2]]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contender::Figures;
+    use crate::backend::Figures;
 
     fn measured(name: &str, milliseconds: f64, peak: u64) -> Measured {
         let figures = Figures {

@@ -25,7 +25,7 @@ pub enum BenchError {
     },
     /// No card to measure.
     #[error("no NVIDIA card here: `nvidia-smi` {said}")]
-    NoCard {
+    NoGpu {
         /// `is not there`, or what it says.
         said: String,
     },
@@ -52,7 +52,7 @@ pub enum BenchError {
     },
     /// A contender ended badly or said something else than its figures.
     #[error("{contender} gave no figures: {said}")]
-    Contender {
+    Backend {
         /// Its name.
         contender: String,
         /// Its last words.
@@ -80,11 +80,11 @@ impl Hint for BenchError {
         match self {
             Self::Model { source } => source.code(),
             Self::Device { source } => source.code(),
-            Self::NoCard { .. } => "bench::no_card",
+            Self::NoGpu { .. } => "bench::no_card",
             Self::Adapter { source } => source.code(),
             Self::Training { source } => source.code(),
             Self::Candle { .. } => "bench::candle",
-            Self::Contender { .. } => "bench::contender",
+            Self::Backend { .. } => "bench::contender",
             Self::Io { .. } => "bench::io",
         }
     }
@@ -93,10 +93,10 @@ impl Hint for BenchError {
         match self {
             Self::Model { source } => source.hint(),
             Self::Device { source } => source.hint(),
-            Self::NoCard { .. } => Some("carry this program alone to a machine with a card and its driver, and call it there".to_owned()),
+            Self::NoGpu { .. } => Some("carry this program alone to a machine with a card and its driver, and call it there".to_owned()),
             Self::Adapter { source } => source.hint(),
             Self::Training { source } => source.hint(),
-            Self::Contender { contender, .. } => Some(format!("run it alone to see all it says: graft-bench step {contender}")),
+            Self::Backend { contender, .. } => Some(format!("run it alone to see all it says: graft-bench step {contender}")),
             Self::Candle { .. } | Self::Io { .. } => None,
         }
     }

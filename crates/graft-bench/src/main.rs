@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
-use graft_bench::contender::Contender;
-use graft_bench::curves::{self, Course};
-use graft_bench::rounds::{self, Limits, Plan};
+use graft_bench::backend::Backend;
+use graft_bench::curves::{self, Sweep};
+use graft_bench::schedule::{self, Limits, Plan};
 use graft_bench::workload::{Place, Scene, Shape, Work};
-use graft_bench::{BenchError, Result, card, methods, products, table};
+use graft_bench::{BenchError, Result, gpu, methods, products, table};
 
 /// Measures training.
 #[derive(Parser)]
@@ -125,7 +125,7 @@ enum Task {
     /// One contender; its figures as JSON.
     Step {
         /// Which.
-        contender: Contender,
+        contender: Backend,
         /// Sizes of model and batch.
         #[arg(long)]
         shape: Shape,
@@ -173,7 +173,7 @@ fn main() -> ExitCode {
     let task = Arguments::parse().task;
     // Peers run as their users run them; only Graft tunes the process.
     let is_graft =
-        matches!(task, Task::Step { contender: Contender::Graft, .. } | Task::Method { .. });
+        matches!(task, Task::Step { contender: Backend::Graft, .. } | Task::Method { .. });
     if is_graft {
         graft_nn::tune_process();
     }
@@ -229,8 +229,8 @@ fn perform(task: Task, began: Instant) -> Result<()> {
             println!("\n{}", methods::markdown(plan, &all));
         }
         Task::Curves { shape, rounds, steps, warm_up, python, out } => {
-            let course = Course { shape, rounds, steps, warm_up, python };
-            let (page, figure) = curves::run(&course, &mut |line| eprintln!("  {line}"))?;
+            let sweep = Sweep { shape, rounds, steps, warm_up, python };
+            let (page, figure) = curves::run(&sweep, &mut |line| eprintln!("  {line}"))?;
             println!("\n{page}");
             for (name, text) in [("curves.md", page), ("curves.svg", figure)] {
                 let Some(out) = &out else { continue };
@@ -242,7 +242,7 @@ fn perform(task: Task, began: Instant) -> Result<()> {
             let scene =
                 Scene { rows: rows.unwrap_or(usual.rows), rank, place: Place::Cuda, ..usual };
             let plan = Plan { scene, rounds, steps, warm_up, python, limits: Limits::default() };
-            let page = card::run(&plan, &mut |line| eprintln!("  {line}"))?;
+            let page = gpu::run(&plan, &mut |line| eprintln!("  {line}"))?;
             println!("\n{page}");
             if let Some(out) = out {
                 std::fs::write(out, page).map_err(BenchError::io("write the table"))?;
@@ -266,7 +266,7 @@ fn perform(task: Task, began: Instant) -> Result<()> {
                     limits: Limits::default(),
                 };
                 let before = products::rate()?;
-                let measured = rounds::run(&plan, &mut |line| eprintln!("  {line}"))?;
+                let measured = schedule::run(&plan, &mut |line| eprintln!("  {line}"))?;
                 println!("\n{}\n", table::markdown(&plan, &measured));
                 all.push(table::Row { plan, measured, rate: before.max(products::rate()?) });
             }

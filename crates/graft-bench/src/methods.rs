@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::table::median;
 use crate::workload::{RANK, Scene, Shape, Work};
-use crate::{BenchError, Result, ours};
+use crate::{BenchError, Result, graft_backend};
 
 /// The row without an adapter.
 pub const BASE: &str = "frozen";
@@ -67,7 +67,12 @@ pub fn measure(verb: &str, shape: Shape, steps: usize) -> Result<Costs> {
     let trained = adapter
         .as_ref()
         .map(|adapter| {
-            ours::train(&model, adapter.trainables(), &Scene::new(shape, Work::Lora), steps)
+            graft_backend::train(
+                &model,
+                adapter.trainables(),
+                &Scene::new(shape, Work::Lora),
+                steps,
+            )
         })
         .transpose()?;
     let (step_milliseconds, memory) =
@@ -99,8 +104,9 @@ pub fn validated(verb: &str, shape: Shape, steps: usize) -> Result<Costs> {
     let model = Llama::random(&config, 1, &Device::Cpu)?;
     let adapter = adapter(&model, verb, shape)?;
     let (data, scene) =
-        (ours::labelled()?, Scene { rows: 1, tokens: 8, ..Scene::new(shape, Work::Lora) });
-    let (_, memory) = ours::validated(&model, adapter.trainables(), &scene, steps, Some(&data))?;
+        (graft_backend::labelled()?, Scene { rows: 1, tokens: 8, ..Scene::new(shape, Work::Lora) });
+    let (_, memory) =
+        graft_backend::validated(&model, adapter.trainables(), &scene, steps, Some(&data))?;
     let (forward_milliseconds, step_milliseconds) = (Vec::new(), Vec::new());
     Ok(Costs {
         forward_milliseconds,
@@ -158,7 +164,7 @@ fn file_bytes(adapter: &Adapter, shape: Shape) -> Result<u64> {
 /// Every method and the base in turn, each time in a process of its own; `told` hears of every start.
 ///
 /// # Errors
-/// [`BenchError::Contender`] and [`BenchError::Io`].
+/// [`BenchError::Backend`] and [`BenchError::Io`].
 pub fn run(plan: Plan, told: &mut dyn FnMut(&str)) -> Result<Vec<(String, Vec<Costs>)>> {
     let own = std::env::current_exe().map_err(BenchError::io("find this program"))?;
     let names = [BASE].into_iter().chain(METHODS.iter().map(|spec| spec.verb));
@@ -193,7 +199,7 @@ fn start(own: &Path, name: &str, plan: Plan) -> Result<Costs> {
             .unwrap_or("it said nothing")
             .to_owned()
     };
-    parsed.ok_or_else(|| BenchError::Contender { contender: name.to_owned(), said: last_words() })
+    parsed.ok_or_else(|| BenchError::Backend { contender: name.to_owned(), said: last_words() })
 }
 
 /// Markdown: one row for each method, times as ratios to plain LoRA's.

@@ -1,7 +1,7 @@
 //! The figures of the contenders as a table, with ratios to the last of them.
 
 use crate::products::operations;
-use crate::rounds::{Measured, Plan};
+use crate::schedule::{Measured, Plan};
 
 /// Markdown: one row for each contender.
 pub fn markdown(plan: &Plan, measured: &[Measured]) -> String {
@@ -184,8 +184,8 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contender::Figures;
-    use crate::rounds::Limits;
+    use crate::backend::Figures;
+    use crate::schedule::Limits;
     use crate::workload::{Scene, Shape, Work};
 
     fn plan(shape: Shape, work: Work) -> Plan {

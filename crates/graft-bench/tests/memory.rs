@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use graft_bench::contender::Figures;
+use graft_bench::backend::Figures;
 use graft_bench::methods::Costs;
 use graft_protocol::MemoryUse;
 use graft_spec::methods::METHODS;

@@ -13,7 +13,7 @@ use graft_spec::Settings;
 use graft_train::runs::RunFolder;
 
 use crate::corpus;
-use crate::places::Places;
+use crate::paths::Paths;
 use crate::pretrain::{run_name, tokenizer};
 use crate::recipe::{PHASES, SEED};
 use crate::stream::tokens;
@@ -39,18 +39,18 @@ struct Facts {
 ///
 /// # Errors
 /// Those of reading the corpus, the runs and the model, and of writing.
-pub fn write(places: &Places) -> Result<String> {
-    let all = corpus::read(places)?;
-    let tokenizer = tokenizer(places)?;
+pub fn write(paths: &Paths) -> Result<String> {
+    let all = corpus::read(paths)?;
+    let tokenizer = tokenizer(paths)?;
     let loaded = graft_models::load(
-        &places.model.display().to_string(),
+        &paths.model.display().to_string(),
         &Settings::default(),
         &Device::Cpu,
         &mut |_, _, _| {},
     )?;
     let train: Vec<_> = all.iter().filter(|page| is_pretraining(page)).collect();
     let stream = tokens(&train, &tokenizer)?;
-    let (steps, validations) = record(places)?;
+    let (steps, validations) = record(paths)?;
     let facts = Facts {
         pages: train.len(),
         bytes: train.iter().map(|page| page.text().len()).sum(),
@@ -59,21 +59,21 @@ pub fn write(places: &Places) -> Result<String> {
         validations,
         samples: samples(&loaded)?,
     };
-    put(places, "loss.svg", &curve(&steps, &facts.validations))?;
-    put(places, "README.md", &page::text(&facts))?;
+    put(paths, "loss.svg", &curve(&steps, &facts.validations))?;
+    put(paths, "README.md", &page::text(&facts))?;
     Ok(facts.figures.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }
 
-fn put(places: &Places, name: &str, text: &str) -> Result<()> {
-    let path = places.model.join(name);
+fn put(paths: &Paths, name: &str, text: &str) -> Result<()> {
+    let path = paths.model.join(name);
     fs::write(&path, text).map_err(|source| PretrainError::io(&path, source))
 }
 
 /// Steps and validations of the cycles that were run, numbered on.
-fn record(places: &Places) -> Result<(Vec<StepRecord>, Vec<ValidationRecord>)> {
+fn record(paths: &Paths) -> Result<(Vec<StepRecord>, Vec<ValidationRecord>)> {
     let (mut steps, mut validations, mut before) = (Vec::new(), Vec::new(), 0);
     for (index, phase) in PHASES.iter().enumerate() {
-        let Ok(folder) = RunFolder::open(&places.work, Some(&run_name(index))) else { break };
+        let Ok(folder) = RunFolder::open(&paths.work, Some(&run_name(index))) else { break };
         let record = folder.record()?;
         steps.extend(
             record.steps.iter().map(|step| StepRecord { step: step.step + before, ..*step }),

@@ -14,7 +14,7 @@ pub use extract::blocks_of;
 pub(crate) use page::hash;
 pub use page::{Block, Page, Split, split_of};
 
-use crate::places::Places;
+use crate::paths::Paths;
 use crate::{PretrainError, Result};
 
 /// The book whose pages are all held out of pretraining: the domain of the `error-codes` data set.
@@ -24,13 +24,13 @@ pub const HELD_OUT_BOOK: &str = "error_codes";
 ///
 /// # Errors
 /// Those of reading the documentation and writing the file.
-pub fn build(places: &Places) -> Result<Vec<Page>> {
-    let sources = walk::sources(&places.documentation)?;
+pub fn build(paths: &Paths) -> Result<Vec<Page>> {
+    let sources = walk::sources(&paths.documentation)?;
     let pages: Result<Vec<Page>> =
-        sources.par_iter().map(|source| read_page(places, source)).collect();
+        sources.par_iter().map(|source| read_page(paths, source)).collect();
     let pages = dedupe::keep_first(pages?);
-    fs::create_dir_all(&places.work).map_err(|source| PretrainError::io(&places.work, source))?;
-    write(places, &pages)?;
+    fs::create_dir_all(&paths.work).map_err(|source| PretrainError::io(&paths.work, source))?;
+    write(paths, &pages)?;
     Ok(pages)
 }
 
@@ -38,8 +38,8 @@ pub fn build(places: &Places) -> Result<Vec<Page>> {
 ///
 /// # Errors
 /// [`PretrainError::Io`] and [`PretrainError::Record`].
-pub fn read(places: &Places) -> Result<Vec<Page>> {
-    let path = places.corpus();
+pub fn read(paths: &Paths) -> Result<Vec<Page>> {
+    let path = paths.corpus();
     let file = File::open(&path).map_err(|source| PretrainError::io(&path, source))?;
     let mut pages = Vec::new();
     for (index, line) in BufReader::new(file).lines().enumerate() {
@@ -53,8 +53,8 @@ pub fn read(places: &Places) -> Result<Vec<Page>> {
     Ok(pages)
 }
 
-fn read_page(places: &Places, source: &walk::Source) -> Result<Page> {
-    let path = places.documentation.join(&source.path);
+fn read_page(paths: &Paths, source: &walk::Source) -> Result<Page> {
+    let path = paths.documentation.join(&source.path);
     let html = fs::read_to_string(&path).map_err(|error| PretrainError::io(&path, error))?;
     Ok(Page {
         book: source.book.clone(),
@@ -64,8 +64,8 @@ fn read_page(places: &Places, source: &walk::Source) -> Result<Page> {
     })
 }
 
-fn write(places: &Places, pages: &[Page]) -> Result<()> {
-    let path = places.corpus();
+fn write(paths: &Paths, pages: &[Page]) -> Result<()> {
+    let path = paths.corpus();
     let wrap = |source| PretrainError::io(&path, source);
     let mut file = BufWriter::new(File::create(&path).map_err(wrap)?);
     for page in pages {

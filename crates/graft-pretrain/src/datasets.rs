@@ -5,7 +5,7 @@ use std::fs;
 use serde::Serialize;
 
 use crate::corpus::{self, Block, HELD_OUT_BOOK, Page, Split};
-use crate::places::Places;
+use crate::paths::Paths;
 use crate::{PretrainError, Result};
 
 /// The classes of `which-book`: folder of the book, label.
@@ -48,16 +48,16 @@ struct Record {
 ///
 /// # Errors
 /// Those of reading the corpus and writing the files.
-pub fn build(places: &Places) -> Result<Vec<String>> {
-    let pages = corpus::read(places)?;
-    fs::create_dir_all(&places.datasets)
-        .map_err(|source| PretrainError::io(&places.datasets, source))?;
+pub fn build(paths: &Paths) -> Result<Vec<String>> {
+    let pages = corpus::read(paths)?;
+    fs::create_dir_all(&paths.datasets)
+        .map_err(|source| PretrainError::io(&paths.datasets, source))?;
     let sets = [
         ("which-book", which_book(&pages)),
         ("error-codes", error_codes(&pages)),
         ("rust-docs", rust_docs(&pages)),
     ];
-    sets.iter().map(|(name, records)| write(places, name, records)).collect()
+    sets.iter().map(|(name, records)| write(paths, name, records)).collect()
 }
 
 /// Paragraphs of each book, chosen by a hash of their text, mixed by another.
@@ -148,8 +148,8 @@ fn record(page: &Page, text: String, label: Option<&'static str>) -> Record {
     Record { text, label, split: page.split, page: page.path.clone() }
 }
 
-fn write(places: &Places, name: &str, records: &[Record]) -> Result<String> {
-    let path = places.datasets.join(format!("{name}.jsonl"));
+fn write(paths: &Paths, name: &str, records: &[Record]) -> Result<String> {
+    let path = paths.datasets.join(format!("{name}.jsonl"));
     let mut text = String::new();
     for record in records {
         text.push_str(&serde_json::to_string(record).expect("invariant: a record is plain data"));

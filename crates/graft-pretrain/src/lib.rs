@@ -10,7 +10,7 @@ pub mod datasets;
 pub mod error;
 pub mod held_out;
 pub mod ngram;
-pub mod places;
+pub mod paths;
 pub mod pretrain;
 pub mod recipe;
 pub mod stream;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use graft_pretrain::places::Places;
+use graft_pretrain::paths::Paths;
 use graft_pretrain::{Result, card, corpus, datasets, pretrain, vocabulary};
 
 /// Makes the embedded model `tiny` and the bundled data sets from the toolchain's documentation.
@@ -59,20 +59,20 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let places = Places::of_checkout(arguments.work.clone())?;
+    let paths = Paths::of_checkout(arguments.work.clone())?;
     match arguments.stage {
-        Some(stage) => perform(stage, &places),
-        None => Stage::ALL.into_iter().try_for_each(|stage| perform(stage, &places)),
+        Some(stage) => perform(stage, &paths),
+        None => Stage::ALL.into_iter().try_for_each(|stage| perform(stage, &paths)),
     }
 }
 
-fn perform(stage: Stage, places: &Places) -> Result<()> {
+fn perform(stage: Stage, paths: &Paths) -> Result<()> {
     match stage {
-        Stage::Corpus => println!("{} pages", corpus::build(places)?.len()),
-        Stage::Data => datasets::build(places)?.iter().for_each(|made| println!("{made}")),
-        Stage::Tokenizer => println!("{} tokens", vocabulary::build(places)?),
-        Stage::Train => println!("{}", pretrain::train(places)?),
-        Stage::Card => println!("{}", card::write(places)?),
+        Stage::Corpus => println!("{} pages", corpus::build(paths)?.len()),
+        Stage::Data => datasets::build(paths)?.iter().for_each(|made| println!("{made}")),
+        Stage::Tokenizer => println!("{} tokens", vocabulary::build(paths)?),
+        Stage::Train => println!("{}", pretrain::train(paths)?),
+        Stage::Card => println!("{}", card::write(paths)?),
     }
     Ok(())
 }

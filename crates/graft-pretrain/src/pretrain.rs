@@ -6,13 +6,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use graft_models::{FolderParts, Llama, Tokenizer, save_folder};
 use graft_nn::{DType, Device, Model, Trainable};
 use graft_protocol::Event;
-use graft_train::fit::{self, Run};
 use graft_train::runs::{RunFolder, RunHeader};
-use graft_train::{Control, TrainError};
+use graft_train::{Control, TrainError, TrainingJob, fit};
 
 use crate::corpus::{self, Page, Split};
 use crate::held_out;
-use crate::places::Places;
+use crate::paths::Paths;
 use crate::recipe::PHASES;
 use crate::stream::{Stream, tokens};
 use crate::vocabulary::{BOS_ID, EOS_ID, is_pretraining};
@@ -29,9 +28,9 @@ const EXPORT_EVERY: u64 = 240;
 ///
 /// # Errors
 /// Those of training, and of reading and writing.
-pub fn train(places: &Places) -> Result<String> {
-    let tokenizer = tokenizer(places)?;
-    let (text, validation) = text(places, &tokenizer)?;
+pub fn train(paths: &Paths) -> Result<String> {
+    let tokenizer = tokenizer(paths)?;
+    let (text, validation) = text(paths, &tokenizer)?;
     let model = Llama::random(&recipe::model(), recipe::SEED, &Device::Cpu)?;
     let trainables = trainables(&model)?;
     println!(
@@ -41,19 +40,19 @@ pub fn train(places: &Places) -> Result<String> {
     );
     let mut summaries = Vec::new();
     for (index, phase) in PHASES.iter().enumerate() {
-        let folder = RunFolder::open(&places.work, Some(&run_name(index)))
-            .or_else(|_| RunFolder::create(&places.work, RUN))?;
+        let folder = RunFolder::open(&paths.work, Some(&run_name(index)))
+            .or_else(|_| RunFolder::create(&paths.work, RUN))?;
         let resumes = !folder.checkpoints().is_empty();
-        let run = Run {
+        let job = TrainingJob {
             model: &model,
             header: header(&folder, &trainables),
             trainables: trainables.clone(),
-            source: &Stream::new(text.clone(), &validation, phase),
+            batches: &Stream::new(text.clone(), &validation, phase),
             config: recipe::training(phase),
             folder,
-            state: &trainables,
+            checkpoint: &trainables,
             keeps_best: false,
-            predicted: None,
+            predicted_memory: None,
         };
         let mut exported = Instant::now();
         let mut emit = |event: Event| {
@@ -61,15 +60,15 @@ pub fn train(places: &Places) -> Result<String> {
             if matches!(event, Event::Validation(_)) && exported.elapsed().as_secs() >= EXPORT_EVERY
             {
                 exported = Instant::now();
-                if let Err(error) = export(&model, &tokenizer, &places.model) {
+                if let Err(error) = export(&model, &tokenizer, &paths.model) {
                     eprintln!("the model could not be exported: {error}");
                 }
             }
         };
         let ended = if resumes {
-            fit::go_on(run, &Control::new(), &mut emit)
+            graft_train::resume(job, &Control::new(), &mut emit)
         } else {
-            fit::begin(run, &Control::new(), &mut emit)
+            fit(job, &Control::new(), &mut emit)
         };
         summaries.push(match ended {
             Ok(ended) => ended.summary,
@@ -77,7 +76,7 @@ pub fn train(places: &Places) -> Result<String> {
             Err(done @ TrainError::AlreadyDone { .. }) => done.to_string(),
             Err(error) => return Err(error.into()),
         });
-        export(&model, &tokenizer, &places.model)?;
+        export(&model, &tokenizer, &paths.model)?;
     }
     Ok(summaries.join("\n"))
 }
@@ -91,15 +90,15 @@ pub fn run_name(phase: usize) -> String {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn tokenizer(places: &Places) -> Result<Tokenizer> {
-    let inner = tokenizers::Tokenizer::from_file(places.tokenizer())
+pub fn tokenizer(paths: &Paths) -> Result<Tokenizer> {
+    let inner = tokenizers::Tokenizer::from_file(paths.tokenizer())
         .map_err(|source| PretrainError::Tokenizer { source })?;
     Ok(Tokenizer::new(inner, vec![EOS_ID]))
 }
 
 /// Tokens of the training pages, and of some validation pages.
-fn text(places: &Places, tokenizer: &Tokenizer) -> Result<(Vec<u32>, Vec<u32>)> {
-    let pages = corpus::read(places)?;
+fn text(paths: &Paths, tokenizer: &Tokenizer) -> Result<(Vec<u32>, Vec<u32>)> {
+    let pages = corpus::read(paths)?;
     let train: Vec<&Page> = pages.iter().filter(|page| is_pretraining(page)).collect();
     // Every k-th validation page, so that the few windows that are watched come from every book.
     let validation: Vec<&Page> =

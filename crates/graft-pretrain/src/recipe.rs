@@ -4,7 +4,7 @@ use graft_models::llama::{LlamaConfig, Variant};
 use graft_nn::ops::RopeScaling;
 use graft_train::TrainConfig;
 use graft_train::optimizer::AdamW;
-use graft_train::schedule::Course;
+use graft_train::schedule::Decay;
 
 use crate::vocabulary::VOCABULARY;
 
@@ -74,7 +74,7 @@ pub fn training(phase: &Phase) -> TrainConfig {
         batch: SHORT.1,
         accumulate: 1,
         max_length: None,
-        course: Course::Cosine,
+        decay: Decay::Cosine,
         warmup: phase.warmup,
         optimizer: OPTIMIZER,
         max_grad_norm: CLIP,

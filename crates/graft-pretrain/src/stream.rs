@@ -3,7 +3,7 @@
 use graft_nn::{Context, Model, Rng, TokenEncoder};
 use graft_train::batch::{Batch, Encoded};
 use graft_train::loss::{label_count, loss};
-use graft_train::{Control, Source, Validation};
+use graft_train::{BatchSource, Control, Validation};
 
 use crate::corpus::Page;
 use crate::recipe::{LONG, Phase, SHORT, VALIDATION_WINDOWS};
@@ -74,7 +74,7 @@ impl Stream {
     }
 }
 
-impl Source for Stream {
+impl BatchSource for Stream {
     fn micro_batch(&self, position: u64) -> graft_train::Result<Batch> {
         let ((length, rows), index) = if position < self.short_steps {
             (SHORT, position)

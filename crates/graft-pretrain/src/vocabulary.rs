@@ -6,7 +6,7 @@ use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{AddedToken, NormalizerWrapper, TokenizerBuilder};
 
 use crate::corpus::{self, HELD_OUT_BOOK, Page, Split};
-use crate::places::Places;
+use crate::paths::Paths;
 use crate::{PretrainError, Result};
 
 /// Tokens of the vocabulary: small, so that the embedding does not dominate a model of five million parameters, and a multiple of 64 for the kernels.
@@ -29,8 +29,8 @@ pub const PAD_ID: u32 = 2;
 ///
 /// # Errors
 /// [`PretrainError::Tokenizer`], and those of reading the corpus.
-pub fn build(places: &Places) -> Result<usize> {
-    let pages = corpus::read(places)?;
+pub fn build(paths: &Paths) -> Result<usize> {
+    let pages = corpus::read(paths)?;
     let texts: Vec<String> =
         pages.iter().filter(|page| is_pretraining(page)).map(Page::text).collect();
     let special = [BOS, EOS, PAD].map(|name| AddedToken::from(name, true)).to_vec();
@@ -60,7 +60,7 @@ pub fn build(places: &Places) -> Result<usize> {
             .map_err(wrap)?;
     tokenizer.train(&mut trainer, texts.iter().map(String::as_str)).map_err(wrap)?;
     let json = tokenizer.to_string(true).map_err(wrap)?;
-    let path = places.tokenizer();
+    let path = paths.tokenizer();
     std::fs::write(&path, json).map_err(|source| PretrainError::io(&path, source))?;
     Ok(tokenizer.get_vocab_size(true))
 }

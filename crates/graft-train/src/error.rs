@@ -1,4 +1,4 @@
-//! What can go wrong in data, training and runs, and what to do about it.
+//! Errors of data, training and runs, with hints for the user.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use graft_spec::Hint;
 
 use crate::classify::listed;
 use crate::data::DataError;
-use crate::runs::Moment;
+use crate::runs::SavedWeights;
 
 /// `std::result::Result` with [`TrainError`].
 pub type Result<T> = std::result::Result<T, TrainError>;
@@ -31,25 +31,25 @@ pub enum TrainError {
         #[from]
         source: NnError,
     },
-    /// The loss or a gradient is NaN or infinite.
-    #[error("{tensor} is not finite at step {step}; training stopped and {}", kept(*taken_back))]
+    /// The loss, a gradient or a parameter is NaN or infinite.
+    #[error("{tensor} is not finite at step {step}; training stopped, and {}", state_of_adapter(*taken_back))]
     NotFinite {
         /// The step, from 1.
         step: u64,
         /// `the loss`, or the parameter whose gradient it is.
         tensor: String,
-        /// Whether the last update was taken back; without one in this process there is none to take back.
+        /// Whether the last update was undone; `false` if this process has made no update.
         taken_back: bool,
     },
-    /// There is nothing to train.
+    /// No parameters to train.
     #[error("there is nothing to train")]
     NothingToTrain,
     /// The model is an encoder without a head.
-    #[error("a bare `{family}` encoder gives hidden states, and nothing to compare with a label")]
+    #[error("`{family}` is an encoder without a classification head: it has no scores for labels")]
     NoHead {
         /// `model_type` of the model.
         family: String,
-        /// Labels that the data has.
+        /// Number of labels of the data.
         labels: usize,
     },
     /// The head of a classifier does not fit the data.
@@ -57,7 +57,7 @@ pub enum TrainError {
     Classes {
         /// Classes of the head.
         head: usize,
-        /// Their names; empty where nobody has named them.
+        /// Names of the classes; empty if they have none.
         names: Vec<String>,
         /// Name of the data set.
         data: String,
@@ -72,108 +72,108 @@ pub enum TrainError {
         /// `train`, `validation` or `test`.
         split: &'static str,
     },
-    /// Soft prompt or `max_length` leave no room for an example.
+    /// The soft prompt or `max_length` leaves no room for an example.
     #[error(
-        "{virtual_tokens} virtual tokens leave no room for an example in a context of {context}"
+        "{virtual_tokens} virtual tokens leave no room for an example in a context of {context} tokens"
     )]
     NoRoom {
-        /// Positions the model has.
+        /// Positions of the model.
         context: usize,
-        /// Positions that the soft prompt takes.
+        /// Positions of the soft prompt.
         virtual_tokens: usize,
     },
     /// The user stopped an evaluation.
     #[error("stopped")]
     Stopped,
-    /// No run of that name.
-    #[error("there is no run `{name}`")]
+    /// No run has that name.
+    #[error("run `{name}` does not exist")]
     NoRun {
-        /// The name asked for.
+        /// The requested name.
         name: String,
-        /// Those there are, newest first.
+        /// Names of the existing runs, newest first.
         known: Vec<String>,
     },
-    /// The run has no checkpoint to go on from.
+    /// The run has no checkpoint to resume from.
     #[error("run `{run}` has no checkpoint")]
     NoCheckpoint {
         /// Name of the run.
         run: String,
     },
-    /// The run has not kept the weights asked for.
-    #[error("run `{run}` {}", not_kept(*moment))]
+    /// The run has not saved the requested weights.
+    #[error("run `{run}` {}", not_saved(*weights))]
     NoWeights {
         /// Name of the run.
         run: String,
         /// Which weights.
-        moment: Moment,
-        /// Steps after which it has kept the weights.
-        kept: Vec<u64>,
+        weights: SavedWeights,
+        /// Steps whose weights are saved.
+        saved: Vec<u64>,
     },
-    /// Somebody else writes into the run's folder.
+    /// Another process or session trains the run.
     #[error("run `{run}` is being trained by {holder}")]
     InUse {
         /// Name of the run.
         run: String,
-        /// Who trains it.
+        /// The process that trains it.
         holder: String,
     },
-    /// A checkpoint does not fit the adapter or is damaged.
-    #[error("the checkpoint `{}` cannot be used: {problem}", path.display())]
+    /// A checkpoint is damaged or does not fit the adapter.
+    #[error("checkpoint `{}` cannot be used: {problem}", path.display())]
     Checkpoint {
         /// Its folder.
         path: PathBuf,
         /// What is wrong.
         problem: String,
     },
-    /// The run is done already.
-    #[error("run `{run}` has done all its {steps} steps")]
+    /// The run has no steps left.
+    #[error("run `{run}` has already finished all {steps} steps")]
     AlreadyDone {
         /// Name of the run.
         run: String,
-        /// Steps planned.
+        /// Planned steps.
         steps: u64,
     },
-    /// The machine has not the memory.
-    #[error("a batch of {rows} rows of {tokens} tokens would take {} beside the model, and this machine has {} left", gibibytes(*needed), gibibytes(*available))]
+    /// The run does not fit into memory.
+    #[error("a batch of {rows} rows of {tokens} tokens needs {} on top of the model, but only {} is available", gibibytes(*needed), gibibytes(*available))]
     WouldNotFit {
-        /// Bytes on top of the loaded model.
+        /// Bytes needed on top of the loaded model.
         needed: u64,
-        /// Bytes the system could still give.
+        /// Available bytes.
         available: u64,
         /// Rows of a micro-batch.
         rows: usize,
-        /// Positions of the longest.
+        /// Positions of the longest row.
         tokens: usize,
-        /// Most rows that would fit, if any.
+        /// The largest number of rows that fits, if any.
         fitting: Option<usize>,
-        /// Whether it would fit with blocks that are computed again.
+        /// Whether it fits with gradient checkpointing.
         recomputed: bool,
     },
-    /// The steps fit, their validations do not.
-    #[error("a validation would take {} beside the model, and this machine has {} left; the steps alone take {}", gibibytes(*needed), gibibytes(*available), gibibytes(*trained))]
+    /// The steps fit into memory, but their validation does not.
+    #[error("validation needs {} on top of the model, but only {} is available; the training steps alone need {}", gibibytes(*needed), gibibytes(*available), gibibytes(*trained))]
     ValidationWouldNotFit {
-        /// Bytes on top of the loaded model.
+        /// Bytes needed on top of the loaded model.
         needed: u64,
-        /// Bytes the system could still give.
+        /// Available bytes.
         available: u64,
-        /// Bytes on top of the loaded model without validations.
+        /// Bytes needed on top of the loaded model without validation.
         trained: u64,
     },
-    /// How much memory is left cannot be known.
-    #[error("batch=auto needs to know how much memory is left, which this device does not tell")]
+    /// The device does not report its free memory.
+    #[error("batch=auto needs the amount of free memory, which this device does not report")]
     UnknownMemory,
-    /// The file system refuses.
+    /// A file operation failed.
     #[error("cannot {action} `{}`", path.display())]
     Io {
         /// `read`, `write` or `make`.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A file of tensors cannot be read or written.
-    #[error("the run's tensors cannot be stored or read")]
+    /// A tensor file cannot be read or written.
+    #[error("the tensors of the run cannot be read or written")]
     Tensors {
         /// Which file and why.
         #[from]
@@ -181,29 +181,29 @@ pub enum TrainError {
     },
 }
 
-fn kept(taken_back: bool) -> &'static str {
+fn state_of_adapter(taken_back: bool) -> &'static str {
     if taken_back {
-        "the adapter of the last good step is kept"
+        "the adapter was reset to the last good step"
     } else {
-        "the adapter is as it was when this training began"
+        "the adapter is unchanged since the run was started or resumed"
     }
 }
 
-fn not_kept(moment: Moment) -> String {
-    match moment {
-        Moment::Best => "has not kept the weights with the lowest validation loss: nothing was validated, or an older version trained it".to_owned(),
-        Moment::Start => "started from fresh weights, of which it keeps no copy".to_owned(),
-        Moment::Last => "has no checkpoint".to_owned(),
-        Moment::Step(step) => format!("has no weights of step {step}"),
+fn not_saved(weights: SavedWeights) -> String {
+    match weights {
+        SavedWeights::Best => "has no weights with the lowest validation loss: it was not validated, or an older version of Graft trained it".to_owned(),
+        SavedWeights::Start => "started from fresh weights, which are not saved".to_owned(),
+        SavedWeights::Last => "has no checkpoint".to_owned(),
+        SavedWeights::Step(step) => format!("has no weights of step {step}"),
     }
 }
 
-fn kept_steps(run: &str, kept: &[u64]) -> String {
-    let lines: Vec<_> = kept.iter().map(|step| format!("`%runs use {run} step={step}`")).collect();
+fn saved_steps(run: &str, saved: &[u64]) -> String {
+    let lines: Vec<_> = saved.iter().map(|step| format!("`%runs use {run} step={step}`")).collect();
     if lines.is_empty() {
-        "train it again with `%train`".to_owned()
+        "train again with `%train`".to_owned()
     } else {
-        format!("kept: {}", lines.join(", "))
+        format!("saved: {}", lines.join(", "))
     }
 }
 
@@ -211,23 +211,23 @@ fn gibibytes(bytes: u64) -> String {
     format!("{:.2} GiB", bytes as f64 / (1u64 << 30) as f64)
 }
 
-/// Fewer rows where some would fit, else shorter ones.
+/// A hint for a smaller step: fewer rows if any number fits, else shorter rows.
 fn smaller(rows: usize, tokens: usize, fitting: Option<usize>) -> String {
     if let Some(fitting) = fitting {
         return format!(
-            "the same step in parts: batch={fitting} gradient_accumulation_steps={}",
+            "use smaller micro-batches for the same step: batch={fitting} gradient_accumulation_steps={}",
             rows.div_ceil(fitting)
         );
     }
     format!(
-        "try max_length={}, a smaller r or a smaller model; %memory shows what takes how much",
+        "try max_length={}, a smaller r or a smaller model; %memory shows the memory of each part",
         (tokens / 2).max(2)
     )
 }
 
 impl TrainError {
-    /// Whether a card had no memory left.
-    pub(crate) fn is_full_card(&self) -> bool {
+    /// Whether a GPU ran out of memory.
+    pub(crate) fn is_gpu_out_of_memory(&self) -> bool {
         self.code() == "nn::gpu_full"
     }
 
@@ -286,28 +286,28 @@ impl Hint for TrainError {
             Self::NothingToTrain => Some("attach an adapter first: %lora attach r=8".to_owned()),
             Self::NoHead { labels: 0, .. } => Some("load data with labels, such as %data load which-book".to_owned()),
             Self::Classes { labels, .. } if labels.is_empty() => Some("load data with labels, such as %data load which-book".to_owned()),
-            Self::NoHead { labels, .. } => Some(format!("load it with a head for classes: %model load DIR num_labels={labels}")),
-            Self::Classes { labels, .. } => Some(format!("%model load DIR num_labels={} makes a head that fits", labels.len())),
-            Self::EmptySplit { .. } => Some("give it examples, or a share with %data load FILE validation=0.1 test=0.1".to_owned()),
+            Self::NoHead { labels, .. } => Some(format!("load it with a classification head: %model load DIR num_labels={labels}")),
+            Self::Classes { labels, .. } => Some(format!("%model load DIR num_labels={} creates a head of that size", labels.len())),
+            Self::EmptySplit { .. } => Some("add examples, or split the data with %data load FILE validation=0.1 test=0.1".to_owned()),
             Self::NoRoom { .. } => Some("attach a soft prompt with fewer num_virtual_tokens".to_owned()),
             Self::Stopped => None,
-            Self::NoRun { known, .. } if known.is_empty() => Some("there are no runs here yet; %train makes one".to_owned()),
+            Self::NoRun { known, .. } if known.is_empty() => Some("no runs yet; %train creates one".to_owned()),
             Self::NoRun { known, .. } => Some(format!("runs: {}", known.join(", "))),
-            Self::NoCheckpoint { .. } => Some("start again with %train".to_owned()),
-            Self::NoWeights { run, kept, .. } => Some(kept_steps(run, kept)),
+            Self::NoCheckpoint { .. } => Some("start a new run with %train".to_owned()),
+            Self::NoWeights { run, saved, .. } => Some(saved_steps(run, saved)),
             Self::InUse { run, .. } => {
-                Some(format!("stop it there first (`%stop`, or the stop button under its cell); `%watch {run}` shows its curve, `%train` starts a new run"))
+                Some(format!("stop it there first (`%stop`, or the stop button of its cell); `%watch {run}` shows its curve, `%train` starts a new run"))
             }
-            Self::Checkpoint { .. } => Some("attach the adapter with the settings of the run, or start again with %train".to_owned()),
-            Self::AlreadyDone { run, steps } => Some(format!("go on with more steps: %resume {run} steps={}", steps.saturating_mul(2))),
+            Self::Checkpoint { .. } => Some("attach the adapter with the settings of the run, or start a new run with %train".to_owned()),
+            Self::AlreadyDone { run, steps } => Some(format!("train for more steps: %resume {run} steps={}", steps.saturating_mul(2))),
             Self::WouldNotFit { recomputed: true, .. } => {
-                Some("gradient_checkpointing=true keeps less of the forward pass, for half as much time again".to_owned())
+                Some("gradient_checkpointing=true saves fewer activations and takes about 1.5 times as long".to_owned())
             }
-            Self::ValidationWouldNotFit { .. } => Some("train without validations: eval_every=0; or with shorter examples: max_length=128".to_owned()),
+            Self::ValidationWouldNotFit { .. } => Some("turn validation off with eval_every=0, or shorten the examples with max_length=128".to_owned()),
             Self::UnknownMemory => Some("give a number, such as batch=8".to_owned()),
             Self::WouldNotFit { rows, tokens, fitting, .. } => Some(smaller(*rows, *tokens, *fitting)),
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-                Some("free some space on the disk; the last checkpoint is whole".to_owned())
+                Some("free some disk space; the last checkpoint is complete".to_owned())
             }
             Self::Io { .. } => None,
             Self::Tensors { source } => source.hint(),

@@ -1,34 +1,37 @@
-//! The source of fine-tuning: examples of a data set, in an order of their own in each epoch.
+//! The training examples of a data set, in a new order in each epoch.
 
 use std::sync::OnceLock;
 
-use graft_nn::{Model, Rng, TokenEncoder};
+use graft_nn::{Model, Rng, TokenEncoder, Trainable};
 
 use crate::batch::{Batch, Encoded};
+use crate::batch_source::{BatchSource, Validation};
 use crate::config::TrainConfig;
 use crate::control::Control;
 use crate::data::{Dataset, SplitName};
 use crate::encode::Encoder;
 use crate::evaluate::{Evaluator, LargestPass, Request};
-use crate::source::{Source, Validation};
-use crate::{LabelMap, Result, TrainError, classify};
+use crate::{LabelMap, Result, TrainError, classify, memory};
 
-/// Examples of a validation's batch, where a training's own is not larger.
+/// Smallest batch size of a validation; a larger training batch size is used for both.
 pub const VALIDATION_BATCH: usize = 16;
 
-/// The training examples of a data set as tokens.
+/// The training examples of a data set, as tokens: the [`BatchSource`] of fine-tuning.
+///
+/// Each epoch reads every example once, in an order drawn from the seed and the epoch number.
 pub struct Examples<'a> {
     data: &'a Dataset,
     validation: &'a Dataset,
     tokenizer: &'a dyn TokenEncoder,
     train: Vec<Encoded>,
     config: TrainConfig,
-    /// Longest example in tokens, and how many were longer.
+    /// Longest example in tokens.
     limit: usize,
+    /// Number of examples that were longer.
     cut: usize,
-    /// That labels are not among the classes of a classifier.
+    /// Warning about labels that do not match a class of a classifier.
     unmatched: Option<String>,
-    /// Found once: it takes encoding the validation examples.
+    /// Computed once, because it encodes the validation examples.
     largest_validation: OnceLock<LargestPass>,
 }
 
@@ -36,7 +39,9 @@ impl<'a> Examples<'a> {
     /// Encodes the training examples.
     ///
     /// # Errors
-    /// [`TrainError::EmptySplit`], and those of the tokenizer.
+    /// [`TrainError::EmptySplit`] when the training split is empty, [`TrainError::Classes`] and
+    /// [`TrainError::NoHead`] when the model cannot classify the labels, [`TrainError::NoRoom`],
+    /// and errors of the tokenizer.
     pub fn new(
         model: &dyn Model,
         tokenizer: &'a dyn TokenEncoder,
@@ -58,28 +63,27 @@ impl<'a> Examples<'a> {
             cut += usize::from(was_cut);
             train.push(encoded);
         }
-        let (config, limit, largest_validation) =
-            (config.clone(), encoder.limit(), OnceLock::new());
         Ok(Self {
             data,
             validation: data,
             tokenizer,
             train,
-            config,
-            limit,
+            config: config.clone(),
+            limit: encoder.limit(),
             cut,
             unmatched,
-            largest_validation,
+            largest_validation: OnceLock::new(),
         })
     }
 
-    /// Validates on another set.
-    pub(crate) fn validated_on(self, validation: &'a Dataset) -> Self {
+    /// Validates on the validation split of another data set.
+    #[must_use]
+    pub fn with_validation(self, validation: &'a Dataset) -> Self {
         Self { validation, ..self }
     }
 
-    /// What to tell the reader: labels that match no class, and examples that were too long.
-    pub(crate) fn notes(&self) -> Vec<String> {
+    /// Warnings for the user: labels that match no class, and examples that were cut.
+    pub fn warnings(&self) -> Vec<String> {
         let Self { limit, cut, .. } = self;
         let too_long = (*cut > 0).then(|| {
             format!(
@@ -95,7 +99,7 @@ impl<'a> Examples<'a> {
         self.train.iter().map(|example| example.ids.len()).max().unwrap_or(0)
     }
 
-    /// The `rows` longest training examples.
+    /// A batch of the `rows` longest training examples.
     pub(crate) fn longest_batch(&self, rows: usize) -> Batch {
         let mut longest: Vec<&Encoded> = self.train.iter().collect();
         longest.sort_by_key(|example| std::cmp::Reverse(example.ids.len()));
@@ -103,15 +107,15 @@ impl<'a> Examples<'a> {
         Batch::of(&longest)
     }
 
-    /// Rows of the largest micro-batch: those asked for, or all the examples there are.
+    /// Rows of the largest micro-batch: the batch size, or the number of examples if that is less.
     pub(crate) fn rows(&self) -> usize {
         self.config.batch.min(self.train.len())
     }
 
-    /// The sizes of the largest pass of a validation; all zero where none is made.
+    /// The size of the largest pass of a validation; all zero when nothing is validated.
     ///
     /// # Errors
-    /// Those of the tokenizer.
+    /// When the tokenizer cannot encode a text.
     pub(crate) fn largest_validation(&self, model: &dyn Model) -> Result<LargestPass> {
         if let Some(found) = self.largest_validation.get() {
             return Ok(*found);
@@ -122,7 +126,26 @@ impl<'a> Examples<'a> {
         Ok(*self.largest_validation.get_or_init(|| found))
     }
 
-    /// What validates; none without validation examples.
+    /// Predicted memory of the run on top of the model, in bytes.
+    pub fn predicted_memory(&self, model: &dyn Model, trainables: &[Trainable]) -> u64 {
+        // If a validation example cannot be encoded, the validation itself reports it.
+        let validation = self.largest_validation(model).unwrap_or_default();
+        let size = (self.rows(), self.longest());
+        memory::predicted_with(model, trainables, size, self.config.recompute, validation).on_top()
+    }
+
+    /// Checks that the run fits into the available memory.
+    ///
+    /// # Errors
+    /// [`TrainError::WouldNotFit`], [`TrainError::ValidationWouldNotFit`], and errors of encoding
+    /// the validation examples.
+    pub fn check_memory(&self, model: &dyn Model, trainables: &[Trainable]) -> Result<()> {
+        let validation = self.largest_validation(model)?;
+        let size = (self.rows(), self.longest());
+        memory::check(model, trainables, size, self.config.recompute, validation)
+    }
+
+    /// The evaluator of the validation; `None` without validation examples.
     fn evaluator<'e>(&'e self, model: &'e dyn Model) -> Result<Option<Evaluator<'e>>> {
         let rows = self.config.batch.max(VALIDATION_BATCH);
         let request = Request {
@@ -146,11 +169,11 @@ impl<'a> Examples<'a> {
     }
 }
 
-/// Tokens of the first `count` examples that are not trained on, prompt and completion as the model reads them; of the training examples where there
-/// are no others.
+/// Token ids of the first `count` validation examples, prompt and completion; of the training
+/// examples if the validation split is empty.
 ///
 /// # Errors
-/// Those of the tokenizer.
+/// When the tokenizer cannot encode a text.
 pub fn samples(
     model: &dyn Model,
     tokenizer: &dyn TokenEncoder,
@@ -162,8 +185,8 @@ pub fn samples(
     split.iter().take(count).map(|example| Ok(encoder.example(example)?.0.ids)).collect()
 }
 
-impl Source for Examples<'_> {
-    /// Batches do not reach across epochs, so the last of an epoch may be smaller.
+impl BatchSource for Examples<'_> {
+    /// A batch contains examples of one epoch, so the last batch of an epoch may be smaller.
     fn micro_batch(&self, position: u64) -> Result<Batch> {
         let per_epoch = self.train.len().div_ceil(self.config.batch) as u64;
         let (epoch, index) = (position / per_epoch, (position % per_epoch) as usize);
@@ -186,6 +209,23 @@ impl Source for Examples<'_> {
 mod tests {
     use super::*;
     use crate::testing::{TinyLlama, Words, config, labelled_data};
+
+    #[test]
+    fn data_without_training_examples_is_refused() {
+        let (model, empty) =
+            (TinyLlama::new(16, 32), Dataset { train: Vec::new(), ..labelled_data() });
+        let error = Examples::new(&model, &Words, &empty, &config(1)).err().expect("no examples");
+        assert_eq!(error.to_string(), "data set `firsts` has no train examples");
+    }
+
+    #[test]
+    fn examples_that_are_too_long_are_cut_and_counted() {
+        let (model, data) = (TinyLlama::new(16, 32), labelled_data());
+        let config = TrainConfig { max_length: Some(5), ..config(1) };
+        let examples = Examples::new(&model, &Words, &data, &config).expect("encodes");
+        let warning = "11 of 15 training examples were longer than 5 tokens and were cut";
+        assert_eq!(examples.warnings(), [warning]);
+    }
 
     #[test]
     fn an_epoch_reads_every_example_once_and_the_next_in_another_order() {

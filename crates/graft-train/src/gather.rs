@@ -1,16 +1,17 @@
-//! Rows of a matrix of activations, with a gradient: the head is computed only where there is a label.
+//! Selects rows of the hidden states, with a gradient, so that the head is computed only at
+//! positions with a label.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape};
 use graft_nn::{Device, Tensor};
 
 use crate::Result;
 
-/// Rows `numbers` of `x`; a row may be taken more than once.
+/// Rows `numbers` of `x`. The gradient of a row that is selected twice is the sum of both.
 ///
 /// # Shapes
 /// `x: (N, C)` -> `(numbers.len(), C)`
 /// # Errors
-/// What candle says.
+/// When a row number is out of range, or `x` on the CPU is not 32-bit.
 pub(crate) fn rows(x: &Tensor, numbers: &[u32]) -> Result<Tensor> {
     if matches!(x.device(), Device::Cpu) {
         return Ok(x.contiguous()?.apply_op1(Rows { numbers: numbers.to_vec() })?);
@@ -31,10 +32,10 @@ impl CustomOp1 for Rows {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let (rows, width) = layout.shape().dims2()?;
         let (CpuStorage::F32(x), Some((start, end))) = (x, layout.contiguous_offsets()) else {
-            candle_core::bail!("rows wants contiguous 32-bit numbers")
+            candle_core::bail!("rows expects contiguous 32-bit values")
         };
         if let Some(number) = self.numbers.iter().find(|number| **number as usize >= rows) {
-            candle_core::bail!("row {number} of {rows}");
+            candle_core::bail!("row {number} is out of range: the tensor has {rows} rows");
         }
         let x = &x[start..end];
         let mut y = Vec::with_capacity(self.numbers.len() * width);
@@ -51,7 +52,7 @@ impl CustomOp1 for Rows {
         let (candle_core::Storage::Cpu(CpuStorage::F32(g)), Some((start, end))) =
             (&*storage, layout.contiguous_offsets())
         else {
-            candle_core::bail!("rows wants contiguous 32-bit gradients")
+            candle_core::bail!("rows expects contiguous 32-bit gradients")
         };
         let mut dx = vec![0.0; x.elem_count()];
         for (number, row) in self.numbers.iter().zip(g[start..end].chunks(width)) {

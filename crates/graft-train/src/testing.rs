@@ -1,4 +1,4 @@
-//! A model, a tokenizer and data small enough for tests: one block with attention, and words that are numbers.
+//! A model, a tokenizer and data for tests: one block with attention, and words that are numbers.
 
 use std::ops::Range;
 use std::path::Path;
@@ -13,16 +13,17 @@ use graft_nn::{
 use graft_spec::{Settings, Value};
 
 use crate::data::{Dataset, parse_inline};
-use crate::job::Job;
+use crate::job::TrainingJob;
 use crate::optimizer::AdamW;
 use crate::runs::{RunFolder, RunHeader};
-use crate::schedule::Course;
-use crate::{CheckpointState, TrainConfig};
+use crate::schedule::Decay;
+use crate::{CheckpointState, Examples, TrainConfig};
 
 /// Width of the model.
 const WIDTH: usize = 8;
 
-/// `x + o(attention(q(x), k(x), v(x)))`, then the head. No positions: the causal mask alone tells them apart.
+/// `x + o(attention(q(x), k(x), v(x)))`, then the head. It has no position embeddings: only the
+/// causal mask distinguishes positions.
 pub(crate) struct TinyLlama {
     shape: ModelShape,
     embedding: Embedding,
@@ -60,7 +61,7 @@ impl TinyLlama {
         }
     }
 
-    /// Low-rank adapters with dropout on every linear map but the head.
+    /// Low-rank adapters with dropout on every linear layer except the head.
     pub(crate) fn attach(&self, dropout: f64) -> Vec<Trainable> {
         let mut trainables = Vec::new();
         for linear in [&self.query, &self.key, &self.value, &self.output] {
@@ -86,7 +87,7 @@ impl TinyLlama {
     }
 }
 
-/// The same body with a head for classes, which reads the first token of a text.
+/// The same body with a classification head, which reads the first token of a text.
 pub(crate) struct TinyClassifier {
     body: TinyLlama,
     classifier: Linear,
@@ -254,7 +255,7 @@ impl SoftPrompt for Soft {
     }
 }
 
-/// Words are the numbers of their tokens; `<s>` is 0, `</s>` is 1.
+/// A word is the number of its token; `<s>` is 0, `</s>` is 1.
 pub(crate) struct Words;
 
 impl TokenEncoder for Words {
@@ -262,13 +263,13 @@ impl TokenEncoder for Words {
         Ok(self.encode_with_offsets(text)?.into_iter().map(|(id, _)| id).collect())
     }
 
-    /// A word covers the white space before it.
+    /// A word includes the white space before it.
     fn encode_with_offsets(&self, text: &str) -> Result<Vec<(u32, Range<usize>)>> {
         let mut start = 0;
         let mut words = Vec::new();
         for word in text.split_whitespace() {
             let id = word.parse().map_err(|_| {
-                NnError::from(candle_core::Error::Msg(format!("`{word}` is no token")))
+                NnError::from(candle_core::Error::Msg(format!("`{word}` is not a token")))
             })?;
             let end = word.as_ptr() as usize - text.as_ptr() as usize + word.len();
             words.push((id, start..end));
@@ -298,7 +299,7 @@ impl TokenEncoder for Words {
     }
 }
 
-/// Texts of different lengths whose label is their first token, in three parts.
+/// Texts of different lengths whose label is their first token, in three splits.
 pub(crate) fn labelled_data() -> Dataset {
     let mut text = "text,label,split\n".to_owned();
     for index in 0..24 {
@@ -312,7 +313,8 @@ pub(crate) fn labelled_data() -> Dataset {
     parse_inline("firsts", &text, &settings).expect("a data set")
 }
 
-/// A short training with everything that could break a resumption: dropout is on, two micro-batches per step, clipping acts.
+/// A short run that uses everything a resumed run has to restore: dropout, two micro-batches per
+/// step, and clipping.
 pub(crate) fn config(steps: u64) -> TrainConfig {
     TrainConfig {
         steps,
@@ -320,7 +322,7 @@ pub(crate) fn config(steps: u64) -> TrainConfig {
         batch: 4,
         accumulate: 2,
         max_length: None,
-        course: Course::Cosine,
+        decay: Decay::Cosine,
         warmup: 2,
         optimizer: AdamW { weight_decay: 0.01, ..AdamW::default() },
         max_grad_norm: 0.5,
@@ -332,25 +334,26 @@ pub(crate) fn config(steps: u64) -> TrainConfig {
     }
 }
 
-/// A job on the test data.
+/// A job on the test data. Its encoded examples live until the test process ends.
 pub(crate) fn job<'a>(
     model: &'a TinyLlama,
     data: &'a Dataset,
     trainables: &'a Vec<Trainable>,
     config: TrainConfig,
     base: &Path,
-) -> Job<'a> {
-    let run = RunFolder::create(base, "test").expect("a folder");
-    let header = RunHeader { run: run.name(), ..RunHeader::default() };
-    Job {
+) -> TrainingJob<'a> {
+    let folder = RunFolder::create(base, "test").expect("a folder");
+    let header = RunHeader { run: folder.name(), ..RunHeader::default() };
+    let examples = Examples::new(model, &Words, data, &config).expect("encodes");
+    TrainingJob {
         model,
         trainables: trainables.clone(),
-        tokenizer: &Words,
-        data,
-        watched: None,
+        batches: Box::leak(Box::new(examples)),
         config,
-        run,
+        folder,
         header,
-        state: trainables as &dyn CheckpointState,
+        checkpoint: trainables as &dyn CheckpointState,
+        keeps_best: true,
+        predicted_memory: None,
     }
 }

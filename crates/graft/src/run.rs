@@ -3,14 +3,14 @@
 use std::fmt;
 
 use graft_protocol::RunOutcome;
-use graft_session::verbs::train::Trained;
+use graft_session::verbs::train::FinishedRun;
 
 use crate::Result;
 
 /// A training that has ended: its curve and where it is kept.
 #[derive(Clone)]
 pub struct Run {
-    trained: Trained,
+    trained: FinishedRun,
 }
 
 /// One step of a run.
@@ -27,7 +27,7 @@ pub struct Step {
 }
 
 impl Run {
-    pub(crate) fn new(trained: Trained) -> Self {
+    pub(crate) fn new(trained: FinishedRun) -> Self {
         Self { trained }
     }
 

@@ -3,7 +3,7 @@
 use graft_protocol::StepRecord;
 use graft_spec::{KeySpec, Settings, Value, methods::MethodSpec, number::decimals};
 
-use super::train::{Plan, default_rate};
+use super::train::{TrainingSetup, default_rate};
 
 /// Steps from which on a course says something.
 const ENOUGH: usize = 20;
@@ -123,7 +123,7 @@ pub(crate) struct Next<'a> {
 
 impl<'a> Next<'a> {
     /// After the training of a plan with these keys.
-    pub(crate) fn after(plan: &'a Plan, train: &'a Settings) -> Self {
+    pub(crate) fn after(plan: &'a TrainingSetup, train: &'a Settings) -> Self {
         let (adapter, config) = (&plan.attached.adapter, &plan.config);
         let (asked, steps, lr, default_lr) = (
             plan.attached.asked(),

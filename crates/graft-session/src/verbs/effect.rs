@@ -11,7 +11,7 @@ use graft_train::{TrainConfig, data::Dataset, runs::RunRecord, samples};
 use super::{
     advice::{Course, Next},
     bare::Bare,
-    train::Plan,
+    train::TrainingSetup,
     words::counted,
 };
 use crate::CommandContext;
@@ -22,7 +22,7 @@ const MARGIN: f64 = 0.02;
 const LOOKED_AT: (usize, usize) = (4, 64);
 
 /// Says how far the weights and the logits have moved, and warns when loss or accuracy show that nothing was learned. `train` are the keys of the training.
-pub(crate) fn tell(desk: &CommandContext, plan: &Plan, train: &Settings) {
+pub(crate) fn tell(desk: &CommandContext, plan: &TrainingSetup, train: &Settings) {
     // What cannot be told is no reason for a training that has ended well to fail.
     let moved =
         update_norms(plan.model.loaded.model.as_ref(), &plan.attached.adapter).unwrap_or_default();
@@ -74,7 +74,7 @@ fn update(moved: &[UpdateNorm]) -> Option<String> {
 }
 
 /// The largest change of a logit by what acts now, and on how many examples; none for a model without logits.
-fn logits(desk: &CommandContext, plan: &Plan) -> Result<Option<(f64, usize)>, Failure> {
+fn logits(desk: &CommandContext, plan: &TrainingSetup) -> Result<Option<(f64, usize)>, Failure> {
     let (model, tokenizer) =
         (plan.model.loaded.model.as_ref(), plan.model.loaded.tokenizer.as_ref());
     if model.task() == Task::FeatureExtraction {

@@ -7,7 +7,8 @@ use graft_spec::{Failure, Settings, training::MEMORY};
 use graft_train::{
     Evaluator, LargestPass, Request, TrainConfig, VALIDATION_BATCH,
     data::SplitName,
-    memory::{Memory, Sizes, device_of, of_model, packed},
+    device_of,
+    memory::{Memory, Sizes, of_model, packed},
 };
 
 use super::{attach::adapter_wanted, runs::newest_memory, words::thousands};
@@ -133,14 +134,14 @@ fn of_published(name: &str, settings: &Settings) -> Result<Table, Failure> {
     let sizes = Sizes {
         shape: &shape,
         parameters,
-        kept: model.bytes(bytes_each, packed),
-        widened,
+        stored_bytes: model.bytes(bytes_each, packed),
+        widened_bytes: widened,
         added,
-        opened: 0,
+        unfrozen: 0,
         rows: rows(settings),
         tokens,
         adapters: SavedActivations::default(),
-        untouched: 0,
+        frozen_blocks: 0,
         recompute: settings.bool(MEMORY, "gradient_checkpointing"),
         threads: 0,
         validation: LargestPass::default(),
@@ -148,8 +149,8 @@ fn of_published(name: &str, settings: &Settings) -> Result<Table, Failure> {
         before_feed_forward: 0,
     };
     let four_bits = Sizes {
-        kept: model.bytes(bytes_each, Some(FOUR_BITS)),
-        widened: 4 * model.largest(),
+        stored_bytes: model.bytes(bytes_each, Some(FOUR_BITS)),
+        widened_bytes: 4 * model.largest(),
         ..sizes
     };
     let mut table = compared(
@@ -178,9 +179,9 @@ fn compared(title: &str, label: &str, sizes: &Sizes<'_>, four_bits: &Sizes<'_>) 
     let packed = Memory::predict(four_bits);
     let full = Memory::predict(&Sizes {
         added: 0,
-        opened: sizes.parameters,
+        unfrozen: sizes.parameters,
         adapters: SavedActivations::default(),
-        untouched: 0,
+        frozen_blocks: 0,
         inside_blocks: true,
         ..*sizes
     });

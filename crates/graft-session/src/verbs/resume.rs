@@ -14,7 +14,7 @@ use graft_train::{
 
 use super::{
     adapter, data, labels, model, runs,
-    train::{Plan, Trained, carry_out},
+    train::{FinishedRun, TrainingSetup, carry_out},
     words::kept_as,
 };
 use crate::{
@@ -32,7 +32,7 @@ pub fn resume(
     desk: &CommandContext,
     run: Option<&str>,
     settings: &Settings,
-) -> Result<Trained, Failure> {
+) -> Result<FinishedRun, Failure> {
     settings.check(TRAIN)?;
     let folder = find(run)?;
     // The training locks it; here it is said before anything is exchanged.
@@ -60,7 +60,7 @@ pub fn resume(
     remember(desk, &data);
     let attached = same_adapter(desk, &header, step)?;
     labels::put(desk, &attached, header.label_names.clone());
-    let plan = Plan { model, data, watched: None, attached, config, folder };
+    let plan = TrainingSetup { model, data, validation_data: None, attached, config, folder };
     carry_out(desk, &plan, RunHeader { train, ..header }, graft_train::resume)
 }
 

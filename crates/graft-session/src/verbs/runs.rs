@@ -14,7 +14,7 @@ use graft_spec::{
 };
 use graft_train::{
     TrainError,
-    runs::{Moment, RunFolder, RunHeader, RunRecord, Start, is_temporary, runs_folder},
+    runs::{RunFolder, RunHeader, RunRecord, SavedWeights, Start, is_temporary, runs_folder},
 };
 
 pub use attach::attach_run;
@@ -157,7 +157,7 @@ pub fn facts(desk: &CommandContext, name: Option<&str>) -> Result<Table, Failure
         Cell::Text(if kept.is_empty() { "none".to_owned() } else { kept.join(", ") }),
     ]);
     let best = folder
-        .weights(Moment::Best)
+        .weights(SavedWeights::Best)
         .and_then(|best| best.progress())
         .map(|best| best.step.to_string());
     table.row(vec![

@@ -4,7 +4,7 @@ use graft_models::OriginalWeights;
 use graft_nn::{Device, Linear, Tensor, TokenEncoder};
 use graft_peft::{InputBatch, Inputs, Originals, PeftError};
 use graft_spec::{Failure, Settings};
-use graft_train::{Control, Examples, Source, TrainConfig};
+use graft_train::{BatchSource, Control, Examples, TrainConfig};
 
 use crate::{
     CommandContext, SessionError, State,

@@ -1,12 +1,13 @@
-//! `%train`.
+//! `%train`: trains the active adapter on the current data.
 
 use std::sync::Arc;
 
 use graft_nn::{TokenEncoder, Trainable};
-use graft_protocol::{Event, Reply, RunEnded, RunOutcome};
+use graft_protocol::{Event, Level, Reply, RunEnded, RunOutcome};
 use graft_spec::{AUTO, Failure, Settings, Value, methods::MethodSpec, training::TRAIN};
 use graft_train::{
-    AdapterCheckpoint, Control, Job, TrainConfig, TrainError, fit, label_map, largest_batch,
+    AdapterCheckpoint, Control, Examples, TrainConfig, TrainError, TrainingJob, fit, label_map,
+    largest_batch,
     runs::{RunFolder, RunHeader, Start},
     tensors_fingerprint,
 };
@@ -23,85 +24,96 @@ use crate::{
 
 /// A run that has ended.
 #[derive(Clone, Debug)]
-pub struct Trained {
-    /// How it ended.
+pub struct FinishedRun {
+    /// The outcome.
     pub ended: RunEnded,
-    /// Its folder, with ledger and checkpoints.
+    /// The folder of its ledger and checkpoints.
     pub folder: RunFolder,
 }
 
-/// What a training is about.
-pub(crate) struct Plan {
+/// The session's objects for one training run. A [`TrainingJob`] borrows from it.
+pub(crate) struct TrainingSetup {
     pub(crate) model: Arc<LoadedModel>,
     pub(crate) data: Arc<LoadedData>,
-    /// What is validated on in place of the data's own validation part.
-    pub(crate) watched: Option<Arc<LoadedData>>,
+    /// Data to validate on instead of the validation split of `data`.
+    pub(crate) validation_data: Option<Arc<LoadedData>>,
     pub(crate) attached: Arc<Attached>,
     pub(crate) config: TrainConfig,
     pub(crate) folder: RunFolder,
 }
 
-/// Trains the adapter in use on the current data; attaches one first when `attach` names a method and its keys.
+/// The function that runs a job: [`fit`] or [`graft_train::resume`].
+pub(crate) type RunJob =
+    fn(TrainingJob<'_>, &Control, &mut dyn FnMut(Event)) -> Result<RunEnded, TrainError>;
+
+/// Trains the active adapter on the current data. With `attach`, a method and its keys, an adapter
+/// is attached first.
 ///
 /// # Errors
-/// [`SessionError::NoModel`], [`SessionError::NoData`], [`SessionError::NoAdapter`], those of [`attach::attach`] and [`graft_train::fit()`];
-/// [`SessionError::Interrupted`] when the user stopped it, with everything kept.
+/// [`SessionError::NoModel`], [`SessionError::NoData`], [`SessionError::NoAdapter`], the errors of
+/// [`attach::attach`] and [`graft_train::fit()`]; [`SessionError::Interrupted`] when the user
+/// stopped the run, which keeps everything trained so far.
 pub fn train(
-    desk: &CommandContext,
+    cx: &CommandContext,
     attach: Option<&(String, Settings)>,
     settings: &Settings,
-) -> Result<Trained, Failure> {
+) -> Result<FinishedRun, Failure> {
     settings.check(TRAIN)?;
-    let state = desk.state();
+    let state = cx.state();
     let model = state.model()?;
     let data = state.data(settings.text(TRAIN, "data").as_deref())?;
     if let Some((method, keys)) = attach {
-        let report =
-            attach::attach_for(desk, method, keys, settings.text(TRAIN, "data").as_deref())?;
-        desk.note(report.line());
+        let report = attach::attach_for(cx, method, keys, settings.text(TRAIN, "data").as_deref())?;
+        cx.note(report.line());
     }
-    let state = desk.state();
+    let state = cx.state();
     let attached = attach::adapter_wanted(&state)?;
-    if attached.adapter.is_merged() {
-        return Err(SessionError::Merged {
-            name: attached.adapter.name().to_owned(),
-            method: attached.adapter.spec().verb,
-        }
-        .into());
-    }
-    let merged_below = |other: &&Arc<Attached>| {
-        other.adapter.is_merged() && other.adapter.is_active(model.loaded.model.as_ref())
-    };
-    if let Some(below) = state.adapters.iter().find(merged_below) {
-        return Err(SessionError::MergedBelow {
-            name: below.adapter.name().to_owned(),
-            method: below.adapter.spec().verb,
-        }
-        .into());
-    }
-    acts_alone(&state, &model, &attached)?;
-    let settings = &sized(desk, settings, &model, &data, &attached)?;
+    check_not_merged(&state, &model, &attached)?;
+    check_only_active(&state, &model, &attached)?;
+    let settings = &with_batch_size(cx, settings, &model, &data, &attached)?;
     let config = TrainConfig::from_settings(
         settings,
         default_rate(&model, attached.adapter.spec()),
         state.seed,
     );
-    let folder = new_folder(desk, attached.adapter.spec().verb)?;
-    let plan = Plan { model, data, watched: None, attached, config, folder };
-    let header = header(&state, &plan, settings);
-    carry_out(desk, &plan, header, fit)
+    let folder = new_folder(cx, attached.adapter.spec().verb)?;
+    let setup = TrainingSetup { model, data, validation_data: None, attached, config, folder };
+    let header = header(&state, &setup, settings);
+    carry_out(cx, &setup, header, fit)
 }
 
-/// A training on top of another adapter could not be repeated: its run knows of one adapter.
-fn acts_alone(
+/// Refuses an adapter that is merged into the weights, and one on top of a merged adapter.
+fn check_not_merged(
+    state: &State,
+    model: &LoadedModel,
+    attached: &Attached,
+) -> Result<(), SessionError> {
+    let name_and_method =
+        |attached: &Attached| (attached.adapter.name().to_owned(), attached.adapter.spec().verb);
+    if attached.adapter.is_merged() {
+        let (name, method) = name_and_method(attached);
+        return Err(SessionError::Merged { name, method });
+    }
+    let is_merged_below = |other: &&Arc<Attached>| {
+        other.adapter.is_merged() && other.adapter.is_active(model.loaded.model.as_ref())
+    };
+    state.adapters.iter().find(is_merged_below).map_or(Ok(()), |below| {
+        let (name, method) = name_and_method(below);
+        Err(SessionError::MergedBelow { name, method })
+    })
+}
+
+/// Refuses to train an adapter while another one is active. Such a run could not be repeated: its
+/// ledger records one adapter.
+fn check_only_active(
     state: &State,
     model: &LoadedModel,
     attached: &Arc<Attached>,
 ) -> Result<(), SessionError> {
-    let acts = |other: &&Arc<Attached>| {
+    let is_active = |other: &&Arc<Attached>| {
         !Arc::ptr_eq(other, attached) && other.adapter.is_active(model.loaded.model.as_ref())
     };
-    state.adapters.iter().find(acts).map_or(Ok(()), |other| {
+    state.adapters.iter().find(is_active).map_or(Ok(()), |other| {
         let name = |attached: &Attached| attached.adapter.name().to_owned();
         Err(SessionError::ActsToo {
             name: name(attached),
@@ -111,23 +123,23 @@ fn acts_alone(
     })
 }
 
-/// The folder of a new run; says so where it will not last.
-pub(crate) fn new_folder(desk: &CommandContext, name: &str) -> Result<RunFolder, Failure> {
+/// Creates the folder of a new run. Warns if the folder is temporary.
+pub(crate) fn new_folder(cx: &CommandContext, name: &str) -> Result<RunFolder, Failure> {
     let base = runs::base();
     if graft_train::runs::is_temporary(&base) {
-        desk.warn(runs::TEMPORARY);
+        cx.warn(runs::TEMPORARY);
     }
     Ok(RunFolder::create(&base, name)?)
 }
 
-/// Learning rate of a method where none is given.
+/// The learning rate of a method when none is given.
 pub(crate) fn default_rate(model: &LoadedModel, spec: &MethodSpec) -> f64 {
     spec.learning_rate_for(model.loaded.model.shape().hidden)
 }
 
-/// The settings with a number in place of `batch=auto`: a run goes on with the size that it began with.
-fn sized(
-    desk: &CommandContext,
+/// The settings with a number instead of `batch=auto`: a resumed run keeps its batch size.
+fn with_batch_size(
+    cx: &CommandContext,
     settings: &Settings,
     model: &LoadedModel,
     data: &LoadedData,
@@ -143,7 +155,7 @@ fn sized(
         largest_batch(base, &attached.adapter.trainables(), tokenizer, &data.dataset, &config)?;
     let [needed, available] =
         [found.needed, found.available].map(|bytes| thousands(bytes.div_ceil(1_000_000)));
-    desk.note(format!(
+    cx.note(format!(
         "batch=auto: {} of at most {} tokens, {needed} MB of {available} MB left",
         counted(found.rows, "example"),
         found.tokens
@@ -151,78 +163,64 @@ fn sized(
     Ok(settings.clone().with("batch", Value::Integer(found.rows as i64)))
 }
 
-/// Runs a plan with `go` (a new run or a resumed one) and settles the session afterwards, however it ended.
+/// Runs a setup with `run_job` and updates the session afterwards, whatever the outcome.
 pub(crate) fn carry_out(
-    desk: &CommandContext,
-    plan: &Plan,
+    cx: &CommandContext,
+    setup: &TrainingSetup,
     header: RunHeader,
-    go: impl FnOnce(Job<'_>, &Control, &mut dyn FnMut(Event)) -> Result<RunEnded, TrainError>,
-) -> Result<Trained, Failure> {
+    run_job: RunJob,
+) -> Result<FinishedRun, Failure> {
     let mut steps = 0;
     let label_names = header.label_names.clone().map(Arc::new);
     let mut emit = |event: Event| {
         steps += u64::from(matches!(event, Event::Step(_)));
-        let begins = matches!(event, Event::RunStarted(_));
-        desk.emit(event);
-        if begins {
-            plan.attached.set_label_names(label_names.clone());
-            // Should this process die, the host can say that there is a run to go on with.
-            list_runs(desk);
+        let is_start = matches!(event, Event::RunStarted(_));
+        cx.emit(event);
+        if is_start {
+            setup.attached.set_label_names(label_names.clone());
+            // If this process is killed, the host can offer to resume the run.
+            list_runs(cx);
         }
     };
     let train = header.train.clone();
-    let result = work(desk, plan, header, go, &mut emit);
-    plan.attached.add_steps(steps);
-    remember_weights(plan, &result);
-    list_runs(desk);
-    let ended = result.map_err(|failure| advised(failure, plan, &train))?;
+    let result = execute(cx, setup, header, run_job, &mut emit);
+    setup.attached.add_steps(steps);
+    record_weights_origin(setup, &result);
+    list_runs(cx);
+    let ended = result.map_err(|failure| with_smaller_rate(failure, setup, &train))?;
     match ended.outcome {
-        RunOutcome::Interrupted => Err(stopped(&ended, plan.config.steps).into()),
+        RunOutcome::Interrupted => Err(stopped(&ended, setup.config.steps).into()),
         _ => {
-            effect::tell(desk, plan, &train);
-            Ok(Trained { ended, folder: plan.folder.clone() })
+            effect::tell(cx, setup, &train);
+            Ok(FinishedRun { ended, folder: setup.folder.clone() })
         }
     }
 }
 
-/// A training whose numbers went out of bounds is repeated with a smaller rate: the line that does so.
-fn advised(failure: Failure, plan: &Plan, train: &Settings) -> Failure {
+/// Adds a hint with a smaller learning rate to a failure caused by NaN or infinity.
+fn with_smaller_rate(failure: Failure, setup: &TrainingSetup, train: &Settings) -> Failure {
     if failure.code != "train::not_finite" {
         return failure;
     }
     let hint = format!(
         "{}, or add a longer warmup or max_grad_norm=1",
-        Next::after(plan, train).smaller()
+        Next::after(setup, train).smaller()
     );
     failure.hint(hint)
 }
 
-/// Notes where the adapter's weights come from after a training, however it ended.
-fn remember_weights(plan: &Plan, result: &Result<RunEnded, Failure>) {
-    let (attached, run) = (&plan.attached, plan.folder.name());
+/// Records the origin of the adapter's weights after a run, whatever its outcome.
+fn record_weights_origin(setup: &TrainingSetup, result: &Result<RunEnded, Failure>) {
+    let (attached, run) = (&setup.attached, setup.folder.name());
     if let Ok(ended) = result {
         return attached.set_start(Start::Run { run, step: ended.step });
     }
-    let (before, now) = attached.start();
-    if attached.provenance().is_known(&now) {
+    let (before, fingerprint) = attached.start();
+    if attached.provenance().is_known(&fingerprint) {
         return;
     }
-    // A run that has failed has saved its last step in most cases, but not where the numbers went out of bounds.
-    let names: std::collections::BTreeSet<String> =
-        attached.adapter.trainables().into_iter().map(|trainable| trainable.name).collect();
-    let saved = plan.folder.checkpoints().into_iter().rev().find_map(|checkpoint| {
-        let tensors = checkpoint.adapter().ok()?;
-        let weights = tensors
-            .iter()
-            .filter(|(name, _)| names.contains(*name))
-            .map(|(name, tensor)| (name.as_str(), tensor.clone()));
-        if tensors_fingerprint(weights).ok()? == now {
-            Some(checkpoint.progress().ok()?.step)
-        } else {
-            None
-        }
-    });
-    attached.set_start(match saved {
+    // A failed run usually has a checkpoint of its last step, except after NaN or infinity.
+    attached.set_start(match step_with_weights(setup, &fingerprint) {
         Some(0) => before,
         Some(step) => Start::Run { run, step },
         None => Start::Other {
@@ -231,84 +229,124 @@ fn remember_weights(plan: &Plan, result: &Result<RunEnded, Failure>) {
     });
 }
 
-/// Runs a plan with `go`; the session is left to the caller.
-pub(crate) fn work(
-    desk: &CommandContext,
-    plan: &Plan,
+/// The step of the newest checkpoint whose weights have this fingerprint.
+fn step_with_weights(setup: &TrainingSetup, fingerprint: &str) -> Option<u64> {
+    let names: std::collections::BTreeSet<String> =
+        setup.attached.adapter.trainables().into_iter().map(|trainable| trainable.name).collect();
+    setup.folder.checkpoints().into_iter().rev().find_map(|checkpoint| {
+        let tensors = checkpoint.adapter().ok()?;
+        let weights = tensors
+            .iter()
+            .filter(|(name, _)| names.contains(*name))
+            .map(|(name, tensor)| (name.as_str(), tensor.clone()));
+        let is_same = tensors_fingerprint(weights).ok()? == fingerprint;
+        is_same.then(|| checkpoint.progress().ok()).flatten().map(|progress| progress.step)
+    })
+}
+
+/// Runs a setup with `run_job`; the caller updates the session.
+fn execute(
+    cx: &CommandContext,
+    setup: &TrainingSetup,
     header: RunHeader,
-    go: impl FnOnce(Job<'_>, &Control, &mut dyn FnMut(Event)) -> Result<RunEnded, TrainError>,
+    run_job: RunJob,
     emit: &mut dyn FnMut(Event),
 ) -> Result<RunEnded, Failure> {
-    let trainables = plan.attached.adapter.trainables();
-    let state = accompanied(plan, &trainables);
-    Ok(go(job(plan, header, &trainables, &state), &desk.control(), emit)?)
+    let trainables = setup.attached.adapter.trainables();
+    let checkpoint = checkpoint_state(setup, &trainables);
+    let examples = match examples(setup, &trainables, emit) {
+        Ok(examples) => examples,
+        Err(error) => {
+            setup.folder.discard_if_unused();
+            return Err(error.into());
+        }
+    };
+    let job = job(setup, header, &trainables, &checkpoint, &examples);
+    Ok(run_job(job, &cx.control(), emit)?)
 }
 
-/// What a checkpoint keeps: the weights, and what a schedule has found out, are all there is of an adapter beside its settings, and those are in the header.
-pub(crate) fn accompanied<'a>(
-    plan: &'a Plan,
+/// The tensors of a checkpoint: the trained parameters and the state of the method's schedule.
+/// Together with the settings in the run's header they restore the adapter.
+pub(crate) fn checkpoint_state<'a>(
+    setup: &'a TrainingSetup,
     trainables: &'a Vec<Trainable>,
 ) -> AdapterCheckpoint<'a> {
-    AdapterCheckpoint { trainables, training_hook: plan.attached.adapter.training_hook() }
+    AdapterCheckpoint { trainables, training_hook: setup.attached.adapter.training_hook() }
 }
 
-/// A plan as graft-train wants it.
+/// Encodes the data of a setup, emits the warnings about it, and checks that the run fits into
+/// memory.
+pub(crate) fn examples<'a>(
+    setup: &'a TrainingSetup,
+    trainables: &[Trainable],
+    emit: &mut dyn FnMut(Event),
+) -> graft_train::Result<Examples<'a>> {
+    let model = setup.model.loaded.model.as_ref();
+    let tokenizer = setup.model.loaded.tokenizer.as_ref() as &dyn TokenEncoder;
+    let mut examples = Examples::new(model, tokenizer, &setup.data.dataset, &setup.config)?;
+    if let Some(data) = &setup.validation_data {
+        examples = examples.with_validation(&data.dataset);
+    }
+    for text in examples.warnings() {
+        emit(Event::Note { level: Level::Warning, text });
+    }
+    examples.check_memory(model, trainables)?;
+    Ok(examples)
+}
+
+/// The job of a setup.
 pub(crate) fn job<'a>(
-    plan: &'a Plan,
+    setup: &'a TrainingSetup,
     header: RunHeader,
     trainables: &[Trainable],
-    state: &'a AdapterCheckpoint<'a>,
-) -> Job<'a> {
-    Job {
-        model: plan.model.loaded.model.as_ref(),
+    checkpoint: &'a AdapterCheckpoint<'a>,
+    examples: &'a Examples<'a>,
+) -> TrainingJob<'a> {
+    let model = setup.model.loaded.model.as_ref();
+    TrainingJob {
+        model,
         trainables: trainables.to_vec(),
-        tokenizer: plan.model.loaded.tokenizer.as_ref() as &dyn TokenEncoder,
-        data: &plan.data.dataset,
-        watched: plan.watched.as_ref().map(|data| &data.dataset),
-        config: plan.config.clone(),
-        run: plan.folder.clone(),
+        batches: examples,
+        config: setup.config.clone(),
+        folder: setup.folder.clone(),
         header,
-        state,
+        checkpoint,
+        // The loss on other data does not decide which weights are best.
+        keeps_best: setup.validation_data.is_none(),
+        predicted_memory: Some(examples.predicted_memory(model, trainables)),
     }
 }
 
-/// Reads the names of the runs anew.
-fn list_runs(desk: &CommandContext) {
+/// Updates the session's list of runs.
+fn list_runs(cx: &CommandContext) {
     let names = runs::names();
-    desk.change(|state| state.runs.clone_from(&names));
+    cx.change(|state| state.runs.clone_from(&names));
 }
 
 fn stopped(ended: &RunEnded, steps: u64) -> SessionError {
     let what = format!(
-        "training stopped at step {} of {steps}; model, adapter and curve are kept",
+        "training stopped at step {} of {steps}; the model, the adapter and the curve are kept",
         ended.step
     );
-    SessionError::Interrupted { what, next: Some(format!("`%resume {}` goes on", ended.run)) }
+    SessionError::Interrupted {
+        what,
+        next: Some(format!("`%resume {}` continues the run", ended.run)),
+    }
 }
 
-/// What a checkpoint of this run needs to stand alone.
-pub(crate) fn header(state: &State, plan: &Plan, settings: &Settings) -> RunHeader {
-    let Plan { model, data, attached, config, folder, .. } = plan;
+/// The header of a run: everything that its checkpoints need to be restored in another session.
+pub(crate) fn header(state: &State, setup: &TrainingSetup, settings: &Settings) -> RunHeader {
+    let TrainingSetup { model, data, attached, config, folder, .. } = setup;
+    let base = model.loaded.model.as_ref();
     let adapter = &attached.adapter;
-    let counts = graft_peft::counts(model.loaded.model.as_ref(), &[adapter]);
-    let ((start, start_fingerprint), provenance) = (attached.start(), attached.provenance());
-    RunHeader {
+    let counts = graft_peft::counts(base, &[adapter]);
+    let header = RunHeader {
         run: folder.name(),
-        title: format!(
-            "{} {} on {}, {}",
-            adapter.spec().verb,
-            adapter.summary(),
-            data.dataset.name,
-            model.source
-        ),
+        title: title(setup),
         model: model.lasting_source().to_owned(),
         model_settings: model.settings.clone(),
         model_hash: model.loaded.content_hash.clone(),
-        method: adapter.spec().verb.to_owned(),
-        adapter: adapter.name().to_owned(),
-        adapter_settings: adapter.settings().clone(),
-        adapter_asked: attached.asked().clone(),
-        label_names: label_map(model.loaded.model.as_ref(), &data.dataset)
+        label_names: label_map(base, &data.dataset)
             .ok()
             .and_then(|map| map.names)
             .map(|names| names.to_vec()),
@@ -317,20 +355,45 @@ pub(crate) fn header(state: &State, plan: &Plan, settings: &Settings) -> RunHead
         seed: config.seed,
         session_seed: Some(state.seed),
         device: graft_nn::device::describe(&state.device),
-        dtype: kept_as(model.loaded.model.as_ref()),
+        dtype: kept_as(base),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: seconds_since_1970(),
         trainable: counts.trainable,
         total: counts.all,
         trial: None,
+        ..RunHeader::default()
+    };
+    with_adapter(header, attached).with_data(data.record())
+}
+
+fn title(setup: &TrainingSetup) -> String {
+    let adapter = &setup.attached.adapter;
+    format!(
+        "{} {} on {}, {}",
+        adapter.spec().verb,
+        adapter.summary(),
+        setup.data.dataset.name,
+        setup.model.source
+    )
+}
+
+/// A header with the adapter's settings and the origin of its weights.
+fn with_adapter(header: RunHeader, attached: &Attached) -> RunHeader {
+    let (start, start_fingerprint) = attached.start();
+    let provenance = attached.provenance();
+    let adapter = &attached.adapter;
+    RunHeader {
+        method: adapter.spec().verb.to_owned(),
+        adapter: adapter.name().to_owned(),
+        adapter_settings: adapter.settings().clone(),
+        adapter_asked: attached.asked().clone(),
         start: Some(start),
         start_fingerprint,
         adapter_seed: provenance.seed,
         adapter_folder: provenance.folder.clone(),
         adapter_scale: Some(adapter.scale()).filter(|scale| *scale != 1.0),
-        ..RunHeader::default()
+        ..header
     }
-    .with_data(data.record())
 }
 
 fn seconds_since_1970() -> u64 {
@@ -339,7 +402,7 @@ fn seconds_since_1970() -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
-/// The answer to `%train`: the events have shown everything.
-pub fn reply(_trained: Trained) -> Reply {
+/// The reply to `%train` is empty: the run's events have shown everything.
+pub fn reply(_finished: FinishedRun) -> Reply {
     Reply::default()
 }

@@ -1,4 +1,4 @@
-//! Builds records from named fields, and refuses fields that make no example.
+//! Builds records from named fields, and rejects fields that do not form an example.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,17 +9,18 @@ use super::dataset::SplitName;
 use super::detect::with_name;
 use super::record::{Content, Field, Record};
 
-/// Most labels of a data set: a classifier has a row of weights for each, and an evaluation scores all of them.
+/// Most labels of a data set: a classifier has a row of weights per label, and an evaluation scores
+/// all of them.
 pub(super) const MOST_LABELS: usize = 10_000;
-/// What a record takes beside its texts while it is read, and its example afterwards.
+/// Memory of a record in addition to its texts, while it is read and as an example.
 const RECORD_BYTES: u64 = 256;
-/// Whole numbers up to here are exact in 64 bits.
+/// Integers up to here are exact in 64-bit floats.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// Gathers the records of one file.
+/// Collects the records of a file.
 pub(super) struct Collector<'a> {
     source_name: &'a str,
-    /// Whether numbers and strings are told apart, as in JSON.
+    /// Whether numbers and strings are different types, as in JSON.
     typed: bool,
     budget: u64,
     taken: u64,
@@ -30,26 +31,25 @@ pub(super) struct Collector<'a> {
     whole_floats: bool,
 }
 
-/// The records of a file, and how they were read.
+/// The records of a file, and a report on how they were read.
 pub(super) struct Collected {
     pub(super) records: Vec<Record>,
     pub(super) report: ReadReport,
 }
 
 impl<'a> Collector<'a> {
-    /// An empty one that takes at most `budget` bytes; `typed` where the format tells numbers from strings.
+    /// A collector that uses at most `budget` bytes. `typed` if the format distinguishes numbers
+    /// from strings.
     pub(super) fn new(source_name: &'a str, typed: bool, budget: u64) -> Self {
-        let (records, labels, columns, notes) =
-            (Vec::new(), BTreeSet::new(), Columns::default(), Vec::new());
         Self {
             source_name,
             typed,
             budget,
             taken: 0,
-            records,
-            labels,
-            columns,
-            notes,
+            records: Vec::new(),
+            labels: BTreeSet::new(),
+            columns: Columns::default(),
+            notes: Vec::new(),
             whole_floats: false,
         }
     }
@@ -64,7 +64,8 @@ impl<'a> Collector<'a> {
         self.push(Record { line, content: Content::Text(text), split: None })
     }
 
-    /// Adds a record of named fields: `prompt` and `completion`, or `text` and perhaps `label`; `split` where it is there.
+    /// Adds a record of named fields: `prompt` and `completion`, or `text` and optionally `label`;
+    /// and `split` if present.
     pub(super) fn fields(
         &mut self,
         line: usize,
@@ -105,28 +106,28 @@ impl<'a> Collector<'a> {
             _ => Content::Text(self.string(line, Role::Text, take(Role::Text))?),
         };
         if let Some(field) = content.empty_field() {
-            return Err(self.malformed(line, format!("its {field} is empty")));
+            return Err(self.malformed(line, format!("the {field} is empty")));
         }
         self.push(Record { line, content, split })
     }
 
-    /// Returns the records and the report; in an untyped format, labels that are all numbers are checked first.
+    /// Returns the records and the report. In an untyped format, numeric labels are checked first.
     pub(super) fn finish(mut self, format: String) -> Result<Collected, DataError> {
         if !self.typed {
             self.settle_numbers()?;
         }
         if self.whole_floats {
-            self.notes
-                .push("labels such as 1.0 were read as the whole numbers that they are".to_owned());
+            self.notes.push("labels such as 1.0 were read as whole numbers".to_owned());
         }
         let (labels, examples) = (self.labels.len(), self.records.len());
         if labels > 20 && labels * 2 > examples {
-            self.notes.push(format!("{labels} different labels in {examples} examples: is the label an identifier, a number or a text of its own?"));
+            self.notes.push(format!("{labels} different labels in {examples} examples: is the label column an identifier, a number or free text?"));
         }
         Ok(Collected { records: self.records, report: self.columns.report(format, self.notes) })
     }
 
-    /// The field for each role. A field that has the very name goes before one that only resembles it.
+    /// The index of the field for each role. A field with the exact name has priority over one with
+    /// a similar name.
     fn chosen(
         &self,
         line: usize,
@@ -175,12 +176,10 @@ impl<'a> Collector<'a> {
             }
             Field::List | Field::Object => {
                 let what = if field == Field::List { "a list" } else { "an object" };
-                Err(self.malformed(
-                    line,
-                    format!("its {} is {what}; a string is expected", role.name()),
-                ))
+                Err(self
+                    .malformed(line, format!("the {} is {what}; expected a string", role.name())))
             }
-            Field::Null => Err(self.malformed(line, format!("its {} is null", role.name()))),
+            Field::Null => Err(self.malformed(line, format!("the {} is null", role.name()))),
         }
     }
 
@@ -201,20 +200,20 @@ impl<'a> Collector<'a> {
             Field::Object => {
                 return Err(self.malformed(
                     line,
-                    "its label is an object; a name or a whole number is expected".to_owned(),
+                    "the label is an object; expected a name or a whole number".to_owned(),
                 ));
             }
             Field::Null => {
                 return Err(self.malformed(
                     line,
-                    "its label is null: leave the example out, or give it a label".to_owned(),
+                    "the label is null: remove the example, or add a label".to_owned(),
                 ));
             }
         };
         self.intern(line, &text)
     }
 
-    /// One copy of each label.
+    /// Stores one copy of each label.
     fn intern(&mut self, line: usize, label: &str) -> Result<Arc<str>, DataError> {
         if let Some(known) = self.labels.get(label) {
             return Ok(known.clone());
@@ -242,13 +241,14 @@ impl<'a> Collector<'a> {
         let parsed = SplitName::parse(&name).ok_or_else(|| {
             self.malformed(
                 line,
-                format!("its split is `{name}`; train, validation or test is expected"),
+                format!("the split is `{name}`; expected train, validation or test"),
             )
         });
         parsed.map(Some)
     }
 
-    /// csv has no types: where every label is a number, a fraction means a quantity, and 1.0 is the class 1.
+    /// csv has no types: if every label is a number, a fraction is a quantity and is refused, and
+    /// 1.0 is the class 1.
     fn settle_numbers(&mut self) -> Result<(), DataError> {
         let numbers: Option<BTreeMap<Arc<str>, f64>> = self
             .labels
@@ -287,7 +287,7 @@ impl<'a> Collector<'a> {
     }
 
     fn chat(&self, line: usize, field: &str) -> DataError {
-        // Up to the first answer: a system message and the question are the prompt.
+        // Everything before the first answer is the prompt: system message and question.
         let by_role = |role: &str, answer: &str, content: &str| {
             let turns = format!("(.{field} | map(.{role}) | index(\"{answer}\")) as $i");
             format!(
@@ -314,7 +314,8 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// The error for fields that make no example: another kind of data set, or a missing field.
+    /// The error for fields that do not form an example: an unsupported kind of data set, or a
+    /// missing field.
     fn unusable(
         &self,
         line: usize,
@@ -331,11 +332,11 @@ impl<'a> Collector<'a> {
             };
             let program = format!("{{prompt: {prompt}, completion: (\" \" + .{completion})}}");
             format!(
-                "name the columns prompt and completion; of JSON lines: jq -c '{program}' 'FILE' > pairs.jsonl, then %data load pairs.jsonl"
+                "name the columns prompt and completion; for JSON Lines: jq -c '{program}' 'FILE' > pairs.jsonl, then %data load pairs.jsonl"
             )
         };
         if has("chosen") && has("rejected") {
-            let hint = "keep the preferred answers, as prompt and completion: training on preferences (DPO) is not supported".to_owned();
+            let hint = "keep the chosen answers as prompt and completion: preference training (DPO) is not supported".to_owned();
             return self.unsupported(
                 line,
                 "a preference data set (`chosen`, `rejected`)".to_owned(),
@@ -371,7 +372,7 @@ impl<'a> Collector<'a> {
     }
 }
 
-/// The number that a label of csv is; words such as `nan` and `inf` are names.
+/// The value of a numeric label in csv; words such as `nan` and `inf` are names.
 fn number(label: &str) -> Option<f64> {
     let label = label.trim();
     label

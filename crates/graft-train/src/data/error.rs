@@ -1,4 +1,4 @@
-//! What can be wrong with a data set, with file and line.
+//! Errors of reading data sets, with file and line.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,8 @@ use graft_spec::{Hint, user_file::UserFileError};
 
 use super::detect::with_name;
 
-/// A data set cannot be read or used. `source_name` is a file, or the name of a cell's data.
+/// An error of reading or checking a data set. `source_name` is a file, or the name of data in a
+/// cell.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
@@ -15,10 +16,10 @@ pub enum DataError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// There are no examples in it.
+    /// The data set is empty.
     #[error("`{source_name}` has no examples")]
     Empty {
         /// Where.
@@ -27,14 +28,14 @@ pub enum DataError {
     /// It is not a regular file.
     #[error(transparent)]
     File(UserFileError),
-    /// It is in a format that is recognised and not read.
+    /// The format is detected but not supported.
     #[error("`{source_name}` is {format}; %data load reads jsonl, csv, tsv and txt")]
     Foreign {
         /// The file.
         source_name: String,
-        /// What it is, with its article.
+        /// The format, with its article.
         format: &'static str,
-        /// A command that makes a readable file of it.
+        /// A command that converts the file.
         hint: String,
     },
     /// It needs more memory than is available.
@@ -42,9 +43,9 @@ pub enum DataError {
     TooLarge {
         /// The file.
         source_name: String,
-        /// Its size, or what its examples take so far.
+        /// The size of the file, or of the examples so far.
         bytes: u64,
-        /// What is available.
+        /// Available bytes.
         left: u64,
     },
     /// Its size changed while it was read.
@@ -58,7 +59,7 @@ pub enum DataError {
         after: u64,
     },
     /// A line is too long for one example.
-    #[error("`{source_name}` line {line} is longer than {} MB, the most that one example may have", most >> 20)]
+    #[error("`{source_name}` line {line} is longer than {} MB, the limit for one example", most >> 20)]
     LongLine {
         /// Where.
         source_name: String,
@@ -74,12 +75,12 @@ pub enum DataError {
         source_name: String,
         /// Line, from 1.
         line: usize,
-        /// Offset of the bad byte.
+        /// Offset of the invalid byte.
         byte: u64,
     },
-    /// It contains control characters.
+    /// A label is a number with a fraction.
     #[error(
-        "`{source_name}` line {line} contains control characters: it is binary data or damaged"
+        "`{source_name}` line {line} contains control characters: the file is binary or damaged"
     )]
     Binary {
         /// Where.
@@ -87,21 +88,21 @@ pub enum DataError {
         /// Line, from 1.
         line: usize,
     },
-    /// Its fields are those of another kind of data set.
+    /// The fields are those of an unsupported kind of data set.
     #[error("`{source_name}` line {line} is from {what}, which is not supported yet")]
     Unsupported {
         /// Where.
         source_name: String,
         /// Line, from 1.
         line: usize,
-        /// What it is.
+        /// The kind of data set.
         what: String,
-        /// How to make it one that is supported.
+        /// How to convert it.
         hint: String,
     },
     /// A label is a number with a fraction.
     #[error(
-        "`{source_name}` line {line}: its label is the number {label}; a label is a name or a whole number, and regression is not supported yet"
+        "`{source_name}` line {line}: the label is the number {label}; a label must be a name or a whole number (regression is not supported yet)"
     )]
     FloatLabel {
         /// Where.
@@ -111,9 +112,9 @@ pub enum DataError {
         /// The number.
         label: String,
     },
-    /// An example has several labels.
+    /// There is only one label.
     #[error(
-        "`{source_name}` line {line}: its label is a list; each example needs one label (multi-label and token classification are not supported yet)"
+        "`{source_name}` line {line}: the label is a list; each example needs one label (multi-label and token classification are not supported yet)"
     )]
     ListLabel {
         /// Where.
@@ -122,7 +123,7 @@ pub enum DataError {
         line: usize,
     },
     /// It has too many different labels.
-    #[error("`{source_name}` line {line} has label number {}: at most {most} different labels are read", most + 1)]
+    #[error("`{source_name}` line {line} has label number {}; a data set can have at most {most} different labels", most + 1)]
     TooManyLabels {
         /// Where.
         source_name: String,
@@ -131,7 +132,7 @@ pub enum DataError {
         /// The limit.
         most: usize,
     },
-    /// It has more columns than a table of examples.
+    /// A record has too many fields.
     #[error("`{source_name}` line {line} has more than {most} fields")]
     TooManyFields {
         /// Where.
@@ -142,59 +143,61 @@ pub enum DataError {
         most: usize,
     },
     /// The user stopped the reading.
-    #[error("reading `{source_name}` was stopped after line {line}; nothing was loaded")]
+    #[error("stopped reading `{source_name}` after line {line}; nothing was loaded")]
     Interrupted {
         /// Where.
         source_name: String,
         /// Lines read.
         line: usize,
     },
-    /// A line cannot be understood.
+    /// A line cannot be parsed.
     #[error("`{source_name}` line {line}: {problem}")]
     Malformed {
         /// Where.
         source_name: String,
         /// Line, from 1.
         line: usize,
-        /// What is wrong, in words.
+        /// The problem.
         problem: String,
     },
-    /// The fields make no example.
+    /// The fields do not form an example.
     #[error("`{source_name}` line {line} has no {missing}; its fields are {}", list(found))]
     MissingField {
         /// Where.
         source_name: String,
         /// Line, from 1.
         line: usize,
-        /// What is missing, such as `completion`.
+        /// The missing field, such as `completion`.
         missing: &'static str,
-        /// The fields there are.
+        /// The existing fields.
         found: Vec<String>,
     },
     /// There is only one label.
-    #[error("`{source_name}` has the single label `{label}`: there is nothing to tell apart")]
+    #[error(
+        "`{source_name}` has only the label `{label}`; classification needs at least two labels"
+    )]
     OneLabel {
         /// Where.
         source_name: String,
         /// The label.
         label: String,
     },
-    /// The template has no place for the text.
-    #[error("the template `{template}` has no {{text}}")]
+    /// The template has no `{text}`.
+    #[error("template `{template}` must contain {{text}}")]
     Template {
-        /// The template given.
+        /// The template.
         template: String,
     },
-    /// Validation and test leave nothing to train on.
+    /// Validation and test leave no examples for training.
     #[error(
         "validation={validation} and test={test} leave none of the {examples} examples for training"
     )]
     NothingLeft {
-        /// Share for validation.
+        /// Fraction for validation.
         validation: f64,
-        /// Share for the test.
+        /// Fraction for the test.
         test: f64,
-        /// Examples there are.
+        /// Number of examples.
         examples: usize,
     },
 }
@@ -207,7 +210,7 @@ fn list(fields: &[String]) -> String {
     }
 }
 
-/// The commands that make UTF-8 of a file in the encoding that western Windows programs write.
+/// Commands that convert a file from Windows-1252 to UTF-8.
 fn to_utf8(source_name: &str) -> String {
     let path = Path::new(source_name);
     let ending =
@@ -215,7 +218,7 @@ fn to_utf8(source_name: &str) -> String {
     let target = path.with_extension(format!("utf8{ending}")).display().to_string();
     let step = with_name("iconv -f WINDOWS-1252 -t UTF-8 'FILE'", source_name);
     format!(
-        "if it has accents as western Windows programs write them: {step} > '{target}', then %data load {target}"
+        "if the file is in the Windows-1252 encoding: {step} > '{target}', then %data load {target}"
     )
 }
 
@@ -264,23 +267,23 @@ impl Hint for DataError {
             Self::Io { .. } | Self::Interrupted { .. } => None,
             Self::File(error) => error.hint(),
             Self::Foreign { hint, .. } | Self::Unsupported { hint, .. } => Some(hint.clone()),
-            Self::TooLarge { .. } => Some("load a part of it: head -n 100000 BIG > PART".to_owned()),
+            Self::TooLarge { .. } => Some("load part of it: head -n 100000 BIG > PART".to_owned()),
             Self::Changed { .. } => Some("load it again once it is complete".to_owned()),
             Self::LongLine { .. } => Some("write one example per line, or for running text a blank line between passages".to_owned()),
-            Self::Binary { .. } => Some("look at it: head -c 200 FILE | od -c".to_owned()),
+            Self::Binary { .. } => Some("inspect it: head -c 200 FILE | od -c".to_owned()),
             Self::FloatLabel { .. } => {
                 Some("write classes such as low and high into a column `label`, or remove the column to train on the text alone".to_owned())
             }
             Self::ListLabel { .. } => Some("write one label for each example, or remove the field to train on the text alone".to_owned()),
-            Self::TooManyLabels { .. } => Some("where each text has an answer of its own, name the fields prompt and completion".to_owned()),
+            Self::TooManyLabels { .. } => Some("if each text has its own answer, name the fields prompt and completion".to_owned()),
             Self::TooManyFields { .. } => Some("keep the columns text and label, or prompt and completion".to_owned()),
             Self::Empty { .. } | Self::MissingField { .. } => Some(FIELDS.to_owned()),
             Self::NotUtf8 { source_name, .. } => Some(to_utf8(source_name)),
             Self::Malformed { problem, .. } if problem.ends_with(" is empty") => Some("fill it in, or remove that example".to_owned()),
-            Self::Malformed { .. } => Some("format=jsonl, csv, tsv or txt says how to read it".to_owned()),
+            Self::Malformed { .. } => Some("set the format with format=jsonl, csv, tsv or txt".to_owned()),
             Self::OneLabel { .. } => Some("remove the label field to train on the text alone, or add examples with another label".to_owned()),
             Self::Template { .. } => Some("for example template=\"{text}\\nThis is from:\"".to_owned()),
-            Self::NothingLeft { .. } => Some("give smaller shares".to_owned()),
+            Self::NothingLeft { .. } => Some("use smaller values".to_owned()),
         }
     }
 }

@@ -3,8 +3,7 @@
 use graft_protocol::{Event, RunOutcome};
 use graft_spec::{Failure, ablation::Trial};
 use graft_train::{
-    AdapterCheckpoint, Control, Examples, Job, TrainError,
-    fit::Training,
+    AdapterCheckpoint, Control, Examples, TrainError, TrainingJob, TrainingLoop,
     runs::{TrialRecord, Trials},
 };
 
@@ -32,7 +31,7 @@ const HALVINGS: [u64; 2] = [3, 6];
 /// One training of a group.
 struct Racer<'a> {
     entrant: &'a Entrant<'a>,
-    training: Option<Training<'a>>,
+    training: Option<TrainingLoop<'a>>,
     heard: Heard,
     end: Option<Result<RunOutcome, Failure>>,
     /// Where it was given up.
@@ -130,12 +129,11 @@ impl Bench<'_> {
         }
         let states: Vec<AdapterCheckpoint<'_>> = entrants
             .iter()
-            .map(|entrant| train::accompanied(&entrant.plan, &entrant.trainables))
+            .map(|entrant| train::checkpoint_state(&entrant.plan, &entrant.trainables))
             .collect();
         let sources: Vec<_> = entrants
             .iter()
-            .zip(&states)
-            .map(|(entrant, state)| entrant.job(state).source(&mut |_| {}))
+            .map(|entrant| train::examples(&entrant.plan, &entrant.trainables, &mut |_| {}))
             .collect();
         let mut racers: Vec<Racer<'_>> = entrants
             .iter()
@@ -275,8 +273,8 @@ impl Bench<'_> {
 
     /// One training from beginning to end, by itself; nothing of it is kept but what it told.
     pub(super) fn alone(&self, entrant: &Entrant<'_>, label: &str) -> Result<Heard, Failure> {
-        let state = train::accompanied(&entrant.plan, &entrant.trainables);
-        let source = entrant.job(&state).source(&mut |_| {});
+        let state = train::checkpoint_state(&entrant.plan, &entrant.trainables);
+        let source = train::examples(&entrant.plan, &entrant.trainables, &mut |_| {});
         let mut racer = Racer::new(entrant, &state, &source);
         while racer.is_before(TURNS) && !self.desk.is_stopping() {
             let (done, total) = progress(std::slice::from_ref(&racer));
@@ -296,8 +294,12 @@ impl Bench<'_> {
 }
 
 impl Entrant<'_> {
-    fn job<'b>(&'b self, state: &'b AdapterCheckpoint<'b>) -> Job<'b> {
-        train::job(&self.plan, self.header.clone(), &self.trainables, state)
+    fn job<'b>(
+        &'b self,
+        state: &'b AdapterCheckpoint<'b>,
+        examples: &'b Examples<'b>,
+    ) -> TrainingJob<'b> {
+        train::job(&self.plan, self.header.clone(), &self.trainables, state, examples)
     }
 }
 
@@ -323,8 +325,8 @@ impl<'a> Racer<'a> {
             Ok(source) => {
                 racer.cost = entrant.bytes(source.longest());
                 let (run, start) = (
-                    entrant.job(state).run(source),
-                    if entrant.goes_on { Training::go_on } else { Training::begin },
+                    entrant.job(state, source),
+                    if entrant.goes_on { TrainingLoop::resume } else { TrainingLoop::start },
                 );
                 match start(run, &mut |event| racer.heard.hear(event)) {
                     Ok(training) => racer.training = Some(training),
@@ -347,7 +349,7 @@ impl<'a> Racer<'a> {
 
     /// Whether it has something to do in that turn.
     fn is_before(&self, turn: u64) -> bool {
-        let step = self.training.as_ref().map(Training::step);
+        let step = self.training.as_ref().map(TrainingLoop::step);
         self.end.is_none() && step.is_some_and(|step| step < self.end_of(turn) || turn == TURNS)
     }
 

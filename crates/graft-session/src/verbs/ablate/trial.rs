@@ -23,7 +23,7 @@ use crate::{
         attach,
         domain::Domain,
         runs,
-        train::{self, Plan},
+        train::{self, TrainingSetup},
         words::kept_as,
     },
 };
@@ -55,7 +55,7 @@ pub(super) struct Entrant<'a> {
     pub(super) key: String,
     /// What a search has found.
     pub(super) lr: Option<f64>,
-    pub(super) plan: Plan,
+    pub(super) plan: TrainingSetup,
     pub(super) trainables: Vec<Trainable>,
     pub(super) header: RunHeader,
     /// Parameters trained, and all of them.
@@ -158,13 +158,20 @@ impl Bench<'_> {
             (config.eval_every, config.eval_examples) =
                 (config.steps.div_ceil(LOOKS), domain.examples);
         }
-        let watched = domain.map(|domain| domain.data.clone());
+        let validation_data = domain.map(|domain| domain.data.clone());
         let earlier = if self.is_fresh() { None } else { half_way(&key)? };
         let (folder, goes_on) = match earlier {
             Some(folder) => (folder, true),
             None => (RunFolder::create(&runs::base(), trial.method)?, false),
         };
-        let plan = Plan { model, data: self.data.clone(), watched, attached, config, folder };
+        let plan = TrainingSetup {
+            model,
+            data: self.data.clone(),
+            validation_data,
+            attached,
+            config,
+            folder,
+        };
         let header = RunHeader {
             trial: (!key.is_empty()).then(|| key.clone()),
             ..train::header(&self.state, &plan, &keys)

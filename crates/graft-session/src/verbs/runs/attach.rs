@@ -7,7 +7,7 @@ use graft_protocol::Level;
 use graft_spec::{Failure, Settings, Value, methods::MethodSpec, training::RUN_WEIGHTS};
 use graft_train::{
     AdapterCheckpoint, CheckpointState, TrainError,
-    runs::{Checkpoint, Moment, Progress, RunFolder, RunHeader, Start},
+    runs::{Checkpoint, Progress, RunFolder, RunHeader, SavedWeights, Start},
 };
 
 use super::{base, load_line};
@@ -42,7 +42,7 @@ pub fn attach_run(
     let name =
         settings.text(RUN_WEIGHTS, "adapter_name").unwrap_or_else(|| name_of(&folder, header));
     let start = match (moment, progress.step, &header.start) {
-        (Moment::Start, ..) | (_, 0, Some(_)) => header.start.clone(),
+        (SavedWeights::Start, ..) | (_, 0, Some(_)) => header.start.clone(),
         _ => None,
     };
     let start = start.unwrap_or(Start::Run { run: folder.name(), step: progress.step });
@@ -107,18 +107,19 @@ pub(crate) fn way_back(attached: &Attached) -> String {
     };
     let (Start::Run { run, step }, _) = attached.start() else { return lost() };
     let Ok(folder) = RunFolder::open(&base(), Some(&run)) else { return lost() };
-    let has = |moment: Moment| {
+    let has = |moment: SavedWeights| {
         folder
             .weights(moment)
             .and_then(|kept| kept.progress())
             .is_ok_and(|progress| progress.step == step)
     };
-    let given = if has(Moment::Best) || (folder.weights(Moment::Best).is_err() && has(Moment::Last))
+    let given = if has(SavedWeights::Best)
+        || (folder.weights(SavedWeights::Best).is_err() && has(SavedWeights::Last))
     {
         String::new()
-    } else if has(Moment::Last) {
+    } else if has(SavedWeights::Last) {
         " step=last".to_owned()
-    } else if has(Moment::Step(step)) {
+    } else if has(SavedWeights::Step(step)) {
         format!(" step={step}")
     } else {
         return lost();
@@ -130,14 +131,14 @@ pub(crate) fn way_back(attached: &Attached) -> String {
 fn chosen(
     folder: &RunFolder,
     settings: &Settings,
-) -> Result<(Checkpoint, Moment, Progress), Failure> {
-    let found = |moment: Moment| -> Result<_, Failure> {
+) -> Result<(Checkpoint, SavedWeights, Progress), Failure> {
+    let found = |moment: SavedWeights| -> Result<_, Failure> {
         let checkpoint = folder.weights(moment)?;
         let progress = checkpoint.progress()?;
         Ok((checkpoint, moment, progress))
     };
     let Some(text) = settings.text(RUN_WEIGHTS, "step") else {
-        return found(Moment::Best).or_else(|_| found(Moment::Last));
+        return found(SavedWeights::Best).or_else(|_| found(SavedWeights::Last));
     };
     match text.replace('_', "").parse() {
         Ok(moment) => found(moment),

@@ -8,7 +8,7 @@ use graft_spec::{
     training::{DATA, TRAIN},
 };
 use graft_train::{
-    runs::{DataRecord, Moment, RunFolder, RunHeader, RunRecord, Start},
+    runs::{DataRecord, RunFolder, RunHeader, RunRecord, SavedWeights, Start},
     tensors_fingerprint,
 };
 
@@ -96,7 +96,7 @@ fn lineage(folder: &RunFolder, this: Link) -> Result<(Beginning, Vec<Link>), Fai
         }
     }
     links.truncate(1);
-    folder.weights(Moment::Start).map_err(|_| {
+    folder.weights(SavedWeights::Start).map_err(|_| {
         let start = links
             .first()
             .and_then(|link| link.header.start.as_ref().map(ToString::to_string))
@@ -130,7 +130,7 @@ fn parent(base: &Path, run: &str, step: u64, child: &RunHeader) -> Option<Link> 
     let same_model = link.header.model_hash == child.model_hash && link.header.dtype == child.dtype;
     // The name may be that of another run by now.
     let weights = || {
-        let tensors = folder.weights(Moment::Step(step)).ok()?.adapter().ok()?;
+        let tensors = folder.weights(SavedWeights::Step(step)).ok()?.adapter().ok()?;
         tensors_fingerprint(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.clone())))
             .ok()
     };

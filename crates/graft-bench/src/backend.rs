@@ -10,11 +10,11 @@ use graft_protocol::MemoryUse;
 use serde::{Deserialize, Serialize};
 
 use crate::workload::Scene;
-use crate::{Result, ours, peak, plain_candle};
+use crate::{Result, candle_backend, graft_backend, peak};
 
 /// A contender that this binary holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Contender {
+pub enum Backend {
     /// Graft's own loop: ledger, clipping, checks and all.
     Graft,
     /// candle's operations that have a gradient, candle's AdamW and candle's defaults: a Llama with LoRA on all linear maps.
@@ -37,7 +37,7 @@ pub struct Figures {
     pub peak_bytes: Option<u64>,
 }
 
-impl Contender {
+impl Backend {
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
@@ -56,9 +56,9 @@ impl Contender {
         // Graft's training measures its own peak, and for that sets the process's back.
         let made_bytes = peak::resident_bytes();
         let (steps, memory) = match self {
-            Self::Graft => ours::train(&*model, trainables, scene, steps)
+            Self::Graft => graft_backend::train(&*model, trainables, scene, steps)
                 .map(|(steps, memory)| (steps, Some(memory)))?,
-            Self::Candle => (plain_candle::train(&*model, &trainables, scene, steps)?, None),
+            Self::Candle => (candle_backend::train(&*model, &trainables, scene, steps)?, None),
         };
         let (step_milliseconds, losses, first) = steps.columns();
         let first_step_milliseconds = first.duration_since(began).as_secs_f64() * 1e3;

@@ -7,12 +7,14 @@ use graft_protocol::{Event, MemoryUse};
 use graft_spec::{Settings, Value};
 use graft_train::batch::Batch;
 use graft_train::data::{Dataset, SplitName, parse_inline};
-use graft_train::fit::{Run, begin};
 use graft_train::memory::predicted_with;
 use graft_train::runs::{RunFolder, RunHeader};
-use graft_train::{Control, Evaluator, Request, Source, TrainConfig, VALIDATION_BATCH, Validation};
+use graft_train::{
+    BatchSource, Control, Evaluator, Request, TrainConfig, TrainingJob, VALIDATION_BATCH,
+    Validation, fit,
+};
 
-use crate::contender::Steps;
+use crate::backend::Steps;
 use crate::workload::{LEARNING_RATE, Scene, Work};
 use crate::{BenchError, Result};
 
@@ -35,7 +37,7 @@ impl Always<'_> {
     }
 }
 
-impl Source for Always<'_> {
+impl BatchSource for Always<'_> {
     fn micro_batch(&self, _position: u64) -> graft_train::Result<Batch> {
         Ok(self.batch.clone())
     }
@@ -147,18 +149,18 @@ pub(crate) fn validated(
         predicted_with(model, &trainables, (scene.rows, scene.tokens), config.recompute, largest)
             .on_top(),
     );
-    let run = Run {
+    let job = TrainingJob {
         model,
         trainables: trainables.clone(),
-        source: &source,
+        batches: &source,
         config,
         folder,
         header,
-        state: &trainables,
+        checkpoint: &trainables,
         keeps_best: false,
-        predicted,
+        predicted_memory: predicted,
     };
-    let ended = begin(run, &Control::new(), &mut |event| {
+    let ended = fit(job, &Control::new(), &mut |event| {
         if let Event::Step(record) = event {
             first.get_or_insert_with(Instant::now);
             each.push((1e3 * tokens / record.tokens_per_second, record.loss));

@@ -7,7 +7,7 @@ use crate::{PretrainError, Result};
 
 /// The folders of one run of the recipe.
 #[derive(Clone, Debug)]
-pub struct Places {
+pub struct Paths {
     /// The toolchain's documentation, `share/doc/rust/html`.
     pub documentation: PathBuf,
     /// Intermediate files: the corpus and the trainer's checkpoints.
@@ -18,7 +18,7 @@ pub struct Places {
     pub model: PathBuf,
 }
 
-impl Places {
+impl Paths {
     /// The folders of this checkout, with intermediate files under `work`.
     ///
     /// # Errors

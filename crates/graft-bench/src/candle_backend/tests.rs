@@ -1,5 +1,5 @@
 use super::*;
-use crate::contender::model;
+use crate::backend::model;
 use crate::workload::{Shape, Work};
 use graft_nn::{Context, Rng, gradients};
 
@@ -8,7 +8,7 @@ fn flat(tensor: &Tensor) -> Vec<f32> {
 }
 
 #[test]
-fn our_loss_and_every_gradient_are_those_of_plain_candle() {
+fn our_loss_and_every_gradient_are_those_of_candle_backend() {
     let scene = Scene::new(Shape::Tiny, Work::Lora);
     let (model, adapter) = model(&scene).expect("a model");
     let trainables = adapter.trainables();

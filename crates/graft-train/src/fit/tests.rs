@@ -1,7 +1,9 @@
 use super::*;
+use crate::data::Dataset;
 use crate::testing::{TinyLlama, config, job, labelled_data};
-use graft_nn::Tensor;
-use graft_protocol::{RunOutcome, StepRecord};
+use crate::{TrainConfig, TrainError};
+use graft_nn::{Model, Tensor, Trainable};
+use graft_protocol::StepRecord;
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -25,7 +27,7 @@ impl Bench {
         }
     }
 
-    fn job(&self, config: TrainConfig) -> Job<'_> {
+    fn job(&self, config: TrainConfig) -> TrainingJob<'_> {
         job(&self.model, &self.data, &self.trainables, config, self.base.path())
     }
 
@@ -37,10 +39,10 @@ impl Bench {
     }
 }
 
-type Go = fn(Job<'_>, &Control, &mut dyn FnMut(Event)) -> Result<RunEnded>;
+type Go = fn(TrainingJob<'_>, &Control, &mut dyn FnMut(Event)) -> Result<RunEnded>;
 
 /// Runs and stops after so many steps of this call; returns the losses as bits.
-fn losses(job: Job<'_>, stop_after: u64, go: Go) -> (Vec<(u64, u64)>, RunEnded) {
+fn losses(job: TrainingJob<'_>, stop_after: u64, go: Go) -> (Vec<(u64, u64)>, RunEnded) {
     let control = Control::new();
     let mut losses = Vec::new();
     let mut emit = |event| {
@@ -110,13 +112,13 @@ fn a_stopped_run_resumes_with_the_very_losses_of_an_uninterrupted_one() {
     let (expected, _) = losses(whole.job(config(9)), u64::MAX, fit);
     let halved = Bench::new();
     let first = halved.job(config(9));
-    let folder = first.run.clone();
+    let folder = first.folder.clone();
     let (mut found, ended) = losses(first, 4, fit);
     assert_eq!((ended.outcome, ended.step), (RunOutcome::Interrupted, 4));
     // Another session: fresh adapters, everything else from the run's folder.
     let later = Bench::new();
     let mut second = later.job(config(9));
-    second.run = folder.clone();
+    second.folder = folder.clone();
     let (rest, ended) = losses(second, u64::MAX, resume);
     found.extend(rest);
     assert_eq!(ended.outcome, RunOutcome::Finished);
@@ -138,7 +140,7 @@ fn a_run_killed_before_its_first_checkpoint_resumes_from_the_beginning() {
     let (expected, _) = losses(Bench::new().job(config(4)), u64::MAX, fit);
     let bench = Bench::new();
     let first = bench.job(config(4));
-    let folder = first.run.clone();
+    let folder = first.folder.clone();
     losses(first, 2, fit);
     // What a kill leaves: the ledger's lines and the checkpoint of step 0.
     let checkpoints = folder.checkpoints();
@@ -146,7 +148,7 @@ fn a_run_killed_before_its_first_checkpoint_resumes_from_the_beginning() {
     std::fs::remove_dir_all(checkpoints[1].path()).expect("removes");
     let again = Bench::new();
     let mut second = again.job(config(4));
-    second.run = folder.clone();
+    second.folder = folder.clone();
     assert_eq!(losses(second, u64::MAX, resume).0, expected);
     let at_the_start = folder
         .record()
@@ -163,16 +165,16 @@ fn a_damaged_last_checkpoint_gives_way_to_the_one_before() {
     let bench = Bench::new();
     let (expected, _) = losses(Bench::new().job(config(6)), u64::MAX, fit);
     let first = bench.job(config(6));
-    let folder = first.run.clone();
+    let folder = first.folder.clone();
     losses(first, 2, fit);
     let mut second = bench.job(config(6));
-    second.run = folder.clone();
+    second.folder = folder.clone();
     losses(second, 2, resume);
     let checkpoints = folder.checkpoints();
     assert_eq!(checkpoints.len(), 2);
     std::fs::write(checkpoints[1].path().join("adapter.safetensors"), b"cut").expect("damages");
     let mut third = bench.job(config(6));
-    third.run = folder;
+    third.folder = folder;
     assert_eq!(losses(third, u64::MAX, resume).0, expected[2..]);
 }
 
@@ -231,29 +233,14 @@ fn a_soft_prompt_trains_through_the_shifted_labels() {
 }
 
 #[test]
-fn examples_too_long_are_cut_and_counted() {
-    let bench = Bench::new();
-    let mut notes = Vec::new();
-    let mut emit = |event| {
-        if let Event::Note { text, .. } = event {
-            notes.push(text);
-        }
-    };
-    fit(bench.job(TrainConfig { max_length: Some(5), ..config(1) }), &Control::new(), &mut emit)
-        .expect("trains");
-    assert_eq!(notes, ["11 of 15 training examples were longer than 5 tokens and were cut"]);
-}
-
-#[test]
 fn a_job_that_cannot_begin_leaves_no_run() {
     let bench = Bench::new();
-    let empty = Dataset { train: Vec::new(), ..labelled_data() };
-    let job = Job { data: &empty, ..bench.job(config(1)) };
-    let error = fit(job, &Control::new(), &mut |_| {}).expect_err("no examples");
-    assert_eq!(error.to_string(), "data set `firsts` has no train examples");
-    let error =
-        fit(Job { trainables: Vec::new(), ..bench.job(config(1)) }, &Control::new(), &mut |_| {})
-            .expect_err("nothing to train");
+    let error = fit(
+        TrainingJob { trainables: Vec::new(), ..bench.job(config(1)) },
+        &Control::new(),
+        &mut |_| {},
+    )
+    .expect_err("nothing to train");
     assert_eq!(error.to_string(), "there is nothing to train");
     assert_eq!(std::fs::read_dir(bench.base.path()).expect("lists").count(), 0);
 }
@@ -262,11 +249,14 @@ fn a_job_that_cannot_begin_leaves_no_run() {
 fn a_finished_run_goes_on_only_with_more_steps() {
     let bench = Bench::new();
     let first = bench.job(config(2));
-    let folder = first.run.clone();
+    let folder = first.folder.clone();
     losses(first, u64::MAX, fit);
-    let again = |steps| Job { run: folder.clone(), ..bench.job(config(steps)) };
+    let again = |steps| TrainingJob { folder: folder.clone(), ..bench.job(config(steps)) };
     let error = resume(again(2), &Control::new(), &mut |_| {}).expect_err("done");
-    assert_eq!(error.to_string(), format!("run `{}` has done all its 2 steps", folder.name()));
+    assert_eq!(
+        error.to_string(),
+        format!("run `{}` has already finished all 2 steps", folder.name())
+    );
     assert_eq!(losses(again(4), u64::MAX, resume).0.len(), 2);
 }
 

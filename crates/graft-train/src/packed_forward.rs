@@ -1,33 +1,48 @@
-//! A batch's way through a model, without its padding where that can be.
+//! The forward pass of a batch, packed without padding where possible.
 
 use graft_nn::{Context, Model, Sequences, Tensor};
 
 use crate::Result;
 use crate::batch::Batch;
+use crate::device::device_of;
 
-/// What came out of a model, and where in it each row of the batch begins.
-pub(crate) struct Passed {
-    /// (B, P+T, C), or (1, N, C) of packed rows.
+/// The hidden states of a batch, and the position of each row in them.
+pub(crate) struct ForwardPass {
+    /// (B, P+T, C), or (1, N, C) when the rows are packed.
     pub(crate) states: Tensor,
-    /// P.
+    /// P: number of virtual tokens.
     pub(crate) virtual_tokens: usize,
-    /// (B), the first position of each row in the flattened states.
+    /// (B): the first position of each row in the flattened states.
     pub(crate) starts: Vec<usize>,
-    /// The context in which the head reads the states.
+    /// The context for the head.
     pub(crate) cx: Context,
 }
 
-/// Passes a batch through the layers. Rows of different lengths are packed one behind the other on the processor, so that nothing is computed for
-/// padding, unless something stands in front of every row: soft prompts and prefixes want rows of their own.
+/// Computes the hidden states of a batch.
 ///
+/// On the CPU, rows of different lengths are packed one after another into a single row of N
+/// tokens, so that nothing is computed for padding. Attention then treats each row as a sequence of
+/// its own. A model with an active soft prompt or prefix, which precedes every row, computes the
+/// padded batch.
+///
+/// # Shapes
+/// `batch: (B, T)` -> `(B, P+T, C)` or `(1, N, C)`
 /// # Errors
+<<<<<<< HEAD:crates/graft-train/src/pass.rs
 /// Those of the model.
 pub(crate) fn pass(model: &dyn Model, batch: &Batch, cx: &Context) -> Result<Passed> {
     let device = &model.embedding().weight().base_value().device().clone();
+=======
+/// When the forward pass of the model fails.
+/// # Source
+/// Sequence packing without cross-contamination: Krell et al. 2021, arXiv:2107.02027
+pub(crate) fn forward_pass(model: &dyn Model, batch: &Batch, cx: &Context) -> Result<ForwardPass> {
+    let device = &device_of(model);
+>>>>>>> wt-train:crates/graft-train/src/packed_forward.rs
     if !packs(model, batch) {
         let hidden =
             model.hidden(&batch.ids_tensor(device)?, batch.mask_tensor(device)?.as_ref(), cx)?; // (B, P+T, C)
-        return Ok(Passed {
+        return Ok(ForwardPass {
             states: hidden.states,
             virtual_tokens: hidden.virtual_tokens,
             starts: batch.starts(hidden.virtual_tokens),
@@ -39,16 +54,21 @@ pub(crate) fn pass(model: &dyn Model, batch: &Batch, cx: &Context) -> Result<Pas
     let starts = sequences.ranges().map(|range| range.start).collect();
     let cx = cx.clone().with_sequences(sequences);
     let hidden = model.hidden(&ids, None, &cx)?; // (1, N, C)
-    Ok(Passed { states: hidden.states, virtual_tokens: 0, starts, cx })
+    Ok(ForwardPass { states: hidden.states, virtual_tokens: 0, starts, cx })
 }
 
-/// Whether there is padding to leave out. A row without tokens keeps a place of its own, which its mask hides.
+/// Whether the batch has padding that can be left out. A row without tokens keeps one masked
+/// position, so such a batch is not packed.
 fn packs(model: &dyn Model, batch: &Batch) -> bool {
     let embedding = model.embedding();
     let has_padding = batch.lengths.iter().any(|length| *length != batch.columns);
     has_padding
         && !batch.lengths.contains(&0)
+<<<<<<< HEAD:crates/graft-train/src/pass.rs
         && embedding.weight().base_value().device().is_cpu()
+=======
+        && device_of(model).is_cpu()
+>>>>>>> wt-train:crates/graft-train/src/packed_forward.rs
         && embedding.positions_taken() == 0
 }
 
@@ -64,14 +84,16 @@ mod tests {
         let row =
             |ids: &[u32]| Encoded { ids: ids.to_vec(), labels: vec![0; ids.len()], class: None };
         let rows = [row(&[3, 1, 4, 1, 5]), row(&[9]), row(&[2, 6, 5])];
-        let together = pass(&model, &Batch::of(&rows.iter().collect::<Vec<_>>()), &Context::eval())
-            .expect("passes");
+        let together =
+            forward_pass(&model, &Batch::of(&rows.iter().collect::<Vec<_>>()), &Context::eval())
+                .expect("passes");
         assert_eq!(
             (together.states.dims(), together.starts.as_slice()),
             (&[1, 9, 8][..], &[0, 5, 6][..])
         );
         for (row, start) in rows.iter().zip(&together.starts) {
-            let alone = pass(&model, &Batch::of(&[row]), &Context::eval()).expect("passes").states;
+            let alone =
+                forward_pass(&model, &Batch::of(&[row]), &Context::eval()).expect("passes").states;
             let part = together.states.narrow(1, *start, row.ids.len()).expect("a part");
             let differences = (part - alone)
                 .and_then(|d| d.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>())
@@ -86,9 +108,12 @@ mod tests {
         let row =
             |ids: &[u32]| Encoded { ids: ids.to_vec(), labels: vec![0; ids.len()], class: None };
         for rows in [[row(&[1, 2]), row(&[3, 4])], [row(&[1, 2]), row(&[])]] {
-            let passed =
-                pass(&model, &Batch::of(&rows.iter().collect::<Vec<_>>()), &Context::eval())
-                    .expect("passes");
+            let passed = forward_pass(
+                &model,
+                &Batch::of(&rows.iter().collect::<Vec<_>>()),
+                &Context::eval(),
+            )
+            .expect("passes");
             assert_eq!(
                 (passed.states.dims(), passed.starts.as_slice()),
                 (&[2, 2, 8][..], &[0, 2][..])

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use crate::contender::{Contender, Figures};
-use crate::rounds::{Measured, Plan, command, figures};
+use crate::backend::{Backend, Figures};
+use crate::schedule::{Measured, Plan, command, figures};
 use crate::{BenchError, Result, table};
 
 /// Runs the plan on the machine's card; `told` hears of every start. The answer is the page with both contenders and the ratio of the two.
 ///
 /// # Errors
-/// [`BenchError::NoCard`] where there is none, and those of [`crate::rounds::run`].
+/// [`BenchError::NoGpu`] where there is none, and those of [`crate::schedule::run`].
 pub fn run(plan: &Plan, told: &mut dyn FnMut(&str)) -> Result<String> {
     let name = smi(&["--query-gpu=name,driver_version"])?;
     let own = std::env::current_exe().map_err(BenchError::io("find this program"))?;
-    let names = [Some(Contender::Graft.name()), plan.python.as_ref().map(|_| "peft")];
+    let names = [Some(Backend::Graft.name()), plan.python.as_ref().map(|_| "peft")];
     let mut measured: Vec<Measured> = names
         .iter()
         .flatten()
@@ -58,7 +58,7 @@ fn page(name: &str, plan: &Plan, measured: &[Measured]) -> String {
 
 /// The first line that `nvidia-smi` answers.
 fn smi(arguments: &[&str]) -> Result<String> {
-    let said = |said: &str| BenchError::NoCard { said: said.to_owned() };
+    let said = |said: &str| BenchError::NoGpu { said: said.to_owned() };
     let output = Command::new("nvidia-smi")
         .args(arguments)
         .arg("--format=csv,noheader,nounits")
@@ -118,7 +118,7 @@ impl Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rounds::Limits;
+    use crate::schedule::Limits;
     use crate::workload::{Place, Scene, Shape, Work};
 
     fn plan() -> Plan {

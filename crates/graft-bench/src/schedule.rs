@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::contender::{Contender, Figures};
+use crate::backend::{Backend, Figures};
 use crate::workload::{Scene, Shape, Work};
 use crate::{BenchError, Result};
 
@@ -48,16 +48,16 @@ const PEFT: &str = include_str!("../peers/peft.py");
 /// Runs the plan; `told` hears of every start.
 ///
 /// # Errors
-/// [`BenchError::Contender`] and [`BenchError::Io`].
+/// [`BenchError::Backend`] and [`BenchError::Io`].
 pub fn run(plan: &Plan, told: &mut dyn FnMut(&str)) -> Result<Vec<Measured>> {
     let own = std::env::current_exe().map_err(BenchError::io("find this program"))?;
-    let mut names: Vec<&str> = vec![Contender::Graft.name()];
+    let mut names: Vec<&str> = vec![Backend::Graft.name()];
     let Scene { shape, work, .. } = plan.scene;
     let has_candle = work == Work::Lora
         && matches!(shape, Shape::Tiny | Shape::D768)
         && plan.scene == Scene::new(shape, work)
         && plan.limits == Limits::default();
-    names.extend(has_candle.then(|| Contender::Candle.name()));
+    names.extend(has_candle.then(|| Backend::Candle.name()));
     names.extend(plan.python.as_ref().map(|_| "peft"));
     let mut measured: Vec<Measured> = names
         .iter()
@@ -120,8 +120,7 @@ pub(crate) fn figures(contender: &str, mut command: Command) -> Result<Figures> 
             .unwrap_or("it said nothing")
             .to_owned()
     };
-    parsed.filter(|_| output.status.success()).ok_or_else(|| BenchError::Contender {
-        contender: contender.to_owned(),
-        said: last_words(),
-    })
+    parsed
+        .filter(|_| output.status.success())
+        .ok_or_else(|| BenchError::Backend { contender: contender.to_owned(), said: last_words() })
 }

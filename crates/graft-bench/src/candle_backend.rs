@@ -11,7 +11,7 @@ use graft_models::llama::LlamaConfig;
 use graft_nn::{Model, Trainable};
 
 use crate::Result;
-use crate::contender::{Steps, part};
+use crate::backend::{Steps, part};
 use crate::workload::{LEARNING_RATE, RANK, Scene};
 
 /// A linear map `y = W x + s B A x`.

@@ -1,0 +1,162 @@
+//! Gradient accumulation: the loss and the gradients of one step over all its micro-batches.
+
+use std::sync::Arc;
+
+use graft_nn::{
+    Context, Model, Recompute, Tensor, Trainable, TrainingHook, gradients_through, summed,
+};
+
+use super::TrainingLoop;
+use crate::batch::{Batch, MAX_SPLIT_PARAMETERS};
+use crate::config::TrainConfig;
+use crate::device::device_of;
+use crate::loss::{label_count, loss};
+use crate::{Result, TrainError};
+
+/// The loss of a step in nats, and the gradient of each trained parameter.
+#[derive(Debug, Default)]
+pub(crate) struct LossAndGradients {
+    pub(crate) loss: f64,
+    /// In the order of the trained parameters.
+    pub(crate) gradients: Vec<Tensor>,
+}
+
+impl LossAndGradients {
+    fn add(self, other: Self) -> Result<Self> {
+        let pairs = self.gradients.iter().zip(&other.gradients);
+        let gradients =
+            pairs.map(|(one, other)| one + other).collect::<candle_core::Result<_>>()?;
+        Ok(Self { loss: self.loss + other.loss, gradients })
+    }
+}
+
+impl TrainingLoop<'_> {
+    /// The micro-batches of the next step.
+    pub(super) fn micro_batches(&self) -> Result<Vec<Batch>> {
+        let first = self.counters.position;
+        (first..first + self.job.config.accumulate)
+            .map(|position| self.job.batches.micro_batch(position))
+            .collect()
+    }
+
+    /// Loss and gradients of the micro-batches of a step: the mean over all their labels.
+    ///
+    /// ```text
+    /// loss = sum over all labels of all micro-batches / number of these labels
+    /// ```
+    /// The mean is taken over labels, not over micro-batches, so the result does not depend on how
+    /// the examples are divided into micro-batches.
+    pub(super) fn accumulate(&self, step: u64, batches: &[Batch]) -> Result<LossAndGradients> {
+        let labels: usize = batches.iter().map(|batch| label_count(self.job.model, batch)).sum();
+        let context = StepContext {
+            model: self.job.model,
+            trainables: &self.job.trainables,
+            training_hook: self.job.checkpoint.training_hook(),
+            recompute: self.job.config.recompute,
+            seed: self.job.config.seed,
+            step,
+            labels: labels.max(1) as f64,
+        };
+        let mut total: Option<LossAndGradients> = None;
+        for (index, batch) in batches.iter().enumerate() {
+            let Some(result) = context.micro_batch(index, batch).transpose()? else { continue };
+            if !result.loss.is_finite() {
+                return Err(TrainError::NotFinite {
+                    step,
+                    tensor: "the loss".to_owned(),
+                    taken_back: false,
+                });
+            }
+            total = Some(match total {
+                None => result,
+                Some(before) => before.add(result)?,
+            });
+        }
+        Ok(total.unwrap_or_default())
+    }
+}
+
+/// Loss and gradients of one whole batch, outside a run.
+pub(crate) fn forward_backward(
+    model: &dyn Model,
+    trainables: &[Trainable],
+    batch: &Batch,
+    config: &TrainConfig,
+) -> Result<LossAndGradients> {
+    let context = StepContext {
+        model,
+        trainables,
+        training_hook: None,
+        recompute: config.recompute,
+        seed: config.seed,
+        step: 0,
+        labels: label_count(model, batch).max(1) as f64,
+    };
+    context.forward_backward(0, 0, batch)
+}
+
+/// What all forward and backward passes of one step share.
+struct StepContext<'a> {
+    model: &'a dyn Model,
+    trainables: &'a [Trainable],
+    training_hook: Option<&'a dyn TrainingHook>,
+    /// Whether gradient checkpointing is on.
+    recompute: bool,
+    seed: u64,
+    step: u64,
+    /// Number of labels of all micro-batches of the step.
+    labels: f64,
+}
+
+impl StepContext<'_> {
+    /// Loss and gradients of micro-batch number `index`, whose pieces run on several threads.
+    fn micro_batch(&self, index: usize, batch: &Batch) -> Option<Result<LossAndGradients>> {
+        let pieces = self.pieces(batch);
+        summed(
+            pieces.len(),
+            &|piece| self.forward_backward(index, piece, &pieces[piece]),
+            &LossAndGradients::add,
+        )
+    }
+
+    /// Splits a micro-batch into the parts that run at the same time. Parts without labels are left
+    /// out: their gradient is zero.
+    fn pieces(&self, batch: &Batch) -> Vec<Batch> {
+        let trained: usize =
+            self.trainables.iter().map(|trainable| trainable.var.elem_count()).sum();
+        if trained > MAX_SPLIT_PARAMETERS || !device_of(self.model).is_cpu() {
+            return vec![batch.clone()];
+        }
+        let mut pieces = batch.pieces();
+        if pieces.len() > 1 {
+            pieces.retain(|piece| label_count(self.model, piece) > 0);
+        }
+        if pieces.is_empty() { vec![batch.clone()] } else { pieces }
+    }
+
+    /// The forward and backward pass of piece number `piece` of micro-batch number `index`.
+    fn forward_backward(
+        &self,
+        index: usize,
+        piece: usize,
+        batch: &Batch,
+    ) -> Result<LossAndGradients> {
+        // Each piece has its own counter, so that each has its own dropout masks.
+        let counter = (index * Batch::MOST_PIECES + piece) as u32;
+        let mut cx = Context::train(self.seed, self.step, counter);
+        let recompute =
+            if self.recompute { Some(Arc::new(Recompute::new(self.trainables)?)) } else { None };
+        if let Some(recompute) = &recompute {
+            cx = cx.with_recompute(recompute.clone());
+        }
+        let mut loss = loss(self.model, batch, &cx, self.labels)?;
+        // The penalty does not depend on the batch: it is added once per step.
+        if let Some(hook) = self.training_hook.filter(|_| index == 0 && piece == 0) {
+            loss = (loss + hook.penalty()?)?;
+        }
+        Ok(LossAndGradients {
+            loss: f64::from(loss.to_scalar::<f32>()?),
+            gradients: gradients_through(&loss, self.trainables, recompute.as_deref())?,
+        })
+    }
+}
