@@ -28,17 +28,11 @@ pub(crate) struct ForwardPass {
 /// # Shapes
 /// `batch: (B, T)` -> `(B, P+T, C)` or `(1, N, C)`
 /// # Errors
-<<<<<<< HEAD:crates/graft-train/src/pass.rs
-/// Those of the model.
-pub(crate) fn pass(model: &dyn Model, batch: &Batch, cx: &Context) -> Result<Passed> {
-    let device = &model.embedding().weight().base_value().device().clone();
-=======
 /// When the forward pass of the model fails.
 /// # Source
 /// Sequence packing without cross-contamination: Krell et al. 2021, arXiv:2107.02027
 pub(crate) fn forward_pass(model: &dyn Model, batch: &Batch, cx: &Context) -> Result<ForwardPass> {
     let device = &device_of(model);
->>>>>>> wt-train:crates/graft-train/src/packed_forward.rs
     if !packs(model, batch) {
         let hidden =
             model.hidden(&batch.ids_tensor(device)?, batch.mask_tensor(device)?.as_ref(), cx)?; // (B, P+T, C)
@@ -64,11 +58,7 @@ fn packs(model: &dyn Model, batch: &Batch) -> bool {
     let has_padding = batch.lengths.iter().any(|length| *length != batch.columns);
     has_padding
         && !batch.lengths.contains(&0)
-<<<<<<< HEAD:crates/graft-train/src/pass.rs
-        && embedding.weight().base_value().device().is_cpu()
-=======
         && device_of(model).is_cpu()
->>>>>>> wt-train:crates/graft-train/src/packed_forward.rs
         && embedding.positions_taken() == 0
 }
 

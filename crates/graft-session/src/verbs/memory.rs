@@ -214,7 +214,7 @@ fn compared(title: &str, label: &str, sizes: &Sizes<'_>, four_bits: &Sizes<'_>) 
     table.footer.push(format!(
         "{} parameters of {:.2} bytes, {} trained; {} x {} tokens, activations as on the processor",
         thousands(sizes.parameters),
-        sizes.kept as f64 / sizes.parameters as f64,
+        sizes.stored_bytes as f64 / sizes.parameters as f64,
         thousands(sizes.added),
         sizes.rows,
         sizes.tokens

@@ -38,7 +38,7 @@ impl<'a> TrainingLoop<'a> {
             return Err(TrainError::NothingToTrain);
         }
         if let Some(hook) = job.checkpoint.training_hook() {
-            hook.begin(job.config.steps)?;
+            hook.start(job.config.steps)?;
         }
         Ok(Self {
             _lock: job.folder.lock()?,

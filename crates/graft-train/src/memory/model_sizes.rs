@@ -53,13 +53,8 @@ pub(crate) fn of_training<'a>(
 /// The sizes of a loaded model without trained parameters, for one position.
 pub fn of_model(model: &dyn Model) -> Sizes<'_> {
     let parameters = model.parameters().iter().map(|parameter| parameter.elements() as u64).sum();
-<<<<<<< HEAD:crates/graft-train/src/memory/of_model.rs
-    let kept =
-        model.parameters().iter().map(|parameter| parameter.base_weight().bytes() as u64).sum();
-=======
     let stored_bytes =
         model.parameters().iter().map(|parameter| parameter.base_weight().bytes() as u64).sum();
->>>>>>> wt-train:crates/graft-train/src/memory/model_sizes.rs
     let widens = |parameter: &&&Parameter| {
         (parameter.base_weight().bytes() as u64) < FLOAT * parameter.elements() as u64
     };
@@ -90,13 +85,8 @@ pub fn of_model(model: &dyn Model) -> Sizes<'_> {
     }
 }
 
-<<<<<<< HEAD:crates/graft-train/src/memory/of_model.rs
-/// What biases and the adapters that act keep.
-fn kept_beside(model: &dyn Model) -> SavedActivations {
-=======
 /// Activations saved by biases and active adapters.
 fn saved_by_adapters(model: &dyn Model) -> SavedActivations {
->>>>>>> wt-train:crates/graft-train/src/memory/model_sizes.rs
     let of_weights: SavedActivations =
         model.parameters().into_iter().map(Parameter::saved_activations).sum();
     let of_layers: SavedActivations = model
@@ -110,11 +100,7 @@ fn saved_by_adapters(model: &dyn Model) -> SavedActivations {
             }
         })
         .sum();
-<<<<<<< HEAD:crates/graft-train/src/memory/of_model.rs
-    // A head that shares the embedding's weight is not among the sites, and an adapter may act in it all the same.
-=======
     // A head that shares the weight of the embedding is not a site, but may have an adapter.
->>>>>>> wt-train:crates/graft-train/src/memory/model_sizes.rs
     let of_head: SavedActivations =
         model.tied_head().into_iter().map(Linear::saved_activations).sum();
     of_weights
@@ -183,22 +169,9 @@ pub fn packed<'a>(model: &dyn Model, sizes: &Sizes<'a>, quantization: Quantizati
     let mut packed = *sizes;
     for linear in packable(model) {
         let bytes = quantization.bytes((linear.d_out(), linear.d_in())) as u64;
-<<<<<<< HEAD:crates/graft-train/src/memory/of_model.rs
-        packed.kept = packed.kept - linear.weight().base_weight().bytes() as u64 + bytes;
-        packed.widened = packed.widened.max(FLOAT * linear.weight().elements() as u64);
-    }
-    packed
-}
-
-/// Where the model lies.
-pub fn device_of(model: &dyn Model) -> Device {
-    model.embedding().weight().base_value().device().clone()
-}
-=======
         packed.stored_bytes =
             packed.stored_bytes - linear.weight().base_weight().bytes() as u64 + bytes;
         packed.widened_bytes = packed.widened_bytes.max(FLOAT * linear.weight().elements() as u64);
     }
     packed
 }
->>>>>>> wt-train:crates/graft-train/src/memory/model_sizes.rs
