@@ -13,14 +13,14 @@ pub const KEYS: &[KeySpec] = &[
         aliases: &[],
         kind: KeyKind::List,
         default: "",
-        help: "one number for each adapter; without it each counts 1, divided by their number",
+        help: "one weight per adapter; without it all adapters have the same weight, 1 divided by their number",
     },
     KeySpec {
         name: "combination_type",
         aliases: &["how"],
         kind: KeyKind::Choice(TYPES),
         default: "linear",
-        help: "linear and cat: the exact sum; svd: its best part of rank svd_rank; the others thin the updates out first",
+        help: "method of combination. linear and cat: the exact sum; svd: its best approximation of rank svd_rank; the other methods prune the updates first",
     },
     KeySpec {
         name: "svd_rank",
@@ -34,14 +34,14 @@ pub const KEYS: &[KeySpec] = &[
         aliases: &[],
         kind: KeyKind::Float { min: 0.0, max: 1.0 },
         default: "0.5",
-        help: "share of each update that ties, dare and magnitude_prune keep",
+        help: "fraction of each update that ties, dare and magnitude_prune keep",
     },
     KeySpec {
         name: "majority_sign_method",
         aliases: &[],
         kind: KeyKind::Choice(&["total", "frequency"]),
         default: "total",
-        help: "which sign ties elects: that of the sum, or that of the most",
+        help: "sign that ties elects: the sign of the sum (total) or the most frequent sign (frequency)",
     },
     crate::methods::ADAPTER_NAME,
 ];

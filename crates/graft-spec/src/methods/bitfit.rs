@@ -9,9 +9,13 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "BITFIT",
     builder: "BitFit",
     summary: "train the biases and nothing else",
-    help: "Each map keeps its weights and trains its bias, y = W x + b; norms with a bias train theirs. Copies are trained, so that the base stays as it is. \
-           A family without biases (Llama and its kin: tiny too) has nothing to train and is refused: norms (%ln_tuning) are the nearest relative there. \
-           Ben Zaken et al. 2021, arXiv:2106.10199.",
+    equation: "y = W x + b",
+    help: "Each layer keeps its weight and trains its bias, y = W x + b; norms that have a bias \
+        train it as well. Copies are trained, so the base does not change. Attaching fails in a \
+        family without biases, such as Llama and `tiny`; norms (%ln_tuning) are the closest \
+        alternative there.",
+    shapes: "`b: (d_out)` of linear layers, `(C)` of norms",
+    source: "Ben Zaken et al. 2021, arXiv:2106.10199",
     keys: KEYS,
     learning_rate: 5e-3,
     rate_falls_with_width: false,
@@ -19,7 +23,7 @@ pub const SPEC: MethodSpec = MethodSpec {
 
 const KEYS: &[KeySpec] = &[
     KeySpec {
-        help: "modules whose biases are trained, with everything inside them; without it every bias of the model",
+        help: "modules whose biases are trained, including the modules inside them; without it every bias of the model",
         ..TARGET_MODULES
     },
     KeySpec { kind: KeyKind::Modules, help: "modules whose biases stay frozen", ..EXCLUDE_MODULES },

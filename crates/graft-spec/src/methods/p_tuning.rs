@@ -8,10 +8,16 @@ pub const SPEC: MethodSpec = MethodSpec {
     verb: "p_tune",
     peft_type: "P_TUNING",
     builder: "PTuning",
-    summary: "P-tuning: a soft prompt that a small trained network computes",
-    help: "num_virtual_tokens trained vectors go through a trained network, and what comes out stands in front of the embedded input: x' = [f(E); embed(ids)]. \
-           f is an MLP of three maps with ReLU between them, or an LSTM in both directions with two maps behind it. The network couples the vectors, which makes them easier to train. \
-           As in HF PEFT the file holds f(E) alone: an adapter that is loaded trains those vectors themselves. Liu et al. 2021, arXiv:2103.10385.",
+    summary: "P-tuning: a soft prompt computed by a small trained network",
+    equation: "x' = [f(E); embed(ids)]",
+    help: "num_virtual_tokens trained vectors E pass through a trained network f, and its output is \
+        put in front of the embedded input: x' = [f(E); embed(ids)]. f is an MLP with three \
+        linear layers and ReLU between them, or a bidirectional LSTM followed by two linear \
+        layers. The network couples the vectors, which makes them easier to train. As in HF PEFT \
+        the file contains f(E) alone: after loading, the vectors themselves are trained.",
+    shapes: "`E: (P, C)`; MLP: C -> H -> H -> C with ReLU between; LSTM: C -> 2H in both directions, \
+        then 2H -> 2H -> C",
+    source: "Liu et al. 2021, arXiv:2103.10385",
     keys: KEYS,
     learning_rate: 5e-2,
     rate_falls_with_width: true,
@@ -24,28 +30,28 @@ const KEYS: &[KeySpec] = &[
         aliases: &["encoder"],
         kind: KeyKind::Choice(&["MLP", "LSTM"]),
         default: "MLP",
-        help: "the network: MLP or LSTM",
+        help: "type of the network",
     },
     KeySpec {
         name: "encoder_hidden_size",
         aliases: &["hidden"],
         kind: KeyKind::Integer { min: 1, max: 65_536 },
         default: "",
-        help: "width of the network's hidden layers; without it the model's own",
+        help: "width of the hidden layers of the network; without it the hidden size of the model",
     },
     KeySpec {
         name: "encoder_num_layers",
         aliases: &[],
         kind: KeyKind::Integer { min: 1, max: 16 },
         default: "2",
-        help: "layers of the LSTM; the MLP always has three maps",
+        help: "number of layers of the LSTM; the MLP always has three",
     },
     KeySpec {
         name: "encoder_dropout",
         aliases: &["dropout"],
         kind: KeyKind::Float { min: 0.0, max: 0.999 },
         default: "0",
-        help: "probability of dropping a number between two layers of the LSTM while training",
+        help: "dropout probability between two layers of the LSTM during training",
     },
     ADAPTER_NAME,
 ];
