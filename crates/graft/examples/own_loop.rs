@@ -1,4 +1,4 @@
-//! A training loop of your own with a custom loss: LoRA with label smoothing.
+//! Your own training loop with a custom loss: LoRA with label smoothing.
 //!
 //! The session attaches the adapter; the loop is plain candle. `adapter.variables()` returns the
 //! variables, and `backward()` of a loss of the logits computes their gradients.

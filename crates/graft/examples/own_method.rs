@@ -1,4 +1,4 @@
-//! A fine-tuning method of your own: one trained factor per output of the value projections,
+//! Your own fine-tuning method: one trained factor per output of the value projections,
 //! `y = (1 + g) ∘ (W x + b)`, similar to (IA)³.
 //!
 //! A method consists of an adapter for one layer and of code that puts adapters into layers. The

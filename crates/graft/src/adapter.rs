@@ -71,7 +71,7 @@ impl Adapter {
     /// Makes it the active adapter. The previous one stays attached but is not used.
     ///
     /// # Errors
-    /// `graft::detached` if it is no longer attached.
+    /// `graft::detached` if it has been detached or replaced.
     pub fn activate(&self) -> Result<()> {
         self.change(verbs::adapter::choose)
     }
@@ -126,8 +126,9 @@ impl Adapter {
     pub fn save(&self, directory: &str) -> Result<()> {
         self.still_attached()?;
         let (attached, directory) = (self.attached.clone(), directory.to_owned());
-        self.lab
-            .look("saving an adapter", move |cx| verbs::adapter::save(cx, &attached, &directory))
+        self.lab.read_model("saving an adapter", move |cx| {
+            verbs::adapter::save(cx, &attached, &directory)
+        })
     }
 
     /// Its tensors, by their names in `adapter_model.safetensors`.
@@ -138,7 +139,9 @@ impl Adapter {
         // While it is trained in the background this runs between two steps, so all tensors belong to
         // the same step.
         let attached = self.attached.clone();
-        self.lab.glance("copying tensors", move |_| attached.adapter.state().map_err(Failure::from))
+        self.lab.read_attached("copying tensors", move |_| {
+            attached.adapter.state().map_err(Failure::from)
+        })
     }
 
     /// One of its tensors, by its name in `adapter_model.safetensors` or the end of that name, such as
@@ -159,7 +162,7 @@ impl Adapter {
         }
     }
 
-    /// Its trained variables with the names of their tensors, for an optimizer of your own.
+    /// Its trained variables with the names of their tensors, for your own optimizer.
     pub fn variables(&self) -> Vec<(String, Var)> {
         self.attached
             .adapter

@@ -21,7 +21,7 @@ static LAB: OnceLock<Lab> = OnceLock::new();
 /// The session of this process.
 ///
 /// In a cell it is the session of the magics: `%model load tiny` and `lab().load_model("tiny")`
-/// change the same object. In a program of your own, the first call starts a session. There is
+/// change the same object. In your own program, the first call starts a session. There is
 /// nothing to set up: results are returned, status lines go to standard output, and runs are
 /// recorded below `.graft/runs` in the working directory (or in `$GRAFT_RUNS`).
 ///
@@ -74,7 +74,7 @@ impl Lab {
 
     /// Runs a job that only reads the model. While a training run is in the background, the job
     /// runs between two of its steps.
-    pub(crate) fn look<T: Send + 'static>(
+    pub(crate) fn read_model<T: Send + 'static>(
         &self,
         label: &str,
         work: impl FnOnce(&CommandContext) -> std::result::Result<T, Failure> + Send + 'static,
@@ -83,7 +83,7 @@ impl Lab {
     }
 
     /// Reads the model for a moment: on this thread, unless a job is using the model.
-    pub(crate) fn glance<T: Send + 'static>(
+    pub(crate) fn read_attached<T: Send + 'static>(
         &self,
         label: &str,
         work: impl FnOnce(&CommandContext) -> std::result::Result<T, Failure> + Send + 'static,

@@ -1,7 +1,7 @@
 //! Fine-tuning language models from Rust: the crate that the cells of a Graft notebook use.
 //!
-//! [`lab()`] returns the session. In a notebook it is the session of the magics; in a program of your
-//! own, the first call starts one. Everything a cell can store in a variable has a public path here.
+//! [`lab()`] returns the session. In a notebook it is the session of the magics; in your own program,
+//! the first call starts one. Everything a cell can store in a variable has a public path here.
 //!
 //! # Examples
 //! ```
@@ -35,8 +35,8 @@
 //! | example | shows |
 //! |---|---|
 //! | `fine_tune` | load, attach, train, evaluate, generate |
-//! | `own_method` | an adapter of your own in the layers of a model |
-//! | `own_loop` | a training loop of your own with a custom loss |
+//! | `own_method` | your own adapter in the layers of a model |
+//! | `own_loop` | your own training loop with a custom loss |
 //! | `exchange_with_peft` | save an adapter for HF PEFT and load it again |
 //!
 //! # Design
@@ -101,7 +101,7 @@ pub use tree::Tree;
 pub use candle_core as candle;
 /// Layers, losses and optimizers of candle.
 pub use candle_nn;
-/// The layers of the models, with slots for adapters: for methods of your own.
+/// The layers of the models, with slots for adapters. Your own methods use them.
 pub use graft_nn as nn;
 /// The plotting library of [`Lab::draw`].
 pub use plotters;

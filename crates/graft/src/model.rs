@@ -58,7 +58,7 @@ impl Model {
     /// `graft::replaced` if another model has been loaded since.
     pub fn card(&self) -> Result<Card> {
         self.check_current()?;
-        self.lab.glance("reading the model card", verbs::model::card).map(Card::from)
+        self.lab.read_attached("reading the model card", verbs::model::card).map(Card::from)
     }
 
     /// Saves the model as a Hugging Face folder in 32-bit floats, including merged adapters.
@@ -78,7 +78,7 @@ impl Model {
         let directory = directory.to_owned();
         let settings = Settings::default().with("dtype", Value::Text(dtype.to_owned()));
         self.lab
-            .look("saving the model", move |cx| verbs::model::save(cx, &directory, &settings))
+            .read_model("saving the model", move |cx| verbs::model::save(cx, &directory, &settings))
             .map(drop)
     }
 
@@ -88,7 +88,7 @@ impl Model {
     /// As [`Model::card`].
     pub fn tree(&self) -> Result<Tree> {
         self.check_current()?;
-        self.lab.glance("reading the modules", verbs::tree::tree).map(Tree::from)
+        self.lab.read_attached("reading the modules", verbs::tree::tree).map(Tree::from)
     }
 
     /// Numbers of trained and frozen parameters per module, with the summary line of HF PEFT.
@@ -97,7 +97,7 @@ impl Model {
     /// As [`Model::card`].
     pub fn parameters(&self) -> Result<Table> {
         self.check_current()?;
-        self.lab.glance("counting parameters", verbs::params::table).map(Table::from)
+        self.lab.read_attached("counting parameters", verbs::params::table).map(Table::from)
     }
 
     /// Number of parameters that training the active adapter changes; 0 without an adapter.
@@ -120,7 +120,7 @@ impl Model {
         self.network().sites().iter().map(module).collect()
     }
 
-    /// The layers of the model, for adapters and forward passes of your own.
+    /// The layers of the model, for your own adapters and forward passes.
     ///
     /// Every layer has a slot for adapters. An adapter in a slot changes the output of the layer
     /// once its name is active; [`Lab::generate`](crate::Lab::generate),
@@ -180,7 +180,7 @@ impl Model {
     pub fn weight(&self, path: &str) -> Result<Tensor> {
         let model = self.clone();
         let wanted = path.to_owned();
-        let weight = self.lab.glance("reading a weight", move |_| {
+        let weight = self.lab.read_attached("reading a weight", move |_| {
             let sites = model.network().sites();
             let site = sites.iter().find(|site| site.path == wanted);
             Ok(site.and_then(|site| site.layer.parameters().first().map(|weight| weight.tensor())))
@@ -211,7 +211,7 @@ impl Model {
                 .logits(&batched, None, &Context::eval())
                 .map_err(|error| Failure::from_hint(&error))
         };
-        let logits = self.lab.glance("computing logits", pass)?; // (B, T', V)
+        let logits = self.lab.read_attached("computing logits", pass)?; // (B, T', V)
         Ok(if ids.rank() == 1 { logits.squeeze(0)? } else { logits }) // (T', V) or (B, T', V)
     }
 
@@ -221,13 +221,13 @@ impl Model {
     /// # Shapes
     /// `n` texts -> `(n, C)`
     /// # Errors
-    /// If there is no text or the forward pass fails.
+    /// If `texts` is empty or the forward pass fails.
     /// # Source
     /// Reimers and Gurevych 2019, [arXiv:1908.10084](https://arxiv.org/abs/1908.10084), section 3
     pub fn embed(&self, texts: &[&str]) -> Result<Tensor> {
         let loaded = self.loaded.clone();
         let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
-        self.lab.glance("embedding texts", move |_| {
+        self.lab.read_attached("embedding texts", move |_| {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
             let loaded = &loaded.loaded;
             graft_models::embed(loaded.model.as_ref(), &loaded.tokenizer, &texts)
@@ -252,7 +252,9 @@ impl Model {
         };
         // The callers return no error, so an interrupted wait falls back to counting at once.
         let at_once = count.clone();
-        self.lab.glance("counting parameters", move |_| Ok(count())).unwrap_or_else(|_| at_once())
+        self.lab
+            .read_attached("counting parameters", move |_| Ok(count()))
+            .unwrap_or_else(|_| at_once())
     }
 
     /// Checks that the session still uses this model. A handle of an earlier model can compute, but

@@ -11,7 +11,7 @@ impl Lab {
     /// change.
     ///
     /// # Errors
-    /// If the grid is not valid, there is no model or data, or every trial fails.
+    /// If the grid is not valid, no model or data is loaded, or every trial fails.
     ///
     /// # Examples
     /// ```
@@ -50,7 +50,7 @@ impl Lab {
     /// The key `domain` names that text: a data set or a file. For `tiny` it has a default.
     ///
     /// # Errors
-    /// As [`Lab::ablate`], and if there is no `domain`.
+    /// As [`Lab::ablate`], and if the model has no default `domain` and none is given.
     pub fn forgetting(&self, grid: Ablate) -> Result<Table> {
         self.job("measuring forgetting", move |cx| {
             verbs::forgetting::forgetting(cx, &grid.methods, &grid.keys)

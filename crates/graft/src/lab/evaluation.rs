@@ -8,7 +8,7 @@ impl Lab {
     /// Scores the active adapter, the base model and the majority class on a split of the data.
     ///
     /// # Errors
-    /// If there is no model or data; `session::interrupted` if it was stopped.
+    /// If no model or data is loaded; `session::interrupted` if it was stopped.
     ///
     /// # Examples
     /// ```
@@ -23,18 +23,20 @@ impl Lab {
     /// # }
     /// ```
     pub fn eval(&self, options: Eval) -> Result<Evaluation> {
-        self.look("evaluating", move |cx| verbs::eval::eval(cx, &options.into()))
+        self.read_model("evaluating", move |cx| verbs::eval::eval(cx, &options.into()))
             .map(Evaluation::new)
     }
 
     /// Continues a prompt with the active adapter. `println!` or the end of a cell shows the text.
     ///
     /// # Errors
-    /// If there is no model or the prompt is too long; `session::interrupted` if it was stopped.
+    /// If no model is loaded or the prompt is too long; `session::interrupted` if it was stopped.
     pub fn generate(&self, prompt: &str, options: Generate) -> Result<Generated> {
         let prompt = prompt.to_owned();
-        self.look("generating", move |cx| verbs::generate::quietly(cx, &prompt, &options.into()))
-            .map(Generated::new)
+        self.read_model("generating", move |cx| {
+            verbs::generate::quietly(cx, &prompt, &options.into())
+        })
+        .map(Generated::new)
     }
 
     /// Continues a prompt twice: with the base model and with the active adapter.
@@ -43,8 +45,10 @@ impl Lab {
     /// As [`Lab::generate`], and if no adapter is active.
     pub fn compare(&self, prompt: &str, options: Generate) -> Result<Comparison> {
         let prompt = prompt.to_owned();
-        self.look("comparing", move |cx| verbs::compare::compare(cx, &prompt, &options.into()))
-            .map(Comparison::new)
+        self.read_model("comparing", move |cx| {
+            verbs::compare::compare(cx, &prompt, &options.into())
+        })
+        .map(Comparison::new)
     }
 
     /// Shows the effect of the active adapter on the weights: the relative change of each layer, and
@@ -55,8 +59,9 @@ impl Lab {
     /// If no adapter is active, or it does not change the weights of that module.
     pub fn show_weights(&self, module: Option<&str>) -> Result<()> {
         let module = module.map(str::to_owned);
-        let reply = self
-            .look("comparing weights", move |cx| verbs::weights::weights(cx, module.as_deref()))?;
+        let reply = self.read_model("comparing weights", move |cx| {
+            verbs::weights::weights(cx, module.as_deref())
+        })?;
         self.show(reply);
         Ok(())
     }

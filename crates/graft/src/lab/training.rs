@@ -9,8 +9,8 @@ impl Lab {
     /// Trains the active adapter on the current data, and shows a live plot in a notebook.
     ///
     /// # Errors
-    /// If there is no model, adapter or data; if the loss is not finite; `session::interrupted` if
-    /// the run was stopped.
+    /// If the model, the adapter or the data is missing; if the loss is not finite;
+    /// `session::interrupted` if the run was stopped.
     ///
     /// # Examples
     /// ```
@@ -106,7 +106,7 @@ impl Lab {
     /// If no model is loaded or no adapter is active; for a name, if the model is not known.
     pub fn memory(&self, of: Option<&str>, options: MemoryOptions) -> Result<Table> {
         let of = of.map(str::to_owned);
-        self.glance("predicting memory", move |cx| {
+        self.read_attached("predicting memory", move |cx| {
             verbs::memory::table(cx, of.as_deref(), &options.into())
         })
         .map(Table::from)

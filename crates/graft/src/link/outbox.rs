@@ -2,7 +2,7 @@
 //!
 //! Pushing never blocks. If the host reads slowly, display-only messages are merged: pieces of text
 //! are joined, progress and snapshots are replaced by newer ones, and with more than
-//! [`MERGE_STEPS_ABOVE`] queued messages a training step replaces the step before it (the ledger on
+//! [`MERGE_STEPS_ABOVE`] queued messages each training step replaces the step before it (the ledger on
 //! disk has them all). Replies, validations, notes and displays are never dropped.
 
 use std::{

@@ -24,7 +24,7 @@ use crate::options::{Method, list, text};
 ///
 /// # fn main() -> graft::Result<()> {
 /// let model = lab().load_model("openai-community/gpt2")?;
-/// let adapter = model.attach(BitFit::new().target_modules(["all-linear"]))?;
+/// let adapter = model.attach(BitFit::new())?;
 /// println!("{adapter}");
 /// # Ok(())
 /// # }

@@ -28,7 +28,7 @@ use crate::options::{Method, list, text};
 ///
 /// # fn main() -> graft::Result<()> {
 /// let model = lab().load_model("tiny")?;
-/// let adapter = model.attach(Full::new().target_modules(["all-linear"]))?;
+/// let adapter = model.attach(Full::new())?;
 /// println!("{adapter}");
 /// # Ok(())
 /// # }

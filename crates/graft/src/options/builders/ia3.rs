@@ -25,7 +25,7 @@ use crate::options::{Method, list, text};
 ///
 /// # fn main() -> graft::Result<()> {
 /// let model = lab().load_model("tiny")?;
-/// let adapter = model.attach(Ia3::new().target_modules(["all-linear"]))?;
+/// let adapter = model.attach(Ia3::new())?;
 /// println!("{adapter}");
 /// # Ok(())
 /// # }

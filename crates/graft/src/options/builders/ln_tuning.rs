@@ -24,7 +24,7 @@ use crate::options::{Method, list, text};
 ///
 /// # fn main() -> graft::Result<()> {
 /// let model = lab().load_model("tiny")?;
-/// let adapter = model.attach(LnTuning::new().target_modules(["all-linear"]))?;
+/// let adapter = model.attach(LnTuning::new())?;
 /// println!("{adapter}");
 /// # Ok(())
 /// # }

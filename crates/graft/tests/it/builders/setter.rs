@@ -104,19 +104,16 @@ fn grouped(value: i64) -> String {
     if value < 0 { format!("-{text}") } else { text }
 }
 
-/// `Lora::new().r(8)`: the first keys that have a default, set to it.
+/// `Lora::new().r(8)`: the first keys that have a default, set to it. Of the keys of `%runs use`, which
+/// have none, the first.
 pub(super) fn example(builder: &str, keys: &[KeySpec], count: usize) -> String {
     let given = keys.iter().filter(|key| !matches!(key.name, "bg" | "adapter_name"));
     let mut calls: Vec<String> = given
         .filter_map(|key| Some(format!(".{}({})", key.name, literal(&key.default_value()?))))
         .take(count)
         .collect();
-    if calls.is_empty() {
-        calls.extend(keys.first().map(|key| match key.kind {
-            KeyKind::Modules | KeyKind::List => format!(".{}([\"all-linear\"])", key.name),
-            _ => format!(".{}(\"last\")", key.name),
-        }));
-    }
+    let text = keys.first().filter(|key| key.kind == KeyKind::Text && calls.is_empty());
+    calls.extend(text.map(|key| format!(".{}(\"last\")", key.name)));
     format!("{builder}::new(){}", calls.concat())
 }
 
