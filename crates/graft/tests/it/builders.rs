@@ -97,10 +97,10 @@ fn method(spec: &MethodSpec) -> Builder<'_> {
     let docs = format!(
         "{} The method of `%{} attach`.\n\n```text\n{}\n```\n\n{}\n\n# Shapes\n{}\n\
          # Examples\n{}\n# Source\n{}",
-        sentence(spec.summary),
+        sentence(spec.summary, &[]),
         spec.verb,
         spec.equation,
-        sentence(spec.help),
+        sentence(spec.help, &[]),
         spec.shapes,
         attach_example(spec),
         links(spec.source)

@@ -6,8 +6,8 @@ use graft_spec::Settings;
 
 use crate::options::{Method, integer, list, number, text};
 
-/// LoRA that moves its ranks to the layers that need them during training. The method of `%adalora
-/// attach`.
+/// LoRA that moves its ranks to the layers that need them during training. The method of
+/// `%adalora attach`.
 ///
 /// ```text
 /// y = W x + s B (E ∘ A) x
@@ -20,8 +20,8 @@ use crate::options::{Method, integer, list, number, text};
 /// B orthogonal. E starts at zero, so attaching does not change the output.
 ///
 /// # Shapes
-/// `x: (.., d_in)`, `A: (R, d_in)`, `E: (R, 1)`, `B: (d_out, R)` with `R = init_r`, `W: (d_out,
-/// d_in)` frozen
+/// `x: (.., d_in)`, `A: (R, d_in)`, `E: (R, 1)`, `B: (d_out, R)` with `R = init_r`,
+/// `W: (d_out, d_in)` frozen
 /// # Examples
 /// ```
 /// use graft::prelude::*;

@@ -6,8 +6,8 @@ use graft_spec::Settings;
 
 use crate::options::{Method, list, number, text};
 
-/// Bottleneck adapters: small trained networks between the sublayers. The method of `%bottleneck
-/// attach`.
+/// Bottleneck adapters: small trained networks between the sublayers. The method of
+/// `%bottleneck attach`.
 ///
 /// ```text
 /// h + s U f(D z)
@@ -63,7 +63,7 @@ impl Bottleneck {
         Self { settings: self.settings.with("reduction_factor", number(value)) }
     }
 
-    /// Activation function f; without it relu, and swish for houlsby.
+    /// Activation function f; without it `relu`, and `swish` for houlsby.
     ///
     /// One of `relu`, `swish`, `gelu`, `tanh`.
     pub fn non_linearity(self, value: &str) -> Self {
@@ -84,8 +84,8 @@ impl Bottleneck {
         Self { settings: self.settings.with("dropout", number(value)) }
     }
 
-    /// Initial values. `mam_adapter`: D uniform in ±1/sqrt(C), U zero; bert: both from N(0, 0.02),
-    /// the default of AdapterHub for pfeiffer and houlsby.
+    /// Initial values. `mam_adapter`: D uniform in ±1/sqrt(C), U zero; `bert`: both from N(0,
+    /// 0.02), the default of AdapterHub for pfeiffer and houlsby.
     ///
     /// Default: `mam_adapter`. One of `mam_adapter`, `bert`.
     pub fn init_weights(self, value: &str) -> Self {

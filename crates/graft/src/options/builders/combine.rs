@@ -34,8 +34,8 @@ impl Combine {
         Self { settings: self.settings.with("weights", list(value)) }
     }
 
-    /// Method of combination. linear and cat: the exact sum; svd: its best approximation of rank
-    /// `svd_rank`; the other methods prune the updates first.
+    /// Method of combination. `linear` and `cat`: the exact sum; `svd`: its best approximation of
+    /// rank `svd_rank`; the other methods prune the updates first.
     ///
     /// Default: `linear`. One of `linear`, `cat`, `svd`, `ties`, `dare_linear`, `dare_ties`,
     /// `magnitude_prune`.
@@ -57,7 +57,8 @@ impl Combine {
         Self { settings: self.settings.with("density", number(value)) }
     }
 
-    /// Sign that ties elects: the sign of the sum (total) or the most frequent sign (frequency).
+    /// Sign that ties elects: the sign of the sum (`total`) or the most frequent sign
+    /// (`frequency`).
     ///
     /// Default: `total`. One of `total`, `frequency`.
     pub fn majority_sign_method(self, value: &str) -> Self {

@@ -34,7 +34,7 @@ impl DataOptions {
         Self { settings: self.settings.with("name", text(value)) }
     }
 
-    /// Format of the file; auto detects it from the content, the extension and the first line.
+    /// Format of the file; `auto` detects it from the content, the extension and the first line.
     ///
     /// Default: `auto`. One of `auto`, `jsonl`, `csv`, `tsv`, `txt`.
     pub fn format(self, value: &str) -> Self {

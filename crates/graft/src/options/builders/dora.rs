@@ -102,7 +102,7 @@ impl Dora {
         Self { settings: self.settings.with("use_rslora", flag(value)) }
     }
 
-    /// Biases to train as well: none, all, or those of the targets (`lora_only`); copies are
+    /// Biases to train as well: `none`, `all`, or those of the targets (`lora_only`); copies are
     /// trained, so the base does not change.
     ///
     /// Default: `none`. One of `none`, `all`, `lora_only`.

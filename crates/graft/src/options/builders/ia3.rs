@@ -6,7 +6,7 @@ use graft_spec::Settings;
 
 use crate::options::{Method, list, text};
 
-/// rescaling: train one factor per activation. The method of `%ia3 attach`.
+/// Rescaling: train one factor per activation. The method of `%ia3 attach`.
 ///
 /// ```text
 /// y = l ∘ (W x + b)

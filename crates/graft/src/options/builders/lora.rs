@@ -101,12 +101,12 @@ impl Lora {
         Self { settings: self.settings.with("use_rslora", flag(value)) }
     }
 
-    /// Initial values of A and B. true: A uniform in ±1/sqrt(d_in), B zero; gaussian: A from N(0,
-    /// 1/r); orthogonal: B·A = 0 with both factors nonzero; pissa and olora: the leading part of W,
-    /// by singular values or by columns, which is subtracted from the base while the adapter is
-    /// active; eva: A from the principal directions of the layer's inputs on the current data, with
-    /// the ranks distributed by explained variance; loftq: a low-rank approximation of the
-    /// quantization error of a base in 4 or 8 bits.
+    /// Initial values of A and B. `true`: A uniform in ±1/sqrt(d_in), B zero; `gaussian`: A from
+    /// N(0, 1/r); `orthogonal`: B·A = 0 with both factors nonzero; `pissa` and `olora`: the leading
+    /// part of W, by singular values or by columns, which is subtracted from the base while the
+    /// adapter is active; `eva`: A from the principal directions of the layer's inputs on the
+    /// current data, with the ranks distributed by explained variance; `loftq`: a low-rank
+    /// approximation of the quantization error of a base in 4 or 8 bits.
     ///
     /// Default: `true`. One of `true`, `gaussian`, `orthogonal`, `pissa`, `olora`, `eva`, `loftq`.
     pub fn init_lora_weights(self, value: &str) -> Self {
@@ -128,7 +128,7 @@ impl Lora {
         Self { settings: self.settings.with("loraplus_lr_ratio", number(value)) }
     }
 
-    /// Biases to train as well: none, all, or those of the targets (`lora_only`); copies are
+    /// Biases to train as well: `none`, `all`, or those of the targets (`lora_only`); copies are
     /// trained, so the base does not change.
     ///
     /// Default: `none`. One of `none`, `all`, `lora_only`.

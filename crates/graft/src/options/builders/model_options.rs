@@ -28,7 +28,7 @@ impl ModelOptions {
         Self::default()
     }
 
-    /// Number type of the frozen weights; adapters are f32.
+    /// Number type of the frozen weights; adapters are `f32`.
     ///
     /// Default: `f32`. One of `f32`, `bf16`, `f16`.
     pub fn dtype(self, value: &str) -> Self {
@@ -67,7 +67,7 @@ impl ModelOptions {
         Self { settings: self.settings.with("num_labels", integer(value)) }
     }
 
-    /// branch, tag or commit on the Hub.
+    /// Branch, tag or commit on the Hub.
     ///
     /// Default: `main`.
     pub fn revision(self, value: &str) -> Self {

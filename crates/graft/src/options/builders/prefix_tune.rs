@@ -67,8 +67,8 @@ impl PrefixTuning {
         Self { settings: self.settings.with("encoder_hidden_size", integer(value)) }
     }
 
-    /// Initial values. random: N(0, 1), the default of HF PEFT; zero: keys and values of 0, which
-    /// initially only take attention away from the input.
+    /// Initial values. `random`: N(0, 1), the default of HF PEFT; `zero`: keys and values of 0,
+    /// which initially only take attention away from the input.
     ///
     /// Default: `random`. One of `random`, `zero`.
     pub fn init_weights(self, value: &str) -> Self {

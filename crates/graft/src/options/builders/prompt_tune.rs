@@ -52,7 +52,7 @@ impl PromptTuning {
         Self { settings: self.settings.with("num_virtual_tokens", integer(value)) }
     }
 
-    /// Initial values of the vectors; `prompt_tuning_init_text` implies TEXT.
+    /// Initial values of the vectors; `prompt_tuning_init_text` implies `TEXT`.
     ///
     /// Default: `SAMPLE_VOCAB`. One of `RANDOM`, `SAMPLE_VOCAB`, `TEXT`.
     pub fn prompt_tuning_init(self, value: &str) -> Self {

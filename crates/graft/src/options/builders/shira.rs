@@ -6,8 +6,8 @@ use graft_spec::Settings;
 
 use crate::options::{Method, integer, list, text};
 
-/// A sparse update: train a few weights of each matrix, chosen at random. The method of `%shira
-/// attach`.
+/// A sparse update: train a few weights of each matrix, chosen at random. The method of
+/// `%shira attach`.
 ///
 /// ```text
 /// y = (W + S) x

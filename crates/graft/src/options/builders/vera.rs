@@ -6,8 +6,8 @@ use graft_spec::Settings;
 
 use crate::options::{Method, flag, integer, list, number, text};
 
-/// Two vectors per layer around random matrices that all layers share. The method of `%vera
-/// attach`.
+/// Two vectors per layer around random matrices that all layers share. The method of
+/// `%vera attach`.
 ///
 /// ```text
 /// y = W x + λ_b ∘ B (λ_d ∘ A x)

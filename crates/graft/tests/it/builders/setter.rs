@@ -75,7 +75,8 @@ fn docs(key: &KeySpec) -> String {
         }
         _ => {}
     }
-    let help = sentence(key.help);
+    let values = if let KeyKind::Choice(words) = key.kind { words } else { &[] };
+    let help = sentence(key.help, values);
     if facts.is_empty() { help } else { format!("{help}\n\n{}", facts.join(" ")) }
 }
 
@@ -96,7 +97,7 @@ fn grouped(value: i64) -> String {
     let digits = value.unsigned_abs().to_string();
     let mut text = String::new();
     for (place, digit) in digits.char_indices() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
