@@ -13,7 +13,7 @@ use crate::{
 const GRID: &[Slot] = &[Slot::rest(
     "METHOD key=VALUE,VALUE",
     SlotKind::Raw,
-    "methods, and keys of them, of %train or of %ablate with their values",
+    "methods, and keys of the methods, of %train or of %ablate, with their values",
 )];
 
 /// The definition.
@@ -21,12 +21,18 @@ pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "ablate",
         aliases: &["sweep"],
-        summary: "train every combination of a grid on the same data, and say what the differences are worth",
-        help: "Keys are those of the methods and of %train; values are separated by commas, and `+` stands for the comma inside one value \
-               (target_modules=q_proj+v_proj,all-linear). seeds=3 trains each three times, with the same order of the data for all; the table gives means and 95 % intervals \
-               beside the untuned base and the majority class. lr=auto seeks the learning rate of each configuration by short trainings. While the rank varies, alpha follows it (alpha=2r; alpha=r, alpha=fixed or numbers say otherwise). Your adapters \
-               stay as they are. Stop keeps what is finished, and the same line again goes on where it was. The configurations are trained in turn, so that every curve is to be seen soon; early=halving gives up the worse half twice; \
-               bg=true compares in the background, where %trial changes it. Keys of its own: seeds, split, examples, domain, domain_examples, early, bg, fresh, confirm.",
+        summary: "train every combination of a grid on the same data and compare the results with confidence intervals",
+        help: "Keys are those of the methods and of %train. Commas separate values; `+` replaces \
+            the comma inside one value (target_modules=q_proj+v_proj,all-linear). seeds=3 \
+            trains each configuration three times, with the same data order for all; the table \
+            shows means and 95 % intervals, the base model and the majority class. lr=auto \
+            finds the learning rate of each configuration by short training runs. If the rank \
+            varies, alpha follows it (alpha=2r); alpha=r, alpha=fixed or numbers change that. \
+            Your adapters do not change. The stop button keeps finished trials, and the same \
+            line again continues. The trials are trained in turns, so that all curves appear \
+            soon; early=halving stops the worse half twice; bg=true compares in the background, \
+            where %trial changes the grid. Its own keys: seeds, split, examples, domain, \
+            domain_examples, early, bg, fresh, confirm.",
         forms: vec![Form::bare("", "compare configurations", build).slots(GRID)],
         cell: None,
         examples: vec![
@@ -42,13 +48,14 @@ pub(super) fn trial() -> VerbSpec {
     VerbSpec {
         name: "trial",
         aliases: &[],
-        summary: "give up one configuration of a comparison, or add one like another",
-        help: "Numbers are those of the live table. `stop` changes the comparison in the background (%ablate ... bg=true); `clone` adds to that one, or to the last one that ran, \
-               whose finished configurations are not trained again.",
+        summary: "stop a configuration of a comparison, or add a copy of one with other keys",
+        help: "Numbers are those of the live table. `stop` changes the comparison in the \
+            background (%ablate ... bg=true); `clone` adds to it, or to the last comparison, \
+            whose finished configurations are not repeated.",
         forms: vec![
             Form::bare(
                 "",
-                "give one up at its next turn, or add one that differs in the keys named",
+                "stop a configuration, or add one that differs in the given keys",
                 build_trial,
             )
             .slots(TRIAL),
@@ -61,7 +68,7 @@ pub(super) fn trial() -> VerbSpec {
 const TRIAL: &[Slot] = &[Slot::rest(
     "stop NUMBER | clone NUMBER key=VALUE",
     SlotKind::Raw,
-    "what to do, the number in the live table, from 1, and the keys that differ",
+    "the action, the number in the live table, starting at 1, and the keys that differ",
 )];
 
 fn build_trial(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
@@ -81,7 +88,7 @@ fn build_trial(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, F
         Some("stop") => Command::TrialStop { number: number? },
         Some("clone") => Command::TrialClone { number: number?, keys },
         _ => {
-            return Err(Failure::new("magic::no_action", "`%trial` either stops or clones")
+            return Err(Failure::new("magic::no_action", "`%trial` needs `stop` or `clone`")
                 .hint("%trial stop 3, or %trial clone 2 r=32")
                 .span(span));
         }
@@ -94,7 +101,7 @@ fn build_trial(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, F
 }
 
 fn no_number(span: Span) -> Failure {
-    Failure::new("magic::no_number", "which trial is meant is not said")
+    Failure::new("magic::no_number", "missing the number of the trial")
         .hint("for example %trial stop 3, or %trial clone 2 r=32")
         .span(span)
 }
@@ -104,8 +111,13 @@ pub(super) fn forgetting() -> VerbSpec {
     VerbSpec {
         name: "forgetting",
         aliases: &[],
-        summary: "what is left of what the base knew: its loss on text of its own domain, before and after",
-        help: "Without methods it measures what is attached, each adapter alone. With methods it trains them on the current data as %ablate does, with the same keys                (seeds=3, r=4,16, steps=100), looks at the domain while they train, and compares what each gains with what it forgets. The domain of `tiny` is the set                rust-docs, pages that it never saw; of another model domain=NAME says a data set or a file of text like that it was trained on.",
+        summary: "measure forgetting: the loss on text like the training data of the base, before and after",
+        help: "Without methods it measures each attached adapter. With methods it trains them on \
+            the current data like %ablate, with the same keys (seeds=3, r=4,16, steps=100), \
+            evaluates the domain during training, and compares what each method gains with what \
+            it forgets. The domain of `tiny` is the data set rust-docs, which is not in its \
+            training data; for another model, domain=NAME names a data set or a text file like \
+            its training data.",
         forms: vec![Form::bare("", "measure, or train and compare", build_forgetting).slots(GRID)],
         cell: None,
         examples: vec![
@@ -134,7 +146,7 @@ fn build_forgetting(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKi
     command(line, check, |methods, keys| Command::Forgetting { methods, keys })
 }
 
-/// Reads methods and keys, and points at the word that is wrong.
+/// Parses methods and keys. A failure points at the wrong word.
 fn command(
     line: &Invocation<'_>,
     check: impl Fn(&[String], &[(String, String)]) -> Result<(), Failure>,
@@ -162,7 +174,7 @@ fn command(
     })
 }
 
-/// The word that a failure names in its first backquotes.
+/// The word in the first backticks of a failure.
 fn bad_word(failure: &Failure, words: &[&Word]) -> Option<Span> {
     let named = failure.message.split('`').skip(1).step_by(2);
     named.into_iter().find_map(|name| {

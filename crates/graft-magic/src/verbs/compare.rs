@@ -15,7 +15,7 @@ pub(super) fn verb() -> VerbSpec {
         name: "compare",
         aliases: &[],
         summary: "continue a text with the base and with the adapter, side by side",
-        help: "Both start from the same seed.",
+        help: "Both use the same seed.",
         forms: vec![
             Form::bare("", "continue the prompt twice", |line, _| {
                 Ok(PartKind::Session(Command::Compare {

@@ -10,12 +10,12 @@ use crate::{
 const VARIABLE: &[Slot] = &[Slot::optional(
     "NAME=VALUE",
     SlotKind::Raw,
-    "a variable and its new value; a name alone shows it, nothing lists all",
+    "a variable and its new value; a name alone shows it, no argument lists all",
 )];
 const FOLDER: &[Slot] = &[Slot::optional_rest(
     "FOLDER",
     SlotKind::Path,
-    "the folder; without it the home folder, and `-` the one before",
+    "the folder; without it the home folder; `-` is the previous one",
 )];
 
 /// The definition of `%env`.
@@ -23,8 +23,8 @@ pub(super) fn env() -> VerbSpec {
     VerbSpec {
         name: "env",
         aliases: &["set_env"],
-        summary: "show or set variables of the environment",
-        help: "The session and Rust cells see the change.",
+        summary: "show or set environment variables",
+        help: "Changes apply to the session and to Rust cells.",
         forms: vec![Form::bare("", "show or set variables", environment).slots(VARIABLE)],
         cell: None,
         examples: vec!["%env HF_HUB_OFFLINE=1".into(), "%env HOME".into()],
@@ -42,7 +42,7 @@ fn environment(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, F
     if wrong || (name.is_empty() && value.is_some()) {
         return Err(Failure::new(
             "magic::wrong_argument",
-            format!("`{name}` is not a valid name of a variable"),
+            format!("`{name}` is not a valid variable name"),
         )
         .hint("%env NAME=VALUE")
         .span(line.raw_at));
@@ -63,10 +63,10 @@ pub(super) fn cd() -> VerbSpec {
     VerbSpec {
         name: "cd",
         aliases: &[],
-        summary: "change the working folder",
-        help: "Of the session, of Rust cells and of `!` lines.",
+        summary: "change the working directory",
+        help: "Applies to the session, to Rust cells and to `!` lines.",
         forms: vec![
-            Form::bare("", "change the working folder", |line, _| {
+            Form::bare("", "change the working directory", |line, _| {
                 Ok(PartKind::Host(HostCommand::Cd(line.joined())))
             })
             .slots(FOLDER),
@@ -81,9 +81,9 @@ pub(super) fn pwd() -> VerbSpec {
     VerbSpec {
         name: "pwd",
         aliases: &[],
-        summary: "show the working folder",
+        summary: "show the working directory",
         help: "",
-        forms: vec![Form::bare("", "show the working folder", |_, _| {
+        forms: vec![Form::bare("", "show the working directory", |_, _| {
             Ok(PartKind::Host(HostCommand::Pwd))
         })],
         cell: None,

@@ -17,7 +17,7 @@ pub(super) fn verb() -> VerbSpec {
         name: "generate",
         aliases: &[],
         summary: "continue a text with the model and its active adapter",
-        help: "Greedy by default; temperature, top_k and top_p sample. When it has ended, the stronger a token is shaded, the less likely the model held it.",
+        help: "Greedy by default; temperature, top_k and top_p sample. In the final output, darker tokens have a lower probability.",
         forms: vec![
             Form::bare("", "continue the prompt", line).slots(PROMPT).keys(training::GENERATE),
         ],
@@ -44,11 +44,11 @@ fn cell(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure>
     }))
 }
 
-/// The body of a `%%` cell as a prompt; the end of its last line is not part of it.
+/// The body of a `%%` cell as a prompt, without the end of its last line.
 pub(super) fn body_prompt(line: &Invocation<'_>) -> Result<String, Failure> {
     let prompt = line.body.trim_end_matches(['\n', '\r']);
     if prompt.trim().is_empty() {
-        return Err(Failure::new("magic::empty_cell", "there is no prompt under this line")
+        return Err(Failure::new("magic::empty_cell", "no prompt below this line")
             .hint(format!("write the prompt below, or use `%{}` with one `%`", line.verb.name))
             .span(line.span));
     }

@@ -10,7 +10,7 @@ use crate::{
 const COUNT: &[Slot] = &[Slot::optional(
     "N",
     SlotKind::Number,
-    "how many of the last cells; without it all of this session",
+    "number of cells to show, the last ones; without it all of this session",
 )];
 const FILE: &[Slot] = &[Slot::required("FILE", SlotKind::Path, "the file")];
 
@@ -19,7 +19,7 @@ pub(super) fn history() -> VerbSpec {
     VerbSpec {
         name: "history",
         aliases: &["hist"],
-        summary: "show the cells that were run",
+        summary: "show the executed cells",
         help: "",
         forms: vec![Form::bare("", "show the cells", count).slots(COUNT)],
         cell: None,
@@ -32,9 +32,12 @@ fn count(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure
         return Ok(PartKind::Host(HostCommand::History { count: None }));
     };
     let count = word.text.parse().map_err(|_| {
-        Failure::new("magic::wrong_argument", format!("N is a whole number, not `{}`", word.text))
-            .hint("for example %history 5")
-            .span(word.span)
+        Failure::new(
+            "magic::wrong_argument",
+            format!("N must be a whole number, got `{}`", word.text),
+        )
+        .hint("for example %history 5")
+        .span(word.span)
     })?;
     Ok(PartKind::Host(HostCommand::History { count: Some(count) }))
 }
@@ -44,10 +47,10 @@ pub(super) fn load() -> VerbSpec {
     VerbSpec {
         name: "load",
         aliases: &[],
-        summary: "put the text of a file into the cell",
-        help: "The cell is replaced and not run. To load a model, an adapter or data: %model load, %lora load, %data load.",
+        summary: "replace the cell by the text of a file",
+        help: "The text is not executed. To load a model, an adapter or data: %model load, %lora load, %data load.",
         forms: vec![
-            Form::bare("", "put the text of a file into the cell", |line, _| {
+            Form::bare("", "replace the cell by the text of a file", |line, _| {
                 Ok(PartKind::Host(HostCommand::Load(line.joined())))
             })
             .slots(FILE),

@@ -14,7 +14,7 @@ const SHAPE: &[Slot] = &[
         SlotKind::Text,
         "a published model, such as llama-3.2-1b, qwen3-4b, mistral-7b, gpt2 or bert-base",
     ),
-    Slot::optional("METHOD", SlotKind::Choice(&["lora"]), "the method; there is only lora"),
+    Slot::optional("METHOD", SlotKind::Choice(&["lora"]), "the method; only lora"),
 ];
 
 /// The definition.
@@ -22,16 +22,18 @@ pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "memory",
         aliases: &[],
-        summary: "what a training would take, part by part, beside full fine-tuning",
-        help: "Predicted from sizes; `for` asks about a published model with LoRA on all its linear maps and needs no weights. \
-               A training that would not fit into the memory of this machine, of its container or of the card is refused before it starts. \
-               The last line is what the newest run of this model really took; `%runs show` has it for each run.",
+        summary: "predict the memory of a training run, in parts, compared with full fine-tuning",
+        help: "Predicted from sizes. `for` predicts LoRA on all linear layers of a published \
+            model, without its weights. A run that does not fit into the memory of this \
+            machine, its container or its GPU is refused before it starts. The last line shows \
+            the measured memory of the newest run of this model; `%runs show` shows it for each \
+            run.",
         forms: vec![
-            Form::bare("", "the adapter in use on the current model", |line, _| {
+            Form::bare("", "the active adapter on the current model", |line, _| {
                 Ok(PartKind::Session(Command::Memory { of: None, settings: line.settings.clone() }))
             })
             .keys(training::MEMORY),
-            Form::bare("for", "a published model, and the consumer cards it fits on", |line, _| {
+            Form::bare("for", "a published model, and the consumer GPUs it fits on", |line, _| {
                 Ok(PartKind::Session(Command::Memory {
                     of: line.word(0),
                     settings: line.settings.clone(),

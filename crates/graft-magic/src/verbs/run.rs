@@ -12,7 +12,7 @@ pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "run",
         aliases: &[],
-        summary: "run a file of magics and Rust as if it were typed here",
+        summary: "run a file of magics and Rust as if it were typed in the cell",
         help: "In a terminal, `graft run FILE` does the same.",
         forms: vec![
             Form::bare("", "run a file", |line, _| {

@@ -29,7 +29,7 @@ pub(super) fn verb() -> VerbSpec {
 fn line(magic: &Invocation<'_>, cx: &mut Context<'_>) -> Result<PartKind, Failure> {
     let at = magic.raw_at;
     if magic.raw.is_empty() {
-        return Err(Failure::new("magic::missing_argument", "`%time` lacks the line to measure")
+        return Err(Failure::new("magic::missing_argument", "`%time` needs a line to measure")
             .hint("`%time %eval`, or `%%time` over a cell")
             .span(magic.span));
     }
@@ -48,12 +48,9 @@ fn line(magic: &Invocation<'_>, cx: &mut Context<'_>) -> Result<PartKind, Failur
 fn cell(magic: &Invocation<'_>, cx: &mut Context<'_>) -> Result<PartKind, Failure> {
     let parts = parse_text(magic.body, magic.body_line, cx)?;
     if parts.is_empty() {
-        return Err(Failure::new(
-            "magic::empty_cell",
-            "there is nothing to measure under this line",
-        )
-        .hint("did you mean `%time` with one `%`?")
-        .span(magic.span));
+        return Err(Failure::new("magic::empty_cell", "nothing to measure below this line")
+            .hint("did you mean `%time` with one `%`?")
+            .span(magic.span));
     }
     Ok(PartKind::Host(HostCommand::TimeCell(parts)))
 }

@@ -15,7 +15,7 @@ const APPEND: &[KeySpec] = &[KeySpec {
     aliases: &["a"],
     kind: KeyKind::Bool,
     default: "false",
-    help: "add the text at the end of the file instead of replacing it",
+    help: "append the text to the file instead of replacing it",
 }];
 
 /// The definition.
@@ -23,11 +23,11 @@ pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "writefile",
         aliases: &["file"],
-        summary: "write the text of the cell into a file",
-        help: "The file is replaced as a whole, or extended with `-a`: nobody sees half of it.",
+        summary: "write the text of the cell to a file",
+        help: "The file is replaced atomically; `-a` appends to it.",
         forms: Vec::new(),
         cell: Some(
-            Form::bare("", "write the text below into a file", write).slots(FILE).keys(APPEND),
+            Form::bare("", "write the text below to a file", write).slots(FILE).keys(APPEND),
         ),
         examples: vec![
             "%%writefile reviews.jsonl\n{\"text\": \"good\", \"label\": \"positive\"}".into(),
