@@ -1,4 +1,4 @@
-//! Words against the definition of a form: what is given by position, which keys, and what is wrong with them.
+//! Checks the words of a magic against the definition of its form.
 
 use std::iter::Peekable;
 
@@ -15,19 +15,19 @@ use crate::{
 /// Checked arguments.
 #[derive(Default)]
 pub(crate) struct Arguments {
-    /// Words given by position.
+    /// Positional words.
     pub positional: Vec<Word>,
-    /// Keys given, by canonical name.
+    /// Given keys, by canonical name.
     pub settings: Settings,
-    /// Where `--rust` stands.
+    /// Position of `--rust`.
     pub rust: Option<Span>,
 }
 
-/// Checks `words` against `form`; aliases become canonical names.
+/// Checks `words` against `form` and replaces aliases by canonical names.
 ///
 /// # Errors
 /// `magic::unknown_key`, `magic::repeated_key`, `magic::missing_value`, `magic::missing_argument`, `magic::unexpected_argument`,
-/// `magic::unknown_module`, or what [`KeySpec::parse`] says, each at its token.
+/// `magic::unknown_module`, or an error of [`KeySpec::parse`], each with the span of its token.
 pub(crate) fn check(
     verb: &VerbSpec,
     form: &Form,
@@ -62,7 +62,7 @@ pub(crate) fn check(
             }
         };
         let value = value_of(key, value, &mut word, &mut words)?;
-        // Python's word for a default.
+        // `None` is Python for a default.
         if value != "None" {
             let value = joined_list(key, value, word.comma, &mut words);
             store(verb, &mut out.settings, key, value, &word, cx)?;
@@ -73,15 +73,15 @@ pub(crate) fn check(
     Ok(out)
 }
 
-/// What a word that names a key stands for.
+/// The meaning of a word that names a key.
 enum Given {
-    /// A key, and its value where the word has it.
+    /// A key, and its value if the word contains it.
     Key(&'static KeySpec, Option<String>),
-    /// An argument of Python that has no effect here, for this reason.
+    /// An argument of a Python library that has no effect here, with the reason.
     NoEffect(&'static str),
 }
 
-/// The key that `name` means in this form, by its own name or by that of an argument in Python.
+/// The key with this name in the form, or the key that corresponds to this argument in Python.
 fn key_of(verb: &VerbSpec, form: &Form, name: &str, word: &Word) -> Result<Given, Failure> {
     let value = word.pair().map(|(_, value)| unseparated(value, word).to_owned());
     if let Some(key) = form.key(name) {
@@ -101,7 +101,7 @@ fn key_of(verb: &VerbSpec, form: &Form, name: &str, word: &Word) -> Result<Given
         .ok_or_else(|| unknown_key(verb, form, name, word.key_span()))
 }
 
-/// The value of a key: its own, or the next word; then `word` is what the value came from.
+/// The value of a key: in the same word, or the next word, which `word` is then set to.
 fn value_of(
     key: &KeySpec,
     value: Option<String>,
@@ -121,7 +121,7 @@ fn value_of(
     Ok(unseparated(&next.text, &next).to_owned())
 }
 
-/// Removes a trailing comma from a bare key, or a word that is only a comma.
+/// Removes a comma after a bare key, or a word that is a comma.
 fn without_comma(mut word: Word, form: &Form) -> Word {
     let names_a_key = || form.key(word.text.trim_end_matches(',')).is_some();
     if word.comma && !word.quoted && (word.text == "," || names_a_key()) {
@@ -130,17 +130,18 @@ fn without_comma(mut word: Word, form: &Form) -> Word {
     word
 }
 
-/// Whether the words that are not keys form one text, in which commas and dashes are kept.
+/// Whether the positional words are one text, in which commas and dashes are kept.
 fn takes_text(form: &Form) -> bool {
     form.slots.iter().any(|slot| matches!(slot.presence, Presence::Rest | Presence::OptionalRest))
 }
 
-/// A value without the comma that separates it from the next argument.
+/// Removes the comma that separates a value from the next argument.
 fn unseparated<'a>(value: &'a str, word: &Word) -> &'a str {
     if word.comma { value.strip_suffix(',').unwrap_or(value) } else { value }
 }
 
-/// The key a word names: `key=`, `--key`, or a bare truth key where nothing stands by position.
+/// The key that a word names: `key=`, `--key`, or a bare boolean key in a form without positional
+/// arguments.
 fn flag_name(word: &Word, form: &Form, takes_text: bool) -> Option<String> {
     if let Some((key, _)) = word.pair() {
         return Some(key.trim_start_matches('-').replace('-', "_"));
@@ -159,7 +160,7 @@ fn flag_name(word: &Word, form: &Form, takes_text: bool) -> Option<String> {
     names_a_key.then(|| text.to_owned())
 }
 
-/// Joins `a, b` after a list key into one list despite the space. A single value in brackets is that value.
+/// Joins `a, b` after a list key into one list. A single value in brackets is that value.
 fn joined_list(
     key: &KeySpec,
     mut value: String,
@@ -179,7 +180,7 @@ fn joined_list(
         goes_on = next.comma;
     }
     let is_text = matches!(key.kind, KeyKind::Text | KeyKind::Path);
-    // A regular expression may be in round brackets.
+    // Parentheses may belong to a regular expression.
     let brackets = if is_list { [('[', ']'), ('{', '}')] } else { [('[', ']'), ('(', ')')] };
     let inside =
         brackets.iter().find_map(|(open, close)| value.strip_prefix(*open)?.strip_suffix(*close));
@@ -204,7 +205,7 @@ fn store(
 ) -> Result<(), Failure> {
     if settings.values.contains_key(key.name) {
         return Err(Failure::new("magic::repeated_key", format!("`{}` is given twice", key.name))
-            .hint("leave one of them out")
+            .hint("remove one of them")
             .span(word.key_span()));
     }
     if value.is_empty() && !matches!(key.kind, KeyKind::Bool | KeyKind::Text) {
@@ -224,7 +225,7 @@ fn store(
     Ok(())
 }
 
-/// Python's spelling of a choice: `True`, `torch.bfloat16`.
+/// Converts Python's spelling of a value: `True`, `torch.bfloat16`.
 fn as_choice(key: &KeySpec, value: &str) -> String {
     let KeyKind::Choice(words) = key.kind else { return value.to_owned() };
     let plain = value.to_ascii_lowercase();
@@ -242,7 +243,7 @@ fn as_choice(key: &KeySpec, value: &str) -> String {
     }
 }
 
-/// Several values where one is wanted: a comparison takes them.
+/// The failure for several values where one is expected, with a hint at `%ablate`.
 fn one_value(verb: &VerbSpec, key: &KeySpec, value: &str) -> Failure {
     let failure =
         Failure::new("magic::one_value", format!("`{}` takes one value, got `{value}`", key.name));
@@ -283,7 +284,7 @@ fn unknown_key(verb: &VerbSpec, form: &Form, name: &str, span: Span) -> Failure 
     let hint = match suggest::nearest(name, names).first() {
         Some(near) => format!("did you mean `{near}`? {list}"),
         None if takes_text(form) => {
-            format!("put quotes around a text that has `=` or `--` in it; {list}")
+            format!("put quotes around a text that contains `=` or `--`; {list}")
         }
         None => list,
     };
@@ -341,7 +342,7 @@ fn hint_extra(
         "=" => format!("write key=value without spaces; {usage}"),
         text if form.key(text).is_some() => format!("write {text}=VALUE without spaces; {usage}"),
         text if text.starts_with("//") || text.starts_with('#') => {
-            "a magic takes its whole line: put the comment on a line of its own".to_owned()
+            "a magic takes its whole line: put the comment on its own line".to_owned()
         }
         _ if is_path && form.slots.len() == 1 => {
             let words: Vec<&str> = positional.iter().map(|word| word.text.as_str()).collect();
@@ -368,9 +369,12 @@ fn check_slot(slot: &Slot, word: &Word) -> Result<(), Failure> {
             let hint = suggest::did_you_mean(text, words.iter().copied(), "", || {
                 format!("one of {}", words.join(", "))
             });
-            Err(Failure::new("magic::wrong_argument", format!("{} cannot be `{text}`", slot.name))
-                .hint(hint)
-                .span(word.span))
+            Err(Failure::new(
+                "magic::wrong_argument",
+                format!("invalid value `{text}` for {}", slot.name),
+            )
+            .hint(hint)
+            .span(word.span))
         }
         _ => Ok(()),
     }

@@ -1,8 +1,8 @@
-//! A cell into its parts: magics, Rust, evcxr's commands and shell lines, in order.
+//! Splits a cell into parts: magics, Rust, commands of evcxr and shell lines, in order.
 //!
 //! A line magic is `%` in column 0 followed by a letter, outside strings, comments and open brackets of the Rust around it; a cell
-//! magic is `%%name` on the first non-blank line. `!cmd` and evcxr's `:cmd` follow the same rule. Where a statement of Rust must
-//! begin, `%` and `?` cannot be Rust: there `  %lora`, `% lora` and `?lora` are read as well.
+//! magic is `%%name` on the first non-blank line. `!cmd` and evcxr's `:cmd` follow the same rule. At the
+//! start of a statement, `%` and `?` cannot be Rust, so `  %lora`, `% lora` and `?lora` are magics there.
 
 mod rust_lines;
 
@@ -12,51 +12,52 @@ use graft_spec::{Failure, Span};
 use crate::line::{self, MagicText};
 pub(crate) use rust_lines::RustLines;
 
-/// One thing to do.
+/// A part of a cell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Part {
-    /// What it is.
+    /// Its kind.
     pub kind: PartKind,
-    /// Its first line in the cell, from 0.
+    /// Its first line in the cell, starting at 0.
     pub line: usize,
     /// Its text in the cell.
     pub text: String,
 }
 
-/// What a [`Part`] is.
+/// The kind of a [`Part`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum PartKind {
     /// A command for the session.
     Session(Command),
-    /// Rust; blank lines stand before it for the lines of the cell above, so that compilers report the cell's own line numbers.
+    /// Rust code, preceded by one blank line per earlier line of the cell, so that the compiler reports
+    /// line numbers of the cell.
     Rust(String),
     /// A command of evcxr, such as `:dep serde = "1"`.
     EvcxrCommand(String),
     /// A line (or, with `%%sh`, a text) for the shell.
     Shell(String),
-    /// Something the host does itself.
+    /// A command that the host executes.
     Host(HostCommand),
-    /// The Rust that does what the magic would have done: `--rust`.
+    /// The Rust code that is equivalent to the magic: `--rust`.
     ShowRust(String),
 }
 
-/// What the host does without the session.
+/// A command that the host executes without the session.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HostCommand {
     /// `%lsmagic`.
     ListMagics,
     /// `%lora?`, `%lora -h`, `?%lora`.
     Help {
-        /// Name of the verb; it exists.
+        /// Name of the magic, which exists.
         verb: String,
     },
     /// `%quickref`.
     Quickref,
     /// `%env`, `%env NAME`, `%env NAME=VALUE`.
     Env {
-        /// Which variable; none lists them all.
+        /// The variable; `None` lists all.
         name: Option<String>,
-        /// Its new value; none shows it.
+        /// Its new value; `None` shows it.
         value: Option<String>,
     },
     /// `%cd FOLDER`; `~` is not yet resolved, an empty text is the home folder.
@@ -65,7 +66,7 @@ pub enum HostCommand {
     Pwd,
     /// `%history [N]`.
     History {
-        /// How many of the last cells; none means all of this session.
+        /// The number of cells, the last ones; `None` for all of this session.
         count: Option<usize>,
     },
     /// `%load FILE`: put the file's text into the cell.
@@ -78,40 +79,40 @@ pub enum HostCommand {
     TimeCell(Vec<Part>),
     /// `%who`: the Rust variables.
     Who,
-    /// `%reset`: a new child, nothing kept.
+    /// `%reset`: a new child process and an empty session.
     Reset,
     /// `%%writefile FILE`: writes the rest of the cell into a file.
     WriteFile {
-        /// Which file; `~` is not yet resolved.
+        /// The file; `~` is not yet resolved.
         file: String,
-        /// Whether the text is added at its end.
+        /// Whether to append the text.
         append: bool,
-        /// What is written.
+        /// The text.
         text: String,
     },
-    /// Something to say about a magic that was understood: a key that has no effect here.
+    /// A note about a magic, such as a key that has no effect here.
     Note(String),
 }
 
-/// What the parser knows besides the text.
+/// The context of the parser.
 pub struct Context<'a> {
-    /// The session as the child last told.
+    /// The latest snapshot of the session.
     pub snapshot: &'a Snapshot,
-    /// Whether an earlier part of this cell may have changed the model: then module names cannot be checked yet.
+    /// Whether an earlier part of this cell may change the model, so that module names cannot be checked.
     pub model_changes: bool,
-    /// What is to be said about the magics read so far; each becomes a [`HostCommand::Note`] in front of its magic.
+    /// Notes about the current magic. Each becomes a [`HostCommand::Note`] before the magic.
     pub notes: Vec<String>,
 }
 
-/// Cuts a cell into its parts. Nothing runs when any magic in it is wrong.
+/// Splits a cell into its parts. If any magic has an error, nothing is executed.
 ///
 /// # Errors
-/// Any `magic::*` or `settings::*` failure, with the span of the bad token.
+/// Any `magic::*` or `settings::*` failure, with the span of the wrong token.
 pub fn parse_cell(text: &str, snapshot: &Snapshot) -> Result<Vec<Part>, Failure> {
     parse_text(text, 0, &mut Context { snapshot, model_changes: false, notes: Vec::new() })
 }
 
-/// As [`parse_cell`], for a text that begins at that line of the cell.
+/// [`parse_cell`] for a text that begins at a given line of the cell.
 pub(crate) fn parse_text(
     text: &str,
     first_line: usize,
@@ -159,7 +160,7 @@ pub(crate) fn parse_text(
     Ok(cutter.parts)
 }
 
-/// The notes that reading a magic has left.
+/// The notes about the magic that was parsed last.
 fn notes(cx: &mut Context<'_>, line: usize) -> Vec<Part> {
     std::mem::take(&mut cx.notes)
         .into_iter()
@@ -171,7 +172,8 @@ fn notes(cx: &mut Context<'_>, line: usize) -> Vec<Part> {
         .collect()
 }
 
-/// Byte of `line` at which a magic, a `:command` or a shell line begins, when that Rust stands before it; none when it is Rust as well.
+/// The byte of `line` at which a magic, a `:command` or a shell line begins after the given Rust code;
+/// `None` if the line is Rust.
 pub(crate) fn magic_at(rust: &RustLines, line: &str) -> Option<usize> {
     if !rust.is_top_level() {
         return None;
@@ -179,12 +181,12 @@ pub(crate) fn magic_at(rust: &RustLines, line: &str) -> Option<usize> {
     if begins_magic(line) {
         return Some(0);
     }
-    // An expression cannot begin with either sign; a line that continues one can.
+    // A statement cannot begin with either sign, but a continued expression can.
     let text = line.trim_start();
     (rust.is_statement_start() && text.starts_with(['%', '?'])).then(|| line.len() - text.len())
 }
 
-/// Whether a line that stands outside strings, comments and brackets is not Rust.
+/// Whether a line outside strings, comments and brackets is not Rust.
 pub(crate) fn begins_magic(line: &str) -> bool {
     let mut chars = line.chars();
     match (chars.next(), chars.next()) {
@@ -199,7 +201,7 @@ pub(crate) fn begins_magic(line: &str) -> bool {
     }
 }
 
-/// What one such line says; it begins at code point `column` of its line in the cell.
+/// Parses such a line, which begins at code point `column` of its line in the cell.
 pub(crate) fn line_kind(
     text: &str,
     line: usize,
@@ -211,9 +213,9 @@ pub(crate) fn line_kind(
         let end = column + trimmed.split_whitespace().next().map_or(2, |word| word.chars().count());
         return Err(Failure::new(
             "magic::not_first",
-            "a `%%` magic takes the whole cell, so it must be on the first line",
+            "a `%%` magic applies to the whole cell, so it must be on the first line",
         )
-        .hint("move it to the top or into a cell of its own")
+        .hint("move it to the top or into its own cell")
         .span(Span { line, start: column, end }));
     }
     if let Some(rest) = trimmed.strip_prefix('?') {
@@ -247,9 +249,9 @@ pub(crate) struct CellMagic<'a> {
     pub text: &'a str,
     /// Code point of its line at which `text` begins.
     pub column: usize,
-    /// Its line, from 0.
+    /// Its line, starting at 0.
     pub line: usize,
-    /// All below it.
+    /// The text below it.
     pub body: &'a str,
 }
 
@@ -291,7 +293,7 @@ impl Cutter {
         self.pending.push_str(&source);
     }
 
-    /// Ends a stretch of Rust; comments alone are nothing to compile. True when there was something.
+    /// Ends a block of Rust code. Returns false if it contains nothing but comments.
     fn flush(&mut self) -> bool {
         let text = std::mem::take(&mut self.pending);
         let rust = std::mem::take(&mut self.rust);

@@ -1,6 +1,5 @@
-//! Completion of magics: verbs, subcommands, unused keys, values, names from the session and files.
-//!
-//! Completion reads only its arguments and the file system, so it never blocks on the session.
+//! Completion of magics: names, subcommands, keys that are not yet given, values, names from the
+//! session, files. It only uses the snapshot and never blocks.
 
 mod values;
 
@@ -16,26 +15,26 @@ use crate::{
 /// The completions at the cursor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Completion {
-    /// First code point of the cell that a choice replaces.
+    /// The first code point of the cell that an item replaces.
     pub start: usize,
-    /// One past the last.
+    /// The code point after the last one.
     pub end: usize,
-    /// The choices, likeliest first.
+    /// The items, best first.
     pub items: Vec<Item>,
 }
 
-/// One choice.
+/// One completion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// What it puts there.
+    /// The text to insert.
     pub text: String,
-    /// What it is.
+    /// Its kind.
     pub kind: ItemKind,
-    /// One line of help; may be empty.
+    /// One line of help. May be empty.
     pub help: String,
 }
 
-/// What an [`Item`] is.
+/// The kind of an [`Item`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ItemKind {
     /// A verb.
@@ -55,7 +54,7 @@ pub enum ItemKind {
 }
 
 impl ItemKind {
-    /// The kind that Jupyter frontends show next to the completion.
+    /// The type that Jupyter frontends show next to the item.
     pub fn word(self) -> &'static str {
         match self {
             Self::Magic => "magic",
@@ -69,15 +68,15 @@ impl ItemKind {
     }
 }
 
-/// What the items are drawn from.
+/// The sources of the items.
 pub(crate) struct Sources<'a> {
     pub snapshot: &'a Snapshot,
     pub files: &'a dyn Fn(&str) -> Vec<String>,
 }
 
-/// Completes the magic at `cursor` (code points). `None`: the cursor is in Rust, ask there.
+/// Completes the magic at `cursor` (in code points). `None` if the cursor is in Rust.
 ///
-/// `files` lists the paths that begin with a text; folders end in `/`.
+/// `files` lists the paths with a given prefix; folders end with `/`.
 pub fn complete(
     text: &str,
     cursor: usize,
@@ -102,7 +101,7 @@ pub fn complete(
     Some(Completion { start: cursor.saturating_sub(typed), items, ..nothing })
 }
 
-/// Verbs that begin as typed, with their sign.
+/// The magics with the typed prefix, with their sign.
 fn names(magic: &Magic<'_>, sign: &str) -> Vec<Item> {
     let typed = magic.text.get(sign.len().min(magic.cursor)..magic.cursor).unwrap_or("");
     let mut items = Vec::new();
@@ -125,7 +124,7 @@ fn names(magic: &Magic<'_>, sign: &str) -> Vec<Item> {
     items
 }
 
-/// Length of the typed part in code points, and the choices for it.
+/// The length of the typed part in code points, and its completions.
 fn arguments(
     verb: &'static VerbSpec,
     cell: bool,
@@ -158,7 +157,7 @@ fn arguments(
     (typed, items)
 }
 
-/// The form chosen so far and whether a word named it.
+/// The form that the line has chosen, and whether a word named it.
 fn form_of(verb: &'static VerbSpec, cell: bool, done: &[Word]) -> (Option<&'static Form>, bool) {
     if cell {
         return (verb.cell.as_ref(), false);
@@ -187,7 +186,8 @@ fn subcommands(verb: &VerbSpec, current: Option<&Word>) -> (usize, Vec<Item>) {
     )
 }
 
-/// `%time %mo`: the magic inside; `%env HO`: nothing; `!` lines and `%cd`: files.
+/// Completes lines that are not split into words: the inner magic of `%time %mo`, nothing for
+/// `%env HO`, files for `!` lines and `%cd`.
 fn raw(verb: &VerbSpec, before: &str, sources: &Sources<'_>) -> (usize, Vec<Item>) {
     let inner = before.trim_start();
     if verb.name == "time" && inner.starts_with('%') {
@@ -198,7 +198,7 @@ fn raw(verb: &VerbSpec, before: &str, sources: &Sources<'_>) -> (usize, Vec<Item
     (0, Vec::new())
 }
 
-/// Whether `name` begins with what was typed, without regard to case.
+/// Whether `name` begins with the typed text, ignoring case.
 pub(crate) fn begins(name: &str, typed: &str) -> bool {
     name.get(..typed.len()).is_some_and(|start| start.eq_ignore_ascii_case(typed))
 }

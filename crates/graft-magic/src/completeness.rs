@@ -1,21 +1,21 @@
-//! Whether Enter should run the cell or open a new line.
+//! Whether Enter runs the cell or opens a new line.
 
 use crate::cell::{self, RustLines};
 
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Completeness {
-    /// Run it.
+    /// The cell is complete.
     Complete,
-    /// More is to come.
+    /// The cell continues.
     Incomplete,
-    /// A quote of the last shell line is open: whether the shell would wait for more is its affair.
+    /// A quote of the last shell line is open. Only the shell can decide whether the line is complete.
     Unknown,
-    /// The cell ends in Rust: ask there, with this text, in which the lines of magics are blank.
+    /// The cell ends in Rust. The Rust parser decides, on this text, in which magics are blank lines.
     Rust(String),
 }
 
-/// Judges a cell by its magics. A `%%` cell is complete after a blank line.
+/// Whether a cell is complete, according to its magics. A `%%` cell ends at a blank line.
 pub fn is_complete(text: &str) -> Completeness {
     if let Some(head) = cell::cell_magic(text) {
         let ended = head.body.ends_with("\n\n")

@@ -1,7 +1,8 @@
-//! What people type out of habit: magics of IPython, arguments of Hugging Face's Python libraries, Python itself.
+//! Input that is valid elsewhere: magics of IPython, arguments of Hugging Face's Python libraries, and
+//! Python code.
 //!
-//! What has a meaning here is taken, what has no effect is answered by one note, and the rest gets the one hint that helps. Every command
-//! in a hint is typed by a test.
+//! Arguments with an equivalent are accepted, those without effect give a note, and everything else
+//! fails with a hint. A test executes every command in these hints.
 
 pub(crate) mod keys;
 pub(crate) mod magics;

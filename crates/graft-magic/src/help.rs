@@ -1,4 +1,4 @@
-//! The definitions as something to read: `-h`, `%verb?`, `%lsmagic`, `%quickref`.
+//! Help from the definitions: `-h`, `%verb?`, `%lsmagic`, `%quickref`.
 
 use graft_protocol::{Block, Cell, Reply, Table};
 use graft_spec::{KeyKind, KeySpec};
@@ -9,7 +9,7 @@ use crate::{
     verbs,
 };
 
-/// A verb as the reference shows it.
+/// The documentation of a magic.
 #[derive(Clone, Debug)]
 pub struct VerbDoc {
     /// Name without `%`.
@@ -18,31 +18,31 @@ pub struct VerbDoc {
     pub aliases: &'static [&'static str],
     /// One line.
     pub summary: &'static str,
-    /// A paragraph; may be empty.
+    /// A paragraph. May be empty.
     pub help: &'static str,
-    /// Its forms, those of whole cells last.
+    /// Its forms; that of the cell magic last.
     pub forms: Vec<FormDoc>,
-    /// Every key that a form takes, once.
+    /// Every key of its forms, once.
     pub keys: Vec<&'static KeySpec>,
-    /// Keys that only the verb without a subcommand takes: the `%train` keys, for a method.
+    /// Keys that only the form without subcommand takes: those of `%train` for a method.
     pub more_keys: Vec<&'static KeySpec>,
-    /// Lines to try.
+    /// Example lines.
     pub examples: Vec<String>,
 }
 
-/// One way to use a verb.
+/// One form of a magic.
 #[derive(Clone, Debug)]
 pub struct FormDoc {
     /// The whole line, such as `%model load SOURCE [key=value ...]`.
     pub usage: String,
     /// One line.
     pub summary: &'static str,
-    /// Name and meaning of what is given by position.
+    /// Name and meaning of each positional argument.
     pub slots: Vec<(&'static str, &'static str)>,
 }
 
 impl VerbDoc {
-    /// What the definition says.
+    /// The documentation of a definition.
     pub fn of(verb: &VerbSpec) -> Self {
         let document = |sign: &str, form: &Form| FormDoc {
             usage: format!("{sign}{} {}", verb.name, form.usage()).trim_end().to_owned(),
@@ -93,7 +93,7 @@ impl VerbDoc {
         }
         if !self.more_keys.is_empty() {
             blocks.push(Block::Table(key_table(
-                &format!("keys with which %{} also trains, as %train does", self.name),
+                &format!("keys of %train, with which %{} also trains", self.name),
                 &self.more_keys,
             )));
         }
@@ -141,7 +141,7 @@ pub(crate) fn key_table(title: &str, keys: &[&KeySpec]) -> Table {
     table
 }
 
-/// What may stand after `key=`, in words.
+/// The valid values of a key, as text.
 pub(crate) fn values(key: &KeySpec) -> String {
     match key.kind {
         KeyKind::Bool => "true or false".to_owned(),
@@ -157,7 +157,7 @@ pub(crate) fn values(key: &KeySpec) -> String {
     }
 }
 
-/// The answer to `%lsmagic`, `%verb?` and `%quickref`; `None` for what the host must do itself.
+/// The reply to `%lsmagic`, `%verb?` and `%quickref`; `None` for other host commands.
 pub fn host_reply(command: &HostCommand) -> Option<Reply> {
     match command {
         HostCommand::ListMagics => Some(Reply { blocks: vec![Block::Table(list())] }),
@@ -185,7 +185,7 @@ fn list() -> Table {
     ] {
         table.row(vec![Cell::Code(name.to_owned()), Cell::Text(what.to_owned())]);
     }
-    table.footer.push("%NAME? explains one; Tab completes names, keys and values; --rust prints the Rust that does the same".to_owned());
+    table.footer.push("%NAME? explains a magic; Tab completes names, keys and values; --rust prints the equivalent Rust code".to_owned());
     table
 }
 

@@ -1,4 +1,4 @@
-//! Shift-Tab on a magic: the key, the subcommand or the verb under the cursor.
+//! Shift-Tab on a magic: help for the key, the subcommand or the magic at the cursor.
 
 use graft_protocol::{Block, Cell, Snapshot, Table};
 use graft_spec::KeySpec;
@@ -12,7 +12,7 @@ use crate::{
     words::{self, Word},
 };
 
-/// What there is to know about the thing under the cursor.
+/// Help for the token at the cursor.
 #[derive(Clone, Debug)]
 pub struct Inspection {
     /// As text.
@@ -21,9 +21,10 @@ pub struct Inspection {
     pub blocks: Vec<Block>,
 }
 
-/// Explains the magic at `cursor` (code points). `None`: the cursor is in Rust or on nothing known.
+/// Explains the magic at `cursor` (in code points). `None` if the cursor is in Rust or on an unknown
+/// word.
 ///
-/// `detail` of 1 or more explains the whole verb even when the cursor is on a key.
+/// With a `detail` of 1 or more, explains the whole magic even if the cursor is on a key.
 pub fn inspect(text: &str, cursor: usize, snapshot: &Snapshot, detail: u8) -> Option<Inspection> {
     let Place::Magic(magic) = place::find(text, cursor) else { return None };
     let (sign, name, before) = magic.split();
@@ -41,7 +42,7 @@ pub fn inspect(text: &str, cursor: usize, snapshot: &Snapshot, detail: u8) -> Op
     Some(Inspection { plain: plain(&blocks), blocks })
 }
 
-/// What is said about the word at `column`.
+/// The help for the word at `column`.
 fn under(
     verb: &'static VerbSpec,
     cell: bool,

@@ -1,15 +1,18 @@
-//! From the text of a cell to what is to be done.
+//! Parses the text of a cell into commands.
 //!
-//! A cell is cut into [`Part`]s ([`parse_cell`]): magics, Rust, evcxr's commands, shell lines. Every verb is defined once, in a
-//! file under `verbs/`; its parser, `-h`, completion, inspection, "did you mean" and reference page all read that one definition,
-//! and its keys are the [`graft_spec::KeySpec`]s of graft-spec. Nothing here blocks, compiles, opens a file or uses a tensor:
-//! names of modules, adapters, data and runs come from the [`graft_protocol::Snapshot`] that the child pushes.
+//! [`parse_cell`] splits a cell into [`Part`]s: magics, Rust, commands of evcxr and shell lines. Every
+//! magic is defined once, in a file of `verbs/`. Its parser, `-h`, completion, inspection, "did you
+//! mean" and the reference page are derived from that definition; its keys are
+//! [`graft_spec::KeySpec`]s.
+//!
+//! This crate never blocks, compiles or opens a file, and has no tensors. The names of modules,
+//! adapters, data and runs come from the [`graft_protocol::Snapshot`] that the child sends.
 //!
 //! ```text
 //! cell.rs        text -> parts          words.rs      one line -> words with spans
-//! verbs.rs       the registry           arguments.rs  words -> Invocation, checked
-//! line.rs        one magic -> PartKind  rust_source.rs  Command -> the same in Rust
-//! habits.rs      what other kernels and Python would have understood
+//! verbs.rs       the registry           arguments.rs  words -> checked Invocation
+//! line.rs        one magic -> PartKind  rust_source.rs  Command -> Rust code
+//! habits.rs      hints for magics of other kernels and for Python
 //! ```
 
 pub mod cell;

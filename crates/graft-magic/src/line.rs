@@ -1,4 +1,4 @@
-//! One magic line into a [`PartKind`].
+//! Parses a magic into a [`PartKind`].
 
 use graft_spec::{Failure, Span};
 
@@ -12,19 +12,19 @@ use crate::{
     words::{self, Word},
 };
 
-/// The text of a magic after its sign, and where it stands.
+/// The text of a magic after its sign, and its position.
 pub(crate) struct MagicText<'a> {
-    /// After `%` or `%%`, continued lines included.
+    /// The text after `%` or `%%`, including continued lines.
     pub text: &'a str,
-    /// Line in the cell, from 0.
+    /// Line of the cell, starting at 0.
     pub line: usize,
-    /// Code point in that line at which `text` begins.
+    /// Code point of that line at which `text` begins.
     pub column: usize,
-    /// For `%%name`: the lines below and the number of the first of them.
+    /// For `%%name`: the lines below, and the number of the first one.
     pub body: Option<(&'a str, usize)>,
 }
 
-/// Reads one magic.
+/// Parses a magic.
 ///
 /// # Errors
 /// Any `magic::*` or `settings::*` failure with its span.
@@ -32,7 +32,7 @@ pub(crate) fn parse(magic: &MagicText<'_>, cx: &mut Context<'_>) -> Result<PartK
     let (name, rest) = split_name(magic.text);
     let span = Span { line: magic.line, start: magic.column, end: magic.column + name.len() };
     if name.is_empty() {
-        return Err(Failure::new("magic::no_name", "a `%` without the name of a magic")
+        return Err(Failure::new("magic::no_name", "missing the name of a magic after `%`")
             .hint("`%lsmagic` lists the magics")
             .span(span));
     }
@@ -85,14 +85,14 @@ pub(crate) fn parse(magic: &MagicText<'_>, cx: &mut Context<'_>) -> Result<PartK
         }
         (Some(at), _) => Err(Failure::new(
             "magic::no_rust",
-            format!("`%{name}` is handled by the kernel and has no Rust equivalent"),
+            format!("`%{name}` runs in the kernel and has no equivalent in Rust"),
         )
-        .hint("`--rust` works with the verbs of the session: %model, %lora, %train, ...")
+        .hint("`--rust` works with the magics of the session: %model, %lora, %train, ...")
         .span(at)),
     }
 }
 
-/// `%name?` and its kin; a lone `?` shows the overview.
+/// `%name?` and similar forms; `?` alone shows the overview.
 ///
 /// # Errors
 /// `magic::unknown_verb`.
@@ -130,7 +130,7 @@ fn find(name: &str, span: Span) -> Result<&'static VerbSpec, Failure> {
     })
 }
 
-/// The form the words ask for, and how many of them named it.
+/// The form that the words select, and the number of words that named it.
 fn choose(
     verb: &'static VerbSpec,
     words: &[Word],
@@ -195,7 +195,7 @@ fn unknown_form(verb: &VerbSpec, word: &str, span: Span) -> Failure {
         verb.subcommands().map(|form| form.word),
         &format!("%{} ", verb.name),
         || match verb.form("load") {
-            // A word in the position of a subcommand is often the name of something to load.
+            // An unknown subcommand is often the argument of `load`.
             Some(_) if !word.is_empty() => {
                 format!("did you mean `%{} load {word}`? {}", verb.name, list(verb))
             }

@@ -1,15 +1,16 @@
-//! Module names against the model that is loaded, before anything is sent.
+//! Checks module names against the loaded model before a command is sent.
 
 use graft_protocol::Snapshot;
 use graft_spec::{Failure, Value};
 
 use crate::{cell::Context, suggest};
 
-/// Checks that each name of a `target_modules` value occurs in the model, as a module or as one with others inside (`layers.0`); a regular
-/// expression, and whether the method takes such a module, is the session's to judge.
+/// Checks that each name of a `target_modules` value occurs in the model, as a module or as a part of
+/// a path (`layers.0`). Regular expressions, and whether the method supports the module, are checked
+/// by the session.
 ///
 /// # Errors
-/// `magic::unknown_module`, with the names there are.
+/// `magic::unknown_module`, with the names in the model.
 pub(crate) fn check(value: &Value, cx: &Context<'_>) -> Result<(), Failure> {
     let (Value::List(names), false, Some(model)) = (value, cx.model_changes, &cx.snapshot.model)
     else {
@@ -30,7 +31,7 @@ pub(crate) fn check(value: &Value, cx: &Context<'_>) -> Result<(), Failure> {
             };
             return Err(Failure::new(
                 "magic::unknown_module",
-                format!("no module of the model is called `{name}`"),
+                format!("the model has no module `{name}`"),
             )
             .hint(hint));
         }
@@ -38,7 +39,7 @@ pub(crate) fn check(value: &Value, cx: &Context<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The last parts of the paths of linear and embedding modules, each once, in order.
+/// The last parts of the paths of linear and embedding modules, without duplicates, in order.
 pub(crate) fn leaves(snapshot: &Snapshot) -> Vec<&str> {
     let mut leaves: Vec<&str> = Vec::new();
     for module in snapshot

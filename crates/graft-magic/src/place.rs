@@ -1,29 +1,30 @@
-//! Finds the magic under the cursor.
+//! Finds the magic at the cursor.
 
 use crate::cell::{self, RustLines};
 
-/// Where the cursor stands.
+/// The position of the cursor.
 pub(crate) enum Place<'a> {
-    /// In Rust: not for this crate.
+    /// In Rust.
     Rust,
-    /// In the body of a `%%` cell whose text is not code.
+    /// In the text of a `%%` cell that is not code.
     Body,
     /// On a magic.
     Magic(Magic<'a>),
 }
 
-/// The magic under the cursor.
+/// The magic at the cursor.
 pub(crate) struct Magic<'a> {
-    /// From its sign to the end of the line, continued lines included.
+    /// From its sign to the end of the line, including continued lines.
     pub text: &'a str,
-    /// Byte of `text` at which the cursor stands.
+    /// The byte of `text` at the cursor.
     pub cursor: usize,
-    /// Whether it is the first thing in the cell: `%%` may stand here.
+    /// Whether it is at the start of the cell, where `%%` is allowed.
     pub first: bool,
 }
 
 impl<'a> Magic<'a> {
-    /// Sign, name, and what stands between the name and the cursor (none when the cursor is in the name).
+    /// The sign, the name, and the text between the name and the cursor (`None` if the cursor is in the
+    /// name).
     pub(crate) fn split(&self) -> (&'a str, &'a str, Option<&'a str>) {
         let sign = self.text.len() - self.text.trim_start_matches(['%', '?']).len();
         let (name, rest) = crate::line::split_name(self.text.get(sign..).unwrap_or(""));
@@ -36,7 +37,7 @@ impl<'a> Magic<'a> {
     }
 }
 
-/// Finds the magic at `cursor`, a count of code points.
+/// Finds the magic at `cursor` (in code points).
 pub(crate) fn find(text: &str, cursor: usize) -> Place<'_> {
     let byte = text.char_indices().nth(cursor).map_or(text.len(), |(byte, _)| byte);
     at_byte(text, byte, true)
@@ -107,7 +108,7 @@ fn in_lines(text: &str, cursor: usize) -> Place<'_> {
     Place::Rust
 }
 
-/// Byte of the line at which the sign of a magic stands: `%` or `?`, which completion and inspection know.
+/// The byte of the line at which the sign of a magic is: `%`, or `?` for completion and inspection.
 fn sign(rust: &RustLines, rest: &str) -> Option<usize> {
     let line = rest.split('\n').next().unwrap_or("");
     if rust.is_top_level() && line.starts_with('%') && !line.starts_with("% ") {

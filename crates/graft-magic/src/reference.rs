@@ -1,4 +1,4 @@
-//! The reference page: every verb as data and as Markdown.
+//! The reference page: the documentation of every magic, as data and as Markdown.
 
 use std::fmt::Write;
 
@@ -9,12 +9,12 @@ use crate::{
     verbs,
 };
 
-/// The help of every verb, in the registry's order.
+/// The documentation of every magic, in the order of the registry.
 pub fn reference() -> Vec<VerbDoc> {
     verbs::all().iter().map(VerbDoc::of).collect()
 }
 
-/// The reference page; `README.md` of this crate is exactly this.
+/// The reference page. A test keeps `README.md` of this crate equal to it.
 pub fn reference_markdown() -> String {
     let mut page = String::from(INTRODUCTION);
     for verb in reference() {
@@ -70,10 +70,10 @@ fn capital(text: &str) -> String {
 
 const INTRODUCTION: &str = "# The magics of Graft
 
-This page is made from the definitions in `src/verbs/` and in `graft-protocol`; a test keeps it so (`GRAFT_BLESS=1 cargo test -p graft-magic` writes it anew).
+This page is generated from the definitions in `src/verbs/` and in `graft-spec`: `GRAFT_BLESS=1 cargo test -p graft-magic` writes it, and a test keeps it up to date.
 
-A magic begins with `%` in the first column; `%%name` on the first line takes the whole cell; `!cmd` goes to the shell and `:dep` to evcxr.
-`key=value` and `--key value` are the same. `%name?` or `-h` explains a magic, Tab completes it, and `--rust` prints the Rust that does the same.
+A magic begins with `%` in the first column. `%%name` on the first line applies to the whole cell. `!cmd` runs in the shell, and `:dep` is a command of evcxr.
+`key=value` and `--key value` are equivalent. `%name?` or `-h` explains a magic, Tab completes it, and `--rust` prints the equivalent Rust code.
 ";
 
 #[cfg(test)]

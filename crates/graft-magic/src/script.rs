@@ -1,9 +1,11 @@
-//! A text file into cells, as `graft run` reads it.
+//! Splits a text file into cells, for `graft run`.
 //!
-//! A line `// %%` begins a cell. Without any, the file is one cell, in which a `%%name` line begins a cell of its own that ends at the first blank line.
-//! A line of data that looks like `// %%` is written with a backslash, `// \%%`, which is taken away again; so every text can be in a cell.
+//! A line `// %%` begins a cell. A file without such a line is one cell, in which a `%%name` line begins
+//! another cell that ends at the first blank line. In data, `// %%` is written as `// \%%`; the
+//! backslash is removed again, so a cell can contain any text.
 
-/// Cuts a file into its cells; none is blank. Each keeps the line numbers of the file, so that failures point at the file's own lines.
+/// Splits a file into its cells, without blank ones. Each cell keeps the line numbers of the file, so
+/// that failures point to lines of the file.
 pub fn script_cells(text: &str) -> Vec<String> {
     let has_marks = text.lines().any(is_mark);
     let mut cells = vec![String::new()];
@@ -30,12 +32,12 @@ pub fn script_cells(text: &str) -> Vec<String> {
     cells
 }
 
-/// `// %%`, with or without the blank and a title.
+/// Whether a line is `// %%`, with or without the space and a title.
 fn is_mark(line: &str) -> bool {
     line.strip_prefix("//").is_some_and(|rest| rest.trim_start().starts_with("%%"))
 }
 
-/// `// \%%` without its first backslash, if the line begins so.
+/// The line without its first backslash, if it is `// \%%`.
 fn escaped(line: &str) -> Option<String> {
     let rest = line.strip_prefix("//")?.trim_start();
     let is_one = rest.starts_with('\\') && rest.trim_start_matches('\\').starts_with("%%");
@@ -61,7 +63,7 @@ mod tests {
         assert_eq!(
             script_cells("let a = 1; \n// \\%%\n"),
             ["let a = 1; \n// \\%%\n"],
-            "a file without marks is taken as it is"
+            "a file without `// %%` is one cell"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What a verb is: the one definition that every surface reads.
+//! The definition of a magic, from which parser, help, completion and reference are derived.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::{
     words::Word,
 };
 
-/// Turns checked arguments into what is to be done.
+/// Builds the command from the checked arguments.
 pub type Build = fn(&Invocation<'_>, &mut Context<'_>) -> Result<PartKind, Failure>;
 
 /// A magic: its forms, help and examples.
@@ -20,43 +20,43 @@ pub struct VerbSpec {
     pub aliases: &'static [&'static str],
     /// One line of help.
     pub summary: &'static str,
-    /// A paragraph; may be empty.
+    /// A paragraph. May be empty.
     pub help: &'static str,
-    /// What may follow the name on one line; a form with an empty word answers when no subcommand is given.
+    /// The forms of the line magic. The form with an empty word applies if there is no subcommand.
     pub forms: Vec<Form>,
-    /// What `%%name` takes; its text is the rest of the cell.
+    /// The form of the cell magic `%%name`, whose text is the rest of the cell.
     pub cell: Option<Form>,
-    /// Lines to try.
+    /// Example lines.
     pub examples: Vec<Cow<'static, str>>,
 }
 
-/// One way to use a verb, such as `%model load SOURCE key=value`.
+/// One form of a magic, such as `%model load SOURCE key=value`.
 pub struct Form {
-    /// The subcommand; empty for the verb alone.
+    /// The subcommand; empty without one.
     pub word: &'static str,
     /// One line of help.
     pub summary: &'static str,
-    /// What is given by position.
+    /// The positional arguments.
     pub slots: &'static [Slot],
-    /// What is given as `key=value`.
+    /// The `key=value` arguments.
     pub keys: Vec<&'static KeySpec>,
-    /// Turns checked arguments into what is to be done. It only assembles: values were checked against their keys before.
+    /// Builds the command. The values have been checked against their keys.
     pub build: Build,
 }
 
-/// One argument given by position.
+/// A positional argument.
 pub struct Slot {
     /// Its name in usage lines, in capitals.
     pub name: &'static str,
-    /// The kind of argument, which determines completion.
+    /// Its kind, which decides the completion.
     pub kind: SlotKind,
-    /// Whether it must be given, and how many words it takes.
+    /// Whether it is required, and how many words it takes.
     pub presence: Presence,
     /// One line of help.
     pub help: &'static str,
 }
 
-/// The kind of argument of a [`Slot`].
+/// The kind of a [`Slot`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlotKind {
     /// `tiny`, a folder, or `ORG/NAME`.
@@ -79,11 +79,11 @@ pub enum SlotKind {
     Choice(&'static [&'static str]),
     /// Name of a magic.
     Verb,
-    /// The line as it is: not split into words.
+    /// The line as typed, not split into words.
     Raw,
 }
 
-/// Whether a [`Slot`] must be given.
+/// Whether a [`Slot`] is required.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     /// One word, required.
@@ -96,33 +96,33 @@ pub enum Presence {
     Rest,
 }
 
-/// The arguments of one magic after they were checked.
+/// The checked arguments of a magic.
 pub struct Invocation<'a> {
     /// The verb.
     pub verb: &'static VerbSpec,
-    /// Words given by position.
+    /// Positional words.
     pub positional: Vec<Word>,
-    /// Keys given, by canonical name.
+    /// Given keys, by canonical name.
     pub settings: Settings,
-    /// The line after the verb, as it is.
+    /// The line after the name, as typed.
     pub raw: &'a str,
-    /// Where `raw` stands.
+    /// Position of `raw`.
     pub raw_at: Span,
     /// The text under a `%%name` line.
     pub body: &'a str,
     /// Line of the cell at which `body` begins.
     pub body_line: usize,
-    /// Where the verb stands.
+    /// Position of the name.
     pub span: Span,
 }
 
 impl Invocation<'_> {
-    /// The positional argument of that number.
+    /// The positional argument at `index`.
     pub fn word(&self, index: usize) -> Option<String> {
         self.positional.get(index).map(|word| word.text.clone())
     }
 
-    /// All positional arguments as one text, a space between two.
+    /// All positional arguments, joined by spaces.
     pub fn joined(&self) -> String {
         let words: Vec<_> = self.positional.iter().map(|word| word.text.as_str()).collect();
         words.join(" ")
@@ -135,17 +135,17 @@ impl VerbSpec {
         self.name == word || self.aliases.contains(&word)
     }
 
-    /// The form of that subcommand.
+    /// The form with this subcommand.
     pub fn form(&self, word: &str) -> Option<&Form> {
         self.forms.iter().find(|form| form.word == word)
     }
 
-    /// Whether the line after the verb is taken as it is.
+    /// Whether the line is not split into words.
     pub fn is_raw(&self) -> bool {
         self.forms.iter().any(|form| form.slots.iter().any(|slot| slot.kind == SlotKind::Raw))
     }
 
-    /// The subcommands in their order.
+    /// The subcommands, in order.
     pub fn subcommands(&self) -> impl Iterator<Item = &Form> {
         self.forms.iter().filter(|form| !form.word.is_empty())
     }
@@ -171,7 +171,7 @@ impl Form {
         self
     }
 
-    /// The key of that name or alias.
+    /// The key with this name or alias.
     pub fn key(&self, word: &str) -> Option<&'static KeySpec> {
         self.keys
             .iter()
@@ -180,7 +180,7 @@ impl Form {
             .or_else(|| self.keys.iter().copied().find(|key| key.is_named(word)))
     }
 
-    /// Usage line after the verb, such as `load SOURCE [dtype=f32|bf16|f16] ...`.
+    /// The usage line after the name, such as `load SOURCE [dtype=f32|bf16|f16] ...`.
     pub fn usage(&self) -> String {
         let mut parts = Vec::new();
         if !self.word.is_empty() {
@@ -202,22 +202,22 @@ impl Form {
 }
 
 impl Slot {
-    /// A slot that takes one word and must be given.
+    /// A required slot of one word.
     pub const fn required(name: &'static str, kind: SlotKind, help: &'static str) -> Self {
         Self { name, kind, presence: Presence::Required, help }
     }
 
-    /// A slot that takes one word or none.
+    /// An optional slot of one word.
     pub const fn optional(name: &'static str, kind: SlotKind, help: &'static str) -> Self {
         Self { name, kind, presence: Presence::Optional, help }
     }
 
-    /// A slot that takes all remaining words as one text, or none.
+    /// An optional slot for all remaining words as one text.
     pub const fn optional_rest(name: &'static str, kind: SlotKind, help: &'static str) -> Self {
         Self { name, kind, presence: Presence::OptionalRest, help }
     }
 
-    /// A slot that takes all remaining words.
+    /// A required slot for all remaining words.
     pub const fn rest(name: &'static str, kind: SlotKind, help: &'static str) -> Self {
         Self { name, kind, presence: Presence::Rest, help }
     }

@@ -1,4 +1,5 @@
-//! The registry: every verb once, in the order the reference lists them. A new verb is one definition here below and one line in [`all`].
+//! The registry of the magics, in the order of the reference. A new magic is one module here and one
+//! line in the list.
 
 mod ablate;
 mod compare;
@@ -68,12 +69,12 @@ static VERBS: LazyLock<Vec<VerbSpec>> = LazyLock::new(|| {
     verbs
 });
 
-/// Every verb.
+/// Every magic.
 pub fn all() -> &'static [VerbSpec] {
     &VERBS
 }
 
-/// The verb of that name or alias.
+/// The magic with this name or alias.
 pub fn find(name: &str) -> Option<&'static VerbSpec> {
     all().iter().find(|verb| verb.is_named(name))
 }

@@ -1,7 +1,8 @@
-//! One line into words, each with its place in the cell.
+//! Splits a line into words with their positions in the cell.
 //!
-//! Quoting is the shell's with two mercies: inside double quotes the escapes are Rust's (`\n`, `\t`, `\"`, `\\`, `\u{1b}`) and an unknown
-//! one keeps its backslash, so that regular expressions survive; and a quote inside a word (`don't`) is a letter.
+//! Quoting is that of the shell with two exceptions. Inside double quotes the escapes are those of Rust
+//! (`\n`, `\t`, `\"`, `\\`, `\u{1b}`), and an unknown escape keeps its backslash, so that regular
+//! expressions need no escaping. A quote inside a word (`don't`) is an ordinary character.
 
 use std::{iter::Peekable, str::Chars};
 
@@ -12,22 +13,22 @@ use graft_spec::{Failure, Span};
 pub struct Word {
     /// The word without quotes and escapes.
     pub text: String,
-    /// Byte of `text` at which `=` stands after a bare name: the word is `key=value`.
+    /// The byte of `text` with the `=` after a bare name, if the word is `key=value`.
     pub equals: Option<usize>,
-    /// Whether it began with a quote: then it is a value, never a name.
+    /// Whether it began with a quote. It is then never a name.
     pub quoted: bool,
-    /// Whether its last character is a comma outside quotes, as between the arguments of a call.
+    /// Whether its last character is a comma outside quotes, as between arguments of a call.
     pub comma: bool,
     /// Its position in the cell.
     pub span: Span,
 }
 
-/// The words of one line, and the place of a quote that was never closed.
+/// The words of a line, and the position of an unclosed quote.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
     /// The words.
     pub words: Vec<Word>,
-    /// The opening quote that lacks its end.
+    /// The position of an unclosed quote.
     pub unclosed: Option<Span>,
 }
 
@@ -38,12 +39,12 @@ impl Word {
         Some((self.text.get(..equals)?, self.text.get(equals + 1..)?))
     }
 
-    /// The word as a name, if it was not quoted and is not a `key=value` pair.
+    /// The word as a name, if it is neither quoted nor a pair.
     pub fn bare(&self) -> Option<&str> {
         (!self.quoted && self.equals.is_none()).then_some(self.text.as_str())
     }
 
-    /// Where the name of a pair stands.
+    /// The position of the name of a pair.
     pub fn key_span(&self) -> Span {
         let length = self
             .equals
@@ -51,7 +52,7 @@ impl Word {
         if length == 0 { self.span } else { Span { end: self.span.start + length, ..self.span } }
     }
 
-    /// Where the value of a pair stands; the whole word when it is none or the value is empty.
+    /// The position of the value of a pair, or of the whole word if it is not a pair or the value is empty.
     pub fn value_span(&self) -> Span {
         let start = self.key_span().end + 1;
         if self.equals.is_some() && start < self.span.end {
@@ -62,7 +63,8 @@ impl Word {
     }
 }
 
-/// Splits `text`, which starts at `line` and code point `column` of the cell, into words; a trailing backslash continues a line.
+/// Splits `text`, which starts at `line` and code point `column` of the cell. A backslash at the end of
+/// a line continues it.
 ///
 /// # Errors
 /// `magic::unclosed_quote`.
@@ -70,13 +72,13 @@ pub(crate) fn split(text: &str, line: usize, column: usize) -> Result<Vec<Word>,
     let found = split_open(text, line, column);
     match found.unclosed {
         None => Ok(found.words),
-        Some(span) => Err(Failure::new("magic::unclosed_quote", "this quote is never closed")
-            .hint("close it, or put a quoted text around the whole")
+        Some(span) => Err(Failure::new("magic::unclosed_quote", "unclosed quote")
+            .hint("close it, or put quotes around the whole text")
             .span(span)),
     }
 }
 
-/// As [`split`], for a line that is still being typed.
+/// [`split`] for a line that is still being typed.
 pub(crate) fn split_open(text: &str, line: usize, column: usize) -> Line {
     let mut lexer = Lexer { chars: text.chars().peekable(), line, column, out: Line::default() };
     while lexer.skip_space() {
@@ -104,7 +106,7 @@ impl Lexer<'_> {
         Some(next)
     }
 
-    /// False at the end.
+    /// Returns false at the end.
     fn skip_space(&mut self) -> bool {
         loop {
             match self.chars.peek().copied() {
@@ -120,7 +122,7 @@ impl Lexer<'_> {
         }
     }
 
-    /// Whether the backslash at hand is the last thing on its line.
+    /// Whether the current backslash is the last character of its line.
     fn continues(&self) -> bool {
         let mut ahead = self.chars.clone();
         ahead.next();
@@ -168,7 +170,7 @@ impl Lexer<'_> {
         self.out.words.push(word);
     }
 
-    /// The end of a list that begins here, such as `[a, b]`: spaces inside it do not end the word.
+    /// The end of a list that begins here, such as `[a, b]`. Spaces inside it do not end the word.
     fn opened_list(&self) -> Option<char> {
         let mut ahead = self.chars.clone();
         let end = match ahead.next()? {
@@ -210,13 +212,13 @@ impl Lexer<'_> {
 }
 
 impl Lexer<'_> {
-    /// The character of `{1b}`, which is then read; nothing is read where that is not what follows.
+    /// Reads `{1b}` and returns its character. Reads nothing if the text has another form.
     fn code_point(&mut self) -> Option<char> {
         let mut ahead = self.chars.clone();
         ahead.next_if_eq(&'{')?;
         let digits: String = ahead.take_while(|next| *next != '}').take(7).collect();
         let character = u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32)?;
-        // The braces and what is between them.
+        // Skip the braces and their content.
         let length = digits.chars().count() + 2;
         let is_closed = self.chars.clone().nth(length - 1) == Some('}');
         if is_closed && !digits.starts_with('+') {
@@ -229,7 +231,7 @@ impl Lexer<'_> {
     }
 }
 
-/// Whether this may stand before `=`: a name, with dashes for `--max-length`.
+/// Whether a text is a valid name before `=`. Dashes are allowed, as in `--max-length`.
 fn is_name(text: &str) -> bool {
     let name = text.trim_start_matches('-');
     name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')

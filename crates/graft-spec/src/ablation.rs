@@ -1,4 +1,4 @@
-//! `%ablate`: a line of methods and `key=values` becomes the list of its trials.
+//! `%ablate`: parses a line of methods and `key=values` into a list of trials.
 
 use crate::{
     AUTO, Failure, KeySpec, Settings, Value,
@@ -6,68 +6,70 @@ use crate::{
     training::{ABLATE, TRAIN},
 };
 
-/// Comparisons with more runs than this need `confirm=true`.
+/// A grid of more training runs than this needs `confirm=true`.
 pub const MANY: u64 = 60;
-/// `lora_alpha / r` where a grid over the rank does not say it.
+/// `lora_alpha / r` in a grid over the rank that does not set alpha.
 const ALPHA_PER_RANK: f64 = 2.0;
-/// Keys of `%train` that a grid cannot hold: the trials share them.
+/// Keys of `%train` that cannot vary in a grid, because all trials share them.
 const SHARED: &[&str] = &["seed", "data", "save_every", "eval_every", "eval_examples", "bg"];
 
-/// What is to be compared.
+/// A parsed grid.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ablation {
-    /// The configurations, in the order of the line; each is trained with every seed.
+    /// The configurations, in the order of the line. Each is trained with every seed.
     pub trials: Vec<Trial>,
     /// Keys of [`ABLATE`].
     pub settings: Settings,
-    /// How `lora_alpha` follows the rank, in words; none where no rank varies.
+    /// How `lora_alpha` depends on the rank, as text; none if the rank does not vary.
     pub scaling: Option<String>,
-    /// `lr=auto`: short runs find the learning rate of each configuration.
+    /// `lr=auto`: short training runs find the learning rate of each configuration.
     pub search_lr: bool,
 }
 
 /// One configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trial {
-    /// Verb of the method.
+    /// Name of the method's magic.
     pub method: &'static str,
-    /// The method and what varies, such as `lora r=4`.
+    /// The method and the keys that vary, such as `lora r=4`.
     pub label: String,
     /// Keys of the method.
     pub settings: Settings,
-    /// Keys of the training.
+    /// Keys of `%train`.
     pub train: Settings,
 }
 
-/// One key with its values, as typed.
+/// A key with its values, as typed.
 struct Axis<'a> {
     name: &'a str,
     texts: Vec<String>,
 }
 
-/// Where a key belongs.
+/// The command that a key belongs to.
 enum Home {
     Own(&'static KeySpec),
     Train(&'static KeySpec),
     Methods,
 }
 
-/// How alpha follows the rank.
+/// How alpha depends on the rank.
 #[derive(Clone, Copy)]
 enum Alpha {
-    /// Nothing was said.
-    Unsaid,
+    /// Alpha is not in the line.
+    Unset,
     /// `alpha=2r`.
     PerRank(f64),
-    /// A number, or `fixed`: alpha as it is, so that the scale falls with the rank.
+    /// A number, or `fixed`: the same alpha for all ranks, so the scale decreases with the rank.
     AsGiven,
 }
 
 impl Ablation {
-    /// Reads methods and `key=values`. Values are separated by commas; inside one value of a list, `+` stands for the comma.
+    /// Parses methods and `key=values`. Commas separate values; inside a value that is a list, `+` is
+    /// used instead of the comma.
     ///
     /// # Errors
-    /// `ablate::*` for a grid without methods or configurations, an unknown method or key; those of [`KeySpec::parse`].
+    /// `ablate::*` for a grid without methods or configurations and for an unknown method or key; those
+    /// of [`KeySpec::parse`].
     pub fn parse(words: &[String], pairs: &[(String, String)]) -> Result<Self, Failure> {
         let listed = pairs
             .iter()
@@ -85,10 +87,10 @@ impl Ablation {
             .map(|name| methods::by_verb(name).ok_or_else(|| unknown_method(name)))
             .collect::<Result<Vec<_>, _>>()?;
         if specs.is_empty() {
-            return Err(Failure::new("ablate::no_method", "missing method to compare")
+            return Err(Failure::new("ablate::no_method", "no method to compare")
                 .hint("for example %ablate lora r=1,4,16 seeds=3 steps=100"));
         }
-        let (mut settings, mut axes, mut alpha) = (Settings::default(), Vec::new(), Alpha::Unsaid);
+        let (mut settings, mut axes, mut alpha) = (Settings::default(), Vec::new(), Alpha::Unset);
         let seeks = |key: &str, value: &str| {
             value == "auto" && TRAIN.iter().any(|spec| spec.name == "lr" && spec.is_named(key))
         };
@@ -100,7 +102,7 @@ impl Ablation {
                 Home::Own(spec) => settings.set(spec.name, spec.parse(value)?),
                 Home::Train(spec) if SHARED.contains(&spec.name) => return Err(shared(spec)),
                 Home::Methods if is_alpha(key) && policy(value).is_some() => {
-                    alpha = policy(value).unwrap_or(Alpha::Unsaid)
+                    alpha = policy(value).unwrap_or(Alpha::Unset)
                 }
                 Home::Methods if is_alpha(key) => {
                     alpha = Alpha::AsGiven;
@@ -115,11 +117,10 @@ impl Ablation {
         }) {
             let failure = Failure::new(
                 "ablate::auto_batch",
-                "batch=auto could give each trial a different batch size, so that they would not be comparable",
+                "batch=auto cannot be part of a grid: it would give each trial another batch size",
             );
-            return Err(failure.hint(
-                "give one number, such as batch=8; %train batch=auto shows which size fits",
-            ));
+            return Err(failure
+                .hint("set a number, such as batch=8; %train batch=auto shows which size fits"));
         }
         let trials = specs
             .iter()
@@ -129,10 +130,10 @@ impl Ablation {
         Ok(Self { scaling: scaling(&axes, alpha), trials, settings, search_lr })
     }
 
-    /// The keys of a line without methods, which measures and trains nothing.
+    /// Parses the keys of a line without methods, which only measures.
     ///
     /// # Errors
-    /// A [`Failure`] for a key that only training has, and those of [`KeySpec::parse`].
+    /// `ablate::no_method` for a key of `%train` or of a method, and those of [`KeySpec::parse`].
     pub fn measurement(pairs: &[(String, String)]) -> Result<Settings, Failure> {
         let mut settings = Settings::default();
         for (key, value) in pairs {
@@ -143,20 +144,22 @@ impl Ablation {
                 _ => {
                     let failure = Failure::new(
                         "ablate::no_method",
-                        format!("`{key}` is a key of %train, and no method is given"),
+                        format!("`{key}` applies to training, but the line names no method"),
                     );
                     return Err(failure
-                        .hint("for example %forgetting lora,full steps=100; without a method it measures the attached adapters: %forgetting domain=rust-docs"));
+                        .hint("for example %forgetting lora,full steps=100; without a method, %forgetting domain=rust-docs measures the attached adapters"));
                 }
             }
         }
         Ok(settings)
     }
 
-    /// The comparison with one more configuration: like number `number`, from 1, but for `keys`. Alpha keeps its ratio to the rank where it follows it.
+    /// Adds a configuration: a copy of number `number`, starting at 1, with other `keys`. If alpha
+    /// depends on the rank, their ratio stays the same.
     ///
     /// # Errors
-    /// `ablate::no_trial` for a number that there is not, `ablate::same_trial` when there is such a configuration already, and those of [`Self::parse`].
+    /// `ablate::no_trial` for an unknown number, `ablate::same_trial` if the configuration exists
+    /// already, and those of [`Self::parse`].
     pub fn with_clone(&self, number: usize, keys: &[(String, String)]) -> Result<Self, Failure> {
         let count = self.trials.len();
         let Some(original) = number.checked_sub(1).and_then(|index| self.trials.get(index)) else {
@@ -205,13 +208,13 @@ impl Ablation {
         }) {
             return Err(Failure::new(
                 "ablate::same_trial",
-                format!("that is the same as trial {}", same + 1),
+                format!("trial {} already has these keys", same + 1),
             )
-            .hint("give a key with another value, such as r=32"));
+            .hint("change a key, such as r=32"));
         }
         let mut wider = self.clone();
         wider.trials.push(trial);
-        // What is finished is not trained again for the sake of another.
+        // Finished trials are not repeated because of the new one.
         wider.settings.values.remove("fresh");
         Ok(wider)
     }
@@ -221,17 +224,17 @@ impl Ablation {
         self.settings.integer(ABLATE, "seeds").map_or(1, i64::unsigned_abs)
     }
 
-    /// Whether the worse half is stopped early, twice (successive halving).
+    /// Whether the worse half is stopped early, twice.
     pub fn halves(&self) -> bool {
         self.settings.text(ABLATE, "early").as_deref() == Some("halving")
     }
 
-    /// Total number of training runs.
+    /// Number of training runs.
     pub fn trainings(&self) -> u64 {
         self.trials.len() as u64 * self.seeds()
     }
 
-    /// Whether there are so many runs that the line may be a mistake, and the user has not confirmed it.
+    /// Whether the grid has more than [`MANY`] training runs and is not confirmed.
     pub fn wants_confirmation(&self) -> bool {
         self.trainings() > MANY && !self.settings.bool(ABLATE, "confirm")
     }
@@ -256,14 +259,14 @@ impl<'a> Axis<'a> {
     }
 }
 
-/// A label with another value of a key.
+/// Replaces the value of a key in a label.
 fn relabelled(label: &str, key: &str, value: &str) -> String {
     let others =
         label.split(' ').filter(|word| word.split_once('=').is_none_or(|(name, _)| name != key));
     format!("{} {key}={value}", others.collect::<Vec<_>>().join(" "))
 }
 
-/// Every combination of the values whose keys this method, or the training, has.
+/// Every combination of the values of the keys that the method or `%train` has.
 fn trials(
     spec: &'static MethodSpec,
     axes: &[Axis<'_>],
@@ -282,7 +285,7 @@ fn trials(
         ) {
             (Some(key), _) => (key, true),
             (None, Some(key)) => (key, false),
-            // Another of the methods has it.
+            // A key of another method.
             (None, None) => continue,
         };
         let mut wider = Vec::new();
@@ -309,12 +312,12 @@ fn trials(
     Ok(found)
 }
 
-/// Sets alpha by the rank where that is the policy.
+/// Sets alpha according to the rank, if alpha depends on it.
 fn scale(spec: &MethodSpec, trial: &mut Trial, alpha: Alpha, rank_varies: bool) {
     let per_rank = match alpha {
         Alpha::PerRank(factor) => factor,
-        Alpha::Unsaid if rank_varies => ALPHA_PER_RANK,
-        Alpha::Unsaid | Alpha::AsGiven => return,
+        Alpha::Unset if rank_varies => ALPHA_PER_RANK,
+        Alpha::Unset | Alpha::AsGiven => return,
     };
     let name = spec.keys.iter().map(|key| key.name).find(|name| is_alpha(name));
     if let (Some(name), Some(rank)) = (name, trial.settings.integer(spec.keys, "r")) {
@@ -328,11 +331,11 @@ fn scaling(axes: &[Axis<'_>], alpha: Alpha) -> Option<String> {
         Alpha::PerRank(factor) => {
             Some(format!("alpha = {factor}r: the scale alpha/r is the same at every rank"))
         }
-        Alpha::Unsaid if rank_varies => Some(format!(
-            "alpha was not given, so alpha = {ALPHA_PER_RANK}r: the scale alpha/r is the same at every rank (alpha=fixed keeps the default alpha)"
+        Alpha::Unset if rank_varies => Some(format!(
+            "alpha was not given, so alpha = {ALPHA_PER_RANK}r: the scale alpha/r is the same at every rank (alpha=fixed keeps the default)"
         )),
         Alpha::AsGiven if rank_varies => Some(
-            "alpha does not follow the rank, so the scale alpha/r differs from row to row"
+            "alpha does not depend on the rank, so the scale alpha/r differs between rows"
                 .to_owned(),
         ),
         _ => None,
@@ -383,14 +386,14 @@ fn home(key: &str, specs: &[&'static MethodSpec]) -> Result<Home, Failure> {
     let verbs: Vec<_> = specs.iter().map(|spec| spec.verb).collect();
     Err(Failure::new(
         "ablate::unknown_key",
-        format!("neither {} nor %train has a key `{key}`", verbs.join(", ")),
+        format!("unknown key `{key}` for {} and training", verbs.join(", ")),
     )
     .hint(format!("keys: {}", known.join(", "))))
 }
 
 fn shared(spec: &KeySpec) -> Failure {
     let hint = if spec.name == "seed" {
-        "seeds=3 trains every configuration with the session's seed and the next two"
+        "seeds=3 trains every configuration with the seed of the session and the two after it"
     } else {
         "all trials share it"
     };
@@ -434,10 +437,10 @@ mod tests {
             ),
             ("lora r=32", Some(32), Some(64.0))
         );
-        assert!(wider.settings.values.is_empty(), "what is finished stays");
+        assert!(wider.settings.values.is_empty(), "finished trials are kept");
         assert_eq!(
             found.with_clone(2, &pair("r", "4")).unwrap_err().message,
-            "that is the same as trial 1"
+            "trial 1 already has these keys"
         );
         assert_eq!(found.with_clone(0, &[]).unwrap_err().code, "ablate::no_trial");
         assert_eq!(found.with_clone(1, &pair("seeds", "3")).unwrap_err().code, "ablate::shared");
@@ -482,7 +485,7 @@ mod tests {
         assert_eq!(
             ratios("lora r=4 lr=1e-3,1e-2"),
             [2.0, 2.0],
-            "a lone rank keeps the default alpha of 8"
+            "a single rank keeps the default alpha of 8"
         );
         assert!(parse("lora r=1,2").unwrap().scaling.is_some_and(|text| text.contains("2r")));
     }

@@ -13,14 +13,14 @@ pub const KEYS: &[KeySpec] = &[
         aliases: &[],
         kind: KeyKind::List,
         default: "",
-        help: "one weight per adapter; default: 1 divided by their number",
+        help: "one weight per adapter; without it all adapters have the same weight, 1 divided by their number",
     },
     KeySpec {
         name: "combination_type",
         aliases: &["how"],
         kind: KeyKind::Choice(TYPES),
         default: "linear",
-        help: "linear and cat: the exact sum; svd: its best approximation of rank svd_rank; the others sparsify the updates first",
+        help: "method of combination. linear and cat: the exact sum; svd: its best approximation of rank svd_rank; the other methods prune the updates first",
     },
     KeySpec {
         name: "svd_rank",
@@ -41,7 +41,7 @@ pub const KEYS: &[KeySpec] = &[
         aliases: &[],
         kind: KeyKind::Choice(&["total", "frequency"]),
         default: "total",
-        help: "sign elected by ties: that of the sum (total) or that of the majority (frequency)",
+        help: "sign that ties elects: the sign of the sum (total) or the most frequent sign (frequency)",
     },
     crate::methods::ADAPTER_NAME,
 ];

@@ -1,42 +1,43 @@
-//! Errors as data: what happened, where, and what to type next. A [`Failure`] crosses the link and is drawn by graft-render.
+//! Errors as data: what happened, where, and how to fix it. A [`Failure`] is sent over the link and
+//! rendered by graft-render.
 
 use serde::{Deserialize, Serialize};
 
 /// One failed command, cell line or background job.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// Stable name, `crate::what`, such as `peft::no_match`; listed in the reference.
+    /// Stable code, `crate::name`, such as `peft::no_match`.
     pub code: String,
-    /// One sentence with the values: lower case, no final dot.
+    /// What happened, with the values: lower case, no full stop.
     pub message: String,
-    /// What to type next, with alternatives.
+    /// How to fix it.
     pub hint: Option<String>,
-    /// Where: a file, a layer path, a key.
+    /// Where it happened: a file, a layer path, a key.
     pub site: Option<String>,
     /// The chain of causes, outermost first.
     pub causes: Vec<String>,
-    /// The bad token in the cell, when the failure comes from its text.
+    /// The token in the cell that caused the failure, if any.
     pub span: Option<Span>,
 }
 
 /// A range of the cell's text, in Unicode code points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
-    /// Line of the cell, from 0.
+    /// Line of the cell, starting at 0.
     pub line: usize,
-    /// First code point of the bad token in that line.
+    /// First code point of the token in that line.
     pub start: usize,
-    /// One past its last code point.
+    /// The code point after its last one.
     pub end: usize,
 }
 
 impl Failure {
-    /// A failure with code and message alone.
+    /// A failure with a code and a message.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
         Self { code: code.to_owned(), message: message.into(), ..Self::default() }
     }
 
-    /// Adds what to type next.
+    /// Adds how to fix it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -50,20 +51,20 @@ impl Failure {
         self
     }
 
-    /// Adds the bad token of the cell.
+    /// Adds the token in the cell that caused it.
     #[must_use]
     pub fn span(mut self, span: Span) -> Self {
         self.span = Some(span);
         self
     }
 
-    /// A failure from any error that has a code and a hint; the source chain becomes `causes`.
+    /// Converts an error with a code and a hint. The chain of sources becomes `causes`.
     pub fn from_hint(error: &dyn Hint) -> Self {
         let message = error.to_string();
         let mut causes = Vec::new();
         let mut next = error.source();
         while let Some(cause) = next {
-            // An error that shows its source's sentence as its own need not repeat it.
+            // Some errors use the message of their source as their own.
             causes.extend(Some(cause.to_string()).filter(|cause| !cause.starts_with(&message)));
             next = cause.source();
         }
@@ -95,11 +96,11 @@ impl std::fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// An error of any crate of Graft, with a stable code and a hint what to type next.
+/// An error with a stable code and a hint.
 pub trait Hint: std::error::Error {
-    /// Stable name, `crate::what`.
+    /// Stable code, `crate::name`.
     fn code(&self) -> &'static str;
-    /// What to type next, where there is something to say.
+    /// How to fix it, if there is a suggestion.
     fn hint(&self) -> Option<String> {
         None
     }

@@ -1,4 +1,6 @@
-//! The methods and their keys. A new method is one file here and one line in [`METHODS`]; its mathematics is one file in graft-peft.
+//! The methods and their keys.
+//!
+//! A new method is one file in this module and one line in [`METHODS`]. Its mathematics is one file in graft-peft.
 
 pub mod adalora;
 pub mod bitfit;
@@ -20,7 +22,7 @@ pub mod vera;
 
 use crate::{KeyKind, KeySpec};
 
-/// What a method is called and which keys it takes.
+/// The definition of a method: its names, its documentation and its keys.
 #[derive(Clone, Copy, Debug)]
 pub struct MethodSpec {
     /// Name of the magic without `%`, such as `prompt_tune`.
@@ -31,14 +33,21 @@ pub struct MethodSpec {
     pub builder: &'static str,
     /// One line of help.
     pub summary: &'static str,
-    /// A paragraph: equation, what is trained, what is kept; then the source.
+    /// The equation of an adapted layer, such as `y = W x + s B A x`.
+    pub equation: &'static str,
+    /// A paragraph: what is trained, initial values, and what is saved.
     pub help: &'static str,
+    /// Shapes of the tensors in the equation, in Markdown.
+    pub shapes: &'static str,
+    /// The papers, each with its arXiv number, or the reference implementation.
+    pub source: &'static str,
     /// The keys of `attach`, HF PEFT's words.
     pub keys: &'static [KeySpec],
-    /// Default learning rate at a width of 256, the embedded model's; it differs by an order of magnitude between methods.
+    /// Default learning rate for a hidden size of 256, that of the embedded model. It differs by an
+    /// order of magnitude between methods.
     pub learning_rate: f64,
-    /// Whether what a step changes in a layer's output grows with the layer's width, as it does for matrices and soft prompts; factors and offsets of
-    /// single activations act on each alone.
+    /// Whether the effect of a step on the output of a layer grows with the width of the layer. It
+    /// does for matrices and soft prompts, but not for factors and offsets of single activations.
     pub rate_falls_with_width: bool,
 }
 
@@ -46,8 +55,11 @@ pub struct MethodSpec {
 const WIDTH: usize = 256;
 
 impl MethodSpec {
-    /// Learning rate without `lr` in a model of hidden size `C`: `learning_rate · min(1, 256 / C)` to two digits where it falls with the width,
-    /// so that LoRA's is near 3e-4 in a Llama of 4,096.
+    /// Learning rate of a run that sets no `lr`, in a model of hidden size `C`.
+    ///
+    /// If [`rate_falls_with_width`](Self::rate_falls_with_width), it is
+    /// `learning_rate · min(1, 256 / C)`, rounded to two digits: for LoRA about 3e-4 in a Llama of
+    /// hidden size 4,096.
     ///
     /// # Source
     /// Yang et al. 2022, arXiv:2203.03466, table 3: Adam and hidden matrices
@@ -97,7 +109,7 @@ pub const ADAPTER_NAME: KeySpec = KeySpec {
     aliases: &["name"],
     kind: KeyKind::Text,
     default: "default",
-    help: "name of the adapter; an adapter of the same name is replaced",
+    help: "name of the adapter; an attached adapter of the same name is replaced",
 };
 
 /// The layers that are adapted, common to all methods that act on linear layers.
@@ -106,7 +118,7 @@ pub const TARGET_MODULES: KeySpec = KeySpec {
     aliases: &["targets"],
     kind: KeyKind::Modules,
     default: "",
-    help: "module names (suffixes, a regular expression, or all-linear); default: that of the model family, such as q_proj,v_proj",
+    help: "modules to adapt: names (suffixes), a regular expression, or all-linear; without it the default of the model family, such as q_proj,v_proj",
 };
 
 /// Layers that the targets would take in and that are left alone.
@@ -115,7 +127,7 @@ pub const EXCLUDE_MODULES: KeySpec = KeySpec {
     aliases: &["exclude"],
     kind: KeyKind::Modules,
     default: "",
-    help: "module names, or a regular expression, to exclude from the targets",
+    help: "modules to leave out of the targets: names or a regular expression",
 };
 
 /// Numbers of the blocks that are adapted.
@@ -124,7 +136,7 @@ pub const LAYERS_TO_TRANSFORM: KeySpec = KeySpec {
     aliases: &["layers"],
     kind: KeyKind::List,
     default: "",
-    help: "block numbers, such as 0,2,4; default: all blocks",
+    help: "numbers of the blocks to adapt, such as 0,2,4 or 4-7; without it all blocks",
 };
 
 /// Rank by module.
@@ -133,7 +145,7 @@ pub const RANK_PATTERN: KeySpec = KeySpec {
     aliases: &[],
     kind: KeyKind::List,
     default: "",
-    help: "ranks for some modules, such as q_proj:16,v_proj:4; a key is a regular expression that matches the end of the path",
+    help: "other ranks for some modules, such as q_proj:16,v_proj:4; each key is a regular expression for the end of the path",
 };
 
 /// Alpha by module.
@@ -142,16 +154,16 @@ pub const ALPHA_PATTERN: KeySpec = KeySpec {
     aliases: &[],
     kind: KeyKind::List,
     default: "",
-    help: "alpha for some modules, such as q_proj:32; a key is a regular expression that matches the end of the path",
+    help: "another alpha for some modules, such as q_proj:32; each key is a regular expression for the end of the path",
 };
 
-/// Modules that are trained in full, in addition to the method.
+/// Modules that are trained fully in addition to the method.
 pub const MODULES_TO_SAVE: KeySpec = KeySpec {
     name: "modules_to_save",
     aliases: &[],
     kind: KeyKind::Modules,
     default: "",
-    help: "modules to train in full and save with the adapter, such as lm_head; trained as copies, so the base model is unchanged",
+    help: "modules that are trained fully and saved with the adapter, such as lm_head; copies are trained, so the base does not change",
 };
 
 /// Number of virtual tokens.
@@ -160,7 +172,7 @@ pub(crate) const VIRTUAL_TOKENS: KeySpec = KeySpec {
     aliases: &["tokens"],
     kind: KeyKind::Integer { min: 1, max: 65_536 },
     default: "20",
-    help: "number of virtual tokens; they use up that much of the context",
+    help: "number of virtual tokens; they count towards the context length",
 };
 
 /// Rank of a low-rank update.

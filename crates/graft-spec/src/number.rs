@@ -1,21 +1,25 @@
-//! Floats as text. JSON has no words for NaN and infinity: they travel as the strings `NaN`, `inf`, `-inf`, and a NaN loss arrives at the host. People get
-//! numbers of a bounded length, whatever a diverged run has made of them.
+//! Floats as text.
+//!
+//! JSON cannot represent NaN and infinity, so they are serialized as the strings `NaN`, `inf` and
+//! `-inf`. Formatted numbers have a bounded length, also for the losses of a run that has diverged.
 //!
 //! Use with `#[serde(with = "crate::number")]` on an `f64`.
 
 use serde::{Deserialize, Deserializer, Serializer};
 
-/// From here on a number is written with an exponent.
+/// Numbers from this value on are formatted with an exponent.
 const LARGE: f64 = 1e9;
-/// The same for percent, which ten thousand times the whole makes large already.
+/// Fractions from this value on are formatted with an exponent as percent.
 const LARGE_PERCENT: f64 = 1e6;
 
-/// A number with that many decimals: `0.123`, from 1e9 on `1.54e300`; `NaN`, `inf` and `-inf` as words, and no `-0.00`.
+/// Formats a number with `digits` decimals: `0.123`, from 1e9 on `1.54e300`, never `-0.00`. Non-finite
+/// numbers are `NaN`, `inf` and `-inf`.
 pub fn decimals(value: f64, digits: usize) -> String {
     written(value, digits, LARGE)
 }
 
-/// A share as a number of percent without the sign: 0.1234 is `12.3`, from ten thousand times the whole on `1.54e300`.
+/// Formats a fraction as percent without the sign: 0.1234 as `12.3`; very large values with an
+/// exponent.
 pub fn percent(share: f64, digits: usize) -> String {
     written(100.0 * share, digits, LARGE_PERCENT)
 }
@@ -42,7 +46,7 @@ enum Wire {
     Word(String),
 }
 
-/// Writes a finite number as a JSON number and any other as a word.
+/// Serializes a finite number as a JSON number, and others as strings.
 ///
 /// # Errors
 /// Those of the serializer.
@@ -54,10 +58,10 @@ pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::
     }
 }
 
-/// Reads what [`serialize`] wrote.
+/// Deserializes the form that [`serialize`] writes.
 ///
 /// # Errors
-/// When the value is neither a number nor one of the three words.
+/// If the value is neither a number nor one of the three strings.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     match Wire::deserialize(deserializer)? {
         Wire::Number(value) => Ok(value),
@@ -65,14 +69,14 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D:
     }
 }
 
-/// The same for `Option<f64>`.
+/// The same functions for `Option<f64>`.
 pub mod option {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     #[derive(Serialize, Deserialize)]
     struct Some64(#[serde(with = "super")] f64);
 
-    /// Writes `None` as null.
+    /// Serializes `None` as null.
     ///
     /// # Errors
     /// Those of the serializer.
@@ -80,7 +84,7 @@ pub mod option {
         value.map(Some64).serialize(serializer)
     }
 
-    /// Reads what [`serialize`] wrote.
+    /// Deserializes the form that [`serialize`] writes.
     ///
     /// # Errors
     /// If the value is not a number.

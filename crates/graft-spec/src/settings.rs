@@ -1,4 +1,5 @@
-//! Keys and values: one [`KeySpec`] gives parser, help, completion, facade and documentation of a key; [`Settings`] holds the values given.
+//! Keys and values. One [`KeySpec`] defines parser, help, completion, Rust setter and documentation of
+//! a key; [`Settings`] holds the values that were given.
 
 use std::collections::BTreeMap;
 
@@ -6,37 +7,37 @@ use serde::{Deserialize, Serialize};
 
 use crate::Failure;
 
-/// What may stand after `key=`.
+/// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum KeyKind {
     /// `true` or `false`; the bare key means true.
     Bool,
-    /// A whole number in `[min, max]`; `200_000`, `2k` and `1e3` are understood.
+    /// A whole number in `[min, max]`. `200_000`, `2k` and `1e3` are valid.
     Integer {
-        /// Least value allowed.
+        /// Smallest value.
         min: i64,
-        /// Greatest value allowed.
+        /// Largest value.
         max: i64,
     },
-    /// The same, or `auto`.
+    /// A whole number in `[min, max]`, or `auto`.
     IntegerOrAuto {
-        /// Least value allowed.
+        /// Smallest value.
         min: i64,
-        /// Greatest value allowed.
+        /// Largest value.
         max: i64,
     },
     /// A finite number in `[min, max]`.
     Float {
-        /// Least value allowed.
+        /// Smallest value.
         min: f64,
-        /// Greatest value allowed.
+        /// Largest value.
         max: f64,
     },
-    /// Any text, quoted when it has spaces.
+    /// Any text, in quotes if it contains spaces.
     Text,
     /// One of these words.
     Choice(&'static [&'static str]),
-    /// Names of modules: a comma-separated list of suffixes, a regular expression, or `all-linear`.
+    /// Modules: a comma-separated list of suffixes, a regular expression, or `all-linear`.
     Modules,
     /// A comma-separated list.
     List,
@@ -44,25 +45,26 @@ pub enum KeyKind {
     Path,
 }
 
-/// The value that leaves the choice to Graft.
+/// The value that lets Graft choose.
 pub const AUTO: &str = "auto";
 
 /// One key of a method, of training or of any other verb.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct KeySpec {
-    /// HF PEFT's word, such as `lora_alpha`.
+    /// Canonical name, that of HF PEFT where it has one, such as `lora_alpha`.
     pub name: &'static str,
-    /// Short forms accepted, such as `alpha`.
+    /// Short forms, such as `alpha`.
     pub aliases: &'static [&'static str],
-    /// What may stand after `=`.
+    /// The type of its value.
     pub kind: KeyKind,
-    /// The default as a user would type it; empty if there is none (then `help` explains what its absence means).
+    /// The default as a user would type it. Empty if there is none; `help` then describes what happens
+    /// without the key.
     pub default: &'static str,
     /// One line: meaning, unit, range.
     pub help: &'static str,
 }
 
-/// A value that a user gave, already checked against its [`KeySpec`].
+/// A value that a user gave, checked against its [`KeySpec`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Value {
     /// From [`KeyKind::Bool`].
@@ -77,7 +79,7 @@ pub enum Value {
     List(Vec<String>),
 }
 
-/// The keys that were given, by canonical name; what is absent has its default.
+/// The values that were given, by canonical name. Absent keys have their default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// Canonical name to value.
@@ -85,15 +87,21 @@ pub struct Settings {
 }
 
 impl KeySpec {
-    /// Whether `word` names this key, canonically or by an alias.
+    /// Whether `word` is the canonical name or an alias.
     pub fn is_named(&self, word: &str) -> bool {
         self.name == word || self.aliases.contains(&word)
     }
 
-    /// Reads `text` as a value of this key.
+    /// Whether [`AUTO`] is a value of this key.
+    pub fn takes_auto(&self) -> bool {
+        matches!(self.kind, KeyKind::IntegerOrAuto { .. })
+    }
+
+    /// Parses `text` as a value of this key.
     ///
     /// # Errors
-    /// `settings::wrong_type`, `settings::out_of_range` or `settings::no_choice`, with what is allowed in the hint.
+    /// `settings::wrong_type`, `settings::out_of_range` or `settings::no_choice`, with the valid values
+    /// in the hint.
     pub fn parse(&self, text: &str) -> Result<Value, Failure> {
         match self.kind {
             KeyKind::Bool => match text.to_ascii_lowercase().as_str() {
@@ -103,12 +111,12 @@ impl KeySpec {
             },
             KeyKind::IntegerOrAuto { .. } if text == AUTO => Ok(Value::Text(AUTO.to_owned())),
             KeyKind::Integer { min, max } | KeyKind::IntegerOrAuto { min, max } => {
-                let wanted = if matches!(self.kind, KeyKind::Integer { .. }) {
+                let expected = if matches!(self.kind, KeyKind::Integer { .. }) {
                     "a whole number"
                 } else {
                     "a whole number or auto"
                 };
-                let value = parse_integer(text).ok_or_else(|| self.wrong_type(text, wanted))?;
+                let value = parse_integer(text).ok_or_else(|| self.wrong_type(text, expected))?;
                 if value < min || value > max {
                     return Err(self.out_of_range(text, min as f64, max as f64));
                 }
@@ -127,7 +135,7 @@ impl KeySpec {
             }
             KeyKind::Choice(words) if !words.contains(&text) => Err(Failure::new(
                 "settings::no_choice",
-                format!("`{}` cannot be `{text}`", self.name),
+                format!("invalid value `{text}` for `{}`", self.name),
             )
             .hint(format!("`{}` must be one of {}", self.name, words.join(", ")))),
             KeyKind::Text | KeyKind::Path | KeyKind::Choice(_) => Ok(Value::Text(text.to_owned())),
@@ -135,15 +143,15 @@ impl KeySpec {
         }
     }
 
-    /// The default as a value, when there is one.
+    /// The default as a value, if there is one.
     pub fn default_value(&self) -> Option<Value> {
         if self.default.is_empty() { None } else { self.parse(self.default).ok() }
     }
 
-    fn wrong_type(&self, text: &str, wanted: &str) -> Failure {
+    fn wrong_type(&self, text: &str, expected: &str) -> Failure {
         Failure::new(
             "settings::wrong_type",
-            format!("`{}` must be {wanted}, got `{text}`", self.name),
+            format!("`{}` must be {expected}, got `{text}`", self.name),
         )
         .hint(self.example())
     }
@@ -156,7 +164,7 @@ impl KeySpec {
         };
         Failure::new(
             "settings::out_of_range",
-            format!("`{}` must be {range}, got {text}", self.name),
+            format!("`{}` must be {range}, got `{text}`", self.name),
         )
         .hint(self.example())
     }
@@ -183,7 +191,8 @@ fn parse_integer(text: &str) -> Option<i64> {
     (value.is_finite() && value.fract() == 0.0 && value.abs() < 9e15).then_some(value as i64)
 }
 
-/// A list splits at commas, but a regular expression (it has a character that no module name has) stays whole.
+/// Splits a list at commas. A regular expression, which contains a character that is not allowed in
+/// module names, is not split.
 fn split_list(text: &str, kind: KeyKind) -> Vec<String> {
     if kind == KeyKind::Modules && text.contains(['*', '(', '[', '\\', '|', '^', '$', '+', '?']) {
         return vec![text.to_owned()];
@@ -201,14 +210,14 @@ impl Settings {
         self.values.insert(name.to_owned(), value);
     }
 
-    /// A copy with one more value: the builders of the facade chain this.
+    /// Adds a value, for chained calls.
     #[must_use]
     pub fn with(mut self, name: &str, value: Value) -> Self {
         self.set(name, value);
         self
     }
 
-    /// The value given, or the default of its spec, or none.
+    /// The given value, or the default of its spec, if any.
     pub fn get(&self, specs: &[KeySpec], name: &str) -> Option<Value> {
         self.values
             .get(name)
@@ -216,7 +225,7 @@ impl Settings {
             .or_else(|| specs.iter().find(|spec| spec.name == name)?.default_value())
     }
 
-    /// A whole number, given or default.
+    /// The given or default value as a whole number.
     pub fn integer(&self, specs: &[KeySpec], name: &str) -> Option<i64> {
         match self.get(specs, name)? {
             Value::Integer(value) => Some(value),
@@ -225,7 +234,7 @@ impl Settings {
         }
     }
 
-    /// A number, given or default.
+    /// The given or default value as a number.
     pub fn float(&self, specs: &[KeySpec], name: &str) -> Option<f64> {
         match self.get(specs, name)? {
             Value::Float(value) => Some(value),
@@ -234,12 +243,12 @@ impl Settings {
         }
     }
 
-    /// A truth value, given or default; false when neither is there.
+    /// The given or default value as a boolean; false without either.
     pub fn bool(&self, specs: &[KeySpec], name: &str) -> bool {
         matches!(self.get(specs, name), Some(Value::Bool(true)))
     }
 
-    /// A text, given or default.
+    /// The given or default value as text.
     pub fn text(&self, specs: &[KeySpec], name: &str) -> Option<String> {
         match self.get(specs, name)? {
             Value::Text(value) => Some(value),
@@ -248,7 +257,7 @@ impl Settings {
         }
     }
 
-    /// A list, given or default; a text counts as a list of one.
+    /// The given or default value as a list. A text is a list of one.
     pub fn list(&self, specs: &[KeySpec], name: &str) -> Option<Vec<String>> {
         match self.get(specs, name)? {
             Value::List(values) => Some(values),
@@ -257,7 +266,7 @@ impl Settings {
         }
     }
 
-    /// Splits into the settings whose keys are in `first` and the rest.
+    /// Splits into the settings with keys in `first` and the others.
     pub fn split(self, first: &[KeySpec]) -> (Self, Self) {
         let (mine, rest) = self
             .values
@@ -266,10 +275,10 @@ impl Settings {
         (Self { values: mine }, Self { values: rest })
     }
 
-    /// Checks every value against its spec again: settings that came from Rust or over the link went through no parser.
+    /// Checks every value against its spec. Settings from Rust code or from the link have not been parsed.
     ///
     /// # Errors
-    /// `settings::unknown_key` with the keys there are, or any error of [`KeySpec::parse`].
+    /// `settings::unknown_key` with the valid keys, or any error of [`KeySpec::parse`].
     pub fn check(&self, specs: &[KeySpec]) -> Result<(), Failure> {
         for (name, value) in &self.values {
             let Some(spec) = specs.iter().find(|spec| spec.name == name) else {

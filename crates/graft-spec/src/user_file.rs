@@ -1,7 +1,7 @@
-//! Files that a user names: only regular ones are read, and never more of them than was asked for.
+//! Reading files that a user names: only regular files, and only up to a given size.
 //!
-//! A path may be a FIFO without a writer, `/dev/zero`, a folder or a loop of symbolic links; all of them are refused before anything is
-//! read or allocated.
+//! A path may be a FIFO without a writer, `/dev/zero`, a folder or a loop of symbolic links. All of
+//! them are refused before anything is read or allocated.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -9,30 +9,31 @@ use std::path::{Path, PathBuf};
 
 use crate::Hint;
 
-/// Maximum bytes of a text that becomes a cell or is shown as a whole: a script, a notebook, a README.
+/// Maximum size in bytes of a text that becomes a cell or is shown in full: a script, a notebook, the
+/// README of a model.
 pub const MOST_TEXT: u64 = 64 << 20;
 
-/// A file cannot be read.
+/// The error of a file that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UserFileError {
-    /// The system refuses.
+    /// The operating system returned an error.
     #[error("cannot read `{}`", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error.
         source: io::Error,
     },
-    /// Something else than a regular file has that name.
+    /// The path is not a regular file.
     #[error("cannot read `{}`: it is {kind}, not a regular file", path.display())]
     NotRegular {
         /// The path.
         path: PathBuf,
-        /// What it is, with its article.
+        /// The kind of file, with its article.
         kind: &'static str,
     },
-    /// It is larger than anything that this can be.
+    /// The file is too large.
     #[error("cannot read `{}`: it has {bytes} bytes, and at most {most} are read", path.display())]
     TooLarge {
         /// The file.
@@ -42,17 +43,17 @@ pub enum UserFileError {
         /// The limit.
         most: u64,
     },
-    /// It is not UTF-8.
+    /// The file is not UTF-8.
     #[error("`{}` is not valid UTF-8 (line {line})", path.display())]
     NotUtf8 {
         /// The file.
         path: PathBuf,
-        /// Line of the first bad byte, from 1.
+        /// Line of the first invalid byte, starting at 1.
         line: usize,
     },
 }
 
-/// For callers that report errors of the file system.
+/// For callers that report I/O errors.
 impl From<UserFileError> for io::Error {
     fn from(error: UserFileError) -> Self {
         match error {
@@ -90,7 +91,7 @@ impl Hint for UserFileError {
             Self::NotRegular { .. } => {
                 Some("write its contents to a file first, and name that file".to_owned())
             }
-            Self::TooLarge { .. } => Some("check that this is the file you meant".to_owned()),
+            Self::TooLarge { .. } => Some("check that this is the intended file".to_owned()),
             Self::NotUtf8 { .. } => Some("save it as UTF-8".to_owned()),
         }
     }
@@ -102,8 +103,8 @@ impl Hint for UserFileError {
 /// [`UserFileError::Io`], [`UserFileError::NotRegular`].
 pub fn open(path: &Path) -> Result<(File, u64), UserFileError> {
     let io = |source| UserFileError::Io { path: path.to_owned(), source };
-    // Checked before opening, because opening a FIFO blocks until it has a writer; and again when open, because the path may have
-    // been replaced.
+    // Checked before opening, because opening a FIFO blocks until it has a writer; and again after
+    // opening, because the path may have been replaced in between.
     regular(path, &std::fs::metadata(path).map_err(io)?)?;
     let file = File::open(path).map_err(io)?;
     let metadata = file.metadata().map_err(io)?;
@@ -111,10 +112,10 @@ pub fn open(path: &Path) -> Result<(File, u64), UserFileError> {
     Ok((file, metadata.len()))
 }
 
-/// The bytes of a regular file that has at most `most` of them.
+/// Reads a regular file of at most `most` bytes.
 ///
 /// # Errors
-/// Those of [`open`] and [`UserFileError::TooLarge`], before anything is allocated.
+/// Those of [`open`], and [`UserFileError::TooLarge`] before anything is allocated.
 pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, UserFileError> {
     let (file, bytes) = open(path)?;
     if bytes > most {
@@ -123,7 +124,7 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, UserFileError> {
     read_stream(file, path, most)
 }
 
-/// The text of a regular file that has at most `most` bytes, without its byte order mark.
+/// Reads a regular text file of at most `most` bytes, without its byte order mark.
 ///
 /// # Errors
 /// Those of [`read`] and [`UserFileError::NotUtf8`].
@@ -131,7 +132,8 @@ pub fn read_text(path: &Path, most: u64) -> Result<String, UserFileError> {
     text(path, read(path, most)?)
 }
 
-/// The text that a stream ends with: standard input, or a pipe that a shell opened for this process. `path` names it in errors.
+/// Reads a stream to its end: standard input, or a pipe that a shell has opened. `path` is its name in
+/// errors.
 ///
 /// # Errors
 /// As [`read_text`], after at most `most` bytes.
@@ -151,7 +153,8 @@ fn regular(path: &Path, metadata: &Metadata) -> Result<(), UserFileError> {
     }
 }
 
-/// A size that the file system reports may be wrong (`/proc` says 0) and a file may grow while it is read: one byte more is asked for.
+/// Reads one byte more than allowed: the size that the file system reports may be wrong (0 in
+/// `/proc`), and a file may grow while it is read.
 fn read_stream(stream: impl Read, path: &Path, most: u64) -> Result<Vec<u8>, UserFileError> {
     let mut bytes = Vec::new();
     stream

@@ -1,14 +1,15 @@
-//! Just enough of Rust's grammar to know whether a line begins inside a string, a comment or an open bracket.
+//! Scans Rust just far enough to decide whether a line begins inside a string, a comment or an open
+//! bracket.
 
 use std::borrow::Cow;
 
-/// Where a text of Rust has got to. Feed it line by line.
+/// The state of the scanner, which reads Rust line by line.
 #[derive(Debug, Default)]
 pub(crate) struct RustLines {
     state: State,
-    /// Brackets open.
+    /// The number of open brackets.
     depth: u32,
-    /// The last character that is code, comments and blanks left out.
+    /// The last character of code, ignoring comments and spaces.
     last: Option<char>,
 }
 
@@ -16,11 +17,11 @@ pub(crate) struct RustLines {
 enum State {
     #[default]
     Code,
-    /// Nested block comments, so many deep.
+    /// In a block comment, with its depth.
     Comment(u32),
-    /// A string with escapes.
+    /// In a string with escapes.
     Text,
-    /// A raw string that ends with a quote and so many `#`.
+    /// In a raw string that ends with a quote and this many `#`.
     Raw(usize),
 }
 
@@ -30,12 +31,13 @@ impl RustLines {
         self.state == State::Code && self.depth == 0
     }
 
-    /// Whether anything but comments and blanks was seen.
+    /// Whether there is anything but comments and spaces.
     pub(crate) fn has_code(&self) -> bool {
         self.last.is_some()
     }
 
-    /// Whether the next line begins a statement for certain: nothing stands before it, or a semicolon. (After a `}` a line may still go on.)
+    /// Whether the next line certainly begins a statement: at the start, or after a semicolon. After a
+    /// `}`, the expression may continue.
     pub(crate) fn is_statement_start(&self) -> bool {
         self.is_top_level() && self.last.is_none_or(|last| last == ';')
     }
@@ -45,7 +47,7 @@ impl RustLines {
         self.is_top_level() && self.last.is_none_or(|last| matches!(last, ';' | '}'))
     }
 
-    /// Reads one line with its end.
+    /// Scans one line, including its end.
     pub(crate) fn feed(&mut self, line: &str) {
         let mut rest = line;
         while let Some(first) = rest.chars().next() {
@@ -80,7 +82,8 @@ impl RustLines {
         skip(rest, first.len_utf8())
     }
 
-    /// The line as Rust: at the top level `# ...` can only be a comment in Python's manner, unless it begins an attribute.
+    /// The line as Rust: at the top level `# ...` is a comment in Python's syntax, unless it begins an
+    /// attribute.
     pub(crate) fn without_hash_comment<'a>(&self, line: &'a str) -> Cow<'a, str> {
         let text = line.trim_start();
         match text.strip_prefix('#') {
@@ -92,7 +95,7 @@ impl RustLines {
         }
     }
 
-    /// A name, or the prefix of a raw string.
+    /// Scans a name, or the prefix of a raw string.
     fn name<'a>(&mut self, rest: &'a str) -> &'a str {
         let end =
             rest.find(|next: char| !next.is_alphanumeric() && next != '_').unwrap_or(rest.len());
@@ -142,13 +145,13 @@ impl RustLines {
     }
 }
 
-/// Whether what follows a `#` makes no attribute: neither `#[...]` nor `#![...]`.
+/// Whether the text after a `#` is not an attribute: neither `#[...]` nor `#![...]`.
 fn is_comment(after: &str) -> bool {
     let inner = after.strip_prefix('!').unwrap_or(after);
     !inner.trim_start().starts_with('[')
 }
 
-/// What follows a `'`: a character literal is skipped whole, a lifetime only by its quote.
+/// Skips the text after a `'`: a whole character literal, or only the quote of a lifetime.
 fn after_quote(rest: &str) -> &str {
     let inside = skip(rest, 1);
     let mut chars = inside.chars();

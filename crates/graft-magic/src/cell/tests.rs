@@ -169,12 +169,12 @@ fn wrong_words_are_pointed_at_with_what_was_meant() {
         ),
         ("%train steps = 3", "magic::unexpected_argument", "steps", "%train"),
         ("%params now", "magic::unexpected_argument", "now", "usage: %params"),
-        ("%train steps=3 steps=4", "magic::repeated_key", "steps", "leave one"),
+        ("%train steps=3 steps=4", "magic::repeated_key", "steps", "remove one"),
         ("%status\n%%time", "magic::not_first", "%%time", "top"),
         ("%%params\nx", "magic::not_a_cell_magic", "params", "one `%`"),
         ("%seed -1", "magic::wrong_argument", "-1", "%seed 7"),
         ("%device metal", "magic::wrong_argument", "metal", "one of cpu, cuda"),
-        ("%cd a --rust", "magic::no_rust", "--rust", "verbs of the session"),
+        ("%cd a --rust", "magic::no_rust", "--rust", "magics of the session"),
         (
             "%model tiny",
             "magic::unknown_subcommand",
@@ -332,7 +332,7 @@ fn arguments_pasted_from_python_mean_what_they_mean_there() {
         pasted,
         parse("%lora attach r=8 lora_alpha=16 target_modules=q_proj,v_proj lora_dropout=0.05 bias=none use_rslora init_lora_weights=true")[0].kind
     );
-    assert_eq!(notes, ["no effect here: `task_type` (it follows from the model)"]);
+    assert_eq!(notes, ["no effect here: `task_type` (the model determines it)"]);
     for (pasted, ours) in [
         ("%lora attach r=[8], lora_alpha=16,", "%lora attach r=8 lora_alpha=16"),
         ("%lora attach use_rslora, r=8", "%lora attach use_rslora r=8"),

@@ -1,4 +1,4 @@
-//! What may follow a verb and its subcommand: keys, values of a key, words by position.
+//! Completions after a magic and its subcommand: keys, values of a key, positional arguments.
 
 use graft_spec::{AUTO, KeyKind, KeySpec};
 
@@ -10,7 +10,8 @@ use crate::{
     words::Word,
 };
 
-/// Choices for `current` (the word being typed) after the words `given`; with the length of the part they replace, in code points.
+/// Completions for `current`, the word that is being typed, after the words `given`; with the length of
+/// the replaced part in code points.
 pub(super) fn after(
     form: &Form,
     given: &[Word],
@@ -41,13 +42,13 @@ pub(super) fn after(
     (typed.chars().count(), items)
 }
 
-/// The key of a `--key` that still lacks its value.
+/// The key of a `--key` without a value.
 fn flag_waiting(form: &Form, given: &[Word]) -> Option<&'static KeySpec> {
     let name = given.last()?.bare()?.strip_prefix("--")?.replace('-', "_");
     form.key(&name).filter(|key| key.kind != KeyKind::Bool)
 }
 
-/// Keys not yet given; an alias that was typed finds its canonical name.
+/// The keys that are not yet given. A typed alias completes to the canonical name.
 fn keys(form: &Form, given: &[Word], typed: &str) -> Vec<Item> {
     let dashes = typed.starts_with('-');
     let bare = typed.trim_start_matches('-').replace('-', "_");
@@ -75,7 +76,7 @@ fn keys(form: &Form, given: &[Word], typed: &str) -> Vec<Item> {
         .collect();
     if dashes {
         let flags =
-            [("--rust", "print the Rust that does the same"), ("--help", "explain this magic")];
+            [("--rust", "print the equivalent Rust code"), ("--help", "explain this magic")];
         items.extend(flags.iter().filter(|(flag, _)| begins(flag, typed)).map(|(flag, help)| {
             Item { text: (*flag).to_owned(), kind: ItemKind::Key, help: (*help).to_owned() }
         }));

@@ -1,27 +1,27 @@
-//! Arguments of Hugging Face's Python classes (`LoraConfig`, `TrainingArguments`, `SFTConfig`, `GenerationConfig`, `from_pretrained`)
-//! that are not keys here.
+//! Arguments of Hugging Face's Python classes (`LoraConfig`, `TrainingArguments`, `SFTConfig`,
+//! `GenerationConfig`, `from_pretrained`) that are not keys here.
 
 use graft_spec::methods::{self, MethodSpec};
 
-/// What such an argument means.
+/// The meaning of such an argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
-    /// This key, with the same value.
+    /// The argument is this key, with the same value.
     Key(&'static str),
-    /// This key, with that value.
+    /// The argument is this key, with another value.
     KeyWith(&'static str, &'static str),
-    /// Nothing, for this reason; an empty one needs no words.
+    /// The argument has no effect, with the reason; empty if no note is needed.
     NoEffect(&'static str),
-    /// It cannot be done with this magic; what can.
+    /// The argument is not available, with what to use instead.
     Instead(String),
 }
 
 use Meaning::{Instead, Key, KeyWith, NoEffect};
 
-/// Words of Python for "nothing" and "no".
+/// The Python values that switch an argument off.
 const OFF: [&str; 2] = ["None", "False"];
 
-/// What `key=value` means after `%verb word`, when that form has no such key.
+/// The meaning of `key=value` after `%verb word`, a form that has no such key.
 pub(crate) fn of(verb: &str, word: &str, key: &str, value: &str) -> Option<Meaning> {
     let method = methods::by_verb(verb).filter(|_| matches!(word, "" | "attach"));
     let trains = matches!(verb, "train" | "resume") || method.is_some() && word.is_empty();
@@ -32,24 +32,24 @@ pub(crate) fn of(verb: &str, word: &str, key: &str, value: &str) -> Option<Meani
             ("model", "load") => of_model(key, value),
             _ => None,
         });
-    // What is switched off needs neither a key nor a word.
+    // An argument that is switched off needs neither a key nor a note.
     found.map(|meaning| {
         if OFF.contains(&value) && !matches!(meaning, Key(_)) { NoEffect("") } else { meaning }
     })
 }
 
-/// `LoraConfig` and its kin.
+/// `LoraConfig` and the configurations of other methods.
 fn of_method(method: &MethodSpec, key: &str, value: &str) -> Option<Meaning> {
     Some(match key {
-        "task_type" => NoEffect("it follows from the model"),
+        "task_type" => NoEffect("the model determines it"),
         "inference_mode" => NoEffect("an attached adapter is trained by `%train`, `%lora off` switches it off"),
-        "fan_in_fan_out" => NoEffect("it follows from the layers of the model"),
+        "fan_in_fan_out" => NoEffect("the layers of the model determine it"),
         "base_model_name_or_path" | "auto_mapping" | "revision" | "peft_version" => NoEffect("the adapter is attached to the current model"),
-        "layers_pattern" => NoEffect("layers are counted in every model without it"),
+        "layers_pattern" => NoEffect("the layers of every model are numbered without it"),
         "ensure_weight_tying" | "runtime_config" | "lora_bias" | "use_qalora" | "alora_invocation_tokens" | "arrow_config" => {
             Instead(format!("`{key}` is not supported; leave it out"))
         }
-        "use_dora" if method.verb != "dora" => Instead("DoRA is a method of its own: `%dora attach r=8`".to_owned()),
+        "use_dora" if method.verb != "dora" => Instead("DoRA is a separate method: `%dora attach r=8`".to_owned()),
         "use_dora" => NoEffect(""),
         "peft_type" if value == method.peft_type => NoEffect(""),
         "peft_type" => match methods::by_peft_type(value) {
@@ -60,7 +60,7 @@ fn of_method(method: &MethodSpec, key: &str, value: &str) -> Option<Meaning> {
             "`init_lora_weights=loftq` does it: `%lora attach init_lora_weights=loftq` on a model packed by `%model load DIR load_in_4bit=true`".to_owned(),
         ),
         "eva_config" => Instead("`eva_rho` is its setting here: `%lora attach init_lora_weights=eva eva_rho=2`".to_owned()),
-        "trainable_token_indices" => Instead("it is a method of its own: `%trainable_tokens?` explains it".to_owned()),
+        "trainable_token_indices" => Instead("this is a separate method: `%trainable_tokens?` explains it".to_owned()),
         "megatron_config" | "megatron_core" | "corda_config" | "layer_replication" | "target_parameters" | "qalora_group_size" => {
             Instead(format!("`{key}` is not supported; leave it out"))
         }
@@ -76,16 +76,16 @@ fn of_training(key: &str, value: &str) -> Option<Meaning> {
         "data_seed" => Key("seed"),
         "adam_weight_decay" => Key("weight_decay"),
         "num_train_epochs" | "epochs" | "num_epochs" => {
-            Instead("the length of a run is counted in steps, one for each batch: `%train steps=200`; an epoch is examples / batch of them".to_owned())
+            Instead("the length of a run is set in steps, one per batch: `%train steps=200`; an epoch is examples / batch steps".to_owned())
         }
-        "warmup_ratio" => Instead("the warm-up is counted in steps: `%train warmup=20`".to_owned()),
+        "warmup_ratio" => Instead("the warm-up is set in steps: `%train warmup=20`".to_owned()),
         "optim" if value.starts_with("adamw") => NoEffect(""),
         "optim" | "optimizer" => Instead("AdamW is the only optimizer; leave it out".to_owned()),
-        "fp16" | "bf16" | "tf32" => NoEffect("the number type is chosen with the model: `%model load DIR dtype=bf16`"),
-        "output_dir" | "logging_dir" | "run_name" => NoEffect("runs are stored in .graft/runs; `%runs` lists them"),
-        "logging_steps" | "logging_strategy" | "logging_first_step" | "report_to" | "disable_tqdm" => NoEffect("every step is drawn and recorded"),
+        "fp16" | "bf16" | "tf32" => NoEffect("the model sets the number type: `%model load DIR dtype=bf16`"),
+        "output_dir" | "logging_dir" | "run_name" => NoEffect("runs are recorded in .graft/runs, `%runs` lists them"),
+        "logging_steps" | "logging_strategy" | "logging_first_step" | "report_to" | "disable_tqdm" => NoEffect("every step is plotted and recorded"),
         "save_strategy" | "save_steps" | "save_total_limit" | "load_best_model_at_end" => NoEffect("a checkpoint is written every save_every=60 seconds"),
-        "eval_strategy" | "evaluation_strategy" => NoEffect("validation is set by eval_every=20"),
+        "eval_strategy" | "evaluation_strategy" => NoEffect("eval_every=20 sets the interval of the validation"),
         "do_train"
         | "do_eval"
         | "per_device_eval_batch_size"
@@ -138,21 +138,21 @@ fn of_model(key: &str, value: &str) -> Option<Meaning> {
             _ => Key("dtype"),
         },
         "device_map" | "device" => NoEffect("`%device` shows and chooses the device"),
-        "trust_remote_code" => NoEffect("no code in a model folder is ever run"),
+        "trust_remote_code" => NoEffect("code in a model folder is never executed"),
         "attn_implementation"
         | "use_cache"
         | "low_cpu_mem_usage"
         | "use_safetensors"
         | "cache_dir" => NoEffect("no setting is needed for it"),
         "quantization_config" => {
-            Instead("`%model load DIR load_in_4bit=true` packs the weights".to_owned())
+            Instead("`%model load DIR load_in_4bit=true` quantizes the weights".to_owned())
         }
         "token" | "use_auth_token" => Instead("`%env HF_TOKEN=TOKEN` sets the token".to_owned()),
         _ => return None,
     })
 }
 
-/// One note for all the arguments that have no effect.
+/// One note for all arguments without effect.
 pub(crate) fn note(arguments: &[(String, &'static str)]) -> Option<String> {
     let told: Vec<String> = arguments
         .iter()

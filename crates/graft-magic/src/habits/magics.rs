@@ -1,17 +1,17 @@
-//! Names of magics that other kernels have, and names that sound like a magic.
+//! Names of magics in other kernels, and names that resemble a magic.
 
-/// What is said about such a name.
+/// The reply to such a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Habit {
-    /// Nothing has to be done; this is why.
+    /// Nothing to do, with the reason.
     Note(&'static str),
-    /// The next step.
+    /// What to type instead.
     Hint(&'static str),
 }
 
 use Habit::{Hint, Note};
 
-/// Names with what is said about them.
+/// Names with their replies.
 const HABITS: &[(&[&str], Habit)] = &[
     (&["matplotlib", "pylab", "plotly"], Note("no setup needed: plots are drawn below their cell")),
     (
@@ -94,13 +94,11 @@ const HABITS: &[(&[&str], Habit)] = &[
     ),
     (
         &["python", "python3", "pypy", "ruby", "perl", "javascript", "js", "R"],
-        Hint("cells hold Rust and magics; `%%bash` runs a script in the shell"),
+        Hint("cells contain Rust and magics; `%%bash` runs a script in the shell"),
     ),
     (
         &["html", "HTML", "latex", "markdown", "svg", "capture"],
-        Hint(
-            "there is no such cell here; in Rust, `lab().display(&value)` shows a value in its richest form",
-        ),
+        Hint("not available; in Rust, `lab().display(&value)` shows a value in its richest form"),
     ),
     (&["debug", "tb"], Hint("`%env RUST_BACKTRACE=1` adds a backtrace to the next panic")),
     (
@@ -113,7 +111,7 @@ const HABITS: &[(&[&str], Habit)] = &[
     ),
 ];
 
-/// What is to be said of a magic that does not exist.
+/// The reply to a magic that does not exist.
 pub(crate) fn of(name: &str) -> Option<Habit> {
     HABITS.iter().find(|(names, _)| names.contains(&name)).map(|(_, habit)| *habit)
 }

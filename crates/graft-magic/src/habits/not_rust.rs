@@ -1,7 +1,8 @@
-//! A stretch of Rust that is none: a magic without its `%`, a shell line, Python.
+//! Recognises text that is not Rust: a magic without its `%`, a shell line, Python.
 //!
-//! Only what no Rust can be is answered for certain. What is Rust as soon as the user has defined a name (`help`, `model.train()`) says
-//! which name, so that the kernel can let the compiler decide.
+//! Text that can never be Rust is certain. For text that is Rust once the user has defined a name
+//! (`help`, `model.train()`), the result contains that name, so that the kernel can let the compiler
+//! decide.
 
 use graft_spec::{Failure, Span};
 
@@ -11,12 +12,12 @@ use crate::{
     verbs,
 };
 
-/// What such a text was meant to be.
+/// The intended meaning of such a text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NotRust {
-    /// The name that makes it Rust once the user has defined it; none when it cannot be Rust.
+    /// The name that makes the text Rust if it is defined; `None` if the text cannot be Rust.
     pub unless_defined: Option<String>,
-    /// What to do instead: report the mistake, or show the requested help.
+    /// The reply: a failure, or the requested help.
     pub answer: Result<PartKind, Failure>,
 }
 
@@ -104,7 +105,7 @@ const KEYWORDS: &[&str] = &[
     "yield",
 ];
 
-/// Recognizes input that is not Rust, or may not be, and what was meant. Line numbers refer to `code`.
+/// The intended meaning of `code`, if it is not or may not be Rust. Line numbers are those of `code`.
 pub fn not_rust(code: &str) -> Option<NotRust> {
     let mut lines = RustLines::default();
     let mut first = None;
@@ -128,7 +129,8 @@ pub fn not_rust(code: &str) -> Option<NotRust> {
     first?.possible()
 }
 
-/// The hint for a magic that follows Rust and is parsed as Rust: after a block, `  %lora` may be the remainder operator.
+/// The reply to an indented `%name` after a block, which may continue the expression in Rust and is
+/// therefore not parsed as a magic.
 pub fn magic_after_rust(code: &str) -> Option<String> {
     let mut lines = RustLines::default();
     for line in code.split_inclusive('\n') {
@@ -151,13 +153,13 @@ pub fn magic_after_rust(code: &str) -> Option<String> {
     None
 }
 
-/// A line at which a statement begins.
+/// A line that begins a statement.
 struct Place<'a> {
-    /// All of the text.
+    /// The whole text.
     code: &'a str,
-    /// The line without blanks around it.
+    /// The trimmed line.
     text: &'a str,
-    /// Its number, from 0.
+    /// Its number, starting at 0.
     line: usize,
     /// Code points before `text`.
     start: usize,
@@ -177,13 +179,14 @@ impl<'a> Place<'a> {
         )
     }
 
-    /// The first word of what follows the first.
+    /// The second word.
     fn second(&self) -> &'a str {
         let rest = self.split().1.trim_start();
         rest.split(|next: char| !next.is_alphanumeric() && next != '_').next().unwrap_or_default()
     }
 
-    /// Two words side by side, the first of them no keyword: no grammar of Rust allows it, but for a cast.
+    /// Whether the line begins with two adjacent words of which the first is not a keyword. In Rust this
+    /// only occurs in a cast.
     fn is_two_words(&self) -> bool {
         let (first, rest) = self.split();
         let after = rest.trim_start();
@@ -196,7 +199,7 @@ impl<'a> Place<'a> {
             && self.second() != "as"
     }
 
-    /// The failure for a line that cannot be Rust, whatever names are defined.
+    /// The reason why the line cannot be Rust.
     fn certain(&self) -> Option<Failure> {
         let (first, rest) = self.split();
         if python::is_statement(self.text)
@@ -210,7 +213,7 @@ impl<'a> Place<'a> {
         (self.is_two_words() && PROGRAMS.contains(&first)).then(|| self.program(first, rest))
     }
 
-    /// What the only statement of the text was meant to be, should its first name not be defined.
+    /// The intended meaning of a single statement, if its first name is not defined.
     fn possible(&self) -> Option<NotRust> {
         let (first, rest) = self.split();
         if !is_name(first) || KEYWORDS.contains(&first) {
@@ -272,7 +275,7 @@ impl<'a> Place<'a> {
     }
 
     fn python(&self) -> Failure {
-        Failure::new("cell::python", "this is Python; cells hold Rust and magics")
+        Failure::new("cell::python", "this is Python; cells contain Rust and magics")
             .hint(python::next_step(self.code, self.text))
             .span(self.span())
     }

@@ -1,18 +1,18 @@
-//! Python that people paste: what it looks like, and the magic or the line of Rust that does the same.
+//! Recognises pasted Python code and suggests the equivalent magic or Rust line.
 
 use graft_protocol::Snapshot;
 
 use crate::parse_cell;
 
-/// Words with which only a statement of Python begins.
+/// Words that only begin a statement in Python.
 const STATEMENTS: &[&str] = &[
     "import", "def", "class", "elif", "except", "raise", "assert", "del", "global", "nonlocal",
     "with", "lambda",
 ];
-/// Words with which a statement of both languages begins; in Python it ends in a colon.
+/// Words that begin a statement in both languages; in Python the line ends with a colon.
 const BLOCKS: &[&str] =
     &["for", "while", "if", "else", "try", "finally", "with", "def", "class", "elif", "except"];
-/// Names that pasted Python calls methods of.
+/// Names of variables whose methods pasted Python calls.
 const OBJECTS: &[&str] = &[
     "model",
     "peft_model",
@@ -33,7 +33,7 @@ const OBJECTS: &[&str] = &[
     "pipe",
 ];
 
-/// Whether a line at which a statement begins is Python and cannot be Rust.
+/// Whether the first line of a statement is Python and cannot be Rust.
 pub(super) fn is_statement(line: &str) -> bool {
     let first =
         line.split(|next: char| !next.is_alphanumeric() && next != '_').next().unwrap_or_default();
@@ -43,7 +43,7 @@ pub(super) fn is_statement(line: &str) -> bool {
             .trim_start()
             .starts_with(|next: char| next.is_alphanumeric() || matches!(next, '_' | '"' | '\''));
     let code = line.split(" #").next().unwrap_or(line);
-    // A comment of Rust's may end in a colon.
+    // A Rust comment may end with a colon.
     let code = code.split("//").next().unwrap_or(code).trim_end();
     let opens_block = code.ends_with(':')
         && !code.ends_with("::")
@@ -60,7 +60,8 @@ pub(super) fn is_statement(line: &str) -> bool {
         || has_format_string(line)
 }
 
-/// Whether a text in quotes has the prefix `f`, which Rust reserves. What would have to be read with care (raw texts, comments) ends the search.
+/// Whether a line contains a string with the prefix `f`, which Rust reserves. The search ends at raw
+/// strings and comments.
 fn has_format_string(line: &str) -> bool {
     let mut rest = line;
     let mut before = ' ';
@@ -77,7 +78,7 @@ fn has_format_string(line: &str) -> bool {
         }
         let taken = match next {
             '"' => literal_end(rest, '"'),
-            // A character; a lifetime is only its quote.
+            // A character literal; of a lifetime only the quote.
             '\'' if rest.chars().nth(1) == Some('\\') || rest.chars().nth(2) == Some('\'') => {
                 literal_end(rest, '\'')
             }
@@ -89,7 +90,7 @@ fn has_format_string(line: &str) -> bool {
     false
 }
 
-/// Length of a literal with its quotes; all of the text when it is open.
+/// The length of a literal with its quotes; the whole text if it is unclosed.
 fn literal_end(text: &str, quote: char) -> usize {
     let mut escaped = false;
     for (place, next) in text.char_indices().skip(1) {
@@ -103,7 +104,8 @@ fn literal_end(text: &str, quote: char) -> usize {
     text.len()
 }
 
-/// Whether a line is Python unless its first name is defined: an assignment without `let`, a call of `print`, a method of `model`.
+/// Whether a line is Python unless its first name is defined in Rust: an assignment without `let`, a
+/// call of `print`, a method of `model`.
 pub(super) fn is_expression(line: &str) -> bool {
     let name_end =
         line.find(|next: char| !next.is_alphanumeric() && next != '_').unwrap_or(line.len());
@@ -116,7 +118,7 @@ pub(super) fn is_expression(line: &str) -> bool {
         || config(line).is_some()
 }
 
-/// Classes of configurations with the magic that takes their arguments.
+/// Configuration classes, each with the magic that takes its arguments.
 const CONFIGS: &[(&str, &str)] = &[
     ("AdaLoraConfig", "%adalora attach"),
     ("LoraConfig", "%lora attach"),
@@ -135,13 +137,13 @@ const CONFIGS: &[(&str, &str)] = &[
     ("SFTConfig", "%train"),
 ];
 
-/// Calls with the step that does the same.
+/// Calls, each with the equivalent magic.
 const CALLS: &[(&str, &str)] = &[
     ("AutoTokenizer", "`%model load DIR` loads the tokenizer with the model"),
     ("get_peft_model", "`%lora attach r=8` attaches an adapter to the current model"),
     (
         "prepare_model_for_kbit_training",
-        "`%model load DIR load_in_4bit=true` packs the weights; nothing more is needed",
+        "`%model load DIR load_in_4bit=true` quantizes the weights; nothing more is needed",
     ),
     ("print_trainable_parameters", "`%params` shows the trainable parameters"),
     (
@@ -166,14 +168,14 @@ const CALLS: &[(&str, &str)] = &[
     ("plt.", "plots are drawn below their cell; `%plot RUN` draws the curves of a run"),
 ];
 
-/// Modules with what takes their place.
+/// Python modules, each with its replacement.
 const MODULES: &[(&str, &str)] = &[
     ("torch", "tensors are candle's: `use candle_core::Tensor;`; `%train steps=200` trains"),
     ("transformers", "`%model load DIR` loads a model, `%generate \"PROMPT\"` continues a text"),
     ("peft", "`%lora attach r=8` attaches an adapter; `%lsmagic` lists all methods"),
     ("trl", "`%train steps=200` trains on the current data"),
     ("datasets", "`%data load FILE` loads examples, `%data load which-book` a built-in set"),
-    ("bitsandbytes", "`%model load DIR load_in_4bit=true` packs the weights"),
+    ("bitsandbytes", "`%model load DIR load_in_4bit=true` quantizes the weights"),
     ("accelerate", "`%train steps=200` uses all cores; `%device cuda` a GPU"),
     ("numpy", "tensors are candle's: `use candle_core::Tensor;`"),
     ("pandas", "`%data load FILE` loads examples; `:dep polars = \"0.51\"` adds data frames"),
@@ -186,7 +188,7 @@ const MODULES: &[(&str, &str)] = &[
     ("math", "numbers have these functions as methods in Rust: `2f64.sqrt()`"),
 ];
 
-/// The next step for a cell of Python: the magic that does what it does, or the line in Rust.
+/// The hint for a cell of Python: the equivalent magic or Rust line.
 pub(super) fn next_step(code: &str, line: &str) -> String {
     if let Some(magic) = config(code) {
         return format!("did you mean `{magic}`?");
@@ -213,7 +215,7 @@ fn config(code: &str) -> Option<String> {
     let (name, magic) = CONFIGS.iter().find(|(name, _)| code.contains(&format!("{name}(")))?;
     let inside = code.split_once(&format!("{name}("))?.1;
     let arguments = one_line(inside);
-    // A dora by another name.
+    // `use_dora=True` selects another method.
     let is_dora = *magic == "%lora attach" && arguments.contains("use_dora=True");
     let magic = if is_dora { "%dora attach" } else { magic };
     let whole = format!("{magic} {arguments}");
@@ -246,7 +248,7 @@ fn one_line(inside: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").trim_end_matches(',').to_owned()
 }
 
-/// The first argument of a call, when it is a text without spaces.
+/// The first argument of a call, if it is a string without spaces.
 fn argument<'a>(code: &'a str, call: &str) -> Option<&'a str> {
     let inside = code.split_once(call)?.1.trim_start();
     let quote = inside.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
@@ -256,7 +258,7 @@ fn argument<'a>(code: &'a str, call: &str) -> Option<&'a str> {
     .then_some(text)
 }
 
-/// What takes the place of the first module that is imported.
+/// The replacement of the first imported module.
 fn imported(code: &str) -> Option<&'static str> {
     let name = code.lines().find_map(|line| {
         line.trim_start()
@@ -271,7 +273,7 @@ fn imported(code: &str) -> Option<&'static str> {
     ))
 }
 
-/// How a line of Python is written in Rust.
+/// A line of Python, written in Rust.
 fn in_rust(line: &str) -> String {
     let first =
         line.split(|next: char| !next.is_alphanumeric() && next != '_').next().unwrap_or_default();
@@ -312,7 +314,7 @@ fn printed(line: &str) -> String {
     }
 }
 
-/// Python's constants as Rust's.
+/// Replaces Python's constants by those of Rust.
 fn boolean(line: &str) -> String {
     match line.split_once('=') {
         Some((name, value)) if matches!(value.trim(), "True" | "False") => {

@@ -13,7 +13,7 @@ use crate::{
 const GRID: &[Slot] = &[Slot::rest(
     "METHOD key=VALUE,VALUE",
     SlotKind::Raw,
-    "methods, and keys of the methods, of %train or of %ablate, each with a list of values",
+    "methods, and keys of the methods, of %train or of %ablate, with their values",
 )];
 
 /// The definition.
@@ -21,12 +21,18 @@ pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "ablate",
         aliases: &["sweep"],
-        summary: "train every combination of a grid on the same data and report which differences are significant",
-        help: "Keys are those of the methods and of %train; values are separated by commas, and `+` replaces the comma inside one value \
-               (target_modules=q_proj+v_proj,all-linear). seeds=3 trains each configuration three times, with the same data order for all; the table shows means and 95 % intervals \
-               together with the base model and the majority class. lr=auto finds the learning rate of each configuration with short runs. If the rank varies, alpha follows it (alpha=2r; set alpha=r, alpha=fixed or numbers to change that). Your adapters \
-               are not changed. The stop button keeps finished trials, and the same line resumes the comparison. The configurations are trained in small slices, one after another, so that every curve appears early; early=halving stops the worse half twice; \
-               bg=true compares in the background, where %trial can change it. Its own keys: seeds, split, examples, domain, domain_examples, early, bg, fresh, confirm.",
+        summary: "train every combination of a grid on the same data and compare the results with confidence intervals",
+        help: "Keys are those of the methods and of %train. Commas separate values; `+` replaces \
+            the comma inside one value (target_modules=q_proj+v_proj,all-linear). seeds=3 \
+            trains each configuration three times, with the same data order for all; the table \
+            shows means and 95 % intervals, the base model and the majority class. lr=auto \
+            finds the learning rate of each configuration by short training runs. If the rank \
+            varies, alpha follows it (alpha=2r); alpha=r, alpha=fixed or numbers change that. \
+            Your adapters do not change. The stop button keeps finished trials, and the same \
+            line again continues. The trials are trained in turns, so that all curves appear \
+            soon; early=halving stops the worse half twice; bg=true compares in the background, \
+            where %trial changes the grid. Its own keys: seeds, split, examples, domain, \
+            domain_examples, early, bg, fresh, confirm.",
         forms: vec![Form::bare("", "compare configurations", build).slots(GRID)],
         cell: None,
         examples: vec![
@@ -42,13 +48,14 @@ pub(super) fn trial() -> VerbSpec {
     VerbSpec {
         name: "trial",
         aliases: &[],
-        summary: "stop one configuration of a comparison, or add a variant of one",
-        help: "Trial numbers are those in the live table. `stop` changes the comparison in the background (%ablate ... bg=true); `clone` adds to that one, or to the last one that ran, \
-               whose finished configurations are not trained again.",
+        summary: "stop a configuration of a comparison, or add a copy of one with other keys",
+        help: "Numbers are those of the live table. `stop` changes the comparison in the \
+            background (%ablate ... bg=true); `clone` adds to it, or to the last comparison, \
+            whose finished configurations are not repeated.",
         forms: vec![
             Form::bare(
                 "",
-                "stop one when it is next scheduled, or add one that differs in the given keys",
+                "stop a configuration, or add one that differs in the given keys",
                 build_trial,
             )
             .slots(TRIAL),
@@ -61,7 +68,7 @@ pub(super) fn trial() -> VerbSpec {
 const TRIAL: &[Slot] = &[Slot::rest(
     "stop NUMBER | clone NUMBER key=VALUE",
     SlotKind::Raw,
-    "the action, the trial number from the live table (from 1), and the keys that differ",
+    "the action, the number in the live table, starting at 1, and the keys that differ",
 )];
 
 fn build_trial(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
@@ -94,7 +101,7 @@ fn build_trial(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, F
 }
 
 fn no_number(span: Span) -> Failure {
-    Failure::new("magic::no_number", "missing trial number")
+    Failure::new("magic::no_number", "missing the number of the trial")
         .hint("for example %trial stop 3, or %trial clone 2 r=32")
         .span(span)
 }
@@ -104,16 +111,14 @@ pub(super) fn forgetting() -> VerbSpec {
     VerbSpec {
         name: "forgetting",
         aliases: &[],
-        summary: "measure forgetting: the loss on the base model's own domain, before and after",
-        help: "Without methods it measures each attached adapter by itself. With methods it trains them on the current data as %ablate does, with the same keys (seeds=3, r=4,16, steps=100), evaluates the domain during training, and compares what each method gains with what it forgets. The domain of `tiny` is the set rust-docs, pages outside its training data; for another model, domain=NAME is a data set or a file with text like its training data.",
-        forms: vec![
-            Form::bare(
-                "",
-                "measure the attached adapters, or train and compare methods",
-                build_forgetting,
-            )
-            .slots(GRID),
-        ],
+        summary: "measure forgetting: the loss on text like the training data of the base, before and after",
+        help: "Without methods it measures each attached adapter. With methods it trains them on \
+            the current data like %ablate, with the same keys (seeds=3, r=4,16, steps=100), \
+            evaluates the domain during training, and compares what each method gains with what \
+            it forgets. The domain of `tiny` is the data set rust-docs, which is not in its \
+            training data; for another model, domain=NAME names a data set or a text file like \
+            its training data.",
+        forms: vec![Form::bare("", "measure, or train and compare", build_forgetting).slots(GRID)],
         cell: None,
         examples: vec![
             "%forgetting".into(),
@@ -141,7 +146,7 @@ fn build_forgetting(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKi
     command(line, check, |methods, keys| Command::Forgetting { methods, keys })
 }
 
-/// Reads methods and keys, and points at the word that is wrong.
+/// Parses methods and keys. A failure points at the wrong word.
 fn command(
     line: &Invocation<'_>,
     check: impl Fn(&[String], &[(String, String)]) -> Result<(), Failure>,
@@ -169,7 +174,7 @@ fn command(
     })
 }
 
-/// The word that a failure names in its first backquotes.
+/// The word in the first backticks of a failure.
 fn bad_word(failure: &Failure, words: &[&Word]) -> Option<Span> {
     let named = failure.message.split('`').skip(1).step_by(2);
     named.into_iter().find_map(|name| {

@@ -14,8 +14,8 @@ pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "compare",
         aliases: &[],
-        summary: "generate from one prompt with the base model and with the adapter, side by side",
-        help: "Both start from the same seed.",
+        summary: "continue a text with the base and with the adapter, side by side",
+        help: "Both use the same seed.",
         forms: vec![
             Form::bare("", "generate from the prompt twice", |line, _| {
                 Ok(PartKind::Session(Command::Compare {

@@ -25,7 +25,7 @@ pub(super) const SHOW: &[KeySpec] = &[KeySpec {
     aliases: &["n"],
     kind: KeyKind::Integer { min: 1, max: 10_000 },
     default: "5",
-    help: "rows shown of each split",
+    help: "rows to show of each split",
 }];
 
 /// The definition.
@@ -33,16 +33,22 @@ pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "data",
         aliases: &[],
-        summary: "load examples, show them, or write them in a cell",
-        help: "jsonl with prompt/completion, text, or text/label; csv or tsv with the same columns; txt with a blank line between texts. \
-               Other columns are ignored and named in the reply; a set of the same name is replaced. A classifier matches labels with \
-               its `id2label` by name, then as LABEL_0 or 0; those without a match become the remaining classes in order, with a warning.",
+        summary: "load examples, show them, or write them in the cell",
+        help: "jsonl with prompt/completion, text, or text/label; csv or tsv with the same \
+            columns; txt with a blank line between texts. Other columns are ignored and listed \
+            in the reply. A data set with the same name is replaced. A classifier matches \
+            labels with its `id2label` by name, then as LABEL_0 or 0; the other labels become \
+            the remaining classes in order, with a warning.",
         forms: vec![
             Form::bare("", "the current data set", show).keys(SHOW),
-            Form::bare("load", "load a built-in set or a file and make it the current one", load)
-                .slots(SOURCE)
-                .keys(training::DATA),
-            Form::bare("use", "make a loaded set the current one", |line, _| {
+            Form::bare(
+                "load",
+                "load a built-in data set or a file and make it the current one",
+                load,
+            )
+            .slots(SOURCE)
+            .keys(training::DATA),
+            Form::bare("use", "make a loaded data set the current one", |line, _| {
                 Ok(PartKind::Session(Command::DataUse { name: line.joined() }))
             })
             .slots(NAME),
@@ -82,14 +88,9 @@ fn load(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure>
 
 fn inline(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure> {
     if line.body.trim().is_empty() {
-        return Err(Failure::new(
-            "magic::empty_cell",
-            "the cell has no examples below its first line",
-        )
-        .hint(
-            "write one example per line, such as {\"prompt\": \"2 + 2 =\", \"completion\": \" 4\"}",
-        )
-        .span(line.span));
+        return Err(Failure::new("magic::empty_cell", "no examples below this line")
+            .hint("write one example per line, such as {\"prompt\": \"2 + 2 =\", \"completion\": \" 4\"}")
+            .span(line.span));
     }
     Ok(PartKind::Session(Command::DataInline {
         name: line.joined(),

@@ -10,12 +10,12 @@ use crate::{
 const VARIABLE: &[Slot] = &[Slot::optional(
     "NAME=VALUE",
     SlotKind::Raw,
-    "a variable and its new value; a name alone shows its value, no argument lists all",
+    "a variable and its new value; a name alone shows it, no argument lists all",
 )];
 const FOLDER: &[Slot] = &[Slot::optional_rest(
     "FOLDER",
     SlotKind::Path,
-    "the folder; default: the home folder; `-` is the previous one",
+    "the folder; without it the home folder; `-` is the previous one",
 )];
 
 /// The definition of `%env`.
@@ -24,7 +24,7 @@ pub(super) fn env() -> VerbSpec {
         name: "env",
         aliases: &["set_env"],
         summary: "show or set environment variables",
-        help: "The session and Rust cells see the change.",
+        help: "Changes apply to the session and to Rust cells.",
         forms: vec![Form::bare("", "show or set variables", environment).slots(VARIABLE)],
         cell: None,
         examples: vec!["%env HF_HUB_OFFLINE=1".into(), "%env HOME".into()],

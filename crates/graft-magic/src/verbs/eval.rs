@@ -14,7 +14,7 @@ pub(super) fn verb() -> VerbSpec {
         name: "eval",
         aliases: &["evaluate"],
         summary: "loss, perplexity and accuracy, compared with the base model",
-        help: "Accuracy is the share of examples whose own label scores highest; the accuracy of the majority class is shown for comparison.",
+        help: "Accuracy is the fraction of examples whose own label scores highest. The table also shows the majority class.",
         forms: vec![
             Form::bare("", "evaluate the model with its active adapter", |line, _| {
                 Ok(PartKind::Session(Command::Eval { settings: line.settings.clone() }))

@@ -16,8 +16,8 @@ pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "generate",
         aliases: &[],
-        summary: "generate text with the model and its active adapter",
-        help: "Greedy by default; temperature, top_k and top_p sample. The finished text is shaded by probability: the stronger the shade, the less likely the token.",
+        summary: "continue a text with the model and its active adapter",
+        help: "Greedy by default; temperature, top_k and top_p sample. In the final output, darker tokens have a lower probability.",
         forms: vec![
             Form::bare("", "generate from the prompt", line).slots(PROMPT).keys(training::GENERATE),
         ],
@@ -46,16 +46,13 @@ fn cell(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure>
     }))
 }
 
-/// The body of a `%%` cell as a prompt; the end of its last line is not part of it.
+/// The body of a `%%` cell as a prompt, without the end of its last line.
 pub(super) fn body_prompt(line: &Invocation<'_>) -> Result<String, Failure> {
     let prompt = line.body.trim_end_matches(['\n', '\r']);
     if prompt.trim().is_empty() {
-        return Err(Failure::new(
-            "magic::empty_cell",
-            "the cell has no prompt below its first line",
-        )
-        .hint(format!("write the prompt below it, or use `%{}` with one `%`", line.verb.name))
-        .span(line.span));
+        return Err(Failure::new("magic::empty_cell", "no prompt below this line")
+            .hint(format!("write the prompt below, or use `%{}` with one `%`", line.verb.name))
+            .span(line.span));
     }
     Ok(prompt.to_owned())
 }

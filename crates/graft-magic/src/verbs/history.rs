@@ -7,8 +7,11 @@ use crate::{
     verb::{Form, Invocation, Slot, SlotKind, VerbSpec},
 };
 
-const COUNT: &[Slot] =
-    &[Slot::optional("N", SlotKind::Number, "number of cells; default: all of this session")];
+const COUNT: &[Slot] = &[Slot::optional(
+    "N",
+    SlotKind::Number,
+    "number of cells to show, the last ones; without it all of this session",
+)];
 const FILE: &[Slot] = &[Slot::required("FILE", SlotKind::Path, "the file")];
 
 /// The definition of `%history`.
@@ -16,7 +19,7 @@ pub(super) fn history() -> VerbSpec {
     VerbSpec {
         name: "history",
         aliases: &["hist"],
-        summary: "show the cells that have been executed",
+        summary: "show the executed cells",
         help: "",
         forms: vec![Form::bare("", "show the cells", count).slots(COUNT)],
         cell: None,
@@ -44,10 +47,10 @@ pub(super) fn load() -> VerbSpec {
     VerbSpec {
         name: "load",
         aliases: &[],
-        summary: "insert the text of a file into the cell",
-        help: "The text replaces the cell, which is not executed. To load a model, an adapter or data: %model load, %lora load, %data load.",
+        summary: "replace the cell by the text of a file",
+        help: "The text is not executed. To load a model, an adapter or data: %model load, %lora load, %data load.",
         forms: vec![
-            Form::bare("", "insert the text of a file into the cell", |line, _| {
+            Form::bare("", "replace the cell by the text of a file", |line, _| {
                 Ok(PartKind::Host(HostCommand::Load(line.joined())))
             })
             .slots(FILE),

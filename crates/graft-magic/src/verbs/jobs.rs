@@ -10,7 +10,7 @@ use crate::{
 const RUN: &[Slot] = &[Slot::optional(
     "RUN",
     SlotKind::Run,
-    "name of the run; default: the background run, else the latest one",
+    "name of the run; without it the one in the background, or the last one",
 )];
 
 /// The definition of `%jobs`.
@@ -18,9 +18,9 @@ pub(super) fn jobs() -> VerbSpec {
     VerbSpec {
         name: "jobs",
         aliases: &[],
-        summary: "list background jobs, running and finished",
-        help: "`%train bg=true` starts one: the cell returns at once and the notebook stays usable. One job trains at a time.",
-        forms: vec![Form::bare("", "list them", |_, _| Ok(PartKind::Session(Command::Jobs)))],
+        summary: "list the background jobs, running and finished",
+        help: "`%train bg=true` starts one: its cell returns at once, and other cells can be executed. One job runs at a time.",
+        forms: vec![Form::bare("", "list the jobs", |_, _| Ok(PartKind::Session(Command::Jobs)))],
         cell: None,
         examples: vec!["%jobs".into()],
     }
@@ -31,9 +31,9 @@ pub(super) fn stop() -> VerbSpec {
     VerbSpec {
         name: "stop",
         aliases: &[],
-        summary: "stop the background run at its next step",
-        help: "Model, adapter and curve are kept; %resume continues the run. To stop a running cell, use the stop button.",
-        forms: vec![Form::bare("", "stop it", |_, _| Ok(PartKind::Session(Command::Stop)))],
+        summary: "stop the background job at its next step",
+        help: "Model, adapter and curve are kept, and %resume continues the run. The stop button stops a running cell.",
+        forms: vec![Form::bare("", "stop the job", |_, _| Ok(PartKind::Session(Command::Stop)))],
         cell: None,
         examples: vec!["%stop".into()],
     }
@@ -44,8 +44,10 @@ pub(super) fn watch() -> VerbSpec {
     VerbSpec {
         name: "watch",
         aliases: &[],
-        summary: "show the live plot of a run, from its ledger",
-        help: "Plots everything recorded so far, even if the page was closed in the meantime, and keeps updating while the run trains in the background. The stop button ends the plot, not the run.",
+        summary: "show the live curve of a run",
+        help: "Shows the whole curve from the ledger of the run, also after the page was closed, \
+            and updates it while the run is trained in the background. The stop button ends the \
+            display, not the run.",
         forms: vec![
             Form::bare("", "watch a run", |line, _| {
                 Ok(PartKind::Session(Command::Watch { run: line.word(0) }))

@@ -14,7 +14,7 @@ const SHAPE: &[Slot] = &[
         SlotKind::Text,
         "a published model, such as llama-3.2-1b, qwen3-4b, mistral-7b, gpt2 or bert-base",
     ),
-    Slot::optional("METHOD", SlotKind::Choice(&["lora"]), "the method: lora"),
+    Slot::optional("METHOD", SlotKind::Choice(&["lora"]), "the method; only lora"),
 ];
 
 /// The definition.
@@ -22,12 +22,14 @@ pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "memory",
         aliases: &[],
-        summary: "estimate the memory of training, part by part, compared with full fine-tuning",
-        help: "Estimated from shapes; `for` estimates a published model with LoRA on all its linear layers, without its weights. \
-               Training that would not fit into the memory of this machine, its container or the GPU is refused before it starts. \
-               The last line shows the measured peak of the newest run of this model; `%runs show` shows it for each run.",
+        summary: "predict the memory of a training run, in parts, compared with full fine-tuning",
+        help: "Predicted from sizes. `for` predicts LoRA on all linear layers of a published \
+            model, without its weights. A run that does not fit into the memory of this \
+            machine, its container or its GPU is refused before it starts. The last line shows \
+            the measured memory of the newest run of this model; `%runs show` shows it for each \
+            run.",
         forms: vec![
-            Form::bare("", "the adapter in use on the current model", |line, _| {
+            Form::bare("", "the active adapter on the current model", |line, _| {
                 Ok(PartKind::Session(Command::Memory { of: None, settings: line.settings.clone() }))
             })
             .keys(training::MEMORY),

@@ -1,4 +1,5 @@
-//! The verb of a method, `%lora` and its kin: the same subcommands for each, the keys from its [`MethodSpec`].
+//! The magic of a method, such as `%lora`: all have the same subcommands; the keys are those of the
+//! [`MethodSpec`].
 
 use graft_protocol::{AdapterAction, Command};
 use graft_spec::{Failure, KeySpec, combination, methods::MethodSpec, training};
@@ -18,29 +19,30 @@ const FACTOR: &[Slot] = &[
     Slot::optional(
         "FACTOR",
         SlotKind::Number,
-        "1 is as trained, 0 is the base model; without it the command shows the factor",
+        "1 as trained, 0 for the base; without it the factor is shown",
     ),
     Slot::optional("NAME", SlotKind::Adapter, "name of an adapter; default: the active one"),
 ];
 const ONE_NAME: &[KeySpec] = &[graft_spec::methods::ADAPTER_NAME];
 
-/// The definition for one method.
+/// The definition of a method's magic.
 pub(super) fn verb(spec: &'static MethodSpec) -> VerbSpec {
     VerbSpec {
         name: spec.verb,
         aliases: &[],
         summary: spec.summary,
-        help: spec.help,
+        help: help(spec),
         forms: vec![
             Form::bare(
                 "",
-                "with %train keys: attach and train; with method keys: attach; alone: list",
+                "with keys of %train: attach and train; with other keys: attach; without keys: list the adapters",
                 attach_and_train,
             )
             .keys(spec.keys)
             .keys(training::TRAIN),
-            Form::bare("attach", "create an adapter and make it active", attach).keys(spec.keys),
-            Form::bare("detach", "remove it; the base model is unchanged", |line, _| {
+            Form::bare("attach", "create an adapter and make it the active one", attach)
+                .keys(spec.keys),
+            Form::bare("detach", "remove it and restore the base", |line, _| {
                 act(line, AdapterAction::Detach { name: name(line, 0) })
             })
             .slots(MAYBE_NAME)
@@ -50,29 +52,25 @@ pub(super) fn verb(spec: &'static MethodSpec) -> VerbSpec {
             })
             .slots(MAYBE_NAME)
             .keys(ONE_NAME),
-            Form::bare("unmerge", "undo a merge", |line, _| {
+            Form::bare("unmerge", "undo a merge; the base is restored bit for bit", |line, _| {
                 act(line, AdapterAction::Unmerge { name: name(line, 0) })
             })
             .slots(MAYBE_NAME)
             .keys(ONE_NAME),
-            Form::bare("scale", "multiply its effect", scale).slots(FACTOR).keys(ONE_NAME),
-            Form::bare("save", "save it in HF PEFT's format", save).slots(FOLDER).keys(ONE_NAME),
+            Form::bare("scale", "set the factor on its update", scale).slots(FACTOR).keys(ONE_NAME),
+            Form::bare("save", "save it in the format of HF PEFT", save).slots(FOLDER).keys(ONE_NAME),
             Form::bare(
                 "load",
-                "load an adapter saved by HF PEFT or Graft and make it active",
+                "load an adapter that HF PEFT or Graft saved, and make it the active one",
                 load,
             )
             .slots(FOLDER)
             .keys(ONE_NAME),
-            Form::bare(
-                "combine",
-                "combine several adapters into a new one; the originals are unchanged",
-                combine,
-            )
-            .slots(NAMES)
-            .keys(combination::KEYS),
-            Form::bare("list", "the adapters", |line, _| act(line, AdapterAction::List)),
-            Form::bare("use", "make it active", |line, _| {
+            Form::bare("combine", "combine several adapters into a new one", combine)
+                .slots(NAMES)
+                .keys(combination::KEYS),
+            Form::bare("list", "list the adapters", |line, _| act(line, AdapterAction::List)),
+            Form::bare("use", "make it the active one", |line, _| {
                 act(line, AdapterAction::Use { name: line.joined() })
             })
             .slots(NAME),
@@ -86,6 +84,12 @@ pub(super) fn verb(spec: &'static MethodSpec) -> VerbSpec {
         cell: None,
         examples: examples(spec),
     }
+}
+
+/// The help paragraph with its sources. The registry of verbs is built once and lives as long as the
+/// process, so the text is never freed.
+fn help(spec: &MethodSpec) -> &'static str {
+    format!("{} {}.", spec.help, spec.source).leak()
 }
 
 fn examples(spec: &MethodSpec) -> Vec<std::borrow::Cow<'static, str>> {
@@ -109,7 +113,7 @@ fn act(line: &Invocation<'_>, action: AdapterAction) -> Result<PartKind, Failure
     Ok(PartKind::Session(Command::Adapter { method: line.verb.name.to_owned(), action }))
 }
 
-/// The adapter named by position or by `adapter_name=`.
+/// The name of an adapter, given by position or as `adapter_name=`.
 fn name(line: &Invocation<'_>, index: usize) -> Option<String> {
     line.word(index).or_else(|| {
         line.settings.values.get(graft_spec::methods::ADAPTER_NAME.name).map(ToString::to_string)
@@ -146,9 +150,9 @@ fn scale(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure
     {
         return Err(Failure::new(
             "magic::wrong_argument",
-            format!("FACTOR must be finite, got `{}`", word.text),
+            format!("FACTOR must be a finite number, got `{}`", word.text),
         )
-        .hint("0 is the base model, 1 is as trained")
+        .hint("1 as trained, 0 for the base")
         .span(word.span));
     }
     act(line, AdapterAction::Scale { name: name(line, 1), factor })

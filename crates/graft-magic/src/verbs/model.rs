@@ -1,4 +1,4 @@
-//! `%model`: load a model, look at it.
+//! `%model`: load, inspect and save a model.
 
 use graft_protocol::Command;
 use graft_spec::training;
@@ -14,29 +14,46 @@ const SOURCE: &[Slot] = &[Slot::required(
     "tiny (embedded), a Hugging Face folder, a GGUF file, or ORG/NAME on the Hub",
 )];
 
-const FOLDER: &[Slot] = &[Slot::required("DIR", SlotKind::Path, "the folder; created if missing")];
+const FOLDER: &[Slot] =
+    &[Slot::required("DIR", SlotKind::Path, "the folder; created if it does not exist")];
 
 /// The definition.
 pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "model",
         aliases: &[],
-        summary: "load a model, show its summary or its modules, save it",
-        help: "The weights are frozen: only the parameters of an attached method are trained. Loading another model removes the adapters of the previous one.",
+        summary: "load a model, show its card or its modules, save it",
+        help: "The weights are frozen; only attached adapters are trained. Loading another model removes the adapters of the previous one.",
         forms: vec![
-            Form::bare("", "summary of the current model, and its README", |_, _| Ok(PartKind::Session(Command::ModelCard))),
+            Form::bare("", "the card of the current model", |_, _| {
+                Ok(PartKind::Session(Command::ModelCard))
+            }),
             Form::bare("load", "load a model and make it the current one", |line, _| {
-                Ok(PartKind::Session(Command::ModelLoad { source: line.joined(), settings: line.settings.clone() }))
+                Ok(PartKind::Session(Command::ModelLoad {
+                    source: line.joined(),
+                    settings: line.settings.clone(),
+                }))
             })
             .slots(SOURCE)
             .keys(training::MODEL),
-            Form::bare("card", "summary of the current model, and its README", |_, _| Ok(PartKind::Session(Command::ModelCard))),
-            Form::bare("save", "save it as a Hugging Face folder that transformers loads; merged adapters are included", |line, _| {
-                Ok(PartKind::Session(Command::ModelSave { directory: line.joined(), settings: line.settings.clone() }))
-            })
+            Form::bare("card", "the card of the current model", |_, _| {
+                Ok(PartKind::Session(Command::ModelCard))
+            }),
+            Form::bare(
+                "save",
+                "save it as a Hugging Face folder for transformers, including merged adapters",
+                |line, _| {
+                    Ok(PartKind::Session(Command::ModelSave {
+                        directory: line.joined(),
+                        settings: line.settings.clone(),
+                    }))
+                },
+            )
             .slots(FOLDER)
             .keys(training::MODEL_SAVE),
-            Form::bare("tree", "its modules with shapes and adapters", |_, _| Ok(PartKind::Session(Command::ModelTree))),
+            Form::bare("tree", "its modules with shapes and adapters", |_, _| {
+                Ok(PartKind::Session(Command::ModelTree))
+            }),
         ],
         cell: None,
         examples: vec![

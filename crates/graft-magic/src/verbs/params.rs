@@ -11,7 +11,7 @@ use crate::{
 const MODULE: &[Slot] = &[Slot::optional(
     "MODULE",
     SlotKind::Text,
-    "the layer's path, or a suffix of it; default: the layer that changed most",
+    "path of the layer, or the end of the path; without it the layer with the largest change",
 )];
 
 /// The definition of `%params`.
@@ -19,8 +19,8 @@ pub(super) fn params() -> VerbSpec {
     VerbSpec {
         name: "params",
         aliases: &["parameters"],
-        summary: "trainable parameters, module by module",
-        help: "Below the table is the line that HF PEFT's print_trainable_parameters() prints.",
+        summary: "trainable parameters per module",
+        help: "The line below the table is that of print_trainable_parameters() in HF PEFT.",
         forms: vec![Form::bare("", "the table", |_, _| Ok(PartKind::Session(Command::Params)))],
         cell: None,
         examples: vec!["%params".into()],
@@ -32,12 +32,13 @@ pub(super) fn weights() -> VerbSpec {
     VerbSpec {
         name: "weights",
         aliases: &[],
-        summary: "plot what the active adapter changes in the weights",
-        help: "Shows a table of the relative change of each layer. For one layer, plots the matrices A and B, the update, and the singular values of the update and \
-               of the frozen weight. For a soft prompt, shows the nearest vocabulary tokens of each vector \
-               and the attention that the texts of the data give to it.",
+        summary: "plot the effect of the active adapter on the weights",
+        help: "A table with the relative change of each layer. For one layer: the matrices A and \
+            B, the update, and its singular values compared with those of the frozen weight. \
+            For a soft prompt: the words of the vocabulary nearest to each of its vectors, and \
+            the attention that the texts of the data pay to it.",
         forms: vec![
-            Form::bare("", "show one layer", |line, _| {
+            Form::bare("", "show a layer", |line, _| {
                 Ok(PartKind::Session(Command::Weights { module: line.word(0) }))
             })
             .slots(MODULE),

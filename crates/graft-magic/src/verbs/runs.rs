@@ -19,13 +19,13 @@ const EXPORT: &[Slot] = &[
     Slot::required(
         "FILE",
         SlotKind::Path,
-        "the file: .csv contains the steps, .json everything, .svg and .png the plot, .graft a script that repeats the run with graft run",
+        "the file; .csv contains the steps, .json everything, .svg and .png the curves, .graft a script for `graft run` that repeats the run",
     ),
 ];
 const NAMED: &[Slot] = &[Slot::required(
     "RUN",
     SlotKind::Run,
-    "name of the run, as listed by %runs; each trial of a comparison is a run too",
+    "name of the run, as %runs lists it; a trial of a comparison is a run too",
 )];
 const SEVERAL: &[Slot] = &[Slot::rest("RUN", SlotKind::Run, "names of runs")];
 
@@ -34,10 +34,10 @@ pub(super) fn runs() -> VerbSpec {
     VerbSpec {
         name: "runs",
         aliases: &[],
-        summary: "list runs, show one, compare two, attach their weights, or export them",
-        help: "Runs are stored in .graft/runs next to the notebook and outlive the kernel. Each run stores its last weights and those with the lowest validation loss.",
+        summary: "list the recorded runs, show or compare them, attach their weights, export them",
+        help: "Runs are recorded in .graft/runs next to the notebook and stay there when the kernel ends. Each run keeps its last weights and those with the lowest validation loss.",
         forms: vec![
-            Form::bare("", "all runs, newest first", |_, _| told(RunsAction::List)),
+            Form::bare("", "list the runs, newest first", |_, _| told(RunsAction::List)),
             Form::bare("show", "one run: settings, losses, checkpoints", |line, _| {
                 told(RunsAction::Show { run: line.word(0) })
             })
@@ -53,19 +53,15 @@ pub(super) fn runs() -> VerbSpec {
                 },
             )
             .slots(TWO),
-            Form::bare(
-                "use",
-                "attach its stored weights and make them the active adapter",
-                |line, _| {
-                    told(RunsAction::Use {
-                        run: line.word(0).unwrap_or_default(),
-                        settings: line.settings.clone(),
-                    })
-                },
-            )
+            Form::bare("use", "attach the weights of a run as the active adapter", |line, _| {
+                told(RunsAction::Use {
+                    run: line.word(0).unwrap_or_default(),
+                    settings: line.settings.clone(),
+                })
+            })
             .slots(NAMED)
             .keys(training::RUN_WEIGHTS),
-            Form::bare("export", "export a run to a file", |line, _| {
+            Form::bare("export", "write a run to a file", |line, _| {
                 told(RunsAction::Export {
                     run: line.word(0).unwrap_or_default(),
                     file: line.word(1).unwrap_or_default(),
@@ -92,9 +88,9 @@ pub(super) fn plot() -> VerbSpec {
         name: "plot",
         aliases: &[],
         summary: "plot the curves of several runs",
-        help: "Loss, validation, accuracy, learning rate, gradient norm or speed against the steps, read from the runs' ledgers.",
+        help: "Loss, validation loss, accuracy, learning rate, gradient norm or speed against the steps, from the ledgers of the runs.",
         forms: vec![
-            Form::bare("", "draw runs", |line, _| {
+            Form::bare("", "plot runs", |line, _| {
                 told(RunsAction::Plot {
                     runs: line.positional.iter().map(|word| word.text.clone()).collect(),
                     settings: line.settings.clone(),

@@ -11,7 +11,7 @@ use crate::{
 const SEED: &[Slot] = &[Slot::optional(
     "N",
     SlotKind::Number,
-    "the new seed, a whole number from 0; without it the command shows the seed",
+    "the new seed, a whole number of at least 0; without it the seed is shown",
 )];
 
 /// The definition.
@@ -34,7 +34,7 @@ fn seed(line: &Invocation<'_>, _: &mut Context<'_>) -> Result<PartKind, Failure>
     let seed = word.text.replace('_', "").parse().map_err(|_| {
         Failure::new(
             "magic::wrong_argument",
-            format!("the seed must be a whole number from 0, got `{}`", word.text),
+            format!("the seed must be a whole number of at least 0, got `{}`", word.text),
         )
         .hint("for example %seed 7")
         .span(word.span)

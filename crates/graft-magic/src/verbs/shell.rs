@@ -1,4 +1,4 @@
-//! `%sx` and `%%sh`; a line that begins with `!` is the usual way.
+//! `%sx` and `%%sh`. Usually a line that begins with `!` is used instead.
 
 use graft_spec::Failure;
 
@@ -7,7 +7,7 @@ use crate::{
     verb::{Form, Invocation, Slot, SlotKind, VerbSpec},
 };
 
-const LINE: &[Slot] = &[Slot::rest("COMMAND", SlotKind::Raw, "a line for the shell")];
+const LINE: &[Slot] = &[Slot::rest("COMMAND", SlotKind::Raw, "a command line of the shell")];
 
 /// The definition.
 pub(super) fn verb() -> VerbSpec {
@@ -26,7 +26,7 @@ pub(super) fn verb() -> VerbSpec {
 
 fn given(line: &Invocation<'_>, command: &str) -> Result<PartKind, Failure> {
     if command.trim().is_empty() {
-        return Err(Failure::new("magic::missing_argument", "missing shell command")
+        return Err(Failure::new("magic::missing_argument", "missing the shell command")
             .hint("for example !ls")
             .span(line.span));
     }

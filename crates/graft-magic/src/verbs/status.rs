@@ -12,8 +12,8 @@ pub(super) fn verb() -> VerbSpec {
     VerbSpec {
         name: "status",
         aliases: &[],
-        summary: "model, adapters, data, runs, memory and device at a glance",
-        help: "Answers during training too.",
+        summary: "show model, adapters, data, runs, memory and device",
+        help: "Also available while a run is being trained.",
         forms: vec![Form::bare("", "the table", |_, _| Ok(PartKind::Session(Command::Status)))],
         cell: None,
         examples: vec!["%status".into()],

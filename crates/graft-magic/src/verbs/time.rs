@@ -48,12 +48,9 @@ fn line(magic: &Invocation<'_>, cx: &mut Context<'_>) -> Result<PartKind, Failur
 fn cell(magic: &Invocation<'_>, cx: &mut Context<'_>) -> Result<PartKind, Failure> {
     let parts = parse_text(magic.body, magic.body_line, cx)?;
     if parts.is_empty() {
-        return Err(Failure::new(
-            "magic::empty_cell",
-            "the cell has nothing to measure below its first line",
-        )
-        .hint("did you mean `%time` with one `%`?")
-        .span(magic.span));
+        return Err(Failure::new("magic::empty_cell", "nothing to measure below this line")
+            .hint("did you mean `%time` with one `%`?")
+            .span(magic.span));
     }
     Ok(PartKind::Host(HostCommand::TimeCell(parts)))
 }

@@ -16,8 +16,10 @@ pub(super) fn train() -> VerbSpec {
     VerbSpec {
         name: "train",
         aliases: &[],
-        summary: "train the active adapter under a live loss plot",
-        help: "AdamW on the current data. The stop button stops at the next step and keeps model, adapter and curve; %resume continues the run. bg=true trains in the background: the cell returns at once; use %watch, %jobs and %stop to control it.",
+        summary: "train the active adapter and show a live loss plot",
+        help: "AdamW on the current data. The stop button ends the run at the next step and keeps \
+            model, adapter and curve; %resume continues it. bg=true trains in the background: \
+            the cell returns at once, and %watch, %jobs and %stop control the run.",
         forms: vec![
             Form::bare("", "train the active adapter", |line, _| {
                 Ok(PartKind::Session(Command::Train {
@@ -42,7 +44,7 @@ pub(super) fn resume() -> VerbSpec {
         name: "resume",
         aliases: &[],
         summary: "continue an interrupted run from its last checkpoint",
-        help: "The losses equal those of an uninterrupted run. Keys given here replace those of the run; steps=400, for example, extends it.",
+        help: "The losses are the same as in a run without interruption. Given keys replace those of the run, such as steps=400 for a longer run.",
         forms: vec![
             Form::bare("", "continue a run", |line, _| {
                 Ok(PartKind::Session(Command::Resume {

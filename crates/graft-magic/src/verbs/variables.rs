@@ -7,13 +7,13 @@ use crate::{
     verb::{Form, VerbSpec},
 };
 
-/// IPython's habit `-f` is accepted: nothing is asked either way.
+/// IPython's `-f`. It has no effect, because `%reset` never asks.
 const FORCE: &[KeySpec] = &[KeySpec {
     name: "force",
     aliases: &["f"],
     kind: KeyKind::Bool,
     default: "true",
-    help: "accepted for compatibility; the magic never asks for confirmation",
+    help: "no effect: %reset never asks for confirmation",
 }];
 
 /// The definition of `%who`.
@@ -21,9 +21,11 @@ pub(super) fn who() -> VerbSpec {
     VerbSpec {
         name: "who",
         aliases: &["whos", "vars"],
-        summary: "the Rust variables with their types",
+        summary: "list the Rust variables with their types",
         help: "",
-        forms: vec![Form::bare("", "the variables", |_, _| Ok(PartKind::Host(HostCommand::Who)))],
+        forms: vec![Form::bare("", "list the variables", |_, _| {
+            Ok(PartKind::Host(HostCommand::Who))
+        })],
         cell: None,
         examples: vec!["%who".into()],
     }
@@ -34,10 +36,10 @@ pub(super) fn reset() -> VerbSpec {
     VerbSpec {
         name: "reset",
         aliases: &[],
-        summary: "reset the session: removes variables, model and adapters",
+        summary: "start a new session without variables, model and adapters",
         help: "Runs and saved adapters stay on disk.",
         forms: vec![
-            Form::bare("", "start afresh", |_, _| Ok(PartKind::Host(HostCommand::Reset)))
+            Form::bare("", "start a new session", |_, _| Ok(PartKind::Host(HostCommand::Reset)))
                 .keys(FORCE),
         ],
         cell: None,

@@ -15,7 +15,7 @@ const APPEND: &[KeySpec] = &[KeySpec {
     aliases: &["a"],
     kind: KeyKind::Bool,
     default: "false",
-    help: "append to the file instead of replacing it",
+    help: "append the text to the file instead of replacing it",
 }];
 
 /// The definition.

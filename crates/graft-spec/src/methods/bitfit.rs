@@ -8,10 +8,14 @@ pub const SPEC: MethodSpec = MethodSpec {
     verb: "bitfit",
     peft_type: "BITFIT",
     builder: "BitFit",
-    summary: "train only the biases",
-    help: "Each linear layer keeps its weights frozen and trains its bias, y = W x + b; norms with a bias train it too. Copies are trained, so the base model is unchanged. \
-           Families without biases (Llama and relatives, including tiny) are refused: use %ln_tuning there, the closest alternative. \
-           Ben Zaken et al. 2021, arXiv:2106.10199.",
+    summary: "train the biases and nothing else",
+    equation: "y = W x + b",
+    help: "Each layer keeps its weight and trains its bias, y = W x + b; norms that have a bias \
+        train it as well. Copies are trained, so the base does not change. Attaching fails in a \
+        family without biases, such as Llama and `tiny`; norms (%ln_tuning) are the closest \
+        alternative there.",
+    shapes: "`b: (d_out)` of linear layers, `(C)` of norms",
+    source: "Ben Zaken et al. 2021, arXiv:2106.10199",
     keys: KEYS,
     learning_rate: 5e-3,
     rate_falls_with_width: false,
@@ -19,7 +23,7 @@ pub const SPEC: MethodSpec = MethodSpec {
 
 const KEYS: &[KeySpec] = &[
     KeySpec {
-        help: "modules whose biases are trained, including their submodules; default: every bias of the model",
+        help: "modules whose biases are trained, including the modules inside them; without it every bias of the model",
         ..TARGET_MODULES
     },
     KeySpec { kind: KeyKind::Modules, help: "modules whose biases stay frozen", ..EXCLUDE_MODULES },

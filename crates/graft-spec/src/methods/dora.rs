@@ -11,10 +11,16 @@ pub const SPEC: MethodSpec = MethodSpec {
     verb: "dora",
     peft_type: "LORA",
     builder: "Dora",
-    summary: "weight-decomposed LoRA: train the direction with B·A and the magnitude m of each row",
-    help: "Each targeted linear layer computes y = m ∘ (W x + s·B A x) / n, where n contains the norms of the rows of W + s·B A, treated as constants in the gradient, \
-           and the magnitude m, initialized with the norms of the rows of W, is trained together with A (r × d_in) and B (d_out × r); s = lora_alpha / r. \
-           B starts at zero, so attaching changes nothing. The files are HF PEFT's LoRA with use_dora. Liu et al. 2024, arXiv:2402.09353.",
+    summary: "weight-decomposed LoRA: train the direction as B·A and the length m of each row",
+    equation: "y = m ∘ (W + s B A) x / ‖W + s B A‖",
+    help: "Each targeted linear layer computes y = m ∘ (W x + s·B A x) / n. n holds the lengths of \
+        the rows of W + s·B A and is a constant in the backward pass. m starts as the lengths of \
+        the rows of W and is trained together with A (r × d_in) and B (d_out × r); s = lora_alpha \
+        / r. B starts at zero, so attaching does not change the output. The files are those of HF \
+        PEFT's LoRA with use_dora.",
+    shapes: "`x: (.., d_in)`, `A: (r, d_in)`, `B: (d_out, r)`, `W: (d_out, d_in)` frozen, `m, n: \
+        (d_out)`",
+    source: "Liu et al. 2024, arXiv:2402.09353",
     keys: KEYS,
     learning_rate: 5e-3,
     rate_falls_with_width: true,
@@ -34,7 +40,7 @@ const KEYS: &[KeySpec] = &[
         aliases: &["dropout"],
         kind: KeyKind::Float { min: 0.0, max: 0.999 },
         default: "0",
-        help: "dropout probability of the update's inputs",
+        help: "dropout probability on the input of the update during training",
     },
     TARGET_MODULES,
     EXCLUDE_MODULES,
@@ -46,14 +52,14 @@ const KEYS: &[KeySpec] = &[
         aliases: &["rslora"],
         kind: KeyKind::Bool,
         default: "false",
-        help: "rank-stabilized LoRA: scale by lora_alpha / sqrt(r)",
+        help: "rank-stabilised LoRA: s = lora_alpha / sqrt(r)",
     },
     KeySpec {
         name: "bias",
         aliases: &[],
         kind: KeyKind::Choice(&["none", "all", "lora_only"]),
         default: "none",
-        help: "biases to train as well: all of the model or those of the targets; trained as copies, so the base model is unchanged",
+        help: "biases to train as well: none, all, or those of the targets (lora_only); copies are trained, so the base does not change",
     },
     MODULES_TO_SAVE,
     ADAPTER_NAME,

@@ -9,9 +9,13 @@ pub const SPEC: MethodSpec = MethodSpec {
     peft_type: "IA3",
     builder: "Ia3",
     summary: "rescaling: train one factor per activation",
-    help: "Each targeted linear layer computes y = l ∘ (W x + b) with one trained factor per output; in feedforward_modules the factors scale the input, \
-           y = W (l ∘ x) + b. All start at 1, so attaching changes nothing. Without target_modules: keys, values and the last linear layer of the feed-forward blocks, as in the paper. \
-           Liu et al. 2022, arXiv:2205.05638.",
+    equation: "y = l ∘ (W x + b)",
+    help: "Each targeted linear layer computes y = l ∘ (W x + b) with one trained factor per output. \
+        Layers in feedforward_modules scale their input instead: y = W (l ∘ x) + b. All factors \
+        start at 1, so attaching does not change the output. Default targets: keys, values and \
+        the last layers of the feed-forward blocks, as in the paper.",
+    shapes: "`l: (d_out, 1)`, or `(1, d_in)` in feed-forward modules",
+    source: "Liu et al. 2022, arXiv:2205.05638",
     keys: KEYS,
     learning_rate: 5e-2,
     rate_falls_with_width: false,
@@ -24,7 +28,7 @@ const KEYS: &[KeySpec] = &[
         aliases: &["feedforward"],
         kind: KeyKind::Modules,
         default: "",
-        help: "targets whose inputs are rescaled; default: the last linear layers of the feed-forward blocks among them",
+        help: "targets whose input is scaled instead of their output; without it the last layers of the feed-forward blocks",
     },
     EXCLUDE_MODULES,
     MODULES_TO_SAVE,

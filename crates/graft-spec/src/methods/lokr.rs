@@ -11,10 +11,15 @@ pub const SPEC: MethodSpec = MethodSpec {
     verb: "lokr",
     peft_type: "LOKR",
     builder: "LoKr",
-    summary: "the Kronecker product of a small matrix and a low-rank one",
-    help: "Each targeted linear layer computes y = W x + s·(W₁ ⊗ W₂) x with s = alpha / r. Each dimension of W is split into two factors; W₁ is small, and \
-           W₂ is a product of rank r if that is smaller than the full matrix. W₁ starts at zero, so attaching changes nothing. The product is applied without being materialized. \
-           Edalati et al. 2022, arXiv:2212.10650; Yeh et al. 2023, arXiv:2309.14859 (LyCORIS).",
+    summary: "the Kronecker product of a small matrix and a low-rank matrix",
+    equation: "y = W x + s (W₁ ⊗ W₂) x",
+    help: "Each targeted linear layer computes y = W x + s·(W₁ ⊗ W₂) x with s = alpha / r. Each side \
+        of W is split into two factors. W₁ is small; W₂ is a product of rank r if that is smaller \
+        than the full matrix. W₁ starts at zero, so attaching does not change the output. The \
+        Kronecker product is applied without being formed.",
+    shapes: "`d_out = l k`, `d_in = m n`; `W₁: (l, m)`, `W₂: (k, n)`, each of them possibly a product \
+        of rank r",
+    source: "Edalati et al. 2022, arXiv:2212.10650; Yeh et al. 2023, arXiv:2309.14859 (LyCORIS)",
     keys: KEYS,
     learning_rate: 1e-2,
     rate_falls_with_width: true,
@@ -34,28 +39,28 @@ const KEYS: &[KeySpec] = &[
         aliases: &[],
         kind: KeyKind::Float { min: 0.0, max: 0.999 },
         default: "0",
-        help: "dropout probability of the update's outputs",
+        help: "dropout probability on the output of the update during training",
     },
     KeySpec {
         name: "module_dropout",
         aliases: &[],
         kind: KeyKind::Float { min: 0.0, max: 0.999 },
         default: "0",
-        help: "probability of dropping the whole update of a layer in a step",
+        help: "probability of skipping the whole update of a layer in a training step",
     },
     KeySpec {
         name: "decompose_both",
         aliases: &[],
         kind: KeyKind::Bool,
         default: "false",
-        help: "also factorize W₁ with rank r where that is smaller",
+        help: "factorise W₁ at rank r as well if that is smaller",
     },
     KeySpec {
         name: "decompose_factor",
         aliases: &["factor"],
         kind: KeyKind::Integer { min: -1, max: 65_536 },
         default: "-1",
-        help: "the smaller factor of each dimension; -1 chooses the most balanced factorization",
+        help: "smaller factor of each side; -1 chooses the factors closest to each other",
     },
     TARGET_MODULES,
     EXCLUDE_MODULES,

@@ -11,10 +11,14 @@ pub const SPEC: MethodSpec = MethodSpec {
     verb: "lora",
     peft_type: "LORA",
     builder: "Lora",
-    summary: "low-rank adaptation: train an update B·A on top of frozen weights",
-    help: "Each targeted linear layer computes y = W x + s·B A x with A (r × d_in) and B (d_out × r) trained and W frozen; \
-           s = lora_alpha / r, or lora_alpha / √r with use_rslora. B starts at zero, so attaching changes nothing. \
-           Hu et al. 2021, arXiv:2106.09685; rsLoRA: Kalajdzievski 2023, arXiv:2312.03732; LoRA+: Hayou et al. 2024, arXiv:2402.12354.",
+    summary: "low-rank adapters: train B·A on top of frozen weights",
+    equation: "y = W x + s B A x",
+    help: "Each targeted linear layer computes y = W x + s·B A x with W frozen and A (r × d_in) and \
+        B (d_out × r) trained; s = lora_alpha / r, or lora_alpha / √r with use_rslora. B starts \
+        at zero, so attaching does not change the output.",
+    shapes: "`x: (.., d_in)`, `A: (r, d_in)`, `B: (d_out, r)`, `W: (d_out, d_in)` frozen",
+    source: "Hu et al. 2021, arXiv:2106.09685; rsLoRA: Kalajdzievski 2023, arXiv:2312.03732; LoRA+: \
+        Hayou et al. 2024, arXiv:2402.12354",
     keys: KEYS,
     learning_rate: 5e-3,
     rate_falls_with_width: true,
@@ -34,7 +38,7 @@ const KEYS: &[KeySpec] = &[
         aliases: &["dropout"],
         kind: KeyKind::Float { min: 0.0, max: 0.999 },
         default: "0",
-        help: "dropout probability of the inputs of A",
+        help: "dropout probability on the input of A during training",
     },
     TARGET_MODULES,
     EXCLUDE_MODULES,
@@ -46,7 +50,7 @@ const KEYS: &[KeySpec] = &[
         aliases: &["rslora"],
         kind: KeyKind::Bool,
         default: "false",
-        help: "rank-stabilized LoRA: scale by lora_alpha / sqrt(r)",
+        help: "rank-stabilised LoRA: s = lora_alpha / sqrt(r)",
     },
     KeySpec {
         name: "init_lora_weights",
@@ -61,31 +65,32 @@ const KEYS: &[KeySpec] = &[
             "loftq",
         ]),
         default: "true",
-        help: "true: A uniform in ±1/sqrt(d_in), B zero; gaussian: A from N(0, 1/r); orthogonal: B·A = 0, both not zero; \
-               pissa, olora: the principal part of W (by SVD or QR), which is subtracted from the base while the adapter is active; \
-               eva: A from the principal components of the layer's inputs on the current data, with the rank distributed among the layers by explained variance; \
-               loftq: the best rank-r approximation of the quantization error of a base in 4 or 8 bits",
+        help: "initial values of A and B. true: A uniform in ±1/sqrt(d_in), B zero; gaussian: A from N(0, 1/r); \
+            orthogonal: B·A = 0 with both factors nonzero; pissa and olora: the leading part of W, by singular values or \
+            by columns, which is subtracted from the base while the adapter is active; eva: A from the principal \
+            directions of the layer's inputs on the current data, with the ranks distributed by explained variance; \
+            loftq: a low-rank approximation of the quantization error of a base in 4 or 8 bits",
     },
     KeySpec {
         name: "eva_rho",
         aliases: &["rho"],
         kind: KeyKind::Float { min: 1.0, max: 1000.0 },
         default: "2",
-        help: "init=eva: maximum rank of a layer as a multiple of r; 1 gives every layer rank r",
+        help: "with init=eva: a layer gets at most rank eva_rho × r; 1 gives every layer rank r",
     },
     KeySpec {
         name: "loraplus_lr_ratio",
         aliases: &["lr_ratio"],
         kind: KeyKind::Float { min: 0.0, max: 1e6 },
         default: "1",
-        help: "LoRA+: learning-rate multiplier for B, usually 4 to 16; used in training, not saved",
+        help: "LoRA+: factor on the learning rate of B, usually 4 to 16; applies to training and is not saved in the file",
     },
     KeySpec {
         name: "bias",
         aliases: &[],
         kind: KeyKind::Choice(&["none", "all", "lora_only"]),
         default: "none",
-        help: "biases to train as well: all of the model or those of the targets; trained as copies, so the base model is unchanged",
+        help: "biases to train as well: none, all, or those of the targets (lora_only); copies are trained, so the base does not change",
     },
     MODULES_TO_SAVE,
     ADAPTER_NAME,

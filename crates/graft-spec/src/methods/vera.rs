@@ -8,10 +8,16 @@ pub const SPEC: MethodSpec = MethodSpec {
     verb: "vera",
     peft_type: "VERA",
     builder: "Vera",
-    summary: "train two vectors per layer around random matrices shared by all layers",
-    help: "Each targeted linear layer computes y = W x + λ_b ∘ B (λ_d ∘ A x). A (r × d_in) and B (d_out × r) are random, frozen and shared by all layers, sliced to the shape of each; \
-           only λ_d (r) and λ_b (d_out) are trained, so a large r is cheap. λ_b starts at zero, so attaching changes nothing. \
-           Kopiczko et al. 2023, arXiv:2310.11454.",
+    summary: "two vectors per layer around random matrices that all layers share",
+    equation: "y = W x + λ_b ∘ B (λ_d ∘ A x)",
+    help: "Each targeted linear layer computes y = W x + λ_b ∘ B (λ_d ∘ A x). A (r × d_in) and B \
+        (d_out × r) are random, frozen and shared by all layers, each of which uses a slice of \
+        its own size. Only λ_d (r) and λ_b (d_out) are trained, so a large r is cheap. λ_b starts \
+        at zero, so attaching does not change the output.",
+    shapes: "`x: (.., d_in)`, `A: (r, D_in)` and `B: (D_out, r)` with the widest input and output of \
+        the targets; a layer uses the first `d_in` columns of A and the first `d_out` rows of B; \
+        `λ_d: (r)`, `λ_b: (d_out)`",
+    source: "Kopiczko et al. 2023, arXiv:2310.11454",
     keys: KEYS,
     learning_rate: 5e-2,
     rate_falls_with_width: false,
@@ -30,28 +36,28 @@ const KEYS: &[KeySpec] = &[
         aliases: &[],
         kind: KeyKind::Float { min: -1e9, max: 1e9 },
         default: "0.1",
-        help: "initial value of λ_d",
+        help: "initial value of every element of λ_d",
     },
     KeySpec {
         name: "vera_dropout",
         aliases: &["dropout"],
         kind: KeyKind::Float { min: 0.0, max: 0.999 },
         default: "0",
-        help: "dropout probability of the inputs of A",
+        help: "dropout probability on the input of A during training",
     },
     KeySpec {
         name: "projection_prng_key",
         aliases: &["key"],
         kind: KeyKind::Integer { min: 0, max: 4_294_967_295 },
         default: "0",
-        help: "seed of A and B; gives the same values as HF PEFT",
+        help: "seed of A and B; the same seed gives the same matrices as HF PEFT",
     },
     KeySpec {
         name: "save_projection",
         aliases: &[],
         kind: KeyKind::Bool,
         default: "true",
-        help: "also save A and B; without them the file is smaller and they are generated again from projection_prng_key",
+        help: "save A and B in the file; without them the file is smaller, and loading draws them from projection_prng_key",
     },
     TARGET_MODULES,
     LAYERS_TO_TRANSFORM,
