@@ -17,13 +17,13 @@ pub(crate) const ANALYSIS: &str = "graft_analysis";
 /// Profile of template and sessions: evcxr's own for cells, optimised without checks for everything
 /// under them. Both must be equal, since cargo's file names carry a hash of the profile. For
 /// dependencies the workspace's own profile is equal too, so that the template built for the tests
-/// takes those that the tests have compiled.
+/// takes those that the tests have compiled. Therefore evcxr's `rpath` is not among the settings: it
+/// would also apply to the program `graft`. Only cells are linked with it.
 pub(crate) const PROFILE: &str = r#"
 [profile.dev]
 opt-level = 2
 debug = false
 strip = "debuginfo"
-rpath = true
 lto = false
 debug-assertions = true
 codegen-units = 16
