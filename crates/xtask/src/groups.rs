@@ -22,10 +22,10 @@ const TENSOR_CRATES: [&str; 8] = [
     "graft-train",
 ];
 
-/// The target of the prebuilt library: `TARGET` in `kernel/src/template.rs`.
+/// The target of the prebuilt library: `TARGET` in `crates/graft-prebuilt/src/lib.rs`.
 pub(crate) const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// The flags of the prebuilt library: `RUSTFLAGS` in `kernel/src/template/manifests.rs`.
+/// The flags of the prebuilt library: `RUSTFLAGS` in `crates/graft-prebuilt/src/manifests.rs`.
 const RUSTFLAGS: &str = "-Cprefer-dynamic";
 
 /// One of the two groups.

@@ -5,7 +5,7 @@
 //! crates ([`Group::Tensors`]): the library's build takes the files that are copied here and
 //! compiles only Graft's own crates. The features are equal because `crates/graft/Cargo.toml` names
 //! those that tests and tools add, and the profile because `[profile.dev]` in `Cargo.toml` agrees
-//! with `PROFILE` in `kernel/src/template/manifests.rs`.
+//! with `PROFILE` in `crates/graft-prebuilt/src/manifests.rs`.
 
 use std::collections::HashSet;
 use std::fs::{DirBuilder, File, FileTimes};
