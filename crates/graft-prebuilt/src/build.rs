@@ -46,15 +46,16 @@ pub fn build(
     if let Some(ready) = open(layout.root()) {
         return Ok(ready);
     }
+    if !layout.target().exists()
+        && let Some(other) = dirs.reusable().find(|folder| folder.join("target").is_dir())
+    {
+        // Without them everything is compiled. Sources that are equal and no newer spare Graft's
+        // own crates too.
+        let _ = reuse::copy(&other.join("target"), &layout.target());
+        let _ = reuse::copy(&other.join(fingerprint.short()).join("sources"), &layout.sources());
+    }
     progress("unpacking sources");
     write_sources(&layout)?;
-    if !layout.target().exists()
-        && let Some(compiled) =
-            dirs.reusable().map(|folder| folder.join("target")).find(|folder| folder.is_dir())
-    {
-        // Without it everything is compiled.
-        let _ = reuse::copy(&compiled, &layout.target());
-    }
     compile(&layout, variant, progress)?;
     collect_libraries(&layout)?;
     write_native(&layout, variant)?;

@@ -14,14 +14,16 @@ pub(crate) const RUSTFLAGS: &str = "-Cprefer-dynamic";
 /// The `cfg` under which the facade's dependencies are visible: for rust-analyzer, never for cargo's builds.
 pub(crate) const ANALYSIS: &str = "graft_analysis";
 
-/// Profile of template and sessions: evcxr's own for cells, optimised without checks for everything under them. Both must be equal,
-/// since cargo's file names carry a hash of the profile.
+/// Profile of template and sessions: evcxr's own for cells, optimised without checks for everything
+/// under them. Both must be equal, since cargo's file names carry a hash of the profile. For
+/// dependencies the workspace's own profile is equal too, so that the template built for the tests
+/// takes those that the tests have compiled. Therefore evcxr's `rpath` is not among the settings: it
+/// would also apply to the program `graft`. Only cells are linked with it.
 pub(crate) const PROFILE: &str = r#"
 [profile.dev]
 opt-level = 2
 debug = false
 strip = "debuginfo"
-rpath = true
 lto = false
 debug-assertions = true
 codegen-units = 16
@@ -31,6 +33,7 @@ overflow-checks = true
 
 [profile.dev.package."*"]
 opt-level = 3
+codegen-units = 16
 debug-assertions = false
 overflow-checks = false
 
@@ -44,6 +47,36 @@ opt-level = 0
 opt-level = 0
 
 [profile.dev.package.serde_derive]
+opt-level = 0
+
+[profile.dev.package.bytemuck_derive]
+opt-level = 0
+
+[profile.dev.package.cc]
+opt-level = 0
+
+[profile.dev.package.darling_core]
+opt-level = 0
+
+[profile.dev.package.derive_builder_core]
+opt-level = 0
+
+[profile.dev.package.synstructure]
+opt-level = 0
+
+[profile.dev.package.thiserror-impl]
+opt-level = 0
+
+[profile.dev.package.yoke-derive]
+opt-level = 0
+
+[profile.dev.package.zerocopy-derive]
+opt-level = 0
+
+[profile.dev.package.zerofrom-derive]
+opt-level = 0
+
+[profile.dev.package.zeroize_derive]
 opt-level = 0
 "#;
 

@@ -230,6 +230,8 @@ fn compile_cell(arguments: &[String], layout: &Layout) -> Vec<String> {
         changed.push(format!("dependency={}", folder.display()));
     }
     changed.extend(["-L".to_owned(), format!("native={}", layout.native().display())]);
+    // A user's crate may be a shared library.
+    changed.push("-Crpath".to_owned());
     changed
 }
 

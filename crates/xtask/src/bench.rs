@@ -42,7 +42,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         Environment::ready(&places.test(), &places.requirements("test"))
     })?;
     phases.run("the kernel's binary", || lab::build(&places))?;
-    phases.run("the kernel and its prebuilt Rust library", || lab::install_for_tests(&places))?;
+    phases.run("the kernel and its prebuilt Rust library", || {
+        lab::install_for_tests(&places).map(drop)
+    })?;
     let peer = phases.run("the peer evcxr_jupyter", || {
         peer(&places, arguments.iter().any(|it| it == "--peers"))
     })?;

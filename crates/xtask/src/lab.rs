@@ -7,6 +7,7 @@ use crate::phases::Phases;
 use crate::places::Places;
 use crate::problem::{Problem, Result};
 use crate::python::Environment;
+use crate::reuse;
 use crate::shell;
 
 /// What was asked for.
@@ -94,9 +95,15 @@ fn install(places: &Places) -> Result<()> {
     shell::run(shell::command(places.graft(), &["install", "--prefix"]).arg(places.lab()))
 }
 
-/// Installs the kernel for the tests; its template lies in the prefix, so that each test may have an empty cache of its own.
-pub(crate) fn install_for_tests(places: &Places) -> Result<()> {
-    shell::run(shell::command(places.graft(), &["install", "--prefix"]).arg(places.test()))
+/// Installs the kernel for the tests; its template is in the prefix, so that each test may have
+/// an empty cache of its own. Returns the dependencies that the template's build compiled.
+pub(crate) fn install_for_tests(places: &Places) -> Result<Vec<String>> {
+    let mut install = shell::command(places.graft(), &["install", "--prefix"]);
+    let mut compiled = Vec::new();
+    let status = shell::watch(install.arg(places.test()), |line| {
+        compiled.extend(reuse::compiled_dependency(line).map(str::to_owned));
+    })?;
+    shell::succeeded(&install, status).map(|()| compiled)
 }
 
 /// The notebook whose file name begins as asked.

@@ -1,8 +1,6 @@
 //! Runs a test runner, passes its output on, and adds up what it says it did.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::process::Command;
 
 use crate::problem::{Problem, Result};
 use crate::shell;
@@ -39,36 +37,11 @@ pub(crate) struct Report {
 
 /// Runs the runner, echoing each line as it comes; a failing test is counted, anything else that goes wrong is a problem.
 pub(crate) fn run(command: &mut Command) -> Result<Report> {
-    println!("  $ {}", shell::shown(command));
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| shell::cannot_start(command, &error))?;
-    let (send, lines) = mpsc::channel();
-    for stream in [
-        child.stdout.take().map(|it| Box::new(it) as Box<dyn Read + Send>),
-        child.stderr.take().map(|it| Box::new(it) as _),
-    ]
-    .into_iter()
-    .flatten()
-    {
-        let send = send.clone();
-        std::thread::spawn(move || {
-            BufReader::new(stream)
-                .lines()
-                .map_while(std::result::Result::ok)
-                .try_for_each(|line| send.send(line))
-        });
-    }
-    drop(send);
     let mut report = Report::default();
-    for line in lines {
-        println!("{line}");
-        report.tally.add(counts(&line));
-        report.timings.extend(timings::from_nextest(&line));
-    }
-    let status = child.wait().map_err(|error| shell::cannot_start(command, &error))?;
+    let status = shell::watch(command, |line| {
+        report.tally.add(counts(line));
+        report.timings.extend(timings::from_nextest(line));
+    })?;
     if status.success() || report.tally.failed > 0 {
         Ok(report)
     } else {

@@ -1,7 +1,9 @@
 //! Child processes: echoed, with nothing on their stdin.
 
 use std::ffi::OsStr;
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc;
 
 use crate::problem::{Problem, Result};
 
@@ -24,11 +26,49 @@ pub(crate) fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     println!("  $ {}", shown(command));
     let status = command.status().map_err(|error| cannot_start(command, &error))?;
+    succeeded(command, status)
+}
+
+/// An exit code other than 0 is a problem.
+pub(crate) fn succeeded(command: &Command, status: ExitStatus) -> Result<()> {
     if status.success() {
         Ok(())
     } else {
         Err(Problem::new(format!("`{}` ended with {status}", shown(command))))
     }
+}
+
+/// Echoes and runs a command, passes on each line of its output as it comes, and shows it to `read`
+/// too.
+pub(crate) fn watch(command: &mut Command, mut read: impl FnMut(&str)) -> Result<ExitStatus> {
+    println!("  $ {}", shown(command));
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| cannot_start(command, &error))?;
+    let (send, lines) = mpsc::channel();
+    for stream in [
+        child.stdout.take().map(|it| Box::new(it) as Box<dyn Read + Send>),
+        child.stderr.take().map(|it| Box::new(it) as _),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        let send = send.clone();
+        std::thread::spawn(move || {
+            BufReader::new(stream)
+                .lines()
+                .map_while(std::result::Result::ok)
+                .try_for_each(|line| send.send(line))
+        });
+    }
+    drop(send);
+    for line in lines {
+        println!("{line}");
+        read(&line);
+    }
+    child.wait().map_err(|error| cannot_start(command, &error))
 }
 
 /// Runs a command quietly and gives its stdout, or nothing when it could not be run or failed.
@@ -37,10 +77,16 @@ pub(crate) fn answer(command: &mut Command) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// The command line as a reader would type it.
+/// The command line as a reader would type it. Of the variables only `RUSTFLAGS` is shown: without
+/// it cargo would compile everything again.
 pub(crate) fn shown(command: &Command) -> String {
+    let flags = command
+        .get_envs()
+        .filter(|(name, _)| *name == "RUSTFLAGS")
+        .filter_map(|(_, value)| Some(format!("RUSTFLAGS={}", value?.to_string_lossy())));
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+    let words = words.map(|word| word.to_string_lossy().into_owned());
+    flags.chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// The problem of a program that is not there.

@@ -1,12 +1,14 @@
 //! `cargo xtask test`: installs what the tests need and runs every one of them.
 
 use crate::check;
+use crate::groups::Group;
 use crate::lab;
 use crate::machine;
 use crate::phases::Phases;
 use crate::places::Places;
 use crate::problem::{Problem, Result};
 use crate::python::Environment;
+use crate::reuse;
 use crate::runner::{self, Report, Tally};
 use crate::shell;
 use crate::timings::{self, Timing};
@@ -64,7 +66,7 @@ impl Found {
 fn everything(options: &Options, found: &mut Found) -> Result<()> {
     let places = Places::here();
     let is_all = options.pattern.is_none();
-    let mut phases = Phases::new(if is_all { 11 } else { 6 } + 2 * usize::from(options.peft));
+    let mut phases = Phases::new(if is_all { 14 } else { 8 } + 2 * usize::from(options.peft));
     phases.run("what the machine needs", machine_needs)?;
     phases.run("a private Python environment", || {
         Environment::ready(&places.test(), &places.requirements("test")).map(drop)
@@ -88,11 +90,25 @@ fn everything(options: &Options, found: &mut Found) -> Result<()> {
         found.check(phases.run("clippy", || check::clippy(&places)));
         found.check(phases.run("documentation", || check::documentation(&places)));
     }
-    phases.run("build of everything, tests included", || build(&places))?;
-    phases.run("the kernel and its prebuilt Rust library", || lab::install_for_tests(&places))?;
-    found.tests(phases.run("Rust tests", || rust_tests(&places, options)));
+    for group in Group::ALL {
+        phases.run(&format!("build of {}, tests included", group.name()), || {
+            shell::run(&mut group.cargo(&places, &["build", "--all-targets"]))
+        })?;
+    }
+    let compiled = phases.run("the kernel and its prebuilt Rust library", || install(&places))?;
     if is_all {
-        found.tests(phases.run("examples in the documentation", || examples(&places)));
+        found.check(reuse::check(&compiled));
+    }
+    for group in Group::ALL {
+        found.tests(phases.run(&format!("Rust tests of {}", group.name()), || {
+            rust_tests(&places, options, group)
+        }));
+    }
+    if is_all {
+        for group in Group::ALL {
+            let name = format!("examples in the documentation of {}", group.name());
+            found.tests(phases.run(&name, || examples(&places, group)));
+        }
     }
     found.tests(phases.run("end-to-end tests (pytest)", || end_to_end(&places, options)));
     timings::print_slowest(&found.timings);
@@ -130,38 +146,28 @@ fn machine_needs() -> Result<()> {
     machine::chromium()
 }
 
-/// One cargo call for every library, binary and test, so that features are unified once and nothing is built twice.
-fn build(places: &Places) -> Result<()> {
-    shell::run(
-        shell::command("cargo", &["build", "--locked", "--workspace", "--all-targets"])
-            .current_dir(&places.root),
-    )
+/// Installs the kernel; its library is built from the dependencies that the tests have compiled
+/// already. Returns those that were compiled again.
+fn install(places: &Places) -> Result<Vec<String>> {
+    // Without the copies everything is compiled again, which fails a check of its own.
+    if let Err(problem) = reuse::copy_dependencies(places) {
+        println!("  {problem}");
+    }
+    let compiled = lab::install_for_tests(places)?;
+    println!("  {} dependencies compiled again {}", compiled.len(), compiled.join(" "));
+    Ok(compiled)
 }
 
 /// Unit and integration tests, through nextest where it is installed.
-fn rust_tests(places: &Places, options: &Options) -> Result<Report> {
+fn rust_tests(places: &Places, options: &Options, group: Group) -> Result<Report> {
     let nextest = shell::which("cargo-nextest").is_some();
-    let mut cargo = if nextest {
-        shell::command(
-            "cargo",
-            &[
-                "nextest",
-                "run",
-                "--locked",
-                "--workspace",
-                "--all-targets",
-                "--no-fail-fast",
-                "--no-tests",
-                "pass",
-            ],
-        )
+    let words: &[&str] = if nextest {
+        &["nextest", "run", "--all-targets", "--no-fail-fast", "--no-tests", "pass"]
     } else {
-        shell::command(
-            "cargo",
-            &["test", "--locked", "--workspace", "--all-targets", "--no-fail-fast"],
-        )
+        &["test", "--all-targets", "--no-fail-fast"]
     };
-    cargo.args(&options.pattern).current_dir(&places.root);
+    let mut cargo = group.cargo(places, words);
+    cargo.args(&options.pattern);
     if options.long {
         cargo.env("GRAFT_TEST_LONG", "1");
     }
@@ -175,11 +181,8 @@ fn rust_tests(places: &Places, options: &Options) -> Result<Report> {
 }
 
 /// The examples in doc comments, which nextest does not run.
-fn examples(places: &Places) -> Result<Report> {
-    runner::run(
-        shell::command("cargo", &["test", "--locked", "--workspace", "--doc", "--no-fail-fast"])
-            .current_dir(&places.root),
-    )
+fn examples(places: &Places, group: Group) -> Result<Report> {
+    runner::run(&mut group.cargo(places, &["test", "--doc", "--no-fail-fast"]))
 }
 
 /// Real clients on the installed kernel, two at a time.

@@ -28,6 +28,19 @@ fn template_and_session_compile_dependencies_alike() {
 }
 
 #[test]
+fn template_and_tests_compile_dependencies_alike() {
+    let template: Table = workspace_root().unwrap().parse().unwrap();
+    let (template, tests) =
+        (&template["profile"]["dev"], &parse("Cargo.toml").unwrap()["profile"]["dev"]);
+    assert_eq!(template.get("rpath"), tests.get("rpath"));
+    for (name, settings) in template["package"].as_table().unwrap() {
+        if !name.starts_with("graft") {
+            assert_eq!(Some(settings), tests["package"].get(name), "{name}");
+        }
+    }
+}
+
+#[test]
 fn a_member_loses_what_only_its_tests_need() {
     for name in archive::manifests() {
         let manifest: Table = member(name).unwrap().parse().unwrap();

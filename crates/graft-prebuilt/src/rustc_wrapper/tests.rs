@@ -61,6 +61,7 @@ fn a_cell_links_the_library_that_the_child_runs() {
     let metadata = format!("graft={}", layout.metadata().display());
     assert_eq!(externs, [&library, &metadata, &"rand=/s/librand-1.rlib".to_owned()]);
     assert_eq!(changed.iter().filter(|word| word.starts_with("dependency=")).count(), 3);
+    assert_eq!(changed.last().map(String::as_str), Some("-Crpath"));
 }
 
 #[test]
