@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use graft_nn::{NnError, tensor_file::TensorFileError};
+use graft_nn::{NnError, message::first_names, tensor_file::TensorFileError};
 use graft_spec::{Failure, Hint};
 
 use crate::families;
@@ -62,7 +62,7 @@ pub enum ModelError {
         file: String,
     },
     /// Weights that the config requires are missing in the files.
-    #[error("`{}` is missing {} of the {expected} weights that config.json requires: {}", folder.display(), names.len(), first_names(names))]
+    #[error("`{}` is missing {} of the {expected} weights that config.json requires: {}", folder.display(), names.len(), first_names(names, 4))]
     MissingWeights {
         /// The folder.
         folder: PathBuf,
@@ -211,13 +211,6 @@ impl Hint for ModelError {
             Self::Malformed { .. } | Self::Io { .. } => return None,
         })
     }
-}
-
-/// The first four names, and how many more there are.
-fn first_names(names: &[String]) -> String {
-    let shown: Vec<_> = names.iter().take(4).map(|name| format!("`{name}`")).collect();
-    let more = names.len().saturating_sub(shown.len());
-    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
 }
 
 /// A number of bytes in MB or GB.

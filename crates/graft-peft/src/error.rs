@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use graft_nn::{NnError, tensor_file::TensorFileError};
+use graft_nn::{NnError, message::first_names, tensor_file::TensorFileError};
 use graft_spec::{Failure, Hint, methods::METHODS};
 
 /// Why an adapter cannot be attached, changed, saved or loaded.
@@ -92,7 +92,7 @@ pub enum PeftError {
         path: PathBuf,
     },
     /// The file lacks weights that the adapter needs.
-    #[error("{} of the {expected} weights that the adapter needs are not in `{}`: {}", names.len(), path.display(), first(names))]
+    #[error("{} of the {expected} weights that the adapter needs are not in `{}`: {}", names.len(), path.display(), first_names(names, 3))]
     MissingKeys {
         /// The file.
         path: PathBuf,
@@ -258,11 +258,4 @@ fn conversion(folder: &str, file: &str) -> String {
         "convert it in Python: import torch, safetensors.torch; safetensors.torch.save_file(torch.load({:?}, weights_only=True), {target:?})",
         format!("{folder}/{file}")
     )
-}
-
-/// The first few of many names.
-fn first(names: &[String]) -> String {
-    let shown: Vec<_> = names.iter().take(3).map(|name| format!("`{name}`")).collect();
-    let more = names.len().saturating_sub(shown.len());
-    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
 }

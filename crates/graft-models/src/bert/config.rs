@@ -46,36 +46,15 @@ impl BertConfig {
         let sizes = Sizes(config);
         let number =
             |key: &str, default| config.get(key).and_then(Value::as_f64).unwrap_or(default);
-        if config.get("is_decoder").and_then(Value::as_bool).unwrap_or(false) {
-            return Err(
-                "a decoder (`is_decoder`) is not supported; encoders of this family are".to_owned()
-            );
-        }
-        let kind =
-            config.get("position_embedding_type").and_then(Value::as_str).unwrap_or("absolute");
-        if kind != "absolute" {
-            return Err(format!("position embedding `{kind}` is not supported (absolute is)"));
-        }
-        let (hidden_size, num_attention_heads) =
-            (sizes.needed("hidden_size")?, sizes.needed("num_attention_heads")?);
+        check_supported(config)?;
+        let hidden_size = sizes.needed("hidden_size")?;
+        let num_attention_heads = sizes.needed("num_attention_heads")?;
         if !hidden_size.is_multiple_of(num_attention_heads) {
             return Err(format!(
                 "`hidden_size` must be a multiple of `num_attention_heads`, got {hidden_size} and {num_attention_heads}"
             ));
         }
-        let named = config
-            .get("id2label")
-            .and_then(Value::as_object)
-            .map(serde_json::Map::len)
-            .filter(|classes| *classes > 0);
-        let architecture = config
-            .get("architectures")
-            .and_then(|names| names.get(0))
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let has_head = architecture == "BertForSequenceClassification";
-        let num_labels =
-            if has_head { Some(sizes.or("num_labels", named.unwrap_or(2))?) } else { None };
+        let num_labels = num_labels(config)?;
         Ok(Self {
             vocab_size: sizes.needed("vocab_size")?,
             hidden_size,
@@ -156,6 +135,36 @@ impl BertConfig {
             tied: false,
         }
     }
+}
+
+/// Checks the values that this implementation does not support.
+fn check_supported(config: &Value) -> Result<(), String> {
+    if config.get("is_decoder").and_then(Value::as_bool).unwrap_or(false) {
+        return Err(
+            "a decoder (`is_decoder`) is not supported; encoders of this family are".to_owned()
+        );
+    }
+    let kind = config.get("position_embedding_type").and_then(Value::as_str).unwrap_or("absolute");
+    if kind != "absolute" {
+        return Err(format!("position embedding `{kind}` is not supported (absolute is)"));
+    }
+    Ok(())
+}
+
+/// Number of classes of the head; `None` for a bare encoder.
+fn num_labels(config: &Value) -> Result<Option<usize>, String> {
+    let named = config
+        .get("id2label")
+        .and_then(Value::as_object)
+        .map(serde_json::Map::len)
+        .filter(|classes| *classes > 0);
+    let architecture = config
+        .get("architectures")
+        .and_then(|names| names.get(0))
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let has_head = architecture == "BertForSequenceClassification";
+    Ok(if has_head { Some(Sizes(config).or("num_labels", named.unwrap_or(2))?) } else { None })
 }
 
 #[cfg(test)]

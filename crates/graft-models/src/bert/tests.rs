@@ -1,7 +1,11 @@
+use graft_nn::{Device, Rng};
 use serde_json::json;
 
 use super::*;
-use crate::llama::tests::{close, ids};
+use crate::{
+    WeightSpec,
+    llama::tests::{close, ids},
+};
 
 fn model(architecture: &str) -> (BertConfig, Bert, Vec<WeightSpec>) {
     let mut json = config::tests::json();

@@ -1,4 +1,6 @@
-use graft_nn::{Device, SoftPrompt};
+use std::sync::Arc;
+
+use graft_nn::{Context, DType, Device, SoftPrompt, Tensor};
 use graft_spec::Hint;
 
 use super::*;

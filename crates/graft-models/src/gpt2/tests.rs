@@ -1,10 +1,13 @@
 use std::sync::Arc;
 
-use graft_nn::{KvCache, NnError, Rng};
+use graft_nn::{Device, KvCache, NnError, Rng};
 use serde_json::json;
 
 use super::*;
-use crate::llama::tests::{close, ids};
+use crate::{
+    WeightSpec,
+    llama::tests::{close, ids},
+};
 
 fn model(tied: bool) -> (Gpt2Config, Gpt2, Vec<WeightSpec>) {
     let json = json!({"vocab_size": 40, "n_embd": 16, "n_layer": 2, "n_head": 4, "n_positions": 32, "tie_word_embeddings": tied});

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use graft_nn::{DType, KvCache};
+use graft_nn::{DType, Device, KvCache, NnError};
 
 use super::*;
 use crate::WeightSpec;

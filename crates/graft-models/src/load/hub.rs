@@ -11,7 +11,7 @@ use hf_hub::{
     },
 };
 
-use super::weights::shards;
+use super::safetensors_folder::shards;
 use crate::{ModelError, save::carried};
 
 /// The files that are downloaded in addition to the weights, if they exist.
@@ -103,14 +103,7 @@ fn download(
             .map_err(|cause| explain(name, &cause)),
     };
     if !has(SINGLE) && !has(INDEX) {
-        let pickled = listed.iter().find(|file| file.ends_with(".bin"));
-        let problem = match pickled {
-            Some(file) => format!(
-                "it has only `{file}`, a Python pickle, which can execute arbitrary code when loaded"
-            ),
-            None => "it has no safetensors weights".to_owned(),
-        };
-        return Err(error(name, &problem, "choose a repository with model.safetensors"));
+        return Err(no_safetensors(name, &listed));
     }
     for file in side_files().filter(|file| has(file)) {
         get(file)?;
@@ -121,6 +114,16 @@ fn download(
     }
     let folder = get("config.json")?.parent().map(PathBuf::from);
     folder.ok_or_else(|| error(name, "its files have no folder", OFFLINE))
+}
+
+fn no_safetensors(name: &str, listed: &[String]) -> ModelError {
+    let problem = match listed.iter().find(|file| file.ends_with(".bin")) {
+        Some(file) => format!(
+            "it has only `{file}`, a Python pickle, which can execute arbitrary code when loaded"
+        ),
+        None => "it has no safetensors weights".to_owned(),
+    };
+    error(name, &problem, "choose a repository with model.safetensors")
 }
 
 /// Converts an error of the Hub client. The client reports the HTTP status only in the message.

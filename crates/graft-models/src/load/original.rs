@@ -6,6 +6,7 @@ use graft_nn::{DType, Device, Linear, Tensor};
 
 use super::{
     config_of,
+    model::check_sizes,
     weights::{self, WeightFiles},
 };
 use crate::{ModelError, families};
@@ -23,7 +24,7 @@ impl OriginalWeights {
     pub fn open(place: &Path) -> Result<Self, ModelError> {
         let (config, path) = config_of(place)?;
         let mut weights = weights::open(place)?;
-        super::check_sizes(&config, &*weights, &path)?;
+        check_sizes(&config, &*weights, &path)?;
         let plan = families::plan(&config, &path)?;
         weights.expect(plan.prefix(), &plan.weights())?;
         Ok(Self { weights })

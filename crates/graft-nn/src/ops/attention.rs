@@ -114,15 +114,11 @@ fn check(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec) -> Result<()>
     if spec.causal && keys != spec.offset + tokens {
         return refuse("keys", format!("(B, {} + {tokens}, ..)", spec.offset), k);
     }
-    if let Some(sequences) = &spec.sequences {
-        let packed = sequences.tokens();
-        if [batch, tokens, keys] != [1, packed, packed] || spec.offset > 0 || spec.mask.is_some() {
-            return refuse(
-                "packed sequences",
-                format!("one row of {packed} queries and as many keys, without mask and cache"),
-                q,
-            );
-        }
+    if let Some(packed) = spec.sequences.as_ref().map(Sequences::tokens)
+        && ([batch, tokens, keys] != [1, packed, packed] || spec.offset > 0 || spec.mask.is_some())
+    {
+        let expected = format!("one row of {packed} queries and keys, without mask and cache");
+        return refuse("packed sequences", expected, q);
     }
     match &spec.mask {
         Some(mask) if mask.dims() != [batch, keys] => {

@@ -25,6 +25,8 @@ pub(super) struct Header {
 pub(super) fn read(path: &Path, file: &File, length: u64) -> Result<Header, TensorFileError> {
     let malformed = |problem: String| TensorFileError::Malformed { path: path.to_owned(), problem };
     let io = |source| TensorFileError::Io { action: "read", path: path.to_owned(), source };
+    let truncated =
+        |declared| TensorFileError::Truncated { path: path.to_owned(), declared, found: length };
     if length < 8 {
         return Err(malformed(format!("it has {length} bytes, too few for a header")));
     }
@@ -37,11 +39,7 @@ pub(super) fn read(path: &Path, file: &File, length: u64) -> Result<Header, Tens
         )));
     }
     if 8 + size > length {
-        return Err(TensorFileError::Truncated {
-            path: path.to_owned(),
-            declared: 8 + size,
-            found: length,
-        });
+        return Err(truncated(8 + size));
     }
     let mut json = vec![0; size as usize];
     file.read_exact_at(&mut json, 8).map_err(io)?;
@@ -49,15 +47,10 @@ pub(super) fn read(path: &Path, file: &File, length: u64) -> Result<Header, Tens
         malformed(format!("its header is not a JSON object of tensors ({error})"))
     })?;
     let header = parse(json, 8 + size).map_err(malformed)?;
-    let end = header
-        .data_start
-        .saturating_add(header.entries.values().map(|entry| entry.end).max().unwrap_or(0));
+    let data_length = header.entries.values().map(|entry| entry.end).max().unwrap_or(0);
+    let end = header.data_start.saturating_add(data_length);
     if end > length {
-        return Err(TensorFileError::Truncated {
-            path: path.to_owned(),
-            declared: end,
-            found: length,
-        });
+        return Err(truncated(end));
     }
     check_layout(&header.entries).map_err(malformed)?;
     if end < length {
