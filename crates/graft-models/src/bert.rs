@@ -5,11 +5,12 @@
 //! for each block:
 //!     x = LayerNorm(x + attention.output(attention(query(x), key(x), value(x))))
 //!     x = LayerNorm(x + output(gelu(intermediate(x))))
-//! logits = classifier(tanh(pooler(x[0])))                  # BertForSequenceClassification; a BertModel returns x
+//! logits = classifier(tanh(pooler(x[0])))     # BertForSequenceClassification; a BertModel returns x
 //! ```
 //!
 //! # Shapes
 //! B batch, T tokens, P virtual tokens, C hidden size, H heads, D head width, F feed-forward size.
+//!
 //! `ids, mask: (B, T)` -> hidden states `(B, P+T, C)` -> logits `(B, labels)`
 //!
 //! # Source

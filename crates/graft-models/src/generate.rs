@@ -173,7 +173,8 @@ fn room(prompt: usize, virtual_tokens: usize, context: usize) -> Result<usize, M
     Err(ModelError::Prompt {
         code: "models::prompt_too_long",
         problem: format!(
-            "the prompt has {prompt} tokens{soft}, but the model's context is {context} tokens and at least one must be left for the output"
+            "the prompt has {prompt} tokens{soft}, but the model's context is {context} \
+             tokens and at least one must be left for the output"
         ),
         hint: format!("shorten the prompt by {} tokens or more", used - context + 1),
     })

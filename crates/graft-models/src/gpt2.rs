@@ -13,7 +13,9 @@
 //!
 //! # Shapes
 //! B batch, T tokens, P virtual tokens, C hidden size, H heads, D head width, F feed-forward size,
-//! V vocabulary size. `ids, mask: (B, T)` -> hidden states `(B, P+T, C)` -> logits `(B, P+T, V)`
+//! V vocabulary size.
+//!
+//! `ids, mask: (B, T)` -> hidden states `(B, P+T, C)` -> logits `(B, P+T, V)`
 //!
 //! # Source
 //! Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"; transformers'

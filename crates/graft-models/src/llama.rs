@@ -7,16 +7,19 @@
 //! ```text
 //! x = embed(ids)                              # soft prompts in front: T becomes P+T
 //! for each block:
-//!     x = x + o_proj(attention(rope(q_proj(n)), rope(k_proj(n)), v_proj(n)))      n = input_layernorm(x)
-//!     x = x + down_proj(silu(gate_proj(n)) * up_proj(n))                          n = post_attention_layernorm(x)
+//!     n = input_layernorm(x)
+//!     x = x + o_proj(attention(rope(q_proj(n)), rope(k_proj(n)), v_proj(n)))
+//!     n = post_attention_layernorm(x)
+//!     x = x + down_proj(silu(gate_proj(n)) * up_proj(n))
 //! logits = lm_head(norm(x))
 //! ```
 //! Module names are those of Hugging Face, so that adapter files are compatible.
 //!
 //! # Shapes
-//! B batch, T tokens, P virtual tokens, C hidden size, H heads, K key and value heads, D head
-//! width, F feed-forward size, V vocabulary size. `ids, mask: (B, T)` -> hidden states `(B, P+T,
-//! C)` -> logits `(B, P+T, V)`
+//! B batch, T tokens, P virtual tokens, C hidden size, H heads, K key and value heads, D head width,
+//! F feed-forward size, V vocabulary size.
+//!
+//! `ids, mask: (B, T)` -> hidden states `(B, P+T, C)` -> logits `(B, P+T, V)`
 //!
 //! # Source
 //! Touvron et al. 2023, arXiv:2302.13971; transformers' `modeling_llama.py`, which it matches

@@ -92,14 +92,7 @@ pub fn load(
     let labels =
         settings.integer(MODEL, "num_labels").and_then(|labels| usize::try_from(labels).ok());
     let files = load_as(&place, dtype(settings), labels, device, progress)?;
-    let vocab = files.model.shape().vocab;
-    if tokenizer.vocab() > vocab {
-        return Err(ModelError::TokenizerMismatch {
-            path: tokenizer_path,
-            highest: (tokenizer.vocab() - 1) as u32,
-            vocab,
-        });
-    }
+    check_vocab(&tokenizer, tokenizer_path, files.model.shape().vocab)?;
     if let Some(quantization) = quantization {
         packing::pack(&*files.model, quantization, progress)?;
     }
@@ -117,6 +110,15 @@ pub fn load(
         warnings,
         keys,
     })
+}
+
+/// Checks that the model has an embedding for every id of the tokenizer.
+fn check_vocab(tokenizer: &Tokenizer, path: PathBuf, vocab: usize) -> Result<(), ModelError> {
+    if tokenizer.vocab() <= vocab {
+        return Ok(());
+    }
+    let highest = (tokenizer.vocab() - 1) as u32;
+    Err(ModelError::TokenizerMismatch { path, highest, vocab })
 }
 
 /// Loads the model of a folder or GGUF file without a tokenizer. Matrices are stored as `dtype`,

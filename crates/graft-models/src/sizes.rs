@@ -109,7 +109,8 @@ pub(crate) fn check(config: &Value, stored: Stored) -> Result<(), String> {
     for key in DIMENSIONS {
         if let Some(size) = beyond(key, stored.longest)? {
             return Err(format!(
-                "`{key}` is {size}, but the longest dimension of a tensor in its weight files is {}",
+                "`{key}` is {size}, but the longest dimension of a tensor in its weight \
+                 files is {}",
                 stored.longest
             ));
         }

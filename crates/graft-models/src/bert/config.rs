@@ -51,7 +51,8 @@ impl BertConfig {
         let num_attention_heads = sizes.needed("num_attention_heads")?;
         if !hidden_size.is_multiple_of(num_attention_heads) {
             return Err(format!(
-                "`hidden_size` must be a multiple of `num_attention_heads`, got {hidden_size} and {num_attention_heads}"
+                "`hidden_size` must be a multiple of `num_attention_heads`, got \
+                 {hidden_size} and {num_attention_heads}"
             ));
         }
         let num_labels = num_labels(config)?;

@@ -11,9 +11,9 @@ pub(super) struct Choice {
     pub(super) logprob: f64,
 }
 
-/// Chooses a token: the most likely one at temperature 0, else a sample from `softmax(logits /
-/// temperature)` restricted by top-k, then top-p. `None` if a logit is NaN or +inf. Equal logits
-/// are ordered by token, so that ties do not depend on the machine.
+/// Chooses a token: the most likely one at temperature 0, else a sample from
+/// `softmax(logits / temperature)` restricted by top-k, then top-p. `None` if a logit is NaN or
+/// +inf. Equal logits are ordered by token, so that ties do not depend on the machine.
 ///
 /// # Source
 /// Top-k: Fan et al. 2018, arXiv:1805.04833; top-p: Holtzman et al. 2020, arXiv:1904.09751; the

@@ -7,8 +7,8 @@ pub(super) struct RowPermutation {
 }
 
 impl RowPermutation {
-    /// The stored index of Hugging Face's row `row`: `(head, half, i)` is stored at `(head, i,
-    /// half)`.
+    /// The stored index of Hugging Face's row `row`: `(head, half, i)` is stored at
+    /// `(head, i, half)`.
     pub(super) fn stored(&self, row: usize) -> usize {
         let (head, within) = (row / self.width, row % self.width);
         let (half, index) = (within / (self.width / 2), within % (self.width / 2));

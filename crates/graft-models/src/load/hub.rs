@@ -65,7 +65,8 @@ pub(super) fn fetch(
     download(name, &api.repo(repository.clone()), &cache, &repository, report)
 }
 
-const OFFLINE: &str = "without a network, copy config.json, tokenizer.json and the safetensors files to a folder and load that: %model load DIR";
+const OFFLINE: &str = "without a network, copy config.json, tokenizer.json and the safetensors \
+                       files to a folder and load it: %model load DIR";
 
 /// The folder of the cached snapshot, if all required files are in it.
 fn complete(cache: &Cache, repository: &Repo) -> Option<PathBuf> {
@@ -130,7 +131,8 @@ fn no_safetensors(name: &str, listed: &[String]) -> ModelError {
 fn explain(name: &str, cause: &ApiError) -> ModelError {
     let text = cause.to_string();
     if text.contains("401") || text.contains("403") {
-        let hint = "check the name; a private or gated model needs a token: accept its terms on the Hub, then run `huggingface-cli login`";
+        let hint = "check the name; a private or gated model needs a token: accept its terms on \
+                    the Hub, then run `huggingface-cli login`";
         error(name, "the Hub denied access", hint)
     } else if text.contains("404") {
         error(

@@ -158,7 +158,8 @@ fn check_quantization(config: &Value, path: &Path) -> Result<(), ModelError> {
         None | Some("bitsandbytes") => Ok(()),
         Some(other) => {
             let problem = format!(
-                "its weights are quantized with `{other}`, which is not supported (bitsandbytes nf4 and int8 are)"
+                "its weights are quantized with `{other}`, which is not supported \
+                 (bitsandbytes nf4 and int8 are)"
             );
             Err(ModelError::Malformed { path: path.to_owned(), problem })
         }
@@ -179,5 +180,10 @@ fn fresh_warning(specs: &[WeightSpec]) -> Option<String> {
         .map(|(layer, _)| format!("`{layer}`"))
         .collect();
     let layers = layers.into_iter().collect::<Vec<_>>().join(" and ");
-    (!layers.is_empty()).then(|| format!("the checkpoint has no weights for {layers}; they were newly initialized and must be trained before use"))
+    (!layers.is_empty()).then(|| {
+        format!(
+            "the checkpoint has no weights for {layers}; they were newly initialized and must be \
+             trained before use"
+        )
+    })
 }

@@ -38,7 +38,10 @@ impl OriginalWeights {
     pub fn of(&self, linear: &Linear) -> Result<Tensor, ModelError> {
         let name = format!("{}.weight", linear.path());
         if self.weights.is_packed(&name) {
-            let problem = "its weights are already quantized, so the original values are lost; load the unquantized model with load_in_4bit=true".to_owned();
+            let problem =
+                "its weights are already quantized, so the original values are lost; load the \
+                 unquantized model with load_in_4bit=true"
+                    .to_owned();
             return Err(ModelError::Malformed { path: self.weights.place().to_owned(), problem });
         }
         let stored = self.weights.read(&name, DType::F32, &Device::Cpu)?;

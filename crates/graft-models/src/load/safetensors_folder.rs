@@ -208,7 +208,9 @@ fn no_weights(folder: &Path) -> ModelError {
         None => ModelError::MissingFile {
             folder: folder.to_owned(),
             file: "model.safetensors".to_owned(),
-            hint: "a model folder contains config.json, tokenizer.json and model.safetensors (or shards with model.safetensors.index.json)".to_owned(),
+            hint: "a model folder contains config.json, tokenizer.json and model.safetensors \
+                   (or shards with model.safetensors.index.json)"
+                .to_owned(),
         },
     }
 }

@@ -1,8 +1,8 @@
 //! One head of a rotary embedding.
 
 simd! {
-    /// Rotates the plane of elements `i` and `i + D/2` by the angle with this cosine and `sign *
-    /// sine`.
+    /// Rotates the plane of elements `i` and `i + D/2` by the angle with this cosine and
+    /// `sign * sine`.
     fn rotate(x: &[f32], cos: &[f32], sin: &[f32], sign: f32, y: &mut [f32]) {
         let half = cos.len();
         let (x1, x2) = x.split_at(half);

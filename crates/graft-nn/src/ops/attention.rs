@@ -48,10 +48,10 @@ fn span(end: usize, window: Option<usize>) -> Range<usize> {
 
 /// Scaled dot-product attention, `softmax(s q kᵀ) v` per head.
 ///
-/// Query `i` attends to key `j` if the mask is 1 at `j`, and in causal attention if `j <= i +
-/// offset` and, with a window, `j > i + offset - window`. A query without visible keys returns
-/// zeros. In packed sequences `i` and `j` count from the start of each sequence. H/K query heads
-/// share one head of keys and values (grouped-query attention).
+/// Query `i` attends to key `j` if the mask is 1 at `j`, and in causal attention if
+/// `j <= i + offset` and, with a window, `j > i + offset - window`. A query without visible keys
+/// returns zeros. In packed sequences `i` and `j` count from the start of each sequence. H/K query
+/// heads share one head of keys and values (grouped-query attention).
 ///
 /// The fused implementation processes blocks of queries and recomputes the probabilities in the
 /// backward pass, so nothing of size T x S is stored.

@@ -150,8 +150,12 @@ fn parse(raw: RawHeader, data_start: u64) -> Result<Header, String> {
 
 fn entry(raw: RawEntry) -> Result<Entry, String> {
     let dtype = raw.dtype.ok_or("has no dtype")?;
-    let (dtype, width) =
-        self::dtype(&dtype).ok_or_else(|| format!("has the unsupported type {dtype} (supported: F32, F16, BF16, F64, I64, I32, U32, U8, I8)"))?;
+    let (dtype, width) = self::dtype(&dtype).ok_or_else(|| {
+        format!(
+            "has the unsupported type {dtype} (supported: F32, F16, BF16, F64, I64, I32, U32, \
+             U8, I8)"
+        )
+    })?;
     let Sizes(shape) = raw.shape.ok_or("has no shape")?;
     let Sizes(offsets) = raw.data_offsets.ok_or("has no data_offsets")?;
     let [start, end] = offsets[..] else {
@@ -179,7 +183,8 @@ fn check_layout(entries: &BTreeMap<String, Entry>) -> Result<(), String> {
         match entry.start.cmp(&end) {
             std::cmp::Ordering::Less => {
                 return Err(format!(
-                    "tensors `{before}` and `{name}` overlap: `{name}` starts at byte {}, before the end at {end}",
+                    "tensors `{before}` and `{name}` overlap: `{name}` starts at byte {}, \
+                     before the end at {end}",
                     entry.start
                 ));
             }
