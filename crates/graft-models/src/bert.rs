@@ -135,7 +135,9 @@ impl Model for Bert {
         };
         let pass = Pass { cx: cx.clone(), prefixes, spec };
         for (index, block) in self.layers.iter().enumerate() {
-            let (block, pass, gelu) = (block.clone(), pass.clone(), self.gelu);
+            let block = block.clone();
+            let pass = pass.clone();
+            let gelu = self.gelu;
             x = cx.run_block(&x, move |x| block.forward(x, index, &pass, gelu))?;
         }
         Ok(Hidden { states: x, virtual_tokens })

@@ -116,7 +116,8 @@ impl Model for Gpt2 {
                 prefixes: prefixes.clone(),
                 spec: self.attention_spec(index, mask.clone(), offset, cx),
             };
-            let (block, gelu) = (block.clone(), self.gelu);
+            let block = block.clone();
+            let gelu = self.gelu;
             x = cx.run_block(&x, move |x| block.forward(x, index, &pass, gelu))?;
         }
         Ok(Hidden { states: self.ln_f.forward(&x)?, virtual_tokens })

@@ -122,7 +122,8 @@ impl Model for Llama {
         let mut pass = Pass { cx: cx.clone(), prefixes, rope: self.rope.clone(), positions, spec };
         for (index, block) in self.layers.iter().enumerate() {
             pass.spec.window = self.windows.get(index).copied().flatten();
-            let (block, pass) = (block.clone(), pass.clone());
+            let block = block.clone();
+            let pass = pass.clone();
             x = cx.run_block(&x, move |x| block.forward(x, index, &pass))?;
         }
         Ok(Hidden { states: self.norm.forward(&x)?, virtual_tokens })

@@ -82,7 +82,7 @@ pub enum TensorFileError {
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
     /// The file has no tensor of that name.

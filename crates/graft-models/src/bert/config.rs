@@ -3,7 +3,7 @@
 use graft_nn::{ModelShape, ops::Gelu};
 use serde_json::Value;
 
-use crate::{WeightSpec, activation, id2label, sizes::Sizes};
+use crate::{WeightSpec, activation, id2label, sizes::ConfigSizes};
 
 /// The configuration of a BERT model, with the names of Hugging Face.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +43,7 @@ impl BertConfig {
     /// Returns a description of the problem: a missing key, inconsistent sizes or an unsupported
     /// value.
     pub fn from_json(config: &Value) -> Result<Self, String> {
-        let sizes = Sizes(config);
+        let sizes = ConfigSizes(config);
         let number =
             |key: &str, default| config.get(key).and_then(Value::as_f64).unwrap_or(default);
         check_supported(config)?;
@@ -81,7 +81,9 @@ impl BertConfig {
 
     /// All weights by Hugging Face name.
     pub fn weights(&self) -> Vec<WeightSpec> {
-        let (width, wide, trunk) = (self.hidden_size, self.intermediate_size, self.trunk());
+        let width = self.hidden_size;
+        let wide = self.intermediate_size;
+        let trunk = self.trunk();
         let mut specs = Vec::new();
         let mut add = |name: String, shape: &[usize]| specs.push(WeightSpec::new(name, shape));
         for (table, rows) in [
@@ -165,7 +167,11 @@ fn num_labels(config: &Value) -> Result<Option<usize>, String> {
         .and_then(Value::as_str)
         .unwrap_or_default();
     let has_head = architecture == "BertForSequenceClassification";
-    Ok(if has_head { Some(Sizes(config).or("num_labels", named.unwrap_or(2))?) } else { None })
+    Ok(if has_head {
+        Some(ConfigSizes(config).or("num_labels", named.unwrap_or(2))?)
+    } else {
+        None
+    })
 }
 
 #[cfg(test)]
@@ -180,7 +186,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_architecture_says_whether_there_is_a_head() {
+    fn the_architecture_determines_whether_there_is_a_head() {
         let config = BertConfig::from_json(&json()).unwrap();
         assert_eq!(
             (config.num_labels, config.label_names.unwrap().join(" ")),
@@ -198,7 +204,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_not_supported_is_named() {
+    fn unsupported_values_are_named() {
         for (key, value, word) in [
             ("is_decoder", json!(true), "is_decoder"),
             ("position_embedding_type", json!("relative_key"), "relative_key"),

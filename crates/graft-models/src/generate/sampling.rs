@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn temperature_one_draws_by_the_models_own_probabilities() {
+    fn temperature_one_samples_from_the_distribution_of_the_model() {
         let found = counts(&GenerateOptions { temperature: 1.0, ..Default::default() });
         let partition: f64 = [1f64, 0.0, 2.0, -1.0].iter().map(|logit| logit.exp()).sum();
         for (count, logit) in found.into_iter().zip([1f64, 0.0, 2.0, -1.0]) {

@@ -10,8 +10,10 @@ impl RowPermutation {
     /// The stored index of Hugging Face's row `row`: `(head, half, i)` is stored at
     /// `(head, i, half)`.
     pub(super) fn stored(&self, row: usize) -> usize {
-        let (head, within) = (row / self.width, row % self.width);
-        let (half, index) = (within / (self.width / 2), within % (self.width / 2));
+        let head = row / self.width;
+        let within = row % self.width;
+        let half = within / (self.width / 2);
+        let index = within % (self.width / 2);
         head * self.width + index * 2 + half
     }
 }

@@ -3,7 +3,7 @@
 use graft_nn::{ModelShape, ops::RopeScaling};
 use serde_json::{Value, json};
 
-use crate::{WeightSpec, rope, sizes::Sizes};
+use crate::{WeightSpec, rope, sizes::ConfigSizes};
 
 /// The differences of a related family from Llama.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl LlamaConfig {
     /// Returns a description of the problem: a missing key, inconsistent sizes or an unsupported
     /// value.
     pub fn from_json(config: &Value) -> Result<Self, String> {
-        let sizes = Sizes(config);
+        let sizes = ConfigSizes(config);
         let number =
             |key: &str, default| config.get(key).and_then(Value::as_f64).unwrap_or(default);
         let flag = |key: &str| config.get(key).and_then(Value::as_bool).unwrap_or(false);
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn saved_weights_are_read_back() {
         let mut config = LlamaConfig::from_json(&smallest()).unwrap();
         config.rope_scaling = RopeScaling::Llama3 {
             factor: 8.0,
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_config_is_refused_in_words() {
+    fn a_bad_config_is_refused_with_the_reason() {
         let mut config = smallest();
         config["hidden_size"] = json!(-1);
         assert!(LlamaConfig::from_json(&config).unwrap_err().contains("`hidden_size`"));

@@ -76,7 +76,8 @@ impl Staging {
     /// Exchanges the folders. Returns false, without changes, if that is not possible. After the
     /// exchange it never fails.
     fn exchange(&self, place: &Path, is_stale: &dyn Fn(&str) -> bool) -> io::Result<bool> {
-        let (ours, theirs) = (fs::metadata(&self.path)?, fs::metadata(place)?);
+        let ours = fs::metadata(&self.path)?;
+        let theirs = fs::metadata(place)?;
         if (ours.uid(), ours.gid()) != (theirs.uid(), theirs.gid()) {
             return Ok(false);
         }

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sliding_window_hides_the_keys_that_lie_too_far_back() {
+    fn a_sliding_window_hides_earlier_keys() {
         let spec = AttentionSpec { window: Some(5), ..spec(4, 2) };
         check("windowed attention", &[&[2, 67, 20], &[2, 67, 10], &[2, 67, 10]], |x| {
             attention(&x[0], &x[1], &x[2], &spec)
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn padding_is_not_seen_and_a_query_that_sees_nothing_gives_zeros() {
+    fn padding_is_masked_and_a_fully_masked_query_returns_zeros() {
         let mask =
             Tensor::from_slice(&[1u8, 1, 1, 0, 0, 0, 1, 1], (2, 4), &Device::Cpu).expect("a mask");
         let spec = AttentionSpec { mask: Some(mask), ..spec(2, 1) };

@@ -69,12 +69,12 @@ struct RawHeader {
 #[derive(Deserialize)]
 struct RawEntry {
     dtype: Option<String>,
-    shape: Option<Sizes>,
-    data_offsets: Option<Sizes>,
+    shape: Option<ShortList>,
+    data_offsets: Option<ShortList>,
 }
 
 /// A short list of whole numbers; a longer one is rejected while it is parsed.
-struct Sizes(Vec<u64>);
+struct ShortList(Vec<u64>);
 
 impl<'de> Deserialize<'de> for RawHeader {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -87,7 +87,8 @@ impl<'de> Deserialize<'de> for RawHeader {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawHeader, A::Error> {
-                let (mut header, mut has_metadata) = (RawHeader::default(), false);
+                let mut header = RawHeader::default();
+                let mut has_metadata = false;
                 while let Some(name) = map.next_key::<String>()? {
                     let is_repeated = if name == "__metadata__" {
                         let texts = map.next_value::<BTreeMap<String, Value>>()?;
@@ -114,17 +115,17 @@ impl<'de> Deserialize<'de> for RawHeader {
     }
 }
 
-impl<'de> Deserialize<'de> for Sizes {
+impl<'de> Deserialize<'de> for ShortList {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Numbers;
         impl<'de> Visitor<'de> for Numbers {
-            type Value = Sizes;
+            type Value = ShortList;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "at most {MAX_DIMS} whole numbers")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Sizes, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<ShortList, A::Error> {
                 let mut numbers = Vec::new();
                 while let Some(number) = sequence.next_element()? {
                     if numbers.len() == MAX_DIMS {
@@ -132,7 +133,7 @@ impl<'de> Deserialize<'de> for Sizes {
                     }
                     numbers.push(number);
                 }
-                Ok(Sizes(numbers))
+                Ok(ShortList(numbers))
             }
         }
         deserializer.deserialize_seq(Numbers)
@@ -156,8 +157,8 @@ fn entry(raw: RawEntry) -> Result<Entry, String> {
              U8, I8)"
         )
     })?;
-    let Sizes(shape) = raw.shape.ok_or("has no shape")?;
-    let Sizes(offsets) = raw.data_offsets.ok_or("has no data_offsets")?;
+    let ShortList(shape) = raw.shape.ok_or("has no shape")?;
+    let ShortList(offsets) = raw.data_offsets.ok_or("has no data_offsets")?;
     let [start, end] = offsets[..] else {
         return Err(format!("has {} data_offsets instead of 2", offsets.len()));
     };
@@ -178,7 +179,8 @@ fn entry(raw: RawEntry) -> Result<Entry, String> {
 fn check_layout(entries: &BTreeMap<String, Entry>) -> Result<(), String> {
     let mut ordered: Vec<_> = entries.iter().collect();
     ordered.sort_by_key(|(_, entry)| (entry.start, entry.end));
-    let (mut before, mut end) = ("", 0);
+    let mut before = "";
+    let mut end = 0;
     for (name, entry) in ordered {
         match entry.start.cmp(&end) {
             std::cmp::Ordering::Less => {

@@ -9,7 +9,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Storage, Tensor, bail};
 use crate::matrix::{Matrix, MatrixMut};
 use crate::{Sequences, kernel, parallel};
 pub(super) use layout::with_rows;
-use layout::{Block, GroupGradients, Rows, Sequence, Sizes, heads};
+use layout::{AttentionSizes, Block, GroupGradients, Rows, Sequence, heads};
 
 /// Queries per block: the probabilities of a block fit into the cache, and causal blocks skip later
 /// keys.
@@ -29,8 +29,8 @@ pub(super) struct Attention {
 }
 
 impl Attention {
-    fn sequences(&self, sizes: Sizes) -> Vec<Sequence> {
-        let Sizes { batch, tokens, keys, .. } = sizes;
+    fn sequences(&self, sizes: AttentionSizes) -> Vec<Sequence> {
+        let AttentionSizes { batch, tokens, keys, .. } = sizes;
         match &self.sequences {
             None => (0..batch).map(|batch| Sequence { batch, start: 0, tokens, keys }).collect(),
             Some(packed) => packed
@@ -49,7 +49,8 @@ impl Attention {
         &self,
         Sequence { tokens, keys, .. }: Sequence,
     ) -> impl Iterator<Item = Block> + use<> {
-        let (causal, offset) = (self.causal, self.offset);
+        let causal = self.causal;
+        let offset = self.offset;
         (0..tokens).step_by(BLOCK).map(move |start| {
             let count = BLOCK.min(tokens - start);
             Block {
@@ -96,16 +97,18 @@ impl Attention {
         self.mask.as_ref().map(|mask| &mask[batch * keys..][..keys])
     }
 
-    fn forward(&self, [q, k, v]: [Rows<'_>; 3], sizes: Sizes) -> Vec<f32> {
-        let Sizes { batch, tokens, head_dim, .. } = sizes;
-        let (group, width) = (self.heads / self.kv_heads, self.heads * head_dim);
+    fn forward(&self, [q, k, v]: [Rows<'_>; 3], sizes: AttentionSizes) -> Vec<f32> {
+        let AttentionSizes { batch, tokens, head_dim, .. } = sizes;
+        let group = self.heads / self.kv_heads;
+        let width = self.heads * head_dim;
         let sequences = self.sequences(sizes);
         let mut y = vec![0.0; batch * tokens * width];
         let lengths = sequences.iter().map(|sequence| sequence.tokens);
         parallel::each(
             heads(&mut y, lengths, width, head_dim).into_iter().enumerate(),
             |(place, mut y)| {
-                let (sequence, head) = (sequences[place / self.heads], place % self.heads);
+                let sequence = sequences[place / self.heads];
+                let head = place % self.heads;
                 let Sequence { batch, tokens, keys, .. } = sequence;
                 let q = q.head(sequence, tokens, head, head_dim);
                 let [k, v] = [k, v].map(|rows| rows.head(sequence, keys, head / group, head_dim));
@@ -123,8 +126,8 @@ impl Attention {
     }
 
     /// GroupGradients of q, k and v.
-    fn backward(&self, inputs: [Rows<'_>; 3], g: Rows<'_>, sizes: Sizes) -> [Vec<f32>; 3] {
-        let Sizes { batch, tokens, keys, head_dim } = sizes;
+    fn backward(&self, inputs: [Rows<'_>; 3], g: Rows<'_>, sizes: AttentionSizes) -> [Vec<f32>; 3] {
+        let AttentionSizes { batch, tokens, keys, head_dim } = sizes;
         let width = self.heads * head_dim;
         let kv_width = self.kv_heads * head_dim;
         let mut dq = vec![0.0; batch * tokens * width];
@@ -211,7 +214,7 @@ impl CustomOp3 for Attention {
         v_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (batch, tokens, width) = q_layout.shape().dims3()?;
-        let sizes = Sizes {
+        let sizes = AttentionSizes {
             batch,
             tokens,
             keys: k_layout.shape().dims3()?.1,
@@ -233,7 +236,7 @@ impl CustomOp3 for Attention {
         g: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (batch, tokens, width) = q.dims3()?;
-        let sizes = Sizes { batch, tokens, keys: k.dim(1)?, head_dim: width / self.heads };
+        let sizes = AttentionSizes { batch, tokens, keys: k.dim(1)?, head_dim: width / self.heads };
         let g = g.contiguous()?;
         let guards = [q, k, v, &g].map(|tensor| tensor.storage_and_layout());
         let mut rows = Vec::with_capacity(guards.len());

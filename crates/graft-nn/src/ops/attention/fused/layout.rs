@@ -19,7 +19,8 @@ impl<'a> Rows<'a> {
         let width = layout.shape().dims3()?.2;
         match (storage, layout.stride()) {
             (CpuStorage::F32(values), [batch_stride, row_stride, 1]) => {
-                let (batch_stride, row_stride) = (*batch_stride, *row_stride);
+                let batch_stride = *batch_stride;
+                let row_stride = *row_stride;
                 Ok(Self { data: &values[layout.start_offset()..], batch_stride, row_stride, width })
             }
             _ => bail!("attention needs arguments with contiguous f32 rows"),
@@ -47,7 +48,7 @@ pub(in crate::ops::attention) fn with_rows(tensor: &Tensor) -> candle_core::Resu
 
 /// The sizes of one call.
 #[derive(Clone, Copy)]
-pub(super) struct Sizes {
+pub(super) struct AttentionSizes {
     pub(super) batch: usize,
     pub(super) tokens: usize,
     pub(super) keys: usize,
