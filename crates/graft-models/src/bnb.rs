@@ -58,32 +58,32 @@ pub(crate) fn read(
             bytes(&get(weight)?)?.into_iter().map(|byte| byte as i8).collect(),
             floats(&scales)?,
         )),
-        None => {
-            let text = bytes(&get(&state)?)?;
-            let state: Value = serde_json::from_slice(&text)
-                .map_err(|error| format!("`{state}` is not valid JSON ({error})"))?;
-            let levels = <[f32; 16]>::try_from(floats(&get(&format!("{weight}.quant_map"))?)?)
-                .map_err(|_| format!("`{weight}.quant_map` must have 16 levels"))?;
-            let block = whole(&state, "blocksize")?;
-            if state
-                .get("shape")
-                .and_then(Value::as_array)
-                .is_some_and(|shape| *shape != [json!(d_out), json!(d_in)])
-            {
-                return Err(format!(
-                    "`{weight}` was quantized from shape {}, but config.json requires [{d_out}, {d_in}]",
-                    state["shape"]
-                ));
-            }
-            Numbers::Nf4(Nf4::new(
-                bytes(&get(weight)?)?,
-                scales(weight, &state, &get)?,
-                block,
-                levels,
-            ))
-        }
+        None => Numbers::Nf4(nf4(weight, &state, [d_out, d_in], &get)?),
     };
     Packed::from_numbers((d_out, d_in), numbers).map_err(|error| format!("`{weight}`: {error}"))
+}
+
+/// The codes, scales and levels of an NF4 weight whose quantization state is the tensor `state`.
+fn nf4(
+    weight: &str,
+    state: &str,
+    dims: [usize; 2],
+    get: &dyn Fn(&str) -> Result<Tensor, String>,
+) -> Result<Nf4, String> {
+    let text = bytes(&get(state)?)?;
+    let state: Value = serde_json::from_slice(&text)
+        .map_err(|error| format!("`{state}` is not valid JSON ({error})"))?;
+    let levels = <[f32; 16]>::try_from(floats(&get(&format!("{weight}.quant_map"))?)?)
+        .map_err(|_| format!("`{weight}.quant_map` must have 16 levels"))?;
+    let block = whole(&state, "blocksize")?;
+    let shape = state.get("shape").and_then(Value::as_array);
+    if shape.is_some_and(|shape| *shape != dims.map(|size| json!(size))) {
+        return Err(format!(
+            "`{weight}` was quantized from shape {}, but config.json requires {dims:?}",
+            state["shape"]
+        ));
+    }
+    Ok(Nf4::new(bytes(&get(weight)?)?, scales(weight, &state, get)?, block, levels))
 }
 
 fn scales(

@@ -35,7 +35,8 @@ pub fn embed(
 
 /// The tokens of a text with the special tokens of the tokenizer: `[CLS] text [SEP]`.
 fn ids(model: &dyn Model, tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, ModelError> {
-    let (prefix, suffix) = (tokenizer.prefix(), tokenizer.suffix());
+    let prefix = tokenizer.prefix();
+    let suffix = tokenizer.suffix();
     let virtual_tokens = model.embedding().positions_taken();
     let mut ids = tokenizer.encode(text)?;
     ids.truncate(

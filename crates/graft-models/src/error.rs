@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use graft_nn::{NnError, tensor_file::TensorFileError};
+use graft_nn::{NnError, message::first_names, tensor_file::TensorFileError};
 use graft_spec::{Failure, Hint};
 
 use crate::families;
@@ -54,7 +54,11 @@ pub enum ModelError {
         model_type: String,
     },
     /// The weights are pickled Python objects.
-    #[error("`{file}` in `{}` is a Python pickle, which can execute arbitrary code when loaded, so Graft does not read it", folder.display())]
+    #[error(
+        "`{file}` in `{}` is a Python pickle, which can execute arbitrary code when loaded, \
+         so Graft does not read it",
+        folder.display()
+    )]
     Pickled {
         /// The folder.
         folder: PathBuf,
@@ -62,7 +66,10 @@ pub enum ModelError {
         file: String,
     },
     /// Weights that the config requires are missing in the files.
-    #[error("`{}` is missing {} of the {expected} weights that config.json requires: {}", folder.display(), names.len(), first_names(names))]
+    #[error(
+        "`{}` is missing {} of the {expected} weights that config.json requires: {}",
+        folder.display(), names.len(), first_names(names, 4)
+    )]
     MissingWeights {
         /// The folder.
         folder: PathBuf,
@@ -72,7 +79,10 @@ pub enum ModelError {
         expected: usize,
     },
     /// The shape of a weight differs from that of the config.
-    #[error("`{name}` in `{}` has shape {found:?}, but config.json requires {expected:?}", folder.display())]
+    #[error(
+        "`{name}` in `{}` has shape {found:?}, but config.json requires {expected:?}",
+        folder.display()
+    )]
     WrongShape {
         /// The folder.
         folder: PathBuf,
@@ -84,7 +94,10 @@ pub enum ModelError {
         found: Vec<usize>,
     },
     /// The tokenizer has more ids than the model has embeddings.
-    #[error("the tokenizer `{}` has ids up to {highest}, but the model has only {vocab} embeddings", path.display())]
+    #[error(
+        "the tokenizer `{}` has ids up to {highest}, but the model has only {vocab} embeddings",
+        path.display()
+    )]
     TokenizerMismatch {
         /// The tokenizer.json.
         path: PathBuf,
@@ -128,7 +141,10 @@ pub enum ModelError {
         name: String,
     },
     /// The weights need more memory than is free.
-    #[error("the weights need {} as {dtype}, but only {} of memory is free", bytes(*needed), bytes(*left))]
+    #[error(
+        "the weights need {} as {dtype}, but only {} of memory is free",
+        bytes(*needed), bytes(*left)
+    )]
     Memory {
         /// Bytes that the weights need.
         needed: u64,
@@ -185,39 +201,63 @@ impl Hint for ModelError {
 
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::NoTiny { .. } => "build it with `cargo xtask pretrain`, or load a folder: %model load DIR".to_owned(),
+            Self::NoTiny { .. } => {
+                "build it with `cargo xtask pretrain`, or load a folder: %model load DIR".to_owned()
+            }
             Self::UnknownModel { nearest, known, .. } => {
-                let nearest = nearest.as_ref().map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
-                format!("{nearest}available: {}; a Hugging Face folder or ORG/NAME on the Hub also works", known.join(", "))
+                let nearest = nearest
+                    .as_ref()
+                    .map(|name| format!("did you mean `{name}`? "))
+                    .unwrap_or_default();
+                format!(
+                    "{nearest}available: {}; a Hugging Face folder or ORG/NAME on the Hub \
+                     also works",
+                    known.join(", ")
+                )
             }
-            Self::MissingFile { hint, .. } | Self::Hub { hint, .. } | Self::Prompt { hint, .. } => hint.clone(),
-            Self::UnsupportedFamily { .. } => format!("supported families: {}", families::names().join(", ")),
-            Self::Pickled { .. } => {
-                "convert it with transformers: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW) writes safetensors".to_owned()
+            Self::MissingFile { hint, .. } | Self::Hub { hint, .. } | Self::Prompt { hint, .. } => {
+                hint.clone()
             }
+            Self::UnsupportedFamily { .. } => {
+                format!("supported families: {}", families::names().join(", "))
+            }
+            Self::Pickled { .. } => "convert it with transformers, which writes safetensors: \
+                 AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW)"
+                .to_owned(),
             Self::MissingWeights { .. } | Self::WrongShape { .. } => {
-                "config.json and the safetensors files belong to different models, or a shard is missing".to_owned()
+                "config.json and the safetensors files belong to different models, or a \
+                 shard is missing"
+                    .to_owned()
             }
-            Self::TokenizerMismatch { .. } => "use the tokenizer.json that came with this model".to_owned(),
-            Self::NotFinite { .. } => "the weights or an adapter contain NaN or infinite values; detach the adapter, or load the model again".to_owned(),
-            Self::NotFiniteWeight { .. } => "the file is damaged, or the training run that wrote it diverged; copy or download it again".to_owned(),
+            Self::TokenizerMismatch { .. } => {
+                "use the tokenizer.json that came with this model".to_owned()
+            }
+            Self::NotFinite { .. } => {
+                "the weights or an adapter contain NaN or infinite values; detach the \
+                 adapter, or load the model again"
+                    .to_owned()
+            }
+            Self::NotFiniteWeight { .. } => {
+                "the file is damaged, or the training run that wrote it diverged; copy or \
+                 download it again"
+                    .to_owned()
+            }
             Self::Memory { dtype: "f32", .. } => {
-                "load it with dtype=bf16, which needs half the memory, choose a smaller model, or free memory (%model load unloads the current model)".to_owned()
+                "load it with dtype=bf16, which needs half the memory, choose a smaller \
+                 model, or free memory (%model load unloads the current model)"
+                    .to_owned()
             }
-            Self::Memory { .. } => "choose a smaller model or one quantized to 4 bits (GGUF, bitsandbytes), or free memory".to_owned(),
+            Self::Memory { .. } => {
+                "choose a smaller model or one quantized to 4 bits (GGUF, bitsandbytes), or \
+                 free memory"
+                    .to_owned()
+            }
             Self::Settings(failure) => return failure.hint.clone(),
             Self::File(error) => return error.hint(),
             Self::Layer(error) => return error.hint(),
             Self::Malformed { .. } | Self::Io { .. } => return None,
         })
     }
-}
-
-/// The first four names, and how many more there are.
-fn first_names(names: &[String]) -> String {
-    let shown: Vec<_> = names.iter().take(4).map(|name| format!("`{name}`")).collect();
-    let more = names.len().saturating_sub(shown.len());
-    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
 }
 
 /// A number of bytes in MB or GB.

@@ -39,7 +39,10 @@ pub(crate) trait FamilyConfig {
             "models::no_classifier",
             "`num_labels` is supported only for encoders of the BERT family",
         );
-        Err(failure.hint("leave it out: a language model learns labels as text, see %data load which-book and %train"))
+        Err(failure.hint(
+            "leave it out: a language model learns labels as text, see %data load which-book \
+             and %train",
+        ))
     }
 
     /// Prefix of the weight names of this family; checkpoints of the bare trunk omit it.

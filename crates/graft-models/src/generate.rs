@@ -1,16 +1,14 @@
 //! Text generation: one pass over the prompt, then one token at a time with a key-value cache.
 
+mod generation;
 mod sampling;
 mod stream;
 
-use std::sync::Arc;
-
-use graft_nn::{Context, DType, KvCache, Model, NnError, Rng, Task, Tensor, TokenEncoder};
+use graft_nn::{Model, Task, TokenEncoder};
 use graft_spec::{Settings, training::GENERATE};
 
 use crate::{ModelError, Tokenizer};
-use sampling::choose;
-use stream::TextStream;
+use generation::{Generation, Limits};
 
 /// Options of generation, with the names of transformers' `GenerationConfig`.
 #[derive(Clone, Debug, PartialEq)]
@@ -132,152 +130,14 @@ pub fn generate(
     let ids = prompt_ids(tokenizer, prompt)?;
     let virtual_tokens = model.embedding().positions_taken();
     let context = model.shape().max_positions;
-    let room = room(ids.len(), virtual_tokens, context)?;
-    let text = TextStream::new(tokenizer, &ids, &options.stop)?;
-    let limits = Limits { context, room, start: virtual_tokens + ids.len() };
-    let mut generation = Generation {
-        tokenizer,
-        options,
-        limits,
-        model: CachedModel::new(model),
-        text,
-        tokens: 0,
-        logprobs: Vec::new(),
-        pieces: Vec::new(),
-        pending: 0.0,
+    let limits = Limits {
+        context,
+        room: room(ids.len(), virtual_tokens, context)?,
+        start: virtual_tokens + ids.len(),
     };
+    let mut generation = Generation::new(model, tokenizer, options, limits, &ids)?;
     let stop = generation.run(&ids, on_text)?;
-    let logprob_mean =
-        generation.logprobs.iter().sum::<f64>() / generation.logprobs.len().max(1) as f64;
-    let (text, pieces) = (generation.text.text().to_owned(), generation.pieces);
-    Ok(Generated {
-        prompt: prompt.to_owned(),
-        text,
-        tokens: generation.tokens,
-        pieces,
-        logprob_mean,
-        stop,
-    })
-}
-
-/// The positions of one generation.
-struct Limits {
-    /// Length of the model's context.
-    context: usize,
-    /// Positions left for new tokens.
-    room: usize,
-    /// Positions of the prompt and the soft prompt.
-    start: usize,
-}
-
-/// The state of one generation.
-struct Generation<'a> {
-    tokenizer: &'a Tokenizer,
-    options: &'a GenerateOptions,
-    limits: Limits,
-    model: CachedModel<'a>,
-    text: TextStream<'a>,
-    tokens: usize,
-    /// Log-probabilities of all chosen tokens, including the one that ended the text.
-    logprobs: Vec<f64>,
-    /// The emitted pieces with their log-probabilities.
-    pieces: Vec<(String, f64)>,
-    /// Log-probability of tokens whose characters are still incomplete.
-    pending: f64,
-}
-
-impl Generation<'_> {
-    /// Generates tokens until a stop condition holds, and emits the rest of the text.
-    fn run(
-        &mut self,
-        prompt: &[u32],
-        on_text: &mut dyn FnMut(&str) -> bool,
-    ) -> Result<StopReason, ModelError> {
-        let mut stream = Rng::new(self.options.seed).stream("generate", "");
-        let mut logits = self.model.logits(prompt)?;
-        loop {
-            if self.tokens == self.options.max_new_tokens {
-                return self.finish(StopReason::Length, on_text);
-            }
-            let not_finite = ModelError::NotFinite { position: self.limits.start + self.tokens };
-            let choice = choose(&logits, self.options, &mut stream).ok_or(not_finite)?;
-            self.logprobs.push(choice.logprob);
-            if self.tokenizer.is_end(choice.id) {
-                return self.finish(StopReason::EndOfText, on_text);
-            }
-            self.tokens += 1;
-            let piece = self.text.push(choice.id)?;
-            // Clamped to a finite value, so that it can be serialized.
-            self.pending += choice.logprob.max(-1e3);
-            self.record(&piece);
-            // Called for every token, even if no character became complete.
-            if !on_text(&piece) {
-                return Ok(StopReason::Caller);
-            }
-            if self.text.stopped() {
-                return Ok(StopReason::StopText);
-            }
-            if self.tokens == self.limits.room {
-                return self.finish(StopReason::ContextFull(self.limits.context), on_text);
-            }
-            if self.tokens < self.options.max_new_tokens {
-                logits = self.model.logits(&[choice.id])?;
-            }
-        }
-    }
-
-    /// Records a piece with the log-probability of its tokens.
-    fn record(&mut self, piece: &str) {
-        if !piece.is_empty() {
-            self.pieces.push((piece.to_owned(), std::mem::take(&mut self.pending)));
-        }
-    }
-
-    /// Emits the text that was held back.
-    fn finish(
-        &mut self,
-        stop: StopReason,
-        on_text: &mut dyn FnMut(&str) -> bool,
-    ) -> Result<StopReason, ModelError> {
-        let rest = self.text.finish()?;
-        if !rest.is_empty() {
-            self.record(&rest);
-            on_text(&rest);
-        }
-        Ok(stop)
-    }
-}
-
-/// Computes logits with a key-value cache.
-struct CachedModel<'a> {
-    model: &'a dyn Model,
-    cx: Context,
-}
-
-impl<'a> CachedModel<'a> {
-    fn new(model: &'a dyn Model) -> Self {
-        Self {
-            model,
-            cx: Context::eval()
-                .without_graph()
-                .with_cache(Arc::new(KvCache::new(model.shape().layers))),
-        }
-    }
-
-    /// Logits (V) after the last of `ids`.
-    fn logits(&mut self, ids: &[u32]) -> Result<Vec<f32>, NnError> {
-        let device = self.model.embedding().weight().tensor().device().clone();
-        let ids = Tensor::from_slice(ids, (1, ids.len()), &device)?; // (1, T)
-        let states = self.model.hidden(&ids, None, &self.cx)?.states; // (1, P+T, C)
-        let last = states.narrow(1, states.dim(1)? - 1, 1)?.contiguous()?; // (1, 1, C)
-        Ok(self
-            .model
-            .head(&last, &self.cx)?
-            .detach()
-            .to_dtype(DType::F32)?
-            .flatten_all()?
-            .to_vec1()?)
-    }
+    Ok(generation.into_generated(prompt, stop))
 }
 
 /// The tokens of the prompt as in training: after the special tokens that begin a text, without
@@ -313,7 +173,8 @@ fn room(prompt: usize, virtual_tokens: usize, context: usize) -> Result<usize, M
     Err(ModelError::Prompt {
         code: "models::prompt_too_long",
         problem: format!(
-            "the prompt has {prompt} tokens{soft}, but the model's context is {context} tokens and at least one must be left for the output"
+            "the prompt has {prompt} tokens{soft}, but the model's context is {context} \
+             tokens and at least one must be left for the output"
         ),
         hint: format!("shorten the prompt by {} tokens or more", used - context + 1),
     })

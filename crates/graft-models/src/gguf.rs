@@ -10,6 +10,7 @@
 mod config;
 mod header;
 mod names;
+mod row_permutation;
 mod tokenizer;
 
 use std::{
@@ -25,12 +26,14 @@ use candle_core::quantized::{
 };
 use graft_nn::{
     DType, Device, NnError, Packed, Tensor,
+    message::first_line,
     packed::{Ggml, Numbers},
     regular_file,
 };
 use serde_json::Value;
 
 use crate::{ModelError, Tokenizer, finite, sizes::Stored};
+use row_permutation::RowPermutation;
 
 /// A GGUF file whose header has been read.
 pub(crate) struct Gguf {
@@ -276,33 +279,12 @@ impl Gguf {
     }
 }
 
-/// The permutation of the rows of each head.
-struct RowPermutation {
-    /// Rows per head.
-    width: usize,
-}
-
-impl RowPermutation {
-    /// The stored index of Hugging Face's row `row`: `(head, half, i)` is stored at `(head, i,
-    /// half)`.
-    fn stored(&self, row: usize) -> usize {
-        let (head, within) = (row / self.width, row % self.width);
-        let (half, index) = (within / (self.width / 2), within % (self.width / 2));
-        head * self.width + index * 2 + half
-    }
-}
-
 fn open(path: &Path) -> Result<File, ModelError> {
     regular_file::open(path).map_err(|source| ModelError::Io {
         action: "read",
         path: path.to_owned(),
         source,
     })
-}
-
-/// candle's error message without the backtrace frames that it may append.
-fn first_line(error: &candle_core::Error) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

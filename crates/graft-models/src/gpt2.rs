@@ -13,29 +13,28 @@
 //!
 //! # Shapes
 //! B batch, T tokens, P virtual tokens, C hidden size, H heads, D head width, F feed-forward size,
-//! V vocabulary size. `ids, mask: (B, T)` -> hidden states `(B, P+T, C)` -> logits `(B, P+T, V)`
+//! V vocabulary size.
+//!
+//! `ids, mask: (B, T)` -> hidden states `(B, P+T, C)` -> logits `(B, P+T, V)`
 //!
 //! # Source
 //! Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"; transformers'
 //! `modeling_gpt2.py`, which it matches within 1e-4 (goldens `gpt2`)
 
+mod build;
 mod config;
 
 use std::sync::Arc;
 
 use graft_nn::{
-    Context, Device, Embedding, Hidden, Linear, Model, ModelShape, Norm, Prefixes, ResidualAdd,
-    Result, Role, Site, Sublayer, Tensor,
+    Context, Embedding, Hidden, Linear, Model, ModelShape, Norm, Prefixes, ResidualAdd, Result,
+    Role, Site, Tensor,
     ops::{self, AttentionSpec, Gelu},
 };
 
 pub use config::Gpt2Config;
 
-use crate::{
-    ModelError, WeightSpec,
-    families::{FamilyConfig, WeightSource},
-    parts::{Parts, check_length, extend_mask, positions},
-};
+use crate::parts::{check_length, decoder_sites, extend_mask, positions};
 
 /// A GPT-2 model: [`crate::gpt2`] has its equations and shapes.
 pub struct Gpt2 {
@@ -81,21 +80,12 @@ impl Model for Gpt2 {
     }
 
     fn sites(&self) -> Vec<Site<'_>> {
-        let mut sites = vec![
+        let embeddings = vec![
             Site::embedding(&self.wte, Role::Embedding),
             Site::embedding(&self.wpe, Role::Position),
         ];
-        for block in &self.h {
-            sites.push(Site::norm(&block.ln_1));
-            sites.extend([&block.attn.c_attn, &block.attn.c_proj].map(Site::linear));
-            sites.push(Site::norm(&block.ln_2));
-            sites.extend([&block.mlp.c_fc, &block.mlp.c_proj].map(Site::linear));
-        }
-        sites.push(Site::norm(&self.ln_f));
-        if !self.shape.tied {
-            sites.push(Site::linear(&self.lm_head));
-        }
-        sites
+        let blocks = self.h.iter().map(|block| block.sites());
+        decoder_sites(embeddings, blocks, &self.ln_f, (!self.shape.tied).then_some(&self.lm_head))
     }
 
     fn tied_head(&self) -> Option<&Linear> {
@@ -126,7 +116,8 @@ impl Model for Gpt2 {
                 prefixes: prefixes.clone(),
                 spec: self.attention_spec(index, mask.clone(), offset, cx),
             };
-            let (block, gelu) = (block.clone(), self.gelu);
+            let block = block.clone();
+            let gelu = self.gelu;
             x = cx.run_block(&x, move |x| block.forward(x, index, &pass, gelu))?;
         }
         Ok(Hidden { states: self.ln_f.forward(&x)?, virtual_tokens })
@@ -152,6 +143,14 @@ impl Model for Gpt2 {
 }
 
 impl Block {
+    fn sites(&self) -> Vec<Site<'_>> {
+        let mut sites = vec![Site::norm(&self.ln_1)];
+        sites.extend([&self.attn.c_attn, &self.attn.c_proj].map(Site::linear));
+        sites.push(Site::norm(&self.ln_2));
+        sites.extend([&self.mlp.c_fc, &self.mlp.c_proj].map(Site::linear));
+        sites
+    }
+
     fn forward(&self, x: &Tensor, index: usize, pass: &Pass, gelu: Gelu) -> Result<Tensor> {
         let attn_output = self.attn.forward(&self.ln_1.forward(x)?, index, pass)?;
         let x = self.attn_residual.add(&attn_output, x, None, &pass.cx)?;
@@ -183,62 +182,6 @@ impl FeedForward {
 }
 
 impl Gpt2 {
-    /// Builds a model whose weights `source` returns one by one.
-    ///
-    /// # Errors
-    /// The errors of `source`, and [`ModelError::Layer`] if a weight has the wrong shape.
-    pub fn build(
-        config: &Gpt2Config,
-        source: &mut WeightSource<'_>,
-    ) -> std::result::Result<Self, ModelError> {
-        let (width, eps) = (config.n_embd, config.layer_norm_epsilon);
-        let mut parts = Parts::new(source);
-        let wte = parts.embedding("transformer.wte", [config.vocab_size, width])?;
-        let wpe = parts.embedding("transformer.wpe", [config.n_positions, width])?;
-        let mut block = |index: usize| -> std::result::Result<Arc<Block>, ModelError> {
-            let at = |name: &str| format!("transformer.h.{index}.{name}");
-            Ok(Arc::new(Block {
-                ln_1: parts.layer_norm(&at("ln_1"), width, eps)?,
-                attn: Attention {
-                    c_attn: parts.conv1d(
-                        &at("attn.c_attn"),
-                        Role::QueryKeyValue,
-                        [3 * width, width],
-                    )?,
-                    c_proj: parts.conv1d(&at("attn.c_proj"), Role::Output, [width, width])?,
-                },
-                attn_residual: ResidualAdd::new(
-                    at("attention_adapters"),
-                    Sublayer::Attention,
-                    index,
-                ),
-                ln_2: parts.layer_norm(&at("ln_2"), width, eps)?,
-                mlp: FeedForward {
-                    c_fc: parts.conv1d(&at("mlp.c_fc"), Role::Up, [config.n_inner, width])?,
-                    c_proj: parts.conv1d(&at("mlp.c_proj"), Role::Down, [width, config.n_inner])?,
-                },
-                mlp_residual: ResidualAdd::new(at("output_adapters"), Sublayer::FeedForward, index),
-            }))
-        };
-        let h = (0..config.n_layer).map(&mut block).collect::<std::result::Result<_, _>>()?;
-        let ln_f = parts.layer_norm("transformer.ln_f", width, eps)?;
-        let lm_head = if config.tie_word_embeddings {
-            Linear::sharing("lm_head", Role::Head, wte.shared_weight())?
-        } else {
-            parts.linear("lm_head", Role::Head, [config.vocab_size, width], false)?
-        };
-        Ok(Self {
-            shape: config.shape(),
-            wte,
-            wpe,
-            h,
-            ln_f,
-            lm_head,
-            gelu: config.gelu,
-            by_layer: config.scale_attn_by_inverse_layer_idx,
-        })
-    }
-
     fn attention_spec(
         &self,
         index: usize,
@@ -259,24 +202,6 @@ impl Gpt2 {
             sequences: cx.sequences.clone(),
             attention_probs: cx.attention_probs.clone(),
         }
-    }
-}
-
-impl FamilyConfig for Gpt2Config {
-    fn weights(&self) -> Vec<WeightSpec> {
-        Self::weights(self)
-    }
-
-    fn build(
-        &self,
-        _device: &Device,
-        source: &mut WeightSource<'_>,
-    ) -> std::result::Result<Arc<dyn Model>, ModelError> {
-        Ok(Arc::new(Gpt2::build(self, source)?))
-    }
-
-    fn prefix(&self) -> &'static str {
-        "transformer."
     }
 }
 

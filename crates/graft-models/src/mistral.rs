@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_behind_the_window_is_out_of_sight() {
+    fn a_token_outside_the_window_is_invisible() {
         use crate::llama::{Llama, tests};
         use graft_nn::{Context, Device, Model};
         let mut json = tests::json();

@@ -2,7 +2,7 @@
 //! passes.
 
 use graft_nn::{
-    Context, DType, Embedding, Linear, NnError, Norm, Positions, Rng, Role, Sequences, Tensor,
+    Context, DType, Embedding, Linear, NnError, Norm, Positions, Rng, Role, Sequences, Site, Tensor,
 };
 
 use crate::{ModelError, WeightSpec, families::WeightSource};
@@ -96,6 +96,20 @@ pub(crate) fn fresh(spec: &WeightSpec, range: f64, rng: &Rng) -> Vec<f32> {
         1 => vec![if spec.name.ends_with(".bias") { 0.0 } else { 1.0 }; count],
         _ => rng.stream("model.init", &spec.name).normal(0.0, range as f32, count),
     }
+}
+
+/// The sites of a decoder: embeddings, blocks, final norm, and the head unless it is tied.
+pub(crate) fn decoder_sites<'a>(
+    embeddings: Vec<Site<'a>>,
+    blocks: impl Iterator<Item = Vec<Site<'a>>>,
+    norm: &'a Norm,
+    head: Option<&'a Linear>,
+) -> Vec<Site<'a>> {
+    let mut sites = embeddings;
+    sites.extend(blocks.flatten());
+    sites.push(Site::norm(norm));
+    sites.extend(head.map(Site::linear));
+    sites
 }
 
 /// Extends a padding mask with ones for `count` virtual tokens in front: (B, T) -> (B, P+T).

@@ -19,42 +19,50 @@ pub(crate) fn from_config(config: &Value) -> Result<(f64, RopeScaling), String> 
             .or_else(|| config.get(key))
             .and_then(Value::as_f64)
     };
-    let needed = |key: &str| {
-        number(key)
-            .filter(|value| value.is_finite() && *value > 0.0)
-            .ok_or_else(|| format!("rope scaling requires a positive `{key}`"))
-    };
     let kind = parameters
         .and_then(|object| object.get("rope_type").or_else(|| object.get("type")))
         .and_then(Value::as_str)
         .unwrap_or("default");
-    let scaling = match kind {
-        "default" => RopeScaling::Default,
-        "linear" => RopeScaling::Linear { factor: needed("factor")? },
-        "llama3" => RopeScaling::Llama3 {
-            factor: needed("factor")?,
-            low_freq_factor: needed("low_freq_factor")?,
-            high_freq_factor: needed("high_freq_factor")?,
-            original_max_positions: needed("original_max_position_embeddings")?,
-        },
-        other => {
-            return Err(format!(
-                "rope type `{other}` is not supported (default, linear and llama3 are)"
-            ));
-        }
-    };
-    if let RopeScaling::Llama3 { low_freq_factor, high_freq_factor, .. } = scaling
-        && low_freq_factor >= high_freq_factor
-    {
-        return Err(format!(
-            "`high_freq_factor` must be greater than `low_freq_factor`, got {high_freq_factor} and {low_freq_factor}"
-        ));
-    }
+    let scaling = scaling(kind, &number)?;
     let theta = number("rope_theta").unwrap_or(10_000.0);
     if theta > 0.0 {
         Ok((theta, scaling))
     } else {
         Err(format!("`rope_theta` must be positive, got {theta}"))
+    }
+}
+
+/// The scaling of type `kind` with parameters that `number` looks up.
+fn scaling(kind: &str, number: &dyn Fn(&str) -> Option<f64>) -> Result<RopeScaling, String> {
+    let needed = |key: &str| {
+        number(key)
+            .filter(|value| value.is_finite() && *value > 0.0)
+            .ok_or_else(|| format!("rope scaling requires a positive `{key}`"))
+    };
+    match kind {
+        "default" => Ok(RopeScaling::Default),
+        "linear" => Ok(RopeScaling::Linear { factor: needed("factor")? }),
+        "llama3" => {
+            let factor = needed("factor")?;
+            let low_freq_factor = needed("low_freq_factor")?;
+            let high_freq_factor = needed("high_freq_factor")?;
+            let original_max_positions = needed("original_max_position_embeddings")?;
+            if low_freq_factor >= high_freq_factor {
+                return Err(format!(
+                    "`high_freq_factor` must be greater than `low_freq_factor`, \
+                     got {high_freq_factor} and {low_freq_factor}"
+                ));
+            }
+            Ok(RopeScaling::Llama3 {
+                factor,
+                low_freq_factor,
+                high_freq_factor,
+                original_max_positions,
+            })
+        }
+        other => {
+            Err(format!("rope type `{other}` is not supported (default, linear and llama3 are)"))
+        }
     }
 }
 

@@ -2,19 +2,14 @@
 
 pub(crate) mod carried;
 mod config;
+mod tensors;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::path::Path;
 
-use graft_nn::{
-    DType, Layer, Model, NnError, Parameter, Site, Tensor, Weight, atomic_file, atomic_folder,
-    tensor_file,
-};
+use graft_nn::{DType, Model, atomic_file, atomic_folder, tensor_file};
 use serde_json::Value;
 
-use crate::{Loaded, ModelError, Tokenizer, bnb};
+use crate::{Loaded, ModelError, Tokenizer};
 use carried::Files;
 
 /// The contents of a model folder.
@@ -79,7 +74,7 @@ fn write(
     (config, dtype): (&Value, DType),
     files: &Files,
 ) -> Result<(), ModelError> {
-    let (stored, quantization) = tensors(model, dtype)?;
+    let (stored, quantization) = tensors::of(model, dtype)?;
     let saved =
         config::Saved { dtype, quantization, has_head: stored.contains_key("lm_head.weight") };
     let config = config::of(model, config, saved);
@@ -109,60 +104,6 @@ fn is_model_file(name: &str) -> bool {
         || name == "config.json"
         || name == carried::TEMPLATES
         || carried::CARRIED.contains(&name)
-}
-
-/// The tensors by name, and `quantization_config` if some of them are quantized.
-fn tensors(
-    model: &dyn Model,
-    dtype: DType,
-) -> Result<(BTreeMap<String, Tensor>, Option<Value>), NnError> {
-    let sites = model.sites();
-    let is_transposed =
-        |site: &&Site<'_>| matches!(site.layer, Layer::Linear(linear) if linear.fan_in_fan_out());
-    let transposed: BTreeSet<_> =
-        sites.iter().filter(is_transposed).map(|site| format!("{}.weight", site.path)).collect();
-    let stored = |parameter: &Parameter| -> Result<Tensor, NnError> {
-        let tensor = parameter.tensor().detach();
-        let tensor =
-            if transposed.contains(parameter.path()) { tensor.t()?.contiguous()? } else { tensor };
-        Ok(if tensor.rank() == 1 {
-            tensor.to_dtype(DType::F32)?
-        } else {
-            tensor.to_dtype(dtype)?
-        })
-    };
-    let mut all = BTreeMap::new();
-    let mut double_quant = None;
-    for parameter in model.parameters() {
-        match parameter.weight() {
-            // Files store the weights of GPT-2 transposed, so they are saved unquantized.
-            Weight::Packed(packed) if !transposed.contains(parameter.path()) => {
-                match bnb::tensors(parameter.path(), &packed)? {
-                    Some(tensors) => {
-                        double_quant =
-                            Some(tensors.iter().any(|(name, _)| name.ends_with(".nested_absmax")));
-                        all.extend(tensors);
-                    }
-                    None => drop(all.insert(parameter.path().to_owned(), stored(parameter)?)),
-                }
-            }
-            _ => drop(all.insert(parameter.path().to_owned(), stored(parameter)?)),
-        }
-    }
-    // A head that was untied from the embedding, for example by a merge, is saved separately.
-    if let Some((head, weight)) =
-        model.tied_head().and_then(|head| Some((head, head.separate_weight()?)))
-    {
-        all.insert(format!("{}.weight", head.path()), weight.detach().to_dtype(dtype)?);
-    }
-    let quantization = double_quant.map(|double| {
-        let is_plain =
-            |site: &&Site<'_>| matches!(site.layer, Layer::Linear(linear) if all.get(linear.weight().path()).is_some_and(|tensor| tensor.dtype() != DType::U8));
-        // Otherwise transformers would quantize a tied head as well.
-        let unpacked = sites.iter().filter(is_plain).map(|site| site.path).chain(model.tied_head().map(|head| head.path()));
-        bnb::config(double, &unpacked.map(str::to_owned).collect::<Vec<_>>())
-    });
-    Ok((all, quantization))
 }
 
 #[cfg(test)]

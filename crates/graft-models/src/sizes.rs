@@ -13,14 +13,14 @@ const LARGEST: u64 = u32::MAX as u64;
 
 /// The sizes of a `config.json`.
 #[derive(Clone, Copy)]
-pub(crate) struct Sizes<'a>(pub(crate) &'a Value);
+pub(crate) struct ConfigSizes<'a>(pub(crate) &'a Value);
 
-impl Sizes<'_> {
+impl ConfigSizes<'_> {
     /// A required size.
     ///
     /// # Errors
-    /// Returns a description of the problem if it is missing or not a whole number from 1 to 2^32 -
-    /// 1.
+    /// Returns a description of the problem if it is missing or not a whole number from 1 to
+    /// 2^32 - 1.
     pub(crate) fn needed(self, key: &str) -> Result<usize, String> {
         self.get(key)?.ok_or_else(|| format!("`{key}` is missing"))
     }
@@ -95,7 +95,7 @@ const DIMENSIONS: &[&str] = &[
 /// # Errors
 /// Returns a description of the problem with the key and its value.
 pub(crate) fn check(config: &Value, stored: Stored) -> Result<(), String> {
-    let sizes = Sizes(config);
+    let sizes = ConfigSizes(config);
     let beyond =
         |key: &str, limit: usize| Ok::<_, String>(sizes.get(key)?.filter(|size| *size > limit));
     for key in LAYERS {
@@ -109,7 +109,8 @@ pub(crate) fn check(config: &Value, stored: Stored) -> Result<(), String> {
     for key in DIMENSIONS {
         if let Some(size) = beyond(key, stored.longest)? {
             return Err(format!(
-                "`{key}` is {size}, but the longest dimension of a tensor in its weight files is {}",
+                "`{key}` is {size}, but the longest dimension of a tensor in its weight \
+                 files is {}",
                 stored.longest
             ));
         }
@@ -171,7 +172,7 @@ mod tests {
         ] {
             let config = json!({ "num_key_value_heads": wrong });
             assert!(
-                Sizes(&config)
+                ConfigSizes(&config)
                     .or("num_key_value_heads", 4)
                     .unwrap_err()
                     .contains("`num_key_value_heads` must be"),
@@ -180,14 +181,18 @@ mod tests {
         }
         let config = json!({"a": 7, "b": null});
         assert_eq!(
-            [Sizes(&config).needed("a"), Sizes(&config).or("b", 3), Sizes(&config).or("c", 4)],
+            [
+                ConfigSizes(&config).needed("a"),
+                ConfigSizes(&config).or("b", 3),
+                ConfigSizes(&config).or("c", 4)
+            ],
             [Ok(7), Ok(3), Ok(4)]
         );
-        assert_eq!(Sizes(&config).needed("b"), Err("`b` is missing".to_owned()));
+        assert_eq!(ConfigSizes(&config).needed("b"), Err("`b` is missing".to_owned()));
     }
 
     #[test]
-    fn no_size_is_beyond_what_the_files_hold() {
+    fn sizes_beyond_those_of_the_files_are_refused() {
         let stored = Stored::of([[40, 16].as_slice(), &[16]].into_iter());
         assert!(check(&json!({"num_hidden_layers": 2, "vocab_size": 40}), stored).is_ok());
         for (key, word) in [

@@ -57,7 +57,9 @@ impl Tokenizer {
     pub fn from_folder(folder: &Path) -> Result<Self, ModelError> {
         let path = folder.join("tokenizer.json");
         if !path.is_file() {
-            let hint = "write one with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)".to_owned();
+            let hint = "write one with transformers: \
+                        AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"
+                .to_owned();
             return Err(ModelError::MissingFile {
                 folder: folder.to_owned(),
                 file: "tokenizer.json".to_owned(),

@@ -33,7 +33,8 @@ pub(crate) fn of_layers(
         Some("sliding_attention") => Ok(Some(sliding)),
         Some("full_attention") => Ok(None),
         _ => Err(format!(
-            "`layer_types` has {kind}, which is not supported (full_attention and sliding_attention are)"
+            "`layer_types` has {kind}, which is not supported (full_attention and \
+             sliding_attention are)"
         )),
     };
     types.iter().map(window).collect()

@@ -1,8 +1,9 @@
 //! Times one LoRA training step: `cargo run -p graft-nn --example step [STEPS] [full]`.
 //!
-//! The model is the yardstick of the project: 4 layers, width 256, 4 heads, feed-forward 688, 2,048
-//! tokens of vocabulary, 8 texts of 128 tokens, rank 8 on all seven linear maps (or, with `full`,
-//! every weight). Processor time counts on a busy machine; the wall clock counts on a quiet one.
+//! The model has the sizes of the project's benchmark: 4 layers, width 256, 4 heads, feed-forward
+//! 688, a vocabulary of 2,048 tokens, 8 texts of 128 tokens, rank 8 on all seven linear layers (or,
+//! with `full`, all weights). Compare the CPU time on a busy machine and the wall clock time on an
+//! idle one.
 
 #[path = "../tests/it/tiny.rs"]
 mod tiny;
@@ -38,17 +39,16 @@ fn measure() -> Result<()> {
         (0..(BATCH * TOKENS) as u32).map(|i| i.wrapping_mul(2_654_435_761) >> 21).collect();
     let ids = Tensor::from_vec(ids, (BATCH, TOKENS), &Device::Cpu)?;
     step(&model, &trainables, &ids)?;
-    let (mut best, wall, processor) = (f64::MAX, Instant::now(), processor_seconds());
+    let (mut best, wall, cpu) = (f64::MAX, Instant::now(), cpu_seconds());
     for _ in 0..steps {
         let start = Instant::now();
         step(&model, &trainables, &ids)?;
         best = best.min(start.elapsed().as_secs_f64());
     }
     let mean = |seconds: f64| seconds * 1e3 / f64::from(steps);
-    let (wall, processor) =
-        (mean(wall.elapsed().as_secs_f64()), mean(processor_seconds() - processor));
+    let (wall, cpu) = (mean(wall.elapsed().as_secs_f64()), mean(cpu_seconds() - cpu));
     println!(
-        "step: best {:.1} ms, mean {wall:.1} ms, processor {processor:.1} ms; {} tensors trained",
+        "step: best {:.1} ms, mean {wall:.1} ms, CPU {cpu:.1} ms; {} tensors trained",
         best * 1e3,
         trainables.len()
     );
@@ -79,7 +79,7 @@ fn step(model: &tiny::Tiny, trainables: &[Trainable], ids: &Tensor) -> Result<()
 }
 
 /// Seconds that all threads of this process have run, from `/proc/self/stat`.
-fn processor_seconds() -> f64 {
+fn cpu_seconds() -> f64 {
     const TICKS_PER_SECOND: f64 = 100.0;
     let line = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The fields follow the command's name in brackets; user and system time are the 12th and 13th

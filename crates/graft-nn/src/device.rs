@@ -1,8 +1,8 @@
 //! Selection of the device that holds all tensors of a session.
 
-#[cfg(feature = "cuda")]
-use crate::memory;
 use crate::{Device, NnError, Result};
+#[cfg(feature = "cuda")]
+use crate::{memory, message::first_line};
 
 #[cfg(feature = "cuda")]
 const AVAILABLE: &[&str] = &["cpu", "cuda"];
@@ -32,12 +32,6 @@ pub fn choose(name: Option<&str>) -> Result<Device> {
             Err(NnError::Device { name: other.to_owned(), available: AVAILABLE.to_vec() })
         }
     }
-}
-
-/// candle's error message without the backtrace frames that it may append.
-#[cfg(feature = "cuda")]
-fn first_line(error: &candle_core::Error) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 /// A description of the device: `cpu, 8 threads` or `cuda:0`.

@@ -68,7 +68,7 @@ mod tests {
     use super::Dropout;
 
     #[test]
-    fn the_kept_share_and_the_mean_are_right() {
+    fn the_keep_rate_and_the_mean_are_right() {
         let factors = Dropout::new(1, 2, 3).mask("layer", 0.25).expect("drops").factors(40_001);
         let kept = factors.iter().filter(|f| **f != 0.0).count() as f64 / 40_001.0;
         assert!((kept - 0.75).abs() < 0.01, "{kept}");
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn step_micro_batch_and_path_change_the_mask_and_nothing_else_does() {
+    fn only_seed_step_micro_batch_and_path_change_the_mask() {
         let mask = |step, micro, path: &str| {
             Dropout::new(1, step, micro).mask(path, 0.5).expect("drops").factors(64)
         };

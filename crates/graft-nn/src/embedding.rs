@@ -6,6 +6,9 @@ use std::sync::Arc;
 use crate::{Context, NnError, Parameter, Prefix, Result, Slot, Tensor, ops};
 
 /// Trained vectors in front of the token vectors (prompt tuning and related methods).
+///
+/// # Source
+/// Lester et al. 2021, arXiv:2104.08691
 pub trait SoftPrompt: Send + Sync {
     /// The vectors, (P, C).
     ///

@@ -177,27 +177,40 @@ impl Hint for NnError {
     }
 
     fn hint(&self) -> Option<String> {
-        match self {
-            Self::At { source, .. } => source.hint(),
-            Self::GpuFull { .. } => Some(
+        let hint = match self {
+            Self::At { source, .. } => return source.hint(),
+            Self::GpuFull { .. } => {
                 "memory was released; try a smaller batch or batch=auto, a shorter max_length, \
-                 gradient_checkpointing=true or %model load MODEL load_in_4bit=true; `%memory` shows the \
-                 breakdown"
-                    .to_owned(),
-            ),
-            Self::GpuLost { .. } => {
-                Some("restart the kernel: the checkpoints are intact, and %resume RUN continues the run; `graft doctor --gpu` checks the GPU".to_owned())
+                 gradient_checkpointing=true or %model load MODEL load_in_4bit=true; `%memory` \
+                 shows the breakdown"
             }
-            Self::NotFinite { .. } => Some("the file is damaged: copy or download it again".to_owned()),
-            Self::MissingGradient { .. } => Some("its layer must take part in the loss: is the adapter active?".to_owned()),
-            Self::NoHead { .. } => Some("load it with a classification head: %model load PATH num_labels=6".to_owned()),
-            Self::Schedule { steps, .. } => Some(format!("train for more steps, or attach with a sum below {steps}")),
-            Self::NoCuda => Some("`cargo xtask cuda-build` builds Graft with CUDA support".to_owned()),
-            Self::NoGpu { .. } => Some("run `graft doctor --gpu` in a terminal to find out what is missing".to_owned()),
-            Self::Device { available, .. } => Some(format!("this build supports {}", available.join(", "))),
-            Self::OutOfRange { what: "position", limit, .. } => Some(format!("the model's context is {limit} tokens: shorten the text")),
-            _ => None,
-        }
+            Self::GpuLost { .. } => {
+                "restart the kernel: the checkpoints are intact, and %resume RUN continues the \
+                 run; `graft doctor --gpu` checks the GPU"
+            }
+            Self::NotFinite { .. } => "the file is damaged: copy or download it again",
+            Self::MissingGradient { .. } => {
+                "its layer must take part in the loss: is the adapter active?"
+            }
+            Self::NoHead { .. } => {
+                "load it with a classification head: %model load PATH num_labels=6"
+            }
+            Self::NoCuda => "`cargo xtask cuda-build` builds Graft with CUDA support",
+            Self::NoGpu { .. } => {
+                "run `graft doctor --gpu` in a terminal to find out what is missing"
+            }
+            Self::Schedule { steps, .. } => {
+                return Some(format!("train for more steps, or attach with a sum below {steps}"));
+            }
+            Self::Device { available, .. } => {
+                return Some(format!("this build supports {}", available.join(", ")));
+            }
+            Self::OutOfRange { what: "position", limit, .. } => {
+                return Some(format!("the model's context is {limit} tokens: shorten the text"));
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
     }
 }
 

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_better_set_is_greater_and_none_is_better_than_the_best() {
+    fn instruction_sets_are_ordered_and_the_chosen_one_is_supported() {
         assert!(
             Instructions::Portable < Instructions::Avx2
                 && Instructions::Avx2 < Instructions::Avx512

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replaced_names_give_way_to_the_models_own() {
+    fn resetting_restores_the_names_of_the_model() {
         let names = LabelNames::new(Some(vec!["no".to_owned(), "yes".to_owned()]));
         names.set(Some(Arc::new(vec!["ham".to_owned(), "spam".to_owned()])));
         assert_eq!(*names.get().unwrap(), ["ham", "spam"]);

@@ -3,11 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
-
 use crate::{
-    Context, NnError, Parameter, Result, Role, SavedActivations, Slot, Tensor, Weight,
-    WeightOverride, ops,
+    Context, NnError, Parameter, Result, Role, SavedActivations, Slot, Tensor, UntiedWeight,
+    Weight, WeightOverride, ops,
 };
 
 /// An adapter of one linear layer.
@@ -62,22 +60,6 @@ pub struct Linear {
     d_in: usize,
     d_out: usize,
     fan_in_fan_out: bool,
-}
-
-/// The weight of its own that a tied head has after it was untied from the embedding.
-#[derive(Debug, Default)]
-pub struct UntiedWeight(ArcSwapOption<Tensor>);
-
-impl UntiedWeight {
-    /// Unties the layer with this weight, or ties it again with `None`.
-    pub fn set(&self, weight: Option<Tensor>) {
-        self.0.store(weight.map(|weight| Arc::new(weight.detach())));
-    }
-
-    /// The weight, if the layer is untied.
-    pub fn get(&self) -> Option<Tensor> {
-        self.0.load().as_deref().cloned()
-    }
 }
 
 impl Linear {

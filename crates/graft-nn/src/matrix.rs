@@ -155,7 +155,8 @@ impl Product<'_> {
 
     /// The product in a new vector, row by row.
     pub(crate) fn collect(self) -> Vec<f32> {
-        let (rows, columns) = (self.left.rows, self.right.columns);
+        let rows = self.left.rows;
+        let columns = self.right.columns;
         let mut values = Vec::with_capacity(rows * columns);
         // SAFETY: the vector has room for every element, and `run` writes each of them without
         // reading it.
@@ -178,7 +179,8 @@ impl Product<'_> {
     /// `to` must be valid for writes of `rows * columns` elements with that row stride, and for
     /// reads when `add`.
     unsafe fn run(self, to: *mut f32, row_stride: usize, add: bool) {
-        let (left, right) = (self.left, self.right);
+        let left = self.left;
+        let right = self.right;
         let threads = if self.alone || crate::parallel::is_alone() {
             Parallelism::None
         } else {

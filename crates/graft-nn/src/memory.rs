@@ -72,7 +72,7 @@ mod tests {
     /// each other.
     #[test]
     #[cfg(target_os = "linux")]
-    fn what_is_taken_is_measured_and_what_was_given_back_before_is_not() {
+    fn the_peak_counts_new_memory_and_not_memory_freed_before() {
         let taken = |bytes: usize| std::hint::black_box(vec![1u8; bytes]).len();
         taken(512 << 20);
         let Some(meter) = Meter::start(&Device::Cpu) else { return };
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn what_is_left_is_less_than_there_is() {
+    fn free_memory_is_less_than_total_memory() {
         let left = left(&Device::Cpu).expect("Linux tells");
         assert!(left > 1 << 20 && left < 1 << 50, "{left}");
     }

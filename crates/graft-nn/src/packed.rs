@@ -209,7 +209,7 @@ mod tests {
         .expect("a matrix")
     }
 
-    /// Root of the mean squared error, relative to that of the numbers.
+    /// Root mean squared error relative to the root mean square of the values.
     fn error(quantization: Quantization) -> f64 {
         let w = matrix(96, 200);
         let packed = Packed::new(&w, quantization).expect("packs");
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_packed_is_refused_in_words() {
+    fn invalid_matrices_are_refused_with_the_reason() {
         let vector = Tensor::zeros(4, DType::F32, &Device::Cpu).expect("zeros");
         assert!(
             Packed::new(&vector, Quantization::Int8)

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_is_not_divided_again_and_what_follows_is() {
+    fn a_piece_is_not_divided_again_and_later_work_is() {
         let inside = pool(2).install(|| {
             summed(4, &|_| Ok::<_, ()>(u32::from(is_alone())), &|one, other| Ok(one + other))
         });

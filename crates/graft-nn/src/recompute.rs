@@ -140,7 +140,7 @@ mod tests {
     /// Two blocks that share a weight, after an input without parameters; one parameter outside of
     /// them.
     #[test]
-    fn gradients_are_those_of_the_blocks_that_are_kept() {
+    fn recomputed_gradients_equal_those_of_saved_blocks() {
         let (first, shared, outside) =
             (var("first", &[6, 5]), var("shared", &[5, 6]), var("outside", &[2, 5]));
         let x = var("x", &[3, 5]).as_tensor().detach();

@@ -80,7 +80,8 @@ impl Stream {
     /// `n` numbers, normal with this mean and standard deviation (Box and Muller 1958, both numbers
     /// of a pair used).
     pub fn normal(&mut self, mean: f32, std: f32, n: usize) -> Vec<f32> {
-        let (mean, std) = (f64::from(mean), f64::from(std));
+        let mean = f64::from(mean);
+        let std = f64::from(std);
         let mut values = Vec::with_capacity(n + 1);
         while values.len() < n {
             // 1 - u is in (0, 1], so the logarithm is finite.

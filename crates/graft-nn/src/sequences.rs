@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sequences_lie_one_behind_the_other_and_count_from_zero() {
+    fn packed_sequences_are_consecutive_and_positions_restart() {
         let sequences = Sequences::new(&[2, 0, 3]);
         assert_eq!((sequences.tokens(), sequences.longest()), (5, 3));
         assert_eq!(sequences.ranges().collect::<Vec<_>>(), [0..2, 2..2, 2..5]);

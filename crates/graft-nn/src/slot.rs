@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_acts_until_it_is_activated() {
+    fn an_adapter_has_no_effect_until_it_is_active() {
         assert!(acting(&slot()).is_empty());
     }
 
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_keeps_what_it_has_read_while_others_change_the_slot() {
+    fn a_reader_is_unaffected_by_later_changes_of_the_slot() {
         let slot = slot();
         slot.set_active(&["a"]);
         let seen = slot.active();

@@ -65,7 +65,10 @@ pub enum TensorFileError {
         source: io::Error,
     },
     /// The file is shorter than its header declares.
-    #[error("`{}` is truncated: its header declares {declared} bytes, the file has {found}", path.display())]
+    #[error(
+        "`{}` is truncated: its header declares {declared} bytes, the file has {found}",
+        path.display()
+    )]
     Truncated {
         /// The file.
         path: PathBuf,
@@ -79,7 +82,7 @@ pub enum TensorFileError {
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
     /// The file has no tensor of that name.
@@ -116,9 +119,15 @@ impl Hint for TensorFileError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some("free some disk space and try again".to_owned()),
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                Some("free some disk space and try again".to_owned())
+            }
             Self::Truncated { .. } => Some("copy or download the file again".to_owned()),
-            Self::Malformed { .. } => Some("only safetensors files are supported; convert other formats with transformers' `save_pretrained`".to_owned()),
+            Self::Malformed { .. } => Some(
+                "only safetensors files are supported; convert other formats with \
+                 transformers' `save_pretrained`"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@ mod hint;
 
 use std::path::PathBuf;
 
-use graft_nn::{NnError, Role, tensor_file::TensorFileError};
+use graft_nn::{NnError, Role, message::first_names, tensor_file::TensorFileError};
 use graft_spec::Failure;
 
 /// Why an adapter cannot be attached, changed, combined, saved or loaded.
@@ -420,7 +420,7 @@ pub enum PeftError {
         path: PathBuf,
     },
     /// The file lacks weights that the adapter needs.
-    #[error("{} of the {expected} weights that the adapter needs are not in `{}`: {}", names.len(), path.display(), hint::first(names))]
+    #[error("{} of the {expected} weights that the adapter needs are not in `{}`: {}", names.len(), path.display(), first_names(names, 3))]
     MissingKeys {
         /// The file.
         path: PathBuf,

@@ -3,7 +3,7 @@
 use graft_nn::{ModelShape, ops::Gelu};
 use serde_json::Value;
 
-use crate::{WeightSpec, activation, id2label, sizes::Sizes};
+use crate::{WeightSpec, activation, id2label, sizes::ConfigSizes};
 
 /// The configuration of a BERT model, with the names of Hugging Face.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,39 +43,19 @@ impl BertConfig {
     /// Returns a description of the problem: a missing key, inconsistent sizes or an unsupported
     /// value.
     pub fn from_json(config: &Value) -> Result<Self, String> {
-        let sizes = Sizes(config);
+        let sizes = ConfigSizes(config);
         let number =
             |key: &str, default| config.get(key).and_then(Value::as_f64).unwrap_or(default);
-        if config.get("is_decoder").and_then(Value::as_bool).unwrap_or(false) {
-            return Err(
-                "a decoder (`is_decoder`) is not supported; encoders of this family are".to_owned()
-            );
-        }
-        let kind =
-            config.get("position_embedding_type").and_then(Value::as_str).unwrap_or("absolute");
-        if kind != "absolute" {
-            return Err(format!("position embedding `{kind}` is not supported (absolute is)"));
-        }
-        let (hidden_size, num_attention_heads) =
-            (sizes.needed("hidden_size")?, sizes.needed("num_attention_heads")?);
+        check_supported(config)?;
+        let hidden_size = sizes.needed("hidden_size")?;
+        let num_attention_heads = sizes.needed("num_attention_heads")?;
         if !hidden_size.is_multiple_of(num_attention_heads) {
             return Err(format!(
-                "`hidden_size` must be a multiple of `num_attention_heads`, got {hidden_size} and {num_attention_heads}"
+                "`hidden_size` must be a multiple of `num_attention_heads`, got \
+                 {hidden_size} and {num_attention_heads}"
             ));
         }
-        let named = config
-            .get("id2label")
-            .and_then(Value::as_object)
-            .map(serde_json::Map::len)
-            .filter(|classes| *classes > 0);
-        let architecture = config
-            .get("architectures")
-            .and_then(|names| names.get(0))
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let has_head = architecture == "BertForSequenceClassification";
-        let num_labels =
-            if has_head { Some(sizes.or("num_labels", named.unwrap_or(2))?) } else { None };
+        let num_labels = num_labels(config)?;
         Ok(Self {
             vocab_size: sizes.needed("vocab_size")?,
             hidden_size,
@@ -101,7 +81,9 @@ impl BertConfig {
 
     /// All weights by Hugging Face name.
     pub fn weights(&self) -> Vec<WeightSpec> {
-        let (width, wide, trunk) = (self.hidden_size, self.intermediate_size, self.trunk());
+        let width = self.hidden_size;
+        let wide = self.intermediate_size;
+        let trunk = self.trunk();
         let mut specs = Vec::new();
         let mut add = |name: String, shape: &[usize]| specs.push(WeightSpec::new(name, shape));
         for (table, rows) in [
@@ -158,6 +140,40 @@ impl BertConfig {
     }
 }
 
+/// Checks the values that this implementation does not support.
+fn check_supported(config: &Value) -> Result<(), String> {
+    if config.get("is_decoder").and_then(Value::as_bool).unwrap_or(false) {
+        return Err(
+            "a decoder (`is_decoder`) is not supported; encoders of this family are".to_owned()
+        );
+    }
+    let kind = config.get("position_embedding_type").and_then(Value::as_str).unwrap_or("absolute");
+    if kind != "absolute" {
+        return Err(format!("position embedding `{kind}` is not supported (absolute is)"));
+    }
+    Ok(())
+}
+
+/// Number of classes of the head; `None` for a bare encoder.
+fn num_labels(config: &Value) -> Result<Option<usize>, String> {
+    let named = config
+        .get("id2label")
+        .and_then(Value::as_object)
+        .map(serde_json::Map::len)
+        .filter(|classes| *classes > 0);
+    let architecture = config
+        .get("architectures")
+        .and_then(|names| names.get(0))
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let has_head = architecture == "BertForSequenceClassification";
+    Ok(if has_head {
+        Some(ConfigSizes(config).or("num_labels", named.unwrap_or(2))?)
+    } else {
+        None
+    })
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use serde_json::json;
@@ -170,7 +186,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_architecture_says_whether_there_is_a_head() {
+    fn the_architecture_determines_whether_there_is_a_head() {
         let config = BertConfig::from_json(&json()).unwrap();
         assert_eq!(
             (config.num_labels, config.label_names.unwrap().join(" ")),
@@ -188,7 +204,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_not_supported_is_named() {
+    fn unsupported_values_are_named() {
         for (key, value, word) in [
             ("is_decoder", json!(true), "is_decoder"),
             ("position_embedding_type", json!("relative_key"), "relative_key"),

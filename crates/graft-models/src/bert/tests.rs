@@ -1,7 +1,11 @@
+use graft_nn::{Device, Rng};
 use serde_json::json;
 
 use super::*;
-use crate::llama::tests::{close, ids};
+use crate::{
+    WeightSpec,
+    llama::tests::{close, ids},
+};
 
 fn model(architecture: &str) -> (BertConfig, Bert, Vec<WeightSpec>) {
     let mut json = config::tests::json();
@@ -48,7 +52,7 @@ fn padding_does_not_reach_the_text_and_later_tokens_do() {
 }
 
 #[test]
-fn a_bare_encoder_gives_states_and_says_that_it_has_no_head() {
+fn a_bare_encoder_returns_states_and_reports_that_it_has_no_head() {
     let (_, model, _) = model("BertModel");
     assert_eq!(model.task(), Task::FeatureExtraction);
     let hidden = model.hidden(&ids(&[5, 9, 31]), None, &Context::eval()).unwrap();

@@ -11,9 +11,9 @@ pub(super) struct Choice {
     pub(super) logprob: f64,
 }
 
-/// Chooses a token: the most likely one at temperature 0, else a sample from `softmax(logits /
-/// temperature)` restricted by top-k, then top-p. `None` if a logit is NaN or +inf. Equal logits
-/// are ordered by token, so that ties do not depend on the machine.
+/// Chooses a token: the most likely one at temperature 0, else a sample from
+/// `softmax(logits / temperature)` restricted by top-k, then top-p. `None` if a logit is NaN or
+/// +inf. Equal logits are ordered by token, so that ties do not depend on the machine.
 ///
 /// # Source
 /// Top-k: Fan et al. 2018, arXiv:1805.04833; top-p: Holtzman et al. 2020, arXiv:1904.09751; the
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn temperature_one_draws_by_the_models_own_probabilities() {
+    fn temperature_one_samples_from_the_distribution_of_the_model() {
         let found = counts(&GenerateOptions { temperature: 1.0, ..Default::default() });
         let partition: f64 = [1f64, 0.0, 2.0, -1.0].iter().map(|logit| logit.exp()).sum();
         for (count, logit) in found.into_iter().zip([1f64, 0.0, 2.0, -1.0]) {

@@ -1,4 +1,6 @@
-use graft_nn::{Device, SoftPrompt};
+use std::sync::Arc;
+
+use graft_nn::{Context, DType, Device, SoftPrompt, Tensor};
 use graft_spec::Hint;
 
 use super::*;
@@ -126,7 +128,7 @@ impl SoftPrompt for Ones {
 }
 
 #[test]
-fn a_soft_prompt_acts_and_takes_its_share_of_the_context() {
+fn a_soft_prompt_is_applied_and_uses_positions_of_the_context() {
     let (model, tokenizer) = parts(16);
     let options = GenerateOptions { max_new_tokens: 8, ..Default::default() };
     let plain = run(&model, &tokenizer, "0123", &options).unwrap().0;

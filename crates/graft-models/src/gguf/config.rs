@@ -1,6 +1,7 @@
 //! Conversion of GGUF metadata to a config.json.
 
 use candle_core::Device;
+use graft_nn::message::first_line;
 use serde_json::{Value, json};
 
 use super::Gguf;
@@ -70,7 +71,7 @@ fn rope(file: &Gguf, theta: f64, architecture: &str) -> Result<Value, ModelError
             factors.flatten_all()?.to_vec1::<f32>()
         };
         let factors = read(file).map_err(|error| {
-            file.malformed(format!("cannot read `{ROPE_FACTORS}` ({})", super::first_line(&error)))
+            file.malformed(format!("cannot read `{ROPE_FACTORS}` ({})", first_line(&error)))
         })?;
         // The lowest frequencies are divided by the full factor, which is the largest one.
         let factor = factors.iter().copied().fold(1.0, f32::max);

@@ -74,7 +74,8 @@ impl HeaderReader<'_> {
         if !(1..=3).contains(&self.version) {
             return invalid(format!("version {} is not supported (1 to 3 are)", self.version));
         }
-        let (tensors, keys) = (self.count("tensors")?, self.count("keys")?);
+        let tensors = self.count("tensors")?;
+        let keys = self.count("keys")?;
         let mut names = BTreeSet::new();
         for _ in 0..keys {
             let key = self.name()?;
@@ -124,7 +125,8 @@ impl HeaderReader<'_> {
                 self.skip(length)
             }
             (ARRAY, _) if depth < DEEPEST => {
-                let (kind, count) = (self.u32()?, self.long()?);
+                let kind = self.u32()?;
+                let count = self.long()?;
                 self.elements = self.elements.saturating_add(count);
                 if self.elements > MOST_ELEMENTS {
                     return invalid(format!("its arrays have more than {MOST_ELEMENTS} elements"));

@@ -1,4 +1,4 @@
-//! Files that llama.cpp's own package wrote, and what transformers reads out of them.
+//! GGUF files written by llama.cpp's package, compared with the results of transformers.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use graft_spec::Settings;
 use super::*;
 use crate::load;
 
-/// The text whose ids are stored beside each model; `make_gguf.py` has it too.
+/// The text whose ids are stored with each model; `make_gguf.py` has the same text.
 const TEXT: &str = "A low-rank update W + BA, r = 16: 12345 parameters?\n\tYes, it's   trained.";
 
 fn folder() -> PathBuf {
@@ -112,7 +112,7 @@ fn a_saved_copy_acts_like_the_file() {
 }
 
 #[test]
-fn what_is_no_model_or_of_another_kind_is_refused_in_words() {
+fn unknown_and_unsupported_models_are_refused_with_the_reason() {
     let to = tempfile::tempdir().unwrap();
     let refused = |name: &str, bytes: &[u8]| {
         let path = to.path().join(name);

@@ -8,6 +8,8 @@ use candle_core::quantized::{
 };
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
+use graft_nn::message::first_line;
+
 use super::Gguf;
 use crate::{ModelError, Tokenizer};
 
@@ -60,7 +62,7 @@ fn embedded(file: &Gguf, pre: &str) -> Result<Tokenizer, ModelError> {
         tensor_data_offset: 0,
     };
     let problem = |error: candle_core::Error| {
-        file.malformed(format!("cannot use its tokenizer ({})", super::first_line(&error)))
+        file.malformed(format!("cannot use its tokenizer ({})", first_line(&error)))
     };
     let mut inner = tokenizers::Tokenizer::from_gguf(&content).map_err(problem)?;
     if pre == GPT2 {

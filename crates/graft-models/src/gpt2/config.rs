@@ -3,7 +3,7 @@
 use graft_nn::{ModelShape, ops::Gelu};
 use serde_json::Value;
 
-use crate::{WeightSpec, activation, sizes::Sizes};
+use crate::{WeightSpec, activation, sizes::ConfigSizes};
 
 /// The configuration of a GPT-2 model, with the names of Hugging Face.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +37,7 @@ impl Gpt2Config {
     /// Returns a description of the problem: a missing key, inconsistent sizes or an unsupported
     /// value.
     pub fn from_json(config: &Value) -> Result<Self, String> {
-        let sizes = Sizes(config);
+        let sizes = ConfigSizes(config);
         let flag = |key: &str, default| config.get(key).and_then(Value::as_bool).unwrap_or(default);
         if flag("add_cross_attention", false) {
             return Err("cross-attention (`add_cross_attention`) is not supported".to_owned());
@@ -47,7 +47,8 @@ impl Gpt2Config {
                 "unscaled attention (`scale_attn_weights` is false) is not supported".to_owned()
             );
         }
-        let (n_embd, n_head) = (sizes.needed("n_embd")?, sizes.needed("n_head")?);
+        let n_embd = sizes.needed("n_embd")?;
+        let n_head = sizes.needed("n_head")?;
         if !n_embd.is_multiple_of(n_head) {
             return Err(format!(
                 "`n_embd` must be a multiple of `n_head`, got {n_embd} and {n_head}"
@@ -72,7 +73,8 @@ impl Gpt2Config {
 
     /// All weights by Hugging Face name, with the shapes in the files.
     pub fn weights(&self) -> Vec<WeightSpec> {
-        let (width, wide) = (self.n_embd, self.n_inner);
+        let width = self.n_embd;
+        let wide = self.n_inner;
         let mut specs = Vec::new();
         let mut add = |name: String, shape: &[usize]| specs.push(WeightSpec::new(name, shape));
         add("transformer.wte.weight".to_owned(), &[self.vocab_size, width]);
@@ -138,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_config_is_refused_in_words() {
+    fn a_bad_config_is_refused_with_the_reason() {
         let good = json!({"vocab_size": 96, "n_embd": 32, "n_layer": 2, "n_head": 4});
         for (key, value, word) in [
             ("n_head", json!(5), "multiple of `n_head`"),

@@ -1,10 +1,13 @@
 use std::sync::Arc;
 
-use graft_nn::{KvCache, NnError, Rng};
+use graft_nn::{Device, KvCache, NnError, Rng};
 use serde_json::json;
 
 use super::*;
-use crate::llama::tests::{close, ids};
+use crate::{
+    WeightSpec,
+    llama::tests::{close, ids},
+};
 
 fn model(tied: bool) -> (Gpt2Config, Gpt2, Vec<WeightSpec>) {
     let json = json!({"vocab_size": 40, "n_embd": 16, "n_layer": 2, "n_head": 4, "n_positions": 32, "tie_word_embeddings": tied});
@@ -31,7 +34,7 @@ fn building_asks_for_exactly_the_weights_that_the_config_lists() {
 }
 
 #[test]
-fn reading_token_by_token_through_the_cache_gives_the_logits_of_one_pass() {
+fn cached_single_token_passes_match_one_pass() {
     let (_, model, _) = model(true);
     let text = [5, 9, 31, 2, 7, 7];
     let whole = model.logits(&ids(&text), None, &Context::eval()).unwrap();

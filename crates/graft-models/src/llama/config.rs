@@ -3,7 +3,7 @@
 use graft_nn::{ModelShape, ops::RopeScaling};
 use serde_json::{Value, json};
 
-use crate::{WeightSpec, rope, sizes::Sizes};
+use crate::{WeightSpec, rope, sizes::ConfigSizes};
 
 /// The differences of a related family from Llama.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl LlamaConfig {
     /// Returns a description of the problem: a missing key, inconsistent sizes or an unsupported
     /// value.
     pub fn from_json(config: &Value) -> Result<Self, String> {
-        let sizes = Sizes(config);
+        let sizes = ConfigSizes(config);
         let number =
             |key: &str, default| config.get(key).and_then(Value::as_f64).unwrap_or(default);
         let flag = |key: &str| config.get(key).and_then(Value::as_bool).unwrap_or(false);
@@ -88,8 +88,8 @@ impl LlamaConfig {
             ));
         }
         let (rope_theta, rope_scaling) = rope::from_config(config)?;
-        let (hidden_size, num_attention_heads) =
-            (sizes.needed("hidden_size")?, sizes.needed("num_attention_heads")?);
+        let hidden_size = sizes.needed("hidden_size")?;
+        let num_attention_heads = sizes.needed("num_attention_heads")?;
         let parsed = Self {
             vocab_size: sizes.needed("vocab_size")?,
             hidden_size,
@@ -132,51 +132,48 @@ impl LlamaConfig {
 
     /// All weights by Hugging Face name, grouped by layer.
     pub fn weights(&self) -> Vec<WeightSpec> {
-        let (hidden, ffn) = (self.hidden_size, self.intermediate_size);
-        let (queries, keys) =
-            (self.num_attention_heads * self.head_dim, self.num_key_value_heads * self.head_dim);
-        let mut specs = vec![WeightSpec::new(
-            "model.embed_tokens.weight".to_owned(),
-            &[self.vocab_size, hidden],
-        )];
+        let embedding = [self.vocab_size, self.hidden_size];
+        let mut specs = vec![WeightSpec::new("model.embed_tokens.weight".to_owned(), &embedding)];
         for layer in 0..self.num_hidden_layers {
-            let mut norm = |name: &str| {
-                specs
-                    .push(WeightSpec::new(format!("model.layers.{layer}.{name}.weight"), &[hidden]))
-            };
-            norm("input_layernorm");
-            norm("post_attention_layernorm");
-            let mut linear = |name: &str, shape: [usize; 2], biased: bool| {
-                let [d_out, _] = shape;
-                specs.push(WeightSpec::new(format!("model.layers.{layer}.{name}.weight"), &shape));
-                specs.extend(biased.then(|| {
-                    WeightSpec::new(format!("model.layers.{layer}.{name}.bias"), &[d_out])
-                }));
-            };
-            let (inner, outer) = self.attention_biases();
-            linear("self_attn.q_proj", [queries, hidden], inner);
-            linear("self_attn.k_proj", [keys, hidden], inner);
-            linear("self_attn.v_proj", [keys, hidden], inner);
-            linear("self_attn.o_proj", [hidden, queries], outer);
-            linear("mlp.gate_proj", [ffn, hidden], self.mlp_bias);
-            linear("mlp.up_proj", [ffn, hidden], self.mlp_bias);
-            linear("mlp.down_proj", [hidden, ffn], self.mlp_bias);
-            let head_norm = |name: &str| {
-                WeightSpec::new(
-                    format!("model.layers.{layer}.self_attn.{name}.weight"),
-                    &[self.head_dim],
-                )
-            };
-            specs.extend(
-                ["q_norm", "k_norm"].into_iter().filter(|_| self.variant.qk_norm).map(head_norm),
-            );
+            self.add_layer(&format!("model.layers.{layer}"), &mut specs);
         }
-        specs.push(WeightSpec::new("model.norm.weight".to_owned(), &[hidden]));
-        specs.extend(
-            (!self.tie_word_embeddings)
-                .then(|| WeightSpec::new("lm_head.weight".to_owned(), &[self.vocab_size, hidden])),
-        );
+        specs.push(WeightSpec::new("model.norm.weight".to_owned(), &[self.hidden_size]));
+        if !self.tie_word_embeddings {
+            specs.push(WeightSpec::new("lm_head.weight".to_owned(), &embedding));
+        }
         specs
+    }
+
+    /// Adds the weights of the layer at `path`.
+    fn add_layer(&self, path: &str, specs: &mut Vec<WeightSpec>) {
+        let hidden = self.hidden_size;
+        let ffn = self.intermediate_size;
+        let queries = self.num_attention_heads * self.head_dim;
+        let keys = self.num_key_value_heads * self.head_dim;
+        let (qkv_bias, output_bias) = self.attention_biases();
+        for norm in ["input_layernorm", "post_attention_layernorm"] {
+            specs.push(WeightSpec::new(format!("{path}.{norm}.weight"), &[hidden]));
+        }
+        for (name, shape, biased) in [
+            ("self_attn.q_proj", [queries, hidden], qkv_bias),
+            ("self_attn.k_proj", [keys, hidden], qkv_bias),
+            ("self_attn.v_proj", [keys, hidden], qkv_bias),
+            ("self_attn.o_proj", [hidden, queries], output_bias),
+            ("mlp.gate_proj", [ffn, hidden], self.mlp_bias),
+            ("mlp.up_proj", [ffn, hidden], self.mlp_bias),
+            ("mlp.down_proj", [hidden, ffn], self.mlp_bias),
+        ] {
+            specs.push(WeightSpec::new(format!("{path}.{name}.weight"), &shape));
+            if biased {
+                specs.push(WeightSpec::new(format!("{path}.{name}.bias"), &shape[..1]));
+            }
+        }
+        if self.variant.qk_norm {
+            for norm in ["q_norm", "k_norm"] {
+                let name = format!("{path}.self_attn.{norm}.weight");
+                specs.push(WeightSpec::new(name, &[self.head_dim]));
+            }
+        }
     }
 
     /// Whether the query, key and value projections have a bias, and whether the output projection
@@ -240,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn saved_weights_are_read_back() {
         let mut config = LlamaConfig::from_json(&smallest()).unwrap();
         config.rope_scaling = RopeScaling::Llama3 {
             factor: 8.0,
@@ -253,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_config_is_refused_in_words() {
+    fn a_bad_config_is_refused_with_the_reason() {
         let mut config = smallest();
         config["hidden_size"] = json!(-1);
         assert!(LlamaConfig::from_json(&config).unwrap_err().contains("`hidden_size`"));

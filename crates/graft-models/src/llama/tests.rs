@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use graft_nn::{DType, KvCache};
+use graft_nn::{DType, Device, KvCache, NnError};
 
 use super::*;
 use crate::WeightSpec;
@@ -61,7 +61,7 @@ fn building_asks_for_exactly_the_weights_that_the_config_lists() {
 }
 
 #[test]
-fn reading_token_by_token_through_the_cache_gives_the_logits_of_one_pass() {
+fn cached_single_token_passes_match_one_pass() {
     let model = Llama::random(&config(), 3, &Device::Cpu).unwrap();
     let text = [5, 9, 31, 2, 7, 7];
     let whole = model.logits(&ids(&text), None, &Context::eval()).unwrap();

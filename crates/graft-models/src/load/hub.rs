@@ -11,7 +11,7 @@ use hf_hub::{
     },
 };
 
-use super::weights::shards;
+use super::safetensors_folder::shards;
 use crate::{ModelError, save::carried};
 
 /// The files that are downloaded in addition to the weights, if they exist.
@@ -65,7 +65,8 @@ pub(super) fn fetch(
     download(name, &api.repo(repository.clone()), &cache, &repository, report)
 }
 
-const OFFLINE: &str = "without a network, copy config.json, tokenizer.json and the safetensors files to a folder and load that: %model load DIR";
+const OFFLINE: &str = "without a network, copy config.json, tokenizer.json and the safetensors \
+                       files to a folder and load it: %model load DIR";
 
 /// The folder of the cached snapshot, if all required files are in it.
 fn complete(cache: &Cache, repository: &Repo) -> Option<PathBuf> {
@@ -103,14 +104,7 @@ fn download(
             .map_err(|cause| explain(name, &cause)),
     };
     if !has(SINGLE) && !has(INDEX) {
-        let pickled = listed.iter().find(|file| file.ends_with(".bin"));
-        let problem = match pickled {
-            Some(file) => format!(
-                "it has only `{file}`, a Python pickle, which can execute arbitrary code when loaded"
-            ),
-            None => "it has no safetensors weights".to_owned(),
-        };
-        return Err(error(name, &problem, "choose a repository with model.safetensors"));
+        return Err(no_safetensors(name, &listed));
     }
     for file in side_files().filter(|file| has(file)) {
         get(file)?;
@@ -123,11 +117,22 @@ fn download(
     folder.ok_or_else(|| error(name, "its files have no folder", OFFLINE))
 }
 
+fn no_safetensors(name: &str, listed: &[String]) -> ModelError {
+    let problem = match listed.iter().find(|file| file.ends_with(".bin")) {
+        Some(file) => format!(
+            "it has only `{file}`, a Python pickle, which can execute arbitrary code when loaded"
+        ),
+        None => "it has no safetensors weights".to_owned(),
+    };
+    error(name, &problem, "choose a repository with model.safetensors")
+}
+
 /// Converts an error of the Hub client. The client reports the HTTP status only in the message.
 fn explain(name: &str, cause: &ApiError) -> ModelError {
     let text = cause.to_string();
     if text.contains("401") || text.contains("403") {
-        let hint = "check the name; a private or gated model needs a token: accept its terms on the Hub, then run `huggingface-cli login`";
+        let hint = "check the name; a private or gated model needs a token: accept its terms on \
+                    the Hub, then run `huggingface-cli login`";
         error(name, "the Hub denied access", hint)
     } else if text.contains("404") {
         error(

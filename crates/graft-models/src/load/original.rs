@@ -6,6 +6,7 @@ use graft_nn::{DType, Device, Linear, Tensor};
 
 use super::{
     config_of,
+    model::check_sizes,
     weights::{self, WeightFiles},
 };
 use crate::{ModelError, families};
@@ -23,7 +24,7 @@ impl OriginalWeights {
     pub fn open(place: &Path) -> Result<Self, ModelError> {
         let (config, path) = config_of(place)?;
         let mut weights = weights::open(place)?;
-        super::check_sizes(&config, &*weights, &path)?;
+        check_sizes(&config, &*weights, &path)?;
         let plan = families::plan(&config, &path)?;
         weights.expect(plan.prefix(), &plan.weights())?;
         Ok(Self { weights })
@@ -37,7 +38,10 @@ impl OriginalWeights {
     pub fn of(&self, linear: &Linear) -> Result<Tensor, ModelError> {
         let name = format!("{}.weight", linear.path());
         if self.weights.is_packed(&name) {
-            let problem = "its weights are already quantized, so the original values are lost; load the unquantized model with load_in_4bit=true".to_owned();
+            let problem =
+                "its weights are already quantized, so the original values are lost; load the \
+                 unquantized model with load_in_4bit=true"
+                    .to_owned();
             return Err(ModelError::Malformed { path: self.weights.place().to_owned(), problem });
         }
         let stored = self.weights.read(&name, DType::F32, &Device::Cpu)?;

@@ -185,7 +185,7 @@ fn a_shard_that_the_index_lists_must_be_there_and_in_the_folder() {
 }
 
 #[test]
-fn weights_that_nobody_asked_for_are_a_warning() {
+fn unused_weights_are_a_warning() {
     let (folder, model) = folder();
     let mut tensors: std::collections::BTreeMap<_, _> = model
         .parameters()
@@ -201,7 +201,7 @@ fn weights_that_nobody_asked_for_are_a_warning() {
     assert!(warnings.len() == 1 && warnings[0].contains("`score.weight`"), "{warnings:?}");
 }
 
-/// A folder with a random encoder, of the architecture that its config names.
+/// A folder with a random encoder of the architecture in its config.
 fn encoder(architecture: &str) -> (tempfile::TempDir, Arc<dyn Model>) {
     let folder = tempfile::tempdir().unwrap();
     let config = json!({"model_type": "bert", "architectures": [architecture], "vocab_size": 258, "hidden_size": 16, "intermediate_size": 24,
@@ -223,7 +223,7 @@ fn encoder(architecture: &str) -> (tempfile::TempDir, Arc<dyn Model>) {
     (folder, model)
 }
 
-/// Stores the weights of a folder under other names, and more of them.
+/// Renames the weights of a folder and adds others.
 fn rewrite(folder: &Path, rename: &dyn Fn(&str) -> String, more: &[(&str, &[usize])]) {
     let path = folder.join("model.safetensors");
     let mut tensors: std::collections::BTreeMap<_, _> =
@@ -299,7 +299,7 @@ fn one_weight_under_two_names_is_refused() {
 }
 
 #[test]
-fn a_head_that_is_not_used_is_named_with_what_it_would_predict() {
+fn an_unused_head_is_named_with_its_predictions() {
     let (folder, _) = encoder("BertForMaskedLM");
     let head: [(&str, &[usize]); 3] = [
         ("cls.predictions.bias", &[258]),
@@ -362,7 +362,7 @@ fn an_unknown_word_is_answered_with_the_nearest_known_one() {
 }
 
 #[test]
-fn a_folder_that_holds_an_adapter_says_so() {
+fn a_folder_with_an_adapter_is_reported_as_such() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("adapter_config.json"), "{}").unwrap();
     assert!(refused(folder.path()).1.contains("%lora load"));
@@ -375,8 +375,7 @@ fn an_unknown_key_or_value_is_refused_before_anything_is_read() {
     assert!(error.to_string().contains("int3"), "{error}");
 }
 
-/// What bitsandbytes and transformers have written; `make_bnb.py` beside the goldens made the
-/// folders.
+/// Folders written by bitsandbytes and transformers; `make_bnb.py` in the same folder creates them.
 fn packed_folder(kind: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/goldens-bnb")).join(kind)
 }
@@ -390,7 +389,7 @@ fn far(one: &Tensor, other: &Tensor) -> f32 {
 }
 
 #[test]
-fn what_bitsandbytes_has_packed_stays_packed_and_means_the_same() {
+fn bitsandbytes_weights_stay_quantized_and_have_the_same_values() {
     for kind in ["nf4", "nf4-double", "int8"] {
         let files =
             load_model(&packed_folder(kind), DType::F32, &Device::Cpu, &mut |_, _, _| {}).unwrap();
@@ -472,7 +471,7 @@ fn what_bitsandbytes_has_packed_stays_packed_and_means_the_same() {
 }
 
 #[test]
-fn packed_weights_that_lack_something_are_refused_in_words() {
+fn incomplete_packed_weights_are_refused_with_the_reason() {
     let broken = |edit: &dyn Fn(&mut std::collections::BTreeMap<String, Tensor>)| {
         let folder = tempfile::tempdir().unwrap();
         fs::copy(packed_folder("nf4").join("config.json"), folder.path().join("config.json"))
@@ -502,7 +501,7 @@ fn packed_weights_that_lack_something_are_refused_in_words() {
         tensors.insert(weight.to_owned(), codes);
     };
     assert!(broken(&cut).contains("packed numbers"));
-    // Without its state it is a weight of bytes and of another shape.
+    // Without its quantization state it is a weight of bytes with another shape.
     assert!(broken(&|tensors| drop(tensors.remove(&state))).contains("has shape"));
     let (folder, _) = folder();
     let path = folder.path().join("config.json");

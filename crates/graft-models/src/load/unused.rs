@@ -50,7 +50,11 @@ pub(super) fn warnings(names: &[String], config: &Value, task: Task) -> Vec<Stri
         _ => "it predicts the next token",
     };
     warnings.extend(heads.iter().map(|(head, predicts, members)| {
-        format!("the {head} of the checkpoint ({}) is not used: the loaded model does not predict {predicts}; {instead}", listed(members))
+        format!(
+            "the {head} of the checkpoint ({}) is not used: the loaded model does not predict \
+             {predicts}; {instead}",
+            listed(members)
+        )
     }));
     warnings.extend((!others.is_empty()).then(|| {
         format!("unused weights, which config.json does not require: {}", listed(&others))
@@ -63,7 +67,12 @@ pub(super) fn foreign_classifier(config: &Value, task: Task, is_stored: bool) ->
     let (_, head, predicts) =
         CLASSIFIERS.iter().find(|(part, ..)| architecture(config).contains(part))?;
     let is_classifier = matches!(task, Task::SequenceClassification { .. });
-    (is_stored && is_classifier).then(|| format!("the classifier was a {head}, which predicts {predicts}: train it before you use it to classify texts"))
+    (is_stored && is_classifier).then(|| {
+        format!(
+            "the classifier was a {head}, which predicts {predicts}: train it before you use it \
+             to classify texts"
+        )
+    })
 }
 
 fn head(name: &str, config: &Value) -> Option<(&'static str, &'static str)> {

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::{load, random_model, tokenizer::tests::byte_level};
 
-/// Files that a tokenizer, a chat and a generation need, none of which Graft reads whole.
+/// Tokenizer, chat and generation files that Graft reads only in part.
 const SIDE_FILES: &[(&str, &str)] = &[
     (
         "tokenizer_config.json",
@@ -22,7 +22,7 @@ const SIDE_FILES: &[(&str, &str)] = &[
     ("merges.txt", "#version: 0.2\n"),
 ];
 
-/// A folder with a random model, a tokenizer with padding, and everything beside them.
+/// A folder with a random model, a tokenizer with padding, and all side files.
 fn folder(config: &Value) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let model = random_model(config, 7, &Device::Cpu).unwrap();
@@ -36,7 +36,7 @@ fn folder(config: &Value) -> tempfile::TempDir {
         &FolderParts { model: &*model, dtype: DType::F32, config, tokenizer: None, others: &[] },
     )
     .unwrap();
-    // What was loaded is what somebody wrote, not what this crate did.
+    // Restores the config as another program writes it.
     fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
     fs::write(folder.path().join("tokenizer.json"), tokenizer).unwrap();
     fs::create_dir(folder.path().join("additional_chat_templates")).unwrap();
@@ -91,7 +91,7 @@ fn a_classifier_is_saved_with_its_architecture_and_its_classes_and_predicts_the_
     );
     assert_eq!(config["id2label"], json!({"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"}));
     assert_eq!(config["label2id"], json!({"LABEL_0": 0, "LABEL_1": 1, "LABEL_2": 2}));
-    // What a training has called the classes.
+    // Class names from training labels.
     loaded
         .model
         .label_names()
@@ -228,7 +228,7 @@ fn a_gguf_files_special_tokens_and_chat_template_are_saved() {
     assert_eq!(config_of(&target)["architectures"], json!(["Qwen2ForCausalLM"]));
 }
 
-/// A copy of a GGUF file with one more key.
+/// A copy of a GGUF file with an additional key.
 fn with_key(from: &Path, to: &Path, key: &str, text: &str) {
     use candle_core::quantized::gguf_file::{Content, Value as Entry, write};
     let mut file = fs::File::open(from).unwrap();

@@ -26,7 +26,7 @@ pub(crate) fn byte_level(bos: bool) -> String {
     .to_string()
 }
 
-/// The letters that stand for the bytes 0 to 255 in byte-level tokenizers (GPT-2's table).
+/// The letters that encode the bytes 0 to 255 in byte-level tokenizers (GPT-2's table).
 fn byte_alphabet() -> Vec<char> {
     let plain = |byte: u32| matches!(byte, 33..=126 | 161..=172 | 174..=255);
     let mut others = 256..;
@@ -56,7 +56,7 @@ fn any_text_comes_back_from_its_tokens() {
 }
 
 #[test]
-fn what_begins_a_text_is_what_the_template_puts_there() {
+fn the_start_tokens_are_those_of_the_template() {
     assert_eq!(folder("{}").1.bos(), Some(0));
     let without = tokenizers::Tokenizer::from_bytes(byte_level(false)).unwrap();
     assert_eq!(Tokenizer::new(without, Vec::new()).bos(), None);
@@ -74,7 +74,7 @@ fn the_end_is_one_token_or_several_or_named_by_its_text() {
 }
 
 #[test]
-fn a_folder_without_a_tokenizer_and_one_that_is_none_are_told_apart() {
+fn a_missing_and_an_invalid_tokenizer_have_different_errors() {
     let folder = tempfile::tempdir().unwrap();
     let code = || graft_spec::Hint::code(&Tokenizer::from_folder(folder.path()).err().unwrap());
     assert_eq!(code(), "models::missing_file");
@@ -83,7 +83,7 @@ fn a_folder_without_a_tokenizer_and_one_that_is_none_are_told_apart() {
 }
 
 #[test]
-fn the_tokenizers_own_end_comes_first_and_generation_stops_at_the_others_too() {
+fn the_eos_token_comes_first_and_generation_stops_at_all_end_tokens() {
     let (folder, _) = folder(r#"{"eos_token_id": [5, 1]}"#);
     fs::write(
         folder.path().join("tokenizer_config.json"),
@@ -100,7 +100,7 @@ fn the_tokenizers_own_end_comes_first_and_generation_stops_at_the_others_too() {
     assert_eq!(Tokenizer::from_folder(folder.path()).unwrap().max_length(), None);
 }
 
-/// Where RoBERTa's processor shortens offsets, and special tokens are on both sides of a text.
+/// RoBERTa's post-processor trims offsets and adds special tokens on both sides of a text.
 #[test]
 fn special_tokens_of_both_sides_are_known_and_a_token_covers_the_space_in_it() {
     let mut json: Value = serde_json::from_str(&byte_level(true)).unwrap();
@@ -120,7 +120,7 @@ fn special_tokens_of_both_sides_are_known_and_a_token_covers_the_space_in_it() {
         [0..1, 1..3, 3..4]
     );
     assert!(tokens.iter().map(|(id, _)| *id).eq(tokenizer.encode("b a ").unwrap()));
-    // What is written is the whole tokenizer again.
+    // The serialized tokenizer is complete again.
     let again = Tokenizer::new(
         tokenizers::Tokenizer::from_bytes(tokenizer.to_json().unwrap()).unwrap(),
         Vec::new(),
@@ -129,7 +129,7 @@ fn special_tokens_of_both_sides_are_known_and_a_token_covers_the_space_in_it() {
 }
 
 #[test]
-fn a_config_that_says_what_to_add_is_heard_before_the_post_processor() {
+fn add_bos_token_in_the_config_overrides_the_post_processor() {
     let added = |config: &str| {
         let (folder, _) = folder("{}");
         fs::write(folder.path().join("tokenizer_config.json"), config).unwrap();

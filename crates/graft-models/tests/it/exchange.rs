@@ -1,4 +1,4 @@
-//! A saved folder gives the same predictions, labels, tokens and chats in transformers itself. It
+//! transformers loads a saved folder with the same predictions, labels, tokens and chat template. It
 //! needs PyTorch, so `cargo xtask test --peft` runs it.
 
 use std::{fs, path::Path, process::Command};
@@ -13,10 +13,10 @@ use crate::hostile::tokenizer;
 const TEMPLATE: &str =
     "{% for message in messages %}<{{ message['role'] }}>{{ message['content'] }}{% endfor %}";
 
-/// Names that a training gave to the classes.
+/// Class names from training labels.
 const LABELS: [&str; 3] = ["ham", "spam", "eggs"];
 
-/// A folder as somebody published it.
+/// A folder in the format of a published model.
 fn publish(folder: &Path, config: &Value) {
     let model = random_model(config, 5, &Device::Cpu).unwrap();
     save_folder(
@@ -43,7 +43,7 @@ fn publish(folder: &Path, config: &Value) {
 
 #[test]
 #[ignore = "needs PyTorch and transformers: `cargo xtask test --peft` installs them"]
-fn transformers_opens_what_graft_saves_and_gives_the_same_predictions_tokens_and_chats() {
+fn transformers_loads_saved_models_with_equal_predictions_tokens_and_chats() {
     let (sources, saved) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let bert = |architecture: &str| {
         json!({"model_type": "bert", "architectures": [architecture], "vocab_size": 64, "hidden_size": 16, "intermediate_size": 24,

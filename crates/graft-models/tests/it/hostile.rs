@@ -1,5 +1,5 @@
-//! Whatever stands in a config, a header or a tokenizer: the answer is a model or an error, soon,
-//! and never a panic or memory without bounds.
+//! Invalid configs, headers and tokenizers: loading returns a model or an error in bounded time and
+//! memory, and never panics.
 //!
 //! A few hundred mutations of each kind by default; `GRAFT_TEST_LONG=1` makes it twenty thousand.
 
@@ -14,12 +14,12 @@ use graft_nn::{Context, DType, Device, Rng, Stream, Tensor, TokenEncoder};
 use graft_spec::{Hint, Settings};
 use serde_json::{Value, json};
 
-use crate::memory::largest_request;
+use crate::bounded_alloc::largest_request;
 
-/// Most bytes that anything may ask for at once: these models have some kilobytes.
+/// Largest accepted allocation: these models have a few kilobytes.
 const BOUND: usize = 64 << 20;
 
-/// Random choices in a fixed order.
+/// Reproducible random choices.
 struct Dice(Stream);
 
 impl Dice {
@@ -54,7 +54,7 @@ fn configs() -> Vec<Value> {
     vec![llama, qwen, gpt2, bert]
 }
 
-/// Keys that a config may have besides those of [`configs`].
+/// Optional keys of a config, in addition to those of [`configs`].
 const MORE_KEYS: &[&str] = &[
     "sliding_window",
     "use_sliding_window",
@@ -122,7 +122,7 @@ fn open(place: &Path) -> Result<Loaded, ModelError> {
     load(&place.display().to_string(), &Settings::default(), &Device::Cpu, &mut |_, _, _| {})
 }
 
-/// Loads and, where that works, uses the model; an answer may be wrong, but there must be one.
+/// Loads and, if that succeeds, runs the model. The result may be wrong, but it must not panic.
 fn survives(place: &Path, what: &str) -> bool {
     let answer = catch_unwind(AssertUnwindSafe(|| {
         let loaded = match open(place) {
@@ -184,7 +184,7 @@ fn sizes_beyond_the_files_are_refused_by_name() {
             }
         }
     }
-    // A context of two thousand million positions costs nothing until it is used.
+    // A context of two billion positions needs no memory until it is used.
     let mut long = configs()[0].clone();
     let folder = folder(&long);
     long["max_position_embeddings"] = (1u64 << 31).into();
@@ -229,7 +229,7 @@ fn a_gguf_header_with_any_bytes_is_a_model_or_an_error() {
         .map(|name| fs::read(golden(name)).unwrap());
     for round in 0..rounds(150) {
         let mut bytes = names[round % 3].clone();
-        // The counts, the first keys and the names of the tensors: not the long list of words.
+        // Mutates the counts, the first keys and the tensor names, not the long vocabulary.
         let places = [24usize, 2_000, bytes.len() / 2];
         for _ in 0..=dice.below(3) {
             let limit = *dice.of(&places);
@@ -255,7 +255,7 @@ fn with_number(name: &str, key: &str, number: u32) -> Vec<u8> {
 }
 
 #[test]
-fn gguf_numbers_that_cannot_be_are_refused_in_words() {
+fn invalid_gguf_numbers_are_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.gguf");
     for (key, number, word) in [
@@ -271,7 +271,7 @@ fn gguf_numbers_that_cannot_be_are_refused_in_words() {
             "{key}: {error}"
         );
     }
-    // A key that is not needed becomes the alignment; whatever it moves comes later.
+    // Renames an optional key to the alignment; the data that it shifts comes later.
     let bytes = fs::read(golden("qwen2-q4_0.gguf")).unwrap();
     let key = b"qwen2.vocab_size";
     let place = bytes.windows(key.len()).position(|window| window == key).unwrap();
@@ -286,7 +286,7 @@ fn gguf_numbers_that_cannot_be_are_refused_in_words() {
     assert!(error.contains("`general.alignment` must be a multiple of 8, got 0"), "{error}");
 }
 
-/// Puts something hostile in the place of a value somewhere inside.
+/// Replaces a random nested value by a hostile one.
 fn scatter(value: &mut Value, dice: &mut Dice) {
     let children: Vec<&mut Value> = match value {
         Value::Object(object) => object.values_mut().collect(),

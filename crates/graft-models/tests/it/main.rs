@@ -1,7 +1,7 @@
-//! Files of models that somebody has damaged or made up.
+//! Damaged and malicious model files, and exchange with transformers.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod bounded_alloc;
 mod exchange;
 mod hostile;
-mod memory;

@@ -6,13 +6,13 @@ use std::{
 use super::*;
 
 thread_local! {
-    /// Steps until the writer stops; none means never.
+    /// Steps until the writer stops; `None` for never.
     static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
-    /// What another program does at each step.
+    /// Called at each step, as another program.
     static MEANWHILE: RefCell<Option<Box<dyn Fn()>>> = const { RefCell::new(None) };
 }
 
-/// Stops as a killed process does: nothing is cleaned up.
+/// Simulates a killed process, which does not clean up.
 pub(super) fn step() {
     MEANWHILE.with_borrow(|meanwhile| meanwhile.iter().for_each(|act| act()));
     match LEFT.get() {
@@ -22,7 +22,7 @@ pub(super) fn step() {
     }
 }
 
-/// Writes a set whose two files carry `version`; false when it was stopped after `steps` steps.
+/// Writes a set of two files that contain `version`. Returns false if it stopped after `steps` steps.
 fn save(folder: &Path, version: &str, steps: Option<u32>) -> bool {
     LEFT.set(steps);
     let saved = catch_unwind(AssertUnwindSafe(|| {
@@ -37,8 +37,8 @@ fn save(folder: &Path, version: &str, steps: Option<u32>) -> bool {
     saved.is_ok()
 }
 
-/// What a reader that knows of commits finds; one that does not must find the same, or a file
-/// missing.
+/// The version that a reader with [`locate`] finds. Other readers must find the same version or a
+/// missing file.
 fn found(folder: &Path) -> (String, String) {
     let read = |name: &str| fs::read_to_string(locate(folder, name)).expect("it is there");
     let plain = |name: &str| fs::read_to_string(folder.join(name)).ok();
@@ -48,7 +48,7 @@ fn found(folder: &Path) -> (String, String) {
     (read("weights"), read("config"))
 }
 
-/// Stops a save over an older set at every step, and reads and saves again after each.
+/// Stops a save over an older set at each step, then reads and saves again.
 fn stop_everywhere(prepare: impl Fn(&Path)) -> u32 {
     for steps in 0.. {
         let around = tempfile::tempdir().expect("a folder");
@@ -183,8 +183,8 @@ fn a_folder_that_replaces_another_is_whole_at_every_step() {
     }
 }
 
-/// Saves over an older set, in which a file of the user appears after the links were made;
-/// `exchanged` is called when the folders have been exchanged.
+/// Saves over an older set in which a user file appears after the links were created; `exchanged` is
+/// called after the exchange of the folders.
 fn save_with_a_late_file(folder: &Path, exchanged: impl Fn() + 'static) -> bool {
     assert!(save(folder, "old", None));
     fs::write(folder.join("README.md"), "mine").expect("written");

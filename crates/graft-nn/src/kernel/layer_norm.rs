@@ -31,7 +31,8 @@ simd! {
             *dx = g * w;
         }
         let count = x.len() as f32;
-        let (level, along) = (dot(g, w) / count, centred_dot(dx, x, mean) * root * root / count);
+        let level = dot(g, w) / count;
+        let along = centred_dot(dx, x, mean) * root * root / count;
         for (dx, x) in dx.iter_mut().zip(x) {
             *dx = root * (*dx - level - (x - mean) * along);
         }

@@ -14,14 +14,14 @@ fn products_of_plain_and_transposed_matrices_are_exact_on_whole_numbers() {
         let (a, b) = (numbers(m * k), numbers(k * n));
         let expected = naive(&a, &b, (m, k, n));
         assert_eq!(Matrix::new(&a, m, k).times(Matrix::new(&b, k, n)).collect(), expected);
-        // (B' A')' with both operands and the result turned round.
+        // (B' A')' with both operands and the result transposed.
         let turned = Matrix::new(&b, k, n).t().times(Matrix::new(&a, m, k).t()).collect();
         assert!((0..m * n).all(|at| turned[at % n * m + at / n] == expected[at]));
     }
 }
 
 #[test]
-fn adding_keeps_what_was_there_and_scales_only_the_product() {
+fn add_to_accumulates_and_scales_only_the_product() {
     let (a, b) = (numbers(6), numbers(12));
     let mut sum = vec![1.0; 8];
     Matrix::new(&a, 2, 3)

@@ -65,7 +65,7 @@ mod tests {
     use super::soft_limit;
 
     #[test]
-    fn a_limit_of_the_process_is_read_and_none_is_none() {
+    fn a_limit_of_the_process_is_read_and_unlimited_is_none() {
         let limits = "Limit Soft Limit Hard Limit Units\nMax data size             unlimited            unlimited            bytes\n\
             Max address space         629145600            unlimited            bytes\n";
         assert_eq!(soft_limit(limits, "Max address space"), Some(629_145_600));

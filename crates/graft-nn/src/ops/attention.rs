@@ -48,10 +48,10 @@ fn span(end: usize, window: Option<usize>) -> Range<usize> {
 
 /// Scaled dot-product attention, `softmax(s q kᵀ) v` per head.
 ///
-/// Query `i` attends to key `j` if the mask is 1 at `j`, and in causal attention if `j <= i +
-/// offset` and, with a window, `j > i + offset - window`. A query without visible keys returns
-/// zeros. In packed sequences `i` and `j` count from the start of each sequence. H/K query heads
-/// share one head of keys and values (grouped-query attention).
+/// Query `i` attends to key `j` if the mask is 1 at `j`, and in causal attention if
+/// `j <= i + offset` and, with a window, `j > i + offset - window`. A query without visible keys
+/// returns zeros. In packed sequences `i` and `j` count from the start of each sequence. H/K query
+/// heads share one head of keys and values (grouped-query attention).
 ///
 /// The fused implementation processes blocks of queries and recomputes the probabilities in the
 /// backward pass, so nothing of size T x S is stored.
@@ -114,15 +114,11 @@ fn check(q: &Tensor, k: &Tensor, v: &Tensor, spec: &AttentionSpec) -> Result<()>
     if spec.causal && keys != spec.offset + tokens {
         return refuse("keys", format!("(B, {} + {tokens}, ..)", spec.offset), k);
     }
-    if let Some(sequences) = &spec.sequences {
-        let packed = sequences.tokens();
-        if [batch, tokens, keys] != [1, packed, packed] || spec.offset > 0 || spec.mask.is_some() {
-            return refuse(
-                "packed sequences",
-                format!("one row of {packed} queries and as many keys, without mask and cache"),
-                q,
-            );
-        }
+    if let Some(packed) = spec.sequences.as_ref().map(Sequences::tokens)
+        && ([batch, tokens, keys] != [1, packed, packed] || spec.offset > 0 || spec.mask.is_some())
+    {
+        let expected = format!("one row of {packed} queries and keys, without mask and cache");
+        return refuse("packed sequences", expected, q);
     }
     match &spec.mask {
         Some(mask) if mask.dims() != [batch, keys] => {
@@ -172,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sliding_window_hides_the_keys_that_lie_too_far_back() {
+    fn a_sliding_window_hides_earlier_keys() {
         let spec = AttentionSpec { window: Some(5), ..spec(4, 2) };
         check("windowed attention", &[&[2, 67, 20], &[2, 67, 10], &[2, 67, 10]], |x| {
             attention(&x[0], &x[1], &x[2], &spec)
@@ -207,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn padding_is_not_seen_and_a_query_that_sees_nothing_gives_zeros() {
+    fn padding_is_masked_and_a_fully_masked_query_returns_zeros() {
         let mask =
             Tensor::from_slice(&[1u8, 1, 1, 0, 0, 0, 1, 1], (2, 4), &Device::Cpu).expect("a mask");
         let spec = AttentionSpec { mask: Some(mask), ..spec(2, 1) };

@@ -71,7 +71,8 @@ impl CustomOp2 for TrainedBias {
         _y: &Tensor,
         g: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        let (values, width) = (Floats::read(g)?, b.elem_count());
+        let values = Floats::read(g)?;
+        let width = b.elem_count();
         let sum = |rows: &[f32]| {
             let mut sum = vec![0.0; width];
             rows.chunks(width).for_each(|row| kernel::add(&mut sum, row));

@@ -12,7 +12,7 @@ struct Outcome {
     gradients: Vec<Vec<f64>>,
 }
 
-/// Normal numbers of a shape that depend on the name.
+/// Normally distributed values that depend on the name.
 pub(super) fn normal(name: &str, dims: &[usize]) -> Tensor {
     let values = Rng::new(1).stream("test", name).normal(0.0, 1.0, dims.iter().product());
     Tensor::from_vec(values, dims, &Device::Cpu).expect("a tensor")
@@ -44,7 +44,7 @@ fn on_threads<R: Send>(count: usize, work: impl FnOnce() -> R + Send) -> R {
     rayon::ThreadPoolBuilder::new().num_threads(count).build().expect("threads").install(work)
 }
 
-/// The output, and the gradients of its sum weighted by fixed numbers.
+/// The output, and the gradients of its weighted sum with fixed weights.
 fn run(inputs: &[Tensor], dtype: DType, op: &dyn Fn(&[Tensor]) -> Result<Tensor>) -> Outcome {
     let vars: Vec<Var> = inputs
         .iter()

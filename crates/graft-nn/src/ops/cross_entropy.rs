@@ -74,7 +74,8 @@ impl CustomOp1 for CrossEntropy {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (x, vocab) = (floats(x, layout)?, layout.shape().dims2()?.1);
+        let x = floats(x, layout)?;
+        let vocab = layout.shape().dims2()?.1;
         let losses =
             self.counted.iter().zip(self.log_sums(x, vocab)).map(|((row, label), log_sum)| {
                 let picked = x[*row as usize * vocab + *label as usize];
@@ -89,7 +90,8 @@ impl CustomOp1 for CrossEntropy {
         _loss: &Tensor,
         g: &Tensor,
     ) -> candle_core::Result<Option<Tensor>> {
-        let (x, vocab) = (Floats::read(logits)?, logits.dims2()?.1);
+        let x = Floats::read(logits)?;
+        let vocab = logits.dims2()?.1;
         let factor = (f64::from(g.to_scalar::<f32>()?) / self.normalizer) as f32;
         let mut counted = vec![None; x.len() / vocab];
         for ((row, label), log_sum) in self.counted.iter().zip(self.log_sums(&x, vocab)) {
@@ -144,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_that_is_no_number_stays_none() {
+    fn a_nan_loss_stays_nan() {
         let logits = Tensor::from_vec(vec![0f32, f32::NAN, 1.0], (1, 3), &crate::Device::Cpu)
             .expect("a tensor");
         assert!(flat(&cross_entropy(&logits, &[0], 1.0).expect("works"))[0].is_nan());

@@ -15,7 +15,8 @@ use crate::{DType, Result, Tensor, Weight};
 /// # Shapes
 /// `x: (.., d_in)`, `w: (d_out, d_in)` -> `(.., d_out)`
 pub(super) fn linear(x: &Tensor, w: Weight) -> Result<Tensor> {
-    let (dims, factor) = (w.dims2()?, w.factor_dtype(x));
+    let dims = w.dims2()?;
+    let factor = w.factor_dtype(x);
     let y = x.to_dtype(factor)?.contiguous()?.apply_op1(DeviceLinear { w, dims })?;
     Ok(y.to_dtype(x.dtype())?)
 }
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packed_weight_of_a_device_acts_as_what_it_unpacks_to() {
+    fn a_packed_weight_on_a_device_equals_its_unpacked_weight() {
         let packed =
             Packed::new(&normal("w", &[5, 64]), Quantization::Nf4 { double: true }).expect("packs");
         let (x, dense) = (normal("x", &[3, 64]), packed.on_cpu());
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_input_gives_an_empty_output() {
+    fn an_empty_input_has_an_empty_output() {
         let none = Tensor::zeros((0, 7), DType::F64, &Device::Cpu).expect("nothing");
         assert_eq!(linear(&none, normal("w", &[5, 7]).into()).expect("works").dims(), [0, 5]);
     }

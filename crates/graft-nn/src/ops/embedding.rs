@@ -36,7 +36,8 @@ impl CustomOp1 for TableRows {
     }
 
     fn cpu_fwd(&self, w: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (w, width) = (floats(w, layout)?, layout.shape().dims2()?.1);
+        let w = floats(w, layout)?;
+        let width = layout.shape().dims2()?.1;
         let mut y = Vec::with_capacity(self.numbers.len() * width);
         self.numbers.iter().for_each(|id| y.extend_from_slice(&w[*id as usize * width..][..width]));
         let dims = self.dims.iter().copied().chain([width]).collect::<Vec<_>>();
@@ -44,7 +45,8 @@ impl CustomOp1 for TableRows {
     }
 
     fn bwd(&self, w: &Tensor, _y: &Tensor, g: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        let (g, width) = (Floats::read(g)?, w.dims2()?.1);
+        let g = Floats::read(g)?;
+        let width = w.dims2()?.1;
         let mut dw = vec![0.0; w.elem_count()];
         for (id, row) in self.numbers.iter().zip(g.chunks(width)) {
             kernel::add(&mut dw[*id as usize * width..][..width], row);
@@ -69,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frozen_table_in_half_precision_gives_32_bit_rows() {
+    fn a_frozen_table_in_half_precision_returns_f32_rows() {
         let w = normal("w", &[7, 5]).to_dtype(DType::BF16).expect("converts");
         let rows = embedding(&ids(&[6, 2]), &w).expect("works");
         assert_eq!((rows.dims(), rows.dtype()), (&[2, 1, 5][..], DType::F32));

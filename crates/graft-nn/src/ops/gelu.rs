@@ -49,7 +49,8 @@ impl CustomOp1 for Gelu {
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, g: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        let (values, g) = (Floats::read(x)?, Floats::read(g)?);
+        let values = Floats::read(x)?;
+        let g = Floats::read(g)?;
         let mut dx = vec![0.0; values.len()];
         parallel::each(
             values.chunks(CHUNK).zip(g.chunks(CHUNK)).zip(dx.chunks_mut(CHUNK)),

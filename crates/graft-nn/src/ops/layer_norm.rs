@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_trained_gets_the_sum_over_all_rows() {
+    fn gradients_of_trained_parameters_sum_over_all_rows() {
         // Many rows, so that several pieces are summed.
         check("trained layer norm", &[&[3, 200, 37], &[37], &[37]], |x| {
             layer_norm(&x[0], &x[1], Some(&x[2]), 1e-5)

@@ -79,7 +79,8 @@ impl CustomOp2 for TrainedLinear {
             .track_op()
             .then(|| input_gradient(x, g, &Floats::read(w)?, (d_out, d_in)))
             .transpose()?;
-        let (x, g) = (Floats::read(x)?, Floats::read(g)?);
+        let x = Floats::read(x)?;
+        let g = Floats::read(g)?;
         let rows = x.len() / d_in;
         let dw = Matrix::new(&g, rows, d_out).t().times(Matrix::new(&x, rows, d_in)).collect(); // (d_out, d_in)
         Ok((dx, Some(Tensor::from_vec(dw, (d_out, d_in), w.device())?)))
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packed_weight_acts_as_what_it_unpacks_to_in_both_passes() {
+    fn a_packed_weight_equals_its_unpacked_weight_in_both_passes() {
         for quantization in [Quantization::Nf4 { double: true }, Quantization::Int8] {
             let packed = Weight::Packed(Arc::new(
                 Packed::new(&normal("w", &[5, 7]), quantization).expect("packs"),
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_width_is_refused_in_words() {
+    fn a_wrong_width_is_refused_with_the_reason() {
         let error = linear(&normal("x", &[4, 6]), normal("w", &[5, 7])).expect_err("refused");
         assert_eq!(error.to_string(), "input of a linear layer: expected (.., 7), found [4, 6]");
     }

@@ -116,8 +116,8 @@ impl HeadLoss {
         let mut loss = 0.0;
         for counted in self.counted.chunks(self.piece) {
             let states = gather(x, counted, width); // (P, C)
-            let (states, logits) =
-                (Matrix::new(&states, counted.len(), width), &mut logits[..counted.len() * vocab]);
+            let states = Matrix::new(&states, counted.len(), width);
+            let logits = &mut logits[..counted.len() * vocab];
             states.times(w.t()).store(&mut MatrixMut::new(logits, counted.len(), vocab)); // (P, V)
             loss += self.turn_into_gradient(logits, counted, vocab);
             let logits = Matrix::new(logits, counted.len(), vocab);
@@ -141,7 +141,8 @@ impl HeadLoss {
         let wanted = self.wanted.states || self.wanted.weight;
         let losses =
             parallel::map(logits.chunks_mut(vocab).zip(counted), |(logits, (_, label))| {
-                let (label, log_sum) = (*label as usize, kernel::log_sum_exp(logits));
+                let label = *label as usize;
+                let log_sum = kernel::log_sum_exp(logits);
                 let loss = f64::from(log_sum - logits[label]);
                 if wanted {
                     kernel::log_sum_exp_gradient(logits, log_sum, factor);
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_backward_pass_gives_the_same_and_a_factor_behind_the_loss_counts() {
+    fn a_second_backward_pass_is_identical_and_a_factor_on_the_loss_applies() {
         let (x, w) =
             (Var::from_tensor(&normal("x", &[7, 5])).expect("a variable"), normal("w", &[37, 5]));
         let loss = linear_cross_entropy(x.as_tensor(), &w, &LABELS, 3.0).expect("works");
@@ -295,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
+    fn mismatched_shapes_are_refused() {
         let (x, w) = (normal("x", &[2, 5]), normal("w", &[37, 5]));
         assert!(linear_cross_entropy(&x, &w, &[1], 1.0).is_err());
         assert!(linear_cross_entropy(&x, &normal("w", &[37, 4]), &[1, 2], 1.0).is_err());

@@ -109,7 +109,8 @@ impl CustomOp3 for LoraLinear {
         b_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let ((rank, d_in), (d_out, _)) = (a_layout.shape().dims2()?, b_layout.shape().dims2()?);
-        let (x, w) = (floats(x, x_layout)?, self.w.floats()?);
+        let x = floats(x, x_layout)?;
+        let w = self.w.floats()?;
         let rows = x.len() / d_in;
         let a = Matrix::new(floats(a, a_layout)?, rank, d_in);
         let b = Matrix::new(floats(b, b_layout)?, d_out, rank);
@@ -131,13 +132,16 @@ impl CustomOp3 for LoraLinear {
         g: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let ((rank, d_in), d_out) = (a.dims2()?, b.dims2()?.0);
-        let (x_values, a_values, b_values, g) =
-            (Floats::read(x)?, Floats::read(a)?, Floats::read(b)?, Floats::read(g)?);
+        let x_values = Floats::read(x)?;
+        let a_values = Floats::read(a)?;
+        let b_values = Floats::read(b)?;
+        let g = Floats::read(g)?;
         let rows = x_values.len() / d_in;
         let dropped = self.dropped(&x_values);
-        let (dropped, g) = (Matrix::new(&dropped, rows, d_in), Matrix::new(&g, rows, d_out));
-        let (a_matrix, b_matrix) =
-            (Matrix::new(&a_values, rank, d_in), Matrix::new(&b_values, d_out, rank));
+        let dropped = Matrix::new(&dropped, rows, d_in);
+        let g = Matrix::new(&g, rows, d_out);
+        let a_matrix = Matrix::new(&a_values, rank, d_in);
+        let b_matrix = Matrix::new(&b_values, d_out, rank);
 
         let h = dropped.times(a_matrix.t()).collect(); // (N, R)
         let dh = g.times(b_matrix).scale(self.scale).collect(); // (N, R)
@@ -189,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_weight_stored_in_half_precision_gives_the_gradient_of_the_widened_one() {
+    fn a_half_precision_weight_has_the_gradient_of_the_f32_one() {
         let stored = normal("frozen w", &[5, 7]).to_dtype(DType::BF16).expect("converts");
         check("lora on bf16", &[&[4, 7], &[3, 7], &[5, 3]], |x| {
             lora_linear(&x[0], &stored, &update(x, None))
@@ -214,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn matrices_of_another_layer_are_refused_in_words() {
+    fn matrices_of_another_layer_are_refused_with_the_reason() {
         let [x, w, a, b] = [("x", [4, 7]), ("w", [5, 7]), ("a", [3, 7]), ("b", [6, 3])]
             .map(|(name, dims)| normal(name, &dims));
         let error =

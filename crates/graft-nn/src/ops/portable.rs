@@ -105,7 +105,8 @@ fn repeated(t: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
 /// `softmax(s q kᵀ)` per head, over the visible keys.
 pub(super) fn attention_probs(q: &Tensor, k: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
     let ((batch, tokens, _), keys) = (q.dims3()?, k.dim(1)?);
-    let (q, k) = (split(q, spec.heads)?, repeated(k, spec)?);
+    let q = split(q, spec.heads)?;
+    let k = repeated(k, spec)?;
     let seen = visible(spec, batch, tokens, keys)?.to_device(q.device())?.to_dtype(q.dtype())?; // (B, 1, T, S)
     let scores = (q.matmul(&k.transpose(2, 3)?)? * f64::from(spec.scale))?; // (B, H, T, S)
     let scores = scores.broadcast_add(&seen.affine(1e9, -1e9)?)?;

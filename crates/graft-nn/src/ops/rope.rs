@@ -239,16 +239,19 @@ impl CustomOp1 for Rope {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let (x, (_, tokens, width)) = (floats(x, layout)?, layout.shape().dims3()?);
-        let (cos, sin) = (Floats::read(&self.angles.cos)?, Floats::read(&self.angles.sin)?);
+        let cos = Floats::read(&self.angles.cos)?;
+        let sin = Floats::read(&self.angles.sin)?;
         let (cos, sin): (&[f32], &[f32]) = (&cos, &sin);
-        let (head, half) = (self.head_dim, self.head_dim / 2);
+        let head = self.head_dim;
+        let half = self.head_dim / 2;
         let rows = parallel::rows_per_piece(width);
         let mut y = vec![0.0; x.len()];
         let pieces = x.chunks(rows * width).zip(y.chunks_mut(rows * width)).enumerate();
         parallel::each(pieces, |(piece, (x, y))| {
             for (row, (x, y)) in x.chunks(width).zip(y.chunks_mut(width)).enumerate() {
                 let angles = self.positions[(piece * rows + row) % tokens] * half;
-                let (cos, sin) = (&cos[angles..][..half], &sin[angles..][..half]);
+                let cos = &cos[angles..][..half];
+                let sin = &sin[angles..][..half];
                 x.chunks(head)
                     .zip(y.chunks_mut(head))
                     .for_each(|(x, y)| kernel::rotate(x, cos, sin, self.sign, y));
@@ -311,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_of_two_thousand_million_positions_takes_memory_for_those_that_are_used() {
+    fn a_rope_table_allocates_only_the_positions_in_use() {
         let spec = |positions| RopeSpec { positions, ..spec(RopeScaling::Default) };
         let (long, short) = (
             RopeTable::new(&spec(1 << 31), &Device::Cpu).expect("a table"),

@@ -43,7 +43,8 @@ impl CustomOp2 for Swiglu {
         up: &CpuStorage,
         up_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (gate, up) = (floats(gate, gate_layout)?, floats(up, up_layout)?);
+        let gate = floats(gate, gate_layout)?;
+        let up = floats(up, up_layout)?;
         let mut y = vec![0.0; gate.len()];
         let pieces = gate.chunks(CHUNK).zip(up.chunks(CHUNK)).zip(y.chunks_mut(CHUNK));
         parallel::each(pieces, |((gate, up), y)| kernel::swiglu(gate, up, y));
@@ -57,8 +58,11 @@ impl CustomOp2 for Swiglu {
         _y: &Tensor,
         g: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        let (a, b, g) = (Floats::read(gate)?, Floats::read(up)?, Floats::read(g)?);
-        let (mut da, mut db) = (vec![0.0; a.len()], vec![0.0; a.len()]);
+        let a = Floats::read(gate)?;
+        let b = Floats::read(up)?;
+        let g = Floats::read(g)?;
+        let mut da = vec![0.0; a.len()];
+        let mut db = vec![0.0; a.len()];
         let inputs = a.chunks(CHUNK).zip(b.chunks(CHUNK)).zip(g.chunks(CHUNK));
         let pieces = inputs.zip(da.chunks_mut(CHUNK).zip(db.chunks_mut(CHUNK)));
         parallel::each(pieces, |(((a, b), g), (da, db))| kernel::swiglu_backward(a, b, g, da, db));

@@ -140,7 +140,7 @@ mod tests {
     use super::*;
     use crate::{Rng, Tensor};
 
-    /// Packed by candle, and the numbers that candle reads out of it.
+    /// A matrix quantized by candle, and its values as dequantized by candle.
     fn packed(kind: GgmlDType, (rows, width): (usize, usize)) -> (Ggml, Vec<f32>) {
         let values = Rng::new(3).stream("ggml", "w").normal(0.0, 0.05, rows * width);
         let whole = QTensor::quantize(
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_rows_are_refused_in_words() {
+    fn incomplete_rows_are_refused_with_the_reason() {
         assert!(Ggml::new(GgmlDType::Q4K, vec![0; 144], 64).expect_err("refused").contains("256"));
         assert!(
             Ggml::new(GgmlDType::Q8_0, vec![0; 33], 32).expect_err("refused").contains("33 bytes")

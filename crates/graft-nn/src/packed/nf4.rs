@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn packing_what_was_unpacked_changes_nothing() {
+    fn packing_an_unpacked_matrix_again_is_lossless() {
         let values: Vec<f32> =
             (0..129).map(|index| ((index * 29 % 83) as f32 - 41.0) / 11.0).collect();
         let packed = Nf4::pack(&values, false);

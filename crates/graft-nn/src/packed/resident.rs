@@ -112,7 +112,8 @@ impl Table {
         // candle treats the largest value of an index type as "no index", which is 255 for u8.
         let levels =
             self.table.index_select(&self.codes.to_dtype(DType::U32)?, 0)?.flatten_all()?;
-        let (blocks, whole) = (self.count / self.block, self.count / self.block * self.block);
+        let blocks = self.count / self.block;
+        let whole = self.count / self.block * self.block;
         let mut parts = Vec::with_capacity(2);
         if blocks > 0 {
             let levels = levels.narrow(0, 0, whole)?.reshape((blocks, self.block))?;
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_unpacks_the_very_numbers_of_the_processor() {
+    fn a_device_unpacks_to_the_same_values_as_the_cpu() {
         for quantization in [
             Quantization::Nf4 { double: true },
             Quantization::Nf4 { double: false },

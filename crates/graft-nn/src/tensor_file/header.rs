@@ -25,6 +25,8 @@ pub(super) struct Header {
 pub(super) fn read(path: &Path, file: &File, length: u64) -> Result<Header, TensorFileError> {
     let malformed = |problem: String| TensorFileError::Malformed { path: path.to_owned(), problem };
     let io = |source| TensorFileError::Io { action: "read", path: path.to_owned(), source };
+    let truncated =
+        |declared| TensorFileError::Truncated { path: path.to_owned(), declared, found: length };
     if length < 8 {
         return Err(malformed(format!("it has {length} bytes, too few for a header")));
     }
@@ -37,11 +39,7 @@ pub(super) fn read(path: &Path, file: &File, length: u64) -> Result<Header, Tens
         )));
     }
     if 8 + size > length {
-        return Err(TensorFileError::Truncated {
-            path: path.to_owned(),
-            declared: 8 + size,
-            found: length,
-        });
+        return Err(truncated(8 + size));
     }
     let mut json = vec![0; size as usize];
     file.read_exact_at(&mut json, 8).map_err(io)?;
@@ -49,15 +47,10 @@ pub(super) fn read(path: &Path, file: &File, length: u64) -> Result<Header, Tens
         malformed(format!("its header is not a JSON object of tensors ({error})"))
     })?;
     let header = parse(json, 8 + size).map_err(malformed)?;
-    let end = header
-        .data_start
-        .saturating_add(header.entries.values().map(|entry| entry.end).max().unwrap_or(0));
+    let data_length = header.entries.values().map(|entry| entry.end).max().unwrap_or(0);
+    let end = header.data_start.saturating_add(data_length);
     if end > length {
-        return Err(TensorFileError::Truncated {
-            path: path.to_owned(),
-            declared: end,
-            found: length,
-        });
+        return Err(truncated(end));
     }
     check_layout(&header.entries).map_err(malformed)?;
     if end < length {
@@ -76,12 +69,12 @@ struct RawHeader {
 #[derive(Deserialize)]
 struct RawEntry {
     dtype: Option<String>,
-    shape: Option<Sizes>,
-    data_offsets: Option<Sizes>,
+    shape: Option<ShortList>,
+    data_offsets: Option<ShortList>,
 }
 
 /// A short list of whole numbers; a longer one is rejected while it is parsed.
-struct Sizes(Vec<u64>);
+struct ShortList(Vec<u64>);
 
 impl<'de> Deserialize<'de> for RawHeader {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -94,7 +87,8 @@ impl<'de> Deserialize<'de> for RawHeader {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawHeader, A::Error> {
-                let (mut header, mut has_metadata) = (RawHeader::default(), false);
+                let mut header = RawHeader::default();
+                let mut has_metadata = false;
                 while let Some(name) = map.next_key::<String>()? {
                     let is_repeated = if name == "__metadata__" {
                         let texts = map.next_value::<BTreeMap<String, Value>>()?;
@@ -121,17 +115,17 @@ impl<'de> Deserialize<'de> for RawHeader {
     }
 }
 
-impl<'de> Deserialize<'de> for Sizes {
+impl<'de> Deserialize<'de> for ShortList {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Numbers;
         impl<'de> Visitor<'de> for Numbers {
-            type Value = Sizes;
+            type Value = ShortList;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "at most {MAX_DIMS} whole numbers")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Sizes, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<ShortList, A::Error> {
                 let mut numbers = Vec::new();
                 while let Some(number) = sequence.next_element()? {
                     if numbers.len() == MAX_DIMS {
@@ -139,7 +133,7 @@ impl<'de> Deserialize<'de> for Sizes {
                     }
                     numbers.push(number);
                 }
-                Ok(Sizes(numbers))
+                Ok(ShortList(numbers))
             }
         }
         deserializer.deserialize_seq(Numbers)
@@ -157,10 +151,14 @@ fn parse(raw: RawHeader, data_start: u64) -> Result<Header, String> {
 
 fn entry(raw: RawEntry) -> Result<Entry, String> {
     let dtype = raw.dtype.ok_or("has no dtype")?;
-    let (dtype, width) =
-        self::dtype(&dtype).ok_or_else(|| format!("has the unsupported type {dtype} (supported: F32, F16, BF16, F64, I64, I32, U32, U8, I8)"))?;
-    let Sizes(shape) = raw.shape.ok_or("has no shape")?;
-    let Sizes(offsets) = raw.data_offsets.ok_or("has no data_offsets")?;
+    let (dtype, width) = self::dtype(&dtype).ok_or_else(|| {
+        format!(
+            "has the unsupported type {dtype} (supported: F32, F16, BF16, F64, I64, I32, U32, \
+             U8, I8)"
+        )
+    })?;
+    let ShortList(shape) = raw.shape.ok_or("has no shape")?;
+    let ShortList(offsets) = raw.data_offsets.ok_or("has no data_offsets")?;
     let [start, end] = offsets[..] else {
         return Err(format!("has {} data_offsets instead of 2", offsets.len()));
     };
@@ -181,12 +179,14 @@ fn entry(raw: RawEntry) -> Result<Entry, String> {
 fn check_layout(entries: &BTreeMap<String, Entry>) -> Result<(), String> {
     let mut ordered: Vec<_> = entries.iter().collect();
     ordered.sort_by_key(|(_, entry)| (entry.start, entry.end));
-    let (mut before, mut end) = ("", 0);
+    let mut before = "";
+    let mut end = 0;
     for (name, entry) in ordered {
         match entry.start.cmp(&end) {
             std::cmp::Ordering::Less => {
                 return Err(format!(
-                    "tensors `{before}` and `{name}` overlap: `{name}` starts at byte {}, before the end at {end}",
+                    "tensors `{before}` and `{name}` overlap: `{name}` starts at byte {}, \
+                     before the end at {end}",
                     entry.start
                 ));
             }

@@ -16,7 +16,7 @@ fn sample(folder: &Path) -> PathBuf {
 }
 
 #[test]
-fn what_is_written_is_read_back_and_says_its_format() {
+fn written_tensors_are_read_back_with_their_format() {
     let folder = tempfile::tempdir().unwrap();
     let file = TensorFile::open(&sample(folder.path())).unwrap();
     assert_eq!(file.metadata().get("format").map(String::as_str), Some("pt"));
@@ -70,7 +70,7 @@ fn an_inconsistent_header_is_refused_with_the_reason() {
     assert_eq!(TensorFile::open(&path).unwrap_err().code(), "file::malformed");
 }
 
-/// A file of this header and so many bytes of data.
+/// Writes a file with this header and `data` bytes of data.
 fn file_of(path: &Path, header: &str, data: usize) {
     let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
     bytes.extend(header.bytes());

@@ -1,4 +1,4 @@
-//! The layers together: a small model trains, caches, swaps adapters, and gives the same bits on
+//! Integration of the layers: a small model trains, caches, swaps adapters, and is bit-identical on
 //! one thread and on two.
 
 mod tiny;
@@ -41,7 +41,7 @@ fn loss(model: &Tiny, cx: &Context) -> f64 {
     f64::from(flat(&model.loss(&ids(), cx).expect("a loss"))[0])
 }
 
-/// Asserts that every gradient is there, finite and not zero, and that all of them together predict
+/// Asserts that every gradient exists, is finite and not zero, and that together they predict
 /// how the loss changes.
 fn check_gradients(model: &Tiny, trainables: &[Trainable], cx: &Context) {
     let found =
@@ -183,7 +183,7 @@ fn adapters_are_swapped_summed_and_removed_without_a_trace() {
 }
 
 #[test]
-fn a_soft_prompt_stands_in_front_lengthens_the_text_and_is_trained() {
+fn a_soft_prompt_precedes_and_lengthens_the_text_and_is_trained() {
     let model = model();
     let prompt =
         Var::from_tensor(&Tensor::ones((3, 24), graft_nn::DType::F32, &Device::Cpu).expect("ones"))

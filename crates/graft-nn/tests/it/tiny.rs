@@ -1,5 +1,4 @@
-//! A small model of the Llama kind made of this crate's layers, with low-rank adapters: what the
-//! tests and the example run.
+//! A small Llama-like model with low-rank adapters, for the tests and the example.
 
 use std::sync::Arc;
 
@@ -22,7 +21,7 @@ struct Block {
     down: Linear,
 }
 
-/// The model; its head is tied when the shape says so.
+/// The model; its head is tied if `shape.tied` is set.
 pub(crate) struct Tiny {
     shape: ModelShape,
     embedding: Embedding,
@@ -32,7 +31,7 @@ pub(crate) struct Tiny {
     table: RopeTable,
 }
 
-/// Sizes with four layers' worth of variety at almost no cost: grouped heads, odd widths.
+/// Small sizes with grouped heads and odd widths.
 pub(crate) fn small_shape() -> ModelShape {
     ModelShape {
         family: "tiny".to_owned(),
@@ -123,7 +122,7 @@ impl Block {
 }
 
 impl Tiny {
-    /// Random weights, the same at every call.
+    /// Random weights, identical in every call.
     pub(crate) fn new(shape: ModelShape) -> Result<Self> {
         let blocks =
             (0..shape.layers).map(|index| Block::new(index, &shape)).collect::<Result<_>>()?;
@@ -152,7 +151,7 @@ impl Tiny {
         })
     }
 
-    /// Every linear map of the blocks.
+    /// All linear layers of the blocks.
     pub(crate) fn linears(&self) -> Vec<&Linear> {
         let layers = self.blocks.iter().flat_map(Block::layers);
         layers
@@ -160,7 +159,7 @@ impl Tiny {
             .collect()
     }
 
-    /// Puts a low-rank adapter on every linear map of the blocks and lets it act.
+    /// Attaches and activates a low-rank adapter on all linear layers of the blocks.
     pub(crate) fn attach(&self, name: &str, rank: usize, dropout: f64) -> Result<Vec<Trainable>> {
         let mut trainables = Vec::new();
         for linear in self.linears() {

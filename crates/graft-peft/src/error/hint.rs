@@ -248,10 +248,3 @@ fn conversion(folder: &str, file: &str) -> String {
         format!("{folder}/{file}")
     )
 }
-
-/// The first three names, and how many more there are.
-pub(super) fn first(names: &[String]) -> String {
-    let shown: Vec<_> = names.iter().take(3).map(|name| format!("`{name}`")).collect();
-    let more = names.len().saturating_sub(shown.len());
-    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
-}

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Tokens are bytes; a decoder that drops a leading space, as those of SentencePiece do.
+/// A tokenizer of bytes whose decoder drops a leading space, as those of SentencePiece.
 struct Bytes;
 
 impl TokenEncoder for Bytes {
@@ -59,12 +59,12 @@ fn a_character_of_several_tokens_comes_in_one_piece() {
 }
 
 #[test]
-fn the_space_after_the_prompt_is_kept() {
+fn the_space_after_the_prompt_is_preserved() {
     assert_eq!(pieces("let x =", " 5;", "").1, " 5;");
 }
 
 #[test]
-fn nothing_of_the_stop_text_is_shown_and_what_only_looks_like_it_is() {
+fn the_stop_text_is_withheld_and_a_partial_match_is_shown() {
     let (found, text, stopped) = pieces("a", "one\n\ntwo", "\n\n");
     assert_eq!((found.concat().as_str(), text.as_str(), stopped), ("one", "one", true));
     let (found, _, stopped) = pieces("a", "one\ntwo\n", "\n\n");
@@ -78,8 +78,8 @@ fn a_broken_end_is_shown_at_the_end() {
     assert_eq!(stream.finish().unwrap(), "\u{fffd}");
 }
 
-/// Tokenizers of the five kinds that are in use, with and without a space in front of a text. The
-/// trainer of these has made the bytes special tokens, which those of published models are not.
+/// The five common kinds of tokenizers, with and without a space in front of a text. Unlike in
+/// published models, the bytes are special tokens here.
 fn kinds() -> Vec<(String, crate::Tokenizer)> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../tests/goldens/text/tokenizers");
@@ -103,7 +103,7 @@ fn kinds() -> Vec<(String, crate::Tokenizer)> {
 }
 
 #[test]
-fn the_continuation_is_what_it_adds_to_the_prompts_text_with_every_kind_of_tokenizer() {
+fn streamed_text_continues_the_prompt_with_every_kind_of_tokenizer() {
     let long = "the weather in one two three ".repeat(9);
     let prompts = [
         "Answer:",
@@ -124,7 +124,7 @@ fn the_continuation_is_what_it_adds_to_the_prompts_text_with_every_kind_of_token
                     tokenizer.encode(prompt).unwrap(),
                     tokenizer.encode(&format!("x{text}")).unwrap(),
                 );
-                // What a model may write, whatever the border does in training.
+                // The tokens that a model may generate, independent of the boundary in training.
                 let written = &after[after.len().min(1)..];
                 let expected = tokenizer.decode(&[before.as_slice(), written].concat()).unwrap();
                 let expected =
@@ -148,7 +148,7 @@ fn the_continuation_is_what_it_adds_to_the_prompts_text_with_every_kind_of_token
 }
 
 #[test]
-fn bytes_that_are_no_character_spoil_nothing_before_them_and_do_not_hold_up_what_follows() {
+fn invalid_utf_8_bytes_neither_corrupt_earlier_text_nor_delay_later_text() {
     let (_, tokenizer) = kinds().remove(1);
     let byte = |byte: u8| tokenizer.token_id(&format!("<0x{byte:02X}>")).unwrap();
     let letters = |bytes: &[u8]| bytes.iter().map(|each| byte(*each)).collect::<Vec<u32>>();

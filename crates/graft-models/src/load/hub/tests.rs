@@ -9,7 +9,7 @@ use graft_spec::Hint;
 use super::*;
 
 #[test]
-fn only_two_plain_words_name_a_repository() {
+fn a_repository_name_has_two_plain_parts() {
     for (source, expected) in [
         ("meta-llama/Llama-3.2-1B", true),
         ("tiny", false),
@@ -24,7 +24,7 @@ fn only_two_plain_words_name_a_repository() {
 }
 
 #[test]
-fn refusals_are_told_apart() {
+fn http_errors_have_different_messages() {
     let status = |text: &str| {
         explain("a/b", &ApiError::IoError(std::io::Error::other(text.to_owned()))).to_string()
     };
@@ -33,7 +33,7 @@ fn refusals_are_told_apart() {
     assert!(status("failed to lookup address").contains("cannot reach the Hub"));
 }
 
-/// A Hub on this machine that knows one repository, `o/n`. It ends with the process.
+/// A local Hub server with one repository, `o/n`. It runs until the process ends.
 fn serve(files: BTreeMap<&'static str, Vec<u8>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -87,7 +87,7 @@ fn answer(mut stream: TcpStream, files: &BTreeMap<&'static str, Vec<u8>>) {
     let _ = stream.write_all(&body);
 }
 
-/// File, bytes done, bytes in all.
+/// File, bytes done, bytes in total.
 type Reports = Vec<(String, u64, u64)>;
 
 fn get(
@@ -144,7 +144,7 @@ fn shards_and_side_files_are_fetched_once_and_nothing_else_is() {
 }
 
 #[test]
-fn a_hub_that_is_unreachable_or_lacks_the_model_says_what_to_do() {
+fn an_unreachable_hub_and_a_missing_model_have_hints() {
     let folder = tempfile::tempdir().unwrap();
     let error = get("http://127.0.0.1:9", folder.path(), "o/n").0.unwrap_err();
     assert_eq!(error.code(), "models::hub");

@@ -2,10 +2,14 @@
 //! transposes. The probabilities are computed again in the backward pass, so nothing of size T x S
 //! is stored.
 
+mod layout;
+
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Storage, Tensor, bail};
 
 use crate::matrix::{Matrix, MatrixMut};
 use crate::{Sequences, kernel, parallel};
+pub(super) use layout::with_rows;
+use layout::{AttentionSizes, Block, GroupGradients, Rows, Sequence, heads};
 
 /// Queries per block: the probabilities of a block fit into the cache, and causal blocks skip later
 /// keys.
@@ -24,72 +28,9 @@ pub(super) struct Attention {
     pub(super) sequences: Option<Sequences>,
 }
 
-/// The rows of several sequences, possibly a view of a larger buffer, as the key-value cache
-/// returns.
-#[derive(Clone, Copy)]
-struct Rows<'a> {
-    data: &'a [f32],
-    batch_stride: usize,
-    row_stride: usize,
-    width: usize,
-}
-
-impl<'a> Rows<'a> {
-    fn new(storage: &'a CpuStorage, layout: &Layout) -> candle_core::Result<Self> {
-        let width = layout.shape().dims3()?.2;
-        match (storage, layout.stride()) {
-            (CpuStorage::F32(values), [batch_stride, row_stride, 1]) => {
-                let (batch_stride, row_stride) = (*batch_stride, *row_stride);
-                Ok(Self { data: &values[layout.start_offset()..], batch_stride, row_stride, width })
-            }
-            _ => bail!("attention needs arguments with contiguous f32 rows"),
-        }
-    }
-
-    /// One head of the rows of one sequence, (count, D).
-    fn head(&self, sequence: Sequence, count: usize, head: usize, head_dim: usize) -> Matrix<'a> {
-        let start = sequence.batch * self.batch_stride + sequence.start * self.row_stride;
-        Matrix::strided(&self.data[start..], count, self.width, self.row_stride)
-            .columns(head * head_dim, head_dim)
-    }
-}
-
-/// The tensor itself if its last dimension is contiguous, otherwise a contiguous copy.
-pub(super) fn with_rows(tensor: &Tensor) -> candle_core::Result<Tensor> {
-    if tensor.stride().last() == Some(&1) { Ok(tensor.clone()) } else { tensor.contiguous() }
-}
-
-/// The sizes of one call.
-#[derive(Clone, Copy)]
-struct Sizes {
-    batch: usize,
-    tokens: usize,
-    keys: usize,
-    head_dim: usize,
-}
-
-/// Queries and keys that attend to each other: a row of the batch, or one of the sequences packed
-/// into its only row.
-#[derive(Clone, Copy)]
-struct Sequence {
-    batch: usize,
-    /// Its first position in the row of the batch.
-    start: usize,
-    tokens: usize,
-    keys: usize,
-}
-
-/// A block of consecutive queries, and the number of keys visible to any of them.
-#[derive(Clone, Copy)]
-struct Block {
-    start: usize,
-    count: usize,
-    seen: usize,
-}
-
 impl Attention {
-    fn sequences(&self, sizes: Sizes) -> Vec<Sequence> {
-        let Sizes { batch, tokens, keys, .. } = sizes;
+    fn sequences(&self, sizes: AttentionSizes) -> Vec<Sequence> {
+        let AttentionSizes { batch, tokens, keys, .. } = sizes;
         match &self.sequences {
             None => (0..batch).map(|batch| Sequence { batch, start: 0, tokens, keys }).collect(),
             Some(packed) => packed
@@ -108,7 +49,8 @@ impl Attention {
         &self,
         Sequence { tokens, keys, .. }: Sequence,
     ) -> impl Iterator<Item = Block> + use<> {
-        let (causal, offset) = (self.causal, self.offset);
+        let causal = self.causal;
+        let offset = self.offset;
         (0..tokens).step_by(BLOCK).map(move |start| {
             let count = BLOCK.min(tokens - start);
             Block {
@@ -155,16 +97,18 @@ impl Attention {
         self.mask.as_ref().map(|mask| &mask[batch * keys..][..keys])
     }
 
-    fn forward(&self, [q, k, v]: [Rows<'_>; 3], sizes: Sizes) -> Vec<f32> {
-        let Sizes { batch, tokens, head_dim, .. } = sizes;
-        let (group, width) = (self.heads / self.kv_heads, self.heads * head_dim);
+    fn forward(&self, [q, k, v]: [Rows<'_>; 3], sizes: AttentionSizes) -> Vec<f32> {
+        let AttentionSizes { batch, tokens, head_dim, .. } = sizes;
+        let group = self.heads / self.kv_heads;
+        let width = self.heads * head_dim;
         let sequences = self.sequences(sizes);
         let mut y = vec![0.0; batch * tokens * width];
         let lengths = sequences.iter().map(|sequence| sequence.tokens);
         parallel::each(
             heads(&mut y, lengths, width, head_dim).into_iter().enumerate(),
             |(place, mut y)| {
-                let (sequence, head) = (sequences[place / self.heads], place % self.heads);
+                let sequence = sequences[place / self.heads];
+                let head = place % self.heads;
                 let Sequence { batch, tokens, keys, .. } = sequence;
                 let q = q.head(sequence, tokens, head, head_dim);
                 let [k, v] = [k, v].map(|rows| rows.head(sequence, keys, head / group, head_dim));
@@ -182,44 +126,32 @@ impl Attention {
     }
 
     /// GroupGradients of q, k and v.
-    fn backward(&self, inputs: [Rows<'_>; 3], g: Rows<'_>, sizes: Sizes) -> [Vec<f32>; 3] {
-        let Sizes { batch, tokens, keys, head_dim } = sizes;
-        let (width, kv_width) = (self.heads * head_dim, self.kv_heads * head_dim);
-        let (mut dq, mut dk, mut dv) = (
-            vec![0.0; batch * tokens * width],
-            vec![0.0; batch * keys * kv_width],
-            vec![0.0; batch * keys * kv_width],
-        );
+    fn backward(&self, inputs: [Rows<'_>; 3], g: Rows<'_>, sizes: AttentionSizes) -> [Vec<f32>; 3] {
+        let AttentionSizes { batch, tokens, keys, head_dim } = sizes;
+        let width = self.heads * head_dim;
+        let kv_width = self.kv_heads * head_dim;
+        let mut dq = vec![0.0; batch * tokens * width];
+        let mut dk = vec![0.0; batch * keys * kv_width];
+        let mut dv = vec![0.0; batch * keys * kv_width];
         let sequences = self.sequences(sizes);
-        {
-            // One piece of work per head of keys, with all query heads that share it, because their
-            // gradients are summed.
-            let (tokens, keys) = (
-                || sequences.iter().map(|sequence| sequence.tokens),
-                || sequences.iter().map(|sequence| sequence.keys),
-            );
-            let mut queries = heads(&mut dq, tokens(), width, head_dim).into_iter();
-            let pairs = heads(&mut dk, keys(), kv_width, head_dim).into_iter().zip(heads(
-                &mut dv,
-                keys(),
-                kv_width,
-                head_dim,
-            ));
-            let group = self.heads / self.kv_heads;
-            let pieces = pairs.map(|(dk, dv)| GroupGradients {
-                dq: queries.by_ref().take(group).collect(),
-                dk,
-                dv,
-            });
-            parallel::each(pieces.enumerate(), |(place, piece)| {
-                self.backward_group(
-                    inputs,
-                    g,
-                    (sequences[place / self.kv_heads], head_dim),
-                    (place % self.kv_heads, piece),
-                );
-            });
-        }
+        let query_lengths = sequences.iter().map(|sequence| sequence.tokens);
+        let key_lengths = || sequences.iter().map(|sequence| sequence.keys);
+        let mut dq_heads = heads(&mut dq, query_lengths, width, head_dim).into_iter();
+        let dk_heads = heads(&mut dk, key_lengths(), kv_width, head_dim);
+        let dv_heads = heads(&mut dv, key_lengths(), kv_width, head_dim);
+        // One piece of work per head of keys, with all query heads that share it, because their
+        // gradients are summed.
+        let group = self.heads / self.kv_heads;
+        let pieces = dk_heads.into_iter().zip(dv_heads).map(|(dk, dv)| GroupGradients {
+            dq: dq_heads.by_ref().take(group).collect(),
+            dk,
+            dv,
+        });
+        parallel::each(pieces.enumerate(), |(place, piece)| {
+            let sequence = sequences[place / self.kv_heads];
+            let kv_head = place % self.kv_heads;
+            self.backward_group(inputs, g, (sequence, head_dim), (kv_head, piece));
+        });
         [dq, dk, dv]
     }
 
@@ -237,56 +169,34 @@ impl Attention {
         for (index, dq) in to.dq.iter_mut().enumerate() {
             let [q, g] = [q, g].map(|rows| rows.head(sequence, tokens, first + index, head_dim));
             for block in self.blocks(sequence) {
-                let Block { start, count, seen } = block;
-                let (q_block, g_block) = (q.rows(start, count), g.rows(start, count));
-                let mut probs = self.probs(q, k, block, padding);
-                Matrix::new(&probs, count, seen)
-                    .t()
-                    .times(g_block)
-                    .alone()
-                    .add_to(&mut to.dv.row_block(0, seen)); // dV = Pᵀ g
-                let gradient = g_block.times(v.rows(0, seen).t()).alone().collect(); // dP = g Vᵀ
-                probs
-                    .chunks_mut(seen)
-                    .zip(gradient.chunks(seen))
-                    .for_each(|(p, dp)| kernel::softmax_backward(p, dp));
-                let scores = Matrix::new(&probs, count, seen); // dS
-                scores
-                    .times(k.rows(0, seen))
-                    .scale(self.scale)
-                    .alone()
-                    .store(&mut dq.row_block(start, count)); // dQ = s dS K
-                scores
-                    .t()
-                    .times(q_block)
-                    .scale(self.scale)
-                    .alone()
-                    .add_to(&mut to.dk.row_block(0, seen)); // dK = s dSᵀ Q
+                let probs = self.probs(q, k, block, padding);
+                self.backward_block([q, k, v], g, (block, probs), (dq, &mut to.dk, &mut to.dv));
             }
         }
     }
-}
 
-/// The gradients of one head of keys and values and its query heads.
-struct GroupGradients<'a> {
-    dq: Vec<MatrixMut<'a>>,
-    dk: MatrixMut<'a>,
-    dv: MatrixMut<'a>,
-}
-
-/// The heads of consecutive sequences, sequence by sequence.
-fn heads(
-    mut data: &mut [f32],
-    lengths: impl Iterator<Item = usize>,
-    width: usize,
-    head_dim: usize,
-) -> Vec<MatrixMut<'_>> {
-    let of_sequence = move |rows: usize| {
-        let (one, others) = std::mem::take(&mut data).split_at_mut(rows * width);
-        data = others;
-        MatrixMut::new(one, rows, width).column_blocks(head_dim)
-    };
-    lengths.flat_map(of_sequence).collect()
+    fn backward_block(
+        &self,
+        [q, k, v]: [Matrix<'_>; 3],
+        g: Matrix<'_>,
+        (block, mut probs): (Block, Vec<f32>),
+        (dq, dk, dv): (&mut MatrixMut<'_>, &mut MatrixMut<'_>, &mut MatrixMut<'_>),
+    ) {
+        let Block { start, count, seen } = block;
+        let q_block = q.rows(start, count);
+        let g_block = g.rows(start, count);
+        let p = Matrix::new(&probs, count, seen);
+        p.t().times(g_block).alone().add_to(&mut dv.row_block(0, seen)); // dV = Pᵀ g
+        let dp = g_block.times(v.rows(0, seen).t()).alone().collect(); // dP = g Vᵀ
+        for (p, dp) in probs.chunks_mut(seen).zip(dp.chunks(seen)) {
+            kernel::softmax_backward(p, dp);
+        }
+        let ds = Matrix::new(&probs, count, seen);
+        let dq_block = ds.times(k.rows(0, seen)).scale(self.scale).alone();
+        dq_block.store(&mut dq.row_block(start, count)); // dQ = s dS K
+        let dk_block = ds.t().times(q_block).scale(self.scale).alone();
+        dk_block.add_to(&mut dk.row_block(0, seen)); // dK = s dSᵀ Q
+    }
 }
 
 impl CustomOp3 for Attention {
@@ -304,7 +214,7 @@ impl CustomOp3 for Attention {
         v_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (batch, tokens, width) = q_layout.shape().dims3()?;
-        let sizes = Sizes {
+        let sizes = AttentionSizes {
             batch,
             tokens,
             keys: k_layout.shape().dims3()?.1,
@@ -326,7 +236,7 @@ impl CustomOp3 for Attention {
         g: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (batch, tokens, width) = q.dims3()?;
-        let sizes = Sizes { batch, tokens, keys: k.dim(1)?, head_dim: width / self.heads };
+        let sizes = AttentionSizes { batch, tokens, keys: k.dim(1)?, head_dim: width / self.heads };
         let g = g.contiguous()?;
         let guards = [q, k, v, &g].map(|tensor| tensor.storage_and_layout());
         let mut rows = Vec::with_capacity(guards.len());

@@ -1,5 +1,4 @@
-//! An allocator that refuses absurd requests: a size that a file made up ends the test and does not
-//! go unnoticed.
+//! An allocator that rejects huge requests, so that an unchecked size from a file fails the test.
 #![allow(unsafe_code)]
 
 use std::{
@@ -7,7 +6,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-/// No honest request of these tests comes near it.
+/// Far above every legitimate request of these tests.
 const REFUSED: usize = 1 << 30;
 
 struct Watched;
@@ -17,14 +16,14 @@ static LARGEST: AtomicUsize = AtomicUsize::new(0);
 #[global_allocator]
 static ALLOCATOR: Watched = Watched;
 
-// SAFETY: everything is handed on to the system's allocator, but requests that are refused by the
-// null that the contract allows.
+// SAFETY: requests are forwarded to the system allocator, or rejected with the null pointer that the
+// contract allows.
 unsafe impl GlobalAlloc for Watched {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if is_refused(layout.size()) {
             return std::ptr::null_mut();
         }
-        // SAFETY: the caller's promises are those that the system's allocator asks for.
+        // SAFETY: the caller upholds the contract of the system allocator.
         unsafe { System.alloc(layout) }
     }
 
@@ -55,7 +54,7 @@ fn is_refused(size: usize) -> bool {
     size > REFUSED
 }
 
-/// The most bytes that were asked for at once so far.
+/// The largest request so far in bytes.
 pub(crate) fn largest_request() -> usize {
     LARGEST.load(Ordering::Relaxed)
 }

@@ -1,0 +1,123 @@
+//! Construction of a BERT model from weights.
+
+use std::sync::Arc;
+
+use graft_nn::{Device, LabelNames, Linear, Model, ResidualAdd, Rng, Role, Sublayer};
+use graft_spec::Failure;
+
+use super::{Bert, BertConfig, Block, Embeddings};
+use crate::{
+    ModelError, WeightSpec,
+    families::{FamilyConfig, WeightSource},
+    parts::{Parts, fresh},
+};
+
+impl Bert {
+    /// Builds a model whose weights `source` returns one by one.
+    ///
+    /// # Errors
+    /// The errors of `source`, and [`ModelError::Layer`] if a weight has the wrong shape.
+    pub fn build(config: &BertConfig, source: &mut WeightSource<'_>) -> Result<Self, ModelError> {
+        let width = config.hidden_size;
+        let trunk = config.trunk();
+        let mut parts = Parts::new(source);
+        let embeddings = embeddings(&mut parts, config, &format!("{trunk}embeddings"))?;
+        let layers = (0..config.num_hidden_layers)
+            .map(|index| block(&mut parts, config, index))
+            .collect::<Result<_, _>>()?;
+        let pooler =
+            parts.linear(&format!("{trunk}pooler.dense"), Role::Pooler, [width, width], true)?;
+        let classifier = config
+            .num_labels
+            .map(|labels| parts.linear("classifier", Role::Head, [labels, width], true))
+            .transpose()?;
+        Ok(Self {
+            shape: config.shape(),
+            embeddings,
+            layers,
+            pooler,
+            classifier,
+            label_names: LabelNames::new(config.label_names.clone()),
+            gelu: config.gelu,
+        })
+    }
+}
+
+fn embeddings(
+    parts: &mut Parts<'_, '_>,
+    config: &BertConfig,
+    path: &str,
+) -> Result<Embeddings, ModelError> {
+    let width = config.hidden_size;
+    let mut table = |name: &str, rows: usize| {
+        parts.embedding(&format!("{path}.{name}_embeddings"), [rows, width])
+    };
+    let word = table("word", config.vocab_size)?;
+    let position = table("position", config.max_position_embeddings)?;
+    let token_type = table("token_type", config.type_vocab_size)?;
+    let norm = parts.layer_norm(&format!("{path}.LayerNorm"), width, config.layer_norm_eps)?;
+    Ok(Embeddings { word, position, token_type, norm })
+}
+
+/// Builds one block.
+fn block(
+    parts: &mut Parts<'_, '_>,
+    config: &BertConfig,
+    index: usize,
+) -> Result<Arc<Block>, ModelError> {
+    let at = |name: &str| format!("{}encoder.layer.{index}.{name}", config.trunk());
+    let width = config.hidden_size;
+    let inner = config.intermediate_size;
+    let eps = config.layer_norm_eps;
+    let square =
+        |parts: &mut Parts<'_, '_>, name: &str, role: Role| -> Result<Linear, ModelError> {
+            parts.linear(&at(name), role, [width, width], true)
+        };
+    Ok(Arc::new(Block {
+        query: square(parts, "attention.self.query", Role::Query)?,
+        key: square(parts, "attention.self.key", Role::Key)?,
+        value: square(parts, "attention.self.value", Role::Value)?,
+        attention_output: square(parts, "attention.output.dense", Role::Output)?,
+        attn_residual: ResidualAdd::new(at("attention.output"), Sublayer::Attention, index),
+        attention_norm: parts.layer_norm(&at("attention.output.LayerNorm"), width, eps)?,
+        intermediate: parts.linear(&at("intermediate.dense"), Role::Up, [inner, width], true)?,
+        output: parts.linear(&at("output.dense"), Role::Down, [width, inner], true)?,
+        mlp_residual: ResidualAdd::new(at("output"), Sublayer::FeedForward, index),
+        output_norm: parts.layer_norm(&at("output.LayerNorm"), width, eps)?,
+    }))
+}
+
+impl FamilyConfig for BertConfig {
+    fn weights(&self) -> Vec<WeightSpec> {
+        Self::weights(self)
+    }
+
+    fn build(
+        &self,
+        _device: &Device,
+        source: &mut WeightSource<'_>,
+    ) -> Result<Arc<dyn Model>, ModelError> {
+        Ok(Arc::new(Bert::build(self, source)?))
+    }
+
+    fn with_labels(self: Box<Self>, labels: usize) -> Result<Box<dyn FamilyConfig>, Failure> {
+        // As in transformers, the names are kept only if there is one for each class.
+        let label_names = self.label_names.clone().filter(|names| names.len() == labels);
+        Ok(Box::new(Self { num_labels: Some(labels), label_names, ..*self }))
+    }
+
+    fn prefix(&self) -> &'static str {
+        "bert."
+    }
+
+    /// The checkpoint of a bare encoder has no classifier, and that of a masked language model has
+    /// no pooler.
+    fn may_be_fresh(&self, spec: &WeightSpec) -> bool {
+        spec.name.starts_with("classifier.") || spec.name.contains("pooler.")
+    }
+
+    /// Normal with `initializer_range`, as transformers does.
+    fn fresh(&self, spec: &WeightSpec) -> Option<Vec<f32>> {
+        self.may_be_fresh(spec).then(|| fresh(spec, self.initializer_range, &Rng::new(0)))
+    }
+}
