@@ -72,7 +72,7 @@ pub fn load(
     let mut config = ConfigFile::read(directory)?;
     let peft_type = config
         .text("peft_type")
-        .ok_or_else(|| config.wrong("peft_type", "the name of a method, such as LORA"))?
+        .ok_or_else(|| config.invalid("peft_type", "the name of a method, such as LORA"))?
         .to_owned();
     let unsupported = || PeftError::Unsupported {
         folder: directory.to_owned(),

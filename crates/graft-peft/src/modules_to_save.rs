@@ -36,7 +36,7 @@ pub(crate) fn is_named(path: &str, names: &[String]) -> bool {
 /// Adds the heads of a classifier to `modules_to_save`, as HF PEFT does for every method that has
 /// such a field.
 pub(crate) fn add_heads(cx: &AttachContext<'_>, config: &mut ConfigFile) {
-    if config.knows("modules_to_save")
+    if config.has_field("modules_to_save")
         && matches!(cx.model.task(), Task::SequenceClassification { .. })
     {
         let mut all = names(config);

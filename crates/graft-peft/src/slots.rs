@@ -231,18 +231,21 @@ impl Drop for ActiveGuard<'_> {
 /// Saves which adapters are active in every slot.
 pub(crate) fn save_active(model: &dyn Model) -> ActiveGuard<'_> {
     let slots = Slots::of(model);
-    let mut kept = Vec::new();
-    slots.linears.values().for_each(|linear| kept.push(kept_slot(linear.slot())));
-    slots.embeddings.values().for_each(|embedding| kept.push(kept_slot(embedding.slot())));
-    slots.weights.values().for_each(|weight| kept.push(kept_slot(weight.overrides())));
-    slots.residual_adds.values().for_each(|residual_add| kept.push(kept_slot(residual_add.slot())));
-    slots.head.into_iter().for_each(|head| kept.push(kept_slot(head.overrides())));
-    kept.push(kept_slot(slots.prompt));
-    kept.push(kept_slot(slots.prefix));
-    ActiveGuard(kept)
+    let mut restore = Vec::new();
+    slots.linears.values().for_each(|linear| restore.push(restore_slot(linear.slot())));
+    slots.embeddings.values().for_each(|embedding| restore.push(restore_slot(embedding.slot())));
+    slots.weights.values().for_each(|weight| restore.push(restore_slot(weight.overrides())));
+    slots
+        .residual_adds
+        .values()
+        .for_each(|residual_add| restore.push(restore_slot(residual_add.slot())));
+    slots.head.into_iter().for_each(|head| restore.push(restore_slot(head.overrides())));
+    restore.push(restore_slot(slots.prompt));
+    restore.push(restore_slot(slots.prefix));
+    ActiveGuard(restore)
 }
 
-fn kept_slot<A: ?Sized>(slot: &Slot<A>) -> Box<dyn Fn() + '_> {
+fn restore_slot<A: ?Sized>(slot: &Slot<A>) -> Box<dyn Fn() + '_> {
     let names = slot.active_names();
     Box::new(move || slot.set_active(&names.iter().map(String::as_str).collect::<Vec<_>>()))
 }
@@ -272,7 +275,7 @@ pub(crate) fn activate_alone(model: &dyn Model, name: &str) {
 }
 
 /// Activates the adapter of this name in addition to the active ones.
-pub(crate) fn activate_beside(model: &dyn Model, name: &str) {
+pub(crate) fn activate_also(model: &dyn Model, name: &str) {
     change_active(model, |mut names| {
         if !names.iter().any(|active| active == name) {
             names.push(name.to_owned());

@@ -108,7 +108,7 @@ pub(crate) fn unfreeze(
 ) -> Result<(), PeftError> {
     let saved = names(config);
     if saved.is_empty() && config.is_set("modules_to_save") {
-        return Err(config.wrong("modules_to_save", "a list of module names"));
+        return Err(config.invalid("modules_to_save", "a list of module names"));
     }
     check_names(cx, &saved, built, init)?;
     check_tying(cx, config, &saved, built)?;

@@ -130,8 +130,10 @@ impl Method for Ia3 {
         let feedforward = match config.get("feedforward_modules") {
             None => None,
             Some(value) => Some(Targets::from_json(value).ok_or_else(|| {
-                config
-                    .wrong("feedforward_modules", "a list of module names or a regular expression")
+                config.invalid(
+                    "feedforward_modules",
+                    "a list of module names or a regular expression",
+                )
             })?),
         };
         let layers = LinearLayers::select(cx, config, init)?;

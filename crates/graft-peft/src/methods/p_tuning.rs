@@ -120,7 +120,7 @@ fn encoder(
     } else {
         hidden
     };
-    cx.foresee(
+    cx.check_fits(
         "prompt encoder",
         cx.model.embedding().path(),
         &[rows, hidden.saturating_mul(3).saturating_add(2 * width)],
@@ -151,7 +151,7 @@ fn encoder(
                 ],
             )
         }
-        _ => return Err(config.wrong("encoder_reparameterization_type", "MLP or LSTM")),
+        _ => return Err(config.invalid("encoder_reparameterization_type", "MLP or LSTM")),
     };
     Ok(Encoder { embedding, lstm, maps, activation: Activation::Relu })
 }

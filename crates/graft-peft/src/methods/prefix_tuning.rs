@@ -137,7 +137,7 @@ fn fresh(
     let starts_at_zero = match config.text("init_weights") {
         None => false,
         Some("zero") => true,
-        Some(_) => return Err(config.wrong("init_weights", "null or zero")),
+        Some(_) => return Err(config.invalid("init_weights", "null or zero")),
     };
     if !config.flag("prefix_projection") {
         let vectors = initializer.normal("embedding.weight", (count, all), 1.0)?; // (P, L * 2 * K*D)
@@ -148,7 +148,7 @@ fn fresh(
         }));
     }
     let hidden = config.count("encoder_hidden_size")?;
-    cx.foresee("prompt encoder", cx.model.embedding().path(), &[hidden, width + all])?;
+    cx.check_fits("prompt encoder", cx.model.embedding().path(), &[hidden, width + all])?;
     let last = Dense::new(initializer, "transform.2", (all, hidden))?;
     Ok(Vectors::Encoded(Encoder {
         embedding: initializer.normal("embedding.weight", (count, width), 1.0)?,

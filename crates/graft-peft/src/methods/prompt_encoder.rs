@@ -199,7 +199,7 @@ pub(super) fn count(
     }
     match config.get("token_dim") {
         Some(found) if found.as_u64() != Some(width as u64) => {
-            return Err(config.wrong("token_dim", &format!("{width}, the width of this model")));
+            return Err(config.invalid("token_dim", &format!("{width}, the width of this model")));
         }
         _ => {}
     }

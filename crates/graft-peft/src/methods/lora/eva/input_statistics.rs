@@ -25,7 +25,7 @@ pub(super) struct InputStatistics<'a> {
 /// What the recorders have computed.
 pub(super) struct Recorded {
     /// Number of components for each layer.
-    most: Vec<usize>,
+    max_components: Vec<usize>,
     /// The group of each layer, once it has had an input.
     pub(super) groups: Vec<Option<usize>>,
     /// By group.
@@ -46,10 +46,14 @@ struct Recorder {
 
 impl<'a> InputStatistics<'a> {
     /// Statistics of these layers with this many components each.
-    pub(super) fn new(model: &'a dyn Model, layers: &'a [&'a Linear], most: Vec<usize>) -> Self {
+    pub(super) fn new(
+        model: &'a dyn Model,
+        layers: &'a [&'a Linear],
+        max_components: Vec<usize>,
+    ) -> Self {
         let groups = vec![None; layers.len()];
         let seen = Recorded {
-            most,
+            max_components,
             groups,
             components: Vec::new(),
             done: Vec::new(),
@@ -65,7 +69,7 @@ impl<'a> InputStatistics<'a> {
     /// Returns an error if the forward pass fails.
     pub(super) fn pass(&self, batch: &InputBatch) -> std::result::Result<(), PeftError> {
         {
-            let mut seen = self.seen();
+            let mut seen = self.recorded();
             seen.inputs.clear();
             seen.tokens = batch.mask.as_ref().map(token_rows).transpose()?;
         }
@@ -82,7 +86,7 @@ impl<'a> InputStatistics<'a> {
     }
 
     /// The current state.
-    pub(super) fn seen(&self) -> MutexGuard<'_, Recorded> {
+    pub(super) fn recorded(&self) -> MutexGuard<'_, Recorded> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -107,7 +111,7 @@ impl Drop for RecorderGuard<'_> {
 
 impl LinearAdapter for Recorder {
     fn forward(&self, base: &Linear, x: &Tensor, _cx: &Context) -> Result<Tensor> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).look(self.layer, x)?;
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).record(self.layer, x)?;
         base.base_forward(x)
     }
 
@@ -117,7 +121,7 @@ impl LinearAdapter for Recorder {
 }
 
 impl Recorded {
-    fn look(&mut self, layer: usize, x: &Tensor) -> Result<()> {
+    fn record(&mut self, layer: usize, x: &Tensor) -> Result<()> {
         let group = match self.groups[layer] {
             Some(group) => group,
             None => self.group_of(layer, x),
@@ -144,7 +148,7 @@ impl Recorded {
     fn group_of(&mut self, layer: usize, x: &Tensor) -> usize {
         let same = self.inputs.iter().find(|(_, id)| **id == x.id()).map(|(group, _)| *group);
         let group = same.unwrap_or_else(|| {
-            self.components.push(Components::new(self.most[layer]));
+            self.components.push(Components::new(self.max_components[layer]));
             self.done.push(false);
             self.components.len() - 1
         });
@@ -156,12 +160,12 @@ impl Recorded {
 /// The indices of the tokens in a flattened mask (B, T), and the number of all positions.
 fn token_rows(mask: &Tensor) -> std::result::Result<(Tensor, usize), PeftError> {
     let flags: Vec<u8> = mask.to_dtype(DType::U8)?.flatten_all()?.to_vec1()?;
-    let places: Vec<u32> = flags
+    let rows: Vec<u32> = flags
         .iter()
         .enumerate()
         .filter(|(_, flag)| **flag != 0)
         .map(|(place, _)| place as u32)
         .collect();
-    let count = places.len();
-    Ok((Tensor::from_vec(places, count, mask.device())?, flags.len()))
+    let count = rows.len();
+    Ok((Tensor::from_vec(rows, count, mask.device())?, flags.len()))
 }
