@@ -86,7 +86,10 @@ impl Allowance {
                     file.path().display(),
                     file.numbers()
                 );
-                let hint = "adapter_config.json does not match these weights: compare it with the shapes in the file".to_owned();
+                let hint =
+                    "adapter_config.json does not match these weights: compare it with the shapes \
+                            in the file"
+                        .to_owned();
                 PeftError::TooLarge { what: what(name, path), shape: shape.to_vec(), problem, hint }
             }
         }
@@ -118,7 +121,9 @@ fn no_room(name: &str, path: &str, shape: &[usize], left: u64) -> PeftError {
         needed / 1e9,
         left as f64 / 1e9
     );
-    let hint = "choose a smaller size (r, num_virtual_tokens, encoder_hidden_size) or fewer target_modules".to_owned();
+    let hint = "choose a smaller size (r, num_virtual_tokens, encoder_hidden_size) or fewer \
+                target_modules"
+        .to_owned();
     PeftError::TooLarge { what: what(name, path), shape: shape.to_vec(), problem, hint }
 }
 
@@ -135,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_taken_is_gone_and_products_do_not_overflow() {
+    fn reservations_add_up_and_products_do_not_overflow() {
         let allowance = Allowance { left: AtomicU64::new(100), file: None };
         allowance.reserve("A", "x", &[8, 8]).expect("fits");
         let error = allowance.reserve("A", "x", &[8, 8]).expect_err("too large");

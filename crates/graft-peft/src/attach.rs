@@ -128,7 +128,8 @@ fn base_warning(config: &ConfigFile, base_name: &str) -> Vec<String> {
     match config.text("base_model_name_or_path") {
         Some(trained) if !trained.is_empty() && last(trained) != last(base_name) => {
             vec![format!(
-                "this adapter was trained on `{trained}`, but the model is `{base_name}`; its output may be meaningless"
+                "this adapter was trained on `{trained}`, but the model is `{base_name}`; its output \
+                 may be meaningless"
             )]
         }
         _ => Vec::new(),

@@ -109,7 +109,7 @@ mod tests {
 
     /// Every numeric key of every method: none of these values may pass.
     #[test]
-    fn no_number_of_any_method_is_taken_outside_the_range_of_its_key() {
+    fn no_method_accepts_a_number_outside_the_range_of_its_key() {
         let (mut integers, mut floats) = (0, 0);
         for spec in METHODS {
             let defaults = by_verb(spec.verb).expect("a method for every spec").defaults();

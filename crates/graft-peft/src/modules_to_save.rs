@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_means_a_module_that_ends_with_it_and_everything_inside() {
+    fn a_name_matches_a_module_with_this_suffix_and_everything_inside() {
         let named = |path: &str, name: &str| is_named(path, &[name.to_owned()]);
         assert!(
             named("lm_head", "lm_head")

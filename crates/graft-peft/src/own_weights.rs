@@ -80,7 +80,10 @@ pub(crate) fn adopt(
         entry.2.push(key.clone());
     }
     for (path, (place, theirs, keys)) in adopted {
-        notes.push(format!("the file contains its own `{path}`, which differs from the base model's; it is used while this adapter is active"));
+        notes.push(format!(
+            "the file contains its own `{path}`, which differs from the base model's; it is used \
+             while this adapter is active"
+        ));
         built.parts.iter_mut().for_each(|part| part.copies.retain(|(key, _)| !keys.contains(key)));
         built.parts.push(part(place, &theirs, keys, &built.state)?);
     }
@@ -251,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unused_tensors_are_named_with_their_blocks_together() {
+    fn unused_tensors_of_several_blocks_share_an_entry() {
         let keys: Vec<String> = [0, 1, 12]
             .iter()
             .map(|block| format!("base_model.model.h.{block}.up.lora_A.weight"))
@@ -279,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn rounding_is_no_difference_and_anything_else_is() {
+    fn tensors_are_equal_up_to_rounding() {
         let own = Tensor::new(&[0.1f32, -2.7, 300.3], &Device::Cpu).expect("a tensor");
         let rounded = |dtype: DType| {
             own.to_dtype(dtype).and_then(|tensor| tensor.to_dtype(DType::F32)).expect("rounded")

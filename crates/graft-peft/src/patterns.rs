@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_name_fits_exactly_what_its_regular_expression_fits() {
+    fn a_plain_name_matches_the_same_paths_as_its_regular_expression() {
         for key in ["q_proj", "layers.0.q_proj", "0.q", ".", "a-b", ""] {
             let regex = compile(key, &format!(r"^(?:.*\.)?(?:{key})$")).unwrap();
             let plain = Patterns::new("rank_pattern", vec![(key.to_owned(), ())]).unwrap();

@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_parts_and_of_pickles_are_told_apart_from_others() {
+    fn names_of_parts_and_of_pickles_are_recognized() {
         assert_eq!(part("adapter_model-00002-of-00003.safetensors"), Some((2, 3)));
         for name in [
             "adapter_model-00004-of-00003.safetensors",

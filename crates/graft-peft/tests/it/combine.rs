@@ -109,7 +109,7 @@ fn linear_and_cat_are_the_weighted_sum_of_the_updates() {
 }
 
 #[test]
-fn what_is_saved_acts_the_same_with_its_ranks_by_layer() {
+fn a_saved_combination_keeps_its_ranks_by_layer() {
     let model = model();
     let (a, b) = (lora(&model, "a", 2, &["q_proj", "o_proj"]), lora(&model, "b", 3, &["q_proj"]));
     let both = combined(&model, &[&a, &b], &[]).unwrap();
@@ -125,7 +125,7 @@ fn what_is_saved_acts_the_same_with_its_ranks_by_layer() {
 }
 
 #[test]
-fn a_smaller_rank_says_what_it_leaves() {
+fn a_smaller_rank_reports_the_fraction_it_keeps() {
     let model = model();
     let (a, b) = (lora(&model, "a", 4, &["q_proj"]), lora(&model, "b", 4, &["q_proj"]));
     let all = combined(
@@ -145,7 +145,7 @@ fn a_smaller_rank_says_what_it_leaves() {
 }
 
 #[test]
-fn an_adapter_and_its_negation_leave_nothing() {
+fn an_adapter_and_its_negation_cancel() {
     let model = model();
     let a = lora(&model, "a", 2, &["q_proj"]);
     a.set_active(&model, false).unwrap();
@@ -185,7 +185,7 @@ fn other_methods_are_combined_by_their_updates() {
 }
 
 #[test]
-fn what_has_no_sum_is_refused_and_nothing_changes() {
+fn adapters_that_cannot_be_combined_are_refused() {
     let model = model();
     let a = lora(&model, "a", 2, &["q_proj"]);
     let before = logits(&model);

@@ -62,7 +62,7 @@ fn lora(model: &Llama, name: &str, names: &[&str]) -> Adapter {
 }
 
 #[test]
-fn attaching_a_lora_changes_nothing_until_it_is_trained() {
+fn attaching_a_lora_does_not_change_the_output() {
     let model = model();
     let before = logits(&model);
     let adapter = lora(&model, "default", &["all-linear"]);
@@ -74,7 +74,7 @@ fn attaching_a_lora_changes_nothing_until_it_is_trained() {
 }
 
 #[test]
-fn a_soft_prompt_lengthens_the_output_and_is_gone_after_detach() {
+fn a_soft_prompt_lengthens_the_output_until_it_is_detached() {
     let model = model();
     let before = logits(&model);
     let prompt = attach(
@@ -145,7 +145,7 @@ fn a_merged_adapter_gives_the_same_output_and_unmerging_restores_every_bit() {
 }
 
 #[test]
-fn a_merged_adapter_can_be_scaled_switched_off_and_detached() {
+fn a_merged_adapter_can_be_scaled_deactivated_and_detached() {
     let model = model();
     let base = logits(&model);
     let adapter = lora(&model, "default", &["v_proj"]);
@@ -169,7 +169,7 @@ fn a_merged_adapter_can_be_scaled_switched_off_and_detached() {
 }
 
 #[test]
-fn an_adapter_that_is_replaced_or_dropped_while_merged_leaves_the_base_clean() {
+fn replacing_or_dropping_a_merged_adapter_restores_the_base() {
     let model = model();
     let base = logits(&model);
     let first = lora(&model, "default", &["q_proj"]);
@@ -234,7 +234,7 @@ fn attaching_again_under_the_same_name_replaces() {
 }
 
 #[test]
-fn what_is_saved_is_loaded_under_any_name_and_acts_the_same() {
+fn a_saved_adapter_can_be_loaded_under_any_name() {
     let model = model();
     let folder = tempfile::tempdir().unwrap();
     for (verb, keys) in [
@@ -314,7 +314,7 @@ fn saving_over_another_adapter_replaces_both_files_or_none() {
 }
 
 #[test]
-fn the_seed_decides_the_start_and_the_order_of_targets_does_not() {
+fn initial_weights_depend_on_the_seed_and_not_on_the_order_of_targets() {
     let model = model();
     let start = |seed, names: &[&str]| {
         let bench = AttachContext { seed, ..bench(&model) };
@@ -331,7 +331,7 @@ fn the_seed_decides_the_start_and_the_order_of_targets_does_not() {
 }
 
 #[test]
-fn the_start_is_that_of_hf_peft() {
+fn the_initial_weights_are_distributed_as_in_hf_peft() {
     let model = model();
     let of = |init: &str| {
         let keys = [
@@ -483,7 +483,7 @@ impl TokenEncoder for Letters {
 }
 
 #[test]
-fn a_soft_prompt_starts_from_its_text_repeated_or_cut_or_from_rows_of_the_embedding() {
+fn a_soft_prompt_is_initialized_from_a_text_or_from_rows_of_the_embedding() {
     let model = model();
     let table = model.embedding().weight().tensor().to_vec2::<f32>().unwrap();
     let vectors = |count: i64, text: &str| {

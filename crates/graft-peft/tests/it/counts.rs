@@ -55,7 +55,7 @@ fn settings(verb: &str, keys: &str) -> Settings {
 }
 
 #[test]
-fn published_counts_are_met_on_the_shapes_of_llama_3_2_3b() {
+fn parameter_counts_of_llama_3_2_3b_equal_the_published_ones() {
     let (one, two) = (model(1), model(2));
     for (verb, keys, published) in PUBLISHED {
         let trained = |model: &Arc<dyn Model>| {

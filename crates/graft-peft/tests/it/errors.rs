@@ -23,7 +23,7 @@ fn words(error: &PeftError) -> String {
 }
 
 #[test]
-fn a_target_that_matches_nothing_is_answered_with_the_nearest_and_all_there_are() {
+fn a_target_without_a_match_is_refused_with_a_suggestion_and_all_modules() {
     let model = model();
     let (code, text) = refused(&model, "lora", &settings(&[targets(&["q_prj"])]));
     assert_eq!(code, "peft::no_match");
@@ -57,7 +57,7 @@ fn a_target_that_matches_nothing_is_answered_with_the_nearest_and_all_there_are(
 }
 
 #[test]
-fn a_rank_that_is_zero_or_too_large_is_refused_with_what_is_possible() {
+fn a_zero_or_too_large_rank_is_refused_with_the_limit() {
     let model = model();
     let (code, text) =
         refused(&model, "lora", &settings(&[("r", Value::Integer(0)), targets(&["q_proj"])]));
@@ -123,7 +123,7 @@ fn a_soft_prompt_can_be_neither_merged_nor_scaled() {
 }
 
 #[test]
-fn modules_and_biases_that_are_not_there_are_refused() {
+fn missing_modules_and_biases_are_refused() {
     let model = model();
     let save = |names: &[&str]| {
         ("modules_to_save", Value::List(names.iter().map(|name| (*name).to_owned()).collect()))
@@ -173,7 +173,7 @@ fn change(folder: &Path, field: &str, value: serde_json::Value) {
 }
 
 #[test]
-fn a_folder_that_is_no_adapter_says_what_is_missing() {
+fn a_missing_file_is_named() {
     let model = model();
     let folder = saved(&model);
     fs::remove_file(folder.path().join("adapter_model.safetensors")).unwrap();
@@ -198,7 +198,7 @@ fn a_folder_that_is_no_adapter_says_what_is_missing() {
 }
 
 #[test]
-fn features_that_are_not_built_in_are_refused_and_unknown_fields_are_kept() {
+fn unsupported_features_are_refused_and_unknown_fields_are_preserved() {
     let model = model();
     let folder = saved(&model);
     change(folder.path(), "use_qalora", true.into());
@@ -229,7 +229,7 @@ fn features_that_are_not_built_in_are_refused_and_unknown_fields_are_kept() {
 }
 
 #[test]
-fn weights_that_are_missing_misshapen_left_over_or_not_finite_are_noticed() {
+fn missing_misshapen_unused_or_not_finite_weights_are_reported() {
     let model = model();
     let folder = saved(&model);
     let path = folder.path().join("adapter_model.safetensors");
@@ -276,7 +276,7 @@ fn weights_that_are_missing_misshapen_left_over_or_not_finite_are_noticed() {
 
 /// HF PEFT creates such adapters, so they are loaded.
 #[test]
-fn a_rank_above_the_layer_is_taken_from_a_file_with_a_warning() {
+fn a_rank_above_the_layer_is_accepted_from_a_file_with_a_warning() {
     let model = model();
     let folder = saved(&model);
     let path = folder.path().join("adapter_model.safetensors");
@@ -317,7 +317,7 @@ fn an_adapter_that_diverged_is_not_saved_and_not_merged() {
 }
 
 #[test]
-fn a_block_left_out_that_is_not_there_is_refused() {
+fn an_unknown_block_in_leave_out_is_refused() {
     let model = model();
     let error = attach(
         &bench(&model),

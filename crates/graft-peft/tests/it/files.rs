@@ -98,7 +98,7 @@ fn with_weights(tied: bool, seed: u64, weights: &[(&str, &Tensor)]) -> Llama {
 }
 
 #[test]
-fn base_weights_in_the_file_act_as_in_hf_peft_and_are_reported_and_detached() {
+fn base_weights_in_the_file_are_used_as_in_hf_peft_and_reported() {
     let (embed, head) = (noise(1, (50, 16)), noise(2, (50, 16)));
     for tied in [false, true] {
         let (model, folder) = (llama(tied, 1), tempfile::tempdir().unwrap());
@@ -146,7 +146,7 @@ fn base_weights_in_the_file_act_as_in_hf_peft_and_are_reported_and_detached() {
 }
 
 #[test]
-fn base_weights_under_a_targeted_embedding_act_and_are_kept_when_saved() {
+fn base_weights_under_a_targeted_embedding_are_used_and_saved_again() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     let keys = Settings::default().with("r", Value::Integer(2)).with(
         "target_modules",
@@ -179,7 +179,7 @@ fn base_weights_under_a_targeted_embedding_act_and_are_kept_when_saved() {
 }
 
 #[test]
-fn base_weights_that_are_the_models_own_up_to_rounding_are_no_news() {
+fn base_weights_that_differ_only_by_rounding_are_ignored() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     saved(&model, folder.path());
     let mut all = tensors(folder.path());
@@ -191,7 +191,7 @@ fn base_weights_that_are_the_models_own_up_to_rounding_are_no_news() {
 }
 
 #[test]
-fn an_adapter_of_a_resized_vocabulary_is_refused_with_the_steps_that_help() {
+fn an_adapter_of_a_resized_vocabulary_is_refused_with_instructions() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     saved(&model, folder.path());
     let all = tensors(folder.path());
@@ -223,7 +223,7 @@ fn an_adapter_of_a_resized_vocabulary_is_refused_with_the_steps_that_help() {
 }
 
 #[test]
-fn every_tensor_that_has_no_effect_is_named() {
+fn every_unused_tensor_is_named() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     saved(&model, folder.path());
     let mut all = tensors(folder.path());
@@ -264,7 +264,7 @@ fn modules(adapter: &Adapter) -> Vec<String> {
 }
 
 #[test]
-fn null_targets_are_the_familys_default_of_hf_peft_for_every_method() {
+fn null_targets_become_hf_pefts_default_for_the_family() {
     let small = |family: &str| {
         json!({"model_type": family, "vocab_size": 50, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,
             "num_key_value_heads": 2, "max_position_embeddings": 40, "n_embd": 16, "n_layer": 2, "n_head": 4, "n_positions": 40, "initializer_range": 0.2,
@@ -342,7 +342,7 @@ fn null_targets_are_the_familys_default_of_hf_peft_for_every_method() {
 }
 
 #[test]
-fn regular_expressions_and_all_linear_in_a_file_mean_what_they_mean_in_hf_peft() {
+fn regular_expressions_and_all_linear_in_a_file_match_as_in_hf_peft() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     for (targets, expected) in [
         (json!(r".*\.(0|2)\.self_attn\.(q|v)_proj"), 4),
@@ -464,7 +464,7 @@ fn pickles_of_any_name_are_refused_with_the_step_that_converts_them() {
 }
 
 #[test]
-fn shira_files_of_hf_peft_say_where_their_numbers_are() {
+fn shira_files_of_hf_peft_contain_the_indices() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     let keys = Settings::default()
         .with("r", Value::Integer(2))

@@ -101,7 +101,7 @@ fn with_field(folder: &Path, field: &str, value: Value) {
 }
 
 #[test]
-fn counts_and_scales_out_of_range_are_refused_in_a_file_before_anything_is_made() {
+fn counts_and_scales_out_of_range_in_a_file_are_refused_before_any_allocation() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     saved(&model, folder.path());
     let rows: Vec<(&str, Value, &str)> = vec![
@@ -158,7 +158,7 @@ fn counts_and_scales_out_of_range_are_refused_in_a_file_before_anything_is_made(
 }
 
 #[test]
-fn other_methods_are_held_to_their_files_too() {
+fn other_methods_are_limited_by_their_files_too() {
     let model = llama(false, 1);
     let rows: Vec<(&str, &str, Value, &str)> = vec![
         ("prompt_tune", "num_virtual_tokens", json!(2_147_483_648u64), "between 1 and 65536"),
@@ -197,7 +197,7 @@ fn other_methods_are_held_to_their_files_too() {
 }
 
 #[test]
-fn a_vera_adapter_without_its_projections_is_held_to_memory() {
+fn a_vera_adapter_without_projections_is_limited_by_the_memory() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     let keys = Settings::default()
         .with("r", Setting::Integer(3))
@@ -210,7 +210,7 @@ fn a_vera_adapter_without_its_projections_is_held_to_memory() {
 }
 
 #[test]
-fn files_that_are_no_files_or_never_end_are_refused() {
+fn paths_that_are_not_regular_files_are_refused() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     for name in ["adapter_model.safetensors", "adapter_config.json"] {
         let path = folder.path().join(name);
@@ -255,7 +255,7 @@ fn hollow(path: &Path, header: &Value, bytes: u64) {
 }
 
 #[test]
-fn tensors_are_compared_with_the_model_before_they_are_read() {
+fn tensor_shapes_are_checked_before_the_data_is_read() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     saved(&model, folder.path());
     let path = folder.path().join("adapter_model.safetensors");
@@ -309,7 +309,7 @@ fn tensors_are_compared_with_the_model_before_they_are_read() {
 }
 
 #[test]
-fn counts_out_of_range_are_refused_when_they_are_typed_for_every_method() {
+fn counts_out_of_range_in_keys_are_refused_for_every_method() {
     let model = llama(false, 1);
     let mut count = 0;
     for spec in METHODS {
@@ -526,7 +526,7 @@ fn mutated_folders_of_every_method_are_an_error_or_load_and_never_a_panic() {
 }
 
 #[test]
-fn a_tensor_of_the_wrong_rank_or_of_no_numbers_is_refused() {
+fn a_tensor_of_the_wrong_rank_or_without_elements_is_refused() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     let path = folder.path().join("adapter_model.safetensors");
     for shape in [&[][..], &[32], &[2, 16, 1], &[0, 16], &[2, 0]] {

@@ -12,7 +12,7 @@ fn list(names: &[&str]) -> Value {
 }
 
 #[test]
-fn frozen_modules_and_everything_inside_them_are_left_out() {
+fn excluded_modules_and_everything_inside_them_are_frozen() {
     let model = model();
     let all: u64 = model.parameters().iter().map(|parameter| parameter.elements() as u64).sum();
     let count = |keys: &[(&str, Value)]| {
@@ -41,7 +41,7 @@ fn frozen_modules_and_everything_inside_them_are_left_out() {
 }
 
 #[test]
-fn names_that_mean_nothing_are_refused_with_those_there_are() {
+fn names_without_a_match_are_refused_with_the_possible_names() {
     let model = model();
     for (verb, key, name, nearest) in [
         ("full", "exclude_modules", "embed_token", "embed_tokens"),
@@ -72,7 +72,7 @@ fn names_that_mean_nothing_are_refused_with_those_there_are() {
 }
 
 #[test]
-fn tokens_must_be_named_and_lie_in_the_vocabulary() {
+fn tokens_must_be_given_and_be_in_the_vocabulary() {
     let model = model();
     let code = |indices: Option<&[&str]>| {
         let keys: Vec<_> =
@@ -92,7 +92,7 @@ fn tokens_must_be_named_and_lie_in_the_vocabulary() {
 }
 
 #[test]
-fn bitfit_of_a_model_without_biases_says_what_to_do_instead() {
+fn bitfit_of_a_model_without_biases_suggests_other_methods() {
     let json = serde_json::json!({"vocab_size": 50, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 4});
     let model = Llama::random(&LlamaConfig::from_json(&json).unwrap(), 1, &Device::Cpu).unwrap();
     let error = attach(&bench(&model), "bitfit", &settings(&[])).err().unwrap();

@@ -18,7 +18,7 @@ fn ids(range: std::ops::Range<usize>) -> Tensor {
 }
 
 #[test]
-fn token_by_token_behind_a_prefix_equals_all_at_once() {
+fn decoding_token_by_token_after_a_prefix_equals_one_pass() {
     let model = model();
     let adapter = attach(
         &bench(&model),

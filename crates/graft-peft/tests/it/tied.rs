@@ -61,7 +61,7 @@ fn attached(model: &dyn Model, (verb, keys, _): &(&'static str, Settings, u64)) 
 }
 
 #[test]
-fn a_tied_head_is_adapted_alone_and_the_embedding_stays() {
+fn a_tied_head_is_adapted_without_the_embedding() {
     for way in ways() {
         let model = llama(true, 1);
         let (base, table) = (
@@ -189,7 +189,7 @@ fn the_table_of_parameters_has_a_row_for_an_adapter_in_a_tied_head() {
 }
 
 #[test]
-fn a_second_adapter_acts_on_a_head_that_another_one_is_merged_into() {
+fn a_second_adapter_works_on_a_head_with_a_merged_adapter() {
     let model = llama(true, 1);
     let keys = |name: &str| ways()[0].1.clone().with("adapter_name", Value::Text(name.to_owned()));
     let first = attach(&bench(&model), "lora", &keys("first")).unwrap();
@@ -203,7 +203,7 @@ fn a_second_adapter_acts_on_a_head_that_another_one_is_merged_into() {
 }
 
 #[test]
-fn a_saved_embedding_of_a_tied_model_is_trained_apart_from_the_head_as_in_hf_peft() {
+fn a_saved_embedding_of_a_tied_model_is_trained_separately_from_the_head() {
     let (tied, apart) = (llama(true, 1), llama(false, 1));
     // An untied model with the same weights: HF PEFT's copy of the embedding no longer is the
     // weight of the head.

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_give_the_components_that_all_vectors_together_have() {
+    fn batches_give_the_same_components_as_all_vectors_at_once() {
         let all = vectors(600);
         let batches: Vec<Tensor> =
             (0..6).map(|index| all.narrow(0, 100 * index, 100).unwrap()).collect();
@@ -195,14 +195,14 @@ mod tests {
     }
 
     #[test]
-    fn components_settle_when_nothing_new_comes() {
+    fn components_converge_on_repeated_batches() {
         let batch = vectors(300);
         assert!(!of(std::slice::from_ref(&batch)).have_converged(4, 0.99));
         assert!(of(&[batch.clone(), batch]).have_converged(4, 0.99));
     }
 
     #[test]
-    fn a_batch_of_fewer_vectors_than_components_is_passed_over() {
+    fn a_batch_with_fewer_vectors_than_components_is_skipped() {
         let few = of(&[vectors(3)]);
         assert!(few.first(4).unwrap().is_none() && few.variance_fractions().count() == 0);
     }

@@ -19,7 +19,7 @@ const NAME: &str = ".eva";
 pub(super) struct InputStatistics<'a> {
     model: &'a dyn Model,
     layers: &'a [&'a Linear],
-    seen: Arc<Mutex<Recorded>>,
+    recorded: Arc<Mutex<Recorded>>,
 }
 
 /// What the recorders have computed.
@@ -41,7 +41,7 @@ pub(super) struct Recorded {
 
 struct Recorder {
     layer: usize,
-    seen: Arc<Mutex<Recorded>>,
+    recorded: Arc<Mutex<Recorded>>,
 }
 
 impl<'a> InputStatistics<'a> {
@@ -52,7 +52,7 @@ impl<'a> InputStatistics<'a> {
         max_components: Vec<usize>,
     ) -> Self {
         let groups = vec![None; layers.len()];
-        let seen = Recorded {
+        let recorded = Recorded {
             max_components,
             groups,
             components: Vec::new(),
@@ -60,7 +60,7 @@ impl<'a> InputStatistics<'a> {
             inputs: BTreeMap::new(),
             tokens: None,
         };
-        Self { model, layers, seen: Arc::new(Mutex::new(seen)) }
+        Self { model, layers, recorded: Arc::new(Mutex::new(recorded)) }
     }
 
     /// Passes a batch through the base model. All adapters are inactive during the pass.
@@ -69,12 +69,12 @@ impl<'a> InputStatistics<'a> {
     /// Returns an error if the forward pass fails.
     pub(super) fn pass(&self, batch: &InputBatch) -> std::result::Result<(), PeftError> {
         {
-            let mut seen = self.recorded();
-            seen.inputs.clear();
-            seen.tokens = batch.mask.as_ref().map(token_rows).transpose()?;
+            let mut recorded = self.recorded();
+            recorded.inputs.clear();
+            recorded.tokens = batch.mask.as_ref().map(token_rows).transpose()?;
         }
-        let _acting = slots::save_active(self.model);
-        let _watching = RecorderGuard::insert(self);
+        let _active = slots::save_active(self.model);
+        let _recorders = RecorderGuard::insert(self);
         slots::activate_alone(self.model, NAME);
         let hidden = self.model.hidden(&batch.ids, batch.mask.as_ref(), &Context::eval())?;
         // The head of a classifier reads one vector per text, which is too few for an analysis.
@@ -87,7 +87,7 @@ impl<'a> InputStatistics<'a> {
 
     /// The current state.
     pub(super) fn recorded(&self) -> MutexGuard<'_, Recorded> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -97,7 +97,9 @@ struct RecorderGuard<'a>(&'a [&'a Linear]);
 impl<'a> RecorderGuard<'a> {
     fn insert(statistics: &InputStatistics<'a>) -> Self {
         for (layer, linear) in statistics.layers.iter().enumerate() {
-            linear.slot().insert(NAME, Arc::new(Recorder { layer, seen: statistics.seen.clone() }));
+            linear
+                .slot()
+                .insert(NAME, Arc::new(Recorder { layer, recorded: statistics.recorded.clone() }));
         }
         Self(statistics.layers)
     }
@@ -111,7 +113,7 @@ impl Drop for RecorderGuard<'_> {
 
 impl LinearAdapter for Recorder {
     fn forward(&self, base: &Linear, x: &Tensor, _cx: &Context) -> Result<Tensor> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).record(self.layer, x)?;
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner).record(self.layer, x)?;
         base.base_forward(x)
     }
 
