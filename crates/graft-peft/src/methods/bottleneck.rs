@@ -102,11 +102,11 @@ impl ResidualAdapter for Network {
             (Reads::Output, _) => output.clone(),
             (Reads::Stream, _) => stream.clone(),
         }; // (B, T, C)
-        let map = |x: &Tensor, (weight, bias): &(Var, Var)| {
+        let affine = |x: &Tensor, (weight, bias): &(Var, Var)| {
             ops::bias_add(&ops::linear(x, weight.as_tensor())?, bias.as_tensor())
         };
-        let narrow = self.activation.of(&map(&z, &self.down)?)?; // (B, T, b)
-        let mut change = (map(&narrow, &self.up)? * (self.scaling * self.state.scale()))?; // (B, T, C)
+        let narrow = self.activation.of(&affine(&z, &self.down)?)?; // (B, T, b)
+        let mut change = (affine(&narrow, &self.up)? * (self.scaling * self.state.scale()))?; // (B, T, C)
         if let Some(mask) = cx.mask(&self.path, self.dropout) {
             change = (&change
                 * Tensor::from_vec(

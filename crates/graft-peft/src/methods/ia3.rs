@@ -109,12 +109,12 @@ impl Method for Ia3 {
         let mut config = fields::from_settings(&SPEC, DEFAULTS, settings, &default_targets)?;
         if config.get("feedforward_modules").is_none() {
             let selection = Selection::read(&config)?;
-            let last_maps: Vec<&Linear> = chosen(cx, &selection, InitSource::Fresh)?
+            let down_projections: Vec<&Linear> = chosen(cx, &selection, InitSource::Fresh)?
                 .into_iter()
                 .filter(|linear| linear.role() == Role::Down)
                 .collect();
             let mut names: Vec<String> =
-                last_maps.iter().map(|linear| suffix(cx.model, linear)).collect();
+                down_projections.iter().map(|linear| suffix(cx.model, linear)).collect();
             names.dedup();
             config.set("feedforward_modules", names.into());
         }

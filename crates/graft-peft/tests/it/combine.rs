@@ -14,7 +14,7 @@ fn model() -> Llama {
     Llama::random(&LlamaConfig::from_json(&json).unwrap(), 1, &Device::Cpu).unwrap()
 }
 
-fn bench(model: &Llama) -> AttachContext<'_> {
+fn attach_context(model: &Llama) -> AttachContext<'_> {
     AttachContext::new(model, "toy", 9)
 }
 
@@ -25,9 +25,12 @@ fn lora(model: &Llama, name: &str, r: i64, targets: &[&str]) -> Adapter {
         .with("r", Value::Integer(r))
         .with("lora_alpha", Value::Float(6.0))
         .with("target_modules", targets);
-    let adapter =
-        attach(&bench(model), "lora", &keys.with("adapter_name", Value::Text(name.to_owned())))
-            .unwrap();
+    let adapter = attach(
+        &attach_context(model),
+        "lora",
+        &keys.with("adapter_name", Value::Text(name.to_owned())),
+    )
+    .unwrap();
     randomize(&adapter, r as u64);
     adapter
 }
@@ -40,7 +43,11 @@ fn combined(
     let settings = keys
         .iter()
         .fold(Settings::default(), |settings, (key, value)| settings.with(key, value.clone()));
-    combine(&bench(model), adapters, &settings.with("adapter_name", Value::Text("both".to_owned())))
+    combine(
+        &attach_context(model),
+        adapters,
+        &settings.with("adapter_name", Value::Text("both".to_owned())),
+    )
 }
 
 fn text(value: &str) -> Value {
@@ -118,7 +125,7 @@ fn a_saved_combination_keeps_its_ranks_by_layer() {
     both.adapter.save(folder.path(), "toy").unwrap();
     both.adapter.detach(&model).unwrap();
     assert!(distance(&logits(&model), &before) > 1e-3);
-    let (again, warnings) = load(&bench(&model), folder.path(), "again").unwrap();
+    let (again, warnings) = load(&attach_context(&model), folder.path(), "again").unwrap();
     assert_eq!(warnings, Vec::<String>::new());
     assert!(distance(&logits(&model), &before) < 1e-5);
     assert!(again.is_active(&model));
@@ -161,7 +168,7 @@ fn other_methods_are_combined_by_their_updates() {
     let (a, b) = (
         lora(&model, "a", 2, &["q_proj"]),
         attach(
-            &bench(&model),
+            &attach_context(&model),
             "loha",
             &Settings::default().with("r", Value::Integer(2)).with("adapter_name", text("b")),
         )
@@ -196,7 +203,7 @@ fn adapters_that_cannot_be_combined_are_refused() {
     let (_, problem) = code(combined(&model, &[&a], &[("weights", weights(&["1", "2"]))])).unwrap();
     assert!(problem.contains("does not fit 1 adapters"), "{problem}");
     let soft = attach(
-        &bench(&model),
+        &attach_context(&model),
         "prompt_tune",
         &Settings::default().with("adapter_name", text("soft")),
     )

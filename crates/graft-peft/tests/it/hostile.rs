@@ -19,7 +19,7 @@ use graft_spec::{Hint, KeyKind, Settings, Value as Setting, methods::METHODS};
 use serde_json::{Value, json};
 
 use crate::{
-    files::{bench, llama, output, saved},
+    files::{attach_context, llama, output, saved},
     method_contract::{cases, is_impossible, randomize},
 };
 
@@ -72,13 +72,14 @@ const LONGEST: Duration = Duration::from_secs(30);
 fn try_load(model: &dyn Model, folder: &Path, what: &str) -> Option<PeftError> {
     LARGEST.set(0);
     let started = Instant::now();
-    let result = catch_unwind(AssertUnwindSafe(|| match load(&bench(model), folder, "default") {
-        Ok((adapter, _)) => {
-            adapter.detach(model).unwrap();
-            None
-        }
-        Err(error) => Some(error),
-    }));
+    let result =
+        catch_unwind(AssertUnwindSafe(|| match load(&attach_context(model), folder, "default") {
+            Ok((adapter, _)) => {
+                adapter.detach(model).unwrap();
+                None
+            }
+            Err(error) => Some(error),
+        }));
     let error = result.unwrap_or_else(|_| panic!("{what} panicked"));
     assert!(LARGEST.get() <= MOST_BYTES, "{what} asked for {} bytes at once", LARGEST.get());
     assert!(started.elapsed() < LONGEST, "{what} took {:?}", started.elapsed());
@@ -202,7 +203,7 @@ fn a_vera_adapter_without_projections_is_limited_by_the_memory() {
     let keys = Settings::default()
         .with("r", Setting::Integer(3))
         .with("save_projection", Setting::Bool(false));
-    let adapter = attach(&bench(&model), "vera", &keys).unwrap();
+    let adapter = attach(&attach_context(&model), "vera", &keys).unwrap();
     adapter.save(folder.path(), "toy").unwrap();
     adapter.detach(&model).unwrap();
     with_field(folder.path(), "r", json!(65_536));
@@ -321,7 +322,7 @@ fn counts_out_of_range_in_keys_are_refused_for_every_method() {
                     .filter(|value| !(min..=max).contains(value))
                 {
                     let error = attach(
-                        &bench(&model),
+                        &attach_context(&model),
                         spec.verb,
                         &Settings::default().with(key.name, Setting::Integer(value)),
                     )
@@ -364,7 +365,7 @@ fn counts_out_of_range_in_keys_are_refused_for_every_method() {
             settings.with(name, value.clone())
         });
         let base = output(&model);
-        let error = attach(&bench(&model), verb, &settings)
+        let error = attach(&attach_context(&model), verb, &settings)
             .err()
             .unwrap_or_else(|| panic!("{verb} {keys:?} was attached"));
         assert!(error.hint().is_some() && output(&model) == base, "{verb} {keys:?}: {error}");

@@ -8,7 +8,7 @@ use graft_nn::{
 use graft_peft::{Adapter, AttachContext, InputBatch, Inputs, Originals, PeftError, attach, load};
 use graft_spec::Value;
 
-use crate::contract::{bench, model, settings, targets};
+use crate::contract::{attach_context, model, settings, targets};
 
 /// `%ablate` compares ranks, so the initial weights must differ only in the rank.
 #[test]
@@ -16,7 +16,8 @@ fn a_small_rank_is_initialized_with_the_first_rows_of_a_large_rank() {
     let model = model();
     let rows = |r: i64| {
         let adapter =
-            attach(&bench(&model), "lora", &settings(&[("r", Value::Integer(r))])).unwrap();
+            attach(&attach_context(&model), "lora", &settings(&[("r", Value::Integer(r))]))
+                .unwrap();
         let state = adapter.state().unwrap();
         state
             .into_iter()

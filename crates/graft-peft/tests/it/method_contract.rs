@@ -50,7 +50,7 @@ pub(crate) struct Case {
 impl Case {
     pub(crate) fn attach(&self, model: &dyn Model, name: &str) -> Result<Adapter, String> {
         let settings = self.settings.clone().with("adapter_name", Value::Text(name.to_owned()));
-        attach(&bench(model), self.verb, &settings)
+        attach(&attach_context(model), self.verb, &settings)
             .map_err(|error| format!("{error} ({:?})", error.hint()))
     }
 }
@@ -154,7 +154,7 @@ fn families() -> Vec<(&'static str, Arc<dyn Model>)> {
     ]
 }
 
-fn bench(model: &dyn Model) -> AttachContext<'_> {
+fn attach_context(model: &dyn Model) -> AttachContext<'_> {
     AttachContext { inputs: Some(&Noise), ..AttachContext::new(model, "toy", 9) }
 }
 
@@ -379,7 +379,7 @@ fn a_saved_adapter_can_be_loaded(model: &dyn Model, case: &Case) -> Held {
     adapter.save(folder.path(), "toy").map_err(|error| error.to_string())?;
     adapter.detach(model).unwrap();
     let (again, warnings) =
-        load(&bench(model), folder.path(), "other").map_err(|error| error.to_string())?;
+        load(&attach_context(model), folder.path(), "other").map_err(|error| error.to_string())?;
     let away = distance(&output(model), &acting);
     holds(warnings.is_empty(), format!("{warnings:?}"))?;
     holds(
