@@ -89,10 +89,10 @@ pub fn load(
     trained_modules::unfreeze(cx, &config, &mut built, InitSource::Checkpoint)?;
     if let Some(file) = allowance.file() {
         let left_over = stored_weights::fill(&built.parts, file, file.path())
-            .map_err(|error| own_weights::explained(error, cx.model))?;
+            .map_err(|error| own_weights::explain_resized(error, cx.model))?;
         let left_over: Vec<_> =
             left_over.into_iter().filter(|key| !built.read.contains(key)).collect();
-        warnings.extend(own_weights::adopt(cx.model, &mut built, file, &left_over)?);
+        warnings.extend(own_weights::use_base_weights(cx.model, &mut built, file, &left_over)?);
     }
     warnings.extend(built.warnings.iter().cloned());
     let adapter = Adapter::new(name.to_owned(), method, Source { config, built });

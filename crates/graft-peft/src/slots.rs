@@ -195,6 +195,7 @@ impl<'a> Slots<'a> {
 /// The active names of one slot, independent of the type of its contents.
 trait ActiveNames {
     fn names(&self) -> Vec<String>;
+    /// Names that the slot does not contain are ignored.
     fn set_names(&self, names: &[String]);
 }
 
@@ -220,34 +221,20 @@ pub(crate) fn set_active_names(model: &dyn Model, names: &[Vec<String>]) {
 }
 
 /// Restores the active adapters of every slot when it is dropped.
-pub(crate) struct ActiveGuard<'a>(Vec<Box<dyn Fn() + 'a>>);
+pub(crate) struct ActiveGuard<'a> {
+    model: &'a dyn Model,
+    names: Vec<Vec<String>>,
+}
 
 impl Drop for ActiveGuard<'_> {
     fn drop(&mut self) {
-        self.0.iter().for_each(|put_back| put_back());
+        set_active_names(self.model, &self.names);
     }
 }
 
 /// Saves which adapters are active in every slot.
 pub(crate) fn save_active(model: &dyn Model) -> ActiveGuard<'_> {
-    let slots = Slots::of(model);
-    let mut restore = Vec::new();
-    slots.linears.values().for_each(|linear| restore.push(restore_slot(linear.slot())));
-    slots.embeddings.values().for_each(|embedding| restore.push(restore_slot(embedding.slot())));
-    slots.weights.values().for_each(|weight| restore.push(restore_slot(weight.overrides())));
-    slots
-        .residual_adds
-        .values()
-        .for_each(|residual_add| restore.push(restore_slot(residual_add.slot())));
-    slots.head.into_iter().for_each(|head| restore.push(restore_slot(head.overrides())));
-    restore.push(restore_slot(slots.prompt));
-    restore.push(restore_slot(slots.prefix));
-    ActiveGuard(restore)
-}
-
-fn restore_slot<A: ?Sized>(slot: &Slot<A>) -> Box<dyn Fn() + '_> {
-    let names = slot.active_names();
-    Box::new(move || slot.set_active(&names.iter().map(String::as_str).collect::<Vec<_>>()))
+    ActiveGuard { model, names: active_names(model) }
 }
 
 /// Inserts the parts under a name, replacing everything with that name in the model.
@@ -298,18 +285,7 @@ pub(crate) fn deactivate(model: &dyn Model, name: &str) {
 }
 
 fn change_active(model: &dyn Model, change: impl Fn(Vec<String>) -> Vec<String>) {
-    let slots = Slots::of(model);
-    slots.linears.values().for_each(|linear| change_slot(linear.slot(), &change));
-    slots.embeddings.values().for_each(|embedding| change_slot(embedding.slot(), &change));
-    slots.weights.values().for_each(|weight| change_slot(weight.overrides(), &change));
-    slots.residual_adds.values().for_each(|residual_add| change_slot(residual_add.slot(), &change));
-    slots.head.into_iter().for_each(|head| change_slot(head.overrides(), &change));
-    change_slot(slots.prompt, &change);
-    change_slot(slots.prefix, &change);
-}
-
-/// A slot ignores names that it does not contain.
-fn change_slot<A: ?Sized>(slot: &Slot<A>, change: &impl Fn(Vec<String>) -> Vec<String>) {
-    let names = change(slot.active_names());
-    slot.set_active(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    for slot in Slots::of(model).all() {
+        slot.set_names(&change(slot.names()));
+    }
 }
