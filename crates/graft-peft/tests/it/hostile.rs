@@ -116,12 +116,12 @@ fn counts_and_scales_out_of_range_in_a_file_are_refused_before_any_allocation() 
         ("r", json!(1e308), "got 1e+308"),
         ("r", json!(null), "got nothing"),
         // Within the range, but far larger than the file.
-        ("r", json!(65_536), "more than"),
+        ("r", json!(65_536), "is larger than"),
         ("lora_alpha", json!(1e308), "`lora_alpha` must be"),
         ("lora_alpha", json!("NaN"), "`lora_alpha` must be a number"),
         ("lora_dropout", json!(1.5), "`lora_dropout` must be"),
         ("rank_pattern", json!({"q_proj": 2_147_483_647}), "`rank_pattern` must be"),
-        ("rank_pattern", json!({"q_proj": 65_000}), "more than"),
+        ("rank_pattern", json!({"q_proj": 65_000}), "is larger than"),
         ("alpha_pattern", json!({"q_proj": 1e308}), "`alpha_pattern` must be"),
         (
             "target_modules",
@@ -164,8 +164,8 @@ fn other_methods_are_limited_by_their_files_too() {
     let rows: Vec<(&str, &str, Value, &str)> = vec![
         ("prompt_tune", "num_virtual_tokens", json!(2_147_483_648u64), "between 1 and 65536"),
         ("prefix_tune", "num_virtual_tokens", json!(65_000), "leave no room"),
-        ("vera", "r", json!(65_536), "more than"),
-        ("loha", "r", json!(60_000), "more than"),
+        ("vera", "r", json!(65_536), "is larger than"),
+        ("loha", "r", json!(60_000), "is larger than"),
         ("adalora", "init_r", json!(65_536), ""),
         (
             "adalora",
