@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""EVA's start as HF PEFT finds it, for the test `eva_starts_where_hf_peft_starts`: batches, and A of every layer, on the models here.
+"""EVA's start as HF PEFT finds it, for the test `eva_initializes_as_hf_peft_does`: batches, and A of every layer, on the models here.
 
 Usage: python make_eva.py FILE MODEL_FOLDER...     (pip install torch transformers peft safetensors)
 Writes FILE with `<model>.batches` (N, B, T) i64 and `<model>.<path of the layer>` (rank, d_in) f32.

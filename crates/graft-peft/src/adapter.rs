@@ -29,13 +29,13 @@ pub struct Adapter {
 }
 
 /// Maximum characters of a list in a one-line summary.
-const ROOM: usize = 72;
+const MAX_LIST_CHARS: usize = 72;
 
 /// Formats a value for a one-line summary: a long list is cut after its first item.
 fn shortened(value: &Value) -> String {
     let text = value.to_string();
     match value {
-        Value::List(items) if items.len() > 2 && text.len() > ROOM => {
+        Value::List(items) if items.len() > 2 && text.len() > MAX_LIST_CHARS => {
             format!("{},…({} more)", items[0], items.len() - 1)
         }
         _ => text,
@@ -133,8 +133,8 @@ impl Adapter {
     /// The trainable tensors that belong to no layer of the base model, with their names: soft
     /// prompts and networks between layers.
     pub(crate) fn standalone_weights(&self) -> impl Iterator<Item = (&str, &Var)> {
-        let apart = self.built.parts.iter().filter(|part| part.is_standalone());
-        apart.flat_map(|part| &part.weights).map(|(key, var)| (key.as_str(), var))
+        let standalone = self.built.parts.iter().filter(|part| part.is_standalone());
+        standalone.flat_map(|part| &part.weights).map(|(key, var)| (key.as_str(), var))
     }
 
     /// Hugging Face paths of the adapted layers.
@@ -162,11 +162,11 @@ impl Adapter {
             (Some(merge), true) => {
                 slots::deactivate_all(model);
                 merge.apply(model, &self.built.parts)?;
-                merge.acts_after = true;
+                merge.active_after = true;
             }
             (Some(merge), false) => {
                 merge.restore()?;
-                merge.acts_after = false;
+                merge.active_after = false;
             }
         }
         Ok(())
@@ -177,7 +177,7 @@ impl Adapter {
     /// # Errors
     /// [`PeftError::Layer`] if a merged weight cannot be restored.
     pub fn detach(&self, model: &dyn Model) -> Result<(), PeftError> {
-        self.take_back()?;
+        self.restore_base()?;
         slots::remove(model, &self.name, &self.built.parts);
         Ok(())
     }
@@ -217,15 +217,15 @@ impl Adapter {
     /// # Errors
     /// [`PeftError::NotMerged`], and [`PeftError::Layer`] if a weight cannot be restored.
     pub fn unmerge(&self, model: &dyn Model) -> Result<(), PeftError> {
-        let acts_after = self.merge_state().as_ref().is_some_and(|merge| merge.acts_after);
-        if !self.take_back()? {
+        let active_after = self.merge_state().as_ref().is_some_and(|merge| merge.active_after);
+        if !self.restore_base()? {
             return Err(PeftError::NotMerged {
                 adapter: self.name.clone(),
                 verb: self.spec().verb,
             });
         }
-        if acts_after {
-            slots::activate_beside(model, &self.name);
+        if active_after {
+            slots::activate_also(model, &self.name);
         }
         Ok(())
     }
@@ -372,7 +372,7 @@ impl Adapter {
     }
 
     /// Restores the base weights; returns false if nothing was merged.
-    fn take_back(&self) -> Result<bool, PeftError> {
+    fn restore_base(&self) -> Result<bool, PeftError> {
         let mut state = self.merge_state();
         let Some(merge) = state.as_mut() else { return Ok(false) };
         merge.restore()?;
@@ -390,6 +390,6 @@ impl Adapter {
 impl Drop for Adapter {
     /// Restores the base weights if the adapter is merged.
     fn drop(&mut self) {
-        let _ = self.take_back();
+        let _ = self.restore_base();
     }
 }

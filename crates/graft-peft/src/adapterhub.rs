@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_made_flat_is_nested_again() {
+    fn flattened_fields_can_be_nested_again() {
         let text = r#"{"config": {"reduction_factor": 4, "dropout": 0.0}, "hidden_size": 32, "model_name": "m", "name": "n", "version": "adapters.1.3.0"}"#;
         let file: BTreeMap<String, Value> = serde_json::from_str(text).expect("JSON");
         let fields = flat(file.clone());

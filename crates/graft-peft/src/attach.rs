@@ -72,7 +72,7 @@ pub fn load(
     let mut config = ConfigFile::read(directory)?;
     let peft_type = config
         .text("peft_type")
-        .ok_or_else(|| config.wrong("peft_type", "the name of a method, such as LORA"))?
+        .ok_or_else(|| config.invalid("peft_type", "the name of a method, such as LORA"))?
         .to_owned();
     let unsupported = || PeftError::Unsupported {
         folder: directory.to_owned(),
@@ -89,10 +89,10 @@ pub fn load(
     trained_modules::unfreeze(cx, &config, &mut built, InitSource::Checkpoint)?;
     if let Some(file) = allowance.file() {
         let left_over = stored_weights::fill(&built.parts, file, file.path())
-            .map_err(|error| own_weights::explained(error, cx.model))?;
+            .map_err(|error| own_weights::explain_resized(error, cx.model))?;
         let left_over: Vec<_> =
             left_over.into_iter().filter(|key| !built.read.contains(key)).collect();
-        warnings.extend(own_weights::adopt(cx.model, &mut built, file, &left_over)?);
+        warnings.extend(own_weights::use_base_weights(cx.model, &mut built, file, &left_over)?);
     }
     warnings.extend(built.warnings.iter().cloned());
     let adapter = Adapter::new(name.to_owned(), method, Source { config, built });
@@ -128,7 +128,8 @@ fn base_warning(config: &ConfigFile, base_name: &str) -> Vec<String> {
     match config.text("base_model_name_or_path") {
         Some(trained) if !trained.is_empty() && last(trained) != last(base_name) => {
             vec![format!(
-                "this adapter was trained on `{trained}`, but the model is `{base_name}`; its output may be meaningless"
+                "this adapter was trained on `{trained}`, but the model is `{base_name}`; its output \
+                 may be meaningless"
             )]
         }
         _ => Vec::new(),

@@ -46,15 +46,20 @@ impl AttachContext<'_> {
     /// # Errors
     /// [`PeftError::TooLarge`].
     pub(crate) fn reserve(&self, name: &str, path: &str, shape: &[usize]) -> Result<(), PeftError> {
-        self.allowance.map_or(Ok(()), |allowance| allowance.take(name, path, shape))
+        self.allowance.map_or(Ok(()), |allowance| allowance.reserve(name, path, shape))
     }
 
     /// Checks that a whole network fits, before its first tensor is allocated.
     ///
     /// # Errors
     /// [`PeftError::TooLarge`].
-    pub(crate) fn foresee(&self, name: &str, path: &str, shape: &[usize]) -> Result<(), PeftError> {
-        self.allowance.map_or(Ok(()), |allowance| allowance.foresee(name, path, shape))
+    pub(crate) fn check_fits(
+        &self,
+        name: &str,
+        path: &str,
+        shape: &[usize],
+    ) -> Result<(), PeftError> {
+        self.allowance.map_or(Ok(()), |allowance| allowance.check_fits(name, path, shape))
     }
 
     /// The weights file that the adapter is built for; `None` for a fresh adapter.

@@ -136,11 +136,15 @@ fn targets(cx: &AttachContext<'_>, ranks: &[(String, usize)]) -> Vec<String> {
             leaves.push(leaf(path).to_owned());
         }
     }
-    let meant = linear_sites(cx.model)
+    let matched = linear_sites(cx.model)
         .iter()
         .filter(|(site, _)| leaves.iter().any(|known| known == leaf(site.path)))
         .count();
-    if meant == ranks.len() { leaves } else { ranks.iter().map(|(path, _)| path.clone()).collect() }
+    if matched == ranks.len() {
+        leaves
+    } else {
+        ranks.iter().map(|(path, _)| path.clone()).collect()
+    }
 }
 
 impl Combination {

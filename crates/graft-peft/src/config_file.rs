@@ -17,9 +17,9 @@ const PEFT_VERSION: &str = "0.21.2";
 
 /// Maximum size of the file in bytes: the longest configurations in use contain a few thousand
 /// names.
-const LONGEST: u64 = 8 << 20;
+const MAX_BYTES: u64 = 8 << 20;
 /// Maximum characters of a value in an error message.
-const SHOWN: usize = 80;
+const MAX_SHOWN_CHARS: usize = 80;
 
 /// The fields of one adapter, with HF PEFT's names.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,7 +56,7 @@ impl ConfigFile {
                 hint: missing_hint(folder),
             });
         }
-        let bytes = regular_file::read(&path, LONGEST)?;
+        let bytes = regular_file::read(&path, MAX_BYTES)?;
         match serde_json::from_slice::<BTreeMap<String, Value>>(&bytes) {
             Ok(fields) => Ok(Self { fields: adapterhub::flat(fields), path }),
             Err(error) => Err(PeftError::Malformed {
@@ -115,7 +115,7 @@ impl ConfigFile {
     }
 
     /// Whether the configuration has this field, even if it is null.
-    pub(crate) fn knows(&self, name: &str) -> bool {
+    pub(crate) fn has_field(&self, name: &str) -> bool {
         self.fields.contains_key(name)
     }
 
@@ -147,7 +147,9 @@ impl ConfigFile {
     pub(crate) fn count(&self, name: &str) -> Result<usize, PeftError> {
         let value =
             self.get(name).and_then(Value::as_u64).filter(|value| *value > 0 && *value < 1 << 32);
-        value.map(|value| value as usize).ok_or_else(|| self.wrong(name, "a positive whole number"))
+        value
+            .map(|value| value as usize)
+            .ok_or_else(|| self.invalid(name, "a positive whole number"))
     }
 
     /// A finite number.
@@ -158,7 +160,7 @@ impl ConfigFile {
         self.get(name)
             .and_then(Value::as_f64)
             .filter(|value| value.is_finite())
-            .ok_or_else(|| self.wrong(name, "a number"))
+            .ok_or_else(|| self.invalid(name, "a number"))
     }
 
     /// A probability below 1.
@@ -170,7 +172,7 @@ impl ConfigFile {
         if (0.0..1.0).contains(&value) {
             Ok(value)
         } else {
-            Err(self.wrong(name, "a probability below 1"))
+            Err(self.invalid(name, "a probability below 1"))
         }
     }
 
@@ -196,7 +198,7 @@ impl ConfigFile {
     }
 
     /// The error for an invalid field.
-    pub(crate) fn wrong(&self, name: &str, wanted: &str) -> PeftError {
+    pub(crate) fn invalid(&self, name: &str, wanted: &str) -> PeftError {
         let found = self
             .fields
             .get(name)
@@ -225,10 +227,10 @@ impl ConfigFile {
 /// A value, shortened for an error message.
 fn shown(value: &Value) -> String {
     let text = value.to_string();
-    if text.chars().count() <= SHOWN {
+    if text.chars().count() <= MAX_SHOWN_CHARS {
         text
     } else {
-        format!("{}…", text.chars().take(SHOWN).collect::<String>())
+        format!("{}…", text.chars().take(MAX_SHOWN_CHARS).collect::<String>())
     }
 }
 

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_leading_part_leaves_is_at_right_angles_to_it_in_a_large_matrix() {
+    fn the_remainder_of_a_large_matrix_is_orthogonal_to_its_leading_part() {
         let w = random(120, 90);
         let (u, sigma, vt) = singular(&w, 4).expect("works");
         let wide = w.to_dtype(DType::F64).expect("wide");

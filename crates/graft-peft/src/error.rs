@@ -90,9 +90,7 @@ pub enum PeftError {
         defaults: Vec<String>,
     },
     /// A configuration leaves the targets to HF PEFT's defaults, which do not cover this family.
-    #[error(
-        "`{field}` in adapter_config.json is null, and HF PEFT has no default for `{family}` models"
-    )]
+    #[error("`{field}` is null, and HF PEFT has no default for `{family}` models")]
     NoDefaultTargets {
         /// `target_modules` or `feedforward_modules`.
         field: String,
@@ -208,14 +206,10 @@ pub enum PeftError {
         init_r: usize,
     },
     /// OFT's `r` and `oft_block_size` are both positive, or neither is.
-    #[error(
-        "exactly one of `r` (number of blocks) and `oft_block_size` must be positive, and the other 0"
-    )]
+    #[error("exactly one of `r` (number of blocks) and `oft_block_size` must be positive")]
     OftBlocks,
     /// OFT's blocks do not divide a layer's input.
-    #[error(
-        "{key} = {number} does not divide the {width} inputs of `{path}` into blocks of at least 2"
-    )]
+    #[error("{key} = {number} does not split `{path}` ({width} inputs) into blocks of 2 or more")]
     OftBlockSize {
         /// `r` or `oft_block_size`.
         key: &'static str,
@@ -238,9 +232,14 @@ pub enum PeftError {
         /// Name of the initialization.
         init: String,
     },
-    /// `eva_rho` is given for another initialization.
-    #[error("`eva_rho` needs init_lora_weights=eva")]
-    EvaRhoWithoutEva,
+    /// A key is given without the value of another key that it needs.
+    #[error("`{key}` needs {needs}")]
+    RequiresKey {
+        /// The key.
+        key: &'static str,
+        /// The other key with its value.
+        needs: &'static str,
+    },
     /// EVA has no data set to read.
     #[error("init_lora_weights=eva reads the inputs of the layers, but no data set is loaded")]
     NoData,
@@ -256,9 +255,7 @@ pub enum PeftError {
     #[error("init_lora_weights=loftq needs a model that was loaded from a folder")]
     NoOriginals,
     /// LoftQ is asked to initialize a layer that is not quantized.
-    #[error(
-        "init_lora_weights=loftq reduces the quantization error, but `{path}` is not quantized"
-    )]
+    #[error("init_lora_weights=loftq needs quantized weights, but `{path}` is not quantized")]
     NotPacked {
         /// The layer.
         path: String,
@@ -268,12 +265,6 @@ pub enum PeftError {
     Packed {
         /// The weight.
         path: String,
-    },
-    /// `prompt_tuning_init` and `prompt_tuning_init_text` contradict each other.
-    #[error("prompt_tuning_init={init} does not use prompt_tuning_init_text")]
-    UnusedPromptText {
-        /// The value of `prompt_tuning_init`.
-        init: String,
     },
     /// `prompt_tuning_init=TEXT` without a text, or with one that has no tokens.
     #[error("prompt_tuning_init=TEXT needs prompt_tuning_init_text with at least one token")]
@@ -317,9 +308,7 @@ pub enum PeftError {
         verb: &'static str,
     },
     /// Another adapter is merged into the same layer.
-    #[error(
-        "adapter `{other}` is already merged into `{path}`, and a layer takes one merge at a time"
-    )]
+    #[error("adapter `{other}` is already merged into `{path}`; a layer takes only one merge")]
     OtherMerged {
         /// The other adapter.
         other: String,
@@ -330,9 +319,7 @@ pub enum PeftError {
     #[error("this method does not compute a weight update, so it cannot be merged")]
     NotMergeable,
     /// The embedding shares its weight with the head.
-    #[error(
-        "the embedding shares its weight with the head, so merging into it would change the head too"
-    )]
+    #[error("merging would also change the head, which shares the weight of the embedding")]
     TiedEmbedding,
     /// The scale is not finite.
     #[error("the scale must be a finite number, got {factor}")]
@@ -359,9 +346,7 @@ pub enum PeftError {
         verb: &'static str,
     },
     /// An adapter that trains more than updates of linear layers cannot be combined.
-    #[error(
-        "`{adapter}` does not consist of updates of linear layers alone: it also adapts `{path}`"
-    )]
+    #[error("`{adapter}` adapts `{path}`, and only updates of linear layers can be combined")]
     NotCombinable {
         /// The adapter.
         adapter: String,

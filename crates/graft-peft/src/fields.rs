@@ -19,7 +19,7 @@ const PATTERNS: &[&str] = &["rank_pattern", "alpha_pattern"];
 const NUMBERS: &[&str] = &["layers_to_transform", "token_indices", "leave_out"];
 
 /// Maximum number of items in such a list.
-const MOST_NUMBERS: u64 = 100_000;
+const MAX_NUMBERS: u64 = 100_000;
 
 /// Keys that have no field of the same name in the file.
 const NOT_FIELDS: &[&str] = &["adapter_name", LORAPLUS, EVA_RHO];
@@ -208,8 +208,8 @@ fn numbers(key: &KeySpec, items: &[String]) -> Result<Vec<u64>, PeftError> {
         let (first, last) = read(item)
             .filter(|(first, last)| first <= last)
             .ok_or_else(|| PeftError::InvalidNumber { item: item.clone(), key: key.name })?;
-        if last - first >= MOST_NUMBERS - numbers.len() as u64 {
-            return Err(PeftError::TooManyNumbers { key: key.name, most: MOST_NUMBERS });
+        if last - first >= MAX_NUMBERS - numbers.len() as u64 {
+            return Err(PeftError::TooManyNumbers { key: key.name, most: MAX_NUMBERS });
         }
         numbers.extend(first..=last);
     }

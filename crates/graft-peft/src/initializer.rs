@@ -32,7 +32,7 @@ impl<'a> Initializer<'a> {
 
     /// Reserves the parameters of a tensor before it is allocated.
     fn reserve(&self, name: &str, shape: &[usize]) -> Result<(), PeftError> {
-        self.allowance.map_or(Ok(()), |allowance| allowance.take(name, self.path, shape))
+        self.allowance.map_or(Ok(()), |allowance| allowance.reserve(name, self.path, shape))
     }
 
     /// Uniform in ±bound.

@@ -81,12 +81,12 @@ pub(crate) fn short_targets(
             leaves.push(leaf.to_owned());
         }
     }
-    let meant = linear_sites(model)
+    let matched = linear_sites(model)
         .iter()
         .filter(|(site, _)| leaves.iter().any(|known| known == leaf(site.path)))
         .count();
     match targets {
-        _ if meant == chosen.len() => leaves,
+        _ if matched == chosen.len() => leaves,
         Targets::List(names) => names.clone(),
         _ => chosen.iter().map(|linear| linear.path().to_owned()).collect(),
     }

@@ -8,11 +8,11 @@ use crate::{PeftError, config_file::ConfigFile};
 
 /// Maximum number of items in a list or an object: more than any model has layers, and more than
 /// any list of tokens in use.
-const MOST_ITEMS: usize = 100_000;
+const MAX_ITEMS: usize = 100_000;
 /// Largest rank, the same as the limit of the keys.
-const LARGEST_RANK: i64 = 65_536;
+const MAX_RANK: i64 = 65_536;
 /// Largest scale, the same as the limit of the keys.
-const LARGEST_SCALE: f64 = 1e9;
+const MAX_SCALE: f64 = 1e9;
 
 /// Checks the fields against the keys of the method.
 ///
@@ -25,8 +25,8 @@ pub(crate) fn check(config: &ConfigFile, spec: &MethodSpec) -> Result<(), PeftEr
             Value::Object(fields) => fields.len(),
             _ => 0,
         };
-        if items > MOST_ITEMS {
-            return Err(config.too_long(name, items, MOST_ITEMS));
+        if items > MAX_ITEMS {
+            return Err(config.too_long(name, items, MAX_ITEMS));
         }
     }
     for key in spec.keys {
@@ -43,7 +43,7 @@ fn check_key(config: &ConfigFile, key: &KeySpec, value: &Value) -> Result<(), Pe
             if value.as_i64().is_some_and(|number| (min..=max).contains(&number)) {
                 Ok(())
             } else {
-                Err(config.wrong(key.name, &whole_number(min, max)))
+                Err(config.invalid(key.name, &whole_number(min, max)))
             }
         }
         // Unlike keys, files may have negative scales. The method itself refuses values that are
@@ -53,7 +53,7 @@ fn check_key(config: &ConfigFile, key: &KeySpec, value: &Value) -> Result<(), Pe
             if value.as_f64().is_none_or(|number| number.is_finite() && number.abs() <= most) {
                 Ok(())
             } else {
-                Err(config.wrong(key.name, &format!("a number of at most {most}")))
+                Err(config.invalid(key.name, &format!("a number of at most {most}")))
             }
         }
         _ => Ok(()),
@@ -69,23 +69,23 @@ fn check_patterns(config: &ConfigFile) -> Result<(), PeftError> {
     for value in values("rank_pattern") {
         let fits = match value {
             Value::Array(ranks) => {
-                ranks.len() as i64 <= LARGEST_RANK && ranks.iter().all(Value::is_boolean)
+                ranks.len() as i64 <= MAX_RANK && ranks.iter().all(Value::is_boolean)
             }
-            number => number.as_i64().is_some_and(|rank| (1..=LARGEST_RANK).contains(&rank)),
+            number => number.as_i64().is_some_and(|rank| (1..=MAX_RANK).contains(&rank)),
         };
         if !fits {
-            return Err(config.wrong(
+            return Err(config.invalid(
                 "rank_pattern",
-                &format!("ranks by module name, each {}", whole_number(1, LARGEST_RANK)),
+                &format!("ranks by module name, each {}", whole_number(1, MAX_RANK)),
             ));
         }
     }
     if values("alpha_pattern").any(|value| {
-        value.as_f64().is_none_or(|alpha| !alpha.is_finite() || alpha.abs() > LARGEST_SCALE)
+        value.as_f64().is_none_or(|alpha| !alpha.is_finite() || alpha.abs() > MAX_SCALE)
     }) {
-        return Err(config.wrong(
+        return Err(config.invalid(
             "alpha_pattern",
-            &format!("numbers by module name, each of at most {LARGEST_SCALE}"),
+            &format!("numbers by module name, each of at most {MAX_SCALE}"),
         ));
     }
     Ok(())
@@ -109,7 +109,7 @@ mod tests {
 
     /// Every numeric key of every method: none of these values may pass.
     #[test]
-    fn no_number_of_any_method_is_taken_outside_the_range_of_its_key() {
+    fn no_method_accepts_a_number_outside_the_range_of_its_key() {
         let (mut integers, mut floats) = (0, 0);
         for spec in METHODS {
             let defaults = by_verb(spec.verb).expect("a method for every spec").defaults();
@@ -171,7 +171,7 @@ mod tests {
         }
         assert!(refused("alpha_pattern", json!({"q_proj": 1e308})).contains("alpha_pattern"));
         assert!(
-            refused("target_modules", json!(vec!["x"; MOST_ITEMS + 1])).contains("100001 items")
+            refused("target_modules", json!(vec!["x"; MAX_ITEMS + 1])).contains("100001 items")
         );
         assert!(
             check(

@@ -21,16 +21,16 @@ pub(crate) struct Merge {
     originals: Vec<Vec<Original>>,
     applied: bool,
     /// Whether the adapter is active again after unmerging.
-    pub(crate) acts_after: bool,
+    pub(crate) active_after: bool,
 }
 
 /// One original weight.
 enum Original {
     /// A weight of the base model.
-    Kept(Arc<Parameter>, Weight),
+    Base(Arc<Parameter>, Weight),
     /// A head that shares the embedding's weight: it gets a weight of its own, so the embedding
     /// does not change.
-    Shared(Arc<UntiedWeight>, DType),
+    TiedHead(Arc<UntiedWeight>, DType),
 }
 
 impl Merge {
@@ -49,7 +49,7 @@ impl Merge {
         {
             return Err(PeftError::TiedEmbedding);
         }
-        let acts_after = slots::is_active(model, name, parts);
+        let active_after = slots::is_active(model, name, parts);
         let sites = all_sites(model);
         let mut originals = Vec::new();
         for part in parts {
@@ -62,10 +62,10 @@ impl Merge {
                     )
                 })
                 .ok_or_else(not_mergeable)?;
-            refuse_second(*site, name)?;
-            originals.push(kept(model, site.layer, part));
+            refuse_other_merge(*site, name)?;
+            originals.push(originals_of(model, site.layer, part));
         }
-        let mut merge = Self { originals, applied: false, acts_after };
+        let mut merge = Self { originals, applied: false, active_after };
         merge.apply(model, parts)?;
         Ok(merge)
     }
@@ -141,8 +141,8 @@ impl Merge {
     pub(crate) fn restore(&mut self) -> Result<(), PeftError> {
         for original in self.originals.iter().flatten() {
             match original {
-                Original::Kept(parameter, weight) => parameter.set(weight.clone())?,
-                Original::Shared(own, _) => own.set(None),
+                Original::Base(parameter, weight) => parameter.set(weight.clone())?,
+                Original::TiedHead(own, _) => own.set(None),
             }
         }
         self.applied = false;
@@ -155,16 +155,16 @@ impl Original {
     /// quantizing again would lose the update.
     fn set(&self, tensor: &Tensor) -> Result<(), PeftError> {
         let (name, dtype) = match self {
-            Self::Kept(parameter, weight) => (parameter.path(), weight.dtype()),
-            Self::Shared(_, dtype) => ("the head's weight", *dtype),
+            Self::Base(parameter, weight) => (parameter.path(), weight.dtype()),
+            Self::TiedHead(_, dtype) => ("the head's weight", *dtype),
         };
         let tensor = tensor.to_dtype(dtype)?.copy()?;
         if !is_finite(&tensor)? {
             return Err(PeftError::NotFinite { name: name.to_owned() });
         }
         match self {
-            Self::Kept(parameter, _) => Ok(parameter.set(tensor)?),
-            Self::Shared(own, _) => {
+            Self::Base(parameter, _) => Ok(parameter.set(tensor)?),
+            Self::TiedHead(own, _) => {
                 own.set(Some(tensor));
                 Ok(())
             }
@@ -173,27 +173,27 @@ impl Original {
 }
 
 /// The original weights of the layer that a part changes.
-fn kept(model: &dyn Model, layer: Layer<'_>, part: &AdapterPart) -> Vec<Original> {
+fn originals_of(model: &dyn Model, layer: Layer<'_>, part: &AdapterPart) -> Vec<Original> {
     if let (Layer::Linear(linear), true) =
         (layer, model.tied_head().is_some_and(|head| head.path() == part.site))
     {
         return match &part.attachment {
             // A weight that also belongs to the embedding, such as one in the adapter's file.
-            Attachment::Weight(..) => kept_parameters(layer, part),
-            _ => tied(linear),
+            Attachment::Weight(..) => original_parameters(layer, part),
+            _ => tied_head_originals(linear),
         };
     }
-    kept_parameters(layer, part)
+    original_parameters(layer, part)
 }
 
-fn tied(head: &Linear) -> Vec<Original> {
-    let bias = head.shared_bias().map(|bias| Original::Kept(bias.clone(), own(&bias)));
-    std::iter::once(Original::Shared(head.untied_weight(), head.weight().base_weight().dtype()))
+fn tied_head_originals(head: &Linear) -> Vec<Original> {
+    let bias = head.shared_bias().map(|bias| Original::Base(bias.clone(), own(&bias)));
+    std::iter::once(Original::TiedHead(head.base_weight(), head.weight().base_weight().dtype()))
         .chain(bias)
         .collect()
 }
 
-fn kept_parameters(layer: Layer<'_>, part: &AdapterPart) -> Vec<Original> {
+fn original_parameters(layer: Layer<'_>, part: &AdapterPart) -> Vec<Original> {
     let changes = |parameter: &Arc<Parameter>| {
         if let Attachment::Weight(path, _) = &part.attachment {
             parameter.path() == path
@@ -205,7 +205,7 @@ fn kept_parameters(layer: Layer<'_>, part: &AdapterPart) -> Vec<Original> {
         .shared_parameters()
         .into_iter()
         .filter(changes)
-        .map(|parameter| Original::Kept(parameter.clone(), own(&parameter)))
+        .map(|parameter| Original::Base(parameter.clone(), own(&parameter)))
         .collect()
 }
 
@@ -234,17 +234,17 @@ fn not_mergeable() -> PeftError {
 
 /// Refuses a second merge into the same layer: unmerging restores the weights from before the first
 /// merge, which would undo the second merge too.
-fn refuse_second(site: Site<'_>, name: &str) -> Result<(), PeftError> {
+fn refuse_other_merge(site: Site<'_>, name: &str) -> Result<(), PeftError> {
     let mut merged = Vec::new();
     if let Layer::Linear(linear) = site.layer {
-        let (slot, apart) = (linear.slot(), linear.overrides());
+        let (slot, overrides) = (linear.slot(), linear.overrides());
         merged.extend(
             slot.names()
                 .into_iter()
                 .filter(|other| slot.get(other).is_some_and(|adapter| adapter.is_merged())),
         );
-        merged.extend(apart.names().into_iter().filter(|other| {
-            apart.get(other).is_some_and(|weight_override| weight_override.is_merged())
+        merged.extend(overrides.names().into_iter().filter(|other| {
+            overrides.get(other).is_some_and(|weight_override| weight_override.is_merged())
         }));
     }
     if let Layer::Embedding(embedding) = site.layer {

@@ -36,7 +36,7 @@ pub(crate) fn is_named(path: &str, names: &[String]) -> bool {
 /// Adds the heads of a classifier to `modules_to_save`, as HF PEFT does for every method that has
 /// such a field.
 pub(crate) fn add_heads(cx: &AttachContext<'_>, config: &mut ConfigFile) {
-    if config.knows("modules_to_save")
+    if config.has_field("modules_to_save")
         && matches!(cx.model.task(), Task::SequenceClassification { .. })
     {
         let mut all = names(config);
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_means_a_module_that_ends_with_it_and_everything_inside() {
+    fn a_name_matches_a_module_with_this_suffix_and_everything_inside() {
         let named = |path: &str, name: &str| is_named(path, &[name.to_owned()]);
         assert!(
             named("lm_head", "lm_head")

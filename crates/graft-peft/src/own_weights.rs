@@ -36,7 +36,7 @@ impl WeightOverride for StoredBaseWeight {
 
 /// A base weight, and whether files store it transposed.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct BaseWeight<'a> {
     site: &'a str,
     parameter: &'a Parameter,
     is_transposed: bool,
@@ -49,48 +49,51 @@ struct Place<'a> {
 /// # Errors
 /// [`PeftError::WrongShape`], [`PeftError::ResizedVocabulary`], [`PeftError::WrongType`],
 /// [`PeftError::NotFinite`].
-pub(crate) fn adopt(
+pub(crate) fn use_base_weights(
     model: &dyn Model,
     built: &mut Built,
     file: &WeightsFile,
     keys: &[String],
 ) -> Result<Vec<String>, PeftError> {
-    let places = places(model);
+    let base_weights = base_weights(model);
     let (mut notes, mut unused) = (Vec::new(), Vec::new());
     // Keys of the same weight are next to each other, and those of a tied head come last: as in HF
     // PEFT, the last one is used.
-    let mut adopted: BTreeMap<&str, (Place<'_>, Tensor, Vec<String>)> = BTreeMap::new();
+    let mut replaced: BTreeMap<&str, (BaseWeight<'_>, Tensor, Vec<String>)> = BTreeMap::new();
     for key in sorted(model, keys) {
-        let Some(place) = base_names(key).iter().find_map(|name| places.get(name)).copied() else {
+        let Some(base) = base_names(key).iter().find_map(|name| base_weights.get(name)).copied()
+        else {
             unused.push(key.clone());
             continue;
         };
-        let theirs = read(model, file, key, place)?;
-        if is_same(&place.parameter.base_value(), &theirs, file.shape(key).map(|(_, dtype)| dtype))?
-        {
+        let stored = read(model, file, key, base)?;
+        if is_same(&base.parameter.base_value(), &stored, file.shape(key).map(|(_, dtype)| dtype))? {
             continue;
         }
-        if is_trained(built, place, key) {
+        if is_trained(built, base, key) {
             unused.push(key.clone());
             continue;
         }
-        let entry = adopted
-            .entry(place.parameter.path())
-            .or_insert_with(|| (place, theirs.clone(), Vec::new()));
-        entry.1 = theirs;
+        let entry = replaced
+            .entry(base.parameter.path())
+            .or_insert_with(|| (base, stored.clone(), Vec::new()));
+        entry.1 = stored;
         entry.2.push(key.clone());
     }
-    for (path, (place, theirs, keys)) in adopted {
-        notes.push(format!("the file contains its own `{path}`, which differs from the base model's; it is used while this adapter is active"));
+    for (path, (base, stored, keys)) in replaced {
+        notes.push(format!(
+            "the file contains its own `{path}`, which differs from the base model's; it is used \
+             while this adapter is active"
+        ));
         built.parts.iter_mut().for_each(|part| part.copies.retain(|(key, _)| !keys.contains(key)));
-        built.parts.push(part(place, &theirs, keys, &built.state)?);
+        built.parts.push(part(base, &stored, keys, &built.state)?);
     }
     notes.extend(unused_warning(&unused));
     Ok(notes)
 }
 
 /// Converts the error for tensors whose shapes differ only in the number of tokens.
-pub(crate) fn explained(error: PeftError, model: &dyn Model) -> PeftError {
+pub(crate) fn explain_resized(error: PeftError, model: &dyn Model) -> PeftError {
     let vocab = model.shape().vocab;
     match error {
         PeftError::WrongShape { path, name, expected, found }
@@ -119,15 +122,15 @@ fn is_resized(name: &str, model: &dyn Model) -> bool {
 }
 
 /// The base weights, by path; the weight of a tied head is that of the embedding.
-fn places(model: &dyn Model) -> BTreeMap<String, Place<'_>> {
-    let mut places = BTreeMap::new();
+fn base_weights(model: &dyn Model) -> BTreeMap<String, BaseWeight<'_>> {
+    let mut base_weights = BTreeMap::new();
     for site in all_sites(model) {
         let is_transposed = matches!(site.layer, Layer::Linear(linear) if linear.fan_in_fan_out());
         for parameter in site.layer.parameters() {
             let leaf = crate::layers::leaf(parameter.path());
-            places.insert(
+            base_weights.insert(
                 format!("{}.{leaf}", site.path),
-                Place {
+                BaseWeight {
                     site: site.path,
                     parameter,
                     is_transposed: is_transposed && leaf == "weight",
@@ -135,7 +138,7 @@ fn places(model: &dyn Model) -> BTreeMap<String, Place<'_>> {
             );
         }
     }
-    places
+    base_weights
 }
 
 /// The names of the base weight that a key such as `base_model.model.lm_head.base_layer.weight` can
@@ -163,20 +166,20 @@ fn read(
     model: &dyn Model,
     file: &WeightsFile,
     key: &str,
-    place: Place<'_>,
+    base: BaseWeight<'_>,
 ) -> Result<Tensor, PeftError> {
-    let mut expected = place.parameter.dims();
-    if place.is_transposed {
+    let mut expected = base.parameter.dims();
+    if base.is_transposed {
         expected.reverse();
     }
     weights_file::check(file, key, &expected, file.path())
-        .map_err(|error| explained(error, model))?;
+        .map_err(|error| explain_resized(error, model))?;
     let tensor = weights_file::read(file, key)?;
-    Ok(if place.is_transposed { tensor.t()?.contiguous()? } else { tensor })
+    Ok(if base.is_transposed { tensor.t()?.contiguous()? } else { tensor })
 }
 
 /// Whether two tensors are equal after rounding to the type of either.
-fn is_same(own: &Tensor, theirs: &Tensor, stored: Option<DType>) -> Result<bool, PeftError> {
+fn is_same(own: &Tensor, stored: &Tensor, dtype: Option<DType>) -> Result<bool, PeftError> {
     let own = own.detach().to_device(&Device::Cpu)?;
     let rounded = |tensor: &Tensor, dtype: DType| tensor.to_dtype(dtype)?.to_dtype(DType::F32);
     let equal = |a: &Tensor, b: &Tensor| {
@@ -185,36 +188,36 @@ fn is_same(own: &Tensor, theirs: &Tensor, stored: Option<DType>) -> Result<bool,
         )
     };
     let wide = own.to_dtype(DType::F32)?;
-    Ok(equal(&wide, &rounded(theirs, own.dtype())?)?
-        || equal(&rounded(&wide, stored.unwrap_or(DType::F32))?, theirs)?)
+    Ok(equal(&wide, &rounded(stored, own.dtype())?)?
+        || equal(&rounded(&wide, dtype.unwrap_or(DType::F32))?, stored)?)
 }
 
 /// Whether the adapter trains this weight itself; the original in the file is then unused.
-fn is_trained(built: &Built, place: Place<'_>, key: &str) -> bool {
-    let base_offset = |part: &AdapterPart| match &part.attachment {
-        Attachment::Weight(path, _) => path == place.parameter.path(),
-        Attachment::Head(_) => part.site == place.site,
+fn is_trained(built: &Built, base: BaseWeight<'_>, key: &str) -> bool {
+    let trains = |part: &AdapterPart| match &part.attachment {
+        Attachment::Weight(path, _) => path == base.parameter.path(),
+        Attachment::Head(_) => part.site == base.site,
         _ => false,
     };
-    key.contains(".original_module.") || built.parts.iter().any(base_offset)
+    key.contains(".original_module.") || built.parts.iter().any(trains)
 }
 
 fn part(
-    place: Place<'_>,
-    theirs: &Tensor,
+    base: BaseWeight<'_>,
+    stored: &Tensor,
     keys: Vec<String>,
     state: &Arc<AdapterState>,
 ) -> Result<AdapterPart, PeftError> {
-    let own = place.parameter.base_value();
-    let tensor = theirs.to_dtype(own.dtype())?.to_device(own.device())?;
+    let own = base.parameter.base_value();
+    let tensor = stored.to_dtype(own.dtype())?.to_device(own.device())?;
     let attachment = Attachment::Weight(
-        place.parameter.path().to_owned(),
+        base.parameter.path().to_owned(),
         Arc::new(StoredBaseWeight { tensor, state: state.clone() }),
     );
-    let stored = if place.is_transposed { theirs.t()?.contiguous()? } else { theirs.clone() };
-    let var = Var::from_tensor(&stored)?;
+    let oriented = if base.is_transposed { stored.t()?.contiguous()? } else { stored.clone() };
+    let var = Var::from_tensor(&oriented)?;
     let constants = keys.into_iter().map(|key| (key, var.clone())).collect();
-    let site = place.parameter.path().rsplit_once('.').map_or(place.site, |(site, _)| site);
+    let site = base.parameter.path().rsplit_once('.').map_or(base.site, |(site, _)| site);
     Ok(AdapterPart { constants, ..AdapterPart::new(site, attachment, Vec::new()) })
 }
 
@@ -252,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unused_tensors_are_named_with_their_blocks_together() {
+    fn unused_tensors_of_several_blocks_share_an_entry() {
         let keys: Vec<String> = [0, 1, 12]
             .iter()
             .map(|block| format!("base_model.model.h.{block}.up.lora_A.weight"))
@@ -280,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn rounding_is_no_difference_and_anything_else_is() {
+    fn tensors_are_equal_up_to_rounding() {
         let own = Tensor::new(&[0.1f32, -2.7, 300.3], &Device::Cpu).expect("a tensor");
         let rounded = |dtype: DType| {
             own.to_dtype(dtype).and_then(|tensor| tensor.to_dtype(DType::F32)).expect("rounded")

@@ -9,12 +9,12 @@ use regex::{Regex, RegexBuilder};
 use crate::PeftError;
 
 /// Maximum characters of a regular expression.
-const LONGEST: usize = 32_768;
+const MAX_CHARS: usize = 32_768;
 /// Maximum bytes of a compiled one. The time to match is proportional to it and to the length of
 /// the path.
 const LARGEST: usize = 2 << 20;
 /// Maximum number of keys that are compiled because they are more than a name.
-const MOST: usize = 2_000;
+const MAX_PATTERNS: usize = 2_000;
 
 /// Values by pattern; the first pattern that matches is used.
 #[derive(Clone, Debug)]
@@ -39,8 +39,12 @@ impl<T: Copy> Patterns<T> {
                 .all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.'))
         };
         let found = values.iter().filter(|(key, _)| !is_plain(key)).count();
-        if found > MOST {
-            return Err(PeftError::TooManyPatterns { field: field.to_owned(), found, most: MOST });
+        if found > MAX_PATTERNS {
+            return Err(PeftError::TooManyPatterns {
+                field: field.to_owned(),
+                found,
+                most: MAX_PATTERNS,
+            });
         }
         let pattern = |(key, value): (String, T)| {
             let regex = if is_plain(&key) {
@@ -101,8 +105,8 @@ pub(crate) fn compile(shown: &str, pattern: &str) -> Result<Regex, PeftError> {
         pattern: shown.chars().take(200).collect(),
         problem,
     };
-    if pattern.len() > LONGEST {
-        return Err(bad(format!("it has more than {LONGEST} characters")));
+    if pattern.len() > MAX_CHARS {
+        return Err(bad(format!("it has more than {MAX_CHARS} characters")));
     }
     RegexBuilder::new(pattern).size_limit(LARGEST).build().map_err(|error| {
         let problem = error.to_string();
@@ -135,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_name_fits_exactly_what_its_regular_expression_fits() {
+    fn a_plain_name_matches_the_same_paths_as_its_regular_expression() {
         for key in ["q_proj", "layers.0.q_proj", "0.q", ".", "a-b", ""] {
             let regex = compile(key, &format!(r"^(?:.*\.)?(?:{key})$")).unwrap();
             let plain = Patterns::new("rank_pattern", vec![(key.to_owned(), ())]).unwrap();
@@ -163,7 +167,7 @@ mod tests {
     fn patterns_that_are_too_long_too_large_or_too_many_are_refused_at_once() {
         let started = std::time::Instant::now();
         for pattern in [
-            "a".repeat(LONGEST) + "b*",
+            "a".repeat(MAX_CHARS) + "b*",
             r"(?:(?:\w{50}){50}){50}".to_owned(),
             "(".to_owned(),
             r"(?=x)".to_owned(),
@@ -173,7 +177,7 @@ mod tests {
         assert!(
             Patterns::new(
                 "rank_pattern",
-                (0..=MOST).map(|number| (format!("{number}.*"), 1)).collect()
+                (0..=MAX_PATTERNS).map(|number| (format!("{number}.*"), 1)).collect()
             )
             .is_err()
         );

@@ -131,7 +131,10 @@ fn pattern<T: Copy>(
 ) -> Result<Patterns<T>, PeftError> {
     let fields = config.get(name).and_then(Value::as_object).into_iter().flatten();
     let value = |(key, value): (&String, &Value)| {
-        Ok((key.clone(), read(value).ok_or_else(|| config.wrong(name, "numbers by module name"))?))
+        Ok((
+            key.clone(),
+            read(value).ok_or_else(|| config.invalid(name, "numbers by module name"))?,
+        ))
     };
     Patterns::new(name, fields.map(value).collect::<Result<_, PeftError>>()?)
 }

@@ -25,7 +25,7 @@ fn sites<'a>(
         None => Ok(None),
         Some(value) => Targets::from_json(value)
             .map(Some)
-            .ok_or_else(|| config.wrong(name, "a list of module names or a regular expression")),
+            .ok_or_else(|| config.invalid(name, "a list of module names or a regular expression")),
     };
     let (targets, excluded) = (read("target_modules")?, read("exclude_modules")?);
     for word in [&targets, &excluded].into_iter().flatten().flat_map(Targets::words) {

@@ -195,6 +195,7 @@ impl<'a> Slots<'a> {
 /// The active names of one slot, independent of the type of its contents.
 trait ActiveNames {
     fn names(&self) -> Vec<String>;
+    /// Names that the slot does not contain are ignored.
     fn set_names(&self, names: &[String]);
 }
 
@@ -220,31 +221,20 @@ pub(crate) fn set_active_names(model: &dyn Model, names: &[Vec<String>]) {
 }
 
 /// Restores the active adapters of every slot when it is dropped.
-pub(crate) struct ActiveGuard<'a>(Vec<Box<dyn Fn() + 'a>>);
+pub(crate) struct ActiveGuard<'a> {
+    model: &'a dyn Model,
+    names: Vec<Vec<String>>,
+}
 
 impl Drop for ActiveGuard<'_> {
     fn drop(&mut self) {
-        self.0.iter().for_each(|put_back| put_back());
+        set_active_names(self.model, &self.names);
     }
 }
 
 /// Saves which adapters are active in every slot.
 pub(crate) fn save_active(model: &dyn Model) -> ActiveGuard<'_> {
-    let slots = Slots::of(model);
-    let mut kept = Vec::new();
-    slots.linears.values().for_each(|linear| kept.push(kept_slot(linear.slot())));
-    slots.embeddings.values().for_each(|embedding| kept.push(kept_slot(embedding.slot())));
-    slots.weights.values().for_each(|weight| kept.push(kept_slot(weight.overrides())));
-    slots.residual_adds.values().for_each(|residual_add| kept.push(kept_slot(residual_add.slot())));
-    slots.head.into_iter().for_each(|head| kept.push(kept_slot(head.overrides())));
-    kept.push(kept_slot(slots.prompt));
-    kept.push(kept_slot(slots.prefix));
-    ActiveGuard(kept)
-}
-
-fn kept_slot<A: ?Sized>(slot: &Slot<A>) -> Box<dyn Fn() + '_> {
-    let names = slot.active_names();
-    Box::new(move || slot.set_active(&names.iter().map(String::as_str).collect::<Vec<_>>()))
+    ActiveGuard { model, names: active_names(model) }
 }
 
 /// Inserts the parts under a name, replacing everything with that name in the model.
@@ -272,7 +262,7 @@ pub(crate) fn activate_alone(model: &dyn Model, name: &str) {
 }
 
 /// Activates the adapter of this name in addition to the active ones.
-pub(crate) fn activate_beside(model: &dyn Model, name: &str) {
+pub(crate) fn activate_also(model: &dyn Model, name: &str) {
     change_active(model, |mut names| {
         if !names.iter().any(|active| active == name) {
             names.push(name.to_owned());
@@ -295,18 +285,7 @@ pub(crate) fn deactivate(model: &dyn Model, name: &str) {
 }
 
 fn change_active(model: &dyn Model, change: impl Fn(Vec<String>) -> Vec<String>) {
-    let slots = Slots::of(model);
-    slots.linears.values().for_each(|linear| change_slot(linear.slot(), &change));
-    slots.embeddings.values().for_each(|embedding| change_slot(embedding.slot(), &change));
-    slots.weights.values().for_each(|weight| change_slot(weight.overrides(), &change));
-    slots.residual_adds.values().for_each(|residual_add| change_slot(residual_add.slot(), &change));
-    slots.head.into_iter().for_each(|head| change_slot(head.overrides(), &change));
-    change_slot(slots.prompt, &change);
-    change_slot(slots.prefix, &change);
-}
-
-/// A slot ignores names that it does not contain.
-fn change_slot<A: ?Sized>(slot: &Slot<A>, change: &impl Fn(Vec<String>) -> Vec<String>) {
-    let names = change(slot.active_names());
-    slot.set_active(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    for slot in Slots::of(model).all() {
+        slot.set_names(&change(slot.names()));
+    }
 }

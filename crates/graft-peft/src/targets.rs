@@ -15,7 +15,7 @@ pub(crate) const ALL_LINEAR: &str = "all-linear";
 const PATTERN: &[char] = &['*', '(', '[', '\\', '|', '^', '$', '+', '?', '{'];
 
 /// Maximum number of items in `layers_pattern`: each is a regular expression.
-const MOST_PATTERNS: usize = 100;
+const MAX_PATTERNS: usize = 100;
 
 /// `target_modules` or `exclude_modules`.
 #[derive(Clone, Debug, PartialEq)]
@@ -128,7 +128,7 @@ impl Selection {
         let targets = |name: &str| match config.get(name) {
             None => Ok(None),
             Some(value) => Targets::from_json(value).map(Some).ok_or_else(|| {
-                config.wrong(name, "a list of module names or a regular expression")
+                config.invalid(name, "a list of module names or a regular expression")
             }),
         };
         let layers = match config.get("layers_to_transform") {
@@ -137,7 +137,8 @@ impl Selection {
                 items.iter().filter_map(Value::as_u64).map(|layer| layer as usize).collect()
             }
             Some(one) => vec![
-                one.as_u64().ok_or_else(|| config.wrong("layers_to_transform", "layer numbers"))?
+                one.as_u64()
+                    .ok_or_else(|| config.invalid("layers_to_transform", "layer numbers"))?
                     as usize,
             ],
         };
@@ -149,7 +150,7 @@ impl Selection {
             _ => Vec::new(),
         };
         let chosen = targets("target_modules")?.ok_or_else(|| {
-            config.wrong("target_modules", "a list of module names or a regular expression")
+            config.invalid("target_modules", "a list of module names or a regular expression")
         })?;
         Ok(Self {
             targets: chosen,
@@ -171,11 +172,11 @@ impl Selection {
             }
             _ => Ok(None),
         };
-        if self.layers_pattern.len() > MOST_PATTERNS {
+        if self.layers_pattern.len() > MAX_PATTERNS {
             return Err(PeftError::TooManyPatterns {
                 field: "layers_pattern".to_owned(),
                 found: self.layers_pattern.len(),
-                most: MOST_PATTERNS,
+                most: MAX_PATTERNS,
             });
         }
         let layer = if self.layers_pattern.is_empty() {

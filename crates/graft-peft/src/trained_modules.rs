@@ -108,86 +108,132 @@ pub(crate) fn unfreeze(
 ) -> Result<(), PeftError> {
     let saved = names(config);
     if saved.is_empty() && config.is_set("modules_to_save") {
-        return Err(config.wrong("modules_to_save", "a list of module names"));
+        return Err(config.invalid("modules_to_save", "a list of module names"));
     }
     check_names(cx, &saved, built, init)?;
     check_tying(cx, config, &saved, built)?;
     let bias = config.text("bias").unwrap_or("none");
+    let unfreeze = Unfreeze { cx, config, bias, saved, state: built.state.clone() };
     let is_target = |path: &str| {
-        built
-            .parts
-            .iter()
-            .any(|part| matches!(part.attachment, Attachment::Linear(_)) && part.site == path)
+        let is_linear = |part: &AdapterPart| matches!(part.attachment, Attachment::Linear(_));
+        built.parts.iter().any(|part| is_linear(part) && part.site == path)
     };
     let mut parts = Vec::new();
     for site in cx.model.sites() {
-        let (is_saved, is_target) = (is_named(site.path, &saved), is_target(site.path));
-        if is_saved
-            && matches!(site.layer, graft_nn::Layer::Linear(linear) if linear.fan_in_fan_out())
-        {
-            return Err(config.unsupported(format!(
-                "`modules_to_save` for `{}`, whose weight is stored transposed",
-                site.path
-            )));
-        }
-        let table = if is_saved { shared_table(cx, config, &site, &built.state)? } else { None };
-        if let Some(part) = table {
-            parts.push(part);
-            continue;
-        }
-        for parameter in site.layer.parameters() {
-            let unfreezes_bias = leaf(parameter.path()) == "bias"
-                && (bias == "all" || (bias.ends_with("_only") && is_target));
-            if is_saved || unfreezes_bias {
-                parts.push(part(
-                    cx,
-                    config,
-                    (&site, parameter),
-                    (is_saved, is_target),
-                    &built.state,
-                )?);
-            }
-        }
+        parts.extend(unfreeze.site(&site, is_target(site.path))?);
     }
-    if let Some(head) = cx.model.tied_head().filter(|head| is_named(head.path(), &saved)) {
-        let (var, weight_override) = trained_copy(cx, head.weight(), &built.state)?;
-        parts.push(AdapterPart::new(
-            head.path(),
-            Attachment::Head(weight_override),
-            vec![(format!("{}.{}.weight", prefix(config), head.path()), var)],
-        ));
-    }
+    parts.extend(unfreeze.tied_head()?);
     if init == InitSource::Fresh && bias != "none" && !parts.iter().any(|part| part.in_place) {
-        return Err(PeftError::NoBias {
-            setting: format!("bias={bias}"),
-            model: cx.base_name.to_owned(),
-        });
+        let (setting, model) = (format!("bias={bias}"), cx.base_name.to_owned());
+        return Err(PeftError::NoBias { setting, model });
     }
     built.parts.extend(parts);
     Ok(())
 }
 
-/// A trained copy of the embedding if the head shares its weight; `None` for other layers.
-fn shared_table(
-    cx: &AttachContext<'_>,
-    config: &ConfigFile,
-    site: &Site<'_>,
-    state: &Arc<AdapterState>,
-) -> Result<Option<AdapterPart>, PeftError> {
-    let Layer::Embedding(embedding) = site.layer else { return Ok(None) };
-    if cx.model.tied_head().is_none() || site.path != cx.model.embedding().path() {
-        return Ok(None);
+/// The reason to train a parameter of the base model.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    /// It belongs to a module in `modules_to_save`.
+    SavedModule,
+    /// It is the bias of a layer that the method adapts.
+    TargetBias,
+    /// It is the bias of another layer.
+    OtherBias,
+}
+
+/// What `bias` and `modules_to_save` unfreeze.
+struct Unfreeze<'a> {
+    cx: &'a AttachContext<'a>,
+    config: &'a ConfigFile,
+    /// `none`, `all`, or a word that ends with `_only`.
+    bias: &'a str,
+    saved: Vec<String>,
+    state: Arc<AdapterState>,
+}
+
+impl Unfreeze<'_> {
+    /// The parts of one layer.
+    fn site(&self, site: &Site<'_>, is_target: bool) -> Result<Vec<AdapterPart>, PeftError> {
+        if is_named(site.path, &self.saved) {
+            if matches!(site.layer, Layer::Linear(linear) if linear.fan_in_fan_out()) {
+                let path = site.path;
+                return Err(self.config.unsupported(format!(
+                    "`modules_to_save` for `{path}`, whose weight is stored transposed"
+                )));
+            }
+            if let Some(part) = self.tied_embedding(site)? {
+                return Ok(vec![part]);
+            }
+        }
+        let mut parts = Vec::new();
+        for parameter in site.layer.parameters() {
+            if let Some(reason) = self.reason(site, parameter, is_target) {
+                parts.push(self.parameter(site, parameter, reason)?);
+            }
+        }
+        Ok(parts)
     }
-    let (var, _) = trained_copy(cx, embedding.weight(), state)?;
-    let attachment = Attachment::Embedding(Arc::new(UnfrozenEmbedding {
-        var: var.clone(),
-        state: state.clone(),
-    }));
-    Ok(Some(AdapterPart::new(
-        site.path,
-        attachment,
-        vec![(format!("{}.{}.weight", prefix(config), site.path), var)],
-    )))
+
+    fn reason(&self, site: &Site<'_>, parameter: &Parameter, is_target: bool) -> Option<Reason> {
+        if is_named(site.path, &self.saved) {
+            return Some(Reason::SavedModule);
+        }
+        let is_selected = self.bias == "all" || (self.bias.ends_with("_only") && is_target);
+        let reason = if is_target { Reason::TargetBias } else { Reason::OtherBias };
+        (leaf(parameter.path()) == "bias" && is_selected).then_some(reason)
+    }
+
+    /// A trained copy of one parameter. HF PEFT trains biases in place, and modules as copies that
+    /// it saves in addition to the original.
+    fn parameter(
+        &self,
+        site: &Site<'_>,
+        parameter: &Parameter,
+        reason: Reason,
+    ) -> Result<AdapterPart, PeftError> {
+        let (var, attachment) = unfreeze_parameter(self.cx, parameter, &self.state)?;
+        let prefix = prefix(self.config);
+        let inner = if reason == Reason::TargetBias { ".base_layer" } else { "" };
+        let (path, leaf) = (site.path, leaf(parameter.path()));
+        let key = format!("{prefix}.{path}{inner}.{leaf}");
+        if reason == Reason::SavedModule && leaf == "bias" && self.bias == "all" {
+            // HF PEFT then treats the bias both as part of a saved module and as a bias: it writes
+            // it twice, together with the original.
+            let original = format!("{prefix}.{path}.original_module.bias");
+            let weights = vec![(format!("{prefix}.{path}.modules_to_save.bias"), var.clone())];
+            return Ok(AdapterPart {
+                copies: vec![(original, parameter.base_value().detach())],
+                constants: vec![(key, var)],
+                ..AdapterPart::new(path, attachment, weights)
+            });
+        }
+        let part = AdapterPart::new(path, attachment, vec![(key, var)]);
+        Ok(AdapterPart { in_place: reason != Reason::SavedModule, ..part })
+    }
+
+    /// A trained copy of the embedding if the head shares its weight; `None` for other layers.
+    fn tied_embedding(&self, site: &Site<'_>) -> Result<Option<AdapterPart>, PeftError> {
+        let Layer::Embedding(embedding) = site.layer else { return Ok(None) };
+        let model = self.cx.model;
+        if model.tied_head().is_none() || site.path != model.embedding().path() {
+            return Ok(None);
+        }
+        let (var, _) = trained_copy(self.cx, embedding.weight(), &self.state)?;
+        let copy = UnfrozenEmbedding { var: var.clone(), state: self.state.clone() };
+        let weights = vec![(format!("{}.{}.weight", prefix(self.config), site.path), var)];
+        let attachment = Attachment::Embedding(Arc::new(copy));
+        Ok(Some(AdapterPart::new(site.path, attachment, weights)))
+    }
+
+    /// A trained copy of a tied head's weight, if the head is in `modules_to_save`.
+    fn tied_head(&self) -> Result<Option<AdapterPart>, PeftError> {
+        let head = self.cx.model.tied_head().filter(|head| is_named(head.path(), &self.saved));
+        let Some(head) = head else { return Ok(None) };
+        let (var, weight_override) = trained_copy(self.cx, head.weight(), &self.state)?;
+        let weights = vec![(format!("{}.{}.weight", prefix(self.config), head.path()), var)];
+        Ok(Some(AdapterPart::new(head.path(), Attachment::Head(weight_override), weights)))
+    }
 }
 
 /// Refuses `ensure_weight_tying` for a shared weight: one adapter for embedding and head together
@@ -201,43 +247,14 @@ fn check_tying(
     let Some(head) = cx.model.tied_head().filter(|_| config.flag("ensure_weight_tying")) else {
         return Ok(());
     };
-    let is_meant =
+    let is_adapted =
         |path: &str| is_named(path, saved) || built.parts.iter().any(|part| part.site == path);
-    if is_meant(head.path()) || is_meant(cx.model.embedding().path()) {
+    if is_adapted(head.path()) || is_adapted(cx.model.embedding().path()) {
         return Err(config.unsupported(
             "`ensure_weight_tying` for an embedding and a head that share one weight".to_owned(),
         ));
     }
     Ok(())
-}
-
-/// A trained copy of one parameter. HF PEFT trains biases in place, and modules as copies that it
-/// saves in addition to the original.
-fn part(
-    cx: &AttachContext<'_>,
-    config: &ConfigFile,
-    (site, parameter): (&Site<'_>, &Parameter),
-    (is_saved, is_target): (bool, bool),
-    state: &Arc<AdapterState>,
-) -> Result<AdapterPart, PeftError> {
-    let (var, attachment) = unfreeze_parameter(cx, parameter, state)?;
-    let prefix = prefix(config);
-    let inner = if is_target && !is_saved { ".base_layer" } else { "" };
-    let (path, leaf) = (site.path, leaf(parameter.path()));
-    let key = format!("{prefix}.{path}{inner}.{leaf}");
-    if is_saved && leaf == "bias" && config.text("bias") == Some("all") {
-        // HF PEFT then treats the bias both as part of a saved module and as a bias: it writes it
-        // twice, together with the original.
-        let original =
-            (format!("{prefix}.{path}.original_module.bias"), parameter.base_value().detach());
-        let weights = vec![(format!("{prefix}.{path}.modules_to_save.bias"), var.clone())];
-        return Ok(AdapterPart {
-            copies: vec![original],
-            constants: vec![(key, var)],
-            ..AdapterPart::new(path, attachment, weights)
-        });
-    }
-    Ok(AdapterPart { in_place: !is_saved, ..AdapterPart::new(path, attachment, vec![(key, var)]) })
 }
 
 /// Checks that every name in `modules_to_save` is a module: an unknown name would be ignored

@@ -42,10 +42,10 @@ impl UpdateDropout {
         change: impl FnOnce() -> Result<Tensor>,
     ) -> Result<Tensor> {
         let y = base.base_forward(x)?;
-        let is_kept = |factor: f32| factor > 0.0;
+        let is_active = |factor: f32| factor > 0.0;
         if cx
             .mask(&format!("{} module", base.path()), self.module)
-            .is_some_and(|mask| !mask.factors(1).into_iter().all(is_kept))
+            .is_some_and(|mask| !mask.factors(1).into_iter().all(is_active))
         {
             return Ok(y);
         }
@@ -53,15 +53,15 @@ impl UpdateDropout {
         let Some(mask) = cx.mask(&format!("{} rank", base.path()), self.rank) else {
             return Ok((y + change)?);
         };
-        let kept: Vec<f32> = mask
+        let active: Vec<f32> = mask
             .factors(base.d_out())
             .into_iter()
-            .map(|factor| f32::from(u8::from(is_kept(factor))))
+            .map(|factor| f32::from(u8::from(is_active(factor))))
             .collect();
-        let mean = kept.iter().sum::<f32>() / kept.len() as f32;
+        let mean = active.iter().sum::<f32>() / active.len() as f32;
         let scale = if self.rank_scale && mean > 0.0 { 1.0 / f64::from(mean) } else { 1.0 };
-        let kept = (Tensor::from_vec(kept, base.d_out(), x.device())? * scale)?
+        let active = (Tensor::from_vec(active, base.d_out(), x.device())? * scale)?
             .to_dtype(change.dtype())?; // (d_out)
-        Ok((y + change.broadcast_mul(&kept)?)?)
+        Ok((y + change.broadcast_mul(&active)?)?)
     }
 }

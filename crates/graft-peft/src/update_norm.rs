@@ -18,13 +18,13 @@ pub struct UpdateNorm {
 impl UpdateNorm {
     /// `‖ΔW‖ / ‖W‖`; `None` if the base weight is zero, as most biases are initially, or too small
     /// for a meaningful ratio.
-    pub fn share(&self) -> Option<f64> {
-        (self.weight > NOTHING).then(|| self.update / self.weight)
+    pub fn ratio(&self) -> Option<f64> {
+        (self.weight > MIN_WEIGHT_NORM).then(|| self.update / self.weight)
     }
 }
 
 /// The smallest norm of a base weight that an update is compared with.
-const NOTHING: f64 = 1e-12;
+const MIN_WEIGHT_NORM: f64 = 1e-12;
 
 /// The norms of the updates of all layers whose weights the adapter changes, in the model's order;
 /// empty for soft prompts and networks between layers.

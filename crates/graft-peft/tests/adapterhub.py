@@ -1,4 +1,4 @@
-"""Opens bottleneck adapters that Graft wrote in AdapterHub's library and compares logits: `adapterhub.py BASES ADAPTERS`.
+"""Loads bottleneck adapters saved by Graft with AdapterHub's library and compares logits: `adapterhub.py BASES ADAPTERS`.
 
 BASES/MODEL is a Hugging Face folder, ADAPTERS/MODEL/NAME what Graft wrote for it. Prints a row each; ends with 1 when one differs.
 """
@@ -17,7 +17,7 @@ TOLERANCE = 1e-4
 
 
 def opened(model_folder, folder):
-    """How far away the logits are, and what AdapterHub misses in the file."""
+    """Returns the largest difference of the logits, and the keys that AdapterHub misses in the file."""
     architectures = json.loads((model_folder / "config.json").read_text()).get("architectures") or [""]
     kind = AutoModelForSequenceClassification if "SequenceClassification" in architectures[0] else AutoModelForCausalLM
     model = kind.from_pretrained(model_folder).float()
@@ -25,7 +25,7 @@ def opened(model_folder, folder):
     told = {}
     name = model.load_adapter(str(folder), with_head=False, use_safetensors=True, loading_info=told)
     model.set_active_adapters(name)
-    # A classifier's head is no part of AdapterHub's adapter: Graft writes it beside.
+    # A classifier's head is not part of AdapterHub's adapter: Graft saves it separately.
     stored = load_file(folder / "adapter.safetensors")
     head = {key.removeprefix("base_model.model."): value for key, value in stored.items() if ".classifier." in key}
     assert not model.load_state_dict(head, strict=False).unexpected_keys

@@ -1,4 +1,4 @@
-"""Opens adapters that Graft wrote in HF PEFT, and merged models in transformers, and compares their logits: `hf_peft.py BASES ADAPTERS`.
+"""Loads adapters saved by Graft in HF PEFT, and merged models in transformers, and compares their logits: `hf_peft.py BASES ADAPTERS`.
 
 BASES/MODEL is a Hugging Face folder, ADAPTERS/MODEL/METHOD what Graft wrote for it. Prints a row each; ends with 1 when one differs.
 """
@@ -18,14 +18,14 @@ TOLERANCE = 1e-4
 
 
 def base(folder):
-    """The model of a folder, by what its config says it is."""
+    """Loads the model in a folder with the class that its config names."""
     architectures = json.loads((folder / "config.json").read_text()).get("architectures") or [""]
     kind = AutoModelForSequenceClassification if "SequenceClassification" in architectures[0] else AutoModelForCausalLM
     return kind.from_pretrained(folder, dtype=torch.float32).eval()
 
 
 def distance(model, given):
-    """Largest difference of a logit; infinite for another shape."""
+    """Returns the largest difference of a logit; infinity if the shapes differ."""
     with torch.no_grad():
         logits = model(input_ids=given["input_ids"]).logits
     if logits.shape != given["logits"].shape:
@@ -34,7 +34,7 @@ def distance(model, given):
 
 
 def opened(model_folder, folder):
-    """What PEFT makes of the adapter: how far away its logits are, and what it complains of."""
+    """Loads an adapter in PEFT; returns the largest difference of the logits, and the warnings."""
     config = json.loads((folder / "adapter_config.json").read_text())
     peft_type = config.get("peft_type")
     if peft_type not in PEFT_TYPE_TO_CONFIG_MAPPING:

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn without_thinning_it_is_the_weighted_sum() {
+    fn without_sparsification_the_result_is_the_weighted_sum() {
         assert_eq!(combined(Sparsify::None), [7.0, -2.0, -0.5, 2.0]);
     }
 
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn ties_leaves_out_the_other_sign_and_averages_the_rest() {
+    fn ties_removes_the_minority_sign_and_averages_the_rest() {
         // Elements: both positive; -4 outweighs 1; opposite signs of equal weight; only one is not
         // zero.
         assert_eq!(

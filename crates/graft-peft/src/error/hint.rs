@@ -31,12 +31,12 @@ impl Hint for PeftError {
             Self::OftBlockSize { .. } => "peft::oft_block_size",
             Self::OddRank { .. } => "peft::odd_rank",
             Self::NoScale { .. } => "peft::no_scale",
-            Self::EvaRhoWithoutEva => "peft::no_eva",
+            Self::RequiresKey { key: "eva_rho", .. } => "peft::no_eva",
             Self::NoData => "peft::no_data",
             Self::LittleData { .. } => "peft::little_data",
             Self::NoOriginals | Self::NotPacked { .. } => "peft::not_packed",
             Self::Packed { .. } => "peft::packed",
-            Self::UnusedPromptText { .. } => "peft::conflict",
+            Self::RequiresKey { .. } => "peft::conflict",
             Self::MissingPromptText => "peft::needs_text",
             Self::MissingTokenizer => "peft::needs_tokenizer",
             Self::PromptTooLong { .. } => "peft::prompt_too_long",
@@ -127,6 +127,7 @@ fn target_hint(error: &PeftError) -> Option<String> {
         E::NoBias { .. } => "train the norms with `%ln_tuning attach`, or use `%lora attach`; \
                              BERT, GPT-2 and Qwen2 have biases"
             .to_owned(),
+        E::RequiresKey { key, needs } => format!("set {needs}, or remove `{key}`"),
         E::RankTooLarge { d_in, d_out, .. } => {
             format!("choose r of at most {}; 4 to 16 is usual", d_in.min(d_out))
         }
@@ -187,7 +188,6 @@ fn fixed_hint(error: &PeftError) -> Option<&'static str> {
         E::InvalidIndices { .. } => "the adapter was made for another base model",
         E::OftBlocks => "set only oft_block_size=32",
         E::NoScale { .. } => "use lora_alpha=8, the default",
-        E::EvaRhoWithoutEva => "add init=eva, or remove `eva_rho`",
         E::NoData => "%data load which-book",
         E::LittleData { .. } => "use a larger data set or a smaller r",
         E::NoOriginals | E::NotPacked { .. } => {
@@ -197,7 +197,6 @@ fn fixed_hint(error: &PeftError) -> Option<&'static str> {
             "load the model without load_in_4bit and load_in_8bit, or train a %lora on top of \
              the quantized weights"
         }
-        E::UnusedPromptText { .. } => "remove prompt_tuning_init, or set it to TEXT",
         E::MissingPromptText => {
             "add prompt_tuning_init_text=\"Classify the sentence:\" or another text"
         }

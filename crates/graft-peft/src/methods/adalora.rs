@@ -144,7 +144,7 @@ impl Method for AdaLora {
             parts.push(AdapterPart { counted: 1, ..part });
         }
         if parts.is_empty() {
-            return Err(config.wrong("rank_pattern", "lists that leave at least one rank"));
+            return Err(config.invalid("rank_pattern", "lists that leave at least one rank"));
         }
         let schedule = Schedule::read(config, init_r, target_r)?;
         let allocator = Arc::new(Allocator::new(triplets, schedule));
@@ -175,15 +175,15 @@ fn triplet(
 /// of booleans for each layer.
 fn remaining_ranks(config: &ConfigFile, path: &str) -> Option<usize> {
     let prefix = format!("{path}.lora_E");
-    let (_, kept) = config
+    let (_, remaining) = config
         .get("rank_pattern")?
         .as_object()?
         .iter()
         .find(|(key, _)| key.starts_with(&prefix))?;
-    Some(kept.as_array()?.iter().filter(|kept| kept.as_bool() == Some(true)).count())
+    Some(remaining.as_array()?.iter().filter(|remaining| remaining.as_bool() == Some(true)).count())
 }
 
 /// Whether the ranks in a file have already been allocated.
-fn is_shared_out(config: &ConfigFile) -> bool {
+fn is_allocated(config: &ConfigFile) -> bool {
     config.get("rank_pattern").and_then(Value::as_object).is_some_and(|pattern| !pattern.is_empty())
 }

@@ -102,11 +102,11 @@ impl ResidualAdapter for Network {
             (Reads::Output, _) => output.clone(),
             (Reads::Stream, _) => stream.clone(),
         }; // (B, T, C)
-        let map = |x: &Tensor, (weight, bias): &(Var, Var)| {
+        let affine = |x: &Tensor, (weight, bias): &(Var, Var)| {
             ops::bias_add(&ops::linear(x, weight.as_tensor())?, bias.as_tensor())
         };
-        let narrow = self.activation.of(&map(&z, &self.down)?)?; // (B, T, b)
-        let mut change = (map(&narrow, &self.up)? * (self.scaling * self.state.scale()))?; // (B, T, C)
+        let narrow = self.activation.of(&affine(&z, &self.down)?)?; // (B, T, b)
+        let mut change = (affine(&narrow, &self.up)? * (self.scaling * self.state.scale()))?; // (B, T, C)
         if let Some(mask) = cx.mask(&self.path, self.dropout) {
             change = (&change
                 * Tensor::from_vec(
@@ -213,10 +213,12 @@ impl Method for Bottleneck {
         }
         let width = cx.model.shape().hidden;
         let factor = config.number("reduction_factor").ok().filter(|factor| *factor > 0.0);
-        let factor = factor
-            .ok_or_else(|| config.wrong("reduction_factor", "a positive number for all blocks"))?;
+        let factor = factor.ok_or_else(|| {
+            config.invalid("reduction_factor", "a positive number for all blocks")
+        })?;
         let shape = (((width as f64 / factor) as usize).max(1), width);
-        let name = config.text("name").ok_or_else(|| config.wrong("name", "the adapter's name"))?;
+        let name =
+            config.text("name").ok_or_else(|| config.invalid("name", "the adapter's name"))?;
         let left_out: Vec<u64> = config
             .get("leave_out")
             .and_then(Value::as_array)
@@ -225,7 +227,7 @@ impl Method for Bottleneck {
             .filter_map(Value::as_u64)
             .collect();
         check_left_out(cx, config, &left_out)?;
-        cx.foresee(
+        cx.check_fits(
             "networks",
             &cx.model.shape().family,
             &[cx.model.residual_adds().len() * 2 * width, shape.0],
@@ -266,7 +268,7 @@ fn check_left_out(
         .max()
         .unwrap_or(0);
     if left_out.iter().any(|block| *block >= blocks as u64) {
-        return Err(config.wrong(
+        return Err(config.invalid(
             "leave_out",
             &format!("block numbers of `{}`, which must be below {blocks}", cx.base_name),
         ));

@@ -109,12 +109,12 @@ impl Method for Ia3 {
         let mut config = fields::from_settings(&SPEC, DEFAULTS, settings, &default_targets)?;
         if config.get("feedforward_modules").is_none() {
             let selection = Selection::read(&config)?;
-            let last_maps: Vec<&Linear> = chosen(cx, &selection, InitSource::Fresh)?
+            let down_projections: Vec<&Linear> = chosen(cx, &selection, InitSource::Fresh)?
                 .into_iter()
                 .filter(|linear| linear.role() == Role::Down)
                 .collect();
             let mut names: Vec<String> =
-                last_maps.iter().map(|linear| suffix(cx.model, linear)).collect();
+                down_projections.iter().map(|linear| suffix(cx.model, linear)).collect();
             names.dedup();
             config.set("feedforward_modules", names.into());
         }
@@ -130,8 +130,10 @@ impl Method for Ia3 {
         let feedforward = match config.get("feedforward_modules") {
             None => None,
             Some(value) => Some(Targets::from_json(value).ok_or_else(|| {
-                config
-                    .wrong("feedforward_modules", "a list of module names or a regular expression")
+                config.invalid(
+                    "feedforward_modules",
+                    "a list of module names or a regular expression",
+                )
             })?),
         };
         let layers = LinearLayers::select(cx, config, init)?;

@@ -230,7 +230,7 @@ mod tests {
     use super::factors;
 
     #[test]
-    fn a_width_is_split_as_in_hf_peft() {
+    fn a_width_is_factorized_as_in_hf_peft() {
         // Values of HF PEFT's `factorization`: a factor that divides the width comes first, even if
         // it is the larger one.
         for (width, by_factor) in [

@@ -117,7 +117,10 @@ impl Method for Lora {
                 eva::eva_config(settings.float(SPEC.keys, fields::EVA_RHO).unwrap_or(2.0)),
             ),
             (_, Some(_)) => {
-                return Err(PeftError::EvaRhoWithoutEva);
+                return Err(PeftError::RequiresKey {
+                    key: fields::EVA_RHO,
+                    needs: "init_lora_weights=eva",
+                });
             }
             _ => {}
         }

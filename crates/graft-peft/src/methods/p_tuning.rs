@@ -120,20 +120,21 @@ fn encoder(
     } else {
         hidden
     };
-    cx.foresee(
+    cx.check_fits(
         "prompt encoder",
         cx.model.embedding().path(),
         &[rows, hidden.saturating_mul(3).saturating_add(2 * width)],
     )?;
     let embedding = initializer.normal("embedding.weight", (count, width), 1.0)?;
-    let map = |name: &str, d_out: usize, d_in: usize| Dense::new(initializer, name, (d_out, d_in));
-    let (lstm, maps) = match config.text("encoder_reparameterization_type") {
+    let dense =
+        |name: &str, d_out: usize, d_in: usize| Dense::new(initializer, name, (d_out, d_in));
+    let (lstm, layers) = match config.text("encoder_reparameterization_type") {
         Some("MLP") => (
             None,
             vec![
-                map("mlp_head.0", hidden, width)?,
-                map("mlp_head.2", hidden, hidden)?,
-                map("mlp_head.4", width, hidden)?,
+                dense("mlp_head.0", hidden, width)?,
+                dense("mlp_head.2", hidden, hidden)?,
+                dense("mlp_head.4", width, hidden)?,
             ],
         ),
         Some("LSTM") => {
@@ -146,12 +147,12 @@ fn encoder(
             (
                 Some(lstm),
                 vec![
-                    map("mlp_head.0", 2 * hidden, 2 * hidden)?,
-                    map("mlp_head.2", width, 2 * hidden)?,
+                    dense("mlp_head.0", 2 * hidden, 2 * hidden)?,
+                    dense("mlp_head.2", width, 2 * hidden)?,
                 ],
             )
         }
-        _ => return Err(config.wrong("encoder_reparameterization_type", "MLP or LSTM")),
+        _ => return Err(config.invalid("encoder_reparameterization_type", "MLP or LSTM")),
     };
-    Ok(Encoder { embedding, lstm, maps, activation: Activation::Relu })
+    Ok(Encoder { embedding, lstm, layers, activation: Activation::Relu })
 }

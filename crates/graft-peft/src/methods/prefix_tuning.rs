@@ -134,28 +134,28 @@ fn fresh(
     initializer: &Initializer<'_>,
     (count, width, all): (usize, usize, usize),
 ) -> std::result::Result<Vectors, PeftError> {
-    let starts_at_zero = match config.text("init_weights") {
+    let is_zero_init = match config.text("init_weights") {
         None => false,
         Some("zero") => true,
-        Some(_) => return Err(config.wrong("init_weights", "null or zero")),
+        Some(_) => return Err(config.invalid("init_weights", "null or zero")),
     };
     if !config.flag("prefix_projection") {
         let vectors = initializer.normal("embedding.weight", (count, all), 1.0)?; // (P, L * 2 * K*D)
-        return Ok(Vectors::Plain(if starts_at_zero {
+        return Ok(Vectors::Plain(if is_zero_init {
             Var::from_tensor(&vectors.zeros_like()?)?
         } else {
             vectors
         }));
     }
     let hidden = config.count("encoder_hidden_size")?;
-    cx.foresee("prompt encoder", cx.model.embedding().path(), &[hidden, width + all])?;
+    cx.check_fits("prompt encoder", cx.model.embedding().path(), &[hidden, width + all])?;
     let last = Dense::new(initializer, "transform.2", (all, hidden))?;
     Ok(Vectors::Encoded(Encoder {
         embedding: initializer.normal("embedding.weight", (count, width), 1.0)?,
         lstm: None,
-        maps: vec![
+        layers: vec![
             Dense::new(initializer, "transform.0", (hidden, width))?,
-            if starts_at_zero { last.zeroed()? } else { last },
+            if is_zero_init { last.zeroed()? } else { last },
         ],
         activation: Activation::Tanh,
     }))

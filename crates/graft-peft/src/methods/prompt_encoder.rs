@@ -36,7 +36,7 @@ pub(super) struct Encoder {
     pub(super) embedding: Var,
     pub(super) lstm: Option<Lstm>,
     /// Linear layers in sequence, with the activation in between.
-    pub(super) maps: Vec<Dense>,
+    pub(super) layers: Vec<Dense>,
     pub(super) activation: Activation,
 }
 
@@ -97,14 +97,14 @@ impl Encoder {
         if let Some(lstm) = &self.lstm {
             x = lstm.forward(&x, cx)?; // (P, 2H)
         }
-        for (number, map) in self.maps.iter().enumerate() {
+        for (number, layer) in self.layers.iter().enumerate() {
             if number > 0 {
                 x = match self.activation {
                     Activation::Relu => x.relu()?,
                     Activation::Tanh => x.tanh()?,
                 };
             }
-            x = ops::bias_add(&ops::linear(&x, map.weight.as_tensor())?, map.bias.as_tensor())?;
+            x = ops::bias_add(&ops::linear(&x, layer.weight.as_tensor())?, layer.bias.as_tensor())?;
         }
         Ok(x) // (P, D)
     }
@@ -117,7 +117,7 @@ impl Encoder {
                 .flat_map(Lstm::weights)
                 .map(|(name, var)| (format!("{PREFIX}lstm_head.{name}"), var)),
         );
-        for Dense { name, weight, bias } in &self.maps {
+        for Dense { name, weight, bias } in &self.layers {
             weights.extend(
                 [("weight", weight), ("bias", bias)]
                     .map(|(leaf, var)| (format!("{PREFIX}{name}.{leaf}"), var.clone())),
@@ -199,7 +199,7 @@ pub(super) fn count(
     }
     match config.get("token_dim") {
         Some(found) if found.as_u64() != Some(width as u64) => {
-            return Err(config.wrong("token_dim", &format!("{width}, the width of this model")));
+            return Err(config.invalid("token_dim", &format!("{width}, the width of this model")));
         }
         _ => {}
     }

@@ -69,8 +69,11 @@ impl Method for PromptTuning {
         let chosen = settings.values.get("prompt_tuning_init").map(Setting::to_string);
         let init = match (chosen.as_deref(), &text) {
             (None | Some("TEXT"), Some(_)) => "TEXT".to_owned(),
-            (Some(other), Some(_)) => {
-                return Err(PeftError::UnusedPromptText { init: other.to_owned() });
+            (Some(_), Some(_)) => {
+                return Err(PeftError::RequiresKey {
+                    key: "prompt_tuning_init_text",
+                    needs: "prompt_tuning_init=TEXT",
+                });
             }
             (Some("TEXT"), None) => {
                 return Err(PeftError::MissingPromptText);

@@ -7,7 +7,7 @@
 //! as one vector, and their positions as `shira_indices: (2, k)`: rows, columns
 //! # Source
 //! Bhardwaj et al. 2024, arXiv:2406.13175; the positions are those of `torch.randperm` in peft,
-//! `tuners/shira/mask_functions.py`
+//! `tuners/shira/mask_functions.py`. No golden.
 
 mod indices;
 

@@ -158,7 +158,7 @@ fn indices(config: &ConfigFile, vocab: usize) -> Result<Vec<u32>, PeftError> {
     for value in config.get("token_indices").and_then(Value::as_array).into_iter().flatten() {
         let index = value
             .as_u64()
-            .ok_or_else(|| config.wrong("token_indices", "a list of token numbers"))?;
+            .ok_or_else(|| config.invalid("token_indices", "a list of token numbers"))?;
         if index >= vocab as u64 {
             return Err(PeftError::NoSuchToken { token: index, vocab });
         }

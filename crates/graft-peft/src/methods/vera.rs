@@ -168,7 +168,7 @@ fn projections(
     let key = config.get("projection_prng_key").and_then(serde_json::Value::as_u64);
     let key = key
         .filter(|key| *key < 1 << 32)
-        .ok_or_else(|| config.wrong("projection_prng_key", "a seed below 2^32"))?;
+        .ok_or_else(|| config.invalid("projection_prng_key", "a seed below 2^32"))?;
     let device =
         layers.first().map_or(Device::Cpu, |linear| linear.weight().tensor().device().clone());
     for (name, shape) in [("vera_A", [r, widest_in]), ("vera_B", [widest_out, r])] {

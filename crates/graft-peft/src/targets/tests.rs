@@ -70,7 +70,7 @@ fn exclusions_win() {
 }
 
 #[test]
-fn a_word_with_a_character_of_no_path_is_a_pattern_and_all_linear_has_any_case() {
+fn a_word_with_a_special_character_is_a_pattern_and_all_linear_ignores_case() {
     let words = |words: &[&str]| {
         Targets::from_words(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
     };

@@ -19,7 +19,7 @@ const PICKLES: [&str; 4] = [".bin", ".pt", ".pth", ".ckpt"];
 /// Prefixes of the names of pickled weights.
 const PICKLED: [&str; 3] = ["adapter_model", "pytorch_adapter", "adapter"];
 /// Maximum size of an index in bytes.
-const LONGEST_INDEX: u64 = 16 << 20;
+const MAX_INDEX_BYTES: u64 = 16 << 20;
 
 /// The files that were found.
 pub(super) struct Found {
@@ -67,7 +67,7 @@ pub(super) fn find(folder: &Path, config: &ConfigFile) -> Result<Found, PeftErro
 /// The files that an index names.
 fn indexed(folder: &Path, index: PathBuf) -> Result<Found, PeftError> {
     let malformed = |problem: String| PeftError::Malformed { path: index.clone(), problem };
-    let json: Value = serde_json::from_slice(&regular_file::read(&index, LONGEST_INDEX)?)
+    let json: Value = serde_json::from_slice(&regular_file::read(&index, MAX_INDEX_BYTES)?)
         .map_err(|error| malformed(format!("it is not valid JSON ({error})")))?;
     let map = json
         .get("weight_map")
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_parts_and_of_pickles_are_told_apart_from_others() {
+    fn names_of_parts_and_of_pickles_are_recognized() {
         assert_eq!(part("adapter_model-00002-of-00003.safetensors"), Some((2, 3)));
         for name in [
             "adapter_model-00004-of-00003.safetensors",

@@ -14,7 +14,7 @@ fn model() -> Llama {
     Llama::random(&LlamaConfig::from_json(&json).unwrap(), 1, &Device::Cpu).unwrap()
 }
 
-fn bench(model: &Llama) -> AttachContext<'_> {
+fn attach_context(model: &Llama) -> AttachContext<'_> {
     AttachContext::new(model, "toy", 9)
 }
 
@@ -25,9 +25,12 @@ fn lora(model: &Llama, name: &str, r: i64, targets: &[&str]) -> Adapter {
         .with("r", Value::Integer(r))
         .with("lora_alpha", Value::Float(6.0))
         .with("target_modules", targets);
-    let adapter =
-        attach(&bench(model), "lora", &keys.with("adapter_name", Value::Text(name.to_owned())))
-            .unwrap();
+    let adapter = attach(
+        &attach_context(model),
+        "lora",
+        &keys.with("adapter_name", Value::Text(name.to_owned())),
+    )
+    .unwrap();
     randomize(&adapter, r as u64);
     adapter
 }
@@ -40,7 +43,11 @@ fn combined(
     let settings = keys
         .iter()
         .fold(Settings::default(), |settings, (key, value)| settings.with(key, value.clone()));
-    combine(&bench(model), adapters, &settings.with("adapter_name", Value::Text("both".to_owned())))
+    combine(
+        &attach_context(model),
+        adapters,
+        &settings.with("adapter_name", Value::Text("both".to_owned())),
+    )
 }
 
 fn text(value: &str) -> Value {
@@ -109,7 +116,7 @@ fn linear_and_cat_are_the_weighted_sum_of_the_updates() {
 }
 
 #[test]
-fn what_is_saved_acts_the_same_with_its_ranks_by_layer() {
+fn a_saved_combination_keeps_its_ranks_by_layer() {
     let model = model();
     let (a, b) = (lora(&model, "a", 2, &["q_proj", "o_proj"]), lora(&model, "b", 3, &["q_proj"]));
     let both = combined(&model, &[&a, &b], &[]).unwrap();
@@ -118,14 +125,14 @@ fn what_is_saved_acts_the_same_with_its_ranks_by_layer() {
     both.adapter.save(folder.path(), "toy").unwrap();
     both.adapter.detach(&model).unwrap();
     assert!(distance(&logits(&model), &before) > 1e-3);
-    let (again, warnings) = load(&bench(&model), folder.path(), "again").unwrap();
+    let (again, warnings) = load(&attach_context(&model), folder.path(), "again").unwrap();
     assert_eq!(warnings, Vec::<String>::new());
     assert!(distance(&logits(&model), &before) < 1e-5);
     assert!(again.is_active(&model));
 }
 
 #[test]
-fn a_smaller_rank_says_what_it_leaves() {
+fn a_smaller_rank_reports_the_fraction_it_keeps() {
     let model = model();
     let (a, b) = (lora(&model, "a", 4, &["q_proj"]), lora(&model, "b", 4, &["q_proj"]));
     let all = combined(
@@ -145,7 +152,7 @@ fn a_smaller_rank_says_what_it_leaves() {
 }
 
 #[test]
-fn an_adapter_and_its_negation_leave_nothing() {
+fn an_adapter_and_its_negation_cancel() {
     let model = model();
     let a = lora(&model, "a", 2, &["q_proj"]);
     a.set_active(&model, false).unwrap();
@@ -161,7 +168,7 @@ fn other_methods_are_combined_by_their_updates() {
     let (a, b) = (
         lora(&model, "a", 2, &["q_proj"]),
         attach(
-            &bench(&model),
+            &attach_context(&model),
             "loha",
             &Settings::default().with("r", Value::Integer(2)).with("adapter_name", text("b")),
         )
@@ -185,7 +192,7 @@ fn other_methods_are_combined_by_their_updates() {
 }
 
 #[test]
-fn what_has_no_sum_is_refused_and_nothing_changes() {
+fn adapters_that_cannot_be_combined_are_refused() {
     let model = model();
     let a = lora(&model, "a", 2, &["q_proj"]);
     let before = logits(&model);
@@ -196,7 +203,7 @@ fn what_has_no_sum_is_refused_and_nothing_changes() {
     let (_, problem) = code(combined(&model, &[&a], &[("weights", weights(&["1", "2"]))])).unwrap();
     assert!(problem.contains("does not fit 1 adapters"), "{problem}");
     let soft = attach(
-        &bench(&model),
+        &attach_context(&model),
         "prompt_tune",
         &Settings::default().with("adapter_name", text("soft")),
     )

@@ -12,7 +12,7 @@ pub(crate) fn model() -> Llama {
     Llama::random(&LlamaConfig::from_json(&json).unwrap(), 1, &Device::Cpu).unwrap()
 }
 
-pub(crate) fn bench(model: &Llama) -> AttachContext<'_> {
+pub(crate) fn attach_context(model: &Llama) -> AttachContext<'_> {
     AttachContext::new(model, "toy", 9)
 }
 
@@ -58,11 +58,11 @@ fn lora(model: &Llama, name: &str, names: &[&str]) -> Adapter {
         ("lora_alpha", Value::Float(5.0)),
         targets(names),
     ];
-    attach(&bench(model), "lora", &settings(&keys)).unwrap()
+    attach(&attach_context(model), "lora", &settings(&keys)).unwrap()
 }
 
 #[test]
-fn attaching_a_lora_changes_nothing_until_it_is_trained() {
+fn attaching_a_lora_does_not_change_the_output() {
     let model = model();
     let before = logits(&model);
     let adapter = lora(&model, "default", &["all-linear"]);
@@ -74,11 +74,11 @@ fn attaching_a_lora_changes_nothing_until_it_is_trained() {
 }
 
 #[test]
-fn a_soft_prompt_lengthens_the_output_and_is_gone_after_detach() {
+fn a_soft_prompt_lengthens_the_output_until_it_is_detached() {
     let model = model();
     let before = logits(&model);
     let prompt = attach(
-        &bench(&model),
+        &attach_context(&model),
         "prompt_tune",
         &settings(&[("num_virtual_tokens", Value::Integer(4))]),
     )
@@ -99,7 +99,7 @@ fn gradients_reach_every_adapter_parameter_and_no_base_weight() {
         ("lora", vec![targets(&["all-linear"])]),
         ("prompt_tune", vec![("num_virtual_tokens", Value::Integer(4))]),
     ] {
-        let adapter = attach(&bench(&model), verb, &settings(&keys)).unwrap();
+        let adapter = attach(&attach_context(&model), verb, &settings(&keys)).unwrap();
         randomize(&adapter);
         let logits = model.logits(&ids(), None, &Context::train(1, 0, 0)).unwrap();
         let (batch, length, vocab) = logits.dims3().unwrap();
@@ -145,7 +145,7 @@ fn a_merged_adapter_gives_the_same_output_and_unmerging_restores_every_bit() {
 }
 
 #[test]
-fn a_merged_adapter_can_be_scaled_switched_off_and_detached() {
+fn a_merged_adapter_can_be_scaled_deactivated_and_detached() {
     let model = model();
     let base = logits(&model);
     let adapter = lora(&model, "default", &["v_proj"]);
@@ -169,7 +169,7 @@ fn a_merged_adapter_can_be_scaled_switched_off_and_detached() {
 }
 
 #[test]
-fn an_adapter_that_is_replaced_or_dropped_while_merged_leaves_the_base_clean() {
+fn replacing_or_dropping_a_merged_adapter_restores_the_base() {
     let model = model();
     let base = logits(&model);
     let first = lora(&model, "default", &["q_proj"]);
@@ -223,7 +223,7 @@ fn attaching_again_under_the_same_name_replaces() {
         found
     };
     let prompt = attach(
-        &bench(&model),
+        &attach_context(&model),
         "prompt_tune",
         &settings(&[("num_virtual_tokens", Value::Integer(2))]),
     )
@@ -234,7 +234,7 @@ fn attaching_again_under_the_same_name_replaces() {
 }
 
 #[test]
-fn what_is_saved_is_loaded_under_any_name_and_acts_the_same() {
+fn a_saved_adapter_can_be_loaded_under_any_name() {
     let model = model();
     let folder = tempfile::tempdir().unwrap();
     for (verb, keys) in [
@@ -259,13 +259,13 @@ fn what_is_saved_is_loaded_under_any_name_and_acts_the_same() {
             ],
         ),
     ] {
-        let adapter = attach(&bench(&model), verb, &settings(&keys)).unwrap();
+        let adapter = attach(&attach_context(&model), verb, &settings(&keys)).unwrap();
         randomize(&adapter);
         let expected = logits(&model);
         let directory = folder.path().join("a/b");
         adapter.save(&directory, "toy").unwrap();
         adapter.detach(&model).unwrap();
-        let (again, warnings) = load(&bench(&model), &directory, "other").unwrap();
+        let (again, warnings) = load(&attach_context(&model), &directory, "other").unwrap();
         assert!(warnings.is_empty(), "{warnings:?}");
         assert_eq!(logits(&model), expected);
         assert_eq!(again.settings(), adapter.settings());
@@ -297,7 +297,7 @@ fn saving_over_another_adapter_replaces_both_files_or_none() {
     let blocked = folder.path().join("adapter.safetensors");
     std::fs::create_dir(&blocked).unwrap();
     let bottleneck = attach(
-        &bench(&model),
+        &attach_context(&model),
         "bottleneck",
         &settings(&[("adapter_name", Value::Text("other".to_owned()))]),
     )
@@ -314,11 +314,11 @@ fn saving_over_another_adapter_replaces_both_files_or_none() {
 }
 
 #[test]
-fn the_seed_decides_the_start_and_the_order_of_targets_does_not() {
+fn initial_weights_depend_on_the_seed_and_not_on_the_order_of_targets() {
     let model = model();
     let start = |seed, names: &[&str]| {
-        let bench = AttachContext { seed, ..bench(&model) };
-        let adapter = attach(&bench, "lora", &settings(&[targets(names)])).unwrap();
+        let attach_context = AttachContext { seed, ..attach_context(&model) };
+        let adapter = attach(&attach_context, "lora", &settings(&[targets(names)])).unwrap();
         adapter
             .state()
             .unwrap()
@@ -331,7 +331,7 @@ fn the_seed_decides_the_start_and_the_order_of_targets_does_not() {
 }
 
 #[test]
-fn the_start_is_that_of_hf_peft() {
+fn the_initial_weights_are_distributed_as_in_hf_peft() {
     let model = model();
     let of = |init: &str| {
         let keys = [
@@ -339,7 +339,7 @@ fn the_start_is_that_of_hf_peft() {
             ("r", Value::Integer(4)),
             targets(&["all-linear"]),
         ];
-        let adapter = attach(&bench(&model), "lora", &settings(&keys)).unwrap();
+        let adapter = attach(&attach_context(&model), "lora", &settings(&keys)).unwrap();
         adapter
             .state()
             .unwrap()
@@ -369,7 +369,7 @@ fn the_start_is_that_of_hf_peft() {
 fn lora_plus_speeds_up_b_alone_and_is_not_written_into_the_file() {
     let (model, folder) = (model(), tempfile::tempdir().unwrap());
     let adapter = attach(
-        &bench(&model),
+        &attach_context(&model),
         "lora",
         &settings(&[("loraplus_lr_ratio", Value::Float(16.0)), targets(&["q_proj"])]),
     )
@@ -393,7 +393,7 @@ fn lora_plus_speeds_up_b_alone_and_is_not_written_into_the_file() {
 fn dropout_acts_in_training_only_and_by_the_counters() {
     let model = model();
     let adapter = attach(
-        &bench(&model),
+        &attach_context(&model),
         "lora",
         &settings(&[("lora_dropout", Value::Float(0.5)), targets(&["q_proj"])]),
     )
@@ -439,7 +439,7 @@ fn the_table_has_a_row_per_kind_and_ends_with_the_line_of_hf_peft() {
     assert_eq!(table.footer, [total.line()]);
     adapter.detach(&model).unwrap();
     let prompt = attach(
-        &bench(&model),
+        &attach_context(&model),
         "prompt_tune",
         &settings(&[("num_virtual_tokens", Value::Integer(4))]),
     )
@@ -483,16 +483,16 @@ impl TokenEncoder for Letters {
 }
 
 #[test]
-fn a_soft_prompt_starts_from_its_text_repeated_or_cut_or_from_rows_of_the_embedding() {
+fn a_soft_prompt_is_initialized_from_a_text_or_from_rows_of_the_embedding() {
     let model = model();
     let table = model.embedding().weight().tensor().to_vec2::<f32>().unwrap();
     let vectors = |count: i64, text: &str| {
-        let bench = AttachContext { tokenizer: Some(&Letters), ..bench(&model) };
+        let attach_context = AttachContext { tokenizer: Some(&Letters), ..attach_context(&model) };
         let mut keys = vec![("num_virtual_tokens", Value::Integer(count))];
         if !text.is_empty() {
             keys.push(("prompt_tuning_init_text", Value::Text(text.to_owned())));
         }
-        let adapter = attach(&bench, "prompt_tune", &settings(&keys)).unwrap();
+        let adapter = attach(&attach_context, "prompt_tune", &settings(&keys)).unwrap();
         adapter.state().unwrap().into_values().next().unwrap().to_vec2::<f32>().unwrap()
     };
     let rows = |ids: &[usize]| ids.iter().map(|id| table[*id].clone()).collect::<Vec<_>>();

@@ -55,12 +55,12 @@ fn settings(verb: &str, keys: &str) -> Settings {
 }
 
 #[test]
-fn published_counts_are_met_on_the_shapes_of_llama_3_2_3b() {
+fn parameter_counts_of_llama_3_2_3b_equal_the_published_ones() {
     let (one, two) = (model(1), model(2));
     for (verb, keys, published) in PUBLISHED {
         let trained = |model: &Arc<dyn Model>| {
-            let bench = AttachContext::new(model.as_ref(), "llama-3.2-3b", 1);
-            let adapter = attach(&bench, verb, &settings(verb, keys))
+            let attach_context = AttachContext::new(model.as_ref(), "llama-3.2-3b", 1);
+            let adapter = attach(&attach_context, verb, &settings(verb, keys))
                 .unwrap_or_else(|error| panic!("{verb} {keys}: {error}"));
             let count = adapter.trainable_parameters();
             adapter.detach(model.as_ref()).unwrap();

@@ -7,11 +7,11 @@ use graft_nn::{Layer, Model, Tensor};
 use graft_peft::{PeftError, attach, load};
 use graft_spec::{Hint, Settings, Value};
 
-use crate::contract::{bench, model, settings, targets};
+use crate::contract::{attach_context, model, settings, targets};
 
 /// The code of the error, and its message and hint.
 fn refused(model: &Llama, verb: &str, settings: &Settings) -> (String, String) {
-    let error = attach(&bench(model), verb, settings).err().expect("refused");
+    let error = attach(&attach_context(model), verb, settings).err().expect("refused");
     let held = |site: &graft_nn::Site<'_>| matches!(site.layer, Layer::Linear(linear) if !linear.slot().names().is_empty());
     assert!(!model.sites().iter().any(held), "something was left attached");
     assert!(model.embedding().prompt().names().is_empty());
@@ -23,7 +23,7 @@ fn words(error: &PeftError) -> String {
 }
 
 #[test]
-fn a_target_that_matches_nothing_is_answered_with_the_nearest_and_all_there_are() {
+fn a_target_without_a_match_is_refused_with_a_suggestion_and_all_modules() {
     let model = model();
     let (code, text) = refused(&model, "lora", &settings(&[targets(&["q_prj"])]));
     assert_eq!(code, "peft::no_match");
@@ -57,7 +57,7 @@ fn a_target_that_matches_nothing_is_answered_with_the_nearest_and_all_there_are(
 }
 
 #[test]
-fn a_rank_that_is_zero_or_too_large_is_refused_with_what_is_possible() {
+fn a_zero_or_too_large_rank_is_refused_with_the_limit() {
     let model = model();
     let (code, text) =
         refused(&model, "lora", &settings(&[("r", Value::Integer(0)), targets(&["q_proj"])]));
@@ -116,14 +116,14 @@ fn unknown_methods_and_keys_and_impossible_prompts_are_refused() {
 #[test]
 fn a_soft_prompt_can_be_neither_merged_nor_scaled() {
     let model = model();
-    let prompt = attach(&bench(&model), "prompt_tune", &Settings::default()).unwrap();
+    let prompt = attach(&attach_context(&model), "prompt_tune", &Settings::default()).unwrap();
     assert_eq!(prompt.merge(&model).unwrap_err().code(), "peft::not_mergeable");
     assert_eq!(prompt.set_scale(&model, 0.5).unwrap_err().code(), "peft::not_scalable");
     assert!(prompt.set_scale(&model, 1.0).is_ok() && !prompt.is_merged());
 }
 
 #[test]
-fn modules_and_biases_that_are_not_there_are_refused() {
+fn missing_modules_and_biases_are_refused() {
     let model = model();
     let save = |names: &[&str]| {
         ("modules_to_save", Value::List(names.iter().map(|name| (*name).to_owned()).collect()))
@@ -137,7 +137,7 @@ fn modules_and_biases_that_are_not_there_are_refused() {
     let (code, text) = refused(&model, "lora", &settings(&[only.clone(), targets(&["up_proj"])]));
     assert!(code == "peft::no_bias" && text.contains("bias=lora_only"), "{text}");
     let adapter = attach(
-        &bench(&model),
+        &attach_context(&model),
         "lora",
         &settings(&[only, targets(&["q_proj"]), ("r", Value::Integer(2))]),
     )
@@ -150,16 +150,19 @@ fn modules_and_biases_that_are_not_there_are_refused() {
 /// A saved LoRA on q_proj.
 fn saved(model: &Llama) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let adapter =
-        attach(&bench(model), "lora", &settings(&[("r", Value::Integer(2)), targets(&["q_proj"])]))
-            .unwrap();
+    let adapter = attach(
+        &attach_context(model),
+        "lora",
+        &settings(&[("r", Value::Integer(2)), targets(&["q_proj"])]),
+    )
+    .unwrap();
     adapter.save(folder.path(), "toy").unwrap();
     adapter.detach(model).unwrap();
     folder
 }
 
 fn not_loaded(model: &Llama, folder: &Path) -> (String, String) {
-    let error = load(&bench(model), folder, "default").err().expect("refused");
+    let error = load(&attach_context(model), folder, "default").err().expect("refused");
     let held = |site: &graft_nn::Site<'_>| matches!(site.layer, Layer::Linear(linear) if !linear.slot().names().is_empty());
     assert!(!model.sites().iter().any(held), "something was left attached");
     (error.code().to_owned(), words(&error))
@@ -173,7 +176,7 @@ fn change(folder: &Path, field: &str, value: serde_json::Value) {
 }
 
 #[test]
-fn a_folder_that_is_no_adapter_says_what_is_missing() {
+fn a_missing_file_is_named() {
     let model = model();
     let folder = saved(&model);
     fs::remove_file(folder.path().join("adapter_model.safetensors")).unwrap();
@@ -198,7 +201,7 @@ fn a_folder_that_is_no_adapter_says_what_is_missing() {
 }
 
 #[test]
-fn features_that_are_not_built_in_are_refused_and_unknown_fields_are_kept() {
+fn unsupported_features_are_refused_and_unknown_fields_are_preserved() {
     let model = model();
     let folder = saved(&model);
     change(folder.path(), "use_qalora", true.into());
@@ -217,7 +220,7 @@ fn features_that_are_not_built_in_are_refused_and_unknown_fields_are_kept() {
     change(folder.path(), "r", 2.into());
     change(folder.path(), "invented_in_2027", serde_json::json!([1]));
     change(folder.path(), "base_model_name_or_path", "meta-llama/Llama-3.2-1B".into());
-    let (adapter, warnings) = load(&bench(&model), folder.path(), "default").unwrap();
+    let (adapter, warnings) = load(&attach_context(&model), folder.path(), "default").unwrap();
     assert!(warnings.iter().any(|line| line.contains("invented_in_2027")), "{warnings:?}");
     assert!(warnings.iter().any(|line| line.contains("meta-llama/Llama-3.2-1B")), "{warnings:?}");
     adapter.save(folder.path(), "toy").unwrap();
@@ -229,7 +232,7 @@ fn features_that_are_not_built_in_are_refused_and_unknown_fields_are_kept() {
 }
 
 #[test]
-fn weights_that_are_missing_misshapen_left_over_or_not_finite_are_noticed() {
+fn missing_misshapen_unused_or_not_finite_weights_are_reported() {
     let model = model();
     let folder = saved(&model);
     let path = folder.path().join("adapter_model.safetensors");
@@ -270,13 +273,13 @@ fn weights_that_are_missing_misshapen_left_over_or_not_finite_are_noticed() {
     write("base_model.model.lm_head.weight", full(1.0, (2, 2)));
     assert_eq!(not_loaded(&model, folder.path()).0, "peft::wrong_shape");
     write("base_model.model.lm_haed.weight", full(1.0, (2, 2)));
-    let (_, warnings) = load(&bench(&model), folder.path(), "default").unwrap();
+    let (_, warnings) = load(&attach_context(&model), folder.path(), "default").unwrap();
     assert!(warnings.len() == 1 && warnings[0].contains("lm_haed"), "{warnings:?}");
 }
 
 /// HF PEFT creates such adapters, so they are loaded.
 #[test]
-fn a_rank_above_the_layer_is_taken_from_a_file_with_a_warning() {
+fn a_rank_above_the_layer_is_accepted_from_a_file_with_a_warning() {
     let model = model();
     let folder = saved(&model);
     let path = folder.path().join("adapter_model.safetensors");
@@ -290,7 +293,7 @@ fn a_rank_above_the_layer_is_taken_from_a_file_with_a_warning() {
     }
     graft_nn::tensor_file::write(&path, &tensors).unwrap();
     change(folder.path(), "r", 20.into());
-    let (_, warnings) = load(&bench(&model), folder.path(), "default").unwrap();
+    let (_, warnings) = load(&attach_context(&model), folder.path(), "default").unwrap();
     assert!(
         warnings.len() == 1 && warnings[0].contains("r = 20 is larger than the smaller side"),
         "{warnings:?}"
@@ -300,7 +303,8 @@ fn a_rank_above_the_layer_is_taken_from_a_file_with_a_warning() {
 #[test]
 fn an_adapter_that_diverged_is_not_saved_and_not_merged() {
     let model = model();
-    let adapter = attach(&bench(&model), "lora", &settings(&[targets(&["q_proj"])])).unwrap();
+    let adapter =
+        attach(&attach_context(&model), "lora", &settings(&[targets(&["q_proj"])])).unwrap();
     let trainable = adapter.trainables().remove(0);
     trainable
         .var
@@ -317,10 +321,10 @@ fn an_adapter_that_diverged_is_not_saved_and_not_merged() {
 }
 
 #[test]
-fn a_block_left_out_that_is_not_there_is_refused() {
+fn an_unknown_block_in_leave_out_is_refused() {
     let model = model();
     let error = attach(
-        &bench(&model),
+        &attach_context(&model),
         "bottleneck",
         &settings(&[("leave_out", Value::List(vec!["7".to_owned()]))]),
     )
@@ -331,7 +335,7 @@ fn a_block_left_out_that_is_not_there_is_refused() {
         "{error}"
     );
     let adapter = attach(
-        &bench(&model),
+        &attach_context(&model),
         "bottleneck",
         &settings(&[("leave_out", Value::List(vec!["0".to_owned(), "2".to_owned()]))]),
     )

@@ -100,12 +100,12 @@ fn write_combined(base: &Path, out: &Path) {
     if matches!(model.task(), Task::SequenceClassification { .. }) {
         return;
     }
-    let bench = AttachContext::new(&*model, "base", 1);
+    let attach_context = AttachContext::new(&*model, "base", 1);
     let lora = |name: &str, r: i64| {
         let keys = Settings::default()
             .with("adapter_name", Setting::Text(name.to_owned()))
             .with("r", Setting::Integer(r));
-        let adapter = attach(&bench, "lora", &keys).unwrap();
+        let adapter = attach(&attach_context, "lora", &keys).unwrap();
         randomize(&adapter, r as u64);
         adapter
     };
@@ -116,7 +116,7 @@ fn write_combined(base: &Path, out: &Path) {
             .with("combination_type", Setting::Text(kind.to_owned()))
             .with("weights", weights.clone());
         let both = combine(
-            &bench,
+            &attach_context,
             &[&one, &other],
             &keys.with("adapter_name", Setting::Text("both".to_owned())),
         )

@@ -26,7 +26,7 @@ pub(crate) fn llama(tied: bool, seed: u64) -> Llama {
     Llama::random(&LlamaConfig::from_json(&json).unwrap(), seed, &Device::Cpu).unwrap()
 }
 
-pub(crate) fn bench(model: &dyn Model) -> AttachContext<'_> {
+pub(crate) fn attach_context(model: &dyn Model) -> AttachContext<'_> {
     AttachContext::new(model, "toy", 9)
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn saved(model: &dyn Model, folder: &Path) {
     let keys = Settings::default()
         .with("r", Value::Integer(2))
         .with("target_modules", Value::List(vec!["q_proj".to_owned()]));
-    let adapter = attach(&bench(model), "lora", &keys).unwrap();
+    let adapter = attach(&attach_context(model), "lora", &keys).unwrap();
     randomize(&adapter, 3);
     adapter.save(folder, "toy").unwrap();
     adapter.detach(model).unwrap();
@@ -76,7 +76,7 @@ fn noise(seed: u64, shape: (usize, usize)) -> Tensor {
 
 fn refused(model: &dyn Model, folder: &Path) -> PeftError {
     let base = output(model);
-    let error = load(&bench(model), folder, "default").err().expect("refused");
+    let error = load(&attach_context(model), folder, "default").err().expect("refused");
     assert_eq!(output(model), base, "something was left attached");
     error
 }
@@ -98,7 +98,7 @@ fn with_weights(tied: bool, seed: u64, weights: &[(&str, &Tensor)]) -> Llama {
 }
 
 #[test]
-fn base_weights_in_the_file_act_as_in_hf_peft_and_are_reported_and_detached() {
+fn base_weights_in_the_file_are_used_as_in_hf_peft_and_reported() {
     let (embed, head) = (noise(1, (50, 16)), noise(2, (50, 16)));
     for tied in [false, true] {
         let (model, folder) = (llama(tied, 1), tempfile::tempdir().unwrap());
@@ -119,11 +119,11 @@ fn base_weights_in_the_file_act_as_in_hf_peft_and_are_reported_and_detached() {
         };
         let plain = tempfile::tempdir().unwrap();
         saved(&llama(tied, 1), plain.path());
-        load(&bench(&other), plain.path(), "default").unwrap();
+        load(&attach_context(&other), plain.path(), "default").unwrap();
         let expected = output(&other);
 
         let base = output(&model);
-        let (adapter, warnings) = load(&bench(&model), folder.path(), "default").unwrap();
+        let (adapter, warnings) = load(&attach_context(&model), folder.path(), "default").unwrap();
         assert!(
             distance(&output(&model), &expected) < 1e-6 && distance(&expected, &base) > 0.1,
             "tied: {tied}"
@@ -146,13 +146,13 @@ fn base_weights_in_the_file_act_as_in_hf_peft_and_are_reported_and_detached() {
 }
 
 #[test]
-fn base_weights_under_a_targeted_embedding_act_and_are_kept_when_saved() {
+fn base_weights_under_a_targeted_embedding_are_used_and_saved_again() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     let keys = Settings::default().with("r", Value::Integer(2)).with(
         "target_modules",
         Value::List(["q_proj", "embed_tokens", "lm_head"].map(str::to_owned).to_vec()),
     );
-    let adapter = attach(&bench(&model), "lora", &keys).unwrap();
+    let adapter = attach(&attach_context(&model), "lora", &keys).unwrap();
     randomize(&adapter, 3);
     adapter.save(folder.path(), "toy").unwrap();
     adapter.detach(&model).unwrap();
@@ -161,8 +161,8 @@ fn base_weights_under_a_targeted_embedding_act_and_are_kept_when_saved() {
     assert!(all.insert(key.to_owned(), embed.clone()).is_some());
     write(folder.path(), &all);
     let other = with_weights(false, 1, &[("model.embed_tokens.weight", &embed)]);
-    load(&bench(&other), folder.path(), "default").unwrap();
-    let (adapter, warnings) = load(&bench(&model), folder.path(), "default").unwrap();
+    load(&attach_context(&other), folder.path(), "default").unwrap();
+    let (adapter, warnings) = load(&attach_context(&model), folder.path(), "default").unwrap();
     assert!(
         warnings.len() == 1 && warnings[0].contains("`model.embed_tokens.weight`"),
         "{warnings:?}"
@@ -179,19 +179,19 @@ fn base_weights_under_a_targeted_embedding_act_and_are_kept_when_saved() {
 }
 
 #[test]
-fn base_weights_that_are_the_models_own_up_to_rounding_are_no_news() {
+fn base_weights_that_differ_only_by_rounding_are_ignored() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     saved(&model, folder.path());
     let mut all = tensors(folder.path());
     let own = model.embedding().weight().base_value().to_dtype(DType::BF16).unwrap();
     all.insert("base_model.model.model.embed_tokens.weight".to_owned(), own);
     write(folder.path(), &all);
-    let (_, warnings) = load(&bench(&model), folder.path(), "default").unwrap();
+    let (_, warnings) = load(&attach_context(&model), folder.path(), "default").unwrap();
     assert!(warnings.is_empty(), "{warnings:?}");
 }
 
 #[test]
-fn an_adapter_of_a_resized_vocabulary_is_refused_with_the_steps_that_help() {
+fn an_adapter_of_a_resized_vocabulary_is_refused_with_instructions() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     saved(&model, folder.path());
     let all = tensors(folder.path());
@@ -223,7 +223,7 @@ fn an_adapter_of_a_resized_vocabulary_is_refused_with_the_steps_that_help() {
 }
 
 #[test]
-fn every_tensor_that_has_no_effect_is_named() {
+fn every_unused_tensor_is_named() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     saved(&model, folder.path());
     let mut all = tensors(folder.path());
@@ -235,7 +235,7 @@ fn every_tensor_that_has_no_effect_is_named() {
     }
     all.insert("something.else".to_owned(), noise(1, (1, 1)));
     write(folder.path(), &all);
-    let (_, warnings) = load(&bench(&model), folder.path(), "default").unwrap();
+    let (_, warnings) = load(&attach_context(&model), folder.path(), "default").unwrap();
     assert!(
         warnings.len() == 1
             && warnings[0].contains("v_proj.lora_A.weight` (3 tensors)")
@@ -264,7 +264,7 @@ fn modules(adapter: &Adapter) -> Vec<String> {
 }
 
 #[test]
-fn null_targets_are_the_familys_default_of_hf_peft_for_every_method() {
+fn null_targets_become_hf_pefts_default_for_the_family() {
     let small = |family: &str| {
         json!({"model_type": family, "vocab_size": 50, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,
             "num_key_value_heads": 2, "max_position_embeddings": 40, "n_embd": 16, "n_layer": 2, "n_head": 4, "n_positions": 40, "initializer_range": 0.2,
@@ -311,7 +311,7 @@ fn null_targets_are_the_familys_default_of_hf_peft_for_every_method() {
             };
             keys = keys.with("target_modules", Value::List(names));
         }
-        let adapter = attach(&bench(&*model), verb, &keys)
+        let adapter = attach(&attach_context(&*model), verb, &keys)
             .unwrap_or_else(|error| panic!("{verb} on {family}: {error}"));
         randomize(&adapter, 3);
         let (acting, folder) = (output(&*model), tempfile::tempdir().unwrap());
@@ -319,7 +319,7 @@ fn null_targets_are_the_familys_default_of_hf_peft_for_every_method() {
         adapter.detach(&*model).unwrap();
         change(folder.path(), "target_modules", serde_json::Value::Null);
         change(folder.path(), "feedforward_modules", serde_json::Value::Null);
-        let (again, _) = load(&bench(&*model), folder.path(), "default")
+        let (again, _) = load(&attach_context(&*model), folder.path(), "default")
             .unwrap_or_else(|error| panic!("{verb} on {family}: {error}"));
         let found: Vec<String> =
             modules(&again).into_iter().filter(|name| name != "classifier").collect();
@@ -329,12 +329,12 @@ fn null_targets_are_the_familys_default_of_hf_peft_for_every_method() {
     // HF PEFT has no default for these either.
     let (model, folder) =
         (random_model(&small("bert"), 1, &Device::Cpu).unwrap(), tempfile::tempdir().unwrap());
-    attach(&bench(&*model), "ln_tuning", &Settings::default())
+    attach(&attach_context(&*model), "ln_tuning", &Settings::default())
         .unwrap()
         .save(folder.path(), "toy")
         .unwrap();
     change(folder.path(), "target_modules", serde_json::Value::Null);
-    let error = load(&bench(&*model), folder.path(), "other").err().expect("refused");
+    let error = load(&attach_context(&*model), folder.path(), "other").err().expect("refused");
     assert!(
         error.code() == "peft::no_default_targets" && error.to_string().contains("`bert`"),
         "{error}"
@@ -342,7 +342,7 @@ fn null_targets_are_the_familys_default_of_hf_peft_for_every_method() {
 }
 
 #[test]
-fn regular_expressions_and_all_linear_in_a_file_mean_what_they_mean_in_hf_peft() {
+fn regular_expressions_and_all_linear_in_a_file_match_as_in_hf_peft() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     for (targets, expected) in [
         (json!(r".*\.(0|2)\.self_attn\.(q|v)_proj"), 4),
@@ -353,7 +353,7 @@ fn regular_expressions_and_all_linear_in_a_file_mean_what_they_mean_in_hf_peft()
         saved(&model, folder.path());
         change(folder.path(), "target_modules", targets.clone());
         // A string must match the whole path, so `q_proj` matches nothing.
-        let error = load(&bench(&model), folder.path(), "default").err();
+        let error = load(&attach_context(&model), folder.path(), "default").err();
         match (error, expected) {
             (Some(PeftError::NoMatch { .. }), 0) => {}
             (Some(PeftError::MissingKeys { expected: found, .. }), expected) => {
@@ -386,11 +386,11 @@ fn name(part: usize, count: usize) -> String {
 fn weights_in_several_files_are_loaded_with_and_without_an_index() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     saved(&model, folder.path());
-    let (whole, _) = load(&bench(&model), folder.path(), "default").unwrap();
+    let (whole, _) = load(&attach_context(&model), folder.path(), "default").unwrap();
     let acting = output(&model);
     whole.detach(&model).unwrap();
     let map = split(folder.path(), 3);
-    let (parts, warnings) = load(&bench(&model), folder.path(), "default").unwrap();
+    let (parts, warnings) = load(&attach_context(&model), folder.path(), "default").unwrap();
     assert!(warnings.is_empty() && output(&model) == acting);
     parts.detach(&model).unwrap();
     let index = |map: &serde_json::Map<String, serde_json::Value>| {
@@ -401,7 +401,7 @@ fn weights_in_several_files_are_loaded_with_and_without_an_index() {
         .unwrap();
     };
     index(&map);
-    let (indexed, _) = load(&bench(&model), folder.path(), "default").unwrap();
+    let (indexed, _) = load(&attach_context(&model), folder.path(), "default").unwrap();
     assert_eq!(output(&model), acting);
     // Saving over them leaves one file and none of the parts.
     indexed.save(folder.path(), "toy").unwrap();
@@ -464,12 +464,12 @@ fn pickles_of_any_name_are_refused_with_the_step_that_converts_them() {
 }
 
 #[test]
-fn shira_files_of_hf_peft_say_where_their_numbers_are() {
+fn shira_files_of_hf_peft_contain_the_indices() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     let keys = Settings::default()
         .with("r", Value::Integer(2))
         .with("target_modules", Value::List(vec!["q_proj".to_owned()]));
-    let adapter = attach(&bench(&model), "shira", &keys).unwrap();
+    let adapter = attach(&attach_context(&model), "shira", &keys).unwrap();
     randomize(&adapter, 3);
     adapter.save(folder.path(), "toy").unwrap();
     let acting = output(&model);
@@ -477,7 +477,7 @@ fn shira_files_of_hf_peft_say_where_their_numbers_are() {
     let (mut all, key) =
         (tensors(folder.path()), "base_model.model.model.layers.0.self_attn.q_proj.shira_indices");
     assert_eq!((all[key].dims(), all[key].dtype()), (&[2, 64][..], DType::I32));
-    let (same, warnings) = load(&bench(&model), folder.path(), "default").unwrap();
+    let (same, warnings) = load(&attach_context(&model), folder.path(), "default").unwrap();
     assert!(warnings.is_empty() && output(&model) == acting, "{warnings:?}");
     same.detach(&model).unwrap();
     // Other indices, from another kind of mask, are used unchanged.
@@ -486,7 +486,7 @@ fn shira_files_of_hf_peft_say_where_their_numbers_are() {
         (0..64).map(|place| place / 16).chain((0..64).map(|place| place % 16)).collect();
     all.insert(key.to_owned(), Tensor::from_vec(elsewhere, (2, 64), &Device::Cpu).unwrap());
     write(folder.path(), &all);
-    let (other, _) = load(&bench(&model), folder.path(), "default").unwrap();
+    let (other, _) = load(&attach_context(&model), folder.path(), "default").unwrap();
     assert!(distance(&output(&model), &acting) > 1e-4);
     other.detach(&model).unwrap();
     all.insert(key.to_owned(), Tensor::full(16i32, (2, 64), &Device::Cpu).unwrap());
@@ -499,13 +499,13 @@ fn other_files_survive_a_save_and_weights_of_another_kind_of_adapter_do_not() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     fs::write(folder.path().join("README.md"), "mine").unwrap();
     fs::write(folder.path().join("tokenizer.json"), "{}").unwrap();
-    let bottleneck = attach(&bench(&model), "bottleneck", &Settings::default()).unwrap();
+    let bottleneck = attach(&attach_context(&model), "bottleneck", &Settings::default()).unwrap();
     bottleneck.save(folder.path(), "toy").unwrap();
     bottleneck.detach(&model).unwrap();
     assert!(folder.path().join("adapter.safetensors").is_file());
     saved(&model, folder.path());
     assert!(!folder.path().join("adapter.safetensors").exists());
-    let (lora, _) = load(&bench(&model), folder.path(), "default").unwrap();
+    let (lora, _) = load(&attach_context(&model), folder.path(), "default").unwrap();
     assert_eq!(lora.spec().verb, "lora");
     assert_eq!(fs::read_to_string(folder.path().join("README.md")).unwrap(), "mine");
     assert!(folder.path().join("tokenizer.json").is_file());
@@ -523,7 +523,7 @@ fn save_for_ever(folder: &Path) {
             .with("r", Value::Integer(2))
             .with("lora_alpha", Value::Integer(version))
             .with("target_modules", Value::List(vec!["q_proj".to_owned()]));
-        let adapter = attach(&bench(&model), "lora", &keys).unwrap();
+        let adapter = attach(&attach_context(&model), "lora", &keys).unwrap();
         for trainable in adapter.trainables() {
             trainable
                 .var
@@ -566,7 +566,7 @@ fn a_save_that_is_killed_at_any_moment_leaves_one_whole_adapter() {
         std::thread::sleep(Duration::from_micros(700 * round + 137));
         child.kill().unwrap();
         child.wait().unwrap();
-        let (adapter, _) = load(&bench(&model), &folder, "default")
+        let (adapter, _) = load(&attach_context(&model), &folder, "default")
             .unwrap_or_else(|error| panic!("round {round}: {error}"));
         let alpha = adapter.settings().float(adapter.spec().keys, "lora_alpha").unwrap() as f32;
         for trainable in adapter.trainables() {

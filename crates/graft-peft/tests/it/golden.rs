@@ -103,12 +103,12 @@ impl Golden {
         let model = &*self.model;
         let untouched = self.logits(&Context::eval())?;
         problems.extend(self.far("base_logits", &untouched)?);
-        let bench = AttachContext::new(model, &self.base_name, 0);
-        let (adapter, warnings) = load(&bench, &self.folder, "default")?;
+        let attach_context = AttachContext::new(model, &self.base_name, 0);
+        let (adapter, warnings) = load(&attach_context, &self.folder, "default")?;
         problems.extend(warnings.into_iter().map(|warning| format!("warning: {warning}")));
         problems.extend(self.far("logits", &self.logits(&Context::eval())?)?);
         problems.extend(self.files(&adapter)?);
-        let adapter = self.with_network(&bench, adapter)?;
+        let adapter = self.with_network(&attach_context, adapter)?;
         let counted = counts(model, &[&adapter]);
         if self.case["line"] != counted.line()
             || self.case["trainable_params"] != counted.trainable
@@ -129,7 +129,7 @@ impl Golden {
     /// network is built anew with the weights of the reference.
     fn with_network(
         &self,
-        bench: &AttachContext<'_>,
+        attach_context: &AttachContext<'_>,
         loaded: Adapter,
     ) -> Result<Adapter, PeftError> {
         if loaded.spec().verb != "p_tune" {
@@ -141,7 +141,7 @@ impl Golden {
                 tensor.clone(),
             ))
         };
-        let adapter = attach(bench, "p_tune", loaded.settings())?;
+        let adapter = attach(attach_context, "p_tune", loaded.settings())?;
         adapter.restore(&self.expected.iter().filter_map(named).collect())?;
         Ok(adapter)
     }

@@ -19,7 +19,7 @@ use graft_spec::{Hint, KeyKind, Settings, Value as Setting, methods::METHODS};
 use serde_json::{Value, json};
 
 use crate::{
-    files::{bench, llama, output, saved},
+    files::{attach_context, llama, output, saved},
     method_contract::{cases, is_impossible, randomize},
 };
 
@@ -72,13 +72,14 @@ const LONGEST: Duration = Duration::from_secs(30);
 fn try_load(model: &dyn Model, folder: &Path, what: &str) -> Option<PeftError> {
     LARGEST.set(0);
     let started = Instant::now();
-    let result = catch_unwind(AssertUnwindSafe(|| match load(&bench(model), folder, "default") {
-        Ok((adapter, _)) => {
-            adapter.detach(model).unwrap();
-            None
-        }
-        Err(error) => Some(error),
-    }));
+    let result =
+        catch_unwind(AssertUnwindSafe(|| match load(&attach_context(model), folder, "default") {
+            Ok((adapter, _)) => {
+                adapter.detach(model).unwrap();
+                None
+            }
+            Err(error) => Some(error),
+        }));
     let error = result.unwrap_or_else(|_| panic!("{what} panicked"));
     assert!(LARGEST.get() <= MOST_BYTES, "{what} asked for {} bytes at once", LARGEST.get());
     assert!(started.elapsed() < LONGEST, "{what} took {:?}", started.elapsed());
@@ -101,7 +102,7 @@ fn with_field(folder: &Path, field: &str, value: Value) {
 }
 
 #[test]
-fn counts_and_scales_out_of_range_are_refused_in_a_file_before_anything_is_made() {
+fn counts_and_scales_out_of_range_in_a_file_are_refused_before_any_allocation() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     saved(&model, folder.path());
     let rows: Vec<(&str, Value, &str)> = vec![
@@ -115,12 +116,12 @@ fn counts_and_scales_out_of_range_are_refused_in_a_file_before_anything_is_made(
         ("r", json!(1e308), "got 1e+308"),
         ("r", json!(null), "got nothing"),
         // Within the range, but far larger than the file.
-        ("r", json!(65_536), "more than"),
+        ("r", json!(65_536), "is larger than"),
         ("lora_alpha", json!(1e308), "`lora_alpha` must be"),
         ("lora_alpha", json!("NaN"), "`lora_alpha` must be a number"),
         ("lora_dropout", json!(1.5), "`lora_dropout` must be"),
         ("rank_pattern", json!({"q_proj": 2_147_483_647}), "`rank_pattern` must be"),
-        ("rank_pattern", json!({"q_proj": 65_000}), "more than"),
+        ("rank_pattern", json!({"q_proj": 65_000}), "is larger than"),
         ("alpha_pattern", json!({"q_proj": 1e308}), "`alpha_pattern` must be"),
         (
             "target_modules",
@@ -158,13 +159,13 @@ fn counts_and_scales_out_of_range_are_refused_in_a_file_before_anything_is_made(
 }
 
 #[test]
-fn other_methods_are_held_to_their_files_too() {
+fn other_methods_are_limited_by_their_files_too() {
     let model = llama(false, 1);
     let rows: Vec<(&str, &str, Value, &str)> = vec![
         ("prompt_tune", "num_virtual_tokens", json!(2_147_483_648u64), "between 1 and 65536"),
         ("prefix_tune", "num_virtual_tokens", json!(65_000), "leave no room"),
-        ("vera", "r", json!(65_536), "more than"),
-        ("loha", "r", json!(60_000), "more than"),
+        ("vera", "r", json!(65_536), "is larger than"),
+        ("loha", "r", json!(60_000), "is larger than"),
         ("adalora", "init_r", json!(65_536), ""),
         (
             "adalora",
@@ -197,12 +198,12 @@ fn other_methods_are_held_to_their_files_too() {
 }
 
 #[test]
-fn a_vera_adapter_without_its_projections_is_held_to_memory() {
+fn a_vera_adapter_without_projections_is_limited_by_the_memory() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     let keys = Settings::default()
         .with("r", Setting::Integer(3))
         .with("save_projection", Setting::Bool(false));
-    let adapter = attach(&bench(&model), "vera", &keys).unwrap();
+    let adapter = attach(&attach_context(&model), "vera", &keys).unwrap();
     adapter.save(folder.path(), "toy").unwrap();
     adapter.detach(&model).unwrap();
     with_field(folder.path(), "r", json!(65_536));
@@ -210,7 +211,7 @@ fn a_vera_adapter_without_its_projections_is_held_to_memory() {
 }
 
 #[test]
-fn files_that_are_no_files_or_never_end_are_refused() {
+fn paths_that_are_not_regular_files_are_refused() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     for name in ["adapter_model.safetensors", "adapter_config.json"] {
         let path = folder.path().join(name);
@@ -255,7 +256,7 @@ fn hollow(path: &Path, header: &Value, bytes: u64) {
 }
 
 #[test]
-fn tensors_are_compared_with_the_model_before_they_are_read() {
+fn tensor_shapes_are_checked_before_the_data_is_read() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     saved(&model, folder.path());
     let path = folder.path().join("adapter_model.safetensors");
@@ -309,7 +310,7 @@ fn tensors_are_compared_with_the_model_before_they_are_read() {
 }
 
 #[test]
-fn counts_out_of_range_are_refused_when_they_are_typed_for_every_method() {
+fn counts_out_of_range_in_keys_are_refused_for_every_method() {
     let model = llama(false, 1);
     let mut count = 0;
     for spec in METHODS {
@@ -321,7 +322,7 @@ fn counts_out_of_range_are_refused_when_they_are_typed_for_every_method() {
                     .filter(|value| !(min..=max).contains(value))
                 {
                     let error = attach(
-                        &bench(&model),
+                        &attach_context(&model),
                         spec.verb,
                         &Settings::default().with(key.name, Setting::Integer(value)),
                     )
@@ -364,7 +365,7 @@ fn counts_out_of_range_are_refused_when_they_are_typed_for_every_method() {
             settings.with(name, value.clone())
         });
         let base = output(&model);
-        let error = attach(&bench(&model), verb, &settings)
+        let error = attach(&attach_context(&model), verb, &settings)
             .err()
             .unwrap_or_else(|| panic!("{verb} {keys:?} was attached"));
         assert!(error.hint().is_some() && output(&model) == base, "{verb} {keys:?}: {error}");
@@ -526,7 +527,7 @@ fn mutated_folders_of_every_method_are_an_error_or_load_and_never_a_panic() {
 }
 
 #[test]
-fn a_tensor_of_the_wrong_rank_or_of_no_numbers_is_refused() {
+fn a_tensor_of_the_wrong_rank_or_without_elements_is_refused() {
     let (model, folder) = (llama(false, 1), tempfile::tempdir().unwrap());
     let path = folder.path().join("adapter_model.safetensors");
     for shape in [&[][..], &[32], &[2, 16, 1], &[0, 16], &[2, 0]] {

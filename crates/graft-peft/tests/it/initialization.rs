@@ -8,15 +8,16 @@ use graft_nn::{
 use graft_peft::{Adapter, AttachContext, InputBatch, Inputs, Originals, PeftError, attach, load};
 use graft_spec::Value;
 
-use crate::contract::{bench, model, settings, targets};
+use crate::contract::{attach_context, model, settings, targets};
 
 /// `%ablate` compares ranks, so the initial weights must differ only in the rank.
 #[test]
-fn a_lora_of_a_small_rank_starts_as_the_first_rows_of_one_of_a_large_rank() {
+fn a_small_rank_is_initialized_with_the_first_rows_of_a_large_rank() {
     let model = model();
     let rows = |r: i64| {
         let adapter =
-            attach(&bench(&model), "lora", &settings(&[("r", Value::Integer(r))])).unwrap();
+            attach(&attach_context(&model), "lora", &settings(&[("r", Value::Integer(r))]))
+                .unwrap();
         let state = adapter.state().unwrap();
         state
             .into_iter()
@@ -76,7 +77,7 @@ fn values(tensor: &Tensor) -> Vec<Vec<f32>> {
 
 /// `make_eva.py` in the goldens created the file.
 #[test]
-fn eva_starts_where_hf_peft_starts() {
+fn eva_initializes_as_hf_peft_does() {
     let theirs =
         tensor_file::TensorFile::open(&Path::new(GOLDENS).join("eva.safetensors")).unwrap();
     let read = |name: &str| theirs.tensor(name, &Device::Cpu).unwrap();
@@ -129,7 +130,7 @@ fn eva_starts_where_hf_peft_starts() {
 }
 
 #[test]
-fn eva_changes_nothing_before_training_keeps_the_budget_and_comes_back_from_its_file() {
+fn eva_does_not_change_the_output_keeps_the_budget_and_can_be_loaded() {
     let model = golden("llama");
     let file = tensor_file::TensorFile::open(&Path::new(GOLDENS).join("eva.safetensors")).unwrap();
     let ids = file.tensor("llama.batches", &Device::Cpu).unwrap().to_dtype(DType::U32).unwrap();
@@ -195,7 +196,7 @@ fn eva_changes_nothing_before_training_keeps_the_budget_and_comes_back_from_its_
 }
 
 #[test]
-fn a_layer_behind_the_tokens_keeps_its_rank_under_eva() {
+fn a_layer_after_the_pooling_keeps_its_rank_under_eva() {
     let model = golden("bert");
     let ids: Vec<u32> = (0..128u32).map(|place| (place * place * 7 + place) % 96).collect();
     let batches = Batches(Tensor::from_vec(ids, (1, 8, 16), &Device::Cpu).unwrap());
@@ -213,7 +214,7 @@ fn a_layer_behind_the_tokens_keeps_its_rank_under_eva() {
 }
 
 #[test]
-fn eva_without_data_or_with_too_little_leaves_the_model_as_it_was() {
+fn eva_without_enough_data_does_not_change_the_model() {
     let model = golden("llama");
     let error = attach(
         &AttachContext::new(&*model, "toy", 1),
@@ -250,7 +251,7 @@ impl Originals for Copy {
 }
 
 #[test]
-fn loftq_brings_a_packed_model_nearer_to_what_it_was() {
+fn loftq_reduces_the_quantization_error() {
     for name in ["llama", "gpt2", "bert"] {
         let (model, whole) = (golden(name), golden(name));
         for linear in packable(&*model) {
@@ -301,7 +302,7 @@ fn loftq_brings_a_packed_model_nearer_to_what_it_was() {
 }
 
 #[test]
-fn loftq_is_refused_where_nothing_was_packed() {
+fn loftq_is_refused_without_quantized_weights() {
     let model = golden("llama");
     let keys = settings(&[("init_lora_weights", text("loftq"))]);
     assert!(

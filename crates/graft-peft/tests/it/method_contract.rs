@@ -18,23 +18,26 @@ type Property = (&'static str, fn(&dyn Model, &Case) -> Held);
 /// The properties, in the order of the table's legend.
 const PROPERTIES: &[Property] = &[
     ("attaching does not change the output", attaching_changes_nothing),
-    ("training changes only the adapter", only_the_adapter_is_trained),
+    ("training changes only the adapter", training_changes_only_the_adapter),
     (
         "an inactive or detached adapter leaves the base model bit for bit",
-        off_and_detached_is_the_base,
+        an_inactive_or_detached_adapter_has_no_effect,
     ),
     (
         "merging does not change the output, and unmerging restores every bit",
-        merging_is_exact_enough_and_undone,
+        merging_keeps_the_output_and_can_be_undone,
     ),
-    ("a saved adapter gives the same output after loading", what_is_saved_is_loaded),
-    ("two adapters do not affect each other", two_adapters_are_apart),
+    ("a saved adapter gives the same output after loading", a_saved_adapter_can_be_loaded),
+    ("two adapters do not affect each other", two_adapters_do_not_affect_each_other),
     ("attaching again replaces the adapter", attaching_again_replaces),
     (
         "recomputing blocks in the backward pass gives the same gradients",
-        computing_again_changes_no_gradient,
+        recomputing_changes_no_gradient,
     ),
-    ("texts packed into one row give the same output as separate texts", packed_texts_are_apart),
+    (
+        "texts packed into one row give the same output as separate texts",
+        packed_texts_do_not_affect_each_other,
+    ),
 ];
 
 /// A method with keys that suit small models.
@@ -47,7 +50,7 @@ pub(crate) struct Case {
 impl Case {
     pub(crate) fn attach(&self, model: &dyn Model, name: &str) -> Result<Adapter, String> {
         let settings = self.settings.clone().with("adapter_name", Value::Text(name.to_owned()));
-        attach(&bench(model), self.verb, &settings)
+        attach(&attach_context(model), self.verb, &settings)
             .map_err(|error| format!("{error} ({:?})", error.hint()))
     }
 }
@@ -151,7 +154,7 @@ fn families() -> Vec<(&'static str, Arc<dyn Model>)> {
     ]
 }
 
-fn bench(model: &dyn Model) -> AttachContext<'_> {
+fn attach_context(model: &dyn Model) -> AttachContext<'_> {
     AttachContext { inputs: Some(&Noise), ..AttachContext::new(model, "toy", 9) }
 }
 
@@ -221,7 +224,7 @@ fn attaching_changes_nothing(model: &dyn Model, case: &Case) -> Held {
     held
 }
 
-fn only_the_adapter_is_trained(model: &dyn Model, case: &Case) -> Held {
+fn training_changes_only_the_adapter(model: &dyn Model, case: &Case) -> Held {
     let before = weights(model);
     let adapter = case.attach(model, "default")?;
     randomize(&adapter, 3);
@@ -254,7 +257,7 @@ fn loss(model: &dyn Model, cx: &Context) -> Tensor {
     cross_entropy(&logits.reshape((rows, width)).unwrap(), &labels, rows as f64).unwrap()
 }
 
-fn computing_again_changes_no_gradient(model: &dyn Model, case: &Case) -> Held {
+fn recomputing_changes_no_gradient(model: &dyn Model, case: &Case) -> Held {
     let adapter = case.attach(model, "default")?;
     randomize(&adapter, 3);
     let (trainables, cx) = (adapter.trainables(), Context::train(1, 0, 0));
@@ -280,7 +283,7 @@ fn computing_again_changes_no_gradient(model: &dyn Model, case: &Case) -> Held {
     Ok(())
 }
 
-fn packed_texts_are_apart(model: &dyn Model, case: &Case) -> Held {
+fn packed_texts_do_not_affect_each_other(model: &dyn Model, case: &Case) -> Held {
     let adapter = case.attach(model, "default")?;
     randomize(&adapter, 3);
     let texts: [&[u32]; 3] = [&[4, 8, 15, 16, 23, 42], &[7], &[1, 0, 49, 3]];
@@ -305,7 +308,7 @@ fn packed_texts_are_apart(model: &dyn Model, case: &Case) -> Held {
     result
 }
 
-fn off_and_detached_is_the_base(model: &dyn Model, case: &Case) -> Held {
+fn an_inactive_or_detached_adapter_has_no_effect(model: &dyn Model, case: &Case) -> Held {
     let base = output(model);
     let adapter = case.attach(model, "default")?;
     randomize(&adapter, 3);
@@ -327,7 +330,7 @@ fn off_and_detached_is_the_base(model: &dyn Model, case: &Case) -> Held {
     holds(output(model) == base, "detached is not the base")
 }
 
-fn merging_is_exact_enough_and_undone(model: &dyn Model, case: &Case) -> Held {
+fn merging_keeps_the_output_and_can_be_undone(model: &dyn Model, case: &Case) -> Held {
     let (base, own) = (output(model), weights(model));
     let adapter = case.attach(model, "default")?;
     randomize(&adapter, 3);
@@ -368,7 +371,7 @@ fn merging_is_exact_enough_and_undone(model: &dyn Model, case: &Case) -> Held {
     Ok(())
 }
 
-fn what_is_saved_is_loaded(model: &dyn Model, case: &Case) -> Held {
+fn a_saved_adapter_can_be_loaded(model: &dyn Model, case: &Case) -> Held {
     let folder = tempfile::tempdir().unwrap();
     let adapter = case.attach(model, "default")?;
     randomize(&adapter, 3);
@@ -376,7 +379,7 @@ fn what_is_saved_is_loaded(model: &dyn Model, case: &Case) -> Held {
     adapter.save(folder.path(), "toy").map_err(|error| error.to_string())?;
     adapter.detach(model).unwrap();
     let (again, warnings) =
-        load(&bench(model), folder.path(), "other").map_err(|error| error.to_string())?;
+        load(&attach_context(model), folder.path(), "other").map_err(|error| error.to_string())?;
     let away = distance(&output(model), &acting);
     holds(warnings.is_empty(), format!("{warnings:?}"))?;
     holds(
@@ -387,7 +390,7 @@ fn what_is_saved_is_loaded(model: &dyn Model, case: &Case) -> Held {
     Ok(())
 }
 
-fn two_adapters_are_apart(model: &dyn Model, case: &Case) -> Held {
+fn two_adapters_do_not_affect_each_other(model: &dyn Model, case: &Case) -> Held {
     let first = case.attach(model, "first")?;
     randomize(&first, 3);
     let alone = output(model);

@@ -8,7 +8,7 @@ use graft_protocol::Cell;
 use graft_spec::Value;
 
 use crate::{
-    contract::{bench, model, settings},
+    contract::{attach_context, model, settings},
     method_contract::randomize,
 };
 
@@ -18,10 +18,10 @@ fn ids(range: std::ops::Range<usize>) -> Tensor {
 }
 
 #[test]
-fn token_by_token_behind_a_prefix_equals_all_at_once() {
+fn decoding_token_by_token_after_a_prefix_equals_one_pass() {
     let model = model();
     let adapter = attach(
-        &bench(&model),
+        &attach_context(&model),
         "prefix_tune",
         &settings(&[("num_virtual_tokens", Value::Integer(3))]),
     )
@@ -42,7 +42,7 @@ fn token_by_token_behind_a_prefix_equals_all_at_once() {
 fn a_prefix_takes_room_from_the_context() {
     let model = model();
     let error = attach(
-        &bench(&model),
+        &attach_context(&model),
         "prefix_tune",
         &settings(&[("num_virtual_tokens", Value::Integer(40))]),
     )
@@ -50,7 +50,7 @@ fn a_prefix_takes_room_from_the_context() {
     .unwrap();
     assert!(matches!(error, PeftError::PromptTooLong { .. }), "{error}");
     let adapter = attach(
-        &bench(&model),
+        &attach_context(&model),
         "prefix_tune",
         &settings(&[("num_virtual_tokens", Value::Integer(36))]),
     )
@@ -66,7 +66,7 @@ fn a_prefix_takes_room_from_the_context() {
 fn the_network_of_a_soft_prompt_is_in_the_table_and_not_in_the_file() {
     let model = model();
     let adapter = attach(
-        &bench(&model),
+        &attach_context(&model),
         "p_tune",
         &settings(&[
             ("num_virtual_tokens", Value::Integer(4)),
@@ -82,7 +82,7 @@ fn the_network_of_a_soft_prompt_is_in_the_table_and_not_in_the_file() {
     assert!(rows.iter().any(is_map), "{rows:?}");
     let folder = tempfile::tempdir().unwrap();
     adapter.save(folder.path(), "toy").unwrap();
-    let (loaded, _) = load(&bench(&model), folder.path(), "default").unwrap();
+    let (loaded, _) = load(&attach_context(&model), folder.path(), "default").unwrap();
     assert_eq!(loaded.state().unwrap().into_keys().collect::<Vec<_>>(), ["prompt_embeddings"]);
     assert_eq!(loaded.trainable_parameters(), 4 * 16);
 }

@@ -8,7 +8,7 @@ use graft_protocol::Cell;
 use graft_spec::{Settings, Value};
 
 use crate::{
-    files::{bench, distance, llama, output},
+    files::{attach_context, distance, llama, output},
     method_contract::randomize,
 };
 
@@ -57,11 +57,12 @@ fn ways() -> Vec<(&'static str, Settings, u64)> {
 }
 
 fn attached(model: &dyn Model, (verb, keys, _): &(&'static str, Settings, u64)) -> Adapter {
-    attach(&bench(model), verb, keys).unwrap_or_else(|error| panic!("{verb} {keys:?}: {error}"))
+    attach(&attach_context(model), verb, keys)
+        .unwrap_or_else(|error| panic!("{verb} {keys:?}: {error}"))
 }
 
 #[test]
-fn a_tied_head_is_adapted_alone_and_the_embedding_stays() {
+fn a_tied_head_is_adapted_without_the_embedding() {
     for way in ways() {
         let model = llama(true, 1);
         let (base, table) = (
@@ -146,7 +147,7 @@ fn a_tied_head_is_adapted_alone_and_the_embedding_stays() {
         adapter.save(folder.path(), "toy").unwrap();
         adapter.detach(&model).unwrap();
         assert_eq!(output(&model), base, "{way:?}: detached is not the base");
-        let (again, warnings) = load(&bench(&model), folder.path(), "default").unwrap();
+        let (again, warnings) = load(&attach_context(&model), folder.path(), "default").unwrap();
         assert!(warnings.is_empty() && output(&model) == acting, "{way:?}: {warnings:?}");
         again.merge(&model).unwrap();
         drop(again);
@@ -203,21 +204,21 @@ fn the_table_of_parameters_has_a_row_for_an_adapter_in_a_tied_head() {
 }
 
 #[test]
-fn a_second_adapter_acts_on_a_head_that_another_one_is_merged_into() {
+fn a_second_adapter_works_on_a_head_with_a_merged_adapter() {
     let model = llama(true, 1);
     let keys = |name: &str| ways()[0].1.clone().with("adapter_name", Value::Text(name.to_owned()));
-    let first = attach(&bench(&model), "lora", &keys("first")).unwrap();
+    let first = attach(&attach_context(&model), "lora", &keys("first")).unwrap();
     randomize(&first, 3);
     first.merge(&model).unwrap();
     let merged = output(&model);
-    let second = attach(&bench(&model), "lora", &keys("second")).unwrap();
+    let second = attach(&attach_context(&model), "lora", &keys("second")).unwrap();
     first.set_active(&model, true).unwrap();
     assert!(distance(&output(&model), &merged) < 1e-6);
     assert!(second.merge(&model).is_err(), "two merges in one layer");
 }
 
 #[test]
-fn a_saved_embedding_of_a_tied_model_is_trained_apart_from_the_head_as_in_hf_peft() {
+fn a_saved_embedding_of_a_tied_model_is_trained_separately_from_the_head() {
     let (tied, apart) = (llama(true, 1), llama(false, 1));
     // An untied model with the same weights: HF PEFT's copy of the embedding no longer is the
     // weight of the head.
@@ -241,8 +242,8 @@ fn a_saved_embedding_of_a_tied_model_is_trained_apart_from_the_head_as_in_hf_pef
         .with("target_modules", list(&["q_proj"]))
         .with("modules_to_save", list(&["embed_tokens"]));
     let (one, other) = (
-        attach(&bench(&tied), "lora", &keys).unwrap(),
-        attach(&bench(&apart), "lora", &keys).unwrap(),
+        attach(&attach_context(&tied), "lora", &keys).unwrap(),
+        attach(&attach_context(&apart), "lora", &keys).unwrap(),
     );
     for adapter in [&one, &other] {
         randomize(adapter, 3);
@@ -252,7 +253,7 @@ fn a_saved_embedding_of_a_tied_model_is_trained_apart_from_the_head_as_in_hf_pef
     one.save(folder.path(), "toy").unwrap();
     let acting = output(&tied);
     one.detach(&tied).unwrap();
-    let (again, warnings) = load(&bench(&tied), folder.path(), "default").unwrap();
+    let (again, warnings) = load(&attach_context(&tied), folder.path(), "default").unwrap();
     assert!(warnings.is_empty() && output(&tied) == acting, "{warnings:?}");
     assert_eq!(graft_spec::Hint::code(&again.merge(&tied).unwrap_err()), "peft::tied_embedding");
     again.detach(&tied).unwrap();
@@ -261,6 +262,6 @@ fn a_saved_embedding_of_a_tied_model_is_trained_apart_from_the_head_as_in_hf_pef
         .unwrap()
         .replace("\"ensure_weight_tying\": false", "\"ensure_weight_tying\": true");
     std::fs::write(&path, text).unwrap();
-    let error = load(&bench(&tied), folder.path(), "default").err().expect("refused");
+    let error = load(&attach_context(&tied), folder.path(), "default").err().expect("refused");
     assert!(error.to_string().contains("ensure_weight_tying"), "{error}");
 }

@@ -47,7 +47,7 @@ pub(crate) fn tell(desk: &CommandContext, plan: &TrainingSetup, train: &Settings
 /// How far the weights have moved, compared with their own length where they have one; none where no weight is changed.
 fn update(moved: &[UpdateNorm]) -> Option<String> {
     let shares: Vec<(&UpdateNorm, f64)> =
-        moved.iter().filter_map(|change| Some((change, change.share()?))).collect();
+        moved.iter().filter_map(|change| Some((change, change.ratio()?))).collect();
     let mean =
         |values: &mut dyn Iterator<Item = f64>, count: usize| values.sum::<f64>() / count as f64;
     let Some((most, share)) = shares.iter().max_by(|one, other| one.1.total_cmp(&other.1)) else {

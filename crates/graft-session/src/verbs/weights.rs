@@ -80,7 +80,7 @@ fn chosen(moved: &[UpdateNorm], module: Option<&str>) -> Result<Option<String>, 
 
 /// By how much a layer has moved, for the order: those without a length to compare with come last.
 fn moved_by(change: &UpdateNorm) -> f64 {
-    change.share().unwrap_or(-1.0)
+    change.ratio().unwrap_or(-1.0)
 }
 
 fn table(adapter: &Adapter, moved: &[UpdateNorm]) -> Table {
@@ -89,7 +89,7 @@ fn table(adapter: &Adapter, moved: &[UpdateNorm]) -> Table {
     for change in moved.iter().take(LAYERS) {
         table.row(vec![
             Cell::Code(change.path.clone()),
-            change.share().map_or_else(
+            change.ratio().map_or_else(
                 || Cell::Text("the base weight is zero".to_owned()),
                 |share| Cell::Percent(share, 2),
             ),

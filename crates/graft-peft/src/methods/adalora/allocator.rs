@@ -16,7 +16,7 @@ use std::{
 use graft_nn::{DType, NnError, Result, Tensor, TrainingHook, Var};
 use serde_json::{Map, Value};
 
-use super::is_shared_out;
+use super::is_allocated;
 use crate::{PeftError, config_file::ConfigFile, method::Export};
 
 /// The matrices of one layer.
@@ -42,9 +42,10 @@ impl Triplet {
     }
 
     /// Sets the factors of the pruned ranks to zero.
-    fn mask(&self, kept: &[bool]) -> Result<()> {
-        let mask: Vec<f32> = kept.iter().map(|kept| f32::from(u8::from(*kept))).collect();
-        let mask = Tensor::from_vec(mask, (kept.len(), 1), self.e.device())?;
+    fn mask(&self, remaining: &[bool]) -> Result<()> {
+        let mask: Vec<f32> =
+            remaining.iter().map(|remaining| f32::from(u8::from(*remaining))).collect();
+        let mask = Tensor::from_vec(mask, (remaining.len(), 1), self.e.device())?;
         Ok(self.e.set(&(self.e.as_detached_tensor() * mask)?)?)
     }
 }
@@ -77,7 +78,7 @@ impl Schedule {
             config
                 .get(name)
                 .and_then(Value::as_u64)
-                .ok_or_else(|| config.wrong(name, "a number of steps"))
+                .ok_or_else(|| config.invalid(name, "a number of steps"))
         };
         let (tinit, tfinal, delta) = (steps("tinit")?, steps("tfinal")?, steps("deltaT")?.max(1));
         let betas = (config.probability("beta1")?, config.probability("beta2")?);
@@ -89,7 +90,7 @@ impl Schedule {
             delta,
             betas,
             orthogonality: config.number("orth_reg_weight")?,
-            done: is_shared_out(config),
+            done: is_allocated(config),
         })
     }
 
@@ -120,7 +121,7 @@ struct Progress {
     /// Sensitivity and uncertainty, by the key of the matrix.
     scores: BTreeMap<String, (Tensor, Tensor)>,
     /// For each layer, which ranks remain; `None` before the first pruning.
-    kept: Option<Vec<Vec<bool>>>,
+    remaining: Option<Vec<Vec<bool>>>,
 }
 
 impl Allocator {
@@ -175,12 +176,15 @@ impl Allocator {
         let mut all: Vec<f32> = scores.concat();
         let Some(last) = all.len().checked_sub(budget + 1) else { return Ok(()) };
         all.sort_unstable_by(f32::total_cmp);
-        let kept: Vec<Vec<bool>> = scores
+        let remaining: Vec<Vec<bool>> = scores
             .iter()
             .map(|scores| scores.iter().map(|score| *score > all[last]).collect())
             .collect();
-        self.layers.iter().zip(&kept).try_for_each(|(layer, kept)| layer.mask(kept))?;
-        progress.kept = Some(kept);
+        self.layers
+            .iter()
+            .zip(&remaining)
+            .try_for_each(|(layer, remaining)| layer.mask(remaining))?;
+        progress.remaining = Some(remaining);
         Ok(())
     }
 }
@@ -221,8 +225,12 @@ impl TrainingHook for Allocator {
             self.update(&mut progress, gradients)?;
         }
         if step > last {
-            let kept = progress.kept.clone().unwrap_or_default();
-            return self.layers.iter().zip(&kept).try_for_each(|(layer, kept)| layer.mask(kept));
+            let remaining = progress.remaining.clone().unwrap_or_default();
+            return self
+                .layers
+                .iter()
+                .zip(&remaining)
+                .try_for_each(|(layer, remaining)| layer.mask(remaining));
         }
         let total = progress.total;
         match self.schedule.budget(step, total, self.layers.len()) {
@@ -238,10 +246,11 @@ impl TrainingHook for Allocator {
             state.insert(format!("sensitivity.{key}"), sensitivity.clone());
             state.insert(format!("uncertainty.{key}"), uncertainty.clone());
         }
-        for (layer, kept) in self.layers.iter().zip(progress.kept.iter().flatten()) {
-            let kept: Vec<f32> = kept.iter().map(|kept| f32::from(u8::from(*kept))).collect();
-            if let Ok(kept) = Tensor::new(kept, layer.e.device()) {
-                state.insert(format!("kept.{}", layer.path), kept);
+        for (layer, remaining) in self.layers.iter().zip(progress.remaining.iter().flatten()) {
+            let remaining: Vec<f32> =
+                remaining.iter().map(|remaining| f32::from(u8::from(*remaining))).collect();
+            if let Ok(remaining) = Tensor::new(remaining, layer.e.device()) {
+                state.insert(format!("kept.{}", layer.path), remaining);
             }
         }
         state
@@ -259,11 +268,16 @@ impl TrainingHook for Allocator {
                 progress.scores.insert(key, pair);
             }
         }
-        let kept = |layer: &Triplet| -> Result<Option<Vec<bool>>> {
-            let Some(kept) = state.get(&format!("kept.{}", layer.path)) else { return Ok(None) };
-            Ok(Some(kept.to_vec1::<f32>()?.into_iter().map(|kept| kept > 0.0).collect()))
+        let remaining = |layer: &Triplet| -> Result<Option<Vec<bool>>> {
+            let Some(remaining) = state.get(&format!("kept.{}", layer.path)) else {
+                return Ok(None);
+            };
+            Ok(Some(
+                remaining.to_vec1::<f32>()?.into_iter().map(|remaining| remaining > 0.0).collect(),
+            ))
         };
-        progress.kept = self.layers.iter().map(kept).collect::<Result<Option<Vec<_>>>>()?;
+        progress.remaining =
+            self.layers.iter().map(remaining).collect::<Result<Option<Vec<_>>>>()?;
         Ok(())
     }
 }
@@ -281,18 +295,21 @@ impl Export for Allocator {
         if progress.total > 0 || config.get("total_step").is_none() {
             config.set("total_step", progress.total.max(tinit + tfinal + 1).into());
         }
-        let Some(kept) = &progress.kept else { return Ok(()) };
+        let Some(remaining) = &progress.remaining else { return Ok(()) };
         let mut pattern = Map::new();
-        for (layer, kept) in self.layers.iter().zip(kept) {
+        for (layer, remaining) in self.layers.iter().zip(remaining) {
             // A layer without remaining ranks keeps its first, which is zero, because many readers
             // do not accept empty matrices.
-            let kept: Vec<bool> = kept
+            let remaining: Vec<bool> = remaining
                 .iter()
                 .enumerate()
-                .map(|(rank, is_kept)| *is_kept || (rank == 0 && !kept.contains(&true)))
+                .map(|(rank, remains)| *remains || (rank == 0 && !remaining.contains(&true)))
                 .collect();
-            let ranks: Vec<u32> =
-                (0..).zip(&kept).filter(|(_, kept)| **kept).map(|(rank, _)| rank).collect();
+            let ranks: Vec<u32> = (0..)
+                .zip(&remaining)
+                .filter(|(_, remaining)| **remaining)
+                .map(|(rank, _)| rank)
+                .collect();
             let ranks = Tensor::new(ranks, layer.e.device())?;
             for (key, dimension) in
                 [(layer.key("lora_A"), 0), (layer.key("lora_B"), 1), (layer.key("lora_E"), 0)]
@@ -301,7 +318,7 @@ impl Export for Allocator {
                     *tensor = tensor.index_select(&ranks, dimension)?.contiguous()?;
                 }
             }
-            pattern.insert(format!("{}.lora_E", layer.path), kept.into());
+            pattern.insert(format!("{}.lora_E", layer.path), remaining.into());
         }
         config.set("rank_pattern", Value::Object(pattern));
         Ok(())

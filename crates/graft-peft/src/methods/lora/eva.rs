@@ -33,7 +33,7 @@ use input_statistics::{InputStatistics, Recorded};
 /// The smallest cosine between a component and its previous value at which it has converged.
 const TAU: f64 = 0.99;
 /// Maximum number of batches.
-const MOST_BATCHES: u64 = 200;
+const MAX_BATCHES: u64 = 200;
 
 /// The field `eva_config`, HF PEFT's `EvaConfig`.
 pub(super) fn eva_config(rho: f64) -> Value {
@@ -61,24 +61,24 @@ pub(super) fn find(
         .map_or(Some(2.0), Value::as_f64)
         .filter(|rho| *rho >= 1.0);
     let rho =
-        rho.ok_or_else(|| config.wrong("eva_config", "an object with a `rho` of at least 1"))?;
+        rho.ok_or_else(|| config.invalid("eva_config", "an object with a `rho` of at least 1"))?;
     let ranks: Vec<usize> =
         layers.iter().map(|linear| lora.ranks.rank_and_scaling(linear.path()).0).collect();
     let largest = |r: usize| (r as f64 * rho).round() as usize;
-    let most: Vec<usize> = layers
+    let max_components: Vec<usize> = layers
         .iter()
         .zip(&ranks)
         .map(|(linear, r)| largest(*r).min(linear.d_in()).min(linear.d_out()))
         .collect();
-    let statistics = InputStatistics::new(cx.model, layers, most.clone());
-    let (batches, shared_out) = read(&statistics, inputs, &most, &ranks)?;
-    let seen = statistics.seen();
-    let unsettled = seen.done.iter().filter(|done| !**done).count();
+    let statistics = InputStatistics::new(cx.model, layers, max_components.clone());
+    let (batches, allocated) = read(&statistics, inputs, &max_components, &ranks)?;
+    let recorded = statistics.recorded();
+    let unconverged = recorded.done.iter().filter(|done| !**done).count();
     let mut weights = BTreeMap::new();
-    for (layer, linear) in layers.iter().enumerate().filter(|(layer, _)| shared_out[*layer] > 0) {
-        let components = seen.groups[layer].and_then(|group| seen.components.get(group));
+    for (layer, linear) in layers.iter().enumerate().filter(|(layer, _)| allocated[*layer] > 0) {
+        let components = recorded.groups[layer].and_then(|group| recorded.components.get(group));
         if let Some(first) =
-            components.map(|components| components.first(shared_out[layer])).transpose()?.flatten()
+            components.map(|components| components.first(allocated[layer])).transpose()?.flatten()
         {
             weights.insert(linear.path().to_owned(), (first, None));
         }
@@ -86,18 +86,18 @@ pub(super) fn find(
     if weights.is_empty() {
         return Err(PeftError::LittleData {
             batches,
-            components: most.iter().copied().max().unwrap_or(0),
+            components: max_components.iter().copied().max().unwrap_or(0),
         });
     }
     let (least, largest) =
-        (shared_out.iter().min().unwrap_or(&0), shared_out.iter().max().unwrap_or(&0));
+        (allocated.iter().min().unwrap_or(&0), allocated.iter().max().unwrap_or(&0));
     let mut note =
         format!("EVA read {batches} batches of the data: ranks from {least} to {largest}");
-    if unsettled > 0 {
-        note.push_str(&format!("; the components of {unsettled} inputs had not converged"));
+    if unconverged > 0 {
+        note.push_str(&format!("; the components of {unconverged} inputs had not converged"));
     }
     Ok(DataInit {
-        config: Some(with_ranks(config, lora, chosen, &shared_out)?),
+        config: Some(with_ranks(config, lora, chosen, &allocated)?),
         weights,
         note: Some(note),
     })
@@ -108,51 +108,57 @@ pub(super) fn find(
 fn read(
     statistics: &InputStatistics<'_>,
     inputs: &dyn Inputs,
-    most: &[usize],
-    asked: &[usize],
+    max_components: &[usize],
+    requested: &[usize],
 ) -> Result<(u64, Vec<usize>), PeftError> {
-    let mut ranks = most.to_vec();
-    for batch in 0..MOST_BATCHES {
+    let mut ranks = max_components.to_vec();
+    for batch in 0..MAX_BATCHES {
         statistics.pass(&inputs.batch(batch)?)?;
-        let mut seen = statistics.seen();
-        if seen.components.iter().all(|components| components.shares().count() > 0) {
-            ranks = share_out(&seen, most, asked);
+        let mut recorded = statistics.recorded();
+        if recorded.components.iter().all(|components| components.variance_fractions().count() > 0)
+        {
+            ranks = allocate_ranks(&recorded, max_components, requested);
         }
-        for group in 0..seen.components.len() {
-            let of_group = seen.groups.iter().zip(&ranks).filter(|(own, _)| **own == Some(group));
+        for group in 0..recorded.components.len() {
+            let of_group =
+                recorded.groups.iter().zip(&ranks).filter(|(own, _)| **own == Some(group));
             let count = of_group.map(|(_, rank)| *rank).max().unwrap_or(0);
-            seen.done[group] = seen.components[group].are_settled(count, TAU);
+            recorded.done[group] = recorded.components[group].have_converged(count, TAU);
         }
-        if seen.done.iter().all(|done| *done) {
+        if recorded.done.iter().all(|done| *done) {
             return Ok((batch + 1, ranks));
         }
     }
-    Ok((MOST_BATCHES, ranks))
+    Ok((MAX_BATCHES, ranks))
 }
 
 /// Distributes the sum of the requested ranks over the largest fractions of variance in all layers;
 /// of equal ones the earlier layer's is taken. A layer without input, such as a pooler, keeps its
 /// own rank.
-fn share_out(seen: &Recorded, most: &[usize], asked: &[usize]) -> Vec<usize> {
+fn allocate_ranks(
+    recorded: &Recorded,
+    max_components: &[usize],
+    requested: &[usize],
+) -> Vec<usize> {
     let mut shares: Vec<(usize, f64)> = Vec::new();
-    for (layer, group) in seen.groups.iter().enumerate() {
-        let components = group.and_then(|group| seen.components.get(group));
+    for (layer, group) in recorded.groups.iter().enumerate() {
+        let components = group.and_then(|group| recorded.components.get(group));
         shares.extend(
             components
                 .into_iter()
-                .flat_map(|components| components.shares())
-                .take(most[layer])
+                .flat_map(|components| components.variance_fractions())
+                .take(max_components[layer])
                 .map(|share| (layer, share)),
         );
     }
     shares.sort_by(|one, other| other.1.total_cmp(&one.1));
-    let mut ranks: Vec<usize> = seen
+    let mut ranks: Vec<usize> = recorded
         .groups
         .iter()
-        .zip(asked)
-        .map(|(group, asked)| if group.is_none() { *asked } else { 0 })
+        .zip(requested)
+        .map(|(group, requested)| if group.is_none() { *requested } else { 0 })
         .collect();
-    let budget = asked.iter().sum::<usize>() - ranks.iter().sum::<usize>();
+    let budget = requested.iter().sum::<usize>() - ranks.iter().sum::<usize>();
     shares.iter().take(budget).for_each(|(layer, _)| ranks[*layer] += 1);
     ranks
 }

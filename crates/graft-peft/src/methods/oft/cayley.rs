@@ -125,8 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rotation_is_orthogonal_however_large_q_is_and_the_series_meets_its_transpose_when_q_is_small()
-     {
+    fn a_rotation_is_orthogonal_and_the_series_approximates_its_transpose() {
         let rotation = Cayley::new(None).rotations(&upper(3, 6, 2.0), 6).expect("works");
         let square = rotation
             .matmul(&rotation.transpose(1, 2).expect("t").contiguous().expect("c"))

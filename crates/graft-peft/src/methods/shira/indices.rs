@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// PyTorch uses another algorithm for permutations of this size and larger.
-const MOST_NUMBERS: usize = (u32::MAX / 20) as usize;
+const MAX_WEIGHTS: usize = (u32::MAX / 20) as usize;
 
 /// The random indices of HF PEFT, ascending, into the flattened weight.
 ///
@@ -95,12 +95,12 @@ pub(super) fn table(linear: &Linear, indices: &[u32]) -> Result<Tensor, PeftErro
 }
 
 fn check_size(linear: &Linear, all: usize) -> Result<(), PeftError> {
-    if all < MOST_NUMBERS {
+    if all < MAX_WEIGHTS {
         return Ok(());
     }
     Err(PeftError::LayerTooLarge {
         path: linear.path().to_owned(),
         weights: all,
-        most: MOST_NUMBERS,
+        most: MAX_WEIGHTS,
     })
 }

@@ -65,14 +65,14 @@ fn step(allocator: &Allocator, number: u64) {
 }
 
 #[test]
-fn the_budget_falls_from_the_start_to_the_target_and_stays_there() {
+fn the_budget_decreases_to_the_target_and_stays_there() {
     let budgets: Vec<_> = (1..=7).map(|step| SCHEDULE.budget(step, 10, 2)).collect();
     // 4 (1 - (step - 2) / 5)³ + 4
     assert_eq!(budgets, [None, None, Some(6), Some(4), Some(4), Some(4), Some(4)]);
 }
 
 #[test]
-fn the_least_sensitive_ranks_are_taken_away_and_stay_away() {
+fn the_least_sensitive_ranks_are_pruned_for_good() {
     let allocator = allocator();
     allocator.start(10).expect("fits");
     step(&allocator, 1);
@@ -85,7 +85,7 @@ fn the_least_sensitive_ranks_are_taken_away_and_stay_away() {
 }
 
 #[test]
-fn a_checkpoint_goes_on_as_the_uninterrupted_run() {
+fn a_resumed_run_equals_an_uninterrupted_run() {
     let (whole, parts, resumed) = (allocator(), allocator(), allocator());
     [&whole, &parts, &resumed].iter().for_each(|allocator| allocator.start(10).expect("fits"));
     (1..=7).for_each(|number| step(&whole, number));
@@ -97,13 +97,13 @@ fn a_checkpoint_goes_on_as_the_uninterrupted_run() {
         .zip(&parts.layers)
         .for_each(|(to, from)| to.e.set(&from.e.as_detached_tensor()).expect("sets"));
     (4..=7).for_each(|number| step(&resumed, number));
-    assert_eq!(resumed.progress().kept, whole.progress().kept);
-    assert!(whole.progress().kept.is_some());
+    assert_eq!(resumed.progress().remaining, whole.progress().remaining);
+    assert!(whole.progress().remaining.is_some());
 }
 
 #[test]
-fn a_training_without_room_for_the_schedule_is_refused() {
-    let error = allocator().start(5).expect_err("refused");
+fn too_few_steps_for_the_schedule_are_refused() {
+    let error = allocator().begin(5).expect_err("refused");
     assert!(
         error.to_string().contains("tinit=2 and tfinal=3") && error.to_string().contains("5 steps"),
         "{error}"
@@ -111,7 +111,7 @@ fn a_training_without_room_for_the_schedule_is_refused() {
 }
 
 #[test]
-fn a_file_holds_the_ranks_that_stay_and_says_which_they_are() {
+fn a_file_contains_the_remaining_ranks_and_their_mask() {
     let allocator = allocator();
     allocator.start(10).expect("fits");
     (1..=7).for_each(|number| step(&allocator, number));

@@ -24,7 +24,7 @@ pub(super) struct Components {
     sigma: Vec<f64>,
     vectors: Option<Tensor>,
     /// Cosine between each component and its value before the last batch.
-    settled: Vec<f64>,
+    cosines: Vec<f64>,
 }
 
 impl Components {
@@ -37,7 +37,7 @@ impl Components {
             spread: 0.0,
             sigma: Vec::new(),
             vectors: None,
-            settled: Vec::new(),
+            cosines: Vec::new(),
         }
     }
 
@@ -81,7 +81,7 @@ impl Components {
         };
         let (_, sigma, vectors) = decomposition::singular_within(&stacked, self.k, ROUNDS)?;
         let vectors = pointing_up(&vectors)?;
-        self.settled = match &self.vectors {
+        self.cosines = match &self.vectors {
             Some(before) => (before * &vectors)?.sum(1)?.to_vec1()?,
             None => vec![0.0; self.k],
         };
@@ -97,12 +97,12 @@ impl Components {
 
     /// Whether the first `count` components have converged: the cosine with their value before the
     /// last batch is at least `tau`.
-    pub(super) fn are_settled(&self, count: usize, tau: f64) -> bool {
-        self.vectors.is_some() && self.settled.iter().take(count).all(|cosine| *cosine >= tau)
+    pub(super) fn have_converged(&self, count: usize, tau: f64) -> bool {
+        self.vectors.is_some() && self.cosines.iter().take(count).all(|cosine| *cosine >= tau)
     }
 
     /// The fraction of the variance along each component; empty before the first batch.
-    pub(super) fn shares(&self) -> impl Iterator<Item = f64> {
+    pub(super) fn variance_fractions(&self) -> impl Iterator<Item = f64> {
         let spread = self.spread.max(f64::MIN_POSITIVE);
         self.sigma.iter().map(move |sigma| sigma * sigma / spread)
     }
@@ -125,7 +125,10 @@ fn pointing_up(rows: &Tensor) -> Result<Tensor, PeftError> {
     let sign = |row: &Vec<f64>| {
         row.iter()
             .copied()
-            .fold(0.0, |most: f64, value| if value.abs() > most.abs() { value } else { most })
+            .fold(
+                0.0,
+                |largest: f64, value| if value.abs() > largest.abs() { value } else { largest },
+            )
             .signum()
     };
     let signs: Vec<f64> = rows.to_vec2()?.iter().map(sign).collect();
@@ -158,12 +161,12 @@ mod tests {
     }
 
     #[test]
-    fn batches_give_the_components_that_all_vectors_together_have() {
+    fn batches_give_the_same_components_as_all_vectors_at_once() {
         let all = vectors(600);
         let batches: Vec<Tensor> =
             (0..6).map(|index| all.narrow(0, 100 * index, 100).unwrap()).collect();
         let (whole, parts) = (of(&[all]), of(&batches));
-        for (one, other) in whole.shares().zip(parts.shares()) {
+        for (one, other) in whole.variance_fractions().zip(parts.variance_fractions()) {
             assert!((one - other).abs() < 0.03 * one, "{one} {other}");
         }
         let cosines: Vec<f32> = (whole.first(4).unwrap().unwrap()
@@ -174,7 +177,7 @@ mod tests {
         .to_vec1()
         .unwrap();
         assert!(cosines.iter().all(|cosine| *cosine > 0.99), "{cosines:?}");
-        assert!(whole.shares().sum::<f64>() < 1.0);
+        assert!(whole.variance_fractions().sum::<f64>() < 1.0);
     }
 
     #[test]
@@ -192,15 +195,15 @@ mod tests {
     }
 
     #[test]
-    fn components_settle_when_nothing_new_comes() {
+    fn components_converge_on_repeated_batches() {
         let batch = vectors(300);
-        assert!(!of(std::slice::from_ref(&batch)).are_settled(4, 0.99));
-        assert!(of(&[batch.clone(), batch]).are_settled(4, 0.99));
+        assert!(!of(std::slice::from_ref(&batch)).have_converged(4, 0.99));
+        assert!(of(&[batch.clone(), batch]).have_converged(4, 0.99));
     }
 
     #[test]
-    fn a_batch_of_fewer_vectors_than_components_is_passed_over() {
+    fn a_batch_with_fewer_vectors_than_components_is_skipped() {
         let few = of(&[vectors(3)]);
-        assert!(few.first(4).unwrap().is_none() && few.shares().count() == 0);
+        assert!(few.first(4).unwrap().is_none() && few.variance_fractions().count() == 0);
     }
 }

@@ -19,13 +19,13 @@ const NAME: &str = ".eva";
 pub(super) struct InputStatistics<'a> {
     model: &'a dyn Model,
     layers: &'a [&'a Linear],
-    seen: Arc<Mutex<Recorded>>,
+    recorded: Arc<Mutex<Recorded>>,
 }
 
 /// What the recorders have computed.
 pub(super) struct Recorded {
     /// Number of components for each layer.
-    most: Vec<usize>,
+    max_components: Vec<usize>,
     /// The group of each layer, once it has had an input.
     pub(super) groups: Vec<Option<usize>>,
     /// By group.
@@ -41,22 +41,26 @@ pub(super) struct Recorded {
 
 struct Recorder {
     layer: usize,
-    seen: Arc<Mutex<Recorded>>,
+    recorded: Arc<Mutex<Recorded>>,
 }
 
 impl<'a> InputStatistics<'a> {
     /// Statistics of these layers with this many components each.
-    pub(super) fn new(model: &'a dyn Model, layers: &'a [&'a Linear], most: Vec<usize>) -> Self {
+    pub(super) fn new(
+        model: &'a dyn Model,
+        layers: &'a [&'a Linear],
+        max_components: Vec<usize>,
+    ) -> Self {
         let groups = vec![None; layers.len()];
-        let seen = Recorded {
-            most,
+        let recorded = Recorded {
+            max_components,
             groups,
             components: Vec::new(),
             done: Vec::new(),
             inputs: BTreeMap::new(),
             tokens: None,
         };
-        Self { model, layers, seen: Arc::new(Mutex::new(seen)) }
+        Self { model, layers, recorded: Arc::new(Mutex::new(recorded)) }
     }
 
     /// Passes a batch through the base model. All adapters are inactive during the pass.
@@ -65,12 +69,12 @@ impl<'a> InputStatistics<'a> {
     /// Returns an error if the forward pass fails.
     pub(super) fn pass(&self, batch: &InputBatch) -> std::result::Result<(), PeftError> {
         {
-            let mut seen = self.seen();
-            seen.inputs.clear();
-            seen.tokens = batch.mask.as_ref().map(token_rows).transpose()?;
+            let mut recorded = self.recorded();
+            recorded.inputs.clear();
+            recorded.tokens = batch.mask.as_ref().map(token_rows).transpose()?;
         }
-        let _acting = slots::save_active(self.model);
-        let _watching = RecorderGuard::insert(self);
+        let _active = slots::save_active(self.model);
+        let _recorders = RecorderGuard::insert(self);
         slots::activate_alone(self.model, NAME);
         let hidden = self.model.hidden(&batch.ids, batch.mask.as_ref(), &Context::eval())?;
         // The head of a classifier reads one vector per text, which is too few for an analysis.
@@ -82,8 +86,8 @@ impl<'a> InputStatistics<'a> {
     }
 
     /// The current state.
-    pub(super) fn seen(&self) -> MutexGuard<'_, Recorded> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn recorded(&self) -> MutexGuard<'_, Recorded> {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -93,7 +97,9 @@ struct RecorderGuard<'a>(&'a [&'a Linear]);
 impl<'a> RecorderGuard<'a> {
     fn insert(statistics: &InputStatistics<'a>) -> Self {
         for (layer, linear) in statistics.layers.iter().enumerate() {
-            linear.slot().insert(NAME, Arc::new(Recorder { layer, seen: statistics.seen.clone() }));
+            linear
+                .slot()
+                .insert(NAME, Arc::new(Recorder { layer, recorded: statistics.recorded.clone() }));
         }
         Self(statistics.layers)
     }
@@ -107,7 +113,7 @@ impl Drop for RecorderGuard<'_> {
 
 impl LinearAdapter for Recorder {
     fn forward(&self, base: &Linear, x: &Tensor, _cx: &Context) -> Result<Tensor> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).look(self.layer, x)?;
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner).record(self.layer, x)?;
         base.base_forward(x)
     }
 
@@ -117,7 +123,7 @@ impl LinearAdapter for Recorder {
 }
 
 impl Recorded {
-    fn look(&mut self, layer: usize, x: &Tensor) -> Result<()> {
+    fn record(&mut self, layer: usize, x: &Tensor) -> Result<()> {
         let group = match self.groups[layer] {
             Some(group) => group,
             None => self.group_of(layer, x),
@@ -144,7 +150,7 @@ impl Recorded {
     fn group_of(&mut self, layer: usize, x: &Tensor) -> usize {
         let same = self.inputs.iter().find(|(_, id)| **id == x.id()).map(|(group, _)| *group);
         let group = same.unwrap_or_else(|| {
-            self.components.push(Components::new(self.most[layer]));
+            self.components.push(Components::new(self.max_components[layer]));
             self.done.push(false);
             self.components.len() - 1
         });
@@ -156,12 +162,12 @@ impl Recorded {
 /// The indices of the tokens in a flattened mask (B, T), and the number of all positions.
 fn token_rows(mask: &Tensor) -> std::result::Result<(Tensor, usize), PeftError> {
     let flags: Vec<u8> = mask.to_dtype(DType::U8)?.flatten_all()?.to_vec1()?;
-    let places: Vec<u32> = flags
+    let rows: Vec<u32> = flags
         .iter()
         .enumerate()
         .filter(|(_, flag)| **flag != 0)
         .map(|(place, _)| place as u32)
         .collect();
-    let count = places.len();
-    Ok((Tensor::from_vec(places, count, mask.device())?, flags.len()))
+    let count = rows.len();
+    Ok((Tensor::from_vec(rows, count, mask.device())?, flags.len()))
 }
